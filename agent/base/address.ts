@@ -1,0 +1,124 @@
+/** IP addresses, endpoints and CIDRs as text and bytes. */
+import { isIP, isIPv4, isIPv6 } from 'node:net';
+
+export type Family = 4 | 6;
+
+/** An IP address with a port. `address` is canonical text without brackets; v6 may carry a `%zone`. */
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** 4 or 6 for an IP address in text form (v6 `%zone` allowed), undefined for anything else. */
+export function familyOf(text: string): Family | undefined {
+  const kind = isIP(text);
+  return kind === 0 ? undefined : (kind as Family);
+}
+
+/** `address:port`, with brackets around a v6 address. */
+export function formatEndpoint(endpoint: Endpoint): string {
+  const { address, port } = endpoint;
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** Port number of a text of digits in 1–65535, else undefined. */
+export function parsePort(text: string): number | undefined {
+  if (!/^\d{1,5}$/.test(text)) return undefined;
+  const port = Number(text);
+  return port >= 1 && port <= 65_535 ? port : undefined;
+}
+
+/**
+ * Endpoint of `1.2.3.4`, `1.2.3.4:53`, `fd00::1`, `[fd00::1]` or `[fd00::1]:53`; undefined where the text is none of
+ * these. Without a port, `defaultPort`.
+ */
+export function parseEndpoint(text: string, defaultPort: number): Endpoint | undefined {
+  if (isIP(text) !== 0) return { address: text, port: defaultPort };
+  const bracketed = /^\[([^\]]+)\](?::(\d+))?$/.exec(text);
+  const plain = bracketed ?? /^([\d.]+):(\d+)$/.exec(text);
+  if (plain === null) return undefined;
+  const address = plain[1] as string;
+  const valid = bracketed === null ? isIPv4(address) : isIPv6(address);
+  const port = plain[2] === undefined ? defaultPort : parsePort(plain[2]);
+  return valid && port !== undefined ? { address, port } : undefined;
+}
+
+/** Bytes of an IP address: 4 or 16 octets, network order. Throws RangeError where `text` is not an IP address. */
+export function addressBytes(text: string): Uint8Array {
+  const bare = text.split('%', 1)[0] as string;
+  if (isIPv4(bare)) return Uint8Array.from(bare.split('.'), Number);
+  if (!isIPv6(bare)) throw new RangeError(`not an IP address: ${text}`);
+  return v6Bytes(bare);
+}
+
+function v6Bytes(text: string): Uint8Array {
+  const [head = '', tail] = text.split('::', 2);
+  const front = v6Groups(head);
+  const back = tail === undefined ? [] : v6Groups(tail);
+  const groups = [...front, ...new Array<number>(8 - front.length - back.length).fill(0), ...back];
+  return Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 0xff]));
+}
+
+function v6Groups(text: string): number[] {
+  if (text === '') return [];
+  return text.split(':').flatMap((group) => {
+    if (!group.includes('.')) return [Number.parseInt(group, 16)];
+    const [a = 0, b = 0, c = 0, d = 0] = group.split('.').map(Number);
+    return [(a << 8) | b, (c << 8) | d];
+  });
+}
+
+/** Canonical text of 4 or 16 octets (RFC 5952 for v6; v4-mapped addresses stay v6 text in dotted form). */
+export function formatAddress(bytes: Uint8Array): string {
+  if (bytes.length === 4) return bytes.join('.');
+  const groups = Array.from(
+    { length: 8 },
+    (_, i) => ((bytes[2 * i] as number) << 8) | (bytes[2 * i + 1] as number),
+  );
+  if (groups.slice(0, 5).every((g) => g === 0) && groups[5] === 0xffff)
+    return `::ffff:${bytes.slice(12).join('.')}`;
+  const [start, length] = longestZeroRun(groups);
+  const hex = groups.map((g) => g.toString(16));
+  if (length < 2) return hex.join(':');
+  return `${hex.slice(0, start).join(':')}::${hex.slice(start + length).join(':')}`;
+}
+
+function longestZeroRun(groups: readonly number[]): [start: number, length: number] {
+  let best: [number, number] = [0, 0];
+  for (let i = 0; i < groups.length; i++) {
+    let end = i;
+    while (end < groups.length && groups[end] === 0) end++;
+    if (end - i > best[1]) best = [i, end - i];
+    i = Math.max(i, end - 1);
+  }
+  return best;
+}
+
+export interface Cidr {
+  readonly bytes: Uint8Array;
+  readonly prefix: number;
+  readonly family: Family;
+}
+
+/** Parses `10.0.0.0/8`, `fd00::/8` or a bare address (a host prefix); undefined where the text is neither. */
+export function parseCidr(text: string): Cidr | undefined {
+  const [address = '', prefixText] = text.split('/', 2);
+  const family = familyOf(address);
+  if (family === undefined) return undefined;
+  const widest = family === 4 ? 32 : 128;
+  const prefix =
+    prefixText === undefined ? widest : /^\d{1,3}$/.test(prefixText) ? Number(prefixText) : -1;
+  if (prefix < 0 || prefix > widest) return undefined;
+  return { bytes: addressBytes(address), prefix, family };
+}
+
+/** Whether `cidr` contains the address whose octets are `bytes`. */
+export function cidrContains(cidr: Cidr, bytes: Uint8Array): boolean {
+  if (bytes.length !== cidr.bytes.length) return false;
+  const whole = cidr.prefix >> 3;
+  for (let i = 0; i < whole; i++) if (bytes[i] !== cidr.bytes[i]) return false;
+  const rest = cidr.prefix & 7;
+  if (rest === 0) return true;
+  const mask = (0xff << (8 - rest)) & 0xff;
+  return ((bytes[whole] as number) & mask) === ((cidr.bytes[whole] as number) & mask);
+}

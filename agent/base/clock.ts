@@ -1,0 +1,37 @@
+/** The only reader of time and the only setter of timers: everything else gets a `Clock` handed in. */
+
+/** A running timer; `cancel` is idempotent. */
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Monotonic milliseconds (fractional) since an arbitrary moment; never goes back. */
+  nowMs(): number;
+  /** Milliseconds since the Unix epoch; may jump. For snapshots and log lines only. */
+  wallMs(): number;
+  /** Runs `callback` once after `delayMs`. A pending timer does not keep the process alive. */
+  after(delayMs: number, callback: () => void): Timer;
+  /** Runs `callback` every `intervalMs` until cancelled. Does not keep the process alive. */
+  every(intervalMs: number, callback: () => void): Timer;
+}
+
+function timerOf(handle: NodeJS.Timeout): Timer {
+  handle.unref();
+  return { cancel: () => clearTimeout(handle) };
+}
+
+/** The machine's clock. */
+export const systemClock: Clock = {
+  nowMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  after: (delayMs, callback) => timerOf(setTimeout(callback, delayMs)),
+  every: (intervalMs, callback) => timerOf(setInterval(callback, intervalMs)),
+};
+
+/** Resolves after `delayMs` of `clock`'s time. */
+export function sleep(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    clock.after(delayMs, resolve);
+  });
+}

@@ -1,0 +1,72 @@
+/**
+ * What agent and init say to each other over the local socket: one JSON object a line. init listens, the agent
+ * connects; the end of the connection is the news of the other's death.
+ */
+
+/** Kinds of `coredns_nodecache_setup_errors_total` (peer-compatible label values). */
+export const SETUP_ERROR_TYPES = [
+  'iptables',
+  'iptables_lock',
+  'interface_add',
+  'interface_check',
+  'configmap',
+] as const;
+export type SetupErrorType = (typeof SETUP_ERROR_TYPES)[number];
+
+/** State of interception on this node as init sees it. */
+export type InterceptionState = 'off' | 'waiting' | 'intercepting' | 'withdrawn';
+
+/** agent → init. `ready`: the agent answers, intercept; `withdraw`: it is about to stop, take interception away. */
+export type AgentMessage = { readonly type: 'ready' } | { readonly type: 'withdraw' };
+
+/** init → agent. `withdrawn` acknowledges `withdraw`; `status` carries totals since init's start. */
+export type InitMessage =
+  | { readonly type: 'withdrawn' }
+  | {
+      readonly type: 'status';
+      readonly state: InterceptionState;
+      readonly backend: string;
+      readonly setupErrors: Readonly<Partial<Record<SetupErrorType, number>>>;
+    };
+
+/** One line on the wire. */
+export function encodeControl(message: AgentMessage | InitMessage): string {
+  return `${JSON.stringify(message)}\n`;
+}
+
+const MAX_LINE_CHARS = 4_096;
+
+/**
+ * Splits a byte stream into messages. A line that is too long or is not an object with a string `type` goes to
+ * `onGarbage` and is skipped.
+ */
+export function controlDecoder<M extends AgentMessage | InitMessage>(
+  onMessage: (message: M) => void,
+  onGarbage: (line: string) => void,
+): (chunk: string) => void {
+  let rest = '';
+  return (chunk) => {
+    rest += chunk;
+    for (let end = rest.indexOf('\n'); end !== -1; end = rest.indexOf('\n')) {
+      const line = rest.slice(0, end);
+      rest = rest.slice(end + 1);
+      const message = parseLine<M>(line);
+      if (message === undefined) onGarbage(line.slice(0, 200));
+      else onMessage(message);
+    }
+    if (rest.length > MAX_LINE_CHARS) {
+      onGarbage(rest.slice(0, 200));
+      rest = '';
+    }
+  };
+}
+
+function parseLine<M>(line: string): M | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    const type = (value as { type?: unknown } | null)?.type;
+    return typeof type === 'string' ? (value as M) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * The errors of nodens. Three kinds a reader can tell apart: `InternalError` is our bug, `UsageError` and
+ * `ConfigError` are the operator's, `NetworkError` and `DnsError` are the world's: weather, printed without a stack.
+ */
+
+/** Root of every error nodens throws on purpose. `code` is stable and machine-readable. */
+export class NodensError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/** Thrown when an invariant of our own is broken. */
+export class InternalError extends NodensError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('NODENS_INTERNAL', message, options);
+  }
+}
+
+/** Thrown when a command line cannot be understood: exit code 2, with the usage line. */
+export class UsageError extends NodensError {
+  constructor(message: string) {
+    super('NODENS_USAGE', message);
+  }
+}
+
+/** A place in a configuration text; `line` counts from 1. */
+export interface Place {
+  readonly file: string;
+  readonly line: number;
+}
+
+/** Thrown when a configuration text is wrong. The message reads `file:line: reason`. */
+export class ConfigError extends NodensError {
+  readonly place: Place;
+  readonly reason: string;
+
+  constructor(place: Place, reason: string, options?: ErrorOptions) {
+    super('NODENS_CONFIG', `${place.file}:${place.line}: ${reason}`, options);
+    this.place = place;
+    this.reason = reason;
+  }
+}
+
+/** Where in its life an exchange with an upstream, or a listener, failed. */
+export type Phase = 'bind' | 'connect' | 'handshake' | 'write' | 'wait' | 'match';
+
+/** Thrown when the network, not the protocol, failed. `errno` is the system's name (ECONNREFUSED, ETIMEDOUT). */
+export class NetworkError extends NodensError {
+  readonly errno: string;
+  readonly phase: Phase;
+
+  constructor(phase: Phase, errno: string, message: string, options?: ErrorOptions) {
+    super('NODENS_NETWORK', message, options);
+    this.phase = phase;
+    this.errno = errno;
+  }
+}
+
+/** An extended DNS error (RFC 8914): info code and optional text. */
+export interface ExtendedError {
+  readonly code: number;
+  readonly text: string;
+}
+
+/**
+ * Thrown by a plugin when a query ends without an answer. `server/dispatch` alone turns it into a response with
+ * `rcode` and the extended error; `rcode` -1 means silence (the query is dropped and counted).
+ */
+export class DnsError extends NodensError {
+  readonly rcode: number;
+  readonly extended: ExtendedError | undefined;
+
+  constructor(rcode: number, message: string, extended?: ExtendedError, options?: ErrorOptions) {
+    super('NODENS_DNS', message, options);
+    this.rcode = rcode;
+    this.extended = extended;
+  }
+}
+
+/** The system's error name of anything thrown (`ECONNREFUSED`), or `UNKNOWN`. */
+export function errnoOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : 'UNKNOWN';
+}
+
+/** One line of text for anything thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,34 @@
+/** Every bound in one table: what it is when nobody says, and how far a configuration may move it. */
+
+export interface Limit {
+  readonly default: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+const limit = (def: number, min: number, max: number): Limit => ({ default: def, min, max });
+
+export const LIMITS = {
+  /** Our EDNS UDP payload size, octets (RFC 6891 §6.2.5; 1232 avoids fragmentation on every common path). */
+  ednsUdpSizeBytes: limit(1232, 512, 4096),
+  /** Queries waiting for an upstream, all blocks together; over it a client gets stale or SERVFAIL. */
+  inFlightQueries: limit(20_000, 16, 1_000_000),
+  /** Clients waiting for one and the same upstream query. */
+  waitersPerQuery: limit(10_000, 1, 1_000_000),
+  /** Time one client query may take before it is answered with SERVFAIL, milliseconds. */
+  queryDeadlineMs: limit(4_000, 100, 30_000),
+  /** TCP client connections, all listeners together; over it the longest idle one is closed. */
+  tcpConnections: limit(1_000, 8, 100_000),
+  /** Queries a TCP client may have unanswered on one connection before we stop reading from it (RFC 7766 §6.2.1.1). */
+  tcpPipelinedQueries: limit(256, 1, 10_000),
+  /** A TCP client connection without a query is closed after this, milliseconds (RFC 7766 §6.2.3). */
+  tcpIdleMs: limit(10_000, 100, 3_600_000),
+  /** A TCP client that does not read its answers for this long is closed, milliseconds. */
+  tcpWriteMs: limit(5_000, 100, 3_600_000),
+  /** Receive buffer asked for each UDP listener, octets. */
+  udpReceiveBufferBytes: limit(4 * 1024 * 1024, 64 * 1024, 256 * 1024 * 1024),
+  /** Whole cache, octets, when neither cgroup, flag nor Corefile says. */
+  cacheBytes: limit(32 * 1024 * 1024, 64 * 1024, 64 * 1024 * 1024 * 1024),
+  /** Targets of one forward directive, as the peer. */
+  forwardTargets: limit(15, 1, 15),
+} as const satisfies Record<string, Limit>;

@@ -1,0 +1,30 @@
+/** Bundles agent and init into `dist/`: one ESM program each, with what only a subcommand needs in chunks of its own. */
+import { readFileSync, rmSync } from 'node:fs';
+import { build } from 'esbuild';
+
+const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+const outdir = new URL('dist/', import.meta.url).pathname;
+
+rmSync(outdir, { recursive: true, force: true });
+await build({
+  entryPoints: { 'agent/main': 'agent/main.ts', 'init/main': 'init/main.ts' },
+  absWorkingDir: new URL('.', import.meta.url).pathname,
+  outdir,
+  bundle: true,
+  splitting: true,
+  chunkNames: 'chunks/[name]-[hash]',
+  platform: 'node',
+  target: 'node20',
+  format: 'esm',
+  minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'none',
+  sourcemap: 'linked',
+  define: { NODENS_VERSION: JSON.stringify(version) },
+  // CommonJS dependencies (pino, prom-client) call require() for Node's own modules.
+  banner: {
+    js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);",
+  },
+});

@@ -1,0 +1,98 @@
+/** Messages of our own making: upstream queries, and responses that plugins synthesise. */
+import { OPT_BYTES, putOpt } from './edns.ts';
+import { FLAG, HEADER_BYTES, putHeader, putU16, putU32 } from './header.ts';
+import { RCODE } from './iana.ts';
+
+/** What an upstream query of ours asks. `name` is lower-case wire form. */
+export interface QuestionFields {
+  readonly name: Uint8Array;
+  readonly type: number;
+  readonly class: number;
+}
+
+export interface QueryFields extends QuestionFields {
+  readonly id: number;
+  /** FLAG bits to set: RD, AD, CD. */
+  readonly flags: number;
+  readonly dnssecOk: boolean;
+  /** Payload size of the OPT; undefined sends no OPT (an upstream that said FORMERR to EDNS, RFC 6891 §7). */
+  readonly udpSizeBytes: number | undefined;
+}
+
+/** A whole query message. */
+export function buildQuery(fields: QueryFields): Buffer {
+  const { name, udpSizeBytes } = fields;
+  const questionEnd = HEADER_BYTES + name.length + 4;
+  const wire = Buffer.allocUnsafe(questionEnd + (udpSizeBytes === undefined ? 0 : OPT_BYTES));
+  putHeader(wire, fields.id, fields.flags, [1, 0, 0, udpSizeBytes === undefined ? 0 : 1]);
+  putQuestion(wire, fields);
+  if (udpSizeBytes !== undefined) {
+    const { dnssecOk } = fields;
+    putOpt(wire, questionEnd, {
+      udpSizeBytes,
+      rcode: RCODE.NOERROR,
+      dnssecOk,
+      extended: undefined,
+    });
+  }
+  return wire;
+}
+
+function putQuestion(wire: Buffer, question: QuestionFields): number {
+  wire.set(question.name, HEADER_BYTES);
+  const at = HEADER_BYTES + question.name.length;
+  putU16(wire, at, question.type);
+  putU16(wire, at + 2, question.class);
+  return at + 4;
+}
+
+/** A record to synthesise. `name` undefined means the question's own name, written as a pointer to it. */
+export interface NewRecord {
+  readonly name?: Uint8Array;
+  readonly type: number;
+  readonly ttlSeconds: number;
+  readonly rdata: Uint8Array;
+}
+
+export interface NewResponse {
+  readonly rcode: number;
+  /** FLAG bits to set besides QR, such as AA. */
+  readonly flags: number;
+  readonly answer?: readonly NewRecord[];
+  readonly authority?: readonly NewRecord[];
+  readonly additional?: readonly NewRecord[];
+}
+
+/** A response without OPT to `question`; records take the question's class. ID 0: `respond` sets the client's. */
+export function buildResponse(question: QuestionFields, response: NewResponse): Buffer {
+  const { answer = [], authority = [], additional = [] } = response;
+  const records = [...answer, ...authority, ...additional];
+  const bodyBytes = records.reduce((sum, record) => sum + recordBytes(record), 0);
+  const wire = Buffer.allocUnsafeSlow(HEADER_BYTES + question.name.length + 4 + bodyBytes);
+  const counts = [1, answer.length, authority.length, additional.length] as const;
+  putHeader(wire, 0, FLAG.QR | response.flags | (response.rcode & 0xf), counts);
+  let at = putQuestion(wire, question);
+  for (const record of records) at = putRecord(wire, at, record, question.class);
+  return wire;
+}
+
+function recordBytes(record: NewRecord): number {
+  return (record.name?.length ?? 2) + 10 + record.rdata.length;
+}
+
+function putRecord(wire: Buffer, offset: number, record: NewRecord, qclass: number): number {
+  let at = offset;
+  if (record.name === undefined) {
+    putU16(wire, at, 0xc000 | HEADER_BYTES);
+    at += 2;
+  } else {
+    wire.set(record.name, at);
+    at += record.name.length;
+  }
+  putU16(wire, at, record.type);
+  putU16(wire, at + 2, qclass);
+  putU32(wire, at + 4, record.ttlSeconds);
+  putU16(wire, at + 8, record.rdata.length);
+  wire.set(record.rdata, at + 10);
+  return at + 10 + record.rdata.length;
+}

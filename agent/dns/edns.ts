@@ -1,0 +1,78 @@
+/** EDNS(0) OPT records (RFC 6891) and the extended errors they carry (RFC 8914). */
+import type { ExtendedError } from '../base/errors.ts';
+import { putU16, u16 } from './header.ts';
+import { EDNS_OPTION, TYPE } from './iana.ts';
+
+/** Octets of an OPT without options. */
+export const OPT_BYTES = 11;
+/** Longest EXTRA-TEXT we send, octets: it is for people, not for payload. */
+const MAX_EDE_TEXT_BYTES = 128;
+
+/** What an OPT of ours says. */
+export interface OptFields {
+  readonly udpSizeBytes: number;
+  /** The whole rcode; its upper 8 bits go into the OPT (RFC 6891 §6.1.3). */
+  readonly rcode: number;
+  readonly dnssecOk: boolean;
+  readonly extended: ExtendedError | undefined;
+}
+
+/** Octets `putOpt` will write. */
+export function optBytes(extended: ExtendedError | undefined): number {
+  if (extended === undefined) return OPT_BYTES;
+  return OPT_BYTES + 6 + Math.min(Buffer.byteLength(extended.text), MAX_EDE_TEXT_BYTES);
+}
+
+/** Writes an OPT, version 0, at `offset`; returns the offset behind it. */
+export function putOpt(wire: Buffer, offset: number, fields: OptFields): number {
+  wire[offset] = 0;
+  putU16(wire, offset + 1, TYPE.OPT);
+  putU16(wire, offset + 3, fields.udpSizeBytes);
+  wire[offset + 5] = fields.rcode >>> 4;
+  wire[offset + 6] = 0;
+  wire[offset + 7] = fields.dnssecOk ? 0x80 : 0;
+  wire[offset + 8] = 0;
+  const rdataEnd = putExtendedError(wire, offset + OPT_BYTES, fields.extended);
+  putU16(wire, offset + 9, rdataEnd - offset - OPT_BYTES);
+  return rdataEnd;
+}
+
+function putExtendedError(wire: Buffer, at: number, extended: ExtendedError | undefined): number {
+  if (extended === undefined) return at;
+  const text = Buffer.from(extended.text, 'utf8').subarray(0, MAX_EDE_TEXT_BYTES);
+  putU16(wire, at, EDNS_OPTION.EDE);
+  putU16(wire, at + 2, 2 + text.length);
+  putU16(wire, at + 4, extended.code);
+  text.copy(wire, at + 6);
+  return at + 6 + text.length;
+}
+
+/**
+ * The first option with `code` in an OPT's RDATA, by offsets of its data; undefined where there is none or the option
+ * list is malformed.
+ */
+export function findOption(
+  wire: Uint8Array,
+  rdataStart: number,
+  rdataEnd: number,
+  code: number,
+): { start: number; end: number } | undefined {
+  for (let at = rdataStart; at + 4 <= rdataEnd; ) {
+    const end = at + 4 + u16(wire, at + 2);
+    if (end > rdataEnd) return undefined;
+    if (u16(wire, at) === code) return { start: at + 4, end };
+    at = end;
+  }
+  return undefined;
+}
+
+/** The extended error in an OPT's RDATA, if there is one. */
+export function readExtendedError(
+  wire: Buffer,
+  rdataStart: number,
+  rdataEnd: number,
+): ExtendedError | undefined {
+  const found = findOption(wire, rdataStart, rdataEnd, EDNS_OPTION.EDE);
+  if (found === undefined || found.end - found.start < 2) return undefined;
+  return { code: u16(wire, found.start), text: wire.toString('utf8', found.start + 2, found.end) };
+}

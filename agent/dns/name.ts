@@ -1,0 +1,160 @@
+/**
+ * Domain names on the wire (RFC 1035 §3.1, §4.1.4) and in presentation format (§5.1). Labels are octets, not text:
+ * comparison folds only ASCII letters (RFC 4343).
+ */
+
+export const MAX_NAME_BYTES = 255;
+export const MAX_LABEL_BYTES = 63;
+const POINTER = 0xc0;
+const ROOT = Uint8Array.of(0);
+
+/** Upper-case ASCII letters to lower case, every other octet (length octets included) unchanged. */
+const LOWER = Uint8Array.from({ length: 256 }, (_, octet) =>
+  octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet,
+);
+
+export function lowerOctet(octet: number): number {
+  return LOWER[octet] as number;
+}
+
+/**
+ * Offset behind the name that starts at `offset`, without following pointers; -1 where it runs past `end` or holds a
+ * reserved label type.
+ */
+export function skipName(wire: Uint8Array, offset: number, end: number): number {
+  let at = offset;
+  while (at < end) {
+    const length = wire[at] as number;
+    if (length === 0) return at + 1;
+    if (length >= POINTER) return at + 2 <= end ? at + 2 : -1;
+    if (length > MAX_LABEL_BYTES) return -1;
+    at += length + 1;
+    if (at - offset >= MAX_NAME_BYTES) return -1;
+  }
+  return -1;
+}
+
+/**
+ * Copies the name at `offset`, pointers followed, uncompressed into `out`; its length, or -1 where it is malformed.
+ * A pointer must point before the label run it ends, so the walk always terminates (RFC 1035 §4.1.4).
+ */
+export function expandName(wire: Uint8Array, offset: number, end: number, out: Uint8Array): number {
+  let at = offset;
+  let runStart = offset;
+  let length = 0;
+  while (at < end) {
+    const octet = wire[at] as number;
+    if (octet >= POINTER) {
+      if (at + 2 > end) return -1;
+      const target = ((octet & 0x3f) << 8) | (wire[at + 1] as number);
+      if (target >= runStart) return -1;
+      at = target;
+      runStart = target;
+      continue;
+    }
+    if (octet > MAX_LABEL_BYTES || length + octet + 1 > MAX_NAME_BYTES) return -1;
+    if (at + octet + 1 > end) return -1;
+    for (let i = 0; i <= octet; i++) out[length + i] = wire[at + i] as number;
+    length += octet + 1;
+    if (octet === 0) return length;
+    at += octet + 1;
+  }
+  return -1;
+}
+
+const scratch = new Uint8Array(MAX_NAME_BYTES);
+
+/** The name at `offset` as octets of its own, pointers followed; undefined where it is malformed. */
+export function readName(wire: Uint8Array, offset: number, end: number): Uint8Array | undefined {
+  const length = expandName(wire, offset, end, scratch);
+  return length < 0 ? undefined : scratch.slice(0, length);
+}
+
+/** Whether two uncompressed wire names are the same, letter case aside. */
+export function sameName(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) {
+    if (LOWER[a[i] as number] !== LOWER[b[i] as number]) return false;
+  }
+  return true;
+}
+
+/** Whether uncompressed `name` is `zone` or lies below it, letter case aside. */
+export function isSubdomain(name: Uint8Array, zone: Uint8Array): boolean {
+  let at = 0;
+  while (name.length - at > zone.length) at += (name[at] as number) + 1;
+  return name.length - at === zone.length && sameName(name.subarray(at), zone);
+}
+
+/** A lower-cased copy of an uncompressed wire name. */
+export function lowerName(name: Uint8Array): Uint8Array {
+  return name.map(lowerOctet);
+}
+
+/** Number of labels without the root: 0 for `.`, 2 for `example.org.`. */
+export function labelCount(name: Uint8Array): number {
+  let count = 0;
+  for (let at = 0; (name[at] as number) !== 0; at += (name[at] as number) + 1) count++;
+  return count;
+}
+
+/**
+ * Wire form of a name in presentation format; a missing trailing dot is forgiven. `\.` and `\DDD` escapes as RFC 1035
+ * §5.1. Throws RangeError on an empty label, a label over 63 octets or a name over 255.
+ */
+export function nameFromText(text: string): Uint8Array {
+  if (text === '.' || text === '') return ROOT.slice();
+  const octets: number[] = [];
+  let label: number[] = [];
+  const closeLabel = (): void => {
+    if (label.length === 0) throw new RangeError(`empty label in name "${text}"`);
+    if (label.length > MAX_LABEL_BYTES) throw new RangeError(`label over 63 octets in "${text}"`);
+    octets.push(label.length, ...label);
+    label = [];
+  };
+  const source = Buffer.from(text, 'utf8');
+  for (let i = 0; i < source.length; i++) {
+    const octet = source[i] as number;
+    if (octet === 0x2e) closeLabel();
+    else if (octet === 0x5c) i += pushEscape(source, i, label, text);
+    else label.push(octet);
+  }
+  if (label.length > 0) closeLabel();
+  octets.push(0);
+  if (octets.length > MAX_NAME_BYTES) throw new RangeError(`name over 255 octets: "${text}"`);
+  return Uint8Array.from(octets);
+}
+
+/** Decodes the escape at `at` into `label`; returns how many octets it took beyond the backslash. */
+function pushEscape(source: Uint8Array, at: number, label: number[], text: string): number {
+  const digits = Buffer.from(source.subarray(at + 1, at + 4)).toString('latin1');
+  if (/^\d{3}$/.test(digits)) {
+    if (Number(digits) > 255) throw new RangeError(`escape \\${digits} over 255 in "${text}"`);
+    label.push(Number(digits));
+    return 3;
+  }
+  const next = source[at + 1];
+  if (next === undefined) throw new RangeError(`name ends in a backslash: "${text}"`);
+  label.push(next);
+  return 1;
+}
+
+const SPECIAL = new Set(Array.from('."();@$\\', (char) => char.charCodeAt(0)));
+
+/** Presentation format of an uncompressed wire name, with the trailing dot (RFC 1035 §5.1, RFC 4343 §2.1). */
+export function nameToText(name: Uint8Array): string {
+  if ((name[0] ?? 0) === 0) return '.';
+  let text = '';
+  for (let at = 0; (name[at] ?? 0) !== 0; at += (name[at] as number) + 1) {
+    const end = at + (name[at] as number);
+    for (let i = at + 1; i <= end; i++) text += octetText(name[i] as number);
+    text += '.';
+  }
+  return text;
+}
+
+function octetText(octet: number): string {
+  if (SPECIAL.has(octet)) return `\\${String.fromCharCode(octet)}`;
+  if (octet > 0x20 && octet < 0x7f) return String.fromCharCode(octet);
+  return `\\${String(octet).padStart(3, '0')}`;
+}

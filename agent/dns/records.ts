@@ -1,0 +1,80 @@
+/** Walks the resource records of a message without decoding them (RFC 1035 §4.1.3). */
+import { ancountOf, arcountOf, HEADER_BYTES, nscountOf, qdcountOf, u16, u32 } from './header.ts';
+import { skipName } from './name.ts';
+
+export type Section = 'answer' | 'authority' | 'additional';
+
+/** One record, by offsets into the message. */
+export interface RecordView {
+  readonly section: Section;
+  /** Where the owner name starts. */
+  readonly start: number;
+  readonly type: number;
+  readonly class: number;
+  readonly ttlSeconds: number;
+  /** Where the 4 TTL octets are. */
+  readonly ttlOffset: number;
+  readonly rdataStart: number;
+  readonly rdataEnd: number;
+}
+
+/** Offset behind the question section, or -1 where it is malformed. */
+export function skipQuestions(wire: Uint8Array, end: number): number {
+  let at = HEADER_BYTES;
+  for (let left = qdcountOf(wire); left > 0; left--) {
+    at = skipName(wire, at, end);
+    if (at < 0 || at + 4 > end) return -1;
+    at += 4;
+  }
+  return at;
+}
+
+/** Offset behind the record that starts at `offset`, or -1 where it runs past `end`. */
+export function skipRecord(wire: Uint8Array, offset: number, end: number): number {
+  const fixed = skipName(wire, offset, end);
+  if (fixed < 0 || fixed + 10 > end) return -1;
+  const next = fixed + 10 + u16(wire, fixed + 8);
+  return next <= end ? next : -1;
+}
+
+/** The record at `offset`, which `skipRecord` has accepted. */
+export function recordAt(
+  wire: Uint8Array,
+  offset: number,
+  end: number,
+  section: Section,
+): RecordView {
+  const fixed = skipName(wire, offset, end);
+  return {
+    section,
+    start: offset,
+    type: u16(wire, fixed),
+    class: u16(wire, fixed + 2),
+    ttlSeconds: u32(wire, fixed + 4),
+    ttlOffset: fixed + 4,
+    rdataStart: fixed + 10,
+    rdataEnd: fixed + 10 + u16(wire, fixed + 8),
+  };
+}
+
+/** All records in order, or undefined where the header's counts and the octets do not agree. */
+export function readRecords(wire: Uint8Array, end = wire.length): RecordView[] | undefined {
+  if (end < HEADER_BYTES) return undefined;
+  let at = skipQuestions(wire, end);
+  if (at < 0) return undefined;
+  const records: RecordView[] = [];
+  const counts = [
+    ['answer', ancountOf(wire)],
+    ['authority', nscountOf(wire)],
+    ['additional', arcountOf(wire)],
+  ] as const;
+  for (const [section, count] of counts) {
+    for (let left = count; left > 0; left--) {
+      const next = skipRecord(wire, at, end);
+      if (next < 0) return undefined;
+      records.push(recordAt(wire, at, end, section));
+      at = next;
+    }
+  }
+  return records;
+}

@@ -1,0 +1,79 @@
+/**
+ * A reply from upstream as the cache and `respond` need it: bytes without OPT, record offsets, and what the OPT said.
+ * Nothing is decoded and written again (design §4).
+ */
+import type { ExtendedError } from '../base/errors.ts';
+import { readExtendedError } from './edns.ts';
+import {
+  ancountOf,
+  FLAG,
+  flagsOf,
+  HEADER_BYTES,
+  nscountOf,
+  putU16,
+  qdcountOf,
+  RCODE_MASK,
+  u16,
+} from './header.ts';
+import { TYPE } from './iana.ts';
+import { lowerOctet } from './name.ts';
+import { type RecordView, readRecords, skipQuestions } from './records.ts';
+
+export interface Reply {
+  /** The message without its OPT; a copy of exact size, safe to keep and share, never written to again. */
+  readonly wire: Buffer;
+  readonly records: readonly RecordView[];
+  /** The whole rcode, OPT's upper bits included. */
+  readonly rcode: number;
+  readonly truncated: boolean;
+  readonly extended: ExtendedError | undefined;
+}
+
+/**
+ * Reads a whole reply message; undefined where it is malformed. The input is not kept. Additional records behind an
+ * OPT are cut off with it: taking the OPT out from before them would move what compression pointers point to, and
+ * they are optional data (RFC 1034 §3.7). Servers put OPT last, or before a TSIG that ends at this hop anyway.
+ */
+export function readReply(message: Buffer): Reply | undefined {
+  const all = readRecords(message);
+  if (all === undefined || qdcountOf(message) > 1) return undefined;
+  const optIndex = all.findIndex((record) => record.type === TYPE.OPT);
+  const opt = all[optIndex];
+  if (opt !== undefined && opt.section !== 'additional') return undefined;
+  const records = opt === undefined ? all : all.slice(0, optIndex);
+  const flags = flagsOf(message);
+  return {
+    wire: upTo(message, records),
+    records,
+    rcode: (opt === undefined ? 0 : (opt.ttlSeconds >>> 24) << 4) | (flags & RCODE_MASK),
+    truncated: (flags & FLAG.TC) !== 0,
+    extended: opt && readExtendedError(message, opt.rdataStart, opt.rdataEnd),
+  };
+}
+
+/** A copy of the message that ends behind `records`, with ARCOUNT corrected. */
+function upTo(message: Buffer, records: readonly RecordView[]): Buffer {
+  const end = records.at(-1)?.rdataEnd ?? skipQuestions(message, message.length);
+  const wire = Buffer.allocUnsafeSlow(end);
+  message.copy(wire, 0, 0, end);
+  putU16(wire, 10, records.length - ancountOf(message) - nscountOf(message));
+  return wire;
+}
+
+/**
+ * Whether the reply's single question is `name` (lower-case wire form), `type` and `class`; letter case aside
+ * (RFC 5452 §9.1). Bounded: safe on any bytes.
+ */
+export function matchesQuestion(
+  message: Uint8Array,
+  name: Uint8Array,
+  type: number,
+  qclass: number,
+): boolean {
+  const end = HEADER_BYTES + name.length;
+  if (message.length < end + 4 || qdcountOf(message) !== 1) return false;
+  for (let i = 0; i < name.length; i++) {
+    if (lowerOctet(message[HEADER_BYTES + i] as number) !== name[i]) return false;
+  }
+  return u16(message, end) === type && u16(message, end + 2) === qclass;
+}

@@ -1,0 +1,67 @@
+/** The contract between the chain and its plugins (design §3, §4.3). */
+import type { Block, Directive } from '../config/corefile/types.ts';
+import type { Answer } from './answer.ts';
+import type { Query } from './query.ts';
+import type { Services } from './services.ts';
+
+/** An answer now, or later. A hit never makes a promise. */
+export type Result = Answer | Promise<Answer>;
+
+/** The rest of the chain. Throws, or rejects with, a `DnsError` where there is no answer. */
+export type Handler = (query: Query) => Result;
+
+export interface Plugin {
+  readonly name: string;
+  /**
+   * Answers, or passes on to `next`. A plain function, never `async`. Undefined for directives that only configure
+   * (bind, health, prometheus).
+   */
+  readonly handle?: (query: Query, next: Handler) => Result;
+  /** False while the plugin cannot answer yet; `ready` asks. Absent means always ready. */
+  readonly ready?: () => boolean;
+  /** Called once when the configuration it belongs to has begun to serve. */
+  readonly start?: () => void;
+  /** Called once when that configuration serves no more: timers, probes and watches end here. */
+  readonly stop?: () => void;
+}
+
+/**
+ * Makes a plugin from all uses of its directive in one block. Throws ConfigError with the place of the fault. Must not
+ * start anything: `start` does.
+ */
+export type Setup = (directive: Directive, block: Block, services: Services) => Plugin;
+
+/** The last link of every chain is given by the caller: what happens when no plugin answers. */
+export function compose(plugins: readonly Plugin[], last: Handler): Handler {
+  let next = last;
+  for (const plugin of plugins.toReversed()) {
+    const { handle } = plugin;
+    if (handle === undefined) continue;
+    const rest = next;
+    next = (query) => handle(query, rest);
+  }
+  return next;
+}
+
+/**
+ * Acts behind the rest of the chain: value, throw, promise and rejection reach the same two functions, and a value
+ * stays a value. `onError` may answer, or throw again (its default).
+ */
+export function after(
+  next: Handler,
+  query: Query,
+  onAnswer: (answer: Answer) => Result,
+  onError: (error: unknown) => Result = rethrow,
+): Result {
+  let result: Result;
+  try {
+    result = next(query);
+  } catch (error) {
+    return onError(error);
+  }
+  return result instanceof Promise ? result.then(onAnswer, onError) : onAnswer(result);
+}
+
+function rethrow(error: unknown): never {
+  throw error;
+}

@@ -29,6 +29,10 @@ export type InitMessage =
       readonly setupErrors: Readonly<Partial<Record<SetupErrorType, number>>>;
     };
 
+/** Where init listens when nobody says; under init as parent the child is told by the environment variable. */
+export const DEFAULT_CONTROL_SOCKET = '/run/nodens/control.sock';
+export const CONTROL_SOCKET_ENV = 'NODENS_CONTROL_SOCKET';
+
 /** One line on the wire. */
 export function encodeControl(message: AgentMessage | InitMessage): string {
   return `${JSON.stringify(message)}\n`;

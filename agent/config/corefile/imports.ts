@@ -1,0 +1,75 @@
+/** What `import` means: a file, or a glob over files, relative to the file that imports. */
+import { posix } from 'node:path';
+import { ConfigError, messageOf, type Place } from '../../base/errors.ts';
+
+/** Files as the configuration sees them: handed in, so that parsing opens nothing itself. */
+export interface ConfigFiles {
+  /** Text of a file. Throws where it cannot be read or is not UTF-8. */
+  read(path: string): string;
+  /** Names in a directory, in any order. Throws where it cannot be read. */
+  list(dir: string): string[];
+  /** What is at `path`, links followed; undefined where there is nothing. */
+  kind(path: string): 'file' | 'directory' | undefined;
+}
+
+/** A file brought in by an import. */
+export interface ImportedFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/**
+ * Files that `pattern`, imported at `place`, names, in name order; none where a glob matches none. Throws ConfigError
+ * for a missing file, a directory, an unreadable file or a glob the peer refuses too.
+ */
+export function readImports(pattern: string, place: Place, files: ConfigFiles): ImportedFile[] {
+  const path = posix.resolve(posix.dirname(place.file), pattern);
+  const paths = isGlob(pattern) ? expandGlob(path, place, files) : [path];
+  return paths.map((found) => ({ path: found, text: readOne(found, place, files) }));
+}
+
+export function isGlob(pattern: string): boolean {
+  return /[*?[\]]/.test(pattern);
+}
+
+function readOne(path: string, place: Place, files: ConfigFiles): string {
+  const kind = files.kind(path);
+  if (kind === undefined)
+    throw new ConfigError(place, `import: ${path} is neither a file nor a snippet defined above`);
+  if (kind === 'directory')
+    throw new ConfigError(place, `import: ${path} is a directory; to import its files: ${path}/*`);
+  try {
+    return files.read(path);
+  } catch (error) {
+    throw new ConfigError(place, `import: cannot read ${path}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function expandGlob(path: string, place: Place, files: ConfigFiles): string[] {
+  if (path.split('*').length > 2 || path.split('?').length > 2 || /[[\]]/.test(path))
+    throw new ConfigError(place, 'import: a pattern may hold one * and one ?, and no brackets');
+  let found = ['/'];
+  for (const part of path.split('/').filter((name) => name !== '')) {
+    found = isGlob(part)
+      ? found.flatMap((dir) => matchingEntries(dir, part, files))
+      : found.map((dir) => posix.join(dir, part)).filter((at) => files.kind(at) !== undefined);
+  }
+  return found;
+}
+
+/** Entries of `dir` that match; hidden ones (a ConfigMap volume's `..data`) only where the pattern asks for a dot. */
+function matchingEntries(dir: string, part: string, files: ConfigFiles): string[] {
+  if (files.kind(dir) !== 'directory') return [];
+  const source = part
+    .replace(/[.+^${}()|\\]/g, '\\$&')
+    .replace('*', '.*')
+    .replace('?', '.');
+  const pattern = new RegExp(`^${source}$`, 'su');
+  return files
+    .list(dir)
+    .filter((name) => pattern.test(name) && (part.startsWith('.') || !name.startsWith('.')))
+    .sort()
+    .map((name) => posix.join(dir, name));
+}

@@ -1,0 +1,81 @@
+/**
+ * Corefile text to words and braces. The rules are the peer's: words end at white space, `"` opens a quoted word only
+ * at a word's start, `#` outside quotes starts a comment even in the middle of a word, carriage returns do not count.
+ */
+import { ConfigError } from '../../base/errors.ts';
+import type { Token } from './types.ts';
+
+/** A token with what the grammar needs to know of it. Only a brace that stands alone and unquoted is structure. */
+export interface Lexeme extends Token {
+  readonly kind: 'word' | 'open' | 'close';
+  /** Whether a line starts here: the first word of a line of text, or the first behind an opening brace. */
+  readonly first: boolean;
+}
+
+/** White space as Unicode has it, without the line feed, which also counts lines. */
+const SPACE = String.raw`\t\v\f \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000`;
+const BLANK = new RegExp(`[${SPACE}\\r]+|#[^\\n]*`, 'y');
+const WORD = new RegExp(`[^${SPACE}\\r\\n#][^${SPACE}\\n#]*`, 'y');
+
+/** Words and braces of `text`, in order. Throws ConfigError where a quote is never closed. */
+export function lex(text: string, file: string): Lexeme[] {
+  const lexemes: Lexeme[] = [];
+  let line = 1;
+  let first = true;
+  let at = text.startsWith('\ufeff') ? 1 : 0;
+  const push = (word: string, quoted: boolean): void => {
+    const kind = quoted ? 'word' : kindOf(word);
+    lexemes.push({ text: word, place: { file, line }, quoted, kind, first });
+    first = kind === 'open';
+  };
+  while (at < text.length) {
+    const char = text[at] as string;
+    if (char === '\n') {
+      line++;
+      first = true;
+      at++;
+    } else if (char === '"') {
+      const end = closingQuote(text, at + 1);
+      if (end === -1) throw new ConfigError({ file, line }, 'this quote is never closed: add a "');
+      const raw = text.slice(at + 1, end);
+      push(raw.replaceAll('\\"', '"'), true);
+      line += countLineFeeds(raw);
+      at = end + 1;
+    } else {
+      const blank = matchAt(BLANK, text, at);
+      if (blank !== undefined) {
+        at += blank.length;
+        continue;
+      }
+      const word = matchAt(WORD, text, at) as string;
+      push(word.replaceAll('\r', ''), false);
+      at += word.length;
+    }
+  }
+  return lexemes;
+}
+
+function kindOf(word: string): Lexeme['kind'] {
+  if (word === '{') return 'open';
+  return word === '}' ? 'close' : 'word';
+}
+
+function matchAt(pattern: RegExp, text: string, at: number): string | undefined {
+  pattern.lastIndex = at;
+  return pattern.exec(text)?.[0];
+}
+
+/** Index of the quote that closes a quoted word; a backslash keeps the character behind it from closing. */
+function closingQuote(text: string, from: number): number {
+  for (let i = from; i < text.length; i++) {
+    if (text[i] === '\\') i++;
+    else if (text[i] === '"') return i;
+  }
+  return -1;
+}
+
+function countLineFeeds(text: string): number {
+  let count = 0;
+  for (let i = text.indexOf('\n'); i !== -1; i = text.indexOf('\n', i + 1)) count++;
+  return count;
+}

@@ -1,0 +1,266 @@
+/** Corefile grammar: server blocks, snippets and imports, after the peer's (design: text in, data out). */
+import { createHash } from 'node:crypto';
+import { ConfigError, type Place } from '../../base/errors.ts';
+import { type Environment, substitute } from './env.ts';
+import { type ConfigFiles, isGlob, readImports } from './imports.ts';
+import { expandKey } from './keys.ts';
+import { type Lexeme, lex } from './lexer.ts';
+import { LexemeStream } from './stream.ts';
+import type { Block, BlockKey, Corefile, Directive, Line, Token } from './types.ts';
+
+export interface ParseOptions {
+  /** Name of the text in messages, and where its relative imports start. */
+  readonly file: string;
+  /** Port of keys that name none (`-dns.port`). */
+  readonly defaultPort: number;
+  readonly env: Environment;
+  readonly files: ConfigFiles;
+}
+
+/** As the peer. */
+const MAX_SNIPPET_IMPORTS = 10_000;
+const MAX_FILE_IMPORTS = 100_000;
+/** Deeper than any directive nests, shallow enough for our stack. */
+const MAX_NESTING = 32;
+
+/**
+ * Parses a Corefile and everything it imports. A text without blocks gives `blocks: []`. Throws ConfigError, with the
+ * place and the way out, for everything else it does not understand.
+ */
+export function parseCorefile(text: string, options: ParseOptions): Corefile {
+  return new Parser(text, options).parse();
+}
+
+class Parser {
+  readonly #options: ParseOptions;
+  readonly #stream: LexemeStream;
+  readonly #snippets = new Map<string, readonly Lexeme[]>();
+  readonly #warnings = new Set<string>();
+  #snippetImports = 0;
+  #fileImports = 0;
+
+  constructor(text: string, options: ParseOptions) {
+    this.#options = options;
+    this.#stream = new LexemeStream(options.file, this.#lex(text, options.file));
+  }
+
+  parse(): Corefile {
+    const blocks: Block[] = [];
+    for (let next = this.#peek(); next !== undefined; next = this.#peek()) {
+      const words = this.#keyWords();
+      if (words.length === 0 && this.#peek() === undefined) break;
+      const snippet = snippetName(words);
+      if (snippet !== undefined) this.#defineSnippet(snippet, (words[0] as Token).place);
+      else blocks.push(this.#block(words, (this.#peek() ?? next).place));
+    }
+    const file = this.#options.file;
+    return { file, blocks, warnings: [...this.#warnings], hash: hashOf(blocks) };
+  }
+
+  #lex(text: string, file: string): Lexeme[] {
+    return lex(text, file).map((lexeme) => {
+      const value = substitute(lexeme.text, this.#options.env, (name) =>
+        this.#warn(lexeme.place, `environment variable ${name} is not set, taken as empty`),
+      );
+      return value === lexeme.text ? lexeme : { ...lexeme, text: value };
+    });
+  }
+
+  #warn(place: Place, text: string): void {
+    this.#warnings.add(`${place.file}:${place.line}: ${text}`);
+  }
+
+  #peek(): Lexeme | undefined {
+    return this.#stream.peek();
+  }
+
+  #take(): Lexeme {
+    return this.#stream.next() as Lexeme;
+  }
+
+  /** Words up to the end of the line, or further where one ends in a comma; the opening brace is left. */
+  #keyWords(): Token[] {
+    const words: Token[] = [];
+    let taken = 0;
+    let comma: Place | undefined;
+    for (let next = this.#peek(); next !== undefined; next = this.#peek()) {
+      if (next.kind === 'close') throw strayBrace(next);
+      if (next.kind === 'open' || (taken > 0 && next.first && comma === undefined)) break;
+      if (this.#tryImport()) continue;
+      const { text, place, quoted } = this.#take();
+      taken++;
+      comma = text.endsWith(',') ? place : undefined;
+      const key = comma === undefined ? text : text.slice(0, -1);
+      if (key !== '') words.push({ text: key, place, quoted });
+    }
+    if (comma !== undefined)
+      throw new ConfigError(comma, 'another zone must follow the comma: add it or drop the comma');
+    return words;
+  }
+
+  /** `place` is where the block begins if it turns out to have no keys. */
+  #block(words: readonly Token[], place: Place): Block {
+    const first = words[0];
+    if (first === undefined)
+      throw new ConfigError(place, 'a server block needs a zone in front of it, like ". {"');
+    const keys = words.flatMap((word) => this.#keys(word));
+    const lines =
+      this.#peek()?.kind === 'open' ? this.#body(this.#take(), 0) : this.#linesToTheEnd();
+    return { keys, directives: groupByName(lines), place: first.place };
+  }
+
+  #keys(word: Token): BlockKey[] {
+    const keys = expandKey(word.text, word.place, this.#options.defaultPort);
+    for (const { zone } of keys) {
+      if (/^\d+\.\d+\.\d+\.\d+\.$/.test(zone))
+        this.#warn(word.place, `${zone} is served as a domain name; to listen on an address: bind`);
+    }
+    return keys;
+  }
+
+  /** A file without braces holds one block. */
+  #linesToTheEnd(): Line[] {
+    const lines: Line[] = [];
+    for (let next = this.#peek(); next !== undefined; next = this.#peek()) {
+      if (next.kind === 'close') throw strayBrace(next);
+      if (!this.#tryImport()) lines.push(this.#line(0));
+    }
+    return lines;
+  }
+
+  /** Lines between `open`, which is taken already, and its closing brace. `depth` 0 is a server block's own. */
+  #body(open: Lexeme, depth: number): Line[] {
+    if (depth > MAX_NESTING)
+      throw new ConfigError(open.place, `braces nest deeper than ${MAX_NESTING}: close some`);
+    const source = this.#stream.current;
+    const lines: Line[] = [];
+    for (let next = this.#peek(); next !== undefined; next = this.#peek()) {
+      if (next.kind === 'close') {
+        this.#take();
+        if (this.#stream.current !== source) throw strayBrace(next);
+        if (depth > 0) this.#refuseRest('nothing may follow a closing brace on its line');
+        return lines;
+      }
+      if (!this.#tryImport()) lines.push(this.#line(depth));
+    }
+    throw new ConfigError(open.place, 'the brace opened here is never closed: add a }');
+  }
+
+  #line(depth: number): Line {
+    if (this.#peek()?.kind === 'open')
+      throw new ConfigError(
+        this.#take().place,
+        'an opening brace must stand at the end of the line it belongs to',
+      );
+    const name = tokenOf(this.#take());
+    const args = this.#restOfLine();
+    const next = this.#peek();
+    if (next?.kind !== 'open' || next.first) return { name, args, body: undefined };
+    return { name, args, body: this.#body(this.#take(), depth + 1) };
+  }
+
+  #restOfLine(): Token[] {
+    const words: Token[] = [];
+    for (let next = this.#peek(); next !== undefined && !next.first; next = this.#peek()) {
+      if (next.kind === 'open') break;
+      if (next.kind === 'close')
+        throw new ConfigError(next.place, 'a closing brace must stand on a line of its own');
+      words.push(tokenOf(this.#take()));
+    }
+    return words;
+  }
+
+  #refuseRest(reason: string): void {
+    const next = this.#peek();
+    if (next !== undefined && !next.first) throw new ConfigError(next.place, reason);
+  }
+
+  #defineSnippet(name: string, place: Place): void {
+    const open = this.#peek();
+    if (open?.kind !== 'open')
+      throw new ConfigError(place, `snippet (${name}) needs a body in braces`);
+    if (this.#snippets.has(name))
+      throw new ConfigError(place, `snippet (${name}) is defined twice: rename one`);
+    this.#take();
+    const source = this.#stream.current;
+    const body: Lexeme[] = [];
+    let depth = 1;
+    for (let next = this.#stream.next(); next !== undefined; next = this.#stream.next()) {
+      if (this.#stream.current !== source) break;
+      if (next.kind === 'open') depth++;
+      else if (next.kind === 'close') depth--;
+      if (depth === 0) {
+        this.#snippets.set(name, body);
+        return;
+      }
+      body.push(next);
+    }
+    throw new ConfigError(open.place, 'the brace opened here is never closed: add a }');
+  }
+
+  /** Replaces an `import` line, if one is next, by what it names. */
+  #tryImport(): boolean {
+    const next = this.#peek();
+    if (next?.kind !== 'word' || !next.first || next.text !== 'import') return false;
+    const { place } = this.#take();
+    const args = this.#restOfLine();
+    this.#refuseRest('import takes no braces');
+    const target = args[0]?.text ?? '';
+    if (args.length !== 1 || target === '')
+      throw new ConfigError(place, 'import takes one argument: a snippet, a file or a pattern');
+    const snippet = this.#snippets.get(target);
+    if (snippet !== undefined) this.#importSnippet(target, snippet, place);
+    else this.#importFiles(target, place);
+    return true;
+  }
+
+  #importSnippet(name: string, lexemes: readonly Lexeme[], place: Place): void {
+    if (++this.#snippetImports > MAX_SNIPPET_IMPORTS)
+      throw new ConfigError(place, `snippets are imported over ${MAX_SNIPPET_IMPORTS} times`);
+    this.#stream.splice([{ origin: `(${name})`, lexemes }], place);
+  }
+
+  #importFiles(pattern: string, place: Place): void {
+    const found = readImports(pattern, place, this.#options.files);
+    this.#fileImports += found.length;
+    if (this.#fileImports > MAX_FILE_IMPORTS)
+      throw new ConfigError(place, `files are imported over ${MAX_FILE_IMPORTS} times`);
+    if (found.length === 0 && isGlob(pattern))
+      this.#warn(place, `no file matches the import ${pattern}`);
+    const sources = found.map(({ path, text }) => ({
+      origin: path,
+      lexemes: this.#lex(text, path),
+    }));
+    this.#stream.splice(sources, place);
+  }
+}
+
+function tokenOf({ text, place, quoted }: Lexeme): Token {
+  return { text, place, quoted };
+}
+
+function strayBrace(lexeme: Lexeme): ConfigError {
+  return new ConfigError(lexeme.place, 'this } closes nothing that was opened here: remove it');
+}
+
+/** `name` where the only word is `(name)`. */
+function snippetName(words: readonly Token[]): string | undefined {
+  return words.length === 1 ? /^\((.+)\)$/s.exec((words[0] as Token).text)?.[1] : undefined;
+}
+
+function groupByName(lines: readonly Line[]): Directive[] {
+  const groups = Map.groupBy(lines, (line) => line.name.text);
+  return Array.from(groups, ([name, uses]) => ({
+    name,
+    place: (uses[0] as Line).name.place,
+    uses,
+  }));
+}
+
+/** Places are left out, so that a comment or a blank line is no change. */
+function hashOf(blocks: readonly Block[]): string {
+  const content = JSON.stringify(blocks, (key, value: unknown) =>
+    key === 'place' || key === 'quoted' ? undefined : value,
+  );
+  return createHash('sha512').update(content).digest('hex');
+}

@@ -1,0 +1,150 @@
+/** An unbound that serves zones on port 53 of a namespace and remembers who asked what, over which transport. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import type { Netns } from './netns.ts';
+import { Daemon } from './process.ts';
+import { until } from './wait.ts';
+import type { Zone } from './zones.ts';
+
+export const TRANSPORTS = ['udp', 'tcp'] as const;
+export type Transport = (typeof TRANSPORTS)[number];
+
+/** One query a name server received. `name` is lower-case and ends in a dot. */
+export interface Asked {
+  readonly server: string;
+  readonly transport: Transport;
+  readonly client: string;
+  readonly name: string;
+  readonly type: string;
+}
+
+export interface NameserverOptions {
+  readonly name: string;
+  readonly netns: Netns;
+  readonly addresses: readonly string[];
+  readonly runDir: string;
+}
+
+/**
+ * unbound's query log does not say the transport, so UDP and TCP are two processes with a log each. That also lets
+ * one transport fail alone.
+ */
+export class Nameserver {
+  readonly name: string;
+  readonly #options: NameserverOptions;
+  readonly #dir: string;
+  #processes: ReadonlyMap<Transport, Daemon> = new Map();
+
+  constructor(options: NameserverOptions) {
+    this.name = options.name;
+    this.#options = options;
+    this.#dir = `${options.runDir}/${options.name}`;
+  }
+
+  get running(): boolean {
+    return [...this.#processes.values()].some((daemon) => daemon.running);
+  }
+
+  /** Starts serving `zones`; resolves when both transports listen. */
+  async start(zones: readonly Zone[]): Promise<void> {
+    mkdirSync(this.#dir, { recursive: true });
+    const { netns, name } = this.#options;
+    const started = TRANSPORTS.map((transport): [Transport, Daemon] => {
+      const conf = `${this.#dir}/${transport}.conf`;
+      writeFileSync(conf, this.#conf(transport, zones));
+      const argv = ['unbound', '-d', '-c', conf];
+      const logFile = `${this.#dir}/${transport}.log`;
+      return [transport, new Daemon({ name: `${name}/${transport}`, netns, argv, logFile })];
+    });
+    this.#processes = new Map(started);
+    await until(
+      `${name} to listen`,
+      () => this.#listens(),
+      10_000,
+      () => this.#logs(),
+    );
+  }
+
+  /** Ends it: a connection attempt is refused from now on. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.#processes.values()].map((daemon) => daemon.stop('SIGKILL')));
+  }
+
+  /** Lets it hang: packets and connections are taken and never answered. */
+  freeze(transports: readonly Transport[] = TRANSPORTS): void {
+    for (const transport of transports) this.#processes.get(transport)?.signal('SIGSTOP');
+  }
+
+  /** Ends a hang; what queued up meanwhile is answered now. */
+  thaw(transports: readonly Transport[] = TRANSPORTS): void {
+    for (const transport of transports) this.#processes.get(transport)?.signal('SIGCONT');
+  }
+
+  /** Every query received since the first start. A query is logged before it is answered. */
+  asked(): Asked[] {
+    return [...this.#processes].flatMap(([transport, daemon]) =>
+      [...daemon.log().matchAll(/ query: (\S+) (\S+) (\S+) IN$/gm)].map((match) => ({
+        server: this.name,
+        transport,
+        client: match[1] as string,
+        name: (match[2] as string).toLowerCase(),
+        type: match[3] as string,
+      })),
+    );
+  }
+
+  async #listens(): Promise<boolean> {
+    const { stdout } = await this.#options.netns.run(['ss', '-Hlnut']);
+    const port53 = (kind: string): boolean =>
+      this.#options.addresses.every((address) =>
+        stdout.split('\n').some((line) => {
+          const local = line.split(/\s+/)[4];
+          return (
+            line.startsWith(kind) && (local === `${address}:53` || local === `[${address}]:53`)
+          );
+        }),
+      );
+    return TRANSPORTS.every(port53);
+  }
+
+  #logs(): string {
+    return [...this.#processes.values()].map((daemon) => daemon.log()).join('\n');
+  }
+
+  #conf(transport: Transport, zones: readonly Zone[]): string {
+    const server = {
+      directory: `"${this.#dir}"`,
+      chroot: '""',
+      username: '""',
+      pidfile: '""',
+      logfile: '""',
+      'use-syslog': 'no',
+      'do-daemonize': 'no',
+      'num-threads': '1',
+      'module-config': '"iterator"',
+      'do-udp': transport === 'udp' ? 'yes' : 'no',
+      'do-tcp': transport === 'tcp' ? 'yes' : 'no',
+      'tcp-idle-timeout': '60000',
+      'log-queries': 'yes',
+      'log-tag-queryreply': 'yes',
+      'unblock-lan-zones': 'yes',
+      'access-control': '0.0.0.0/0 allow',
+    };
+    const lines = Object.entries(server).map(([key, value]) => `  ${key}: ${value}`);
+    for (const address of this.#options.addresses) lines.push(`  interface: ${address}`);
+    lines.push('  access-control: ::/0 allow');
+    return ['server:', ...lines, ...zones.flatMap((zone) => this.#zone(zone))].join('\n');
+  }
+
+  /** Not answered downstream, a zone is what the iterator finds: it chases CNAMEs from one into the other. */
+  #zone(zone: Zone): string[] {
+    const file = `${this.#dir}/${zone.origin === '.' ? 'root' : zone.origin}zone`;
+    writeFileSync(file, zone.text);
+    return [
+      'auth-zone:',
+      `  name: "${zone.origin}"`,
+      `  zonefile: "${file}"`,
+      `  for-downstream: ${zone.authoritative ? 'yes' : 'no'}`,
+      '  for-upstream: yes',
+    ];
+  }
+}

@@ -1,0 +1,74 @@
+/** What the node shows: conntrack, rules, addresses, routes, the agent's metrics. */
+import type { Netns } from './netns.ts';
+
+/** Conntrack entries of the namespace's DNS traffic; `matching` is a text every entry must contain. */
+export async function conntrack(node: Netns, matching: readonly string[]): Promise<string[]> {
+  const ran = await Promise.all(
+    ['ipv4', 'ipv6'].map((family) => node.run(['conntrack', '-L', '-f', family])),
+  );
+  return ran
+    .flatMap(({ stdout }) => stdout.split('\n'))
+    .filter((line) => line !== '' && matching.every((text) => line.includes(text)));
+}
+
+/** Entries that a client at `address` left by asking port 53. */
+export function clientEntries(node: Netns, address: string): Promise<string[]> {
+  return conntrack(node, [`src=${address} `, 'dport=53 ']);
+}
+
+/** The whole set-up that init may touch, in a form two of which can be compared: rules without counters, addresses. */
+export async function footprint(node: Netns): Promise<string> {
+  const rules = await node.must(['nft', '-s', 'list', 'ruleset']);
+  const legacy = await Promise.all(
+    ['iptables-legacy-save', 'ip6tables-legacy-save'].map((tool) => legacySave(node, tool)),
+  );
+  const links = await node.ip('-o', 'link', 'show');
+  const addresses = await node.ip('-o', 'addr', 'show');
+  const routes = await node.ip('route', 'show', 'table', 'all');
+  const all = [rules, ...legacy, links, addresses, routes].join('\n---\n');
+  return all.replace(/(valid_lft|preferred_lft) \d+sec/g, '$1 …');
+}
+
+/** Saving reads only tables that exist, so looking does not make any. */
+async function legacySave(node: Netns, tool: string): Promise<string> {
+  const { stdout } = await node.run([tool]);
+  return stdout.replace(/^#.*$/gm, '').replace(/\[\d+:\d+\]/g, '');
+}
+
+/** Source address the kernel picks for `target`. */
+export async function routeSource(node: Netns, target: string): Promise<string> {
+  const route = await node.ip('route', 'get', target);
+  return / src (\S+)/.exec(route)?.[1] ?? '';
+}
+
+/** One sample of a Prometheus page. */
+export interface Sample {
+  readonly name: string;
+  readonly labels: string;
+  readonly value: number;
+}
+
+const FETCH = 'fetch(process.argv[1]).then(async (r) => process.stdout.write(await r.text()))';
+
+/** Body of an HTTP resource as programs inside `from` get it. Throws where there is none. */
+export function httpGet(from: Netns, url: string): Promise<string> {
+  return from.must([process.execPath, '-e', FETCH, url], { timeoutMs: 5_000 });
+}
+
+export async function metrics(from: Netns, url: string): Promise<Sample[]> {
+  const page = await httpGet(from, url);
+  return [...page.matchAll(/^([a-z_:][\w:]*)(?:\{(.*)\})? (\S+)$/gim)].map((match) => ({
+    name: match[1] as string,
+    labels: match[2] ?? '',
+    value: Number(match[3]),
+  }));
+}
+
+/** Sum of the samples called `name` whose labels contain every text of `having`. */
+export function total(samples: readonly Sample[], name: string, ...having: string[]): number {
+  return samples
+    .filter(
+      (sample) => sample.name === name && having.every((text) => sample.labels.includes(text)),
+    )
+    .reduce((sum, sample) => sum + sample.value, 0);
+}

@@ -15,6 +15,8 @@ export interface Services {
   /** Writes one line to standard output, buffered: the query log. */
   readonly writeLine: (line: string) => void;
   readonly metrics: Metrics;
+  /** Every series as the text that Prometheus scrapes. */
+  readonly metricsText: () => Promise<MetricsText>;
   readonly cache: Cache;
   readonly upstreams: Upstreams;
   readonly files: Files;
@@ -82,6 +84,11 @@ export interface Metrics {
   gaugeFrom(name: string, labels: Labels, read: () => number): void;
   /** Forgets one series, such as an info gauge whose label value has changed. */
   drop(name: string, labels: Labels): void;
+}
+
+export interface MetricsText {
+  readonly contentType: string;
+  readonly body: string;
 }
 
 /** Counters of one (listener, zone, view); made at routing, kept over reloads. */

@@ -1,0 +1,71 @@
+/** From a query to the server block that answers it: the longest zone that the name lies in. */
+import { TYPE } from '../dns/iana.ts';
+import { nameFromText } from '../dns/name.ts';
+import type { Handler } from './plugin.ts';
+import type { Query } from './query.ts';
+import type { TrafficRow } from './services.ts';
+
+/** What a zone of one listener leads to. */
+export interface Route {
+  /** Lower-case presentation format with trailing dot. */
+  readonly zone: string;
+  readonly handler: Handler;
+  /** Undefined where the block is not measured. */
+  readonly row: TrafficRow | undefined;
+  /** Whether questions of other classes than IN may pass (the block has `forward`, as in the peer). */
+  readonly anyClass: boolean;
+}
+
+interface Entry extends Route {
+  readonly name: Uint8Array;
+}
+
+/** The zones of one listener. Built once per configuration, never changed. */
+export class ZoneTable {
+  /** Counters of queries that no zone takes; the peer's zone label `dropped`. */
+  readonly droppedRow: TrafficRow | undefined;
+  /** Zones by the length of their wire name: each suffix of a query is compared with few of them. */
+  readonly #byLength: Entry[][] = [];
+
+  constructor(routes: readonly Route[], droppedRow: TrafficRow | undefined) {
+    this.droppedRow = droppedRow;
+    for (const route of routes) {
+      const name = nameFromText(route.zone);
+      this.#byLength[name.length] ??= [];
+      this.#byLength[name.length]?.push({ ...route, name });
+    }
+  }
+
+  /**
+   * The route of the longest zone that `query`'s name is in, or undefined. A DS question belongs to the parent side of
+   * a zone cut (RFC 4035 §3.1.4.1): the next shorter zone takes it where there is one.
+   */
+  find(query: Query): Route | undefined {
+    const { name, nameLength, labelOffsets, labelCount } = query.head;
+    let found: Entry | undefined;
+    for (let label = 0; label <= labelCount; label++) {
+      const offset = labelOffsets[label] as number;
+      const entry = this.#match(name, offset, nameLength);
+      if (entry === undefined) continue;
+      found = entry;
+      if (query.type !== TYPE.DS || label > 0) break;
+    }
+    return found;
+  }
+
+  #match(name: Uint8Array, offset: number, end: number): Entry | undefined {
+    const candidates = this.#byLength[end - offset];
+    if (candidates === undefined) return undefined;
+    for (const entry of candidates) {
+      if (endsWith(name, offset, entry.name)) return entry;
+    }
+    return undefined;
+  }
+}
+
+function endsWith(name: Uint8Array, offset: number, zone: Uint8Array): boolean {
+  for (let i = 0; i < zone.length; i++) {
+    if (name[offset + i] !== zone[i]) return false;
+  }
+  return true;
+}

@@ -1,0 +1,126 @@
+/**
+ * From received octets to a response: reads the head, refuses what is not a question, lets the dispatcher answer the
+ * rest and counts each query once. UDP and TCP meet here.
+ */
+import type { Clock } from '../base/clock.ts';
+import { RCODE } from '../dns/iana.ts';
+import { readQueryHead, VERDICT, type Verdict } from '../dns/query-head.ts';
+import type { Answer } from '../query/answer.ts';
+import { type Client, Query, type Transport } from '../query/query.ts';
+import type { Counter, ServerLabel } from '../query/services.ts';
+import type { Dispatcher } from './dispatch.ts';
+import { errorAnswer, respond, respondHeaderOnly, responseCapacity } from './respond.ts';
+
+/** Counters of one listener, by what happened to messages that are not answered from a zone. */
+export interface AdmissionCounters {
+  readonly tooShort: Counter;
+  readonly notAQuery: Counter;
+  readonly formErr: Counter;
+  readonly notImp: Counter;
+  readonly badVers: Counter;
+}
+
+/**
+ * Where a response goes that comes later or does not fit in place. An empty one means silence: nothing is sent, but
+ * the query is over.
+ */
+export type Deliver = (response: Buffer, query: Query) => void;
+
+/** Returned by `Admission.receive` where the answer is still awaited: `deliver` will be called exactly once. */
+export const PENDING = -1;
+
+/** One listener's way in. Not shared between listeners: it reuses its query object. */
+export class Admission {
+  readonly #server: ServerLabel;
+  readonly #transport: Transport;
+  readonly #dispatcher: Dispatcher;
+  readonly #clock: Clock;
+  readonly #counters: AdmissionCounters;
+  #query = new Query();
+  /** Queries whose answer is still awaited. */
+  pending = 0;
+
+  constructor(
+    server: ServerLabel,
+    transport: Transport,
+    dispatcher: Dispatcher,
+    clock: Clock,
+    counters: AdmissionCounters,
+  ) {
+    this.#server = server;
+    this.#transport = transport;
+    this.#dispatcher = dispatcher;
+    this.#clock = clock;
+    this.#counters = counters;
+  }
+
+  /**
+   * Handles one message: the first `length` octets of `wire`. A response that is ready and fits goes into `out`, and
+   * its length comes back (0: there is none); every other one goes through `deliver`. Never throws.
+   */
+  receive(
+    wire: Buffer,
+    length: number,
+    arrivedMs: number,
+    client: () => Client,
+    out: Buffer,
+    deliver: Deliver,
+  ): number {
+    const query = this.#query;
+    const verdict = readQueryHead(wire, length, query.head);
+    if (verdict !== VERDICT.answer && verdict !== VERDICT.badVers) {
+      return this.#reject(verdict, length, out);
+    }
+    query.receive(wire, length, this.#transport, this.#server, arrivedMs, client);
+    if (verdict === VERDICT.badVers) {
+      this.#counters.badVers.value++;
+      return this.#finish(query, errorAnswer(query, RCODE.BADVERS), out, deliver);
+    }
+    const result = this.#dispatcher.handle(query);
+    if (!(result instanceof Promise)) return this.#finish(query, result, out, deliver);
+    this.#await(query, result, deliver);
+    return PENDING;
+  }
+
+  #reject(verdict: Verdict, length: number, out: Buffer): number {
+    const { head } = this.#query;
+    if (verdict === VERDICT.silence) {
+      if (length < 12) this.#counters.tooShort.value++;
+      else this.#counters.notAQuery.value++;
+      return 0;
+    }
+    const isNotImp = verdict === VERDICT.notImp;
+    if (isNotImp) this.#counters.notImp.value++;
+    else this.#counters.formErr.value++;
+    return respondHeaderOnly(head, isNotImp ? RCODE.NOTIMP : RCODE.FORMERR, out);
+  }
+
+  #await(query: Query, result: Promise<Answer>, deliver: Deliver): void {
+    query.detach();
+    this.#query = new Query();
+    this.pending++;
+    const done = (answer: Answer): void => {
+      this.pending--;
+      const out = Buffer.allocUnsafe(responseCapacity(answer));
+      const length = this.#write(query, answer, out);
+      deliver(out.subarray(0, length), query);
+    };
+    // The dispatcher never rejects; should `done` fail, that is a fault for the process edge to report.
+    void result.then(done);
+  }
+
+  #finish(query: Query, answer: Answer, out: Buffer, deliver: Deliver): number {
+    if (responseCapacity(answer) <= out.length) return this.#write(query, answer, out);
+    const own = Buffer.allocUnsafe(responseCapacity(answer));
+    const length = this.#write(query, answer, own);
+    deliver(own.subarray(0, length), query);
+    return 0;
+  }
+
+  #write(query: Query, answer: Answer, out: Buffer): number {
+    const nowMs = this.#clock.nowMs();
+    const length = respond(query, answer, nowMs, out);
+    query.row?.record(query, answer.rcode, length, nowMs - query.arrivedMs, answer.plugin);
+    return length;
+  }
+}

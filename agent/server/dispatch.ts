@@ -1,0 +1,69 @@
+/** Runs a query through its block's chain. The only place where errors become rcodes (design §4.8). */
+import { DnsError, messageOf } from '../base/errors.ts';
+import { CLASS, EDE, RCODE } from '../dns/iana.ts';
+import type { Answer } from '../query/answer.ts';
+import type { Result } from '../query/plugin.ts';
+import type { Query } from '../query/query.ts';
+import type { ZoneTable } from '../query/routing.ts';
+import type { Counter, Logger } from '../query/services.ts';
+import { errorAnswer, SILENCE } from './respond.ts';
+
+/** Rcode by which a `DnsError` asks for silence. */
+const NO_RESPONSE = -1;
+
+export class Dispatcher {
+  readonly #log: Logger;
+  readonly #panics: Counter;
+  /** Zone tables by listener index. Replaced as a whole by a reload: a query sees one configuration. */
+  #tables: readonly (ZoneTable | undefined)[] = [];
+
+  constructor(log: Logger, panics: Counter) {
+    this.#log = log;
+    this.#panics = panics;
+  }
+
+  /** Takes effect for the next query; those under way finish on the chains they started on. */
+  swap(tables: readonly (ZoneTable | undefined)[]): void {
+    this.#tables = tables;
+  }
+
+  /** Never throws and never rejects. */
+  handle(query: Query): Result {
+    const table = this.#tables[query.server.index];
+    const route = table?.find(query);
+    if (route === undefined) {
+      query.row = table?.droppedRow;
+      return errorAnswer(query, RCODE.REFUSED);
+    }
+    query.row = route.row;
+    if (query.class !== CLASS.IN && !route.anyClass) return errorAnswer(query, RCODE.REFUSED);
+    try {
+      const result = route.handler(query);
+      return result instanceof Promise
+        ? result.catch((error: unknown) => this.#failed(query, error))
+        : result;
+    } catch (error) {
+      return this.#failed(query, error);
+    }
+  }
+
+  #failed(query: Query, error: unknown): Answer {
+    if (error instanceof DnsError) {
+      if (error.rcode === NO_RESPONSE) return SILENCE;
+      return errorAnswer(query, error.rcode, error.extended);
+    }
+    // Anything else is our own fault: the client still gets an answer, and we get to know.
+    this.#panics.value++;
+    const stack = error instanceof Error ? error.stack : undefined;
+    this.#log.error(
+      { question: query.nameText, type: query.type, server: query.server.label, stack },
+      `a plugin failed: ${messageOf(error)}`,
+    );
+    return errorAnswer(query, RCODE.SERVFAIL, { code: EDE.OTHER, text: 'internal error' });
+  }
+}
+
+/** Last link of every chain: no plugin took the query (peer: REFUSED). */
+export function refuse(): never {
+  throw new DnsError(RCODE.REFUSED, 'no plugin of this server block answers the query');
+}

@@ -1,0 +1,153 @@
+/** Every bound address of the agent: UDP and TCP together, one label each, kept over reloads. */
+import { type Endpoint, formatEndpoint } from '../base/address.ts';
+import type { Clock } from '../base/clock.ts';
+import { messageOf } from '../base/errors.ts';
+import { LIMITS } from '../base/limits.ts';
+import type { Logger, Metrics, ServerLabel } from '../query/services.ts';
+import { Admission, type AdmissionCounters } from './admission.ts';
+import type { Dispatcher } from './dispatch.ts';
+import { TcpListener } from './tcp/listener.ts';
+import type { OpenUdp, UdpTransport } from './udp/contract.ts';
+import { UdpListener } from './udp/listener.ts';
+
+export interface ListenersOptions {
+  readonly openUdp: OpenUdp;
+  readonly dispatcher: Dispatcher;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+interface Bound {
+  readonly endpoint: Endpoint;
+  readonly udp: UdpTransport;
+  readonly tcp: TcpListener;
+  readonly pending: () => number;
+}
+
+export class Listeners {
+  readonly #options: ListenersOptions;
+  readonly #labels = new Map<string, ServerLabel>();
+  readonly #bound = new Map<string, Bound>();
+
+  constructor(options: ListenersOptions) {
+    this.#options = options;
+  }
+
+  /** The label of an address; the same object for ever, so that its series go on over reloads. */
+  label(endpoint: Endpoint): ServerLabel {
+    const label = `dns://${formatEndpoint(endpoint)}`;
+    const known = this.#labels.get(label);
+    if (known !== undefined) return known;
+    const made = { index: this.#labels.size, label };
+    this.#labels.set(label, made);
+    return made;
+  }
+
+  get endpoints(): Endpoint[] {
+    return Array.from(this.#bound.values(), (bound) => bound.endpoint);
+  }
+
+  /** Queries whose answer is still awaited, all listeners together. */
+  get pending(): number {
+    let sum = 0;
+    for (const bound of this.#bound.values()) sum += bound.pending();
+    return sum;
+  }
+
+  /**
+   * Binds those of `endpoints` that are not bound yet. Rejects with NetworkError (phase `bind`) after releasing what
+   * this call has bound: all or nothing.
+   */
+  async open(endpoints: readonly Endpoint[]): Promise<void> {
+    const opened: string[] = [];
+    try {
+      for (const endpoint of endpoints) {
+        const key = formatEndpoint(endpoint);
+        if (this.#bound.has(key)) continue;
+        this.#bound.set(key, await this.#bind(endpoint));
+        opened.push(key);
+      }
+    } catch (error) {
+      await Promise.all(opened.map((key) => this.#close(key)));
+      throw error;
+    }
+  }
+
+  /** Closes every listener that is not in `endpoints`. */
+  async retain(endpoints: readonly Endpoint[]): Promise<void> {
+    const keep = new Set(endpoints.map(formatEndpoint));
+    const gone = Array.from(this.#bound.keys()).filter((key) => !keep.has(key));
+    await Promise.all(gone.map((key) => this.#close(key)));
+  }
+
+  /** TCP clients get the answers they have asked for and are told to go; UDP goes on until `close`. */
+  drain(): void {
+    for (const bound of this.#bound.values()) bound.tcp.drain();
+  }
+
+  async close(): Promise<void> {
+    await this.retain([]);
+  }
+
+  async #close(key: string): Promise<void> {
+    const bound = this.#bound.get(key);
+    this.#bound.delete(key);
+    await Promise.all([bound?.udp.close(), bound?.tcp.close()]);
+  }
+
+  async #bind(endpoint: Endpoint): Promise<Bound> {
+    const { clock, openUdp, metrics } = this.#options;
+    const { label } = this.label(endpoint);
+    const udpAdmission = this.#admission(endpoint, 'udp');
+    const sink = new UdpListener(udpAdmission, clock);
+    const tcpAdmission = this.#admission(endpoint, 'tcp');
+    const tcp = await TcpListener.open({
+      endpoint,
+      admission: tcpAdmission,
+      clock,
+      connections: metrics.gauge('nodens_tcp_connections', { listener: label }),
+      rejected: metrics.counter('nodens_tcp_rejected_total', { listener: label }),
+    });
+    // UDP last: with SO_REUSEADDR its bind takes the address over, so nothing may fail behind it.
+    const udp = await openUdp({
+      endpoint,
+      receiveBufferBytes: LIMITS.udpReceiveBufferBytes.default,
+      sink,
+      onError: (error) => this.#udpFailed(label, error),
+    }).catch(async (error: unknown) => {
+      await tcp.close();
+      throw error;
+    });
+    const drops = { listener: label };
+    metrics.gaugeFrom('nodens_udp_receive_drops_total', drops, () => udp.receiveDrops);
+    return { endpoint, udp, tcp, pending: () => udpAdmission.pending + tcpAdmission.pending };
+  }
+
+  #admission(endpoint: Endpoint, transport: 'udp' | 'tcp'): Admission {
+    const { dispatcher, clock } = this.#options;
+    const server = this.label(endpoint);
+    return new Admission(server, transport, dispatcher, clock, this.#counters(server.label));
+  }
+
+  #counters(listener: string): AdmissionCounters {
+    const { metrics } = this.#options;
+    const dropped = (reason: string) =>
+      metrics.counter('nodens_packets_dropped_total', { listener, reason });
+    const malformed = (verdict: string) =>
+      metrics.counter('nodens_malformed_queries_total', { listener, verdict });
+    return {
+      tooShort: dropped('short'),
+      notAQuery: dropped('response'),
+      formErr: malformed('formerr'),
+      notImp: malformed('notimp'),
+      badVers: malformed('badvers'),
+    };
+  }
+
+  #udpFailed(listener: string, error: Error): void {
+    const { metrics, log } = this.#options;
+    metrics.counter('nodens_packets_dropped_total', { listener, reason: 'send' }).value++;
+    log.debug({ listener }, `a response could not be sent: ${messageOf(error)}`);
+  }
+}

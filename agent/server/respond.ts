@@ -1,0 +1,127 @@
+/**
+ * Fits an answer to one client: the only code that patches and sizes response bytes, for hits and misses alike.
+ * RFC 1035 §4.1.1 (ID, flags), RFC 4035 §3.2 (AD, CD), RFC 6891 §6.2 (OPT), RFC 2181 §9 (TC).
+ */
+import type { ExtendedError } from '../base/errors.ts';
+import { LIMITS } from '../base/limits.ts';
+import { optBytes, putOpt } from '../dns/edns.ts';
+import {
+  arcountOf,
+  FLAG,
+  flagsOf,
+  HEADER_BYTES,
+  OPCODE_MASK,
+  putHeader,
+  putU16,
+  putU32,
+  qdcountOf,
+  u32,
+} from '../dns/header.ts';
+import type { QueryHead } from '../dns/query-head.ts';
+import { truncateAt } from '../dns/truncate.ts';
+import { Answer } from '../query/answer.ts';
+import type { Query } from '../query/query.ts';
+
+/** Bits of the answer's own flags that every client gets. AD is not among them. */
+const KEPT_FLAGS = FLAG.AA | FLAG.TC | FLAG.RA;
+/** Bits of the query's flags that come back as they were sent. */
+const ECHOED_FLAGS = OPCODE_MASK | FLAG.RD | FLAG.CD;
+const MAX_MESSAGE_BYTES = 65_535;
+
+/** An answer that is never sent: the client hears nothing. */
+export const SILENCE = new Answer({
+  wire: Buffer.alloc(0),
+  ttlOffsets: new Uint16Array(0),
+  rcode: 0,
+  plugin: '',
+});
+
+/** Octets a buffer needs for `respond`, whatever the client's limits. */
+export function responseCapacity(answer: Answer): number {
+  return answer.wire.length + optBytes(answer.extended);
+}
+
+/**
+ * Writes the response for `query` into `out` (at least `responseCapacity` octets) and returns its length; 0 for
+ * `SILENCE`. `nowMs` decides how far TTLs have counted down.
+ */
+export function respond(query: Query, answer: Answer, nowMs: number, out: Buffer): number {
+  const { wire } = answer;
+  if (wire.length === 0) return 0;
+  const { head } = query;
+  wire.copy(out, 0, 0, wire.length);
+  const flags = responseFlags(head, flagsOf(wire), answer.rcode);
+  putU16(out, 0, head.id);
+  putU16(out, 2, flags);
+  const questionEnd = echoQuestion(query, wire, out);
+  putTtls(answer, nowMs, out);
+  const limit = query.transport === 'udp' ? udpLimit(query) : MAX_MESSAGE_BYTES;
+  const reserved = head.hasOpt ? optBytes(answer.extended) : 0;
+  let end = wire.length;
+  if (end + reserved > limit) {
+    end = truncateAt(out, questionEnd, end, limit - reserved);
+    putU16(out, 2, flags | FLAG.TC);
+  }
+  return head.hasOpt ? appendOpt(out, end, head, answer.rcode, answer.extended) : end;
+}
+
+function responseFlags(head: QueryHead, answerFlags: number, rcode: number): number {
+  const wantsAd = head.dnssecOk || (head.flags & FLAG.AD) !== 0;
+  const kept = answerFlags & (wantsAd ? KEPT_FLAGS | FLAG.AD : KEPT_FLAGS);
+  return FLAG.QR | kept | (head.flags & ECHOED_FLAGS) | (rcode & 0xf);
+}
+
+/** Puts the client's own spelling of the name into the question; owner names that point there follow it. */
+function echoQuestion(query: Query, wire: Buffer, out: Buffer): number {
+  if (qdcountOf(wire) === 0) return HEADER_BYTES;
+  const { nameLength } = query.head;
+  if (query.length >= HEADER_BYTES + nameLength) {
+    query.wire.copy(out, HEADER_BYTES, HEADER_BYTES, HEADER_BYTES + nameLength);
+  }
+  return HEADER_BYTES + nameLength + 4;
+}
+
+function putTtls(answer: Answer, nowMs: number, out: Buffer): void {
+  const { ttlOffsets, bornMs, ttlOverrideSeconds } = answer;
+  if (ttlOverrideSeconds === undefined && bornMs === undefined) return;
+  const ageSeconds = bornMs === undefined ? 0 : Math.floor((nowMs - bornMs) / 1_000);
+  if (ttlOverrideSeconds === undefined && ageSeconds <= 0) return;
+  for (let i = 0; i < ttlOffsets.length; i++) {
+    const offset = ttlOffsets[i] as number;
+    putU32(out, offset, ttlOverrideSeconds ?? Math.max(0, u32(out, offset) - ageSeconds));
+  }
+}
+
+function udpLimit(query: Query): number {
+  const { head } = query;
+  return head.hasOpt ? Math.max(512, Math.min(head.udpSizeBytes, query.maxUdpBytes)) : 512;
+}
+
+/** Our own OPT: our payload size, DO as the client sent it, none of its options (RFC 6891 §6.1.1, RFC 3225 §3). */
+function appendOpt(
+  out: Buffer,
+  end: number,
+  head: QueryHead,
+  rcode: number,
+  extended: ExtendedError | undefined,
+): number {
+  putU16(out, 10, arcountOf(out) + 1);
+  const udpSizeBytes = LIMITS.ednsUdpSizeBytes.default;
+  return putOpt(out, end, { udpSizeBytes, rcode, dnssecOk: head.dnssecOk, extended });
+}
+
+/** A response with no answer: the question, the rcode, and an extended error for EDNS clients. */
+export function errorAnswer(query: Query, rcode: number, extended?: ExtendedError): Answer {
+  const { head } = query;
+  const questionBytes = head.nameLength + 4;
+  const wire = Buffer.allocUnsafe(HEADER_BYTES + questionBytes);
+  putHeader(wire, 0, FLAG.QR, [1, 0, 0, 0]);
+  query.wire.copy(wire, HEADER_BYTES, HEADER_BYTES, HEADER_BYTES + questionBytes);
+  return new Answer({ wire, ttlOffsets: new Uint16Array(0), rcode, plugin: '', extended });
+}
+
+/** Writes the 12-octet response to a message whose question is not to be trusted; returns 12. */
+export function respondHeaderOnly(head: QueryHead, rcode: number, out: Buffer): number {
+  putHeader(out, head.id, FLAG.QR | (head.flags & ECHOED_FLAGS) | rcode, [0, 0, 0, 0]);
+  return HEADER_BYTES;
+}

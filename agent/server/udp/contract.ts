@@ -1,0 +1,45 @@
+/** What a UDP transport gives and takes, whether it moves packets one by one or in batches. */
+import type { Endpoint } from '../../base/address.ts';
+import type { Client } from '../../query/query.ts';
+
+/** Receives datagrams. The transport calls it on the main thread and never again after `close` has resolved. */
+export interface DatagramSink {
+  /** Before the first datagram of a batch: one clock reading serves the batch. */
+  batchStart(): void;
+  /**
+   * One datagram: the first `length` octets of `wire`, valid until this call returns. Writes the reply into `out` and
+   * returns its length; 0 when there is none now (dropped, or sent later through `UdpTransport.send`). Never throws.
+   */
+  datagram(
+    transport: UdpTransport,
+    slot: number,
+    wire: Buffer,
+    length: number,
+    out: Buffer,
+  ): number;
+  /** Behind the last datagram of a batch. */
+  batchEnd(): void;
+}
+
+export interface UdpTransport {
+  readonly endpoint: Endpoint;
+  /** Datagrams the kernel dropped because the receive buffer was full; 0 where it does not say. */
+  readonly receiveDrops: number;
+  /** Who sent the datagram in `slot` of the batch being handled. */
+  clientOf(slot: number): Client;
+  /** Sends `bytes` (not changed afterwards) to a client. A failed send is counted, never thrown. */
+  send(bytes: Buffer, client: Client): void;
+  /** Stops receiving and closes the socket. */
+  close(): Promise<void>;
+}
+
+export interface UdpOptions {
+  readonly endpoint: Endpoint;
+  readonly receiveBufferBytes: number;
+  readonly sink: DatagramSink;
+  /** A send failed, or the socket did. */
+  readonly onError: (error: Error) => void;
+}
+
+/** Binds and starts to receive. Rejects with NetworkError (phase `bind`). */
+export type OpenUdp = (options: UdpOptions) => Promise<UdpTransport>;

@@ -1,0 +1,92 @@
+/** The portable UDP transport: node:dgram, one datagram a batch. */
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { type Endpoint, familyOf, formatEndpoint } from '../../base/address.ts';
+import { errnoOf, messageOf, NetworkError } from '../../base/errors.ts';
+import type { Client } from '../../query/query.ts';
+import type { OpenUdp, UdpOptions, UdpTransport } from './contract.ts';
+
+/** Longest reply written in place; a longer one comes through `send` with a buffer of its own. */
+const OUT_BYTES = 4_096;
+
+export const openDgram: OpenUdp = async (options) => {
+  const { address, port } = options.endpoint;
+  const isV6 = familyOf(address) === 6;
+  // SO_REUSEADDR: during an upgrade the newest socket takes over without a gap (design §7).
+  const socket = createSocket({ type: isV6 ? 'udp6' : 'udp4', reuseAddr: true, ipv6Only: isV6 });
+  try {
+    socket.bind({ address, port, exclusive: true });
+    await once(socket, 'listening');
+  } catch (error) {
+    socket.close();
+    const where = formatEndpoint(options.endpoint);
+    const reason = `cannot bind ${where}/udp: ${messageOf(error)}`;
+    throw new NetworkError('bind', errnoOf(error), reason, { cause: error });
+  }
+  enlargeReceiveBuffer(socket, options.receiveBufferBytes);
+  return new DgramTransport(socket, options);
+};
+
+/** The kernel grants at most net.core.rmem_max; less than asked is not a fault. */
+function enlargeReceiveBuffer(socket: Socket, bytes: number): void {
+  try {
+    socket.setRecvBufferSize(bytes);
+  } catch {
+    // The default size serves as well, with less room for bursts.
+  }
+}
+
+class DgramTransport implements UdpTransport {
+  readonly endpoint: Endpoint;
+  /** node:dgram cannot ask the kernel (SO_RXQ_OVFL). */
+  readonly receiveDrops = 0;
+  readonly #socket: Socket;
+  readonly #options: UdpOptions;
+  readonly #out = Buffer.alloc(OUT_BYTES);
+  #sender: RemoteInfo = { address: '', port: 0, family: 'IPv4', size: 0 };
+  #isClosed = false;
+
+  constructor(socket: Socket, options: UdpOptions) {
+    const bound = socket.address();
+    this.endpoint = { address: options.endpoint.address, port: bound.port };
+    this.#socket = socket;
+    this.#options = options;
+    socket.on('message', (message, sender) => this.#received(message, sender));
+    socket.on('error', (error) => options.onError(error));
+  }
+
+  #received(message: Buffer, sender: RemoteInfo): void {
+    if (this.#isClosed) return;
+    const { sink } = this.#options;
+    this.#sender = sender;
+    sink.batchStart();
+    const length = sink.datagram(this, 0, message, message.length, this.#out);
+    sink.batchEnd();
+    // The kernel may take the bytes later than this call: they need a buffer of their own.
+    if (length > 0) this.#send(Buffer.from(this.#out.subarray(0, length)), sender);
+  }
+
+  clientOf(): Client {
+    const { address, port, family } = this.#sender;
+    return { address, port, family: family === 'IPv6' ? 6 : 4 };
+  }
+
+  send(bytes: Buffer, client: Client): void {
+    this.#send(bytes, client);
+  }
+
+  #send(bytes: Buffer, to: { readonly address: string; readonly port: number }): void {
+    if (this.#isClosed) return;
+    this.#socket.send(bytes, to.port, to.address, (error) => {
+      if (error !== null && !this.#isClosed) this.#options.onError(error);
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const closed = once(this.#socket, 'close');
+    this.#socket.close();
+    await closed;
+  }
+}

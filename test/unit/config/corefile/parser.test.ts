@@ -2,24 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ConfigError } from '../../../../agent/base/errors.ts';
 import { formatKey } from '../../../../agent/config/corefile/keys.ts';
-import { parseCorefile } from '../../../../agent/config/corefile/parser.ts';
 import type { Corefile, Line } from '../../../../agent/config/corefile/types.ts';
-import { memoryFiles } from '../../../support/corefiles/memory-files.ts';
-
-interface Surroundings {
-  readonly env?: Record<string, string>;
-  readonly files?: Record<string, string>;
-  readonly defaultPort?: number;
-}
-
-function parse(text: string, around: Surroundings = {}): Corefile {
-  return parseCorefile(text, {
-    file: '/etc/Corefile',
-    defaultPort: around.defaultPort ?? 53,
-    env: around.env ?? {},
-    files: memoryFiles(around.files ?? {}),
-  });
-}
+import { parseText as parse, type Surroundings } from '../../../support/corefiles/parse.ts';
 
 /** Blocks as nested arrays of text: keys, then lines. */
 function outline(corefile: Corefile): unknown {

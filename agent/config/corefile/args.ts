@@ -1,0 +1,207 @@
+/**
+ * Reading a directive's arguments and options: every plugin's setup is made of these, so that all refuse bad input in
+ * the same words. Every function throws ConfigError at the place of the offending token.
+ */
+import { type Cidr, familyOf, parseCidr } from '../../base/address.ts';
+import { formatDuration, parseDurationMs, parseSecondsOrDurationMs } from '../../base/duration.ts';
+import { ConfigError, messageOf } from '../../base/errors.ts';
+import { suggestion } from '../../base/nearest.ts';
+import { expandZone } from './keys.ts';
+import type { Block, Directive, Line, Token } from './types.ts';
+
+/** The error for a value that is not `what`: for checks that only one plugin makes. */
+export function badValue(token: Token, what: string): ConfigError {
+  return new ConfigError(token.place, `"${token.text}" is not ${what}`);
+}
+
+/** The single use of a directive that may stand once per server block. */
+export function onlyUse(directive: Directive): Line {
+  const [first, second] = directive.uses;
+  if (second === undefined) return first as Line;
+  const before = `${directive.place.file}:${directive.place.line}`;
+  throw new ConfigError(
+    second.name.place,
+    `${directive.name} may stand once per server block and does at ${before}: merge the two`,
+  );
+}
+
+/** For a directive that is only a word: one use, no arguments, no braces. */
+export function bare(directive: Directive): void {
+  const line = onlyUse(directive);
+  noArgs(line);
+  noBody(line);
+}
+
+/** Refuses braces behind `line`. */
+export function noBody(line: Line): void {
+  if (line.body !== undefined)
+    throw new ConfigError(line.name.place, `${line.name.text} takes no braces: remove them`);
+}
+
+/** Arguments of `line`, at least `min` and at most `max`. */
+export function argsBetween(line: Line, min: number, max: number): readonly Token[] {
+  const { name, args } = line;
+  if (args.length < min)
+    throw new ConfigError(
+      name.place,
+      `${name.text} needs ${atLeast(min, max)}, got ${args.length}`,
+    );
+  const extra = args[max];
+  if (extra === undefined) return args;
+  const takes = max === 0 ? 'no argument' : `at most ${counted(max)}`;
+  throw new ConfigError(extra.place, `${name.text} takes ${takes}: remove "${extra.text}"`);
+}
+
+function atLeast(min: number, max: number): string {
+  return min === max ? counted(min) : `at least ${counted(min)}`;
+}
+
+function counted(count: number): string {
+  return count === 1 ? 'one argument' : `${count} arguments`;
+}
+
+export function noArgs(line: Line): void {
+  argsBetween(line, 0, 0);
+}
+
+export function oneArg(line: Line): Token {
+  return argsBetween(line, 1, 1)[0] as Token;
+}
+
+export function maxArgs(line: Line, max: number): readonly Token[] {
+  return argsBetween(line, 0, max);
+}
+
+export function minArgs(line: Line, min: number): readonly Token[] {
+  return argsBetween(line, min, Number.POSITIVE_INFINITY);
+}
+
+/** What to do with each option in a directive's braces, by the option's name. */
+export type Options = Readonly<Record<string, (option: Line) => void>>;
+
+/** Runs the handler of every line in `line`'s braces, in order; refuses unknown names and braces within. */
+export function readOptions(line: Line, options: Options): void {
+  for (const option of line.body ?? []) {
+    const { text, place } = option.name;
+    const handler = Object.hasOwn(options, text) ? options[text] : undefined;
+    if (handler === undefined) {
+      const hint = suggestion(text, Object.keys(options));
+      throw new ConfigError(place, `unknown option "${text}" of ${line.name.text}: ${hint}`);
+    }
+    noBody(option);
+    handler(option);
+  }
+}
+
+export interface NumberRange {
+  readonly min?: number;
+  readonly max?: number;
+}
+
+/** A whole number in `range`, which is unbounded where it says nothing. */
+export function intArg(token: Token, range: NumberRange = {}): number {
+  const value = /^[+-]?\d+$/.test(token.text) ? Number(token.text) : Number.NaN;
+  if (!Number.isSafeInteger(value)) throw badValue(token, 'a whole number');
+  return inRange(token, value, range, String);
+}
+
+/** A percentage with its sign (`10%`), as a whole number of percent. */
+export function percentArg(token: Token, range: NumberRange): number {
+  if (!/^\d{1,9}%$/.test(token.text)) throw badValue(token, 'a percentage like 10%');
+  return inRange(token, Number(token.text.slice(0, -1)), range, (value) => `${value}%`);
+}
+
+export interface DurationRange {
+  readonly minMs?: number;
+  readonly maxMs?: number;
+  /** Whether a number without a unit counts in seconds; else it is refused, as the peer does. */
+  readonly bareSeconds?: boolean;
+}
+
+/** Milliseconds of a duration like `1h30m`; never negative, whatever `range` says. */
+export function durationArg(token: Token, range: DurationRange = {}): number {
+  const parse = range.bareSeconds === true ? parseSecondsOrDurationMs : parseDurationMs;
+  const ms = parse(token.text);
+  if (ms === undefined) throw badValue(token, 'a duration like 30s, 5m or 1h30m');
+  const { minMs: min = 0, maxMs: max = Number.POSITIVE_INFINITY } = range;
+  return inRange(token, ms, { min, max }, formatDuration);
+}
+
+function inRange(
+  token: Token,
+  value: number,
+  { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY }: NumberRange,
+  print: (value: number) => string,
+): number {
+  if (value < min)
+    throw new ConfigError(token.place, `"${token.text}" is too little: at least ${print(min)}`);
+  if (value > max)
+    throw new ConfigError(token.place, `"${token.text}" is too much: at most ${print(max)}`);
+  return value;
+}
+
+/** One of a few words. */
+export function choiceArg<Choice extends string>(token: Token, choices: readonly Choice[]): Choice {
+  const found = choices.find((choice) => choice === token.text);
+  if (found !== undefined) return found;
+  throw new ConfigError(token.place, `unknown "${token.text}": ${suggestion(token.text, choices)}`);
+}
+
+/** An IP address, without port. */
+export function addressArg(token: Token): string {
+  if (familyOf(token.text) === undefined) throw badValue(token, 'an IP address');
+  return token.text;
+}
+
+/** A network; a bare address is its host network. */
+export function cidrArg(token: Token): Cidr {
+  const cidr = parseCidr(token.text);
+  if (cidr === undefined) throw badValue(token, 'a network like 10.0.0.0/8 or fd00::/8');
+  return cidr;
+}
+
+/** Where an admin page listens. `host` '' is every address; port 0 lets the kernel choose. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `:8080`, `localhost:9153`, `127.0.0.1:9253` or `[fd00::10]:8080`. */
+export function listenArg(token: Token): ListenAddress {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]/]*)):(\d{1,5})$/.exec(token.text);
+  const bracketed = match?.[1];
+  const port = Number(match?.[3] ?? Number.NaN);
+  if (!(port <= 65_535) || (bracketed !== undefined && familyOf(bracketed) !== 6))
+    throw badValue(token, 'an address with a port like :8080, 127.0.0.1:8080 or [fd00::10]:8080');
+  return { host: bracketed ?? (match?.[2] as string), port };
+}
+
+/** Flags of Go's regular expressions that JavaScript writes behind the pattern instead of in front. */
+const LEADING_FLAGS = /^\(\?([ims]+)\)/;
+/** What Go reads as an anchor or a class and JavaScript, silently, as letters. */
+const GO_ONLY = /\\[AzQEpPC]|\[\[:/;
+
+/** A regular expression in Go's syntax as far as JavaScript shares it; leading `(?i)`, `(?m)`, `(?s)` are understood. */
+export function regexArg(token: Token): RegExp {
+  const flags = LEADING_FLAGS.exec(token.text);
+  const source = token.text.slice(flags?.[0].length ?? 0).replaceAll('(?P<', '(?<');
+  const foreign = GO_ONLY.exec(source.replaceAll('\\\\', ''));
+  if (foreign !== null)
+    throw badValue(token, `understood as a regular expression: write ${foreign[0]} another way`);
+  try {
+    return new RegExp(source, [...new Set(flags?.[1])].join(''));
+  } catch (error) {
+    throw badValue(token, `a regular expression: ${messageOf(error)}`);
+  }
+}
+
+/** Zones a directive names, lower case with trailing dots, networks as reverse zones; without any, the block's own. */
+export function zonesOf(tokens: readonly Token[], block: Block): string[] {
+  if (tokens.length === 0) return blockZones(block);
+  return [...new Set(tokens.flatMap((token) => expandZone(token.text, token.place)))];
+}
+
+/** Zones of a block's keys, each once. */
+export function blockZones(block: Block): string[] {
+  return [...new Set(block.keys.map((key) => key.zone))];
+}

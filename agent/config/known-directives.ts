@@ -1,0 +1,40 @@
+/** The directives of the CoreDNS world, and what to say to one that nodens does not have. */
+import { ConfigError } from '../base/errors.ts';
+import { nearest } from '../base/nearest.ts';
+import type { Corefile, Directive } from './corefile/types.ts';
+
+/** Every directive name of CoreDNS 1.14, which holds those of node-local-dns. */
+export const KNOWN_DIRECTIVES: ReadonlySet<string> = new Set(
+  `acl any auto autopath azure bind bufsize cache cancel chaos clouddns debug dns64 dnssec dnstap
+  erratic errors etcd file forward geoip grpc grpc_server header health hosts https https3
+  k8s_external kubernetes loadbalance local log loop metadata minimal multisocket nomad nsid on
+  pprof prometheus proxyproto quic ready reload rewrite root route53 secondary shed sign template
+  timeouts tls trace transfer tsig view whoami`.split(/\s+/),
+);
+
+/**
+ * Throws ConfigError for the first directive that is not in `supported`: by name where CoreDNS knows it, else with the
+ * nearest known name.
+ */
+export function checkDirectives(corefile: Corefile, supported: ReadonlySet<string>): void {
+  for (const block of corefile.blocks)
+    for (const directive of block.directives)
+      if (!supported.has(directive.name)) throw refusal(directive, supported);
+}
+
+function refusal({ name, place }: Directive, supported: ReadonlySet<string>): ConfigError {
+  if (KNOWN_DIRECTIVES.has(name))
+    return new ConfigError(
+      place,
+      `directive "${name}" is known to CoreDNS but nodens does not support it yet: remove it, or ` +
+        'forward the zone to a CoreDNS that has it',
+    );
+  return new ConfigError(place, `unknown directive "${name}": ${wayOut(name, supported)}`);
+}
+
+function wayOut(name: string, supported: ReadonlySet<string>): string {
+  const meant = nearest(name, supported);
+  if (meant !== undefined) return `did you mean "${meant}"?`;
+  if (/[.:]/.test(name)) return 'if it is a zone, every server block of the file needs braces';
+  return `nodens has ${[...supported].sort().join(', ')}`;
+}

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { parseAllDocuments } from 'yaml';
+import { build, containersOf, type Resource } from './kustomize.ts';
+import { schemaErrors } from './schema.ts';
+
+const ROOT = new URL('../../../', import.meta.url).pathname;
+const OVERLAYS = `${ROOT}manifests/overlays`;
+const overlays = readdirSync(OVERLAYS).sort();
+
+const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as { version: string };
+
+const idOf = (resource: Resource): string => `${resource.kind}/${resource.metadata.name}`;
+
+test('the overlays are the four ways to run nodens', () => {
+  assert.deepEqual(overlays, ['cleanup', 'drop-in', 'iptables-nftables', 'ipvs']);
+});
+
+for (const overlay of overlays) {
+  const resources = build(`${OVERLAYS}/${overlay}`);
+
+  test(`${overlay}: every resource fits the schema of its kind, with no field Kubernetes would drop`, () => {
+    assert.deepEqual(
+      resources.flatMap((resource) => schemaErrors(resource).map((e) => `${idOf(resource)}${e}`)),
+      [],
+    );
+  });
+
+  test(`${overlay}: all in kube-system, where system-node-critical is allowed, and no name twice`, () => {
+    for (const resource of resources) assert.equal(resource.metadata.namespace, 'kube-system');
+    const ids = resources.map(idOf);
+    assert.equal(new Set(ids).size, ids.length);
+  });
+
+  test(`${overlay}: every container runs this version's image`, () => {
+    const images = resources.flatMap(containersOf).map((container) => container.image);
+    assert.deepEqual([...new Set(images)], [`nodens:${version}`]);
+  });
+}
+
+test('the schema check finds a wrong type, a missing field and an unknown one', () => {
+  const fresh = (): Resource =>
+    build(`${OVERLAYS}/ipvs`).find((r) => r.kind === 'DaemonSet') as Resource;
+  const edit = (from: string, to: string): Resource =>
+    JSON.parse(JSON.stringify(fresh()).replace(from, to)) as Resource;
+  assert.match(
+    schemaErrors(edit('"hostNetwork":true', '"hostNetwork":"yes"')).join(),
+    /hostNetwork: type/,
+  );
+  assert.match(schemaErrors(edit('"selector":', '"select":')).join(), /required/);
+  assert.deepEqual(schemaErrors(edit('"readOnlyRootFilesystem"', '"readOnlyRootFS"')), [
+    '/spec/template/spec/initContainers/0/securityContext/readOnlyRootFS is unknown',
+  ]);
+});
+
+/** What the real program builds, without the suffixes of generated names; undefined where it is not installed. */
+function realBuild(overlay: string): Resource[] | undefined {
+  const run = spawnSync('kubectl', ['kustomize', `${OVERLAYS}/${overlay}`], { encoding: 'utf8' });
+  if (run.error !== undefined) return undefined;
+  assert.equal(run.status, 0, run.stderr);
+  const text = run.stdout.replace(/nodens-settings-[a-z0-9]{10}\b/g, 'nodens-settings');
+  return parseAllDocuments(text).map((document) => document.toJS() as Resource);
+}
+
+test('the builder of these tests makes what kustomize makes, where it is there to ask', (t) => {
+  for (const overlay of overlays) {
+    const real = realBuild(overlay);
+    if (real === undefined) {
+      t.diagnostic('no kubectl on this machine: not compared with kustomize');
+      return;
+    }
+    const byId = (a: Resource, b: Resource): number => (idOf(a) < idOf(b) ? -1 : 1);
+    assert.deepEqual(build(`${OVERLAYS}/${overlay}`).sort(byId), real.sort(byId), overlay);
+  }
+});

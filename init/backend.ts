@@ -1,0 +1,26 @@
+/** What installs rules. Every backend applies atomically, reads back, and leaves alone what is already right. */
+import { NodensError } from '../agent/base/errors.ts';
+import type { RuleSet } from './plan.ts';
+
+export interface Backend {
+  /** For logs and metrics: `nft`, `iptables-nft`, `iptables-legacy`. */
+  readonly name: string;
+  /**
+   * Makes the kernel hold exactly these of our rules. Resolves to whether anything had to change. Rejects with
+   * `CommandError` or `ReadBackError`.
+   */
+  apply(rules: RuleSet): Promise<boolean>;
+  /** Removes every rule nodens ever put, of any instance; resolves to what was removed, one line each. */
+  removeAll(): Promise<readonly string[]>;
+  /** The text `apply` would hand to its program, for people. */
+  explain(rules: RuleSet): string;
+}
+
+export const NO_RULES: RuleSet = { query: [], standing: [], accept: [] };
+
+/** Thrown when the kernel took a ruleset without complaint but does not hold it. */
+export class ReadBackError extends NodensError {
+  constructor(what: string) {
+    super('NODENS_READBACK', `${what} is not what was just installed: somebody else changes it`);
+  }
+}

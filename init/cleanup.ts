@@ -1,0 +1,30 @@
+/** Takes nodens, and what a crashed node-local-dns left, off the node; everything else stays as it is. */
+import { allBackends } from './choose.ts';
+import { removeLinks } from './link.ts';
+import type { Log } from './log.ts';
+import type { Plan } from './plan.ts';
+import type { System } from './system.ts';
+
+/**
+ * Rules first: an address without rules only answers less, rules without an address swallow queries. Each part is
+ * tried even if another fails; the first failure is thrown at the end.
+ */
+export async function cleanUp(
+  system: System,
+  log: Log,
+  plan: Pick<Plan, 'interfaceName' | 'addresses'>,
+  instance: string,
+): Promise<void> {
+  const failures: unknown[] = [];
+  const step = async (what: string, work: () => Promise<readonly string[]>): Promise<void> => {
+    try {
+      for (const removed of await work()) log.info('removed', { what, removed });
+    } catch (error) {
+      failures.push(error);
+    }
+  };
+  for (const backend of await allBackends(system, instance))
+    await step(backend.name, () => backend.removeAll());
+  await step('addresses', () => removeLinks(system.run, plan));
+  if (failures.length > 0) throw failures[0];
+}

@@ -1,0 +1,125 @@
+/** The local socket's server side: hears the agent, tells it the state, and notices its end. */
+import { chmod, chown, mkdir, rm } from 'node:fs/promises';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import {
+  type AgentMessage,
+  controlDecoder,
+  encodeControl,
+  type InitMessage,
+} from '../agent/base/control.ts';
+import { errnoOf, NodensError } from '../agent/base/errors.ts';
+import type { Log } from './log.ts';
+
+/** Two agents during an upgrade, and some spare. */
+const MAX_CONNECTIONS = 8;
+
+export interface ControlHandlers {
+  /** What a newly connected agent is told first. */
+  readonly status: () => InitMessage;
+  /** `agent` is the same object for one connection's lifetime. */
+  readonly onReady: (agent: object) => void;
+  /** The acknowledgement is sent when this resolves. */
+  readonly onWithdraw: (agent: object) => Promise<void>;
+  /** The connection ended, for whatever reason. */
+  readonly onGone: (agent: object) => void;
+}
+
+export interface Control {
+  broadcast(message: InitMessage): void;
+  close(): Promise<void>;
+}
+
+/** Thrown when another init serves this node already. */
+export class AlreadyRunningError extends NodensError {
+  constructor(path: string) {
+    super('NODENS_ALREADY_RUNNING', `another nodens init answers on ${path}`);
+  }
+}
+
+/** Listens on the unix socket `path`, only for root and `agentUid`. Rejects with `AlreadyRunningError` or a system error. */
+export async function listenControl(
+  path: string,
+  agentUid: number,
+  log: Log,
+  handlers: ControlHandlers,
+): Promise<Control> {
+  await mkdir(dirname(path), { recursive: true });
+  if (await somebodyListens(path)) throw new AlreadyRunningError(path);
+  await rm(path, { force: true });
+  const agents = new Set<Socket>();
+  const server = createServer((socket) => serve(socket, agents, log, handlers));
+  server.maxConnections = MAX_CONNECTIONS;
+  await listening(server, path);
+  await restrict(path, agentUid);
+  return {
+    broadcast: (message) => {
+      for (const agent of agents) agent.write(encodeControl(message));
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const agent of agents) agent.destroy();
+      }),
+  };
+}
+
+function serve(socket: Socket, agents: Set<Socket>, log: Log, handlers: ControlHandlers): void {
+  agents.add(socket);
+  socket.setEncoding('utf8');
+  const say = (message: InitMessage): void => {
+    if (socket.writable) socket.write(encodeControl(message));
+  };
+  const hear = controlDecoder<AgentMessage>(
+    (message) => {
+      if (message.type === 'ready') handlers.onReady(socket);
+      else if (message.type === 'withdraw')
+        void handlers.onWithdraw(socket).then(() => say({ type: 'withdrawn' }));
+    },
+    (line) => {
+      log.warn('control socket: not a message, connection closed', { line });
+      socket.destroy();
+    },
+  );
+  socket.on('data', hear);
+  // 'close' follows and tells the news; the reason does not matter.
+  socket.on('error', () => undefined);
+  socket.on('close', () => {
+    agents.delete(socket);
+    handlers.onGone(socket);
+  });
+  say(handlers.status());
+}
+
+function listening(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function somebodyListens(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const finish = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.on('connect', () => finish(true));
+    socket.on('error', () => finish(false));
+  });
+}
+
+/** Without CAP_CHOWN the directory has to protect it: the volume that only init and agent mount. */
+async function restrict(path: string, uid: number): Promise<void> {
+  try {
+    await chown(path, uid, uid);
+    await chmod(path, 0o600);
+  } catch (error) {
+    if (errnoOf(error) !== 'EPERM') throw error;
+    await chmod(path, 0o666);
+  }
+}

@@ -1,0 +1,146 @@
+/** iptables rules as `iptables-restore` input, and what `iptables-save` says turned into the edits that are missing. */
+import type { Hook, Rule, RuleSet } from './plan.ts';
+import { isTag, tagOf } from './tag.ts';
+
+export type TableName = 'raw' | 'filter';
+export const TABLES: readonly TableName[] = ['raw', 'filter'];
+
+const OWN = 'NODENS-';
+/** An empty chain that says: this base chain was not there before us, so cleanup takes it away again. */
+const MADE = 'NODENS-MADE-';
+
+/** One table of `iptables-save`. */
+export interface SavedTable {
+  /** Policy of a base chain, `-` for a user's chain. */
+  readonly policies: ReadonlyMap<string, string>;
+  /** Lines that start with `-A`, by their chain. */
+  readonly rules: ReadonlyMap<string, readonly string[]>;
+}
+
+export const EMPTY_TABLE: SavedTable = { policies: new Map(), rules: new Map() };
+
+/** A chain of our own, jumped to from the head of the base chain `base`. */
+export interface OwnChain {
+  readonly name: string;
+  readonly base: string;
+  /** Complete `-A …` lines. */
+  readonly lines: readonly string[];
+}
+
+/** The table `name` out of `iptables-save`'s text; empty where the text does not have it. */
+export function parseSaved(text: string, name: TableName): SavedTable {
+  const policies = new Map<string, string>();
+  const rules = new Map<string, string[]>();
+  const body = text.split(`*${name}\n`, 2)[1]?.split('\nCOMMIT', 1)[0] ?? '';
+  for (const line of body.split('\n')) {
+    const chain = /^(?::|-A )(\S+)/.exec(line)?.[1];
+    if (chain === undefined) continue;
+    if (line.startsWith(':')) policies.set(chain, line.split(' ')[1] ?? '-');
+    else rules.set(chain, [...(rules.get(chain) ?? []), line]);
+  }
+  return { policies, rules };
+}
+
+/** Our chains in `table` for these rules of one family. ACCEPTs only under a base chain whose policy is DROP. */
+export function ownChains(table: TableName, rules: RuleSet, saved: SavedTable): OwnChain[] {
+  if (table === 'raw')
+    return [...chainsOf('QUERY', rules.query), ...chainsOf('STANDING', rules.standing)];
+  return chainsOf('ACCEPT', rules.accept).filter(({ base }) => saved.policies.get(base) === 'DROP');
+}
+
+function chainsOf(part: string, rules: readonly Rule[]): OwnChain[] {
+  return Object.entries(Object.groupBy(rules, (rule) => rule.hook)).map(([hook, ofHook]) => {
+    const base = BASE_CHAIN[hook as Hook];
+    const name = `${OWN}${part}-${base}`;
+    return { name, base, lines: ofHook.flatMap((rule) => linesOf(name, rule)) };
+  });
+}
+
+const BASE_CHAIN = { prerouting: 'PREROUTING', input: 'INPUT', output: 'OUTPUT' } as const;
+
+function linesOf(chain: string, rule: Rule): string[] {
+  const [address, port] = rule.side === 'source' ? ['-s', '--sport'] : ['-d', '--dport'];
+  return rule.addresses.map((ip) => {
+    const match = [
+      ...(rule.fromLoopback ? ['-i lo'] : []),
+      `${address} ${ip} -p ${rule.protocol} -m ${rule.protocol} ${port} ${rule.port}`,
+      ...(rule.whileBound ? ['-m socket'] : []),
+    ].join(' ');
+    const verdict = rule.verdict === 'notrack' ? 'CT --notrack' : 'ACCEPT';
+    return `-A ${chain} ${match} -m comment --comment ${tagOf(rule.id, match)} -j ${verdict}`;
+  });
+}
+
+/**
+ * Lines of an `iptables-restore --noflush` that turn `saved` into a table that holds exactly `wanted` of our chains;
+ * empty where it does. `exists` tells whether a base chain is in the kernel already.
+ */
+export function editsOf(
+  saved: SavedTable,
+  wanted: readonly OwnChain[],
+  exists: (base: string) => boolean,
+): string[] {
+  const kept = new Set(wanted.map((chain) => chain.name));
+  const surplus = ownNames(saved).filter((name) => !kept.has(name) && !name.startsWith(MADE));
+  const made = new Set(wanted.map((chain) => chain.base).filter((base) => !exists(base)));
+  return [
+    ...[...made].map((base) => `:${MADE}${base} - [0:0]`),
+    ...wanted.flatMap((chain) => fillEdits(saved, chain)),
+    ...wanted.flatMap((chain) => jumpEdits(saved, chain)),
+    ...surplus.flatMap((name) => removeChain(saved, name)),
+  ];
+}
+
+/** Lines that remove all chains of ours and everything a crashed node-local-dns left in this table. */
+export function removalEdits(saved: SavedTable): string[] {
+  const names = ownNames(saved);
+  return [...peerLines(saved).map(deletion), ...names.flatMap((name) => removeChain(saved, name))];
+}
+
+/** Base chains that would be there for nobody once `removalEdits` are done: made by us, or by node-local-dns. */
+export function orphanCandidates(saved: SavedTable): Set<string> {
+  const made = ownNames(saved).filter((name) => name.startsWith(MADE));
+  const peers = peerLines(saved).map((line) => line.split(' ')[1] as string);
+  return new Set([...made.map((name) => name.slice(MADE.length)), ...peers]);
+}
+
+function ownNames(saved: SavedTable): string[] {
+  return [...saved.policies.keys()].filter((name) => name.startsWith(OWN));
+}
+
+function peerLines(saved: SavedTable): string[] {
+  return [...saved.rules.values()].flat().filter((line) => PEER_COMMENT.test(line));
+}
+
+/** Comments of node-local-dns's rules, identical in all its versions that have comments. */
+const PEER_COMMENT = /--comment "NodeLocal DNS Cache: (skip conntrack|allow DNS traffic)"/;
+
+function fillEdits(saved: SavedTable, { name, lines }: OwnChain): string[] {
+  const present = (saved.rules.get(name) ?? []).map(tagIn);
+  const right = saved.policies.has(name) && present.join() === lines.map(tagIn).join();
+  return right ? [] : [`:${name} - [0:0]`, ...lines];
+}
+
+/** `:CHAIN` flushes an existing chain, so it must not be said of a base chain or of one that is right. */
+function jumpEdits(saved: SavedTable, { name, base }: OwnChain): string[] {
+  const [first, ...doubles] = jumpsTo(saved, name);
+  const insertion = `-I ${base} 1 -m comment --comment nodens -j ${name}`;
+  return [...doubles.map(deletion), ...(first === undefined ? [insertion] : [])];
+}
+
+function removeChain(saved: SavedTable, name: string): string[] {
+  return [...jumpsTo(saved, name).map(deletion), `-F ${name}`, `-X ${name}`];
+}
+
+function jumpsTo(saved: SavedTable, name: string): string[] {
+  return [...saved.rules.values()].flat().filter((line) => line.endsWith(` -j ${name}`));
+}
+
+function deletion(line: string): string {
+  return line.replace(/^-A/, '-D');
+}
+
+function tagIn(line: string): string | undefined {
+  const comment = /--comment "?([^\s"]+)/.exec(line)?.[1];
+  return isTag(comment) ? comment : undefined;
+}

@@ -1,0 +1,187 @@
+/** The same rules through iptables: chains of our own, one `iptables-restore --noflush` for each family. */
+import type { Family } from '../agent/base/address.ts';
+import { type Backend, ReadBackError } from './backend.ts';
+import { CommandError } from './exec.ts';
+import {
+  EMPTY_TABLE,
+  editsOf,
+  orphanCandidates,
+  ownChains,
+  parseSaved,
+  removalEdits,
+  type SavedTable,
+  TABLES,
+  type TableName,
+} from './iptables-text.ts';
+import { listNft, type NftChain } from './nft-list.ts';
+import type { Rule, RuleSet } from './plan.ts';
+import type { System } from './system.ts';
+
+export type IptablesKind = 'nft' | 'legacy';
+
+/** How long a command waits for the lock of legacy iptables; the event loop does not wait with it. */
+const LOCK_WAIT_SECONDS = '5';
+
+interface FamilyState {
+  readonly family: Family;
+  readonly tables: ReadonlyMap<TableName, SavedTable>;
+}
+
+export class Iptables implements Backend {
+  readonly name: string;
+  readonly #system: System;
+  readonly #kind: IptablesKind;
+
+  constructor(system: System, kind: IptablesKind) {
+    this.name = `iptables-${kind}`;
+    this.#system = system;
+    this.#kind = kind;
+  }
+
+  async apply(rules: RuleSet): Promise<boolean> {
+    let changed = false;
+    for (const family of [4, 6] as const) {
+      const ofFamily = onlyFamily(rules, family);
+      if (!(await this.#exists(family, ofFamily))) continue;
+      const script = await this.#script(family, ofFamily);
+      if (script === '') continue;
+      await this.#restore(family, script);
+      changed = true;
+      if ((await this.#script(family, ofFamily)) !== '')
+        throw new ReadBackError(`${this.name} chains NODENS-* of IPv${family}`);
+    }
+    return changed;
+  }
+
+  async removeAll(): Promise<readonly string[]> {
+    const removed: string[] = [];
+    for (const family of [4, 6] as const) {
+      const state = await this.#read(family);
+      const script = scriptOf(state, (table) => removalEdits(table));
+      if (script === '') continue;
+      await this.#restore(family, script);
+      removed.push(...script.split('\n').filter((line) => line.startsWith('-D')));
+      if (this.#kind === 'nft') removed.push(...(await this.#dropOrphans(state)));
+    }
+    return removed;
+  }
+
+  explain(rules: RuleSet): string {
+    const texts = ([4, 6] as const).map((family) => {
+      const tables = new Map(TABLES.map((table) => [table, EMPTY_TABLE]));
+      const script = scriptOf({ family, tables }, (saved, table) =>
+        editsOf(saved, ownChains(table, onlyFamily(rules, family), saved), () => true),
+      );
+      return script === '' ? '' : `# ${this.#program(family, 'restore')} --noflush\n${script}`;
+    });
+    return texts.join('');
+  }
+
+  /** Reading a legacy table creates it: with nothing to install there, one that does not exist is left so. */
+  async #exists(family: Family, rules: RuleSet): Promise<boolean> {
+    if (rules.query.length + rules.standing.length > 0) return true;
+    return this.#kind === 'nft' || (await legacyTables(this.#system, family)).length > 0;
+  }
+
+  async #script(family: Family, rules: RuleSet): Promise<string> {
+    const state = await this.#read(family);
+    const exists = this.#kind === 'nft' ? await this.#baseChains(family) : () => true;
+    return scriptOf(state, (saved, table) =>
+      editsOf(saved, ownChains(table, rules, saved), (base) => exists(table, base)),
+    );
+  }
+
+  async #read(family: Family): Promise<FamilyState> {
+    const present =
+      this.#kind === 'nft' ? TABLES : await legacyTables(this.#system, family).then(ours);
+    const tables = new Map<TableName, SavedTable>();
+    for (const table of TABLES) {
+      if (!present.includes(table)) tables.set(table, EMPTY_TABLE);
+      else {
+        const text = await this.#system.run(this.#program(family, 'save'), ['-t', table]);
+        tables.set(table, parseSaved(text, table));
+      }
+    }
+    return { family, tables };
+  }
+
+  async #restore(family: Family, script: string): Promise<void> {
+    const args = ['-w', LOCK_WAIT_SECONDS, '--noflush'];
+    await this.#system.run(this.#program(family, 'restore'), args, script);
+  }
+
+  #program(family: Family, what: 'save' | 'restore'): string {
+    return `${family === 4 ? 'iptables' : 'ip6tables'}-${this.#kind}-${what}`;
+  }
+
+  /** iptables-nft-save shows base chains that do not exist; only nft tells which do. */
+  async #baseChains(family: Family): Promise<(table: TableName, base: string) => boolean> {
+    const chains = await iptablesChains(this.#system, family);
+    if (chains === undefined) return () => true;
+    return (table, base) => chains.some((c) => c.table === table && c.name === base);
+  }
+
+  /** Takes away base chains, then tables, that only held what was just removed. */
+  async #dropOrphans(before: FamilyState): Promise<string[]> {
+    const { family } = before;
+    const chains = await iptablesChains(this.#system, family);
+    if (chains === undefined) return [];
+    const after = await this.#read(family);
+    const inet = family === 4 ? 'ip' : 'ip6';
+    const lines = [...before.tables].flatMap(([table, saved]) => {
+      const there = chains.filter((chain) => chain.table === table);
+      const orphans = there.filter(
+        ({ name, policy }) =>
+          orphanCandidates(saved).has(name) &&
+          policy === 'accept' &&
+          (after.tables.get(table)?.rules.get(name) ?? []).length === 0,
+      );
+      const tableToo = orphans.length > 0 && orphans.length === there.length;
+      return tableToo
+        ? [`delete table ${inet} ${table}`]
+        : orphans.map((chain) => `delete chain ${inet} ${table} ${chain.name}`);
+    });
+    if (lines.length > 0) await this.#system.run('nft', ['-f', '-'], `${lines.join('\n')}\n`);
+    return lines;
+  }
+}
+
+/** Names of the legacy tables that exist, without creating any. */
+export async function legacyTables(system: System, family: Family): Promise<string[]> {
+  const text = await system.read(`/proc/net/${family === 4 ? 'ip' : 'ip6'}_tables_names`);
+  return (text ?? '').split('\n').filter((name) => name !== '');
+}
+
+function ours(names: readonly string[]): TableName[] {
+  return TABLES.filter((table) => names.includes(table));
+}
+
+/** All chains in the tables of one family, undefined where there is no nft to ask. */
+async function iptablesChains(
+  system: System,
+  family: Family,
+): Promise<readonly NftChain[] | undefined> {
+  try {
+    const { chains } = await listNft(system.run, ['chains', family === 4 ? 'ip' : 'ip6']);
+    return chains;
+  } catch (error) {
+    if (error instanceof CommandError) return undefined;
+    throw error;
+  }
+}
+
+function onlyFamily(rules: RuleSet, family: Family): RuleSet {
+  const keep = (list: readonly Rule[]): Rule[] => list.filter((rule) => rule.family === family);
+  return { query: keep(rules.query), standing: keep(rules.standing), accept: keep(rules.accept) };
+}
+
+function scriptOf(
+  { tables }: FamilyState,
+  edits: (saved: SavedTable, table: TableName) => string[],
+): string {
+  return [...tables]
+    .map(([table, saved]) => [table, edits(saved, table)] as const)
+    .filter(([, lines]) => lines.length > 0)
+    .map(([table, lines]) => `*${table}\n${lines.join('\n')}\nCOMMIT\n`)
+    .join('');
+}

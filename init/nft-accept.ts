@@ -1,0 +1,84 @@
+/**
+ * ACCEPT rules inside foreign nft chains whose policy drops: an accept in a table of our own would not overrule them.
+ */
+import { type Backend, ReadBackError } from './backend.ts';
+import type { Run } from './exec.ts';
+import { nftLine, nftTag } from './nft.ts';
+import { isIptablesChain, isOwnTable, listNft, type NftChain, type NftRule } from './nft-list.ts';
+import type { Rule, RuleSet } from './plan.ts';
+import { isTag } from './tag.ts';
+
+interface Edit {
+  readonly chain: NftChain;
+  readonly ours: readonly NftRule[];
+  readonly wanted: readonly Rule[];
+}
+
+export class NftAccepts implements Backend {
+  readonly name = 'nft-accept';
+  readonly #run: Run;
+
+  constructor(run: Run) {
+    this.#run = run;
+  }
+
+  async apply({ accept }: RuleSet): Promise<boolean> {
+    const edits = await this.#edits(accept);
+    if (edits.length === 0) return false;
+    await this.#run('nft', ['-f', '-'], edits.map(scriptOf).join(''));
+    const [wrong] = await this.#edits(accept);
+    if (wrong !== undefined) throw new ReadBackError(`chain ${chainName(wrong.chain)}`);
+    return true;
+  }
+
+  async removeAll(): Promise<readonly string[]> {
+    const edits = await this.#edits([]);
+    if (edits.length > 0) await this.#run('nft', ['-f', '-'], edits.map(scriptOf).join(''));
+    return edits.map(({ chain, ours }) => `${ours.length} rules in chain ${chainName(chain)}`);
+  }
+
+  explain({ accept }: RuleSet): string {
+    return `# in each input or output chain whose policy drops:\n${accept.map((r) => `${nftLine(r)}\n`).join('')}`;
+  }
+
+  async #edits(accept: readonly Rule[]): Promise<Edit[]> {
+    const { chains } = await listNft(this.#run, ['chains']);
+    const edits: Edit[] = [];
+    for (const chain of chains.filter(filtersLocalTraffic)) {
+      const { family, table, name } = chain;
+      const { rules } = await listNft(this.#run, ['chain', family, table, name]);
+      const ours = rules.filter((rule) => isTag(rule.comment));
+      const wanted = chain.policy === 'drop' ? accept.filter((rule) => fits(rule, chain)) : [];
+      if (!sameTags(ours, wanted)) edits.push({ chain, ours, wanted });
+    }
+    return edits;
+  }
+}
+
+function filtersLocalTraffic(chain: NftChain): boolean {
+  const local = chain.hook === 'input' || chain.hook === 'output';
+  const ip = ['ip', 'ip6', 'inet'].includes(chain.family);
+  const foreign = !isOwnTable(chain.family, chain.table) && !isIptablesChain(chain);
+  return local && ip && chain.type === 'filter' && foreign;
+}
+
+function fits(rule: Rule, chain: NftChain): boolean {
+  const family = rule.family === 4 ? 'ip' : 'ip6';
+  return rule.hook === chain.hook && (chain.family === 'inet' || chain.family === family);
+}
+
+function sameTags(ours: readonly NftRule[], wanted: readonly Rule[]): boolean {
+  const present = ours.map((rule) => rule.comment).sort();
+  return present.join() === wanted.map(nftTag).sort().join();
+}
+
+function scriptOf({ chain, ours, wanted }: Edit): string {
+  const name = chainName(chain);
+  const deletions = ours.map((rule) => `delete rule ${name} handle ${rule.handle}\n`);
+  const insertions = wanted.map((rule) => `insert rule ${name} ${nftLine(rule)}\n`);
+  return [...deletions, ...insertions].join('');
+}
+
+function chainName({ family, table, name }: NftChain): string {
+  return `${family} ${table} ${name}`;
+}

@@ -1,0 +1,176 @@
+/** The command line of init. */
+import { Command, CommanderError } from 'commander';
+import { addressBytes, familyOf, formatAddress, parsePort } from '../agent/base/address.ts';
+import { CONTROL_SOCKET_ENV, DEFAULT_CONTROL_SOCKET } from '../agent/base/control.ts';
+import { parseSecondsOrDurationMs } from '../agent/base/duration.ts';
+import { UsageError } from '../agent/base/errors.ts';
+import type { BackendWish } from './choose.ts';
+
+export type InitMode = 'run' | 'once' | 'cleanup' | 'observe';
+
+export interface InitOptions {
+  readonly mode: InitMode;
+  /** Canonical text, no doubles; empty only for cleanup. */
+  readonly localIps: readonly string[];
+  readonly port: number;
+  readonly healthPort: number | undefined;
+  readonly interfaceName: string;
+  readonly setupInterface: boolean;
+  readonly setupRules: boolean;
+  readonly skipTeardown: boolean;
+  readonly syncIntervalMs: number;
+  readonly backend: BackendWish;
+  readonly socketPath: string;
+  /** Arguments of the agent to run as child, undefined to run none. */
+  readonly supervise: readonly string[] | undefined;
+}
+
+export const USAGE = 'usage: nodens init --localip IP[,IP…] [options] [--supervise -- AGENT-ARG…]';
+
+/** Text of `--help`. */
+export function helpText(): string {
+  return program().helpInformation();
+}
+
+/** Options of `argv` (without node and script). Throws `UsageError` with the flag and the reason. */
+export function initOptionsFrom(argv: readonly string[]): InitOptions {
+  const end = argv.indexOf('--');
+  const own = end === -1 ? argv : argv.slice(0, end);
+  const flags = parse(own);
+  const supervise = flags.supervise === true;
+  if (supervise !== (end !== -1)) throw new UsageError('--supervise and -- AGENT-ARG… go together');
+  return optionsOf(flags, supervise ? argv.slice(end + 1) : undefined);
+}
+
+interface Flags {
+  readonly localip?: string;
+  readonly setupinterface: string | true;
+  readonly setupiptables: string | true;
+  readonly interfacename: string;
+  readonly syncinterval: string;
+  readonly healthPort: string;
+  readonly skipteardown?: string | true;
+  readonly 'dns.port': string;
+  readonly port?: string;
+  readonly socket: string;
+  readonly backend: string;
+  readonly once?: true;
+  readonly cleanup?: true;
+  readonly observe?: true;
+  readonly supervise?: true;
+}
+
+function program(): Command {
+  return new Command('nodens init')
+    .usage('--localip IP[,IP…] [options] [--supervise -- AGENT-ARG…]')
+    .description(
+      'Puts the local IPs on the node, leads DNS queries to the agent while it answers, and cleans up.',
+    )
+    .option('--localip <ips>', 'local IPs, comma-separated, IPv4 and IPv6')
+    .option('--setupinterface [bool]', 'put the local IPs on a link', 'true')
+    .option('--setupiptables [bool]', 'install the rules, by nft or iptables', 'true')
+    .option('--interfacename <name>', 'link for the local IPs; a dummy is made if missing', 'lo')
+    .option('--syncinterval <time>', 'how often everything is checked: 60, 60s, 1m', '60s')
+    .option('--health-port <port>', "agent's health port on the local IPs, 0 for none", '8080')
+    .option('--skipteardown [bool]', 'on exit leave the rules that die with the agent')
+    .option('--dns.port <port>', "agent's DNS port", '53')
+    .option('--port <port>', 'same as --dns.port')
+    .option('--socket <path>', 'control socket for the agent', defaultSocket())
+    .option('--backend <name>', 'auto, nft or iptables', 'auto')
+    .option('--once', 'set up and exit: pods only, while a socket is bound')
+    .option('--cleanup', 'remove all of nodens and what a node-local-dns left, and exit')
+    .option('--observe', 'print what would be done, change nothing')
+    .option('--supervise', 'run the agent as unprivileged child with the arguments after --')
+    .allowExcessArguments(false)
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined, writeOut: () => undefined });
+}
+
+function defaultSocket(): string {
+  return process.env[CONTROL_SOCKET_ENV] ?? DEFAULT_CONTROL_SOCKET;
+}
+
+function parse(argv: readonly string[]): Flags {
+  try {
+    return program().parse(argv, { from: 'user' }).opts<Flags>();
+  } catch (error) {
+    if (error instanceof CommanderError)
+      throw new UsageError(error.message.replace(/^error: /, ''));
+    throw error;
+  }
+}
+
+function optionsOf(flags: Flags, supervise: readonly string[] | undefined): InitOptions {
+  const mode = modeOf(flags);
+  const localIps = addressesOf(flags.localip ?? '');
+  if (localIps.length === 0 && mode !== 'cleanup') throw new UsageError('--localip is missing');
+  if (supervise !== undefined && mode !== 'run')
+    throw new UsageError(`--supervise does not go with --${mode}`);
+  return {
+    mode,
+    localIps,
+    port: port('--dns.port', flags.port ?? flags['dns.port']),
+    healthPort: flags.healthPort === '0' ? undefined : port('--health-port', flags.healthPort),
+    interfaceName: linkName(flags.interfacename),
+    setupInterface: truth('--setupinterface', flags.setupinterface),
+    setupRules: truth('--setupiptables', flags.setupiptables),
+    skipTeardown: truth('--skipteardown', flags.skipteardown ?? 'false'),
+    syncIntervalMs: interval(flags.syncinterval),
+    backend: oneOf('--backend', flags.backend, ['auto', 'nft', 'iptables']),
+    socketPath: flags.socket,
+    supervise,
+  };
+}
+
+function modeOf(flags: Flags): InitMode {
+  const asked = (['once', 'cleanup', 'observe'] as const).filter((mode) => flags[mode] === true);
+  if (asked.length > 1) throw new UsageError(`--${asked.join(' and --')} exclude each other`);
+  return asked[0] ?? 'run';
+}
+
+function addressesOf(list: string): string[] {
+  if (list === '') return [];
+  const addresses = list.split(',').map((text) => {
+    const address = text.trim();
+    if (familyOf(address) === undefined || address.includes('%'))
+      throw new UsageError(`--localip: ${JSON.stringify(address)} is not an IP address`);
+    return formatAddress(addressBytes(address));
+  });
+  return [...new Set(addresses)];
+}
+
+function port(flag: string, text: string): number {
+  const value = parsePort(text);
+  if (value === undefined) throw new UsageError(`${flag}: ${text} is not a port (1–65535)`);
+  return value;
+}
+
+/** As Linux checks it: 1–15 characters, no slash, no white space, not a dot file's name. */
+function linkName(name: string): string {
+  if (/^[^\s/:]{1,15}$/.test(name) && name !== '.' && name !== '..') return name;
+  throw new UsageError(`--interfacename: ${JSON.stringify(name)} cannot be the name of a link`);
+}
+
+/** The words of Go's flag package. */
+function truth(flag: string, value: string | true): boolean {
+  if (value === true || /^(1|t|true)$/i.test(value)) return true;
+  if (/^(0|f|false)$/i.test(value)) return false;
+  throw new UsageError(`${flag}: ${value} is neither true nor false`);
+}
+
+const MIN_INTERVAL_MS = 1_000;
+
+/** node-local-dns multiplies by one second, so that what works there is written `60ns`: kept as 60 s. */
+function interval(text: string): number {
+  const peer = /^(\d+)ns$/.exec(text)?.[1];
+  const ms = parseSecondsOrDurationMs(peer ?? text);
+  if (ms === undefined || ms < MIN_INTERVAL_MS)
+    throw new UsageError(`--syncinterval: ${text} is not a time of at least 1s`);
+  return ms;
+}
+
+function oneOf<T extends string>(flag: string, text: string, words: readonly T[]): T {
+  const word = words.find((candidate) => candidate === text);
+  if (word === undefined) throw new UsageError(`${flag}: ${text} is none of ${words.join(', ')}`);
+  return word;
+}

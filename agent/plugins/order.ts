@@ -1,0 +1,55 @@
+/**
+ * Every plugin, in the order a query meets them, whatever the order in the Corefile (the peer's list of 1.14). A plugin
+ * sees what those below it give back and must not care about those above.
+ */
+import type { Setup } from '../query/plugin.ts';
+import { setup as bind } from './bind/setup.ts';
+import { setup as bufsize } from './bufsize/setup.ts';
+import { setup as cache } from './cache/setup.ts';
+import { setup as debug } from './debug/setup.ts';
+import { setup as errors } from './errors/setup.ts';
+import { setup as forward } from './forward/setup.ts';
+import { setup as health } from './health/setup.ts';
+import { setup as hosts } from './hosts/setup.ts';
+import { setup as loadbalance } from './loadbalance/setup.ts';
+import { setup as log } from './log/setup.ts';
+import { setup as loop } from './loop/setup.ts';
+import { setup as prometheus } from './prometheus/setup.ts';
+import { setup as ready } from './ready/setup.ts';
+import { setup as reload } from './reload/setup.ts';
+import { setup as whoami } from './whoami/setup.ts';
+
+export interface OrderedPlugin {
+  readonly name: string;
+  readonly setup: Setup;
+}
+
+export const PLUGINS: readonly OrderedPlugin[] = [
+  { name: 'reload', setup: reload },
+  // Above everything that answers, so that its limit holds for every response.
+  { name: 'bufsize', setup: bufsize },
+  { name: 'bind', setup: bind },
+  { name: 'debug', setup: debug },
+  { name: 'ready', setup: ready },
+  { name: 'health', setup: health },
+  { name: 'prometheus', setup: prometheus },
+  // Above log, so that an error is reported once, after everything below has had its chance to answer.
+  { name: 'errors', setup: errors },
+  // Above cache, so that hits are logged too.
+  { name: 'log', setup: log },
+  // Above cache, so that every hit is shuffled anew and the shuffled order is never stored.
+  { name: 'loadbalance', setup: loadbalance },
+  // Above whatever has to wait, below whatever concerns one client only.
+  { name: 'cache', setup: cache },
+  // Below cache, as the peer: a changed file shows when the cached answer has expired.
+  { name: 'hosts', setup: hosts },
+  // Directly above forward: it must see the queries of ours that come back to us.
+  { name: 'loop', setup: loop },
+  // Answers everything but its `except` zones, so what stands below only serves those.
+  { name: 'forward', setup: forward },
+  // Answers everything: last.
+  { name: 'whoami', setup: whoami },
+];
+
+/** Directives that `PLUGINS` serves. */
+export const SUPPORTED: ReadonlySet<string> = new Set(PLUGINS.map((plugin) => plugin.name));

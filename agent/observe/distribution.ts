@@ -1,0 +1,42 @@
+/** A histogram of plain numbers: 11 ns an observation where the library's own takes 384 (design §8). */
+import type { Histogram } from '../query/services.ts';
+import type { Sample } from './samples.ts';
+
+export class Distribution implements Histogram {
+  readonly #bounds: Float64Array;
+  /** Observations per bucket, not cumulative; the last is +Inf. */
+  readonly #counts: Float64Array;
+  #sum = 0;
+
+  constructor(bounds: readonly number[]) {
+    this.#bounds = Float64Array.from(bounds);
+    this.#counts = new Float64Array(bounds.length + 1);
+  }
+
+  observe(value: number): void {
+    const bounds = this.#bounds;
+    let bucket = 0;
+    while (bucket < bounds.length && value > (bounds[bucket] as number)) bucket++;
+    this.#counts[bucket] = (this.#counts[bucket] as number) + 1;
+    this.#sum += value;
+  }
+
+  get count(): number {
+    return this.#counts.reduce((total, count) => total + count, 0);
+  }
+
+  /** Samples as Prometheus wants them: cumulative `_bucket`s, then `_sum` and `_count`. */
+  samples(name: string, labels: Readonly<Record<string, string>>): Sample[] {
+    const metricName = `${name}_bucket`;
+    const samples: Sample[] = [];
+    let total = 0;
+    this.#counts.forEach((count, i) => {
+      total += count;
+      const le = i < this.#bounds.length ? String(this.#bounds[i]) : '+Inf';
+      samples.push({ metricName, labels: { ...labels, le }, value: total });
+    });
+    samples.push({ metricName: `${name}_sum`, labels, value: this.#sum });
+    samples.push({ metricName: `${name}_count`, labels, value: total });
+    return samples;
+  }
+}

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { describe, it } from 'node:test';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { exposition } from '../../../agent/observe/exposition.ts';
+import { SeriesTable } from '../../../agent/observe/metrics.ts';
+import { SERIES, type SeriesSpec, TIME_BUCKETS } from '../../../agent/observe/names.ts';
+import type { Source } from '../../../agent/observe/samples.ts';
+
+/** The lines of the families in `names`, as a set: the order within a family carries no meaning. */
+function linesOf(body: string, names: readonly string[]): string[] {
+  const mine = body.split('\n').filter((line) => names.some((name) => line.includes(name)));
+  return mine.map(sortLabels).sort();
+}
+
+function sortLabels(line: string): string {
+  const match = /^(\w+)\{(.*)\} (.*)$/.exec(line);
+  if (match === null) return line;
+  const labels = (match[2] as string).split(/,(?=\w+=")/).sort();
+  return `${match[1]}{${labels}} ${match[3]}`;
+}
+
+function touchEverySeries(table: SeriesTable): void {
+  for (const [name, spec] of Object.entries<SeriesSpec>(SERIES)) {
+    const labels = Object.fromEntries(spec.labels.map((label) => [label, 'x']));
+    if (spec.type === 'counter') table.counter(name, labels).value++;
+    else if (spec.type === 'gauge') table.gauge(name, labels).value = 1;
+    else table.histogram(name, labels).observe(0.01);
+  }
+}
+
+describe('exposition', () => {
+  it('writes what the library itself would write for the same counts', async () => {
+    const table = new SeriesTable();
+    const theirs = new Registry();
+    const labels = { to: 'a"b\\c\nd', transport: 'udp' };
+    const proxy = { proxy_name: 'forward', to: '10.0.0.1:53', rcode: 'NOERROR' };
+
+    table.counter('nodens_upstream_queries_total', labels).value += 3;
+    new Counter({
+      name: 'nodens_upstream_queries_total',
+      help: SERIES.nodens_upstream_queries_total.help,
+      labelNames: Object.keys(labels),
+      registers: [theirs],
+    }).inc(labels, 3);
+
+    table.gauge('nodens_cache_bytes', { store: 'answers' }).value = 1.5;
+    new Gauge({
+      name: 'nodens_cache_bytes',
+      help: SERIES.nodens_cache_bytes.help,
+      labelNames: ['store'],
+      registers: [theirs],
+    }).set({ store: 'answers' }, 1.5);
+
+    const mine = table.histogram('coredns_proxy_request_duration_seconds', proxy);
+    const reference = new Histogram({
+      name: 'coredns_proxy_request_duration_seconds',
+      help: SERIES.coredns_proxy_request_duration_seconds.help,
+      labelNames: Object.keys(proxy),
+      buckets: [...TIME_BUCKETS],
+      registers: [theirs],
+    });
+    for (const value of [0.0001, 0.0005, 0.3, 20]) {
+      mine.observe(value);
+      reference.observe(proxy, value);
+    }
+
+    const names = [
+      'nodens_upstream_queries_total',
+      'nodens_cache_bytes',
+      'coredns_proxy_request_duration_seconds',
+    ];
+    const { contentType, body } = await exposition([table])();
+    assert.equal(contentType, theirs.contentType);
+    const expected = linesOf(await theirs.metrics(), names);
+    assert.ok(expected.length > 20);
+    assert.deepEqual(linesOf(body, names), expected);
+  });
+
+  it('merges sources, in the order of names, beside the metrics of the process', async () => {
+    const other: Source = {
+      families: () => [
+        { name: 'aaa', help: 'A.', type: 'gauge', values: [{ labels: {}, value: 7 }] },
+      ],
+    };
+    const { body } = await exposition([new SeriesTable(), other])();
+    assert.match(body, /^aaa 7$/m);
+    assert.ok(body.indexOf('aaa 7') < body.indexOf('coredns_panics_total 0'));
+    assert.match(body, /^process_cpu_seconds_total /m);
+    assert.match(body, /^nodejs_version_info/m);
+    assert.doesNotMatch(body, /nodejs_(active|eventloop)_/);
+  });
+
+  it('can be scraped again and again', async () => {
+    const table = new SeriesTable();
+    const scrape = exposition([table]);
+    const [first, second] = await Promise.all([scrape(), scrape()]);
+    table.counter('coredns_panics_total').value++;
+    assert.match(first.body, /^coredns_panics_total 0$/m);
+    assert.match(second.body, /^coredns_panics_total 0$/m);
+    assert.match((await scrape()).body, /^coredns_panics_total 1$/m);
+  });
+
+  it('is clean for promtool, where that is installed', async (t) => {
+    const table = new SeriesTable();
+    touchEverySeries(table);
+    const { body } = await exposition([table])();
+    const check = spawnSync('promtool', ['check', 'metrics'], { input: body, encoding: 'utf8' });
+    if (check.error !== undefined) return t.diagnostic('promtool is not installed');
+    assert.equal(`${check.stdout}${check.stderr}`, '');
+    assert.equal(check.status, 0);
+  });
+});

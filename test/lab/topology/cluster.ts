@@ -1,9 +1,9 @@
 /** A one-machine cluster: everything there is, brought up and taken down as one. */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { type Namespaces, wire } from './links.ts';
+import { makeRunDir, netnsName } from './names.ts';
 import { type Asked, Nameserver, type Transport } from './nameserver.ts';
-import { Netns, netnsName } from './netns.ts';
+import { Netns } from './netns.ts';
 import { podResolvConf, V4, V6 } from './plan.ts';
 import { installProxy, type ProxyKind } from './proxy.ts';
 import { type ClusterFacts, clusterZones, externalZones, FACTS } from './zones.ts';
@@ -42,8 +42,7 @@ export class Cluster {
   static async up(proxy: ProxyKind): Promise<Cluster> {
     instances += 1;
     const instance = instances;
-    const runDir = mkdtempSync(`${tmpdir()}/nodens-lab-`);
-    chmodSync(runDir, 0o755);
+    const runDir = makeRunDir();
     const made: Netns[] = [];
     const make = async (role: string): Promise<Netns> => {
       const netns = await Netns.create(netnsName(instance, role));
@@ -64,7 +63,7 @@ export class Cluster {
       await cluster.startUpstreams();
       return cluster;
     } catch (error) {
-      await remove(made, runDir);
+      remove(made, runDir);
       throw error;
     }
   }
@@ -130,8 +129,8 @@ export class Cluster {
   }
 
   /** Ends every process in the namespaces and removes all of it; may be called again. */
-  async down(): Promise<void> {
-    await remove(this.#made, this.runDir);
+  down(): void {
+    remove(this.#made, this.runDir);
   }
 
   #files(): void {
@@ -141,7 +140,7 @@ export class Cluster {
   }
 }
 
-async function remove(made: Netns[], runDir: string): Promise<void> {
-  for (const netns of made.splice(0).reverse()) await netns.remove();
-  rmSync(runDir, { recursive: true, force: true });
+function remove(made: Netns[], runDir: string): void {
+  for (const netns of made.splice(0).reverse()) netns.remove();
+  rmSync(runDir, { recursive: true, force: true, maxRetries: 3 });
 }

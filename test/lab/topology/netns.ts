@@ -1,10 +1,11 @@
 /** Network namespaces of our own: made, entered, emptied, removed. */
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { must, type Ran, type RunOptions, run } from './run.ts';
 
-const NAMES = '/run/netns';
-const ETC = '/etc/netns';
-const PREFIX = 'ndlab';
+/** Where iproute2 keeps namespaces and their `/etc` files. */
+export const NETNS_NAMES = '/run/netns';
+export const NETNS_ETC = '/etc/netns';
 
 /** A network namespace and the `/etc` files that programs inside it see. */
 export class Netns {
@@ -51,39 +52,24 @@ export class Netns {
 
   /** Gives programs started inside from now on their own `/etc/<file>`. */
   etc(file: string, text: string): void {
-    mkdirSync(`${ETC}/${this.name}`, { recursive: true });
-    writeFileSync(`${ETC}/${this.name}/${file}`, text);
+    mkdirSync(`${NETNS_ETC}/${this.name}`, { recursive: true });
+    writeFileSync(`${NETNS_ETC}/${this.name}/${file}`, text);
   }
 
   /** Ends whatever still runs inside and removes the namespace with its files. */
-  async remove(): Promise<void> {
-    await removeByName(this.name);
+  remove(): void {
+    removeNetns(this.name);
   }
 }
 
-/** A name that tells which process made it, so that a later run can sweep what a killed one left. */
-export function netnsName(instance: number, role: string): string {
-  return `${PREFIX}${process.pid}-${instance}-${role}`;
-}
-
-/** Removes namespaces of runs whose process is gone. */
-export async function sweepOrphans(): Promise<void> {
-  for (const dir of [NAMES, ETC]) {
-    if (!existsSync(dir)) continue;
-    for (const name of readdirSync(dir)) {
-      const owner = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1];
-      if (owner !== undefined && !existsSync(`/proc/${owner}`)) await removeByName(name);
-    }
-  }
-}
-
-async function removeByName(name: string): Promise<void> {
-  if (existsSync(`${NAMES}/${name}`)) {
-    const inside = await run(['ip', 'netns', 'pids', name]);
+/** Removes a namespace by name. Synchronous, so that a signal handler can do it whatever else is under way. */
+export function removeNetns(name: string): void {
+  if (existsSync(`${NETNS_NAMES}/${name}`)) {
+    const inside = spawnSync('ip', ['netns', 'pids', name], { encoding: 'utf8' });
     for (const pid of inside.stdout.split(/\s+/).filter(Boolean)) killIfThere(Number(pid));
-    await run(['ip', 'netns', 'delete', name]);
+    spawnSync('ip', ['netns', 'delete', name]);
   }
-  rmSync(`${ETC}/${name}`, { recursive: true, force: true });
+  rmSync(`${NETNS_ETC}/${name}`, { recursive: true, force: true });
 }
 
 function killIfThere(pid: number): void {

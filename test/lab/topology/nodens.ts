@@ -1,28 +1,31 @@
-/** init and agent as the DaemonSet runs them: who they are, what they may do, what they are told. */
+/** init and agent as their containers run them: the arguments, user and capabilities of the manifests. */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { type Container, ourDaemonSet, stockDaemonSet } from './manifests.ts';
 import type { Netns } from './netns.ts';
-import { UPSTREAM_SERVICE, V4 } from './plan.ts';
+import { V4 } from './plan.ts';
 import { Daemon } from './process.ts';
-import { AGENT_ID, type Programs } from './programs.ts';
+import type { Programs } from './programs.ts';
 import type { Ran } from './run.ts';
 
-/** What a container runtime leaves root, plus what the stock DaemonSet adds. */
-const STOCK_CAPABILITIES = [
+/** What a container runtime leaves to root when nothing is dropped. */
+const DEFAULT_CAPABILITIES = [
   ...['chown', 'dac_override', 'fowner', 'fsetid', 'kill', 'setgid', 'setuid', 'setpcap'],
   ...['net_bind_service', 'net_raw', 'sys_chroot', 'mknod', 'audit_write', 'setfcap'],
-  'net_admin',
 ];
+
+/** Where the admin endpoints of the manifests' Corefile are, for programs on the node. */
+export const METRICS_URL = 'http://127.0.0.1:9253/metrics';
+export const READY_URL = 'http://127.0.0.1:9255/ready';
 
 export interface NodensOptions {
   readonly node: Netns;
   readonly programs: Programs;
   readonly runDir: string;
+  /** The link-local address first. */
   readonly localIps: readonly string[];
-  /** Text of the ConfigMap's Corefile, as the installer left it. */
-  readonly corefile: string;
 }
 
-/** The node's nodens: start and stop init and agent, in either shape. */
+/** The node's nodens: start init and agent, or both as a drop-in; clean up. */
 export class Nodens {
   readonly #options: NodensOptions;
   readonly #dir: string;
@@ -31,64 +34,68 @@ export class Nodens {
   constructor(options: NodensOptions) {
     this.#options = options;
     this.#dir = `${options.runDir}/nodens`;
-    mkdirSync(`${this.#dir}/coredns`, { recursive: true });
-    mkdirSync(`${this.#dir}/run`, { recursive: true });
-    // The volume both containers share, and the one the agent writes its Corefile to.
-    chmodSync(`${this.#dir}/run`, 0o777);
-    writeFileSync(`${this.#dir}/coredns/Corefile.base`, options.corefile);
+    for (const volume of ['coredns', 'run', 'tmp'])
+      mkdirSync(`${this.#dir}/${volume}`, { recursive: true });
+    // An emptyDir is everybody's to write.
+    for (const volume of ['run', 'tmp']) chmodSync(`${this.#dir}/${volume}`, 0o777);
   }
 
-  /** init as the native sidecar: root, NET_ADMIN and nothing else. */
-  startInit(...flags: readonly string[]): Daemon {
-    return this.#start('init', [...this.#initArgv(), '--socket', this.#socket, ...flags]);
+  /** init as the native sidecar. */
+  startInit(): Daemon {
+    const { init, env } = ourDaemonSet(this.#options.localIps);
+    return this.#start('init', [...asContainer(init), ...this.#initArgv(init)], env);
   }
 
-  /** The agent as its container runs it: uid 65532, NET_BIND_SERVICE and nothing else. */
-  startAgent(...flags: readonly string[]): Daemon {
+  /** The agent as its container: an unprivileged user whose launcher made its capability ambient. */
+  startAgent(): Daemon {
+    const { agent, corefile, env } = ourDaemonSet(this.#options.localIps);
+    this.#mountCorefile(corefile);
     const { programs } = this.#options;
-    const capability = '-all,+net_bind_service';
-    return this.#start('agent', [
-      ...['setpriv', '--reuid', AGENT_ID, '--regid', AGENT_ID, '--clear-groups', '--no-new-privs'],
-      ...['--inh-caps', capability, '--ambient-caps', capability, '--bounding-set', capability],
-      ...[programs.node, programs.agent, ...this.#agentFlags(), '--socket', this.#socket, ...flags],
-    ]);
+    const argv = [programs.node, programs.agent, ...this.#placed(agent.args)];
+    return this.#start('agent', [...asContainer(agent), ...argv], env);
   }
 
-  /** Both in one process tree, started by node-local-dns's own arguments as root. */
-  startDropIn(...flags: readonly string[]): Daemon {
+  /** node-local-dns's own DaemonSet: one container whose process starts init and agent. */
+  startDropIn(): Daemon {
+    const { container, corefile } = stockDaemonSet();
+    this.#mountCorefile(corefile);
     const { programs } = this.#options;
-    const capabilities = `-all,${STOCK_CAPABILITIES.map((name) => `+${name}`).join(',')}`;
-    return this.#start('drop-in', [
-      ...['setpriv', '--bounding-set', capabilities],
-      ...[programs.node, programs.agent, ...this.#agentFlags(), ...flags],
-    ]);
+    const argv = [programs.node, programs.agent, ...this.#placed(container.args)];
+    const template = ['-basecorefile', `${this.#dir}/coredns/Corefile.base`];
+    const capabilities = [...DEFAULT_CAPABILITIES, ...container.capabilities];
+    const rights = asContainer({ ...container, capabilities });
+    return this.#start('drop-in', [...rights, ...argv, ...template], {});
   }
 
-  /** `nodens init --cleanup` on this node. */
+  /** `nodens init --cleanup` with the rights and addresses of the init container. */
   cleanup(): Promise<Ran> {
-    return this.#options.node.run([...this.#initArgv(), '--cleanup'], { timeoutMs: 30_000 });
+    const { init } = ourDaemonSet(this.#options.localIps);
+    const argv = [...asContainer(init), ...this.#initArgv(init), '--cleanup'];
+    return this.#options.node.run(argv, { timeoutMs: 30_000 });
   }
 
-  get #socket(): string {
-    return `${this.#dir}/run/nodens.sock`;
+  #initArgv(init: Container): string[] {
+    const { programs } = this.#options;
+    const [, ...flags] = init.args;
+    return [programs.node, programs.init, ...this.#placed(flags)];
   }
 
-  #initArgv(): string[] {
-    const { programs, localIps } = this.#options;
-    return [
-      ...['setpriv', '--bounding-set', '-all,+net_admin', '--no-new-privs'],
-      ...[programs.node, programs.init, '--localip', localIps.join(',')],
-    ];
+  #mountCorefile(corefile: string): void {
+    writeFileSync(`${this.#dir}/coredns/Corefile.base`, corefile);
   }
 
-  #agentFlags(): string[] {
-    return [
-      ...['-localip', this.#options.localIps.join(','), '-conf', `${this.#dir}/run/Corefile`],
-      ...['-basecorefile', `${this.#dir}/coredns/Corefile.base`, '-upstreamsvc', UPSTREAM_SERVICE],
-    ];
+  /** Containers have a file system each, clusters in namespaces share one: its volumes are directories of ours. */
+  #placed(args: readonly string[]): string[] {
+    return args.map((arg) =>
+      arg
+        .replace('/etc/coredns/', `${this.#dir}/coredns/`)
+        .replace('/run/nodens/', `${this.#dir}/run/`)
+        .replace('/etc/Corefile', `${this.#dir}/run/Corefile`)
+        .replace(/^\/tmp\//, `${this.#dir}/tmp/`),
+    );
   }
 
-  #start(name: string, argv: readonly string[]): Daemon {
+  #start(name: string, argv: readonly string[], env: Readonly<Record<string, string>>): Daemon {
     this.#started += 1;
     return new Daemon({
       name,
@@ -96,7 +103,23 @@ export class Nodens {
       argv,
       logFile: `${this.#dir}/${name}-${this.#started}.log`,
       // The kubelet sets one such variable for each Service of the pod's namespace.
-      env: { KUBE_DNS_UPSTREAM_SERVICE_HOST: V4.upstreamVip },
+      env: {
+        ...env,
+        KUBE_DNS_UPSTREAM_SERVICE_HOST: V4.upstreamVip,
+        NODENS_UPSTREAM_SERVICE_HOST: V4.upstreamVip,
+      },
     });
   }
+}
+
+/** The runtime's part for a user other than root: capabilities, and the launcher's: ambient ones. */
+function asContainer({ uid, capabilities, mayEscalate }: Container): string[] {
+  const set = ['-all', ...capabilities.map((name) => `+${name}`)].join(',');
+  const user = ['--reuid', `${uid}`, '--regid', `${uid}`, '--clear-groups'];
+  const ambient = ['--inh-caps', set, '--ambient-caps', set];
+  return [
+    ...['setpriv', '--bounding-set', set],
+    ...(uid === 0 ? [] : [...user, ...ambient]),
+    ...(mayEscalate ? [] : ['--no-new-privs']),
+  ];
 }

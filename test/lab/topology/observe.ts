@@ -1,19 +1,15 @@
 /** What the node shows: conntrack, rules, addresses, routes, the agent's metrics. */
+import { readFileSync } from 'node:fs';
 import type { Netns } from './netns.ts';
 
-/** Conntrack entries of the namespace's DNS traffic; `matching` is a text every entry must contain. */
-export async function conntrack(node: Netns, matching: readonly string[]): Promise<string[]> {
-  const ran = await Promise.all(
+/** Conntrack entries, in either direction, between a client at `address` and any port 53. */
+export async function clientEntries(node: Netns, address: string): Promise<string[]> {
+  const listed = await Promise.all(
     ['ipv4', 'ipv6'].map((family) => node.run(['conntrack', '-L', '-f', family])),
   );
-  return ran
+  return listed
     .flatMap(({ stdout }) => stdout.split('\n'))
-    .filter((line) => line !== '' && matching.every((text) => line.includes(text)));
-}
-
-/** Entries that a client at `address` left by asking port 53. */
-export function clientEntries(node: Netns, address: string): Promise<string[]> {
-  return conntrack(node, [`src=${address} `, 'dport=53 ']);
+    .filter((line) => line.includes(`=${address} `) && line.includes('port=53 '));
 }
 
 /** The whole set-up that init may touch, in a form two of which can be compared: rules without counters, addresses. */
@@ -72,3 +68,30 @@ export function total(samples: readonly Sample[], name: string, ...having: strin
     )
     .reduce((sum, sample) => sum + sample.value, 0);
 }
+
+/** Packets that each rule of nodens has matched so far, by the rule's name; its counters start anew with the rule. */
+export async function ruleCounters(node: Netns): Promise<Map<string, number>> {
+  const { stdout } = await node.run(['nft', 'list', 'ruleset']);
+  const rules = stdout.matchAll(/counter packets (\d+) .*comment "nodens:([\w-]+)/g);
+  return new Map([...rules].map((match) => [match[2] as string, Number(match[1])]));
+}
+
+/** User and effective capabilities of a process, from the kernel. */
+export function privileges(pid: number): { uid: number; capabilities: string[] } {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const mask = BigInt(`0x${/^CapEff:\s*(\w+)/m.exec(status)?.[1] ?? '0'}`);
+  const bits = Array.from({ length: 64 }, (_, bit) => bit).filter(
+    (bit) => (mask >> BigInt(bit)) & 1n,
+  );
+  return {
+    uid: Number(/^Uid:\s*(\d+)/m.exec(status)?.[1]),
+    capabilities: bits.map((bit) => CAPABILITY_NAMES[bit] ?? `capability ${bit}`),
+  };
+}
+
+/** Those of linux/capability.h that nodens has to do with. */
+const CAPABILITY_NAMES: Readonly<Record<number, string>> = {
+  10: 'net_bind_service',
+  12: 'net_admin',
+  13: 'net_raw',
+};

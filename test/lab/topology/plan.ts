@@ -62,8 +62,6 @@ export const V6: Addresses = {
   netPrefix: 64,
 };
 
-export const UPSTREAM_SERVICE = 'kube-dns-upstream';
-
 /** A Service with its endpoints, for both transports on port 53. */
 export interface Service {
   readonly name: string;
@@ -74,7 +72,7 @@ export interface Service {
 export function dnsServices(a: Addresses): Service[] {
   return [
     { name: 'kube-dns', clusterIp: a.vip, endpoints: a.backends },
-    { name: UPSTREAM_SERVICE, clusterIp: a.upstreamVip, endpoints: a.backends },
+    { name: 'kube-dns-upstream', clusterIp: a.upstreamVip, endpoints: a.backends },
   ];
 }
 

@@ -33,7 +33,7 @@ export class Daemon {
     this.#child = spawn(file, args, {
       detached: true,
       stdio: ['ignore', log, log],
-      env: { PATH: process.env['PATH'] ?? '', ...options.env },
+      env: { PATH: process.env.PATH ?? '', ...options.env },
     });
     closeSync(log);
     this.pid = this.#child.pid ?? -1;
@@ -54,6 +54,11 @@ export class Daemon {
   /** Everything it has written so far. */
   log(): string {
     return readFileSync(this.#logFile, 'utf8');
+  }
+
+  /** The end of it, for an error message. */
+  tail(lines = 20): string {
+    return this.log().split('\n').slice(-lines).join('\n');
   }
 
   signal(signal: NodeJS.Signals): void {

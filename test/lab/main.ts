@@ -1,0 +1,81 @@
+/** `npm run lab`: a one-machine cluster in network namespaces, with nodens on its node and real clients in its pods. */
+import { parseArgs } from 'node:util';
+import { Report } from './report.ts';
+import { leaveUp } from './shell.ts';
+import { setStage, tell } from './story.ts';
+import { sweepOrphans, sweepOwn } from './topology/names.ts';
+import { PROXIES, type ProxyKind } from './topology/proxy.ts';
+
+const HELP = `Usage: sudo npm run lab -- [--proxy iptables|nft|both] [--shell]
+
+Builds a cluster of one node, two pods, two kube-dns backends and an internet resolver in network namespaces, runs
+nodens on the node as its DaemonSet would, lets real clients ask, stops the upstreams and brings them back, stops
+nodens. Everything is taken down at the end, on Ctrl-C too. Exit code 0 only if every expectation held.
+
+  --proxy KIND  how the stand-in for kube-proxy hands the VIP to kube-dns (default: both, one after the other)
+  --shell       bring the cluster up with nodens running, say how to enter it, take it down on Enter or Ctrl-C
+  --help        this text
+`;
+
+interface Options {
+  readonly kinds: readonly ProxyKind[];
+  readonly shell: boolean;
+}
+
+/** Undefined where the command line asks for help or is wrong; the text for it has then been written. */
+function options(): Options | undefined {
+  try {
+    const { values } = parseArgs({
+      options: {
+        proxy: { type: 'string', default: 'both' },
+        shell: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    });
+    const kinds = PROXIES.filter((kind) => values.proxy === kind || values.proxy === 'both');
+    if (values.help) {
+      process.stdout.write(HELP);
+      return undefined;
+    }
+    if (kinds.length === 0) throw new Error(`--proxy ${values.proxy}: not iptables, nft or both`);
+    return { kinds, shell: values.shell };
+  } catch (error) {
+    process.exitCode = 2;
+    process.stderr.write(`lab: ${(error as Error).message}\n\n${HELP}`);
+    return undefined;
+  }
+}
+
+async function main({ kinds, shell }: Options): Promise<void> {
+  const report = new Report((text) => process.stdout.write(text));
+  for (const kind of shell ? kinds.slice(0, 1) : kinds) {
+    report.act(`kube-proxy by ${kind}`);
+    try {
+      const stage = await setStage(kind, report);
+      try {
+        await (shell ? leaveUp(stage) : tell(stage));
+      } finally {
+        stage.cluster.down();
+      }
+    } catch (error) {
+      report.broke(error);
+    }
+  }
+  report.summary();
+  process.exitCode = report.allHeld ? 0 : 1;
+}
+
+const chosen = options();
+if (chosen !== undefined && process.getuid?.() !== 0) {
+  process.stderr.write('lab: network namespaces need root: sudo npm run lab\n');
+  process.exitCode = 2;
+} else if (chosen !== undefined) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => {
+      sweepOwn();
+      process.exit(130);
+    });
+  }
+  sweepOrphans();
+  await main(chosen);
+}

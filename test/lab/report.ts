@@ -1,0 +1,72 @@
+/** What the lab prints: scenes, notes, and expectations with what was found. */
+import { isDeepStrictEqual } from 'node:util';
+
+const WIDTH = 46;
+
+export class Report {
+  readonly #write: (text: string) => void;
+  #held = 0;
+  readonly #broken: string[] = [];
+  #scene = '';
+
+  constructor(write: (text: string) => void) {
+    this.#write = write;
+  }
+
+  get allHeld(): boolean {
+    return this.#broken.length === 0;
+  }
+
+  act(title: string): void {
+    this.#line(`\n━━ ${title} ${'━'.repeat(Math.max(0, 76 - title.length))}`);
+  }
+
+  scene(title: string): void {
+    this.#scene = title;
+    this.#line(`\n${title}`);
+  }
+
+  note(text: string): void {
+    for (const line of text.split('\n')) this.#line(`    ${line}`);
+  }
+
+  /** Expects `found` to equal `expected`, deeply. */
+  same(label: string, found: unknown, expected: unknown): void {
+    this.holds(label, isDeepStrictEqual(found, expected), found, expected);
+  }
+
+  /** Records whether an expectation held; `expected` says it in words or as a value. */
+  holds(label: string, held: boolean, found: unknown, expected: unknown): void {
+    const text = `${label.padEnd(WIDTH)} ${show(found)}`;
+    if (held) {
+      this.#held += 1;
+      this.#line(`  ✓ ${text}`);
+    } else {
+      this.#broken.push(`${this.#scene}: ${label}`);
+      this.#line(`  ✗ ${text}   expected ${show(expected)}`);
+    }
+  }
+
+  /** A story that could not go on counts as a broken expectation. */
+  broke(error: unknown): void {
+    const text = error instanceof Error ? error.message : String(error);
+    this.#broken.push(`${this.#scene}: ${text.split('\n', 1)[0]}`);
+    this.#line(`  ✗ ${text}`);
+  }
+
+  summary(): void {
+    const all = this.#held + this.#broken.length;
+    this.#line(`\n${this.#held} of ${all} expectations held.`);
+    for (const broken of this.#broken) this.#line(`  ✗ ${broken}`);
+  }
+
+  #line(text: string): void {
+    this.#write(`${text}\n`);
+  }
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return value === '' ? '(nothing)' : value;
+  if (Array.isArray(value)) return value.length === 0 ? 'none' : value.map(show).join(', ');
+  return JSON.stringify(value);
+}

@@ -1,0 +1,107 @@
+/** Pods and the node ask; what is cached stays on the node, what is not goes the right way. */
+import { type Ask, ask, counters, type Stage } from '../stage.ts';
+import { glibcLookup, type Lookup, muslLookup } from '../topology/clients.ts';
+import { dig } from '../topology/dig.ts';
+import { clientEntries } from '../topology/observe.ts';
+import { V4 } from '../topology/plan.ts';
+
+const KUBE_DNS = ['kube-dns tcp'];
+const WEB = 'web.default.svc.cluster.local';
+
+export async function clusterNames(stage: Stage): Promise<void> {
+  const { cluster, report } = stage;
+  const [pod1, pod2] = cluster.pods;
+  const first = { who: 'pod1', from: pod1, server: V4.local };
+  report.scene('Cluster names: a miss goes to kube-dns over TCP, a hit stays on the node');
+  const web = { name: WEB, data: ['10.96.7.7'] };
+  await ask(stage, { ...first, ...web, upstream: KUBE_DNS });
+  await ask(stage, { ...web, who: 'pod2', from: pod2, server: V4.vip, upstream: [] });
+  await ask(stage, {
+    ...web,
+    who: 'pod2',
+    from: pod2,
+    server: V4.vip,
+    program: 'kdig',
+    tcp: true,
+    upstream: [],
+  });
+  await ask(stage, { ...web, who: 'node', from: cluster.node, server: V4.vip, upstream: [] });
+  const more: Pick<Ask, 'name' | 'type' | 'data' | 'status'>[] = [
+    { name: WEB, type: 'AAAA', data: ['fd00:96::77'] },
+    { name: 'db.default.svc.cluster.local', data: ['10.244.1.31', '10.244.1.32', '10.244.1.33'] },
+    { name: '_http._tcp.web.default.svc.cluster.local', type: 'SRV', data: [`0 100 80 ${WEB}.`] },
+    { name: '7.7.96.10.in-addr.arpa', type: 'PTR', data: [`${WEB}.`] },
+    { name: 'nobody.default.svc.cluster.local', data: [], status: 'NXDOMAIN' },
+  ];
+  for (const question of more) {
+    await ask(stage, { ...first, ...question, upstream: KUBE_DNS });
+    await ask(stage, { ...first, ...question, server: V4.vip, upstream: [] });
+  }
+}
+
+export async function externalNames(stage: Stage): Promise<void> {
+  const { cluster, report } = stage;
+  const pod = { who: 'pod1', from: cluster.pods[0], server: V4.vip };
+  report.scene(
+    'Other names: to the internet over UDP, over TCP only where the answer does not fit',
+  );
+  const www = {
+    name: 'www.example.com',
+    data: ['192.0.2.91', 'edge.example.com.', 'host.example.org.'],
+  };
+  await ask(stage, { ...pod, ...www, upstream: ['internet udp'] });
+  await ask(stage, { ...pod, ...www, upstream: [] });
+  const nowhere = { name: 'nowhere.example.org', data: [], status: 'NXDOMAIN' };
+  const denied = await ask(stage, { ...pod, ...nowhere, upstream: ['internet udp'] });
+  report.same(
+    'authority of the denial',
+    denied.authority.map(({ type }) => type),
+    ['SOA'],
+  );
+  const big = { name: 'big.example.com', type: 'TXT' };
+  const cut = await dig(cluster.pods[0], { ...big, server: V4.vip, options: ['+ignore'] });
+  report.note(`pod1 › dig +ignore @${V4.vip} big.example.com TXT`);
+  report.holds('truncated for UDP', cut.flags.includes('tc'), cut.flags, 'tc among the flags');
+  const way = cluster.wayOf(big.name).sort();
+  report.same('upstream queries for it', way, ['internet tcp', 'internet udp']);
+  const whole = await dig(cluster.pods[0], { ...big, server: V4.vip });
+  report.note(`pod1 › dig @${V4.vip} big.example.com TXT, which then asks over TCP`);
+  report.same('characters of text', whole.answers[0]?.data.replace(/[^x]/g, '').length, 2_400);
+  report.same('further upstream queries', cluster.wayOf(big.name).length - way.length, 0);
+}
+
+export async function libraries(stage: Stage): Promise<void> {
+  const { cluster, report } = stage;
+  const pod = cluster.pods[1];
+  report.scene('Programs ask through their C library, with a search list and ndots:5');
+  for (const server of [V4.vip, V4.local]) {
+    cluster.usePodNameserver(server);
+    const lookups: [string, Promise<Lookup>][] = [
+      ['glibc getent ahosts web', glibcLookup(pod, 'web')],
+      ['musl getaddrinfo web', muslLookup(pod, stage.musl, 'web')],
+    ];
+    for (const [what, lookup] of lookups) {
+      report.same(`${what} (${server})`, (await lookup).addresses, ['10.96.7.7', 'fd00:96::77']);
+    }
+    const outside = await glibcLookup(pod, 'host.example.org');
+    report.same(`glibc getent ahosts host.example.org`, outside.addresses, [
+      '192.0.2.91',
+      'fd00:80::91',
+    ]);
+  }
+}
+
+export async function traces(stage: Stage): Promise<void> {
+  const { cluster, report } = stage;
+  report.scene('What all this left on the node');
+  await counters(stage);
+  const entries = await Promise.all(V4.pods.map((pod) => clientEntries(cluster.node, pod)));
+  report.same('conntrack entries of pods asking DNS', entries.flat(), []);
+  const upstream = cluster.counts();
+  report.holds(
+    'kube-dns was asked over TCP',
+    upstream.kubeDns.tcp > 0,
+    upstream.kubeDns.tcp,
+    'some',
+  );
+}

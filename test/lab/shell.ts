@@ -1,0 +1,30 @@
+/** `--shell`: the cluster stays up with nodens running, for playing. */
+import { createInterface } from 'node:readline/promises';
+import { startNodens } from './scenes/start.ts';
+import type { Stage } from './stage.ts';
+import { V4 } from './topology/plan.ts';
+
+/** Starts nodens, says how to get in, and returns when Enter is pressed. */
+export async function leaveUp(stage: Stage): Promise<void> {
+  const { cluster, report } = stage;
+  await startNodens(stage);
+  const [pod1, pod2] = cluster.pods;
+  const web = 'web.default.svc.cluster.local';
+  report.act('The cluster is up');
+  report.note(
+    [
+      `namespaces   ${cluster.namespaces.map((netns) => netns.name).join(' ')}`,
+      `logs         ${cluster.runDir}/nodens/*.log, ${cluster.runDir}/*/*.log`,
+      '',
+      `enter pod1   sudo ip netns exec ${pod1.name} bash`,
+      `ask          sudo ip netns exec ${pod1.name} dig @${V4.local} ${web}`,
+      `             sudo ip netns exec ${pod2.name} getent ahosts web`,
+      `rules        sudo ip netns exec ${cluster.node.name} nft list ruleset`,
+      `conntrack    sudo ip netns exec ${cluster.node.name} conntrack -L`,
+      `metrics      sudo ip netns exec ${cluster.node.name} curl -s 127.0.0.1:9253/metrics`,
+    ].join('\n'),
+  );
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  await terminal.question('\nEnter takes it down. ');
+  terminal.close();
+}

@@ -1,0 +1,80 @@
+/** What the scenes of the lab share. */
+import type { Report } from './report.ts';
+import type { Cluster } from './topology/cluster.ts';
+import { type DigResult, dataOf, dig, type Question } from './topology/dig.ts';
+import type { Netns } from './topology/netns.ts';
+import type { Nodens } from './topology/nodens.ts';
+import { METRICS_URL } from './topology/nodens.ts';
+import { clientEntries, metrics, ruleCounters, total } from './topology/observe.ts';
+import { V4 } from './topology/plan.ts';
+
+export interface Stage {
+  readonly cluster: Cluster;
+  readonly nodens: Nodens;
+  readonly report: Report;
+  /** Path of the musl client. */
+  readonly musl: string;
+}
+
+export interface Ask extends Question {
+  readonly from: Netns;
+  /** How the client is called in the output. */
+  readonly who: string;
+  /** Data of the answer section, sorted. */
+  readonly data: readonly string[];
+  /** Upstream queries it must cause, `kube-dns tcp` and the like in order; none: a hit. */
+  readonly upstream: readonly string[];
+  readonly status?: string;
+}
+
+/** Asks, prints the question, and expects status, data and way of the upstream queries. */
+export async function ask({ cluster, report }: Stage, wanted: Ask): Promise<DigResult> {
+  const before = cluster.wayOf(wanted.name).length;
+  const result = await dig(wanted.from, wanted);
+  const way = cluster.wayOf(wanted.name).slice(before);
+  const question = `${wanted.name} ${wanted.type ?? 'A'}`;
+  const tool = `${wanted.program ?? 'dig'}${wanted.tcp === true ? ' +tcp' : ''}`;
+  report.note(`${wanted.who} › ${tool} @${wanted.server} ${question}`);
+  const ttl = result.answers[0]?.ttl;
+  const found = [result.status, ...dataOf(result)];
+  const expected = [wanted.status ?? 'NOERROR', ...wanted.data];
+  report.same(
+    `answer${ttl === undefined ? '' : `, TTL ${ttl}`}`,
+    found.map(shorten),
+    expected.map(shorten),
+  );
+  report.holds(
+    'upstream queries for it',
+    way.map(kindOf).join() === wanted.upstream.join(),
+    way,
+    wanted.upstream,
+  );
+  return result;
+}
+
+function kindOf(step: string): string {
+  return step.replace(/^dns\d/, 'kube-dns');
+}
+
+function shorten(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 24)}… (${text.length} characters)` : text;
+}
+
+/** Prints what was counted so far: at the cache, at the upstreams, by the rules, in conntrack. */
+export async function counters({ cluster, report }: Stage): Promise<void> {
+  const samples = await metrics(cluster.node, METRICS_URL);
+  const sum = (name: string): number => total(samples, `coredns_cache_${name}_total`);
+  const upstream = cluster.counts();
+  const rules = [...(await ruleCounters(cluster.node))].filter(([, packets]) => packets > 0);
+  const entries = await Promise.all(V4.pods.map((pod) => clientEntries(cluster.node, pod)));
+  report.note(
+    [
+      'counted so far',
+      `  cache      ${sum('hits')} hits, ${sum('misses')} misses, ${sum('served_stale')} stale`,
+      `  kube-dns   ${upstream.kubeDns.tcp} over TCP, ${upstream.kubeDns.udp} over UDP`,
+      `  internet   ${upstream.internet.udp} over UDP, ${upstream.internet.tcp} over TCP`,
+      `  rules      ${rules.map(([name, packets]) => `${name} ${packets}`).join(', ')}`,
+      `  conntrack  ${entries.flat().length} entries of pods`,
+    ].join('\n'),
+  );
+}

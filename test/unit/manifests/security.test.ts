@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  build,
+  type Container,
+  containersOf,
+  type PodSpec,
+  podOf,
+  type Resource,
+} from './kustomize.ts';
+
+const OVERLAYS = new URL('../../../manifests/overlays/', import.meta.url).pathname;
+const UNPRIVILEGED_ID = 65_532;
+
+const daemonSetOf = (overlay: string): Resource =>
+  build(`${OVERLAYS}${overlay}`).find((r) => r.kind === 'DaemonSet') as Resource;
+
+for (const overlay of ['iptables-nftables', 'ipvs', 'cleanup']) {
+  const daemonSet = daemonSetOf(overlay);
+  const pod = podOf(daemonSet) as PodSpec;
+  const containers = containersOf(daemonSet);
+
+  test(`${overlay}: no container can gain rights, write its root or skip seccomp`, () => {
+    assert.equal(pod.securityContext?.seccompProfile?.type, 'RuntimeDefault');
+    for (const { securityContext } of containers) {
+      assert.equal(securityContext.privileged ?? false, false);
+      assert.equal(securityContext.allowPrivilegeEscalation, false);
+      assert.equal(securityContext.readOnlyRootFilesystem, true);
+      assert.deepEqual(securityContext.capabilities.drop, ['ALL']);
+    }
+  });
+
+  test(`${overlay}: only what sets the network up is root, with NET_ADMIN alone`, () => {
+    for (const container of pod.initContainers ?? []) {
+      assert.equal(container.securityContext.runAsUser, 0);
+      assert.deepEqual(container.securityContext.capabilities.add, ['NET_ADMIN']);
+    }
+    for (const container of pod.containers) {
+      assert.equal(container.securityContext.runAsNonRoot, true);
+      assert.equal(container.securityContext.runAsUser, UNPRIVILEGED_ID);
+      assert.deepEqual(
+        container.securityContext.capabilities.add,
+        container.name === 'agent' ? ['NET_BIND_SERVICE'] : undefined,
+      );
+    }
+  });
+
+  test(`${overlay}: the host's lock file is for the privileged container, and its only host path`, () => {
+    const hostPaths = pod.volumes.filter((volume) => volume.hostPath !== undefined);
+    assert.deepEqual(
+      hostPaths.map((volume) => volume.hostPath),
+      [{ path: '/run/xtables.lock', type: 'FileOrCreate' }],
+    );
+    const lock = hostPaths[0]?.name;
+    const mounts = (container: Container): boolean =>
+      container.volumeMounts?.some((mount) => mount.name === lock) ?? false;
+    for (const container of pod.initContainers ?? []) assert.ok(mounts(container));
+    for (const container of pod.containers) assert.ok(!mounts(container));
+  });
+
+  test(`${overlay}: no declared port, which as a host port would keep a second pod off the node`, () => {
+    for (const container of containers) assert.equal(container.ports, undefined);
+  });
+
+  test(`${overlay}: runs on every node, before the network is ready, and is not evicted first`, () => {
+    assert.equal(pod.hostNetwork, true);
+    assert.equal(pod.dnsPolicy, 'Default');
+    assert.equal(pod.priorityClassName, 'system-node-critical');
+    assert.deepEqual(
+      pod.tolerations,
+      (podOf(daemonSetOf('drop-in')) as PodSpec).tolerations,
+      'tolerations of the stock manifest',
+    );
+  });
+
+  test(`${overlay}: every container asks for memory and has a limit; none is throttled`, () => {
+    for (const { resources } of containers) {
+      assert.ok(resources.requests?.cpu !== undefined);
+      assert.ok(mebibytes(resources.requests?.memory) <= mebibytes(resources.limits?.memory));
+      assert.equal(resources.limits?.cpu, undefined);
+    }
+  });
+}
+
+for (const overlay of ['iptables-nftables', 'ipvs'])
+  test(`${overlay}: init is a native sidecar: it outlives the agent`, () => {
+    const pod = podOf(daemonSetOf(overlay)) as PodSpec;
+    assert.deepEqual(
+      pod.initContainers?.map((container) => [container.name, container.restartPolicy]),
+      [['init', 'Always']],
+    );
+  });
+
+test('drop-in: the stock container keeps NET_ADMIN on top of the default capabilities, and its ports', () => {
+  const [container] = containersOf(daemonSetOf('drop-in'));
+  assert.deepEqual(container?.securityContext, { capabilities: { add: ['NET_ADMIN'] } });
+  assert.equal(container?.ports?.length, 3);
+});
+
+function mebibytes(quantity: string | undefined): number {
+  const match = /^(\d+)Mi$/.exec(quantity ?? '');
+  assert.ok(match !== null, `${quantity} is not a number of Mi`);
+  return Number(match[1]);
+}

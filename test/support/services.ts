@@ -1,0 +1,167 @@
+/** What a plugin gets in a test: a clock that stands still, and services that remember what they were asked. */
+import { InternalError } from '../../agent/base/errors.ts';
+import { SeriesTable } from '../../agent/observe/metrics.ts';
+import { SERIES } from '../../agent/observe/names.ts';
+import type {
+  AdminResponse,
+  BlockContext,
+  Labels,
+  LogFields,
+  Logger,
+  Services,
+} from '../../agent/query/services.ts';
+import { FakeClock } from './fake-clock.ts';
+
+export interface LogRecord {
+  readonly level: keyof Logger;
+  readonly fields: LogFields;
+  readonly message: string;
+}
+
+/** Everything that was said, in order. */
+export class RecordingLogger implements Logger {
+  readonly records: LogRecord[] = [];
+
+  debug(fields: LogFields, message: string): void {
+    this.records.push({ level: 'debug', fields, message });
+  }
+  info(fields: LogFields, message: string): void {
+    this.records.push({ level: 'info', fields, message });
+  }
+  warn(fields: LogFields, message: string): void {
+    this.records.push({ level: 'warn', fields, message });
+  }
+  error(fields: LogFields, message: string): void {
+    this.records.push({ level: 'error', fields, message });
+  }
+}
+
+/** The real table of series, so that a wrong name or label fails the test, readable by tests. */
+export class ReadableMetrics extends SeriesTable {
+  /** Value of a counter or gauge; 0 where nobody has touched it. Throws for a name that is not in the table. */
+  value(name: string, labels: Labels = {}): number {
+    if (!Object.hasOwn(SERIES, name)) throw new InternalError(`no series named ${name}`);
+    for (const family of this.families()) {
+      if (family.name !== name) continue;
+      const sample = family.values.find(({ labels: found }) =>
+        Object.entries(labels).every(([label, value]) => found[label] === value),
+      );
+      return sample?.value ?? 0;
+    }
+    return 0;
+  }
+}
+
+export interface AdminPage {
+  readonly address: string;
+  readonly path: string;
+  readonly handler: () => AdminResponse | Promise<AdminResponse>;
+}
+
+/** What the directives of one configuration asked of the process. */
+export interface RecordedProcess {
+  lameduckMs: number | undefined;
+  reload: { intervalMs: number; jitterMs: number } | undefined;
+  debug: boolean;
+  measured: boolean;
+  unready: readonly string[];
+}
+
+export interface FakeServices extends Services {
+  readonly clock: FakeClock;
+  readonly log: RecordingLogger;
+  readonly metrics: ReadableMetrics;
+  /** Lines given to `writeLine`. */
+  readonly lines: string[];
+  readonly pages: AdminPage[];
+  readonly asked: RecordedProcess;
+  /** Text of the files that exist; set an entry and call `touch` to change one. */
+  readonly texts: Map<string, string>;
+  /** Tells whoever watches `path` that it may have changed. */
+  readonly touch: (path: string) => void;
+}
+
+export const TEST_BLOCK: BlockContext = {
+  id: 1,
+  zones: ['.'],
+  belowCache: 'forward . 192.0.2.53',
+  servers: [{ index: 0, label: 'dns://127.0.0.1:53' }],
+};
+
+/** Services of their own for one test. The cache passes everything on; there are no upstreams and no files. */
+export function fakeServices(overrides: Partial<FakeServices> = {}): FakeServices {
+  const lines: string[] = [];
+  const pages: AdminPage[] = [];
+  const asked: RecordedProcess = {
+    lameduckMs: undefined,
+    reload: undefined,
+    debug: false,
+    measured: false,
+    unready: [],
+  };
+  return {
+    clock: new FakeClock(),
+    log: new RecordingLogger(),
+    metrics: new ReadableMetrics(),
+    metricsText: () => Promise.resolve({ contentType: 'text/plain; version=0.0.4', body: '' }),
+    writeLine: (line) => void lines.push(line),
+    lines,
+    pages,
+    admin: { add: (address, path, handler) => void pages.push({ address, path, handler }) },
+    asked,
+    process: recordingProcess(asked),
+    ...fakeFiles(),
+    cache: { open: () => ({ handle: (query, next) => next(query) }) },
+    upstreams: {
+      group: () => {
+        throw new InternalError('this test has no upstreams');
+      },
+    },
+    block: TEST_BLOCK,
+    resolve: () => Promise.reject(new InternalError('this test has no server to ask')),
+    random: () => 0.5,
+    ...overrides,
+  };
+}
+
+function recordingProcess(asked: RecordedProcess): Services['process'] {
+  return {
+    lameduck: (durationMs) => {
+      asked.lameduckMs = durationMs;
+    },
+    reload: (intervalMs, jitterMs) => {
+      asked.reload = { intervalMs, jitterMs };
+    },
+    debug: () => {
+      asked.debug = true;
+    },
+    measureTraffic: () => {
+      asked.measured = true;
+    },
+    unready: () => asked.unready,
+  };
+}
+
+function fakeFiles(): Pick<FakeServices, 'files' | 'texts' | 'touch'> {
+  const texts = new Map<string, string>();
+  const watchers = new Set<{ path: string; onChange: () => void }>();
+  return {
+    texts,
+    touch: (path) => {
+      for (const watcher of watchers) if (watcher.path === path) watcher.onChange();
+    },
+    files: {
+      read: (path) => {
+        const text = texts.get(path);
+        if (text !== undefined) return text;
+        const missing = new Error(`ENOENT: no such file or directory, open '${path}'`);
+        throw Object.assign(missing, { code: 'ENOENT' });
+      },
+      watch: (path, _intervalMs, onChange) => {
+        const watcher = { path, onChange };
+        watchers.add(watcher);
+        return { close: () => void watchers.delete(watcher) };
+      },
+    },
+  };
+}

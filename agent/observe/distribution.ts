@@ -6,7 +6,8 @@ export class Distribution implements Histogram {
   readonly #bounds: Float64Array;
   /** Observations per bucket, not cumulative; the last is +Inf. */
   readonly #counts: Float64Array;
-  #sum = 0;
+  /** In an array of its own, because a number with a fraction in a field is a new object at each change. */
+  readonly #sum = new Float64Array(1);
 
   constructor(bounds: readonly number[]) {
     this.#bounds = Float64Array.from(bounds);
@@ -18,7 +19,7 @@ export class Distribution implements Histogram {
     let bucket = 0;
     while (bucket < bounds.length && value > (bounds[bucket] as number)) bucket++;
     this.#counts[bucket] = (this.#counts[bucket] as number) + 1;
-    this.#sum += value;
+    this.#sum[0] = (this.#sum[0] as number) + value;
   }
 
   get count(): number {
@@ -35,7 +36,7 @@ export class Distribution implements Histogram {
       const le = i < this.#bounds.length ? String(this.#bounds[i]) : '+Inf';
       samples.push({ metricName, labels: { ...labels, le }, value: total });
     });
-    samples.push({ metricName: `${name}_sum`, labels, value: this.#sum });
+    samples.push({ metricName: `${name}_sum`, labels, value: this.#sum[0] as number });
     samples.push({ metricName: `${name}_count`, labels, value: total });
     return samples;
   }

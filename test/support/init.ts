@@ -1,0 +1,107 @@
+/** init under test, and the node it works on, as the netns tests need them. */
+import { fileURLToPath } from 'node:url';
+import type { Netns, Started } from './netns.ts';
+import { eventually } from './netns.ts';
+
+const path = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
+const INIT = path('../../init/main.ts');
+const DNS_ECHO = path('./dns-echo.ts');
+
+/** Runs init to its end; resolves to what it printed, rejects where the exit code is not 0. */
+export function runInit(space: Netns, ...args: readonly string[]): Promise<string> {
+  return space.run(process.execPath, [INIT, ...args]);
+}
+
+export function startInit(
+  space: Netns,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Started {
+  return space.start(process.execPath, [INIT, ...args], env);
+}
+
+/** Starts a DNS server that answers with `name` and resolves when it listens. */
+export async function startEcho(
+  space: Netns,
+  name: string,
+  ...addresses: readonly string[]
+): Promise<Started> {
+  const echo = space.start(process.execPath, [DNS_ECHO, name, ...addresses]);
+  await eventually(`${name} listens`, () => echo.output().includes('listening'));
+  return echo;
+}
+
+/** Who answers a query to `server`: the name of a `startEcho`, or undefined for nobody within a second. */
+export async function whoAnswers(
+  space: Netns,
+  server: string,
+  ...flags: readonly string[]
+): Promise<string | undefined> {
+  const args = [`@${server}`, '+short', '+tries=1', '+time=1', ...flags, 'name.test', 'TXT'];
+  try {
+    return (await space.run('dig', args)).replaceAll('"', '') || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const SNAPSHOTS = [
+  ['nft', '-a', 'list', 'ruleset'],
+  ['iptables-nft-save'],
+  ['ip6tables-nft-save'],
+  ['iptables-legacy-save'],
+  ['ip6tables-legacy-save'],
+  ['ip', '-j', 'addr', 'show'],
+  ['ip', '-j', 'route', 'show', 'table', 'all'],
+] as const;
+
+/** Rules, addresses and routes of a node as text; without counters and times, which move by themselves. */
+export async function snapshot(space: Netns): Promise<string> {
+  const parts: string[] = [];
+  for (const [program, ...args] of SNAPSHOTS) {
+    const text = await space.run(program, args);
+    parts.push(text.replaceAll(/^#.*$/gm, '').replaceAll(/packets \d+ bytes \d+|\[\d+:\d+\]/g, ''));
+  }
+  return parts.join('\n---\n');
+}
+
+/** As `snapshot`, without the handles that count how often something was put. */
+export async function snapshotWithoutHandles(space: Netns): Promise<string> {
+  return (await snapshot(space)).replaceAll(/ # handle \d+/g, '');
+}
+
+/** Rules of a crashed node-local-dns for these IPs, in the order and wording in which it leaves them. */
+export async function leaveNodeLocalDnsRules(
+  space: Netns,
+  iptables: string,
+  ips: readonly string[],
+): Promise<void> {
+  const skip = 'NodeLocal DNS Cache: skip conntrack';
+  const allow = 'NodeLocal DNS Cache: allow DNS traffic';
+  for (const ip of ips) {
+    const rules = (['tcp', 'udp'] as const).flatMap((protocol) => [
+      ['raw', 'PREROUTING', protocol, '-d', '--dport', '53', 'NOTRACK', skip],
+      ['filter', 'INPUT', protocol, '-d', '--dport', '53', 'ACCEPT', allow],
+      ['raw', 'OUTPUT', protocol, '-s', '--sport', '53', 'NOTRACK', skip],
+      ['filter', 'OUTPUT', protocol, '-s', '--sport', '53', 'ACCEPT', allow],
+      ['raw', 'OUTPUT', protocol, '-d', '--dport', '53', 'NOTRACK', skip],
+    ]);
+    rules.push(['raw', 'OUTPUT', 'tcp', '-d', '--dport', '8080', 'NOTRACK', skip]);
+    rules.push(['raw', 'OUTPUT', 'tcp', '-s', '--sport', '8080', 'NOTRACK', skip]);
+    for (const [
+      table,
+      chain,
+      protocol,
+      side,
+      portFlag,
+      port,
+      target,
+      comment,
+    ] of rules as string[][])
+      await space.run(iptables, [
+        ...['-w', '5', '-t', table as string, '-I', chain as string, '-p', protocol as string],
+        ...[side as string, ip, portFlag as string, port as string, '-j', target as string],
+        ...['-m', 'comment', '--comment', comment as string],
+      ]);
+  }
+}

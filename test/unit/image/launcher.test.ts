@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+
+const SOURCE = new URL('../../../launcher/nodens-launch.c', import.meta.url).pathname;
+const FLAGS = ['--max-old-space-size-percentage=33', '--max-semi-space-size=4'];
+
+const NET_BIND_SERVICE = 1 << 10;
+const NET_ADMIN = 1 << 12;
+const UNPRIVILEGED_ID = 65_532;
+
+/** Readable for the unprivileged user, unlike the tree this may be checked out in. */
+const folder = mkdtempSync(join(tmpdir(), 'nodens-launch-'));
+chmodSync(folder, 0o755);
+after(() => rmSync(folder, { recursive: true }));
+
+function compile(
+  name: string,
+  source: string,
+  defines: Readonly<Record<string, string>> = {},
+): string {
+  const program = join(folder, name);
+  const macros = Object.entries(defines).map(([macro, text]) => `-D${macro}="${text}"`);
+  execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-Werror', ...macros, '-o', program, source]);
+  return program;
+}
+
+const here = (name: string): string => new URL(name, import.meta.url).pathname;
+const probe = compile('probe', here('probe.c'));
+const launcher = compile('launcher', SOURCE, { NODENS_NODE: probe, NODENS_MAIN: '/main.js' });
+
+interface Report {
+  readonly ambient: number;
+  readonly effective: number;
+  readonly bindErrno: number;
+  readonly argv: readonly string[];
+}
+
+test('the launcher runs node with its heap flags, the bundle, and the arguments as they came', () => {
+  const args = ['-localip', '169.254.20.10,10.96.0.10', '', 'two words', '--'];
+  const { stdout } = spawnSync(launcher, args, { encoding: 'utf8' });
+  assert.deepEqual((JSON.parse(stdout) as Report).argv, [probe, ...FLAGS, '/main.js', ...args]);
+});
+
+test('node takes the heap flags, and keeps its heap within a third of the memory it may use', () => {
+  const main = join(folder, 'main.mjs');
+  writeFileSync(
+    main,
+    `import v8 from 'node:v8';
+     import os from 'node:os';
+     const bytes = Math.min(process.constrainedMemory() || Infinity, os.totalmem());
+     console.log(v8.getHeapStatistics().heap_size_limit <= bytes * 0.33 + 2 ** 24);`,
+  );
+  const real = compile('real', SOURCE, { NODENS_NODE: process.execPath, NODENS_MAIN: main });
+  const { stdout, status } = spawnSync(real, { encoding: 'utf8' });
+  assert.deepEqual([stdout, status], ['true\n', 0]);
+});
+
+test('without node: one line that says so, and exit code 127 as a shell would', () => {
+  const lost = compile('lost', SOURCE, { NODENS_NODE: '/nonexistent/node' });
+  const { status, stderr } = spawnSync(lost, { encoding: 'utf8' });
+  assert.equal(status, 127);
+  assert.match(
+    stderr,
+    /^nodens-launch: cannot execute \/nonexistent\/node: No such file or directory$/m,
+  );
+});
+
+if (process.getuid?.() === 0) asContainers();
+else
+  process.stdout.write(
+    'left out without root: the launcher under the capabilities of containers\n',
+  );
+
+interface Container {
+  readonly uid: number;
+  readonly capabilities: number;
+  readonly noNewPrivs?: boolean;
+  readonly firstUnprivilegedPort?: number;
+}
+
+function asContainers(): void {
+  const confine = compile('confine', here('confine.c'));
+  execFileSync('setcap', ['cap_net_bind_service=p', launcher]);
+
+  const run = (container: Container): Report & { stderr: string } => {
+    const { uid, capabilities, noNewPrivs = true, firstUnprivilegedPort = 1024 } = container;
+    const limits = [uid, capabilities, noNewPrivs ? 1 : 0, firstUnprivilegedPort].map(String);
+    const child = spawnSync(confine, [...limits, launcher, 'agent'], { encoding: 'utf8' });
+    assert.equal(child.status, 0, child.stderr);
+    return { ...(JSON.parse(child.stdout) as Report), stderr: child.stderr };
+  };
+
+  for (const noNewPrivs of [true, false])
+    test(`the agent's container binds port 53 without root, no_new_privs ${noNewPrivs}`, () => {
+      const report = run({ uid: UNPRIVILEGED_ID, capabilities: NET_BIND_SERVICE, noNewPrivs });
+      assert.equal(report.ambient, NET_BIND_SERVICE);
+      assert.equal(report.effective, NET_BIND_SERVICE);
+      assert.equal(report.bindErrno, 0);
+      assert.equal(report.stderr, '');
+    });
+
+  test('the same container without the launcher cannot', () => {
+    const limits = [UNPRIVILEGED_ID, NET_BIND_SERVICE, 1, 1024].map(String);
+    const { stdout } = spawnSync(confine, [...limits, probe], { encoding: 'utf8' });
+    assert.equal((JSON.parse(stdout) as Report).bindErrno, constants.errno.EACCES);
+  });
+
+  test('a container without the capability still starts, with one line of warning', () => {
+    const report = run({ uid: UNPRIVILEGED_ID, capabilities: 0 });
+    assert.equal(report.bindErrno, constants.errno.EACCES);
+    assert.match(report.stderr, /^nodens-launch: no CAP_NET_BIND_SERVICE, .*\n$/);
+  });
+
+  test('no warning where the node lets everybody bind port 53', () => {
+    const report = run({ uid: UNPRIVILEGED_ID, capabilities: 0, firstUnprivilegedPort: 53 });
+    assert.deepEqual([report.bindErrno, report.stderr], [0, '']);
+  });
+
+  test("init's container, root whose bounding set lacks the capability, starts and gains nothing", () => {
+    const report = run({ uid: 0, capabilities: NET_ADMIN });
+    assert.equal(report.effective, NET_ADMIN);
+    assert.equal(report.ambient, 0);
+    assert.equal(report.stderr, '');
+  });
+}

@@ -31,7 +31,7 @@ COPY --from=build /src/nodens-launch /usr/local/bin/nodens
 RUN setcap cap_net_bind_service=p /usr/local/bin/nodens && node --version
 
 # Root, because an existing node-local-dns DaemonSet names no user and its one container sets the network up; there the
-# agent is a child without root. Our own manifests run the agent as 65532, and init as 0 with CAP_NET_ADMIN only.
+# agent is a child without root. Our own manifests run the agent as 65532, and init as 0 with network capabilities only.
 USER 0:0
 WORKDIR /opt/nodens
 # The launcher in every role: it execs under any bounding set and user, passes arguments on as they are (a stock

@@ -30,10 +30,10 @@ for (const overlay of ['iptables-nftables', 'ipvs', 'cleanup']) {
     }
   });
 
-  test(`${overlay}: only what sets the network up is root, with NET_ADMIN alone`, () => {
+  test(`${overlay}: only what sets the network up is root, with what nft and legacy iptables need`, () => {
     for (const container of pod.initContainers ?? []) {
       assert.equal(container.securityContext.runAsUser, 0);
-      assert.deepEqual(container.securityContext.capabilities.add, ['NET_ADMIN']);
+      assert.deepEqual(container.securityContext.capabilities.add, ['NET_ADMIN', 'NET_RAW']);
     }
     for (const container of pod.containers) {
       assert.equal(container.securityContext.runAsNonRoot, true);

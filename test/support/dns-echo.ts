@@ -1,10 +1,12 @@
 /**
  * A DNS server that answers everything with one TXT record: its own name, so that a test sees who answered. Arguments:
- * name, then the addresses to bind on port 53, UDP and TCP. Prints `listening` when all are bound.
+ * name, then the addresses to bind on port 53, UDP and TCP. Prints `listening` when all are bound. UDP answers are late
+ * by DELAY_MS of the environment.
  */
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 
+const delayMs = Number(process.env.DELAY_MS ?? 0);
 const [name = '', ...addresses] = process.argv.slice(2);
 
 /** The query's header and question with QR set, and the TXT record pointing back to the question's name. */
@@ -24,7 +26,9 @@ function answerTo(query: Buffer): Buffer {
 
 const bound = addresses.flatMap((address) => {
   const udp = createSocket(address.includes(':') ? 'udp6' : 'udp4');
-  udp.on('message', (query, from) => udp.send(answerTo(query), from.port, from.address));
+  udp.on('message', (query, from) => {
+    setTimeout(() => udp.send(answerTo(query), from.port, from.address), delayMs);
+  });
   const tcp = createServer((socket) => {
     socket.on('error', () => socket.destroy());
     socket.on('data', (frame) => {

@@ -21,12 +21,23 @@ export function startInit(
 }
 
 /** Starts a DNS server that answers with `name` and resolves when it listens. */
-export async function startEcho(
+export function startEcho(
   space: Netns,
   name: string,
   ...addresses: readonly string[]
 ): Promise<Started> {
-  const echo = space.start(process.execPath, [DNS_ECHO, name, ...addresses]);
+  return startSlowEcho(space, name, 0, ...addresses);
+}
+
+/** As `startEcho`, with UDP answers that come `delayMs` late. */
+export async function startSlowEcho(
+  space: Netns,
+  name: string,
+  delayMs: number,
+  ...addresses: readonly string[]
+): Promise<Started> {
+  const env = { DELAY_MS: String(delayMs) };
+  const echo = space.start(process.execPath, [DNS_ECHO, name, ...addresses], env);
   await eventually(`${name} listens`, () => echo.output().includes('listening'));
   return echo;
 }

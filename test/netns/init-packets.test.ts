@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { runInit, startEcho, startInit, startSlowEcho, whoAnswers } from '../support/init.ts';
+import {
+  canMakeNetns,
+  connectNetns,
+  eventually,
+  type Netns,
+  sayLeftOut,
+  withNetns,
+} from '../support/netns.ts';
+
+const LINK_LOCAL = '169.254.20.10';
+const VIP = '10.96.0.10';
+const VIP6 = 'fd00::a';
+const LOCAL_IPS = `${LINK_LOCAL},${VIP},${VIP6}`;
+
+/** A pod, its node, and a kube-dns behind it to which the node DNATs the VIPs as kube-proxy would. */
+async function cluster(pod: Netns, node: Netns, backend: Netns, proxy: 'nft' | 'legacy') {
+  await connectNetns(pod, '10.1.0.2/24', node, '10.1.0.1/24');
+  await connectNetns(backend, '10.2.0.2/24', node, '10.2.0.1/24');
+  await connectNetns(pod, 'fd01::2/64', node, 'fd01::1/64');
+  await connectNetns(backend, 'fd02::2/64', node, 'fd02::1/64');
+  for (const key of ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding'])
+    await node.run('sysctl', ['-qw', `${key}=1`]);
+  await pod.run('ip', ['route', 'add', 'default', 'via', '10.1.0.1']);
+  await pod.run('ip', ['-6', 'route', 'add', 'default', 'via', 'fd01::1']);
+  await backend.run('ip', ['route', 'add', 'default', 'via', '10.2.0.1']);
+  await backend.run('ip', ['-6', 'route', 'add', 'default', 'via', 'fd02::1']);
+  if (proxy === 'nft') await node.run('nft', ['-f', '-'], KUBE_PROXY_NFT);
+  else await legacyKubeProxy(node);
+  await startEcho(backend, 'kube-dns', '10.2.0.2', 'fd02::2');
+  // Neighbour discovery of IPv6 on fresh links takes a while.
+  await eventually(
+    'pod reaches kube-dns',
+    async () => (await whoAnswers(pod, VIP6)) === 'kube-dns',
+  );
+}
+
+const KUBE_PROXY_NFT = `
+table inet kube-proxy {
+  chain pre { type nat hook prerouting priority -100; ${dnat()} }
+  chain out { type nat hook output priority -100; ${dnat()} }
+}
+`;
+
+function dnat(): string {
+  return ['udp', 'tcp']
+    .map(
+      (protocol) =>
+        `${protocol} dport 53 ip daddr ${VIP} dnat ip to 10.2.0.2; ` +
+        `${protocol} dport 53 ip6 daddr ${VIP6} dnat ip6 to fd02::2;`,
+    )
+    .join(' ');
+}
+
+async function legacyKubeProxy(node: Netns): Promise<void> {
+  for (const [program, vip, to] of [
+    ['iptables-legacy', VIP, '10.2.0.2'],
+    ['ip6tables-legacy', VIP6, 'fd02::2'],
+  ] as const)
+    for (const chain of ['PREROUTING', 'OUTPUT'])
+      for (const protocol of ['udp', 'tcp'])
+        await node.run(program, [
+          ...['-w', '5', '-t', 'nat', '-A', chain, '-d', vip, '-p', protocol, '--dport', '53'],
+          ...['-j', 'DNAT', '--to-destination', to],
+        ]);
+}
+
+/** Conntrack entries of DNS on the node, one line each. */
+async function tracked(node: Netns): Promise<string[]> {
+  const lists = [
+    await node.run('conntrack', ['-L']),
+    await node.run('conntrack', ['-L', '-f', 'ipv6']),
+  ];
+  return lists
+    .join('\n')
+    .split('\n')
+    .filter((line) => / dport=53 /.test(line));
+}
+
+/** The rules on the node that have matched a packet, as their tool prints them. */
+async function counted(node: Netns, backend: string): Promise<string> {
+  const text =
+    backend === 'nft'
+      ? await node.run('nft', ['list', 'ruleset'])
+      : await node.run(`${backend}-save`, ['-c', '-t', 'raw']);
+  const lines = text.split('\n');
+  return lines
+    .filter((line) => /packets [1-9]|^\[[1-9].*QUERY-PREROUTING -d/.test(line))
+    .join('\n');
+}
+
+const CASES = [
+  { backend: 'nft', flag: 'nft', proxy: 'nft' },
+  { backend: 'nft', flag: 'nft', proxy: 'legacy' },
+  { backend: 'iptables-nft', flag: 'iptables', proxy: 'nft' },
+  { backend: 'iptables-legacy', flag: 'iptables', proxy: 'legacy' },
+] as const;
+
+const PATHS = [
+  { to: VIP, flags: [] },
+  { to: VIP, flags: ['+tcp'] },
+  { to: VIP6, flags: [] },
+  { to: VIP6, flags: ['+tcp'] },
+] as const;
+
+async function expectAnswers(from: Netns, who: string): Promise<void> {
+  for (const { to, flags } of PATHS)
+    assert.equal(await whoAnswers(from, to, ...flags), who, `${to} ${flags.join()}`);
+}
+
+if (!canMakeNetns()) sayLeftOut('init-packets');
+else
+  describe('packets through what init installs', { concurrency: false }, () => {
+    for (const { backend, flag, proxy } of CASES)
+      it(`${backend} beside kube-proxy's ${proxy} rules: local while bound, kube-dns when not`, () =>
+        withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
+          await cluster(pod, node, dns, proxy);
+          await expectAnswers(pod, 'kube-dns');
+          await node.run('conntrack', ['-F']);
+          const said = await runInit(node, '--localip', LOCAL_IPS, '--once', '--backend', flag);
+          assert.match(said, new RegExp(`"backend":"${backend}"`));
+          await expectAnswers(pod, 'kube-dns');
+          await node.run('conntrack', ['-F']);
+
+          const agent = await startEcho(node, 'agent', LINK_LOCAL, VIP, VIP6);
+          await expectAnswers(pod, 'agent');
+          assert.equal(await whoAnswers(pod, LINK_LOCAL), 'agent');
+          assert.equal(await whoAnswers(pod, LINK_LOCAL, '+tcp'), 'agent');
+          assert.deepEqual(await tracked(node), []);
+
+          agent.kill('SIGKILL');
+          await agent.exited;
+          await expectAnswers(pod, 'kube-dns');
+        }));
+
+    for (const { backend, flag, proxy } of CASES.filter(
+      (c) => c.proxy !== 'legacy' || c.flag === 'iptables',
+    ))
+      it(`${backend}: host clients are led to the agent and, after SIGTERM, to kube-dns`, () =>
+        withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
+          await cluster(pod, node, dns, proxy);
+          const args = ['--localip', LOCAL_IPS, '--backend', flag, '--socket', socketPath()];
+          const init = startInit(node, args);
+          await eventually('set up', () => init.output().includes('"msg":"set up"'));
+          await startEcho(node, 'agent', LINK_LOCAL, VIP, VIP6);
+          await eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
+          await node.run('conntrack', ['-F']);
+          await expectAnswers(node, 'agent');
+          await expectAnswers(pod, 'agent');
+          assert.deepEqual(await tracked(node), []);
+
+          init.kill('SIGTERM');
+          assert.equal(await init.exited, 0);
+          await expectAnswers(node, 'kube-dns');
+          await expectAnswers(pod, 'kube-dns');
+          const addresses = await node.run('ip', ['addr', 'show', 'dev', 'lo']);
+          for (const ip of LOCAL_IPS.split(',')) assert.match(addresses, new RegExp(` ${ip}/`));
+        }));
+
+    for (const { backend, flag, proxy } of CASES)
+      it(`${backend} beside ${proxy}: a client's socket survives withdrawal with a query in flight`, () =>
+        withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
+          await cluster(pod, node, dns, proxy);
+          const args = ['--localip', LOCAL_IPS, '--backend', flag, '--socket', socketPath()];
+          const init = startInit(node, args);
+          await eventually('set up', () => init.output().includes('"msg":"set up"'));
+          await startSlowEcho(node, 'agent', 400, LINK_LOCAL, VIP, VIP6);
+          await eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
+
+          const samePort = ['-b', '10.1.0.2#40000'];
+          const inFlight = whoAnswers(pod, VIP, ...samePort);
+          await eventually('the query is with the agent', async () =>
+            /query-pod-udp4|NODENS-QUERY-PREROUTING/.test(await counted(node, backend)),
+          );
+          init.kill('SIGTERM');
+          await init.exited;
+          assert.equal(await inFlight, 'agent');
+          for (let query = 0; query < 3; query++)
+            assert.equal(await whoAnswers(pod, VIP, ...samePort), 'kube-dns');
+        }));
+
+    it('no local IP becomes the source address on links that have none of their own', () =>
+      withNetns(['node', 'peer'], async (node, peer) => {
+        await connectNetns(node, undefined, peer, undefined);
+        await connectNetns(node, '192.0.2.1/24', peer, '192.0.2.2/24');
+        await connectNetns(node, '2001:db8::1/64', peer, '2001:db8::2/64');
+        const links = JSON.parse(await node.run('ip', ['-j', 'link', 'show', 'type', 'veth'])) as {
+          ifindex: number;
+          ifname: string;
+        }[];
+        const unnumbered = links.reduce((a, b) => (a.ifindex < b.ifindex ? a : b)).ifname;
+        await node.run('ip', ['route', 'add', '198.51.100.0/24', 'dev', unnumbered]);
+        await node.run('ip', ['-6', 'route', 'add', '2001:db8:99::/64', 'dev', unnumbered]);
+        await runInit(node, '--localip', LOCAL_IPS, '--once');
+        assert.match(await node.run('ip', ['route', 'get', '198.51.100.7']), /src 192\.0\.2\.1 /);
+        assert.match(await node.run('ip', ['route', 'get', '2001:db8:99::7']), /src 2001:db8::1 /);
+      }));
+  });
+
+let sockets = 0;
+
+function socketPath(): string {
+  return `/tmp/nodens-test-${process.pid}-${++sockets}/control.sock`;
+}

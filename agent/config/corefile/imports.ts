@@ -8,8 +8,24 @@ export interface ConfigFiles {
   read(path: string): string;
   /** Names in a directory, in any order. Throws where it cannot be read. */
   list(dir: string): string[];
-  /** What is at `path`, links followed; undefined where there is nothing. */
+  /** What is at `path`, links followed; undefined where there is nothing. Throws where nobody may look. */
   kind(path: string): 'file' | 'directory' | undefined;
+}
+
+/** `files` that remembers in `paths` what was read or listed: what to watch for a reload. */
+export function recordReads(files: ConfigFiles): ConfigFiles & { readonly paths: Set<string> } {
+  const paths = new Set<string>();
+  return {
+    paths,
+    read: (path) => files.read(remember(paths, path)),
+    list: (dir) => files.list(remember(paths, dir)),
+    kind: (path) => files.kind(path),
+  };
+}
+
+function remember(paths: Set<string>, path: string): string {
+  paths.add(path);
+  return path;
 }
 
 /** A file brought in by an import. */
@@ -24,8 +40,14 @@ export interface ImportedFile {
  */
 export function readImports(pattern: string, place: Place, files: ConfigFiles): ImportedFile[] {
   const path = posix.resolve(posix.dirname(place.file), pattern);
-  const paths = isGlob(pattern) ? expandGlob(path, place, files) : [path];
-  return paths.map((found) => ({ path: found, text: readOne(found, place, files) }));
+  try {
+    const paths = isGlob(pattern) ? expandGlob(path, place, files) : [path];
+    return paths.map((found) => ({ path: found, text: readOne(found, place, files) }));
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    const reason = `import: cannot read ${pattern}: ${messageOf(error)}`;
+    throw new ConfigError(place, reason, { cause: error });
+  }
 }
 
 export function isGlob(pattern: string): boolean {
@@ -38,13 +60,7 @@ function readOne(path: string, place: Place, files: ConfigFiles): string {
     throw new ConfigError(place, `import: ${path} is neither a file nor a snippet defined above`);
   if (kind === 'directory')
     throw new ConfigError(place, `import: ${path} is a directory; to import its files: ${path}/*`);
-  try {
-    return files.read(path);
-  } catch (error) {
-    throw new ConfigError(place, `import: cannot read ${path}: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
+  return files.read(path);
 }
 
 function expandGlob(path: string, place: Place, files: ConfigFiles): string[] {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ConfigError } from '../../../../agent/base/errors.ts';
+import type { ConfigFiles } from '../../../../agent/config/corefile/imports.ts';
 import { formatKey } from '../../../../agent/config/corefile/keys.ts';
+import { parseCorefile } from '../../../../agent/config/corefile/parser.ts';
 import type { Corefile, Line } from '../../../../agent/config/corefile/types.ts';
 import { parseText as parse, type Surroundings } from '../../../support/corefiles/parse.ts';
 
@@ -246,6 +248,28 @@ describe('refusals name the place and the way out', () => {
       refusal('import d/a', { files }),
       '/etc/d/b:2: import cycle: /etc/d/a imports /etc/d/b imports /etc/d/a; remove one of them',
     );
+  });
+
+  it('what the file system refuses', () => {
+    const denied = (): never => {
+      throw new Error('EACCES: permission denied');
+    };
+    const table: [target: string, kind: ConfigFiles['kind']][] = [
+      ['secret', denied],
+      ['secret', () => 'file'],
+      ['*', () => 'directory'],
+    ];
+    for (const [target, kind] of table) {
+      const files = { kind, read: denied, list: denied };
+      assert.throws(
+        () => parseCorefile(`import ${target}`, { file: '/f', defaultPort: 53, env: {}, files }),
+        new ConfigError(
+          { file: '/f', line: 1 },
+          `import: cannot read ${target}: EACCES: permission denied`,
+          { cause: new Error('EACCES: permission denied') },
+        ),
+      );
+    }
   });
 
   it('a brace of an imported file that closes a block of the importing one', () => {

@@ -1,0 +1,172 @@
+/**
+ * The placeholders of node-local-dns's Corefile template, in the peer's order but by words instead of bytes, so that a
+ * template which only differs in layout, or an agent with two local IPs, does not break. Line numbers stay the template's.
+ */
+import { familyOf } from '../base/address.ts';
+import { ConfigError, NodensError, type Place } from '../base/errors.ts';
+import { suggestion } from '../base/nearest.ts';
+import type { Environment } from './corefile/env.ts';
+import type { KubeDnsConfig } from './kube-dns.ts';
+
+const UPSTREAM_SERVERS = '__PILLAR__UPSTREAM__SERVERS__';
+const CLUSTER_DNS = '__PILLAR__CLUSTER__DNS__';
+const LOCAL_DNS = '__PILLAR__LOCAL__DNS__';
+const DNS_SERVER = '__PILLAR__DNS__SERVER__';
+const DNS_DOMAIN = '__PILLAR__DNS__DOMAIN__';
+const PROMETHEUS_ENDPOINT = '__PROMETHEUS__ENDPOINT__';
+const PLACEHOLDERS = [
+  UPSTREAM_SERVERS,
+  CLUSTER_DNS,
+  LOCAL_DNS,
+  DNS_SERVER,
+  DNS_DOMAIN,
+  PROMETHEUS_ENDPOINT,
+];
+
+const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
+
+export interface PillarValues {
+  /** `-localip`, in its order; probes and admin pages that take one address get the first. */
+  readonly localIps: readonly string[];
+  /** Name of the service behind `-upstreamsvc`, and its ClusterIP where it is known. */
+  readonly upstreamService: string;
+  readonly upstreamServiceIp: string | undefined;
+  /** `-prometheus-listen-address`. */
+  readonly prometheusEndpoint: string;
+  /** `-dns.port`: the port of stub-domain blocks. */
+  readonly dnsPort: number;
+  readonly kubeDns: KubeDnsConfig;
+  /** What resolv.conf tells of the cluster domain, if it does. */
+  readonly clusterDomain: string | undefined;
+}
+
+export interface RenderedCorefile {
+  readonly text: string;
+  readonly warnings: readonly string[];
+}
+
+/** Thrown when the template needs the upstream service and its address is unknown: worth a retry. */
+export class UpstreamServiceMissingError extends NodensError {
+  readonly service: string;
+
+  constructor(service: string, place: Place) {
+    const where = `${place.file}:${place.line}`;
+    super(
+      'NODENS_UPSTREAM_SERVICE',
+      `${where}: the address of service ${service} is unknown: ${serviceHostVariable(service)} is ` +
+        'not set to an IP address. Create the service before this pod starts, or name another with -upstreamsvc',
+    );
+    this.service = service;
+  }
+}
+
+/** Name of the variable in which Kubernetes tells a pod the ClusterIP of `service`. */
+export function serviceHostVariable(service: string): string {
+  return `${service.toUpperCase().replaceAll('-', '_')}_SERVICE_HOST`;
+}
+
+/** ClusterIP of `service` as the environment tells it, or undefined where it tells no address. */
+export function serviceIpOf(service: string, env: Environment): string | undefined {
+  const host = env[serviceHostVariable(service)] ?? '';
+  return familyOf(host) === undefined ? undefined : host;
+}
+
+/**
+ * The Corefile of a template, with a block for each stub domain behind it. `file` names the template in errors. Throws
+ * UpstreamServiceMissingError, and ConfigError for a placeholder that is unknown or has no value.
+ */
+export function renderCorefile(
+  template: string,
+  file: string,
+  values: PillarValues,
+): RenderedCorefile {
+  const uses = placesOf(template, file);
+  const warnings: string[] = [];
+  const clusterDns = uses.get(CLUSTER_DNS);
+  if (clusterDns !== undefined && values.upstreamServiceIp === undefined)
+    throw new UpstreamServiceMissingError(values.upstreamService, clusterDns);
+  const localDns = uses.get(LOCAL_DNS);
+  if (localDns !== undefined && values.localIps.length === 0)
+    throw new ConfigError(localDns, `${LOCAL_DNS} has no value: give -localip`);
+  const domain = values.clusterDomain ?? DEFAULT_CLUSTER_DOMAIN;
+  const domainUse = uses.get(DNS_DOMAIN);
+  if (domainUse !== undefined)
+    warnings.push(`${file}:${domainUse.line}: ${DNS_DOMAIN} was not filled in, taken as ${domain}`);
+  const text = withUpstreamServers(template, values.kubeDns.upstreamNameservers)
+    .replaceAll(CLUSTER_DNS, values.upstreamServiceIp ?? CLUSTER_DNS)
+    .replaceAll(LOCAL_WORD, (word) => withLocalIps(word, values.localIps))
+    .replaceAll(DNS_SERVER, '')
+    .replaceAll(DNS_DOMAIN, domain)
+    .replaceAll(PROMETHEUS_ENDPOINT, () => values.prometheusEndpoint);
+  return { text: `${text}${stubBlocks(values)}`, warnings };
+}
+
+/** First use of each placeholder outside comments. */
+function placesOf(template: string, file: string): ReadonlyMap<string, Place> {
+  const places = new Map<string, Place>();
+  template.split('\n').forEach((line, index) => {
+    const place = { file, line: index + 1 };
+    for (const [found] of line.replace(/#.*$/, '').matchAll(/__(?:PILLAR|PROMETHEUS)__[A-Z_]*/g)) {
+      for (const name of splitPlaceholders(found)) {
+        if (!PLACEHOLDERS.includes(name))
+          throw new ConfigError(
+            place,
+            `unknown placeholder ${name}: ${suggestion(name, PLACEHOLDERS)}`,
+          );
+        if (!places.has(name)) places.set(name, place);
+      }
+    }
+  });
+  return places;
+}
+
+/** Placeholders may stand without anything between them. */
+function splitPlaceholders(text: string): string[] {
+  return text.split(/(?<=__)(?=__(?:PILLAR|PROMETHEUS)__)/);
+}
+
+const UPSTREAM_FORWARD = new RegExp(
+  `^([ \\t]*forward[ \\t]+\\S+[ \\t]+${UPSTREAM_SERVERS})[ \\t]*\\{([^{}]*)\\}`,
+  'gm',
+);
+const FORCE_TCP = /^[ \t]*force_tcp[ \t\r]*(#.*)?$/gm;
+
+/**
+ * Servers from the ConfigMap are asked over UDP (peer behaviour): nobody promised that they speak TCP, so `force_tcp`
+ * goes from the forwards to them.
+ */
+function withUpstreamServers(template: string, servers: readonly string[]): string {
+  if (servers.length === 0) return template.replaceAll(UPSTREAM_SERVERS, '/etc/resolv.conf');
+  return template
+    .replace(UPSTREAM_FORWARD, (_whole, head: string, body: string) => {
+      const rest = body.replace(FORCE_TCP, '');
+      return rest.trim() === '' ? `${head}${rest.replace(/[^\n]/g, '')}` : `${head} {${rest}}`;
+    })
+    .replaceAll(UPSTREAM_SERVERS, servers.join(' '));
+}
+
+/** A word of the template that holds the local-IP placeholder. */
+const LOCAL_WORD = new RegExp(`(?<![^\\s"])[^\\s"]*${LOCAL_DNS}[^\\s"]*`, 'g');
+const LOCAL_IN_WORD = new RegExp(`(\\[?)${LOCAL_DNS}(?:\\]?)(:?)`, 'g');
+
+/** All local IPs where the placeholder is a word of its own; the first where it is part of one, as in `health IP:8080`. */
+function withLocalIps(word: string, localIps: readonly string[]): string {
+  if (word === LOCAL_DNS) return localIps.join(' ');
+  const first = localIps[0] ?? LOCAL_DNS;
+  return word.replace(LOCAL_IN_WORD, (_whole, bracket: string, colon: string) => {
+    const bracketed = familyOf(first) === 6 && (bracket !== '' || colon !== '');
+    return `${bracketed ? `[${first}]` : first}${colon}`;
+  });
+}
+
+/** The peer's shape, in the order of names, so that the same ConfigMap always gives the same text. */
+function stubBlocks({ kubeDns, dnsPort, localIps }: PillarValues): string {
+  const bind = localIps.length === 0 ? '' : `    bind ${localIps.join(' ')}\n`;
+  return [...kubeDns.stubDomains]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(
+      ([domain, servers]) =>
+        `\n${domain}:${dnsPort} {\n    errors\n    cache 30\n${bind}    forward . ${servers.join(' ')}\n}\n`,
+    )
+    .join('');
+}

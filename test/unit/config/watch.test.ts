@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { systemClock } from '../../../agent/base/clock.ts';
+import { systemFiles, watchFiles, writeAtomically } from '../../../agent/config/watch.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+function scratchDir(t: TestContext): string {
+  const dir = mkdtempSync(join(tmpdir(), 'nodens-watch-'));
+  t.after(() => {
+    chmodSync(dir, 0o755);
+    rmSync(dir, { recursive: true, force: true });
+  });
+  return dir;
+}
+
+/** Root may write everywhere: gives its rights up until the test is over. */
+function withoutRoot(t: TestContext): void {
+  if (process.geteuid?.() !== 0) return;
+  process.seteuid?.(65_532);
+  t.after(() => process.seteuid?.(0));
+}
+
+/** A ConfigMap volume as the kubelet lays it out: files are links through `..data` to a directory of this version. */
+function publish(dir: string, version: number, files: Readonly<Record<string, string>>): void {
+  const data = `..version_${version}`;
+  mkdirSync(join(dir, data));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, data, name), text);
+  symlinkSync(data, join(dir, '..data_tmp'));
+  renameSync(join(dir, '..data_tmp'), join(dir, '..data'));
+  if (version > 1) rmSync(join(dir, `..version_${version - 1}`), { recursive: true });
+  else for (const name of Object.keys(files)) symlinkSync(join('..data', name), join(dir, name));
+}
+
+/** Changes told by the kernel: the poll is too slow to have a part in it. */
+function kernelWatch(t: TestContext, paths: string[]): () => Promise<readonly string[]> {
+  const told: (readonly string[])[] = [];
+  let wake = (): void => {};
+  const watch = watchFiles(
+    paths,
+    systemClock,
+    (changed) => {
+      told.push(changed);
+      wake();
+    },
+    { pollMs: 3_600_000, onError: (error) => assert.fail(String(error)) },
+  );
+  t.after(() => watch.close());
+  return async () => {
+    const keepAlive = setInterval(() => {}, 1_000);
+    while (told.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+    clearInterval(keepAlive);
+    return told.shift() as readonly string[];
+  };
+}
+
+describe('watching', { timeout: 20_000 }, () => {
+  it('sees writes in place and atomic renames, again and again', async (t) => {
+    const file = join(scratchDir(t), 'Corefile');
+    writeFileSync(file, 'one');
+    const next = kernelWatch(t, [file]);
+    for (const text of ['two', 'three']) {
+      writeFileSync(file, text);
+      assert.deepEqual(await next(), [file]);
+      assert.equal(writeAtomically(file, `${text}!`), 'replaced');
+      assert.deepEqual(await next(), [file]);
+    }
+  });
+
+  it('sees every swap of a ConfigMap volume, for its files and for the directory', async (t) => {
+    const dir = scratchDir(t);
+    publish(dir, 1, { 'Corefile.base': 'one', other: 'same' });
+    const paths = [join(dir, 'Corefile.base'), join(dir, 'other'), dir];
+    const next = kernelWatch(t, paths);
+    for (const version of [2, 3]) {
+      publish(dir, version, { 'Corefile.base': `v${version}`, other: 'same' });
+      assert.deepEqual(await next(), [paths[0], paths[2]]);
+    }
+  });
+
+  it('sees a file behind a link change, appear and go', async (t) => {
+    const dir = scratchDir(t);
+    mkdirSync(join(dir, 'run'));
+    const target = join(dir, 'run', 'stub.conf');
+    const link = join(dir, 'resolv.conf');
+    writeFileSync(target, 'one');
+    symlinkSync(target, link);
+    const next = kernelWatch(t, [link]);
+    writeFileSync(target, 'two');
+    assert.deepEqual(await next(), [link]);
+    unlinkSync(link);
+    assert.deepEqual(await next(), [link]);
+    writeFileSync(link, 'three');
+    assert.deepEqual(await next(), [link]);
+  });
+
+  it('polls for what the kernel does not tell, and only tells of new content', async (t) => {
+    const dir = scratchDir(t);
+    const file = join(dir, 'later', 'still', 'Corefile');
+    const clock = new FakeClock();
+    const told: unknown[] = [];
+    const watch = watchFiles([file], clock, (changed) => told.push(changed), { pollMs: 10_000 });
+    await clock.advance(60_000);
+    mkdirSync(join(dir, 'later', 'still'), { recursive: true });
+    writeFileSync(file, 'one');
+    await clock.advance(9_999);
+    assert.deepEqual(told, []);
+    await clock.advance(1);
+    assert.deepEqual(told, [[file]]);
+    writeFileSync(file, 'one');
+    await clock.advance(60_000);
+    assert.deepEqual(told, [[file]]);
+    watch.close();
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  it('survives a callback that throws', async (t) => {
+    const file = join(scratchDir(t), 'f');
+    const clock = new FakeClock();
+    const errors: unknown[] = [];
+    const thrown = new Error('callback');
+    const fail = (): never => {
+      throw thrown;
+    };
+    const watch = watchFiles([file], clock, fail, { onError: (error) => errors.push(error) });
+    t.after(() => watch.close());
+    for (const text of ['one', 'two']) {
+      writeFileSync(file, text);
+      await clock.advance(10_000);
+    }
+    assert.deepEqual(errors, [thrown, thrown]);
+  });
+});
+
+describe('writing', () => {
+  it('replaces the file whole, leaves no other behind and keeps a link', (t) => {
+    const dir = scratchDir(t);
+    mkdirSync(join(dir, 'real'));
+    symlinkSync(join(dir, 'real', 'f'), join(dir, 'link'));
+    assert.equal(writeAtomically(join(dir, 'real', 'f'), 'one'), 'replaced');
+    assert.equal(writeAtomically(join(dir, 'link'), 'two'), 'replaced');
+    assert.equal(writeAtomically(join(dir, 'link'), 'two'), 'unchanged');
+    assert.equal(readFileSync(join(dir, 'real', 'f'), 'utf8'), 'two');
+    assert.deepEqual(readdirSync(join(dir, 'real')), ['f']);
+    assert.deepEqual(readdirSync(dir).sort(), ['link', 'real']);
+  });
+
+  it('writes in place where the directory is closed', (t) => {
+    withoutRoot(t);
+    const dir = scratchDir(t);
+    writeFileSync(join(dir, 'f'), 'one');
+    chmodSync(dir, 0o555);
+    assert.equal(writeAtomically(join(dir, 'f'), 'two'), 'in-place');
+    assert.equal(readFileSync(join(dir, 'f'), 'utf8'), 'two');
+    assert.throws(() => writeAtomically(join(dir, 'new'), 'x'), { code: 'EACCES' });
+  });
+
+  it('throws where there is no directory', (t) => {
+    assert.throws(() => writeAtomically(join(scratchDir(t), 'no', 'f'), 'x'), { code: 'ENOENT' });
+  });
+});
+
+describe('the machine’s files', () => {
+  it('are read as UTF-8, if regular and not huge', (t) => {
+    const dir = scratchDir(t);
+    writeFileSync(join(dir, 'good'), '\ufeffä');
+    writeFileSync(join(dir, 'latin1'), Uint8Array.of(0xe4));
+    writeFileSync(join(dir, 'huge'), Buffer.alloc(3 * 1024 * 1024, 'x'));
+    assert.equal(systemFiles.read(join(dir, 'good')), '\ufeffä');
+    assert.throws(() => systemFiles.read(join(dir, 'latin1')), TypeError);
+    assert.throws(() => systemFiles.read(join(dir, 'huge')), /is over 2097152 octets/);
+    assert.throws(() => systemFiles.read(dir), /is not a regular file/);
+    assert.throws(() => systemFiles.read(join(dir, 'none')), { code: 'ENOENT' });
+  });
+
+  it('have a kind', (t) => {
+    const dir = scratchDir(t);
+    writeFileSync(join(dir, 'f'), '');
+    symlinkSync(join(dir, 'gone'), join(dir, 'dangling'));
+    assert.equal(systemFiles.kind(dir), 'directory');
+    assert.equal(systemFiles.kind(join(dir, 'f')), 'file');
+    assert.equal(systemFiles.kind(join(dir, 'dangling')), undefined);
+    assert.deepEqual(systemFiles.list(dir).sort(), ['dangling', 'f']);
+  });
+});

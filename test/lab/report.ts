@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 
 const WIDTH = 46;
+const MAX_SHOWN = 5;
 
 export class Report {
   readonly #write: (text: string) => void;
@@ -67,6 +68,8 @@ export class Report {
 
 function show(value: unknown): string {
   if (typeof value === 'string') return value === '' ? '(nothing)' : value;
-  if (Array.isArray(value)) return value.length === 0 ? 'none' : value.map(show).join(', ');
-  return JSON.stringify(value);
+  if (!Array.isArray(value)) return JSON.stringify(value);
+  const shown = value.slice(0, MAX_SHOWN).map(show).join(', ');
+  if (value.length > MAX_SHOWN) return `${shown} and ${value.length - MAX_SHOWN} more`;
+  return value.length === 0 ? 'none' : shown;
 }

@@ -1,13 +1,13 @@
 /** `--shell`: the cluster stays up with nodens running, for playing. */
 import { createInterface } from 'node:readline/promises';
-import { startNodens } from './scenes/start.ts';
+import { start } from './scenes/start.ts';
 import type { Stage } from './stage.ts';
 import { V4 } from './topology/plan.ts';
 
 /** Starts nodens, says how to get in, and returns when Enter is pressed. */
 export async function leaveUp(stage: Stage): Promise<void> {
   const { cluster, report } = stage;
-  await startNodens(stage);
+  await start(stage);
   const [pod1, pod2] = cluster.pods;
   const web = 'web.default.svc.cluster.local';
   report.act('The cluster is up');

@@ -1,16 +1,13 @@
 /** What the scenes of the lab share. */
 import type { Report } from './report.ts';
-import type { Cluster } from './topology/cluster.ts';
 import { type DigResult, dataOf, dig, type Question } from './topology/dig.ts';
 import type { Netns } from './topology/netns.ts';
-import type { Nodens } from './topology/nodens.ts';
 import { METRICS_URL } from './topology/nodens.ts';
 import { clientEntries, metrics, ruleCounters, total } from './topology/observe.ts';
 import { V4 } from './topology/plan.ts';
+import type { Site } from './topology/site.ts';
 
-export interface Stage {
-  readonly cluster: Cluster;
-  readonly nodens: Nodens;
+export interface Stage extends Site {
   readonly report: Report;
   /** Path of the musl client. */
   readonly musl: string;

@@ -1,16 +1,9 @@
 /** Before nodens kube-proxy serves the VIP; then init and agent start, and interception begins. */
 import type { Stage } from '../stage.ts';
 import { dig } from '../topology/dig.ts';
-import { METRICS_URL } from '../topology/nodens.ts';
-import { clientEntries, metrics, privileges, routeSource, total } from '../topology/observe.ts';
+import { clientEntries, privileges, routeSource } from '../topology/observe.ts';
 import { V4 } from '../topology/plan.ts';
-import type { Daemon } from '../topology/process.ts';
-import { until } from '../topology/wait.ts';
-
-export interface Running {
-  readonly init: Daemon;
-  readonly agent: Daemon;
-}
+import { type Running, startNodens } from '../topology/site.ts';
 
 export async function beforeNodens({ cluster, report }: Stage): Promise<void> {
   report.scene('A node without nodens: kube-proxy hands the VIP to a kube-dns pod');
@@ -28,12 +21,11 @@ export async function beforeNodens({ cluster, report }: Stage): Promise<void> {
   report.holds('conntrack entries of pod1', entries.length > 0, entries.length, 'at least 1');
 }
 
-export async function startNodens(stage: Stage): Promise<Running> {
-  const { cluster, nodens, report } = stage;
+export async function start(stage: Stage): Promise<Running> {
+  const { cluster, report } = stage;
   report.scene('init and agent start, as the DaemonSet runs them');
-  const init = nodens.startInit();
-  const agent = nodens.startAgent();
-  await intercepting(stage, [init, agent]);
+  const running = await startNodens(stage);
+  const { init, agent } = running;
   report.same('init runs as', privileges(init.pid), { uid: 0, capabilities: ['net_admin'] });
   report.same('agent runs as', privileges(agent.pid), {
     uid: 65_532,
@@ -58,36 +50,5 @@ export async function startNodens(stage: Stage): Promise<Running> {
   // What kube-proxy tracked before would otherwise be counted as ours.
   await cluster.node.run(['conntrack', '-D', '-p', 'udp']);
   await cluster.node.run(['conntrack', '-D', '-p', 'tcp', '--dport', '53', '-s', V4.pods[0]]);
-  return { init, agent };
-}
-
-/** Resolves when the agent, not kube-proxy's path, answers a pod on the VIP. */
-export async function intercepting(
-  { cluster }: Pick<Stage, 'cluster'>,
-  daemons: readonly Daemon[],
-): Promise<void> {
-  const logs = (): string =>
-    daemons.map((daemon) => `--- ${daemon.name}\n${daemon.tail()}`).join('\n');
-  await until(
-    'the agent to answer a pod on the VIP',
-    async () => {
-      const dead = daemons.find((daemon) => !daemon.running);
-      if (dead !== undefined)
-        throw new Error(`${dead.name} exited with ${dead.exitCode}\n${logs()}`);
-      const before = await answeredByAgent(cluster.node);
-      await dig(cluster.pods[0], {
-        server: V4.vip,
-        name: 'kubernetes.default.svc.cluster.local',
-        timeoutSeconds: 1,
-      });
-      return (await answeredByAgent(cluster.node)) > before;
-    },
-    20_000,
-    logs,
-  );
-}
-
-async function answeredByAgent(node: Stage['cluster']['node']): Promise<number> {
-  const samples = await metrics(node, METRICS_URL).catch(() => []);
-  return total(samples, 'coredns_dns_requests_total');
+  return running;
 }

@@ -1,9 +1,9 @@
 /** nodens stops, and kube-proxy's path serves the VIP at once; cleanup leaves the node as it was. */
 import type { Stage } from '../stage.ts';
 import { OneSocketClient } from '../topology/clients.ts';
-import { footprint } from '../topology/observe.ts';
+import { difference, footprint } from '../topology/observe.ts';
 import { V4 } from '../topology/plan.ts';
-import type { Running } from './start.ts';
+import type { Running } from '../topology/site.ts';
 
 export async function stop({ cluster, report }: Stage, { init, agent }: Running): Promise<void> {
   report.scene('SIGTERM for agent and init while a pod asks from one socket');
@@ -37,12 +37,4 @@ export async function cleanup({ cluster, nodens, report }: Stage, before: string
   const after = await footprint(cluster.node);
   report.same('rules, addresses, links, routes as before', difference(before, after), []);
   report.same('exit code of a second run', (await nodens.cleanup()).code, 0);
-}
-
-/** Lines that only one of both has, with `-` and `+`. */
-export function difference(before: string, after: string): string[] {
-  const [old, now] = [before.split('\n'), after.split('\n')];
-  const gone = old.filter((line) => !now.includes(line)).map((line) => `- ${line.trim()}`);
-  const added = now.filter((line) => !old.includes(line)).map((line) => `+ ${line.trim()}`);
-  return [...gone, ...added];
 }

@@ -54,14 +54,19 @@ interface JsonPatch {
   readonly value: string;
 }
 
-/** The DaemonSet of the overlay `iptables-nftables`, with `localIps` in place of the operator's settings. */
-export function ourDaemonSet(localIps: readonly string[]): OurDaemonSet {
+/** What the operator fills in: the addresses nodens answers on. */
+export interface LocalAddresses {
+  readonly linkLocal: readonly string[];
+  readonly vips: readonly string[];
+}
+
+/** The DaemonSet of the overlay `iptables-nftables`, with these in place of the settings' addresses. */
+export function ourDaemonSet({ linkLocal, vips }: LocalAddresses): OurDaemonSet {
   const resource = parse(text('base/daemonset.yaml')) as Resource;
   for (const patch of overlayPatches()) replaceAt(resource, patch);
-  const [linkLocal = '', ...rest] = localIps;
   const env = {
-    LINK_LOCAL_IPS: linkLocal,
-    KUBE_DNS_IPS: rest.join(','),
+    LINK_LOCAL_IPS: linkLocal.join(','),
+    KUBE_DNS_IPS: vips.join(','),
     CLUSTER_DOMAIN: DOMAIN,
   };
   const { initContainers = [], containers } = resource.spec.template.spec;

@@ -1,6 +1,6 @@
 /** init and agent as their containers run them: the arguments, user and capabilities of the manifests. */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
-import { type Container, ourDaemonSet, stockDaemonSet } from './manifests.ts';
+import { type Container, type LocalAddresses, ourDaemonSet, stockDaemonSet } from './manifests.ts';
 import type { Netns } from './netns.ts';
 import { V4 } from './plan.ts';
 import { Daemon } from './process.ts';
@@ -21,8 +21,7 @@ export interface NodensOptions {
   readonly node: Netns;
   readonly programs: Programs;
   readonly runDir: string;
-  /** The link-local address first. */
-  readonly localIps: readonly string[];
+  readonly addresses: LocalAddresses;
 }
 
 /** The node's nodens: start init and agent, or both as a drop-in; clean up. */
@@ -41,14 +40,14 @@ export class Nodens {
   }
 
   /** init as the native sidecar. */
-  startInit(): Daemon {
-    const { init, env } = ourDaemonSet(this.#options.localIps);
-    return this.#start('init', [...asContainer(init), ...this.#initArgv(init)], env);
+  startInit(...flags: readonly string[]): Daemon {
+    const { init, env } = ourDaemonSet(this.#options.addresses);
+    return this.#start('init', [...asContainer(init), ...this.#initArgv(init), ...flags], env);
   }
 
   /** The agent as its container: an unprivileged user whose launcher made its capability ambient. */
   startAgent(): Daemon {
-    const { agent, corefile, env } = ourDaemonSet(this.#options.localIps);
+    const { agent, corefile, env } = ourDaemonSet(this.#options.addresses);
     this.#mountCorefile(corefile);
     const { programs } = this.#options;
     const argv = [programs.node, programs.agent, ...this.#placed(agent.args)];
@@ -56,7 +55,7 @@ export class Nodens {
   }
 
   /** node-local-dns's own DaemonSet: one container whose process starts init and agent. */
-  startDropIn(): Daemon {
+  startDropIn(...flags: readonly string[]): Daemon {
     const { container, corefile } = stockDaemonSet();
     this.#mountCorefile(corefile);
     const { programs } = this.#options;
@@ -64,12 +63,12 @@ export class Nodens {
     const template = ['-basecorefile', `${this.#dir}/coredns/Corefile.base`];
     const capabilities = [...DEFAULT_CAPABILITIES, ...container.capabilities];
     const rights = asContainer({ ...container, capabilities });
-    return this.#start('drop-in', [...rights, ...argv, ...template], {});
+    return this.#start('drop-in', [...rights, ...argv, ...template, ...flags], {});
   }
 
   /** `nodens init --cleanup` with the rights and addresses of the init container. */
   cleanup(): Promise<Ran> {
-    const { init } = ourDaemonSet(this.#options.localIps);
+    const { init } = ourDaemonSet(this.#options.addresses);
     const argv = [...asContainer(init), ...this.#initArgv(init), '--cleanup'];
     return this.#options.node.run(argv, { timeoutMs: 30_000 });
   }
@@ -105,6 +104,8 @@ export class Nodens {
       // The kubelet sets one such variable for each Service of the pod's namespace.
       env: {
         ...env,
+        // /run is a container's own; here it would be the machine's.
+        NODENS_CONTROL_SOCKET: `${this.#dir}/run/control.sock`,
         KUBE_DNS_UPSTREAM_SERVICE_HOST: V4.upstreamVip,
         NODENS_UPSTREAM_SERVICE_HOST: V4.upstreamVip,
       },

@@ -25,6 +25,14 @@ export async function footprint(node: Netns): Promise<string> {
   return all.replace(/(valid_lft|preferred_lft) \d+sec/g, '$1 …');
 }
 
+/** Lines that only one of two footprints has, with `-` and `+`. */
+export function difference(before: string, after: string): string[] {
+  const [old, now] = [before.split('\n'), after.split('\n')];
+  const gone = old.filter((line) => !now.includes(line)).map((line) => `- ${line.trim()}`);
+  const added = now.filter((line) => !old.includes(line)).map((line) => `+ ${line.trim()}`);
+  return [...gone, ...added];
+}
+
 /** Saving reads only tables that exist, so looking does not make any. */
 async function legacySave(node: Netns, tool: string): Promise<string> {
   const { stdout } = await node.run([tool]);

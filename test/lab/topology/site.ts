@@ -1,0 +1,73 @@
+/** A cluster with nodens ready to be started on its node. */
+import { Cluster } from './cluster.ts';
+import { dig } from './dig.ts';
+import type { LocalAddresses } from './manifests.ts';
+import type { Netns } from './netns.ts';
+import { METRICS_URL, Nodens } from './nodens.ts';
+import { metrics, total } from './observe.ts';
+import { V4 } from './plan.ts';
+import type { Daemon } from './process.ts';
+import { programs } from './programs.ts';
+import type { ProxyKind } from './proxy.ts';
+import { until } from './wait.ts';
+
+export interface Site {
+  readonly cluster: Cluster;
+  readonly nodens: Nodens;
+}
+
+export interface Running {
+  readonly init: Daemon;
+  readonly agent: Daemon;
+}
+
+const IPV4_ONLY: LocalAddresses = { linkLocal: [V4.local], vips: [V4.vip] };
+
+/** Brings a cluster up; the caller takes it down. */
+export async function buildSite(proxy: ProxyKind, addresses = IPV4_ONLY): Promise<Site> {
+  const cluster = await Cluster.up(proxy);
+  try {
+    const { node, runDir } = cluster;
+    const nodens = new Nodens({ node, runDir, addresses, programs: await programs(runDir) });
+    return { cluster, nodens };
+  } catch (error) {
+    cluster.down();
+    throw error;
+  }
+}
+
+/** Starts init (with more flags, if any) and agent; resolves when interception works. */
+export async function startNodens(site: Site, ...initFlags: string[]): Promise<Running> {
+  const init = site.nodens.startInit(...initFlags);
+  const agent = site.nodens.startAgent();
+  await intercepting(site, [init, agent]);
+  return { init, agent };
+}
+
+/** Resolves when the agent, not kube-proxy's path, answers a pod on the VIP. */
+export async function intercepting({ cluster }: Site, daemons: readonly Daemon[]): Promise<void> {
+  const logs = (): string =>
+    daemons.map((daemon) => `--- ${daemon.name}\n${daemon.tail()}`).join('\n');
+  await until(
+    'the agent to answer a pod on the VIP',
+    async () => {
+      const dead = daemons.find((daemon) => !daemon.running);
+      if (dead !== undefined) {
+        throw new Error(`${dead.name} exited with ${dead.exitCode}\n${logs()}`);
+      }
+      const before = await requestsServed(cluster.node);
+      if (before === undefined) return false;
+      const name = 'kubernetes.default.svc.cluster.local';
+      await dig(cluster.pods[0], { server: V4.vip, name, timeoutSeconds: 1 });
+      return ((await requestsServed(cluster.node)) ?? 0) > before;
+    },
+    20_000,
+    logs,
+  );
+}
+
+/** Requests the agent has counted, undefined where it does not tell. */
+export async function requestsServed(node: Netns): Promise<number | undefined> {
+  const samples = await metrics(node, METRICS_URL).catch(() => undefined);
+  return samples && total(samples, 'coredns_dns_requests_total');
+}

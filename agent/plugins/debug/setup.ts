@@ -1,0 +1,11 @@
+/** `debug`: debug lines in the log of the whole process. */
+import { bare } from '../../config/corefile/args.ts';
+import type { Block, Directive } from '../../config/corefile/types.ts';
+import type { Plugin } from '../../query/plugin.ts';
+import type { Services } from '../../query/services.ts';
+
+export function setup(directive: Directive, _block: Block, services: Services): Plugin {
+  bare(directive);
+  services.process.debug();
+  return { name: 'debug' };
+}

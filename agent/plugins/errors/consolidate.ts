@@ -1,0 +1,60 @@
+/** Errors of one kind as one line per window, in the operator's words rather than ours. */
+import type { Clock, Timer } from '../../base/clock.ts';
+import { formatDuration } from '../../base/duration.ts';
+import type { Logger } from '../../query/services.ts';
+
+export interface ConsolidationOptions {
+  readonly windowMs: number;
+  readonly pattern: RegExp;
+  /** The pattern as the Corefile has it. */
+  readonly text: string;
+  readonly level: keyof Logger;
+  /** Whether the first error of a window is logged in full as well. */
+  readonly showFirst: boolean;
+}
+
+/** More of a message than this is not looked at: a pattern may be slow on long text. */
+const MATCHED_CHARS = 512;
+
+export class Consolidation {
+  readonly #options: ConsolidationOptions;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  #count = 0;
+  #timer: Timer | undefined;
+
+  constructor(options: ConsolidationOptions, clock: Clock, log: Logger) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  get level(): keyof Logger {
+    return this.#options.level;
+  }
+
+  matches(message: string): boolean {
+    return this.#options.pattern.test(message.slice(0, MATCHED_CHARS));
+  }
+
+  /** Counts one error. True where it is to be logged in full too. The window opens with the first. */
+  add(): boolean {
+    this.#count++;
+    if (this.#timer !== undefined) return false;
+    this.#timer = this.#clock.after(this.#options.windowMs, () => this.end());
+    return this.#options.showFirst;
+  }
+
+  /** Closes the window: a line with the number of errors, unless all of them (one) were shown already. */
+  end(): void {
+    const { level, text, windowMs, showFirst } = this.#options;
+    const count = this.#count;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#count = 0;
+    if (count === 0 || (count === 1 && showFirst)) return;
+    const message = `${count} errors like '${text}' occurred in last ${formatDuration(windowMs)}`;
+    const event = `errors consolidated ${text}`;
+    this.#log[level]({ event, count }, `plugin/errors: ${message}`);
+  }
+}

@@ -1,0 +1,74 @@
+import { formatEndpoint } from '../../base/address.ts';
+import type { Clock } from '../../base/clock.ts';
+import { DnsError, messageOf } from '../../base/errors.ts';
+import { RCODE, rcodeName, typeName } from '../../dns/iana.ts';
+import type { Answer } from '../../query/answer.ts';
+import { after, type Plugin } from '../../query/plugin.ts';
+import type { Query } from '../../query/query.ts';
+import type { LogFields, Logger } from '../../query/services.ts';
+import type { Consolidation } from './consolidate.ts';
+
+export interface ErrorsOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly stacktrace: boolean;
+  /** The first that matches an error takes it. */
+  readonly consolidations: readonly Consolidation[];
+}
+
+const unchanged = (answer: Answer): Answer => answer;
+
+export function reportErrors(options: ErrorsOptions): NonNullable<Plugin['handle']> {
+  return (query, next) =>
+    after(next, query, unchanged, (error) => {
+      report(options, query, error);
+      throw error;
+    });
+}
+
+function report(options: ErrorsOptions, query: Query, error: unknown): void {
+  const rcode = error instanceof DnsError ? error.rcode : RCODE.SERVFAIL;
+  // A query that is dropped on purpose is no error.
+  if (rcode < 0) return;
+  const reason = messageOf(error);
+  const consolidation = options.consolidations.find((rule) => rule.matches(reason));
+  if (consolidation?.add() === false) return;
+  const { log, clock, stacktrace } = options;
+  const trace = stacktrace && error instanceof Error ? { stack: error.stack } : {};
+  const fields = { ...describe(query, error, rcode, clock.nowMs()), ...trace };
+  const message = `plugin/errors: ${rcode} ${query.nameText} ${typeName(query.type)}: ${reason}`;
+  log[consolidation?.level ?? 'error'](fields, message);
+}
+
+/** Who asked what, and where it went wrong. Repeats of one upstream's failure in one phase fold into one line. */
+function describe(query: Query, error: unknown, rcode: number, nowMs: number): LogFields {
+  const source = sourceOf(error);
+  const where = `${source.upstream ?? ''} ${source.phase ?? messageOf(error)}`;
+  return {
+    event: `errors ${rcode} ${where}`,
+    client: query.isInternal ? 'internal' : formatEndpoint(query.client),
+    question: `${query.nameText} ${typeName(query.type)}`,
+    rcode: rcodeName(rcode),
+    transport: query.transport,
+    ...source,
+    ms: Math.round((nowMs - query.arrivedMs) * 1_000) / 1_000,
+  };
+}
+
+const SOURCE_FIELDS = ['upstream', 'phase', 'errno'] as const;
+/** Errors wrap errors; a chain longer than this is a circle. */
+const MAX_CAUSES = 8;
+
+/** What the error, or what caused it, knows of the upstream; the innermost knows best. */
+function sourceOf(error: unknown): LogFields {
+  const found: Record<string, string> = {};
+  let at: unknown = error;
+  for (let depth = 0; at instanceof Error && depth < MAX_CAUSES; depth++) {
+    for (const field of SOURCE_FIELDS) {
+      const value = (at as Error & Readonly<Record<string, unknown>>)[field];
+      if (typeof value === 'string') found[field] = value;
+    }
+    at = at.cause;
+  }
+  return found;
+}

@@ -1,0 +1,88 @@
+/** What each placeholder of a log format stands for (the peer's names). */
+import { FLAG, flagsOf, HEADER_BYTES, opcodeOf } from '../../dns/header.ts';
+import { className, rcodeName, typeName } from '../../dns/iana.ts';
+import type { Answer } from '../../query/answer.ts';
+import type { Query } from '../../query/query.ts';
+
+/** What became of a query, as the line tells it. */
+export interface Outcome {
+  /** -1 for a query that gets no response. */
+  readonly rcode: number;
+  /** The response's flags word, before `respond` fits it to the client. */
+  readonly flags: number;
+  /** Octets of the response, before truncation and without OPT. */
+  readonly bytes: number;
+  readonly durationMs: number;
+}
+
+export type Field = (query: Query, outcome: Outcome) => string;
+
+/** What stands where there is nothing to say. */
+export const EMPTY = '-';
+
+export const FIELDS: Readonly<Record<string, Field>> = {
+  type: (query) => typeName(query.type),
+  name: (query) => query.nameText,
+  class: (query) => className(query.class),
+  proto: (query) => query.transport,
+  remote: (query) => bracketed(query.client.address),
+  port: (query) => String(query.client.port),
+  local: (query) => hostOf(query.server.label),
+  size: (query) => String(query.length),
+  '>id': (query) => String(query.id),
+  '>opcode': (query) => String(opcodeOf(query.head.flags)),
+  '>do': (query) => String(query.dnssecOk),
+  '>bufsize': (query) => String(query.transport === 'tcp' ? 65_535 : query.head.udpSizeBytes),
+  rcode: (_query, { rcode }) => (rcode < 0 ? EMPTY : rcodeName(rcode)),
+  '>rflags': (query, outcome) => (outcome.rcode < 0 ? EMPTY : flagNames(query, outcome.flags)),
+  rsize: (_query, { bytes }) => String(bytes),
+  duration: (_query, { durationMs }) => `${seconds(durationMs)}s`,
+};
+
+export function answered({ wire, rcode }: Answer, durationMs: number): Outcome {
+  if (wire.length === 0) return { rcode: -1, flags: 0, bytes: 0, durationMs };
+  return { rcode, flags: flagsOf(wire), bytes: wire.length, durationMs };
+}
+
+/** The server will write header, question and rcode. */
+export function failed(query: Query, rcode: number, durationMs: number): Outcome {
+  const bytes = rcode < 0 ? 0 : HEADER_BYTES + query.head.nameLength + 4;
+  return { rcode, flags: FLAG.QR, bytes, durationMs };
+}
+
+/** In the peer's order. */
+const FLAG_NAMES = [
+  [FLAG.QR, 'qr'],
+  [FLAG.AA, 'aa'],
+  [FLAG.TC, 'tc'],
+  [FLAG.RD, 'rd'],
+  [FLAG.RA, 'ra'],
+  [FLAG.AD, 'ad'],
+  [FLAG.CD, 'cd'],
+] as const;
+
+/** RD and CD are the client's own in every response (RFC 1035 §4.1.1, RFC 4035 §3.2.2). */
+function flagNames(query: Query, answerFlags: number): string {
+  const echoed = FLAG.RD | FLAG.CD;
+  const flags = (answerFlags & ~echoed) | (query.head.flags & echoed) | FLAG.QR;
+  let text = '';
+  for (const [bit, name] of FLAG_NAMES) {
+    if ((flags & bit) !== 0) text += text === '' ? name : `,${name}`;
+  }
+  return text;
+}
+
+/** Seconds without exponent and without trailing zeros, to the nanosecond. */
+function seconds(durationMs: number): string {
+  return (durationMs / 1_000).toFixed(9).replace(/\.?0+$/, '');
+}
+
+function bracketed(address: string): string {
+  return address.includes(':') ? `[${address}]` : address;
+}
+
+/** `dns://[fd00::10]:53` → `[fd00::10]`. */
+function hostOf(label: string): string {
+  const host = label.slice(label.indexOf('//') + 2, label.lastIndexOf(':'));
+  return host === '' ? EMPTY : host;
+}

@@ -1,0 +1,33 @@
+/** A log format, compiled once: text with placeholders in braces. */
+import type { Query } from '../../query/query.ts';
+import { EMPTY, FIELDS, type Field, type Outcome } from './fields.ts';
+
+export const COMMON_FORMAT =
+  '{remote}:{port} - {>id} "{type} {class} {name} {proto} {size} {>do} {>bufsize}" ' +
+  '{rcode} {>rflags} {rsize} {duration}';
+const COMBINED_FORMAT = `${COMMON_FORMAT} "{>opcode}"`;
+
+export type LineFormat = (query: Query, outcome: Outcome) => string;
+
+/** Placeholders nobody knows stay as they are; `{/label}` is metadata, which no plugin here provides. */
+export function compileFormat(text: string): LineFormat {
+  const whole = text
+    .replaceAll('{common}', COMMON_FORMAT)
+    .replaceAll('{combined}', COMBINED_FORMAT);
+  const parts = whole
+    .split(/(\{[^{}]*\})/)
+    .filter((part) => part !== '')
+    .map(partOf);
+  return (query, outcome) => {
+    let line = '';
+    for (const part of parts) line += typeof part === 'string' ? part : part(query, outcome);
+    return line;
+  };
+}
+
+function partOf(part: string): string | Field {
+  if (!part.startsWith('{')) return part;
+  const name = part.slice(1, -1);
+  if (name.startsWith('/')) return EMPTY;
+  return Object.hasOwn(FIELDS, name) ? (FIELDS[name] as Field) : part;
+}

@@ -1,0 +1,55 @@
+import type { Clock } from '../../base/clock.ts';
+import { DnsError } from '../../base/errors.ts';
+import { RCODE } from '../../dns/iana.ts';
+import { isSubdomain } from '../../dns/name.ts';
+import { after, type Plugin } from '../../query/plugin.ts';
+import type { Query } from '../../query/query.ts';
+import { classify, type ResponseClass } from './classify.ts';
+import { answered, failed, type Outcome } from './fields.ts';
+import type { LineFormat } from './format.ts';
+
+export interface LogRule {
+  /** Lower-case wire form; names at and below it. */
+  readonly zone: Uint8Array;
+  readonly format: LineFormat;
+  /** Undefined for all. */
+  readonly classes: ReadonlySet<ResponseClass> | undefined;
+}
+
+/** Only the first rule whose name matches decides (peer behaviour). Questions of our own are not logged. */
+export function logQueries(
+  rules: readonly LogRule[],
+  clock: Clock,
+  writeLine: (line: string) => void,
+): NonNullable<Plugin['handle']> {
+  const write = (rule: LogRule, query: Query, outcome: Outcome): void =>
+    writeLine(`[INFO] ${rule.format(query, outcome)}`);
+
+  return (query, next) => {
+    const rule = query.isInternal ? undefined : firstRule(rules, query);
+    if (rule === undefined) return next(query);
+    const { classes } = rule;
+    return after(
+      next,
+      query,
+      (answer) => {
+        if (classes === undefined || classes.has(classify(answer))) {
+          write(rule, query, answered(answer, clock.nowMs() - query.arrivedMs));
+        }
+        return answer;
+      },
+      (error) => {
+        if (classes === undefined || classes.has('error')) {
+          const rcode = error instanceof DnsError ? error.rcode : RCODE.SERVFAIL;
+          write(rule, query, failed(query, rcode, clock.nowMs() - query.arrivedMs));
+        }
+        throw error;
+      },
+    );
+  };
+}
+
+function firstRule(rules: readonly LogRule[], query: Query): LogRule | undefined {
+  for (const rule of rules) if (isSubdomain(query.name, rule.zone)) return rule;
+  return undefined;
+}

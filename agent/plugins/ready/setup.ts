@@ -1,0 +1,50 @@
+/** `ready [ADDR] { monitor until-ready|continuously }`: a page that says whether every plugin can answer. */
+import {
+  choiceArg,
+  listenArg,
+  maxArgs,
+  oneArg,
+  onlyUse,
+  readOptions,
+} from '../../config/corefile/args.ts';
+import type { Block, Directive } from '../../config/corefile/types.ts';
+import type { Plugin } from '../../query/plugin.ts';
+import type { AdminResponse, Services } from '../../query/services.ts';
+
+const DEFAULT_ADDRESS = ':8181';
+const MONITOR_MODES = ['until-ready', 'continuously'] as const;
+type MonitorMode = (typeof MONITOR_MODES)[number];
+
+export function setup(directive: Directive, _block: Block, services: Services): Plugin {
+  const line = onlyUse(directive);
+  const [token] = maxArgs(line, 1);
+  if (token !== undefined) listenArg(token);
+  let mode: MonitorMode = 'until-ready';
+  readOptions(line, {
+    monitor: (option) => {
+      mode = choiceArg(oneArg(option), MONITOR_MODES);
+    },
+  });
+  const unready = monitor(mode, services.process.unready);
+  services.admin.add(token?.text ?? DEFAULT_ADDRESS, '/ready', () => page(unready()));
+  return { name: 'ready' };
+}
+
+/** Names that are not ready; until-ready does not ask again for a plugin that has been ready once. */
+function monitor(mode: MonitorMode, unready: () => readonly string[]): () => readonly string[] {
+  if (mode === 'continuously') return unready;
+  let waiting: readonly string[] | undefined;
+  return () => {
+    if (waiting?.length === 0) return waiting;
+    const now = unready();
+    waiting = waiting === undefined ? now : waiting.filter((name) => now.includes(name));
+    return waiting;
+  };
+}
+
+function page(unready: readonly string[]): AdminResponse {
+  const contentType = 'text/plain; charset=utf-8';
+  if (unready.length === 0) return { status: 200, contentType, body: 'OK' };
+  const names = [...new Set(unready)].sort();
+  return { status: 503, contentType, body: names.join(',') };
+}

@@ -19,6 +19,7 @@ export class Report {
   }
 
   act(title: string): void {
+    this.#scene = title;
     this.#line(`\n━━ ${title} ${'━'.repeat(Math.max(0, 76 - title.length))}`);
   }
 

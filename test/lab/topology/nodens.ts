@@ -50,7 +50,7 @@ export class Nodens {
     const { agent, corefile, env } = ourDaemonSet(this.#options.addresses);
     this.#mountCorefile(corefile);
     const { programs } = this.#options;
-    const argv = [programs.node, programs.agent, ...this.#placed(agent.args)];
+    const argv = [programs.node, programs.nodens, ...this.#placed(agent.args)];
     return this.#start('agent', [...asContainer(agent), ...argv], env);
   }
 
@@ -59,7 +59,7 @@ export class Nodens {
     const { container, corefile } = stockDaemonSet();
     this.#mountCorefile(corefile);
     const { programs } = this.#options;
-    const argv = [programs.node, programs.agent, ...this.#placed(container.args)];
+    const argv = [programs.node, programs.nodens, ...this.#placed(container.args)];
     const template = ['-basecorefile', `${this.#dir}/coredns/Corefile.base`];
     const capabilities = [...DEFAULT_CAPABILITIES, ...container.capabilities];
     const rights = asContainer({ ...container, capabilities });
@@ -75,8 +75,7 @@ export class Nodens {
 
   #initArgv(init: Container): string[] {
     const { programs } = this.#options;
-    const [, ...flags] = init.args;
-    return [programs.node, programs.init, ...this.#placed(flags)];
+    return [programs.node, programs.nodens, ...this.#placed(init.args)];
   }
 
   #mountCorefile(corefile: string): void {

@@ -7,8 +7,8 @@ export const AGENT_ID = '65532';
 
 export interface Programs {
   readonly node: string;
-  readonly agent: string;
-  readonly init: string;
+  /** The entrypoint; `agent` and `init` are its subcommands. */
+  readonly nodens: string;
 }
 
 const DIST = new URL('../../../dist/', import.meta.url).pathname;
@@ -25,15 +25,16 @@ export async function programs(runDir: string): Promise<Programs> {
   copyFileSync(process.execPath, `${runDir}/node`);
   chmodSync(`${runDir}/node`, 0o755);
   const copies = at(`${runDir}/node`, `${runDir}/dist/`);
-  if (!(await usableByAgent(copies))) throw new Error(`uid ${AGENT_ID} cannot run ${copies.agent}`);
+  if (!(await usableByAgent(copies)))
+    throw new Error(`uid ${AGENT_ID} cannot run ${copies.nodens}`);
   return copies;
 }
 
 function at(node: string, dist: string): Programs {
-  return { node, agent: `${dist}agent/main.js`, init: `${dist}init/main.js` };
+  return { node, nodens: `${dist}agent/main.js` };
 }
 
-async function usableByAgent({ node, agent }: Programs): Promise<boolean> {
+async function usableByAgent({ node, nodens }: Programs): Promise<boolean> {
   const asAgent = ['setpriv', '--reuid', AGENT_ID, '--regid', AGENT_ID, '--clear-groups'];
-  return (await run([...asAgent, node, '--check', agent])).code === 0;
+  return (await run([...asAgent, node, '--check', nodens])).code === 0;
 }

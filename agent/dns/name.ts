@@ -91,6 +91,14 @@ export function lowerName(name: Uint8Array): Uint8Array {
   return name.map(lowerOctet);
 }
 
+const keyScratch = Buffer.alloc(MAX_NAME_BYTES);
+
+/** An uncompressed wire name as a string of one character per octet: a key for maps. */
+export function octetKey(name: Uint8Array): string {
+  keyScratch.set(name);
+  return keyScratch.latin1Slice(0, name.length);
+}
+
 /** Number of labels without the root: 0 for `.`, 2 for `example.org.`. */
 export function labelCount(name: Uint8Array): number {
   let count = 0;

@@ -1,0 +1,43 @@
+import { DnsError } from '../../base/errors.ts';
+import { CLASS, EDE, RCODE, TYPE } from '../../dns/iana.ts';
+import { isSubdomain } from '../../dns/name.ts';
+import type { Handler, Result } from '../../query/plugin.ts';
+import type { Query } from '../../query/query.ts';
+import type { HostsTable } from './table.ts';
+
+export interface HostsOptions {
+  /** Zones, lower-case wire form, that hosts answers for. */
+  readonly zones: readonly Uint8Array[];
+  /** Zones in which an unknown name goes to the next plugin. */
+  readonly fallthrough: readonly Uint8Array[];
+  /** Whether a known name asked for another type than A and AAAA falls through as well. */
+  readonly fallthroughUnsupported: boolean;
+}
+
+function isIn(zones: readonly Uint8Array[], name: Uint8Array): boolean {
+  return zones.some((zone) => isSubdomain(name, zone));
+}
+
+/**
+ * A known name is answered, if only with NODATA; an unknown one falls through or is a SERVFAIL: without a SOA there is
+ * no honest NXDOMAIN (RFC 2308 §3; peer behaviour). PTR questions are answered in every zone and never refused.
+ */
+export function hostsHandler(options: HostsOptions, table: () => HostsTable) {
+  return (query: Query, next: Handler): Result => {
+    const { name, type } = query;
+    if (query.class !== CLASS.IN) return next(query);
+    if (type === TYPE.PTR) return table().findReverse(query) ?? next(query);
+    if (!isIn(options.zones, name)) return next(query);
+    const isUnsupported = type !== TYPE.A && type !== TYPE.AAAA;
+    const found =
+      isUnsupported && options.fallthroughUnsupported && isIn(options.fallthrough, name)
+        ? undefined
+        : table().find(query);
+    if (found !== undefined) return found;
+    if (isIn(options.fallthrough, name)) return next(query);
+    throw new DnsError(RCODE.SERVFAIL, 'name is not in hosts, and hosts does not fall through', {
+      code: EDE.OTHER,
+      text: 'name is not in hosts',
+    });
+  };
+}

@@ -1,0 +1,32 @@
+import { RCODE } from '../../dns/iana.ts';
+import type { Answer } from '../../query/answer.ts';
+import { after, type Handler, type Result } from '../../query/plugin.ts';
+import type { Query } from '../../query/query.ts';
+import type { Policy } from './policies.ts';
+import { findRuns, type Run } from './runs.ts';
+
+/**
+ * Orders the records of each address RRset anew, in a copy of the answer; an answer with nothing to order passes as it
+ * is. The order within an RRset means nothing (RFC 2181 §5), so signatures stay good.
+ */
+export function balance(policy: Policy): (query: Query, next: Handler) => Result {
+  const reorder = (answer: Answer): Answer => {
+    if (answer.rcode !== RCODE.NOERROR) return answer;
+    const runs = findRuns(answer.wire, answer.ttlOffsets);
+    if (runs.length === 0) return answer;
+    const wire = Buffer.from(answer.wire);
+    for (const run of runs) moveRecords(answer.wire, wire, run, policy);
+    return answer.with({ wire });
+  };
+  return (query, next) => after(next, query, reorder);
+}
+
+function moveRecords(from: Buffer, to: Buffer, run: Run, policy: Policy): void {
+  const { offsets, bytes } = run;
+  const order = offsets.map((_, index) => index);
+  policy(order, from, run);
+  for (const [place, index] of order.entries()) {
+    const source = offsets[index] as number;
+    from.copy(to, offsets[place], source, source + bytes);
+  }
+}

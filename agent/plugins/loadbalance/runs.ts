@@ -1,0 +1,88 @@
+/** Finds, in the bytes of a response, neighbouring records whose order may change without touching anything else. */
+import { ancountOf, arcountOf, HEADER_BYTES, nscountOf, u16 } from '../../dns/header.ts';
+import { TYPE } from '../../dns/iana.ts';
+import { readName, sameName } from '../../dns/name.ts';
+import { skipQuestions } from '../../dns/records.ts';
+
+/**
+ * Two or more records of one RRset that stand side by side. `offsets` are those of their TTLs: what moves is TTL,
+ * RDLENGTH and RDATA, `bytes` long in each, so owner names and all other offsets stay.
+ */
+export interface Run {
+  readonly type: number;
+  /** Where the owner name of the first record starts. */
+  readonly ownerOffset: number;
+  readonly offsets: readonly number[];
+  readonly bytes: number;
+}
+
+/** Octets of TTL and RDLENGTH. */
+export const FIXED_BYTES = 6;
+
+/**
+ * Runs of A, AAAA and MX records in a well-formed response, given the offset of every record's TTL in order. MX records
+ * form a run only where their RDATA is of one length and no compression pointer leads into it.
+ */
+export function findRuns(wire: Uint8Array, ttlOffsets: Uint16Array): Run[] {
+  // Nearly every answer has one record, or none: no allocation for those.
+  const records = ancountOf(wire) + nscountOf(wire) + arcountOf(wire);
+  if (records < 2 || ttlOffsets.length !== records) return [];
+  const runs: Run[] = [];
+  let start = skipQuestions(wire, wire.length);
+  for (let i = 0; i < ttlOffsets.length; ) {
+    const run = runAt(wire, ttlOffsets, i, start);
+    if (run.offsets.length > 1 && mayMove(wire, run)) runs.push(run);
+    i += run.offsets.length;
+    start = endOf(wire, ttlOffsets[i - 1] as number);
+  }
+  return runs;
+}
+
+function endOf(wire: Uint8Array, ttlOffset: number): number {
+  return ttlOffset + FIXED_BYTES + u16(wire, ttlOffset + 4);
+}
+
+/** The records from the one at `index` on that form an RRset with it; just that one where its type is not ours. */
+function runAt(wire: Uint8Array, ttlOffsets: Uint16Array, index: number, start: number): Run {
+  const first = ttlOffsets[index] as number;
+  const type = u16(wire, first - 4);
+  const offsets = [first];
+  const bytes = endOf(wire, first) - first;
+  const run: Run = { type, ownerOffset: start, offsets, bytes };
+  if (type !== TYPE.A && type !== TYPE.AAAA && type !== TYPE.MX) return run;
+  let end = endOf(wire, first);
+  for (let i = index + 1; i < ttlOffsets.length; i++) {
+    const next = ttlOffsets[i] as number;
+    const same = endOf(wire, next) - next === bytes && belongs(wire, run, end, next);
+    if (!same) break;
+    offsets.push(next);
+    end = endOf(wire, next);
+  }
+  return run;
+}
+
+/** Whether the record at `start`, TTL at `ttlOffset`, has the owner, type and class of `run`. */
+function belongs(wire: Uint8Array, run: Run, start: number, ttlOffset: number): boolean {
+  const first = run.offsets[0] as number;
+  if (u16(wire, ttlOffset - 4) !== run.type) return false;
+  if (u16(wire, ttlOffset - 2) !== u16(wire, first - 2)) return false;
+  // Servers write the same pointer for every record of an RRset.
+  if (ttlOffset - start === 6 && first - run.ownerOffset === 6) {
+    return u16(wire, start) === u16(wire, run.ownerOffset);
+  }
+  const a = readName(wire, start, wire.length);
+  const b = readName(wire, run.ownerOffset, wire.length);
+  return a !== undefined && b !== undefined && sameName(a, b);
+}
+
+/** Addresses hold no names. An MX may hold what pointers elsewhere lead to; any octets that look like one count. */
+function mayMove(wire: Uint8Array, run: Run): boolean {
+  if (run.type !== TYPE.MX) return true;
+  const from = run.offsets[0] as number;
+  const to = (run.offsets.at(-1) as number) + run.bytes;
+  for (let at = HEADER_BYTES; at + 1 < wire.length; at++) {
+    const word = u16(wire, at);
+    if (word >= 0xc000 && (word & 0x3fff) >= from && (word & 0x3fff) < to) return false;
+  }
+  return true;
+}

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setup } from '../../../../agent/plugins/bufsize/setup.ts';
+import { blockWith, directiveOf } from '../../../support/corefiles/block.ts';
+import { ask, NextSpy, queryFor } from '../../../support/queries.ts';
+
+const bufsize = (text: string) => setup(directiveOf(blockWith(text), 'bufsize'));
+
+describe('bufsize', () => {
+  for (const [text, expected] of [
+    ['bufsize', 1232],
+    ['bufsize 512', 512],
+    ['bufsize 4096', 4096],
+  ] as const) {
+    it(`${text} lowers the limit to ${expected} and passes on`, () => {
+      const next = new NextSpy();
+      const query = queryFor('a.example', 'A', { udpSizeBytes: 4096 });
+      assert.equal(ask(bufsize(text), query, next.handler), next.answer);
+      assert.equal(query.maxUdpBytes, expected);
+    });
+  }
+
+  it('never raises a limit that is already lower', () => {
+    const query = queryFor('a.example', 'A');
+    query.maxUdpBytes = 600;
+    ask(bufsize('bufsize 1400'), query, new NextSpy().handler);
+    assert.equal(query.maxUdpBytes, 600);
+  });
+
+  for (const text of [
+    'bufsize 511',
+    'bufsize 4097',
+    'bufsize big',
+    'bufsize 1232 1',
+    'bufsize {\n}',
+    'bufsize\nbufsize',
+  ]) {
+    it(`refuses ${JSON.stringify(text)}`, () => {
+      assert.throws(() => bufsize(text), { name: 'ConfigError' });
+    });
+  }
+});

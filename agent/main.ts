@@ -1,1 +1,15 @@
-export {};
+#!/usr/bin/env node
+/** Process edge. Loads nothing before it knows that this Node can run the rest. */
+
+const OLDEST_NODE = 24;
+const major = Number(process.versions.node.split('.', 1)[0]);
+
+if (major < OLDEST_NODE) {
+  process.stderr.write(
+    `nodens: Node ${process.versions.node} is too old, it needs Node ${OLDEST_NODE} or newer\n`,
+  );
+  process.exitCode = 2;
+} else {
+  const { main } = await import('./cli/main.ts');
+  process.exit(await main(process.argv.slice(2)));
+}

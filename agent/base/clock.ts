@@ -35,3 +35,12 @@ export function sleep(clock: Clock, delayMs: number): Promise<void> {
     clock.after(delayMs, resolve);
   });
 }
+
+/** Longest delay a timer of Node takes. */
+const MAX_DELAY_MS = 2 ** 31 - 1;
+
+/** Keeps the process running, whatever else it waits for, until the returned timer is cancelled. */
+export function keepAlive(): Timer {
+  const handle = setInterval(() => {}, MAX_DELAY_MS);
+  return { cancel: () => clearInterval(handle) };
+}

@@ -114,13 +114,12 @@ export class Listeners {
       endpoint,
       receiveBufferBytes: LIMITS.udpReceiveBufferBytes.default,
       sink,
+      receiveDrops: metrics.counter('nodens_udp_receive_drops_total', { listener: label }),
       onError: (error) => this.#udpFailed(label, error),
     }).catch(async (error: unknown) => {
       await tcp.close();
       throw error;
     });
-    const drops = { listener: label };
-    metrics.gaugeFrom('nodens_udp_receive_drops_total', drops, () => udp.receiveDrops);
     return { endpoint, udp, tcp, pending: () => udpAdmission.pending + tcpAdmission.pending };
   }
 

@@ -1,6 +1,7 @@
 /** What a UDP transport gives and takes, whether it moves packets one by one or in batches. */
 import type { Endpoint } from '../../base/address.ts';
 import type { Client } from '../../query/query.ts';
+import type { Counter } from '../../query/services.ts';
 
 /** Receives datagrams. The transport calls it on the main thread and never again after `close` has resolved. */
 export interface DatagramSink {
@@ -23,8 +24,6 @@ export interface DatagramSink {
 
 export interface UdpTransport {
   readonly endpoint: Endpoint;
-  /** Datagrams the kernel dropped because the receive buffer was full; 0 where it does not say. */
-  readonly receiveDrops: number;
   /** Who sent the datagram in `slot` of the batch being handled. */
   clientOf(slot: number): Client;
   /** Sends `bytes` (not changed afterwards) to a client. A failed send is counted, never thrown. */
@@ -37,6 +36,8 @@ export interface UdpOptions {
   readonly endpoint: Endpoint;
   readonly receiveBufferBytes: number;
   readonly sink: DatagramSink;
+  /** Datagrams the kernel dropped because the receive buffer was full; stays 0 where it does not say. */
+  readonly receiveDrops: Counter;
   /** A send failed, or the socket did. */
   readonly onError: (error: Error) => void;
 }

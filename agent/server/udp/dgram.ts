@@ -1,4 +1,4 @@
-/** The portable UDP transport: node:dgram, one datagram a batch. */
+/** The portable UDP transport: node:dgram, one datagram a batch. It cannot ask the kernel for drops (SO_RXQ_OVFL). */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { type Endpoint, familyOf, formatEndpoint } from '../../base/address.ts';
@@ -38,8 +38,6 @@ function enlargeReceiveBuffer(socket: Socket, bytes: number): void {
 
 class DgramTransport implements UdpTransport {
   readonly endpoint: Endpoint;
-  /** node:dgram cannot ask the kernel (SO_RXQ_OVFL). */
-  readonly receiveDrops = 0;
   readonly #socket: Socket;
   readonly #options: UdpOptions;
   readonly #out = Buffer.alloc(OUT_BYTES);

@@ -1,0 +1,42 @@
+/**
+ * `nodens -localip … -conf …`: node-local-dns's command line. init becomes the parent and the agent its unprivileged
+ * child (design §2); with `-setupinterface=false -setupiptables=false` there is nothing to set up, and it only serves.
+ */
+import { UsageError } from '../base/errors.ts';
+import { serve } from './agent.ts';
+import { FLAGS, type FlagUser } from './flags.ts';
+import { GENERAL_HELP } from './help.ts';
+import { becomeInit, forInit } from './init.ts';
+import { agentOptions, type FlagValues, flagOr, parseFlags } from './options.ts';
+
+export async function dropinCommand(argv: readonly string[]): Promise<number> {
+  const { values, wantsHelp } = parseFlags(argv, ['agent', 'init']);
+  if (wantsHelp) {
+    process.stdout.write(`${GENERAL_HELP}\n`);
+    return 0;
+  }
+  const metrics = 'metrics-listen-address';
+  const forAgent = { ...values, [metrics]: flagOr(values, metrics) };
+  // Checked here already: a wrong flag is exit code 2 and the usage line, before anything is set up.
+  const options = agentOptions(forAgent);
+  const setsUp = (name: string): boolean => flagOr(values, name) === 'true';
+  if (!setsUp('setupinterface') && !setsUp('setupiptables')) return await serve(options);
+  if (options.localIps.length === 0) {
+    throw new UsageError(
+      'flag -localip is missing: name the addresses that answer the pods, or give ' +
+        '-setupinterface=false -setupiptables=false to serve only',
+    );
+  }
+  return becomeInit([
+    '--supervise',
+    ...forInit(only(values, 'init')),
+    '--',
+    'agent',
+    ...forInit(only(forAgent, 'agent')),
+  ]);
+}
+
+function only(values: FlagValues, user: FlagUser): FlagValues {
+  const names = FLAGS.filter((flag) => flag.users.includes(user)).map((flag) => flag.name);
+  return Object.fromEntries(names.map((name) => [name, values[name]]));
+}

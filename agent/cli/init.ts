@@ -1,0 +1,38 @@
+/** `nodens init`: becomes the init program, which is a bundle of its own. */
+import { fileURLToPath } from 'node:url';
+import { INIT_MODES } from './flags.ts';
+import { flagHelp } from './help.ts';
+import { parseFlags } from './options.ts';
+
+/** Path of the bundle beside ours. */
+const INIT_PROGRAM = fileURLToPath(new URL('../init/main.js', import.meta.url));
+
+export async function initCommand(argv: readonly string[]): Promise<number> {
+  const isMode = (word: string): boolean =>
+    INIT_MODES.some((mode) => word === `-${mode}` || word === `--${mode}`);
+  const modes = argv.filter(isMode).map((word) => `--${word.replace(/^-+/, '')}`);
+  const { values, wantsHelp } = parseFlags(
+    argv.filter((word) => !isMode(word)),
+    ['init'],
+  );
+  if (wantsHelp) {
+    process.stdout.write(
+      `nodens init: addresses and interception rules\n\n  -once        set up and exit\n  -cleanup     take everything off the node and exit\n  -observe     say what would be done, change nothing\n${flagHelp('init')}\n`,
+    );
+    return 0;
+  }
+  return becomeInit([...modes, ...forInit(values)]);
+}
+
+/** Flags of init among `values`, as it takes them. */
+export function forInit(values: Readonly<Record<string, string | undefined>>): string[] {
+  return Object.entries(values).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}=${value}`],
+  );
+}
+
+/** Replaces this process: signals and exit code are then init's own. */
+export function becomeInit(argv: readonly string[]): never {
+  process.execve?.(process.execPath, [process.execPath, INIT_PROGRAM, ...argv], process.env);
+  throw new Error('unreachable: execve returned');
+}

@@ -1,0 +1,63 @@
+/** Which subcommand a command line means. One file each; what only one of them needs is loaded by it alone. */
+import { messageOf, NodensError, UsageError } from '../base/errors.ts';
+import { nearest } from '../base/nearest.ts';
+import { GENERAL_HELP, USAGE } from './help.ts';
+
+type Subcommand = (argv: readonly string[]) => Promise<number>;
+
+const SUBCOMMANDS: Readonly<Record<string, () => Promise<Subcommand>>> = {
+  agent: async () => (await import('./agent.ts')).agentCommand,
+  init: async () => (await import('./init.ts')).initCommand,
+};
+
+/** Runs the command line; resolves to the exit code: 0 done, 1 could not start or serve, 2 wrong usage. */
+export async function main(argv: readonly string[]): Promise<number> {
+  try {
+    return await run(argv);
+  } catch (error) {
+    process.stderr.write(`nodens: ${messageOf(error)}\n`);
+    if (error instanceof UsageError) {
+      process.stderr.write(`${USAGE}\n`);
+      return 2;
+    }
+    if (!(error instanceof NodensError) && error instanceof Error) {
+      process.stderr.write(`${error.stack ?? ''}\n`);
+    }
+    return 1;
+  }
+}
+
+async function run(argv: readonly string[]): Promise<number> {
+  const [first = '', ...rest] = argv;
+  if (first === 'help' || /^--?(help|h)$/.test(first)) return print(GENERAL_HELP);
+  if (/^--?(version|v)$/.test(first) || first === 'version') return print(await versionText());
+  if (/^--?plugins$/.test(first)) return print(await pluginList());
+  if (argv.length === 0) return await (await import('./agent.ts')).laptopCommand();
+  if (first.startsWith('-')) return await (await import('./dropin.ts')).dropinCommand(argv);
+  const load = Object.hasOwn(SUBCOMMANDS, first) ? SUBCOMMANDS[first] : undefined;
+  if (load === undefined) throw unknownSubcommand(first);
+  return await (await load())(rest);
+}
+
+function print(text: string): number {
+  process.stdout.write(`${text}\n`);
+  return 0;
+}
+
+async function versionText(): Promise<string> {
+  const { VERSION } = await import('./version.ts');
+  return `nodens ${VERSION} (node ${process.versions.node}, ${process.platform}/${process.arch})`;
+}
+
+async function pluginList(): Promise<string> {
+  const { PLUGINS } = await import('../plugins/order.ts');
+  return ['Server types:', '  dns', '', 'Other plugins:']
+    .concat(PLUGINS.map((plugin) => `  dns.${plugin.name}`).sort())
+    .join('\n');
+}
+
+function unknownSubcommand(word: string): UsageError {
+  const meant = nearest(word, Object.keys(SUBCOMMANDS));
+  const hint = meant === undefined ? '' : `: did you mean "${meant}"?`;
+  return new UsageError(`unknown command "${word}"${hint}`);
+}

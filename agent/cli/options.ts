@@ -1,0 +1,103 @@
+/** From a normalised command line to what the agent is started with. */
+import { Command } from 'commander';
+import { type Endpoint, familyOf, parseEndpoint, parsePort } from '../base/address.ts';
+import { DEFAULT_CONTROL_SOCKET } from '../base/control.ts';
+import { UsageError } from '../base/errors.ts';
+import { parseSizeBytes } from '../base/size.ts';
+import type { AgentOptions } from '../daemon/options.ts';
+import { FLAGS, type Flag, type FlagUser } from './flags.ts';
+import { normalise } from './normalise.ts';
+
+/** Flags as given, by name; switches as `true` or `false`. Absent ones are absent, defaults not yet applied. */
+export type FlagValues = Readonly<Record<string, string | undefined>>;
+
+export interface ParsedFlags {
+  readonly values: FlagValues;
+  readonly wantsHelp: boolean;
+}
+
+/** Reads the flags of `users`. Throws UsageError. */
+export function parseFlags(argv: readonly string[], users: readonly FlagUser[]): ParsedFlags {
+  const flags = FLAGS.filter((flag) => flag.users.some((user) => users.includes(user)));
+  const { argv: normal, wantsHelp } = normalise(argv, flags);
+  const command = new Command().exitOverride().helpOption(false).allowExcessArguments(false);
+  for (const flag of flags) command.option(`--${flag.name} <value>`, flag.help);
+  command.parse(normal, { from: 'user' });
+  const options = command.opts<Record<string, string>>();
+  const values = Object.fromEntries(
+    flags.map((flag) => [flag.name, options[camelCase(flag)]] as const),
+  );
+  return { values, wantsHelp };
+}
+
+/** commander files `--health-port` under `healthPort`. */
+function camelCase(flag: Flag): string {
+  return flag.name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** Value of a flag, or its default from the table. */
+export function flagOr(values: FlagValues, name: string): string | undefined {
+  return values[name] ?? FLAGS.find((flag) => flag.name === name)?.default;
+}
+
+/** Throws UsageError naming the flag and what it takes. */
+export function agentOptions(values: FlagValues): AgentOptions {
+  return {
+    localIps: addresses(values.localip ?? ''),
+    confPath: values.conf ?? values.corefile,
+    basePath: flagOr(values, 'basecorefile') as string,
+    kubeDnsDir: flagOr(values, 'kubednscm') as string,
+    upstreamService: flagOr(values, 'upstreamsvc') as string,
+    port: port(flagOr(values, 'dns.port') as string),
+    metricsAddress: listenAddress('metrics-listen-address', values['metrics-listen-address']),
+    prometheusAddress: flagOr(values, 'prometheus-listen-address') as string,
+    reloadWithSignal: values.reloadwithsignal === 'true',
+    pidFile: values.pidfile || undefined,
+    isQuiet: values.quiet === 'true',
+    socketPath:
+      values.socket ?? (values.localip === undefined ? undefined : DEFAULT_CONTROL_SOCKET),
+    memoryBytes: size(values.memory),
+  };
+}
+
+function addresses(list: string): string[] {
+  const found = list.split(',').map((text) => text.trim());
+  if (found.length === 1 && found[0] === '') return [];
+  for (const address of found) {
+    if (familyOf(address) === undefined) {
+      throw new UsageError(`flag -localip: "${address}" is not an IP address`);
+    }
+  }
+  return [...new Set(found)];
+}
+
+function port(text: string): number {
+  const value = parsePort(text);
+  if (value === undefined)
+    throw new UsageError(`flag -dns.port: "${text}" is not a port (1–65535)`);
+  return value;
+}
+
+function listenAddress(flag: string, text: string | undefined): string | undefined {
+  if (text === undefined || text === '') return undefined;
+  if (parseListen(text) === undefined) {
+    throw new UsageError(`flag -${flag}: "${text}" is not an address with a port`);
+  }
+  return text;
+}
+
+/** `host:port` or `:port`. */
+function parseListen(text: string): Endpoint | undefined {
+  const whole = text.startsWith(':') ? `0.0.0.0${text}` : text;
+  return /:\d+$/.test(whole)
+    ? parseEndpoint(whole.replace(/^localhost:/, '127.0.0.1:'), 0)
+    : undefined;
+}
+
+function size(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const bytes = parseSizeBytes(text);
+  if (bytes === undefined)
+    throw new UsageError(`flag -memory: "${text}" is not a size such as 64Mi`);
+  return bytes;
+}

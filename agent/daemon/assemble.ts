@@ -1,0 +1,247 @@
+/** Turns a Corefile into something that can serve: addresses, chains and routes. Opens and starts nothing. */
+import { type Endpoint, familyOf, formatEndpoint } from '../base/address.ts';
+import { ConfigError } from '../base/errors.ts';
+import type { Block, BlockKey, Corefile, Directive } from '../config/corefile/types.ts';
+import { checkDirectives } from '../config/known-directives.ts';
+import { bindAddresses } from '../plugins/bind/setup.ts';
+import { PLUGINS, SUPPORTED } from '../plugins/order.ts';
+import { compose, type Handler, type Plugin } from '../query/plugin.ts';
+import type { Route } from '../query/routing.ts';
+import { ZoneTable } from '../query/routing.ts';
+import type {
+  AdminResponse,
+  AdminRoutes,
+  BlockContext,
+  ProcessSettings,
+  ServerLabel,
+  Services,
+  TrafficRow,
+} from '../query/services.ts';
+import { refuse } from '../server/dispatch.ts';
+import { type BlockIdentities, fingerprint } from './identity.ts';
+
+/** A path to be served over HTTP while a configuration is in force. */
+export interface AdminRoute {
+  readonly address: string;
+  readonly path: string;
+  readonly handler: () => AdminResponse | Promise<AdminResponse>;
+}
+
+/** What a configuration asks of the process. */
+export interface Settings {
+  lameduckMs: number;
+  reload: { readonly intervalMs: number; readonly jitterMs: number } | undefined;
+  isDebug: boolean;
+}
+
+/** A configuration ready to serve. */
+export interface Assembly {
+  readonly corefile: Corefile;
+  readonly endpoints: readonly Endpoint[];
+  /** By listener index. */
+  readonly tables: readonly (ZoneTable | undefined)[];
+  readonly plugins: readonly Plugin[];
+  readonly adminRoutes: readonly AdminRoute[];
+  readonly settings: Settings;
+  /** Label sets of coredns_plugin_enabled. */
+  readonly enabled: readonly Readonly<Record<'server' | 'zone' | 'view' | 'name', string>>[];
+}
+
+/** What assembling needs from the process. */
+export interface AssemblyParts {
+  /** Services that are the same for every block. */
+  readonly shared: Omit<Services, 'block' | 'admin' | 'process'>;
+  readonly identities: BlockIdentities;
+  readonly label: (endpoint: Endpoint) => ServerLabel;
+  readonly interfaces: () => ReadonlyMap<string, readonly string[]>;
+  /** Whether the process is on its way out: no block is ready any more. */
+  readonly isStopping: () => boolean;
+  readonly trafficRow: (server: ServerLabel, zone: string, view: string) => TrafficRow;
+}
+
+/** Throws ConfigError for anything in `corefile` that cannot be served. */
+export function assemble(corefile: Corefile, parts: AssemblyParts): Assembly {
+  return new Assembler(corefile, parts).run();
+}
+
+interface Placed {
+  readonly block: Block;
+  /** One per address and port that the block is served on. */
+  readonly endpoints: readonly Endpoint[];
+  readonly addresses: readonly string[];
+}
+
+class Assembler {
+  readonly #corefile: Corefile;
+  readonly #parts: AssemblyParts;
+  readonly #plugins: Plugin[] = [];
+  readonly #adminRoutes: AdminRoute[] = [];
+  readonly #settings: Settings = { lameduckMs: 0, reload: undefined, isDebug: false };
+  readonly #routes = new Map<string, Map<string, Route>>();
+  readonly #endpoints = new Map<string, Endpoint>();
+  readonly #measured = new Set<string>();
+  readonly #enabled: Assembly['enabled'][number][] = [];
+
+  constructor(corefile: Corefile, parts: AssemblyParts) {
+    this.#corefile = corefile;
+    this.#parts = parts;
+  }
+
+  run(): Assembly {
+    checkDirectives(this.#corefile, SUPPORTED);
+    const placed = this.#corefile.blocks.map((block) => this.#place(block));
+    for (const block of placed) this.#addBlock(block);
+    return {
+      corefile: this.#corefile,
+      endpoints: [...this.#endpoints.values()],
+      tables: this.#tables(),
+      plugins: this.#plugins,
+      adminRoutes: this.#adminRoutes,
+      settings: this.#settings,
+      enabled: this.#enabled,
+    };
+  }
+
+  #place(block: Block): Placed {
+    for (const key of block.keys) {
+      if (key.scheme === 'dns') continue;
+      throw new ConfigError(
+        key.place,
+        `${key.scheme}:// listeners are not supported: serve the zone as plain DNS`,
+      );
+    }
+    const addresses = this.#addressesOf(block);
+    const ports = new Set(block.keys.map((key) => key.port));
+    const endpoints = [...ports].flatMap((port) => addresses.map((address) => ({ address, port })));
+    for (const endpoint of endpoints) this.#endpoints.set(formatEndpoint(endpoint), endpoint);
+    return { block, endpoints, addresses };
+  }
+
+  /**
+   * Addresses to listen on. A wildcard becomes every address of the machine: a wildcard socket would answer from
+   * whichever address the kernel likes (design §9).
+   */
+  #addressesOf(block: Block): string[] {
+    const all = (family: 4 | 6 | undefined): string[] =>
+      [...this.#parts.interfaces().values()]
+        .flat()
+        .filter((address) => family === undefined || familyOf(address) === family);
+    const named = bindAddresses(block, this.#parts.interfaces);
+    if (named.length === 0) return [...new Set(all(undefined))];
+    return [
+      ...new Set(
+        named.flatMap((address) => {
+          if (address === '0.0.0.0') return all(4);
+          return address === '::' ? all(6) : [address];
+        }),
+      ),
+    ];
+  }
+
+  #addBlock({ block, endpoints, addresses }: Placed): void {
+    const zones = [...new Set(block.keys.map((key) => key.zone))];
+    const ordered = inChainOrder(block);
+    const cacheAt = ordered.findIndex((directive) => directive.name === 'cache');
+    const context: BlockContext = {
+      id: this.#parts.identities.idOf(block, addresses),
+      zones,
+      belowCache: fingerprint(ordered.slice(cacheAt + 1)),
+      servers: endpoints.map((endpoint) => this.#parts.label(endpoint)),
+    };
+    let isMeasured = false;
+    const services: Services = {
+      ...this.#parts.shared,
+      block: context,
+      admin: this.#admin(),
+      process: this.#process(() => {
+        isMeasured = true;
+      }),
+    };
+    const plugins = ordered.map((directive) => setUp(directive, block, services));
+    this.#plugins.push(...plugins);
+    const handler = compose(plugins, refuse);
+    const anyClass = plugins.some((plugin) => plugin.name === 'forward');
+    for (const key of block.keys) {
+      this.#addRoutes(key, endpoints, handler, anyClass, isMeasured, plugins);
+    }
+  }
+
+  #admin(): AdminRoutes {
+    return {
+      add: (address, path, handler) => {
+        this.#adminRoutes.push({ address, path, handler });
+      },
+    };
+  }
+
+  #process(measureTraffic: () => void): ProcessSettings {
+    const settings = this.#settings;
+    return {
+      lameduck: (durationMs) => {
+        settings.lameduckMs = durationMs;
+      },
+      reload: (intervalMs, jitterMs) => {
+        settings.reload = { intervalMs, jitterMs };
+      },
+      debug: () => {
+        settings.isDebug = true;
+      },
+      measureTraffic,
+      unready: () => this.#unready(),
+    };
+  }
+
+  #unready(): string[] {
+    if (this.#parts.isStopping()) return ['shutdown'];
+    return this.#plugins.filter((plugin) => plugin.ready?.() === false).map(({ name }) => name);
+  }
+
+  #addRoutes(
+    key: BlockKey,
+    endpoints: readonly Endpoint[],
+    handler: Handler,
+    anyClass: boolean,
+    isMeasured: boolean,
+    plugins: readonly Plugin[],
+  ): void {
+    for (const endpoint of endpoints.filter((candidate) => candidate.port === key.port)) {
+      const server = this.#parts.label(endpoint);
+      const at = formatEndpoint(endpoint);
+      const routes = this.#routes.get(at) ?? new Map<string, Route>();
+      this.#routes.set(at, routes);
+      if (routes.has(key.zone)) {
+        throw new ConfigError(key.place, `zone ${key.zone} is already served on ${server.label}`);
+      }
+      const row = isMeasured ? this.#parts.trafficRow(server, key.zone, '') : undefined;
+      if (isMeasured) this.#measured.add(at);
+      routes.set(key.zone, { zone: key.zone, handler, row, anyClass });
+      for (const { name } of plugins) {
+        if (name !== 'bind')
+          this.#enabled.push({ server: server.label, zone: key.zone, view: '', name });
+      }
+    }
+  }
+
+  #tables(): (ZoneTable | undefined)[] {
+    const tables: (ZoneTable | undefined)[] = [];
+    for (const [at, routes] of this.#routes) {
+      const server = this.#parts.label(this.#endpoints.get(at) as Endpoint);
+      const isMeasured = this.#measured.has(at);
+      const dropped = isMeasured ? this.#parts.trafficRow(server, 'dropped', '') : undefined;
+      tables[server.index] = new ZoneTable([...routes.values()], dropped);
+    }
+    return tables;
+  }
+}
+
+function inChainOrder(block: Block): Directive[] {
+  return PLUGINS.flatMap(({ name }) =>
+    block.directives.filter((directive) => directive.name === name),
+  );
+}
+
+function setUp(directive: Directive, block: Block, services: Services): Plugin {
+  const found = PLUGINS.find(({ name }) => name === directive.name);
+  if (found === undefined) throw new ConfigError(directive.place, `no plugin ${directive.name}`);
+  return found.setup(directive, block, services);
+}

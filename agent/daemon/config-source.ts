@@ -1,0 +1,107 @@
+/** Where the Corefile comes from: a template with placeholders, a plain file, or the one built in. */
+import { messageOf } from '../base/errors.ts';
+import type { Environment } from '../config/corefile/env.ts';
+import type { ConfigFiles } from '../config/corefile/imports.ts';
+import { parseCorefile } from '../config/corefile/parser.ts';
+import type { Corefile } from '../config/corefile/types.ts';
+import { DEFAULT_COREFILE, DEFAULT_COREFILE_NAME } from '../config/defaults.ts';
+import { type KubeDnsConfig, NO_KUBE_DNS, readKubeDns } from '../config/kube-dns.ts';
+import { renderCorefile, serviceIpOf } from '../config/pillars.ts';
+import { clusterDomainOf, parseResolvConf } from '../config/resolv-conf.ts';
+import { writeAtomically } from '../config/watch.ts';
+import type { Logger } from '../query/services.ts';
+import type { AgentOptions } from './options.ts';
+
+const RESOLV_CONF = '/etc/resolv.conf';
+
+export interface ConfigSourceParts {
+  readonly files: ConfigFiles;
+  readonly env: Environment;
+  readonly log: Logger;
+  /** Called for each key of the kube-dns ConfigMap, or Corefile copy, that went wrong. */
+  readonly onProblem: () => void;
+}
+
+export class ConfigSource {
+  readonly #options: AgentOptions;
+  readonly #parts: ConfigSourceParts;
+  #kubeDns: KubeDnsConfig = NO_KUBE_DNS;
+
+  constructor(options: AgentOptions, parts: ConfigSourceParts) {
+    this.#options = options;
+    this.#parts = parts;
+  }
+
+  /** Files and directories whose change may change the configuration. */
+  get watched(): string[] {
+    const { basePath, confPath, kubeDnsDir } = this.#options;
+    const file = this.#isTemplate() ? basePath : confPath;
+    return file === undefined ? [] : [file, kubeDnsDir];
+  }
+
+  /**
+   * Reads everything anew. Throws ConfigError (`file:line: reason`), or UpstreamServiceMissingError where the template
+   * needs a Service that is not there.
+   */
+  load(): Corefile {
+    const { confPath, port } = this.#options;
+    const { files, env, log } = this.#parts;
+    const isTemplate = this.#isTemplate();
+    const { file, text } = this.#read(isTemplate);
+    const rendered = this.#render(text, file);
+    const parsed = parseCorefile(rendered.text, { file, defaultPort: port, env, files });
+    for (const warning of [...rendered.warnings, ...parsed.warnings]) log.warn({}, warning);
+    if (isTemplate && confPath !== undefined) this.#writeCopy(confPath, rendered.text);
+    return parsed;
+  }
+
+  #isTemplate(): boolean {
+    return this.#parts.files.kind(this.#options.basePath) === 'file';
+  }
+
+  #read(isTemplate: boolean): { file: string; text: string } {
+    const { basePath, confPath } = this.#options;
+    const file = isTemplate ? basePath : confPath;
+    if (file === undefined) return { file: DEFAULT_COREFILE_NAME, text: DEFAULT_COREFILE };
+    return { file, text: this.#parts.files.read(file) };
+  }
+
+  #render(text: string, file: string): ReturnType<typeof renderCorefile> {
+    const { localIps, upstreamService, port, prometheusAddress } = this.#options;
+    return renderCorefile(text, file, {
+      localIps,
+      upstreamService,
+      upstreamServiceIp: serviceIpOf(upstreamService, this.#parts.env),
+      prometheusEndpoint: prometheusAddress,
+      dnsPort: port,
+      kubeDns: this.#readKubeDns(),
+      clusterDomain: this.#clusterDomain(),
+    });
+  }
+
+  #readKubeDns(): KubeDnsConfig {
+    const { files, log, onProblem } = this.#parts;
+    const { config, problems } = readKubeDns(this.#options.kubeDnsDir, files, this.#kubeDns);
+    for (const problem of problems) {
+      onProblem();
+      log.error({}, `kube-dns ConfigMap: ${problem.message}; the former value stays`);
+    }
+    this.#kubeDns = config;
+    return config;
+  }
+
+  #clusterDomain(): string | undefined {
+    const { files } = this.#parts;
+    if (files.kind(RESOLV_CONF) !== 'file') return undefined;
+    return clusterDomainOf(parseResolvConf(files.read(RESOLV_CONF)));
+  }
+
+  /** For people and for tools that look at `-conf`; a read-only file system is no fault. */
+  #writeCopy(path: string, text: string): void {
+    try {
+      writeAtomically(path, text);
+    } catch (error) {
+      this.#parts.log.info({ path }, `the rendered Corefile is not written: ${messageOf(error)}`);
+    }
+  }
+}

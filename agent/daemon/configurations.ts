@@ -1,0 +1,141 @@
+/**
+ * Takes configurations into service, one after the other. A reload is one swap: what is new is bound and started, then
+ * every next query sees the new chains; queries under way finish on the old ones. A configuration that cannot be served
+ * changes nothing.
+ */
+import type { Clock, Timer } from '../base/clock.ts';
+import { messageOf } from '../base/errors.ts';
+import { LIMITS } from '../base/limits.ts';
+import type { Corefile } from '../config/corefile/types.ts';
+import type { Plugin } from '../query/plugin.ts';
+import type { Logger, Metrics } from '../query/services.ts';
+import type { Dispatcher } from '../server/dispatch.ts';
+import type { Listeners } from '../server/listeners.ts';
+import type { AdminRoute, Assembly } from './assemble.ts';
+
+export interface ConfigurationsParts {
+  /** Reads and parses the configuration. Throws what is wrong with it. */
+  readonly load: () => Corefile;
+  /** Makes it servable. Throws ConfigError. */
+  readonly assemble: (corefile: Corefile) => Assembly;
+  readonly listeners: Listeners;
+  readonly dispatcher: Dispatcher;
+  /** Takes over what is served over HTTP. */
+  readonly publish: (routes: readonly AdminRoute[]) => Promise<void>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+/** Why a reload is looked at; `signal` takes over even an unchanged Corefile (files it names may have changed). */
+export type ReloadReason = 'signal' | 'change' | 'interval';
+
+export class Configurations {
+  readonly #parts: ConfigurationsParts;
+  #current: Assembly | undefined;
+  /** Reloads run one after the other. */
+  #queue: Promise<void> = Promise.resolve();
+  #interval: Timer | undefined;
+  #isStopped = false;
+
+  constructor(parts: ConfigurationsParts) {
+    this.#parts = parts;
+  }
+
+  get current(): Assembly | undefined {
+    return this.#current;
+  }
+
+  /** Takes the first configuration into service. Rejects with ConfigError or NetworkError (phase `bind`). */
+  async start(): Promise<Assembly> {
+    const corefile = this.#parts.load();
+    return await this.#apply(corefile);
+  }
+
+  /** Looks at the configuration again. Never rejects: what is wrong is logged and counted, the old one serves on. */
+  reload(reason: ReloadReason): Promise<void> {
+    this.#queue = this.#queue.then(() => this.#reload(reason));
+    return this.#queue;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#interval?.cancel();
+    for (const plugin of this.#current?.plugins ?? []) plugin.stop?.();
+  }
+
+  async #reload(reason: ReloadReason): Promise<void> {
+    if (this.#isStopped) return;
+    const { load, metrics, log } = this.#parts;
+    try {
+      const corefile = load();
+      if (reason !== 'signal' && corefile.hash === this.#current?.corefile.hash) {
+        metrics.gauge('nodens_config_valid').value = 1;
+        return;
+      }
+      const { endpoints } = await this.#apply(corefile);
+      metrics.counter('nodens_config_reloads_total', { result: 'success' }).value++;
+      log.info(
+        { reason, hash: corefile.hash.slice(0, 16), listeners: endpoints.length },
+        'reloaded',
+      );
+    } catch (error) {
+      metrics.counter('nodens_config_reloads_total', { result: 'failure' }).value++;
+      metrics.counter('coredns_reload_failed_total').value++;
+      metrics.gauge('nodens_config_valid').value = 0;
+      log.error({ reason }, `reload refused, the old configuration serves on: ${messageOf(error)}`);
+    }
+  }
+
+  async #apply(corefile: Corefile): Promise<Assembly> {
+    const { assemble, listeners, dispatcher, publish, log } = this.#parts;
+    const next = assemble(corefile);
+    await listeners.open(next.endpoints);
+    startAll(next.plugins, log);
+    dispatcher.swap(next.tables);
+    const previous = this.#current;
+    this.#current = next;
+    this.#report(previous, next);
+    await publish(next.adminRoutes);
+    await listeners.retain(next.endpoints);
+    this.#retire(previous);
+    this.#watchInterval(next);
+    return next;
+  }
+
+  /** Queries that started on the old chains have at most one deadline left to live. */
+  #retire(previous: Assembly | undefined): void {
+    if (previous === undefined) return;
+    this.#parts.clock.after(LIMITS.queryDeadlineMs.default, () => {
+      for (const plugin of previous.plugins) plugin.stop?.();
+    });
+  }
+
+  #watchInterval(assembly: Assembly): void {
+    this.#interval?.cancel();
+    const { reload } = assembly.settings;
+    if (reload === undefined) return;
+    const periodMs = reload.intervalMs + (Math.random() - 0.5) * reload.jitterMs;
+    this.#interval = this.#parts.clock.every(periodMs, () => void this.reload('interval'));
+  }
+
+  #report(previous: Assembly | undefined, next: Assembly): void {
+    const { metrics } = this.#parts;
+    for (const labels of previous?.enabled ?? []) metrics.drop('coredns_plugin_enabled', labels);
+    for (const labels of next.enabled) metrics.gauge('coredns_plugin_enabled', labels).value = 1;
+    const version = (assembly: Assembly) => ({ hash: 'sha512', value: assembly.corefile.hash });
+    if (previous !== undefined) metrics.drop('coredns_reload_version_info', version(previous));
+    metrics.gauge('coredns_reload_version_info', version(next)).value = 1;
+    metrics.gauge('nodens_config_valid').value = 1;
+  }
+}
+
+function startAll(plugins: readonly Plugin[], log: Logger): void {
+  for (const plugin of plugins) {
+    try {
+      plugin.start?.();
+    } catch (error) {
+      log.error({ plugin: plugin.name }, `plugin did not start: ${messageOf(error)}`);
+    }
+  }
+}

@@ -1,0 +1,177 @@
+/** Composition root: starts in order, reloads on demand, stops in reverse. */
+import { rmSync, writeFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { type Clock, sleep } from '../base/clock.ts';
+import { errnoOf, messageOf, NetworkError } from '../base/errors.ts';
+import type { Environment } from '../config/corefile/env.ts';
+import { UpstreamServiceMissingError } from '../config/pillars.ts';
+import { systemFiles, watchFiles } from '../config/watch.ts';
+import { InitLink } from '../server/init-link.ts';
+import { type AdminRoute, type Assembly, assemble } from './assemble.ts';
+import { ConfigSource } from './config-source.ts';
+import { Configurations, type ReloadReason } from './configurations.ts';
+import { type Foundation, layFoundation } from './foundation.ts';
+import { BlockIdentities } from './identity.ts';
+import { initReporter } from './init-reporter.ts';
+import type { AgentOptions } from './options.ts';
+
+/** Between attempts to bind an address that init has not put on the node yet, or to find the upstream service. */
+const RETRY_MS = 250;
+/** How long a start waits for addresses and for the upstream service before it leaves the retry to the kubelet. */
+const START_MS = 60_000;
+/** Datagrams that were on their way when interception ended are still in the socket. */
+const LAST_DATAGRAMS_MS = 100;
+/** Longest wait for answers that are under way at a stop; as the peer's grace. */
+const DRAIN_MS = 5_000;
+const DRAIN_LOOK_MS = 10;
+
+export class Daemon {
+  readonly foundation: Foundation;
+  readonly #options: AgentOptions;
+  readonly #clock: Clock;
+  readonly #configurations: Configurations;
+  readonly #source: ConfigSource;
+  readonly #initLink: InitLink | undefined;
+  #watch: { close(): void } | undefined;
+  #isStopping = false;
+
+  constructor(options: AgentOptions, clock: Clock, env: Environment) {
+    this.#options = options;
+    this.#clock = clock;
+    const foundation = layFoundation(options, clock);
+    this.foundation = foundation;
+    const { log, metrics, listeners, dispatcher, traffic, shared } = foundation;
+    const init = initReporter(metrics, log);
+    const onProblem = (): void => init.configMapFailed();
+    this.#source = new ConfigSource(options, { files: systemFiles, env, log, onProblem });
+    const identities = new BlockIdentities();
+    this.#configurations = new Configurations({
+      ...{ listeners, dispatcher, clock, log, metrics },
+      load: () => this.#source.load(),
+      assemble: (corefile) =>
+        assemble(corefile, {
+          ...{ shared, identities, interfaces },
+          label: (endpoint) => listeners.label(endpoint),
+          trafficRow: (server, zone, view) => traffic.row(server, zone, view),
+          isStopping: () => this.#isStopping,
+        }),
+      publish: (routes) => this.#publish(routes),
+    });
+    const { socketPath } = options;
+    this.#initLink =
+      socketPath === undefined
+        ? undefined
+        : new InitLink({ path: socketPath, clock, log, onStatus: init.onStatus });
+  }
+
+  /** Resolves when everything listens. Rejects with ConfigError, NetworkError or UpstreamServiceMissingError. */
+  async start(): Promise<Assembly> {
+    const assembly = await this.#startPatiently();
+    if (assembly.settings.isDebug) this.foundation.log.setLevel('debug');
+    this.#watch = watchFiles(this.#source.watched, this.#clock, () => this.#changed(), {
+      onError: (error) => this.foundation.log.warn({}, `cannot watch: ${messageOf(error)}`),
+    });
+    if (this.#options.pidFile !== undefined) this.#writePidFile(this.#options.pidFile);
+    this.#initLink?.ready();
+    return assembly;
+  }
+
+  reload(reason: ReloadReason): Promise<void> {
+    return this.#configurations.reload(reason);
+  }
+
+  /**
+   * Leaves without a hole: not ready, lameduck, interception withdrawn by init, then every answer that is under way,
+   * then the sockets.
+   */
+  async stop(): Promise<void> {
+    const { listeners, log, admin, upstreams, cache, lines } = this.foundation;
+    this.#isStopping = true;
+    this.#watch?.close();
+    const lameduckMs = this.#configurations.current?.settings.lameduckMs ?? 0;
+    if (lameduckMs > 0) await sleep(this.#clock, lameduckMs);
+    if (this.#initLink !== undefined) {
+      const isAcknowledged = await this.#initLink.withdraw();
+      log.info({ acknowledged: isAcknowledged }, 'interception withdrawn');
+      await sleep(this.#clock, LAST_DATAGRAMS_MS);
+    }
+    listeners.drain();
+    await this.#drained();
+    await listeners.close();
+    this.#initLink?.close();
+    this.#configurations.stop();
+    await admin.close();
+    await upstreams.close();
+    cache.close();
+    if (this.#options.pidFile !== undefined) rmSync(this.#options.pidFile, { force: true });
+    log.info({}, 'stopped');
+    log.close();
+    lines.flushSync();
+  }
+
+  async #drained(): Promise<void> {
+    const { listeners } = this.foundation;
+    const endMs = this.#clock.nowMs() + DRAIN_MS;
+    while (listeners.pending > 0 && this.#clock.nowMs() < endMs) {
+      await sleep(this.#clock, DRAIN_LOOK_MS);
+    }
+  }
+
+  /**
+   * Retries what somebody else may still be at work on: addresses that init is about to add, a Service that is about to
+   * exist. The environment of a container never changes, so after a minute the kubelet has to make a new one.
+   */
+  async #startPatiently(): Promise<Assembly> {
+    const endMs = this.#clock.nowMs() + START_MS;
+    for (;;) {
+      try {
+        return await this.#configurations.start();
+      } catch (error) {
+        const isHopeless = !isWorthWaiting(error) || this.#clock.nowMs() >= endMs;
+        if (isHopeless || this.#isStopping) throw error;
+        this.foundation.log.warn({ event: 'start' }, `not yet: ${messageOf(error)}`);
+        await sleep(this.#clock, RETRY_MS);
+      }
+    }
+  }
+
+  async #publish(routes: readonly AdminRoute[]): Promise<void> {
+    const { admin, shared } = this.foundation;
+    const { metricsAddress } = this.#options;
+    const handler = async () => ({ status: 200, ...(await shared.metricsText()) });
+    const own =
+      metricsAddress === undefined ? [] : [{ address: metricsAddress, path: '/metrics', handler }];
+    await admin.reconcile([...own, ...routes]);
+  }
+
+  #changed(): void {
+    const reloads = this.#configurations.current?.settings.reload !== undefined;
+    if (reloads || this.#options.reloadWithSignal) void this.reload('change');
+  }
+
+  #writePidFile(path: string): void {
+    try {
+      writeFileSync(path, `${process.pid}\n`);
+    } catch (error) {
+      this.foundation.log.warn({ path }, `pid file not written: ${messageOf(error)}`);
+    }
+  }
+}
+
+function isWorthWaiting(error: unknown): boolean {
+  if (error instanceof UpstreamServiceMissingError) return true;
+  return (
+    error instanceof NetworkError && ['EADDRNOTAVAIL', 'EADDRINUSE'].includes(errnoOf(error.cause))
+  );
+}
+
+function interfaces(): ReadonlyMap<string, readonly string[]> {
+  return new Map(
+    Object.entries(networkInterfaces()).map(([name, addresses = []]) => [
+      name,
+      addresses.map(({ address, scopeid }) =>
+        scopeid !== undefined && scopeid !== 0 ? `${address}%${name}` : address,
+      ),
+    ]),
+  );
+}

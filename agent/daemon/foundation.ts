@@ -1,0 +1,102 @@
+/** Everything that outlives a reload, made once: series, logs, cache, upstreams, listeners, admin pages. */
+import { readFileSync } from 'node:fs';
+import type { Clock } from '../base/clock.ts';
+import { createCache } from '../cache/cache.ts';
+import { VERSION } from '../cli/version.ts';
+import { systemFiles, watchFiles } from '../config/watch.ts';
+import { AdminServer } from '../observe/admin.ts';
+import { exposition } from '../observe/exposition.ts';
+import { fileSink, LineWriter } from '../observe/lines.ts';
+import { type AdjustableLogger, createLogger } from '../observe/log.ts';
+import { SeriesTable } from '../observe/metrics.ts';
+import { TrafficTable } from '../observe/traffic.ts';
+import { Query } from '../query/query.ts';
+import type { Files, Services } from '../query/services.ts';
+import { Dispatcher } from '../server/dispatch.ts';
+import { Listeners } from '../server/listeners.ts';
+import { openDgram } from '../server/udp/dgram.ts';
+import { createUpstreams } from '../upstream/upstreams.ts';
+import { type CacheBudget, cacheBudget, cgroupLimitBytes } from './memory.ts';
+import type { AgentOptions } from './options.ts';
+
+const STDOUT = 1;
+
+export interface Foundation {
+  readonly clock: Clock;
+  readonly log: AdjustableLogger;
+  readonly lines: LineWriter;
+  readonly metrics: SeriesTable;
+  readonly traffic: TrafficTable;
+  readonly budget: CacheBudget;
+  readonly cache: ReturnType<typeof createCache>;
+  readonly upstreams: ReturnType<typeof createUpstreams>;
+  readonly dispatcher: Dispatcher;
+  readonly listeners: Listeners;
+  readonly admin: AdminServer;
+  /** Services that are the same for every block. */
+  readonly shared: Omit<Services, 'block' | 'admin' | 'process'>;
+}
+
+export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
+  const metrics = new SeriesTable();
+  const traffic = new TrafficTable();
+  const dropped = metrics.counter('nodens_log_lines_dropped_total');
+  const lines = new LineWriter(fileSink(STDOUT, dropped), dropped);
+  const log = createLogger({ level: 'info', writeLine: lines.writeLine, clock });
+  const budget = cacheBudget(options.memoryBytes, cgroupLimitBytes(readText));
+  const random = Math.random;
+  const cache = createCache({ clock, metrics, log, totalBytes: budget.bytes, random });
+  const upstreams = createUpstreams({ clock, metrics, random });
+  const dispatcher = new Dispatcher(log, metrics.counter('coredns_panics_total'));
+  const listeners = new Listeners({ openUdp: openDgram, dispatcher, clock, metrics, log });
+  const admin = new AdminServer({ clock, metrics, log });
+  describeBuild(metrics);
+  metrics.gaugeFrom('nodens_in_flight_queries', {}, () => listeners.pending);
+  return {
+    ...{
+      clock,
+      log,
+      lines,
+      metrics,
+      traffic,
+      budget,
+      cache,
+      upstreams,
+      dispatcher,
+      listeners,
+      admin,
+    },
+    shared: {
+      ...{ clock, log, metrics, cache, upstreams, random },
+      writeLine: lines.writeLine,
+      files: pluginFiles(clock, log),
+      resolve: async (question) => await dispatcher.handle(Query.internal(question, clock.nowMs())),
+      metricsText: exposition([metrics, traffic]),
+    },
+  };
+}
+
+function describeBuild(metrics: SeriesTable): void {
+  const labels = { version: VERSION, revision: '', goversion: `node${process.versions.node}` };
+  metrics.gauge('coredns_build_info', labels).value = 1;
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/** Files as plugins see them (hosts, weights). */
+function pluginFiles(clock: Clock, log: AdjustableLogger): Files {
+  return {
+    read: (path) => systemFiles.read(path),
+    watch: (path, intervalMs, onChange) =>
+      watchFiles([path], clock, onChange, {
+        pollMs: intervalMs,
+        onError: (error) => log.warn({ path, error: String(error) }, 'file cannot be watched'),
+      }),
+  };
+}

@@ -1,0 +1,33 @@
+/** Integers for server blocks that stay the same over reloads, so that what is cached for a block is found again. */
+import { createHash } from 'node:crypto';
+import { formatKey } from '../config/corefile/keys.ts';
+import type { Block, Directive, Line } from '../config/corefile/types.ts';
+
+const MAX_BLOCKS = 65_536;
+
+export class BlockIdentities {
+  readonly #ids = new Map<string, number>();
+
+  /** The identity of a block: its zones and ports, and the addresses it is bound to. */
+  idOf(block: Block, addresses: readonly string[]): number {
+    const keys = block.keys.map(formatKey).sort().join(' ');
+    const text = `${keys} @ ${[...addresses].sort().join(' ')}`;
+    const known = this.#ids.get(text);
+    if (known !== undefined) return known;
+    // A process that lives through that many different blocks starts over: at worst some names are asked again.
+    if (this.#ids.size >= MAX_BLOCKS) this.#ids.clear();
+    const id = this.#ids.size;
+    this.#ids.set(text, id);
+    return id;
+  }
+}
+
+/** Fingerprint of directives as written, comments and places aside. */
+export function fingerprint(directives: readonly Directive[]): string {
+  const text = JSON.stringify(directives.map(({ name, uses }) => [name, uses.map(lineData)]));
+  return createHash('sha256').update(text).digest('base64');
+}
+
+function lineData(line: Line): unknown {
+  return [line.name.text, line.args.map((arg) => arg.text), line.body?.map(lineData)];
+}

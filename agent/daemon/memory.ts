@@ -1,0 +1,67 @@
+/** How many octets the cache may hold: what somebody said, else a share of the cgroup's memory limit. */
+import { LIMITS } from '../base/limits.ts';
+
+/** What the process needs besides the cache: Node, the bundle, buffers, young generation. */
+const PROCESS_BYTES = 96 * 2 ** 20;
+/** Share of the limit that the cache gets: entries cost their bytes and as much again in heap slack during floods. */
+const CACHE_SHARE = 0.25;
+const SMALLEST_BYTES = 4 * 2 ** 20;
+
+/** cgroup v1 writes "no limit" as a number near 2^63. */
+const NO_LIMIT_BYTES = 2 ** 60;
+
+/** Reads a file's text, or undefined where there is none. */
+export type ReadText = (path: string) => string | undefined;
+
+/** The smallest memory limit on this process's way up the cgroup tree, octets; undefined where there is none. */
+export function cgroupLimitBytes(read: ReadText): number | undefined {
+  const limits = (read('/proc/self/cgroup') ?? '')
+    .split('\n')
+    .flatMap(limitFiles)
+    .map((path) => Number((read(path) ?? 'max').trim()))
+    .filter((bytes) => Number.isFinite(bytes) && bytes > 0 && bytes < NO_LIMIT_BYTES);
+  return limits.length === 0 ? undefined : Math.min(...limits);
+}
+
+/** Limit files for one line of /proc/self/cgroup (`0::/path` is v2, `9:memory:/path` v1), leaf first. */
+function limitFiles(line: string): string[] {
+  const [, controllers, path = '/'] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+  if (controllers === '') {
+    return upwards(path).map((dir) => `/sys/fs/cgroup${dir}/memory.max`);
+  }
+  if (controllers?.split(',').includes('memory') !== true) return [];
+  return upwards(path).map((dir) => `/sys/fs/cgroup/memory${dir}/memory.limit_in_bytes`);
+}
+
+/** `/a/b` → `/a/b`, `/a`, ``. In a container the path may be the host's; the root is then the container's own. */
+function upwards(path: string): string[] {
+  const parts = path.split('/').filter((part) => part !== '');
+  return Array.from({ length: parts.length + 1 }, (_, i) =>
+    parts
+      .slice(0, parts.length - i)
+      .map((part) => `/${part}`)
+      .join(''),
+  );
+}
+
+export interface CacheBudget {
+  readonly bytes: number;
+  /** Why that many, for the banner. */
+  readonly reason: string;
+}
+
+/** `askedBytes`: the flag's or undefined. */
+export function cacheBudget(
+  askedBytes: number | undefined,
+  limitBytes: number | undefined,
+): CacheBudget {
+  if (askedBytes !== undefined) return { bytes: askedBytes, reason: '-memory' };
+  if (limitBytes === undefined) {
+    return { bytes: LIMITS.cacheBytes.default, reason: 'default, no memory limit is set' };
+  }
+  const share = Math.min(limitBytes * CACHE_SHARE, limitBytes - PROCESS_BYTES);
+  return {
+    bytes: Math.max(SMALLEST_BYTES, Math.floor(share)),
+    reason: `from the memory limit of ${Math.floor(limitBytes / 2 ** 20)} MiB`,
+  };
+}

@@ -1,0 +1,20 @@
+/** What the agent is started with. */
+
+export interface AgentOptions {
+  /** Empty when the Corefile alone says where to listen. */
+  readonly localIps: readonly string[];
+  /** Where the Corefile is, or is to be written; undefined: the template alone, or the built-in one. */
+  readonly confPath: string | undefined;
+  readonly basePath: string;
+  readonly kubeDnsDir: string;
+  readonly upstreamService: string;
+  readonly port: number;
+  /** Second /metrics address; undefined for none. */
+  readonly metricsAddress: string | undefined;
+  readonly prometheusAddress: string;
+  readonly reloadWithSignal: boolean;
+  readonly pidFile: string | undefined;
+  readonly isQuiet: boolean;
+  readonly socketPath: string | undefined;
+  readonly memoryBytes: number | undefined;
+}

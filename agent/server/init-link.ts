@@ -1,0 +1,111 @@
+/** The agent's end of the local socket to init: says `ready`, asks to withdraw, hears init's counters. */
+import { connect, type Socket } from 'node:net';
+import type { Clock, Timer } from '../base/clock.ts';
+import {
+  type AgentMessage,
+  controlDecoder,
+  encodeControl,
+  type InitMessage,
+} from '../base/control.ts';
+import type { Logger } from '../query/services.ts';
+
+const RETRY_MS = 1_000;
+/** How long a stop waits for init to take interception away. */
+const WITHDRAW_MS = 2_000;
+
+export type InitStatus = Extract<InitMessage, { type: 'status' }>;
+
+export interface InitLinkOptions {
+  readonly path: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly onStatus: (status: InitStatus) => void;
+}
+
+/** Connects as soon as init listens, and again whenever it has gone. */
+export class InitLink {
+  readonly #options: InitLinkOptions;
+  #socket: Socket | undefined;
+  #retry: Timer | undefined;
+  #isReady = false;
+  #isClosed = false;
+  #isConnected = false;
+  #withdrawn: (() => void) | undefined;
+
+  constructor(options: InitLinkOptions) {
+    this.#options = options;
+    this.#connect();
+  }
+
+  get isConnected(): boolean {
+    return this.#isConnected;
+  }
+
+  /** From now on init is told, and told again when it comes back, that the agent answers. */
+  ready(): void {
+    this.#isReady = true;
+    this.#say({ type: 'ready' });
+  }
+
+  /**
+   * Asks init to take interception away. Resolves to whether it has said so; false where no init is there or it does
+   * not answer in time: it will then see our end.
+   */
+  withdraw(): Promise<boolean> {
+    this.#isReady = false;
+    if (!this.#isConnected) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const finish = (isAcknowledged: boolean): void => {
+        timer.cancel();
+        this.#withdrawn = undefined;
+        resolve(isAcknowledged);
+      };
+      const timer = this.#options.clock.after(WITHDRAW_MS, () => finish(false));
+      this.#withdrawn = () => finish(true);
+      this.#say({ type: 'withdraw' });
+    });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#retry?.cancel();
+    this.#socket?.destroy();
+  }
+
+  #connect(): void {
+    const { path, onStatus, log } = this.#options;
+    const socket = connect(path);
+    this.#socket = socket;
+    socket.setEncoding('utf8');
+    socket.unref();
+    const hear = controlDecoder<InitMessage>(
+      (message) => {
+        if (message.type === 'status') onStatus(message);
+        else if (message.type === 'withdrawn') this.#withdrawn?.();
+      },
+      (line) => log.warn({ line }, 'control socket: not a message'),
+    );
+    socket.on('connect', () => {
+      this.#isConnected = true;
+      if (this.#isReady) this.#say({ type: 'ready' });
+    });
+    socket.on('data', hear);
+    // 'close' follows and retries; that init is not there yet is no news.
+    socket.on('error', () => undefined);
+    socket.on('close', () => this.#lost());
+  }
+
+  #lost(): void {
+    if (this.#isConnected && !this.#isClosed) {
+      this.#options.log.warn({ path: this.#options.path }, 'init has gone: waiting for it');
+    }
+    this.#isConnected = false;
+    this.#withdrawn?.();
+    if (this.#isClosed) return;
+    this.#retry = this.#options.clock.after(RETRY_MS, () => this.#connect());
+  }
+
+  #say(message: AgentMessage): void {
+    if (this.#isConnected) this.#socket?.write(encodeControl(message));
+  }
+}

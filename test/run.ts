@@ -1,0 +1,70 @@
+/**
+ * `npm test`: installs what the tests need, then checks, builds and runs everything; in the end it says what was left
+ * out and why. `npm test -- unit` runs one folder.
+ */
+import { spawnSync } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { hasProgram, installPackages, isRoot, missingPackages } from './support/packages.ts';
+
+/** In this order: what is quick to fail comes first. */
+const FOLDERS = ['unit', 'property', 'replay', 'conformance', 'netns'];
+/** Tests that move packets through namespaces take turns: two cores have to do for everything they start. */
+const SERIAL = new Set(['netns']);
+
+const leftOut: string[] = [];
+
+function step(name: string, command: string, args: readonly string[]): boolean {
+  const startMs = performance.now();
+  process.stdout.write(`\n── ${name}\n`);
+  const { status } = spawnSync(command, args, { stdio: 'inherit' });
+  const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
+  process.stdout.write(`── ${name}: ${status === 0 ? 'ok' : 'FAILED'} in ${seconds} s\n`);
+  return status === 0;
+}
+
+function prepare(): void {
+  const missing = missingPackages();
+  if (missing.length === 0) return;
+  if (!isRoot || !hasProgram('apt-get')) {
+    leftOut.push(`tests that need ${missing.join(', ')}: only root on Debian can install them`);
+    return;
+  }
+  process.stdout.write(`installing ${missing.join(' ')} …\n`);
+  installPackages(missing);
+}
+
+function runFolder(folder: string): boolean {
+  const files = globSync(`test/${folder}/**/*.test.ts`).sort();
+  if (files.length === 0) return true;
+  const concurrency = SERIAL.has(folder) ? 1 : 2;
+  return step(`${folder} tests`, process.execPath, [
+    '--test',
+    '--test-reporter=spec',
+    `--test-concurrency=${concurrency}`,
+    '--test-timeout=300000',
+    ...files,
+  ]);
+}
+
+function main(): number {
+  const chosen = process.argv.slice(2);
+  for (const folder of chosen) {
+    if (FOLDERS.includes(folder)) continue;
+    process.stderr.write(`unknown folder "${folder}": one of ${FOLDERS.join(', ')}\n`);
+    return 2;
+  }
+  prepare();
+  if (!isRoot) leftOut.push('netns tests: network namespaces and rules need root');
+  const folders = (chosen.length > 0 ? chosen : FOLDERS).filter(
+    (folder) => folder !== 'netns' || isRoot,
+  );
+  const results = [
+    ...(chosen.length > 0 ? [] : [step('lint and types', 'npm', ['run', '--silent', 'lint'])]),
+    step('build', process.execPath, ['build.ts']),
+    ...folders.map(runFolder),
+  ];
+  for (const reason of leftOut) process.stdout.write(`left out: ${reason}\n`);
+  return results.every(Boolean) ? 0 : 1;
+}
+
+process.exitCode = main();

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { LIMITS } from '../../../agent/base/limits.ts';
+import { FLAGS, INIT_MODES } from '../../../agent/cli/flags.ts';
+import { cacheBudget } from '../../../agent/daemon/memory.ts';
+import { SERIES, TRAFFIC_SERIES } from '../../../agent/observe/names.ts';
+import { build, containersOf } from './kustomize.ts';
+
+const ROOT = new URL('../../../', import.meta.url).pathname;
+const PAGES = ['manifests/README.md', 'docs/operations.md', 'docs/migration.md'];
+const MEBI = 2 ** 20;
+
+const read = (path: string): string => readFileSync(`${ROOT}${path}`, 'utf8');
+
+/** Bytes of a quantity such as `128Mi` or `1Gi`, undefined for `none`. */
+function bytesOf(quantity: string): number | undefined {
+  const match = /^(\d+)(Mi|Gi)$/.exec(quantity);
+  return match === null ? undefined : Number(match[1]) * (match[2] === 'Gi' ? 1024 : 1) * MEBI;
+}
+
+test('the memory table says what the agent takes, and holds the limit of the manifests', () => {
+  const rows = [...read('manifests/README.md').matchAll(/^\| (\S+) \| (\d+) MiB \|$/gm)];
+  for (const [, limit = '', mebibytes = ''] of rows)
+    assert.equal(cacheBudget(undefined, bytesOf(limit)).bytes / MEBI, Number(mebibytes), limit);
+  assert.ok(rows.some(([, limit]) => limit === 'none'));
+  assert.equal(LIMITS.cacheBytes.default, cacheBudget(undefined, undefined).bytes);
+
+  const agent = build(`${ROOT}manifests/overlays/ipvs`)
+    .flatMap(containersOf)
+    .find((container) => container.name === 'agent');
+  assert.ok(rows.some(([, limit]) => limit === agent?.resources.limits?.memory));
+});
+
+for (const page of PAGES) {
+  test(`${page}: every series it names exists`, () => {
+    const series = new Set([...Object.keys(SERIES), ...Object.keys(TRAFFIC_SERIES)]);
+    for (const [name] of read(page).matchAll(/\b(?:nodens|coredns)_\w+/g))
+      assert.ok(series.has(name), name);
+  });
+
+  test(`${page}: every flag of nodens it names exists`, () => {
+    const known = new Set<string>([...FLAGS.map((flag) => flag.name), ...INIT_MODES]);
+    const spans = [...read(page).matchAll(/`(--?[a-z][^`]*)`|nodens init ([^\n`]*)/g)];
+    for (const [, span = '', rest = ''] of spans)
+      for (const [, flag = ''] of `${span} ${rest}`.matchAll(/(?:^|\s)--?([a-z][\w.-]*)/g))
+        assert.ok(known.has(flag), flag);
+  });
+
+  test(`${page}: every path and link leads somewhere`, () => {
+    const text = read(page);
+    const folder = page.replace(/[^/]+$/, '');
+    for (const [path] of text.matchAll(/\bmanifests\/[\w./-]*\w/g))
+      assert.ok(existsSync(`${ROOT}${path}`), path);
+    for (const [, link] of text.matchAll(/\]\(([^)]+)\)/g))
+      assert.ok(existsSync(`${ROOT}${folder}${link}`), link);
+  });
+}

@@ -1,0 +1,124 @@
+/**
+ * One admin port. Where it cannot be opened that is a warning and a counter, tried again until it can: it is never a
+ * reason not to answer queries.
+ */
+import type { Server } from 'node:http';
+import type { Clock, Timer } from '../base/clock.ts';
+import { errnoOf, messageOf } from '../base/errors.ts';
+import type { Logger, Metrics } from '../query/services.ts';
+import { answerRequest, type Pages } from './admin-http.ts';
+
+export interface AdminOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+export const MIN_RETRY_MS = 250;
+const MAX_RETRY_MS = 5_000;
+
+/** One port, open or on its way there. */
+export class AdminListener {
+  pages: Pages;
+  readonly #address: string;
+  readonly #options: AdminOptions;
+  #server: Server | undefined;
+  #retry: Timer | undefined;
+  #retryMs = MIN_RETRY_MS;
+  #closed = false;
+
+  constructor(address: string, pages: Pages, options: AdminOptions) {
+    this.#address = address;
+    this.pages = pages;
+    this.#options = options;
+  }
+
+  get port(): number | undefined {
+    const bound = this.#server?.address();
+    return typeof bound === 'object' ? bound?.port : undefined;
+  }
+
+  async open(): Promise<void> {
+    const { log } = this.#options;
+    try {
+      const server = await listen(this.#address, () => this.pages);
+      if (this.#closed) return void server.close();
+      this.#server = server;
+      // Whatever happens to a listener that works, such as too many open files, is not worth the process.
+      server.on('error', (error) => this.#warn(error, 'admin port in trouble'));
+      log.info({ address: this.#address, pages: [...this.pages.keys()] }, 'admin pages served');
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#retry?.cancel();
+    const server = this.#server;
+    if (server === undefined) return;
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  }
+
+  #failed(error: unknown): void {
+    const { clock, metrics } = this.#options;
+    metrics.counter('nodens_admin_listen_errors_total', { address: this.#address }).value++;
+    if (this.#closed) return;
+    this.#warn(error, 'admin port not opened, trying again');
+    this.#retry = clock.after(this.#retryMs, () => void this.open());
+    this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS);
+  }
+
+  #warn(error: unknown, message: string): void {
+    const { log } = this.#options;
+    const address = this.#address;
+    const fields = { address, errno: errnoOf(error), reason: messageOf(error) };
+    log.warn({ event: `${message} ${address}`, ...fields }, message);
+  }
+}
+
+/** Most clients at once; scrapers and probes are few. */
+const MAX_CONNECTIONS = 64;
+const MAX_HEADER_BYTES = 8 * 1024;
+/** Headers, and with them the whole request, must be there within this. */
+const REQUEST_TIMEOUT_MS = 5_000;
+const KEEP_ALIVE_MS = 5_000;
+/** Then the connection is closed, so that no client holds one for ever. */
+const REQUESTS_PER_CONNECTION = 1_000;
+
+/** Opens `address`; node:http is loaded when the first page is wanted. Rejects with what the system says. */
+async function listen(address: string, pages: () => Pages): Promise<Server> {
+  const { createServer } = await import('node:http');
+  const server = createServer(
+    {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: REQUEST_TIMEOUT_MS,
+    },
+    (request, response) => void answerRequest(request, response, pages()),
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(listenOptions(address), () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  return server;
+}
+
+/** `:9253` is every address, v6 and v4; `localhost` is 127.0.0.1, as the peer has it, whatever the resolver says. */
+function listenOptions(address: string): { host?: string; port: number } {
+  const colon = address.lastIndexOf(':');
+  const port = Number(address.slice(colon + 1));
+  const host = address.slice(0, colon).replace(/^\[|\]$/g, '');
+  if (host === '') return { port };
+  return { host: host === 'localhost' ? '127.0.0.1' : host, port };
+}

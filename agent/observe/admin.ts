@@ -1,0 +1,69 @@
+/**
+ * The admin pages (/metrics, /health, /ready) over HTTP. Each configuration says which pages it wants where; a reload
+ * swaps the pages and leaves alone the ports that stay.
+ */
+import type { AdminResponse } from '../query/services.ts';
+import type { Pages } from './admin-http.ts';
+import { AdminListener, type AdminOptions } from './admin-listener.ts';
+
+/** One page. `address` is `host:port`, `:port` or `[v6]:port`. */
+export interface AdminRoute {
+  readonly address: string;
+  readonly path: string;
+  readonly handler: () => AdminResponse | Promise<AdminResponse>;
+}
+
+export class AdminServer {
+  readonly #options: AdminOptions;
+  readonly #listeners = new Map<string, AdminListener>();
+
+  constructor(options: AdminOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Serves `routes` and nothing else; of two routes for the same page the last counts. Resolves when every new port has
+   * been tried once, and never rejects: a port that cannot be opened is tried again in the background.
+   */
+  async reconcile(routes: readonly AdminRoute[]): Promise<void> {
+    const wanted = pagesByAddress(routes);
+    const gone = [...this.#listeners].filter(([address]) => !wanted.has(address));
+    for (const [address] of gone) this.#listeners.delete(address);
+    // First closed, then opened: `:9253` may become `127.0.0.1:9253`.
+    await Promise.all(gone.map(([, listener]) => listener.close()));
+    await Promise.all([...wanted].map(([address, pages]) => this.#serve(address, pages)));
+  }
+
+  /** Ports in use right now, by the address as configured. */
+  get ports(): ReadonlyMap<string, number> {
+    const ports = new Map<string, number>();
+    for (const [address, { port }] of this.#listeners) {
+      if (port !== undefined) ports.set(address, port);
+    }
+    return ports;
+  }
+
+  async close(): Promise<void> {
+    await this.reconcile([]);
+  }
+
+  #serve(address: string, pages: Pages): Promise<void> | undefined {
+    const listener = this.#listeners.get(address);
+    if (listener !== undefined) {
+      listener.pages = pages;
+      return undefined;
+    }
+    const made = new AdminListener(address, pages, this.#options);
+    this.#listeners.set(address, made);
+    return made.open();
+  }
+}
+
+function pagesByAddress(routes: readonly AdminRoute[]): Map<string, Pages> {
+  const byAddress = new Map<string, Map<string, AdminRoute['handler']>>();
+  for (const { address, path, handler } of routes) {
+    const pages = byAddress.get(address) ?? new Map<string, AdminRoute['handler']>();
+    byAddress.set(address, pages.set(path, handler));
+  }
+  return byAddress;
+}

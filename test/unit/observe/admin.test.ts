@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { Agent, get, request } from 'node:http';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { type AdminRoute, AdminServer } from '../../../agent/observe/admin.ts';
+import { MIN_RETRY_MS } from '../../../agent/observe/admin-listener.ts';
+import { fakeServices } from '../../support/services.ts';
+
+interface Got {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: string;
+}
+
+function ask(port: number, path: string, options: { method?: string; agent?: Agent } = {}) {
+  return new Promise<Got>((resolve, reject) => {
+    const sent = request(
+      { host: '127.0.0.1', port, path, agent: false, ...options },
+      (response) => {
+        let body = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => {
+          body += chunk;
+        });
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body }),
+        );
+      },
+    );
+    sent.on('error', reject);
+    sent.end();
+  });
+}
+
+function page(address: string, path: string, body: string): AdminRoute {
+  return { address, path, handler: () => ({ status: 200, contentType: 'text/plain', body }) };
+}
+
+const ANY = '127.0.0.1:0';
+
+describe('AdminServer', () => {
+  let services: ReturnType<typeof fakeServices>;
+  let admin: AdminServer;
+  beforeEach(() => {
+    services = fakeServices();
+    admin = new AdminServer(services);
+  });
+  afterEach(() => admin.close());
+
+  const portOf = (address: string): number => {
+    const port = admin.ports.get(address);
+    assert.ok(port !== undefined, `${address} is not open`);
+    return port;
+  };
+
+  it('serves pages by path to GET and HEAD and refuses the rest', async () => {
+    await admin.reconcile([page(ANY, '/health', 'OK'), page(ANY, '/ready', 'R')]);
+    const port = portOf(ANY);
+    const got = await ask(port, '/health?x=1');
+    assert.deepEqual([got.status, got.body], [200, 'OK']);
+    assert.equal(got.headers['content-type'], 'text/plain');
+    assert.equal((await ask(port, '/ready')).body, 'R');
+    const head = await ask(port, '/health', { method: 'HEAD' });
+    assert.deepEqual([head.status, head.headers['content-length'], head.body], [200, '2', '']);
+    assert.equal((await ask(port, '/')).status, 404);
+    const post = await ask(port, '/health', { method: 'POST' });
+    assert.deepEqual([post.status, post.headers.allow], [405, 'GET, HEAD']);
+  });
+
+  it('answers 500 where a page fails, and goes on', async () => {
+    const broken = { ...page(ANY, '/metrics', ''), handler: () => Promise.reject(new Error('no')) };
+    await admin.reconcile([broken]);
+    assert.equal((await ask(portOf(ANY), '/metrics')).status, 500);
+    assert.equal((await ask(portOf(ANY), '/metrics')).status, 500);
+  });
+
+  it('swaps pages without closing the port or its connections', async () => {
+    await admin.reconcile([page(ANY, '/a', 'old'), page(ANY, '/b', 'gone soon')]);
+    const port = portOf(ANY);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    assert.equal((await ask(port, '/a', { agent })).body, 'old');
+    await admin.reconcile([page(ANY, '/a', 'shadowed'), page(ANY, '/a', 'new')]);
+    assert.equal(portOf(ANY), port);
+    const reused = await new Promise<boolean>((resolve, reject) => {
+      const sent = get({ host: '127.0.0.1', port, path: '/a', agent }, (response) => {
+        response.resume();
+        response.on('end', () => resolve(sent.reusedSocket));
+      });
+      sent.on('error', reject);
+    });
+    assert.equal(reused, true);
+    assert.equal((await ask(port, '/a', { agent })).body, 'new');
+    assert.equal((await ask(port, '/b', { agent })).status, 404);
+    agent.destroy();
+  });
+
+  it('closes a port nobody wants any more', async () => {
+    await admin.reconcile([page(ANY, '/a', 'a')]);
+    const port = portOf(ANY);
+    await admin.reconcile([page('[::1]:0', '/a', 'a')]);
+    await assert.rejects(ask(port, '/a'), { code: 'ECONNREFUSED' });
+    assert.deepEqual([...admin.ports.keys()], ['[::1]:0']);
+  });
+
+  it('warns and counts where a port is busy, and takes it once it is free', async () => {
+    const blocker = createServer();
+    await new Promise<void>((resolve) => blocker.listen(0, '127.0.0.1', resolve));
+    const { port } = blocker.address() as AddressInfo;
+    const address = `localhost:${port}`;
+    await admin.reconcile([page(address, '/a', 'a'), page(ANY, '/a', 'a')]);
+    const failures = (): number =>
+      services.metrics.value('nodens_admin_listen_errors_total', { address });
+    assert.equal(failures(), 1);
+    const warning = services.log.records.find(({ level }) => level === 'warn');
+    assert.equal(warning?.fields.errno, 'EADDRINUSE');
+    assert.equal((await ask(portOf(ANY), '/a')).body, 'a');
+
+    await new Promise<void>((resolve) => blocker.close(() => resolve()));
+    await services.clock.advance(MIN_RETRY_MS);
+    await until(() => admin.ports.has(address));
+    assert.equal((await ask(port, '/a')).body, 'a');
+    assert.equal(failures(), 1);
+    assert.equal(services.clock.pendingTimers, 0);
+  });
+
+  it('gives up trying when closed', async () => {
+    // 192.0.2.1 is nobody's (RFC 5737): EADDRNOTAVAIL, as for a local IP that init has yet to add.
+    await admin.reconcile([page('192.0.2.1:8080', '/health', 'OK')]);
+    assert.equal(services.clock.pendingTimers, 1);
+    await admin.close();
+    assert.equal(services.clock.pendingTimers, 0);
+  });
+
+  it('survives whatever bytes arrive', async () => {
+    await admin.reconcile([page(ANY, '/a', 'a')]);
+    for (const bytes of [
+      '\r\n\r\n',
+      'GET /a',
+      `GET /${'x'.repeat(100_000)} HTTP/1.1\r\n\r\n`,
+      '\u0000',
+    ]) {
+      const socket = connect(portOf(ANY), '127.0.0.1');
+      socket.on('error', () => {});
+      socket.end(bytes);
+      socket.resume();
+      await new Promise((resolve) => socket.once('close', resolve));
+    }
+    assert.equal((await ask(portOf(ANY), '/a')).body, 'a');
+  });
+});
+
+/** Turns the event loop until `condition` holds: the system, not a clock, decides when a port is open. */
+async function until(condition: () => boolean): Promise<void> {
+  for (let turns = 0; !condition(); turns++) {
+    assert.ok(turns < 10_000, 'never came true');
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}

@@ -5,6 +5,7 @@ import { leaveUp } from './shell.ts';
 import { setStage, tell } from './story.ts';
 import { sweepOrphans, sweepOwn } from './topology/names.ts';
 import { PROXIES, type ProxyKind } from './topology/proxy.ts';
+import { missingPackages } from './topology/requirements.ts';
 
 const HELP = `Usage: sudo npm run lab -- [--proxy iptables|nft|both] [--shell]
 
@@ -65,17 +66,29 @@ async function main({ kinds, shell }: Options): Promise<void> {
   process.exitCode = report.allHeld ? 0 : 1;
 }
 
-const chosen = options();
-if (chosen !== undefined && process.getuid?.() !== 0) {
-  process.stderr.write('lab: network namespaces need root: sudo npm run lab\n');
-  process.exitCode = 2;
-} else if (chosen !== undefined) {
+/** Why the lab cannot run here, undefined where it can. */
+function obstacle(): string | undefined {
+  if (process.getuid?.() !== 0) return 'network namespaces need root: sudo npm run lab';
+  const missing = missingPackages();
+  return missing.length === 0 ? undefined : `missing: apt-get install ${missing.join(' ')}`;
+}
+
+function takeDownOnSignals(): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => {
       sweepOwn();
       process.exit(130);
     });
   }
+}
+
+const chosen = options();
+const reason = chosen && obstacle();
+if (reason !== undefined) {
+  process.stderr.write(`lab: ${reason}\n`);
+  process.exitCode = 2;
+} else if (chosen !== undefined) {
+  takeDownOnSignals();
   sweepOrphans();
   await main(chosen);
 }

@@ -1,15 +1,23 @@
-/** Corefile text of parsed data: parsing it again must give the same data. */
+/**
+ * Corefile text of parsed data: parsing it again must give the same data. Environment values may hold what no word can be
+ * written with, so this is for Corefiles without references.
+ */
 import { formatKey } from '../../../agent/config/corefile/keys.ts';
-import type { Corefile, Line, Token } from '../../../agent/config/corefile/types.ts';
+import type { BlockKey, Corefile, Line, Token } from '../../../agent/config/corefile/types.ts';
 
 export function printCorefile(corefile: Corefile): string {
   return corefile.blocks
     .map(({ keys, directives }) => {
       const lines = directives.flatMap(({ uses }) => uses.map((use) => printLine(use, '    ')));
-      const head = keys.map((key) => printWord(formatKey(key))).join(' ');
-      return `${head} {\n${lines.join('')}}\n`;
+      return `${keys.map(printKey).join(' ')} {\n${lines.join('')}}\n`;
     })
     .join('\n');
+}
+
+/** With the octets escaped that mean something in a key and nothing in a name. */
+function printKey(key: BlockKey): string {
+  const zone = key.zone.replace(/[#,:]/g, (char) => `\\0${char.charCodeAt(0)}`);
+  return formatKey({ ...key, zone });
 }
 
 function printLine(line: Line, indent: string): string {
@@ -19,14 +27,16 @@ function printLine(line: Line, indent: string): string {
   return `${indent}${head} {\n${body}${indent}}\n`;
 }
 
-function printToken(token: Token): string {
-  return token.quoted ? quote(token.text) : printWord(token.text);
+function printToken({ text, quoted }: Token): string {
+  return quoted ? quote(text) : text;
 }
 
-function printWord(text: string): string {
-  return text === '' || /[\s\u0085#]|^[{}]$|^"/.test(text) ? quote(text) : text;
-}
-
-function quote(text: string): string {
+/** `text` as a quoted word. */
+export function quote(text: string): string {
   return `"${text.replaceAll('"', '\\"')}"`;
+}
+
+/** Whether quotes can hold `text`: a backslash of its own must not get to escape a quote. */
+export function isQuotable(text: string): boolean {
+  return !text.includes('\\"') && !/(?<!\\)(?:\\\\)*\\$/.test(text);
 }

@@ -1,0 +1,237 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import {
+  type AgentMessage,
+  controlDecoder,
+  encodeControl,
+  type InitMessage,
+} from '../../agent/base/control.ts';
+import {
+  runInit,
+  snapshot,
+  snapshotWithoutHandles,
+  startEcho,
+  startInit,
+} from '../support/init.ts';
+import {
+  canMakeNetns,
+  eventually,
+  type Netns,
+  type Started,
+  sayLeftOut,
+  withNetns,
+} from '../support/netns.ts';
+
+const IP = '169.254.20.10';
+
+interface Room {
+  readonly node: Netns;
+  readonly socket: string;
+  readonly args: string[];
+}
+
+/** A node of its own and a folder for the control socket. */
+async function withRoom(work: (room: Room) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'nodens-init-'));
+  const socket = join(folder, 'control.sock');
+  try {
+    await withNetns(['node'], (node) =>
+      work({ node, socket, args: ['--localip', IP, '--syncinterval', '1s', '--socket', socket] }),
+    );
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function startedInit(room: Room, ...more: string[]): Promise<Started> {
+  const init = startInit(room.node, [...room.args, ...more]);
+  await eventually('set up', () => init.output().includes('"msg":"set up"'));
+  return init;
+}
+
+/** The agent's side of the control socket. */
+interface Agent {
+  readonly heard: InitMessage[];
+  say(message: AgentMessage): void;
+  end(): void;
+}
+
+async function connectAgent(path: string): Promise<Agent> {
+  const heard: InitMessage[] = [];
+  const socket: Socket = connect(path);
+  socket.setEncoding('utf8');
+  socket.on(
+    'data',
+    controlDecoder<InitMessage>((message) => heard.push(message), assert.fail),
+  );
+  await new Promise<void>((resolve) => {
+    socket.once('connect', resolve);
+  });
+  return {
+    heard,
+    say: (message) => void socket.write(encodeControl(message)),
+    end: () => void socket.destroy(),
+  };
+}
+
+function lastState(agent: Agent): string | undefined {
+  const last = agent.heard.findLast((message) => message.type === 'status');
+  return last?.state;
+}
+
+/** Tables are listed in the order in which they were made. */
+function lines(text: string): string[] {
+  return text.split('\n').sort();
+}
+
+async function queryTable(node: Netns): Promise<boolean> {
+  return (await node.run('nft', ['list', 'tables'])).includes('nodens_query_main');
+}
+
+if (!canMakeNetns()) sayLeftOut('init-run');
+else
+  describe('init as it stays', { concurrency: false }, () => {
+    it('intercepts when the agent answers, withdraws when it does not, without control socket', () =>
+      withRoom(async (room) => {
+        const init = await startedInit(room);
+        assert.equal(await queryTable(room.node), false);
+        const agent = await startEcho(room.node, 'agent', IP);
+        await eventually('intercepting', () => queryTable(room.node));
+        agent.kill('SIGKILL');
+        await eventually('withdrawn', async () => !(await queryTable(room.node)));
+        await startEcho(room.node, 'agent', IP);
+        await eventually('intercepting again', () => queryTable(room.node));
+        init.kill('SIGTERM');
+        assert.equal(await init.exited, 0);
+        assert.equal(await queryTable(room.node), false);
+        assert.match(await snapshot(room.node), /nodens_standing_main/);
+      }));
+
+    it('obeys the agent on the control socket', () =>
+      withRoom(async (room) => {
+        const init = await startedInit(room);
+        const agent = await connectAgent(room.socket);
+        await eventually('status', () => lastState(agent) === 'waiting');
+        agent.say({ type: 'ready' });
+        assert.equal(await queryTable(room.node), false);
+        await startEcho(room.node, 'agent', IP);
+        await eventually('intercepting', () => lastState(agent) === 'intercepting');
+        assert.equal(await queryTable(room.node), true);
+
+        agent.say({ type: 'withdraw' });
+        await eventually('ack', () => agent.heard.some(({ type }) => type === 'withdrawn'));
+        assert.equal(await queryTable(room.node), false);
+        assert.equal(lastState(agent), 'withdrawn');
+
+        agent.say({ type: 'ready' });
+        await eventually('intercepting again', () => queryTable(room.node));
+        agent.end();
+        await eventually('withdrawn at the end', async () => !(await queryTable(room.node)));
+        init.kill('SIGINT');
+        assert.equal(await init.exited, 0);
+      }));
+
+    it('a second agent that is ready keeps interception when the first one leaves', () =>
+      withRoom(async (room) => {
+        await startedInit(room);
+        await startEcho(room.node, 'agent', IP);
+        const [first, second] = [await connectAgent(room.socket), await connectAgent(room.socket)];
+        first.say({ type: 'ready' });
+        second.say({ type: 'ready' });
+        await eventually('intercepting', () => lastState(second) === 'intercepting');
+        first.say({ type: 'withdraw' });
+        await eventually('ack', () => first.heard.some(({ type }) => type === 'withdrawn'));
+        assert.equal(await queryTable(room.node), true);
+        first.end();
+        second.end();
+        await eventually('withdrawn', async () => !(await queryTable(room.node)));
+      }));
+
+    it('puts back what others flush or delete', () =>
+      withRoom(async (room) => {
+        const { node } = room;
+        const init = await startedInit(room);
+        await startEcho(node, 'agent', IP);
+        await eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
+        const repairs = (): number => init.output().split('put back what somebody else').length - 1;
+        const before = await snapshotWithoutHandles(node);
+        for (const [round, damage] of [
+          ['nft', 'flush', 'ruleset'],
+          ['nft', 'flush', 'table', 'inet', 'nodens_standing_main'],
+          ['nft', 'delete', 'chain', 'inet', 'nodens_query_main', 'prerouting'],
+          ['ip', 'addr', 'del', `${IP}/32`, 'dev', 'lo'],
+        ].entries()) {
+          await node.run(damage[0] as string, damage.slice(1));
+          await eventually(`repaired: ${damage.join(' ')}`, () => repairs() === round + 1);
+          assert.deepEqual(lines(await snapshotWithoutHandles(node)), lines(before));
+        }
+      }));
+
+    it('--skipteardown leaves what dies with the agent', () =>
+      withRoom(async (room) => {
+        const init = await startedInit(room, '--skipteardown');
+        await startEcho(room.node, 'agent', IP);
+        await eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
+        init.kill('SIGTERM');
+        await init.exited;
+        const rules = await snapshot(room.node);
+        assert.match(rules, /query-pod-udp4/);
+        assert.doesNotMatch(rules, /query-host/);
+      }));
+
+    it('refuses to start beside another init', () =>
+      withRoom(async (room) => {
+        await startedInit(room);
+        await assert.rejects(runInit(room.node, ...room.args), /another nodens init answers on/);
+      }));
+
+    it('waits for the xtables lock in the background and counts it', () =>
+      withRoom(async (room) => {
+        const lock = `${room.socket}.lock`;
+        const holder = room.node.start('flock', [
+          '-F',
+          lock,
+          'sh',
+          '-c',
+          'echo held; exec sleep 60',
+        ]);
+        await eventually('lock held', () => holder.output().includes('held'));
+        await room.node.run('iptables-legacy', [
+          '-t',
+          'raw',
+          '-A',
+          'OUTPUT',
+          '-p',
+          'icmp',
+          '-j',
+          'ACCEPT',
+        ]);
+        const init = startInit(room.node, [...room.args, '--backend', 'iptables'], {
+          XTABLES_LOCKFILE: lock,
+        });
+        await eventually('counted', () => init.output().includes('"errortype":"iptables_lock"'));
+        const agent = await connectAgent(room.socket);
+        await eventually('status', () => agent.heard.length > 0);
+        const [status] = agent.heard;
+        assert.equal(status?.type === 'status' && status.setupErrors.iptables_lock, 1);
+        holder.kill('SIGKILL');
+        await eventually('set up after the lock is free', async () =>
+          (await room.node.run('iptables-legacy-save', [])).includes('NODENS-STANDING-OUTPUT'),
+        );
+        agent.end();
+      }));
+
+    it('names the capability that is missing and what to do', () =>
+      withRoom(async (room) => {
+        const init = room.node.start('setpriv', [
+          ...['--bounding-set', '-net_admin', '--inh-caps', '-net_admin', process.execPath],
+          ...['init/main.ts', ...room.args],
+        ]);
+        assert.equal(await init.exited, 1);
+        assert.match(init.output(), /CAP_NET_ADMIN is missing.*add NET_ADMIN to the container's/);
+      }));
+  });

@@ -1,0 +1,73 @@
+/** Sends a query to the first forward of its block that is meant for it. */
+import type { Clock } from '../../base/clock.ts';
+import { LIMITS } from '../../base/limits.ts';
+import { RCODE } from '../../dns/iana.ts';
+import { isSubdomain } from '../../dns/name.ts';
+import { type Answer, relayedAnswer } from '../../query/answer.ts';
+import type { Handler, Result } from '../../query/plugin.ts';
+import type { Query } from '../../query/query.ts';
+import type { UpstreamGroup, UpstreamQuestion, UpstreamReply } from '../../query/services.ts';
+
+/** One forward line. */
+export interface Forwarder {
+  /** Zone, wire form, whose names it takes. */
+  readonly from: Uint8Array;
+  /** Zones below `from`, wire form, whose names it leaves. */
+  readonly except: readonly Uint8Array[];
+  readonly nextRcodes: ReadonlySet<number>;
+  readonly nextOnNoData: boolean;
+  readonly group: () => UpstreamGroup;
+}
+
+export function forwardHandler(
+  forwarders: readonly Forwarder[],
+  clock: Clock,
+): (query: Query, next: Handler) => Result {
+  const takes = ({ from, except }: Forwarder, name: Uint8Array): boolean =>
+    isSubdomain(name, from) && !except.some((zone) => isSubdomain(name, zone));
+
+  const find = (name: Uint8Array, first: number): number => {
+    for (let at = first; at < forwarders.length; at++) {
+      if (takes(forwarders[at] as Forwarder, name)) return at;
+    }
+    return -1;
+  };
+
+  const ask = (question: UpstreamQuestion, deadlineMs: number, at: number): Promise<Answer> => {
+    const forwarder = forwarders[at] as Forwarder;
+    const budgetMs = Math.max(1, deadlineMs - clock.nowMs());
+    return forwarder
+      .group()
+      .exchange(question, budgetMs)
+      .then((upstreamReply) => {
+        const following = wantsNext(forwarder, upstreamReply) ? find(question.name, at + 1) : -1;
+        if (following !== -1) return ask(question, deadlineMs, following);
+        return relayedAnswer(upstreamReply.reply, 'forward', clock.nowMs());
+      });
+  };
+
+  return (query, next) => {
+    const at = find(query.name, 0);
+    if (at === -1) return next(query);
+    return ask(questionOf(query), query.arrivedMs + LIMITS.queryDeadlineMs.default, at);
+  };
+}
+
+function wantsNext({ nextRcodes, nextOnNoData }: Forwarder, { reply }: UpstreamReply): boolean {
+  if (nextRcodes.has(reply.rcode)) return true;
+  const isNoData = reply.rcode === RCODE.NOERROR && reply.records[0]?.section !== 'answer';
+  return nextOnNoData && isNoData;
+}
+
+function questionOf(query: Query): UpstreamQuestion {
+  return {
+    // A view of a buffer that the next datagram overwrites.
+    name: query.name.slice(),
+    type: query.type,
+    class: query.class,
+    recursionDesired: query.recursionDesired,
+    checkingDisabled: query.checkingDisabled,
+    dnssecOk: query.dnssecOk,
+    clientTransport: query.transport,
+  };
+}

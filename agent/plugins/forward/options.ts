@@ -1,0 +1,187 @@
+/** The braces of a forward line. */
+import { ConfigError } from '../../base/errors.ts';
+import {
+  argsBetween,
+  choiceArg,
+  durationArg,
+  intArg,
+  minArgs,
+  noArgs,
+  type Options,
+  oneArg,
+  readOptions,
+} from '../../config/corefile/args.ts';
+import { expandZone } from '../../config/corefile/keys.ts';
+import type { Line, Token } from '../../config/corefile/types.ts';
+import { RCODE, rcodeNumber } from '../../dns/iana.ts';
+import { nameFromText } from '../../dns/name.ts';
+import type { Policy, UpstreamGroupOptions } from '../../query/services.ts';
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+export type GroupSettings = Writable<Omit<UpstreamGroupOptions, 'name' | 'targets'>>;
+
+export interface ForwardOptions {
+  readonly group: GroupSettings;
+  /** Zones, wire form, that are left to what comes behind. */
+  readonly except: Uint8Array[];
+  /** Rcodes on which the next forward of the block is asked. */
+  readonly nextRcodes: Set<number>;
+  nextOnNoData: boolean;
+  /** What is understood but has no effect here, and why. */
+  readonly ignored: string[];
+}
+
+const ROOT = Uint8Array.of(0);
+
+function defaults(): ForwardOptions {
+  return {
+    group: {
+      policy: 'random',
+      forceTcp: false,
+      preferUdp: false,
+      maxFails: 2,
+      healthCheck: { intervalMs: 500, recursionDesired: true, domain: ROOT },
+      expireMs: 10_000,
+      maxConcurrent: 0,
+      maxConnectAttempts: 0,
+      failFastAllUnhealthy: false,
+      failoverRcodes: [],
+    },
+    except: [],
+    nextRcodes: new Set(),
+    nextOnNoData: false,
+    ignored: [],
+  };
+}
+
+/** Options of one forward line. Throws ConfigError at the first that is wrong, unknown or not supported yet. */
+export function readForwardOptions(line: Line): ForwardOptions {
+  const options = defaults();
+  readOptions(line, {
+    ...transportOptions(options.group),
+    ...healthOptions(options.group),
+    ...routingOptions(options),
+    ...withoutEffect(options.ignored),
+    ...notYet(),
+  });
+  return options;
+}
+
+function transportOptions(group: GroupSettings): Options {
+  return {
+    force_tcp: (option) => {
+      noArgs(option);
+      group.forceTcp = true;
+    },
+    prefer_udp: (option) => {
+      noArgs(option);
+      group.preferUdp = true;
+    },
+    expire: (option) => {
+      group.expireMs = durationArg(oneArg(option));
+    },
+    max_concurrent: (option) => {
+      group.maxConcurrent = intArg(oneArg(option), { min: 0 });
+    },
+    max_connect_attempts: (option) => {
+      group.maxConnectAttempts = intArg(oneArg(option), { min: 0, max: 1_000 });
+    },
+    policy: (option) => {
+      const policies: readonly Policy[] = ['random', 'round_robin', 'sequential'];
+      group.policy = choiceArg(oneArg(option), policies);
+    },
+  };
+}
+
+function healthOptions(group: GroupSettings): Options {
+  return {
+    max_fails: (option) => {
+      group.maxFails = intArg(oneArg(option), { min: 0, max: 1_000_000 });
+    },
+    health_check: (option) => {
+      group.healthCheck = healthCheck(option);
+    },
+    failfast_all_unhealthy_upstreams: (option) => {
+      noArgs(option);
+      group.failFastAllUnhealthy = true;
+    },
+  };
+}
+
+function routingOptions(options: ForwardOptions): Options {
+  return {
+    except: (option) => {
+      const zones = minArgs(option, 1).flatMap(({ text, place }) => expandZone(text, place));
+      options.except.push(...zones.map(nameFromText));
+    },
+    next: (option) => {
+      for (const token of minArgs(option, 1)) options.nextRcodes.add(rcodeArg(token));
+    },
+    next_on_nodata: (option) => {
+      noArgs(option);
+      options.nextOnNoData = true;
+    },
+    failover: (option) => {
+      const rcodes = minArgs(option, 1).map(rcodeArg);
+      const at = rcodes.indexOf(RCODE.NOERROR);
+      const success = option.args[at];
+      if (success !== undefined)
+        throw new ConfigError(success.place, 'failover on NOERROR would never take an answer');
+      options.group.failoverRcodes = [...options.group.failoverRcodes, ...rcodes];
+    },
+  };
+}
+
+function rcodeArg(token: Token): number {
+  const rcode = rcodeNumber(token.text);
+  if (rcode === undefined)
+    throw new ConfigError(token.place, `"${token.text}" is not a response code like NXDOMAIN`);
+  return rcode;
+}
+
+/** `health_check DURATION [no_rec] [domain FQDN]`. */
+function healthCheck(option: Line): GroupSettings['healthCheck'] {
+  const [interval, ...rest] = argsBetween(option, 1, 4);
+  // Less would be a load of its own on an upstream that is in trouble.
+  const intervalMs = durationArg(interval as Token, { minMs: 10 });
+  let recursionDesired = true;
+  let domain: Uint8Array = ROOT;
+  for (let token = rest.shift(); token !== undefined; token = rest.shift()) {
+    const word = choiceArg(token, ['no_rec', 'domain']);
+    if (word === 'no_rec') recursionDesired = false;
+    else domain = domainArg(rest.shift(), token);
+  }
+  return { intervalMs, recursionDesired, domain };
+}
+
+function domainArg(token: Token | undefined, before: Token): Uint8Array {
+  if (token === undefined) throw new ConfigError(before.place, 'domain needs a name behind it');
+  const [zone = '.'] = expandZone(token.text, token.place);
+  return nameFromText(zone);
+}
+
+function withoutEffect(ignored: string[]): Options {
+  const noted =
+    (why: string, read: (token: Token) => unknown) =>
+    (option: Line): void => {
+      read(oneArg(option));
+      ignored.push(`${option.name.text} has no effect: ${why}`);
+    };
+  const duration = (token: Token): number => durationArg(token);
+  return {
+    read_timeout: noted('how long to wait is learned from each upstream', duration),
+    max_age: noted('connections live as long as they work', duration),
+    max_idle_conns: noted('connections are few and shared, never one per query', (token) =>
+      intArg(token, { min: 0 }),
+    ),
+  };
+}
+
+function notYet(): Options {
+  const names = ['tls', 'tls_servername', 'doh_method', 'resolver', 'source_address'];
+  const refuse = ({ name }: Line): never => {
+    throw new ConfigError(name.place, `forward option ${name.text} is not supported yet`);
+  };
+  return Object.fromEntries(names.map((name) => [name, refuse]));
+}

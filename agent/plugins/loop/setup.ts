@@ -1,0 +1,118 @@
+/** `loop`: finds out whether what we forward comes back to us, and stops forwarding while it does. */
+import type { Timer } from '../../base/clock.ts';
+import { ConfigError, messageOf } from '../../base/errors.ts';
+import { bare } from '../../config/corefile/args.ts';
+import type { Block, Directive } from '../../config/corefile/types.ts';
+import { TYPE } from '../../dns/iana.ts';
+import { nameFromText } from '../../dns/name.ts';
+import type { Plugin } from '../../query/plugin.ts';
+import type { Services } from '../../query/services.ts';
+import { type LoopState, loopHandler, type Probe, quarantineOf } from './handler.ts';
+
+/** Before a check that came to nothing, because no upstream answered, is made again. */
+const RETRY_MS = 1_000;
+/** After this long without an answer from upstream the check is left: a loop would have shown. */
+const RETRY_FOR_MS = 30_000;
+/** How often a block that loops is looked at again. */
+const RECHECK_MS = 30_000;
+
+export function setup(directive: Directive, _block: Block, services: Services): Plugin {
+  bare(directive);
+  const [zone] = services.block.zones;
+  if (zone === undefined) throw new ConfigError(directive.place, 'loop needs a zone to check');
+  const guard = new Guard(zone, services);
+  return {
+    name: 'loop',
+    handle: loopHandler(guard, quarantineOf(zone)),
+    start: () => guard.start(),
+    stop: () => guard.stop(),
+  };
+}
+
+class Guard implements LoopState {
+  probe: Probe | undefined;
+  isLooping = false;
+  readonly #zone: string;
+  readonly #services: Services;
+  #hasReturned = false;
+  #retryUntilMs = 0;
+  #timer: Timer | undefined;
+  #isStopped = false;
+
+  constructor(zone: string, services: Services) {
+    this.#zone = zone;
+    this.#services = services;
+  }
+
+  start(): void {
+    this.#gauge(0);
+    this.#retryUntilMs = this.#services.clock.nowMs() + RETRY_FOR_MS;
+    this.#check();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.probe = undefined;
+    this.#timer?.cancel();
+    // Not for a configuration that has ended; the next one checks for itself.
+    this.#gauge(0);
+  }
+
+  readonly onReturn = (): void => {
+    this.#hasReturned = true;
+  };
+
+  #check(): void {
+    const { block, resolve } = this.#services;
+    const [server] = block.servers;
+    if (server === undefined) return;
+    this.#hasReturned = false;
+    this.probe = { ask: this.#randomName(), send: this.#randomName() };
+    const question = { name: this.probe.ask, type: TYPE.HINFO, dnssecOk: false, server };
+    resolve({ ...question, checkingDisabled: false }).then(
+      () => this.#judge(undefined),
+      (error: unknown) => this.#judge(error),
+    );
+  }
+
+  #judge(error: unknown): void {
+    if (this.#isStopped) return;
+    this.probe = undefined;
+    const { clock } = this.#services;
+    if (this.#hasReturned) {
+      this.#quarantine();
+      this.#timer = clock.after(RECHECK_MS, () => this.#check());
+    } else if (this.isLooping) {
+      this.#lift();
+    } else if (error !== undefined && clock.nowMs() < this.#retryUntilMs) {
+      this.#timer = clock.after(RETRY_MS, () => this.#check());
+    } else if (error !== undefined) {
+      const text = `no upstream answered the loop check of ${this.#zone}: ${messageOf(error)}`;
+      this.#services.log.warn({ zone: this.#zone }, text);
+    }
+  }
+
+  #quarantine(): void {
+    if (this.isLooping) return;
+    this.isLooping = true;
+    this.#gauge(1);
+    const text = `forwarding loop: what ${this.#zone} forwards comes back; it gets SERVFAIL until that ends`;
+    this.#services.log.error({ zone: this.#zone, recheckSeconds: RECHECK_MS / 1_000 }, text);
+  }
+
+  #lift(): void {
+    this.isLooping = false;
+    this.#gauge(0);
+    this.#services.log.info({ zone: this.#zone }, `forwarding loop of ${this.#zone} is gone`);
+  }
+
+  #gauge(value: 0 | 1): void {
+    this.#services.metrics.gauge('nodens_loop_detected', { zone: this.#zone }).value = value;
+  }
+
+  #randomName(): Uint8Array {
+    const { random } = this.#services;
+    const label = (): string => String(Math.floor(random() * Number.MAX_SAFE_INTEGER));
+    return nameFromText(`${label()}.${label()}.${this.#zone === '.' ? '' : this.#zone}`);
+  }
+}

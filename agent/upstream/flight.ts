@@ -1,0 +1,63 @@
+/** One query on its way to one upstream over one transport. */
+
+import { LIMITS } from '../base/limits.ts';
+import { buildQuery } from '../dns/build.ts';
+import { FLAG } from '../dns/header.ts';
+import type { Transport } from '../query/query.ts';
+import type { UpstreamQuestion } from '../query/services.ts';
+import type { Failure } from './ports.ts';
+
+/** `errno` of a flight whose upstream has been let go: there is no use in trying again. */
+export const CLOSED = 'ECANCELED';
+
+/** Who sent it. Exactly one of the two is called, unless the flight is abandoned before. */
+export interface FlightOwner {
+  /** A reply whose source, ID and question match; the rest of it is unread. `message` is only valid during the call. */
+  onReply(flight: Flight, message: Buffer): void;
+  onFailure(flight: Flight, failure: Failure): void;
+}
+
+/** The socket or connection a flight is on. */
+export interface Carrier {
+  /** Takes a flight off that nobody waits for any more. */
+  abandon(flight: Flight): void;
+  /** Where a flight is that has not been answered yet. */
+  readonly phase: 'connect' | 'wait';
+}
+
+export class Flight {
+  readonly question: UpstreamQuestion;
+  readonly transport: Transport;
+  /** Whether the query carries an OPT. */
+  readonly edns: boolean;
+  readonly owner: FlightOwner;
+  id = -1;
+  sentMs = 0;
+  carrier: Carrier | undefined;
+  /** Whether a dying connection has handed it on already. */
+  isMoved = false;
+
+  constructor(question: UpstreamQuestion, transport: Transport, edns: boolean, owner: FlightOwner) {
+    this.question = question;
+    this.transport = transport;
+    this.edns = edns;
+    this.owner = owner;
+  }
+
+  abandon(): void {
+    this.carrier?.abandon(this);
+    this.carrier = undefined;
+  }
+
+  /** The query message: ours, not the client's (design §4.5). */
+  encode(): Buffer {
+    const { question } = this;
+    const { name, type, class: qclass, dnssecOk } = question;
+    const flags =
+      FLAG.AD |
+      (question.recursionDesired ? FLAG.RD : 0) |
+      (question.checkingDisabled ? FLAG.CD : 0);
+    const udpSizeBytes = this.edns ? LIMITS.ednsUdpSizeBytes.default : undefined;
+    return buildQuery({ id: this.id, flags, name, type, class: qclass, dnssecOk, udpSizeBytes });
+  }
+}

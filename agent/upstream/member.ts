@@ -1,0 +1,81 @@
+/** An upstream as one group sees it: shared sockets, the group's idea of health, the group's labels. */
+import { rcodeName } from '../dns/iana.ts';
+import type { Transport } from '../query/query.ts';
+import type { Counter, Histogram, Metrics } from '../query/services.ts';
+import type { Flight } from './flight.ts';
+import type { Health } from './health.ts';
+import type { Candidate } from './policy.ts';
+import type { Failure } from './ports.ts';
+import type { Target } from './target.ts';
+
+interface CacheCounters {
+  readonly hits: Counter;
+  readonly misses: Counter;
+}
+
+export class Member implements Candidate {
+  readonly target: Target;
+  /** Undefined where the group does not check health. */
+  readonly health: Health | undefined;
+  readonly #proxyName: string;
+  readonly #metrics: Metrics;
+  readonly #connections: Readonly<Record<Transport, CacheCounters>>;
+  readonly #durations = new Map<number, Histogram>();
+
+  constructor(target: Target, health: Health | undefined, proxyName: string, metrics: Metrics) {
+    this.target = target;
+    this.health = health;
+    this.#proxyName = proxyName;
+    this.#metrics = metrics;
+    this.#connections = { udp: this.#cacheCounters('udp'), tcp: this.#cacheCounters('tcp') };
+  }
+
+  get isDown(): boolean {
+    return this.health?.isDown ?? false;
+  }
+
+  get isSuspect(): boolean {
+    return this.health?.isSuspect ?? false;
+  }
+
+  send(flight: Flight): void {
+    // `flight` may have failed, and with it been counted, by the time this returns.
+    const counters = this.#connections[flight.transport];
+    const wasOpen = this.target.send(flight);
+    if (wasOpen) counters.hits.value++;
+    else counters.misses.value++;
+  }
+
+  answered(flight: Flight, rcode: number, durationMs: number): void {
+    this.target.answered(flight);
+    this.health?.heard(rcode);
+    this.#duration(rcode).observe(durationMs / 1_000);
+  }
+
+  /** An attempt failed, or has been waiting too long. */
+  failed(flight: Flight, failure: Failure): void {
+    this.target.meters.failed(flight.transport, failure.phase);
+    this.health?.suspect();
+  }
+
+  #duration(rcode: number): Histogram {
+    let histogram = this.#durations.get(rcode);
+    if (histogram === undefined) {
+      const name = rcodeName(rcode);
+      // A server that makes up rcodes must not make up series.
+      const label = name.startsWith('RCODE') ? 'other' : name;
+      const labels = { proxy_name: this.#proxyName, to: this.target.name, rcode: label };
+      histogram = this.#metrics.histogram('coredns_proxy_request_duration_seconds', labels);
+      this.#durations.set(rcode, histogram);
+    }
+    return histogram;
+  }
+
+  #cacheCounters(proto: Transport): CacheCounters {
+    const labels = { proxy_name: this.#proxyName, to: this.target.name, proto };
+    return {
+      hits: this.#metrics.counter('coredns_proxy_conn_cache_hits_total', labels),
+      misses: this.#metrics.counter('coredns_proxy_conn_cache_misses_total', labels),
+    };
+  }
+}

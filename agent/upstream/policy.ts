@@ -1,0 +1,52 @@
+/** In which order the upstreams of a group are tried for one query. */
+import type { Policy } from '../query/services.ts';
+
+/** What the order depends on besides the policy. */
+export interface Candidate {
+  /** More probes in a row have failed than the group allows. */
+  readonly isDown: boolean;
+  /** It is being probed after a fault. */
+  readonly isSuspect: boolean;
+}
+
+/** Orders candidates; one instance per group, because round_robin has a memory. */
+export class Order<T extends Candidate> {
+  readonly #policy: Policy;
+  readonly #random: () => number;
+  #turn = 0;
+
+  constructor(policy: Policy, random: () => number) {
+    this.#policy = policy;
+    this.#random = random;
+  }
+
+  /** Those that are up, in the order of the policy, suspects behind the others; empty where all are down. */
+  of(candidates: readonly T[]): readonly T[] {
+    const [only] = candidates;
+    if (candidates.length === 1 && only !== undefined) return only.isDown ? [] : candidates;
+    const up = candidates.filter(({ isDown }) => !isDown);
+    const turned = rotate(up, this.#first(up.length));
+    if (!turned.some(({ isSuspect }) => isSuspect)) return turned;
+    return [
+      ...turned.filter(({ isSuspect }) => !isSuspect),
+      ...turned.filter(({ isSuspect }) => isSuspect),
+    ];
+  }
+
+  /** The one to try when all are down. */
+  lastResort(candidates: readonly T[]): T {
+    return candidates[Math.floor(this.#random() * candidates.length)] as T;
+  }
+
+  #first(count: number): number {
+    if (this.#policy === 'sequential' || count === 0) return 0;
+    if (this.#policy === 'random') return Math.floor(this.#random() * count);
+    // The peer counts before it chooses, so the first query goes to the second upstream.
+    this.#turn = (this.#turn + 1) % count;
+    return this.#turn;
+  }
+}
+
+function rotate<T>(items: readonly T[], first: number): readonly T[] {
+  return first === 0 ? items : [...items.slice(first), ...items.slice(0, first)];
+}

@@ -1,0 +1,76 @@
+/**
+ * The UDP sockets of one upstream. Each is on a port the kernel chose at random and is given up after a number of
+ * queries or seconds, so that an off-path forger has to guess a moving port besides the ID (RFC 5452 §9.2).
+ */
+import type { Flight } from './flight.ts';
+import type { Failure } from './ports.ts';
+import { type SocketContext, UdpSocket } from './udp-socket.ts';
+
+const POOL_SOCKETS = 8;
+/** Also bounds the queries in flight on one socket, far below the 65,536 IDs. */
+const QUERIES_PER_SOCKET = 1_000;
+const SOCKET_AGE_MS = 10_000;
+
+export class UdpPool {
+  readonly #context: SocketContext;
+  readonly #random: () => number;
+  readonly #slots = new Array<UdpSocket | undefined>(POOL_SOCKETS).fill(undefined);
+  readonly #draining = new Set<UdpSocket>();
+
+  /** `random` in [0, 1) spreads queries over the sockets. */
+  constructor(context: SocketContext, random: () => number) {
+    this.#context = context;
+    this.#random = random;
+  }
+
+  /** Sends; returns whether a socket was there already. */
+  send(flight: Flight): boolean {
+    const slot = Math.floor(this.#random() * POOL_SOCKETS);
+    const existing = this.#slots[slot];
+    const usable = existing !== undefined && !this.#isSpent(existing);
+    if (existing !== undefined && !usable) this.#retire(slot, existing);
+    const socket = usable ? existing : this.#open(slot);
+    socket.send(flight);
+    return usable;
+  }
+
+  /** Gives up sockets that are too old. Called about once a second. */
+  tidy(): void {
+    for (const [slot, socket] of this.#slots.entries()) {
+      if (socket !== undefined && this.#isSpent(socket)) this.#retire(slot, socket);
+    }
+  }
+
+  destroy(failure: Failure): void {
+    const sockets = [...this.#slots, ...this.#draining];
+    this.#slots.fill(undefined);
+    this.#draining.clear();
+    for (const socket of sockets) socket?.destroy(failure);
+  }
+
+  #open(slot: number): UdpSocket {
+    const socket = new UdpSocket(this.#context, {
+      onUseless: (useless) => this.#forget(useless),
+      onDrained: (drained) => void this.#draining.delete(drained),
+    });
+    this.#slots[slot] = socket;
+    return socket;
+  }
+
+  #isSpent(socket: UdpSocket): boolean {
+    const ageMs = this.#context.clock.nowMs() - socket.openedMs;
+    return socket.carried >= QUERIES_PER_SOCKET || ageMs >= SOCKET_AGE_MS;
+  }
+
+  #retire(slot: number, socket: UdpSocket): void {
+    this.#slots[slot] = undefined;
+    this.#draining.add(socket);
+    socket.drain();
+  }
+
+  #forget(socket: UdpSocket): void {
+    const slot = this.#slots.indexOf(socket);
+    if (slot !== -1) this.#slots[slot] = undefined;
+    this.#draining.delete(socket);
+  }
+}

@@ -1,0 +1,81 @@
+/** The room's door: everything that asks upstream goes through one `Upstreams`, made once per process. */
+import type { Clock } from '../base/clock.ts';
+import { LIMITS } from '../base/limits.ts';
+import type { Logger, Metrics, UpstreamGroupOptions, Upstreams } from '../query/services.ts';
+import { Deadlines } from './deadlines.ts';
+import { Group } from './group.ts';
+import { type IdSource, randomIds } from './ids.ts';
+import { nodeSockets } from './node-sockets.ts';
+import type { Sockets } from './ports.ts';
+import { Registry } from './registry.ts';
+
+export interface UpstreamsDependencies {
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  /** Uniform in [0, 1): spreads load. */
+  readonly random: () => number;
+  /** Query IDs; unpredictable by default. */
+  readonly ids?: IdSource;
+  readonly sockets?: Sockets;
+  /** Queries under way at once, all groups together. */
+  readonly maxInFlight?: number;
+}
+
+/** One upstream of one group as readiness and the banner tell it. */
+export interface UpstreamState {
+  /** Who forwards to it. */
+  readonly group: string;
+  /** `address:port`. */
+  readonly to: string;
+  /** `suspect`: being probed after a fault, still in use. */
+  readonly state: 'up' | 'suspect' | 'down';
+}
+
+export interface UpstreamsRoom extends Upstreams {
+  /** Every upstream of every group that has not been released. */
+  summary(): readonly UpstreamState[];
+  /** Queries under way. */
+  readonly inFlight: number;
+  /** Closes every socket; what is in flight fails at once. */
+  close(): Promise<void>;
+}
+
+export function createUpstreams(dependencies: UpstreamsDependencies): UpstreamsRoom {
+  const { clock, metrics, log, random, sockets = nodeSockets, ids = randomIds() } = dependencies;
+  const deadlines = new Deadlines(clock);
+  const registry = new Registry({ clock, metrics, random, sockets, ids, deadlines });
+  const load = { inFlight: 0, limit: dependencies.maxInFlight ?? LIMITS.inFlightQueries.default };
+  const groups = new Map<Group, UpstreamGroupOptions>();
+  return {
+    group(options) {
+      const group = new Group(options, { clock, metrics, log, random, deadlines, registry, load });
+      groups.set(group, options);
+      return {
+        exchange: (question, budgetMs) => group.exchange(question, budgetMs),
+        release() {
+          groups.delete(group);
+          group.release();
+        },
+      };
+    },
+    summary: () => [...groups].flatMap(([group, { name }]) => statesOf(group, name)),
+    get inFlight() {
+      return load.inFlight;
+    },
+    async close() {
+      for (const group of groups.keys()) group.release();
+      groups.clear();
+      registry.closeAll();
+      deadlines.close();
+    },
+  };
+}
+
+function statesOf(group: Group, name: string): UpstreamState[] {
+  return group.members.map(({ target, isDown, isSuspect }) => ({
+    group: name,
+    to: target.name,
+    state: isDown ? 'down' : isSuspect ? 'suspect' : 'up',
+  }));
+}

@@ -1,0 +1,109 @@
+/** An upstream room on a fake clock and fake sockets. */
+import type { Endpoint } from '../../../agent/base/address.ts';
+import { DnsError } from '../../../agent/base/errors.ts';
+import { CLASS, TYPE } from '../../../agent/dns/iana.ts';
+import { nameFromText } from '../../../agent/dns/name.ts';
+import type {
+  UpstreamGroupOptions,
+  UpstreamQuestion,
+  UpstreamReply,
+} from '../../../agent/query/services.ts';
+import { createUpstreams, type UpstreamsRoom } from '../../../agent/upstream/upstreams.ts';
+import { FakeClock } from '../fake-clock.ts';
+import { ReadableMetrics, RecordingLogger } from '../services.ts';
+import { FakeSockets } from './fake-sockets.ts';
+
+export const A: Endpoint = { address: '192.0.2.1', port: 53 };
+export const B: Endpoint = { address: '192.0.2.2', port: 53 };
+
+export interface Rig {
+  readonly clock: FakeClock;
+  readonly metrics: ReadableMetrics;
+  readonly log: RecordingLogger;
+  readonly sockets: FakeSockets;
+  readonly room: UpstreamsRoom;
+}
+
+/** `random` always gives 0, so that one socket of each pool is used and the first upstream comes first. */
+export function rig(overrides: { maxInFlight?: number; random?: () => number } = {}): Rig {
+  const clock = new FakeClock();
+  const metrics = new ReadableMetrics();
+  const log = new RecordingLogger();
+  const sockets = new FakeSockets();
+  let id = 0;
+  const ids = (): number => id++ & 0xffff;
+  const room = createUpstreams({
+    clock,
+    metrics,
+    log,
+    sockets,
+    ids,
+    random: () => 0,
+    ...overrides,
+  });
+  return { clock, metrics, log, sockets, room };
+}
+
+export function groupOptions(overrides: Partial<UpstreamGroupOptions> = {}): UpstreamGroupOptions {
+  return {
+    name: 'forward',
+    targets: [A],
+    policy: 'sequential',
+    forceTcp: false,
+    preferUdp: false,
+    maxFails: 2,
+    healthCheck: { intervalMs: 500, recursionDesired: true, domain: nameFromText('.') },
+    expireMs: 10_000,
+    maxConcurrent: 0,
+    maxConnectAttempts: 0,
+    failFastAllUnhealthy: false,
+    failoverRcodes: [],
+    ...overrides,
+  };
+}
+
+export function question(overrides: Partial<UpstreamQuestion> = {}): UpstreamQuestion {
+  return {
+    name: nameFromText('www.example.org.'),
+    type: TYPE.A,
+    class: CLASS.IN,
+    recursionDesired: true,
+    checkingDisabled: false,
+    dnssecOk: false,
+    clientTransport: 'udp',
+    ...overrides,
+  };
+}
+
+/** How an exchange ended; undefined while it runs. */
+export interface Watched {
+  outcome: UpstreamReply | DnsError | undefined;
+}
+
+/** Follows an exchange without waiting for it. */
+export function watch(exchange: Promise<UpstreamReply>): Watched {
+  const watched: Watched = { outcome: undefined };
+  exchange.then(
+    (reply) => {
+      watched.outcome = reply;
+    },
+    (error: unknown) => {
+      if (!(error instanceof DnsError)) throw error;
+      watched.outcome = error;
+    },
+  );
+  return watched;
+}
+
+/** The reply an exchange ended with. Throws where it has not, or failed. */
+export function replyOf({ outcome }: Watched): UpstreamReply {
+  if (outcome === undefined) throw new Error('the exchange is still running');
+  if (outcome instanceof DnsError) throw outcome;
+  return outcome;
+}
+
+/** The error an exchange ended with. Throws where it has not, or was answered. */
+export function errorOf({ outcome }: Watched): DnsError {
+  if (outcome instanceof DnsError) return outcome;
+  throw new Error(outcome === undefined ? 'the exchange is still running' : 'it was answered');
+}

@@ -2,7 +2,7 @@
 import { InternalError } from '../base/errors.ts';
 import type { Counter, Gauge, Histogram, Labels, Metrics } from '../query/services.ts';
 import { Distribution } from './distribution.ts';
-import { SERIES, type SeriesSpec } from './names.ts';
+import { COUNTED_SERIES, type SeriesSpec } from './names.ts';
 import type { Family, Sample, Source } from './samples.ts';
 
 /** A cell is a number, a distribution, or a gauge that is asked. */
@@ -23,7 +23,7 @@ const NO_LABELS: Labels = {};
 export class SeriesTable implements Metrics, Source {
   readonly #entries = new Map<string, Entry>();
 
-  constructor(specs: Readonly<Record<string, SeriesSpec>> = SERIES) {
+  constructor(specs: Readonly<Record<string, SeriesSpec>> = COUNTED_SERIES) {
     for (const [name, spec] of Object.entries(specs)) {
       const entry: Entry = { name, spec, series: new Map() };
       this.#entries.set(name, entry);

@@ -51,7 +51,7 @@ const BLOCK_BY_TYPE = ['server', 'type', 'zones', 'view'];
 const ROUTE = ['server', 'zone', 'view'];
 const PROXY = ['proxy_name', 'to'];
 
-/** Made by `observe/traffic.ts` from its rows; nobody else counts in them. */
+/** Shown by `observe/traffic.ts` from its rows; nobody else counts in them. */
 export const TRAFFIC_SERIES = {
   coredns_dns_requests_total: counter('Queries received.', [...ROUTE, 'proto', 'family', 'type']),
   coredns_dns_do_requests_total: counter('Queries with the DNSSEC OK bit.', ROUTE),
@@ -75,7 +75,7 @@ export const TRAFFIC_SERIES = {
 } as const satisfies Record<string, SeriesSpec>;
 
 /** Counted through `Metrics` (query/services.ts). */
-export const SERIES = {
+export const COUNTED_SERIES = {
   coredns_build_info: gauge('Always 1; the labels tell what was built.', [
     'version',
     'revision',
@@ -184,3 +184,5 @@ export const SERIES = {
   nodens_log_lines_dropped_total: counter('Log lines lost because nobody read them fast enough.'),
   nodens_interception_state: gauge('1 for the state interception is in.', ['state']),
 } as const satisfies Record<string, SeriesSpec>;
+
+export const SERIES = { ...TRAFFIC_SERIES, ...COUNTED_SERIES };

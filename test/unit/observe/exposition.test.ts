@@ -4,8 +4,15 @@ import { describe, it } from 'node:test';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { exposition } from '../../../agent/observe/exposition.ts';
 import { SeriesTable } from '../../../agent/observe/metrics.ts';
-import { SERIES, type SeriesSpec, TIME_BUCKETS } from '../../../agent/observe/names.ts';
+import {
+  COUNTED_SERIES,
+  SERIES,
+  type SeriesSpec,
+  TIME_BUCKETS,
+} from '../../../agent/observe/names.ts';
 import type { Source } from '../../../agent/observe/samples.ts';
+import { TrafficTable } from '../../../agent/observe/traffic.ts';
+import { queryFor } from '../../support/queries.ts';
 
 /** The lines of the families in `names`, as a set: the order within a family carries no meaning. */
 function linesOf(body: string, names: readonly string[]): string[] {
@@ -21,7 +28,7 @@ function sortLabels(line: string): string {
 }
 
 function touchEverySeries(table: SeriesTable): void {
-  for (const [name, spec] of Object.entries<SeriesSpec>(SERIES)) {
+  for (const [name, spec] of Object.entries<SeriesSpec>(COUNTED_SERIES)) {
     const labels = Object.fromEntries(spec.labels.map((label) => [label, 'x']));
     if (spec.type === 'counter') table.counter(name, labels).value++;
     else if (spec.type === 'gauge') table.gauge(name, labels).value = 1;
@@ -104,7 +111,11 @@ describe('exposition', () => {
   it('is clean for promtool, where that is installed', async (t) => {
     const table = new SeriesTable();
     touchEverySeries(table);
-    const { body } = await exposition([table])();
+    const traffic = new TrafficTable();
+    const query = queryFor('example.org.', 'A', { udpSizeBytes: 1232, dnssecOk: true });
+    traffic.row(query.server, '.', '').record(query, 0, 100, 1, 'cache');
+    const { body } = await exposition([table, traffic])();
+    for (const name of Object.keys(SERIES)) assert.ok(body.includes(`\n# TYPE ${name} `), name);
     const check = spawnSync('promtool', ['check', 'metrics'], { input: body, encoding: 'utf8' });
     if (check.error !== undefined) return t.diagnostic('promtool is not installed');
     assert.equal(`${check.stdout}${check.stderr}`, '');

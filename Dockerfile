@@ -16,8 +16,8 @@ RUN gcc -O2 -Wall -Wextra -Werror -o nodens-launch launcher/nodens-launch.c
 
 # Not the Node image: nodens needs its node, not its npm, yarn and corepack.
 FROM debian:bookworm-slim
-# nftables and iptables write the rules, iproute2 the addresses; setpriv (util-linux) starts the agent of the drop-in
-# without root. libstdc++6 is node's; setcap comes from libcap2-bin.
+# nftables and iptables write the rules, iproute2 the addresses; setpriv (util-linux) starts the
+# agent of the drop-in without root. libstdc++6 is node's; setcap comes from libcap2-bin.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
       iproute2 iptables libcap2-bin libstdc++6 nftables util-linux \
@@ -26,14 +26,16 @@ COPY --from=build /usr/local/bin/node /usr/local/bin/node
 COPY --from=build /src/dist /opt/nodens/dist
 COPY --from=build /src/package.json /opt/nodens/package.json
 COPY --from=build /src/nodens-launch /usr/local/bin/nodens
-# Here and not in the build stage: not every builder copies extended attributes between stages. Why `p` and not `ep`:
-# launcher/nodens-launch.c. Then a look whether what was copied runs at all.
+# Here and not in the build stage: not every builder copies extended attributes between stages. Why
+# `p` and not `ep`: launcher/nodens-launch.c. Then a look whether what was copied runs at all.
 RUN setcap cap_net_bind_service=p /usr/local/bin/nodens && node --version
 
-# Root, because an existing node-local-dns DaemonSet names no user and its one container sets the network up; there the
-# agent is a child without root. Our own manifests run the agent as 65532, and init as 0 with network capabilities only.
+# Root, because an existing node-local-dns DaemonSet names no user and its one container sets the
+# network up; there the agent is a child without root. Our own manifests run the agent as 65532, and
+# init as 0 with network capabilities only.
 USER 0:0
 WORKDIR /opt/nodens
-# The launcher in every role: it execs under any bounding set and user, passes arguments on as they are (a stock
-# manifest's `-localip …` as well as `agent …` and `init …`), and is the one place that knows node's heap flags.
+# The launcher in every role: it execs under any bounding set and user, passes arguments on as they
+# are (a stock manifest's `-localip …` as well as `agent …` and `init …`), and is the one place that
+# knows node's heap flags.
 ENTRYPOINT ["/usr/local/bin/nodens"]

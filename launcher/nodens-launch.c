@@ -1,14 +1,16 @@
 /*
  * The image's entry point: nodens as a program, on a Node with the heap flags nodens wants.
  *
- * Kubernetes gives a non-root container no ambient capabilities: uid 65532 with NET_BIND_SERVICE added still gets EACCES
- * on port 53. This binary carries the file capability, raises it to ambient and execs plain node, which so keeps it.
+ * Kubernetes gives a non-root container no ambient capabilities: uid 65532 with NET_BIND_SERVICE
+ * added still gets EACCES on port 53. This binary carries the file capability, raises it to ambient
+ * and execs plain node, which so keeps it.
  *
- * The file capability is `cap_net_bind_service=p`, without the effective bit: with that bit the kernel refuses to exec
- * the file (EPERM) where the bounding set lacks the capability, as it does in the init container.
+ * The file capability is `cap_net_bind_service=p`, without the effective bit: with that bit the
+ * kernel refuses to exec the file (EPERM) where the bounding set lacks the capability, as it does
+ * in the init container.
  *
- * What is run is fixed when this is compiled, never taken from the environment: who can run this binary gets no more
- * than nodens on port 53.
+ * What is run is fixed when this is compiled, never taken from the environment: who can run this
+ * binary gets no more than nodens on port 53.
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -28,8 +30,9 @@
 #endif
 
 /*
- * Heap flags only work on the command line. Node's default old space is 256 MB even where the cgroup's limit is less, and
- * its young generation may reach 48 MB: both would spend the limit that is promised to the cache.
+ * Heap flags only work on the command line. Node's default old space is 256 MB even where the
+ * cgroup's limit is less, and its young generation may reach 48 MB: both would spend the limit that
+ * is promised to the cache.
  */
 static char *const node_flags[] = {"--max-old-space-size-percentage=33", "--max-semi-space-size=4"};
 
@@ -42,7 +45,7 @@ static void complain(const char *what, const char *why) {
   fprintf(stderr, "nodens-launch: %s: %s\n", what, why);
 }
 
-/* Raises CAP_NET_BIND_SERVICE to inheritable and ambient. 0, or -1 with errno; EPERM where it is not permitted. */
+/* Raises CAP_NET_BIND_SERVICE to inheritable and ambient: 0, or -1 with errno. EPERM: not permitted. */
 static int raise_net_bind_service(void) {
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];

@@ -25,8 +25,8 @@ int main(int argc, char **argv) {
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   struct __user_cap_data_struct sets[2] = {{0}};
   syscall(SYS_capget, &header, sets);
-  printf("{\"ambient\":%u,\"effective\":%u,\"bindErrno\":%d,\"argv\":[", ambient(), sets[0].effective,
-         bind_errno());
+  printf("{\"ambient\":%u,\"effective\":%u,\"bindErrno\":%d,\"argv\":[", ambient(),
+         sets[0].effective, bind_errno());
   for (int i = 0; i < argc; i++) printf("%s\"%s\"", i == 0 ? "" : ",", argv[i]);
   puts("]}");
   return 0;

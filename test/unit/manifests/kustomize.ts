@@ -1,7 +1,7 @@
 /**
- * What `kustomize build` makes of our overlays, for machines without kustomize. It knows the few features the manifests
- * use and throws on every other, so that an overlay cannot quietly mean something else here than in a cluster.
- * Generated names get no hash suffix.
+ * What `kustomize build` makes of our overlays, for machines without kustomize. It knows the few
+ * features the manifests use and throws on every other, so that an overlay cannot quietly mean
+ * something else here than in a cluster. Generated names get no hash suffix.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,11 +1,11 @@
 /** `npm run lab`: a one-machine cluster in network namespaces, with nodens on its node and real clients in its pods. */
 import { parseArgs } from 'node:util';
+import { hasProgram, isRoot } from '../support/packages.ts';
 import { Report } from './report.ts';
 import { leaveUp } from './shell.ts';
 import { setStage, tell } from './story.ts';
 import { sweepOrphans, sweepOwn } from './topology/names.ts';
 import { PROXIES, type ProxyKind } from './topology/proxy.ts';
-import { missingPackages } from './topology/requirements.ts';
 
 const HELP = `Usage: sudo npm run lab -- [--proxy iptables|nft|both] [--shell]
 
@@ -17,6 +17,18 @@ nodens. Everything is taken down at the end, on Ctrl-C too. Exit code 0 only if 
   --shell       bring the cluster up with nodens running, say how to enter it, take it down on Enter or Ctrl-C
   --help        this text
 `;
+
+const PROGRAMS = [
+  'ip',
+  'nft',
+  'iptables',
+  'conntrack',
+  'setpriv',
+  'unbound',
+  'dig',
+  'kdig',
+  'musl-gcc',
+];
 
 interface Options {
   readonly kinds: readonly ProxyKind[];
@@ -68,9 +80,10 @@ async function main({ kinds, shell }: Options): Promise<void> {
 
 /** Why the lab cannot run here, undefined where it can. */
 function obstacle(): string | undefined {
-  if (process.getuid?.() !== 0) return 'network namespaces need root: sudo npm run lab';
-  const missing = missingPackages();
-  return missing.length === 0 ? undefined : `missing: apt-get install ${missing.join(' ')}`;
+  if (!isRoot) return 'network namespaces need root: sudo npm run lab';
+  const missing = PROGRAMS.filter((program) => !hasProgram(program));
+  if (missing.length === 0) return undefined;
+  return `not installed: ${missing.join(', ')} (sudo npm test installs what it needs)`;
 }
 
 function takeDownOnSignals(): void {

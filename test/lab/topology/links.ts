@@ -31,7 +31,7 @@ export async function wire(all: Namespaces): Promise<void> {
 }
 
 async function forwarding(netns: Netns): Promise<void> {
-  await netns.sysctl({ 'net.ipv4.ip_forward': 1, 'net.ipv6.conf.all.forwarding': 1 });
+  await netns.sysctl({ 'net/ipv4/ip_forward': 1, 'net/ipv6/conf/all/forwarding': 1 });
 }
 
 async function bridge(netns: Netns, name: string): Promise<void> {
@@ -76,7 +76,7 @@ async function address(all: Namespaces, a: Addresses): Promise<void> {
 
 async function bareLink(node: Netns): Promise<void> {
   await node.ip('link', 'add', 'bare0', 'type', 'veth', 'peer', 'name', 'bare1');
-  await node.sysctl({ 'net.ipv6.conf.bare0.addr_gen_mode': 1 });
+  await node.sysctl({ 'net/ipv6/conf/bare0/addr_gen_mode': 1 });
   for (const end of ['bare0', 'bare1']) await node.ip('link', 'set', end, 'up');
   for (const a of BOTH) {
     await node.ip('route', 'add', `${a.unnumbered}/${a.hostPrefix}`, 'dev', 'bare0');

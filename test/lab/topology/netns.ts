@@ -22,8 +22,8 @@ export class Netns {
     await netns.ip('link', 'set', 'lo', 'up');
     // Duplicate address detection would keep v6 addresses unusable for a second.
     await netns.sysctl({
-      'net.ipv6.conf.all.accept_dad': 0,
-      'net.ipv6.conf.default.accept_dad': 0,
+      'net/ipv6/conf/all/accept_dad': 0,
+      'net/ipv6/conf/default/accept_dad': 0,
     });
     return netns;
   }
@@ -45,9 +45,11 @@ export class Netns {
     return must(['ip', '-n', this.name, ...args]);
   }
 
+  /** Sets files below `/proc/sys`, each named by its path. */
   async sysctl(settings: Readonly<Record<string, number>>): Promise<void> {
-    const pairs = Object.entries(settings).map(([key, value]) => `${key}=${value}`);
-    await this.must(['sysctl', '-qw', ...pairs]);
+    const set = (path: string, value: number): string => `echo ${value} > /proc/sys/${path}`;
+    const script = Object.entries(settings).map(([path, value]) => set(path, value));
+    await this.must(['sh', '-ec', script.join('\n')]);
   }
 
   /** Gives programs started inside from now on their own `/etc/<file>`. */

@@ -28,7 +28,8 @@ export function udpProbe(clock: Clock): Probe {
         if (isAnswerTo(message, id)) finish(true);
       });
       // Connected, so that ICMP "port unreachable" is an answer, too, and strangers cannot reply.
-      socket.connect(port, address, () => socket.send(probeQuery(id)));
+      socket.on('connect', () => socket.send(probeQuery(id)));
+      socket.connect(port, address);
     });
 }
 

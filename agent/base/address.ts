@@ -45,9 +45,9 @@ export function parseEndpoint(text: string, defaultPort: number): Endpoint | und
 
 /** Bytes of an IP address: 4 or 16 octets, network order. Throws RangeError where `text` is not an IP address. */
 export function addressBytes(text: string): Uint8Array {
+  if (isIP(text) === 0) throw new RangeError(`not an IP address: ${text}`);
   const bare = text.split('%', 1)[0] as string;
   if (isIPv4(bare)) return Uint8Array.from(bare.split('.'), Number);
-  if (!isIPv6(bare)) throw new RangeError(`not an IP address: ${text}`);
   return v6Bytes(bare);
 }
 
@@ -102,9 +102,9 @@ export interface Cidr {
 
 /** Parses `10.0.0.0/8`, `fd00::/8` or a bare address (a host prefix); undefined where the text is neither. */
 export function parseCidr(text: string): Cidr | undefined {
-  const [address = '', prefixText] = text.split('/', 2);
+  const [address = '', prefixText, more] = text.split('/', 3);
   const family = familyOf(address);
-  if (family === undefined) return undefined;
+  if (family === undefined || more !== undefined) return undefined;
   const widest = family === 4 ? 32 : 128;
   const prefix =
     prefixText === undefined ? widest : /^\d{1,3}$/.test(prefixText) ? Number(prefixText) : -1;

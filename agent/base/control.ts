@@ -49,17 +49,24 @@ export function controlDecoder<M extends AgentMessage | InitMessage>(
   onGarbage: (line: string) => void,
 ): (chunk: string) => void {
   let rest = '';
+  /** Whether what comes up to the next newline belongs to a line that was given up. */
+  let isSkipping = false;
+  const onLine = (line: string): void => {
+    const message = line.length > MAX_LINE_CHARS ? undefined : parseLine<M>(line);
+    if (message === undefined) onGarbage(line.slice(0, 200));
+    else onMessage(message);
+  };
   return (chunk) => {
     rest += chunk;
     for (let end = rest.indexOf('\n'); end !== -1; end = rest.indexOf('\n')) {
       const line = rest.slice(0, end);
       rest = rest.slice(end + 1);
-      const message = parseLine<M>(line);
-      if (message === undefined) onGarbage(line.slice(0, 200));
-      else onMessage(message);
+      if (!isSkipping) onLine(line);
+      isSkipping = false;
     }
     if (rest.length > MAX_LINE_CHARS) {
-      onGarbage(rest.slice(0, 200));
+      if (!isSkipping) onGarbage(rest.slice(0, 200));
+      isSkipping = true;
       rest = '';
     }
   };

@@ -1,5 +1,6 @@
 /** Messages of our own making: upstream queries, and responses that plugins synthesise. */
 import { OPT_BYTES, putOpt } from './edns.ts';
+import { MAX_FRAME_BYTES } from './frame.ts';
 import { FLAG, HEADER_BYTES, putHeader, putU16, putU32 } from './header.ts';
 import { RCODE } from './iana.ts';
 
@@ -63,12 +64,17 @@ export interface NewResponse {
   readonly additional?: readonly NewRecord[];
 }
 
-/** A response without OPT to `question`; records take the question's class. ID 0: `respond` sets the client's. */
+/**
+ * A response without OPT to `question`; records take the question's class. ID 0: `respond` sets the client's. Throws
+ * RangeError where the message would be over 65,535 octets.
+ */
 export function buildResponse(question: QuestionFields, response: NewResponse): Buffer {
   const { answer = [], authority = [], additional = [] } = response;
   const records = [...answer, ...authority, ...additional];
   const bodyBytes = records.reduce((sum, record) => sum + recordBytes(record), 0);
-  const wire = Buffer.allocUnsafeSlow(HEADER_BYTES + question.name.length + 4 + bodyBytes);
+  const bytes = HEADER_BYTES + question.name.length + 4 + bodyBytes;
+  if (bytes > MAX_FRAME_BYTES) throw new RangeError(`message of ${bytes} octets`);
+  const wire = Buffer.allocUnsafeSlow(bytes);
   const counts = [1, answer.length, authority.length, additional.length] as const;
   putHeader(wire, 0, FLAG.QR | response.flags | (response.rcode & 0xf), counts);
   let at = putQuestion(wire, question);

@@ -20,7 +20,16 @@ export interface OptFields {
 /** Octets `putOpt` will write. */
 export function optBytes(extended: ExtendedError | undefined): number {
   if (extended === undefined) return OPT_BYTES;
-  return OPT_BYTES + 6 + Math.min(Buffer.byteLength(extended.text), MAX_EDE_TEXT_BYTES);
+  return OPT_BYTES + 6 + extraText(extended.text).length;
+}
+
+/** EXTRA-TEXT in UTF-8 (RFC 8914 §2), cut between characters where it is too long. */
+function extraText(text: string): Buffer {
+  const octets = Buffer.from(text, 'utf8');
+  if (octets.length <= MAX_EDE_TEXT_BYTES) return octets;
+  let end = MAX_EDE_TEXT_BYTES;
+  while (((octets[end] as number) & 0xc0) === 0x80) end--;
+  return octets.subarray(0, end);
 }
 
 /** Writes an OPT, version 0, at `offset`; returns the offset behind it. */
@@ -39,7 +48,7 @@ export function putOpt(wire: Buffer, offset: number, fields: OptFields): number 
 
 function putExtendedError(wire: Buffer, at: number, extended: ExtendedError | undefined): number {
   if (extended === undefined) return at;
-  const text = Buffer.from(extended.text, 'utf8').subarray(0, MAX_EDE_TEXT_BYTES);
+  const text = extraText(extended.text);
   putU16(wire, at, EDNS_OPTION.EDE);
   putU16(wire, at + 2, 2 + text.length);
   putU16(wire, at + 4, extended.code);

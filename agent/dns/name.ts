@@ -6,6 +6,8 @@
 export const MAX_NAME_BYTES = 255;
 export const MAX_LABEL_BYTES = 63;
 const POINTER = 0xc0;
+/** Pointers one name may need: one before each label of the longest name. More only cost time. */
+const MAX_POINTERS = 127;
 const ROOT = Uint8Array.of(0);
 
 /** Upper-case ASCII letters to lower case, every other octet (length octets included) unchanged. */
@@ -36,18 +38,20 @@ export function skipName(wire: Uint8Array, offset: number, end: number): number 
 
 /**
  * Copies the name at `offset`, pointers followed, uncompressed into `out`; its length, or -1 where it is malformed.
- * A pointer must point before the label run it ends, so the walk always terminates (RFC 1035 §4.1.4).
+ * A pointer must point before the label run it ends, so the walk always terminates (RFC 1035 §4.1.4), and there may be
+ * no more of them than a name has labels, so that chains of pointers do not make the walk long.
  */
 export function expandName(wire: Uint8Array, offset: number, end: number, out: Uint8Array): number {
   let at = offset;
   let runStart = offset;
   let length = 0;
+  let pointers = 0;
   while (at < end) {
     const octet = wire[at] as number;
     if (octet >= POINTER) {
       if (at + 2 > end) return -1;
       const target = ((octet & 0x3f) << 8) | (wire[at + 1] as number);
-      if (target >= runStart) return -1;
+      if (target >= runStart || ++pointers > MAX_POINTERS) return -1;
       at = target;
       runStart = target;
       continue;
@@ -102,7 +106,7 @@ export function octetKey(name: Uint8Array): string {
 /** Number of labels without the root: 0 for `.`, 2 for `example.org.`. */
 export function labelCount(name: Uint8Array): number {
   let count = 0;
-  for (let at = 0; (name[at] as number) !== 0; at += (name[at] as number) + 1) count++;
+  for (let at = 0; (name[at] ?? 0) !== 0; at += (name[at] as number) + 1) count++;
   return count;
 }
 

@@ -139,7 +139,7 @@ class Source {
     if (skipped > 0)
       this.#services.log.warn(
         { file, skipped },
-        'words in hosts that are neither address nor name',
+        'words in hosts that are neither address nor name, or too many',
       );
     return table;
   }

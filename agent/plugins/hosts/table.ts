@@ -15,17 +15,29 @@ export interface TableOptions {
   readonly reverse: boolean;
 }
 
+/** What the records of one owner may take, octets, so that every answer fits a message. */
+const MAX_RECORDS_BYTES = 60_000;
+/** Octets of a record whose owner is a pointer, RDATA aside. */
+const RECORD_FIXED_BYTES = 12;
+
 /** RDATA of one owner by type (A and AAAA, or PTR). No duplicates (RFC 2181 §5). */
 class Entry {
-  readonly #rdata = new Map<number, Uint8Array[]>();
+  /** By type, then by the octets of the RDATA; in the order added. */
+  readonly #rdata = new Map<number, Map<string, Uint8Array>>();
   readonly #answers = new Map<number, Answer>();
+  #bytes = 0;
 
-  /** Returns whether it is new. */
+  has(type: number, rdata: Uint8Array): boolean {
+    return this.#rdata.get(type)?.has(octetKey(rdata)) ?? false;
+  }
+
+  /** Returns whether there was room for it. */
   add(type: number, rdata: Uint8Array): boolean {
-    const list = this.#rdata.get(type) ?? [];
-    if (list.some((known) => Buffer.compare(known, rdata) === 0)) return false;
-    this.#rdata.set(type, list);
-    list.push(rdata);
+    this.#bytes += RECORD_FIXED_BYTES + rdata.length;
+    if (this.#bytes > MAX_RECORDS_BYTES) return false;
+    const ofType = this.#rdata.get(type) ?? new Map<string, Uint8Array>();
+    this.#rdata.set(type, ofType);
+    ofType.set(octetKey(rdata), rdata);
     return true;
   }
 
@@ -42,8 +54,8 @@ class Entry {
 
   /** A fresh answer, empty where the entry has nothing of the type: NODATA without SOA, since hosts has none. */
   make({ name, type }: Query, ttlSeconds: number): Answer {
-    const rdata = this.#rdata.get(type) ?? [];
-    const answer = rdata.map((octets): NewRecord => ({ type, ttlSeconds, rdata: octets }));
+    const ofType = [...(this.#rdata.get(type)?.values() ?? [])];
+    const answer = ofType.map((rdata): NewRecord => ({ type, ttlSeconds, rdata }));
     const response = { rcode: RCODE.NOERROR, flags: FLAG.AA, answer };
     return madeAnswer({ name, type, class: CLASS.IN }, response, 'hosts');
   }
@@ -59,7 +71,7 @@ export class HostsTable {
   readonly #byAddress = new Map<string, Entry>();
   /** Addresses of names plus names of addresses, as the peer counts. */
   entries = 0;
-  /** Words that are neither an address nor a name; their lines, or they alone, were skipped. */
+  /** Words that are neither an address nor a name, or one too many for a message: left out. */
   skipped = 0;
 
   constructor(text: string, options: TableOptions) {
@@ -115,7 +127,9 @@ export class HostsTable {
   #put(map: Map<string, Entry>, key: string, type: number, rdata: Uint8Array): void {
     const entry = map.get(key) ?? new Entry();
     map.set(key, entry);
+    if (entry.has(type, rdata)) return;
     if (entry.add(type, rdata)) this.entries++;
+    else this.skipped++;
   }
 }
 

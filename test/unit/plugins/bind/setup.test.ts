@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { bindAddresses, setup } from '../../../../agent/plugins/bind/setup.ts';
-import { blockWith, directiveOf } from '../../../support/corefiles/block.ts';
+import { parseDirective } from '../../../support/corefiles/parse.ts';
 
 const INTERFACES = new Map([
   ['lo', ['127.0.0.1', '::1']],
@@ -10,7 +10,7 @@ const INTERFACES = new Map([
 ]);
 
 function addresses(directives: string): string[] {
-  return bindAddresses(blockWith(directives), () => INTERFACES);
+  return bindAddresses(parseDirective(directives).block, () => INTERFACES);
 }
 
 describe('bindAddresses', () => {
@@ -34,10 +34,10 @@ describe('bindAddresses', () => {
   }
 
   for (const [directives, message] of [
-    ['bind nope0', /^Corefile:2: "nope0" is not an IP address or the name of an interface/],
-    ['bind 1.2.3.4:53', /^Corefile:2: "1.2.3.4:53" is not an IP address/],
-    ['bind bare', /^Corefile:2: interface "bare" has no address/],
-    ['bind ::1 {\nexcept lo\n}', /^Corefile:2: except leaves bind no address/],
+    ['bind nope0', /^\/etc\/Corefile:2: "nope0" is not an IP address or the name of an interface/],
+    ['bind 1.2.3.4:53', /^\/etc\/Corefile:2: "1.2.3.4:53" is not an IP address/],
+    ['bind bare', /^\/etc\/Corefile:2: interface "bare" has no address/],
+    ['bind ::1 {\nexcept lo\n}', /^\/etc\/Corefile:2: except leaves bind no address/],
   ] as const) {
     it(`refuses ${JSON.stringify(directives)}`, () => {
       assert.throws(() => addresses(directives), { name: 'ConfigError', message });
@@ -46,7 +46,7 @@ describe('bindAddresses', () => {
 });
 
 describe('bind', () => {
-  const setUp = (directives: string) => setup(directiveOf(blockWith(directives), 'bind'));
+  const setUp = (directives: string) => setup(parseDirective(directives).directive);
 
   it('takes no part in queries', () => {
     assert.equal(setUp('bind lo {\nexcept ::1\n}').handle, undefined);

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setup } from '../../../../agent/plugins/bufsize/setup.ts';
-import { blockWith, directiveOf } from '../../../support/corefiles/block.ts';
+import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { ask, NextSpy, queryFor } from '../../../support/queries.ts';
 
-const bufsize = (text: string) => setup(directiveOf(blockWith(text), 'bufsize'));
+const bufsize = (text: string) => setup(parseDirective(text).directive);
 
 describe('bufsize', () => {
   for (const [text, expected] of [

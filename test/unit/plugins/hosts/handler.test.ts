@@ -4,7 +4,7 @@ import { FLAG, flagsOf } from '../../../../agent/dns/header.ts';
 import { CLASS, type TYPE } from '../../../../agent/dns/iana.ts';
 import { setup } from '../../../../agent/plugins/hosts/setup.ts';
 import type { Plugin } from '../../../../agent/query/plugin.ts';
-import { blocksOf, directiveOf } from '../../../support/corefiles/block.ts';
+import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { answerLines, ask, decoded, NextSpy, queryFor } from '../../../support/queries.ts';
 import { type FakeServices, fakeServices } from '../../../support/services.ts';
 
@@ -20,9 +20,8 @@ fe80::1%eth0 zone.example.org
 `;
 
 function hosts(text = 'hosts', zones = '.', services: FakeServices = withFile()): Plugin {
-  const block = blocksOf(`${zones} {\n${text}\n}\n`)[0];
-  assert.ok(block !== undefined);
-  return setup(directiveOf(block, 'hosts'), block, services);
+  const { directive, block } = parseDirective(text, zones);
+  return setup(directive, block, services);
 }
 
 function withFile(text = ETC_HOSTS, path = '/etc/hosts'): FakeServices {
@@ -152,6 +151,14 @@ describe('hosts options', () => {
     assert.equal(services.log.records[0]?.fields.skipped, 2);
   });
 
+  it('leaves out what would not fit an answer', () => {
+    const many = Array.from({ length: 5_000 }, (_, i) => `10.0.${i >> 8}.${i & 255} many`);
+    const services = withFile(many.join('\n'));
+    const count = lines(hosts('hosts', '.', services), 'many', 'A').length;
+    assert.equal(count, 3_750);
+    assert.equal(services.log.records[0]?.fields.skipped, 5_000 - count);
+  });
+
   for (const text of [
     'hosts {\nttl 0\n}',
     'hosts {\nttl 65536\n}',
@@ -163,7 +170,7 @@ describe('hosts options', () => {
     'hosts\nhosts',
   ]) {
     it(`refuses ${JSON.stringify(text)}`, () => {
-      assert.throws(() => hosts(text), { name: 'ConfigError', message: /^Corefile:\d/ });
+      assert.throws(() => hosts(text), { name: 'ConfigError', message: /^\/etc\/Corefile:\d/ });
     });
   }
 });
@@ -184,7 +191,7 @@ describe('hosts file', () => {
     };
     assert.throws(() => hosts('hosts', '.', fakeServices({ files })), {
       name: 'ConfigError',
-      message: 'Corefile:2: hosts file /etc/hosts cannot be read: EACCES: permission denied',
+      message: '/etc/Corefile:2: hosts file /etc/hosts cannot be read: EACCES: permission denied',
     });
   });
 

@@ -5,10 +5,10 @@ import { CLASS, TYPE } from '../../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
 import { setup } from '../../../../agent/plugins/whoami/setup.ts';
 import { Query } from '../../../../agent/query/query.ts';
-import { blockWith, directiveOf } from '../../../support/corefiles/block.ts';
+import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { ask, decoded, NextSpy, queryFor } from '../../../support/queries.ts';
 
-const whoami = setup(directiveOf(blockWith('whoami'), 'whoami'));
+const whoami = setup(parseDirective('whoami').directive);
 
 function tell(query: Query) {
   const next = new NextSpy();
@@ -79,7 +79,7 @@ describe('whoami', () => {
 
   for (const text of ['whoami please', 'whoami {\n}', 'whoami\nwhoami']) {
     it(`refuses ${JSON.stringify(text)}`, () => {
-      assert.throws(() => setup(directiveOf(blockWith(text), 'whoami')), { name: 'ConfigError' });
+      assert.throws(() => setup(parseDirective(text).directive), { name: 'ConfigError' });
     });
   }
 });

@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ConfigError, DnsError, NetworkError } from '../../../../agent/base/errors.ts';
+import { RCODE } from '../../../../agent/dns/iana.ts';
+import { setup } from '../../../../agent/plugins/errors/setup.ts';
+import { parseDirective } from '../../../support/corefiles/parse.ts';
+import { NextSpy, queryFor } from '../../../support/queries.ts';
+import { fakeServices } from '../../../support/services.ts';
+
+function errors(text = 'errors') {
+  const services = fakeServices();
+  const { directive, block } = parseDirective(text);
+  const plugin = setup(directive, block, services);
+  const { handle } = plugin;
+  assert.ok(handle !== undefined);
+  /** Has a query fail with `error`, which must come through unchanged. */
+  const fail = (error: unknown, name = 'example.org.'): void => {
+    const query = queryFor(name, 'AAAA');
+    query.arrivedMs = services.clock.nowMs() - 12.5;
+    const thrown = (): never => {
+      throw error;
+    };
+    assert.throws(
+      () => handle(query, thrown),
+      (seen) => seen === error,
+    );
+  };
+  return { ...services, records: services.log.records, plugin, handle, fail };
+}
+
+const timeout = new DnsError(RCODE.SERVFAIL, 'no answer in time', undefined, {
+  cause: Object.assign(new NetworkError('wait', 'ETIMEDOUT', 'timed out'), {
+    upstream: '10.96.0.10:53',
+  }),
+});
+
+describe('errors', () => {
+  it('leaves answers alone, at once or later', async () => {
+    const { handle, records } = errors();
+    const next = new NextSpy();
+    assert.equal(handle(queryFor('a.', 'A'), next.handler), next.answer);
+    const later = handle(queryFor('a.', 'A'), () => Promise.resolve(next.answer));
+    assert.equal(await later, next.answer);
+    assert.deepEqual(records, []);
+  });
+
+  it('says who asked what, and where it went wrong', () => {
+    const { fail, records } = errors('errors stdout');
+    fail(timeout, 'Example.org.');
+    assert.deepEqual(records, [
+      {
+        level: 'error',
+        message: 'plugin/errors: 2 example.org. AAAA: no answer in time',
+        fields: {
+          event: 'errors 2 10.96.0.10:53 wait',
+          client: '10.244.0.7:40053',
+          question: 'example.org. AAAA',
+          rcode: 'SERVFAIL',
+          transport: 'udp',
+          upstream: '10.96.0.10:53',
+          phase: 'wait',
+          errno: 'ETIMEDOUT',
+          ms: 12.5,
+        },
+      },
+    ]);
+  });
+
+  it('reports what fails later too', async () => {
+    const { handle, records } = errors();
+    const rejected = (): Promise<never> => Promise.reject(timeout);
+    await assert.rejects(async () => await handle(queryFor('a.', 'A'), rejected), DnsError);
+    assert.equal(records.length, 1);
+  });
+
+  it('reports faults of our own as SERVFAIL, with the stack if asked', () => {
+    const plain = errors();
+    plain.fail(new TypeError('bug'));
+    assert.equal(plain.records[0]?.message, 'plugin/errors: 2 example.org. AAAA: bug');
+    assert.equal(plain.records[0]?.fields.stack, undefined);
+    const traced = errors('errors {\nstacktrace\n}');
+    traced.fail(new TypeError('bug'));
+    assert.match(String(traced.records[0]?.fields.stack), /errors\.test\.ts/);
+  });
+
+  it('gives the same event to the same failure of different names', () => {
+    const { fail, records } = errors();
+    fail(timeout, 'a.');
+    fail(timeout, 'b.');
+    fail(new DnsError(RCODE.SERVFAIL, 'other'), 'a.');
+    const events = records.map(({ fields }) => fields.event);
+    assert.equal(events[0], events[1]);
+    assert.notEqual(events[0], events[2]);
+  });
+
+  it('says nothing of a query dropped on purpose', () => {
+    const { fail, records } = errors();
+    fail(new DnsError(-1, 'dropped'));
+    assert.deepEqual(records, []);
+  });
+
+  it('survives errors that cause each other and things that are no errors', () => {
+    const { fail, records } = errors();
+    const one = new DnsError(RCODE.SERVFAIL, 'one');
+    one.cause = new Error('two', { cause: one });
+    fail(one);
+    fail('just text');
+    assert.equal(records[1]?.message, 'plugin/errors: 2 example.org. AAAA: just text');
+  });
+
+  it('refuses what it does not know', () => {
+    for (const text of [
+      'errors stderr',
+      'errors stdout x',
+      'errors\nerrors',
+      'errors {\nstacktrace on\n}',
+      'errors {\nconsolidate 5m\n}',
+      'errors {\nconsolidate 5m (\n}',
+      'errors {\nconsolidate 0s x\n}',
+      'errors {\nconsolidate 5 x\n}',
+      'errors {\nconsolidate 5m x loud\n}',
+      'errors {\nconsolidate 5m x show_first error\n}',
+      'errors {\nconsolidate 5m x error show_last\n}',
+      'errors {\nconsolidate 5m x error show_first y\n}',
+    ]) {
+      assert.throws(() => errors(text), ConfigError, text);
+    }
+  });
+});
+
+describe('consolidate', () => {
+  it('writes one line per window, at its level, and nothing before', async () => {
+    const { fail, records, clock } = errors('errors {\nconsolidate 5m ".* in time$" warning\n}');
+    fail(timeout, 'a.');
+    fail(timeout, 'b.');
+    fail(new DnsError(RCODE.SERVFAIL, 'in time?'), 'c.');
+    assert.equal(records.length, 1, 'only what does not match is logged at once');
+    await clock.advance(299_999);
+    fail(timeout, 'd.');
+    await clock.advance(1);
+    assert.deepEqual(
+      records.slice(1).map(({ level, message }) => [level, message]),
+      [['warn', "plugin/errors: 3 errors like '.* in time$' occurred in last 5m"]],
+    );
+    await clock.advance(600_000);
+    assert.equal(records.length, 2);
+  });
+
+  it('lets the first pattern that matches take an error', async () => {
+    const { fail, records, clock } = errors(
+      'errors {\nconsolidate 1s time\nconsolidate 1s answer\n}',
+    );
+    fail(timeout);
+    fail(new DnsError(RCODE.SERVFAIL, 'bad answer'));
+    await clock.advance(1_000);
+    assert.deepEqual(
+      records.map(({ message }) => message),
+      [
+        "plugin/errors: 1 errors like 'time' occurred in last 1s",
+        "plugin/errors: 1 errors like 'answer' occurred in last 1s",
+      ],
+    );
+  });
+
+  it('shows the first in full if asked, and then no line for it alone', async () => {
+    const { fail, records, clock } = errors('errors {\nconsolidate 1s time info show_first\n}');
+    fail(timeout);
+    await clock.advance(1_000);
+    assert.deepEqual(
+      records.map(({ level, message }) => [level, message]),
+      [['info', 'plugin/errors: 2 example.org. AAAA: no answer in time']],
+    );
+    fail(timeout);
+    fail(timeout);
+    await clock.advance(1_000);
+    assert.equal(records.length, 3);
+    assert.match(records[2]?.message ?? '', /^plugin\/errors: 2 errors like/);
+    assert.equal(records[2]?.level, 'info');
+  });
+
+  it('writes what it holds when it stops, and leaves no timer', () => {
+    const { fail, records, clock, plugin } = errors('errors {\nconsolidate 1s time\n}');
+    fail(timeout);
+    plugin.stop?.();
+    assert.equal(records.length, 1);
+    assert.equal(clock.pendingTimers, 0);
+  });
+});

@@ -1,0 +1,129 @@
+/** The cache of the whole process: made once, outlives reloads; each block opens its view of it. */
+import type { Clock } from '../base/clock.ts';
+import { perServer } from '../query/per-server.ts';
+import type {
+  BlockCache,
+  BlockContext,
+  Cache,
+  CacheOptions,
+  Logger,
+  Metrics,
+} from '../query/services.ts';
+import { blockLabels, countersFor, type SeriesType } from './counters.ts';
+import { type BlockLedgers, Keeper } from './keep.ts';
+import { Ledger } from './ledger.ts';
+import { Lookup } from './lookup.ts';
+import { Flights } from './refresh.ts';
+import { Store } from './store.ts';
+
+export interface CacheParts {
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  /** Memory all entries together may take, octets. */
+  readonly totalBytes: number;
+  /** Uniform random number in [0, 1). */
+  readonly random: () => number;
+}
+
+export interface CacheStats {
+  readonly answers: number;
+  readonly answerBytes: number;
+  readonly denials: number;
+  readonly denialBytes: number;
+  /** Upstream queries that somebody may be waiting for. */
+  readonly flights: number;
+}
+
+export interface ProcessCache extends Cache {
+  /** Removes some entries that are no good any more; runs by itself once a second. */
+  sweep(): void;
+  stats(): CacheStats;
+  /** Ends the timers and forgets every entry. */
+  close(): void;
+}
+
+/** What a block keeps over reloads. */
+interface BlockMemory {
+  readonly ledgers: BlockLedgers;
+  /** Fingerprints of what lay below `cache`, by generation. */
+  readonly generations: string[];
+}
+
+export function createCache(parts: CacheParts): ProcessCache {
+  const { clock, metrics, log, random } = parts;
+  const store = new Store(clock, metrics, parts.totalBytes);
+  const flights = new Flights(clock);
+  const blocks = new Map<number, BlockMemory>();
+
+  const open = (block: BlockContext, zonesLabel: string, options: CacheOptions): BlockCache => {
+    const memory = blocks.get(block.id) ?? newMemory(metrics, block, zonesLabel);
+    blocks.set(block.id, memory);
+    showEntries(metrics, block, zonesLabel, memory.ledgers);
+    const generation = generationOf(memory, block.belowCache);
+    const { ledgers } = memory;
+    const keeper = new Keeper({ store, clock, random, ledgers, generation, options });
+    const counters = perServer((server) => countersFor(metrics, blockLabels(server, zonesLabel)));
+    for (const server of block.servers) counters(server);
+    const blockId = block.id;
+    return new Lookup({
+      blockId,
+      generation,
+      options,
+      store,
+      flights,
+      keeper,
+      clock,
+      log,
+      counters,
+    });
+  };
+
+  return {
+    open,
+    sweep: () => store.sweep(clock.nowMs()),
+    stats: () => ({
+      answers: store.answers.count,
+      answerBytes: store.answers.bytes,
+      denials: store.denials.count,
+      denialBytes: store.denials.bytes,
+      flights: flights.count,
+    }),
+    close: () => {
+      store.close();
+      flights.close();
+    },
+  };
+}
+
+function newMemory(metrics: Metrics, block: BlockContext, zonesLabel: string): BlockMemory {
+  // A block's listeners share its entries: an eviction is counted once, at the first of them.
+  const labels = blockLabels(block.servers[0]?.label ?? '', zonesLabel);
+  const ledger = (type: SeriesType): Ledger =>
+    new Ledger(metrics.counter('coredns_cache_evictions_total', { ...labels, type }));
+  return {
+    ledgers: { positive: ledger('success'), negative: ledger('denial') },
+    generations: [],
+  };
+}
+
+function showEntries(
+  metrics: Metrics,
+  block: BlockContext,
+  zonesLabel: string,
+  { positive, negative }: BlockLedgers,
+): void {
+  for (const { label } of block.servers) {
+    const labels = blockLabels(label, zonesLabel);
+    const show = (type: SeriesType, ledger: Ledger): void =>
+      metrics.gaugeFrom('coredns_cache_entries', { ...labels, type }, () => ledger.count);
+    show('success', positive);
+    show('denial', negative);
+  }
+}
+
+/** Number of a configuration below `cache`: the same text has the same number, now and after any reload. */
+function generationOf({ generations }: BlockMemory, belowCache: string): number {
+  const known = generations.indexOf(belowCache);
+  return known >= 0 ? known : generations.push(belowCache) - 1;
+}

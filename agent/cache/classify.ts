@@ -1,0 +1,96 @@
+/** What an answer is worth to the cache. The peer's rules (CoreDNS 1.14), with SOA-less negatives never stored. */
+import { FLAG, flagsOf, u32 } from '../dns/header.ts';
+import { CLASS, RCODE, TYPE } from '../dns/iana.ts';
+import { type RecordView, readRecords } from '../dns/records.ts';
+import { matchesQuestion } from '../dns/reply.ts';
+import type { Answer } from '../query/answer.ts';
+
+/**
+ * - `success`, `delegation`, `denial` (NXDOMAIN, NODATA): may be stored.
+ * - `passing`: true, but nothing says for how long: SOA-less negatives, signatures out of their time.
+ * - `failure`: SERVFAIL or NOTIMP; remembered for a moment.
+ * - `refusal`: another error, or only part of an answer: given to whoever asked if there is nothing better.
+ * - `mismatch`: the answer to another question.
+ */
+export type Verdict =
+  | 'success'
+  | 'delegation'
+  | 'denial'
+  | 'passing'
+  | 'failure'
+  | 'refusal'
+  | 'mismatch';
+
+export interface Asked {
+  /** Lower-case wire form. */
+  readonly name: Uint8Array;
+  readonly type: number;
+  readonly class: number;
+  readonly dnssecOk: boolean;
+}
+
+export interface Classified {
+  readonly verdict: Verdict;
+  readonly records: readonly RecordView[];
+}
+
+/** Types that stand for more than one set, or for a hop's own business: never cached (RFC 6895 §3.1). */
+const FIRST_META_TYPE = 128;
+const LAST_META_TYPE = 255;
+
+/** Whether answers to the question may be kept and shared at all. */
+export function isCacheable(type: number, qclass: number): boolean {
+  if (qclass !== CLASS.IN || type === TYPE.OPT) return false;
+  return type < FIRST_META_TYPE || type > LAST_META_TYPE;
+}
+
+/** `wallSeconds` is Unix time: signatures are valid between two dates. */
+export function classify(asked: Asked, answer: Answer, wallSeconds: number): Classified {
+  const { wire, rcode } = answer;
+  const records = readRecords(wire);
+  if (records === undefined || !matchesQuestion(wire, asked.name, asked.type, asked.class)) {
+    return { verdict: 'mismatch', records: [] };
+  }
+  if (rcode === RCODE.SERVFAIL || rcode === RCODE.NOTIMP) return { verdict: 'failure', records };
+  const isAnswer = rcode === RCODE.NOERROR || rcode === RCODE.NXDOMAIN;
+  if (!isAnswer || (flagsOf(wire) & FLAG.TC) !== 0) return { verdict: 'refusal', records };
+  if (asked.dnssecOk && records.some((record) => isOutOfTime(wire, record, wallSeconds))) {
+    return { verdict: 'passing', records };
+  }
+  return {
+    verdict: rcode === RCODE.NXDOMAIN ? nameError(records) : content(asked, records),
+    records,
+  };
+}
+
+function nameError(records: readonly RecordView[]): Verdict {
+  return hasSoa(records) && records[0]?.section !== 'answer' ? 'denial' : 'passing';
+}
+
+/** A NOERROR answer, by what is in it; a chain of aliases that ends nowhere is a denial if an SOA says so. */
+function content(asked: Asked, records: readonly RecordView[]): Verdict {
+  const answers = records.filter((record) => record.section === 'answer');
+  if (answers.some((record) => record.type === asked.type)) return 'success';
+  if (hasSoa(records)) return 'denial';
+  if (answers.length > 0) return 'passing';
+  const delegates = records.some((r) => r.section === 'authority' && r.type === TYPE.NS);
+  return delegates ? 'delegation' : 'passing';
+}
+
+function hasSoa(records: readonly RecordView[]): boolean {
+  return records.some((record) => record.section === 'authority' && record.type === TYPE.SOA);
+}
+
+const RRSIG_EXPIRATION_AT = 8;
+const RRSIG_INCEPTION_AT = 12;
+const RRSIG_FIXED_BYTES = 18;
+
+/** Whether a signature has expired or is not valid yet, in serial arithmetic (RFC 4034 §3.1.5). */
+function isOutOfTime(wire: Buffer, record: RecordView, wallSeconds: number): boolean {
+  const { type, rdataStart, rdataEnd } = record;
+  if (type !== TYPE.RRSIG || rdataEnd - rdataStart < RRSIG_FIXED_BYTES) return false;
+  const now = wallSeconds | 0;
+  const untilExpiration = (u32(wire, rdataStart + RRSIG_EXPIRATION_AT) - now) | 0;
+  const sinceInception = (now - u32(wire, rdataStart + RRSIG_INCEPTION_AT)) | 0;
+  return untilExpiration < 0 || sinceInception < 0;
+}

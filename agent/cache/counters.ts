@@ -1,0 +1,59 @@
+/** Series of one (block, listener), resolved once; a query only adds to plain numbers. */
+import type { Counter, Metrics } from '../query/services.ts';
+import type { EntryKind } from './entry.ts';
+import type { StaleReason } from './stale.ts';
+
+/** Value of the label `type`: the peer counts remembered failures among the denials. */
+export type SeriesType = 'success' | 'denial';
+
+export function seriesType(kind: EntryKind): SeriesType {
+  return kind === 'positive' ? 'success' : 'denial';
+}
+
+export interface BlockLabels {
+  readonly server: string;
+  readonly zones: string;
+  readonly view: string;
+}
+
+/** Blocks are not told apart by views yet; the peer leaves the label empty then. */
+export function blockLabels(server: string, zones: string): BlockLabels {
+  return { server, zones, view: '' };
+}
+
+export interface Counters {
+  readonly requests: Counter;
+  readonly misses: Counter;
+  readonly hits: Readonly<Record<EntryKind, Counter>>;
+  readonly prefetch: Counter;
+  readonly drops: Counter;
+  readonly servedStale: Counter;
+  readonly stale: Readonly<Record<StaleReason, Counter>>;
+  readonly coalesced: Counter;
+  readonly rejected: Counter;
+}
+
+export function countersFor(metrics: Metrics, labels: BlockLabels): Counters {
+  const { server } = labels;
+  const hits = (type: SeriesType): Counter =>
+    metrics.counter('coredns_cache_hits_total', { ...labels, type });
+  const stale = (reason: StaleReason): Counter =>
+    metrics.counter('nodens_cache_stale_served_total', { server, reason });
+  const denials = hits('denial');
+  return {
+    requests: metrics.counter('coredns_cache_requests_total', { ...labels }),
+    misses: metrics.counter('coredns_cache_misses_total', { ...labels }),
+    hits: { positive: hits('success'), negative: denials, failure: denials },
+    prefetch: metrics.counter('coredns_cache_prefetch_total', { ...labels }),
+    drops: metrics.counter('coredns_cache_drops_total', { ...labels }),
+    servedStale: metrics.counter('coredns_cache_served_stale_total', { ...labels }),
+    stale: {
+      immediate: stale('immediate'),
+      budget: stale('budget'),
+      recheck: stale('recheck'),
+      failure: stale('failure'),
+    },
+    coalesced: metrics.counter('nodens_cache_coalesced_total', { server }),
+    rejected: metrics.counter('nodens_cache_waiters_rejected_total', { server }),
+  };
+}

@@ -1,0 +1,188 @@
+/**
+ * What becomes of what the rest of the chain says: stored, remembered, passed on, or put aside for the last good
+ * answer. A failure never replaces, shadows or shortens a usable positive entry (design §6.1).
+ */
+import type { Clock } from '../base/clock.ts';
+import { DnsError } from '../base/errors.ts';
+import { RCODE } from '../dns/iana.ts';
+import { isSubdomain } from '../dns/name.ts';
+import type { RecordView } from '../dns/records.ts';
+import { type Answer, madeAnswer } from '../query/answer.ts';
+import type { Query } from '../query/query.ts';
+import type {
+  CacheOptions,
+  KeepOptions,
+  PrefetchOptions,
+  ServeStaleOptions,
+} from '../query/services.ts';
+import { type Classified, classify, type Verdict } from './classify.ts';
+import { Entry, type EntryKind } from './entry.ts';
+import type { Ledger } from './ledger.ts';
+import { AFTER_RELOAD, isUsable, lastGoodAnswer } from './stale.ts';
+import { failureKey, type Store } from './store.ts';
+import { lifetimeOf, type TtlRule } from './ttl.ts';
+
+/** A block's entries; outlives reloads. */
+export interface BlockLedgers {
+  readonly positive: Ledger;
+  readonly negative: Ledger;
+}
+
+export interface KeeperParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly ledgers: BlockLedgers;
+  /** Number of the configuration below `cache`. */
+  readonly generation: number;
+  readonly options: CacheOptions;
+}
+
+/** Name under which a cached answer is counted, hit and miss alike (peer behaviour). */
+const PLUGIN = 'cache';
+/** A refresh may come this much later than its moment, as a share of the time left then: nodes must not march in step. */
+const REFRESH_JITTER = 0.5;
+
+const RULES: Readonly<Partial<Record<Verdict, TtlRule>>> = {
+  success: 'records',
+  delegation: 'base',
+  denial: 'negative',
+};
+
+export class Keeper {
+  readonly #parts: KeeperParts;
+  readonly #stale: ServeStaleOptions;
+
+  constructor(parts: KeeperParts) {
+    this.#parts = parts;
+    this.#stale = parts.options.serveStale ?? AFTER_RELOAD;
+  }
+
+  /**
+   * Takes in an answer to the question behind `key`; returns what to give to those who wait. `onMismatch` is told of
+   * an answer to another question.
+   */
+  absorb(query: Query, key: string, answer: Answer, onMismatch: () => void): Answer {
+    if (!answer.shareable) return answer;
+    const wallSeconds = Math.floor(this.#parts.clock.wallMs() / 1_000);
+    const classified = classify(query, answer, wallSeconds);
+    switch (classified.verdict) {
+      case 'success':
+      case 'delegation':
+      case 'denial':
+        return this.#keep(query, key, answer, classified);
+      case 'passing':
+        this.#dropExpired(key);
+        return answer;
+      case 'mismatch':
+        onMismatch();
+        return this.#lastGood(key) ?? answer;
+      case 'refusal':
+        return this.#lastGood(key) ?? answer;
+      case 'failure':
+        return this.#lastGood(key) ?? this.#remember(key, answer);
+    }
+  }
+
+  /** Takes in that there is no answer; returns the last good one, or throws `error`. */
+  failed(query: Query, key: string, error: unknown): Answer {
+    // Silence is wanted, and a fault of our own must not hide behind an old answer.
+    if (!(error instanceof DnsError) || error.rcode < 0) throw error;
+    const good = this.#lastGood(key);
+    if (good !== undefined) return good;
+    if (error.rcode === RCODE.SERVFAIL) {
+      const { rcode, extended } = error;
+      const options = extended === undefined ? {} : { extended };
+      this.#remember(key, madeAnswer(query, { rcode, flags: 0 }, PLUGIN, options));
+    }
+    throw error;
+  }
+
+  #keep(query: Query, key: string, answer: Answer, classified: Classified): Answer {
+    const { store, clock, options, ledgers } = this.#parts;
+    const kind: EntryKind = classified.verdict === 'denial' ? 'negative' : 'positive';
+    const keep = kind === 'positive' ? options.success : options.denial;
+    const born = answer.bornMs ?? clock.nowMs();
+    const { kept, ttlSeconds } = this.#bounded(answer, born, classified, keep);
+    const disabled = kind === 'positive' ? options.disableSuccess : options.disableDenial;
+    if (ttlSeconds <= 0 || disabled.some((zone) => isSubdomain(query.name, zone))) {
+      // It is true all the same, so whatever was known is not any more.
+      store.forget(key);
+      return kept;
+    }
+    const before = store.peek(key);
+    const expiresMs = born + ttlSeconds * 1_000;
+    const entry = new Entry({
+      key,
+      kind,
+      answer: kept,
+      ledger: ledgers[kind],
+      generation: this.#parts.generation,
+      expiresMs,
+      uselessMs: expiresMs + (kind === 'positive' ? this.#stale.windowMs : 0),
+      refreshMs: this.#refreshMs(expiresMs, ttlSeconds, options.prefetch),
+      hits: before?.hits ?? 0,
+      lastHitMs: before?.lastHitMs ?? Number.NEGATIVE_INFINITY,
+    });
+    store.replace(entry, keep.capacity);
+    return kept;
+  }
+
+  /** The answer as it is stored, and for how long. */
+  #bounded(
+    answer: Answer,
+    born: number,
+    { verdict, records }: { verdict: Verdict; records: readonly RecordView[] },
+    keep: KeepOptions,
+  ): { kept: Answer; ttlSeconds: number } {
+    const rule = RULES[verdict] ?? 'base';
+    const { wire, ttlSeconds } = lifetimeOf(answer.wire, records, rule, keep);
+    const bornMs = this.#parts.options.keepTtl ? undefined : born;
+    return { kept: answer.with({ wire, bornMs, plugin: PLUGIN }), ttlSeconds };
+  }
+
+  #refreshMs(expiresMs: number, ttlSeconds: number, prefetch: PrefetchOptions | undefined): number {
+    if (prefetch === undefined) return Number.POSITIVE_INFINITY;
+    const leftMs = Math.ceil((prefetch.percentage / 100) * ttlSeconds) * 1_000;
+    return expiresMs - leftMs * (1 - REFRESH_JITTER * this.#parts.random());
+  }
+
+  /** The usable positive answer, if there is one; it is not asked for again before the recheck interval has passed. */
+  #lastGood(key: string): Answer | undefined {
+    const { store, clock } = this.#parts;
+    const entry = store.peek(key);
+    if (entry === undefined) return undefined;
+    const now = clock.nowMs();
+    entry.recheckMs = now + this.#stale.recheckMs;
+    return isUsable(entry, now, this.#stale) ? lastGoodAnswer(entry, now, this.#stale) : undefined;
+  }
+
+  /** Remembers a failure, so that it is not asked for again at once (RFC 9520 §3.2). */
+  #remember(key: string, answer: Answer): Answer {
+    const { clock, options, ledgers, generation, store } = this.#parts;
+    if (options.servfailMs <= 0) return answer;
+    const expiresMs = clock.nowMs() + options.servfailMs;
+    const { wire } = lifetimeOf(answer.wire, [], 'base', options.denial);
+    const entry = new Entry({
+      key: failureKey(key),
+      kind: 'failure',
+      answer: answer.with({ wire, bornMs: undefined, plugin: PLUGIN }),
+      ledger: ledgers.negative,
+      generation,
+      expiresMs,
+      uselessMs: expiresMs,
+      refreshMs: Number.POSITIVE_INFINITY,
+      hits: 0,
+      lastHitMs: Number.NEGATIVE_INFINITY,
+    });
+    store.denials.put(entry, options.denial.capacity);
+    return answer;
+  }
+
+  /** A true answer that cannot be stored ends the life of what it contradicts once that has run out. */
+  #dropExpired(key: string): void {
+    const { store, clock, generation } = this.#parts;
+    const entry = store.peek(key);
+    if (entry !== undefined && !entry.isFresh(clock.nowMs(), generation)) store.forget(key);
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * The entries of one block in one store, by age: counts them against the block's capacity and finds the one that makes
+ * room, so that a block can only evict its own. Constant time per entry added, removed or evicted.
+ */
+import type { Counter } from '../query/services.ts';
+import type { Entry } from './entry.ts';
+
+/** Entries that get a second chance before one is evicted whether it was asked for or not. */
+const MAX_SECOND_CHANCES = 8;
+
+export class Ledger {
+  count = 0;
+  /** Entries that made room for others, counted by whoever evicts. */
+  readonly evictions: Counter;
+  #oldest: Entry | undefined;
+  #newest: Entry | undefined;
+  /** Where the sweep goes on. */
+  #cursor: Entry | undefined;
+
+  constructor(evictions: Counter) {
+    this.evictions = evictions;
+  }
+
+  add(entry: Entry): void {
+    this.count++;
+    this.#append(entry);
+  }
+
+  remove(entry: Entry): void {
+    this.count--;
+    this.#unlink(entry);
+  }
+
+  /** The oldest entry that nobody asked for lately (second chance, an approximation of LRU that costs a hit one write). */
+  victim(): Entry | undefined {
+    for (let chances = MAX_SECOND_CHANCES; chances > 0; chances--) {
+      const entry = this.#oldest;
+      if (entry === undefined || !entry.wasHit) return entry;
+      entry.wasHit = false;
+      this.#unlink(entry);
+      this.#append(entry);
+    }
+    return this.#oldest;
+  }
+
+  /** Looks at up to `budget` entries from where it stopped last; gives each useless one to `drop`, which removes it. */
+  sweep(nowMs: number, budget: number, drop: (entry: Entry) => void): void {
+    let entry = this.#cursor ?? this.#oldest;
+    for (let left = Math.min(budget, this.count); left > 0 && entry !== undefined; left--) {
+      const { newer } = entry;
+      this.#cursor = newer;
+      if (nowMs >= entry.uselessMs) drop(entry);
+      entry = newer;
+    }
+  }
+
+  #append(entry: Entry): void {
+    entry.older = this.#newest;
+    if (this.#newest === undefined) this.#oldest = entry;
+    else this.#newest.newer = entry;
+    this.#newest = entry;
+  }
+
+  #unlink(entry: Entry): void {
+    const { older, newer } = entry;
+    if (this.#cursor === entry) this.#cursor = newer;
+    if (older === undefined) this.#oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) this.#newest = older;
+    else newer.older = older;
+    entry.older = undefined;
+    entry.newer = undefined;
+  }
+}

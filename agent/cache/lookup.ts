@@ -1,0 +1,210 @@
+/**
+ * The way of a query through the cache of one block. A hit is synchronous and allocates nothing but the key; whatever
+ * needs the rest of the chain goes through one flight per key.
+ */
+import type { Clock, Timer } from '../base/clock.ts';
+import { DnsError, messageOf } from '../base/errors.ts';
+import { LIMITS } from '../base/limits.ts';
+import { EDE, RCODE } from '../dns/iana.ts';
+import type { Answer } from '../query/answer.ts';
+import { after, type Handler, type Result } from '../query/plugin.ts';
+import { Query } from '../query/query.ts';
+import type {
+  BlockCache,
+  CacheOptions,
+  Logger,
+  PrefetchOptions,
+  ServerLabel,
+  ServeStaleOptions,
+} from '../query/services.ts';
+import { isCacheable } from './classify.ts';
+import type { Counters } from './counters.ts';
+import type { Entry } from './entry.ts';
+import type { Keeper } from './keep.ts';
+import type { Flight, Flights } from './refresh.ts';
+import { AFTER_RELOAD, isUsable, lastGoodAnswer, type StaleReason } from './stale.ts';
+import type { Store } from './store.ts';
+
+export interface LookupParts {
+  readonly blockId: number;
+  readonly generation: number;
+  readonly options: CacheOptions;
+  readonly store: Store;
+  readonly flights: Flights;
+  readonly keeper: Keeper;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly counters: (server: ServerLabel) => Counters;
+}
+
+const MAX_WAITERS = LIMITS.waitersPerQuery.default;
+const TOO_MANY = { code: EDE.OTHER, text: 'too many clients wait for this name' };
+const NO_ANSWER = { code: EDE.NO_REACHABLE_AUTHORITY, text: 'no answer in time' };
+
+export class Lookup implements BlockCache {
+  readonly #parts: LookupParts;
+  readonly #stale: ServeStaleOptions;
+
+  constructor(parts: LookupParts) {
+    this.#parts = parts;
+    this.#stale = parts.options.serveStale ?? AFTER_RELOAD;
+  }
+
+  handle(query: Query, next: Handler): Result {
+    if (!isCacheable(query.type, query.class)) return next(query);
+    const { blockId, generation, store, options } = this.#parts;
+    const count = this.#parts.counters(query.server);
+    count.requests.value++;
+    const key = query.keyIn(blockId);
+    const now = query.arrivedMs;
+    const entry = store.find(key);
+    if (entry?.isFresh(now, generation)) {
+      entry.wasHit = true;
+      count.hits[entry.kind].value++;
+      if (options.prefetch !== undefined) this.#popular(entry, query, next, options.prefetch);
+      return entry.answer;
+    }
+    if (!query.recursionDesired) {
+      count.misses.value++;
+      return next(query);
+    }
+    if (entry !== undefined && isUsable(entry, now, this.#stale)) {
+      entry.wasHit = true;
+      return this.#expired(entry, query, next, count);
+    }
+    const failure = store.failure(key);
+    if (failure?.isFresh(now, generation)) {
+      count.hits.failure.value++;
+      return failure.answer;
+    }
+    count.misses.value++;
+    return this.#ask(key, query, next, count);
+  }
+
+  /** Counts a hit of a popular entry, and refreshes it shortly before it expires. */
+  #popular(entry: Entry, query: Query, next: Handler, { amount, windowMs }: PrefetchOptions): void {
+    const now = query.arrivedMs;
+    entry.hits = now - entry.lastHitMs > windowMs ? 1 : entry.hits + 1;
+    entry.lastHitMs = now;
+    if (entry.hits < amount || now < entry.refreshMs || now < entry.recheckMs) return;
+    this.#refresh(entry.key, query, next);
+  }
+
+  /** An entry past its TTL, or from before a reload, that still counts when nothing better is there. */
+  #expired(entry: Entry, query: Query, next: Handler, count: Counters): Result {
+    const now = query.arrivedMs;
+    if (now < entry.recheckMs) return this.#serveStale(entry, count, 'recheck');
+    if (this.#stale.mode === 'immediate') {
+      this.#refresh(entry.key, query, next);
+      return this.#serveStale(entry, count, 'immediate');
+    }
+    const flight = this.#parts.flights.find(entry.key);
+    if (flight?.isOverdue) return this.#serveStale(entry, count, 'budget');
+    if (flight !== undefined && flight.waiters >= MAX_WAITERS) {
+      return this.#serveStale(entry, count, 'budget');
+    }
+    return this.#verify(entry, query, next, count);
+  }
+
+  /** Asks, and gives the stale answer when the client's budget is spent; the flight goes on and stores what it brings. */
+  #verify(entry: Entry, query: Query, next: Handler, count: Counters): Result {
+    const result = this.#ask(entry.key, query, next, count);
+    if (!(result instanceof Promise)) return this.#counted(entry, result, count);
+    const flight = this.#parts.flights.find(entry.key);
+    return new Promise((resolve, reject) => {
+      const timer: Timer = this.#parts.clock.after(this.#stale.budgetMs, () => {
+        if (flight !== undefined) flight.isOverdue = true;
+        resolve(this.#serveStale(entry, count, 'budget'));
+      });
+      result.then(
+        (answer) => {
+          timer.cancel();
+          resolve(this.#counted(entry, answer, count));
+        },
+        (error: unknown) => {
+          timer.cancel();
+          reject(error);
+        },
+      );
+    });
+  }
+
+  /** Counts what came behind an expired entry: either the entry itself, because asking failed, or a fresh answer. */
+  #counted(entry: Entry, answer: Answer, count: Counters): Answer {
+    if (answer === entry.stale || answer === entry.answer) {
+      this.#countStale(entry, count, 'failure');
+    } else {
+      count.misses.value++;
+    }
+    return answer;
+  }
+
+  #serveStale(entry: Entry, count: Counters, reason: StaleReason): Answer {
+    this.#countStale(entry, count, reason);
+    return lastGoodAnswer(entry, this.#parts.clock.nowMs(), this.#stale);
+  }
+
+  #countStale(entry: Entry, count: Counters, reason: StaleReason): void {
+    count.hits[entry.kind].value++;
+    count.servedStale.value++;
+    count.stale[reason].value++;
+  }
+
+  /** Joins the flight for `key`, or is its first. */
+  #ask(key: string, query: Query, next: Handler, count: Counters): Result {
+    const flight = this.#parts.flights.find(key);
+    if (flight !== undefined) return this.#join(flight, query, next, count);
+    return this.#fetch(key, query, next, count);
+  }
+
+  #join(flight: Flight, query: Query, next: Handler, count: Counters): Result {
+    if (flight.waiters >= MAX_WAITERS) {
+      count.rejected.value++;
+      throw new DnsError(RCODE.SERVFAIL, 'too many clients wait for this name', TOO_MANY);
+    }
+    flight.waiters++;
+    count.coalesced.value++;
+    return flight.answer.then((answer) => (answer.shareable ? answer : next(query)));
+  }
+
+  /** Runs the rest of the chain. What it brings is stored before anybody sees it. */
+  #fetch(key: string, query: Query, next: Handler, count: Counters): Result {
+    const { keeper, flights } = this.#parts;
+    const onAnswer = (answer: Answer): Answer =>
+      keeper.absorb(query, key, answer, () => {
+        count.drops.value++;
+      });
+    const onError = (error: unknown): Answer => keeper.failed(query, key, error);
+    const result = after(next, query, onAnswer, onError);
+    if (!(result instanceof Promise)) return result;
+    return flights.start(key, result, () =>
+      onError(new DnsError(RCODE.SERVFAIL, 'no answer in time', NO_ANSWER)),
+    ).answer;
+  }
+
+  /** Fetches in the background, for nobody in particular. */
+  #refresh(key: string, query: Query, next: Handler): void {
+    if (this.#parts.flights.find(key) !== undefined) return;
+    const { dnssecOk, checkingDisabled, server, transport, type, name } = query;
+    const question = { name, type, dnssecOk, checkingDisabled, server, transport };
+    const count = this.#parts.counters(server);
+    count.prefetch.value++;
+    const own = Query.internal(question, this.#parts.clock.nowMs());
+    try {
+      const result = this.#fetch(key, own, next, count);
+      if (result instanceof Promise) result.catch((error: unknown) => this.#unheard(own, error));
+    } catch (error) {
+      this.#unheard(own, error);
+    }
+  }
+
+  /** Nobody waits for a background refresh: its failure is counted where it happened, a fault of our own is told. */
+  #unheard(query: Query, error: unknown): void {
+    if (error instanceof DnsError) return;
+    const { log } = this.#parts;
+    log.error(
+      { question: query.nameText, type: query.type },
+      `refresh failed: ${messageOf(error)}`,
+    );
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * One question, one upstream query, however many ask: misses, refreshes and prefetch alike (design §4.5). Keyed by the
+ * whole cache key. The map is in order of age, so one look at its front finds what has taken too long.
+ */
+import type { Clock, Timer } from '../base/clock.ts';
+import { LIMITS } from '../base/limits.ts';
+import type { Answer } from '../query/answer.ts';
+
+/** What runs may take at most: longer than any client's deadline, so that nobody is cut off who still waits. */
+const MAX_FLIGHT_MS = LIMITS.queryDeadlineMs.default + 1_000;
+const CHECK_INTERVAL_MS = 500;
+
+export interface Flight {
+  readonly answer: Promise<Answer>;
+  /** Clients that wait, the first included; those that left are counted until it ends. */
+  waiters: number;
+  /** A client's budget has been spent on it already: nobody else's is. */
+  isOverdue: boolean;
+}
+
+interface Running extends Flight {
+  readonly startedMs: number;
+  readonly giveUp: () => void;
+}
+
+export class Flights {
+  readonly #clock: Clock;
+  readonly #running = new Map<string, Running>();
+  readonly #timer: Timer;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#timer = clock.every(CHECK_INTERVAL_MS, () => this.#check());
+  }
+
+  get count(): number {
+    return this.#running.size;
+  }
+
+  find(key: string): Flight | undefined {
+    return this.#running.get(key);
+  }
+
+  /**
+   * Lets others join `work` until it ends. Where it does not end in time, those who wait get what `giveUp` returns or
+   * throws, and the key is free again; what `work` does with a late answer is its own affair.
+   */
+  start(key: string, work: Promise<Answer>, giveUp: () => Answer): Flight {
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    const flight: Running = {
+      answer: promise,
+      waiters: 1,
+      isOverdue: false,
+      startedMs: this.#clock.nowMs(),
+      giveUp: () => {
+        try {
+          resolve(giveUp());
+        } catch (error) {
+          reject(error);
+        }
+      },
+    };
+    const land = (): void => {
+      if (this.#running.get(key) === flight) this.#running.delete(key);
+    };
+    this.#running.set(key, flight);
+    work.then(
+      (answer) => {
+        land();
+        resolve(answer);
+      },
+      (error: unknown) => {
+        land();
+        reject(error);
+      },
+    );
+    return flight;
+  }
+
+  close(): void {
+    this.#timer.cancel();
+  }
+
+  #check(): void {
+    const latestStartMs = this.#clock.nowMs() - MAX_FLIGHT_MS;
+    for (const [key, flight] of this.#running) {
+      if (flight.startedMs > latestStartMs) return;
+      this.#running.delete(key);
+      flight.giveUp();
+    }
+  }
+}

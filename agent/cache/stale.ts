@@ -1,0 +1,42 @@
+/**
+ * Answers past their TTL, for when the upstream has none (RFC 8767, design §6). Only positive entries are ever served
+ * stale; a negative one that has run out is as good as none.
+ */
+import { EDE } from '../dns/iana.ts';
+import type { Answer } from '../query/answer.ts';
+import type { ServeStaleOptions } from '../query/services.ts';
+import type { Entry } from './entry.ts';
+
+/** What kept the fresh answer away; label of nodens_cache_stale_served_total. */
+export type StaleReason = 'immediate' | 'budget' | 'recheck' | 'failure';
+
+/** How long a client waits for the fresh answer, and how long a failure is believed, where nobody says. */
+export const DEFAULT_VERIFY_MS = 200;
+export const DEFAULT_STALE_TTL_SECONDS = 30;
+export const DEFAULT_RECHECK_MS = 1_000;
+
+/** Without serve_stale: entries whose TTL still runs are good in an outage although a reload made them doubtful. */
+export const AFTER_RELOAD: ServeStaleOptions = {
+  windowMs: 0,
+  mode: 'verify',
+  budgetMs: DEFAULT_VERIFY_MS,
+  ttlSeconds: DEFAULT_STALE_TTL_SECONDS,
+  recheckMs: DEFAULT_RECHECK_MS,
+};
+
+const STALE = { code: EDE.STALE_ANSWER, text: '' };
+
+/** Whether the entry may answer when nothing fresher does. */
+export function isUsable(entry: Entry, nowMs: number, { windowMs }: ServeStaleOptions): boolean {
+  return entry.kind === 'positive' && nowMs < entry.expiresMs + windowMs;
+}
+
+/** The entry's answer as it goes out when nothing fresher is there; as it is while its own TTL runs. */
+export function lastGoodAnswer(entry: Entry, nowMs: number, options: ServeStaleOptions): Answer {
+  if (nowMs < entry.expiresMs) return entry.answer;
+  const { ttlSeconds } = options;
+  if (entry.stale?.ttlOverrideSeconds !== ttlSeconds) {
+    entry.stale = entry.answer.with({ ttlOverrideSeconds: ttlSeconds, extended: STALE });
+  }
+  return entry.stale as Answer;
+}

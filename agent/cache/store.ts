@@ -1,0 +1,154 @@
+/**
+ * Two caches, each with a byte share of its own, so that a flood of names that do not exist cannot evict answers
+ * (design §5). Within a share the least recently used entry goes first, whoever's it is; a block's capacity is kept by
+ * its ledger.
+ */
+import { LRUCache } from 'lru-cache';
+import type { Clock, Timer } from '../base/clock.ts';
+import type { Counter, Metrics } from '../query/services.ts';
+import type { Entry } from './entry.ts';
+
+/** Share of all bytes that denials and remembered failures may take. */
+const DENIAL_SHARE = 0.2;
+const SWEEP_INTERVAL_MS = 1_000;
+/** A sweep passes over everything within about this many steps, but never looks at fewer or more than these. */
+const SWEEP_STEPS = 60;
+const MIN_SWEEP = 256;
+const MAX_SWEEP = 2_000;
+
+export type StoreName = 'answers' | 'denials';
+
+export class Share {
+  readonly #lru: LRUCache<string, Entry>;
+  readonly #swept: Counter;
+  /** Every ledger that ever had an entry here: as many as there are blocks. */
+  readonly #ledgers = new Set<Entry['ledger']>();
+
+  constructor(maxBytes: number, swept: Counter) {
+    this.#swept = swept;
+    this.#lru = new LRUCache<string, Entry>({
+      maxSize: maxBytes,
+      sizeCalculation: (entry) => entry.costBytes,
+      dispose: (entry, _key, reason) => {
+        entry.ledger.remove(entry);
+        if (reason === 'evict') entry.ledger.evictions.value++;
+      },
+    });
+  }
+
+  get bytes(): number {
+    return this.#lru.calculatedSize;
+  }
+  get count(): number {
+    return this.#lru.size;
+  }
+
+  /** The entry, marked as recently used. */
+  get(key: string): Entry | undefined {
+    return this.#lru.get(key);
+  }
+
+  peek(key: string): Entry | undefined {
+    return this.#lru.peek(key);
+  }
+
+  /** Stores `entry`; the block keeps to `capacity` by losing one of its own. */
+  put(entry: Entry, capacity: number): void {
+    const { ledger } = entry;
+    this.#lru.delete(entry.key);
+    if (capacity <= 0 || entry.costBytes > this.#lru.maxSize) return;
+    for (let over = ledger.count + 1 - capacity; over > 0; over--) {
+      const victim = ledger.victim();
+      if (victim === undefined) break;
+      this.#lru.delete(victim.key);
+      ledger.evictions.value++;
+    }
+    this.#ledgers.add(ledger);
+    ledger.add(entry);
+    this.#lru.set(entry.key, entry);
+  }
+
+  delete(key: string): void {
+    this.#lru.delete(key);
+  }
+
+  clear(): void {
+    this.#lru.clear();
+  }
+
+  /** Removes some of the entries that are no good any more: bounded work, everything is passed over in time. */
+  sweep(nowMs: number): void {
+    const drop = (entry: Entry): void => {
+      this.#swept.value++;
+      this.#lru.delete(entry.key);
+    };
+    for (const ledger of this.#ledgers) {
+      const steps = Math.ceil(ledger.count / SWEEP_STEPS);
+      ledger.sweep(nowMs, Math.min(MAX_SWEEP, Math.max(MIN_SWEEP, steps)), drop);
+    }
+  }
+}
+
+export class Store {
+  readonly answers: Share;
+  readonly denials: Share;
+  readonly #timer: Timer;
+
+  constructor(clock: Clock, metrics: Metrics, totalBytes: number) {
+    const share = (store: StoreName, bytes: number): Share => {
+      const swept = metrics.counter('nodens_cache_entries_swept_total', { store });
+      const made = new Share(bytes, swept);
+      metrics.gaugeFrom('nodens_cache_bytes', { store }, () => made.bytes);
+      return made;
+    };
+    const denialBytes = Math.floor(totalBytes * DENIAL_SHARE);
+    this.answers = share('answers', totalBytes - denialBytes);
+    this.denials = share('denials', denialBytes);
+    this.#timer = clock.every(SWEEP_INTERVAL_MS, () => this.sweep(clock.nowMs()));
+  }
+
+  /** The stored answer, positive or negative, whether fresh or not. */
+  find(key: string): Entry | undefined {
+    return this.answers.get(key) ?? this.denials.get(key);
+  }
+
+  /** As `find`, without counting as use. */
+  peek(key: string): Entry | undefined {
+    return this.answers.peek(key) ?? this.denials.peek(key);
+  }
+
+  /** The remembered failure of a question. */
+  failure(key: string): Entry | undefined {
+    return this.denials.get(failureKey(key));
+  }
+
+  /** Puts an answer in the place of whatever was known under its key: only one of them can be true. */
+  replace(entry: Entry, capacity: number): void {
+    const isPositive = entry.kind === 'positive';
+    (isPositive ? this.denials : this.answers).delete(entry.key);
+    this.denials.delete(failureKey(entry.key));
+    (isPositive ? this.answers : this.denials).put(entry, capacity);
+  }
+
+  /** Forgets a question's answer, positive or negative. */
+  forget(key: string): void {
+    this.answers.delete(key);
+    this.denials.delete(key);
+  }
+
+  sweep(nowMs: number): void {
+    this.answers.sweep(nowMs);
+    this.denials.sweep(nowMs);
+  }
+
+  close(): void {
+    this.#timer.cancel();
+    this.answers.clear();
+    this.denials.clear();
+  }
+}
+
+/** A name ends in its root label, so a key with something behind it is no question's key. */
+export function failureKey(key: string): string {
+  return `${key}!`;
+}

@@ -1,0 +1,17 @@
+/** Sends a query through its block's cache, unless it is for a zone the cache was told to leave alone. */
+import { isSubdomain } from '../../dns/name.ts';
+import type { Plugin } from '../../query/plugin.ts';
+import type { BlockCache } from '../../query/services.ts';
+
+/** `zones` in lower-case wire form; undefined where all of the block's names are cached. */
+export function handler(
+  cache: BlockCache,
+  zones: readonly Uint8Array[] | undefined,
+): NonNullable<Plugin['handle']> {
+  if (zones === undefined) return (query, next) => cache.handle(query, next);
+  return (query, next) => {
+    const { name } = query;
+    const isCached = zones.some((zone) => isSubdomain(name, zone));
+    return isCached ? cache.handle(query, next) : next(query);
+  };
+}

@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { CLASS, RCODE, TYPE } from '../../../agent/dns/iana.ts';
+import { addressRecord, Bench, lastOctet, nodata, nxdomain, servfail, ttlIn } from './harness.ts';
+
+const positive = (bench: Bench, ttl = 60, octet = 1) => {
+  bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(ttl, octet)] });
+};
+
+describe('cache lookup', () => {
+  it('answers a second ask with the very object that was stored, without a promise', () => {
+    const bench = new Bench();
+    positive(bench);
+    const first = bench.ask();
+    const second = bench.hit();
+    assert.equal(second, first);
+    assert.equal(second.plugin, 'cache');
+    assert.equal(bench.asked.length, 1);
+    assert.equal(bench.count('coredns_cache_requests_total'), 2);
+    assert.equal(bench.count('coredns_cache_misses_total'), 1);
+    assert.equal(bench.count('coredns_cache_hits_total', { type: 'success' }), 1);
+    assert.equal(bench.count('coredns_cache_entries', { type: 'success' }), 1);
+  });
+
+  it('asks again once the TTL has run out, to the second', async () => {
+    const bench = new Bench();
+    positive(bench, 60);
+    await bench.ask();
+    await bench.services.clock.advance(59_999);
+    bench.hit();
+    assert.equal(bench.asked.length, 1);
+    await bench.services.clock.advance(1);
+    await bench.ask();
+    assert.equal(bench.asked.length, 2);
+  });
+
+  it('keeps apart what an answer may depend on: name, type, DO, CD, block', async () => {
+    const bench = new Bench();
+    positive(bench);
+    await bench.ask();
+    for (const ask of [
+      { name: 'other.example.org.' },
+      { type: TYPE.AAAA },
+      { dnssecOk: true },
+      { checkingDisabled: true },
+    ]) {
+      const before = bench.asked.length;
+      await bench.ask(ask);
+      assert.equal(bench.asked.length, before + 1, JSON.stringify(ask));
+    }
+    bench.open({}, { id: 2 });
+    const before = bench.asked.length;
+    await bench.ask();
+    assert.equal(bench.asked.length, before + 1);
+  });
+
+  it('stores nothing for other classes and for types that are no sets', async () => {
+    const bench = new Bench();
+    positive(bench);
+    const asks = [
+      { class: CLASS.CH },
+      { type: TYPE.ANY },
+      { type: TYPE.AXFR },
+      { type: TYPE.IXFR },
+      { type: TYPE.MAILA },
+      { type: TYPE.MAILB },
+      { type: TYPE.TKEY },
+      { type: TYPE.TSIG },
+      { type: TYPE.OPT },
+    ];
+    for (const ask of asks) {
+      await bench.ask(ask);
+      await bench.ask(ask);
+    }
+    assert.equal(bench.asked.length, 2 * asks.length);
+    assert.deepEqual(bench.cache.stats().answers, 0);
+    assert.equal(bench.count('coredns_cache_requests_total'), 0);
+  });
+
+  it('answers RD=0 from what is fresh, and else asks alone and stores nothing', async () => {
+    const bench = new Bench();
+    positive(bench);
+    await bench.ask({ recursionDesired: false });
+    await bench.ask({ recursionDesired: false });
+    assert.equal(bench.asked.length, 2);
+    assert.equal(bench.cache.stats().answers, 0);
+    await bench.ask();
+    bench.hit({ recursionDesired: false });
+    assert.equal(bench.asked.length, 3);
+  });
+
+  it('serves NXDOMAIN and NODATA for the smaller of SOA TTL and MINIMUM', async () => {
+    for (const response of [nxdomain(10, 3_600), nodata(3_600, 10)]) {
+      const bench = new Bench();
+      bench.upstream = (query) => bench.reply(query, response);
+      const answer = await bench.ask();
+      assert.equal(ttlIn(answer), 10);
+      await bench.services.clock.advance(9_999);
+      bench.hit();
+      assert.equal(bench.asked.length, 1);
+      assert.equal(bench.count('coredns_cache_hits_total', { type: 'denial' }), 1);
+      await bench.services.clock.advance(1);
+      await bench.ask();
+      assert.equal(bench.asked.length, 2);
+    }
+  });
+
+  it('lets an NXDOMAIN take the place of an answer, and an answer that of an NXDOMAIN', async () => {
+    const bench = new Bench();
+    positive(bench, 5);
+    await bench.ask();
+    await bench.services.clock.advance(5_000);
+    bench.upstream = (query) => bench.reply(query, nxdomain(5));
+    await bench.ask();
+    assert.deepEqual([bench.cache.stats().answers, bench.cache.stats().denials], [0, 1]);
+    await bench.services.clock.advance(5_000);
+    positive(bench, 5, 2);
+    await bench.ask();
+    assert.deepEqual([bench.cache.stats().answers, bench.cache.stats().denials], [1, 0]);
+    assert.equal(lastOctet(bench.hit()), 2);
+  });
+
+  it('remembers SERVFAIL for its time only', async () => {
+    const bench = new Bench({ servfailMs: 1_000 });
+    bench.upstream = (query) => bench.reply(query, servfail);
+    await bench.ask();
+    assert.equal(bench.hit().rcode, RCODE.SERVFAIL);
+    assert.equal(bench.asked.length, 1);
+    await bench.services.clock.advance(1_000);
+    positive(bench);
+    assert.equal((await bench.ask()).rcode, RCODE.NOERROR);
+    assert.equal(bench.cache.stats().denials, 0);
+  });
+
+  it('gives out the original TTL with keepttl', () => {
+    const kept = new Bench({ keepTtl: true });
+    positive(kept);
+    kept.ask();
+    assert.equal(kept.hit().bornMs, undefined);
+    const aged = new Bench();
+    positive(aged);
+    aged.ask();
+    assert.equal(aged.hit().bornMs, aged.services.clock.nowMs());
+  });
+
+  it('neither stores nor shares what is for one client only', async () => {
+    const bench = new Bench();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    bench.upstream = async (query) => {
+      await promise;
+      return bench.reply(query, { answer: [addressRecord(60)] }).with({ shareable: false });
+    };
+    const asks = [bench.ask(), bench.ask(), bench.ask()];
+    assert.equal(bench.asked.length, 1);
+    resolve();
+    const answers = await Promise.all(asks);
+    assert.equal(bench.asked.length, 3);
+    assert.equal(new Set(answers).size, 3);
+    assert.equal(bench.cache.stats().answers, 0);
+  });
+
+  it('treats what came from another configuration as expired, and as good in an outage', async () => {
+    const bench = new Bench();
+    positive(bench);
+    await bench.ask();
+    bench.open({}, { belowCache: 'forward . 198.51.100.1' });
+    bench.upstream = (query) => bench.reply(query, servfail);
+    assert.equal(lastOctet(await bench.ask()), 1);
+    assert.equal(bench.asked.length, 2);
+    await bench.services.clock.advance(1_000);
+    positive(bench, 60, 2);
+    assert.equal(lastOctet(await bench.ask()), 2);
+    bench.open({}, { belowCache: 'forward . 198.51.100.1' });
+    assert.equal(lastOctet(bench.hit()), 2);
+  });
+});

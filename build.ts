@@ -1,5 +1,5 @@
 /** Bundles agent and init into `dist/`: one ESM program each, with what only a subcommand needs in chunks of its own. */
-import { readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { build } from 'esbuild';
 
 const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8')) as {
@@ -28,3 +28,6 @@ await build({
     js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);",
   },
 });
+
+const addon = new URL('build/batch.node', import.meta.url);
+if (existsSync(addon)) cpSync(addon, new URL('dist/native/batch.node', import.meta.url));

@@ -60,7 +60,7 @@ function main(): number {
   );
   const results = [
     ...(chosen.length > 0 ? [] : [step('lint and types', 'npm', ['run', '--silent', 'lint'])]),
-    step('build', process.execPath, ['build.ts']),
+    step('build', 'npm', ['run', '--silent', 'build']),
     ...folders.map(runFolder),
   ];
   for (const reason of leftOut) process.stdout.write(`left out: ${reason}\n`);

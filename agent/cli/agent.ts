@@ -1,6 +1,7 @@
 /** `nodens agent`, and `nodens` alone: the resolver. */
 import { keepAlive, systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
+import type { Assembly } from '../daemon/assemble.ts';
 import { Daemon } from '../daemon/daemon.ts';
 import type { AgentOptions } from '../daemon/options.ts';
 import { banner, logServing } from './banner.ts';
@@ -20,20 +21,23 @@ export async function agentCommand(argv: readonly string[]): Promise<number> {
 /** No command line at all: the built-in Corefile, a banner for the person at the terminal. */
 export async function laptopCommand(): Promise<number> {
   const options = agentOptions({ basecorefile: '', kubednscm: '' });
-  return await serve(options, (daemon) => process.stdout.write(banner(daemon)));
+  return await serve(options, (daemon, assembly) => {
+    process.stdout.write(banner(daemon, assembly));
+  });
 }
 
 /** Serves until a signal says otherwise; resolves to the exit code. */
 export async function serve(
   options: AgentOptions,
-  onServing: (daemon: Daemon) => void = logServing,
+  onServing: (daemon: Daemon, assembly: Assembly) => void = logServing,
 ): Promise<number> {
   const alive = keepAlive();
   const daemon = new Daemon(options, systemClock, process.env);
   surviveOwnFaults(daemon);
   const stopped = stopOnSignal(daemon);
+  let assembly: Assembly;
   try {
-    await daemon.start();
+    assembly = await daemon.start();
   } catch (error) {
     daemon.foundation.log.error({}, messageOf(error));
     await daemon.stop();
@@ -42,7 +46,7 @@ export async function serve(
   for (const signal of ['SIGUSR1', 'SIGHUP'] as const) {
     process.on(signal, () => void daemon.reload('signal'));
   }
-  if (!options.isQuiet) onServing(daemon);
+  if (!options.isQuiet) onServing(daemon, assembly);
   const code = await stopped;
   alive.cancel();
   return code;

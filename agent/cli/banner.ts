@@ -1,13 +1,14 @@
 /** What a start says: a banner for people, a log line for machines. */
 import { formatEndpoint } from '../base/address.ts';
+import type { Assembly } from '../daemon/assemble.ts';
 import type { Daemon } from '../daemon/daemon.ts';
 import { VERSION } from './version.ts';
 
 const MEBIBYTE = 2 ** 20;
 
 /** A few lines: what listens, where misses go, a command to try. */
-export function banner(daemon: Daemon): string {
-  const { listeners, budget, upstreams, admin } = daemon.foundation;
+export function banner(daemon: Daemon, assembly: Assembly): string {
+  const { listeners, budget, upstreams } = daemon.foundation;
   const first = listeners.endpoints[0];
   const targets = [...new Set(upstreams.summary().map((upstream) => upstream.to))];
   return [
@@ -15,7 +16,7 @@ export function banner(daemon: Daemon): string {
     `  answers on   ${listeners.endpoints.map(formatEndpoint).join(', ')} (UDP and TCP)`,
     `  upstreams    ${targets.length === 0 ? 'none' : targets.join(', ')}`,
     `  cache        ${Math.round(budget.bytes / MEBIBYTE)} MiB (${budget.reason})`,
-    `  pages        ${admin.urls().join(' ') || 'none'}`,
+    `  pages        ${pages(assembly).join(' ') || 'none'}`,
     ...(first === undefined
       ? []
       : ['', `Try:  dig @${first.address} -p ${first.port} example.com`]),
@@ -26,8 +27,8 @@ export function banner(daemon: Daemon): string {
 }
 
 /** The same in one structured line. */
-export function logServing(daemon: Daemon): void {
-  const { listeners, budget, upstreams, admin, log } = daemon.foundation;
+export function logServing(daemon: Daemon, assembly: Assembly): void {
+  const { listeners, budget, upstreams, log } = daemon.foundation;
   log.info(
     {
       version: VERSION,
@@ -35,8 +36,13 @@ export function logServing(daemon: Daemon): void {
       upstreams: upstreams.summary().map((upstream) => upstream.to),
       cacheBytes: budget.bytes,
       cacheBytesFrom: budget.reason,
-      pages: admin.urls(),
+      pages: pages(assembly),
     },
     'serving',
   );
+}
+
+function pages(assembly: Assembly): string[] {
+  const urls = assembly.adminRoutes.map(({ address, path }) => `http://${address}${path}`);
+  return [...new Set(urls)].sort();
 }

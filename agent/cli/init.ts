@@ -33,6 +33,7 @@ export function forInit(values: Readonly<Record<string, string | undefined>>): s
 
 /** Replaces this process: signals and exit code are then init's own. */
 export function becomeInit(argv: readonly string[]): never {
-  process.execve?.(process.execPath, [process.execPath, INIT_PROGRAM, ...argv], process.env);
+  const args = [process.execPath, ...process.execArgv, INIT_PROGRAM, ...argv];
+  process.execve?.(process.execPath, args, process.env);
   throw new Error('unreachable: execve returned');
 }

@@ -1,0 +1,452 @@
+/*
+ * UDP in batches: one recvmmsg, one call into JavaScript and one sendmmsg for up to 64 datagrams.
+ *
+ * Node-API and libuv's uv_poll only. Everything happens on the main thread. JavaScript owns the buffers that datagrams
+ * are read into and written from; we hold references to them until the handle is closed. A reply that the kernel does
+ * not take at once waits in a bounded tail; while it does, nothing is read.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <node_api.h>
+#include <uv.h>
+
+enum {
+  BATCH = 64,
+  /* Offsets into the address of a slot: a sockaddr as the kernel wrote it. */
+  ADDRESS_BYTES = sizeof(struct sockaddr_in6),
+  CONTROL_BYTES = CMSG_SPACE(sizeof(uint32_t)),
+  /* Replies that may wait for the kernel, each with a copy of its octets. */
+  TAIL_MAX = 1024
+};
+
+/* Numbers that JavaScript reads, by their place in `stats`. */
+enum { STAT_RECEIVE_DROPS, STAT_SEND_FAILED, STAT_COUNT };
+
+struct waiting {
+  struct waiting *next;
+  socklen_t address_length;
+  struct sockaddr_in6 address;
+  size_t length;
+  uint8_t bytes[];
+};
+
+struct transport {
+  uv_poll_t poll;
+  napi_env env;
+  /* `receiver` is the object that holds the buffers. */
+  napi_ref on_batch, receiver;
+  napi_async_context async;
+  int fd;
+  int is_closing;
+  size_t slot_bytes;
+  uint8_t *in, *out, *addresses;
+  int32_t *in_lengths, *out_lengths;
+  uint32_t *stats;
+  struct waiting *tail_first, **tail_last;
+  size_t tail_count;
+  napi_deferred closed;
+  struct mmsghdr in_messages[BATCH], out_messages[BATCH];
+  struct iovec in_vectors[BATCH], out_vectors[BATCH];
+  uint8_t controls[BATCH][CONTROL_BYTES];
+};
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+/* ── errors ────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* Throws an Error whose `code` is the system's name of `error`, as Node's own do. */
+static napi_value throw_errno(napi_env env, const char *call, int error) {
+  char message[128];
+  const char *name = uv_err_name(-error);
+  snprintf(message, sizeof message, "%s %s: %s", call, name, strerror(error));
+  napi_throw_error(env, name, message);
+  return NULL;
+}
+
+#define CHECK(env, call) \
+  if ((call) != napi_ok) return napi_throw_error(env, "EINVAL", "batch: " #call), NULL
+
+/* ── sending ───────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void watch(struct transport *self) {
+  int events = self->tail_count > 0 ? UV_WRITABLE : UV_READABLE;
+  uv_poll_start(&self->poll, events, on_poll);
+}
+
+/* Keeps a reply for later, or counts it as lost where too many wait already. */
+static void keep(struct transport *self, const void *address, socklen_t address_length, const uint8_t *bytes,
+                 size_t length) {
+  struct waiting *one = self->tail_count < TAIL_MAX ? malloc(sizeof *one + length) : NULL;
+  if (one == NULL) {
+    self->stats[STAT_SEND_FAILED]++;
+    return;
+  }
+  one->next = NULL;
+  one->address_length = address_length;
+  memcpy(&one->address, address, address_length);
+  one->length = length;
+  memcpy(one->bytes, bytes, length);
+  *self->tail_last = one;
+  self->tail_last = &one->next;
+  if (self->tail_count++ == 0) watch(self);
+}
+
+static int is_full(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS; }
+
+/* Sends what waits, until the kernel takes no more. */
+static void send_tail(struct transport *self) {
+  while (self->tail_first != NULL) {
+    struct waiting *one = self->tail_first;
+    ssize_t sent = sendto(self->fd, one->bytes, one->length, MSG_DONTWAIT, (struct sockaddr *)&one->address,
+                          one->address_length);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && is_full(errno)) return;
+    if (sent < 0) self->stats[STAT_SEND_FAILED]++;
+    self->tail_first = one->next;
+    if (self->tail_first == NULL) self->tail_last = &self->tail_first;
+    self->tail_count--;
+    free(one);
+  }
+  watch(self);
+}
+
+/* Sends the replies that JavaScript has put into its slots. */
+static void send_batch(struct transport *self, int received) {
+  int count = 0;
+  for (int slot = 0; slot < received; slot++) {
+    int32_t length = self->out_lengths[slot];
+    if (length <= 0 || (size_t)length > self->slot_bytes) continue;
+    self->out_vectors[count].iov_base = self->out + (size_t)slot * self->slot_bytes;
+    self->out_vectors[count].iov_len = (size_t)length;
+    struct msghdr *header = &self->out_messages[count].msg_hdr;
+    header->msg_name = self->addresses + (size_t)slot * ADDRESS_BYTES;
+    header->msg_namelen = self->in_messages[slot].msg_hdr.msg_namelen;
+    count++;
+  }
+  int done = 0;
+  while (done < count && self->tail_count == 0) {
+    int sent = sendmmsg(self->fd, self->out_messages + done, (unsigned)(count - done), MSG_DONTWAIT);
+    if (sent >= 0) {
+      done += sent;
+    } else if (is_full(errno)) {
+      break;
+    } else if (errno != EINTR) {
+      /* The first of the rest cannot be sent (unreachable, forbidden): the others still can. */
+      self->stats[STAT_SEND_FAILED]++;
+      done++;
+    }
+  }
+  for (; done < count; done++) {
+    struct msghdr *header = &self->out_messages[done].msg_hdr;
+    keep(self, header->msg_name, header->msg_namelen, header->msg_iov->iov_base, header->msg_iov->iov_len);
+  }
+}
+
+/* ── receiving ─────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* The kernel's count of datagrams dropped because the buffer was full (SO_RXQ_OVFL). */
+static void note_drops(struct transport *self, struct msghdr *header) {
+  for (struct cmsghdr *control = CMSG_FIRSTHDR(header); control != NULL; control = CMSG_NXTHDR(header, control)) {
+    if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SO_RXQ_OVFL) continue;
+    memcpy(&self->stats[STAT_RECEIVE_DROPS], CMSG_DATA(control), sizeof(uint32_t));
+  }
+}
+
+static int receive(struct transport *self) {
+  for (int slot = 0; slot < BATCH; slot++) {
+    self->in_messages[slot].msg_hdr.msg_namelen = ADDRESS_BYTES;
+    self->in_messages[slot].msg_hdr.msg_controllen = CONTROL_BYTES;
+  }
+  int received;
+  do {
+    received = recvmmsg(self->fd, self->in_messages, BATCH, MSG_DONTWAIT, NULL);
+  } while (received < 0 && errno == EINTR);
+  for (int slot = 0; slot < received; slot++) {
+    struct msghdr *header = &self->in_messages[slot].msg_hdr;
+    /* A datagram longer than a slot is no query: 0 octets is what JavaScript drops and counts. */
+    self->in_lengths[slot] = (header->msg_flags & MSG_TRUNC) != 0 ? 0 : (int32_t)self->in_messages[slot].msg_len;
+    self->out_lengths[slot] = 0;
+    if (header->msg_controllen > 0) note_drops(self, header);
+  }
+  return received;
+}
+
+/* One call into JavaScript for the whole batch. A throw would vanish in napi_make_callback: it is reported as fatal. */
+static void call_batch(struct transport *self, int received) {
+  napi_env env = self->env;
+  napi_handle_scope scope;
+  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
+  napi_value receiver, function, count;
+  if (napi_get_reference_value(env, self->receiver, &receiver) == napi_ok &&
+      napi_get_reference_value(env, self->on_batch, &function) == napi_ok &&
+      napi_create_int32(env, received, &count) == napi_ok) {
+    napi_make_callback(env, self->async, receiver, function, 1, &count, NULL);
+  }
+  bool is_pending = false;
+  napi_is_exception_pending(env, &is_pending);
+  if (is_pending) {
+    napi_value error;
+    if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+  }
+  napi_close_handle_scope(env, scope);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events) {
+  struct transport *self = poll->data;
+  if (status < 0 || self->is_closing) return;
+  if ((events & UV_WRITABLE) != 0) send_tail(self);
+  if ((events & UV_READABLE) == 0) return;
+  int received = receive(self);
+  if (received <= 0) return;
+  call_batch(self, received);
+  /* JavaScript may have closed us in the meantime. */
+  if (!self->is_closing) send_batch(self, received);
+}
+
+/* ── opening and closing ───────────────────────────────────────────────────────────────────────────────────────── */
+
+static void drop_tail(struct transport *self) {
+  while (self->tail_first != NULL) {
+    struct waiting *one = self->tail_first;
+    self->tail_first = one->next;
+    free(one);
+  }
+}
+
+/* Fulfils the promise of close(), with a callback scope so that what waits for it runs now. */
+static void tell_closed(struct transport *self) {
+  napi_env env = self->env;
+  napi_handle_scope scope;
+  napi_callback_scope callback;
+  napi_value receiver, undefined;
+  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
+  if (napi_get_reference_value(env, self->receiver, &receiver) == napi_ok &&
+      napi_get_undefined(env, &undefined) == napi_ok &&
+      napi_open_callback_scope(env, receiver, self->async, &callback) == napi_ok) {
+    napi_resolve_deferred(env, self->closed, undefined);
+    napi_close_callback_scope(env, callback);
+  }
+  napi_delete_reference(env, self->on_batch);
+  napi_delete_reference(env, self->receiver);
+  napi_async_destroy(env, self->async);
+  napi_close_handle_scope(env, scope);
+}
+
+static void on_closed(uv_handle_t *handle) {
+  struct transport *self = handle->data;
+  /* uv_poll must not watch a descriptor that is closed already: only now. */
+  close(self->fd);
+  drop_tail(self);
+  /* Without a promise it is the environment that goes: there is no JavaScript left to call. */
+  if (self->closed != NULL) tell_closed(self);
+  free(self);
+}
+
+static void begin_close(struct transport *self) {
+  self->is_closing = 1;
+  uv_poll_stop(&self->poll);
+  uv_close((uv_handle_t *)&self->poll, on_closed);
+}
+
+static void on_env_gone(void *data) {
+  struct transport *self = data;
+  if (!self->is_closing) begin_close(self);
+}
+
+static int parse_address(const char *text, int port, struct sockaddr_in6 *address, socklen_t *length) {
+  memset(address, 0, sizeof *address);
+  struct sockaddr_in *v4 = (struct sockaddr_in *)address;
+  if (uv_ip4_addr(text, port, v4) == 0) {
+    *length = sizeof *v4;
+    return 0;
+  }
+  *length = sizeof *address;
+  return uv_ip6_addr(text, port, address);
+}
+
+/* A bound, non-blocking socket, or -errno. */
+static int open_socket(const char *text, int port, int receive_bytes) {
+  struct sockaddr_in6 address;
+  socklen_t length;
+  if (parse_address(text, port, &address, &length) != 0) return -EINVAL;
+  int family = ((struct sockaddr *)&address)->sa_family;
+  int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  int one = 1;
+  int error = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (error == 0 && family == AF_INET6) error = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+  if (error == 0) error = bind(fd, (struct sockaddr *)&address, length);
+  if (error != 0) {
+    error = errno;
+    close(fd);
+    return -error;
+  }
+  /* Both only help: without them there is less room for bursts, and no count of what was lost. FORCE needs a
+   * capability that the agent does not have; it is tried for those who run as root. */
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &receive_bytes, sizeof receive_bytes) != 0) {
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
+  }
+  setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &one, sizeof one);
+  return fd;
+}
+
+static void prepare_messages(struct transport *self) {
+  memset(self->in_messages, 0, sizeof self->in_messages);
+  memset(self->out_messages, 0, sizeof self->out_messages);
+  for (int slot = 0; slot < BATCH; slot++) {
+    self->in_vectors[slot].iov_base = self->in + (size_t)slot * self->slot_bytes;
+    self->in_vectors[slot].iov_len = self->slot_bytes;
+    struct msghdr *in = &self->in_messages[slot].msg_hdr;
+    in->msg_name = self->addresses + (size_t)slot * ADDRESS_BYTES;
+    in->msg_iov = &self->in_vectors[slot];
+    in->msg_iovlen = 1;
+    in->msg_control = self->controls[slot];
+    struct msghdr *out = &self->out_messages[slot].msg_hdr;
+    out->msg_iov = &self->out_vectors[slot];
+    out->msg_iovlen = 1;
+  }
+}
+
+/* The octets of the typed array `object[name]`, or NULL where they are fewer than `bytes`. */
+static void *array_of(napi_env env, napi_value object, const char *name, size_t bytes) {
+  napi_value value, buffer;
+  napi_typedarray_type type;
+  size_t count, offset;
+  void *data;
+  if (napi_get_named_property(env, object, name, &value) != napi_ok) return NULL;
+  if (napi_get_typedarray_info(env, value, &type, &count, &data, &buffer, &offset) != napi_ok) return NULL;
+  size_t width = type == napi_uint8_array ? 1 : 4;
+  return count * width >= bytes ? data : NULL;
+}
+
+static int take_buffers(napi_env env, struct transport *self, napi_value buffers) {
+  self->in = array_of(env, buffers, "input", BATCH * self->slot_bytes);
+  self->out = array_of(env, buffers, "output", BATCH * self->slot_bytes);
+  self->addresses = array_of(env, buffers, "addresses", BATCH * ADDRESS_BYTES);
+  self->in_lengths = array_of(env, buffers, "inputLengths", BATCH * sizeof(int32_t));
+  self->out_lengths = array_of(env, buffers, "outputLengths", BATCH * sizeof(int32_t));
+  self->stats = array_of(env, buffers, "stats", STAT_COUNT * sizeof(uint32_t));
+  return self->in && self->out && self->addresses && self->in_lengths && self->out_lengths && self->stats;
+}
+
+static struct transport *transport_of(napi_env env, napi_value value) {
+  void *data = NULL;
+  napi_get_value_external(env, value, &data);
+  return data;
+}
+
+/* open(address, port, receiveBufferBytes, slotBytes, buffers, onBatch) → handle. Throws the system's error. */
+static napi_value batch_open(napi_env env, napi_callback_info info) {
+  napi_value args[6], handle, name;
+  size_t count = 6, length;
+  char address[INET6_ADDRSTRLEN + UV_IF_NAMESIZE];
+  int32_t port, receive_bytes, slot_bytes;
+  CHECK(env, napi_get_cb_info(env, info, &count, args, NULL, NULL));
+  CHECK(env, napi_get_value_string_utf8(env, args[0], address, sizeof address, &length));
+  CHECK(env, napi_get_value_int32(env, args[1], &port));
+  CHECK(env, napi_get_value_int32(env, args[2], &receive_bytes));
+  CHECK(env, napi_get_value_int32(env, args[3], &slot_bytes));
+  struct transport *self = calloc(1, sizeof *self);
+  if (self == NULL) return throw_errno(env, "open", ENOMEM);
+  self->env = env;
+  self->tail_last = &self->tail_first;
+  self->slot_bytes = (size_t)slot_bytes;
+  if (slot_bytes <= 0 || !take_buffers(env, self, args[4])) {
+    free(self);
+    return throw_errno(env, "open", EINVAL);
+  }
+  self->fd = open_socket(address, port, receive_bytes);
+  if (self->fd < 0) {
+    int error = -self->fd;
+    free(self);
+    return throw_errno(env, "bind", error);
+  }
+  prepare_messages(self);
+  uv_loop_t *loop;
+  napi_get_uv_event_loop(env, &loop);
+  uv_poll_init(loop, &self->poll, self->fd);
+  self->poll.data = self;
+  napi_create_reference(env, args[5], 1, &self->on_batch);
+  napi_create_reference(env, args[4], 1, &self->receiver);
+  napi_create_string_utf8(env, "nodens:udp", NAPI_AUTO_LENGTH, &name);
+  napi_async_init(env, args[4], name, &self->async);
+  napi_add_env_cleanup_hook(env, on_env_gone, self);
+  watch(self);
+  CHECK(env, napi_create_external(env, self, NULL, NULL, &handle));
+  return handle;
+}
+
+/* port(handle) → the bound port. */
+static napi_value batch_port(napi_env env, napi_callback_info info) {
+  napi_value args[1], result;
+  size_t count = 1;
+  CHECK(env, napi_get_cb_info(env, info, &count, args, NULL, NULL));
+  struct transport *self = transport_of(env, args[0]);
+  struct sockaddr_in6 address;
+  socklen_t length = sizeof address;
+  if (self == NULL || getsockname(self->fd, (struct sockaddr *)&address, &length) != 0) {
+    return throw_errno(env, "getsockname", errno);
+  }
+  /* The port stands at the same place in both families. */
+  CHECK(env, napi_create_int32(env, ntohs(address.sin6_port), &result));
+  return result;
+}
+
+/* send(handle, bytes, sockaddr): a reply that comes later. Lost ones are counted in `stats`. */
+static napi_value batch_send(napi_env env, napi_callback_info info) {
+  napi_value args[3];
+  size_t count = 3, length, address_length;
+  void *bytes, *address;
+  CHECK(env, napi_get_cb_info(env, info, &count, args, NULL, NULL));
+  CHECK(env, napi_get_buffer_info(env, args[1], &bytes, &length));
+  CHECK(env, napi_get_buffer_info(env, args[2], &address, &address_length));
+  struct transport *self = transport_of(env, args[0]);
+  if (self == NULL || self->is_closing || address_length != ADDRESS_BYTES) return NULL;
+  int family = ((struct sockaddr *)address)->sa_family;
+  socklen_t used = family == AF_INET ? sizeof(struct sockaddr_in) : ADDRESS_BYTES;
+  if (self->tail_count == 0) {
+    ssize_t sent;
+    do {
+      sent = sendto(self->fd, bytes, length, MSG_DONTWAIT, address, used);
+    } while (sent < 0 && errno == EINTR);
+    if (sent >= 0) return NULL;
+    if (!is_full(errno)) {
+      self->stats[STAT_SEND_FAILED]++;
+      return NULL;
+    }
+  }
+  keep(self, address, used, bytes, length);
+  return NULL;
+}
+
+/* close(handle) → promise that is fulfilled when the socket is closed. To be called once. */
+static napi_value batch_close(napi_env env, napi_callback_info info) {
+  napi_value args[1], promise;
+  size_t count = 1;
+  CHECK(env, napi_get_cb_info(env, info, &count, args, NULL, NULL));
+  struct transport *self = transport_of(env, args[0]);
+  if (self == NULL || self->is_closing) return throw_errno(env, "close", EBADF);
+  CHECK(env, napi_create_promise(env, &self->closed, &promise));
+  napi_remove_env_cleanup_hook(env, on_env_gone, self);
+  begin_close(self);
+  return promise;
+}
+
+NAPI_MODULE_INIT() {
+  napi_property_descriptor functions[] = {
+      {"open", NULL, batch_open, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"port", NULL, batch_port, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"send", NULL, batch_send, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"close", NULL, batch_close, NULL, NULL, NULL, napi_enumerable, NULL},
+  };
+  napi_define_properties(env, exports, sizeof functions / sizeof functions[0], functions);
+  return exports;
+}

@@ -1,0 +1,13 @@
+/** Which UDP transport this process uses. */
+import type { Logger } from '../../query/services.ts';
+import { batchOpener, loadBatchAddon } from './batch.ts';
+import type { OpenUdp } from './contract.ts';
+import { openDgram } from './dgram.ts';
+
+/** The batch transport where its addon loads, else node:dgram, with one line that says so. */
+export function chooseUdp(log: Logger): OpenUdp {
+  const addon = loadBatchAddon();
+  if (!(addon instanceof Error)) return batchOpener(addon);
+  log.warn({}, `UDP one datagram at a time: the batch addon cannot be used: ${addon.message}`);
+  return openDgram;
+}

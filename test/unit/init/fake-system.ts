@@ -1,0 +1,41 @@
+/** A node that answers programs from a script and remembers what was run. */
+import { CommandError } from '../../../init/exec.ts';
+import type { Log } from '../../../init/log.ts';
+import type { System } from '../../../init/system.ts';
+
+export interface Call {
+  readonly command: string;
+  readonly input: string;
+}
+
+/** Stdout for a command, or an error; undefined falls through to empty stdout. */
+export type Script = (command: string, input: string) => string | CommandError | undefined;
+
+export function fakeSystem(
+  script: Script = () => undefined,
+  files: Readonly<Record<string, string>> = {},
+): { system: System; calls: Call[] } {
+  const calls: Call[] = [];
+  const system: System = {
+    run: async (program, args, input = '') => {
+      const command = [program, ...args].join(' ');
+      calls.push({ command, input });
+      const answer = script(command, input) ?? '';
+      if (answer instanceof CommandError) throw answer;
+      return answer;
+    },
+    read: async (path) => files[path],
+  };
+  return { system, calls };
+}
+
+export function failure(command: string, stderr: string, exitCode = 1): CommandError {
+  return new CommandError(command, exitCode, stderr);
+}
+
+/** A log that keeps `level msg` lines. */
+export function fakeLog(): { log: Log; lines: string[] } {
+  const lines: string[] = [];
+  const at = (level: string) => (msg: string) => void lines.push(`${level} ${msg}`);
+  return { log: { info: at('info'), warn: at('warn'), error: at('error') }, lines };
+}

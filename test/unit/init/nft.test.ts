@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { NO_RULES, ReadBackError } from '../../../init/backend.ts';
+import { NftTables, nftLine, nftTag } from '../../../init/nft.ts';
+import { NftAccepts } from '../../../init/nft-accept.ts';
+import { planOf, type Rule } from '../../../init/plan.ts';
+import { type Call, failure, fakeSystem, type Script } from './fake-system.ts';
+
+const { rules } = planOf({
+  localIps: ['169.254.20.10', 'fd00::a'],
+  interfaceName: 'lo',
+  port: 53,
+  healthPort: undefined,
+});
+
+/** `nft -j list …` of a table that holds these rules. */
+function listing(table: string, list: readonly Rule[]): string {
+  const hooks = [...new Set(list.map((rule) => rule.hook))];
+  const at = { family: 'inet', table };
+  return JSON.stringify({
+    nftables: [
+      { metainfo: {} },
+      { table: { family: 'inet', name: table } },
+      ...hooks.map((hook) => ({
+        chain: { ...at, name: hook, type: 'filter', hook, prio: -300, policy: 'accept' },
+      })),
+      ...list.map((rule, handle) => ({
+        rule: { ...at, chain: rule.hook, handle, comment: nftTag(rule) },
+      })),
+    ],
+  });
+}
+
+const absent = (command: string) => failure(command, 'Error: No such file or directory\n');
+
+/** A kernel that holds what the tables' rules are here, and takes on all of `rules` when written to. */
+function kernel(held: { query: readonly Rule[]; standing: readonly Rule[] }): Script {
+  let state = held;
+  return (command) => {
+    if (command === 'nft -f -') state = rules;
+    for (const part of ['query', 'standing'] as const)
+      if (command === `nft -j list table inet nodens_${part}_main`)
+        return state[part].length === 0
+          ? absent(command)
+          : listing(`nodens_${part}_main`, state[part]);
+    return undefined;
+  };
+}
+
+function writes(calls: readonly Call[]): string[] {
+  return calls.filter(({ command }) => command === 'nft -f -').map(({ input }) => input);
+}
+
+describe('nft lines', () => {
+  const line = (id: string): string =>
+    nftLine([...rules.query, ...rules.standing, ...rules.accept].find((r) => r.id === id) as Rule);
+
+  it('test the port first, then the address, then the socket', () => {
+    assert.match(
+      line('query-pod-udp4'),
+      /^udp dport 53 ip daddr { 169\.254\.20\.10 } socket wildcard 0 counter notrack comment "nodens:query-pod-udp4:[0-9a-f]{8}"$/,
+    );
+    assert.match(
+      line('query-pod-tcp6'),
+      /^tcp dport 53 ip6 daddr { fd00::a } socket transparent 0 /,
+    );
+    assert.match(
+      line('query-host-udp4'),
+      /^udp dport 53 ip daddr { 169.254.20.10 } counter notrack/,
+    );
+    assert.match(line('reply-tcp4'), /^tcp sport 53 ip saddr { 169.254.20.10 } counter notrack/);
+    assert.match(line('accept-dns-in-reply-udp4'), /iifname "lo" counter accept/);
+  });
+});
+
+describe('nft tables', () => {
+  it('what is missing goes in as one transaction and is read back', async () => {
+    const { system, calls } = fakeSystem(kernel({ query: [], standing: [] }));
+    assert.equal(await new NftTables(system.run, 'main').apply(rules), true);
+    const [script = '', ...others] = writes(calls);
+    assert.equal(others.length, 0);
+    assert.match(
+      script,
+      /^add table inet nodens_query_main\ndelete table inet nodens_query_main\n/,
+    );
+    assert.match(script, /table inet nodens_standing_main {\n {2}chain output {/);
+    assert.match(calls.at(-1)?.command ?? '', /list table inet nodens_standing_main/);
+  });
+
+  it('what is right is left alone', async () => {
+    const { system, calls } = fakeSystem(kernel(rules));
+    assert.equal(await new NftTables(system.run, 'main').apply(rules), false);
+    assert.deepEqual(writes(calls), []);
+  });
+
+  it('only the table that is wrong is replaced', async () => {
+    const { system, calls } = fakeSystem(kernel({ ...rules, standing: rules.standing.slice(1) }));
+    await new NftTables(system.run, 'main').apply(rules);
+    assert.doesNotMatch(writes(calls).join(), /query/);
+  });
+
+  it('order matters: rules in another order are put right', async () => {
+    const { system, calls } = fakeSystem(kernel({ ...rules, query: rules.query.toReversed() }));
+    await new NftTables(system.run, 'main').apply(rules);
+    assert.equal(writes(calls).length, 1);
+  });
+
+  it('withdrawal deletes the query table in one transaction', async () => {
+    let gone = false;
+    const { system, calls } = fakeSystem((command) => {
+      gone ||= command === 'nft -f -';
+      if (command.endsWith('nodens_query_main'))
+        return gone ? absent(command) : listing('nodens_query_main', rules.query);
+      return command.endsWith('standing_main') ? listing('s', rules.standing) : undefined;
+    });
+    await new NftTables(system.run, 'main').apply({ ...rules, query: [] });
+    assert.deepEqual(writes(calls), [
+      'add table inet nodens_query_main\ndelete table inet nodens_query_main\n',
+    ]);
+  });
+
+  it('a kernel that does not hold what it took is an error', async () => {
+    const { system } = fakeSystem((command) => (command.includes('list') ? absent(command) : ''));
+    await assert.rejects(new NftTables(system.run, 'main').apply(rules), ReadBackError);
+  });
+
+  it('other failures of listing are not taken for absence', async () => {
+    const { system } = fakeSystem((command) => failure(command, 'Operation not permitted'));
+    await assert.rejects(new NftTables(system.run, 'main').apply(rules), /Operation not permitted/);
+  });
+
+  it('cleanup takes tables of any instance and of nobody else', async () => {
+    const table = (family: string, name: string) => ({ table: { family, name } });
+    const tables = [
+      table('inet', 'nodens_query_old'),
+      table('inet', 'fw'),
+      table('ip', 'nodens_x'),
+    ];
+    const { system, calls } = fakeSystem((command) =>
+      command === 'nft -j list tables' ? JSON.stringify({ nftables: tables }) : '',
+    );
+    const removed = await new NftTables(system.run, 'main').removeAll();
+    assert.deepEqual(removed, ['nft table inet nodens_query_old']);
+    assert.deepEqual(writes(calls), [
+      'add table inet nodens_query_old\ndelete table inet nodens_query_old\n',
+    ]);
+  });
+});
+
+describe('nft accepts', () => {
+  const chain = (family: string, table: string, name: string, hook: string, policy: string) => ({
+    chain: { family, table, name, type: 'filter', hook, prio: 0, policy },
+  });
+
+  /** Chains of a node, and the comments of rules inside them. */
+  function node(
+    chains: ReturnType<typeof chain>[],
+    comments: Readonly<Record<string, readonly string[]>>,
+  ): Script {
+    return (command) => {
+      if (command === 'nft -j list chains') return JSON.stringify({ nftables: chains });
+      const name = /^nft -j list chain (.*)$/.exec(command)?.[1];
+      if (name === undefined) return undefined;
+      const list = (comments[name] ?? []).map((comment, handle) => ({ rule: { handle, comment } }));
+      return JSON.stringify({ nftables: list });
+    };
+  }
+
+  it('looks neither at our own tables nor at those of iptables', async () => {
+    const { system, calls } = fakeSystem(
+      node(
+        [
+          chain('inet', 'nodens_standing_main', 'output', 'output', 'accept'),
+          chain('ip', 'filter', 'INPUT', 'input', 'drop'),
+          chain('bridge', 'b', 'in', 'input', 'drop'),
+          chain('inet', 'fw', 'fwd', 'forward', 'drop'),
+        ],
+        {},
+      ),
+    );
+    assert.equal(await new NftAccepts(system.run).apply(rules), false);
+    assert.equal(calls.length, 1);
+  });
+
+  it('inserts where the policy drops, rules of the chain family only', async () => {
+    const wanted = rules.accept.filter((r) => r.hook === 'input' && r.family === 6);
+    let written = false;
+    const chains = [chain('ip6', 'fw', 'in', 'input', 'drop')];
+    const { system, calls } = fakeSystem((command, input) => {
+      written ||= command === 'nft -f -';
+      return node(chains, { 'ip6 fw in': written ? wanted.map(nftTag) : ['theirs'] })(
+        command,
+        input,
+      );
+    });
+    assert.equal(await new NftAccepts(system.run).apply(rules), true);
+    const lines = writes(calls).join('').trim().split('\n');
+    assert.equal(lines.length, wanted.length);
+    for (const line of lines)
+      assert.match(line, /^insert rule ip6 fw in .*fd00::a.* accept comment/);
+  });
+
+  it('takes them back where the policy does not drop any more', async () => {
+    let written = false;
+    const chains = [chain('inet', 'fw', 'in', 'input', 'accept')];
+    const { system, calls } = fakeSystem((command, input) => {
+      written ||= command === 'nft -f -';
+      return node(chains, { 'inet fw in': written ? ['theirs'] : ['theirs', 'nodens:x:y'] })(
+        command,
+        input,
+      );
+    });
+    await new NftAccepts(system.run).apply(rules);
+    assert.deepEqual(writes(calls), ['delete rule inet fw in handle 1\n']);
+    assert.equal(await new NftAccepts(system.run).apply(NO_RULES), false);
+  });
+});

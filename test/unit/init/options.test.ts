@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { UsageError } from '../../../agent/base/errors.ts';
+import { helpText, initOptionsFrom } from '../../../init/options.ts';
+
+const LOCAL = '--localip=169.254.20.10';
+
+describe('init options', () => {
+  it('defaults are those of node-local-dns, with the addresses on lo', () => {
+    assert.deepEqual(initOptionsFrom([LOCAL]), {
+      mode: 'run',
+      localIps: ['169.254.20.10'],
+      port: 53,
+      healthPort: 8080,
+      interfaceName: 'lo',
+      setupInterface: true,
+      setupRules: true,
+      skipTeardown: false,
+      syncIntervalMs: 60_000,
+      backend: 'auto',
+      socketPath: '/run/nodens/control.sock',
+      supervise: undefined,
+    });
+  });
+
+  it('addresses of both families are made canonical and counted once', () => {
+    const { localIps } = initOptionsFrom([
+      '--localip',
+      '10.96.0.10, FD00:0::0A,10.96.0.10,fd00::a',
+    ]);
+    assert.deepEqual(localIps, ['10.96.0.10', 'fd00::a']);
+  });
+
+  for (const [text, ms] of [
+    ['60', 60_000],
+    ['60s', 60_000],
+    ['1m', 60_000],
+    ['1m30s', 90_000],
+    ['60ns', 60_000],
+  ] as const)
+    it(`--syncinterval ${text} is ${ms} ms`, () => {
+      assert.equal(initOptionsFrom([LOCAL, `--syncinterval=${text}`]).syncIntervalMs, ms);
+    });
+
+  it('booleans are given as Go flags are', () => {
+    const flags = ['--setupinterface=false', '--setupiptables=F', '--skipteardown'];
+    const options = initOptionsFrom([LOCAL, ...flags]);
+    assert.equal(options.setupInterface, false);
+    assert.equal(options.setupRules, false);
+    assert.equal(options.skipTeardown, true);
+    assert.equal(initOptionsFrom([LOCAL, '--setupinterface']).setupInterface, true);
+    assert.equal(initOptionsFrom([LOCAL, '--skipteardown=0']).skipTeardown, false);
+  });
+
+  it('--port is --dns.port, and health port 0 is none', () => {
+    assert.equal(initOptionsFrom([LOCAL, '--dns.port=5353']).port, 5353);
+    assert.equal(initOptionsFrom([LOCAL, '--port', '5354']).port, 5354);
+    assert.equal(initOptionsFrom([LOCAL, '--health-port=0']).healthPort, undefined);
+  });
+
+  it('what follows -- is the agent, untouched', () => {
+    const argv = [LOCAL, '--supervise', '--', 'agent', '-conf', '--cleanup', '--', '--bad'];
+    assert.deepEqual(initOptionsFrom(argv).supervise, [
+      'agent',
+      '-conf',
+      '--cleanup',
+      '--',
+      '--bad',
+    ]);
+  });
+
+  it('cleanup needs no address', () => {
+    assert.equal(initOptionsFrom(['--cleanup']).mode, 'cleanup');
+  });
+
+  for (const [argv, reason] of [
+    [[], /--localip is missing/],
+    [['--localip', '169.254.20.10,'], /--localip: "" is not an IP address/],
+    [['--localip', 'fe80::1%eth0'], /is not an IP address/],
+    [[LOCAL, '--syncinterval=soon'], /--syncinterval: soon is not a time/],
+    [[LOCAL, '--syncinterval=10ms'], /at least 1s/],
+    [[LOCAL, '--dns.port=0'], /--dns.port: 0 is not a port/],
+    [[LOCAL, '--health-port=99999'], /--health-port: 99999 is not a port/],
+    [[LOCAL, '--interfacename=much-too-long-name'], /--interfacename/],
+    [[LOCAL, '--interfacename=a/b'], /--interfacename/],
+    [[LOCAL, '--setupinterface=perhaps'], /--setupinterface: perhaps is neither/],
+    [[LOCAL, '--backend=ebpf'], /--backend: ebpf is none of auto, nft, iptables/],
+    [[LOCAL, '--once', '--cleanup'], /--once and --cleanup exclude each other/],
+    [[LOCAL, '--supervise'], /--supervise and -- AGENT-ARG… go together/],
+    [[LOCAL, '--', 'agent'], /--supervise and --/],
+    [[LOCAL, '--once', '--supervise', '--', 'agent'], /does not go with --once/],
+    [[LOCAL, '--unheard-of'], /unknown option '--unheard-of'/],
+    [[LOCAL, 'word'], /too many arguments/],
+  ] as const)
+    it(`refuses ${argv.join(' ') || 'an empty command line'}`, () => {
+      assert.throws(
+        () => initOptionsFrom(argv),
+        (error) => error instanceof UsageError && reason.test(error.message),
+      );
+    });
+
+  it('help names every flag of the contract', () => {
+    const flags =
+      'localip setupinterface setupiptables interfacename syncinterval health-port skipteardown dns.port port ' +
+      'socket once cleanup observe backend supervise';
+    for (const flag of flags.split(' ')) assert.ok(helpText().includes(`--${flag}`), flag);
+  });
+});

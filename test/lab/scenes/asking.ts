@@ -2,6 +2,7 @@
 import { type Ask, ask, counters, type Stage } from '../stage.ts';
 import { glibcLookup, type Lookup, muslLookup } from '../topology/clients.ts';
 import { dig } from '../topology/dig.ts';
+import type { Asked } from '../topology/nameserver.ts';
 import { clientEntries } from '../topology/observe.ts';
 import { V4 } from '../topology/plan.ts';
 
@@ -97,11 +98,10 @@ export async function traces(stage: Stage): Promise<void> {
   await counters(stage);
   const entries = await Promise.all(V4.pods.map((pod) => clientEntries(cluster.node, pod)));
   report.same('conntrack entries of pods asking DNS', entries.flat(), []);
-  const upstream = cluster.counts();
-  report.holds(
-    'kube-dns was asked over TCP',
-    upstream.kubeDns.tcp > 0,
-    upstream.kubeDns.tcp,
-    'some',
-  );
+  const plain = cluster.kubeDns.flatMap((dns) => dns.asked()).filter(isUdpOf(V4.node));
+  report.same('queries of the node at kube-dns over UDP', plain, []);
+}
+
+function isUdpOf(client: string): (asked: Asked) => boolean {
+  return (asked) => asked.transport === 'udp' && asked.client === client;
 }

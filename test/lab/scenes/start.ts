@@ -1,7 +1,8 @@
 /** Before nodens kube-proxy serves the VIP; then init and agent start, and interception begins. */
 import type { Stage } from '../stage.ts';
 import { dig } from '../topology/dig.ts';
-import { clientEntries, privileges, routeSource } from '../topology/observe.ts';
+import type { Container } from '../topology/manifests.ts';
+import { clientEntries, type Privileges, privileges, routeSource } from '../topology/observe.ts';
 import { V4 } from '../topology/plan.ts';
 import { type Running, startNodens } from '../topology/site.ts';
 
@@ -22,15 +23,13 @@ export async function beforeNodens({ cluster, report }: Stage): Promise<void> {
 }
 
 export async function start(stage: Stage): Promise<Running> {
-  const { cluster, report } = stage;
+  const { cluster, nodens, report } = stage;
   report.scene('init and agent start, as the DaemonSet runs them');
   const running = await startNodens(stage);
   const { init, agent } = running;
-  report.same('init runs as', privileges(init.pid), { uid: 0, capabilities: ['net_admin'] });
-  report.same('agent runs as', privileges(agent.pid), {
-    uid: 65_532,
-    capabilities: ['net_bind_service'],
-  });
+  const manifest = nodens.containers;
+  report.same('init runs as', privileges(init.pid), rightsOf(manifest.init));
+  report.same('agent runs as', privileges(agent.pid), rightsOf(manifest.agent));
   const addresses = await cluster.node.ip('-4', '-o', 'addr', 'show', 'scope', 'host');
   for (const local of [V4.local, V4.vip]) {
     report.holds(
@@ -51,4 +50,8 @@ export async function start(stage: Stage): Promise<Running> {
   await cluster.node.run(['conntrack', '-D', '-p', 'udp']);
   await cluster.node.run(['conntrack', '-D', '-p', 'tcp', '--dport', '53', '-s', V4.pods[0]]);
   return running;
+}
+
+function rightsOf({ uid, capabilities }: Container): Privileges {
+  return { uid, capabilities: [...capabilities].sort() };
 }

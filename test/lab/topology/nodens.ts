@@ -1,6 +1,12 @@
 /** init and agent as their containers run them: the arguments, user and capabilities of the manifests. */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
-import { type Container, type LocalAddresses, ourDaemonSet, stockDaemonSet } from './manifests.ts';
+import {
+  type Container,
+  type LocalAddresses,
+  type OurDaemonSet,
+  ourDaemonSet,
+  stockDaemonSet,
+} from './manifests.ts';
 import type { Netns } from './netns.ts';
 import { V4 } from './plan.ts';
 import { Daemon } from './process.ts';
@@ -39,15 +45,20 @@ export class Nodens {
     for (const volume of ['run', 'tmp']) chmodSync(`${this.#dir}/${volume}`, 0o777);
   }
 
+  /** Both containers as the manifests have them. */
+  get containers(): OurDaemonSet {
+    return ourDaemonSet(this.#options.addresses);
+  }
+
   /** init as the native sidecar. */
   startInit(...flags: readonly string[]): Daemon {
-    const { init, env } = ourDaemonSet(this.#options.addresses);
+    const { init, env } = this.containers;
     return this.#start('init', [...asContainer(init), ...this.#initArgv(init), ...flags], env);
   }
 
   /** The agent as its container: an unprivileged user whose launcher made its capability ambient. */
   startAgent(): Daemon {
-    const { agent, corefile, env } = ourDaemonSet(this.#options.addresses);
+    const { agent, corefile, env } = this.containers;
     this.#mountCorefile(corefile);
     const { programs } = this.#options;
     const argv = [programs.node, programs.nodens, ...this.#placed(agent.args)];
@@ -68,7 +79,7 @@ export class Nodens {
 
   /** `nodens init --cleanup` with the rights and addresses of the init container. */
   cleanup(): Promise<Ran> {
-    const { init } = ourDaemonSet(this.#options.addresses);
+    const { init } = this.containers;
     const argv = [...asContainer(init), ...this.#initArgv(init), '--cleanup'];
     return this.#options.node.run(argv, { timeoutMs: 30_000 });
   }

@@ -84,8 +84,14 @@ export async function ruleCounters(node: Netns): Promise<Map<string, number>> {
   return new Map([...rules].map((match) => [match[2] as string, Number(match[1])]));
 }
 
-/** User and effective capabilities of a process, from the kernel. */
-export function privileges(pid: number): { uid: number; capabilities: string[] } {
+export interface Privileges {
+  readonly uid: number;
+  /** In alphabetical order. */
+  readonly capabilities: readonly string[];
+}
+
+/** User and effective capabilities of a process, as the kernel has them. */
+export function privileges(pid: number): Privileges {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const mask = BigInt(`0x${/^CapEff:\s*(\w+)/m.exec(status)?.[1] ?? '0'}`);
   const bits = Array.from({ length: 64 }, (_, bit) => bit).filter(
@@ -93,7 +99,7 @@ export function privileges(pid: number): { uid: number; capabilities: string[] }
   );
   return {
     uid: Number(/^Uid:\s*(\d+)/m.exec(status)?.[1]),
-    capabilities: bits.map((bit) => CAPABILITY_NAMES[bit] ?? `capability ${bit}`),
+    capabilities: bits.map((bit) => CAPABILITY_NAMES[bit] ?? `capability ${bit}`).sort(),
   };
 }
 

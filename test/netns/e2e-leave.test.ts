@@ -1,0 +1,112 @@
+/** How nodens leaves: stopped, killed, cleaned up. The VIP is served all along, and nothing stays that should not. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { OneSocketClient } from '../lab/topology/clients.ts';
+import type { Cluster } from '../lab/topology/cluster.ts';
+import { dig } from '../lab/topology/dig.ts';
+import { difference, footprint, ruleCounters } from '../lab/topology/observe.ts';
+import { V4 } from '../lab/topology/plan.ts';
+import type { ProxyKind } from '../lab/topology/proxy.ts';
+import { startNodens } from '../lab/topology/site.ts';
+import { until } from '../lab/topology/wait.ts';
+import { describeSites, withSite } from '../support/sites.ts';
+
+const ZONE = 'any.default.svc.cluster.local';
+
+/** Resolves when a backend's kernel holds a query over TCP that its frozen name server does not read. */
+function pendingUpstream(cluster: Cluster): Promise<boolean> {
+  const pending = async (): Promise<boolean> => {
+    const listed = await Promise.all(
+      cluster.namespaces.map((netns) =>
+        netns.run(['ss', '-Hnt', 'state', 'established', 'sport = :53']),
+      ),
+    );
+    return listed.some(({ stdout }) => /^[1-9]/m.test(stdout));
+  };
+  return until('a query to wait at kube-dns', pending);
+}
+
+function withdrawn(cluster: Cluster): Promise<boolean> {
+  return until('the query rules to go', async () => {
+    const rules = [...(await ruleCounters(cluster.node)).keys()];
+    return !rules.some((rule) => rule.startsWith('query-'));
+  });
+}
+
+describeSites('leaving a node', (proxy: ProxyKind) => {
+  it("SIGTERM: kube-proxy's path serves at once, a socket with a query in flight included", () =>
+    withSite(proxy, async (site) => {
+      const { cluster } = site;
+      const { init, agent } = await startNodens(site);
+      const client = new OneSocketClient(cluster.pods[0], V4.vip);
+      try {
+        assert.equal(await client.ask(`before.${ZONE}`), 'NOERROR 10.96.9.9');
+        for (const dns of cluster.kubeDns) dns.freeze(['tcp']);
+        const inFlight = client.send(`slow.${ZONE}`);
+        await pendingUpstream(cluster);
+
+        agent.signal('SIGTERM');
+        await withdrawn(cluster);
+        const meanwhile = `meanwhile.${ZONE}`;
+        assert.equal(await client.ask(meanwhile), 'NOERROR 10.96.9.9', 'while the agent drains');
+        for (const dns of cluster.kubeDns) dns.thaw(['tcp']);
+        const late = await until('the answer in flight', () => client.response(inFlight), 5_000);
+        assert.equal(late, 'NOERROR 10.96.9.9', 'the query in flight');
+        assert.equal(await agent.exited, 0);
+        assert.equal(await init.stop(), 0);
+
+        for (const i of [1, 2, 3, 4, 5]) {
+          assert.equal(await client.ask(`after${i}.${ZONE}`), 'NOERROR 10.96.9.9');
+        }
+        const askers = cluster
+          .askedAbout(`after5.${ZONE}`)
+          .map((query) => `${query.client} ${query.transport}`);
+        assert.deepEqual(askers, [`${V4.pods[0]} udp`]);
+      } finally {
+        await client.close();
+      }
+    }));
+
+  it('SIGKILL of the agent: pods are served by kube-dns with the next packet', () =>
+    withSite(proxy, async (site) => {
+      const { cluster } = site;
+      const { agent } = await startNodens(site);
+      await agent.stop('SIGKILL');
+      for (const tcp of [false, true]) {
+        const name = `killed-${tcp ? 'tcp' : 'udp'}.${ZONE}`;
+        const answer = await dig(cluster.pods[0], { server: V4.vip, name, tcp, timeoutSeconds: 1 });
+        assert.equal(answer.status, 'NOERROR');
+        assert.equal(cluster.askedAbout(name)[0]?.client, V4.pods[0]);
+      }
+    }));
+
+  it('SIGTERM leaves addresses and standing rules; --cleanup leaves the node as it was', () =>
+    withSite(proxy, async (site) => {
+      const { cluster, nodens } = site;
+      const before = await footprint(cluster.node);
+      const { init, agent } = await startNodens(site);
+      await Promise.all([agent.stop(), init.stop()]);
+      const kept = [...(await ruleCounters(cluster.node)).keys()].map((rule) => rule.split('-')[0]);
+      assert.deepEqual([...new Set(kept)], ['reply']);
+      assert.match(
+        await cluster.node.ip('addr', 'show', 'dev', 'lo'),
+        new RegExp(`inet ${V4.vip}/32`),
+      );
+      for (const _ of ['first', 'again']) {
+        const { code, stderr } = await nodens.cleanup();
+        assert.equal(code, 0, stderr);
+        assert.deepEqual(difference(before, await footprint(cluster.node)), []);
+      }
+    }));
+
+  it('--cleanup takes away what a killed init left', () =>
+    withSite(proxy, async (site) => {
+      const { cluster, nodens } = site;
+      const before = await footprint(cluster.node);
+      const { init, agent } = await startNodens(site, '--backend', 'iptables');
+      await Promise.all([agent.stop('SIGKILL'), init.stop('SIGKILL')]);
+      assert.notDeepEqual(difference(before, await footprint(cluster.node)), []);
+      assert.equal((await nodens.cleanup()).code, 0);
+      assert.deepEqual(difference(before, await footprint(cluster.node)), []);
+    }));
+});

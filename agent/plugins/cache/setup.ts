@@ -124,14 +124,15 @@ function readKeep(option: Line, before: KeepOptions): KeepOptions {
   };
 }
 
-function readPrefetch(option: Line): PrefetchOptions {
+function readPrefetch(option: Line): PrefetchOptions | undefined {
   const [amount, window, percentage] = argsBetween(option, 1, 3);
-  return {
+  const read: PrefetchOptions = {
     amount: intArg(amount as Token, { min: 0 }),
     windowMs: window === undefined ? PREFETCH_WINDOW_MS : durationArg(window),
     percentage:
       percentage === undefined ? PREFETCH_PERCENTAGE : percentArg(percentage, { min: 10, max: 90 }),
   };
+  return read.amount === 0 ? undefined : read;
 }
 
 /** `serve_stale [DUR] [immediate [TTL [RECHECK]] | verify [TIMEOUT [TTL [RECHECK]]]]`. */

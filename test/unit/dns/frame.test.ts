@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { FrameReader, frame, MAX_FRAME_BYTES } from '../../../agent/dns/frame.ts';
+
+function collect(...chunks: Uint8Array[]): { messages: string[]; isMidFrame: boolean } {
+  const reader = new FrameReader();
+  const messages: string[] = [];
+  for (const chunk of chunks) {
+    reader.push(Buffer.from(chunk), (message) => messages.push(message.toString('latin1')));
+  }
+  return { messages, isMidFrame: reader.isMidFrame };
+}
+
+const framed = (text: string): Buffer => frame(Buffer.from(text, 'latin1'));
+
+describe('FrameReader', () => {
+  it('cuts several messages out of one chunk', () => {
+    const chunk = Buffer.concat([framed('one'), framed(''), framed('three')]);
+    assert.deepEqual(collect(chunk), { messages: ['one', '', 'three'], isMidFrame: false });
+  });
+
+  it('puts a message together from single octets', () => {
+    const chunks = [...Buffer.concat([framed('one'), framed('two')])].map((o) => Buffer.of(o));
+    assert.deepEqual(collect(...chunks), { messages: ['one', 'two'], isMidFrame: false });
+  });
+
+  it('is mid-frame after half a length and after half a message', () => {
+    assert.deepEqual(collect(Buffer.of(0)), { messages: [], isMidFrame: true });
+    assert.deepEqual(collect(Buffer.of(0, 2)), { messages: [], isMidFrame: true });
+    assert.deepEqual(collect(Buffer.of(0, 2, 9)), { messages: [], isMidFrame: true });
+    assert.deepEqual(collect(Buffer.of()), { messages: [], isMidFrame: false });
+  });
+
+  it('carries the longest message', () => {
+    const longest = 'x'.repeat(MAX_FRAME_BYTES);
+    const bytes = framed(longest);
+    assert.deepEqual(collect(bytes.subarray(0, 9), bytes.subarray(9)).messages, [longest]);
+  });
+});
+
+describe('frame', () => {
+  it('puts the length in front', () => {
+    assert.deepEqual(framed('abc'), Buffer.from('\0\x03abc', 'latin1'));
+  });
+
+  it('refuses what no frame can carry', () => {
+    assert.throws(() => frame(Buffer.alloc(MAX_FRAME_BYTES + 1)), RangeError);
+  });
+});

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { buildQuery, buildResponse } from '../../../../agent/dns/build.ts';
+import { FLAG, flagsOf } from '../../../../agent/dns/header.ts';
+import { RCODE, TYPE } from '../../../../agent/dns/iana.ts';
+import { nameFromText, nameToText } from '../../../../agent/dns/name.ts';
+import { readQueryHead } from '../../../../agent/dns/query-head.ts';
+import { readReply } from '../../../../agent/dns/reply.ts';
+import { type Forwarder, forwardHandler } from '../../../../agent/plugins/forward/handler.ts';
+import { Answer } from '../../../../agent/query/answer.ts';
+import { Query } from '../../../../agent/query/query.ts';
+import type { UpstreamQuestion, UpstreamReply } from '../../../../agent/query/services.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
+
+const ELSEWHERE = new Answer({
+  wire: Buffer.alloc(12),
+  ttlOffsets: new Uint16Array(),
+  rcode: 0,
+  plugin: 'next',
+});
+
+interface Upstream extends Forwarder {
+  readonly asked: { question: UpstreamQuestion; budgetMs: number }[];
+}
+
+/** A forward line whose upstream answers everything with `rcode`, and NOERROR with one A record unless `empty`. */
+function upstream(
+  from: string,
+  fields: Partial<Forwarder> & { rcode?: number; empty?: boolean } = {},
+): Upstream {
+  const { rcode = RCODE.NOERROR, empty = false, ...rest } = fields;
+  const asked: Upstream['asked'] = [];
+  const exchange = (question: UpstreamQuestion, budgetMs: number): Promise<UpstreamReply> => {
+    asked.push({ question, budgetMs });
+    const answer = [{ type: TYPE.A, ttlSeconds: 60, rdata: Uint8Array.of(192, 0, 2, 1) }];
+    const flags = FLAG.RA | FLAG.AA;
+    const body = rcode === 0 && !empty ? { rcode, flags, answer } : { rcode, flags };
+    const reply = readReply(buildResponse(question, body));
+    assert.ok(reply);
+    return Promise.resolve({ reply, upstream: `${from}:53`, transport: 'udp' });
+  };
+  return {
+    from: nameFromText(from),
+    except: [],
+    nextRcodes: new Set(),
+    nextOnNoData: false,
+    group: () => ({ exchange, release: () => undefined }),
+    ...rest,
+    asked,
+  };
+}
+
+const clock = new FakeClock();
+const BUFFER = Buffer.alloc(512);
+
+/** A query in a buffer that will be used again. */
+function query(name: string, transport: 'udp' | 'tcp' = 'udp'): Query {
+  const wire = buildQuery({
+    id: 7,
+    flags: FLAG.RD | FLAG.CD,
+    name: nameFromText(name),
+    type: TYPE.A,
+    class: 1,
+    dnssecOk: true,
+    udpSizeBytes: 1232,
+  });
+  wire.copy(BUFFER);
+  const made = new Query();
+  assert.equal(readQueryHead(BUFFER, wire.length, made.head), 0);
+  const client = { address: '192.0.2.9', port: 4242, family: 4 } as const;
+  made.receive(
+    BUFFER,
+    wire.length,
+    transport,
+    { index: 0, label: '' },
+    clock.nowMs(),
+    () => client,
+  );
+  return made;
+}
+
+const ask = async (forwarders: readonly Forwarder[], name: string): Promise<Answer> =>
+  forwardHandler(forwarders, clock)(query(name), () => ELSEWHERE);
+
+test('asks our own question with what is left of the deadline, and clears AA', async () => {
+  const only = upstream('.');
+  const asked = query('www.example.org.', 'tcp');
+  await clock.advance(1_000);
+  const pending = forwardHandler([only], clock)(asked, () => ELSEWHERE);
+  asked.head.name.fill(0x78, 1, 4);
+  const answer = await pending;
+  const [{ question, budgetMs }] = only.asked as [Upstream['asked'][0]];
+  assert.equal(nameToText(question.name), 'www.example.org.', 'a copy, not a view');
+  const { name: _, ...rest } = question;
+  assert.deepEqual(rest, {
+    type: TYPE.A,
+    class: 1,
+    recursionDesired: true,
+    checkingDisabled: true,
+    dnssecOk: true,
+    clientTransport: 'tcp',
+  });
+  assert.equal(budgetMs, 3_000);
+  assert.equal(flagsOf(answer.wire) & FLAG.AA, 0);
+  assert.deepEqual(
+    [answer.plugin, answer.bornMs, answer.ttlOffsets.length],
+    ['forward', clock.nowMs(), 1],
+  );
+});
+
+test('the first forward that takes the name is asked; except leaves it to those behind', async () => {
+  const special = upstream('example.org.', { except: [nameFromText('lab.example.org.')] });
+  const rest = upstream('.', { except: [nameFromText('invalid.')] });
+  const lines = [special, rest];
+  await ask(lines, 'www.example.org.');
+  assert.deepEqual([special.asked.length, rest.asked.length], [1, 0]);
+  await ask(lines, 'a.lab.example.org.');
+  await ask(lines, 'notexample.org.');
+  assert.deepEqual([special.asked.length, rest.asked.length], [1, 2]);
+  assert.equal(await ask(lines, 'x.invalid.'), ELSEWHERE);
+});
+
+test('next: on these rcodes the following forward is asked, if there is one', async () => {
+  const nextRcodes = new Set<number>([RCODE.NXDOMAIN]);
+  const first = upstream('.', { rcode: RCODE.NXDOMAIN, nextRcodes });
+  const second = upstream('.');
+  assert.equal((await ask([first, second], 'a.example.')).rcode, RCODE.NOERROR);
+  assert.equal((await ask([first], 'a.example.')).rcode, RCODE.NXDOMAIN);
+  const elsewhere = upstream('other.');
+  assert.equal((await ask([first, elsewhere], 'a.example.')).rcode, RCODE.NXDOMAIN);
+});
+
+test('next_on_nodata: an empty NOERROR is passed on, a full one is not', async () => {
+  const second = upstream('.');
+  await ask([upstream('.', { nextOnNoData: true }), second], 'a.example.');
+  assert.equal(second.asked.length, 0);
+  await ask([upstream('.', { nextOnNoData: true, empty: true }), second], 'a.example.');
+  assert.equal(second.asked.length, 1);
+});

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { InternalError } from '../../../agent/base/errors.ts';
+import type { Policy } from '../../../agent/query/services.ts';
+import { Deadlines, type Expiring, NOT_WAITING } from '../../../agent/upstream/deadlines.ts';
+import { freeId, randomIds } from '../../../agent/upstream/ids.ts';
+import { type Candidate, Order } from '../../../agent/upstream/policy.ts';
+import { RoundTrip } from '../../../agent/upstream/round-trip.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+interface Named extends Candidate {
+  readonly name: string;
+}
+
+const up = (name: string): Named => ({ name, isDown: false, isSuspect: false });
+const down = (name: string): Named => ({ name, isDown: true, isSuspect: true });
+const suspect = (name: string): Named => ({ name, isDown: false, isSuspect: true });
+
+function orders(policy: Policy, candidates: Named[], count: number, random = 0): string[] {
+  const order = new Order<Named>(policy, () => random);
+  return Array.from({ length: count }, () =>
+    order
+      .of(candidates)
+      .map(({ name }) => name)
+      .join(''),
+  );
+}
+
+test('policies choose who is first', () => {
+  const three = [up('a'), up('b'), up('c')];
+  assert.deepEqual(orders('sequential', three, 2), ['abc', 'abc']);
+  assert.deepEqual(orders('round_robin', three, 4), ['bca', 'cab', 'abc', 'bca']);
+  assert.deepEqual(orders('random', three, 1, 0.99), ['cab']);
+});
+
+test('those that are down are left out, suspects come last', () => {
+  assert.deepEqual(orders('sequential', [suspect('a'), down('b'), up('c')], 1), ['ca']);
+  assert.deepEqual(orders('round_robin', [down('a'), down('b')], 1), ['']);
+  assert.deepEqual(orders('random', [down('a')], 1), ['']);
+  assert.deepEqual(orders('random', [suspect('a')], 1), ['a']);
+});
+
+test('the last resort is any of them', () => {
+  const candidates = [down('a'), down('b')];
+  const pick = (random: number): string =>
+    new Order<Named>('random', () => random).lastResort(candidates).name;
+  assert.deepEqual([pick(0), pick(0.999)], ['a', 'b']);
+});
+
+test('IDs come from the generator, in batches, and skip those in use', () => {
+  let batches = 0;
+  const ids = randomIds((array) => {
+    batches++;
+    for (let i = 0; i < array.length; i++) array[i] = i >> 1;
+  });
+  assert.deepEqual([ids(), ids(), ids()], [0, 0, 1]);
+  const taken = new Map([
+    [1, 'x'],
+    [2, 'x'],
+  ]);
+  assert.equal(freeId(ids, taken), 3);
+  for (let i = 0; i < 600; i++) ids();
+  assert.equal(batches, 2);
+});
+
+test('a socket without a free ID is our own fault', () => {
+  const all = new Map(Array.from({ length: 65_536 }, (_, id) => [id, 0]));
+  assert.throws(() => freeId(() => 0, all), InternalError);
+});
+
+test('IDs of the real generator are spread over all 16 bits', () => {
+  const ids = randomIds();
+  const seen = Array.from({ length: 4_096 }, ids);
+  assert.ok(new Set(seen).size > 3_500);
+  for (let bit = 0; bit < 16; bit++) {
+    const ones = seen.filter((id) => (id >> bit) & 1).length;
+    assert.ok(ones > 1_700 && ones < 2_400, `bit ${bit}: ${ones} of 4096`);
+  }
+});
+
+test('patience starts at a second and follows what is learned, within bounds', () => {
+  const trip = new RoundTrip();
+  assert.equal(trip.patienceMs, 1_000);
+  trip.sample(1);
+  assert.equal(trip.patienceMs, 200);
+  for (let i = 0; i < 50; i++) trip.sample(150);
+  assert.ok(trip.patienceMs >= 200 && trip.patienceMs < 400, String(trip.patienceMs));
+  for (let i = 0; i < 50; i++) trip.sample(5_000);
+  assert.equal(trip.patienceMs, 1_000);
+});
+
+class Waiter implements Expiring {
+  dueTick = NOT_WAITING;
+  readonly rang: number[] = [];
+  readonly #clock: FakeClock;
+
+  constructor(clock: FakeClock) {
+    this.#clock = clock;
+  }
+
+  onDeadline(): void {
+    this.rang.push(this.#clock.nowMs());
+  }
+}
+
+test('a deadline rings once, never early, at most a tick late; the timer ends with the last', async () => {
+  const clock = new FakeClock(1_000);
+  const deadlines = new Deadlines(clock);
+  const [a, b, c] = [new Waiter(clock), new Waiter(clock), new Waiter(clock)];
+  deadlines.set(a, 1_101);
+  deadlines.set(b, 1_050);
+  deadlines.set(c, 1_060);
+  deadlines.set(b, 1_500);
+  deadlines.clear(c);
+  assert.equal(clock.pendingTimers, 1);
+  await clock.advance(2_000);
+  const [first = 0] = a.rang;
+  assert.ok(first >= 1_101 && first <= 1_121, String(first));
+  assert.deepEqual([a.rang.length, b.rang.length, c.rang.length], [1, 1, 0]);
+  assert.equal(clock.pendingTimers, 0);
+});

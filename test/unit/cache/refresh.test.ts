@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { DnsError } from '../../../agent/base/errors.ts';
+import { LIMITS } from '../../../agent/base/limits.ts';
+import { EDE, RCODE } from '../../../agent/dns/iana.ts';
+import type { Answer } from '../../../agent/query/answer.ts';
+import { settle } from '../../support/fake-clock.ts';
+import { addressRecord, Bench, lastOctet, servfail } from './harness.ts';
+
+const SECOND = 1_000;
+
+/** Answers `octet` when told to. */
+function held(bench: Bench, octet = 1) {
+  const releases: (() => void)[] = [];
+  bench.upstream = (query) =>
+    new Promise((resolve) => {
+      releases.push(() => resolve(bench.reply(query, { answer: [addressRecord(60, octet)] })));
+    });
+  return releases;
+}
+
+describe('single flight', () => {
+  it('asks once for all who ask the same, and gives all the same answer', async () => {
+    const bench = new Bench();
+    const releases = held(bench);
+    const asks = Array.from({ length: 100 }, () => bench.ask());
+    assert.equal(bench.asked.length, 1);
+    assert.equal(bench.cache.stats().flights, 1);
+    releases[0]?.();
+    const answers = await Promise.all(asks);
+    assert.equal(new Set(answers).size, 1);
+    assert.equal(bench.count('nodens_cache_coalesced_total'), 99);
+    assert.equal(bench.cache.stats().flights, 0);
+  });
+
+  it('gives all the same failure', async () => {
+    const bench = new Bench();
+    bench.upstream = () => Promise.reject(new DnsError(RCODE.SERVFAIL, 'down'));
+    const asks = [bench.ask(), bench.ask()];
+    for (const outcome of await Promise.allSettled(asks)) assert.equal(outcome.status, 'rejected');
+    assert.equal(bench.asked.length, 1);
+  });
+
+  it('turns away more than the bound with SERVFAIL and an extended error', async () => {
+    const bench = new Bench();
+    const releases = held(bench);
+    const asks: (Answer | Promise<Answer>)[] = [];
+    for (let i = 0; i < LIMITS.waitersPerQuery.default; i++) asks.push(bench.ask());
+    assert.throws(
+      () => bench.ask(),
+      (error: unknown) => {
+        assert.ok(error instanceof DnsError);
+        assert.deepEqual([error.rcode, error.extended?.code], [RCODE.SERVFAIL, EDE.OTHER]);
+        return true;
+      },
+    );
+    assert.equal(bench.count('nodens_cache_waiters_rejected_total'), 1);
+    releases[0]?.();
+    assert.equal((await Promise.all(asks)).length, LIMITS.waitersPerQuery.default);
+  });
+
+  it('does not wait for ever: the key is free again, a late answer is stored', async () => {
+    const bench = new Bench({ servfailMs: 0 });
+    const releases = held(bench);
+    const ask = assert.rejects(async () => bench.ask(), { rcode: RCODE.SERVFAIL });
+    await bench.services.clock.advance(6 * SECOND);
+    await ask;
+    assert.equal(bench.cache.stats().flights, 0);
+    const again = bench.ask();
+    assert.equal(bench.asked.length, 2);
+    releases[0]?.();
+    await settle();
+    assert.equal(lastOctet(bench.hit()), 1);
+    releases[1]?.();
+    await again;
+    assert.equal(bench.cache.stats().flights, 0);
+  });
+
+  it('remembers that asking failed, with what the failure said', async () => {
+    const bench = new Bench();
+    const extended = { code: EDE.NETWORK_ERROR, text: 'refused' };
+    bench.upstream = () => Promise.reject(new DnsError(RCODE.SERVFAIL, 'down', extended));
+    await assert.rejects(async () => bench.ask());
+    const remembered = bench.hit();
+    assert.equal(remembered.rcode, RCODE.SERVFAIL);
+    assert.deepEqual(remembered.extended, extended);
+    assert.equal(bench.asked.length, 1);
+    assert.equal(bench.count('coredns_cache_hits_total', { type: 'denial' }), 1);
+  });
+
+  it('does not remember that somebody was refused or that a plugin is broken', async () => {
+    for (const error of [new DnsError(RCODE.REFUSED, 'full'), new TypeError('bug')]) {
+      const bench = new Bench();
+      bench.upstream = () => Promise.reject(error);
+      await assert.rejects(async () => bench.ask(), error);
+      await assert.rejects(async () => bench.ask(), error);
+      assert.equal(bench.asked.length, 2);
+    }
+  });
+});
+
+describe('prefetch', () => {
+  const prefetch = { amount: 3, windowMs: 60 * SECOND, percentage: 10 };
+
+  /** A name with a TTL of 100 s, asked `hits` times after the first. */
+  async function popular(hits: number, random = () => 0): Promise<Bench> {
+    const bench = new Bench({ prefetch }, { random });
+    bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(100, 1)] });
+    await bench.ask();
+    for (let i = 0; i < hits; i++) bench.hit();
+    bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(100, 2)] });
+    return bench;
+  }
+
+  it('refreshes a popular name when the share of its TTL is left', async () => {
+    const bench = await popular(1);
+    await bench.services.clock.advance(50 * SECOND);
+    bench.hit();
+    await bench.services.clock.advance(39_999);
+    bench.hit();
+    assert.equal(bench.asked.length, 1);
+    await bench.services.clock.advance(1);
+    assert.equal(lastOctet(bench.hit()), 1);
+    assert.equal(bench.asked.length, 2);
+    assert.equal(lastOctet(bench.hit()), 2);
+    assert.equal(bench.count('coredns_cache_prefetch_total'), 1);
+  });
+
+  it('forgets hits that are too far apart', async () => {
+    const bench = await popular(10);
+    await bench.services.clock.advance(90 * SECOND);
+    bench.hit();
+    bench.hit();
+    assert.equal(bench.asked.length, 1);
+    bench.hit();
+    assert.equal(bench.asked.length, 2);
+  });
+
+  it('comes later by chance, so that nodes do not march in step', async () => {
+    const bench = await popular(3, () => 0.8);
+    await bench.services.clock.advance(45 * SECOND);
+    bench.hit();
+    await bench.services.clock.advance(48_999);
+    bench.hit();
+    assert.equal(bench.asked.length, 1);
+    await bench.services.clock.advance(1);
+    bench.hit();
+    assert.equal(bench.asked.length, 2);
+  });
+
+  it('runs once at a time, and after a failure not before the recheck', async () => {
+    const bench = await popular(3);
+    const { clock } = bench.services;
+    bench.upstream = (query) =>
+      new Promise((resolve) => {
+        clock.after(2 * SECOND, () => resolve(bench.reply(query, servfail)));
+      });
+    await clock.advance(50 * SECOND);
+    bench.hit();
+    await clock.advance(40 * SECOND);
+    for (let i = 0; i < 5; i++) bench.hit();
+    assert.equal(bench.asked.length, 2);
+    await clock.advance(2 * SECOND);
+    bench.hit();
+    assert.equal(bench.asked.length, 2);
+    await clock.advance(1 * SECOND);
+    assert.equal(lastOctet(bench.hit()), 1);
+    assert.equal(bench.asked.length, 3);
+  });
+
+  it('hands its popularity on to the entry it brings', async () => {
+    const bench = await popular(3);
+    await bench.services.clock.advance(50 * SECOND);
+    bench.hit();
+    await bench.services.clock.advance(40 * SECOND);
+    bench.hit();
+    await bench.services.clock.advance(45 * SECOND);
+    bench.hit();
+    await bench.services.clock.advance(45 * SECOND);
+    bench.hit();
+    assert.equal(bench.asked.length, 3);
+  });
+});

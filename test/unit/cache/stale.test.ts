@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { DnsError } from '../../../agent/base/errors.ts';
+import type { NewResponse } from '../../../agent/dns/build.ts';
+import { EDE, RCODE } from '../../../agent/dns/iana.ts';
+import { settle } from '../../support/fake-clock.ts';
+import {
+  addressRecord,
+  Bench,
+  IMMEDIATE,
+  lastOctet,
+  nodata,
+  nxdomain,
+  servfail,
+  VERIFY,
+} from './harness.ts';
+
+const SECOND = 1_000;
+
+/** A bench with one entry of 5 s whose TTL ran out a moment ago. */
+async function expired(serveStale = IMMEDIATE): Promise<Bench> {
+  const bench = new Bench({ serveStale });
+  bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(5, 1)] });
+  await bench.ask();
+  await bench.services.clock.advance(6 * SECOND);
+  bench.asked.length = 0;
+  return bench;
+}
+
+/** Makes the upstream answer `response` after `delayMs`. */
+function slow(bench: Bench, delayMs: number, response: Partial<NewResponse>): void {
+  const { clock } = bench.services;
+  bench.upstream = (query) =>
+    new Promise((resolve) => {
+      clock.after(delayMs, () => resolve(bench.reply(query, response)));
+    });
+}
+
+function failing(bench: Bench, rcode: number = RCODE.SERVFAIL): void {
+  bench.upstream = () => Promise.reject(new DnsError(rcode, 'upstream is down'));
+}
+
+const isStale = (answer: { ttlOverrideSeconds: number | undefined }): boolean =>
+  answer.ttlOverrideSeconds !== undefined;
+
+describe('stale answers, immediate', () => {
+  it('come at once, with their TTL and extended error, while one refresh runs', async () => {
+    const bench = await expired();
+    slow(bench, 50, { answer: [addressRecord(60, 2)] });
+    for (let i = 0; i < 3; i++) {
+      const answer = bench.hit();
+      assert.equal(lastOctet(answer), 1);
+      assert.equal(answer.ttlOverrideSeconds, 30);
+      assert.equal(answer.extended?.code, EDE.STALE_ANSWER);
+    }
+    assert.equal(bench.asked.length, 1);
+    assert.equal(bench.asked[0]?.isInternal, true);
+    assert.equal(bench.count('coredns_cache_served_stale_total'), 3);
+    assert.equal(bench.count('nodens_cache_stale_served_total', { reason: 'immediate' }), 3);
+    assert.equal(bench.count('coredns_cache_prefetch_total'), 1);
+    await bench.services.clock.advance(50);
+    const fresh = bench.hit();
+    assert.equal(lastOctet(fresh), 2);
+    assert.equal(isStale(fresh), false);
+  });
+
+  it('are not asked for again before the recheck interval has passed', async () => {
+    const bench = await expired();
+    failing(bench);
+    bench.hit();
+    await settle();
+    bench.hit();
+    assert.equal(bench.asked.length, 1);
+    assert.equal(bench.count('nodens_cache_stale_served_total', { reason: 'recheck' }), 1);
+    await bench.services.clock.advance(SECOND);
+    bench.hit();
+    assert.equal(bench.asked.length, 2);
+  });
+
+  it('end with their window', async () => {
+    const bench = await expired({ ...IMMEDIATE, windowMs: 10 * SECOND });
+    failing(bench);
+    await bench.services.clock.advance(8_999);
+    assert.equal(isStale(bench.hit()), true);
+    await bench.services.clock.advance(1);
+    await assert.rejects(async () => bench.ask(), { rcode: RCODE.SERVFAIL });
+  });
+
+  it('are never denials', async () => {
+    for (const response of [nxdomain(5), nodata(5)]) {
+      const bench = new Bench({ serveStale: IMMEDIATE });
+      bench.upstream = (query) => bench.reply(query, response);
+      await bench.ask();
+      await bench.services.clock.advance(5 * SECOND);
+      failing(bench);
+      await assert.rejects(async () => bench.ask());
+    }
+  });
+
+  it('give way to an honest NXDOMAIN, and to an empty answer that cannot be kept', async () => {
+    for (const [response, rcode] of [
+      [nxdomain(60), RCODE.NXDOMAIN],
+      [{}, RCODE.NOERROR],
+    ] as const) {
+      const bench = await expired();
+      bench.upstream = (query) => bench.reply(query, response);
+      assert.equal(isStale(bench.hit()), true);
+      const answer = await bench.ask();
+      assert.equal(answer.rcode, rcode);
+      assert.equal(answer.ttlOffsets.length, rcode === RCODE.NXDOMAIN ? 1 : 0);
+      assert.equal(bench.cache.stats().answers, 0);
+    }
+  });
+
+  it('tell a fault of our own to the log', async () => {
+    const bench = await expired();
+    bench.upstream = () => Promise.reject(new TypeError('bug'));
+    bench.hit();
+    await settle();
+    assert.equal(bench.services.log.records[0]?.message, 'refresh failed: bug');
+  });
+});
+
+describe('stale answers, verify', () => {
+  it('wait for the fresh one, which wins within the budget', async () => {
+    const bench = await expired(VERIFY);
+    slow(bench, 199, { answer: [addressRecord(60, 2)] });
+    const asks = [bench.ask(), bench.ask()];
+    await bench.services.clock.advance(199);
+    for (const answer of await Promise.all(asks)) assert.equal(lastOctet(answer), 2);
+    assert.equal(bench.asked.length, 1);
+    assert.equal(bench.count('coredns_cache_served_stale_total'), 0);
+  });
+
+  it('come when the budget is spent; the late answer is stored all the same', async () => {
+    const bench = await expired(VERIFY);
+    slow(bench, 500, { answer: [addressRecord(60, 2)] });
+    let answered = false;
+    const ask = Promise.resolve(bench.ask()).then((answer) => {
+      answered = true;
+      return answer;
+    });
+    await bench.services.clock.advance(199);
+    assert.equal(answered, false);
+    await bench.services.clock.advance(1);
+    assert.equal(isStale(await ask), true);
+    assert.equal(isStale(bench.hit()), true, 'nobody pays the budget twice');
+    assert.equal(bench.count('nodens_cache_stale_served_total', { reason: 'budget' }), 2);
+    await bench.services.clock.advance(300);
+    assert.equal(lastOctet(bench.hit()), 2);
+    assert.equal(bench.asked.length, 1);
+  });
+
+  it('come as soon as asking has failed, whatever the failure', async () => {
+    const down: ((bench: Bench) => void)[] = [
+      (bench) => failing(bench),
+      (bench) => failing(bench, RCODE.REFUSED),
+      (bench) => slow(bench, 0, servfail),
+      (bench) => slow(bench, 0, { rcode: RCODE.REFUSED }),
+      (bench) => slow(bench, 0, { rcode: RCODE.FORMERR }),
+      (bench) => {
+        bench.upstream = (query) => bench.reply(query, servfail);
+      },
+      (bench) => {
+        bench.upstream = () => {
+          throw new DnsError(RCODE.SERVFAIL, 'down');
+        };
+      },
+    ];
+    for (const [index, breakIt] of down.entries()) {
+      const bench = await expired(VERIFY);
+      breakIt(bench);
+      const ask = bench.ask();
+      await bench.services.clock.advance(0);
+      assert.equal(isStale(await ask), true, `case ${index}`);
+      assert.equal(bench.count('nodens_cache_stale_served_total', { reason: 'failure' }), 1);
+      assert.equal(isStale(bench.hit()), true);
+      assert.equal(bench.asked.length, 1);
+      assert.equal(bench.count('nodens_cache_stale_served_total', { reason: 'recheck' }), 1);
+      assert.equal(bench.cache.stats().denials, 0, 'a failure casts no shadow');
+    }
+  });
+
+  it('leave no timer behind', async () => {
+    const bench = await expired(VERIFY);
+    const before = bench.services.clock.pendingTimers;
+    bench.upstream = async (query) => bench.reply(query, { answer: [addressRecord(60, 2)] });
+    await bench.ask();
+    assert.equal(bench.services.clock.pendingTimers, before);
+  });
+
+  it('respect silence', async () => {
+    const bench = await expired(VERIFY);
+    failing(bench, -1);
+    await assert.rejects(async () => bench.ask(), { rcode: -1 });
+  });
+});

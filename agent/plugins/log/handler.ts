@@ -50,6 +50,9 @@ export function logQueries(
 }
 
 function firstRule(rules: readonly LogRule[], query: Query): LogRule | undefined {
-  for (const rule of rules) if (isSubdomain(query.name, rule.zone)) return rule;
+  for (const rule of rules) {
+    // The root needs no look at the name, and it is what most rules say.
+    if (rule.zone.length === 1 || isSubdomain(query.name, rule.zone)) return rule;
+  }
   return undefined;
 }

@@ -5,7 +5,7 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends gcc libc6-dev \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-COPY package.json package-lock.json .npmrc ./
+COPY package.json package-lock.json .npmrc compile.mjs ./
 RUN npm ci
 COPY build.ts tsconfig.json ./
 COPY agent agent

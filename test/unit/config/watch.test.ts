@@ -45,6 +45,9 @@ function publish(dir: string, version: number, files: Readonly<Record<string, st
   else for (const name of Object.keys(files)) symlinkSync(join('..data', name), join(dir, name));
 }
 
+/** For tests that wait for the kernel to tell something. */
+const PATIENCE = { timeout: 10_000 };
+
 /** Changes told by the kernel: the poll is too slow to have a part in it. */
 function kernelWatch(t: TestContext, paths: string[]): () => Promise<readonly string[]> {
   const told: (readonly string[])[] = [];
@@ -58,17 +61,19 @@ function kernelWatch(t: TestContext, paths: string[]): () => Promise<readonly st
     },
     { pollMs: 3_600_000, onError: (error) => assert.fail(String(error)) },
   );
-  t.after(() => watch.close());
-  return async () => {
-    const keepAlive = setInterval(() => {}, 1_000);
-    while (told.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+  const keepAlive = setInterval(() => {}, 1_000);
+  t.after(() => {
+    watch.close();
     clearInterval(keepAlive);
+  });
+  return async () => {
+    while (told.length === 0) await new Promise<void>((resolve) => (wake = resolve));
     return told.shift() as readonly string[];
   };
 }
 
-describe('watching', { timeout: 20_000 }, () => {
-  it('sees writes in place and atomic renames, again and again', async (t) => {
+describe('watching', () => {
+  it('sees writes in place and atomic renames, again and again', PATIENCE, async (t) => {
     const file = join(scratchDir(t), 'Corefile');
     writeFileSync(file, 'one');
     const next = kernelWatch(t, [file]);
@@ -80,18 +85,22 @@ describe('watching', { timeout: 20_000 }, () => {
     }
   });
 
-  it('sees every swap of a ConfigMap volume, for its files and for the directory', async (t) => {
-    const dir = scratchDir(t);
-    publish(dir, 1, { 'Corefile.base': 'one', other: 'same' });
-    const paths = [join(dir, 'Corefile.base'), join(dir, 'other'), dir];
-    const next = kernelWatch(t, paths);
-    for (const version of [2, 3]) {
-      publish(dir, version, { 'Corefile.base': `v${version}`, other: 'same' });
-      assert.deepEqual(await next(), [paths[0], paths[2]]);
-    }
-  });
+  it(
+    'sees every swap of a ConfigMap volume, for its files and for the directory',
+    PATIENCE,
+    async (t) => {
+      const dir = scratchDir(t);
+      publish(dir, 1, { 'Corefile.base': 'one', other: 'same' });
+      const paths = [join(dir, 'Corefile.base'), join(dir, 'other'), dir];
+      const next = kernelWatch(t, paths);
+      for (const version of [2, 3]) {
+        publish(dir, version, { 'Corefile.base': `v${version}`, other: 'same' });
+        assert.deepEqual(await next(), [paths[0], paths[2]]);
+      }
+    },
+  );
 
-  it('sees a file behind a link change, appear and go', async (t) => {
+  it('sees a file behind a link change, appear, go and move', PATIENCE, async (t) => {
     const dir = scratchDir(t);
     mkdirSync(join(dir, 'run'));
     const target = join(dir, 'run', 'stub.conf');
@@ -104,6 +113,14 @@ describe('watching', { timeout: 20_000 }, () => {
     unlinkSync(link);
     assert.deepEqual(await next(), [link]);
     writeFileSync(link, 'three');
+    assert.deepEqual(await next(), [link]);
+    mkdirSync(join(dir, 'elsewhere'));
+    const moved = join(dir, 'elsewhere', 'resolv.conf');
+    writeFileSync(moved, 'four');
+    symlinkSync(moved, join(dir, 'link_tmp'));
+    renameSync(join(dir, 'link_tmp'), link);
+    assert.deepEqual(await next(), [link]);
+    writeFileSync(moved, 'five');
     assert.deepEqual(await next(), [link]);
   });
 
@@ -166,6 +183,13 @@ describe('writing', () => {
     assert.equal(writeAtomically(join(dir, 'f'), 'two'), 'in-place');
     assert.equal(readFileSync(join(dir, 'f'), 'utf8'), 'two');
     assert.throws(() => writeAtomically(join(dir, 'new'), 'x'), { code: 'EACCES' });
+  });
+
+  it('leaves nothing behind where it fails', (t) => {
+    const dir = scratchDir(t);
+    mkdirSync(join(dir, 'f'));
+    assert.throws(() => writeAtomically(join(dir, 'f'), 'x'), { code: 'EISDIR' });
+    assert.deepEqual(readdirSync(dir), ['f']);
   });
 
   it('throws where there is no directory', (t) => {

@@ -56,7 +56,11 @@ describe('keys', () => {
     assert.equal(keys(`${label}.${label}.${label}.${'x'.repeat(61)}`).length, 1);
     assert.match(refusal(`${label}.${label}.${label}.${'x'.repeat(62)}`), /over 255 octets/);
     assert.match(refusal(`${label}x.test`), /label over 63 octets/);
-    assert.match(refusal('x'.repeat(1_000_000)), /^"x{64}…" is too long for a domain name$/);
+    for (const end of ['', ':', ':99999999', '://'])
+      assert.match(
+        refusal('x'.repeat(1_000_000) + end),
+        /^"x{64}…" is too long for a domain name$/,
+      );
   });
 });
 

@@ -60,6 +60,13 @@ describe('server blocks', () => {
     ]);
   });
 
+  it('begins a line behind an opening brace, also for imports and closing braces', () => {
+    const text = '(base) { errors\n}\n. { import base\n cache { }\n log { class all\n }\n}\n';
+    assert.deepEqual(outline(parse(text)), [
+      [['dns://.:53'], [['errors'], ['cache', []], ['log', [['class', 'all']]]]],
+    ]);
+  });
+
   it('groups the uses of a directive in file order', () => {
     const [block] = parse('. {\n bind a\n log\n bind b c\n}').blocks;
     assert.deepEqual(
@@ -276,6 +283,13 @@ describe('refusals name the place and the way out', () => {
     assert.equal(
       refusal('. {\n import a', { files: { '/etc/a': 'log\n}' } }),
       '/etc/a:2: this } closes nothing that was opened here: remove it',
+    );
+  });
+
+  it('a snippet that begins in an imported file and would end in the importing one', () => {
+    assert.equal(
+      refusal('import a\n}\n', { files: { '/etc/a': '\n(s) {\n log' } }),
+      '/etc/a:2: the brace opened here is never closed: add a }',
     );
   });
 

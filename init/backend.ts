@@ -1,4 +1,5 @@
 /** What installs rules. Every backend applies atomically, reads back, and leaves alone what is already right. */
+import { familyOf } from '../agent/base/address.ts';
 import { NodensError } from '../agent/base/errors.ts';
 import type { RuleSet } from './plan.ts';
 
@@ -12,8 +13,15 @@ export interface Backend {
   apply(rules: RuleSet): Promise<boolean>;
   /** Removes every rule nodens ever put, of any instance; resolves to what was removed, one line each. */
   removeAll(): Promise<readonly string[]>;
+  /** Local IPs that rules of ours in the kernel speak of, in any order. */
+  localIps(): Promise<readonly string[]>;
   /** The text `apply` would hand to its program, for people. */
   explain(rules: RuleSet): string;
+}
+
+/** The IP addresses among the words of a ruleset's text. */
+export function addressesIn(text: string): string[] {
+  return text.split(/[\s{},/]+/).filter((word) => familyOf(word) !== undefined);
 }
 
 export const NO_RULES: RuleSet = { query: [], standing: [], accept: [] };

@@ -17,7 +17,7 @@ export class NoBackendError extends NodensError {
   }
 }
 
-export interface Firewall extends Backend {
+export interface Firewall extends Pick<Backend, 'name' | 'apply' | 'explain'> {
   /** Why this backend, for the log. */
   readonly reason: string;
 }
@@ -133,13 +133,6 @@ class Composite implements Firewall {
     for (const helper of this.#helpers)
       changed = (await helper.apply({ ...NO_RULES, accept: rules.accept })) || changed;
     return changed;
-  }
-
-  async removeAll(): Promise<readonly string[]> {
-    const removed: string[] = [];
-    for (const backend of [this.#main, ...this.#helpers])
-      removed.push(...(await backend.removeAll()));
-    return removed;
   }
 
   explain(rules: RuleSet): string {

@@ -6,6 +6,7 @@ import type { Plan } from './plan.ts';
 import type { System } from './system.ts';
 
 /**
+ * Addresses that carry no mark are known from the rules as well as from `plan`, so that cleanup works without flags.
  * Rules first: an address without rules only answers less, rules without an address swallow queries. Each part is
  * tried even if another fails; the first failure is thrown at the end.
  */
@@ -23,8 +24,12 @@ export async function cleanUp(
       failures.push(error);
     }
   };
+  const addresses = [...plan.addresses];
   for (const backend of await allBackends(system, instance))
-    await step(backend.name, () => backend.removeAll());
-  await step('addresses', () => removeLinks(system.run, plan));
+    await step(backend.name, async () => {
+      addresses.push(...(await backend.localIps()));
+      return backend.removeAll();
+    });
+  await step('addresses', () => removeLinks(system.run, { ...plan, addresses }));
   if (failures.length > 0) throw failures[0];
 }

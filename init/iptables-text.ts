@@ -104,6 +104,11 @@ export function orphanCandidates(saved: SavedTable): Set<string> {
   return new Set([...made.map((name) => name.slice(MADE.length)), ...peers]);
 }
 
+/** Rules inside chains of ours. */
+export function ownLines(saved: SavedTable): string[] {
+  return ownNames(saved).flatMap((name) => saved.rules.get(name) ?? []);
+}
+
 function ownNames(saved: SavedTable): string[] {
   return [...saved.policies.keys()].filter((name) => name.startsWith(OWN));
 }

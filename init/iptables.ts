@@ -1,12 +1,13 @@
 /** The same rules through iptables: chains of our own, one `iptables-restore --noflush` for each family. */
 import type { Family } from '../agent/base/address.ts';
-import { type Backend, ReadBackError } from './backend.ts';
+import { addressesIn, type Backend, ReadBackError } from './backend.ts';
 import { CommandError } from './exec.ts';
 import {
   EMPTY_TABLE,
   editsOf,
   orphanCandidates,
   ownChains,
+  ownLines,
   parseSaved,
   removalEdits,
   type SavedTable,
@@ -64,6 +65,15 @@ export class Iptables implements Backend {
       if (this.#kind === 'nft') removed.push(...(await this.#dropOrphans(state)));
     }
     return removed;
+  }
+
+  async localIps(): Promise<readonly string[]> {
+    const addresses: string[] = [];
+    for (const family of [4, 6] as const) {
+      const raw = (await this.#read(family)).tables.get('raw') ?? EMPTY_TABLE;
+      addresses.push(...addressesIn(ownLines(raw).join('\n')));
+    }
+    return addresses;
   }
 
   explain(rules: RuleSet): string {

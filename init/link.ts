@@ -74,7 +74,10 @@ export class Link {
     const target = link?.ifname ?? name;
     if (created || link?.flags.includes('UP') === false)
       await this.#run('ip', ['link', 'set', 'dev', target, 'up']);
-    const missing = this.#missing(link);
+    const exposed = link === undefined || target === LOOPBACK ? [] : this.#exposed(link);
+    for (const { local, prefixlen } of exposed)
+      await this.#run('ip', addressDeletion(local, prefixlen, target));
+    const missing = [...this.#missing(link), ...exposed.map(({ local }) => local)];
     for (const address of missing) await this.#add(address, target);
     return created || missing.length > 0;
   }
@@ -98,6 +101,15 @@ export class Link {
   #missing(link: LinkState | undefined): string[] {
     const present = new Set(link?.addr_info.map(({ local }) => local));
     return this.#plan.addresses.filter((address) => !present.has(address));
+  }
+
+  /** Addresses that node-local-dns left where the kernel may choose them as source; on `lo` they are another's. */
+  #exposed({ addr_info }: LinkState): LinkAddress[] {
+    return addr_info.filter(
+      ({ local, scope, deprecated }) =>
+        this.#plan.addresses.includes(local) &&
+        (familyOf(local) === 6 ? deprecated !== true : scope !== 'host'),
+    );
   }
 
   async #add(address: string, link: string): Promise<void> {

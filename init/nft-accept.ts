@@ -37,6 +37,11 @@ export class NftAccepts implements Backend {
     return edits.map(({ chain, ours }) => `${ours.length} rules in chain ${chainName(chain)}`);
   }
 
+  /** The tables of our own say it already. */
+  async localIps(): Promise<readonly string[]> {
+    return [];
+  }
+
   explain({ accept }: RuleSet): string {
     return `# in each input or output chain whose policy drops:\n${accept.map((r) => `${nftLine(r)}\n`).join('')}`;
   }

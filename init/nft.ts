@@ -1,5 +1,5 @@
 /** Query direction and standing rules as two nft tables of our own, exchanged in one transaction. */
-import { type Backend, ReadBackError } from './backend.ts';
+import { addressesIn, type Backend, ReadBackError } from './backend.ts';
 import { CommandError, type Run } from './exec.ts';
 import { isOwnTable, listNft, OWN_TABLE_PREFIX } from './nft-list.ts';
 import type { Rule, RuleSet } from './plan.ts';
@@ -30,16 +30,27 @@ export class NftTables implements Backend {
   }
 
   async removeAll(): Promise<readonly string[]> {
-    const tables = (await listNft(this.#run, ['tables'])).tables
-      .filter((table) => isOwnTable(table.family, table.name))
-      .map((table) => table.name);
+    const tables = await this.#ownTables();
     const script = tables.map((name) => replaceTable({ name, rules: [] })).join('');
     if (script !== '') await this.#run('nft', ['-f', '-'], script);
     return tables.map((name) => `nft table inet ${name}`);
   }
 
+  async localIps(): Promise<readonly string[]> {
+    const texts: string[] = [];
+    for (const table of await this.#ownTables())
+      texts.push(await this.#run('nft', ['list', 'table', 'inet', table]));
+    return addressesIn(texts.join('\n'));
+  }
+
   explain(rules: RuleSet): string {
     return this.#tables(rules).map(createTable).join('');
+  }
+
+  /** Names of our tables in the kernel, of any instance. */
+  async #ownTables(): Promise<string[]> {
+    const { tables } = await listNft(this.#run, ['tables']);
+    return tables.filter(({ family, name }) => isOwnTable(family, name)).map(({ name }) => name);
   }
 
   #tables(rules: RuleSet): Table[] {

@@ -68,6 +68,7 @@ class Service {
   readonly #watch: AgentWatch;
   #control: Control | undefined;
   #intercepted = false;
+  #told: InterceptionState | undefined;
 
   constructor(parts: RunParts) {
     const { options, plan, firewall, system, clock, log } = parts;
@@ -141,7 +142,8 @@ class Service {
   #onChange(): void {
     const state = this.#state();
     if (state === 'intercepting') this.#intercepted = true;
-    this.#parts.log.info('interception', { state });
+    if (state !== this.#told) this.#parts.log.info('interception', { state });
+    this.#told = state;
     this.#control?.broadcast(this.#status());
   }
 

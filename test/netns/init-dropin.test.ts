@@ -88,6 +88,7 @@ else
         });
         init.kill('SIGUSR1');
         await eventually('reload signal', () => init.output().includes('agent hears SIGUSR1'));
+        assert.doesNotMatch(init.output(), /Debugger listening/);
         init.kill('SIGTERM');
         assert.equal(await init.exited, 0);
         assert.match(init.output(), /"state":"withdrawn".*agent hears SIGTERM/s);

@@ -86,7 +86,7 @@ else {
           assert.doesNotMatch(after, /query-host/);
           await runInit(node, ...LOCAL, '--once', '--backend', flag);
           assert.equal(await snapshot(node), after);
-          await runInit(node, ...LOCAL, '--cleanup');
+          await runInit(node, '--cleanup');
           assert.equal(await snapshotWithoutHandles(node), before);
           await runInit(node, ...LOCAL, '--cleanup');
           assert.equal(await snapshotWithoutHandles(node), before);

@@ -1,5 +1,5 @@
 /** `--shell`: the cluster stays up with nodens running, for playing. */
-import { createInterface } from 'node:readline/promises';
+import { once } from 'node:events';
 import { start } from './scenes/start.ts';
 import type { Stage } from './stage.ts';
 import { V4 } from './topology/plan.ts';
@@ -24,7 +24,9 @@ export async function leaveUp(stage: Stage): Promise<void> {
       `metrics      sudo ip netns exec ${cluster.node.name} curl -s 127.0.0.1:9253/metrics`,
     ].join('\n'),
   );
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  await terminal.question('\nEnter takes it down. ');
-  terminal.close();
+  report.note('');
+  report.note('Enter or Ctrl-C takes it down.');
+  // Not readline: in raw mode a Ctrl-C would be a character, not the signal that takes everything down.
+  await once(process.stdin, 'data');
+  process.stdin.pause();
 }

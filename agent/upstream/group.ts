@@ -5,19 +5,18 @@ import { EDE, RCODE } from '../dns/iana.ts';
 import type { Transport } from '../query/query.ts';
 import type {
   Counter,
-  Logger,
   Metrics,
   UpstreamGroup,
   UpstreamGroupOptions,
   UpstreamQuestion,
   UpstreamReply,
 } from '../query/services.ts';
+import type { Checks } from './checks.ts';
 import { Exchange, type ExchangeContext, type Plan } from './exchange.ts';
-import { Health } from './health.ts';
+import type { HealthSettings } from './health.ts';
 import { Member } from './member.ts';
 import { Order } from './policy.ts';
 import type { Registry } from './registry.ts';
-import type { Target } from './target.ts';
 
 /** Attempts for one query where the Corefile does not say: twice round (peer), and a lost packet's worth. */
 const ROUNDS = 2;
@@ -25,9 +24,9 @@ const MIN_ATTEMPTS = 3;
 
 export interface GroupContext extends ExchangeContext {
   readonly metrics: Metrics;
-  readonly log: Logger;
   readonly random: () => number;
   readonly registry: Registry;
+  readonly checks: Checks;
   /** Queries under way in all groups together. */
   readonly load: { inFlight: number; readonly limit: number };
 }
@@ -36,6 +35,7 @@ export class Group implements UpstreamGroup {
   readonly members: readonly Member[];
   readonly #context: GroupContext;
   readonly #options: UpstreamGroupOptions;
+  readonly #healthSettings: HealthSettings;
   readonly #order: Order<Member>;
   readonly #rejects: Counter;
   readonly #allDown: Counter;
@@ -47,6 +47,9 @@ export class Group implements UpstreamGroup {
     const { metrics, random } = context;
     this.#options = options;
     this.#context = context;
+    const { name: proxyName, maxFails, forceTcp, healthCheck } = options;
+    const transport = forceTcp ? 'tcp' : 'udp';
+    this.#healthSettings = { proxyName, transport, maxFails, options: healthCheck };
     this.#order = new Order(options.policy, random);
     this.#rejects = metrics.counter('coredns_forward_max_concurrent_rejects_total');
     this.#allDown = metrics.counter('coredns_forward_healthcheck_broken_total');
@@ -121,33 +124,19 @@ export class Group implements UpstreamGroup {
 
   #member(endpoint: Endpoint): Member {
     const { maxFails, name, expireMs } = this.#options;
-    const { metrics, registry } = this.#context;
+    const { metrics, registry, checks } = this.#context;
     const target = registry.acquire(endpoint, expireMs);
-    const health = maxFails === 0 ? undefined : this.#health(target);
+    const health = maxFails === 0 ? undefined : checks.acquire(target, this.#healthSettings);
     return new Member(target, health, name, metrics);
-  }
-
-  #health(target: Target): Health {
-    const { forceTcp, healthCheck, maxFails, name } = this.#options;
-    const { clock, deadlines, metrics, log } = this.#context;
-    const labels = { proxy_name: name, to: target.name };
-    return new Health(target, {
-      clock,
-      deadlines,
-      log,
-      maxFails,
-      transport: forceTcp ? 'tcp' : 'udp',
-      options: healthCheck,
-      failures: metrics.counter('coredns_proxy_healthcheck_failures_total', labels),
-    });
   }
 
   #detachIfIdle(): void {
     if (!this.#isReleased || this.#inFlight > 0 || this.#isDetached) return;
     this.#isDetached = true;
-    for (const { target, health } of this.members) {
-      health?.stop();
-      this.#context.registry.release(target, this.#options.expireMs);
+    const { checks, registry } = this.#context;
+    for (const { target } of this.members) {
+      checks.release(target, this.#healthSettings);
+      registry.release(target, this.#options.expireMs);
     }
   }
 }

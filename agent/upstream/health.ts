@@ -6,7 +6,13 @@ import type { Clock } from '../base/clock.ts';
 import { CLASS, RCODE, TYPE } from '../dns/iana.ts';
 import { type Reply, readReply } from '../dns/reply.ts';
 import type { Transport } from '../query/query.ts';
-import type { Counter, HealthCheckOptions, Logger, UpstreamQuestion } from '../query/services.ts';
+import type {
+  Counter,
+  HealthCheckOptions,
+  Logger,
+  Metrics,
+  UpstreamQuestion,
+} from '../query/services.ts';
 import { type Deadlines, type Expiring, NOT_WAITING } from './deadlines.ts';
 import { Flight, type FlightOwner } from './flight.ts';
 import type { Target } from './target.ts';
@@ -23,20 +29,27 @@ const USELESS_RCODES: ReadonlySet<number> = new Set([
   RCODE.REFUSED,
 ]);
 
+/** How health is measured: what the Corefile says. */
+export interface HealthSettings {
+  readonly proxyName: string;
+  readonly transport: Transport;
+  readonly maxFails: number;
+  readonly options: HealthCheckOptions;
+}
+
 export interface HealthContext {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
-  readonly transport: Transport;
-  readonly options: HealthCheckOptions;
-  readonly failures: Counter;
+  readonly metrics: Metrics;
   readonly log: Logger;
-  readonly maxFails: number;
 }
 
 export class Health implements FlightOwner, Expiring {
   dueTick = NOT_WAITING;
   readonly #target: Target;
+  readonly #settings: HealthSettings;
   readonly #context: HealthContext;
+  readonly #failures: Counter;
   readonly #question: UpstreamQuestion;
   #probe: Flight | undefined;
   /** Failed probes in a row. */
@@ -44,23 +57,27 @@ export class Health implements FlightOwner, Expiring {
   #isProbing = false;
   #useless = 0;
 
-  constructor(target: Target, context: HealthContext) {
+  constructor(target: Target, settings: HealthSettings, context: HealthContext) {
+    const { proxyName, options, transport } = settings;
     this.#target = target;
+    this.#settings = settings;
     this.#context = context;
+    const labels = { proxy_name: proxyName, to: target.name };
+    this.#failures = context.metrics.counter('coredns_proxy_healthcheck_failures_total', labels);
     this.#question = {
-      name: context.options.domain,
+      name: options.domain,
       type: TYPE.NS,
       class: CLASS.IN,
-      recursionDesired: context.options.recursionDesired,
+      recursionDesired: options.recursionDesired,
       checkingDisabled: false,
       dnssecOk: false,
-      clientTransport: context.transport,
+      clientTransport: transport,
     };
   }
 
   /** More probes in a row have failed than are allowed. */
   get isDown(): boolean {
-    return this.#fails > this.#context.maxFails;
+    return this.#fails > this.#settings.maxFails;
   }
 
   /** True between a fault and the next good answer. */
@@ -115,18 +132,19 @@ export class Health implements FlightOwner, Expiring {
   }
 
   #send(): void {
-    const { clock, deadlines, transport } = this.#context;
+    const { clock, deadlines } = this.#context;
     const edns = this.#target.understandsEdns;
-    this.#probe = new Flight(this.#question, transport, edns, this);
+    this.#probe = new Flight(this.#question, this.#settings.transport, edns, this);
     deadlines.set(this, clock.nowMs() + PROBE_TIMEOUT_MS);
     this.#target.send(this.#probe);
   }
 
   #failed(): void {
     this.#abandonProbe();
-    const { clock, deadlines, options, failures, log, maxFails } = this.#context;
+    const { clock, deadlines, log } = this.#context;
+    const { maxFails, options } = this.#settings;
     this.#fails++;
-    failures.value++;
+    this.#failures.value++;
     const upstream = this.#target.name;
     if (this.#fails === maxFails + 1)
       log.warn({ upstream, failedProbes: this.#fails }, `upstream ${upstream} is down`);

@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { Logger, Metrics, UpstreamGroupOptions, Upstreams } from '../query/services.ts';
+import { Checks } from './checks.ts';
 import { Deadlines } from './deadlines.ts';
 import { Group } from './group.ts';
 import { type IdSource, randomIds } from './ids.ts';
@@ -45,11 +46,20 @@ export function createUpstreams(dependencies: UpstreamsDependencies): UpstreamsR
   const { clock, metrics, log, random, sockets = nodeSockets, ids = randomIds() } = dependencies;
   const deadlines = new Deadlines(clock);
   const registry = new Registry({ clock, metrics, random, sockets, ids, deadlines });
+  const checks = new Checks({ clock, metrics, log, deadlines });
   const load = { inFlight: 0, limit: dependencies.maxInFlight ?? LIMITS.inFlightQueries.default };
   const groups = new Map<Group, UpstreamGroupOptions>();
   return {
     group(options) {
-      const group = new Group(options, { clock, metrics, log, random, deadlines, registry, load });
+      const group = new Group(options, {
+        clock,
+        metrics,
+        random,
+        deadlines,
+        registry,
+        checks,
+        load,
+      });
       groups.set(group, options);
       return {
         exchange: (question, budgetMs) => group.exchange(question, budgetMs),

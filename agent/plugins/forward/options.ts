@@ -10,9 +10,9 @@ import {
   type Options,
   oneArg,
   readOptions,
+  zonesOf,
 } from '../../config/corefile/args.ts';
-import { expandZone } from '../../config/corefile/keys.ts';
-import type { Line, Token } from '../../config/corefile/types.ts';
+import type { Block, Line, Token } from '../../config/corefile/types.ts';
 import { RCODE, rcodeNumber } from '../../dns/iana.ts';
 import { nameFromText } from '../../dns/name.ts';
 import type { Policy, UpstreamGroupOptions } from '../../query/services.ts';
@@ -56,12 +56,12 @@ function defaults(): ForwardOptions {
 }
 
 /** Options of one forward line. Throws ConfigError at the first that is wrong, unknown or not supported yet. */
-export function readForwardOptions(line: Line): ForwardOptions {
+export function readForwardOptions(line: Line, block: Block): ForwardOptions {
   const options = defaults();
   readOptions(line, {
     ...transportOptions(options.group),
-    ...healthOptions(options.group),
-    ...routingOptions(options),
+    ...healthOptions(options.group, block),
+    ...routingOptions(options, block),
     ...withoutEffect(options.ignored),
     ...notYet(),
   });
@@ -94,13 +94,13 @@ function transportOptions(group: GroupSettings): Options {
   };
 }
 
-function healthOptions(group: GroupSettings): Options {
+function healthOptions(group: GroupSettings, block: Block): Options {
   return {
     max_fails: (option) => {
       group.maxFails = intArg(oneArg(option), { min: 0, max: 1_000_000 });
     },
     health_check: (option) => {
-      group.healthCheck = healthCheck(option);
+      group.healthCheck = healthCheck(option, block);
     },
     failfast_all_unhealthy_upstreams: (option) => {
       noArgs(option);
@@ -109,11 +109,10 @@ function healthOptions(group: GroupSettings): Options {
   };
 }
 
-function routingOptions(options: ForwardOptions): Options {
+function routingOptions(options: ForwardOptions, block: Block): Options {
   return {
     except: (option) => {
-      const zones = minArgs(option, 1).flatMap(({ text, place }) => expandZone(text, place));
-      options.except.push(...zones.map(nameFromText));
+      options.except.push(...zonesOf(minArgs(option, 1), block).map(nameFromText));
     },
     next: (option) => {
       for (const token of minArgs(option, 1)) options.nextRcodes.add(rcodeArg(token));
@@ -141,7 +140,7 @@ function rcodeArg(token: Token): number {
 }
 
 /** `health_check DURATION [no_rec] [domain FQDN]`. */
-function healthCheck(option: Line): GroupSettings['healthCheck'] {
+function healthCheck(option: Line, block: Block): GroupSettings['healthCheck'] {
   const [interval, ...rest] = argsBetween(option, 1, 4);
   // Less would be a load of its own on an upstream that is in trouble.
   const intervalMs = durationArg(interval as Token, { minMs: 10 });
@@ -150,14 +149,14 @@ function healthCheck(option: Line): GroupSettings['healthCheck'] {
   for (let token = rest.shift(); token !== undefined; token = rest.shift()) {
     const word = choiceArg(token, ['no_rec', 'domain']);
     if (word === 'no_rec') recursionDesired = false;
-    else domain = domainArg(rest.shift(), token);
+    else domain = domainArg(rest.shift(), token, block);
   }
   return { intervalMs, recursionDesired, domain };
 }
 
-function domainArg(token: Token | undefined, before: Token): Uint8Array {
+function domainArg(token: Token | undefined, before: Token, block: Block): Uint8Array {
   if (token === undefined) throw new ConfigError(before.place, 'domain needs a name behind it');
-  const [zone = '.'] = expandZone(token.text, token.place);
+  const [zone = '.'] = zonesOf([token], block);
   return nameFromText(zone);
 }
 

@@ -1,6 +1,5 @@
 /** `forward FROM TO… { … }`: asks other resolvers. May stand several times in a block; the first that fits is used. */
-import { badValue, minArgs } from '../../config/corefile/args.ts';
-import { expandZone } from '../../config/corefile/keys.ts';
+import { badValue, minArgs, zonesOf } from '../../config/corefile/args.ts';
 import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
 import { nameFromText } from '../../dns/name.ts';
 import type { Plugin } from '../../query/plugin.ts';
@@ -9,8 +8,8 @@ import { type Forwarder, forwardHandler } from './handler.ts';
 import { readForwardOptions } from './options.ts';
 import { readTargets } from './targets.ts';
 
-export function setup(directive: Directive, _block: Block, services: Services): Plugin {
-  const forwards = directive.uses.map((line) => readForward(line, services));
+export function setup(directive: Directive, block: Block, services: Services): Plugin {
+  const forwards = directive.uses.map((line) => readForward(line, block, services));
   return {
     name: 'forward',
     handle: forwardHandler(
@@ -31,22 +30,22 @@ interface Forward {
   readonly release: () => void;
 }
 
-function readForward(line: Line, services: Services): Forward {
+function readForward(line: Line, block: Block, services: Services): Forward {
   const [from, ...to] = minArgs(line, 2) as readonly [Token, ...Token[]];
-  const options = readForwardOptions(line);
+  const options = readForwardOptions(line, block);
   for (const text of options.ignored) services.log.warn({ plugin: 'forward' }, text);
   const targets = readTargets(to, services);
   const lazy = lazyGroup(services, { ...options.group, name: 'forward', targets });
   const { except, nextRcodes, nextOnNoData } = options;
   return {
-    forwarder: { from: fromZone(from), except, nextRcodes, nextOnNoData, group: lazy.get },
+    forwarder: { from: fromZone(from, block), except, nextRcodes, nextOnNoData, group: lazy.get },
     release: lazy.release,
   };
 }
 
 /** A network that spans several zones stands for the first of them (peer behaviour). */
-function fromZone(token: Token): Uint8Array {
-  const [zone] = expandZone(token.text, token.place);
+function fromZone(token: Token, block: Block): Uint8Array {
+  const [zone] = zonesOf([token], block);
   if (zone === undefined) throw badValue(token, 'a zone');
   return nameFromText(zone);
 }

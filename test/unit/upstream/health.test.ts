@@ -194,3 +194,15 @@ test('a failed upstream is behind the others until it answers', async () => {
   await settle();
   assert.equal(replyOf(next).upstream, '192.0.2.2:53');
 });
+
+test('what is known about an upstream outlives a reload', async () => {
+  const world = rig();
+  const before = world.room.group(UDP_PAIR);
+  await blackout(world, before);
+  const after = world.room.group(UDP_PAIR);
+  before.release();
+  assert.deepEqual(states(world), ['down', 'down']);
+  after.release();
+  world.room.group(UDP_PAIR);
+  assert.deepEqual(states(world), ['up', 'up'], 'nobody remembered it meanwhile');
+});

@@ -6,6 +6,7 @@ import type { Block, Directive } from '../../../../agent/config/corefile/types.t
 import { nameToText } from '../../../../agent/dns/name.ts';
 import { setup } from '../../../../agent/plugins/forward/setup.ts';
 import type { UpstreamGroupOptions } from '../../../../agent/query/services.ts';
+import { memoryFiles } from '../../../support/corefiles/memory-files.ts';
 import { type FakeServices, fakeServices, TEST_BLOCK } from '../../../support/services.ts';
 
 interface Seen {
@@ -36,8 +37,8 @@ function forward(lines: string, files: Record<string, string> = {}): Seen {
     file: 'Corefile',
     defaultPort: 53,
     env: {},
-    files: { read: () => '', list: () => [] },
-  } as unknown as Parameters<typeof parseCorefile>[1]);
+    files: memoryFiles({}),
+  });
   const [block] = blocks as [Block];
   const [directive] = block.directives as [Directive];
   setup(directive, block, services).start?.();

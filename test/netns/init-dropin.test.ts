@@ -41,6 +41,8 @@ async function withDist(work: (init: string, node: Netns) => Promise<void>): Pro
       entryPoints: { 'init/main': INIT },
       outdir: dist,
       bundle: true,
+      splitting: true,
+      chunkNames: 'chunks/[name]-[hash]',
       platform: 'node',
       format: 'esm',
       banner: {

@@ -27,11 +27,19 @@ export class AdminServer {
    */
   async reconcile(routes: readonly AdminRoute[]): Promise<void> {
     const wanted = pagesByAddress(routes);
-    const gone = [...this.#listeners].filter(([address]) => !wanted.has(address));
-    for (const [address] of gone) this.#listeners.delete(address);
+    const gone: AdminListener[] = [];
+    for (const [address, listener] of this.#listeners) {
+      const pages = wanted.get(address);
+      if (pages !== undefined) {
+        listener.pages = pages;
+        continue;
+      }
+      this.#listeners.delete(address);
+      gone.push(listener);
+    }
     // First closed, then opened: `:9253` may become `127.0.0.1:9253`.
-    await Promise.all(gone.map(([, listener]) => listener.close()));
-    await Promise.all([...wanted].map(([address, pages]) => this.#serve(address, pages)));
+    await Promise.all(gone.map((listener) => listener.close()));
+    await Promise.all(this.#missing(wanted).map((listener) => listener.open()));
   }
 
   /** Ports in use right now, by the address as configured. */
@@ -47,15 +55,16 @@ export class AdminServer {
     await this.reconcile([]);
   }
 
-  #serve(address: string, pages: Pages): Promise<void> | undefined {
-    const listener = this.#listeners.get(address);
-    if (listener !== undefined) {
-      listener.pages = pages;
-      return undefined;
+  /** Listeners made for the addresses that have none. */
+  #missing(wanted: ReadonlyMap<string, Pages>): AdminListener[] {
+    const made: AdminListener[] = [];
+    for (const [address, pages] of wanted) {
+      if (this.#listeners.has(address)) continue;
+      const listener = new AdminListener(address, pages, this.#options);
+      this.#listeners.set(address, listener);
+      made.push(listener);
     }
-    const made = new AdminListener(address, pages, this.#options);
-    this.#listeners.set(address, made);
-    return made.open();
+    return made;
   }
 }
 

@@ -35,7 +35,6 @@ function monitor(mode: MonitorMode, unready: () => readonly string[]): () => rea
   if (mode === 'continuously') return unready;
   let waiting: readonly string[] | undefined;
   return () => {
-    if (waiting?.length === 0) return waiting;
     const now = unready();
     waiting = waiting === undefined ? now : waiting.filter((name) => now.includes(name));
     return waiting;

@@ -42,13 +42,19 @@ function logging(text: string, keys = '.') {
     query.arrivedMs = 999.5;
     return handle(query, next);
   };
+  /** As `run`, for an answer that must come at once. */
+  const hit = (query: Query, next: Handler): Answer => {
+    const answer = run(query, next);
+    assert.ok(answer instanceof Answer);
+    return answer;
+  };
   /** The line for a positive answer to `name`. */
   const line = (name: string, options?: QueryOptions): string | undefined => {
     const query = queryFor(name, 'A', options);
-    run(query, () => positive(query));
+    hit(query, () => positive(query));
     return services.lines.at(-1);
   };
-  return { ...services, run, line };
+  return { ...services, run, hit, line };
 }
 
 describe('log', () => {
@@ -88,17 +94,17 @@ describe('log', () => {
   });
 
   it('shows flags in order, RD and CD being the client’s', () => {
-    const { run, lines } = logging('log . "{>rflags}"');
+    const { hit, lines } = logging('log . "{>rflags}"');
     const query = queryFor('a.', 'A');
-    run(query, () => positive(query, FLAG.AA | FLAG.TC | FLAG.RA | FLAG.AD | FLAG.CD));
+    hit(query, () => positive(query, FLAG.AA | FLAG.TC | FLAG.RA | FLAG.AD | FLAG.CD));
     assert.equal(lines[0], '[INFO] qr,aa,tc,rd,ra,ad');
   });
 
   it('gives seconds without an exponent', () => {
-    const { run, lines } = logging('log . "{duration}"');
+    const { hit, lines } = logging('log . "{duration}"');
     const query = queryFor('a.', 'A');
     const at = (arrivedMs: number): string | undefined => {
-      run(query, (same) => {
+      hit(query, (same) => {
         same.arrivedMs = arrivedMs;
         return positive(query);
       });
@@ -123,11 +129,11 @@ describe('log', () => {
   });
 
   it('stays synchronous on a hit and passes answers on untouched', async () => {
-    const { run, lines } = logging('log');
+    const { run, hit, lines } = logging('log');
     const query = queryFor('a.', 'A');
     const answer = positive(query);
     assert.equal(
-      run(query, () => answer),
+      hit(query, () => answer),
       answer,
     );
     assert.equal(await run(query, () => Promise.resolve(answer)), answer);
@@ -135,7 +141,7 @@ describe('log', () => {
   });
 
   it('does not log questions of our own', () => {
-    const { run, lines } = logging('log');
+    const { hit, lines } = logging('log');
     const query = Query.internal(
       {
         name: nameFromText('a.'),
@@ -146,12 +152,12 @@ describe('log', () => {
       },
       0,
     );
-    run(query, () => positive(query));
+    hit(query, () => positive(query));
     assert.deepEqual(lines, []);
   });
 
   it('logs errors as the response the server will make of them', async () => {
-    const { run, lines } = logging('log . "{rcode} {>rflags} {rsize}"');
+    const { run, hit, lines } = logging('log . "{rcode} {>rflags} {rsize}"');
     const query = queryFor('example.org.', 'A');
     const fail = (error: unknown) => () => {
       throw error;
@@ -163,7 +169,7 @@ describe('log', () => {
       DnsError,
     );
     assert.throws(() => run(query, fail(new DnsError(-1, 'dropped'))), DnsError);
-    run(query, () => SILENCE);
+    hit(query, () => SILENCE);
     assert.deepEqual(lines, [
       '[INFO] REFUSED qr,rd 29',
       '[INFO] SERVFAIL qr,rd 29',
@@ -188,9 +194,9 @@ describe('log classes', () => {
   for (const [title, make, expected] of outcomes) {
     it(`calls ${title} ${expected}`, () => {
       const seen = ['success', 'denial', 'error'].filter((wanted) => {
-        const { run, lines } = logging(`log {\nclass ${wanted}\n}`);
+        const { hit, lines } = logging(`log {\nclass ${wanted}\n}`);
         const query = queryFor('example.org.', 'A');
-        run(query, () => make(query));
+        hit(query, () => make(query));
         return lines.length === 1;
       });
       assert.deepEqual(seen, [expected]);
@@ -199,10 +205,10 @@ describe('log classes', () => {
 
   it('adds up, and all is everything', () => {
     const count = (text: string): number => {
-      const { run, lines } = logging(text);
+      const { hit, lines } = logging(text);
       for (const [, make] of outcomes) {
         const query = queryFor('example.org.', 'A');
-        run(query, () => make(query));
+        hit(query, () => make(query));
       }
       return lines.length;
     };
@@ -219,11 +225,11 @@ describe('log classes', () => {
   });
 
   it('survives a malformed answer', () => {
-    const { run, lines } = logging('log {\nclass denial\n}');
+    const { hit, lines } = logging('log {\nclass denial\n}');
     const query = queryFor('a.', 'A');
     const wire = Buffer.from(empty(query, RCODE.NOERROR).wire);
     wire[9] = 5;
-    run(query, () => new Answer({ wire, ttlOffsets: new Uint16Array(0), rcode: 0, plugin: 'x' }));
+    hit(query, () => new Answer({ wire, ttlOffsets: new Uint16Array(0), rcode: 0, plugin: 'x' }));
     assert.equal(lines.length, 0);
     assert.equal(query.class, CLASS.IN);
   });

@@ -4,7 +4,7 @@ import { nearest } from '../base/nearest.ts';
 import type { Corefile, Directive } from './corefile/types.ts';
 
 /** Every directive name of CoreDNS 1.14, which holds those of node-local-dns. */
-export const KNOWN_DIRECTIVES: ReadonlySet<string> = new Set(
+const KNOWN_DIRECTIVES: ReadonlySet<string> = new Set(
   `acl any auto autopath azure bind bufsize cache cancel chaos clouddns debug dns64 dnssec dnstap
   erratic errors etcd file forward geoip grpc grpc_server header health hosts https https3
   k8s_external kubernetes loadbalance local log loop metadata minimal multisocket nomad nsid on

@@ -147,12 +147,6 @@ export function choiceArg<Choice extends string>(token: Token, choices: readonly
   throw new ConfigError(token.place, `unknown "${token.text}": ${suggestion(token.text, choices)}`);
 }
 
-/** An IP address, without port. */
-export function addressArg(token: Token): string {
-  if (familyOf(token.text) === undefined) throw badValue(token, 'an IP address');
-  return token.text;
-}
-
 /** A network; a bare address is its host network. */
 export function cidrArg(token: Token): Cidr {
   const cidr = parseCidr(token.text);
@@ -202,6 +196,6 @@ export function zonesOf(tokens: readonly Token[], block: Block): string[] {
 }
 
 /** Zones of a block's keys, each once. */
-export function blockZones(block: Block): string[] {
+function blockZones(block: Block): string[] {
   return [...new Set(block.keys.map((key) => key.zone))];
 }

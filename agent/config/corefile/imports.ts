@@ -1,4 +1,4 @@
-/** What `import` means: a file, or a glob over files, relative to the file that imports. */
+/** What `import` means: a file, or a glob over files. */
 import { posix } from 'node:path';
 import { ConfigError, messageOf, type Place } from '../../base/errors.ts';
 
@@ -12,14 +12,18 @@ export interface ConfigFiles {
   kind(path: string): 'file' | 'directory' | undefined;
 }
 
-/** `files` that remembers in `paths` what was read or listed: what to watch for a reload. */
+/** `files` that remembers in `paths` what was read, listed or missed: what to watch for a reload. */
 export function recordReads(files: ConfigFiles): ConfigFiles & { readonly paths: Set<string> } {
   const paths = new Set<string>();
   return {
     paths,
     read: (path) => files.read(remember(paths, path)),
     list: (dir) => files.list(remember(paths, dir)),
-    kind: (path) => files.kind(path),
+    kind: (path) => {
+      const kind = files.kind(path);
+      if (kind === undefined) paths.add(path);
+      return kind;
+    },
   };
 }
 
@@ -35,11 +39,16 @@ export interface ImportedFile {
 }
 
 /**
- * Files that `pattern`, imported at `place`, names, in name order; none where a glob matches none. Throws ConfigError
+ * Files that `pattern`, imported at `place`, names relative to `directory`, in name order; none where a glob matches none. Throws ConfigError
  * for a missing file, a directory, an unreadable file or a glob the peer refuses too.
  */
-export function readImports(pattern: string, place: Place, files: ConfigFiles): ImportedFile[] {
-  const path = posix.resolve(posix.dirname(place.file), pattern);
+export function readImports(
+  pattern: string,
+  place: Place,
+  directory: string,
+  files: ConfigFiles,
+): ImportedFile[] {
+  const path = posix.resolve(directory, pattern);
   try {
     const paths = isGlob(pattern) ? expandGlob(path, place, files) : [path];
     return paths.map((found) => ({ path: found, text: readOne(found, place, files) }));

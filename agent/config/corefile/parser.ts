@@ -1,5 +1,6 @@
 /** Corefile grammar: server blocks, snippets and imports, after the peer's (design: text in, data out). */
 import { createHash } from 'node:crypto';
+import { posix } from 'node:path';
 import { ConfigError, type Place } from '../../base/errors.ts';
 import { type Environment, substitute } from './env.ts';
 import { type ConfigFiles, isGlob, readImports } from './imports.ts';
@@ -9,8 +10,10 @@ import { LexemeStream } from './stream.ts';
 import type { Block, BlockKey, Corefile, Directive, Line, Token } from './types.ts';
 
 export interface ParseOptions {
-  /** Name of the text in messages, and where its relative imports start. */
+  /** Name of the text in messages. */
   readonly file: string;
+  /** Where relative imports of the text start; its file's directory where nothing is said. */
+  readonly directory?: string | undefined;
   /** Port of keys that name none (`-dns.port`). */
   readonly defaultPort: number;
   readonly env: Environment;
@@ -221,7 +224,9 @@ class Parser {
   }
 
   #importFiles(pattern: string, place: Place): void {
-    const found = readImports(pattern, place, this.#options.files);
+    const { file, files, directory } = this.#options;
+    const here = place.file === file ? directory : undefined;
+    const found = readImports(pattern, place, here ?? posix.dirname(place.file), files);
     this.#fileImports += found.length;
     if (this.#fileImports > MAX_FILE_IMPORTS)
       throw new ConfigError(place, `files are imported over ${MAX_FILE_IMPORTS} times`);

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ConfigError } from '../../../../agent/base/errors.ts';
-import type { ConfigFiles } from '../../../../agent/config/corefile/imports.ts';
+import { type ConfigFiles, recordReads } from '../../../../agent/config/corefile/imports.ts';
 import { formatKey } from '../../../../agent/config/corefile/keys.ts';
 import { parseCorefile } from '../../../../agent/config/corefile/parser.ts';
 import type { Corefile, Line } from '../../../../agent/config/corefile/types.ts';
+import { memoryFiles } from '../../../support/corefiles/memory-files.ts';
 import { parseText as parse, type Surroundings } from '../../../support/corefiles/parse.ts';
 
 /** Blocks as nested arrays of text: keys, then lines. */
@@ -185,6 +186,20 @@ a.test {
       [['dns://.:53'], []],
     ]);
     assert.equal(corefile.blocks[0]?.directives[0]?.place.file, '/etc/conf/opts');
+  });
+
+  it('starts the text’s own imports where it is told to, those of its imports beside them', () => {
+    const files = { '/run/a': 'a.test {\n import b\n}', '/run/b': 'log', '/etc/b': 'errors' };
+    const options = { file: '/etc/Corefile.base', directory: '/run', defaultPort: 53, env: {} };
+    const corefile = parseCorefile('import a', { ...options, files: memoryFiles(files) });
+    assert.deepEqual(outline(corefile), [[['dns://a.test.:53'], [['log']]]]);
+  });
+
+  it('tells what to watch: files read, directories listed, what was not there', () => {
+    const files = recordReads(memoryFiles({ '/etc/a/b': 'log', '/etc/c': '' }));
+    const text = 'import c\n. {\n import a/*\n import no/*.override\n}';
+    parseCorefile(text, { file: '/etc/Corefile', defaultPort: 53, env: {}, files });
+    assert.deepEqual([...files.paths], ['/etc/c', '/etc/a', '/etc/a/b', '/etc/no']);
   });
 
   it('warns where a pattern matches nothing', () => {

@@ -25,6 +25,8 @@ export class AdminListener {
   #server: Server | undefined;
   #retry: Timer | undefined;
   #retryMs = MIN_RETRY_MS;
+  /** Why the port could not be opened when we last said so: the same reason is not told at every try. */
+  #toldErrno: string | undefined;
   #closed = false;
 
   constructor(address: string, pages: Pages, options: AdminOptions) {
@@ -67,7 +69,9 @@ export class AdminListener {
     const { clock, metrics } = this.#options;
     metrics.counter('nodens_admin_listen_errors_total', { address: this.#address }).value++;
     if (this.#closed) return;
-    this.#warn(error, 'admin port not opened, trying again');
+    const errno = errnoOf(error);
+    if (errno !== this.#toldErrno) this.#warn(error, 'admin port not opened, trying again');
+    this.#toldErrno = errno;
     this.#retry = clock.after(this.#retryMs, () => void this.open());
     this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS);
   }

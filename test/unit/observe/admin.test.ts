@@ -125,8 +125,13 @@ describe('AdminServer', () => {
 
   it('gives up trying when closed', async () => {
     // 192.0.2.1 is nobody's (RFC 5737): EADDRNOTAVAIL, as for a local IP that init has yet to add.
-    await admin.reconcile([page('192.0.2.1:8080', '/health', 'OK')]);
+    const address = '192.0.2.1:8080';
+    await admin.reconcile([page(address, '/health', 'OK')]);
     assert.equal(services.clock.pendingTimers, 1);
+    await services.clock.advance(MIN_RETRY_MS);
+    await until(() => services.clock.pendingTimers === 1);
+    assert.equal(services.metrics.value('nodens_admin_listen_errors_total', { address }), 2);
+    assert.equal(services.log.records.length, 1, 'the same reason is told once');
     await admin.close();
     assert.equal(services.clock.pendingTimers, 0);
   });

@@ -7,7 +7,7 @@ export type EntryKind = 'positive' | 'negative' | 'failure';
 
 /**
  * What an entry costs besides its bytes and its key: Entry and Answer, the store's links, and the backing store of
- * `wire`. Measured on Node 24 (test/unit/cache/accounting.test.ts holds it).
+ * `wire`. Measured against resident memory on Node 24 with 50,000 entries (test/unit/cache/accounting.test.ts).
  */
 const ENTRY_OVERHEAD_BYTES = 900;
 

@@ -16,6 +16,8 @@ export interface Run {
   readonly bytes: number;
 }
 
+const NONE: readonly Run[] = [];
+
 /** Octets of TTL and RDLENGTH. */
 export const FIXED_BYTES = 6;
 
@@ -23,14 +25,15 @@ export const FIXED_BYTES = 6;
  * Runs of A, AAAA and MX records in a well-formed response, given the offset of every record's TTL in order. MX records
  * form a run only where their RDATA is of one length and no compression pointer leads into it.
  */
-export function findRuns(wire: Uint8Array, ttlOffsets: Uint16Array): Run[] {
-  // Nearly every answer has one record, or none: no allocation for those.
+export function findRuns(wire: Uint8Array, ttlOffsets: Uint16Array): readonly Run[] {
   const records = ancountOf(wire) + nscountOf(wire) + arcountOf(wire);
-  if (records < 2 || ttlOffsets.length !== records) return [];
+  if (ttlOffsets.length !== records || !hasNeighbours(wire, ttlOffsets)) return NONE;
   const runs: Run[] = [];
+  const sectionEnds = [ancountOf(wire), ancountOf(wire) + nscountOf(wire), records];
   let start = skipQuestions(wire, wire.length);
-  for (let i = 0; i < ttlOffsets.length; ) {
-    const run = runAt(wire, ttlOffsets, i, start);
+  for (let i = 0; i < records; ) {
+    const limit = sectionEnds.find((end) => end > i) as number;
+    const run = runAt(wire, ttlOffsets.subarray(i, limit), start);
     if (run.offsets.length > 1 && mayMove(wire, run)) runs.push(run);
     i += run.offsets.length;
     start = endOf(wire, ttlOffsets[i - 1] as number);
@@ -38,20 +41,38 @@ export function findRuns(wire: Uint8Array, ttlOffsets: Uint16Array): Run[] {
   return runs;
 }
 
+/** Whether a closer look is worth its cost: most answers have one record, or one of each type. */
+function hasNeighbours(wire: Uint8Array, ttlOffsets: Uint16Array): boolean {
+  let before = 0;
+  for (let i = 0; i < ttlOffsets.length; i++) {
+    const type = u16(wire, (ttlOffsets[i] as number) - 4);
+    if (type === before && isBalanced(type)) return true;
+    before = type;
+  }
+  return false;
+}
+
+function isBalanced(type: number): boolean {
+  return type === TYPE.A || type === TYPE.AAAA || type === TYPE.MX;
+}
+
 function endOf(wire: Uint8Array, ttlOffset: number): number {
   return ttlOffset + FIXED_BYTES + u16(wire, ttlOffset + 4);
 }
 
-/** The records from the one at `index` on that form an RRset with it; just that one where its type is not ours. */
-function runAt(wire: Uint8Array, ttlOffsets: Uint16Array, index: number, start: number): Run {
-  const first = ttlOffsets[index] as number;
+/**
+ * Of the records with these TTL offsets, all in one section, the first and those right behind it that form an RRset
+ * with it; just the first where its type is not ours.
+ */
+function runAt(wire: Uint8Array, ttlOffsets: Uint16Array, start: number): Run {
+  const first = ttlOffsets[0] as number;
   const type = u16(wire, first - 4);
   const offsets = [first];
   const bytes = endOf(wire, first) - first;
   const run: Run = { type, ownerOffset: start, offsets, bytes };
-  if (type !== TYPE.A && type !== TYPE.AAAA && type !== TYPE.MX) return run;
+  if (!isBalanced(type)) return run;
   let end = endOf(wire, first);
-  for (let i = index + 1; i < ttlOffsets.length; i++) {
+  for (let i = 1; i < ttlOffsets.length; i++) {
     const next = ttlOffsets[i] as number;
     const same = endOf(wire, next) - next === bytes && belongs(wire, run, end, next);
     if (!same) break;

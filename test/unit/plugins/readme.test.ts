@@ -56,7 +56,7 @@ for (const name of FOLDERS) {
         headings.filter((heading) => SECTIONS.includes(heading)),
         SECTIONS,
       );
-      assert.match(readme, new RegExp(`^# ${name}\n\n## Name\n\n\\*${name}\\* - \\w.*\\.\n`));
+      assert.match(readme, new RegExp(`^# ${name}\n\n## Name\n\n[*_]${name}[*_] - \\w.*\\.\n`));
       assert.match(readme, /^## Differences from CoreDNS$/m);
     });
 

@@ -104,6 +104,15 @@ describe('loadbalance round_robin', () => {
     assert.equal(through('loadbalance', answer), answer);
   });
 
+  it('does not exchange addresses between sections', () => {
+    const answer = plain({
+      answers: addresses('www.example', '10.0.0.1'),
+      authorities: addresses('www.example', '10.0.0.2'),
+      additionals: addresses('www.example', '10.0.0.3'),
+    });
+    assert.equal(through('loadbalance', answer), answer);
+  });
+
   it('sees one owner behind different spellings and pointers', () => {
     const record = (name: Uint8Array | undefined, octet: number): NewRecord => ({
       ...(name && { name }),

@@ -1,7 +1,8 @@
 /** Where the Corefile comes from: a template with placeholders, a plain file, or the one built in. */
+import { dirname } from 'node:path';
 import { messageOf } from '../base/errors.ts';
 import type { Environment } from '../config/corefile/env.ts';
-import type { ConfigFiles } from '../config/corefile/imports.ts';
+import { type ConfigFiles, recordReads } from '../config/corefile/imports.ts';
 import { parseCorefile } from '../config/corefile/parser.ts';
 import type { Corefile } from '../config/corefile/types.ts';
 import { DEFAULT_COREFILE, DEFAULT_COREFILE_NAME } from '../config/defaults.ts';
@@ -26,6 +27,8 @@ export class ConfigSource {
   readonly #options: AgentOptions;
   readonly #parts: ConfigSourceParts;
   #kubeDns: KubeDnsConfig = NO_KUBE_DNS;
+  /** What the last parse imported, or looked for. */
+  #imported: ReadonlySet<string> = new Set();
 
   constructor(options: AgentOptions, parts: ConfigSourceParts) {
     this.#options = options;
@@ -36,7 +39,7 @@ export class ConfigSource {
   get watched(): string[] {
     const { basePath, confPath, kubeDnsDir } = this.#options;
     const file = this.#isTemplate() ? basePath : confPath;
-    return file === undefined ? [] : [file, kubeDnsDir];
+    return file === undefined ? [] : [file, kubeDnsDir, ...this.#imported];
   }
 
   /**
@@ -49,7 +52,13 @@ export class ConfigSource {
     const isTemplate = this.#isTemplate();
     const { file, text } = this.#read(isTemplate);
     const rendered = this.#render(text, file);
-    const parsed = parseCorefile(rendered.text, { file, defaultPort: port, env, files });
+    const recorded = recordReads(files);
+    this.#imported = recorded.paths;
+    const parsed = parseCorefile(rendered.text, {
+      ...{ file, env, defaultPort: port, files: recorded },
+      // The peer resolves imports beside the file it renders to, not beside the template.
+      directory: isTemplate && confPath !== undefined ? dirname(confPath) : undefined,
+    });
     for (const warning of [...rendered.warnings, ...parsed.warnings]) log.warn({}, warning);
     if (isTemplate && confPath !== undefined) this.#writeCopy(confPath, rendered.text);
     return parsed;
@@ -91,9 +100,12 @@ export class ConfigSource {
   }
 
   #clusterDomain(): string | undefined {
-    const { files } = this.#parts;
-    if (files.kind(RESOLV_CONF) !== 'file') return undefined;
-    return clusterDomainOf(parseResolvConf(files.read(RESOLV_CONF)));
+    try {
+      return clusterDomainOf(parseResolvConf(this.#parts.files.read(RESOLV_CONF)));
+    } catch {
+      // Only a hint for a placeholder that the installer should have filled in.
+      return undefined;
+    }
   }
 
   /** For people and for tools that look at `-conf`; a read-only file system is no fault. */

@@ -4,6 +4,7 @@ import { networkInterfaces } from 'node:os';
 import { type Clock, sleep } from '../base/clock.ts';
 import { errnoOf, messageOf, NetworkError } from '../base/errors.ts';
 import type { Environment } from '../config/corefile/env.ts';
+import type { Corefile } from '../config/corefile/types.ts';
 import { UpstreamServiceMissingError } from '../config/pillars.ts';
 import { systemFiles, watchFiles } from '../config/watch.ts';
 import { InitLink } from '../server/init-link.ts';
@@ -32,7 +33,7 @@ export class Daemon {
   readonly #configurations: Configurations;
   readonly #source: ConfigSource;
   readonly #initLink: InitLink | undefined;
-  #watch: { close(): void } | undefined;
+  #watch: { readonly paths: string; close(): void } | undefined;
   #isStopping = false;
 
   constructor(options: AgentOptions, clock: Clock, env: Environment) {
@@ -47,7 +48,7 @@ export class Daemon {
     const identities = new BlockIdentities();
     this.#configurations = new Configurations({
       ...{ listeners, dispatcher, clock, log, metrics },
-      load: () => this.#source.load(),
+      load: () => this.#load(),
       assemble: (corefile) =>
         assemble(corefile, {
           ...{ shared, identities, interfaces },
@@ -68,9 +69,6 @@ export class Daemon {
   async start(): Promise<Assembly> {
     const assembly = await this.#startPatiently();
     if (assembly.settings.isDebug) this.foundation.log.setLevel('debug');
-    this.#watch = watchFiles(this.#source.watched, this.#clock, () => this.#changed(), {
-      onError: (error) => this.foundation.log.warn({}, `cannot watch: ${messageOf(error)}`),
-    });
     if (this.#options.pidFile !== undefined) this.#writePidFile(this.#options.pidFile);
     this.#initLink?.ready();
     return assembly;
@@ -142,6 +140,26 @@ export class Daemon {
     const own =
       metricsAddress === undefined ? [] : [{ address: metricsAddress, path: '/metrics', handler }];
     await admin.reconcile([...own, ...routes]);
+  }
+
+  #load(): Corefile {
+    try {
+      return this.#source.load();
+    } finally {
+      // Whatever it imports now, also where that is what was wrong with it.
+      this.#rewatch();
+    }
+  }
+
+  #rewatch(): void {
+    const { watched } = this.#source;
+    const paths = watched.join('\n');
+    if (this.#isStopping || this.#watch?.paths === paths) return;
+    this.#watch?.close();
+    const watch = watchFiles(watched, this.#clock, () => this.#changed(), {
+      onError: (error) => this.foundation.log.warn({}, `cannot watch: ${messageOf(error)}`),
+    });
+    this.#watch = { paths, close: () => watch.close() };
   }
 
   #changed(): void {

@@ -31,9 +31,8 @@ export function loopHandler(
   return (query, next) => {
     const { probe } = state;
     if (probe !== undefined) {
-      if (query.isInternal && sameName(query.name, probe.ask))
-        return next(sentAs(query, probe.send));
-      if (!query.isInternal && sameName(query.name, probe.send)) {
+      if (sameName(query.name, probe.ask)) return next(sentAs(query, probe.send));
+      if (sameName(query.name, probe.send)) {
         state.onReturn();
         throw new DnsError(RCODE.SERVFAIL, quarantined.text, quarantined);
       }

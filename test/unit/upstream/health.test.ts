@@ -135,6 +135,14 @@ async function blackout(world: Rig, group: ReturnType<Rig['room']['group']>): Pr
   await world.clock.advance(12_000);
 }
 
+test('however many queries fail, one probe at a time is on its way', async () => {
+  const { room, sockets, clock } = rig();
+  const group = room.group(UDP_PAIR);
+  for (let i = 0; i < 20; i++) watch(group.exchange(question(), 4_000));
+  await clock.advance(1_900);
+  assert.equal(probes(sockets, A.address).length, 1);
+});
+
 test('with all down one is tried once', async () => {
   const world = rig();
   const { room, sockets, clock, metrics } = world;

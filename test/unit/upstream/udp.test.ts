@@ -190,6 +190,9 @@ test('a refused port is tried twice round, with a pause, not in a busy loop', as
   const { room, sockets, clock } = rig();
   const group = room.group(groupOptions({ preferUdp: true, maxFails: 0 }));
   const watched = watch(group.exchange(question(), 4_000));
+  sockets.udp(A.address).fail({ phase: 'wait', errno: 'ECONNREFUSED' });
+  await clock.advance(40);
+  assert.equal(sockets.datagrams.length, 1, 'not at once');
   for (let i = 0; i < 10; i++) {
     await clock.advance(100);
     const socket = sockets.datagrams.at(-1);

@@ -104,6 +104,12 @@ describe('loadbalance round_robin', () => {
     assert.equal(through('loadbalance', answer), answer);
   });
 
+  it('does not exchange addresses between classes', () => {
+    const [first, second] = THREE as [PacketRecord, PacketRecord];
+    const answer = plain({ answers: [first, { ...second, class: 'CH' } as PacketRecord] });
+    assert.equal(through('loadbalance', answer), answer);
+  });
+
   it('does not exchange addresses between sections', () => {
     const answer = plain({
       answers: addresses('www.example', '10.0.0.1'),

@@ -4,7 +4,7 @@ import { type DigResult, dataOf, dig, type Question } from './topology/dig.ts';
 import type { Netns } from './topology/netns.ts';
 import { METRICS_URL } from './topology/nodens.ts';
 import { clientEntries, metrics, ruleCounters, total } from './topology/observe.ts';
-import { V4 } from './topology/plan.ts';
+import { V4, V6 } from './topology/plan.ts';
 import type { Site } from './topology/site.ts';
 
 export interface Stage extends Site {
@@ -63,7 +63,9 @@ export async function counters({ cluster, report }: Stage): Promise<void> {
   const sum = (name: string): number => total(samples, `coredns_cache_${name}_total`);
   const upstream = cluster.counts();
   const rules = [...(await ruleCounters(cluster.node))].filter(([, packets]) => packets > 0);
-  const entries = await Promise.all(V4.pods.map((pod) => clientEntries(cluster.node, pod)));
+  const entries = await Promise.all(
+    [...V4.pods, ...V6.pods].map((pod) => clientEntries(cluster.node, pod)),
+  );
   report.note(
     [
       'counted so far',

@@ -1,6 +1,6 @@
 /** One run through the whole story, with one kind of kube-proxy. */
 import type { Report } from './report.ts';
-import { clusterNames, externalNames, libraries, traces } from './scenes/asking.ts';
+import { clusterNames, externalNames, ipv6, libraries, traces } from './scenes/asking.ts';
 import { outage, recovery } from './scenes/outage.ts';
 import { beforeNodens, start } from './scenes/start.ts';
 import { cleanup, stop } from './scenes/stop.ts';
@@ -8,11 +8,11 @@ import type { Stage } from './stage.ts';
 import { buildMuslClient } from './topology/clients.ts';
 import { footprint } from './topology/observe.ts';
 import type { ProxyKind } from './topology/proxy.ts';
-import { buildSite } from './topology/site.ts';
+import { buildSite, DUAL_STACK } from './topology/site.ts';
 
 /** Builds the site and what else the scenes need; the caller takes `stage.cluster` down. */
 export async function setStage(proxy: ProxyKind, report: Report): Promise<Stage> {
-  const site = await buildSite(proxy);
+  const site = await buildSite(proxy, DUAL_STACK);
   try {
     return { ...site, report, musl: await buildMuslClient(site.cluster.runDir) };
   } catch (error) {
@@ -27,6 +27,7 @@ export async function tell(stage: Stage): Promise<void> {
   const running = await start(stage);
   await clusterNames(stage);
   await externalNames(stage);
+  await ipv6(stage);
   await libraries(stage);
   await traces(stage);
   await outage(stage);

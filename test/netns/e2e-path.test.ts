@@ -3,24 +3,27 @@ import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { glibcLookup } from '../lab/topology/clients.ts';
 import { dataOf, dig } from '../lab/topology/dig.ts';
-import { clientEntries, routeSource, ruleCounters } from '../lab/topology/observe.ts';
+import {
+  clientEntries,
+  forgetClients,
+  routeSource,
+  ruleCounters,
+} from '../lab/topology/observe.ts';
 import { V4, V6 } from '../lab/topology/plan.ts';
 import type { ProxyKind } from '../lab/topology/proxy.ts';
-import { buildSite, type Site, startNodens } from '../lab/topology/site.ts';
+import { buildSite, DUAL_STACK, type Site, startNodens } from '../lab/topology/site.ts';
 import { describeSites } from '../support/sites.ts';
 
-const ADDRESSES = { linkLocal: [V4.local, V6.local], vips: [V4.vip, V6.vip] };
-const SERVERS = [...ADDRESSES.linkLocal, ...ADDRESSES.vips];
+const SERVERS = [...DUAL_STACK.linkLocal, ...DUAL_STACK.vips];
 
 describeSites('queries through a node', (proxy: ProxyKind) => {
   let site: Site;
 
   before(async () => {
-    site = await buildSite(proxy, ADDRESSES);
+    site = await buildSite(proxy, DUAL_STACK);
     await startNodens(site);
     // What kube-proxy's path tracked before interception began is not ours.
-    for (const family of ['ipv4', 'ipv6'])
-      await site.cluster.node.run(['conntrack', '-F', '-f', family]);
+    await forgetClients(site.cluster.node);
   });
 
   after(() => site.cluster.down());

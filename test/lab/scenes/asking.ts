@@ -4,9 +4,10 @@ import { glibcLookup, type Lookup, muslLookup } from '../topology/clients.ts';
 import { dig } from '../topology/dig.ts';
 import type { Asked } from '../topology/nameserver.ts';
 import { clientEntries } from '../topology/observe.ts';
-import { V4 } from '../topology/plan.ts';
+import { V4, V6 } from '../topology/plan.ts';
 
 const KUBE_DNS = ['kube-dns tcp'];
+const PODS = [...V4.pods, ...V6.pods];
 const WEB = 'web.default.svc.cluster.local';
 
 export async function clusterNames(stage: Stage): Promise<void> {
@@ -71,6 +72,17 @@ export async function externalNames(stage: Stage): Promise<void> {
   report.same('further upstream queries', cluster.wayOf(big.name).length - way.length, 0);
 }
 
+export async function ipv6(stage: Stage): Promise<void> {
+  const { cluster, report } = stage;
+  const [pod1, pod2] = cluster.pods;
+  report.scene('The same cache on IPv6 addresses');
+  const api = { name: 'api.default.svc.cluster.local', data: ['10.96.7.8'] };
+  await ask(stage, { ...api, who: 'pod1', from: pod1, server: V6.local, upstream: KUBE_DNS });
+  await ask(stage, { ...api, who: 'pod2', from: pod2, server: V6.vip, upstream: [] });
+  const tcp = { program: 'kdig', tcp: true } as const;
+  await ask(stage, { ...api, ...tcp, who: 'pod2', from: pod2, server: V6.vip, upstream: [] });
+}
+
 export async function libraries(stage: Stage): Promise<void> {
   const { cluster, report } = stage;
   const pod = cluster.pods[1];
@@ -96,7 +108,7 @@ export async function traces(stage: Stage): Promise<void> {
   const { cluster, report } = stage;
   report.scene('What all this left on the node');
   await counters(stage);
-  const entries = await Promise.all(V4.pods.map((pod) => clientEntries(cluster.node, pod)));
+  const entries = await Promise.all(PODS.map((pod) => clientEntries(cluster.node, pod)));
   report.same('conntrack entries of pods asking DNS', entries.flat(), []);
   const plain = cluster.kubeDns.flatMap((dns) => dns.asked()).filter(isUdpOf(V4.node));
   report.same('queries of the node at kube-dns over UDP', plain, []);

@@ -2,7 +2,13 @@
 import type { Stage } from '../stage.ts';
 import { dig } from '../topology/dig.ts';
 import type { Container } from '../topology/manifests.ts';
-import { clientEntries, type Privileges, privileges, routeSource } from '../topology/observe.ts';
+import {
+  clientEntries,
+  forgetClients,
+  type Privileges,
+  privileges,
+  routeSource,
+} from '../topology/observe.ts';
 import { V4 } from '../topology/plan.ts';
 import { type Running, startNodens } from '../topology/site.ts';
 
@@ -46,9 +52,8 @@ export async function start(stage: Stage): Promise<Running> {
     source,
     'no local IP',
   );
-  // What kube-proxy tracked before would otherwise be counted as ours.
-  await cluster.node.run(['conntrack', '-D', '-p', 'udp']);
-  await cluster.node.run(['conntrack', '-D', '-p', 'tcp', '--dport', '53', '-s', V4.pods[0]]);
+  // What kube-proxy's path tracked before would otherwise be counted as ours.
+  await forgetClients(cluster.node);
   return running;
 }
 

@@ -1,6 +1,7 @@
 /** What the node shows: conntrack, rules, addresses, routes, the agent's metrics. */
 import { readFileSync } from 'node:fs';
 import type { Netns } from './netns.ts';
+import { V4, V6 } from './plan.ts';
 
 /** Conntrack entries, in either direction, between a client at `address` and any port 53. */
 export async function clientEntries(node: Netns, address: string): Promise<string[]> {
@@ -10,6 +11,18 @@ export async function clientEntries(node: Netns, address: string): Promise<strin
   return listed
     .flatMap(({ stdout }) => stdout.split('\n'))
     .filter((line) => line.includes(`=${address} `) && line.includes('port=53 '));
+}
+
+/** Removes the entries that pods, and init's probes of the local IPs, left before interception began. */
+export async function forgetClients(node: Netns): Promise<void> {
+  for (const [family, a] of [
+    ['ipv4', V4],
+    ['ipv6', V6],
+  ] as const) {
+    for (const client of [...a.pods, a.local, a.vip]) {
+      await node.run(['conntrack', '-D', '-f', family, '-s', client]);
+    }
+  }
 }
 
 /** The whole set-up that init may touch, in a form two of which can be compared: rules without counters, addresses. */

@@ -5,7 +5,7 @@ import type { LocalAddresses } from './manifests.ts';
 import type { Netns } from './netns.ts';
 import { METRICS_URL, Nodens } from './nodens.ts';
 import { metrics, total } from './observe.ts';
-import { V4 } from './plan.ts';
+import { V4, V6 } from './plan.ts';
 import type { Daemon } from './process.ts';
 import { programs } from './programs.ts';
 import type { ProxyKind } from './proxy.ts';
@@ -22,6 +22,12 @@ export interface Running {
 }
 
 const IPV4_ONLY: LocalAddresses = { linkLocal: [V4.local], vips: [V4.vip] };
+
+/** Local IPs of both families. */
+export const DUAL_STACK: LocalAddresses = {
+  linkLocal: [V4.local, V6.local],
+  vips: [V4.vip, V6.vip],
+};
 
 /** Brings a cluster up; the caller takes it down. */
 export async function buildSite(proxy: ProxyKind, addresses = IPV4_ONLY): Promise<Site> {

@@ -6,6 +6,7 @@
 
 import type { Clock } from '../base/clock.ts';
 import { DnsError, NetworkError, type Phase } from '../base/errors.ts';
+import { FLAG, flagsOf } from '../dns/header.ts';
 import { EDE, RCODE } from '../dns/iana.ts';
 import { type Reply, readReply } from '../dns/reply.ts';
 import type { Transport } from '../query/query.ts';
@@ -79,6 +80,11 @@ export class Exchange implements FlightOwner, Expiring {
     const attempt = this.#take(flight);
     if (attempt === undefined) return;
     const reply = readReply(message);
+    if (reply === undefined && isTruncatedDatagram(flight, message)) {
+      // Some servers cut in the middle of a record.
+      this.#send(attempt.member, 'tcp', { edns: flight.edns, isPlainRetry: attempt.isPlainRetry });
+      return;
+    }
     if (reply === undefined) {
       // The question matched, so this is what the upstream has to say; there is nothing more to wait for.
       this.#failed(attempt, { phase: 'match', errno: 'EBADMSG' });
@@ -229,4 +235,8 @@ export class Exchange implements FlightOwner, Expiring {
 
 function phaseOf(flight: Flight): Phase {
   return flight.carrier?.phase ?? 'wait';
+}
+
+function isTruncatedDatagram(flight: Flight, message: Buffer): boolean {
+  return flight.transport === 'udp' && (flagsOf(message) & FLAG.TC) !== 0;
 }

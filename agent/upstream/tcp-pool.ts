@@ -48,10 +48,12 @@ export class TcpPool {
   /** The least loaded connection that is not silent, or a new one. */
   #pick(): TcpConnection {
     const nowMs = this.#context.clock.nowMs();
-    const lively = this.#connections.filter((connection) => !connection.isSilent(nowMs));
-    const [first, ...others] = lively;
-    if (first === undefined) return this.#openInsteadOfSilent();
-    const best = others.reduce((a, b) => (b.load < a.load ? b : a), first);
+    let best: TcpConnection | undefined;
+    for (const connection of this.#connections) {
+      if (connection.isSilent(nowMs)) continue;
+      if (best === undefined || connection.load < best.load) best = connection;
+    }
+    if (best === undefined) return this.#openInsteadOfSilent();
     const isFull = this.#connections.length >= MAX_CONNECTIONS;
     return best.load < BUSY_QUERIES || isFull ? best : this.#open();
   }
@@ -78,7 +80,7 @@ export class TcpPool {
     const failure: Failure = { phase: wasOpen ? 'wait' : 'connect', errno };
     let heir: TcpConnection | undefined;
     for (const flight of orphans) {
-      heir ??= isOurs ? this.#heir(wasOpen) : undefined;
+      if (isOurs && !flight.isMoved) heir ??= this.#heir(wasOpen);
       if (flight.isMoved || heir === undefined) {
         flight.owner.onFailure(flight, failure);
       } else {

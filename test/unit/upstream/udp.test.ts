@@ -104,6 +104,20 @@ test('truncated over UDP is asked again over TCP', async () => {
   assert.deepEqual([transport, reply.truncated], ['tcp', false]);
 });
 
+test('a datagram cut in the middle of a record is a truncated one', async () => {
+  const { room, sockets, metrics } = rig();
+  const watched = watch(room.group(groupOptions()).exchange(question(), 1_000));
+  const socket = sockets.udp(A.address);
+  const whole = replyTo(socket.queries[0] as SeenQuery, { truncated: true, address: ADDRESS });
+  socket.deliver(whole.subarray(0, whole.length - 3));
+  const stream = sockets.tcp(A.address);
+  stream.open();
+  stream.answer({ address: ADDRESS });
+  await settle();
+  assert.equal(replyOf(watched).transport, 'tcp');
+  assert.equal(metrics.value('nodens_upstream_failures_total', { phase: 'match' }), 0);
+});
+
 test('where TCP fails the truncated reply is better than none', async () => {
   const { room, sockets, clock } = rig();
   const group = room.group(groupOptions({ maxConnectAttempts: 1 }));

@@ -10,18 +10,13 @@ import type { Entry } from './entry.ts';
 /** What kept the fresh answer away; label of nodens_cache_stale_served_total. */
 export type StaleReason = 'immediate' | 'budget' | 'recheck' | 'failure';
 
-/** How long a client waits for the fresh answer, and how long a failure is believed, where nobody says. */
-export const DEFAULT_VERIFY_MS = 200;
-export const DEFAULT_STALE_TTL_SECONDS = 30;
-export const DEFAULT_RECHECK_MS = 1_000;
-
 /** Without serve_stale: entries whose TTL still runs are good in an outage although a reload made them doubtful. */
 export const AFTER_RELOAD: ServeStaleOptions = {
   windowMs: 0,
   mode: 'verify',
-  budgetMs: DEFAULT_VERIFY_MS,
-  ttlSeconds: DEFAULT_STALE_TTL_SECONDS,
-  recheckMs: DEFAULT_RECHECK_MS,
+  budgetMs: 200,
+  ttlSeconds: 30,
+  recheckMs: 1_000,
 };
 
 const STALE = { code: EDE.STALE_ANSWER, text: '' };

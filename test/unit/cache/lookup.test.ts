@@ -1,11 +1,37 @@
 import assert from 'node:assert/strict';
+import { createHook } from 'node:async_hooks';
 import { describe, it } from 'node:test';
+import { DnsError } from '../../../agent/base/errors.ts';
 import { CLASS, RCODE, TYPE } from '../../../agent/dns/iana.ts';
-import { addressRecord, Bench, lastOctet, nodata, nxdomain, servfail, ttlIn } from './harness.ts';
+import {
+  addressRecord,
+  Bench,
+  IMMEDIATE,
+  lastOctet,
+  nodata,
+  nxdomain,
+  servfail,
+  ttlIn,
+} from './harness.ts';
 
 const positive = (bench: Bench, ttl = 60, octet = 1) => {
   bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(ttl, octet)] });
 };
+
+const PREFETCH = { amount: 1_000, windowMs: 60_000, percentage: 10 };
+
+/** Promises that `run` makes. */
+function promisesIn(run: () => unknown): number {
+  let count = 0;
+  const hook = createHook({
+    init: (_id, type) => {
+      if (type === 'PROMISE') count++;
+    },
+  }).enable();
+  run();
+  hook.disable();
+  return count;
+}
 
 describe('cache lookup', () => {
   it('answers a second ask with the very object that was stored, without a promise', () => {
@@ -20,6 +46,24 @@ describe('cache lookup', () => {
     assert.equal(bench.count('coredns_cache_misses_total'), 1);
     assert.equal(bench.count('coredns_cache_hits_total', { type: 'success' }), 1);
     assert.equal(bench.count('coredns_cache_entries', { type: 'success' }), 1);
+  });
+
+  it('makes no promise on a hit, stale or not', async () => {
+    const bench = new Bench({ serveStale: IMMEDIATE, prefetch: PREFETCH });
+    positive(bench, 5);
+    await bench.ask();
+    const fresh = promisesIn(() => bench.hit());
+    await bench.services.clock.advance(5_000);
+    bench.upstream = () => {
+      throw new DnsError(RCODE.SERVFAIL, 'down');
+    };
+    bench.hit();
+    const stale = promisesIn(() => bench.hit());
+    assert.deepEqual([fresh, stale], [0, 0]);
+    assert.equal(
+      promisesIn(() => Promise.resolve()),
+      1,
+    );
   });
 
   it('asks again once the TTL has run out, to the second', async () => {

@@ -2,7 +2,7 @@
  * The way of a query through the cache of one block. A hit is synchronous and allocates nothing but the key; whatever
  * needs the rest of the chain goes through one flight per key.
  */
-import type { Clock, Timer } from '../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
 import { DnsError, messageOf } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import { EDE, RCODE } from '../dns/iana.ts';
@@ -108,25 +108,35 @@ export class Lookup implements BlockCache {
 
   /** Asks, and gives the stale answer when the client's budget is spent; the flight goes on and stores what it brings. */
   #verify(entry: Entry, query: Query, next: Handler, count: Counters): Result {
-    const result = this.#ask(entry.key, query, next, count);
-    if (!(result instanceof Promise)) return this.#counted(entry, result, count);
+    let isAnswered = false;
+    const result = after(
+      (own) => this.#ask(entry.key, own, next, count),
+      query,
+      (answer) => (isAnswered ? answer : this.#counted(entry, answer, count)),
+      (error) => {
+        if (!isAnswered) count.misses.value++;
+        throw error;
+      },
+    );
+    if (!(result instanceof Promise)) return result;
     const flight = this.#parts.flights.find(entry.key);
-    return new Promise((resolve, reject) => {
-      const timer: Timer = this.#parts.clock.after(this.#stale.budgetMs, () => {
-        if (flight !== undefined) flight.isOverdue = true;
-        resolve(this.#serveStale(entry, count, 'budget'));
-      });
-      result.then(
-        (answer) => {
-          timer.cancel();
-          resolve(this.#counted(entry, answer, count));
-        },
-        (error: unknown) => {
-          timer.cancel();
-          reject(error);
-        },
-      );
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    const timer = this.#parts.clock.after(this.#stale.budgetMs, () => {
+      isAnswered = true;
+      if (flight !== undefined) flight.isOverdue = true;
+      resolve(this.#serveStale(entry, count, 'budget'));
     });
+    result.then(
+      (answer) => {
+        timer.cancel();
+        resolve(answer);
+      },
+      (error: unknown) => {
+        timer.cancel();
+        reject(error);
+      },
+    );
+    return promise;
   }
 
   /** Counts what came behind an expired entry: either the entry itself, because asking failed, or a fresh answer. */
@@ -185,8 +195,9 @@ export class Lookup implements BlockCache {
   /** Fetches in the background, for nobody in particular. */
   #refresh(key: string, query: Query, next: Handler): void {
     if (this.#parts.flights.find(key) !== undefined) return;
-    const { dnssecOk, checkingDisabled, server, transport, type, name } = query;
-    const question = { name, type, dnssecOk, checkingDisabled, server, transport };
+    const { dnssecOk, checkingDisabled, server, transport, type, name, upstreamOptions } = query;
+    const asked = { name, type, dnssecOk, checkingDisabled, server, transport };
+    const question = { ...asked, upstreamOptions };
     const count = this.#parts.counters(server);
     count.prefetch.value++;
     const own = Query.internal(question, this.#parts.clock.nowMs());

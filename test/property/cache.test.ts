@@ -105,10 +105,23 @@ class Model {
       [],
     );
     assert.equal(this.bench.cache.stats().flights, 0);
+    this.#checkCounts();
     // What goes wrong in a background refresh is heard of here only.
     assert.deepEqual(this.bench.services.log.records, []);
     this.bench.cache.close();
     assert.equal(this.bench.services.clock.pendingTimers, 0);
+  }
+
+  /** Every query is a hit or a miss, every stale answer has one reason. */
+  #checkCounts(): void {
+    const cache = (name: string, labels = {}) => this.bench.count(`coredns_cache_${name}`, labels);
+    const hits = cache('hits_total', { type: 'success' }) + cache('hits_total', { type: 'denial' });
+    assert.equal(hits + cache('misses_total'), cache('requests_total'));
+    const reasons = ['immediate', 'budget', 'recheck', 'failure'].map((reason) =>
+      this.bench.count('nodens_cache_stale_served_total', { reason }),
+    );
+    const served = reasons.reduce((sum, count) => sum + count, 0);
+    assert.equal(served, cache('served_stale_total'));
   }
 
   get #now(): number {

@@ -23,7 +23,7 @@ bench.upstream = (query) => bench.reply(query, { answer });
 
 function fill(count: number): void {
   for (let i = 0; i < count; i++) {
-    bench.ask({ name: `host-${i}.some.zone.example.org.` });
+    bench.hit({ name: `host-${i}.some.zone.example.org.` });
     bench.asked.length = 0;
   }
 }

@@ -88,6 +88,13 @@ export class Bench {
     return result;
   }
 
+  /** Asks and insists on having to wait. */
+  waiting(ask: Ask = {}): Promise<Answer> {
+    const result = this.ask(ask);
+    if (!(result instanceof Promise)) throw new Error('an answer came at once');
+    return result;
+  }
+
   /** A relayed reply, as forward gives it, born now. */
   reply(query: Query, response: Partial<NewResponse> = {}): Answer {
     return replyTo(query, response, this.services.clock.nowMs());

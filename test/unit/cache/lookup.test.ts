@@ -179,11 +179,11 @@ describe('cache lookup', () => {
   it('gives out the original TTL with keepttl', () => {
     const kept = new Bench({ keepTtl: true });
     positive(kept);
-    kept.ask();
+    kept.hit();
     assert.equal(kept.hit().bornMs, undefined);
     const aged = new Bench();
     positive(aged);
-    aged.ask();
+    aged.hit();
     assert.equal(aged.hit().bornMs, aged.services.clock.nowMs());
   });
 
@@ -194,7 +194,7 @@ describe('cache lookup', () => {
       await promise;
       return bench.reply(query, { answer: [addressRecord(60)] }).with({ shareable: false });
     };
-    const asks = [bench.ask(), bench.ask(), bench.ask()];
+    const asks = [bench.waiting(), bench.waiting(), bench.waiting()];
     assert.equal(bench.asked.length, 1);
     resolve();
     const answers = await Promise.all(asks);

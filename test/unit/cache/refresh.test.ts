@@ -23,7 +23,7 @@ describe('single flight', () => {
   it('asks once for all who ask the same, and gives all the same answer', async () => {
     const bench = new Bench();
     const releases = held(bench);
-    const asks = Array.from({ length: 100 }, () => bench.ask());
+    const asks = Array.from({ length: 100 }, () => bench.waiting());
     assert.equal(bench.asked.length, 1);
     assert.equal(bench.cache.stats().flights, 1);
     releases[0]?.();
@@ -36,7 +36,7 @@ describe('single flight', () => {
   it('gives all the same failure', async () => {
     const bench = new Bench();
     bench.upstream = () => Promise.reject(new DnsError(RCODE.SERVFAIL, 'down'));
-    const asks = [bench.ask(), bench.ask()];
+    const asks = [bench.waiting(), bench.waiting()];
     for (const outcome of await Promise.allSettled(asks)) assert.equal(outcome.status, 'rejected');
     assert.equal(bench.asked.length, 1);
   });
@@ -44,8 +44,8 @@ describe('single flight', () => {
   it('turns away more than the bound with SERVFAIL and an extended error', async () => {
     const bench = new Bench();
     const releases = held(bench);
-    const asks: (Answer | Promise<Answer>)[] = [];
-    for (let i = 0; i < LIMITS.waitersPerQuery.default; i++) asks.push(bench.ask());
+    const asks: Promise<Answer>[] = [];
+    for (let i = 0; i < LIMITS.waitersPerQuery.default; i++) asks.push(bench.waiting());
     assert.throws(
       () => bench.ask(),
       (error: unknown) => {

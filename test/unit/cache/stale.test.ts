@@ -125,7 +125,7 @@ describe('stale answers, verify', () => {
   it('wait for the fresh one, which wins within the budget', async () => {
     const bench = await expired(VERIFY);
     slow(bench, 199, { answer: [addressRecord(60, 2)] });
-    const asks = [bench.ask(), bench.ask()];
+    const asks = [bench.waiting(), bench.waiting()];
     await bench.services.clock.advance(199);
     for (const answer of await Promise.all(asks)) assert.equal(lastOctet(answer), 2);
     assert.equal(bench.asked.length, 1);

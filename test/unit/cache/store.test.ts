@@ -22,8 +22,8 @@ describe('cache store', () => {
     const bench = new Bench({}, { totalBytes: 100_000 });
     world(bench);
     for (let i = 0; i < 500; i++) {
-      bench.ask({ name: name(i) });
-      bench.ask({ name: `no${i}.example.org.` });
+      bench.hit({ name: name(i) });
+      bench.hit({ name: `no${i}.example.org.` });
     }
     const { answers, answerBytes, denials, denialBytes } = bench.cache.stats();
     assert.ok(answerBytes <= 80_000 && answerBytes > 70_000, `${answerBytes}`);
@@ -37,8 +37,8 @@ describe('cache store', () => {
   it('loses no answer to a flood of names that do not exist', () => {
     const bench = new Bench({}, { totalBytes: 200_000 });
     world(bench);
-    for (let i = 0; i < 50; i++) bench.ask({ name: name(i) });
-    for (let i = 0; i < 5_000; i++) bench.ask({ name: `no${i}.example.org.` });
+    for (let i = 0; i < 50; i++) bench.hit({ name: name(i) });
+    for (let i = 0; i < 5_000; i++) bench.hit({ name: `no${i}.example.org.` });
     bench.asked.length = 0;
     for (let i = 0; i < 50; i++) bench.hit({ name: name(i) });
     assert.equal(bench.asked.length, 0);
@@ -48,14 +48,14 @@ describe('cache store', () => {
     const bench = new Bench({}, { totalBytes: 30_000 });
     world(bench);
     for (let i = 0; i < 200; i++) {
-      bench.ask({ name: name(i) });
+      bench.hit({ name: name(i) });
       bench.hit({ name: name(0) });
     }
     bench.asked.length = 0;
     bench.hit({ name: name(0) });
     bench.hit({ name: name(199) });
     assert.equal(bench.asked.length, 0);
-    bench.ask({ name: name(1) });
+    bench.hit({ name: name(1) });
     assert.equal(bench.asked.length, 1);
   });
 
@@ -63,9 +63,9 @@ describe('cache store', () => {
     const bench = new Bench({ success: keep(10) });
     world(bench);
     bench.open({ success: keep(10) }, { id: 2 });
-    for (let i = 0; i < 10; i++) bench.ask({ name: name(i) });
+    for (let i = 0; i < 10; i++) bench.hit({ name: name(i) });
     bench.open({ success: keep(10) }, { id: 1 });
-    for (let i = 0; i < 100; i++) bench.ask({ name: name(i) });
+    for (let i = 0; i < 100; i++) bench.hit({ name: name(i) });
     assert.equal(bench.cache.stats().answers, 20);
     bench.open({ success: keep(10) }, { id: 2 });
     bench.asked.length = 0;
@@ -77,7 +77,7 @@ describe('cache store', () => {
     const bench = new Bench({ success: keep(10) });
     world(bench);
     for (let i = 0; i < 40; i++) {
-      bench.ask({ name: name(i) });
+      bench.hit({ name: name(i) });
       bench.hit({ name: name(0) });
     }
     bench.asked.length = 0;
@@ -89,27 +89,27 @@ describe('cache store', () => {
   it('shrinks to a smaller capacity with the next entry', () => {
     const bench = new Bench({ success: keep(10) });
     world(bench);
-    for (let i = 0; i < 10; i++) bench.ask({ name: name(i) });
+    for (let i = 0; i < 10; i++) bench.hit({ name: name(i) });
     bench.open({ success: keep(3) });
-    bench.ask({ name: name(10) });
+    bench.hit({ name: name(10) });
     assert.equal(bench.cache.stats().answers, 3);
   });
 
   it('does not evict when an entry replaces itself', async () => {
     const bench = new Bench({ success: keep(2) });
     world(bench, 5);
-    bench.ask({ name: name(0) });
-    bench.ask({ name: name(1) });
+    bench.hit({ name: name(0) });
+    bench.hit({ name: name(1) });
     await bench.services.clock.advance(5 * SECOND);
-    bench.ask({ name: name(1) });
+    bench.hit({ name: name(1) });
     assert.equal(bench.count('coredns_cache_evictions_total', { type: 'success' }), 0);
   });
 
   it('sweeps away in time what is of no more use, and only that', async () => {
     const bench = new Bench({ serveStale: { ...IMMEDIATE, windowMs: 60 * SECOND } });
     world(bench, 5);
-    for (let i = 0; i < 3_000; i++) bench.ask({ name: name(i) });
-    for (let i = 0; i < 100; i++) bench.ask({ name: `no${i}.example.org.` });
+    for (let i = 0; i < 3_000; i++) bench.hit({ name: name(i) });
+    for (let i = 0; i < 100; i++) bench.hit({ name: `no${i}.example.org.` });
     await bench.services.clock.advance(30 * SECOND);
     assert.deepEqual([bench.cache.stats().answers, bench.cache.stats().denials], [3_000, 0]);
     assert.equal(bench.count('nodens_cache_entries_swept_total', { store: 'denials' }), 100);
@@ -121,7 +121,7 @@ describe('cache store', () => {
   it('looks at a bounded number of entries in one sweep', async () => {
     const bench = new Bench();
     world(bench, 5);
-    for (let i = 0; i < 3_000; i++) bench.ask({ name: name(i) });
+    for (let i = 0; i < 3_000; i++) bench.hit({ name: name(i) });
     await bench.services.clock.advance(5_000);
     const { answers } = bench.cache.stats();
     assert.ok(answers >= 3_000 - 256, `${answers} left after the first sweep past expiry`);
@@ -136,7 +136,7 @@ describe('cache store', () => {
       const slice = slab.subarray(100, 100 + wire.length);
       return new Answer({ wire: slice, ttlOffsets, rcode, plugin: 'test', bornMs: undefined });
     };
-    bench.ask();
+    bench.hit();
     const { wire, bornMs } = bench.hit();
     assert.equal(wire.buffer.byteLength, wire.length);
     assert.equal(bornMs, bench.services.clock.nowMs());
@@ -148,21 +148,21 @@ describe('cache store', () => {
     const zone = Buffer.from('\x07example\x03org\x00', 'latin1');
     const success = new Bench({ disableSuccess: [zone] });
     world(success);
-    success.ask({ name: name(1) });
-    success.ask({ name: 'no.example.org.' });
-    success.ask({ name: 'www.example.net.' });
+    success.hit({ name: name(1) });
+    success.hit({ name: 'no.example.org.' });
+    success.hit({ name: 'www.example.net.' });
     assert.deepEqual([success.cache.stats().answers, success.cache.stats().denials], [1, 1]);
     const denial = new Bench({ disableDenial: [zone] });
     world(denial);
-    denial.ask({ name: name(1), type: TYPE.A });
-    denial.ask({ name: 'no.example.org.' });
+    denial.hit({ name: name(1), type: TYPE.A });
+    denial.hit({ name: 'no.example.org.' });
     assert.deepEqual([denial.cache.stats().answers, denial.cache.stats().denials], [1, 0]);
   });
 
   it('ends its timers when it is closed', () => {
     const bench = new Bench();
     world(bench);
-    bench.ask();
+    bench.hit();
     bench.cache.close();
     assert.equal(bench.services.clock.pendingTimers, 0);
     assert.equal(bench.cache.stats().answers, 0);

@@ -18,13 +18,17 @@ export interface QueryFields extends QuestionFields {
   readonly dnssecOk: boolean;
   /** Payload size of the OPT; undefined sends no OPT (an upstream that said FORMERR to EDNS, RFC 6891 §7). */
   readonly udpSizeBytes: number | undefined;
+  /** EDNS options as on the wire, for the OPT where there is one. */
+  readonly options?: Uint8Array | undefined;
 }
 
 /** A whole query message. */
 export function buildQuery(fields: QueryFields): Buffer {
-  const { name, udpSizeBytes } = fields;
+  const { name, udpSizeBytes, options } = fields;
   const questionEnd = HEADER_BYTES + name.length + 4;
-  const wire = Buffer.allocUnsafe(questionEnd + (udpSizeBytes === undefined ? 0 : OPT_BYTES));
+  const optionBytes = options?.length ?? 0;
+  const optBytes = udpSizeBytes === undefined ? 0 : OPT_BYTES + optionBytes;
+  const wire = Buffer.allocUnsafe(questionEnd + optBytes);
   putHeader(wire, fields.id, fields.flags, [1, 0, 0, udpSizeBytes === undefined ? 0 : 1]);
   putQuestion(wire, fields);
   if (udpSizeBytes !== undefined) {
@@ -34,6 +38,7 @@ export function buildQuery(fields: QueryFields): Buffer {
       rcode: RCODE.NOERROR,
       dnssecOk,
       extended: undefined,
+      options,
     });
   }
   return wire;

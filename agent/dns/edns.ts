@@ -15,12 +15,14 @@ export interface OptFields {
   readonly rcode: number;
   readonly dnssecOk: boolean;
   readonly extended: ExtendedError | undefined;
+  /** More options, as on the wire. */
+  readonly options?: Uint8Array | undefined;
 }
 
 /** Octets `putOpt` will write. */
-export function optBytes(extended: ExtendedError | undefined): number {
-  if (extended === undefined) return OPT_BYTES;
-  return OPT_BYTES + 6 + extraText(extended.text).length;
+export function optBytes(extended: ExtendedError | undefined, options?: Uint8Array): number {
+  const bytes = OPT_BYTES + (options === undefined ? 0 : options.length);
+  return extended === undefined ? bytes : bytes + 6 + extraText(extended.text).length;
 }
 
 /** EXTRA-TEXT in UTF-8 (RFC 8914 §2), cut between characters where it is too long. */
@@ -41,7 +43,11 @@ export function putOpt(wire: Buffer, offset: number, fields: OptFields): number 
   wire[offset + 6] = 0;
   wire[offset + 7] = fields.dnssecOk ? 0x80 : 0;
   wire[offset + 8] = 0;
-  const rdataEnd = putExtendedError(wire, offset + OPT_BYTES, fields.extended);
+  let rdataEnd = putExtendedError(wire, offset + OPT_BYTES, fields.extended);
+  if (fields.options !== undefined) {
+    wire.set(fields.options, rdataEnd);
+    rdataEnd += fields.options.length;
+  }
   putU16(wire, offset + 9, rdataEnd - offset - OPT_BYTES);
   return rdataEnd;
 }
@@ -54,6 +60,15 @@ function putExtendedError(wire: Buffer, at: number, extended: ExtendedError | un
   putU16(wire, at + 4, extended.code);
   text.copy(wire, at + 6);
   return at + 6 + text.length;
+}
+
+/** One option as on the wire (RFC 6891 §6.1.2). */
+export function ednsOption(code: number, data: Uint8Array): Buffer {
+  const option = Buffer.allocUnsafe(4 + data.length);
+  putU16(option, 0, code);
+  putU16(option, 2, data.length);
+  option.set(data, 4);
+  return option;
 }
 
 /**

@@ -3,10 +3,12 @@
  * as the chain has answered synchronously; the first promise detaches it (`detach`), after which it lives on its own.
  */
 import type { Family } from '../base/address.ts';
+import { LIMITS } from '../base/limits.ts';
+import { buildQuery } from '../dns/build.ts';
 import { FLAG, putU16 } from '../dns/header.ts';
 import { CLASS } from '../dns/iana.ts';
 import { MAX_NAME_BYTES, nameToText } from '../dns/name.ts';
-import { QueryHead } from '../dns/query-head.ts';
+import { QueryHead, readQueryHead } from '../dns/query-head.ts';
 import type { ServerLabel, TrafficRow } from './services.ts';
 
 export type Transport = 'udp' | 'tcp';
@@ -33,13 +35,22 @@ export class Query {
   arrivedMs = 0;
   /** Limit that plugins put on the response, octets; `respond` takes the smaller of this and the client's own. */
   maxUdpBytes = 65_535;
+  /** Time from `arrivedMs` in which upstreams must have answered, milliseconds; plugins may lower it. */
+  budgetMs: number = LIMITS.queryDeadlineMs.default;
+  /** EDNS options, as on the wire, that the response carries if the client sent an OPT. */
+  responseOptions: Buffer | undefined;
+  /** Questions a plugin asked for the sake of another one, counted from the client's: bounds re-entry. */
+  depth = 0;
   /** Counters of (listener, zone, view), set by routing; undefined where the block has no `prometheus`. */
   row: TrafficRow | undefined;
   /** Whether no client waits: a refresh, a prefetch, or a question a plugin asks for itself. */
   isInternal = false;
+  /** What plugins tell of this query by `plugin/label`; undefined, at no cost, unless the block has `metadata`. */
+  metadata: Map<string, string> | undefined;
 
   #client: Client | undefined;
   #clientSource: () => Client = () => NOBODY;
+  #upstreamOptions: Buffer | undefined;
   #key = '';
   #keyBlock = -1;
 
@@ -59,6 +70,7 @@ export class Query {
     this.arrivedMs = arrivedMs;
     this.maxUdpBytes = 65_535;
     this.row = undefined;
+    this.metadata = undefined;
     this.#client = undefined;
     this.#clientSource = client;
     this.#keyBlock = -1;
@@ -85,6 +97,34 @@ export class Query {
     query.server = question.server;
     query.arrivedMs = arrivedMs;
     query.isInternal = true;
+    query.depth = question.depth ?? 0;
+    query.#upstreamOptions = question.upstreamOptions;
+    return query;
+  }
+
+  /**
+   * The same client's query for something else, with a message of its own; what it does not change it keeps. The
+   * client's own EDNS options stay behind. `question.name` is lower-case wire form.
+   */
+  derive(question: DerivedQuestion): Query {
+    const query = new Query();
+    const { head } = this;
+    const { name = this.name, type = head.type, class: qclass = head.class } = question;
+    const udpSizeBytes = head.hasOpt ? head.udpSizeBytes : undefined;
+    const { id, flags, dnssecOk } = head;
+    query.wire = buildQuery({ id, flags, name, type, class: qclass, dnssecOk, udpSizeBytes });
+    query.length = query.wire.length;
+    readQueryHead(query.wire, query.length, query.head);
+    query.transport = this.transport;
+    query.server = this.server;
+    query.arrivedMs = this.arrivedMs;
+    query.maxUdpBytes = this.maxUdpBytes;
+    query.budgetMs = this.budgetMs;
+    query.depth = this.depth;
+    query.row = this.row;
+    query.isInternal = this.isInternal;
+    query.#client = this.client;
+    query.#upstreamOptions = question.upstreamOptions ?? this.#upstreamOptions;
     return query;
   }
 
@@ -118,15 +158,23 @@ export class Query {
   }
 
   /**
-   * Block, lower-case name, type, class, DO and CD as a string of one octet per character: what a cached answer may
-   * depend on (design §5). Made once per query and block.
+   * Block, lower-case name, type, class, DO, CD and the options sent upstream as a string of one octet per character:
+   * what a cached answer may depend on (design §5). Made once per query and block.
    */
   keyIn(blockId: number): string {
     if (this.#keyBlock !== blockId) {
-      this.#key = questionKey(blockId, this.head);
+      const key = questionKey(blockId, this.head);
+      // A wire name ends by itself, so what follows it cannot be taken for more of it.
+      const options = this.#upstreamOptions;
+      this.#key = options === undefined ? key : key + options.latin1Slice();
       this.#keyBlock = blockId;
     }
     return this.#key;
+  }
+
+  /** EDNS options, as on the wire, that go upstream in our own query's OPT; undefined: none. */
+  get upstreamOptions(): Buffer | undefined {
+    return this.#upstreamOptions;
   }
 
   get client(): Client {
@@ -153,7 +201,14 @@ export interface InternalQuestion {
   readonly checkingDisabled: boolean;
   readonly server: ServerLabel;
   readonly transport?: Transport;
+  readonly depth?: number;
+  readonly upstreamOptions?: Buffer | undefined;
 }
+
+/** What `Query.derive` changes. */
+export type DerivedQuestion = Partial<
+  Pick<InternalQuestion, 'name' | 'type' | 'class' | 'upstreamOptions'>
+>;
 
 const KEY_EXTRA_BYTES = 7;
 const keyBytes = Buffer.alloc(MAX_NAME_BYTES + KEY_EXTRA_BYTES);

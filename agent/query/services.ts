@@ -202,6 +202,8 @@ export interface UpstreamQuestion {
   readonly recursionDesired: boolean;
   readonly checkingDisabled: boolean;
   readonly dnssecOk: boolean;
+  /** EDNS options, as on the wire, to send along. */
+  readonly options?: Uint8Array | undefined;
   /** Transport of the client, which UDP-capable groups follow for TCP (peer behaviour). */
   readonly clientTransport: Transport;
 }

@@ -52,12 +52,13 @@ export class Flight {
   /** The query message: ours, not the client's (design §4.5). */
   encode(): Buffer {
     const { question } = this;
-    const { name, type, class: qclass, dnssecOk } = question;
+    const { name, type, class: qclass, dnssecOk, options } = question;
     const flags =
       FLAG.AD |
       (question.recursionDesired ? FLAG.RD : 0) |
       (question.checkingDisabled ? FLAG.CD : 0);
     const udpSizeBytes = this.edns ? LIMITS.ednsUdpSizeBytes.default : undefined;
-    return buildQuery({ id: this.id, flags, name, type, class: qclass, dnssecOk, udpSizeBytes });
+    const { id } = this;
+    return buildQuery({ id, flags, name, type, class: qclass, dnssecOk, udpSizeBytes, options });
   }
 }

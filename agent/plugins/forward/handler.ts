@@ -1,6 +1,5 @@
 /** Sends a query to the first forward of its block that is meant for it. */
 import type { Clock } from '../../base/clock.ts';
-import { LIMITS } from '../../base/limits.ts';
 import { RCODE } from '../../dns/iana.ts';
 import { isSubdomain } from '../../dns/name.ts';
 import { type Answer, relayedAnswer } from '../../query/answer.ts';
@@ -33,7 +32,12 @@ export function forwardHandler(
     return -1;
   };
 
-  const ask = (question: UpstreamQuestion, deadlineMs: number, at: number): Promise<Answer> => {
+  const ask = (
+    question: UpstreamQuestion,
+    deadlineMs: number,
+    at: number,
+    metadata: Query['metadata'],
+  ): Promise<Answer> => {
     const forwarder = forwarders[at] as Forwarder;
     const budgetMs = Math.max(1, deadlineMs - clock.nowMs());
     return forwarder
@@ -41,7 +45,8 @@ export function forwardHandler(
       .exchange(question, budgetMs)
       .then((upstreamReply) => {
         const following = wantsNext(forwarder, upstreamReply) ? find(question.name, at + 1) : -1;
-        if (following !== -1) return ask(question, deadlineMs, following);
+        if (following !== -1) return ask(question, deadlineMs, following, metadata);
+        metadata?.set('forward/upstream', upstreamReply.upstream);
         return relayedAnswer(upstreamReply.reply, 'forward', clock.nowMs());
       });
   };
@@ -49,7 +54,7 @@ export function forwardHandler(
   return (query, next) => {
     const at = find(query.name, 0);
     if (at === -1) return next(query);
-    return ask(questionOf(query), query.arrivedMs + LIMITS.queryDeadlineMs.default, at);
+    return ask(questionOf(query), query.arrivedMs + query.budgetMs, at);
   };
 }
 
@@ -68,6 +73,7 @@ function questionOf(query: Query): UpstreamQuestion {
     recursionDesired: query.recursionDesired,
     checkingDisabled: query.checkingDisabled,
     dnssecOk: query.dnssecOk,
+    options: query.upstreamOptions,
     clientTransport: query.transport,
   };
 }

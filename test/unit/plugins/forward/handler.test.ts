@@ -98,6 +98,7 @@ test('asks our own question with what is left of the deadline, and clears AA', a
     recursionDesired: true,
     checkingDisabled: true,
     dnssecOk: true,
+    options: undefined,
     clientTransport: 'tcp',
   });
   assert.equal(budgetMs, 3_000);

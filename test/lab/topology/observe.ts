@@ -25,17 +25,21 @@ export async function forgetClients(node: Netns): Promise<void> {
   }
 }
 
-/** The whole set-up that init may touch, in a form two of which can be compared: rules without counters, addresses. */
+/**
+ * The whole set-up that init may touch, in a form two of which can be compared: rules without counters, links, addresses
+ * and routes without what the kernel still does to them by itself (operational state, IPv6 link-local addresses).
+ */
 export async function footprint(node: Netns): Promise<string> {
   const rules = await node.must(['nft', '-s', 'list', 'ruleset']);
   const legacy = await Promise.all(
     ['iptables-legacy-save', 'ip6tables-legacy-save'].map((tool) => legacySave(node, tool)),
   );
-  const links = await node.ip('-o', 'link', 'show');
-  const addresses = await node.ip('-o', 'addr', 'show');
+  const links = (await node.ip('-o', 'link', 'show')).replace(/^(\d+: \S+ ).*$/gm, '$1');
+  const addresses = (await node.ip('-o', 'addr', 'show')).replace(/ tentative\b/g, '');
   const routes = await node.ip('route', 'show', 'table', 'all');
-  const all = [rules, ...legacy, links, addresses, routes].join('\n---\n');
-  return all.replace(/(valid_lft|preferred_lft) \d+sec/g, '$1 …');
+  const routes6 = await node.ip('-6', 'route', 'show', 'table', 'all');
+  const lines = [rules, ...legacy, links, addresses, routes, routes6].join('\n').split('\n');
+  return lines.filter((line) => !/fe80::|ff00::\/8/.test(line)).join('\n');
 }
 
 /** Lines that only one of two footprints has, with `-` and `+`. */

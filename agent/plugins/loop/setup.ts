@@ -3,12 +3,14 @@ import type { Timer } from '../../base/clock.ts';
 import { ConfigError, messageOf } from '../../base/errors.ts';
 import { bare } from '../../config/corefile/args.ts';
 import type { Block, Directive } from '../../config/corefile/types.ts';
-import { TYPE } from '../../dns/iana.ts';
+import { RCODE, TYPE } from '../../dns/iana.ts';
 import { nameFromText } from '../../dns/name.ts';
 import type { Plugin } from '../../query/plugin.ts';
 import type { Services } from '../../query/services.ts';
 import { type LoopState, loopHandler, type Probe, quarantineOf } from './handler.ts';
 
+/** Until routes and listeners are in place, so that the first check takes the way of every query. */
+const FIRST_CHECK_MS = 200;
 /** Before a check that came to nothing, because no upstream answered, is made again. */
 const RETRY_MS = 1_000;
 /** After this long without an answer from upstream the check is left: a loop would have shown. */
@@ -45,17 +47,18 @@ class Guard implements LoopState {
   }
 
   start(): void {
-    this.#gauge(0);
-    this.#retryUntilMs = this.#services.clock.nowMs() + RETRY_FOR_MS;
-    this.#check();
+    const { clock, metrics } = this.#services;
+    // Replaces that of the configuration before, which may stop later than this one starts.
+    metrics.gaugeFrom('nodens_loop_detected', { zone: this.#zone }, () => Number(this.isLooping));
+    this.#retryUntilMs = clock.nowMs() + RETRY_FOR_MS;
+    this.#timer = clock.after(FIRST_CHECK_MS, () => this.#check());
   }
 
   stop(): void {
     this.#isStopped = true;
+    this.isLooping = false;
     this.probe = undefined;
     this.#timer?.cancel();
-    // Not for a configuration that has ended; the next one checks for itself.
-    this.#gauge(0);
   }
 
   readonly onReturn = (): void => {
@@ -70,12 +73,14 @@ class Guard implements LoopState {
     this.probe = { ask: this.#randomName(), send: this.#randomName() };
     const question = { name: this.probe.ask, type: TYPE.HINFO, dnssecOk: false, server };
     resolve({ ...question, checkingDisabled: false }).then(
-      () => this.#judge(undefined),
-      (error: unknown) => this.#judge(error),
+      ({ rcode, extended }) =>
+        this.#judge(rcode === RCODE.SERVFAIL ? (extended?.text ?? 'SERVFAIL') : undefined),
+      (error: unknown) => this.#judge(messageOf(error)),
     );
   }
 
-  #judge(error: unknown): void {
+  /** `failure` tells why no upstream answered, where none did. */
+  #judge(failure: string | undefined): void {
     if (this.#isStopped) return;
     this.probe = undefined;
     const { clock } = this.#services;
@@ -84,10 +89,10 @@ class Guard implements LoopState {
       this.#timer = clock.after(RECHECK_MS, () => this.#check());
     } else if (this.isLooping) {
       this.#lift();
-    } else if (error !== undefined && clock.nowMs() < this.#retryUntilMs) {
+    } else if (failure !== undefined && clock.nowMs() < this.#retryUntilMs) {
       this.#timer = clock.after(RETRY_MS, () => this.#check());
-    } else if (error !== undefined) {
-      const text = `no upstream answered the loop check of ${this.#zone}: ${messageOf(error)}`;
+    } else if (failure !== undefined) {
+      const text = `no upstream answered the loop check of ${this.#zone}: ${failure}`;
       this.#services.log.warn({ zone: this.#zone }, text);
     }
   }
@@ -95,19 +100,13 @@ class Guard implements LoopState {
   #quarantine(): void {
     if (this.isLooping) return;
     this.isLooping = true;
-    this.#gauge(1);
     const text = `forwarding loop: what ${this.#zone} forwards comes back; it gets SERVFAIL until that ends`;
     this.#services.log.error({ zone: this.#zone, recheckSeconds: RECHECK_MS / 1_000 }, text);
   }
 
   #lift(): void {
     this.isLooping = false;
-    this.#gauge(0);
     this.#services.log.info({ zone: this.#zone }, `forwarding loop of ${this.#zone} is gone`);
-  }
-
-  #gauge(value: 0 | 1): void {
-    this.#services.metrics.gauge('nodens_loop_detected', { zone: this.#zone }).value = value;
   }
 
   #randomName(): Uint8Array {

@@ -10,7 +10,6 @@ import { setup } from '../../../../agent/plugins/loop/setup.ts';
 import { Answer } from '../../../../agent/query/answer.ts';
 import type { Handler, Plugin, Result } from '../../../../agent/query/plugin.ts';
 import { Query } from '../../../../agent/query/query.ts';
-import { settle } from '../../../support/fake-clock.ts';
 import { type FakeServices, fakeServices, TEST_BLOCK } from '../../../support/services.ts';
 
 const PLACE = { file: 'Corefile', line: 1 };
@@ -38,17 +37,28 @@ interface World {
 }
 
 /** A block with loop whose upstream is scripted; `resolve` runs straight into the plugin. */
-function world(): World {
+function world(shared: Partial<FakeServices> = {}): World {
   let seed = 0;
+  const { clock, metrics } = { ...fakeServices(), ...shared };
   const services = fakeServices({
+    clock,
+    metrics,
     random: () => (++seed % 97) / 97,
     block: { ...TEST_BLOCK, zones: ['example.org.'] },
-    resolve: async (question) => plugin.handle?.(Query.internal(question, 0), forward) ?? ANSWER,
+    resolve: async (question) => {
+      try {
+        return (await plugin.handle?.(Query.internal(question, 0), forward)) ?? ANSWER;
+      } catch (error) {
+        assert.ok(error instanceof DnsError);
+        return ANSWER.with({ rcode: error.rcode, extended: error.extended });
+      }
+    },
   });
   const plugin = setup(DIRECTIVE, BLOCK, services);
   const forward: Handler = (query) => {
     made.sent.push(nameToText(query.name));
-    if (made.upstream === 'fails') throw new DnsError(RCODE.SERVFAIL, 'upstream is dead');
+    if (made.upstream === 'fails')
+      throw new DnsError(RCODE.SERVFAIL, 'dead', { code: 23, text: 'refused' });
     if (made.upstream === 'loops') return plugin.handle?.(received(query.name), forward) ?? ANSWER;
     return ANSWER;
   };
@@ -101,7 +111,7 @@ test('a loop quarantines the block with a reason, tells once, and is lifted when
   const made = world();
   made.upstream = 'loops';
   made.plugin.start?.();
-  await settle();
+  await made.services.clock.advance(250);
   assert.equal(detected(made), 1);
   assert.throws(
     () => made.ask('www.example.org.'),
@@ -134,7 +144,7 @@ test('the name that goes upstream is not the one we ask ourselves', async () => 
     },
   });
   made.plugin.start?.();
-  await settle();
+  await made.services.clock.advance(250);
   assert.equal(asked.length, 1);
   assert.notEqual(asked[0], made.sent[0]);
 });
@@ -145,9 +155,13 @@ test('while no upstream answers the check is repeated, for half a minute', async
   made.plugin.start?.();
   await made.services.clock.advance(10_500);
   assert.equal(made.sent.length, 11);
+  assert.equal(made.services.metrics.value('nodens_loop_detected'), 0);
   await made.services.clock.advance(100_000);
   assert.ok(made.sent.length <= 32, String(made.sent.length));
-  assert.match(made.services.log.records.at(-1)?.message ?? '', /no upstream answered/);
+  assert.match(
+    made.services.log.records.at(-1)?.message ?? '',
+    /no upstream answered the loop check of example\.org\.: refused/,
+  );
   assert.equal(detected(made), 0);
 });
 
@@ -155,10 +169,22 @@ test('stop ends the checks and the quarantine of a configuration that is over', 
   const made = world();
   made.upstream = 'loops';
   made.plugin.start?.();
-  await settle();
+  await made.services.clock.advance(250);
   made.plugin.stop?.();
   assert.equal(detected(made), 0);
   assert.equal(made.services.clock.pendingTimers, 0);
+});
+
+test('a configuration that stops late does not hide what the next one found', async () => {
+  const old = world();
+  old.plugin.start?.();
+  await old.services.clock.advance(250);
+  const made = world(old.services);
+  made.upstream = 'loops';
+  made.plugin.start?.();
+  await made.services.clock.advance(250);
+  old.plugin.stop?.();
+  assert.equal(detected(made), 1);
 });
 
 test('arguments are refused', () => {

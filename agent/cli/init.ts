@@ -7,6 +7,13 @@ import { parseFlags } from './options.ts';
 /** Path of the bundle beside ours. */
 const INIT_PROGRAM = fileURLToPath(new URL('../init/main.js', import.meta.url));
 
+const HELP = `nodens init: addresses and interception rules
+
+  -once        set up and exit
+  -cleanup     take everything off the node and exit
+  -observe     say what would be done, change nothing
+${flagHelp('init')}`;
+
 export async function initCommand(argv: readonly string[]): Promise<number> {
   const isMode = (word: string): boolean =>
     INIT_MODES.some((mode) => word === `-${mode}` || word === `--${mode}`);
@@ -16,9 +23,7 @@ export async function initCommand(argv: readonly string[]): Promise<number> {
     ['init'],
   );
   if (wantsHelp) {
-    process.stdout.write(
-      `nodens init: addresses and interception rules\n\n  -once        set up and exit\n  -cleanup     take everything off the node and exit\n  -observe     say what would be done, change nothing\n${flagHelp('init')}\n`,
-    );
+    process.stdout.write(`${HELP}\n`);
     return 0;
   }
   return becomeInit([...modes, ...forInit(values)]);

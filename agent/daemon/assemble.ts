@@ -5,7 +5,7 @@ import type { Block, BlockKey, Corefile, Directive } from '../config/corefile/ty
 import { checkDirectives } from '../config/known-directives.ts';
 import { bindAddresses } from '../plugins/bind/setup.ts';
 import { PLUGINS, SUPPORTED } from '../plugins/order.ts';
-import { compose, type Handler, type Plugin } from '../query/plugin.ts';
+import { compose, type Plugin } from '../query/plugin.ts';
 import type { Route } from '../query/routing.ts';
 import { ZoneTable } from '../query/routing.ts';
 import type {
@@ -77,7 +77,7 @@ class Assembler {
   readonly #plugins: Plugin[] = [];
   readonly #adminRoutes: AdminRoute[] = [];
   readonly #settings: Settings = { lameduckMs: 0, reload: undefined, isDebug: false };
-  readonly #routes = new Map<string, Map<string, Route>>();
+  readonly #routes = new Map<string, (Route & { readonly takesAll: boolean })[]>();
   readonly #endpoints = new Map<string, Endpoint>();
   readonly #measured = new Set<string>();
   readonly #enabled: Assembly['enabled'][number][] = [];
@@ -159,11 +159,12 @@ class Assembler {
     };
     const plugins = ordered.map((directive) => setUp(directive, block, services));
     this.#plugins.push(...plugins);
-    const handler = compose(plugins, refuse);
-    const anyClass = plugins.some((plugin) => plugin.name === 'forward');
-    for (const key of block.keys) {
-      this.#addRoutes(key, endpoints, handler, anyClass, isMeasured, plugins);
-    }
+    const chain: Chain = {
+      handler: compose(plugins, refuse),
+      anyClass: plugins.some((plugin) => plugin.name === 'forward'),
+      accepts: acceptanceOf(plugins),
+    };
+    for (const key of block.keys) this.#addRoutes(key, endpoints, chain, isMeasured, plugins);
   }
 
   #admin(): AdminRoutes {
@@ -199,25 +200,28 @@ class Assembler {
   #addRoutes(
     key: BlockKey,
     endpoints: readonly Endpoint[],
-    handler: Handler,
-    anyClass: boolean,
+    chain: Chain,
     isMeasured: boolean,
     plugins: readonly Plugin[],
   ): void {
+    const { zone } = key;
+    const view = viewOf(plugins);
     for (const endpoint of endpoints.filter((candidate) => candidate.port === key.port)) {
       const server = this.#parts.label(endpoint);
       const at = formatEndpoint(endpoint);
-      const routes = this.#routes.get(at) ?? new Map<string, Route>();
+      const routes = this.#routes.get(at) ?? [];
       this.#routes.set(at, routes);
-      if (routes.has(key.zone)) {
-        throw new ConfigError(key.place, `zone ${key.zone} is already served on ${server.label}`);
+      if (routes.some((route) => route.zone === zone && route.takesAll)) {
+        throw new ConfigError(
+          key.place,
+          `zone ${zone} is already served on ${server.label}: a block with a view goes before it`,
+        );
       }
-      const row = isMeasured ? this.#parts.trafficRow(server, key.zone, '') : undefined;
+      const row = isMeasured ? this.#parts.trafficRow(server, zone, view) : undefined;
       if (isMeasured) this.#measured.add(at);
-      routes.set(key.zone, { zone: key.zone, handler, row, anyClass });
+      routes.push({ zone, row, takesAll: view === '', ...chain });
       for (const { name } of plugins) {
-        if (name !== 'bind')
-          this.#enabled.push({ server: server.label, zone: key.zone, view: '', name });
+        if (name !== 'bind') this.#enabled.push({ server: server.label, zone, view, name });
       }
     }
   }
@@ -228,10 +232,30 @@ class Assembler {
       const server = this.#parts.label(this.#endpoints.get(at) as Endpoint);
       const isMeasured = this.#measured.has(at);
       const dropped = isMeasured ? this.#parts.trafficRow(server, 'dropped', '') : undefined;
-      tables[server.index] = new ZoneTable([...routes.values()], dropped);
+      tables[server.index] = new ZoneTable(routes, dropped);
     }
     return tables;
   }
+}
+
+/** What all routes of a block share. */
+type Chain = Pick<Route, 'handler' | 'anyClass' | 'accepts'>;
+
+function viewOf(plugins: readonly Plugin[]): string {
+  return plugins.find((plugin) => plugin.view !== undefined)?.view ?? '';
+}
+
+/** Collects metadata, where the block wants it, and asks the block's filters. Undefined where there is neither. */
+function acceptanceOf(plugins: readonly Plugin[]): Route['accepts'] {
+  const isDescribed = plugins.some((plugin) => plugin.name === 'metadata');
+  const describers = isDescribed ? plugins.filter((plugin) => plugin.describe !== undefined) : [];
+  const filters = plugins.filter((plugin) => plugin.accepts !== undefined);
+  if (describers.length === 0 && filters.length === 0) return undefined;
+  return (query) => {
+    query.metadata = undefined;
+    for (const plugin of describers) plugin.describe?.(query);
+    return filters.every((plugin) => plugin.accepts?.(query));
+  };
 }
 
 function inChainOrder(block: Block): Directive[] {

@@ -1,6 +1,6 @@
 /** Where the Corefile comes from: a template with placeholders, a plain file, or the one built in. */
 import { dirname } from 'node:path';
-import { messageOf } from '../base/errors.ts';
+import { ConfigError, messageOf } from '../base/errors.ts';
 import type { Environment } from '../config/corefile/env.ts';
 import { type ConfigFiles, recordReads } from '../config/corefile/imports.ts';
 import { parseCorefile } from '../config/corefile/parser.ts';
@@ -72,7 +72,11 @@ export class ConfigSource {
     const { basePath, confPath } = this.#options;
     const file = isTemplate ? basePath : confPath;
     if (file === undefined) return { file: DEFAULT_COREFILE_NAME, text: DEFAULT_COREFILE };
-    return { file, text: this.#parts.files.read(file) };
+    try {
+      return { file, text: this.#parts.files.read(file) };
+    } catch (error) {
+      throw new ConfigError({ file, line: 1 }, `cannot be read: ${messageOf(error)}`);
+    }
   }
 
   #render(text: string, file: string): ReturnType<typeof renderCorefile> {

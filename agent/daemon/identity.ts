@@ -8,10 +8,11 @@ const MAX_BLOCKS = 65_536;
 export class BlockIdentities {
   readonly #ids = new Map<string, number>();
 
-  /** The identity of a block: its zones and ports, and the addresses it is bound to. */
+  /** The identity of a block: its zones and ports, the addresses it is bound to, and its view. */
   idOf(block: Block, addresses: readonly string[]): number {
     const keys = block.keys.map(formatKey).sort().join(' ');
-    const text = `${keys} @ ${[...addresses].sort().join(' ')}`;
+    const view = fingerprint(block.directives.filter(({ name }) => name === 'view'));
+    const text = `${keys} @ ${[...addresses].sort().join(' ')} ${view}`;
     const known = this.#ids.get(text);
     if (known !== undefined) return known;
     // A process that lives through that many different blocks starts over: at worst some names are asked again.

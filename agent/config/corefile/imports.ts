@@ -39,7 +39,8 @@ export interface ImportedFile {
 }
 
 /**
- * Files that `pattern`, imported at `place`, names relative to `directory`, in name order; none where a glob matches none. Throws ConfigError
+ * Files that `pattern`, imported at `place`, names relative to `directory`, in name order; none where a glob matches
+ * none. Throws ConfigError
  * for a missing file, a directory, an unreadable file or a glob the peer refuses too.
  */
 export function readImports(

@@ -161,7 +161,7 @@ class Assembler {
     this.#plugins.push(...plugins);
     const chain: Chain = {
       handler: compose(plugins, refuse),
-      anyClass: plugins.some((plugin) => plugin.name === 'forward'),
+      anyClass: plugins.some(({ name }) => name === 'forward' || name === 'chaos'),
       accepts: acceptanceOf(plugins),
     };
     for (const key of block.keys) this.#addRoutes(key, endpoints, chain, isMeasured, plugins);

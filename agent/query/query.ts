@@ -122,6 +122,7 @@ export class Query {
     query.budgetMs = this.budgetMs;
     query.depth = this.depth;
     query.row = this.row;
+    query.metadata = this.metadata;
     query.isInternal = this.isInternal;
     query.#client = this.client;
     query.#upstreamOptions = question.upstreamOptions ?? this.#upstreamOptions;

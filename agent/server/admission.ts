@@ -101,7 +101,7 @@ export class Admission {
     this.pending++;
     const done = (answer: Answer): void => {
       this.pending--;
-      const out = Buffer.allocUnsafe(responseCapacity(answer));
+      const out = Buffer.allocUnsafe(responseCapacity(answer, query.responseOptions));
       const length = this.#write(query, answer, out);
       deliver(out.subarray(0, length), query);
     };
@@ -110,8 +110,8 @@ export class Admission {
   }
 
   #finish(query: Query, answer: Answer, out: Buffer, deliver: Deliver): number {
-    if (responseCapacity(answer) <= out.length) return this.#write(query, answer, out);
-    const own = Buffer.allocUnsafe(responseCapacity(answer));
+    if (responseCapacity(answer, query.responseOptions) <= out.length) return this.#write(query, answer, out);
+    const own = Buffer.allocUnsafe(responseCapacity(answer, query.responseOptions));
     const length = this.#write(query, answer, own);
     deliver(own.subarray(0, length), query);
     return 0;

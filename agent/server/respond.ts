@@ -36,9 +36,9 @@ export const SILENCE = new Answer({
   plugin: '',
 });
 
-/** Octets a buffer needs for `respond`, whatever the client's limits. */
-export function responseCapacity(answer: Answer): number {
-  return answer.wire.length + optBytes(answer.extended);
+/** Octets a buffer needs for `respond`, whatever the client's limits; `options` are the query's `responseOptions`. */
+export function responseCapacity(answer: Answer, options?: Uint8Array): number {
+  return answer.wire.length + optBytes(answer.extended, options);
 }
 
 /**
@@ -56,13 +56,13 @@ export function respond(query: Query, answer: Answer, nowMs: number, out: Buffer
   const questionEnd = echoQuestion(query, wire, out);
   putTtls(answer, nowMs, out);
   const limit = query.transport === 'udp' ? udpLimit(query) : MAX_MESSAGE_BYTES;
-  const reserved = head.hasOpt ? optBytes(answer.extended) : 0;
+  const reserved = head.hasOpt ? optBytes(answer.extended, query.responseOptions) : 0;
   let end = wire.length;
   if (end + reserved > limit) {
     end = truncateAt(out, questionEnd, end, limit - reserved);
     putU16(out, 2, flags | FLAG.TC);
   }
-  return head.hasOpt ? appendOpt(out, end, head, answer.rcode, answer.extended) : end;
+  return head.hasOpt ? appendOpt(out, end, query, answer) : end;
 }
 
 function responseFlags(head: QueryHead, answerFlags: number, rcode: number): number {
@@ -98,16 +98,11 @@ function udpLimit(query: Query): number {
 }
 
 /** Our own OPT: our payload size, DO as the client sent it, none of its options (RFC 6891 §6.1.1, RFC 3225 §3). */
-function appendOpt(
-  out: Buffer,
-  end: number,
-  head: QueryHead,
-  rcode: number,
-  extended: ExtendedError | undefined,
-): number {
+function appendOpt(out: Buffer, end: number, query: Query, { rcode, extended }: Answer): number {
   putU16(out, 10, arcountOf(out) + 1);
   const udpSizeBytes = LIMITS.ednsUdpSizeBytes.default;
-  return putOpt(out, end, { udpSizeBytes, rcode, dnssecOk: head.dnssecOk, extended });
+  const { dnssecOk, responseOptions: options } = query;
+  return putOpt(out, end, { udpSizeBytes, rcode, dnssecOk, extended, options });
 }
 
 /** A response with no answer: the question, the rcode, and an extended error for EDNS clients. */

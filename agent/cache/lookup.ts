@@ -195,12 +195,10 @@ export class Lookup implements BlockCache {
   /** Fetches in the background, for nobody in particular. */
   #refresh(key: string, query: Query, next: Handler): void {
     if (this.#parts.flights.find(key) !== undefined) return;
-    const { dnssecOk, checkingDisabled, server, transport, type, name, upstreamOptions } = query;
-    const asked = { name, type, dnssecOk, checkingDisabled, server, transport };
-    const question = { ...asked, upstreamOptions };
-    const count = this.#parts.counters(server);
+    const count = this.#parts.counters(query.server);
     count.prefetch.value++;
-    const own = Query.internal(question, this.#parts.clock.nowMs());
+    // A query of its own: the client's is done with as soon as it has its answer.
+    const own = Query.internal(query, this.#parts.clock.nowMs());
     try {
       const result = this.#fetch(key, own, next, count);
       if (result instanceof Promise) result.catch((error: unknown) => this.#unheard(own, error));

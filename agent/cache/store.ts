@@ -148,7 +148,7 @@ export class Store {
   }
 }
 
-/** A name ends in its root label, so a key with something behind it is no question's key. */
+/** A key ends in a name or in EDNS options, and neither is followed by a single octet: it is no question's key. */
 export function failureKey(key: string): string {
   return `${key}!`;
 }

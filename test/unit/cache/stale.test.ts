@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DnsError } from '../../../agent/base/errors.ts';
 import type { NewResponse } from '../../../agent/dns/build.ts';
-import { EDE, RCODE } from '../../../agent/dns/iana.ts';
+import { EDE, RCODE, TYPE } from '../../../agent/dns/iana.ts';
+import { nameFromText } from '../../../agent/dns/name.ts';
+import { Query } from '../../../agent/query/query.ts';
 import { settle } from '../../support/fake-clock.ts';
 import {
   addressRecord,
@@ -110,6 +112,30 @@ describe('stale answers, immediate', () => {
       assert.equal(answer.ttlOffsets.length, rcode === RCODE.NXDOMAIN ? 1 : 0);
       assert.equal(bench.cache.stats().answers, 0);
     }
+  });
+
+  it('are refreshed by the same question, EDNS options and depth included', async () => {
+    const bench = await expired();
+    const question = {
+      name: nameFromText('opt.example.org.'),
+      type: TYPE.A,
+      dnssecOk: true,
+      checkingDisabled: true,
+      server: { index: 0, label: 'dns://127.0.0.1:53' },
+      transport: 'tcp' as const,
+      depth: 3,
+      upstreamOptions: Buffer.from('0008000400010000', 'hex'),
+    };
+    const asked = (): Query => Query.internal(question, bench.services.clock.nowMs());
+    bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(5, 1)] });
+    await bench.block.handle(asked(), bench.next);
+    await bench.services.clock.advance(6 * SECOND);
+    bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(5, 2)] });
+    await bench.block.handle(asked(), bench.next);
+    const refresh = bench.asked.at(-1) as Query;
+    assert.equal(refresh.keyIn(1), asked().keyIn(1));
+    assert.deepEqual([refresh.depth, refresh.transport], [3, 'tcp']);
+    assert.equal(lastOctet(await bench.block.handle(asked(), bench.next)), 2);
   });
 
   it('tell a fault of our own to the log', async () => {

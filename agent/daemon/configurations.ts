@@ -91,8 +91,8 @@ export class Configurations {
     const { assemble, listeners, dispatcher, publish, log } = this.#parts;
     const next = assemble(corefile);
     await listeners.open(next.endpoints);
-    startAll(next.plugins, log);
     dispatcher.swap(next.tables);
+    startAll(next.plugins, log);
     const previous = this.#current;
     this.#current = next;
     this.#report(previous, next);

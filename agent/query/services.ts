@@ -23,7 +23,10 @@ export interface Services {
   readonly admin: AdminRoutes;
   readonly process: ProcessSettings;
   readonly block: BlockContext;
-  /** Asks the whole server, from routing on: for plugins that need another name's answer. */
+  /**
+   * Asks the whole server, from routing on: for plugins that need another name's answer. Never rejects: a failure is an
+   * answer, too (SERVFAIL, REFUSED).
+   */
   readonly resolve: (question: InternalQuestion) => Promise<Answer>;
   /** Uniform random number in [0, 1); not for IDs or ports. */
   readonly random: () => number;

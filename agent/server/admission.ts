@@ -110,7 +110,8 @@ export class Admission {
   }
 
   #finish(query: Query, answer: Answer, out: Buffer, deliver: Deliver): number {
-    if (responseCapacity(answer, query.responseOptions) <= out.length) return this.#write(query, answer, out);
+    if (responseCapacity(answer, query.responseOptions) <= out.length)
+      return this.#write(query, answer, out);
     const own = Buffer.allocUnsafe(responseCapacity(answer, query.responseOptions));
     const length = this.#write(query, answer, own);
     deliver(own.subarray(0, length), query);

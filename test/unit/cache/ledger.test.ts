@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Entry } from '../../../agent/cache/entry.ts';
+import { Ledger } from '../../../agent/cache/ledger.ts';
+import { addressRecord, Bench, queryFor, replyTo } from './harness.ts';
+
+function filled(count: number, uselessMs: (i: number) => number = () => 0) {
+  const ledger = new Ledger({ value: 0 });
+  const entries = Array.from({ length: count }, (_, i) => {
+    const entry = new Entry({
+      key: String(i),
+      kind: 'positive',
+      answer: replyTo(queryFor({}, 0), {}, 0),
+      ledger,
+      generation: 0,
+      expiresMs: 0,
+      uselessMs: uselessMs(i),
+      refreshMs: 0,
+      hits: 0,
+      lastHitMs: 0,
+    });
+    ledger.add(entry);
+    return entry;
+  });
+  return { ledger, entries };
+}
+
+describe('ledger', () => {
+  it('evicts by age, and gives a second chance only once for each time it was asked for', () => {
+    const { ledger, entries } = filled(3);
+    const evict = (): string | undefined => {
+      const victim = ledger.victim();
+      if (victim !== undefined) ledger.remove(victim);
+      return victim?.key;
+    };
+    (entries[0] as Entry).wasHit = true;
+    assert.deepEqual([evict(), evict(), evict(), evict()], ['1', '2', '0', undefined]);
+    assert.equal(ledger.count, 0);
+  });
+
+  it('finds a victim among many that were all asked for', () => {
+    const { ledger, entries } = filled(20);
+    for (const entry of entries) entry.wasHit = true;
+    assert.equal(ledger.victim()?.key, '8');
+    const spared = entries.filter((entry) => !entry.wasHit).map((entry) => entry.key);
+    assert.deepEqual(spared, ['0', '1', '2', '3', '4', '5', '6', '7']);
+    assert.equal(ledger.count, 20);
+  });
+
+  it('sweeps on from where it stopped, though that entry is gone since', () => {
+    const { ledger, entries } = filled(6, () => 10);
+    const dropped: string[] = [];
+    const drop = (entry: Entry): void => {
+      dropped.push(entry.key);
+      ledger.remove(entry);
+    };
+    ledger.sweep(5, 2, drop);
+    ledger.remove(entries[2] as Entry);
+    ledger.sweep(10, 2, drop);
+    assert.deepEqual(dropped, ['3', '4']);
+    ledger.sweep(10, 9, drop);
+    ledger.sweep(10, 9, drop);
+    assert.deepEqual(dropped, ['3', '4', '5', '0', '1']);
+    assert.equal(ledger.count, 0);
+  });
+
+  it('stores nothing at capacity 0', () => {
+    const bench = new Bench({ success: { capacity: 0, maxTtlSeconds: 60, minTtlSeconds: 5 } });
+    bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(60)] });
+    bench.hit();
+    bench.hit();
+    assert.equal(bench.asked.length, 2);
+    assert.equal(bench.cache.stats().answers, 0);
+  });
+});

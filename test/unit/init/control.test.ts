@@ -4,7 +4,13 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { AlreadyRunningError, type ControlHandlers, listenControl } from '../../../init/control.ts';
+import {
+  AlreadyRunningError,
+  type Control,
+  type ControlHandlers,
+  listenControl,
+} from '../../../init/control.ts';
+import type { Log } from '../../../init/log.ts';
 import { fakeLog } from './fake-system.ts';
 
 describe('control socket', () => {
@@ -15,11 +21,21 @@ describe('control socket', () => {
     onGone: () => undefined,
   };
 
-  async function withFolder(work: (path: string) => Promise<void>): Promise<void> {
+  type Listen = (handlers: ControlHandlers, log?: Log) => Promise<Control>;
+
+  /** Everything that listens is closed at the end, so that a failure cannot keep the process alive. */
+  async function withFolder(work: (path: string, listen: Listen) => Promise<void>): Promise<void> {
     const folder = await mkdtemp(join(tmpdir(), 'nodens-control-'));
+    const path = join(folder, 'deep', 'control.sock');
+    const open: Control[] = [];
     try {
-      await work(join(folder, 'deep', 'control.sock'));
+      await work(path, async (handlers, log = fakeLog().log) => {
+        const control = await listenControl(path, uid, log, handlers);
+        open.push(control);
+        return control;
+      });
     } finally {
+      await Promise.all(open.map((control) => control.close()));
       await rm(folder, { recursive: true });
     }
   }
@@ -27,10 +43,10 @@ describe('control socket', () => {
   const uid = process.getuid?.() ?? 0;
 
   it('greets with the status, and acknowledges only after withdrawal is done', () =>
-    withFolder(async (path) => {
+    withFolder(async (path, listen) => {
       const withdrawal = Promise.withResolvers<void>();
       const asked = Promise.withResolvers<void>();
-      const control = await listenControl(path, uid, fakeLog().log, {
+      await listen({
         ...silent,
         onWithdraw: () => {
           asked.resolve();
@@ -51,35 +67,33 @@ describe('control socket', () => {
       withdrawal.resolve();
       assert.equal(await acknowledged, '{"type":"withdrawn"}\n');
       socket.destroy();
-      await control.close();
     }));
 
   it('the end of a connection is news, garbage ends it', () =>
-    withFolder(async (path) => {
+    withFolder(async (path, listen) => {
       const gone = Promise.withResolvers<object>();
       const ready: object[] = [];
       const { log, lines } = fakeLog();
-      const control = await listenControl(path, uid, log, {
+      const handlers = {
         ...silent,
-        onReady: (agent) => ready.push(agent),
+        onReady: (agent: object) => ready.push(agent),
         onGone: gone.resolve,
-      });
+      };
+      await listen(handlers, log);
       const socket = connect(path);
       socket.on('error', () => undefined);
       socket.write(`{"type":"ready"}\n${'x'.repeat(5_000)}`);
       assert.equal(await gone.promise, ready[0]);
       assert.deepEqual(lines, ['warn control socket: not a message, connection closed']);
-      await control.close();
     }));
 
   it('is for its owner only, replaces a stale file, and yields to one that is alive', () =>
-    withFolder(async (path) => {
-      const first = await listenControl(path, uid, fakeLog().log, silent);
+    withFolder(async (path, listen) => {
+      const first = await listen(silent);
       assert.equal((await stat(path)).mode & 0o777, 0o600);
-      await assert.rejects(listenControl(path, uid, fakeLog().log, silent), AlreadyRunningError);
+      await assert.rejects(listen(silent), AlreadyRunningError);
       await first.close();
       await writeFile(path, 'left over');
-      const second = await listenControl(path, uid, fakeLog().log, silent);
-      await second.close();
+      await listen(silent);
     }));
 });

@@ -125,8 +125,9 @@ describe('nft tables', () => {
   });
 
   it('other failures of listing are not taken for absence', async () => {
-    const { system } = fakeSystem((command) => failure(command, 'Operation not permitted'));
+    const { system, calls } = fakeSystem((command) => failure(command, 'Operation not permitted'));
     await assert.rejects(new NftTables(system.run, 'main').apply(rules), /Operation not permitted/);
+    assert.deepEqual(writes(calls), []);
   });
 
   it('cleanup takes tables of any instance and of nobody else', async () => {

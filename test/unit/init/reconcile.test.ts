@@ -127,6 +127,16 @@ describe('reconciler', () => {
     assert.deepEqual(lines, ['warn put back what somebody else had removed']);
   });
 
+  it('what could only be put at the second try was not removed by others', async () => {
+    const { clock, node, lines, reconciler } = setup();
+    node.linkError = new LinkError('interface_add', failure('ip addr add', 'no'));
+    await reconciler.pass();
+    node.linkError = undefined;
+    node.changed = true;
+    await clock.advance(5_000);
+    assert.deepEqual(lines, ['error set-up failed']);
+  });
+
   it('tells of changes only', async () => {
     const { clock, node, reconciler } = setup();
     await reconciler.pass();

@@ -4,10 +4,11 @@ import { it } from 'node:test';
 import { OneSocketClient } from '../lab/topology/clients.ts';
 import type { Cluster } from '../lab/topology/cluster.ts';
 import { dig } from '../lab/topology/dig.ts';
+import { load } from '../lab/topology/load.ts';
 import { footprint, ruleCounters } from '../lab/topology/observe.ts';
 import { V4 } from '../lab/topology/plan.ts';
 import type { ProxyKind } from '../lab/topology/proxy.ts';
-import { startNodens } from '../lab/topology/site.ts';
+import { requestsServed, startNodens } from '../lab/topology/site.ts';
 import { until } from '../lab/topology/wait.ts';
 import { describeSites, withSite } from '../support/sites.ts';
 
@@ -65,6 +66,27 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
       } finally {
         await client.close();
       }
+    }));
+
+  it('stop and start under load lose no query over UDP', () =>
+    withSite(proxy, async (site) => {
+      const { cluster } = site;
+      const first = await startNodens(site);
+      const stream = { server: V4.vip, queriesPerSecond: 500, seconds: 5, sockets: 8 };
+      const under = load(cluster, cluster.pods[0], stream);
+      await until(
+        'the load to reach the agent',
+        async () => ((await requestsServed(cluster.node)) ?? 0) > 100,
+      );
+      await Promise.all([first.agent.stop(), first.init.stop()]);
+      await startNodens(site);
+      await until(
+        'the load to be back',
+        async () => ((await requestsServed(cluster.node)) ?? 0) > 100,
+      );
+      const { sent, lost, codes } = await under;
+      assert.equal(lost, 0, `of ${sent}`);
+      assert.deepEqual(codes, { NOERROR: sent });
     }));
 
   it('SIGKILL of the agent: pods are served by kube-dns with the next packet', () =>

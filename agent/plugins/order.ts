@@ -14,9 +14,11 @@ import { setup as hosts } from './hosts/setup.ts';
 import { setup as loadbalance } from './loadbalance/setup.ts';
 import { setup as log } from './log/setup.ts';
 import { setup as loop } from './loop/setup.ts';
+import { setup as metadata } from './metadata/setup.ts';
 import { setup as prometheus } from './prometheus/setup.ts';
 import { setup as ready } from './ready/setup.ts';
 import { setup as reload } from './reload/setup.ts';
+import { setup as view } from './view/setup.ts';
 import { setup as whoami } from './whoami/setup.ts';
 
 export interface OrderedPlugin {
@@ -25,6 +27,8 @@ export interface OrderedPlugin {
 }
 
 export const PLUGINS: readonly OrderedPlugin[] = [
+  // First: it makes the place where the others put what they know.
+  { name: 'metadata', setup: metadata },
   { name: 'reload', setup: reload },
   // Above everything that answers, so that its limit holds for every response.
   { name: 'bufsize', setup: bufsize },
@@ -49,6 +53,8 @@ export const PLUGINS: readonly OrderedPlugin[] = [
   { name: 'forward', setup: forward },
   // Answers everything: last.
   { name: 'whoami', setup: whoami },
+  // Acts in routing, before the chain.
+  { name: 'view', setup: view },
 ];
 
 /** Directives that `PLUGINS` serves. */

@@ -17,6 +17,12 @@ export interface Plugin {
    * (bind, health, prometheus).
    */
   readonly handle?: (query: Query, next: Handler) => Result;
+  /** Tells what it knows of a query, before routing has chosen a view; run only where the block has `metadata`. */
+  readonly describe?: (query: Query) => void;
+  /** Whether its block answers the query (`view`): another block with the same zone may, where this says no. */
+  readonly accepts?: (query: Query) => boolean;
+  /** Name of the view its block is; label `view` of series. */
+  readonly view?: string;
   /** False while the plugin cannot answer yet; `ready` asks. Absent means always ready. */
   readonly ready?: () => boolean;
   /** Called once when the configuration it belongs to has begun to serve. */

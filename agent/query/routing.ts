@@ -1,4 +1,7 @@
-/** From a query to the server block that answers it: the longest zone that the name lies in. */
+/**
+ * From a query to the server block that answers it: the longest zone that the name lies in, and of several views of
+ * that zone the first that takes the query. Where none does, the next shorter zone is looked at (peer behaviour).
+ */
 import { TYPE } from '../dns/iana.ts';
 import { nameFromText } from '../dns/name.ts';
 import type { Handler } from './plugin.ts';
@@ -12,8 +15,10 @@ export interface Route {
   readonly handler: Handler;
   /** Undefined where the block is not measured. */
   readonly row: TrafficRow | undefined;
-  /** Whether questions of other classes than IN may pass (the block has `forward`, as in the peer). */
+  /** Whether questions of other classes than IN may pass (the block has `forward` or `chaos`, as in the peer). */
   readonly anyClass: boolean;
+  /** Whether the block takes the query; undefined for a block without views, which takes all of its zone. */
+  readonly accepts?: ((query: Query) => boolean) | undefined;
 }
 
 interface Entry extends Route {
@@ -45,7 +50,7 @@ export class ZoneTable {
     let found: Entry | undefined;
     for (let label = 0; label <= labelCount; label++) {
       const offset = labelOffsets[label] as number;
-      const entry = this.#match(name, offset, nameLength);
+      const entry = this.#match(query, name, offset, nameLength);
       if (entry === undefined) continue;
       found = entry;
       if (query.type !== TYPE.DS || label > 0) break;
@@ -53,11 +58,12 @@ export class ZoneTable {
     return found;
   }
 
-  #match(name: Uint8Array, offset: number, end: number): Entry | undefined {
+  #match(query: Query, name: Uint8Array, offset: number, end: number): Entry | undefined {
     const candidates = this.#byLength[end - offset];
     if (candidates === undefined) return undefined;
     for (const entry of candidates) {
-      if (endsWith(name, offset, entry.name)) return entry;
+      if (!endsWith(name, offset, entry.name)) continue;
+      if (entry.accepts === undefined || entry.accepts(query)) return entry;
     }
     return undefined;
   }

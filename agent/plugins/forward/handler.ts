@@ -54,7 +54,7 @@ export function forwardHandler(
   return (query, next) => {
     const at = find(query.name, 0);
     if (at === -1) return next(query);
-    return ask(questionOf(query), query.arrivedMs + query.budgetMs, at);
+    return ask(questionOf(query), query.arrivedMs + query.budgetMs, at, query.metadata);
   };
 }
 

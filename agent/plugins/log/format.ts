@@ -9,7 +9,7 @@ const COMBINED_FORMAT = `${COMMON_FORMAT} "{>opcode}"`;
 
 export type LineFormat = (query: Query, outcome: Outcome) => string;
 
-/** Placeholders nobody knows stay as they are; `{/label}` is metadata, which no plugin here provides. */
+/** Placeholders nobody knows stay as they are; `{/label}` is metadata, `-` where nobody told any. */
 export function compileFormat(text: string): LineFormat {
   const whole = text
     .replaceAll('{common}', COMMON_FORMAT)
@@ -28,6 +28,9 @@ export function compileFormat(text: string): LineFormat {
 function partOf(part: string): string | Field {
   if (!part.startsWith('{')) return part;
   const name = part.slice(1, -1);
-  if (name.startsWith('/')) return EMPTY;
+  if (name.startsWith('/')) {
+    const label = name.slice(1);
+    return (query) => query.metadata?.get(label) ?? EMPTY;
+  }
   return Object.hasOwn(FIELDS, name) ? (FIELDS[name] as Field) : part;
 }

@@ -1,0 +1,18 @@
+/** `metadata [ZONES…]`: plugins of the block tell what they know of a query, for logs, traces and views. */
+import { noBody, onlyUse, zonesOf } from '../../config/corefile/args.ts';
+import type { Block, Directive } from '../../config/corefile/types.ts';
+import { isSubdomain, nameFromText } from '../../dns/name.ts';
+import type { Plugin } from '../../query/plugin.ts';
+
+export function setup(directive: Directive, block: Block): Plugin {
+  const line = onlyUse(directive);
+  noBody(line);
+  const zones = zonesOf(line.args, block).map((zone) => nameFromText(zone));
+  return {
+    name: 'metadata',
+    // First of its block in the order of plugins, so that the others find the map.
+    describe: (query) => {
+      if (zones.some((zone) => isSubdomain(query.name, zone))) query.metadata = new Map();
+    },
+  };
+}

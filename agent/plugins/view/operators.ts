@@ -1,0 +1,53 @@
+/** Operators that give true or false. */
+import { mustBe, type Term, truth } from './terms.ts';
+
+/** A regular expression from its text. Throws for text that is none. */
+export type MakeRegExp = (text: string) => RegExp;
+
+type Ordered = number | string;
+
+const ORDERS: Readonly<Record<string, (a: Ordered, b: Ordered) => boolean>> = {
+  '<': (a, b) => a < b,
+  '<=': (a, b) => a <= b,
+  '>': (a, b) => a > b,
+  '>=': (a, b) => a >= b,
+};
+
+export function compare(sign: string, left: Term, right: Term): Term {
+  if (left.kind !== right.kind || left.kind === 'list')
+    throw new RangeError(`${sign} cannot compare ${left.kind} with ${right.kind}`);
+  if (sign === '==') return truth((query) => left.of(query) === right.of(query));
+  if (sign === '!=') return truth((query) => left.of(query) !== right.of(query));
+  if (left.kind === 'true or false') throw new RangeError(`${sign} takes numbers or text`);
+  const order = ORDERS[sign] as (a: Ordered, b: Ordered) => boolean;
+  return truth((query) => order(left.of(query) as Ordered, right.of(query) as Ordered));
+}
+
+/** `item in list`. */
+export function contains(list: Term, item: Term): Term {
+  mustBe(list, 'list', 'in');
+  if (list.constant !== undefined) {
+    const values = new Set(list.constant as readonly unknown[]);
+    return truth((query) => values.has(item.of(query)));
+  }
+  return truth((query) => (list.of(query) as readonly unknown[]).includes(item.of(query)));
+}
+
+const TEXT: Readonly<Record<string, (text: string, part: string) => boolean>> = {
+  contains: (text, part) => text.includes(part),
+  startsWith: (text, part) => text.startsWith(part),
+  endsWith: (text, part) => text.endsWith(part),
+};
+
+export function textOperator(word: string, left: Term, right: Term, makeRegExp: MakeRegExp): Term {
+  mustBe(left, 'text', word);
+  mustBe(right, 'text', word);
+  if (word !== 'matches') {
+    const test = TEXT[word] as (text: string, part: string) => boolean;
+    return truth((query) => test(left.of(query) as string, right.of(query) as string));
+  }
+  if (right.constant === undefined)
+    throw new RangeError('matches takes a regular expression in quotes');
+  const pattern = makeRegExp(right.constant as string);
+  return truth((query) => pattern.test(left.of(query) as string));
+}

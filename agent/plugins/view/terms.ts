@@ -1,0 +1,33 @@
+/** Terms of an expression: what type a part has, known when the configuration is read, and how to find its value. */
+import type { Query } from '../../query/query.ts';
+
+export type Value = boolean | number | string | readonly Value[];
+export type Kind = 'true or false' | 'number' | 'text' | 'list';
+
+export interface Term {
+  readonly kind: Kind;
+  /** Value of a term that is the same for every query. */
+  readonly constant?: Value;
+  /** Throws where there is no value: the expression then counts as false. */
+  readonly of: (query: Query) => Value;
+}
+
+export function constant(value: Value): Term {
+  return { kind: kindOf(value), constant: value, of: () => value };
+}
+
+function kindOf(value: Value): Kind {
+  if (typeof value === 'boolean') return 'true or false';
+  if (typeof value === 'number') return 'number';
+  return typeof value === 'string' ? 'text' : 'list';
+}
+
+export function truth(of: (query: Query) => boolean): Term {
+  return { kind: 'true or false', of };
+}
+
+/** Throws RangeError unless `term` is of `kind`; `where` names the operator or function. */
+export function mustBe(term: Term, kind: Kind, where: string): Term {
+  if (term.kind !== kind) throw new RangeError(`${where} takes ${kind}, not ${term.kind}`);
+  return term;
+}

@@ -107,3 +107,10 @@ function putRecord(wire: Buffer, offset: number, record: NewRecord, qclass: numb
   wire.set(record.rdata, at + 10);
   return at + 10 + record.rdata.length;
 }
+
+/** RDATA of character-strings, each at most 255 octets of UTF-8 (RFC 1035 §3.3). Throws RangeError where one is longer. */
+export function characterStrings(texts: readonly string[]): Uint8Array {
+  const strings = texts.map((text) => Buffer.from(text, 'utf8'));
+  if (strings.some(({ length }) => length > 255)) throw new RangeError('string over 255 octets');
+  return Uint8Array.from(strings.flatMap((octets) => [octets.length, ...octets]));
+}

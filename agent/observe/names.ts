@@ -49,6 +49,7 @@ const histogram = (
 const BLOCK = ['server', 'zones', 'view'];
 const BLOCK_BY_TYPE = ['server', 'type', 'zones', 'view'];
 const ROUTE = ['server', 'zone', 'view'];
+const TEMPLATE = [...ROUTE, 'class', 'type'];
 const PROXY = ['proxy_name', 'to'];
 
 /** Shown by `observe/traffic.ts` from its rows; nobody else counts in them. */
@@ -126,6 +127,25 @@ export const COUNTED_SERIES = {
   ]),
   coredns_hosts_entries: gauge('Names and addresses taken from hosts.', ['hostsfile']),
   coredns_hosts_reload_timestamp_seconds: gauge('When a hosts file was last read anew.'),
+  coredns_acl_blocked_requests_total: counter('Queries refused by acl.', ROUTE),
+  coredns_acl_filtered_requests_total: counter('Queries answered empty by acl.', ROUTE),
+  coredns_acl_dropped_requests_total: counter('Queries left unanswered by acl.', ROUTE),
+  coredns_acl_allowed_requests_total: counter('Queries acl let pass.', ['server', 'view']),
+  coredns_local_localhost_requests_total: counter(
+    'Questions for names that begin with localhost and are longer.',
+  ),
+  coredns_dns64_requests_translated_total: counter('Queries answered from A records.', ['server']),
+  coredns_template_matches_total: counter('Queries a template answered.', TEMPLATE),
+  coredns_template_template_failures_total: counter('Templates that could not be filled in.', [
+    ...TEMPLATE,
+    'section',
+    'template',
+  ]),
+  coredns_template_rr_failures_total: counter('Filled-in templates that were no record.', [
+    ...TEMPLATE,
+    'section',
+    'template',
+  ]),
   coredns_nodecache_setup_errors_total: counter(
     'Faults while setting up the network of the node.',
     ['errortype'],

@@ -3,18 +3,26 @@
  * sees what those below it give back and must not care about those above.
  */
 import type { Setup } from '../query/plugin.ts';
+import { setup as acl } from './acl/setup.ts';
+import { setup as any } from './any/setup.ts';
 import { setup as bind } from './bind/setup.ts';
 import { setup as bufsize } from './bufsize/setup.ts';
 import { setup as cache } from './cache/setup.ts';
+import { setup as cancel } from './cancel/setup.ts';
+import { setup as chaos } from './chaos/setup.ts';
 import { setup as debug } from './debug/setup.ts';
 import { setup as errors } from './errors/setup.ts';
 import { setup as forward } from './forward/setup.ts';
+import { setup as header } from './header/setup.ts';
 import { setup as health } from './health/setup.ts';
 import { setup as hosts } from './hosts/setup.ts';
 import { setup as loadbalance } from './loadbalance/setup.ts';
+import { setup as local } from './local/setup.ts';
 import { setup as log } from './log/setup.ts';
 import { setup as loop } from './loop/setup.ts';
 import { setup as metadata } from './metadata/setup.ts';
+import { setup as minimal } from './minimal/setup.ts';
+import { setup as nsid } from './nsid/setup.ts';
 import { setup as prometheus } from './prometheus/setup.ts';
 import { setup as ready } from './ready/setup.ts';
 import { setup as reload } from './reload/setup.ts';
@@ -29,7 +37,11 @@ export interface OrderedPlugin {
 export const PLUGINS: readonly OrderedPlugin[] = [
   // First: it makes the place where the others put what they know.
   { name: 'metadata', setup: metadata },
+  // Above whatever waits: its time runs from the start.
+  { name: 'cancel', setup: cancel },
   { name: 'reload', setup: reload },
+  // Above everything that answers: whoever answers, this is who we are.
+  { name: 'nsid', setup: nsid },
   // Above everything that answers, so that its limit holds for every response.
   { name: 'bufsize', setup: bufsize },
   { name: 'bind', setup: bind },
@@ -41,10 +53,19 @@ export const PLUGINS: readonly OrderedPlugin[] = [
   { name: 'errors', setup: errors },
   // Above cache, so that hits are logged too.
   { name: 'log', setup: log },
+  // What is answered without asking anybody, above all that would.
+  { name: 'local', setup: local },
+  { name: 'any', setup: any },
+  { name: 'chaos', setup: chaos },
   // Above cache, so that every hit is shuffled anew and the shuffled order is never stored.
   { name: 'loadbalance', setup: loadbalance },
+  // Above cache: a cached answer is not for everybody. Below rewrite: it judges what is really asked.
+  { name: 'acl', setup: acl },
   // Above whatever has to wait, below whatever concerns one client only.
   { name: 'cache', setup: cache },
+  // Below cache, so that their work is done once for each answer stored.
+  { name: 'header', setup: header },
+  { name: 'minimal', setup: minimal },
   // Below cache, as the peer: a changed file shows when the cached answer has expired.
   { name: 'hosts', setup: hosts },
   // Directly above forward: it must see the queries of ours that come back to us.

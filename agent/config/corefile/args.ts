@@ -199,3 +199,9 @@ export function zonesOf(tokens: readonly Token[], block: Block): string[] {
 function blockZones(block: Block): string[] {
   return [...new Set(block.keys.map((key) => key.zone))];
 }
+
+/** Name of the view that a block serves, as metrics label it; '' where it has none. */
+export function viewOf(block: Block): string {
+  const view = block.directives.find((directive) => directive.name === 'view');
+  return view?.uses[0]?.args[0]?.text ?? '';
+}

@@ -1,0 +1,82 @@
+/** `acl [ZONES…] { allow|block|filter|drop [type T…] [net CIDR…] }`: who may ask what. */
+import { type Cidr, parseCidr } from '../../base/address.ts';
+import { ConfigError } from '../../base/errors.ts';
+import { badValue, cidrArg, readOptions, viewOf, zonesOf } from '../../config/corefile/args.ts';
+import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
+import { TYPE, typeNumber } from '../../dns/iana.ts';
+import { nameFromText } from '../../dns/name.ts';
+import { perServer } from '../../query/per-server.ts';
+import type { Plugin } from '../../query/plugin.ts';
+import type { Services } from '../../query/services.ts';
+import { type Action, aclHandler, type Policy, type Rule } from './handler.ts';
+
+export function setup(directive: Directive, block: Block, services: Services): Plugin {
+  const rules = directive.uses.map((line) => readRule(line, block));
+  const { metrics } = services;
+  const view = viewOf(block);
+  const counters = perServer((server) => ({
+    allowed: metrics.counter('coredns_acl_allowed_requests_total', { server, view }),
+    of: (action: Exclude<Action, 'allow'>, zone: string) =>
+      metrics.counter(SERIES[action], { server, zone, view }),
+  }));
+  return { name: 'acl', handle: aclHandler(rules, counters) };
+}
+
+const SERIES = {
+  block: 'coredns_acl_blocked_requests_total',
+  filter: 'coredns_acl_filtered_requests_total',
+  drop: 'coredns_acl_dropped_requests_total',
+} as const;
+
+function readRule(line: Line, block: Block): Rule {
+  const policies: Policy[] = [];
+  const read = (action: Action) => (option: Line) => {
+    policies.push(readPolicy(action, option));
+  };
+  const [allow, deny] = [read('allow'), read('block')];
+  readOptions(line, { allow, block: deny, filter: read('filter'), drop: read('drop') });
+  if (policies.length === 0)
+    throw new ConfigError(line.name.place, 'acl needs braces with allow, block, filter or drop');
+  const zones = zonesOf(line.args, block);
+  return { zones: zones.map((text) => ({ text, name: nameFromText(text) })), policies };
+}
+
+/** `type A AAAA net 10.0.0.0/8 fd00::/8`, in any order; what is not named is not limited. */
+function readPolicy(action: Action, option: Line): Policy {
+  const types: Token[] = [];
+  const nets: Token[] = [];
+  let list: Token[] | undefined;
+  for (const token of option.args) {
+    if (token.text === 'type') list = types;
+    else if (token.text === 'net') list = nets;
+    else if (list === undefined) throw badValue(token, 'type or net');
+    else list.push(token);
+  }
+  for (const [word, tokens] of [['type', types] as const, ['net', nets] as const]) {
+    const said = option.args.find((token) => token.text === word);
+    if (said !== undefined && tokens.length === 0)
+      throw new ConfigError(said.place, `${word} needs at least one value`);
+  }
+  return { action, types: typesOf(types), nets: netsOf(nets) };
+}
+
+function typesOf(tokens: readonly Token[]): ReadonlySet<number> | undefined {
+  const numbers = tokens.map(typeArg);
+  if (numbers.length === 0 || numbers.includes(TYPE.ANY)) return undefined;
+  return new Set(numbers);
+}
+
+/** `*` and `ANY` stand for every type. */
+function typeArg(token: Token): number {
+  if (token.text === '*') return TYPE.ANY;
+  const type = typeNumber(token.text);
+  if (type === undefined) throw badValue(token, 'a record type');
+  return type;
+}
+
+const EVERYWHERE = ['0.0.0.0/0', '::/0'].map((text) => parseCidr(text) as Cidr);
+
+function netsOf(tokens: readonly Token[]): readonly Cidr[] | undefined {
+  const nets = tokens.flatMap((token) => (token.text === '*' ? EVERYWHERE : [cidrArg(token)]));
+  return nets.length === 0 ? undefined : nets;
+}

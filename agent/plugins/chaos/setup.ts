@@ -1,0 +1,29 @@
+/** `chaos [VERSION] [AUTHORS…]`: answers the CH questions that tell servers apart. */
+import { hostname } from 'node:os';
+import { badValue, noBody, onlyUse } from '../../config/corefile/args.ts';
+import type { Directive, Token } from '../../config/corefile/types.ts';
+import type { Plugin } from '../../query/plugin.ts';
+import { chaosHandler } from './handler.ts';
+
+const DEFAULT_VERSION = 'nodens';
+const DEFAULT_AUTHORS: readonly string[] = ['the nodens authors'];
+/** Of one character-string (RFC 1035 §3.3). */
+const MAX_BYTES = 255;
+
+export function setup(directive: Directive): Plugin {
+  const line = onlyUse(directive);
+  noBody(line);
+  const [version, ...authors] = line.args.map(stringArg);
+  const handle = chaosHandler({
+    version: version ?? DEFAULT_VERSION,
+    authors: authors.length === 0 ? DEFAULT_AUTHORS : authors,
+    hostname: hostname(),
+  });
+  return { name: 'chaos', handle };
+}
+
+function stringArg(token: Token): string {
+  if (Buffer.byteLength(token.text) > MAX_BYTES)
+    throw badValue(token, `a text of at most ${MAX_BYTES} octets`);
+  return token.text;
+}

@@ -1,0 +1,49 @@
+/** `header { query|response set|clear FLAG… }`: header bits as an operator wants them. */
+import { ConfigError } from '../../base/errors.ts';
+import { badValue, choiceArg, minArgs, noArgs, readOptions } from '../../config/corefile/args.ts';
+import type { Directive, Line, Token } from '../../config/corefile/types.ts';
+import { FLAG } from '../../dns/header.ts';
+import type { Plugin } from '../../query/plugin.ts';
+import { type FlagChange, headerHandler } from './handler.ts';
+
+const FLAGS = new Map([
+  ['aa', FLAG.AA],
+  ['ra', FLAG.RA],
+  ['rd', FLAG.RD],
+]);
+const NOTHING: FlagChange = { set: 0, clear: 0 };
+
+export function setup(directive: Directive): Plugin {
+  let query = NOTHING;
+  let response = NOTHING;
+  for (const line of directive.uses) {
+    noArgs(line);
+    if (line.body === undefined)
+      throw new ConfigError(line.name.place, 'header needs braces with query or response lines');
+    readOptions(line, {
+      query: (option) => {
+        query = readChange(query, option);
+      },
+      response: (option) => {
+        response = readChange(response, option);
+      },
+    });
+  }
+  return { name: 'header', handle: headerHandler(query, response) };
+}
+
+/** `before` with a further line; of two that contradict each other the later one counts. */
+function readChange(before: FlagChange, option: Line): FlagChange {
+  const [action, ...flags] = minArgs(option, 2) as readonly [Token, ...Token[]];
+  const bits = flags.reduce((sum, token) => sum | flagArg(token), 0);
+  const { set, clear } = before;
+  return choiceArg(action, ['set', 'clear']) === 'set'
+    ? { set: set | bits, clear: clear & ~bits }
+    : { set: set & ~bits, clear: clear | bits };
+}
+
+function flagArg(token: Token): number {
+  const bit = FLAGS.get(token.text.toLowerCase());
+  if (bit === undefined) throw badValue(token, 'a flag: aa, ra or rd');
+  return bit;
+}

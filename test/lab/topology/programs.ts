@@ -22,6 +22,8 @@ export async function programs(runDir: string): Promise<Programs> {
   const inPlace = at(process.execPath, DIST);
   if (await usableByAgent(inPlace)) return inPlace;
   cpSync(DIST, `${runDir}/dist`, { recursive: true });
+  // Says that these are ES modules.
+  copyFileSync(`${DIST}../package.json`, `${runDir}/package.json`);
   copyFileSync(process.execPath, `${runDir}/node`);
   chmodSync(`${runDir}/node`, 0o755);
   const copies = at(`${runDir}/node`, `${runDir}/dist/`);

@@ -16,8 +16,16 @@ export type SetupErrorType = (typeof SETUP_ERROR_TYPES)[number];
 /** State of interception on this node as init sees it. */
 export type InterceptionState = 'off' | 'waiting' | 'intercepting' | 'withdrawn';
 
+/**
+ * Name by which init asks an agent, on its public sockets, which agent it is: class CH, type TXT, answered with the
+ * nonce of its `ready`, at once and without upstreams. An answer without it comes from somebody else (kube-dns).
+ */
+export const PROBE_NAME = 'instance.nodens.';
+
 /** agent → init. `ready`: the agent answers, intercept; `withdraw`: it is about to stop, take interception away. */
-export type AgentMessage = { readonly type: 'ready' } | { readonly type: 'withdraw' };
+export type AgentMessage =
+  | { readonly type: 'ready'; readonly nonce: string }
+  | { readonly type: 'withdraw' };
 
 /** init → agent. `withdrawn` acknowledges `withdraw`; `status` carries totals since init's start. */
 export type InitMessage =

@@ -35,18 +35,17 @@ export async function serve(
   const daemon = new Daemon(options, systemClock, process.env);
   surviveOwnFaults(daemon);
   const stopped = stopOnSignal(daemon);
-  let assembly: Assembly;
+  for (const signal of ['SIGUSR1', 'SIGHUP'] as const) {
+    process.on(signal, () => void daemon.reload('signal'));
+  }
   try {
-    assembly = await daemon.start();
+    const assembly = await daemon.start();
+    if (!options.isQuiet && daemon.isListening) onServing(daemon, assembly);
   } catch (error) {
     daemon.foundation.log.error({}, messageOf(error));
     await daemon.stop();
     return 1;
   }
-  for (const signal of ['SIGUSR1', 'SIGHUP'] as const) {
-    process.on(signal, () => void daemon.reload('signal'));
-  }
-  if (!options.isQuiet) onServing(daemon, assembly);
   const code = await stopped;
   alive.cancel();
   return code;

@@ -54,8 +54,8 @@ export interface AssemblyParts {
   readonly identities: BlockIdentities;
   readonly label: (endpoint: Endpoint) => ServerLabel;
   readonly interfaces: () => ReadonlyMap<string, readonly string[]>;
-  /** Whether the process is on its way out: no block is ready any more. */
-  readonly isStopping: () => boolean;
+  /** What keeps the whole process from being ready: it has not begun to listen, or is on its way out. */
+  readonly holdUps: () => readonly string[];
   readonly trafficRow: (server: ServerLabel, zone: string, view: string) => TrafficRow;
 }
 
@@ -193,8 +193,8 @@ class Assembler {
   }
 
   #unready(): string[] {
-    if (this.#parts.isStopping()) return ['shutdown'];
-    return this.#plugins.filter((plugin) => plugin.ready?.() === false).map(({ name }) => name);
+    const unready = this.#plugins.filter((plugin) => plugin.ready?.() === false);
+    return [...this.#parts.holdUps(), ...unready.map(({ name }) => name)];
   }
 
   #addRoutes(

@@ -46,10 +46,21 @@ export class Configurations {
     return this.#current;
   }
 
-  /** Takes the first configuration into service. Rejects with ConfigError or NetworkError (phase `bind`). */
-  async start(): Promise<Assembly> {
-    const corefile = this.#parts.load();
-    return await this.#apply(corefile);
+  /**
+   * Makes the first configuration work, but for its listeners: chains run, admin pages answer. Rejects with ConfigError
+   * or UpstreamServiceMissingError.
+   */
+  async prepare(): Promise<Assembly> {
+    const { load, assemble, publish } = this.#parts;
+    const first = assemble(load());
+    this.#takeOver(first);
+    await publish(first.adminRoutes);
+    return first;
+  }
+
+  /** Binds what the configuration in force listens on. Rejects with NetworkError (phase `bind`). */
+  async listen(): Promise<void> {
+    await this.#parts.listeners.open(this.#current?.endpoints ?? []);
   }
 
   /** Looks at the configuration again. Never rejects: what is wrong is logged and counted, the old one serves on. */
@@ -88,19 +99,24 @@ export class Configurations {
   }
 
   async #apply(corefile: Corefile): Promise<Assembly> {
-    const { assemble, listeners, dispatcher, publish, log } = this.#parts;
+    const { assemble, listeners, publish } = this.#parts;
     const next = assemble(corefile);
     await listeners.open(next.endpoints);
-    dispatcher.swap(next.tables);
-    startAll(next.plugins, log);
     const previous = this.#current;
-    this.#current = next;
-    this.#report(previous, next);
+    this.#takeOver(next);
     await publish(next.adminRoutes);
     await listeners.retain(next.endpoints);
     this.#retire(previous);
-    this.#watchInterval(next);
     return next;
+  }
+
+  #takeOver(next: Assembly): void {
+    const { dispatcher, log } = this.#parts;
+    dispatcher.swap(next.tables);
+    startAll(next.plugins, log);
+    this.#report(this.#current, next);
+    this.#current = next;
+    this.#watchInterval(next);
   }
 
   /** Queries that started on the old chains have at most one deadline left to live. */

@@ -15,6 +15,7 @@ import { type Foundation, layFoundation } from './foundation.ts';
 import { BlockIdentities } from './identity.ts';
 import { initReporter } from './init-reporter.ts';
 import type { AgentOptions } from './options.ts';
+import { proveUpstreams, zonesToProve } from './self-test.ts';
 
 /** Between attempts to bind an address that init has not put on the node yet, or to find the upstream service. */
 const RETRY_MS = 250;
@@ -34,6 +35,7 @@ export class Daemon {
   readonly #source: ConfigSource;
   readonly #initLink: InitLink | undefined;
   #watch: { readonly paths: string; close(): void } | undefined;
+  #isListening = false;
   #isStopping = false;
 
   constructor(options: AgentOptions, clock: Clock, env: Environment) {
@@ -54,7 +56,7 @@ export class Daemon {
           ...{ shared, identities, interfaces },
           label: (endpoint) => listeners.label(endpoint),
           trafficRow: (server, zone, view) => traffic.row(server, zone, view),
-          isStopping: () => this.#isStopping,
+          holdUps: () => this.#holdUps(),
         }),
       publish: (routes) => this.#publish(routes),
     });
@@ -62,16 +64,31 @@ export class Daemon {
     this.#initLink =
       socketPath === undefined
         ? undefined
-        : new InitLink({ path: socketPath, clock, log, onStatus: init.onStatus });
+        : new InitLink({
+            ...{ path: socketPath, clock, log, onStatus: init.onStatus },
+            nonce: foundation.identity.nonce,
+          });
   }
 
-  /** Resolves when everything listens. Rejects with ConfigError, NetworkError or UpstreamServiceMissingError. */
+  /**
+   * Resolves when everything listens, or when `stop` has been called. Rejects with ConfigError, NetworkError or
+   * UpstreamServiceMissingError.
+   */
   async start(): Promise<Assembly> {
-    const assembly = await this.#startPatiently();
+    const assembly = await this.#patiently(() => this.#configurations.prepare());
     if (assembly.settings.isDebug) this.foundation.log.setLevel('debug');
+    // On its own machine nobody would answer in the meantime: only a node with init has kube-dns to wait behind.
+    if (this.#initLink !== undefined) await this.#prove(assembly);
+    if (this.#isStopping) return assembly;
+    await this.#patiently(() => this.#configurations.listen());
+    this.#isListening = true;
     if (this.#options.pidFile !== undefined) this.#writePidFile(this.#options.pidFile);
     this.#initLink?.ready();
     return assembly;
+  }
+
+  get isListening(): boolean {
+    return this.#isListening;
   }
 
   reload(reason: ReloadReason): Promise<void> {
@@ -115,15 +132,29 @@ export class Daemon {
     }
   }
 
+  async #prove({ corefile, endpoints }: Assembly): Promise<void> {
+    const { listeners, log, shared } = this.foundation;
+    await proveUpstreams(zonesToProve(corefile), {
+      ...{ log, clock: this.#clock, resolve: shared.resolve },
+      servers: endpoints.map((endpoint) => listeners.label(endpoint)),
+      isStopping: () => this.#isStopping,
+    });
+  }
+
+  #holdUps(): string[] {
+    if (this.#isStopping) return ['shutdown'];
+    return this.#isListening ? [] : ['listeners'];
+  }
+
   /**
    * Retries what somebody else may still be at work on: addresses that init is about to add, a Service that is about to
    * exist. The environment of a container never changes, so after a minute the kubelet has to make a new one.
    */
-  async #startPatiently(): Promise<Assembly> {
+  async #patiently<Result>(attempt: () => Promise<Result>): Promise<Result> {
     const endMs = this.#clock.nowMs() + START_MS;
     for (;;) {
       try {
-        return await this.#configurations.start();
+        return await attempt();
       } catch (error) {
         const isHopeless = !isWorthWaiting(error) || this.#clock.nowMs() >= endMs;
         if (isHopeless || this.#isStopping) throw error;

@@ -13,6 +13,7 @@ import { TrafficTable } from '../observe/traffic.ts';
 import { Query } from '../query/query.ts';
 import type { Files, Services } from '../query/services.ts';
 import { Dispatcher } from '../server/dispatch.ts';
+import { Identity } from '../server/identity.ts';
 import { Listeners } from '../server/listeners.ts';
 import { chooseUdp } from '../server/udp/open.ts';
 import { createUpstreams } from '../upstream/upstreams.ts';
@@ -30,6 +31,7 @@ export interface Foundation {
   readonly budget: CacheBudget;
   readonly cache: ReturnType<typeof createCache>;
   readonly upstreams: ReturnType<typeof createUpstreams>;
+  readonly identity: Identity;
   readonly dispatcher: Dispatcher;
   readonly listeners: Listeners;
   readonly admin: AdminServer;
@@ -47,7 +49,8 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
   const random = Math.random;
   const cache = createCache({ clock, metrics, log, totalBytes: budget.bytes, random });
   const upstreams = createUpstreams({ clock, metrics, log, random });
-  const dispatcher = new Dispatcher(log, metrics.counter('coredns_panics_total'));
+  const identity = new Identity();
+  const dispatcher = new Dispatcher(log, metrics.counter('coredns_panics_total'), identity);
   const listeners = new Listeners({ openUdp: chooseUdp(log), dispatcher, clock, metrics, log });
   const admin = new AdminServer({ clock, metrics, log });
   describeBuild(metrics);
@@ -62,6 +65,7 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
       budget,
       cache,
       upstreams,
+      identity,
       dispatcher,
       listeners,
       admin,

@@ -6,6 +6,7 @@ import type { Result } from '../query/plugin.ts';
 import type { Query } from '../query/query.ts';
 import type { ZoneTable } from '../query/routing.ts';
 import type { Counter, Logger } from '../query/services.ts';
+import { Identity } from './identity.ts';
 import { errorAnswer, SILENCE } from './respond.ts';
 
 /** Rcode by which a `DnsError` asks for silence. */
@@ -14,12 +15,14 @@ const NO_RESPONSE = -1;
 export class Dispatcher {
   readonly #log: Logger;
   readonly #panics: Counter;
+  readonly #identity: Identity;
   /** Zone tables by listener index. Replaced as a whole by a reload: a query sees one configuration. */
   #tables: readonly (ZoneTable | undefined)[] = [];
 
-  constructor(log: Logger, panics: Counter) {
+  constructor(log: Logger, panics: Counter, identity: Identity = new Identity()) {
     this.#log = log;
     this.#panics = panics;
+    this.#identity = identity;
   }
 
   /** Takes effect for the next query; those under way finish on the chains they started on. */
@@ -29,6 +32,8 @@ export class Dispatcher {
 
   /** Never throws and never rejects. */
   handle(query: Query): Result {
+    const probed = this.#identity.answerTo(query);
+    if (probed !== undefined) return probed;
     const table = this.#tables[query.server.index];
     const route = table?.find(query);
     if (route === undefined) {

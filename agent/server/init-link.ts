@@ -17,6 +17,8 @@ export type InitStatus = Extract<InitMessage, { type: 'status' }>;
 
 export interface InitLinkOptions {
   readonly path: string;
+  /** What this agent answers to init's probes with. */
+  readonly nonce: string;
   readonly clock: Clock;
   readonly log: Logger;
   readonly onStatus: (status: InitStatus) => void;
@@ -30,7 +32,8 @@ export class InitLink {
   #isReady = false;
   #isClosed = false;
   #isConnected = false;
-  #withdrawn: (() => void) | undefined;
+  /** Ends the wait of `withdraw`; told whether init has acknowledged. */
+  #finishWithdraw: ((isAcknowledged: boolean) => void) | undefined;
 
   constructor(options: InitLinkOptions) {
     this.#options = options;
@@ -44,7 +47,7 @@ export class InitLink {
   /** From now on init is told, and told again when it comes back, that the agent answers. */
   ready(): void {
     this.#isReady = true;
-    this.#say({ type: 'ready' });
+    this.#sayReady();
   }
 
   /**
@@ -57,11 +60,11 @@ export class InitLink {
     return new Promise((resolve) => {
       const finish = (isAcknowledged: boolean): void => {
         timer.cancel();
-        this.#withdrawn = undefined;
+        this.#finishWithdraw = undefined;
         resolve(isAcknowledged);
       };
       const timer = this.#options.clock.after(WITHDRAW_MS, () => finish(false));
-      this.#withdrawn = () => finish(true);
+      this.#finishWithdraw = finish;
       this.#say({ type: 'withdraw' });
     });
   }
@@ -81,13 +84,13 @@ export class InitLink {
     const hear = controlDecoder<InitMessage>(
       (message) => {
         if (message.type === 'status') onStatus(message);
-        else if (message.type === 'withdrawn') this.#withdrawn?.();
+        else if (message.type === 'withdrawn') this.#finishWithdraw?.(true);
       },
       (line) => log.warn({ line }, 'control socket: not a message'),
     );
     socket.on('connect', () => {
       this.#isConnected = true;
-      if (this.#isReady) this.#say({ type: 'ready' });
+      if (this.#isReady) this.#sayReady();
     });
     socket.on('data', hear);
     // 'close' follows and retries; that init is not there yet is no news.
@@ -100,9 +103,13 @@ export class InitLink {
       this.#options.log.warn({ path: this.#options.path }, 'init has gone: waiting for it');
     }
     this.#isConnected = false;
-    this.#withdrawn?.();
+    this.#finishWithdraw?.(false);
     if (this.#isClosed) return;
     this.#retry = this.#options.clock.after(RETRY_MS, () => this.#connect());
+  }
+
+  #sayReady(): void {
+    this.#say({ type: 'ready', nonce: this.#options.nonce });
   }
 
   #say(message: AgentMessage): void {

@@ -26,10 +26,10 @@ function decode(...chunks: string[]): { messages: unknown[]; garbage: string[] }
 }
 
 describe('control messages', () => {
-  const lines = encodeControl({ type: 'ready' }) + encodeControl(STATUS);
+  const lines = encodeControl({ type: 'ready', nonce: 'n1' }) + encodeControl(STATUS);
 
   it('come back whole from any chunks', () => {
-    const expected = { messages: [{ type: 'ready' }, STATUS], garbage: [] };
+    const expected = { messages: [{ type: 'ready', nonce: 'n1' }, STATUS], garbage: [] };
     assert.deepEqual(decode(lines), expected);
     assert.deepEqual(decode(...lines), expected);
     for (let at = 1; at < lines.length; at++) {
@@ -43,17 +43,17 @@ describe('control messages', () => {
 
   for (const line of ['', 'ready', '{', '"type"', 'null', '7', '[]', '{}', '{"type":1}']) {
     it(`${JSON.stringify(line)} is garbage, and the next line is read`, () => {
-      const { messages, garbage } = decode(`${line}\n${encodeControl({ type: 'ready' })}`);
+      const { messages, garbage } = decode(`${line}\n${encodeControl({ type: 'ready', nonce: 'n1' })}`);
       assert.deepEqual(garbage, [line]);
-      assert.deepEqual(messages, [{ type: 'ready' }]);
+      assert.deepEqual(messages, [{ type: 'ready', nonce: 'n1' }]);
     });
   }
 
   const long = JSON.stringify({ type: 'ready', padding: 'x'.repeat(5_000) });
-  const ready = encodeControl({ type: 'ready' });
+  const ready = encodeControl({ type: 'ready', nonce: 'n1' });
 
   it('that are too long are garbage, once, to their end', () => {
-    const expected = { messages: [{ type: 'ready' }], garbage: [long.slice(0, 200)] };
+    const expected = { messages: [{ type: 'ready', nonce: 'n1' }], garbage: [long.slice(0, 200)] };
     assert.deepEqual(decode(`${long}\n${ready}`), expected);
     assert.deepEqual(decode(long, `\n${ready}`), expected);
     // What looks like a message inside a line that was given up is none.

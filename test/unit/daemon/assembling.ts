@@ -31,7 +31,7 @@ export function assembled(text: string): Assembled {
     shared: services,
     identities: new BlockIdentities(),
     interfaces: () => new Map([['lo', ['127.0.0.1']]]),
-    isStopping: () => false,
+    holdUps: () => [],
     label: (endpoint) => {
       const label = `dns://${formatEndpoint(endpoint)}`;
       const known = labels.get(label) ?? { index: labels.size, label };

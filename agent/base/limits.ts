@@ -25,6 +25,8 @@ export const LIMITS = {
   tcpIdleMs: limit(10_000, 100, 3_600_000),
   /** A TCP client that does not read its answers for this long is closed, milliseconds. */
   tcpWriteMs: limit(5_000, 100, 3_600_000),
+  /** Responses that may wait for one TCP client to read, octets; over it the client is closed. */
+  tcpUnsentBytes: limit(1024 * 1024, 64 * 1024, 64 * 1024 * 1024),
   /** Receive buffer asked for each UDP listener, octets. */
   udpReceiveBufferBytes: limit(4 * 1024 * 1024, 64 * 1024, 256 * 1024 * 1024),
   /** Whole cache, octets, when neither cgroup, flag nor Corefile says. */

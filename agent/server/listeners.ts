@@ -6,6 +6,7 @@ import { LIMITS } from '../base/limits.ts';
 import type { Logger, Metrics, ServerLabel } from '../query/services.ts';
 import { Admission, type AdmissionCounters } from './admission.ts';
 import type { Dispatcher } from './dispatch.ts';
+import { TcpClients } from './tcp/clients.ts';
 import { TcpListener } from './tcp/listener.ts';
 import type { OpenUdp, UdpTransport } from './udp/contract.ts';
 import { UdpListener } from './udp/listener.ts';
@@ -29,6 +30,7 @@ export class Listeners {
   readonly #options: ListenersOptions;
   readonly #labels = new Map<string, ServerLabel>();
   readonly #bound = new Map<string, Bound>();
+  readonly #tcpClients = new TcpClients();
 
   constructor(options: ListenersOptions) {
     this.#options = options;
@@ -48,7 +50,7 @@ export class Listeners {
     return Array.from(this.#bound.values(), (bound) => bound.endpoint);
   }
 
-  /** Queries whose answer is still awaited, all listeners together. */
+  /** Queries whose answer is still awaited, all listeners together; while draining also clients still being served. */
   get pending(): number {
     let sum = 0;
     for (const bound of this.#bound.values()) sum += bound.pending();
@@ -106,8 +108,10 @@ export class Listeners {
       endpoint,
       admission: tcpAdmission,
       clock,
+      clients: this.#tcpClients,
       connections: metrics.gauge('nodens_tcp_connections', { listener: label }),
       rejected: metrics.counter('nodens_tcp_rejected_total', { listener: label }),
+      onError: (error) => this.#acceptFailed(label, error),
     });
     // UDP last: with SO_REUSEADDR its bind takes the address over, so nothing may fail behind it.
     const udp = await openUdp({
@@ -120,7 +124,8 @@ export class Listeners {
       await tcp.close();
       throw error;
     });
-    return { endpoint, udp, tcp, pending: () => udpAdmission.pending + tcpAdmission.pending };
+    const pending = (): number => udpAdmission.pending + tcpAdmission.pending + tcp.owed;
+    return { endpoint, udp, tcp, pending };
   }
 
   #admission(endpoint: Endpoint, transport: 'udp' | 'tcp'): Admission {
@@ -142,6 +147,12 @@ export class Listeners {
       notImp: malformed('notimp'),
       badVers: malformed('badvers'),
     };
+  }
+
+  #acceptFailed(listener: string, error: Error): void {
+    const { metrics, log } = this.#options;
+    metrics.counter('nodens_tcp_rejected_total', { listener }).value++;
+    log.warn({ listener }, `a TCP client could not be accepted: ${messageOf(error)}`);
   }
 
   #udpFailed(listener: string, error: Error): void {

@@ -17,6 +17,7 @@ import {
   qdcountOf,
   u32,
 } from '../dns/header.ts';
+import { RCODE } from '../dns/iana.ts';
 import type { QueryHead } from '../dns/query-head.ts';
 import { truncateAt } from '../dns/truncate.ts';
 import { Answer } from '../query/answer.ts';
@@ -27,6 +28,8 @@ const KEPT_FLAGS = FLAG.AA | FLAG.TC | FLAG.RA;
 /** Bits of the query's flags that come back as they were sent. */
 const ECHOED_FLAGS = OPCODE_MASK | FLAG.RD | FLAG.CD;
 const MAX_MESSAGE_BYTES = 65_535;
+/** What fits into one datagram over IPv4, whatever the client says it takes. */
+const MAX_DATAGRAM_BYTES = 65_507;
 
 /** An answer that is never sent: the client hears nothing. */
 export const SILENCE = new Answer({
@@ -68,7 +71,9 @@ export function respond(query: Query, answer: Answer, nowMs: number, out: Buffer
 function responseFlags(head: QueryHead, answerFlags: number, rcode: number): number {
   const wantsAd = head.dnssecOk || (head.flags & FLAG.AD) !== 0;
   const kept = answerFlags & (wantsAd ? KEPT_FLAGS | FLAG.AD : KEPT_FLAGS);
-  return FLAG.QR | kept | (head.flags & ECHOED_FLAGS) | (rcode & 0xf);
+  // An extended rcode needs an OPT: without one its low bits would be another rcode (RFC 6891 §6.1.3).
+  const low = rcode > 0xf && !head.hasOpt ? RCODE.SERVFAIL : rcode & 0xf;
+  return FLAG.QR | kept | (head.flags & ECHOED_FLAGS) | low;
 }
 
 /** Puts the client's own spelling of the name into the question; owner names that point there follow it. */
@@ -94,7 +99,8 @@ function putTtls(answer: Answer, nowMs: number, out: Buffer): void {
 
 function udpLimit(query: Query): number {
   const { head } = query;
-  return head.hasOpt ? Math.max(512, Math.min(head.udpSizeBytes, query.maxUdpBytes)) : 512;
+  if (!head.hasOpt) return 512;
+  return Math.max(512, Math.min(head.udpSizeBytes, query.maxUdpBytes, MAX_DATAGRAM_BYTES));
 }
 
 /** Our own OPT: our payload size, DO as the client sent it, none of its options (RFC 6891 §6.1.1, RFC 3225 §3). */
@@ -108,10 +114,13 @@ function appendOpt(out: Buffer, end: number, query: Query, { rcode, extended }: 
 /** A response with no answer: the question, the rcode, and an extended error for EDNS clients. */
 export function errorAnswer(query: Query, rcode: number, extended?: ExtendedError): Answer {
   const { head } = query;
-  const questionBytes = head.nameLength + 4;
-  const wire = Buffer.allocUnsafe(HEADER_BYTES + questionBytes);
+  const nameEnd = HEADER_BYTES + head.nameLength;
+  const wire = Buffer.allocUnsafe(nameEnd + 4);
   putHeader(wire, 0, FLAG.QR, [1, 0, 0, 0]);
-  query.wire.copy(wire, HEADER_BYTES, HEADER_BYTES, HEADER_BYTES + questionBytes);
+  // Internal queries have no message; clients get their own spelling from `respond`.
+  wire.set(query.name, HEADER_BYTES);
+  putU16(wire, nameEnd, head.type);
+  putU16(wire, nameEnd + 2, head.class);
   return new Answer({ wire, ttlOffsets: new Uint16Array(0), rcode, plugin: '', extended });
 }
 

@@ -1,6 +1,6 @@
 /**
  * One TCP client (RFC 7766): queries are read as they come and answered as they are ready, in any order; responses
- * that are ready together leave in one write.
+ * that are ready together leave in one write. Who does not read its answers is not read either.
  */
 import type { Socket } from 'node:net';
 import { type Family, familyOf } from '../../base/address.ts';
@@ -9,7 +9,7 @@ import { FrameReader, frame } from '../../dns/frame.ts';
 import type { Client } from '../../query/query.ts';
 import { type Admission, PENDING } from '../admission.ts';
 
-/** Room for the largest response and its OPT. */
+/** Room for the largest response and its OPT: over TCP none is delivered synchronously. */
 const OUT_BYTES = 65_535 + 256;
 /** Shared scratch: a response is copied into its frame before the next one is written here. */
 const out = Buffer.allocUnsafe(OUT_BYTES);
@@ -20,17 +20,19 @@ export class TcpConnection {
   readonly #nowMs: () => number;
   readonly #frames = new FrameReader();
   readonly #remote: Client;
+  /** Copies of queries that came in one read with others and must wait for room; bounded by the size of a read. */
+  #held: Buffer[] = [];
   /** Queries of this client that are not answered yet. */
-  pending = 0;
+  #pending = 0;
   /** Clock moment of the last query or answer, for the idle sweep. */
   activeMs: number;
   #isEnding = false;
   readonly #client = (): Client => this.#remote;
   readonly #deliver = (response: Buffer): void => {
-    this.pending--;
+    this.#pending--;
     this.activeMs = this.#nowMs();
     if (response.length > 0) this.#write(response);
-    this.#resumeOrEnd();
+    this.#goOn();
   };
   readonly #message = (message: Buffer): void => this.#received(message);
 
@@ -45,7 +47,7 @@ export class TcpConnection {
     socket.setNoDelay(true);
     socket.on('data', (chunk) => this.#data(chunk));
     socket.on('end', () => this.end());
-    socket.on('drain', () => this.#resumeOrEnd());
+    socket.on('drain', () => this.#goOn());
     // A reset is the client's affair; 'close' follows and the listener lets go of us.
     socket.on('error', () => socket.destroy());
   }
@@ -53,7 +55,7 @@ export class TcpConnection {
   /** Answers what has been asked, then closes (RFC 7766 §6.2.3: the server may close an idle connection). */
   end(): void {
     this.#isEnding = true;
-    this.#resumeOrEnd();
+    this.#goOn();
   }
 
   get isEnding(): boolean {
@@ -64,8 +66,17 @@ export class TcpConnection {
     this.#socket.destroy();
   }
 
+  /** Whether it waits for an answer, or for the octets of one. */
+  get isOwed(): boolean {
+    return this.#pending > 0 || this.#held.length > 0 || this.#socket.writableLength > 0;
+  }
+
   get isWriteBlocked(): boolean {
     return this.#socket.writableNeedDrain;
+  }
+
+  get #hasRoom(): boolean {
+    return this.#pending < LIMITS.tcpPipelinedQueries.default && !this.isWriteBlocked;
   }
 
   #data(chunk: Buffer): void {
@@ -74,12 +85,15 @@ export class TcpConnection {
     this.#socket.cork();
     this.#frames.push(chunk, this.#message);
     this.#socket.uncork();
-    if (this.pending >= LIMITS.tcpPipelinedQueries.default || this.isWriteBlocked) {
-      this.#socket.pause();
-    }
+    if (!this.#hasRoom) this.#socket.pause();
   }
 
   #received(message: Buffer): void {
+    if (this.#held.length > 0 || !this.#hasRoom) this.#held.push(Buffer.from(message));
+    else this.#ask(message);
+  }
+
+  #ask(message: Buffer): void {
     this.activeMs = this.#nowMs();
     const length = this.#admission.receive(
       message,
@@ -89,17 +103,32 @@ export class TcpConnection {
       out,
       this.#deliver,
     );
-    if (length === PENDING) this.pending++;
+    if (length === PENDING) this.#pending++;
     else if (length > 0) this.#write(out.subarray(0, length));
   }
 
   #write(response: Buffer): void {
-    if (this.#socket.writable) this.#socket.write(frame(response));
+    if (!this.#socket.writable) return;
+    // Answers to what was asked before the client stopped reading pile up only so far.
+    if (this.#socket.writableLength > LIMITS.tcpUnsentBytes.default) this.#socket.destroy();
+    else this.#socket.write(frame(response));
   }
 
-  #resumeOrEnd(): void {
-    if (this.#isEnding && this.pending === 0 && this.#socket.writable) this.#socket.end();
-    const hasRoom = this.pending < LIMITS.tcpPipelinedQueries.default && !this.isWriteBlocked;
-    if (hasRoom && this.#socket.isPaused()) this.#socket.resume();
+  /** After an answer, or when the client has read: asks what was held back, then reads on or ends. */
+  #goOn(): void {
+    if (this.#socket.destroyed) return;
+    if (this.#held.length > 0 && this.#hasRoom) this.#askHeld();
+    if (this.#held.length > 0) return;
+    if (this.#isEnding && this.#pending === 0 && this.#socket.writable) this.#socket.end();
+    if (this.#hasRoom && this.#socket.isPaused()) this.#socket.resume();
+  }
+
+  #askHeld(): void {
+    const held = this.#held;
+    let asked = 0;
+    this.#socket.cork();
+    while (asked < held.length && this.#hasRoom) this.#ask(held[asked++] as Buffer);
+    this.#socket.uncork();
+    this.#held = held.slice(asked);
   }
 }

@@ -7,6 +7,7 @@ import { errnoOf, messageOf, NetworkError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { Counter, Gauge } from '../../query/services.ts';
 import type { Admission } from '../admission.ts';
+import type { TcpClients } from './clients.ts';
 import { TcpConnection } from './connection.ts';
 
 const SWEEP_MS = 1_000;
@@ -16,25 +17,34 @@ export interface TcpOptions {
   readonly endpoint: Endpoint;
   readonly admission: Admission;
   readonly clock: Clock;
+  /** Shared by all listeners of the process. */
+  readonly clients: TcpClients;
   readonly connections: Gauge;
   /** Clients turned away, or closed early, because there were too many. */
   readonly rejected: Counter;
+  /** The system could not hand over a connection (EMFILE). */
+  readonly onError: (error: Error) => void;
 }
 
 export class TcpListener {
   readonly endpoint: Endpoint;
   readonly #server: Server;
   readonly #options: TcpOptions;
-  /** In order of arrival; the oldest idle one goes first when room is needed. */
   readonly #clients = new Set<TcpConnection>();
   readonly #sweep: Timer;
+  readonly #closed: Promise<void>;
+  #isDraining = false;
 
   private constructor(server: Server, endpoint: Endpoint, options: TcpOptions) {
     this.#server = server;
     this.endpoint = endpoint;
     this.#options = options;
     this.#sweep = options.clock.every(SWEEP_MS, () => this.#closeIdle());
+    this.#closed = new Promise((resolve) => {
+      server.on('close', resolve);
+    });
     server.on('connection', (socket) => this.#accept(socket));
+    server.on('error', options.onError);
   }
 
   /** Binds and starts to accept. Rejects with NetworkError (phase `bind`). */
@@ -55,15 +65,27 @@ export class TcpListener {
     return new TcpListener(server, { address, port: boundPort }, options);
   }
 
-  /** Queries whose answer is still awaited. */
-  get pending(): number {
-    return this.#options.admission.pending;
+  /** Clients that a drain still has to satisfy; 0 while nobody drains. */
+  get owed(): number {
+    if (!this.#isDraining) return 0;
+    let count = 0;
+    for (const client of this.#clients) if (!client.isEnding || client.isOwed) count++;
+    return count;
   }
 
-  /** Stops to accept and lets every client have the answers it has asked for. */
+  /**
+   * Stops to accept and lets every client have the answers it has asked for. What the kernel has already received is
+   * asked: two turns of the event loop read it before the clients are told to go.
+   */
   drain(): void {
+    if (this.#isDraining) return;
+    this.#isDraining = true;
     this.#server.close();
-    for (const client of this.#clients) client.end();
+    setImmediate(() => {
+      setImmediate(() => {
+        for (const client of this.#clients) client.end();
+      });
+    });
   }
 
   /** Closes for good; what is still unanswered is cut off. */
@@ -71,46 +93,37 @@ export class TcpListener {
     this.#sweep.cancel();
     if (this.#server.listening) this.#server.close();
     for (const client of this.#clients) client.destroy();
-    if (this.#clients.size > 0) await once(this.#server, 'close');
+    await this.#closed;
   }
 
   #accept(socket: Socket): void {
-    const { rejected, connections } = this.#options;
-    if (this.#clients.size >= LIMITS.tcpConnections.default) {
+    const { rejected, connections, clients } = this.#options;
+    if (clients.isFull) {
       rejected.value++;
-      if (!this.#evictIdle()) {
+      if (!clients.evictIdle()) {
         socket.destroy();
         return;
       }
     }
     const { clock, admission } = this.#options;
     const client = new TcpConnection(socket, admission, () => clock.nowMs());
+    clients.add(client);
     this.#clients.add(client);
     connections.value = this.#clients.size;
     socket.on('close', () => {
+      clients.delete(client);
       this.#clients.delete(client);
       connections.value = this.#clients.size;
     });
-  }
-
-  /** Makes room by closing a client that waits for nothing; false where all are waiting for answers. */
-  #evictIdle(): boolean {
-    for (const client of this.#clients) {
-      if (client.pending > 0) continue;
-      client.destroy();
-      this.#clients.delete(client);
-      return true;
-    }
-    return false;
   }
 
   #closeIdle(): void {
     const nowMs = this.#options.clock.nowMs();
     for (const client of this.#clients) {
       const quietMs = nowMs - client.activeMs;
-      const isStuck = client.isWriteBlocked || (client.isEnding && client.pending === 0);
+      const isStuck = client.isWriteBlocked || (client.isEnding && !client.isOwed);
       if (isStuck && quietMs > LIMITS.tcpWriteMs.default) client.destroy();
-      else if (client.pending === 0 && quietMs > LIMITS.tcpIdleMs.default) client.end();
+      else if (!client.isOwed && quietMs > LIMITS.tcpIdleMs.default) client.end();
     }
   }
 }

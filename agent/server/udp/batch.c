@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,8 +24,9 @@ enum {
   /* Offsets into the address of a slot: a sockaddr as the kernel wrote it. */
   ADDRESS_BYTES = sizeof(struct sockaddr_in6),
   CONTROL_BYTES = CMSG_SPACE(sizeof(uint32_t)),
-  /* Replies that may wait for the kernel, each with a copy of its octets. */
-  TAIL_MAX = 1024
+  /* Replies that may wait for the kernel, each with a copy of its octets, and all octets together. */
+  TAIL_MAX = 1024,
+  TAIL_BYTES_MAX = 1024 * 1024
 };
 
 /* Numbers that JavaScript reads, by their place in `stats`. */
@@ -41,17 +43,21 @@ struct waiting {
 struct transport {
   uv_poll_t poll;
   napi_env env;
+  /* Keeps the environment alive until the poll handle is closed. */
+  napi_async_cleanup_hook_handle cleanup;
   /* `receiver` is the object that holds the buffers. */
   napi_ref on_batch, receiver;
   napi_async_context async;
   int fd;
-  int is_closing;
+  int is_closing, is_env_gone;
+  /* Who may still look at this: the open socket and the JavaScript handle. */
+  int owners;
   size_t slot_bytes;
   uint8_t *in, *out, *addresses;
   int32_t *in_lengths, *out_lengths;
   uint32_t *stats;
   struct waiting *tail_first, **tail_last;
-  size_t tail_count;
+  size_t tail_count, tail_bytes;
   napi_deferred closed;
   struct mmsghdr in_messages[BATCH], out_messages[BATCH];
   struct iovec in_vectors[BATCH], out_vectors[BATCH];
@@ -84,7 +90,8 @@ static void watch(struct transport *self) {
 /* Keeps a reply for later, or counts it as lost where too many wait already. */
 static void keep(struct transport *self, const void *address, socklen_t address_length, const uint8_t *bytes,
                  size_t length) {
-  struct waiting *one = self->tail_count < TAIL_MAX ? malloc(sizeof *one + length) : NULL;
+  int has_room = self->tail_count < TAIL_MAX && self->tail_bytes + length <= TAIL_BYTES_MAX;
+  struct waiting *one = has_room ? malloc(sizeof *one + length) : NULL;
   if (one == NULL) {
     self->stats[STAT_SEND_FAILED]++;
     return;
@@ -96,9 +103,11 @@ static void keep(struct transport *self, const void *address, socklen_t address_
   memcpy(one->bytes, bytes, length);
   *self->tail_last = one;
   self->tail_last = &one->next;
+  self->tail_bytes += length;
   if (self->tail_count++ == 0) watch(self);
 }
 
+/* Whether the same reply may be taken later. ENOBUFS comes where the buffer fills up in the middle of a fragmented one. */
 static int is_full(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS; }
 
 /* Sends what waits, until the kernel takes no more. */
@@ -108,11 +117,13 @@ static void send_tail(struct transport *self) {
     ssize_t sent = sendto(self->fd, one->bytes, one->length, MSG_DONTWAIT, (struct sockaddr *)&one->address,
                           one->address_length);
     if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0 && is_full(errno)) return;
+    /* ENOBUFS from a socket that is writable is the system's lack of memory: waiting for it would spin. */
+    if (sent < 0 && errno != ENOBUFS && is_full(errno)) return;
     if (sent < 0) self->stats[STAT_SEND_FAILED]++;
     self->tail_first = one->next;
     if (self->tail_first == NULL) self->tail_last = &self->tail_first;
     self->tail_count--;
+    self->tail_bytes -= one->length;
     free(one);
   }
   watch(self);
@@ -199,9 +210,23 @@ static void call_batch(struct transport *self, int received) {
   napi_close_handle_scope(env, scope);
 }
 
+/*
+ * An error that stands on the socket (an administrator's `ss -K`): libuv has stopped watching. Reading the error clears
+ * it, and an unconnected socket that keeps its address goes on.
+ */
+static void recover(struct transport *self) {
+  int error = 0;
+  socklen_t length = sizeof error;
+  if (getsockopt(self->fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0) watch(self);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events) {
   struct transport *self = poll->data;
-  if (status < 0 || self->is_closing) return;
+  if (self->is_closing) return;
+  if (status < 0) {
+    recover(self);
+    return;
+  }
   if ((events & UV_WRITABLE) != 0) send_tail(self);
   if ((events & UV_READABLE) == 0) return;
   int received = receive(self);
@@ -221,33 +246,46 @@ static void drop_tail(struct transport *self) {
   }
 }
 
+static void release(struct transport *self) {
+  if (--self->owners == 0) free(self);
+}
+
+static void on_handle_collected(napi_env env, void *data, void *hint) {
+  (void)env;
+  (void)hint;
+  release(data);
+}
+
 /* Fulfils the promise of close(), with a callback scope so that what waits for it runs now. */
 static void tell_closed(struct transport *self) {
-  napi_env env = self->env;
-  napi_handle_scope scope;
   napi_callback_scope callback;
   napi_value receiver, undefined;
-  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
-  if (napi_get_reference_value(env, self->receiver, &receiver) == napi_ok &&
-      napi_get_undefined(env, &undefined) == napi_ok &&
-      napi_open_callback_scope(env, receiver, self->async, &callback) == napi_ok) {
-    napi_resolve_deferred(env, self->closed, undefined);
-    napi_close_callback_scope(env, callback);
+  if (napi_get_reference_value(self->env, self->receiver, &receiver) == napi_ok &&
+      napi_get_undefined(self->env, &undefined) == napi_ok &&
+      napi_open_callback_scope(self->env, receiver, self->async, &callback) == napi_ok) {
+    napi_resolve_deferred(self->env, self->closed, undefined);
+    napi_close_callback_scope(self->env, callback);
   }
-  napi_delete_reference(env, self->on_batch);
-  napi_delete_reference(env, self->receiver);
-  napi_async_destroy(env, self->async);
-  napi_close_handle_scope(env, scope);
 }
 
 static void on_closed(uv_handle_t *handle) {
   struct transport *self = handle->data;
+  napi_env env = self->env;
+  napi_handle_scope scope;
   /* uv_poll must not watch a descriptor that is closed already: only now. */
   close(self->fd);
   drop_tail(self);
-  /* Without a promise it is the environment that goes: there is no JavaScript left to call. */
-  if (self->closed != NULL) tell_closed(self);
-  free(self);
+  if (napi_open_handle_scope(env, &scope) == napi_ok) {
+    if (self->closed != NULL && !self->is_env_gone) tell_closed(self);
+    napi_delete_reference(env, self->on_batch);
+    napi_delete_reference(env, self->receiver);
+    napi_async_destroy(env, self->async);
+    napi_close_handle_scope(env, scope);
+  }
+  /* The last call: from here on the environment may go. */
+  napi_async_cleanup_hook_handle cleanup = self->cleanup;
+  release(self);
+  napi_remove_async_cleanup_hook(cleanup);
 }
 
 static void begin_close(struct transport *self) {
@@ -256,8 +294,10 @@ static void begin_close(struct transport *self) {
   uv_close((uv_handle_t *)&self->poll, on_closed);
 }
 
-static void on_env_gone(void *data) {
+static void on_env_gone(napi_async_cleanup_hook_handle hook, void *data) {
   struct transport *self = data;
+  (void)hook;
+  self->is_env_gone = 1;
   if (!self->is_closing) begin_close(self);
 }
 
@@ -323,7 +363,7 @@ static void *array_of(napi_env env, napi_value object, const char *name, size_t 
   void *data;
   if (napi_get_named_property(env, object, name, &value) != napi_ok) return NULL;
   if (napi_get_typedarray_info(env, value, &type, &count, &data, &buffer, &offset) != napi_ok) return NULL;
-  size_t width = type == napi_uint8_array ? 1 : 4;
+  size_t width = type == napi_int32_array || type == napi_uint32_array ? 4 : 1;
   return count * width >= bytes ? data : NULL;
 }
 
@@ -343,9 +383,25 @@ static struct transport *transport_of(napi_env env, napi_value value) {
   return data;
 }
 
+/* Lets libuv and the environment know of the socket. From here on `close` is the only way out. */
+static int begin(napi_env env, struct transport *self, napi_value buffers, napi_value on_batch) {
+  uv_loop_t *loop;
+  napi_value name;
+  if (napi_get_uv_event_loop(env, &loop) != napi_ok || uv_poll_init(loop, &self->poll, self->fd) != 0) return 0;
+  self->poll.data = self;
+  self->owners++;
+  napi_create_reference(env, on_batch, 1, &self->on_batch);
+  napi_create_reference(env, buffers, 1, &self->receiver);
+  napi_create_string_utf8(env, "nodens:udp", NAPI_AUTO_LENGTH, &name);
+  napi_async_init(env, buffers, name, &self->async);
+  napi_add_async_cleanup_hook(env, on_env_gone, self, &self->cleanup);
+  watch(self);
+  return 1;
+}
+
 /* open(address, port, receiveBufferBytes, slotBytes, buffers, onBatch) → handle. Throws the system's error. */
 static napi_value batch_open(napi_env env, napi_callback_info info) {
-  napi_value args[6], handle, name;
+  napi_value args[6], handle;
   size_t count = 6, length;
   char address[INET6_ADDRSTRLEN + UV_IF_NAMESIZE];
   int32_t port, receive_bytes, slot_bytes;
@@ -357,30 +413,26 @@ static napi_value batch_open(napi_env env, napi_callback_info info) {
   struct transport *self = calloc(1, sizeof *self);
   if (self == NULL) return throw_errno(env, "open", ENOMEM);
   self->env = env;
+  self->is_closing = 1;
   self->tail_last = &self->tail_first;
   self->slot_bytes = (size_t)slot_bytes;
   if (slot_bytes <= 0 || !take_buffers(env, self, args[4])) {
     free(self);
     return throw_errno(env, "open", EINVAL);
   }
-  self->fd = open_socket(address, port, receive_bytes);
-  if (self->fd < 0) {
-    int error = -self->fd;
+  self->owners = 1;
+  if (napi_create_external(env, self, on_handle_collected, NULL, &handle) != napi_ok) {
     free(self);
-    return throw_errno(env, "bind", error);
+    return throw_errno(env, "open", ENOMEM);
   }
+  self->fd = open_socket(address, port, receive_bytes);
+  if (self->fd < 0) return throw_errno(env, "bind", -self->fd);
   prepare_messages(self);
-  uv_loop_t *loop;
-  napi_get_uv_event_loop(env, &loop);
-  uv_poll_init(loop, &self->poll, self->fd);
-  self->poll.data = self;
-  napi_create_reference(env, args[5], 1, &self->on_batch);
-  napi_create_reference(env, args[4], 1, &self->receiver);
-  napi_create_string_utf8(env, "nodens:udp", NAPI_AUTO_LENGTH, &name);
-  napi_async_init(env, args[4], name, &self->async);
-  napi_add_env_cleanup_hook(env, on_env_gone, self);
-  watch(self);
-  CHECK(env, napi_create_external(env, self, NULL, NULL, &handle));
+  if (!begin(env, self, args[4], args[5])) {
+    close(self->fd);
+    return throw_errno(env, "open", ENOMEM);
+  }
+  self->is_closing = 0;
   return handle;
 }
 
@@ -392,9 +444,8 @@ static napi_value batch_port(napi_env env, napi_callback_info info) {
   struct transport *self = transport_of(env, args[0]);
   struct sockaddr_in6 address;
   socklen_t length = sizeof address;
-  if (self == NULL || getsockname(self->fd, (struct sockaddr *)&address, &length) != 0) {
-    return throw_errno(env, "getsockname", errno);
-  }
+  if (self == NULL || self->is_closing) return throw_errno(env, "getsockname", EBADF);
+  if (getsockname(self->fd, (struct sockaddr *)&address, &length) != 0) return throw_errno(env, "getsockname", errno);
   /* The port stands at the same place in both families. */
   CHECK(env, napi_create_int32(env, ntohs(address.sin6_port), &result));
   return result;
@@ -435,7 +486,6 @@ static napi_value batch_close(napi_env env, napi_callback_info info) {
   struct transport *self = transport_of(env, args[0]);
   if (self == NULL || self->is_closing) return throw_errno(env, "close", EBADF);
   CHECK(env, napi_create_promise(env, &self->closed, &promise));
-  napi_remove_env_cleanup_hook(env, on_env_gone, self);
   begin_close(self);
   return promise;
 }

@@ -111,6 +111,7 @@ class BatchTransport implements UdpTransport {
   readonly #inputs = slots(this.#buffers.input, SLOT_BYTES);
   readonly #outputs = slots(this.#buffers.output, SLOT_BYTES);
   #sendsFailed = 0;
+  #dropsSeen = 0;
   #isClosed = false;
 
   /** Throws the system's error where the address cannot be bound. */
@@ -150,7 +151,13 @@ class BatchTransport implements UdpTransport {
 
   #readStats(): void {
     const { stats } = this.#buffers;
-    this.#options.receiveDrops.value = stats[STAT_RECEIVE_DROPS] as number;
+    // The kernel counts per socket, modulo 2³²; the counter outlives sockets and never goes back.
+    const drops = stats[STAT_RECEIVE_DROPS] as number;
+    const fresh = (drops - this.#dropsSeen) | 0;
+    if (fresh > 0) {
+      this.#options.receiveDrops.value += fresh;
+      this.#dropsSeen = drops;
+    }
     const failed = stats[STAT_SEND_FAILED] as number;
     for (; this.#sendsFailed < failed; this.#sendsFailed++) {
       this.#options.onError(new Error('the kernel did not take a reply'));

@@ -8,6 +8,8 @@ import type { OpenUdp, UdpOptions, UdpTransport } from './contract.ts';
 
 /** Longest reply written in place; a longer one comes through `send` with a buffer of its own. */
 const OUT_BYTES = 4_096;
+/** Replies that may wait for the kernel, as in `batch.c`; more are dropped and counted. */
+const MAX_WAITING = 1_024;
 
 export const openDgram: OpenUdp = async (options) => {
   const { address, port } = options.endpoint;
@@ -58,7 +60,12 @@ class DgramTransport implements UdpTransport {
     const { sink } = this.#options;
     this.#sender = sender;
     sink.batchStart();
-    const length = sink.datagram(this, 0, message, message.length, this.#out);
+    let length = 0;
+    try {
+      length = sink.datagram(this, 0, message, message.length, this.#out);
+    } catch (error) {
+      this.#options.onError(error as Error);
+    }
     sink.batchEnd();
     // The kernel may take the bytes later than this call: they need a buffer of their own.
     if (length > 0) this.#send(Buffer.from(this.#out.subarray(0, length)), sender);
@@ -75,6 +82,10 @@ class DgramTransport implements UdpTransport {
 
   #send(bytes: Buffer, to: { readonly address: string; readonly port: number }): void {
     if (this.#isClosed) return;
+    if (this.#socket.getSendQueueCount() >= MAX_WAITING) {
+      this.#options.onError(new Error('too many replies wait for the kernel'));
+      return;
+    }
     this.#socket.send(bytes, to.port, to.address, (error) => {
       if (error !== null && !this.#isClosed) this.#options.onError(error);
     });

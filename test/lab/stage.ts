@@ -26,9 +26,9 @@ export interface Ask extends Question {
 
 /** Asks, prints the question, and expects status, data and way of the upstream queries. */
 export async function ask({ cluster, report }: Stage, wanted: Ask): Promise<DigResult> {
-  const before = cluster.wayOf(wanted.name).length;
+  const before = cluster.wayOf(wanted.name);
   const result = await dig(wanted.from, wanted);
-  const way = cluster.wayOf(wanted.name).slice(before);
+  const way = added(before, cluster.wayOf(wanted.name));
   const question = `${wanted.name} ${wanted.type ?? 'A'}`;
   const tool = `${wanted.program ?? 'dig'}${wanted.tcp === true ? ' +tcp' : ''}`;
   report.note(`${wanted.who} › ${tool} @${wanted.server} ${question}`);
@@ -47,6 +47,13 @@ export async function ask({ cluster, report }: Stage, wanted: Ask): Promise<DigR
     wanted.upstream,
   );
   return result;
+}
+
+/** What `after` has more than `before`: the name servers' logs are not in one order. */
+function added(before: readonly string[], after: readonly string[]): string[] {
+  const more = [...after];
+  for (const step of before) more.splice(more.indexOf(step), 1);
+  return more;
 }
 
 function kindOf(step: string): string {

@@ -2,24 +2,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Netns } from './netns.ts';
-import { must, type RunOptions } from './run.ts';
+import { must } from './run.ts';
 import { until } from './wait.ts';
 
 const SOURCES = new URL('../../support/clients/', import.meta.url).pathname;
 
-export interface Lookup {
-  readonly addresses: readonly string[];
-  readonly error: string;
-}
-
-/** glibc, through the system's own `getent`. */
-export async function glibcLookup(
-  from: Netns,
-  name: string,
-  options?: RunOptions,
-): Promise<Lookup> {
-  const ran = await from.run(['getent', 'ahosts', name], options);
-  return { addresses: addressColumn(ran.stdout), error: ran.code === 0 ? '' : `exit ${ran.code}` };
+/** Addresses that glibc finds, through the system's own `getent`; sorted, none where the name does not resolve. */
+export async function glibcLookup(from: Netns, name: string): Promise<string[]> {
+  return addressColumn((await from.run(['getent', 'ahosts', name])).stdout);
 }
 
 /** Compiles the static musl client into `runDir` and returns its path. */
@@ -29,9 +19,9 @@ export async function buildMuslClient(runDir: string): Promise<string> {
   return program;
 }
 
-export async function muslLookup(from: Netns, program: string, name: string): Promise<Lookup> {
-  const ran = await from.run([program, name]);
-  return { addresses: addressColumn(ran.stdout), error: ran.stderr.trim() };
+/** As `glibcLookup`, through musl's resolver. */
+export async function muslLookup(from: Netns, program: string, name: string): Promise<string[]> {
+  return addressColumn((await from.run([program, name])).stdout);
 }
 
 function addressColumn(text: string): string[] {

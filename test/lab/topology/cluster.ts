@@ -15,15 +15,13 @@ const NSSWITCH = 'passwd: files\ngroup: files\nhosts: files dns\n';
 /** The namespaces of a cluster with its name servers and kube-proxy's rules; nodens itself is started by the user. */
 export class Cluster {
   readonly runDir: string;
-  readonly proxy: ProxyKind;
   readonly #made: Netns[];
   readonly #all: Namespaces;
   readonly kubeDns: readonly [Nameserver, Nameserver];
   readonly internet: Nameserver;
 
-  private constructor(runDir: string, proxy: ProxyKind, made: Netns[], all: Namespaces) {
+  private constructor(runDir: string, made: Netns[], all: Namespaces) {
     this.runDir = runDir;
-    this.proxy = proxy;
     this.#made = made;
     this.#all = all;
     const dns = (i: 0 | 1): Nameserver =>
@@ -57,7 +55,7 @@ export class Cluster {
         internet: await make('internet'),
       };
       await wire(all);
-      const cluster = new Cluster(runDir, proxy, made, all);
+      const cluster = new Cluster(runDir, made, all);
       cluster.#files();
       await installProxy(all.node, proxy);
       await cluster.startUpstreams();
@@ -107,7 +105,7 @@ export class Cluster {
     );
   }
 
-  /** `dns1 tcp` and the like, for each query about `name` in order of arrival per server. */
+  /** `dns1 tcp` and the like, for each query about `name`, in order of servers and transports. */
   wayOf(name: string): string[] {
     return this.askedAbout(name).map((asked) => `${asked.server} ${asked.transport}`);
   }

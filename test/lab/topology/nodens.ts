@@ -19,9 +19,8 @@ const DEFAULT_CAPABILITIES = [
   ...['net_bind_service', 'net_raw', 'sys_chroot', 'mknod', 'audit_write', 'setfcap'],
 ];
 
-/** Where the admin endpoints of the manifests' Corefile are, for programs on the node. */
+/** Where the manifests' Corefile serves metrics, for programs on the node. */
 export const METRICS_URL = 'http://127.0.0.1:9253/metrics';
-export const READY_URL = 'http://127.0.0.1:9255/ready';
 
 export interface NodensOptions {
   readonly node: Netns;
@@ -66,7 +65,7 @@ export class Nodens {
   }
 
   /** node-local-dns's own DaemonSet: one container whose process starts init and agent. */
-  startDropIn(...flags: readonly string[]): Daemon {
+  startDropIn(): Daemon {
     const { container, corefile } = stockDaemonSet();
     this.#mountCorefile(corefile);
     const { programs } = this.#options;
@@ -74,7 +73,7 @@ export class Nodens {
     const template = ['-basecorefile', `${this.#dir}/coredns/Corefile.base`];
     const capabilities = [...DEFAULT_CAPABILITIES, ...container.capabilities];
     const rights = asContainer({ ...container, capabilities });
-    return this.#start('drop-in', [...rights, ...argv, ...template, ...flags], {});
+    return this.#start('drop-in', [...rights, ...argv, ...template], {});
   }
 
   /** `nodens init --cleanup` with the rights and addresses of the init container. */

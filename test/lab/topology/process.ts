@@ -15,11 +15,12 @@ export interface DaemonOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** How a process ended: exit code, or -1 where a signal ended it. */
+/** A running program. Exit codes are -1 where a signal ended it or it could not be started. */
 export class Daemon {
   readonly name: string;
   readonly pid: number;
   readonly exited: Promise<number>;
+  /** Undefined while it runs. */
   exitCode: number | undefined;
   readonly #child: ChildProcess;
   readonly #logFile: string;

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+
+import { EDE, RCODE, TYPE } from '../../../../agent/dns/iana.ts';
+import { nameFromText } from '../../../../agent/dns/name.ts';
+import { setup } from '../../../../agent/plugins/acl/setup.ts';
+import { Query } from '../../../../agent/query/query.ts';
+import { parseDirective } from '../../../support/corefiles/parse.ts';
+import { ask, NextSpy, queryFor } from '../../../support/queries.ts';
+import { fakeServices } from '../../../support/services.ts';
+
+const SERVER = 'dns://127.0.0.1:53';
+
+interface Asked {
+  readonly type?: keyof typeof TYPE;
+  readonly from?: string;
+  readonly name?: string;
+}
+
+function acl(text: string, keys = '.') {
+  const services = fakeServices();
+  const { directive, block } = parseDirective(text, keys);
+  const plugin = setup(directive, block, services);
+  const verdict = ({ type = 'A', from = '10.244.0.7', name = 'a.example' }: Asked = {}): string => {
+    const family = from.includes(':') ? 6 : 4;
+    const query = queryFor(name, type, { client: { address: from, port: 5_353, family } });
+    const next = new NextSpy();
+    try {
+      const answer = ask(plugin, query, next.handler);
+      if (next.asked > 0) return 'allow';
+      assert.equal(answer.shareable, false);
+      return `${answer.rcode} ${answer.extended?.code}`;
+    } catch (error) {
+      assert.equal((error as { rcode?: number }).rcode, -1);
+      return 'drop';
+    }
+  };
+  return { verdict, services, plugin };
+}
+
+const BLOCKED = `${RCODE.REFUSED} ${EDE.BLOCKED}`;
+const FILTERED = `${RCODE.NOERROR} ${EDE.FILTERED}`;
+
+describe('acl', () => {
+  it('the first policy that matches decides, the rest is allowed', () => {
+    const { verdict } = acl(
+      'acl {\nallow net 10.244.0.0/24\nfilter type AAAA net 10.0.0.0/8\nblock net fd00::/8\n}',
+    );
+    assert.equal(verdict({ type: 'AAAA' }), 'allow');
+    assert.equal(verdict({ type: 'AAAA', from: '10.1.0.1' }), FILTERED);
+    assert.equal(verdict({ from: '10.1.0.1' }), 'allow');
+    assert.equal(verdict({ from: 'fd00::1' }), BLOCKED);
+    assert.equal(verdict({ from: '192.0.2.1' }), 'allow');
+  });
+
+  it('says nothing at all to who is dropped', () => {
+    assert.equal(acl('acl {\ndrop net 10.244.0.7\n}').verdict(), 'drop');
+  });
+
+  it('applies to its zones, one use after the other; allow ends the search', () => {
+    const { verdict } = acl('acl example.org {\nallow net 10.0.0.0/8\n}\nacl {\nblock\n}');
+    assert.equal(verdict({ name: 'a.example.org' }), 'allow');
+    assert.equal(verdict({ name: 'a.example.org', from: '192.0.2.1' }), BLOCKED);
+    assert.equal(verdict({ name: 'a.example' }), BLOCKED);
+  });
+
+  it('* and ANY stand for everything', () => {
+    for (const text of ['block type *', 'block type ANY', 'block net *', 'block type * net *'])
+      assert.equal(acl(`acl {\n${text}\n}`).verdict({ from: 'fd00::9' }), BLOCKED, text);
+  });
+
+  it('counts by the longest zone that matched', () => {
+    const { verdict, services } = acl(
+      'acl . example.org {\nfilter type TXT\nblock type MX\ndrop type PTR\n}',
+    );
+    for (const type of ['TXT', 'MX', 'PTR', 'A', 'A'] as const)
+      verdict({ type, name: 'b.example.org' });
+    const zone = { server: SERVER, zone: 'example.org.', view: '' };
+    const value = (what: string, labels: Record<string, string>) =>
+      services.metrics.value(`coredns_acl_${what}_requests_total`, labels);
+    assert.deepEqual(
+      [value('filtered', zone), value('blocked', zone), value('dropped', zone)],
+      [1, 1, 1],
+    );
+    assert.equal(value('allowed', { server: SERVER, view: '' }), 2);
+  });
+
+  it('does not judge what we ask ourselves', () => {
+    const question = { name: nameFromText('a.example'), type: TYPE.A, dnssecOk: false };
+    const server = { index: 0, label: SERVER };
+    const query = Query.internal({ ...question, checkingDisabled: false, server }, 0);
+    const next = new NextSpy();
+    assert.equal(ask(acl('acl {\nblock\n}').plugin, query, next.handler), next.answer);
+  });
+
+  for (const text of [
+    'acl',
+    'acl {\n}',
+    'acl {\nreject\n}',
+    'acl {\nblock type\n}',
+    'acl {\nblock net\n}',
+    'acl {\nblock net type A\n}',
+    'acl {\nblock type NOTYPE\n}',
+    'acl {\nblock net 10.0.0.0/33\n}',
+    'acl {\nblock everyone\n}',
+  ]) {
+    it(`refuses ${JSON.stringify(text)}`, () => {
+      assert.throws(() => acl(text), { name: 'ConfigError' });
+    });
+  }
+});

@@ -1,0 +1,100 @@
+/** One listener's way in, with a chain the test writes: dispatcher, admission and everything they count. */
+
+import { buildQuery, buildResponse, type NewRecord } from '../../../agent/dns/build.ts';
+import { FLAG } from '../../../agent/dns/header.ts';
+import { CLASS, RCODE, TYPE } from '../../../agent/dns/iana.ts';
+import { nameFromText } from '../../../agent/dns/name.ts';
+import { readRecords } from '../../../agent/dns/records.ts';
+import { Answer } from '../../../agent/query/answer.ts';
+import type { Handler } from '../../../agent/query/plugin.ts';
+import type { Query, Transport } from '../../../agent/query/query.ts';
+import { ZoneTable } from '../../../agent/query/routing.ts';
+import type { ServerLabel, TrafficRow } from '../../../agent/query/services.ts';
+import { Admission, type AdmissionCounters } from '../../../agent/server/admission.ts';
+import { Dispatcher } from '../../../agent/server/dispatch.ts';
+import { FakeClock } from '../fake-clock.ts';
+import { RecordingLogger } from '../services.ts';
+
+export const SERVER: ServerLabel = { index: 0, label: 'dns://127.0.0.1:53' };
+
+export interface Recorded {
+  readonly rcode: number;
+  readonly bytes: number;
+  readonly plugin: string;
+}
+
+/** A traffic row that remembers. */
+export class RecordingRow implements TrafficRow {
+  readonly recorded: Recorded[] = [];
+
+  record(_query: Query, rcode: number, bytes: number, _durationMs: number, plugin: string): void {
+    this.recorded.push({ rcode, bytes, plugin });
+  }
+}
+
+export interface Rig {
+  readonly clock: FakeClock;
+  readonly log: RecordingLogger;
+  readonly panics: { value: number };
+  readonly row: RecordingRow;
+  readonly dropped: RecordingRow;
+  readonly counters: AdmissionCounters;
+  readonly dispatcher: Dispatcher;
+  admission(transport: Transport): Admission;
+}
+
+/** `zone` (default the root) is answered by `handler`, on every address. */
+export function rigFor(
+  handler: Handler,
+  options: { readonly zone?: string; readonly anyClass?: boolean } = {},
+): Rig {
+  const clock = new FakeClock();
+  const log = new RecordingLogger();
+  const panics = { value: 0 };
+  const row = new RecordingRow();
+  const dropped = new RecordingRow();
+  const dispatcher = new Dispatcher(log, panics);
+  const { zone = '.', anyClass = false } = options;
+  dispatcher.swap([new ZoneTable([{ zone, handler, row, anyClass }], dropped)]);
+  const counters = {
+    tooShort: { value: 0 },
+    notAQuery: { value: 0 },
+    formErr: { value: 0 },
+    notImp: { value: 0 },
+    badVers: { value: 0 },
+  };
+  const admission = (transport: Transport): Admission =>
+    new Admission(SERVER, transport, dispatcher, clock, counters);
+  return { clock, log, panics, row, dropped, counters, dispatcher, admission };
+}
+
+/** An RD query with an OPT of `udpSizeBytes`, or without one. */
+export function queryWire(name: string, id: number, udpSizeBytes?: number): Buffer {
+  return buildQuery({
+    name: nameFromText(name),
+    type: TYPE.A,
+    class: CLASS.IN,
+    id,
+    flags: FLAG.RD,
+    dnssecOk: false,
+    udpSizeBytes,
+  });
+}
+
+/** `count` records of type TXT with `bytes` octets of data each, TTL 60, born at `bornMs`. */
+export function txtAnswer(name: string, count: number, bytes: number, bornMs?: number): Answer {
+  const answer = Array.from({ length: count }, (_, i): NewRecord => {
+    const rdata = Buffer.alloc(bytes, i);
+    rdata[0] = bytes - 1;
+    return { type: TYPE.TXT, ttlSeconds: 60, rdata };
+  });
+  const question = { name: nameFromText(name), type: TYPE.A, class: CLASS.IN };
+  const wire = buildResponse(question, { rcode: RCODE.NOERROR, flags: FLAG.RA, answer });
+  const ttlOffsets = Uint16Array.from(readRecords(wire) ?? [], (record) => record.ttlOffset);
+  return new Answer({ wire, ttlOffsets, rcode: RCODE.NOERROR, plugin: 'test', bornMs });
+}
+
+/** An answer to `query` with one record: what an echoing chain gives. */
+export function answerTo(query: Query): Answer {
+  return txtAnswer(query.nameText, 1, 4);
+}

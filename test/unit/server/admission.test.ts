@@ -1,0 +1,212 @@
+import { strict as assert } from 'node:assert';
+import { describe, it } from 'node:test';
+import { FLAG } from '../../../agent/dns/header.ts';
+import { RCODE } from '../../../agent/dns/iana.ts';
+import { readReply } from '../../../agent/dns/reply.ts';
+import type { Answer } from '../../../agent/query/answer.ts';
+import type { Client, Query } from '../../../agent/query/query.ts';
+import { PENDING } from '../../../agent/server/admission.ts';
+import { SILENCE } from '../../../agent/server/respond.ts';
+import { settle } from '../../support/fake-clock.ts';
+import { answerTo, queryWire, type Rig, rigFor, txtAnswer } from '../../support/server/rig.ts';
+
+const CLIENT: Client = { address: '10.244.0.7', port: 40_053, family: 4 };
+const QUERY = queryWire('a.test', 7);
+
+interface Received {
+  readonly length: number;
+  readonly out: Buffer;
+  readonly delivered: { response: Buffer; query: Query }[];
+}
+
+function receive(
+  rig: Rig,
+  wire: Buffer,
+  outBytes = 4_096,
+  admission = rig.admission('udp'),
+): Received {
+  const out = Buffer.alloc(outBytes);
+  const delivered: Received['delivered'] = [];
+  const deliver = (response: Buffer, query: Query): void =>
+    void delivered.push({ response: Buffer.from(response), query });
+  const length = admission.receive(wire, wire.length, 0, () => CLIENT, out, deliver);
+  return { length, out: out.subarray(0, Math.max(0, length)), delivered };
+}
+
+function counted(rig: Rig): number[] {
+  const { tooShort, notAQuery, formErr, notImp, badVers } = rig.counters;
+  return [tooShort, notAQuery, formErr, notImp, badVers].map((counter) => counter.value);
+}
+
+function edited(wire: Buffer, change: (copy: Buffer) => void): Buffer {
+  const copy = Buffer.from(wire);
+  change(copy);
+  return copy;
+}
+
+describe('a message that is no question', () => {
+  const unasked = () => {
+    throw new Error('the chain was asked');
+  };
+
+  it('of fewer than 12 octets is dropped and counted', () => {
+    const rig = rigFor(unasked);
+    for (const bytes of [0, 1, 11]) assert.equal(receive(rig, QUERY.subarray(0, bytes)).length, 0);
+    assert.deepEqual(counted(rig), [3, 0, 0, 0, 0]);
+  });
+
+  it('that is a response is dropped and counted', () => {
+    const rig = rigFor(unasked);
+    const { length } = receive(
+      rig,
+      edited(QUERY, (copy) => copy.writeUInt16BE(FLAG.QR, 2)),
+    );
+    assert.equal(length, 0);
+    assert.deepEqual(counted(rig), [0, 1, 0, 0, 0]);
+  });
+
+  it('that cannot be read is a format error without question', () => {
+    const rig = rigFor(unasked);
+    const { out } = receive(rig, QUERY.subarray(0, QUERY.length - 1));
+    assert.equal(out.toString('hex'), '000781010000000000000000');
+    assert.deepEqual(counted(rig), [0, 0, 1, 0, 0]);
+  });
+
+  it('of another opcode is not implemented, the opcode echoed', () => {
+    const rig = rigFor(unasked);
+    const { out } = receive(
+      rig,
+      edited(QUERY, (copy) => copy.writeUInt16BE(0x2000, 2)),
+    );
+    assert.equal(out.toString('hex'), '0007a0040000000000000000');
+    assert.deepEqual(counted(rig), [0, 0, 0, 1, 0]);
+  });
+
+  it('of another EDNS version is BADVERS with our OPT and its question', () => {
+    const rig = rigFor(unasked);
+    const wire = queryWire('a.test', 7, 1232);
+    const { out } = receive(
+      rig,
+      edited(wire, (copy) => copy.writeUInt8(1, wire.length - 5)),
+    );
+    assert.equal(readReply(out)?.rcode, RCODE.BADVERS);
+    assert.equal(out.readUInt16BE(4), 1);
+    assert.equal(out[out.length - 5], 0, 'our own version');
+    assert.deepEqual(counted(rig), [0, 0, 0, 0, 1]);
+  });
+});
+
+describe('a question answered at once', () => {
+  it('has its response in place, counted once', () => {
+    const rig = rigFor(answerTo);
+    const { length, out, delivered } = receive(rig, QUERY);
+    assert.equal(readReply(out)?.records.length, 1);
+    assert.deepEqual(delivered, []);
+    assert.deepEqual(rig.row.recorded, [{ rcode: 0, bytes: length, plugin: 'test' }]);
+    assert.deepEqual(counted(rig), [0, 0, 0, 0, 0]);
+  });
+
+  it('is delivered on its own where the place is too small for it', () => {
+    const rig = rigFor(() => txtAnswer('a.test.', 17, 100));
+    const { length, delivered } = receive(rig, queryWire('a.test', 7, 4096), 512);
+    assert.equal(length, 0);
+    assert.deepEqual(
+      delivered.map(({ response }) => response.length),
+      [24 + 17 * 112 + 11],
+    );
+    assert.deepEqual(
+      rig.row.recorded.map(({ bytes }) => bytes),
+      [24 + 17 * 112 + 11],
+    );
+  });
+
+  it('may be silence', () => {
+    const { length, delivered } = receive(
+      rigFor(() => SILENCE),
+      QUERY,
+    );
+    assert.equal(length, 0);
+    assert.deepEqual(delivered, []);
+  });
+
+  it('does not see what the query before left behind', () => {
+    const seen: unknown[] = [];
+    const rig = rigFor((query) => {
+      seen.push([query.maxUdpBytes, query.nameText, query.keyIn(1).length, query.client.port]);
+      query.maxUdpBytes = 600;
+      return answerTo(query);
+    });
+    const admission = rig.admission('udp');
+    receive(rig, QUERY, 4_096, admission);
+    receive(rig, queryWire('bc.test', 8), 4_096, admission);
+    assert.deepEqual(seen, [
+      [65_535, 'a.test.', 15, 40_053],
+      [65_535, 'bc.test.', 16, 40_053],
+    ]);
+  });
+});
+
+describe('a question answered later', () => {
+  function parked(): { rig: Rig; asked: { query: Query; resolve: (answer: Answer) => void }[] } {
+    const asked: { query: Query; resolve: (answer: Answer) => void }[] = [];
+    const rig = rigFor((query) => new Promise((resolve) => asked.push({ query, resolve })));
+    return { rig, asked };
+  }
+
+  it('outlives the buffer it came in and is delivered exactly once', async () => {
+    const { rig, asked } = parked();
+    const admission = rig.admission('udp');
+    const wire = Buffer.from(QUERY);
+    const { length, delivered } = receive(rig, wire, 4_096, admission);
+    assert.equal(length, PENDING);
+    assert.equal(admission.pending, 1);
+    wire.fill(0xff);
+    receive(rig, queryWire('other.test', 9), 4_096, admission);
+    assert.equal(admission.pending, 2);
+    const [first, second] = asked;
+    assert.ok(first !== undefined && second !== undefined);
+    assert.equal(first.query.nameText, 'a.test.');
+    assert.equal(second.query.nameText, 'other.test.');
+    first.resolve(answerTo(first.query));
+    await settle();
+    assert.equal(admission.pending, 1);
+    assert.equal(delivered.length, 1);
+    const [{ response, query }] = delivered as [Received['delivered'][0]];
+    assert.equal(response.readUInt16BE(0), 7);
+    assert.equal(query.client, CLIENT);
+    assert.deepEqual(rig.row.recorded, [{ rcode: 0, bytes: response.length, plugin: 'test' }]);
+  });
+
+  it('is over, with nothing to send, when the answer is silence', async () => {
+    const { rig, asked } = parked();
+    const admission = rig.admission('udp');
+    const { delivered } = receive(rig, QUERY, 4_096, admission);
+    asked[0]?.resolve(SILENCE);
+    await settle();
+    assert.deepEqual(
+      delivered.map(({ response }) => response.length),
+      [0],
+    );
+    assert.equal(admission.pending, 0);
+  });
+
+  it('is SERVFAIL when the chain rejects, and TTLs are those of the moment it leaves', async () => {
+    const failing = rigFor(() => Promise.reject(new Error('broken')));
+    const { delivered } = receive(failing, QUERY);
+    await settle();
+    assert.equal(
+      readReply((delivered[0] as Received['delivered'][0]).response)?.rcode,
+      RCODE.SERVFAIL,
+    );
+    assert.equal(failing.panics.value, 1);
+
+    const { rig, asked } = parked();
+    const late = receive(rig, QUERY);
+    const answer = txtAnswer('a.test.', 1, 4, rig.clock.nowMs());
+    await rig.clock.advance(3_000);
+    asked[0]?.resolve(answer);
+    await settle();
+    const [{ response }] = late.delivered as [Received['delivered'][0]];
+    assert.equal(readReply(response)?.records[0]?.ttlSeconds, 57);
+  });
+});

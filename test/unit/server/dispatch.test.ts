@@ -1,0 +1,108 @@
+import { strict as assert } from 'node:assert';
+import { it } from 'node:test';
+import { DnsError } from '../../../agent/base/errors.ts';
+import { CLASS, EDE, RCODE } from '../../../agent/dns/iana.ts';
+import { Answer } from '../../../agent/query/answer.ts';
+import type { Handler } from '../../../agent/query/plugin.ts';
+import { ZoneTable } from '../../../agent/query/routing.ts';
+import { refuse } from '../../../agent/server/dispatch.ts';
+import { SILENCE } from '../../../agent/server/respond.ts';
+import { decoded, queryFor } from '../../support/queries.ts';
+import { answerTo, rigFor } from '../../support/server/rig.ts';
+
+function now(
+  handler: Handler,
+  name = 'a.test',
+  options = {},
+): { answer: Answer; rig: ReturnType<typeof rigFor> } {
+  const rig = rigFor(handler, options);
+  const answer = rig.dispatcher.handle(queryFor(name, 'A'));
+  assert.ok(answer instanceof Answer, 'not at once');
+  return { answer, rig };
+}
+
+it('gives what the chain of the zone gives, and notes its row', () => {
+  const rig = rigFor(answerTo, { zone: 'test.' });
+  const query = queryFor('a.test', 'A');
+  assert.equal((rig.dispatcher.handle(query) as Answer).plugin, 'test');
+  assert.equal(query.row, rig.row);
+});
+
+it('refuses names that no zone of the listener holds, on the row of dropped ones', () => {
+  const rig = rigFor(answerTo, { zone: 'test.' });
+  const query = queryFor('a.example', 'A');
+  const answer = rig.dispatcher.handle(query) as Answer;
+  assert.equal(answer.rcode, RCODE.REFUSED);
+  assert.deepEqual(decoded(answer).questions, [{ name: 'a.example', type: 'A', class: 'IN' }]);
+  assert.equal(query.row, rig.dropped);
+});
+
+it('refuses on a listener that the configuration does not know', () => {
+  const rig = rigFor(answerTo);
+  rig.dispatcher.swap([]);
+  const query = queryFor('a.test', 'A');
+  assert.equal((rig.dispatcher.handle(query) as Answer).rcode, RCODE.REFUSED);
+  assert.equal(query.row, undefined);
+});
+
+it('refuses classes other than IN unless the block forwards', () => {
+  const chaos = queryFor('version.bind', 'TXT', { class: CLASS.CH });
+  assert.equal((rigFor(answerTo).dispatcher.handle(chaos) as Answer).rcode, RCODE.REFUSED);
+  const forwarding = rigFor(answerTo, { anyClass: true }).dispatcher;
+  assert.equal((forwarding.handle(chaos) as Answer).rcode, RCODE.NOERROR);
+});
+
+it('takes a new configuration for the next query', () => {
+  const rig = rigFor(answerTo);
+  const handler = (): never => {
+    throw new DnsError(RCODE.NXDOMAIN, 'gone');
+  };
+  rig.dispatcher.swap([
+    new ZoneTable([{ zone: '.', handler, row: undefined, anyClass: false }], undefined),
+  ]);
+  assert.equal((rig.dispatcher.handle(queryFor('a.test', 'A')) as Answer).rcode, RCODE.NXDOMAIN);
+});
+
+it('turns a DnsError into its rcode and extended error, thrown or rejected', async () => {
+  const extended = { code: 23, text: 'network error' };
+  const error = new DnsError(RCODE.SERVFAIL, 'no upstream', extended);
+  const thrown = now(() => {
+    throw error;
+  });
+  assert.equal(thrown.answer.rcode, RCODE.SERVFAIL);
+  assert.deepEqual(thrown.answer.extended, extended);
+  assert.equal(thrown.rig.panics.value, 0);
+  assert.deepEqual(thrown.rig.log.records, []);
+  const rig = rigFor(() => Promise.reject(error));
+  const rejected = await rig.dispatcher.handle(queryFor('a.test', 'A'));
+  assert.deepEqual(rejected, thrown.answer);
+});
+
+it('is silent where a DnsError asks for it', () => {
+  const { answer } = now(() => {
+    throw new DnsError(-1, 'drop');
+  });
+  assert.equal(answer, SILENCE);
+});
+
+it('turns any other fault into SERVFAIL, counted and logged with its stack, thrown or rejected', async () => {
+  const { answer, rig } = now(() => {
+    throw new TypeError('no such thing');
+  });
+  assert.equal(answer.rcode, RCODE.SERVFAIL);
+  assert.deepEqual(answer.extended, { code: EDE.OTHER, text: 'internal error' });
+  assert.equal(rig.panics.value, 1);
+  const [record] = rig.log.records;
+  assert.equal(record?.message, 'a plugin failed: no such thing');
+  assert.match(String(record?.fields.stack), /dispatch\.test/);
+  assert.equal(record?.fields.question, 'a.test.');
+
+  const later = rigFor(() => Promise.reject('not even an error'));
+  const rejected = await later.dispatcher.handle(queryFor('a.test', 'A'));
+  assert.equal(rejected.rcode, RCODE.SERVFAIL);
+  assert.equal(later.panics.value, 1);
+});
+
+it('refuses at the end of a chain that has not answered', () => {
+  assert.equal(now(refuse).answer.rcode, RCODE.REFUSED);
+});

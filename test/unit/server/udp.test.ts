@@ -1,0 +1,89 @@
+import { strict as assert } from 'node:assert';
+import { spawnSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { it } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { batchOpener, loadBatchAddon } from '../../../agent/server/udp/batch.ts';
+import { openDgram } from '../../../agent/server/udp/dgram.ts';
+import { eventually } from '../../support/netns.ts';
+import { udpContract } from '../../support/server/udp-contract.ts';
+
+const BATCH = new URL('../../../agent/server/udp/batch.ts', import.meta.url).href;
+/** A program that opens a socket of the addon, prints its port and runs on. */
+const OPENER = `
+const { batchOpener, loadBatchAddon } = await import('${BATCH}');
+const sink = { batchStart() {}, batchEnd() {}, datagram: (t, s, wire, length, out) => wire.copy(out, 0, 0, length) };
+const open = (port) => batchOpener(loadBatchAddon())({
+  endpoint: { address: '127.0.0.1', port }, receiveBufferBytes: 65536, sink,
+  receiveDrops: { value: 0 }, onError() {},
+});
+`;
+
+udpContract('dgram', openDgram);
+
+const addon = loadBatchAddon();
+if (addon instanceof Error) {
+  it('the addon is compiled wherever a compiler is', () => {
+    assert.notEqual(spawnSync('cc', ['--version']).status, 0, addon.message);
+  });
+} else {
+  const open = batchOpener(addon);
+  udpContract('batch', open);
+
+  it('batch: says what the kernel dropped while nobody read, over the lives of sockets', async () => {
+    const receiveDrops = { value: 0 };
+    for (const lives of [1, 2]) {
+      let handled = 0;
+      const datagram = (): number => {
+        handled++;
+        return 0;
+      };
+      const sink = { batchStart() {}, batchEnd() {}, datagram };
+      const endpoint = { address: '127.0.0.1', port: 0 };
+      const options = { endpoint, receiveBufferBytes: 8_192, sink, receiveDrops };
+      const transport = await open({ ...options, onError: assert.ifError });
+      const flood = `const { createSocket } = require('node:dgram'); const s = createSocket('udp4');
+        let left = 2000; for (let i = left; i > 0; i--) s.send(Buffer.alloc(1000), ${transport.endpoint.port}, '127.0.0.1',
+        () => { if (--left === 0) s.close(); });`;
+      // Synchronously: this process does not read meanwhile.
+      assert.equal(spawnSync(process.execPath, ['-e', flood], { timeout: 20_000 }).status, 0);
+      const one = createSocket('udp4');
+      await eventually('the kernel says', () => {
+        one.send(Buffer.alloc(1), transport.endpoint.port, '127.0.0.1');
+        return receiveDrops.value >= lives * 1_000;
+      });
+      one.close();
+      assert.ok(handled < 1_000);
+      await transport.close();
+    }
+  });
+
+  it('batch: a process exits while sockets are open, closing or just closed', () => {
+    const program = `${OPENER}
+      const kept = await open(0); const closing = await open(0); const closed = await open(0);
+      await closed.close(); void closing.close(); process.exit(7);`;
+    const args = ['--input-type=module', '-e', program];
+    const { status, stderr } = spawnSync(process.execPath, args, {
+      encoding: 'utf8',
+      timeout: 20_000,
+    });
+    assert.equal(status, 7, stderr);
+  });
+
+  it('batch: a worker ends while sockets are open, closing or just closed', async () => {
+    const program = `${OPENER}
+      const { parentPort } = await import('node:worker_threads');
+      const kept = await open(0); const closing = await open(0); const closed = await open(0);
+      await closed.close(); void closing.close();
+      parentPort.postMessage(kept.endpoint.port);`;
+    for (let i = 0; i < 5; i++) {
+      const url = new URL(`data:text/javascript,${encodeURIComponent(program)}`);
+      const worker = new Worker(url);
+      await new Promise((resolve, reject) => {
+        worker.once('message', resolve);
+        worker.once('error', reject);
+      });
+      await worker.terminate();
+    }
+  });
+}

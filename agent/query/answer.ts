@@ -1,7 +1,7 @@
 /** What a chain gives back: shared, read-only bytes and what `respond` needs to fit them to one client. */
 import type { ExtendedError } from '../base/errors.ts';
 import { buildResponse, type NewResponse, type QuestionFields } from '../dns/build.ts';
-import { FLAG, flagsOf, putU16 } from '../dns/header.ts';
+import { FLAG, flagsOf, putU16, putU32, u32 } from '../dns/header.ts';
 import type { RecordView } from '../dns/records.ts';
 import { readRecords } from '../dns/records.ts';
 import type { Reply } from '../dns/reply.ts';
@@ -50,6 +50,31 @@ export class Answer {
   with(changes: Partial<AnswerFields>): Answer {
     return new Answer({ ...this, ...changes });
   }
+}
+
+/** Writes the TTLs that `answer` has at `nowMs` into `out`, a copy of its wire. */
+export function putTtls(answer: Answer, nowMs: number, out: Buffer): void {
+  const { ttlOffsets, bornMs, ttlOverrideSeconds } = answer;
+  if (ttlOverrideSeconds === undefined && bornMs === undefined) return;
+  const ageSeconds = bornMs === undefined ? 0 : Math.floor((nowMs - bornMs) / 1_000);
+  if (ttlOverrideSeconds === undefined && ageSeconds <= 0) return;
+  for (let i = 0; i < ttlOffsets.length; i++) {
+    const offset = ttlOffsets[i] as number;
+    putU32(out, offset, ttlOverrideSeconds ?? Math.max(0, u32(out, offset) - ageSeconds));
+  }
+}
+
+/** A copy of the answer's message with the TTLs it has at `nowMs`. */
+export function wireAt(answer: Answer, nowMs: number): Buffer {
+  const wire = Buffer.from(answer.wire);
+  putTtls(answer, nowMs, wire);
+  return wire;
+}
+
+/** The answer with another message, whose TTLs are right at `nowMs`. */
+export function remade(answer: Answer, wire: Buffer, nowMs: number): Answer {
+  const ttlOffsets = ttlOffsetsOf(readRecords(wire) ?? []);
+  return answer.with({ wire, ttlOffsets, bornMs: nowMs, ttlOverrideSeconds: undefined });
 }
 
 function ttlOffsetsOf(records: readonly RecordView[]): Uint16Array {

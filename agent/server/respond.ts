@@ -13,14 +13,12 @@ import {
   OPCODE_MASK,
   putHeader,
   putU16,
-  putU32,
   qdcountOf,
-  u32,
 } from '../dns/header.ts';
 import { RCODE } from '../dns/iana.ts';
 import type { QueryHead } from '../dns/query-head.ts';
 import { truncateAt } from '../dns/truncate.ts';
-import { Answer } from '../query/answer.ts';
+import { Answer, putTtls } from '../query/answer.ts';
 import type { Query } from '../query/query.ts';
 
 /** Bits of the answer's own flags that every client gets. AD is not among them. */
@@ -84,17 +82,6 @@ function echoQuestion(query: Query, wire: Buffer, out: Buffer): number {
     query.wire.copy(out, HEADER_BYTES, HEADER_BYTES, HEADER_BYTES + nameLength);
   }
   return HEADER_BYTES + nameLength + 4;
-}
-
-function putTtls(answer: Answer, nowMs: number, out: Buffer): void {
-  const { ttlOffsets, bornMs, ttlOverrideSeconds } = answer;
-  if (ttlOverrideSeconds === undefined && bornMs === undefined) return;
-  const ageSeconds = bornMs === undefined ? 0 : Math.floor((nowMs - bornMs) / 1_000);
-  if (ttlOverrideSeconds === undefined && ageSeconds <= 0) return;
-  for (let i = 0; i < ttlOffsets.length; i++) {
-    const offset = ttlOffsets[i] as number;
-    putU32(out, offset, ttlOverrideSeconds ?? Math.max(0, u32(out, offset) - ageSeconds));
-  }
 }
 
 function udpLimit(query: Query): number {

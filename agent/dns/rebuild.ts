@@ -1,0 +1,244 @@
+/**
+ * Writes a message anew with other names or other records in it. A name of another length moves all that follows, and
+ * with it what compression pointers point to (RFC 1035 §4.1.4), so every name is expanded and written again; RDATA of
+ * types that hold no names, or that we do not know, is copied as it is (RFC 3597 §4).
+ */
+import type { QuestionFields } from './build.ts';
+import { MAX_FRAME_BYTES } from './frame.ts';
+import { HEADER_BYTES, putU16, putU32, qdcountOf, u16 } from './header.ts';
+import { TYPE } from './iana.ts';
+import { readName, skipName } from './name.ts';
+import { type RecordView, readRecords } from './records.ts';
+
+/** Octets, a character-string, or a name. What is behind the last part is copied. */
+type Part = number | 'text' | 'name';
+
+interface Layout {
+  readonly parts: readonly Part[];
+  /** Only names in types of RFC 1035 may be compressed (RFC 3597 §4). */
+  readonly compresses: boolean;
+}
+
+const OLD = (...parts: Part[]): Layout => ({ parts, compresses: true });
+const NEW = (...parts: Part[]): Layout => ({ parts, compresses: false });
+
+const LAYOUTS: ReadonlyMap<number, Layout> = new Map([
+  [TYPE.NS, OLD('name')],
+  [TYPE.CNAME, OLD('name')],
+  [TYPE.PTR, OLD('name')],
+  [TYPE.SOA, OLD('name', 'name')],
+  [TYPE.MX, OLD(2, 'name')],
+  // MD, MF, MB, MG, MR and MINFO: nobody uses them, but RFC 1035 lets them be compressed.
+  ...[3, 4, 7, 8, 9].map((type): [number, Layout] => [type, OLD('name')]),
+  [14, OLD('name', 'name')],
+  [TYPE.RP, NEW('name', 'name')],
+  [TYPE.AFSDB, NEW(2, 'name')],
+  // RT and PX (RFC 1183, RFC 2163), NXT (RFC 2535): may arrive compressed.
+  [21, NEW(2, 'name')],
+  [26, NEW(2, 'name', 'name')],
+  [30, NEW('name')],
+  [TYPE.SIG, NEW(18, 'name')],
+  [TYPE.SRV, NEW(6, 'name')],
+  [TYPE.NAPTR, NEW(4, 'text', 'text', 'text', 'name')],
+  [TYPE.KX, NEW(2, 'name')],
+  [TYPE.DNAME, NEW('name')],
+  [TYPE.RRSIG, NEW(18, 'name')],
+  [TYPE.NSEC, NEW('name')],
+]);
+
+/** A record to write in place of one that is there; its RDATA holds no names. */
+export interface Substitute {
+  readonly type: number;
+  readonly ttlSeconds: number;
+  readonly rdata: Uint8Array;
+}
+
+/** What is to be different; what is absent stays. Names are uncompressed wire form, letter case as received. */
+export interface Changes {
+  readonly question?: QuestionFields;
+  readonly owner?: (name: Uint8Array) => Uint8Array;
+  /** A name in the RDATA of a record of `type`. */
+  readonly target?: (name: Uint8Array, type: number) => Uint8Array;
+  readonly substitute?: (record: RecordView) => Substitute | undefined;
+  /** Records to leave out say false. */
+  readonly keeps?: (record: RecordView) => boolean;
+}
+
+/**
+ * The message with `changes`, without what follows its last record; undefined where it is malformed or becomes longer
+ * than a message may be. The input is not kept and not written to.
+ */
+export function rebuild(wire: Buffer, changes: Changes): Buffer | undefined {
+  return rebuildAll([wire], changes);
+}
+
+/**
+ * As `rebuild`, with the answer sections of further messages behind that of the first: chains of aliases are put
+ * together so.
+ */
+export function rebuildAll(wires: readonly Buffer[], changes: Changes): Buffer | undefined {
+  const [first] = wires as readonly [Buffer];
+  const sections = sectionsOf(wires, changes);
+  if (sections === undefined) return undefined;
+  const writer = new Writer(Math.min(MAX_FRAME_BYTES, 512 + 2 * first.length));
+  try {
+    writer.header(first, sections);
+    if (qdcountOf(first) > 0) writer.question(questionOf(first, changes));
+    for (const { source, record } of sections.flat()) writer.record(source, record, changes);
+  } catch (error) {
+    if (error instanceof Unwritable) return undefined;
+    throw error;
+  }
+  return writer.done();
+}
+
+interface Placed {
+  readonly source: Buffer;
+  readonly record: RecordView;
+}
+
+type Sections = readonly [answer: Placed[], authority: Placed[], additional: Placed[]];
+
+function sectionsOf(wires: readonly Buffer[], { keeps }: Changes): Sections | undefined {
+  const sections: Sections = [[], [], []];
+  for (const [at, source] of wires.entries()) {
+    const records = readRecords(source);
+    if (records === undefined) return undefined;
+    for (const record of records) {
+      const isWanted = at === 0 ? (keeps?.(record) ?? true) : record.section === 'answer';
+      if (isWanted) sections[SECTION[record.section]].push({ source, record });
+    }
+  }
+  return sections;
+}
+
+const SECTION = { answer: 0, authority: 1, additional: 2 } as const;
+
+function questionOf(wire: Buffer, { question }: Changes): QuestionFields {
+  if (question !== undefined) return question;
+  const fixed = skipName(wire, HEADER_BYTES, wire.length);
+  const name = nameAt(wire, HEADER_BYTES, wire.length);
+  return { name, type: u16(wire, fixed), class: u16(wire, fixed + 2) };
+}
+
+/** Thrown inside this file where a message cannot be written. */
+class Unwritable extends Error {}
+
+function nameAt(wire: Uint8Array, offset: number, end: number): Uint8Array {
+  const name = readName(wire, offset, end);
+  if (name === undefined) throw new Unwritable('malformed name');
+  return name;
+}
+
+/** Highest offset a compression pointer can hold. */
+const MAX_POINTER = 0x3fff;
+
+class Writer {
+  #out: Buffer;
+  #at = 0;
+  /** Where a name, as octets, has been written. */
+  readonly #places = new Map<string, number>();
+
+  constructor(bytes: number) {
+    this.#out = Buffer.allocUnsafe(bytes);
+  }
+
+  header(wire: Buffer, sections: Sections): void {
+    this.#bytes(wire.subarray(0, HEADER_BYTES));
+    for (const [index, { length }] of sections.entries()) putU16(this.#out, 6 + 2 * index, length);
+  }
+
+  question({ name, type, class: qclass }: QuestionFields): void {
+    this.#name(name, true);
+    this.#u16(type);
+    this.#u16(qclass);
+  }
+
+  record(wire: Buffer, record: RecordView, changes: Changes): void {
+    const { owner, substitute } = changes;
+    const name = nameAt(wire, record.start, wire.length);
+    this.#name(owner?.(name) ?? name, true);
+    const other = substitute?.(record);
+    this.#u16(other?.type ?? record.type);
+    this.#u16(record.class);
+    this.#room(6);
+    putU32(this.#out, this.#at, other?.ttlSeconds ?? record.ttlSeconds);
+    this.#at += 6;
+    const start = this.#at;
+    if (other === undefined) this.#rdata(wire, record, changes);
+    else this.#bytes(other.rdata);
+    putU16(this.#out, start - 2, this.#at - start);
+  }
+
+  done(): Buffer {
+    const message = Buffer.allocUnsafeSlow(this.#at);
+    this.#out.copy(message, 0, 0, this.#at);
+    return message;
+  }
+
+  #rdata(wire: Buffer, record: RecordView, { target }: Changes): void {
+    const { type, rdataStart, rdataEnd } = record;
+    const { parts, compresses } = LAYOUTS.get(type) ?? { parts: [], compresses: false };
+    let at = rdataStart;
+    for (const part of parts) {
+      const end = partEnd(wire, at, rdataEnd, part);
+      if (part === 'name') {
+        const name = nameAt(wire, at, wire.length);
+        this.#name(target?.(name, type) ?? name, compresses);
+      } else {
+        this.#bytes(wire.subarray(at, end));
+      }
+      at = end;
+    }
+    this.#bytes(wire.subarray(at, rdataEnd));
+  }
+
+  /** Writes a name, from the longest part of it that stands somewhere already as a pointer. */
+  #name(name: Uint8Array, compresses: boolean): void {
+    this.#room(name.length);
+    const octets = Buffer.from(name.buffer, name.byteOffset, name.length);
+    for (let at = 0; (name[at] as number) !== 0; ) {
+      const rest = octets.latin1Slice(at);
+      const known = this.#places.get(rest);
+      if (compresses && known !== undefined) {
+        this.#u16(0xc000 | known);
+        return;
+      }
+      if (known === undefined && this.#at <= MAX_POINTER) this.#places.set(rest, this.#at);
+      const next = at + 1 + (name[at] as number);
+      this.#bytes(name.subarray(at, next));
+      at = next;
+    }
+    this.#bytes(Uint8Array.of(0));
+  }
+
+  #u16(value: number): void {
+    this.#room(2);
+    putU16(this.#out, this.#at, value);
+    this.#at += 2;
+  }
+
+  #bytes(octets: Uint8Array): void {
+    this.#room(octets.length);
+    this.#out.set(octets, this.#at);
+    this.#at += octets.length;
+  }
+
+  #room(bytes: number): void {
+    const needed = this.#at + bytes;
+    if (needed <= this.#out.length) return;
+    if (needed > MAX_FRAME_BYTES) throw new Unwritable('message too long');
+    const larger = Buffer.allocUnsafe(Math.min(MAX_FRAME_BYTES, 2 * needed));
+    this.#out.copy(larger, 0, 0, this.#at);
+    this.#out = larger;
+  }
+}
+
+/** Offset behind `part` at `at`; it may not reach beyond its RDATA. */
+function partEnd(wire: Uint8Array, at: number, rdataEnd: number, part: Part): number {
+  let end: number;
+  if (part === 'name') end = skipName(wire, at, rdataEnd);
+  else end = at + (part === 'text' ? 1 + (wire[at] ?? 0) : part);
+  if (end < 0 || end > rdataEnd) throw new Unwritable('RDATA shorter than its type');
+  return end;
+}

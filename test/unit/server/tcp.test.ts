@@ -295,3 +295,31 @@ it('says which address cannot be bound, and why', async () => {
   });
   assert.equal(rig.clock.pendingTimers, 0);
 });
+
+describe('patience with TCP clients', () => {
+  it('a connection that has brought all it may is answered and closed', async () => {
+    const { handler, parked } = parking();
+    const { listener, connect } = await listen(handler);
+    listener.patience = { maxQueries: 2 };
+    const client = await connect();
+    client.ask(queryWire('a', 1), queryWire('b', 2), queryWire('c', 3));
+    await eventually('two are asked', () => parked.size === 2);
+    for (const answer of parked.values()) answer();
+    await eventually('the end', () => client.ended.fin);
+    assert.deepEqual(client.ids(), [1, 2]);
+  });
+
+  it('holds for clients that are there already: read before the first query, idle after it', async () => {
+    const { rig, listener, connect } = await listen(answerTo);
+    const silent = await connect();
+    const asking = await connect();
+    asking.ask(queryWire('a', 1));
+    await asking.received(1);
+    listener.patience = { readMs: 3_000, idleMs: 60_000 };
+    rig.clock.advance(5_000);
+    await eventually('the silent one is told to go', () => silent.ended.fin);
+    assert.equal(asking.ended.fin, false);
+    rig.clock.advance(60_000);
+    await eventually('the idle one too', () => asking.ended.fin);
+  });
+});

@@ -1,0 +1,58 @@
+/**
+ * Hammers the UDP addon given as argument for some rounds: floods of datagrams of any length, replies of any length at
+ * once and late, closing in the middle, garbage collection. Prints `survived` and the number of datagrams handled.
+ */
+import { createSocket } from 'node:dgram';
+import { createRequire } from 'node:module';
+import type { Client } from '../../../agent/query/query.ts';
+import { type BatchAddon, batchOpener } from '../../../agent/server/udp/batch.ts';
+
+const [addonPath = '', rounds = '40'] = process.argv.slice(2);
+const open = batchOpener(createRequire(import.meta.url)(addonPath) as BatchAddon);
+const LENGTHS = [0, 1, 11, 12, 40, 512, 1_232, 4_095, 4_096, 4_097, 30_000, 65_507];
+let handled = 0;
+
+function pick<T>(from: readonly T[]): T {
+  return from[Math.floor(Math.random() * from.length)] as T;
+}
+
+async function round(address: string): Promise<void> {
+  const late: Client[] = [];
+  let left = Math.floor(Math.random() * 300) + 100;
+  const transport = await open({
+    endpoint: { address, port: 0 },
+    receiveBufferBytes: pick([4_096, 1 << 20]),
+    receiveDrops: { value: 0 },
+    onError: () => undefined,
+    sink: {
+      batchStart: () => undefined,
+      batchEnd: () => undefined,
+      datagram(self, slot, wire, length, out) {
+        handled++;
+        if (--left === 0) void self.close();
+        const chance = Math.random();
+        if (chance < 0.1) throw new Error('handler');
+        if (chance < 0.3) late.push(self.clientOf(slot));
+        if (chance < 0.5) self.send(Buffer.alloc(pick(LENGTHS) + 10, 1), self.clientOf(slot));
+        return chance < 0.6 ? wire.copy(out, 0, 0, length) : Math.floor(chance * 4_096);
+      },
+    },
+  });
+  const isV6 = address.includes(':');
+  const senders = [0, 1, 2].map(() => createSocket(isV6 ? 'udp6' : 'udp4'));
+  for (let i = 0; i < 600; i++) {
+    pick(senders).send(Buffer.alloc(pick(LENGTHS), i), transport.endpoint.port, address);
+    if (i % 50 === 0) await new Promise(setImmediate);
+  }
+  for (const client of late) transport.send(Buffer.alloc(pick(LENGTHS)), client);
+  const closing = transport.close();
+  for (const client of late) transport.send(Buffer.alloc(10), client);
+  await closing;
+  for (const sender of senders) sender.close();
+}
+
+for (let i = 0; i < Number(rounds); i++) {
+  await round(i % 2 === 0 ? '127.0.0.1' : '::1');
+  globalThis.gc?.();
+}
+process.stdout.write(`survived ${handled}\n`);

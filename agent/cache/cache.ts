@@ -10,6 +10,7 @@ import type {
   Metrics,
 } from '../query/services.ts';
 import { blockLabels, countersFor, type SeriesType } from './counters.ts';
+import { Doubts } from './doubt.ts';
 import { type BlockLedgers, Keeper } from './keep.ts';
 import { Ledger } from './ledger.ts';
 import { Lookup } from './lookup.ts';
@@ -46,6 +47,7 @@ export interface ProcessCache extends Cache {
 /** What a block keeps over reloads. */
 interface BlockMemory {
   readonly ledgers: BlockLedgers;
+  readonly doubts: Doubts;
   /** Fingerprints of what lay below `cache`, by generation. */
   readonly generations: string[];
 }
@@ -57,12 +59,12 @@ export function createCache(parts: CacheParts): ProcessCache {
   const blocks = new Map<number, BlockMemory>();
 
   const open = (block: BlockContext, zonesLabel: string, options: CacheOptions): BlockCache => {
-    const memory = blocks.get(block.id) ?? newMemory(metrics, block, zonesLabel);
+    const memory = blocks.get(block.id) ?? newMemory(parts, block, zonesLabel);
     blocks.set(block.id, memory);
     showEntries(metrics, block, zonesLabel, memory.ledgers);
     const generation = generationOf(memory, block.belowCache);
-    const { ledgers } = memory;
-    const keeper = new Keeper({ store, clock, random, ledgers, generation, options });
+    const { ledgers, doubts } = memory;
+    const keeper = new Keeper({ store, clock, random, ledgers, doubts, generation, options });
     const counters = perServer((server) => countersFor(metrics, blockLabels(server, zonesLabel)));
     for (const server of block.servers) counters(server);
     const blockId = block.id;
@@ -96,13 +98,18 @@ export function createCache(parts: CacheParts): ProcessCache {
   };
 }
 
-function newMemory(metrics: Metrics, block: BlockContext, zonesLabel: string): BlockMemory {
+function newMemory(
+  { metrics, clock, log }: CacheParts,
+  block: BlockContext,
+  zonesLabel: string,
+): BlockMemory {
   // A block's listeners share its entries: an eviction is counted once, at the first of them.
   const labels = blockLabels(block.servers[0]?.label ?? '', zonesLabel);
   const ledger = (type: SeriesType): Ledger =>
     new Ledger(metrics.counter('coredns_cache_evictions_total', { ...labels, type }));
   return {
     ledgers: { positive: ledger('success'), negative: ledger('denial') },
+    doubts: new Doubts(clock, log, zonesLabel),
     generations: [],
   };
 }

@@ -1,5 +1,6 @@
 /** Series of one (block, listener), resolved once; a query only adds to plain numbers. */
 import type { Counter, Metrics } from '../query/services.ts';
+import type { DenialReason } from './doubt.ts';
 import type { EntryKind } from './entry.ts';
 import type { StaleReason } from './stale.ts';
 
@@ -29,8 +30,11 @@ export interface Counters {
   readonly drops: Counter;
   readonly servedStale: Counter;
   readonly stale: Readonly<Record<StaleReason, Counter>>;
+  readonly lastKnownGood: Readonly<Record<DenialReason, Counter>>;
+  readonly cut: Counter;
   readonly coalesced: Counter;
   readonly rejected: Counter;
+  readonly deferred: Counter;
 }
 
 export function countersFor(metrics: Metrics, labels: BlockLabels): Counters {
@@ -39,6 +43,8 @@ export function countersFor(metrics: Metrics, labels: BlockLabels): Counters {
     metrics.counter('coredns_cache_hits_total', { ...labels, type });
   const stale = (reason: StaleReason): Counter =>
     metrics.counter('nodens_cache_stale_served_total', { server, reason });
+  const kept = (reason: DenialReason): Counter =>
+    metrics.counter('nodens_cache_last_known_good_total', { server, reason });
   const denials = hits('denial');
   return {
     requests: metrics.counter('coredns_cache_requests_total', { ...labels }),
@@ -53,7 +59,10 @@ export function countersFor(metrics: Metrics, labels: BlockLabels): Counters {
       recheck: stale('recheck'),
       failure: stale('failure'),
     },
+    lastKnownGood: { nxdomain: kept('nxdomain'), nodata: kept('nodata'), empty: kept('empty') },
+    cut: metrics.counter('nodens_cache_nxdomain_cut_total', { server }),
     coalesced: metrics.counter('nodens_cache_coalesced_total', { server }),
     rejected: metrics.counter('nodens_cache_waiters_rejected_total', { server }),
+    deferred: metrics.counter('nodens_cache_refreshes_deferred_total', { server }),
   };
 }

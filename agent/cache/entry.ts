@@ -43,6 +43,8 @@ export class Entry {
   lastHitMs: number;
   /** No refresh before this clock moment: the last one failed. */
   recheckMs = Number.NEGATIVE_INFINITY;
+  /** Stands against denials until this clock moment (last known good). */
+  keptUntilMs = Number.NEGATIVE_INFINITY;
   /** Asked for since the ledger last looked for something to evict. */
   wasHit = false;
   /** The answer as it is given out when stale; made on first use, shares the bytes. */

@@ -16,7 +16,11 @@ import type {
   ServeStaleOptions,
 } from '../query/services.ts';
 import { type Classified, classify, type Verdict } from './classify.ts';
+import type { Counters } from './counters.ts';
+import { Cuts, cutKey } from './cut.ts';
+import type { DenialReason, Doubts } from './doubt.ts';
 import { Entry, type EntryKind } from './entry.ts';
+import { LastKnownGood } from './last-known-good.ts';
 import type { Ledger } from './ledger.ts';
 import { AFTER_RELOAD, isUsable, lastGoodAnswer } from './stale.ts';
 import { failureKey, type Store } from './store.ts';
@@ -33,6 +37,7 @@ export interface KeeperParts {
   readonly clock: Clock;
   readonly random: () => number;
   readonly ledgers: BlockLedgers;
+  readonly doubts: Doubts;
   /** Number of the configuration below `cache`. */
   readonly generation: number;
   readonly options: CacheOptions;
@@ -49,33 +54,46 @@ const RULES: Readonly<Partial<Record<Verdict, TtlRule>>> = {
   denial: 'negative',
 };
 
+function deniedAs({ rcode }: Answer): DenialReason {
+  return rcode === RCODE.NXDOMAIN ? 'nxdomain' : 'nodata';
+}
+
 export class Keeper {
   readonly #parts: KeeperParts;
   readonly #stale: ServeStaleOptions;
+  readonly #cuts: Cuts;
+  readonly #lastKnownGood: LastKnownGood;
 
   constructor(parts: KeeperParts) {
     this.#parts = parts;
-    this.#stale = parts.options.serveStale ?? AFTER_RELOAD;
+    const stale = parts.options.serveStale ?? AFTER_RELOAD;
+    this.#stale = stale;
+    this.#lastKnownGood = new LastKnownGood({ ...parts, stale });
+    this.#cuts = new Cuts(parts.options.nxdomainCut);
   }
 
-  /**
-   * Takes in an answer to the question behind `key`; returns what to give to those who wait. `onMismatch` is told of
-   * an answer to another question.
-   */
-  absorb(query: Query, key: string, answer: Answer, onMismatch: () => void): Answer {
+  /** Takes in an answer to the question behind `key`; returns what to give to those who wait. */
+  absorb(query: Query, key: string, answer: Answer, count: Counters): Answer {
     if (!answer.shareable) return answer;
     const wallSeconds = Math.floor(this.#parts.clock.wallMs() / 1_000);
     const classified = classify(query, answer, wallSeconds);
     switch (classified.verdict) {
       case 'success':
       case 'delegation':
-      case 'denial':
+        this.#lastKnownGood.answered(query);
         return this.#keep(query, key, answer, classified);
-      case 'passing':
-        this.#dropExpired(key);
-        return answer;
+      case 'denial': {
+        const good = this.#lastKnownGood.against(query, key, deniedAs(answer), count);
+        return good ?? this.#keep(query, key, answer, classified);
+      }
+      case 'passing': {
+        const isAnswer = classified.records[0]?.section === 'answer';
+        const good = isAnswer ? undefined : this.#lastKnownGood.against(query, key, 'empty', count);
+        if (good === undefined) this.#dropExpired(key);
+        return good ?? answer;
+      }
       case 'mismatch':
-        onMismatch();
+        count.drops.value++;
         return this.#lastGood(key) ?? answer;
       case 'refusal':
         return this.#lastGood(key) ?? answer;
@@ -101,7 +119,7 @@ export class Keeper {
   #keep(query: Query, key: string, answer: Answer, classified: Classified): Answer {
     const { store, clock, options, ledgers } = this.#parts;
     const kind: EntryKind = classified.verdict === 'denial' ? 'negative' : 'positive';
-    const keep = kind === 'positive' ? options.success : options.denial;
+    const keep = kind === 'positive' ? options.success : this.#denialOf(query);
     const born = answer.bornMs ?? clock.nowMs();
     const { kept, ttlSeconds } = this.#bounded(answer, born, classified, keep);
     const disabled = kind === 'positive' ? options.disableSuccess : options.disableDenial;
@@ -112,6 +130,7 @@ export class Keeper {
     }
     const before = store.peek(key);
     const expiresMs = born + ttlSeconds * 1_000;
+    const windowMs = Math.max(this.#stale.windowMs, this.#lastKnownGood.windowMs(query));
     const entry = new Entry({
       key,
       kind,
@@ -119,13 +138,36 @@ export class Keeper {
       ledger: ledgers[kind],
       generation: this.#parts.generation,
       expiresMs,
-      uselessMs: expiresMs + (kind === 'positive' ? this.#stale.windowMs : 0),
+      uselessMs: expiresMs + (kind === 'positive' ? windowMs : 0),
       refreshMs: this.#refreshMs(expiresMs, ttlSeconds, options.prefetch),
       hits: before?.hits ?? 0,
       lastHitMs: before?.lastHitMs ?? Number.NEGATIVE_INFINITY,
     });
     store.replace(entry, keep.capacity);
+    this.#cut(query, entry, keep.capacity);
     return kept;
+  }
+
+  #denialOf({ name }: Query): KeepOptions {
+    const { denial, cluster } = this.#parts.options;
+    return cluster.domains.some((domain) => isSubdomain(name, domain)) ? cluster.denial : denial;
+  }
+
+  /** A name that does not exist denies all below it; one that exists takes back every denial above it. */
+  #cut(query: Query, entry: Entry, capacity: number): void {
+    const { denials } = this.#parts.store;
+    if (entry.answer.rcode !== RCODE.NXDOMAIN) {
+      this.#cuts.disproved(query, entry.key, denials);
+    } else if (this.#cuts.covers(query)) {
+      const { kind, answer, ledger, generation, expiresMs, uselessMs, refreshMs } = entry;
+      const { hits, lastHitMs } = entry;
+      const times = { expiresMs, uselessMs, refreshMs };
+      const key = cutKey(entry.key);
+      denials.put(
+        new Entry({ key, kind, answer, ledger, generation, ...times, hits, lastHitMs }),
+        capacity,
+      );
+    }
   }
 
   /** The answer as it is stored, and for how long. */

@@ -19,6 +19,7 @@ import type {
 } from '../query/services.ts';
 import { isCacheable } from './classify.ts';
 import type { Counters } from './counters.ts';
+import { Cuts } from './cut.ts';
 import type { Entry } from './entry.ts';
 import type { Keeper } from './keep.ts';
 import type { Flight, Flights } from './refresh.ts';
@@ -44,9 +45,11 @@ const NO_ANSWER = { code: EDE.NO_REACHABLE_AUTHORITY, text: 'no answer in time' 
 export class Lookup implements BlockCache {
   readonly #parts: LookupParts;
   readonly #stale: ServeStaleOptions;
+  readonly #cuts: Cuts;
 
   constructor(parts: LookupParts) {
     this.#parts = parts;
+    this.#cuts = new Cuts(parts.options.nxdomainCut);
     this.#stale = parts.options.serveStale ?? AFTER_RELOAD;
   }
 
@@ -71,6 +74,14 @@ export class Lookup implements BlockCache {
     if (entry !== undefined && isUsable(entry, now, this.#stale)) {
       entry.wasHit = true;
       return this.#expired(entry, query, next, count);
+    }
+    const denial = this.#cuts.find(query, key, store.denials, (cut) =>
+      cut.isFresh(now, generation),
+    );
+    if (denial !== undefined) {
+      count.hits.negative.value++;
+      count.cut.value++;
+      return denial;
     }
     const failure = store.failure(key);
     if (failure?.isFresh(now, generation)) {
@@ -180,10 +191,7 @@ export class Lookup implements BlockCache {
   /** Runs the rest of the chain. What it brings is stored before anybody sees it. */
   #fetch(key: string, query: Query, next: Handler, count: Counters): Result {
     const { keeper, flights } = this.#parts;
-    const onAnswer = (answer: Answer): Answer =>
-      keeper.absorb(query, key, answer, () => {
-        count.drops.value++;
-      });
+    const onAnswer = (answer: Answer): Answer => keeper.absorb(query, key, answer, count);
     const onError = (error: unknown): Answer => keeper.failed(query, key, error);
     const result = after(next, query, onAnswer, onError);
     if (!(result instanceof Promise)) return result;
@@ -194,8 +202,13 @@ export class Lookup implements BlockCache {
 
   /** Fetches in the background, for nobody in particular. */
   #refresh(key: string, query: Query, next: Handler): void {
-    if (this.#parts.flights.find(key) !== undefined) return;
+    const { flights } = this.#parts;
+    if (flights.find(key) !== undefined) return;
     const count = this.#parts.counters(query.server);
+    if (!flights.takeRefresh()) {
+      count.deferred.value++;
+      return;
+    }
     count.prefetch.value++;
     // A query of its own: the client's is done with as soon as it has its answer.
     const own = Query.internal(query, this.#parts.clock.nowMs());

@@ -9,6 +9,9 @@ import type { Answer } from '../query/answer.ts';
 /** What runs may take at most: longer than any client's deadline, so that nobody is cut off who still waits. */
 const MAX_FLIGHT_MS = LIMITS.queryDeadlineMs.default + 1_000;
 const CHECK_INTERVAL_MS = 500;
+/** Background refreshes that may be begun in a second, and at once after a quiet time: all blocks together. */
+const REFRESHES_PER_SECOND = 200;
+const REFRESH_BURST = 200;
 
 export interface Flight {
   readonly answer: Promise<Answer>;
@@ -27,9 +30,12 @@ export class Flights {
   readonly #clock: Clock;
   readonly #running = new Map<string, Running>();
   readonly #timer: Timer;
+  #refreshes = REFRESH_BURST;
+  #refilledMs: number;
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.#refilledMs = clock.nowMs();
     this.#timer = clock.every(CHECK_INTERVAL_MS, () => this.#check());
   }
 
@@ -39,6 +45,20 @@ export class Flights {
 
   find(key: string): Flight | undefined {
     return this.#running.get(key);
+  }
+
+  /**
+   * Whether a background refresh may begin now, which counts as one. Nobody waits for it, so it can wait itself: when
+   * an outage ends, a cache full of old names must not fall upon the upstream at once.
+   */
+  takeRefresh(): boolean {
+    const nowMs = this.#clock.nowMs();
+    const earned = ((nowMs - this.#refilledMs) / 1_000) * REFRESHES_PER_SECOND;
+    this.#refreshes = Math.min(REFRESH_BURST, this.#refreshes + earned);
+    this.#refilledMs = nowMs;
+    if (this.#refreshes < 1) return false;
+    this.#refreshes--;
+    return true;
   }
 
   /**

@@ -23,7 +23,8 @@ const STALE = { code: EDE.STALE_ANSWER, text: '' };
 
 /** Whether the entry may answer when nothing fresher does. */
 export function isUsable(entry: Entry, nowMs: number, { windowMs }: ServeStaleOptions): boolean {
-  return entry.kind === 'positive' && nowMs < entry.expiresMs + windowMs;
+  if (entry.kind !== 'positive') return false;
+  return nowMs < entry.expiresMs + windowMs || nowMs < entry.keptUntilMs;
 }
 
 /** The entry's answer as it goes out when nothing fresher is there; as it is while its own TTL runs. */

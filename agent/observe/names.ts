@@ -177,6 +177,25 @@ export const COUNTED_SERIES = {
     'Queries turned away because too many waited for the same name.',
     ['server'],
   ),
+  nodens_cache_refreshes_deferred_total: counter(
+    'Background refreshes put off because too many were begun at once.',
+    ['server'],
+  ),
+  nodens_cache_last_known_good_total: counter(
+    'Denials not believed: the last good answer was given instead.',
+    ['server', 'reason'],
+  ),
+  nodens_cache_nxdomain_cut_total: counter(
+    'Queries denied because a name above theirs does not exist.',
+    ['server'],
+  ),
+  nodens_snapshot_entries: gauge('Entries in the last snapshot written.'),
+  nodens_snapshot_bytes: gauge('Size of the last snapshot written.'),
+  nodens_snapshot_age_seconds: gauge('Time since the last snapshot was written or read.'),
+  nodens_snapshot_restored_entries: gauge('Entries taken from the snapshot at the start.'),
+  nodens_snapshot_errors_total: counter('Snapshots that could not be written or read.', ['reason'], {
+    preset: ['write', 'read', 'damaged', 'version'].map((reason) => ({ reason })),
+  }),
   nodens_cache_bytes: gauge('Memory the entries of a store account for.', ['store']),
   nodens_cache_entries_swept_total: counter('Entries removed because they were of no more use.', [
     'store',
@@ -195,6 +214,17 @@ export const COUNTED_SERIES = {
     'to',
     'transport',
   ]),
+  nodens_upstream_phase_seconds: histogram(
+    'Time that queries to an upstream spent in each phase.',
+    TIME_BUCKETS,
+    ['to', 'transport', 'phase'],
+  ),
+  nodens_upstream_state: gauge('1 for the state an upstream is in.', ['to', 'state']),
+  nodens_upstream_hedges_total: counter(
+    'Second queries sent before the first was late, by how they ended; denied where they would have been too many.',
+    ['to', 'result'],
+  ),
+  nodens_upstream_endpoints: gauge('Endpoints known behind an upstream name.', ['name']),
   nodens_loop_detected: gauge('1 while queries of a zone come back to us.', ['zone']),
   nodens_config_valid: gauge('Whether the Corefile on disk is the one being served.'),
   nodens_config_reloads_total: counter('Attempts to take over a changed Corefile.', ['result'], {

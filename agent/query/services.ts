@@ -47,6 +47,8 @@ export interface BlockContext {
   /** Fingerprint of all directives below `cache`: when it changes, cached answers may no longer be right. */
   readonly belowCache: string;
   readonly servers: readonly ServerLabel[];
+  /** `address:port` of every listener of the configuration, other blocks' too. */
+  readonly listening?: readonly string[];
 }
 
 // ── observation ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -142,6 +144,26 @@ export interface CacheOptions {
   readonly keepTtl: boolean;
   readonly prefetch: PrefetchOptions | undefined;
   readonly serveStale: ServeStaleOptions | undefined;
+  readonly lastKnownGood: LastKnownGoodOptions | undefined;
+  /** Zones, lower-case wire form, in which nothing exists below a name that does not (RFC 8020). */
+  readonly nxdomainCut: readonly Uint8Array[];
+  readonly cluster: ClusterOptions;
+}
+
+/** What holds for names that Kubernetes makes and removes at any moment. */
+export interface ClusterOptions {
+  /** Cluster domains, lower-case wire form. */
+  readonly domains: readonly Uint8Array[];
+  /** How their denials are kept: a Service that is missing now may be there in a second. */
+  readonly denial: KeepOptions;
+}
+
+/** Answers that outlive a denial, for upstreams that begin to deny many names they used to answer. */
+export interface LastKnownGoodOptions {
+  /** How long past its TTL an answer may stand against a denial, milliseconds. */
+  readonly windowMs: number;
+  /** Zones, lower-case wire form; cluster domains are left out whatever they say. */
+  readonly zones: readonly Uint8Array[];
 }
 
 export interface PrefetchOptions {
@@ -166,11 +188,26 @@ export interface Cache {
 
 export type Policy = 'random' | 'round_robin' | 'sequential';
 
+/** DNS over TLS to one upstream (RFC 7858): always verified, by name where there is one, else by address. */
+export interface UpstreamTls {
+  readonly serverName?: string | undefined;
+  /** PEM texts: who is trusted (undefined: whom the system trusts), and what we show the upstream. */
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+export interface UpstreamTarget extends Endpoint {
+  /** Undefined: plain DNS. */
+  readonly tls?: UpstreamTls | undefined;
+}
+
 /** A set of upstreams that answer the same questions. */
 export interface UpstreamGroupOptions {
   /** Value of the label `proxy_name`: the plugin that forwards. */
   readonly name: string;
-  readonly targets: readonly Endpoint[];
+  /** Where there is none, every query ends with SERVFAIL. */
+  readonly targets: readonly UpstreamTarget[];
   readonly policy: Policy;
   readonly forceTcp: boolean;
   readonly preferUdp: boolean;
@@ -187,6 +224,21 @@ export interface UpstreamGroupOptions {
   readonly failFastAllUnhealthy: boolean;
   /** Rcodes on which another upstream is tried. */
   readonly failoverRcodes: readonly number[];
+  /** A connection takes no queries after about this, milliseconds; 0: no bound. Undefined: as the transport has it. */
+  readonly maxAgeMs?: number | undefined;
+  /** Idle connections kept to one upstream; 0 or undefined: all. */
+  readonly maxIdleConnections?: number | undefined;
+  /** No reply for this long, milliseconds, is one too late; undefined: learned from the upstream. */
+  readonly readTimeoutMs?: number | undefined;
+  /** Random letter case in questions over UDP, which the reply must repeat (draft-vixie-dnsext-dns0x20). */
+  readonly randomizeCase?: boolean | undefined;
+  /** A UDP socket of its own, and so a port, for each query. */
+  readonly socketPerQuery?: boolean | undefined;
+  /**
+   * Name, wire form, that the targets resolve to the endpoints behind them: those are asked, the targets only where no
+   * endpoint is of use.
+   */
+  readonly endpointsName?: Uint8Array | undefined;
 }
 
 export interface HealthCheckOptions {
@@ -254,6 +306,18 @@ export interface AdminRoutes {
   add(address: string, path: string, handler: () => AdminResponse | Promise<AdminResponse>): void;
 }
 
+/** Patience with TCP clients; what is absent keeps its default. */
+export interface TcpPatience {
+  /** How long a connection may be without its first query, milliseconds; as `idleMs` by default. */
+  readonly readMs?: number;
+  /** How long a client may leave answers unread, milliseconds. */
+  readonly writeMs?: number;
+  /** How long a connection may be without a query, milliseconds. */
+  readonly idleMs?: number;
+  /** Queries after which a connection is answered and closed. */
+  readonly maxQueries?: number;
+}
+
 /** What a directive may ask of the whole process. The last block that says wins. */
 export interface ProcessSettings {
   /** Answer on for this long after shutdown begins, milliseconds. */
@@ -263,6 +327,8 @@ export interface ProcessSettings {
   debug(): void;
   /** Measure this block's queries (`coredns_dns_*`). */
   measureTraffic(): void;
+  /** Patience with clients of the addresses that this block is served on. */
+  tcpPatience(patience: TcpPatience): void;
   /** Names of plugins, of every block, that are not ready to answer. */
   unready(): readonly string[];
 }

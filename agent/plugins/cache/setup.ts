@@ -1,4 +1,5 @@
 /** `cache [TTL] [ZONES…] { … }`: reads the directive into CacheOptions. Syntax and defaults as the peer's 1.14. */
+import { ConfigError } from '../../base/errors.ts';
 import {
   argsBetween,
   badValue,
@@ -15,16 +16,19 @@ import {
   zonesOf,
 } from '../../config/corefile/args.ts';
 import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
-import { nameFromText } from '../../dns/name.ts';
+import { isSubdomain, nameFromText, nameToText } from '../../dns/name.ts';
 import type { Plugin } from '../../query/plugin.ts';
 import type {
   CacheOptions,
+  ClusterOptions,
   KeepOptions,
+  LastKnownGoodOptions,
   PrefetchOptions,
   ServeStaleOptions,
   Services,
   StaleMode,
 } from '../../query/services.ts';
+import { clusterDomains, DEFAULT_CLUSTER_DOMAIN } from './cluster.ts';
 import { handler } from './handler.ts';
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
@@ -33,6 +37,7 @@ const CAPACITY = 9_984;
 const MIN_TTL_SECONDS = 5;
 const MAX_SUCCESS_TTL_SECONDS = 3_600;
 const MAX_DENIAL_TTL_SECONDS = 1_800;
+const CLUSTER_DENIAL_TTL_SECONDS = 5;
 const SERVFAIL_MS = 1_000;
 const MAX_SERVFAIL_MS = 300_000;
 const PREFETCH_WINDOW_MS = 60_000;
@@ -43,6 +48,8 @@ const VERIFY_MS = 200;
 const RECHECK_MS = 1_000;
 const MAX_RECHECK_MS = 300_000;
 const STALE_MODES: readonly StaleMode[] = ['immediate', 'verify'];
+const LAST_KNOWN_GOOD_MS = 3_600_000;
+const MAX_LAST_KNOWN_GOOD_MS = 86_400_000;
 const KINDS = ['success', 'denial'] as const;
 const POLICIES = ['prefer_positive'] as const;
 
@@ -55,7 +62,8 @@ export interface CacheConfig {
 }
 
 export function setup(directive: Directive, block: Block, services: Services): Plugin {
-  const { options, zones, isNarrowed } = readCache(directive, block);
+  const domains = clusterDomains(services.files);
+  const { options, zones, isNarrowed } = readCache(directive, block, domains);
   const cache = services.cache.open(services.block, zones.join(','), options);
   return {
     name: 'cache',
@@ -63,12 +71,18 @@ export function setup(directive: Directive, block: Block, services: Services): P
   };
 }
 
-/** The options of a `cache` directive. Throws ConfigError. */
-export function readCache(directive: Directive, block: Block): CacheConfig {
+/** The options of a `cache` directive; `domains` are the cluster's, presentation format. Throws ConfigError. */
+export function readCache(
+  directive: Directive,
+  block: Block,
+  domains: readonly string[] = [DEFAULT_CLUSTER_DOMAIN],
+): CacheConfig {
   const line = onlyUse(directive);
   const hasTtl = /^[+-]?\d+$/.test(line.args[0]?.text ?? '');
   const zoneTokens = hasTtl ? line.args.slice(1) : line.args;
   const options = defaults();
+  const clusterNames = domains.map(nameFromText);
+  let saysDenialTtl = false;
   if (hasTtl) {
     const maxTtlSeconds = intArg(line.args[0] as Token, { min: 1 });
     options.success = { ...options.success, maxTtlSeconds };
@@ -79,7 +93,8 @@ export function readCache(directive: Directive, block: Block): CacheConfig {
       options.success = readKeep(option, options.success);
     },
     denial: (option) => {
-      options.denial = readKeep(option, options.denial);
+      saysDenialTtl = option.args.length > 1;
+      options.denial = readKeep(option, options.denial, 0);
     },
     prefetch: (option) => {
       options.prefetch = readPrefetch(option);
@@ -91,35 +106,58 @@ export function readCache(directive: Directive, block: Block): CacheConfig {
     servfail: (option) => {
       options.servfailMs = durationArg(oneArg(option), { maxMs: MAX_SERVFAIL_MS });
     },
+    last_known_good: (option) => {
+      options.lastKnownGood = readLastKnownGood(option, block, clusterNames);
+    },
+    nxdomain_cut: (option) => {
+      options.nxdomainCut = zonesOf(option.args, block).map(nameFromText);
+    },
     disable: (option) => readDisable(option, block, options),
     keepttl: (option) => {
       noArgs(option);
       options.keepTtl = true;
     },
   });
+  options.cluster = clusterOptions(clusterNames, options.denial, saysDenialTtl);
   return { options, zones: zonesOf(zoneTokens, block), isNarrowed: zoneTokens.length > 0 };
+}
+
+/** Unless the Corefile says how long denials live, those of cluster names live 5 s at most, and never longer than told. */
+function clusterOptions(
+  domains: readonly Uint8Array[],
+  denial: KeepOptions,
+  isSaid: boolean,
+): ClusterOptions {
+  if (isSaid) return { domains, denial };
+  const maxTtlSeconds = Math.min(denial.maxTtlSeconds, CLUSTER_DENIAL_TTL_SECONDS);
+  return { domains, denial: { ...denial, maxTtlSeconds, minTtlSeconds: 0 } };
 }
 
 function defaults(): Writable<CacheOptions> {
   const keep = { capacity: CAPACITY, minTtlSeconds: MIN_TTL_SECONDS };
+  const denial = { ...keep, maxTtlSeconds: MAX_DENIAL_TTL_SECONDS };
   return {
     success: { ...keep, maxTtlSeconds: MAX_SUCCESS_TTL_SECONDS },
-    denial: { ...keep, maxTtlSeconds: MAX_DENIAL_TTL_SECONDS },
+    denial,
     servfailMs: SERVFAIL_MS,
     disableSuccess: [],
     disableDenial: [],
     keepTtl: false,
     prefetch: undefined,
     serveStale: undefined,
+    lastKnownGood: undefined,
+    nxdomainCut: [],
+    cluster: { domains: [], denial },
   };
 }
 
-function readKeep(option: Line, before: KeepOptions): KeepOptions {
+/** `least` is what the longest TTL may be at least: 0 where to keep nothing is a wish. */
+function readKeep(option: Line, before: KeepOptions, least = 1): KeepOptions {
   const [capacity, maxTtl, minTtl] = argsBetween(option, 1, 3);
   const { maxTtlSeconds, minTtlSeconds } = before;
   return {
     capacity: intArg(capacity as Token, { min: 0 }),
-    maxTtlSeconds: maxTtl === undefined ? maxTtlSeconds : intArg(maxTtl, { min: 1 }),
+    maxTtlSeconds: maxTtl === undefined ? maxTtlSeconds : intArg(maxTtl, { min: least }),
     minTtlSeconds: minTtl === undefined ? minTtlSeconds : intArg(minTtl, { min: 0 }),
   };
 }
@@ -162,6 +200,30 @@ function readServeStale(option: Line): ServeStaleOptions {
 function budgetOf(mode: StaleMode, timeout: Token | undefined): number {
   if (mode === 'immediate') return 0;
   return timeout === undefined ? VERIFY_MS : durationArg(timeout);
+}
+
+/** `last_known_good [DURATION] [ZONES…]`: refused for cluster domains, whose names come and go for good reasons. */
+function readLastKnownGood(
+  option: Line,
+  block: Block,
+  domains: readonly Uint8Array[],
+): LastKnownGoodOptions {
+  const [first, ...rest] = option.args;
+  const hasDuration = first !== undefined && /^\d/.test(first.text) && !first.text.includes('/');
+  const windowMs = hasDuration
+    ? durationArg(first, { minMs: 1, maxMs: MAX_LAST_KNOWN_GOOD_MS })
+    : LAST_KNOWN_GOOD_MS;
+  const zones = zonesOf(hasDuration ? rest : option.args, block);
+  for (const zone of zones) {
+    const domain = domains.find((each) => isSubdomain(nameFromText(zone), each));
+    if (domain === undefined) continue;
+    const where = `${zone} is in the cluster domain ${nameToText(domain)}`;
+    throw new ConfigError(
+      option.name.place,
+      `${where}, whose names may go at any moment: last_known_good is for other zones`,
+    );
+  }
+  return { windowMs, zones: zones.map(nameFromText) };
 }
 
 function readDisable(option: Line, block: Block, options: Writable<CacheOptions>): void {

@@ -25,6 +25,12 @@ export const DEFAULTS: CacheOptions = {
   keepTtl: false,
   prefetch: undefined,
   serveStale: undefined,
+  lastKnownGood: undefined,
+  nxdomainCut: [],
+  cluster: {
+    domains: [nameFromText('cluster.local.')],
+    denial: { capacity: 9_984, maxTtlSeconds: 5, minTtlSeconds: 0 },
+  },
 };
 
 export const IMMEDIATE: ServeStaleOptions = {

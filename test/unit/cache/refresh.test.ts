@@ -5,7 +5,7 @@ import { LIMITS } from '../../../agent/base/limits.ts';
 import { EDE, RCODE } from '../../../agent/dns/iana.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
 import { settle } from '../../support/fake-clock.ts';
-import { addressRecord, Bench, lastOctet, servfail } from './harness.ts';
+import { addressRecord, Bench, IMMEDIATE, lastOctet, servfail, VERIFY } from './harness.ts';
 
 const SECOND = 1_000;
 
@@ -179,5 +179,47 @@ describe('prefetch', () => {
     await bench.services.clock.advance(45 * SECOND);
     bench.hit();
     assert.equal(bench.asked.length, 3);
+  });
+});
+
+describe('background refreshes', () => {
+  const NAMES = Array.from({ length: 300 }, (_, i) => `n${i}.example.org.`);
+
+  it('are bounded by a rate; what is put off is answered stale and asked for later', async () => {
+    const bench = new Bench({ serveStale: IMMEDIATE });
+    bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(5)] });
+    for (const name of NAMES) await bench.ask({ name });
+    await bench.services.clock.advance(6 * SECOND);
+    bench.asked.length = 0;
+    bench.upstream = () => Promise.withResolvers<Answer>().promise;
+    for (const name of NAMES) assert.equal(bench.hit({ name }).ttlOverrideSeconds, 30);
+    assert.equal(bench.asked.length, 200);
+    assert.equal(bench.count('nodens_cache_refreshes_deferred_total'), 100);
+    assert.equal(bench.count('coredns_cache_prefetch_total'), 200);
+    await bench.services.clock.advance(SECOND / 4);
+    for (const name of NAMES) bench.hit({ name });
+    assert.equal(bench.asked.length, 250);
+  });
+});
+
+describe('over the bound of queries under way', () => {
+  const overload = (): Promise<Answer> =>
+    Promise.reject(new DnsError(RCODE.SERVFAIL, 'too many', { code: EDE.OTHER, text: 'too many' }));
+
+  it('an expired answer is given without waiting, then at once; an unknown name gets the reason', async () => {
+    const bench = new Bench({ serveStale: VERIFY });
+    bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(5)] });
+    await bench.ask();
+    await bench.services.clock.advance(6 * SECOND);
+    bench.upstream = overload;
+    const first = bench.waiting();
+    await settle();
+    assert.equal((await first).extended?.code, EDE.STALE_ANSWER);
+    assert.equal(bench.hit().extended?.code, EDE.STALE_ANSWER);
+    assert.equal(bench.count('nodens_cache_stale_served_total', { reason: 'failure' }), 1);
+    assert.equal(bench.count('nodens_cache_stale_served_total', { reason: 'recheck' }), 1);
+    await assert.rejects(bench.waiting({ name: 'new.example.org.' }), {
+      extended: { code: EDE.OTHER, text: 'too many' },
+    });
   });
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { nameFromText, nameToText } from '../../../../agent/dns/name.ts';
+import { clusterDomains } from '../../../../agent/plugins/cache/cluster.ts';
 import { readCache, setup } from '../../../../agent/plugins/cache/setup.ts';
 import { Answer } from '../../../../agent/query/answer.ts';
 import { Query } from '../../../../agent/query/query.ts';
@@ -28,8 +29,91 @@ describe('cache setup', () => {
         keepTtl: false,
         prefetch: undefined,
         serveStale: undefined,
+        lastKnownGood: undefined,
+        nxdomainCut: [],
+        cluster: {
+          domains: [nameFromText('cluster.local.')],
+          denial: { capacity: 9_984, maxTtlSeconds: 5, minTtlSeconds: 0 },
+        },
       },
     });
+  });
+
+  describe('denials of cluster names', () => {
+    const cluster = (text: string) => config(text, 'cluster.local').options.cluster.denial;
+
+    it('live 5 s at most where the Corefile does not say, and never longer than it says', () => {
+      assert.deepEqual(cluster('cache 30'), {
+        capacity: 9_984,
+        maxTtlSeconds: 5,
+        minTtlSeconds: 0,
+      });
+      assert.equal(cluster('cache 3').maxTtlSeconds, 3);
+      assert.deepEqual(cluster('cache {\ndenial 77\n}'), {
+        capacity: 77,
+        maxTtlSeconds: 5,
+        minTtlSeconds: 0,
+      });
+    });
+
+    it('live as long as denial says, 0 included', () => {
+      assert.equal(cluster('cache {\ndenial 9984 60\n}').maxTtlSeconds, 60);
+      assert.equal(cluster('cache {\ndenial 9984 0\n}').maxTtlSeconds, 0);
+    });
+
+    it('are known by the search path, too', () => {
+      const services = fakeServices();
+      services.texts.set('/etc/resolv.conf', 'search ns.svc.k8s.corp svc.K8s.corp corp\n');
+      assert.deepEqual(clusterDomains(services.files), ['cluster.local.', 'k8s.corp.']);
+      assert.deepEqual(clusterDomains(fakeServices().files), ['cluster.local.']);
+    });
+  });
+
+  describe('last_known_good', () => {
+    const zone = nameFromText('example.org.');
+
+    for (const [line, windowMs] of [
+      ['last_known_good', 3_600_000],
+      ['last_known_good 10m', 600_000],
+      ['last_known_good 10m example.org', 600_000],
+      ['last_known_good example.org', 3_600_000],
+    ] as const) {
+      it(`reads ${line}`, () => {
+        const read = config(`cache {\n${line}\n}`, 'example.org').options.lastKnownGood;
+        assert.deepEqual(read, { windowMs, zones: [zone] });
+      });
+    }
+
+    it('takes a network for its reverse zone, not for a duration', () => {
+      const read = options('cache {\nlast_known_good 10.0.0.0/8\n}').lastKnownGood;
+      assert.deepEqual(read?.zones, [nameFromText('10.in-addr.arpa.')]);
+    });
+
+    for (const [text, keys] of [
+      ['cache {\nlast_known_good\n}', 'cluster.local'],
+      ['cache {\nlast_known_good 1h svc.cluster.local\n}', '.'],
+    ] as const) {
+      it(`is refused for the cluster domain (${keys})`, () => {
+        assert.throws(
+          () => config(text, keys),
+          /^ConfigError: \/etc\/Corefile:3: .*is in the cluster domain cluster\.local\./,
+        );
+      });
+    }
+
+    it('is refused over a day', () => {
+      assert.throws(() => options('cache {\nlast_known_good 25h\n}'), /too much/);
+    });
+  });
+
+  it("reads the zones of nxdomain_cut, by default the block's own", () => {
+    const cut = (text: string) => config(text, 'example.org').options.nxdomainCut.map(nameToText);
+    assert.deepEqual(cut('cache'), []);
+    assert.deepEqual(cut('cache {\nnxdomain_cut\n}'), ['example.org.']);
+    assert.deepEqual(cut('cache {\nnxdomain_cut a.example.org b.example.org\n}'), [
+      'a.example.org.',
+      'b.example.org.',
+    ]);
   });
 
   it('takes TTL and zones from the first line', () => {

@@ -1,0 +1,102 @@
+/**
+ * Where a name does not exist, nothing below it does (RFC 8020). Such a denial stands a second time under a key that
+ * has neither type nor class, which no question has, so that questions below it find it.
+ */
+
+import { buildResponse } from '../dns/build.ts';
+import { FLAG, flagsOf } from '../dns/header.ts';
+import { RCODE, TYPE } from '../dns/iana.ts';
+import { isSubdomain, readName, skipName } from '../dns/name.ts';
+import { type RecordView, readRecords } from '../dns/records.ts';
+import type { Answer } from '../query/answer.ts';
+import type { Query } from '../query/query.ts';
+import type { Entry } from './entry.ts';
+import type { Share } from './store.ts';
+
+/** Octets of block, type, class, and DO and CD before the name (query.keyIn). */
+const KEY_HEAD = 7;
+/** Five 32-bit fields behind an SOA's two names (RFC 1035 §3.3.13). */
+const SOA_FIXED_BYTES = 20;
+
+export class Cuts {
+  readonly #zones: readonly Uint8Array[];
+
+  constructor(zones: readonly Uint8Array[]) {
+    this.#zones = zones;
+  }
+
+  /**
+   * Whether denials of `query` are cuts. One that came with DNSSEC records proves its own name only, and one that
+   * depends on EDNS options is not for everybody.
+   */
+  covers(query: Query): boolean {
+    if (query.dnssecOk || query.upstreamOptions !== undefined) return false;
+    return this.#zones.some((zone) => isSubdomain(query.name, zone));
+  }
+
+  /** The denial of a name above that of `query`, as an answer to it; undefined where there is none that still counts. */
+  find(
+    query: Query,
+    key: string,
+    denials: Share,
+    isGood: (entry: Entry) => boolean,
+  ): Answer | undefined {
+    if (!this.covers(query)) return undefined;
+    for (const cut of cutKeys(key, query).slice(1)) {
+      const entry = denials.peek(cut);
+      if (entry !== undefined && isGood(entry)) return below(entry.answer, query);
+    }
+    return undefined;
+  }
+
+  /** Forgets every cut that the existence of the query's name disproves. */
+  disproved(query: Query, key: string, denials: Share): void {
+    if (!this.covers(query)) return;
+    for (const cut of cutKeys(key, query)) denials.delete(cut);
+  }
+}
+
+/** Key under which the query's own denial stands as a cut. */
+export function cutKey(key: string): string {
+  return `${key.slice(0, 2)}\0\0\0\0${key.slice(6)}`;
+}
+
+/** Cut keys of the query's name and of all names above it but the root, nearest first. */
+function cutKeys(key: string, query: Query): string[] {
+  const { labelOffsets, labelCount } = query.head;
+  const head = cutKey(key).slice(0, KEY_HEAD);
+  const keys: string[] = [];
+  for (let i = 0; i < labelCount; i++) {
+    keys.push(head + key.slice(KEY_HEAD + (labelOffsets[i] as number)));
+  }
+  return keys;
+}
+
+/** The denial's SOA under another question. */
+function below(denial: Answer, query: Query): Answer | undefined {
+  const { wire } = denial;
+  const soa = readRecords(wire)?.find(
+    ({ type, section }) => type === TYPE.SOA && section === 'authority',
+  );
+  const name = soa && readName(wire, soa.start, wire.length);
+  const rdata = soa && soaRdata(wire, soa);
+  if (name === undefined || rdata === undefined || soa === undefined) return undefined;
+  const { ttlSeconds } = soa;
+  const message = buildResponse(query, {
+    rcode: RCODE.NXDOMAIN,
+    flags: flagsOf(wire) & FLAG.RA,
+    authority: [{ name, type: TYPE.SOA, ttlSeconds, rdata }],
+  });
+  const ttlOffsets = Uint16Array.from(readRecords(message) ?? [], ({ ttlOffset }) => ttlOffset);
+  return denial.with({ wire: message, ttlOffsets });
+}
+
+/** An SOA's RDATA without compression; undefined where it is malformed. */
+function soaRdata(wire: Buffer, { rdataStart, rdataEnd }: RecordView): Buffer | undefined {
+  const fixedAt = rdataEnd - SOA_FIXED_BYTES;
+  const primary = readName(wire, rdataStart, fixedAt);
+  const mailboxAt = primary && skipName(wire, rdataStart, fixedAt);
+  const mailbox = mailboxAt === undefined ? undefined : readName(wire, mailboxAt, fixedAt);
+  if (primary === undefined || mailbox === undefined) return undefined;
+  return Buffer.concat([primary, mailbox, wire.subarray(fixedAt, rdataEnd)]);
+}

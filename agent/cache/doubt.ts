@@ -1,0 +1,79 @@
+/**
+ * Whether an upstream that used to answer names has begun to deny them: some names may really go, many at once rarely
+ * do. Until enough names have turned, each denial is believed and what it replaced is held; then that is given back.
+ */
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../query/services.ts';
+import type { Entry } from './entry.ts';
+
+/** Names with good answers that turn negative within this time, and from how many on nobody believes it. */
+const WINDOW_MS = 60_000;
+const DISTINCT_NAMES = 5;
+/** Bounds of what is remembered: names, and answers held for a name (types, DO, CD). */
+const MAX_NAMES = 256;
+const MAX_HELD = 8;
+
+/** Label `reason` of nodens_cache_last_known_good_total: NXDOMAIN, NODATA with its SOA, or an answer without either. */
+export type DenialReason = 'nxdomain' | 'nodata' | 'empty';
+
+interface Turned {
+  readonly atMs: number;
+  readonly held: readonly Entry[];
+}
+
+/** One block's doubts; outlives reloads. */
+export class Doubts {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #zones: string;
+  /** By name, the one that turned longest ago first. */
+  readonly #turned = new Map<string, Turned>();
+  #isDoubtful = false;
+
+  /** `zones` is for the log. */
+  constructor(clock: Clock, log: Logger, zones: string) {
+    this.#clock = clock;
+    this.#log = log;
+    this.#zones = zones;
+  }
+
+  /**
+   * Notes that `name`, with the good answer `entry`, is denied. Undefined: believe it. Else the good answers that
+   * earlier denials have replaced, which are to be put back.
+   */
+  turned(name: string, entry: Entry): readonly Entry[] | undefined {
+    const before = this.#turned.get(name)?.held ?? [];
+    this.#turned.delete(name);
+    this.#turned.set(name, {
+      atMs: this.#clock.nowMs(),
+      held: this.#isDoubtful ? [] : [...before, entry].slice(-MAX_HELD),
+    });
+    this.#look();
+    if (!this.#isDoubtful) return undefined;
+    const held = [...this.#turned.values()].flatMap((turned) => turned.held);
+    for (const [each, { atMs }] of this.#turned) this.#turned.set(each, { atMs, held: [] });
+    return held.filter((other) => other !== entry);
+  }
+
+  /** Notes that `name` has a good answer again. */
+  answered(name: string): void {
+    if (this.#turned.delete(name)) this.#look();
+  }
+
+  #look(): void {
+    const sinceMs = this.#clock.nowMs() - WINDOW_MS;
+    for (const [name, { atMs }] of this.#turned) {
+      if (atMs > sinceMs && this.#turned.size <= MAX_NAMES) break;
+      this.#turned.delete(name);
+    }
+    const isDoubtful = this.#turned.size >= DISTINCT_NAMES;
+    if (isDoubtful === this.#isDoubtful) return;
+    this.#isDoubtful = isDoubtful;
+    const fields = { event: 'last-known-good', zones: this.#zones, names: this.#turned.size };
+    if (isDoubtful) {
+      this.#log.warn(fields, 'many names are denied at once: their last good answers are kept');
+    } else {
+      this.#log.info(fields, 'denials are believed again');
+    }
+  }
+}

@@ -1,0 +1,67 @@
+/** Good answers against denials, where many names are denied at once (`last_known_good`). Never for cluster domains. */
+import type { Clock } from '../base/clock.ts';
+import { isSubdomain, octetKey } from '../dns/name.ts';
+import type { Answer } from '../query/answer.ts';
+import type { Query } from '../query/query.ts';
+import type { CacheOptions, ServeStaleOptions } from '../query/services.ts';
+import type { Counters } from './counters.ts';
+import type { DenialReason, Doubts } from './doubt.ts';
+import type { Entry } from './entry.ts';
+import { lastGoodAnswer } from './stale.ts';
+import type { Store } from './store.ts';
+
+export interface LastKnownGoodParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly doubts: Doubts;
+  readonly options: CacheOptions;
+  readonly stale: ServeStaleOptions;
+}
+
+export class LastKnownGood {
+  readonly #parts: LastKnownGoodParts;
+  readonly #windowMs: number;
+
+  constructor(parts: LastKnownGoodParts) {
+    this.#parts = parts;
+    this.#windowMs = parts.options.lastKnownGood?.windowMs ?? 0;
+  }
+
+  /** How long past its TTL a good answer for `query` may stand against a denial, milliseconds. */
+  windowMs({ name }: Query): number {
+    const { lastKnownGood, cluster } = this.#parts.options;
+    const isBelow = (zone: Uint8Array): boolean => isSubdomain(name, zone);
+    const isCovered = lastKnownGood?.zones.some(isBelow) && !cluster.domains.some(isBelow);
+    return isCovered === true ? this.#windowMs : 0;
+  }
+
+  answered(query: Query): void {
+    if (this.#windowMs > 0) this.#parts.doubts.answered(octetKey(query.name));
+  }
+
+  /** What to answer in place of a denial; undefined where it is to be believed. */
+  against(query: Query, key: string, reason: DenialReason, count: Counters): Answer | undefined {
+    const { store, clock, doubts, stale } = this.#parts;
+    const entry = store.peek(key);
+    if (entry?.kind !== 'positive') return undefined;
+    const nowMs = clock.nowMs();
+    const windowMs = this.windowMs(query);
+    if (windowMs === 0 || nowMs >= entry.expiresMs + windowMs) return undefined;
+    const held = doubts.turned(octetKey(query.name), entry);
+    if (held === undefined) return undefined;
+    for (const before of held) this.#putBack(before, nowMs);
+    entry.keptUntilMs = entry.expiresMs + windowMs;
+    entry.recheckMs = nowMs + stale.recheckMs;
+    count.lastKnownGood[reason].value++;
+    return lastGoodAnswer(entry, nowMs, stale);
+  }
+
+  /** Takes back a denial that was believed, unless something better has come since. */
+  #putBack(before: Entry, nowMs: number): void {
+    const { store, options } = this.#parts;
+    const untilMs = before.expiresMs + this.#windowMs;
+    if (nowMs >= untilMs || store.peek(before.key)?.kind === 'positive') return;
+    before.keptUntilMs = untilMs;
+    store.replace(before, options.success.capacity);
+  }
+}

@@ -11,6 +11,7 @@ import { setup as cache } from './cache/setup.ts';
 import { setup as cancel } from './cancel/setup.ts';
 import { setup as chaos } from './chaos/setup.ts';
 import { setup as debug } from './debug/setup.ts';
+import { setup as dns64 } from './dns64/setup.ts';
 import { setup as errors } from './errors/setup.ts';
 import { setup as forward } from './forward/setup.ts';
 import { setup as header } from './header/setup.ts';
@@ -26,6 +27,7 @@ import { setup as nsid } from './nsid/setup.ts';
 import { setup as prometheus } from './prometheus/setup.ts';
 import { setup as ready } from './ready/setup.ts';
 import { setup as reload } from './reload/setup.ts';
+import { setup as timeouts } from './timeouts/setup.ts';
 import { setup as view } from './view/setup.ts';
 import { setup as whoami } from './whoami/setup.ts';
 
@@ -39,6 +41,7 @@ export const PLUGINS: readonly OrderedPlugin[] = [
   { name: 'metadata', setup: metadata },
   // Above whatever waits: its time runs from the start.
   { name: 'cancel', setup: cancel },
+  { name: 'timeouts', setup: timeouts },
   { name: 'reload', setup: reload },
   // Above everything that answers: whoever answers, this is who we are.
   { name: 'nsid', setup: nsid },
@@ -55,6 +58,8 @@ export const PLUGINS: readonly OrderedPlugin[] = [
   { name: 'log', setup: log },
   // What is answered without asking anybody, above all that would.
   { name: 'local', setup: local },
+  // Above cache, which has the AAAA and the A answers, each under its own key.
+  { name: 'dns64', setup: dns64 },
   { name: 'any', setup: any },
   { name: 'chaos', setup: chaos },
   // Above cache, so that every hit is shuffled anew and the shuffled order is never stored.

@@ -1,0 +1,62 @@
+/** `dns64 [PREFIX] { … }`: AAAA records made from A records, for clients that only speak IPv6. */
+import type { Cidr } from '../../base/address.ts';
+import { ConfigError } from '../../base/errors.ts';
+import {
+  badValue,
+  cidrArg,
+  maxArgs,
+  noArgs,
+  oneArg,
+  onlyUse,
+  readOptions,
+} from '../../config/corefile/args.ts';
+import type { Block, Directive, Token } from '../../config/corefile/types.ts';
+import { perServer } from '../../query/per-server.ts';
+import type { Plugin } from '../../query/plugin.ts';
+import type { Services } from '../../query/services.ts';
+import { dns64Handler } from './handler.ts';
+
+/** The well-known prefix (RFC 6052 §2.1). */
+const DEFAULT_PREFIX = { text: '64:ff9b::/96' };
+/** RFC 6052 §2.2. */
+const PREFIX_LENGTHS = [32, 40, 48, 56, 64, 96];
+
+export function setup(directive: Directive, _block: Block, services: Services): Plugin {
+  const line = onlyUse(directive);
+  let prefix = maxArgs(line, 1)[0];
+  let translateAll = false;
+  let allowIpv4 = false;
+  readOptions(line, {
+    prefix: (option) => {
+      if (prefix !== undefined)
+        throw new ConfigError(option.name.place, 'the prefix is given twice: remove one');
+      prefix = oneArg(option);
+    },
+    translate_all: (option) => {
+      noArgs(option);
+      translateAll = true;
+    },
+    allow_ipv4: (option) => {
+      noArgs(option);
+      allowIpv4 = true;
+    },
+  });
+  const { metrics } = services;
+  const handle = dns64Handler({
+    prefix: prefixArg(prefix ?? { ...line.name, ...DEFAULT_PREFIX }),
+    translateAll,
+    allowIpv4,
+    services,
+    translated: perServer((server) =>
+      metrics.counter('coredns_dns64_requests_translated_total', { server }),
+    ),
+  });
+  return { name: 'dns64', handle };
+}
+
+function prefixArg(token: Token): Cidr {
+  const cidr = cidrArg(token);
+  if (cidr.family !== 6 || !PREFIX_LENGTHS.includes(cidr.prefix))
+    throw badValue(token, `an IPv6 network of length ${PREFIX_LENGTHS.join(', ')}`);
+  return cidr;
+}

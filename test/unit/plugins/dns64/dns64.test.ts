@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { addressBytes } from '../../../../agent/base/address.ts';
+import type { NewRecord } from '../../../../agent/dns/build.ts';
+import { RCODE, TYPE } from '../../../../agent/dns/iana.ts';
+import { nameFromText } from '../../../../agent/dns/name.ts';
+import { setup } from '../../../../agent/plugins/dns64/setup.ts';
+import { type Answer, madeAnswer } from '../../../../agent/query/answer.ts';
+import { Query } from '../../../../agent/query/query.ts';
+import { parseDirective } from '../../../support/corefiles/parse.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
+import { decoded, queryFor } from '../../../support/queries.ts';
+import { fakeServices } from '../../../support/services.ts';
+
+const V6 = { address: 'fd00::7', port: 5_353, family: 6 } as const;
+const NAME = 'host.example';
+const SERVER = { index: 0, label: 'dns://127.0.0.1:53' };
+
+const a = (address: string, ttlSeconds = 300): NewRecord => ({
+  type: TYPE.A,
+  ttlSeconds,
+  rdata: addressBytes(address),
+});
+const SOA: NewRecord = {
+  type: TYPE.SOA,
+  ttlSeconds: 30,
+  rdata: Uint8Array.from([0, 0, ...new Uint8Array(20)]),
+};
+
+function made(type: keyof typeof TYPE, answer: readonly NewRecord[], rcode = 0): Answer {
+  const authority = answer.length === 0 ? [SOA] : [];
+  return madeAnswer(queryFor(NAME, type), { rcode, flags: 0, answer, authority }, 'x');
+}
+
+interface Told {
+  readonly text?: string;
+  readonly below?: Answer;
+  readonly found?: Answer;
+  readonly client?: 4 | 6;
+}
+
+/** What the client gets, and how often the server was asked for A records. */
+async function tell({ text = 'dns64', below = made('AAAA', []), found, client = 6 }: Told = {}) {
+  const asked: string[] = [];
+  const services = fakeServices({
+    resolve: (question) => {
+      asked.push(`${question.type} ${question.depth}`);
+      return Promise.resolve(found ?? made('A', [a('192.0.2.33'), a('192.0.2.34', 10)]));
+    },
+  });
+  const { directive, block } = parseDirective(text);
+  const plugin = setup(directive, block, services);
+  const query = queryFor('Host.example', 'AAAA', client === 6 ? { client: V6 } : {});
+  const answer = (await plugin.handle?.(query, () => below)) as Answer;
+  const addresses = (decoded(answer).answers ?? []).map((record) =>
+    'data' in record && 'ttl' in record ? `${record.data} ${record.ttl}` : record.type,
+  );
+  return { answer, addresses, asked, services };
+}
+
+describe('dns64', () => {
+  it('makes AAAA records from A records', async () => {
+    const { answer, addresses, asked, services } = await tell();
+    assert.deepEqual(addresses, ['64:ff9b::c000:221 30', '64:ff9b::c000:222 10']);
+    assert.deepEqual(asked, [`${TYPE.A} 1`]);
+    assert.equal(answer.ttlOffsets.length, 2);
+    assert.deepEqual(decoded(answer).questions?.[0]?.type, 'AAAA');
+    const labels = { server: SERVER.label };
+    assert.equal(services.metrics.value('coredns_dns64_requests_translated_total', labels), 1);
+  });
+
+  it('keeps what else the answer holds', async () => {
+    const target = nameFromText('other.example');
+    const alias = { type: TYPE.CNAME, ttlSeconds: 60, rdata: target };
+    const { answer } = await tell({
+      found: made('A', [alias, { ...a('192.0.2.1'), name: target }]),
+    });
+    const answers = decoded(answer).answers ?? [];
+    assert.deepEqual(
+      answers.map(({ name, type }) => `${name} ${type}`),
+      [`${NAME} CNAME`, 'other.example AAAA'],
+    );
+  });
+
+  for (const [prefix, expected] of [
+    ['2001:db8::/32', '2001:db8:c000:221::'],
+    ['2001:db8:100::/40', '2001:db8:1c0:2:21::'],
+    ['2001:db8:122::/48', '2001:db8:122:c000:2:2100::'],
+    ['2001:db8:122:300::/56', '2001:db8:122:3c0:0:221::'],
+    ['2001:db8:122:344::/64', '2001:db8:122:344:c0:2:2100:0'],
+    ['2001:db8:122:344::/96', '2001:db8:122:344::c000:221'],
+  ] as const) {
+    it(`${prefix} as in RFC 6052 §2.4`, async () => {
+      const { addresses } = await tell({ text: `dns64 {\nprefix ${prefix}\n}` });
+      assert.equal(addresses[0], `${expected} 30`);
+    });
+  }
+
+  it('counts the age of a cached A answer', async () => {
+    const found = made('A', [a('192.0.2.33', 20)]).with({
+      bornMs: new FakeClock().nowMs() - 5_000,
+    });
+    assert.deepEqual((await tell({ found })).addresses, ['64:ff9b::c000:221 15']);
+    const stale = found.with({ ttlOverrideSeconds: 7 });
+    assert.deepEqual((await tell({ found: stale })).addresses, ['64:ff9b::c000:221 7']);
+  });
+
+  it('leaves IPv4 clients, names with AAAA, NXDOMAIN', async () => {
+    const aaaa = { type: TYPE.AAAA, ttlSeconds: 1, rdata: addressBytes('fd00::1') };
+    const full = made('AAAA', [aaaa]);
+    for (const told of [
+      { client: 4 as const },
+      { below: full },
+      { below: made('AAAA', [], RCODE.NXDOMAIN) },
+    ]) {
+      const { asked } = await tell(told);
+      assert.deepEqual(asked, []);
+    }
+    assert.equal((await tell({ below: full, text: 'dns64 {\ntranslate_all\n}' })).asked.length, 1);
+    assert.equal((await tell({ client: 4, text: 'dns64 {\nallow_ipv4\n}' })).asked.length, 1);
+  });
+
+  it('gives the first answer where there is no A either', async () => {
+    const below = made('AAAA', []);
+    for (const found of [made('A', []), made('A', [], RCODE.SERVFAIL)])
+      assert.equal((await tell({ below, found })).answer, below);
+  });
+
+  it('does not translate what we ask ourselves', () => {
+    const { directive, block } = parseDirective('dns64 {\nallow_ipv4\n}');
+    const plugin = setup(directive, block, fakeServices());
+    const question = { name: nameFromText(NAME), type: TYPE.AAAA, dnssecOk: false };
+    const query = Query.internal({ ...question, checkingDisabled: false, server: SERVER }, 0);
+    const below = made('AAAA', []);
+    assert.equal(
+      plugin.handle?.(query, () => below),
+      below,
+    );
+  });
+
+  it('does not write to the A answer, which the cache shares', async () => {
+    const found = made('A', [a('192.0.2.33')]);
+    const before = Buffer.from(found.wire);
+    await tell({ found });
+    assert.deepEqual(found.wire, before);
+  });
+
+  for (const text of [
+    'dns64 10.0.0.0/8',
+    'dns64 64:ff9b::/97',
+    'dns64 64:ff9b::/80',
+    'dns64 64:ff9b::/96 {\nprefix 64:ff9b::/96\n}',
+    'dns64 {\ntranslate_all yes\n}',
+    'dns64 a b',
+  ]) {
+    it(`refuses ${JSON.stringify(text)}`, () => {
+      const { directive, block } = parseDirective(text);
+      assert.throws(() => setup(directive, block, fakeServices()), { name: 'ConfigError' });
+    });
+  }
+});

@@ -15,6 +15,7 @@ import type {
   ProcessSettings,
   ServerLabel,
   Services,
+  TcpPatience,
   TrafficRow,
 } from '../query/services.ts';
 import { refuse } from '../server/dispatch.ts';
@@ -40,6 +41,8 @@ export interface Assembly {
   readonly endpoints: readonly Endpoint[];
   /** By listener index. */
   readonly tables: readonly (ZoneTable | undefined)[];
+  /** By listener index. */
+  readonly tcpPatience: readonly (TcpPatience | undefined)[];
   readonly plugins: readonly Plugin[];
   readonly adminRoutes: readonly AdminRoute[];
   readonly settings: Settings;
@@ -79,6 +82,7 @@ class Assembler {
   readonly #settings: Settings = { lameduckMs: 0, reload: undefined, isDebug: false };
   readonly #routes = new Map<string, (Route & { readonly takesAll: boolean })[]>();
   readonly #endpoints = new Map<string, Endpoint>();
+  readonly #tcpPatience: (TcpPatience | undefined)[] = [];
   readonly #measured = new Set<string>();
   readonly #enabled: Assembly['enabled'][number][] = [];
 
@@ -95,6 +99,7 @@ class Assembler {
       corefile: this.#corefile,
       endpoints: [...this.#endpoints.values()],
       tables: this.#tables(),
+      tcpPatience: this.#tcpPatience,
       plugins: this.#plugins,
       adminRoutes: this.#adminRoutes,
       settings: this.#settings,
@@ -189,6 +194,10 @@ class Assembler {
       },
       measureTraffic,
       unready: () => this.#unready(),
+      tcpPatience: (patience) => {
+        for (const { index } of servers)
+          this.#tcpPatience[index] = { ...this.#tcpPatience[index], ...patience };
+      },
     };
   }
 

@@ -111,8 +111,9 @@ export class Configurations {
   }
 
   #takeOver(next: Assembly): void {
-    const { dispatcher, log } = this.#parts;
+    const { dispatcher, listeners, log } = this.#parts;
     dispatcher.swap(next.tables);
+    listeners.bePatient(next.tcpPatience);
     startAll(next.plugins, log);
     this.#report(this.#current, next);
     this.#current = next;

@@ -3,7 +3,7 @@ import { type Endpoint, formatEndpoint } from '../base/address.ts';
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
-import type { Logger, Metrics, ServerLabel } from '../query/services.ts';
+import type { Logger, Metrics, ServerLabel, TcpPatience } from '../query/services.ts';
 import { Admission, type AdmissionCounters } from './admission.ts';
 import type { Dispatcher } from './dispatch.ts';
 import { TcpClients } from './tcp/clients.ts';
@@ -81,6 +81,12 @@ export class Listeners {
     const keep = new Set(endpoints.map(formatEndpoint));
     const gone = Array.from(this.#bound.keys()).filter((key) => !keep.has(key));
     await Promise.all(gone.map((key) => this.#close(key)));
+  }
+
+  /** Sets the patience with TCP clients of every listener; the default where `byServer`, by index, says nothing. */
+  bePatient(byServer: readonly (TcpPatience | undefined)[]): void {
+    for (const { endpoint, tcp } of this.#bound.values())
+      tcp.patience = byServer[this.label(endpoint).index] ?? {};
   }
 
   /** TCP clients get the answers they have asked for and are told to go; UDP goes on until `close`. */

@@ -9,6 +9,7 @@ import type {
   LogFields,
   Logger,
   Services,
+  TcpPatience,
 } from '../../agent/query/services.ts';
 import { FakeClock } from './fake-clock.ts';
 
@@ -64,6 +65,7 @@ export interface RecordedProcess {
   reload: { intervalMs: number; jitterMs: number } | undefined;
   debug: boolean;
   measured: boolean;
+  tcpPatience: TcpPatience | undefined;
   unready: readonly string[];
 }
 
@@ -97,6 +99,7 @@ export function fakeServices(overrides: Partial<FakeServices> = {}): FakeService
     reload: undefined,
     debug: false,
     measured: false,
+    tcpPatience: undefined,
     unready: [],
   };
   return {
@@ -137,6 +140,9 @@ function recordingProcess(asked: RecordedProcess): Services['process'] {
     },
     measureTraffic: () => {
       asked.measured = true;
+    },
+    tcpPatience: (patience) => {
+      asked.tcpPatience = patience;
     },
     unready: () => asked.unready,
   };

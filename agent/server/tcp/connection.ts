@@ -18,6 +18,7 @@ export class TcpConnection {
   readonly #socket: Socket;
   readonly #admission: Admission;
   readonly #nowMs: () => number;
+  readonly #maxQueries: () => number;
   readonly #frames = new FrameReader();
   readonly #remote: Client;
   /** Copies of queries that came in one read with others and must wait for room; bounded by the size of a read. */
@@ -34,9 +35,19 @@ export class TcpConnection {
     if (response.length > 0) this.#write(response);
     this.#goOn();
   };
-  readonly #message = (message: Buffer): void => this.#received(message);
+  readonly #message = (message: Buffer): void => this.#take(message);
 
-  constructor(socket: Socket, admission: Admission, nowMs: () => number) {
+  /** Whole queries that have arrived. */
+  #received = 0;
+
+  /** After `maxQueries()` queries it answers those and closes. */
+  constructor(
+    socket: Socket,
+    admission: Admission,
+    nowMs: () => number,
+    maxQueries: () => number = () => Number.POSITIVE_INFINITY,
+  ) {
+    this.#maxQueries = maxQueries;
     this.#socket = socket;
     this.#admission = admission;
     this.#nowMs = nowMs;
@@ -56,6 +67,10 @@ export class TcpConnection {
   end(): void {
     this.#isEnding = true;
     this.#goOn();
+  }
+
+  get hasAsked(): boolean {
+    return this.#received > 0;
   }
 
   get isEnding(): boolean {
@@ -88,9 +103,13 @@ export class TcpConnection {
     if (!this.#hasRoom) this.#socket.pause();
   }
 
-  #received(message: Buffer): void {
+  #take(message: Buffer): void {
+    // Several may have come in one read: those behind the last that is allowed are not asked.
+    if (this.#isEnding) return;
+    this.#received++;
     if (this.#held.length > 0 || !this.#hasRoom) this.#held.push(Buffer.from(message));
     else this.#ask(message);
+    if (this.#received >= this.#maxQueries()) this.end();
   }
 
   #ask(message: Buffer): void {

@@ -5,7 +5,7 @@ import { type Endpoint, familyOf, formatEndpoint } from '../../base/address.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { errnoOf, messageOf, NetworkError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { Counter, Gauge } from '../../query/services.ts';
+import type { Counter, Gauge, TcpPatience } from '../../query/services.ts';
 import type { Admission } from '../admission.ts';
 import type { TcpClients } from './clients.ts';
 import { TcpConnection } from './connection.ts';
@@ -33,6 +33,8 @@ export class TcpListener {
   readonly #clients = new Set<TcpConnection>();
   readonly #sweep: Timer;
   readonly #closed: Promise<void>;
+  /** Replaced by a reload; holds for clients that are connected already, too. */
+  patience: TcpPatience = {};
   #isDraining = false;
 
   private constructor(server: Server, endpoint: Endpoint, options: TcpOptions) {
@@ -106,7 +108,12 @@ export class TcpListener {
       }
     }
     const { clock, admission } = this.#options;
-    const client = new TcpConnection(socket, admission, () => clock.nowMs());
+    const client = new TcpConnection(
+      socket,
+      admission,
+      () => clock.nowMs(),
+      () => this.patience.maxQueries ?? Number.POSITIVE_INFINITY,
+    );
     clients.add(client);
     this.#clients.add(client);
     connections.value = this.#clients.size;
@@ -119,11 +126,14 @@ export class TcpListener {
 
   #closeIdle(): void {
     const nowMs = this.#options.clock.nowMs();
+    const { writeMs = LIMITS.tcpWriteMs.default, idleMs = LIMITS.tcpIdleMs.default } =
+      this.patience;
+    const { readMs = idleMs } = this.patience;
     for (const client of this.#clients) {
       const quietMs = nowMs - client.activeMs;
       const isStuck = client.isWriteBlocked || (client.isEnding && !client.isOwed);
-      if (isStuck && quietMs > LIMITS.tcpWriteMs.default) client.destroy();
-      else if (!client.isOwed && quietMs > LIMITS.tcpIdleMs.default) client.end();
+      if (isStuck && quietMs > writeMs) client.destroy();
+      else if (!client.isOwed && quietMs > (client.hasAsked ? idleMs : readMs)) client.end();
     }
   }
 }

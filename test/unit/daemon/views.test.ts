@@ -104,3 +104,29 @@ describe('metadata', () => {
     assert.equal(Query.internal(question, 0).metadata, undefined);
   });
 });
+
+describe('timeouts', () => {
+  it('hold for every address of their block, the last word of several counts', () => {
+    const { assembly } = assembled(`
+      a.example {
+        bind 127.0.0.1
+        timeouts {
+          read 3s
+          idle 20s
+        }
+        whoami
+      }
+      b.example {
+        bind 127.0.0.1
+        timeouts {
+          idle 30s
+        }
+        whoami
+      }
+      c.example:54 {
+        bind 127.0.0.1
+        whoami
+      }`);
+    assert.deepEqual(assembly.tcpPatience, [{ readMs: 3_000, idleMs: 30_000 }]);
+  });
+});

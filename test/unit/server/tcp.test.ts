@@ -316,10 +316,10 @@ describe('patience with TCP clients', () => {
     asking.ask(queryWire('a', 1));
     await asking.received(1);
     listener.patience = { readMs: 3_000, idleMs: 60_000 };
-    rig.clock.advance(5_000);
+    await rig.clock.advance(5_000);
     await eventually('the silent one is told to go', () => silent.ended.fin);
     assert.equal(asking.ended.fin, false);
-    rig.clock.advance(60_000);
+    await rig.clock.advance(60_000);
     await eventually('the idle one too', () => asking.ended.fin);
   });
 });

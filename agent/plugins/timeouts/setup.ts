@@ -1,0 +1,45 @@
+/** `timeouts { read D; write D; idle D; maxtcpqueries N|-1 }`: patience with TCP clients of the block's addresses. */
+import { ConfigError } from '../../base/errors.ts';
+import {
+  durationArg,
+  intArg,
+  noArgs,
+  oneArg,
+  onlyUse,
+  readOptions,
+} from '../../config/corefile/args.ts';
+import type { Block, Directive, Line } from '../../config/corefile/types.ts';
+import type { Plugin } from '../../query/plugin.ts';
+import type { Services, TcpPatience } from '../../query/services.ts';
+
+const RANGE = { minMs: 1_000, maxMs: 24 * 3_600_000, bareSeconds: true } as const;
+const UNLIMITED = -1;
+
+export function setup(directive: Directive, _block: Block, services: Services): Plugin {
+  const line = onlyUse(directive);
+  noArgs(line);
+  const patience: { -readonly [K in keyof TcpPatience]?: TcpPatience[K] } = {};
+  const duration = (option: Line): number => durationArg(oneArg(option), RANGE);
+  readOptions(line, {
+    read: (option) => {
+      patience.readMs = duration(option);
+    },
+    write: (option) => {
+      patience.writeMs = duration(option);
+    },
+    idle: (option) => {
+      patience.idleMs = duration(option);
+    },
+    maxtcpqueries: (option) => {
+      const count = intArg(oneArg(option), { min: UNLIMITED });
+      patience.maxQueries = count <= 0 ? Number.POSITIVE_INFINITY : count;
+    },
+  });
+  if (Object.keys(patience).length === 0)
+    throw new ConfigError(
+      line.name.place,
+      'timeouts needs one of read, write, idle, maxtcpqueries',
+    );
+  services.process.tcpPatience(patience);
+  return { name: 'timeouts' };
+}

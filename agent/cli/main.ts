@@ -7,10 +7,11 @@ type Subcommand = (argv: readonly string[]) => Promise<number>;
 
 const SUBCOMMANDS: Readonly<Record<string, () => Promise<Subcommand>>> = {
   agent: async () => (await import('./agent.ts')).agentCommand,
+  check: async () => (await import('./check.ts')).checkCommand,
   init: async () => (await import('./init.ts')).initCommand,
 };
 
-/** Runs the command line; resolves to the exit code: 0 done, 1 could not start or serve, 2 wrong usage. */
+/** Runs the command line; resolves to the exit code: 0 done, 1 could not start, serve or be valid, 2 wrong usage. */
 export async function main(argv: readonly string[]): Promise<number> {
   try {
     return await run(argv);

@@ -61,7 +61,7 @@ export class UpstreamServiceMissingError extends NodensError {
 }
 
 /** Name of the variable in which Kubernetes tells a pod the ClusterIP of `service`. */
-function serviceHostVariable(service: string): string {
+export function serviceHostVariable(service: string): string {
   return `${service.toUpperCase().replaceAll('-', '_')}_SERVICE_HOST`;
 }
 

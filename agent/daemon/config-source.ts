@@ -21,6 +21,8 @@ export interface ConfigSourceParts {
   readonly log: Logger;
   /** Called for each key of the kube-dns ConfigMap, or Corefile copy, that went wrong. */
   readonly onProblem: () => void;
+  /** Whether the rendered Corefile is left unwritten: somebody only looks. */
+  readonly isDryRun?: boolean;
 }
 
 export class ConfigSource {
@@ -60,7 +62,8 @@ export class ConfigSource {
       directory: isTemplate && confPath !== undefined ? dirname(confPath) : undefined,
     });
     for (const warning of [...rendered.warnings, ...parsed.warnings]) log.warn({}, warning);
-    if (isTemplate && confPath !== undefined) this.#writeCopy(confPath, rendered.text);
+    if (isTemplate && confPath !== undefined && this.#parts.isDryRun !== true)
+      this.#writeCopy(confPath, rendered.text);
     return parsed;
   }
 

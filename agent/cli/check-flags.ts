@@ -1,0 +1,64 @@
+/** The command line of `nodens check`. */
+import { UsageError } from '../base/errors.ts';
+import { FLAGS } from './flags.ts';
+import { type FlagValues, parseFlags } from './options.ts';
+
+export interface CheckFlags {
+  /** Flags of the agent. */
+  readonly values: FlagValues;
+  /** `-` for standard input; undefined: what the agent would read. */
+  readonly file: string | undefined;
+  readonly isManifest: boolean;
+  readonly isStrict: boolean;
+  /** Lower case, without trailing dot. */
+  readonly clusterDomain: string;
+}
+
+export const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
+
+/** Our own flags and the file taken out, the rest read as the agent's. Throws UsageError. */
+export function readCheckFlags(argv: readonly string[]): CheckFlags {
+  const rest: string[] = [];
+  const files: string[] = [];
+  let isManifest = false;
+  let isStrict = false;
+  let clusterDomain = DEFAULT_CLUSTER_DOMAIN;
+  const words = argv.flatMap((word) => splitAssignment(word));
+  for (let at = 0; at < words.length; at++) {
+    const text = words[at] as string;
+    const name = text.startsWith('-') && text !== '-' ? text.replace(/^--?/, '') : undefined;
+    if (name === undefined) files.push(text);
+    else if (name === 'strict') isStrict = true;
+    else if (name === 'cluster-domain') clusterDomain = wordAt(words, ++at, name);
+    else if (name === 'from-cluster-manifest') {
+      isManifest = true;
+      files.push(wordAt(words, ++at, name));
+    } else {
+      rest.push(text);
+      if (takesValue(name)) rest.push(wordAt(words, ++at, name));
+    }
+  }
+  const [file, second] = files;
+  if (second !== undefined) throw new UsageError(`one file at a time: "${second}" is the second`);
+  const { values } = parseFlags(rest, ['agent']);
+  const domain = clusterDomain.toLowerCase().replace(/\.$/, '');
+  return { values, file, isManifest, isStrict, clusterDomain: domain };
+}
+
+/** `-name=value` as two words where the flag takes a value, so that all are read alike. */
+function splitAssignment(word: string): string[] {
+  const [, name = '', value = ''] = /^--?([\w.-]+)=([\s\S]*)$/.exec(word) ?? [];
+  return takesValue(name) ? [`-${name}`, value] : [word];
+}
+
+function takesValue(name: string): boolean {
+  if (['from-cluster-manifest', 'cluster-domain'].includes(name)) return true;
+  const flag = FLAGS.find((known) => known.name === name || known.aliases?.includes(name));
+  return flag?.value !== undefined;
+}
+
+function wordAt(words: readonly string[], at: number, name: string): string {
+  const value = words[at];
+  if (value === undefined) throw new UsageError(`flag -${name} needs a value`);
+  return value;
+}

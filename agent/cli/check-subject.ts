@@ -1,0 +1,113 @@
+/** What `nodens check` looks at: options, environment and files as the agent would find them. */
+import { readFileSync } from 'node:fs';
+import { posix } from 'node:path';
+import { messageOf, UsageError } from '../base/errors.ts';
+import type { Environment } from '../config/corefile/env.ts';
+import type { ConfigFiles } from '../config/corefile/imports.ts';
+import { serviceHostVariable, serviceIpOf } from '../config/pillars.ts';
+import { systemFiles } from '../config/watch.ts';
+import type { AgentOptions } from '../daemon/options.ts';
+import type { CheckFlags } from './check-flags.ts';
+import { agentOptions, type FlagValues, parseFlags } from './options.ts';
+
+export interface Subject {
+  readonly options: AgentOptions;
+  readonly env: Environment;
+  readonly files: ConfigFiles;
+}
+
+/** Stand-ins for what only a cluster knows (RFC 5737; the local address of the stock manifest). */
+const LOCAL_IP = '169.254.20.10';
+const DNS_SERVER = '192.0.2.10';
+const UPSTREAM = '192.0.2.53';
+const RESOLVER = '198.51.100.53';
+const RESOLV_CONF = '/etc/resolv.conf';
+
+function subjectWith(options: AgentOptions, env: Environment, files: ConfigFiles): Subject {
+  return { options, env: withUpstreamService(options, env), files };
+}
+
+/** Text of a file that a plugin names; a resolv.conf that is not here is the node's. */
+export function readForPlugin({ files }: Subject, path: string): string {
+  try {
+    return files.read(path);
+  } catch (error) {
+    if (path === RESOLV_CONF) return `nameserver ${RESOLVER}\n`;
+    throw error;
+  }
+}
+
+/** Throws UsageError for a file that cannot be read or holds no configuration. */
+export async function subjectOf(flags: CheckFlags): Promise<Subject> {
+  const { values, file, isManifest } = flags;
+  if (file === undefined) return subjectWith(agentOptions(values), process.env, systemFiles);
+  const text = readSubject(file);
+  if (isManifest || /\.(ya?ml|json)$/.test(file)) return await manifestSubject(text, flags);
+  const path = file === '-' ? '/dev/stdin' : file;
+  const files = file === '-' ? overlayFiles({ [path]: text }, systemFiles) : systemFiles;
+  const options = agentOptions({ localip: LOCAL_IP, ...given(values), basecorefile: path });
+  return subjectWith({ ...options, confPath: undefined }, process.env, files);
+}
+
+function readSubject(file: string): string {
+  try {
+    return file === '-' ? readFileSync(0, 'utf8') : systemFiles.read(file);
+  } catch (error) {
+    throw new UsageError(`cannot read ${file}: ${messageOf(error)}`);
+  }
+}
+
+/** What the agent would find in its container; the cluster's own values stand in where the YAML leaves them out. */
+async function manifestSubject(
+  text: string,
+  { values, file = '', clusterDomain }: CheckFlags,
+): Promise<Subject> {
+  const { readManifest } = await import('./manifest.ts');
+  const view = await readManifest(text, file);
+  const argv = view.argv.map((word) =>
+    word
+      .replaceAll('__PILLAR__LOCAL__DNS__', LOCAL_IP)
+      .replaceAll('__PILLAR__DNS__SERVER__', DNS_SERVER)
+      .replaceAll('__PILLAR__DNS__DOMAIN__', clusterDomain),
+  );
+  const { values: own } = parseFlags(argv, ['agent', 'init']);
+  const options = agentOptions({ localip: LOCAL_IP, ...given(own), ...given(values) });
+  const files = overlayFiles(view.files, {
+    read: (path) => {
+      throw new Error(`the manifest mounts no ${path}`);
+    },
+    list: () => [],
+    kind: () => undefined,
+  });
+  const named = view.corefile === undefined ? options : { ...options, basePath: view.corefile };
+  return subjectWith(named, view.env, files);
+}
+
+/** A Service's address is known in the cluster only: one from RFC 5737 stands in for it. */
+function withUpstreamService({ upstreamService }: AgentOptions, env: Environment): Environment {
+  if (serviceIpOf(upstreamService, env) !== undefined) return env;
+  return { ...env, [serviceHostVariable(upstreamService)]: UPSTREAM };
+}
+
+/** `texts` by absolute path, in front of other files. Directories are implied by the paths. */
+function overlayFiles(texts: Readonly<Record<string, string>>, beneath: ConfigFiles): ConfigFiles {
+  const paths = Object.keys(texts);
+  const below = (dir: string): string[] =>
+    paths.filter((path) => path.startsWith(dir === '/' ? '/' : `${dir}/`));
+  return {
+    read: (path) => texts[path] ?? beneath.read(path),
+    list: (dir) => {
+      const names = below(dir).map((path) => posix.relative(dir, path).split('/')[0] as string);
+      return names.length > 0 ? [...new Set(names)] : beneath.list(dir);
+    },
+    kind: (path) => {
+      if (texts[path] !== undefined) return 'file';
+      return below(path).length > 0 ? 'directory' : beneath.kind(path);
+    },
+  };
+}
+
+/** Flags that were given: absent ones do not hide what stands before them. */
+function given(values: FlagValues): FlagValues {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,71 @@
+/** `nodens check [FILE]`: whether a configuration is right, what it means, and what in it will bite. Opens no socket. */
+import { messageOf, NodensError } from '../base/errors.ts';
+import { ConfigSource } from '../daemon/config-source.ts';
+import { dryRun } from '../daemon/dry-run.ts';
+import { effectiveCorefile } from '../daemon/effective.ts';
+import { warningsOf } from '../daemon/warnings.ts';
+import { type CheckFlags, DEFAULT_CLUSTER_DOMAIN, readCheckFlags } from './check-flags.ts';
+import { readForPlugin, type Subject, subjectOf } from './check-subject.ts';
+import { flagHelp } from './help.ts';
+
+const HELP = `nodens check [FILE]: is this Corefile right, what does it mean, what in it will bite
+
+FILE is a Corefile or its template, a ConfigMap, or a whole manifest (.yaml, .yml, .json); - reads standard input.
+Without FILE: what \`nodens agent\` would read. The effective configuration goes to standard output.
+
+  -from-cluster-manifest FILE     YAML whatever the file is called, as kubectl or Helm print it
+  -cluster-domain NAME            domain whose names belong to the cluster (default ${DEFAULT_CLUSTER_DOMAIN})
+  -strict                         warnings fail the check too
+  -quiet                          do not print the effective configuration
+
+Exit code: 0 valid, 1 not valid (with -strict: or with warnings), 2 wrong usage.
+`;
+
+/** Where a command writes: the process, or a test. */
+export interface Output {
+  readonly stdout: { write(text: string): unknown };
+  readonly stderr: { write(text: string): unknown };
+}
+
+export async function checkCommand(
+  argv: readonly string[],
+  { stdout, stderr }: Output = process,
+): Promise<number> {
+  if (argv.some((word) => /^--?(help|h)$/.test(word))) {
+    const more = 'Flags of the agent, which a manifest brings along:';
+    stdout.write(`${HELP}\n${more}\n${flagHelp('agent')}\n`);
+    return 0;
+  }
+  const flags = readCheckFlags(argv);
+  const subject = await subjectOf(flags);
+  const warnings: string[] = [];
+  let error: NodensError | undefined;
+  try {
+    const effective = examine(subject, flags, warnings);
+    if (!subject.options.isQuiet) stdout.write(effective);
+  } catch (thrown) {
+    if (!(thrown instanceof NodensError)) throw thrown;
+    error = thrown;
+  }
+  for (const text of new Set(warnings)) stderr.write(`warning: ${text}\n`);
+  if (error !== undefined) stderr.write(`error: ${messageOf(error)}\n`);
+  const isFailed = error !== undefined || (flags.isStrict && warnings.length > 0);
+  return isFailed ? 1 : 0;
+}
+
+/** The effective Corefile; warnings go to `warnings`. Throws ConfigError for what the agent would refuse. */
+function examine(subject: Subject, { clusterDomain }: CheckFlags, warnings: string[]): string {
+  const { options, env, files } = subject;
+  const warn = (_fields: unknown, message: string): void => void warnings.push(message);
+  const source = new ConfigSource(options, {
+    ...{ files, env, isDryRun: true, onProblem: () => {} },
+    log: { debug: () => {}, info: () => {}, warn, error: warn },
+  });
+  const run = dryRun(source.load(), (path) => readForPlugin(subject, path));
+  warnings.push(...run.warnings);
+  for (const name of run.foreignInterfaces)
+    warnings.push(`bind ${name}: taken for an interface of the node, this machine has none`);
+  for (const { place, text } of warningsOf(run, `${clusterDomain}.`))
+    warnings.push(`${place.file}:${place.line}: ${text}`);
+  return effectiveCorefile(run);
+}

@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict';
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { UsageError } from '../../../agent/base/errors.ts';
+import { checkCommand } from '../../../agent/cli/check.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'nodens-check-'));
+after(() => rmSync(dir, { recursive: true }));
+const ROOT = new URL('../../../', import.meta.url).pathname;
+let files = 0;
+
+async function check(...argv: readonly string[]) {
+  const written = { out: '', err: '' };
+  const code = await checkCommand(argv, {
+    stdout: {
+      write: (text) => {
+        written.out += text;
+      },
+    },
+    stderr: {
+      write: (text) => {
+        written.err += text;
+      },
+    },
+  });
+  return { code, ...written, warnings: written.err.match(/^warning: .*/gm) ?? [] };
+}
+
+function file(text: string, name = 'Corefile'): string {
+  const path = join(dir, `${files++}-${name}`);
+  writeFileSync(path, text);
+  return path;
+}
+
+/** A block that gives no warning, with more lines. */
+const block = (lines: string, keys = '.'): string =>
+  `${keys} {\nbind 127.0.0.1\nerrors\ncache\nforward . 192.0.2.7\n${lines}\n}\n`;
+
+describe('nodens check', () => {
+  it('prints what a Corefile comes to, with every default', async () => {
+    const { code, out, warnings } = await check(file(block('prometheus\nlog a.example'), 'x'));
+    assert.deepEqual({ code, warnings }, { code: 0, warnings: [] });
+    assert.match(out, /^\.:53 \{\n {4}bind 127\.0\.0\.1\n {4}errors\n {4}cache \{\n/);
+    assert.match(out, /success 9984 3600 5\n {8}denial 9984 1800 5\n {8}servfail 1s\n/);
+    assert.match(out, /forward \. 192\.0\.2\.7:53 \{\n {8}policy random\n {8}max_fails 2\n/);
+    assert.match(out, /\n {4}prometheus localhost:9153\n {4}log a\.example\n\}\n$/);
+  });
+
+  it('what it prints means the same', async () => {
+    const options = 'prefetch 3 2m 20%\nserve_stale 2h verify 300ms 20s 3s\nkeepttl\nservfail 2s';
+    const text = `x.example:5353 10.0.0.0/8 {
+      bind 127.0.0.1
+      cache 60 {
+        ${options}
+        disable denial a.x.example
+      }
+      forward . 192.0.2.1 192.0.2.2:54 {
+        force_tcp
+        except b.x.example
+        policy sequential
+        failover SERVFAIL REFUSED
+        next NXDOMAIN
+      }
+      forward . 192.0.2.3
+      log . "{remote} # {name}" {
+        class error
+      }
+    }`;
+    const first = await check(file(text));
+    const second = await check(file(first.out));
+    assert.equal(second.out, first.out);
+    for (const option of options.split('\n').slice(0, 3)) assert.ok(first.out.includes(option));
+  });
+
+  it('refuses what the agent would refuse, with place and reason', async () => {
+    const path = file('. {\n  bind 127.0.0.1\n  forwrad . 192.0.2.1\n}');
+    const { code, out, err } = await check(path);
+    assert.equal(code, 1);
+    assert.equal(out, '');
+    assert.match(
+      err,
+      /^error: .*Corefile:3: unknown directive "forwrad": did you mean "forward"\?/,
+    );
+  });
+
+  const bites: readonly [name: string, text: string, warning: RegExp][] = [
+    [
+      'force_tcp for the outside',
+      '. {\nbind 127.0.0.1\nerrors\ncache\nforward . 192.0.2.7 {\nforce_tcp\n}\n}',
+      /:5: force_tcp for a zone outside the cluster/,
+    ],
+    [
+      'cluster domain missing',
+      '. {\nbind 127.0.0.1\nerrors\ncache\nforward . /etc/resolv.conf 192.0.2.7\n}',
+      /:1: no block for the cluster domain cluster\.local\./,
+    ],
+    ['port of the kubelet', block('health :10250'), /:10250: port 10250 belongs to the kubelet/],
+    [
+      'the same port twice',
+      block('health :8080\nready 127.0.0.1:8080'),
+      /port 8080 is asked for on every address and on one of them/,
+    ],
+    [
+      'long memory of failures',
+      block('').replace('cache', 'cache {\nserve_stale\nservfail 1m\n}'),
+      /:4: servfail 1m: .*, while serve_stale waits to help/,
+    ],
+    [
+      'a loop to itself',
+      `${block('')}${block('', 'a.example:54').replace('192.0.2.7', '127.0.0.1')}`,
+      /:12: a loop: 127\.0\.0\.1:53 is served by nodens itself/,
+    ],
+    ['nobody answers', '. {\nbind 127.0.0.1\nerrors\n}', /:1: no plugin of this block answers/],
+    ['no cache', block('').replace('cache', ''), /:1: no cache/],
+    ['no errors', block('').replace('errors', ''), /:1: no errors/],
+    ['a forward behind another', block('forward . 192.0.2.8'), /:6: never asked: an earlier/],
+    [
+      'a forward for another zone',
+      block('forward b.example 192.0.2.8', 'a.example'),
+      /:6: never asked: b\.example\. is not in this block's zones/,
+    ],
+    ['an interface of another machine', block('bind eth-none0'), /bind eth-none0: taken for/],
+  ];
+  for (const [name, text, warning] of bites) {
+    it(`warns: ${name}`, async () => {
+      const path = file(text);
+      const { code, warnings } = await check(path);
+      assert.equal(code, 0);
+      assert.equal(warnings.length, 1, warnings.join('\n'));
+      assert.match(warnings[0] as string, warning);
+      assert.equal((await check('-strict', path)).code, 1);
+    });
+  }
+
+  it('takes flags of the agent before and behind the file', async () => {
+    const path = file(block('').replace('. {', 'cluster.internal {'));
+    for (const argv of [
+      ['-dns.port', '1053', path],
+      [path, '--dns.port=1053', '-strict', '-cluster-domain=Cluster.Internal.'],
+    ]) {
+      assert.match((await check(...argv)).out, /^cluster\.internal\.:1053 \{/);
+    }
+    assert.equal((await check(path, '-quiet')).out, '');
+    assert.match((await check('-help')).out, /-from-cluster-manifest/);
+  });
+
+  it('wrong usage is told as such', async () => {
+    const path = file(block(''));
+    for (const argv of [
+      [path, path],
+      ['-nope'],
+      ['-conf'],
+      ['/no/such/file'],
+      [file('a: [', 'a.yaml')],
+    ])
+      await assert.rejects(check(...argv), UsageError, argv.join(' '));
+    await assert.rejects(check('-from-cluster-manifest', file('kind: Pod')), UsageError);
+  });
+});
+
+describe('nodens check of a manifest', () => {
+  it('takes a DaemonSet with its ConfigMap as the cluster has it', async () => {
+    const { code, out, err } = await check(`${ROOT}manifests/overlays/drop-in/node-local-dns.yaml`);
+    assert.equal(code, 0, err);
+    assert.equal(out.match(/^ {4}bind 169\.254\.20\.10 192\.0\.2\.10$/gm)?.length, 4);
+    assert.match(out, /^cluster\.local\.:53 \{/);
+  });
+
+  it('takes a ConfigMap on its own, in a list, with files beside', async () => {
+    const data = { Corefile: '.:53 {\nimport own\n}\n', own: 'bind 127.0.0.1\nwhoami\n' };
+    const list = { kind: 'List', items: [{ kind: 'ConfigMap', metadata: { name: 'x' }, data }] };
+    const { code, out } = await check('-from-cluster-manifest', file(JSON.stringify(list)));
+    assert.equal(code, 0);
+    assert.equal(out, '.:53 {\n    bind 127.0.0.1\n    whoami\n}\n');
+  });
+
+  it('fills in what the environment of the container says', async () => {
+    const text = `
+kind: ConfigMap
+metadata: {name: conf}
+data:
+  Corefile.base: |
+    a.example {
+      bind __PILLAR__LOCAL__DNS__
+      forward . __PILLAR__CLUSTER__DNS__
+    }
+---
+kind: ConfigMap
+metadata: {name: env}
+data: {LOCAL: 127.0.0.1}
+---
+kind: DaemonSet
+spec:
+  template:
+    spec:
+      containers:
+        - args: [-localip, $(LOCAL_IP), -conf, /etc/Corefile, -upstreamsvc=up]
+          env:
+            - {name: UP_SERVICE_HOST, value: 10.0.0.10}
+            - {name: LOCAL_IP, valueFrom: {configMapKeyRef: {name: env, key: LOCAL}}}
+          volumeMounts: [{name: c, mountPath: /etc/coredns}]
+      volumes: [{name: c, configMap: {name: conf}}]
+`;
+    const { code, out } = await check(file(text, 'm.yaml'));
+    assert.equal(code, 0);
+    assert.match(out, /bind 127\.0\.0\.1\n {4}forward \. 10\.0\.0\.10:53 \{/);
+  });
+});
+
+describe('nodens check of Corefiles in the wild', () => {
+  const env = { CLUSTER_DOMAIN: 'cluster.local', NODE_DNS_ADDRESS: '169.254.20.10' };
+  Object.assign(process.env, env, { KUBE_DNS_SVC_IP: '10.0.0.10' });
+  for (const path of globSync(`${ROOT}test/support/corefiles/*.corefile`)) {
+    it(`${path.slice(path.lastIndexOf('/') + 1)} is valid, and what is printed too`, async () => {
+      assert.ok(readFileSync(path, 'utf8').length > 0);
+      const { code, out, err } = await check(path);
+      assert.equal(code, 0, err);
+      const again = await check(file(out));
+      assert.equal(again.out, out, again.err);
+    });
+  }
+});

@@ -1,0 +1,51 @@
+/** docs/performance.md, written from the results of a whole run. */
+import { cells, footprintCells, type Results } from './results.ts';
+import { PACE_QPS } from './rounds.ts';
+
+function markdown(lines: readonly (readonly string[])[]): string {
+  const [head = [], ...body] = lines;
+  const row = (line: readonly string[]): string => `| ${line.join(' | ')} |`;
+  const rule = head.map((_, column) => (column === 0 ? '---' : '---:'));
+  return [row(head), row(rule), ...body.map(row)].join('\n');
+}
+
+function machineText({ machine }: Results): string {
+  const versions = Object.entries(machine.versions).map(([name, text]) => `${name} ${text}`);
+  return `${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}, Node ${machine.node}; ${versions.join(', ')}. Run of ${machine.date}.`;
+}
+
+export function page(results: Results): string {
+  const { rounds, seconds, soakSeconds, tables, longestPauseMs } = results;
+  const pause =
+    longestPauseMs === undefined
+      ? ''
+      : `\nThe longest pause of nodens' garbage collector in that time was ${longestPauseMs.toFixed(1)} ms.\n`;
+  return `# Performance
+
+Written by \`npm run bench\`: figures, plot and all. \`npm run bench -- --quick\` prints the same table in two minutes and leaves this page alone.
+
+![µs of CPU per question](performance.svg)
+
+CPU is in microseconds per answered question; *nodens ÷* is nodens' total in relation to the line's. p50, p99 and p99.9 are microseconds at ${PACE_QPS / 1_000}k questions per second.
+
+${tables.map((table) => `## ${table.title}\n\n${markdown(cells(table))}`).join('\n\n')}
+
+## Memory and start
+
+A fresh process, 10,000 names, ${soakSeconds} s at full speed; *start* is from exec to the first answer.
+
+${markdown(footprintCells(results))}
+${pause}
+## Method
+
+- Server on core 0, everything else on core 1, over the loopback. All subjects run the whole time; in each of ${rounds} rounds every one is asked in turn for ${seconds} s. Figures are medians.
+- Load is dnsperf, 200 questions open over 10 sockets. Latencies are from a paced sender (\`test/bench/latency.c\`) that counts from when a question was due, so a server that stalls is charged for all who wait.
+- CPU is what /proc says of the process, its threads and its children, divided by the answers dnsperf got.
+- *floor* is \`test/bench/floor.c\`: recvmmsg, two bits changed, sendmmsg. Nothing that answers over these system calls can be cheaper.
+- Every cache may hold 30,000 entries and is warm before a scenario of hits. The upstream of misses is \`test/bench/upstream.c\`, on the load's core. *lost* is what dnsperf gave up on after a second.
+- nodens runs as in the image, with metrics on; *nodens-dgram* is nodens without its compiled addon (\`NODENS_UDP=dgram\`).
+- Another server takes part as \`BENCH_PEER_<NAME>="command with {port} {upstream}"\`.
+
+Machine: ${machineText(results)}
+`;
+}

@@ -1,0 +1,180 @@
+/**
+ * The servers of the conformance suite, all on loopback: an unbound that knows a zone, an unbound that forwards to it,
+ * and the subject. That is nodens as built, or `DNS_TEST_SUBJECT=host:port`, which must forward everything to
+ * 127.0.0.1:5399.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { FrameReader, frame } from '../../../agent/dns/frame.ts';
+import { eventually } from '../netns.ts';
+import { queryWire } from './rig.ts';
+
+const NODENS = fileURLToPath(new URL('../../../dist/agent/main.js', import.meta.url));
+const GIVEN_UPSTREAM_PORT = 5_399;
+
+export interface Target {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Site {
+  readonly subject: Target;
+  /** unbound in the subject's place. */
+  readonly peer: Target;
+  /** Resident memory of the subject, octets; undefined where it was given and not started. */
+  residentBytes(): number | undefined;
+  stop(): Promise<void>;
+}
+
+/** 40 TXT records of 100 octets: larger than every UDP size asked for. */
+const BIG = Array.from({ length: 40 }, (_, i) => `big TXT "${String(i).padStart(100, 'x')}"`);
+const ZONE = [
+  ...['a A 192.0.2.1', 'a AAAA 2001:db8::1', 'short A 192.0.2.2', 'alias CNAME a.conf.test.'],
+  ...['odd TYPE65400 \\# 3 010203', 'many A 192.0.2.3', 'many A 192.0.2.4', ...BIG],
+];
+
+function unboundConf(port: number, folder: string, body: string): string {
+  return `server:
+  interface: 127.0.0.1
+  port: ${port}
+  username: ""
+  chroot: ""
+  directory: "${folder}"
+  pidfile: ""
+  use-syslog: no
+  do-not-query-localhost: no
+  module-config: "iterator"
+  minimal-responses: yes
+  num-threads: 1
+${body}`;
+}
+
+function zoneConf(port: number, folder: string): string {
+  const data = ZONE.map((line) => {
+    const [name, ...rest] = line.split(' ');
+    const ttl = name === 'short' ? 2 : 300;
+    return `  local-data: '${name}.conf.test. ${ttl} IN ${rest.join(' ')}'`;
+  });
+  const soa = `  local-data: 'conf.test. 300 IN SOA ns.conf.test. root.conf.test. 1 2 3 4 60'`;
+  const zone = ['  local-zone: "conf.test." static', soa, ...data].join('\n');
+  return unboundConf(port, folder, `${zone}\n`);
+}
+
+/** Ports that are free for UDP and TCP at this moment. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function start(program: string, args: readonly string[]): ChildProcess {
+  return spawn(program, args, { stdio: 'ignore' });
+}
+
+export async function startSite(): Promise<Site> {
+  const folder = mkdtempSync(join(tmpdir(), 'nodens-conformance-'));
+  const given = process.env.DNS_TEST_SUBJECT;
+  const upstreamPort = given === undefined ? await freePort() : GIVEN_UPSTREAM_PORT;
+  const peer = { host: '127.0.0.1', port: await freePort() };
+  // "test." is empty by default (RFC 6761).
+  const forward = `  local-zone: "test." nodefault\nforward-zone:\n  name: "."\n  forward-addr: 127.0.0.1@${upstreamPort}\n`;
+  const children = [
+    [zoneConf(upstreamPort, folder), 'zone.conf'],
+    [unboundConf(peer.port, folder, forward), 'peer.conf'],
+  ].map(([text = '', file = '']) => {
+    writeFileSync(join(folder, file), text);
+    return start('unbound', ['-d', '-c', join(folder, file)]);
+  });
+  let subject: Target;
+  let nodens: ChildProcess | undefined;
+  if (given === undefined) {
+    subject = { host: '127.0.0.1', port: await freePort() };
+    nodens = start(process.execPath, [
+      NODENS,
+      'agent',
+      '-conf',
+      corefile(folder, subject, upstreamPort),
+    ]);
+    children.push(nodens);
+  } else {
+    const at = given.lastIndexOf(':');
+    subject = { host: given.slice(0, at), port: Number(given.slice(at + 1)) };
+  }
+  for (const target of [{ host: '127.0.0.1', port: upstreamPort }, peer, subject]) {
+    await eventually(`${target.port} answers`, async () => {
+      return (await overUdp(target, queryWire('ready.conf.test', 1), 200)) !== undefined;
+    });
+  }
+  return {
+    subject,
+    peer,
+    residentBytes: () => (nodens === undefined ? undefined : residentBytes(nodens.pid as number)),
+    stop: async () => {
+      await Promise.all(children.map(stopped));
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+function corefile(folder: string, { host, port }: Target, upstreamPort: number): string {
+  const path = join(folder, 'Corefile');
+  writeFileSync(
+    path,
+    `.:${port} {\n  bind ${host}\n  errors\n  loadbalance\n  cache\n  forward . 127.0.0.1:${upstreamPort}\n}\n`,
+  );
+  return path;
+}
+
+function stopped(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) resolve();
+    child.once('exit', () => resolve());
+    child.kill('SIGTERM');
+  });
+}
+
+function residentBytes(pid: number): number {
+  const [, kib = '0'] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return Number(kib) * 1_024;
+}
+
+/** The response to one datagram, or undefined where none comes within `waitMs`. */
+export function overUdp(to: Target, wire: Buffer, waitMs = 3_000): Promise<Buffer | undefined> {
+  return new Promise((resolve) => {
+    const socket = createSocket('udp4');
+    const finish = (response?: Buffer): void => {
+      clearTimeout(timer);
+      socket.close();
+      resolve(response);
+    };
+    const timer = setTimeout(finish, waitMs);
+    socket.on('error', () => undefined);
+    socket.on('message', finish);
+    socket.send(wire, to.port, to.host);
+  });
+}
+
+/** The response to one framed message, or undefined where none comes within `waitMs`. */
+export function overTcp(to: Target, wire: Buffer, waitMs = 3_000): Promise<Buffer | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(to.port, to.host);
+    const frames = new FrameReader();
+    const finish = (response?: Buffer): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(response === undefined ? undefined : Buffer.from(response));
+    };
+    const timer = setTimeout(finish, waitMs);
+    socket.on('error', () => finish());
+    socket.on('end', () => finish());
+    socket.on('data', (chunk) => frames.push(chunk, finish));
+    socket.write(frame(wire));
+  });
+}

@@ -97,7 +97,7 @@ it('turns any other fault into SERVFAIL, counted and logged with its stack, thro
   assert.match(String(record?.fields.stack), /dispatch\.test/);
   assert.equal(record?.fields.question, 'a.test.');
 
-  const later = rigFor(() => Promise.reject('not even an error'));
+  const later = rigFor(() => Promise.reject(new RangeError('later')));
   const rejected = await later.dispatcher.handle(queryFor('a.test', 'A'));
   assert.equal(rejected.rcode, RCODE.SERVFAIL);
   assert.equal(later.panics.value, 1);

@@ -70,6 +70,17 @@ if (addon instanceof Error) {
     assert.equal(status, 7, stderr);
   });
 
+  it('batch: a port that needs a privilege fails with EACCES', () => {
+    const program = `${OPENER}
+      await open(53).then(() => process.exit(1), ({ errno }) => process.exit(errno === 'EACCES' ? 0 : 2));`;
+    const node = [process.execPath, '--input-type=module', '-e', program] as const;
+    const unprivileged = ['--inh-caps=-all', '--bounding-set=-all', '--reuid=65534'];
+    const [command, ...args] =
+      process.getuid?.() === 0 ? (['setpriv', ...unprivileged, ...node] as const) : node;
+    const { status, stderr } = spawnSync(command, args, { encoding: 'utf8', timeout: 20_000 });
+    assert.equal(status, 0, stderr);
+  });
+
   it('batch: a worker ends while sockets are open, closing or just closed', async () => {
     const program = `${OPENER}
       const { parentPort } = await import('node:worker_threads');

@@ -1,0 +1,147 @@
+import { strict as assert } from 'node:assert';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, it } from 'node:test';
+import { type AgentMessage, controlDecoder, encodeControl } from '../../../agent/base/control.ts';
+import { InitLink, type InitStatus } from '../../../agent/server/init-link.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { eventually } from '../../support/netns.ts';
+import { RecordingLogger } from '../../support/services.ts';
+
+let folder: string;
+let path: string;
+let clock: FakeClock;
+let log: RecordingLogger;
+let link: InitLink | undefined;
+let init: FakeInit | undefined;
+
+/** The other end: hears, and says what the test wants. */
+class FakeInit {
+  readonly heard: AgentMessage[] = [];
+  readonly #server: Server;
+  #agent: Socket | undefined;
+
+  constructor(at: string) {
+    this.#server = createServer((socket) => {
+      this.#agent = socket;
+      socket.setEncoding('utf8');
+      socket.on('error', () => undefined);
+      socket.on(
+        'data',
+        controlDecoder<AgentMessage>((message) => this.heard.push(message), assert.fail),
+      );
+    }).listen(at);
+  }
+
+  say(text: string): void {
+    this.#agent?.write(text);
+  }
+
+  async die(): Promise<void> {
+    this.#agent?.destroy();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'nodens-link-'));
+  path = join(folder, 'control.sock');
+  clock = new FakeClock();
+  log = new RecordingLogger();
+});
+
+afterEach(async () => {
+  link?.close();
+  await init?.die();
+  init = undefined;
+  rmSync(folder, { recursive: true });
+});
+
+function linked(onStatus: (status: InitStatus) => void = () => undefined): InitLink {
+  link = new InitLink({ path, nonce: 'a1b2', clock, log, onStatus });
+  return link;
+}
+
+async function connected(): Promise<{ link: InitLink; init: FakeInit }> {
+  const made = { init: new FakeInit(path), link: linked() };
+  init = made.init;
+  await eventually('connected', () => made.link.isConnected);
+  return made;
+}
+
+it('waits for init to come, tells it when the agent answers, and tells the next one again', async () => {
+  const made = linked();
+  made.ready();
+  await eventually('a retry is due', () => clock.pendingTimers === 1);
+  init = new FakeInit(path);
+  await clock.advance(1_000);
+  const first = init;
+  await eventually('ready', () => first.heard.length === 1);
+  assert.deepEqual(first.heard, [{ type: 'ready', nonce: 'a1b2' }]);
+  await first.die();
+  await eventually('lost', () => !made.isConnected && clock.pendingTimers === 1);
+  assert.deepEqual(
+    log.records.map(({ level }) => level),
+    ['warn'],
+  );
+  const second = new FakeInit(path);
+  init = second;
+  await clock.advance(1_000);
+  await eventually('ready again', () => second.heard.length === 1);
+});
+
+it('hears counters, and warns of what it does not understand', async () => {
+  const heard: InitStatus[] = [];
+  init = new FakeInit(path);
+  const made = linked((status) => heard.push(status));
+  const { say } = { say: (text: string) => init?.say(text) };
+  await eventually('connected', () => made.isConnected);
+  made.ready();
+  await eventually('heard', () => init?.heard.length === 1);
+  const status = {
+    type: 'status',
+    state: 'off',
+    backend: 'nft',
+    setupErrors: { iptables: 2 },
+  } as const;
+  say('nonsense\n');
+  say(encodeControl(status));
+  await eventually('status', () => heard.length === 1);
+  assert.deepEqual(heard, [status]);
+  assert.deepEqual(
+    log.records.map(({ level }) => level),
+    ['warn'],
+  );
+});
+
+it('a withdrawal is acknowledged by init', async () => {
+  const made = await connected();
+  const withdrawn = made.link.withdraw();
+  await eventually('asked', () => made.init.heard.length === 1);
+  assert.deepEqual(made.init.heard, [{ type: 'withdraw' }]);
+  made.init.say(encodeControl({ type: 'withdrawn' }));
+  assert.equal(await withdrawn, true);
+  assert.equal(clock.pendingTimers, 0);
+});
+
+it('a withdrawal is not acknowledged by an init that is not there, dies, or says nothing', async () => {
+  assert.equal(await linked().withdraw(), false);
+  link?.close();
+  const made = await connected();
+  const silent = made.link.withdraw();
+  await clock.advance(2_000);
+  assert.equal(await silent, false);
+  const dying = made.link.withdraw();
+  await made.init.die();
+  assert.equal(await dying, false);
+});
+
+it('does not come back once closed', async () => {
+  const made = await connected();
+  made.link.close();
+  await eventually('closed', () => !made.link.isConnected);
+  assert.equal(clock.pendingTimers, 0);
+  assert.deepEqual(log.records, []);
+});

@@ -1,0 +1,145 @@
+import { strict as assert } from 'node:assert';
+import { afterEach, beforeEach, it } from 'node:test';
+import { NetworkError } from '../../../agent/base/errors.ts';
+import { ZoneTable } from '../../../agent/query/routing.ts';
+import { Dispatcher } from '../../../agent/server/dispatch.ts';
+import { Listeners } from '../../../agent/server/listeners.ts';
+import type { UdpTransport } from '../../../agent/server/udp/contract.ts';
+import { openDgram } from '../../../agent/server/udp/dgram.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { answerTo, queryWire } from '../../support/server/rig.ts';
+import { overTcp, overUdp } from '../../support/server/subject.ts';
+import { ReadableMetrics, RecordingLogger } from '../../support/services.ts';
+
+const at = (host: string) => ({ address: host, port: 20_000 + (process.pid % 10_000) });
+const A = at('127.0.0.2');
+const B = at('127.0.0.3');
+const ELSEWHERE = at('192.0.2.1');
+
+let listeners: Listeners;
+let metrics: ReadableMetrics;
+let dispatcher: Dispatcher;
+let clock: FakeClock;
+
+function make(openUdp = openDgram): Listeners {
+  metrics = new ReadableMetrics();
+  clock = new FakeClock();
+  const log = new RecordingLogger();
+  dispatcher = new Dispatcher(log, { value: 0 });
+  return new Listeners({ openUdp, dispatcher, clock, metrics, log });
+}
+
+function answerEverywhere(): void {
+  const route = { zone: '.', handler: answerTo, row: undefined, anyClass: false };
+  const table = new ZoneTable([route], undefined);
+  dispatcher.swap([table, table, table]);
+}
+
+async function answers({ address, port }: typeof A): Promise<boolean[]> {
+  const target = { host: address, port };
+  const query = queryWire('a.test', 1);
+  const responses = await Promise.all([overUdp(target, query, 500), overTcp(target, query, 500)]);
+  return responses.map((response) => response !== undefined);
+}
+
+beforeEach(() => {
+  listeners = make();
+});
+afterEach(() => listeners.close());
+
+it('answers over UDP and TCP on every address it has opened', async () => {
+  await listeners.open([A, B]);
+  answerEverywhere();
+  assert.deepEqual(listeners.endpoints, [A, B]);
+  assert.deepEqual(
+    [await answers(A), await answers(B)],
+    [
+      [true, true],
+      [true, true],
+    ],
+  );
+  assert.equal(listeners.pending, 0);
+});
+
+it('binds all or nothing: what was open stays, what was new is released', async () => {
+  await listeners.open([A]);
+  answerEverywhere();
+  await assert.rejects(listeners.open([A, B, ELSEWHERE]), {
+    phase: 'bind',
+    errno: 'EADDRNOTAVAIL',
+  });
+  assert.deepEqual(listeners.endpoints, [A]);
+  assert.deepEqual(await answers(A), [true, true]);
+  assert.deepEqual(await answers(B), [false, false]);
+  await listeners.open([B]);
+});
+
+it('leaves no TCP listener behind where UDP cannot be bound', async () => {
+  const refused = make(() => Promise.reject(new NetworkError('bind', 'EACCES', 'no')));
+  await assert.rejects(refused.open([A]), { errno: 'EACCES' });
+  assert.equal(clock.pendingTimers, 0);
+  listeners = make();
+  await listeners.open([A]);
+});
+
+it('closes what is not retained, and can open it again', async () => {
+  await listeners.open([A, B]);
+  answerEverywhere();
+  await listeners.retain([B]);
+  assert.deepEqual(listeners.endpoints, [B]);
+  assert.deepEqual(
+    [await answers(A), await answers(B)],
+    [
+      [false, false],
+      [true, true],
+    ],
+  );
+  await listeners.open([A]);
+  assert.deepEqual(await answers(A), [true, true]);
+});
+
+it('gives an address the same label for ever, whether or not it is open', async () => {
+  const label = listeners.label(A);
+  assert.deepEqual(label, { index: 0, label: `dns://127.0.0.2:${A.port}` });
+  assert.equal(listeners.label(B).index, 1);
+  await listeners.open([A]);
+  await listeners.retain([]);
+  assert.equal(listeners.label({ ...A }), label);
+});
+
+it('counts on the listener what it drops and refuses, over its lives', async () => {
+  for (const life of [1, 2]) {
+    await listeners.open([A]);
+    const target = { host: A.address, port: A.port };
+    await overUdp(target, Buffer.alloc(5), 100);
+    await overTcp(target, Buffer.alloc(12));
+    const listener = listeners.label(A).label;
+    assert.equal(
+      metrics.value('nodens_packets_dropped_total', { listener, reason: 'short' }),
+      life,
+    );
+    assert.equal(
+      metrics.value('nodens_malformed_queries_total', { listener, verdict: 'formerr' }),
+      life,
+    );
+    await listeners.retain([]);
+  }
+});
+
+it('counts a reply that could not be sent', async () => {
+  let failed: (error: Error) => void = () => undefined;
+  const transport: UdpTransport = {
+    endpoint: A,
+    clientOf: () => ({ address: '', port: 0, family: 4 }),
+    send: () => undefined,
+    close: () => Promise.resolve(),
+  };
+  listeners = make((options) => {
+    failed = options.onError;
+    return Promise.resolve(transport);
+  });
+  await listeners.open([A]);
+  failed(new Error('EPERM'));
+  const listener = listeners.label(A).label;
+  assert.equal(metrics.value('nodens_packets_dropped_total', { listener, reason: 'send' }), 1);
+});

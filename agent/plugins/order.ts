@@ -27,6 +27,7 @@ import { setup as nsid } from './nsid/setup.ts';
 import { setup as prometheus } from './prometheus/setup.ts';
 import { setup as ready } from './ready/setup.ts';
 import { setup as reload } from './reload/setup.ts';
+import { setup as rewrite } from './rewrite/setup.ts';
 import { setup as timeouts } from './timeouts/setup.ts';
 import { setup as view } from './view/setup.ts';
 import { setup as whoami } from './whoami/setup.ts';
@@ -64,6 +65,8 @@ export const PLUGINS: readonly OrderedPlugin[] = [
   { name: 'chaos', setup: chaos },
   // Above cache, so that every hit is shuffled anew and the shuffled order is never stored.
   { name: 'loadbalance', setup: loadbalance },
+  // Above cache, which then knows one name where rules make many into one; below log, which tells what was asked.
+  { name: 'rewrite', setup: rewrite },
   // Above cache: a cached answer is not for everybody. Below rewrite: it judges what is really asked.
   { name: 'acl', setup: acl },
   // Above whatever has to wait, below whatever concerns one client only.

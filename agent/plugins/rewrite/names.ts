@@ -1,0 +1,120 @@
+/** Ways to find and replace in a name. All work on lower-case presentation format with trailing dot. */
+import { ConfigError } from '../../base/errors.ts';
+import { badValue, regexArg } from '../../config/corefile/args.ts';
+import type { Token } from '../../config/corefile/types.ts';
+import { nameFromText } from '../../dns/name.ts';
+import type { Renaming } from './draft.ts';
+
+export const MATCHES = ['exact', 'prefix', 'suffix', 'substring', 'regex'] as const;
+export type Match = (typeof MATCHES)[number];
+
+/** Gives the new name, or undefined where the name does not match. */
+export type Replace = (name: string) => string | undefined;
+export type Test = (name: string) => boolean;
+
+/** Longest pattern, characters (peer limit). */
+const MAX_PATTERN_CHARS = 10_000;
+
+/** Lower case with a trailing dot. */
+export function fullName(token: Token): string {
+  const lower = token.text.toLowerCase();
+  const text = lower.endsWith('.') ? lower : `${lower}.`;
+  checkName(token, text.replace(/^\.(?=.)/, ''));
+  return text;
+}
+
+function checkName(token: Token, text: string): void {
+  try {
+    nameFromText(text);
+  } catch (error) {
+    throw badValue(token, `a domain name: ${(error as Error).message}`);
+  }
+}
+
+export function replacer(match: Match, from: Token, to: Token): Replace {
+  switch (match) {
+    case 'exact':
+      return exact(fullName(from), fullName(to));
+    case 'suffix':
+      return suffix(fullName(from), fullName(to));
+    case 'prefix':
+      return prefix(from.text.toLowerCase(), to.text.toLowerCase());
+    case 'substring':
+      return substring(nonEmpty(from), to.text.toLowerCase());
+    case 'regex':
+      return regex(from, to);
+  }
+}
+
+export function tester(match: Match, from: Token): Test {
+  if (match === 'regex') {
+    const pattern = patternArg(from);
+    return (name) => pattern.test(name);
+  }
+  const replace = replacer(match, from, from);
+  return (name) => replace(name) !== undefined;
+}
+
+const exact =
+  (from: string, to: string): Replace =>
+  (name) =>
+    name === from ? to : undefined;
+
+/** As it stands: `.example.org` asks for a label in front, `example.org` is the end of `myexample.org` too. */
+export const suffix =
+  (from: string, to: string): Replace =>
+  (name) =>
+    name.endsWith(from) ? name.slice(0, name.length - from.length) + to : undefined;
+
+const prefix =
+  (from: string, to: string): Replace =>
+  (name) =>
+    name.startsWith(from) ? to + name.slice(from.length) : undefined;
+
+const substring =
+  (from: string, to: string): Replace =>
+  (name) =>
+    name.includes(from) ? name.replaceAll(from, () => to) : undefined;
+
+function nonEmpty(token: Token): string {
+  if (token.text === '') throw badValue(token, 'something to look for');
+  return token.text.toLowerCase();
+}
+
+/** `to` with `{0}` the whole match and `{1}` on the groups; the whole name becomes that. */
+export function regex(from: Token, to: Token): Replace {
+  const pattern = patternArg(from);
+  const groups = (new RegExp(`${pattern.source}|`, pattern.flags).exec('')?.length ?? 1) - 1;
+  const template = to.text.toLowerCase();
+  for (const [text, index] of template.matchAll(/\{(\d{1,3})\}/g)) {
+    if (Number(index) > groups)
+      throw new ConfigError(to.place, `${text} in "${to.text}": the pattern has ${groups} groups`);
+  }
+  return (name) => {
+    const found = pattern.exec(name);
+    if (found === null) return undefined;
+    return template.replace(/\{(\d{1,3})\}/g, (_, index: string) => found[Number(index)] ?? '');
+  };
+}
+
+function patternArg(token: Token): RegExp {
+  if (token.text.length > MAX_PATTERN_CHARS)
+    throw badValue(
+      { ...token, text: token.text.slice(0, 40) },
+      'a pattern of at most 10000 characters',
+    );
+  return regexArg(token);
+}
+
+/** `replace`, where it matches. */
+export function whereMatching(replace: Replace): Renaming {
+  return (name) => replace(name) ?? name;
+}
+
+/** Puts `to` in place of `from`, in names below it as well. */
+export function remap(from: string, to: string): Renaming {
+  return (name) => {
+    if (name === from) return to;
+    return name.endsWith(`.${from}`) ? name.slice(0, name.length - from.length) + to : name;
+  };
+}

@@ -1,0 +1,11 @@
+/** `rewrite [continue|stop] FIELD …`: changes queries on their way down and responses on their way back. */
+import type { Block, Directive } from '../../config/corefile/types.ts';
+import type { Plugin } from '../../query/plugin.ts';
+import type { Services } from '../../query/services.ts';
+import { rewriteHandler } from './handler.ts';
+import { readRule } from './rules.ts';
+
+export function setup(directive: Directive, _block: Block, services: Services): Plugin {
+  const rules = directive.uses.map(readRule);
+  return { name: 'rewrite', handle: rewriteHandler(rules, services) };
+}

@@ -173,6 +173,7 @@ describe('a question answered later', () => {
     assert.equal(delivered.length, 1);
     const [{ response, query }] = delivered as [Received['delivered'][0]];
     assert.equal(response.readUInt16BE(0), 7);
+    assert.deepEqual(response.subarray(12, 24), QUERY.subarray(12, 24), 'its own question');
     assert.equal(query.client, CLIENT);
     assert.deepEqual(rig.row.recorded, [{ rcode: 0, bytes: response.length, plugin: 'test' }]);
   });

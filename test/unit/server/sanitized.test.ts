@@ -23,14 +23,16 @@ function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv = 
 
 const library = (name: string): string => run('cc', [`-print-file-name=${name}`]);
 
-it('the UDP addon, watched by the address and undefined-behaviour sanitizers, survives a hammering', () => {
+it('the addon, watched by the address and undefined-behaviour sanitizers, survives a hammering', () => {
   if (spawnSync('cc', ['--version']).status !== 0 || include === undefined) return;
   const folder = mkdtempSync(join(tmpdir(), 'nodens-sanitized-'));
   try {
-    const addon = join(folder, 'batch.node');
+    const addon = join(folder, 'nodens.node');
     const flags = ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'];
-    const source = path('../../../agent/server/udp/batch.c');
-    run('cc', [...flags, '-shared', '-fPIC', `-I${include}`, '-o', addon, source]);
+    const sources = ['addon.c', 'tcp/steer.c', 'udp/batch.c'].map((file) =>
+      path(`../../../agent/server/${file}`),
+    );
+    run('cc', [...flags, '-shared', '-fPIC', `-I${include}`, '-o', addon, ...sources]);
     const printed = run(
       process.execPath,
       ['--expose-gc', path('../../support/server/hammer.ts'), addon, '40'],

@@ -1,19 +1,22 @@
 import { strict as assert } from 'node:assert';
 import { spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
+import { readFileSync } from 'node:fs';
 import { it } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { batchOpener, loadBatchAddon } from '../../../agent/server/udp/batch.ts';
+import { loadAddon } from '../../../agent/server/addon.ts';
+import { batchOpener } from '../../../agent/server/udp/batch.ts';
 import { openDgram } from '../../../agent/server/udp/dgram.ts';
 import { eventually } from '../../support/netns.ts';
 import { udpContract } from '../../support/server/udp-contract.ts';
 
-const BATCH = new URL('../../../agent/server/udp/batch.ts', import.meta.url).href;
+const SERVER = new URL('../../../agent/server/', import.meta.url).href;
 /** A program that opens a socket of the addon, prints its port and runs on. */
 const OPENER = `
-const { batchOpener, loadBatchAddon } = await import('${BATCH}');
+const { loadAddon } = await import('${SERVER}addon.ts');
+const { batchOpener } = await import('${SERVER}udp/batch.ts');
 const sink = { batchStart() {}, batchEnd() {}, datagram: (t, s, wire, length, out) => wire.copy(out, 0, 0, length) };
-const open = (port) => batchOpener(loadBatchAddon())({
+const open = (port) => batchOpener(loadAddon())({
   endpoint: { address: '127.0.0.1', port }, receiveBufferBytes: 65536, sink,
   receiveDrops: { value: 0 }, onError() {},
 });
@@ -21,7 +24,7 @@ const open = (port) => batchOpener(loadBatchAddon())({
 
 udpContract('dgram', openDgram);
 
-const addon = loadBatchAddon();
+const addon = loadAddon();
 if (addon instanceof Error) {
   it('the addon is compiled wherever a compiler is', () => {
     assert.notEqual(spawnSync('cc', ['--version']).status, 0, addon.message);
@@ -78,7 +81,9 @@ if (addon instanceof Error) {
     const [command, ...args] =
       process.getuid?.() === 0 ? (['setpriv', ...unprivileged, ...node] as const) : node;
     const { status, stderr } = spawnSync(command, args, { encoding: 'utf8', timeout: 20_000 });
-    assert.equal(status, 0, stderr);
+    // Containers may allow every port to everybody.
+    const firstFree = readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8');
+    assert.equal(status, Number(firstFree) > 53 ? 0 : 1, stderr);
   });
 
   it('batch: a worker ends while sockets are open, closing or just closed', async () => {

@@ -15,6 +15,8 @@ import { type BlockLedgers, Keeper } from './keep.ts';
 import { Ledger } from './ledger.ts';
 import { Lookup } from './lookup.ts';
 import { Flights } from './refresh.ts';
+import { type RestoreBlock, type Restored, restore } from './restore.ts';
+import { encodeSnapshot, type SnapshotBlock, type SnapshotTotals } from './snapshot.ts';
 import { Store } from './store.ts';
 
 export interface CacheParts {
@@ -40,6 +42,12 @@ export interface ProcessCache extends Cache {
   /** Removes some entries that are no good any more; runs by itself once a second. */
   sweep(): void;
   stats(): CacheStats;
+  /** Good answers stored so far: what has not grown needs no new snapshot. */
+  readonly stored: number;
+  /** The good answers of blocks that `identityOf` knows, in pieces of a moment's work each, to be written down. */
+  snapshot(identityOf: (id: number) => string | undefined): Generator<Buffer, SnapshotTotals>;
+  /** Takes the entries of a snapshot into blocks that are open. Throws SnapshotError; then nothing, or a part, is in. */
+  restore(file: Buffer, idOf: (identity: string) => number | undefined): Restored;
   /** Ends the timers and forgets every entry. */
   close(): void;
 }
@@ -50,6 +58,8 @@ interface BlockMemory {
   readonly doubts: Doubts;
   /** Fingerprints of what lay below `cache`, by generation. */
   readonly generations: string[];
+  /** Most good answers it may have, by the configuration in force. */
+  capacity: number;
 }
 
 export function createCache(parts: CacheParts): ProcessCache {
@@ -61,6 +71,7 @@ export function createCache(parts: CacheParts): ProcessCache {
   const open = (block: BlockContext, zonesLabel: string, options: CacheOptions): BlockCache => {
     const memory = blocks.get(block.id) ?? newMemory(parts, block, zonesLabel);
     blocks.set(block.id, memory);
+    memory.capacity = options.success.capacity;
     showEntries(metrics, block, zonesLabel, memory.ledgers);
     const generation = generationOf(memory, block.belowCache);
     const { ledgers, doubts } = memory;
@@ -91,6 +102,13 @@ export function createCache(parts: CacheParts): ProcessCache {
       denialBytes: store.denials.bytes,
       flights: flights.count,
     }),
+    get stored() {
+      return store.answers.stored;
+    },
+    snapshot: (identityOf) =>
+      encodeSnapshot(snapshotBlocks(blocks, identityOf), clock, parts.totalBytes),
+    restore: (file, idOf) =>
+      restore(file, store, clock, (identity) => restoreBlock(blocks, idOf(identity))),
     close: () => {
       store.close();
       flights.close();
@@ -111,6 +129,7 @@ function newMemory(
     ledgers: { positive: ledger('success'), negative: ledger('denial') },
     doubts: new Doubts(clock, log, zonesLabel),
     generations: [],
+    capacity: 0,
   };
 }
 
@@ -133,4 +152,25 @@ function showEntries(
 function generationOf({ generations }: BlockMemory, belowCache: string): number {
   const known = generations.indexOf(belowCache);
   return known >= 0 ? known : generations.push(belowCache) - 1;
+}
+
+function* snapshotBlocks(
+  blocks: ReadonlyMap<number, BlockMemory>,
+  identityOf: (id: number) => string | undefined,
+): Generator<SnapshotBlock> {
+  for (const [id, { ledgers, generations }] of blocks) {
+    const identity = identityOf(id);
+    if (identity !== undefined) yield { identity, generations, entries: ledgers.positive.walk() };
+  }
+}
+
+function restoreBlock(
+  blocks: ReadonlyMap<number, BlockMemory>,
+  id: number | undefined,
+): RestoreBlock | undefined {
+  const memory = id === undefined ? undefined : blocks.get(id);
+  if (id === undefined || memory === undefined) return undefined;
+  const { ledgers, capacity } = memory;
+  const numberOf = (fingerprint: string): number => generationOf(memory, fingerprint);
+  return { id, ledger: ledgers.positive, capacity, generationOf: numberOf };
 }

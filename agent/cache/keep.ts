@@ -44,7 +44,7 @@ export interface KeeperParts {
 }
 
 /** Name under which a cached answer is counted, hit and miss alike (peer behaviour). */
-const PLUGIN = 'cache';
+export const PLUGIN = 'cache';
 /** A refresh may come this much later than its moment, as a share of the time left then: nodes must not march in step. */
 const REFRESH_JITTER = 0.5;
 

@@ -16,6 +16,8 @@ export class Ledger {
   #newest: Entry | undefined;
   /** Where the sweep goes on. */
   #cursor: Entry | undefined;
+  /** Where a walk goes on. */
+  #walker: Entry | undefined;
 
   constructor(evictions: Counter) {
     this.evictions = evictions;
@@ -54,6 +56,17 @@ export class Ledger {
     }
   }
 
+  /** The entries there are now, by age. Entries may come and go between two steps; one walk at a time. */
+  *walk(): Generator<Entry> {
+    this.#walker = this.#oldest;
+    for (let left = this.count; left > 0 && this.#walker !== undefined; left--) {
+      const entry: Entry = this.#walker;
+      this.#walker = entry.newer;
+      yield entry;
+    }
+    this.#walker = undefined;
+  }
+
   #append(entry: Entry): void {
     entry.older = this.#newest;
     if (this.#newest === undefined) this.#oldest = entry;
@@ -64,6 +77,7 @@ export class Ledger {
   #unlink(entry: Entry): void {
     const { older, newer } = entry;
     if (this.#cursor === entry) this.#cursor = newer;
+    if (this.#walker === entry) this.#walker = newer;
     if (older === undefined) this.#oldest = newer;
     else older.newer = newer;
     if (newer === undefined) this.#newest = older;

@@ -23,6 +23,8 @@ export class Share {
   readonly #swept: Counter;
   /** Every ledger that ever had an entry here: as many as there are blocks. */
   readonly #ledgers = new Set<Entry['ledger']>();
+  /** Entries put in, ever. */
+  stored = 0;
 
   constructor(maxBytes: number, swept: Counter) {
     this.#swept = swept;
@@ -64,6 +66,7 @@ export class Share {
       ledger.evictions.value++;
     }
     this.#ledgers.add(ledger);
+    this.stored++;
     ledger.add(entry);
     this.#lru.set(entry.key, entry);
   }

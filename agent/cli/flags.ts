@@ -95,6 +95,12 @@ export const FLAGS: readonly Flag[] = [
     users: AGENT,
     help: 'cache size in bytes (64Mi, 200M); default: a share of the memory limit of the cgroup',
   },
+  {
+    name: 'snapshot',
+    value: 'FILE',
+    users: AGENT,
+    help: 'keep the cache here over restarts: read at the start, written every minute and on exit; default: not kept',
+  },
   { name: 'setupinterface', default: 'true', users: INIT, help: 'put the local IPs on the node' },
   { name: 'setupiptables', default: 'true', users: INIT, help: 'install the interception rules' },
   {

@@ -57,6 +57,7 @@ export function agentOptions(values: FlagValues): AgentOptions {
     socketPath:
       values.socket ?? (values.localip === undefined ? undefined : DEFAULT_CONTROL_SOCKET),
     memoryBytes: size(values.memory),
+    snapshotPath: values.snapshot || undefined,
   };
 }
 

@@ -16,6 +16,7 @@ import { BlockIdentities } from './identity.ts';
 import { initReporter } from './init-reporter.ts';
 import type { AgentOptions } from './options.ts';
 import { proveUpstreams, zonesToProve } from './self-test.ts';
+import { SnapshotFile } from './snapshot-file.ts';
 
 /** Between attempts to bind an address that init has not put on the node yet, or to find the upstream service. */
 const RETRY_MS = 250;
@@ -34,6 +35,7 @@ export class Daemon {
   readonly #configurations: Configurations;
   readonly #source: ConfigSource;
   readonly #initLink: InitLink | undefined;
+  readonly #snapshot: SnapshotFile | undefined;
   #watch: { readonly paths: string; close(): void } | undefined;
   #isListening = false;
   #isStopping = false;
@@ -48,6 +50,7 @@ export class Daemon {
     const onProblem = (): void => init.configMapFailed();
     this.#source = new ConfigSource(options, { files: systemFiles, env, log, onProblem });
     const identities = new BlockIdentities();
+    this.#snapshot = snapshotFile(options.snapshotPath, foundation, identities);
     this.#configurations = new Configurations({
       ...{ listeners, dispatcher, clock, log, metrics },
       load: () => this.#load(),
@@ -77,8 +80,11 @@ export class Daemon {
   async start(): Promise<Assembly> {
     const assembly = await this.#patiently(() => this.#configurations.prepare());
     if (assembly.settings.isDebug) this.foundation.log.setLevel('debug');
-    // On its own machine nobody would answer in the meantime: only a node with init has kube-dns to wait behind.
-    if (this.#initLink !== undefined) await this.#prove(assembly);
+    const restored = this.#snapshot?.load() ?? 0;
+    this.#snapshot?.start();
+    // On its own machine nobody would answer in the meantime: only a node with init has kube-dns to wait behind. What
+    // comes with answers need not wait either: it may be back in the middle of an outage.
+    if (this.#initLink !== undefined && restored === 0) await this.#prove(assembly);
     if (this.#isStopping) return assembly;
     await this.#patiently(() => this.#configurations.listen());
     this.#isListening = true;
@@ -117,6 +123,7 @@ export class Daemon {
     this.#configurations.stop();
     await admin.close();
     await upstreams.close();
+    await this.#snapshot?.stop();
     cache.close();
     if (this.#options.pidFile !== undefined) rmSync(this.#options.pidFile, { force: true });
     log.info({}, 'stopped');
@@ -205,6 +212,17 @@ export class Daemon {
       this.foundation.log.warn({ path }, `pid file not written: ${messageOf(error)}`);
     }
   }
+}
+
+function snapshotFile(
+  path: string | undefined,
+  { cache, clock, metrics, log, budget }: Foundation,
+  identities: BlockIdentities,
+): SnapshotFile | undefined {
+  if (path === undefined) return undefined;
+  // A snapshot ends with the entry that makes it as large as the cache may be.
+  const maxBytes = 2 * budget.bytes;
+  return new SnapshotFile({ path, cache, identities, clock, metrics, log, maxBytes });
 }
 
 function isWorthWaiting(error: unknown): boolean {

@@ -13,13 +13,24 @@ export class BlockIdentities {
     const keys = block.keys.map(formatKey).sort().join(' ');
     const view = fingerprint(block.directives.filter(({ name }) => name === 'view'));
     const text = `${keys} @ ${[...addresses].sort().join(' ')} ${view}`;
-    const known = this.#ids.get(text);
+    const known = this.find(text);
     if (known !== undefined) return known;
     // A process that lives through that many different blocks starts over: at worst some names are asked again.
     if (this.#ids.size >= MAX_BLOCKS) this.#ids.clear();
     const id = this.#ids.size;
     this.#ids.set(text, id);
     return id;
+  }
+
+  /** The identity behind a text that a snapshot holds; undefined where no block of this process has it. */
+  find(text: string): number | undefined {
+    return this.#ids.get(text);
+  }
+
+  /** What tells the block from others, the same in every process. */
+  textOf(id: number): string | undefined {
+    for (const [text, known] of this.#ids) if (known === id) return text;
+    return undefined;
   }
 }
 

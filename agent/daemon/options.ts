@@ -17,4 +17,6 @@ export interface AgentOptions {
   readonly isQuiet: boolean;
   readonly socketPath: string | undefined;
   readonly memoryBytes: number | undefined;
+  /** Where the cache is kept over restarts; undefined: nowhere. */
+  readonly snapshotPath: string | undefined;
 }

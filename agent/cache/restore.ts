@@ -1,0 +1,94 @@
+/** Puts the entries of a snapshot back, older by the time that has passed since. */
+import type { Clock } from '../base/clock.ts';
+import { readRecords } from '../dns/records.ts';
+import { Answer } from '../query/answer.ts';
+import { Entry } from './entry.ts';
+import { PLUGIN } from './keep.ts';
+import type { Ledger } from './ledger.ts';
+import type { SnapshotRecord } from './snapshot.ts';
+import { checkSnapshot, readSnapshot } from './snapshot-reader.ts';
+import type { Store } from './store.ts';
+
+/** No entry is of use longer than this past its TTL, whatever a file says. */
+const MAX_WINDOW_MS = 7 * 86_400_000;
+
+/** Where a block's entries go. */
+export interface RestoreBlock {
+  readonly id: number;
+  readonly ledger: Ledger;
+  readonly capacity: number;
+  /** Number of a fingerprint of what lies below the cache. */
+  readonly generationOf: (fingerprint: string) => number;
+}
+
+export interface Restored {
+  readonly entries: number;
+  /** How old the snapshot is; 0 where the clock says it comes from the future. */
+  readonly ageMs: number;
+}
+
+/**
+ * `find` gives the block of an identity, undefined where there is none any more. Throws SnapshotError for a file that
+ * cannot be used.
+ */
+export function restore(
+  file: Buffer,
+  store: Store,
+  clock: Clock,
+  find: (identity: string) => RestoreBlock | undefined,
+): Restored {
+  // A wall clock that was set back must not make entries younger than they were.
+  const passedMs = Math.max(0, clock.wallMs() - checkSnapshot(file));
+  const nowMs = clock.nowMs();
+  let entries = 0;
+  let block: RestoreBlock | undefined;
+  let numbers: readonly number[] = [];
+  readSnapshot(file, {
+    block(identity, fingerprints) {
+      const found = find(identity);
+      block = found;
+      numbers = found === undefined ? [] : fingerprints.map((text) => found.generationOf(text));
+    },
+    entry(record) {
+      if (block === undefined) return;
+      const generation = numbers[record.generation] ?? -1;
+      const entry = entryOf(record, block, generation, { nowMs, passedMs });
+      // What was learned since the start is newer.
+      if (entry === undefined || store.peek(entry.key) !== undefined) return;
+      store.replace(entry, block.capacity);
+      entries++;
+    },
+  });
+  return { entries, ageMs: passedMs };
+}
+
+/** Undefined for an entry of no more use. */
+function entryOf(
+  record: SnapshotRecord,
+  { id, ledger }: RestoreBlock,
+  generation: number,
+  { nowMs, passedMs }: { readonly nowMs: number; readonly passedMs: number },
+): Entry | undefined {
+  const { wire, rcode, extended, ageMs } = record;
+  const records = readRecords(wire);
+  if (records === undefined) return undefined;
+  const ttlMs = Math.min(...records.map(({ ttlSeconds }) => ttlSeconds * 1_000));
+  const expiresMs = nowMs + Math.min(record.expiresInMs - passedMs, ttlMs);
+  const uselessMs = Math.min(nowMs + record.uselessInMs - passedMs, expiresMs + MAX_WINDOW_MS);
+  // Also where a moment is not a number.
+  if (!(uselessMs > nowMs)) return undefined;
+  const bornMs = ageMs === undefined ? undefined : nowMs - Math.max(0, ageMs) - passedMs;
+  const ttlOffsets = Uint16Array.from(records, ({ ttlOffset }) => ttlOffset);
+  return new Entry({
+    key: String.fromCharCode(id >> 8, id & 0xff) + record.key,
+    kind: 'positive',
+    answer: new Answer({ wire, ttlOffsets, rcode, plugin: PLUGIN, bornMs, extended }),
+    ledger,
+    generation,
+    expiresMs,
+    uselessMs,
+    refreshMs: Number.POSITIVE_INFINITY,
+    hits: 0,
+    lastHitMs: Number.NEGATIVE_INFINITY,
+  });
+}

@@ -1,0 +1,184 @@
+/**
+ * The good answers of a cache as octets, for a start in the middle of an outage. Written in slices, so that a big cache
+ * stops no query; read as a whole, before anybody asks. Times are relative to the moment of writing, because the clock
+ * of entries begins anew with each process.
+ *
+ * File: MAGIC, version (u32), Unix milliseconds (f64), records, CRC-32 of all before it (u32). A record begins with its
+ * kind (u8): a block (identity text and fingerprints, each u32 length and UTF-8), an entry of the block before it, or
+ * the end (number of entries, u32). Numbers are big-endian.
+ */
+import { crc32 } from 'node:zlib';
+import type { Clock } from '../base/clock.ts';
+import type { ExtendedError } from '../base/errors.ts';
+import type { Entry } from './entry.ts';
+
+export const MAGIC = Buffer.from('nodens snapshot\n', 'latin1');
+export const VERSION = 1;
+export const KIND = { end: 0, block: 1, entry: 2 } as const;
+/** In place of an extended error's code, where there is none. */
+export const NO_EXTENDED = 0xffff;
+
+/** What one slice may take, and how often that is looked at. */
+const SLICE_MS = 2;
+const ENTRIES_PER_LOOK = 16;
+const SLICE_BYTES = 64 * 1024;
+/** Room for one record more: a message, a key and an extended error's text. */
+const RECORD_BYTES = 160 * 1024;
+const MAX_TEXT_BYTES = 1_024;
+
+/** A block and its entries as they are written. */
+export interface SnapshotBlock {
+  /** Tells the block from others, in this process and the next. */
+  readonly identity: string;
+  /** Fingerprints of what lay below the cache, by generation. */
+  readonly generations: readonly string[];
+  readonly entries: Iterable<Entry>;
+}
+
+/** An entry as it is read. Moments are relative to the writing. */
+export interface SnapshotRecord {
+  /** The key behind its block's number. */
+  readonly key: string;
+  readonly generation: number;
+  readonly rcode: number;
+  /** Undefined where TTLs do not age. */
+  readonly ageMs: number | undefined;
+  readonly expiresInMs: number;
+  readonly uselessInMs: number;
+  readonly extended: ExtendedError | undefined;
+  /** Octets of its own. */
+  readonly wire: Buffer;
+}
+
+export interface SnapshotTotals {
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+/** Yields the file in pieces, each the work of a moment; stops taking entries at `maxBytes`. */
+export function* encodeSnapshot(
+  blocks: Iterable<SnapshotBlock>,
+  clock: Clock,
+  maxBytes: number,
+): Generator<Buffer, SnapshotTotals> {
+  const out = new Slices();
+  out.header(clock.wallMs());
+  let entries = 0;
+  for (const { identity, generations, entries: all } of blocks) {
+    if (!out.block(identity, generations)) continue;
+    let sinceMs = clock.nowMs();
+    for (const entry of all) {
+      if (out.totalBytes >= maxBytes) break;
+      out.entry(entry, clock.nowMs());
+      entries++;
+      const isLate = entries % ENTRIES_PER_LOOK === 0 && clock.nowMs() - sinceMs >= SLICE_MS;
+      if (!isLate && !out.isFull) continue;
+      yield out.take();
+      sinceMs = clock.nowMs();
+    }
+  }
+  yield out.end(entries);
+  return { entries, bytes: out.totalBytes };
+}
+
+class Slices {
+  totalBytes = 0;
+  #buffer = Buffer.allocUnsafe(SLICE_BYTES + RECORD_BYTES);
+  #at = 0;
+  #crc = 0;
+
+  get isFull(): boolean {
+    return this.#at >= SLICE_BYTES;
+  }
+
+  header(wallMs: number): void {
+    this.#bytes(MAGIC);
+    this.#u32(VERSION);
+    this.#f64(wallMs);
+  }
+
+  /** False, and nothing written, where the block's texts are longer than a slice has room for. */
+  block(identity: string, generations: readonly string[]): boolean {
+    const texts = [identity, ...generations].map((text) => Buffer.from(text, 'utf8'));
+    const bytes = texts.reduce((sum, text) => sum + text.length + 4, 0);
+    if (bytes > RECORD_BYTES / 2) return false;
+    this.#u8(KIND.block);
+    this.#u32(texts.length);
+    for (const text of texts) this.#text(text);
+    return true;
+  }
+
+  entry({ key, generation, answer, expiresMs, uselessMs }: Entry, nowMs: number): void {
+    const { wire, rcode, bornMs, extended } = answer;
+    this.#u8(KIND.entry);
+    this.#text(Buffer.from(key.slice(BLOCK_CHARS), 'latin1'));
+    this.#u32(generation);
+    this.#u16(rcode);
+    this.#f64(bornMs === undefined ? Number.NaN : nowMs - bornMs);
+    this.#f64(expiresMs - nowMs);
+    this.#f64(uselessMs - nowMs);
+    this.#u16(extended?.code ?? NO_EXTENDED);
+    this.#text(Buffer.from(extended?.text ?? '', 'utf8').subarray(0, MAX_TEXT_BYTES));
+    this.#text(wire);
+  }
+
+  end(entries: number): Buffer {
+    this.#u8(KIND.end);
+    this.#u32(entries);
+    this.#crc = crc32(this.#buffer.subarray(0, this.#at), this.#crc);
+    const sum = this.#crc;
+    this.#u32(sum);
+    return this.#cut();
+  }
+
+  take(): Buffer {
+    this.#crc = crc32(this.#buffer.subarray(0, this.#at), this.#crc);
+    return this.#cut();
+  }
+
+  #cut(): Buffer {
+    const slice = this.#buffer.subarray(0, this.#at);
+    // What was given away is written while the next slice is being made.
+    this.#buffer = Buffer.allocUnsafe(SLICE_BYTES + RECORD_BYTES);
+    this.#at = 0;
+    return slice;
+  }
+
+  #text(octets: Buffer): void {
+    this.#u32(octets.length);
+    this.#bytes(octets);
+  }
+
+  #bytes(octets: Buffer): void {
+    octets.copy(this.#buffer, this.#at);
+    this.#moved(octets.length);
+  }
+
+  #u8(value: number): void {
+    this.#buffer.writeUInt8(value, this.#at);
+    this.#moved(1);
+  }
+
+  #u16(value: number): void {
+    this.#buffer.writeUInt16BE(value, this.#at);
+    this.#moved(2);
+  }
+
+  #u32(value: number): void {
+    this.#buffer.writeUInt32BE(value, this.#at);
+    this.#moved(4);
+  }
+
+  #f64(value: number): void {
+    this.#buffer.writeDoubleBE(value, this.#at);
+    this.#moved(8);
+  }
+
+  #moved(octets: number): void {
+    this.#at += octets;
+    this.totalBytes += octets;
+  }
+}
+
+/** Octets of a key that name its block: a number that only this process knows. */
+export const BLOCK_CHARS = 2;

@@ -1,0 +1,171 @@
+/** The cache's snapshot on disk: written aside and renamed, so that what is there is always whole. */
+import { randomUUID } from 'node:crypto';
+import { readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Clock, Timer } from '../base/clock.ts';
+import { errnoOf, messageOf } from '../base/errors.ts';
+import type { ProcessCache } from '../cache/cache.ts';
+import { SnapshotError } from '../cache/snapshot-reader.ts';
+import type { Logger, Metrics } from '../query/services.ts';
+import type { BlockIdentities } from './identity.ts';
+
+const INTERVAL_MS = 60_000;
+/** Nobody's secret, but which names a node asks for is nobody's business either. */
+const FILE_MODE = 0o600;
+
+export interface SnapshotFileParts {
+  readonly path: string;
+  readonly cache: Pick<ProcessCache, 'snapshot' | 'restore' | 'stored'>;
+  readonly identities: BlockIdentities;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  /** A larger file is none of ours. */
+  readonly maxBytes: number;
+}
+
+type Fault = 'write' | 'read' | SnapshotError['reason'];
+
+export class SnapshotFile {
+  readonly #parts: SnapshotFileParts;
+  #timer: Timer | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  /** `cache.stored` when the snapshot on disk was begun. */
+  #storedThen = 0;
+  /** Clock moment at which the snapshot on disk was true. */
+  #trueMs: number | undefined;
+
+  constructor(parts: SnapshotFileParts) {
+    this.#parts = parts;
+    parts.metrics.gaugeFrom('nodens_snapshot_age_seconds', {}, () => this.#ageSeconds());
+  }
+
+  /**
+   * Takes the snapshot into the cache; the number of entries. Never throws: a file that cannot be used is counted and
+   * moved aside, and the start goes on. Runs before anything listens, so it may take its time.
+   */
+  load(): number {
+    const { path, cache, identities, metrics, log, clock } = this.#parts;
+    this.#removeLeftovers();
+    try {
+      const { entries, ageMs } = cache.restore(this.#read(), (text) => identities.find(text));
+      this.#trueMs = clock.nowMs() - ageMs;
+      this.#storedThen = cache.stored;
+      metrics.gauge('nodens_snapshot_restored_entries').value = entries;
+      log.info({ path, entries, ageSeconds: Math.round(ageMs / 1_000) }, 'snapshot read');
+      return entries;
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return 0;
+      const isOurs = error instanceof SnapshotError;
+      this.#failed(isOurs ? error.reason : 'read', error);
+      if (isOurs) this.#moveAside();
+      return 0;
+    }
+  }
+
+  /** Writes every minute from now on, where there is something new. */
+  start(): void {
+    this.#timer = this.#parts.clock.every(INTERVAL_MS, () => void this.write());
+  }
+
+  /** Writes a last time. Never rejects. */
+  stop(): Promise<void> {
+    this.#timer?.cancel();
+    return this.write();
+  }
+
+  /** Writes now, after what is being written. Never rejects: what goes wrong is counted and told. */
+  write(): Promise<void> {
+    this.#writing = this.#writing.then(() => this.#write());
+    return this.#writing;
+  }
+
+  async #write(): Promise<void> {
+    const { path, cache, clock, metrics } = this.#parts;
+    const { stored } = cache;
+    if (stored === this.#storedThen) return;
+    const aside = `${path}.tmp-${randomUUID()}`;
+    const trueMs = clock.nowMs();
+    try {
+      const totals = await this.#writeTo(aside);
+      await rename(aside, path);
+      await syncDirectory(dirname(path));
+      this.#storedThen = stored;
+      this.#trueMs = trueMs;
+      metrics.gauge('nodens_snapshot_entries').value = totals.entries;
+      metrics.gauge('nodens_snapshot_bytes').value = totals.bytes;
+    } catch (error) {
+      this.#failed('write', error);
+      await rm(aside, { force: true }).catch(() => undefined);
+    }
+  }
+
+  async #writeTo(path: string): Promise<{ entries: number; bytes: number }> {
+    const { cache, identities } = this.#parts;
+    const handle = await open(path, 'wx', FILE_MODE);
+    try {
+      const pieces = cache.snapshot((id) => identities.textOf(id));
+      // Queries are answered while a piece is on its way to the disk.
+      for (;;) {
+        const { value, done } = pieces.next();
+        if (done === true) {
+          await handle.sync();
+          return value;
+        }
+        await handle.writeFile(value);
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+
+  #read(): Buffer {
+    const { path, maxBytes } = this.#parts;
+    const { size } = statSync(path);
+    if (size > maxBytes) throw new SnapshotError('damaged', `${size} octets are too many`);
+    return readFileSync(path);
+  }
+
+  #moveAside(): void {
+    const { path, log } = this.#parts;
+    try {
+      renameSync(path, `${path}.damaged`);
+    } catch (error) {
+      log.warn({ path }, `the damaged snapshot stays where it is: ${messageOf(error)}`);
+    }
+  }
+
+  /** What a process left that died while it wrote. */
+  #removeLeftovers(): void {
+    const { path } = this.#parts;
+    const folder = dirname(path);
+    try {
+      for (const name of readdirSync(folder)) {
+        if (name.startsWith(`${basename(path)}.tmp-`)) rmSync(join(folder, name), { force: true });
+      }
+    } catch {
+      // A folder that cannot be read is told of when it is written to.
+    }
+  }
+
+  #failed(reason: Fault, error: unknown): void {
+    const { path, metrics, log } = this.#parts;
+    metrics.counter('nodens_snapshot_errors_total', { reason }).value++;
+    log.warn({ path, reason }, `snapshot: ${messageOf(error)}`);
+  }
+
+  #ageSeconds(): number {
+    return this.#trueMs === undefined ? 0 : (this.#parts.clock.nowMs() - this.#trueMs) / 1_000;
+  }
+}
+
+/** A rename is only on disk when its folder is. */
+async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

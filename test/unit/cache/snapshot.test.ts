@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { SnapshotError } from '../../../agent/cache/snapshot-reader.ts';
+import { EDE, RCODE } from '../../../agent/dns/iana.ts';
+import type { CacheOptions } from '../../../agent/query/services.ts';
+import { addressRecord, Bench, IMMEDIATE, lastOctet, nxdomain, ttlIn, VERIFY } from './harness.ts';
+
+const SECOND = 1_000;
+const IDENTITY = '. @ 127.0.0.1';
+
+/** A bench that has answers of 60 s for these names. */
+async function warm(
+  names: readonly string[],
+  options: Partial<CacheOptions> = { serveStale: VERIFY },
+): Promise<Bench> {
+  const bench = new Bench(options);
+  bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(60, 7)] });
+  for (const name of names) await bench.ask({ name });
+  return bench;
+}
+
+function fileOf(bench: Bench): Buffer {
+  return Buffer.concat([...bench.cache.snapshot((id) => (id === 1 ? IDENTITY : undefined))]);
+}
+
+/** A process that starts `passedMs` later, whose block has another number. */
+async function restarted(
+  file: Buffer,
+  passedMs: number,
+  { options = { serveStale: VERIFY }, below = 'forward . 192.0.2.53' } = {},
+): Promise<Bench & { restored: number }> {
+  const bench = new Bench(options);
+  bench.open(options, { id: 300, belowCache: below });
+  // Its clock begins anew; the wall clock has gone on.
+  const { clock } = bench.services;
+  const begun = clock.wallMs();
+  clock.wallMs = () => begun + passedMs;
+  const { entries } = bench.cache.restore(file, (text) => (text === IDENTITY ? 300 : undefined));
+  return Object.assign(bench, { restored: entries });
+}
+
+const NAMES = ['a.example.org.', 'b.example.org.', 'c.example.org.'];
+
+describe('snapshot', () => {
+  it('brings answers back, older by the time that has passed', async () => {
+    const source = await warm(NAMES);
+    const bench = await restarted(fileOf(source), 20 * SECOND);
+    assert.equal(bench.restored, 3);
+    for (const name of NAMES) {
+      const answer = bench.hit({ name });
+      assert.equal(lastOctet(answer), 7);
+      assert.equal(ttlIn(answer), 60);
+      assert.equal(bench.services.clock.nowMs() - (answer.bornMs as number), 20 * SECOND);
+    }
+    assert.equal(bench.asked.length, 0);
+  });
+
+  it('brings expired answers back as stale ones, within their window only', async () => {
+    const file = fileOf(await warm(NAMES));
+    const bench = await restarted(file, 600 * SECOND, { options: { serveStale: IMMEDIATE } });
+    bench.upstream = () => Promise.withResolvers<never>().promise;
+    assert.equal(bench.hit({ name: NAMES[0] as string }).extended?.code, EDE.STALE_ANSWER);
+    assert.equal((await restarted(file, 3_661 * SECOND)).restored, 0);
+  });
+
+  it('asks again where what lies below the cache has changed, and falls back on the answer', async () => {
+    const bench = await restarted(fileOf(await warm(NAMES)), SECOND, {
+      below: 'forward . 192.0.2.99',
+    });
+    bench.upstream = (query) => bench.reply(query, { rcode: RCODE.SERVFAIL });
+    assert.equal(lastOctet(await bench.ask({ name: NAMES[0] as string })), 7);
+    assert.equal(bench.asked.length, 1);
+  });
+
+  it('a wall clock that was set back makes no entry younger', async () => {
+    const source = await warm(NAMES);
+    await source.services.clock.advance(50 * SECOND);
+    const file = fileOf(source);
+    const bench = await restarted(file, -86_400 * SECOND);
+    assert.equal(bench.restored, 3);
+    const answer = bench.hit({ name: NAMES[0] as string });
+    assert.equal(bench.services.clock.nowMs() - (answer.bornMs as number), 50 * SECOND);
+    await bench.services.clock.advance(10 * SECOND);
+    bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(60, 8)] });
+    assert.equal(lastOctet(await bench.ask({ name: NAMES[0] as string })), 8);
+  });
+
+  it('keeps no denials and no failures', async () => {
+    const source = await warm([]);
+    source.upstream = (query) => source.reply(query, nxdomain());
+    await source.ask();
+    source.upstream = (query) => source.reply(query, { rcode: RCODE.SERVFAIL });
+    await source.ask({ name: NAMES[0] as string });
+    assert.equal((await restarted(fileOf(source), 0)).restored, 0);
+  });
+
+  it('leaves out blocks that are not there any more', async () => {
+    const file = fileOf(await warm(NAMES));
+    const bench = new Bench();
+    assert.equal(bench.cache.restore(file, () => undefined).entries, 0);
+  });
+
+  it('what was learned since the start stays', async () => {
+    const file = fileOf(await warm(NAMES));
+    const bench = await warm([NAMES[0] as string]);
+    bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(60, 9)] });
+    await bench.ask({ name: NAMES[1] as string });
+    bench.cache.restore(file, () => 1);
+    assert.equal(lastOctet(bench.hit({ name: NAMES[1] as string })), 9);
+    assert.equal(bench.hit({ name: NAMES[2] as string }).rcode, RCODE.NOERROR);
+  });
+
+  it('is made in pieces of 2 ms each, while entries come and go', async () => {
+    const names = Array.from({ length: 500 }, (_, i) => `n${i}.example.org.`);
+    const source = await warm(names);
+    let now = source.services.clock.nowMs();
+    // Every look at the clock costs 10 µs.
+    source.services.clock.nowMs = () => {
+      now += 0.01;
+      return now;
+    };
+    const pieces: Buffer[] = [];
+    let beganMs = now;
+    for (const piece of source.cache.snapshot(() => IDENTITY)) {
+      assert.ok(now - beganMs < 2.5, `${now - beganMs} ms`);
+      pieces.push(piece);
+      await source.ask({ name: `new${pieces.length}.example.org.` });
+      beganMs = now;
+    }
+    assert.ok(pieces.length > 2, `${pieces.length} pieces`);
+    assert.equal((await restarted(Buffer.concat(pieces), 0)).restored, 500);
+  });
+
+  it('is as large as the cache may be at most', async () => {
+    const bench = new Bench({}, { totalBytes: 200_000 });
+    bench.upstream = (query) => {
+      const rdata = Buffer.alloc(200);
+      return bench.reply(query, { answer: [{ type: 1, ttlSeconds: 60, rdata }] });
+    };
+    for (let i = 0; i < 1_000; i++) await bench.ask({ name: `n${i}.example.org.` });
+    assert.ok(fileOf(bench).length < 200_000);
+  });
+
+  it('is refused whole when a single octet has changed, or some are missing', async () => {
+    const file = fileOf(await warm(NAMES));
+    const isRefused = (damaged: Buffer): void =>
+      assert.throws(
+        () => new Bench().cache.restore(damaged, () => 1),
+        (error) => error instanceof SnapshotError && error.reason === 'damaged',
+      );
+    for (let at = 0; at < file.length; at += 7) {
+      if (at >= 16 && at < 20) continue;
+      const damaged = Buffer.from(file);
+      damaged[at] = (damaged[at] as number) ^ 0x10;
+      isRefused(damaged);
+    }
+    for (const length of [0, 5, 30, file.length - 1]) isRefused(file.subarray(0, length));
+  });
+
+  it('of another version is refused as such', async () => {
+    const file = Buffer.from(fileOf(await warm(NAMES)));
+    file.writeUInt32BE(2, 16);
+    assert.throws(
+      () => new Bench().cache.restore(file, () => 1),
+      (error) => error instanceof SnapshotError && error.reason === 'version',
+    );
+  });
+});

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { BlockIdentities } from '../../../agent/daemon/identity.ts';
+import { SnapshotFile } from '../../../agent/daemon/snapshot-file.ts';
+import { parseText } from '../../support/corefiles/parse.ts';
+import { addressRecord, Bench } from '../cache/harness.ts';
+
+const [BLOCK] = parseText('.:53 {\ncache\n}\n').blocks;
+let folder = '';
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'nodens-snapshot-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+class Process {
+  readonly bench = new Bench();
+  readonly file: SnapshotFile;
+
+  constructor(path: string, maxBytes = 1_000_000) {
+    const identities = new BlockIdentities();
+    // Another process may number its blocks in another order.
+    for (let i = Math.floor(Math.random() * 5); i >= 0; i--) {
+      identities.idOf(parseText(`z${i}:53 {\ncache\n}\n`).blocks[0] as never, []);
+    }
+    const id = identities.idOf(BLOCK as never, ['127.0.0.1']);
+    this.bench.open({}, { id });
+    const { clock, metrics, log } = this.bench.services;
+    const { cache } = this.bench;
+    this.file = new SnapshotFile({ path, cache, identities, clock, metrics, log, maxBytes });
+    this.bench.upstream = (query) => this.bench.reply(query, { answer: [addressRecord(60)] });
+  }
+
+  count(name: string, labels: Record<string, string> = {}): number {
+    return this.bench.count(`nodens_snapshot_${name}`, labels);
+  }
+}
+
+describe('snapshot file', () => {
+  it('is written on exit and read at the start', async () => {
+    const path = join(folder, 'cache.snapshot');
+    const first = new Process(path);
+    assert.equal(first.file.load(), 0);
+    await first.bench.ask();
+    await first.file.stop();
+    assert.equal(first.count('entries'), 1);
+    assert.equal(first.count('bytes'), statSync(path).size);
+    assert.deepEqual(readdirSync(folder), ['cache.snapshot']);
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    const second = new Process(path);
+    assert.equal(second.file.load(), 1);
+    assert.equal(second.count('restored_entries'), 1);
+    second.bench.hit();
+  });
+
+  it('is written every minute, where there is something new', async () => {
+    const path = join(folder, 'cache.snapshot');
+    const { file, bench } = new Process(path);
+    file.start();
+    await bench.services.clock.advance(60_000);
+    await file.write();
+    assert.deepEqual(readdirSync(folder), []);
+    await bench.ask();
+    await bench.services.clock.advance(60_000);
+    await file.write();
+    const { mtimeMs, ino } = statSync(path);
+    await bench.services.clock.advance(60_000);
+    await file.stop();
+    assert.deepEqual([statSync(path).mtimeMs, statSync(path).ino], [mtimeMs, ino]);
+    assert.equal(bench.count('nodens_snapshot_age_seconds'), 60);
+  });
+
+  it('that is damaged is counted and moved aside, and the start goes on', () => {
+    const path = join(folder, 'cache.snapshot');
+    writeFileSync(path, 'something else');
+    const { file, bench } = new Process(path);
+    assert.equal(file.load(), 0);
+    assert.equal(bench.count('nodens_snapshot_errors_total', { reason: 'damaged' }), 1);
+    assert.equal(readFileSync(`${path}.damaged`, 'utf8'), 'something else');
+    assert.equal(bench.services.log.records.at(-1)?.level, 'warn');
+  });
+
+  it('that is too large is not read', () => {
+    const path = join(folder, 'cache.snapshot');
+    writeFileSync(path, Buffer.alloc(1_001));
+    const { file, bench } = new Process(path, 1_000);
+    assert.equal(file.load(), 0);
+    assert.equal(bench.count('nodens_snapshot_errors_total', { reason: 'damaged' }), 1);
+  });
+
+  it('that cannot be read or written is counted', async () => {
+    const { file, bench } = new Process(folder);
+    assert.equal(file.load(), 0);
+    assert.equal(bench.count('nodens_snapshot_errors_total', { reason: 'read' }), 1);
+    const nowhere = new Process(join(folder, 'missing', 'cache.snapshot'));
+    await nowhere.bench.ask();
+    await nowhere.file.stop();
+    assert.equal(nowhere.count('errors_total', { reason: 'write' }), 1);
+  });
+
+  it('leaves nothing behind of a process that died while it wrote', () => {
+    const path = join(folder, 'cache.snapshot');
+    writeFileSync(`${path}.tmp-123`, 'half of it');
+    new Process(path).file.load();
+    assert.deepEqual(readdirSync(folder), []);
+  });
+});

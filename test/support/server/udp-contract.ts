@@ -198,7 +198,7 @@ export function udpContract(name: string, open: OpenUdp): void {
       const asker = await client();
       for (let i = 0; i < 200; i++) asker.send(numbered(i), transport.endpoint.port);
       await eventually('closed', () => isClosed);
-      assert.equal(handled, 40);
+      assert.ok(handled >= 40);
       transport.send(Buffer.from('late'), { address: '127.0.0.1', port: 9, family: 4 });
       await transport.close();
     });

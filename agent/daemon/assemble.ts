@@ -9,7 +9,7 @@ import { compose, type Plugin } from '../query/plugin.ts';
 import type { Route } from '../query/routing.ts';
 import { ZoneTable } from '../query/routing.ts';
 import type {
-  AdminResponse,
+  AdminHandler,
   AdminRoutes,
   BlockContext,
   ProcessSettings,
@@ -25,7 +25,7 @@ import { type BlockIdentities, fingerprint } from './identity.ts';
 export interface AdminRoute {
   readonly address: string;
   readonly path: string;
-  readonly handler: () => AdminResponse | Promise<AdminResponse>;
+  readonly handler: AdminHandler;
 }
 
 /** What a configuration asks of the process. */
@@ -152,13 +152,14 @@ class Assembler {
       zones,
       belowCache: fingerprint(ordered.slice(cacheAt + 1)),
       servers: endpoints.map((endpoint) => this.#parts.label(endpoint)),
+      listening: [...this.#endpoints.keys()],
     };
     let isMeasured = false;
     const services: Services = {
       ...this.#parts.shared,
       block: context,
       admin: this.#admin(),
-      process: this.#process(() => {
+      process: this.#process(context.servers, () => {
         isMeasured = true;
       }),
     };
@@ -180,7 +181,7 @@ class Assembler {
     };
   }
 
-  #process(measureTraffic: () => void): ProcessSettings {
+  #process(servers: readonly ServerLabel[], measureTraffic: () => void): ProcessSettings {
     const settings = this.#settings;
     return {
       lameduck: (durationMs) => {
@@ -193,11 +194,11 @@ class Assembler {
         settings.isDebug = true;
       },
       measureTraffic,
-      unready: () => this.#unready(),
       tcpPatience: (patience) => {
         for (const { index } of servers)
           this.#tcpPatience[index] = { ...this.#tcpPatience[index], ...patience };
       },
+      unready: () => this.#unready(),
     };
   }
 

@@ -193,9 +193,13 @@ export const COUNTED_SERIES = {
   nodens_snapshot_bytes: gauge('Size of the last snapshot written.'),
   nodens_snapshot_age_seconds: gauge('Time since the last snapshot was written or read.'),
   nodens_snapshot_restored_entries: gauge('Entries taken from the snapshot at the start.'),
-  nodens_snapshot_errors_total: counter('Snapshots that could not be written or read.', ['reason'], {
-    preset: ['write', 'read', 'damaged', 'version'].map((reason) => ({ reason })),
-  }),
+  nodens_snapshot_errors_total: counter(
+    'Snapshots that could not be written or read.',
+    ['reason'],
+    {
+      preset: ['write', 'read', 'damaged', 'version'].map((reason) => ({ reason })),
+    },
+  ),
   nodens_cache_bytes: gauge('Memory the entries of a store account for.', ['store']),
   nodens_cache_entries_swept_total: counter('Entries removed because they were of no more use.', [
     'store',
@@ -225,6 +229,8 @@ export const COUNTED_SERIES = {
     ['to', 'result'],
   ),
   nodens_upstream_endpoints: gauge('Endpoints known behind an upstream name.', ['name']),
+  nodens_trace_export_failures_total: counter('Batches of spans the collector did not take.'),
+  nodens_dnstap_dropped_total: counter('Messages not sent because too many waited.', ['to']),
   nodens_loop_detected: gauge('1 while queries of a zone come back to us.', ['zone']),
   nodens_config_valid: gauge('Whether the Corefile on disk is the one being served.'),
   nodens_config_reloads_total: counter('Attempts to take over a changed Corefile.', ['result'], {

@@ -1,50 +1,37 @@
 /**
  * One question and its one deadline. Upstreams are tried in order; an attempt that stays unanswered is left to run
- * while the next one begins, and the first good reply wins. Truncated replies are asked again over TCP, a FORMERR to
- * EDNS again without it (RFC 6891 §7).
+ * while the next one begins, and the first good reply wins. One that takes longer than most is hedged: asked a second
+ * time elsewhere, within a budget. Truncated replies are asked again over TCP, a FORMERR to EDNS again without it
+ * (RFC 6891 §7).
  */
 
-import type { Clock } from '../base/clock.ts';
-import { DnsError, NetworkError, type Phase } from '../base/errors.ts';
+import type { DnsError, NetworkError, Phase } from '../base/errors.ts';
 import { FLAG, flagsOf } from '../dns/header.ts';
-import { EDE, RCODE } from '../dns/iana.ts';
+import { RCODE } from '../dns/iana.ts';
 import { type Reply, readReply } from '../dns/reply.ts';
 import type { Transport } from '../query/query.ts';
-import type { UpstreamQuestion, UpstreamReply } from '../query/services.ts';
-import { type Deadlines, type Expiring, NOT_WAITING } from './deadlines.ts';
-import { CLOSED, Flight, type FlightOwner } from './flight.ts';
+import type { UpstreamReply } from '../query/services.ts';
+import { type Expiring, NOT_WAITING } from './deadlines.ts';
+import { CLOSED, Flight, type FlightOwner, type Purpose } from './flight.ts';
 import type { Member } from './member.ts';
+import { failureOf, unanswered } from './outcome.ts';
+import type { Attempt, ExchangeContext, Plan } from './plan.ts';
 import type { Failure } from './ports.ts';
+import { unspell } from './spelling.ts';
+import { isUseless } from './usefulness.ts';
 
 /** Before an upstream that failed at once is tried again, milliseconds: no busy loop on a refused connection. */
 const RETRY_PAUSE_MS = 50;
+/** How often an exchange that is late looks whether waiting is still of use, milliseconds. */
+const LOOK_MS = 200;
+/** Attempts more where a connection could not be made: another endpoint of the Service may take the next. */
+const EXTRA_DIALS = 6;
 
-export interface Plan {
-  readonly question: UpstreamQuestion;
-  readonly budgetMs: number;
-  /** In the order in which they are tried; not empty. */
-  readonly members: readonly Member[];
-  /** Attempts at most, repeats for TC and FORMERR aside. */
-  readonly maxAttempts: number;
-  readonly transport: Transport;
-  /** Whether a second try at the same upstream may use the other transport. */
-  readonly mayChangeTransport: boolean;
-  readonly failoverRcodes: readonly number[];
-}
-
-export interface ExchangeContext {
-  readonly clock: Clock;
-  readonly deadlines: Deadlines;
-}
-
-interface Attempt {
-  readonly flight: Flight;
-  readonly member: Member;
-  /** Whether the same query was refused with its OPT. */
+/** How one query is sent. */
+interface Way {
+  readonly edns: boolean;
   readonly isPlainRetry: boolean;
-  /** When a reply should have come, clock milliseconds. */
-  readonly dueMs: number;
-  isOverdue: boolean;
+  readonly purpose: Purpose;
 }
 
 type Settle = (outcome: UpstreamReply | DnsError) => void;
@@ -54,11 +41,18 @@ export class Exchange implements FlightOwner, Expiring {
   readonly #context: ExchangeContext;
   readonly #plan: Plan;
   readonly #settle: Settle;
-  readonly #startedMs: number;
   readonly #deadlineMs: number;
   #waiting: Attempt[] = [];
   #attempts = 0;
+  #maxAttempts: number;
+  #extraDials: number;
+  /** When the next attempt is due, and when the one under way is hedged. */
+  #nextTryMs = Number.POSITIVE_INFINITY;
+  #hedgeMs = Number.POSITIVE_INFINITY;
+  #isLate = false;
   #isDone = false;
+  /** Upstreams that did not answer over the transport they were asked over first. */
+  #deaf: Member[] | undefined;
   /** What is better than nothing: a truncated reply, or one with a rcode to fail over from. */
   #fallback: UpstreamReply | undefined;
   #lastFailure: NetworkError | undefined;
@@ -68,21 +62,28 @@ export class Exchange implements FlightOwner, Expiring {
     this.#context = context;
     this.#plan = plan;
     this.#settle = settle;
-    this.#startedMs = context.clock.nowMs();
-    this.#deadlineMs = this.#startedMs + plan.budgetMs;
+    this.#deadlineMs = context.clock.nowMs() + plan.budgetMs;
+    this.#maxAttempts = plan.maxAttempts;
+    this.#extraDials = plan.isStrict ? 0 : EXTRA_DIALS;
   }
 
   start(): void {
-    this.#tryNext();
+    const nowMs = this.#context.clock.nowMs();
+    this.#tryNext(nowMs);
+    const [first] = this.#waiting;
+    if (first !== undefined && this.#plan.hedges !== undefined)
+      this.#hedgeMs = nowMs + first.member.target.hedgeMs(first.flight.transport);
+    this.#schedule();
   }
 
   onReply(flight: Flight, message: Buffer): void {
     const attempt = this.#take(flight);
     if (attempt === undefined) return;
+    if (flight.spelling !== undefined) unspell(message, flight.question.name);
     const reply = readReply(message);
     if (reply === undefined && isTruncatedDatagram(flight, message)) {
       // Some servers cut in the middle of a record.
-      this.#send(attempt.member, 'tcp', { edns: flight.edns, isPlainRetry: attempt.isPlainRetry });
+      this.#again(attempt, 'tcp', flight.edns, attempt.isPlainRetry);
       return;
     }
     if (reply === undefined) {
@@ -102,81 +103,144 @@ export class Exchange implements FlightOwner, Expiring {
   onDeadline(): void {
     const nowMs = this.#context.clock.nowMs();
     this.#blameOverdue(nowMs);
-    if (nowMs >= this.#deadlineMs) this.#giveUp();
-    else this.#tryNext();
+    if (nowMs >= this.#deadlineMs || this.#isHopeless) this.#giveUp();
+    else if (nowMs >= this.#nextTryMs) this.#tryNext(nowMs);
+    else if (nowMs >= this.#hedgeMs) this.#hedge(nowMs);
+    this.#schedule();
   }
 
   #judge(attempt: Attempt, reply: Reply): void {
     const { flight, member, isPlainRetry } = attempt;
     const isRefusedEdns = reply.rcode === RCODE.FORMERR || reply.rcode === RCODE.NOTIMP;
     if (isRefusedEdns && flight.edns) {
-      this.#send(member, flight.transport, { edns: false, isPlainRetry: true });
+      this.#again(attempt, flight.transport, false, true);
       return;
     }
     if (isPlainRetry && !isRefusedEdns) member.target.rememberPlain();
     const outcome = { reply, upstream: member.target.name, transport: flight.transport };
-    if (reply.truncated && flight.transport === 'udp') {
+    if (reply.truncated && flight.transport === 'udp' && !member.target.isTls) {
       this.#fallback ??= outcome;
-      this.#send(member, 'tcp', { edns: flight.edns, isPlainRetry });
-    } else if (this.#plan.failoverRcodes.includes(reply.rcode)) {
+      this.#again(attempt, 'tcp', flight.edns, isPlainRetry);
+    } else if (this.#failsOver(member, reply)) {
       this.#fallback = outcome;
       this.#failOver();
     } else {
+      this.#learnTransport(attempt);
+      if (flight.purpose === 'hedge') member.target.meters.hedged('won');
       this.#finish(outcome);
     }
+  }
+
+  /** Where the Corefile says so, and where an upstream gives nobody anything else (design §6.6). */
+  #failsOver({ isSuspect }: Member, { rcode }: Reply): boolean {
+    return this.#plan.failoverRcodes.includes(rcode) || (isSuspect && isUseless(rcode));
   }
 
   /** Every upstream is asked once; then the last answer stands. */
   #failOver(): void {
     const { members } = this.#plan;
-    if (this.#attempts < Math.min(this.#maxAttempts, members.length)) this.#tryNext();
+    if (this.#attempts < Math.min(this.#maxAttempts, members.length))
+      this.#tryNext(this.#context.clock.nowMs());
     else if (this.#waiting.length === 0) this.#giveUp();
+    this.#schedule();
+  }
+
+  #learnTransport({ flight, member }: Attempt): void {
+    const { transport } = this.#plan;
+    if (flight.transport === transport) member.target.tookWay(transport);
+    else if (this.#deaf?.includes(member)) member.target.tookDetour(flight.transport);
   }
 
   #failed(attempt: Attempt, failure: Failure): void {
     attempt.member.failed(attempt.flight, failure);
     this.#note(attempt, failure);
-    if (failure.errno === CLOSED) {
-      this.#giveUp();
-    } else if (this.#attempts >= this.#maxAttempts) {
-      if (this.#waiting.length === 0) this.#giveUp();
-    } else if (this.#attempts < this.#plan.members.length) {
-      this.#tryNext();
-    } else {
-      this.#wakeAt(this.#context.clock.nowMs() + RETRY_PAUSE_MS);
+    const isFirstChoice = attempt.flight.transport === this.#plan.transport;
+    if (failure.phase === 'connect' && isFirstChoice && this.#extraDials > 0) {
+      this.#extraDials--;
+      this.#maxAttempts++;
     }
+    const nowMs = this.#context.clock.nowMs();
+    if (failure.errno === CLOSED) this.#giveUp();
+    else if (this.#attempts >= this.#maxAttempts) this.#exhausted();
+    else if (this.#attempts < this.#plan.members.length) this.#tryNext(nowMs);
+    else this.#nextTryMs = Math.min(this.#nextTryMs, nowMs + RETRY_PAUSE_MS);
+    this.#schedule();
   }
 
-  get #maxAttempts(): number {
-    return this.#plan.maxAttempts;
+  #exhausted(): void {
+    if (this.#waiting.length === 0) this.#giveUp();
   }
 
-  #tryNext(): void {
+  /** Everybody asked has come to be known as down. */
+  get #isHopeless(): boolean {
+    const { members, isTrial } = this.#plan;
+    return !isTrial && members.every((member) => member.isDown);
+  }
+
+  #tryNext(nowMs: number): void {
     if (this.#attempts >= this.#maxAttempts) {
-      this.#wakeAt(this.#deadlineMs);
+      this.#nextTryMs = Number.POSITIVE_INFINITY;
       return;
     }
-    const { members, transport, mayChangeTransport } = this.#plan;
+    const { members } = this.#plan;
     const round = Math.floor(this.#attempts / members.length);
     const member = members[this.#attempts % members.length] as Member;
     this.#attempts++;
-    const other = transport === 'udp' ? 'tcp' : 'udp';
-    const chosen = mayChangeTransport && round % 2 === 1 ? other : transport;
-    this.#send(member, chosen, { edns: member.target.understandsEdns, isPlainRetry: false });
+    const { target } = member;
+    const way = { edns: target.understandsEdns, isPlainRetry: false, purpose: 'query' } as const;
+    this.#send(member, this.#transport(member, round), way, nowMs);
+  }
+
+  #transport({ target }: Member, round: number): Transport {
+    const { transport: wanted, mayChangeTransport } = this.#plan;
+    const transport = target.transportFor(wanted);
+    if (target.isTls || round % 2 === 0) return transport;
+    if (mayChangeTransport === 'unopened' && target.hasOpenConnection) return transport;
+    return transport === 'udp' ? 'tcp' : 'udp';
+  }
+
+  /** Asks a second time, elsewhere: another upstream, or another way to the same. */
+  #hedge(nowMs: number): void {
+    this.#hedgeMs = Number.POSITIVE_INFINITY;
+    const { hedges, members } = this.#plan;
+    const [slow] = this.#waiting;
+    if (slow === undefined || hedges === undefined) return;
+    if (!hedges.take()) {
+      slow.member.target.meters.hedged('denied');
+      return;
+    }
+    const next = members[this.#attempts % members.length] as Member;
+    const member = next.isSuspect ? slow.member : next;
+    const { target } = member;
+    const way = { edns: target.understandsEdns, isPlainRetry: false, purpose: 'hedge' } as const;
+    const transport =
+      target === slow.member.target ? slow.flight.transport : this.#transport(member, 0);
+    this.#send(member, transport, way, nowMs, slow.flight.carrier);
+  }
+
+  /** The same question to the same upstream, in another way. */
+  #again(attempt: Attempt, transport: Transport, edns: boolean, isPlainRetry: boolean): void {
+    const { member, flight } = attempt;
+    const way = { edns, isPlainRetry, purpose: flight.purpose };
+    this.#send(member, transport, way, this.#context.clock.nowMs());
+    this.#schedule();
   }
 
   #send(
     member: Member,
     transport: Transport,
-    how: { readonly edns: boolean; readonly isPlainRetry: boolean },
+    { edns, isPlainRetry, purpose }: Way,
+    nowMs: number,
+    avoid: Flight['avoid'] = undefined,
   ): void {
     const { question, members } = this.#plan;
-    const flight = new Flight(question, transport, how.edns, this);
-    const { isPlainRetry } = how;
+    const flight = new Flight(question, transport, edns, this, purpose);
+    flight.avoid = avoid;
     const round = Math.floor((this.#attempts - 1) / members.length);
-    const dueMs = this.#context.clock.nowMs() + member.target.patienceMs(transport) * 2 ** round;
+    const dueMs = nowMs + member.target.patienceMs(transport) * 2 ** Math.min(round, 2);
     this.#waiting.push({ flight, member, isPlainRetry, dueMs, isOverdue: false });
-    this.#wakeAt(dueMs);
+    // A hedge comes on top: it puts nothing off.
+    if (purpose !== 'hedge') this.#nextTryMs = dueMs;
     member.send(flight);
   }
 
@@ -190,36 +254,34 @@ export class Exchange implements FlightOwner, Expiring {
     for (const attempt of this.#waiting) {
       if (attempt.isOverdue || attempt.dueMs > nowMs) continue;
       attempt.isOverdue = true;
+      this.#isLate = true;
       const failure = { phase: phaseOf(attempt.flight), errno: 'ETIMEDOUT' };
       attempt.member.failed(attempt.flight, failure);
       this.#note(attempt, failure);
     }
   }
 
-  #note({ flight, member }: Attempt, { phase, errno }: Failure): void {
-    const ms = Math.round(this.#context.clock.nowMs() - flight.sentMs);
-    const what = `${member.target.name} over ${flight.transport}: ${errno} in ${phase} after ${ms} ms`;
-    this.#lastFailure = new NetworkError(phase, errno, what);
+  #note({ flight, member }: Attempt, failure: Failure): void {
+    const { transport } = flight;
+    const afterMs = this.#context.clock.nowMs() - flight.sentMs;
+    this.#lastFailure = failureOf(member, transport, failure, afterMs);
+    if (transport !== this.#plan.transport) return;
+    this.#deaf ??= [];
+    this.#deaf.push(member);
   }
 
-  #wakeAt(atMs: number): void {
-    if (!this.#isDone) this.#context.deadlines.set(this, Math.min(atMs, this.#deadlineMs));
+  #schedule(): void {
+    if (this.#isDone) return;
+    const { clock, deadlines } = this.#context;
+    const lookMs = this.#isLate ? clock.nowMs() + LOOK_MS : this.#deadlineMs;
+    deadlines.set(this, Math.min(this.#nextTryMs, this.#hedgeMs, lookMs, this.#deadlineMs));
   }
 
   #giveUp(): void {
-    this.#finish(this.#fallback ?? this.#error());
-  }
-
-  #error(): DnsError {
-    const [unanswered] = this.#waiting;
-    if (this.#lastFailure === undefined && unanswered !== undefined)
-      this.#note(unanswered, { phase: phaseOf(unanswered.flight), errno: 'ETIMEDOUT' });
-    const failure = this.#lastFailure;
-    const tried = this.#attempts === 1 ? '' : `, the last of ${this.#attempts} attempts`;
-    const text = failure === undefined ? 'no upstream answered' : `${failure.message}${tried}`;
-    const isSilence = failure === undefined || failure.errno === 'ETIMEDOUT';
-    const code = isSilence ? EDE.NO_REACHABLE_AUTHORITY : EDE.NETWORK_ERROR;
-    return new DnsError(RCODE.SERVFAIL, text, { code, text }, { cause: failure });
+    const [slow] = this.#waiting;
+    if (this.#lastFailure === undefined && slow !== undefined)
+      this.#note(slow, { phase: phaseOf(slow.flight), errno: 'ETIMEDOUT' });
+    this.#finish(this.#fallback ?? unanswered(this.#lastFailure, this.#attempts));
   }
 
   #finish(outcome: UpstreamReply | DnsError): void {
@@ -228,7 +290,10 @@ export class Exchange implements FlightOwner, Expiring {
     this.#context.deadlines.clear(this);
     const abandoned = this.#waiting;
     this.#waiting = [];
-    for (const { flight } of abandoned) flight.abandon();
+    for (const { flight, member } of abandoned) {
+      if (flight.purpose === 'hedge') member.target.meters.hedged('lost');
+      flight.abandon();
+    }
     this.#settle(outcome);
   }
 }

@@ -22,8 +22,11 @@ export interface Carrier {
   /** Takes a flight off that nobody waits for any more. */
   abandon(flight: Flight): void;
   /** Where a flight is that has not been answered yet. */
-  readonly phase: 'connect' | 'wait';
+  readonly phase: 'connect' | 'handshake' | 'wait';
 }
+
+/** `hedge` and `probe` want a way of their own: not the one on which another is waiting. */
+export type Purpose = 'query' | 'hedge' | 'probe';
 
 export class Flight {
   readonly question: UpstreamQuestion;
@@ -31,17 +34,32 @@ export class Flight {
   /** Whether the query carries an OPT. */
   readonly edns: boolean;
   readonly owner: FlightOwner;
+  readonly purpose: Purpose;
   id = -1;
+  /** When it was handed to a socket or connection. */
   sentMs = 0;
+  /** When it went out, which on a connection that is still to be opened is later. */
+  writtenMs = 0;
   carrier: Carrier | undefined;
+  /** Where it must not go: a carrier that is silent. */
+  avoid: Carrier | undefined;
   /** Whether a dying connection has handed it on already. */
   isMoved = false;
+  /** The name as sent, where the reply must repeat its letter case. */
+  spelling: Uint8Array | undefined;
 
-  constructor(question: UpstreamQuestion, transport: Transport, edns: boolean, owner: FlightOwner) {
+  constructor(
+    question: UpstreamQuestion,
+    transport: Transport,
+    edns: boolean,
+    owner: FlightOwner,
+    purpose: Purpose = 'query',
+  ) {
     this.question = question;
     this.transport = transport;
     this.edns = edns;
     this.owner = owner;
+    this.purpose = purpose;
   }
 
   abandon(): void {
@@ -52,7 +70,8 @@ export class Flight {
   /** The query message: ours, not the client's (design §4.5). */
   encode(): Buffer {
     const { question } = this;
-    const { name, type, class: qclass, dnssecOk, options } = question;
+    const { type, class: qclass, dnssecOk, options } = question;
+    const name = this.spelling ?? question.name;
     const flags =
       FLAG.AD |
       (question.recursionDesired ? FLAG.RD : 0) |

@@ -10,11 +10,15 @@ import type {
   UpstreamGroupOptions,
   UpstreamQuestion,
   UpstreamReply,
+  UpstreamTarget,
 } from '../query/services.ts';
 import type { Checks } from './checks.ts';
-import { Exchange, type ExchangeContext, type Plan } from './exchange.ts';
+import { Exchange } from './exchange.ts';
 import type { HealthSettings } from './health.ts';
+import { HedgeBudget } from './hedge-budget.ts';
 import { Member } from './member.ts';
+import { allDown, servfail } from './outcome.ts';
+import type { ExchangeContext, Plan } from './plan.ts';
 import { Order } from './policy.ts';
 import type { Registry } from './registry.ts';
 
@@ -37,6 +41,7 @@ export class Group implements UpstreamGroup {
   readonly #options: UpstreamGroupOptions;
   readonly #healthSettings: HealthSettings;
   readonly #order: Order<Member>;
+  readonly #hedges = new HedgeBudget();
   readonly #rejects: Counter;
   readonly #allDown: Counter;
   #inFlight = 0;
@@ -53,7 +58,7 @@ export class Group implements UpstreamGroup {
     this.#order = new Order(options.policy, random);
     this.#rejects = metrics.counter('coredns_forward_max_concurrent_rejects_total');
     this.#allDown = metrics.counter('coredns_forward_healthcheck_broken_total');
-    this.members = options.targets.map((endpoint) => this.#member(canonical(endpoint)));
+    this.members = options.targets.map((target) => this.#member(target));
   }
 
   exchange(question: UpstreamQuestion, budgetMs: number): Promise<UpstreamReply> {
@@ -94,21 +99,27 @@ export class Group implements UpstreamGroup {
   }
 
   #plan(question: UpstreamQuestion, budgetMs: number): Plan | DnsError {
-    const { failoverRcodes, failFastAllUnhealthy, forceTcp, preferUdp } = this.#options;
-    const usable = this.#order.of(this.members);
-    const areAllDown = usable.length === 0;
+    const { failoverRcodes, forceTcp, maxConnectAttempts } = this.#options;
+    let members = this.#order.of(this.members);
+    const areAllDown = members.length === 0;
     if (areAllDown) {
       this.#allDown.value++;
-      if (failFastAllUnhealthy) return allDown(this.members);
+      const trial = this.members.find((member) => member.health?.takeTrial());
+      if (trial === undefined) return allDown(this.members);
+      members = [trial];
     }
+    this.#hedges.earn();
     return {
       question,
       budgetMs,
-      members: areAllDown ? [this.#order.lastResort(this.members)] : usable,
-      maxAttempts: areAllDown ? 1 : this.#maxAttempts(usable.length),
+      members,
+      maxAttempts: areAllDown ? 1 : this.#maxAttempts(members.length),
+      isStrict: areAllDown || maxConnectAttempts > 0,
+      isTrial: areAllDown,
       transport: this.#transport(question.clientTransport),
-      mayChangeTransport: !forceTcp && !preferUdp,
+      mayChangeTransport: forceTcp ? 'unopened' : 'always',
       failoverRcodes,
+      hedges: areAllDown || maxConnectAttempts === 1 ? undefined : this.#hedges,
     };
   }
 
@@ -122,10 +133,15 @@ export class Group implements UpstreamGroup {
     return preferUdp ? 'udp' : client;
   }
 
-  #member(endpoint: Endpoint): Member {
-    const { maxFails, name, expireMs } = this.#options;
+  #member(wanted: UpstreamTarget): Member {
+    const { maxFails, name, expireMs, maxAgeMs, readTimeoutMs } = this.#options;
+    const { maxIdleConnections: maxIdle = 0, randomizeCase = false } = this.#options;
+    const { socketPerQuery = false } = this.#options;
     const { metrics, registry, checks } = this.#context;
-    const target = registry.acquire(endpoint, expireMs);
+    const { tls } = wanted;
+    const pool = { expireMs, maxAgeMs, maxIdle };
+    const settings = { tls, ...pool, readTimeoutMs, randomizeCase, socketPerQuery };
+    const target = registry.acquire(canonical(wanted), settings);
     const health = maxFails === 0 ? undefined : checks.acquire(target, this.#healthSettings);
     return new Member(target, health, name, metrics);
   }
@@ -136,18 +152,9 @@ export class Group implements UpstreamGroup {
     const { checks, registry } = this.#context;
     for (const { target } of this.members) {
       checks.release(target, this.#healthSettings);
-      registry.release(target, this.#options.expireMs);
+      registry.release(target);
     }
   }
-}
-
-function servfail(text: string): DnsError {
-  return new DnsError(RCODE.SERVFAIL, text, { code: EDE.OTHER, text });
-}
-
-function allDown(members: readonly Member[]): DnsError {
-  const text = `every upstream is down: ${members.map(({ target }) => target.name).join(', ')}`;
-  return new DnsError(RCODE.SERVFAIL, text, { code: EDE.NO_REACHABLE_AUTHORITY, text });
 }
 
 /** The text that the system uses for the same address, so that names and sources compare. */

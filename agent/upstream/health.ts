@@ -1,10 +1,11 @@
 /**
- * Whether an upstream is fit for use. Nothing is asked of one that answers; after a fault it is probed at an interval
- * until it answers again (peer behaviour), and is down when more than `maxFails` probes in a row have failed.
+ * Whether an upstream is fit for use: a circuit breaker. Nothing is asked of one that answers; after a fault it is
+ * probed until it answers again (peer behaviour). It is down when more than `maxFails` probes in a row have failed, or
+ * when for a second nothing but faults was seen, several of them. Then probes are all that goes to it (design §6.7).
  */
 import type { Clock } from '../base/clock.ts';
-import { CLASS, RCODE, TYPE } from '../dns/iana.ts';
-import { type Reply, readReply } from '../dns/reply.ts';
+import { CLASS, TYPE } from '../dns/iana.ts';
+import { readReply } from '../dns/reply.ts';
 import type { Transport } from '../query/query.ts';
 import type {
   Counter,
@@ -15,19 +16,14 @@ import type {
 } from '../query/services.ts';
 import { type Deadlines, type Expiring, NOT_WAITING } from './deadlines.ts';
 import { Flight, type FlightOwner } from './flight.ts';
+import type { Failure } from './ports.ts';
 import type { Target } from './target.ts';
+import { isUseless, Usefulness } from './usefulness.ts';
 
-const PROBE_TIMEOUT_MS = 1_000;
-/** Useless replies in a row, with no other between them, that put an upstream under suspicion. */
-const USELESS_STREAK = 10;
-
-/** What a server says that does not serve us: one such reply is about the name, only these are about the server. */
-const USELESS_RCODES: ReadonlySet<number> = new Set([
-  RCODE.FORMERR,
-  RCODE.SERVFAIL,
-  RCODE.NOTIMP,
-  RCODE.REFUSED,
-]);
+/** An upstream that pauses for less than this is late, not gone. */
+const OPEN_AFTER_MS = 1_000;
+/** Faults, queries' and probes' alike, that one lost packet cannot explain. */
+const OPEN_FAULTS = 3;
 
 /** How health is measured: what the Corefile says. */
 export interface HealthSettings {
@@ -42,20 +38,32 @@ export interface HealthContext {
   readonly deadlines: Deadlines;
   readonly metrics: Metrics;
   readonly log: Logger;
+  /** Uniform in [0, 1): keeps a thousand nodes from probing in step. */
+  readonly random: () => number;
 }
+
+/** `suspect`: being probed after a fault, still in use. */
+export type HealthState = 'up' | 'suspect' | 'down';
 
 export class Health implements FlightOwner, Expiring {
   dueTick = NOT_WAITING;
+  /** What went wrong last. */
+  lastFailure: Failure = { phase: 'wait', errno: 'ETIMEDOUT' };
   readonly #target: Target;
   readonly #settings: HealthSettings;
   readonly #context: HealthContext;
   readonly #failures: Counter;
   readonly #question: UpstreamQuestion;
+  readonly #usefulness = new Usefulness();
   #probe: Flight | undefined;
   /** Failed probes in a row. */
   #fails = 0;
+  /** Faults since the last good answer, and when the first of them was. */
+  #faults = 0;
+  #faultySinceMs = 0;
   #isProbing = false;
-  #useless = 0;
+  #isDown = false;
+  #nextTrialMs = Number.NEGATIVE_INFINITY;
 
   constructor(target: Target, settings: HealthSettings, context: HealthContext) {
     const { proxyName, options, transport } = settings;
@@ -75,9 +83,8 @@ export class Health implements FlightOwner, Expiring {
     };
   }
 
-  /** More probes in a row have failed than are allowed. */
   get isDown(): boolean {
-    return this.#fails > this.#settings.maxFails;
+    return this.#isDown;
   }
 
   /** True between a fault and the next good answer. */
@@ -85,21 +92,36 @@ export class Health implements FlightOwner, Expiring {
     return this.#isProbing;
   }
 
+  get state(): HealthState {
+    if (this.#isDown) return 'down';
+    return this.#isProbing ? 'suspect' : 'up';
+  }
+
   /** An attempt failed or stays unanswered: probe until it answers. */
-  suspect(): void {
-    if (this.#isProbing) return;
-    this.#isProbing = true;
-    this.#send();
+  fault(failure: Failure): void {
+    this.#count(failure);
+    this.#suspect();
   }
 
   /** Judges a client's query that was answered. A good answer ends all suspicion, a row of useless ones raises it. */
-  heard(rcode: number): void {
-    if (!USELESS_RCODES.has(rcode)) {
+  heard(rcode: number, name: Uint8Array): void {
+    if (!isUseless(rcode)) {
       this.#recovered();
       return;
     }
-    this.#useless++;
-    if (this.#useless >= USELESS_STREAK) this.suspect();
+    this.#usefulness.heard(rcode, name);
+    if (this.#usefulness.isInDoubt) this.#suspect();
+  }
+
+  /**
+   * Whether a client's query may go to an upstream that is down: one that answers, but nothing of use, may fail the
+   * probe's name and serve others. At most one such query per interval.
+   */
+  takeTrial(): boolean {
+    const nowMs = this.#context.clock.nowMs();
+    if (!this.#usefulness.isInDoubt || nowMs < this.#nextTrialMs) return false;
+    this.#nextTrialMs = nowMs + this.#settings.options.intervalMs;
+    return true;
   }
 
   /** Ends probing for good. */
@@ -110,56 +132,74 @@ export class Health implements FlightOwner, Expiring {
   onReply(flight: Flight, message: Buffer): void {
     this.#target.answered(flight);
     const reply = readReply(message);
-    if (reply !== undefined && this.#isGood(reply)) this.#recovered();
-    else this.#failed();
+    // A server that cannot resolve the probe's name may well serve others, so the rcode counts only in doubt.
+    const isGood = reply !== undefined && !(this.#usefulness.isInDoubt && isUseless(reply.rcode));
+    if (isGood) this.#recovered();
+    else this.#failed({ phase: 'match', errno: 'EBADMSG' });
   }
 
-  onFailure(): void {
-    this.#failed();
+  onFailure(_flight: Flight, failure: Failure): void {
+    this.#failed(failure);
   }
 
+  /** The next probe is due; the one before it, where it is still out, has failed. */
   onDeadline(): void {
-    if (this.#probe === undefined) this.#send();
-    else this.#failed();
+    if (this.#probe !== undefined)
+      this.#failed({ phase: this.#probe.carrier?.phase ?? 'wait', errno: 'ETIMEDOUT' });
+    this.#send();
   }
 
-  /**
-   * A server that cannot resolve the probe's name may well serve others, so the rcode counts only against one that
-   * has been giving nothing else.
-   */
-  #isGood(reply: Reply): boolean {
-    return this.#useless < USELESS_STREAK || !USELESS_RCODES.has(reply.rcode);
+  #suspect(): void {
+    if (this.#isProbing) return;
+    this.#isProbing = true;
+    this.#send();
   }
 
   #send(): void {
-    const { clock, deadlines } = this.#context;
+    const { clock, deadlines, random } = this.#context;
+    const { options, transport: wanted } = this.#settings;
+    const transport = this.#target.transportFor(wanted);
     const edns = this.#target.understandsEdns;
-    this.#probe = new Flight(this.#question, this.#settings.transport, edns, this);
-    deadlines.set(this, clock.nowMs() + PROBE_TIMEOUT_MS);
-    this.#target.send(this.#probe);
+    const probe = new Flight(this.#question, transport, edns, this, 'probe');
+    this.#probe = probe;
+    const jitteredMs = options.intervalMs * (0.75 + random() / 2);
+    const waitMs = Math.max(jitteredMs, this.#target.probeMs(transport));
+    deadlines.set(this, clock.nowMs() + waitMs);
+    this.#target.send(probe);
   }
 
-  #failed(): void {
+  #failed(failure: Failure): void {
     this.#abandonProbe();
-    const { clock, deadlines, log } = this.#context;
-    const { maxFails, options } = this.#settings;
     this.#fails++;
     this.#failures.value++;
+    this.#count(failure);
+  }
+
+  #count(failure: Failure): void {
+    const nowMs = this.#context.clock.nowMs();
+    if (this.#faults === 0) this.#faultySinceMs = nowMs;
+    this.#faults++;
+    this.lastFailure = failure;
+    if (this.#isDown) return;
+    const isGone = this.#faults >= OPEN_FAULTS && nowMs - this.#faultySinceMs >= OPEN_AFTER_MS;
+    if (!isGone && this.#fails <= this.#settings.maxFails) return;
+    this.#isDown = true;
     const upstream = this.#target.name;
-    if (this.#fails === maxFails + 1)
-      log.warn({ upstream, failedProbes: this.#fails }, `upstream ${upstream} is down`);
-    deadlines.set(this, clock.nowMs() + options.intervalMs);
+    const fields = { upstream, failedProbes: this.#fails, ...failure };
+    this.#context.log.warn(fields, `upstream ${upstream} is down`);
   }
 
   #recovered(): void {
     const upstream = this.#target.name;
-    if (this.isDown) this.#context.log.info({ upstream }, `upstream ${upstream} answers again`);
+    if (this.#isDown) this.#context.log.info({ upstream }, `upstream ${upstream} answers again`);
     this.#calm();
   }
 
   #calm(): void {
     this.#fails = 0;
-    this.#useless = 0;
+    this.#faults = 0;
+    this.#isDown = false;
+    this.#usefulness.reset();
     if (!this.#isProbing) return;
     this.#isProbing = false;
     this.#abandonProbe();

@@ -13,14 +13,21 @@ import { OPCODE, RCODE } from '../dns/iana.ts';
 import { matchesQuestion } from '../dns/reply.ts';
 
 /**
- * Why a message does not count. `id`: no query in flight has it, as with forgeries and with replies that come too
- * late. `source` is found by the socket.
+ * Why a message does not count. `id`: no query in flight has it, as with forgeries, duplicates and replies that come
+ * too late. `case`: the letter case of the question is not ours. `source` is found by the socket.
  */
-export const MISMATCHES = ['source', 'short', 'not_reply', 'id', 'question'] as const;
+export const MISMATCHES = ['source', 'short', 'not_reply', 'id', 'question', 'case'] as const;
 export type Mismatch = (typeof MISMATCHES)[number];
 
+/** What a reply is held against. */
+export interface Matchable {
+  readonly question: QuestionFields;
+  /** The name as it was sent, where its letter case has to come back. */
+  readonly spelling?: Uint8Array | undefined;
+}
+
 /** The entry of `inFlight` that `message` answers, or why there is none. Safe on any bytes. */
-export function matchReply<T extends { readonly question: QuestionFields }>(
+export function matchReply<T extends Matchable>(
   message: Uint8Array,
   inFlight: ReadonlyMap<number, T>,
 ): T | Mismatch {
@@ -30,8 +37,17 @@ export function matchReply<T extends { readonly question: QuestionFields }>(
   const flight = inFlight.get(idOf(message));
   if (flight === undefined) return 'id';
   const { name, type, class: qclass } = flight.question;
-  const matches = matchesQuestion(message, name, type, qclass) || isBareRefusal(message, flags);
-  return matches ? flight : 'question';
+  if (!matchesQuestion(message, name, type, qclass))
+    return isBareRefusal(message, flags) ? flight : 'question';
+  const { spelling } = flight;
+  return spelling === undefined || isSpelt(message, spelling) ? flight : 'case';
+}
+
+function isSpelt(message: Uint8Array, spelling: Uint8Array): boolean {
+  for (let i = 0; i < spelling.length; i++) {
+    if (message[HEADER_BYTES + i] !== spelling[i]) return false;
+  }
+  return true;
 }
 
 /**

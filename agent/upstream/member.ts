@@ -27,7 +27,9 @@ export class Member implements Candidate {
     this.health = health;
     this.#proxyName = proxyName;
     this.#metrics = metrics;
-    this.#connections = { udp: this.#cacheCounters('udp'), tcp: this.#cacheCounters('tcp') };
+    // The peer's word for DNS over TLS.
+    const stream = target.isTls ? 'tcp-tls' : 'tcp';
+    this.#connections = { udp: this.#cacheCounters('udp'), tcp: this.#cacheCounters(stream) };
   }
 
   get isDown(): boolean {
@@ -48,14 +50,14 @@ export class Member implements Candidate {
 
   answered(flight: Flight, rcode: number, durationMs: number): void {
     this.target.answered(flight);
-    this.health?.heard(rcode);
+    this.health?.heard(rcode, flight.question.name);
     this.#duration(rcode).observe(durationMs / 1_000);
   }
 
   /** An attempt failed, or has been waiting too long. */
   failed(flight: Flight, failure: Failure): void {
     this.target.meters.failed(flight.transport, failure.phase);
-    this.health?.suspect();
+    this.health?.fault(failure);
   }
 
   #duration(rcode: number): Histogram {
@@ -71,7 +73,7 @@ export class Member implements Candidate {
     return histogram;
   }
 
-  #cacheCounters(proto: Transport): CacheCounters {
+  #cacheCounters(proto: string): CacheCounters {
     const labels = { proxy_name: this.#proxyName, to: this.target.name, proto };
     return {
       hits: this.#metrics.counter('coredns_proxy_conn_cache_hits_total', labels),

@@ -1,26 +1,43 @@
 /** The series of one upstream, resolved once. */
 import type { Phase } from '../base/errors.ts';
 import type { Transport } from '../query/query.ts';
-import type { Counter, Gauge, Metrics } from '../query/services.ts';
+import type { Counter, Gauge, Histogram, Metrics } from '../query/services.ts';
 import { MISMATCHES, type Mismatch } from './match.ts';
+
+/** Label value of a transport as it is on the wire. */
+export type WireTransport = Transport | 'tls';
+
+/** Phases that take time; a match is made or not. */
+const TIMED_PHASES = ['connect', 'handshake', 'write', 'wait'] as const;
+type TimedPhase = (typeof TIMED_PHASES)[number];
+
+/**
+ * How a hedge ended: its reply was taken, another was, or there was no budget for it. A hedge that fails has lost.
+ */
+export type HedgeResult = 'won' | 'lost' | 'denied';
 
 export interface TransportMeters {
   readonly queries: Counter;
   readonly connections: Gauge;
+  /** Seconds. `connect` and `handshake` once per connection, `write` once per batch, `wait` once per reply. */
+  readonly phases: Readonly<Record<TimedPhase, Histogram>>;
 }
 
 export class TargetMeters {
   readonly udp: TransportMeters;
+  /** Of the stream transport, plain or TLS. */
   readonly tcp: TransportMeters;
   readonly #metrics: Metrics;
   readonly #to: string;
+  readonly #stream: WireTransport;
   readonly #mismatched: Readonly<Record<Mismatch, Counter>>;
 
-  constructor(metrics: Metrics, to: string) {
+  constructor(metrics: Metrics, to: string, stream: 'tcp' | 'tls') {
     this.#metrics = metrics;
     this.#to = to;
+    this.#stream = stream;
     this.udp = transportMeters(metrics, to, 'udp');
-    this.tcp = transportMeters(metrics, to, 'tcp');
+    this.tcp = transportMeters(metrics, to, stream);
     const counters = MISMATCHES.map((reason) => [
       reason,
       metrics.counter('nodens_upstream_mismatched_replies_total', { to, reason }),
@@ -33,15 +50,25 @@ export class TargetMeters {
   }
 
   failed(transport: Transport, phase: Phase): void {
-    const labels = { to: this.#to, transport, phase };
+    const wire = transport === 'udp' ? transport : this.#stream;
+    const labels = { to: this.#to, transport: wire, phase };
     this.#metrics.counter('nodens_upstream_failures_total', labels).value++;
+  }
+
+  hedged(result: HedgeResult): void {
+    this.#metrics.counter('nodens_upstream_hedges_total', { to: this.#to, result }).value++;
   }
 }
 
-function transportMeters(metrics: Metrics, to: string, transport: Transport): TransportMeters {
+function transportMeters(metrics: Metrics, to: string, transport: WireTransport): TransportMeters {
   const labels = { to, transport };
+  const phases = TIMED_PHASES.map((phase) => [
+    phase,
+    metrics.histogram('nodens_upstream_phase_seconds', { ...labels, phase }),
+  ]);
   return {
     queries: metrics.counter('nodens_upstream_queries_total', labels),
     connections: metrics.gauge('nodens_upstream_connections', labels),
+    phases: Object.fromEntries(phases) as TransportMeters['phases'],
   };
 }

@@ -1,11 +1,13 @@
-/** The ports of this room on node:dgram and node:net. */
+/** The ports of this room on node:dgram, node:net and node:tls. */
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
 import { type Endpoint, familyOf } from '../base/address.ts';
 import { errnoOf } from '../base/errors.ts';
 import type { DatagramEvents, DatagramPort, Sockets, StreamEvents, StreamPort } from './ports.ts';
+import { portOf } from './stream-port.ts';
+import { secure } from './tls-dial.ts';
 
-export const nodeSockets: Sockets = { datagram, stream };
+export const nodeSockets: Sockets = { datagram, stream, secure };
 
 /**
  * A connected UDP socket on a port of the kernel's choice: the kernel drops what others send and tells us of ICMP
@@ -47,24 +49,6 @@ function datagram(to: Endpoint, events: DatagramEvents): DatagramPort {
 
 function stream(to: Endpoint, events: StreamEvents): StreamPort {
   const socket = connect({ host: to.address, port: to.port, noDelay: true });
-  let errno: string | undefined;
-  let isDestroyed = false;
-  socket.unref();
   socket.on('connect', () => events.onOpen());
-  socket.on('data', (chunk) => events.onData(chunk));
-  socket.on('error', (error) => {
-    errno = errnoOf(error);
-  });
-  socket.on('close', () => {
-    if (!isDestroyed) events.onClose(errno);
-  });
-  return {
-    write: (chunk) => void socket.write(chunk),
-    // Not `end` alone: a server that never closes its side would keep the descriptor.
-    end: () => socket.destroySoon(),
-    destroy() {
-      isDestroyed = true;
-      socket.destroy();
-    },
-  };
+  return portOf(socket, events);
 }

@@ -33,11 +33,6 @@ export class Order<T extends Candidate> {
     ];
   }
 
-  /** The one to try when all are down. */
-  lastResort(candidates: readonly T[]): T {
-    return candidates[Math.floor(this.#random() * candidates.length)] as T;
-  }
-
   #first(count: number): number {
     if (this.#policy === 'sequential' || count === 0) return 0;
     if (this.#policy === 'random') return Math.floor(this.#random() * count);

@@ -1,9 +1,7 @@
-/**
- * What this room needs from sockets: a port narrow enough to script in tests. `node-sockets.ts` is the real one;
- * another kind of stream (TLS) is another `StreamPort`.
- */
+/** What this room needs from sockets: ports narrow enough to script in tests. `node-sockets.ts` is the real one. */
 import type { Endpoint } from '../base/address.ts';
 import type { Phase } from '../base/errors.ts';
+import type { UpstreamTls } from '../query/services.ts';
 
 /** What went wrong: where in the life of an attempt, and the system's name for it. */
 export interface Failure {
@@ -30,11 +28,14 @@ export interface StreamPort {
   write(chunk: Buffer): void;
   /** Ends the connection; what was written is still sent. `onClose` follows. */
   end(): void;
-  /** Drops the connection at once. Idempotent; no event comes after it. */
+  /** Drops the connection at once, with a reset where it was open. Idempotent; no event comes after it. */
   destroy(): void;
 }
 
 export interface StreamEvents {
+  /** The connection is there and TLS begins; not for plain streams. */
+  onHandshake(): void;
+  /** Ready for data. */
   onOpen(): void;
   /** `chunk` is only valid during the call. */
   onData(chunk: Buffer): void;
@@ -42,8 +43,13 @@ export interface StreamEvents {
   onClose(errno: string | undefined): void;
 }
 
+/** Opens streams to one endpoint; events never come from within the call. */
+export type Dial = (events: StreamEvents) => StreamPort;
+
 /** Events never come from within the call that makes the socket. */
 export interface Sockets {
   datagram(to: Endpoint, events: DatagramEvents): DatagramPort;
   stream(to: Endpoint, events: StreamEvents): StreamPort;
+  /** TLS streams that resume each other's sessions. Throws where certificates or keys are unusable. */
+  secure(to: Endpoint, tls: UpstreamTls): Dial;
 }

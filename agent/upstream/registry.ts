@@ -1,50 +1,47 @@
-/** All upstreams in use, each once: groups and configurations that name the same address share it. */
+/** All upstreams in use, each once: groups and configurations that want the same of the same address share it. */
+
 import { type Endpoint, formatEndpoint } from '../base/address.ts';
 import type { Timer } from '../base/clock.ts';
-import { Target, type TargetContext } from './target.ts';
+import { Target, type TargetContext, type TargetSettings } from './target.ts';
 
 /** How often sockets are looked after, milliseconds: the precision of `expire` and of socket ages. */
 const TIDY_MS = 1_000;
 
 interface Entry {
   readonly target: Target;
-  /** `expire` of every user; the longest counts. */
-  readonly expiries: number[];
+  users: number;
 }
 
 export class Registry {
   readonly #context: TargetContext;
   readonly #entries = new Map<string, Entry>();
+  readonly #keys = new WeakMap<Target, string>();
   #timer: Timer | undefined;
 
   constructor(context: TargetContext) {
     this.#context = context;
   }
 
-  /** One more user of the upstream at `endpoint`. */
-  acquire(endpoint: Endpoint, expireMs: number): Target {
-    const name = formatEndpoint(endpoint);
-    let entry = this.#entries.get(name);
+  /** One more user of the upstream at `endpoint`. Throws where its TLS settings are unusable. */
+  acquire(endpoint: Endpoint, settings: TargetSettings): Target {
+    const key = `${formatEndpoint(endpoint)} ${JSON.stringify(settings)}`;
+    let entry = this.#entries.get(key);
     if (entry === undefined) {
-      entry = { target: new Target(endpoint, this.#context), expiries: [] };
-      this.#entries.set(name, entry);
+      entry = { target: new Target(endpoint, settings, this.#context), users: 0 };
+      this.#entries.set(key, entry);
+      this.#keys.set(entry.target, key);
     }
-    entry.expiries.push(expireMs);
-    entry.target.tcp.expireMs = Math.max(...entry.expiries);
+    entry.users++;
     this.#timer ??= this.#context.clock.every(TIDY_MS, () => this.#tidy());
     return entry.target;
   }
 
   /** One user less; the last one closes it. */
-  release(target: Target, expireMs: number): void {
-    const entry = this.#entries.get(target.name);
-    if (entry === undefined || entry.target !== target) return;
-    entry.expiries.splice(entry.expiries.indexOf(expireMs), 1);
-    if (entry.expiries.length > 0) {
-      target.tcp.expireMs = Math.max(...entry.expiries);
-      return;
-    }
-    this.#entries.delete(target.name);
+  release(target: Target): void {
+    const key = this.#keys.get(target) ?? '';
+    const entry = this.#entries.get(key);
+    if (entry === undefined || --entry.users > 0) return;
+    this.#entries.delete(key);
     target.close();
     if (this.#entries.size === 0) this.#stop();
   }

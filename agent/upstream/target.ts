@@ -1,9 +1,9 @@
-/** One upstream, whichever groups use it: its sockets, its latency, whether it understands EDNS. */
+/** One upstream as one way of speaking to it: its sockets, its latency, what it understands. */
 import type { Endpoint } from '../base/address.ts';
 import { formatEndpoint } from '../base/address.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Transport } from '../query/query.ts';
-import type { Metrics } from '../query/services.ts';
+import type { Metrics, UpstreamTls } from '../query/services.ts';
 import type { Deadlines } from './deadlines.ts';
 import { CLOSED, type Flight } from './flight.ts';
 import type { IdSource } from './ids.ts';
@@ -13,8 +13,27 @@ import { RoundTrip } from './round-trip.ts';
 import { TcpPool } from './tcp-pool.ts';
 import { UdpPool } from './udp-pool.ts';
 
-/** How long queries go without OPT after an upstream refused one and took the query without (RFC 6891 §7). */
-const PLAIN_MS = 600_000;
+/** How long what an upstream does not understand (EDNS, a transport) is remembered. */
+const MEMORY_MS = 600_000;
+/** Replies in a row over the other transport, and none over the wanted one, before it is asked over the other first. */
+const TRANSPORT_STREAK = 3;
+
+/** A connection to a ClusterIP reaches one endpoint: short lives spread the load and find new endpoints. */
+const TCP_LIFETIME = { ageMs: 30_000, queries: 96 };
+/** A handshake is dear, and who offers TLS balances load itself. */
+const TLS_LIFETIME = { ageMs: 600_000, queries: Number.POSITIVE_INFINITY };
+
+/** How an upstream is spoken to. Whoever wants the same shares it. */
+export interface TargetSettings {
+  readonly tls: UpstreamTls | undefined;
+  readonly expireMs: number;
+  /** 0: no bound; undefined: by transport. */
+  readonly maxAgeMs: number | undefined;
+  readonly maxIdle: number;
+  readonly readTimeoutMs: number | undefined;
+  readonly randomizeCase: boolean;
+  readonly socketPerQuery: boolean;
+}
 
 export interface TargetContext {
   readonly clock: Clock;
@@ -31,22 +50,35 @@ export class Target {
   readonly endpoint: Endpoint;
   /** `address:port`: the label `to`. */
   readonly name: string;
+  readonly isTls: boolean;
   readonly meters: TargetMeters;
-  readonly tcp: TcpPool;
   readonly #clock: Clock;
+  readonly #tcp: TcpPool;
   readonly #udp: UdpPool;
-  readonly #roundTrips = { udp: new RoundTrip(), tcp: new RoundTrip() };
+  readonly #roundTrips: Readonly<Record<Transport, RoundTrip>>;
   #isClosed = false;
   #plainUntilMs = Number.NEGATIVE_INFINITY;
+  /** Replies in a row over the transport that was not wanted. */
+  #detours = 0;
+  #detour: Transport | undefined;
+  #detourUntilMs = Number.NEGATIVE_INFINITY;
 
-  constructor(endpoint: Endpoint, context: TargetContext) {
+  /** Throws what OpenSSL says of unusable certificates. */
+  constructor(endpoint: Endpoint, settings: TargetSettings, context: TargetContext) {
+    const { tls, readTimeoutMs, randomizeCase } = settings;
+    const { sockets, random } = context;
     this.endpoint = endpoint;
     this.name = formatEndpoint(endpoint);
-    this.meters = new TargetMeters(context.metrics, this.name);
+    this.isTls = tls !== undefined;
+    this.meters = new TargetMeters(context.metrics, this.name, this.isTls ? 'tls' : 'tcp');
     this.#clock = context.clock;
-    const socketContext = { ...context, endpoint, meters: this.meters };
-    this.#udp = new UdpPool(socketContext, context.random);
-    this.tcp = new TcpPool({ ...socketContext, roundTrip: this.#roundTrips.tcp });
+    this.#roundTrips = { udp: new RoundTrip(readTimeoutMs), tcp: new RoundTrip(readTimeoutMs) };
+    const shared = { ...context, endpoint, meters: this.meters, randomizeCase };
+    this.#udp = new UdpPool(shared, random, settings.socketPerQuery);
+    const dial =
+      tls === undefined ? sockets.stream.bind(sockets, endpoint) : sockets.secure(endpoint, tls);
+    const streamContext = { ...shared, dial, roundTrip: this.#roundTrips.tcp };
+    this.#tcp = new TcpPool(streamContext, poolSettings(settings), random);
   }
 
   /** Sends; returns whether an open socket or connection was used. */
@@ -55,16 +87,53 @@ export class Target {
       flight.owner.onFailure(flight, RELEASED);
       return false;
     }
-    return flight.transport === 'udp' ? this.#udp.send(flight) : this.tcp.send(flight);
+    return flight.transport === 'udp' ? this.#udp.send(flight) : this.#tcp.send(flight);
   }
 
   /** Learns from a reply to `flight`. */
   answered(flight: Flight): void {
-    this.#roundTrips[flight.transport].sample(this.#clock.nowMs() - flight.sentMs);
+    const { transport } = flight;
+    const waitMs = this.#clock.nowMs() - flight.writtenMs;
+    this.#roundTrips[transport].sample(waitMs);
+    this.meters[transport].phases.wait.observe(waitMs / 1_000);
   }
 
   patienceMs(transport: Transport): number {
     return this.#roundTrips[transport].patienceMs;
+  }
+
+  probeMs(transport: Transport): number {
+    return this.#roundTrips[transport].probeMs;
+  }
+
+  hedgeMs(transport: Transport): number {
+    return this.#roundTrips[transport].hedgeMs;
+  }
+
+  get hasOpenConnection(): boolean {
+    return this.#tcp.hasOpen;
+  }
+
+  /** The transport to ask over first where `wanted` is asked for. */
+  transportFor(wanted: Transport): Transport {
+    if (this.isTls) return 'tcp';
+    if (this.#detour === undefined || this.#clock.nowMs() >= this.#detourUntilMs) return wanted;
+    return this.#detour;
+  }
+
+  /** A reply came over `transport` after `wanted` had brought none. */
+  tookDetour(transport: Transport): void {
+    this.#detours++;
+    if (this.#detours < TRANSPORT_STREAK) return;
+    this.#detour = transport;
+    this.#detourUntilMs = this.#clock.nowMs() + MEMORY_MS;
+  }
+
+  /** A reply came over the transport that was wanted. */
+  tookWay(transport: Transport): void {
+    if (transport === this.#detour) return;
+    this.#detours = 0;
+    this.#detour = undefined;
   }
 
   get understandsEdns(): boolean {
@@ -72,18 +141,25 @@ export class Target {
   }
 
   rememberPlain(): void {
-    this.#plainUntilMs = this.#clock.nowMs() + PLAIN_MS;
+    this.#plainUntilMs = this.#clock.nowMs() + MEMORY_MS;
   }
 
   tidy(): void {
     this.#udp.tidy();
-    this.tcp.tidy();
+    this.#tcp.tidy();
   }
 
   /** Closes everything; what is in flight fails. */
   close(): void {
     this.#isClosed = true;
     this.#udp.destroy(RELEASED);
-    this.tcp.destroy(RELEASED);
+    this.#tcp.destroy(RELEASED);
   }
+}
+
+function poolSettings(settings: TargetSettings): ConstructorParameters<typeof TcpPool>[1] {
+  const { tls, expireMs, maxIdle, maxAgeMs } = settings;
+  const { ageMs, queries } = tls === undefined ? TCP_LIFETIME : TLS_LIFETIME;
+  const asked = maxAgeMs === 0 ? Number.POSITIVE_INFINITY : maxAgeMs;
+  return { expireMs, maxIdle, lifetime: { ageMs: asked ?? ageMs, queries } };
 }

@@ -5,50 +5,68 @@ import { type Deadlines, type Expiring, NOT_WAITING } from './deadlines.ts';
 import type { Carrier, Flight } from './flight.ts';
 import { freeId } from './ids.ts';
 import { type Mismatch, matchReply } from './match.ts';
-import type { StreamPort } from './ports.ts';
+import type { Dial, Failure, StreamPort } from './ports.ts';
 import type { RoundTrip } from './round-trip.ts';
 import type { SocketContext } from './udp-socket.ts';
 
-/** Covers one lost SYN (RFC 6298 §2: 1 s). */
-const CONNECT_TIMEOUT_MS = 2_000;
+/** Covers one lost SYN (RFC 6298 §2: 1 s), or a TLS handshake that stalls. */
+const OPEN_TIMEOUT_MS = 2_000;
 /** A server that sends so many messages in a row that nobody asked for is not one. */
 const MAX_STRAY_MESSAGES = 1_000;
 
 export interface ConnectionEvents {
+  onOpen(): void;
   /** It is gone. `orphans` have not been answered; `wasOpen` tells a broken connection from one that never was. */
   onGone(
     connection: TcpConnection,
     orphans: readonly Flight[],
     wasOpen: boolean,
-    errno: string,
+    failure: Failure,
   ): void;
 }
 
 export interface ConnectionContext extends SocketContext {
+  readonly dial: Dial;
   readonly deadlines: Deadlines;
   readonly roundTrip: RoundTrip;
 }
 
+/** How much a connection is meant to carry before another takes its place. */
+export interface Lifetime {
+  readonly ageMs: number;
+  readonly queries: number;
+}
+
 export class TcpConnection implements Carrier, Expiring {
   dueTick = NOT_WAITING;
+  phase: Carrier['phase'] = 'connect';
   readonly #context: ConnectionContext;
   readonly #events: ConnectionEvents;
+  readonly #lifetime: Lifetime;
   readonly #port: StreamPort;
   readonly #frames = new FrameReader();
-  /** In the order of sending: the first is the oldest. */
   readonly #inFlight = new Map<number, Flight>();
+  readonly #startedMs: number;
   #unsent: Flight[] = [];
-  #state: 'connecting' | 'open' | 'gone' = 'connecting';
+  #state: 'opening' | 'open' | 'draining' | 'gone' = 'opening';
+  #phaseStartedMs: number;
   #lastHeardMs: number;
+  /** Since when something should have been heard; undefined while nothing is expected. */
+  #waitingSinceMs: number | undefined;
+  #carried = 0;
   #strays = 0;
 
-  constructor(context: ConnectionContext, events: ConnectionEvents) {
+  constructor(context: ConnectionContext, events: ConnectionEvents, lifetime: Lifetime) {
     this.#context = context;
     this.#events = events;
-    this.#lastHeardMs = context.clock.nowMs();
+    this.#lifetime = lifetime;
+    this.#startedMs = context.clock.nowMs();
+    this.#phaseStartedMs = this.#startedMs;
+    this.#lastHeardMs = this.#startedMs;
     context.meters.tcp.connections.value++;
-    context.deadlines.set(this, this.#lastHeardMs + CONNECT_TIMEOUT_MS);
-    this.#port = context.sockets.stream(context.endpoint, {
+    context.deadlines.set(this, this.#startedMs + OPEN_TIMEOUT_MS);
+    this.#port = context.dial({
+      onHandshake: () => this.#enter('connect', 'handshake'),
       onOpen: () => this.#open(),
       onData: (chunk) => this.#frames.push(chunk, this.#receive),
       onClose: (errno) => this.#gone(errno ?? 'ECONNRESET'),
@@ -63,14 +81,10 @@ export class TcpConnection implements Carrier, Expiring {
     return this.#state === 'open';
   }
 
-  get phase(): 'connect' | 'wait' {
-    return this.#state === 'connecting' ? 'connect' : 'wait';
-  }
-
-  /** Whether nothing has been heard for longer than usual although something should have been. */
-  isSilent(nowMs: number): boolean {
-    const [oldest] = this.#inFlight.values();
-    return oldest !== undefined && this.#isSilentSince(oldest, nowMs);
+  /** For how long nothing has been heard although something should have been, milliseconds. */
+  silentMs(nowMs: number): number {
+    if (this.#state === 'opening') return nowMs - this.#startedMs;
+    return this.#waitingSinceMs === undefined ? 0 : nowMs - this.#waitingSinceMs;
   }
 
   /** How long it has had nothing to do, milliseconds. */
@@ -78,23 +92,45 @@ export class TcpConnection implements Carrier, Expiring {
     return this.#inFlight.size > 0 ? 0 : nowMs - this.#lastHeardMs;
   }
 
+  /** Whether another should take its place. */
+  isSpent(nowMs: number): boolean {
+    const { ageMs, queries } = this.#lifetime;
+    return this.#carried >= queries || nowMs - this.#startedMs >= ageMs;
+  }
+
   send(flight: Flight): void {
     const { ids, clock, meters } = this.#context;
     flight.id = freeId(ids, this.#inFlight);
     flight.sentMs = clock.nowMs();
+    flight.writtenMs = flight.sentMs;
     flight.carrier = this;
     this.#inFlight.set(flight.id, flight);
+    this.#carried++;
     meters.tcp.queries.value++;
     this.#unsent.push(flight);
     // One write for everything that comes in this turn of the event loop.
     if (this.#unsent.length === 1 && this.#state === 'open') setImmediate(this.#flush);
   }
 
-  /** A connection that has been silent ever since it carried a query given up now is half open: it is dropped. */
+  /** A connection that has been silent for too long when a query on it is given up is half open: it is dropped. */
   abandon(flight: Flight): void {
     this.#inFlight.delete(flight.id);
-    const isDead = this.isOpen && this.#isSilentSince(flight, this.#context.clock.nowMs());
+    const { clock, roundTrip } = this.#context;
+    const isDead =
+      this.#state === 'opening'
+        ? // Whoever probes dials anew each time: a repeated SYN comes later than the next probe.
+          flight.purpose === 'probe' && this.#inFlight.size === 0
+        : this.silentMs(clock.nowMs()) >= roundTrip.patienceMs;
     if (isDead) this.destroy('ETIMEDOUT');
+    else this.#endIfDrained();
+  }
+
+  /** Takes no more queries; closes when the last in flight has been answered. */
+  drain(): void {
+    if (this.#state !== 'open') return;
+    this.#flush();
+    this.#state = 'draining';
+    this.#endIfDrained();
   }
 
   /** Closes an idle connection the polite way. */
@@ -110,35 +146,39 @@ export class TcpConnection implements Carrier, Expiring {
   }
 
   onDeadline(): void {
-    if (this.#state === 'connecting') this.destroy('ETIMEDOUT');
-  }
-
-  #isSilentSince(flight: Flight, nowMs: number): boolean {
-    const sinceMs = Math.max(flight.sentMs, this.#lastHeardMs);
-    return nowMs - sinceMs >= this.#context.roundTrip.patienceMs;
+    if (this.#state === 'opening') this.destroy('ETIMEDOUT');
   }
 
   #open(): void {
-    if (this.#state !== 'connecting') return;
+    if (this.#state !== 'opening') return;
     this.#state = 'open';
-    this.#lastHeardMs = this.#context.clock.nowMs();
+    this.#lastHeardMs = this.#enter(this.phase === 'connect' ? 'connect' : 'handshake', 'wait');
     this.#context.deadlines.clear(this);
     this.#flush();
+    this.#events.onOpen();
+  }
+
+  /** Ends one phase and begins the next; returns the moment. */
+  #enter(ended: 'connect' | 'handshake', next: Carrier['phase']): number {
+    const nowMs = this.#context.clock.nowMs();
+    this.#context.meters.tcp.phases[ended].observe((nowMs - this.#phaseStartedMs) / 1_000);
+    this.#phaseStartedMs = nowMs;
+    this.phase = next;
+    return nowMs;
   }
 
   readonly #flush = (): void => {
     if (this.#state !== 'open') return;
-    const messages = this.#unsent.filter((flight) => flight.carrier === this).map(encode);
+    const flights = this.#unsent.filter((flight) => flight.carrier === this);
     this.#unsent = [];
-    if (messages.length === 0) return;
-    const chunk = Buffer.allocUnsafe(messages.reduce((sum, { length }) => sum + length + 2, 0));
-    let at = 0;
-    for (const message of messages) {
-      putU16(chunk, at, message.length);
-      chunk.set(message, at + 2);
-      at += message.length + 2;
-    }
-    this.#port.write(chunk);
+    const [oldest] = flights;
+    if (oldest === undefined) return;
+    const { clock, meters } = this.#context;
+    const nowMs = clock.nowMs();
+    meters.tcp.phases.write.observe((nowMs - oldest.sentMs) / 1_000);
+    this.#waitingSinceMs ??= nowMs;
+    for (const flight of flights) flight.writtenMs = nowMs;
+    this.#port.write(framed(flights));
   };
 
   readonly #receive = (message: Buffer): void => {
@@ -146,27 +186,40 @@ export class TcpConnection implements Carrier, Expiring {
     this.#lastHeardMs = this.#context.clock.nowMs();
     const match = matchReply(message, this.#inFlight);
     if (typeof match === 'string') {
+      this.#heard();
       this.#stray(match);
       return;
     }
     this.#strays = 0;
     this.#inFlight.delete(match.id);
+    this.#heard();
     match.carrier = undefined;
     match.owner.onReply(match, message);
+    this.#endIfDrained();
   };
+
+  #heard(): void {
+    this.#waitingSinceMs = this.#inFlight.size > 0 ? this.#lastHeardMs : undefined;
+  }
 
   #stray(reason: Mismatch): void {
     this.#context.meters.mismatched(reason);
     if (++this.#strays >= MAX_STRAY_MESSAGES) this.destroy('EPROTO');
   }
 
+  #endIfDrained(): void {
+    if (this.#state !== 'draining' || this.#inFlight.size > 0) return;
+    this.#port.end();
+    this.#gone('ECONNRESET');
+  }
+
   #gone(errno: string): void {
-    const wasOpen = this.#state === 'open';
+    const wasOpen = this.#state !== 'opening';
     if (!this.#leave()) return;
     const orphans = [...this.#inFlight.values()];
     this.#inFlight.clear();
     for (const flight of orphans) flight.carrier = undefined;
-    this.#events.onGone(this, orphans, wasOpen, errno);
+    this.#events.onGone(this, orphans, wasOpen, { phase: this.phase, errno });
   }
 
   /** False where it had gone already. */
@@ -180,4 +233,15 @@ export class TcpConnection implements Carrier, Expiring {
   }
 }
 
-const encode = (flight: Flight): Buffer => flight.encode();
+/** The queries, each behind its length (RFC 1035 §4.2.2), as one chunk. */
+function framed(flights: readonly Flight[]): Buffer {
+  const messages = flights.map((flight) => flight.encode());
+  const chunk = Buffer.allocUnsafe(messages.reduce((sum, { length }) => sum + length + 2, 0));
+  let at = 0;
+  for (const message of messages) {
+    putU16(chunk, at, message.length);
+    chunk.set(message, at + 2);
+    at += message.length + 2;
+  }
+  return chunk;
+}

@@ -14,18 +14,20 @@ const SOCKET_AGE_MS = 10_000;
 export class UdpPool {
   readonly #context: SocketContext;
   readonly #random: () => number;
+  readonly #queriesPerSocket: number;
   readonly #slots = new Array<UdpSocket | undefined>(POOL_SOCKETS).fill(undefined);
   readonly #draining = new Set<UdpSocket>();
 
-  /** `random` in [0, 1) spreads queries over the sockets. */
-  constructor(context: SocketContext, random: () => number) {
+  /** `random` in [0, 1) spreads queries over the sockets. `socketPerQuery`: none is used twice. */
+  constructor(context: SocketContext, random: () => number, socketPerQuery: boolean) {
     this.#context = context;
     this.#random = random;
+    this.#queriesPerSocket = socketPerQuery ? 1 : QUERIES_PER_SOCKET;
   }
 
   /** Sends; returns whether a socket was there already. */
   send(flight: Flight): boolean {
-    const slot = Math.floor(this.#random() * POOL_SOCKETS);
+    const slot = this.#slotFor(flight);
     const existing = this.#slots[slot];
     const usable = existing !== undefined && !this.#isSpent(existing);
     if (existing !== undefined && !usable) this.#retire(slot, existing);
@@ -48,6 +50,13 @@ export class UdpPool {
     for (const socket of sockets) socket?.destroy(failure);
   }
 
+  /** Another port may lead to another endpoint behind a ClusterIP: a hedge takes the next one. */
+  #slotFor({ avoid }: Flight): number {
+    const slot = Math.floor(this.#random() * POOL_SOCKETS);
+    const isAvoided = avoid !== undefined && this.#slots[slot] === avoid;
+    return isAvoided ? (slot + 1) % POOL_SOCKETS : slot;
+  }
+
   #open(slot: number): UdpSocket {
     const socket = new UdpSocket(this.#context, {
       onUseless: (useless) => this.#forget(useless),
@@ -59,7 +68,7 @@ export class UdpPool {
 
   #isSpent(socket: UdpSocket): boolean {
     const ageMs = this.#context.clock.nowMs() - socket.openedMs;
-    return socket.carried >= QUERIES_PER_SOCKET || ageMs >= SOCKET_AGE_MS;
+    return socket.carried >= this.#queriesPerSocket || ageMs >= SOCKET_AGE_MS;
   }
 
   #retire(slot: number, socket: UdpSocket): void {

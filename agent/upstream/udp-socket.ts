@@ -7,6 +7,7 @@ import { freeId, type IdSource } from './ids.ts';
 import { matchReply } from './match.ts';
 import type { TargetMeters } from './meters.ts';
 import type { DatagramPort, Failure, Sockets } from './ports.ts';
+import { randomCase } from './spelling.ts';
 
 export interface SocketContext {
   readonly clock: Clock;
@@ -14,6 +15,8 @@ export interface SocketContext {
   readonly ids: IdSource;
   readonly endpoint: Endpoint;
   readonly meters: TargetMeters;
+  /** Whether questions over UDP go out in random letter case. */
+  readonly randomizeCase: boolean;
 }
 
 export interface UdpSocketEvents {
@@ -47,9 +50,11 @@ export class UdpSocket implements Carrier {
   }
 
   send(flight: Flight): void {
-    const { ids, clock, meters } = this.#context;
+    const { ids, clock, meters, randomizeCase } = this.#context;
     flight.id = freeId(ids, this.#inFlight);
+    if (randomizeCase) flight.spelling = randomCase(flight.question.name, ids);
     flight.sentMs = clock.nowMs();
+    flight.writtenMs = flight.sentMs;
     flight.carrier = this;
     this.#inFlight.set(flight.id, flight);
     this.carried++;

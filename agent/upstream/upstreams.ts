@@ -5,6 +5,7 @@ import type { Logger, Metrics, UpstreamGroupOptions, Upstreams } from '../query/
 import { Checks } from './checks.ts';
 import { Deadlines } from './deadlines.ts';
 import { Group } from './group.ts';
+import type { HealthState } from './health.ts';
 import { type IdSource, randomIds } from './ids.ts';
 import { nodeSockets } from './node-sockets.ts';
 import type { Sockets } from './ports.ts';
@@ -29,8 +30,7 @@ export interface UpstreamState {
   readonly group: string;
   /** `address:port`. */
   readonly to: string;
-  /** `suspect`: being probed after a fault, still in use. */
-  readonly state: 'up' | 'suspect' | 'down';
+  readonly state: HealthState;
 }
 
 export interface UpstreamsRoom extends Upstreams {
@@ -46,7 +46,7 @@ export function createUpstreams(dependencies: UpstreamsDependencies): UpstreamsR
   const { clock, metrics, log, random, sockets = nodeSockets, ids = randomIds() } = dependencies;
   const deadlines = new Deadlines(clock);
   const registry = new Registry({ clock, metrics, random, sockets, ids, deadlines });
-  const checks = new Checks({ clock, metrics, log, deadlines });
+  const checks = new Checks({ clock, metrics, log, deadlines, random });
   const load = { inFlight: 0, limit: dependencies.maxInFlight ?? LIMITS.inFlightQueries.default };
   const groups = new Map<Group, UpstreamGroupOptions>();
   return {
@@ -83,9 +83,9 @@ export function createUpstreams(dependencies: UpstreamsDependencies): UpstreamsR
 }
 
 function statesOf(group: Group, name: string): UpstreamState[] {
-  return group.members.map(({ target, isDown, isSuspect }) => ({
+  return group.members.map(({ target, health }) => ({
     group: name,
     to: target.name,
-    state: isDown ? 'down' : isSuspect ? 'suspect' : 'up',
+    state: health?.state ?? 'up',
   }));
 }

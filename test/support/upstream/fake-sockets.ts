@@ -1,9 +1,11 @@
 /** Sockets that only exist in a test: it sees what is sent and says what comes back. */
 import type { Endpoint } from '../../../agent/base/address.ts';
 import { FrameReader, frame } from '../../../agent/dns/frame.ts';
+import type { UpstreamTls } from '../../../agent/query/services.ts';
 import type {
   DatagramEvents,
   DatagramPort,
+  Dial,
   Failure,
   Sockets,
   StreamEvents,
@@ -72,6 +74,11 @@ export class FakeStream implements StreamPort {
     this.state = 'destroyed';
   }
 
+  /** The connection is there, TLS is not yet. */
+  shakeHands(): void {
+    this.#events.onHandshake();
+  }
+
   open(): void {
     this.#events.onOpen();
   }
@@ -105,6 +112,10 @@ export class FakeSockets implements Sockets {
     const socket = new FakeStream(to, events);
     this.streams.push(socket);
     return socket;
+  }
+
+  secure(to: Endpoint, _tls: UpstreamTls): Dial {
+    return (events) => this.stream(to, events);
   }
 
   /** The datagram socket made last for `address`. */

@@ -23,6 +23,8 @@ export interface ReplyFields {
   readonly address?: readonly [number, number, number, number];
   readonly truncated?: boolean;
   readonly idOffset?: number;
+  /** Name in the question, wire form, in place of the one asked. */
+  readonly name?: Uint8Array;
   /** Type in the question in place of the one asked. */
   readonly type?: number;
 }
@@ -30,7 +32,7 @@ export interface ReplyFields {
 /** A reply to `query`. */
 export function replyTo({ message, head }: SeenQuery, fields: ReplyFields = {}): Buffer {
   const { rcode = 0, address, truncated = false, idOffset = 0, type = head.type } = fields;
-  const name = head.name.slice(0, head.nameLength);
+  const { name = head.name.slice(0, head.nameLength) } = fields;
   const answer = address && [{ type: TYPE.A, ttlSeconds: 60, rdata: Uint8Array.from(address) }];
   const flags = FLAG.RA | (flagsOf(message) & FLAG.RD) | (truncated ? FLAG.TC : 0);
   const wire = buildResponse(

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
+import type { UpstreamGroup } from '../../../agent/query/services.ts';
 import { settle } from '../../support/fake-clock.ts';
 import type { FakeSockets } from '../../support/upstream/fake-sockets.ts';
 import { replyTo, type SeenQuery } from '../../support/upstream/messages.ts';
@@ -50,7 +51,7 @@ test('three failed probes take an upstream out of use, one good answer brings it
   const before = probes(sockets, A.address).length;
   await clock.advance(3_000);
   const perSecond = (probes(sockets, A.address).length - before) / 3;
-  assert.ok(perSecond <= 1, `${perSecond} probes a second`);
+  assert.ok(perSecond > 1 && perSecond <= 3, `${perSecond} probes a second`);
   for (let i = 0; i < 20 && states(world)[0] === 'down'; i++) {
     await clock.advance(100);
     const socket = sockets.udp(A.address);
@@ -70,6 +71,8 @@ test('the probe asks what health_check says, over TCP where force_tcp says so', 
   };
   const group = room.group(groupOptions({ forceTcp: true, healthCheck }));
   watch(group.exchange(question(), 4_000));
+  // One more dial is free.
+  sockets.tcp(A.address).close('ECONNREFUSED');
   sockets.tcp(A.address).close('ECONNREFUSED');
   await clock.advance(10);
   const stream = sockets.tcp(A.address);
@@ -93,30 +96,52 @@ test('garbage and the wrong question do not count as health', async () => {
   assert.deepEqual(states(world), ['down', 'up']);
 });
 
-test('SERVFAIL to everything is a fault, to the probe alone it is none', async () => {
+/** Asks for `count` names of which all end in SERVFAIL. */
+function breakNames({ sockets }: Rig, group: UpstreamGroup, count: number, isOne = false): void {
+  for (let i = 0; i < count; i++) {
+    const name = nameFromText(isOne ? 'broken.example.' : `broken${i}.example.`);
+    watch(group.exchange(question({ name }), 1_000));
+    sockets.udp(A.address).answer({ rcode: RCODE.SERVFAIL });
+  }
+}
+
+test('SERVFAIL to everything is a fault, to the probe or to one name it is none', async () => {
   const world = rig();
   const { room, sockets, clock } = world;
   const group = room.group(groupOptions({ preferUdp: true }));
-  for (let i = 0; i < 9; i++) {
-    watch(group.exchange(question(), 1_000));
-    sockets.udp(A.address).answer({ rcode: RCODE.SERVFAIL });
-  }
+  breakNames(world, group, 30, true);
+  breakNames(world, group, 8);
   watch(group.exchange(question(), 1_000));
   sockets.udp(A.address).answer({ rcode: RCODE.NXDOMAIN });
   assert.deepEqual(states(world), ['up']);
-  for (let i = 0; i < 10; i++) {
-    watch(group.exchange(question(), 1_000));
-    sockets.udp(A.address).answer({ rcode: RCODE.SERVFAIL });
-  }
+  breakNames(world, group, 10);
   assert.deepEqual(states(world), ['suspect']);
   for (let i = 0; i < 20; i++) {
     sockets.udp(A.address).answer({ rcode: RCODE.SERVFAIL });
     await clock.advance(100);
   }
   assert.deepEqual(states(world), ['down']);
-  watch(group.exchange(question(), 1_000));
+  await clock.advance(1_000);
+  const trial = watch(group.exchange(question(), 1_000));
+  const second = watch(group.exchange(question(), 1_000));
+  await settle();
+  assert.equal(errorOf(second).extended?.code, 22, 'one query in an interval is let through');
   sockets.udp(A.address).answer({ address: ADDRESS });
+  await settle();
+  assert.equal(replyOf(trial).reply.rcode, 0);
   assert.deepEqual(states(world), ['up'], 'a real answer says more than a probe');
+});
+
+test('an upstream in doubt is not the last word where there is another', async () => {
+  const world = rig();
+  const { room, sockets } = world;
+  const group = room.group({ ...UDP_PAIR, policy: 'sequential' });
+  breakNames(world, group, 10);
+  assert.deepEqual(states(world), ['suspect', 'up']);
+  const watched = watch(group.exchange(question(), 1_000));
+  sockets.udp(B.address).answer({ address: ADDRESS });
+  await settle();
+  assert.equal(replyOf(watched).upstream, '192.0.2.2:53');
 });
 
 test('after silence any answer to the probe is good enough', async () => {
@@ -139,37 +164,97 @@ test('however many queries fail, one probe at a time is on its way', async () =>
   const { room, sockets, clock } = rig();
   const group = room.group(UDP_PAIR);
   for (let i = 0; i < 20; i++) watch(group.exchange(question(), 4_000));
-  await clock.advance(1_900);
+  await clock.advance(1_350);
   assert.equal(probes(sockets, A.address).length, 1);
 });
 
-test('with all down one is tried once', async () => {
-  const world = rig();
+test('with all down nobody waits and only probes go up', async () => {
+  const world = rig({ random: () => 0.5 });
   const { room, sockets, clock, metrics } = world;
   const group = room.group(UDP_PAIR);
   await blackout(world, group);
   assert.deepEqual(states(world), ['down', 'down']);
-  const asked = (): number =>
-    sockets.datagrams.flatMap(({ queries }) => queries).filter(({ head }) => head.type === TYPE.A)
-      .length;
-  const before = asked();
-  const watched = watch(group.exchange(question(), 2_000));
-  await clock.advance(2_100);
-  assert.equal(asked() - before, 1);
-  assert.equal(errorOf(watched).extended?.code, 22);
-  assert.equal(metrics.value('coredns_forward_healthcheck_broken_total'), 1);
+  const before = sockets.datagrams.flatMap(({ queries }) => queries).length;
+  for (let i = 0; i < 100; i++) {
+    const watched = watch(group.exchange(question(), 2_000));
+    await settle();
+    const { rcode, extended, message } = errorOf(watched);
+    assert.deepEqual([rcode, extended?.code], [RCODE.SERVFAIL, 22]);
+    assert.match(message, /every upstream is down: 192\.0\.2\.1:53, 192\.0\.2\.2:53/);
+    await clock.advance(100);
+  }
+  const sent = sockets.datagrams.flatMap(({ queries }) => queries).slice(before);
+  assert.ok(sent.every(({ head }) => head.type === TYPE.NS));
+  assert.ok(sent.length >= 30 && sent.length <= 60, `${sent.length} in 10 s to two upstreams`);
+  assert.equal(metrics.value('coredns_forward_healthcheck_broken_total'), 100);
+  assert.equal(metrics.value('nodens_upstream_state', { to: '192.0.2.1:53', state: 'down' }), 1);
 });
 
-test('with all down and failfast nobody waits', async () => {
+test('an upstream that refuses connections is told as a network error', async () => {
   const world = rig();
-  const group = world.room.group({ ...UDP_PAIR, failFastAllUnhealthy: true });
-  await blackout(world, group);
+  const { room, sockets, clock } = world;
+  const group = room.group(groupOptions({ forceTcp: true, maxFails: 0, maxConnectAttempts: 1 }));
   const watched = watch(group.exchange(question(), 2_000));
+  while (watched.outcome === undefined) {
+    sockets.tcp(A.address).close('ECONNREFUSED');
+    await clock.advance(10);
+  }
+  assert.equal(errorOf(watched).extended?.code, 23);
+});
+
+test('once it is known that nobody answers, those who wait are told', async () => {
+  const world = rig();
+  const { room, sockets, clock } = world;
+  const group = room.group(groupOptions({ preferUdp: true }));
+  watch(group.exchange(question(), 4_000));
+  sockets.udp(A.address).answer({ address: ADDRESS });
+  const watched = watch(group.exchange(question(), 4_000));
+  await clock.advance(2_000);
+  assert.equal(errorOf(watched).extended?.code, 22);
+});
+
+test('a slow name is waited for while the upstream answers probes', async () => {
+  const world = rig();
+  const { room, sockets, clock } = world;
+  const group = room.group(groupOptions({ preferUdp: true }));
+  watch(group.exchange(question(), 4_000));
+  sockets.udp(A.address).answer({ address: ADDRESS });
+  const slow = watch(group.exchange(question(), 4_000));
+  const query = sockets.udp(A.address).queries.at(-1) as SeenQuery;
+  for (let i = 0; i < 30; i++) {
+    await clock.advance(100);
+    const probe = probes(sockets, A.address).at(-1);
+    if (probe !== undefined) sockets.udp(A.address).answer({}, probe);
+  }
+  assert.equal(slow.outcome, undefined);
+  sockets.udp(A.address).answer({ address: ADDRESS }, query);
   await settle();
-  assert.match(
-    errorOf(watched).message,
-    /every upstream is down: 192\.0\.2\.1:53, 192\.0\.2\.2:53/,
-  );
+  assert.equal(replyOf(slow).reply.rcode, 0);
+});
+
+test('the first query after an upstream came back is answered within a second', async () => {
+  for (const forceTcp of [false, true]) {
+    const world = rig({ random: () => 0.99 });
+    const { room, sockets, clock } = world;
+    const group = room.group(groupOptions({ forceTcp, preferUdp: true }));
+    await blackout(world, group);
+    assert.deepEqual(states(world), ['down']);
+    await clock.advance(333);
+    let waitedMs = 0;
+    for (; states(world)[0] !== 'up'; waitedMs += 10) {
+      // What was sent before the return is lost.
+      const count = sockets.datagrams.flatMap(({ queries }) => queries).length;
+      const dialled = sockets.streams.length;
+      await clock.advance(10);
+      if (sockets.streams.length > dialled) {
+        sockets.tcp(A.address).open();
+        sockets.tcp(A.address).answer({});
+      } else if (sockets.datagrams.flatMap(({ queries }) => queries).length > count) {
+        sockets.udp(A.address).answer({});
+      }
+    }
+    assert.ok(waitedMs <= 1_000, `${waitedMs} ms, force_tcp ${forceTcp}`);
+  }
 });
 
 test('max_fails 0: no probes, never down', async () => {

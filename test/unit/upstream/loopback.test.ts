@@ -57,7 +57,8 @@ test('a thousand questions at once over TCP share a handful of connections', asy
   const asked = Array.from({ length: 1_000 }, () => group.exchange(question(), 4_000));
   const answered = await Promise.all(asked);
   assert.equal(answered.length, 1_000);
-  assert.ok(server.accepted <= 4, `${server.accepted} connections`);
+  // Four at a time, each for 64 queries at least.
+  assert.ok(server.accepted <= 20, `${server.accepted} connections`);
 });
 
 test('replies in reverse order find their askers', async (t) => {

@@ -40,13 +40,6 @@ test('those that are down are left out, suspects come last', () => {
   assert.deepEqual(orders('random', [suspect('a')], 1), ['a']);
 });
 
-test('the last resort is any of them', () => {
-  const candidates = [down('a'), down('b')];
-  const pick = (random: number): string =>
-    new Order<Named>('random', () => random).lastResort(candidates).name;
-  assert.deepEqual([pick(0), pick(0.999)], ['a', 'b']);
-});
-
 test('IDs come from the generator, in batches, and skip those in use', () => {
   let batches = 0;
   const ids = randomIds((array) => {

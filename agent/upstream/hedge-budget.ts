@@ -1,0 +1,23 @@
+/** How much hedging may add to the traffic of a group: a token bucket that the group's queries fill. */
+
+/** Hedges per query: five in a hundred. */
+const SHARE = 0.05;
+/** Covers the burst of a connection that dies under load. */
+const MAX_TOKENS = 50;
+
+export class HedgeBudget {
+  /** None at first: nothing is known of the upstream yet, so nothing can be late. */
+  #tokens = 0;
+
+  /** One more query of the group. */
+  earn(): void {
+    this.#tokens = Math.min(MAX_TOKENS, this.#tokens + SHARE);
+  }
+
+  /** Whether one more hedge may go out. */
+  take(): boolean {
+    if (this.#tokens < 1) return false;
+    this.#tokens--;
+    return true;
+  }
+}

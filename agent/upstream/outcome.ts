@@ -1,0 +1,50 @@
+/** What an exchange tells when no upstream answered. */
+import { DnsError, NetworkError } from '../base/errors.ts';
+import { EDE, RCODE } from '../dns/iana.ts';
+import type { Member } from './member.ts';
+import type { Failure } from './ports.ts';
+
+/** SERVFAIL that tells nothing of the network: our own doing. */
+export function servfail(text: string): DnsError {
+  return new DnsError(RCODE.SERVFAIL, text, { code: EDE.OTHER, text });
+}
+
+/** SERVFAIL after attempts of which the last failed so; EDE 22 where there was only silence, else 23 (RFC 8914 §4). */
+export function unanswered(failure: NetworkError | undefined, attempts: number): DnsError {
+  const tried = attempts <= 1 ? '' : `, the last of ${attempts} attempts`;
+  const text = failure === undefined ? 'no upstream answered' : `${failure.message}${tried}`;
+  const code = codeOf(failure?.errno ?? 'ETIMEDOUT');
+  return new DnsError(RCODE.SERVFAIL, text, { code, text }, { cause: failure });
+}
+
+/** SERVFAIL at once, because every upstream is known to be of no use. */
+export function allDown(members: readonly Member[]): DnsError {
+  const [first] = members;
+  if (first === undefined) {
+    const text = 'there is no upstream to ask';
+    return new DnsError(RCODE.SERVFAIL, text, { code: EDE.NO_REACHABLE_AUTHORITY, text });
+  }
+  const names = members.map(({ target }) => target.name).join(', ');
+  const failure = first.health?.lastFailure;
+  const why = failure === undefined ? '' : ` (${failure.errno} in ${failure.phase})`;
+  const text = `every upstream is down: ${names}${why}`;
+  return new DnsError(RCODE.SERVFAIL, text, { code: codeOf(failure?.errno ?? ''), text });
+}
+
+/** The failure of one attempt in words. */
+export function failureOf(
+  { target }: Member,
+  transport: string,
+  { phase, errno }: Failure,
+  afterMs: number,
+): NetworkError {
+  const over = target.isTls ? 'tls' : transport;
+  const text = `${target.name} over ${over}: ${errno} in ${phase} after ${Math.round(afterMs)} ms`;
+  return new NetworkError(phase, errno, text);
+}
+
+/** Silence and answers of no use are nobody's network. */
+function codeOf(errno: string): number {
+  const isNetwork = errno !== 'ETIMEDOUT' && errno !== 'EBADMSG' && errno !== '';
+  return isNetwork ? EDE.NETWORK_ERROR : EDE.NO_REACHABLE_AUTHORITY;
+}

@@ -1,0 +1,42 @@
+/** What one exchange is to do, and one attempt of it. */
+import type { Clock } from '../base/clock.ts';
+import type { Transport } from '../query/query.ts';
+import type { UpstreamQuestion } from '../query/services.ts';
+import type { Deadlines } from './deadlines.ts';
+import type { Flight } from './flight.ts';
+import type { HedgeBudget } from './hedge-budget.ts';
+import type { Member } from './member.ts';
+
+export interface Plan {
+  readonly question: UpstreamQuestion;
+  readonly budgetMs: number;
+  /** In the order in which they are tried; not empty. */
+  readonly members: readonly Member[];
+  /** Attempts at most; hedges and repeats for TC and FORMERR aside. */
+  readonly maxAttempts: number;
+  /** Whether the Corefile set `maxAttempts`: then it is not stretched. */
+  readonly isStrict: boolean;
+  /** Whether this query tests an upstream that is down. */
+  readonly isTrial: boolean;
+  readonly transport: Transport;
+  /** When a second try at the same upstream may use the other transport; `unopened`: where no connection opens. */
+  readonly mayChangeTransport: 'always' | 'unopened';
+  readonly failoverRcodes: readonly number[];
+  /** Undefined: no hedging. */
+  readonly hedges: HedgeBudget | undefined;
+}
+
+export interface ExchangeContext {
+  readonly clock: Clock;
+  readonly deadlines: Deadlines;
+}
+
+export interface Attempt {
+  readonly flight: Flight;
+  readonly member: Member;
+  /** Whether the same query was refused with its OPT. */
+  readonly isPlainRetry: boolean;
+  /** When a reply should have come, clock milliseconds. */
+  readonly dueMs: number;
+  isOverdue: boolean;
+}

@@ -1,0 +1,30 @@
+/** Random letter case in a question: bits that a forger has to guess besides ID and port (draft-vixie-dnsext-dns0x20). */
+import { HEADER_BYTES } from '../dns/header.ts';
+import type { IdSource } from './ids.ts';
+
+const CASE_BIT = 0x20;
+const BITS_PER_DRAW = 16;
+
+const isLower = (octet: number): boolean => octet >= 0x61 && octet <= 0x7a;
+
+/** `name` (lower-case wire form) with each letter in a case of chance. Length octets, at most 63, are no letters. */
+export function randomCase(name: Uint8Array, ids: IdSource): Uint8Array {
+  let bits = 0;
+  let left = 0;
+  return name.map((octet) => {
+    if (!isLower(octet)) return octet;
+    if (left === 0) {
+      bits = ids();
+      left = BITS_PER_DRAW;
+    }
+    left--;
+    const isUpper = (bits & 1) === 1;
+    bits >>= 1;
+    return isUpper ? octet & ~CASE_BIT : octet;
+  });
+}
+
+/** Puts the question's `name` back in lower case in `message`, so that nobody sees how it was spelt upstream. */
+export function unspell(message: Uint8Array, name: Uint8Array): void {
+  if (message.length >= HEADER_BYTES + name.length) message.set(name, HEADER_BYTES);
+}

@@ -107,19 +107,25 @@ export async function startSite(): Promise<Site> {
     const at = given.lastIndexOf(':');
     subject = { host: given.slice(0, at), port: Number(given.slice(at + 1)) };
   }
-  for (const target of [{ host: '127.0.0.1', port: upstreamPort }, peer, subject]) {
-    await eventually(`${target.port} answers`, async () => {
-      return (await overUdp(target, queryWire('ready.conf.test', 1), 200)) !== undefined;
-    });
+  const stop = async (): Promise<void> => {
+    await Promise.all(children.map(stopped));
+    rmSync(folder, { recursive: true });
+  };
+  try {
+    for (const target of [{ host: '127.0.0.1', port: upstreamPort }, peer, subject]) {
+      await eventually(`${target.port} answers`, async () => {
+        return (await overUdp(target, queryWire('ready.conf.test', 1), 200)) !== undefined;
+      });
+    }
+  } catch (error) {
+    await stop();
+    throw error;
   }
   return {
     subject,
     peer,
     residentBytes: () => (nodens === undefined ? undefined : residentBytes(nodens.pid as number)),
-    stop: async () => {
-      await Promise.all(children.map(stopped));
-      rmSync(folder, { recursive: true });
-    },
+    stop,
   };
 }
 

@@ -29,5 +29,5 @@ await build({
   },
 });
 
-const addon = new URL('build/batch.node', import.meta.url);
-if (existsSync(addon)) cpSync(addon, new URL('dist/native/batch.node', import.meta.url));
+const addon = new URL('build/nodens.node', import.meta.url);
+if (existsSync(addon)) cpSync(addon, new URL('dist/native/nodens.node', import.meta.url));

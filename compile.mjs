@@ -1,6 +1,6 @@
 /**
- * Install script: compiles the UDP addon with one call of the C compiler. It never fails the install: without a
- * compiler or Node's headers the agent serves through node:dgram. Plain JavaScript, for whatever Node npm runs it on.
+ * Install script: compiles the addon of the server room with one call of the C compiler. It never fails the install: without a
+ * compiler or Node's headers the agent serves through node:dgram and node:net. Plain JavaScript, for whatever Node npm runs it on.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
@@ -8,8 +8,10 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(fileURLToPath(import.meta.url));
-const source = join(root, 'agent/server/udp/batch.c');
-const output = join(root, 'build/batch.node');
+const sources = ['addon.c', 'tcp/steer.c', 'udp/batch.c'].map((file) =>
+  join(root, 'agent/server', file),
+);
+const output = join(root, 'build/nodens.node');
 
 const headers = [
   join(root, 'node_modules/node/include/node'),
@@ -20,10 +22,12 @@ const headers = [
 
 /** @param {string} reason */
 function without(reason) {
-  process.stdout.write(`nodens: UDP addon not compiled: ${reason}; node:dgram will serve\n`);
+  process.stdout.write(
+    `nodens: addon not compiled: ${reason}; node:dgram and node:net will serve\n`,
+  );
 }
 
-if (!existsSync(source)) {
+if (!sources.every((file) => existsSync(file))) {
   // A build stage that copies sources later calls this again (`npm run build`).
 } else if (headers === undefined) {
   without('no node_api.h found');
@@ -38,7 +42,7 @@ if (!existsSync(source)) {
     `-I${headers}`,
     '-o',
     output,
-    source,
+    ...sources,
   ];
   const { status, error, stderr } = spawnSync(process.env.CC ?? 'cc', args, { encoding: 'utf8' });
   if (status !== 0) without(error?.message ?? stderr.trim());

@@ -5,6 +5,7 @@ import { createCache } from '../cache/cache.ts';
 import { VERSION } from '../cli/version.ts';
 import { systemFiles, watchFiles } from '../config/watch.ts';
 import { AdminServer } from '../observe/admin.ts';
+import { createExports } from '../observe/exports.ts';
 import { exposition } from '../observe/exposition.ts';
 import { fileSink, LineWriter } from '../observe/lines.ts';
 import { type AdjustableLogger, createLogger } from '../observe/log.ts';
@@ -15,7 +16,7 @@ import type { Files, Services } from '../query/services.ts';
 import { Dispatcher } from '../server/dispatch.ts';
 import { Identity } from '../server/identity.ts';
 import { Listeners } from '../server/listeners.ts';
-import { chooseUdp } from '../server/udp/open.ts';
+import { chooseTransports } from '../server/transports.ts';
 import { createUpstreams } from '../upstream/upstreams.ts';
 import { type CacheBudget, cacheBudget, cgroupLimitBytes } from './memory.ts';
 import type { AgentOptions } from './options.ts';
@@ -51,7 +52,7 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
   const upstreams = createUpstreams({ clock, metrics, log, random });
   const identity = new Identity();
   const dispatcher = new Dispatcher(log, metrics.counter('coredns_panics_total'), identity);
-  const listeners = new Listeners({ openUdp: chooseUdp(log), dispatcher, clock, metrics, log });
+  const listeners = new Listeners({ ...chooseTransports(log), dispatcher, clock, metrics, log });
   const admin = new AdminServer({ clock, metrics, log });
   describeBuild(metrics);
   metrics.gaugeFrom('nodens_in_flight_queries', {}, () => listeners.pending);
@@ -73,6 +74,7 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
     shared: {
       ...{ clock, log, metrics, cache, upstreams, random },
       writeLine: lines.writeLine,
+      exports: createExports({ clock, log, metrics }),
       files: pluginFiles(clock, log),
       resolve: async (question) => await dispatcher.handle(Query.internal(question, clock.nowMs())),
       metricsText: exposition([metrics, traffic]),

@@ -8,11 +8,13 @@ import { Admission, type AdmissionCounters } from './admission.ts';
 import type { Dispatcher } from './dispatch.ts';
 import { TcpClients } from './tcp/clients.ts';
 import { TcpListener } from './tcp/listener.ts';
+import type { ListenTcp } from './tcp/steer.ts';
 import type { OpenUdp, UdpTransport } from './udp/contract.ts';
 import { UdpListener } from './udp/listener.ts';
 
 export interface ListenersOptions {
   readonly openUdp: OpenUdp;
+  readonly listenTcp: ListenTcp;
   readonly dispatcher: Dispatcher;
   readonly clock: Clock;
   readonly metrics: Metrics;
@@ -105,13 +107,14 @@ export class Listeners {
   }
 
   async #bind(endpoint: Endpoint): Promise<Bound> {
-    const { clock, openUdp, metrics } = this.#options;
+    const { clock, openUdp, listenTcp, metrics } = this.#options;
     const { label } = this.label(endpoint);
     const udpAdmission = this.#admission(endpoint, 'udp');
     const sink = new UdpListener(udpAdmission, clock);
     const tcpAdmission = this.#admission(endpoint, 'tcp');
     const tcp = await TcpListener.open({
       endpoint,
+      listen: listenTcp,
       admission: tcpAdmission,
       clock,
       clients: this.#tcpClients,

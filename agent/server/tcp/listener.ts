@@ -1,7 +1,6 @@
 /** One bound TCP address and its clients, within limits (RFC 7766 §6.2). */
-import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
-import { type Endpoint, familyOf, formatEndpoint } from '../../base/address.ts';
+import { type Endpoint, formatEndpoint } from '../../base/address.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { errnoOf, messageOf, NetworkError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
@@ -9,12 +8,16 @@ import type { Counter, Gauge, TcpPatience } from '../../query/services.ts';
 import type { Admission } from '../admission.ts';
 import type { TcpClients } from './clients.ts';
 import { TcpConnection } from './connection.ts';
+import type { ListenTcp } from './steer.ts';
 
 const SWEEP_MS = 1_000;
 const BACKLOG = 1_024;
+/** Turns of the event loop that a drain gives to connections which wait to be accepted: one each. */
+const LAST_TURNS = BACKLOG;
 
 export interface TcpOptions {
   readonly endpoint: Endpoint;
+  readonly listen: ListenTcp;
   readonly admission: Admission;
   readonly clock: Clock;
   /** Shared by all listeners of the process. */
@@ -36,6 +39,8 @@ export class TcpListener {
   /** Replaced by a reload; holds for clients that are connected already, too. */
   patience: TcpPatience = {};
   #isDraining = false;
+  /** Connections so far. */
+  #accepted = 0;
 
   private constructor(server: Server, endpoint: Endpoint, options: TcpOptions) {
     this.#server = server;
@@ -53,10 +58,8 @@ export class TcpListener {
   static async open(options: TcpOptions): Promise<TcpListener> {
     const { address, port } = options.endpoint;
     const server = createServer({ allowHalfOpen: true });
-    const ipv6Only = familyOf(address) === 6;
     try {
-      server.listen({ host: address, port, ipv6Only, backlog: BACKLOG, exclusive: true });
-      await once(server, 'listening');
+      await options.listen(server, options.endpoint, BACKLOG);
     } catch (error) {
       const where = formatEndpoint(options.endpoint);
       const reason = `cannot bind ${where}/tcp: ${messageOf(error)}`;
@@ -67,24 +70,34 @@ export class TcpListener {
     return new TcpListener(server, { address, port: boundPort }, options);
   }
 
-  /** Clients that a drain still has to satisfy; 0 while nobody drains. */
+  /** Clients that a drain still has to satisfy, and one more while it accepts; 0 while nobody drains. */
   get owed(): number {
     if (!this.#isDraining) return 0;
-    let count = 0;
+    let count = this.#server.listening ? 1 : 0;
     for (const client of this.#clients) if (!client.isEnding || client.isOwed) count++;
     return count;
   }
 
   /**
-   * Stops to accept and lets every client have the answers it has asked for. What the kernel has already received is
-   * asked: two turns of the event loop read it before the clients are told to go.
+   * Stops to accept and lets every client have the answers it has asked for. What the kernel has already received
+   * counts: closing would reset connections that wait to be accepted, so those are accepted first, and two turns of
+   * the event loop read what they ask before the clients are told to go.
    */
   drain(): void {
     if (this.#isDraining) return;
     this.#isDraining = true;
-    this.#server.close();
-    setImmediate(() => {
-      setImmediate(() => {
+    this.#closeWhenQuiet(LAST_TURNS, this.#accepted);
+  }
+
+  /** Closes after a whole turn of the event loop in which nobody came. */
+  #closeWhenQuiet(turns: number, accepted: number): void {
+    afterTwoTurns(() => {
+      if (turns > 0 && this.#accepted !== accepted) {
+        this.#closeWhenQuiet(turns - 1, this.#accepted);
+        return;
+      }
+      if (this.#server.listening) this.#server.close();
+      afterTwoTurns(() => {
         for (const client of this.#clients) client.end();
       });
     });
@@ -99,6 +112,7 @@ export class TcpListener {
   }
 
   #accept(socket: Socket): void {
+    this.#accepted++;
     const { rejected, connections, clients } = this.#options;
     if (clients.isFull) {
       rejected.value++;
@@ -136,4 +150,9 @@ export class TcpListener {
       else if (!client.isOwed && quietMs > (client.hasAsked ? idleMs : readMs)) client.end();
     }
   }
+}
+
+/** Between two of these callbacks the event loop has looked at every socket. */
+function afterTwoTurns(work: () => void): void {
+  setImmediate(() => setImmediate(work));
 }

@@ -6,17 +6,15 @@
  * not take at once waits in a bounded tail; while it does, nothing is read.
  */
 #define _GNU_SOURCE
+#include "../addon.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <node_api.h>
 #include <uv.h>
 
 enum {
@@ -26,7 +24,9 @@ enum {
   CONTROL_BYTES = CMSG_SPACE(sizeof(uint32_t)),
   /* Replies that may wait for the kernel, each with a copy of its octets, and all octets together. */
   TAIL_MAX = 1024,
-  TAIL_BYTES_MAX = 1024 * 1024
+  TAIL_BYTES_MAX = 1024 * 1024,
+  /* Batches read at a close: more than a receive buffer holds, and an end to it should they go on coming. */
+  LAST_BATCHES = 256
 };
 
 /* Numbers that JavaScript reads, by their place in `stats`. */
@@ -49,7 +49,7 @@ struct transport {
   napi_ref on_batch, receiver;
   napi_async_context async;
   int fd;
-  int is_closing, is_env_gone;
+  int is_closing, is_env_gone, is_in_batch;
   /* Who may still look at this: the open socket and the JavaScript handle. */
   int owners;
   size_t slot_bytes;
@@ -67,15 +67,6 @@ struct transport {
 static void on_poll(uv_poll_t *poll, int status, int events);
 
 /* ── errors ────────────────────────────────────────────────────────────────────────────────────────────────────── */
-
-/* Throws an Error whose `code` is the system's name of `error`, as Node's own do. */
-static napi_value throw_errno(napi_env env, const char *call, int error) {
-  char message[128];
-  const char *name = uv_err_name(-error);
-  snprintf(message, sizeof message, "%s %s: %s", call, name, strerror(error));
-  napi_throw_error(env, name, message);
-  return NULL;
-}
 
 #define CHECK(env, call) \
   if ((call) != napi_ok) return napi_throw_error(env, "EINVAL", "batch: " #call), NULL
@@ -195,6 +186,7 @@ static void call_batch(struct transport *self, int received) {
   napi_env env = self->env;
   napi_handle_scope scope;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return;
+  self->is_in_batch = 1;
   napi_value receiver, function, count;
   if (napi_get_reference_value(env, self->receiver, &receiver) == napi_ok &&
       napi_get_reference_value(env, self->on_batch, &function) == napi_ok &&
@@ -207,6 +199,7 @@ static void call_batch(struct transport *self, int received) {
     napi_value error;
     if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
   }
+  self->is_in_batch = 0;
   napi_close_handle_scope(env, scope);
 }
 
@@ -299,17 +292,6 @@ static void on_env_gone(napi_async_cleanup_hook_handle hook, void *data) {
   (void)hook;
   self->is_env_gone = 1;
   if (!self->is_closing) begin_close(self);
-}
-
-static int parse_address(const char *text, int port, struct sockaddr_in6 *address, socklen_t *length) {
-  memset(address, 0, sizeof *address);
-  struct sockaddr_in *v4 = (struct sockaddr_in *)address;
-  if (uv_ip4_addr(text, port, v4) == 0) {
-    *length = sizeof *v4;
-    return 0;
-  }
-  *length = sizeof *address;
-  return uv_ip6_addr(text, port, address);
 }
 
 /* A bound, non-blocking socket, or -errno. */
@@ -478,7 +460,20 @@ static napi_value batch_send(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* close(handle) → promise that is fulfilled when the socket is closed. To be called once. */
+/* Answers what has already been received: nobody else would. */
+static void receive_last(struct transport *self) {
+  for (int batches = 0; batches < LAST_BATCHES && self->tail_count == 0; batches++) {
+    int received = receive(self);
+    if (received <= 0) return;
+    call_batch(self, received);
+    send_batch(self, received);
+  }
+}
+
+/*
+ * close(handle) → promise that is fulfilled when the socket is closed. To be called once. Calls `onBatch` for what is
+ * in the receive queue before it returns.
+ */
 static napi_value batch_close(napi_env env, napi_callback_info info) {
   napi_value args[1], promise;
   size_t count = 1;
@@ -486,11 +481,13 @@ static napi_value batch_close(napi_env env, napi_callback_info info) {
   struct transport *self = transport_of(env, args[0]);
   if (self == NULL || self->is_closing) return throw_errno(env, "close", EBADF);
   CHECK(env, napi_create_promise(env, &self->closed, &promise));
+  /* A batch that is being handled has the slots. */
+  if (!self->is_in_batch) receive_last(self);
   begin_close(self);
   return promise;
 }
 
-NAPI_MODULE_INIT() {
+void define_batch(napi_env env, napi_value exports) {
   napi_property_descriptor functions[] = {
       {"open", NULL, batch_open, NULL, NULL, NULL, napi_enumerable, NULL},
       {"port", NULL, batch_port, NULL, NULL, NULL, napi_enumerable, NULL},
@@ -498,5 +495,4 @@ NAPI_MODULE_INIT() {
       {"close", NULL, batch_close, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof functions[0], functions);
-  return exports;
 }

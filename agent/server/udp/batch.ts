@@ -1,7 +1,4 @@
 /** The fast UDP transport: up to 64 datagrams a system call, by the addon that `batch.c` is compiled to. */
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { type Endpoint, formatAddress, formatEndpoint } from '../../base/address.ts';
 import { errnoOf, messageOf, NetworkError } from '../../base/errors.ts';
 import type { Client } from '../../query/query.ts';
@@ -40,23 +37,8 @@ export interface BatchAddon {
   ): Handle;
   port(handle: Handle): number;
   send(handle: Handle, bytes: Buffer, sockaddr: Buffer): void;
+  /** Hands over what is still in the receive queue before it returns. */
   close(handle: Handle): Promise<void>;
-}
-
-/** Beside the bundle, or where the install script puts it in a source tree. */
-const PLACES = ['../native/batch.node', '../../../build/batch.node'];
-
-/** The compiled addon, or why there is none. */
-export function loadBatchAddon(): BatchAddon | Error {
-  const place = PLACES.map((path) => fileURLToPath(new URL(path, import.meta.url))).find(
-    existsSync,
-  );
-  if (place === undefined) return new Error('it was not compiled (no C compiler at install)');
-  try {
-    return createRequire(import.meta.url)(place) as BatchAddon;
-  } catch (error) {
-    return error instanceof Error ? error : new Error(messageOf(error));
-  }
 }
 
 /** Opens transports by `addon`. */
@@ -112,6 +94,8 @@ class BatchTransport implements UdpTransport {
   readonly #outputs = slots(this.#buffers.output, SLOT_BYTES);
   #sendsFailed = 0;
   #dropsSeen = 0;
+  #isClosing = false;
+  /** Behind the last batch, which comes during `close`. */
   #isClosed = false;
 
   /** Throws the system's error where the address cannot be bound. */
@@ -178,9 +162,11 @@ class BatchTransport implements UdpTransport {
   }
 
   async close(): Promise<void> {
-    if (this.#isClosed) return;
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    const closed = this.#addon.close(this.#handle);
     this.#isClosed = true;
-    await this.#addon.close(this.#handle);
+    await closed;
   }
 }
 

@@ -28,7 +28,10 @@ export interface UdpTransport {
   clientOf(slot: number): Client;
   /** Sends `bytes` (not changed afterwards) to a client. A failed send is counted, never thrown. */
   send(bytes: Buffer, client: Client): void;
-  /** Stops receiving and closes the socket. */
+  /**
+   * Hands over what has been received already, then closes the socket. Called from inside the sink it hands over
+   * nothing more.
+   */
   close(): Promise<void>;
 }
 

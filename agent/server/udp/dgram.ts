@@ -1,6 +1,7 @@
 /** The portable UDP transport: node:dgram, one datagram a batch. It cannot ask the kernel for drops (SO_RXQ_OVFL). */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Endpoint, familyOf, formatEndpoint } from '../../base/address.ts';
 import { errnoOf, messageOf, NetworkError } from '../../base/errors.ts';
 import type { Client } from '../../query/query.ts';
@@ -10,6 +11,8 @@ import type { OpenUdp, UdpOptions, UdpTransport } from './contract.ts';
 const OUT_BYTES = 4_096;
 /** Replies that may wait for the kernel, as in `batch.c`; more are dropped and counted. */
 const MAX_WAITING = 1_024;
+/** Turns of the event loop that a close gives to what has been received: 32 datagrams each. */
+const LAST_TURNS = 512;
 
 export const openDgram: OpenUdp = async (options) => {
   const { address, port } = options.endpoint;
@@ -44,6 +47,11 @@ class DgramTransport implements UdpTransport {
   readonly #options: UdpOptions;
   readonly #out = Buffer.alloc(OUT_BYTES);
   #sender: RemoteInfo = { address: '', port: 0, family: 'IPv4', size: 0 };
+  /** Datagrams so far. */
+  #count = 0;
+  #isHandling = false;
+  #isClosing = false;
+  /** Behind the last datagram, which comes during `close`. */
   #isClosed = false;
 
   constructor(socket: Socket, options: UdpOptions) {
@@ -57,8 +65,10 @@ class DgramTransport implements UdpTransport {
 
   #received(message: Buffer, sender: RemoteInfo): void {
     if (this.#isClosed) return;
+    this.#count++;
     const { sink } = this.#options;
     this.#sender = sender;
+    this.#isHandling = true;
     sink.batchStart();
     let length = 0;
     try {
@@ -67,6 +77,7 @@ class DgramTransport implements UdpTransport {
       this.#options.onError(error as Error);
     }
     sink.batchEnd();
+    this.#isHandling = false;
     // The kernel may take the bytes later than this call: they need a buffer of their own.
     if (length > 0) this.#send(Buffer.from(this.#out.subarray(0, length)), sender);
   }
@@ -92,10 +103,23 @@ class DgramTransport implements UdpTransport {
   }
 
   async close(): Promise<void> {
-    if (this.#isClosed) return;
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    if (!this.#isHandling) await this.#emptied();
     this.#isClosed = true;
     const closed = once(this.#socket, 'close');
     this.#socket.close();
     await closed;
+  }
+
+  /** Resolves when a turn of the event loop has brought no datagram: what had been received is handled. */
+  async #emptied(): Promise<void> {
+    for (let turn = 0; turn < LAST_TURNS; turn++) {
+      const before = this.#count;
+      // Reading comes between two of them.
+      await nextTurn();
+      await nextTurn();
+      if (this.#count === before) return;
+    }
   }
 }

@@ -1,5 +1,6 @@
 /** What every UDP transport must do: one suite, run by each of them. */
 import { strict as assert } from 'node:assert';
+import { spawnSync } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { readdirSync } from 'node:fs';
 import { afterEach, describe, it } from 'node:test';
@@ -66,6 +67,14 @@ async function client(address = '127.0.0.1'): Promise<UdpClient> {
 }
 
 const numbered = (number: number): Buffer => Buffer.from(`datagram ${number}`);
+
+/** Sends from another process while this one does not read. */
+function floodFrom(count: number, port: number): void {
+  const program = `const { createSocket } = require('node:dgram'); const s = createSocket('udp4');
+    let left = ${count}; for (let i = left; i > 0; i--) s.send('hello', ${port}, '127.0.0.1',
+    () => { if (--left === 0) s.close(); });`;
+  assert.equal(spawnSync(process.execPath, ['-e', program], { timeout: 20_000 }).status, 0);
+}
 
 export function udpContract(name: string, open: OpenUdp): void {
   describe(`${name}: datagrams`, () => {
@@ -201,6 +210,23 @@ export function udpContract(name: string, open: OpenUdp): void {
       assert.ok(handled >= 40);
       transport.send(Buffer.from('late'), { address: '127.0.0.1', port: 9, family: 4 });
       await transport.close();
+    });
+
+    it('answers what it has received, however much, before it closes', async () => {
+      let handled = 0;
+      const { transport } = await opened(
+        open,
+        (self, slot, datagram, out) => {
+          handled++;
+          return echo(self, slot, datagram, out);
+        },
+        { receiveBufferBytes: 1 << 20 },
+      );
+      const count = 150;
+      floodFrom(count, transport.endpoint.port);
+      assert.equal(handled, 0);
+      await transport.close();
+      assert.equal(handled, count);
     });
 
     it('fails to begin with the name of the reason', async () => {

@@ -4,6 +4,7 @@ import { NetworkError } from '../../../agent/base/errors.ts';
 import { ZoneTable } from '../../../agent/query/routing.ts';
 import { Dispatcher } from '../../../agent/server/dispatch.ts';
 import { Listeners } from '../../../agent/server/listeners.ts';
+import { sharedListen } from '../../../agent/server/tcp/steer.ts';
 import type { UdpTransport } from '../../../agent/server/udp/contract.ts';
 import { openDgram } from '../../../agent/server/udp/dgram.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -26,7 +27,7 @@ function make(openUdp = openDgram): Listeners {
   clock = new FakeClock();
   const log = new RecordingLogger();
   dispatcher = new Dispatcher(log, { value: 0 });
-  return new Listeners({ openUdp, dispatcher, clock, metrics, log });
+  return new Listeners({ openUdp, listenTcp: sharedListen, dispatcher, clock, metrics, log });
 }
 
 function answerEverywhere(): void {

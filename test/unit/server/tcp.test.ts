@@ -1,4 +1,6 @@
 import { strict as assert } from 'node:assert';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
 import { LIMITS } from '../../../agent/base/limits.ts';
 import { frame } from '../../../agent/dns/frame.ts';
@@ -7,6 +9,7 @@ import type { Handler } from '../../../agent/query/plugin.ts';
 import type { Query } from '../../../agent/query/query.ts';
 import { TcpClients } from '../../../agent/server/tcp/clients.ts';
 import { TcpListener } from '../../../agent/server/tcp/listener.ts';
+import { sharedListen } from '../../../agent/server/tcp/steer.ts';
 import { settle } from '../../support/fake-clock.ts';
 import { eventually } from '../../support/netns.ts';
 import { answerTo, queryWire, type Rig, rigFor, txtAnswer } from '../../support/server/rig.ts';
@@ -30,7 +33,8 @@ async function listen(handler: Handler, clients = new TcpClients()): Promise<Lis
   const connections = { value: 0 };
   const rejected = { value: 0 };
   const listener = await TcpListener.open({
-    ...{ endpoint: { address: '127.0.0.1', port: 0 }, admission: rig.admission('tcp') },
+    ...{ endpoint: { address: '127.0.0.1', port: 0 }, listen: sharedListen },
+    admission: rig.admission('tcp'),
     ...{ clock: rig.clock, clients, connections, rejected },
     onError: assert.ifError,
   });
@@ -280,11 +284,13 @@ describe('a TCP listener that drains', () => {
 });
 
 it('says which address cannot be bound, and why', async () => {
-  const { listener } = await listen(answerTo);
-  const { port } = listener.endpoint;
+  const alone = createServer().listen(0, '127.0.0.1');
+  await once(alone, 'listening');
+  const { port } = alone.address() as AddressInfo;
   const rig = rigFor(answerTo);
   const options = {
     ...{ admission: rig.admission('tcp'), clock: rig.clock, clients: new TcpClients() },
+    listen: sharedListen,
     ...{ connections: { value: 0 }, rejected: { value: 0 }, onError: assert.ifError },
   };
   await assert.rejects(TcpListener.open({ ...options, endpoint: { address: '127.0.0.1', port } }), {
@@ -293,6 +299,7 @@ it('says which address cannot be bound, and why', async () => {
     errno: 'EADDRINUSE',
     message: new RegExp(`cannot bind 127.0.0.1:${port}/tcp`),
   });
+  alone.close();
   assert.equal(rig.clock.pendingTimers, 0);
 });
 

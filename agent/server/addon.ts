@@ -1,0 +1,23 @@
+/** Loads the compiled addon: batches of datagrams (`udp/batch.c`) and steered TCP listeners (`tcp/steer.c`). */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { messageOf } from '../base/errors.ts';
+import type { SteerAddon } from './tcp/steer.ts';
+import type { BatchAddon } from './udp/batch.ts';
+
+/** Beside the bundle, or where the install script puts it in a source tree. */
+const PLACES = ['../native/nodens.node', '../../build/nodens.node'];
+
+/** The addon, or why there is none. Loading it again costs nothing. */
+export function loadAddon(): (BatchAddon & SteerAddon) | Error {
+  const place = PLACES.map((path) => fileURLToPath(new URL(path, import.meta.url))).find(
+    existsSync,
+  );
+  if (place === undefined) return new Error('it was not compiled (no C compiler at install)');
+  try {
+    return createRequire(import.meta.url)(place) as BatchAddon & SteerAddon;
+  } catch (error) {
+    return error instanceof Error ? error : new Error(messageOf(error));
+  }
+}

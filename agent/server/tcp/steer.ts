@@ -1,0 +1,28 @@
+/** Opens a TCP listener next to an older one of the same address, and takes its new connections over at once. */
+import { once } from 'node:events';
+import type { Server } from 'node:net';
+import { type Endpoint, familyOf } from '../../base/address.ts';
+
+/** What `steer.c` exports. */
+export interface SteerAddon {
+  /** Descriptor of a listening socket that gets every new connection. Throws the system's error. */
+  listenSteered(address: string, port: number, backlog: number): number;
+}
+
+/** Makes `server` listen. Rejects with the system's error. */
+export type ListenTcp = (server: Server, endpoint: Endpoint, backlog: number) => Promise<void>;
+
+/** By `addon`: the newest listener of an address gets all its new connections. */
+export function steeredListen(addon: SteerAddon): ListenTcp {
+  return async (server, { address, port }, backlog) => {
+    server.listen({ fd: addon.listenSteered(address, port, backlog) }, backlog);
+    await once(server, 'listening');
+  };
+}
+
+/** Without the addon: the kernel spreads new connections over all listeners of an address. */
+export const sharedListen: ListenTcp = async (server, { address, port }, backlog) => {
+  const ipv6Only = familyOf(address) === 6;
+  server.listen({ host: address, port, ipv6Only, backlog, exclusive: true, reusePort: true });
+  await once(server, 'listening');
+};

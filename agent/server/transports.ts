@@ -1,0 +1,30 @@
+/** Which transports this process uses: those of the compiled addon where it loads, else Node's own. */
+import type { Logger } from '../query/services.ts';
+import { loadAddon } from './addon.ts';
+import { type ListenTcp, sharedListen, steeredListen } from './tcp/steer.ts';
+import { batchOpener } from './udp/batch.ts';
+import type { OpenUdp } from './udp/contract.ts';
+import { openDgram } from './udp/dgram.ts';
+
+export interface Transports {
+  readonly openUdp: OpenUdp;
+  readonly listenTcp: ListenTcp;
+}
+
+/**
+ * With one line that says so where the addon is not used. `NODENS_UDP=dgram` in the environment asks for that: to
+ * compare the two, or to rule the addon out when something is odd.
+ */
+export function chooseTransports(log: Logger): Transports {
+  const portable = { openUdp: openDgram, listenTcp: sharedListen };
+  if (process.env.NODENS_UDP === 'dgram') {
+    log.info({}, 'UDP one datagram at a time: NODENS_UDP=dgram');
+    return portable;
+  }
+  const addon = loadAddon();
+  if (!(addon instanceof Error)) {
+    return { openUdp: batchOpener(addon), listenTcp: steeredListen(addon) };
+  }
+  log.warn({}, `UDP one datagram at a time: the addon cannot be used: ${addon.message}`);
+  return portable;
+}

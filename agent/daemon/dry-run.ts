@@ -94,6 +94,7 @@ function stillServices(
   return {
     ...{ clock: STILL, log, metrics: new SeriesTable(), random: () => 0.5 },
     writeLine: () => {},
+    exports: { spans: never, frames: never, profile: never },
     metricsText: () => Promise.resolve({ contentType: 'text/plain', body: '' }),
     resolve: never,
     files: { read, watch: () => ({ close: () => {} }) },

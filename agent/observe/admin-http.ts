@@ -1,10 +1,10 @@
 /** One request to an admin page. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { messageOf } from '../base/errors.ts';
-import type { AdminResponse } from '../query/services.ts';
+import type { AdminHandler, AdminResponse } from '../query/services.ts';
 
 /** Pages of one address by path. */
-export type Pages = ReadonlyMap<string, () => AdminResponse | Promise<AdminResponse>>;
+export type Pages = ReadonlyMap<string, AdminHandler>;
 
 const TEXT = 'text/plain; charset=utf-8';
 
@@ -15,7 +15,7 @@ export async function answerRequest(
   pages: Pages,
 ): Promise<void> {
   const page = await pageFor(request, pages);
-  const body = Buffer.from(page.body);
+  const body = typeof page.body === 'string' ? Buffer.from(page.body) : page.body;
   const headers: Record<string, string | number> = {
     'Content-Type': page.contentType,
     'Content-Length': body.length,
@@ -31,14 +31,14 @@ export async function answerRequest(
 }
 
 async function pageFor(request: IncomingMessage, pages: Pages): Promise<AdminResponse> {
-  const path = (request.url ?? '').split('?', 1)[0] as string;
+  const [path = '', params] = (request.url ?? '').split('?', 2);
   const handler = pages.get(path);
   if (handler === undefined) return { status: 404, contentType: TEXT, body: 'not found\n' };
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return { status: 405, contentType: TEXT, body: 'GET or HEAD only\n' };
   }
   try {
-    return await handler();
+    return await handler(new URLSearchParams(params));
   } catch (error) {
     return { status: 500, contentType: TEXT, body: `${messageOf(error)}\n` };
   }

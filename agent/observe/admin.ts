@@ -2,7 +2,7 @@
  * The admin pages (/metrics, /health, /ready) over HTTP. Each configuration says which pages it wants where; a reload
  * swaps the pages and leaves alone the ports that stay.
  */
-import type { AdminResponse } from '../query/services.ts';
+import type { AdminHandler } from '../query/services.ts';
 import type { Pages } from './admin-http.ts';
 import { AdminListener, type AdminOptions } from './admin-listener.ts';
 
@@ -10,7 +10,7 @@ import { AdminListener, type AdminOptions } from './admin-listener.ts';
 export interface AdminRoute {
   readonly address: string;
   readonly path: string;
-  readonly handler: () => AdminResponse | Promise<AdminResponse>;
+  readonly handler: AdminHandler;
 }
 
 export class AdminServer {

@@ -12,6 +12,7 @@ import { setup as cancel } from './cancel/setup.ts';
 import { setup as chaos } from './chaos/setup.ts';
 import { setup as debug } from './debug/setup.ts';
 import { setup as dns64 } from './dns64/setup.ts';
+import { setup as dnstap } from './dnstap/setup.ts';
 import { setup as errors } from './errors/setup.ts';
 import { setup as forward } from './forward/setup.ts';
 import { setup as header } from './header/setup.ts';
@@ -24,11 +25,13 @@ import { setup as loop } from './loop/setup.ts';
 import { setup as metadata } from './metadata/setup.ts';
 import { setup as minimal } from './minimal/setup.ts';
 import { setup as nsid } from './nsid/setup.ts';
+import { setup as pprof } from './pprof/setup.ts';
 import { setup as prometheus } from './prometheus/setup.ts';
 import { setup as ready } from './ready/setup.ts';
 import { setup as reload } from './reload/setup.ts';
 import { setup as rewrite } from './rewrite/setup.ts';
 import { setup as timeouts } from './timeouts/setup.ts';
+import { setup as trace } from './trace/setup.ts';
 import { setup as view } from './view/setup.ts';
 import { setup as whoami } from './whoami/setup.ts';
 
@@ -50,13 +53,18 @@ export const PLUGINS: readonly OrderedPlugin[] = [
   { name: 'bufsize', setup: bufsize },
   { name: 'bind', setup: bind },
   { name: 'debug', setup: debug },
+  // Above all that handles queries: it looks on at what stands below.
+  { name: 'trace', setup: trace },
   { name: 'ready', setup: ready },
   { name: 'health', setup: health },
+  { name: 'pprof', setup: pprof },
   { name: 'prometheus', setup: prometheus },
   // Above log, so that an error is reported once, after everything below has had its chance to answer.
   { name: 'errors', setup: errors },
   // Above cache, so that hits are logged too.
   { name: 'log', setup: log },
+  // Above cache, so that hits are told too.
+  { name: 'dnstap', setup: dnstap },
   // What is answered without asking anybody, above all that would.
   { name: 'local', setup: local },
   // Above cache, which has the AAAA and the A answers, each under its own key.

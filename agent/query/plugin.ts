@@ -10,13 +10,18 @@ export type Result = Answer | Promise<Answer>;
 /** The rest of the chain. Throws, or rejects with, a `DnsError` where there is no answer. */
 export type Handler = (query: Query) => Result;
 
+/** What a plugin does with a query; `next` is the rest of the chain. */
+export type Handle = (query: Query, next: Handler) => Result;
+
 export interface Plugin {
   readonly name: string;
   /**
    * Answers, or passes on to `next`. A plain function, never `async`. Undefined for directives that only configure
    * (bind, health, prometheus).
    */
-  readonly handle?: (query: Query, next: Handler) => Result;
+  readonly handle?: Handle;
+  /** Looks on at every plugin behind it in the chain: gives the handler to use in its place. */
+  readonly watch?: (name: string, handle: Handle) => Handle;
   /** Tells what it knows of a query, before routing has chosen a view; run only where the block has `metadata`. */
   readonly describe?: (query: Query) => void;
   /** Whether its block answers the query (`view`): another block with the same zone may, where this says no. */
@@ -40,9 +45,11 @@ export type Setup = (directive: Directive, block: Block, services: Services) => 
 /** The last link of every chain is given by the caller: what happens when no plugin answers. */
 export function compose(plugins: readonly Plugin[], last: Handler): Handler {
   let next = last;
-  for (const plugin of plugins.toReversed()) {
-    const { handle } = plugin;
-    if (handle === undefined) continue;
+  for (const [index, plugin] of [...plugins.entries()].toReversed()) {
+    if (plugin.handle === undefined) continue;
+    const handle = plugins
+      .slice(0, index)
+      .reduce((inner, { watch }) => watch?.(plugin.name, inner) ?? inner, plugin.handle);
     const rest = next;
     next = (query) => handle(query, rest);
   }

@@ -3,8 +3,9 @@ import { InternalError } from '../../agent/base/errors.ts';
 import { SeriesTable } from '../../agent/observe/metrics.ts';
 import { SERIES } from '../../agent/observe/names.ts';
 import type {
-  AdminResponse,
+  AdminHandler,
   BlockContext,
+  FinishedSpan,
   Labels,
   LogFields,
   Logger,
@@ -56,7 +57,7 @@ export class ReadableMetrics extends SeriesTable {
 export interface AdminPage {
   readonly address: string;
   readonly path: string;
-  readonly handler: () => AdminResponse | Promise<AdminResponse>;
+  readonly handler: (params?: URLSearchParams) => ReturnType<AdminHandler>;
 }
 
 /** What the directives of one configuration asked of the process. */
@@ -76,6 +77,9 @@ export interface FakeServices extends Services {
   /** Lines given to `writeLine`. */
   readonly lines: string[];
   readonly pages: AdminPage[];
+  /** What was exported, in order. */
+  readonly spans: FinishedSpan[];
+  readonly frames: Uint8Array[];
   readonly asked: RecordedProcess;
   /** Text of the files that exist; set an entry and call `touch` to change one. */
   readonly texts: Map<string, string>;
@@ -94,6 +98,8 @@ export const TEST_BLOCK: BlockContext = {
 export function fakeServices(overrides: Partial<FakeServices> = {}): FakeServices {
   const lines: string[] = [];
   const pages: AdminPage[] = [];
+  const spans: FinishedSpan[] = [];
+  const frames: Uint8Array[] = [];
   const asked: RecordedProcess = {
     lameduckMs: undefined,
     reload: undefined,
@@ -110,7 +116,20 @@ export function fakeServices(overrides: Partial<FakeServices> = {}): FakeService
     writeLine: (line) => void lines.push(line),
     lines,
     pages,
-    admin: { add: (address, path, handler) => void pages.push({ address, path, handler }) },
+    spans,
+    frames,
+    exports: {
+      spans: () => ({ add: (span) => void spans.push(span), close: () => {} }),
+      frames: () => ({ add: (frame) => void frames.push(frame), close: () => {} }),
+      profile: (kind, seconds) => Promise.resolve(Buffer.from(`${kind} ${seconds}`)),
+    },
+    admin: {
+      add: (address, path, handler) =>
+        void pages.push({
+          ...{ address, path },
+          handler: (params = new URLSearchParams()) => handler(params),
+        }),
+    },
     asked,
     process: recordingProcess(asked),
     ...fakeFiles(),

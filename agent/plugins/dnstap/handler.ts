@@ -1,0 +1,62 @@
+import { parseEndpoint } from '../../base/address.ts';
+import type { Clock } from '../../base/clock.ts';
+import { FLAG, flagsOf, putU16 } from '../../dns/header.ts';
+import type { Answer } from '../../query/answer.ts';
+import { after, type Handle } from '../../query/plugin.ts';
+import type { Query } from '../../query/query.ts';
+import type { FrameSink } from '../../query/services.ts';
+import { encodeDnstap, MESSAGE, type Origin, type TappedMessage } from './message.ts';
+
+/** One destination. */
+export interface Tap {
+  readonly origin: Origin;
+  /** Whether the messages themselves go along. */
+  readonly isFull: boolean;
+  sink: FrameSink | undefined;
+}
+
+/** Tells every tap of each client's query and response. Questions of our own are nobody's. */
+export function tapQueries(taps: readonly Tap[], clock: Clock): Handle {
+  return (query, next) => {
+    if (query.isInternal) return next(query);
+    const common = commonOf(query, clock);
+    // A copy: the buffer is the next datagram's as soon as this one is answered.
+    const wire = taps.some(({ isFull }) => isFull)
+      ? Buffer.from(query.wire.subarray(0, query.length))
+      : undefined;
+    tell(taps, { ...common, type: MESSAGE.clientQuery, query: wire });
+    return after(next, query, (answer) => {
+      if (answer.wire.length > 0) {
+        const response = wire && responseOf(query, answer);
+        const type = MESSAGE.clientResponse;
+        tell(taps, { ...common, type, responseMs: clock.wallMs(), response });
+      }
+      return answer;
+    });
+  };
+}
+
+function commonOf(query: Query, clock: Clock): Omit<TappedMessage, 'type'> {
+  const { transport, client, server, arrivedMs } = query;
+  return {
+    ...{ transport, client },
+    server: parseEndpoint(server.label.replace(/^\w+:\/\//, ''), 53),
+    queryMs: clock.wallMs() - (clock.nowMs() - arrivedMs),
+  };
+}
+
+function tell(taps: readonly Tap[], message: TappedMessage): void {
+  const { query: _query, response: _response, ...brief } = message;
+  for (const { sink, isFull, origin } of taps)
+    sink?.add(encodeDnstap(isFull ? message : brief, origin));
+}
+
+/** The response with the client's ID and flags; TTLs, OPT and truncation are fitted to the client later. */
+function responseOf(query: Query, { wire, rcode }: Answer): Buffer {
+  const echoed = query.head.flags & (FLAG.RD | FLAG.CD);
+  const flags = flagsOf(wire) & ~(FLAG.RD | FLAG.CD | 0xf);
+  const copy = Buffer.from(wire);
+  putU16(copy, 0, query.id);
+  putU16(copy, 2, flags | FLAG.QR | echoed | (rcode & 0xf));
+  return copy;
+}

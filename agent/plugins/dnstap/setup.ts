@@ -1,0 +1,81 @@
+/** `dnstap SOCKET|tcp://HOST:PORT [full] [WRITEBUFFER] [QUEUE] { identity; version; extra; skipverify }`. */
+import { parsePort } from '../../base/address.ts';
+import { ConfigError } from '../../base/errors.ts';
+import {
+  argsBetween,
+  badValue,
+  intArg,
+  noArgs,
+  oneArg,
+  readOptions,
+} from '../../config/corefile/args.ts';
+import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
+import type { Plugin } from '../../query/plugin.ts';
+import type { DnstapTarget, FrameExportOptions, Services } from '../../query/services.ts';
+import { type Tap, tapQueries } from './handler.ts';
+import { CONTENT_TYPE } from './message.ts';
+
+const MIB = 1024 * 1024;
+/** The unit in which the length of the queue is written. */
+const QUEUE_UNIT = 10_000;
+const DEFAULT_PORT = 6_000;
+
+export function setup(directive: Directive, _block: Block, services: Services): Plugin {
+  const made = directive.uses.map(readUse);
+  const taps = made.map(({ tap }) => tap);
+  return {
+    name: 'dnstap',
+    handle: tapQueries(taps, services.clock),
+    start: () => {
+      for (const { tap, options } of made) tap.sink = services.exports.frames(options);
+    },
+    stop: () => {
+      for (const tap of taps) tap.sink?.close();
+    },
+  };
+}
+
+function readUse(line: Line): { readonly tap: Tap; readonly options: FrameExportOptions } {
+  const [endpoint, ...rest] = argsBetween(line, 1, 4) as readonly [Token, ...Token[]];
+  const isFull = rest[0]?.text === 'full';
+  const [buffer, queue, extra] = isFull ? rest.slice(1) : rest;
+  if (extra !== undefined) throw badValue(extra, 'expected here');
+  const origin = { identity: '', version: '', extra: '' };
+  const text = (key: keyof typeof origin) => (option: Line) => {
+    origin[key] = oneArg(option).text;
+  };
+  readOptions(line, {
+    identity: text('identity'),
+    version: text('version'),
+    extra: text('extra'),
+    // For TLS, which is refused above.
+    skipverify: noArgs,
+  });
+  const target = targetOf(endpoint);
+  return {
+    tap: { origin, isFull, sink: undefined },
+    options: {
+      ...{ target, contentType: CONTENT_TYPE },
+      maxBytes: (buffer === undefined ? 1 : intArg(buffer, { min: 1, max: 1_024 })) * MIB,
+      maxFrames: (queue === undefined ? 1 : intArg(queue, { min: 1, max: 4_096 })) * QUEUE_UNIT,
+    },
+  };
+}
+
+function targetOf(token: Token): DnstapTarget {
+  const { text, place } = token;
+  if (text.startsWith('tls://'))
+    throw new ConfigError(
+      place,
+      'dnstap over TLS is not supported: a collector on this node, or tcp://',
+    );
+  const tcp = /^tcp:\/\/(?:\[([^\]]+)\]|([^:/]+))(?::(\d+))?$/.exec(text);
+  if (tcp !== null) {
+    const port = tcp[3] === undefined ? DEFAULT_PORT : parsePort(tcp[3]);
+    if (port === undefined) throw badValue(token, 'tcp://HOST:PORT');
+    return { kind: 'tcp', host: (tcp[1] ?? tcp[2]) as string, port };
+  }
+  const path = text.replace(/^unix:\/\//, '');
+  if (!path.startsWith('/')) throw badValue(token, 'the path of a socket, or tcp://HOST:PORT');
+  return { kind: 'unix', path };
+}

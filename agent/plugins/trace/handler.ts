@@ -1,0 +1,110 @@
+/** Spans of sampled queries: `servedns` for the whole chain, one below it for each plugin that was asked. */
+import type { Clock } from '../../base/clock.ts';
+import { DnsError } from '../../base/errors.ts';
+import { RCODE, rcodeName, typeName } from '../../dns/iana.ts';
+import { after, type Handle, type Result } from '../../query/plugin.ts';
+import type { Query } from '../../query/query.ts';
+import type { FinishedSpan } from '../../query/services.ts';
+
+export interface TracingParts {
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** One query in this many is traced. */
+  readonly every: number;
+  readonly add: (span: FinishedSpan) => void;
+}
+
+/** A trace under way. */
+interface Trace {
+  readonly traceId: string;
+  /** The span that the next one is below. */
+  spanId: string;
+}
+
+export class Tracing {
+  readonly #parts: TracingParts;
+  /** Only traced queries are in here, and only while their chain runs. */
+  readonly #traces = new Map<Query, Trace>();
+  #count = 0;
+
+  constructor(parts: TracingParts) {
+    this.#parts = parts;
+  }
+
+  readonly handle: Handle = (query, next) => {
+    if (query.isInternal || ++this.#count < this.#parts.every) return next(query);
+    this.#count = 0;
+    const trace: Trace = { traceId: this.#id() + this.#id(), spanId: this.#id() };
+    this.#traces.set(query, trace);
+    query.metadata?.set('trace/traceid', trace.traceId);
+    // Read now: a query that is answered at once is soon another one.
+    const { client, transport } = query;
+    const tags = {
+      'coredns.io/name': query.nameText,
+      'coredns.io/type': typeName(query.type),
+      'coredns.io/proto': transport,
+      'coredns.io/remote': client.address,
+    };
+    const { traceId, spanId } = trace;
+    const finish = this.#timer({ traceId, spanId, name: 'servedns' });
+    const done = (rcode: number): void => {
+      this.#traces.delete(query);
+      finish({ ...tags, 'coredns.io/rcode': rcodeName(rcode) });
+    };
+    return observed(query, next, done);
+  };
+
+  /** A span around `handle` for queries that are traced; others pay one look at a map that is mostly empty. */
+  readonly watch = (name: string, handle: Handle): Handle => {
+    return (query, next) => {
+      const trace = this.#traces.get(query);
+      if (trace === undefined) return handle(query, next);
+      const parentSpanId = trace.spanId;
+      const spanId = this.#id();
+      trace.spanId = spanId;
+      const finish = this.#timer({ traceId: trace.traceId, spanId, parentSpanId, name });
+      return observed(
+        query,
+        (same) => handle(same, next),
+        () => finish({}),
+      );
+    };
+  };
+
+  #timer(span: Pick<FinishedSpan, 'traceId' | 'spanId' | 'parentSpanId' | 'name'>) {
+    const { clock, add } = this.#parts;
+    const startMs = clock.wallMs();
+    const fromMs = clock.nowMs();
+    return (tags: FinishedSpan['tags']): void =>
+      add({ ...span, startMs, durationMs: clock.nowMs() - fromMs, tags });
+  }
+
+  /** 16 hexadecimal digits. */
+  #id(): string {
+    const half = (): string =>
+      Math.floor(this.#parts.random() * 0x1_0000_0000)
+        .toString(16)
+        .padStart(8, '0');
+    return half() + half();
+  }
+}
+
+/** Calls `done` with the rcode when there is an answer or none, and changes neither. */
+function observed(
+  query: Query,
+  next: (query: Query) => Result,
+  done: (rcode: number) => void,
+): Result {
+  return after(
+    next,
+    query,
+    (answer) => {
+      done(answer.rcode);
+      return answer;
+    },
+    (error) => {
+      done(error instanceof DnsError ? Math.max(0, error.rcode) : RCODE.SERVFAIL);
+      throw error;
+    },
+  );
+}

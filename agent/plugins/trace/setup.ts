@@ -1,0 +1,90 @@
+/** `trace [zipkin] [ENDPOINT] { every N; service NAME; … }`: spans of every Nth query to a Zipkin collector. */
+import { ConfigError } from '../../base/errors.ts';
+import {
+  argsBetween,
+  badValue,
+  durationArg,
+  intArg,
+  maxArgs,
+  oneArg,
+  onlyUse,
+  readOptions,
+} from '../../config/corefile/args.ts';
+import type { Block, Directive, Token } from '../../config/corefile/types.ts';
+import type { Plugin } from '../../query/plugin.ts';
+import type { Services, SpanExportOptions, SpanSink } from '../../query/services.ts';
+import { Tracing } from './handler.ts';
+
+const DEFAULT_ENDPOINT = 'localhost:9411';
+const PATH = '/api/v2/spans';
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+export function setup(directive: Directive, _block: Block, services: Services): Plugin {
+  const line = onlyUse(directive);
+  const options: Writable<SpanExportOptions> = {
+    url: endpointOf(argsBetween(line, 0, 2)),
+    ...{ service: 'coredns', backlog: 1_000, batch: 100, intervalMs: 1_000 },
+  };
+  let every = 1;
+  readOptions(line, {
+    every: (option) => {
+      every = intArg(oneArg(option), { min: 1, max: 1_000_000_000 });
+    },
+    service: (option) => {
+      options.service = oneArg(option).text;
+    },
+    // How a client span and its server span are told apart: all of ours are server spans.
+    client_server: (option) => void maxArgs(option, 1),
+    datadog_analytics_rate: (option) => {
+      throw noDatadog(option.name);
+    },
+    zipkin_max_backlog_size: (option) => {
+      options.backlog = intArg(oneArg(option), { min: 1, max: 100_000 });
+    },
+    zipkin_max_batch_size: (option) => {
+      options.batch = intArg(oneArg(option), { min: 1, max: 10_000 });
+    },
+    zipkin_max_batch_interval: (option) => {
+      options.intervalMs = durationArg(oneArg(option), { minMs: 1, maxMs: 60_000 });
+    },
+  });
+  return plugin(options, every, services);
+}
+
+function plugin(options: SpanExportOptions, every: number, services: Services): Plugin {
+  const { clock, random, exports } = services;
+  let sink: SpanSink | undefined;
+  const tracing = new Tracing({ clock, random, every, add: (span) => sink?.add(span) });
+  return {
+    name: 'trace',
+    handle: tracing.handle,
+    watch: tracing.watch,
+    start: () => {
+      sink = exports.spans(options);
+    },
+    stop: () => sink?.close(),
+  };
+}
+
+function endpointOf(args: readonly Token[]): string {
+  const [first, second] = args;
+  if (first?.text === 'datadog') throw noDatadog(first);
+  const isNamed = first?.text === 'zipkin';
+  if (!isNamed && second !== undefined)
+    throw badValue(first as Token, 'a kind of collector: zipkin is the one there is');
+  const token = isNamed ? second : first;
+  const text = token?.text ?? DEFAULT_ENDPOINT;
+  const url = /^https?:\/\//.test(text) ? text : `http://${text}${PATH}`;
+  if (token !== undefined && (/\s/.test(url) || !URL.canParse(url)))
+    throw badValue(token, 'a host with port or a URL');
+  return url;
+}
+
+function noDatadog({ place }: Token): ConfigError {
+  return new ConfigError(
+    place,
+    'datadog is not supported: its agent takes Zipkin and OpenTelemetry spans too, so use trace ' +
+      'zipkin with a collector in between',
+  );
+}

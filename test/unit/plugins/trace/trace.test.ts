@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ConfigError, DnsError } from '../../../../agent/base/errors.ts';
+import { RCODE } from '../../../../agent/dns/iana.ts';
+import { setup } from '../../../../agent/plugins/trace/setup.ts';
+import { compose, type Plugin } from '../../../../agent/query/plugin.ts';
+import type { SpanExportOptions } from '../../../../agent/query/services.ts';
+import { parseDirective } from '../../../support/corefiles/parse.ts';
+import { CLIENT, NextSpy, queryFor } from '../../../support/queries.ts';
+import { type FakeServices, fakeServices } from '../../../support/services.ts';
+
+function tracing(text = 'trace') {
+  let seed = 0;
+  const asked: SpanExportOptions[] = [];
+  const base = fakeServices({ random: () => (seed += 0.001) });
+  const services: FakeServices = {
+    ...base,
+    exports: {
+      ...base.exports,
+      spans: (options) => {
+        asked.push(options);
+        return base.exports.spans(options);
+      },
+    },
+  };
+  const { directive, block } = parseDirective(text);
+  const plugin = setup(directive, block, services);
+  plugin.start?.();
+  return { plugin, asked, spans: base.spans, clock: base.clock };
+}
+
+const late: Plugin = { name: 'late', handle: async (query, next) => await next(query) };
+const through: Plugin = { name: 'through', handle: (query, next) => next(query) };
+
+describe('trace', () => {
+  it('makes a span of the chain and one of each plugin, one below the other', async () => {
+    const { plugin, spans } = tracing();
+    const query = queryFor('www.example.org', 'AAAA');
+    query.metadata = new Map();
+    await compose([plugin, through, late], new NextSpy().handler)(query);
+    assert.deepEqual(
+      spans.map(({ name }) => name),
+      ['late', 'through', 'servedns'],
+    );
+    const [last, middle, root] = spans;
+    assert.equal(last?.parentSpanId, middle?.spanId);
+    assert.equal(middle?.parentSpanId, root?.spanId);
+    assert.equal(root?.parentSpanId, undefined);
+    assert.equal(new Set(spans.map(({ traceId }) => traceId)).size, 1);
+    assert.match(root?.traceId ?? '', /^[0-9a-f]{32}$/);
+    assert.match(root?.spanId ?? '', /^[0-9a-f]{16}$/);
+    assert.equal(query.metadata.get('trace/traceid'), root?.traceId);
+    assert.deepEqual(root?.tags, {
+      'coredns.io/name': 'www.example.org.',
+      'coredns.io/type': 'AAAA',
+      'coredns.io/proto': 'udp',
+      'coredns.io/remote': CLIENT.address,
+      'coredns.io/rcode': 'NOERROR',
+    });
+  });
+
+  it('an answer that comes at once stays one, and a failure too', () => {
+    const { plugin, spans } = tracing();
+    const next = new NextSpy();
+    assert.equal(compose([plugin, through], next.handler)(queryFor('a', 'A')), next.answer);
+    const failing = compose([plugin, through], () => {
+      throw new DnsError(RCODE.REFUSED, 'no');
+    });
+    assert.throws(() => failing(queryFor('a', 'A')), DnsError);
+    assert.equal(spans.at(-1)?.tags['coredns.io/rcode'], 'REFUSED');
+  });
+
+  it('traces one query in every N, and none of our own', () => {
+    const { plugin, spans } = tracing('trace {\nevery 3\n}');
+    const chain = compose([plugin, through], new NextSpy().handler);
+    for (let i = 0; i < 7; i++) chain(queryFor('a', 'A'));
+    assert.equal(spans.filter(({ name }) => name === 'servedns').length, 2);
+    const own = queryFor('a', 'A');
+    own.isInternal = true;
+    for (let i = 0; i < 7; i++) chain(own);
+    assert.equal(spans.length, 4);
+  });
+
+  it('has the peer’s defaults and options', () => {
+    const defaults = { service: 'coredns', backlog: 1_000, batch: 100, intervalMs: 1_000 };
+    const url = (text: string) => tracing(text).asked[0]?.url;
+    assert.deepEqual(tracing().asked, [{ url: 'http://localhost:9411/api/v2/spans', ...defaults }]);
+    assert.equal(url('trace zipkin'), 'http://localhost:9411/api/v2/spans');
+    assert.equal(url('trace a:1'), 'http://a:1/api/v2/spans');
+    assert.equal(url('trace zipkin https://a/b'), 'https://a/b');
+    const { asked } = tracing(`trace {
+      service x
+      client_server
+      zipkin_max_backlog_size 7
+      zipkin_max_batch_size 3
+      zipkin_max_batch_interval 2s
+    }`);
+    assert.deepEqual(asked, [
+      {
+        ...{ url: 'http://localhost:9411/api/v2/spans', service: 'x' },
+        ...{ backlog: 7, batch: 3, intervalMs: 2_000 },
+      },
+    ]);
+  });
+
+  for (const text of [
+    'trace datadog',
+    'trace datadog localhost:8126',
+    'trace {\ndatadog_analytics_rate 0.5\n}',
+    'trace jaeger localhost:1',
+    'trace zipkin a b',
+    'trace zipkin "a b"',
+    'trace {\nevery 0\n}',
+    'trace {\nnope\n}',
+    'trace\ntrace',
+  ]) {
+    it(`refused: ${text.replaceAll('\n', ' ')}`, () =>
+      assert.throws(() => tracing(text), ConfigError));
+  }
+});

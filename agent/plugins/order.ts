@@ -30,6 +30,7 @@ import { setup as prometheus } from './prometheus/setup.ts';
 import { setup as ready } from './ready/setup.ts';
 import { setup as reload } from './reload/setup.ts';
 import { setup as rewrite } from './rewrite/setup.ts';
+import { setup as template } from './template/setup.ts';
 import { setup as timeouts } from './timeouts/setup.ts';
 import { setup as trace } from './trace/setup.ts';
 import { setup as view } from './view/setup.ts';
@@ -82,6 +83,8 @@ export const PLUGINS: readonly OrderedPlugin[] = [
   // Below cache, so that their work is done once for each answer stored.
   { name: 'header', setup: header },
   { name: 'minimal', setup: minimal },
+  // Before hosts and forward: it answers in their place.
+  { name: 'template', setup: template },
   // Below cache, as the peer: a changed file shows when the cached answer has expired.
   { name: 'hosts', setup: hosts },
   // Directly above forward: it must see the queries of ours that come back to us.

@@ -1,0 +1,157 @@
+import { DnsError, type ExtendedError, messageOf } from '../../base/errors.ts';
+import type { NewRecord } from '../../dns/build.ts';
+import { FLAG } from '../../dns/header.ts';
+import { CLASS, className, EDE, RCODE, TYPE, typeName } from '../../dns/iana.ts';
+import { isSubdomain, lowerName, sameName } from '../../dns/name.ts';
+import { rebuildAll } from '../../dns/rebuild.ts';
+import { recordFromText, type TextRecord } from '../../dns/text.ts';
+import { type Answer, madeAnswer, remade, wireAt } from '../../query/answer.ts';
+import type { Handler, Result } from '../../query/plugin.ts';
+import type { Query } from '../../query/query.ts';
+import { resolveFor } from '../../query/reenter.ts';
+import type { Labels, Services } from '../../query/services.ts';
+import { dataOf } from './data.ts';
+import type { Value } from './values.ts';
+
+export type Section = 'answer' | 'authority' | 'additional';
+
+export interface RecordTemplate {
+  readonly section: Section;
+  /** As it stands in the Corefile. */
+  readonly text: string;
+  /** Throws TemplateError. */
+  readonly fill: (data: ReadonlyMap<string, Value>) => string;
+  /** Whether it uses what differs between clients. */
+  readonly isPrivate: boolean;
+}
+
+export interface Template {
+  /** CLASS.ANY and TYPE.ANY: every one. */
+  readonly class: number;
+  readonly type: number;
+  readonly zones: readonly { readonly text: string; readonly name: Uint8Array }[];
+  /** Without any, every name matches. */
+  readonly patterns: readonly RegExp[];
+  readonly records: readonly RecordTemplate[];
+  readonly rcode: number;
+  readonly extended: ExtendedError | undefined;
+  /** Zones in which a name that no pattern matches goes on. */
+  readonly fallthrough: readonly Uint8Array[];
+}
+
+type Needs = Pick<Services, 'resolve' | 'clock' | 'metrics'>;
+
+/** The first template whose zone, class, type and pattern fit answers. */
+export function templateHandler(
+  templates: readonly Template[],
+  view: string,
+  services: Needs,
+): (query: Query, next: Handler) => Result {
+  return (query, next) => {
+    for (const template of templates) {
+      const zone = zoneOf(template, query);
+      if (zone === undefined) continue;
+      const match = matchOf(template, query.nameText);
+      if (match !== null) {
+        const { label: server } = query.server;
+        const kind = { class: className(query.class), type: typeName(query.type) };
+        const labels = { server, zone, view, ...kind };
+        return answered(query, template, dataOf(query, zone, match), labels, services);
+      }
+      if (!template.fallthrough.some((name) => isSubdomain(query.name, name))) throw noMatch();
+    }
+    return next(query);
+  };
+}
+
+/** The longest zone of `template` that the name lies in, if class and type fit as well. */
+function zoneOf(template: Template, { name, class: qclass, type }: Query): string | undefined {
+  if (template.class !== qclass && template.class !== CLASS.ANY && qclass !== CLASS.ANY)
+    return undefined;
+  if (template.type !== type && template.type !== TYPE.ANY && type !== TYPE.ANY) return undefined;
+  let found: Template['zones'][number] | undefined;
+  for (const zone of template.zones) {
+    if (zone.name.length > (found?.name.length ?? 0) && isSubdomain(name, zone.name)) found = zone;
+  }
+  return found?.text;
+}
+
+/** Null: no pattern matches. Undefined: there is none. */
+function matchOf({ patterns }: Template, name: string): RegExpExecArray | undefined | null {
+  if (patterns.length === 0) return undefined;
+  for (const pattern of patterns) {
+    const match = pattern.exec(name);
+    if (match !== null) return match;
+  }
+  return null;
+}
+
+function noMatch(): DnsError {
+  const text = 'no template matches the name, and template does not fall through';
+  return new DnsError(RCODE.SERVFAIL, text, { code: EDE.OTHER, text });
+}
+
+function answered(
+  query: Query,
+  template: Template,
+  data: ReadonlyMap<string, Value>,
+  labels: Labels,
+  services: Needs,
+): Result {
+  const { rcode, extended, records } = template;
+  services.metrics.counter('coredns_template_matches_total', labels).value++;
+  if (rcode === RCODE.SERVFAIL) throw new DnsError(rcode, 'a template says SERVFAIL', extended);
+  const sections: Record<Section, NewRecord[]> = { answer: [], authority: [], additional: [] };
+  for (const source of records) {
+    const record = recordOf(source, data, labels, services);
+    if (record.class !== query.class) throw otherClass(source);
+    sections[source.section].push(record);
+  }
+  const shareable = !records.some(({ isPrivate }) => isPrivate);
+  const options = { shareable, ...(extended === undefined ? {} : { extended }) };
+  const made = madeAnswer(query, { rcode, flags: FLAG.AA, ...sections }, 'template', options);
+  return chased(query, made, sections.answer, services);
+}
+
+function otherClass({ text }: RecordTemplate): DnsError {
+  return new DnsError(RCODE.SERVFAIL, `template "${text}" makes a record of another class`);
+}
+
+function recordOf(
+  { section, text, fill }: RecordTemplate,
+  data: ReadonlyMap<string, Value>,
+  labels: Labels,
+  { metrics }: Needs,
+): TextRecord {
+  const failed = (series: string, error: unknown): DnsError => {
+    metrics.counter(series, { ...labels, section, template: text }).value++;
+    const reason = `template "${text}" failed: ${messageOf(error)}`;
+    return new DnsError(RCODE.SERVFAIL, reason, { code: EDE.OTHER, text: 'template failed' });
+  };
+  let line: string;
+  try {
+    line = fill(data);
+  } catch (error) {
+    throw failed('coredns_template_template_failures_total', error);
+  }
+  try {
+    return recordFromText(line);
+  } catch (error) {
+    throw failed('coredns_template_rr_failures_total', error);
+  }
+}
+
+/** A CNAME that answers a question for addresses is followed: its target's answer is put behind it. */
+function chased(query: Query, made: Answer, answer: readonly NewRecord[], services: Needs): Result {
+  const { type, name } = query;
+  if (type !== TYPE.A && type !== TYPE.AAAA) return made;
+  const alias = answer.findLast((record) => record.type === TYPE.CNAME);
+  const target = alias && lowerName(alias.rdata);
+  // An alias to itself would wait for its own answer.
+  if (target === undefined || sameName(target, name)) return made;
+  return resolveFor(query, target, type, services).then((found) => {
+    const nowMs = services.clock.nowMs();
+    const wire = rebuildAll([made.wire, wireAt(found, nowMs)], {});
+    return wire === undefined ? made : remade(made, wire, nowMs);
+  });
+}

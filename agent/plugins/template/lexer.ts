@@ -1,0 +1,66 @@
+/** Splits a template into text and actions, and actions into tokens. Throws RangeError. */
+
+export interface TextPart {
+  readonly kind: 'text';
+  readonly text: string;
+}
+
+export interface ActionPart {
+  readonly kind: 'action';
+  readonly tokens: readonly ActionToken[];
+}
+
+export type TokenKind = 'string' | 'number' | 'field' | 'variable' | 'word' | 'sign' | 'dot';
+
+export interface ActionToken {
+  readonly kind: TokenKind;
+  readonly text: string;
+  /** Whether no blank stands in front: `.a.b` is one operand, `.a .b` are two. */
+  readonly isJoined: boolean;
+}
+
+const ACTION = /\{\{(-\s)?(.*?)(\s-)?\}\}/gs;
+
+export function partsOf(source: string): (TextPart | ActionPart)[] {
+  const parts: (TextPart | ActionPart)[] = [];
+  let at = 0;
+  let trimsNext = false;
+  const text = (until: number, trimsEnd: boolean): void => {
+    let piece = source.slice(at, until);
+    if (trimsNext) piece = piece.trimStart();
+    if (trimsEnd) piece = piece.trimEnd();
+    if (piece !== '') parts.push({ kind: 'text', text: piece });
+  };
+  for (const match of source.matchAll(ACTION)) {
+    const [all, left, body = '', right] = match;
+    text(match.index, left !== undefined);
+    at = match.index + all.length;
+    trimsNext = right !== undefined;
+    if (/^\s*\/\*.*\*\/\s*$/s.test(body)) continue;
+    parts.push({ kind: 'action', tokens: tokensOf(body) });
+  }
+  if (source.indexOf('{{', at) !== -1) throw new RangeError('an action {{ without its end }}');
+  text(source.length, false);
+  return parts;
+}
+
+const TOKEN =
+  /(\s*)(?:("(?:[^"\\]|\\.)*"|`[^`]*`)|(-?(?:0x[\da-f]+|\d+))(?![\w.])|(\.[A-Za-z_]\w*)|(\$\w*)|([A-Za-z_]\w*)|(:=|[=|()])|(\.))/iy;
+const KINDS = ['string', 'number', 'field', 'variable', 'word', 'sign', 'dot'] as const;
+
+function tokensOf(body: string): ActionToken[] {
+  const tokens: ActionToken[] = [];
+  const source = body.trimEnd();
+  TOKEN.lastIndex = 0;
+  while (TOKEN.lastIndex < source.length) {
+    const start = TOKEN.lastIndex;
+    const match = TOKEN.exec(source);
+    if (match === null)
+      throw new RangeError(`"${source.slice(start).trim()}" cannot be understood`);
+    const [, blank, ...found] = match;
+    const which = found.findIndex((text) => text !== undefined);
+    const kind = KINDS[which] as TokenKind;
+    tokens.push({ kind, text: found[which] as string, isJoined: blank === '' && start > 0 });
+  }
+  return tokens;
+}

@@ -1,6 +1,9 @@
 /*
  * The image's entry point: nodens as a program, on a Node with the heap flags nodens wants.
  *
+ * `nodens probe SOCKET PAGE` is answered here: the kubelet's probes ask their own pod's agent on its
+ * unix socket, and every few seconds, for which starting Node (tens of ms of CPU) would be a waste.
+ *
  * Kubernetes gives a non-root container no ambient capabilities: uid 65532 with NET_BIND_SERVICE
  * added still gets EACCES on port 53. This binary carries the file capability, raises it to ambient
  * and execs plain node, which so keeps it.
@@ -19,7 +22,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #ifndef NODENS_NODE
@@ -69,7 +75,68 @@ static int dns_port_is_free_for_all(void) {
   return first <= DNS_PORT;
 }
 
+/* ── nodens probe ──────────────────────────────────────────────────────────────────────────────── */
+
+enum { PROBE_SECONDS = 2, PROBE_USAGE = 2, PAGE_BYTES = 512 };
+
+/* A connection to the socket, on which nothing waits longer than the probe may take: -1 with errno. */
+static int connect_unix(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  struct timeval limit = {.tv_sec = PROBE_SECONDS};
+  if (strlen(path) >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  strcpy(address.sun_path, path);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  return connect(fd, (struct sockaddr *)&address, sizeof address) == 0 ? fd : -1;
+}
+
+/* Reads up to the end of the connection or of `bytes`; the octets read, or -1 with errno where none came. */
+static ssize_t read_all(int fd, char *into, size_t bytes) {
+  size_t length = 0;
+  while (length < bytes) {
+    ssize_t count = read(fd, into + length, bytes - length);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && length == 0) return -1;
+    if (count <= 0) break;
+    length += (size_t)count;
+  }
+  return (ssize_t)length;
+}
+
+/* 0 where the agent on `path` answers `page` with 200; says on stderr what else it said. */
+static int probe(const char *path, const char *page) {
+  char request[PAGE_BYTES], reply[2 * PAGE_BYTES + 1];
+  int length = snprintf(request, sizeof request, "GET %s HTTP/1.0\r\n\r\n", page);
+  if (length < 0 || (size_t)length >= sizeof request) {
+    complain("probe", strerror(ENAMETOOLONG));
+    return 1;
+  }
+  int fd = connect_unix(path);
+  ssize_t count = -1;
+  if (fd >= 0 && send(fd, request, (size_t)length, MSG_NOSIGNAL) == length)
+    count = read_all(fd, reply, sizeof reply - 1);
+  if (count < 0) {
+    complain(path, strerror(errno));
+    return 1;
+  }
+  reply[count] = '\0';
+  if (strncmp(reply, "HTTP/1.1 200 ", 13) == 0) return 0;
+  const char *body = strstr(reply, "\r\n\r\n");
+  complain(page, body == NULL ? "no answer" : body + 4);
+  return 1;
+}
+
 int main(int argc, char **argv) {
+  if (argc > 1 && strcmp(argv[1], "probe") == 0) {
+    if (argc == 4) return probe(argv[2], argv[3]);
+    complain("usage", "nodens probe SOCKET PAGE");
+    return PROBE_USAGE;
+  }
   /* Root keeps what its container grants through exec: nothing to raise. */
   if (geteuid() != 0 && raise_net_bind_service() != 0 && !dns_port_is_free_for_all())
     complain("no CAP_NET_BIND_SERVICE, ports below 1024 cannot be bound (capability not added, or "

@@ -2,6 +2,7 @@
  * One admin port. Where it cannot be opened that is a warning and a counter, tried again until it can: it is never a
  * reason not to answer queries.
  */
+import { rmSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { Clock, Timer } from '../base/clock.ts';
 import { errnoOf, messageOf } from '../base/errors.ts';
@@ -16,6 +17,7 @@ export interface AdminOptions {
 
 export const MIN_RETRY_MS = 250;
 const MAX_RETRY_MS = 5_000;
+const UNIX = 'unix:';
 
 /** One port, open or on its way there. */
 export class AdminListener {
@@ -106,11 +108,13 @@ async function listen(address: string, pages: () => Pages): Promise<Server> {
     },
     (request, response) => void answerRequest(request, response, pages()),
   );
+  const options = listenOptions(address);
+  if ('path' in options) await removeDead(options.path);
   server.maxConnections = MAX_CONNECTIONS;
   server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(listenOptions(address), () => {
+    server.listen(options, () => {
       server.off('error', reject);
       resolve();
     });
@@ -118,11 +122,28 @@ async function listen(address: string, pages: () => Pages): Promise<Server> {
   return server;
 }
 
-/** `:9253` is every address, v6 and v4; `localhost` is 127.0.0.1, as the peer has it, whatever the resolver says. */
-function listenOptions(address: string): { host?: string; port: number } {
+/**
+ * `:9253` is every address, v6 and v4; `localhost` is 127.0.0.1, as the peer has it, whatever the resolver says;
+ * `unix:/path` is a socket that only processes who see the same file system reach.
+ */
+function listenOptions(address: string): { host?: string; port: number } | { path: string } {
+  if (address.startsWith(UNIX)) return { path: address.slice(UNIX.length) };
   const colon = address.lastIndexOf(':');
   const port = Number(address.slice(colon + 1));
   const host = address.slice(0, colon).replace(/^\[|\]$/g, '');
   if (host === '') return { port };
   return { host: host === 'localhost' ? '127.0.0.1' : host, port };
+}
+
+/** A process that was killed leaves its socket behind, and nobody can listen at that path before it is gone. */
+async function removeDead(path: string): Promise<void> {
+  const { connect } = await import('node:net');
+  const errno = await new Promise<string | undefined>((resolve) => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      resolve(undefined);
+    });
+    socket.on('error', (error) => resolve(errnoOf(error)));
+  });
+  if (errno === 'ECONNREFUSED') rmSync(path, { force: true });
 }

@@ -9,7 +9,7 @@ import {
 } from '../base/control.ts';
 import type { Logger } from '../query/services.ts';
 
-const RETRY_MS = 1_000;
+const RETRY_MS = 200;
 /** How long a stop waits for init to take interception away. */
 const WITHDRAW_MS = 2_000;
 

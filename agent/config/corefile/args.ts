@@ -155,18 +155,22 @@ export function cidrArg(token: Token): Cidr {
 }
 
 /** Where an admin page listens. `host` '' is every address; port 0 lets the kernel choose. */
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
-}
+export type ListenAddress =
+  | { readonly host: string; readonly port: number }
+  | { readonly path: string };
 
-/** `:8080`, `localhost:9153`, `127.0.0.1:9253` or `[fd00::10]:8080`. */
+/** `:8080`, `localhost:9153`, `127.0.0.1:9253` or `[fd00::10]:8080`; `unix:/path` is a socket in the file system. */
 export function listenArg(token: Token): ListenAddress {
+  const path = /^unix:(\/.{1,106})$/.exec(token.text)?.[1];
+  if (path !== undefined) return { path };
   const match = /^(?:\[([^\]]+)\]|([^:[\]/]*)):(\d{1,5})$/.exec(token.text);
   const bracketed = match?.[1];
   const port = Number(match?.[3] ?? Number.NaN);
   if (!(port <= 65_535) || (bracketed !== undefined && familyOf(bracketed) !== 6))
-    throw badValue(token, 'an address with a port like :8080, 127.0.0.1:8080 or [fd00::10]:8080');
+    throw badValue(
+      token,
+      'an address with a port like :8080, 127.0.0.1:8080 or [fd00::10]:8080, or unix:/path',
+    );
   return { host: bracketed ?? (match?.[2] as string), port };
 }
 

@@ -89,7 +89,7 @@ export class Nodens {
   }
 
   #mountCorefile(corefile: string): void {
-    writeFileSync(`${this.#dir}/coredns/Corefile.base`, corefile);
+    writeFileSync(`${this.#dir}/coredns/Corefile.base`, this.#placed([corefile]).join());
   }
 
   /** Containers have a file system each, clusters in namespaces share one: its volumes are directories of ours. */
@@ -97,7 +97,7 @@ export class Nodens {
     return args.map((arg) =>
       arg
         .replace('/etc/coredns/', `${this.#dir}/coredns/`)
-        .replace('/run/nodens/', `${this.#dir}/run/`)
+        .replaceAll('/run/nodens/', `${this.#dir}/run/`)
         .replace('/etc/Corefile', `${this.#dir}/run/Corefile`)
         .replace(/^\/tmp\//, `${this.#dir}/tmp/`),
     );

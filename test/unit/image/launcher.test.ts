@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -67,6 +69,41 @@ test('without node: one line that says so, and exit code 127 as a shell would', 
     stderr,
     /^nodens-launch: cannot execute \/nonexistent\/node: No such file or directory$/m,
   );
+});
+
+test('probe asks the page of the agent behind a unix socket, and says what is wrong', async () => {
+  const socket = join(folder, 'probe.sock');
+  const pages: Readonly<Record<string, [number, string]>> = {
+    '/health': [200, 'OK'],
+    '/ready': [503, 'forward,listeners'],
+  };
+  const server = createServer((request, response) => {
+    const [status, body] = pages[request.url ?? ''] ?? [404, 'not found'];
+    response.writeHead(status).end(body);
+  });
+  await new Promise<void>((resolve) => server.listen(socket, resolve));
+  const ask = async (...args: string[]): Promise<[number | null, string]> => {
+    const child = spawn(launcher, ['probe', ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString();
+    });
+    const [code] = (await once(child, 'close')) as [number | null];
+    return [code, stderr];
+  };
+  assert.deepEqual(await ask(socket, '/health'), [0, '']);
+  assert.deepEqual(await ask(socket, '/ready'), [1, 'nodens-launch: /ready: forward,listeners\n']);
+  assert.deepEqual(await ask(socket), [2, 'nodens-launch: usage: nodens probe SOCKET PAGE\n']);
+  const long = `/${'x'.repeat(600)}`;
+  assert.equal((await ask(socket, long))[0], 1);
+  assert.equal((await ask(long, '/health'))[0], 1);
+
+  server.removeAllListeners('request');
+  const silent = await ask(socket, '/health');
+  assert.deepEqual(silent, [1, `nodens-launch: ${socket}: Resource temporarily unavailable\n`]);
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  assert.equal((await ask(socket, '/health'))[0], 1);
 });
 
 if (process.getuid?.() === 0) asContainers();

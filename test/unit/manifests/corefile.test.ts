@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { parseCorefile } from '../../../agent/config/corefile/parser.ts';
 import type { Block, Corefile } from '../../../agent/config/corefile/types.ts';
@@ -6,6 +7,9 @@ import { memoryFiles } from '../../support/corefiles/memory-files.ts';
 import { build, type Container, containersOf, type Probe, type Resource } from './kustomize.ts';
 
 const OVERLAYS = new URL('../../../manifests/overlays/', import.meta.url).pathname;
+
+const DOCKERFILE = readFileSync(new URL('../../../Dockerfile', import.meta.url), 'utf8');
+const ENTRYPOINT = /^ENTRYPOINT \["([^"]+)"\]$/m.exec(DOCKERFILE)?.[1];
 
 /** What the agent, or before it the installer's sed, puts in place of the placeholders. */
 const FILLED: Readonly<Record<string, string>> = {
@@ -79,8 +83,16 @@ for (const overlay of ['iptables-nftables', 'ipvs']) {
     const agent = containersOf(resources.find((r) => r.kind === 'DaemonSet') as Resource).find(
       (container) => container.name === 'agent',
     ) as Container;
-    const target = (probe: Probe | undefined): string =>
-      `${probe?.httpGet.path.slice(1)} ${probe?.httpGet.host}:${probe?.httpGet.port}`;
+    const target = (probe: Probe | undefined): string => {
+      const [program, command, socket, page] = probe?.exec.command ?? [];
+      assert.deepEqual([program, command], [ENTRYPOINT, 'probe']);
+      const mounts = agent.volumeMounts?.map((mount) => `${mount.mountPath}/`) ?? [];
+      assert.ok(
+        mounts.some((path) => socket?.startsWith(path)),
+        'a volume of the pod alone',
+      );
+      return `${page?.slice(1)} unix:${socket}`;
+    };
     const health = usesOf(cluster, 'health')[0];
     assert.equal(target(agent.startupProbe), health);
     assert.equal(target(agent.livenessProbe), health);

@@ -177,7 +177,7 @@ export interface Container {
 }
 
 export interface Probe {
-  readonly httpGet: { host: string; port: number; path: string };
+  readonly exec: { command: readonly string[] };
 }
 
 export interface Volume {

@@ -82,7 +82,13 @@ for (const overlay of ['iptables-nftables', 'ipvs', 'cleanup']) {
   });
 }
 
-for (const overlay of ['iptables-nftables', 'ipvs'])
+for (const overlay of ['iptables-nftables', 'ipvs']) {
+  test(`${overlay}: an update puts the new pod beside the old one before it takes that away`, () => {
+    const { updateStrategy } = daemonSetOf(overlay).spec as { updateStrategy: unknown };
+    const rollingUpdate = { maxSurge: 1, maxUnavailable: 0 };
+    assert.deepEqual(updateStrategy, { type: 'RollingUpdate', rollingUpdate });
+  });
+
   test(`${overlay}: init is a native sidecar: it outlives the agent`, () => {
     const pod = podOf(daemonSetOf(overlay)) as PodSpec;
     assert.deepEqual(
@@ -90,6 +96,7 @@ for (const overlay of ['iptables-nftables', 'ipvs'])
       [['init', 'Always']],
     );
   });
+}
 
 test('drop-in: the stock container keeps NET_ADMIN on top of the default capabilities, and its ports', () => {
   const [container] = containersOf(daemonSetOf('drop-in'));

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { Agent, get, request } from 'node:http';
 import { type AddressInfo, connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { type AdminRoute, AdminServer } from '../../../agent/observe/admin.ts';
 import { MIN_RETRY_MS } from '../../../agent/observe/admin-listener.ts';
@@ -12,7 +16,11 @@ interface Got {
   readonly body: string;
 }
 
-function ask(port: number, path: string, options: { method?: string; agent?: Agent } = {}) {
+function ask(
+  port: number,
+  path: string,
+  options: { method?: string; agent?: Agent; socketPath?: string } = {},
+) {
   return new Promise<Got>((resolve, reject) => {
     const sent = request(
       { host: '127.0.0.1', port, path, agent: false, ...options },
@@ -121,6 +129,25 @@ describe('AdminServer', () => {
     assert.equal((await ask(port, '/a')).body, 'a');
     assert.equal(failures(), 1);
     assert.equal(services.clock.pendingTimers, 0);
+  });
+
+  it('serves on a unix socket, also where a killed process has left its own', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'nodens-admin-'));
+    const path = join(folder, 'probe.sock');
+    const socket = `unix:${path}`;
+    const leave = `require('node:net').createServer().listen('${path}', () => process.kill(process.pid, 'SIGKILL'))`;
+    assert.equal(spawnSync(process.execPath, ['-e', leave]).signal, 'SIGKILL');
+    assert.ok(existsSync(path));
+    await admin.reconcile([page(socket, '/health', 'OK'), page(socket, '/ready', 'R')]);
+    assert.equal((await ask(0, '/ready', { socketPath: path })).body, 'R');
+
+    const second = new AdminServer(services);
+    await second.reconcile([page(socket, '/health', 'second')]);
+    assert.equal((await ask(0, '/health', { socketPath: path })).body, 'OK', 'not taken away');
+    await second.close();
+    await admin.reconcile([]);
+    assert.equal(existsSync(path), false);
+    rmSync(folder, { recursive: true });
   });
 
   it('gives up trying when closed', async () => {

@@ -76,7 +76,7 @@ it('waits for init to come, tells it when the agent answers, and tells the next 
   made.ready();
   await eventually('a retry is due', () => clock.pendingTimers === 1);
   init = new FakeInit(path);
-  await clock.advance(1_000);
+  await clock.advance(200);
   const first = init;
   await eventually('ready', () => first.heard.length === 1);
   assert.deepEqual(first.heard, [{ type: 'ready', nonce: 'a1b2' }]);
@@ -88,7 +88,7 @@ it('waits for init to come, tells it when the agent answers, and tells the next 
   );
   const second = new FakeInit(path);
   init = second;
-  await clock.advance(1_000);
+  await clock.advance(200);
   await eventually('ready again', () => second.heard.length === 1);
 });
 

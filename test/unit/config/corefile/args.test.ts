@@ -145,7 +145,21 @@ describe('values', () => {
     ];
     for (const [text, host, port] of table)
       assert.deepEqual(args.listenArg(token(text)), { host, port });
-    for (const bad of ['8080', ':', 'a:65536', 'fd00::10:80', '[eth0]:80', '[1.2.3.4]:80', 'a:b'])
+    const path = '/run/nodens/probe.sock';
+    assert.deepEqual(args.listenArg(token(`unix:${path}`)), { path });
+    const tooLong = `unix:/${'x'.repeat(107)}`;
+    for (const bad of [
+      'unix:',
+      'unix:relative',
+      tooLong,
+      '8080',
+      ':',
+      'a:65536',
+      'fd00::10:80',
+      '[eth0]:80',
+      '[1.2.3.4]:80',
+      'a:b',
+    ])
       assert.throws(() => args.listenArg(token(bad)), ConfigError, bad);
   });
 

@@ -43,7 +43,9 @@ describe('control messages', () => {
 
   for (const line of ['', 'ready', '{', '"type"', 'null', '7', '[]', '{}', '{"type":1}']) {
     it(`${JSON.stringify(line)} is garbage, and the next line is read`, () => {
-      const { messages, garbage } = decode(`${line}\n${encodeControl({ type: 'ready', nonce: 'n1' })}`);
+      const { messages, garbage } = decode(
+        `${line}\n${encodeControl({ type: 'ready', nonce: 'n1' })}`,
+      );
       assert.deepEqual(garbage, [line]);
       assert.deepEqual(messages, [{ type: 'ready', nonce: 'n1' }]);
     });

@@ -4,7 +4,7 @@
  */
 import type { Setup } from '../query/plugin.ts';
 import { setup as acl } from './acl/setup.ts';
-import { setup as any } from './any/setup.ts';
+import { setup as anyType } from './any/setup.ts';
 import { setup as bind } from './bind/setup.ts';
 import { setup as bufsize } from './bufsize/setup.ts';
 import { setup as cache } from './cache/setup.ts';
@@ -70,7 +70,7 @@ export const PLUGINS: readonly OrderedPlugin[] = [
   { name: 'local', setup: local },
   // Above cache, which has the AAAA and the A answers, each under its own key.
   { name: 'dns64', setup: dns64 },
-  { name: 'any', setup: any },
+  { name: 'any', setup: anyType },
   { name: 'chaos', setup: chaos },
   // Above cache, so that every hit is shuffled anew and the shuffled order is never stored.
   { name: 'loadbalance', setup: loadbalance },

@@ -4,6 +4,7 @@
  */
 import type { Metric, Registry } from 'prom-client';
 import type { MetricsText } from '../query/services.ts';
+import { olderNames } from './older-names.ts';
 import type { Family, Source } from './samples.ts';
 
 /**
@@ -17,7 +18,7 @@ const MONITOR_INTERVAL_MS = 3_600_000;
 
 type PromClient = typeof import('prom-client');
 
-/** Renders all `sources`, families in the order of their names, behind the metrics of the process. */
+/** Renders all `sources`, and what they count under older names, in the order of names behind the process's metrics. */
 export function exposition(sources: readonly Source[]): () => Promise<MetricsText> {
   let loading: Promise<{ client: PromClient; own: Registry }> | undefined;
   return async () => {
@@ -25,6 +26,7 @@ export function exposition(sources: readonly Source[]): () => Promise<MetricsTex
     const { client, own } = await loading;
     const registry = client.Registry.merge([own]);
     const families = sources.flatMap((source) => [...source.families()]);
+    families.push(...olderNames(families));
     families.sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const family of families) registry.registerMetric(asMetric(family));
     return { contentType: registry.contentType, body: await registry.metrics() };

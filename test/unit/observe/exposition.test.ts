@@ -16,7 +16,9 @@ import { queryFor } from '../../support/queries.ts';
 
 /** The lines of the families in `names`, as a set: the order within a family carries no meaning. */
 function linesOf(body: string, names: readonly string[]): string[] {
-  const mine = body.split('\n').filter((line) => names.some((name) => line.includes(name)));
+  const mine = body
+    .split('\n')
+    .filter((line) => names.some((name) => line.replace(/^# (HELP|TYPE) /, '').startsWith(name)));
   return mine.map(sortLabels).sort();
 }
 

@@ -1,0 +1,54 @@
+/** Plays every scenario of this folder, and each a second time with what it shows switched off: then it must fail. */
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { describe, it } from 'node:test';
+import { outagesPage } from '../support/replay/page.ts';
+import { play, type Shown } from '../support/replay/run.ts';
+import { changed, parseScenario } from '../support/replay/scenario.ts';
+
+const FOLDER = import.meta.dirname;
+const PAGE = new URL('../../docs/outages.md', import.meta.url);
+
+const scenarios = globSync('*.rpl.txt', { cwd: FOLDER })
+  .sort()
+  .map((file) => parseScenario(file, readFileSync(`${FOLDER}/${file}`, 'utf8')));
+
+const WANTED = [
+  ...[1, 2, 3, 4, 5, 6, 7].map((number) => `invariant ${number}`),
+  ...[4, 5, 6, 7, 8, 9, 10, 19, 20, 33].map((number) => `complaint ${number}`),
+];
+
+const shown: Shown[] = [];
+
+for (const scenario of scenarios) {
+  describe(`${basename(scenario.file, '.rpl.txt')}: ${scenario.title}`, () => {
+    it('goes as written', async () => {
+      shown.push(...(await play(scenario)));
+    });
+
+    it('goes another way where that is switched off', async () => {
+      const without = changed(scenario.corefile, scenario.control);
+      await assert.rejects(play(scenario, without), assert.AssertionError);
+    });
+  });
+}
+
+describe('scenarios', () => {
+  it('cover every invariant of an outage and every complaint about outages', () => {
+    const covered = new Set(scenarios.flatMap(({ covers }) => covers));
+    assert.deepEqual(
+      WANTED.filter((wanted) => !covered.has(wanted)),
+      [],
+    );
+    assert.deepEqual(
+      [...covered].filter((found) => !WANTED.includes(found)),
+      [],
+    );
+  });
+
+  it('are the table of docs/outages.md: node test/support/replay/write-page.ts brings it up to date', () => {
+    const page = readFileSync(PAGE, 'utf8');
+    assert.equal(page, outagesPage(page, shown));
+  });
+});

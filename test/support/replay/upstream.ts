@@ -1,0 +1,222 @@
+/** Name servers that exist on a fake clock only: each address behaves as the test says, whatever the transport. */
+import type { Endpoint } from '../../../agent/base/address.ts';
+import type { Clock } from '../../../agent/base/clock.ts';
+import { buildResponse, type NewResponse } from '../../../agent/dns/build.ts';
+import { FrameReader, frame } from '../../../agent/dns/frame.ts';
+import { FLAG, flagsOf, idOf, putU16 } from '../../../agent/dns/header.ts';
+import { RCODE, TYPE } from '../../../agent/dns/iana.ts';
+import { nameFromText, nameToText } from '../../../agent/dns/name.ts';
+import type { UpstreamTls } from '../../../agent/query/services.ts';
+import type {
+  DatagramEvents,
+  DatagramPort,
+  Dial,
+  Sockets,
+  StreamEvents,
+  StreamPort,
+} from '../../../agent/upstream/ports.ts';
+import { type SeenQuery, seenQuery } from '../upstream/messages.ts';
+
+/**
+ * - `drop`: packets vanish, connections that were open stay so and say nothing.
+ * - `refuse`: port unreachable; `reset`: connections open, and break when asked.
+ * - `truncated`: TC over UDP and TCP; `udp-truncated`: over UDP only.
+ * - `garbage`: octets that are no message; `wrong`: the answer to another question.
+ */
+export const STATES = [
+  'good',
+  'drop',
+  'refuse',
+  'reset',
+  'servfail',
+  'refused',
+  'nxdomain',
+  'nodata',
+  'empty',
+  'truncated',
+  'udp-truncated',
+  'garbage',
+  'wrong',
+] as const;
+export type State = (typeof STATES)[number];
+
+export interface Behaviour {
+  readonly state: State;
+  /** Time to the reply, milliseconds. */
+  readonly afterMs: number;
+  readonly ttlSeconds: number;
+  /** Octets of the address in a good answer. */
+  readonly address: readonly number[];
+}
+
+export const GOOD: Behaviour = {
+  state: 'good',
+  afterMs: 10,
+  ttlSeconds: 60,
+  address: [192, 0, 2, 1],
+};
+
+/** A query that reached a server; probes of its health aside. */
+export interface Arrived extends SeenQuery {
+  readonly atMs: number;
+  readonly to: string;
+  readonly transport: 'udp' | 'tcp';
+  readonly nameText: string;
+}
+
+export class ScriptedSockets implements Sockets {
+  readonly #clock: Clock;
+  readonly #behaviours = new Map<string, Behaviour>();
+  /** Everything that was asked, in order. */
+  readonly arrived: Arrived[] = [];
+  /** Health probes (NS of the root). */
+  probes = 0;
+  /** Told of each reply as it leaves, garbage and silence aside. */
+  onReply: (query: Arrived, behaviour: Behaviour) => void = () => {};
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  set(address: string, behaviour: Behaviour): void {
+    this.#behaviours.set(address, behaviour);
+  }
+
+  of({ address }: Endpoint): Behaviour {
+    return this.#behaviours.get(address) ?? GOOD;
+  }
+
+  datagram(to: Endpoint, events: DatagramEvents): DatagramPort {
+    let isOpen = true;
+    return {
+      send: (message) => {
+        this.#arrive(to, 'udp', message, {
+          reply: (octets) => isOpen && events.onMessage(octets, to.address, to.port),
+          fail: (errno) => isOpen && events.onError({ phase: 'wait', errno }),
+        });
+      },
+      close: () => {
+        isOpen = false;
+      },
+    };
+  }
+
+  stream(to: Endpoint, events: StreamEvents): StreamPort {
+    const stream = new Stream(events);
+    const { state, afterMs } = this.of(to);
+    if (state === 'refuse') this.#clock.after(0, () => stream.closed('ECONNREFUSED'));
+    else if (state !== 'drop') this.#clock.after(Math.min(afterMs, 10), () => stream.opened());
+    stream.onMessage = (message) =>
+      this.#arrive(to, 'tcp', message, {
+        reply: (octets) => stream.says(frame(octets)),
+        fail: (errno) => stream.closed(errno),
+      });
+    return stream;
+  }
+
+  secure(to: Endpoint, _tls: UpstreamTls): Dial {
+    return (events) => this.stream(to, events);
+  }
+
+  #arrive(to: Endpoint, transport: 'udp' | 'tcp', message: Buffer, way: Way): void {
+    const seen = seenQuery(message);
+    const nameText = nameToText(seen.head.name.subarray(0, seen.head.nameLength));
+    const isProbe = nameText === '.' && seen.head.type === TYPE.NS;
+    const query = { ...seen, atMs: this.#clock.nowMs(), to: to.address, transport, nameText };
+    if (isProbe) this.probes++;
+    else this.arrived.push(query);
+    const behaviour = this.of(to);
+    const { state, afterMs } = behaviour;
+    if (state === 'drop') return;
+    this.#clock.after(state === 'refuse' || state === 'reset' ? 0 : afterMs, () => {
+      if (state === 'refuse' || state === 'reset') {
+        way.fail(state === 'refuse' ? 'ECONNREFUSED' : 'ECONNRESET');
+        return;
+      }
+      if (!isProbe) this.onReply(query, behaviour);
+      way.reply(replyOf(query, behaviour));
+    });
+  }
+}
+
+interface Way {
+  readonly reply: (octets: Buffer) => void;
+  readonly fail: (errno: string) => void;
+}
+
+class Stream implements StreamPort {
+  onMessage: (message: Buffer) => void = () => {};
+  readonly #events: StreamEvents;
+  readonly #frames = new FrameReader();
+  #isAlive = true;
+
+  constructor(events: StreamEvents) {
+    this.#events = events;
+  }
+
+  write(chunk: Buffer): void {
+    this.#frames.push(Buffer.from(chunk), (message) => this.onMessage(message));
+  }
+
+  end(): void {
+    this.closed(undefined);
+  }
+
+  destroy(): void {
+    this.#isAlive = false;
+  }
+
+  opened(): void {
+    if (this.#isAlive) this.#events.onOpen();
+  }
+
+  says(octets: Buffer): void {
+    if (this.#isAlive) this.#events.onData(octets);
+  }
+
+  closed(errno: string | undefined): void {
+    if (!this.#isAlive) return;
+    this.#isAlive = false;
+    this.#events.onClose(errno);
+  }
+}
+
+const RCODES: Readonly<Partial<Record<State, number>>> = {
+  servfail: RCODE.SERVFAIL,
+  refused: RCODE.REFUSED,
+  nxdomain: RCODE.NXDOMAIN,
+};
+const ZONE = nameFromText('example.org.');
+const OTHER = nameFromText('evil.example.');
+
+function replyOf(query: Arrived, behaviour: Behaviour): Buffer {
+  const { message, head, transport } = query;
+  const { state } = behaviour;
+  const name = state === 'wrong' ? OTHER : head.name.slice(0, head.nameLength);
+  const isCut = state === 'truncated' || (state === 'udp-truncated' && transport === 'udp');
+  const flags = FLAG.RA | FLAG.AA | (flagsOf(message) & FLAG.RD) | (isCut ? FLAG.TC : 0);
+  const question = { name, type: head.type, class: head.class };
+  const rcode = RCODES[state] ?? RCODE.NOERROR;
+  const wire = buildResponse(question, {
+    rcode,
+    flags,
+    ...(isCut ? {} : sections(behaviour, head.type)),
+  });
+  putU16(wire, 0, idOf(message));
+  // The header says that there are records, and there are none.
+  if (state === 'garbage') putU16(wire, 6, 9);
+  return wire;
+}
+
+function sections(behaviour: Behaviour, type: number): Partial<NewResponse> {
+  const { state, ttlSeconds, address } = behaviour;
+  if (state === 'nxdomain' || state === 'nodata') {
+    const rdata = Buffer.alloc(22);
+    rdata.writeUInt32BE(ttlSeconds, 18);
+    return { authority: [{ name: ZONE, type: TYPE.SOA, ttlSeconds, rdata }] };
+  }
+  if (!['good', 'udp-truncated', 'wrong'].includes(state)) return {};
+  const octets = type === TYPE.AAAA ? [...new Uint8Array(12), ...address] : address;
+  const rdata = Uint8Array.from(octets);
+  return { answer: [{ type: type === TYPE.AAAA ? TYPE.AAAA : TYPE.A, ttlSeconds, rdata }] };
+}

@@ -47,7 +47,7 @@ function lineOf(line: Line, defaultArgs?: string): string[] {
   const words = [line.name, ...line.args].map(word);
   if (line.args.length === 0 && defaultArgs !== undefined) words.push(defaultArgs);
   const head = words.join(' ');
-  if (line.body === undefined || line.body.length === 0) return [head];
+  if (line.body === undefined) return [head];
   return braces(
     head,
     line.body.flatMap((inner) => lineOf(inner)),

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { decode } from 'dns-packet';
+import { buildResponse } from '../../../agent/dns/build.ts';
+import { TYPE } from '../../../agent/dns/iana.ts';
+import { nameFromText, nameToText } from '../../../agent/dns/name.ts';
+import { rebuild } from '../../../agent/dns/rebuild.ts';
+import { readRecords } from '../../../agent/dns/records.ts';
+
+const QUESTION = { name: nameFromText('a.example'), type: TYPE.A, class: 1 };
+/** A pointer to the question's name, as old servers put it into any type. */
+const POINTER = [0xc0, 12];
+
+function message(type: number, rdata: readonly number[]): Buffer {
+  const answer = [{ type, ttlSeconds: 60, rdata: Uint8Array.from(rdata) }];
+  return buildResponse(QUESTION, { rcode: 0, flags: 0, answer });
+}
+
+function rdataOf(wire: Buffer | undefined): Buffer {
+  assert.ok(wire !== undefined);
+  const [record] = readRecords(wire) ?? [];
+  assert.ok(record !== undefined);
+  return wire.subarray(record.rdataStart, record.rdataEnd);
+}
+
+const LONG = nameFromText('a.much.longer.name.test');
+const WIRE_NAME = [...nameFromText('a.example')];
+
+describe('rebuild', () => {
+  const numbers = (count: number) => Array.from({ length: count }, (_, at) => at + 1);
+  for (const [type, before, after] of [
+    ['SRV', [0, 1, 0, 2, 0, 80], []],
+    ['NAPTR', [0, 1, 0, 2, 1, 0x75, 0, 2, 0x61, 0x62], []],
+    ['KX', [0, 7], []],
+    ['RRSIG', numbers(18), [9, 9, 9]],
+    ['NSEC', [], [0, 1, 0x40]],
+    ['AFSDB', [0, 1], []],
+    ['DNAME', [], []],
+  ] as const) {
+    it(`expands a compressed name in ${type}, and copies what is around it`, () => {
+      const rdata = rdataOf(rebuild(message(TYPE[type], [...before, ...POINTER, ...after]), {}));
+      assert.deepEqual([...rdata], [...before, ...WIRE_NAME, ...after]);
+    });
+  }
+
+  for (const [type, before, after] of [
+    ['MX', [0, 10], []],
+    ['CNAME', [], []],
+    ['SOA', [...POINTER], numbers(20)],
+  ] as const) {
+    it(`compresses the name in ${type}`, () => {
+      const wire = message(TYPE[type], [...before, ...WIRE_NAME, ...after]);
+      const expected = [...before, ...POINTER, ...after];
+      assert.deepEqual([...rdataOf(rebuild(wire, {}))], expected);
+    });
+  }
+
+  it('copies RDATA of types it does not know', () => {
+    const octets = [0, 1, ...POINTER, 255];
+    assert.deepEqual([...rdataOf(rebuild(message(TYPE.HTTPS, octets), {}))], octets);
+    assert.deepEqual([...rdataOf(rebuild(message(61_000, octets), {}))], octets);
+  });
+
+  it('gives another question and follows it with pointers', () => {
+    const question = { ...QUESTION, name: LONG, type: TYPE.AAAA };
+    const wire = rebuild(message(TYPE.A, [192, 0, 2, 1]), { question, owner: () => LONG });
+    assert.ok(wire !== undefined);
+    const { questions, answers } = decode(wire);
+    assert.equal(questions?.[0]?.type, 'AAAA');
+    assert.equal(answers?.[0]?.name, 'a.much.longer.name.test');
+    assert.equal(wire.length, 12 + LONG.length + 4 + 2 + 10 + 4);
+  });
+
+  it('names the type to who renames targets', () => {
+    const seen: string[] = [];
+    rebuild(message(TYPE.MX, [0, 1, ...POINTER]), {
+      target: (name, type) => {
+        seen.push(`${nameToText(name)} ${type}`);
+        return name;
+      },
+    });
+    assert.deepEqual(seen, ['a.example. 15']);
+  });
+
+  it('puts another record in place of one, and leaves some out', () => {
+    const answer = [1, 2].map((last) => ({
+      type: TYPE.A,
+      ttlSeconds: 60,
+      rdata: Uint8Array.of(192, 0, 2, last),
+    }));
+    const wire = rebuild(buildResponse(QUESTION, { rcode: 0, flags: 0, answer }), {
+      keeps: ({ start }) => start > 30,
+      substitute: () => ({ type: TYPE.TXT, ttlSeconds: 5, rdata: Uint8Array.of(1, 0x61) }),
+    });
+    assert.ok(wire !== undefined);
+    assert.deepEqual(
+      decode(wire).answers?.map((record) => 'ttl' in record && `${record.type} ${record.ttl}`),
+      ['TXT 5'],
+    );
+  });
+
+  it('gives up on what is malformed or becomes too long', () => {
+    for (const [type, rdata] of [
+      [TYPE.MX, [0]],
+      [TYPE.SRV, [0, 0, 0, 0, 0, 0]],
+      [TYPE.CNAME, [0xc0, 0xff]],
+      [TYPE.NAPTR, [0, 0, 0, 0, 200, 1, 0]],
+      [TYPE.CNAME, [3, 0x61]],
+    ] as const)
+      assert.equal(rebuild(message(type, rdata), {}), undefined, `type ${type}`);
+    const many = Array.from({ length: 900 }, (_, at) => ({
+      type: TYPE.DNAME,
+      ttlSeconds: 1,
+      rdata: Uint8Array.of(2, at >> 8, at & 255, 0),
+    }));
+    const wire = buildResponse(QUESTION, { rcode: 0, flags: 0, answer: many });
+    const longest = nameFromText(`${`${'x'.repeat(63)}.`.repeat(3)}${'y'.repeat(61)}`);
+    assert.equal(rebuild(wire, { target: () => longest }), undefined);
+  });
+});

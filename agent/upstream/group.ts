@@ -1,10 +1,12 @@
 /** The upstreams of one forward directive. */
 import { addressBytes, type Endpoint, formatAddress } from '../base/address.ts';
 import { DnsError } from '../base/errors.ts';
+import { LIMITS } from '../base/limits.ts';
 import { EDE, RCODE } from '../dns/iana.ts';
 import type { Transport } from '../query/query.ts';
 import type {
   Counter,
+  Logger,
   Metrics,
   UpstreamGroup,
   UpstreamGroupOptions,
@@ -13,6 +15,7 @@ import type {
   UpstreamTarget,
 } from '../query/services.ts';
 import type { Checks } from './checks.ts';
+import { Endpoints } from './endpoints.ts';
 import { Exchange } from './exchange.ts';
 import type { HealthSettings } from './health.ts';
 import { HedgeBudget } from './hedge-budget.ts';
@@ -26,8 +29,12 @@ import type { Registry } from './registry.ts';
 const ROUNDS = 2;
 const MIN_ATTEMPTS = 3;
 
+/** Endpoints that one query tries before it goes through the upstream they are behind. */
+const ENDPOINTS_TRIED = 3;
+
 export interface GroupContext extends ExchangeContext {
   readonly metrics: Metrics;
+  readonly log: Logger;
   readonly random: () => number;
   readonly registry: Registry;
   readonly checks: Checks;
@@ -36,11 +43,15 @@ export interface GroupContext extends ExchangeContext {
 }
 
 export class Group implements UpstreamGroup {
-  readonly members: readonly Member[];
+  readonly #targets: readonly Member[];
+  /** Found behind the targets; asked before them. */
+  #endpoints: readonly Member[] = [];
+  readonly #discovery: Endpoints | undefined;
   readonly #context: GroupContext;
   readonly #options: UpstreamGroupOptions;
   readonly #healthSettings: HealthSettings;
   readonly #order: Order<Member>;
+  readonly #endpointOrder: Order<Member>;
   readonly #hedges = new HedgeBudget();
   readonly #rejects: Counter;
   readonly #allDown: Counter;
@@ -56,15 +67,25 @@ export class Group implements UpstreamGroup {
     const transport = forceTcp ? 'tcp' : 'udp';
     this.#healthSettings = { proxyName, transport, maxFails, options: healthCheck };
     this.#order = new Order(options.policy, random);
+    this.#endpointOrder = new Order('round_robin', random);
     this.#rejects = metrics.counter('coredns_forward_max_concurrent_rejects_total');
     this.#allDown = metrics.counter('coredns_forward_healthcheck_broken_total');
-    this.members = options.targets.map((target) => this.#member(target));
+    this.#targets = options.targets.map((target) => this.#member(target));
+    this.#discovery = this.#discover();
+  }
+
+  /** Endpoints first. */
+  get members(): readonly Member[] {
+    return [...this.#endpoints, ...this.#targets];
   }
 
   exchange(question: UpstreamQuestion, budgetMs: number): Promise<UpstreamReply> {
     const refusal = this.#refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
-    const plan = this.#plan(question, budgetMs);
+    return this.#run(this.#plan(question, budgetMs, this.#usable()));
+  }
+
+  #run(plan: Plan | DnsError): Promise<UpstreamReply> {
     if (plan instanceof DnsError) return Promise.reject(plan);
     return new Promise((resolve, reject) => {
       this.#inFlight++;
@@ -82,7 +103,34 @@ export class Group implements UpstreamGroup {
   /** Queries under way are still answered; then the upstreams are let go. */
   release(): void {
     this.#isReleased = true;
+    this.#discovery?.stop();
     this.#detachIfIdle();
+  }
+
+  #discover(): Endpoints | undefined {
+    const { endpointsName: name, targets } = this.#options;
+    const [behind] = targets;
+    if (name === undefined || behind === undefined) return undefined;
+    const ask = (question: UpstreamQuestion, budgetMs: number): Promise<UpstreamReply> =>
+      this.#run(this.#plan(question, budgetMs, this.#order.of(this.#targets)));
+    const onChange = (found: readonly Endpoint[]): void => this.#useEndpoints(found);
+    return new Endpoints({ name, behind: canonical(behind), ask, onChange }, this.#context);
+  }
+
+  /** Those that are gone are let go when what they were asked last has been answered or given up. */
+  #useEndpoints(found: readonly Endpoint[]): void {
+    const before = this.#endpoints;
+    const { tls } = this.#options.targets[0] ?? {};
+    this.#endpoints = found.map((endpoint) => this.#member({ ...endpoint, tls }));
+    const letGo = (): void => this.#letGo(before);
+    this.#context.clock.after(LIMITS.queryDeadlineMs.max, letGo);
+  }
+
+  #usable(): readonly Member[] {
+    const targets = this.#order.of(this.#targets);
+    if (this.#endpoints.length === 0) return targets;
+    const endpoints = this.#endpointOrder.of(this.#endpoints).slice(0, ENDPOINTS_TRIED);
+    return [...endpoints, ...targets];
   }
 
   #refusal(): DnsError | undefined {
@@ -98,9 +146,9 @@ export class Group implements UpstreamGroup {
     return servfail(`more than ${load.limit} queries wait for upstreams`);
   }
 
-  #plan(question: UpstreamQuestion, budgetMs: number): Plan | DnsError {
+  #plan(question: UpstreamQuestion, budgetMs: number, usable: readonly Member[]): Plan | DnsError {
     const { failoverRcodes, forceTcp, maxConnectAttempts } = this.#options;
-    let members = this.#order.of(this.members);
+    let members = usable;
     const areAllDown = members.length === 0;
     if (areAllDown) {
       this.#allDown.value++;
@@ -149,8 +197,13 @@ export class Group implements UpstreamGroup {
   #detachIfIdle(): void {
     if (!this.#isReleased || this.#inFlight > 0 || this.#isDetached) return;
     this.#isDetached = true;
+    this.#letGo(this.members);
+    this.#endpoints = [];
+  }
+
+  #letGo(members: readonly Member[]): void {
     const { checks, registry } = this.#context;
-    for (const { target } of this.members) {
+    for (const { target } of members) {
       checks.release(target, this.#healthSettings);
       registry.release(target);
     }

@@ -51,15 +51,8 @@ export function createUpstreams(dependencies: UpstreamsDependencies): UpstreamsR
   const groups = new Map<Group, UpstreamGroupOptions>();
   return {
     group(options) {
-      const group = new Group(options, {
-        clock,
-        metrics,
-        random,
-        deadlines,
-        registry,
-        checks,
-        load,
-      });
+      const shared = { clock, metrics, log, random, deadlines };
+      const group = new Group(options, { ...shared, registry, checks, load });
       groups.set(group, options);
       return {
         exchange: (question, budgetMs) => group.exchange(question, budgetMs),

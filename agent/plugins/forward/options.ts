@@ -15,7 +15,8 @@ import {
 import type { Block, Line, Token } from '../../config/corefile/types.ts';
 import { RCODE, rcodeNumber } from '../../dns/iana.ts';
 import { nameFromText } from '../../dns/name.ts';
-import type { Policy, UpstreamGroupOptions } from '../../query/services.ts';
+import type { Files, Policy, UpstreamGroupOptions } from '../../query/services.ts';
+import { readTlsFiles, serverName, type TlsOptions } from './tls.ts';
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -28,8 +29,7 @@ export interface ForwardOptions {
   /** Rcodes on which the next forward of the block is asked. */
   readonly nextRcodes: Set<number>;
   nextOnNoData: boolean;
-  /** What is understood but has no effect here, and why. */
-  readonly ignored: string[];
+  readonly tls: Writable<TlsOptions>;
 }
 
 const ROOT = Uint8Array.of(0);
@@ -51,18 +51,23 @@ function defaults(): ForwardOptions {
     except: [],
     nextRcodes: new Set(),
     nextOnNoData: false,
-    ignored: [],
+    tls: { files: {}, serverName: undefined, place: undefined },
   };
 }
 
 /** Options of one forward line. Throws ConfigError at the first that is wrong, unknown or not supported yet. */
-export function readForwardOptions(line: Line, block: Block): ForwardOptions {
+export function readForwardOptions(line: Line, block: Block, files: Files): ForwardOptions {
   const options = defaults();
   readOptions(line, {
     ...transportOptions(options.group),
     ...healthOptions(options.group, block),
     ...routingOptions(options, block),
-    ...withoutEffect(options.ignored),
+    ...connectionOptions(options.group),
+    ...tlsOptions(options.tls, files),
+    ...spoofingOptions(options.group),
+    endpoints: (option) => {
+      options.group.endpointsName = nameFromText(zonesOf([oneArg(option)], block)[0] ?? '.');
+    },
     ...notYet(),
   });
   return options;
@@ -78,9 +83,6 @@ function transportOptions(group: GroupSettings): Options {
       noArgs(option);
       group.preferUdp = true;
     },
-    expire: (option) => {
-      group.expireMs = durationArg(oneArg(option));
-    },
     max_concurrent: (option) => {
       group.maxConcurrent = intArg(oneArg(option), { min: 0 });
     },
@@ -90,6 +92,49 @@ function transportOptions(group: GroupSettings): Options {
     policy: (option) => {
       const policies: readonly Policy[] = ['random', 'round_robin', 'sequential'];
       group.policy = choiceArg(oneArg(option), policies);
+    },
+  };
+}
+
+function connectionOptions(group: GroupSettings): Options {
+  return {
+    expire: (option) => {
+      group.expireMs = durationArg(oneArg(option));
+    },
+    max_age: (option) => {
+      group.maxAgeMs = durationArg(oneArg(option));
+    },
+    max_idle_conns: (option) => {
+      group.maxIdleConnections = intArg(oneArg(option), { min: 0, max: 1_000_000 });
+    },
+    read_timeout: (option) => {
+      group.readTimeoutMs = durationArg(oneArg(option), { minMs: 10 });
+    },
+  };
+}
+
+function tlsOptions(tls: Writable<TlsOptions>, files: Files): Options {
+  return {
+    tls: (option) => {
+      tls.files = readTlsFiles(option, files);
+      tls.place = option.name;
+    },
+    tls_servername: (option) => {
+      tls.serverName = serverName(oneArg(option));
+      tls.place = option.name;
+    },
+  };
+}
+
+function spoofingOptions(group: GroupSettings): Options {
+  return {
+    case_randomization: (option) => {
+      noArgs(option);
+      group.randomizeCase = true;
+    },
+    socket_per_query: (option) => {
+      noArgs(option);
+      group.socketPerQuery = true;
     },
   };
 }
@@ -160,25 +205,8 @@ function domainArg(token: Token | undefined, before: Token, block: Block): Uint8
   return nameFromText(zone);
 }
 
-function withoutEffect(ignored: string[]): Options {
-  const noted =
-    (why: string, read: (token: Token) => unknown) =>
-    (option: Line): void => {
-      read(oneArg(option));
-      ignored.push(`${option.name.text} has no effect: ${why}`);
-    };
-  const duration = (token: Token): number => durationArg(token);
-  return {
-    read_timeout: noted('how long to wait is learned from each upstream', duration),
-    max_age: noted('connections live as long as they work', duration),
-    max_idle_conns: noted('connections are few and shared, never one per query', (token) =>
-      intArg(token, { min: 0 }),
-    ),
-  };
-}
-
 function notYet(): Options {
-  const names = ['tls', 'tls_servername', 'doh_method', 'resolver', 'source_address'];
+  const names = ['doh_method', 'resolver', 'source_address'];
   const refuse = ({ name }: Line): never => {
     throw new ConfigError(name.place, `forward option ${name.text} is not supported yet`);
   };

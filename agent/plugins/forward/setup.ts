@@ -32,9 +32,11 @@ interface Forward {
 
 function readForward(line: Line, block: Block, services: Services): Forward {
   const [from, ...to] = minArgs(line, 2) as readonly [Token, ...Token[]];
-  const options = readForwardOptions(line, block);
-  for (const text of options.ignored) services.log.warn({ plugin: 'forward' }, text);
-  const targets = readTargets(to, services);
+  const options = readForwardOptions(line, block, services.files);
+  const targets = readTargets(to, options.tls, services);
+  const { place } = options.tls;
+  if (place !== undefined && !targets.some(({ tls }) => tls !== undefined))
+    services.log.warn({ option: place.text }, `${place.text} has no effect: no target is tls://`);
   const lazy = lazyGroup(services, { ...options.group, name: 'forward', targets });
   const { except, nextRcodes, nextOnNoData } = options;
   return {

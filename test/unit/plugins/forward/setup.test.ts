@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { readFileSync } from 'node:fs';
+import { after, test } from 'node:test';
 import { ConfigError } from '../../../../agent/base/errors.ts';
 import { parseCorefile } from '../../../../agent/config/corefile/parser.ts';
 import type { Block, Directive } from '../../../../agent/config/corefile/types.ts';
@@ -8,6 +9,7 @@ import { setup } from '../../../../agent/plugins/forward/setup.ts';
 import type { UpstreamGroupOptions } from '../../../../agent/query/services.ts';
 import { memoryFiles } from '../../../support/corefiles/memory-files.ts';
 import { type FakeServices, fakeServices, TEST_BLOCK } from '../../../support/services.ts';
+import { Authority } from '../../../support/upstream/certificates.ts';
 
 interface Seen {
   readonly groups: UpstreamGroupOptions[];
@@ -15,7 +17,11 @@ interface Seen {
 }
 
 /** Sets up and starts the forward lines of one block; gives the groups they asked for. */
-function forward(lines: string, files: Record<string, string> = {}): Seen {
+function forward(
+  lines: string,
+  files: Record<string, string> = {},
+  listening: readonly string[] = [],
+): Seen {
   const groups: UpstreamGroupOptions[] = [];
   const services = fakeServices({
     upstreams: {
@@ -26,6 +32,7 @@ function forward(lines: string, files: Record<string, string> = {}): Seen {
     },
     block: {
       ...TEST_BLOCK,
+      listening,
       servers: [
         { index: 0, label: 'dns://169.254.20.10:53' },
         { index: 1, label: 'dns://[fd00::10]:53' },
@@ -132,11 +139,85 @@ test('own addresses and files without nameservers are left out with a warning', 
   ]);
 });
 
-test('options without effect say so', () => {
-  const { services } = forward(
-    'forward . 192.0.2.1 {\nread_timeout 3s\nmax_age 1h\nmax_idle_conns 10\n}',
+test('a file that names nobody but ourselves leaves no target and is no reason to stay down', () => {
+  const text = 'nameserver 169.254.20.10\nnameserver FD00:0::10\n';
+  const seen = forward('forward . /etc/resolv.conf', { '/etc/resolv.conf': text });
+  assert.deepEqual(targetsOf(seen), []);
+  const warnings = seen.services.log.records.map(({ message }) => message);
+  assert.match(warnings.at(-1) ?? '', /no upstream is left: .* get SERVFAIL/);
+});
+
+test('what another block listens on is ours, too', () => {
+  const listening = ['169.254.20.10:53', '10.96.0.10:53', '127.0.0.1:5353'];
+  const seen = forward('forward . 10.96.0.10 127.0.0.1 127.0.0.1:5353', {}, listening);
+  assert.deepEqual(targetsOf(seen), ['127.0.0.1 53']);
+});
+
+test('TLS targets in every spelling', () => {
+  const seen = forward(
+    `forward . tls://192.0.2.1 tls://192.0.2.2%dns.example:8853 tls://[2001:db8::1]%Dns.Example. tls://[2001:db8::2%a.example]:853 192.0.2.3`,
   );
-  assert.equal(services.log.records.filter(({ level }) => level === 'warn').length, 3);
+  assert.deepEqual(
+    seen.groups[0]?.targets.map(({ address, port, tls }) => [address, port, tls]),
+    [
+      ['192.0.2.1', 853, {}],
+      ['192.0.2.2', 8853, { serverName: 'dns.example' }],
+      ['2001:db8::1', 853, { serverName: 'Dns.Example' }],
+      ['2001:db8::2', 853, { serverName: 'a.example' }],
+      ['192.0.2.3', 53, undefined],
+    ],
+  );
+});
+
+const authority = new Authority();
+after(() => authority.remove());
+const { cert, key } = authority.sign('DNS:client.example');
+const PEMS = {
+  '/ca.pem': authority.pem,
+  '/cert.pem': readFileSync(cert, 'utf8'),
+  '/key.pem': readFileSync(key, 'utf8'),
+  '/other.pem': readFileSync(authority.sign('DNS:x').key, 'utf8'),
+  '/text': 'no PEM at all',
+};
+
+test('tls reads its files, tls_servername names all servers', () => {
+  const cases = [
+    ['tls', {}],
+    ['tls /ca.pem', { ca: PEMS['/ca.pem'] }],
+    ['tls /cert.pem /key.pem', { cert: PEMS['/cert.pem'], key: PEMS['/key.pem'] }],
+    [
+      'tls /cert.pem /key.pem /ca.pem',
+      { cert: PEMS['/cert.pem'], key: PEMS['/key.pem'], ca: PEMS['/ca.pem'] },
+    ],
+  ] as const;
+  for (const [line, expected] of cases) {
+    const { groups } = forward(`forward . tls://192.0.2.1 {\n${line}\ntls_servername a.b\n}`, PEMS);
+    assert.deepEqual(groups[0]?.targets[0]?.tls, { ...expected, serverName: 'a.b' });
+  }
+});
+
+test('tls without a target that is spoken to over it says so', () => {
+  const { services } = forward('forward . 192.0.2.1 {\ntls\n}');
+  assert.match(services.log.records[0]?.message ?? '', /tls has no effect/);
+});
+
+test('connections, sockets and spelling are options of the group', () => {
+  const { groups } = forward(`forward . 192.0.2.1 {
+    read_timeout 3s
+    max_age 1h
+    max_idle_conns 10
+    case_randomization
+    socket_per_query
+    endpoints Dns.Kube-System.svc.cluster.local
+  }`);
+  const [group] = groups as [UpstreamGroupOptions];
+  const { readTimeoutMs, maxAgeMs, maxIdleConnections, randomizeCase, socketPerQuery } = group;
+  assert.deepEqual(
+    [readTimeoutMs, maxAgeMs, maxIdleConnections, randomizeCase, socketPerQuery],
+    [3_000, 3_600_000, 10, true, true],
+  );
+  const { endpointsName = Uint8Array.of(0) } = group;
+  assert.equal(nameToText(endpointsName), 'dns.kube-system.svc.cluster.local.');
 });
 
 const WRONG: readonly [string, RegExp][] = [
@@ -146,7 +227,17 @@ const WRONG: readonly [string, RegExp][] = [
     'forward . dns.example',
     /Corefile:2: "dns.example" is neither an IP address nor a readable file/,
   ],
-  ['forward . tls://192.0.2.1', /tls:\/\/192.0.2.1 is not supported yet/],
+  ['forward . tls://dns.example', /is not an IP address/],
+  ['forward . tls://192.0.2.1%', /is not an IP address/],
+  ['forward . tls://192.0.2.1%a_b', /"a_b" is not a server name/],
+  ['forward . tls://192.0.2.1%a {\ntls_servername b\n}', /and so does tls_servername/],
+  ['forward . tls://192.0.2.1 {\ntls /missing\n}', /"\/missing" cannot be read/],
+  ['forward . tls://192.0.2.1 {\ntls /text\n}', /"\/text" holds no certificate/],
+  ['forward . tls://192.0.2.1 {\ntls /cert.pem /text\n}', /"\/text" holds no private key/],
+  ['forward . tls://192.0.2.1 {\ntls /cert.pem /other.pem\n}', /is not the key of/],
+  ['forward . tls://192.0.2.1 {\ntls a b c d\n}', /at most 3/],
+  ['forward . 192.0.2.1 {\nread_timeout 1ms\n}', /too little|at least/],
+  ['forward . 192.0.2.1 {\ncase_randomization yes\n}', /takes no argument/],
   ['forward . https://192.0.2.1', /not supported yet/],
   ['forward . gopher://192.0.2.1', /unknown scheme/],
   ['forward . dns://example', /is not an IP address/],
@@ -155,8 +246,8 @@ const WRONG: readonly [string, RegExp][] = [
   ['forward . /empty', /no nameserver found/],
   [`forward . ${Array.from({ length: 16 }, (_, i) => `192.0.2.${i}`).join(' ')}`, /at most 15/],
   [
-    'forward . 192.0.2.1 {\ntls_servername x\n}',
-    /Corefile:3: forward option tls_servername is not supported yet/,
+    'forward . 192.0.2.1 {\ndoh_method GET\n}',
+    /Corefile:3: forward option doh_method is not supported yet/,
   ],
   ['forward . 192.0.2.1 {\nforce_udp\n}', /Corefile:3: unknown option "force_udp"/],
   ['forward . 192.0.2.1 {\nforce_tcp yes\n}', /takes no argument/],
@@ -174,7 +265,7 @@ const WRONG: readonly [string, RegExp][] = [
 for (const [text, reason] of WRONG) {
   test(`refused: ${text.replaceAll('\n', ' ').slice(0, 60)}`, () => {
     assert.throws(
-      () => forward(text, { '/empty': 'search example.org\n' }),
+      () => forward(text, { ...PEMS, '/empty': 'search example.org\n' }),
       (error) => {
         assert.ok(error instanceof ConfigError, String(error));
         assert.match(error.message, reason);

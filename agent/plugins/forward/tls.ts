@@ -1,0 +1,63 @@
+/** What a forward line says of DNS over TLS: `tls [CERT KEY] [CA]`, `tls_servername NAME`, `tls://IP%NAME`. */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { ConfigError, messageOf } from '../../base/errors.ts';
+import { maxArgs } from '../../config/corefile/args.ts';
+import type { Line, Token } from '../../config/corefile/types.ts';
+import type { Files, UpstreamTls } from '../../query/services.ts';
+
+/** Files named by `tls`, as PEM texts, and the name from `tls_servername`. */
+export interface TlsOptions {
+  readonly files: Omit<UpstreamTls, 'serverName'>;
+  readonly serverName: string | undefined;
+  /** Where the Corefile says any of it. */
+  readonly place: Token | undefined;
+}
+
+/** Reads and checks the files of a `tls` option. Throws ConfigError where one is unreadable or is not what it should be. */
+export function readTlsFiles(option: Line, files: Files): TlsOptions['files'] {
+  const args = maxArgs(option, 3);
+  const [first, second, third] = args;
+  if (first === undefined) return {};
+  if (second === undefined) return { ca: certificate(first, files) };
+  const cert = certificate(first, files);
+  const key = privateKey(second, files, cert);
+  return { cert, key, ...(third !== undefined && { ca: certificate(third, files) }) };
+}
+
+function read(token: Token, files: Files): string {
+  try {
+    return files.read(token.text);
+  } catch (error) {
+    const reason = `"${token.text}" cannot be read: ${messageOf(error)}`;
+    throw new ConfigError(token.place, reason, { cause: error });
+  }
+}
+
+function certificate(token: Token, files: Files): string {
+  const pem = read(token, files);
+  checked(token, 'holds no certificate in PEM', () => new X509Certificate(pem));
+  return pem;
+}
+
+function privateKey(token: Token, files: Files, cert: string): string {
+  const pem = read(token, files);
+  const key = checked(token, 'holds no private key in PEM', () => createPrivateKey(pem));
+  if (!new X509Certificate(cert).checkPrivateKey(key))
+    throw new ConfigError(token.place, `"${token.text}" is not the key of the certificate`);
+  return pem;
+}
+
+function checked<T>(token: Token, reason: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw new ConfigError(token.place, `"${token.text}" ${reason}`, { cause: error });
+  }
+}
+
+/** Letters, digits, hyphens and dots: what a certificate can name (RFC 6125 §6.4). */
+export function serverName(token: Token, text = token.text): string {
+  if (text.length <= 253 && /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?\.?$/i.test(text))
+    return text.replace(/\.$/, '');
+  throw new ConfigError(token.place, `"${text}" is not a server name like dns.example.org`);
+}

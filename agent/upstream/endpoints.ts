@@ -1,0 +1,149 @@
+/**
+ * The endpoints behind an upstream, found by asking it: the addresses of a headless Service, or SRV records (RFC 2782)
+ * with the addresses of their targets. The last list that named anybody is kept whatever is said afterwards.
+ */
+import { type Endpoint, familyOf, formatAddress, formatEndpoint } from '../base/address.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+import { u16 } from '../dns/header.ts';
+import { CLASS, RCODE, TYPE } from '../dns/iana.ts';
+import { nameToText, octetKey, readName } from '../dns/name.ts';
+import type { RecordView } from '../dns/records.ts';
+import type { Reply } from '../dns/reply.ts';
+import type { Logger, Metrics, UpstreamQuestion, UpstreamReply } from '../query/services.ts';
+
+const ASK_BUDGET_MS = 2_000;
+/** How long a list is believed, whatever its TTL says. */
+const MIN_AGE_MS = 5_000;
+const MAX_AGE_MS = 30_000;
+/** More endpoints than one node has use for; which ones is chance, so that all of them get their share. */
+const MAX_ENDPOINTS = 16;
+const UNDERSCORE = 0x5f;
+/** Priority, weight, port, and the root. */
+const MIN_SRV_BYTES = 7;
+
+export interface EndpointsOptions {
+  readonly name: Uint8Array;
+  /** The upstream behind which they are: its family and port are theirs, unless SRV says the port. */
+  readonly behind: Endpoint;
+  /** Asks the upstream itself. */
+  readonly ask: (question: UpstreamQuestion, budgetMs: number) => Promise<UpstreamReply>;
+  /** Called with a list that differs from the one before; never empty. */
+  readonly onChange: (endpoints: readonly Endpoint[]) => void;
+}
+
+export interface EndpointsContext {
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly random: () => number;
+}
+
+export class Endpoints {
+  readonly #options: EndpointsOptions;
+  readonly #context: EndpointsContext;
+  readonly #text: string;
+  readonly #question: UpstreamQuestion;
+  #known = '';
+  #timer: Timer | undefined;
+  #isStopped = false;
+
+  constructor(options: EndpointsOptions, context: EndpointsContext) {
+    const { name, behind } = options;
+    this.#options = options;
+    this.#context = context;
+    this.#text = nameToText(name);
+    const isService = name[1] === UNDERSCORE;
+    this.#question = {
+      name,
+      type: isService ? TYPE.SRV : addressType(behind),
+      class: CLASS.IN,
+      recursionDesired: true,
+      checkingDisabled: false,
+      dnssecOk: false,
+      clientTransport: 'udp',
+    };
+    this.#timer = context.clock.after(0, () => this.#look());
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+  }
+
+  #look(): void {
+    this.#options.ask(this.#question, ASK_BUDGET_MS).then(
+      ({ reply }) => this.#learn(reply),
+      () => this.#lookAgainIn(MIN_AGE_MS),
+    );
+  }
+
+  #learn(reply: Reply): void {
+    if (this.#isStopped) return;
+    const found = reply.rcode === RCODE.NOERROR ? this.#read(reply) : [];
+    if (found.length > 0) this.#take(found);
+    const ttls = reply.records.filter(isAnswer).map(({ ttlSeconds }) => ttlSeconds * 1_000);
+    const ageMs = found.length > 0 ? Math.min(MAX_AGE_MS, ...ttls) : 0;
+    this.#lookAgainIn(Math.max(MIN_AGE_MS, ageMs));
+  }
+
+  #take(found: readonly Endpoint[]): void {
+    const known = found.map(formatEndpoint).sort().join(' ');
+    if (known === this.#known) return;
+    this.#known = known;
+    const { metrics, log, random } = this.#context;
+    metrics.gauge('nodens_upstream_endpoints', { name: this.#text }).value = found.length;
+    log.info(
+      { name: this.#text, endpoints: known },
+      `${found.length} endpoints behind ${this.#text}`,
+    );
+    const first = found.length > MAX_ENDPOINTS ? Math.floor(random() * found.length) : 0;
+    const turned = [...found.slice(first), ...found.slice(0, first)];
+    this.#options.onChange(turned.slice(0, MAX_ENDPOINTS));
+  }
+
+  /** A little earlier or later each time, so that the nodes of a cluster do not ask in step. */
+  #lookAgainIn(ms: number): void {
+    if (this.#isStopped) return;
+    const { clock, random } = this.#context;
+    this.#timer = clock.after(ms * (0.75 + random() / 2), () => this.#look());
+  }
+
+  #read({ wire, records }: Reply): Endpoint[] {
+    const { behind } = this.#options;
+    const wanted = addressType(behind);
+    const octets = wanted === TYPE.A ? 4 : 16;
+    const addresses = records.filter(
+      ({ type, rdataStart, rdataEnd }) => type === wanted && rdataEnd - rdataStart === octets,
+    );
+    const text = ({ rdataStart, rdataEnd }: RecordView): string =>
+      formatAddress(wire.subarray(rdataStart, rdataEnd));
+    if (this.#question.type !== TYPE.SRV)
+      return addresses
+        .filter(isAnswer)
+        .map((record) => ({ address: text(record), port: behind.port }));
+    const services = records.filter(
+      ({ type, rdataStart, rdataEnd }) =>
+        type === TYPE.SRV && rdataEnd - rdataStart >= MIN_SRV_BYTES,
+    );
+    return services.flatMap((service) => {
+      const port = u16(wire, service.rdataStart + 4);
+      const target = nameAt(wire, service.rdataStart + 6);
+      return addresses
+        .filter(({ start }) => target !== undefined && nameAt(wire, start) === target)
+        .map((record) => ({ address: text(record), port }));
+    });
+  }
+}
+
+function isAnswer({ section }: RecordView): boolean {
+  return section === 'answer';
+}
+
+function addressType({ address }: Endpoint): number {
+  return familyOf(address) === 6 ? TYPE.AAAA : TYPE.A;
+}
+
+function nameAt(wire: Uint8Array, offset: number): string | undefined {
+  const name = readName(wire, offset, wire.length);
+  return name && octetKey(name);
+}

@@ -1,0 +1,70 @@
+/** unbound as a resolver over TLS on loopback. */
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import type { Authority, Pair } from './certificates.ts';
+
+export interface Resolver {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** Answers `www.example.org A` with 192.0.2.80. Resolves when it listens; ends with the test's directory. */
+export async function startUnbound({ dir }: Authority, pair: Pair): Promise<Resolver> {
+  const port = await freePort();
+  const conf = `${dir}/unbound-${port}.conf`;
+  writeFileSync(
+    conf,
+    `server:
+  directory: "${dir}"
+  chroot: ""
+  username: ""
+  pidfile: ""
+  use-syslog: no
+  do-daemonize: no
+  interface: 127.0.0.1@${port}
+  port: ${port}
+  tls-port: ${port}
+  tls-service-key: "${pair.key}"
+  tls-service-pem: "${pair.cert}"
+  access-control: 127.0.0.0/8 allow
+  local-zone: "example.org." static
+  local-data: "www.example.org. 60 A 192.0.2.80"
+remote-control:
+  control-enable: no
+`,
+  );
+  const child = spawn('unbound', ['-d', '-c', conf], { stdio: 'ignore' });
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  await listening(port);
+  return {
+    port,
+    async stop() {
+      child.kill('SIGKILL');
+      await exited;
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+async function listening(port: number): Promise<void> {
+  for (let left = 200; left > 0; left--) {
+    const isThere = await new Promise<boolean>((resolve) => {
+      const socket = connect(port, '127.0.0.1');
+      socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+      socket.once('connect', () => socket.destroy());
+    });
+    if (isThere) return;
+    await new Promise((resolve) => {
+      setTimeout(resolve, 25);
+    });
+  }
+  throw new Error(`unbound does not listen on ${port}`);
+}

@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { buildResponse, type NewRecord } from '../../../agent/dns/build.ts';
+import { FLAG, putU16 } from '../../../agent/dns/header.ts';
+import { RCODE, TYPE } from '../../../agent/dns/iana.ts';
+import { nameFromText } from '../../../agent/dns/name.ts';
+import type { UpstreamGroup } from '../../../agent/query/services.ts';
+import { settle } from '../../support/fake-clock.ts';
+import type { SeenQuery } from '../../support/upstream/messages.ts';
+import {
+  A,
+  groupOptions,
+  question,
+  type Rig,
+  replyOf,
+  rig,
+  watch,
+} from '../../support/upstream/rig.ts';
+
+const ADDRESS = [192, 0, 2, 80] as const;
+const NAME = 'dns-pods.kube-system.svc.cluster.local.';
+const TO_A = '192.0.2.1:53';
+
+interface Said {
+  readonly rcode?: number;
+  readonly answer?: readonly NewRecord[];
+  readonly additional?: readonly NewRecord[];
+}
+
+const told = new WeakSet<SeenQuery>();
+
+/** Waits until the target is asked for endpoints again, and answers. */
+async function tell({ sockets, clock }: Rig, said: Said, type: number = TYPE.A): Promise<void> {
+  for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 20) {
+    await clock.advance(20);
+    for (const socket of sockets.datagrams.filter(({ to }) => to.address === A.address)) {
+      const query = socket.queries.find((seen) => isLook(seen) && !told.has(seen));
+      if (query === undefined) continue;
+      told.add(query);
+      const { head, message } = query;
+      assert.equal(head.type, type);
+      const asked = { name: head.name.slice(0, head.nameLength), type, class: 1 };
+      const { rcode = RCODE.NOERROR, ...sections } = said;
+      const wire = buildResponse(asked, { rcode, flags: FLAG.RA, ...sections });
+      putU16(wire, 0, message.readUInt16BE(0));
+      socket.deliver(wire);
+      await settle();
+      return;
+    }
+  }
+  assert.fail('nobody asked');
+}
+
+const isLook = ({ head }: SeenQuery): boolean =>
+  Buffer.from(head.name).includes('dns-pods') && head.type !== TYPE.NS;
+
+const address = (last: number): NewRecord => ({
+  type: TYPE.A,
+  ttlSeconds: 30,
+  rdata: Uint8Array.of(10, 244, 0, last),
+});
+
+/** Who gets the next `count` queries, each answered at once. */
+async function askedOf({ sockets }: Rig, group: UpstreamGroup, count: number): Promise<string[]> {
+  const upstreams: string[] = [];
+  for (let i = 0; i < count; i++) {
+    const watched = watch(group.exchange(question(), 4_000));
+    for (const socket of sockets.datagrams) {
+      const query = socket.queries.at(-1);
+      if (query !== undefined && watched.outcome === undefined) socket.answer({ address: ADDRESS });
+      await settle();
+    }
+    upstreams.push(replyOf(watched).upstream);
+  }
+  return upstreams;
+}
+
+const rigWith = (name = NAME): { world: Rig; group: UpstreamGroup } => {
+  const world = rig({ random: () => 0 });
+  return { world, group: world.room.group(groupOptions({ endpointsName: nameFromText(name) })) };
+};
+
+test('the addresses behind a name get the queries in turn', async () => {
+  const { world, group } = rigWith();
+  await tell(world, { answer: [address(1), address(2), address(3)] });
+  const asked = await askedOf(world, group, 6);
+  const expected = ['10.244.0.2:53', '10.244.0.3:53', '10.244.0.1:53'];
+  assert.deepEqual(asked, [...expected, ...expected]);
+  const known = world.metrics.value('nodens_upstream_endpoints', { name: NAME });
+  assert.equal(known, 3);
+});
+
+test('until a list is known, and where the name has none, the target itself is asked', async () => {
+  const { world, group } = rigWith();
+  assert.deepEqual(await askedOf(world, group, 1), [TO_A]);
+  await tell(world, { rcode: RCODE.NXDOMAIN });
+  assert.deepEqual(await askedOf(world, group, 2), [TO_A, TO_A]);
+});
+
+test('the last list is kept whatever is said afterwards, a new one replaces it', async () => {
+  const { world, group } = rigWith();
+  await tell(world, { answer: [address(1)] });
+  for (const said of [{ rcode: RCODE.NXDOMAIN }, { rcode: RCODE.SERVFAIL }, { answer: [] }]) {
+    await tell(world, said);
+    assert.deepEqual(await askedOf(world, group, 1), ['10.244.0.1:53']);
+  }
+  await tell(world, { answer: [address(7)] });
+  assert.deepEqual(await askedOf(world, group, 1), ['10.244.0.7:53']);
+});
+
+test('what a removed endpoint was asked is still waited for', async () => {
+  const { world, group } = rigWith();
+  await tell(world, { answer: [address(1)] });
+  await world.clock.advance(22_000);
+  const waiting = watch(group.exchange(question(), 4_000));
+  const old = world.sockets.udp('10.244.0.1');
+  await tell(world, { answer: [address(2)] });
+  old.answer({ address: ADDRESS });
+  await settle();
+  assert.equal(replyOf(waiting).upstream, '10.244.0.1:53');
+  await world.clock.advance(41_000);
+  assert.equal(old.isClosed, true);
+});
+
+test('SRV records name ports and, with their addresses, endpoints; others are left out', async () => {
+  const { world, group } = rigWith(`_dns._udp.${NAME}`);
+  const service = (port: number, target: string): NewRecord => ({
+    type: TYPE.SRV,
+    ttlSeconds: 30,
+    rdata: Buffer.concat([
+      Buffer.from([0, 0, 0, 10, port >> 8, port & 0xff]),
+      nameFromText(target),
+    ]),
+  });
+  await tell(
+    world,
+    {
+      answer: [
+        service(1053, 'a.pods.local.'),
+        service(1054, 'gone.pods.local.'),
+        { type: TYPE.SRV, ttlSeconds: 30, rdata: Uint8Array.of(0, 0) },
+      ],
+      additional: [
+        { ...address(9), name: nameFromText('a.pods.local.') },
+        { ...address(8), name: nameFromText('b.pods.local.') },
+        { ...address(8), name: nameFromText('a.pods.local.'), rdata: Uint8Array.of(1) },
+      ],
+    },
+    TYPE.SRV,
+  );
+  assert.deepEqual(await askedOf(world, group, 2), ['10.244.0.9:1053', '10.244.0.9:1053']);
+});
+
+test('an endpoint that does not answer is passed over; with all of them down the target is asked', async () => {
+  const { world, group } = rigWith();
+  const { clock, room } = world;
+  await tell(world, { answer: [address(1), address(2)] });
+  watch(group.exchange(question(), 4_000));
+  await clock.advance(4_000);
+  const states = Object.fromEntries(room.summary().map(({ to, state }) => [to, state]));
+  assert.notEqual(states['10.244.0.1:53'], 'up');
+  await clock.advance(10_000);
+  const down = room.summary().filter(({ state }) => state === 'down');
+  assert.deepEqual(down.map(({ to }) => to).sort(), ['10.244.0.1:53', '10.244.0.2:53', TO_A]);
+});
+
+test('releasing the group lets go of endpoints and stops asking for them', async () => {
+  const { world, group } = rigWith();
+  await tell(world, { answer: [address(1), address(2)] });
+  await askedOf(world, group, 2);
+  group.release();
+  await world.clock.advance(60_000);
+  assert.ok(world.sockets.datagrams.every(({ isClosed }) => isClosed));
+  assert.equal(world.clock.pendingTimers, 0);
+});

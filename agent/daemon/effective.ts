@@ -64,28 +64,40 @@ function word({ text, quoted }: Token): string {
 }
 
 function cacheLines(options: CacheOptions, { uses }: Directive): string[] {
-  const { success, denial, servfailMs, prefetch, serveStale, keepTtl } = options;
-  const zones = (uses[0]?.args ?? []).filter(({ text }) => !/^\d+$/.test(text)).map(word);
-  const keep = ({ capacity, maxTtlSeconds, minTtlSeconds }: CacheOptions['success']): string =>
-    `${capacity} ${maxTtlSeconds} ${minTtlSeconds}`;
+  const { success, servfailMs, prefetch, serveStale, lastKnownGood, nxdomainCut } = options;
+  const [use] = uses as readonly [Line];
   const lines = [
-    `success ${keep(success)}`,
-    `denial ${keep(denial)}`,
+    `success ${success.capacity} ${success.maxTtlSeconds} ${success.minTtlSeconds}`,
+    denialLine(options, use),
     `servfail ${formatDuration(servfailMs)}`,
-    ...disabled('success', options.disableSuccess),
-    ...disabled('denial', options.disableDenial),
+    ...withZones('disable success', options.disableSuccess),
+    ...withZones('disable denial', options.disableDenial),
+    ...withZones('nxdomain_cut', nxdomainCut),
   ];
   if (prefetch !== undefined) {
     const { amount, windowMs, percentage } = prefetch;
     lines.push(`prefetch ${amount} ${formatDuration(windowMs)} ${percentage}%`);
   }
   if (serveStale !== undefined) lines.push(staleLine(serveStale));
-  if (keepTtl) lines.push('keepttl');
-  return braces(['cache', ...zones].join(' '), lines);
+  if (lastKnownGood !== undefined) {
+    const { windowMs, zones } = lastKnownGood;
+    lines.push(...withZones(`last_known_good ${formatDuration(windowMs)}`, zones));
+  }
+  if (options.keepTtl) lines.push('keepttl');
+  return braces(['cache', ...use.args.map(word)].join(' '), lines);
 }
 
-function disabled(kind: string, zones: readonly Uint8Array[]): string[] {
-  return zones.length === 0 ? [] : [`disable ${kind} ${zones.map(nameToText).join(' ')}`];
+/** A TTL in `denial` holds for the cluster's names too, so one that nobody wrote is told in a comment. */
+function denialLine({ denial, cluster }: CacheOptions, use: Line): string {
+  const ttls = `${denial.maxTtlSeconds} ${denial.minTtlSeconds}`;
+  const isSaid = use.body?.some(({ name, args }) => name.text === 'denial' && args.length > 1);
+  if (isSaid === true) return `denial ${denial.capacity} ${ttls}`;
+  const { maxTtlSeconds, minTtlSeconds } = cluster.denial;
+  return `denial ${denial.capacity} # ${ttls}; names of the cluster ${maxTtlSeconds} ${minTtlSeconds}`;
+}
+
+function withZones(head: string, zones: readonly Uint8Array[]): string[] {
+  return zones.length === 0 ? [] : [`${head} ${zones.map(nameToText).join(' ')}`];
 }
 
 function staleLine(stale: NonNullable<CacheOptions['serveStale']>): string {
@@ -111,7 +123,10 @@ function forwardLines(use: Line, group: UpstreamGroupOptions): string[] {
   ];
   const failover = group.failoverRcodes.map(rcodeName).join(' ');
   const kept = (use.body ?? []).filter(({ name }) => !GROUP_OPTIONS.has(name.text));
-  const head = ['forward', word(use.args[0] as Token), ...group.targets.map(formatEndpoint)];
+  const [from, ...to] = use.args.map(word);
+  // What is said of a TLS target stays with its address.
+  const isPlain = group.targets.every(({ tls }) => tls === undefined) && group.targets.length > 0;
+  const head = ['forward', from, ...(isPlain ? group.targets.map(formatEndpoint) : to)];
   return braces(head.join(' '), [
     ...flags,
     `policy ${group.policy}`,

@@ -1,5 +1,4 @@
 /** What is valid and still bites people: said by `nodens check`, each with its place. */
-import { formatEndpoint } from '../base/address.ts';
 import { formatDuration } from '../base/duration.ts';
 import type { Place } from '../base/errors.ts';
 import type { Block, Directive, Line } from '../config/corefile/types.ts';
@@ -51,7 +50,6 @@ export function warningsOf(run: DryRun, clusterDomain: string): Warning[] {
     ...meant.flatMap((one) => [...aboutBlock(one), ...aboutForwards(one, clusterDomain)]),
     ...missingClusterDomain(meant, clusterDomain),
     ...adminPorts(run),
-    ...loops(meant, new Set(assembly.endpoints.map(formatEndpoint))),
   ];
 }
 
@@ -134,15 +132,5 @@ function* adminPorts({ assembly }: DryRun): Iterable<Warning> {
   for (const [port, all] of hosts) {
     if (all.size > 1 && [...all].some((host) => ['', '0.0.0.0', '[::]'].includes(host)))
       yield { place, text: `port ${port} is asked for on every address and on one of them` };
-  }
-}
-
-function* loops(meant: readonly Meant[], own: ReadonlySet<string>): Iterable<Warning> {
-  for (const { forwards } of meant) {
-    for (const { use, group } of forwards) {
-      const target = group.targets.map(formatEndpoint).find((name) => own.has(name));
-      if (target === undefined) continue;
-      yield { place: use.name.place, text: `a loop: ${target} is served by nodens itself` };
-    }
   }
 }

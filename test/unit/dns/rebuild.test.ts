@@ -99,6 +99,23 @@ describe('rebuild', () => {
     );
   });
 
+  it('points at nothing beyond what a pointer can hold', () => {
+    const answer = Array.from({ length: 400 }, (_, at) => ({
+      name: nameFromText(`n${at >> 1}.${'x'.repeat(50)}.test`),
+      type: TYPE.NS,
+      ttlSeconds: 1,
+      rdata: nameFromText(`m${at >> 1}.${'y'.repeat(50)}.test`),
+    }));
+    const wire = buildResponse(QUESTION, { rcode: 0, flags: 0, answer });
+    const again = rebuild(wire, { owner: (name) => Uint8Array.from([1, 0x7a, ...name]) });
+    assert.ok(again !== undefined && again.length > 0x4000);
+    const owners = decode(again).answers?.map(({ name }) => name);
+    assert.deepEqual(
+      owners,
+      answer.map(({ name }) => `z.${nameToText(name).slice(0, -1)}`),
+    );
+  });
+
   it('gives up on what is malformed or becomes too long', () => {
     for (const [type, rdata] of [
       [TYPE.MX, [0]],

@@ -169,6 +169,15 @@ describe('rewrite name', () => {
     assert.deepEqual(shown(answer), ['a.example 60 A 192.0.2.1']);
   });
 
+  it('stops at the first rule that matches, unless it continues', async () => {
+    const rules = (mode: string) =>
+      `rewrite ${mode} name a.example b.test\nrewrite name b.test c.test`;
+    assert.equal((await run(rules(''), 'a.example A')).asked, 'b.test. A');
+    assert.equal((await run(rules('stop'), 'a.example A')).asked, 'b.test. A');
+    assert.equal((await run(rules('continue'), 'a.example A')).asked, 'c.test. A');
+    assert.equal((await run(rules(''), 'b.test A')).asked, 'c.test. A');
+  });
+
   it('renames in SRV and MX, and not what nobody named', async () => {
     const { answer } = await run('rewrite name exact a.example b.test', 'a.example SRV', (name) =>
       reply(name, [

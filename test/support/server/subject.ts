@@ -66,7 +66,7 @@ function zoneConf(port: number, folder: string): string {
 }
 
 /** Ports that are free for UDP and TCP at this moment. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as { port: number };
@@ -138,7 +138,7 @@ function corefile(folder: string, { host, port }: Target, upstreamPort: number):
   return path;
 }
 
-function stopped(child: ChildProcess): Promise<void> {
+export function stopped(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => {
     if (child.exitCode !== null || child.signalCode !== null) resolve();
     child.once('exit', () => resolve());

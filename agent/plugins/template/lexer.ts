@@ -44,9 +44,18 @@ export function partsOf(source: string): (TextPart | ActionPart)[] {
   return parts;
 }
 
-const TOKEN =
-  /(\s*)(?:("(?:[^"\\]|\\.)*"|`[^`]*`)|(-?(?:0x[\da-f]+|\d+))(?![\w.])|(\.[A-Za-z_]\w*)|(\$\w*)|([A-Za-z_]\w*)|(:=|[=|()])|(\.))/iy;
-const KINDS = ['string', 'number', 'field', 'variable', 'word', 'sign', 'dot'] as const;
+/** In the order in which they are tried. */
+const PATTERNS: readonly (readonly [TokenKind, RegExp])[] = [
+  ['string', /"(?:[^"\\]|\\.)*"|`[^`]*`/],
+  ['number', /-?(?:0x[\da-f]+|\d+)(?![\w.])/],
+  ['field', /\.[a-z_]\w*/],
+  ['variable', /\$\w*/],
+  ['word', /[a-z_]\w*/],
+  ['sign', /:=|[=|()]/],
+  ['dot', /\./],
+];
+const ANY_TOKEN = PATTERNS.map(([, { source }]) => `(${source})`).join('|');
+const TOKEN = new RegExp(`(\\s*)(?:${ANY_TOKEN})`, 'iy');
 
 function tokensOf(body: string): ActionToken[] {
   const tokens: ActionToken[] = [];
@@ -59,7 +68,7 @@ function tokensOf(body: string): ActionToken[] {
       throw new RangeError(`"${source.slice(start).trim()}" cannot be understood`);
     const [, blank, ...found] = match;
     const which = found.findIndex((text) => text !== undefined);
-    const kind = KINDS[which] as TokenKind;
+    const [kind] = PATTERNS[which] as readonly [TokenKind, RegExp];
     tokens.push({ kind, text: found[which] as string, isJoined: blank === '' && start > 0 });
   }
   return tokens;

@@ -8,7 +8,7 @@ import { readQueryHead } from '../../../../agent/dns/query-head.ts';
 import { setup } from '../../../../agent/plugins/rewrite/setup.ts';
 import { type Client, Query } from '../../../../agent/query/query.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
-import { CLIENT, NextSpy } from '../../../support/queries.ts';
+import { ask, CLIENT, NextSpy } from '../../../support/queries.ts';
 import { fakeServices } from '../../../support/services.ts';
 
 function queryWith(options?: Buffer, client: Client = CLIENT): Query {
@@ -33,7 +33,7 @@ function sent(rules: string, query = queryWith()): string | undefined {
   const { directive, block } = parseDirective(rules);
   let below: Query | undefined;
   const next = new NextSpy();
-  setup(directive, block, fakeServices()).handle?.(query, (asked) => {
+  ask(setup(directive, block, fakeServices()), query, (asked) => {
     below = asked;
     return next.handler(asked);
   });

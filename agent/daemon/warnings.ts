@@ -112,7 +112,9 @@ function* missingClusterDomain(meant: readonly Meant[], clusterDomain: string): 
       forwards.some(({ use }) => use.args.some(({ text }) => text.startsWith('/'))),
   );
   if (root === undefined) return;
-  const text = `no block for the cluster domain ${clusterDomain}: its names go to the resolvers of the node, which do not know them`;
+  const text =
+    `no block for the cluster domain ${clusterDomain}: its names go to the resolvers of the ` +
+    'node, which do not know them';
   yield { place: root.block.place, text };
 }
 

@@ -2,12 +2,14 @@
  * What a plugin may use. Only shapes: `daemon.ts` fills them, tests fake them. What outlives a reload (cache, upstreams,
  * series) is the same object before and after; `block`, `admin` and `process` belong to one configuration.
  */
-import type { Endpoint } from '../base/address.ts';
 import type { Clock } from '../base/clock.ts';
-import type { Reply } from '../dns/reply.ts';
 import type { Answer } from './answer.ts';
+import type { Exports } from './exports.ts';
 import type { Handler, Result } from './plugin.ts';
-import type { InternalQuestion, Query, Transport } from './query.ts';
+import type { InternalQuestion, Query } from './query.ts';
+import type { Upstreams } from './upstreams.ts';
+
+export type * from './upstreams.ts';
 
 export interface Services {
   readonly clock: Clock;
@@ -183,168 +185,6 @@ export interface BlockCache {
 
 export interface Cache {
   open(block: BlockContext, zonesLabel: string, options: CacheOptions): BlockCache;
-}
-
-// ── upstream ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-export type Policy = 'random' | 'round_robin' | 'sequential';
-
-/** DNS over TLS to one upstream (RFC 7858): always verified, by name where there is one, else by address. */
-export interface UpstreamTls {
-  readonly serverName?: string | undefined;
-  /** PEM texts: who is trusted (undefined: whom the system trusts), and what we show the upstream. */
-  readonly ca?: string | undefined;
-  readonly cert?: string | undefined;
-  readonly key?: string | undefined;
-}
-
-export interface UpstreamTarget extends Endpoint {
-  /** Undefined: plain DNS. */
-  readonly tls?: UpstreamTls | undefined;
-}
-
-/** A set of upstreams that answer the same questions. */
-export interface UpstreamGroupOptions {
-  /** Value of the label `proxy_name`: the plugin that forwards. */
-  readonly name: string;
-  /** Where there is none, every query ends with SERVFAIL. */
-  readonly targets: readonly UpstreamTarget[];
-  readonly policy: Policy;
-  readonly forceTcp: boolean;
-  readonly preferUdp: boolean;
-  /** Failed probes in a row above which an upstream counts as down; 0: never, and no probes. */
-  readonly maxFails: number;
-  readonly healthCheck: HealthCheckOptions;
-  /** An idle connection is closed after this, milliseconds. */
-  readonly expireMs: number;
-  /** Queries under way at once; 0: no bound of its own. */
-  readonly maxConcurrent: number;
-  /** Upstreams tried for one query; 0: as many as the deadline allows. */
-  readonly maxConnectAttempts: number;
-  /** SERVFAIL at once when every upstream is down, instead of trying one of them. */
-  readonly failFastAllUnhealthy: boolean;
-  /** Rcodes on which another upstream is tried. */
-  readonly failoverRcodes: readonly number[];
-  /** A connection takes no queries after about this, milliseconds; 0: no bound. Undefined: as the transport has it. */
-  readonly maxAgeMs?: number | undefined;
-  /** Idle connections kept to one upstream; 0 or undefined: all. */
-  readonly maxIdleConnections?: number | undefined;
-  /** No reply for this long, milliseconds, is one too late; undefined: learned from the upstream. */
-  readonly readTimeoutMs?: number | undefined;
-  /** Random letter case in questions over UDP, which the reply must repeat (draft-vixie-dnsext-dns0x20). */
-  readonly randomizeCase?: boolean | undefined;
-  /** A UDP socket of its own, and so a port, for each query. */
-  readonly socketPerQuery?: boolean | undefined;
-  /**
-   * Name, wire form, that the targets resolve to the endpoints behind them: those are asked, the targets only where no
-   * endpoint is of use.
-   */
-  readonly endpointsName?: Uint8Array | undefined;
-}
-
-export interface HealthCheckOptions {
-  readonly intervalMs: number;
-  readonly recursionDesired: boolean;
-  /** Wire name asked (type NS). */
-  readonly domain: Uint8Array;
-}
-
-/** What goes up: our own query, not the client's (design §4.5). */
-export interface UpstreamQuestion {
-  /** Lower-case wire form. Kept as long as the exchange runs. */
-  readonly name: Uint8Array;
-  readonly type: number;
-  readonly class: number;
-  readonly recursionDesired: boolean;
-  readonly checkingDisabled: boolean;
-  readonly dnssecOk: boolean;
-  /** EDNS options, as on the wire, to send along. */
-  readonly options?: Uint8Array | undefined;
-  /** Transport of the client, which UDP-capable groups follow for TCP (peer behaviour). */
-  readonly clientTransport: Transport;
-}
-
-export interface UpstreamReply {
-  readonly reply: Reply;
-  /** Who answered, `address:port`. */
-  readonly upstream: string;
-  readonly transport: Transport;
-}
-
-export interface UpstreamGroup {
-  /**
-   * One question, one deadline (`budgetMs` from now). Rejects with DnsError(SERVFAIL, …) carrying an extended error
-   * (network error 23, no reachable authority 22), or DnsError(REFUSED) over `maxConcurrent`.
-   */
-  exchange(question: UpstreamQuestion, budgetMs: number): Promise<UpstreamReply>;
-  /** Lets go of the group; its upstreams are closed when no group uses them any more. */
-  release(): void;
-}
-
-export interface Upstreams {
-  /** Connections and health are shared with every group that names the same target, and live over reloads. */
-  group(options: UpstreamGroupOptions): UpstreamGroup;
-}
-
-// ── what leaves the process for people who look on ──────────────────────────────────────────────────────────────────
-
-/** A piece of work that is over, within a trace. */
-export interface FinishedSpan {
-  /** 32 and 16 lower-case hexadecimal digits. */
-  readonly traceId: string;
-  readonly spanId: string;
-  readonly parentSpanId?: string | undefined;
-  readonly name: string;
-  /** Milliseconds since the Unix epoch, and how long it took. */
-  readonly startMs: number;
-  readonly durationMs: number;
-  readonly tags: Readonly<Record<string, string>>;
-}
-
-export interface SpanExportOptions {
-  /** Zipkin's collector, as URL. */
-  readonly url: string;
-  readonly service: string;
-  /** Spans that may wait; those beyond are dropped. */
-  readonly backlog: number;
-  /** Spans sent together at most, and how long they wait for each other, milliseconds. */
-  readonly batch: number;
-  readonly intervalMs: number;
-}
-
-/** Takes spans without ever waiting or throwing. */
-export interface SpanSink {
-  add(span: FinishedSpan): void;
-  close(): void;
-}
-
-export type DnstapTarget =
-  | { readonly kind: 'unix'; readonly path: string }
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
-
-export interface FrameExportOptions {
-  readonly target: DnstapTarget;
-  /** Content type of the Frame Streams handshake. */
-  readonly contentType: string;
-  /** Frames, and octets, that may wait; those beyond are dropped and counted. */
-  readonly maxFrames: number;
-  readonly maxBytes: number;
-}
-
-/** Takes frames without ever waiting or throwing. */
-export interface FrameSink {
-  add(frame: Uint8Array): void;
-  close(): void;
-}
-
-export type ProfileKind = 'cpu' | 'heap';
-
-/** What needs sockets, or packages that only few want: loaded at first use. */
-export interface Exports {
-  spans(options: SpanExportOptions): SpanSink;
-  frames(options: FrameExportOptions): FrameSink;
-  /** A profile in pprof's format, gzipped. Rejects while another of its kind is being taken. */
-  profile(kind: ProfileKind, seconds: number): Promise<Uint8Array>;
 }
 
 // ── process edge ────────────────────────────────────────────────────────────────────────────────────────────────

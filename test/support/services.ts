@@ -2,10 +2,10 @@
 import { InternalError } from '../../agent/base/errors.ts';
 import { SeriesTable } from '../../agent/observe/metrics.ts';
 import { SERIES } from '../../agent/observe/names.ts';
+import type { FinishedSpan } from '../../agent/query/exports.ts';
 import type {
   AdminHandler,
   BlockContext,
-  FinishedSpan,
   Labels,
   LogFields,
   Logger,

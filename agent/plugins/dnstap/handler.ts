@@ -2,9 +2,9 @@ import { parseEndpoint } from '../../base/address.ts';
 import type { Clock } from '../../base/clock.ts';
 import { FLAG, flagsOf, putU16 } from '../../dns/header.ts';
 import type { Answer } from '../../query/answer.ts';
+import type { FrameSink } from '../../query/exports.ts';
 import { after, type Handle } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
-import type { FrameSink } from '../../query/services.ts';
 import { encodeDnstap, MESSAGE, type Origin, type TappedMessage } from './message.ts';
 
 /** One destination. */

@@ -1,8 +1,9 @@
 /** `pprof [ADDR] { block [RATE] }`: profiles of the process over HTTP, in pprof's format. */
 import { intArg, listenArg, maxArgs, onlyUse, readOptions } from '../../config/corefile/args.ts';
 import type { Block, Directive } from '../../config/corefile/types.ts';
+import type { ProfileKind } from '../../query/exports.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { AdminResponse, ProfileKind, Services } from '../../query/services.ts';
+import type { AdminResponse, Services } from '../../query/services.ts';
 
 const DEFAULT_ADDRESS = 'localhost:6053';
 const ROOT = '/debug/pprof';
@@ -14,7 +15,10 @@ const MAX_SECONDS = 300;
 const INDEX: AdminResponse = {
   status: 200,
   contentType: TEXT,
-  body: `${ROOT}/profile?seconds=N  CPU, ${DEFAULT_CPU_SECONDS} seconds unless said\n${ROOT}/heap?seconds=N     heap: what is allocated meanwhile and still there at the end, ${DEFAULT_HEAP_SECONDS} seconds unless said\n`,
+  body:
+    `${ROOT}/profile?seconds=N  CPU, ${DEFAULT_CPU_SECONDS} seconds unless said\n` +
+    `${ROOT}/heap?seconds=N     heap: what is allocated meanwhile and still there at the end, ` +
+    `${DEFAULT_HEAP_SECONDS} seconds unless said\n`,
 };
 
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {

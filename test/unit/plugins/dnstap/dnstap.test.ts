@@ -5,7 +5,7 @@ import { FLAG, flagsOf, idOf } from '../../../../agent/dns/header.ts';
 import { RCODE } from '../../../../agent/dns/iana.ts';
 import { setup } from '../../../../agent/plugins/dnstap/setup.ts';
 import { madeAnswer } from '../../../../agent/query/answer.ts';
-import type { FrameExportOptions } from '../../../../agent/query/services.ts';
+import type { FrameExportOptions } from '../../../../agent/query/exports.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { readFields } from '../../../support/protobuf.ts';

@@ -196,13 +196,14 @@ export function rcodeName(rcode: number): string {
 }
 
 /** What a client sees, in the words of the table. */
-function describe({ rcode, addresses, ttlSeconds, extended, afterMs }: Got): string {
+function describe({ rcode, flags, addresses, ttlSeconds, extended, afterMs }: Got): string {
   const after = afterMs === 0 ? 'at once' : afterMs <= BUDGET_MS ? 'within 200 ms' : 'within 4 s';
   const name = rcodeName(rcode);
   if (rcode === RCODE.NOERROR && addresses.length > 0) {
     const kind = extended === 3 ? 'stale' : 'fresh';
     return `${kind} answer, TTL ${ttlSeconds}, ${after}`;
   }
-  const what = rcode === RCODE.NOERROR ? 'empty answer' : name;
+  const isCut = (flags & FLAG.TC) !== 0;
+  const what = rcode === RCODE.NOERROR ? (isCut ? 'truncated answer' : 'empty answer') : name;
   return `${what}${extended === undefined ? '' : ` + EDE ${extended}`}, ${after}`;
 }

@@ -3,7 +3,7 @@ import type { Endpoint } from '../../../agent/base/address.ts';
 import type { Clock } from '../../../agent/base/clock.ts';
 import { buildResponse, type NewResponse } from '../../../agent/dns/build.ts';
 import { FrameReader, frame } from '../../../agent/dns/frame.ts';
-import { FLAG, flagsOf, idOf, putU16 } from '../../../agent/dns/header.ts';
+import { FLAG, flagsOf, HEADER_BYTES, idOf, putU16 } from '../../../agent/dns/header.ts';
 import { RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText, nameToText } from '../../../agent/dns/name.ts';
 import type { UpstreamTls } from '../../../agent/query/services.ts';
@@ -71,8 +71,10 @@ export class ScriptedSockets implements Sockets {
   readonly arrived: Arrived[] = [];
   /** Health probes (NS of the root). */
   probes = 0;
-  /** Told of each reply as it leaves, garbage and silence aside. */
-  onReply: (query: Arrived, behaviour: Behaviour) => void = () => {};
+  /** Makes the address of each good answer; by default the behaviour's own. */
+  addressFor: (behaviour: Behaviour) => readonly number[] = ({ address }) => address;
+  /** Told of each query that arrives, probes aside. */
+  onArrival: (query: Arrived) => void = () => {};
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -124,7 +126,10 @@ export class ScriptedSockets implements Sockets {
     const isProbe = nameText === '.' && seen.head.type === TYPE.NS;
     const query = { ...seen, atMs: this.#clock.nowMs(), to: to.address, transport, nameText };
     if (isProbe) this.probes++;
-    else this.arrived.push(query);
+    else {
+      this.arrived.push(query);
+      this.onArrival(query);
+    }
     const behaviour = this.of(to);
     const { state, afterMs } = behaviour;
     if (state === 'drop') return;
@@ -133,8 +138,7 @@ export class ScriptedSockets implements Sockets {
         way.fail(state === 'refuse' ? 'ECONNREFUSED' : 'ECONNRESET');
         return;
       }
-      if (!isProbe) this.onReply(query, behaviour);
-      way.reply(replyOf(query, behaviour));
+      way.reply(replyOf(query, { ...behaviour, address: this.addressFor(behaviour) }));
     });
   }
 }
@@ -192,7 +196,9 @@ const OTHER = nameFromText('evil.example.');
 function replyOf(query: Arrived, behaviour: Behaviour): Buffer {
   const { message, head, transport } = query;
   const { state } = behaviour;
-  const name = state === 'wrong' ? OTHER : head.name.slice(0, head.nameLength);
+  // In the asker's own letter case.
+  const own = message.subarray(HEADER_BYTES, HEADER_BYTES + head.nameLength);
+  const name = state === 'wrong' ? OTHER : own;
   const isCut = state === 'truncated' || (state === 'udp-truncated' && transport === 'udp');
   const flags = FLAG.RA | FLAG.AA | (flagsOf(message) & FLAG.RD) | (isCut ? FLAG.TC : 0);
   const question = { name, type: head.type, class: head.class };

@@ -11,7 +11,7 @@ import { nameFromText } from '../../../agent/dns/name.ts';
 import { readQueryHead, VERDICT } from '../../../agent/dns/query-head.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
 import { Query, type Transport } from '../../../agent/query/query.ts';
-import type { ServerLabel } from '../../../agent/query/services.ts';
+import type { ServerLabel, Upstreams } from '../../../agent/query/services.ts';
 import { Dispatcher } from '../../../agent/server/dispatch.ts';
 import { respond, responseCapacity } from '../../../agent/server/respond.ts';
 import { createUpstreams, type UpstreamsRoom } from '../../../agent/upstream/upstreams.ts';
@@ -62,26 +62,36 @@ export interface Asked {
   got: Got | undefined;
 }
 
+export interface WorldOptions {
+  readonly totalBytes?: number;
+  /** Uniform in [0, 1). */
+  readonly random?: () => number;
+  /** Stands between `forward` and the upstream room. */
+  readonly watch?: (room: UpstreamsRoom) => Upstreams;
+}
+
 export class World {
   readonly clock = new FakeClock();
   readonly metrics = new ReadableMetrics();
   readonly log = new RecordingLogger();
   readonly upstream = new ScriptedSockets(this.clock);
   readonly cache: ProcessCache;
-  readonly #room: UpstreamsRoom;
+  readonly room: UpstreamsRoom;
+  readonly #upstreams: Upstreams;
   readonly #dispatcher: Dispatcher;
   readonly #identities = new BlockIdentities();
   readonly #labels = new Map<string, ServerLabel>();
   #assembly: Assembly | undefined;
   #id = 0;
 
-  constructor(corefile: string, options: { totalBytes?: number; random?: () => number } = {}) {
-    const { totalBytes = 8_000_000, random = () => 0 } = options;
+  constructor(corefile: string, options: WorldOptions = {}) {
+    const { totalBytes = 8_000_000, random = () => 0, watch = (room) => room } = options;
     const { clock, metrics, log, upstream: sockets } = this;
     this.cache = createCache({ clock, metrics, log, totalBytes, random });
     let id = 0;
     const ids = (): number => id++ & 0xffff;
-    this.#room = createUpstreams({ clock, metrics, log, sockets, ids, random });
+    this.room = createUpstreams({ clock, metrics, log, sockets, ids, random });
+    this.#upstreams = watch(this.room);
     this.#dispatcher = new Dispatcher(log, metrics.counter('coredns_panics_total'));
     this.configure(corefile);
   }
@@ -90,7 +100,7 @@ export class World {
   configure(text: string): void {
     const before = this.#assembly;
     const { clock, metrics, log, cache } = this;
-    const shared = fakeServices({ clock, metrics, log, cache, upstreams: this.#room });
+    const shared = fakeServices({ clock, metrics, log, cache, upstreams: this.#upstreams });
     const next = assemble(parseText(text), {
       shared,
       identities: this.#identities,
@@ -108,11 +118,13 @@ export class World {
     });
   }
 
-  ask(fields: AskFields): Asked {
+  /** `onGot` is called at the moment of the answer. */
+  ask(fields: AskFields, onGot: (got: Got) => void = () => {}): Asked {
     const asked: Asked = { fields, askedMs: this.clock.nowMs(), got: undefined };
     const query = this.#query(fields);
     const finish = (answer: Answer): void => {
       asked.got = this.#read(query, answer, asked.askedMs);
+      onGot(asked.got);
     };
     const result = this.#dispatcher.handle(query);
     if (result instanceof Promise) {
@@ -128,7 +140,7 @@ export class World {
   async close(): Promise<void> {
     await this.clock.advance(2 * RETIRE_MS);
     for (const plugin of this.#assembly?.plugins ?? []) plugin.stop?.();
-    await this.#room.close();
+    await this.room.close();
     this.cache.close();
   }
 

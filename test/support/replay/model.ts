@@ -1,0 +1,259 @@
+/**
+ * What must hold in an outage (design: invariants), asserted while a real chain runs. The model stands between cache and
+ * upstream room: it knows what each exchange has brought, and from that what a client may get.
+ */
+import assert from 'node:assert/strict';
+import { DnsError } from '../../../agent/base/errors.ts';
+import { ancountOf, FLAG, flagsOf, nscountOf } from '../../../agent/dns/header.ts';
+import { RCODE } from '../../../agent/dns/iana.ts';
+import { nameToText } from '../../../agent/dns/name.ts';
+import type { Reply } from '../../../agent/dns/reply.ts';
+import type { ServeStaleOptions, UpstreamGroup, Upstreams } from '../../../agent/query/services.ts';
+import type { UpstreamsRoom } from '../../../agent/upstream/upstreams.ts';
+import type { Got } from './world.ts';
+
+/** TTL of everything that the scripted upstreams say; the cache's smallest bound. */
+export const TTL_SECONDS = 5;
+const TTL_MS = TTL_SECONDS * 1_000;
+/** A client's deadline, and what looking at deadlines in steps adds. */
+const DEADLINE_MS = 4_000 + 50;
+/** How long SERVFAIL is remembered. */
+const SERVFAIL_MS = 1_000;
+/** After this long of nothing but quick good answers from all upstreams nobody gets anything else. */
+const RECOVERED_MS = 6_000;
+/** A refresh from a good upstream takes less. */
+const REFRESHED_MS = 200;
+/** Queries an upstream may get in a second while all are down: trials. */
+const MAX_TRIALS = 5;
+
+export type StaleRules = Pick<ServeStaleOptions, 'mode' | 'budgetMs' | 'recheckMs' | 'windowMs'>;
+
+interface Known {
+  readonly isPositive: boolean;
+  readonly address: string;
+  readonly expiresMs: number;
+  failedMs: number;
+}
+
+/** What a name's client may be judged by, as it was when it asked. */
+export interface Question {
+  readonly name: string;
+  readonly askedMs: number;
+  readonly wasUsable: boolean;
+}
+
+export class OutageModel {
+  readonly #now: () => number;
+  readonly #rules: StaleRules;
+  readonly #known = new Map<string, Known>();
+  readonly #inFlight = new Map<string, number>();
+  readonly #lastFailureMs = new Map<string, number>();
+  readonly #servfail = new Map<string, { atMs: number; generation: string }>();
+  readonly #trials = new Map<string, number[]>();
+  readonly #lastStaleMs = new Map<string, number>();
+  #goodSinceMs = Number.POSITIVE_INFINITY;
+  /** Which upstreams the configuration in force names. */
+  generation = '';
+  /** Checks made, by kind: a model that never sees a stale answer proves nothing. */
+  readonly seen = { fresh: 0, stale: 0, denied: 0, failed: 0, exchanges: 0, trials: 0 };
+
+  constructor(rules: StaleRules, now: () => number) {
+    this.#rules = rules;
+    this.#now = now;
+  }
+
+  /** Puts the model between `forward` and the upstreams. */
+  watch(room: UpstreamsRoom): Upstreams {
+    return {
+      group: (options): UpstreamGroup => {
+        const group = room.group(options);
+        return {
+          exchange: (question, budgetMs) => {
+            const name = nameToText(question.name);
+            const { generation } = this;
+            this.#begins(name, generation);
+            const exchange = group.exchange(question, budgetMs);
+            exchange.then(
+              ({ reply }) => this.#brought(name, reply, generation),
+              (error: unknown) => this.#failed(name, error, generation),
+            );
+            return exchange;
+          },
+          release: () => group.release(),
+        };
+      },
+    };
+  }
+
+  /** All upstreams of the configuration are well from now on, or not. */
+  upstreamsAreGood(areGood: boolean): void {
+    if (!areGood) this.#goodSinceMs = Number.POSITIVE_INFINITY;
+    else if (this.#goodSinceMs === Number.POSITIVE_INFINITY) this.#goodSinceMs = this.#now();
+  }
+
+  /** Invariant 7: `isAllDown` when a query arrives at `upstream`. */
+  arrived(upstream: string, isAllDown: boolean): void {
+    if (!isAllDown) return;
+    this.seen.trials++;
+    const now = this.#now();
+    const recent = [...(this.#trials.get(upstream) ?? []), now].filter((at) => at > now - 1_000);
+    this.#trials.set(upstream, recent);
+    assert.ok(
+      recent.length <= MAX_TRIALS,
+      `${recent.length} queries in a second to a dead upstream`,
+    );
+  }
+
+  asks(name: string): Question {
+    const askedMs = this.#now();
+    return { name, askedMs, wasUsable: this.#usable(name, askedMs) !== undefined };
+  }
+
+  /** Judges what a client got, at the moment it got it. */
+  got(question: Question, got: Got): void {
+    const { name, askedMs } = question;
+    const waitedMs = this.#now() - askedMs;
+    assert.ok(waitedMs <= DEADLINE_MS, `an answer after ${waitedMs} ms`);
+    const isDenial =
+      got.rcode === RCODE.NXDOMAIN || (got.rcode === RCODE.NOERROR && hasSoa(got.wire));
+    if (got.addresses.length > 0) this.#judgeAddress(question, got);
+    else if (isDenial) this.#judgeDenial(name, got);
+    else this.#judgeFailure(question, got);
+    this.#judgeRecovery(question, got);
+    if (got.extended === 3) this.#lastStaleMs.set(name, askedMs);
+  }
+
+  /** Every exchange has ended. */
+  atEnd(): void {
+    assert.deepEqual(
+      [...this.#inFlight].filter(([, count]) => count > 0),
+      [],
+    );
+  }
+
+  /** Invariant 4. */
+  #begins(name: string, generation: string): void {
+    this.seen.exchanges++;
+    const now = this.#now();
+    assert.equal(this.#inFlight.get(name) ?? 0, 0, 'one exchange under way for a name');
+    this.#inFlight.set(name, 1);
+    const usable = this.#usable(name, now);
+    if (usable !== undefined) {
+      assert.ok(now - usable.failedMs >= this.#rules.recheckMs, 'a failure waits for the recheck');
+      return;
+    }
+    const servfail = this.#servfail.get(name);
+    if (servfail === undefined || servfail.generation !== generation) return;
+    assert.ok(now - servfail.atMs >= SERVFAIL_MS, 'a failure is remembered');
+  }
+
+  #brought(name: string, reply: Reply, generation: string): void {
+    this.#inFlight.set(name, 0);
+    const now = this.#now();
+    const { wire, rcode, truncated } = reply;
+    const isAnswer = !truncated && (rcode === RCODE.NOERROR || rcode === RCODE.NXDOMAIN);
+    if (!isAnswer) {
+      this.#noted(name, now, rcode === RCODE.SERVFAIL ? generation : undefined);
+      return;
+    }
+    const address = ancountOf(wire) > 0 ? [...wire.subarray(-4)].join('.') : '';
+    if (address === '' && !hasSoa(wire)) {
+      // It cannot be kept, and ends what it contradicts.
+      this.#known.delete(name);
+      return;
+    }
+    const isPositive = address !== '';
+    const never = Number.NEGATIVE_INFINITY;
+    this.#known.set(name, { isPositive, address, expiresMs: now + TTL_MS, failedMs: never });
+    this.#servfail.delete(name);
+  }
+
+  #failed(name: string, error: unknown, generation: string): void {
+    this.#inFlight.set(name, 0);
+    assert.ok(error instanceof DnsError, String(error));
+    this.#noted(name, this.#now(), error.rcode === RCODE.SERVFAIL ? generation : undefined);
+  }
+
+  /** A failure; `remembered` is the configuration that remembers it, if any. */
+  #noted(name: string, now: number, remembered: string | undefined): void {
+    this.#lastFailureMs.set(name, now);
+    const usable = this.#usable(name, now);
+    if (usable !== undefined) usable.failedMs = now;
+    else if (remembered !== undefined) {
+      this.#servfail.set(name, { atMs: now, generation: remembered });
+    }
+  }
+
+  #usable(name: string, nowMs: number): Known | undefined {
+    const known = this.#known.get(name);
+    if (known === undefined || !known.isPositive) return undefined;
+    return nowMs < known.expiresMs + this.#rules.windowMs ? known : undefined;
+  }
+
+  #judgeAddress({ name, askedMs }: Question, got: Got): void {
+    const now = this.#now();
+    const known = this.#known.get(name);
+    assert.ok(known?.isPositive === true, 'an answer that is not what was said last');
+    assert.equal(got.addresses[0], known.address, 'an answer that has been overtaken');
+    const left = (known.expiresMs - now) / 1_000;
+    if (got.extended === undefined) {
+      this.seen.fresh++;
+      assert.ok(left > 0, 'an expired answer that looks fresh');
+      assert.equal(got.ttlSeconds, Math.ceil(left), 'its own TTL');
+      return;
+    }
+    this.seen.stale++;
+    assert.equal(got.extended, 3);
+    assert.equal(got.ttlSeconds, 30);
+    assert.ok(left <= 0, 'a stale answer in place of a fresh one');
+    assert.ok(askedMs < known.expiresMs + this.#rules.windowMs, 'a stale answer past its window');
+    this.#judgeBudget(name, now - askedMs);
+  }
+
+  /** Invariant 2: stale comes at once after a failure or behind a spent budget, else when the budget is spent. */
+  #judgeBudget(name: string, waitedMs: number): void {
+    const { mode, budgetMs, recheckMs } = this.#rules;
+    if (mode === 'immediate') {
+      assert.equal(waitedMs, 0, 'immediate means at once');
+      return;
+    }
+    assert.ok(waitedMs <= budgetMs, `a client that may get the old answer waited ${waitedMs} ms`);
+    const sinceFailureMs =
+      this.#now() - (this.#lastFailureMs.get(name) ?? Number.NEGATIVE_INFINITY);
+    const isUnderWay = (this.#inFlight.get(name) ?? 0) > 0;
+    assert.ok(waitedMs >= budgetMs || sinceFailureMs < recheckMs || isUnderWay, 'stale too soon');
+  }
+
+  /** Invariant 3. */
+  #judgeDenial(name: string, got: Got): void {
+    this.seen.denied++;
+    const known = this.#known.get(name);
+    assert.ok(known?.isPositive === false, 'a denial that is not what was said last');
+    assert.ok(this.#now() < known.expiresMs, 'a denial past its TTL');
+    assert.equal(got.extended, undefined);
+  }
+
+  /** Invariant 1. What cannot be kept (an empty answer) has ended the known one, so it is none of these. */
+  #judgeFailure({ name, wasUsable }: Question, got: Got): void {
+    this.seen.failed++;
+    const isUsable = this.#usable(name, this.#now()) !== undefined;
+    assert.ok(!(wasUsable && isUsable), `rcode ${got.rcode} in place of a usable answer`);
+  }
+
+  /** Invariant 5: no lingering. */
+  #judgeRecovery({ name, askedMs }: Question, got: Got): void {
+    if (askedMs < this.#goodSinceMs + RECOVERED_MS) return;
+    // `immediate` gives the old answer once; then the refresh has come, and lasts.
+    const sinceMs = askedMs - (this.#lastStaleMs.get(name) ?? Number.NEGATIVE_INFINITY);
+    const isRefreshed = sinceMs >= REFRESHED_MS && sinceMs < TTL_MS - REFRESHED_MS;
+    if (this.#rules.mode === 'immediate' && !isRefreshed) return;
+    assert.ok(
+      got.addresses.length > 0 && got.extended === undefined,
+      'the outage is over, not here',
+    );
+  }
+}
+
+function hasSoa(wire: Buffer): boolean {
+  return nscountOf(wire) > 0 && (flagsOf(wire) & FLAG.TC) === 0;
+}

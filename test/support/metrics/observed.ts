@@ -98,15 +98,15 @@ down.test:${ports.dns} {
 `;
 }
 
-/** Addresses for A, silence for `slow`, NXDOMAIN with its SOA for `none`, nothing else. */
+/** Addresses for A, silence for `slow`, SERVFAIL for `fail`, NXDOMAIN with its SOA for `none`, nothing else. */
 function upstream(asked: Asked): void {
   const { head } = asked;
   const name = head.name.slice(0, head.nameLength);
   const text = nameToText(name);
   if (text.startsWith('slow')) return;
+  if (text.startsWith('fail')) return asked.answer({ rcode: RCODE.SERVFAIL });
   if (!text.startsWith('none')) {
-    asked.answer(head.type === TYPE.A ? { address: [192, 0, 2, 1] } : {});
-    return;
+    return asked.answer(head.type === TYPE.A ? { address: [192, 0, 2, 1] } : {});
   }
   const soa = { type: TYPE.SOA, ttlSeconds: 60, rdata: Buffer.alloc(22) };
   const question = { name, type: head.type, class: head.class };
@@ -133,9 +133,15 @@ async function askEverything(port: number, round: number): Promise<void> {
   const to = { host: HOST, port };
   const names: readonly (readonly [string, TypeName])[] = [
     ...(['A', 'AAAA', 'NS', 'MX', 'HINFO'] as const).map((type) => ['a.test', type] as const),
-    ...['none.test', 'localhost.test', 'made.test', 'broken.test', 'odd.test', 'h.test'].map(
-      (name) => [name, 'A'] as const,
-    ),
+    ...[
+      'none.test',
+      'fail.test',
+      'localhost.test',
+      'made.test',
+      'broken.test',
+      'odd.test',
+      'h.test',
+    ].map((name) => [name, 'A'] as const),
     ...['a.little.test', 'b.little.test', 'a.down.test'].map((name) => [name, 'A'] as const),
     ...['slow1.busy.test', 'slow2.busy.test'].map((name) => [name, 'A'] as const),
     ['a.six.test', 'AAAA'],

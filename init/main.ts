@@ -8,6 +8,12 @@ if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
   );
   process.exitCode = 2;
 } else {
-  const { main } = await import('./commands.ts');
-  process.exitCode = await main(process.argv.slice(2));
+  const [first, ...rest] = process.argv.slice(2);
+  if (first === 'doctor') {
+    const { doctor } = await import('./doctor/main.ts');
+    process.exitCode = await doctor(rest);
+  } else {
+    const { main } = await import('./commands.ts');
+    process.exitCode = await main(process.argv.slice(2));
+  }
 }

@@ -1,7 +1,8 @@
 /** Texts of `--help`, made from the table of flags. */
 import { FLAGS, type Flag, type FlagUser } from './flags.ts';
 
-export const USAGE = 'usage: nodens [agent|init|check] [-flag value …]; nodens --help explains';
+export const USAGE =
+  'usage: nodens [agent|init|check|doctor] [-flag value …]; nodens --help explains';
 
 const COLUMNS = 34;
 
@@ -29,6 +30,7 @@ export const GENERAL_HELP = `nodens: a DNS cache on every Kubernetes node
   nodens init [-flag …]      addresses and interception rules only: the half with CAP_NET_ADMIN
   nodens init -cleanup       take everything of nodens, and leftovers of node-local-dns, off the node
   nodens check [FILE]        is this Corefile right, what does it mean, what in it will bite
+  nodens doctor [-json]      would a query from a pod of this node be answered, and by whom
   nodens -plugins | -version | -help
 
 Flags take one dash or two, and their value after a space or an equals sign:

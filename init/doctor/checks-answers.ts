@@ -1,0 +1,99 @@
+/** Who answers on the local IPs, now and when nodens does not. */
+import type { Facts, Finding, LocalReply, Reply } from './facts.ts';
+import { ownRuleIds, ownText } from './ruleset.ts';
+import { isSeen, unseen } from './seen.ts';
+
+/** Who answered a question for nodens's own name: with its nonce it was nodens. */
+type Who = 'nodens' | 'another server' | 'nobody';
+
+export function who(reply: Reply): Who {
+  if ('error' in reply) return 'nobody';
+  return reply.text === undefined ? 'another server' : 'nodens';
+}
+
+export function isLinkLocal(address: string): boolean {
+  return /^(169\.254\.|fe[89ab])/.test(address);
+}
+
+/** The verdict over all: what a pod that asks each local IP gets. */
+export function answers(facts: Facts): Finding {
+  const id = 'answers';
+  const byAddress = facts.localIps.map((address) => ({ address, by: whoServes(facts, address) }));
+  const says = byAddress.map(({ address, by }) => `${address}: ${by}`).join('\n');
+  if (byAddress.length === 0) {
+    const remedy = 'is nodens installed here? kubectl -n kube-system get pods -o wide';
+    return { id, verdict: 'bad', says: 'no address of nodens is known', remedy };
+  }
+  if (byAddress.some(({ by }) => by === 'nobody')) {
+    const remedy = 'pods that ask there have no DNS: the lines below marked BAD say why';
+    return { id, verdict: 'bad', says, remedy };
+  }
+  if (byAddress.some(({ by }) => by !== 'nodens')) {
+    const remedy =
+      'pods have DNS, but not from the cache: is the agent running, does its log say why not?';
+    return { id, verdict: 'warn', says, remedy };
+  }
+  return { id, verdict: 'ok', says };
+}
+
+function whoServes(facts: Facts, address: string): Who {
+  const replies = facts.local
+    .filter((reply) => reply.address === address)
+    .map(({ reply }) => who(reply));
+  if (replies.includes('nobody')) return 'nobody';
+  if (replies.includes('another server')) return 'another server';
+  const rules = isSeen(facts.rules) ? ownRuleIds(ownText(facts.rules.value)) : undefined;
+  const isIntercepted =
+    rules === undefined || [...rules].some((rule) => rule.startsWith('query-pod'));
+  // Asked on the node, the agent answers on a VIP that is the node's, too; pods get there by the rules only.
+  return isIntercepted || isLinkLocal(address) ? 'nodens' : 'another server';
+}
+
+export function agents({ local }: Facts): Finding {
+  const id = 'agent';
+  const silent = local.filter(({ reply }) => who(reply) === 'nobody');
+  if (silent.length > 0) {
+    const remedy = silent.some(({ reply }) => 'error' in reply && reply.error === 'timeout')
+      ? 'it hangs or packets are dropped: see its log, and the lines on rules and queues here'
+      : 'nothing listens there: is the agent container running (kubectl describe pod), can it bind?';
+    return { id, verdict: 'bad', says: `no answer on ${silent.map(where).join(', ')}`, remedy };
+  }
+  const others = local.filter(({ reply }) => who(reply) === 'another server');
+  if (others.length > 0) {
+    const says = `answered on ${others.map(where).join(', ')}, but not by nodens`;
+    const remedy =
+      'kube-dns serves by the fallback, or another DNS server has the address: start nodens, or stop the other';
+    return { id, verdict: 'warn', says, remedy };
+  }
+  const says = `answers on ${local.map(where).join(', ') || 'no address'}`;
+  return { id, verdict: local.length > 0 ? 'ok' : 'bad', says };
+}
+
+function where({ address, transport, reply }: LocalReply): string {
+  const error = 'error' in reply ? ` (${reply.error})` : '';
+  return `${address}/${transport}${error}`;
+}
+
+/** The way that link-local addresses take while nodens does not answer. */
+export function fallback({ rules, localIps }: Facts): Finding {
+  const id = 'fallback';
+  if (!isSeen(rules)) return unseen(id, rules);
+  const linkLocal = localIps.filter(isLinkLocal);
+  const ids = [...ownRuleIds(ownText(rules.value))];
+  if (linkLocal.length === 0) {
+    return { id, verdict: 'ok', says: "none needed: kube-proxy's rules are behind every local IP" };
+  }
+  if (ids.some((rule) => rule.startsWith('fallback-'))) {
+    return {
+      id,
+      verdict: 'ok',
+      says: `${linkLocal.join(', ')} goes to kube-dns while nodens does not answer`,
+    };
+  }
+  return {
+    id,
+    verdict: 'warn',
+    says: `none for ${linkLocal.join(', ')}: pods that ask there have no DNS while nodens is down`,
+    remedy: 'name the ClusterIP of kube-dns to init: --clusterdns; its log says why there is none',
+  };
+}

@@ -1,0 +1,91 @@
+/** Rules: ours, what a node-local-dns left, and what others have put in the way. */
+import { isLinkLocal, who } from './checks-answers.ts';
+import type { Facts, Finding, Rules } from './facts.ts';
+import {
+  backendsOf,
+  droppingChains,
+  foreignDnsRules,
+  ownRuleIds,
+  ownText,
+  peerLines,
+} from './ruleset.ts';
+import { isSeen, unseen } from './seen.ts';
+
+export function interception({ rules, localIps }: Facts): Finding {
+  const id = 'interception';
+  if (!isSeen(rules)) return unseen(id, rules);
+  const ids = [...ownRuleIds(ownText(rules.value))];
+  const by = backendsOf(rules.value).join(' and ');
+  const has = (prefix: string): boolean => ids.some((rule) => rule.startsWith(prefix));
+  if (has('query-pod') && has('reply')) {
+    const host = has('query-host') ? 'pods and the host' : 'pods only';
+    return { id, verdict: 'ok', says: `${ids.length} rules by ${by}: ${host}` };
+  }
+  if (has('query-')) {
+    const says = 'query rules without reply rules: late answers capture sockets in conntrack';
+    return { id, verdict: 'bad', says, remedy: 'init puts them back: is it running?' };
+  }
+  const state =
+    ids.length === 0 ? 'no rules of nodens' : `withdrawn (${ids.length} standing rules by ${by})`;
+  const vips = localIps.filter((ip) => !isLinkLocal(ip));
+  return {
+    id,
+    verdict: vips.length > 0 || ids.length === 0 ? 'warn' : 'ok',
+    says: `${state}: ${vips.length > 0 ? `kube-dns serves ${vips.join(', ')}` : 'packets are tracked'}`,
+    remedy: 'init intercepts when the agent answers its probes: see the log of init',
+  };
+}
+
+export function leftovers({ rules, addresses, local }: Facts): Finding {
+  const id = 'leftovers';
+  if (!isSeen(rules)) return unseen(id, rules);
+  const lines = peerLines(rules.value);
+  const links = isSeen(addresses)
+    ? addresses.value
+        .filter(({ owner }) => owner === 'node-local-dns')
+        .map(({ address }) => address)
+    : [];
+  if (lines.length + links.length === 0) {
+    return { id, verdict: 'ok', says: 'nothing of node-local-dns' };
+  }
+  const isServed = local.length > 0 && local.every(({ reply }) => who(reply) !== 'nobody');
+  return {
+    id,
+    verdict: isServed ? 'warn' : 'bad',
+    says: `node-local-dns: ${lines.length} rules, ${links.length} addresses${isServed ? '' : ', and nobody answers: a black hole'}`,
+    remedy:
+      'where it does not run any more: nodens init --cleanup (stop nodens on this node first)',
+  };
+}
+
+export function foreign({ rules }: Facts): Finding {
+  return listed('foreign-rules', rules, foreignDnsRules, {
+    none: 'nobody else drops or redirects port 53',
+    verdict: 'warn',
+    remedy: 'they may take queries away from nodens or drop them: find out whose they are',
+  });
+}
+
+export function policies({ rules }: Facts): Finding {
+  return listed('policies', rules, droppingChains, {
+    none: 'no policy drops queries or answers',
+    verdict: 'bad',
+    remedy: 'these policies drop and no rule accepts port 53: init adds such rules, is it running?',
+  });
+}
+
+const SHOWN = 3;
+
+function listed(
+  id: string,
+  rules: Facts['rules'],
+  find: (rules: Rules) => string[],
+  words: { none: string; verdict: 'warn' | 'bad'; remedy: string },
+): Finding {
+  if (!isSeen(rules)) return unseen(id, rules);
+  const found = find(rules.value);
+  if (found.length === 0) return { id, verdict: 'ok', says: words.none };
+  const more = found.length > SHOWN ? [`and ${found.length - SHOWN} more`] : [];
+  const says = [...found.slice(0, SHOWN), ...more].join('\n');
+  return { id, verdict: words.verdict, says, remedy: words.remedy };
+}

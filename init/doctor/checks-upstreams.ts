@@ -1,0 +1,60 @@
+/** Whether those that nodens asks can be asked from this node, by each transport. */
+import type { Facts, Finding, UpstreamReply } from './facts.ts';
+
+const SERVFAIL = 2;
+const REFUSED = 5;
+
+export function kubeDns({ upstreams, kubeDns: servers }: Facts): Finding {
+  const id = 'kube-dns';
+  if (servers.length === 0) {
+    return {
+      id,
+      verdict: 'unseen',
+      says: 'not asked: its ClusterIP is not known',
+      remedy: 'name the ClusterIP of nodens-upstream: --kubedns IP',
+    };
+  }
+  return reachable(
+    id,
+    upstreams.filter(({ role }) => role === 'kube-dns'),
+    {
+      tcp: 'cluster names go over TCP: allow TCP 53 from the node to kube-dns (policies, security groups)',
+      udp: 'the fallback and clients of the VIP go over UDP: allow UDP 53 from the node to kube-dns',
+    },
+  );
+}
+
+export function resolvers({ upstreams }: Facts): Finding {
+  const asked = upstreams.filter(({ role }) => role === 'resolver');
+  if (asked.length === 0) {
+    const remedy = 'names outside the cluster need a resolver in resolv.conf, or in the Corefile';
+    return { id: 'resolvers', verdict: 'warn', says: 'none to ask', remedy };
+  }
+  return reachable('resolvers', asked, {
+    udp: 'names outside the cluster go over UDP: is the server up, is UDP 53 allowed from the node?',
+    tcp: 'truncated answers need TCP: allow TCP 53 from the node to the resolver',
+  });
+}
+
+/** UDP of kube-dns and TCP of a resolver are the second way: without it nodens serves, mostly. */
+const SECOND = { 'kube-dns': 'udp', resolver: 'tcp' } as const;
+
+function reachable(
+  id: string,
+  asked: readonly UpstreamReply[],
+  remedies: Readonly<Record<'udp' | 'tcp', string>>,
+): Finding {
+  const faults = asked.filter(({ reply }) => 'error' in reply || reply.rcode === SERVFAIL);
+  const says = asked.map(describe).join(', ');
+  if (faults.length === 0) return { id, verdict: 'ok', says };
+  const isUsable = asked.some((one) => !faults.includes(one) && one.transport !== SECOND[one.role]);
+  const first = faults.find(({ role, transport }) => transport !== SECOND[role]) ?? faults[0];
+  const remedy = remedies[first?.transport ?? 'udp'];
+  return { id, verdict: isUsable ? 'warn' : 'bad', says, remedy };
+}
+
+function describe({ server, transport, reply }: UpstreamReply): string {
+  if ('error' in reply) return `${server}/${transport} ${reply.error}`;
+  const odd = reply.rcode === SERVFAIL ? ' SERVFAIL' : reply.rcode === REFUSED ? ' REFUSED' : '';
+  return `${server}/${transport} ${reply.ms} ms${odd}`;
+}

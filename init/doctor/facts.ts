@@ -1,0 +1,87 @@
+/** What the doctor knows about a node: gathered in one go, judged afterwards by pure functions. */
+import type { Family } from '../../agent/base/address.ts';
+
+/** What was read, or why it could not be: a doctor without rights says what it has not seen. */
+export type Seen<T> = { readonly value: T } | { readonly unseen: string };
+
+export type Transport = 'udp' | 'tcp';
+
+export interface NodeAddress {
+  readonly address: string;
+  readonly link: string;
+  /** `host`, `global`, `link`. */
+  readonly scope: string;
+  readonly deprecated: boolean;
+  /** Marked as put there by nodens, or on the link of a node-local-dns. */
+  readonly owner: 'nodens' | 'node-local-dns' | undefined;
+}
+
+/** Answer to one question; `error` where none came: `timeout` or an errno. */
+export type Reply =
+  | { readonly rcode: number; readonly text: string | undefined; readonly ms: number }
+  | { readonly error: string };
+
+/** What a local IP answers when asked which nodens is there. */
+export interface LocalReply {
+  readonly address: string;
+  readonly transport: Transport;
+  readonly reply: Reply;
+}
+
+export interface UpstreamReply {
+  readonly server: string;
+  readonly role: 'kube-dns' | 'resolver';
+  readonly transport: Transport;
+  readonly reply: Reply;
+}
+
+export interface Conntrack {
+  readonly count: number;
+  readonly max: number;
+  /** Since boot, all processors together. */
+  readonly insertFailed: number;
+  readonly drop: number;
+}
+
+/** A socket of the UDP table of the kernel. */
+export interface UdpSocket {
+  readonly address: string;
+  readonly port: number;
+  readonly family: Family;
+  readonly waitingBytes: number;
+  readonly drops: number;
+}
+
+export interface Rules {
+  /** `nft list ruleset`, with what iptables-nft put. */
+  readonly nft: string;
+  /** `iptables-legacy-save` of tables that exist. */
+  readonly legacy: string;
+}
+
+export interface Facts {
+  /** Addresses that nodens answers on, as told or found. */
+  readonly localIps: readonly string[];
+  readonly port: number;
+  /** ClusterIPs behind which kube-dns is asked; empty where nobody told. */
+  readonly kubeDns: readonly string[];
+  readonly addresses: Seen<readonly NodeAddress[]>;
+  readonly links: Seen<readonly string[]>;
+  readonly rules: Seen<Rules>;
+  readonly local: readonly LocalReply[];
+  readonly upstreams: readonly UpstreamReply[];
+  readonly resolvConf: Seen<string>;
+  readonly conntrack: Seen<Conntrack>;
+  readonly sockets: Seen<readonly UdpSocket[]>;
+}
+
+export type Verdict = 'ok' | 'warn' | 'bad' | 'unseen';
+
+/** One line of the doctor's screen. */
+export interface Finding {
+  readonly id: string;
+  readonly verdict: Verdict;
+  readonly says: string;
+  /** What to do; undefined where nothing is to be done. */
+  readonly remedy?: string;
+}

@@ -1,0 +1,169 @@
+/** Collects the facts. Nothing here changes anything, and nothing here is judged. */
+import { familyOf } from '../../agent/base/address.ts';
+import { PROBE_NAME } from '../../agent/base/control.ts';
+import { messageOf } from '../../agent/base/errors.ts';
+import type { System } from '../system.ts';
+import { type Ask, CLASS, TYPE } from './ask.ts';
+import type {
+  Conntrack,
+  Facts,
+  LocalReply,
+  NodeAddress,
+  Rules,
+  Seen,
+  Transport,
+  UdpSocket,
+  UpstreamReply,
+} from './facts.ts';
+import type { DoctorOptions } from './options.ts';
+import { conntrackIn, nameserversIn, udpSocketsIn } from './proc.ts';
+import { ownText, peerLines } from './ruleset.ts';
+
+const TRANSPORTS: readonly Transport[] = ['udp', 'tcp'];
+const DNS_PORT = 53;
+
+export async function gather(options: DoctorOptions, system: System, ask: Ask): Promise<Facts> {
+  const [addresses, links, rules, resolvConf, conntrack, sockets] = await Promise.all([
+    seen(() => readAddresses(system)),
+    seen(() => readLinks(system)),
+    seen(() => readRules(system)),
+    seen(async () => must(await system.read(options.resolvConf), options.resolvConf)),
+    seen(() => readConntrack(system)),
+    seen(() => readSockets(system)),
+  ]);
+  const found = localIpsIn(addresses, rules);
+  const localIps = options.localIps.length > 0 ? options.localIps : found;
+  const resolvers = 'value' in resolvConf ? nameserversIn(resolvConf.value) : [];
+  const [local, upstreams] = await Promise.all([
+    askLocals(ask, localIps, options.port),
+    askUpstreams(
+      ask,
+      options,
+      resolvers.filter((server) => !localIps.includes(server)),
+    ),
+  ]);
+  const told = { localIps, port: options.port, kubeDns: options.kubeDns };
+  return { ...told, addresses, links, rules, local, upstreams, resolvConf, conntrack, sockets };
+}
+
+async function seen<T>(look: () => Promise<T>): Promise<Seen<T>> {
+  try {
+    return { value: await look() };
+  } catch (error) {
+    return { unseen: messageOf(error) };
+  }
+}
+
+function must(text: string | undefined, path: string): string {
+  if (text === undefined) throw new Error(`${path} is not there`);
+  return text;
+}
+
+interface Link {
+  readonly ifname: string;
+  readonly ifalias?: string;
+  readonly addr_info: readonly {
+    readonly local: string;
+    readonly scope: string;
+    readonly label?: string;
+    readonly deprecated?: boolean;
+  }[];
+}
+
+async function readAddresses(system: System): Promise<NodeAddress[]> {
+  const links = JSON.parse(await system.run('ip', ['-j', '-d', 'addr', 'show'])) as Link[];
+  return links.flatMap(({ ifname, ifalias, addr_info }) =>
+    addr_info.map(({ local, scope, label, deprecated = false }) => {
+      const isOurs = ifalias === 'nodens' || label?.endsWith(':nodens') === true;
+      const isPeers = ifname === 'nodelocaldns' && !isOurs;
+      const owner = isOurs ? 'nodens' : isPeers ? 'node-local-dns' : undefined;
+      return { address: local, link: ifname, scope, deprecated, owner } as const;
+    }),
+  );
+}
+
+async function readLinks(system: System): Promise<string[]> {
+  const links = JSON.parse(await system.run('ip', ['-j', 'link', 'show'])) as Link[];
+  return links.map(({ ifname }) => ifname);
+}
+
+/** `iptables-legacy-save` without a table's name reads only tables that exist: naming one would create it. */
+async function readRules(system: System): Promise<Rules> {
+  const nft = await system.run('nft', ['list', 'ruleset']);
+  let legacy = '';
+  for (const [names, program] of [
+    ['/proc/net/ip_tables_names', 'iptables-legacy-save'],
+    ['/proc/net/ip6_tables_names', 'ip6tables-legacy-save'],
+  ] as const) {
+    const tables = await system.read(names);
+    if (tables !== undefined && tables.trim() !== '') legacy += await system.run(program, []);
+  }
+  return { nft, legacy };
+}
+
+async function readConntrack(system: System): Promise<Conntrack> {
+  const read = async (path: string): Promise<string> => must(await system.read(path), path);
+  const tracked = conntrackIn(
+    await read('/proc/net/stat/nf_conntrack'),
+    await read('/proc/sys/net/netfilter/nf_conntrack_count'),
+    await read('/proc/sys/net/netfilter/nf_conntrack_max'),
+  );
+  if (tracked === undefined) throw new Error('/proc/net/stat/nf_conntrack has another form');
+  return tracked;
+}
+
+async function readSockets(system: System): Promise<UdpSocket[]> {
+  const v4 = must(await system.read('/proc/net/udp'), '/proc/net/udp');
+  const v6 = (await system.read('/proc/net/udp6')) ?? '';
+  return [...udpSocketsIn(v4, 4), ...udpSocketsIn(v6, 6)];
+}
+
+/** Where nobody says which they are: addresses with a mark, and those that rules of ours or the peer's name. */
+function localIpsIn(addresses: Facts['addresses'], rules: Facts['rules']): string[] {
+  if (!('value' in addresses)) return [];
+  const text =
+    'value' in rules ? `${ownText(rules.value)}\n${peerLines(rules.value).join('\n')}` : '';
+  const named = new Set(text.split(/[\s{},/]+/).filter((word) => familyOf(word) !== undefined));
+  const ours = addresses.value.filter(({ address, owner, scope, deprecated }) => {
+    const looksLocal = scope === 'host' || deprecated || owner !== undefined;
+    return owner !== undefined || (looksLocal && named.has(address));
+  });
+  return [...new Set(ours.map(({ address }) => address))];
+}
+
+async function askLocals(ask: Ask, ips: readonly string[], port: number): Promise<LocalReply[]> {
+  const question = { name: PROBE_NAME, type: TYPE.TXT, class: CLASS.CH };
+  return Promise.all(
+    ips.flatMap((address) =>
+      TRANSPORTS.map(async (transport) => {
+        const reply = await ask(transport, address, port, question);
+        return { address, transport, reply };
+      }),
+    ),
+  );
+}
+
+async function askUpstreams(
+  ask: Ask,
+  { kubeDns, clusterDomain }: DoctorOptions,
+  resolvers: readonly string[],
+): Promise<UpstreamReply[]> {
+  const service = {
+    name: `kubernetes.default.svc.${clusterDomain}`,
+    type: TYPE.A,
+    class: CLASS.IN,
+  };
+  const root = { name: '', type: TYPE.NS, class: CLASS.IN };
+  const asked = [
+    ...kubeDns.map((server) => ({ server, role: 'kube-dns', question: service }) as const),
+    ...resolvers.map((server) => ({ server, role: 'resolver', question: root }) as const),
+  ];
+  return Promise.all(
+    asked.flatMap(({ server, role, question }) =>
+      TRANSPORTS.map(async (transport) => {
+        const reply = await ask(transport, server, DNS_PORT, question);
+        return { server, role, transport, reply };
+      }),
+    ),
+  );
+}

@@ -1,0 +1,130 @@
+/** What rulesets in their programs' own words say: whose rules, which chains drop, who else touches DNS. */
+import type { Rules } from './facts.ts';
+
+export interface Chain {
+  /** `inet filter input`, or `legacy filter INPUT`. */
+  readonly name: string;
+  readonly table: string;
+  readonly hook: string | undefined;
+  readonly policy: string | undefined;
+  readonly lines: readonly string[];
+}
+
+const TAG = /nodens:([a-z0-9-]+?):[0-9a-f]{8}/g;
+const PEER = /NodeLocal DNS Cache/;
+
+/** Ids of our rules, such as `query-pod-udp4`. */
+export function ownRuleIds(text: string): Set<string> {
+  return new Set([...text.matchAll(TAG)].map((match) => match[1] as string));
+}
+
+/** Text of all rules that are ours. */
+export function ownText(rules: Rules): string {
+  const own = chainsOf(rules).flatMap((chain) =>
+    isOwn(chain) ? chain.lines : chain.lines.filter((line) => line.includes('nodens:')),
+  );
+  return own.join('\n');
+}
+
+export function peerLines(rules: Rules): string[] {
+  return `${rules.nft}\n${rules.legacy}`.split('\n').filter((line) => PEER.test(line));
+}
+
+/** Which programs hold rules of ours. */
+export function backendsOf(rules: Rules): string[] {
+  const isTagged = (chain: Chain): boolean => chain.lines.some((line) => line.includes('nodens:'));
+  const nft = chainsIn(rules.nft).filter(isTagged);
+  return [
+    ...(nft.some(isOwn) ? ['nft'] : []),
+    ...(nft.some((chain) => /^ip6? (raw|filter|mangle|nat)$/.test(chain.table))
+      ? ['iptables-nft']
+      : []),
+    ...(legacyChains(rules.legacy).some(isTagged) ? ['iptables-legacy'] : []),
+  ];
+}
+
+/** Input and output chains whose policy drops and that let DNS pass by no rule. */
+export function droppingChains(rules: Rules): string[] {
+  return chainsOf(rules)
+    .filter(({ hook, policy }) => /^(input|output)$/.test(hook ?? '') && policy === 'drop')
+    .filter(({ lines }) => !lines.some(letsDnsPass))
+    .map(({ name }) => name);
+}
+
+function letsDnsPass(line: string): boolean {
+  if (line.includes('nodens:accept-dns')) return true;
+  return /dport (53\b|\{[^}]*\b53\b)/.test(line) && /\baccept\b|-j ACCEPT/.test(line);
+}
+
+/** Rules of others that drop, redirect or rewrite DNS packets, `chain: rule`. kube-proxy's do and should. */
+export function foreignDnsRules(rules: Rules): string[] {
+  return chainsOf(rules)
+    .filter((chain) => !isOwn(chain) && !isKubeProxy(chain))
+    .flatMap(({ name, lines }) =>
+      lines
+        .filter((line) => /dport (53\b|\{[^}]*\b53\b)/.test(line))
+        .filter((line) => /\b(drop|reject|dnat|redirect)\b/i.test(line))
+        .filter((line) => !line.includes('nodens:') && !PEER.test(line))
+        .map((line) => `${name}: ${line}`),
+    );
+}
+
+export type ProxyMode = 'iptables' | 'nftables';
+
+/** Which rules of kube-proxy there are. */
+export function proxyModes(rules: Rules): ProxyMode[] {
+  const chains = chainsOf(rules);
+  return [
+    ...(chains.some((chain) => / KUBE-SERVICES$/.test(chain.name)) ? (['iptables'] as const) : []),
+    ...(chains.some((chain) => / kube-proxy$/.test(chain.table)) ? (['nftables'] as const) : []),
+  ];
+}
+
+function isOwn({ table }: Chain): boolean {
+  return table.startsWith('inet nodens_');
+}
+
+function isKubeProxy({ table, name }: Chain): boolean {
+  return / kube-proxy$/.test(table) || / KUBE-\S+$/.test(name);
+}
+
+export function chainsOf(rules: Rules): Chain[] {
+  return [...chainsIn(rules.nft), ...legacyChains(rules.legacy)];
+}
+
+/** Chains of `nft list ruleset`: a header line, lines of one rule each, and a line with the closing brace. */
+function chainsIn(text: string): Chain[] {
+  const chains: Chain[] = [];
+  let table = '';
+  for (const block of text.split(/^(?=table |\tchain |\t(?:map|set) )/m)) {
+    const header = /^table (\S+ \S+) /.exec(block)?.[1];
+    if (header !== undefined) table = header;
+    const chain = /^\tchain (\S+) \{/.exec(block)?.[1];
+    if (chain === undefined) continue;
+    const base = /type \S+ hook (\S+) .*?(?:policy (\w+);)?$/m.exec(block);
+    const lines = block
+      .split('\n')
+      .slice(1)
+      .map((line) => line.trim());
+    chains.push({ name: `${table} ${chain}`, table, hook: base?.[1], policy: base?.[2], lines });
+  }
+  return chains;
+}
+
+/** Chains of `iptables-legacy-save`: `:NAME POLICY [..]` and `-A NAME …`, per `*table`. */
+function legacyChains(text: string): Chain[] {
+  return text
+    .split(/^\*/m)
+    .slice(1)
+    .flatMap((part) => {
+      const lines = part.split('\n');
+      const table = `legacy ${lines[0]}`;
+      return lines.flatMap((line) => {
+        const [, chain = '', policy = ''] = /^:(\S+) (\S+)/.exec(line) ?? [];
+        if (chain === '') return [];
+        const own = lines.filter((rule) => rule.startsWith(`-A ${chain} `));
+        const hook = policy === '-' ? undefined : chain.toLowerCase();
+        return { name: `${table} ${chain}`, table, hook, policy: policy.toLowerCase(), lines: own };
+      });
+    });
+}

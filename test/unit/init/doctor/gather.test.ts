@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { describe, it } from 'node:test';
+import { decode, encode } from 'dns-packet';
+import { systemClock } from '../../../../agent/base/clock.ts';
+import { UsageError } from '../../../../agent/base/errors.ts';
+import {
+  type Ask,
+  CLASS,
+  encodeQuery,
+  makeAsk,
+  readAnswer,
+  TYPE,
+} from '../../../../init/doctor/ask.ts';
+import { gather } from '../../../../init/doctor/gather.ts';
+import { doctorOptionsFrom } from '../../../../init/doctor/options.ts';
+import { conntrackIn, nameserversIn, udpSocketsIn } from '../../../../init/doctor/proc.ts';
+import type { System } from '../../../../init/system.ts';
+
+const FILES: Readonly<Record<string, string>> = {
+  '/etc/resolv.conf': 'nameserver 192.0.2.53\nnameserver 10.96.0.10\n',
+  '/proc/net/stat/nf_conntrack':
+    'entries  drop insert_failed\n00000005 00000001 0000000a\n00000005 00000000 00000006\n',
+  '/proc/sys/net/netfilter/nf_conntrack_count': '5\n',
+  '/proc/sys/net/netfilter/nf_conntrack_max': '262144\n',
+  '/proc/net/udp':
+    '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n' +
+    ' 1: 0A14FEA9:0035 00000000:0000 07 00000000:00000300 00:00000000 00000000 65532 0 1 2 0 12\n',
+};
+const ADDRESSES = JSON.stringify([
+  {
+    ifname: 'lo',
+    addr_info: [
+      { local: '127.0.0.1', scope: 'host', label: 'lo' },
+      { local: '169.254.20.10', scope: 'host', label: 'lo:nodens' },
+      { local: 'fd00::10', scope: 'global', deprecated: true },
+    ],
+  },
+  { ifname: 'nodelocaldns', addr_info: [{ local: '10.96.0.10', scope: 'global' }] },
+]);
+const NFT =
+  'table inet nodens_standing_main {\n\tchain output {\n\t\ttype filter hook output priority raw; policy accept;\n' +
+  '\t\tudp sport 53 ip6 saddr { fd00::10 } notrack comment "nodens:reply-udp6:00000001"\n\t}\n}\n';
+
+const ran: string[] = [];
+function node(files = FILES): System {
+  return {
+    read: async (path) => files[path],
+    run: async (program, args) => {
+      ran.push([program, ...args].join(' '));
+      if (program === 'nft') return NFT;
+      if (program === 'ip') return ADDRESSES;
+      throw new Error(`${program} must not be run here`);
+    },
+  };
+}
+
+const silent: Ask = async () => ({ error: 'timeout' });
+
+describe('what the doctor gathers', () => {
+  it('finds the local IPs by their marks and by rules, and asks everybody once over each transport', async () => {
+    const asked: string[] = [];
+    const ask: Ask = async (transport, address, port, { name }) => {
+      asked.push(`${name || '.'} ${address}:${port}/${transport}`);
+      return { rcode: 0, text: undefined, ms: 0 };
+    };
+    const options = doctorOptionsFrom(['-kubedns=10.96.0.11'], { CLUSTER_DOMAIN: 'k8s.test' });
+    const facts = await gather(options, node(), ask);
+    assert.deepEqual(facts.localIps, ['169.254.20.10', 'fd00::10', '10.96.0.10']);
+    const both = (what: string): string[] => [`${what}/udp`, `${what}/tcp`];
+    assert.deepEqual(asked, [
+      ...both('instance.nodens. 169.254.20.10:53'),
+      ...both('instance.nodens. fd00::10:53'),
+      ...both('instance.nodens. 10.96.0.10:53'),
+      ...both('kubernetes.default.svc.k8s.test 10.96.0.11:53'),
+      ...both('. 192.0.2.53:53'),
+    ]);
+    assert.deepEqual(facts.conntrack, {
+      value: { count: 5, max: 262_144, insertFailed: 16, drop: 1 },
+    });
+  });
+
+  it('reads legacy tables only where there are some', async () => {
+    ran.length = 0;
+    const options = doctorOptionsFrom([], {});
+    await gather(options, node(), silent);
+    assert.deepEqual(
+      ran.filter((line) => line.includes('iptables')),
+      [],
+    );
+    const tables = { ...FILES, '/proc/net/ip_tables_names': 'raw\n' };
+    const { rules } = await gather(options, node(tables), silent);
+    assert.deepEqual(rules, { unseen: 'iptables-legacy-save must not be run here' });
+    assert.ok(ran.includes('iptables-legacy-save'));
+  });
+
+  it('goes on without what it may not read', async () => {
+    const facts = await gather(doctorOptionsFrom([], {}), node({}), silent);
+    assert.deepEqual(facts.resolvConf, { unseen: '/etc/resolv.conf is not there' });
+    assert.deepEqual(facts.sockets, { unseen: '/proc/net/udp is not there' });
+  });
+});
+
+describe('tables of /proc', () => {
+  it('UDP sockets, of both families', () => {
+    assert.deepEqual(udpSocketsIn(FILES['/proc/net/udp'] as string, 4), [
+      { address: '169.254.20.10', port: 53, family: 4, waitingBytes: 768, drops: 12 },
+    ]);
+    const v6 = 'head\n 1: 000000FD000000000000000010000000:0035 0:0 07 0:0 00:0 0 0 0 1 2 0 0\n';
+    assert.equal(udpSocketsIn(v6, 6)[0]?.address, 'fd00::10');
+    assert.deepEqual(udpSocketsIn('', 4), []);
+  });
+
+  it('conntrack counters of all processors, nothing from another form', () => {
+    assert.equal(conntrackIn('entries searched\n00000005 00000000\n', '5', '10'), undefined);
+    assert.equal(conntrackIn('', '5', '10'), undefined);
+  });
+
+  it('resolv.conf', () => {
+    assert.deepEqual(nameserversIn('# nameserver 1.1.1.1\n nameserver ::1 \nsearch a\n'), ['::1']);
+  });
+});
+
+describe('the doctor asks', () => {
+  const question = { name: 'instance.nodens.', type: TYPE.TXT, class: CLASS.CH };
+  const answerTo = (query: Buffer): Buffer => {
+    const { id, questions } = decode(query);
+    const [asked] = questions ?? [];
+    const answer = {
+      type: 'TXT' as const,
+      class: 'CH' as const,
+      name: asked?.name ?? '',
+      data: 'a1b2',
+    };
+    const wire = encode({
+      type: 'response',
+      ...(id === undefined ? {} : { id }),
+      questions: questions ?? [],
+    });
+    // dns-packet does not compress; servers do.
+    const record = encode({ type: 'response', answers: [{ ...answer, name: '.' }] }).subarray(13);
+    wire.writeUInt16BE(1, 6);
+    return Buffer.concat([wire, Buffer.from([0xc0, 12]), record]);
+  };
+
+  it('over UDP and TCP, hears text, refusals and closed connections', async () => {
+    const ask = makeAsk(systemClock);
+    const udp = createSocket('udp4');
+    udp.on('message', (query, { port, address }) => {
+      udp.send(Buffer.from('garbage'), port, address);
+      udp.send(answerTo(query), port, address);
+    });
+    udp.bind(0, '127.0.0.1');
+    await once(udp, 'listening');
+    const over = await ask('udp', '127.0.0.1', udp.address().port, question);
+    assert.equal('text' in over && over.text, 'a1b2');
+    udp.close();
+
+    let isRude = false;
+    const tcp = createServer((socket) => {
+      socket.on('data', (framed) => {
+        if (isRude) return void socket.end();
+        const answer = answerTo(framed.subarray(2));
+        socket.write(Buffer.from([answer.length >> 8, answer.length & 0xff]));
+        socket.write(answer);
+      });
+    });
+    tcp.listen(0, '127.0.0.1');
+    await once(tcp, 'listening');
+    const { port } = tcp.address() as AddressInfo;
+    const polite = await ask('tcp', '127.0.0.1', port, question);
+    assert.equal('text' in polite && polite.text, 'a1b2');
+    isRude = true;
+    assert.deepEqual(await ask('tcp', '127.0.0.1', port, question), { error: 'closed unanswered' });
+    tcp.close();
+    await once(tcp, 'close');
+    for (const transport of ['udp', 'tcp'] as const)
+      assert.deepEqual(await ask(transport, '127.0.0.1', port, question), {
+        error: 'ECONNREFUSED',
+      });
+  });
+
+  it('and reads whatever comes without harm', () => {
+    const query = encodeQuery(7, question);
+    const answer = answerTo(query);
+    assert.deepEqual(readAnswer(answer, 7, query.length), { rcode: 0, text: 'a1b2' });
+    assert.equal(readAnswer(answer, 8, query.length), undefined);
+    assert.equal(readAnswer(query, 7, query.length), undefined);
+    for (let length = 0; length < answer.length; length++)
+      assert.doesNotThrow(() => readAnswer(answer.subarray(0, length), 7, query.length));
+  });
+});
+
+describe('the command line of the doctor', () => {
+  it('takes flags with one dash or two, and knows kube-dns from the environment', () => {
+    const env = { KUBE_DNS_UPSTREAM_SERVICE_HOST: '10.96.0.11' };
+    const options = doctorOptionsFrom(['-json', '--localip', 'FD00::10, 169.254.20.10'], env);
+    assert.deepEqual(options, {
+      ...{ localIps: ['fd00::10', '169.254.20.10'], port: 53, kubeDns: ['10.96.0.11'] },
+      ...{ clusterDomain: 'cluster.local', resolvConf: '/etc/resolv.conf', isJson: true },
+    });
+    for (const bad of [['--localip', 'x'], ['--port', '0'], ['--nope'], ['word']])
+      assert.throws(() => doctorOptionsFrom(bad, {}), UsageError, bad.join(' '));
+  });
+});

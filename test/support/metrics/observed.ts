@@ -104,10 +104,13 @@ function upstream(asked: Asked): void {
   const name = head.name.slice(0, head.nameLength);
   const text = nameToText(name);
   if (text.startsWith('slow')) return;
-  if (text.startsWith('fail')) return asked.answer({ rcode: RCODE.SERVFAIL });
-  if (!text.startsWith('none')) {
-    return asked.answer(head.type === TYPE.A ? { address: [192, 0, 2, 1] } : {});
-  }
+  if (text.startsWith('fail')) asked.answer({ rcode: RCODE.SERVFAIL });
+  else if (text.startsWith('none')) deny(asked, name);
+  else asked.answer(head.type === TYPE.A ? { address: [192, 0, 2, 1] } : {});
+}
+
+function deny(asked: Asked, name: Uint8Array): void {
+  const { head } = asked;
   const soa = { type: TYPE.SOA, ttlSeconds: 60, rdata: Buffer.alloc(22) };
   const question = { name, type: head.type, class: head.class };
   const fields = { rcode: RCODE.NXDOMAIN, flags: FLAG.RA | FLAG.RD, authority: [soa] };

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { describe, it } from 'node:test';
+import { SERIES } from '../../agent/observe/names.ts';
 import { outagesPage } from '../support/replay/page.ts';
 import { play, type Shown } from '../support/replay/run.ts';
 import { changed, parseScenario } from '../support/replay/scenario.ts';
@@ -45,6 +46,14 @@ describe('scenarios', () => {
       [...covered].filter((found) => !WANTED.includes(found)),
       [],
     );
+  });
+
+  it('are explained by series that exist', () => {
+    for (const [series] of readFileSync(PAGE, 'utf8').matchAll(
+      /\b(?:coredns|nodens)_[a-z0-9_]+/g,
+    )) {
+      assert.ok(Object.hasOwn(SERIES, series), series);
+    }
   });
 
   it('are the table of docs/outages.md: node test/support/replay/write-page.ts brings it up to date', () => {

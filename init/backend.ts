@@ -1,6 +1,7 @@
 /** What installs rules. Every backend applies atomically, reads back, and leaves alone what is already right. */
 import { familyOf } from '../agent/base/address.ts';
 import { NodensError } from '../agent/base/errors.ts';
+import { NO_FALLBACK } from './fallback.ts';
 import type { RuleSet } from './plan.ts';
 
 export interface Backend {
@@ -24,7 +25,7 @@ export function addressesIn(text: string): string[] {
   return text.split(/[\s{},/]+/).filter((word) => familyOf(word) !== undefined);
 }
 
-export const NO_RULES: RuleSet = { query: [], standing: [], accept: [] };
+export const NO_RULES: RuleSet = { query: [], standing: [], accept: [], fallback: NO_FALLBACK };
 
 /** Thrown when the kernel took a ruleset without complaint but does not hold it. */
 export class ReadBackError extends NodensError {

@@ -3,8 +3,11 @@ import { NodensError } from '../agent/base/errors.ts';
 import { type Backend, NO_RULES } from './backend.ts';
 import { CommandError } from './exec.ts';
 import { Iptables, type IptablesKind, legacyTables } from './iptables.ts';
-import { NftTables } from './nft.ts';
+import { NftTables, type Ownership } from './nft.ts';
 import { NftAccepts } from './nft-accept.ts';
+import { NftFallback } from './nft-fallback.ts';
+import { OWN_TABLE_PREFIX } from './nft-list.ts';
+import { listTable } from './nft-table.ts';
 import type { RuleSet } from './plan.ts';
 import type { System } from './system.ts';
 
@@ -20,39 +23,59 @@ export class NoBackendError extends NodensError {
 export interface Firewall extends Pick<Backend, 'name' | 'apply' | 'explain'> {
   /** Why this backend, for the log. */
   readonly reason: string;
+  /** Whether the kernel takes the host's query rules away when init dies. */
+  readonly isOwner: boolean;
+  /** Whether there can be a fallback: only nft rewrites a packet before conntrack. */
+  readonly hasFallback: boolean;
+  /** Takes query rules away at once, as far as this backend can; `apply` has to follow. Never rejects. */
+  release(): Promise<void>;
 }
 
 /** Where everything that nodens may ever have put is looked for. */
-export async function allBackends(system: System, instance: string): Promise<Backend[]> {
-  const nft = [new NftTables(system.run, instance), new NftAccepts(system.run)];
+export async function allBackends(system: System): Promise<Backend[]> {
+  const { run } = system;
+  const nft = [new NftTables(run, undefined), new NftAccepts(run), new NftFallback(run)];
   const backends: Backend[] = (await canUseNft(system)) ? nft : [];
   for (const kind of ['nft', 'legacy'] as const)
     if (await canUseIptables(system, kind)) backends.push(new Iptables(system, kind));
   return backends;
 }
 
-/** Picks the backend by trying `rules` without committing them. Rejects with `NoBackendError`. */
+/**
+ * Picks the backend by trying `rules` without committing them, and whether the kernel lets a process own a table by
+ * owning one; without `ownership` nothing is owned. Rejects with `NoBackendError`.
+ */
 export async function chooseFirewall(
   system: System,
   wish: BackendWish,
   rules: RuleSet,
-  instance: string,
+  ownership: Ownership | undefined,
 ): Promise<Firewall> {
-  const nft = new NftTables(system.run, instance);
-  const [main, reason] = await mainBackend(system, wish, rules, nft);
-  const others = (await allBackends(system, instance)).filter((b) => b.name !== main.name);
-  return new Composite(main, others, reason);
+  const [main, reason] = await mainBackend(system, wish, rules, ownership);
+  const others = (await allBackends(system)).filter((b) => b.name !== main.name);
+  const fallback = others.find((backend) => backend instanceof NftFallback);
+  const canFallBack =
+    fallback !== undefined && (await nftObstacle(system, fallback, rules)) === undefined;
+  const helpers = canFallBack ? others : others.filter((backend) => backend !== fallback);
+  return new Composite(main, helpers, reason);
 }
 
 async function mainBackend(
   system: System,
   wish: BackendWish,
   rules: RuleSet,
-  nft: NftTables,
+  ownership: Ownership | undefined,
 ): Promise<[Backend, reason: string]> {
+  const nft = new NftTables(system.run, undefined);
   const obstacle =
     wish === 'iptables' ? 'iptables was asked for' : await nftObstacle(system, nft, rules);
-  if (obstacle === undefined) return [nft, wish === 'nft' ? 'nft was asked for' : 'nft works here'];
+  if (obstacle === undefined) {
+    const works = wish === 'nft' ? 'nft was asked for' : 'nft works here';
+    if (ownership === undefined) return [nft, works];
+    const unowned = await ownerObstacle(system, ownership);
+    if (unowned === undefined) return [new NftTables(system.run, ownership), works];
+    return [nft, `${works}, but no table can be owned: ${unowned}`];
+  }
   if (wish === 'nft') throw new NoBackendError(`nft cannot install the rules: ${obstacle}`);
   const legacy = await legacyInUse(system);
   const where = legacy ? 'legacy iptables is in use' : 'legacy iptables is not in use';
@@ -63,10 +86,28 @@ async function mainBackend(
   throw new NoBackendError(`neither nft nor iptables can install the rules: ${obstacle}`);
 }
 
+/** Why no table can be owned, undefined where one could. Kernels before 5.12 and nft before 0.9.9 know no owner. */
+async function ownerObstacle(
+  system: System,
+  { holder, instance }: Ownership,
+): Promise<string | undefined> {
+  const table = `${OWN_TABLE_PREFIX}try_${instance}`;
+  try {
+    await holder.execute(`add table inet ${table} { flags owner; }`);
+    const owned = /flags owner/.test((await listTable(system.run, table)) ?? '');
+    await holder.execute(`delete table inet ${table}`);
+    return owned ? undefined : 'the kernel ignores the flag';
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    holder.drop();
+    return error.message;
+  }
+}
+
 /** Why nft cannot hold these rules, undefined where it can. `--check` stops before the kernel commits. */
 async function nftObstacle(
   system: System,
-  nft: NftTables,
+  nft: Backend,
   rules: RuleSet,
 ): Promise<string | undefined> {
   try {
@@ -92,7 +133,7 @@ async function legacyInUse(system: System): Promise<boolean> {
 
 /** Whether nft gets an answer from the kernel's nf_tables. */
 function canUseNft(system: System): Promise<boolean> {
-  return succeeds(system, 'nft', ['-j', 'list', 'tables']);
+  return succeeds(system, 'nft', ['list', 'tables']);
 }
 
 /** `--version` touches no table; iptables-nft also has to get an answer from the kernel's nf_tables. */
@@ -118,12 +159,16 @@ async function succeeds(system: System, program: string, args: string[]): Promis
 class Composite implements Firewall {
   readonly name: string;
   readonly reason: string;
+  readonly isOwner: boolean;
+  readonly hasFallback: boolean;
   readonly #main: Backend;
   readonly #helpers: readonly Backend[];
 
   constructor(main: Backend, helpers: readonly Backend[], reason: string) {
     this.name = main.name;
     this.reason = reason;
+    this.isOwner = main instanceof NftTables && main.isOwner;
+    this.hasFallback = helpers.some((helper) => helper instanceof NftFallback);
     this.#main = main;
     this.#helpers = helpers;
   }
@@ -131,14 +176,20 @@ class Composite implements Firewall {
   async apply(rules: RuleSet): Promise<boolean> {
     let changed = await this.#main.apply(rules);
     for (const helper of this.#helpers)
-      changed = (await helper.apply({ ...NO_RULES, accept: rules.accept })) || changed;
+      changed = (await helper.apply(forHelpers(rules))) || changed;
     return changed;
   }
 
+  async release(): Promise<void> {
+    if (this.#main instanceof NftTables) await this.#main.release();
+  }
+
   explain(rules: RuleSet): string {
-    const parts = this.#helpers.map((helper) =>
-      helper.explain({ ...NO_RULES, accept: rules.accept }),
-    );
+    const parts = this.#helpers.map((helper) => helper.explain(forHelpers(rules)));
     return [this.#main.explain(rules), ...parts].join('');
   }
+}
+
+function forHelpers({ accept, fallback }: RuleSet): RuleSet {
+  return { ...NO_RULES, accept, fallback };
 }

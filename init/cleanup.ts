@@ -14,7 +14,6 @@ export async function cleanUp(
   system: System,
   log: Log,
   plan: Pick<Plan, 'interfaceName' | 'addresses'>,
-  instance: string,
 ): Promise<void> {
   const failures: unknown[] = [];
   const step = async (what: string, work: () => Promise<readonly string[]>): Promise<void> => {
@@ -25,7 +24,7 @@ export async function cleanUp(
     }
   };
   const addresses = [...plan.addresses];
-  for (const backend of await allBackends(system, instance))
+  for (const backend of await allBackends(system))
     await step(backend.name, async () => {
       addresses.push(...(await backend.localIps()));
       return backend.removeAll();

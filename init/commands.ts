@@ -1,19 +1,23 @@
 /** What the command line asks for, carried out: run, once, cleanup, observe. */
+import { randomBytes } from 'node:crypto';
 import { systemClock } from '../agent/base/clock.ts';
 import { messageOf, NodensError, UsageError } from '../agent/base/errors.ts';
 import { chooseFirewall, type Firewall, NoBackendError } from './choose.ts';
 import { cleanUp } from './cleanup.ts';
+import { dataPathOf, isServed } from './datapath.ts';
+import { clusterIpsOf } from './fallback.ts';
+import { FallbackGate } from './gate.ts';
+import { NftHolder } from './holder.ts';
 import { Link } from './link.ts';
 import { type Log, makeLog } from './log.ts';
+import type { Ownership } from './nft.ts';
 import { helpText, type InitOptions, initOptionsFrom, USAGE } from './options.ts';
 import { type Plan, planOf, rulesAt } from './plan.ts';
 import { requireCapability } from './privileges.ts';
 import { Reconciler } from './reconcile.ts';
 import { run } from './run.ts';
+import { Service } from './service.ts';
 import { realSystem as system } from './system.ts';
-
-/** Names the rules of this instance; one nodens a node for now. */
-const INSTANCE = 'main';
 
 const log = makeLog(systemClock, (line) => void process.stdout.write(line));
 
@@ -38,37 +42,103 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function carryOut(options: InitOptions): Promise<number> {
-  const plan = planOf(options);
-  if (options.mode === 'observe') return observe(options, plan);
   if (options.mode === 'cleanup') {
     await requireCapability(system, 'NET_ADMIN', 'remove addresses and rules');
-    await cleanUp(system, log, plan, INSTANCE);
+    await cleanUp(system, log, planFor(options, options.localIps));
     return 0;
   }
+  const site = await siteOf(options);
+  if (options.mode === 'observe') return observe(site);
   if (options.setupInterface || options.setupRules)
     await requireCapability(system, 'NET_ADMIN', 'put addresses and rules on the node');
-  const firewall = options.setupRules ? await choose(options, plan) : undefined;
-  if (options.mode === 'once') return once(options, plan, firewall);
-  return run({ options, plan, firewall, system, clock: systemClock, log });
+  for (const remark of site.remarks) log.warn('interception is limited', { reason: remark });
+  if (options.mode === 'once') return once(site);
+  return stay(site);
 }
 
-async function choose(options: InitOptions, plan: Plan): Promise<Firewall> {
-  const firewall = await chooseFirewall(system, options.backend, plan.rules, INSTANCE);
+async function stay(site: Site): Promise<number> {
+  const { options, plan } = site;
+  let service: Service | undefined;
+  const holder = new NftHolder(systemClock, () => service?.onHolderLost());
+  try {
+    const instance = randomBytes(4).toString('hex');
+    const firewall = site.hasRules ? await choose(site, { holder, instance }) : undefined;
+    const gate = gateOf(site, firewall);
+    const parts = { options, system, clock: systemClock, log };
+    service = new Service({ ...parts, plan, firewall, gate });
+    return await run(service, parts);
+  } finally {
+    holder.drop();
+  }
+}
+
+/** What is to be done here, after a look at the node. */
+interface Site {
+  readonly options: InitOptions;
+  readonly plan: Plan;
+  readonly hasRules: boolean;
+  /** What will not be done, and why. */
+  readonly remarks: readonly string[];
+  readonly fallbackObstacle: string | undefined;
+}
+
+function planFor(options: InitOptions, ruleIps: readonly string[]): Plan {
+  const { localIps, clusterDns } = options;
+  const serviceHost = process.env.KUBE_DNS_SERVICE_HOST;
+  const clusterIps = clusterIpsOf({ localIps, asked: clusterDns, serviceHost });
+  const plan = planOf({ ...options, localIps: ruleIps, clusterIps });
+  return { ...plan, addresses: localIps };
+}
+
+async function siteOf(options: InitOptions): Promise<Site> {
+  const { localIps } = options;
+  const dataPath = options.force || !options.setupRules ? undefined : await dataPathOf(system);
+  const site = { options, hasRules: options.setupRules, fallbackObstacle: undefined };
+  if (dataPath?.kind === 'ebpf') {
+    const remark = `${dataPath.reason}. It bypasses netfilter rules, so none are installed: have pods ask the link-local address, or use --force`;
+    return { ...site, plan: planFor(options, localIps), hasRules: false, remarks: [remark] };
+  }
+  if (dataPath?.kind === 'ipvs') {
+    const { clusterIps } = planFor(options, localIps);
+    const kept = localIps.filter((ip) => !clusterIps.includes(ip));
+    const left = localIps.filter((ip) => !kept.includes(ip)).join(', ');
+    const remark = `${dataPath.reason}: rules for the other local IPs only${left && `, not for ${left}`}`;
+    return {
+      ...site,
+      plan: planFor(options, kept),
+      remarks: [remark],
+      fallbackObstacle: dataPath.reason,
+    };
+  }
+  return { ...site, plan: planFor(options, localIps), remarks: [] };
+}
+
+function gateOf({ plan, fallbackObstacle }: Site, firewall: Firewall | undefined): FallbackGate {
+  const noNft = firewall?.hasFallback === false ? 'it needs nft' : undefined;
+  return new FallbackGate({
+    rules: plan.rules,
+    isServed: (address) => isServed(system, address),
+    obstacle: fallbackObstacle ?? noNft,
+    log,
+  });
+}
+
+async function choose({ options, plan }: Site, ownership?: Ownership): Promise<Firewall> {
+  const firewall = await chooseFirewall(system, options.backend, plan.rules, ownership);
   if (firewall.name === 'iptables-legacy')
     await requireCapability(system, 'NET_RAW', 'use iptables-legacy');
   return firewall;
 }
 
 /** Nobody stays who could withdraw: only the rules that die with the agent's socket. */
-async function once(
-  options: InitOptions,
-  plan: Plan,
-  firewall: Firewall | undefined,
-): Promise<number> {
+async function once(site: Site): Promise<number> {
+  const { options, plan } = site;
+  const firewall = site.hasRules ? await choose(site) : undefined;
+  const gate = gateOf(site, firewall);
   const reconciler = new Reconciler({
     link: options.setupInterface ? new Link(system.run, log, plan) : undefined,
     firewall,
-    rules: plan.rules,
+    rules: () => gate.rules(),
     clock: systemClock,
     log,
     syncIntervalMs: options.syncIntervalMs,
@@ -80,17 +150,18 @@ async function once(
   return complete ? 0 : 1;
 }
 
-async function observe(options: InitOptions, plan: Plan): Promise<number> {
-  const lines: string[] = [];
+async function observe(site: Site): Promise<number> {
+  const { options, plan } = site;
+  const lines = site.remarks.map((remark) => `# ${remark}`);
   if (options.setupInterface) lines.push(...(await new Link(system.run, quiet, plan).explain()));
-  if (options.setupRules) lines.push(...(await observeRules(options, plan)));
+  if (site.hasRules) lines.push(...(await observeRules(site)));
   process.stdout.write(`${lines.join('\n').trimEnd()}\n`);
   return 0;
 }
 
-async function observeRules(options: InitOptions, plan: Plan): Promise<string[]> {
+async function observeRules({ options, plan }: Site): Promise<string[]> {
   try {
-    const firewall = await chooseFirewall(system, options.backend, plan.rules, INSTANCE);
+    const firewall = await chooseFirewall(system, options.backend, plan.rules, undefined);
     const text = firewall.explain(rulesAt(plan.rules, 'full'));
     return [`# backend ${firewall.name}: ${firewall.reason}`, text];
   } catch (error) {

@@ -18,7 +18,7 @@ export interface ControlHandlers {
   /** What a newly connected agent is told first. */
   readonly status: () => InitMessage;
   /** `agent` is the same object for one connection's lifetime. */
-  readonly onReady: (agent: object) => void;
+  readonly onReady: (agent: object, nonce: string | undefined) => void;
   /** The acknowledgement is sent when this resolves. */
   readonly onWithdraw: (agent: object) => Promise<void>;
   /** The connection ended, for whatever reason. */
@@ -27,6 +27,7 @@ export interface ControlHandlers {
 
 export interface Control {
   broadcast(message: InitMessage): void;
+  /** To be called when interception is gone: agents are told so. */
   close(): Promise<void>;
 }
 
@@ -59,7 +60,13 @@ export async function listenControl(
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        for (const agent of agents) agent.destroy();
+        // An agent that stops with us may be about to ask, or wait for, what has happened already.
+        const last = encodeControl({ type: 'withdrawn' });
+        for (const agent of agents) {
+          // One that hangs and has not read what it was told before is not waited for.
+          if (agent.writableLength > 0) agent.destroy();
+          else agent.end(last, () => agent.destroy());
+        }
       }),
   };
 }
@@ -72,7 +79,7 @@ function serve(socket: Socket, agents: Set<Socket>, log: Log, handlers: ControlH
   };
   const hear = controlDecoder<AgentMessage>(
     (message) => {
-      if (message.type === 'ready') handlers.onReady(socket);
+      if (message.type === 'ready') handlers.onReady(socket, nonceOf(message));
       else if (message.type === 'withdraw')
         void handlers.onWithdraw(socket).then(() => say({ type: 'withdrawn' }));
     },
@@ -89,6 +96,11 @@ function serve(socket: Socket, agents: Set<Socket>, log: Log, handlers: ControlH
     handlers.onGone(socket);
   });
   say(handlers.status());
+}
+
+/** What comes over a socket is not what its type says until it is looked at. */
+function nonceOf(message: { readonly nonce?: unknown }): string | undefined {
+  return typeof message.nonce === 'string' ? message.nonce : undefined;
 }
 
 function listening(server: Server, path: string): Promise<void> {

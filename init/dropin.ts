@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { type Clock, sleep } from '../agent/base/clock.ts';
 import { CONTROL_SOCKET_ENV } from '../agent/base/control.ts';
 import { CommandError } from './exec.ts';
 import type { Log } from './log.ts';
@@ -40,6 +41,63 @@ export async function startAgent(
     exited: exitCodeOf(child, log),
     kill: (signal) => void child.kill(signal),
   };
+}
+
+const MIN_BACKOFF_MS = 1_000;
+const MAX_BACKOFF_MS = 30_000;
+
+/** The agent as child for good: one that hangs is ended and begun anew, one that ends by itself ends us. */
+export class Supervisor {
+  readonly #start: () => Promise<AgentChild>;
+  readonly #clock: Clock;
+  readonly #ended = Promise.withResolvers<number>();
+  #child: AgentChild | undefined;
+  #isRestarting = false;
+  #isStopping = false;
+  #backoffMs = MIN_BACKOFF_MS;
+
+  constructor(clock: Clock, start: () => Promise<AgentChild>) {
+    this.#clock = clock;
+    this.#start = start;
+  }
+
+  /** Resolves to the exit code of an agent that nobody restarts. */
+  get exited(): Promise<number> {
+    return this.#ended.promise;
+  }
+
+  async start(): Promise<void> {
+    const child = await this.#start();
+    this.#child = child;
+    void child.exited.then((code) => {
+      if (!this.#isRestarting) this.#ended.resolve(code);
+    });
+  }
+
+  /** SIGKILL, a pause that doubles from time to time, a new start. */
+  async restart(): Promise<void> {
+    if (this.#isRestarting || this.#isStopping || this.#child === undefined) return;
+    this.#isRestarting = true;
+    this.#child.kill('SIGKILL');
+    const code = await this.#child.exited;
+    await sleep(this.#clock, this.#backoffMs);
+    this.#backoffMs = Math.min(2 * this.#backoffMs, MAX_BACKOFF_MS);
+    if (this.#isStopping) this.#ended.resolve(code);
+    else await this.start();
+    this.#isRestarting = false;
+  }
+
+  /** For good: the exit code is then that of the agent, and no new one is started. */
+  stop(signal: NodeJS.Signals): void {
+    this.#isStopping = true;
+    this.kill(signal);
+    // Frozen, it would not hear the signal.
+    this.kill('SIGCONT');
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
+  }
 }
 
 /** The agent's bundle beside ours, or its source when we run from source. */

@@ -59,11 +59,14 @@ function chainsOf(part: string, rules: readonly Rule[]): OwnChain[] {
 const BASE_CHAIN = { prerouting: 'PREROUTING', input: 'INPUT', output: 'OUTPUT' } as const;
 
 function linesOf(chain: string, rule: Rule): string[] {
-  const [address, port] = rule.side === 'source' ? ['-s', '--sport'] : ['-d', '--dport'];
+  const [address, port, peerPort] =
+    rule.side === 'source' ? ['-s', '--sport', '--dport'] : ['-d', '--dport', '--sport'];
+  const peers = rule.peerPorts && `${peerPort} ${rule.peerPorts.first}:${rule.peerPorts.last}`;
   return rule.addresses.map((ip) => {
     const match = [
       ...(rule.fromLoopback ? ['-i lo'] : []),
       `${address} ${ip} -p ${rule.protocol} -m ${rule.protocol} ${port} ${rule.port}`,
+      ...(peers === undefined ? [] : [peers]),
       ...(rule.whileBound ? ['-m socket'] : []),
     ].join(' ');
     const verdict = rule.verdict === 'notrack' ? 'CT --notrack' : 'ACCEPT';

@@ -182,7 +182,8 @@ async function iptablesChains(
 
 function onlyFamily(rules: RuleSet, family: Family): RuleSet {
   const keep = (list: readonly Rule[]): Rule[] => list.filter((rule) => rule.family === family);
-  return { query: keep(rules.query), standing: keep(rules.standing), accept: keep(rules.accept) };
+  const { query, standing, accept, fallback } = rules;
+  return { query: keep(query), standing: keep(standing), accept: keep(accept), fallback };
 }
 
 function scriptOf(

@@ -10,11 +10,13 @@ export interface Log {
   error(msg: string, fields?: LogFields): void;
 }
 
-/** A log that hands each finished line, newline included, to `write`. `time` is milliseconds since the epoch. */
+/** A log that hands each finished line, newline included, to `write`: `{"level":…,"time":"2026-01-31T12:00:00.000Z",…}`. */
 export function makeLog(clock: Clock, write: (line: string) => void): Log {
   const at =
     (level: LogLevel) =>
     (msg: string, fields: LogFields = {}): void =>
-      write(`${JSON.stringify({ level, time: clock.wallMs(), name: 'init', msg, ...fields })}\n`);
+      write(
+        `${JSON.stringify({ level, time: new Date(clock.wallMs()).toISOString(), ...fields, msg })}\n`,
+      );
   return { info: at('info'), warn: at('warn'), error: at('error') };
 }

@@ -1,39 +1,97 @@
-/** Query direction and standing rules as two nft tables of our own, exchanged in one transaction. */
+/**
+ * Query direction and standing rules as nft tables of our own. Query rules that nothing in the kernel takes away with
+ * the agent are in a table that the kernel drops with us, where it can (`Holder`).
+ */
 import { addressesIn, type Backend, ReadBackError } from './backend.ts';
-import { CommandError, type Run } from './exec.ts';
-import { isOwnTable, listNft, OWN_TABLE_PREFIX } from './nft-list.ts';
+import type { Run } from './exec.ts';
+import type { Holder } from './holder.ts';
+import { OWN_TABLE_PREFIX } from './nft-list.ts';
+import {
+  inetTables,
+  listTable,
+  ownedTableLine,
+  replaceTable,
+  shapeInText,
+  shapeOf,
+  type Table,
+  type TableRule,
+  tableLine,
+  tableTag,
+  tableText,
+} from './nft-table.ts';
 import type { Rule, RuleSet } from './plan.ts';
-import { tagOf } from './tag.ts';
 
 const RAW_PRIORITY = -300;
 
-/** A table's text in the order of its chains, or undefined where it should not or does not exist. */
-type TableShape = string | undefined;
+/** Where query rules are that need no owner, because each dies with the agent's socket, or that cannot have one. */
+const QUERY_TABLE = `${OWN_TABLE_PREFIX}query_main`;
+const STANDING_TABLE = `${OWN_TABLE_PREFIX}standing_main`;
+
+/** A holder and the name, unique on the node, under which its tables are. */
+export interface Ownership {
+  readonly holder: Holder;
+  readonly instance: string;
+}
 
 export class NftTables implements Backend {
   readonly name = 'nft';
   readonly #run: Run;
-  readonly #instance: string;
+  readonly #ownership: Ownership | undefined;
+  /** Counts `release`: an `apply` that began before one must not put back what it took. */
+  #releases = 0;
 
-  constructor(run: Run, instance: string) {
+  constructor(run: Run, ownership: Ownership | undefined) {
     this.#run = run;
-    this.#instance = instance;
+    this.#ownership = ownership;
+  }
+
+  /** Whether the kernel takes the host's query rules away when init dies. */
+  get isOwner(): boolean {
+    return this.#ownership !== undefined;
   }
 
   async apply(rules: RuleSet): Promise<boolean> {
-    const stale = await this.#stale(rules);
-    if (stale.length === 0) return false;
-    await this.#run('nft', ['-f', '-'], stale.map(replaceTable).join(''));
-    const [wrong] = await this.#stale(rules);
-    if (wrong !== undefined) throw new ReadBackError(`table inet ${wrong.name}`);
-    return true;
+    const releases = this.#releases;
+    const { owned, plain } = this.#tables(rules);
+    const stale: Table[] = [];
+    for (const table of plain) if (!(await this.#holds(table))) stale.push(table);
+    if (stale.length > 0) await this.#run('nft', ['-f', '-'], stale.map(replaceTable).join(''));
+    for (const table of stale)
+      if (!(await this.#holds(table))) throw new ReadBackError(`table inet ${table.name}`);
+    const changed = owned !== undefined && (await this.#own(owned, releases));
+    return stale.length > 0 || changed;
   }
 
+  /**
+   * Takes the owned query rules away at once, without waiting for an `apply` that runs. Never rejects: where nft does
+   * not do as it is told it is killed, and the kernel does.
+   */
+  async release(): Promise<void> {
+    this.#releases++;
+    if (this.#ownership === undefined) return;
+    const { holder, instance } = this.#ownership;
+    const table = ownedName(instance);
+    try {
+      await holder.execute(`add table inet ${table} { flags owner; }; delete table inet ${table}`);
+    } catch {
+      holder.drop();
+    }
+  }
+
+  /** One table at a time: that of an init that is still running cannot be removed, the others can. */
   async removeAll(): Promise<readonly string[]> {
-    const tables = await this.#ownTables();
-    const script = tables.map((name) => replaceTable({ name, rules: [] })).join('');
-    if (script !== '') await this.#run('nft', ['-f', '-'], script);
-    return tables.map((name) => `nft table inet ${name}`);
+    const removed: string[] = [];
+    const failures: unknown[] = [];
+    for (const name of await this.#ownTables()) {
+      try {
+        await this.#run('nft', ['-f', '-'], replaceTable({ name, chains: [] }));
+        removed.push(`nft table inet ${name}`);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+    return removed;
   }
 
   async localIps(): Promise<readonly string[]> {
@@ -44,105 +102,86 @@ export class NftTables implements Backend {
   }
 
   explain(rules: RuleSet): string {
-    return this.#tables(rules).map(createTable).join('');
+    const { owned, plain } = this.#tables(rules);
+    return [...(owned === undefined ? [] : [owned]), ...plain].map(tableText).join('');
+  }
+
+  async #own(table: Table, releases: number): Promise<boolean> {
+    const { holder } = this.#ownership as Ownership;
+    if (await this.#holds(table)) return false;
+    await holder.execute(
+      `add table inet ${table.name} { flags owner; }; delete table inet ${table.name}`,
+    );
+    if (table.chains.length === 0) return true;
+    if (releases !== this.#releases) return false;
+    await holder.execute(ownedTableLine(table));
+    if (!(await this.#holds(table)) && releases === this.#releases)
+      throw new ReadBackError(`table inet ${table.name}`);
+    return true;
   }
 
   /** Names of our tables in the kernel, of any instance. */
   async #ownTables(): Promise<string[]> {
-    const { tables } = await listNft(this.#run, ['tables']);
-    return tables.filter(({ family, name }) => isOwnTable(family, name)).map(({ name }) => name);
+    const tables = await inetTables(this.#run);
+    return tables.filter((name) => name.startsWith(OWN_TABLE_PREFIX));
   }
 
-  #tables(rules: RuleSet): Table[] {
-    return [
-      { name: `${OWN_TABLE_PREFIX}query_${this.#instance}`, rules: rules.query },
-      { name: `${OWN_TABLE_PREFIX}standing_${this.#instance}`, rules: rules.standing },
-    ];
+  #tables(rules: RuleSet): { owned: Table | undefined; plain: Table[] } {
+    const standing = tableOf(STANDING_TABLE, rules.standing);
+    if (this.#ownership === undefined)
+      return { owned: undefined, plain: [tableOf(QUERY_TABLE, rules.query), standing] };
+    const needsOwner = rules.query.some((rule) => !rule.whileBound);
+    return {
+      owned: tableOf(ownedName(this.#ownership.instance), needsOwner ? rules.query : []),
+      plain: [tableOf(QUERY_TABLE, needsOwner ? [] : rules.query), standing],
+    };
   }
 
-  async #stale(rules: RuleSet): Promise<Table[]> {
-    const stale: Table[] = [];
-    for (const table of this.#tables(rules))
-      if ((await this.#shapeInKernel(table.name)) !== shapeOf(table)) stale.push(table);
-    return stale;
-  }
-
-  async #shapeInKernel(name: string): Promise<TableShape> {
-    try {
-      const { chains, rules } = await listNft(this.#run, ['table', 'inet', name]);
-      return chains
-        .map((chain) => {
-          const comments = rules.filter((r) => r.chain === chain.name).map((r) => r.comment ?? '?');
-          return chainShape(chain.name, chain.hook, chain.prio, chain.policy, comments);
-        })
-        .sort()
-        .join('\n');
-    } catch (error) {
-      const absent = error instanceof CommandError && error.stderr.includes('No such file');
-      if (absent) return undefined;
-      throw error;
-    }
+  async #holds(table: Table): Promise<boolean> {
+    return shapeInText(await listTable(this.#run, table.name)) === shapeOf(table);
   }
 }
 
-interface Table {
-  readonly name: string;
-  readonly rules: readonly Rule[];
+function ownedName(instance: string): string {
+  return `${OWN_TABLE_PREFIX}query_${instance}`;
 }
 
-function shapeOf(table: Table): TableShape {
-  if (table.rules.length === 0) return undefined;
-  return hooksOf(table.rules)
-    .map(([hook, rules]) => chainShape(hook, hook, RAW_PRIORITY, 'accept', rules.map(nftTag)))
-    .sort()
-    .join('\n');
+function tableOf(name: string, rules: readonly Rule[]): Table {
+  const hooks = Object.entries(Object.groupBy(rules, (rule) => rule.hook));
+  const chains = hooks.map(([hook, ofHook]) => ({
+    name: hook,
+    type: 'filter' as const,
+    hook: hook as Rule['hook'],
+    priority: RAW_PRIORITY,
+    rules: ofHook.map(tableRule),
+  }));
+  return { name, chains };
 }
 
-function chainShape(
-  name: string,
-  hook: string | undefined,
-  priority: number | undefined,
-  policy: string | undefined,
-  comments: readonly string[],
-): string {
-  return [name, hook, priority, policy, ...comments].join(' ');
-}
-
-function hooksOf(rules: readonly Rule[]): [hook: string, rules: readonly Rule[]][] {
-  return Object.entries(Object.groupBy(rules, (rule) => rule.hook));
-}
-
-/** Deleting needs the table to be there: `add` before `delete` makes it so in the same transaction. */
-function replaceTable(table: Table): string {
-  const { name } = table;
-  return `add table inet ${name}\ndelete table inet ${name}\n${createTable(table)}`;
-}
-
-function createTable({ name, rules }: Table): string {
-  if (rules.length === 0) return '';
-  const chains = hooksOf(rules).map(([hook, ofHook]) => {
-    const lines = ofHook.map((rule) => `    ${nftLine(rule)}\n`).join('');
-    const base = `type filter hook ${hook} priority ${RAW_PRIORITY}; policy accept;`;
-    return `  chain ${hook} {\n    ${base}\n${lines}  }\n`;
-  });
-  return `table inet ${name} {\n${chains.join('')}}\n`;
+function tableRule(rule: Rule): TableRule {
+  return { id: rule.id, match: nftMatch(rule), action: rule.verdict };
 }
 
 /** The comment that `nftLine` gives the rule. */
 export function nftTag(rule: Rule): string {
-  return tagOf(rule.id, nftMatch(rule));
+  return tableTag(tableRule(rule));
 }
 
 /** A rule as a line of an nft chain. */
 export function nftLine(rule: Rule): string {
-  return `${nftMatch(rule)} counter ${rule.verdict} comment "${nftTag(rule)}"`;
+  return tableLine(tableRule(rule));
 }
 
 /** Cheapest test first: nearly every packet of the node passes here and leaves at the port. */
 function nftMatch(rule: Rule): string {
   const [address, port] = rule.side === 'source' ? ['saddr', 'sport'] : ['daddr', 'dport'];
+  const [peerPort, { first, last }] = [
+    rule.side === 'source' ? 'dport' : 'sport',
+    rule.peerPorts ?? { first: 0, last: 0 },
+  ];
   return [
     `${rule.protocol} ${port} ${rule.port}`,
+    ...(rule.peerPorts === undefined ? [] : [`${rule.protocol} ${peerPort} ${first}-${last}`]),
     `${rule.family === 4 ? 'ip' : 'ip6'} ${address} { ${rule.addresses.join(', ')} }`,
     ...(rule.fromLoopback ? ['iifname "lo"'] : []),
     ...(rule.whileBound ? [SOCKET_MATCH[rule.protocol]] : []),

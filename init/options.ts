@@ -5,6 +5,7 @@ import { CONTROL_SOCKET_ENV, DEFAULT_CONTROL_SOCKET } from '../agent/base/contro
 import { parseSecondsOrDurationMs } from '../agent/base/duration.ts';
 import { UsageError } from '../agent/base/errors.ts';
 import type { BackendWish } from './choose.ts';
+import type { PortRange } from './plan.ts';
 
 export type InitMode = 'run' | 'once' | 'cleanup' | 'observe';
 
@@ -20,6 +21,13 @@ export interface InitOptions {
   readonly skipTeardown: boolean;
   readonly syncIntervalMs: number;
   readonly backend: BackendWish;
+  /** ClusterIPs of kube-dns that were asked for, at most one of a family; canonical text. */
+  readonly clusterDns: readonly string[];
+  /** A single bit. */
+  readonly fallbackMark: number;
+  readonly probePorts: PortRange;
+  /** Intercept although the data path looks as if it would not care. */
+  readonly force: boolean;
   readonly socketPath: string;
   /** Arguments of the agent to run as child, undefined to run none. */
   readonly supervise: readonly string[] | undefined;
@@ -54,6 +62,10 @@ interface Flags {
   readonly port?: string;
   readonly socket: string;
   readonly backend: string;
+  readonly clusterdns?: string;
+  readonly fallbackMark: string;
+  readonly probePort: string;
+  readonly force?: string | true;
   readonly once?: true;
   readonly cleanup?: true;
   readonly observe?: true;
@@ -77,6 +89,10 @@ function program(): Command {
     .option('--port <port>', 'same as --dns.port')
     .option('--socket <path>', 'control socket for the agent', defaultSocket())
     .option('--backend <name>', 'auto, nft or iptables', 'auto')
+    .option('--clusterdns <ips>', 'ClusterIP of kube-dns, one of a family, for the fallback')
+    .option('--fallback-mark <bit>', 'bit of the packet mark for the fallback', '0x1000')
+    .option('--probe-port <port>', 'first of 8 source ports for probes', String(PROBE_PORT))
+    .option('--force [bool]', 'intercept beside an eBPF data path or IPVS, too')
     .option('--once', 'set up and exit: pods only, while a socket is bound')
     .option('--cleanup', 'remove all of nodens and what a node-local-dns left, and exit')
     .option('--observe', 'print what would be done, change nothing')
@@ -85,6 +101,11 @@ function program(): Command {
     .exitOverride()
     .configureOutput({ writeErr: () => undefined, writeOut: () => undefined });
 }
+
+/** Below the ports that Linux gives out by itself. */
+const PROBE_PORT = 20_253;
+/** During an upgrade two inits probe; the rest is spare. */
+const PROBE_PORTS = 8;
 
 function defaultSocket(): string {
   return process.env[CONTROL_SOCKET_ENV] ?? DEFAULT_CONTROL_SOCKET;
@@ -102,7 +123,7 @@ function parse(argv: readonly string[]): Flags {
 
 function optionsOf(flags: Flags, supervise: readonly string[] | undefined): InitOptions {
   const mode = modeOf(flags);
-  const localIps = addressesOf(flags.localip ?? '');
+  const localIps = addressesOf('--localip', flags.localip ?? '');
   if (localIps.length === 0 && mode !== 'cleanup') throw new UsageError('--localip is missing');
   if (supervise !== undefined && mode !== 'run')
     throw new UsageError(`--supervise does not go with --${mode}`);
@@ -117,6 +138,10 @@ function optionsOf(flags: Flags, supervise: readonly string[] | undefined): Init
     skipTeardown: truth('--skipteardown', flags.skipteardown ?? 'false'),
     syncIntervalMs: interval(flags.syncinterval),
     backend: oneOf('--backend', flags.backend, ['auto', 'nft', 'iptables']),
+    clusterDns: oneOfFamily('--clusterdns', addressesOf('--clusterdns', flags.clusterdns ?? '')),
+    fallbackMark: bit('--fallback-mark', flags.fallbackMark),
+    probePorts: portRange('--probe-port', flags.probePort),
+    force: truth('--force', flags.force ?? 'false'),
     socketPath: flags.socket,
     supervise,
   };
@@ -128,15 +153,34 @@ function modeOf(flags: Flags): InitMode {
   return asked[0] ?? 'run';
 }
 
-function addressesOf(list: string): string[] {
+function addressesOf(flag: string, list: string): string[] {
   if (list === '') return [];
   const addresses = list.split(',').map((text) => {
     const address = text.trim();
     if (familyOf(address) === undefined || address.includes('%'))
-      throw new UsageError(`--localip: ${JSON.stringify(address)} is not an IP address`);
+      throw new UsageError(`${flag}: ${JSON.stringify(address)} is not an IP address`);
     return formatAddress(addressBytes(address));
   });
   return [...new Set(addresses)];
+}
+
+function oneOfFamily(flag: string, addresses: string[]): string[] {
+  const families = new Set(addresses.map(familyOf));
+  if (families.size === addresses.length) return addresses;
+  throw new UsageError(`${flag}: more than one address of a family`);
+}
+
+function bit(flag: string, text: string): number {
+  const value = /^(0x[0-9a-f]{1,8}|\d{1,10})$/i.test(text) ? Number(text) : 0;
+  if (value > 0 && value <= 0xffff_ffff && Number.isInteger(Math.log2(value))) return value;
+  throw new UsageError(`${flag}: ${text} is not a single bit of 32, such as 0x1000`);
+}
+
+function portRange(flag: string, text: string): PortRange {
+  const first = port(flag, text);
+  const last = first + PROBE_PORTS - 1;
+  if (last > 65_535) throw new UsageError(`${flag}: no ${PROBE_PORTS} ports from ${text} on`);
+  return { first, last };
 }
 
 function port(flag: string, text: string): number {

@@ -3,9 +3,15 @@
  * turn rules into nft or iptables text; nothing here touches the system.
  */
 import { type Family, familyOf } from '../agent/base/address.ts';
+import { type Fallback, fallbackOf } from './fallback.ts';
 
 export type Hook = 'prerouting' | 'input' | 'output';
 export type Protocol = 'udp' | 'tcp';
+
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
 
 /** One rule for one family and protocol. All fields must match for the verdict to hold. */
 export interface Rule {
@@ -18,6 +24,8 @@ export interface Rule {
   readonly addresses: readonly string[];
   readonly side: 'source' | 'destination';
   readonly port: number;
+  /** Matches only where the port on the other side is one of these, both included. */
+  readonly peerPorts?: PortRange;
   /** Matches only while a socket of this node would take the packet: when its owner dies, so does the rule. */
   readonly whileBound: boolean;
   /** Matches only packets that came in through `lo`. */
@@ -25,16 +33,23 @@ export interface Rule {
   readonly verdict: 'notrack' | 'accept';
 }
 
-/** Rules by lifetime. `query`: goes away on withdrawal; `standing`: only on cleanup; `accept`: where a policy drops. */
+/**
+ * Rules by lifetime. `query`: goes away on withdrawal; `standing` and `fallback`: only on cleanup; `accept`: where a
+ * policy drops.
+ */
 export interface RuleSet {
   readonly query: readonly Rule[];
   readonly standing: readonly Rule[];
   readonly accept: readonly Rule[];
+  readonly fallback: Fallback;
 }
 
 export interface Plan {
   readonly interfaceName: string;
   readonly addresses: readonly string[];
+  /** Local IPs that the rules are about: those that are probed. */
+  readonly ruledIps: readonly string[];
+  readonly clusterIps: readonly string[];
   readonly rules: RuleSet;
 }
 
@@ -50,6 +65,11 @@ export interface PlanOptions {
   readonly port: number;
   /** Port of the agent's health endpoint on the local IPs, undefined for none. */
   readonly healthPort: number | undefined;
+  /** Source ports of init's probes. */
+  readonly probePorts: PortRange;
+  /** ClusterIPs of kube-dns, at most one of a family. */
+  readonly clusterIps: readonly string[];
+  readonly fallbackMark: number;
 }
 
 const PROTOCOLS: readonly Protocol[] = ['udp', 'tcp'];
@@ -58,9 +78,16 @@ export function planOf(options: PlanOptions): Plan {
   return {
     interfaceName: options.interfaceName,
     addresses: options.localIps,
+    ruledIps: options.localIps,
+    clusterIps: options.clusterIps,
     rules: {
       query: [...dnsRules(options, podQuery), ...dnsRules(options, hostQuery)],
-      standing: [...dnsRules(options, reply), ...healthRules(options, healthUntracked)],
+      standing: [
+        ...dnsRules(options, { ...probe, peerPorts: options.probePorts }),
+        ...dnsRules(options, reply),
+        ...healthRules(options, healthUntracked),
+      ],
+      fallback: fallbackOf({ ...options, mark: options.fallbackMark }),
       accept: [
         ...ACCEPTED.flatMap((accepted) => dnsRules(options, accepted('dns'))),
         ...ACCEPTED.flatMap((accepted) => healthRules(options, accepted('health'))),
@@ -76,7 +103,7 @@ export function rulesAt(rules: RuleSet, interception: Interception): RuleSet {
   return { ...rules, query };
 }
 
-type Shape = Pick<Rule, 'id' | 'hook' | 'side' | 'whileBound' | 'fromLoopback' | 'verdict'>;
+type Shape = Omit<Rule, 'family' | 'protocol' | 'addresses' | 'port'>;
 
 const podQuery: Shape = {
   id: 'query-pod',
@@ -95,6 +122,9 @@ const hostQuery: Shape = { ...podQuery, id: 'query-host', hook: 'output', whileB
  * this one stays.
  */
 const reply: Shape = { ...hostQuery, id: 'reply', side: 'source' };
+
+/** init's probes must reach the agent and nobody else, in every state: what comes back goes by `reply`. */
+const probe: Shape = { ...hostQuery, id: 'probe' };
 
 /** The kubelet's probes must reach a healthy agent when the conntrack table is full. */
 const healthUntracked: readonly Shape[] = [

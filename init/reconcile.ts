@@ -3,7 +3,7 @@
 import type { Clock, Timer } from '../agent/base/clock.ts';
 import { SETUP_ERROR_TYPES, type SetupErrorType } from '../agent/base/control.ts';
 import { messageOf } from '../agent/base/errors.ts';
-import type { Backend } from './backend.ts';
+import type { Firewall } from './choose.ts';
 import { CommandError } from './exec.ts';
 import { type Link, LinkError } from './link.ts';
 import type { Log } from './log.ts';
@@ -16,8 +16,11 @@ export interface ReconcilerParts {
   /** Undefined where somebody else puts the addresses. */
   readonly link: Pick<Link, 'ensure'> | undefined;
   /** Undefined where somebody else installs the rules. */
-  readonly firewall: Pick<Backend, 'apply'> | undefined;
-  readonly rules: RuleSet;
+  readonly firewall: Pick<Firewall, 'apply' | 'release' | 'isOwner'> | undefined;
+  /** The rules of the plan as far as they make sense now. */
+  readonly rules: () => Promise<RuleSet>;
+  /** Whether a later call of `rules` may give more. */
+  readonly isPending?: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
   readonly syncIntervalMs: number;
@@ -32,7 +35,10 @@ export class Reconciler {
   #applied: Interception | undefined;
   #passes: Promise<unknown> = Promise.resolve();
   #timer: Timer | undefined;
+  #wished = '';
   #settled = false;
+  /** Counts `release`: a pass that began before one has not brought interception back. */
+  #releases = 0;
   #stopped = false;
 
   constructor(parts: ReconcilerParts) {
@@ -55,6 +61,20 @@ export class Reconciler {
     return this.pass();
   }
 
+  /**
+   * Takes query rules away at once, without waiting for a pass that runs. Resolves when those are gone that the backend
+   * can take away so; a pass with that goal has to follow for the others. Never rejects.
+   */
+  async release(): Promise<void> {
+    this.#wanted = 'none';
+    this.#releases++;
+    const { firewall, onChange } = this.#parts;
+    await firewall?.release();
+    if (firewall?.isOwner !== true || this.#applied !== 'full') return;
+    this.#applied = 'none';
+    onChange();
+  }
+
   /** One more pass after those that run or wait; resolves to whether everything is in place. */
   pass(): Promise<boolean> {
     const pass = this.#passes.then(() => this.#pass());
@@ -71,11 +91,16 @@ export class Reconciler {
   async #pass(): Promise<boolean> {
     const { link, firewall, rules, onChange } = this.#parts;
     const before = this.#fingerprint();
-    const goal = this.#wanted;
+    const [goal, releases] = [this.#wanted, this.#releases];
     // Addresses first: a client must find somebody at the address before its packets are led there. Both are tried.
     const linked = await this.#step('address', async () => link?.ensure());
-    const filtered = await this.#step('rules', async () => firewall?.apply(rulesAt(rules, goal)));
-    if (filtered) this.#applied = goal;
+    const filtered = await this.#step('rules', async () => {
+      const wished = rulesAt(await rules(), goal);
+      const isNews = this.#isNews(wished);
+      const changed = await firewall?.apply(wished);
+      return changed === true && !isNews;
+    });
+    if (filtered && releases === this.#releases) this.#applied = goal;
     const complete = linked && filtered;
     this.#settled ||= complete;
     this.#schedule(complete);
@@ -86,7 +111,7 @@ export class Reconciler {
   async #step(what: string, work: () => Promise<boolean | undefined>): Promise<boolean> {
     try {
       const changed = (await work()) ?? false;
-      if (changed && this.#settled && this.#wanted === this.#applied)
+      if (changed && this.#settled)
         this.#parts.log.warn('put back what somebody else had removed', { what });
       return true;
     } catch (error) {
@@ -97,11 +122,20 @@ export class Reconciler {
     }
   }
 
+  /** Whether these are other rules than at the last pass: then they are put, not put back. */
+  #isNews(rules: RuleSet): boolean {
+    const text = JSON.stringify(rules);
+    const isNews = text !== this.#wished;
+    this.#wished = text;
+    return isNews;
+  }
+
   #schedule(complete: boolean): void {
     const { clock, syncIntervalMs } = this.#parts;
     this.#timer?.cancel();
     if (this.#stopped) return;
-    const delayMs = complete ? syncIntervalMs : Math.min(RETRY_MS, syncIntervalMs);
+    const isDone = complete && this.#parts.isPending?.() !== true;
+    const delayMs = isDone ? syncIntervalMs : Math.min(RETRY_MS, syncIntervalMs);
     this.#timer = clock.after(delayMs, () => void this.pass());
   }
 

@@ -1,36 +1,66 @@
 /**
- * Decides whether the agent is there to take what interception brings: by what it says on the control socket, or, as
- * long as no agent ever connected, by asking it again and again.
+ * Decides whether the agent is there to take what interception brings: by what it says on the control socket, and by
+ * probing it as long as it says that it is there, or as long as no agent ever connected.
  */
 import type { Clock, Timer } from '../agent/base/clock.ts';
+import type { Round } from './probe.ts';
 
-const PROBE_INTERVAL_MS = 1_000;
-/** Unanswered probes in a row that count as gone. */
-const MAX_SILENCE = 3;
+const ROUND_INTERVAL_MS = 250;
+/** While nobody has said anything and nobody answers. */
+const IDLE_INTERVAL_MS = 1_000;
+/** Failed rounds in a row that count as gone. */
+const MAX_FAILURES = 3;
+/** An agent that hung is not trusted again for this long, so that a node does not flap. */
+const HOLD_OFF_MS = 60_000;
+/** Good rounds in a row after which an agent that hung is trusted again. */
+const STEADY_ROUNDS = 8;
 
 export interface WatchParts {
   readonly clock: Clock;
-  /** Resolves to whether the agent answers a query; never rejects. */
-  readonly probe: () => Promise<boolean>;
+  /** Never rejects. */
+  readonly probe: () => Promise<Round>;
   /** Called on every change of mind; `true`: intercept. */
   readonly onVerdict: (answers: boolean) => Promise<void>;
+  /** The agent was there and does not answer any more: what did not answer. */
+  readonly onWedge: (silent: readonly string[]) => void;
 }
 
 export class AgentWatch {
   readonly #parts: WatchParts;
-  readonly #ready = new Set<object>();
+  /** Agents that are ready, by their connection, with their nonces. */
+  readonly #ready = new Map<object, string | undefined>();
   #spoken = false;
   #verdict = false;
-  #silence = 0;
+  #failures = 0;
+  #goodRounds = 0;
+  #heldUntilMs: number | undefined;
   #timer: Timer | undefined;
+  #isAsking = false;
   #stopped = false;
+  #flaps = 0;
+  #probeFailures = 0;
 
   constructor(parts: WatchParts) {
     this.#parts = parts;
   }
 
+  /** How often an agent hung. */
+  get flaps(): number {
+    return this.#flaps;
+  }
+
+  /** Probes that found no answer although an agent had said that it answers. */
+  get probeFailures(): number {
+    return this.#probeFailures;
+  }
+
+  /** Whether the last round was answered everywhere. */
+  get answers(): boolean {
+    return this.#goodRounds > 0;
+  }
+
   start(): void {
-    this.#schedule();
+    this.#schedule(0);
   }
 
   stop(): void {
@@ -38,11 +68,11 @@ export class AgentWatch {
     this.#timer?.cancel();
   }
 
-  /** An agent says that it answers: believed after one answered probe. */
-  ready(agent: object): void {
+  /** An agent says that it answers: believed after a round of probes that brings its nonce. */
+  ready(agent: object, nonce: string | undefined): void {
     this.#spoken = true;
-    this.#ready.add(agent);
-    void this.#ask();
+    this.#ready.set(agent, nonce);
+    this.#schedule(0);
   }
 
   /** An agent leaves, or is gone. Resolves when interception is gone too, unless another agent is ready. */
@@ -51,23 +81,57 @@ export class AgentWatch {
   }
 
   async #ask(): Promise<void> {
-    const answered = await this.#parts.probe();
+    if (this.#isAsking || !this.#mayAsk()) return;
+    this.#isAsking = true;
+    const round = await this.#parts.probe();
+    this.#isAsking = false;
     if (this.#stopped || !this.#mayAsk()) return;
-    this.#silence = answered ? 0 : this.#silence + 1;
-    if (answered) await this.#decide(true);
-    else if (!this.#spoken && this.#silence >= MAX_SILENCE) await this.#decide(false);
-    this.#schedule();
+    if (round.silent.length === 0) await this.#heard(round);
+    else await this.#missed(round);
+    this.#schedule(this.#spoken || this.#verdict ? ROUND_INTERVAL_MS : IDLE_INTERVAL_MS);
+  }
+
+  async #heard({ names }: Round): Promise<void> {
+    this.#failures = 0;
+    this.#goodRounds++;
+    if (this.#verdict || !this.#isOurs(names) || !this.#isSteady()) return;
+    this.#heldUntilMs = undefined;
+    await this.#decide(true);
+  }
+
+  async #missed({ silent, isRefused }: Round): Promise<void> {
+    this.#failures++;
+    this.#goodRounds = 0;
+    if (this.#verdict || this.#ready.size > 0) this.#probeFailures += silent.length;
+    if (!this.#verdict || this.#failures < MAX_FAILURES) return;
+    if (!isRefused) {
+      this.#flaps++;
+      this.#heldUntilMs = this.#parts.clock.nowMs() + HOLD_OFF_MS;
+    }
+    await this.#decide(false);
+    if (!isRefused) this.#parts.onWedge(silent);
+  }
+
+  /** During an upgrade another nodens may answer: it serves, but proves nothing about ours. */
+  #isOurs(names: ReadonlySet<string>): boolean {
+    const nonces = [...this.#ready.values()].filter((nonce) => nonce !== undefined);
+    return nonces.length === 0 || nonces.some((nonce) => names.has(nonce));
+  }
+
+  #isSteady(): boolean {
+    if (this.#heldUntilMs === undefined) return true;
+    return this.#goodRounds >= STEADY_ROUNDS && this.#parts.clock.nowMs() >= this.#heldUntilMs;
   }
 
   /** Who has used the socket is judged by it: an agent that drains still answers and must not be brought back. */
   #mayAsk(): boolean {
-    return this.#spoken ? this.#ready.size > 0 && !this.#verdict : true;
+    return !this.#spoken || this.#ready.size > 0;
   }
 
-  #schedule(): void {
+  #schedule(delayMs: number): void {
     this.#timer?.cancel();
     if (this.#stopped || !this.#mayAsk()) return;
-    this.#timer = this.#parts.clock.after(PROBE_INTERVAL_MS, () => void this.#ask());
+    this.#timer = this.#parts.clock.after(delayMs, () => void this.#ask());
   }
 
   async #decide(answers: boolean): Promise<void> {

@@ -35,6 +35,12 @@ export type InitMessage =
       readonly state: InterceptionState;
       readonly backend: string;
       readonly setupErrors: Readonly<Partial<Record<SetupErrorType, number>>>;
+      /** How often a hanging agent had interception withdrawn. */
+      readonly flaps?: number;
+      /** Probes that found no answer although an agent had said that it answers. */
+      readonly probeFailures?: number;
+      /** Whether a local IP has a way to kube-dns behind it, and how many packets have gone it. */
+      readonly fallback?: { readonly configured: boolean; readonly packets: number };
     };
 
 /** Where init listens when nobody says; under init as parent the child is told by the environment variable. */

@@ -130,6 +130,27 @@ export const FLAGS: readonly Flag[] = [
     users: INIT,
     help: 'auto, nft or iptables',
   },
+  {
+    name: 'clusterdns',
+    value: 'IP,…',
+    users: INIT,
+    help: 'ClusterIP of kube-dns, one of a family: where the fallback leads; mostly found by itself',
+  },
+  {
+    name: 'fallback-mark',
+    value: 'BIT',
+    default: '0x1000',
+    users: INIT,
+    help: 'bit of the packet mark and of the conntrack mark that the fallback uses',
+  },
+  {
+    name: 'probe-port',
+    value: 'PORT',
+    default: '20253',
+    users: INIT,
+    help: 'first of the 8 source ports of probes of the agent',
+  },
+  { name: 'force', users: INIT, help: 'intercept beside an eBPF data path or IPVS, too' },
 ];
 
 /** Modes of `nodens init` that make no sense on a drop-in line. */

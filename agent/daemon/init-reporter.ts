@@ -15,7 +15,12 @@ export function initReporter(metrics: Metrics, log: Logger): InitReporter {
   const counter = (errortype: SetupErrorType) =>
     metrics.counter('coredns_nodecache_setup_errors_total', { errortype });
   /** What init had counted when it last told us; it starts from 0 when it restarts, a counter must not. */
-  const told = new Map<SetupErrorType, number>();
+  const told = new Map<string, number>();
+  const grow = (key: string, counter: { value: number }, total: number): void => {
+    const before = told.get(key) ?? 0;
+    counter.value += total < before ? total : total - before;
+    told.set(key, total);
+  };
   let state: InterceptionState = 'off';
   const show = (): void => {
     for (const each of STATES) {
@@ -26,11 +31,14 @@ export function initReporter(metrics: Metrics, log: Logger): InitReporter {
   return {
     onStatus: (status) => {
       for (const errortype of SETUP_ERROR_TYPES) {
-        const total = Number(status.setupErrors?.[errortype] ?? 0);
-        const before = told.get(errortype) ?? 0;
-        counter(errortype).value += total < before ? total : total - before;
-        told.set(errortype, total);
+        grow(errortype, counter(errortype), Number(status.setupErrors?.[errortype] ?? 0));
       }
+      const { flaps = 0, probeFailures = 0, fallback } = status;
+      grow('flaps', metrics.counter('nodens_interception_flaps_total', {}), Number(flaps));
+      grow('probes', metrics.counter('nodens_probe_failures_total', {}), Number(probeFailures));
+      const packets = metrics.counter('nodens_fallback_packets_total', {});
+      grow('fallback', packets, Number(fallback?.packets ?? 0));
+      metrics.gauge('nodens_fallback_configured', {}).value = fallback?.configured === true ? 1 : 0;
       if (status.state !== state) {
         log.info({ state: status.state, backend: status.backend }, 'interception changed');
         state = status.state;

@@ -49,10 +49,11 @@ export function leftovers({ rules, addresses, local }: Facts): Finding {
     return { id, verdict: 'ok', says: 'nothing of node-local-dns' };
   }
   const isServed = local.length > 0 && local.every(({ reply }) => who(reply) !== 'nobody');
+  const effect = isServed ? '' : ', and nobody answers: a black hole';
   return {
     id,
     verdict: isServed ? 'warn' : 'bad',
-    says: `node-local-dns: ${lines.length} rules, ${links.length} addresses${isServed ? '' : ', and nobody answers: a black hole'}`,
+    says: `node-local-dns: ${lines.length} rules, ${links.length} addresses${effect}`,
     remedy:
       'where it does not run any more: nodens init --cleanup (stop nodens on this node first)',
   };

@@ -44,7 +44,8 @@ function addresses({ localIps, addresses: present }: Facts): Finding {
   const ours = present.value.filter(({ address }) => localIps.includes(address));
   const exposed = ours.filter(({ scope, deprecated }) => scope === 'global' && !deprecated);
   if (exposed.length > 0) {
-    const says = `${exposed.map(({ address, link }) => `${address} on ${link}`).join(', ')} may become a source address of the node`;
+    const where = exposed.map(({ address, link }) => `${address} on ${link}`).join(', ');
+    const says = `${where} may become a source address of the node`;
     const remedy = 'let init put it on: it uses scope host (v6: preferred_lft 0)';
     return { id, verdict: 'warn', says, remedy };
   }

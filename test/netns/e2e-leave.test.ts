@@ -109,7 +109,14 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
       const { init, agent } = await startNodens(site);
       await Promise.all([agent.stop(), init.stop()]);
       const kept = [...(await ruleCounters(cluster.node)).keys()].map((rule) => rule.split('-')[0]);
-      assert.deepEqual([...new Set(kept)], ['reply']);
+      assert.deepEqual([...new Set(kept)].sort(), [
+        'fallback',
+        'outward',
+        'probe',
+        'remember',
+        'reply',
+        'restore',
+      ]);
       assert.match(
         await cluster.node.ip('addr', 'show', 'dev', 'lo'),
         new RegExp(`inet ${V4.vip}/32`),

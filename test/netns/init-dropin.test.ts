@@ -12,7 +12,7 @@ const INIT = fileURLToPath(new URL('../../init/main.ts', import.meta.url));
 /** Says who it is, talks to init as the agent does, and ends as its first argument says. */
 const AGENT = `
 import { readFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { createSocket } from 'node:dgram';
 const status = readFileSync('/proc/self/status', 'utf8');
 const field = (name) => new RegExp('^' + name + ':\\\\s*(\\\\S+)', 'm').exec(status)[1];
@@ -20,10 +20,25 @@ console.log('agent', JSON.stringify({
   args: process.argv.slice(2), uid: process.getuid(), gid: process.getgid(), groups: process.getgroups(),
   effective: field('CapEff'), bounding: field('CapBnd'), noNewPrivs: field('NoNewPrivs'),
 }));
+const answer = (query) => {
+  const question = Buffer.concat([query.subarray(0, 12), query.subarray(12, query.indexOf(0, 12) + 5)]);
+  question[2] |= 0x80;
+  question[7] = 1;
+  return Buffer.concat([question, Buffer.from([0xc0, 12, 0, 16, 0, 3, 0, 0, 0, 0, 0, 6, 5]), Buffer.from('nonce')]);
+};
 const udp = createSocket('udp4');
-udp.on('message', (m, from) => { m[2] |= 0x80; udp.send(m, from.port, from.address); });
+udp.on('message', (m, from) => udp.send(answer(m), from.port, from.address));
+const tcp = createServer((socket) => {
+  socket.on('error', () => {});
+  socket.on('data', (frame) => {
+    const bytes = answer(frame.subarray(2));
+    socket.write(Buffer.concat([Buffer.from([0, bytes.length]), bytes]));
+  });
+});
+tcp.listen(53, '169.254.20.10');
 udp.bind(53, '169.254.20.10', () => {
-  const control = connect(process.env.NODENS_CONTROL_SOCKET, () => control.write('{"type":"ready"}\\n'));
+  const control = connect(process.env.NODENS_CONTROL_SOCKET, () =>
+    control.write('{"type":"ready","nonce":"nonce"}\\n'));
   control.on('data', (line) => {
     if (process.argv[2] === 'crash' && String(line).includes('"intercepting"')) process.exit(7);
   });
@@ -66,7 +81,7 @@ function supervise(init: string, socket: string, ...agentArgs: string[]): string
 }
 
 async function queryTable(node: Netns): Promise<boolean> {
-  return (await node.run('nft', ['list', 'tables'])).includes('nodens_query_main');
+  return (await node.run('nft', ['list', 'tables'])).includes('nodens_query_');
 }
 
 if (!canMakeNetns()) sayLeftOut('init-dropin');

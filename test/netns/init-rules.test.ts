@@ -128,7 +128,7 @@ else {
         await runInit(node, ...LOCAL, '--once', '--backend', 'nft');
         const wanted = await snapshotWithoutHandles(node);
         await runInit(node, ...LOCAL, '--once', '--backend', 'iptables');
-        assert.doesNotMatch(await node.run('nft', ['list', 'tables']), /nodens/);
+        assert.doesNotMatch(await node.run('nft', ['list', 'tables']), /nodens_(query|standing)/);
         await runInit(node, ...LOCAL, '--once', '--backend', 'nft');
         assert.doesNotMatch(await node.run('iptables-nft-save', []), /NODENS-(QUERY|STANDING)/);
         await runInit(node, ...LOCAL, '--cleanup');

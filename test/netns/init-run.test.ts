@@ -89,7 +89,7 @@ function lines(text: string): string[] {
 }
 
 async function queryTable(node: Netns): Promise<boolean> {
-  return (await node.run('nft', ['list', 'tables'])).includes('nodens_query_main');
+  return (await node.run('nft', ['list', 'tables'])).includes('nodens_query_');
 }
 
 if (!canMakeNetns()) sayLeftOut('init-run');
@@ -116,7 +116,7 @@ else
         const init = await startedInit(room);
         const agent = await connectAgent(room.socket);
         await eventually('status', () => lastState(agent) === 'waiting');
-        agent.say({ type: 'ready' });
+        agent.say({ type: 'ready', nonce: 'agent' });
         assert.equal(await queryTable(room.node), false);
         await startEcho(room.node, 'agent', IP);
         await eventually('intercepting', () => lastState(agent) === 'intercepting');
@@ -127,7 +127,7 @@ else
         assert.equal(await queryTable(room.node), false);
         assert.equal(lastState(agent), 'withdrawn');
 
-        agent.say({ type: 'ready' });
+        agent.say({ type: 'ready', nonce: 'agent' });
         await eventually('intercepting again', () => queryTable(room.node));
         agent.end();
         await eventually('withdrawn at the end', async () => !(await queryTable(room.node)));
@@ -140,8 +140,8 @@ else
         await startedInit(room);
         await startEcho(room.node, 'agent', IP);
         const [first, second] = [await connectAgent(room.socket), await connectAgent(room.socket)];
-        first.say({ type: 'ready' });
-        second.say({ type: 'ready' });
+        first.say({ type: 'ready', nonce: 'agent' });
+        second.say({ type: 'ready', nonce: 'agent' });
         await eventually('intercepting', () => lastState(second) === 'intercepting');
         first.say({ type: 'withdraw' });
         await eventually('ack', () => first.heard.some(({ type }) => type === 'withdrawn'));
@@ -162,7 +162,7 @@ else
         for (const [round, damage] of [
           ['nft', 'flush', 'ruleset'],
           ['nft', 'flush', 'table', 'inet', 'nodens_standing_main'],
-          ['nft', 'delete', 'chain', 'inet', 'nodens_query_main', 'prerouting'],
+          ['nft', 'delete', 'chain', 'inet', 'nodens_standing_main', 'output'],
           ['ip', 'addr', 'del', `${IP}/32`, 'dev', 'lo'],
         ].entries()) {
           await node.run(damage[0] as string, damage.slice(1));

@@ -1,33 +1,35 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type BackendWish, chooseFirewall, NoBackendError } from '../../../init/choose.ts';
+import type { Ownership } from '../../../init/nft.ts';
 import { planOf } from '../../../init/plan.ts';
-import { type Call, failure, fakeSystem } from './fake-system.ts';
+import { type Call, failure, fakeSystem, PLAN_BASICS } from './fake-system.ts';
 
 const { rules } = planOf({
   localIps: ['169.254.20.10'],
-  interfaceName: 'lo',
-  port: 53,
-  healthPort: undefined,
+  ...PLAN_BASICS,
 });
 
 interface Host {
   /** First words of commands that fail. */
   readonly broken?: readonly string[];
   readonly legacyTables?: string;
+  /** What is listed of the table that was made to try whether it can be owned. */
+  readonly tried?: string;
   readonly legacyRules?: string;
 }
 
-async function choose(host: Host, wish: BackendWish = 'auto') {
+async function choose(host: Host, wish: BackendWish = 'auto', ownership?: Ownership) {
   const { system, calls } = fakeSystem(
     (command) => {
       if (host.broken?.some((start) => command.startsWith(start)))
         return failure(command, `${command.split(' ')[0]}: cannot\nmore`);
+      if (command.endsWith('inet nodens_try_one')) return host.tried ?? '';
       return command === 'iptables-legacy-save' ? (host.legacyRules ?? '') : '{"nftables":[]}';
     },
     { '/proc/net/ip_tables_names': host.legacyTables ?? '' },
   );
-  return { firewall: await chooseFirewall(system, wish, rules, 'main'), calls };
+  return { firewall: await chooseFirewall(system, wish, rules, ownership), calls };
 }
 
 function touchesLegacy(calls: readonly Call[]): string[] {
@@ -83,5 +85,42 @@ describe('choice of the backend', () => {
   it('a wish that cannot be met is an error, not a substitute', async () => {
     await assert.rejects(choose({ broken: ['nft '] }, 'nft'), NoBackendError);
     await assert.rejects(choose({ broken: ['nft ', 'iptables-'] }), NoBackendError);
+  });
+
+  /** A holder that remembers its lines, and fails if told so. */
+  function ownership(fails = false): { given: Ownership; lines: string[] } {
+    const lines: string[] = [];
+    const execute = async (line: string): Promise<void> => {
+      lines.push(line);
+      if (fails) throw failure('nft -i', 'Error: Operation not supported');
+    };
+    const holder = { execute, drop: () => void lines.push('drop') };
+    return { given: { holder, instance: 'one' }, lines };
+  }
+
+  it('owns its table where a table that is owned can be made, and takes the trial away', async () => {
+    const { given, lines } = ownership();
+    const { firewall } = await choose({ tried: 'flags owner' }, 'auto', given);
+    assert.equal(firewall.isOwner, true);
+    assert.deepEqual(lines, [
+      'add table inet nodens_try_one { flags owner; }',
+      'delete table inet nodens_try_one',
+    ]);
+  });
+
+  it('says why it owns none', async () => {
+    const refused = ownership(true);
+    const { firewall } = await choose({}, 'auto', refused.given);
+    assert.equal(firewall.isOwner, false);
+    assert.match(firewall.reason, /^nft works here, but no table can be owned: .*not supported/);
+    assert.equal(refused.lines.at(-1), 'drop');
+    const ignored = await choose({ tried: 'table inet x {' }, 'auto', ownership().given);
+    assert.match(ignored.firewall.reason, /the kernel ignores the flag/);
+  });
+
+  it('has a fallback where nft can rewrite packets, whatever installs the rest', async () => {
+    assert.equal((await choose({}, 'iptables')).firewall.hasFallback, true);
+    const without = await choose({ broken: ['nft --check'] });
+    assert.equal(without.firewall.hasFallback, false);
   });
 });

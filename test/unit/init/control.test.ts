@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -67,6 +68,20 @@ describe('control socket', () => {
       withdrawal.resolve();
       assert.equal(await acknowledged, '{"type":"withdrawn"}\n');
       socket.destroy();
+    }));
+
+  it('closing tells every agent that interception is gone', () =>
+    withFolder(async (path, listen) => {
+      const control = await listen(silent);
+      const socket = connect(path);
+      let heard = '';
+      socket.on('data', (chunk: Buffer) => {
+        heard += chunk.toString();
+      });
+      await once(socket, 'data');
+      void control.close();
+      await once(socket, 'close');
+      assert.match(heard, /\n\{"type":"withdrawn"\}\n$/);
     }));
 
   it('the end of a connection is news, garbage ends it', () =>

@@ -3,6 +3,16 @@ import { CommandError } from '../../../init/exec.ts';
 import type { Log } from '../../../init/log.ts';
 import type { System } from '../../../init/system.ts';
 
+/** What of a plan most tests do not care about. */
+export const PLAN_BASICS = {
+  interfaceName: 'lo',
+  port: 53,
+  healthPort: undefined,
+  probePorts: { first: 20_253, last: 20_260 },
+  clusterIps: [],
+  fallbackMark: 0x1000,
+};
+
 export interface Call {
   readonly command: string;
   readonly input: string;

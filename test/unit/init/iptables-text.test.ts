@@ -9,12 +9,11 @@ import {
   removalEdits,
 } from '../../../init/iptables-text.ts';
 import { planOf } from '../../../init/plan.ts';
+import { PLAN_BASICS } from './fake-system.ts';
 
 const { rules } = planOf({
   localIps: ['169.254.20.10'],
-  interfaceName: 'lo',
-  port: 53,
-  healthPort: undefined,
+  ...PLAN_BASICS,
 });
 const wanted = ownChains('raw', rules, EMPTY_TABLE);
 const always = (): boolean => true;
@@ -73,7 +72,7 @@ describe('iptables text', () => {
 
     const flushed = repair(text.replaceAll(/^-A NODENS-STANDING-OUTPUT .*\n/gm, ''));
     assert.equal(flushed[0], ':NODENS-STANDING-OUTPUT - [0:0]');
-    assert.equal(flushed.length, 3);
+    assert.equal(flushed.length, 5);
 
     const jump = '-A PREROUTING -m comment --comment nodens -j NODENS-QUERY-PREROUTING';
     assert.deepEqual(repair(text.replace(`${jump}\n`, '')), [
@@ -86,10 +85,8 @@ describe('iptables text', () => {
   it('a rule whose text changed is replaced although its name is the same', () => {
     const text = afterRestore(editsOf(EMPTY_TABLE, wanted, always));
     const other = planOf({
+      ...PLAN_BASICS,
       localIps: ['169.254.20.11'],
-      interfaceName: 'lo',
-      port: 53,
-      healthPort: undefined,
     });
     const edits = editsOf(
       parseSaved(text, 'raw'),

@@ -10,7 +10,7 @@ describe('log', () => {
     makeLog(clock, (line) => lines.push(line)).warn('a\nb', { error: 'c' });
     assert.deepEqual(
       lines.map((line) => JSON.parse(line)),
-      [{ level: 'warn', time: clock.wallMs(), name: 'init', msg: 'a\nb', error: 'c' }],
+      [{ level: 'warn', time: new Date(clock.wallMs()).toISOString(), error: 'c', msg: 'a\nb' }],
     );
     assert.match(lines[0] ?? '', /^[^\n]*\n$/);
   });

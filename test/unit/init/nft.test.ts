@@ -4,31 +4,24 @@ import { NO_RULES, ReadBackError } from '../../../init/backend.ts';
 import { NftTables, nftLine, nftTag } from '../../../init/nft.ts';
 import { NftAccepts } from '../../../init/nft-accept.ts';
 import { planOf, type Rule } from '../../../init/plan.ts';
-import { type Call, failure, fakeSystem, type Script } from './fake-system.ts';
+import { type Call, failure, fakeSystem, PLAN_BASICS, type Script } from './fake-system.ts';
 
 const { rules } = planOf({
   localIps: ['169.254.20.10', 'fd00::a'],
-  interfaceName: 'lo',
-  port: 53,
-  healthPort: undefined,
+  ...PLAN_BASICS,
 });
 
-/** `nft -j list …` of a table that holds these rules. */
+/** What `nft list` says of a table that holds these rules. */
 function listing(table: string, list: readonly Rule[]): string {
-  const hooks = [...new Set(list.map((rule) => rule.hook))];
-  const at = { family: 'inet', table };
-  return JSON.stringify({
-    nftables: [
-      { metainfo: {} },
-      { table: { family: 'inet', name: table } },
-      ...hooks.map((hook) => ({
-        chain: { ...at, name: hook, type: 'filter', hook, prio: -300, policy: 'accept' },
-      })),
-      ...list.map((rule, handle) => ({
-        rule: { ...at, chain: rule.hook, handle, comment: nftTag(rule) },
-      })),
-    ],
+  const hooks = Object.entries(Object.groupBy(list, (rule) => rule.hook));
+  const chains = hooks.map(([hook, ofHook]) => {
+    const lines = ofHook.map(
+      (rule) => `\t\tudp dport 53 {\n\t\t 1.2.3.4 } comment "${nftTag(rule)}" # handle 7\n`,
+    );
+    const base = `\t\ttype filter hook ${hook} priority -300; policy accept;\n`;
+    return `\tchain ${hook} { # handle 1\n${base}${lines.join('')}\t}\n\n`;
   });
+  return `table inet ${table} { # handle 2\n${chains.join('')}}\n`;
 }
 
 const absent = (command: string) => failure(command, 'Error: No such file or directory\n');
@@ -39,7 +32,7 @@ function kernel(held: { query: readonly Rule[]; standing: readonly Rule[] }): Sc
   return (command) => {
     if (command === 'nft -f -') state = rules;
     for (const part of ['query', 'standing'] as const)
-      if (command === `nft -j list table inet nodens_${part}_main`)
+      if (command === `nft -a -y list table inet nodens_${part}_main`)
         return state[part].length === 0
           ? absent(command)
           : listing(`nodens_${part}_main`, state[part]);
@@ -76,7 +69,7 @@ describe('nft lines', () => {
 describe('nft tables', () => {
   it('what is missing goes in as one transaction and is read back', async () => {
     const { system, calls } = fakeSystem(kernel({ query: [], standing: [] }));
-    assert.equal(await new NftTables(system.run, 'main').apply(rules), true);
+    assert.equal(await new NftTables(system.run, undefined).apply(rules), true);
     const [script = '', ...others] = writes(calls);
     assert.equal(others.length, 0);
     assert.match(
@@ -89,19 +82,19 @@ describe('nft tables', () => {
 
   it('what is right is left alone', async () => {
     const { system, calls } = fakeSystem(kernel(rules));
-    assert.equal(await new NftTables(system.run, 'main').apply(rules), false);
+    assert.equal(await new NftTables(system.run, undefined).apply(rules), false);
     assert.deepEqual(writes(calls), []);
   });
 
   it('only the table that is wrong is replaced', async () => {
     const { system, calls } = fakeSystem(kernel({ ...rules, standing: rules.standing.slice(1) }));
-    await new NftTables(system.run, 'main').apply(rules);
+    await new NftTables(system.run, undefined).apply(rules);
     assert.doesNotMatch(writes(calls).join(), /query/);
   });
 
   it('order matters: rules in another order are put right', async () => {
     const { system, calls } = fakeSystem(kernel({ ...rules, query: rules.query.toReversed() }));
-    await new NftTables(system.run, 'main').apply(rules);
+    await new NftTables(system.run, undefined).apply(rules);
     assert.equal(writes(calls).length, 1);
   });
 
@@ -113,7 +106,7 @@ describe('nft tables', () => {
         return gone ? absent(command) : listing('nodens_query_main', rules.query);
       return command.endsWith('standing_main') ? listing('s', rules.standing) : undefined;
     });
-    await new NftTables(system.run, 'main').apply({ ...rules, query: [] });
+    await new NftTables(system.run, undefined).apply({ ...rules, query: [] });
     assert.deepEqual(writes(calls), [
       'add table inet nodens_query_main\ndelete table inet nodens_query_main\n',
     ]);
@@ -121,26 +114,24 @@ describe('nft tables', () => {
 
   it('a kernel that does not hold what it took is an error', async () => {
     const { system } = fakeSystem((command) => (command.includes('list') ? absent(command) : ''));
-    await assert.rejects(new NftTables(system.run, 'main').apply(rules), ReadBackError);
+    await assert.rejects(new NftTables(system.run, undefined).apply(rules), ReadBackError);
   });
 
   it('other failures of listing are not taken for absence', async () => {
     const { system, calls } = fakeSystem((command) => failure(command, 'Operation not permitted'));
-    await assert.rejects(new NftTables(system.run, 'main').apply(rules), /Operation not permitted/);
+    await assert.rejects(
+      new NftTables(system.run, undefined).apply(rules),
+      /Operation not permitted/,
+    );
     assert.deepEqual(writes(calls), []);
   });
 
   it('cleanup takes tables of any instance and of nobody else', async () => {
-    const table = (family: string, name: string) => ({ table: { family, name } });
-    const tables = [
-      table('inet', 'nodens_query_old'),
-      table('inet', 'fw'),
-      table('ip', 'nodens_x'),
-    ];
+    const tables = 'table inet nodens_query_old\ntable inet fw\ntable ip nodens_x\n';
     const { system, calls } = fakeSystem((command) =>
-      command === 'nft -j list tables' ? JSON.stringify({ nftables: tables }) : '',
+      command === 'nft list tables' ? tables : '',
     );
-    const removed = await new NftTables(system.run, 'main').removeAll();
+    const removed = await new NftTables(system.run, undefined).removeAll();
     assert.deepEqual(removed, ['nft table inet nodens_query_old']);
     assert.deepEqual(writes(calls), [
       'add table inet nodens_query_old\ndelete table inet nodens_query_old\n',

@@ -18,6 +18,10 @@ describe('init options', () => {
       skipTeardown: false,
       syncIntervalMs: 60_000,
       backend: 'auto',
+      clusterDns: [],
+      fallbackMark: 0x1000,
+      probePorts: { first: 20_253, last: 20_260 },
+      force: false,
       socketPath: '/run/nodens/control.sock',
       supervise: undefined,
     });
@@ -86,6 +90,13 @@ describe('init options', () => {
     [[LOCAL, '--setupinterface=perhaps'], /--setupinterface: perhaps is neither/],
     [[LOCAL, '--backend=ebpf'], /--backend: ebpf is none of auto, nft, iptables/],
     [[LOCAL, '--once', '--cleanup'], /--once and --cleanup exclude each other/],
+    [
+      [LOCAL, '--clusterdns=10.96.0.10,10.96.0.11'],
+      /--clusterdns: more than one address of a family/,
+    ],
+    [[LOCAL, '--fallback-mark=0x3'], /--fallback-mark: 0x3 is not a single bit/],
+    [[LOCAL, '--fallback-mark=0'], /not a single bit/],
+    [[LOCAL, '--probe-port=65530'], /--probe-port: no 8 ports from 65530 on/],
     [[LOCAL, '--supervise'], /--supervise and -- AGENT-ARG… go together/],
     [[LOCAL, '--', 'agent'], /--supervise and --/],
     [[LOCAL, '--once', '--supervise', '--', 'agent'], /does not go with --once/],
@@ -102,7 +113,7 @@ describe('init options', () => {
   it('help names every flag of the contract', () => {
     const flags =
       'localip setupinterface setupiptables interfacename syncinterval health-port skipteardown dns.port port ' +
-      'socket once cleanup observe backend supervise';
+      'socket once cleanup observe backend supervise clusterdns fallback-mark probe-port force';
     for (const flag of flags.split(' ')) assert.ok(helpText().includes(`--${flag}`), flag);
   });
 });

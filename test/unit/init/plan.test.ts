@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { planOf, type Rule, rulesAt } from '../../../init/plan.ts';
+import { PLAN_BASICS } from './fake-system.ts';
 
 const OPTIONS = {
   localIps: ['169.254.20.10', '10.96.0.10', 'fd00::a'],
-  interfaceName: 'lo',
-  port: 53,
+  ...PLAN_BASICS,
   healthPort: 8080,
 };
 

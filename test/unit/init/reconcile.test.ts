@@ -4,13 +4,11 @@ import { LinkError } from '../../../init/link.ts';
 import { planOf, type RuleSet } from '../../../init/plan.ts';
 import { Reconciler } from '../../../init/reconcile.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-import { failure, fakeLog } from './fake-system.ts';
+import { failure, fakeLog, PLAN_BASICS } from './fake-system.ts';
 
 const { rules } = planOf({
   localIps: ['169.254.20.10'],
-  interfaceName: 'lo',
-  port: 53,
-  healthPort: undefined,
+  ...PLAN_BASICS,
 });
 
 interface Node {
@@ -41,13 +39,15 @@ function setup(syncIntervalMs = 60_000) {
       },
     },
     firewall: {
+      isOwner: false,
+      release: async () => void node.steps.push('release'),
       apply: async ({ query }: RuleSet) => {
         node.steps.push(query.length);
         if (node.ruleError !== undefined) throw node.ruleError;
         return node.changed;
       },
     },
-    rules,
+    rules: async () => rules,
     clock,
     log,
     syncIntervalMs,

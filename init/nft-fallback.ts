@@ -1,0 +1,148 @@
+/** The fallback as a standing nft table (design §7), whichever backend installs the rest. */
+import { addressesIn, type Backend, ReadBackError } from './backend.ts';
+import type { Run } from './exec.ts';
+import type { Fallback, Outward, Rewrite } from './fallback.ts';
+import { OWN_TABLE_PREFIX } from './nft-list.ts';
+import {
+  listTable,
+  replaceTable,
+  shapeInText,
+  shapeOf,
+  type Table,
+  type TableChain,
+  type TableRule,
+  tableText,
+} from './nft-table.ts';
+import type { RuleSet } from './plan.ts';
+
+const TABLE = `${OWN_TABLE_PREFIX}fallback_main`;
+
+/** Before conntrack (-200), after what untracks (-300). */
+const REWRITE_PRIORITY = -250;
+/** After conntrack, before kube-proxy's DNAT (-100). */
+const REMEMBER_PRIORITY = -150;
+/** Before kube-proxy's own masquerading (100): the first to decide, decides. */
+const OUTWARD_PRIORITY = 99;
+/** After the DNAT was undone (100). */
+const RESTORE_PRIORITY = 150;
+
+export class NftFallback implements Backend {
+  readonly name = 'nft-fallback';
+  readonly #run: Run;
+
+  constructor(run: Run) {
+    this.#run = run;
+  }
+
+  async apply({ fallback }: RuleSet): Promise<boolean> {
+    const table = tableOf(fallback);
+    if (await this.#holds(table)) return false;
+    await this.#run('nft', ['-f', '-'], replaceTable(table));
+    if (!(await this.#holds(table))) throw new ReadBackError(`table inet ${TABLE}`);
+    return true;
+  }
+
+  /** The tables of our own go together, whoever made them. */
+  async removeAll(): Promise<readonly string[]> {
+    return [];
+  }
+
+  async localIps(): Promise<readonly string[]> {
+    return addressesIn((await listTable(this.#run, TABLE)) ?? '');
+  }
+
+  explain({ fallback }: RuleSet): string {
+    return tableText(tableOf(fallback));
+  }
+
+  async #holds(table: Table): Promise<boolean> {
+    return shapeInText(await listTable(this.#run, TABLE)) === shapeOf(table);
+  }
+}
+
+/** Packets that went the fallback's way since its table was made; 0 where there is none. */
+export async function fallbackPackets(run: Run): Promise<number> {
+  const lines = ((await listTable(run, TABLE)) ?? '').split('\n');
+  return lines
+    .filter((line) => line.includes('comment "nodens:fallback-'))
+    .reduce((sum, line) => sum + Number(/counter packets (\d+)/.exec(line)?.[1] ?? 0), 0);
+}
+
+function tableOf({ rewrites, outward }: Fallback): Table {
+  const chain = (
+    name: string,
+    type: TableChain['type'],
+    priority: number,
+    rules: (hook: TableChain['hook']) => TableRule[],
+    ...hooks: TableChain['hook'][]
+  ): TableChain[] =>
+    hooks.map((hook) => ({ name: `${name}_${hook}`, type, hook, priority, rules: rules(hook) }));
+  const rewriting = (hook: string): TableRule[] => rewrites.flatMap((r) => rewriteRules(r, hook));
+  const chains = [
+    ...chain('rewrite', 'filter', REWRITE_PRIORITY, rewriting, 'prerouting'),
+    // A packet of the host has its route already: this type of chain has it routed anew.
+    ...chain('rewrite', 'route', REWRITE_PRIORITY, rewriting, 'output'),
+    ...chain(
+      'remember',
+      'filter',
+      REMEMBER_PRIORITY,
+      (hook) => rewrites.flatMap((r) => rememberRules(r, hook)),
+      'prerouting',
+      'output',
+    ),
+    ...chain('outward', 'nat', OUTWARD_PRIORITY, () => outward.map(outwardRule), 'postrouting'),
+    ...chain(
+      'restore',
+      'filter',
+      RESTORE_PRIORITY,
+      (hook) => rewrites.map((r) => restoreRule(r, hook)),
+      'postrouting',
+      'input',
+    ),
+  ];
+  return { name: TABLE, chains: chains.filter(({ rules }) => rules.length > 0) };
+}
+
+const PROTOCOLS = ['udp', 'tcp'] as const;
+
+function rewriteRules({ family, from, to, port, mark }: Rewrite, hook: string): TableRule[] {
+  const ip = family === 4 ? 'ip' : 'ip6';
+  return PROTOCOLS.map((protocol) => ({
+    id: `fallback-${hook}-${protocol}${family}`,
+    match: `${protocol} dport ${port} ${ip} daddr ${from} ct state != untracked`,
+    action: `meta mark set meta mark | ${hex(mark)} ${ip} daddr set ${to}`,
+  }));
+}
+
+function rememberRules({ family, to, port, mark }: Rewrite, hook: string): TableRule[] {
+  const ip = family === 4 ? 'ip' : 'ip6';
+  const others = 0xffff_ffff ^ mark;
+  return PROTOCOLS.map((protocol) => ({
+    id: `remember-${hook}-${protocol}${family}`,
+    match: `${protocol} dport ${port} ${ip} daddr ${to} meta mark & ${hex(mark)} == ${hex(mark)}`,
+    action: `ct mark set ct mark | ${hex(mark)} meta mark set meta mark & ${hex(others)}`,
+  }));
+}
+
+function restoreRule({ family, from, to, mark }: Rewrite, hook: string): TableRule {
+  const ip = family === 4 ? 'ip' : 'ip6';
+  return {
+    id: `restore-${hook}-${family}`,
+    match: `${ip} saddr ${to} ct direction reply ct mark & ${hex(mark)} == ${hex(mark)}`,
+    action: `${ip} saddr set ${from}`,
+  };
+}
+
+function outwardRule({ family, localIps, destinations }: Outward): TableRule {
+  const ip = family === 4 ? 'ip' : 'ip6';
+  const original = `ct original ${ip} daddr { ${destinations.join(', ')} }`;
+  return {
+    id: `outward-${family}`,
+    match: `oifname != "lo" ${ip} saddr { ${localIps.join(', ')} } ${original}`,
+    action: 'masquerade',
+  };
+}
+
+function hex(mark: number): string {
+  return `0x${(mark >>> 0).toString(16)}`;
+}

@@ -1,0 +1,117 @@
+/** An nft table of our own as data: its text, and whether the kernel holds it. */
+import { CommandError, type Run } from './exec.ts';
+import { isTag, tagOf } from './tag.ts';
+
+/** One rule: what it matches, and what happens to a packet that it matches and counts. */
+export interface TableRule {
+  /** Unique in its table, `[a-z0-9-]+`. */
+  readonly id: string;
+  readonly match: string;
+  readonly action: string;
+}
+
+export interface TableChain {
+  readonly name: string;
+  readonly type: 'filter' | 'route' | 'nat';
+  readonly hook: 'prerouting' | 'input' | 'output' | 'postrouting';
+  readonly priority: number;
+  readonly rules: readonly TableRule[];
+}
+
+/** A table of family inet; without chains it shall not exist. */
+export interface Table {
+  readonly name: string;
+  readonly chains: readonly TableChain[];
+}
+
+/** The comment that a rule carries: it changes with every word of the rule. */
+export function tableTag({ id, match, action }: TableRule): string {
+  return tagOf(id, action === 'notrack' || action === 'accept' ? match : `${match} ${action}`);
+}
+
+/** A rule as a line of a chain. */
+export function tableLine(rule: TableRule): string {
+  return `${rule.match} counter ${rule.action} comment "${tableTag(rule)}"`;
+}
+
+/** The table as `nft list` would show it; empty where it shall not exist. */
+export function tableText({ name, chains }: Table): string {
+  if (chains.length === 0) return '';
+  const blocks = chains.map((chain) => {
+    const lines = chain.rules.map((rule) => `    ${tableLine(rule)}\n`).join('');
+    return `  chain ${chain.name} {\n    ${baseText(chain)}\n${lines}  }\n`;
+  });
+  return `table inet ${name} {\n${blocks.join('')}}\n`;
+}
+
+/** Deleting needs the table to be there: `add` before `delete` makes it so in the same transaction. */
+export function replaceTable(table: Table): string {
+  const { name } = table;
+  return `add table inet ${name}\ndelete table inet ${name}\n${tableText(table)}`;
+}
+
+/**
+ * One line for `nft -i`, which takes each line as a transaction: the table, not there before, owned by the process that
+ * reads the line.
+ */
+export function ownedTableLine({ name, chains }: Table): string {
+  const commands = chains.flatMap((chain) => [
+    `add chain inet ${name} ${chain.name} { ${baseText(chain)} }`,
+    ...chain.rules.map((rule) => `add rule inet ${name} ${chain.name} ${tableLine(rule)}`),
+  ]);
+  return [`add table inet ${name} { flags owner; }`, ...commands].join('; ');
+}
+
+function baseText({ type, hook, priority }: TableChain): string {
+  return `type ${type} hook ${hook} priority ${priority}; policy accept;`;
+}
+
+/** What of a table tells it from any other: chains, hooks, and the rules' comments in order. */
+export type TableShape = string | undefined;
+
+export function shapeOf({ chains }: Table): TableShape {
+  if (chains.length === 0) return undefined;
+  return chains
+    .map((chain) => [chain.name, baseText(chain), ...chain.rules.map(tableTag)].join(' '))
+    .sort()
+    .join('\n');
+}
+
+/** The table as text, undefined where it does not exist. `-j` is no choice: nft 1.0.6 prints an owner's flag as garbage. */
+export async function listTable(run: Run, name: string): Promise<string | undefined> {
+  try {
+    return await run('nft', ['-a', '-y', 'list', 'table', 'inet', name]);
+  } catch (error) {
+    const absent = error instanceof CommandError && error.stderr.includes('No such file');
+    if (absent) return undefined;
+    throw error;
+  }
+}
+
+/** Shape of a table from what `listTable` says. A rule without a comment of ours counts as `?`. */
+export function shapeInText(text: string | undefined): TableShape {
+  if (text === undefined) return undefined;
+  const [, ...chains] = text.split(/^\s*chain /m);
+  return chains
+    .map((chain) => {
+      const name = chain.split(' ', 1)[0];
+      const base = /type .*;/.exec(chain)?.[0] ?? '';
+      const [, ...rules] = chain.slice(chain.indexOf(base)).split('\n');
+      // A long set of addresses goes over several lines, but every rule ends with its handle.
+      const ends = rules.filter((line) => / # handle \d+$/.test(line));
+      return [name, base, ...ends.map(commentIn)].join(' ');
+    })
+    .sort()
+    .join('\n');
+}
+
+function commentIn(line: string): string {
+  const comment = /comment "([^"]*)"/.exec(line)?.[1];
+  return isTag(comment) ? comment : '?';
+}
+
+/** Names of the tables of family inet, of anybody. */
+export async function inetTables(run: Run): Promise<string[]> {
+  const text = await run('nft', ['list', 'tables']);
+  return [...text.matchAll(/^table inet (\S+)/gm)].map((match) => match[1] as string);
+}

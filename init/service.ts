@@ -1,0 +1,201 @@
+/** What init does while it runs: keep the node as the plan says, judge the agent, and tell it the state. */
+import type { Clock, Timer } from '../agent/base/clock.ts';
+import type { InitMessage, InterceptionState } from '../agent/base/control.ts';
+import { messageOf } from '../agent/base/errors.ts';
+import type { Firewall } from './choose.ts';
+import { AlreadyRunningError, type Control, listenControl } from './control.ts';
+import { AGENT_UID } from './dropin.ts';
+import type { FallbackGate } from './gate.ts';
+import { Link } from './link.ts';
+import type { Log } from './log.ts';
+import { startMonitor } from './monitor.ts';
+import { fallbackPackets } from './nft-fallback.ts';
+import type { InitOptions } from './options.ts';
+import type { Interception, Plan } from './plan.ts';
+import { makeProbe, probeAll } from './probe.ts';
+import { Reconciler } from './reconcile.ts';
+import type { System } from './system.ts';
+import { AgentWatch } from './watch.ts';
+
+/** How often the fallback's counters are read. */
+const COUNT_INTERVAL_MS = 5_000;
+
+export interface ServiceParts {
+  readonly options: InitOptions;
+  readonly plan: Plan;
+  /** Undefined where no rules are to be installed. */
+  readonly firewall: Firewall | undefined;
+  readonly gate: FallbackGate;
+  readonly system: System;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export class Service {
+  /** Called when the agent was there and hangs. */
+  onWedge: () => void = () => undefined;
+  readonly #parts: ServiceParts;
+  readonly #reconciler: Reconciler;
+  readonly #watch: AgentWatch;
+  #control: Control | undefined;
+  #endMonitor: () => void = () => undefined;
+  #counting: Timer | undefined;
+  #packets = 0;
+  #intercepted = false;
+  #isLeaving = false;
+  #told: InterceptionState | undefined;
+  #sent = '';
+
+  constructor(parts: ServiceParts) {
+    const { options, plan, firewall, gate, system, clock, log } = parts;
+    this.#parts = parts;
+    this.#reconciler = new Reconciler({
+      link: options.setupInterface ? new Link(system.run, log, plan) : undefined,
+      firewall,
+      rules: () => gate.rules(),
+      isPending: () => firewall !== undefined && gate.isPending,
+      clock,
+      log,
+      syncIntervalMs: options.syncIntervalMs,
+      onChange: () => this.#onChange(),
+    });
+    const probe = makeProbe(clock, options.probePorts);
+    this.#watch = new AgentWatch({
+      clock,
+      probe: () => probeAll(probe, plan.ruledIps, options.port),
+      onVerdict: (answers) => this.#decide(answers),
+      onWedge: (silent) => {
+        log.warn('agent does not answer probes: withdrawn', { silent });
+        this.onWedge();
+      },
+    });
+  }
+
+  /** Whether the last probes were all answered. */
+  get agentAnswers(): boolean {
+    return this.#watch.answers;
+  }
+
+  /** From now on agents are heard. Rejects with `AlreadyRunningError`. */
+  async listen(): Promise<void> {
+    this.#control = await this.#listen();
+  }
+
+  /** Puts addresses and rules, which may wait for somebody's lock, and begins to watch. Never rejects. */
+  async setUp(): Promise<void> {
+    const { options, plan, firewall, clock, log } = this.#parts;
+    const complete = await this.#reconciler.pass();
+    log.info(complete ? 'set up' : 'set-up incomplete, will be retried', {
+      localIps: options.localIps,
+      backend: firewall?.name ?? 'none',
+      reason: firewall?.reason,
+      diesWithInit: firewall?.isOwner,
+    });
+    if (this.#isLeaving) return;
+    this.#endMonitor = startMonitor({
+      clock,
+      addresses: options.setupInterface ? plan.addresses : [],
+      interfaceName: options.interfaceName,
+      hasNft: firewall?.hasFallback === true,
+      onChange: () => void this.#reconciler.pass(),
+    });
+    if (firewall === undefined) return;
+    this.#watch.start();
+    if (firewall.hasFallback)
+      this.#counting = clock.every(COUNT_INTERVAL_MS, () => void this.#count());
+  }
+
+  /** The kernel has dropped the host's query rules with the process that held them. */
+  onHolderLost(): void {
+    this.#parts.log.warn('nft, which held the query rules, has ended: they are put back');
+    void this.#reconciler.pass();
+  }
+
+  /** Takes the query direction away; addresses and standing rules stay, so that a restart is not a hole. */
+  async withdraw(): Promise<void> {
+    this.#isLeaving = true;
+    this.#watch.stop();
+    this.#endMonitor();
+    this.#counting?.cancel();
+    this.#reconciler.stop();
+    if (this.#parts.firewall === undefined) return;
+    await this.#reconciler.release();
+    await this.#reconciler.want(this.#idle());
+  }
+
+  async stop(): Promise<void> {
+    await this.#control?.close();
+  }
+
+  /** Rules that only match while a socket is bound harm nobody who wants rules to stay. */
+  #idle(): Interception {
+    return this.#parts.options.skipTeardown ? 'guarded' : 'none';
+  }
+
+  /** Where the kernel drops the rules at our word, the agent that waits need not wait for the rest. */
+  async #decide(answers: boolean): Promise<void> {
+    if (answers) return void (await this.#reconciler.want('full'));
+    await this.#reconciler.release();
+    const done = this.#reconciler.want('none');
+    if (this.#parts.firewall?.isOwner !== true) await done;
+  }
+
+  async #listen(): Promise<Control | undefined> {
+    const { options, log } = this.#parts;
+    try {
+      return await listenControl(options.socketPath, AGENT_UID, log, {
+        status: () => this.#status(),
+        onReady: (agent, nonce) => this.#watch.ready(agent, nonce),
+        onWithdraw: (agent) => this.#watch.leave(agent),
+        onGone: (agent) => void this.#watch.leave(agent),
+      });
+    } catch (error) {
+      // A child's end is seen without a socket, and probes say when it answers; a sidecar has nothing else.
+      if (error instanceof AlreadyRunningError || options.supervise === undefined) throw error;
+      log.warn('no control socket: the agent is only probed', { error: messageOf(error) });
+      return undefined;
+    }
+  }
+
+  async #count(): Promise<void> {
+    try {
+      this.#packets = await fallbackPackets(this.#parts.system.run);
+    } catch (error) {
+      this.#parts.log.warn('counters cannot be read', { error: messageOf(error) });
+    }
+    this.#tell();
+  }
+
+  #onChange(): void {
+    const state = this.#state();
+    if (state === 'intercepting') this.#intercepted = true;
+    if (state !== this.#told) this.#parts.log.info('interception', { state });
+    this.#told = state;
+    this.#tell();
+  }
+
+  #tell(): void {
+    const status = this.#status();
+    const text = JSON.stringify(status);
+    if (text !== this.#sent) this.#control?.broadcast(status);
+    this.#sent = text;
+  }
+
+  #status(): InitMessage {
+    return {
+      type: 'status',
+      state: this.#state(),
+      backend: this.#parts.firewall?.name ?? 'none',
+      setupErrors: this.#reconciler.errors,
+      flaps: this.#watch.flaps,
+      probeFailures: this.#watch.probeFailures,
+      fallback: { configured: this.#parts.gate.open.length > 0, packets: this.#packets },
+    };
+  }
+
+  #state(): InterceptionState {
+    if (this.#parts.firewall === undefined) return 'off';
+    if (this.#reconciler.interception === 'full') return 'intercepting';
+    return this.#intercepted ? 'withdrawn' : 'waiting';
+  }
+}

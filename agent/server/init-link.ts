@@ -32,6 +32,8 @@ export class InitLink {
   #isReady = false;
   #isClosed = false;
   #isConnected = false;
+  /** The last thing that init, which leaves with us, has said. */
+  #isWithdrawn = false;
   /** Ends the wait of `withdraw`; told whether init has acknowledged. */
   #finishWithdraw: ((isAcknowledged: boolean) => void) | undefined;
 
@@ -56,7 +58,7 @@ export class InitLink {
    */
   withdraw(): Promise<boolean> {
     this.#isReady = false;
-    if (!this.#isConnected) return Promise.resolve(false);
+    if (!this.#isConnected) return Promise.resolve(this.#isWithdrawn);
     return new Promise((resolve) => {
       const finish = (isAcknowledged: boolean): void => {
         timer.cancel();
@@ -84,12 +86,16 @@ export class InitLink {
     const hear = controlDecoder<InitMessage>(
       (message) => {
         if (message.type === 'status') onStatus(message);
-        else if (message.type === 'withdrawn') this.#finishWithdraw?.(true);
+        else if (message.type === 'withdrawn') {
+          this.#isWithdrawn = true;
+          this.#finishWithdraw?.(true);
+        }
       },
       (line) => log.warn({ line }, 'control socket: not a message'),
     );
     socket.on('connect', () => {
       this.#isConnected = true;
+      this.#isWithdrawn = false;
       if (this.#isReady) this.#sayReady();
     });
     socket.on('data', hear);

@@ -126,6 +126,14 @@ it('a withdrawal is acknowledged by init', async () => {
   assert.equal(clock.pendingTimers, 0);
 });
 
+it('an init that stopped a moment earlier has acknowledged what it was not asked', async () => {
+  const made = await connected();
+  made.init.say(encodeControl({ type: 'withdrawn' }));
+  await made.init.die();
+  await eventually('lost', () => !made.link.isConnected);
+  assert.equal(await made.link.withdraw(), true);
+});
+
 it('a withdrawal is not acknowledged by an init that is not there, dies, or says nothing', async () => {
   assert.equal(await linked().withdraw(), false);
   link?.close();

@@ -19,7 +19,7 @@ const MEMORY_MS = 600_000;
 const TRANSPORT_STREAK = 3;
 
 /** A connection to a ClusterIP reaches one endpoint: short lives spread the load and find new endpoints. */
-const TCP_LIFETIME = { ageMs: 30_000, queries: 96 };
+const TCP_LIFETIME = { ageMs: 30_000, queries: 64 };
 /** A handshake is dear, and who offers TLS balances load itself. */
 const TLS_LIFETIME = { ageMs: 600_000, queries: Number.POSITIVE_INFINITY };
 

@@ -1,0 +1,52 @@
+/** Queries at a steady rate from inside a namespace, and what became of each. */
+import { writeFileSync } from 'node:fs';
+import type { Netns } from '../lab/topology/netns.ts';
+
+export interface LoadOptions {
+  readonly server: string;
+  /** Names asked in turn, type A. */
+  readonly names: readonly string[];
+  readonly perSecond: number;
+  readonly seconds: number;
+  /** Where the list of names may be written. */
+  readonly dir: string;
+}
+
+export interface Load {
+  readonly sent: number;
+  /** Queries by rcode; `lost` where no response came within 5 s. */
+  readonly outcomes: Readonly<Record<string, number>>;
+  /** Latencies of the answered ones, ascending, milliseconds. */
+  readonly latenciesMs: readonly number[];
+}
+
+/** Runs dnsperf; queries do not wait for one another. */
+export async function load(from: Netns, options: LoadOptions): Promise<Load> {
+  const { server, names, perSecond, seconds, dir } = options;
+  const file = `${dir}/load-${from.name}.txt`;
+  writeFileSync(file, names.map((name) => `${name} A\n`).join(''));
+  const pace = ['-Q', `${perSecond}`, '-l', `${seconds}`, '-q', '20000', '-t', '5'];
+  const argv = ['dnsperf', '-s', server, '-d', file, '-v', ...pace];
+  const stdout = await from.must(argv, { timeoutMs: (seconds + 20) * 1_000 });
+  return parse(stdout);
+}
+
+/** Lines read `> NOERROR www.example.org A 0.000321`, or `> T …` for a timeout. */
+function parse(stdout: string): Load {
+  const outcomes: Record<string, number> = {};
+  const latenciesMs: number[] = [];
+  for (const [, rcode = '', seconds] of stdout.matchAll(/^> (\w+) \S+ \S+(?: ([\d.]+))?$/gm)) {
+    const outcome = rcode === 'T' ? 'lost' : rcode;
+    outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+    if (outcome !== 'lost') latenciesMs.push(Number(seconds) * 1_000);
+  }
+  latenciesMs.sort((a, b) => a - b);
+  const sent = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
+  return { sent, outcomes, latenciesMs };
+}
+
+/** The latency that `share` (0 to 1) of the answers kept, milliseconds. */
+export function percentile({ latenciesMs }: Load, share: number): number {
+  const at = Math.min(latenciesMs.length - 1, Math.floor(latenciesMs.length * share));
+  return latenciesMs[at] ?? Number.POSITIVE_INFINITY;
+}

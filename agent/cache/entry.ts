@@ -30,12 +30,20 @@ export interface EntryFields {
 }
 
 export class Entry {
-  readonly key: string;
-  readonly kind: EntryKind;
+  // What a hit looks at comes first and so lies together in memory.
   readonly answer: Answer;
-  readonly ledger: Ledger;
   readonly generation: number;
   readonly expiresMs: number;
+  readonly kind: EntryKind;
+  /** Asked for since the ledger last looked for something to evict. */
+  wasHit = false;
+  /** What the front table knows it by, and where it has it; -1 where it never had. */
+  frontId = -1;
+  frontSlot = -1;
+  /** The second of our clock in which the store was last told of its use. */
+  usedSecond = -1;
+  readonly key: string;
+  readonly ledger: Ledger;
   readonly uselessMs: number;
   readonly refreshMs: number;
   readonly costBytes: number;
@@ -45,8 +53,6 @@ export class Entry {
   recheckMs = Number.NEGATIVE_INFINITY;
   /** Stands against denials until this clock moment (last known good). */
   keptUntilMs = Number.NEGATIVE_INFINITY;
-  /** Asked for since the ledger last looked for something to evict. */
-  wasHit = false;
   /** The answer as it is given out when stale; made on first use, shares the bytes. */
   stale: Answer | undefined = undefined;
   /** Neighbours in the ledger, by age. */

@@ -58,9 +58,8 @@ export class Lookup implements BlockCache {
     const { blockId, generation, store, options } = this.#parts;
     const count = this.#parts.counters(query.server);
     count.requests.value++;
-    const key = query.keyIn(blockId);
     const now = query.arrivedMs;
-    const entry = store.find(key);
+    const entry = store.findAsked(query, blockId);
     if (entry?.isFresh(now, generation)) {
       entry.wasHit = true;
       count.hits[entry.kind].value++;
@@ -75,6 +74,7 @@ export class Lookup implements BlockCache {
       entry.wasHit = true;
       return this.#expired(entry, query, next, count);
     }
+    const key = query.keyIn(blockId);
     const denial = this.#cuts.find(query, key, store.denials, (cut) =>
       cut.isFresh(now, generation),
     );

@@ -5,8 +5,10 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { Clock, Timer } from '../base/clock.ts';
+import type { Query } from '../query/query.ts';
 import type { Counter, Metrics } from '../query/services.ts';
 import type { Entry } from './entry.ts';
+import { Front } from './front.ts';
 
 /** Share of all bytes that denials and remembered failures may take. */
 const DENIAL_SHARE = 0.2;
@@ -26,12 +28,13 @@ export class Share {
   /** Entries put in, ever. */
   stored = 0;
 
-  constructor(maxBytes: number, swept: Counter) {
+  constructor(maxBytes: number, swept: Counter, front: Front) {
     this.#swept = swept;
     this.#lru = new LRUCache<string, Entry>({
       maxSize: maxBytes,
       sizeCalculation: (entry) => entry.costBytes,
       dispose: (entry, _key, reason) => {
+        front.drop(entry);
         entry.ledger.remove(entry);
         if (reason === 'evict') entry.ledger.evictions.value++;
       },
@@ -96,11 +99,12 @@ export class Store {
   readonly answers: Share;
   readonly denials: Share;
   readonly #timer: Timer;
+  readonly #front = new Front();
 
   constructor(clock: Clock, metrics: Metrics, totalBytes: number) {
     const share = (store: StoreName, bytes: number): Share => {
       const swept = metrics.counter('nodens_cache_entries_swept_total', { store });
-      const made = new Share(bytes, swept);
+      const made = new Share(bytes, swept, this.#front);
       metrics.gaugeFrom('nodens_cache_bytes', { store }, () => made.bytes);
       return made;
     };
@@ -113,6 +117,21 @@ export class Store {
   /** The stored answer, positive or negative, whether fresh or not. */
   find(key: string): Entry | undefined {
     return this.answers.get(key) ?? this.denials.get(key);
+  }
+
+  /**
+   * As `find`, for a question as it was received. What is asked for often is found without its key; the store is told
+   * of the use once a second, which is what recency is counted in then.
+   */
+  findAsked(query: Query, blockId: number): Entry | undefined {
+    const second = (query.arrivedMs / 1_000) | 0;
+    const known = this.#front.find(query, blockId);
+    if (known !== undefined && known.usedSecond === second) return known;
+    const entry = this.find(known?.key ?? query.keyIn(blockId));
+    if (entry === undefined) return undefined;
+    entry.usedSecond = second;
+    if (known === undefined) this.#front.put(entry, query, blockId);
+    return entry;
   }
 
   /** As `find`, without counting as use. */

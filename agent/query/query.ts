@@ -148,6 +148,12 @@ export class Query {
     return (this.head.flags & FLAG.CD) !== 0;
   }
 
+  /** DO and CD as one number: what else an answer may depend on. */
+  get variant(): number {
+    const { dnssecOk, flags } = this.head;
+    return (dnssecOk ? 1 : 0) | ((flags & FLAG.CD) !== 0 ? 2 : 0);
+  }
+
   /** QNAME in lower-case wire form. A view: copy it (`slice()`) to keep it beyond the query. */
   get name(): Uint8Array {
     return this.head.name.subarray(0, this.head.nameLength);
@@ -164,7 +170,7 @@ export class Query {
    */
   keyIn(blockId: number): string {
     if (this.#keyBlock !== blockId) {
-      const key = questionKey(blockId, this.head);
+      const key = questionKey(blockId, this);
       // A wire name ends by itself, so what follows it cannot be taken for more of it.
       const options = this.#upstreamOptions;
       this.#key = options === undefined ? key : key + options.latin1Slice();
@@ -214,12 +220,13 @@ export type DerivedQuestion = Partial<
 const KEY_EXTRA_BYTES = 7;
 const keyBytes = Buffer.alloc(MAX_NAME_BYTES + KEY_EXTRA_BYTES);
 
-function questionKey(blockId: number, head: QueryHead): string {
+function questionKey(blockId: number, query: Query): string {
+  const { head } = query;
   const { name, nameLength } = head;
   putU16(keyBytes, 0, blockId);
   putU16(keyBytes, 2, head.type);
   putU16(keyBytes, 4, head.class);
-  keyBytes[6] = (head.dnssecOk ? 1 : 0) | ((head.flags & FLAG.CD) !== 0 ? 2 : 0);
+  keyBytes[6] = query.variant;
   for (let i = 0; i < nameLength; i++) keyBytes[KEY_EXTRA_BYTES + i] = name[i] as number;
   return keyBytes.latin1Slice(0, KEY_EXTRA_BYTES + nameLength);
 }

@@ -60,10 +60,14 @@ export interface LocalAddresses {
   readonly vips: readonly string[];
 }
 
-/** The DaemonSet of the overlay `iptables-nftables`, with these in place of the settings' addresses. */
+/**
+ * The DaemonSet with these in place of the settings' addresses: of the overlay `ipvs` where there are no VIPs, else of
+ * `iptables-nftables`.
+ */
 export function ourDaemonSet({ linkLocal, vips }: LocalAddresses): OurDaemonSet {
   const resource = parse(text('base/daemonset.yaml')) as Resource;
-  for (const patch of overlayPatches()) replaceAt(resource, patch);
+  const overlay = vips.length === 0 ? 'ipvs' : 'iptables-nftables';
+  for (const patch of overlayPatches(overlay)) replaceAt(resource, patch);
   const env = {
     LINK_LOCAL_IPS: linkLocal.join(','),
     KUBE_DNS_IPS: vips.join(','),
@@ -105,11 +109,11 @@ function installerSed(manifest: string): string {
     .replaceAll('__PILLAR__DNS__SERVER__', V4.vip);
 }
 
-function overlayPatches(): JsonPatch[] {
-  const overlay = parse(text('overlays/iptables-nftables/kustomization.yaml')) as {
-    patches: readonly { patch: string }[];
+function overlayPatches(name: string): JsonPatch[] {
+  const { patches = [] } = parse(text(`overlays/${name}/kustomization.yaml`)) as {
+    patches?: readonly { patch: string }[];
   };
-  return overlay.patches.flatMap(({ patch }) => parse(patch) as JsonPatch[]);
+  return patches.flatMap(({ patch }) => parse(patch) as JsonPatch[]);
 }
 
 /** RFC 6902 `replace` on members that exist, which is all the overlay uses. */

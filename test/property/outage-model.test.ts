@@ -33,7 +33,8 @@ type Step =
       readonly state: State;
       readonly afterMs: number;
     }
-  | { readonly do: 'reload'; readonly to: string };
+  | { readonly do: 'reload'; readonly to: string }
+  | { readonly do: 'restart'; readonly downMs: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -67,6 +68,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
     weight: 1,
   },
+  {
+    arbitrary: fc.record({
+      do: fc.constant('restart' as const),
+      downMs: fc.constantFrom(0, 3_000, 15_000),
+    }),
+    weight: 1,
+  },
 );
 
 function corefile({ mode }: StaleRules, forward: string): string {
@@ -82,7 +90,7 @@ function corefile({ mode }: StaleRules, forward: string): string {
 
 class Run {
   readonly model: OutageModel;
-  readonly #world: World;
+  #world: World;
   readonly #rules: StaleRules;
   readonly #behaviours = new Map<string, Behaviour>();
   #forward = FORWARDS[0] as string;
@@ -93,14 +101,17 @@ class Run {
 
   constructor(rules: StaleRules, random: () => number) {
     this.#rules = rules;
-    let now = (): number => 0;
-    const model = new OutageModel(rules, () => now());
+    const model = new OutageModel(rules, () => this.#world.clock.nowMs());
     this.model = model;
     model.generation = this.#forward;
     const text = corefile(rules, this.#forward);
     this.#world = new World(text, { random, watch: (room) => model.watch(room) });
-    const { clock, upstream, room } = this.#world;
-    now = () => clock.nowMs();
+    this.#listen();
+    for (const address of ADDRESSES) this.#set(address, GOOD);
+  }
+
+  #listen(): void {
+    const { upstream, room } = this.#world;
     upstream.addressFor = () => {
       const version = ++this.#version;
       return [10, (version >> 16) & 0xff, (version >> 8) & 0xff, version & 0xff];
@@ -108,13 +119,12 @@ class Run {
     upstream.onArrival = ({ to }) => {
       const states = room.summary().map(({ state }) => state);
       this.#guarded(() =>
-        model.arrived(
+        this.model.arrived(
           to,
           states.every((state) => state === 'down'),
         ),
       );
     };
-    for (const address of ADDRESSES) this.#set(address, GOOD);
   }
 
   async step(next: Step): Promise<void> {
@@ -134,6 +144,12 @@ class Run {
         this.model.generation = next.to;
         this.#world.configure(corefile(this.#rules, next.to));
         this.#judgeUpstreams();
+        break;
+      case 'restart':
+        this.#world = this.#world.restarted(next.downMs);
+        this.#unanswered = 0;
+        this.model.restarted();
+        this.#listen();
     }
     this.#rethrow();
   }

@@ -123,6 +123,18 @@ export class OutageModel {
     if (got.extended === 3) this.#lastStaleMs.set(name, askedMs);
   }
 
+  /** A new process with the old one's snapshot: denials, failures and what was under way are forgotten. */
+  restarted(): void {
+    this.#inFlight.clear();
+    this.#servfail.clear();
+    this.#lastFailureMs.clear();
+    this.#lastStaleMs.clear();
+    for (const [name, known] of this.#known) {
+      if (known.isPositive) known.failedMs = Number.NEGATIVE_INFINITY;
+      else this.#known.delete(name);
+    }
+  }
+
   /** Every exchange has ended. */
   atEnd(): void {
     assert.deepEqual(

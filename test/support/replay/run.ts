@@ -37,7 +37,7 @@ export async function play(scenario: Scenario, corefile = scenario.corefile): Pr
 
 class Player {
   readonly shown: Shown[] = [];
-  readonly #world: World;
+  #world: World;
   #corefile: string;
   #asked: Asked[] = [];
   #sentSeen = 0;
@@ -84,6 +84,11 @@ class Player {
       case 'reload':
         this.#corefile = changed(this.#corefile, parseChange(rest));
         this.#world.configure(this.#corefile);
+        return;
+      case 'restart':
+        this.#world = this.#world.restarted(timeMs(rest));
+        this.#sentSeen = 0;
+        this.#probesSeen = 0;
         return;
       case 'show': {
         const [row = '', column = ''] = rest.split(/\s*\|\s*/);

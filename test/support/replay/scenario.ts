@@ -14,6 +14,7 @@
  *     transport udp|tcp               what the last query upstream came over
  *     metric NAME[{LABEL="VALUE",…}] [<=]N
  *     reload /REGEXP/ -> /TEXT/       changes the Corefile and takes it over
+ *     restart TIME                    the process ends, and begins anew TIME later with its snapshot
  *     show ROW | COLUMN               puts the answer to the next question into the table of docs/outages.md
  */
 import { parseDurationMs } from '../../../agent/base/duration.ts';

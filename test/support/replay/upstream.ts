@@ -84,6 +84,10 @@ export class ScriptedSockets implements Sockets {
     this.#behaviours.set(address, behaviour);
   }
 
+  behaveLike(other: ScriptedSockets): void {
+    for (const [address, behaviour] of other.#behaviours) this.set(address, behaviour);
+  }
+
   of({ address }: Endpoint): Behaviour {
     return this.#behaviours.get(address) ?? GOOD;
   }

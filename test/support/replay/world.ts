@@ -63,6 +63,8 @@ export interface Asked {
 }
 
 export interface WorldOptions {
+  /** Where its clock begins, milliseconds. */
+  readonly startMs?: number;
   readonly totalBytes?: number;
   /** Uniform in [0, 1). */
   readonly random?: () => number;
@@ -71,21 +73,26 @@ export interface WorldOptions {
 }
 
 export class World {
-  readonly clock = new FakeClock();
+  readonly clock: FakeClock;
   readonly metrics = new ReadableMetrics();
   readonly log = new RecordingLogger();
-  readonly upstream = new ScriptedSockets(this.clock);
+  readonly upstream: ScriptedSockets;
   readonly cache: ProcessCache;
   readonly room: UpstreamsRoom;
   readonly #upstreams: Upstreams;
   readonly #dispatcher: Dispatcher;
   readonly #identities = new BlockIdentities();
   readonly #labels = new Map<string, ServerLabel>();
+  readonly #options: WorldOptions;
   #assembly: Assembly | undefined;
+  #corefile = '';
   #id = 0;
 
   constructor(corefile: string, options: WorldOptions = {}) {
     const { totalBytes = 8_000_000, random = () => 0, watch = (room) => room } = options;
+    this.#options = options;
+    this.clock = new FakeClock(options.startMs);
+    this.upstream = new ScriptedSockets(this.clock);
     const { clock, metrics, log, upstream: sockets } = this;
     this.cache = createCache({ clock, metrics, log, totalBytes, random });
     let id = 0;
@@ -112,6 +119,7 @@ export class World {
     this.#dispatcher.swap(next.tables);
     for (const plugin of next.plugins) plugin.start?.();
     this.#assembly = next;
+    this.#corefile = text;
     if (before === undefined) return;
     clock.after(RETIRE_MS, () => {
       for (const plugin of before.plugins) plugin.stop?.();
@@ -134,6 +142,16 @@ export class World {
       finish(result);
     }
     return asked;
+  }
+
+  /** The process anew, `downMs` later, with its snapshot. What was under way is lost; servers behave as before. */
+  restarted(downMs: number): World {
+    const file = Buffer.concat([...this.cache.snapshot((id) => this.#identities.textOf(id))]);
+    const startMs = this.clock.nowMs() + downMs;
+    const next = new World(this.#corefile, { ...this.#options, startMs });
+    next.upstream.behaveLike(this.upstream);
+    next.cache.restore(file, (text) => next.#identities.find(text));
+    return next;
   }
 
   /** Ends timers and connections, so that nothing is left behind. */

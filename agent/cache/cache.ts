@@ -44,7 +44,10 @@ export interface ProcessCache extends Cache {
   stats(): CacheStats;
   /** Good answers stored so far: what has not grown needs no new snapshot. */
   readonly stored: number;
-  /** The good answers of blocks that `identityOf` knows, in pieces of a moment's work each, to be written down. */
+  /**
+   * The good answers of blocks that `identityOf` knows, in pieces of a moment's work each, to be written down. A piece
+   * holds until the next one is asked for.
+   */
   snapshot(identityOf: (id: number) => string | undefined): Generator<Buffer, SnapshotTotals>;
   /** Takes the entries of a snapshot into blocks that are open. Throws SnapshotError; then nothing, or a part, is in. */
   restore(file: Buffer, idOf: (identity: string) => number | undefined): Restored;

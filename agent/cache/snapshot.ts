@@ -55,7 +55,10 @@ export interface SnapshotTotals {
   readonly bytes: number;
 }
 
-/** Yields the file in pieces, each the work of a moment; stops taking entries at `maxBytes`. */
+/**
+ * Yields the file in pieces, each the work of a moment; stops taking entries at `maxBytes`. A piece holds until the next
+ * one is asked for: however large the cache, writing it takes one buffer.
+ */
 export function* encodeSnapshot(
   blocks: Iterable<SnapshotBlock>,
   clock: Clock,
@@ -66,6 +69,7 @@ export function* encodeSnapshot(
   let entries = 0;
   for (const { identity, generations, entries: all } of blocks) {
     if (!out.block(identity, generations)) continue;
+    if (out.isFull) yield out.take();
     let sinceMs = clock.nowMs();
     for (const entry of all) {
       if (out.totalBytes >= maxBytes) break;
@@ -83,7 +87,7 @@ export function* encodeSnapshot(
 
 class Slices {
   totalBytes = 0;
-  #buffer = Buffer.allocUnsafe(SLICE_BYTES + RECORD_BYTES);
+  readonly #buffer = Buffer.allocUnsafeSlow(SLICE_BYTES + RECORD_BYTES);
   #at = 0;
   #crc = 0;
 
@@ -138,8 +142,6 @@ class Slices {
 
   #cut(): Buffer {
     const slice = this.#buffer.subarray(0, this.#at);
-    // What was given away is written while the next slice is being made.
-    this.#buffer = Buffer.allocUnsafe(SLICE_BYTES + RECORD_BYTES);
     this.#at = 0;
     return slice;
   }

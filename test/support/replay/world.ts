@@ -146,7 +146,8 @@ export class World {
 
   /** The process anew, `downMs` later, with its snapshot. What was under way is lost; servers behave as before. */
   restarted(downMs: number): World {
-    const file = Buffer.concat([...this.cache.snapshot((id) => this.#identities.textOf(id))]);
+    const pieces = this.cache.snapshot((id) => this.#identities.textOf(id));
+    const file = Buffer.concat(Array.from(pieces, (piece) => Buffer.from(piece)));
     const startMs = this.clock.nowMs() + downMs;
     const next = new World(this.#corefile, { ...this.#options, startMs });
     next.upstream.behaveLike(this.upstream);

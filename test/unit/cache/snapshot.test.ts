@@ -20,7 +20,8 @@ async function warm(
 }
 
 function fileOf(bench: Bench): Buffer {
-  return Buffer.concat([...bench.cache.snapshot((id) => (id === 1 ? IDENTITY : undefined))]);
+  const pieces = bench.cache.snapshot((id) => (id === 1 ? IDENTITY : undefined));
+  return Buffer.concat(Array.from(pieces, (piece) => Buffer.from(piece)));
 }
 
 /** A process that starts `passedMs` later, whose block has another number. */
@@ -123,7 +124,7 @@ describe('snapshot', () => {
     let beganMs = now;
     for (const piece of source.cache.snapshot(() => IDENTITY)) {
       assert.ok(now - beganMs < 2.5, `${now - beganMs} ms`);
-      pieces.push(piece);
+      pieces.push(Buffer.from(piece));
       await source.ask({ name: `new${pieces.length}.example.org.` });
       beganMs = now;
     }
@@ -139,6 +140,15 @@ describe('snapshot', () => {
     };
     for (let i = 0; i < 1_000; i++) await bench.ask({ name: `n${i}.example.org.` });
     assert.ok(fileOf(bench).length < 200_000);
+  });
+
+  it('has room for any number of blocks', async () => {
+    const bench = await warm(NAMES);
+    for (let id = 2; id < 3_000; id++) bench.open({}, { id });
+    const text = (id: number): string => `${'zone '.repeat(40)}${id}`;
+    const pieces = bench.cache.snapshot((id) => (id === 1 ? IDENTITY : text(id)));
+    const file = Buffer.concat(Array.from(pieces, (piece) => Buffer.from(piece)));
+    assert.equal((await restarted(file, 0)).restored, 3);
   });
 
   it('is refused whole when a single octet has changed, or some are missing', async () => {

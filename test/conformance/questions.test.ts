@@ -1,4 +1,4 @@
-/** What a client sees, case by case; where the case is shared, unbound in the subject's place must say the same. */
+/** What a client sees, case by case; where the case is shared, others in the subject's place must say the same. */
 import { strict as assert } from 'node:assert';
 import { execFile } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
@@ -7,7 +7,14 @@ import { decode } from 'dns-packet';
 import { FLAG, flagsOf, OPCODE_MASK } from '../../agent/dns/header.ts';
 import { readReply } from '../../agent/dns/reply.ts';
 import { queryWire } from '../support/server/rig.ts';
-import { overTcp, overUdp, type Site, startSite, type Target } from '../support/server/subject.ts';
+import {
+  overTcp,
+  overUdp,
+  PEERS,
+  type Site,
+  startSite,
+  type Target,
+} from '../support/server/subject.ts';
 
 const run = promisify(execFile);
 let site: Site;
@@ -59,15 +66,17 @@ const SHARED: readonly (readonly [string, ...string[]])[] = [
   ['what does not fit, by retry over TCP', '+bufsize=1232', 'big.conf.test', 'TXT'],
 ];
 
-describe('shared with other resolvers', () => {
-  for (const [name, ...args] of SHARED) {
-    it(name, async () => {
-      const expected = await seen(site.peer, ...args);
-      assert.deepEqual(await seen(site.subject, ...args), expected);
-      assert.deepEqual(await seen(site.subject, ...args), expected, 'asked again');
-    });
-  }
-});
+for (const peer of PEERS) {
+  describe(`shared with ${peer}`, () => {
+    for (const [name, ...args] of SHARED) {
+      it(name, async () => {
+        const expected = await seen(site.peers[peer], ...args);
+        assert.deepEqual(await seen(site.subject, ...args), expected);
+        assert.deepEqual(await seen(site.subject, ...args), expected, 'asked again');
+      });
+    }
+  });
+}
 
 function edited(change: (wire: Buffer) => void, wire = queryWire('a.conf.test', 77)): Buffer {
   change(wire);

@@ -9,6 +9,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   iptables: 'iptables',
   conntrack: 'conntrack',
   unbound: 'unbound',
+  dnsdist: 'dnsdist',
   dig: 'bind9-dnsutils',
   kdig: 'knot-dnsutils',
   dnsperf: 'dnsperf',

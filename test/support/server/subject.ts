@@ -1,7 +1,7 @@
 /**
- * The servers of the conformance suite, all on loopback: an unbound that knows a zone, an unbound that forwards to it,
- * and the subject. That is nodens as built, or `DNS_TEST_SUBJECT=host:port`, which must forward everything to
- * 127.0.0.1:5399.
+ * The servers of the conformance suite, all on loopback: an unbound that knows two zones, an unbound and a dnsdist that
+ * forward to it, and the subject. That is nodens as built, or `DNS_TEST_SUBJECT=host:port`, which must forward
+ * everything to 127.0.0.1:5399.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
@@ -22,14 +22,33 @@ export interface Target {
   readonly port: number;
 }
 
+/** unbound answers and remembers by itself, dnsdist passes on and remembers packets. */
+export const PEERS = ['unbound', 'dnsdist'] as const;
+export type PeerName = (typeof PEERS)[number];
+
+/** What tells clients which server they talk to. */
+export const IDENTITY = { version: 'conformance', node: 'node-7' } as const;
+
 export interface Site {
   readonly subject: Target;
-  /** unbound in the subject's place. */
-  readonly peer: Target;
+  /** Others in the subject's place. */
+  readonly peers: Readonly<Record<PeerName, Target>>;
+  /** Who knows the zones. */
+  readonly upstream: Target;
   /** Resident memory of the subject, octets; undefined where it was given and not started. */
   residentBytes(): number | undefined;
   stop(): Promise<void>;
 }
+
+/** Names as an authority may spell them, that lead to each other. */
+const CHAIN = `$ORIGIN chain.test.
+$TTL 300
+@ SOA ns.chain.test. root.chain.test. 1 2 3 4 60
+@ NS ns.chain.test.
+start CNAME MidDle
+middle CNAME EnD.ChAin.test.
+end A 192.0.2.7
+`;
 
 /** 40 TXT records of 100 octets: larger than every UDP size asked for. */
 const BIG = Array.from({ length: 40 }, (_, i) => `big TXT "${String(i).padStart(100, 'x')}"`);
@@ -51,6 +70,8 @@ function unboundConf(port: number, folder: string, body: string): string {
   module-config: "iterator"
   minimal-responses: yes
   num-threads: 1
+  version: "${IDENTITY.version}"
+  nsid: "ascii_${IDENTITY.node}"
 ${body}`;
 }
 
@@ -61,7 +82,9 @@ function zoneConf(port: number, folder: string): string {
     return `  local-data: '${name}.conf.test. ${ttl} IN ${rest.join(' ')}'`;
   });
   const soa = `  local-data: 'conf.test. 300 IN SOA ns.conf.test. root.conf.test. 1 2 3 4 60'`;
-  const zone = ['  local-zone: "conf.test." static', soa, ...data].join('\n');
+  writeFileSync(join(folder, 'chain.zone'), CHAIN);
+  const chain = 'auth-zone:\n  name: "chain.test."\n  zonefile: "chain.zone"';
+  const zone = ['  local-zone: "conf.test." static', soa, ...data, chain].join('\n');
   return unboundConf(port, folder, `${zone}\n`);
 }
 
@@ -78,20 +101,50 @@ function start(program: string, args: readonly string[]): ChildProcess {
   return spawn(program, args, { stdio: 'ignore' });
 }
 
+function dnsdistConf({ host, port }: Target, upstreamPort: number): string {
+  return `setLocal('${host}:${port}')
+setSecurityPollSuffix('')
+newServer({address='127.0.0.1:${upstreamPort}'}):setUp()
+getPool(''):setCache(newPacketCache(1000))
+`;
+}
+
+/** Starts unbound and dnsdist as they forward to `upstreamPort`; their files are in `folder`. */
+export async function startPeers(
+  folder: string,
+  upstreamPort: number,
+): Promise<{ readonly peers: Site['peers']; readonly children: readonly ChildProcess[] }> {
+  const [unbound, dnsdist] = [
+    { host: '127.0.0.1', port: await freePort() },
+    { host: '127.0.0.1', port: await freePort() },
+  ];
+  // "test." is empty by default (RFC 6761).
+  const forward = `  local-zone: "test." nodefault\nforward-zone:\n  name: "."\n  forward-addr: 127.0.0.1@${upstreamPort}\n`;
+  writeFileSync(join(folder, 'peer.conf'), unboundConf(unbound.port, folder, forward));
+  writeFileSync(join(folder, 'dnsdist.conf'), dnsdistConf(dnsdist, upstreamPort));
+  const children = [
+    start('unbound', ['-d', '-c', join(folder, 'peer.conf')]),
+    start('dnsdist', ['--supervised', '--disable-syslog', '-C', join(folder, 'dnsdist.conf')]),
+  ];
+  return { peers: { unbound, dnsdist }, children };
+}
+
+/** Resolves when `target` answers for the zone. */
+export function answers(target: Target): Promise<void> {
+  return eventually(`${target.port} answers`, async () => {
+    return (await overUdp(target, queryWire('ready.conf.test', 1), 200)) !== undefined;
+  });
+}
+
 export async function startSite(): Promise<Site> {
   const folder = mkdtempSync(join(tmpdir(), 'nodens-conformance-'));
   const given = process.env.DNS_TEST_SUBJECT;
   const upstreamPort = given === undefined ? await freePort() : GIVEN_UPSTREAM_PORT;
-  const peer = { host: '127.0.0.1', port: await freePort() };
-  // "test." is empty by default (RFC 6761).
-  const forward = `  local-zone: "test." nodefault\nforward-zone:\n  name: "."\n  forward-addr: 127.0.0.1@${upstreamPort}\n`;
-  const children = [
-    [zoneConf(upstreamPort, folder), 'zone.conf'],
-    [unboundConf(peer.port, folder, forward), 'peer.conf'],
-  ].map(([text = '', file = '']) => {
-    writeFileSync(join(folder, file), text);
-    return start('unbound', ['-d', '-c', join(folder, file)]);
-  });
+  const upstream = { host: '127.0.0.1', port: upstreamPort };
+  writeFileSync(join(folder, 'zone.conf'), zoneConf(upstreamPort, folder));
+  const started = await startPeers(folder, upstreamPort);
+  const { peers } = started;
+  const children = [start('unbound', ['-d', '-c', join(folder, 'zone.conf')]), ...started.children];
   let subject: Target;
   let nodens: ChildProcess | undefined;
   if (given === undefined) {
@@ -112,18 +165,13 @@ export async function startSite(): Promise<Site> {
     rmSync(folder, { recursive: true });
   };
   try {
-    for (const target of [{ host: '127.0.0.1', port: upstreamPort }, peer, subject]) {
-      await eventually(`${target.port} answers`, async () => {
-        return (await overUdp(target, queryWire('ready.conf.test', 1), 200)) !== undefined;
-      });
-    }
+    for (const target of [upstream, ...Object.values(peers), subject]) await answers(target);
   } catch (error) {
     await stop();
     throw error;
   }
   return {
-    subject,
-    peer,
+    ...{ subject, peers, upstream },
     residentBytes: () => (nodens === undefined ? undefined : residentBytes(nodens.pid as number)),
     stop,
   };
@@ -133,7 +181,22 @@ function corefile(folder: string, { host, port }: Target, upstreamPort: number):
   const path = join(folder, 'Corefile');
   writeFileSync(
     path,
-    `.:${port} {\n  bind ${host}\n  errors\n  loadbalance\n  cache\n  forward . 127.0.0.1:${upstreamPort}\n}\n`,
+    `.:${port} {
+  bind ${host}
+  errors
+  chaos ${IDENTITY.version}
+  any
+  nsid ${IDENTITY.node}
+  acl {
+    block type LOC
+    filter type HINFO
+    drop type RP
+  }
+  loadbalance
+  cache
+  forward . 127.0.0.1:${upstreamPort}
+}
+`,
   );
   return path;
 }

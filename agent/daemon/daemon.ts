@@ -150,7 +150,8 @@ export class Daemon {
 
   #holdUps(): string[] {
     if (this.#isStopping) return ['shutdown'];
-    return this.#isListening ? [] : ['listeners'];
+    if (!this.#isListening) return ['listeners'];
+    return this.#initLink?.isAwaited === true ? ['interception'] : [];
   }
 
   /**

@@ -6,10 +6,13 @@ import {
   controlDecoder,
   encodeControl,
   type InitMessage,
+  type InterceptionState,
 } from '../base/control.ts';
 import type { Logger } from '../query/services.ts';
 
 const RETRY_MS = 200;
+/** An init that has not come by then is not there: somebody else sets this node up. */
+const COMING_MS = 5_000;
 /** How long a stop waits for init to take interception away. */
 const WITHDRAW_MS = 2_000;
 
@@ -29,6 +32,9 @@ export class InitLink {
   readonly #options: InitLinkOptions;
   #socket: Socket | undefined;
   #retry: Timer | undefined;
+  readonly #startMs: number;
+  /** As init said last; undefined while none ever did. */
+  #state: InterceptionState | undefined;
   #isReady = false;
   #isClosed = false;
   #isConnected = false;
@@ -39,7 +45,17 @@ export class InitLink {
 
   constructor(options: InitLinkOptions) {
     this.#options = options;
+    this.#startMs = options.clock.nowMs();
     this.#connect();
+  }
+
+  /**
+   * Whether init is there and does not intercept yet, or may be about to come: it is started with us, and until it
+   * has led queries here nobody who leaves should count on us.
+   */
+  get isAwaited(): boolean {
+    if (this.#state !== undefined) return this.#isConnected && this.#state === 'waiting';
+    return this.#options.clock.nowMs() - this.#startMs < COMING_MS;
   }
 
   get isConnected(): boolean {
@@ -85,8 +101,10 @@ export class InitLink {
     socket.unref();
     const hear = controlDecoder<InitMessage>(
       (message) => {
-        if (message.type === 'status') onStatus(message);
-        else if (message.type === 'withdrawn') {
+        if (message.type === 'status') {
+          this.#state = message.state;
+          onStatus(message);
+        } else if (message.type === 'withdrawn') {
           this.#isWithdrawn = true;
           this.#finishWithdraw?.(true);
         }

@@ -116,6 +116,30 @@ it('hears counters, and warns of what it does not understand', async () => {
   );
 });
 
+it('init is awaited until it intercepts or sets nothing up, or has not come for 5 s', async () => {
+  const alone = linked();
+  assert.equal(alone.isAwaited, true);
+  await clock.advance(5_000);
+  assert.equal(alone.isAwaited, false);
+  alone.close();
+
+  const made = await connected();
+  const tell = async (state: InitStatus['state'], isAwaited: boolean): Promise<void> => {
+    made.init.say(encodeControl({ type: 'status', state, backend: 'nft', setupErrors: {} }));
+    await eventually(`${state}: ${isAwaited}`, () => made.link.isAwaited === isAwaited);
+  };
+  await tell('off', false);
+  await tell('waiting', true);
+  await clock.advance(60_000);
+  assert.equal(made.link.isAwaited, true);
+  await tell('intercepting', false);
+  await tell('waiting', true);
+  await tell('withdrawn', false);
+  await tell('waiting', true);
+  await made.init.die();
+  await eventually('gone', () => !made.link.isAwaited);
+});
+
 it('a withdrawal is acknowledged by init', async () => {
   const made = await connected();
   const withdrawn = made.link.withdraw();

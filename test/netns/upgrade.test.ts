@@ -1,0 +1,60 @@
+/** Rolling updates under load: a new pod beside the old one, then the old one leaves. Nobody notices. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { load } from '../lab/topology/load.ts';
+import { V4 } from '../lab/topology/plan.ts';
+import { requestsServed } from '../lab/topology/site.ts';
+import { until } from '../lab/topology/wait.ts';
+import { Rollout } from '../support/rollout.ts';
+import { describeSites, withSite } from '../support/sites.ts';
+import { tcpLoad } from '../support/tcp-load.ts';
+
+const ROUNDS = Number(process.env.NODENS_CHAOS_ROUNDS ?? 3);
+/** Start, proof and drain of one pod take about 3 s on two busy cores. */
+const SECONDS_PER_ROUND = 5;
+
+describeSites('a rolling update', (proxy) => {
+  it(`${ROUNDS} times under load: no UDP query lost, no TCP answer cut off`, () =>
+    withSite(proxy, async (site) => {
+      const { cluster } = site;
+      const rollout = new Rollout(site);
+      let pod = await rollout.start();
+      await until(
+        'the agent to serve',
+        async () => (await requestsServed(cluster.node)) !== undefined,
+      );
+      const seconds = ROUNDS * SECONDS_PER_ROUND;
+      const [first, second] = cluster.pods;
+      const udp = { queriesPerSecond: 500, seconds, sockets: 8 };
+      const under = Promise.all([
+        load(cluster, first, { server: V4.vip, ...udp }),
+        load(cluster, second, { server: V4.local, ...udp }),
+        tcpLoad(first, { server: V4.vip, clients: 6, seconds }),
+        tcpLoad(second, { server: V4.local, clients: 6, seconds }),
+      ]);
+      const isOver = { value: false };
+      void under.finally(() => {
+        isOver.value = true;
+      });
+      for (let round = 0; round < ROUNDS; round++) {
+        const next = await rollout.start();
+        assert.deepEqual(await rollout.end(pod), [0, 0]);
+        assert.match(pod.agent.log(), /"acknowledged":true/);
+        pod = next;
+      }
+      assert.equal(isOver.value, false, 'the load ended before the updates');
+      const [vip, local, ...tcp] = await under;
+      process.stdout.write(
+        `# measured ${JSON.stringify({ test: 'upgrade', proxy, rounds: ROUNDS, vip, local, tcp })}\n`,
+      );
+      for (const { sent, lost, codes } of [vip, local]) {
+        assert.equal(lost, 0, `of ${sent}`);
+        assert.deepEqual(codes, { NOERROR: sent });
+      }
+      for (const result of tcp) {
+        assert.deepEqual([result.reset, result.lost], [0, 0], JSON.stringify(result));
+        assert.ok(result.answered > seconds * 50, JSON.stringify(result));
+      }
+      assert.ok(((await requestsServed(cluster.node)) ?? 0) > 0);
+    }));
+});

@@ -1,0 +1,106 @@
+/**
+ * Clients that ask over TCP without a pause, for some seconds: half of them keep their connection, as resolvers with
+ * RFC 7766 do, half open one for each query.
+ *
+ *     node tcp-steady.ts SERVER CLIENTS SECONDS
+ *
+ * Prints one line of JSON: `answered`; `closed`: the server had sent FIN when a query was on its way, which a client
+ * repeats; `reset`: connections cut with a query unanswered, or refused; `lost`: queries without an answer also on a
+ * second connection; `slowestMs`.
+ */
+import { connect, isIPv6, type Socket } from 'node:net';
+import { encode } from 'dns-packet';
+
+const [server = '', clients = '4', seconds = '5'] = process.argv.slice(2);
+const PATIENCE_MS = 3_000;
+const PAUSE_MS = 10;
+const endMs = performance.now() + Number(seconds) * 1_000;
+const totals = { answered: 0, closed: 0, reset: 0, lost: 0, slowestMs: 0 };
+
+type Outcome = 'answered' | 'closed' | 'reset' | 'timeout';
+
+class Connection {
+  readonly #socket: Socket;
+  #received = Buffer.alloc(0);
+  #settle: ((outcome: Outcome) => void) | undefined;
+  /** Why it can take no more queries. */
+  #over: Outcome | undefined;
+
+  constructor() {
+    this.#socket = connect({ host: server, port: 53, family: isIPv6(server) ? 6 : 4 });
+    this.#socket.setNoDelay(true);
+    this.#socket.on('data', (chunk) => this.#hear(chunk));
+    this.#socket.on('end', () => this.#end('closed'));
+    this.#socket.on('error', () => this.#end('reset'));
+  }
+
+  get isOver(): boolean {
+    return this.#over !== undefined;
+  }
+
+  ask(name: string): Promise<Outcome> {
+    const questions = [{ type: 'A' as const, name, class: 'IN' as const }];
+    const query = encode({ type: 'query', id: 1, flags: 0x100, questions });
+    const length = Buffer.from([query.length >> 8, query.length & 0xff]);
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#end('timeout'), PATIENCE_MS);
+      this.#settle = (outcome) => {
+        clearTimeout(timer);
+        this.#settle = undefined;
+        resolve(outcome);
+      };
+      if (this.#over !== undefined) this.#settle(this.#over);
+      else this.#socket.write(Buffer.concat([length, query]));
+    });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #hear(chunk: Buffer): void {
+    this.#received = Buffer.concat([this.#received, chunk]);
+    if (this.#received.length < 2) return;
+    const length = 2 + this.#received.readUInt16BE(0);
+    if (this.#received.length < length) return;
+    this.#received = this.#received.subarray(length);
+    this.#settle?.('answered');
+  }
+
+  /** A FIN in the middle of an answer cuts it off as a reset does. */
+  #end(outcome: Outcome): void {
+    this.#over = outcome === 'closed' && this.#received.length > 0 ? 'reset' : outcome;
+    this.#settle?.(this.#over);
+    if (this.#over !== 'closed') this.#socket.destroy();
+    else this.#socket.end();
+  }
+}
+
+async function client(keeps: boolean): Promise<void> {
+  let connection = new Connection();
+  for (let i = 0; performance.now() < endMs; i++) {
+    if (!keeps || connection.isOver) {
+      connection.close();
+      connection = new Connection();
+    }
+    const startMs = performance.now();
+    const name = `load${i % 200}.any.default.svc.cluster.local`;
+    let outcome = await connection.ask(name);
+    if (outcome !== 'answered') {
+      totals[outcome === 'closed' ? 'closed' : 'reset']++;
+      connection.close();
+      connection = new Connection();
+      outcome = await connection.ask(name);
+    }
+    if (outcome === 'answered') totals.answered++;
+    else totals.lost++;
+    totals.slowestMs = Math.max(totals.slowestMs, Math.round(performance.now() - startMs));
+    await new Promise((resolve) => {
+      setTimeout(resolve, PAUSE_MS);
+    });
+  }
+  connection.close();
+}
+
+await Promise.all(Array.from({ length: Number(clients) }, (_, i) => client(i % 2 === 0)));
+process.stdout.write(`${JSON.stringify(totals)}\n`);

@@ -9,6 +9,7 @@ import { it } from 'node:test';
 import { ruleCounters } from '../lab/topology/observe.ts';
 import { V4 } from '../lab/topology/plan.ts';
 import type { Daemon } from '../lab/topology/process.ts';
+import { PROXIES, type ProxyKind } from '../lab/topology/proxy.ts';
 import { type Running, type Site, startNodens } from '../lab/topology/site.ts';
 import { timed, until } from '../lab/topology/wait.ts';
 import type { Steady } from '../support/clients/steady.ts';
@@ -140,7 +141,10 @@ function assertServed(reports: readonly (Steady & { readonly where: string })[])
   }
 }
 
-describeSites('killed', (proxy) => {
+/** A round takes about 5 s, four kinds of them. */
+const TIMEOUT_MS = 60_000 + ROUNDS * 40_000;
+
+const killed = (proxy: ProxyKind): void => {
   for (const fault of FAULTS)
     it(`kill -9 ${fault.what}: nobody waits longer than ${MAX_GAP_MS} ms, on VIP and link-local address`, () =>
       withSite(proxy, async (site) => {
@@ -182,4 +186,6 @@ describeSites('killed', (proxy) => {
         assert.ok(gapMs < 3_000, `${where} to ${server}: ${gapMs} ms`);
       assert.equal(init.log().split('agent does not answer probes').length - 1, 1);
     }));
-});
+};
+
+describeSites('killed', killed, PROXIES, TIMEOUT_MS);

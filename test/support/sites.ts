@@ -11,6 +11,7 @@ export function describeSites(
   title: string,
   body: (proxy: ProxyKind) => void,
   proxies: readonly ProxyKind[] = PROXIES,
+  timeoutMs = 120_000,
 ): void {
   if (!canMakeNetns()) {
     sayLeftOut(title);
@@ -18,7 +19,7 @@ export function describeSites(
   }
   sweepOrphans();
   for (const proxy of proxies) {
-    describe(`${title}, kube-proxy by ${proxy}`, { timeout: 120_000 }, () => body(proxy));
+    describe(`${title}, kube-proxy by ${proxy}`, { timeout: timeoutMs }, () => body(proxy));
   }
 }
 

@@ -15,7 +15,10 @@ export const NOT_WAITING = -1;
 export class Deadlines {
   readonly #clock: Clock;
   readonly #byTick = new Map<number, Set<Expiring>>();
+  /** By how much this process was late for the latest tick, milliseconds: what seems to be others' silence is ours. */
+  lagMs = 0;
   #timer: Timer | undefined;
+  #tickedMs = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -30,7 +33,7 @@ export class Deadlines {
     const waiting = this.#byTick.get(tick);
     if (waiting === undefined) this.#byTick.set(tick, new Set([entry]));
     else waiting.add(entry);
-    this.#timer ??= this.#clock.every(TICK_MS, () => this.#run());
+    this.#timer ??= this.#start();
   }
 
   clear(entry: Expiring): void {
@@ -50,7 +53,19 @@ export class Deadlines {
     this.#stop();
   }
 
-  #run(): void {
+  #start(): Timer {
+    this.#tickedMs = this.#clock.nowMs();
+    this.lagMs = 0;
+    return this.#clock.every(TICK_MS, () => {
+      const nowMs = this.#clock.nowMs();
+      this.lagMs = Math.max(0, nowMs - this.#tickedMs - TICK_MS);
+      this.#tickedMs = nowMs;
+      // Behind what has arrived meanwhile: a reply that lies in a buffer is not late.
+      setImmediate(this.#run);
+    });
+  }
+
+  readonly #run = (): void => {
     const nowTick = Math.floor(this.#clock.nowMs() / TICK_MS);
     const due = [...this.#byTick.keys()].filter((tick) => tick <= nowTick).sort((a, b) => a - b);
     for (const tick of due) {
@@ -64,7 +79,7 @@ export class Deadlines {
       }
     }
     if (this.#byTick.size === 0) this.#stop();
-  }
+  };
 
   #stop(): void {
     this.#timer?.cancel();

@@ -5,14 +5,14 @@
  * (RFC 6891 §7).
  */
 
-import type { DnsError, NetworkError, Phase } from '../base/errors.ts';
-import { FLAG, flagsOf } from '../dns/header.ts';
+import type { DnsError, NetworkError } from '../base/errors.ts';
 import { RCODE } from '../dns/iana.ts';
 import { type Reply, readReply } from '../dns/reply.ts';
 import type { Transport } from '../query/query.ts';
 import type { UpstreamReply } from '../query/services.ts';
 import { type Expiring, NOT_WAITING } from './deadlines.ts';
 import { CLOSED, Flight, type FlightOwner, type Purpose } from './flight.ts';
+import { isTruncated } from './match.ts';
 import type { Member } from './member.ts';
 import { failureOf, unanswered } from './outcome.ts';
 import type { Attempt, ExchangeContext, Plan } from './plan.ts';
@@ -81,7 +81,7 @@ export class Exchange implements FlightOwner, Expiring {
     if (attempt === undefined) return;
     if (flight.spelling !== undefined) unspell(message, flight.question.name);
     const reply = readReply(message);
-    if (reply === undefined && isTruncatedDatagram(flight, message)) {
+    if (reply === undefined && flight.transport === 'udp' && isTruncated(message)) {
       // Some servers cut in the middle of a record.
       this.#again(attempt, 'tcp', flight.edns, attempt.isPlainRetry);
       return;
@@ -160,15 +160,12 @@ export class Exchange implements FlightOwner, Expiring {
       this.#maxAttempts++;
     }
     const nowMs = this.#context.clock.nowMs();
-    if (failure.errno === CLOSED) this.#giveUp();
-    else if (this.#attempts >= this.#maxAttempts) this.#exhausted();
-    else if (this.#attempts < this.#plan.members.length) this.#tryNext(nowMs);
-    else this.#nextTryMs = Math.min(this.#nextTryMs, nowMs + RETRY_PAUSE_MS);
+    const mayTry = this.#attempts < this.#maxAttempts;
+    const isOver = !mayTry && this.#waiting.length === 0;
+    if (isOver || failure.errno === CLOSED) this.#giveUp();
+    else if (mayTry && this.#attempts < this.#plan.members.length) this.#tryNext(nowMs);
+    else if (mayTry) this.#nextTryMs = Math.min(this.#nextTryMs, nowMs + RETRY_PAUSE_MS);
     this.#schedule();
-  }
-
-  #exhausted(): void {
-    if (this.#waiting.length === 0) this.#giveUp();
   }
 
   /** Everybody asked has come to be known as down. */
@@ -255,7 +252,7 @@ export class Exchange implements FlightOwner, Expiring {
       if (attempt.isOverdue || attempt.dueMs > nowMs) continue;
       attempt.isOverdue = true;
       this.#isLate = true;
-      const failure = { phase: phaseOf(attempt.flight), errno: 'ETIMEDOUT' };
+      const failure = { phase: attempt.flight.phase, errno: 'ETIMEDOUT' };
       attempt.member.failed(attempt.flight, failure);
       this.#note(attempt, failure);
     }
@@ -280,7 +277,7 @@ export class Exchange implements FlightOwner, Expiring {
   #giveUp(): void {
     const [slow] = this.#waiting;
     if (this.#lastFailure === undefined && slow !== undefined)
-      this.#note(slow, { phase: phaseOf(slow.flight), errno: 'ETIMEDOUT' });
+      this.#note(slow, { phase: slow.flight.phase, errno: 'ETIMEDOUT' });
     this.#finish(this.#fallback ?? unanswered(this.#lastFailure, this.#attempts));
   }
 
@@ -296,12 +293,4 @@ export class Exchange implements FlightOwner, Expiring {
     }
     this.#settle(outcome);
   }
-}
-
-function phaseOf(flight: Flight): Phase {
-  return flight.carrier?.phase ?? 'wait';
-}
-
-function isTruncatedDatagram(flight: Flight, message: Buffer): boolean {
-  return flight.transport === 'udp' && (flagsOf(message) & FLAG.TC) !== 0;
 }

@@ -62,6 +62,11 @@ export class Flight {
     this.purpose = purpose;
   }
 
+  /** Where it is while nobody has answered. */
+  get phase(): Carrier['phase'] {
+    return this.carrier?.phase ?? 'wait';
+  }
+
   abandon(): void {
     this.carrier?.abandon(this);
     this.carrier = undefined;

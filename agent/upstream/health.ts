@@ -144,8 +144,7 @@ export class Health implements FlightOwner, Expiring {
 
   /** The next probe is due; the one before it, where it is still out, has failed. */
   onDeadline(): void {
-    if (this.#probe !== undefined)
-      this.#failed({ phase: this.#probe.carrier?.phase ?? 'wait', errno: 'ETIMEDOUT' });
+    if (this.#probe !== undefined) this.#failed({ phase: this.#probe.phase, errno: 'ETIMEDOUT' });
     this.#send();
   }
 

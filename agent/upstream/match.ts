@@ -43,6 +43,11 @@ export function matchReply<T extends Matchable>(
   return spelling === undefined || isSpelt(message, spelling) ? flight : 'case';
 }
 
+/** Whether a message that `matchReply` took says that it is not all there is. */
+export function isTruncated(message: Uint8Array): boolean {
+  return (flagsOf(message) & FLAG.TC) !== 0;
+}
+
 function isSpelt(message: Uint8Array, spelling: Uint8Array): boolean {
   for (let i = 0; i < spelling.length; i++) {
     if (message[HEADER_BYTES + i] !== spelling[i]) return false;

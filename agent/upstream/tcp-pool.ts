@@ -90,11 +90,11 @@ export class TcpPool {
 
   /** The best connection that is not silent, or a new one; undefined where it is too early to dial again. */
   #pick(flight: Flight, nowMs: number): TcpConnection | undefined {
-    const { hedgeMs } = this.#context.roundTrip;
+    const quietMs = this.#quietMs;
     let best: TcpConnection | undefined;
     let hasYoung = false;
     for (const connection of this.#connections) {
-      if (connection === flight.avoid || connection.silentMs(nowMs) >= hedgeMs) continue;
+      if (connection === flight.avoid || connection.silentMs(nowMs) >= quietMs) continue;
       hasYoung ||= !connection.isSpent(nowMs);
       if (best === undefined || isBetter(connection, best, nowMs)) best = connection;
     }
@@ -115,6 +115,12 @@ export class TcpPool {
     const fresh = this.#open();
     oldest?.destroy('ETIMEDOUT');
     return fresh;
+  }
+
+  /** A connection is avoided after this long without a word, milliseconds; our own lateness is not its silence. */
+  get #quietMs(): number {
+    const { roundTrip, deadlines } = this.#context;
+    return roundTrip.hedgeMs + deadlines.lagMs;
   }
 
   get #isFull(): boolean {
@@ -189,9 +195,9 @@ export class TcpPool {
    */
   #heir(wasOpen: boolean, { errno }: Failure): TcpConnection | undefined {
     const nowMs = this.#context.clock.nowMs();
-    const { hedgeMs } = this.#context.roundTrip;
+    const quietMs = this.#quietMs;
     const wanted = this.#connections.find(
-      (connection) => connection.isOpen !== wasOpen && connection.silentMs(nowMs) < hedgeMs,
+      (connection) => connection.isOpen !== wasOpen && connection.silentMs(nowMs) < quietMs,
     );
     const isWorthDialling = (wasOpen || errno !== 'ETIMEDOUT') && this.#mayDial(nowMs);
     return wanted ?? (isWorthDialling ? this.#open() : undefined);

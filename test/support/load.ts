@@ -26,7 +26,9 @@ export async function load(from: Netns, options: LoadOptions): Promise<Load> {
   const file = `${dir}/load-${from.name}.txt`;
   writeFileSync(file, names.map((name) => `${name} A\n`).join(''));
   const pace = ['-Q', `${perSecond}`, '-l', `${seconds}`, '-q', '20000', '-t', '5'];
-  const argv = ['dnsperf', '-s', server, '-d', file, '-v', ...pace];
+  // What the client itself drops is nobody's error.
+  const roomy = ['-b', '8192'];
+  const argv = ['dnsperf', '-s', server, '-d', file, '-v', ...roomy, ...pace];
   const stdout = await from.must(argv, { timeoutMs: (seconds + 20) * 1_000 });
   return parse(stdout);
 }

@@ -63,9 +63,9 @@ function keyOf(target: UpstreamTarget): string {
 }
 
 function reasonForNone(named: readonly Named[]): string {
-  return named.length === 0
-    ? 'no nameserver found to forward to'
-    : `${named.map(({ target }) => formatEndpoint(target)).join(', ')}: nodens itself listens there, and no other upstream is named`;
+  if (named.length === 0) return 'no nameserver found to forward to';
+  const names = named.map(({ target }) => formatEndpoint(target)).join(', ');
+  return `${names}: nodens itself listens there, and no other upstream is named`;
 }
 
 /** `address:port` of every listener of the configuration: a query sent to another block comes back here, too. */

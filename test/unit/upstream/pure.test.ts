@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Clock } from '../../../agent/base/clock.ts';
 import { InternalError } from '../../../agent/base/errors.ts';
 import type { Policy } from '../../../agent/query/services.ts';
 import { Deadlines, type Expiring, NOT_WAITING } from '../../../agent/upstream/deadlines.ts';
@@ -111,4 +112,22 @@ test('a deadline rings once, never early, at most a tick late; the timer ends wi
   assert.ok(first >= 1_101 && first <= 1_121, String(first));
   assert.deepEqual([a.rang.length, b.rang.length, c.rang.length], [1, 1, 0]);
   assert.equal(clock.pendingTimers, 0);
+});
+
+test('a tick that comes late is known as our own lag', async () => {
+  const clock = new FakeClock(1_000);
+  let stalledMs = 0;
+  const lagging: Clock = {
+    nowMs: () => clock.nowMs() + stalledMs,
+    wallMs: () => clock.wallMs(),
+    after: (delayMs, callback) => clock.after(delayMs, callback),
+    every: (intervalMs, callback) => clock.every(intervalMs, callback),
+  };
+  const deadlines = new Deadlines(lagging);
+  deadlines.set(new Waiter(clock), 2_000);
+  await clock.advance(100);
+  assert.equal(deadlines.lagMs, 0);
+  stalledMs = 80;
+  await clock.advance(20);
+  assert.ok(deadlines.lagMs >= 70 && deadlines.lagMs <= 90, `${deadlines.lagMs} ms`);
 });

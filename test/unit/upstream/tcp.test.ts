@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { UpstreamGroup } from '../../../agent/query/services.ts';
 import { settle } from '../../support/fake-clock.ts';
 import {
   A,
@@ -7,6 +8,7 @@ import {
   errorOf,
   groupOptions,
   question,
+  type Rig,
   replyOf,
   rig,
   watch,
@@ -43,7 +45,7 @@ test('what was given up before the connection opened is not sent', async () => {
 });
 
 test('a busy connection gets company, up to four', async () => {
-  const { room, sockets } = rig();
+  const { room, sockets } = rig({ random: () => 0.5 });
   const group = room.group(TCP);
   for (let i = 0; i < 64; i++) watch(group.exchange(question(), 4_000));
   assert.equal(sockets.streams.length, 1);
@@ -146,4 +148,104 @@ test('a dead first upstream leaves time for the second', async () => {
   second.answer({ address: ADDRESS });
   await settle();
   assert.equal(replyOf(watched).upstream, '192.0.2.2:53');
+});
+
+/** One query after the other, each answered on the connection it went out on. */
+async function askInTurn(
+  { room: _, sockets }: Rig,
+  group: UpstreamGroup,
+  count: number,
+): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    const watched = watch(group.exchange(question(), 4_000));
+    await settle();
+    for (const stream of sockets.streams) {
+      if (watched.outcome === undefined && stream.state === 'open' && stream.queries.length > 0)
+        stream.answer({ address: ADDRESS });
+      await settle();
+    }
+    assert.equal(replyOf(watched).reply.rcode, 0);
+  }
+}
+
+test('a connection is used until its heir is open, then drained and closed', async () => {
+  const world = rig({ random: () => 0.5 });
+  const { room, sockets } = world;
+  const group = room.group(TCP);
+  watch(group.exchange(question(), 4_000));
+  const [first] = sockets.streams;
+  first?.open();
+  first?.answer({ address: ADDRESS });
+  await askInTurn(world, group, 70);
+  assert.equal(sockets.streams.length, 2);
+  assert.equal(first?.queries.length, 71, 'the heir is not open yet');
+  const pending = watch(group.exchange(question(), 4_000));
+  await settle();
+  const last = first?.queries.at(-1);
+  sockets.streams[1]?.open();
+  assert.equal(first?.state, 'open', 'something is in flight on it');
+  await askInTurn(world, group, 3);
+  assert.equal(sockets.streams[1]?.queries.length, 3);
+  first?.answer({ address: ADDRESS }, last);
+  await settle();
+  assert.deepEqual([replyOf(pending).reply.rcode, first?.state], [0, 'ended']);
+});
+
+test('a connection is too old after about thirty seconds, max_age moves that, 0 lifts it', async () => {
+  const ages = async (maxAgeMs: number | undefined, random: number): Promise<number> => {
+    const world = rig({ random: () => random });
+    const { room, sockets, clock } = world;
+    const group = room.group(groupOptions({ forceTcp: true, expireMs: 1_000_000, maxAgeMs }));
+    watch(group.exchange(question(), 4_000));
+    sockets.streams[0]?.open();
+    sockets.streams[0]?.answer({ address: ADDRESS });
+    for (let seconds = 0; seconds < 60; seconds += 2) {
+      await askInTurn(world, group, 1);
+      if (sockets.streams.length > 1) return seconds;
+      await clock.advance(2_000);
+    }
+    return Number.POSITIVE_INFINITY;
+  };
+  assert.deepEqual(await Promise.all([ages(undefined, 0), ages(undefined, 0.999)]), [20, 40]);
+  assert.equal(await ages(10_000, 0.5), 10);
+  assert.equal(await ages(0, 0.5), Number.POSITIVE_INFINITY);
+});
+
+test('of idle connections only so many are kept', async () => {
+  const { room, sockets, clock } = rig({ random: () => 0.5 });
+  const group = room.group(groupOptions({ forceTcp: true, maxIdleConnections: 1 }));
+  for (let i = 0; i < 200; i++) watch(group.exchange(question(), 4_000));
+  for (const stream of sockets.streams) stream.open();
+  for (const stream of sockets.streams)
+    for (const query of stream.queries) stream.answer({ address: ADDRESS }, query);
+  await clock.advance(2_000);
+  assert.equal(sockets.streams.filter(({ state }) => state === 'open').length, 1);
+});
+
+test('a silent connection is avoided as soon as it is late, and dropped once it has nothing to lose', async () => {
+  const world = rig({ random: () => 0.5 });
+  const { room, sockets, clock } = world;
+  const group = room.group(TCP);
+  watch(group.exchange(question(), 4_000));
+  const [silent] = sockets.streams;
+  silent?.open();
+  silent?.answer({ address: ADDRESS });
+  watch(group.exchange(question(), 4_000));
+  await clock.advance(60);
+  watch(group.exchange(question(), 4_000));
+  await settle();
+  assert.equal(sockets.streams.length, 2, 'the next query has another');
+  assert.equal(silent?.queries.length, 2);
+});
+
+test('dials that fail are bounded, whoever asks', async () => {
+  const { room, sockets, clock } = rig();
+  const group = room.group(groupOptions({ forceTcp: true, maxFails: 0 }));
+  for (let ms = 0; ms < 5_000; ms += 10) {
+    watch(group.exchange(question(), 100));
+    for (const stream of sockets.streams) if (stream.state === 'open') stream.close('ECONNREFUSED');
+    await clock.advance(10);
+  }
+  const dialled = sockets.streams.length;
+  assert.ok(dialled >= 6 && dialled <= 14, `${dialled} dials in 5 s`);
 });

@@ -64,6 +64,25 @@ describe('ledger', () => {
     assert.equal(ledger.count, 0);
   });
 
+  it('is walked by age, whatever comes and goes between two steps', () => {
+    const { ledger, entries } = filled(5);
+    const seen: string[] = [];
+    for (const entry of ledger.walk()) {
+      seen.push(entry.key);
+      if (entry.key !== '1') continue;
+      // The one seen last, the one that comes next, and a new one.
+      ledger.remove(entry);
+      ledger.remove(entries[2] as Entry);
+      ledger.add(filled(1).entries[0] as Entry);
+    }
+    assert.deepEqual(seen, ['0', '1', '3', '4', '0']);
+    assert.deepEqual(
+      Array.from(filled(2).ledger.walk(), ({ key }) => key),
+      ['0', '1'],
+    );
+    assert.deepEqual([...filled(0).ledger.walk()], []);
+  });
+
   it('stores nothing at capacity 0', () => {
     const bench = new Bench({ success: { capacity: 0, maxTtlSeconds: 60, minTtlSeconds: 5 } });
     bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(60)] });

@@ -1,9 +1,23 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { Entry } from '../../../agent/cache/entry.ts';
+import { Ledger } from '../../../agent/cache/ledger.ts';
+import { encodeSnapshot } from '../../../agent/cache/snapshot.ts';
 import { SnapshotError } from '../../../agent/cache/snapshot-reader.ts';
 import { EDE, RCODE } from '../../../agent/dns/iana.ts';
 import type { CacheOptions } from '../../../agent/query/services.ts';
-import { addressRecord, Bench, IMMEDIATE, lastOctet, nxdomain, ttlIn, VERIFY } from './harness.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import {
+  addressRecord,
+  Bench,
+  IMMEDIATE,
+  lastOctet,
+  nxdomain,
+  queryFor,
+  replyTo,
+  ttlIn,
+  VERIFY,
+} from './harness.ts';
 
 const SECOND = 1_000;
 const IDENTITY = '. @ 127.0.0.1';
@@ -132,14 +146,30 @@ describe('snapshot', () => {
     assert.equal((await restarted(Buffer.concat(pieces), 0)).restored, 500);
   });
 
-  it('is as large as the cache may be at most', async () => {
-    const bench = new Bench({}, { totalBytes: 200_000 });
-    bench.upstream = (query) => {
-      const rdata = Buffer.alloc(200);
-      return bench.reply(query, { answer: [{ type: 1, ttlSeconds: 60, rdata }] });
+  it('takes no more entries than fit', () => {
+    const clock = new FakeClock();
+    const query = queryFor({}, clock.nowMs());
+    const entry = new Entry({
+      key: query.keyIn(1),
+      kind: 'positive',
+      answer: replyTo(query, { answer: [addressRecord(60)] }, clock.nowMs()),
+      ledger: new Ledger({ value: 0 }),
+      generation: 0,
+      expiresMs: clock.nowMs() + 60_000,
+      uselessMs: clock.nowMs() + 60_000,
+      refreshMs: Number.POSITIVE_INFINITY,
+      hits: 0,
+      lastHitMs: 0,
+    });
+    const entries = Array.from({ length: 1_000 }, () => entry);
+    const size = (maxBytes: number): number => {
+      const blocks = [{ identity: IDENTITY, generations: [], entries }];
+      const pieces = encodeSnapshot(blocks, clock, maxBytes);
+      return Array.from(pieces, ({ length }) => length).reduce((sum, length) => sum + length, 0);
     };
-    for (let i = 0; i < 1_000; i++) await bench.ask({ name: `n${i}.example.org.` });
-    assert.ok(fileOf(bench).length < 200_000);
+    assert.ok(size(1_000_000) > 100_000);
+    assert.ok(size(20_000) < 20_500, `${size(20_000)}`);
+    assert.ok(size(20_000) > 19_000);
   });
 
   it('has room for any number of blocks', async () => {

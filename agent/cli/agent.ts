@@ -42,6 +42,8 @@ export async function serve(
     const assembly = await daemon.start();
     if (!options.isQuiet && daemon.isListening) onServing(daemon, assembly);
   } catch (error) {
+    // Asked to go while it waited for something: a stop like any other.
+    if (daemon.isStopping) return await stopped;
     daemon.foundation.log.error({}, messageOf(error));
     await daemon.stop();
     return 1;

@@ -20,7 +20,10 @@ export async function dropinCommand(argv: readonly string[]): Promise<number> {
   // Checked here already: a wrong flag is exit code 2 and the usage line, before anything is set up.
   const options = agentOptions(forAgent);
   const setsUp = (name: string): boolean => flagOr(values, name) === 'true';
-  if (!setsUp('setupinterface') && !setsUp('setupiptables')) return await serve(options);
+  if (!setsUp('setupinterface') && !setsUp('setupiptables')) {
+    // No init to wait for, unless one is named; and nothing that says kube-dns serves in the meantime.
+    return await serve({ ...options, socketPath: values.socket || undefined });
+  }
   if (options.localIps.length === 0) {
     throw new UsageError(
       'flag -localip is missing: name the addresses that answer the pods, or give ' +

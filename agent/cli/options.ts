@@ -54,11 +54,16 @@ export function agentOptions(values: FlagValues): AgentOptions {
     reloadWithSignal: values.reloadwithsignal === 'true',
     pidFile: values.pidfile || undefined,
     isQuiet: values.quiet === 'true',
-    socketPath:
-      values.socket ?? (values.localip === undefined ? undefined : DEFAULT_CONTROL_SOCKET),
+    socketPath: socketPath(values),
     memoryBytes: size(values.memory),
     snapshotPath: values.snapshot || undefined,
   };
+}
+
+/** Where local IPs are named there is an init to talk to; `-socket ""` says that there is none. */
+function socketPath({ socket, localip }: FlagValues): string | undefined {
+  if (socket !== undefined) return socket || undefined;
+  return localip === undefined ? undefined : DEFAULT_CONTROL_SOCKET;
 }
 
 function addresses(list: string): string[] {

@@ -74,8 +74,8 @@ export class Daemon {
   }
 
   /**
-   * Resolves when everything listens, or when `stop` has been called. Rejects with ConfigError, NetworkError or
-   * UpstreamServiceMissingError.
+   * Resolves when everything listens. Rejects with ConfigError, NetworkError or UpstreamServiceMissingError; where
+   * `stop` is called in the meantime it does one or the other.
    */
   async start(): Promise<Assembly> {
     const assembly = await this.#patiently(() => this.#configurations.prepare());
@@ -95,6 +95,10 @@ export class Daemon {
 
   get isListening(): boolean {
     return this.#isListening;
+  }
+
+  get isStopping(): boolean {
+    return this.#isStopping;
   }
 
   reload(reason: ReloadReason): Promise<void> {

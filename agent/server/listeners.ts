@@ -33,6 +33,8 @@ export class Listeners {
   readonly #labels = new Map<string, ServerLabel>();
   readonly #bound = new Map<string, Bound>();
   readonly #tcpClients = new TcpClients();
+  /** By listener index; holds for listeners to come, too. */
+  #patience: readonly (TcpPatience | undefined)[] = [];
 
   constructor(options: ListenersOptions) {
     this.#options = options;
@@ -85,10 +87,17 @@ export class Listeners {
     await Promise.all(gone.map((key) => this.#close(key)));
   }
 
-  /** Sets the patience with TCP clients of every listener; the default where `byServer`, by index, says nothing. */
+  /**
+   * Sets the patience with TCP clients of every listener, now and later; the default where `byServer`, by index, says
+   * nothing.
+   */
   bePatient(byServer: readonly (TcpPatience | undefined)[]): void {
-    for (const { endpoint, tcp } of this.#bound.values())
-      tcp.patience = byServer[this.label(endpoint).index] ?? {};
+    this.#patience = byServer;
+    for (const { endpoint, tcp } of this.#bound.values()) tcp.patience = this.#patienceAt(endpoint);
+  }
+
+  #patienceAt(endpoint: Endpoint): TcpPatience {
+    return this.#patience[this.label(endpoint).index] ?? {};
   }
 
   /** TCP clients get the answers they have asked for and are told to go; UDP goes on until `close`. */
@@ -122,6 +131,7 @@ export class Listeners {
       rejected: metrics.counter('nodens_tcp_rejected_total', { listener: label }),
       onError: (error) => this.#acceptFailed(label, error),
     });
+    tcp.patience = this.#patienceAt(endpoint);
     // UDP last: with SO_REUSEADDR its bind takes the address over, so nothing may fail behind it.
     const udp = await openUdp({
       endpoint,

@@ -24,6 +24,7 @@ describe('agentOptions', () => {
   it('expects init where there are local IPs', () => {
     assert.equal(optionsOf('-localip', '169.254.20.10').socketPath, DEFAULT_CONTROL_SOCKET);
     assert.equal(optionsOf('-localip', '169.254.20.10', '-socket', '/s').socketPath, '/s');
+    assert.equal(optionsOf('-localip', '169.254.20.10', '-socket', '').socketPath, undefined);
   });
 
   it('takes -corefile, which -conf overrides', () => {

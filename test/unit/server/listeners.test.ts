@@ -1,6 +1,8 @@
 import { strict as assert } from 'node:assert';
+import { connect } from 'node:net';
 import { afterEach, beforeEach, it } from 'node:test';
 import { NetworkError } from '../../../agent/base/errors.ts';
+import { FrameReader, frame } from '../../../agent/dns/frame.ts';
 import { ZoneTable } from '../../../agent/query/routing.ts';
 import { Dispatcher } from '../../../agent/server/dispatch.ts';
 import { Listeners } from '../../../agent/server/listeners.ts';
@@ -98,6 +100,31 @@ it('closes what is not retained, and can open it again', async () => {
   await listeners.open([A]);
   assert.deepEqual(await answers(A), [true, true]);
 });
+
+it('has the patience it was told before it opened, also with listeners that come later', async () => {
+  const { index } = listeners.label(B);
+  const patience = [];
+  patience[index] = { maxQueries: 1 };
+  listeners.bePatient(patience);
+  await listeners.open([A, B]);
+  answerEverywhere();
+  const both = Buffer.concat([1, 2].map((id) => frame(queryWire('a.test', id))));
+  assert.deepEqual([await answersOnOne(A, both), await answersOnOne(B, both)], [2, 1]);
+});
+
+/** Responses to `frames`, sent in one write on one connection that is then ended. */
+async function answersOnOne({ address, port }: typeof A, frames: Buffer): Promise<number> {
+  const socket = connect(port, address);
+  socket.end(frames);
+  let count = 0;
+  const reader = new FrameReader();
+  for await (const chunk of socket) {
+    reader.push(chunk as Buffer, () => {
+      count++;
+    });
+  }
+  return count;
+}
 
 it('gives an address the same label for ever, whether or not it is open', async () => {
   const label = listeners.label(A);

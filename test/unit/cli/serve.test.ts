@@ -1,0 +1,82 @@
+/** The program itself at its edges: asked to go before it serves, and on a command line without set-up. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, it } from 'node:test';
+import { startServer } from '../../support/upstream/server.ts';
+
+const MAIN = new URL('../../../agent/main.ts', import.meta.url).pathname;
+
+const folder = mkdtempSync(join(tmpdir(), 'nodens-serve-'));
+after(() => rmSync(folder, { recursive: true }));
+
+async function freePort(): Promise<number> {
+  const server = await startServer(() => {});
+  const { port } = server;
+  await server.close();
+  return port;
+}
+
+async function corefileFor(upstreamPort: number): Promise<string> {
+  const path = join(folder, `Corefile.${upstreamPort}`);
+  const zone = `.:${await freePort()}`;
+  writeFileSync(path, `${zone} {\nbind 127.0.0.1\nforward . 127.0.0.1:${upstreamPort}\n}\n`);
+  return path;
+}
+
+function start(...args: string[]): ChildProcess {
+  return spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+/** Every line of both outputs up to and with the first that matches. */
+async function linesUntil(child: ChildProcess, pattern: RegExp): Promise<string[]> {
+  const lines: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    if (stream === null) continue;
+    createInterface({ input: stream }).on('line', (line) => {
+      lines.push(line);
+      if (pattern.test(line)) child.emit('found');
+    });
+  }
+  await Promise.race([once(child, 'found'), once(child, 'exit')]);
+  return lines;
+}
+
+it('asked to go while it waits for the upstream service, it stops without an error', async () => {
+  const base = join(folder, 'Corefile.base');
+  writeFileSync(base, '.:53 {\nforward . __PILLAR__CLUSTER__DNS__\n}\n');
+  const child = start('agent', '-basecorefile', base, '-upstreamsvc', 'none-of-that-name');
+  const lines = await linesUntil(child, /not yet/);
+  child.kill('SIGTERM');
+  const [code] = (await once(child, 'close')) as [number | null];
+  assert.equal(code, 0, lines.join('\n'));
+  assert.deepEqual(
+    lines.filter((line) => line.includes('"level":"error"')),
+    [],
+  );
+  assert.equal(lines.filter((line) => line.includes('"stopped"')).length, 1);
+});
+
+it('without set-up it serves at once, whether or not an upstream answers: no init is waited for', async () => {
+  const silent = await startServer(() => {});
+  const conf = await corefileFor(silent.port);
+  const noSetup = ['-setupinterface=false', '-setupiptables=false', '-metrics-listen-address='];
+  const child = start('-localip', '127.0.0.1', '-conf', conf, '-basecorefile=', ...noSetup);
+  const closed = once(child, 'close');
+  const lines = await linesUntil(child, /"serving"|self-test/);
+  child.kill('SIGTERM');
+  await closed;
+  await silent.close();
+  assert.ok(
+    lines.some((line) => line.includes('"serving"')),
+    lines.join('\n'),
+  );
+  assert.deepEqual(
+    lines.filter((line) => /self-test|interception/.test(line)),
+    [],
+  );
+});

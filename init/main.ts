@@ -14,6 +14,7 @@ if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
     process.exitCode = await doctor(rest);
   } else {
     const { main } = await import('./commands.ts');
-    process.exitCode = await main(process.argv.slice(2));
+    // Not by itself: a program that waits for somebody's lock would keep us.
+  process.exit(await main(process.argv.slice(2)));
   }
 }

@@ -16,6 +16,7 @@ import { connect, createServer } from 'node:net';
 import { createSocket } from 'node:dgram';
 const status = readFileSync('/proc/self/status', 'utf8');
 const field = (name) => new RegExp('^' + name + ':\\\\s*(\\\\S+)', 'm').exec(status)[1];
+console.log('agent pid', process.pid);
 console.log('agent', JSON.stringify({
   args: process.argv.slice(2), uid: process.getuid(), gid: process.getgid(), groups: process.getgroups(),
   effective: field('CapEff'), bounding: field('CapBnd'), noNewPrivs: field('NoNewPrivs'),
@@ -118,6 +119,24 @@ else
         assert.equal(await init.exited, 7);
         assert.equal(await queryTable(node), false);
         assert.match(await node.run('nft', ['list', 'tables']), /nodens_standing_main/);
+      }));
+
+    it('ends an agent that hangs and begins it anew; what is frozen is stopped, too', () =>
+      withDist(async (program, node) => {
+        const init = node.start(process.execPath, supervise(program, `${program}.sock`, 'drain'));
+        await eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
+        const freeze = (): void => {
+          const [, pid = ''] = [...init.output().matchAll(/^agent pid (\d+)$/gm)].at(-1) ?? [];
+          process.kill(Number(pid), 'SIGSTOP');
+        };
+        freeze();
+        await eventually('withdrawn', async () => !(await queryTable(node)), 3_000);
+        const starts = (): number => init.output().split('agent {').length - 1;
+        await eventually('begun anew', () => starts() === 2);
+        assert.match(init.output(), /"msg":"agent hangs: it is ended and begun anew"/);
+        freeze();
+        init.kill('SIGTERM');
+        assert.equal(await init.exited, 0);
       }));
 
     it('runs it as it is, with one warning, where the user cannot be changed', () =>

@@ -11,6 +11,7 @@ import {
 } from '../support/netns.ts';
 
 const LINK_LOCAL = '169.254.20.10';
+const LINK_LOCAL6 = 'fd00::10';
 const VIP = '10.96.0.10';
 const VIP6 = 'fd00::a';
 const LOCAL_IPS = `${LINK_LOCAL},${VIP},${VIP6}`;
@@ -110,6 +111,15 @@ async function expectAnswers(from: Netns, who: string): Promise<void> {
     assert.equal(await whoAnswers(from, to, ...flags), who, `${to} ${flags.join()}`);
 }
 
+async function expectLinkLocal(clients: readonly Netns[], who: string): Promise<void> {
+  for (const client of clients)
+    for (const to of [LINK_LOCAL, LINK_LOCAL6])
+      for (const transport of ['+notcp', '+tcp']) {
+        const what = `${client.name} to ${to} ${transport}`;
+        assert.equal(await whoAnswers(client, to, transport), who, what);
+      }
+}
+
 if (!canMakeNetns()) sayLeftOut('init-packets');
 else
   describe('packets through what init installs', { concurrency: false }, () => {
@@ -180,6 +190,37 @@ else
           for (let query = 0; query < 3; query++)
             assert.equal(await whoAnswers(pod, VIP, ...samePort), 'kube-dns');
         }));
+
+    for (const { localIps, flags } of [
+      { localIps: `${LOCAL_IPS},${LINK_LOCAL6}`, flags: ['--clusterdns', `${VIP},${VIP6}`] },
+      { localIps: `${LINK_LOCAL},${LINK_LOCAL6}`, flags: ['--clusterdns', `${VIP},${VIP6}`] },
+    ])
+      for (const proxy of ['nft', 'legacy'] as const)
+        it(`behind ${localIps} stands kube-dns, beside ${proxy} rules, whatever dies`, () =>
+          withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
+            await cluster(pod, node, dns, proxy);
+            // A host client's packet to a ClusterIP needs a route before it is translated.
+            await node.run('ip', ['route', 'add', 'default', 'via', '10.2.0.2']);
+            await node.run('ip', ['-6', 'route', 'add', 'default', 'via', 'fd02::2']);
+            const args = ['--localip', localIps, '--socket', socketPath(), ...flags];
+            const init = startInit(node, args);
+            await eventually('set up', () => init.output().includes('"msg":"set up"'));
+            const everywhere = (who: string): Promise<void> => expectLinkLocal([pod, node], who);
+            await everywhere('kube-dns');
+            const agent = await startEcho(node, 'agent', ...localIps.split(','));
+            await eventually('intercepting', () =>
+              init.output().includes('"state":"intercepting"'),
+            );
+            await node.run('conntrack', ['-F']);
+            await everywhere('agent');
+            assert.deepEqual(await tracked(node), []);
+            init.kill('SIGKILL');
+            await init.exited;
+            await everywhere('kube-dns');
+            agent.kill('SIGKILL');
+            await agent.exited;
+            await everywhere('kube-dns');
+          }));
 
     it('no local IP becomes the source address on links that have none of their own', () =>
       withNetns(['node', 'peer'], async (node, peer) => {

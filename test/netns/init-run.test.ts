@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import {
   type AgentMessage,
   controlDecoder,
@@ -171,6 +172,83 @@ else
         }
       }));
 
+    it('repairs within a second, whatever the interval, and comes to rest', () =>
+      withRoom(async (room) => {
+        const { node } = room;
+        const init = await startedInit(room, '--syncinterval', '1h');
+        await startEcho(node, 'agent', IP);
+        await eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
+        const before = lines(await snapshotWithoutHandles(node));
+        for (const damage of [
+          ['nft', 'flush', 'ruleset'],
+          ['nft', 'delete', 'table', 'inet', 'nodens_standing_main'],
+          ['ip', 'addr', 'del', `${IP}/32`, 'dev', 'lo'],
+          ['ip', 'link', 'set', 'lo', 'down'],
+        ]) {
+          await node.run(damage[0] as string, damage.slice(1));
+          const whole = async (): Promise<boolean> =>
+            lines(await snapshotWithoutHandles(node)).join() === before.join();
+          await eventually(`repaired: ${damage.join(' ')}`, whole, 1_000);
+        }
+        const said = init.output().split('put back').length;
+        await setTimeout(1_200);
+        assert.equal(init.output().split('put back').length, said);
+      }));
+
+    it('nobody else can take the query rules away, and nft alone cannot keep them', () =>
+      withRoom(async (room) => {
+        const { node } = room;
+        const init = await startedInit(room, '--syncinterval', '1h');
+        await startEcho(node, 'agent', IP);
+        await eventually('intercepting', () => queryTable(node));
+        const name = /nodens_query_[0-9a-f]{8}/.exec(
+          await node.run('nft', ['list', 'tables']),
+        )?.[0];
+        await assert.rejects(
+          node.run('nft', ['delete', 'table', 'inet', name ?? '']),
+          /Operation not permitted/,
+        );
+        await assert.rejects(runInit(node, '--cleanup'), /Operation not permitted/);
+        init.kill('SIGKILL');
+        await init.exited;
+        await eventually('dropped by the kernel', async () => !(await queryTable(node)), 200);
+        await runInit(node, '--cleanup');
+        assert.doesNotMatch(await node.run('nft', ['list', 'tables']), /nodens_/);
+      }));
+
+    it('two of them on a node serve beside each other and leave one by one', () =>
+      withRoom(async (room) => {
+        const tables = async (): Promise<number> =>
+          (await room.node.run('nft', ['list', 'tables'])).split('nodens_query_').length - 1;
+        const old = await startedInit(room);
+        await startEcho(room.node, 'agent', IP);
+        await eventually('intercepting', () => queryTable(room.node));
+        const next = await startedInit({
+          ...room,
+          args: ['--localip', IP, '--socket', `${room.socket}.2`],
+        });
+        await eventually('both intercept', async () => (await tables()) === 2);
+        old.kill('SIGTERM');
+        assert.equal(await old.exited, 0);
+        assert.equal(await tables(), 1);
+        assert.match(await snapshot(room.node), /nodens:reply-udp4/);
+        for (const init of [old, next])
+          assert.doesNotMatch(init.output(), /put back|"level":"(warn|error)"/);
+      }));
+
+    it('any number of starts and stops leaves the same rules', () =>
+      withRoom(async (room) => {
+        const cycle = async (): Promise<string> => {
+          const init = await startedInit(room);
+          init.kill('SIGTERM');
+          assert.equal(await init.exited, 0);
+          return (await snapshotWithoutHandles(room.node)).replaceAll(/valid_lft \S+/g, '');
+        };
+        const first = await cycle();
+        const cycles = Number(process.env.NODENS_CHAOS_CYCLES ?? 5);
+        for (let i = 1; i < cycles; i++) assert.equal(await cycle(), first, `after ${i}`);
+      }));
+
     it('--skipteardown leaves what dies with the agent', () =>
       withRoom(async (room) => {
         const init = await startedInit(room, '--skipteardown');
@@ -223,6 +301,27 @@ else
           (await room.node.run('iptables-legacy-save', [])).includes('NODENS-STANDING-OUTPUT'),
         );
         agent.end();
+      }));
+
+    it('stops while somebody holds the xtables lock', () =>
+      withRoom(async (room) => {
+        const lock = `${room.socket}.lock`;
+        const rule = ['-t', 'raw', '-A', 'OUTPUT', '-p', 'icmp', '-j', 'ACCEPT'];
+        await room.node.run('iptables-legacy', rule);
+        const env = { XTABLES_LOCKFILE: lock };
+        const init = startInit(room.node, [...room.args, '--backend', 'iptables'], env);
+        await eventually('set up', () => init.output().includes('"msg":"set up"'));
+        await startEcho(room.node, 'agent', IP);
+        await eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
+        const hold = ['-F', lock, 'sh', '-c', 'echo held; exec sleep 60'];
+        const holder = room.node.start('flock', hold);
+        await eventually('lock held', () => holder.output().includes('held'));
+        init.kill('SIGTERM');
+        let code: number | undefined;
+        void init.exited.then((ended) => {
+          code = ended;
+        });
+        await eventually('stopped', () => code === 0, 8_000);
       }));
 
     it('names the capability that is missing and what to do', () =>

@@ -3,17 +3,18 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { load } from '../lab/topology/load.ts';
 import { V4 } from '../lab/topology/plan.ts';
+import { PROXIES, type ProxyKind } from '../lab/topology/proxy.ts';
 import { requestsServed } from '../lab/topology/site.ts';
 import { until } from '../lab/topology/wait.ts';
 import { Rollout } from '../support/rollout.ts';
 import { describeSites, withSite } from '../support/sites.ts';
-import { tcpLoad } from '../support/tcp-load.ts';
+import { type TcpLoadResult, tcpLoad } from '../support/tcp-load.ts';
 
 const ROUNDS = Number(process.env.NODENS_CHAOS_ROUNDS ?? 3);
 /** Start, proof and drain of one pod take about 3 s on two busy cores. */
 const SECONDS_PER_ROUND = 5;
 
-describeSites('a rolling update', (proxy) => {
+const updated = (proxy: ProxyKind): void => {
   it(`${ROUNDS} times under load: no UDP query lost, no TCP answer cut off`, () =>
     withSite(proxy, async (site) => {
       const { cluster } = site;
@@ -44,12 +45,15 @@ describeSites('a rolling update', (proxy) => {
       }
       assert.equal(isOver.value, false, 'the load ended before the updates');
       const [vip, local, ...tcp] = await under;
+      const sent = vip.sent + local.sent;
+      const sum = (key: keyof TcpLoadResult): number => tcp.reduce((all, one) => all + one[key], 0);
       process.stdout.write(
-        `# measured ${JSON.stringify({ test: 'upgrade', proxy, rounds: ROUNDS, vip, local, tcp })}\n`,
+        `# ${ROUNDS} rolling updates, ${proxy}: UDP ${vip.lost + local.lost} of ${sent} lost; TCP ${sum('reset')} of ` +
+          `${sum('answered')} cut off, ${sum('closed')} asked again after a FIN, slowest ${Math.max(...tcp.map(({ slowestMs }) => slowestMs))} ms\n`,
       );
-      for (const { sent, lost, codes } of [vip, local]) {
-        assert.equal(lost, 0, `of ${sent}`);
-        assert.deepEqual(codes, { NOERROR: sent });
+      for (const { sent: all, lost, codes } of [vip, local]) {
+        assert.equal(lost, 0, `of ${all}`);
+        assert.deepEqual(codes, { NOERROR: all });
       }
       for (const result of tcp) {
         assert.deepEqual([result.reset, result.lost], [0, 0], JSON.stringify(result));
@@ -57,4 +61,6 @@ describeSites('a rolling update', (proxy) => {
       }
       assert.ok(((await requestsServed(cluster.node)) ?? 0) > 0);
     }));
-});
+};
+
+describeSites('a rolling update', updated, PROXIES, 60_000 + ROUNDS * 15_000);

@@ -1,0 +1,152 @@
+/**
+ * `npm run chaos`: the tests that kill, freeze, upgrade and reload, each repeated far more often than `npm test` has
+ * time for; in the end a table of what they measured.
+ */
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import { installPackages, isRoot, missingPackages } from './support/packages.ts';
+
+interface Step {
+  readonly name: string;
+  readonly what: string;
+  readonly file: string;
+  /** What makes the step repeat; undefined where once is all there is. */
+  readonly env?: (rounds: number) => Readonly<Record<string, string>>;
+  readonly needsRoot: boolean;
+  /** Only with `--soak`. */
+  readonly isLong?: boolean;
+}
+
+const STORM_SECONDS = 30;
+const SOAK_SECONDS = 600;
+/** A set-up and tear-down of init is much shorter than a fault and its recovery. */
+const CYCLES_PER_ROUND = 20;
+
+const rounds = (count: number) => ({ NODENS_CHAOS_ROUNDS: `${count}` });
+
+const STEPS: readonly Step[] = [
+  {
+    ...{ name: 'kill', what: 'kill -9 and SIGSTOP of agent, init and nft, under load' },
+    ...{ file: 'netns/init-chaos.test.ts', env: rounds, needsRoot: true },
+  },
+  {
+    ...{ name: 'upgrade', what: 'rolling updates under UDP and TCP load' },
+    ...{ file: 'netns/upgrade.test.ts', env: rounds, needsRoot: true },
+  },
+  {
+    ...{ name: 'leave', what: 'stop and start under load, without overlap' },
+    ...{ file: 'netns/e2e-leave.test.ts', needsRoot: true },
+  },
+  {
+    ...{ name: 'cycles', what: 'init set up and torn down, rules counted', needsRoot: true },
+    file: 'netns/init-run.test.ts',
+    env: (count) => ({ NODENS_CHAOS_CYCLES: `${count * CYCLES_PER_ROUND}` }),
+  },
+  {
+    ...{ name: 'outage', what: 'upstreams that fall silent, roll and come back', needsRoot: true },
+    file: 'netns/outage-*.test.ts',
+  },
+  {
+    ...{ name: 'reloads', what: `a storm of reloads, ${STORM_SECONDS} s`, needsRoot: false },
+    file: 'property/reload-storm.test.ts',
+    env: () => ({ NODENS_STORM_SECONDS: `${STORM_SECONDS}` }),
+  },
+  {
+    ...{ name: 'memory', what: `a flood of unique names, ${SOAK_SECONDS / 60} min`, isLong: true },
+    file: 'property/memory-soak.test.ts',
+    env: () => ({ NODENS_SOAK_SECONDS: `${SOAK_SECONDS}` }),
+    needsRoot: false,
+  },
+];
+
+const DEFAULT_ROUNDS = 20;
+
+const HELP = `npm run chaos -- [options] [STEP …]
+
+  --rounds N   how often each fault (default ${DEFAULT_ROUNDS}; npm test: 2 or 3)
+  --soak       the steps that take long, too
+  --help
+
+steps (all, unless some are named):
+${STEPS.map(({ name, what, isLong }) => `  ${name.padEnd(10)} ${what}${isLong === true ? ' (--soak)' : ''}`).join('\n')}
+`;
+
+interface Outcome {
+  readonly step: Step;
+  readonly isGood: boolean;
+  readonly seconds: number;
+  /** Lines in which tests say what they measured. */
+  readonly measured: readonly string[];
+}
+
+/** Runs one step with its output as it comes; lines that begin with `#` are kept. */
+async function runStep(step: Step, count: number): Promise<Outcome> {
+  const startMs = performance.now();
+  process.stdout.write(`\n── ${step.name}: ${step.what}\n`);
+  const flags = ['--test', '--test-reporter=spec', '--test-concurrency=1'];
+  const child = spawn(process.execPath, [...flags, `test/${step.file}`], {
+    env: { ...process.env, ...step.env?.(count) },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const measured: string[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    process.stdout.write(`${line}\n`);
+    if (line.startsWith('# ')) measured.push(line.slice(2));
+  });
+  const code = await new Promise<number | null>((resolve) => {
+    child.once('close', resolve);
+  });
+  const seconds = (performance.now() - startMs) / 1_000;
+  return { step, isGood: code === 0, seconds, measured };
+}
+
+function table(outcomes: readonly Outcome[]): string {
+  return outcomes
+    .flatMap(({ step, isGood, seconds, measured }) => [
+      `${isGood ? 'ok    ' : 'FAILED'} ${step.name.padEnd(10)} ${seconds.toFixed(0).padStart(5)} s  ${step.what}`,
+      ...measured.map((line) => `${' '.repeat(27)}${line}`),
+    ])
+    .join('\n');
+}
+
+function prepare(): void {
+  const missing = missingPackages();
+  if (missing.length > 0 && isRoot) installPackages(missing);
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: {
+      rounds: { type: 'string', default: `${DEFAULT_ROUNDS}` },
+      soak: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  const count = Number(values.rounds);
+  const unknown = positionals.find((word) => !STEPS.some(({ name }) => name === word));
+  if (values.help || unknown !== undefined || !Number.isInteger(count) || count < 1) {
+    process.stdout.write(unknown === undefined ? HELP : `unknown step "${unknown}"\n\n${HELP}`);
+    return values.help ? 0 : 2;
+  }
+  prepare();
+  const chosen = STEPS.filter(({ name, isLong }) =>
+    positionals.length > 0 ? positionals.includes(name) : isLong !== true || values.soak,
+  );
+  const able = chosen.filter(({ needsRoot }) => isRoot || !needsRoot);
+  const outcomes: Outcome[] = [];
+  for (const step of able) outcomes.push(await runStep(step, count));
+  process.stdout.write(`\n${table(outcomes)}\n`);
+  for (const { name } of chosen.filter((step) => !able.includes(step)))
+    process.stdout.write(`left out: ${name} (needs root for network namespaces)\n`);
+  return outcomes.every(({ isGood }) => isGood) ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : error}\n\n${HELP}`);
+  process.exitCode = 2;
+}

@@ -15,6 +15,8 @@ interface Window {
   readonly write: Write;
   readonly timer: Timer;
   repeated: number;
+  /** Of the last repeat. */
+  lastMs: number;
   fields: LogFields;
   message: string;
 }
@@ -26,7 +28,8 @@ export interface FoldedLogger extends Logger {
 
 /**
  * Folds warnings and errors of `log`. Two lines are the same event where level and the string field `event` agree, or,
- * without that field, level and message. The folded line carries the last repeat's fields.
+ * without that field, level and message. The folded line carries the last repeat's fields, and says when that was: what
+ * is written late must not read as if it happened after what has been logged since.
  */
 export function folded(log: Logger, clock: Clock, windowMs = FOLD_WINDOW_MS): FoldedLogger {
   const windows = new Map<string, Window>();
@@ -37,7 +40,9 @@ export function folded(log: Logger, clock: Clock, windowMs = FOLD_WINDOW_MS): Fo
     windows.delete(key);
     window.timer.cancel();
     const { repeated, fields, message } = window;
-    if (repeated > 0) window.write({ ...fields, repeated }, message);
+    if (repeated === 0) return;
+    const lastTime = new Date(window.lastMs).toISOString();
+    window.write({ ...fields, repeated, lastTime }, `${message} (repeated, last at ${lastTime})`);
   };
 
   const fold =
@@ -48,13 +53,14 @@ export function folded(log: Logger, clock: Clock, windowMs = FOLD_WINDOW_MS): Fo
       const window = windows.get(key);
       if (window !== undefined) {
         window.repeated++;
+        window.lastMs = clock.wallMs();
         window.fields = fields;
         window.message = message;
         return;
       }
       if (windows.size >= MAX_EVENTS) end(windows.keys().next().value as string);
       const timer = clock.after(windowMs, () => end(key));
-      windows.set(key, { write, timer, repeated: 0, fields, message });
+      windows.set(key, { write, timer, repeated: 0, lastMs: 0, fields, message });
       write(fields, message);
     };
 

@@ -57,6 +57,22 @@ describe('folding', () => {
     assert.equal(clock.pendingTimers, 0);
   });
 
+  it('says of what it held back when that happened last: something else may have been logged since', async () => {
+    const { lines, clock, log } = setUp();
+    log.warn({}, 'down');
+    await clock.advance(1_000);
+    log.warn({}, 'down');
+    const lastTime = new Date(clock.wallMs()).toISOString();
+    await clock.advance(FOLD_WINDOW_MS);
+    assert.deepEqual(
+      lines.map((line) => [line.msg, line.lastTime]),
+      [
+        ['down', undefined],
+        [`down (repeated, last at ${lastTime})`, lastTime],
+      ],
+    );
+  });
+
   it('writes nothing more for an event that did not repeat', async () => {
     const { lines, clock, log } = setUp();
     log.warn({}, 'once');

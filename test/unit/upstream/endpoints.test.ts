@@ -88,6 +88,9 @@ test('the addresses behind a name get the queries in turn', async () => {
   assert.deepEqual(asked, [...expected, ...expected]);
   const known = world.metrics.value('nodens_upstream_endpoints', { name: NAME });
   assert.equal(known, 3);
+  await tell(world, { answer: [address(2), address(3), address(1)] });
+  const told = world.log.records.filter(({ message }) => message.includes('endpoints behind'));
+  assert.equal(told.length, 1, 'the same list again is no news');
 });
 
 test('until a list is known, and where the name has none, the target itself is asked', async () => {

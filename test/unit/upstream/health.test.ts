@@ -132,16 +132,28 @@ test('SERVFAIL to everything is a fault, to the probe or to one name it is none'
   assert.deepEqual(states(world), ['up'], 'a real answer says more than a probe');
 });
 
-test('an upstream in doubt is not the last word where there is another', async () => {
+test('what an upstream in doubt says is not the last word where there is another', async () => {
   const world = rig();
   const { room, sockets } = world;
   const group = room.group({ ...UDP_PAIR, policy: 'sequential' });
-  breakNames(world, group, 10);
-  assert.deepEqual(states(world), ['suspect', 'up']);
+  breakNames(world, group, 9);
   const watched = watch(group.exchange(question(), 1_000));
+  sockets.udp(A.address).answer({ rcode: RCODE.SERVFAIL });
   sockets.udp(B.address).answer({ address: ADDRESS });
   await settle();
   assert.equal(replyOf(watched).upstream, '192.0.2.2:53');
+});
+
+test('two lost queries are not an outage, however far apart; three are', async () => {
+  const world = rig();
+  const { room, clock } = world;
+  const healthCheck = { ...UDP_PAIR.healthCheck, intervalMs: 60_000 };
+  const group = room.group(groupOptions({ maxConnectAttempts: 1, healthCheck }));
+  for (const expected of ['suspect', 'suspect', 'down']) {
+    watch(group.exchange(question(), 1_500));
+    await clock.advance(1_600);
+    assert.deepEqual(states(world), [expected]);
+  }
 });
 
 test('after silence any answer to the probe is good enough', async () => {

@@ -1,5 +1,6 @@
 /** DNS over TLS against real servers: unbound, and servers that misbehave. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { after, type TestContext, test } from 'node:test';
@@ -119,11 +120,13 @@ test('a handshake that stalls is given up and told', async (t) => {
   const sockets = new Set<Socket>();
   const stalling = createTcpServer((socket) => {
     sockets.add(socket);
-    socket.on('error', () => undefined);
+    socket.on('error', () => undefined).resume();
   });
   const port = await listen(t, stalling, sockets);
   const { group } = client(t, port, {}, { maxConnectAttempts: 1 });
-  await refusedIn(group, /over tls: ETIMEDOUT in handshake after \d+ ms|is down/);
+  await refusedIn(group, /ETIMEDOUT in handshake/);
+  const first = [...sockets][0] as Socket;
+  if (!first.closed) await once(first, 'close', { signal: AbortSignal.timeout(2_000) });
 });
 
 interface TlsServer {

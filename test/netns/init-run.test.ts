@@ -316,7 +316,8 @@ else
         const hold = ['-F', lock, 'sh', '-c', 'echo held; exec sleep 60'];
         const holder = room.node.start('flock', hold);
         await eventually('lock held', () => holder.output().includes('held'));
-        init.kill('SIGTERM');
+        // Not by `kill`, which loses patience sooner than a kubelet.
+        process.kill(init.pid, 'SIGTERM');
         let code: number | undefined;
         void init.exited.then((ended) => {
           code = ended;

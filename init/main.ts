@@ -15,6 +15,6 @@ if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
   } else {
     const { main } = await import('./commands.ts');
     // Not by itself: a program that waits for somebody's lock would keep us.
-  process.exit(await main(process.argv.slice(2)));
+    process.exit(await main(process.argv.slice(2)));
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The servers of the conformance suite, all on loopback: an unbound that knows two zones, an unbound and a dnsdist that
  * forward to it, and the subject. That is nodens as built, or `DNS_TEST_SUBJECT=host:port`, which must forward
- * everything to 127.0.0.1:5399.
+ * everything to port 5399 of 127.0.0.1, or to `DNS_TEST_UPSTREAM_PORT`.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
@@ -15,7 +15,8 @@ import { eventually } from '../netns.ts';
 import { queryWire } from './rig.ts';
 
 const NODENS = fileURLToPath(new URL('../../../dist/agent/main.js', import.meta.url));
-const GIVEN_UPSTREAM_PORT = 5_399;
+/** Where a given subject must forward to. */
+const GIVEN_UPSTREAM_PORT = process.env.DNS_TEST_UPSTREAM_PORT ?? '5399';
 
 export interface Target {
   readonly host: string;
@@ -57,6 +58,7 @@ const ZONE = [
   ...['odd TYPE65400 \\# 3 010203', 'many A 192.0.2.3', 'many A 192.0.2.4', ...BIG],
 ];
 
+/** "test." is empty by default (RFC 6761); without "snoop" questions without RD are refused. */
 function unboundConf(port: number, folder: string, body: string): string {
   return `server:
   interface: 127.0.0.1
@@ -67,9 +69,11 @@ function unboundConf(port: number, folder: string, body: string): string {
   pidfile: ""
   use-syslog: no
   do-not-query-localhost: no
+  access-control: 127.0.0.0/8 allow_snoop
   module-config: "iterator"
   minimal-responses: yes
   num-threads: 1
+  local-zone: "test." nodefault
   version: "${IDENTITY.version}"
   nsid: "ascii_${IDENTITY.node}"
 ${body}`;
@@ -118,8 +122,7 @@ export async function startPeers(
     { host: '127.0.0.1', port: await freePort() },
     { host: '127.0.0.1', port: await freePort() },
   ];
-  // "test." is empty by default (RFC 6761).
-  const forward = `  local-zone: "test." nodefault\nforward-zone:\n  name: "."\n  forward-addr: 127.0.0.1@${upstreamPort}\n`;
+  const forward = `forward-zone:\n  name: "."\n  forward-addr: 127.0.0.1@${upstreamPort}\n`;
   writeFileSync(join(folder, 'peer.conf'), unboundConf(unbound.port, folder, forward));
   writeFileSync(join(folder, 'dnsdist.conf'), dnsdistConf(dnsdist, upstreamPort));
   const children = [
@@ -139,7 +142,7 @@ export function answers(target: Target): Promise<void> {
 export async function startSite(): Promise<Site> {
   const folder = mkdtempSync(join(tmpdir(), 'nodens-conformance-'));
   const given = process.env.DNS_TEST_SUBJECT;
-  const upstreamPort = given === undefined ? await freePort() : GIVEN_UPSTREAM_PORT;
+  const upstreamPort = given === undefined ? await freePort() : Number(GIVEN_UPSTREAM_PORT);
   const upstream = { host: '127.0.0.1', port: upstreamPort };
   writeFileSync(join(folder, 'zone.conf'), zoneConf(upstreamPort, folder));
   const started = await startPeers(folder, upstreamPort);

@@ -207,3 +207,68 @@ describe('nft accepts', () => {
     assert.equal(await new NftAccepts(system.run).apply(NO_RULES), false);
   });
 });
+
+describe('nft tables with an owner', () => {
+  /** A kernel with a holder beside it, which makes and drops the owned table. */
+  function node() {
+    const held = { owned: false };
+    const lines: string[] = [];
+    const { system } = fakeSystem((command) => {
+      if (command.endsWith('inet nodens_query_one'))
+        return held.owned ? listing('nodens_query_one', rules.query) : absent(command);
+      if (command.endsWith('inet nodens_standing_main'))
+        return listing('nodens_standing_main', rules.standing);
+      return command.includes('list table') ? absent(command) : undefined;
+    });
+    const holder = {
+      execute: async (line: string) => {
+        lines.push(line);
+        held.owned = line.includes('add chain');
+      },
+      drop: () => {
+        held.owned = false;
+        lines.push('drop');
+      },
+    };
+    return { held, lines, holder, nft: new NftTables(system.run, { holder, instance: 'one' }) };
+  }
+
+  it("are made in one line, and the host's rules are in them", async () => {
+    const { lines, nft } = node();
+    assert.equal(await nft.apply(rules), true);
+    const line = lines.at(-1) ?? '';
+    assert.match(line, /^add table inet nodens_query_one { flags owner; }; add chain inet /);
+    assert.match(line, /; add rule inet nodens_query_one output .*query-host-udp4:/);
+    assert.doesNotMatch(line, /\n/);
+    assert.equal(await nft.apply(rules), false);
+  });
+
+  it('rules that die with the socket need none', async () => {
+    const { lines, nft } = node();
+    const guarded = { ...rules, query: rules.query.filter((rule) => rule.whileBound) };
+    await assert.rejects(nft.apply(guarded), /nodens_query_main/);
+    assert.deepEqual(lines, []);
+  });
+
+  it('release takes them away at once, by force where nft does not obey', async () => {
+    const { held, lines, holder, nft } = node();
+    await nft.apply(rules);
+    await nft.release();
+    assert.equal(held.owned, false);
+    assert.match(lines.at(-1) ?? '', /delete table inet nodens_query_one$/);
+    await nft.apply(rules);
+    holder.execute = async () => {
+      throw failure('nft -i', 'no answer');
+    };
+    await nft.release();
+    assert.equal(lines.at(-1), 'drop');
+  });
+
+  it('what is applied while they are released does not come back', async () => {
+    const { held, nft } = node();
+    const applied = nft.apply(rules);
+    await nft.release();
+    await applied;
+    assert.equal(held.owned, false);
+  });
+});

@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: nodens beside other resolvers and a floor, in one run. `--quick` is done in two minutes and writes no
- * page; `--only NAME,…` picks scenarios, `--subjects NAME,…` who takes part.
+ * page unless `--page` asks for it; `--rounds N`; `--only NAME,…` picks scenarios, `--subjects NAME,…` who takes part.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -103,6 +103,8 @@ async function footprints(
 
 interface Options {
   readonly isQuick: boolean;
+  readonly wantsPage: boolean;
+  readonly rounds: number;
   readonly only: readonly string[] | undefined;
   readonly subjects: readonly string[] | undefined;
 }
@@ -111,12 +113,17 @@ function options(): Options {
   const { values } = parseArgs({
     options: {
       quick: { type: 'boolean', default: false },
+      page: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
       only: { type: 'string' },
       subjects: { type: 'string' },
     },
   });
+  const isWhole = values.only === undefined && values.subjects === undefined;
   return {
     isQuick: values.quick,
+    wantsPage: isWhole && (values.page || !values.quick),
+    rounds: Number(values.rounds ?? (values.quick ? 1 : 5)),
     only: values.only?.split(','),
     subjects: values.subjects?.split(','),
   };
@@ -151,13 +158,13 @@ function report(results: Results): void {
 
 async function main(): Promise<void> {
   const chosen = options();
-  const { isQuick } = chosen;
+  const { isQuick, rounds, wantsPage } = chosen;
   prepare();
   execFileSync('taskset', ['-p', '-c', String(LOAD_CORE), String(process.pid)]);
   const dir = mkdtempSync(join(tmpdir(), 'nodens-bench-'));
   const bench: Bench = {
     ...{ dir, upstreamPort: UPSTREAM_PORT, latencyBinary: compile('latency'), say },
-    rounds: isQuick ? 1 : 5,
+    rounds,
     seconds: isQuick ? 1 : 3,
     latencySeconds: isQuick ? 0.5 : 2,
     soakSeconds: isQuick ? 5 : 60,
@@ -172,7 +179,7 @@ async function main(): Promise<void> {
     ]);
     const results = await measured(chosen, bench);
     report(results);
-    if (!isQuick && chosen.only === undefined && chosen.subjects === undefined) {
+    if (wantsPage) {
       writeFileSync(join(root, 'docs/performance.md'), page(results));
       writeFileSync(join(root, 'docs/performance.svg'), chart(results.tables));
       say('written: docs/performance.md, docs/performance.svg');

@@ -16,6 +16,8 @@ const SECONDS = Number(process.env.NODENS_MODEL_SECONDS ?? 20);
 const MAX_RUNS = 1_000_000;
 const QUICK_MS = 50;
 
+const USELESS: readonly State[] = ['drop', 'refuse', 'reset', 'garbage', 'wrong', 'servfail'];
+
 const NAMES = ['a.example.org.', 'b.example.org.', 'c.example.org.'];
 const ADDRESSES = ['192.0.2.53', '192.0.2.54'];
 const FORWARDS = ['192.0.2.53', '192.0.2.54', '192.0.2.53 192.0.2.54'];
@@ -26,6 +28,7 @@ const RULES: readonly StaleRules[] = [
 
 type Step =
   | { readonly do: 'ask'; readonly name: string; readonly times: number }
+  | { readonly do: 'askMany' }
   | { readonly do: 'wait'; readonly ms: number }
   | {
       readonly do: 'upstream';
@@ -45,6 +48,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
     weight: 6,
   },
+  { arbitrary: fc.constant({ do: 'askMany' as const }), weight: 2 },
   {
     arbitrary: fc.record({
       do: fc.constant('wait' as const),
@@ -96,12 +100,17 @@ class Run {
   #forward = FORWARDS[0] as string;
   #version = 0;
   #unanswered = 0;
+  #names = 0;
   /** What the model threw within somebody else's callback. */
   #fault: unknown;
 
   constructor(rules: StaleRules, random: () => number) {
     this.#rules = rules;
-    const model = new OutageModel(rules, () => this.#world.clock.nowMs());
+    const model = new OutageModel(
+      rules,
+      () => this.#world.clock.nowMs(),
+      () => this.#isAllDown(),
+    );
     this.model = model;
     model.generation = this.#forward;
     const text = corefile(rules, this.#forward);
@@ -111,26 +120,29 @@ class Run {
   }
 
   #listen(): void {
-    const { upstream, room } = this.#world;
+    const { upstream } = this.#world;
     upstream.addressFor = () => {
       const version = ++this.#version;
       return [10, (version >> 16) & 0xff, (version >> 8) & 0xff, version & 0xff];
     };
-    upstream.onArrival = ({ to }) => {
-      const states = room.summary().map(({ state }) => state);
-      this.#guarded(() =>
-        this.model.arrived(
-          to,
-          states.every((state) => state === 'down'),
-        ),
-      );
+    upstream.onArrival = ({ to, nameText }) => {
+      this.#guarded(() => this.model.arrived(to, nameText));
     };
+  }
+
+  #isAllDown(): boolean {
+    return this.#world.room.summary().every(({ state }) => state === 'down');
   }
 
   async step(next: Step): Promise<void> {
     switch (next.do) {
       case 'ask':
         for (let i = 0; i < next.times; i++) this.#ask(next.name);
+        await this.#world.clock.advance(0);
+        break;
+      case 'askMany':
+        // Names of their own: one broken name says little of an upstream.
+        for (let i = 0; i < 12; i++) this.#ask(`n${this.#names++}.example.org.`);
         await this.#world.clock.advance(0);
         break;
       case 'wait':
@@ -142,6 +154,7 @@ class Run {
       case 'reload':
         this.#forward = next.to;
         this.model.generation = next.to;
+        this.model.healthIsLearnedAnew();
         this.#world.configure(corefile(this.#rules, next.to));
         this.#judgeUpstreams();
         break;
@@ -151,6 +164,8 @@ class Run {
         this.model.restarted();
         this.#listen();
     }
+    const healthy = this.#world.room.summary().filter(({ state }) => state === 'up');
+    this.model.judgeHealth(healthy.map(({ to }) => to.replace(/:53$/, '')));
     this.#rethrow();
   }
 
@@ -180,6 +195,7 @@ class Run {
     const full = { ...behaviour, ttlSeconds: TTL_SECONDS };
     this.#behaviours.set(address, full);
     this.#world.upstream.set(address, full);
+    this.model.behaves(address, USELESS.includes(behaviour.state));
     this.#judgeUpstreams();
   }
 
@@ -218,7 +234,16 @@ for (const rules of RULES) {
   it(`keeps the invariants of an outage, serve_stale ${rules.mode}`, async (t) => {
     const { NODENS_MODEL_SEED: givenSeed, NODENS_MODEL_PATH: path } = process.env;
     const seed = givenSeed === undefined ? randomInt(2 ** 31) : Number(givenSeed);
-    const total = { cases: 0, fresh: 0, stale: 0, denied: 0, failed: 0, exchanges: 0, trials: 0 };
+    const total = {
+      cases: 0,
+      fresh: 0,
+      stale: 0,
+      denied: 0,
+      failed: 0,
+      exchanges: 0,
+      trials: 0,
+      useless: 0,
+    };
     const property = fc.asyncProperty(
       fc.array(step, { minLength: 10, maxLength: 60, size: 'max' }),
       fc.nat(),

@@ -23,6 +23,9 @@ const SERVFAIL_MS = 1_000;
 const RECOVERED_MS = 6_000;
 /** A refresh from a good upstream takes less. */
 const REFRESHED_MS = 200;
+/** This long after so many names had no good word from it, an upstream counts as unhealthy. */
+const USELESS_NAMES = 12;
+const USELESS_MS = 5_000;
 /** Queries an upstream may get in a second while all are down: trials. */
 const MAX_TRIALS = 5;
 
@@ -35,6 +38,14 @@ interface Known {
   failedMs: number;
 }
 
+/** What an upstream that says nothing of use has been asked since it began to. */
+interface Uselessness {
+  readonly sinceMs: number;
+  readonly names: Set<string>;
+  /** When there were enough of them. */
+  enoughMs: number;
+}
+
 /** What a name's client may be judged by, as it was when it asked. */
 export interface Question {
   readonly name: string;
@@ -44,20 +55,26 @@ export interface Question {
 
 export class OutageModel {
   readonly #now: () => number;
+  readonly #isAllDown: () => boolean;
+  /** Names whose exchange began when every upstream was down. */
+  readonly #beganDown = new Map<string, boolean>();
   readonly #rules: StaleRules;
   readonly #known = new Map<string, Known>();
   readonly #inFlight = new Map<string, number>();
   readonly #lastFailureMs = new Map<string, number>();
   readonly #servfail = new Map<string, { atMs: number; generation: string }>();
+  readonly #useless = new Map<string, Uselessness>();
   readonly #trials = new Map<string, number[]>();
   readonly #lastStaleMs = new Map<string, number>();
   #goodSinceMs = Number.POSITIVE_INFINITY;
   /** Which upstreams the configuration in force names. */
   generation = '';
   /** Checks made, by kind: a model that never sees a stale answer proves nothing. */
-  readonly seen = { fresh: 0, stale: 0, denied: 0, failed: 0, exchanges: 0, trials: 0 };
+  readonly seen = { fresh: 0, stale: 0, denied: 0, failed: 0, exchanges: 0, trials: 0, useless: 0 };
 
-  constructor(rules: StaleRules, now: () => number) {
+  /** `isAllDown` tells whether every upstream in use counts as down. */
+  constructor(rules: StaleRules, now: () => number, isAllDown: () => boolean) {
+    this.#isAllDown = isAllDown;
     this.#rules = rules;
     this.#now = now;
   }
@@ -91,9 +108,30 @@ export class OutageModel {
     else if (this.#goodSinceMs === Number.POSITIVE_INFINITY) this.#goodSinceMs = this.#now();
   }
 
-  /** Invariant 7: `isAllDown` when a query arrives at `upstream`. */
-  arrived(upstream: string, isAllDown: boolean): void {
-    if (!isAllDown) return;
+  /** Whether an upstream says nothing of use, whatever it is asked, from now on, or begins to do so in another way. */
+  behaves(upstream: string, isUseless: boolean): void {
+    if (isUseless) this.#useless.set(upstream, newlyUseless(this.#now()));
+    else this.#useless.delete(upstream);
+  }
+
+  /** Invariant 6: `up` are the upstreams that count as healthy. */
+  judgeHealth(up: readonly string[]): void {
+    for (const [upstream, { enoughMs }] of this.#useless) {
+      if (this.#now() - enoughMs < USELESS_MS) continue;
+      this.seen.useless++;
+      assert.ok(!up.includes(upstream), `${upstream} is useless, and up`);
+    }
+  }
+
+  /** Invariant 7, for a query that arrives at `upstream`: what was begun before it was down may still be tried. */
+  arrived(upstream: string, name: string): void {
+    const useless = this.#useless.get(upstream);
+    // Before that, good replies to earlier queries may still come.
+    if (useless !== undefined && this.#now() - useless.sinceMs >= USELESS_MS)
+      useless.names.add(name);
+    if (useless?.names.size === USELESS_NAMES)
+      useless.enoughMs = Math.min(useless.enoughMs, this.#now());
+    if (!this.#isAllDown() || this.#beganDown.get(name) !== true) return;
     this.seen.trials++;
     const now = this.#now();
     const recent = [...(this.#trials.get(upstream) ?? []), now].filter((at) => at > now - 1_000);
@@ -123,12 +161,21 @@ export class OutageModel {
     if (got.extended === 3) this.#lastStaleMs.set(name, askedMs);
   }
 
+  /** No configuration in between named the upstreams, or no process knew them. */
+  healthIsLearnedAnew(): void {
+    this.#trials.clear();
+    for (const upstream of this.#useless.keys()) {
+      this.#useless.set(upstream, newlyUseless(this.#now()));
+    }
+  }
+
   /** A new process with the old one's snapshot: denials, failures and what was under way are forgotten. */
   restarted(): void {
     this.#inFlight.clear();
     this.#servfail.clear();
     this.#lastFailureMs.clear();
     this.#lastStaleMs.clear();
+    this.healthIsLearnedAnew();
     for (const [name, known] of this.#known) {
       if (known.isPositive) known.failedMs = Number.NEGATIVE_INFINITY;
       else this.#known.delete(name);
@@ -149,6 +196,7 @@ export class OutageModel {
     const now = this.#now();
     assert.equal(this.#inFlight.get(name) ?? 0, 0, 'one exchange under way for a name');
     this.#inFlight.set(name, 1);
+    this.#beganDown.set(name, this.#isAllDown());
     const usable = this.#usable(name, now);
     if (usable !== undefined) {
       assert.ok(now - usable.failedMs >= this.#rules.recheckMs, 'a failure waits for the recheck');
@@ -268,4 +316,8 @@ export class OutageModel {
 
 function hasSoa(wire: Buffer): boolean {
   return nscountOf(wire) > 0 && (flagsOf(wire) & FLAG.TC) === 0;
+}
+
+function newlyUseless(sinceMs: number): Uselessness {
+  return { sinceMs, names: new Set(), enoughMs: Number.POSITIVE_INFINITY };
 }

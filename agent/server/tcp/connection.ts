@@ -11,6 +11,8 @@ import { type Admission, PENDING } from '../admission.ts';
 
 /** Room for the largest response and its OPT: over TCP none is delivered synchronously. */
 const OUT_BYTES = 65_535 + 256;
+/** How long a client is given to read our FIN and send its own. */
+const LINGER_MS = 500;
 /** Shared scratch: a response is copied into its frame before the next one is written here. */
 const out = Buffer.allocUnsafe(OUT_BYTES);
 
@@ -28,6 +30,7 @@ export class TcpConnection {
   /** Clock moment of the last query or answer, for the idle sweep. */
   activeMs: number;
   #isEnding = false;
+  #endedMs: number | undefined;
   readonly #client = (): Client => this.#remote;
   readonly #deliver = (response: Buffer): void => {
     this.#pending--;
@@ -86,6 +89,11 @@ export class TcpConnection {
     return this.#pending > 0 || this.#held.length > 0 || this.#socket.writableLength > 0;
   }
 
+  /** Whether it has just been sent a FIN: closing now would answer a query on its way with a reset, which eats the FIN. */
+  get mayNotKnow(): boolean {
+    return this.#endedMs !== undefined && this.#nowMs() - this.#endedMs < LINGER_MS;
+  }
+
   get isWriteBlocked(): boolean {
     return this.#socket.writableNeedDrain;
   }
@@ -138,7 +146,10 @@ export class TcpConnection {
     if (this.#socket.destroyed) return;
     if (this.#held.length > 0 && this.#hasRoom) this.#askHeld();
     if (this.#held.length > 0) return;
-    if (this.#isEnding && this.#pending === 0 && this.#socket.writable) this.#socket.end();
+    if (this.#isEnding && this.#pending === 0 && this.#socket.writable) {
+      this.#endedMs = this.#nowMs();
+      this.#socket.end();
+    }
     if (this.#hasRoom && this.#socket.isPaused()) this.#socket.resume();
   }
 

@@ -74,7 +74,8 @@ export class TcpListener {
   get owed(): number {
     if (!this.#isDraining) return 0;
     let count = this.#server.listening ? 1 : 0;
-    for (const client of this.#clients) if (!client.isEnding || client.isOwed) count++;
+    for (const client of this.#clients)
+      if (!client.isEnding || client.isOwed || client.mayNotKnow) count++;
     return count;
   }
 

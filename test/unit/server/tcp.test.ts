@@ -255,7 +255,7 @@ describe('limits on TCP clients', () => {
 describe('a TCP listener that drains', () => {
   it('answers what was asked before, also what nobody had read yet, then sends FIN', async () => {
     const { handler, parked } = parking();
-    const { connect, listener } = await listen(handler);
+    const { connect, listener, rig } = await listen(handler);
     const [busy, idle] = [await connect(), await connect()];
     busy.ask(queryWire('a.test', 1));
     await eventually('asked', () => parked.size === 1);
@@ -265,13 +265,17 @@ describe('a TCP listener that drains', () => {
     listener.drain();
     await eventually('FIN for the idle one', () => idle.ended.fin);
     assert.deepEqual([...parked.keys()], [1, 2]);
+    assert.equal(listener.owed, 2, 'one waits for answers, one may not have read its FIN');
+    await rig.clock.advance(500);
     assert.equal(listener.owed, 1);
     assert.equal(busy.ended.fin, false);
     await assert.rejects(tcpClient(listener.endpoint.port), { code: 'ECONNREFUSED' });
     for (const answer of parked.values()) answer();
     await eventually('FIN', () => busy.ended.fin);
     assert.deepEqual(busy.ids(), [1, 2]);
-    assert.equal(listener.owed, 0);
+    assert.equal(listener.owed, 1);
+    busy.socket.end();
+    await eventually('nobody is owed anything', () => listener.owed === 0);
   });
 
   it('closes at once where nobody is connected, and twice without harm', async () => {

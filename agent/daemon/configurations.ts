@@ -7,6 +7,7 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { Corefile } from '../config/corefile/types.ts';
+import type { AdjustableLogger } from '../observe/log.ts';
 import type { Plugin } from '../query/plugin.ts';
 import type { Logger, Metrics } from '../query/services.ts';
 import type { Dispatcher } from '../server/dispatch.ts';
@@ -18,12 +19,12 @@ export interface ConfigurationsParts {
   readonly load: () => Corefile;
   /** Makes it servable. Throws ConfigError. */
   readonly assemble: (corefile: Corefile) => Assembly;
-  readonly listeners: Listeners;
+  readonly listeners: Pick<Listeners, 'open' | 'retain' | 'bePatient'>;
   readonly dispatcher: Dispatcher;
   /** Takes over what is served over HTTP. */
   readonly publish: (routes: readonly AdminRoute[]) => Promise<void>;
   readonly clock: Clock;
-  readonly log: Logger;
+  readonly log: AdjustableLogger;
   readonly metrics: Metrics;
 }
 
@@ -99,10 +100,12 @@ export class Configurations {
   }
 
   async #apply(corefile: Corefile): Promise<Assembly> {
-    const { assemble, listeners, publish } = this.#parts;
+    const { assemble, dispatcher, listeners, publish } = this.#parts;
     const next = assemble(corefile);
-    await listeners.open(next.endpoints);
     const previous = this.#current;
+    // A listener that is new answers from its first datagram on: not REFUSED until all are bound.
+    if (previous !== undefined) dispatcher.swap(withNewcomers(previous.tables, next.tables));
+    await listeners.open(next.endpoints);
     this.#takeOver(next);
     await publish(next.adminRoutes);
     await listeners.retain(next.endpoints);
@@ -113,6 +116,7 @@ export class Configurations {
   #takeOver(next: Assembly): void {
     const { dispatcher, listeners, log } = this.#parts;
     dispatcher.swap(next.tables);
+    log.setLevel(next.settings.isDebug ? 'debug' : 'info');
     listeners.bePatient(next.tcpPatience);
     startAll(next.plugins, log);
     this.#report(this.#current, next);
@@ -145,6 +149,12 @@ export class Configurations {
     metrics.gauge('coredns_reload_version_info', version(next)).value = 1;
     metrics.gauge('nodens_config_valid').value = 1;
   }
+}
+
+/** The tables in force, and of those to come the ones whose listener is not bound yet. */
+function withNewcomers(current: Assembly['tables'], next: Assembly['tables']): Assembly['tables'] {
+  const length = Math.max(current.length, next.length);
+  return Array.from({ length }, (_, index) => current[index] ?? next[index]);
 }
 
 function startAll(plugins: readonly Plugin[], log: Logger): void {

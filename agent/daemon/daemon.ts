@@ -79,7 +79,6 @@ export class Daemon {
    */
   async start(): Promise<Assembly> {
     const assembly = await this.#patiently(() => this.#configurations.prepare());
-    if (assembly.settings.isDebug) this.foundation.log.setLevel('debug');
     const restored = this.#snapshot?.load() ?? 0;
     this.#snapshot?.start();
     // On its own machine nobody would answer in the meantime: only a node with init has kube-dns to wait behind. What

@@ -1,0 +1,66 @@
+/** What a reload changes, and when. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { Configurations } from '../../../agent/daemon/configurations.ts';
+import { RCODE, TYPE } from '../../../agent/dns/iana.ts';
+import { nameFromText } from '../../../agent/dns/name.ts';
+import { Query } from '../../../agent/query/query.ts';
+import { Dispatcher } from '../../../agent/server/dispatch.ts';
+import { parseText } from '../../support/corefiles/parse.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { ReadableMetrics, RecordingLogger } from '../../support/services.ts';
+import { assembled } from './assembling.ts';
+
+const ONE = '.:5301 {\nbind 127.0.0.1\nwhoami\n}\n';
+const TWO = '.:5301 .:5302 {\nbind 127.0.0.1\ndebug\nwhoami\n}\n';
+
+function setUp() {
+  const plain = new RecordingLogger();
+  const levels: string[] = [];
+  const log = Object.assign(plain, {
+    setLevel: (level: string) => void levels.push(level),
+    close: () => {},
+  });
+  const dispatcher = new Dispatcher(log, { value: 0 });
+  const rcodeAt = async (index: number): Promise<number> => {
+    const question = { name: nameFromText('a.test'), type: TYPE.A, server: { index, label: '' } };
+    const rest = { dnssecOk: false, checkingDisabled: false };
+    return (await dispatcher.handle(Query.internal({ ...question, ...rest }, 0))).rcode;
+  };
+  const state = { text: ONE, onOpen: async (): Promise<void> => {} };
+  const configurations = new Configurations({
+    load: () => parseText(state.text),
+    assemble: () => assembled(state.text).assembly,
+    listeners: {
+      open: () => state.onOpen(),
+      retain: () => Promise.resolve(),
+      bePatient: () => {},
+    },
+    publish: () => Promise.resolve(),
+    ...{ dispatcher, log, clock: new FakeClock(), metrics: new ReadableMetrics() },
+  });
+  return { configurations, rcodeAt, state, levels };
+}
+
+it('a listener that a reload adds answers as soon as it is bound', async () => {
+  const { configurations, rcodeAt, state } = setUp();
+  await configurations.prepare();
+  assert.equal(await rcodeAt(1), RCODE.REFUSED);
+  let atOpen: number | undefined;
+  state.text = TWO;
+  state.onOpen = async () => {
+    atOpen = await rcodeAt(1);
+  };
+  await configurations.reload('signal');
+  assert.equal(atOpen, RCODE.NOERROR);
+});
+
+it('`debug` comes and goes with a reload', async () => {
+  const { configurations, state, levels } = setUp();
+  await configurations.prepare();
+  state.text = TWO;
+  await configurations.reload('signal');
+  state.text = ONE;
+  await configurations.reload('signal');
+  assert.deepEqual(levels, ['info', 'debug', 'info']);
+});

@@ -15,7 +15,7 @@ import { timed, until } from '../lab/topology/wait.ts';
 import type { Steady } from '../support/clients/steady.ts';
 import { describeSites, withSite } from '../support/sites.ts';
 
-const ROUNDS = Number(process.env.NODENS_CHAOS_ROUNDS ?? 2);
+const ROUNDS = Number(process.env.NODENS_CHAOS_ROUNDS ?? 1);
 const CLIENT = new URL('../support/clients/steady.ts', import.meta.url).pathname;
 const NAME = 'kubernetes.default.svc.cluster.local';
 const INTERVAL_MS = 4;
@@ -141,8 +141,8 @@ function assertServed(reports: readonly (Steady & { readonly where: string })[])
   }
 }
 
-/** A round takes about 5 s, four kinds of them. */
-const TIMEOUT_MS = 60_000 + ROUNDS * 40_000;
+/** A round takes about 5 s, four kinds of them; on a busy machine three times as long. */
+const TIMEOUT_MS = 120_000 + ROUNDS * 60_000;
 
 const killed = (proxy: ProxyKind): void => {
   for (const fault of FAULTS)

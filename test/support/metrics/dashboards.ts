@@ -241,5 +241,5 @@ export const ALERTS: readonly Alert[] = [
 
 /** `expr` for Prometheus. */
 export function forPrometheus(expr: string, selector: string): string {
-  return expr.replaceAll('$sel', selector).replaceAll('$window', '5s');
+  return expr.replaceAll('$sel', selector).replaceAll('$window', '30s');
 }

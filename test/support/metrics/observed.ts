@@ -138,7 +138,9 @@ async function askEverything(port: number, round: number): Promise<void> {
     ...(['A', 'AAAA', 'NS', 'MX', 'HINFO'] as const).map((type) => ['a.test', type] as const),
     ...[
       'none.test',
-      'fail.test',
+      'fail1.test',
+      'fail2.test',
+      'fail3.test',
       'localhost.test',
       'made.test',
       'broken.test',

@@ -68,7 +68,7 @@ export class Daemon {
       socketPath === undefined
         ? undefined
         : new InitLink({
-            ...{ path: socketPath, clock, log, onStatus: init.onStatus },
+            ...{ path: socketPath, clock, log, onStatus: init.onStatus, onGone: init.onGone },
             nonce: foundation.identity.nonce,
           });
   }
@@ -153,8 +153,11 @@ export class Daemon {
 
   #holdUps(): string[] {
     if (this.#isStopping) return ['shutdown'];
-    if (!this.#isListening) return ['listeners'];
-    return this.#initLink?.isAwaited === true ? ['interception'] : [];
+    // All at once: who has asked does not ask again for what was not among the first reasons.
+    return [
+      ...(this.#isListening ? [] : ['listeners']),
+      ...(this.#initLink?.isAwaited === true ? ['interception'] : []),
+    ];
   }
 
   /**

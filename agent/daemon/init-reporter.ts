@@ -7,6 +7,8 @@ const STATES: readonly InterceptionState[] = ['off', 'waiting', 'intercepting', 
 
 export interface InitReporter {
   readonly onStatus: (status: InitStatus) => void;
+  /** Nobody knows the state any more: with init its rules may have gone. No state is shown until it is back. */
+  readonly onGone: () => void;
   /** The kube-dns ConfigMap was wrong: the one setup error that happens in the agent. */
   readonly configMapFailed: () => void;
 }
@@ -21,7 +23,7 @@ export function initReporter(metrics: Metrics, log: Logger): InitReporter {
     counter.value += total < before ? total : total - before;
     told.set(key, total);
   };
-  let state: InterceptionState = 'off';
+  let state: InterceptionState | undefined = 'off';
   const show = (): void => {
     for (const each of STATES) {
       metrics.gauge('nodens_interception_state', { state: each }).value = each === state ? 1 : 0;
@@ -44,6 +46,10 @@ export function initReporter(metrics: Metrics, log: Logger): InitReporter {
         state = status.state;
         show();
       }
+    },
+    onGone: () => {
+      state = undefined;
+      show();
     },
     configMapFailed: () => {
       counter('configmap').value++;

@@ -238,7 +238,10 @@ export const COUNTED_SERIES = {
   }),
   nodens_admin_listen_errors_total: counter('Failed attempts to open an admin port.', ['address']),
   nodens_log_lines_dropped_total: counter('Log lines lost because nobody read them fast enough.'),
-  nodens_interception_state: gauge('1 for the state interception is in.', ['state']),
+  nodens_interception_state: gauge(
+    '1 for the state interception is in; 0 for all while init is away.',
+    ['state'],
+  ),
   nodens_interception_flaps_total: counter('Withdrawals because the agent did not answer probes.'),
   nodens_probe_failures_total: counter('Probes of init that found no answer on a local IP.'),
   nodens_fallback_configured: gauge('Whether a local IP has a way to kube-dns behind it.'),

@@ -25,6 +25,8 @@ export interface InitLinkOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly onStatus: (status: InitStatus) => void;
+  /** Init, which was there, has gone: what it last said holds no more. */
+  readonly onGone: () => void;
 }
 
 /** Connects as soon as init listens, and again whenever it has gone. */
@@ -125,6 +127,7 @@ export class InitLink {
   #lost(): void {
     if (this.#isConnected && !this.#isClosed) {
       this.#options.log.warn({ path: this.#options.path }, 'init has gone: waiting for it');
+      this.#options.onGone();
     }
     this.#isConnected = false;
     this.#finishWithdraw?.(false);

@@ -16,6 +16,7 @@ let clock: FakeClock;
 let log: RecordingLogger;
 let link: InitLink | undefined;
 let init: FakeInit | undefined;
+let gone = 0;
 
 /** The other end: hears, and says what the test wants. */
 class FakeInit {
@@ -50,6 +51,7 @@ beforeEach(() => {
   path = join(folder, 'control.sock');
   clock = new FakeClock();
   log = new RecordingLogger();
+  gone = 0;
 });
 
 afterEach(async () => {
@@ -60,7 +62,7 @@ afterEach(async () => {
 });
 
 function linked(onStatus: (status: InitStatus) => void = () => undefined): InitLink {
-  link = new InitLink({ path, nonce: 'a1b2', clock, log, onStatus });
+  link = new InitLink({ path, nonce: 'a1b2', clock, log, onStatus, onGone: () => gone++ });
   return link;
 }
 
@@ -86,6 +88,7 @@ it('waits for init to come, tells it when the agent answers, and tells the next 
     log.records.map(({ level }) => level),
     ['warn'],
   );
+  assert.equal(gone, 1);
   const second = new FakeInit(path);
   init = second;
   await clock.advance(200);

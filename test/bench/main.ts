@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, release, tmpdir } from 'node:os';
+import { cpus, loadavg, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -20,6 +20,9 @@ import { nodens, PEER_PACKAGES, type Subject, subjects } from './subjects.ts';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const BUILD = join(root, 'build/bench');
 const UPSTREAM_PORT = 20_053;
+
+/** Above this load average somebody else needs the cores. */
+const QUIET_LOAD = 0.5;
 
 const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
@@ -57,7 +60,7 @@ function versionOf(program: string, argument: string, pattern: RegExp): string {
   }
 }
 
-function machine(): Machine {
+function machine(loadBefore: number): Machine {
   const debian: readonly (readonly [string, string, RegExp])[] = [
     ['unbound', '-V', /Version (\S+)/],
     ['dnsmasq', '--version', /version (\S+)/],
@@ -68,6 +71,7 @@ function machine(): Machine {
     cpu: cpus()[0]?.model.trim() ?? '?',
     cores: cpus().length,
     kernel: release(),
+    load: loadBefore,
     node: process.versions.node,
     date: new Date().toISOString().slice(0, 10),
     versions: Object.fromEntries(
@@ -133,6 +137,7 @@ async function measured(
   { isQuick, only, subjects: names }: Options,
   bench: Bench,
 ): Promise<Results> {
+  const [loadBefore = 0] = loadavg();
   const all = subjects(compile('floor'));
   const chosen = all.filter(({ name }) => names?.includes(name) ?? true);
   const scenarios = SCENARIOS.filter(({ name }) => only?.includes(name) ?? true);
@@ -143,10 +148,16 @@ async function measured(
     ? await footprints(bench, isQuick ? chosen.filter(({ name }) => name === 'nodens') : chosen)
     : { footprints: [], longestPauseMs: undefined };
   const tables = scenarios.map(({ name, title }) => tableOf(name, title, samples));
-  return { ...{ machine: machine(), rounds, seconds, soakSeconds, tables, samples }, ...memory };
+  return {
+    ...{ machine: machine(loadBefore), rounds, seconds, soakSeconds, tables, samples },
+    ...memory,
+  };
 }
 
 function report(results: Results): void {
+  const { load } = results.machine;
+  if (load > QUIET_LOAD)
+    say(`\nthe machine was busy before the run (load ${load.toFixed(1)}): trust no figure`);
   for (const table of results.tables) say(`\n${table.title}\n${flush(cells(table))}`);
   if (results.footprints.length > 0) say(`\nmemory\n${flush(footprintCells(results))}`);
   const { longestPauseMs } = results;
@@ -165,6 +176,7 @@ async function main(): Promise<void> {
   const bench: Bench = {
     ...{ dir, upstreamPort: UPSTREAM_PORT, latencyBinary: compile('latency'), say },
     rounds,
+    warmSeconds: isQuick ? 0.4 : 3,
     seconds: isQuick ? 1 : 3,
     latencySeconds: isQuick ? 0.5 : 2,
     soakSeconds: isQuick ? 5 : 60,

@@ -11,7 +11,7 @@ function markdown(lines: readonly (readonly string[])[]): string {
 
 function machineText({ machine }: Results): string {
   const versions = Object.entries(machine.versions).map(([name, text]) => `${name} ${text}`);
-  return `${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}, Node ${machine.node}; ${versions.join(', ')}. Run of ${machine.date}.`;
+  return `${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}, Node ${machine.node}; ${versions.join(', ')}. Run of ${machine.date}, load average before it ${machine.load.toFixed(2)}.`;
 }
 
 export function page(results: Results): string {
@@ -38,7 +38,7 @@ ${markdown(footprintCells(results))}
 ${pause}
 ## Method
 
-- Server on core 0, everything else on core 1, over the loopback. All subjects run the whole time; in each of ${rounds} round${rounds === 1 ? '' : 's'} every one is asked in turn for ${seconds} s. Figures are medians.
+- Server on core 0, everything else on core 1, over the loopback. All subjects run the whole time, and each is loaded for a while before a scenario's first round; in each of ${rounds} round${rounds === 1 ? '' : 's'} every one is asked in turn for ${seconds} s. Figures are medians.
 - Load is dnsperf, 200 questions open over 10 sockets. Latencies are from a paced sender (\`test/bench/latency.c\`) that counts from when a question was due, so a server that stalls is charged for all who wait.
 - CPU is what /proc says of the process, its threads and its children, divided by the answers dnsperf got.
 - *floor* is \`test/bench/floor.c\`: recvmmsg, two bits changed, sendmmsg. Nothing that answers over these system calls can be cheaper.

@@ -25,6 +25,8 @@ export interface Machine {
   readonly cpu: string;
   readonly cores: number;
   readonly kernel: string;
+  /** Load average of the last minute before the run: what else the machine had to do. */
+  readonly load: number;
   readonly node: string;
   readonly date: string;
   readonly versions: Readonly<Record<string, string>>;

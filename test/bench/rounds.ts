@@ -29,6 +29,8 @@ export interface Bench {
   readonly upstreamPort: number;
   readonly latencyBinary: string;
   readonly rounds: number;
+  /** Load before the first measurement of a scenario: code that is compiled as it runs needs it. */
+  readonly warmSeconds: number;
   /** Of each throughput measurement. */
   readonly seconds: number;
   readonly latencySeconds: number;
@@ -103,17 +105,23 @@ class Field {
   readonly #bench: Bench;
   readonly #running = new Map<string, Started>();
   readonly #broken = new Set<Subject>();
+  readonly #warm = new Set<string>();
 
   constructor(bench: Bench) {
     this.#bench = bench;
   }
 
   /** Undefined where the subject takes no part. One that fails is told of and left out from there on. */
-  async measure(subject: Subject, scenario: Scenario, file: string): Promise<Sample | undefined> {
+  async measure(
+    subject: Subject,
+    scenario: Scenario,
+    files: { readonly warm: string; readonly asked: string },
+  ): Promise<Sample | undefined> {
     if (this.#broken.has(subject) || !takesPart(subject, scenario)) return undefined;
     try {
       const started = await this.#started(subject, scenario.setup);
-      const sample = await measure(this.#bench, started, scenario, file);
+      await this.#warmUp(subject, scenario, started.port, files.warm);
+      const sample = await measure(this.#bench, started, scenario, files.asked);
       return { subject: subject.name, scenario: scenario.name, ...sample };
     } catch (error) {
       this.#broken.add(subject);
@@ -121,6 +129,13 @@ class Field {
       this.#bench.say(`${subject.name} left out: ${reason}`);
       return undefined;
     }
+  }
+
+  async #warmUp(subject: Subject, scenario: Scenario, port: number, file: string): Promise<void> {
+    const key = `${subject.name} ${scenario.name}`;
+    if (this.#warm.has(key)) return;
+    this.#warm.add(key);
+    await ask({ port, file, transport: scenario.transport, seconds: this.#bench.warmSeconds });
   }
 
   async #started(subject: Subject, setup: Setup): Promise<Started> {
@@ -144,11 +159,12 @@ export async function runScenarios(
   const samples: Sample[] = [];
   try {
     for (const scenario of scenarios) {
+      const warm = questionFile(bench.dir, { ...scenario, name: `${scenario.name}-warm` }, 0);
       for (let round = 1; round <= bench.rounds; round++) {
         bench.say(`${scenario.name}, round ${round} of ${bench.rounds}`);
-        const file = questionFile(bench.dir, scenario, round);
+        const asked = questionFile(bench.dir, scenario, round);
         for (const subject of subjects) {
-          const sample = await field.measure(subject, scenario, file);
+          const sample = await field.measure(subject, scenario, { warm, asked });
           if (sample !== undefined) samples.push(sample);
         }
       }

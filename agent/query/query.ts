@@ -68,7 +68,10 @@ export class Query {
     this.transport = transport;
     this.server = server;
     this.arrivedMs = arrivedMs;
+    // Whatever a plugin may have put on the query before: none of it is this client's.
     this.maxUdpBytes = 65_535;
+    this.budgetMs = LIMITS.queryDeadlineMs.default;
+    this.responseOptions = undefined;
     this.row = undefined;
     this.metadata = undefined;
     this.#client = undefined;

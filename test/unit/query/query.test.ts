@@ -109,11 +109,17 @@ describe('a received query', () => {
     const query = queryFor('a', 'A');
     query.maxUdpBytes = 600;
     query.row = { record: () => {} };
+    query.budgetMs = 1;
+    query.responseOptions = Buffer.from([0, 3, 0, 0]);
+    query.metadata = new Map([['view/name', 'x']]);
     assert.equal(query.client.port, 40_053);
     const other: Client = { address: '::1', port: 1, family: 6 };
     query.receive(query.wire, query.length, 'tcp', query.server, 5, () => other);
     assert.deepEqual([query.maxUdpBytes, query.row, query.arrivedMs], [65_535, undefined, 5]);
     assert.deepEqual([query.transport, query.client], ['tcp', other]);
+    const { budgetMs, responseOptions, metadata } = query;
+    const fresh = { budgetMs: new Query().budgetMs, responseOptions: undefined };
+    assert.deepEqual({ budgetMs, responseOptions, metadata }, { ...fresh, metadata: undefined });
   });
 });
 

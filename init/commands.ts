@@ -95,7 +95,9 @@ async function siteOf(options: InitOptions): Promise<Site> {
   const dataPath = options.force || !options.setupRules ? undefined : await dataPathOf(system);
   const site = { options, hasRules: options.setupRules, fallbackObstacle: undefined };
   if (dataPath?.kind === 'ebpf') {
-    const remark = `${dataPath.reason}. It bypasses netfilter rules, so none are installed: have pods ask the link-local address, or use --force`;
+    const remark =
+      `${dataPath.reason}. It bypasses netfilter rules, so none are installed: have pods ask the ` +
+      'link-local address, or use --force';
     return { ...site, plan: planFor(options, localIps), hasRules: false, remarks: [remark] };
   }
   if (dataPath?.kind === 'ipvs') {

@@ -77,7 +77,7 @@ describe('dnstap', () => {
     const query = queryFor('a', 'A', {
       ...{ transport: 'tcp', client: { address: 'fd00::7%eth0', port: 1, family: 6 } },
     });
-    handle(query, () =>
+    void handle(query, () =>
       madeAnswer(
         { ...query, name: query.name.slice(), type: 1, class: 1 },
         { rcode: 0, flags: 0 },

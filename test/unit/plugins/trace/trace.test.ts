@@ -73,11 +73,11 @@ describe('trace', () => {
   it('traces one query in every N, and none of our own', () => {
     const { plugin, spans } = tracing('trace {\nevery 3\n}');
     const chain = compose([plugin, through], new NextSpy().handler);
-    for (let i = 0; i < 7; i++) chain(queryFor('a', 'A'));
+    for (let i = 0; i < 7; i++) void chain(queryFor('a', 'A'));
     assert.equal(spans.filter(({ name }) => name === 'servedns').length, 2);
     const own = queryFor('a', 'A');
     own.isInternal = true;
-    for (let i = 0; i < 7; i++) chain(own);
+    for (let i = 0; i < 7; i++) void chain(own);
     assert.equal(spans.length, 4);
   });
 

@@ -9,7 +9,12 @@ import { OLDER_NAMES } from '../../../agent/observe/older-names.ts';
 import { build, containersOf } from './kustomize.ts';
 
 const ROOT = new URL('../../../', import.meta.url).pathname;
-const PAGES = ['manifests/README.md', 'docs/operations.md', 'docs/migrate-from-node-local-dns.md'];
+const PAGES = [
+  'manifests/README.md',
+  'docs/operations.md',
+  'docs/outages.md',
+  'docs/migrate-from-node-local-dns.md',
+];
 const MEBI = 2 ** 20;
 
 const read = (path: string): string => readFileSync(`${ROOT}${path}`, 'utf8');

@@ -124,6 +124,8 @@ export class Store {
    * of the use once a second, which is what recency is counted in then.
    */
   findAsked(query: Query, blockId: number): Entry | undefined {
+    // Options sent upstream are part of the key, which the front does not know of.
+    if (query.upstreamOptions !== undefined) return this.find(query.keyIn(blockId));
     const second = (query.arrivedMs / 1_000) | 0;
     const known = this.#front.find(query, blockId);
     if (known !== undefined && known.usedSecond === second) return known;

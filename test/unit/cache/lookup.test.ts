@@ -3,6 +3,9 @@ import { createHook } from 'node:async_hooks';
 import { describe, it } from 'node:test';
 import { DnsError } from '../../../agent/base/errors.ts';
 import { CLASS, RCODE, TYPE } from '../../../agent/dns/iana.ts';
+import { nameFromText } from '../../../agent/dns/name.ts';
+import type { Answer } from '../../../agent/query/answer.ts';
+import { Query } from '../../../agent/query/query.ts';
 import {
   addressRecord,
   Bench,
@@ -64,6 +67,31 @@ describe('cache lookup', () => {
       promisesIn(() => Promise.resolve()),
       1,
     );
+  });
+
+  it('keeps apart what went upstream with different EDNS options, however often it is asked', () => {
+    const bench = new Bench();
+    const asked = (option: string): Query => {
+      const question = { name: nameFromText('opt.example.org.'), type: TYPE.A };
+      const flags = { dnssecOk: false, checkingDisabled: false };
+      const server = { index: 0, label: 'dns://127.0.0.1:53' };
+      const upstreamOptions = option === '' ? undefined : Buffer.from(option, 'hex');
+      const now = bench.services.clock.nowMs();
+      return Query.internal({ ...question, ...flags, server, upstreamOptions }, now);
+    };
+    const options = ['', 'fde9000101', 'fde9000102'];
+    bench.upstream = (query) => {
+      const octet = options.indexOf(query.upstreamOptions?.toString('hex') ?? '') + 1;
+      return bench.reply(query, { answer: [addressRecord(60, octet)] });
+    };
+    for (let round = 0; round < 3; round++) {
+      const answers = options.map((option) => bench.block.handle(asked(option), bench.next));
+      assert.deepEqual(
+        answers.map((answer) => lastOctet(answer as Answer)),
+        [1, 2, 3],
+      );
+    }
+    assert.equal(bench.asked.length, 3);
   });
 
   it('asks again once the TTL has run out, to the second', async () => {

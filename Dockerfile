@@ -36,6 +36,5 @@ RUN setcap cap_net_bind_service=p /usr/local/bin/nodens && node --version
 USER 0:0
 WORKDIR /opt/nodens
 # The launcher in every role: it execs under any bounding set and user, passes arguments on as they
-# are (a stock manifest's `-localip …` as well as `agent …` and `init …`), and is the one place that
-# knows node's heap flags.
+# are (a stock manifest's `-localip …` as well as `agent …` and `init …`) and answers exec probes.
 ENTRYPOINT ["/usr/local/bin/nodens"]

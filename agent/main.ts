@@ -4,7 +4,7 @@
 const OLDEST_NODE = 24;
 /**
  * The middle compiler (Maglev) leaves 20 MB of arenas behind and makes no hit cheaper: what is hot is soon compiled by the
- * last one. Flags of the heap only work on the command line (`launcher/`).
+ * last one.
  */
 const V8_FLAG = '--no-maglev';
 
@@ -16,6 +16,8 @@ if (major < OLDEST_NODE) {
   );
   process.exitCode = 2;
 } else {
+  const { takeHeap } = await import('./cli/heap.ts');
+  takeHeap(process.argv.slice(2));
   const { setFlagsFromString } = await import('node:v8');
   setFlagsFromString(V8_FLAG);
   const { main } = await import('./cli/main.ts');

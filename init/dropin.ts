@@ -31,7 +31,7 @@ export async function startAgent(
   args: readonly string[],
   socketPath: string,
 ): Promise<AgentChild> {
-  const node = [process.execPath, ...process.execArgv, agentEntry(), ...args];
+  const node = [process.execPath, agentEntry(), ...args];
   const [program = '', ...rest] = [...(await unprivilegedPrefix(system, log)), ...node];
   const child = spawn(program, rest, {
     stdio: 'inherit',

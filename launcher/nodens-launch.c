@@ -1,5 +1,5 @@
 /*
- * The image's entry point: nodens as a program, on a Node with the heap flags nodens wants.
+ * The image's entry point: nodens as a program.
  *
  * `nodens probe SOCKET PAGE` is answered here: the kubelet's probes ask their own pod's agent on its
  * unix socket, and every few seconds, for which starting Node (tens of ms of CPU) would be a waste.
@@ -35,14 +35,6 @@
 #define NODENS_MAIN "/opt/nodens/dist/agent/main.js"
 #endif
 
-/*
- * Heap flags only work on the command line. Node's default old space is 256 MB even where the
- * cgroup's limit is less, and its young generation may reach 48 MB: both would spend the limit that
- * is promised to the cache.
- */
-static char *const node_flags[] = {"--max-old-space-size-percentage=33", "--max-semi-space-size=4"};
-
-#define FLAG_COUNT (sizeof node_flags / sizeof node_flags[0])
 #define NET_BIND_SERVICE_BIT CAP_TO_MASK(CAP_NET_BIND_SERVICE)
 #define UNPRIVILEGED_PORT_FILE "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 #define DNS_PORT 53
@@ -142,14 +134,13 @@ int main(int argc, char **argv) {
     complain("no CAP_NET_BIND_SERVICE, ports below 1024 cannot be bound (capability not added, or "
              "allowPrivilegeEscalation: false)", strerror(errno));
 
-  char **child = calloc(FLAG_COUNT + (size_t)argc + 3, sizeof *child);
+  char **child = calloc((size_t)argc + 3, sizeof *child);
   if (child == NULL) {
     complain("cannot start", strerror(errno));
     return 126;
   }
   size_t count = 0;
   child[count++] = NODENS_NODE;
-  for (size_t i = 0; i < FLAG_COUNT; i++) child[count++] = node_flags[i];
   child[count++] = NODENS_MAIN;
   for (int i = 1; i < argc; i++) child[count++] = argv[i];
 

@@ -7,6 +7,9 @@ import { parseFlags } from './options.ts';
 /** Path of the bundle beside ours. */
 const INIT_PROGRAM = fileURLToPath(new URL('../init/main.js', import.meta.url));
 
+/** init keeps little and mostly sleeps. Its child, the agent of a drop-in, sets its own. */
+const INIT_HEAP = ['--max-old-space-size=64', '--max-semi-space-size=1'];
+
 const HELP = `nodens init: addresses and interception rules
 
   -once        set up and exit
@@ -38,7 +41,7 @@ export function forInit(values: Readonly<Record<string, string | undefined>>): s
 
 /** Replaces this process: signals and exit code are then init's own. */
 export function becomeInit(argv: readonly string[]): never {
-  const args = [process.execPath, ...process.execArgv, INIT_PROGRAM, ...argv];
+  const args = [process.execPath, ...INIT_HEAP, INIT_PROGRAM, ...argv];
   process.execve?.(process.execPath, args, process.env);
   throw new Error('unreachable: execve returned');
 }

@@ -1,5 +1,5 @@
 /** The servers that are compared, each set up as its manual would for one core. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { hasProgram } from '../support/packages.ts';
@@ -26,7 +26,6 @@ export interface Subject {
 }
 
 const MAIN = fileURLToPath(new URL('../../dist/agent/main.js', import.meta.url));
-const LAUNCHER = fileURLToPath(new URL('../../launcher/nodens-launch.c', import.meta.url));
 const ALL: readonly Setup[] = ['plain', 'tcp-upstream', 'log'];
 /** Entries every cache may hold: more than any scenario but the misses needs. */
 const CAPACITY = 30_000;
@@ -64,12 +63,6 @@ function corefile(place: Place): string {
 `;
 }
 
-/** Flags that the image's entry point gives to Node. */
-function launcherFlags(): string[] {
-  const list = /node_flags\[\] = \{([^}]*)\}/.exec(readFileSync(LAUNCHER, 'utf8'))?.[1] ?? '';
-  return [...list.matchAll(/"([^"]+)"/g)].map(([, flag]) => flag as string);
-}
-
 export interface NodensOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Flags for Node itself. */
@@ -83,7 +76,7 @@ export const nodens = (name: string, { env = {}, nodeFlags = [] }: NodensOptions
   resolves: true,
   command: (place) => ({
     argv: [
-      ...[process.execPath, ...launcherFlags(), ...nodeFlags, MAIN, 'agent'],
+      ...[process.execPath, ...nodeFlags, MAIN, 'agent'],
       ...['-conf', written(place, 'Corefile', corefile(place)), '-quiet'],
     ],
     env,

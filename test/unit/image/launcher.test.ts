@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 
 const SOURCE = new URL('../../../launcher/nodens-launch.c', import.meta.url).pathname;
-const FLAGS = ['--max-old-space-size-percentage=33', '--max-semi-space-size=4'];
 
 const NET_BIND_SERVICE = 1 << 10;
 const NET_ADMIN = 1 << 12;
@@ -41,24 +40,10 @@ interface Report {
   readonly argv: readonly string[];
 }
 
-test('the launcher runs node with its heap flags, the bundle, and the arguments as they came', () => {
+test('the launcher runs node with the bundle and the arguments as they came', () => {
   const args = ['-localip', '169.254.20.10,10.96.0.10', '', 'two words', '--'];
   const { stdout } = spawnSync(launcher, args, { encoding: 'utf8' });
-  assert.deepEqual((JSON.parse(stdout) as Report).argv, [probe, ...FLAGS, '/main.js', ...args]);
-});
-
-test('node takes the heap flags, and keeps its heap within a third of the memory it may use', () => {
-  const main = join(folder, 'main.mjs');
-  writeFileSync(
-    main,
-    `import v8 from 'node:v8';
-     import os from 'node:os';
-     const bytes = Math.min(process.constrainedMemory() || Infinity, os.totalmem());
-     console.log(v8.getHeapStatistics().heap_size_limit <= bytes * 0.33 + 2 ** 24);`,
-  );
-  const real = compile('real', SOURCE, { NODENS_NODE: process.execPath, NODENS_MAIN: main });
-  const { stdout, status } = spawnSync(real, { encoding: 'utf8' });
-  assert.deepEqual([stdout, status], ['true\n', 0]);
+  assert.deepEqual((JSON.parse(stdout) as Report).argv, [probe, '/main.js', ...args]);
 });
 
 test('without node: one line that says so, and exit code 127 as a shell would', () => {

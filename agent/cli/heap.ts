@@ -1,0 +1,65 @@
+/**
+ * Node's heap, sized for what the process is to keep. Left alone, the old generation may take what a container's limit
+ * does not have, and the young one 48 MB: both would spend what is promised to the cache. V8 takes these flags only on
+ * the command line.
+ */
+import { readFileSync } from 'node:fs';
+import { parseSizeBytes } from '../base/size.ts';
+import { cacheBudget, cgroupLimitBytes } from '../daemon/memory.ts';
+
+const MIB = 2 ** 20;
+/** Objects that are there without any cache: program, chains, connections, queries under way. */
+const BASE_BYTES = 64 * MIB;
+/** An entry is as much on the heap (key, offsets, lists) as in buffers outside of it. */
+const HEAP_PER_CACHE = 1.5;
+/** Share of a memory limit that the old generation may take at most. */
+const MAX_SHARE = 0.4;
+/** Larger ones make misses cheaper and the process bigger; measured in `npm run bench`. */
+const SEMI_SPACE_MIB = 4;
+
+/** What makes a command line one that serves: no word, `agent`, or flags that ask for more than a line of text. */
+export function isServing(argv: readonly string[]): boolean {
+  const [first] = argv;
+  if (first === undefined || first === 'agent') return true;
+  return first.startsWith('-') && !/^--?(help|h|version|v|plugins)$/.test(first);
+}
+
+/** Flags for a cache of `cacheBytes` under a memory limit, if there is one. */
+export function heapFlags(cacheBytes: number, limitBytes: number | undefined): string[] {
+  const wanted = BASE_BYTES + cacheBytes * HEAP_PER_CACHE;
+  const oldBytes = Math.min(wanted, (limitBytes ?? Number.POSITIVE_INFINITY) * MAX_SHARE);
+  return [
+    `--max-old-space-size=${Math.floor(oldBytes / MIB)}`,
+    `--max-semi-space-size=${SEMI_SPACE_MIB}`,
+  ];
+}
+
+/**
+ * Starts this program anew, in this process, with the flags it should have; returns where it has them, where it does not
+ * serve, or where somebody has set the size of the heap by hand.
+ */
+export function takeHeap(argv: readonly string[]): void {
+  const { execArgv, execPath, env } = process;
+  const script = process.argv[1];
+  if (!isServing(argv) || script === undefined) return;
+  if ([...execArgv, env.NODE_OPTIONS ?? ''].some((word) => word.includes('-space-size'))) return;
+  const limitBytes = cgroupLimitBytes(readText);
+  const flags = heapFlags(cacheBudget(memoryFlag(argv), limitBytes).bytes, limitBytes);
+  process.execve?.(execPath, [execPath, ...flags, ...execArgv, script, ...argv], env);
+}
+
+/** Value of `-memory`; a wrong one is refused later, where flags are read. */
+function memoryFlag(argv: readonly string[]): number | undefined {
+  const at = argv.findIndex((word) => /^--?memory(=|$)/.test(word));
+  const word = argv[at];
+  if (word === undefined) return undefined;
+  return parseSizeBytes(word.includes('=') ? word.replace(/^[^=]*=/, '') : (argv[at + 1] ?? ''));
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { heapFlags, isServing } from '../../../agent/cli/heap.ts';
+
+const MIB = 2 ** 20;
+const MAIN = fileURLToPath(new URL('../../../agent/main.ts', import.meta.url));
+
+describe('heapFlags', () => {
+  it('make room for the index of the cache', () => {
+    assert.deepEqual(heapFlags(32 * MIB, undefined), [
+      '--max-old-space-size=112',
+      '--max-semi-space-size=4',
+    ]);
+  });
+
+  it('stay within a share of the memory limit', () => {
+    assert.equal(heapFlags(48 * MIB, 192 * MIB)[0], '--max-old-space-size=76');
+  });
+});
+
+describe('isServing', () => {
+  const lines: readonly (readonly [string, boolean])[] = [
+    ['', true],
+    ['agent -conf x', true],
+    ['-localip 169.254.20.10', true],
+    ['--conf=x', true],
+    ['--help', false],
+    ['-version', false],
+    ['-plugins', false],
+    ['init --cleanup', false],
+    ['check Corefile', false],
+  ];
+  for (const [line, expected] of lines) {
+    it(`${line || '(nothing)'}: ${expected}`, () => {
+      assert.equal(isServing(line.split(' ').filter(Boolean)), expected);
+    });
+  }
+});
+
+describe('a process that serves', () => {
+  it('starts itself anew with the flags its memory asks for, and only once', async () => {
+    const conf = fileURLToPath(new URL('heap.corefile', import.meta.url));
+    const args = [MAIN, 'agent', '-conf', conf, '-memory', '8Mi'];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      const [line] = (await once(child.stdout, 'data')) as [Buffer];
+      assert.match(line.toString(), /"cacheBytes":8388608|"msg"/);
+      const commandLine = readFileSync(`/proc/${child.pid}/cmdline`, 'latin1').split('\0');
+      const flags = commandLine.filter((word) => word.includes('-space-size'));
+      assert.deepEqual(flags, heapFlags(8 * MIB, undefined));
+    } finally {
+      child.kill('SIGTERM');
+      await once(child, 'exit');
+    }
+  });
+});

@@ -172,6 +172,7 @@ describe('a storm of reloads under load', () => {
     await until('the last configuration', async () => (await mark()) === '192.0.2.251');
     isOver = true;
     const asked = (await Promise.all(loads)).reduce((sum, count) => sum + count, 0);
+    process.stdout.write(`# ${asked} queries, ${changes} changes in ${STORM_MS / 1_000} s\n`);
     assert.ok(asked > 100 && changes > 10, `${asked} queries, ${changes} changes`);
     assert.equal(await metric('nodens_config_valid'), 1);
     assert.ok((await metric('coredns_reload_failed_total')) > 0);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { describe, it } from 'node:test';
 
 const sources = [...globSync('{agent,init}/**/*.{ts,c}'), ...globSync('launcher/*.c')].sort();
@@ -12,6 +12,7 @@ const linesOf = (file: string): string[] => readFileSync(file, 'utf8').split('\n
 /** Tables, and a file in another language whose parts only make sense together. */
 const MAY_BE_LONG = new Set(['agent/observe/names.ts', 'agent/server/udp/batch.c']);
 const MAX_LINES = 300;
+const BIOME = resolve('node_modules/.bin/biome');
 const MAX_COLUMNS = 130;
 
 function offenders(files: readonly string[], pattern: RegExp): string[] {
@@ -121,7 +122,7 @@ function lintTree(imports: readonly (readonly [string, string])[]): ReadonlySet<
       writeFileSync(path, `import '${module}';\n`);
     }
     const args = ['lint', '--only=style/noRestrictedImports', '--reporter=github', '.'];
-    const { stdout } = spawnSync('biome', args, { cwd: dir, encoding: 'utf8' });
+    const { stdout } = spawnSync(BIOME, args, { cwd: dir, encoding: 'utf8' });
     return new Set(Array.from(stdout.matchAll(/case-(\d+)\.ts/g), ([, i]) => Number(i)));
   } finally {
     rmSync(dir, { recursive: true });

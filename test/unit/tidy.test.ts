@@ -41,9 +41,10 @@ describe('house rules', () => {
   });
 
   it('nothing is left for later', () => {
-    const marks = new RegExp(`\\b(${['TO', 'FIX', 'HA'].join('DO|')}ME|XXX|HACK)\\b`);
-    assert.deepEqual(offenders(sources, marks), [], 'do it, or say it in an issue');
-    assert.deepEqual(offenders(sources, /\bTODO\b/), [], 'do it, or say it in an issue');
+    // In two halves, so that this file is not one of them.
+    const marks = ['TO-DO', 'FIX-ME', 'X-XX', 'HA-CK'].map((mark) => mark.replace('-', ''));
+    const found = offenders(sources, new RegExp(`\\b(${marks.join('|')})\\b`));
+    assert.deepEqual(found, [], 'do it, or say it in an issue');
   });
 
   it('types are not silenced', () => {

@@ -48,7 +48,12 @@ for (const name of PEERS) {
     const { peers, children } = await startPeers(folder, upstreamPort);
     try {
       const { host, port } = peers[name];
-      const outcome = await suite(`${host}:${port}`, upstreamPort, SHARED, [QUESTIONS, RESOLVING]);
+      const run = (): Promise<Outcome> =>
+        suite(`${host}:${port}`, upstreamPort, SHARED, [QUESTIONS, RESOLVING]);
+      // That the suite can be passed by somebody else is what is tested, not whether that one ever stalls: dnsdist's
+      // TCP connections upstream do, for seconds, now and then.
+      const first = await run();
+      const outcome = first.code === 0 ? first : await run();
       assert.equal(outcome.code, 0, outcome.text);
       assert.ok(passed(outcome) >= 30, outcome.text);
     } finally {

@@ -73,6 +73,7 @@ function unboundConf(port: number, folder: string, body: string): string {
   module-config: "iterator"
   minimal-responses: yes
   num-threads: 1
+  incoming-num-tcp: 200
   local-zone: "test." nodefault
   version: "${IDENTITY.version}"
   nsid: "ascii_${IDENTITY.node}"

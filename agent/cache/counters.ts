@@ -7,10 +7,6 @@ import type { StaleReason } from './stale.ts';
 /** Value of the label `type`: the peer counts remembered failures among the denials. */
 export type SeriesType = 'success' | 'denial';
 
-export function seriesType(kind: EntryKind): SeriesType {
-  return kind === 'positive' ? 'success' : 'denial';
-}
-
 export interface BlockLabels {
   readonly server: string;
   readonly zones: string;

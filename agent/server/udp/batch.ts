@@ -129,7 +129,6 @@ class BatchTransport implements UdpTransport {
         this.#options.onError(error as Error);
       }
     }
-    sink.batchEnd();
     this.#readStats();
   }
 

@@ -18,8 +18,6 @@ export interface DatagramSink {
     length: number,
     out: Buffer,
   ): number;
-  /** Behind the last datagram of a batch. */
-  batchEnd(): void;
 }
 
 export interface UdpTransport {

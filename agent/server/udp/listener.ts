@@ -49,8 +49,4 @@ export class UdpListener implements DatagramSink {
     );
     return written === PENDING ? 0 : written;
   }
-
-  batchEnd(): void {
-    // Every response has been counted as it was written.
-  }
 }

@@ -26,7 +26,6 @@ function sinkOf(handle: Handle): DatagramSink {
     batchStart: () => undefined,
     datagram: (transport, slot, wire, length, out) =>
       handle(transport, slot, wire.subarray(0, length), out),
-    batchEnd: () => undefined,
   };
 }
 

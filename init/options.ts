@@ -2,7 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { addressBytes, familyOf, formatAddress, parsePort } from '../agent/base/address.ts';
 import { CONTROL_SOCKET_ENV, DEFAULT_CONTROL_SOCKET } from '../agent/base/control.ts';
-import { parseSecondsOrDurationMs } from '../agent/base/duration.ts';
+import { parseSyncIntervalMs } from '../agent/base/duration.ts';
 import { UsageError } from '../agent/base/errors.ts';
 import type { BackendWish } from './choose.ts';
 import type { PortRange } from './plan.ts';
@@ -202,13 +202,9 @@ function truth(flag: string, value: string | true): boolean {
   throw new UsageError(`${flag}: ${value} is neither true nor false`);
 }
 
-const MIN_INTERVAL_MS = 1_000;
-
-/** node-local-dns multiplies by one second, so that what works there is written `60ns`: kept as 60 s. */
 function interval(text: string): number {
-  const peer = /^(\d+)ns$/.exec(text)?.[1];
-  const ms = parseSecondsOrDurationMs(peer ?? text);
-  if (ms === undefined || ms < MIN_INTERVAL_MS)
+  const ms = parseSyncIntervalMs(text);
+  if (ms === undefined)
     throw new UsageError(`--syncinterval: ${text} is not a time of at least 1s`);
   return ms;
 }

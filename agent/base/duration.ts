@@ -34,6 +34,17 @@ export function parseSecondsOrDurationMs(text: string): number | undefined {
   return /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1_000 : parseDurationMs(text);
 }
 
+const MIN_SYNC_INTERVAL_MS = 1_000;
+
+/**
+ * Milliseconds of `-syncinterval`, or undefined where the text is no time of at least a second. node-local-dns
+ * multiplies by one second, so that what works there is written `60ns`: kept as 60 s.
+ */
+export function parseSyncIntervalMs(text: string): number | undefined {
+  const ms = parseSecondsOrDurationMs(/^(\d+)ns$/.exec(text)?.[1] ?? text);
+  return ms !== undefined && ms >= MIN_SYNC_INTERVAL_MS ? ms : undefined;
+}
+
 /** Text of a duration, in the largest units that stay whole: `1h30m`, `90s` → `1m30s`, `250ms`. */
 export function formatDuration(durationMs: number): string {
   if (durationMs < 1_000) return `${durationMs}ms`;

@@ -2,6 +2,8 @@
  * `nodens -localip … -conf …`: node-local-dns's command line. init becomes the parent and the agent its unprivileged
  * child (design §2); with `-setupinterface=false -setupiptables=false` there is nothing to set up, and it only serves.
  */
+import { parsePort } from '../base/address.ts';
+import { parseSyncIntervalMs } from '../base/duration.ts';
 import { UsageError } from '../base/errors.ts';
 import { serve } from './agent.ts';
 import { FLAGS, type FlagUser } from './flags.ts';
@@ -21,6 +23,7 @@ export async function dropinCommand(argv: readonly string[]): Promise<number> {
   const options = agentOptions(forAgent);
   const setsUp = (name: string): boolean => flagOr(values, name) === 'true';
   if (!setsUp('setupinterface') && !setsUp('setupiptables')) {
+    refuseNonsense(values);
     // No init to wait for, unless one is named; and nothing that says kube-dns serves in the meantime.
     return await serve({ ...options, socketPath: values.socket || undefined });
   }
@@ -37,6 +40,15 @@ export async function dropinCommand(argv: readonly string[]): Promise<number> {
     'agent',
     ...forInit(only(forAgent, 'agent')),
   ]);
+}
+
+/** Flags that init would have refused mean nothing here, but a command line that is wrong shall not look right. */
+function refuseNonsense(values: FlagValues): void {
+  const { syncinterval, 'health-port': healthPort } = values;
+  if (syncinterval !== undefined && parseSyncIntervalMs(syncinterval) === undefined)
+    throw new UsageError(`flag -syncinterval: "${syncinterval}" is not a time of at least 1s`);
+  if (healthPort !== undefined && healthPort !== '0' && parsePort(healthPort) === undefined)
+    throw new UsageError(`flag -health-port: "${healthPort}" is not a port (1–65535)`);
 }
 
 function only(values: FlagValues, user: FlagUser): FlagValues {

@@ -61,6 +61,15 @@ it('asked to go while it waits for the upstream service, it stops without an err
   assert.equal(lines.filter((line) => line.includes('"stopped"')).length, 1);
 });
 
+it('without set-up a flag of init that makes no sense is still refused', async () => {
+  const noSetup = ['-setupinterface=false', '-setupiptables=false'];
+  for (const flag of ['-syncinterval=often', '-syncinterval=1ms', '-health-port=http']) {
+    const child = start('-localip', '127.0.0.1', flag, ...noSetup);
+    const [code] = (await once(child, 'close')) as [number | null];
+    assert.equal(code, 2, flag);
+  }
+});
+
 it('without set-up it serves at once, whether or not an upstream answers: no init is waited for', async () => {
   const silent = await startServer(() => {});
   const conf = await corefileFor(silent.port);

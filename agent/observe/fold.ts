@@ -3,7 +3,7 @@
  * An outage then costs a line per kind of failure and window, not a line per query.
  */
 import type { Clock, Timer } from '../base/clock.ts';
-import type { LogFields, Logger } from '../query/services.ts';
+import { FOLD_BY, type LogFields, type Logger } from '../query/services.ts';
 
 export const FOLD_WINDOW_MS = 10_000;
 /** Kinds of events remembered at once; over it the oldest window ends early. */
@@ -27,9 +27,9 @@ export interface FoldedLogger extends Logger {
 }
 
 /**
- * Folds warnings and errors of `log`. Two lines are the same event where level and the string field `event` agree, or,
- * without that field, level and message. The folded line carries the last repeat's fields, and says when that was: what
- * is written late must not read as if it happened after what has been logged since.
+ * Folds warnings and errors of `log`. Two lines are the same event where level and `FOLD_BY` agree; without it level and
+ * the field `event`, without both level and message. The folded line carries the last repeat's fields, and says when
+ * that was: what is written late must not read as if it happened after what has been logged since.
  */
 export function folded(log: Logger, clock: Clock, windowMs = FOLD_WINDOW_MS): FoldedLogger {
   const windows = new Map<string, Window>();
@@ -48,8 +48,8 @@ export function folded(log: Logger, clock: Clock, windowMs = FOLD_WINDOW_MS): Fo
   const fold =
     (level: string, write: Write): Write =>
     (fields, message) => {
-      const event = fields.event;
-      const key = `${level} ${typeof event === 'string' ? event : message}`;
+      const { event, [FOLD_BY]: same = typeof event === 'string' ? event : message } = fields;
+      const key = `${level} ${same}`;
       const window = windows.get(key);
       if (window !== undefined) {
         window.repeated++;

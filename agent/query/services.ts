@@ -56,7 +56,14 @@ export interface BlockContext {
 
 // ── observation ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-export type LogFields = Readonly<Record<string, unknown>>;
+/**
+ * Fields of one line. `event`, where there is one, is the event's name; of warnings and errors with the same `FOLD_BY`,
+ * which is never written, only the first is written at once and repeats are counted. Without it the event's name
+ * tells, else the message.
+ */
+export type LogFields = Readonly<Record<string, unknown>> & { readonly [FOLD_BY]?: string };
+
+export const FOLD_BY: unique symbol = Symbol('fold by');
 
 export interface Logger {
   debug(fields: LogFields, message: string): void;

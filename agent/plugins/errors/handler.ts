@@ -5,7 +5,7 @@ import { RCODE, rcodeName, typeName } from '../../dns/iana.ts';
 import type { Answer } from '../../query/answer.ts';
 import { after, type Plugin } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
-import type { LogFields, Logger } from '../../query/services.ts';
+import { FOLD_BY, type LogFields, type Logger } from '../../query/services.ts';
 import type { Consolidation } from './consolidate.ts';
 
 export interface ErrorsOptions {
@@ -45,7 +45,8 @@ function describe(query: Query, error: unknown, rcode: number, nowMs: number): L
   const source = sourceOf(error);
   const where = `${source.upstream ?? ''} ${source.phase ?? messageOf(error)}`;
   return {
-    event: `errors ${rcode} ${where}`,
+    event: 'query-failed',
+    [FOLD_BY]: `query-failed ${rcode} ${where}`,
     client: query.isInternal ? 'internal' : formatEndpoint(query.client),
     question: `${query.nameText} ${typeName(query.type)}`,
     rcode: rcodeName(rcode),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FOLD_WINDOW_MS, MAX_EVENTS } from '../../../agent/observe/fold.ts';
 import { createLogger } from '../../../agent/observe/log.ts';
+import { FOLD_BY } from '../../../agent/query/services.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 function setUp(level: 'debug' | 'info' = 'info') {
@@ -90,6 +91,15 @@ describe('folding', () => {
     log.error({ event: 'a' }, 'two');
     log.error({ event: 'b' }, 'one');
     assert.equal(lines.length, 4);
+  });
+
+  it('folds by what is never written, where that is given', () => {
+    const { lines, log } = setUp();
+    log.error({ event: 'a', [FOLD_BY]: 'a of x' }, 'one');
+    log.error({ event: 'a', [FOLD_BY]: 'a of x' }, 'two');
+    log.error({ event: 'a', [FOLD_BY]: 'a of y' }, 'one');
+    assert.equal(lines.length, 2);
+    assert.deepEqual(Object.keys(lines[0] ?? {}), ['level', 'time', 'event', 'msg']);
   });
 
   it('never folds what is not a warning', () => {

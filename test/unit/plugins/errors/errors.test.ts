@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { ConfigError, DnsError, NetworkError } from '../../../../agent/base/errors.ts';
 import { RCODE } from '../../../../agent/dns/iana.ts';
 import { setup } from '../../../../agent/plugins/errors/setup.ts';
+import { FOLD_BY } from '../../../../agent/query/services.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { NextSpy, queryFor } from '../../../support/queries.ts';
 import { fakeServices } from '../../../support/services.ts';
@@ -52,7 +53,8 @@ describe('errors', () => {
         level: 'error',
         message: 'plugin/errors: 2 example.org. AAAA: no answer in time',
         fields: {
-          event: 'errors 2 10.96.0.10:53 wait',
+          event: 'query-failed',
+          [FOLD_BY]: 'query-failed 2 10.96.0.10:53 wait',
           client: '10.244.0.7:40053',
           question: 'example.org. AAAA',
           rcode: 'SERVFAIL',
@@ -83,14 +85,18 @@ describe('errors', () => {
     assert.match(String(traced.records[0]?.fields.stack), /errors\.test\.ts/);
   });
 
-  it('gives the same event to the same failure of different names', () => {
+  it('folds the same failure of different names, under one event', () => {
     const { fail, records } = errors();
     fail(timeout, 'a.');
     fail(timeout, 'b.');
     fail(new DnsError(RCODE.SERVFAIL, 'other'), 'a.');
-    const events = records.map(({ fields }) => fields.event);
-    assert.equal(events[0], events[1]);
-    assert.notEqual(events[0], events[2]);
+    const folds = records.map(({ fields }) => fields[FOLD_BY]);
+    assert.equal(folds[0], folds[1]);
+    assert.notEqual(folds[0], folds[2]);
+    assert.deepEqual(
+      records.map(({ fields }) => fields.event),
+      ['query-failed', 'query-failed', 'query-failed'],
+    );
   });
 
   it('says nothing of a query dropped on purpose', () => {

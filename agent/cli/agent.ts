@@ -1,7 +1,6 @@
 /** `nodens agent`, and `nodens` alone: the resolver. */
 import { keepAlive, systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
-import type { Assembly } from '../daemon/assemble.ts';
 import { Daemon } from '../daemon/daemon.ts';
 import type { AgentOptions } from '../daemon/options.ts';
 import { banner, logServing } from './banner.ts';
@@ -21,15 +20,15 @@ export async function agentCommand(argv: readonly string[]): Promise<number> {
 /** No command line at all: the built-in Corefile, a banner for the person at the terminal. */
 export async function laptopCommand(): Promise<number> {
   const options = agentOptions({ basecorefile: '', kubednscm: '' });
-  return await serve(options, (daemon, assembly) => {
-    process.stdout.write(banner(daemon, assembly));
+  return await serve(options, (daemon) => {
+    process.stdout.write(banner(daemon));
   });
 }
 
 /** Serves until a signal says otherwise; resolves to the exit code. */
 export async function serve(
   options: AgentOptions,
-  onServing: (daemon: Daemon, assembly: Assembly) => void = logServing,
+  onServing: (daemon: Daemon) => void = logServing,
 ): Promise<number> {
   const alive = keepAlive();
   const daemon = new Daemon(options, systemClock, process.env);
@@ -39,8 +38,8 @@ export async function serve(
     process.on(signal, () => void daemon.reload('signal'));
   }
   try {
-    const assembly = await daemon.start();
-    if (!options.isQuiet && daemon.isListening) onServing(daemon, assembly);
+    await daemon.start();
+    if (!options.isQuiet && daemon.isListening) onServing(daemon);
   } catch (error) {
     // Asked to go while it waited for something: a stop like any other.
     if (daemon.isStopping) return await stopped;

@@ -1,22 +1,22 @@
 /** What a start says: a banner for people, a log line for machines. */
 import { formatEndpoint } from '../base/address.ts';
-import type { Assembly } from '../daemon/assemble.ts';
 import type { Daemon } from '../daemon/daemon.ts';
+import type { Foundation } from '../daemon/foundation.ts';
 import { VERSION } from './version.ts';
 
 const MEBIBYTE = 2 ** 20;
 
 /** A few lines: what listens, where misses go, a command to try. */
-export function banner(daemon: Daemon, assembly: Assembly): string {
-  const { listeners, budget, upstreams } = daemon.foundation;
+export function banner({ foundation }: Daemon): string {
+  const { listeners, budget, admin } = foundation;
   const first = listeners.endpoints[0];
-  const targets = [...new Set(upstreams.summary().map((upstream) => upstream.to))];
+  const targets = targetsOf(foundation);
   return [
     `nodens ${VERSION}`,
     `  answers on   ${listeners.endpoints.map(formatEndpoint).join(', ')} (UDP and TCP)`,
     `  upstreams    ${targets.length === 0 ? 'none' : targets.join(', ')}`,
     `  cache        ${Math.round(budget.bytes / MEBIBYTE)} MiB (${budget.reason})`,
-    `  pages        ${pages(assembly).join(' ') || 'none'}`,
+    `  pages        ${admin.served.join(' ') || 'none'}`,
     ...(first === undefined
       ? []
       : ['', `Try:  dig @${first.address} -p ${first.port} example.com`]),
@@ -27,22 +27,22 @@ export function banner(daemon: Daemon, assembly: Assembly): string {
 }
 
 /** The same in one structured line. */
-export function logServing(daemon: Daemon, assembly: Assembly): void {
-  const { listeners, budget, upstreams, log } = daemon.foundation;
+export function logServing({ foundation }: Daemon): void {
+  const { listeners, budget, admin, log } = foundation;
   log.info(
     {
       version: VERSION,
       listeners: listeners.endpoints.map(formatEndpoint),
-      upstreams: upstreams.summary().map((upstream) => upstream.to),
+      upstreams: targetsOf(foundation),
       cacheBytes: budget.bytes,
       cacheBytesFrom: budget.reason,
-      pages: pages(assembly),
+      pages: admin.served,
     },
     'serving',
   );
 }
 
-function pages(assembly: Assembly): string[] {
-  const urls = assembly.adminRoutes.map(({ address, path }) => `http://${address}${path}`);
-  return [...new Set(urls)].sort();
+/** Where misses go; blocks that share an upstream name it once. */
+function targetsOf({ upstreams }: Foundation): string[] {
+  return [...new Set(upstreams.summary().map(({ to }) => to))];
 }

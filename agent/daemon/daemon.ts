@@ -27,6 +27,9 @@ const LAST_DATAGRAMS_MS = 100;
 /** Longest wait for answers that are under way at a stop; as the peer's grace. */
 const DRAIN_MS = 5_000;
 const DRAIN_LOOK_MS = 10;
+const PORT_REMEDY =
+  "another process has this port, perhaps on every address: ss -lntup 'sport = :53' on the node names it; " +
+  'have it listen on addresses of its own only (dnsmasq bind-dynamic, unbound interface:, BIND listen-on)';
 
 export class Daemon {
   readonly foundation: Foundation;
@@ -77,19 +80,18 @@ export class Daemon {
    * Resolves when everything listens. Rejects with ConfigError, NetworkError or UpstreamServiceMissingError; where
    * `stop` is called in the meantime it does one or the other.
    */
-  async start(): Promise<Assembly> {
+  async start(): Promise<void> {
     const assembly = await this.#patiently(() => this.#configurations.prepare());
     const restored = this.#snapshot?.load() ?? 0;
     this.#snapshot?.start();
     // On its own machine nobody would answer in the meantime: only a node with init has kube-dns to wait behind. What
     // comes with answers need not wait either: it may be back in the middle of an outage.
     if (this.#initLink !== undefined && restored === 0) await this.#prove(assembly);
-    if (this.#isStopping) return assembly;
-    await this.#patiently(() => this.#configurations.listen());
+    if (this.#isStopping) return;
+    await this.#patiently(() => this.#listen());
     this.#isListening = true;
     if (this.#options.pidFile !== undefined) this.#writePidFile(this.#options.pidFile);
     this.#initLink?.ready();
-    return assembly;
   }
 
   get isListening(): boolean {
@@ -160,9 +162,21 @@ export class Daemon {
     ];
   }
 
+  async #listen(): Promise<void> {
+    try {
+      await this.#configurations.listen();
+    } catch (error) {
+      const { metrics } = this.foundation;
+      if (error instanceof NetworkError)
+        metrics.counter('nodens_listen_errors_total', { errno: error.errno }).value++;
+      throw error;
+    }
+  }
+
   /**
-   * Retries what somebody else may still be at work on: addresses that init is about to add, a Service that is about to
-   * exist. The environment of a container never changes, so after a minute the kubelet has to make a new one.
+   * Retries what somebody else may still be at work on: addresses that init is about to add, a port that somebody else
+   * has, a Service that is about to exist. The environment of a container never changes, so for a Service the kubelet
+   * has to make a new one after a minute; an address would not be free for it either, and behind init kube-dns serves.
    */
   async #patiently<Result>(attempt: () => Promise<Result>): Promise<Result> {
     const endMs = this.#clock.nowMs() + START_MS;
@@ -170,12 +184,22 @@ export class Daemon {
       try {
         return await attempt();
       } catch (error) {
-        const isHopeless = !isWorthWaiting(error) || this.#clock.nowMs() >= endMs;
-        if (isHopeless || this.#isStopping) throw error;
-        this.foundation.log.warn({ event: 'start' }, `not yet: ${messageOf(error)}`);
+        const isBehindInit = error instanceof NetworkError && this.#initLink !== undefined;
+        const isLate = this.#clock.nowMs() >= endMs && !isBehindInit;
+        if (!isWorthWaiting(error) || isLate || this.#isStopping) throw error;
+        this.#tellDelay(error);
         await sleep(this.#clock, RETRY_MS);
       }
     }
+  }
+
+  #tellDelay(error: unknown): void {
+    const errno = error instanceof NetworkError ? error.errno : undefined;
+    const fields =
+      errno === 'EADDRINUSE'
+        ? { event: 'port-taken', errno, remedy: PORT_REMEDY }
+        : { event: 'start', errno };
+    this.foundation.log.warn(fields, `not yet: ${messageOf(error)}`);
   }
 
   async #publish(routes: readonly AdminRoute[]): Promise<void> {

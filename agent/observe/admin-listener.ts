@@ -6,7 +6,7 @@ import { rmSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { Clock, Timer } from '../base/clock.ts';
 import { errnoOf, messageOf } from '../base/errors.ts';
-import type { Logger, Metrics } from '../query/services.ts';
+import { FOLD_BY, type Logger, type Metrics } from '../query/services.ts';
 import { answerRequest, type Pages } from './admin-http.ts';
 
 export interface AdminOptions {
@@ -42,6 +42,10 @@ export class AdminListener {
     return typeof bound === 'object' ? bound?.port : undefined;
   }
 
+  get isOpen(): boolean {
+    return this.#server?.listening === true;
+  }
+
   async open(): Promise<void> {
     const { log } = this.#options;
     try {
@@ -49,7 +53,7 @@ export class AdminListener {
       if (this.#closed) return void server.close();
       this.#server = server;
       // Whatever happens to a listener that works, such as too many open files, is not worth the process.
-      server.on('error', (error) => this.#warn(error, 'admin port in trouble'));
+      server.on('error', (error) => this.#warn(error, 'admin port in trouble', {}));
       log.info({ address: this.#address, pages: [...this.pages.keys()] }, 'admin pages served');
     } catch (error) {
       this.#failed(error);
@@ -72,18 +76,31 @@ export class AdminListener {
     metrics.counter('nodens_admin_listen_errors_total', { address: this.#address }).value++;
     if (this.#closed) return;
     const errno = errnoOf(error);
-    if (errno !== this.#toldErrno) this.#warn(error, 'admin port not opened, trying again');
+    if (errno !== this.#toldErrno) {
+      const fields = { pages: [...this.pages.keys()], remedy: remedyFor(errno, this.#address) };
+      this.#warn(error, 'admin port not opened, trying again: DNS does not wait for it', fields);
+    }
     this.#toldErrno = errno;
     this.#retry = clock.after(this.#retryMs, () => void this.open());
     this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS);
   }
 
-  #warn(error: unknown, message: string): void {
+  #warn(error: unknown, message: string, more: Readonly<Record<string, unknown>>): void {
     const { log } = this.#options;
     const address = this.#address;
-    const fields = { address, errno: errnoOf(error), reason: messageOf(error) };
-    log.warn({ event: `${message} ${address}`, ...fields }, message);
+    const fields = { address, errno: errnoOf(error), reason: messageOf(error), ...more };
+    log.warn({ event: 'admin-port', [FOLD_BY]: `${message} ${address}`, ...fields }, message);
   }
+}
+
+/** What the operator can do about it. */
+function remedyFor(errno: string, address: string): string {
+  if (errno === 'EADDRINUSE' && !address.startsWith(UNIX)) {
+    const port = address.slice(address.lastIndexOf(':') + 1);
+    return `ss -ltnp 'sport = :${port}' names the process that has port ${port}: end it, or give these pages another port`;
+  }
+  if (errno === 'EADDRNOTAVAIL') return 'the address is not on this node: is init running?';
+  return 'give these pages another address';
 }
 
 /** Most clients at once; scrapers and probes are few. */

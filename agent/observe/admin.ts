@@ -51,6 +51,14 @@ export class AdminServer {
     return ports;
   }
 
+  /** Pages that can be asked for right now, as URLs, sorted. */
+  get served(): string[] {
+    const open = [...this.#listeners].filter(([, { isOpen }]) => isOpen);
+    return open
+      .flatMap(([address, { pages }]) => [...pages.keys()].map((path) => urlOf(address, path)))
+      .sort();
+  }
+
   async close(): Promise<void> {
     await this.reconcile([]);
   }
@@ -66,6 +74,10 @@ export class AdminServer {
     }
     return made;
   }
+}
+
+function urlOf(address: string, path: string): string {
+  return address.startsWith('unix:') ? `${address}:${path}` : `http://${address}${path}`;
 }
 
 function pagesByAddress(routes: readonly AdminRoute[]): Map<string, Pages> {

@@ -236,6 +236,7 @@ export const COUNTED_SERIES = {
   nodens_config_reloads_total: counter('Attempts to take over a changed Corefile.', ['result'], {
     preset: [{ result: 'success' }, { result: 'failure' }],
   }),
+  nodens_listen_errors_total: counter('Failed attempts to bind a DNS address.', ['errno']),
   nodens_admin_listen_errors_total: counter('Failed attempts to open an admin port.', ['address']),
   nodens_log_lines_dropped_total: counter('Log lines lost because nobody read them fast enough.'),
   nodens_interception_state: gauge(

@@ -11,6 +11,8 @@ import type { Logger, Metrics } from '../query/services.ts';
 import type { BlockIdentities } from './identity.ts';
 
 const INTERVAL_MS = 60_000;
+/** What has not been written to for this long is being written by nobody, another pod of the node included. */
+const LEFTOVER_MS = 600_000;
 /** Nobody's secret, but which names a node asks for is nobody's business either. */
 const FILE_MODE = 0o600;
 
@@ -35,6 +37,8 @@ export class SnapshotFile {
   #storedThen = 0;
   /** Clock moment at which the snapshot on disk was true. */
   #trueMs: number | undefined;
+  /** What is wrong since the last snapshot that was written: told once, however often it is tried. */
+  readonly #told = new Set<string>();
 
   constructor(parts: SnapshotFileParts) {
     this.#parts = parts;
@@ -56,7 +60,7 @@ export class SnapshotFile {
       log.info({ path, entries, ageSeconds: Math.round(ageMs / 1_000) }, 'snapshot read');
       return entries;
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return 0;
+      if (errnoOf(error) === 'ENOENT') return this.#nothingThere();
       const isOurs = error instanceof SnapshotError;
       this.#failed(isOurs ? error.reason : 'read', error);
       if (isOurs) this.#moveAside();
@@ -93,6 +97,7 @@ export class SnapshotFile {
       await syncDirectory(dirname(path));
       this.#storedThen = stored;
       this.#trueMs = trueMs;
+      this.#told.clear();
       metrics.gauge('nodens_snapshot_entries').value = totals.entries;
       metrics.gauge('nodens_snapshot_bytes').value = totals.bytes;
     } catch (error) {
@@ -136,28 +141,60 @@ export class SnapshotFile {
     }
   }
 
-  /** What a process left that died while it wrote. */
+  /** No snapshot yet is no news, but that there never will be one is told at the start, not in a minute. */
+  #nothingThere(): 0 {
+    try {
+      statSync(dirname(this.#parts.path));
+    } catch (error) {
+      this.#failed('write', error);
+    }
+    return 0;
+  }
+
+  /** What a process left that died while it wrote. During an update the old pod writes beside us. */
   #removeLeftovers(): void {
-    const { path } = this.#parts;
+    const { path, clock } = this.#parts;
     const folder = dirname(path);
+    const endMs = clock.wallMs() - LEFTOVER_MS;
     try {
       for (const name of readdirSync(folder)) {
-        if (name.startsWith(`${basename(path)}.tmp-`)) rmSync(join(folder, name), { force: true });
+        if (!name.startsWith(`${basename(path)}.tmp-`)) continue;
+        if (statSync(join(folder, name)).mtimeMs < endMs) rmSync(join(folder, name));
       }
     } catch {
-      // A folder that cannot be read is told of when it is written to.
+      // A folder that cannot be read is told of when it is written to, and somebody else may have been faster.
     }
   }
 
   #failed(reason: Fault, error: unknown): void {
     const { path, metrics, log } = this.#parts;
     metrics.counter('nodens_snapshot_errors_total', { reason }).value++;
-    log.warn({ path, reason }, `snapshot: ${messageOf(error)}`);
+    const errno = errnoOf(error);
+    const what = `${reason} ${errno}`;
+    if (this.#told.has(what)) return;
+    this.#told.add(what);
+    const remedy = remedyFor(reason, errno, dirname(path));
+    log.warn({ event: 'snapshot', path, reason, remedy }, `snapshot: ${messageOf(error)}`);
   }
 
   #ageSeconds(): number {
     return this.#trueMs === undefined ? 0 : (this.#parts.clock.nowMs() - this.#trueMs) / 1_000;
   }
+}
+
+/** What the operator can do about it; undefined where nothing is to be done. */
+function remedyFor(reason: Fault, errno: string, folder: string): string | undefined {
+  if (reason === 'damaged' || reason === 'version') return undefined;
+  if (errno === 'ENOENT')
+    return `there is no ${folder}: mount a volume there, or start without -snapshot`;
+  if (['EACCES', 'EPERM', 'EROFS'].includes(errno))
+    return (
+      `${folder} has to be writable for uid ${process.getuid?.()}: nodens init -statedir ${folder} sees to that; ` +
+      'or start without -snapshot'
+    );
+  if (errno === 'ENOSPC' || errno === 'EDQUOT')
+    return `${folder} is full: the snapshot takes as much as the cache`;
+  return undefined;
 }
 
 /** A rename is only on disk when its folder is. */

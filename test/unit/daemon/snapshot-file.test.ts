@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -101,10 +110,57 @@ describe('snapshot file', () => {
     assert.equal(nowhere.count('errors_total', { reason: 'write' }), 1);
   });
 
-  it('leaves nothing behind of a process that died while it wrote', () => {
+  it('leaves nothing behind of a process that died while it wrote, and leaves alone who writes', () => {
     const path = join(folder, 'cache.snapshot');
-    writeFileSync(`${path}.tmp-123`, 'half of it');
-    new Process(path).file.load();
-    assert.deepEqual(readdirSync(folder), []);
+    const { file, bench } = new Process(path);
+    const nowSeconds = bench.services.clock.wallMs() / 1_000;
+    for (const [name, ageSeconds] of Object.entries({ dead: 3_600, alive: 60 })) {
+      writeFileSync(`${path}.tmp-${name}`, 'half of it');
+      utimesSync(`${path}.tmp-${name}`, nowSeconds, nowSeconds - ageSeconds);
+    }
+    file.load();
+    assert.deepEqual(readdirSync(folder), ['cache.snapshot.tmp-alive']);
+  });
+
+  it('without a folder is one warning that says what to do, and is counted each time', async () => {
+    const path = join(folder, 'state', 'cache.snapshot');
+    const { file, bench } = new Process(path);
+    const warnings = (): string[] =>
+      bench.services.log.records.flatMap(({ level, fields }) =>
+        level === 'warn' ? [String(fields.remedy)] : [],
+      );
+    assert.equal(file.load(), 0);
+    assert.deepEqual(warnings(), [
+      `there is no ${join(folder, 'state')}: mount a volume there, or start without -snapshot`,
+    ]);
+    file.start();
+    await bench.ask();
+    for (let minute = 0; minute < 3; minute++) {
+      await bench.services.clock.advance(60_000);
+      await file.write();
+    }
+    assert.equal(warnings().length, 1);
+    assert.ok(bench.count('nodens_snapshot_errors_total', { reason: 'write' }) > 3);
+
+    mkdirSync(join(folder, 'state'));
+    await file.write();
+    assert.deepEqual(readdirSync(join(folder, 'state')), ['cache.snapshot']);
+    rmSync(join(folder, 'state'), { recursive: true });
+    await bench.ask({ name: 'other.' });
+    await file.stop();
+    assert.equal(warnings().length, 2, 'gone again after it had worked');
+  });
+
+  it('of two pods that overlap is always whole, and is what the last one wrote', async () => {
+    const path = join(folder, 'cache.snapshot');
+    const [old, next] = [new Process(path), new Process(path)];
+    for (const { bench } of [old, next]) await bench.ask();
+    await old.file.write();
+    assert.equal(next.file.load(), 0, 'what it had learned itself is newer');
+    await Promise.all([old.file.write(), next.file.write(), old.file.stop()]);
+    assert.deepEqual(readdirSync(folder), ['cache.snapshot']);
+    assert.equal(new Process(path).file.load(), 1);
+    for (const { bench } of [old, next])
+      assert.equal(bench.count('nodens_snapshot_errors_total'), 0);
   });
 });

@@ -3,17 +3,19 @@ import { allBackends } from './choose.ts';
 import { removeLinks } from './link.ts';
 import type { Log } from './log.ts';
 import type { Plan } from './plan.ts';
+import { emptyStateDir } from './state-dir.ts';
 import type { System } from './system.ts';
 
 /**
  * Addresses that carry no mark are known from the rules as well as from `plan`, so that cleanup works without flags.
  * Rules first: an address without rules only answers less, rules without an address swallow queries. Each part is
- * tried even if another fails; the first failure is thrown at the end.
+ * tried even if another fails; the first failure is thrown at the end. `stateDir` is where the agent keeps its cache.
  */
 export async function cleanUp(
   system: System,
   log: Log,
   plan: Pick<Plan, 'interfaceName' | 'addresses'>,
+  stateDir?: string,
 ): Promise<void> {
   const failures: unknown[] = [];
   const step = async (what: string, work: () => Promise<readonly string[]>): Promise<void> => {
@@ -30,5 +32,6 @@ export async function cleanUp(
       return backend.removeAll();
     });
   await step('addresses', () => removeLinks(system.run, { ...plan, addresses }));
+  if (stateDir !== undefined) await step('snapshot', () => emptyStateDir(stateDir));
   if (failures.length > 0) throw failures[0];
 }

@@ -5,6 +5,7 @@ import { CONTROL_SOCKET_ENV, DEFAULT_CONTROL_SOCKET } from '../agent/base/contro
 import { parseSyncIntervalMs } from '../agent/base/duration.ts';
 import { UsageError } from '../agent/base/errors.ts';
 import type { BackendWish } from './choose.ts';
+import { isHostName } from './endpoints/message.ts';
 import type { PortRange } from './plan.ts';
 
 export type InitMode = 'run' | 'once' | 'cleanup' | 'observe';
@@ -23,12 +24,16 @@ export interface InitOptions {
   readonly backend: BackendWish;
   /** ClusterIPs of kube-dns that were asked for, at most one of a family; canonical text. */
   readonly clusterDns: readonly string[];
+  /** Full name of the headless Service in front of kube-dns; undefined: the fallback never leads to endpoints. */
+  readonly fallbackService: string | undefined;
   /** A single bit. */
   readonly fallbackMark: number;
   readonly probePorts: PortRange;
   /** Intercept although the data path looks as if it would not care. */
   readonly force: boolean;
   readonly socketPath: string;
+  /** Folder that the agent shall be able to write its snapshot to; undefined: none is looked after. */
+  readonly stateDir: string | undefined;
   /** Arguments of the agent to run as child, undefined to run none. */
   readonly supervise: readonly string[] | undefined;
 }
@@ -61,8 +66,10 @@ interface Flags {
   readonly 'dns.port': string;
   readonly port?: string;
   readonly socket: string;
+  readonly statedir?: string;
   readonly backend: string;
   readonly clusterdns?: string;
+  readonly fallbackService: string;
   readonly fallbackMark: string;
   readonly probePort: string;
   readonly force?: string | true;
@@ -88,8 +95,14 @@ function program(): Command {
     .option('--dns.port <port>', "agent's DNS port", '53')
     .option('--port <port>', 'same as --dns.port')
     .option('--socket <path>', 'control socket for the agent', defaultSocket())
+    .option('--statedir <dir>', "folder on the node for the agent's snapshot, made writable for it")
     .option('--backend <name>', 'auto, nft or iptables', 'auto')
     .option('--clusterdns <ips>', 'ClusterIP of kube-dns, one of a family, for the fallback')
+    .option(
+      '--fallback-service <name>',
+      "headless Service of kube-dns, for nodes without kube-proxy's rules",
+      FALLBACK_SERVICE,
+    )
     .option('--fallback-mark <bit>', 'bit of the packet mark for the fallback', '0x1000')
     .option('--probe-port <port>', 'first of 8 source ports for probes', String(PROBE_PORT))
     .option('--force [bool]', 'intercept beside an eBPF data path or IPVS, too')
@@ -102,6 +115,8 @@ function program(): Command {
     .configureOutput({ writeErr: () => undefined, writeOut: () => undefined });
 }
 
+/** As our manifests name it, in the domain that clusters mostly have. */
+const FALLBACK_SERVICE = 'nodens-endpoints.kube-system.svc.cluster.local';
 /** Below the ports that Linux gives out by itself. */
 const PROBE_PORT = 20_253;
 /** During an upgrade two inits probe; the rest is spare. */
@@ -139,10 +154,12 @@ function optionsOf(flags: Flags, supervise: readonly string[] | undefined): Init
     syncIntervalMs: interval(flags.syncinterval),
     backend: oneOf('--backend', flags.backend, ['auto', 'nft', 'iptables']),
     clusterDns: oneOfFamily('--clusterdns', addressesOf('--clusterdns', flags.clusterdns ?? '')),
+    fallbackService: serviceName('--fallback-service', flags.fallbackService),
     fallbackMark: bit('--fallback-mark', flags.fallbackMark),
     probePorts: portRange('--probe-port', flags.probePort),
     force: truth('--force', flags.force ?? 'false'),
     socketPath: flags.socket,
+    stateDir: absolute('--statedir', flags.statedir),
     supervise,
   };
 }
@@ -168,6 +185,21 @@ function oneOfFamily(flag: string, addresses: string[]): string[] {
   const families = new Set(addresses.map(familyOf));
   if (families.size === addresses.length) return addresses;
   throw new UsageError(`${flag}: more than one address of a family`);
+}
+
+function absolute(flag: string, path: string | undefined): string | undefined {
+  if (path === undefined || (path.startsWith('/') && path !== '/')) return path;
+  throw new UsageError(`${flag}: ${path} is not the absolute path of a folder`);
+}
+
+/** A full name, with or without the trailing dot; empty for none. */
+function serviceName(flag: string, text: string): string | undefined {
+  const name = text.replace(/\.$/, '');
+  if (name === '') return undefined;
+  if (isHostName(name) && name.split('.').length > 2) return name.toLowerCase();
+  throw new UsageError(
+    `${flag}: ${text} is not the full name of a Service, such as NAME.NAMESPACE.svc.DOMAIN`,
+  );
 }
 
 function bit(flag: string, text: string): number {

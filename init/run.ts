@@ -4,6 +4,7 @@ import { type AgentChild, Supervisor, startAgent } from './dropin.ts';
 import type { Log } from './log.ts';
 import type { InitOptions } from './options.ts';
 import type { Service } from './service.ts';
+import { prepareStateDir } from './state-dir.ts';
 import type { System } from './system.ts';
 
 /** Withdrawal on the way out may wait for a lock, but not longer than this: the kubelet kills after 30 s. */
@@ -20,9 +21,10 @@ export interface RunParts {
 
 /** Runs until a signal or the child's end; resolves to the exit code. */
 export async function run(service: Service, parts: RunParts): Promise<number> {
-  const { clock, log } = parts;
+  const { options, clock, log } = parts;
   const signal = firstSignal();
   await service.listen();
+  if (options.stateDir !== undefined) await prepareStateDir(options.stateDir, log);
   // Neither waits for the other: the agent binds as soon as it can, and somebody's lock is no reason not to serve.
   void service.setUp();
   const child = supervisor(parts);

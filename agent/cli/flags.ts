@@ -124,6 +124,12 @@ export const FLAGS: readonly Flag[] = [
     help: 'local socket between agent and init',
   },
   {
+    name: 'statedir',
+    value: 'DIR',
+    users: INIT,
+    help: "folder on the node that -snapshot is in: made writable for the agent's user; default: left alone",
+  },
+  {
     name: 'backend',
     value: 'NAME',
     default: 'auto',
@@ -135,6 +141,13 @@ export const FLAGS: readonly Flag[] = [
     value: 'IP,…',
     users: INIT,
     help: 'ClusterIP of kube-dns, one of a family: where the fallback leads; mostly found by itself',
+  },
+  {
+    name: 'fallback-service',
+    value: 'NAME',
+    default: 'nodens-endpoints.kube-system.svc.cluster.local',
+    users: INIT,
+    help: "full name of a headless Service of kube-dns: where the fallback leads without kube-proxy's rules; '' for none",
   },
   {
     name: 'fallback-mark',

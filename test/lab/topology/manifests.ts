@@ -10,6 +10,7 @@ const DOMAIN = 'cluster.local';
 export interface Container {
   readonly args: readonly string[];
   readonly uid: number;
+  readonly gid: number;
   /** Lower-case, without `cap_`. */
   readonly capabilities: readonly string[];
   readonly mayEscalate: boolean;
@@ -32,6 +33,7 @@ interface ContainerSpec {
   readonly args: readonly string[];
   readonly securityContext: {
     readonly runAsUser?: number;
+    readonly runAsGroup?: number;
     readonly allowPrivilegeEscalation?: boolean;
     readonly capabilities: { readonly add: readonly string[] };
   };
@@ -134,6 +136,7 @@ function container(
   return {
     args: args.map(expand),
     uid: securityContext.runAsUser ?? 0,
+    gid: securityContext.runAsGroup ?? 0,
     capabilities: securityContext.capabilities.add.map((name) => name.toLowerCase()),
     mayEscalate: securityContext.allowPrivilegeEscalation ?? true,
   };

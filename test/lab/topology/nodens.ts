@@ -26,6 +26,8 @@ export interface NodensOptions {
   readonly node: Netns;
   readonly programs: Programs;
   readonly runDir: string;
+  /** The node's folder for snapshots, which pods share; one of its own where there is but one pod. */
+  readonly stateDir?: string;
   readonly addresses: LocalAddresses;
 }
 
@@ -42,6 +44,12 @@ export class Nodens {
       mkdirSync(`${this.#dir}/${volume}`, { recursive: true });
     // An emptyDir is everybody's to write.
     for (const volume of ['run', 'tmp']) chmodSync(`${this.#dir}/${volume}`, 0o777);
+    // As the kubelet makes a hostPath.
+    mkdirSync(this.stateDir, { recursive: true, mode: 0o755 });
+  }
+
+  get stateDir(): string {
+    return this.#options.stateDir ?? `${this.#dir}/state`;
   }
 
   /** Both containers as the manifests have them. */
@@ -98,6 +106,7 @@ export class Nodens {
       arg
         .replace('/etc/coredns/', `${this.#dir}/coredns/`)
         .replaceAll('/run/nodens/', `${this.#dir}/run/`)
+        .replace('/var/lib/nodens', this.stateDir)
         .replace('/etc/Corefile', `${this.#dir}/run/Corefile`)
         .replace(/^\/tmp\//, `${this.#dir}/tmp/`),
     );
@@ -123,13 +132,14 @@ export class Nodens {
 }
 
 /** The runtime's part for a user other than root: capabilities, and the launcher's: ambient ones. */
-function asContainer({ uid, capabilities, mayEscalate }: Container): string[] {
+function asContainer({ uid, gid, capabilities, mayEscalate }: Container): string[] {
   const set = ['-all', ...capabilities.map((name) => `+${name}`)].join(',');
-  const user = ['--reuid', `${uid}`, '--regid', `${uid}`, '--clear-groups'];
+  const group = ['--regid', `${gid}`, '--clear-groups'];
+  const user = ['--reuid', `${uid}`, ...group];
   const ambient = ['--inh-caps', set, '--ambient-caps', set];
   return [
     ...['setpriv', '--bounding-set', set],
-    ...(uid === 0 ? [] : [...user, ...ambient]),
+    ...(uid === 0 ? group : [...user, ...ambient]),
     ...(mayEscalate ? [] : ['--no-new-privs']),
   ];
 }

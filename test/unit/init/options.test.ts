@@ -23,6 +23,7 @@ describe('init options', () => {
       probePorts: { first: 20_253, last: 20_260 },
       force: false,
       socketPath: '/run/nodens/control.sock',
+      stateDir: undefined,
       supervise: undefined,
     });
   });

@@ -11,6 +11,7 @@ import {
 
 const OVERLAYS = new URL('../../../manifests/overlays/', import.meta.url).pathname;
 const UNPRIVILEGED_ID = 65_532;
+const STATE_DIR = '/var/lib/nodens';
 
 const daemonSetOf = (overlay: string): Resource =>
   build(`${OVERLAYS}${overlay}`).find((r) => r.kind === 'DaemonSet') as Resource;
@@ -45,17 +46,22 @@ for (const overlay of ['iptables-nftables', 'ipvs', 'cleanup']) {
     }
   });
 
-  test(`${overlay}: the host's lock file is for the privileged container, and its only host path`, () => {
+  test(`${overlay}: host paths are the lock file, for the privileged container only, and the snapshot's folder`, () => {
     const hostPaths = pod.volumes.filter((volume) => volume.hostPath !== undefined);
-    assert.deepEqual(
-      hostPaths.map((volume) => volume.hostPath),
-      [{ path: '/run/xtables.lock', type: 'FileOrCreate' }],
-    );
-    const lock = hostPaths[0]?.name;
-    const mounts = (container: Container): boolean =>
-      container.volumeMounts?.some((mount) => mount.name === lock) ?? false;
-    for (const container of pod.initContainers ?? []) assert.ok(mounts(container));
-    for (const container of pod.containers) assert.ok(!mounts(container));
+    assert.deepEqual(Object.fromEntries(hostPaths.map(({ name, hostPath }) => [name, hostPath])), {
+      'xtables-lock': { path: '/run/xtables.lock', type: 'FileOrCreate' },
+      state: { path: STATE_DIR, type: 'DirectoryOrCreate' },
+    });
+    const mounts = (container: Container, volume: string): boolean =>
+      container.volumeMounts?.some((mount) => mount.name === volume) ?? false;
+    for (const container of pod.initContainers ?? []) {
+      assert.ok(mounts(container, 'xtables-lock') && mounts(container, 'state'));
+      assert.ok(container.args?.includes(`--statedir=${STATE_DIR}`));
+    }
+    for (const container of pod.containers) {
+      assert.ok(!mounts(container, 'xtables-lock'));
+      assert.equal(mounts(container, 'state'), container.name === 'agent');
+    }
   });
 
   test(`${overlay}: no declared port, which as a host port would keep a second pod off the node`, () => {

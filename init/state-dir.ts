@@ -1,0 +1,72 @@
+/**
+ * The folder of the node that keeps the agent's snapshot from pod to pod. The kubelet makes it root's; here it becomes
+ * the agent's group's. An owner may do that for a group that it is in itself: no capability is needed (the manifests
+ * give init the agent's group), and nobody else on the node can put a cache there.
+ */
+import { chmod, chown, mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf, messageOf } from '../agent/base/errors.ts';
+import { AGENT_UID } from './dropin.ts';
+import type { Log } from './log.ts';
+
+/** Its number is its user's. */
+const AGENT_GID = AGENT_UID;
+const MODE = 0o770;
+const OWNER_WRITES = 0o300;
+/** The snapshot as the manifests call it, one that was moved aside, and what a killed agent left half written. */
+const STATE_FILE = /^cache\.snapshot(\.damaged|\.tmp-[0-9a-f-]+)?$/;
+
+/** Lets the agent write to `path`, which is made where it is missing. Never rejects: without it there is no snapshot. */
+export async function prepareStateDir(path: string, log: Log): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: MODE });
+    const { uid, gid, mode } = await stat(path);
+    if (!isAgents(uid, gid, mode)) {
+      if (gid !== AGENT_GID) await chown(path, uid, AGENT_GID);
+      await chmod(path, MODE);
+      log.info("folder is the agent's to write", { path });
+    }
+  } catch (error) {
+    log.warn('the agent cannot keep its cache: the folder cannot be made its own', {
+      path,
+      error: messageOf(error),
+      remedy: `run init in group ${AGENT_GID} or with CAP_CHOWN, on a folder of root's; or chown ${AGENT_UID} it on the node`,
+    });
+  }
+}
+
+/** What `prepareStateDir` would do now, as commands. */
+export async function explainStateDir(path: string): Promise<string[]> {
+  const give = [`chgrp ${AGENT_GID} ${path}`, `chmod ${MODE.toString(8)} ${path}`];
+  try {
+    const { uid, gid, mode } = await stat(path);
+    return isAgents(uid, gid, mode) ? [] : give;
+  } catch {
+    return [`mkdir -p ${path}`, ...give];
+  }
+}
+
+/** Removes the snapshot and what belongs to it; resolves to the paths. The folder stays: it may be a mount. */
+export async function emptyStateDir(path: string): Promise<string[]> {
+  const removed: string[] = [];
+  for (const name of await filesIn(path)) {
+    if (!STATE_FILE.test(name)) continue;
+    await rm(join(path, name), { force: true });
+    removed.push(join(path, name));
+  }
+  return removed;
+}
+
+async function filesIn(path: string): Promise<string[]> {
+  try {
+    return await readdir(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function isAgents(uid: number, gid: number, mode: number): boolean {
+  const ownerWrites = (mode & OWNER_WRITES) === OWNER_WRITES;
+  return uid === AGENT_UID ? ownerWrites : gid === AGENT_GID && (mode & 0o777) === MODE;
+}

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { AGENT_UID } from '../../../init/dropin.ts';
+import type { Log } from '../../../init/log.ts';
+import { emptyStateDir, explainStateDir, prepareStateDir } from '../../../init/state-dir.ts';
+
+let root = '';
+let said: string[] = [];
+const log: Log = {
+  info: (message) => void said.push(`info ${message}`),
+  warn: (message) => void said.push(`warn ${message}`),
+  error: (message) => void said.push(`error ${message}`),
+};
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'nodens-state-'));
+  said = [];
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+/** Only root can give a folder away. */
+const isRoot = process.getuid?.() === 0;
+
+describe('folder for the snapshot', () => {
+  if (isRoot)
+    it("is made where it is missing and given to the agent's group, to nobody else", async () => {
+      const path = join(root, 'lib', 'nodens');
+      assert.equal((await explainStateDir(path))[0], `mkdir -p ${path}`);
+      await prepareStateDir(path, log);
+      const { uid, gid, mode } = statSync(path);
+      assert.deepEqual([uid, gid, mode & 0o777], [0, AGENT_UID, 0o770]);
+      assert.deepEqual(await explainStateDir(path), []);
+      await prepareStateDir(path, log);
+      assert.equal(said.length, 1, 'the second time there is nothing to do');
+    });
+
+  if (isRoot)
+    it('that the operator gave to the agent stays as it is', async () => {
+      chownSync(root, AGENT_UID, 0);
+      chmodSync(root, 0o750);
+      await prepareStateDir(root, log);
+      assert.equal(statSync(root).mode & 0o777, 0o750);
+      assert.deepEqual(said, []);
+    });
+
+  it('that cannot be had is a warning', async () => {
+    writeFileSync(join(root, 'file'), '');
+    await prepareStateDir(join(root, 'file', 'below'), log);
+    assert.equal(said.length, 1);
+    assert.match(said[0] ?? '', /^warn the agent cannot keep its cache/);
+  });
+
+  it("is emptied of what is the agent's, and of nothing else", async () => {
+    for (const name of [
+      'cache.snapshot',
+      'cache.snapshot.damaged',
+      'cache.snapshot.tmp-0a-1',
+      'notes',
+    ])
+      writeFileSync(join(root, name), '');
+    mkdirSync(join(root, 'cache.snapshots'));
+    assert.equal((await emptyStateDir(root)).length, 3);
+    assert.deepEqual(readdirSync(root).sort(), ['cache.snapshots', 'notes']);
+    assert.deepEqual(await emptyStateDir(join(root, 'missing')), []);
+  });
+});

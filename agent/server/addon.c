@@ -1,4 +1,7 @@
-/* The addon of the server room: batches of datagrams (udp/batch.c) and steered TCP listeners (tcp/steer.c). */
+/*
+ * The addon of the server room: batches of datagrams (udp/batch.c), steered TCP listeners (tcp/steer.c), and the
+ * companion of a process that is killed (keeper.c).
+ */
 #include "addon.h"
 
 #include <stdio.h>
@@ -28,5 +31,6 @@ int parse_address(const char *text, int port, struct sockaddr_in6 *address, sock
 NAPI_MODULE_INIT() {
   define_batch(env, exports);
   define_steer(env, exports);
+  define_keeper(env, exports);
   return exports;
 }

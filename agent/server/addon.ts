@@ -1,8 +1,12 @@
-/** Loads the compiled addon: batches of datagrams (`udp/batch.c`) and steered TCP listeners (`tcp/steer.c`). */
+/**
+ * Loads the compiled addon: batches of datagrams (`udp/batch.c`), steered TCP listeners (`tcp/steer.c`), and the companion
+ * of a process that is killed (`keeper.c`).
+ */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../base/errors.ts';
+import type { KeeperAddon } from './keeper.ts';
 import type { SteerAddon } from './tcp/steer.ts';
 import type { BatchAddon } from './udp/batch.ts';
 
@@ -10,13 +14,13 @@ import type { BatchAddon } from './udp/batch.ts';
 const PLACES = ['../native/nodens.node', '../../build/nodens.node'];
 
 /** The addon, or why there is none. Loading it again costs nothing. */
-export function loadAddon(): (BatchAddon & SteerAddon) | Error {
+export function loadAddon(): (BatchAddon & KeeperAddon & SteerAddon) | Error {
   const place = PLACES.map((path) => fileURLToPath(new URL(path, import.meta.url))).find(
     existsSync,
   );
   if (place === undefined) return new Error('it was not compiled (no C compiler at install)');
   try {
-    return createRequire(import.meta.url)(place) as BatchAddon & SteerAddon;
+    return createRequire(import.meta.url)(place) as BatchAddon & KeeperAddon & SteerAddon;
   } catch (error) {
     return error instanceof Error ? error : new Error(messageOf(error));
   }

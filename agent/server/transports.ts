@@ -1,6 +1,7 @@
 /** Which transports this process uses: those of the compiled addon where it loads, else Node's own. */
 import type { Logger } from '../query/services.ts';
 import { loadAddon } from './addon.ts';
+import { startKeeper } from './keeper.ts';
 import { type ListenTcp, sharedListen, steeredListen } from './tcp/steer.ts';
 import { batchOpener } from './udp/batch.ts';
 import type { OpenUdp } from './udp/contract.ts';
@@ -23,6 +24,7 @@ export function chooseTransports(log: Logger): Transports {
   }
   const addon = loadAddon();
   if (!(addon instanceof Error)) {
+    startKeeper(addon, log);
     return { openUdp: batchOpener(addon), listenTcp: steeredListen(addon) };
   }
   log.warn({}, `UDP one datagram at a time: the addon cannot be used: ${addon.message}`);

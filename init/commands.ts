@@ -5,6 +5,8 @@ import { messageOf, NodensError, UsageError } from '../agent/base/errors.ts';
 import { chooseFirewall, type Firewall, NoBackendError } from './choose.ts';
 import { cleanUp } from './cleanup.ts';
 import { dataPathOf, isServed } from './datapath.ts';
+import type { EndpointFollower } from './endpoints/follow.ts';
+import { endpointFollower } from './endpoints/setup.ts';
 import { clusterIpsOf } from './fallback.ts';
 import { FallbackGate } from './gate.ts';
 import { NftHolder } from './holder.ts';
@@ -17,6 +19,7 @@ import { requireCapability } from './privileges.ts';
 import { Reconciler } from './reconcile.ts';
 import { run } from './run.ts';
 import { Service } from './service.ts';
+import { explainStateDir } from './state-dir.ts';
 import { realSystem as system } from './system.ts';
 
 const log = makeLog(systemClock, (line) => void process.stdout.write(line));
@@ -44,7 +47,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 async function carryOut(options: InitOptions): Promise<number> {
   if (options.mode === 'cleanup') {
     await requireCapability(system, 'NET_ADMIN', 'remove addresses and rules');
-    await cleanUp(system, log, planFor(options, options.localIps));
+    await cleanUp(system, log, planFor(options, options.localIps), options.stateDir);
     return 0;
   }
   const site = await siteOf(options);
@@ -63,9 +66,10 @@ async function stay(site: Site): Promise<number> {
   try {
     const instance = randomBytes(4).toString('hex');
     const firewall = site.hasRules ? await choose(site, { holder, instance }) : undefined;
-    const gate = gateOf(site, firewall);
+    const endpoints = firewall?.hasFallback === true ? endpointsOf(site) : undefined;
+    const gate = gateOf(site, firewall, endpoints);
     const parts = { options, system, clock: systemClock, log };
-    service = new Service({ ...parts, plan, firewall, gate });
+    service = new Service({ ...parts, plan, firewall, gate, endpoints });
     return await run(service, parts);
   } finally {
     holder.drop();
@@ -115,18 +119,33 @@ async function siteOf(options: InitOptions): Promise<Site> {
   return { ...site, plan: planFor(options, localIps), remarks: [] };
 }
 
-function gateOf({ plan, fallbackObstacle }: Site, firewall: Firewall | undefined): FallbackGate {
+/** Only who stays can follow endpoints: rules to what may be another pod tomorrow are worse than none. */
+function endpointsOf({ options, plan }: Site): EndpointFollower | undefined {
+  const service = options.fallbackService;
+  if (service === undefined) return undefined;
+  return endpointFollower({ service, plan, env: process.env, system, clock: systemClock, log });
+}
+
+function gateOf(
+  { plan, fallbackObstacle }: Site,
+  firewall: Firewall | undefined,
+  endpoints?: EndpointFollower,
+): FallbackGate {
   const noNft = firewall?.hasFallback === false ? 'it needs nft' : undefined;
   return new FallbackGate({
     rules: plan.rules,
     isServed: (address) => isServed(system, address),
     obstacle: fallbackObstacle ?? noNft,
+    endpoints,
     log,
   });
 }
 
 async function choose({ options, plan }: Site, ownership?: Ownership): Promise<Firewall> {
-  const firewall = await chooseFirewall(system, options.backend, plan.rules, ownership);
+  const { rules } = plan;
+  const firewall = await chooseFirewall(system, options.backend, rules, ownership, (table) =>
+    log.info('written by another version of nodens: left as it is', { table }),
+  );
   if (firewall.name === 'iptables-legacy')
     await requireCapability(system, 'NET_RAW', 'use iptables-legacy');
   return firewall;
@@ -156,6 +175,7 @@ async function observe(site: Site): Promise<number> {
   const { options, plan } = site;
   const lines = site.remarks.map((remark) => `# ${remark}`);
   if (options.setupInterface) lines.push(...(await new Link(system.run, quiet, plan).explain()));
+  if (options.stateDir !== undefined) lines.push(...(await explainStateDir(options.stateDir)));
   if (site.hasRules) lines.push(...(await observeRules(site)));
   process.stdout.write(`${lines.join('\n').trimEnd()}\n`);
   return 0;

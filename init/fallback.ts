@@ -1,8 +1,10 @@
 /**
  * The way behind a local IP that is not the kube-dns ClusterIP (169.254.20.10): tracked packets to it go on as packets
- * to the ClusterIP, where kube-proxy's rules find them. It stands for good; interception, which untracks, goes before.
+ * to the ClusterIP, where kube-proxy's rules find them; where there are none, straight to kube-dns's endpoints. It
+ * stands for good; interception, which untracks, goes before.
  */
 import { type Family, familyOf } from '../agent/base/address.ts';
+import { type Endpoints, NO_ENDPOINTS } from './endpoints/set.ts';
 
 /** Local IP `from` is answered by ClusterIP `to` while nobody intercepts. */
 export interface Rewrite {
@@ -12,6 +14,15 @@ export interface Rewrite {
   readonly port: number;
   /** One bit: of the packet's mark from the rewriting to conntrack, of conntrack's mark as long as the flow lives. */
   readonly mark: number;
+}
+
+/** Local IP `from` is answered by kube-dns's endpoints while nobody intercepts; without endpoints by nobody. */
+export interface Direct {
+  readonly family: Family;
+  readonly from: string;
+  readonly port: number;
+  /** Of `family`. */
+  readonly endpoints: Endpoints;
 }
 
 /** Packets with a local IP as source that kube-proxy's path sends off the node need a source that answers find. */
@@ -24,10 +35,12 @@ export interface Outward {
 
 export interface Fallback {
   readonly rewrites: readonly Rewrite[];
+  /** Instead of a rewriting for the same local IP, never beside it. In a plan: where it may come to that. */
+  readonly direct: readonly Direct[];
   readonly outward: readonly Outward[];
 }
 
-export const NO_FALLBACK: Fallback = { rewrites: [], outward: [] };
+export const NO_FALLBACK: Fallback = { rewrites: [], direct: [], outward: [] };
 
 export interface FallbackOptions {
   readonly localIps: readonly string[];
@@ -45,16 +58,19 @@ export function fallbackOf({ localIps, clusterIps, port, mark }: FallbackOptions
   const families = ([4, 6] as const).map((family) => {
     const of = (list: readonly string[]): string[] => list.filter((ip) => familyOf(ip) === family);
     const [to] = of(clusterIps);
-    const from = of(localIps).find((ip) => ip !== to);
+    // Without a ClusterIP to tell it from, a local IP that is not link-local may be one itself.
+    const from = of(localIps).find((ip) => (to === undefined ? isLinkLocal(ip) : ip !== to));
+    const direct = from === undefined ? [] : [{ family, from, port, endpoints: NO_ENDPOINTS }];
     const rewrites =
       from === undefined || to === undefined ? [] : [{ family, from, to, port, mark }];
     const destinations = [...new Set([...of(localIps), ...rewrites.map((rewrite) => rewrite.to)])];
     const outward =
       destinations.length === 0 ? [] : [{ family, localIps: of(localIps), destinations }];
-    return { rewrites, outward: of(localIps).length === 0 ? [] : outward };
+    return { rewrites, direct, outward: of(localIps).length === 0 ? [] : outward };
   });
   return {
     rewrites: families.flatMap(({ rewrites }) => rewrites),
+    direct: families.flatMap(({ direct }) => direct),
     outward: families.flatMap(({ outward }) => outward),
   };
 }

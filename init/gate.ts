@@ -1,7 +1,11 @@
 /**
  * Lets the fallback in once kube-proxy's rules know the ClusterIP that it leads to: before, a query to the local IP
- * would be led into the void although an agent may listen there.
+ * would be led into the void although an agent may listen there. As long as they do not, kube-dns's endpoints are the
+ * way, where any are known.
  */
+import type { EndpointFollower } from './endpoints/follow.ts';
+import { endpointTexts, isNone, ofFamily } from './endpoints/set.ts';
+import type { Direct } from './fallback.ts';
 import type { Log } from './log.ts';
 import type { RuleSet } from './plan.ts';
 
@@ -9,14 +13,17 @@ export interface GateParts {
   readonly rules: RuleSet;
   /** Whether somebody's rules serve this ClusterIP. */
   readonly isServed: (clusterIp: string) => Promise<boolean>;
-  /** Why there can be no fallback here at all; undefined where there can. */
+  /** Why kube-proxy's rules are not waited for; undefined where they are. */
   readonly obstacle: string | undefined;
+  /** Undefined where nothing shall lead to endpoints. */
+  readonly endpoints: Pick<EndpointFollower, 'known' | 'reason' | 'want'> | undefined;
   readonly log: Log;
 }
 
 export class FallbackGate {
   readonly #parts: GateParts;
   readonly #served = new Set<string>();
+  #direct: readonly Direct[] = [];
   #said: string | undefined;
 
   constructor(parts: GateParts) {
@@ -33,9 +40,10 @@ export class FallbackGate {
 
   /** Local IPs that have a fallback now. */
   get open(): string[] {
-    return this.#parts.rules.fallback.rewrites
-      .filter(({ to }) => this.#served.has(to))
-      .map(({ from }) => from);
+    const { rewrites } = this.#parts.rules.fallback;
+    return [...rewrites.filter(({ to }) => this.#served.has(to)), ...this.#direct].map(
+      ({ from }) => from,
+    );
   }
 
   /** The plan's rules with the fallback as far as it leads somewhere. A ClusterIP once seen counts for good. */
@@ -45,21 +53,52 @@ export class FallbackGate {
     if (obstacle === undefined)
       for (const { to } of rewrites)
         if (!this.#served.has(to) && (await isServed(to))) this.#served.add(to);
-    this.#say();
     const led = rewrites.filter(({ to }) => this.#served.has(to));
-    return { ...rules, fallback: { rewrites: led, outward } };
+    this.#direct = this.#lead(this.#lacking());
+    this.#say();
+    return { ...rules, fallback: { rewrites: led, direct: this.#direct, outward } };
+  }
+
+  /** Where kube-proxy's rules lead nowhere. */
+  #lacking(): Direct[] {
+    const { rewrites, direct } = this.#parts.rules.fallback;
+    const led = rewrites.filter(({ to }) => this.#served.has(to)).map(({ from }) => from);
+    return direct.filter(({ from }) => !led.includes(from));
+  }
+
+  #lead(lacking: readonly Direct[]): Direct[] {
+    const { endpoints } = this.#parts;
+    if (endpoints === undefined || lacking.length === 0) return [];
+    endpoints.want();
+    return lacking
+      .map((direct) => ({ ...direct, endpoints: ofFamily(endpoints.known, direct.family) }))
+      .filter((direct) => !isNone(direct.endpoints));
   }
 
   #say(): void {
-    const { rules, obstacle, log } = this.#parts;
-    const { rewrites } = rules.fallback;
-    if (rewrites.length === 0 && obstacle === undefined) return;
-    const waiting = rewrites.filter(({ to }) => !this.#served.has(to)).map(({ to }) => to);
-    const reason = obstacle ?? `no rules of kube-proxy for ${waiting.join(', ')} yet`;
-    const isWaiting = obstacle !== undefined || waiting.length > 0;
-    const said = JSON.stringify([this.open, isWaiting && reason]);
+    const { endpoints, log } = this.#parts;
+    const isLacking = this.#lacking().length > 0;
+    if (!isLacking && this.open.length === 0) return;
+    const texts = this.#direct.flatMap((direct) => endpointTexts(direct.endpoints));
+    const why = [this.#obstacle(), endpoints?.reason ?? ''].filter((reason) => reason !== '');
+    const fields = {
+      localIps: this.open,
+      ...(texts.length > 0 ? { endpoints: texts } : {}),
+      ...(isLacking ? { reason: why.join('; ') } : {}),
+    };
+    const said = JSON.stringify(fields);
     if (said === this.#said) return;
     this.#said = said;
-    log.info('fallback', { localIps: this.open, ...(isWaiting ? { reason } : {}) });
+    log.info('fallback', fields);
+  }
+
+  /** Why not all of it goes by kube-proxy's rules. */
+  #obstacle(): string {
+    const { rules, obstacle } = this.#parts;
+    const { rewrites } = rules.fallback;
+    const waiting = rewrites.filter(({ to }) => !this.#served.has(to)).map(({ to }) => to);
+    if (obstacle !== undefined) return obstacle;
+    if (waiting.length === 0) return 'the ClusterIP of kube-dns is not known';
+    return `no rules of kube-proxy for ${waiting.join(', ')} yet`;
   }
 }

@@ -1,5 +1,7 @@
 /** The fallback as a standing nft table (design §7), whichever backend installs the rest. */
 import { addressesIn, type Backend, ReadBackError } from './backend.ts';
+import { directChains, endpointsIn, hairpinRule } from './endpoints/nft.ts';
+import type { Endpoints } from './endpoints/set.ts';
 import type { Run } from './exec.ts';
 import type { Fallback, Outward, Rewrite } from './fallback.ts';
 import { OWN_TABLE_PREFIX } from './nft-list.ts';
@@ -60,6 +62,11 @@ export class NftFallback implements Backend {
   }
 }
 
+/** The endpoints that rules in the kernel lead to. */
+export async function fallbackEndpoints(run: Run): Promise<Endpoints> {
+  return endpointsIn((await listTable(run, TABLE)) ?? '');
+}
+
 /** Packets that went the fallback's way since its table was made; 0 where there is none. */
 export async function fallbackPackets(run: Run): Promise<number> {
   const lines = ((await listTable(run, TABLE)) ?? '').split('\n');
@@ -68,7 +75,7 @@ export async function fallbackPackets(run: Run): Promise<number> {
     .reduce((sum, line) => sum + Number(/counter packets (\d+)/.exec(line)?.[1] ?? 0), 0);
 }
 
-function tableOf({ rewrites, outward }: Fallback): Table {
+function tableOf({ rewrites, direct, outward }: Fallback): Table {
   const chain = (
     name: string,
     type: TableChain['type'],
@@ -78,7 +85,9 @@ function tableOf({ rewrites, outward }: Fallback): Table {
   ): TableChain[] =>
     hooks.map((hook) => ({ name: `${name}_${hook}`, type, hook, priority, rules: rules(hook) }));
   const rewriting = (hook: string): TableRule[] => rewrites.flatMap((r) => rewriteRules(r, hook));
+  const leaving = [...outward.map(outwardRule), ...direct.flatMap(hairpinRule)];
   const chains = [
+    ...directChains(direct),
     ...chain('rewrite', 'filter', REWRITE_PRIORITY, rewriting, 'prerouting'),
     // A packet of the host has its route already: this type of chain has it routed anew.
     ...chain('rewrite', 'route', REWRITE_PRIORITY, rewriting, 'output'),
@@ -90,7 +99,7 @@ function tableOf({ rewrites, outward }: Fallback): Table {
       'prerouting',
       'output',
     ),
-    ...chain('outward', 'nat', OUTWARD_PRIORITY, () => outward.map(outwardRule), 'postrouting'),
+    ...chain('outward', 'nat', OUTWARD_PRIORITY, () => leaving, 'postrouting'),
     ...chain(
       'restore',
       'filter',

@@ -5,6 +5,7 @@ import { messageOf } from '../agent/base/errors.ts';
 import type { Firewall } from './choose.ts';
 import { AlreadyRunningError, type Control, listenControl } from './control.ts';
 import { AGENT_UID } from './dropin.ts';
+import type { EndpointFollower } from './endpoints/follow.ts';
 import type { FallbackGate } from './gate.ts';
 import { Link } from './link.ts';
 import type { Log } from './log.ts';
@@ -26,6 +27,8 @@ export interface ServiceParts {
   /** Undefined where no rules are to be installed. */
   readonly firewall: Firewall | undefined;
   readonly gate: FallbackGate;
+  /** Undefined where the fallback shall not lead to endpoints. */
+  readonly endpoints: EndpointFollower | undefined;
   readonly system: System;
   readonly clock: Clock;
   readonly log: Log;
@@ -47,7 +50,7 @@ export class Service {
   #sent = '';
 
   constructor(parts: ServiceParts) {
-    const { options, plan, firewall, gate, system, clock, log } = parts;
+    const { options, plan, firewall, gate, endpoints, system, clock, log } = parts;
     this.#parts = parts;
     this.#reconciler = new Reconciler({
       link: options.setupInterface ? new Link(system.run, log, plan) : undefined,
@@ -59,6 +62,7 @@ export class Service {
       syncIntervalMs: options.syncIntervalMs,
       onChange: () => this.#onChange(),
     });
+    if (endpoints !== undefined) endpoints.onChange = () => this.#reconciler.pass();
     const probe = makeProbe(clock, options.probePorts);
     this.#watch = new AgentWatch({
       clock,
@@ -83,7 +87,8 @@ export class Service {
 
   /** Puts addresses and rules, which may wait for somebody's lock, and begins to watch. Never rejects. */
   async setUp(): Promise<void> {
-    const { options, plan, firewall, clock, log } = this.#parts;
+    const { options, plan, firewall, endpoints, clock, log } = this.#parts;
+    await endpoints?.adopt();
     const complete = await this.#reconciler.pass();
     log.info(complete ? 'set up' : 'set-up incomplete, will be retried', {
       localIps: options.localIps,
@@ -117,6 +122,7 @@ export class Service {
     this.#watch.stop();
     this.#endMonitor();
     this.#counting?.cancel();
+    this.#parts.endpoints?.stop();
     this.#reconciler.stop();
     if (this.#parts.firewall === undefined) return;
     await this.#reconciler.release();
@@ -168,6 +174,7 @@ export class Service {
 
   #onChange(): void {
     const state = this.#state();
+    this.#parts.endpoints?.use(state !== 'intercepting');
     if (state === 'intercepting') this.#intercepted = true;
     if (state !== this.#told) this.#parts.log.info('interception', { state });
     this.#told = state;

@@ -74,7 +74,11 @@ describe('gate of the fallback', () => {
       node.asked++;
       return node.served;
     };
-    return { node, lines, gate: new FallbackGate({ rules, isServed, obstacle, log }) };
+    return {
+      node,
+      lines,
+      gate: new FallbackGate({ rules, isServed, obstacle, endpoints: undefined, log }),
+    };
   }
 
   it('opens when kube-proxy serves the ClusterIP, and is not asked again', async () => {

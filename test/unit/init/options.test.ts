@@ -19,6 +19,7 @@ describe('init options', () => {
       syncIntervalMs: 60_000,
       backend: 'auto',
       clusterDns: [],
+      fallbackService: 'nodens-endpoints.kube-system.svc.cluster.local',
       fallbackMark: 0x1000,
       probePorts: { first: 20_253, last: 20_260 },
       force: false,
@@ -63,6 +64,16 @@ describe('init options', () => {
     assert.equal(initOptionsFrom([LOCAL, '--health-port=0']).healthPort, undefined);
   });
 
+  it('--fallback-service may end in a dot, and be none', () => {
+    const of = (name: string) =>
+      initOptionsFrom([LOCAL, '--fallback-service', name]).fallbackService;
+    assert.equal(
+      of('Dns-Pods.kube-system.svc.corp.example.'),
+      'dns-pods.kube-system.svc.corp.example',
+    );
+    assert.equal(of(''), undefined);
+  });
+
   it('what follows -- is the agent, untouched', () => {
     const argv = [LOCAL, '--supervise', '--', 'agent', '-conf', '--cleanup', '--', '--bad'];
     assert.deepEqual(initOptionsFrom(argv).supervise, [
@@ -95,6 +106,8 @@ describe('init options', () => {
       [LOCAL, '--clusterdns=10.96.0.10,10.96.0.11'],
       /--clusterdns: more than one address of a family/,
     ],
+    [[LOCAL, '--fallback-service=kube-dns'], /--fallback-service: kube-dns is not the full name/],
+    [[LOCAL, '--fallback-service=a.b c.svc'], /is not the full name of a Service/],
     [[LOCAL, '--fallback-mark=0x3'], /--fallback-mark: 0x3 is not a single bit/],
     [[LOCAL, '--fallback-mark=0'], /not a single bit/],
     [[LOCAL, '--probe-port=65530'], /--probe-port: no 8 ports from 65530 on/],
@@ -114,7 +127,7 @@ describe('init options', () => {
   it('help names every flag of the contract', () => {
     const flags =
       'localip setupinterface setupiptables interfacename syncinterval health-port skipteardown dns.port port ' +
-      'socket once cleanup observe backend supervise clusterdns fallback-mark probe-port force';
+      'socket once cleanup observe backend supervise clusterdns fallback-service fallback-mark probe-port force';
     for (const flag of flags.split(' ')) assert.ok(helpText().includes(`--${flag}`), flag);
   });
 });

@@ -1,0 +1,137 @@
+/**
+ * Keeps up with kube-dns's endpoints as long as the fallback needs them: asks again when what it knows has run out, and
+ * more often while clients depend on it.
+ */
+import type { Endpoint } from '../../agent/base/address.ts';
+import type { Clock, Timer } from '../../agent/base/clock.ts';
+import { messageOf } from '../../agent/base/errors.ts';
+import { NoAnswerError } from './ask.ts';
+import type { Found } from './lookup.ts';
+import { areSame, type Endpoints, NO_ENDPOINTS, without } from './set.ts';
+
+/** Bounds for what the records say: every node asks. */
+const MIN_INTERVAL_MS = 5_000;
+const MAX_INTERVAL_MS = 30_000;
+/** While the agent does not serve: each endpoint that goes takes its share of the clients with it. */
+const USED_INTERVAL_MS = 2_000;
+/** How long endpoints are kept that nobody confirms. Then another pod may have their addresses. */
+const LAST_KNOWN_MS = 600_000;
+/** Endpoints that are asked where no Service's address answers. */
+const MAX_ASKED_ENDPOINTS = 3;
+
+export interface FollowParts {
+  readonly clock: Clock;
+  /** Asks these endpoints, where everybody else is silent. Rejects with `NoAnswerError`. */
+  readonly lookup: (known: readonly Endpoint[]) => Promise<Found>;
+  /** What the rules in the kernel lead to: an init that died has left them. Never rejects. */
+  readonly inKernel: () => Promise<Endpoints>;
+  /** Ends the flows to endpoints that the rules do not lead to any more. Never rejects. */
+  readonly forget: (gone: Endpoints) => Promise<void>;
+}
+
+export class EndpointFollower {
+  /** Puts the rules for other endpoints; resolves to whether they are in place. */
+  onChange: () => Promise<boolean> = async () => true;
+  readonly #parts: FollowParts;
+  #known = NO_ENDPOINTS;
+  #reason = 'kube-dns was not asked for its endpoints yet';
+  #knownMs = 0;
+  /** Endpoints that flows may still lead to, as rules for them were in the kernel. */
+  #led = NO_ENDPOINTS;
+  #told = '';
+  #isNeeded = false;
+  #isUsed = true;
+  #isAsking = false;
+  #isStopped = false;
+  #timer: Timer | undefined;
+
+  constructor(parts: FollowParts) {
+    this.#parts = parts;
+  }
+
+  /** What rules may lead to. */
+  get known(): Endpoints {
+    return this.#known;
+  }
+
+  /** Why that is nothing, or may be out of date; empty where neither is so. */
+  get reason(): string {
+    return this.#reason;
+  }
+
+  /** Takes over what an earlier init has left in the kernel: better than nothing until somebody answers. */
+  async adopt(): Promise<void> {
+    this.#known = await this.#parts.inKernel();
+    this.#led = this.#known;
+    this.#knownMs = this.#parts.clock.nowMs();
+  }
+
+  /** From now on rules to endpoints are wanted: only then is anybody asked. */
+  want(): void {
+    if (this.#isNeeded) return;
+    this.#isNeeded = true;
+    this.#schedule(0);
+  }
+
+  /** Whether clients depend on the endpoints now, or only would. */
+  use(isUsed: boolean): void {
+    if (isUsed === this.#isUsed) return;
+    this.#isUsed = isUsed;
+    if (isUsed) this.#schedule(0);
+  }
+
+  /** Rules stay as they are. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+  }
+
+  /** Asks now, once; never rejects. */
+  async ask(): Promise<void> {
+    if (this.#isAsking) return;
+    this.#isAsking = true;
+    const intervalMs = await this.#ask();
+    this.#isAsking = false;
+    this.#schedule(this.#isUsed ? Math.min(intervalMs, USED_INTERVAL_MS) : intervalMs);
+  }
+
+  async #ask(): Promise<number> {
+    const { clock, lookup } = this.#parts;
+    try {
+      const found = await lookup(this.#known.tcp.slice(0, MAX_ASKED_ENDPOINTS));
+      if (!this.#mayAsk()) return MAX_INTERVAL_MS;
+      this.#knownMs = clock.nowMs();
+      this.#reason = found.reason ?? '';
+      await this.#learn(found.endpoints);
+      return Math.min(Math.max(found.ttlSeconds * 1_000, MIN_INTERVAL_MS), MAX_INTERVAL_MS);
+    } catch (error) {
+      if (!(error instanceof NoAnswerError)) throw error;
+      if (!this.#mayAsk()) return MAX_INTERVAL_MS;
+      this.#reason = messageOf(error);
+      const isOld = clock.nowMs() - this.#knownMs > LAST_KNOWN_MS;
+      await this.#learn(isOld ? NO_ENDPOINTS : this.#known);
+      return MIN_INTERVAL_MS;
+    }
+  }
+
+  /** Flows go after the rules: a client's next packet must find the new ones. */
+  async #learn(endpoints: Endpoints): Promise<void> {
+    this.#known = endpoints;
+    const news = JSON.stringify([endpoints, this.#reason]);
+    if (news === this.#told && areSame(endpoints, this.#led)) return;
+    this.#told = news;
+    if (!(await this.onChange()) || areSame(endpoints, this.#led)) return;
+    const gone = without(this.#led, endpoints);
+    this.#led = endpoints;
+    await this.#parts.forget(gone);
+  }
+
+  #mayAsk(): boolean {
+    return this.#isNeeded && !this.#isStopped;
+  }
+
+  #schedule(delayMs: number): void {
+    this.#timer?.cancel();
+    if (this.#mayAsk()) this.#timer = this.#parts.clock.after(delayMs, () => void this.ask());
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * Finds kube-dns's pods by the name of a headless Service in front of them, as DNS shows it (Kubernetes DNS-based
+ * service discovery 1.1, §2.4): SRV records of its ports, addresses of their targets.
+ */
+import { type Endpoint, familyOf } from '../../agent/base/address.ts';
+import type { Ask } from './ask.ts';
+import { type DnsRecord, isHostName, type RecordType, type Reply } from './message.ts';
+import { type Endpoints, tidied } from './set.ts';
+
+/** `endpoints` may be none; then `reason` says why. */
+export interface Found {
+  readonly endpoints: Endpoints;
+  /** How long this may be believed, by the records themselves. */
+  readonly ttlSeconds: number;
+  readonly reason?: string;
+}
+
+/** Ports of kube-dns by the names that its own Service gives them. */
+const PORTS = { udp: '_dns._udp', tcp: '_dns-tcp._tcp' } as const;
+const DNS_PORT = 53;
+/** Targets whose addresses are asked for one by one, where the answer did not bring them. */
+const MAX_ASKED_TARGETS = 32;
+
+type Question = (name: string, type: RecordType) => Promise<Reply>;
+
+export interface Lookup {
+  readonly servers: readonly Endpoint[];
+  /** Full name, without a trailing dot. */
+  readonly service: string;
+  /** Addresses that are no pod's: local IPs, ClusterIPs. */
+  readonly excluded: readonly string[];
+}
+
+/**
+ * Asks for the endpoints of the Service. A transport whose port has no SRV record gets the Service's addresses and port
+ * 53. Rejects with `NoAnswerError`.
+ */
+export async function lookUp(ask: Ask, wanted: Lookup): Promise<Found> {
+  const { servers, service, excluded } = wanted;
+  const ttls: number[] = [];
+  const question: Question = async (name, type) => {
+    const reply = await ask(servers, name, type);
+    ttls.push(...[...reply.answers, ...reply.additionals].map(({ ttlSeconds }) => ttlSeconds));
+    return reply;
+  };
+  const udp = await endpointsOf(question, service, PORTS.udp);
+  const tcp = udp === 'not headless' ? udp : await endpointsOf(question, service, PORTS.tcp);
+  const ttlSeconds = Math.min(...ttls, 0x7fff_ffff);
+  if (udp === 'not headless' || tcp === 'not headless')
+    return { ...NOTHING, ttlSeconds, reason: `${service} is a Service with a ClusterIP` };
+  const isPod = ({ address, port }: Endpoint): boolean => port > 0 && !excluded.includes(address);
+  const endpoints = tidied({ udp: udp.filter(isPod), tcp: tcp.filter(isPod) });
+  if (endpoints.udp.length + endpoints.tcp.length > 0) return { endpoints, ttlSeconds };
+  return { ...NOTHING, reason: `${service} has no endpoints` };
+}
+
+/** Without records there is no TTL: it may be otherwise at once. */
+const NOTHING: Found = { endpoints: { udp: [], tcp: [] }, ttlSeconds: 0 };
+
+async function endpointsOf(
+  ask: Question,
+  service: string,
+  port: string,
+): Promise<Endpoint[] | 'not headless'> {
+  const { answers, additionals } = await ask(`${port}.${service}`, 'SRV');
+  const targets = answers.flatMap(({ data }) => ('target' in data ? [data] : []));
+  // The target of a Service with a ClusterIP is its own name; that of a headless one is a name for each pod.
+  if (targets.some(({ target }) => target === service.toLowerCase())) return 'not headless';
+  if (targets.length === 0) return (await addressesOf(ask, service)).map(at(DNS_PORT));
+  const found: Endpoint[] = [];
+  let asked = 0;
+  for (const { target, port: number } of targets) {
+    const given = addressesIn(additionals.filter(({ name }) => name === target));
+    const isMissing = given.length === 0 && asked++ < MAX_ASKED_TARGETS;
+    found.push(...(isMissing ? await addressesOf(ask, target) : given).map(at(number)));
+  }
+  return found;
+}
+
+function at(port: number): (address: string) => Endpoint {
+  return (address) => ({ address, port });
+}
+
+async function addressesOf(ask: Question, name: string): Promise<string[]> {
+  if (!isHostName(name)) return [];
+  const replies = [await ask(name, 'A'), await ask(name, 'AAAA')];
+  return replies.flatMap(({ answers }) => addressesIn(answers));
+}
+
+function addressesIn(records: readonly DnsRecord[]): string[] {
+  return records.flatMap(({ data }) =>
+    'address' in data && isReachable(data.address) ? [data.address] : [],
+  );
+}
+
+/** Addresses that no pod can have, and that would lead a packet to the node itself or to nobody. */
+function isReachable(address: string): boolean {
+  const nowhere =
+    familyOf(address) === 4
+      ? /^(0|127|169\.254|22[4-9]|2[3-5]\d)\./
+      : /^(::1?$|::ffff:|fe[89ab]|ff)/;
+  return !nowhere.test(address);
+}

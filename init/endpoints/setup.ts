@@ -1,0 +1,60 @@
+/** The follower of kube-dns's endpoints as a node needs it: whom it asks, and what of the node it touches. */
+import { type Endpoint, familyOf } from '../../agent/base/address.ts';
+import type { Clock } from '../../agent/base/clock.ts';
+import { CommandError } from '../exec.ts';
+import type { Log } from '../log.ts';
+import { fallbackEndpoints } from '../nft-fallback.ts';
+import type { Plan } from '../plan.ts';
+import type { System } from '../system.ts';
+import { makeAsk } from './ask.ts';
+import { makeForget } from './flows.ts';
+import { EndpointFollower } from './follow.ts';
+import { lookUp } from './lookup.ts';
+import { NO_ENDPOINTS } from './set.ts';
+
+const DNS_PORT = 53;
+
+/** Set by the kubelet in the namespace of kube-dns: our manifests' Service before kube-dns, and node-local-dns's. */
+const UPSTREAM_SERVICES = ['NODENS_UPSTREAM_SERVICE_HOST', 'KUBE_DNS_UPSTREAM_SERVICE_HOST'];
+
+export interface EndpointParts {
+  /** Full name of the headless Service in front of kube-dns. */
+  readonly service: string;
+  readonly plan: Plan;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly system: System;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export function endpointFollower(parts: EndpointParts): EndpointFollower {
+  const { service, plan, env, system, clock, log } = parts;
+  const ask = makeAsk(clock);
+  const serviceIps = serviceIpsOf(env, plan.clusterIps);
+  const excluded = [...plan.addresses, ...serviceIps];
+  // At a local IP the agent would answer, and might remember what was.
+  const servers = serviceIps.filter((ip) => !plan.addresses.includes(ip)).map(dnsAt);
+  return new EndpointFollower({
+    clock,
+    lookup: (known) => lookUp(ask, { servers: [...servers, ...known], service, excluded }),
+    inKernel: async () => {
+      try {
+        return await fallbackEndpoints(system.run);
+      } catch (error) {
+        if (error instanceof CommandError) return NO_ENDPOINTS;
+        throw error;
+      }
+    },
+    forget: makeForget(system.run, log, plan.rules.fallback.direct),
+  });
+}
+
+/** Addresses of the Services that lead to kube-dns, as far as this container is told of them. */
+function serviceIpsOf(env: EndpointParts['env'], clusterIps: readonly string[]): string[] {
+  const told = UPSTREAM_SERVICES.map((name) => env[name] ?? '');
+  return [...new Set([...told.filter((ip) => familyOf(ip) !== undefined), ...clusterIps])];
+}
+
+function dnsAt(address: string): Endpoint {
+  return { address, port: DNS_PORT };
+}

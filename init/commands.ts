@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { systemClock } from '../agent/base/clock.ts';
 import { messageOf, NodensError, UsageError } from '../agent/base/errors.ts';
-import { chooseFirewall, type Firewall, NoBackendError } from './choose.ts';
+import { allBackends, chooseFirewall, type Firewall, NoBackendError } from './choose.ts';
 import { cleanUp } from './cleanup.ts';
 import { dataPathOf, isServed } from './datapath.ts';
 import type { EndpointFollower } from './endpoints/follow.ts';
@@ -10,12 +10,15 @@ import { endpointFollower } from './endpoints/setup.ts';
 import { clusterIpsOf } from './fallback.ts';
 import { FallbackGate } from './gate.ts';
 import { NftHolder } from './holder.ts';
+import { Iptables } from './iptables.ts';
+import { Leftovers } from './leftovers.ts';
 import { Link } from './link.ts';
 import { type Log, makeLog } from './log.ts';
 import type { Ownership } from './nft.ts';
 import { helpText, type InitOptions, initOptionsFrom, USAGE } from './options.ts';
 import { type Plan, planOf, rulesAt } from './plan.ts';
 import { requireCapability } from './privileges.ts';
+import { makeProbe } from './probe.ts';
 import { Reconciler } from './reconcile.ts';
 import { run } from './run.ts';
 import { Service } from './service.ts';
@@ -69,7 +72,8 @@ async function stay(site: Site): Promise<number> {
     const endpoints = firewall?.hasFallback === true ? endpointsOf(site) : undefined;
     const gate = gateOf(site, firewall, endpoints);
     const parts = { options, system, clock: systemClock, log };
-    service = new Service({ ...parts, plan, firewall, gate, endpoints });
+    const leftovers = leftoversOf(site);
+    service = new Service({ ...parts, plan, firewall, gate, endpoints, leftovers });
     return await run(service, parts);
   } finally {
     holder.drop();
@@ -141,6 +145,17 @@ function gateOf(
   });
 }
 
+function leftoversOf({ options, plan, hasRules }: Site): Leftovers {
+  return new Leftovers({
+    ...{ system, clock: systemClock, log, plan, port: options.port },
+    probe: makeProbe(systemClock, options.probePorts),
+    tables: async () =>
+      hasRules ? (await allBackends(system)).filter((one) => one instanceof Iptables) : [],
+    ownsAddresses: options.setupInterface,
+    syncIntervalMs: options.syncIntervalMs,
+  });
+}
+
 async function choose({ options, plan }: Site, ownership?: Ownership): Promise<Firewall> {
   const { rules } = plan;
   const firewall = await chooseFirewall(system, options.backend, rules, ownership, (table) =>
@@ -176,6 +191,7 @@ async function observe(site: Site): Promise<number> {
   const lines = site.remarks.map((remark) => `# ${remark}`);
   if (options.setupInterface) lines.push(...(await new Link(system.run, quiet, plan).explain()));
   if (options.stateDir !== undefined) lines.push(...(await explainStateDir(options.stateDir)));
+  lines.push(...(await leftoversOf(site).explain()));
   if (site.hasRules) lines.push(...(await observeRules(site)));
   process.stdout.write(`${lines.join('\n').trimEnd()}\n`);
   return 0;

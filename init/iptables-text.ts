@@ -100,6 +100,11 @@ export function removalEdits(saved: SavedTable): string[] {
   return [...peerLines(saved).map(deletion), ...names.flatMap((name) => removeChain(saved, name))];
 }
 
+/** As `removalEdits`, but only what node-local-dns left. */
+export function peerEdits(saved: SavedTable): string[] {
+  return peerLines(saved).map(deletion);
+}
+
 /** Base chains that would be there for nobody once `removalEdits` are done: made by us, or by node-local-dns. */
 export function orphanCandidates(saved: SavedTable): Set<string> {
   const made = ownNames(saved).filter((name) => name.startsWith(MADE));
@@ -116,7 +121,8 @@ function ownNames(saved: SavedTable): string[] {
   return [...saved.policies.keys()].filter((name) => name.startsWith(OWN));
 }
 
-function peerLines(saved: SavedTable): string[] {
+/** Rules of a node-local-dns, living or dead. */
+export function peerLines(saved: SavedTable): string[] {
   return [...saved.rules.values()].flat().filter((line) => PEER_COMMENT.test(line));
 }
 

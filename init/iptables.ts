@@ -9,6 +9,8 @@ import {
   ownChains,
   ownLines,
   parseSaved,
+  peerEdits,
+  peerLines,
   removalEdits,
   type SavedTable,
   TABLES,
@@ -54,11 +56,29 @@ export class Iptables implements Backend {
     return changed;
   }
 
-  async removeAll(): Promise<readonly string[]> {
+  removeAll(): Promise<readonly string[]> {
+    return this.#remove(removalEdits);
+  }
+
+  /** Removes only what a node-local-dns left; resolves to one line for each thing. */
+  removePeer(): Promise<readonly string[]> {
+    return this.#remove(peerEdits);
+  }
+
+  /** Rules of a node-local-dns. */
+  async peerRules(): Promise<readonly string[]> {
+    const lines: string[] = [];
+    for (const family of [4, 6] as const)
+      for (const saved of (await this.#read(family)).tables.values())
+        lines.push(...peerLines(saved));
+    return lines;
+  }
+
+  async #remove(edits: (saved: SavedTable) => string[]): Promise<readonly string[]> {
     const removed: string[] = [];
     for (const family of [4, 6] as const) {
       const state = await this.#read(family);
-      const script = scriptOf(state, (table) => removalEdits(table));
+      const script = scriptOf(state, edits);
       if (script === '') continue;
       await this.#restore(family, script);
       removed.push(...script.split('\n').filter((line) => line.startsWith('-D')));

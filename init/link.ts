@@ -159,15 +159,36 @@ export async function removeLinks(
   for (const link of await as('interface_check', readLinks(run))) {
     const commands = isOurLink(link, plan.interfaceName)
       ? [['link', 'del', 'dev', link.ifname]]
-      : link.addr_info
-          .filter((address) => isOurAddress(address, link.ifname, plan.addresses))
-          .map(({ local, prefixlen }) => addressDeletion(local, prefixlen, link.ifname));
+      : deletions(link, (address) => isOurAddress(address, link.ifname, plan.addresses));
     for (const command of commands) {
       await run('ip', command);
       removed.push(`ip ${command.join(' ')}`);
     }
   }
   return removed;
+}
+
+/**
+ * Arguments of `ip` that take away the link of a node-local-dns that is gone, or the local IPs on it where somebody else
+ * has made the link; none where it is the link that we use.
+ */
+export async function peerLinkCommands(
+  run: Run,
+  { interfaceName, addresses }: Pick<Plan, 'interfaceName' | 'addresses'>,
+): Promise<string[][]> {
+  if (interfaceName === PEER_LINK) return [];
+  const links = await as('interface_check', readLinks(run));
+  const link = links.find(({ ifname }) => ifname === PEER_LINK);
+  if (link === undefined) return [];
+  return isOurLink(link, interfaceName)
+    ? [['link', 'del', 'dev', link.ifname]]
+    : deletions(link, ({ local }) => addresses.includes(local));
+}
+
+function deletions(link: LinkState, isGoing: (address: LinkAddress) => boolean): string[][] {
+  return link.addr_info
+    .filter(isGoing)
+    .map(({ local, prefixlen }) => addressDeletion(local, prefixlen, link.ifname));
 }
 
 function isOurLink({ ifname, ifalias, linkinfo }: LinkState, wanted: string): boolean {
@@ -183,6 +204,7 @@ function isOurAddress(
   const mark = labelOn(link);
   if (mark !== undefined && label === mark) return true;
   if (!addresses.includes(local)) return false;
+  if (link === PEER_LINK) return true;
   if (familyOf(local) === 6) return prefixlen === 128 && deprecated === true;
   return mark === undefined && prefixlen === 32 && scope === 'host';
 }

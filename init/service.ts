@@ -7,6 +7,7 @@ import { AlreadyRunningError, type Control, listenControl } from './control.ts';
 import { AGENT_UID } from './dropin.ts';
 import type { EndpointFollower } from './endpoints/follow.ts';
 import type { FallbackGate } from './gate.ts';
+import type { Leftovers } from './leftovers.ts';
 import { Link } from './link.ts';
 import type { Log } from './log.ts';
 import { startMonitor } from './monitor.ts';
@@ -27,6 +28,7 @@ export interface ServiceParts {
   /** Undefined where no rules are to be installed. */
   readonly firewall: Firewall | undefined;
   readonly gate: FallbackGate;
+  readonly leftovers: Pick<Leftovers, 'watch' | 'stop'>;
   /** Undefined where the fallback shall not lead to endpoints. */
   readonly endpoints: EndpointFollower | undefined;
   readonly system: System;
@@ -97,6 +99,7 @@ export class Service {
       diesWithInit: firewall?.isOwner,
     });
     if (this.#isLeaving) return;
+    void this.#parts.leftovers.watch();
     this.#endMonitor = startMonitor({
       clock,
       addresses: options.setupInterface ? plan.addresses : [],
@@ -120,6 +123,7 @@ export class Service {
   async withdraw(): Promise<void> {
     this.#isLeaving = true;
     this.#watch.stop();
+    this.#parts.leftovers.stop();
     this.#endMonitor();
     this.#counting?.cancel();
     this.#parts.endpoints?.stop();

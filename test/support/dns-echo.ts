@@ -1,12 +1,14 @@
 /**
  * A DNS server that answers everything with one TXT record: its own name, so that a test sees who answered. Arguments:
  * name, then the addresses to bind on port 53, UDP and TCP. Prints `listening` when all are bound. UDP answers are late
- * by DELAY_MS of the environment.
+ * by DELAY_MS of the environment. With AS_COREDNS it refuses what is not of class IN, as a CoreDNS does.
  */
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 
+const REFUSED = 5;
 const delayMs = Number(process.env.DELAY_MS ?? 0);
+const isCoreDns = process.env.AS_COREDNS !== undefined;
 const [name = '', ...addresses] = process.argv.slice(2);
 
 /** The query's header and question with QR set, and the TXT record pointing back to the question's name. */
@@ -19,6 +21,11 @@ function answerTo(query: Buffer): Buffer {
   question.writeUInt16BE(1, 4);
   question.writeUInt16BE(1, 6);
   question.writeUInt32BE(0, 8);
+  if (isCoreDns && question.readUInt16BE(end + 3) !== 1) {
+    question.writeUInt16BE(0, 6);
+    question[3] = REFUSED;
+    return question;
+  }
   const text = Buffer.from(name);
   const record = [0xc0, 0x0c, 0, 16, 0, 1, 0, 0, 0, 0, 0, text.length + 1, text.length];
   return Buffer.concat([question, Buffer.from(record), text]);

@@ -83,7 +83,7 @@ export async function snapshotWithoutHandles(space: Netns): Promise<string> {
 
 /** Rules of a crashed node-local-dns for these IPs, in the order and wording in which it leaves them. */
 export async function leaveNodeLocalDnsRules(
-  space: Netns,
+  space: Pick<Netns, 'run'>,
   iptables: string,
   ips: readonly string[],
 ): Promise<void> {

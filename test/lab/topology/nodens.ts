@@ -86,8 +86,17 @@ export class Nodens {
 
   /** `nodens init --cleanup` with the rights and addresses of the init container. */
   cleanup(): Promise<Ran> {
+    return this.#once('--cleanup');
+  }
+
+  /** `nodens init --observe`, likewise. */
+  observe(): Promise<Ran> {
+    return this.#once('--observe');
+  }
+
+  #once(mode: string): Promise<Ran> {
     const { init } = this.containers;
-    const argv = [...asContainer(init), ...this.#initArgv(init), '--cleanup'];
+    const argv = [...asContainer(init), ...this.#initArgv(init), mode];
     return this.#options.node.run(argv, { timeoutMs: 30_000 });
   }
 

@@ -20,14 +20,17 @@ export class NoAnswerError extends NodensError {
 }
 
 /** Resolves to an answer that says what there is, be it nothing (NXDOMAIN). Rejects with `NoAnswerError`. */
-export type Ask = (servers: readonly Endpoint[], name: string, type: RecordType) => Promise<Reply>;
+export type Ask = (name: string, type: RecordType) => Promise<Reply>;
 
-/** Asks one server after the other until one says what there is. */
-export function makeAsk(clock: Clock): Ask {
-  return async (servers, name, type) => {
-    for (const server of servers) {
+/** Asks one of `servers` after the other until one says what there is; the next question goes to that one first. */
+export function makeAsk(clock: Clock, servers: readonly Endpoint[]): Ask {
+  let silent = 0;
+  return async (name, type) => {
+    for (let tries = 0; tries < servers.length; tries++) {
+      const server = servers[silent % servers.length] as Endpoint;
       const reply = await askOne(clock, server, queryFor(randomInt(0x1_0000), name, type));
       if (reply?.rcode === NOERROR || reply?.rcode === NXDOMAIN) return reply;
+      silent++;
     }
     throw new NoAnswerError(name, servers);
   };

@@ -4,7 +4,7 @@
  */
 import { type Endpoint, familyOf } from '../../agent/base/address.ts';
 import type { Ask } from './ask.ts';
-import { type DnsRecord, isHostName, type RecordType, type Reply } from './message.ts';
+import { type DnsRecord, isHostName } from './message.ts';
 import { type Endpoints, tidied } from './set.ts';
 
 /** `endpoints` may be none; then `reason` says why. */
@@ -21,10 +21,7 @@ const DNS_PORT = 53;
 /** Targets whose addresses are asked for one by one, where the answer did not bring them. */
 const MAX_ASKED_TARGETS = 32;
 
-type Question = (name: string, type: RecordType) => Promise<Reply>;
-
-export interface Lookup {
-  readonly servers: readonly Endpoint[];
+export interface Wanted {
   /** Full name, without a trailing dot. */
   readonly service: string;
   /** Addresses that are no pod's: local IPs, ClusterIPs. */
@@ -35,11 +32,10 @@ export interface Lookup {
  * Asks for the endpoints of the Service. A transport whose port has no SRV record gets the Service's addresses and port
  * 53. Rejects with `NoAnswerError`.
  */
-export async function lookUp(ask: Ask, wanted: Lookup): Promise<Found> {
-  const { servers, service, excluded } = wanted;
+export async function lookUp(ask: Ask, { service, excluded }: Wanted): Promise<Found> {
   const ttls: number[] = [];
-  const question: Question = async (name, type) => {
-    const reply = await ask(servers, name, type);
+  const question: Ask = async (name, type) => {
+    const reply = await ask(name, type);
     ttls.push(...[...reply.answers, ...reply.additionals].map(({ ttlSeconds }) => ttlSeconds));
     return reply;
   };
@@ -58,7 +54,7 @@ export async function lookUp(ask: Ask, wanted: Lookup): Promise<Found> {
 const NOTHING: Found = { endpoints: { udp: [], tcp: [] }, ttlSeconds: 0 };
 
 async function endpointsOf(
-  ask: Question,
+  ask: Ask,
   service: string,
   port: string,
 ): Promise<Endpoint[] | 'not headless'> {
@@ -81,7 +77,7 @@ function at(port: number): (address: string) => Endpoint {
   return (address) => ({ address, port });
 }
 
-async function addressesOf(ask: Question, name: string): Promise<string[]> {
+async function addressesOf(ask: Ask, name: string): Promise<string[]> {
   if (!isHostName(name)) return [];
   const replies = [await ask(name, 'A'), await ask(name, 'AAAA')];
   return replies.flatMap(({ answers }) => addressesIn(answers));

@@ -29,14 +29,13 @@ export interface EndpointParts {
 
 export function endpointFollower(parts: EndpointParts): EndpointFollower {
   const { service, plan, env, system, clock, log } = parts;
-  const ask = makeAsk(clock);
   const serviceIps = serviceIpsOf(env, plan.clusterIps);
   const excluded = [...plan.addresses, ...serviceIps];
   // At a local IP the agent would answer, and might remember what was.
   const servers = serviceIps.filter((ip) => !plan.addresses.includes(ip)).map(dnsAt);
   return new EndpointFollower({
     clock,
-    lookup: (known) => lookUp(ask, { servers: [...servers, ...known], service, excluded }),
+    lookup: (known) => lookUp(makeAsk(clock, [...servers, ...known]), { service, excluded }),
     inKernel: async () => {
       try {
         return await fallbackEndpoints(system.run);

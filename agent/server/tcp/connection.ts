@@ -13,6 +13,8 @@ import { type Admission, PENDING } from '../admission.ts';
 const OUT_BYTES = 65_535 + 256;
 /** How long a client is given to read our FIN and send its own. */
 const LINGER_MS = 500;
+/** Who is to end but still waits for answers may ask for so long: then one that never stops asking is ended, too. */
+const LAST_QUERIES_MS = 1_000;
 /** Shared scratch: a response is copied into its frame before the next one is written here. */
 const out = Buffer.allocUnsafe(OUT_BYTES);
 
@@ -29,7 +31,9 @@ export class TcpConnection {
   #pending = 0;
   /** Clock moment of the last query or answer, for the idle sweep. */
   activeMs: number;
-  #isEnding = false;
+  /** When it was told to end. */
+  #endingMs: number | undefined;
+  /** When it was sent our FIN. */
   #endedMs: number | undefined;
   readonly #client = (): Client => this.#remote;
   readonly #deliver = (response: Buffer): void => {
@@ -66,9 +70,12 @@ export class TcpConnection {
     socket.on('error', () => socket.destroy());
   }
 
-  /** Answers what has been asked, then closes (RFC 7766 §6.2.3: the server may close an idle connection). */
+  /**
+   * Answers what has been asked, and what is asked until then, and closes (RFC 7766 §6.2.3: the server may close an idle
+   * connection).
+   */
   end(): void {
-    this.#isEnding = true;
+    this.#endingMs ??= this.#nowMs();
     this.#goOn();
   }
 
@@ -77,7 +84,7 @@ export class TcpConnection {
   }
 
   get isEnding(): boolean {
-    return this.#isEnding;
+    return this.#endingMs !== undefined;
   }
 
   destroy(): void {
@@ -98,13 +105,18 @@ export class TcpConnection {
     return this.#socket.writableNeedDrain;
   }
 
+  /** Not after our FIN, nor when it has brought all it may: it is still read, so that its own end is noticed. */
+  get #mayAsk(): boolean {
+    if (this.#endedMs !== undefined || this.#received >= this.#maxQueries()) return false;
+    return this.#endingMs === undefined || this.#nowMs() - this.#endingMs < LAST_QUERIES_MS;
+  }
+
   get #hasRoom(): boolean {
     return this.#pending < LIMITS.tcpPipelinedQueries.default && !this.isWriteBlocked;
   }
 
   #data(chunk: Buffer): void {
-    // Still read, so that the client's own end is noticed; what it asks now goes to another connection.
-    if (this.#isEnding) return;
+    if (!this.#mayAsk) return;
     this.#socket.cork();
     this.#frames.push(chunk, this.#message);
     this.#socket.uncork();
@@ -113,7 +125,7 @@ export class TcpConnection {
 
   #take(message: Buffer): void {
     // Several may have come in one read: those behind the last that is allowed are not asked.
-    if (this.#isEnding) return;
+    if (!this.#mayAsk) return;
     this.#received++;
     if (this.#held.length > 0 || !this.#hasRoom) this.#held.push(Buffer.from(message));
     else this.#ask(message);
@@ -146,7 +158,7 @@ export class TcpConnection {
     if (this.#socket.destroyed) return;
     if (this.#held.length > 0 && this.#hasRoom) this.#askHeld();
     if (this.#held.length > 0) return;
-    if (this.#isEnding && this.#pending === 0 && this.#socket.writable) {
+    if (this.isEnding && this.#pending === 0 && this.#socket.writable) {
       this.#endedMs = this.#nowMs();
       this.#socket.end();
     }

@@ -11,6 +11,8 @@ import { TcpConnection } from './connection.ts';
 import type { ListenTcp } from './steer.ts';
 
 const SWEEP_MS = 1_000;
+/** A client that is silent for so long must give a sign of life; what init installs forgets one that is silent longer. */
+const KEEP_ALIVE_MS = 60_000;
 const BACKLOG = 1_024;
 /** Turns of the event loop that a drain gives to connections which wait to be accepted: one each. */
 const LAST_TURNS = BACKLOG;
@@ -57,7 +59,11 @@ export class TcpListener {
   /** Binds and starts to accept. Rejects with NetworkError (phase `bind`). */
   static async open(options: TcpOptions): Promise<TcpListener> {
     const { address, port } = options.endpoint;
-    const server = createServer({ allowHalfOpen: true });
+    const server = createServer({
+      allowHalfOpen: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_MS,
+    });
     try {
       await options.listen(server, options.endpoint, BACKLOG);
     } catch (error) {

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
 import { LIMITS } from '../../../agent/base/limits.ts';
@@ -278,6 +279,24 @@ describe('a TCP listener that drains', () => {
     await eventually('nobody is owed anything', () => listener.owed === 0);
   });
 
+  it('answers what is asked before its FIN, but not for ever', async () => {
+    const { handler, parked } = parking();
+    const { connect, listener, rig } = await listen(handler);
+    const client = await connect();
+    client.ask(queryWire('a.test', 1));
+    await eventually('asked', () => parked.size === 1);
+    listener.drain();
+    await eventually('closed', () => listener.owed === 1);
+    client.ask(queryWire('a.test', 2));
+    await eventually('asked again', () => parked.size === 2);
+    await rig.clock.advance(1_000);
+    client.ask(queryWire('a.test', 3));
+    for (const answer of parked.values()) answer();
+    await eventually('FIN', () => client.ended.fin);
+    assert.deepEqual(client.ids(), [1, 2]);
+    assert.equal(parked.size, 2);
+  });
+
   it('closes at once where nobody is connected, and twice without harm', async () => {
     const { listener } = await listen(answerTo);
     listener.drain();
@@ -333,4 +352,14 @@ describe('patience with TCP clients', () => {
     await rig.clock.advance(60_000);
     await eventually('the idle one too', () => asking.ended.fin);
   });
+});
+
+it('a client that falls silent is asked for a sign of life', async () => {
+  const { connect, listener } = await listen(answerTo);
+  await connect();
+  const port = listener.endpoint.port.toString(16).toUpperCase().padStart(4, '0');
+  const sockets = readFileSync('/proc/net/tcp', 'utf8').split('\n');
+  // Local address, remote one, state (01: established), queues, and the timer that runs (02: keep-alive).
+  const accepted = new RegExp(`^ *\\d+: 0100007F:${port} \\S+ 01 \\S+ 02:`);
+  assert.equal(sockets.filter((line) => accepted.test(line)).length, 1);
 });

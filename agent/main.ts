@@ -2,11 +2,6 @@
 /** Process edge. Loads nothing before it knows that this Node can run the rest. */
 
 const OLDEST_NODE = 24;
-/**
- * The middle compiler (Maglev) leaves 20 MB of arenas behind and makes no hit cheaper: what is hot is soon compiled by the
- * last one.
- */
-const V8_FLAG = '--no-maglev';
 
 const major = Number(process.versions.node.split('.', 1)[0]);
 
@@ -18,8 +13,6 @@ if (major < OLDEST_NODE) {
 } else {
   const { takeHeap } = await import('./cli/heap.ts');
   takeHeap(process.argv.slice(2));
-  const { setFlagsFromString } = await import('node:v8');
-  setFlagsFromString(V8_FLAG);
   const { main } = await import('./cli/main.ts');
   process.exit(await main(process.argv.slice(2)));
 }

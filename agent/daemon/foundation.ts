@@ -52,7 +52,13 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
   const upstreams = createUpstreams({ clock, metrics, log, random });
   const identity = new Identity();
   const dispatcher = new Dispatcher(log, metrics.counter('coredns_panics_total'), identity);
-  const listeners = new Listeners({ ...chooseTransports(log), dispatcher, clock, metrics, log });
+  const listeners = new Listeners({
+    ...chooseTransports(log, clock),
+    dispatcher,
+    clock,
+    metrics,
+    log,
+  });
   const admin = new AdminServer({ clock, metrics, log });
   describeBuild(metrics);
   metrics.gaugeFrom('nodens_in_flight_queries', {}, () => listeners.pending);

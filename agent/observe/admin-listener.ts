@@ -2,12 +2,11 @@
  * One admin port. Where it cannot be opened that is a warning and a counter, tried again until it can: it is never a
  * reason not to answer queries.
  */
-import { rmSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { Clock, Timer } from '../base/clock.ts';
 import { errnoOf, messageOf } from '../base/errors.ts';
 import { FOLD_BY, type Logger, type Metrics } from '../query/services.ts';
-import { answerRequest, type Pages } from './admin-http.ts';
+import type { Pages } from './admin-http.ts';
 
 export interface AdminOptions {
   readonly clock: Clock;
@@ -17,7 +16,8 @@ export interface AdminOptions {
 
 export const MIN_RETRY_MS = 250;
 const MAX_RETRY_MS = 5_000;
-const UNIX = 'unix:';
+/** What the address of a unix socket begins with. */
+export const UNIX = 'unix:';
 
 /** One port, open or on its way there. */
 export class AdminListener {
@@ -49,7 +49,9 @@ export class AdminListener {
   async open(): Promise<void> {
     const { log } = this.#options;
     try {
-      const server = await listen(this.#address, () => this.pages);
+      // Loaded when the first page is wanted: node:http is not for nothing.
+      const { openAdminPort } = await import('./admin-port.ts');
+      const server = await openAdminPort(this.#address, () => this.pages);
       if (this.#closed) return void server.close();
       this.#server = server;
       // Whatever happens to a listener that works, such as too many open files, is not worth the process.
@@ -101,66 +103,4 @@ function remedyFor(errno: string, address: string): string {
   }
   if (errno === 'EADDRNOTAVAIL') return 'the address is not on this node: is init running?';
   return 'give these pages another address';
-}
-
-/** Most clients at once; scrapers and probes are few. */
-const MAX_CONNECTIONS = 64;
-const MAX_HEADER_BYTES = 8 * 1024;
-/** Headers, and with them the whole request, must be there within this. */
-const REQUEST_TIMEOUT_MS = 5_000;
-const KEEP_ALIVE_MS = 5_000;
-/** Then the connection is closed, so that no client holds one for ever. */
-const REQUESTS_PER_CONNECTION = 1_000;
-
-/** Opens `address`; node:http is loaded when the first page is wanted. Rejects with what the system says. */
-async function listen(address: string, pages: () => Pages): Promise<Server> {
-  const { createServer } = await import('node:http');
-  const server = createServer(
-    {
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: REQUEST_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      connectionsCheckingInterval: REQUEST_TIMEOUT_MS,
-    },
-    (request, response) => void answerRequest(request, response, pages()),
-  );
-  const options = listenOptions(address);
-  if ('path' in options) await removeDead(options.path);
-  server.maxConnections = MAX_CONNECTIONS;
-  server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-  return server;
-}
-
-/**
- * `:9253` is every address, v6 and v4; `localhost` is 127.0.0.1, as the peer has it, whatever the resolver says;
- * `unix:/path` is a socket that only processes who see the same file system reach.
- */
-function listenOptions(address: string): { host?: string; port: number } | { path: string } {
-  if (address.startsWith(UNIX)) return { path: address.slice(UNIX.length) };
-  const colon = address.lastIndexOf(':');
-  const port = Number(address.slice(colon + 1));
-  const host = address.slice(0, colon).replace(/^\[|\]$/g, '');
-  if (host === '') return { port };
-  return { host: host === 'localhost' ? '127.0.0.1' : host, port };
-}
-
-/** A process that was killed leaves its socket behind, and nobody can listen at that path before it is gone. */
-async function removeDead(path: string): Promise<void> {
-  const { connect } = await import('node:net');
-  const errno = await new Promise<string | undefined>((resolve) => {
-    const socket = connect(path, () => {
-      socket.destroy();
-      resolve(undefined);
-    });
-    socket.on('error', (error) => resolve(errnoOf(error)));
-  });
-  if (errno === 'ECONNREFUSED') rmSync(path, { force: true });
 }

@@ -1,6 +1,6 @@
 /*
- * The addon of the server room: batches of datagrams (udp/batch.c), steered TCP listeners (tcp/steer.c), and the
- * companion of a process that is killed (keeper.c).
+ * The addon of the server room: batches of datagrams (udp/batch.c), steered TCP listeners (tcp/steer.c), the companion
+ * of a process that is killed (keeper.c), and pages that are not needed any more (pages.c).
  */
 #include "addon.h"
 
@@ -32,5 +32,6 @@ NAPI_MODULE_INIT() {
   define_batch(env, exports);
   define_steer(env, exports);
   define_keeper(env, exports);
+  define_pages(env, exports);
   return exports;
 }

@@ -17,5 +17,6 @@ int parse_address(const char *text, int port, struct sockaddr_in6 *address, sock
 void define_batch(napi_env env, napi_value exports);
 void define_steer(napi_env env, napi_value exports);
 void define_keeper(napi_env env, napi_value exports);
+void define_pages(napi_env env, napi_value exports);
 
 #endif

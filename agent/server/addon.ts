@@ -1,26 +1,29 @@
 /**
- * Loads the compiled addon: batches of datagrams (`udp/batch.c`), steered TCP listeners (`tcp/steer.c`), and the companion
- * of a process that is killed (`keeper.c`).
+ * Loads the compiled addon: batches of datagrams (`udp/batch.c`), steered TCP listeners (`tcp/steer.c`), the companion of
+ * a process that is killed (`keeper.c`), and pages that are not needed any more (`pages.c`).
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../base/errors.ts';
 import type { KeeperAddon } from './keeper.ts';
+import type { PagesAddon } from './pages.ts';
 import type { SteerAddon } from './tcp/steer.ts';
 import type { BatchAddon } from './udp/batch.ts';
 
 /** Beside the bundle, or where the install script puts it in a source tree. */
 const PLACES = ['../native/nodens.node', '../../build/nodens.node'];
 
+type Addon = BatchAddon & KeeperAddon & PagesAddon & SteerAddon;
+
 /** The addon, or why there is none. Loading it again costs nothing. */
-export function loadAddon(): (BatchAddon & KeeperAddon & SteerAddon) | Error {
+export function loadAddon(): Addon | Error {
   const place = PLACES.map((path) => fileURLToPath(new URL(path, import.meta.url))).find(
     existsSync,
   );
   if (place === undefined) return new Error('it was not compiled (no C compiler at install)');
   try {
-    return createRequire(import.meta.url)(place) as BatchAddon & KeeperAddon & SteerAddon;
+    return createRequire(import.meta.url)(place) as Addon;
   } catch (error) {
     return error instanceof Error ? error : new Error(messageOf(error));
   }

@@ -1,7 +1,9 @@
 /** Which transports this process uses: those of the compiled addon where it loads, else Node's own. */
+import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../query/services.ts';
 import { loadAddon } from './addon.ts';
 import { startKeeper } from './keeper.ts';
+import { releaseRegularly } from './pages.ts';
 import { type ListenTcp, sharedListen, steeredListen } from './tcp/steer.ts';
 import { batchOpener } from './udp/batch.ts';
 import type { OpenUdp } from './udp/contract.ts';
@@ -16,7 +18,7 @@ export interface Transports {
  * With one line that says so where the addon is not used. `NODENS_UDP=dgram` in the environment asks for that: to
  * compare the two, or to rule the addon out when something is odd.
  */
-export function chooseTransports(log: Logger): Transports {
+export function chooseTransports(log: Logger, clock: Clock): Transports {
   const portable = { openUdp: openDgram, listenTcp: sharedListen };
   if (process.env.NODENS_UDP === 'dgram') {
     log.info({}, 'UDP one datagram at a time: NODENS_UDP=dgram');
@@ -25,6 +27,7 @@ export function chooseTransports(log: Logger): Transports {
   const addon = loadAddon();
   if (!(addon instanceof Error)) {
     startKeeper(addon, log);
+    releaseRegularly(addon, clock);
     return { openUdp: batchOpener(addon), listenTcp: steeredListen(addon) };
   }
   log.warn({}, `UDP one datagram at a time: the addon cannot be used: ${addon.message}`);

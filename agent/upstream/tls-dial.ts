@@ -1,5 +1,4 @@
 /** DNS over TLS streams (RFC 7858): verified strictly (RFC 8310 §5), sessions resumed (RFC 8446 §2.2). */
-import { connect, createSecureContext } from 'node:tls';
 import type { Endpoint } from '../base/address.ts';
 import type { UpstreamTls } from '../query/services.ts';
 import type { Dial } from './ports.ts';
@@ -10,6 +9,8 @@ import { portOf } from './stream-port.ts';
  * certificates or keys.
  */
 export function secure(to: Endpoint, tls: UpstreamTls): Dial {
+  // Loaded by the first upstream that is asked over TLS: it is worth 4 MB, and most nodes have none.
+  const { connect, createSecureContext } = process.getBuiltinModule('node:tls');
   const { serverName, ca, cert, key } = tls;
   const secureContext = createSecureContext({ ca, cert, key, minVersion: 'TLSv1.2' });
   let session: Buffer | undefined;

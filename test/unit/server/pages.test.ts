@@ -1,0 +1,46 @@
+import { strict as assert } from 'node:assert';
+import { spawnSync } from 'node:child_process';
+import { it } from 'node:test';
+import { loadAddon } from '../../../agent/server/addon.ts';
+import { releaseRegularly } from '../../../agent/server/pages.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+const ADDON = new URL('../../../agent/server/addon.ts', import.meta.url).href;
+/** Kilobytes of files that the process has mapped, before and after, and what runs on the pages that were let go of. */
+const PROGRAM = `
+  import { readFileSync } from 'node:fs';
+  import { loadAddon } from ${JSON.stringify(ADDON)};
+  const mapped = () => Number(/^RssFile:\\s+(\\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))[1]);
+  const addon = loadAddon();
+  const before = mapped();
+  addon.releasePages();
+  const after = mapped();
+  let works = 0;
+  for (let turn = 0; turn < 50; turn++) {
+    addon.releasePages();
+    works += JSON.parse(JSON.stringify({ turn: [...'release'].sort().join('') })).turn.length;
+    works += eval('((a) => a.map((x) => x * 2).length)')(new Array(10).fill(turn));
+  }
+  console.log(JSON.stringify({ before, after, works }));
+`;
+
+if (!(loadAddon() instanceof Error))
+  it("lets go of most of the program's pages, and everything goes on", () => {
+    const flags = ['--input-type=module', '-e', PROGRAM];
+    const { stdout, status, stderr } = spawnSync(process.execPath, flags, { encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+    const { before, after, works } = JSON.parse(stdout);
+    assert.ok(after < before / 2, `${before} kB before, ${after} kB after`);
+    assert.equal(works, 50 * 17);
+  });
+
+it('does so again and again, until it is told not to', async () => {
+  const clock = new FakeClock();
+  let times = 0;
+  const timer = releaseRegularly({ releasePages: () => times++ }, clock);
+  await clock.advance(90_000);
+  assert.equal(times, 3);
+  timer.cancel();
+  await clock.advance(90_000);
+  assert.equal(times, 3);
+});

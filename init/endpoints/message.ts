@@ -18,6 +18,7 @@ export interface Reply {
 }
 
 const HEADER_BYTES = 12;
+const MAX_NAME_BYTES = 255;
 const CLASS_IN = 1;
 
 /** A query for `name` IN `type`, recursion desired. Throws RangeError where `name` is not the name of a host. */
@@ -98,6 +99,7 @@ class Reader {
   /** The name at the place where we are, which is then behind it. Pointers only lead back, so that each name ends. */
   #name(): string {
     const labels: string[] = [];
+    let total = 1;
     let at = this.#at;
     let limit = at;
     let behind: number | undefined;
@@ -111,7 +113,8 @@ class Reader {
         at = limit = target;
         continue;
       }
-      if (length > 63 || labels.length > 127) throw new RangeError('label too long');
+      total += 1 + length;
+      if (length > 63 || total > MAX_NAME_BYTES) throw new RangeError('name too long');
       const label = this.#bytes.subarray(at + 1, at + 1 + length);
       if (label.length < length) throw new RangeError('label beyond the end');
       labels.push(label.toString('latin1').toLowerCase());

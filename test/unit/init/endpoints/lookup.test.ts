@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { NoAnswerError } from '../../../../init/endpoints/ask.ts';
+import { type Found, lookUp } from '../../../../init/endpoints/lookup.ts';
+import type { DnsRecord, Reply } from '../../../../init/endpoints/message.ts';
+
+const SERVICE = 'dns-pods.kube-system.svc.cluster.local';
+const UDP = `_dns._udp.${SERVICE} SRV`;
+const TCP = `_dns-tcp._tcp.${SERVICE} SRV`;
+
+type Zone = Readonly<Record<string, Partial<Reply>>>;
+
+const srv = (target: string, port: number, ttlSeconds = 30): DnsRecord => ({
+  ...{ name: 'asked', ttlSeconds },
+  data: { target, port },
+});
+const address = (name: string, text: string, ttlSeconds = 30): DnsRecord => ({
+  ...{ name, ttlSeconds },
+  data: { address: text },
+});
+
+async function found(zone: Zone, excluded: string[] = []): Promise<Found & { asked: string[] }> {
+  const asked: string[] = [];
+  const ask = async (name: string, type: string): Promise<Reply> => {
+    asked.push(`${name} ${type}`);
+    return { rcode: 3, answers: [], additionals: [], ...zone[`${name} ${type}`] };
+  };
+  return { ...(await lookUp(ask, { service: SERVICE, excluded })), asked };
+}
+
+const at = (...texts: string[]) =>
+  texts.map((text) => {
+    const [where = '', port] = text.split(' ');
+    return { address: where, port: Number(port) };
+  });
+
+describe('endpoints of a headless Service', () => {
+  it('are its ports at the addresses of its targets, in order, without doubles', async () => {
+    const additionals = [
+      address('b', '10.2.0.3', 7),
+      address('a', '10.2.0.2'),
+      address('a', 'fd02::2'),
+    ];
+    const both = { answers: [srv('b', 1053), srv('a', 53), srv('b', 1053)], additionals };
+    const { endpoints, ttlSeconds, reason, asked } = await found({
+      [UDP]: both,
+      [TCP]: { answers: [srv('a', 5353)], additionals },
+    });
+    assert.deepEqual(endpoints.udp, at('10.2.0.2 53', '10.2.0.3 1053', 'fd02::2 53'));
+    assert.deepEqual(endpoints.tcp, at('10.2.0.2 5353', 'fd02::2 5353'));
+    assert.deepEqual([ttlSeconds, reason, asked.length], [7, undefined, 2]);
+  });
+
+  it('are asked for one by one where the answer did not bring them', async () => {
+    const { endpoints, asked } = await found({
+      [UDP]: { answers: [srv('a', 1053), srv('not a host', 53)] },
+      'a A': { answers: [address('a', '10.2.0.2')] },
+      'a AAAA': { answers: [address('a', 'fd02::2')] },
+    });
+    assert.deepEqual(endpoints.udp, at('10.2.0.2 1053', 'fd02::2 1053'));
+    assert.deepEqual(asked.slice(0, 3), [UDP, 'a A', 'a AAAA']);
+  });
+
+  it('have port 53 where no SRV record says another', async () => {
+    const { endpoints } = await found({
+      [TCP]: { answers: [srv('a', 1053)], additionals: [address('a', '10.2.0.2')] },
+      [`${SERVICE} A`]: { answers: [address(SERVICE, '10.2.0.2')] },
+    });
+    assert.deepEqual(endpoints, { udp: at('10.2.0.2 53'), tcp: at('10.2.0.2 1053') });
+  });
+
+  it('are none where there is no such Service, or none is ready: to be asked again soon', async () => {
+    const { asked: _, ...rest } = await found({ [UDP]: { rcode: 0 } });
+    const reason = `${SERVICE} has no endpoints`;
+    assert.deepEqual(rest, { endpoints: { udp: [], tcp: [] }, ttlSeconds: 0, reason });
+  });
+
+  it('are none where the Service has a ClusterIP: its target is itself', async () => {
+    const answer = { answers: [srv(SERVICE, 53)], additionals: [address(SERVICE, '10.96.0.10')] };
+    const { endpoints, reason } = await found({ [UDP]: answer, [TCP]: answer });
+    assert.deepEqual(endpoints, { udp: [], tcp: [] });
+    assert.match(reason ?? '', /is a Service with a ClusterIP/);
+  });
+
+  it('are never what is not a pod: local IPs, ClusterIPs, the node itself, nobody, port 0', async () => {
+    const wrong = [
+      '127.0.0.1',
+      '0.0.0.0',
+      '169.254.20.10',
+      '224.0.0.1',
+      '255.255.255.255',
+      '10.96.0.10',
+    ];
+    const wrong6 = ['::', '::1', '::ffff:10.2.0.2', 'fe80::1', 'ff02::1', 'fd00::10'];
+    const additionals = [...wrong, ...wrong6].map((text) => address('a', text));
+    const { endpoints } = await found(
+      {
+        [UDP]: {
+          answers: [srv('a', 53), srv('b', 0)],
+          additionals: [...additionals, address('b', '10.2.0.2')],
+        },
+      },
+      ['10.96.0.10', 'fd00::10'],
+    );
+    assert.deepEqual(endpoints, { udp: [], tcp: [] });
+  });
+
+  it('are not more than rules shall hold, however many a server names', async () => {
+    const many = Array.from({ length: 300 }, (_, i) => srv(`p${i}`, 53));
+    const additionals = many.map((_, i) => address(`p${i}`, `10.2.${i >> 8}.${i & 0xff}`));
+    assert.equal((await found({ [UDP]: { answers: many, additionals } })).endpoints.udp.length, 32);
+    const { asked } = await found({ [UDP]: { answers: many } });
+    assert.ok(asked.length < 100, `${asked.length} questions`);
+  });
+
+  it('stay as they were where nobody answers: that is no answer', async () => {
+    const silent = () => Promise.reject(new NoAnswerError(SERVICE, []));
+    await assert.rejects(lookUp(silent, { service: SERVICE, excluded: [] }), NoAnswerError);
+  });
+});

@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { addressesIn } from '../../../../init/backend.ts';
+import { makeForget } from '../../../../init/endpoints/flows.ts';
+import { endpointsIn } from '../../../../init/endpoints/nft.ts';
+import { type Endpoints, NO_ENDPOINTS } from '../../../../init/endpoints/set.ts';
+import type { Direct } from '../../../../init/fallback.ts';
+import { FallbackGate } from '../../../../init/gate.ts';
+import { NftFallback } from '../../../../init/nft-fallback.ts';
+import { planOf } from '../../../../init/plan.ts';
+import { failure, fakeLog, fakeSystem, PLAN_BASICS, type Script } from '../fake-system.ts';
+
+const LOCAL = '169.254.20.10';
+const LOCAL6 = 'fd00::10';
+const VIP = '10.96.0.10';
+
+const V4 = { udp: [{ address: '10.2.0.2', port: 53 }], tcp: [{ address: '10.2.0.3', port: 1053 }] };
+const BOTH: Endpoints = {
+  udp: [...V4.udp, { address: 'fd02::2', port: 53 }],
+  tcp: [...V4.tcp, { address: 'fd02::2', port: 1053 }],
+};
+
+function planFor(localIps: string[], clusterIps: string[]) {
+  return planOf({ ...PLAN_BASICS, localIps, clusterIps }).rules;
+}
+
+function gateTo(
+  endpoints: { known: Endpoints; reason: string },
+  options: { clusterIps?: string[]; served?: boolean },
+) {
+  const { log } = fakeLog();
+  const said: unknown[] = [];
+  let wanted = 0;
+  const gate = new FallbackGate({
+    rules: planFor([LOCAL, LOCAL6], options.clusterIps ?? [VIP, 'fd00::a']),
+    isServed: async (ip) => options.served === true && ip === VIP,
+    obstacle: undefined,
+    endpoints: { ...endpoints, want: () => void wanted++ },
+    log: { ...log, info: (_, fields) => void said.push(fields) },
+  });
+  return { gate, said, wanted: () => wanted };
+}
+
+describe('endpoints behind the gate', () => {
+  it("are the way for each family that kube-proxy's rules do not serve", async () => {
+    const { gate, said, wanted } = gateTo({ known: BOTH, reason: '' }, { served: true });
+    const { rewrites, direct } = (await gate.rules()).fallback;
+    assert.deepEqual(
+      rewrites.map(({ to }) => to),
+      [VIP],
+    );
+    assert.deepEqual(
+      direct.map(({ from }) => from),
+      [LOCAL6],
+    );
+    assert.deepEqual(direct[0]?.endpoints.tcp, [{ address: 'fd02::2', port: 1053 }]);
+    assert.deepEqual(gate.open, [LOCAL, LOCAL6]);
+    assert.equal(wanted(), 1);
+    const endpoints = ['udp [fd02::2]:53', 'tcp [fd02::2]:1053'];
+    const reason = 'no rules of kube-proxy for fd00::a yet';
+    assert.deepEqual(said, [{ localIps: [LOCAL, LOCAL6], endpoints, reason }]);
+  });
+
+  it('need no ClusterIP; without endpoints there is no rule, and a reason', async () => {
+    const known = gateTo({ known: V4, reason: '' }, { clusterIps: [] });
+    assert.deepEqual(
+      (await known.gate.rules()).fallback.direct.map(({ from }) => from),
+      [LOCAL],
+    );
+    const unknown = gateTo({ known: NO_ENDPOINTS, reason: 'nobody answers' }, { clusterIps: [] });
+    assert.deepEqual((await unknown.gate.rules()).fallback.direct, []);
+    const reason = 'the ClusterIP of kube-dns is not known; nobody answers';
+    assert.deepEqual([unknown.gate.open, unknown.said], [[], [{ localIps: [], reason }]]);
+  });
+
+  it("are not asked for where kube-proxy's rules serve", async () => {
+    const { gate, wanted } = gateTo(
+      { known: BOTH, reason: '' },
+      { clusterIps: [VIP], served: true },
+    );
+    const { direct } = (await gate.rules()).fallback;
+    assert.deepEqual([direct, wanted()], [[], 0]);
+  });
+});
+
+const DIRECT: Direct = { family: 4, from: LOCAL, port: 53, endpoints: V4 };
+
+function textOf(...direct: Direct[]): string {
+  const rules = planFor([LOCAL], []);
+  const fallback = { ...rules.fallback, direct };
+  return new NftFallback(fakeSystem().system.run).explain({ ...rules, fallback });
+}
+
+describe('rules to endpoints', () => {
+  it('choose one for each flow, count each packet, and spare what is untracked', () => {
+    const text = textOf(DIRECT);
+    for (const hook of ['prerouting', 'output']) {
+      assert.ok(
+        text.includes(`chain direct_${hook} {\n    type nat hook ${hook} priority -110;`),
+        text,
+      );
+      assert.ok(
+        text.includes(`chain count_${hook} {\n    type filter hook ${hook} priority -150;`),
+        text,
+      );
+    }
+    const match = `udp dport 53 ip daddr ${LOCAL}`;
+    assert.ok(
+      text.includes(`${match} counter dnat ip to numgen random mod 1 map { 0 : 10.2.0.2 . 53 } `),
+    );
+    assert.ok(
+      text.includes(`${match} ct state != untracked counter continue comment "nodens:fallback-`),
+    );
+    assert.match(
+      text,
+      /saddr \. ip daddr { 10\.2\.0\.2 \. 10\.2\.0\.2, 10\.2\.0\.3 .* counter masquerade/,
+    );
+  });
+
+  it('are none for a transport without endpoints', () => {
+    const text = textOf({ ...DIRECT, endpoints: { ...V4, tcp: [] } });
+    assert.doesNotMatch(text, /tcp/);
+    assert.doesNotMatch(textOf({ ...DIRECT, endpoints: NO_ENDPOINTS }), /count_|direct_|hairpin/);
+  });
+
+  it('can be read back, and their endpoints are not taken for addresses of the node', () => {
+    const six: Direct = {
+      family: 6,
+      from: LOCAL6,
+      port: 53,
+      endpoints: { udp: [], tcp: [{ address: 'fd02::2', port: 53 }] },
+    };
+    const text = textOf(DIRECT, six).replaceAll('counter', 'counter packets 3 bytes 200');
+    assert.deepEqual(endpointsIn(text), { ...V4, tcp: [...V4.tcp, ...six.endpoints.tcp] });
+    assert.deepEqual([...new Set(addressesIn(text))].sort(), [LOCAL, LOCAL6]);
+    assert.deepEqual(
+      endpointsIn('udp dport 53 dnat to numgen inc mod 1 map { 0 : x . y }'),
+      NO_ENDPOINTS,
+    );
+  });
+});
+
+describe('flows to endpoints that are gone', () => {
+  async function forget(script: Script, gone: Endpoints) {
+    const { system, calls } = fakeSystem(script);
+    const { log, lines } = fakeLog();
+    const end = makeForget(system.run, log, [DIRECT]);
+    await end(gone);
+    await end(gone);
+    const commands = calls.map(({ command }) => command);
+    return { commands: commands.slice(0, commands.length / 2), lines };
+  }
+
+  it('are ended for the local IP, by transport and port, and those that led nowhere', async () => {
+    const none = failure('conntrack', 'conntrack v1.4.7: 0 flow entries have been deleted.');
+    const { commands, lines } = await forget(() => none, BOTH);
+    const flow = (protocol: string) =>
+      `conntrack -D -f ipv4 -p ${protocol} --orig-dst ${LOCAL} --orig-port-dst 53`;
+    assert.deepEqual(commands, [
+      `${flow('udp')} --reply-src 10.2.0.2 --reply-port-src 53`,
+      `${flow('tcp')} --reply-src 10.2.0.3 --reply-port-src 1053`,
+      `${flow('udp')} --reply-src ${LOCAL}`,
+    ]);
+    assert.deepEqual(lines, []);
+  });
+
+  it('stay where conntrack does not run, which is said once', async () => {
+    const missing = Object.assign(failure('conntrack', 'spawn conntrack ENOENT'), {
+      exitCode: undefined,
+    });
+    const { lines } = await forget(() => missing, V4);
+    assert.deepEqual(lines, ['warn flows to endpoints that are gone stay until they time out']);
+  });
+});

@@ -19,6 +19,7 @@ const contextSources = stages
 const PROGRAMS: Readonly<Record<string, string>> = {
   ip: 'iproute2',
   nft: 'nftables',
+  conntrack: 'conntrack',
   'iptables-nft-restore': 'iptables',
   'ip6tables-nft-restore': 'iptables',
   'iptables-legacy-restore': 'iptables',

@@ -87,6 +87,8 @@ describe('reply to it', () => {
     assert.equal(replyTo(QUERY, changed(QUERY.length - 3, 1)), undefined, 'another type');
     for (let length = 0; length < good.length; length++)
       assert.equal(replyTo(QUERY, good.subarray(0, length)), undefined, `cut at ${length}`);
+    const long = reply([srv(Array(120).fill('ab').join('.'), 53)]);
+    assert.equal(replyTo(QUERY, long), undefined, 'a name of 361 octets');
     const itself = Buffer.concat([
       good.subarray(0, QUERY.length),
       Buffer.from([0xc0, QUERY.length]),

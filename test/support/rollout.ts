@@ -25,13 +25,18 @@ export class Rollout {
     this.#site = site;
   }
 
+  /** The node's folder for snapshots, as a hostPath: what outlives a pod. */
+  get stateDir(): string {
+    return `${this.#site.cluster.runDir}/state`;
+  }
+
   /** Starts a pod beside those that run; resolves when the kubelet would call it Ready. */
   async start(): Promise<Pod> {
     const { cluster } = this.#site;
     const runDir = `${cluster.runDir}/pod${++this.#pods}`;
     mkdirSync(runDir);
     const nodens = new Nodens({
-      ...{ node: cluster.node, runDir, addresses: ADDRESSES },
+      ...{ node: cluster.node, runDir, addresses: ADDRESSES, stateDir: this.stateDir },
       programs: await programs(runDir),
     });
     const init = nodens.startInit();

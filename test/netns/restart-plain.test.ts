@@ -1,0 +1,98 @@
+/** Restarts without an overlap, under load: of the agent's container, and of the whole pod. Only latency is seen. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import type { Cluster } from '../lab/topology/cluster.ts';
+import { V4 } from '../lab/topology/plan.ts';
+import type { ProxyKind } from '../lab/topology/proxy.ts';
+import { intercepting, type Site, startNodens } from '../lab/topology/site.ts';
+import { type Load, load, percentile } from '../support/load.ts';
+import { describeSites, withSite } from '../support/sites.ts';
+import { type TcpLoadResult, tcpLoad } from '../support/tcp-load.ts';
+
+const ROUNDS = Number(process.env.NODENS_CHAOS_ROUNDS ?? 2);
+const RATE = Number(process.env.NODENS_RESTART_RATE ?? 1_000);
+/** Stop, start and proof on two busy cores. */
+const SECONDS_PER_ROUND = 4;
+/** Nobody asks twice: what takes longer than this a resolver would have asked again. */
+const PATIENCE_MS = 1_000;
+const NAMES = Array.from({ length: 200 }, (_, i) => `load${i}.any.default.svc.cluster.local`);
+
+interface Loads {
+  readonly udp: readonly Load[];
+  readonly tcp: readonly TcpLoadResult[];
+}
+
+/** Asks the VIP and the link-local address, over both transports, while `work` is done. */
+async function under(cluster: Cluster, seconds: number, work: () => Promise<void>): Promise<Loads> {
+  const [first, second] = cluster.pods;
+  const udp = { names: NAMES, perSecond: RATE, seconds, dir: cluster.runDir };
+  const isOver = { value: false };
+  const loads = Promise.all([
+    Promise.all([
+      load(first, { server: V4.vip, ...udp }),
+      load(second, { server: V4.local, ...udp }),
+    ]),
+    Promise.all([
+      tcpLoad(first, { server: V4.vip, clients: 4, seconds }),
+      tcpLoad(second, { server: V4.local, clients: 4, seconds }),
+    ]),
+  ]);
+  void loads.finally(() => {
+    isOver.value = true;
+  });
+  await work();
+  assert.equal(isOver.value, false, 'the load ended before the restarts');
+  const [udpLoads, tcpLoads] = await loads;
+  return { udp: udpLoads, tcp: tcpLoads };
+}
+
+function judge(what: string, { udp, tcp }: Loads): void {
+  const sum = (key: keyof TcpLoadResult): number => tcp.reduce((all, one) => all + one[key], 0);
+  const worstMs = (share: number): number => Math.max(...udp.map((one) => percentile(one, share)));
+  const sent = udp.reduce((all, one) => all + one.sent, 0);
+  const lost = udp.reduce((all, one) => all + (one.outcomes.lost ?? 0), 0);
+  process.stdout.write(
+    `# ${ROUNDS} restarts of ${what}: UDP ${lost} of ${sent} lost, p99 ${worstMs(0.99).toFixed(1)} ms, ` +
+      `worst ${worstMs(1).toFixed(0)} ms; TCP ${sum('reset')} of ${sum('answered')} cut off, ` +
+      `${sum('closed')} asked again after a FIN, slowest ${Math.max(...tcp.map(({ slowestMs }) => slowestMs))} ms\n`,
+  );
+  for (const one of udp) assert.deepEqual(one.outcomes, { NOERROR: one.sent });
+  assert.ok(worstMs(1) < PATIENCE_MS, `${worstMs(1)} ms`);
+  assert.deepEqual([sum('lost'), sum('reset')], [0, 0]);
+}
+
+async function again(site: Site, restart: () => Promise<void>): Promise<Loads> {
+  return under(site.cluster, ROUNDS * SECONDS_PER_ROUND, async () => {
+    for (let round = 0; round < ROUNDS; round++) await restart();
+  });
+}
+
+describeSites(
+  'a restart under load',
+  (proxy: ProxyKind) => {
+    it(`of the agent's container, ${ROUNDS} times: init stays`, () =>
+      withSite(proxy, async (site) => {
+        const { init, agent } = await startNodens(site);
+        let running = agent;
+        const loads = await again(site, async () => {
+          assert.equal(await running.stop(), 0);
+          running = site.nodens.startAgent();
+          await intercepting(site, [init, running]);
+        });
+        judge(`the agent, ${proxy}`, loads);
+      }));
+
+    it(`of the pod, ${ROUNDS} times`, () =>
+      withSite(proxy, async (site) => {
+        let running = await startNodens(site);
+        const loads = await again(site, async () => {
+          assert.equal(await running.agent.stop(), 0);
+          assert.equal(await running.init.stop(), 0);
+          running = await startNodens(site);
+        });
+        judge(`the pod, ${proxy}`, loads);
+      }));
+  },
+  undefined,
+  60_000 + ROUNDS * 15_000,
+);

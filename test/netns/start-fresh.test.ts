@@ -1,0 +1,117 @@
+/** A node on which nodens has never been, and clients that ask all along: none of them is worse off than with kube-dns. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import type { Cluster } from '../lab/topology/cluster.ts';
+import { type LoadResult, load } from '../lab/topology/load.ts';
+import type { Netns } from '../lab/topology/netns.ts';
+import { METRICS_URL } from '../lab/topology/nodens.ts';
+import { metrics, ruleCounters, total } from '../lab/topology/observe.ts';
+import { V4 } from '../lab/topology/plan.ts';
+import type { Daemon } from '../lab/topology/process.ts';
+import type { ProxyKind } from '../lab/topology/proxy.ts';
+import { intercepting, requestsServed } from '../lab/topology/site.ts';
+import { until } from '../lab/topology/wait.ts';
+import { describeSites, withSite } from '../support/sites.ts';
+import { type TcpLoadResult, tcpLoad } from '../support/tcp-load.ts';
+
+const SECONDS = 6;
+/** `npm run chaos` takes the whole half minute. */
+const OUTAGE_SECONDS = Number(process.env.NODENS_START_OUTAGE_SECONDS ?? 4);
+
+/** Keeps the agent, and nobody else, from kube-dns: a firewall, a Service that is not there yet. */
+const BARRIER = `
+table inet barrier {
+  chain out { type filter hook output priority -310; ip daddr ${V4.upstreamVip} drop; }
+}
+`;
+
+interface Loads {
+  readonly pod: Promise<LoadResult>;
+  readonly host: Promise<LoadResult>;
+  readonly tcp: Promise<TcpLoadResult>;
+}
+
+/** Pods and the node itself ask the VIP, and have been answered before this resolves. */
+async function ask(cluster: Cluster, seconds: number): Promise<Loads> {
+  const server = V4.vip;
+  const udp = { server, queriesPerSecond: 250, seconds, sockets: 8 };
+  const loads = {
+    pod: load(cluster, cluster.pods[0], udp),
+    host: load(cluster, cluster.node, udp),
+    tcp: tcpLoad(cluster.pods[1], { server, clients: 4, seconds }),
+  };
+  const counted = (): number => cluster.counts().kubeDns.udp;
+  await until('the clients to be answered by kube-dns', () => counted() > 100);
+  return loads;
+}
+
+async function assertNoFailure({ pod, host, tcp }: Loads): Promise<void> {
+  for (const { sent, lost, codes } of await Promise.all([pod, host])) {
+    assert.equal(lost, 0, `of ${sent}`);
+    assert.deepEqual(codes, { NOERROR: sent });
+  }
+  const { answered, lost, reset } = await tcp;
+  assert.ok(answered > 100, `${answered}`);
+  assert.deepEqual({ lost, reset }, { lost: 0, reset: 0 });
+}
+
+async function state(node: Netns): Promise<string[]> {
+  const samples = await metrics(node, METRICS_URL);
+  return ['waiting', 'intercepting', 'withdrawn'].filter(
+    (name) => total(samples, 'nodens_interception_state', `"${name}"`) === 1,
+  );
+}
+
+async function queryRules(node: Netns): Promise<string[]> {
+  return [...(await ruleCounters(node)).keys()].filter((rule) => rule.startsWith('query-'));
+}
+
+describeSites(
+  'a fresh node',
+  (proxy: ProxyKind) => {
+    it('clients that ask from before the start never see a failure', () =>
+      withSite(proxy, async (site) => {
+        const { cluster, nodens } = site;
+        const loads = await ask(cluster, SECONDS);
+        const init = nodens.startInit();
+        const agent = nodens.startAgent();
+        await intercepting(site, [init, agent]);
+        await assertNoFailure(loads);
+        assert.ok(((await requestsServed(cluster.node)) ?? 0) > 1_000, 'the agent took part');
+      }));
+
+    it(`upstream out of reach for ${OUTAGE_SECONDS} s: kube-dns serves until it answers`, () =>
+      withSite(proxy, async (site) => {
+        const { cluster, nodens } = site;
+        const { node } = cluster;
+        await node.must(['nft', '-f', '-'], { input: BARRIER });
+        const loads = await ask(cluster, OUTAGE_SECONDS + SECONDS);
+        const init = nodens.startInit();
+        const agent = nodens.startAgent();
+        await untilRefused(init, agent);
+        await new Promise((resolve) => {
+          setTimeout(resolve, OUTAGE_SECONDS * 1_000);
+        });
+        assert.deepEqual(await queryRules(node), []);
+        assert.deepEqual(await state(node), ['waiting']);
+        assert.equal(await requestsServed(node), 0);
+
+        await node.must(['nft', 'delete', 'table', 'inet', 'barrier']);
+        await intercepting(site, [init, agent]);
+        assert.deepEqual(await state(node), ['intercepting']);
+        await assertNoFailure(loads);
+      }));
+  },
+  undefined,
+  120_000 + OUTAGE_SECONDS * 1_000,
+);
+
+/** Resolves when the agent has asked its upstream in vain. */
+async function untilRefused(init: Daemon, agent: Daemon): Promise<void> {
+  await until(
+    'the agent to miss its upstream',
+    () => agent.log().includes('no upstream answers yet: not listening'),
+    15_000,
+    () => `${init.tail()}\n${agent.tail()}`,
+  );
+}

@@ -20,12 +20,19 @@ export interface Backend {
   explain(rules: RuleSet): string;
 }
 
-/** The IP addresses among the words of a ruleset's text. */
+/** The IP addresses among the words of a ruleset's text; not the endpoints that packets are led to. */
 export function addressesIn(text: string): string[] {
-  return text.split(/[\s{},/]+/).filter((word) => familyOf(word) !== undefined);
+  const own = text.replaceAll(/(map|saddr \. ip6? daddr) \{[^}]*\}/g, '');
+  return own.split(/[\s{},/]+/).filter((word) => familyOf(word) !== undefined);
 }
 
-export const NO_RULES: RuleSet = { query: [], standing: [], accept: [], fallback: NO_FALLBACK };
+export const NO_RULES: RuleSet = {
+  query: [],
+  standing: [],
+  accept: [],
+  flows: [],
+  fallback: NO_FALLBACK,
+};
 
 /** Thrown when the kernel took a ruleset without complaint but does not hold it. */
 export class ReadBackError extends NodensError {

@@ -6,9 +6,10 @@ import { Iptables, type IptablesKind, legacyTables } from './iptables.ts';
 import { NftTables, type Ownership } from './nft.ts';
 import { NftAccepts } from './nft-accept.ts';
 import { NftFallback } from './nft-fallback.ts';
+import { NftFlows } from './nft-flows.ts';
 import { OWN_TABLE_PREFIX } from './nft-list.ts';
 import { listTable } from './nft-table.ts';
-import type { RuleSet } from './plan.ts';
+import { type RuleSet, withoutFlows } from './plan.ts';
 import type { System } from './system.ts';
 
 export type BackendWish = 'auto' | 'nft' | 'iptables';
@@ -31,13 +32,24 @@ export interface Firewall extends Pick<Backend, 'name' | 'apply' | 'explain'> {
   release(): Promise<void>;
 }
 
+/** Told of a standing table that another version of nodens wrote and that is left alone. */
+export type OnForeign = (table: string) => void;
+
 /** Where everything that nodens may ever have put is looked for. */
-export async function allBackends(system: System): Promise<Backend[]> {
+export async function allBackends(
+  system: System,
+  onForeign: OnForeign = () => undefined,
+): Promise<Backend[]> {
   const { run } = system;
-  const nft = [new NftTables(run, undefined), new NftAccepts(run), new NftFallback(run)];
+  const nft = [
+    new NftTables(run, undefined, onForeign),
+    new NftFlows(run, onForeign),
+    new NftAccepts(run),
+    new NftFallback(run, onForeign),
+  ];
   const backends: Backend[] = (await canUseNft(system)) ? nft : [];
   for (const kind of ['nft', 'legacy'] as const)
-    if (await canUseIptables(system, kind)) backends.push(new Iptables(system, kind));
+    if (await canUseIptables(system, kind)) backends.push(new Iptables(system, kind, onForeign));
   return backends;
 }
 
@@ -50,13 +62,16 @@ export async function chooseFirewall(
   wish: BackendWish,
   rules: RuleSet,
   ownership: Ownership | undefined,
+  onForeign: OnForeign = () => undefined,
 ): Promise<Firewall> {
-  const [main, reason] = await mainBackend(system, wish, rules, ownership);
-  const others = (await allBackends(system)).filter((b) => b.name !== main.name);
-  const fallback = others.find((backend) => backend instanceof NftFallback);
-  const canFallBack =
-    fallback !== undefined && (await nftObstacle(system, fallback, rules)) === undefined;
-  const helpers = canFallBack ? others : others.filter((backend) => backend !== fallback);
+  const [main, reason] = await mainBackend(system, wish, rules, ownership, onForeign);
+  const helpers: Backend[] = [];
+  for (const backend of await allBackends(system, onForeign)) {
+    if (backend.name === main.name) continue;
+    const isOptional = backend instanceof NftFallback || backend instanceof NftFlows;
+    if (isOptional && (await nftObstacle(system, backend, rules)) !== undefined) continue;
+    helpers.push(backend);
+  }
   return new Composite(main, helpers, reason);
 }
 
@@ -65,15 +80,16 @@ async function mainBackend(
   wish: BackendWish,
   rules: RuleSet,
   ownership: Ownership | undefined,
+  onForeign: OnForeign,
 ): Promise<[Backend, reason: string]> {
-  const nft = new NftTables(system.run, undefined);
+  const nft = new NftTables(system.run, undefined, onForeign);
   const obstacle =
     wish === 'iptables' ? 'iptables was asked for' : await nftObstacle(system, nft, rules);
   if (obstacle === undefined) {
     const works = wish === 'nft' ? 'nft was asked for' : 'nft works here';
     if (ownership === undefined) return [nft, works];
     const unowned = await ownerObstacle(system, ownership);
-    if (unowned === undefined) return [new NftTables(system.run, ownership), works];
+    if (unowned === undefined) return [new NftTables(system.run, ownership, onForeign), works];
     return [nft, `${works}, but no table can be owned: ${unowned}`];
   }
   if (wish === 'nft') throw new NoBackendError(`nft cannot install the rules: ${obstacle}`);
@@ -82,7 +98,7 @@ async function mainBackend(
   const order: IptablesKind[] = legacy ? ['legacy', 'nft'] : ['nft', 'legacy'];
   for (const kind of order)
     if (await canUseIptables(system, kind))
-      return [new Iptables(system, kind), `${obstacle}; ${where}`];
+      return [new Iptables(system, kind, onForeign), `${obstacle}; ${where}`];
   throw new NoBackendError(`neither nft nor iptables can install the rules: ${obstacle}`);
 }
 
@@ -162,6 +178,7 @@ class Composite implements Firewall {
   readonly isOwner: boolean;
   readonly hasFallback: boolean;
   readonly #main: Backend;
+  readonly #flows: NftFlows | undefined;
   readonly #helpers: readonly Backend[];
 
   constructor(main: Backend, helpers: readonly Backend[], reason: string) {
@@ -170,11 +187,14 @@ class Composite implements Firewall {
     this.isOwner = main instanceof NftTables && main.isOwner;
     this.hasFallback = helpers.some((helper) => helper instanceof NftFallback);
     this.#main = main;
-    this.#helpers = helpers;
+    this.#flows = helpers.find((helper) => helper instanceof NftFlows);
+    this.#helpers = helpers.filter((helper) => helper !== this.#flows);
   }
 
+  /** What remembers connections goes first: query rules match none that is not remembered. */
   async apply(rules: RuleSet): Promise<boolean> {
-    let changed = await this.#main.apply(rules);
+    const remembers = (await this.#flows?.apply(rules)) ?? false;
+    let changed = (await this.#main.apply(this.#known(rules))) || remembers;
     for (const helper of this.#helpers)
       changed = (await helper.apply(forHelpers(rules))) || changed;
     return changed;
@@ -186,7 +206,12 @@ class Composite implements Firewall {
 
   explain(rules: RuleSet): string {
     const parts = this.#helpers.map((helper) => helper.explain(forHelpers(rules)));
-    return [this.#main.explain(rules), ...parts].join('');
+    const flows = this.#flows?.explain(rules) ?? '';
+    return [flows, this.#main.explain(this.#known(rules)), ...parts].join('');
+  }
+
+  #known(rules: RuleSet): RuleSet {
+    return this.#flows === undefined ? withoutFlows(rules) : rules;
   }
 }
 

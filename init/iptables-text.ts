@@ -1,4 +1,5 @@
 /** iptables rules as `iptables-restore` input, and what `iptables-save` says turned into the edits that are missing. */
+import { createHash } from 'node:crypto';
 import type { Hook, Rule, RuleSet } from './plan.ts';
 import { isTag, tagOf } from './tag.ts';
 
@@ -67,6 +68,7 @@ function linesOf(chain: string, rule: Rule): string[] {
       ...(rule.fromLoopback ? ['-i lo'] : []),
       `${address} ${ip} -p ${rule.protocol} -m ${rule.protocol} ${port} ${rule.port}`,
       ...(peers === undefined ? [] : [peers]),
+      ...(rule.openingMark === undefined ? [] : [opens(rule.openingMark)]),
       ...(rule.whileBound ? ['-m socket'] : []),
     ].join(' ');
     const verdict = rule.verdict === 'notrack' ? 'CT --notrack' : 'ACCEPT';
@@ -74,24 +76,50 @@ function linesOf(chain: string, rule: Rule): string[] {
   });
 }
 
+function opens(mark: number): string {
+  const bit = `0x${mark.toString(16)}`;
+  return `--tcp-flags FIN,SYN,RST,ACK SYN -m mark --mark ${bit}/${bit}`;
+}
+
 /**
  * Lines of an `iptables-restore --noflush` that turn `saved` into a table that holds exactly `wanted` of our chains;
  * empty where it does. `exists` tells whether a base chain is in the kernel already.
+ *
+ * Where this has been `settled` before, chains that another version of nodens has written since are left alone.
  */
 export function editsOf(
   saved: SavedTable,
   wanted: readonly OwnChain[],
   exists: (base: string) => boolean,
+  settled = false,
 ): string[] {
-  const kept = new Set(wanted.map((chain) => chain.name));
+  const foreign = new Set(settled ? foreignChains(saved, wanted) : []);
+  const mine = wanted.filter((chain) => !foreign.has(chain.name));
+  const kept = new Set([...foreign, ...wanted.map((chain) => chain.name)]);
   const surplus = ownNames(saved).filter((name) => !kept.has(name) && !name.startsWith(MADE));
-  const made = new Set(wanted.map((chain) => chain.base).filter((base) => !exists(base)));
+  const made = new Set(mine.map((chain) => chain.base).filter((base) => !exists(base)));
   return [
     ...[...made].map((base) => `:${MADE}${base} - [0:0]`),
-    ...wanted.flatMap((chain) => fillEdits(saved, chain)),
-    ...wanted.flatMap((chain) => jumpEdits(saved, chain)),
+    ...mine.flatMap((chain) => fillEdits(saved, chain)),
+    ...mine.flatMap((chain) => jumpEdits(saved, chain)),
     ...surplus.flatMap((name) => removeChain(saved, name)),
   ];
+}
+
+/** Chains of nodens that are as their writer declared, which was not one that wants `wanted`. */
+export function foreignChains(saved: SavedTable, wanted: readonly OwnChain[]): string[] {
+  return ownNames(saved).filter((name) => {
+    const lines = saved.rules.get(name) ?? [];
+    const isWhole = jumpsTo(saved, name).some((jump) => jump.includes(declared(lines)));
+    const ours = wanted.find((chain) => chain.name === name);
+    return isWhole && (ours === undefined || declared(ours.lines) !== declared(lines));
+  });
+}
+
+/** The comment of the jump to a chain: says what its writer put there, to tell damage from another version. */
+function declared(lines: readonly string[]): string {
+  const tags = lines.map(tagIn).join();
+  return `nodens-${createHash('sha256').update(tags).digest('hex').slice(0, 8)}`;
 }
 
 /** Lines that remove all chains of ours and everything a crashed node-local-dns left in this table. */
@@ -136,10 +164,13 @@ function fillEdits(saved: SavedTable, { name, lines }: OwnChain): string[] {
 }
 
 /** `:CHAIN` flushes an existing chain, so it must not be said of a base chain or of one that is right. */
-function jumpEdits(saved: SavedTable, { name, base }: OwnChain): string[] {
-  const [first, ...doubles] = jumpsTo(saved, name);
-  const insertion = `-I ${base} 1 -m comment --comment nodens -j ${name}`;
-  return [...doubles.map(deletion), ...(first === undefined ? [insertion] : [])];
+function jumpEdits(saved: SavedTable, { name, base, lines }: OwnChain): string[] {
+  const comment = declared(lines);
+  const jumps = jumpsTo(saved, name);
+  const right = jumps.findIndex((jump) => jump.includes(comment));
+  const insertion = `-I ${base} 1 -m comment --comment ${comment} -j ${name}`;
+  const wrong = jumps.filter((_, i) => i !== right);
+  return [...wrong.map(deletion), ...(right === -1 ? [insertion] : [])];
 }
 
 function removeChain(saved: SavedTable, name: string): string[] {

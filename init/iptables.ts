@@ -5,6 +5,7 @@ import { CommandError } from './exec.ts';
 import {
   EMPTY_TABLE,
   editsOf,
+  foreignChains,
   orphanCandidates,
   ownChains,
   ownLines,
@@ -30,15 +31,31 @@ interface FamilyState {
   readonly tables: ReadonlyMap<TableName, SavedTable>;
 }
 
+interface Edits {
+  readonly script: string;
+  /** Our chains once the script has run, by family and table. */
+  readonly wanted: ReadonlyMap<string, string>;
+}
+
 export class Iptables implements Backend {
   readonly name: string;
   readonly #system: System;
   readonly #kind: IptablesKind;
+  readonly #onForeign: (chain: string) => void;
+  /** Chains that were wanted when they were last in place, by family and table. */
+  readonly #settled = new Map<string, string>();
+  readonly #told = new Set<string>();
 
-  constructor(system: System, kind: IptablesKind) {
+  /** `onForeign` is told once of each chain that another version of nodens wrote and that is left alone. */
+  constructor(
+    system: System,
+    kind: IptablesKind,
+    onForeign: (chain: string) => void = () => undefined,
+  ) {
     this.name = `iptables-${kind}`;
     this.#system = system;
     this.#kind = kind;
+    this.#onForeign = onForeign;
   }
 
   async apply(rules: RuleSet): Promise<boolean> {
@@ -46,14 +63,20 @@ export class Iptables implements Backend {
     for (const family of [4, 6] as const) {
       const ofFamily = onlyFamily(rules, family);
       if (!(await this.#exists(family, ofFamily))) continue;
-      const script = await this.#script(family, ofFamily);
-      if (script === '') continue;
-      await this.#restore(family, script);
-      changed = true;
-      if ((await this.#script(family, ofFamily)) !== '')
-        throw new ReadBackError(`${this.name} chains NODENS-* of IPv${family}`);
+      changed = (await this.#settle(family, ofFamily)) || changed;
     }
     return changed;
+  }
+
+  async #settle(family: Family, rules: RuleSet): Promise<boolean> {
+    const { script, wanted } = await this.#edits(family, rules);
+    if (script !== '') {
+      await this.#restore(family, script);
+      if ((await this.#edits(family, rules)).script !== '')
+        throw new ReadBackError(`${this.name} chains NODENS-* of IPv${family}`);
+    }
+    for (const [key, text] of wanted) this.#settled.set(key, text);
+    return script !== '';
   }
 
   removeAll(): Promise<readonly string[]> {
@@ -113,12 +136,27 @@ export class Iptables implements Backend {
     return this.#kind === 'nft' || (await legacyTables(this.#system, family)).length > 0;
   }
 
-  async #script(family: Family, rules: RuleSet): Promise<string> {
+  async #edits(family: Family, rules: RuleSet): Promise<Edits> {
     const state = await this.#read(family);
     const exists = this.#kind === 'nft' ? await this.#baseChains(family) : () => true;
-    return scriptOf(state, (saved, table) =>
-      editsOf(saved, ownChains(table, rules, saved), (base) => exists(table, base)),
-    );
+    const wanted = new Map<string, string>();
+    const script = scriptOf(state, (saved, table) => {
+      const chains = ownChains(table, rules, saved);
+      const [key, text] = [`${family} ${table}`, JSON.stringify(chains)];
+      wanted.set(key, text);
+      const isSettled = this.#settled.get(key) === text;
+      if (isSettled) this.#tell(foreignChains(saved, chains));
+      return editsOf(saved, chains, (base) => exists(table, base), isSettled);
+    });
+    return { script, wanted };
+  }
+
+  #tell(chains: readonly string[]): void {
+    const news = chains.filter((chain) => !this.#told.has(chain));
+    for (const chain of news) {
+      this.#told.add(chain);
+      this.#onForeign(chain);
+    }
   }
 
   async #read(family: Family): Promise<FamilyState> {
@@ -202,8 +240,8 @@ async function iptablesChains(
 
 function onlyFamily(rules: RuleSet, family: Family): RuleSet {
   const keep = (list: readonly Rule[]): Rule[] => list.filter((rule) => rule.family === family);
-  const { query, standing, accept, fallback } = rules;
-  return { query: keep(query), standing: keep(standing), accept: keep(accept), fallback };
+  const { query, standing, accept } = rules;
+  return { ...rules, query: keep(query), standing: keep(standing), accept: keep(accept) };
 }
 
 function scriptOf(

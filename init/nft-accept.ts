@@ -1,5 +1,6 @@
 /**
  * ACCEPT rules inside foreign nft chains whose policy drops: an accept in a table of our own would not overrule them.
+ * All instances on the node have theirs there: those of others go when other ones are wanted here, and else are left.
  */
 import { type Backend, ReadBackError } from './backend.ts';
 import type { Run } from './exec.ts';
@@ -17,22 +18,28 @@ interface Edit {
 export class NftAccepts implements Backend {
   readonly name = 'nft-accept';
   readonly #run: Run;
+  /** What was wanted when it was last in place. */
+  #settled: string | undefined;
 
   constructor(run: Run) {
     this.#run = run;
   }
 
   async apply({ accept }: RuleSet): Promise<boolean> {
-    const edits = await this.#edits(accept);
-    if (edits.length === 0) return false;
-    await this.#run('nft', ['-f', '-'], edits.map(scriptOf).join(''));
-    const [wrong] = await this.#edits(accept);
-    if (wrong !== undefined) throw new ReadBackError(`chain ${chainName(wrong.chain)}`);
-    return true;
+    const text = accept.map(nftTag).join();
+    const isNews = text !== this.#settled;
+    const edits = await this.#edits(accept, isNews);
+    if (edits.length > 0) {
+      await this.#run('nft', ['-f', '-'], edits.map(scriptOf).join(''));
+      const [wrong] = await this.#edits(accept, isNews);
+      if (wrong !== undefined) throw new ReadBackError(`chain ${chainName(wrong.chain)}`);
+    }
+    this.#settled = text;
+    return edits.length > 0;
   }
 
   async removeAll(): Promise<readonly string[]> {
-    const edits = await this.#edits([]);
+    const edits = await this.#edits([], true);
     if (edits.length > 0) await this.#run('nft', ['-f', '-'], edits.map(scriptOf).join(''));
     return edits.map(({ chain, ours }) => `${ours.length} rules in chain ${chainName(chain)}`);
   }
@@ -46,7 +53,7 @@ export class NftAccepts implements Backend {
     return `# in each input or output chain whose policy drops:\n${accept.map((r) => `${nftLine(r)}\n`).join('')}`;
   }
 
-  async #edits(accept: readonly Rule[]): Promise<Edit[]> {
+  async #edits(accept: readonly Rule[], isNews: boolean): Promise<Edit[]> {
     const { chains } = await listNft(this.#run, ['chains']);
     const edits: Edit[] = [];
     for (const chain of chains.filter(filtersLocalTraffic)) {
@@ -54,7 +61,9 @@ export class NftAccepts implements Backend {
       const { rules } = await listNft(this.#run, ['chain', family, table, name]);
       const ours = rules.filter((rule) => isTag(rule.comment));
       const wanted = chain.policy === 'drop' ? accept.filter((rule) => fits(rule, chain)) : [];
-      if (!sameTags(ours, wanted)) edits.push({ chain, ours, wanted });
+      const others = isNews ? [] : ours.filter(({ comment }) => !hasTag(accept, comment));
+      const mine = ours.filter((rule) => !others.includes(rule));
+      if (!sameTags(mine, wanted)) edits.push({ chain, ours: mine, wanted });
     }
     return edits;
   }
@@ -70,6 +79,10 @@ function filtersLocalTraffic(chain: NftChain): boolean {
 function fits(rule: Rule, chain: NftChain): boolean {
   const family = rule.family === 4 ? 'ip' : 'ip6';
   return rule.hook === chain.hook && (chain.family === 'inet' || chain.family === family);
+}
+
+function hasTag(rules: readonly Rule[], comment: string | undefined): boolean {
+  return rules.some((rule) => nftTag(rule) === comment);
 }
 
 function sameTags(ours: readonly NftRule[], wanted: readonly Rule[]): boolean {

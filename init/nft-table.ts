@@ -1,4 +1,5 @@
-/** An nft table of our own as data: its text, and whether the kernel holds it. */
+/** An nft table of our own as data: its text, and what of it the kernel holds. */
+import { createHash } from 'node:crypto';
 import { CommandError, type Run } from './exec.ts';
 import { isTag, tagOf } from './tag.ts';
 
@@ -18,9 +19,16 @@ export interface TableChain {
   readonly rules: readonly TableRule[];
 }
 
+/** A set that rules fill and read, as `text` between its braces says. Another text needs another name. */
+export interface TableSet {
+  readonly name: string;
+  readonly text: string;
+}
+
 /** A table of family inet; without chains it shall not exist. */
 export interface Table {
   readonly name: string;
+  readonly sets?: readonly TableSet[];
   readonly chains: readonly TableChain[];
 }
 
@@ -35,19 +43,34 @@ export function tableLine(rule: TableRule): string {
 }
 
 /** The table as `nft list` would show it; empty where it shall not exist. */
-export function tableText({ name, chains }: Table): string {
+export function tableText(table: Table): string {
+  const { name, sets = [], chains } = table;
   if (chains.length === 0) return '';
   const blocks = chains.map((chain) => {
     const lines = chain.rules.map((rule) => `    ${tableLine(rule)}\n`).join('');
     return `  chain ${chain.name} {\n    ${baseText(chain)}\n${lines}  }\n`;
   });
-  return `table inet ${name} {\n${blocks.join('')}}\n`;
+  const declared = `  chain ${DECLARED}${fingerprint(shapeOf(table))} {\n  }\n`;
+  const filled = sets.map((set) => `  set ${set.name} {\n    ${set.text}\n  }\n`);
+  return `table inet ${name} {\n${[...filled, declared, ...blocks].join('')}}\n`;
 }
 
 /** Deleting needs the table to be there: `add` before `delete` makes it so in the same transaction. */
 export function replaceTable(table: Table): string {
   const { name } = table;
   return `add table inet ${name}\ndelete table inet ${name}\n${tableText(table)}`;
+}
+
+/**
+ * As `replaceTable`, for a table that is there as `held` says: what is in its sets stays. Undefined where that cannot
+ * be.
+ */
+export function rewriteTable(table: Table, held: string): string | undefined {
+  const { name, sets = [], chains } = table;
+  if (sets.length === 0 || chains.length === 0) return undefined;
+  const old = [...held.matchAll(/^\s*chain (\S+)/gm)].map((match) => match[1] as string);
+  const deletions = old.map((chain) => `delete chain inet ${name} ${chain}\n`);
+  return `flush table inet ${name}\n${deletions.join('')}${tableText(table)}`;
 }
 
 /**
@@ -66,21 +89,24 @@ function baseText({ type, hook, priority }: TableChain): string {
   return `type ${type} hook ${hook} priority ${priority}; policy accept;`;
 }
 
-/** What of a table tells it from any other: chains, hooks, and the rules' comments in order. */
+/** What of a table tells it from any other: sets, chains, hooks, and the rules' comments in order. */
 export type TableShape = string | undefined;
 
-export function shapeOf({ chains }: Table): TableShape {
+export function shapeOf({ sets = [], chains }: Table): TableShape {
   if (chains.length === 0) return undefined;
-  return chains
-    .map((chain) => [chain.name, baseText(chain), ...chain.rules.map(tableTag)].join(' '))
-    .sort()
-    .join('\n');
+  const ofChains = chains.map((chain) =>
+    [chain.name, baseText(chain), ...chain.rules.map(tableTag)].join(' '),
+  );
+  return [...sets.map((set) => `set ${set.name}`), ...ofChains].sort().join('\n');
 }
 
-/** The table as text, undefined where it does not exist. `-j` is no choice: nft 1.0.6 prints an owner's flag as garbage. */
+/**
+ * The table as text, without what is in its named sets; undefined where it does not exist. `-j` is no choice: nft 1.0.6
+ * prints an owner's flag as garbage.
+ */
 export async function listTable(run: Run, name: string): Promise<string | undefined> {
   try {
-    return await run('nft', ['-a', '-y', 'list', 'table', 'inet', name]);
+    return await run('nft', ['-a', '-y', '-t', 'list', 'table', 'inet', name]);
   } catch (error) {
     const absent = error instanceof CommandError && error.stderr.includes('No such file');
     if (absent) return undefined;
@@ -91,8 +117,10 @@ export async function listTable(run: Run, name: string): Promise<string | undefi
 /** Shape of a table from what `listTable` says. A rule without a comment of ours counts as `?`. */
 export function shapeInText(text: string | undefined): TableShape {
   if (text === undefined) return undefined;
-  const [, ...chains] = text.split(/^\s*chain /m);
-  return chains
+  const [head = '', ...chains] = text.split(/^\s*chain /m);
+  const sets = [...head.matchAll(/^\s*(set \S+) /gm)].map((match) => match[1] as string);
+  const shapes = chains
+    .filter((chain) => !chain.startsWith(DECLARED))
     .map((chain) => {
       const name = chain.split(' ', 1)[0];
       const base = /type .*;/.exec(chain)?.[0] ?? '';
@@ -100,9 +128,26 @@ export function shapeInText(text: string | undefined): TableShape {
       // A long set of addresses goes over several lines, but every rule ends with its handle.
       const ends = rules.filter((line) => / # handle \d+$/.test(line));
       return [name, base, ...ends.map(commentIn)].join(' ');
-    })
-    .sort()
-    .join('\n');
+    });
+  return [...sets, ...shapes].sort().join('\n');
+}
+
+/**
+ * Prefix of an empty chain that says which shape the table's writer gave it: any instance can then tell a table that
+ * was damaged from one that another version wrote.
+ */
+const DECLARED = 'declared_';
+
+/** Whether the table is as its writer left it, whoever that was. */
+export function isAsDeclared(text: string): boolean {
+  return text.includes(`chain ${DECLARED}${fingerprint(shapeInText(text))} `);
+}
+
+function fingerprint(shape: TableShape): string {
+  return createHash('sha256')
+    .update(shape ?? '')
+    .digest('hex')
+    .slice(0, 8);
 }
 
 function commentIn(line: string): string {
@@ -114,4 +159,14 @@ function commentIn(line: string): string {
 export async function inetTables(run: Run): Promise<string[]> {
   const text = await run('nft', ['list', 'tables']);
   return [...text.matchAll(/^table inet (\S+)/gm)].map((match) => match[1] as string);
+}
+
+/** A bit or mask of the packet's mark as nft reads it. */
+export function hex(mark: number): string {
+  return `0x${(mark >>> 0).toString(16)}`;
+}
+
+/** Matches packets that carry this bit of the mark. */
+export function hasBit(mark: number): string {
+  return `meta mark & ${hex(mark)} == ${hex(mark)}`;
 }

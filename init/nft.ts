@@ -5,8 +5,11 @@
 import { addressesIn, type Backend, ReadBackError } from './backend.ts';
 import type { Run } from './exec.ts';
 import type { Holder } from './holder.ts';
+import { OPENS } from './nft-flows.ts';
+import { TableKeeper } from './nft-keep.ts';
 import { OWN_TABLE_PREFIX } from './nft-list.ts';
 import {
+  hasBit,
   inetTables,
   listTable,
   ownedTableLine,
@@ -37,12 +40,19 @@ export class NftTables implements Backend {
   readonly name = 'nft';
   readonly #run: Run;
   readonly #ownership: Ownership | undefined;
+  readonly #keeper: TableKeeper;
   /** Counts `release`: an `apply` that began before one must not put back what it took. */
   #releases = 0;
 
-  constructor(run: Run, ownership: Ownership | undefined) {
+  /** `onForeign`: see `TableKeeper`. */
+  constructor(
+    run: Run,
+    ownership: Ownership | undefined,
+    onForeign: (table: string) => void = () => undefined,
+  ) {
     this.#run = run;
     this.#ownership = ownership;
+    this.#keeper = new TableKeeper(run, onForeign);
   }
 
   /** Whether the kernel takes the host's query rules away when init dies. */
@@ -53,13 +63,9 @@ export class NftTables implements Backend {
   async apply(rules: RuleSet): Promise<boolean> {
     const releases = this.#releases;
     const { owned, plain } = this.#tables(rules);
-    const stale: Table[] = [];
-    for (const table of plain) if (!(await this.#holds(table))) stale.push(table);
-    if (stale.length > 0) await this.#run('nft', ['-f', '-'], stale.map(replaceTable).join(''));
-    for (const table of stale)
-      if (!(await this.#holds(table))) throw new ReadBackError(`table inet ${table.name}`);
-    const changed = owned !== undefined && (await this.#own(owned, releases));
-    return stale.length > 0 || changed;
+    const put = await this.#keeper.apply(plain);
+    const owns = owned !== undefined && (await this.#own(owned, releases));
+    return put || owns;
   }
 
   /**
@@ -97,7 +103,7 @@ export class NftTables implements Backend {
   async localIps(): Promise<readonly string[]> {
     const texts: string[] = [];
     for (const table of await this.#ownTables())
-      texts.push(await this.#run('nft', ['list', 'table', 'inet', table]));
+      texts.push((await listTable(this.#run, table)) ?? '');
     return addressesIn(texts.join('\n'));
   }
 
@@ -184,6 +190,7 @@ function nftMatch(rule: Rule): string {
     ...(rule.peerPorts === undefined ? [] : [`${rule.protocol} ${peerPort} ${first}-${last}`]),
     `${rule.family === 4 ? 'ip' : 'ip6'} ${address} { ${rule.addresses.join(', ')} }`,
     ...(rule.fromLoopback ? ['iifname "lo"'] : []),
+    ...(rule.openingMark === undefined ? [] : [OPENS, hasBit(rule.openingMark)]),
     ...(rule.whileBound ? [SOCKET_MATCH[rule.protocol]] : []),
   ].join(' ');
 }

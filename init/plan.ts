@@ -4,6 +4,7 @@
  */
 import { type Family, familyOf } from '../agent/base/address.ts';
 import { type Fallback, fallbackOf } from './fallback.ts';
+import { type Flows, flowsOf } from './flows.ts';
 
 export type Hook = 'prerouting' | 'input' | 'output';
 export type Protocol = 'udp' | 'tcp';
@@ -30,17 +31,23 @@ export interface Rule {
   readonly whileBound: boolean;
   /** Matches only packets that came in through `lo`. */
   readonly fromLoopback: boolean;
+  /**
+   * TCP only: matches only the packet that opens a connection, and carries this bit of the mark, as `Flows` has it: the
+   * rest of the connection is known there.
+   */
+  readonly openingMark?: number;
   readonly verdict: 'notrack' | 'accept';
 }
 
 /**
- * Rules by lifetime. `query`: goes away on withdrawal; `standing` and `fallback`: only on cleanup; `accept`: where a
- * policy drops.
+ * Rules by lifetime. `query`: goes away on withdrawal; `standing`, `flows` and `fallback`: only on cleanup; `accept`:
+ * where a policy drops.
  */
 export interface RuleSet {
   readonly query: readonly Rule[];
   readonly standing: readonly Rule[];
   readonly accept: readonly Rule[];
+  readonly flows: readonly Flows[];
   readonly fallback: Fallback;
 }
 
@@ -69,6 +76,7 @@ export interface PlanOptions {
   readonly probePorts: PortRange;
   /** ClusterIPs of kube-dns, at most one of a family. */
   readonly clusterIps: readonly string[];
+  /** A single bit, of the fallback and of `Flows`: each has cleared it before the other sets it. */
   readonly fallbackMark: number;
 }
 
@@ -81,12 +89,15 @@ export function planOf(options: PlanOptions): Plan {
     ruledIps: options.localIps,
     clusterIps: options.clusterIps,
     rules: {
-      query: [...dnsRules(options, podQuery), ...dnsRules(options, hostQuery)],
+      query: [...dnsRules(options, podQuery), ...dnsRules(options, hostQuery)].map((rule) =>
+        opening(rule, options.fallbackMark),
+      ),
       standing: [
         ...dnsRules(options, { ...probe, peerPorts: options.probePorts }),
         ...dnsRules(options, reply),
         ...healthRules(options, healthUntracked),
       ],
+      flows: flowsOf({ ...options, mark: options.fallbackMark }),
       fallback: fallbackOf({ ...options, mark: options.fallbackMark }),
       accept: [
         ...ACCEPTED.flatMap((accepted) => dnsRules(options, accepted('dns'))),
@@ -101,6 +112,16 @@ export function rulesAt(rules: RuleSet, interception: Interception): RuleSet {
   if (interception === 'full') return rules;
   const query = interception === 'none' ? [] : rules.query.filter((rule) => rule.whileBound);
   return { ...rules, query };
+}
+
+/** The rules where nothing remembers connections: query rules then match every packet of one. */
+export function withoutFlows(rules: RuleSet): RuleSet {
+  const query = rules.query.map(({ openingMark: _, ...rule }) => rule);
+  return { ...rules, flows: [], query };
+}
+
+function opening(rule: Rule, openingMark: number): Rule {
+  return rule.protocol === 'tcp' ? { ...rule, openingMark } : rule;
 }
 
 type Shape = Omit<Rule, 'family' | 'protocol' | 'addresses' | 'port'>;

@@ -118,6 +118,20 @@ describe('choice of the backend', () => {
     assert.match(ignored.firewall.reason, /the kernel ignores the flag/);
   });
 
+  it('remembers connections where nft can, before it installs what relies on it', async () => {
+    for (const wish of ['auto', 'iptables'] as const) {
+      const { firewall, calls } = await choose({}, wish);
+      assert.match(firewall.explain(rules), /^table inet nodens_flows_main {/);
+      assert.match(firewall.explain(rules), /(meta mark &|--mark) 0x1000/);
+      await assert.rejects(firewall.apply(rules));
+      const [first] = calls.filter(({ command }) => command === 'nft -f -');
+      assert.match(first?.input ?? '', /table inet nodens_flows_main {/);
+    }
+    const { firewall } = await choose({ broken: ['nft --check'] });
+    assert.doesNotMatch(firewall.explain(rules), /flows|0x1000/);
+    assert.match(firewall.explain(rules), /--dport 53 -m socket/);
+  });
+
   it('has a fallback where nft can rewrite packets, whatever installs the rest', async () => {
     assert.equal((await choose({}, 'iptables')).firewall.hasFallback, true);
     const without = await choose({ broken: ['nft --check'] });

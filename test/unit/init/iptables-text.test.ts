@@ -3,12 +3,13 @@ import { describe, it } from 'node:test';
 import {
   EMPTY_TABLE,
   editsOf,
+  foreignChains,
   orphanCandidates,
   ownChains,
   parseSaved,
   removalEdits,
 } from '../../../init/iptables-text.ts';
-import { planOf } from '../../../init/plan.ts';
+import { planOf, withoutFlows } from '../../../init/plan.ts';
 import { PLAN_BASICS } from './fake-system.ts';
 
 const { rules } = planOf({
@@ -28,6 +29,14 @@ function afterRestore(edits: readonly string[]): string {
   const quoted = added.map((line) => line.replace(/--comment (\S+)/, '--comment "$1"'));
   const base = [':PREROUTING ACCEPT [1:2]', ':OUTPUT ACCEPT [0:0]'];
   return ['# by test', '*raw', ...base, ...chains, ...jumps, ...quoted, 'COMMIT', ''].join('\n');
+}
+
+/** The jump to a chain of `wanted`, with the comment that tells what it declares. */
+function jumpTo(name: string): string {
+  const insertion = editsOf(EMPTY_TABLE, wanted, always).find((line) => line.endsWith(` ${name}`));
+  const jump = insertion?.replace(/^-I \S+ 1 /, '') ?? '';
+  assert.match(jump, /^-m comment --comment nodens-[0-9a-f]{8} -j NODENS-/);
+  return jump;
 }
 
 describe('iptables text', () => {
@@ -52,9 +61,9 @@ describe('iptables text', () => {
     assert.deepEqual(
       edits.filter((line) => line.startsWith('-I')),
       [
-        '-I PREROUTING 1 -m comment --comment nodens -j NODENS-QUERY-PREROUTING',
-        '-I OUTPUT 1 -m comment --comment nodens -j NODENS-QUERY-OUTPUT',
-        '-I OUTPUT 1 -m comment --comment nodens -j NODENS-STANDING-OUTPUT',
+        `-I PREROUTING 1 ${jumpTo('NODENS-QUERY-PREROUTING')}`,
+        `-I OUTPUT 1 ${jumpTo('NODENS-QUERY-OUTPUT')}`,
+        `-I OUTPUT 1 ${jumpTo('NODENS-STANDING-OUTPUT')}`,
       ],
     );
     assert.deepEqual(editsOf(parseSaved(afterRestore(edits), 'raw'), wanted, always), []);
@@ -74,7 +83,7 @@ describe('iptables text', () => {
     assert.equal(flushed[0], ':NODENS-STANDING-OUTPUT - [0:0]');
     assert.equal(flushed.length, 5);
 
-    const jump = '-A PREROUTING -m comment --comment nodens -j NODENS-QUERY-PREROUTING';
+    const jump = `-A PREROUTING ${jumpTo('NODENS-QUERY-PREROUTING')}`;
     assert.deepEqual(repair(text.replace(`${jump}\n`, '')), [
       jump.replace('-A PREROUTING', '-I PREROUTING 1'),
     ]);
@@ -96,14 +105,51 @@ describe('iptables text', () => {
     assert.equal(edits.filter((line) => line.startsWith(':')).length, 3);
   });
 
+  it('chains of another version are replaced, but once settled only where they are damaged', () => {
+    const other = planOf({ ...PLAN_BASICS, localIps: ['169.254.20.11'] });
+    const theirs = ownChains('raw', other.rules, EMPTY_TABLE);
+    const text = afterRestore(editsOf(EMPTY_TABLE, theirs, always));
+    const saved = parseSaved(text, 'raw');
+    assert.notDeepEqual(editsOf(saved, wanted, always), []);
+    assert.deepEqual(editsOf(saved, wanted, always, true), []);
+    assert.deepEqual(
+      foreignChains(saved, wanted),
+      theirs.map(({ name }) => name),
+    );
+    assert.deepEqual(foreignChains(saved, theirs), []);
+
+    const withdrawn = wanted.filter(({ name }) => name.includes('STANDING'));
+    assert.deepEqual(editsOf(saved, withdrawn, always, true), []);
+
+    const line = /^-A NODENS-STANDING-OUTPUT .*\n/m;
+    const repair = editsOf(parseSaved(text.replace(line, ''), 'raw'), wanted, always, true);
+    assert.deepEqual(
+      repair.filter((edit) => edit.startsWith(':')),
+      [':NODENS-STANDING-OUTPUT - [0:0]'],
+    );
+    assert.ok(repair.includes(`-I OUTPUT 1 ${jumpTo('NODENS-STANDING-OUTPUT')}`));
+    assert.equal(repair.filter((edit) => edit.startsWith('-D OUTPUT ')).length, 1);
+  });
+
+  it('over TCP only what opens a connection that is remembered is led', () => {
+    const lines = wanted.flatMap((chain) => chain.lines);
+    const opening = lines.filter((line) =>
+      / --tcp-flags FIN,SYN,RST,ACK SYN -m mark --mark 0x1000\/0x1000 /.test(line),
+    );
+    assert.equal(opening.length, 2);
+    assert.ok(opening.every((line) => line.startsWith('-A NODENS-QUERY-')));
+    const every = ownChains('raw', withoutFlows(rules), EMPTY_TABLE);
+    assert.ok(every.flatMap((chain) => chain.lines).every((line) => !line.includes('--tcp-flags')));
+  });
+
   it('withdrawal removes the chains of the query direction with their jumps', () => {
     const text = afterRestore(editsOf(EMPTY_TABLE, wanted, always));
     const standing = ownChains('raw', { ...rules, query: [] }, EMPTY_TABLE);
     assert.deepEqual(editsOf(parseSaved(text, 'raw'), standing, always), [
-      '-D PREROUTING -m comment --comment nodens -j NODENS-QUERY-PREROUTING',
+      `-D PREROUTING ${jumpTo('NODENS-QUERY-PREROUTING')}`,
       '-F NODENS-QUERY-PREROUTING',
       '-X NODENS-QUERY-PREROUTING',
-      '-D OUTPUT -m comment --comment nodens -j NODENS-QUERY-OUTPUT',
+      `-D OUTPUT ${jumpTo('NODENS-QUERY-OUTPUT')}`,
       '-F NODENS-QUERY-OUTPUT',
       '-X NODENS-QUERY-OUTPUT',
     ]);

@@ -32,7 +32,7 @@ function kernel(held: { query: readonly Rule[]; standing: readonly Rule[] }): Sc
   return (command) => {
     if (command === 'nft -f -') state = rules;
     for (const part of ['query', 'standing'] as const)
-      if (command === `nft -a -y list table inet nodens_${part}_main`)
+      if (command === `nft -a -y -t list table inet nodens_${part}_main`)
         return state[part].length === 0
           ? absent(command)
           : listing(`nodens_${part}_main`, state[part]);
@@ -55,7 +55,7 @@ describe('nft lines', () => {
     );
     assert.match(
       line('query-pod-tcp6'),
-      /^tcp dport 53 ip6 daddr { fd00::a } socket transparent 0 /,
+      /^tcp dport 53 ip6 daddr { fd00::a } tcp flags & \(fin \| syn \| rst \| ack\) == syn meta mark & 0x1000 == 0x1000 socket transparent 0 counter notrack /,
     );
     assert.match(
       line('query-host-udp4'),
@@ -76,7 +76,10 @@ describe('nft tables', () => {
       script,
       /^add table inet nodens_query_main\ndelete table inet nodens_query_main\n/,
     );
-    assert.match(script, /table inet nodens_standing_main {\n {2}chain output {/);
+    assert.match(
+      script,
+      /table inet nodens_standing_main {\n {2}chain declared_[0-9a-f]{8} {\n {2}}\n {2}chain output {/,
+    );
     assert.match(calls.at(-1)?.command ?? '', /list table inet nodens_standing_main/);
   });
 
@@ -205,6 +208,27 @@ describe('nft accepts', () => {
     await new NftAccepts(system.run).apply(rules);
     assert.deepEqual(writes(calls), ['delete rule inet fw in handle 1\n']);
     assert.equal(await new NftAccepts(system.run).apply(NO_RULES), false);
+  });
+
+  it('of another version are replaced once, and then stand beside ours', async () => {
+    const wanted = rules.accept.filter((rule) => rule.hook === 'input').map(nftTag);
+    const present = { 'inet fw in': ['nodens:other:0'] };
+    const chains = [chain('inet', 'fw', 'in', 'input', 'drop')];
+    const { system, calls } = fakeSystem((command, input) => {
+      if (command === 'nft -f -') present['inet fw in'] = wanted;
+      return node(chains, present)(command, input);
+    });
+    const accepts = new NftAccepts(system.run);
+    assert.equal(await accepts.apply(rules), true);
+    assert.match(writes(calls)[0] ?? '', /^delete rule inet fw in handle 0\n/);
+    present['inet fw in'] = [...wanted, 'nodens:other:0'];
+    assert.equal(await accepts.apply(rules), false);
+    present['inet fw in'] = ['nodens:other:0'];
+    assert.equal(await accepts.apply(rules), true);
+    assert.doesNotMatch(writes(calls)[1] ?? '', /delete/);
+    chains[0] = chain('inet', 'fw', 'in', 'input', 'accept');
+    await assert.rejects(accepts.apply(rules), ReadBackError);
+    assert.match(writes(calls)[2] ?? '', /^(delete rule inet fw in handle \d+\n)+$/);
   });
 });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { planOf, type Rule, rulesAt } from '../../../init/plan.ts';
+import { planOf, type Rule, rulesAt, withoutFlows } from '../../../init/plan.ts';
 import { PLAN_BASICS } from './fake-system.ts';
 
 const OPTIONS = {
@@ -38,6 +38,24 @@ describe('plan', () => {
   it('withdrawal takes the query direction and nothing else', () => {
     assert.deepEqual(rulesAt(rules, 'none'), { ...rules, query: [] });
     assert.equal(rulesAt(rules, 'full'), rules);
+  });
+
+  it('over TCP only what opens a connection that is remembered is led, where any can be remembered', () => {
+    for (const rule of rules.query)
+      assert.equal(rule.openingMark, rule.protocol === 'tcp' ? 0x1000 : undefined, rule.id);
+    assert.deepEqual(
+      rules.flows.map(({ family, addresses, port, mark }) => [family, addresses, port, mark]),
+      [
+        [4, ['169.254.20.10', '10.96.0.10'], 53, 0x1000],
+        [6, ['fd00::a'], 53, 0x1000],
+      ],
+    );
+    for (const interception of ['full', 'guarded', 'none'] as const)
+      assert.equal(rulesAt(rules, interception).flows, rules.flows);
+    const { query, flows } = withoutFlows(rules);
+    assert.deepEqual(flows, []);
+    assert.deepEqual(ids(query), ids(rules.query));
+    assert.ok(query.every((rule) => !('openingMark' in rule)));
   });
 
   it('answers stay untracked for good: source address and port, at output', () => {

@@ -1,20 +1,12 @@
 /** The fallback as a standing nft table (design §7), whichever backend installs the rest. */
-import { addressesIn, type Backend, ReadBackError } from './backend.ts';
+import { addressesIn, type Backend } from './backend.ts';
 import { directChains, endpointsIn, hairpinRule } from './endpoints/nft.ts';
 import type { Endpoints } from './endpoints/set.ts';
 import type { Run } from './exec.ts';
 import type { Fallback, Outward, Rewrite } from './fallback.ts';
+import { TableKeeper } from './nft-keep.ts';
 import { OWN_TABLE_PREFIX } from './nft-list.ts';
-import {
-  listTable,
-  replaceTable,
-  shapeInText,
-  shapeOf,
-  type Table,
-  type TableChain,
-  type TableRule,
-  tableText,
-} from './nft-table.ts';
+import { listTable, type Table, type TableChain, type TableRule, tableText } from './nft-table.ts';
 import type { RuleSet } from './plan.ts';
 
 const TABLE = `${OWN_TABLE_PREFIX}fallback_main`;
@@ -31,17 +23,16 @@ const RESTORE_PRIORITY = 150;
 export class NftFallback implements Backend {
   readonly name = 'nft-fallback';
   readonly #run: Run;
+  readonly #keeper: TableKeeper;
 
-  constructor(run: Run) {
+  /** `onForeign`: see `TableKeeper`. Two instances that learn of other endpoints one after the other are no fight. */
+  constructor(run: Run, onForeign: (table: string) => void = () => undefined) {
     this.#run = run;
+    this.#keeper = new TableKeeper(run, onForeign);
   }
 
-  async apply({ fallback }: RuleSet): Promise<boolean> {
-    const table = tableOf(fallback);
-    if (await this.#holds(table)) return false;
-    await this.#run('nft', ['-f', '-'], replaceTable(table));
-    if (!(await this.#holds(table))) throw new ReadBackError(`table inet ${TABLE}`);
-    return true;
+  apply({ fallback }: RuleSet): Promise<boolean> {
+    return this.#keeper.apply([tableOf(fallback)]);
   }
 
   /** The tables of our own go together, whoever made them. */
@@ -55,10 +46,6 @@ export class NftFallback implements Backend {
 
   explain({ fallback }: RuleSet): string {
     return tableText(tableOf(fallback));
-  }
-
-  async #holds(table: Table): Promise<boolean> {
-    return shapeInText(await listTable(this.#run, TABLE)) === shapeOf(table);
   }
 }
 

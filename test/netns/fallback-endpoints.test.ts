@@ -100,10 +100,9 @@ class Cluster {
     return pod;
   }
 
-  startInit(...flags: string[]): Started {
+  startInit(instance = 1): Started {
     const args = ['--localip', `${LINK_LOCAL},${LINK_LOCAL6}`, '--clusterdns', `${VIP},${VIP6}`];
-    const socket = join(this.#folder, 'control.sock');
-    return startInit(this.node, [...args, '--socket', socket, ...flags]);
+    return startInit(this.node, [...args, '--socket', join(this.#folder, `${instance}.sock`)]);
   }
 
   /** The endpoints that rules on the node lead to. */
@@ -160,6 +159,15 @@ async function socketLedTo(name: string, client: Netns, source: string): Promise
     if ((await whoAnswers(client, LINK_LOCAL, ...socket)) === name) return socket;
   }
   throw new Error(`nothing is led to ${name}`);
+}
+
+/** The endpoints in the last word of an init about its fallback. */
+function endpointsSaid(init: Started): string[] {
+  const last = init
+    .output()
+    .split('\n')
+    .findLast((line) => line.includes('"msg":"fallback"'));
+  return (JSON.parse(last ?? '{}') as { endpoints?: string[] }).endpoints ?? [];
 }
 
 if (!canMakeNetns()) sayLeftOut('fallback-endpoints');
@@ -241,6 +249,29 @@ else
         await cluster.announce([]);
         await eventually('no rules', async () => (await cluster.led()) === '', FOLLOWED_MS);
         assert.match(init.output(), /has no endpoints/);
+      }));
+
+    it('two of them on a node, which learn of a change one after the other, do not fight', () =>
+      withCluster(async (cluster) => {
+        const { backends } = cluster;
+        await cluster.announce(backends);
+        await cluster.serve(backends[0]);
+        const inits = [cluster.startInit(1)];
+        await eventually('rules to both', () => cluster.leads(...backends));
+        inits.push(cluster.startInit(2));
+        await eventually(
+          'the second is set up',
+          () => inits[1]?.output().includes('"msg":"set up"') === true,
+        );
+        for (const announced of [[backends[0]], backends, [backends[0]]]) {
+          await cluster.announce(announced);
+          const texts = announced.flatMap(({ endpoints }) => endpoints.map(formatEndpoint)).sort();
+          const know = (): boolean =>
+            inits.every((init) => endpointsSaid(init).sort().join() === texts.join());
+          await eventually('both know', know, FOLLOWED_MS);
+          await eventually('rules', () => cluster.leads(...announced), FOLLOWED_MS);
+        }
+        for (const init of inits) assert.doesNotMatch(init.output(), /put back|"level":"error"/);
       }));
 
     it('an init that begins while nobody answers keeps what the last one left', () =>

@@ -1,6 +1,7 @@
 /**
  * Hears at once when somebody takes away what init has put: `nft monitor` and `ip monitor` as children, begun anew when
- * they end. It only says that a look is worthwhile; the look itself finds out.
+ * they end. What legacy iptables does is told to nobody: there a query now and then finds out whether it is still led to
+ * the agent. It only says that a look is worthwhile; the look itself finds out.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -12,6 +13,8 @@ const SETTLE_MS = 50;
 const MIN_INTERVAL_MS = 500;
 const RESTART_MS = 1_000;
 const MAX_RESTART_MS = 60_000;
+/** Between two queries that find out. */
+const ASK_INTERVAL_MS = 500;
 /** A child that lived this long did its work. */
 const WELL_MS = 10_000;
 
@@ -22,12 +25,14 @@ export interface MonitorOptions {
   readonly interfaceName: string;
   /** Whether nft is there to be listened to. */
   readonly hasNft: boolean;
+  /** Whether the rules still work; undefined where nft tells all about them. Never rejects. */
+  readonly isIntact: (() => Promise<boolean>) | undefined;
   readonly onChange: () => void;
 }
 
 /** Starts listening; returns what ends it. */
 export function startMonitor(options: MonitorOptions): () => void {
-  const { clock, addresses, interfaceName, hasNft, onChange } = options;
+  const { clock, addresses, interfaceName, hasNft, isIntact, onChange } = options;
   const look = limited(clock, onChange);
   const link = new RegExp(`^(Deleted )?\\d+: ${escaped(interfaceName)}[@:]`);
   const ends = [
@@ -42,6 +47,7 @@ export function startMonitor(options: MonitorOptions): () => void {
           }),
         ]
       : []),
+    ...(isIntact === undefined ? [] : [keepAsking(clock, isIntact, look)]),
   ];
   return () => {
     for (const end of ends) end();
@@ -60,6 +66,27 @@ function limited(clock: Clock, work: () => void): () => void {
       lastMs = clock.nowMs();
       work();
     });
+  };
+}
+
+/** The next question comes some time after the last answer, whatever that took. */
+function keepAsking(
+  clock: Clock,
+  isIntact: () => Promise<boolean>,
+  onDamage: () => void,
+): () => void {
+  let isEnded = false;
+  let timer: Timer | undefined;
+  const ask = async (): Promise<void> => {
+    const intact = await isIntact();
+    if (isEnded) return;
+    if (!intact) onDamage();
+    timer = clock.after(ASK_INTERVAL_MS, () => void ask());
+  };
+  void ask();
+  return () => {
+    isEnded = true;
+    timer?.cancel();
   };
 }
 

@@ -13,6 +13,8 @@ import type { PortRange, Protocol } from './plan.ts';
 
 /** An agent that is well answers within one turn of its event loop. */
 const PROBE_TIMEOUT_MS = 500;
+/** The kernel picks one. */
+const ANY_PORT = 0;
 
 /** Text of the answer; else whether somebody refused (nothing listens there) or nothing came at all. */
 export type ProbeResult =
@@ -70,6 +72,23 @@ function probeOnce(
       else resolve({ text });
     };
     const end = exchange(target, probeQuery(id), finish);
+  });
+}
+
+/**
+ * Whether the agent answers a program of this node that asks `address`, from a port that no rule exempts: without the
+ * query rules somebody else does, or nobody. Never rejects.
+ */
+export function isLedToAgent(clock: Clock, address: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const id = randomInt(0x1_0000);
+    const timer = clock.after(PROBE_TIMEOUT_MS, () => finish(undefined));
+    const finish = (answer: Uint8Array | undefined): void => {
+      timer.cancel();
+      end();
+      resolve(answer !== undefined && textIn(answer, id) !== undefined);
+    };
+    const end = overUdp({ address, port, sourcePort: ANY_PORT }, probeQuery(id), finish);
   });
 }
 

@@ -14,7 +14,7 @@ import { startMonitor } from './monitor.ts';
 import { fallbackPackets } from './nft-fallback.ts';
 import type { InitOptions } from './options.ts';
 import type { Interception, Plan } from './plan.ts';
-import { makeProbe, probeAll } from './probe.ts';
+import { isLedToAgent, makeProbe, probeAll } from './probe.ts';
 import { Reconciler } from './reconcile.ts';
 import type { System } from './system.ts';
 import { AgentWatch } from './watch.ts';
@@ -105,6 +105,7 @@ export class Service {
       addresses: options.setupInterface ? plan.addresses : [],
       interfaceName: options.interfaceName,
       hasNft: firewall?.hasFallback === true,
+      isIntact: firewall?.name.startsWith('iptables') === true ? () => this.#isLed() : undefined,
       onChange: () => void this.#reconciler.pass(),
     });
     if (firewall === undefined) return;
@@ -165,6 +166,14 @@ export class Service {
       log.warn('no control socket: the agent is only probed', { error: messageOf(error) });
       return undefined;
     }
+  }
+
+  /** Whether the node's own queries reach the agent, as far as they should. */
+  async #isLed(): Promise<boolean> {
+    const { plan, options, clock } = this.#parts;
+    if (this.#reconciler.interception !== 'full') return true;
+    const asked = plan.ruledIps.map((ip) => isLedToAgent(clock, ip, options.port));
+    return (await Promise.all(asked)).every(Boolean);
   }
 
   async #count(): Promise<void> {

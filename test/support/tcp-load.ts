@@ -24,5 +24,6 @@ export async function tcpLoad(from: Netns, options: TcpLoadOptions): Promise<Tcp
   const text = await from.must([process.execPath, CLIENT, server, `${clients}`, `${seconds}`], {
     timeoutMs: seconds * 1_000 + 15_000,
   });
-  return JSON.parse(text) as TcpLoadResult;
+  const [result] = JSON.parse(text) as TcpLoadResult[];
+  return result as TcpLoadResult;
 }

@@ -1,21 +1,33 @@
 /**
- * Clients that ask over TCP without a pause, for some seconds: half of them keep their connection, as resolvers with
- * RFC 7766 do, half open one for each query.
+ * Clients that ask over TCP without a pause, for some seconds or until standard input ends: half of them keep their
+ * connection, as resolvers with RFC 7766 do, half open one for each query.
  *
- *     node tcp-steady.ts SERVER CLIENTS SECONDS
+ *     node tcp-steady.ts SERVER[,SERVER] CLIENTS [SECONDS]
  *
- * Prints one line of JSON: `answered`; `closed`: the server had sent FIN when a query was on its way, which a client
- * repeats; `reset`: connections cut with a query unanswered, or refused; `lost`: queries without an answer also on a
- * second connection; `slowestMs`.
+ * CLIENTS is for each server. Prints, without SECONDS, `asking` once it has been answered, and in the end a line of JSON,
+ * a list with one entry for each server: `answered`; `closed`: the server had sent FIN when a query was on its way, which
+ * a client repeats; `reset`: connections cut with a query unanswered, or refused; `lost`: queries without an answer also
+ * on a second connection; `slowestMs`; `gapMs`: the longest time some client was without an answer, counted from the
+ * first query that found none at once.
  */
 import { connect, isIPv6, type Socket } from 'node:net';
 import { encode } from 'dns-packet';
 
-const [server = '', clients = '4', seconds = '5'] = process.argv.slice(2);
+const [servers = '', clients = '4', seconds] = process.argv.slice(2);
 const PATIENCE_MS = 3_000;
 const PAUSE_MS = 10;
-const endMs = performance.now() + Number(seconds) * 1_000;
-const totals = { answered: 0, closed: 0, reset: 0, lost: 0, slowestMs: 0 };
+const isOver = { value: false };
+
+interface Totals {
+  readonly server: string;
+  sent: number;
+  answered: number;
+  closed: number;
+  reset: number;
+  lost: number;
+  slowestMs: number;
+  gapMs: number;
+}
 
 type Outcome = 'answered' | 'closed' | 'reset' | 'timeout';
 
@@ -26,7 +38,7 @@ class Connection {
   /** Why it can take no more queries. */
   #over: Outcome | undefined;
 
-  constructor() {
+  constructor(server: string) {
     this.#socket = connect({ host: server, port: 53, family: isIPv6(server) ? 6 : 4 });
     this.#socket.setNoDelay(true);
     this.#socket.on('data', (chunk) => this.#hear(chunk));
@@ -76,25 +88,32 @@ class Connection {
   }
 }
 
-async function client(keeps: boolean): Promise<void> {
-  let connection = new Connection();
-  for (let i = 0; performance.now() < endMs; i++) {
+async function client(totals: Totals, keeps: boolean): Promise<void> {
+  let connection = new Connection(totals.server);
+  let unansweredSinceMs: number | undefined;
+  for (let i = 0; !isOver.value; i++) {
     if (!keeps || connection.isOver) {
       connection.close();
-      connection = new Connection();
+      connection = new Connection(totals.server);
     }
     const startMs = performance.now();
     const name = `load${i % 200}.any.default.svc.cluster.local`;
+    totals.sent++;
     let outcome = await connection.ask(name);
     if (outcome !== 'answered') {
+      unansweredSinceMs ??= startMs;
       totals[outcome === 'closed' ? 'closed' : 'reset']++;
       connection.close();
-      connection = new Connection();
+      connection = new Connection(totals.server);
       outcome = await connection.ask(name);
     }
     if (outcome === 'answered') totals.answered++;
     else totals.lost++;
-    totals.slowestMs = Math.max(totals.slowestMs, Math.round(performance.now() - startMs));
+    const nowMs = performance.now();
+    totals.slowestMs = Math.max(totals.slowestMs, Math.round(nowMs - startMs));
+    if (unansweredSinceMs !== undefined)
+      totals.gapMs = Math.max(totals.gapMs, nowMs - unansweredSinceMs);
+    if (outcome === 'answered') unansweredSinceMs = undefined;
     await new Promise((resolve) => {
       setTimeout(resolve, PAUSE_MS);
     });
@@ -102,5 +121,27 @@ async function client(keeps: boolean): Promise<void> {
   connection.close();
 }
 
-await Promise.all(Array.from({ length: Number(clients) }, (_, i) => client(i % 2 === 0)));
-process.stdout.write(`${JSON.stringify(totals)}\n`);
+function whenOver(work: () => void): void {
+  if (seconds === undefined) process.stdin.resume().on('end', work);
+  else setTimeout(work, Number(seconds) * 1_000);
+}
+
+const all: Totals[] = servers.split(',').map((server) => ({
+  ...{ server, sent: 0, answered: 0, closed: 0, reset: 0, lost: 0, slowestMs: 0, gapMs: 0 },
+}));
+whenOver(() => {
+  isOver.value = true;
+});
+if (seconds === undefined) {
+  const saying = setInterval(() => {
+    if (all.some(({ answered }) => answered === 0)) return;
+    process.stdout.write('asking\n');
+    clearInterval(saying);
+  }, PAUSE_MS);
+}
+const running = all.flatMap((totals) =>
+  Array.from({ length: Number(clients) }, (_, i) => client(totals, i % 2 === 0)),
+);
+await Promise.all(running);
+process.stdout.write(`${JSON.stringify(all)}\n`);
+process.exit();

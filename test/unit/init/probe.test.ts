@@ -3,7 +3,7 @@ import { createSocket } from 'node:dgram';
 import { createServer, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { systemClock } from '../../../agent/base/clock.ts';
-import { makeProbe, probeAll, probeQuery, textIn } from '../../../init/probe.ts';
+import { isLedToAgent, makeProbe, probeAll, probeQuery, textIn } from '../../../init/probe.ts';
 
 /** Away from the default, which an init on this machine may use. */
 const PORTS = { first: 20_761, last: 20_764 };
@@ -139,5 +139,39 @@ describe('probing', () => {
     const { silent, isRefused } = await probeAll(makeProbe(systemClock, PORTS), ['192.0.2.1'], 53);
     assert.equal(silent.length, 2);
     assert.equal(isRefused, false);
+  });
+});
+
+describe('a query that rules have to lead', () => {
+  /** A name server on a port of its own that answers with the bytes that `reply` makes of a query. */
+  async function askOf(reply: (query: Buffer) => Buffer | undefined): Promise<boolean> {
+    const server = createSocket('udp4');
+    server.on('message', (query, from) => {
+      const bytes = reply(query);
+      if (bytes !== undefined) server.send(bytes, from.port, from.address);
+    });
+    await new Promise<void>((resolve) => {
+      server.bind(0, '127.0.0.1', resolve);
+    });
+    try {
+      return await isLedToAgent(systemClock, '127.0.0.1', server.address().port);
+    } finally {
+      server.close();
+    }
+  }
+
+  it('has reached the agent when it brings a name, and nobody else', async () => {
+    assert.equal(await askOf((query) => answer(query, 'nonce')), true);
+    const refused = (query: Buffer): Buffer => {
+      const bytes = answer(query, 'nonce');
+      bytes[3] = 5;
+      return bytes;
+    };
+    assert.equal(await askOf(refused), false);
+    assert.equal(await askOf(() => undefined), false);
+  });
+
+  it('has not where nobody listens', async () => {
+    assert.equal(await isLedToAgent(systemClock, '127.0.0.1', 9), false);
   });
 });

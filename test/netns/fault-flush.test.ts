@@ -1,0 +1,89 @@
+/** Somebody else flushes rules, takes an address off or a link down: repaired within a second, and clients are served. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { V4 } from '../lab/topology/plan.ts';
+import type { ProxyKind } from '../lab/topology/proxy.ts';
+import { type Site, startNodens } from '../lab/topology/site.ts';
+import { timed, until } from '../lab/topology/wait.ts';
+import { pause, queryRules } from '../support/faults.ts';
+import { describeSites, withSite } from '../support/sites.ts';
+import { lostQueries, type Seen, SteadyClients } from '../support/steady.ts';
+
+const REPAIR_MS = 1_000;
+/** Longer than any test: nothing here is repaired because it was time to look. */
+const NO_SYNC = ['--syncinterval', '1h'];
+
+/** What tells one state of nodens's rules and addresses from another; counters and handles do not. */
+async function setup({ cluster }: Site): Promise<string> {
+  const { stdout: rules } = await cluster.node.run(['nft', '-s', 'list', 'ruleset']);
+  const { stdout: saved } = await cluster.node.run(['iptables-legacy-save', '-t', 'raw']);
+  const links = await cluster.node.ip('-o', 'addr', 'show', 'dev', 'lo');
+  const ours = [...`${rules}\n${saved}`.matchAll(/nodens:[\w:-]+/g)].map(([tag]) => tag);
+  const up = (await cluster.node.ip('link', 'show', 'dev', 'lo')).includes('UP,LOWER_UP');
+  const addresses = [V4.vip, V4.local].filter((ip) => links.includes(`inet ${ip}/`));
+  return [...ours.sort(), ...addresses, `lo up: ${up}`].join('\n');
+}
+
+/** Does the damage while clients ask; tells how long it lasted and what they saw of it. */
+async function repair(
+  site: Site,
+  damage: readonly string[],
+): Promise<{ tookMs: number; seen: readonly Seen[] }> {
+  const before = await setup(site);
+  const clients = await SteadyClients.start(site);
+  await site.cluster.node.must(damage);
+  const [, tookMs] = await timed(() =>
+    until(`repaired: ${damage.join(' ')}`, async () => (await setup(site)) === before, 5_000),
+  );
+  await pause(200);
+  return { tookMs, seen: await clients.stop() };
+}
+
+function assertRepaired(
+  damage: readonly string[],
+  { tookMs, seen }: { tookMs: number; seen: readonly Seen[] },
+): void {
+  const gapMs = Math.max(...seen.map((one) => one.gapMs));
+  process.stdout.write(
+    `# ${damage.join(' ')}: repaired after ${tookMs.toFixed(0)} ms, longest gap ${gapMs.toFixed(0)} ms, ` +
+      `${lostQueries(seen)} queries lost\n`,
+  );
+  assert.ok(tookMs < REPAIR_MS, `${damage.join(' ')}: ${tookMs} ms`);
+  assert.ok(gapMs < REPAIR_MS, `${damage.join(' ')}: ${JSON.stringify(seen)}`);
+}
+
+describeSites(
+  'damage by others',
+  (proxy: ProxyKind) => {
+    it('nft flush, ip addr del, link down: repaired within 1 s, pods and host served', () =>
+      withSite(proxy, async (site) => {
+        await startNodens(site, ...NO_SYNC);
+        for (const damage of [
+          ['nft', 'flush', 'table', 'inet', 'nodens_standing_main'],
+          ['ip', 'addr', 'del', `${V4.vip}/32`, 'dev', 'lo'],
+          ['ip', 'link', 'set', 'lo', 'down'],
+        ])
+          assertRepaired(damage, await repair(site, damage));
+      }));
+
+    it('a flush of legacy iptables, which nobody is told of: repaired within 1 s, pods and host served', () =>
+      withSite(proxy, async (site) => {
+        const { node } = site.cluster;
+        // What makes a node one on which legacy iptables is in use.
+        const mark = ['-t', 'raw', '-A', 'OUTPUT', '-p', 'icmp', '-j', 'ACCEPT'];
+        await node.must(['iptables-legacy', ...mark]);
+        const { init } = await startNodens(site, '--backend', 'iptables', ...NO_SYNC);
+        assert.match(init.log(), /"backend":"iptables-legacy"/);
+        await until('query rules', async () => (await queryRules(site)).length > 0);
+        for (const damage of [
+          ['iptables-legacy', '-t', 'raw', '-F'],
+          ['iptables-legacy', '-t', 'raw', '-F', 'NODENS-QUERY-OUTPUT'],
+        ])
+          assertRepaired(damage, await repair(site, damage));
+        const said = init.log().split('put back').length;
+        await pause(1_500);
+        assert.equal(init.log().split('put back').length, said, 'comes to rest');
+      }));
+  },
+  ['iptables'],
+);

@@ -1,0 +1,101 @@
+/** A memory cgroup of one's own (v1 or v2), in which the kernel's OOM killer can be called up. */
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
+import type { Daemon } from '../lab/topology/process.ts';
+import { until } from '../lab/topology/wait.ts';
+
+const V1 = '/sys/fs/cgroup/memory';
+const V2 = '/sys/fs/cgroup';
+/** A step down at a time: the kernel refuses a limit it cannot reach by giving up caches. */
+const STEP_BYTES = 64 * 1_024;
+
+interface Files {
+  readonly root: string;
+  readonly usage: string;
+  readonly limit: string;
+}
+
+const FILES = ([V1, V2] as const).map((root) => ({
+  root,
+  usage: root === V1 ? 'memory.usage_in_bytes' : 'memory.current',
+  limit: root === V1 ? 'memory.limit_in_bytes' : 'memory.max',
+}));
+
+function usable(): Files | undefined {
+  return FILES.find(({ root }) => {
+    const marker = root === V1 ? `${root}/memory.limit_in_bytes` : `${root}/cgroup.subtree_control`;
+    if (!existsSync(marker)) return false;
+    if (root === V2 && !readFileSync(marker, 'utf8').includes('memory')) return false;
+    try {
+      accessSync(root, constants.W_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+let made = 0;
+
+export class MemoryGroup {
+  readonly #files: Files;
+  readonly #dir: string;
+
+  private constructor(files: Files) {
+    this.#files = files;
+    this.#dir = `${files.root}/nodens-test-${process.pid}-${++made}`;
+    mkdirSync(this.#dir);
+  }
+
+  /** Undefined where this machine lets nobody make one. */
+  static make(): MemoryGroup | undefined {
+    const files = usable();
+    return files && new MemoryGroup(files);
+  }
+
+  /** What a process and its children take from now on counts. */
+  add(pid: number): void {
+    writeFileSync(`${this.#dir}/cgroup.procs`, `${pid}`);
+  }
+
+  /** Puts the limit where memory is used up; resolves when the kernel has killed `victim` for it. */
+  async squeeze(victim: Daemon): Promise<void> {
+    await until('the kernel to kill for memory', () => {
+      if (!victim.running) return true;
+      this.#lower();
+      return false;
+    });
+  }
+
+  /** To be called when nothing runs in it any more. */
+  async remove(): Promise<void> {
+    await until('the memory group to be empty', () => {
+      try {
+        rmdirSync(this.#dir);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+  }
+
+  #lower(): void {
+    const { usage, limit } = this.#files;
+    try {
+      for (;;) {
+        const bytes = Number(readFileSync(`${this.#dir}/${usage}`, 'utf8')) - STEP_BYTES;
+        if (bytes <= 0) return;
+        writeFileSync(`${this.#dir}/${limit}`, `${bytes}`);
+      }
+    } catch {
+      // Version 1 says EBUSY: what is used now is the limit.
+    }
+  }
+}

@@ -55,7 +55,8 @@ export function leftovers({ rules, addresses, local }: Facts): Finding {
     verdict: isServed ? 'warn' : 'bad',
     says: `node-local-dns: ${lines.length} rules, ${links.length} addresses${effect}`,
     remedy:
-      'where it does not run any more: nodens init --cleanup (stop nodens on this node first)',
+      'a running nodens init takes over from one that is dead, and leaves one that lives alone: see its log; ' +
+      'without init: nodens init --cleanup',
   };
 }
 

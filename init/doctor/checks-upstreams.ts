@@ -10,7 +10,7 @@ export function kubeDns({ upstreams, kubeDns: servers }: Facts): Finding {
     return {
       id,
       verdict: 'unseen',
-      says: 'not asked: its ClusterIP is not known',
+      says: 'not asked: a ClusterIP of it that nodens does not answer on is not known',
       remedy: 'name the ClusterIP of nodens-upstream: --kubedns IP',
     };
   }

@@ -63,7 +63,7 @@ export interface Facts {
   /** Addresses that nodens answers on, as told or found. */
   readonly localIps: readonly string[];
   readonly port: number;
-  /** ClusterIPs behind which kube-dns is asked; empty where nobody told. */
+  /** ClusterIPs behind which kube-dns is asked; empty where nobody told and no rules say. */
   readonly kubeDns: readonly string[];
   readonly addresses: Seen<readonly NodeAddress[]>;
   readonly links: Seen<readonly string[]>;

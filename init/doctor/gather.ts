@@ -18,6 +18,7 @@ import type {
 import type { DoctorOptions } from './options.ts';
 import { conntrackIn, nameserversIn, udpSocketsIn } from './proc.ts';
 import { ownText, peerLines } from './ruleset.ts';
+import { kubeDnsOn } from './services.ts';
 
 const TRANSPORTS: readonly Transport[] = ['udp', 'tcp'];
 const DNS_PORT = 53;
@@ -34,16 +35,18 @@ export async function gather(options: DoctorOptions, system: System, ask: Ask): 
   const found = localIpsIn(addresses, rules);
   const localIps = options.localIps.length > 0 ? options.localIps : found;
   const resolvers = 'value' in resolvConf ? nameserversIn(resolvConf.value) : [];
+  const { kubeDns: told, kubeDnsService } = options;
+  const kubeDns = told.length > 0 ? told : await kubeDnsOn(system, rules, localIps, kubeDnsService);
   const [local, upstreams] = await Promise.all([
     askLocals(ask, localIps, options.port),
     askUpstreams(
       ask,
-      options,
+      { kubeDns, clusterDomain: options.clusterDomain },
       resolvers.filter((server) => !localIps.includes(server)),
     ),
   ]);
-  const told = { localIps, port: options.port, kubeDns: options.kubeDns };
-  return { ...told, addresses, links, rules, local, upstreams, resolvConf, conntrack, sockets };
+  const places = { localIps, port: options.port, kubeDns };
+  return { ...places, addresses, links, rules, local, upstreams, resolvConf, conntrack, sockets };
 }
 
 async function seen<T>(look: () => Promise<T>): Promise<Seen<T>> {
@@ -145,7 +148,7 @@ async function askLocals(ask: Ask, ips: readonly string[], port: number): Promis
 
 async function askUpstreams(
   ask: Ask,
-  { kubeDns, clusterDomain }: DoctorOptions,
+  { kubeDns, clusterDomain }: Pick<DoctorOptions, 'kubeDns' | 'clusterDomain'>,
   resolvers: readonly string[],
 ): Promise<UpstreamReply[]> {
   const service = {

@@ -7,8 +7,10 @@ export interface DoctorOptions {
   /** Empty where they are to be found on the node. */
   readonly localIps: readonly string[];
   readonly port: number;
-  /** ClusterIPs to ask kube-dns at; not one that nodens answers on. */
+  /** ClusterIPs to ask kube-dns at; not one that nodens answers on. Empty where they are to be found on the node. */
   readonly kubeDns: readonly string[];
+  /** ClusterIP of kube-dns itself, as the kubelet says in its namespace: nodens may answer there. */
+  readonly kubeDnsService: string | undefined;
   readonly clusterDomain: string;
   readonly resolvConf: string;
   readonly isJson: boolean;
@@ -43,6 +45,7 @@ export function doctorOptionsFrom(argv: readonly string[], env: Environment): Do
     localIps: addresses('--localip', flags.localip),
     port,
     kubeDns: addresses('--kubedns', flags.kubedns),
+    kubeDnsService: env.KUBE_DNS_SERVICE_HOST,
     clusterDomain: flags.domain,
     resolvConf: flags.resolvconf,
     isJson: flags.json === true,
@@ -59,7 +62,11 @@ function program(env: Environment): Command {
     )
     .option('--json', 'facts and findings as JSON')
     .option('--localip <ips>', 'addresses nodens answers on (default: found on the node)')
-    .option('--kubedns <ips>', 'ClusterIP of the Service that nodens asks', upstream)
+    .option(
+      '--kubedns <ips>',
+      'ClusterIP of the Service that nodens asks (default: found on the node)',
+      upstream,
+    )
     .option('--domain <name>', "the cluster's domain", env.CLUSTER_DOMAIN ?? 'cluster.local')
     .option('--port <port>', "nodens's DNS port", '53')
     .option('--resolvconf <file>', "the node's resolvers", '/etc/resolv.conf')

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { it } from 'node:test';
 import type { Facts, Finding } from '../../init/doctor/facts.ts';
-import { V4 } from '../lab/topology/plan.ts';
+import { V4, V6 } from '../lab/topology/plan.ts';
 import { programs } from '../lab/topology/programs.ts';
 import type { Ran } from '../lab/topology/run.ts';
 import { type Site, startNodens } from '../lab/topology/site.ts';
@@ -23,8 +23,7 @@ async function run(
 ): Promise<Ran> {
   const { node, runDir } = site.cluster;
   const { node: program, nodens } = await programs(runDir);
-  const told = ['--kubedns', V4.upstreamVip, ...flags];
-  return node.run([...prefix, program, nodens, 'doctor', ...told], { timeoutMs: 20_000 });
+  return node.run([...prefix, program, nodens, 'doctor', ...flags], { timeoutMs: 20_000 });
 }
 
 async function examined(site: Site, ...flags: string[]): Promise<[code: number, report: Report]> {
@@ -77,6 +76,7 @@ const DAMAGES: readonly Damage[] = [
   },
   {
     ...{ what: 'kube-dns out of reach over TCP', id: 'kube-dns', verdict: 'bad' },
+    flags: () => ['--kubedns', V4.upstreamVip],
     harm: nft(
       `table inet block { chain c { type filter hook output priority 10; ip daddr { ${V4.backends.join(', ')} } tcp dport 53 reject with tcp reset; }; }`,
       'delete table inet block',
@@ -107,6 +107,7 @@ describeSites('the doctor at a node that is well', (proxy) => {
       const [code, healthy] = await examined(site);
       assert.deepEqual(odd(healthy), []);
       assert.equal(code, 0);
+      assert.deepEqual(healthy.facts.kubeDns, [V4.upstreamVip, V6.upstreamVip]);
       assert.deepEqual(healthy.facts.localIps.toSorted(), [V4.vip, V4.local].toSorted());
       for (const { what, id, verdict, flags, harm } of DAMAGES) {
         const mend = await harm(site);

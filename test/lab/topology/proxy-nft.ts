@@ -44,7 +44,7 @@ ${ports.map((port) => serviceChains(ip, port, clusterNetwork)).join('')}
 }
 
 function chainOf(service: Service, protocol: string): string {
-  return `service-${service.name}-${protocol}`;
+  return `service-ABCDEFGH-kube-system/${service.name}/${protocol}/dns-${protocol}`;
 }
 
 function serviceChains(

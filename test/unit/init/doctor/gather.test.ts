@@ -96,6 +96,34 @@ describe('what the doctor gathers', () => {
     assert.ok(ran.includes('iptables-legacy-save'));
   });
 
+  it('finds where kube-dns can be asked by the rules of kube-proxy, in whichever mode', async () => {
+    const portal = (ip: string, name: string): string =>
+      `-A KUBE-SERVICES -d ${ip}/32 -p udp -m comment --comment "kube-system/${name}:dns cluster IP" -m udp -j KUBE-SVC-X\n`;
+    const mapped = (ip: string, name: string): string =>
+      `\t\telements = { ${ip} . udp . 53 : goto service-ABCDEFGH-kube-system/${name}/udp/dns,\n`;
+    const asked = async (nft: string, saved: string, env = {}): Promise<readonly string[]> => {
+      const system: System = {
+        read: node().read,
+        run: async (program) => {
+          if (program === 'nft') return NFT + nft;
+          return program === 'ip' ? ADDRESSES : program === 'iptables-nft-save' ? saved : '';
+        },
+      };
+      return (await gather(doctorOptionsFrom([], env), system, silent)).kubeDns;
+    };
+    const vip = { KUBE_DNS_SERVICE_HOST: '10.96.0.10' };
+    const chain = '\tchain KUBE-SERVICES {\n\t}\n';
+    assert.deepEqual(await asked(mapped('10.96.0.11', 'nodens-upstream'), ''), ['10.96.0.11']);
+    assert.deepEqual(await asked(mapped('fd00:96::11', 'nodens-upstream'), ''), ['fd00:96::11']);
+    const both = portal('10.96.0.10', 'kube-dns') + portal('10.96.0.12', 'kube-dns-upstream');
+    assert.deepEqual(await asked(chain, both, vip), ['10.96.0.12']);
+    assert.deepEqual(await asked(chain, portal('10.96.0.10', 'kube-dns'), vip), []);
+    assert.deepEqual(await asked(chain, portal('10.96.0.99', 'kube-dns'), vip), ['10.96.0.99']);
+    assert.deepEqual(await asked('', '', { KUBE_DNS_SERVICE_HOST: '10.96.0.77' }), ['10.96.0.77']);
+    const told = { ...vip, NODENS_UPSTREAM_SERVICE_HOST: '10.96.0.13' };
+    assert.deepEqual(await asked(chain, both, told), ['10.96.0.13']);
+  });
+
   it('goes on without what it may not read', async () => {
     const facts = await gather(doctorOptionsFrom([], {}), node({}), silent);
     assert.deepEqual(facts.resolvConf, { unseen: '/etc/resolv.conf is not there' });
@@ -199,6 +227,7 @@ describe('the command line of the doctor', () => {
     const options = doctorOptionsFrom(['-json', '--localip', 'FD00::10, 169.254.20.10'], env);
     assert.deepEqual(options, {
       ...{ localIps: ['fd00::10', '169.254.20.10'], port: 53, kubeDns: ['10.96.0.11'] },
+      kubeDnsService: undefined,
       ...{ clusterDomain: 'cluster.local', resolvConf: '/etc/resolv.conf', isJson: true },
     });
     for (const bad of [['--localip', 'x'], ['--port', '0'], ['--nope'], ['word']])

@@ -20,6 +20,7 @@ interface Step {
 
 const STORM_SECONDS = 30;
 const SOAK_SECONDS = 600;
+const START_OUTAGE_SECONDS = 30;
 /** Queries a second while kube-dns is rolled: needs a machine with nothing else to do. */
 const ROLL_RATE = 5_000;
 /** A set-up and tear-down of init is much shorter than a fault and its recovery. */
@@ -39,6 +40,22 @@ const STEPS: readonly Step[] = [
   {
     ...{ name: 'leave', what: 'stop and start under load, without overlap' },
     ...{ file: 'netns/e2e-leave.test.ts', needsRoot: true },
+  },
+  {
+    ...{
+      name: 'restart',
+      what: 'restarts without overlap, under load and in an outage',
+      needsRoot: true,
+    },
+    ...{ file: 'netns/restart-*.test.ts', env: rounds },
+  },
+  {
+    ...{
+      name: 'start',
+      what: `a fresh node, its upstream out of reach for ${START_OUTAGE_SECONDS} s`,
+    },
+    ...{ file: 'netns/start-*.test.ts', needsRoot: true },
+    env: () => ({ NODENS_START_OUTAGE_SECONDS: `${START_OUTAGE_SECONDS}` }),
   },
   {
     ...{ name: 'cycles', what: 'init set up and torn down, rules counted', needsRoot: true },

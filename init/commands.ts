@@ -182,6 +182,7 @@ async function once(site: Site): Promise<number> {
   });
   const complete = await reconciler.want('guarded');
   reconciler.stop();
+  await leftoversOf(site).takeOver();
   if (complete) log.info('set up', { backend: firewall?.name, reason: firewall?.reason });
   return complete ? 0 : 1;
 }

@@ -50,33 +50,15 @@ export class Leftovers {
 
   /** Looks now, when the local IPs are in place, and from time to time from now on. Never rejects. */
   async watch(): Promise<void> {
-    const isDone = await this.#takeOver();
+    const isDone = await this.takeOver();
     if (this.#isStopped) return;
     const { clock, syncIntervalMs } = this.#parts;
     const delayMs = isDone ? syncIntervalMs : Math.min(RETRY_MS, syncIntervalMs);
     this.#timer = clock.after(delayMs, () => void this.watch());
   }
 
-  stop(): void {
-    this.#isStopped = true;
-    this.#timer?.cancel();
-  }
-
-  /** Lines for somebody who only looks. */
-  async explain(): Promise<string[]> {
-    const { rules, link } = await this.#find();
-    if (rules.length + link.length === 0) return [];
-    const living = await this.#living();
-    const fate =
-      living.length === 0 ? 'removed' : `left alone, it still runs on ${living.join(', ')}`;
-    return [
-      `# left by node-local-dns: ${rules.length} rules of iptables, to be ${fate}`,
-      ...link.map((args) => `ip ${args.join(' ')}`),
-    ];
-  }
-
-  /** False where it has to be tried again soon. */
-  async #takeOver(): Promise<boolean> {
+  /** Looks once. Resolves to false where it has to be tried again soon; never rejects. */
+  async takeOver(): Promise<boolean> {
     const { log } = this.#parts;
     try {
       const found = await this.#find();
@@ -96,6 +78,24 @@ export class Leftovers {
       this.#say('what a node-local-dns left cannot be removed', { error: messageOf(error) });
       return false;
     }
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+  }
+
+  /** Lines for somebody who only looks. */
+  async explain(): Promise<string[]> {
+    const { rules, link } = await this.#find();
+    if (rules.length + link.length === 0) return [];
+    const living = await this.#living();
+    const fate =
+      living.length === 0 ? 'removed' : `left alone, it still runs on ${living.join(', ')}`;
+    return [
+      `# left by node-local-dns: ${rules.length} rules of iptables, to be ${fate}`,
+      ...link.map((args) => `ip ${args.join(' ')}`),
+    ];
   }
 
   async #find(): Promise<Found> {

@@ -24,9 +24,9 @@ export async function run(service: Service, parts: RunParts): Promise<number> {
   const { options, clock, log } = parts;
   const signal = firstSignal();
   await service.listen();
-  if (options.stateDir !== undefined) await prepareStateDir(options.stateDir, log);
-  // Neither waits for the other: the agent binds as soon as it can, and somebody's lock is no reason not to serve.
+  // None waits for another: the agent binds as soon as it can, and somebody's lock is no reason not to serve.
   void service.setUp();
+  if (options.stateDir !== undefined) void prepareStateDir(options.stateDir, log);
   const child = supervisor(parts);
   service.onWedge = () => void endWedge(service, child, parts);
   await child?.start();

@@ -27,9 +27,6 @@ const LAST_DATAGRAMS_MS = 100;
 /** Longest wait for answers that are under way at a stop; as the peer's grace. */
 const DRAIN_MS = 5_000;
 const DRAIN_LOOK_MS = 10;
-const PORT_REMEDY =
-  "another process has this port, perhaps on every address: ss -lntup 'sport = :53' on the node names it; " +
-  'have it listen on addresses of its own only (dnsmasq bind-dynamic, unbound interface:, BIND listen-on)';
 
 export class Daemon {
   readonly foundation: Foundation;
@@ -197,7 +194,7 @@ export class Daemon {
     const errno = error instanceof NetworkError ? error.errno : undefined;
     const fields =
       errno === 'EADDRINUSE'
-        ? { event: 'port-taken', errno, remedy: PORT_REMEDY }
+        ? { event: 'port-taken', errno, remedy: portRemedy(messageOf(error)) }
         : { event: 'start', errno };
     this.foundation.log.warn(fields, `not yet: ${messageOf(error)}`);
   }
@@ -254,6 +251,15 @@ function snapshotFile(
   // A snapshot ends with the entry that makes it as large as the cache may be.
   const maxBytes = 2 * budget.bytes;
   return new SnapshotFile({ path, cache, identities, clock, metrics, log, maxBytes });
+}
+
+/** `message` names the port, as in `cannot bind 169.254.20.10:53/udp`. */
+function portRemedy(message: string): string {
+  const port = /:(\d+)\/(?:udp|tcp)/.exec(message)?.[1] ?? '53';
+  return (
+    `another process has this port, perhaps on every address: ss -lntup 'sport = :${port}' on the node names it; ` +
+    'have it listen on addresses of its own only (dnsmasq bind-dynamic, unbound interface:, BIND listen-on)'
+  );
 }
 
 function isWorthWaiting(error: unknown): boolean {

@@ -123,6 +123,13 @@ else {
           assert.equal(await snapshotWithoutHandles(node), before);
         }));
 
+    it('are taken over by --once, too', () =>
+      withNetns(['node'], async (node) => {
+        await leaveNodeLocalDnsRules(node, 'iptables-nft', ['169.254.20.10']);
+        await runInit(node, ...LOCAL, '--once');
+        assert.doesNotMatch(await node.run('iptables-nft-save', []), /NodeLocal DNS Cache/);
+      }));
+
     it('changing the backend moves the rules', () =>
       withNetns(['node'], async (node) => {
         await runInit(node, ...LOCAL, '--once', '--backend', 'nft');

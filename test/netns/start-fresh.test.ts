@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { Cluster } from '../lab/topology/cluster.ts';
+import { dig } from '../lab/topology/dig.ts';
 import { type LoadResult, load } from '../lab/topology/load.ts';
 import type { Netns } from '../lab/topology/netns.ts';
 import { METRICS_URL } from '../lab/topology/nodens.ts';
@@ -94,6 +95,9 @@ describeSites(
         });
         assert.deepEqual(await queryRules(node), []);
         assert.deepEqual(await state(node), ['waiting']);
+        const name = 'meanwhile.any.default.svc.cluster.local';
+        for (const from of [...cluster.pods, node])
+          assert.equal((await dig(from, { server: V4.local, name })).status, 'NOERROR');
         assert.equal(await requestsServed(node), 0);
 
         await node.must(['nft', 'delete', 'table', 'inet', 'barrier']);

@@ -27,6 +27,12 @@ export interface Seen {
   readonly slowestMs: number;
 }
 
+/** Which clients; all, unless said otherwise. */
+interface Choice {
+  readonly wheres?: readonly Seen['where'][];
+  readonly servers?: readonly string[];
+}
+
 type Report = Omit<Seen, 'where' | 'transport'>;
 
 class Client {
@@ -78,15 +84,18 @@ export class SteadyClients {
   }
 
   /** Resolves when all of them have been answered. */
-  static async start({ cluster }: Site): Promise<SteadyClients> {
+  static async start(
+    { cluster }: Site,
+    { wheres = ['pod', 'host'], servers = [V4.vip, V4.local] }: Choice = {},
+  ): Promise<SteadyClients> {
     const program = `${cluster.runDir}/steady`;
     await must(['musl-gcc', '-static', '-O2', '-Wall', '-o', program, SOURCE]);
     const spaces = [
       ['pod', cluster.pods[0]],
       ['host', cluster.node],
     ] as const;
-    const servers = [V4.vip, V4.local];
-    const clients = spaces.flatMap(([where, space]) => [
+    const chosen = spaces.filter(([where]) => wheres.includes(where));
+    const clients = chosen.flatMap(([where, space]) => [
       new Client(where, 'udp', space, [program, NAME, `${QUERIES_PER_SECOND}`, ...servers]),
       new Client(where, 'tcp', space, [
         ...[process.execPath, TCP_CLIENT, servers.join(), `${TCP_CLIENTS}`],

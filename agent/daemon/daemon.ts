@@ -2,10 +2,9 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { type Clock, sleep } from '../base/clock.ts';
-import { errnoOf, messageOf, NetworkError } from '../base/errors.ts';
+import { messageOf, NetworkError } from '../base/errors.ts';
 import type { Environment } from '../config/corefile/env.ts';
 import type { Corefile } from '../config/corefile/types.ts';
-import { UpstreamServiceMissingError } from '../config/pillars.ts';
 import { systemFiles, watchFiles } from '../config/watch.ts';
 import { InitLink } from '../server/init-link.ts';
 import { type AdminRoute, type Assembly, assemble } from './assemble.ts';
@@ -17,11 +16,10 @@ import { initReporter } from './init-reporter.ts';
 import type { AgentOptions } from './options.ts';
 import { proveUpstreams, zonesToProve } from './self-test.ts';
 import { SnapshotFile } from './snapshot-file.ts';
+import { delayFields, isWorthWaiting } from './start-delay.ts';
 
 /** Between attempts to bind an address that init has not put on the node yet, or to find the upstream service. */
 const RETRY_MS = 250;
-/** How long a start waits for addresses and for the upstream service before it leaves the retry to the kubelet. */
-const START_MS = 60_000;
 /** Datagrams that were on their way when interception ended are still in the socket. */
 const LAST_DATAGRAMS_MS = 100;
 /** Longest wait for answers that are under way at a stop; as the peer's grace. */
@@ -170,33 +168,20 @@ export class Daemon {
     }
   }
 
-  /**
-   * Retries what somebody else may still be at work on: addresses that init is about to add, a port that somebody else
-   * has, a Service that is about to exist. The environment of a container never changes, so for a Service the kubelet
-   * has to make a new one after a minute; an address would not be free for it either, and behind init kube-dns serves.
-   */
+  /** Tries until it works, or until it is not worth waiting for any more. */
   async #patiently<Result>(attempt: () => Promise<Result>): Promise<Result> {
-    const endMs = this.#clock.nowMs() + START_MS;
+    const startMs = this.#clock.nowMs();
     for (;;) {
       try {
         return await attempt();
       } catch (error) {
-        const isBehindInit = error instanceof NetworkError && this.#initLink !== undefined;
-        const isLate = this.#clock.nowMs() >= endMs && !isBehindInit;
-        if (!isWorthWaiting(error) || isLate || this.#isStopping) throw error;
-        this.#tellDelay(error);
+        const waitedMs = this.#clock.nowMs() - startMs;
+        const isHopeless = !isWorthWaiting(error, waitedMs, this.#initLink !== undefined);
+        if (isHopeless || this.#isStopping) throw error;
+        this.foundation.log.warn(delayFields(error), `not yet: ${messageOf(error)}`);
         await sleep(this.#clock, RETRY_MS);
       }
     }
-  }
-
-  #tellDelay(error: unknown): void {
-    const errno = error instanceof NetworkError ? error.errno : undefined;
-    const fields =
-      errno === 'EADDRINUSE'
-        ? { event: 'port-taken', errno, remedy: portRemedy(messageOf(error)) }
-        : { event: 'start', errno };
-    this.foundation.log.warn(fields, `not yet: ${messageOf(error)}`);
   }
 
   async #publish(routes: readonly AdminRoute[]): Promise<void> {
@@ -251,22 +236,6 @@ function snapshotFile(
   // A snapshot ends with the entry that makes it as large as the cache may be.
   const maxBytes = 2 * budget.bytes;
   return new SnapshotFile({ path, cache, identities, clock, metrics, log, maxBytes });
-}
-
-/** `message` names the port, as in `cannot bind 169.254.20.10:53/udp`. */
-function portRemedy(message: string): string {
-  const port = /:(\d+)\/(?:udp|tcp)/.exec(message)?.[1] ?? '53';
-  return (
-    `another process has this port, perhaps on every address: ss -lntup 'sport = :${port}' on the node names it; ` +
-    'have it listen on addresses of its own only (dnsmasq bind-dynamic, unbound interface:, BIND listen-on)'
-  );
-}
-
-function isWorthWaiting(error: unknown): boolean {
-  if (error instanceof UpstreamServiceMissingError) return true;
-  return (
-    error instanceof NetworkError && ['EADDRNOTAVAIL', 'EADDRINUSE'].includes(errnoOf(error.cause))
-  );
 }
 
 function interfaces(): ReadonlyMap<string, readonly string[]> {

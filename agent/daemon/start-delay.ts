@@ -1,0 +1,36 @@
+/** What a start waits for, how long, and what it says meanwhile. */
+import { errnoOf, messageOf, NetworkError } from '../base/errors.ts';
+import { UpstreamServiceMissingError } from '../config/pillars.ts';
+import type { LogFields } from '../query/services.ts';
+
+/** How long a start waits for what a new container may find: then the kubelet has to make one. */
+const START_MS = 60_000;
+
+/**
+ * Whether what stopped a start `waitedMs` after its begin may be over soon: somebody else is at work on it. The
+ * environment of a container never changes, so a Service is waited for only so long. An address, or a port on it, would
+ * not be free for a new container either, and behind init kube-dns serves as long as it takes.
+ */
+export function isWorthWaiting(error: unknown, waitedMs: number, isBehindInit: boolean): boolean {
+  const isLate = waitedMs >= START_MS;
+  if (error instanceof UpstreamServiceMissingError) return !isLate;
+  if (!(error instanceof NetworkError)) return false;
+  const isOthers = ['EADDRNOTAVAIL', 'EADDRINUSE'].includes(errnoOf(error.cause));
+  return isOthers && (isBehindInit || !isLate);
+}
+
+/** Fields of the line that tells of it. */
+export function delayFields(error: unknown): LogFields {
+  const errno = error instanceof NetworkError ? error.errno : undefined;
+  if (errno !== 'EADDRINUSE') return { event: 'start', errno };
+  return { event: 'port-taken', errno, remedy: portRemedy(messageOf(error)) };
+}
+
+/** `message` names the port, as in `cannot bind 169.254.20.10:53/udp`. */
+function portRemedy(message: string): string {
+  const port = /:(\d+)\/(?:udp|tcp)/.exec(message)?.[1] ?? '53';
+  return (
+    `another process has this port, perhaps on every address: ss -lntup 'sport = :${port}' on the node names it; ` +
+    'have it listen on addresses of its own only (dnsmasq bind-dynamic, unbound interface:, BIND listen-on)'
+  );
+}

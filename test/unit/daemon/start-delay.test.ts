@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ConfigError, NetworkError } from '../../../agent/base/errors.ts';
+import { UpstreamServiceMissingError } from '../../../agent/config/pillars.ts';
+import { delayFields, isWorthWaiting } from '../../../agent/daemon/start-delay.ts';
+
+const PLACE = { file: 'Corefile', line: 1 };
+const HOUR_MS = 3_600_000;
+
+function failedBind(errno: string, where = '169.254.20.10:53/udp'): NetworkError {
+  const cause = Object.assign(new Error(errno), { code: errno });
+  return new NetworkError('bind', errno, `cannot bind ${where}: ${errno}`, { cause });
+}
+
+describe('what a start waits for', () => {
+  it('an address or port: for good behind init, else for a minute', () => {
+    for (const errno of ['EADDRNOTAVAIL', 'EADDRINUSE']) {
+      assert.equal(isWorthWaiting(failedBind(errno), HOUR_MS, true), true);
+      assert.equal(isWorthWaiting(failedBind(errno), 59_999, false), true);
+      assert.equal(isWorthWaiting(failedBind(errno), 60_000, false), false);
+    }
+  });
+
+  it('a Service: for a minute, as only a new container sees it', () => {
+    const missing = new UpstreamServiceMissingError('kube-dns-upstream', PLACE);
+    assert.equal(isWorthWaiting(missing, 0, true), true);
+    assert.equal(isWorthWaiting(missing, 60_000, true), false);
+  });
+
+  it('never for what nobody else can mend', () => {
+    assert.equal(isWorthWaiting(failedBind('EACCES'), 0, true), false);
+    assert.equal(isWorthWaiting(new ConfigError(PLACE, 'no'), 0, true), false);
+  });
+
+  it('says whose port it is and what to do', () => {
+    const { event, remedy } = delayFields(failedBind('EADDRINUSE', '[fd00::10]:1053/tcp'));
+    assert.equal(event, 'port-taken');
+    assert.match(String(remedy), /ss -lntup 'sport = :1053'/);
+    assert.equal(delayFields(failedBind('EADDRNOTAVAIL')).remedy, undefined);
+  });
+});

@@ -198,11 +198,18 @@ async function observe(site: Site): Promise<number> {
   return 0;
 }
 
-async function observeRules({ options, plan }: Site): Promise<string[]> {
+async function observeRules({ options, plan, fallbackObstacle }: Site): Promise<string[]> {
+  const { fallback } = plan.rules;
+  const rewrites = fallbackObstacle === undefined ? fallback.rewrites : [];
+  const rules = { ...plan.rules, fallback: { ...fallback, rewrites } };
   try {
     const firewall = await chooseFirewall(system, options.backend, plan.rules, undefined);
-    const text = firewall.explain(rulesAt(plan.rules, 'full'));
-    return [`# backend ${firewall.name}: ${firewall.reason}`, text];
+    const text = firewall.explain(rulesAt(rules, 'full'));
+    const led = fallback.direct.filter(({ from }) => !rewrites.some((rule) => rule.from === from));
+    const direct = led.map(
+      ({ from }) => `# and behind ${from} the endpoints of ${options.fallbackService ?? 'nothing'}`,
+    );
+    return [`# backend ${firewall.name}: ${firewall.reason}`, text, ...direct];
   } catch (error) {
     if (error instanceof NoBackendError) return [`# no backend: ${error.message}`];
     throw error;

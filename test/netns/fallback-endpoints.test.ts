@@ -16,6 +16,7 @@ import {
   sayLeftOut,
   withNetns,
 } from '../support/netns.ts';
+import { OneConnection } from '../support/one-connection.ts';
 
 const LINK_LOCAL = '169.254.20.10';
 const LINK_LOCAL6 = 'fd00::10';
@@ -70,6 +71,9 @@ class Cluster {
     for (const { space } of backends)
       for (const vip of [`${VIP}/32`, `${VIP6}/128`])
         await space.run('ip', ['addr', 'add', vip, 'dev', 'lo']);
+    // As on another node: there the local IPs are that node's own.
+    for (const address of [LINK_LOCAL, LINK_LOCAL6])
+      await backends[1].space.run('ip', ['route', 'add', 'unreachable', address]);
     await this.leadVip(0);
   }
 
@@ -161,6 +165,15 @@ async function socketLedTo(name: string, client: Netns, source: string): Promise
   throw new Error(`nothing is led to ${name}`);
 }
 
+async function connectionLedTo(name: string, client: Netns): Promise<OneConnection> {
+  for (let tries = 0; tries < 40; tries++) {
+    const connection = await OneConnection.open(client, LINK_LOCAL);
+    if ((await connection.ask('name.test', 'TXT')).includes(name)) return connection;
+    await connection.close();
+  }
+  throw new Error(`no connection is led to ${name}`);
+}
+
 /** The endpoints in the last word of an init about its fallback. */
 function endpointsSaid(init: Started): string[] {
   const last = init
@@ -206,6 +219,7 @@ else
         await eventually('rules to both', () => cluster.leads(...backends));
         const ofPod = await socketLedTo('dns2', pod, '10.1.0.2');
         const ofHost = await socketLedTo('dns2', node, LINK_LOCAL);
+        const connection = await connectionLedTo('dns2', pod);
 
         // Silent, as an address that is nobody's any more: a refusal would be an answer.
         doomed.kill('SIGSTOP');
@@ -220,6 +234,8 @@ else
         // dig speaks of the first time, which was in vain.
         const last = (await Promise.all(asked)).map((said) => said?.split('\n').at(-1));
         assert.deepEqual(last, ['dns1', 'dns1']);
+        // It is broken at once, instead of waiting for what is not there.
+        assert.match(await connection.ask('name.test', 'TXT'), /broken ECONNRESET/);
         await expectAnswers([pod, node], 'dns1');
 
         doomed.kill('SIGCONT');

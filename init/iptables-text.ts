@@ -9,6 +9,11 @@ export const TABLES: readonly TableName[] = ['raw', 'filter'];
 const OWN = 'NODENS-';
 /** An empty chain that says: this base chain was not there before us, so cleanup takes it away again. */
 const MADE = 'NODENS-MADE-';
+/**
+ * A chain that nothing jumps to. Its one rule's comment is a fingerprint of our chains in this table as their writer left
+ * them: any instance can then tell damage from what another version wrote.
+ */
+const DECLARES = 'NODENS-DECLARES';
 
 /** One table of `iptables-save`. */
 export interface SavedTable {
@@ -85,7 +90,7 @@ function opens(mark: number): string {
  * Lines of an `iptables-restore --noflush` that turn `saved` into a table that holds exactly `wanted` of our chains;
  * empty where it does. `exists` tells whether a base chain is in the kernel already.
  *
- * Where this has been `settled` before, chains that another version of nodens has written since are left alone.
+ * Where this has been `settled` before, what another version of nodens has written since is left alone.
  */
 export function editsOf(
   saved: SavedTable,
@@ -93,33 +98,40 @@ export function editsOf(
   exists: (base: string) => boolean,
   settled = false,
 ): string[] {
-  const foreign = new Set(settled ? foreignChains(saved, wanted) : []);
-  const mine = wanted.filter((chain) => !foreign.has(chain.name));
-  const kept = new Set([...foreign, ...wanted.map((chain) => chain.name)]);
-  const surplus = ownNames(saved).filter((name) => !kept.has(name) && !name.startsWith(MADE));
-  const made = new Set(mine.map((chain) => chain.base).filter((base) => !exists(base)));
+  if (settled && isOfAnother(saved, wanted)) return [];
+  const kept = new Set(wanted.map((chain) => chain.name));
+  const surplus = filledNames(saved).filter((name) => !kept.has(name));
+  const made = new Set(wanted.map((chain) => chain.base).filter((base) => !exists(base)));
   return [
     ...[...made].map((base) => `:${MADE}${base} - [0:0]`),
-    ...mine.flatMap((chain) => fillEdits(saved, chain)),
-    ...mine.flatMap((chain) => jumpEdits(saved, chain)),
+    ...fillEdits(saved, wanted),
+    ...wanted.flatMap((chain) => jumpEdits(saved, chain)),
     ...surplus.flatMap((name) => removeChain(saved, name)),
+    ...(wanted.length === 0 && saved.policies.has(DECLARES) ? removeChain(saved, DECLARES) : []),
   ];
 }
 
-/** Chains of nodens that are as their writer declared, which was not one that wants `wanted`. */
-export function foreignChains(saved: SavedTable, wanted: readonly OwnChain[]): string[] {
-  return ownNames(saved).filter((name) => {
-    const lines = saved.rules.get(name) ?? [];
-    const isWhole = jumpsTo(saved, name).some((jump) => jump.includes(declared(lines)));
-    const ours = wanted.find((chain) => chain.name === name);
-    return isWhole && (ours === undefined || declared(ours.lines) !== declared(lines));
-  });
+/** Whether our chains are as their writer declared, and that was not one that wants `wanted`. */
+export function isOfAnother(saved: SavedTable, wanted: readonly OwnChain[]): boolean {
+  const names = filledNames(saved);
+  const there = fingerprint(names.map((name) => [name, saved.rules.get(name) ?? []]));
+  const isWhole = there === declared(saved) && names.every((n) => jumpsTo(saved, n).length === 1);
+  return isWhole && there !== fingerprintOf(wanted);
 }
 
-/** The comment of the jump to a chain: says what its writer put there, to tell damage from another version. */
-function declared(lines: readonly string[]): string {
-  const tags = lines.map(tagIn).join();
-  return `nodens-${createHash('sha256').update(tags).digest('hex').slice(0, 8)}`;
+function declared(saved: SavedTable): string | undefined {
+  const [line = ''] = saved.rules.get(DECLARES) ?? [];
+  return /--comment "?([^\s"]+)/.exec(line)?.[1];
+}
+
+function fingerprintOf(chains: readonly OwnChain[]): string {
+  return fingerprint(chains.map(({ name, lines }) => [name, lines]));
+}
+
+/** Of chains by name, in any order. */
+function fingerprint(chains: readonly (readonly [string, readonly string[]])[]): string {
+  const texts = chains.map(([name, lines]) => [name, ...lines.map(tagIn)].join(' ')).sort();
+  return `nodens-${createHash('sha256').update(texts.join('\n')).digest('hex').slice(0, 8)}`;
 }
 
 /** Lines that remove all chains of ours and everything a crashed node-local-dns left in this table. */
@@ -149,6 +161,11 @@ function ownNames(saved: SavedTable): string[] {
   return [...saved.policies.keys()].filter((name) => name.startsWith(OWN));
 }
 
+/** Chains of ours that hold rules for packets. */
+function filledNames(saved: SavedTable): string[] {
+  return ownNames(saved).filter((name) => !name.startsWith(MADE) && name !== DECLARES);
+}
+
 /** Rules of a node-local-dns, living or dead. */
 export function peerLines(saved: SavedTable): string[] {
   return [...saved.rules.values()].flat().filter((line) => PEER_COMMENT.test(line));
@@ -157,20 +174,23 @@ export function peerLines(saved: SavedTable): string[] {
 /** Comments of node-local-dns's rules, identical in all its versions that have comments. */
 const PEER_COMMENT = /--comment "NodeLocal DNS Cache: (skip conntrack|allow DNS traffic)"/;
 
-function fillEdits(saved: SavedTable, { name, lines }: OwnChain): string[] {
-  const present = (saved.rules.get(name) ?? []).map(tagIn);
-  const right = saved.policies.has(name) && present.join() === lines.map(tagIn).join();
-  return right ? [] : [`:${name} - [0:0]`, ...lines];
+/** All or nothing: two versions that repair at the same moment shall not leave half of each. */
+function fillEdits(saved: SavedTable, wanted: readonly OwnChain[]): string[] {
+  const isRight = ({ name, lines }: OwnChain): boolean => {
+    const present = (saved.rules.get(name) ?? []).map(tagIn);
+    return saved.policies.has(name) && present.join() === lines.map(tagIn).join();
+  };
+  const text = fingerprintOf(wanted);
+  if (wanted.length === 0 || (wanted.every(isRight) && declared(saved) === text)) return [];
+  const filled = wanted.flatMap(({ name, lines }) => [`:${name} - [0:0]`, ...lines]);
+  return [...filled, `:${DECLARES} - [0:0]`, `-A ${DECLARES} -m comment --comment ${text}`];
 }
 
-/** `:CHAIN` flushes an existing chain, so it must not be said of a base chain or of one that is right. */
-function jumpEdits(saved: SavedTable, { name, base, lines }: OwnChain): string[] {
-  const comment = declared(lines);
-  const jumps = jumpsTo(saved, name);
-  const right = jumps.findIndex((jump) => jump.includes(comment));
-  const insertion = `-I ${base} 1 -m comment --comment ${comment} -j ${name}`;
-  const wrong = jumps.filter((_, i) => i !== right);
-  return [...wrong.map(deletion), ...(right === -1 ? [insertion] : [])];
+/** `:CHAIN` flushes an existing chain, so it must not be said of a base chain. */
+function jumpEdits(saved: SavedTable, { name, base }: OwnChain): string[] {
+  const [first, ...doubles] = jumpsTo(saved, name);
+  const insertion = `-I ${base} 1 -m comment --comment nodens -j ${name}`;
+  return [...doubles.map(deletion), ...(first === undefined ? [insertion] : [])];
 }
 
 function removeChain(saved: SavedTable, name: string): string[] {

@@ -5,7 +5,7 @@ import { CommandError } from './exec.ts';
 import {
   EMPTY_TABLE,
   editsOf,
-  foreignChains,
+  isOfAnother,
   orphanCandidates,
   ownChains,
   ownLines,
@@ -41,16 +41,16 @@ export class Iptables implements Backend {
   readonly name: string;
   readonly #system: System;
   readonly #kind: IptablesKind;
-  readonly #onForeign: (chain: string) => void;
+  readonly #onForeign: (table: string) => void;
   /** Chains that were wanted when they were last in place, by family and table. */
   readonly #settled = new Map<string, string>();
   readonly #told = new Set<string>();
 
-  /** `onForeign` is told once of each chain that another version of nodens wrote and that is left alone. */
+  /** `onForeign`: see `TableKeeper`; it is told of chains of ours in a table of iptables. */
   constructor(
     system: System,
     kind: IptablesKind,
-    onForeign: (chain: string) => void = () => undefined,
+    onForeign: (table: string) => void = () => undefined,
   ) {
     this.name = `iptables-${kind}`;
     this.#system = system;
@@ -145,18 +145,16 @@ export class Iptables implements Backend {
       const [key, text] = [`${family} ${table}`, JSON.stringify(chains)];
       wanted.set(key, text);
       const isSettled = this.#settled.get(key) === text;
-      if (isSettled) this.#tell(foreignChains(saved, chains));
+      if (isSettled && isOfAnother(saved, chains)) this.#tell(`${this.name} ${table}`, saved);
       return editsOf(saved, chains, (base) => exists(table, base), isSettled);
     });
     return { script, wanted };
   }
 
-  #tell(chains: readonly string[]): void {
-    const news = chains.filter((chain) => !this.#told.has(chain));
-    for (const chain of news) {
-      this.#told.add(chain);
-      this.#onForeign(chain);
-    }
+  #tell(table: string, saved: SavedTable): void {
+    const text = `${table} ${ownLines(saved).map((line) => line.replace(/^.*--comment/, ''))}`;
+    if (!this.#told.has(text)) this.#onForeign(table);
+    this.#told.add(text);
   }
 
   async #read(family: Family): Promise<FamilyState> {

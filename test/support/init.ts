@@ -66,12 +66,15 @@ const SNAPSHOTS = [
   ['ip', '-j', 'route', 'show', 'table', 'all'],
 ] as const;
 
-/** Rules, addresses and routes of a node as text; without counters and times, which move by themselves. */
+/** Counters, and connections that the kernel remembers for a time. */
+const MOVING = /packets \d+ bytes \d+|\[\d+:\d+\]|^\s*elements = \{[^}]* expires [^}]*\}\n/gm;
+
+/** Rules, addresses and routes of a node as text; without what moves by itself. */
 export async function snapshot(space: Netns): Promise<string> {
   const parts: string[] = [];
   for (const [program, ...args] of SNAPSHOTS) {
     const text = await space.run(program, args);
-    parts.push(text.replaceAll(/^#.*$/gm, '').replaceAll(/packets \d+ bytes \d+|\[\d+:\d+\]/g, ''));
+    parts.push(text.replaceAll(/^#.*$/gm, '').replaceAll(MOVING, ''));
   }
   return parts.join('\n---\n');
 }

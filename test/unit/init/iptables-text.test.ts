@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import {
   EMPTY_TABLE,
   editsOf,
-  foreignChains,
+  isOfAnother,
   orphanCandidates,
   ownChains,
   parseSaved,
@@ -31,14 +31,6 @@ function afterRestore(edits: readonly string[]): string {
   return ['# by test', '*raw', ...base, ...chains, ...jumps, ...quoted, 'COMMIT', ''].join('\n');
 }
 
-/** The jump to a chain of `wanted`, with the comment that tells what it declares. */
-function jumpTo(name: string): string {
-  const insertion = editsOf(EMPTY_TABLE, wanted, always).find((line) => line.endsWith(` ${name}`));
-  const jump = insertion?.replace(/^-I \S+ 1 /, '') ?? '';
-  assert.match(jump, /^-m comment --comment nodens-[0-9a-f]{8} -j NODENS-/);
-  return jump;
-}
-
 describe('iptables text', () => {
   it('reads one table out of a dump of many', () => {
     const dump = `${afterRestore([])}*filter\n:INPUT DROP [0:0]\n-A INPUT -j ACCEPT\nCOMMIT\n`;
@@ -61,9 +53,9 @@ describe('iptables text', () => {
     assert.deepEqual(
       edits.filter((line) => line.startsWith('-I')),
       [
-        `-I PREROUTING 1 ${jumpTo('NODENS-QUERY-PREROUTING')}`,
-        `-I OUTPUT 1 ${jumpTo('NODENS-QUERY-OUTPUT')}`,
-        `-I OUTPUT 1 ${jumpTo('NODENS-STANDING-OUTPUT')}`,
+        '-I PREROUTING 1 -m comment --comment nodens -j NODENS-QUERY-PREROUTING',
+        '-I OUTPUT 1 -m comment --comment nodens -j NODENS-QUERY-OUTPUT',
+        '-I OUTPUT 1 -m comment --comment nodens -j NODENS-STANDING-OUTPUT',
       ],
     );
     assert.deepEqual(editsOf(parseSaved(afterRestore(edits), 'raw'), wanted, always), []);
@@ -80,10 +72,14 @@ describe('iptables text', () => {
       editsOf(parseSaved(damaged, 'raw'), wanted, always);
 
     const flushed = repair(text.replaceAll(/^-A NODENS-STANDING-OUTPUT .*\n/gm, ''));
-    assert.equal(flushed[0], ':NODENS-STANDING-OUTPUT - [0:0]');
-    assert.equal(flushed.length, 5);
+    const whole = editsOf(EMPTY_TABLE, wanted, always).filter((line) => !line.startsWith('-I'));
+    assert.deepEqual(
+      flushed,
+      whole,
+      'all of them, so that two who repair do not leave half of each',
+    );
 
-    const jump = `-A PREROUTING ${jumpTo('NODENS-QUERY-PREROUTING')}`;
+    const jump = '-A PREROUTING -m comment --comment nodens -j NODENS-QUERY-PREROUTING';
     assert.deepEqual(repair(text.replace(`${jump}\n`, '')), [
       jump.replace('-A PREROUTING', '-I PREROUTING 1'),
     ]);
@@ -102,7 +98,10 @@ describe('iptables text', () => {
       ownChains('raw', other.rules, EMPTY_TABLE),
       always,
     );
-    assert.equal(edits.filter((line) => line.startsWith(':')).length, 3);
+    assert.deepEqual(
+      edits.filter((line) => line.startsWith(':')),
+      [...wanted.map(({ name }) => name), 'NODENS-DECLARES'].map((name) => `:${name} - [0:0]`),
+    );
   });
 
   it('chains of another version are replaced, but once settled only where they are damaged', () => {
@@ -110,25 +109,41 @@ describe('iptables text', () => {
     const theirs = ownChains('raw', other.rules, EMPTY_TABLE);
     const text = afterRestore(editsOf(EMPTY_TABLE, theirs, always));
     const saved = parseSaved(text, 'raw');
-    assert.notDeepEqual(editsOf(saved, wanted, always), []);
-    assert.deepEqual(editsOf(saved, wanted, always, true), []);
-    assert.deepEqual(
-      foreignChains(saved, wanted),
-      theirs.map(({ name }) => name),
-    );
-    assert.deepEqual(foreignChains(saved, theirs), []);
-
     const withdrawn = wanted.filter(({ name }) => name.includes('STANDING'));
-    assert.deepEqual(editsOf(saved, withdrawn, always, true), []);
+    for (const ours of [wanted, withdrawn]) {
+      assert.equal(isOfAnother(saved, ours), true);
+      assert.notDeepEqual(editsOf(saved, ours, always), []);
+      assert.deepEqual(editsOf(saved, ours, always, true), []);
+    }
+    assert.equal(isOfAnother(saved, theirs), false);
 
-    const line = /^-A NODENS-STANDING-OUTPUT .*\n/m;
-    const repair = editsOf(parseSaved(text.replace(line, ''), 'raw'), wanted, always, true);
-    assert.deepEqual(
-      repair.filter((edit) => edit.startsWith(':')),
-      [':NODENS-STANDING-OUTPUT - [0:0]'],
+    const whole = editsOf(EMPTY_TABLE, wanted, always).filter((line) => !line.startsWith('-I'));
+    for (const damage of [
+      /^-A NODENS-STANDING-OUTPUT .*\n/m,
+      /^-A OUTPUT .*-j NODENS-STANDING-OUTPUT\n/m,
+      /^-A NODENS-DECLARES .*\n/m,
+    ]) {
+      const damaged = parseSaved(text.replace(damage, ''), 'raw');
+      assert.equal(isOfAnother(damaged, wanted), false, `${damage}`);
+      const repair = editsOf(damaged, wanted, always, true);
+      assert.deepEqual(
+        repair.filter((line) => !line.startsWith('-I')),
+        whole,
+      );
+    }
+  });
+
+  it('what it declares goes with the last of its chains', () => {
+    const saved = parseSaved(afterRestore(editsOf(EMPTY_TABLE, wanted, always)), 'raw');
+    assert.match(
+      editsOf(EMPTY_TABLE, wanted, always).find((line) => line.startsWith('-A NODENS-D')) ?? '',
+      /^-A NODENS-DECLARES -m comment --comment nodens-[0-9a-f]{8}$/,
     );
-    assert.ok(repair.includes(`-I OUTPUT 1 ${jumpTo('NODENS-STANDING-OUTPUT')}`));
-    assert.equal(repair.filter((edit) => edit.startsWith('-D OUTPUT ')).length, 1);
+    assert.deepEqual(editsOf(saved, [], always).slice(-2), [
+      '-F NODENS-DECLARES',
+      '-X NODENS-DECLARES',
+    ]);
+    assert.ok(removalEdits(saved).includes('-X NODENS-DECLARES'));
   });
 
   it('over TCP only what opens a connection that is remembered is led', () => {
@@ -145,11 +160,13 @@ describe('iptables text', () => {
   it('withdrawal removes the chains of the query direction with their jumps', () => {
     const text = afterRestore(editsOf(EMPTY_TABLE, wanted, always));
     const standing = ownChains('raw', { ...rules, query: [] }, EMPTY_TABLE);
-    assert.deepEqual(editsOf(parseSaved(text, 'raw'), standing, always), [
-      `-D PREROUTING ${jumpTo('NODENS-QUERY-PREROUTING')}`,
+    const edits = editsOf(parseSaved(text, 'raw'), standing, always);
+    const left = edits.filter((line) => !/^(:|-A)/.test(line));
+    assert.deepEqual(left, [
+      '-D PREROUTING -m comment --comment nodens -j NODENS-QUERY-PREROUTING',
       '-F NODENS-QUERY-PREROUTING',
       '-X NODENS-QUERY-PREROUTING',
-      `-D OUTPUT ${jumpTo('NODENS-QUERY-OUTPUT')}`,
+      '-D OUTPUT -m comment --comment nodens -j NODENS-QUERY-OUTPUT',
       '-F NODENS-QUERY-OUTPUT',
       '-X NODENS-QUERY-OUTPUT',
     ]);

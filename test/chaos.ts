@@ -30,8 +30,24 @@ const rounds = (count: number) => ({ NODENS_CHAOS_ROUNDS: `${count}` });
 
 const STEPS: readonly Step[] = [
   {
-    ...{ name: 'kill', what: 'kill -9 and SIGSTOP of agent, init and nft, under load' },
+    ...{ name: 'kill', what: 'kill -9 of agent, init and nft, and OOM kills, under load' },
     ...{ file: 'netns/init-chaos.test.ts', env: rounds, needsRoot: true },
+  },
+  {
+    ...{ name: 'hang', what: 'frozen, blocked for 10 s, receive queue full, under load' },
+    ...{ file: 'netns/fault-hang.test.ts', env: rounds, needsRoot: true },
+  },
+  {
+    ...{ name: 'socket', what: "a client's one socket through withdrawal, death and return" },
+    ...{ file: 'netns/fault-socket.test.ts', env: rounds, needsRoot: true },
+  },
+  {
+    ...{ name: 'lock', what: 'the xtables lock held 60 s at start, and at stop' },
+    ...{ file: 'netns/fault-lock.test.ts', env: () => rounds(2), needsRoot: true },
+  },
+  {
+    ...{ name: 'flush', what: 'rules flushed, addresses and links taken away, under load' },
+    ...{ file: 'netns/fault-flush.test.ts', needsRoot: true },
   },
   {
     ...{ name: 'upgrade', what: 'rolling updates under UDP and TCP load' },
@@ -77,6 +93,12 @@ const STEPS: readonly Step[] = [
     file: 'property/memory-soak.test.ts',
     env: () => ({ NODENS_SOAK_SECONDS: `${SOAK_SECONDS}` }),
     needsRoot: false,
+  },
+  {
+    ...{ name: 'flood', what: 'the same at 20,000 a second, in a memory cgroup', isLong: true },
+    file: 'netns/flood-cgroup.test.ts',
+    env: () => ({ NODENS_FLOOD_SECONDS: `${SOAK_SECONDS}` }),
+    needsRoot: true,
   },
 ];
 

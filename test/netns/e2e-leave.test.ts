@@ -10,9 +10,11 @@ import { V4 } from '../lab/topology/plan.ts';
 import type { ProxyKind } from '../lab/topology/proxy.ts';
 import { requestsServed, startNodens } from '../lab/topology/site.ts';
 import { until } from '../lab/topology/wait.ts';
+import { OneConnection } from '../support/one-connection.ts';
 import { describeSites, withSite } from '../support/sites.ts';
 
 const ZONE = 'any.default.svc.cluster.local';
+const ANSWER = 'NOERROR 10.96.9.9';
 
 /** Resolves when a backend's kernel holds a query over TCP that its frozen name server does not read. */
 function pendingUpstream(cluster: Cluster): Promise<boolean> {
@@ -68,6 +70,72 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
       }
     }));
 
+  it('SIGTERM: TCP connections that are open lose no answer, whoever has them', () =>
+    withSite(proxy, async (site) => {
+      const { cluster } = site;
+      const [pod] = cluster.pods;
+      const proxied = await OneConnection.open(pod, V4.vip);
+      assert.equal(await proxied.ask(`first.${ZONE}`), ANSWER);
+      const { init, agent } = await startNodens(site, '--syncinterval', '1s');
+      assert.equal(await proxied.ask(`proxied.${ZONE}`), ANSWER, 'while nodens intercepts');
+      assert.equal(cluster.askedAbout(`proxied.${ZONE}`)[0]?.client, V4.pods[0]);
+
+      const held = await Promise.all([V4.vip, V4.local].map((ip) => OneConnection.open(pod, ip)));
+      for (const connection of held) assert.equal(await connection.ask(`held.${ZONE}`), ANSWER);
+      assert.notEqual(cluster.askedAbout(`held.${ZONE}`)[0]?.client, V4.pods[0]);
+      for (const dns of cluster.kubeDns) dns.freeze(['tcp']);
+      const inFlight = held.map((connection, i) => connection.send(`slow${i}.${ZONE}`));
+      await pendingUpstream(cluster);
+      agent.signal('SIGTERM');
+      await withdrawn(cluster);
+      const after = held.map((connection, i) => connection.send(`after${i}.${ZONE}`));
+      await until('interception to be gone', async () => agent.log().includes('acknowledged'));
+      for (const dns of cluster.kubeDns) dns.thaw(['tcp']);
+      for (const [i, connection] of held.entries()) {
+        assert.equal(await connection.response(inFlight[i] as number), ANSWER, 'in flight');
+        assert.equal(await connection.response(after[i] as number), ANSWER, 'asked after');
+      }
+      assert.equal(await proxied.ask(`meanwhile.${ZONE}`), ANSWER, 'while the agent leaves');
+      assert.equal(await agent.exited, 0);
+      assert.equal(await init.stop(), 0);
+      for (const { events } of held) assert.deepEqual(events, ['connected', 'ended']);
+      assert.equal(await proxied.ask(`last.${ZONE}`), ANSWER, 'when nodens has left');
+      assert.deepEqual(proxied.events, ['connected']);
+      for (const connection of [proxied, ...held]) await connection.close();
+    }));
+
+  it('SIGKILL of init: the agent answers to the end those who are connected to it', () =>
+    withSite(proxy, async (site) => {
+      const { cluster } = site;
+      const [pod] = cluster.pods;
+      const proxied = await OneConnection.open(pod, V4.vip);
+      const { init, agent } = await startNodens(site);
+      const held = await Promise.all([V4.vip, V4.local].map((ip) => OneConnection.open(pod, ip)));
+      for (const dns of cluster.kubeDns) dns.freeze(['tcp']);
+      const inFlight = held.map((connection, i) => connection.send(`slow${i}.${ZONE}`));
+      await pendingUpstream(cluster);
+      await init.stop('SIGKILL');
+      await withdrawn(cluster);
+      const after = held.map((connection, i) => connection.send(`after${i}.${ZONE}`));
+      for (const dns of cluster.kubeDns) dns.thaw(['tcp']);
+      for (const [i, connection] of held.entries()) {
+        assert.equal(await connection.response(inFlight[i] as number), ANSWER, 'in flight');
+        assert.equal(await connection.response(after[i] as number), ANSWER, 'asked after');
+        assert.equal(await connection.ask(`later.${ZONE}`), ANSWER);
+        assert.deepEqual(connection.events, ['connected']);
+      }
+      assert.equal(await proxied.ask(`proxied.${ZONE}`), ANSWER);
+      const fresh = await OneConnection.open(pod, V4.vip);
+      assert.equal(await fresh.ask(`fresh.${ZONE}`), ANSWER);
+      assert.equal(cluster.askedAbout(`fresh.${ZONE}`)[0]?.client, V4.pods[0]);
+      assert.equal(await agent.stop(), 0);
+      for (const connection of [proxied, fresh]) {
+        assert.deepEqual(connection.events, ['connected']);
+        await connection.close();
+      }
+      for (const connection of held) await connection.close();
+    }));
+
   it('stop and start under load lose no query over UDP', () =>
     withSite(proxy, async (site) => {
       const { cluster } = site;
@@ -111,6 +179,7 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
       const kept = [...(await ruleCounters(cluster.node)).keys()].map((rule) => rule.split('-')[0]);
       assert.deepEqual([...new Set(kept)].sort(), [
         'fallback',
+        'flow',
         'outward',
         'probe',
         'remember',

@@ -46,11 +46,24 @@ export class ConfigError extends NodensError {
   }
 }
 
+/**
+ * Errors of the world come by the thousand in an outage, and where in us they were made says nothing: noting that down
+ * would cost more than all else that is done for a query.
+ */
+class WeatherError extends NodensError {
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
+    super(code, message, options);
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
 /** Where in its life an exchange with an upstream, or a listener, failed. */
 export type Phase = 'bind' | 'connect' | 'handshake' | 'write' | 'wait' | 'match';
 
 /** Thrown when the network, not the protocol, failed. `errno` is the system's name (ECONNREFUSED, ETIMEDOUT). */
-export class NetworkError extends NodensError {
+export class NetworkError extends WeatherError {
   readonly errno: string;
   readonly phase: Phase;
 
@@ -71,7 +84,7 @@ export interface ExtendedError {
  * Thrown by a plugin when a query ends without an answer. `server/dispatch` alone turns it into a response with
  * `rcode` and the extended error; `rcode` -1 means silence (the query is dropped and counted).
  */
-export class DnsError extends NodensError {
+export class DnsError extends WeatherError {
   readonly rcode: number;
   readonly extended: ExtendedError | undefined;
 

@@ -9,14 +9,14 @@ import { parseSizeBytes } from '../base/size.ts';
 import { cacheBudget, cgroupLimitBytes } from '../daemon/memory.ts';
 
 const MIB = 2 ** 20;
-/** Objects that are there without any cache: program, chains, connections, queries under way. */
-const BASE_BYTES = 64 * MIB;
+/** Room for what there is without any cache: program, connections, and as many queries under way as may be. */
+const BASE_BYTES = 232 * MIB;
 /** An entry is as much on the heap (key, offsets, lists) as in buffers outside of it. */
 const HEAP_PER_CACHE = 1.5;
 /** Share of a memory limit that the old generation may take at most. */
-const MAX_SHARE = 0.4;
+const MAX_SHARE = 0.45;
 /** Larger ones make misses cheaper and the process bigger; measured in `npm run bench`. */
-const SEMI_SPACE_MIB = 4;
+const SEMI_SPACE_MIB = 2;
 
 /**
  * The middle compiler (Maglev) leaves 20 MB of arenas behind and makes no hit cheaper: what is hot is soon compiled by the

@@ -1,5 +1,6 @@
 /** Everything that outlives a reload, made once: series, logs, cache, upstreams, listeners, admin pages. */
 import { readFileSync } from 'node:fs';
+import { getHeapStatistics } from 'node:v8';
 import type { Clock } from '../base/clock.ts';
 import { createCache } from '../cache/cache.ts';
 import { VERSION } from '../cli/version.ts';
@@ -18,7 +19,7 @@ import { Identity } from '../server/identity.ts';
 import { Listeners } from '../server/listeners.ts';
 import { chooseTransports } from '../server/transports.ts';
 import { createUpstreams } from '../upstream/upstreams.ts';
-import { type CacheBudget, cacheBudget, cgroupLimitBytes } from './memory.ts';
+import { type CacheBudget, cacheBudget, cgroupLimitBytes, inFlightBound } from './memory.ts';
 import type { AgentOptions } from './options.ts';
 
 const STDOUT = 1;
@@ -49,7 +50,8 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
   const budget = cacheBudget(options.memoryBytes, cgroupLimitBytes(readText));
   const random = Math.random;
   const cache = createCache({ clock, metrics, log, totalBytes: budget.bytes, random });
-  const upstreams = createUpstreams({ clock, metrics, log, random });
+  const maxInFlight = inFlightBound(getHeapStatistics().heap_size_limit, budget.bytes);
+  const upstreams = createUpstreams({ clock, metrics, log, random, maxInFlight });
   const identity = new Identity();
   const dispatcher = new Dispatcher(log, metrics.counter('coredns_panics_total'), identity);
   const listeners = new Listeners({

@@ -1,4 +1,7 @@
-/** How many octets the cache may hold: what somebody said, else a share of the cgroup's memory limit. */
+/**
+ * What memory is for: how many octets the cache may hold (what somebody said, else a share of the cgroup's memory limit),
+ * and how many queries may be under way in what is left of the heap.
+ */
 import { LIMITS } from '../base/limits.ts';
 
 /** What the process needs besides the cache: Node, the bundle, buffers, young generation. */
@@ -64,4 +67,21 @@ export function cacheBudget(
     bytes: Math.max(SMALLEST_BYTES, Math.floor(share)),
     reason: `from the memory limit of ${Math.floor(limitBytes / 2 ** 20)} MiB`,
   };
+}
+
+/** Heap of a process that has nothing cached and nothing under way, with room for the collector. */
+const IDLE_HEAP_BYTES = 18 * 2 ** 20;
+/** Part of the cache's octets that is on the heap. */
+const CACHE_ON_HEAP = 0.75;
+/** On the heap for each query that waits for an upstream: itself, its promises, its place in maps, its end as garbage. */
+const IN_FLIGHT_BYTES = 12 * 1_024;
+
+/**
+ * Queries that may wait for an upstream, with a heap of `heapBytes` at most and a full cache of `cacheBytes`: one more
+ * would not be slow but the end of the process.
+ */
+export function inFlightBound(heapBytes: number, cacheBytes: number): number {
+  const { default: most, min } = LIMITS.inFlightQueries;
+  const left = heapBytes - IDLE_HEAP_BYTES - cacheBytes * CACHE_ON_HEAP;
+  return Math.min(most, Math.max(min, Math.floor(left / IN_FLIGHT_BYTES)));
 }

@@ -8,7 +8,7 @@ export interface PagesAddon {
 }
 
 /** Long enough that what comes back costs nothing, short enough that a start or a flood is soon forgotten. */
-const INTERVAL_MS = 30_000;
+const INTERVAL_MS = 5_000;
 
 /** Lets go of pages from time to time, until cancelled. */
 export function releaseRegularly(addon: PagesAddon, clock: Clock): Timer {

@@ -32,6 +32,9 @@ const MIN_ATTEMPTS = 3;
 /** Endpoints that one query tries before it goes through the upstream they are behind. */
 const ENDPOINTS_TRIED = 3;
 
+/** Of all queries under way, what one group may have: dead upstreams must not take the room of those that answer. */
+const GROUP_SHARE = 0.75;
+
 export interface GroupContext extends ExchangeContext {
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -142,6 +145,9 @@ export class Group implements UpstreamGroup {
       const text = `more than max_concurrent ${maxConcurrent} queries wait for upstreams`;
       return new DnsError(RCODE.REFUSED, text, { code: EDE.OTHER, text });
     }
+    const ownLimit = Math.ceil(load.limit * GROUP_SHARE);
+    if (this.#inFlight >= ownLimit)
+      return servfail(`more than ${ownLimit} queries wait for upstreams of ${name}`);
     if (load.inFlight < load.limit) return undefined;
     return servfail(`more than ${load.limit} queries wait for upstreams`);
   }

@@ -19,7 +19,7 @@ const SOAK_MS = Number(process.env.NODENS_SOAK_SECONDS ?? 5) * 1_000;
 const MEBI = 2 ** 20;
 /** As in the manifests: the container's limit, and the heap that the launcher grants within it. */
 const LIMIT_BYTES = 192 * MEBI;
-const HEAP = ['--max-old-space-size=64', '--max-semi-space-size=4'];
+const HEAP = ['--max-old-space-size=86', '--max-semi-space-size=2'];
 const MAIN = new URL('../../dist/agent/main.js', import.meta.url).pathname;
 /** Unique names a turn, and milliseconds between turns: 4,000 a second. */
 const BURST = 40;

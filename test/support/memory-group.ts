@@ -1,4 +1,4 @@
-/** A memory cgroup of one's own (v1 or v2), in which the kernel's OOM killer can be called up. */
+/** A memory cgroup of one's own (v1 or v2), with a limit, or in which the kernel's OOM killer can be called up. */
 import {
   accessSync,
   constants,
@@ -20,12 +20,20 @@ interface Files {
   readonly root: string;
   readonly usage: string;
   readonly limit: string;
+  /** Holds a line `oom_kill N`. */
+  readonly events: string;
+  /** What the kernel holds for those inside, and in which line of its file. */
+  readonly kernel: readonly [file: string, line: RegExp];
 }
 
 const FILES = ([V1, V2] as const).map((root) => ({
   root,
   usage: root === V1 ? 'memory.usage_in_bytes' : 'memory.current',
   limit: root === V1 ? 'memory.limit_in_bytes' : 'memory.max',
+  events: root === V1 ? 'memory.oom_control' : 'memory.events',
+  kernel: (root === V1
+    ? ['memory.kmem.usage_in_bytes', /^(\d+)/]
+    : ['memory.stat', /^kernel (\d+)$/m]) as Files['kernel'],
 }));
 
 function usable(): Files | undefined {
@@ -65,6 +73,28 @@ export class MemoryGroup {
     writeFileSync(`${this.#dir}/cgroup.procs`, `${pid}`);
   }
 
+  /** A command that runs `argv` inside, from its first page on. */
+  command(argv: readonly string[]): string[] {
+    const enter = `echo $$ > ${this.#dir}/cgroup.procs; exec "$@"`;
+    return ['/bin/sh', '-c', enter, 'sh', ...argv];
+  }
+
+  /** All that runs inside has no more than this, octets. */
+  limit(bytes: number): void {
+    writeFileSync(`${this.#dir}/${this.#files.limit}`, `${bytes}`);
+  }
+
+  /** Processes that the kernel has killed for memory. */
+  get oomKills(): number {
+    return Number(/^oom_kill (\d+)$/m.exec(this.#read(this.#files.events))?.[1]);
+  }
+
+  /** What the kernel itself holds for those inside: sockets, page tables, octets. */
+  get kernelBytes(): number {
+    const [file, line] = this.#files.kernel;
+    return Number(line.exec(this.#read(file))?.[1]);
+  }
+
   /** Puts the limit where memory is used up; resolves when the kernel has killed `victim` for it. */
   async squeeze(victim: Daemon): Promise<void> {
     await until('the kernel to kill for memory', () => {
@@ -84,6 +114,10 @@ export class MemoryGroup {
         return false;
       }
     });
+  }
+
+  #read(file: string): string {
+    return readFileSync(`${this.#dir}/${file}`, 'utf8');
   }
 
   #lower(): void {

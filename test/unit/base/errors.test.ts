@@ -14,6 +14,12 @@ import {
 describe('errors', () => {
   const cause = new Error('deep');
 
+  it('of the world are made without a stack, and leave everybody else theirs', () => {
+    const weather = [new NetworkError('wait', 'ETIMEDOUT', 'x'), new DnsError(2, 'x')];
+    for (const { stack } of weather) assert.doesNotMatch(stack ?? '', /\n\s+at /);
+    assert.match(new InternalError('x').stack ?? '', /\n\s+at /);
+  });
+
   for (const [error, name, code] of [
     [new InternalError('x', { cause }), 'InternalError', 'NODENS_INTERNAL'],
     [new UsageError('x'), 'UsageError', 'NODENS_USAGE'],

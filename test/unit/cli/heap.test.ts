@@ -12,14 +12,14 @@ const MAIN = fileURLToPath(new URL('../../../agent/main.ts', import.meta.url));
 describe('heapFlags', () => {
   it('make room for the index of the cache', () => {
     assert.deepEqual(heapFlags(32 * MIB, undefined), [
-      '--max-old-space-size=112',
-      '--max-semi-space-size=4',
+      '--max-old-space-size=280',
+      '--max-semi-space-size=2',
       '--no-maglev',
     ]);
   });
 
   it('stay within a share of the memory limit', () => {
-    assert.equal(heapFlags(48 * MIB, 192 * MIB)[0], '--max-old-space-size=76');
+    assert.equal(heapFlags(48 * MIB, 192 * MIB)[0], '--max-old-space-size=86');
   });
 });
 

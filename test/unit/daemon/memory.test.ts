@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { cacheBudget, cgroupLimitBytes } from '../../../agent/daemon/memory.ts';
+import { LIMITS } from '../../../agent/base/limits.ts';
+import { heapFlags } from '../../../agent/cli/heap.ts';
+import { cacheBudget, cgroupLimitBytes, inFlightBound } from '../../../agent/daemon/memory.ts';
 
 const MIB = 2 ** 20;
 const files =
@@ -66,5 +68,29 @@ describe('cacheBudget', () => {
 
   it('has a default where there is no limit', () => {
     assert.equal(cacheBudget(undefined, undefined).bytes, 32 * MIB);
+  });
+});
+
+describe('inFlightBound', () => {
+  const { default: most, min } = LIMITS.inFlightQueries;
+  /** Old generation as a start sizes it, for the cache that belongs to the limit. */
+  const boundWithin = (limitBytes: number | undefined): number => {
+    const cacheBytes = cacheBudget(undefined, limitBytes).bytes;
+    const [old = ''] = heapFlags(cacheBytes, limitBytes);
+    return inFlightBound(Number(old.replace(/\D+/, '')) * MIB, cacheBytes);
+  };
+
+  it('is all of it where nothing limits memory', () => {
+    assert.equal(boundWithin(undefined), most);
+  });
+
+  it('is what a small heap has room for beside a full cache', () => {
+    const [small, usual] = [boundWithin(128 * MIB), boundWithin(192 * MIB)];
+    assert.ok(small > 1_000 && small < 2_000, `${small}`);
+    assert.ok(usual > small && usual < most / 2, `${usual}`);
+  });
+
+  it('is never nothing', () => {
+    assert.equal(inFlightBound(16 * MIB, 64 * MIB), min);
   });
 });

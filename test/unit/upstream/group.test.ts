@@ -65,6 +65,18 @@ test('queries of all groups together are bounded', async () => {
   assert.equal(room.inFlight, 2);
 });
 
+test('no group takes the room of all others', async () => {
+  const { room } = rig({ maxInFlight: 4 });
+  const dead = room.group(groupOptions());
+  for (let i = 0; i < 3; i++) watch(dead.exchange(question(), 1_000));
+  const excess = watch(dead.exchange(question(), 1_000));
+  const other = watch(room.group(groupOptions({ targets: [B] })).exchange(question(), 1_000));
+  await settle();
+  assert.equal(errorOf(excess).rcode, RCODE.SERVFAIL);
+  assert.throws(() => errorOf(other), /still running/);
+  assert.equal(room.inFlight, 4);
+});
+
 test('failover asks every upstream once, then the last answer stands', async () => {
   const { room, sockets } = rig();
   const failoverRcodes = [RCODE.SERVFAIL, RCODE.REFUSED];

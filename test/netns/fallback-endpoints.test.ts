@@ -42,6 +42,7 @@ class Cluster {
   readonly pod: Netns;
   readonly node: Netns;
   readonly backends: readonly [Backend, Backend];
+  readonly inits: Started[] = [];
   readonly #folder: string;
 
   constructor(spaces: readonly [Netns, Netns, Netns, Netns], folder: string) {
@@ -106,7 +107,10 @@ class Cluster {
 
   startInit(instance = 1): Started {
     const args = ['--localip', `${LINK_LOCAL},${LINK_LOCAL6}`, '--clusterdns', `${VIP},${VIP6}`];
-    return startInit(this.node, [...args, '--socket', join(this.#folder, `${instance}.sock`)]);
+    const socket = join(this.#folder, `${instance}.sock`);
+    const init = startInit(this.node, [...args, '--socket', socket]);
+    this.inits.push(init);
+    return init;
   }
 
   /** The endpoints that rules on the node lead to. */
@@ -132,7 +136,12 @@ async function withCluster(work: (cluster: Cluster) => Promise<void>): Promise<v
     await withNetns(['pod', 'node', 'dns1', 'dns2'], async (...spaces) => {
       const cluster = new Cluster(spaces, folder);
       await cluster.wire();
-      await work(cluster);
+      try {
+        await work(cluster);
+      } catch (error) {
+        for (const init of cluster.inits) process.stdout.write(`init said:\n${init.output()}\n`);
+        throw error;
+      }
     });
   } finally {
     await rm(folder, { recursive: true, force: true });

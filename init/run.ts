@@ -3,6 +3,7 @@ import { type Clock, sleep } from '../agent/base/clock.ts';
 import { type AgentChild, Supervisor, startAgent } from './dropin.ts';
 import type { Log } from './log.ts';
 import type { InitOptions } from './options.ts';
+import { keepSmall } from './pages.ts';
 import type { Service } from './service.ts';
 import { prepareStateDir } from './state-dir.ts';
 import type { System } from './system.ts';
@@ -23,6 +24,7 @@ export interface RunParts {
 export async function run(service: Service, parts: RunParts): Promise<number> {
   const { options, clock, log } = parts;
   const signal = firstSignal();
+  keepSmall(clock);
   await service.listen();
   // None waits for another: the agent binds as soon as it can, and somebody's lock is no reason not to serve.
   void service.setUp();

@@ -6,8 +6,8 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../base/errors.ts';
+import type { PagesAddon } from '../base/pages.ts';
 import type { KeeperAddon } from './keeper.ts';
-import type { PagesAddon } from './pages.ts';
 import type { SteerAddon } from './tcp/steer.ts';
 import type { BatchAddon } from './udp/batch.ts';
 

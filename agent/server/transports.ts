@@ -1,9 +1,9 @@
 /** Which transports this process uses: those of the compiled addon where it loads, else Node's own. */
 import type { Clock } from '../base/clock.ts';
+import { releaseRegularly } from '../base/pages.ts';
 import type { Logger } from '../query/services.ts';
 import { loadAddon } from './addon.ts';
 import { startKeeper } from './keeper.ts';
-import { releaseRegularly } from './pages.ts';
 import { type ListenTcp, sharedListen, steeredListen } from './tcp/steer.ts';
 import { batchOpener } from './udp/batch.ts';
 import type { OpenUdp } from './udp/contract.ts';

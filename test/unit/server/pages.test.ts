@@ -1,8 +1,8 @@
 import { strict as assert } from 'node:assert';
 import { spawnSync } from 'node:child_process';
 import { it } from 'node:test';
+import { releaseRegularly } from '../../../agent/base/pages.ts';
 import { loadAddon } from '../../../agent/server/addon.ts';
-import { releaseRegularly } from '../../../agent/server/pages.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 const ADDON = new URL('../../../agent/server/addon.ts', import.meta.url).href;

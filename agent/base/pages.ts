@@ -1,5 +1,5 @@
-/** Keeps the process as small as what it uses (`pages.c`). */
-import type { Clock, Timer } from '../base/clock.ts';
+/** Keeps a process as small as what it uses (`agent/server/pages.c`). */
+import type { Clock, Timer } from './clock.ts';
 
 /** What `pages.c` exports. */
 export interface PagesAddon {

@@ -8,7 +8,7 @@ import { FLAG, flagsOf } from '../dns/header.ts';
 import { RCODE, TYPE } from '../dns/iana.ts';
 import { isSubdomain, readName, skipName } from '../dns/name.ts';
 import { type RecordView, readRecords } from '../dns/records.ts';
-import type { Answer } from '../query/answer.ts';
+import { type Answer, ttlOffsetsOf } from '../query/answer.ts';
 import type { Query } from '../query/query.ts';
 import type { Entry } from './entry.ts';
 import type { Share } from './store.ts';
@@ -87,7 +87,7 @@ function below(denial: Answer, query: Query): Answer | undefined {
     flags: flagsOf(wire) & FLAG.RA,
     authority: [{ name, type: TYPE.SOA, ttlSeconds, rdata }],
   });
-  const ttlOffsets = Uint16Array.from(readRecords(message) ?? [], ({ ttlOffset }) => ttlOffset);
+  const ttlOffsets = ttlOffsetsOf(readRecords(message) ?? []);
   return denial.with({ wire: message, ttlOffsets });
 }
 

@@ -6,10 +6,10 @@ import type { Ledger } from './ledger.ts';
 export type EntryKind = 'positive' | 'negative' | 'failure';
 
 /**
- * What an entry costs besides its bytes and its key: Entry and Answer, the store's links, and the backing store of
- * `wire`. Measured against resident memory on Node 24 with 50,000 entries (test/unit/cache/accounting.test.ts).
+ * What an entry costs besides its octets and its key: Entry and Answer, and the store's links. Measured against
+ * resident memory on Node 24 with 50,000 entries (test/unit/cache/accounting.test.ts).
  */
-const ENTRY_OVERHEAD_BYTES = 900;
+const ENTRY_OVERHEAD_BYTES = 440;
 
 export interface EntryFields {
   readonly key: string;
@@ -22,7 +22,7 @@ export interface EntryFields {
   readonly expiresMs: number;
   /** Clock moment after which it is no good even in an outage. */
   readonly uselessMs: number;
-  /** Clock moment from which a popular entry is refreshed; Infinity without prefetch. */
+  /** Clock moment from which a popular entry is refreshed; `expiresMs` without prefetch. */
   readonly refreshMs: number;
   /** Hits of the entry it replaces: popularity outlives a refresh. */
   readonly hits: number;
@@ -37,8 +37,7 @@ export class Entry {
   readonly kind: EntryKind;
   /** Asked for since the ledger last looked for something to evict. */
   wasHit = false;
-  /** What the front table knows it by, and where it has it; -1 where it never had. */
-  frontId = -1;
+  /** Where the front table has it; -1 where it never had. */
   frontSlot = -1;
   /** The second of our clock in which the store was last told of its use. */
   usedSecond = -1;
@@ -50,9 +49,9 @@ export class Entry {
   hits: number;
   lastHitMs: number;
   /** No refresh before this clock moment: the last one failed. */
-  recheckMs = Number.NEGATIVE_INFINITY;
+  recheckMs = 0;
   /** Stands against denials until this clock moment (last known good). */
-  keptUntilMs = Number.NEGATIVE_INFINITY;
+  keptUntilMs = 0;
   /** The answer as it is given out when stale; made on first use, shares the bytes. */
   stale: Answer | undefined = undefined;
   /** Neighbours in the ledger, by age. */
@@ -65,9 +64,10 @@ export class Entry {
     this.answer = fields.answer;
     this.ledger = fields.ledger;
     this.generation = fields.generation;
-    this.expiresMs = fields.expiresMs;
-    this.uselessMs = fields.uselessMs;
-    this.refreshMs = fields.refreshMs;
+    // Whole milliseconds are small integers for weeks: each fraction would be an object of its own.
+    this.expiresMs = Math.floor(fields.expiresMs);
+    this.uselessMs = Math.floor(fields.uselessMs);
+    this.refreshMs = Math.floor(fields.refreshMs);
     this.hits = fields.hits;
     this.lastHitMs = fields.lastHitMs;
     this.costBytes = costOf(fields.key, fields.answer);
@@ -79,7 +79,7 @@ export class Entry {
 }
 
 function costOf(key: string, answer: Answer): number {
-  const { wire, ttlOffsets, extended } = answer;
+  const { length, ttlOffsets, extended } = answer;
   const text = extended === undefined ? 0 : 2 * extended.text.length;
-  return ENTRY_OVERHEAD_BYTES + wire.length + ttlOffsets.byteLength + key.length + text;
+  return ENTRY_OVERHEAD_BYTES + length + 8 * ttlOffsets.length + key.length + text;
 }

@@ -7,6 +7,7 @@ import { DnsError } from '../base/errors.ts';
 import { RCODE } from '../dns/iana.ts';
 import { isSubdomain } from '../dns/name.ts';
 import type { RecordView } from '../dns/records.ts';
+import { hasLowerQuestion } from '../dns/reply.ts';
 import { type Answer, madeAnswer } from '../query/answer.ts';
 import type { Query } from '../query/query.ts';
 import type {
@@ -53,6 +54,17 @@ const RULES: Readonly<Partial<Record<Verdict, TtlRule>>> = {
   delegation: 'base',
   denial: 'negative',
 };
+
+/** The answer as it is kept. */
+function packed(answer: Answer, wire: Buffer, bornMs: number | undefined): Answer {
+  const isLowerCase = hasLowerQuestion(wire);
+  return answer.with({
+    wire: wire.latin1Slice(0, wire.length),
+    isLowerCase,
+    bornMs,
+    plugin: PLUGIN,
+  });
+}
 
 function deniedAs({ rcode }: Answer): DenialReason {
   return rcode === RCODE.NXDOMAIN ? 'nxdomain' : 'nodata';
@@ -141,7 +153,7 @@ export class Keeper {
       uselessMs: expiresMs + (kind === 'positive' ? windowMs : 0),
       refreshMs: this.#refreshMs(expiresMs, ttlSeconds, options.prefetch),
       hits: before?.hits ?? 0,
-      lastHitMs: before?.lastHitMs ?? Number.NEGATIVE_INFINITY,
+      lastHitMs: before?.lastHitMs ?? 0,
     });
     store.replace(entry, keep.capacity);
     this.#cut(query, entry, keep.capacity);
@@ -180,11 +192,11 @@ export class Keeper {
     const rule = RULES[verdict] ?? 'base';
     const { wire, ttlSeconds } = lifetimeOf(answer.wire, records, rule, keep);
     const bornMs = this.#parts.options.keepTtl ? undefined : born;
-    return { kept: answer.with({ wire, bornMs, plugin: PLUGIN }), ttlSeconds };
+    return { kept: packed(answer, wire, bornMs), ttlSeconds };
   }
 
   #refreshMs(expiresMs: number, ttlSeconds: number, prefetch: PrefetchOptions | undefined): number {
-    if (prefetch === undefined) return Number.POSITIVE_INFINITY;
+    if (prefetch === undefined) return expiresMs;
     const leftMs = Math.ceil((prefetch.percentage / 100) * ttlSeconds) * 1_000;
     return expiresMs - leftMs * (1 - REFRESH_JITTER * this.#parts.random());
   }
@@ -195,7 +207,7 @@ export class Keeper {
     const entry = store.peek(key);
     if (entry === undefined) return undefined;
     const now = clock.nowMs();
-    entry.recheckMs = now + this.#stale.recheckMs;
+    entry.recheckMs = Math.ceil(now + this.#stale.recheckMs);
     return isUsable(entry, now, this.#stale) ? lastGoodAnswer(entry, now, this.#stale) : undefined;
   }
 
@@ -208,14 +220,14 @@ export class Keeper {
     const entry = new Entry({
       key: failureKey(key),
       kind: 'failure',
-      answer: answer.with({ wire, bornMs: undefined, plugin: PLUGIN }),
+      answer: packed(answer, wire, undefined),
       ledger: ledgers.negative,
       generation,
       expiresMs,
       uselessMs: expiresMs,
-      refreshMs: Number.POSITIVE_INFINITY,
+      refreshMs: expiresMs,
       hits: 0,
-      lastHitMs: Number.NEGATIVE_INFINITY,
+      lastHitMs: 0,
     });
     store.denials.put(entry, options.denial.capacity);
     return answer;

@@ -51,7 +51,7 @@ export class LastKnownGood {
     if (held === undefined) return undefined;
     for (const before of held) this.#putBack(before, nowMs);
     entry.keptUntilMs = entry.expiresMs + windowMs;
-    entry.recheckMs = nowMs + stale.recheckMs;
+    entry.recheckMs = Math.ceil(nowMs + stale.recheckMs);
     count.lastKnownGood[reason].value++;
     return lastGoodAnswer(entry, nowMs, stale);
   }

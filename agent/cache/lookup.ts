@@ -96,7 +96,7 @@ export class Lookup implements BlockCache {
   #popular(entry: Entry, query: Query, next: Handler, { amount, windowMs }: PrefetchOptions): void {
     const now = query.arrivedMs;
     entry.hits = now - entry.lastHitMs > windowMs ? 1 : entry.hits + 1;
-    entry.lastHitMs = now;
+    entry.lastHitMs = Math.floor(now);
     if (entry.hits < amount || now < entry.refreshMs || now < entry.recheckMs) return;
     this.#refresh(entry.key, query, next);
   }

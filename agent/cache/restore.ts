@@ -1,7 +1,7 @@
 /** Puts the entries of a snapshot back, older by the time that has passed since. */
 import type { Clock } from '../base/clock.ts';
 import { readRecords } from '../dns/records.ts';
-import { Answer } from '../query/answer.ts';
+import { Answer, ttlOffsetsOf } from '../query/answer.ts';
 import { Entry } from './entry.ts';
 import { PLUGIN } from './keep.ts';
 import type { Ledger } from './ledger.ts';
@@ -69,8 +69,8 @@ function entryOf(
   generation: number,
   { nowMs, passedMs }: { readonly nowMs: number; readonly passedMs: number },
 ): Entry | undefined {
-  const { wire, rcode, extended, ageMs } = record;
-  const records = readRecords(wire);
+  const { rcode, extended, ageMs } = record;
+  const records = readRecords(record.wire);
   if (records === undefined) return undefined;
   const ttlMs = Math.min(...records.map(({ ttlSeconds }) => ttlSeconds * 1_000));
   const expiresMs = nowMs + Math.min(record.expiresInMs - passedMs, ttlMs);
@@ -78,7 +78,8 @@ function entryOf(
   // Also where a moment is not a number.
   if (!(uselessMs > nowMs)) return undefined;
   const bornMs = ageMs === undefined ? undefined : nowMs - Math.max(0, ageMs) - passedMs;
-  const ttlOffsets = Uint16Array.from(records, ({ ttlOffset }) => ttlOffset);
+  const wire = record.wire.latin1Slice(0, record.wire.length);
+  const ttlOffsets = ttlOffsetsOf(records);
   return new Entry({
     key: String.fromCharCode(id >> 8, id & 0xff) + record.key,
     kind: 'positive',
@@ -87,8 +88,8 @@ function entryOf(
     generation,
     expiresMs,
     uselessMs,
-    refreshMs: Number.POSITIVE_INFINITY,
+    refreshMs: expiresMs,
     hits: 0,
-    lastHitMs: Number.NEGATIVE_INFINITY,
+    lastHitMs: 0,
   });
 }

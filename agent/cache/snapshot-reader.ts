@@ -72,9 +72,7 @@ function readEntry(input: Input): SnapshotRecord {
   const uselessInMs = input.f64();
   const code = input.u16();
   const text = input.octets().toString('utf8');
-  const octets = input.octets();
-  const wire = Buffer.allocUnsafeSlow(octets.length);
-  octets.copy(wire);
+  const wire = input.octets();
   return {
     key,
     generation,

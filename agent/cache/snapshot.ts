@@ -46,7 +46,7 @@ export interface SnapshotRecord {
   readonly expiresInMs: number;
   readonly uselessInMs: number;
   readonly extended: ExtendedError | undefined;
-  /** Octets of its own. */
+  /** A view of the file. */
   readonly wire: Buffer;
 }
 

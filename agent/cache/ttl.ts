@@ -16,37 +16,31 @@ const MAX_WIRE_TTL_SECONDS = 0x7fffffff;
 const MIN_SOA_RDATA_BYTES = 22;
 
 export interface Lifetime {
-  /** The message with bounded TTLs, in a buffer of exactly its size. */
+  /** The message with bounded TTLs. */
   readonly wire: Buffer;
   readonly ttlSeconds: number;
 }
 
 export type TtlRule = 'records' | 'negative' | 'base';
 
-/** Never writes to `wire`: where a TTL changes, or where `wire` is part of a larger buffer, the result is a copy. */
+/** Never writes to `wire`: where a TTL changes, the result is a copy. */
 export function lifetimeOf(
   wire: Buffer,
   records: readonly RecordView[],
   rule: TtlRule,
   keep: KeepOptions,
 ): Lifetime {
-  let own = wire.buffer.byteLength === wire.length ? wire : copyOf(wire);
+  let own = wire;
   let shortest = Number.POSITIVE_INFINITY;
   for (const record of records) {
     const ttl = clamp(rule === 'negative' ? negativeTtl(wire, record) : plainTtl(record), keep);
     shortest = Math.min(shortest, ttl);
     if (ttl === record.ttlSeconds) continue;
-    if (own === wire) own = copyOf(wire);
+    if (own === wire) own = Buffer.from(wire);
     putU32(own, record.ttlOffset, ttl);
   }
   const hasOwn = rule !== 'base' && shortest !== Number.POSITIVE_INFINITY;
   return { wire: own, ttlSeconds: hasOwn ? shortest : clamp(BASE_TTL_SECONDS, keep) };
-}
-
-function copyOf(wire: Buffer): Buffer {
-  const own = Buffer.allocUnsafeSlow(wire.length);
-  wire.copy(own);
-  return own;
 }
 
 function clamp(ttlSeconds: number, { minTtlSeconds, maxTtlSeconds }: KeepOptions): number {

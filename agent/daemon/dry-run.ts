@@ -58,7 +58,7 @@ export function dryRun(corefile: Corefile, read: (path: string) => string): DryR
       labels.set(label, known);
       return known;
     },
-    trafficRow: () => ({ record: () => {} }),
+    trafficRow: () => ({ record: () => {}, took: () => {} }),
   });
   // Forward asks for its upstreams when it starts; whatever else a plugin starts waits for a clock that stands still.
   for (const plugin of assembly.plugins) if (plugin.name === 'forward') plugin.start?.();

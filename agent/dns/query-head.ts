@@ -15,7 +15,7 @@ import {
   u16,
 } from './header.ts';
 import { CLASS, OPCODE, TYPE } from './iana.ts';
-import { lowerOctet, MAX_LABEL_BYTES, MAX_NAME_BYTES } from './name.ts';
+import { MAX_LABEL_BYTES, MAX_NAME_BYTES } from './name.ts';
 import { skipRecord } from './records.ts';
 
 /** What to do with a datagram or frame after the pass. */
@@ -33,18 +33,41 @@ export type Verdict = (typeof VERDICT)[keyof typeof VERDICT];
 /** Largest number of labels a name of 255 octets can have, the root aside. */
 const MAX_LABELS = 127;
 
+/** Heads that share an allocation, which costs more than all the rest of a head. */
+const HEADS_PER_SLAB = 32;
+const NAME_ROOM = 256;
+/** Name and label offsets, each behind the other. */
+const HEAD_BYTES = NAME_ROOM + 128;
+
+let slab = new ArrayBuffer(0);
+let slabUsed = 0;
+
+/** Where the octets of a new head are in `slab`. */
+function takeRoom(): number {
+  if (slabUsed + HEAD_BYTES > slab.byteLength) {
+    slab = new ArrayBuffer(HEADS_PER_SLAB * HEAD_BYTES);
+    slabUsed = 0;
+  }
+  slabUsed += HEAD_BYTES;
+  return slabUsed - HEAD_BYTES;
+}
+
 /** What the pass finds. One instance is refilled for every datagram; only `answer` verdicts fill all of it. */
 export class QueryHead {
   id = 0;
   /** The flags word as received. */
   flags = 0;
   /** QNAME in lower case, wire form, in the first `nameLength` octets. */
-  readonly name = new Uint8Array(MAX_NAME_BYTES);
+  readonly name: Uint8Array;
   nameLength = 0;
-  /** Of the lower-cased octets of the name; 32 bits. Quick, not safe from collisions. */
+  /** `name` in words of four octets, the last filled up with zeros; `nameWordCount` of them. */
+  readonly nameWords: Int32Array;
+  /** Of the words of the name; 32 bits. Quick, not safe from collisions. */
   nameHash = 0;
+  /** Whether the client spelt the name in lower case. */
+  isLowerCase = true;
   /** Offsets into `name` of each label; `labelCount` of them. */
-  readonly labelOffsets = new Uint8Array(MAX_LABELS + 1);
+  readonly labelOffsets: Uint8Array;
   labelCount = 0;
   type = 0;
   class = 0;
@@ -57,6 +80,17 @@ export class QueryHead {
   /** Where the OPT's RDATA is, both 0 without OPT. */
   optRdataStart = 0;
   optRdataEnd = 0;
+
+  constructor() {
+    const at = takeRoom();
+    this.name = new Uint8Array(slab, at, MAX_NAME_BYTES);
+    this.nameWords = new Int32Array(slab, at, NAME_ROOM / 4);
+    this.labelOffsets = new Uint8Array(slab, at + NAME_ROOM, MAX_LABELS + 1);
+  }
+
+  get nameWordCount(): number {
+    return (this.nameLength + 3) >> 2;
+  }
 }
 
 function reset(head: QueryHead, wire: Uint8Array): void {
@@ -87,36 +121,83 @@ export function readQueryHead(wire: Uint8Array, length: number, head: QueryHead)
   return readRest(wire, length, head);
 }
 
-/** Copies QNAME in lower case and notes its labels. A compressed QNAME has nothing to point to: malformed. */
+/** Notes the name's labels and copies it in lower case. A compressed QNAME has nothing to point to: malformed. */
 function readQuestion(wire: Uint8Array, length: number, head: QueryHead): boolean {
-  const { name, labelOffsets } = head;
+  const { labelOffsets } = head;
   let at = HEADER_BYTES;
   let labels = 0;
-  let hash = 0;
   for (;;) {
     if (at >= length) return false;
     const octets = wire[at] as number;
     const used = at - HEADER_BYTES;
     if (octets > MAX_LABEL_BYTES || used + octets + 1 > MAX_NAME_BYTES) return false;
-    const labelEnd = at + octets + 1;
-    if (labelEnd > length) return false;
     labelOffsets[labels] = used;
-    for (; at < labelEnd; at++) {
-      const octet = lowerOctet(wire[at] as number);
-      name[at - HEADER_BYTES] = octet;
-      hash = ((hash << 5) - hash + octet) | 0;
-    }
+    at += octets + 1;
     if (octets === 0) break;
     labels++;
   }
   if (at + 4 > length) return false;
   head.nameLength = at - HEADER_BYTES;
-  head.nameHash = hash;
   head.labelCount = labels;
+  copyName(wire, head);
   head.type = u16(wire, at);
   head.class = u16(wire, at + 2);
   head.questionEnd = at + 4;
   return true;
+}
+
+/** Gives a fresh head a name, lower-case wire form, that nobody sent. */
+export function setName(head: QueryHead, name: Uint8Array): void {
+  head.name.set(name);
+  head.nameLength = name.length;
+  for (let at = 0; (name[at] as number) !== 0; at += (name[at] as number) + 1) {
+    head.labelOffsets[head.labelCount++] = at;
+  }
+  head.labelOffsets[head.labelCount] = name.length - 1;
+  for (let i = 0; i < head.nameWordCount; i++) {
+    head.nameHash = mixed(head.nameHash, head.nameWords[i] as number);
+  }
+}
+
+function mixed(hash: number, word: number): number {
+  const next = Math.imul(hash ^ word, 0x9e3779b1);
+  return next ^ (next >>> 15);
+}
+
+/** Four octets at a time; behind the name there are at least four more, so that no word runs past the message. */
+function copyName(wire: Uint8Array, head: QueryHead): void {
+  const { nameWords, nameLength, nameWordCount } = head;
+  let hash = 0;
+  let capitals = 0;
+  for (let i = 0; i < nameWordCount; i++) {
+    let word = wordAt(wire, HEADER_BYTES + 4 * i);
+    const left = nameLength - 4 * i;
+    if (left < 4) word &= (1 << (8 * left)) - 1;
+    const found = capitalsIn(word);
+    capitals |= found;
+    word |= found >>> 2;
+    nameWords[i] = word;
+    hash = mixed(hash, word);
+  }
+  head.nameHash = hash;
+  head.isLowerCase = capitals === 0;
+}
+
+function wordAt(wire: Uint8Array, at: number): number {
+  return (
+    (wire[at] as number) |
+    ((wire[at + 1] as number) << 8) |
+    ((wire[at + 2] as number) << 16) |
+    ((wire[at + 3] as number) << 24)
+  );
+}
+
+/** The highest bit of each of the four octets that is a capital letter. The lengths of labels are below all letters. */
+function capitalsIn(word: number): number {
+  const low = word & 0x7f7f7f7f;
+  const fromA = low + 0x3f3f3f3f;
+  const behindZ = low + 0x25252525;
+  return (fromA ^ behindZ) & ~word & 0x80808080;
 }
 
 /** Walks what follows the question; octets behind the last counted record are tolerated, as the peer does. */

@@ -20,7 +20,7 @@ import { lowerOctet } from './name.ts';
 import { type RecordView, readRecords, skipQuestions } from './records.ts';
 
 export interface Reply {
-  /** The message without its OPT; a copy of exact size, safe to keep and share, never written to again. */
+  /** The message without its OPT; a copy, safe to share, never written to again. */
   readonly wire: Buffer;
   readonly records: readonly RecordView[];
   /** The whole rcode, OPT's upper bits included. */
@@ -54,10 +54,20 @@ export function readReply(message: Buffer): Reply | undefined {
 /** A copy of the message that ends behind `records`, with ARCOUNT corrected. */
 function upTo(message: Buffer, records: readonly RecordView[]): Buffer {
   const end = records.at(-1)?.rdataEnd ?? skipQuestions(message, message.length);
-  const wire = Buffer.allocUnsafeSlow(end);
+  const wire = Buffer.allocUnsafe(end);
   message.copy(wire, 0, 0, end);
   putU16(wire, 10, records.length - ancountOf(message) - nscountOf(message));
   return wire;
+}
+
+/** Whether a well-formed message has a question, spelt in lower case. */
+export function hasLowerQuestion(message: Uint8Array): boolean {
+  if (qdcountOf(message) === 0) return false;
+  for (let at = HEADER_BYTES; message[at] !== 0; at++) {
+    const octet = message[at] as number;
+    if (octet !== lowerOctet(octet)) return false;
+  }
+  return true;
 }
 
 /**

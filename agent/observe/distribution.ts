@@ -14,12 +14,13 @@ export class Distribution implements Histogram {
     this.#counts = new Float64Array(bounds.length + 1);
   }
 
-  observe(value: number): void {
+  /** `times` observations of the same value. */
+  observe(value: number, times = 1): void {
     const bounds = this.#bounds;
     let bucket = 0;
     while (bucket < bounds.length && value > (bounds[bucket] as number)) bucket++;
-    this.#counts[bucket] = (this.#counts[bucket] as number) + 1;
-    this.#sum[0] = (this.#sum[0] as number) + value;
+    this.#counts[bucket] = (this.#counts[bucket] as number) + times;
+    this.#sum[0] = (this.#sum[0] as number) + value * times;
   }
 
   get count(): number {

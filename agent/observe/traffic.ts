@@ -67,13 +67,7 @@ class Row implements TrafficRow {
     this.#lastResponses = this.#responsesOf('');
   }
 
-  record(
-    query: Query,
-    rcode: number,
-    responseBytes: number,
-    durationMs: number,
-    plugin: string,
-  ): void {
+  record(query: Query, rcode: number, responseBytes: number, plugin: string): void {
     const tcp = query.transport === 'tcp' ? 1 : 0;
     const { type } = query;
     const typeIndex = type < 256 ? (TYPE_INDEX[type] as number) : OTHER;
@@ -81,12 +75,15 @@ class Row implements TrafficRow {
     if (query.dnssecOk) this.#dnssecOk++;
     (this.#requestSizes[tcp] as Distribution).observe(query.length);
     (this.#responseSizes[tcp] as Distribution).observe(responseBytes);
-    this.#durations.observe(durationMs / 1_000);
     if (plugin !== this.#lastPlugin) {
       this.#lastResponses = this.#responsesOf(plugin);
       this.#lastPlugin = plugin;
     }
     add(this.#lastResponses, Math.min(rcode, RCODES));
+  }
+
+  took(durationMs: number, count: number): void {
+    this.#durations.observe(durationMs / 1_000, count);
   }
 
   #responsesOf(plugin: string): Float64Array {

@@ -7,10 +7,13 @@ import { readRecords } from '../dns/records.ts';
 import type { Reply } from '../dns/reply.ts';
 
 export interface AnswerFields {
-  /** A whole response without OPT; its ID, RD, CD and question case are overwritten for each client. */
-  readonly wire: Buffer;
+  /**
+   * A whole response without OPT; its ID, RD, CD and question case are overwritten for each client. A string has one
+   * octet in each character.
+   */
+  readonly wire: Buffer | string;
   /** Where each TTL is in `wire`. */
-  readonly ttlOffsets: Uint16Array;
+  readonly ttlOffsets: readonly number[];
   /** The whole rcode; the low 4 bits stand in `wire` as well. */
   readonly rcode: number;
   /** Name of the plugin that made it (label `plugin` of coredns_dns_responses_total); '' where the server did. */
@@ -21,34 +24,72 @@ export interface AnswerFields {
   readonly ttlOverrideSeconds?: number | undefined;
   /** Extended errors to tell an EDNS client (RFC 8914). */
   readonly extended?: ExtendedError | undefined;
+  /** Whether it is known that the question in `wire` is spelt in lower case. */
+  readonly isLowerCase?: boolean;
   /** False where the answer is only for this client (whoami): never stored, never given to another waiter. */
   readonly shareable?: boolean;
 }
 
 export class Answer {
-  readonly wire: Buffer;
-  readonly ttlOffsets: Uint16Array;
+  // What a hit looks at comes first and so lies together in memory.
+  readonly #octets: Buffer | string;
+  readonly ttlOffsets: readonly number[];
   readonly rcode: number;
   readonly plugin: string;
+  readonly isLowerCase: boolean;
   readonly bornMs: number | undefined;
   readonly ttlOverrideSeconds: number | undefined;
   readonly extended: ExtendedError | undefined;
   readonly shareable: boolean;
 
   constructor(fields: AnswerFields) {
-    this.wire = fields.wire;
+    this.#octets = fields.wire;
     this.ttlOffsets = fields.ttlOffsets;
     this.rcode = fields.rcode;
     this.plugin = fields.plugin;
+    this.isLowerCase = fields.isLowerCase ?? false;
     this.bornMs = fields.bornMs;
     this.ttlOverrideSeconds = fields.ttlOverrideSeconds;
     this.extended = fields.extended;
     this.shareable = fields.shareable ?? true;
   }
 
+  /** Octets of the message. */
+  get length(): number {
+    return this.#octets.length;
+  }
+
+  /** The message; made anew by every call where the answer is packed. */
+  get wire(): Buffer {
+    const octets = this.#octets;
+    return typeof octets === 'string' ? Buffer.from(octets, 'latin1') : octets;
+  }
+
+  /** Writes the message to the start of `out`, which has room for it. */
+  writeTo(out: Buffer): void {
+    const octets = this.#octets;
+    if (typeof octets === 'string') out.latin1Write(octets, 0);
+    else out.set(octets);
+  }
+
+  /**
+   * The message as a string of one octet per character: to keep one costs an eighth of what a Buffer costs, whose octets
+   * are an allocation of their own that the collector has to keep account of.
+   */
+  get packed(): string {
+    const octets = this.#octets;
+    return typeof octets === 'string' ? octets : octets.latin1Slice(0, octets.length);
+  }
+
   /** The same answer with some fields changed. */
   with(changes: Partial<AnswerFields>): Answer {
-    return new Answer({ ...this, ...changes });
+    const { ttlOffsets, rcode, plugin, bornMs, ttlOverrideSeconds, extended, shareable } = this;
+    const times = { bornMs, ttlOverrideSeconds };
+    const wire = this.#octets;
+    // Of another message nothing is known.
+    const isLowerCase = changes.wire === undefined && this.isLowerCase;
+    const own = { wire, ttlOffsets, rcode, plugin, isLowerCase, ...times, extended, shareable };
+    return new Answer({ ...own, ...changes });
   }
 }
 
@@ -66,7 +107,8 @@ export function putTtls(answer: Answer, nowMs: number, out: Buffer): void {
 
 /** A copy of the answer's message with the TTLs it has at `nowMs`. */
 export function wireAt(answer: Answer, nowMs: number): Buffer {
-  const wire = Buffer.from(answer.wire);
+  const wire = Buffer.allocUnsafe(answer.length);
+  answer.writeTo(wire);
   putTtls(answer, nowMs, wire);
   return wire;
 }
@@ -77,8 +119,9 @@ export function remade(answer: Answer, wire: Buffer, nowMs: number): Answer {
   return answer.with({ wire, ttlOffsets, bornMs: nowMs, ttlOverrideSeconds: undefined });
 }
 
-function ttlOffsetsOf(records: readonly RecordView[]): Uint16Array {
-  return Uint16Array.from(records, (record) => record.ttlOffset);
+/** Where the TTLs of these records are. */
+export function ttlOffsetsOf(records: readonly RecordView[]): readonly number[] {
+  return records.map((record) => record.ttlOffset);
 }
 
 /** An upstream's reply as an answer: AA cleared, because a cache is not an authority (RFC 1034 §6.2.1). */
@@ -90,7 +133,7 @@ export function relayedAnswer(reply: Reply, plugin: string, bornMs: number): Ans
     ttlOffsets: ttlOffsetsOf(reply.records),
     rcode,
     plugin,
-    bornMs,
+    bornMs: Math.floor(bornMs),
     extended,
   });
 }

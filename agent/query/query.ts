@@ -8,7 +8,7 @@ import { buildQuery } from '../dns/build.ts';
 import { FLAG, putU16 } from '../dns/header.ts';
 import { CLASS } from '../dns/iana.ts';
 import { MAX_NAME_BYTES, nameToText } from '../dns/name.ts';
-import { QueryHead, readQueryHead } from '../dns/query-head.ts';
+import { QueryHead, readQueryHead, setName } from '../dns/query-head.ts';
 import type { ServerLabel, TrafficRow } from './services.ts';
 
 export type Transport = 'udp' | 'tcp';
@@ -85,12 +85,7 @@ export class Query {
     const { head } = query;
     const { name } = question;
     head.flags = FLAG.RD | FLAG.AD | (question.checkingDisabled ? FLAG.CD : 0);
-    head.name.set(name);
-    head.nameLength = name.length;
-    for (let at = 0; (name[at] as number) !== 0; at += (name[at] as number) + 1) {
-      head.labelOffsets[head.labelCount++] = at;
-    }
-    head.labelOffsets[head.labelCount] = name.length - 1;
+    setName(head, name);
     head.type = question.type;
     head.class = question.class ?? CLASS.IN;
     head.hasOpt = true;

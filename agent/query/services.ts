@@ -109,13 +109,9 @@ export interface MetricsText {
 /** Counters of one (listener, zone, view); made at routing, kept over reloads. */
 export interface TrafficRow {
   /** Called once for every query, when its response has been sized. `plugin` made the answer; '' for the server. */
-  record(
-    query: Query,
-    rcode: number,
-    responseBytes: number,
-    durationMs: number,
-    plugin: string,
-  ): void;
+  record(query: Query, rcode: number, responseBytes: number, plugin: string): void;
+  /** Called when responses leave: `count` queries have taken `durationMs` each. */
+  took(durationMs: number, count: number): void;
 }
 
 // ── cache ───────────────────────────────────────────────────────────────────────────────────────────────────────

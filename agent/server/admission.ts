@@ -7,7 +7,7 @@ import { RCODE } from '../dns/iana.ts';
 import { readQueryHead, VERDICT, type Verdict } from '../dns/query-head.ts';
 import type { Answer } from '../query/answer.ts';
 import { type Client, Query, type Transport } from '../query/query.ts';
-import type { Counter, ServerLabel } from '../query/services.ts';
+import type { Counter, ServerLabel, TrafficRow } from '../query/services.ts';
 import type { Dispatcher } from './dispatch.ts';
 import { errorAnswer, respond, respondHeaderOnly, responseCapacity } from './respond.ts';
 
@@ -39,6 +39,10 @@ export class Admission {
   #query = new Query();
   /** Queries whose answer is still awaited. */
   pending = 0;
+  /** Whose answers are to leave together, how many they are, and since when they have been here. */
+  #leaving: TrafficRow | undefined;
+  #leavingCount = 0;
+  #leavingSinceMs = 0;
 
   constructor(
     server: ServerLabel,
@@ -56,7 +60,8 @@ export class Admission {
 
   /**
    * Handles one message: the first `length` octets of `wire`. A response that is ready and fits goes into `out`, and
-   * its length comes back (0: there is none); every other one goes through `deliver`. Never throws.
+   * its length comes back (0: there is none); every other one goes through `deliver`. Never throws. `depart` is to be
+   * called behind the last message of a batch.
    */
   receive(
     wire: Buffer,
@@ -82,6 +87,13 @@ export class Admission {
     return PENDING;
   }
 
+  /** What was answered at once leaves now: one reading of the clock is for all of it (design §8). */
+  depart(): void {
+    if (this.#leaving === undefined) return;
+    this.#leaving.took(this.#clock.nowMs() - this.#leavingSinceMs, this.#leavingCount);
+    this.#leaving = undefined;
+  }
+
   #reject(verdict: Verdict, length: number, out: Buffer): number {
     const { head } = this.#query;
     if (verdict === VERDICT.silence) {
@@ -102,7 +114,9 @@ export class Admission {
     const done = (answer: Answer): void => {
       this.pending--;
       const out = Buffer.allocUnsafe(responseCapacity(answer, query.responseOptions));
-      const length = this.#write(query, answer, out);
+      const nowMs = this.#clock.nowMs();
+      const length = this.#write(query, answer, nowMs, out);
+      query.row?.took(nowMs - query.arrivedMs, 1);
       deliver(out.subarray(0, length), query);
     };
     // The dispatcher never rejects; should `done` fail, that is a fault for the process edge to report.
@@ -110,18 +124,29 @@ export class Admission {
   }
 
   #finish(query: Query, answer: Answer, out: Buffer, deliver: Deliver): number {
+    const { row, arrivedMs } = query;
+    if (row !== undefined) this.#leaves(row, arrivedMs);
     if (responseCapacity(answer, query.responseOptions) <= out.length)
-      return this.#write(query, answer, out);
+      return this.#write(query, answer, arrivedMs, out);
     const own = Buffer.allocUnsafe(responseCapacity(answer, query.responseOptions));
-    const length = this.#write(query, answer, own);
+    const length = this.#write(query, answer, arrivedMs, own);
     deliver(own.subarray(0, length), query);
     return 0;
   }
 
-  #write(query: Query, answer: Answer, out: Buffer): number {
-    const nowMs = this.#clock.nowMs();
+  #leaves(row: TrafficRow, sinceMs: number): void {
+    if (row !== this.#leaving) {
+      this.depart();
+      this.#leaving = row;
+      this.#leavingSinceMs = sinceMs;
+      this.#leavingCount = 0;
+    }
+    this.#leavingCount++;
+  }
+
+  #write(query: Query, answer: Answer, nowMs: number, out: Buffer): number {
     const length = respond(query, answer, nowMs, out);
-    query.row?.record(query, answer.rcode, length, nowMs - query.arrivedMs, answer.plugin);
+    query.row?.record(query, answer.rcode, length, answer.plugin);
     return length;
   }
 }

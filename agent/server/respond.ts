@@ -32,14 +32,14 @@ const MAX_DATAGRAM_BYTES = 65_507;
 /** An answer that is never sent: the client hears nothing. */
 export const SILENCE = new Answer({
   wire: Buffer.alloc(0),
-  ttlOffsets: new Uint16Array(0),
+  ttlOffsets: [],
   rcode: 0,
   plugin: '',
 });
 
 /** Octets a buffer needs for `respond`, whatever the client's limits; `options` are the query's `responseOptions`. */
 export function responseCapacity(answer: Answer, options?: Uint8Array): number {
-  return answer.wire.length + optBytes(answer.extended, options);
+  return answer.length + optBytes(answer.extended, options);
 }
 
 /**
@@ -47,18 +47,19 @@ export function responseCapacity(answer: Answer, options?: Uint8Array): number {
  * `SILENCE`. `nowMs` decides how far TTLs have counted down.
  */
 export function respond(query: Query, answer: Answer, nowMs: number, out: Buffer): number {
-  const { wire } = answer;
-  if (wire.length === 0) return 0;
+  const { length } = answer;
+  if (length === 0) return 0;
   const { head } = query;
-  out.set(wire);
-  const flags = responseFlags(head, flagsOf(wire), answer.rcode);
+  answer.writeTo(out);
+  const flags = responseFlags(head, flagsOf(out), answer.rcode);
   putU16(out, 0, head.id);
   putU16(out, 2, flags);
-  const questionEnd = echoQuestion(query, wire, out);
+  const questionEnd =
+    head.isLowerCase && answer.isLowerCase ? head.questionEnd : echoQuestion(query, out);
   putTtls(answer, nowMs, out);
   const limit = query.transport === 'udp' ? udpLimit(query) : MAX_MESSAGE_BYTES;
   const reserved = head.hasOpt ? optBytes(answer.extended, query.responseOptions) : 0;
-  let end = wire.length;
+  let end = length;
   if (end + reserved > limit) {
     end = truncateAt(out, questionEnd, end, limit - reserved);
     putU16(out, 2, flags | FLAG.TC);
@@ -75,8 +76,8 @@ function responseFlags(head: QueryHead, answerFlags: number, rcode: number): num
 }
 
 /** Puts the client's own spelling of the name into the question; owner names that point there follow it. */
-function echoQuestion(query: Query, wire: Buffer, out: Buffer): number {
-  if (qdcountOf(wire) === 0) return HEADER_BYTES;
+function echoQuestion(query: Query, out: Buffer): number {
+  if (qdcountOf(out) === 0) return HEADER_BYTES;
   const { nameLength } = query.head;
   const nameEnd = HEADER_BYTES + nameLength;
   if (query.length >= nameEnd) {
@@ -111,7 +112,7 @@ export function errorAnswer(query: Query, rcode: number, extended?: ExtendedErro
   wire.set(query.name, HEADER_BYTES);
   putU16(wire, nameEnd, head.type);
   putU16(wire, nameEnd + 2, head.class);
-  return new Answer({ wire, ttlOffsets: new Uint16Array(0), rcode, plugin: '', extended });
+  return new Answer({ wire, ttlOffsets: [], rcode, plugin: '', extended });
 }
 
 /** Writes the 12-octet response to a message whose question is not to be trusted; returns 12. */

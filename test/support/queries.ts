@@ -47,7 +47,7 @@ export function queryFor(
 export class NextSpy {
   readonly answer = new Answer({
     wire: Buffer.alloc(12),
-    ttlOffsets: new Uint16Array(0),
+    ttlOffsets: [],
     rcode: 0,
     plugin: 'next',
   });

@@ -67,7 +67,7 @@ function wantsNext({ nextRcodes, nextOnNoData }: Forwarder, { reply }: UpstreamR
 function questionOf(query: Query): UpstreamQuestion {
   return {
     // A view of a buffer that the next datagram overwrites.
-    name: query.name.slice(),
+    name: Buffer.from(query.name),
     type: query.type,
     class: query.class,
     recursionDesired: query.recursionDesired,

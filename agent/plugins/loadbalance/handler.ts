@@ -12,10 +12,13 @@ import { findRuns, type Run } from './runs.ts';
 export function balance(policy: Policy): (query: Query, next: Handler) => Result {
   const reorder = (answer: Answer): Answer => {
     if (answer.rcode !== RCODE.NOERROR) return answer;
-    const runs = findRuns(answer.wire, answer.ttlOffsets);
+    // A single record has no order.
+    if (answer.ttlOffsets.length < 2) return answer;
+    const before = answer.wire;
+    const runs = findRuns(before, answer.ttlOffsets);
     if (runs.length === 0) return answer;
-    const wire = Buffer.from(answer.wire);
-    for (const run of runs) moveRecords(answer.wire, wire, run, policy);
+    const wire = Buffer.from(before);
+    for (const run of runs) moveRecords(before, wire, run, policy);
     return answer.with({ wire });
   };
   return (query, next) => after(next, query, reorder);

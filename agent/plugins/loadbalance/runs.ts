@@ -25,7 +25,7 @@ export const FIXED_BYTES = 6;
  * Runs of A, AAAA and MX records in a well-formed response, given the offset of every record's TTL in order. MX records
  * form a run only where their RDATA is of one length and no compression pointer leads into it.
  */
-export function findRuns(wire: Uint8Array, ttlOffsets: Uint16Array): readonly Run[] {
+export function findRuns(wire: Uint8Array, ttlOffsets: readonly number[]): readonly Run[] {
   const records = ancountOf(wire) + nscountOf(wire) + arcountOf(wire);
   if (ttlOffsets.length !== records || !hasNeighbours(wire, ttlOffsets)) return NONE;
   const runs: Run[] = [];
@@ -33,7 +33,7 @@ export function findRuns(wire: Uint8Array, ttlOffsets: Uint16Array): readonly Ru
   let start = skipQuestions(wire, wire.length);
   for (let i = 0; i < records; ) {
     const limit = sectionEnds.find((end) => end > i) as number;
-    const run = runAt(wire, ttlOffsets.subarray(i, limit), start);
+    const run = runAt(wire, ttlOffsets.slice(i, limit), start);
     if (run.offsets.length > 1 && mayMove(wire, run)) runs.push(run);
     i += run.offsets.length;
     start = endOf(wire, ttlOffsets[i - 1] as number);
@@ -42,7 +42,7 @@ export function findRuns(wire: Uint8Array, ttlOffsets: Uint16Array): readonly Ru
 }
 
 /** Whether a closer look is worth its cost: most answers have one record, or one of each type. */
-function hasNeighbours(wire: Uint8Array, ttlOffsets: Uint16Array): boolean {
+function hasNeighbours(wire: Uint8Array, ttlOffsets: readonly number[]): boolean {
   let before = 0;
   for (let i = 0; i < ttlOffsets.length; i++) {
     const type = u16(wire, (ttlOffsets[i] as number) - 4);
@@ -64,7 +64,7 @@ function endOf(wire: Uint8Array, ttlOffset: number): number {
  * Of the records with these TTL offsets, all in one section, the first and those right behind it that form an RRset
  * with it; just the first where its type is not ours.
  */
-function runAt(wire: Uint8Array, ttlOffsets: Uint16Array, start: number): Run {
+function runAt(wire: Uint8Array, ttlOffsets: readonly number[], start: number): Run {
   const first = ttlOffsets[0] as number;
   const type = u16(wire, first - 4);
   const offsets = [first];

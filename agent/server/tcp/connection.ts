@@ -119,6 +119,7 @@ export class TcpConnection {
     if (!this.#mayAsk) return;
     this.#socket.cork();
     this.#frames.push(chunk, this.#message);
+    this.#admission.depart();
     this.#socket.uncork();
     if (!this.#hasRoom) this.#socket.pause();
   }
@@ -170,6 +171,7 @@ export class TcpConnection {
     let asked = 0;
     this.#socket.cork();
     while (asked < held.length && this.#hasRoom) this.#ask(held[asked++] as Buffer);
+    this.#admission.depart();
     this.#socket.uncork();
     this.#held = held.slice(asked);
   }

@@ -129,6 +129,7 @@ class BatchTransport implements UdpTransport {
         this.#options.onError(error as Error);
       }
     }
+    sink.batchEnd();
     this.#readStats();
   }
 

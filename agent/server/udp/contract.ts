@@ -7,6 +7,8 @@ import type { Counter } from '../../query/services.ts';
 export interface DatagramSink {
   /** Before the first datagram of a batch: one clock reading serves the batch. */
   batchStart(): void;
+  /** Behind its last one, before the replies leave. */
+  batchEnd(): void;
   /**
    * One datagram: the first `length` octets of `wire`, valid until this call returns. Writes the reply into `out` and
    * returns its length; 0 when there is none now (dropped, or sent later through `UdpTransport.send`). Never throws.

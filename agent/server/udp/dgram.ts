@@ -76,6 +76,7 @@ class DgramTransport implements UdpTransport {
     } catch (error) {
       this.#options.onError(error as Error);
     }
+    sink.batchEnd();
     this.#isHandling = false;
     // The kernel may take the bytes later than this call: they need a buffer of their own.
     if (length > 0) this.#send(Buffer.from(this.#out.subarray(0, length)), sender);

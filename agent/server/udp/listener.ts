@@ -29,6 +29,10 @@ export class UdpListener implements DatagramSink {
     this.#arrivedMs = this.#clock.nowMs();
   }
 
+  batchEnd(): void {
+    this.#admission.depart();
+  }
+
   datagram(
     transport: UdpTransport,
     slot: number,

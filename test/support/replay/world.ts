@@ -114,7 +114,7 @@ export class World {
       interfaces: () => new Map([['lo', [ADDRESS]]]),
       holdUps: () => [],
       label: (endpoint) => this.#label(endpoint),
-      trafficRow: () => ({ record: () => {} }),
+      trafficRow: () => ({ record: () => {}, took: () => {} }),
     });
     this.#dispatcher.swap(next.tables);
     for (const plugin of next.plugins) plugin.start?.();

@@ -26,6 +26,7 @@ async function round(address: string): Promise<void> {
     onError: () => undefined,
     sink: {
       batchStart: () => undefined,
+      batchEnd: () => undefined,
       datagram(self, slot, wire, length, out) {
         handled++;
         if (--left === 0) void self.close();

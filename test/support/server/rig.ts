@@ -5,7 +5,7 @@ import { FLAG } from '../../../agent/dns/header.ts';
 import { CLASS, RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
 import { readRecords } from '../../../agent/dns/records.ts';
-import { Answer } from '../../../agent/query/answer.ts';
+import { Answer, ttlOffsetsOf } from '../../../agent/query/answer.ts';
 import type { Handler } from '../../../agent/query/plugin.ts';
 import type { Query, Transport } from '../../../agent/query/query.ts';
 import { ZoneTable } from '../../../agent/query/routing.ts';
@@ -27,8 +27,15 @@ export interface Recorded {
 export class RecordingRow implements TrafficRow {
   readonly recorded: Recorded[] = [];
 
-  record(_query: Query, rcode: number, bytes: number, _durationMs: number, plugin: string): void {
+  /** How long each query took, milliseconds, and how many took that long. */
+  readonly durations: [number, number][] = [];
+
+  record(_query: Query, rcode: number, bytes: number, plugin: string): void {
     this.recorded.push({ rcode, bytes, plugin });
+  }
+
+  took(durationMs: number, count: number): void {
+    this.durations.push([durationMs, count]);
   }
 }
 
@@ -90,7 +97,7 @@ export function txtAnswer(name: string, count: number, bytes: number, bornMs?: n
   });
   const question = { name: nameFromText(name), type: TYPE.A, class: CLASS.IN };
   const wire = buildResponse(question, { rcode: RCODE.NOERROR, flags: FLAG.RA, answer });
-  const ttlOffsets = Uint16Array.from(readRecords(wire) ?? [], (record) => record.ttlOffset);
+  const ttlOffsets = ttlOffsetsOf(readRecords(wire) ?? []);
   return new Answer({ wire, ttlOffsets, rcode: RCODE.NOERROR, plugin: 'test', bornMs });
 }
 

@@ -24,6 +24,7 @@ const echo: Handle = (_transport, _slot, datagram, out) => datagram.copy(out);
 function sinkOf(handle: Handle): DatagramSink {
   return {
     batchStart: () => undefined,
+    batchEnd: () => undefined,
     datagram: (transport, slot, wire, length, out) =>
       handle(transport, slot, wire.subarray(0, length), out),
   };

@@ -31,7 +31,7 @@ function received(text: string, type: number = TYPE.A, flags: number = FLAG.RD):
 function entryFor(text: string, type: number = TYPE.A): Entry {
   const question = { name: nameFromText(text), type, class: CLASS.IN };
   const wire = buildResponse(question, { rcode: RCODE.NOERROR, flags: FLAG.RA });
-  const answer = new Answer({ wire, ttlOffsets: new Uint16Array(0), rcode: 0, plugin: '' });
+  const answer = new Answer({ wire, ttlOffsets: [], rcode: 0, plugin: '' });
   return new Entry({
     ...{ key: received(text, type).keyIn(BLOCK), kind: 'positive', answer, generation: 0 },
     ledger: new Ledger({ value: 0 }),

@@ -127,7 +127,7 @@ describe('cache store', () => {
     assert.ok(answers >= 3_000 - 256, `${answers} left after the first sweep past expiry`);
   });
 
-  it('stores copies of its own, of exactly the answer’s size', () => {
+  it('stores a copy of its own', () => {
     const bench = new Bench();
     const slab = Buffer.alloc(8_192);
     bench.upstream = (query) => {
@@ -137,10 +137,9 @@ describe('cache store', () => {
       return new Answer({ wire: slice, ttlOffsets, rcode, plugin: 'test', bornMs: undefined });
     };
     bench.hit();
-    const { wire, bornMs } = bench.hit();
-    assert.equal(wire.buffer.byteLength, wire.length);
-    assert.equal(bornMs, bench.services.clock.nowMs());
     slab.fill(0);
+    const { wire, bornMs } = bench.hit();
+    assert.equal(bornMs, bench.services.clock.nowMs());
     assert.equal(wire.readUInt16BE(4), 1);
   });
 

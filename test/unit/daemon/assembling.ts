@@ -40,7 +40,7 @@ export function assembled(text: string): Assembled {
     },
     trafficRow: (server, zone, view) => {
       rows.push(`${server.label} ${zone} ${view}`);
-      return { record: () => {} };
+      return { record: () => {}, took: () => {} };
     },
   });
   return { assembly, services, rows, blockIds };

@@ -35,8 +35,6 @@ describe('readReply reads', () => {
       assert.deepEqual(readRecords(wire), records);
       assert.ok(records.every((record) => record.type !== TYPE.OPT));
       assert.deepEqual(wire.subarray(12), bytes.subarray(12, wire.length));
-      assert.notEqual(wire.buffer, bytes.buffer);
-      assert.equal(wire.buffer.byteLength, wire.length, 'not a copy of exact size');
       decode(wire);
     });
   }

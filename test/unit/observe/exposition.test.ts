@@ -115,7 +115,9 @@ describe('exposition', () => {
     touchEverySeries(table);
     const traffic = new TrafficTable();
     const query = queryFor('example.org.', 'A', { udpSizeBytes: 1232, dnssecOk: true });
-    traffic.row(query.server, '.', '').record(query, 0, 100, 1, 'cache');
+    const row = traffic.row(query.server, '.', '');
+    row.record(query, 0, 100, 'cache');
+    row.took(1, 1);
     const { body } = await exposition([table, traffic])();
     for (const name of Object.keys(SERIES)) assert.ok(body.includes(`\n# TYPE ${name} `), name);
     const check = spawnSync('promtool', ['check', 'metrics'], { input: body, encoding: 'utf8' });

@@ -67,9 +67,9 @@ describe('older names', () => {
     const traffic = new TrafficTable();
     const row = traffic.row({ index: 0, label: 'dns://10.0.0.1:53' }, '.', '');
     for (const type of ['A', 'A', 'AAAA'] as const) {
-      row.record(queryFor('example.org.', type), 0, 60, 1, 'cache');
+      row.record(queryFor('example.org.', type), 0, 60, 'cache');
     }
-    row.record(queryFor('example.org.', 'A'), 0, 60, 1, 'forward');
+    row.record(queryFor('example.org.', 'A'), 0, 60, 'forward');
     const route = '"server":"dns://10.0.0.1:53","zone":".","view":""';
     const requests = older(traffic.families(), 'coredns_dns_request_count_total');
     assert.deepEqual(lines(requests, requests.name), [`{${route},"proto":"udp","family":"1"} 4`]);

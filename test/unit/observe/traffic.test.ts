@@ -42,13 +42,13 @@ describe('TrafficTable', () => {
   it('counts queries by protocol, family and type, with one series for uncommon types', () => {
     const table = new TrafficTable();
     const row = table.row(V4, 'cluster.local.', '');
-    row.record(query(1), 0, 60, 1, 'cache');
-    row.record(query(1), 0, 60, 1, 'cache');
-    row.record(query(28, 'tcp'), 0, 60, 1, 'cache');
-    row.record(query(99), 0, 60, 1, 'cache');
-    row.record(query(257), 0, 60, 1, 'cache');
-    row.record(query(65_535), 0, 60, 1, 'cache');
-    table.row(V6, '.', 'v').record(query(255), 0, 60, 1, 'cache');
+    row.record(query(1), 0, 60, 'cache');
+    row.record(query(1), 0, 60, 'cache');
+    row.record(query(28, 'tcp'), 0, 60, 'cache');
+    row.record(query(99), 0, 60, 'cache');
+    row.record(query(257), 0, 60, 'cache');
+    row.record(query(65_535), 0, 60, 'cache');
+    table.row(V6, '.', 'v').record(query(255), 0, 60, 'cache');
     const family = '1';
     assert.deepEqual(valuesOf(table, 'coredns_dns_requests_total'), [
       { labels: { ...common, proto: 'udp', family, type: 'A' }, value: 2 },
@@ -64,14 +64,14 @@ describe('TrafficTable', () => {
   it('counts responses by rcode and by the plugin that answered', () => {
     const table = new TrafficTable();
     const row = table.row(V4, 'cluster.local.', '');
-    row.record(query(1), 0, 60, 1, 'cache');
-    row.record(query(1), 3, 60, 1, 'forward');
-    row.record(query(1), 3, 60, 1, 'cache');
-    row.record(query(1), 2, 60, 1, '');
-    row.record(query(1), 23, 60, 1, '');
-    row.record(query(1), 24, 60, 1, '');
-    row.record(query(1), 4095, 60, 1, '');
-    row.record(query(1), 0, 60, 1, 'cache');
+    row.record(query(1), 0, 60, 'cache');
+    row.record(query(1), 3, 60, 'forward');
+    row.record(query(1), 3, 60, 'cache');
+    row.record(query(1), 2, 60, '');
+    row.record(query(1), 23, 60, '');
+    row.record(query(1), 24, 60, '');
+    row.record(query(1), 4095, 60, '');
+    row.record(query(1), 0, 60, 'cache');
     const values = valuesOf(table, 'coredns_dns_responses_total');
     assert.deepEqual(
       values.map(({ labels, value }) => [labels.plugin, labels.rcode, value]),
@@ -96,9 +96,9 @@ describe('TrafficTable', () => {
   it('counts the DO bit', () => {
     const table = new TrafficTable();
     const row = table.row(V4, 'cluster.local.', '');
-    row.record(query(1), 0, 60, 1, 'cache');
+    row.record(query(1), 0, 60, 'cache');
     assert.deepEqual(valuesOf(table, 'coredns_dns_do_requests_total'), []);
-    row.record(query(1, 'udp', 40, true), 0, 60, 1, 'cache');
+    row.record(query(1, 'udp', 40, true), 0, 60, 'cache');
     assert.deepEqual(valuesOf(table, 'coredns_dns_do_requests_total'), [
       { labels: common, value: 1 },
     ]);
@@ -107,8 +107,11 @@ describe('TrafficTable', () => {
   it('measures sizes per protocol and time in seconds', () => {
     const table = new TrafficTable();
     const row = table.row(V4, 'cluster.local.', '');
-    row.record(query(1, 'udp', 100), 0, 511, 0.25, 'cache');
-    row.record(query(1, 'udp', 101), 0, 512, 9_000, 'cache');
+    row.record(query(1, 'udp', 100), 0, 511, 'cache');
+    row.took(0.25, 1);
+    row.record(query(1, 'udp', 101), 0, 512, 'cache');
+    row.took(9_000, 1);
+    row.took(1, 3);
     const at = (name: string, le: string): number | undefined =>
       valuesOf(table, name).find(({ labels }) => labels.le === le)?.value;
     assert.equal(at('coredns_dns_request_size_bytes', '100'), 1);
@@ -116,8 +119,8 @@ describe('TrafficTable', () => {
     assert.equal(at('coredns_dns_response_size_bytes', '511'), 1);
     assert.equal(at('coredns_dns_response_size_bytes', '64000'), 2);
     assert.equal(at('coredns_dns_request_duration_seconds', '0.00025'), 1);
-    assert.equal(at('coredns_dns_request_duration_seconds', '8.192'), 1);
-    assert.equal(at('coredns_dns_request_duration_seconds', '+Inf'), 2);
+    assert.equal(at('coredns_dns_request_duration_seconds', '8.192'), 4);
+    assert.equal(at('coredns_dns_request_duration_seconds', '+Inf'), 5);
     const sizes = valuesOf(table, 'coredns_dns_response_size_bytes');
     assert.ok(sizes.every(({ labels }) => labels.proto === 'udp'));
     assert.equal(sizes.at(-2)?.value, 1_023);
@@ -127,7 +130,10 @@ describe('TrafficTable', () => {
     const row = new TrafficTable().row(V4, '.', '');
     const one = query(1);
     const burst = (times: number): void => {
-      for (let i = 0; i < times; i++) row.record(one, i & 3, 100 + i, i / 7, i & 1 ? 'a' : 'b');
+      for (let i = 0; i < times; i++) {
+        row.record(one, i & 3, 100 + i, i & 1 ? 'a' : 'b');
+        row.took(i / 7, 1);
+      }
     };
     const perRecord = Array.from({ length: 10 }, () => {
       const before = process.memoryUsage().heapUsed;

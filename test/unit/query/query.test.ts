@@ -108,7 +108,7 @@ describe('a received query', () => {
   it('forgets what plugins did to the one before', () => {
     const query = queryFor('a', 'A');
     query.maxUdpBytes = 600;
-    query.row = { record: () => {} };
+    query.row = { record: () => {}, took: () => {} };
     query.budgetMs = 1;
     query.responseOptions = Buffer.from([0, 3, 0, 0]);
     query.metadata = new Map([['view/name', 'x']]);

@@ -106,6 +106,23 @@ describe('a question answered at once', () => {
     assert.deepEqual(counted(rig), [0, 0, 0, 0, 0]);
   });
 
+  it('has taken as long as its batch, which is timed once for each row', async () => {
+    const rig = rigFor(answerTo);
+    const admission = rig.admission('udp');
+    const out = Buffer.alloc(512);
+    const take = (): void => {
+      const nowMs = rig.clock.nowMs();
+      admission.receive(QUERY, QUERY.length, nowMs, () => CLIENT, out, assert.fail);
+    };
+    take();
+    take();
+    assert.deepEqual(rig.row.durations, []);
+    await rig.clock.advance(3);
+    admission.depart();
+    admission.depart();
+    assert.deepEqual(rig.row.durations, [[3, 2]]);
+  });
+
   it('is delivered on its own where the place is too small for it', () => {
     const rig = rigFor(() => txtAnswer('a.test.', 17, 100));
     const { length, delivered } = receive(rig, queryWire('a.test', 7, 4096), 512);

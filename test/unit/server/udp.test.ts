@@ -15,7 +15,8 @@ const SERVER = new URL('../../../agent/server/', import.meta.url).href;
 const OPENER = `
 const { loadAddon } = await import('${SERVER}addon.ts');
 const { batchOpener } = await import('${SERVER}udp/batch.ts');
-const sink = { batchStart() {}, datagram: (t, s, wire, length, out) => wire.copy(out, 0, 0, length) };
+const sink = { batchStart() {},
+        batchEnd() {}, datagram: (t, s, wire, length, out) => wire.copy(out, 0, 0, length) };
 const open = (port) => batchOpener(loadAddon())({
   endpoint: { address: '127.0.0.1', port }, receiveBufferBytes: 65536, sink,
   receiveDrops: { value: 0 }, onError() {},
@@ -41,7 +42,7 @@ if (addon instanceof Error) {
         handled++;
         return 0;
       };
-      const sink = { batchStart() {}, datagram };
+      const sink = { batchStart() {}, batchEnd() {}, datagram };
       const endpoint = { address: '127.0.0.1', port: 0 };
       const options = { endpoint, receiveBufferBytes: 8_192, sink, receiveDrops };
       const transport = await open({ ...options, onError: assert.ifError });

@@ -206,7 +206,7 @@ describe('cache setup', () => {
 describe('cache plugin', () => {
   const nothing = new Answer({
     wire: Buffer.alloc(12),
-    ttlOffsets: new Uint16Array(0),
+    ttlOffsets: [],
     rcode: 0,
     plugin: 'next',
   });

@@ -14,7 +14,7 @@ import { FakeClock } from '../../../support/fake-clock.ts';
 
 const ELSEWHERE = new Answer({
   wire: Buffer.alloc(12),
-  ttlOffsets: new Uint16Array(),
+  ttlOffsets: [],
   rcode: 0,
   plugin: 'next',
 });

@@ -22,7 +22,7 @@ const DIRECTIVE = {
 const BLOCK = { keys: [], directives: [DIRECTIVE], place: PLACE };
 const ANSWER = new Answer({
   wire: Buffer.alloc(12),
-  ttlOffsets: new Uint16Array(),
+  ttlOffsets: [],
   rcode: 0,
   plugin: 'forward',
 });

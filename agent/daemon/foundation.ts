@@ -18,6 +18,9 @@ import { Dispatcher } from '../server/dispatch.ts';
 import { Identity } from '../server/identity.ts';
 import { Listeners } from '../server/listeners.ts';
 import { chooseTransports } from '../server/transports.ts';
+import type { ConnectUdp } from '../server/udp/connected.ts';
+import { nodeSockets } from '../upstream/node-sockets.ts';
+import type { Sockets } from '../upstream/ports.ts';
 import { createUpstreams } from '../upstream/upstreams.ts';
 import { type CacheBudget, cacheBudget, cgroupLimitBytes, inFlightBound } from './memory.ts';
 import type { AgentOptions } from './options.ts';
@@ -51,16 +54,12 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
   const random = Math.random;
   const cache = createCache({ clock, metrics, log, totalBytes: budget.bytes, random });
   const maxInFlight = inFlightBound(getHeapStatistics().heap_size_limit, budget.bytes);
-  const upstreams = createUpstreams({ clock, metrics, log, random, maxInFlight });
+  const { connectUdp, ...transports } = chooseTransports(log, clock);
+  const sockets = connectUdp === undefined ? nodeSockets : withConnected(connectUdp);
+  const upstreams = createUpstreams({ clock, metrics, log, random, maxInFlight, sockets });
   const identity = new Identity();
   const dispatcher = new Dispatcher(log, metrics.counter('coredns_panics_total'), identity);
-  const listeners = new Listeners({
-    ...chooseTransports(log, clock),
-    dispatcher,
-    clock,
-    metrics,
-    log,
-  });
+  const listeners = new Listeners({ ...transports, dispatcher, clock, metrics, log });
   const admin = new AdminServer({ clock, metrics, log });
   describeBuild(metrics);
   metrics.gaugeFrom('nodens_in_flight_queries', {}, () => listeners.pending);
@@ -87,6 +86,18 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
       resolve: async (question) => await dispatcher.handle(Query.internal(question, clock.nowMs())),
       metricsText: exposition([metrics, traffic]),
     },
+  };
+}
+
+/** Node's sockets, but datagrams by the addon. */
+function withConnected(connect: ConnectUdp): Sockets {
+  return {
+    ...nodeSockets,
+    datagram: (to, events) =>
+      connect(to, {
+        onMessage: (message) => events.onMessage(message, to.address, to.port),
+        onError: (errno) => events.onError({ phase: 'wait', errno }),
+      }),
   };
 }
 

@@ -9,7 +9,7 @@ import { messageOf } from '../base/errors.ts';
 import type { PagesAddon } from '../base/pages.ts';
 import type { KeeperAddon } from './keeper.ts';
 import type { SteerAddon } from './tcp/steer.ts';
-import type { BatchAddon } from './udp/batch.ts';
+import type { BatchAddon } from './udp/addon-buffers.ts';
 
 /** Beside the bundle, or where the install script puts it in a source tree. */
 const PLACES = ['../native/nodens.node', '../../build/nodens.node'];

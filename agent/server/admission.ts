@@ -20,8 +20,11 @@ export interface AdmissionCounters {
   readonly badVers: Counter;
 }
 
+/** Late responses are made here, one after the other. */
+const scratch = Buffer.allocUnsafe(4_096);
+
 /**
- * Where a response goes that comes later or does not fit in place. An empty one means silence: nothing is sent, but
+ * Where a response goes that comes later or does not fit in place; it is only valid during the call. An empty one means silence: nothing is sent, but
  * the query is over.
  */
 export type Deliver = (response: Buffer, query: Query) => void;
@@ -113,7 +116,8 @@ export class Admission {
     this.pending++;
     const done = (answer: Answer): void => {
       this.pending--;
-      const out = Buffer.allocUnsafe(responseCapacity(answer, query.responseOptions));
+      const bytes = responseCapacity(answer, query.responseOptions);
+      const out = bytes <= scratch.length ? scratch : Buffer.allocUnsafe(bytes);
       const nowMs = this.#clock.nowMs();
       const length = this.#write(query, answer, nowMs, out);
       query.row?.took(nowMs - query.arrivedMs, 1);

@@ -6,12 +6,15 @@ import { loadAddon } from './addon.ts';
 import { startKeeper } from './keeper.ts';
 import { type ListenTcp, sharedListen, steeredListen } from './tcp/steer.ts';
 import { batchOpener } from './udp/batch.ts';
+import { type ConnectUdp, connectedOpener } from './udp/connected.ts';
 import type { OpenUdp } from './udp/contract.ts';
 import { openDgram } from './udp/dgram.ts';
 
 export interface Transports {
   readonly openUdp: OpenUdp;
   readonly listenTcp: ListenTcp;
+  /** For questions to upstreams; undefined where node:dgram is to be used. */
+  readonly connectUdp: ConnectUdp | undefined;
 }
 
 /**
@@ -19,7 +22,7 @@ export interface Transports {
  * compare the two, or to rule the addon out when something is odd.
  */
 export function chooseTransports(log: Logger, clock: Clock): Transports {
-  const portable = { openUdp: openDgram, listenTcp: sharedListen };
+  const portable = { openUdp: openDgram, listenTcp: sharedListen, connectUdp: undefined };
   if (process.env.NODENS_UDP === 'dgram') {
     log.info({}, 'UDP one datagram at a time: NODENS_UDP=dgram');
     return portable;
@@ -28,7 +31,11 @@ export function chooseTransports(log: Logger, clock: Clock): Transports {
   if (!(addon instanceof Error)) {
     startKeeper(addon, log);
     releaseRegularly(addon, clock);
-    return { openUdp: batchOpener(addon), listenTcp: steeredListen(addon) };
+    return {
+      openUdp: batchOpener(addon),
+      listenTcp: steeredListen(addon),
+      connectUdp: connectedOpener(addon),
+    };
   }
   log.warn({}, `UDP one datagram at a time: the addon cannot be used: ${addon.message}`);
   return portable;

@@ -11,14 +11,14 @@ export interface Failure {
 
 /** A socket that talks to one endpoint only. */
 export interface DatagramPort {
-  /** Sends, or queues until the socket is open. Faults come as `onError`. `message` is not changed afterwards. */
+  /** Sends, or queues until the socket is open. Faults come as `onError`. `message` is not changed in this turn. */
   send(message: Buffer): void;
   /** Idempotent; no event comes after it. */
   close(): void;
 }
 
 export interface DatagramEvents {
-  /** `address` and `port` are the sender's; `message` may be kept. */
+  /** `address` and `port` are the sender's; `message` is only valid during the call. */
   onMessage(message: Buffer, address: string, port: number): void;
   /** The socket is of no more use (refused, unreachable, out of descriptors). */
   onError(failure: Failure): void;

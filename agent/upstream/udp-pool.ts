@@ -10,6 +10,8 @@ const POOL_SOCKETS = 8;
 /** Also bounds the queries in flight on one socket, far below the 65,536 IDs. */
 const QUERIES_PER_SOCKET = 1_000;
 const SOCKET_AGE_MS = 10_000;
+/** Queries in a row on one socket: those of one turn of the event loop then leave together. */
+const QUERIES_IN_A_ROW = 16;
 
 export class UdpPool {
   readonly #context: SocketContext;
@@ -17,6 +19,9 @@ export class UdpPool {
   readonly #queriesPerSocket: number;
   readonly #slots = new Array<UdpSocket | undefined>(POOL_SOCKETS).fill(undefined);
   readonly #draining = new Set<UdpSocket>();
+  /** The slot in use, and for how many queries more. */
+  #slot = 0;
+  #slotLeft = 0;
 
   /** `random` in [0, 1) spreads queries over the sockets. `socketPerQuery`: none is used twice. */
   constructor(context: SocketContext, random: () => number, socketPerQuery: boolean) {
@@ -52,7 +57,11 @@ export class UdpPool {
 
   /** Another port may lead to another endpoint behind a ClusterIP: a hedge takes the next one. */
   #slotFor({ avoid }: Flight): number {
-    const slot = Math.floor(this.#random() * POOL_SOCKETS);
+    if (this.#slotLeft-- <= 0) {
+      this.#slot = Math.floor(this.#random() * POOL_SOCKETS);
+      this.#slotLeft = QUERIES_IN_A_ROW - 1;
+    }
+    const slot = this.#slot;
     const isAvoided = avoid !== undefined && this.#slots[slot] === avoid;
     return isAvoided ? (slot + 1) % POOL_SOCKETS : slot;
   }

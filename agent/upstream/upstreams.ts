@@ -19,6 +19,7 @@ export interface UpstreamsDependencies {
   readonly random: () => number;
   /** Query IDs; unpredictable by default. */
   readonly ids?: IdSource;
+  /** Node's own by default. */
   readonly sockets?: Sockets;
   /** Queries under way at once, all groups together. */
   readonly maxInFlight?: number;

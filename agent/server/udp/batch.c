@@ -1,5 +1,6 @@
 /*
- * UDP in batches: one recvmmsg, one call into JavaScript and one sendmmsg for up to 64 datagrams.
+ * UDP in batches: one recvmmsg, one call into JavaScript and one sendmmsg for up to 64 datagrams. A socket is bound, and
+ * answers whoever asks, or connected, and asks.
  *
  * Node-API and libuv's uv_poll only. Everything happens on the main thread. JavaScript owns the buffers that datagrams
  * are read into and written from; we hold references to them until the handle is closed. A reply that the kernel does
@@ -53,8 +54,14 @@ struct transport {
   /* Who may still look at this: the open socket and the JavaScript handle. */
   int owners;
   size_t slot_bytes;
+  /* To one other side only, which sends to us and gets all we send. */
+  int is_connected;
   uint8_t *in, *out, *addresses;
   int32_t *in_lengths, *out_lengths;
+  /* What JavaScript sends on its own: messages behind each other, their lengths, and whom they are for. */
+  uint8_t *late, *late_addresses;
+  int32_t *late_lengths;
+  size_t late_bytes;
   uint32_t *stats;
   struct waiting *tail_first, **tail_last;
   size_t tail_count, tail_bytes;
@@ -78,7 +85,7 @@ static void watch(struct transport *self) {
   uv_poll_start(&self->poll, events, on_poll);
 }
 
-/* Keeps a reply for later, or counts it as lost where too many wait already. */
+/* Keeps a message for later, or counts it as lost where too many wait already. */
 static void keep(struct transport *self, const void *address, socklen_t address_length, const uint8_t *bytes,
                  size_t length) {
   int has_room = self->tail_count < TAIL_MAX && self->tail_bytes + length <= TAIL_BYTES_MAX;
@@ -89,7 +96,7 @@ static void keep(struct transport *self, const void *address, socklen_t address_
   }
   one->next = NULL;
   one->address_length = address_length;
-  memcpy(&one->address, address, address_length);
+  if (address_length > 0) memcpy(&one->address, address, address_length);
   one->length = length;
   memcpy(one->bytes, bytes, length);
   *self->tail_last = one;
@@ -105,8 +112,8 @@ static int is_full(int error) { return error == EAGAIN || error == EWOULDBLOCK |
 static void send_tail(struct transport *self) {
   while (self->tail_first != NULL) {
     struct waiting *one = self->tail_first;
-    ssize_t sent = sendto(self->fd, one->bytes, one->length, MSG_DONTWAIT, (struct sockaddr *)&one->address,
-                          one->address_length);
+    struct sockaddr *address = one->address_length > 0 ? (struct sockaddr *)&one->address : NULL;
+    ssize_t sent = sendto(self->fd, one->bytes, one->length, MSG_DONTWAIT, address, one->address_length);
     if (sent < 0 && errno == EINTR) continue;
     /* ENOBUFS from a socket that is writable is the system's lack of memory: waiting for it would spin. */
     if (sent < 0 && errno != ENOBUFS && is_full(errno)) return;
@@ -120,20 +127,12 @@ static void send_tail(struct transport *self) {
   watch(self);
 }
 
-/* Sends the replies that JavaScript has put into its slots. */
-static void send_batch(struct transport *self, int received) {
-  int count = 0;
-  for (int slot = 0; slot < received; slot++) {
-    int32_t length = self->out_lengths[slot];
-    if (length <= 0 || (size_t)length > self->slot_bytes) continue;
-    self->out_vectors[count].iov_base = self->out + (size_t)slot * self->slot_bytes;
-    self->out_vectors[count].iov_len = (size_t)length;
-    struct msghdr *header = &self->out_messages[count].msg_hdr;
-    header->msg_name = self->addresses + (size_t)slot * ADDRESS_BYTES;
-    header->msg_namelen = self->in_messages[slot].msg_hdr.msg_namelen;
-    count++;
-  }
-  int done = 0;
+/*
+ * Sends the first `count` of `out_messages`; what the kernel does not take now waits. Returns the error of the last one
+ * that cannot be sent at all, or 0.
+ */
+static int send_messages(struct transport *self, int count) {
+  int done = 0, error = 0;
   while (done < count && self->tail_count == 0) {
     int sent = sendmmsg(self->fd, self->out_messages + done, (unsigned)(count - done), MSG_DONTWAIT);
     if (sent >= 0) {
@@ -142,6 +141,7 @@ static void send_batch(struct transport *self, int received) {
       break;
     } else if (errno != EINTR) {
       /* The first of the rest cannot be sent (unreachable, forbidden): the others still can. */
+      error = errno;
       self->stats[STAT_SEND_FAILED]++;
       done++;
     }
@@ -150,6 +150,27 @@ static void send_batch(struct transport *self, int received) {
     struct msghdr *header = &self->out_messages[done].msg_hdr;
     keep(self, header->msg_name, header->msg_namelen, header->msg_iov->iov_base, header->msg_iov->iov_len);
   }
+  return error;
+}
+
+static void put_message(struct transport *self, int place, uint8_t *bytes, size_t length, void *address,
+                        socklen_t address_length) {
+  self->out_vectors[place].iov_base = bytes;
+  self->out_vectors[place].iov_len = length;
+  self->out_messages[place].msg_hdr.msg_name = address;
+  self->out_messages[place].msg_hdr.msg_namelen = address_length;
+}
+
+/* Sends the replies that JavaScript has put into its slots. */
+static void send_batch(struct transport *self, int received) {
+  int count = 0;
+  for (int slot = 0; slot < received; slot++) {
+    int32_t length = self->out_lengths[slot];
+    if (length <= 0 || (size_t)length > self->slot_bytes) continue;
+    put_message(self, count++, self->out + (size_t)slot * self->slot_bytes, (size_t)length,
+                self->addresses + (size_t)slot * ADDRESS_BYTES, self->in_messages[slot].msg_hdr.msg_namelen);
+  }
+  send_messages(self, count);
 }
 
 /* ── receiving ─────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -217,12 +238,18 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
   struct transport *self = poll->data;
   if (self->is_closing) return;
   if (status < 0) {
-    recover(self);
+    if (self->is_connected) call_batch(self, status);
+    else recover(self);
     return;
   }
   if ((events & UV_WRITABLE) != 0) send_tail(self);
   if ((events & UV_READABLE) == 0) return;
   int received = receive(self);
+  if (received < 0 && self->is_connected && errno != EAGAIN && errno != EWOULDBLOCK) {
+    /* Somebody says that the other side cannot be reached. */
+    call_batch(self, -errno);
+    return;
+  }
   if (received <= 0) return;
   call_batch(self, received);
   /* JavaScript may have closed us in the meantime. */
@@ -294,27 +321,36 @@ static void on_env_gone(napi_async_cleanup_hook_handle hook, void *data) {
   if (!self->is_closing) begin_close(self);
 }
 
-/* A bound, non-blocking socket, or -errno. */
-static int open_socket(const char *text, int port, int receive_bytes) {
+/* Where the socket is to be bound, or whom to connect to. */
+struct place {
   struct sockaddr_in6 address;
   socklen_t length;
-  if (parse_address(text, port, &address, &length) != 0) return -EINVAL;
-  int family = ((struct sockaddr *)&address)->sa_family;
-  int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return -errno;
+  int receive_bytes, is_connected;
+};
+
+static int settle(int fd, const struct place *place) {
+  const struct sockaddr *address = (const struct sockaddr *)&place->address;
   int one = 1;
-  int error = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  if (error == 0 && family == AF_INET6) error = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
-  if (error == 0) error = bind(fd, (struct sockaddr *)&address, length);
-  if (error != 0) {
-    error = errno;
+  if (place->is_connected) return connect(fd, address, place->length);
+  if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0) return -1;
+  if (address->sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) != 0) return -1;
+  return bind(fd, address, place->length);
+}
+
+/* A non-blocking socket at its place, or -errno. */
+static int open_socket(const struct place *place) {
+  int fd = socket(((const struct sockaddr *)&place->address)->sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  if (settle(fd, place) != 0) {
+    int error = errno;
     close(fd);
     return -error;
   }
   /* Both only help: without them there is less room for bursts, and no count of what was lost. FORCE needs a
    * capability that the agent does not have; it is tried for those who run as root. */
-  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &receive_bytes, sizeof receive_bytes) != 0) {
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
+  int bytes = place->receive_bytes, one = 1;
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0) {
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
   }
   setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &one, sizeof one);
   return fd;
@@ -337,16 +373,23 @@ static void prepare_messages(struct transport *self) {
   }
 }
 
-/* The octets of the typed array `object[name]`, or NULL where they are fewer than `bytes`. */
-static void *array_of(napi_env env, napi_value object, const char *name, size_t bytes) {
+/* The octets of the typed array `object[name]`, and how many they are; NULL where it is none. */
+static void *bytes_of(napi_env env, napi_value object, const char *name, size_t *bytes) {
   napi_value value, buffer;
   napi_typedarray_type type;
   size_t count, offset;
   void *data;
   if (napi_get_named_property(env, object, name, &value) != napi_ok) return NULL;
   if (napi_get_typedarray_info(env, value, &type, &count, &data, &buffer, &offset) != napi_ok) return NULL;
-  size_t width = type == napi_int32_array || type == napi_uint32_array ? 4 : 1;
-  return count * width >= bytes ? data : NULL;
+  *bytes = count * (type == napi_int32_array || type == napi_uint32_array ? 4 : 1);
+  return data;
+}
+
+/* As `bytes_of`; NULL where they are fewer than `least`. */
+static void *array_of(napi_env env, napi_value object, const char *name, size_t least) {
+  size_t bytes;
+  void *data = bytes_of(env, object, name, &bytes);
+  return data != NULL && bytes >= least ? data : NULL;
 }
 
 static int take_buffers(napi_env env, struct transport *self, napi_value buffers) {
@@ -355,8 +398,12 @@ static int take_buffers(napi_env env, struct transport *self, napi_value buffers
   self->addresses = array_of(env, buffers, "addresses", BATCH * ADDRESS_BYTES);
   self->in_lengths = array_of(env, buffers, "inputLengths", BATCH * sizeof(int32_t));
   self->out_lengths = array_of(env, buffers, "outputLengths", BATCH * sizeof(int32_t));
+  self->late_lengths = array_of(env, buffers, "lateLengths", BATCH * sizeof(int32_t));
+  self->late_addresses = array_of(env, buffers, "lateAddresses", BATCH * ADDRESS_BYTES);
+  self->late = bytes_of(env, buffers, "late", &self->late_bytes);
   self->stats = array_of(env, buffers, "stats", STAT_COUNT * sizeof(uint32_t));
-  return self->in && self->out && self->addresses && self->in_lengths && self->out_lengths && self->stats;
+  return self->in && self->out && self->addresses && self->in_lengths && self->out_lengths && self->late &&
+         self->late_lengths && self->late_addresses && self->stats;
 }
 
 static struct transport *transport_of(napi_env env, napi_value value) {
@@ -371,6 +418,7 @@ static int begin(napi_env env, struct transport *self, napi_value buffers, napi_
   napi_value name;
   if (napi_get_uv_event_loop(env, &loop) != napi_ok || uv_poll_init(loop, &self->poll, self->fd) != 0) return 0;
   self->poll.data = self;
+  if (self->is_connected) uv_unref((uv_handle_t *)&self->poll);
   self->owners++;
   napi_create_reference(env, on_batch, 1, &self->on_batch);
   napi_create_reference(env, buffers, 1, &self->receiver);
@@ -381,24 +429,36 @@ static int begin(napi_env env, struct transport *self, napi_value buffers, napi_
   return 1;
 }
 
-/* open(address, port, receiveBufferBytes, slotBytes, buffers, onBatch) → handle. Throws the system's error. */
-static napi_value batch_open(napi_env env, napi_callback_info info) {
+/* What `open` and `connect` are called with. */
+static int read_place(napi_env env, const napi_value *args, struct place *place, int32_t *slot_bytes) {
+  char text[INET6_ADDRSTRLEN + UV_IF_NAMESIZE];
+  size_t length;
+  int32_t port, receive_bytes;
+  if (napi_get_value_string_utf8(env, args[0], text, sizeof text, &length) != napi_ok ||
+      napi_get_value_int32(env, args[1], &port) != napi_ok ||
+      napi_get_value_int32(env, args[2], &receive_bytes) != napi_ok ||
+      napi_get_value_int32(env, args[3], slot_bytes) != napi_ok || *slot_bytes <= 0) {
+    return 0;
+  }
+  place->receive_bytes = receive_bytes;
+  return parse_address(text, port, &place->address, &place->length) == 0;
+}
+
+static napi_value open_at(napi_env env, napi_callback_info info, int is_connected) {
   napi_value args[6], handle;
-  size_t count = 6, length;
-  char address[INET6_ADDRSTRLEN + UV_IF_NAMESIZE];
-  int32_t port, receive_bytes, slot_bytes;
+  size_t count = 6;
+  int32_t slot_bytes;
+  struct place place = {.is_connected = is_connected};
   CHECK(env, napi_get_cb_info(env, info, &count, args, NULL, NULL));
-  CHECK(env, napi_get_value_string_utf8(env, args[0], address, sizeof address, &length));
-  CHECK(env, napi_get_value_int32(env, args[1], &port));
-  CHECK(env, napi_get_value_int32(env, args[2], &receive_bytes));
-  CHECK(env, napi_get_value_int32(env, args[3], &slot_bytes));
+  if (!read_place(env, args, &place, &slot_bytes)) return throw_errno(env, "open", EINVAL);
   struct transport *self = calloc(1, sizeof *self);
   if (self == NULL) return throw_errno(env, "open", ENOMEM);
   self->env = env;
   self->is_closing = 1;
+  self->is_connected = is_connected;
   self->tail_last = &self->tail_first;
   self->slot_bytes = (size_t)slot_bytes;
-  if (slot_bytes <= 0 || !take_buffers(env, self, args[4])) {
+  if (!take_buffers(env, self, args[4])) {
     free(self);
     return throw_errno(env, "open", EINVAL);
   }
@@ -407,8 +467,8 @@ static napi_value batch_open(napi_env env, napi_callback_info info) {
     free(self);
     return throw_errno(env, "open", ENOMEM);
   }
-  self->fd = open_socket(address, port, receive_bytes);
-  if (self->fd < 0) return throw_errno(env, "bind", -self->fd);
+  self->fd = open_socket(&place);
+  if (self->fd < 0) return throw_errno(env, is_connected ? "connect" : "bind", -self->fd);
   prepare_messages(self);
   if (!begin(env, self, args[4], args[5])) {
     close(self->fd);
@@ -417,6 +477,15 @@ static napi_value batch_open(napi_env env, napi_callback_info info) {
   self->is_closing = 0;
   return handle;
 }
+
+/* open(address, port, receiveBufferBytes, slotBytes, buffers, onBatch) → handle. Throws the system's error. */
+static napi_value batch_open(napi_env env, napi_callback_info info) { return open_at(env, info, 0); }
+
+/*
+ * connect(…) as `open`, to an address. What cannot be received is told to `onBatch` as a negative error number. It does
+ * not keep the process alive.
+ */
+static napi_value batch_connect(napi_env env, napi_callback_info info) { return open_at(env, info, 1); }
 
 /* port(handle) → the bound port. */
 static napi_value batch_port(napi_env env, napi_callback_info info) {
@@ -433,31 +502,31 @@ static napi_value batch_port(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* send(handle, bytes, sockaddr): a reply that comes later. Lost ones are counted in `stats`. */
-static napi_value batch_send(napi_env env, napi_callback_info info) {
-  napi_value args[3];
-  size_t count = 3, length, address_length;
-  void *bytes, *address;
-  CHECK(env, napi_get_cb_info(env, info, &count, args, NULL, NULL));
-  CHECK(env, napi_get_buffer_info(env, args[1], &bytes, &length));
-  CHECK(env, napi_get_buffer_info(env, args[2], &address, &address_length));
+/*
+ * sendLate(handle, count) → 0, or the number of an error that stands in the way of some. Sends the first `count` of
+ * `late`. Lost ones are counted in `stats`.
+ */
+static napi_value batch_send_late(napi_env env, napi_callback_info info) {
+  napi_value args[2], result;
+  size_t arguments = 2, at = 0;
+  int32_t count;
+  int used = 0;
+  CHECK(env, napi_get_cb_info(env, info, &arguments, args, NULL, NULL));
+  CHECK(env, napi_get_value_int32(env, args[1], &count));
   struct transport *self = transport_of(env, args[0]);
-  if (self == NULL || self->is_closing || address_length != ADDRESS_BYTES) return NULL;
-  int family = ((struct sockaddr *)address)->sa_family;
-  socklen_t used = family == AF_INET ? sizeof(struct sockaddr_in) : ADDRESS_BYTES;
-  if (self->tail_count == 0) {
-    ssize_t sent;
-    do {
-      sent = sendto(self->fd, bytes, length, MSG_DONTWAIT, address, used);
-    } while (sent < 0 && errno == EINTR);
-    if (sent >= 0) return NULL;
-    if (!is_full(errno)) {
-      self->stats[STAT_SEND_FAILED]++;
-      return NULL;
-    }
+  if (self == NULL || self->is_closing) return NULL;
+  for (int i = 0; i < count && i < BATCH; i++) {
+    int32_t length = self->late_lengths[i];
+    if (length <= 0 || at + (size_t)length > self->late_bytes) break;
+    uint8_t *address = self->late_addresses + (size_t)i * ADDRESS_BYTES;
+    int family = ((struct sockaddr *)address)->sa_family;
+    socklen_t address_length = family == AF_INET ? sizeof(struct sockaddr_in) : ADDRESS_BYTES;
+    if (self->is_connected) put_message(self, used++, self->late + at, (size_t)length, NULL, 0);
+    else put_message(self, used++, self->late + at, (size_t)length, address, address_length);
+    at += (size_t)length;
   }
-  keep(self, address, used, bytes, length);
-  return NULL;
+  CHECK(env, napi_create_int32(env, send_messages(self, used), &result));
+  return result;
 }
 
 /* Answers what has already been received: nobody else would. */
@@ -482,7 +551,7 @@ static napi_value batch_close(napi_env env, napi_callback_info info) {
   if (self == NULL || self->is_closing) return throw_errno(env, "close", EBADF);
   CHECK(env, napi_create_promise(env, &self->closed, &promise));
   /* A batch that is being handled has the slots. */
-  if (!self->is_in_batch) receive_last(self);
+  if (!self->is_in_batch && !self->is_connected) receive_last(self);
   begin_close(self);
   return promise;
 }
@@ -491,7 +560,8 @@ void define_batch(napi_env env, napi_value exports) {
   napi_property_descriptor functions[] = {
       {"open", NULL, batch_open, NULL, NULL, NULL, napi_enumerable, NULL},
       {"port", NULL, batch_port, NULL, NULL, NULL, napi_enumerable, NULL},
-      {"send", NULL, batch_send, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"connect", NULL, batch_connect, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"sendLate", NULL, batch_send_late, NULL, NULL, NULL, napi_enumerable, NULL},
       {"close", NULL, batch_close, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof functions[0], functions);

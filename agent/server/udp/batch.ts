@@ -2,44 +2,22 @@
 import { type Endpoint, formatAddress, formatEndpoint } from '../../base/address.ts';
 import { errnoOf, messageOf, NetworkError } from '../../base/errors.ts';
 import type { Client } from '../../query/query.ts';
+import {
+  ADDRESS_BYTES,
+  type BatchAddon,
+  type Handle,
+  makeBuffers,
+  Outbox,
+  SLOT_BYTES,
+  slotsOf,
+} from './addon-buffers.ts';
 import type { OpenUdp, UdpOptions, UdpTransport } from './contract.ts';
 
-/** As in `batch.c`. */
-const BATCH = 64;
-const ADDRESS_BYTES = 28;
-/** Longest query read and longest reply written in place; longer replies are sent on their own. */
-const SLOT_BYTES = 4_096;
 const AF_INET = 2;
 const STAT_RECEIVE_DROPS = 0;
 const STAT_SEND_FAILED = 1;
-
-declare const handleBrand: unique symbol;
-type Handle = { readonly [handleBrand]: true };
-
-interface Buffers {
-  readonly input: Buffer;
-  readonly output: Buffer;
-  readonly addresses: Buffer;
-  readonly inputLengths: Int32Array;
-  readonly outputLengths: Int32Array;
-  readonly stats: Uint32Array;
-}
-
-/** What `batch.c` exports. */
-export interface BatchAddon {
-  open(
-    address: string,
-    port: number,
-    receiveBufferBytes: number,
-    slotBytes: number,
-    buffers: Buffers,
-    onBatch: (count: number) => void,
-  ): Handle;
-  port(handle: Handle): number;
-  send(handle: Handle, bytes: Buffer, sockaddr: Buffer): void;
-  /** Hands over what is still in the receive queue before it returns. */
-  close(handle: Handle): Promise<void>;
-}
+/** Room for two of the longest replies. */
+const LATE_BYTES = 128 * 1024;
 
 /** Opens transports by `addon`. */
 export function batchOpener(addon: BatchAddon): OpenUdp {
@@ -81,17 +59,11 @@ class BatchTransport implements UdpTransport {
   readonly #addon: BatchAddon;
   readonly #options: UdpOptions;
   readonly #handle: Handle;
-  readonly #buffers: Buffers = {
-    input: Buffer.alloc(BATCH * SLOT_BYTES),
-    output: Buffer.alloc(BATCH * SLOT_BYTES),
-    addresses: Buffer.alloc(BATCH * ADDRESS_BYTES),
-    inputLengths: new Int32Array(BATCH),
-    outputLengths: new Int32Array(BATCH),
-    stats: new Uint32Array(2),
-  };
+  readonly #buffers = makeBuffers(LATE_BYTES);
   /** One view per slot, made once: the hit path makes none. */
-  readonly #inputs = slots(this.#buffers.input, SLOT_BYTES);
-  readonly #outputs = slots(this.#buffers.output, SLOT_BYTES);
+  readonly #inputs = slotsOf(this.#buffers.input);
+  readonly #outputs = slotsOf(this.#buffers.output);
+  readonly #outbox = new Outbox(this.#buffers, (count) => this.#sendLate(count));
   #sendsFailed = 0;
   #dropsSeen = 0;
   #isClosing = false;
@@ -130,6 +102,8 @@ class BatchTransport implements UdpTransport {
       }
     }
     sink.batchEnd();
+    // There will be no later.
+    if (this.#isClosing) this.#outbox.flush();
     this.#readStats();
   }
 
@@ -150,28 +124,25 @@ class BatchTransport implements UdpTransport {
 
   clientOf(slot: number): Client {
     const start = slot * ADDRESS_BYTES;
-    return new BatchClient(
-      Buffer.from(this.#buffers.addresses.subarray(start, start + ADDRESS_BYTES)),
-    );
+    const sockaddr = Buffer.allocUnsafe(ADDRESS_BYTES);
+    this.#buffers.addresses.copy(sockaddr, 0, start, start + ADDRESS_BYTES);
+    return new BatchClient(sockaddr);
   }
 
   send(bytes: Buffer, client: Client): void {
-    if (!this.#isClosed && client instanceof BatchClient) {
-      this.#addon.send(this.#handle, bytes, client.sockaddr);
-    }
+    if (!this.#isClosed && client instanceof BatchClient) this.#outbox.put(bytes, client.sockaddr);
+  }
+
+  #sendLate(count: number): void {
+    if (!this.#isClosed) this.#addon.sendLate(this.#handle, count);
   }
 
   async close(): Promise<void> {
     if (this.#isClosing) return;
     this.#isClosing = true;
+    this.#outbox.flush();
     const closed = this.#addon.close(this.#handle);
     this.#isClosed = true;
     await closed;
   }
-}
-
-function slots(whole: Buffer, bytes: number): Buffer[] {
-  return Array.from({ length: BATCH }, (_, slot) =>
-    whole.subarray(slot * bytes, (slot + 1) * bytes),
-  );
 }

@@ -26,7 +26,7 @@ export interface UdpTransport {
   readonly endpoint: Endpoint;
   /** Who sent the datagram in `slot` of the batch being handled. */
   clientOf(slot: number): Client;
-  /** Sends `bytes` (not changed afterwards) to a client. A failed send is counted, never thrown. */
+  /** Sends `bytes`, of which it takes a copy, to a client. A failed send is counted, never thrown. */
   send(bytes: Buffer, client: Client): void;
   /**
    * Hands over what has been received already, then closes the socket. Called from inside the sink it hands over

@@ -88,7 +88,7 @@ class DgramTransport implements UdpTransport {
   }
 
   send(bytes: Buffer, client: Client): void {
-    this.#send(bytes, client);
+    this.#send(Buffer.from(bytes), client);
   }
 
   #send(bytes: Buffer, to: { readonly address: string; readonly port: number }): void {

@@ -5,7 +5,8 @@
 import { createSocket } from 'node:dgram';
 import { createRequire } from 'node:module';
 import type { Client } from '../../../agent/query/query.ts';
-import { type BatchAddon, batchOpener } from '../../../agent/server/udp/batch.ts';
+import type { BatchAddon } from '../../../agent/server/udp/addon-buffers.ts';
+import { batchOpener } from '../../../agent/server/udp/batch.ts';
 
 const [addonPath = '', rounds = '40'] = process.argv.slice(2);
 const open = batchOpener(createRequire(import.meta.url)(addonPath) as BatchAddon);

@@ -1,0 +1,97 @@
+/** The memory that JavaScript and `batch.c` share, and the messages that go out through it on their own. */
+
+/** As in `batch.c`. */
+export const BATCH = 64;
+export const ADDRESS_BYTES = 28;
+/** Longest message read, and longest reply written in place; longer replies are sent on their own. */
+export const SLOT_BYTES = 4_096;
+
+declare const handleBrand: unique symbol;
+export type Handle = { readonly [handleBrand]: true };
+
+export interface Buffers {
+  readonly input: Buffer;
+  readonly output: Buffer;
+  readonly addresses: Buffer;
+  readonly inputLengths: Int32Array;
+  readonly outputLengths: Int32Array;
+  /** Messages behind each other. */
+  readonly late: Buffer;
+  readonly lateLengths: Int32Array;
+  readonly lateAddresses: Buffer;
+  readonly stats: Uint32Array;
+}
+
+/** What `batch.c` exports. `onBatch` gets the number of datagrams, or of an error, negative. */
+export interface BatchAddon {
+  open(
+    address: string,
+    port: number,
+    receiveBufferBytes: number,
+    slotBytes: number,
+    buffers: Buffers,
+    onBatch: (count: number) => void,
+  ): Handle;
+  /** As `open`, to one other side. Such a socket does not keep the process alive. */
+  connect: BatchAddon['open'];
+  port(handle: Handle): number;
+  /** Sends the first `count` of `late`; 0, or the number of an error. */
+  sendLate(handle: Handle, count: number): number | undefined;
+  /** Hands over what is still in the receive queue before it returns. */
+  close(handle: Handle): Promise<void>;
+}
+
+/** `lateBytes`: room for what is sent in one turn of the event loop, and for the longest message. */
+export function makeBuffers(lateBytes: number): Buffers {
+  return {
+    input: Buffer.alloc(BATCH * SLOT_BYTES),
+    output: Buffer.alloc(BATCH * SLOT_BYTES),
+    addresses: Buffer.alloc(BATCH * ADDRESS_BYTES),
+    inputLengths: new Int32Array(BATCH),
+    outputLengths: new Int32Array(BATCH),
+    late: Buffer.alloc(lateBytes),
+    lateLengths: new Int32Array(BATCH),
+    lateAddresses: Buffer.alloc(BATCH * ADDRESS_BYTES),
+    stats: new Uint32Array(2),
+  };
+}
+
+/** One view for each slot of `whole`, made once. */
+export function slotsOf(whole: Buffer): Buffer[] {
+  return Array.from({ length: BATCH }, (_, slot) =>
+    whole.subarray(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES),
+  );
+}
+
+/** Messages of one turn of the event loop, sent by one system call at its end. */
+export class Outbox {
+  readonly #buffers: Buffers;
+  /** Sends the first `count` messages. */
+  readonly #send: (count: number) => void;
+  #count = 0;
+  #bytes = 0;
+
+  constructor(buffers: Buffers, send: (count: number) => void) {
+    this.#buffers = buffers;
+    this.#send = send;
+  }
+
+  /** Takes a copy of `message`, at most as long as `late`; `sockaddr` where the socket is not connected. */
+  put(message: Uint8Array, sockaddr?: Buffer): void {
+    const { late, lateLengths, lateAddresses } = this.#buffers;
+    if (this.#count === BATCH || this.#bytes + message.length > late.length) this.flush();
+    late.set(message, this.#bytes);
+    if (sockaddr !== undefined) lateAddresses.set(sockaddr, this.#count * ADDRESS_BYTES);
+    lateLengths[this.#count] = message.length;
+    this.#bytes += message.length;
+    if (this.#count++ === 0) setImmediate(this.flush);
+  }
+
+  readonly flush = (): void => {
+    const count = this.#count;
+    if (count === 0) return;
+    this.#count = 0;
+    this.#bytes = 0;
+    this.#send(count);
+  };
+}

@@ -1,0 +1,118 @@
+/** UDP sockets that ask one server, by the addon: what comes and goes in one turn of the event loop moves together. */
+import { getSystemErrorName } from 'node:util';
+import type { Endpoint } from '../../base/address.ts';
+import { errnoOf } from '../../base/errors.ts';
+import {
+  type BatchAddon,
+  type Handle,
+  makeBuffers,
+  Outbox,
+  SLOT_BYTES,
+  slotsOf,
+} from './addon-buffers.ts';
+
+/** Replies wait here while we are busy: a burst of a thousand. */
+const RECEIVE_BUFFER_BYTES = 1024 * 1024;
+/** Our own queries are short. */
+const LATE_BYTES = 32 * 1024;
+
+export interface ConnectedEvents {
+  /** `message` is only valid during the call. */
+  onMessage(message: Buffer): void;
+  /** The system's name of an error: nobody can be reached there, or there is no socket. */
+  onError(errno: string): void;
+}
+
+export interface ConnectedUdp {
+  /** Takes a copy of `message`. */
+  send(message: Uint8Array): void;
+  /** Idempotent; no event comes after it. */
+  close(): void;
+}
+
+/** Opens a socket to `to`, which does not keep the process alive. No event comes from within the call. */
+export type ConnectUdp = (to: Endpoint, events: ConnectedEvents) => ConnectedUdp;
+
+export function connectedOpener(addon: BatchAddon): ConnectUdp {
+  const shared = new Shared(addon);
+  return (to, events) => new ConnectedSocket(shared, to, events);
+}
+
+/** A batch is handled, and a turn's messages are sent, before the next: all sockets do with the same memory. */
+class Shared {
+  readonly addon: BatchAddon;
+  readonly buffers = makeBuffers(LATE_BYTES);
+  readonly inputs = slotsOf(this.buffers.input);
+  readonly #outbox = new Outbox(this.buffers, (count) => this.#sender?.sendNow(count));
+  /** Whose messages are in the outbox. */
+  #sender: ConnectedSocket | undefined;
+
+  constructor(addon: BatchAddon) {
+    this.addon = addon;
+  }
+
+  send(sender: ConnectedSocket, message: Uint8Array): void {
+    if (this.#sender !== sender) this.flush();
+    this.#sender = sender;
+    this.#outbox.put(message);
+  }
+
+  flush(): void {
+    this.#outbox.flush();
+  }
+}
+
+class ConnectedSocket implements ConnectedUdp {
+  readonly #shared: Shared;
+  readonly #events: ConnectedEvents;
+  readonly #handle: Handle | undefined;
+  #isClosed = false;
+
+  constructor(shared: Shared, { address, port }: Endpoint, events: ConnectedEvents) {
+    this.#shared = shared;
+    this.#events = events;
+    const { addon, buffers } = shared;
+    const onBatch = (count: number): void => this.#batch(count);
+    try {
+      const sizes = [RECEIVE_BUFFER_BYTES, SLOT_BYTES] as const;
+      this.#handle = addon.connect(address, port, ...sizes, buffers, onBatch);
+    } catch (error) {
+      this.#failLater(errnoOf(error));
+    }
+  }
+
+  send(message: Uint8Array): void {
+    if (!this.#isClosed && this.#handle !== undefined) this.#shared.send(this, message);
+  }
+
+  /** Sends the first `count` messages of the outbox. */
+  sendNow(count: number): void {
+    if (this.#isClosed || this.#handle === undefined) return;
+    const errno = this.#shared.addon.sendLate(this.#handle, count) ?? 0;
+    if (errno !== 0) this.#failLater(getSystemErrorName(-errno));
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#shared.flush();
+    this.#isClosed = true;
+    if (this.#handle !== undefined) void this.#shared.addon.close(this.#handle);
+  }
+
+  #batch(count: number): void {
+    const { buffers, inputs } = this.#shared;
+    if (count < 0) this.#fail(getSystemErrorName(count));
+    for (let slot = 0; slot < count && !this.#isClosed; slot++) {
+      const length = buffers.inputLengths[slot] as number;
+      this.#events.onMessage((inputs[slot] as Buffer).subarray(0, length));
+    }
+  }
+
+  #failLater(errno: string): void {
+    setImmediate(() => this.#fail(errno));
+  }
+
+  #fail(errno: string): void {
+    if (!this.#isClosed) this.#events.onError(errno);
+  }
+}

@@ -1,7 +1,7 @@
 /** What an answer is worth to the cache. The peer's rules (CoreDNS 1.14), with SOA-less negatives never stored. */
 import { FLAG, flagsOf, u32 } from '../dns/header.ts';
 import { CLASS, RCODE, TYPE } from '../dns/iana.ts';
-import { type RecordView, readRecords } from '../dns/records.ts';
+import type { RecordView } from '../dns/records.ts';
 import { matchesQuestion } from '../dns/reply.ts';
 import type { Answer } from '../query/answer.ts';
 
@@ -46,8 +46,7 @@ export function isCacheable(type: number, qclass: number): boolean {
 
 /** `wallSeconds` is Unix time: signatures are valid between two dates. */
 export function classify(asked: Asked, answer: Answer, wallSeconds: number): Classified {
-  const { wire, rcode } = answer;
-  const records = readRecords(wire);
+  const { wire, records, rcode } = answer;
   if (records === undefined || !matchesQuestion(wire, asked.name, asked.type, asked.class)) {
     return { verdict: 'mismatch', records: [] };
   }
@@ -69,10 +68,11 @@ function nameError(records: readonly RecordView[]): Verdict {
 
 /** A NOERROR answer, by what is in it; a chain of aliases that ends nowhere is a denial if an SOA says so. */
 function content(asked: Asked, records: readonly RecordView[]): Verdict {
-  const answers = records.filter((record) => record.section === 'answer');
-  if (answers.some((record) => record.type === asked.type)) return 'success';
+  const { type } = asked;
+  if (records.some((record) => record.section === 'answer' && record.type === type))
+    return 'success';
   if (hasSoa(records)) return 'denial';
-  if (answers.length > 0) return 'passing';
+  if (records[0]?.section === 'answer') return 'passing';
   const delegates = records.some((r) => r.section === 'authority' && r.type === TYPE.NS);
   return delegates ? 'delegation' : 'passing';
 }

@@ -8,7 +8,7 @@ import { RCODE } from '../dns/iana.ts';
 import { isSubdomain } from '../dns/name.ts';
 import type { RecordView } from '../dns/records.ts';
 import { hasLowerQuestion } from '../dns/reply.ts';
-import { type Answer, madeAnswer } from '../query/answer.ts';
+import { Answer, madeAnswer } from '../query/answer.ts';
 import type { Query } from '../query/query.ts';
 import type {
   CacheOptions,
@@ -57,12 +57,10 @@ const RULES: Readonly<Partial<Record<Verdict, TtlRule>>> = {
 
 /** The answer as it is kept. */
 function packed(answer: Answer, wire: Buffer, bornMs: number | undefined): Answer {
-  const isLowerCase = hasLowerQuestion(wire);
-  return answer.with({
-    wire: wire.latin1Slice(0, wire.length),
-    isLowerCase,
-    bornMs,
-    plugin: PLUGIN,
+  const { ttlOffsets, rcode, ttlOverrideSeconds, extended } = answer;
+  return new Answer({
+    ...{ wire: wire.latin1Slice(0, wire.length), isLowerCase: hasLowerQuestion(wire) },
+    ...{ ttlOffsets, rcode, plugin: PLUGIN, bornMs, ttlOverrideSeconds, extended },
   });
 }
 

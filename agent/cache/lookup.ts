@@ -40,7 +40,6 @@ export interface LookupParts {
 
 const MAX_WAITERS = LIMITS.waitersPerQuery.default;
 const TOO_MANY = { code: EDE.OTHER, text: 'too many clients wait for this name' };
-const NO_ANSWER = { code: EDE.NO_REACHABLE_AUTHORITY, text: 'no answer in time' };
 
 export class Lookup implements BlockCache {
   readonly #parts: LookupParts;
@@ -193,11 +192,14 @@ export class Lookup implements BlockCache {
     const { keeper, flights } = this.#parts;
     const onAnswer = (answer: Answer): Answer => keeper.absorb(query, key, answer, count);
     const onError = (error: unknown): Answer => keeper.failed(query, key, error);
-    const result = after(next, query, onAnswer, onError);
-    if (!(result instanceof Promise)) return result;
-    return flights.start(key, result, () =>
-      onError(new DnsError(RCODE.SERVFAIL, 'no answer in time', NO_ANSWER)),
-    ).answer;
+    let result: Result;
+    try {
+      result = next(query);
+    } catch (error) {
+      return onError(error);
+    }
+    if (!(result instanceof Promise)) return onAnswer(result);
+    return flights.start(key, result, onAnswer, onError).answer;
   }
 
   /** Fetches in the background, for nobody in particular. */

@@ -3,7 +3,9 @@
  * whole cache key. The map is in order of age, so one look at its front finds what has taken too long.
  */
 import type { Clock, Timer } from '../base/clock.ts';
+import { DnsError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
+import { EDE, RCODE } from '../dns/iana.ts';
 import type { Answer } from '../query/answer.ts';
 
 /** What runs may take at most: longer than any client's deadline, so that nobody is cut off who still waits. */
@@ -12,6 +14,11 @@ const CHECK_INTERVAL_MS = 500;
 /** Background refreshes that may be begun in a second, and at once after a quiet time: all blocks together. */
 const REFRESHES_PER_SECOND = 200;
 const REFRESH_BURST = 200;
+
+const NO_ANSWER = { code: EDE.NO_REACHABLE_AUTHORITY, text: 'no answer in time' };
+
+/** Takes in how a flight ended, and makes of it what those who wait get; or throws. */
+type Absorb<T = unknown> = (end: T) => Answer;
 
 export interface Flight {
   readonly answer: Promise<Answer>;
@@ -62,23 +69,25 @@ export class Flights {
   }
 
   /**
-   * Lets others join `work` until it ends. Where it does not end in time, those who wait get what `giveUp` returns or
-   * throws, and the key is free again; what `work` does with a late answer is its own affair.
+   * Lets others join `work` until it ends; who waits gets what `onAnswer` or `onError` makes of its end. Where it does not
+   * end in time, that is an error, and the key is free again; what comes of it later is still given to the two, and to
+   * nobody else.
    */
-  start(key: string, work: Promise<Answer>, giveUp: () => Answer): Flight {
+  start(key: string, work: Promise<Answer>, onAnswer: Absorb<Answer>, onError: Absorb): Flight {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    const end = <T>(make: Absorb<T>, value: T): void => {
+      try {
+        resolve(make(value));
+      } catch (error) {
+        reject(error);
+      }
+    };
     const flight: Running = {
       answer: promise,
       waiters: 1,
       isOverdue: false,
       startedMs: this.#clock.nowMs(),
-      giveUp: () => {
-        try {
-          resolve(giveUp());
-        } catch (error) {
-          reject(error);
-        }
-      },
+      giveUp: () => end(onError, new DnsError(RCODE.SERVFAIL, 'no answer in time', NO_ANSWER)),
     };
     const land = (): void => {
       if (this.#running.get(key) === flight) this.#running.delete(key);
@@ -87,11 +96,11 @@ export class Flights {
     work.then(
       (answer) => {
         land();
-        resolve(answer);
+        end(onAnswer, answer);
       },
       (error: unknown) => {
         land();
-        reject(error);
+        end(onError, error);
       },
     );
     return flight;

@@ -18,6 +18,9 @@ export interface RecordView {
   readonly rdataEnd: number;
 }
 
+/** An owner name of one octet, and what follows it. */
+const MIN_RECORD_BYTES = 11;
+
 /** Offset behind the question section, or -1 where it is malformed. */
 export function skipQuestions(wire: Uint8Array, end: number): number {
   let at = HEADER_BYTES;
@@ -62,19 +65,18 @@ export function readRecords(wire: Uint8Array, end = wire.length): RecordView[] |
   if (end < HEADER_BYTES) return undefined;
   let at = skipQuestions(wire, end);
   if (at < 0) return undefined;
-  const records: RecordView[] = [];
-  const counts = [
-    ['answer', ancountOf(wire)],
-    ['authority', nscountOf(wire)],
-    ['additional', arcountOf(wire)],
-  ] as const;
-  for (const [section, count] of counts) {
-    for (let left = count; left > 0; left--) {
-      const next = skipRecord(wire, at, end);
-      if (next < 0) return undefined;
-      records.push(recordAt(wire, at, end, section));
-      at = next;
-    }
+  const authorityFrom = ancountOf(wire);
+  const additionalFrom = authorityFrom + nscountOf(wire);
+  const count = additionalFrom + arcountOf(wire);
+  // Before there is an array of that length: a header may say anything.
+  if (count * MIN_RECORD_BYTES > end - at) return undefined;
+  const records = new Array<RecordView>(count);
+  for (let i = 0; i < count; i++) {
+    const next = skipRecord(wire, at, end);
+    if (next < 0) return undefined;
+    const section = i < authorityFrom ? 'answer' : i < additionalFrom ? 'authority' : 'additional';
+    records[i] = recordAt(wire, at, end, section);
+    at = next;
   }
   return records;
 }

@@ -40,7 +40,8 @@ export function readReply(message: Buffer): Reply | undefined {
   const optIndex = all.findIndex((record) => record.type === TYPE.OPT);
   const opt = all[optIndex];
   if (opt !== undefined && opt.section !== 'additional') return undefined;
-  const records = opt === undefined ? all : all.slice(0, optIndex);
+  const records = all;
+  if (opt !== undefined) records.length = optIndex;
   const flags = flagsOf(message);
   return {
     wire: upTo(message, records),

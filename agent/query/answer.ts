@@ -26,6 +26,8 @@ export interface AnswerFields {
   readonly extended?: ExtendedError | undefined;
   /** Whether it is known that the question in `wire` is spelt in lower case. */
   readonly isLowerCase?: boolean;
+  /** The records in `wire`, where somebody has read them already. */
+  readonly records?: readonly RecordView[] | undefined;
   /** False where the answer is only for this client (whoami): never stored, never given to another waiter. */
   readonly shareable?: boolean;
 }
@@ -37,6 +39,7 @@ export class Answer {
   readonly rcode: number;
   readonly plugin: string;
   readonly isLowerCase: boolean;
+  readonly #records: readonly RecordView[] | undefined;
   readonly bornMs: number | undefined;
   readonly ttlOverrideSeconds: number | undefined;
   readonly extended: ExtendedError | undefined;
@@ -48,6 +51,7 @@ export class Answer {
     this.rcode = fields.rcode;
     this.plugin = fields.plugin;
     this.isLowerCase = fields.isLowerCase ?? false;
+    this.#records = fields.records;
     this.bornMs = fields.bornMs;
     this.ttlOverrideSeconds = fields.ttlOverrideSeconds;
     this.extended = fields.extended;
@@ -63,6 +67,11 @@ export class Answer {
   get wire(): Buffer {
     const octets = this.#octets;
     return typeof octets === 'string' ? Buffer.from(octets, 'latin1') : octets;
+  }
+
+  /** The records in the message; undefined where they cannot be read. */
+  get records(): readonly RecordView[] | undefined {
+    return this.#records ?? readRecords(this.wire);
   }
 
   /** Writes the message to the start of `out`, which has room for it. */
@@ -126,11 +135,12 @@ export function ttlOffsetsOf(records: readonly RecordView[]): readonly number[] 
 
 /** An upstream's reply as an answer: AA cleared, because a cache is not an authority (RFC 1034 §6.2.1). */
 export function relayedAnswer(reply: Reply, plugin: string, bornMs: number): Answer {
-  const { wire, rcode, extended } = reply;
+  const { wire, records, rcode, extended } = reply;
   putU16(wire, 2, flagsOf(wire) & ~FLAG.AA);
   return new Answer({
     wire,
-    ttlOffsets: ttlOffsetsOf(reply.records),
+    records,
+    ttlOffsets: ttlOffsetsOf(records),
     rcode,
     plugin,
     bornMs: Math.floor(bornMs),

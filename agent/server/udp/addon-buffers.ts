@@ -76,12 +76,15 @@ export class Outbox {
     this.#send = send;
   }
 
-  /** Takes a copy of `message`, at most as long as `late`; `sockaddr` where the socket is not connected. */
-  put(message: Uint8Array, sockaddr?: Buffer): void {
+  /**
+   * Takes a copy of `message`, at most as long as `late`; `sockaddr`, an octet in each character, where the
+   * socket is not connected.
+   */
+  put(message: Uint8Array, sockaddr?: string): void {
     const { late, lateLengths, lateAddresses } = this.#buffers;
     if (this.#count === BATCH || this.#bytes + message.length > late.length) this.flush();
     late.set(message, this.#bytes);
-    if (sockaddr !== undefined) lateAddresses.set(sockaddr, this.#count * ADDRESS_BYTES);
+    if (sockaddr !== undefined) lateAddresses.latin1Write(sockaddr, this.#count * ADDRESS_BYTES);
     lateLengths[this.#count] = message.length;
     this.#bytes += message.length;
     if (this.#count++ === 0) setImmediate(this.flush);

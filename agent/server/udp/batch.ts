@@ -34,23 +34,24 @@ export function batchOpener(addon: BatchAddon): OpenUdp {
 
 /** A client with the address the kernel gave, which a late reply needs; text is made only if somebody looks. */
 class BatchClient implements Client {
-  readonly sockaddr: Buffer;
+  /** One octet in each character. */
+  readonly sockaddr: string;
 
-  constructor(sockaddr: Buffer) {
+  constructor(sockaddr: string) {
     this.sockaddr = sockaddr;
   }
 
   get family(): 4 | 6 {
-    return this.sockaddr.readUInt16LE(0) === AF_INET ? 4 : 6;
+    return this.sockaddr.charCodeAt(0) === AF_INET ? 4 : 6;
   }
 
   get port(): number {
-    return this.sockaddr.readUInt16BE(2);
+    return (this.sockaddr.charCodeAt(2) << 8) | this.sockaddr.charCodeAt(3);
   }
 
   get address(): string {
-    const bytes = this.family === 4 ? this.sockaddr.subarray(4, 8) : this.sockaddr.subarray(8, 24);
-    return formatAddress(bytes);
+    const bytes = Buffer.from(this.sockaddr, 'latin1');
+    return formatAddress(this.family === 4 ? bytes.subarray(4, 8) : bytes.subarray(8, 24));
   }
 }
 
@@ -124,9 +125,7 @@ class BatchTransport implements UdpTransport {
 
   clientOf(slot: number): Client {
     const start = slot * ADDRESS_BYTES;
-    const sockaddr = Buffer.allocUnsafe(ADDRESS_BYTES);
-    this.#buffers.addresses.copy(sockaddr, 0, start, start + ADDRESS_BYTES);
-    return new BatchClient(sockaddr);
+    return new BatchClient(this.#buffers.addresses.latin1Slice(start, start + ADDRESS_BYTES));
   }
 
   send(bytes: Buffer, client: Client): void {

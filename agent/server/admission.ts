@@ -24,8 +24,8 @@ export interface AdmissionCounters {
 const scratch = Buffer.allocUnsafe(4_096);
 
 /**
- * Where a response goes that comes later or does not fit in place; it is only valid during the call. An empty one means silence: nothing is sent, but
- * the query is over.
+ * Where a response goes that comes later or does not fit in place; it is only valid during the call. An empty one means
+ * silence: nothing is sent, but the query is over.
  */
 export type Deliver = (response: Buffer, query: Query) => void;
 

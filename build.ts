@@ -42,7 +42,7 @@ await build({
   plugins: [requiredBuiltins],
   // For those, and for CommonJS dependencies (pino, prom-client).
   banner: {
-    js: "const require=process.getBuiltinModule('node:module').createRequire(import.meta.url);",
+    js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);",
   },
 });
 

@@ -11,7 +11,10 @@ const limit = (def: number, min: number, max: number): Limit => ({ default: def,
 export const LIMITS = {
   /** Our EDNS UDP payload size, octets (RFC 6891 §6.2.5; 1232 avoids fragmentation on every common path). */
   ednsUdpSizeBytes: limit(1232, 512, 4096),
-  /** Queries waiting for an upstream, all blocks together; over it a client gets stale or SERVFAIL. */
+  /**
+   * Queries waiting for an upstream, all blocks together; over it a client gets stale or SERVFAIL. Fewer where the heap
+   * has no room for them (`daemon/memory.ts`).
+   */
   inFlightQueries: limit(20_000, 16, 1_000_000),
   /** Clients waiting for one and the same upstream query. */
   waitersPerQuery: limit(10_000, 1, 1_000_000),

@@ -3,7 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { LIMITS } from '../../../agent/base/limits.ts';
 import { FLAGS, INIT_MODES } from '../../../agent/cli/flags.ts';
-import { cacheBudget } from '../../../agent/daemon/memory.ts';
+import { heapFlags } from '../../../agent/cli/heap.ts';
+import { cacheBudget, inFlightBound } from '../../../agent/daemon/memory.ts';
 import { SERIES, TRAFFIC_SERIES } from '../../../agent/observe/names.ts';
 import { OLDER_NAMES } from '../../../agent/observe/older-names.ts';
 import { build, containersOf } from './kustomize.ts';
@@ -26,9 +27,18 @@ function bytesOf(quantity: string): number | undefined {
 }
 
 test('the memory table says what the agent takes, and holds the limit of the manifests', () => {
-  const rows = [...read('manifests/README.md').matchAll(/^\| (\S+) \| (\d+) MiB \|$/gm)];
-  for (const [, limit = '', mebibytes = ''] of rows)
-    assert.equal(cacheBudget(undefined, bytesOf(limit)).bytes / MEBI, Number(mebibytes), limit);
+  const table = /^\| (\S+) \| (\d+) MiB \| ([\d,]+) \|$/gm;
+  const rows = [...read('manifests/README.md').matchAll(table)];
+  for (const [, limit = '', mebibytes = '', queries = ''] of rows) {
+    const { bytes } = cacheBudget(undefined, bytesOf(limit));
+    assert.equal(bytes / MEBI, Number(mebibytes), limit);
+    const [old = 0, young = 0] = heapFlags(bytes, bytesOf(limit)).map((flag) =>
+      Number(flag.replace(/\D+/, '')),
+    );
+    // V8 counts the young generation three times: two halves, and what is promoted while they change places.
+    const bound = inFlightBound((old + 3 * young) * MEBI, bytes);
+    assert.equal(Math.round(bound / 100) * 100, Number(queries.replace(',', '')), limit);
+  }
   assert.ok(rows.some(([, limit]) => limit === 'none'));
   assert.equal(LIMITS.cacheBytes.default, cacheBudget(undefined, undefined).bytes);
 

@@ -51,8 +51,21 @@ export async function withNetns<const L extends readonly string[]>(
   } finally {
     for (const started of running) started.kill('SIGKILL');
     await Promise.all([...running].map((started) => started.exited));
-    for (const { name } of spaces) await execa('ip', ['netns', 'del', name], BOUND);
+    for (const { name } of spaces) await removeNetns(name);
   }
+}
+
+/** Children of what was killed may still be inside: a killed init cannot end its monitors. */
+async function removeNetns(name: string): Promise<void> {
+  const { stdout } = await execa('ip', ['netns', 'pids', name], BOUND);
+  for (const pid of stdout.split('\n').filter(Boolean)) {
+    try {
+      process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // It ended by itself meanwhile.
+    }
+  }
+  await execa('ip', ['netns', 'del', name], BOUND);
 }
 
 async function makeNetns(label: string, running: Set<Started>): Promise<Netns> {

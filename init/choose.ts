@@ -30,6 +30,8 @@ export interface Firewall extends Pick<Backend, 'name' | 'apply' | 'explain'> {
   readonly hasFallback: boolean;
   /** Takes query rules away at once, as far as this backend can; `apply` has to follow. Never rejects. */
   release(): Promise<void>;
+  /** Lets go of the TCP connections that are the agent's. Rejects with `CommandError`. */
+  forget(): Promise<void>;
 }
 
 /** Told of a standing table that another version of nodens wrote and that is left alone. */
@@ -202,6 +204,10 @@ class Composite implements Firewall {
 
   async release(): Promise<void> {
     if (this.#main instanceof NftTables) await this.#main.release();
+  }
+
+  async forget(): Promise<void> {
+    await this.#flows?.forget();
   }
 
   explain(rules: RuleSet): string {

@@ -39,14 +39,27 @@ export class NftFlows implements Backend {
   readonly name = 'nft-flows';
   readonly #run: Run;
   readonly #keeper: TableKeeper;
+  #flows: readonly Flows[] = [];
 
+  /** `onForeign`: see `TableKeeper`. */
   constructor(run: Run, onForeign: (table: string) => void) {
     this.#run = run;
     this.#keeper = new TableKeeper(run, onForeign);
   }
 
   apply({ flows }: RuleSet): Promise<boolean> {
+    this.#flows = flows;
     return this.#keeper.apply([tableOf(flows)]);
+  }
+
+  /**
+   * Lets go of all connections: with its next packet each is led to kube-dns, which resets it. Rejects with
+   * `CommandError`.
+   */
+  async forget(): Promise<void> {
+    const sets = this.#flows.flatMap((flow) => tableOf([flow]).sets ?? []);
+    const lines = sets.map(({ name }) => `flush set inet ${TABLE} ${name}\n`);
+    if (lines.length > 0) await this.#run('nft', ['-f', '-'], lines.join(''));
   }
 
   /** The tables of our own go together, whoever made them. */

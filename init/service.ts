@@ -72,6 +72,7 @@ export class Service {
       onVerdict: (answers) => this.#decide(answers),
       onWedge: (silent) => {
         log.warn('agent does not answer probes: withdrawn', { silent });
+        void this.#forget();
         this.onWedge();
       },
     });
@@ -174,6 +175,16 @@ export class Service {
     if (this.#reconciler.interception !== 'full') return true;
     const asked = plan.ruledIps.map((ip) => isLedToAgent(clock, ip, options.port));
     return (await Promise.all(asked)).every(Boolean);
+  }
+
+  /** Who is connected to an agent that hangs had better be told so by a reset than wait for an answer. */
+  async #forget(): Promise<void> {
+    const { firewall, log } = this.#parts;
+    try {
+      await firewall?.forget();
+    } catch (error) {
+      log.warn('connections to the agent are kept', { error: messageOf(error) });
+    }
   }
 
   async #count(): Promise<void> {

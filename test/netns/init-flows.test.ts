@@ -125,6 +125,24 @@ else
         await expectNew([pod], 'kube-dns');
       }));
 
+    it('the agent hangs: who is connected to it is told so', () =>
+      withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
+        await cluster(pod, node, dns, 'nft');
+        const init = await startedInit(node);
+        const agent = await startEcho(node, 'agent', LINK_LOCAL, VIP, VIP6);
+        await intercepting(init);
+        const held = await hold([pod], [VIP, VIP6]);
+        await expectHeld(held, 'agent');
+        agent.kill('SIGSTOP');
+        await eventually('withdrawn', () => init.output().includes('does not answer probes'));
+        await eventually('forgotten', async () => !/expires/.test(await remembered(node)));
+        for (const { connection } of held) {
+          assert.match(await connection.ask('name.test', 'TXT'), /broken ECONNRESET/);
+          await connection.close();
+        }
+        await expectNew([pod], 'kube-dns');
+      }));
+
     it("a client's port that was the agent's is kube-dns's with the next connection", () =>
       withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
         await cluster(pod, node, dns, 'nft');

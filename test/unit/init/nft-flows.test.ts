@@ -77,6 +77,21 @@ describe('memory of TCP connections', () => {
     assert.equal(flows.explain(withoutFlows(rules)), '');
   });
 
+  it('is emptied, of both families, in one transaction', async () => {
+    const { system, calls } = fakeSystem();
+    const flows = new NftFlows(system.run, () => undefined);
+    await flows.forget();
+    assert.equal(calls.length, 0);
+    await flows.apply(rules).catch(() => undefined);
+    await flows.forget();
+    assert.equal(
+      calls.at(-1)?.input,
+      ['flows4', 'closing4', 'flows6', 'closing6']
+        .map((set) => `flush set inet nodens_flows_main ${set}\n`)
+        .join(''),
+    );
+  });
+
   it('speaks of local IPs and not of clients', async () => {
     const { system, calls } = fakeSystem(() => 'ip daddr { 10.0.0.1 }');
     const flows = new NftFlows(system.run, () => undefined);

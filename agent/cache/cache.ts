@@ -27,6 +27,8 @@ export interface CacheParts {
   readonly totalBytes: number;
   /** Uniform random number in [0, 1). */
   readonly random: () => number;
+  /** Clients that may wait for upstream queries of others, all together. */
+  readonly maxWaiting?: number;
 }
 
 export interface CacheStats {
@@ -68,7 +70,7 @@ interface BlockMemory {
 export function createCache(parts: CacheParts): ProcessCache {
   const { clock, metrics, log, random } = parts;
   const store = new Store(clock, metrics, parts.totalBytes);
-  const flights = new Flights(clock);
+  const flights = new Flights(clock, parts.maxWaiting);
   const blocks = new Map<number, BlockMemory>();
 
   const open = (block: BlockContext, zonesLabel: string, options: CacheOptions): BlockCache => {

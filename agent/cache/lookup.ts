@@ -4,7 +4,6 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { DnsError, messageOf } from '../base/errors.ts';
-import { LIMITS } from '../base/limits.ts';
 import { EDE, RCODE } from '../dns/iana.ts';
 import type { Answer } from '../query/answer.ts';
 import { after, type Handler, type Result } from '../query/plugin.ts';
@@ -38,7 +37,6 @@ export interface LookupParts {
   readonly counters: (server: ServerLabel) => Counters;
 }
 
-const MAX_WAITERS = LIMITS.waitersPerQuery.default;
 const TOO_MANY = { code: EDE.OTHER, text: 'too many clients wait for this name' };
 
 export class Lookup implements BlockCache {
@@ -110,7 +108,7 @@ export class Lookup implements BlockCache {
     }
     const flight = this.#parts.flights.find(entry.key);
     if (flight?.isOverdue) return this.#serveStale(entry, count, 'budget');
-    if (flight !== undefined && flight.waiters >= MAX_WAITERS) {
+    if (flight !== undefined && !this.#parts.flights.hasRoom(flight)) {
       return this.#serveStale(entry, count, 'budget');
     }
     return this.#verify(entry, query, next, count);
@@ -178,11 +176,12 @@ export class Lookup implements BlockCache {
   }
 
   #join(flight: Flight, query: Query, next: Handler, count: Counters): Result {
-    if (flight.waiters >= MAX_WAITERS) {
+    const { flights } = this.#parts;
+    if (!flights.hasRoom(flight)) {
       count.rejected.value++;
       throw new DnsError(RCODE.SERVFAIL, 'too many clients wait for this name', TOO_MANY);
     }
-    flight.waiters++;
+    flights.join(flight);
     count.coalesced.value++;
     return flight.answer.then((answer) => (answer.shareable ? answer : next(query)));
   }

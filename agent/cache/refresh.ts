@@ -15,6 +15,9 @@ const CHECK_INTERVAL_MS = 500;
 const REFRESHES_PER_SECOND = 200;
 const REFRESH_BURST = 200;
 
+/** Clients that may wait for one upstream query. */
+const MAX_WAITERS = LIMITS.waitersPerQuery.default;
+
 const NO_ANSWER = { code: EDE.NO_REACHABLE_AUTHORITY, text: 'no answer in time' };
 
 /** Takes in how a flight ended, and makes of it what those who wait get; or throws. */
@@ -37,11 +40,15 @@ export class Flights {
   readonly #clock: Clock;
   readonly #running = new Map<string, Running>();
   readonly #timer: Timer;
+  /** Clients that may have joined queries of others, all together. */
+  readonly #maxJoined: number;
+  #joined = 0;
   #refreshes = REFRESH_BURST;
   #refilledMs: number;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, maxJoined: number = LIMITS.inFlightQueries.default) {
     this.#clock = clock;
+    this.#maxJoined = maxJoined;
     this.#refilledMs = clock.nowMs();
     this.#timer = clock.every(CHECK_INTERVAL_MS, () => this.#check());
   }
@@ -52,6 +59,17 @@ export class Flights {
 
   find(key: string): Flight | undefined {
     return this.#running.get(key);
+  }
+
+  /** Whether one more client may wait for `flight`. */
+  hasRoom(flight: Flight): boolean {
+    return flight.waiters < MAX_WAITERS && this.#joined < this.#maxJoined;
+  }
+
+  /** A client waits for `flight`; it counts until that ends. */
+  join(flight: Flight): void {
+    flight.waiters++;
+    this.#joined++;
   }
 
   /**
@@ -90,7 +108,7 @@ export class Flights {
       giveUp: () => end(onError, new DnsError(RCODE.SERVFAIL, 'no answer in time', NO_ANSWER)),
     };
     const land = (): void => {
-      if (this.#running.get(key) === flight) this.#running.delete(key);
+      if (this.#running.get(key) === flight) this.#land(key, flight);
     };
     this.#running.set(key, flight);
     work.then(
@@ -114,8 +132,13 @@ export class Flights {
     const latestStartMs = this.#clock.nowMs() - MAX_FLIGHT_MS;
     for (const [key, flight] of this.#running) {
       if (flight.startedMs > latestStartMs) return;
-      this.#running.delete(key);
+      this.#land(key, flight);
       flight.giveUp();
     }
+  }
+
+  #land(key: string, flight: Running): void {
+    this.#running.delete(key);
+    this.#joined -= flight.waiters - 1;
   }
 }

@@ -22,7 +22,13 @@ import type { ConnectUdp } from '../server/udp/connected.ts';
 import { nodeSockets } from '../upstream/node-sockets.ts';
 import type { Sockets } from '../upstream/ports.ts';
 import { createUpstreams } from '../upstream/upstreams.ts';
-import { type CacheBudget, cacheBudget, cgroupLimitBytes, inFlightBound } from './memory.ts';
+import {
+  type CacheBudget,
+  cacheBudget,
+  cgroupLimitBytes,
+  inFlightBound,
+  waitingBound,
+} from './memory.ts';
 import type { AgentOptions } from './options.ts';
 
 const STDOUT = 1;
@@ -52,10 +58,11 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
   const log = createLogger({ level: 'info', writeLine: lines.writeLine, clock });
   const budget = cacheBudget(options.memoryBytes, cgroupLimitBytes(readText));
   const random = Math.random;
-  const cache = createCache({ clock, metrics, log, totalBytes: budget.bytes, random });
   const maxInFlight = inFlightBound(getHeapStatistics().heap_size_limit, budget.bytes);
   const { connectUdp, ...transports } = chooseTransports(log, clock);
   const sockets = connectUdp === undefined ? nodeSockets : withConnected(connectUdp);
+  const maxWaiting = waitingBound(maxInFlight);
+  const cache = createCache({ clock, metrics, log, totalBytes: budget.bytes, random, maxWaiting });
   const upstreams = createUpstreams({ clock, metrics, log, random, maxInFlight, sockets });
   const identity = new Identity();
   const dispatcher = new Dispatcher(log, metrics.counter('coredns_panics_total'), identity);

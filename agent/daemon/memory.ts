@@ -85,3 +85,11 @@ export function inFlightBound(heapBytes: number, cacheBytes: number): number {
   const left = heapBytes - IDLE_HEAP_BYTES - cacheBytes * CACHE_ON_HEAP;
   return Math.min(most, Math.max(min, Math.floor(left / IN_FLIGHT_BYTES)));
 }
+
+/** Clients that wait for somebody else's query: each costs a part of what the query itself does. */
+const WAITING_PER_IN_FLIGHT = 3;
+
+/** Clients that may wait for queries of others where `inFlight` queries may be under way. */
+export function waitingBound(inFlight: number): number {
+  return Math.min(LIMITS.inFlightQueries.default, inFlight * WAITING_PER_IN_FLIGHT);
+}

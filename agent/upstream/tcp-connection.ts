@@ -34,7 +34,9 @@ export interface ConnectionContext extends SocketContext {
 /** How much a connection is meant to carry before another takes its place. */
 export interface Lifetime {
   readonly ageMs: number;
+  /** Queries count once it is `youthMs` old. */
   readonly queries: number;
+  readonly youthMs: number;
 }
 
 export class TcpConnection implements Carrier, Expiring {
@@ -94,8 +96,9 @@ export class TcpConnection implements Carrier, Expiring {
 
   /** Whether another should take its place. */
   isSpent(nowMs: number): boolean {
-    const { ageMs, queries } = this.#lifetime;
-    return this.#carried >= queries || nowMs - this.#startedMs >= ageMs;
+    const { ageMs, queries, youthMs } = this.#lifetime;
+    const age = nowMs - this.#startedMs;
+    return age >= ageMs || (age >= youthMs && this.#carried >= queries);
   }
 
   send(flight: Flight): void {

@@ -132,7 +132,7 @@ export class TcpPool {
   }
 
   #open(): TcpConnection {
-    const { ageMs, queries } = this.#settings.lifetime;
+    const { ageMs, queries, youthMs } = this.#settings.lifetime;
     const share = 2 / 3 + (this.#random() * 2) / 3;
     const connection = new TcpConnection(
       this.#context,
@@ -140,7 +140,7 @@ export class TcpPool {
         onOpen: () => this.#onOpen(),
         onGone: (...what) => this.#onGone(...what),
       },
-      { ageMs: ageMs * share, queries: Math.ceil(queries * share) },
+      { ageMs: ageMs * share, queries: Math.ceil(queries * share), youthMs: youthMs * share },
     );
     this.#connections.push(connection);
     return connection;

@@ -177,8 +177,11 @@ test('a connection is used until its heir is open, then drained and closed', asy
   first?.open();
   first?.answer({ address: ADDRESS });
   await askInTurn(world, group, 70);
+  assert.equal(sockets.streams.length, 1, 'many queries in a moment are no reason to dial');
+  await world.clock.advance(100);
+  await askInTurn(world, group, 1);
   assert.equal(sockets.streams.length, 2);
-  assert.equal(first?.queries.length, 71, 'the heir is not open yet');
+  assert.equal(first?.queries.length, 72, 'the heir is not open yet');
   const pending = watch(group.exchange(question(), 4_000));
   await settle();
   const last = first?.queries.at(-1);

@@ -153,7 +153,7 @@ export class Keeper {
       hits: before?.hits ?? 0,
       lastHitMs: before?.lastHitMs ?? 0,
     });
-    store.replace(entry, keep.capacity);
+    store.replace(before, entry, keep.capacity);
     this.#cut(query, entry, keep.capacity);
     return kept;
   }

@@ -60,8 +60,9 @@ export class LastKnownGood {
   #putBack(before: Entry, nowMs: number): void {
     const { store, options } = this.#parts;
     const untilMs = before.expiresMs + this.#windowMs;
-    if (nowMs >= untilMs || store.peek(before.key)?.kind === 'positive') return;
+    const known = store.peek(before.key);
+    if (nowMs >= untilMs || known?.kind === 'positive') return;
     before.keptUntilMs = untilMs;
-    store.replace(before, options.success.capacity);
+    store.replace(known, before, options.success.capacity);
   }
 }

@@ -55,7 +55,7 @@ export function restore(
       const entry = entryOf(record, block, generation, { nowMs, passedMs });
       // What was learned since the start is newer.
       if (entry === undefined || store.peek(entry.key) !== undefined) return;
-      store.replace(entry, block.capacity);
+      store.replace(undefined, entry, block.capacity);
       entries++;
     },
   });

@@ -27,6 +27,8 @@ export class Share {
   readonly #ledgers = new Set<Entry['ledger']>();
   /** Entries put in, ever. */
   stored = 0;
+  /** Remembered failures among the entries: mostly none, and then nobody needs to look for one. */
+  failures = 0;
 
   constructor(maxBytes: number, swept: Counter, front: Front) {
     this.#swept = swept;
@@ -35,6 +37,7 @@ export class Share {
       sizeCalculation: (entry) => entry.costBytes,
       dispose: (entry, _key, reason) => {
         front.drop(entry);
+        if (entry.kind === 'failure') this.failures--;
         entry.ledger.remove(entry);
         if (reason === 'evict') entry.ledger.evictions.value++;
       },
@@ -57,10 +60,15 @@ export class Share {
     return this.#lru.peek(key);
   }
 
-  /** Stores `entry`; the block keeps to `capacity` by losing one of its own. */
+  /** Stores `entry` in the place of what has its key. */
   put(entry: Entry, capacity: number): void {
-    const { ledger } = entry;
     this.#lru.delete(entry.key);
+    this.add(entry, capacity);
+  }
+
+  /** Stores `entry`, whose key nothing has; the block keeps to `capacity` by losing one of its own. */
+  add(entry: Entry, capacity: number): void {
+    const { ledger } = entry;
     if (capacity <= 0 || entry.costBytes > this.#lru.maxSize) return;
     for (let over = ledger.count + 1 - capacity; over > 0; over--) {
       const victim = ledger.victim();
@@ -70,6 +78,7 @@ export class Share {
     }
     this.#ledgers.add(ledger);
     this.stored++;
+    if (entry.kind === 'failure') this.failures++;
     ledger.add(entry);
     this.#lru.set(entry.key, entry);
   }
@@ -143,15 +152,18 @@ export class Store {
 
   /** The remembered failure of a question. */
   failure(key: string): Entry | undefined {
-    return this.denials.get(failureKey(key));
+    return this.denials.failures === 0 ? undefined : this.denials.get(failureKey(key));
   }
 
-  /** Puts an answer in the place of whatever was known under its key: only one of them can be true. */
-  replace(entry: Entry, capacity: number): void {
-    const isPositive = entry.kind === 'positive';
-    (isPositive ? this.denials : this.answers).delete(entry.key);
-    this.denials.delete(failureKey(entry.key));
-    (isPositive ? this.answers : this.denials).put(entry, capacity);
+  /** Puts an answer in the place of `before`, which `peek` has just found: only one of them can be true. */
+  replace(before: Entry | undefined, entry: Entry, capacity: number): void {
+    if (before !== undefined) this.#shareOf(before).delete(before.key);
+    if (this.denials.failures > 0) this.denials.delete(failureKey(entry.key));
+    this.#shareOf(entry).add(entry, capacity);
+  }
+
+  #shareOf({ kind }: Entry): Share {
+    return kind === 'positive' ? this.answers : this.denials;
   }
 
   /** Forgets a question's answer, positive or negative. */

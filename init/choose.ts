@@ -203,7 +203,8 @@ class Composite implements Firewall {
   }
 
   async release(): Promise<void> {
-    if (this.#main instanceof NftTables) await this.#main.release();
+    const main = this.#main;
+    if (main instanceof NftTables || main instanceof Iptables) await main.release();
   }
 
   async forget(): Promise<void> {

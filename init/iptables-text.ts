@@ -15,6 +15,9 @@ const MADE = 'NODENS-MADE-';
  */
 const DECLARES = 'NODENS-DECLARES';
 
+/** What leads the host's own queries to the agent. */
+export const HOST_QUERY_CHAIN = `${OWN}QUERY-OUTPUT`;
+
 /** One table of `iptables-save`. */
 export interface SavedTable {
   /** Policy of a base chain, `-` for a user's chain. */

@@ -5,6 +5,7 @@ import { CommandError } from './exec.ts';
 import {
   EMPTY_TABLE,
   editsOf,
+  HOST_QUERY_CHAIN,
   isOfAnother,
   orphanCandidates,
   ownChains,
@@ -25,6 +26,8 @@ export type IptablesKind = 'nft' | 'legacy';
 
 /** How long a command waits for the lock of legacy iptables; the event loop does not wait with it. */
 const LOCK_WAIT_SECONDS = '5';
+/** Of a release, which an `apply` follows. */
+const RELEASE_WAIT_SECONDS = '1';
 
 interface FamilyState {
   readonly family: Family;
@@ -45,6 +48,8 @@ export class Iptables implements Backend {
   /** Chains that were wanted when they were last in place, by family and table. */
   readonly #settled = new Map<string, string>();
   readonly #told = new Set<string>();
+  /** Families whose host queries the last `apply` led to the agent. */
+  #hostFamilies: readonly Family[] = [];
 
   /** `onForeign`: see `TableKeeper`; it is told of chains of ours in a table of iptables. */
   constructor(
@@ -59,6 +64,8 @@ export class Iptables implements Backend {
   }
 
   async apply(rules: RuleSet): Promise<boolean> {
+    const ofHost = rules.query.filter((rule) => rule.hook === 'output');
+    this.#hostFamilies = [...new Set(ofHost.map((rule) => rule.family))];
     let changed = false;
     for (const family of [4, 6] as const) {
       const ofFamily = onlyFamily(rules, family);
@@ -66,6 +73,19 @@ export class Iptables implements Backend {
       changed = (await this.#settle(family, ofFamily)) || changed;
     }
     return changed;
+  }
+
+  /**
+   * Takes the host's query rules away at once: those for pods go with the agent's sockets. Nothing is read before or
+   * after, so an `apply` has to follow. Never rejects.
+   */
+  async release(): Promise<void> {
+    const script = `*raw\n-F ${HOST_QUERY_CHAIN}\nCOMMIT\n`;
+    const args = ['-w', RELEASE_WAIT_SECONDS, '--noflush'];
+    const { run } = this.#system;
+    await Promise.allSettled(
+      this.#hostFamilies.map((family) => run(this.#program(family, 'restore'), args, script)),
+    );
   }
 
   async #settle(family: Family, rules: RuleSet): Promise<boolean> {

@@ -52,7 +52,7 @@ for (const page of PAGES) {
   test(`${page}: every series it names exists`, () => {
     const tables = [SERIES, TRAFFIC_SERIES, OLDER_NAMES];
     const series = new Set(tables.flatMap((table) => Object.keys(table)));
-    const text = read(page).replaceAll(/table inet \w+/g, '');
+    const text = read(page).replaceAll(/(?:table|set) inet \w+/g, '');
     for (const [name] of text.matchAll(/\b(?:nodens|coredns)_\w+/g))
       assert.ok(series.has(name), name);
   });

@@ -156,6 +156,32 @@ const SPECIAL = new Set(Array.from('."();@$\\', (char) => char.charCodeAt(0)));
 /** Presentation format of an uncompressed wire name, with the trailing dot (RFC 1035 §5.1, RFC 4343 §2.1). */
 export function nameToText(name: Uint8Array): string {
   if ((name[0] ?? 0) === 0) return '.';
+  return plainText(name) ?? escapedText(name);
+}
+
+/** Octets that stand for themselves. */
+const PLAIN = Uint8Array.from({ length: 256 }, (_, octet) =>
+  octet > 0x20 && octet < 0x7f && !SPECIAL.has(octet) ? 1 : 0,
+);
+const DOT = 0x2e;
+const textOctets = Buffer.alloc(MAX_NAME_BYTES);
+
+/** Text of a name in which nothing needs to be escaped, else undefined. */
+function plainText(name: Uint8Array): string | undefined {
+  let at = 0;
+  for (let length = name[0] ?? 0; length !== 0; length = name[at] ?? 0) {
+    const end = at + length;
+    for (; at < end; at++) {
+      const octet = name[at + 1] ?? 0;
+      if (PLAIN[octet] === 0) return undefined;
+      textOctets[at] = octet;
+    }
+    textOctets[at++] = DOT;
+  }
+  return textOctets.latin1Slice(0, at);
+}
+
+function escapedText(name: Uint8Array): string {
   let text = '';
   for (let at = 0; (name[at] ?? 0) !== 0; at += (name[at] as number) + 1) {
     const end = at + (name[at] as number);

@@ -63,6 +63,13 @@ export class Answer {
     return this.#octets.length;
   }
 
+  /** The message's own flags word. */
+  get flags(): number {
+    const octets = this.#octets;
+    if (typeof octets !== 'string') return flagsOf(octets);
+    return (octets.charCodeAt(2) << 8) | octets.charCodeAt(3);
+  }
+
   /** The message; made anew by every call where the answer is packed. */
   get wire(): Buffer {
     const octets = this.#octets;

@@ -2,8 +2,7 @@ import { formatEndpoint } from '../../base/address.ts';
 import type { Clock } from '../../base/clock.ts';
 import { DnsError, messageOf } from '../../base/errors.ts';
 import { RCODE, rcodeName, typeName } from '../../dns/iana.ts';
-import type { Answer } from '../../query/answer.ts';
-import { after, type Plugin } from '../../query/plugin.ts';
+import type { Plugin, Result } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
 import { FOLD_BY, type LogFields, type Logger } from '../../query/services.ts';
 import type { Consolidation } from './consolidate.ts';
@@ -16,14 +15,21 @@ export interface ErrorsOptions {
   readonly consolidations: readonly Consolidation[];
 }
 
-const unchanged = (answer: Answer): Answer => answer;
-
 export function reportErrors(options: ErrorsOptions): NonNullable<Plugin['handle']> {
-  return (query, next) =>
-    after(next, query, unchanged, (error) => {
-      report(options, query, error);
-      throw error;
-    });
+  const reported = (query: Query, error: unknown): never => {
+    report(options, query, error);
+    throw error;
+  };
+  return (query, next) => {
+    let result: Result;
+    try {
+      result = next(query);
+    } catch (error) {
+      return reported(query, error);
+    }
+    // Most answers come at once: nothing is made for the errors they are not.
+    return result instanceof Promise ? result.catch((error) => reported(query, error)) : result;
+  };
 }
 
 function report(options: ErrorsOptions, query: Query, error: unknown): void {

@@ -1,5 +1,5 @@
 /** What each placeholder of a log format stands for (the peer's names). */
-import { FLAG, flagsOf, HEADER_BYTES, opcodeOf } from '../../dns/header.ts';
+import { FLAG, HEADER_BYTES, opcodeOf } from '../../dns/header.ts';
 import { className, rcodeName, typeName } from '../../dns/iana.ts';
 import type { Answer } from '../../query/answer.ts';
 import type { Query } from '../../query/query.ts';
@@ -39,9 +39,10 @@ export const FIELDS: Readonly<Record<string, Field>> = {
   duration: (_query, { durationMs }) => `${seconds(durationMs)}s`,
 };
 
-export function answered({ wire, rcode }: Answer, durationMs: number): Outcome {
-  if (wire.length === 0) return { rcode: -1, flags: 0, bytes: 0, durationMs };
-  return { rcode, flags: flagsOf(wire), bytes: wire.length, durationMs };
+export function answered(answer: Answer, durationMs: number): Outcome {
+  const { length: bytes, rcode } = answer;
+  if (bytes === 0) return { rcode: -1, flags: 0, bytes, durationMs };
+  return { rcode, flags: answer.flags, bytes, durationMs };
 }
 
 /** The server will write header, question and rcode. */
@@ -74,7 +75,10 @@ function flagNames(query: Query, answerFlags: number): string {
 
 /** Seconds without exponent and without trailing zeros, to the nanosecond. */
 function seconds(durationMs: number): string {
-  return (durationMs / 1_000).toFixed(9).replace(/\.?0+$/, '');
+  const text = (durationMs / 1_000).toFixed(9);
+  let end = text.length;
+  while (text[end - 1] === '0') end--;
+  return text.slice(0, text[end - 1] === '.' ? end - 1 : end);
 }
 
 function bracketed(address: string): string {

@@ -1,9 +1,11 @@
 /** `nodens init` as it stays: the service, the agent as its child where it has one, and the way out. */
 import { type Clock, sleep } from '../agent/base/clock.ts';
+import { releaseRegularly } from '../agent/base/pages.ts';
+import { type InitAddon, initAddon } from './addon.ts';
 import { type AgentChild, Supervisor, startAgent } from './dropin.ts';
 import type { Log } from './log.ts';
 import type { InitOptions } from './options.ts';
-import { keepSmall } from './pages.ts';
+import { reapOrphans } from './orphans.ts';
 import type { Service } from './service.ts';
 import { prepareStateDir } from './state-dir.ts';
 import type { System } from './system.ts';
@@ -24,12 +26,13 @@ export interface RunParts {
 export async function run(service: Service, parts: RunParts): Promise<number> {
   const { options, clock, log } = parts;
   const signal = firstSignal();
-  keepSmall(clock);
+  const addon = initAddon();
+  if (addon !== undefined) releaseRegularly(addon, clock);
   await service.listen();
   // None waits for another: the agent binds as soon as it can, and somebody's lock is no reason not to serve.
   void service.setUp();
   if (options.stateDir !== undefined) void prepareStateDir(options.stateDir, log);
-  const child = supervisor(parts);
+  const child = supervisor(parts, addon);
   service.onWedge = () => void endWedge(service, child, parts);
   await child?.start();
   const passUsr1 = (): void => child?.kill('SIGUSR1');
@@ -44,10 +47,16 @@ export async function run(service: Service, parts: RunParts): Promise<number> {
   return code;
 }
 
-function supervisor({ options, system, clock, log }: RunParts): Supervisor | undefined {
+function supervisor(
+  { options, system, clock, log }: RunParts,
+  addon: InitAddon | undefined,
+): Supervisor | undefined {
   const args = options.supervise;
   if (args === undefined) return undefined;
-  const start = (): Promise<AgentChild> => startAgent(system, log, args, options.socketPath);
+  const start = (): Promise<AgentChild> => {
+    reapOrphans(addon);
+    return startAgent(system, log, args, options.socketPath);
+  };
   return new Supervisor(clock, start);
 }
 

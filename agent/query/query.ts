@@ -21,16 +21,18 @@ export interface Client {
 }
 
 const NOBODY: Client = { address: '', port: 0, family: 4 };
+const NO_OCTETS = Buffer.alloc(0);
+const NO_SERVER: ServerLabel = { index: 0, label: '' };
 
 export class Query {
   /** What the bounded pass found; for internal queries what `Query.internal` was given. */
   readonly head = new QueryHead();
   /** The message as received in the first `length` octets; the listener's buffer until detached. */
-  wire: Buffer = Buffer.alloc(0);
+  wire: Buffer = NO_OCTETS;
   length = 0;
   transport: Transport = 'udp';
   /** The listener that received it. */
-  server: ServerLabel = { index: 0, label: '' };
+  server: ServerLabel = NO_SERVER;
   /** Clock moment of arrival, milliseconds; one reading per batch. */
   arrivedMs = 0;
   /** Limit that plugins put on the response, octets; `respond` takes the smaller of this and the client's own. */

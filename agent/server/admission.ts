@@ -84,7 +84,7 @@ export class Admission {
       this.#counters.badVers.value++;
       return this.#finish(query, errorAnswer(query, RCODE.BADVERS), out, deliver);
     }
-    const result = this.#dispatcher.handle(query);
+    const result = this.#dispatcher.begin(query);
     if (!(result instanceof Promise)) return this.#finish(query, result, out, deliver);
     this.#await(query, result, deliver);
     return PENDING;
@@ -123,8 +123,8 @@ export class Admission {
       query.row?.took(nowMs - query.arrivedMs, 1);
       deliver(out.subarray(0, length), query);
     };
-    // The dispatcher never rejects; should `done` fail, that is a fault for the process edge to report.
-    void result.then(done);
+    // Should `done` fail, that is a fault for the process edge to report.
+    void result.then(done, (error: unknown) => done(this.#dispatcher.failed(query, error)));
   }
 
   #finish(query: Query, answer: Answer, out: Buffer, deliver: Deliver): number {

@@ -32,6 +32,13 @@ export class Dispatcher {
 
   /** Never throws and never rejects. */
   handle(query: Query): Result {
+    const result = this.begin(query);
+    if (!(result instanceof Promise)) return result;
+    return result.catch((error: unknown) => this.failed(query, error));
+  }
+
+  /** As `handle`, but what comes later may reject: `failed` makes an answer of that. */
+  begin(query: Query): Result {
     const probed = this.#identity.answerTo(query);
     if (probed !== undefined) return probed;
     const table = this.#tables[query.server.index];
@@ -43,16 +50,14 @@ export class Dispatcher {
     query.row = route.row;
     if (query.class !== CLASS.IN && !route.anyClass) return errorAnswer(query, RCODE.REFUSED);
     try {
-      const result = route.handler(query);
-      return result instanceof Promise
-        ? result.catch((error: unknown) => this.#failed(query, error))
-        : result;
+      return route.handler(query);
     } catch (error) {
-      return this.#failed(query, error);
+      return this.failed(query, error);
     }
   }
 
-  #failed(query: Query, error: unknown): Answer {
+  /** What a client gets in place of an answer. */
+  failed(query: Query, error: unknown): Answer {
     if (error instanceof DnsError) {
       if (error.rcode === NO_RESPONSE) return SILENCE;
       return errorAnswer(query, error.rcode, error.extended);

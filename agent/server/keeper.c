@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -76,8 +77,20 @@ static napi_value keep_memory(napi_env env, napi_callback_info info) {
   return napi_create_int32(env, pid, &result) == napi_ok ? result : NULL;
 }
 
+/* reap(pid): takes the exit status of a child that has ended and that nobody started, a dead agent's companion. */
+static napi_value reap(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  size_t count = 1;
+  int32_t pid;
+  if (napi_get_cb_info(env, info, &count, args, NULL, NULL) != napi_ok) return NULL;
+  if (napi_get_value_int32(env, args[0], &pid) == napi_ok && pid > 0) waitpid(pid, NULL, WNOHANG | __WALL);
+  return NULL;
+}
+
 void define_keeper(napi_env env, napi_value exports) {
-  napi_property_descriptor function = {
-      "keepMemory", NULL, keep_memory, NULL, NULL, NULL, napi_enumerable, NULL};
-  napi_define_properties(env, exports, 1, &function);
+  napi_property_descriptor functions[] = {
+      {"keepMemory", NULL, keep_memory, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"reap", NULL, reap, NULL, NULL, NULL, napi_enumerable, NULL},
+  };
+  napi_define_properties(env, exports, 2, functions);
 }

@@ -13,13 +13,18 @@ describe('heapFlags', () => {
   it('make room for the index of the cache', () => {
     assert.deepEqual(heapFlags(32 * MIB, undefined), [
       '--max-old-space-size=280',
-      '--max-semi-space-size=2',
+      '--max-semi-space-size=4',
       '--no-maglev',
     ]);
   });
 
   it('stay within a share of the memory limit', () => {
     assert.equal(heapFlags(48 * MIB, 192 * MIB)[0], '--max-old-space-size=86');
+  });
+
+  it('give the young generation less where there is little', () => {
+    assert.equal(heapFlags(32 * MIB, 192 * MIB)[1], '--max-semi-space-size=4');
+    assert.equal(heapFlags(32 * MIB, 128 * MIB)[1], '--max-semi-space-size=2');
   });
 });
 

@@ -71,8 +71,8 @@ export function cacheBudget(
 
 /** Heap of a process that has nothing cached and nothing under way, with room for the collector. */
 const IDLE_HEAP_BYTES = 18 * 2 ** 20;
-/** Part of the cache's octets that is on the heap. */
-const CACHE_ON_HEAP = 0.75;
+/** Entries are all on the heap, messages included. */
+const CACHE_ON_HEAP = 1;
 /** On the heap for each query that waits for an upstream: itself, its promises, its place in maps, its end as garbage. */
 const IN_FLIGHT_BYTES = 12 * 1_024;
 

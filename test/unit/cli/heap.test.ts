@@ -19,12 +19,12 @@ describe('heapFlags', () => {
   });
 
   it('stay within a share of the memory limit', () => {
-    assert.equal(heapFlags(48 * MIB, 192 * MIB)[0], '--max-old-space-size=86');
+    assert.equal(heapFlags(48 * MIB, 192 * MIB)[0], '--max-old-space-size=96');
   });
 
   it('give the young generation less where there is little', () => {
-    assert.equal(heapFlags(32 * MIB, 192 * MIB)[1], '--max-semi-space-size=4');
-    assert.equal(heapFlags(32 * MIB, 128 * MIB)[1], '--max-semi-space-size=2');
+    assert.equal(heapFlags(32 * MIB, 256 * MIB)[1], '--max-semi-space-size=4');
+    assert.equal(heapFlags(32 * MIB, 192 * MIB)[1], '--max-semi-space-size=2');
   });
 });
 

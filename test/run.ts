@@ -8,8 +8,9 @@ import { hasProgram, installPackages, isRoot, missingPackages } from './support/
 
 /** In this order: what is quick to fail comes first. */
 const FOLDERS = ['unit', 'property', 'replay', 'conformance', 'netns'];
-/** Tests that move packets through namespaces take turns: two cores have to do for everything they start. */
-const SERIAL = new Set(['netns']);
+/** Tests that count what is lost under load, and how long a gap is, have the machine to themselves. */
+const ALONE =
+  /^test\/netns\/(e2e-leave|e2e-outage|fault|flood|init-chaos|lab|outage|restart|start|upgrade)/;
 
 const leftOut: string[] = [];
 
@@ -35,9 +36,19 @@ function prepare(): void {
 
 function runFolder(folder: string): boolean {
   const files = globSync(`test/${folder}/**/*.test.ts`).sort();
+  const [alone, together] = [true, false].map((is) =>
+    files.filter((file) => ALONE.test(file) === is),
+  );
+  const results = [
+    runFiles(`${folder} tests`, together ?? [], 2),
+    runFiles(`${folder} tests under load`, alone ?? [], 1),
+  ];
+  return results.every(Boolean);
+}
+
+function runFiles(name: string, files: readonly string[], concurrency: number): boolean {
   if (files.length === 0) return true;
-  const concurrency = SERIAL.has(folder) ? 1 : 2;
-  return step(`${folder} tests`, process.execPath, [
+  return step(name, process.execPath, [
     '--test',
     '--test-reporter=spec',
     `--test-concurrency=${concurrency}`,

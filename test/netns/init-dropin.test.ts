@@ -14,6 +14,8 @@ const AGENT = `
 import { readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { createSocket } from 'node:dgram';
+process.on('SIGTERM', () => { console.log('agent hears SIGTERM'); process.exit(process.argv[2] === 'drain' ? 0 : 3); });
+process.on('SIGUSR1', () => console.log('agent hears SIGUSR1'));
 const status = readFileSync('/proc/self/status', 'utf8');
 const field = (name) => new RegExp('^' + name + ':\\\\s*(\\\\S+)', 'm').exec(status)[1];
 console.log('agent pid', process.pid);
@@ -44,8 +46,6 @@ udp.bind(53, '169.254.20.10', () => {
     if (process.argv[2] === 'crash' && String(line).includes('"intercepting"')) process.exit(7);
   });
 });
-process.on('SIGTERM', () => { console.log('agent hears SIGTERM'); process.exit(process.argv[2] === 'drain' ? 0 : 3); });
-process.on('SIGUSR1', () => console.log('agent hears SIGUSR1'));
 `;
 
 /** A build output with the real init and the stand-in agent beside it, as `dist/` has them. */

@@ -7,13 +7,14 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 
-enum { DNS_PORT = 53, PER_TICK_MS = 1 };
+enum { DNS_PORT = 53, PER_TICK_MS = 1, BIND_TRIES = 500 };
 
 /* localhost A: answered without any upstream. */
 static const unsigned char QUERY[] = {0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 9,
@@ -26,9 +27,13 @@ int main(int argc, char **argv) {
   if (inet_pton(AF_INET, argv[1], &to.sin_addr) != 1) return 2;
   from.sin_addr = to.sin_addr;
   int fd = socket(AF_INET, SOCK_DGRAM, 0);
-  if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof from) != 0) {
-    perror("bind");
-    return 1;
+  /* A probe of init's may have the port for a moment. */
+  for (int tries = 0; bind(fd, (struct sockaddr *)&from, sizeof from) != 0; tries++) {
+    if (errno != EADDRINUSE || tries == BIND_TRIES) {
+      perror("bind");
+      return 1;
+    }
+    nanosleep(&(struct timespec){.tv_nsec = PER_TICK_MS * 1000000L}, NULL);
   }
   int per_tick = atoi(argv[3]) * PER_TICK_MS / 1000;
   int ticks = atoi(argv[4]) * 1000 / PER_TICK_MS;

@@ -225,21 +225,23 @@ static void call_batch(struct transport *self, int received) {
 }
 
 /*
- * An error that stands on the socket (an administrator's `ss -K`): libuv has stopped watching. Reading the error clears
- * it, and an unconnected socket that keeps its address goes on.
+ * An error that stands on the socket (an administrator's `ss -K`, or nobody where it is connected to): libuv has stopped
+ * watching and does not say which. Reading the error clears it, and the socket goes on; whose a connected one is may
+ * think otherwise.
  */
 static void recover(struct transport *self) {
   int error = 0;
   socklen_t length = sizeof error;
-  if (getsockopt(self->fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0) watch(self);
+  if (getsockopt(self->fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) return;
+  watch(self);
+  if (self->is_connected && error != 0) call_batch(self, -error);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
   struct transport *self = poll->data;
   if (self->is_closing) return;
   if (status < 0) {
-    if (self->is_connected) call_batch(self, status);
-    else recover(self);
+    recover(self);
     return;
   }
   if ((events & UV_WRITABLE) != 0) send_tail(self);
@@ -517,7 +519,7 @@ static napi_value batch_send_late(napi_env env, napi_callback_info info) {
   if (self == NULL || self->is_closing) return NULL;
   for (int i = 0; i < count && i < BATCH; i++) {
     int32_t length = self->late_lengths[i];
-    if (length <= 0 || at + (size_t)length > self->late_bytes) break;
+    if (length < 0 || at + (size_t)length > self->late_bytes) break;
     uint8_t *address = self->late_addresses + (size_t)i * ADDRESS_BYTES;
     int family = ((struct sockaddr *)address)->sa_family;
     socklen_t address_length = family == AF_INET ? sizeof(struct sockaddr_in) : ADDRESS_BYTES;

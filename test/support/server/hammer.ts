@@ -1,15 +1,21 @@
 /**
  * Hammers the UDP addon given as argument for some rounds: floods of datagrams of any length, replies of any length at
- * once and late, closing in the middle, garbage collection. Prints `survived` and the number of datagrams handled.
+ * once and late, closing in the middle, garbage collection; and sockets that ask somebody who answers anything. Prints `survived` and the number of datagrams handled.
  */
 import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import type { Client } from '../../../agent/query/query.ts';
 import type { BatchAddon } from '../../../agent/server/udp/addon-buffers.ts';
 import { batchOpener } from '../../../agent/server/udp/batch.ts';
+import { connectedOpener } from '../../../agent/server/udp/connected.ts';
 
 const [addonPath = '', rounds = '40'] = process.argv.slice(2);
-const open = batchOpener(createRequire(import.meta.url)(addonPath) as BatchAddon);
+const addon = createRequire(import.meta.url)(addonPath) as BatchAddon;
+const open = batchOpener(addon);
+const connect = connectedOpener(addon);
+/** Of our own questions. */
+const ASKED = [0, 12, 40, 300, 4_096, 20_000];
 const LENGTHS = [0, 1, 11, 12, 40, 512, 1_232, 4_095, 4_096, 4_097, 30_000, 65_507];
 let handled = 0;
 
@@ -52,8 +58,45 @@ async function round(address: string): Promise<void> {
   for (const sender of senders) sender.close();
 }
 
+/** Several sockets that ask a server which answers anything at once, one of which nobody answers. */
+async function askingRound(address: string): Promise<void> {
+  const server = createSocket(address.includes(':') ? 'udp6' : 'udp4');
+  server.on('message', (_, from) => {
+    for (let i = 0; i < 3; i++) server.send(Buffer.alloc(pick(LENGTHS)), from.port, address);
+  });
+  server.on('error', () => undefined);
+  server.bind(0, address);
+  await once(server, 'listening');
+  const { port } = server.address();
+  const sockets = [port, port, port, 1].map((to) => {
+    let left = 100;
+    const socket = connect(
+      { address, port: to },
+      {
+        onMessage(message) {
+          handled++;
+          message.fill(0);
+          if (--left === 0) socket.close();
+          if (Math.random() < 0.3) pick(sockets).send(Buffer.alloc(pick(ASKED)));
+        },
+        onError: () => socket.close(),
+      },
+    );
+    return socket;
+  });
+  for (let i = 0; i < 200; i++) {
+    pick(sockets).send(Buffer.alloc(pick(ASKED), i));
+    if (i % 20 === 0) await new Promise(setImmediate);
+  }
+  for (const socket of sockets) socket.close();
+  for (const socket of sockets) socket.send(Buffer.alloc(10));
+  server.close();
+}
+
 for (let i = 0; i < Number(rounds); i++) {
-  await round(i % 2 === 0 ? '127.0.0.1' : '::1');
+  const address = i % 2 === 0 ? '127.0.0.1' : '::1';
+  await round(address);
+  await askingRound(address);
   globalThis.gc?.();
 }
 process.stdout.write(`survived ${handled}\n`);

@@ -1,0 +1,126 @@
+import { strict as assert } from 'node:assert';
+import { spawnSync } from 'node:child_process';
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { it } from 'node:test';
+import { loadAddon } from '../../../agent/server/addon.ts';
+import { type ConnectUdp, connectedOpener } from '../../../agent/server/udp/connected.ts';
+import { eventually } from '../../support/netns.ts';
+
+interface Server {
+  readonly socket: Socket;
+  readonly port: number;
+  readonly received: { readonly text: string; readonly from: RemoteInfo }[];
+}
+
+const unheard = (message: Buffer): never => assert.fail(`heard ${message}`);
+
+async function serve(address: string): Promise<Server> {
+  const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
+  const received: Server['received'] = [];
+  socket.on('message', (message, from) => received.push({ text: String(message), from }));
+  socket.bind(0, address);
+  await once(socket, 'listening');
+  return { socket, port: socket.address().port, received };
+}
+
+function cases(connect: ConnectUdp): void {
+  for (const address of ['127.0.0.1', '::1']) {
+    it(`asks ${address} and hears its answers, and nobody else's`, async () => {
+      const server = await serve(address);
+      const stranger = await serve(address);
+      const heard: string[] = [];
+      const onMessage = (message: Buffer): void => void heard.push(String(message));
+      const socket = connect({ address, port: server.port }, { onMessage, onError: assert.fail });
+      socket.send(Buffer.from('question'));
+      await eventually('asked', () => server.received.length === 1);
+      const { port = 0 } = server.received[0]?.from ?? {};
+      stranger.socket.send('forged', port, address);
+      server.socket.send('answer', port, address);
+      await eventually('answered', () => heard.length > 0);
+      assert.deepEqual(heard, ['answer']);
+      socket.close();
+      for (const { socket: each } of [server, stranger]) each.close();
+    });
+  }
+
+  it('keeps order over several sockets, more than a batch in one turn', async () => {
+    const server = await serve('127.0.0.1');
+    const to = { address: '127.0.0.1', port: server.port };
+    const events = { onMessage: unheard, onError: assert.fail };
+    const sockets = [connect(to, events), connect(to, events)];
+    const all = Array.from({ length: 150 }, (_, i) => `${i}`);
+    const message = Buffer.alloc(3);
+    for (const [i, text] of all.entries()) {
+      const length = message.write(text);
+      sockets[Math.floor(i / 25) % 2]?.send(message.subarray(0, length));
+    }
+    await eventually('all there', () => server.received.length === all.length);
+    assert.deepEqual(
+      server.received.map(({ text }) => text),
+      all,
+    );
+    for (const socket of sockets) socket.close();
+    server.socket.close();
+  });
+
+  it('says that nobody is there, and nothing more once it is closed', async () => {
+    const nobody = await serve('127.0.0.1');
+    nobody.socket.close();
+    const errors: string[] = [];
+    const socket = connect(
+      { address: '127.0.0.1', port: nobody.port },
+      {
+        onMessage: unheard,
+        onError(errno) {
+          errors.push(errno);
+          socket.close();
+        },
+      },
+    );
+    await eventually('refused', () => {
+      socket.send(Buffer.from('question'));
+      return errors.length > 0;
+    });
+    socket.close();
+    socket.send(Buffer.from('question'));
+    await new Promise(setImmediate);
+    assert.deepEqual(errors, ['ECONNREFUSED']);
+  });
+
+  it('says later that there is no such address', async () => {
+    const errors: string[] = [];
+    const events = { onMessage: unheard, onError: (errno: string) => void errors.push(errno) };
+    const socket = connect({ address: 'nowhere', port: 53 }, events);
+    socket.send(Buffer.from('question'));
+    assert.deepEqual(errors, []);
+    await eventually('told', () => errors.length > 0);
+    assert.deepEqual(errors, ['EINVAL']);
+    socket.close();
+  });
+
+  it('hands over what is longer than any reply as nothing', async () => {
+    const server = await serve('127.0.0.1');
+    server.socket.on('message', (_, from) => server.socket.send(Buffer.alloc(5_000), from.port));
+    const lengths: number[] = [];
+    const onMessage = ({ length }: Buffer): void => void lengths.push(length);
+    const socket = connect(
+      { address: '127.0.0.1', port: server.port },
+      { onMessage, onError: assert.fail },
+    );
+    socket.send(Buffer.from('question'));
+    await eventually('answered', () => lengths.length > 0);
+    assert.deepEqual(lengths, [0]);
+    socket.close();
+    server.socket.close();
+  });
+}
+
+const addon = loadAddon();
+if (addon instanceof Error) {
+  it('the addon is compiled wherever a compiler is', () => {
+    assert.notEqual(spawnSync('cc', ['--version']).status, 0, addon.message);
+  });
+} else {
+  cases(connectedOpener(addon));
+}

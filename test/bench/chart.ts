@@ -41,6 +41,7 @@ export function chart(tables: readonly Table[]): string {
     top += height;
   }
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${top}" viewBox="0 0 ${WIDTH} ${top}">
+<title>µs of CPU per question</title>
 <style>text{font:12px sans-serif;fill:#1e293b}.title{font-weight:bold}.own{font-weight:bold}</style>
 <rect width="100%" height="100%" fill="#ffffff"/>
 <rect x="0" y="8" width="12" height="12" fill="#c2410c"/><text x="18" y="18">user</text>

@@ -176,10 +176,10 @@ async function main(): Promise<void> {
   const bench: Bench = {
     ...{ dir, upstreamPort: UPSTREAM_PORT, latencyBinary: compile('latency'), say },
     rounds,
-    warmSeconds: isQuick ? 0.4 : 3,
-    seconds: isQuick ? 1 : 3,
-    latencySeconds: isQuick ? 0.5 : 2,
-    soakSeconds: isQuick ? 5 : 60,
+    warmSeconds: isQuick ? 0.3 : 3,
+    seconds: isQuick ? 0.8 : 3,
+    latencySeconds: isQuick ? 0.4 : 2,
+    soakSeconds: isQuick ? 2 : 60,
   };
   let upstream: ChildProcess | undefined;
   try {

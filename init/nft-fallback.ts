@@ -6,7 +6,14 @@ import type { Run } from './exec.ts';
 import type { Fallback, Outward, Rewrite } from './fallback.ts';
 import { TableKeeper } from './nft-keep.ts';
 import { OWN_TABLE_PREFIX } from './nft-list.ts';
-import { listTable, type Table, type TableChain, type TableRule, tableText } from './nft-table.ts';
+import {
+  hex,
+  listTable,
+  type Table,
+  type TableChain,
+  type TableRule,
+  tableText,
+} from './nft-table.ts';
 import type { RuleSet } from './plan.ts';
 
 const TABLE = `${OWN_TABLE_PREFIX}fallback_main`;
@@ -137,8 +144,4 @@ function outwardRule({ family, localIps, destinations }: Outward): TableRule {
     match: `oifname != "lo" ${ip} saddr { ${localIps.join(', ')} } ${original}`,
     action: 'masquerade',
   };
-}
-
-function hex(mark: number): string {
-  return `0x${(mark >>> 0).toString(16)}`;
 }

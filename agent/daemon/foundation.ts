@@ -103,7 +103,7 @@ function withConnected(connect: ConnectUdp): Sockets {
     datagram: (to, events) =>
       connect(to, {
         onMessage: (message) => events.onMessage(message, to.address, to.port),
-        onError: (errno) => events.onError({ phase: 'wait', errno }),
+        onError: (errno, phase) => events.onError({ phase, errno }),
       }),
   };
 }

@@ -71,8 +71,6 @@ export function cacheBudget(
 
 /** Heap of a process that has nothing cached and nothing under way, with room for the collector. */
 const IDLE_HEAP_BYTES = 18 * 2 ** 20;
-/** Entries are all on the heap, messages included. */
-const CACHE_ON_HEAP = 1;
 /** On the heap for each query that waits for an upstream: itself, its promises, its place in maps, its end as garbage. */
 const IN_FLIGHT_BYTES = 12 * 1_024;
 
@@ -82,7 +80,8 @@ const IN_FLIGHT_BYTES = 12 * 1_024;
  */
 export function inFlightBound(heapBytes: number, cacheBytes: number): number {
   const { default: most, min } = LIMITS.inFlightQueries;
-  const left = heapBytes - IDLE_HEAP_BYTES - cacheBytes * CACHE_ON_HEAP;
+  // Entries are all on the heap, messages included.
+  const left = heapBytes - IDLE_HEAP_BYTES - cacheBytes;
   return Math.min(most, Math.max(min, Math.floor(left / IN_FLIGHT_BYTES)));
 }
 

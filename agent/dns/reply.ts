@@ -35,12 +35,11 @@ export interface Reply {
  * they are optional data (RFC 1034 §3.7). Servers put OPT last, or before a TSIG that ends at this hop anyway.
  */
 export function readReply(message: Buffer): Reply | undefined {
-  const all = readRecords(message);
-  if (all === undefined || qdcountOf(message) > 1) return undefined;
-  const optIndex = all.findIndex((record) => record.type === TYPE.OPT);
-  const opt = all[optIndex];
+  const records = readRecords(message);
+  if (records === undefined || qdcountOf(message) > 1) return undefined;
+  const optIndex = records.findIndex((record) => record.type === TYPE.OPT);
+  const opt = records[optIndex];
   if (opt !== undefined && opt.section !== 'additional') return undefined;
-  const records = all;
   if (opt !== undefined) records.length = optIndex;
   const flags = flagsOf(message);
   return {

@@ -1,7 +1,7 @@
 /** UDP sockets that ask one server, by the addon: what comes and goes in one turn of the event loop moves together. */
 import { getSystemErrorName } from 'node:util';
 import type { Endpoint } from '../../base/address.ts';
-import { errnoOf } from '../../base/errors.ts';
+import { errnoOf, type Phase } from '../../base/errors.ts';
 import {
   type BatchAddon,
   type Handle,
@@ -16,11 +16,13 @@ const RECEIVE_BUFFER_BYTES = 1024 * 1024;
 /** Our own queries are short. */
 const LATE_BYTES = 32 * 1024;
 
+export type ConnectedPhase = Extract<Phase, 'connect' | 'wait'>;
+
 export interface ConnectedEvents {
   /** `message` is only valid during the call. */
   onMessage(message: Buffer): void;
-  /** The system's name of an error: nobody can be reached there, or there is no socket. */
-  onError(errno: string): void;
+  /** The system's name of an error: there is no socket (`connect`), or nobody can be reached there (`wait`). */
+  onError(errno: string, phase: ConnectedPhase): void;
 }
 
 export interface ConnectedUdp {
@@ -77,7 +79,7 @@ class ConnectedSocket implements ConnectedUdp {
       const sizes = [RECEIVE_BUFFER_BYTES, SLOT_BYTES] as const;
       this.#handle = addon.connect(address, port, ...sizes, buffers, onBatch);
     } catch (error) {
-      this.#failLater(errnoOf(error));
+      this.#failLater(errnoOf(error), 'connect');
     }
   }
 
@@ -89,7 +91,7 @@ class ConnectedSocket implements ConnectedUdp {
   sendNow(count: number): void {
     if (this.#isClosed || this.#handle === undefined) return;
     const errno = this.#shared.addon.sendLate(this.#handle, count) ?? 0;
-    if (errno !== 0) this.#failLater(getSystemErrorName(-errno));
+    if (errno !== 0) this.#failLater(getSystemErrorName(-errno), 'wait');
   }
 
   close(): void {
@@ -101,18 +103,18 @@ class ConnectedSocket implements ConnectedUdp {
 
   #batch(count: number): void {
     const { buffers, inputs } = this.#shared;
-    if (count < 0) this.#fail(getSystemErrorName(count));
+    if (count < 0) this.#fail(getSystemErrorName(count), 'wait');
     for (let slot = 0; slot < count && !this.#isClosed; slot++) {
       const length = buffers.inputLengths[slot] as number;
       this.#events.onMessage((inputs[slot] as Buffer).subarray(0, length));
     }
   }
 
-  #failLater(errno: string): void {
-    setImmediate(() => this.#fail(errno));
+  #failLater(errno: string, phase: ConnectedPhase): void {
+    setImmediate(() => this.#fail(errno, phase));
   }
 
-  #fail(errno: string): void {
-    if (!this.#isClosed) this.#events.onError(errno);
+  #fail(errno: string, phase: ConnectedPhase): void {
+    if (!this.#isClosed) this.#events.onError(errno, phase);
   }
 }

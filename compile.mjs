@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(fileURLToPath(import.meta.url));
-const sources = ['addon.c', 'keeper.c', 'pages.c', 'tcp/steer.c', 'udp/batch.c'].map((file) =>
+const sources = ['addon.c', 'companions.c', 'pages.c', 'tcp/steer.c', 'udp/batch.c'].map((file) =>
   join(root, 'agent/server', file),
 );
 const output = join(root, 'build/nodens.node');

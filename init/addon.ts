@@ -4,7 +4,7 @@ import type { PagesAddon } from '../agent/base/pages.ts';
 
 /** What init uses of it. */
 export interface InitAddon extends PagesAddon {
-  /** Takes the exit status of a child that has ended and that nobody started (`agent/server/keeper.c`). */
+  /** Takes the exit status of a child that has ended and that nobody started (`agent/server/companions.c`). */
   reap(pid: number): void;
 }
 

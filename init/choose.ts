@@ -117,7 +117,7 @@ async function ownerObstacle(
     return owned ? undefined : 'the kernel ignores the flag';
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    holder.drop();
+    await holder.drop();
     return error.message;
   }
 }

@@ -76,7 +76,7 @@ async function stay(site: Site): Promise<number> {
     service = new Service({ ...parts, plan, firewall, gate, endpoints, leftovers });
     return await run(service, parts);
   } finally {
-    holder.drop();
+    await holder.drop();
   }
 }
 

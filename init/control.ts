@@ -21,6 +21,8 @@ export interface ControlHandlers {
   readonly onReady: (agent: object, nonce: string | undefined) => void;
   /** The acknowledgement is sent when this resolves. */
   readonly onWithdraw: (agent: object) => Promise<void>;
+  /** An agent's herald has ended: the agent is being killed, or somebody has killed the herald alone. */
+  readonly onHeraldGone: (nonce: string) => void;
   /** The connection ended, for whatever reason. */
   readonly onGone: (agent: object) => void;
 }
@@ -49,7 +51,8 @@ export async function listenControl(
   if (await somebodyListens(path)) throw new AlreadyRunningError(path);
   await rm(path, { force: true });
   const agents = new Set<Socket>();
-  const server = createServer((socket) => serve(socket, agents, log, handlers));
+  const heralds = new Set<Socket>();
+  const server = createServer((socket) => serve(socket, { agents, heralds, log, handlers }));
   server.maxConnections = MAX_CONNECTIONS;
   await listening(server, path);
   await restrict(path, agentUid);
@@ -60,6 +63,7 @@ export async function listenControl(
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
+        for (const herald of heralds) herald.destroy();
         // An agent that stops with us may be about to ask, or wait for, what has happened already.
         const last = encodeControl({ type: 'withdrawn' });
         for (const agent of agents) {
@@ -71,15 +75,28 @@ export async function listenControl(
   };
 }
 
-function serve(socket: Socket, agents: Set<Socket>, log: Log, handlers: ControlHandlers): void {
+interface Serving {
+  readonly agents: Set<Socket>;
+  /** They read nothing, so nothing is said to them. */
+  readonly heralds: Set<Socket>;
+  readonly log: Log;
+  readonly handlers: ControlHandlers;
+}
+
+function serve(socket: Socket, { agents, heralds, log, handlers }: Serving): void {
   agents.add(socket);
   socket.setEncoding('utf8');
   const say = (message: InitMessage): void => {
     if (socket.writable) socket.write(encodeControl(message));
   };
+  let heraldOf: string | undefined;
   const hear = controlDecoder<AgentMessage>(
     (message) => {
-      if (message.type === 'ready') handlers.onReady(socket, nonceOf(message));
+      if (message.type === 'herald') {
+        heraldOf = nonceOf(message);
+        agents.delete(socket);
+        heralds.add(socket);
+      } else if (message.type === 'ready') handlers.onReady(socket, nonceOf(message));
       else if (message.type === 'withdraw')
         void handlers.onWithdraw(socket).then(() => say({ type: 'withdrawn' }));
     },
@@ -93,7 +110,9 @@ function serve(socket: Socket, agents: Set<Socket>, log: Log, handlers: ControlH
   socket.on('error', () => undefined);
   socket.on('close', () => {
     agents.delete(socket);
-    handlers.onGone(socket);
+    heralds.delete(socket);
+    if (heraldOf === undefined) handlers.onGone(socket);
+    else handlers.onHeraldGone(heraldOf);
   });
   say(handlers.status());
 }

@@ -18,8 +18,8 @@ export interface Holder {
    * `CommandError`. Lines run one after the other.
    */
   execute(line: string): Promise<void>;
-  /** Ends the child, and so all that it owns. */
-  drop(): void;
+  /** Ends the child, and so all that it owns. Resolves when that is gone; never rejects. */
+  drop(): Promise<void>;
 }
 
 interface Waiting {
@@ -48,11 +48,16 @@ export class NftHolder implements Holder {
     return done;
   }
 
-  drop(): void {
+  drop(): Promise<void> {
     const child = this.#child;
     this.#child = undefined;
-    child?.kill('SIGKILL');
     this.#waiting?.finish('dropped');
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null)
+      return Promise.resolve();
+    return new Promise((resolve) => {
+      child.once('exit', () => resolve());
+      child.kill('SIGKILL');
+    });
   }
 
   /** For tests and logs. */
@@ -66,7 +71,7 @@ export class NftHolder implements Holder {
     const mark = `${MARK}${++this.#marks}`;
     const stderr = await new Promise<string | undefined>((resolve) => {
       const timer = this.#clock.after(ANSWER_MS, () => {
-        this.drop();
+        void this.drop();
         finish('no answer');
       });
       const finish = (said: string | undefined): void => {

@@ -69,19 +69,12 @@ export class NftTables implements Backend {
   }
 
   /**
-   * Takes the owned query rules away at once, without waiting for an `apply` that runs. Never rejects: where nft does
-   * not do as it is told it is killed, and the kernel does.
+   * Takes the owned query rules away at once, without waiting for an `apply` that runs: the holder is killed, and the
+   * kernel does. To ask nft would take longer, the more rules kube-proxy has: it reads them all before it deletes.
    */
   async release(): Promise<void> {
     this.#releases++;
-    if (this.#ownership === undefined) return;
-    const { holder, instance } = this.#ownership;
-    const table = ownedName(instance);
-    try {
-      await holder.execute(`add table inet ${table} { flags owner; }; delete table inet ${table}`);
-    } catch {
-      holder.drop();
-    }
+    await this.#ownership?.holder.drop();
   }
 
   /** One table at a time: that of an init that is still running cannot be removed, the others can. */
@@ -113,8 +106,18 @@ export class NftTables implements Backend {
   }
 
   async #own(table: Table, releases: number): Promise<boolean> {
-    const { holder } = this.#ownership as Ownership;
     if (await this.#holds(table)) return false;
+    try {
+      return await this.#hold(table, releases);
+    } catch (error) {
+      // What was released meanwhile took its holder with it.
+      if (releases !== this.#releases) return false;
+      throw error;
+    }
+  }
+
+  async #hold(table: Table, releases: number): Promise<boolean> {
+    const { holder } = this.#ownership as Ownership;
     await holder.execute(
       `add table inet ${table.name} { flags owner; }; delete table inet ${table.name}`,
     );

@@ -1,11 +1,11 @@
 /**
- * Companions of killed agents (`agent/server/keeper.c`) fall to the first process of the container, which in drop-in mode
+ * Companions of killed agents (`agent/server/companions.c`) fall to the first process of the container, which in drop-in mode
  * is init. They end by themselves; their exit status must be taken, or each would keep a process id for ever.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import type { InitAddon } from './addon.ts';
 
-const COMPANION = 'nodens-keeper';
+const COMPANIONS = ['nodens-keeper', 'nodens-herald'];
 
 /** Takes the status of every companion that has ended as a child of ours. */
 export function reapOrphans(addon: InitAddon | undefined): void {
@@ -25,6 +25,6 @@ function statOf(pid: string): string {
 }
 
 function isEndedCompanion(stat: string): boolean {
-  const [, name, state, parent] = /^\d+ \((.*)\) (\S) (\d+) /s.exec(stat) ?? [];
-  return name === COMPANION && state === 'Z' && Number(parent) === process.pid;
+  const [, name = '', state, parent] = /^\d+ \((.*)\) (\S) (\d+) /s.exec(stat) ?? [];
+  return COMPANIONS.includes(name) && state === 'Z' && Number(parent) === process.pid;
 }

@@ -160,6 +160,7 @@ export class Service {
         onReady: (agent, nonce) => this.#watch.ready(agent, nonce),
         onWithdraw: (agent) => this.#watch.leave(agent),
         onGone: (agent) => void this.#watch.leave(agent),
+        onHeraldGone: (nonce) => void this.#doubt(nonce),
       });
     } catch (error) {
       // A child's end is seen without a socket, and probes say when it answers; a sidecar has nothing else.
@@ -175,6 +176,12 @@ export class Service {
     if (this.#reconciler.interception !== 'full') return true;
     const asked = plan.ruledIps.map((ip) => isLedToAgent(clock, ip, options.port));
     return (await Promise.all(asked)).every(Boolean);
+  }
+
+  /** Where it was only the herald that was killed, interception is back after some good probes. */
+  async #doubt(nonce: string): Promise<void> {
+    if (await this.#watch.doubt(nonce))
+      this.#parts.log.warn('agent is being killed, or its herald was: withdrawn', { nonce });
   }
 
   /** Who is connected to an agent that hangs had better be told so by a reset than wait for an answer. */

@@ -80,6 +80,19 @@ export class AgentWatch {
     if (this.#ready.delete(agent) && this.#ready.size === 0) await this.#decide(false);
   }
 
+  /**
+   * The agent with this nonce is being killed. Where it is not, it is trusted again after as many good rounds as one
+   * that hung. Resolves to whether interception went for it, when it is gone.
+   */
+  async doubt(nonce: string): Promise<boolean> {
+    const nonces = [...this.#ready.values()];
+    if (!this.#verdict || !nonces.includes(nonce) || new Set(nonces).size > 1) return false;
+    this.#goodRounds = 0;
+    this.#heldUntilMs = this.#parts.clock.nowMs();
+    await this.#decide(false);
+    return true;
+  }
+
   async #ask(): Promise<void> {
     if (this.#isAsking || !this.#mayAsk()) return;
     this.#isAsking = true;

@@ -22,9 +22,13 @@ export type InterceptionState = 'off' | 'waiting' | 'intercepting' | 'withdrawn'
  */
 export const PROBE_NAME = 'instance.nodens.';
 
-/** agent → init. `ready`: the agent answers, intercept; `withdraw`: it is about to stop, take interception away. */
+/**
+ * agent → init. `ready`: the agent answers, intercept; `withdraw`: it is about to stop, take interception away; `herald`:
+ * this connection's end is the news that the agent with this nonce is being killed. Nothing else is said on it.
+ */
 export type AgentMessage =
   | { readonly type: 'ready'; readonly nonce: string }
+  | { readonly type: 'herald'; readonly nonce: string }
   | { readonly type: 'withdraw' };
 
 /** init → agent. `withdrawn` acknowledges `withdraw`; `status` carries totals since init's start. */

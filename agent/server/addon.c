@@ -1,6 +1,6 @@
 /*
  * The addon of the server room: batches of datagrams (udp/batch.c), steered TCP listeners (tcp/steer.c), the companion
- * of a process that is killed (keeper.c), and pages that are not needed any more (pages.c).
+ * of a process that is killed (companions.c), and pages that are not needed any more (pages.c).
  */
 #include "addon.h"
 
@@ -31,7 +31,7 @@ int parse_address(const char *text, int port, struct sockaddr_in6 *address, sock
 NAPI_MODULE_INIT() {
   define_batch(env, exports);
   define_steer(env, exports);
-  define_keeper(env, exports);
+  define_companions(env, exports);
   define_pages(env, exports);
   return exports;
 }

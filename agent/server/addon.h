@@ -16,7 +16,7 @@ int parse_address(const char *text, int port, struct sockaddr_in6 *address, sock
 /* Each adds its functions to `exports`. */
 void define_batch(napi_env env, napi_value exports);
 void define_steer(napi_env env, napi_value exports);
-void define_keeper(napi_env env, napi_value exports);
+void define_companions(napi_env env, napi_value exports);
 void define_pages(napi_env env, napi_value exports);
 
 #endif

@@ -1,20 +1,20 @@
 /**
- * Loads the compiled addon: batches of datagrams (`udp/batch.c`), steered TCP listeners (`tcp/steer.c`), the companion of
- * a process that is killed (`keeper.c`), and pages that are not needed any more (`pages.c`).
+ * Loads the compiled addon: batches of datagrams (`udp/batch.c`), steered TCP listeners (`tcp/steer.c`), the companions
+ * of a process that is killed (`companions.c`), and pages that are not needed any more (`pages.c`).
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../base/errors.ts';
 import type { PagesAddon } from '../base/pages.ts';
-import type { KeeperAddon } from './keeper.ts';
+import type { CompanionAddon } from './companions.ts';
 import type { SteerAddon } from './tcp/steer.ts';
 import type { BatchAddon } from './udp/addon-buffers.ts';
 
 /** Beside the bundle, or where the install script puts it in a source tree. */
 const PLACES = ['../native/nodens.node', '../../build/nodens.node'];
 
-type Addon = BatchAddon & KeeperAddon & PagesAddon & SteerAddon;
+type Addon = BatchAddon & CompanionAddon & PagesAddon & SteerAddon;
 
 /** The addon, or why there is none. Loading it again costs nothing. */
 export function loadAddon(): Addon | Error {

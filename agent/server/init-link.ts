@@ -9,6 +9,7 @@ import {
   type InterceptionState,
 } from '../base/control.ts';
 import type { Logger } from '../query/services.ts';
+import type { StartHerald } from './companions.ts';
 
 const RETRY_MS = 200;
 /** An init that has not come by then is not there: somebody else sets this node up. */
@@ -27,6 +28,8 @@ export interface InitLinkOptions {
   readonly onStatus: (status: InitStatus) => void;
   /** Init, which was there, has gone: what it last said holds no more. */
   readonly onGone: () => void;
+  /** Undefined where there are no companions. */
+  readonly startHerald: StartHerald | undefined;
 }
 
 /** Connects as soon as init listens, and again whenever it has gone. */
@@ -96,17 +99,15 @@ export class InitLink {
   }
 
   #connect(): void {
-    const { path, onStatus, log } = this.#options;
+    const { path, log } = this.#options;
     const socket = connect(path);
     this.#socket = socket;
     socket.setEncoding('utf8');
     socket.unref();
     const hear = controlDecoder<InitMessage>(
       (message) => {
-        if (message.type === 'status') {
-          this.#state = message.state;
-          onStatus(message);
-        } else if (message.type === 'withdrawn') {
+        if (message.type === 'status') this.#hearStatus(message);
+        else if (message.type === 'withdrawn') {
           this.#isWithdrawn = true;
           this.#finishWithdraw?.(true);
         }
@@ -122,6 +123,15 @@ export class InitLink {
     // 'close' follows and retries; that init is not there yet is no news.
     socket.on('error', () => undefined);
     socket.on('close', () => this.#lost());
+  }
+
+  #hearStatus(status: InitStatus): void {
+    const { path, nonce, onStatus, startHerald } = this.#options;
+    this.#state = status.state;
+    onStatus(status);
+    // Only then is there anything to be withdrawn. One that has ended meanwhile is begun anew.
+    if (status.state === 'intercepting')
+      startHerald?.(path, encodeControl({ type: 'herald', nonce }));
   }
 
   #lost(): void {

@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { releaseRegularly } from '../base/pages.ts';
 import type { Logger } from '../query/services.ts';
 import { loadAddon } from './addon.ts';
-import { startKeeper } from './keeper.ts';
+import { heraldStarter, type StartHerald, startKeeper } from './companions.ts';
 import { type ListenTcp, sharedListen, steeredListen } from './tcp/steer.ts';
 import { batchOpener } from './udp/batch.ts';
 import { type ConnectUdp, connectedOpener } from './udp/connected.ts';
@@ -15,6 +15,8 @@ export interface Transports {
   readonly listenTcp: ListenTcp;
   /** For questions to upstreams; undefined where node:dgram is to be used. */
   readonly connectUdp: ConnectUdp | undefined;
+  /** Undefined where this process has no companions. */
+  readonly startHerald: StartHerald | undefined;
 }
 
 /**
@@ -22,7 +24,10 @@ export interface Transports {
  * compare the two, or to rule the addon out when something is odd.
  */
 export function chooseTransports(log: Logger, clock: Clock): Transports {
-  const portable = { openUdp: openDgram, listenTcp: sharedListen, connectUdp: undefined };
+  const portable = {
+    ...{ openUdp: openDgram, listenTcp: sharedListen },
+    ...{ connectUdp: undefined, startHerald: undefined },
+  };
   if (process.env.NODENS_UDP === 'dgram') {
     log.info({}, 'UDP one datagram at a time: NODENS_UDP=dgram');
     return portable;
@@ -35,6 +40,7 @@ export function chooseTransports(log: Logger, clock: Clock): Transports {
       openUdp: batchOpener(addon),
       listenTcp: steeredListen(addon),
       connectUdp: connectedOpener(addon),
+      startHerald: heraldStarter(addon, log),
     };
   }
   log.warn({}, `UDP one datagram at a time: the addon cannot be used: ${addon.message}`);

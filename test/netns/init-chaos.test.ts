@@ -3,6 +3,7 @@
  * a second over UDP, and over TCP. NODENS_CHAOS_ROUNDS repeats each fault; lines with `#` tell what was measured.
  */
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, it } from 'node:test';
 import { PROXIES, type ProxyKind } from '../lab/topology/proxy.ts';
 import { buildSite, intercepting, type Running, type Site } from '../lab/topology/site.ts';
@@ -17,8 +18,6 @@ import { lostQueries, quantiles, type Seen, SteadyClients } from '../support/ste
 const MAX_GAP_MS = 50;
 /** 0.5 % of what is asked in a second. */
 const MAX_LOST = 25;
-/** Under `kill -9` a companion keeps the agent's memory until its sockets are closed; the OOM killer takes it, too. */
-const MAX_LOST_FOR_MEMORY = 100;
 /** What a busy machine adds to one round: the one in the middle counts. */
 const MIN_ROUNDS = 3;
 /** Time for clients and agent to come up to speed. */
@@ -135,10 +134,9 @@ const struck =
 
     for (const fault of faults)
       it(`${fault.what}: nobody waits longer than ${MAX_GAP_MS} ms, on VIP and link-local address`, async () => {
-        const maxLost = fault.what === OUT_OF_MEMORY.what ? MAX_LOST_FOR_MEMORY : MAX_LOST;
         const isGood = (all: readonly Seen[]): boolean => {
           const seen = all.filter(({ where }) => rules.promised.includes(where));
-          return lostQueries(seen) <= maxLost && gapOf(seen, 'tcp') <= MAX_GAP_MS;
+          return lostQueries(seen) <= MAX_LOST && gapOf(seen, 'tcp') <= MAX_GAP_MS;
         };
         const rounds: (readonly Seen[])[] = [];
         const isSettled = (): boolean =>
@@ -154,11 +152,24 @@ const struck =
 
 const OUT_OF_MEMORY: Fault = {
   what: 'OOM kill of the agent',
-  strike: ({ agent }, group) => group.squeeze(agent),
+  strike: ({ agent }, group) => withQuietConsole(() => group.squeeze(agent)),
   kills: ['agent'],
 };
 
-/** A round takes about 5 s, five kinds of them; on a busy machine three times as long. */
+const CONSOLE = '/proc/sys/kernel/printk';
+
+/** A line of the OOM killer's on a serial console stops a machine of two processors for 2 to 5 ms, whoever runs on it. */
+async function withQuietConsole(work: () => Promise<void>): Promise<void> {
+  const before = readFileSync(CONSOLE, 'utf8');
+  writeFileSync(CONSOLE, '1');
+  try {
+    await work();
+  } finally {
+    writeFileSync(CONSOLE, before);
+  }
+}
+
+/** A round takes about 5 s, six kinds of them; on a busy machine three times as long. */
 const TIMEOUT_MS = 120_000 + ROUNDS * 75_000;
 
 const probe = MemoryGroup.make();

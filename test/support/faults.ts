@@ -19,6 +19,11 @@ export interface Fault {
 
 export const KILLS: readonly Fault[] = [
   { what: 'kill -9 agent', strike: ({ agent }) => agent.signal('SIGKILL'), kills: ['agent'] },
+  {
+    what: 'kill -9 herald',
+    strike: ({ agent }) => void process.kill(childPid(agent, 'comm', 'nodens-herald\n'), 'SIGKILL'),
+    kills: [],
+  },
   { what: 'kill -9 init', strike: ({ init }) => init.signal('SIGKILL'), kills: ['init'] },
   {
     what: 'kill -9 nft',
@@ -36,13 +41,16 @@ export const KILLS: readonly Fault[] = [
 ];
 
 /** The `nft -i` child of init. */
-function holderPid(init: Daemon): number {
-  const children = readFileSync(`/proc/${init.pid}/task/${init.pid}/children`, 'utf8');
+const holderPid = (init: Daemon): number => childPid(init, 'cmdline', 'nft\0-i\0');
+
+/** The child of `parent` of which `file` in /proc says `text`. */
+function childPid(parent: Daemon, file: 'comm' | 'cmdline', text: string): number {
+  const children = readFileSync(`/proc/${parent.pid}/task/${parent.pid}/children`, 'utf8');
   const pid = children
     .split(' ')
     .filter(Boolean)
-    .find((child) => readFileSync(`/proc/${child}/cmdline`, 'utf8') === 'nft\0-i\0');
-  assert.ok(pid, 'init has an nft that holds the rules');
+    .find((child) => readFileSync(`/proc/${child}/${file}`, 'utf8') === text);
+  assert.ok(pid, `a child with ${file} ${JSON.stringify(text)}`);
   return Number(pid);
 }
 

@@ -94,7 +94,7 @@ describe('choice of the backend', () => {
       lines.push(line);
       if (fails) throw failure('nft -i', 'Error: Operation not supported');
     };
-    const holder = { execute, drop: () => void lines.push('drop') };
+    const holder = { execute, drop: async () => void lines.push('drop') };
     return { given: { holder, instance: 'one' }, lines };
   }
 

@@ -19,6 +19,7 @@ describe('control socket', () => {
     status: () => ({ type: 'status', state: 'waiting', backend: 'nft', setupErrors: {} }),
     onReady: () => undefined,
     onWithdraw: async () => undefined,
+    onHeraldGone: () => undefined,
     onGone: () => undefined,
   };
 
@@ -100,6 +101,36 @@ describe('control socket', () => {
       socket.write(`{"type":"ready"}\n${'x'.repeat(5_000)}`);
       assert.equal(await gone.promise, ready[0]);
       assert.deepEqual(lines, ['warn control socket: not a message, connection closed']);
+    }));
+
+  it("a herald's end is its agent's news; it is told nothing, and does not outlast the listener", () =>
+    withFolder(async (path, listen) => {
+      const ends: string[] = [];
+      const handlers = {
+        ...silent,
+        onGone: () => ends.push('agent'),
+        onHeraldGone: (nonce: string) => ends.push(nonce),
+      };
+      const control = await listen(handlers);
+      const herald = connect(path);
+      let heard = '';
+      herald.on('data', (chunk: Buffer) => {
+        heard += chunk.toString();
+      });
+      await once(herald, 'data');
+      herald.write('{"type":"herald","nonce":"n1"}\n');
+      const agent = connect(path);
+      // What comes first is heard first: then the herald is known.
+      await once(agent, 'data');
+      agent.write('{"type":"withdraw"}\n');
+      await once(agent, 'data');
+      const { length } = heard;
+      control.broadcast(silent.status());
+      await once(agent, 'data');
+      assert.equal(heard.length, length);
+      const closed = once(herald, 'close');
+      await Promise.all([control.close(), closed]);
+      assert.deepEqual(ends.sort(), ['agent', 'n1']);
     }));
 
   it('is for its owner only, replaces a stale file, and yields to one that is alive', () =>

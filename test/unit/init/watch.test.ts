@@ -75,6 +75,35 @@ describe('watch over the agent', () => {
     assert.deepEqual(node.verdicts, [true], 'another nodens serves');
   });
 
+  it('an agent in doubt is withdrawn at once, and trusted again after eight good rounds', async () => {
+    const { clock, node, watch } = setup();
+    node.round = answered('me');
+    watch.ready({}, 'me');
+    await clock.advance(0);
+    assert.equal(await watch.doubt('somebody else'), false);
+    assert.equal(await watch.doubt('me'), true);
+    assert.deepEqual(node.verdicts, [true, false]);
+    await clock.advance(1_750);
+    assert.deepEqual(node.verdicts, [true, false]);
+    await clock.advance(500);
+    assert.deepEqual(node.verdicts, [true, false, true]);
+    assert.equal(watch.flaps, 0);
+  });
+
+  it('an agent in doubt is left in place while another one is ready, or after it has left', async () => {
+    const { clock, node, watch } = setup();
+    const [old, young] = [{}, {}];
+    node.round = answered('old');
+    watch.ready(old, 'old');
+    watch.ready(young, 'young');
+    await clock.advance(0);
+    assert.equal(await watch.doubt('old'), false);
+    await watch.leave(young);
+    await watch.leave(old);
+    assert.equal(await watch.doubt('old'), false);
+    assert.deepEqual(node.verdicts, [true, false]);
+  });
+
   it('an agent that hangs is withdrawn within a second of rounds and counted as a flap', async () => {
     const { node, watch } = await wedged();
     assert.deepEqual(node.verdicts, [true, false]);

@@ -17,6 +17,7 @@ let log: RecordingLogger;
 let link: InitLink | undefined;
 let init: FakeInit | undefined;
 let gone = 0;
+let heralds: (readonly string[])[] = [];
 
 /** The other end: hears, and says what the test wants. */
 class FakeInit {
@@ -52,6 +53,7 @@ beforeEach(() => {
   clock = new FakeClock();
   log = new RecordingLogger();
   gone = 0;
+  heralds = [];
 });
 
 afterEach(async () => {
@@ -62,7 +64,10 @@ afterEach(async () => {
 });
 
 function linked(onStatus: (status: InitStatus) => void = () => undefined): InitLink {
-  link = new InitLink({ path, nonce: 'a1b2', clock, log, onStatus, onGone: () => gone++ });
+  link = new InitLink({
+    ...{ path, nonce: 'a1b2', clock, log, onStatus, onGone: () => gone++ },
+    startHerald: (...args) => heralds.push(args),
+  });
   return link;
 }
 
@@ -93,6 +98,21 @@ it('waits for init to come, tells it when the agent answers, and tells the next 
   init = second;
   await clock.advance(200);
   await eventually('ready again', () => second.heard.length === 1);
+});
+
+it('sends a herald whenever it hears of interception, and at no other time', async () => {
+  const { init, link } = await connected();
+  link.ready();
+  const hear = async (state: InitStatus['state'], total: number): Promise<void> => {
+    init.say(encodeControl({ type: 'status', state, backend: 'nft', setupErrors: {} }));
+    await eventually(`${total} heralds`, () => heralds.length === total);
+  };
+  await eventually('ready', () => init.heard.length === 1);
+  await hear('waiting', 0);
+  await hear('intercepting', 1);
+  assert.deepEqual(heralds[0], [path, '{"type":"herald","nonce":"a1b2"}\n']);
+  await hear('withdrawn', 1);
+  await hear('intercepting', 2);
 });
 
 it('hears counters, and warns of what it does not understand', async () => {

@@ -29,8 +29,8 @@ it('the addon, watched by the address and undefined-behaviour sanitizers, surviv
   try {
     const addon = join(folder, 'nodens.node');
     const flags = ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'];
-    const sources = ['addon.c', 'keeper.c', 'pages.c', 'tcp/steer.c', 'udp/batch.c'].map((file) =>
-      path(`../../../agent/server/${file}`),
+    const sources = ['addon.c', 'companions.c', 'pages.c', 'tcp/steer.c', 'udp/batch.c'].map(
+      (file) => path(`../../../agent/server/${file}`),
     );
     run('cc', [...flags, '-shared', '-fPIC', `-I${include}`, '-o', addon, ...sources]);
     const printed = run(

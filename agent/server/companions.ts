@@ -1,0 +1,36 @@
+/** Companions (`companions.c`) that make a killed agent's death short: sockets close at once, and init hears of it. */
+import { errnoOf } from '../base/errors.ts';
+import type { Logger } from '../query/services.ts';
+
+/** What `companions.c` exports. Both start a process unless it runs, return its id, and throw the system's error. */
+export interface CompanionAddon {
+  /** Keeps the agent's memory until its sockets are closed. */
+  keepMemory(): number;
+  /** Connects to the unix socket `path`, says `greeting`, and is the first to die where the agent is killed for memory. */
+  startHerald(path: string, greeting: string): number;
+}
+
+/** Sees to it that a herald stands on `path`; never throws. */
+export type StartHerald = (path: string, greeting: string) => void;
+
+/** Without it a killed agent is gone some milliseconds later: nothing to fail for. */
+export function startKeeper(addon: CompanionAddon, log: Logger): void {
+  try {
+    addon.keepMemory();
+  } catch (error) {
+    log.info({ error: errnoOf(error) }, 'no companion that keeps memory until sockets are closed');
+  }
+}
+
+export function heraldStarter(addon: CompanionAddon, log: Logger): StartHerald {
+  return (path, greeting) => {
+    try {
+      addon.startHerald(path, greeting);
+    } catch (error) {
+      log.info(
+        { error: errnoOf(error) },
+        'no companion that tells init of an end for lack of memory',
+      );
+    }
+  };
+}

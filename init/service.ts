@@ -3,6 +3,7 @@ import type { Clock, Timer } from '../agent/base/clock.ts';
 import type { InitMessage, InterceptionState } from '../agent/base/control.ts';
 import { messageOf } from '../agent/base/errors.ts';
 import type { Firewall } from './choose.ts';
+import { resetConnections } from './connections.ts';
 import { AlreadyRunningError, type Control, listenControl } from './control.ts';
 import { AGENT_UID } from './dropin.ts';
 import type { EndpointFollower } from './endpoints/follow.ts';
@@ -186,9 +187,11 @@ export class Service {
 
   /** Who is connected to an agent that hangs had better be told so by a reset than wait for an answer. */
   async #forget(): Promise<void> {
-    const { firewall, log } = this.#parts;
+    const { firewall, plan, options, system, log } = this.#parts;
     try {
       await firewall?.forget();
+      const reset = await resetConnections(system.run, plan.ruledIps, options.port);
+      log.info('connections to the agent that hangs', { reset });
     } catch (error) {
       log.warn('connections to the agent are kept', { error: messageOf(error) });
     }

@@ -243,7 +243,9 @@ export const COUNTED_SERIES = {
     '1 for the state interception is in; 0 for all while init is away.',
     ['state'],
   ),
-  nodens_interception_flaps_total: counter('Withdrawals because the agent did not answer probes.'),
+  nodens_interception_flaps_total: counter(
+    'Withdrawals although the agent lived on: it did not answer probes, or its herald was killed.',
+  ),
   nodens_probe_failures_total: counter('Probes of init that found no answer on a local IP.'),
   nodens_fallback_configured: gauge('Whether a local IP has a way to kube-dns behind it.'),
   nodens_fallback_packets_total: counter('Packets of queries that kube-dns got in our place.'),

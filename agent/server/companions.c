@@ -29,6 +29,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
 enum {
   STACK_BYTES = 16384,
   READY_SECONDS = 1,
@@ -42,12 +46,15 @@ struct companion {
   /* Ascending. */
   int kept[MAX_KEPT];
   int kept_count;
-  int is_settled;
+  enum { STARTING, LIVING, FAILED } state;
+  /* 0: none was started, or its end has been seen. */
   int pid;
+  /* The agent's end of its pipe; -1: none. */
+  int lifeline;
 };
 
-static struct companion keeper = {.name = "nodens-keeper"};
-static struct companion herald = {.name = "nodens-herald"};
+static struct companion keeper = {.name = "nodens-keeper", .lifeline = -1};
+static struct companion herald = {.name = "nodens-herald", .lifeline = -1};
 
 /* What follows runs in the companions. Only system calls: libc's state is the agent's. */
 
@@ -55,7 +62,7 @@ static struct companion herald = {.name = "nodens-herald"};
 static void wait_for_end(const struct companion *self) {
   struct pollfd ends[MAX_KEPT];
   for (int i = 0; i < self->kept_count; i++) ends[i] = (struct pollfd){.fd = self->kept[i]};
-  while (syscall(SYS_ppoll, ends, self->kept_count, NULL, NULL, 0) < 0) continue;
+  while (syscall(SYS_ppoll, ends, self->kept_count, NULL, NULL, 0) < 0 && errno == EINTR) continue;
 }
 
 static int close_others(const struct companion *self) {
@@ -72,17 +79,40 @@ static int live(void *argument) {
   struct companion *self = argument;
   syscall(SYS_prctl, PR_SET_NAME, self->name, 0, 0, 0);
   /* A kernel that cannot (before 5.9) gets no companion: one that holds sockets would be worse than none. */
-  int failed = close_others(self) != 0;
-  __atomic_store_n(&self->is_settled, 1, __ATOMIC_SEQ_CST);
-  syscall(SYS_futex, &self->is_settled, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-  if (!failed) wait_for_end(self);
+  int state = close_others(self) == 0 ? LIVING : FAILED;
+  __atomic_store_n(&self->state, state, __ATOMIC_SEQ_CST);
+  syscall(SYS_futex, &self->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+  if (state == LIVING) wait_for_end(self);
   syscall(SYS_exit_group, 0);
   return 0;
 }
 
 /* What follows runs in the agent. */
 
-/* Starts a companion that keeps `connection` (-1: none), and waits until it has let go of our descriptors. 0 or errno. */
+/* Ends it, wherever it is. */
+static void dismiss(struct companion *self) {
+  if (self->lifeline >= 0) close(self->lifeline);
+  self->lifeline = -1;
+}
+
+/* Whether it runs; its stack, its exit status and its pipe are free where it does not. */
+static int is_alive(struct companion *self) {
+  if (self->pid > 0 && waitpid(self->pid, NULL, WNOHANG | __WALL) == 0) return 1;
+  self->pid = 0;
+  dismiss(self);
+  return 0;
+}
+
+/* Waits until it has let go of our descriptors. 0 or errno. */
+static int settle(struct companion *self) {
+  struct timespec limit = {.tv_sec = READY_SECONDS};
+  while (__atomic_load_n(&self->state, __ATOMIC_SEQ_CST) == STARTING)
+    if (syscall(SYS_futex, &self->state, FUTEX_WAIT_PRIVATE, STARTING, &limit, NULL, 0) != 0 && errno == ETIMEDOUT)
+      return ETIMEDOUT;
+  return self->state == LIVING ? 0 : ENOSYS;
+}
+
+/* Starts a companion that keeps `connection` (-1: none). 0 or errno. */
 static int start(struct companion *self, int connection) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return errno;
@@ -90,44 +120,41 @@ static int start(struct companion *self, int connection) {
   self->kept[is_before] = ends[0];
   self->kept[!is_before] = connection;
   self->kept_count = connection < 0 ? 1 : 2;
-  self->is_settled = 0;
+  self->state = STARTING;
+  self->lifeline = ends[1];
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   /* No exit signal: nobody waits for it as for a child. */
-  self->pid = clone(live, self->stack + sizeof self->stack, CLONE_VM, self);
-  int error = self->pid > 0 ? 0 : errno;
+  int pid = clone(live, self->stack + sizeof self->stack, CLONE_VM, self);
+  int error = pid > 0 ? 0 : errno;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (error == 0) {
-    struct timespec limit = {.tv_sec = READY_SECONDS};
-    while (__atomic_load_n(&self->is_settled, __ATOMIC_SEQ_CST) == 0)
-      if (syscall(SYS_futex, &self->is_settled, FUTEX_WAIT_PRIVATE, 0, &limit, NULL, 0) != 0 && errno == ETIMEDOUT) break;
-  } else {
-    close(ends[1]);
-  }
+  self->pid = pid > 0 ? pid : 0;
+  if (error == 0) error = settle(self);
+  if (error != 0) dismiss(self);
   close(ends[0]);
   return error;
 }
 
-/* Whether it runs; its stack and its exit status are free where it does not. */
-static int is_alive(const struct companion *self) {
-  return self->pid > 0 && waitpid(self->pid, NULL, WNOHANG | __WALL) == 0;
-}
-
-/* A connection to the unix socket `path` on which `greeting` has been said; -errno. */
-static int greet(const char *path, const char *greeting) {
+/* A connection to the unix socket `path`; -errno. */
+static int connect_to(const char *path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   if (strlen(path) >= sizeof address.sun_path) return -ENAMETOOLONG;
   strcpy(address.sun_path, path);
   int connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (connection < 0) return -errno;
-  size_t length = strlen(greeting);
-  if (connect(connection, (struct sockaddr *)&address, sizeof address) == 0 &&
-      send(connection, greeting, length, MSG_NOSIGNAL) == (ssize_t)length)
-    return connection;
+  if (connect(connection, (struct sockaddr *)&address, sizeof address) == 0) return connection;
   int error = errno;
   close(connection);
   return -error;
+}
+
+/* 0 or errno. */
+static int say(int connection, const char *greeting) {
+  ssize_t length = (ssize_t)strlen(greeting);
+  ssize_t sent = send(connection, greeting, (size_t)length, MSG_NOSIGNAL);
+  if (sent == length) return 0;
+  return sent < 0 ? errno : EIO;
 }
 
 static napi_value pid_or_error(napi_env env, const struct companion *self, const char *call, int error) {
@@ -152,11 +179,16 @@ static napi_value start_herald(napi_env env, napi_callback_info info) {
       napi_get_value_string_utf8(env, args[1], greeting, sizeof greeting, &length) != napi_ok)
     return throw_errno(env, "startHerald", EINVAL);
   if (is_alive(&herald)) return pid_or_error(env, &herald, "", 0);
-  int connection = greet(path, greeting);
+  int connection = connect_to(path);
   if (connection < 0) return throw_errno(env, "connect", -connection);
   int error = start(&herald, connection);
+  /* Only now: its end is an alarm to whoever has heard of it. */
+  if (error == 0) {
+    error = say(connection, greeting);
+    if (error != 0) dismiss(&herald);
+  }
   close(connection);
-  return pid_or_error(env, &herald, "clone", error);
+  return pid_or_error(env, &herald, "startHerald", error);
 }
 
 /* reap(pid): takes the exit status of a child that has ended and that nobody started, a dead agent's companion. */

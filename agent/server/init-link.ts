@@ -14,6 +14,8 @@ import type { StartHerald } from './companions.ts';
 const RETRY_MS = 200;
 /** An init that has not come by then is not there: somebody else sets this node up. */
 const COMING_MS = 5_000;
+/** A herald that is missing is replaced after this at the latest. */
+const HERALD_MS = 30_000;
 /** How long a stop waits for init to take interception away. */
 const WITHDRAW_MS = 2_000;
 
@@ -37,6 +39,7 @@ export class InitLink {
   readonly #options: InitLinkOptions;
   #socket: Socket | undefined;
   #retry: Timer | undefined;
+  #heralding: Timer | undefined;
   readonly #startMs: number;
   /** As init said last; undefined while none ever did. */
   #state: InterceptionState | undefined;
@@ -95,6 +98,7 @@ export class InitLink {
   close(): void {
     this.#isClosed = true;
     this.#retry?.cancel();
+    this.#heralding?.cancel();
     this.#socket?.destroy();
   }
 
@@ -126,12 +130,19 @@ export class InitLink {
   }
 
   #hearStatus(status: InitStatus): void {
-    const { path, nonce, onStatus, startHerald } = this.#options;
     this.#state = status.state;
-    onStatus(status);
-    // Only then is there anything to be withdrawn. One that has ended meanwhile is begun anew.
-    if (status.state === 'intercepting')
-      startHerald?.(path, encodeControl({ type: 'herald', nonce }));
+    this.#options.onStatus(status);
+    this.#sendHerald();
+  }
+
+  /** Sees to it that one is there as long as there is anything to be withdrawn. */
+  #sendHerald(): void {
+    const { path, nonce, clock, startHerald } = this.#options;
+    this.#heralding?.cancel();
+    this.#heralding = undefined;
+    if (this.#state !== 'intercepting' || startHerald === undefined) return;
+    startHerald(path, encodeControl({ type: 'herald', nonce }));
+    this.#heralding = clock.after(HERALD_MS, () => this.#sendHerald());
   }
 
   #lost(): void {
@@ -140,6 +151,7 @@ export class InitLink {
       this.#options.onGone();
     }
     this.#isConnected = false;
+    this.#heralding?.cancel();
     this.#finishWithdraw?.(false);
     if (this.#isClosed) return;
     this.#retry = this.#options.clock.after(RETRY_MS, () => this.#connect());

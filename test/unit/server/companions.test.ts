@@ -149,6 +149,20 @@ if (!(loadAddon() instanceof Error))
         close();
       });
 
+    it('leaves no descriptor behind however often it is begun anew', async () => {
+      const { child, herald, again, close } = await startHeralded();
+      const held = (): number => readdirSync(`/proc/${child.pid}/fd`).length;
+      const before = held();
+      let last = herald;
+      for (let i = 0; i < 5; i++) {
+        process.kill(last, 'SIGKILL');
+        await eventually('the herald is gone', () => gone(last), 2_000);
+        last = Number(await again());
+      }
+      assert.equal(held(), before);
+      close();
+    });
+
     it('ends with init, and a new one comes when it is asked for', async () => {
       const { connection, server, herald, again, close } = await startHeralded();
       const accepted = once(server, 'connection');

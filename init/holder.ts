@@ -11,6 +11,7 @@ const ANSWER_MS = 5_000;
 
 /** What is asked for after each line, and is never there: nft's complaint shows that the line is done. */
 const MARK = 'nodens_done_';
+const DROPPED = 'dropped';
 
 export interface Holder {
   /**
@@ -18,7 +19,10 @@ export interface Holder {
    * `CommandError`. Lines run one after the other.
    */
   execute(line: string): Promise<void>;
-  /** Ends the child, and so all that it owns. Resolves when that is gone; never rejects. */
+  /**
+   * Ends the child, and so all that it owns; lines that wait are rejected. Resolves when that is gone, or after 5 s; never
+   * rejects.
+   */
   drop(): Promise<void>;
 }
 
@@ -35,6 +39,9 @@ export class NftHolder implements Holder {
   #said = '';
   #lines: Promise<unknown> = Promise.resolve();
   #marks = 0;
+  #drops = 0;
+  /** Resolves when the child that was dropped last has ended. */
+  #ended: Promise<void> = Promise.resolve();
 
   /** `onLost` is called when a child ends that nobody dropped. */
   constructor(clock: Clock, onLost: () => void) {
@@ -43,21 +50,20 @@ export class NftHolder implements Holder {
   }
 
   execute(line: string): Promise<void> {
-    const done = this.#lines.then(() => this.#execute(line));
+    const drops = this.#drops;
+    const done = this.#lines.then(() => this.#execute(line, drops));
     this.#lines = done.catch(() => undefined);
     return done;
   }
 
   drop(): Promise<void> {
     const child = this.#child;
+    this.#drops++;
     this.#child = undefined;
-    this.#waiting?.finish('dropped');
-    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null)
-      return Promise.resolve();
-    return new Promise((resolve) => {
-      child.once('exit', () => resolve());
-      child.kill('SIGKILL');
-    });
+    this.#waiting?.finish(DROPPED);
+    const runs = child?.pid !== undefined && child.exitCode === null && child.signalCode === null;
+    if (runs) this.#ended = this.#end(child);
+    return this.#ended;
   }
 
   /** For tests and logs. */
@@ -65,7 +71,22 @@ export class NftHolder implements Holder {
     return this.#child?.pid;
   }
 
-  async #execute(line: string): Promise<void> {
+  /** Even a killed child may have to wait for the kernel's lock of the tables; nobody waits for that for ever. */
+  #end(child: ChildProcess): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#clock.after(ANSWER_MS, () => resolve());
+      child.once('exit', () => {
+        timer.cancel();
+        resolve();
+      });
+      child.kill('SIGKILL');
+    });
+  }
+
+  /** A line from before a drop is not for the child after it. */
+  async #execute(line: string, drops: number): Promise<void> {
+    await this.#ended;
+    if (drops !== this.#drops) throw new CommandError('nft -i', undefined, DROPPED);
     this.#child ??= this.#start();
     const child = this.#child;
     const mark = `${MARK}${++this.#marks}`;
@@ -93,7 +114,9 @@ export class NftHolder implements Holder {
     });
     // 'close' or 'error' of the child follows and tells.
     child.stdin.on('error', () => undefined);
-    child.stderr.setEncoding('utf8').on('data', (text: string) => this.#hear(text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      if (child === this.#child) this.#hear(text);
+    });
     child.on('error', (error) => this.#lost(child, error.message));
     child.on('exit', (code, signal) => this.#lost(child, `ended: ${signal ?? code}`));
     return child;

@@ -11,7 +11,13 @@ export async function resetConnections(
   port: number,
 ): Promise<number> {
   const sources = localIps.map((ip) => `src ${ip.includes(':') ? `[${ip}]` : ip}`).join(' or ');
-  const filter = ['state', 'established', `( ${sources} ) and sport = :${port}`];
+  const filter = [
+    'state',
+    'established',
+    'state',
+    'close-wait',
+    `( ${sources} ) and sport = :${port}`,
+  ];
   const killed = await run('ss', ['--kill', '--no-header', '--tcp', '--numeric', ...filter]);
   return killed.split('\n').filter((line) => line !== '').length;
 }

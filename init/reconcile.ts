@@ -70,7 +70,8 @@ export class Reconciler {
     this.#releases++;
     const { firewall, onChange } = this.#parts;
     await firewall?.release();
-    if (firewall?.isOwner !== true || this.#applied !== 'full') return;
+    // Somebody may have wanted it back meanwhile.
+    if (this.#wanted !== 'none' || firewall?.isOwner !== true || this.#applied !== 'full') return;
     this.#applied = 'none';
     onChange();
   }

@@ -49,6 +49,10 @@ export class Service {
   #packets = 0;
   #intercepted = false;
   #isLeaving = false;
+  /** Counts verdicts: what an older one still had to do is not done after a newer one. */
+  #decisions = 0;
+  /** Resolves when what was last taken away is gone; never rejects. */
+  #gone: Promise<unknown> = Promise.resolve();
   #told: InterceptionState | undefined;
   #sent = '';
 
@@ -132,7 +136,9 @@ export class Service {
     this.#parts.endpoints?.stop();
     this.#reconciler.stop();
     if (this.#parts.firewall === undefined) return;
-    await this.#reconciler.release();
+    this.#decisions++;
+    this.#gone = this.#reconciler.release();
+    await this.#gone;
     await this.#reconciler.want(this.#idle());
   }
 
@@ -145,10 +151,24 @@ export class Service {
     return this.#parts.options.skipTeardown ? 'guarded' : 'none';
   }
 
-  /** Where the kernel drops the rules at our word, the agent that waits need not wait for the rest. */
   async #decide(answers: boolean): Promise<void> {
+    this.#decisions++;
     if (answers) return void (await this.#reconciler.want('full'));
+    this.#gone = this.#takeAway();
+    await this.#gone;
+  }
+
+  /** Whoever leaves is told when nothing leads to it any more, whoever has taken it away. */
+  async #onLeave(agent: object): Promise<void> {
+    await this.#watch.leave(agent);
+    await this.#gone;
+  }
+
+  /** Where the kernel drops the rules at our word, the agent that waits need not wait for the rest. */
+  async #takeAway(): Promise<void> {
+    const decision = this.#decisions;
     await this.#reconciler.release();
+    if (decision !== this.#decisions) return;
     const done = this.#reconciler.want('none');
     if (this.#parts.firewall?.isOwner !== true) await done;
   }
@@ -159,7 +179,7 @@ export class Service {
       return await listenControl(options.socketPath, AGENT_UID, log, {
         status: () => this.#status(),
         onReady: (agent, nonce) => this.#watch.ready(agent, nonce),
-        onWithdraw: (agent) => this.#watch.leave(agent),
+        onWithdraw: (agent) => this.#onLeave(agent),
         onGone: (agent) => void this.#watch.leave(agent),
         onHeraldGone: (nonce) => void this.#doubt(nonce),
       });
@@ -188,13 +208,15 @@ export class Service {
   /** Who is connected to an agent that hangs had better be told so by a reset than wait for an answer. */
   async #forget(): Promise<void> {
     const { firewall, plan, options, system, log } = this.#parts;
-    try {
-      await firewall?.forget();
-      const reset = await resetConnections(system.run, plan.ruledIps, options.port);
-      log.info('connections to the agent that hangs', { reset });
-    } catch (error) {
-      log.warn('connections to the agent are kept', { error: messageOf(error) });
-    }
+    const [reset, forgotten] = await Promise.allSettled([
+      resetConnections(system.run, plan.ruledIps, options.port),
+      firewall?.forget(),
+    ]);
+    if (reset.status === 'fulfilled')
+      log.info('connections to the agent that hangs', { reset: reset.value });
+    for (const { status, reason } of [reset, forgotten] as PromiseRejectedResult[])
+      if (status === 'rejected')
+        log.warn('connections to the agent are kept', { error: messageOf(reason) });
   }
 
   async #count(): Promise<void> {

@@ -34,6 +34,9 @@ export class AgentWatch {
   #failures = 0;
   #goodRounds = 0;
   #heldUntilMs: number | undefined;
+  /** Who was in doubt lives: until then it is not doubted again. */
+  #trustedUntilMs = 0;
+  #isDoubted = false;
   #timer: Timer | undefined;
   #isAsking = false;
   #stopped = false;
@@ -44,7 +47,7 @@ export class AgentWatch {
     this.#parts = parts;
   }
 
-  /** How often an agent hung. */
+  /** How often interception went although the agent lived on: it hung, or its herald was killed. */
   get flaps(): number {
     return this.#flaps;
   }
@@ -77,18 +80,26 @@ export class AgentWatch {
 
   /** An agent leaves, or is gone. Resolves when interception is gone too, unless another agent is ready. */
   async leave(agent: object): Promise<void> {
-    if (this.#ready.delete(agent) && this.#ready.size === 0) await this.#decide(false);
+    if (!this.#ready.delete(agent) || this.#ready.size > 0) return;
+    // A doubt that came true is nothing to hold against the next one.
+    if (this.#isDoubted) this.#heldUntilMs = undefined;
+    this.#isDoubted = false;
+    this.#trustedUntilMs = 0;
+    if (!this.#stopped) await this.#decide(false);
   }
 
   /**
    * The agent with this nonce is being killed. Where it is not, it is trusted again after as many good rounds as one
-   * that hung. Resolves to whether interception went for it, when it is gone.
+   * that hung, and not doubted again for a minute. Resolves to whether interception went for it, when it is gone.
    */
   async doubt(nonce: string): Promise<boolean> {
     const nonces = [...this.#ready.values()];
-    if (!this.#verdict || !nonces.includes(nonce) || new Set(nonces).size > 1) return false;
+    const nowMs = this.#parts.clock.nowMs();
+    if (this.#stopped || !this.#verdict || nowMs < this.#trustedUntilMs) return false;
+    if (!nonces.includes(nonce) || new Set(nonces).size > 1) return false;
     this.#goodRounds = 0;
-    this.#heldUntilMs = this.#parts.clock.nowMs();
+    this.#isDoubted = true;
+    this.#heldUntilMs = nowMs;
     await this.#decide(false);
     return true;
   }
@@ -109,7 +120,14 @@ export class AgentWatch {
     this.#goodRounds++;
     if (this.#verdict || !this.#isOurs(names) || !this.#isSteady()) return;
     this.#heldUntilMs = undefined;
+    if (this.#isDoubted) this.#outlive();
     await this.#decide(true);
+  }
+
+  #outlive(): void {
+    this.#isDoubted = false;
+    this.#flaps++;
+    this.#trustedUntilMs = this.#parts.clock.nowMs() + HOLD_OFF_MS;
   }
 
   async #missed({ silent, isRefused }: Round): Promise<void> {

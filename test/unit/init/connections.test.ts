@@ -14,6 +14,6 @@ it('names every address as ss reads it, and counts what was reset', async () => 
   );
   assert.equal(reset, 2);
   assert.deepEqual(asked, [
-    'ss --kill --no-header --tcp --numeric state established ( src 10.0.0.1 or src [fd00::1] ) and sport = :53',
+    'ss --kill --no-header --tcp --numeric state established state close-wait ( src 10.0.0.1 or src [fd00::1] ) and sport = :53',
   ]);
 });

@@ -20,7 +20,7 @@ interface Node {
   changes: number;
 }
 
-function setup(syncIntervalMs = 60_000) {
+function setup(syncIntervalMs = 60_000, released?: Promise<void>) {
   const clock = new FakeClock();
   const node: Node = {
     steps: [],
@@ -39,8 +39,11 @@ function setup(syncIntervalMs = 60_000) {
       },
     },
     firewall: {
-      isOwner: false,
-      release: async () => void node.steps.push('release'),
+      isOwner: released !== undefined,
+      release: async () => {
+        node.steps.push('release');
+        await released;
+      },
       apply: async ({ query }: RuleSet) => {
         node.steps.push(query.length);
         if (node.ruleError !== undefined) throw node.ruleError;
@@ -61,6 +64,19 @@ describe('reconciler', () => {
     const { node, reconciler } = setup();
     assert.equal(await reconciler.pass(), true);
     assert.deepEqual(node.steps, ['link', 0]);
+    assert.equal(reconciler.interception, 'none');
+  });
+
+  it('a release that takes long does not overrule who wants interception back meanwhile', async () => {
+    const gone = Promise.withResolvers<void>();
+    const { reconciler } = setup(60_000, gone.promise);
+    await reconciler.want('full');
+    const released = reconciler.release();
+    await reconciler.want('full');
+    gone.resolve();
+    await released;
+    assert.equal(reconciler.interception, 'full');
+    await reconciler.release();
     assert.equal(reconciler.interception, 'none');
   });
 

@@ -87,7 +87,40 @@ describe('watch over the agent', () => {
     assert.deepEqual(node.verdicts, [true, false]);
     await clock.advance(500);
     assert.deepEqual(node.verdicts, [true, false, true]);
+    assert.equal(watch.flaps, 1);
+  });
+
+  it('an agent that outlived a doubt is not doubted again before a minute is over', async () => {
+    const { clock, node, watch } = setup();
+    node.round = answered('me');
+    watch.ready({}, 'me');
+    await clock.advance(0);
+    assert.equal(await watch.doubt('me'), true);
+    await clock.advance(60_000);
+    assert.equal(await watch.doubt('me'), false);
+    await clock.advance(3_000);
+    assert.equal(await watch.doubt('me'), true);
+    assert.deepEqual(node.verdicts, [true, false, true, false]);
+  });
+
+  it('a doubt that comes true is no flap, and nobody decides anything after the stop', async () => {
+    const { clock, node, watch } = setup();
+    const agent = {};
+    node.round = answered('me');
+    watch.ready(agent, 'me');
+    await clock.advance(0);
+    await watch.doubt('me');
+    await watch.leave(agent);
+    watch.ready({}, 'me');
+    await clock.advance(0);
+    assert.deepEqual(node.verdicts, [true, false, true]);
     assert.equal(watch.flaps, 0);
+    assert.equal(await watch.doubt('me'), true, 'one that outlived nothing');
+    await clock.advance(3_000);
+    watch.stop();
+    await clock.advance(60_000);
+    assert.equal(await watch.doubt('me'), false);
+    assert.deepEqual(node.verdicts, [true, false, true, false, true]);
   });
 
   it('an agent in doubt is left in place while another one is ready, or after it has left', async () => {

@@ -2,7 +2,7 @@
 import { addressesIn, type Backend } from './backend.ts';
 import { directChains, endpointsIn, hairpinRule } from './endpoints/nft.ts';
 import type { Endpoints } from './endpoints/set.ts';
-import type { Run } from './exec.ts';
+import { CommandError, type Run } from './exec.ts';
 import type { Fallback, Outward, Rewrite } from './fallback.ts';
 import { TableKeeper } from './nft-keep.ts';
 import { OWN_TABLE_PREFIX } from './nft-list.ts';
@@ -18,6 +18,12 @@ import type { RuleSet } from './plan.ts';
 
 const TABLE = `${OWN_TABLE_PREFIX}fallback_main`;
 
+/**
+ * Of conntrack, for packets that were rewritten. A client may have two connections from one port, to the local IP and to
+ * the ClusterIP: rewritten, they would be one to conntrack, and the one would get the other's packets.
+ */
+const ZONE = 20_253;
+
 /** Before conntrack (-200), after what untracks (-300). */
 const REWRITE_PRIORITY = -250;
 /** After conntrack, before kube-proxy's DNAT (-100). */
@@ -31,6 +37,8 @@ export class NftFallback implements Backend {
   readonly name = 'nft-fallback';
   readonly #run: Run;
   readonly #keeper: TableKeeper;
+  /** Whether the kernel has zones (CONFIG_NF_CONNTRACK_ZONES), as far as is known. */
+  #hasZones = true;
 
   /** `onForeign`: see `TableKeeper`. Two instances that learn of other endpoints one after the other are no fight. */
   constructor(run: Run, onForeign: (table: string) => void = () => undefined) {
@@ -38,8 +46,17 @@ export class NftFallback implements Backend {
     this.#keeper = new TableKeeper(run, onForeign);
   }
 
-  apply({ fallback }: RuleSet): Promise<boolean> {
-    return this.#keeper.apply([tableOf(fallback)]);
+  async apply({ fallback }: RuleSet): Promise<boolean> {
+    if (this.#hasZones) {
+      try {
+        return await this.#keeper.apply([tableOf(fallback, ZONE)]);
+      } catch (error) {
+        if (!(error instanceof CommandError)) throw error;
+      }
+    }
+    const changed = await this.#keeper.apply([tableOf(fallback, undefined)]);
+    this.#hasZones = false;
+    return changed;
   }
 
   /** The tables of our own go together, whoever made them. */
@@ -52,7 +69,7 @@ export class NftFallback implements Backend {
   }
 
   explain({ fallback }: RuleSet): string {
-    return tableText(tableOf(fallback));
+    return tableText(tableOf(fallback, this.#hasZones ? ZONE : undefined));
   }
 }
 
@@ -69,7 +86,7 @@ export async function fallbackPackets(run: Run): Promise<number> {
     .reduce((sum, line) => sum + Number(/counter packets (\d+)/.exec(line)?.[1] ?? 0), 0);
 }
 
-function tableOf({ rewrites, direct, outward }: Fallback): Table {
+function tableOf({ rewrites, direct, outward }: Fallback, zone: number | undefined): Table {
   const chain = (
     name: string,
     type: TableChain['type'],
@@ -78,7 +95,8 @@ function tableOf({ rewrites, direct, outward }: Fallback): Table {
     ...hooks: TableChain['hook'][]
   ): TableChain[] =>
     hooks.map((hook) => ({ name: `${name}_${hook}`, type, hook, priority, rules: rules(hook) }));
-  const rewriting = (hook: string): TableRule[] => rewrites.flatMap((r) => rewriteRules(r, hook));
+  const rewriting = (hook: string): TableRule[] =>
+    rewrites.flatMap((r) => rewriteRules(r, hook, zone));
   const leaving = [...outward.map(outwardRule), ...direct.flatMap(hairpinRule)];
   const chains = [
     ...directChains(direct),
@@ -108,12 +126,17 @@ function tableOf({ rewrites, direct, outward }: Fallback): Table {
 
 const PROTOCOLS = ['udp', 'tcp'] as const;
 
-function rewriteRules({ family, from, to, port, mark }: Rewrite, hook: string): TableRule[] {
+function rewriteRules(
+  { family, from, to, port, mark }: Rewrite,
+  hook: string,
+  zone: number | undefined,
+): TableRule[] {
+  const inZone = zone === undefined ? '' : `ct original zone set ${zone} `;
   const ip = family === 4 ? 'ip' : 'ip6';
   return PROTOCOLS.map((protocol) => ({
     id: `fallback-${hook}-${protocol}${family}`,
     match: `${protocol} dport ${port} ${ip} daddr ${from} ct state != untracked`,
-    action: `meta mark set meta mark | ${hex(mark)} ${ip} daddr set ${to}`,
+    action: `meta mark set meta mark | ${hex(mark)} ${inZone}${ip} daddr set ${to}`,
   }));
 }
 

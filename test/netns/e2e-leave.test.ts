@@ -15,6 +15,7 @@ import { describeSites, withSite } from '../support/sites.ts';
 
 const ZONE = 'any.default.svc.cluster.local';
 const ANSWER = 'NOERROR 10.96.9.9';
+const OWN_PORTS = [40_001, 40_002, 40_003, 40_004];
 
 /** Resolves when a backend's kernel holds a query over TCP that its frozen name server does not read. */
 function pendingUpstream(cluster: Cluster): Promise<boolean> {
@@ -37,6 +38,26 @@ function withdrawn(cluster: Cluster): Promise<boolean> {
 }
 
 describeSites('leaving a node', (proxy: ProxyKind) => {
+  it('two connections from one port, to VIP and link-local address, are both served by kube-dns', () =>
+    withSite(proxy, async (site) => {
+      const { cluster } = site;
+      const { agent } = await startNodens(site);
+      agent.signal('SIGTERM');
+      await withdrawn(cluster);
+      // Each may be led to either of the kube-dns pods.
+      for (const [i, port] of OWN_PORTS.entries())
+        for (const space of [cluster.pods[0], cluster.node]) {
+          const toVip = await OneConnection.open(space, V4.vip, port);
+          assert.equal(await toVip.ask(`vip${i}.${ZONE}`), ANSWER);
+          const toLocal = await OneConnection.open(space, V4.local, port);
+          for (const turn of [1, 2]) {
+            assert.equal(await toLocal.ask(`local${i}-${turn}.${ZONE}`), ANSWER);
+            assert.equal(await toVip.ask(`vip${i}-${turn}.${ZONE}`), ANSWER);
+          }
+          await Promise.all([toVip.close(), toLocal.close()]);
+        }
+    }));
+
   it("SIGTERM: kube-proxy's path serves at once, a socket with a query in flight included", () =>
     withSite(proxy, async (site) => {
       const { cluster } = site;

@@ -14,8 +14,8 @@ export class OneConnection {
   readonly events: string[] = [];
   #sent = 0;
 
-  private constructor(netns: string, server: string) {
-    const argv = ['netns', 'exec', netns, process.execPath, PROGRAM, server];
+  private constructor(netns: string, args: readonly string[]) {
+    const argv = ['netns', 'exec', netns, process.execPath, PROGRAM, ...args];
     this.#child = spawn('ip', argv, { stdio: ['pipe', 'pipe', 'inherit'] });
     if (this.#child.stdout === null) throw new Error('a client without standard output');
     // A test that fails leaves it behind: it ends with us, and does not keep us.
@@ -28,9 +28,16 @@ export class OneConnection {
     });
   }
 
-  /** Resolves when the connection from `netns` to port 53 of `server` is there. */
-  static async open(netns: { readonly name: string }, server: string): Promise<OneConnection> {
-    const client = new OneConnection(netns.name, server);
+  /** Resolves when the connection from `netns` (and `ownPort`, if given) to port 53 of `server` is there. */
+  static async open(
+    netns: { readonly name: string },
+    server: string,
+    ownPort?: number,
+  ): Promise<OneConnection> {
+    const client = new OneConnection(
+      netns.name,
+      ownPort === undefined ? [server] : [server, `${ownPort}`],
+    );
     await eventually(`a connection to ${server}`, () => client.events.length > 0);
     if (client.events[0] !== 'connected') throw new Error(`${server}: ${client.events[0]}`);
     return client;

@@ -1,9 +1,9 @@
 /**
  * A client that keeps one TCP connection for all its queries, as resolvers in long-lived programs do.
  *
- *     node one-connection.ts SERVER
+ *     node one-connection.ts SERVER [PORT]
  *
- * Prints `connected`. Each line `TYPE NAME` on standard input sends a query, its ID counting from 1; each response is a
+ * PORT is its own. Prints `connected`. Each line `TYPE NAME` on standard input sends a query, its ID counting from 1; each response is a
  * line `ID RCODE DATA...` on standard output. `ended`: the server has sent its FIN; `broken CODE`: there is no
  * connection any more. Ends with standard input.
  */
@@ -11,9 +11,12 @@ import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { type Packet, streamDecode, streamEncode } from 'dns-packet';
 
-const server = process.argv[2] ?? '';
+const [server = '', ownPort] = process.argv.slice(2);
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
-const socket = connect({ host: server, port: 53, noDelay: true, allowHalfOpen: true });
+const socket = connect({
+  ...{ host: server, port: 53, noDelay: true, allowHalfOpen: true },
+  localPort: ownPort === undefined ? undefined : Number(ownPort),
+});
 let lastId = 0;
 let received = Buffer.alloc(0);
 

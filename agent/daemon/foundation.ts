@@ -18,7 +18,7 @@ import type { StartHerald } from '../server/companions.ts';
 import { Dispatcher } from '../server/dispatch.ts';
 import { Identity } from '../server/identity.ts';
 import { Listeners } from '../server/listeners.ts';
-import { chooseTransports } from '../server/transports.ts';
+import { chooseNative } from '../server/native.ts';
 import type { ConnectUdp } from '../server/udp/connected.ts';
 import { nodeSockets } from '../upstream/node-sockets.ts';
 import type { Sockets } from '../upstream/ports.ts';
@@ -61,7 +61,7 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
   const budget = cacheBudget(options.memoryBytes, cgroupLimitBytes(readText));
   const random = Math.random;
   const maxInFlight = inFlightBound(getHeapStatistics().heap_size_limit, budget.bytes);
-  const { connectUdp, startHerald, ...transports } = chooseTransports(log, clock);
+  const { connectUdp, startHerald, ...transports } = chooseNative(log, clock);
   const sockets = connectUdp === undefined ? nodeSockets : withConnected(connectUdp);
   const maxWaiting = waitingBound(maxInFlight);
   const cache = createCache({ clock, metrics, log, totalBytes: budget.bytes, random, maxWaiting });

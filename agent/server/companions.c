@@ -178,7 +178,8 @@ static napi_value start_herald(napi_env env, napi_callback_info info) {
   if (napi_get_value_string_utf8(env, args[0], path, sizeof path, &length) != napi_ok ||
       napi_get_value_string_utf8(env, args[1], greeting, sizeof greeting, &length) != napi_ok)
     return throw_errno(env, "startHerald", EINVAL);
-  if (is_alive(&herald)) return pid_or_error(env, &herald, "", 0);
+  /* One that was dismissed has its stack until it has ended. */
+  if (is_alive(&herald)) return pid_or_error(env, &herald, "startHerald", herald.lifeline < 0 ? EAGAIN : 0);
   int connection = connect_to(path);
   if (connection < 0) return throw_errno(env, "connect", -connection);
   int error = start(&herald, connection);

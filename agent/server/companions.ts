@@ -22,16 +22,17 @@ export function startKeeper(addon: CompanionAddon, log: Logger): void {
   }
 }
 
-/** It is asked for again and again: each reason why there is none is said once. */
+/** It is asked for again and again: a reason why there is none is said once, until there has been one. */
 export function heraldStarter(addon: CompanionAddon, log: Logger): StartHerald {
   const said = new Set<string>();
   return (path, greeting) => {
     try {
       addon.startHerald(path, greeting);
+      said.clear();
     } catch (raised) {
       const error = errnoOf(raised);
       if (!said.has(error))
-        log.info({ error }, 'no companion that tells init of an end for lack of memory');
+        log.warn({ error }, 'no companion that tells init of an end for lack of memory');
       said.add(error);
     }
   };

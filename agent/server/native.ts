@@ -1,4 +1,4 @@
-/** Which transports this process uses: those of the compiled addon where it loads, else Node's own. */
+/** What this process takes from the compiled addon where that loads, and what stands in its place where it does not. */
 import type { Clock } from '../base/clock.ts';
 import { releaseRegularly } from '../base/pages.ts';
 import type { Logger } from '../query/services.ts';
@@ -10,7 +10,7 @@ import { type ConnectUdp, connectedOpener } from './udp/connected.ts';
 import type { OpenUdp } from './udp/contract.ts';
 import { openDgram } from './udp/dgram.ts';
 
-export interface Transports {
+export interface Native {
   readonly openUdp: OpenUdp;
   readonly listenTcp: ListenTcp;
   /** For questions to upstreams; undefined where node:dgram is to be used. */
@@ -23,8 +23,8 @@ export interface Transports {
  * With one line that says so where the addon is not used. `NODENS_UDP=dgram` in the environment asks for that: to
  * compare the two, or to rule the addon out when something is odd.
  */
-export function chooseTransports(log: Logger, clock: Clock): Transports {
-  const portable = {
+export function chooseNative(log: Logger, clock: Clock): Native {
+  const portable: Native = {
     ...{ openUdp: openDgram, listenTcp: sharedListen },
     ...{ connectUdp: undefined, startHerald: undefined },
   };

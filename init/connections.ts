@@ -2,8 +2,8 @@
 import type { Run } from './exec.ts';
 
 /**
- * Resets what is open to `port` of `localIps`, the listeners stay; resolves to how many. None where the kernel cannot
- * (CONFIG_INET_DIAG_DESTROY). Rejects with `CommandError`.
+ * Resets what is open to `port` of `localIps`, the listeners stay; resolves to how many ss names: none where the kernel
+ * cannot reset (CONFIG_INET_DIAG_DESTROY). Rejects with `CommandError`.
  */
 export async function resetConnections(
   run: Run,

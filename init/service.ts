@@ -17,6 +17,7 @@ import type { InitOptions } from './options.ts';
 import type { Interception, Plan } from './plan.ts';
 import { isLedToAgent, makeProbe, probeAll } from './probe.ts';
 import { Reconciler } from './reconcile.ts';
+import { InterceptionSwitch } from './switch.ts';
 import type { System } from './system.ts';
 import { AgentWatch } from './watch.ts';
 
@@ -42,6 +43,7 @@ export class Service {
   onWedge: () => void = () => undefined;
   readonly #parts: ServiceParts;
   readonly #reconciler: Reconciler;
+  readonly #switch: InterceptionSwitch;
   readonly #watch: AgentWatch;
   #control: Control | undefined;
   #endMonitor: () => void = () => undefined;
@@ -49,10 +51,6 @@ export class Service {
   #packets = 0;
   #intercepted = false;
   #isLeaving = false;
-  /** Counts verdicts: what an older one still had to do is not done after a newer one. */
-  #decisions = 0;
-  /** Resolves when what was last taken away is gone; never rejects. */
-  #gone: Promise<unknown> = Promise.resolve();
   #told: InterceptionState | undefined;
   #sent = '';
 
@@ -69,6 +67,7 @@ export class Service {
       syncIntervalMs: options.syncIntervalMs,
       onChange: () => this.#onChange(),
     });
+    this.#switch = new InterceptionSwitch(this.#reconciler, firewall?.isOwner === true);
     if (endpoints !== undefined) endpoints.onChange = () => this.#reconciler.pass();
     const probe = makeProbe(clock, options.probePorts);
     this.#watch = new AgentWatch({
@@ -123,7 +122,7 @@ export class Service {
   /** The kernel has dropped the host's query rules with the process that held them. */
   onHolderLost(): void {
     this.#parts.log.warn('nft, which held the query rules, has ended: they are put back');
-    void this.#reconciler.pass();
+    void this.#reconciler.lost();
   }
 
   /** Takes the query direction away; addresses and standing rules stay, so that a restart is not a hole. */
@@ -136,10 +135,7 @@ export class Service {
     this.#parts.endpoints?.stop();
     this.#reconciler.stop();
     if (this.#parts.firewall === undefined) return;
-    this.#decisions++;
-    this.#gone = this.#reconciler.release();
-    await this.#gone;
-    await this.#reconciler.want(this.#idle());
+    await this.#switch.off(this.#idle());
   }
 
   async stop(): Promise<void> {
@@ -151,26 +147,17 @@ export class Service {
     return this.#parts.options.skipTeardown ? 'guarded' : 'none';
   }
 
+  /** An agent that waits need not wait for what the kernel has not dropped at once. */
   async #decide(answers: boolean): Promise<void> {
-    this.#decisions++;
-    if (answers) return void (await this.#reconciler.want('full'));
-    this.#gone = this.#takeAway();
-    await this.#gone;
+    if (answers) return this.#switch.on();
+    void this.#switch.off();
+    await this.#switch.gone;
   }
 
   /** Whoever leaves is told when nothing leads to it any more, whoever has taken it away. */
   async #onLeave(agent: object): Promise<void> {
     await this.#watch.leave(agent);
-    await this.#gone;
-  }
-
-  /** Where the kernel drops the rules at our word, the agent that waits need not wait for the rest. */
-  async #takeAway(): Promise<void> {
-    const decision = this.#decisions;
-    await this.#reconciler.release();
-    if (decision !== this.#decisions) return;
-    const done = this.#reconciler.want('none');
-    if (this.#parts.firewall?.isOwner !== true) await done;
+    await this.#switch.gone;
   }
 
   async #listen(): Promise<Control | undefined> {
@@ -214,9 +201,9 @@ export class Service {
     ]);
     if (reset.status === 'fulfilled')
       log.info('connections to the agent that hangs', { reset: reset.value });
-    for (const { status, reason } of [reset, forgotten] as PromiseRejectedResult[])
-      if (status === 'rejected')
-        log.warn('connections to the agent are kept', { error: messageOf(reason) });
+    else log.warn('connections to the agent cannot be reset', { error: messageOf(reset.reason) });
+    if (forgotten.status === 'rejected')
+      log.warn("connections still count as the agent's", { error: messageOf(forgotten.reason) });
   }
 
   async #count(): Promise<void> {

@@ -134,11 +134,10 @@ export class AgentWatch {
     this.#failures++;
     this.#goodRounds = 0;
     if (this.#verdict || this.#ready.size > 0) this.#probeFailures += silent.length;
-    if (!this.#verdict || this.#failures < MAX_FAILURES) return;
-    if (!isRefused) {
-      this.#flaps++;
-      this.#heldUntilMs = this.#parts.clock.nowMs() + HOLD_OFF_MS;
-    }
+    // Who is in doubt has lost interception already, and may hang all the same.
+    if (!(this.#verdict || this.#isDoubted) || this.#failures !== MAX_FAILURES) return;
+    if (!isRefused) this.#heldUntilMs = this.#parts.clock.nowMs() + HOLD_OFF_MS;
+    if (!isRefused && this.#verdict) this.#flaps++;
     await this.#decide(false);
     if (!isRefused) this.#parts.onWedge(silent);
   }

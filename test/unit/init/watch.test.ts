@@ -105,13 +105,13 @@ describe('watch over the agent', () => {
 
   it('a doubt that comes true is no flap, and nobody decides anything after the stop', async () => {
     const { clock, node, watch } = setup();
-    const agent = {};
+    const [agent, next] = [{}, {}];
     node.round = answered('me');
     watch.ready(agent, 'me');
     await clock.advance(0);
     await watch.doubt('me');
     await watch.leave(agent);
-    watch.ready({}, 'me');
+    watch.ready(next, 'me');
     await clock.advance(0);
     assert.deepEqual(node.verdicts, [true, false, true]);
     assert.equal(watch.flaps, 0);
@@ -120,7 +120,41 @@ describe('watch over the agent', () => {
     watch.stop();
     await clock.advance(60_000);
     assert.equal(await watch.doubt('me'), false);
+    await watch.leave(next);
     assert.deepEqual(node.verdicts, [true, false, true, false, true]);
+  });
+
+  it('an agent in doubt that hangs is told of as any that hangs, once', async () => {
+    const { clock, node, watch } = setup();
+    node.round = answered('me');
+    watch.ready({}, 'me');
+    await clock.advance(0);
+    await watch.doubt('me');
+    node.round = HUNG;
+    await clock.advance(5_000);
+    assert.deepEqual([node.wedges, watch.flaps], [1, 0]);
+    node.round = answered('me');
+    await clock.advance(50_000);
+    assert.deepEqual(node.verdicts, [true, false], 'held for a minute');
+    await clock.advance(12_000);
+    assert.deepEqual(node.verdicts, [true, false, true]);
+    assert.equal(watch.flaps, 1);
+  });
+
+  it('an agent in doubt that hangs and then ends has its successor believed at once', async () => {
+    const { clock, node, watch } = setup();
+    const agent = {};
+    node.round = answered('me');
+    watch.ready(agent, 'me');
+    await clock.advance(0);
+    await watch.doubt('me');
+    node.round = HUNG;
+    await clock.advance(1_000);
+    await watch.leave(agent);
+    node.round = answered('next');
+    watch.ready({}, 'next');
+    await clock.advance(0);
+    assert.deepEqual(node.verdicts, [true, false, true]);
   });
 
   it('an agent in doubt is left in place while another one is ready, or after it has left', async () => {

@@ -92,8 +92,8 @@ export class NftHolder implements Holder {
     const mark = `${MARK}${++this.#marks}`;
     const stderr = await new Promise<string | undefined>((resolve) => {
       const timer = this.#clock.after(ANSWER_MS, () => {
-        void this.drop();
         finish('no answer');
+        void this.drop();
       });
       const finish = (said: string | undefined): void => {
         timer.cancel();

@@ -33,6 +33,10 @@ export class Reconciler {
   readonly #errors = new Map<SetupErrorType, number>(SETUP_ERROR_TYPES.map((type) => [type, 0]));
   #wanted: Interception = 'none';
   #applied: Interception | undefined;
+  /** `#releases` when `#applied` was put. */
+  #appliedAt = 0;
+  /** Whether the kernel has dropped query rules since. */
+  #isLost = false;
   #passes: Promise<unknown> = Promise.resolve();
   #timer: Timer | undefined;
   #wished = '';
@@ -45,7 +49,7 @@ export class Reconciler {
     this.#parts = parts;
   }
 
-  /** What the last successful pass left in the kernel, undefined before the first. */
+  /** What the last successful pass left in the kernel, as far as it is still there; undefined before the first. */
   get interception(): Interception | undefined {
     return this.#applied;
   }
@@ -67,13 +71,20 @@ export class Reconciler {
    */
   async release(): Promise<void> {
     this.#wanted = 'none';
-    this.#releases++;
+    const release = ++this.#releases;
     const { firewall, onChange } = this.#parts;
     await firewall?.release();
-    // Somebody may have wanted it back meanwhile.
-    if (this.#wanted !== 'none' || firewall?.isOwner !== true || this.#applied !== 'full') return;
+    // Somebody may have put it back meanwhile.
+    if (firewall?.isOwner !== true || this.#appliedAt >= release || this.#applied !== 'full')
+      return;
     this.#applied = 'none';
     onChange();
+  }
+
+  /** The kernel has dropped the query rules. Resolves after a pass that puts back what is wanted; never rejects. */
+  async lost(): Promise<void> {
+    this.#isLost = true;
+    await this.pass();
   }
 
   /** One more pass after those that run or wait; resolves to whether everything is in place. */
@@ -101,7 +112,13 @@ export class Reconciler {
       const changed = await firewall?.apply(wished);
       return changed === true && !isNews;
     });
-    if (filtered && releases === this.#releases) this.#applied = goal;
+    if (filtered) this.#isLost = false;
+    if (filtered && releases === this.#releases) {
+      this.#applied = goal;
+      this.#appliedAt = releases;
+    } else if (this.#isLost && this.#applied === 'full') {
+      this.#applied = 'none';
+    }
     const complete = linked && filtered;
     this.#settled ||= complete;
     this.#schedule(complete);

@@ -80,6 +80,32 @@ describe('reconciler', () => {
     assert.equal(reconciler.interception, 'none');
   });
 
+  it('interception that went is not told of as there, although putting it back fails', async () => {
+    const gone = Promise.withResolvers<void>();
+    const { node, reconciler } = setup(60_000, gone.promise);
+    await reconciler.want('full');
+    const released = reconciler.release();
+    node.ruleError = failure('nft -i', 'no answer');
+    await reconciler.want('full');
+    gone.resolve();
+    await released;
+    assert.equal(reconciler.interception, 'none');
+    node.ruleError = undefined;
+    await reconciler.want('full');
+    node.ruleError = failure('nft -i', 'no answer');
+    await reconciler.lost();
+    assert.equal(reconciler.interception, 'none');
+    assert.equal(node.changes, 5);
+  });
+
+  it('query rules that are lost and put back at once are no change', async () => {
+    const { node, reconciler } = setup();
+    await reconciler.want('full');
+    await reconciler.lost();
+    assert.equal(reconciler.interception, 'full');
+    assert.equal(node.changes, 1);
+  });
+
   it('goes over everything again at every interval', async () => {
     const { clock, node, reconciler } = setup();
     await reconciler.want('full');

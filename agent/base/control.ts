@@ -39,7 +39,7 @@ export type InitMessage =
       readonly state: InterceptionState;
       readonly backend: string;
       readonly setupErrors: Readonly<Partial<Record<SetupErrorType, number>>>;
-      /** How often a hanging agent had interception withdrawn. */
+      /** How often interception was withdrawn although the agent lived on: it hung, or its herald was killed. */
       readonly flaps?: number;
       /** Probes that found no answer although an agent had said that it answers. */
       readonly probeFailures?: number;

@@ -82,7 +82,7 @@ class Victim {
   }
 
   /** Strikes while clients ask; resolves to what they saw. */
-  async strike({ strike, kills }: Fault): Promise<readonly Seen[]> {
+  async strike({ strike, isWithdrawn }: Fault): Promise<readonly Seen[]> {
     const running = await this.whole();
     const clients = await SteadyClients.start(this.site);
     await pause(SETTLE_MS);
@@ -90,8 +90,8 @@ class Victim {
     await pause(700);
     const left = await queryRules(this.site);
     const seen = await clients.stop();
-    if (kills.length > 0) await this.kill();
-    if (kills.length > 0 && this.#rules.backend === 'nft') assert.deepEqual(left, []);
+    if (isWithdrawn) await this.kill();
+    if (isWithdrawn && this.#rules.backend === 'nft') assert.deepEqual(left, []);
     return seen;
   }
 }
@@ -153,7 +153,7 @@ const struck =
 const OUT_OF_MEMORY: Fault = {
   what: 'OOM kill of the agent',
   strike: ({ agent }, group) => withQuietConsole(() => group.squeeze(agent)),
-  kills: ['agent'],
+  isWithdrawn: true,
 };
 
 const CONSOLE = '/proc/sys/kernel/printk';

@@ -13,22 +13,22 @@ export interface Fault {
   readonly what: string;
   /** `group` is where the agent's memory is counted. */
   readonly strike: (running: Running, group: MemoryGroup) => Promise<void> | void;
-  /** Who does not come back by itself. */
-  readonly kills: readonly (keyof Running)[];
+  /** Whether the query rules go: agent and init are then started anew before the next strike. */
+  readonly isWithdrawn: boolean;
 }
 
 export const KILLS: readonly Fault[] = [
-  { what: 'kill -9 agent', strike: ({ agent }) => agent.signal('SIGKILL'), kills: ['agent'] },
+  { what: 'kill -9 agent', strike: ({ agent }) => agent.signal('SIGKILL'), isWithdrawn: true },
   {
     what: 'kill -9 herald',
-    strike: ({ agent }) => void process.kill(childPid(agent, 'comm', 'nodens-herald\n'), 'SIGKILL'),
-    kills: [],
+    strike: ({ agent }) => void process.kill(heraldPid(agent), 'SIGKILL'),
+    isWithdrawn: true,
   },
-  { what: 'kill -9 init', strike: ({ init }) => init.signal('SIGKILL'), kills: ['init'] },
+  { what: 'kill -9 init', strike: ({ init }) => init.signal('SIGKILL'), isWithdrawn: true },
   {
     what: 'kill -9 nft',
     strike: ({ init }) => void process.kill(holderPid(init), 'SIGKILL'),
-    kills: [],
+    isWithdrawn: false,
   },
   {
     what: 'kill -9 all',
@@ -36,12 +36,15 @@ export const KILLS: readonly Fault[] = [
       const nft = holderPid(init);
       for (const pid of [init.pid, nft, agent.pid]) process.kill(pid, 'SIGKILL');
     },
-    kills: ['agent', 'init'],
+    isWithdrawn: true,
   },
 ];
 
 /** The `nft -i` child of init. */
 const holderPid = (init: Daemon): number => childPid(init, 'cmdline', 'nft\0-i\0');
+
+/** The agent's youngest companion, which may have ended. */
+export const heraldPid = (agent: Daemon): number => childPid(agent, 'comm', 'nodens-herald\n');
 
 /** The child of `parent` of which `file` in /proc says `text`. */
 function childPid(parent: Daemon, file: 'comm' | 'cmdline', text: string): number {

@@ -124,6 +124,8 @@ export class Nameserver {
       'do-udp': transport === 'udp' ? 'yes' : 'no',
       'do-tcp': transport === 'tcp' ? 'yes' : 'no',
       'tcp-idle-timeout': '60000',
+      // As with CoreDNS, nobody waits for a connection: unbound's own limit is ten.
+      'incoming-num-tcp': '500',
       'log-queries': 'yes',
       'log-tag-queryreply': 'yes',
       'unblock-lan-zones': 'yes',

@@ -1,0 +1,48 @@
+/** The companion that tells init of an agent's end is killed alone: init is wrong once, and no client notices. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { METRICS_URL } from '../lab/topology/nodens.ts';
+import { metrics, total } from '../lab/topology/observe.ts';
+import type { ProxyKind } from '../lab/topology/proxy.ts';
+import { startNodens } from '../lab/topology/site.ts';
+import { until } from '../lab/topology/wait.ts';
+import { heraldPid, pause, queryRules } from '../support/faults.ts';
+import { describeSites, withSite } from '../support/sites.ts';
+import { lostQueries, SteadyClients } from '../support/steady.ts';
+
+/** Eight good rounds, and what a busy machine adds. */
+const RETURN_MS = 6_000;
+const MAX_GAP_MS = 50;
+
+const heralds = (proxy: ProxyKind): void => {
+  it('withdrawn at once, back after some good probes, and not withdrawn again for the next herald', () =>
+    withSite(proxy, async (site) => {
+      const { init, agent } = await startNodens(site);
+      const rules = async (): Promise<number> => (await queryRules(site)).length;
+      await until('query rules', async () => (await rules()) > 0);
+      const clients = await SteadyClients.start(site);
+      await pause(300);
+      const first = heraldPid(agent);
+      process.kill(first, 'SIGKILL');
+      await until('withdrawal', async () => (await rules()) === 0, 1_000);
+      await until('interception', async () => (await rules()) > 0, RETURN_MS);
+      await pause(300);
+      const seen = await clients.stop();
+      assert.equal(lostQueries(seen), 0);
+      for (const { where, transport, server, gapMs } of seen)
+        assert.ok(gapMs <= MAX_GAP_MS, `${where}'s ${transport} to ${server}: ${gapMs} ms`);
+      assert.equal(init.log().split('or its herald was').length - 1, 1);
+      const flaps = async (): Promise<number> =>
+        total(await metrics(site.cluster.node, METRICS_URL), 'nodens_interception_flaps_total');
+      await until('one flap', async () => (await flaps()) === 1);
+
+      const second = heraldPid(agent);
+      assert.notEqual(second, first);
+      process.kill(second, 'SIGKILL');
+      await pause(500);
+      assert.ok((await rules()) > 0, 'not believed so soon');
+      assert.equal(init.log().split('or its herald was').length - 1, 1);
+    }));
+};
+
+describeSites('a herald that is killed', heralds, ['iptables']);

@@ -16,9 +16,9 @@ RUN gcc -O2 -Wall -Wextra -Werror -o nodens-launch launcher/nodens-launch.c
 
 # Not the Node image: nodens needs its node, not its npm, yarn and corepack.
 FROM debian:bookworm-slim
-# nftables and iptables write the rules, iproute2 the addresses; conntrack ends flows to kube-dns
-# pods that are gone; setpriv (util-linux) starts the agent of the drop-in without root. libstdc++6
-# is node's; setcap comes from libcap2-bin.
+# nftables and iptables write the rules, iproute2 the addresses, and its ss resets connections;
+# conntrack ends flows to kube-dns pods that are gone; setpriv (util-linux) starts the agent of the
+# drop-in without root. libstdc++6 is node's; setcap comes from libcap2-bin.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
       conntrack iproute2 iptables libcap2-bin libstdc++6 nftables util-linux \

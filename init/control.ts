@@ -11,7 +11,7 @@ import {
 import { errnoOf, NodensError } from '../agent/base/errors.ts';
 import type { Log } from './log.ts';
 
-/** Two agents during an upgrade, and some spare. */
+/** Two agents during an upgrade, each with its herald, and some spare. */
 const MAX_CONNECTIONS = 8;
 
 export interface ControlHandlers {

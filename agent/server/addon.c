@@ -1,6 +1,6 @@
 /*
- * The addon of the server room: batches of datagrams (udp/batch.c), steered TCP listeners (tcp/steer.c), the companion
- * of a process that is killed (companions.c), and pages that are not needed any more (pages.c).
+ * The addon of the server room: batches of datagrams (udp/batch.c), steered TCP listeners (tcp/steer.c), the
+ * companions of a process that is killed (companions.c), and pages that are not needed any more (pages.c).
  */
 #include "addon.h"
 

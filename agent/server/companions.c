@@ -9,7 +9,8 @@
  * youngest: that is the herald. Its end closes a connection to init, which withdraws interception while the agent is
  * still being killed.
  *
- * Neither has any of the agent's descriptors but its end of a pipe, whose other end is the agent's: they end with it.
+ * Of descriptors each has one end of a pipe, whose other end is the agent's, so that it ends with the agent; the herald
+ * has its connection, too.
  */
 #define _GNU_SOURCE
 #include "addon.h"

@@ -11,6 +11,8 @@ const ANSWER_MS = 5_000;
 
 /** What is asked for after each line, and is never there: nft's complaint shows that the line is done. */
 const MARK = 'nodens_done_';
+/** The third line of the complaint about a mark may come when the next line is waited for already. */
+const REST_OF_MARK = /^ *\^+\n?/;
 const DROPPED = 'dropped';
 
 export interface Holder {
@@ -131,7 +133,7 @@ export class NftHolder implements Holder {
     if (at === -1) return;
     const before = this.#said.slice(0, at).split('\n');
     // The last complete line before it is the reason the mark was not found.
-    const errors = before.slice(0, -2).join('\n').trim();
+    const errors = before.slice(0, -2).join('\n').replace(REST_OF_MARK, '').trim();
     waiting.finish(errors === '' ? undefined : errors);
   }
 

@@ -14,7 +14,10 @@ while read -r line; do
   case "$line" in
     hang) while :; do sleep 0.01; done ;;
     wrong) printf 'Error: syntax error\\nwrong\\n^^^^^\\n' >&2 ;;
-    list*) printf 'Error: No such file or directory\\n%s\\n^^^^\\n' "$line" >&2 ;;
+    list*)
+      printf 'Error: No such file or directory\\n%s\\n' "$line" >&2
+      sleep 0.03
+      printf '     ^^^^\\n' >&2 ;;
   esac
 done
 `;
@@ -70,6 +73,12 @@ describe('the holder of tables', () => {
       ['one', 'wrong', 'two'],
     );
     assert.equal(new Set(lines.map(([pid]) => pid)).size, 1);
+  });
+
+  it('the last line of one complaint, which may come late, is not an error of what follows', async () => {
+    for (const line of ['one', 'two', 'three']) await holder.execute(line);
+    await assert.rejects(holder.execute('wrong'), /nft -i: Error: syntax error/);
+    await holder.execute('four');
   });
 
   it('a child that says nothing is dropped', async () => {

@@ -8,9 +8,12 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(fileURLToPath(import.meta.url));
-const sources = ['addon.c', 'companions.c', 'pages.c', 'tcp/steer.c', 'udp/batch.c'].map((file) =>
-  join(root, 'agent/server', file),
-);
+const sources = [
+  ...['addon.c', 'companions.c', 'pages.c', 'tcp/steer.c', 'udp/batch.c'].map((file) =>
+    join('agent/server', file),
+  ),
+  'init/alive/lend.c',
+].map((file) => join(root, file));
 const output = join(root, 'build/nodens.node');
 
 const headers = [

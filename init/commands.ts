@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { systemClock } from '../agent/base/clock.ts';
 import { messageOf, NodensError, UsageError } from '../agent/base/errors.ts';
+import { initAddon } from './addon.ts';
 import { allBackends, chooseFirewall, type Firewall, NoBackendError } from './choose.ts';
 import { cleanUp } from './cleanup.ts';
 import { dataPathOf, isServed } from './datapath.ts';
@@ -73,8 +74,10 @@ async function stay(site: Site): Promise<number> {
     const gate = gateOf(site, firewall, endpoints);
     const parts = { options, system, clock: systemClock, log };
     const leftovers = leftoversOf(site);
-    service = new Service({ ...parts, plan, firewall, gate, endpoints, leftovers });
-    return await run(service, parts);
+    const addon = initAddon();
+    const lend = addon?.lendTable;
+    service = new Service({ ...parts, plan, firewall, gate, endpoints, leftovers, lend });
+    return await run(service, { ...parts, addon });
   } finally {
     await holder.drop();
   }

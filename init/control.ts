@@ -21,8 +21,10 @@ export interface ControlHandlers {
   readonly onReady: (agent: object, nonce: string | undefined) => void;
   /** The acknowledgement is sent when this resolves. */
   readonly onWithdraw: (agent: object) => Promise<void>;
+  /** An agent has a herald: the same object for its connection's lifetime, of which `descriptor` is our end. */
+  readonly onHerald: (herald: object, descriptor: number) => void;
   /** An agent's herald has ended: the agent is being killed, or somebody has killed the herald alone. */
-  readonly onHeraldGone: (nonce: string) => void;
+  readonly onHeraldGone: (herald: object, nonce: string | undefined) => void;
   /** The connection ended, for whatever reason. */
   readonly onGone: (agent: object) => void;
 }
@@ -93,9 +95,10 @@ function serve(socket: Socket, { agents, heralds, log, handlers }: Serving): voi
   const hear = controlDecoder<AgentMessage>(
     (message) => {
       if (message.type === 'herald') {
+        if (!agents.delete(socket)) return;
         heraldOf = nonceOf(message);
-        agents.delete(socket);
         heralds.add(socket);
+        handlers.onHerald(socket, descriptorOf(socket));
       } else if (message.type === 'ready') handlers.onReady(socket, nonceOf(message));
       else if (message.type === 'withdraw')
         void handlers.onWithdraw(socket).then(() => say({ type: 'withdrawn' }));
@@ -110,11 +113,15 @@ function serve(socket: Socket, { agents, heralds, log, handlers }: Serving): voi
   socket.on('error', () => undefined);
   socket.on('close', () => {
     agents.delete(socket);
-    heralds.delete(socket);
-    if (heraldOf === undefined) handlers.onGone(socket);
-    else handlers.onHeraldGone(heraldOf);
+    if (heralds.delete(socket)) handlers.onHeraldGone(socket, heraldOf);
+    else handlers.onGone(socket);
   });
   say(handlers.status());
+}
+
+/** Node has it, and no public name for it; -1 where that has changed. */
+function descriptorOf(socket: Socket): number {
+  return (socket as { readonly _handle?: { readonly fd?: number } })._handle?.fd ?? -1;
 }
 
 /** What comes over a socket is not what its type says until it is looked at. */

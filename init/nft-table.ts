@@ -166,7 +166,7 @@ export function hex(mark: number): string {
   return `0x${(mark >>> 0).toString(16)}`;
 }
 
-/** Matches packets that carry this bit of the mark. */
-export function hasBit(mark: number): string {
+/** Matches packets that carry these bits of the mark. */
+export function hasBits(mark: number): string {
   return `meta mark & ${hex(mark)} == ${hex(mark)}`;
 }

@@ -9,7 +9,7 @@ import { OPENS } from './nft-flows.ts';
 import { TableKeeper } from './nft-keep.ts';
 import { OWN_TABLE_PREFIX } from './nft-list.ts';
 import {
-  hasBit,
+  hasBits,
   inetTables,
   listTable,
   ownedTableLine,
@@ -188,12 +188,14 @@ function nftMatch(rule: Rule): string {
     rule.side === 'source' ? 'dport' : 'sport',
     rule.peerPorts ?? { first: 0, last: 0 },
   ];
+  const bits = (rule.openingMark ?? 0) | (rule.aliveMark ?? 0);
   return [
     `${rule.protocol} ${port} ${rule.port}`,
     ...(rule.peerPorts === undefined ? [] : [`${rule.protocol} ${peerPort} ${first}-${last}`]),
     `${rule.family === 4 ? 'ip' : 'ip6'} ${address} { ${rule.addresses.join(', ')} }`,
     ...(rule.fromLoopback ? ['iifname "lo"'] : []),
-    ...(rule.openingMark === undefined ? [] : [OPENS, hasBit(rule.openingMark)]),
+    ...(rule.openingMark === undefined ? [] : [OPENS]),
+    ...(bits === 0 ? [] : [hasBits(bits)]),
     ...(rule.whileBound ? [SOCKET_MATCH[rule.protocol]] : []),
   ].join(' ');
 }

@@ -28,6 +28,8 @@ export interface InitOptions {
   readonly fallbackService: string | undefined;
   /** A single bit. */
   readonly fallbackMark: number;
+  /** Another single bit. */
+  readonly aliveMark: number;
   readonly probePorts: PortRange;
   /** Intercept although the data path looks as if it would not care. */
   readonly force: boolean;
@@ -71,6 +73,7 @@ interface Flags {
   readonly clusterdns?: string;
   readonly fallbackService: string;
   readonly fallbackMark: string;
+  readonly aliveMark: string;
   readonly probePort: string;
   readonly force?: string | true;
   readonly once?: true;
@@ -104,6 +107,11 @@ function program(): Command {
       FALLBACK_SERVICE,
     )
     .option('--fallback-mark <bit>', 'bit of the packet mark for the fallback', '0x1000')
+    .option(
+      '--alive-mark <bit>',
+      'bit of the packet mark of queries while an agent lives',
+      '0x2000',
+    )
     .option('--probe-port <port>', 'first of 8 source ports for probes', String(PROBE_PORT))
     .option('--force [bool]', 'intercept beside an eBPF data path or IPVS, too')
     .option('--once', 'set up and exit: pods only, while a socket is bound')
@@ -155,7 +163,7 @@ function optionsOf(flags: Flags, supervise: readonly string[] | undefined): Init
     backend: oneOf('--backend', flags.backend, ['auto', 'nft', 'iptables']),
     clusterDns: oneOfFamily('--clusterdns', addressesOf('--clusterdns', flags.clusterdns ?? '')),
     fallbackService: serviceName('--fallback-service', flags.fallbackService),
-    fallbackMark: bit('--fallback-mark', flags.fallbackMark),
+    ...marks(flags),
     probePorts: portRange('--probe-port', flags.probePort),
     force: truth('--force', flags.force ?? 'false'),
     socketPath: flags.socket,
@@ -206,6 +214,15 @@ function bit(flag: string, text: string): number {
   const value = /^(0x[0-9a-f]{1,8}|\d{1,10})$/i.test(text) ? Number(text) : 0;
   if (value > 0 && value <= 0xffff_ffff && Number.isInteger(Math.log2(value))) return value;
   throw new UsageError(`${flag}: ${text} is not a single bit of 32, such as 0x1000`);
+}
+
+function marks(flags: Flags): Pick<InitOptions, 'fallbackMark' | 'aliveMark'> {
+  const fallbackMark = bit('--fallback-mark', flags.fallbackMark);
+  const aliveMark = bit('--alive-mark', flags.aliveMark);
+  if (aliveMark !== fallbackMark) return { fallbackMark, aliveMark };
+  throw new UsageError(
+    `--alive-mark: ${flags.aliveMark} is the bit of --fallback-mark: take another`,
+  );
 }
 
 function portRange(flag: string, text: string): PortRange {

@@ -36,6 +36,8 @@ export interface Rule {
    * rest of the connection is known there.
    */
   readonly openingMark?: number;
+  /** Matches only packets that carry this bit of the mark, which they do while an agent is alive (`AliveTables`). */
+  readonly aliveMark?: number;
   readonly verdict: 'notrack' | 'accept';
 }
 
@@ -78,6 +80,8 @@ export interface PlanOptions {
   readonly clusterIps: readonly string[];
   /** A single bit, of the fallback and of `Flows`: each has cleared it before the other sets it. */
   readonly fallbackMark: number;
+  /** Another bit, see `Rule.aliveMark`. */
+  readonly aliveMark: number;
 }
 
 const PROTOCOLS: readonly Protocol[] = ['udp', 'tcp'];
@@ -110,8 +114,14 @@ export function planOf(options: PlanOptions): Plan {
 /** The rules that shall exist at this degree of interception. */
 export function rulesAt(rules: RuleSet, interception: Interception): RuleSet {
   if (interception === 'full') return rules;
-  const query = interception === 'none' ? [] : rules.query.filter((rule) => rule.whileBound);
-  return { ...rules, query };
+  const bound = interception === 'none' ? [] : rules.query.filter((rule) => rule.whileBound);
+  // What stays without init is nobody's whose end would be seen.
+  return { ...rules, query: bound.map(({ aliveMark: _, ...rule }) => rule) };
+}
+
+/** The rules where the kernel knows by a bit of the mark whether an agent is alive. */
+export function whileAlive(rules: RuleSet, aliveMark: number): RuleSet {
+  return { ...rules, query: rules.query.map((rule) => ({ ...rule, aliveMark })) };
 }
 
 /** The rules where nothing remembers connections: query rules then match every packet of one. */

@@ -1,7 +1,7 @@
 /** `nodens init` as it stays: the service, the agent as its child where it has one, and the way out. */
 import { type Clock, sleep } from '../agent/base/clock.ts';
 import { releaseRegularly } from '../agent/base/pages.ts';
-import { type InitAddon, initAddon } from './addon.ts';
+import type { InitAddon } from './addon.ts';
 import { type AgentChild, Supervisor, startAgent } from './dropin.ts';
 import type { Log } from './log.ts';
 import type { InitOptions } from './options.ts';
@@ -17,6 +17,8 @@ const WEDGE_GRACE_MS = 3_000;
 
 export interface RunParts {
   readonly options: InitOptions;
+  /** Undefined where it was not compiled. */
+  readonly addon: InitAddon | undefined;
   readonly system: System;
   readonly clock: Clock;
   readonly log: Log;
@@ -24,15 +26,14 @@ export interface RunParts {
 
 /** Runs until a signal or the child's end; resolves to the exit code. */
 export async function run(service: Service, parts: RunParts): Promise<number> {
-  const { options, clock, log } = parts;
+  const { options, addon, clock, log } = parts;
   const signal = firstSignal();
-  const addon = initAddon();
   if (addon !== undefined) releaseRegularly(addon, clock);
   await service.listen();
   // None waits for another: the agent binds as soon as it can, and somebody's lock is no reason not to serve.
   void service.setUp();
   if (options.stateDir !== undefined) void prepareStateDir(options.stateDir, log);
-  const child = supervisor(parts, addon);
+  const child = supervisor(parts);
   service.onWedge = () => void endWedge(service, child, parts);
   await child?.start();
   const passUsr1 = (): void => child?.kill('SIGUSR1');
@@ -47,10 +48,7 @@ export async function run(service: Service, parts: RunParts): Promise<number> {
   return code;
 }
 
-function supervisor(
-  { options, system, clock, log }: RunParts,
-  addon: InitAddon | undefined,
-): Supervisor | undefined {
+function supervisor({ options, addon, system, clock, log }: RunParts): Supervisor | undefined {
   const args = options.supervise;
   if (args === undefined) return undefined;
   const start = (): Promise<AgentChild> => {

@@ -2,6 +2,7 @@
 import type { Clock, Timer } from '../agent/base/clock.ts';
 import type { InitMessage, InterceptionState } from '../agent/base/control.ts';
 import { messageOf } from '../agent/base/errors.ts';
+import { AliveTables, type LendTable } from './alive/tables.ts';
 import type { Firewall } from './choose.ts';
 import { resetConnections } from './connections.ts';
 import { AlreadyRunningError, type Control, listenControl } from './control.ts';
@@ -33,6 +34,8 @@ export interface ServiceParts {
   readonly leftovers: Pick<Leftovers, 'watch' | 'stop'>;
   /** Undefined where the fallback shall not lead to endpoints. */
   readonly endpoints: EndpointFollower | undefined;
+  /** Undefined without the addon. */
+  readonly lend: LendTable | undefined;
   readonly system: System;
   readonly clock: Clock;
   readonly log: Log;
@@ -44,6 +47,7 @@ export class Service {
   readonly #parts: ServiceParts;
   readonly #reconciler: Reconciler;
   readonly #switch: InterceptionSwitch;
+  readonly #alive: AliveTables;
   readonly #watch: AgentWatch;
   #control: Control | undefined;
   #endMonitor: () => void = () => undefined;
@@ -60,7 +64,7 @@ export class Service {
     this.#reconciler = new Reconciler({
       link: options.setupInterface ? new Link(system.run, log, plan) : undefined,
       firewall,
-      rules: () => gate.rules(),
+      rules: async () => this.#alive.bind(await gate.rules()),
       isPending: () => firewall !== undefined && gate.isPending,
       clock,
       log,
@@ -68,6 +72,11 @@ export class Service {
       onChange: () => this.#onChange(),
     });
     this.#switch = new InterceptionSwitch(this.#reconciler, firewall?.isOwner === true);
+    this.#alive = new AliveTables({
+      ...{ run: system.run, log, port: options.port, mark: options.aliveMark },
+      lend: firewall?.isOwner === true && firewall.remembers ? parts.lend : undefined,
+      onFirst: () => void this.#reconciler.pass(),
+    });
     if (endpoints !== undefined) endpoints.onChange = () => this.#reconciler.pass();
     const probe = makeProbe(clock, options.probePorts);
     this.#watch = new AgentWatch({
@@ -168,7 +177,8 @@ export class Service {
         onReady: (agent, nonce) => this.#watch.ready(agent, nonce),
         onWithdraw: (agent) => this.#onLeave(agent),
         onGone: (agent) => void this.#watch.leave(agent),
-        onHeraldGone: (nonce) => void this.#doubt(nonce),
+        onHerald: (herald, descriptor) => void this.#alive.add(herald, descriptor),
+        onHeraldGone: (herald, nonce) => void this.#loseHerald(herald, nonce),
       });
     } catch (error) {
       // A child's end is seen without a socket, and probes say when it answers; a sidecar has nothing else.
@@ -186,10 +196,15 @@ export class Service {
     return (await Promise.all(asked)).every(Boolean);
   }
 
-  /** Where it was only the herald that was killed, interception is back after some good probes. */
-  async #doubt(nonce: string): Promise<void> {
-    if (await this.#watch.doubt(nonce))
+  /**
+   * Where it was only the herald that was killed, interception is back after some good probes, or at once without the
+   * mark if the agent is trusted.
+   */
+  async #loseHerald(herald: object, nonce: string | undefined): Promise<void> {
+    const isLast = this.#alive.remove(herald);
+    if (nonce !== undefined && (await this.#watch.doubt(nonce)))
       this.#parts.log.warn('agent is being killed, or its herald was: withdrawn', { nonce });
+    else if (isLast && this.#reconciler.interception === 'full') await this.#reconciler.pass();
   }
 
   /** Who is connected to an agent that hangs had better be told so by a reset than wait for an answer. */

@@ -157,6 +157,13 @@ export const FLAGS: readonly Flag[] = [
     help: 'bit of the packet mark and of the conntrack mark that the fallback uses',
   },
   {
+    name: 'alive-mark',
+    value: 'BIT',
+    default: '0x2000',
+    users: INIT,
+    help: 'bit of the packet mark that DNS queries carry for a moment while an agent lives',
+  },
+  {
     name: 'probe-port',
     value: 'PORT',
     default: '20253',

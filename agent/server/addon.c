@@ -1,6 +1,7 @@
 /*
  * The addon of the server room: batches of datagrams (udp/batch.c), steered TCP listeners (tcp/steer.c), the
- * companions of a process that is killed (companions.c), and pages that are not needed any more (pages.c).
+ * companions of a process that is killed (companions.c), and pages that are not needed any more (pages.c). And what
+ * init needs of it: tables that end with another process (init/alive/lend.c).
  */
 #include "addon.h"
 
@@ -33,5 +34,6 @@ NAPI_MODULE_INIT() {
   define_steer(env, exports);
   define_companions(env, exports);
   define_pages(env, exports);
+  define_lend(env, exports);
   return exports;
 }

@@ -18,5 +18,6 @@ void define_batch(napi_env env, napi_value exports);
 void define_steer(napi_env env, napi_value exports);
 void define_companions(napi_env env, napi_value exports);
 void define_pages(napi_env env, napi_value exports);
+void define_lend(napi_env env, napi_value exports);
 
 #endif

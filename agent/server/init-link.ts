@@ -135,12 +135,12 @@ export class InitLink {
     this.#sendHerald();
   }
 
-  /** Sees to it that one is there as long as there is anything to be withdrawn. */
+  /** Sees to it that one is there before init is told that we answer, and as long as we do. */
   #sendHerald(): void {
     const { path, nonce, clock, startHerald } = this.#options;
     this.#heralding?.cancel();
     this.#heralding = undefined;
-    if (this.#state !== 'intercepting' || startHerald === undefined) return;
+    if (!this.#isReady || !this.#isConnected || startHerald === undefined) return;
     startHerald(path, encodeControl({ type: 'herald', nonce }));
     this.#heralding = clock.after(HERALD_MS, () => this.#sendHerald());
   }
@@ -158,6 +158,7 @@ export class InitLink {
   }
 
   #sayReady(): void {
+    this.#sendHerald();
     this.#say({ type: 'ready', nonce: this.#options.nonce });
   }
 

@@ -1,6 +1,6 @@
 /** Who answers on the local IPs, now and when nodens does not. */
 import type { Facts, Finding, LocalReply, Reply } from './facts.ts';
-import { ownRuleIds, ownText } from './ruleset.ts';
+import { leadsToAgent, ownRuleIds, ownText } from './ruleset.ts';
 import { isSeen, unseen } from './seen.ts';
 
 /** Who answered a question for nodens's own name: with its nonce it was nodens. */
@@ -42,9 +42,7 @@ function whoServes(facts: Facts, address: string): Who {
     .map(({ reply }) => who(reply));
   if (replies.includes('nobody')) return 'nobody';
   if (replies.includes('another server')) return 'another server';
-  const rules = isSeen(facts.rules) ? ownRuleIds(ownText(facts.rules.value)) : undefined;
-  const isIntercepted =
-    rules === undefined || [...rules].some((rule) => rule.startsWith('query-pod'));
+  const isIntercepted = !isSeen(facts.rules) || leadsToAgent(facts.rules.value);
   // Asked on the node, the agent answers on a VIP that is the node's, too; pods get there by the rules only.
   return isIntercepted || isLinkLocal(address) ? 'nodens' : 'another server';
 }

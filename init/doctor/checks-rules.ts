@@ -8,6 +8,7 @@ import {
   ownRuleIds,
   ownText,
   peerLines,
+  waitsForAgent,
 } from './ruleset.ts';
 import { isSeen, unseen } from './seen.ts';
 
@@ -17,6 +18,11 @@ export function interception({ rules, localIps }: Facts): Finding {
   const ids = [...ownRuleIds(ownText(rules.value))];
   const by = backendsOf(rules.value).join(' and ');
   const has = (prefix: string): boolean => ids.some((rule) => rule.startsWith(prefix));
+  if (waitsForAgent(rules.value)) {
+    const says = 'query rules that wait for an agent that is alive: kube-dns serves';
+    const remedy = 'the agent makes itself known when it answers: see its log, and that of init';
+    return { id, verdict: 'warn', says, remedy };
+  }
   if (has('query-pod') && has('reply')) {
     const host = has('query-host') ? 'pods and the host' : 'pods only';
     return { id, verdict: 'ok', says: `${ids.length} rules by ${by}: ${host}` };

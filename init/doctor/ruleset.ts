@@ -18,6 +18,18 @@ export function ownRuleIds(text: string): Set<string> {
   return new Set([...text.matchAll(TAG)].map((match) => match[1] as string));
 }
 
+/** Whether query rules ask for the mark of an agent that is alive, and nobody sets it. */
+export function waitsForAgent(rules: Rules): boolean {
+  const asks = /meta mark & \S+ == .*nodens:query-\w+-udp/.test(ownText(rules));
+  return asks && !/nodens:alive-(prerouting|output):/.test(rules.nft);
+}
+
+/** Whether rules of ours lead queries of pods to the agent now. */
+export function leadsToAgent(rules: Rules): boolean {
+  const ids = [...ownRuleIds(ownText(rules))];
+  return ids.some((id) => id.startsWith('query-pod')) && !waitsForAgent(rules);
+}
+
 /** Text of all rules that are ours. */
 export function ownText(rules: Rules): string {
   const own = chainsOf(rules).flatMap((chain) =>

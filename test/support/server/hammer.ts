@@ -1,6 +1,7 @@
 /**
- * Hammers the UDP addon given as argument for some rounds: floods of datagrams of any length, replies of any length at
- * once and late, closing in the middle, garbage collection; and sockets that ask somebody who answers anything. Prints `survived` and the number of datagrams handled.
+ * Hammers the addon given as argument for some rounds: floods of datagrams of any length, replies of any length at once
+ * and late, closing in the middle, garbage collection; sockets that ask somebody who answers anything; tables that the
+ * kernel does not take. Prints `survived` and the number of datagrams handled.
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -9,9 +10,12 @@ import type { Client } from '../../../agent/query/query.ts';
 import type { BatchAddon } from '../../../agent/server/udp/addon-buffers.ts';
 import { batchOpener } from '../../../agent/server/udp/batch.ts';
 import { connectedOpener } from '../../../agent/server/udp/connected.ts';
+import type { LendTable } from '../../../init/alive/tables.ts';
 
 const [addonPath = '', rounds = '40'] = process.argv.slice(2);
-const addon = createRequire(import.meta.url)(addonPath) as BatchAddon;
+const addon = createRequire(import.meta.url)(addonPath) as BatchAddon & {
+  readonly lendTable: LendTable;
+};
 const open = batchOpener(addon);
 const connect = connectedOpener(addon);
 /** Of our own questions. */
@@ -93,10 +97,18 @@ async function askingRound(address: string): Promise<void> {
   server.close();
 }
 
+/** Batches that make no table, for somebody who may not be there. */
+async function lendingRound(): Promise<void> {
+  const loans = LENGTHS.map(async (length) => addon.lendTable(Buffer.alloc(length), 1));
+  for (const { status } of await Promise.allSettled(loans))
+    if (status === 'fulfilled') process.exit(1);
+}
+
 for (let i = 0; i < Number(rounds); i++) {
   const address = i % 2 === 0 ? '127.0.0.1' : '::1';
   await round(address);
   await askingRound(address);
+  await lendingRound();
   globalThis.gc?.();
 }
 process.stdout.write(`survived ${handled}\n`);

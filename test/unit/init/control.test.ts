@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readlinkSync } from 'node:fs';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -19,6 +20,7 @@ describe('control socket', () => {
     status: () => ({ type: 'status', state: 'waiting', backend: 'nft', setupErrors: {} }),
     onReady: () => undefined,
     onWithdraw: async () => undefined,
+    onHerald: () => undefined,
     onHeraldGone: () => undefined,
     onGone: () => undefined,
   };
@@ -105,11 +107,19 @@ describe('control socket', () => {
 
   it("a herald's end is its agent's news; it is told nothing, and does not outlast the listener", () =>
     withFolder(async (path, listen) => {
-      const ends: string[] = [];
-      const handlers = {
+      const ends: unknown[] = [];
+      const heralds: object[] = [];
+      const handlers: ControlHandlers = {
         ...silent,
         onGone: () => ends.push('agent'),
-        onHeraldGone: (nonce: string) => ends.push(nonce),
+        onHerald: (known, descriptor) => {
+          heralds.push(known);
+          assert.match(readlinkSync(`/proc/self/fd/${descriptor}`), /^socket:/);
+        },
+        onHeraldGone: (known, nonce) => {
+          assert.equal(known, heralds[0]);
+          ends.push(nonce);
+        },
       };
       const control = await listen(handlers);
       const herald = connect(path);
@@ -118,7 +128,7 @@ describe('control socket', () => {
         heard += chunk.toString();
       });
       await once(herald, 'data');
-      herald.write('{"type":"herald","nonce":"n1"}\n');
+      herald.write('{"type":"herald","nonce":"n1"}\n'.repeat(2));
       const agent = connect(path);
       // What comes first is heard first: then the herald is known.
       await once(agent, 'data');
@@ -131,6 +141,7 @@ describe('control socket', () => {
       const closed = once(herald, 'close');
       await Promise.all([control.close(), closed]);
       assert.deepEqual(ends.sort(), ['agent', 'n1']);
+      assert.equal(heralds.length, 1);
     }));
 
   it('is for its owner only, replaces a stale file, and yields to one that is alive', () =>

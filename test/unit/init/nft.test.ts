@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { NO_RULES, ReadBackError } from '../../../init/backend.ts';
 import { NftTables, nftLine, nftTag } from '../../../init/nft.ts';
 import { NftAccepts } from '../../../init/nft-accept.ts';
-import { planOf, type Rule } from '../../../init/plan.ts';
+import { planOf, type Rule, whileAlive } from '../../../init/plan.ts';
 import { type Call, failure, fakeSystem, PLAN_BASICS, type Script } from './fake-system.ts';
 
 const { rules } = planOf({
@@ -63,6 +63,23 @@ describe('nft lines', () => {
     );
     assert.match(line('reply-tcp4'), /^tcp sport 53 ip saddr { 169.254.20.10 } counter notrack/);
     assert.match(line('accept-dns-in-reply-udp4'), /iifname "lo" counter accept/);
+  });
+});
+
+describe('nft lines of queries that need an agent alive', () => {
+  const { query } = whileAlive(rules, 0x2000);
+  const line = (id: string): string => nftLine(query.find((rule) => rule.id === id) as Rule);
+
+  it('ask for its mark after port and address, before the socket; over TCP for both marks at once', () => {
+    assert.match(
+      line('query-pod-udp4'),
+      /^udp dport 53 ip daddr { 169\.254\.20\.10 } meta mark & 0x2000 == 0x2000 socket wildcard 0 counter/,
+    );
+    assert.match(line('query-host-tcp6'), /== syn meta mark & 0x3000 == 0x3000 counter notrack/);
+    for (const rule of query) {
+      const before = nftTag(rules.query.find(({ id }) => id === rule.id) as Rule);
+      assert.notEqual(nftTag(rule), before, 'a rule without the mark is told from one with it');
+    }
   });
 });
 

@@ -21,6 +21,7 @@ describe('init options', () => {
       clusterDns: [],
       fallbackService: 'nodens-endpoints.kube-system.svc.cluster.local',
       fallbackMark: 0x1000,
+      aliveMark: 0x2000,
       probePorts: { first: 20_253, last: 20_260 },
       force: false,
       socketPath: '/run/nodens/control.sock',
@@ -110,6 +111,8 @@ describe('init options', () => {
     [[LOCAL, '--fallback-service=a.b c.svc'], /is not the full name of a Service/],
     [[LOCAL, '--fallback-mark=0x3'], /--fallback-mark: 0x3 is not a single bit/],
     [[LOCAL, '--fallback-mark=0'], /not a single bit/],
+    [[LOCAL, '--alive-mark=6'], /--alive-mark: 6 is not a single bit/],
+    [[LOCAL, '--alive-mark=4096'], /--alive-mark: 4096 is the bit of --fallback-mark/],
     [[LOCAL, '--probe-port=65530'], /--probe-port: no 8 ports from 65530 on/],
     [[LOCAL, '--supervise'], /--supervise and -- AGENT-ARG… go together/],
     [[LOCAL, '--', 'agent'], /--supervise and --/],
@@ -127,7 +130,7 @@ describe('init options', () => {
   it('help names every flag of the contract', () => {
     const flags =
       'localip setupinterface setupiptables interfacename syncinterval health-port skipteardown dns.port port ' +
-      'socket once cleanup observe backend supervise clusterdns fallback-service fallback-mark probe-port force';
+      'socket once cleanup observe backend supervise clusterdns fallback-service fallback-mark alive-mark probe-port force';
     for (const flag of flags.split(' ')) assert.ok(helpText().includes(`--${flag}`), flag);
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { planOf, type Rule, rulesAt, withoutFlows } from '../../../init/plan.ts';
+import { planOf, type Rule, rulesAt, whileAlive, withoutFlows } from '../../../init/plan.ts';
 import { PLAN_BASICS } from './fake-system.ts';
 
 const OPTIONS = {
@@ -56,6 +56,14 @@ describe('plan', () => {
     assert.deepEqual(flows, []);
     assert.deepEqual(ids(query), ids(rules.query));
     assert.ok(query.every((rule) => !('openingMark' in rule)));
+  });
+
+  it('queries are led only while an agent is alive, but for what shall stay without init', () => {
+    const bound = whileAlive(rules, 0x2000);
+    assert.deepEqual(ids(bound.query), ids(rules.query));
+    assert.ok(bound.query.every(({ aliveMark }) => aliveMark === 0x2000));
+    assert.equal(bound.standing, rules.standing);
+    assert.deepEqual(rulesAt(bound, 'guarded'), rulesAt(rules, 'guarded'));
   });
 
   it('answers stay untracked for good: source address and port, at output', () => {

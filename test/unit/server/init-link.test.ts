@@ -100,22 +100,34 @@ it('waits for init to come, tells it when the agent answers, and tells the next 
   await eventually('ready again', () => second.heard.length === 1);
 });
 
-it('sends a herald whenever it hears of interception, and at no other time', async () => {
+it('has a herald before it says ready, sees to it while it is, and to none once it leaves', async () => {
   const { init, link } = await connected();
-  link.ready();
   const hear = async (state: InitStatus['state'], total: number): Promise<void> => {
     init.say(encodeControl({ type: 'status', state, backend: 'nft', setupErrors: {} }));
     await eventually(`${total} heralds`, () => heralds.length === total);
   };
+  link.ready();
+  assert.deepEqual(heralds, [[path, '{"type":"herald","nonce":"a1b2"}\n']]);
   await eventually('ready', () => init.heard.length === 1);
-  await hear('waiting', 0);
-  await hear('intercepting', 1);
-  assert.deepEqual(heralds[0], [path, '{"type":"herald","nonce":"a1b2"}\n']);
+  await hear('intercepting', 2);
   await clock.advance(30_000);
-  assert.equal(heralds.length, 2, 'it may have ended meanwhile');
-  await hear('withdrawn', 2);
+  assert.equal(heralds.length, 3, 'it may have ended meanwhile');
+  await hear('withdrawn', 4);
+  void link.withdraw();
   await clock.advance(60_000);
-  await hear('intercepting', 3);
+  assert.equal(heralds.length, 4);
+});
+
+it('sends a herald again to an init that has come back, and none to one that is away', async () => {
+  const { init: first, link } = await connected();
+  link.ready();
+  await first.die();
+  await eventually('gone', () => !link.isConnected);
+  await clock.advance(30_000);
+  assert.equal(heralds.length, 1);
+  init = new FakeInit(path);
+  await clock.advance(200);
+  await eventually('another herald', () => heralds.length === 2);
 });
 
 it('hears counters, and warns of what it does not understand', async () => {

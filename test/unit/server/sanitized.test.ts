@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { it } from 'node:test';
@@ -29,8 +29,8 @@ it('the addon, watched by the address and undefined-behaviour sanitizers, surviv
   try {
     const addon = join(folder, 'nodens.node');
     const flags = ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'];
-    const sources = ['addon.c', 'companions.c', 'pages.c', 'tcp/steer.c', 'udp/batch.c'].map(
-      (file) => path(`../../../agent/server/${file}`),
+    const sources = ['agent/server', 'init'].flatMap((room) =>
+      globSync(path(`../../../${room}/**/*.c`)),
     );
     run('cc', [...flags, '-shared', '-fPIC', `-I${include}`, '-o', addon, ...sources]);
     const printed = run(

@@ -93,6 +93,16 @@ const without = (id: string) => (nft: string) =>
     .filter((line) => !line.includes(`nodens:${id}`))
     .join('\n');
 const beside = (table: string) => (nft: string) => nft + table;
+/** Query rules as they are where the kernel knows of agents that are alive. */
+const waiting = (nft: string): string =>
+  nft.replaceAll(/( counter .*nodens:query-)/g, ' meta mark & 0x00002000 == 0x00002000$1');
+const ALIVE = `table inet nodens_alive_0a1b2c3d {
+\tchain output {
+\t\ttype filter hook output priority -302; policy accept;
+\t\tth dport 53 meta mark set meta mark | 0x00002000 comment "nodens:alive-output:00000005"
+\t}
+}
+`;
 const same = (nft: string): string => nft;
 
 function finding(facts: Facts, id: string): Finding {
@@ -142,6 +152,12 @@ const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][] = [
     rules((nft) => without('query-pod')(without('query-host')(nft))),
     ...(['interception', 'warn', /withdrawn \(2 standing rules by nft\)/] as const),
   ],
+  [
+    'query rules wait for an agent',
+    rules(waiting),
+    ...(['interception', 'warn', /wait for an agent that is alive: kube-dns serves/] as const),
+  ],
+  ['query rules wait', rules(waiting), 'answers', 'warn', /10.96.0.10: another server/],
   ['reply rules flushed', rules(without('reply')), 'interception', 'bad', /without reply rules/],
   ['all rules flushed', rules(() => ''), 'interception', 'warn', /no rules of nodens/],
   ['no fallback', rules(without('fallback')), 'fallback', 'warn', /none for 169.254.20.10/],
@@ -272,6 +288,11 @@ describe('the doctor', () => {
     assert.equal(exitCodeOf(findings), 0);
     assert.equal(new Set(findings.map(({ id }) => id)).size, findings.length);
     assert.ok(screen(findings).split('\n').length <= 24, 'one screen');
+  });
+
+  it('finds nothing where the kernel knows that an agent is alive', () => {
+    const alive = { ...HEALTHY, ...rules((nft) => waiting(nft) + ALIVE) };
+    for (const { id, verdict } of examine(alive)) assert.equal(verdict, 'ok', id);
   });
 
   for (const [what, change, id, verdict, says] of BROKEN)

@@ -1,0 +1,73 @@
+/** What the kernel does alone: an agent is killed while init hears nothing, and nobody is left to take its rules away. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import type { ProxyKind } from '../lab/topology/proxy.ts';
+import { type Running, type Site, startNodens } from '../lab/topology/site.ts';
+import { until } from '../lab/topology/wait.ts';
+import { pause, queryRules } from '../support/faults.ts';
+import { describeSites, withSite } from '../support/sites.ts';
+import { lostQueries, SteadyClients } from '../support/steady.ts';
+
+const MAX_GAP_MS = 50;
+/** Of 5,000 a second: 0.5 %. */
+const MAX_LOST = 25;
+/** Rounds of which the one in the middle counts for what is lost. */
+const ROUNDS = 3;
+
+/** Tables that mark queries while an agent lives. */
+async function aliveTables({ cluster }: Site): Promise<string[]> {
+  const { stdout } = await cluster.node.run(['nft', 'list', 'tables']);
+  return [...stdout.matchAll(/nodens_alive_\w+/g)].map(([name]) => name);
+}
+
+/** Starts both; resolves when queries are led only while the agent is alive. */
+async function startBound(site: Site): Promise<Running> {
+  const running = await startNodens(site);
+  await until('rules that ask for the mark', async () => {
+    const { stdout } = await site.cluster.node.run(['nft', 'list', 'ruleset']);
+    return /udp dport 53 .*0x00002000.*nodens:query-host-udp4/.test(stdout);
+  });
+  return running;
+}
+
+const alone = (proxy: ProxyKind): void => {
+  it('kill -9 of the agent while init is stopped: kube-dns serves pods and host at once', () =>
+    withSite(proxy, async (site) => {
+      const lost: number[] = [];
+      for (let round = 0; round < ROUNDS; round++) {
+        const { init, agent } = await startBound(site);
+        const clients = await SteadyClients.start(site);
+        await pause(500);
+        init.signal('SIGSTOP');
+        agent.signal('SIGKILL');
+        await agent.exited;
+        await until('the mark is gone', async () => (await aliveTables(site)).length === 0, 2_000);
+        await pause(300);
+        assert.ok((await queryRules(site)).length > 0, 'init has not taken them away');
+        const seen = await clients.stop();
+        lost.push(lostQueries(seen));
+        for (const { where, transport, server, gapMs } of seen)
+          if (transport === 'udp')
+            assert.ok(gapMs <= MAX_GAP_MS, `${where}'s ${transport} to ${server}: ${gapMs} ms`);
+        await init.stop('SIGKILL');
+      }
+      const [, median = 0] = lost.toSorted((a, b) => a - b);
+      process.stdout.write(`# kill -9 of the agent, init stopped: lost ${lost.join(', ')}\n`);
+      assert.ok(median <= MAX_LOST, `${lost.join(', ')} lost`);
+    }));
+
+  it('an agent leaves nothing, and neither does an init', () =>
+    withSite(proxy, async (site) => {
+      const { init, agent } = await startBound(site);
+      assert.equal((await aliveTables(site)).length, 1);
+      assert.equal(await init.stop('SIGKILL'), -1);
+      await until('no mark without init', async () => (await aliveTables(site)).length === 0);
+      const again = site.nodens.startInit();
+      await until('marked anew', async () => (await aliveTables(site)).length === 1);
+      assert.equal(await agent.stop(), 0);
+      assert.deepEqual(await aliveTables(site), []);
+      assert.equal(await again.stop(), 0);
+    }));
+};
+
+describeSites('what the kernel does alone', alone);

@@ -166,7 +166,7 @@ function forgetRules(flow: Flows, hook: string): TableRule[] {
 function unmarkRules({ port, aliveMark }: Flows, hook: string): TableRule[] {
   return [
     {
-      id: `alive-unmark-${hook}`,
+      id: `unmark-alive-${hook}`,
       match: `th dport ${port} ${hasBits(aliveMark)}`,
       action: `meta mark set meta mark & ${hex(0xffff_ffff ^ aliveMark)}`,
     },

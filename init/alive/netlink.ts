@@ -1,167 +1,185 @@
 /**
- * nf_tables messages as octets (linux/netfilter/nf_tables.h), as far as the alive table needs them: `nft` would own what it
- * makes itself, and end with it.
+ * nf_tables messages as octets, as far as the alive table needs them: what `nft` makes for us it owns itself. Names and
+ * numbers are those of linux/netfilter/nf_tables.h, without their prefixes.
  */
 import { endianness } from 'node:os';
 
-const NLMSG_HEADER_BYTES = 16;
-const NLM_F_REQUEST = 0x1;
-const NLM_F_ACK = 0x4;
-const NLM_F_CREATE = 0x400;
-const NLM_F_APPEND = 0x800;
-const NLA_F_NESTED = 0x8000;
-const NFPROTO_INET = 1;
-const NFNL_SUBSYS_NFTABLES = 10;
-const BATCH_BEGIN = 0x10;
-const BATCH_END = 0x11;
-const NEW_TABLE = (NFNL_SUBSYS_NFTABLES << 8) | 0;
-const NEW_CHAIN = (NFNL_SUBSYS_NFTABLES << 8) | 3;
-const NEW_RULE = (NFNL_SUBSYS_NFTABLES << 8) | 6;
-/** Flag of a table: it goes with the socket that made it (Linux 5.12). */
-const TABLE_OWNER = 0x2;
-const NF_ACCEPT = 1;
-const REGISTER = 1;
-const META_MARK = 3;
-const TRANSPORT_HEADER = 2;
-const DESTINATION_PORT_OFFSET = 2;
-/** In a rule's user data, as nft writes its comments. */
-const UDATA_COMMENT = 0;
+const REQUEST = 0x1;
+const ACK = 0x4;
+const CREATE = 0x400;
+const APPEND = 0x800;
+const NESTED = 0x8000;
+const HEADER_BYTES = 16;
+const SUBSYS_NFTABLES = 10;
+const PROTO_INET = 1;
+const MSG = {
+  BATCH_BEGIN: 0x10,
+  BATCH_END: 0x11,
+  NEWTABLE: SUBSYS_NFTABLES << 8,
+  NEWCHAIN: (SUBSYS_NFTABLES << 8) | 3,
+  NEWRULE: (SUBSYS_NFTABLES << 8) | 6,
+} as const;
 
-/** Numbers of `enum nf_inet_hooks`. */
-const HOOKS = { prerouting: 0, output: 3 } as const;
+const TABLE = { NAME: 1, FLAGS: 2 } as const;
+/** It goes with the socket that made it (Linux 5.12). */
+const TABLE_F_OWNER = 0x2;
+const CHAIN = { TABLE: 1, NAME: 3, HOOK: 4, POLICY: 5, TYPE: 7 } as const;
+const HOOK = { HOOKNUM: 1, PRIORITY: 2 } as const;
+const HOOKNUM = { prerouting: 0, output: 3 } as const;
+const ACCEPT = 1;
+const RULE = { TABLE: 1, CHAIN: 2, EXPRESSIONS: 4, USERDATA: 7 } as const;
+/** As nft keeps a rule's comment. */
+const UDATA_COMMENT = 0;
+const LIST_ELEM = 1;
+const EXPR = { NAME: 1, DATA: 2 } as const;
+const DATA_VALUE = 1;
+const REG_1 = 1;
+const PAYLOAD = { DREG: 1, BASE: 2, OFFSET: 3, LEN: 4 } as const;
+const TRANSPORT_HEADER = 2;
+const DESTINATION_PORT = { OFFSET: 2, LEN: 2 } as const;
+const CMP = { SREG: 1, OP: 2, DATA: 3 } as const;
+const CMP_EQ = 0;
+const META = { DREG: 1, KEY: 2, SREG: 3 } as const;
+const META_MARK = 3;
+const BITWISE = { SREG: 1, DREG: 2, LEN: 3, MASK: 4, XOR: 5 } as const;
+const MARK_BYTES = 4;
 
 /** Of type filter, policy accept. */
 export interface BaseChain {
   readonly name: string;
-  readonly hook: keyof typeof HOOKS;
+  readonly hook: keyof typeof HOOKNUM;
   readonly priority: number;
 }
 
-/** One transaction. Only its last message is acknowledged; any that fails is reported. */
-export function batchOf(messages: readonly ((flags: number) => Buffer)[]): Buffer {
+/** A message but for the flags, which depend on its place in the batch. */
+export type Message = (flags: number) => Buffer;
+
+/** One transaction. Its last message is acknowledged; any that fails is reported. */
+export function batchOf(messages: readonly Message[]): Buffer {
   const last = messages.length - 1;
+  const bound = { family: 0, resource: SUBSYS_NFTABLES };
   return Buffer.concat([
-    message(BATCH_BEGIN, NLM_F_REQUEST, 0, NFNL_SUBSYS_NFTABLES, []),
-    ...messages.map((make, i) => make(NLM_F_REQUEST | (i === last ? NLM_F_ACK : 0))),
-    message(BATCH_END, NLM_F_REQUEST, 0, NFNL_SUBSYS_NFTABLES, []),
+    message(MSG.BATCH_BEGIN, REQUEST, [], bound),
+    ...messages.map((make, i) => make(i === last ? REQUEST | ACK : REQUEST)),
+    message(MSG.BATCH_END, REQUEST, [], bound),
   ]);
 }
 
 /** A table of family inet that the sending socket owns. */
-export function newOwnedTable(name: string): (flags: number) => Buffer {
-  return (flags) =>
-    message(NEW_TABLE, flags | NLM_F_CREATE, NFPROTO_INET, 0, [
-      text(1, name),
-      number(2, TABLE_OWNER),
-    ]);
+export function newOwnedTable(name: string): Message {
+  const attributes = [text(TABLE.NAME, name), number(TABLE.FLAGS, TABLE_F_OWNER)];
+  return (flags) => message(MSG.NEWTABLE, flags | CREATE, attributes);
 }
 
-export function newChain(
-  table: string,
-  { name, hook, priority }: BaseChain,
-): (flags: number) => Buffer {
-  return (flags) =>
-    message(NEW_CHAIN, flags | NLM_F_CREATE, NFPROTO_INET, 0, [
-      text(1, table),
-      text(3, name),
-      nested(4, [number(1, HOOKS[hook]), number(2, priority)]),
-      number(5, NF_ACCEPT),
-      text(7, 'filter'),
-    ]);
+export function newChain(table: string, { name, hook, priority }: BaseChain): Message {
+  const where = [number(HOOK.HOOKNUM, HOOKNUM[hook]), number(HOOK.PRIORITY, priority)];
+  const attributes = [
+    text(CHAIN.TABLE, table),
+    text(CHAIN.NAME, name),
+    nested(CHAIN.HOOK, where),
+    number(CHAIN.POLICY, ACCEPT),
+    text(CHAIN.TYPE, 'filter'),
+  ];
+  return (flags) => message(MSG.NEWCHAIN, flags | CREATE, attributes);
 }
 
-/** Sets a bit of the mark of packets with this destination port, of whichever protocol has ports where UDP has. */
-export function newMarkRule(
-  table: string,
-  chain: string,
-  { port, mark, comment }: { port: number; mark: number; comment: string },
-): (flags: number) => Buffer {
-  const portBytes = Buffer.alloc(2);
-  portBytes.writeUInt16BE(port);
-  return (flags) =>
-    message(NEW_RULE, flags | NLM_F_CREATE | NLM_F_APPEND, NFPROTO_INET, 0, [
-      text(1, table),
-      text(2, chain),
-      nested(4, [
-        expression('payload', [
-          number(1, REGISTER),
-          number(2, TRANSPORT_HEADER),
-          number(3, DESTINATION_PORT_OFFSET),
-          number(4, portBytes.length),
-        ]),
-        expression('cmp', [number(1, REGISTER), number(2, 0), value(3, portBytes)]),
-        expression('meta', [number(1, REGISTER), number(2, META_MARK)]),
-        expression('bitwise', [
-          number(1, REGISTER),
-          number(2, REGISTER),
-          number(3, 4),
-          value(4, hostOrder(0xffff_ffff ^ mark)),
-          value(5, hostOrder(mark)),
-        ]),
-        expression('meta', [number(2, META_MARK), number(3, REGISTER)]),
-      ]),
-      attribute(7, commentData(comment)),
-    ]);
+export interface MarkRule {
+  readonly chain: string;
+  readonly port: number;
+  readonly mark: number;
+  readonly comment: string;
+}
+
+/** Sets bits of the mark of packets with this destination port, of any protocol that has it where UDP has. */
+export function newMarkRule(table: string, { chain, port, mark, comment }: MarkRule): Message {
+  const expressions = [
+    expression('payload', [
+      number(PAYLOAD.DREG, REG_1),
+      number(PAYLOAD.BASE, TRANSPORT_HEADER),
+      number(PAYLOAD.OFFSET, DESTINATION_PORT.OFFSET),
+      number(PAYLOAD.LEN, DESTINATION_PORT.LEN),
+    ]),
+    expression('cmp', [
+      number(CMP.SREG, REG_1),
+      number(CMP.OP, CMP_EQ),
+      value(CMP.DATA, Buffer.from([port >> 8, port & 0xff])),
+    ]),
+    expression('meta', [number(META.DREG, REG_1), number(META.KEY, META_MARK)]),
+    expression('bitwise', [
+      number(BITWISE.SREG, REG_1),
+      number(BITWISE.DREG, REG_1),
+      number(BITWISE.LEN, MARK_BYTES),
+      value(BITWISE.MASK, host32(0xffff_ffff ^ mark)),
+      value(BITWISE.XOR, host32(mark)),
+    ]),
+    expression('meta', [number(META.KEY, META_MARK), number(META.SREG, REG_1)]),
+  ];
+  const attributes = [
+    text(RULE.TABLE, table),
+    text(RULE.CHAIN, chain),
+    nested(RULE.EXPRESSIONS, expressions),
+    attribute(RULE.USERDATA, commentData(comment)),
+  ];
+  return (flags) => message(MSG.NEWRULE, flags | CREATE | APPEND, attributes);
 }
 
 function message(
   type: number,
   flags: number,
-  family: number,
-  resource: number,
   attributes: readonly Buffer[],
+  { family, resource } = { family: PROTO_INET, resource: 0 },
 ): Buffer {
-  const body = Buffer.concat(attributes);
-  const header = Buffer.alloc(NLMSG_HEADER_BYTES + 4);
-  header.set(hostOrder(header.length + body.length), 0);
-  header.set(hostOrder16(type), 4);
-  header.set(hostOrder16(flags), 6);
-  header.writeUInt8(family, NLMSG_HEADER_BYTES);
-  header.writeUInt16BE(resource, NLMSG_HEADER_BYTES + 2);
+  const body = Buffer.concat([
+    Buffer.from([family, 0, resource >> 8, resource & 0xff]),
+    ...attributes,
+  ]);
+  const header = Buffer.alloc(HEADER_BYTES);
+  header.set(host32(HEADER_BYTES + body.length), 0);
+  header.set(host16(type), 4);
+  header.set(host16(flags), 6);
   return Buffer.concat([header, body]);
 }
 
 function attribute(type: number, data: Buffer): Buffer {
-  const padded = Buffer.alloc(4 + ((data.length + 3) & ~3));
-  padded.set(hostOrder16(4 + data.length), 0);
-  padded.set(hostOrder16(type), 2);
-  padded.set(data, 4);
-  return padded;
+  const padding = Buffer.alloc(-data.length & 3);
+  return Buffer.concat([host16(4 + data.length), host16(type), data, padding]);
 }
 
 const nested = (type: number, attributes: readonly Buffer[]): Buffer =>
-  attribute(type | NLA_F_NESTED, Buffer.concat(attributes));
+  attribute(type | NESTED, Buffer.concat(attributes));
 
 const text = (type: number, content: string): Buffer =>
   attribute(type, Buffer.from(`${content}\0`));
 
 function number(type: number, content: number): Buffer {
   const data = Buffer.alloc(4);
-  data.writeInt32BE(content | 0);
+  data.writeInt32BE(content);
   return attribute(type, data);
 }
 
 /** What an expression compares or computes with. */
-const value = (type: number, data: Buffer): Buffer => nested(type, [attribute(1, data)]);
+const value = (type: number, data: Buffer): Buffer => nested(type, [attribute(DATA_VALUE, data)]);
 
 const expression = (name: string, attributes: readonly Buffer[]): Buffer =>
-  nested(1, [text(1, name), nested(2, attributes)]);
+  nested(LIST_ELEM, [text(EXPR.NAME, name), nested(EXPR.DATA, attributes)]);
 
 function commentData(comment: string): Buffer {
   const characters = Buffer.from(`${comment}\0`);
   return Buffer.concat([Buffer.from([UDATA_COMMENT, characters.length]), characters]);
 }
 
-function hostOrder(content: number): Buffer {
+const isLittle = endianness() === 'LE';
+
+function host32(content: number): Buffer {
   const data = Buffer.alloc(4);
-  if (endianness() === 'LE') data.writeUInt32LE(content >>> 0);
+  if (isLittle) data.writeUInt32LE(content >>> 0);
   else data.writeUInt32BE(content >>> 0);
   return data;
 }
 
-function hostOrder16(content: number): Buffer {
+function host16(content: number): Buffer {
   const data = Buffer.alloc(2);
-  if (endianness() === 'LE') data.writeUInt16LE(content);
+  if (isLittle) data.writeUInt16LE(content);
   else data.writeUInt16BE(content);
   return data;
 }

@@ -8,6 +8,7 @@ import { batchOf, newChain, newMarkRule, newOwnedTable } from './netlink.ts';
 
 /** Before the query rules (-300) and what they ask for besides (-301). */
 const MARK_PRIORITY = -302;
+const HOOKS = ['prerouting', 'output'] as const;
 
 export interface AliveMark {
   readonly port: number;
@@ -17,7 +18,7 @@ export interface AliveMark {
 
 /** `id` is unique on the node: several agents may be alive, and one is enough. */
 export function aliveTable(id: string, { port, mark }: AliveMark): Table {
-  const chains = (['prerouting', 'output'] as const).map((hook) => ({
+  const chains = HOOKS.map((hook) => ({
     name: hook,
     type: 'filter' as const,
     hook,
@@ -33,18 +34,17 @@ export function aliveTable(id: string, { port, mark }: AliveMark): Table {
   return { name: `${OWN_TABLE_PREFIX}alive_${id}`, chains };
 }
 
-/** Makes it, owned by the socket that sends this. */
-export function aliveBatch(id: string, { port, mark }: AliveMark): Buffer {
-  const { name, chains } = aliveTable(id, { port, mark });
-  const hooks = ['prerouting', 'output'] as const;
+/** Makes that table, owned by the socket that sends this. */
+export function aliveBatch(id: string, mark: AliveMark): Buffer {
+  const { name, chains } = aliveTable(id, mark);
   const rules = chains.flatMap((chain) =>
     chain.rules.map((rule) =>
-      newMarkRule(name, chain.name, { port, mark, comment: tableTag(rule) }),
+      newMarkRule(name, { ...mark, chain: chain.name, comment: tableTag(rule) }),
     ),
   );
   return batchOf([
     newOwnedTable(name),
-    ...hooks.map((hook) => newChain(name, { name: hook, hook, priority: MARK_PRIORITY })),
+    ...HOOKS.map((hook) => newChain(name, { name: hook, hook, priority: MARK_PRIORITY })),
     ...rules,
   ]);
 }

@@ -206,6 +206,7 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
         'remember',
         'reply',
         'restore',
+        'unmark',
       ]);
       assert.match(
         await cluster.node.ip('addr', 'show', 'dev', 'lo'),

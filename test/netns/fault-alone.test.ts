@@ -4,7 +4,7 @@ import { it } from 'node:test';
 import type { ProxyKind } from '../lab/topology/proxy.ts';
 import { type Running, type Site, startNodens } from '../lab/topology/site.ts';
 import { until } from '../lab/topology/wait.ts';
-import { pause, queryRules } from '../support/faults.ts';
+import { boundToAgent, pause, queryRules } from '../support/faults.ts';
 import { describeSites, withSite } from '../support/sites.ts';
 import { lostQueries, SteadyClients } from '../support/steady.ts';
 
@@ -23,10 +23,7 @@ async function aliveTables({ cluster }: Site): Promise<string[]> {
 /** Starts both; resolves when queries are led only while the agent is alive. */
 async function startBound(site: Site): Promise<Running> {
   const running = await startNodens(site);
-  await until('rules that ask for the mark', async () => {
-    const { stdout } = await site.cluster.node.run(['nft', 'list', 'ruleset']);
-    return /udp dport 53 .*0x00002000.*nodens:query-host-udp4/.test(stdout);
-  });
+  await boundToAgent(site);
   return running;
 }
 

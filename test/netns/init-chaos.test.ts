@@ -8,7 +8,7 @@ import { after, before, it } from 'node:test';
 import { PROXIES, type ProxyKind } from '../lab/topology/proxy.ts';
 import { buildSite, intercepting, type Running, type Site } from '../lab/topology/site.ts';
 import { until } from '../lab/topology/wait.ts';
-import { type Fault, KILLS, pause, queryRules, ROUNDS } from '../support/faults.ts';
+import { boundToAgent, type Fault, KILLS, pause, queryRules, ROUNDS } from '../support/faults.ts';
 import { MemoryGroup } from '../support/memory-group.ts';
 import { sayLeftOut } from '../support/netns.ts';
 import { describeSites } from '../support/sites.ts';
@@ -70,6 +70,7 @@ class Victim {
     const running = this.#running;
     await intercepting(this.site, [running.init, running.agent]);
     await until('query rules', async () => (await queryRules(this.site)).length > 0);
+    if (this.#rules.backend === 'nft') await boundToAgent(this.site);
     return running;
   }
 

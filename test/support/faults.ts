@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { keepAlive, sleep, systemClock } from '../../agent/base/clock.ts';
 import type { Daemon } from '../lab/topology/process.ts';
 import type { Running, Site } from '../lab/topology/site.ts';
+import { until } from '../lab/topology/wait.ts';
 import type { MemoryGroup } from './memory-group.ts';
 
 /** How often each fault strikes; `npm run chaos` sets it. */
@@ -64,6 +65,14 @@ export async function queryRules({ cluster }: Site): Promise<string[]> {
   return texts.flatMap(({ stdout }) =>
     [...stdout.matchAll(/nodens:(query-\w+-\w+)/g)].map((match) => match[1] as string),
   );
+}
+
+/** Resolves when the host's query rules hold only while an agent is alive, which init and agent bring about together. */
+export function boundToAgent({ cluster }: Site): Promise<void> {
+  return until('rules that ask for an agent alive', async () => {
+    const { stdout } = await cluster.node.run(['nft', 'list', 'ruleset']);
+    return /udp dport 53 .*0x00002000.*nodens:query-host-udp4/.test(stdout);
+  });
 }
 
 export async function pause(ms: number): Promise<void> {

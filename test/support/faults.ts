@@ -68,8 +68,8 @@ export async function queryRules({ cluster }: Site): Promise<string[]> {
 }
 
 /** Resolves when the host's query rules hold only while an agent is alive, which init and agent bring about together. */
-export function boundToAgent({ cluster }: Site): Promise<void> {
-  return until('rules that ask for an agent alive', async () => {
+export async function boundToAgent({ cluster }: Site): Promise<void> {
+  await until('rules that ask for an agent alive', async () => {
     const { stdout } = await cluster.node.run(['nft', 'list', 'ruleset']);
     return /udp dport 53 .*0x00002000.*nodens:query-host-udp4/.test(stdout);
   });

@@ -9,9 +9,11 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(fileURLToPath(import.meta.url));
 const sources = [
-  ...['addon.c', 'companions.c', 'pages.c', 'tcp/steer.c', 'udp/batch.c'].map((file) =>
-    join('agent/server', file),
-  ),
+  'agent/server/addon.c',
+  'agent/server/companions.c',
+  'agent/server/pages.c',
+  'agent/server/tcp/steer.c',
+  'agent/server/udp/batch.c',
   'init/alive/lend.c',
 ].map((file) => join(root, file));
 const output = join(root, 'build/nodens.node');

@@ -26,8 +26,6 @@ export interface Firewall extends Pick<Backend, 'name' | 'apply' | 'explain'> {
   readonly reason: string;
   /** Whether the kernel takes the host's query rules away when init dies. */
   readonly isOwner: boolean;
-  /** Whether TCP connections are remembered. */
-  readonly remembers: boolean;
   /** Whether there can be a fallback: only nft rewrites a packet before conntrack. */
   readonly hasFallback: boolean;
   /** Takes query rules away at once, as far as this backend can; `apply` has to follow. Never rejects. */
@@ -180,7 +178,6 @@ class Composite implements Firewall {
   readonly name: string;
   readonly reason: string;
   readonly isOwner: boolean;
-  readonly remembers: boolean;
   readonly hasFallback: boolean;
   readonly #main: Backend;
   readonly #flows: NftFlows | undefined;
@@ -193,7 +190,6 @@ class Composite implements Firewall {
     this.hasFallback = helpers.some((helper) => helper instanceof NftFallback);
     this.#main = main;
     this.#flows = helpers.find((helper) => helper instanceof NftFlows);
-    this.remembers = this.#flows !== undefined;
     this.#helpers = helpers.filter((helper) => helper !== this.#flows);
   }
 

@@ -21,8 +21,8 @@ export interface ControlHandlers {
   readonly onReady: (agent: object, nonce: string | undefined) => void;
   /** The acknowledgement is sent when this resolves. */
   readonly onWithdraw: (agent: object) => Promise<void>;
-  /** An agent has a herald: the same object for its connection's lifetime, of which `descriptor` is our end. */
-  readonly onHerald: (herald: object, descriptor: number) => void;
+  /** An agent has a herald: the same object for its connection's lifetime. `descriptor` tells our end of it, -1: none. */
+  readonly onHerald: (herald: object, descriptor: () => number) => void;
   /** An agent's herald has ended: the agent is being killed, or somebody has killed the herald alone. */
   readonly onHeraldGone: (herald: object, nonce: string | undefined) => void;
   /** The connection ended, for whatever reason. */
@@ -98,8 +98,9 @@ function serve(socket: Socket, { agents, heralds, log, handlers }: Serving): voi
         if (!agents.delete(socket)) return;
         heraldOf = nonceOf(message);
         heralds.add(socket);
-        handlers.onHerald(socket, descriptorOf(socket));
-      } else if (message.type === 'ready') handlers.onReady(socket, nonceOf(message));
+        handlers.onHerald(socket, () => descriptorOf(socket));
+      } else if (heralds.has(socket)) socket.destroy();
+      else if (message.type === 'ready') handlers.onReady(socket, nonceOf(message));
       else if (message.type === 'withdraw')
         void handlers.onWithdraw(socket).then(() => say({ type: 'withdrawn' }));
     },
@@ -114,7 +115,8 @@ function serve(socket: Socket, { agents, heralds, log, handlers }: Serving): voi
   socket.on('close', () => {
     agents.delete(socket);
     if (heralds.delete(socket)) handlers.onHeraldGone(socket, heraldOf);
-    else handlers.onGone(socket);
+    // Also where a herald was an agent before, which none of ours is.
+    handlers.onGone(socket);
   });
   say(handlers.status());
 }

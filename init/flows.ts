@@ -13,20 +13,17 @@ export interface Flows {
   readonly port: number;
   /** One bit of the packet's mark: tells the query rules that the connection which it opens is remembered. */
   readonly mark: number;
-  /** Another bit, of queries that come while an agent is alive. */
-  readonly aliveMark: number;
 }
 
 export interface FlowsOptions {
   readonly localIps: readonly string[];
   readonly port: number;
   readonly mark: number;
-  readonly aliveMark: number;
 }
 
-export function flowsOf({ localIps, ...marks }: FlowsOptions): Flows[] {
+export function flowsOf({ localIps, port, mark }: FlowsOptions): Flows[] {
   return ([4, 6] as const).flatMap((family) => {
     const addresses = localIps.filter((address) => familyOf(address) === family);
-    return addresses.length === 0 ? [] : [{ family, addresses, ...marks }];
+    return addresses.length === 0 ? [] : [{ family, addresses, port, mark }];
   });
 }

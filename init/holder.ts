@@ -45,7 +45,7 @@ export class NftHolder implements Holder {
   /** Resolves when the child that was dropped last has ended. */
   #ended: Promise<void> = Promise.resolve();
 
-  /** `onLost` is called when a child ends that nobody dropped. */
+  /** `onLost` is called when a child has ended that nobody else dropped. */
   constructor(clock: Clock, onLost: () => void) {
     this.#clock = clock;
     this.#onLost = onLost;
@@ -95,7 +95,7 @@ export class NftHolder implements Holder {
     const stderr = await new Promise<string | undefined>((resolve) => {
       const timer = this.#clock.after(ANSWER_MS, () => {
         finish('no answer');
-        void this.drop();
+        void this.drop().then(this.#onLost);
       });
       const finish = (said: string | undefined): void => {
         timer.cancel();

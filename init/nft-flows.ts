@@ -82,22 +82,18 @@ function tableOf(flows: readonly Flows[]): Table {
     priority: number,
     hook: TableChain['hook'],
     rulesOf: (flow: Flows, hook: string) => TableRule[],
-    more: (flow: Flows, hook: string) => TableRule[] = () => [],
   ): TableChain => ({
     name: `${name}_${hook}`,
     type: 'filter',
     hook,
     priority,
-    rules: [
-      ...flows.flatMap((flow) => rulesOf(flow, hook)),
-      ...flows.slice(0, 1).flatMap((flow) => more(flow, hook)),
-    ],
+    rules: flows.flatMap((flow) => rulesOf(flow, hook)),
   });
   const chains = [
     chain('remember', REMEMBER_PRIORITY, 'prerouting', rememberRules),
     chain('remember', REMEMBER_PRIORITY, 'output', rememberRules),
-    chain('forget', FORGET_PRIORITY, 'prerouting', forgetRules, unmarkRules),
-    chain('forget', FORGET_PRIORITY, 'output', forgetRules, unmarkRules),
+    chain('forget', FORGET_PRIORITY, 'prerouting', forgetRules),
+    chain('forget', FORGET_PRIORITY, 'output', forgetRules),
     chain('close', REMEMBER_PRIORITY, 'output', (flow) => [closeRule(flow)]),
   ];
   return {
@@ -158,17 +154,6 @@ function forgetRules(flow: Flows, hook: string): TableRule[] {
       id: `flow-unmark-${hook}-${family}`,
       match: `${to} ${OPENS} ${hasBits(mark)}`,
       action: `meta mark set meta mark & ${hex(0xffff_ffff ^ mark)}`,
-    },
-  ];
-}
-
-/** What queries carry while an agent is alive is for the query rules only. */
-function unmarkRules({ port, aliveMark }: Flows, hook: string): TableRule[] {
-  return [
-    {
-      id: `unmark-alive-${hook}`,
-      match: `th dport ${port} ${hasBits(aliveMark)}`,
-      action: `meta mark set meta mark & ${hex(0xffff_ffff ^ aliveMark)}`,
     },
   ];
 }

@@ -74,15 +74,17 @@ export function rewriteTable(table: Table, held: string): string | undefined {
 }
 
 /**
- * One line for `nft -i`, which takes each line as a transaction: the table, not there before, owned by the process that
- * reads the line.
+ * As `replaceTable`, as one line for `nft -i`, which takes each line as a transaction: the table is then owned by the
+ * process that reads the line.
  */
 export function ownedTableLine({ name, chains }: Table): string {
+  const table = `add table inet ${name} { flags owner; }`;
   const commands = chains.flatMap((chain) => [
     `add chain inet ${name} ${chain.name} { ${baseText(chain)} }`,
     ...chain.rules.map((rule) => `add rule inet ${name} ${chain.name} ${tableLine(rule)}`),
   ]);
-  return [`add table inet ${name} { flags owner; }`, ...commands].join('; ');
+  const anew = chains.length === 0 ? [] : [table, ...commands];
+  return [table, `delete table inet ${name}`, ...anew].join('; ');
 }
 
 function baseText({ type, hook, priority }: TableChain): string {

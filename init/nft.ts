@@ -117,13 +117,8 @@ export class NftTables implements Backend {
   }
 
   async #hold(table: Table, releases: number): Promise<boolean> {
-    const { holder } = this.#ownership as Ownership;
-    await holder.execute(
-      `add table inet ${table.name} { flags owner; }; delete table inet ${table.name}`,
-    );
-    if (table.chains.length === 0) return true;
     if (releases !== this.#releases) return false;
-    await holder.execute(ownedTableLine(table));
+    await (this.#ownership as Ownership).holder.execute(ownedTableLine(table));
     if (!(await this.#holds(table)) && releases === this.#releases)
       throw new ReadBackError(`table inet ${table.name}`);
     return true;

@@ -73,7 +73,7 @@ interface Flags {
   readonly clusterdns?: string;
   readonly fallbackService: string;
   readonly fallbackMark: string;
-  readonly aliveMark: string;
+  readonly aliveMark?: string;
   readonly probePort: string;
   readonly force?: string | true;
   readonly once?: true;
@@ -109,8 +109,7 @@ function program(): Command {
     .option('--fallback-mark <bit>', 'bit of the packet mark for the fallback', '0x1000')
     .option(
       '--alive-mark <bit>',
-      'bit of the packet mark of queries while an agent lives',
-      '0x2000',
+      `bit of the packet mark of queries while an agent lives (${ALIVE_MARKS[0]})`,
     )
     .option('--probe-port <port>', 'first of 8 source ports for probes', String(PROBE_PORT))
     .option('--force [bool]', 'intercept beside an eBPF data path or IPVS, too')
@@ -216,10 +215,19 @@ function bit(flag: string, text: string): number {
   throw new UsageError(`${flag}: ${text} is not a single bit of 32, such as 0x1000`);
 }
 
+/**
+ * None of kube-proxy's (0x4000, 0x8000), the portmap plugin's (0x2000), Cilium's (0xff00), Calico's (0xffff0000), the AWS
+ * CNI's (0x80) or Istio's (0x539). The second where the first is the fallback's.
+ */
+const ALIVE_MARKS = ['0x40', '0x2'] as const;
+
 function marks(flags: Flags): Pick<InitOptions, 'fallbackMark' | 'aliveMark'> {
   const fallbackMark = bit('--fallback-mark', flags.fallbackMark);
-  const aliveMark = bit('--alive-mark', flags.aliveMark);
-  if (aliveMark !== fallbackMark) return { fallbackMark, aliveMark };
+  const asked = flags.aliveMark === undefined ? ALIVE_MARKS : [flags.aliveMark];
+  const aliveMark = asked
+    .map((text) => bit('--alive-mark', text))
+    .find((mark) => mark !== fallbackMark);
+  if (aliveMark !== undefined) return { fallbackMark, aliveMark };
   throw new UsageError(
     `--alive-mark: ${flags.aliveMark} is the bit of --fallback-mark: take another`,
   );

@@ -80,8 +80,6 @@ export interface PlanOptions {
   readonly clusterIps: readonly string[];
   /** A single bit, of the fallback and of `Flows`: each has cleared it before the other sets it. */
   readonly fallbackMark: number;
-  /** Another bit, see `Rule.aliveMark`. */
-  readonly aliveMark: number;
 }
 
 const PROTOCOLS: readonly Protocol[] = ['udp', 'tcp'];

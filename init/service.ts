@@ -73,9 +73,11 @@ export class Service {
     });
     this.#switch = new InterceptionSwitch(this.#reconciler, firewall?.isOwner === true);
     this.#alive = new AliveTables({
-      ...{ run: system.run, log, port: options.port, mark: options.aliveMark },
-      lend: firewall?.isOwner === true && firewall.remembers ? parts.lend : undefined,
-      onFirst: () => void this.#reconciler.pass(),
+      ...{ run: system.run, clock, log, lend: this.#lend },
+      alive: { addresses: plan.ruledIps, port: options.port, mark: options.aliveMark },
+      onFirst: () => {
+        if (this.#watch.intercepts) void this.#reconciler.pass();
+      },
     });
     if (endpoints !== undefined) endpoints.onChange = () => this.#reconciler.pass();
     const probe = makeProbe(clock, options.probePorts);
@@ -111,6 +113,7 @@ export class Service {
       backend: firewall?.name ?? 'none',
       reason: firewall?.reason,
       diesWithInit: firewall?.isOwner,
+      diesWithAgent: this.#lend !== undefined,
     });
     if (this.#isLeaving) return;
     void this.#parts.leftovers.watch();
@@ -151,6 +154,12 @@ export class Service {
     await this.#control?.close();
   }
 
+  /** Undefined where query rules cannot be bound to an agent: nothing asks for a mark then. */
+  get #lend(): LendTable | undefined {
+    const { firewall, plan, lend } = this.#parts;
+    return firewall?.isOwner === true && plan.rules.query.length > 0 ? lend : undefined;
+  }
+
   /** Rules that only match while a socket is bound harm nobody who wants rules to stay. */
   #idle(): Interception {
     return this.#parts.options.skipTeardown ? 'guarded' : 'none';
@@ -177,7 +186,7 @@ export class Service {
         onReady: (agent, nonce) => this.#watch.ready(agent, nonce),
         onWithdraw: (agent) => this.#onLeave(agent),
         onGone: (agent) => void this.#watch.leave(agent),
-        onHerald: (herald, descriptor) => void this.#alive.add(herald, descriptor),
+        onHerald: (herald, descriptor) => this.#alive.add(herald, descriptor),
         onHeraldGone: (herald, nonce) => void this.#loseHerald(herald, nonce),
       });
     } catch (error) {
@@ -204,7 +213,7 @@ export class Service {
     const isLast = this.#alive.remove(herald);
     if (nonce !== undefined && (await this.#watch.doubt(nonce)))
       this.#parts.log.warn('agent is being killed, or its herald was: withdrawn', { nonce });
-    else if (isLast && this.#reconciler.interception === 'full') await this.#reconciler.pass();
+    else if (isLast && this.#watch.intercepts) await this.#reconciler.pass();
   }
 
   /** Who is connected to an agent that hangs had better be told so by a reset than wait for an answer. */

@@ -57,6 +57,11 @@ export class AgentWatch {
     return this.#probeFailures;
   }
 
+  /** Whether queries shall be led to the agent. */
+  get intercepts(): boolean {
+    return this.#verdict;
+  }
+
   /** Whether the last round was answered everywhere. */
   get answers(): boolean {
     return this.#goodRounds > 0;

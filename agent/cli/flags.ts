@@ -159,7 +159,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: 'alive-mark',
     value: 'BIT',
-    default: '0x2000',
+    default: '0x40',
     users: INIT,
     help: 'bit of the packet mark that DNS queries carry for a moment while an agent lives',
   },

@@ -68,7 +68,7 @@ export class Daemon {
         : new InitLink({
             ...{ path: socketPath, clock, log, onStatus: init.onStatus, onGone: init.onGone },
             nonce: foundation.identity.nonce,
-            startHerald: foundation.startHerald,
+            heralds: foundation.heralds,
           });
   }
 

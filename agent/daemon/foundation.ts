@@ -14,7 +14,7 @@ import { SeriesTable } from '../observe/metrics.ts';
 import { TrafficTable } from '../observe/traffic.ts';
 import { Query } from '../query/query.ts';
 import type { Files, Services } from '../query/services.ts';
-import type { StartHerald } from '../server/companions.ts';
+import type { Heralds } from '../server/companions.ts';
 import { Dispatcher } from '../server/dispatch.ts';
 import { Identity } from '../server/identity.ts';
 import { Listeners } from '../server/listeners.ts';
@@ -47,7 +47,7 @@ export interface Foundation {
   readonly dispatcher: Dispatcher;
   readonly listeners: Listeners;
   readonly admin: AdminServer;
-  readonly startHerald: StartHerald | undefined;
+  readonly heralds: Heralds | undefined;
   /** Services that are the same for every block. */
   readonly shared: Omit<Services, 'block' | 'admin' | 'process'>;
 }
@@ -61,7 +61,7 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
   const budget = cacheBudget(options.memoryBytes, cgroupLimitBytes(readText));
   const random = Math.random;
   const maxInFlight = inFlightBound(getHeapStatistics().heap_size_limit, budget.bytes);
-  const { connectUdp, startHerald, ...transports } = chooseNative(log, clock);
+  const { connectUdp, heralds, ...transports } = chooseNative(log, clock);
   const sockets = connectUdp === undefined ? nodeSockets : withConnected(connectUdp);
   const maxWaiting = waitingBound(maxInFlight);
   const cache = createCache({ clock, metrics, log, totalBytes: budget.bytes, random, maxWaiting });
@@ -86,7 +86,7 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
       dispatcher,
       listeners,
       admin,
-      startHerald,
+      heralds,
     },
     shared: {
       ...{ clock, log, metrics, cache, upstreams, random },

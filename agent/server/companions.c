@@ -196,6 +196,14 @@ static napi_value start_herald(napi_env env, napi_callback_info info) {
   return pid_or_error(env, &herald, "startHerald", error);
 }
 
+/* endHerald(): ends the herald, if there is one, and what init has bound to it. */
+static napi_value end_herald(napi_env env, napi_callback_info info) {
+  (void)env;
+  (void)info;
+  dismiss(&herald);
+  return NULL;
+}
+
 /* reap(pid): takes the exit status of a child that has ended and that nobody started, a dead agent's companion. */
 static napi_value reap(napi_env env, napi_callback_info info) {
   napi_value args[1];
@@ -210,7 +218,8 @@ void define_companions(napi_env env, napi_value exports) {
   napi_property_descriptor functions[] = {
       {"keepMemory", NULL, keep_memory, NULL, NULL, NULL, napi_enumerable, NULL},
       {"startHerald", NULL, start_herald, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"endHerald", NULL, end_herald, NULL, NULL, NULL, napi_enumerable, NULL},
       {"reap", NULL, reap, NULL, NULL, NULL, napi_enumerable, NULL},
   };
-  napi_define_properties(env, exports, 3, functions);
+  napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
 }

@@ -1,4 +1,4 @@
-/** Companions (`companions.c`) that make a killed agent's death short: sockets close at once, and init hears of it. */
+/** Companions (`companions.c`) that make a killed agent's death short: sockets close at once, and interception goes. */
 import { errnoOf } from '../base/errors.ts';
 import type { Logger } from '../query/services.ts';
 
@@ -8,10 +8,15 @@ export interface CompanionAddon {
   keepMemory(): number;
   /** Connects to the unix socket `path`, says `greeting`, and is the first to die where the agent is killed for memory. */
   startHerald(path: string, greeting: string): number;
+  /** Ends the herald, if there is one, and with it what init has bound to it. */
+  endHerald(): void;
 }
 
-/** Sees to it that a herald stands on `path`; never throws. */
-export type StartHerald = (path: string, greeting: string) => void;
+export interface Heralds {
+  /** Sees to it that a herald stands on `path`; never throws. */
+  start(path: string, greeting: string): void;
+  end(): void;
+}
 
 /** Without it a killed agent is gone some milliseconds later: nothing to fail for. */
 export function startKeeper(addon: CompanionAddon, log: Logger): void {
@@ -22,18 +27,18 @@ export function startKeeper(addon: CompanionAddon, log: Logger): void {
   }
 }
 
-/** It is asked for again and again: a reason why there is none is said once, until there has been one. */
-export function heraldStarter(addon: CompanionAddon, log: Logger): StartHerald {
+/** One is asked for again and again: a reason why there is none is said once, until there has been one. */
+export function heraldsOf(addon: CompanionAddon, log: Logger): Heralds {
   const said = new Set<string>();
-  return (path, greeting) => {
+  const start = (path: string, greeting: string): void => {
     try {
       addon.startHerald(path, greeting);
       said.clear();
     } catch (raised) {
       const error = errnoOf(raised);
-      if (!said.has(error))
-        log.warn({ error }, 'no companion that tells init of an end for lack of memory');
+      if (!said.has(error)) log.warn({ error }, 'no companion whose end withdraws interception');
       said.add(error);
     }
   };
+  return { start, end: () => addon.endHerald() };
 }

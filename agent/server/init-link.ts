@@ -9,7 +9,7 @@ import {
   type InterceptionState,
 } from '../base/control.ts';
 import type { Logger } from '../query/services.ts';
-import type { StartHerald } from './companions.ts';
+import type { Heralds } from './companions.ts';
 
 const RETRY_MS = 200;
 /** An init that has not come by then is not there: somebody else sets this node up. */
@@ -31,7 +31,7 @@ export interface InitLinkOptions {
   /** Init, which was there, has gone: what it last said holds no more. */
   readonly onGone: () => void;
   /** Undefined where there are no companions. */
-  readonly startHerald: StartHerald | undefined;
+  readonly heralds: Heralds | undefined;
 }
 
 /** Connects as soon as init listens, and again whenever it has gone. */
@@ -78,7 +78,7 @@ export class InitLink {
 
   /**
    * Asks init to take interception away. Resolves to whether it has said so; false where no init is there or it does
-   * not answer in time: it will then see our end.
+   * not answer in time: it will then see our end, and the kernel that of the herald, at once.
    */
   withdraw(): Promise<boolean> {
     this.#isReady = false;
@@ -87,6 +87,7 @@ export class InitLink {
       const finish = (isAcknowledged: boolean): void => {
         timer.cancel();
         this.#finishWithdraw = undefined;
+        if (!isAcknowledged) this.#options.heralds?.end();
         resolve(isAcknowledged);
       };
       const timer = this.#options.clock.after(WITHDRAW_MS, () => finish(false));
@@ -137,11 +138,11 @@ export class InitLink {
 
   /** Sees to it that one is there before init is told that we answer, and as long as we do. */
   #sendHerald(): void {
-    const { path, nonce, clock, startHerald } = this.#options;
+    const { path, nonce, clock, heralds } = this.#options;
     this.#heralding?.cancel();
     this.#heralding = undefined;
-    if (!this.#isReady || !this.#isConnected || startHerald === undefined) return;
-    startHerald(path, encodeControl({ type: 'herald', nonce }));
+    if (!this.#isReady || !this.#isConnected || heralds === undefined) return;
+    heralds.start(path, encodeControl({ type: 'herald', nonce }));
     this.#heralding = clock.after(HERALD_MS, () => this.#sendHerald());
   }
 

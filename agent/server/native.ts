@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { releaseRegularly } from '../base/pages.ts';
 import type { Logger } from '../query/services.ts';
 import { loadAddon } from './addon.ts';
-import { heraldStarter, type StartHerald, startKeeper } from './companions.ts';
+import { type Heralds, heraldsOf, startKeeper } from './companions.ts';
 import { type ListenTcp, sharedListen, steeredListen } from './tcp/steer.ts';
 import { batchOpener } from './udp/batch.ts';
 import { type ConnectUdp, connectedOpener } from './udp/connected.ts';
@@ -16,7 +16,7 @@ export interface Native {
   /** For questions to upstreams; undefined where node:dgram is to be used. */
   readonly connectUdp: ConnectUdp | undefined;
   /** Undefined where this process has no companions. */
-  readonly startHerald: StartHerald | undefined;
+  readonly heralds: Heralds | undefined;
 }
 
 /**
@@ -26,7 +26,7 @@ export interface Native {
 export function chooseNative(log: Logger, clock: Clock): Native {
   const portable: Native = {
     ...{ openUdp: openDgram, listenTcp: sharedListen },
-    ...{ connectUdp: undefined, startHerald: undefined },
+    ...{ connectUdp: undefined, heralds: undefined },
   };
   if (process.env.NODENS_UDP === 'dgram') {
     log.info({}, 'UDP one datagram at a time: NODENS_UDP=dgram');
@@ -40,7 +40,7 @@ export function chooseNative(log: Logger, clock: Clock): Native {
       openUdp: batchOpener(addon),
       listenTcp: steeredListen(addon),
       connectUdp: connectedOpener(addon),
-      startHerald: heraldStarter(addon, log),
+      heralds: heraldsOf(addon, log),
     };
   }
   log.warn({}, `UDP one datagram at a time: the addon cannot be used: ${addon.message}`);

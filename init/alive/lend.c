@@ -10,12 +10,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
-#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 
-enum { ANSWER_BYTES = 8192 };
+enum { ANSWER_BYTES = 8192, BIND_TRIES = 16 };
 
 struct loan {
   napi_async_work work;
@@ -28,6 +28,27 @@ struct loan {
   size_t length;
   unsigned char batch[];
 };
+
+/*
+ * A netlink socket under a number of its own; -1 with errno. The number that the kernel gives may be that of a socket that is
+ * just being closed, and what the kernel still drops with that would be ours.
+ */
+static int open_netlink(void) {
+  int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+  if (netlink < 0) return -1;
+  struct sockaddr_nl address = {.nl_family = AF_NETLINK};
+  for (int i = 0; i < BIND_TRIES; i++) {
+    if (getrandom(&address.nl_pid, sizeof address.nl_pid, 0) != sizeof address.nl_pid) break;
+    /* Above all process ids, which others take theirs from. */
+    address.nl_pid |= 0x80000000;
+    if (bind(netlink, (struct sockaddr *)&address, sizeof address) == 0) return netlink;
+    if (errno != EADDRINUSE) break;
+  }
+  int error = errno;
+  close(netlink);
+  errno = error;
+  return -1;
+}
 
 /* The kernel answers while it takes the batch. 0 or errno: the first failure, or EPROTO without an acknowledgement. */
 static int verdict(int netlink) {
@@ -60,12 +81,11 @@ static int leave(int connection, int descriptor) {
   return sendmsg(connection, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1 ? 0 : errno;
 }
 
-/* In a thread of its own: the kernel's lock of the tables may be somebody else's for a while. */
+/* Not in the thread of JavaScript: the kernel's lock of the tables may be somebody else's for a while. */
 static void lend(napi_env env, void *data) {
   (void)env;
   struct loan *loan = data;
-  loan->call = "netlink";
-  int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+  int netlink = open_netlink();
   if (netlink < 0) {
     loan->error = errno;
     return;
@@ -114,6 +134,7 @@ static napi_value lend_table(napi_env env, napi_callback_info info) {
   if (loan == NULL) return throw_errno(env, "lendTable", ENOMEM);
   memcpy(loan->batch, batch, length);
   loan->length = length;
+  loan->call = "netlink";
   /* Node may close its own meanwhile, and the number be another's. */
   loan->connection = fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
   int error = loan->connection < 0 ? errno : 0;
@@ -122,10 +143,12 @@ static napi_value lend_table(napi_env env, napi_callback_info info) {
     return throw_errno(env, "dup", error);
   }
   if (napi_create_string_utf8(env, "lendTable", NAPI_AUTO_LENGTH, &name) == napi_ok &&
-      napi_create_promise(env, &loan->deferred, &promise) == napi_ok &&
-      napi_create_async_work(env, NULL, name, lend, settle, loan, &loan->work) == napi_ok &&
-      napi_queue_async_work(env, loan->work) == napi_ok)
-    return promise;
+      napi_create_async_work(env, NULL, name, lend, settle, loan, &loan->work) == napi_ok) {
+    if (napi_create_promise(env, &loan->deferred, &promise) == napi_ok &&
+        napi_queue_async_work(env, loan->work) == napi_ok)
+      return promise;
+    napi_delete_async_work(env, loan->work);
+  }
   close(loan->connection);
   free(loan);
   return throw_errno(env, "lendTable", ENOMEM);

@@ -3,6 +3,7 @@
  * numbers are those of linux/netfilter/nf_tables.h, without their prefixes.
  */
 import { endianness } from 'node:os';
+import { addressBytes, type Family } from '../../agent/base/address.ts';
 
 const REQUEST = 0x1;
 const ACK = 0x4;
@@ -35,12 +36,24 @@ const EXPR = { NAME: 1, DATA: 2 } as const;
 const DATA_VALUE = 1;
 const REG_1 = 1;
 const PAYLOAD = { DREG: 1, BASE: 2, OFFSET: 3, LEN: 4 } as const;
-const TRANSPORT_HEADER = 2;
-const DESTINATION_PORT = { OFFSET: 2, LEN: 2 } as const;
+/** Where in a packet: `BASE` is 1 for the network header, 2 for that of the transport. */
+interface Field {
+  readonly base: number;
+  readonly offset: number;
+  readonly bytes: number;
+}
+const DESTINATION_PORT: Field = { base: 2, offset: 2, bytes: 2 };
+const DESTINATION: Readonly<Record<Family, Field>> = {
+  4: { base: 1, offset: 16, bytes: 4 },
+  6: { base: 1, offset: 24, bytes: 16 },
+};
+/** AF_INET, AF_INET6. */
+const PROTO: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
 const CMP = { SREG: 1, OP: 2, DATA: 3 } as const;
 const CMP_EQ = 0;
 const META = { DREG: 1, KEY: 2, SREG: 3 } as const;
 const META_MARK = 3;
+const META_NFPROTO = 15;
 const BITWISE = { SREG: 1, DREG: 2, LEN: 3, MASK: 4, XOR: 5 } as const;
 const MARK_BYTES = 4;
 
@@ -85,42 +98,59 @@ export function newChain(table: string, { name, hook, priority }: BaseChain): Me
 
 export interface MarkRule {
   readonly chain: string;
+  readonly family: Family;
+  /** Destination, numeric. */
+  readonly address: string;
+  /** Destination port, of any protocol that has it where UDP has. */
   readonly port: number;
-  readonly mark: number;
+  /** Bits that are taken off, before `set` is put on. */
+  readonly clear: number;
+  readonly set: number;
   readonly comment: string;
 }
 
-/** Sets bits of the mark of packets with this destination port, of any protocol that has it where UDP has. */
-export function newMarkRule(table: string, { chain, port, mark, comment }: MarkRule): Message {
+/** Changes the mark of packets to one address and port. The port is asked for first: most packets have another. */
+export function newMarkRule(table: string, rule: MarkRule): Message {
   const expressions = [
-    expression('payload', [
-      number(PAYLOAD.DREG, REG_1),
-      number(PAYLOAD.BASE, TRANSPORT_HEADER),
-      number(PAYLOAD.OFFSET, DESTINATION_PORT.OFFSET),
-      number(PAYLOAD.LEN, DESTINATION_PORT.LEN),
-    ]),
-    expression('cmp', [
-      number(CMP.SREG, REG_1),
-      number(CMP.OP, CMP_EQ),
-      value(CMP.DATA, Buffer.from([port >> 8, port & 0xff])),
-    ]),
+    ...isAt(DESTINATION_PORT, Buffer.from([rule.port >> 8, rule.port & 0xff])),
+    expression('meta', [number(META.DREG, REG_1), number(META.KEY, META_NFPROTO)]),
+    equals(Buffer.from([PROTO[rule.family]])),
+    ...isAt(DESTINATION[rule.family], Buffer.from(addressBytes(rule.address))),
     expression('meta', [number(META.DREG, REG_1), number(META.KEY, META_MARK)]),
     expression('bitwise', [
       number(BITWISE.SREG, REG_1),
       number(BITWISE.DREG, REG_1),
       number(BITWISE.LEN, MARK_BYTES),
-      value(BITWISE.MASK, host32(0xffff_ffff ^ mark)),
-      value(BITWISE.XOR, host32(mark)),
+      value(BITWISE.MASK, host32(0xffff_ffff ^ rule.clear)),
+      value(BITWISE.XOR, host32(rule.set)),
     ]),
     expression('meta', [number(META.KEY, META_MARK), number(META.SREG, REG_1)]),
   ];
   const attributes = [
     text(RULE.TABLE, table),
-    text(RULE.CHAIN, chain),
+    text(RULE.CHAIN, rule.chain),
     nested(RULE.EXPRESSIONS, expressions),
-    attribute(RULE.USERDATA, commentData(comment)),
+    attribute(RULE.USERDATA, commentData(rule.comment)),
   ];
   return (flags) => message(MSG.NEWRULE, flags | CREATE | APPEND, attributes);
+}
+
+function isAt({ base, offset, bytes }: Field, content: Buffer): Buffer[] {
+  const load = expression('payload', [
+    number(PAYLOAD.DREG, REG_1),
+    number(PAYLOAD.BASE, base),
+    number(PAYLOAD.OFFSET, offset),
+    number(PAYLOAD.LEN, bytes),
+  ]);
+  return [load, equals(content)];
+}
+
+function equals(content: Buffer): Buffer {
+  return expression('cmp', [
+    number(CMP.SREG, REG_1),
+    number(CMP.OP, CMP_EQ),
+    value(CMP.DATA, content),
+  ]);
 }
 
 function message(

@@ -1,5 +1,6 @@
 /** Which agents are known to the kernel as alive, by a table that ends with the agent's herald. */
 import { randomBytes } from 'node:crypto';
+import type { Clock } from '../../agent/base/clock.ts';
 import { messageOf } from '../../agent/base/errors.ts';
 import { ReadBackError } from '../backend.ts';
 import type { Run } from '../exec.ts';
@@ -8,16 +9,20 @@ import { listTable, shapeInText, shapeOf } from '../nft-table.ts';
 import { type RuleSet, whileAlive } from '../plan.ts';
 import { type AliveMark, aliveBatch, aliveTable } from './table.ts';
 
+const RETRY_MS = 30_000;
+
 /**
  * Carries out a transaction of nf_tables, and leaves the table that it makes to the process at the other end of the unix
  * socket: the table ends with that (`lend.c`). Rejects with the system's error.
  */
 export type LendTable = (batch: Buffer, descriptor: number) => Promise<void>;
 
-export interface AliveTablesParts extends AliveMark {
+export interface AliveTablesParts {
+  readonly alive: AliveMark;
   /** Undefined where query rules cannot depend on a mark: the host's then go at init's hand only. */
   readonly lend: LendTable | undefined;
   readonly run: Run;
+  readonly clock: Clock;
   readonly log: Log;
   /** Query rules shall ask for the mark from now on. */
   readonly onFirst: () => void;
@@ -25,40 +30,29 @@ export interface AliveTablesParts extends AliveMark {
 
 export class AliveTables {
   readonly #parts: AliveTablesParts;
-  readonly #heralds = new Set<object>();
+  /** With our end of their connections. */
+  readonly #heralds = new Map<object, () => number>();
   /** Heralds that have a table. */
   readonly #marked = new Set<object>();
+  /** One at a time: the kernel has one lock for all tables of the node. */
+  #loans: Promise<void> = Promise.resolve();
   #said = '';
 
   constructor(parts: AliveTablesParts) {
     this.#parts = parts;
   }
 
-  /** The rules, bound to the mark as long as anybody marks. */
-  bind(rules: RuleSet): RuleSet {
-    return this.#marked.size === 0 ? rules : whileAlive(rules, this.#parts.mark);
+  /** The rules, bound to the mark if anybody marks, now that all known heralds have been seen to. Never rejects. */
+  async bind(rules: RuleSet): Promise<RuleSet> {
+    await this.#loans;
+    return this.#marked.size === 0 ? rules : whileAlive(rules, this.#parts.alive.mark);
   }
 
-  /** Gives a herald its table; `descriptor` is our end of its connection. Never rejects. */
-  async add(herald: object, descriptor: number): Promise<void> {
-    const { lend, run, log, onFirst } = this.#parts;
-    if (lend === undefined) return;
-    this.#heralds.add(herald);
-    try {
-      const id = randomBytes(4).toString('hex');
-      const table = aliveTable(id, this.#parts);
-      await lend(aliveBatch(id, this.#parts), descriptor);
-      if (!this.#heralds.has(herald)) return;
-      if (shapeInText(await listTable(run, table.name)) !== shapeOf(table))
-        throw new ReadBackError(`table inet ${table.name}`);
-    } catch (error) {
-      this.#say(herald, messageOf(error), log);
-      return;
-    }
-    if (!this.#heralds.has(herald)) return;
-    this.#said = '';
-    this.#marked.add(herald);
-    if (this.#marked.size === 1) onFirst();
+  /** Gives a herald its table. `descriptor` tells our end of its connection, -1 when that is closed. */
+  add(herald: object, descriptor: () => number): void {
+    if (this.#parts.lend === undefined) return;
+    this.#heralds.set(herald, descriptor);
+    this.#queue(herald);
   }
 
   /** A herald has ended, and its table with it. Whether nobody marks any more who did. */
@@ -67,10 +61,43 @@ export class AliveTables {
     return this.#marked.delete(herald) && this.#marked.size === 0;
   }
 
-  #say(herald: object, error: string, log: Log): void {
-    // Its end explains everything.
-    if (!this.#heralds.has(herald) || error === this.#said) return;
+  #queue(herald: object): void {
+    this.#loans = this.#loans.then(() => this.#lend(herald));
+  }
+
+  async #lend(herald: object): Promise<void> {
+    const { lend, alive, log, onFirst } = this.#parts;
+    const descriptor = this.#heralds.get(herald);
+    if (lend === undefined || descriptor === undefined) return;
+    try {
+      const id = randomBytes(4).toString('hex');
+      await lend(aliveBatch(id, alive), descriptor());
+      if (this.#heralds.has(herald)) await this.#check(id);
+    } catch (error) {
+      this.#fail(herald, messageOf(error));
+      return;
+    }
+    if (!this.#heralds.has(herald)) return;
+    this.#said = '';
+    this.#marked.add(herald);
+    if (this.#marked.size > 1) return;
+    log.info('query rules end with the agent');
+    onFirst();
+  }
+
+  async #check(id: string): Promise<void> {
+    const table = aliveTable(id, this.#parts.alive);
+    const held = await listTable(this.#parts.run, table.name);
+    if (shapeInText(held) !== shapeOf(table)) throw new ReadBackError(`table inet ${table.name}`);
+  }
+
+  /** Its end explains everything; else it is tried again. */
+  #fail(herald: object, error: string): void {
+    const { clock, log } = this.#parts;
+    if (!this.#heralds.has(herald)) return;
+    if (error !== this.#said)
+      log.warn("the host's query rules do not end with the agent, but at init's hand", { error });
     this.#said = error;
-    log.warn("the host's query rules outlive the agent by some milliseconds", { error });
+    clock.after(RETRY_MS, () => this.#queue(herald));
   }
 }

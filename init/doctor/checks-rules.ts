@@ -20,7 +20,7 @@ export function interception({ rules, localIps }: Facts): Finding {
   const has = (prefix: string): boolean => ids.some((rule) => rule.startsWith(prefix));
   if (waitsForAgent(rules.value)) {
     const says = 'query rules that wait for an agent that is alive: kube-dns serves';
-    const remedy = 'the agent makes itself known when it answers: see its log, and that of init';
+    const remedy = 'init takes them away or frees them at once, unless it hangs: is it running?';
     return { id, verdict: 'warn', says, remedy };
   }
   if (has('query-pod') && has('reply')) {

@@ -18,10 +18,12 @@ export function ownRuleIds(text: string): Set<string> {
   return new Set([...text.matchAll(TAG)].map((match) => match[1] as string));
 }
 
-/** Whether query rules ask for the mark of an agent that is alive, and nobody sets it. */
+/** Whether all query rules ask for the mark of an agent that is alive, and nobody sets it. */
 export function waitsForAgent(rules: Rules): boolean {
-  const asks = /meta mark & \S+ == .*nodens:query-\w+-udp/.test(ownText(rules));
-  return asks && !/nodens:alive-(prerouting|output):/.test(rules.nft);
+  const lines = ownText(rules).split('\n');
+  const queries = lines.filter((line) => /nodens:query-\w+-udp/.test(line));
+  const asks = queries.length > 0 && queries.every((line) => /meta mark & \S+ == /.test(line));
+  return asks && !/nodens:mark-alive-/.test(rules.nft);
 }
 
 /** Whether rules of ours lead queries of pods to the agent now. */

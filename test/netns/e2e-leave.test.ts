@@ -206,7 +206,6 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
         'remember',
         'reply',
         'restore',
-        'unmark',
       ]);
       assert.match(
         await cluster.node.ip('addr', 'show', 'dev', 'lo'),

@@ -53,6 +53,21 @@ const alone = (proxy: ProxyKind): void => {
       assert.ok(median <= MAX_LOST, `${lost.join(', ')} lost`);
     }));
 
+  it('an agent that leaves while init is stopped withdraws all the same', () =>
+    withSite(proxy, async (site) => {
+      const { init, agent } = await startBound(site);
+      const clients = await SteadyClients.start(site);
+      init.signal('SIGSTOP');
+      assert.equal(await agent.stop(), 0);
+      assert.deepEqual(await aliveTables(site), []);
+      await pause(300);
+      const seen = await clients.stop();
+      for (const { where, transport, server, gapMs } of seen)
+        assert.ok(gapMs <= MAX_GAP_MS, `${where}'s ${transport} to ${server}: ${gapMs} ms`);
+      assert.ok(lostQueries(seen) <= MAX_LOST, `${lostQueries(seen)} lost`);
+      await init.stop('SIGKILL');
+    }));
+
   it('an agent leaves nothing, and neither does an init', () =>
     withSite(proxy, async (site) => {
       const { init, agent } = await startBound(site);

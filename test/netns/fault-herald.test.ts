@@ -1,18 +1,28 @@
 /** The companion that tells init of an agent's end is killed alone: init is wrong once, and no client notices. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { dig } from '../lab/topology/dig.ts';
 import { METRICS_URL } from '../lab/topology/nodens.ts';
 import { metrics, total } from '../lab/topology/observe.ts';
+import { V4 } from '../lab/topology/plan.ts';
 import type { ProxyKind } from '../lab/topology/proxy.ts';
-import { startNodens } from '../lab/topology/site.ts';
+import { requestsServed, type Site, startNodens } from '../lab/topology/site.ts';
 import { until } from '../lab/topology/wait.ts';
-import { heraldPid, pause, queryRules } from '../support/faults.ts';
+import { heraldPid, isBound, pause, queryRules } from '../support/faults.ts';
 import { describeSites, withSite } from '../support/sites.ts';
 import { lostQueries, SteadyClients } from '../support/steady.ts';
 
 /** Eight good rounds, and what a busy machine adds. */
 const RETURN_MS = 6_000;
 const MAX_GAP_MS = 50;
+
+/** Whether it is the agent that answers a program of the node. */
+async function answersHost({ cluster }: Site): Promise<boolean> {
+  const before = (await requestsServed(cluster.node)) ?? 0;
+  const name = 'kubernetes.default.svc.cluster.local';
+  await dig(cluster.node, { server: V4.vip, name });
+  return ((await requestsServed(cluster.node)) ?? 0) > before;
+}
 
 const heralds = (proxy: ProxyKind): void => {
   it('withdrawn at once, back after some good probes, and not withdrawn again for the next herald', () =>
@@ -39,8 +49,11 @@ const heralds = (proxy: ProxyKind): void => {
       const second = heraldPid(agent);
       assert.notEqual(second, first);
       process.kill(second, 'SIGKILL');
-      await pause(500);
-      assert.ok((await rules()) > 0, 'not believed so soon');
+      await until(
+        'rules without a mark',
+        async () => !(await isBound(site)) && (await rules()) > 0,
+      );
+      assert.equal(await answersHost(site), true, 'not believed so soon');
       assert.equal(init.log().split('or its herald was').length - 1, 1);
     }));
 };

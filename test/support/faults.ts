@@ -67,12 +67,15 @@ export async function queryRules({ cluster }: Site): Promise<string[]> {
   );
 }
 
-/** Resolves when the host's query rules hold only while an agent is alive, which init and agent bring about together. */
-export async function boundToAgent({ cluster }: Site): Promise<void> {
-  await until('rules that ask for an agent alive', async () => {
-    const { stdout } = await cluster.node.run(['nft', 'list', 'ruleset']);
-    return /udp dport 53 .*0x00002000.*nodens:query-host-udp4/.test(stdout);
-  });
+/** Whether the host's query rules hold only while an agent is alive. */
+export async function isBound({ cluster }: Site): Promise<boolean> {
+  const { stdout } = await cluster.node.run(['nft', 'list', 'ruleset']);
+  return /udp dport 53 .*0x00000040.*nodens:query-host-udp4/.test(stdout);
+}
+
+/** Resolves when they do, which init and agent bring about together. */
+export async function boundToAgent(site: Site): Promise<void> {
+  await until('rules that ask for an agent alive', () => isBound(site));
 }
 
 export async function pause(ms: number): Promise<void> {

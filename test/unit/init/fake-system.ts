@@ -11,7 +11,6 @@ export const PLAN_BASICS = {
   probePorts: { first: 20_253, last: 20_260 },
   clusterIps: [],
   fallbackMark: 0x1000,
-  aliveMark: 0x2000,
 };
 
 export interface Call {

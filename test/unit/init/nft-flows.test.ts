@@ -70,15 +70,6 @@ describe('memory of TCP connections', () => {
     );
   });
 
-  it('takes off what said that an agent is alive, once for both families', () => {
-    for (const hook of ['prerouting', 'output'])
-      assert.match(
-        line(`unmark-alive-${hook}`),
-        /^ +th dport 53 meta mark & 0x2000 == 0x2000 counter meta mark set meta mark & 0xffffdfff /,
-      );
-    assert.equal(text.split('nodens:unmark-alive-output:').length, 2);
-  });
-
   it('is one table of one family where there is one, and none where there is nothing to remember', () => {
     const flows = new NftFlows(fakeSystem().system.run, () => undefined);
     const only4 = planOf({ ...PLAN_BASICS, localIps: ['169.254.20.10'] }).rules;

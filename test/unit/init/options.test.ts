@@ -21,7 +21,7 @@ describe('init options', () => {
       clusterDns: [],
       fallbackService: 'nodens-endpoints.kube-system.svc.cluster.local',
       fallbackMark: 0x1000,
-      aliveMark: 0x2000,
+      aliveMark: 0x40,
       probePorts: { first: 20_253, last: 20_260 },
       force: false,
       socketPath: '/run/nodens/control.sock',

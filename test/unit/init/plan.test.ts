@@ -59,9 +59,9 @@ describe('plan', () => {
   });
 
   it('queries are led only while an agent is alive, but for what shall stay without init', () => {
-    const bound = whileAlive(rules, 0x2000);
+    const bound = whileAlive(rules, 0x40);
     assert.deepEqual(ids(bound.query), ids(rules.query));
-    assert.ok(bound.query.every(({ aliveMark }) => aliveMark === 0x2000));
+    assert.ok(bound.query.every(({ aliveMark }) => aliveMark === 0x40));
     assert.equal(bound.standing, rules.standing);
     assert.deepEqual(rulesAt(bound, 'guarded'), rulesAt(rules, 'guarded'));
   });

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, it } from 'node:test';
 import { loadAddon } from '../../../agent/server/addon.ts';
-import { heraldStarter, startKeeper } from '../../../agent/server/companions.ts';
+import { heraldsOf, startKeeper } from '../../../agent/server/companions.ts';
 import { eventually } from '../../support/netns.ts';
 import { RecordingLogger } from '../../support/services.ts';
 
@@ -121,7 +121,10 @@ const HERALDED = `
       }
     };
     say();
-    createInterface({ input: process.stdin }).on('line', say);
+    createInterface({ input: process.stdin }).on('line', (line) => {
+      if (line === 'end') addon.endHerald();
+      else say();
+    });
   });
 `;
 
@@ -148,6 +151,19 @@ if (!(loadAddon() instanceof Error))
         await ended;
         close();
       });
+
+    it('ends when the agent says so, and a new one comes when it is asked for', async () => {
+      const { child, connection, herald, again, close } = await startHeralded();
+      const ended = once(connection, 'close');
+      connection.resume();
+      child.stdin.write('end\n');
+      await ended;
+      await eventually('the herald is gone', () => gone(herald), 2_000);
+      assert.notEqual(await again(), `${herald}`);
+      child.stdin.write('end\nend\n');
+      assert.match((await again()) ?? '', /^(EAGAIN|\d+)$/);
+      close();
+    });
 
     it('leaves no descriptor behind however often it is begun anew', async () => {
       const { child, herald, again, close } = await startHeralded();
@@ -182,11 +198,11 @@ it('both are done without where the system refuses them', () => {
   const refuse = (): never => {
     throw Object.assign(new Error('clone EPERM'), { code: 'EPERM' });
   };
-  const addon = { keepMemory: refuse, startHerald: refuse };
+  const addon = { keepMemory: refuse, startHerald: refuse, endHerald: refuse };
   startKeeper(addon, log);
-  heraldStarter(addon, log)('/nowhere', '');
+  heraldsOf(addon, log).start('/nowhere', '');
   assert.match(
     JSON.stringify(log.records),
-    /EPERM.*no companion that keeps.*EPERM.*no companion that tells/,
+    /EPERM.*no companion that keeps.*EPERM.*no companion whose end/,
   );
 });

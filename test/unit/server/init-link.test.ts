@@ -18,6 +18,7 @@ let link: InitLink | undefined;
 let init: FakeInit | undefined;
 let gone = 0;
 let heralds: (readonly string[])[] = [];
+let ends = 0;
 
 /** The other end: hears, and says what the test wants. */
 class FakeInit {
@@ -54,6 +55,7 @@ beforeEach(() => {
   log = new RecordingLogger();
   gone = 0;
   heralds = [];
+  ends = 0;
 });
 
 afterEach(async () => {
@@ -66,7 +68,7 @@ afterEach(async () => {
 function linked(onStatus: (status: InitStatus) => void = () => undefined): InitLink {
   link = new InitLink({
     ...{ path, nonce: 'a1b2', clock, log, onStatus, onGone: () => gone++ },
-    startHerald: (...args) => heralds.push(args),
+    heralds: { start: (...args) => heralds.push(args), end: () => ends++ },
   });
   return link;
 }
@@ -186,6 +188,7 @@ it('a withdrawal is acknowledged by init', async () => {
   made.init.say(encodeControl({ type: 'withdrawn' }));
   assert.equal(await withdrawn, true);
   assert.equal(clock.pendingTimers, 0);
+  assert.equal(ends, 0);
 });
 
 it('an init that stopped a moment earlier has acknowledged what it was not asked', async () => {
@@ -196,13 +199,15 @@ it('an init that stopped a moment earlier has acknowledged what it was not asked
   assert.equal(await made.link.withdraw(), true);
 });
 
-it('a withdrawal is not acknowledged by an init that is not there, dies, or says nothing', async () => {
+it('a withdrawal is not acknowledged by an init that is not there, dies, or says nothing: the herald goes', async () => {
   assert.equal(await linked().withdraw(), false);
   link?.close();
   const made = await connected();
   const silent = made.link.withdraw();
+  assert.equal(ends, 0);
   await clock.advance(2_000);
   assert.equal(await silent, false);
+  assert.equal(ends, 1);
   const dying = made.link.withdraw();
   await made.init.die();
   assert.equal(await dying, false);

@@ -3,6 +3,7 @@ import { endianness } from 'node:os';
 import { describe, it } from 'node:test';
 import { initAddon } from '../../../../init/addon.ts';
 import { aliveBatch, aliveTable } from '../../../../init/alive/table.ts';
+import { tableText } from '../../../../init/nft-table.ts';
 
 interface Message {
   readonly type: number;
@@ -25,7 +26,8 @@ function messagesOf(batch: Buffer): Message[] {
   return messages;
 }
 
-const batch = aliveBatch('01234567', { port: 53, mark: 0x2000 });
+const ALIVE = { port: 53, mark: 0x40, addresses: ['169.254.20.10', 'fd00::a'] };
+const batch = aliveBatch('01234567', ALIVE);
 
 describe('a batch of nf_tables messages', { skip: endianness() !== 'LE' }, () => {
   const messages = messagesOf(batch);
@@ -33,11 +35,11 @@ describe('a batch of nf_tables messages', { skip: endianness() !== 'LE' }, () =>
   it('is begun and ended, and only its last message is acknowledged', () => {
     assert.deepEqual(
       messages.map(({ type }) => type),
-      [0x10, 0xa00, 0xa03, 0xa03, 0xa06, 0xa06, 0x11],
+      [0x10, 0xa00, ...Array(4).fill([0xa03, 0xa06, 0xa06]).flat(), 0x11],
     );
     assert.deepEqual(
       messages.map(({ flags }) => (flags & 4) !== 0),
-      [false, false, false, false, false, true, false],
+      [...Array(13).fill(false), true, false],
     );
     assert.ok(messages.every(({ flags }) => (flags & 1) !== 0));
     for (const { body } of [messages[0], messages.at(-1)] as Message[])
@@ -56,15 +58,37 @@ describe('a batch of nf_tables messages', { skip: endianness() !== 'LE' }, () =>
     assert.ok(messages[1]?.body.includes('nodens_alive_01234567\0'));
   });
 
-  it('marks as the text says that people are shown, and comments as nft does', () => {
-    const { chains } = aliveTable('01234567', { port: 53, mark: 0x2000 });
-    assert.equal(chains.flatMap(({ rules }) => rules).length, 2);
-    for (const { body } of messages.slice(4, 6)) {
+  it('marks before the query rules, and takes the mark off behind them', () => {
+    const { chains } = aliveTable('01234567', ALIVE);
+    const made = messages.filter(({ type }) => type === 0xa06).map(({ body }) => body);
+    const ids = chains.flatMap(({ rules }) => rules.map(({ id }) => id));
+    assert.equal(made.length, ids.length);
+    for (const [i, body] of made.entries()) {
+      const isMarking = ids[i]?.startsWith('mark-') === true;
       assert.ok(body.includes(Buffer.from([6, 0, 1, 0, 0, 53])), 'the port');
-      assert.ok(body.includes(Buffer.from([8, 0, 1, 0, 0xff, 0xdf, 0xff, 0xff])), 'other bits');
-      assert.ok(body.includes(Buffer.from([8, 0, 1, 0, 0, 0x20, 0, 0])), 'the bit');
-      assert.match(body.toString('latin1'), /\0.nodens:alive-(prerouting|output):[0-9a-f]{8}\0/);
+      const [family, address] = i % 2 === 0 ? [2, [8, 0, 1, 0, 169, 254, 20, 10]] : [10, [0xfd]];
+      assert.ok(body.includes(Buffer.from([5, 0, 1, 0, family])), 'the family');
+      assert.ok(body.includes(Buffer.from(address)), 'the address');
+      assert.ok(
+        body.includes(Buffer.from([8, 0, 1, 0, 0xbf, 0xff, 0xff, 0xff])),
+        'other bits stay',
+      );
+      assert.ok(body.includes(Buffer.from([8, 0, 1, 0, isMarking ? 0x40 : 0, 0, 0, 0])), 'the bit');
+      assert.ok(body.includes(`nodens:${ids[i]}:`), 'a comment as nft writes it');
     }
+  });
+
+  it('is what people are shown', () => {
+    const text = tableText(aliveTable('01234567', ALIVE));
+    assert.match(text, /^table inet nodens_alive_01234567 {/);
+    assert.match(
+      text,
+      /hook output priority -302;.*\n.* th dport 53 ip daddr 169\.254\.20\.10 .*mark \| 0x40 /,
+    );
+    assert.match(
+      text,
+      /hook prerouting priority -290;.*\n.*\n.* ip6 daddr fd00::a .*mark & 0xffffffbf /,
+    );
   });
 });
 
@@ -79,6 +103,6 @@ if (lendTable !== undefined)
     });
 
     it('needs a descriptor that is open', async () => {
-      await assert.rejects(async () => lendTable(batch, 4_000), { code: 'EBADF' });
+      await assert.rejects(async () => lendTable(batch, -1), { code: 'EBADF' });
     });
   });

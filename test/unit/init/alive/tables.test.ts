@@ -3,10 +3,11 @@ import { describe, it } from 'node:test';
 import { aliveTable } from '../../../../init/alive/table.ts';
 import { AliveTables, type LendTable } from '../../../../init/alive/tables.ts';
 import { tableText } from '../../../../init/nft-table.ts';
-import { planOf, type RuleSet } from '../../../../init/plan.ts';
+import { planOf } from '../../../../init/plan.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
 import { failure, fakeLog, fakeSystem, PLAN_BASICS } from '../fake-system.ts';
 
-const MARK = { port: 53, mark: 0x2000 };
+const ALIVE = { port: 53, mark: 0x40, addresses: ['169.254.20.10'] };
 const { rules } = planOf({ ...PLAN_BASICS, localIps: ['169.254.20.10'] });
 
 /** What nft prints of a table: handles at the end of each line. */
@@ -20,11 +21,13 @@ function setUp(lend: LendTable | 'without' = async () => undefined) {
   const { system } = fakeSystem((command) => {
     const id = /nodens_alive_([0-9a-f]{8})$/.exec(command)?.[1] ?? '';
     if (!state.holds) return failure(command, 'Error: No such file or directory\n');
-    return printed(tableText(aliveTable(id, MARK)));
+    return printed(tableText(aliveTable(id, ALIVE)));
   });
   const { log, lines } = fakeLog();
+  const clock = new FakeClock();
   const tables = new AliveTables({
-    ...MARK,
+    alive: ALIVE,
+    clock,
     lend:
       lend === 'without'
         ? undefined
@@ -36,66 +39,85 @@ function setUp(lend: LendTable | 'without' = async () => undefined) {
     log,
     onFirst: () => state.firsts++,
   });
-  return { tables, lent, lines, state };
+  const isBound = async (): Promise<boolean> => {
+    const bound = await tables.bind(rules);
+    return bound !== rules && bound.query.every((rule) => rule.aliveMark === ALIVE.mark);
+  };
+  return { tables, lent, lines, state, clock, isBound };
 }
-
-const isBound = (bound: RuleSet): boolean => bound.query.every((rule) => rule.aliveMark === 0x2000);
 
 describe('tables of agents that are alive', () => {
   it('bind the query rules from the first herald to the end of the last', async () => {
-    const { tables, lent, state } = setUp();
-    assert.equal(tables.bind(rules), rules);
+    const { tables, lent, state, isBound } = setUp();
+    assert.equal(await tables.bind(rules), rules);
     const [first, second] = [{}, {}];
-    await tables.add(first, 7);
-    assert.ok(isBound(tables.bind(rules)));
-    await tables.add(second, 9);
+    tables.add(first, () => 7);
+    assert.ok(await isBound(), 'rules wait for a table that is being made');
+    tables.add(second, () => 9);
+    assert.ok(await isBound());
     assert.deepEqual([lent, state.firsts], [[7, 9], 1]);
     assert.equal(tables.remove(first), false);
-    assert.ok(isBound(tables.bind(rules)));
+    assert.ok(await isBound());
     assert.equal(tables.remove(second), true);
-    assert.equal(tables.bind(rules), rules);
+    assert.equal(await tables.bind(rules), rules);
     assert.equal(tables.remove(second), false);
   });
 
   it('bind nothing where none can be lent, and ask nobody', async () => {
     const { tables, lines } = setUp('without');
-    await tables.add({}, 7);
-    assert.equal(tables.bind(rules), rules);
+    tables.add({}, () => 7);
+    assert.equal(await tables.bind(rules), rules);
     assert.deepEqual(lines, []);
   });
 
-  it('say once why the kernel takes none, and again after it took one', async () => {
-    const faults = [new Error('EPERM'), new Error('EPERM'), undefined, new Error('EPERM')];
-    const { tables, lines } = setUp(async () => {
+  it('are made one after the other, and for nobody who has gone meanwhile', async () => {
+    const going = Promise.withResolvers<void>();
+    const { tables, lent } = setUp(() => going.promise);
+    const [first, second, third] = [{}, {}, {}];
+    tables.add(first, () => 7);
+    tables.add(second, () => 8);
+    tables.add(third, () => 9);
+    tables.remove(second);
+    going.resolve();
+    await tables.bind(rules);
+    assert.deepEqual(lent, [7, 9]);
+  });
+
+  it('that the kernel does not take are tried again, and told of once', async () => {
+    const faults = [new Error('EPERM'), new Error('EPERM'), undefined];
+    const { tables, lines, clock, isBound } = setUp(async () => {
       const fault = faults.shift();
       if (fault !== undefined) throw fault;
     });
-    for (const total of [1, 1, 1, 2]) {
-      await tables.add({}, 7);
-      assert.equal(lines.length, total);
-    }
-    assert.match(lines[0] ?? '', /^warn the host's query rules outlive the agent/);
-    assert.ok(isBound(tables.bind(rules)), 'the third counts');
+    tables.add({}, () => 7);
+    assert.equal(await isBound(), false);
+    await clock.advance(30_000);
+    assert.equal(await isBound(), false);
+    assert.equal(lines.length, 1);
+    assert.match(lines[0] ?? '', /^warn the host's query rules do not end with the agent/);
+    await clock.advance(30_000);
+    assert.ok(await isBound());
+    assert.deepEqual(lines.slice(1), ['info query rules end with the agent']);
   });
 
   it('do not count where the kernel does not hold what it took', async () => {
-    const { tables, lines, state } = setUp();
+    const { tables, lines, state, isBound } = setUp();
     state.holds = false;
-    await tables.add({}, 7);
-    assert.equal(tables.bind(rules), rules);
+    tables.add({}, () => 7);
+    assert.equal(await isBound(), false);
     assert.equal(lines.length, 1);
   });
 
   it('a herald that ends while its table is made was never there', async () => {
     const going = Promise.withResolvers<void>();
-    const { tables, lines, state } = setUp(() => going.promise);
+    const { tables, lines, state, isBound } = setUp(() => going.promise);
     const herald = {};
-    const added = tables.add(herald, 7);
+    tables.add(herald, () => 7);
+    await Promise.resolve();
     assert.equal(tables.remove(herald), false);
     state.holds = false;
     going.resolve();
-    await added;
-    assert.equal(tables.bind(rules), rules);
+    assert.equal(await isBound(), false);
     assert.deepEqual([lines, state.firsts], [[], 0]);
   });
 });

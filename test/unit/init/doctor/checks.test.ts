@@ -95,11 +95,11 @@ const without = (id: string) => (nft: string) =>
 const beside = (table: string) => (nft: string) => nft + table;
 /** Query rules as they are where the kernel knows of agents that are alive. */
 const waiting = (nft: string): string =>
-  nft.replaceAll(/( counter .*nodens:query-)/g, ' meta mark & 0x00002000 == 0x00002000$1');
+  nft.replaceAll(/( counter .*nodens:query-)/g, ' meta mark & 0x00000040 == 0x00000040$1');
 const ALIVE = `table inet nodens_alive_0a1b2c3d {
 \tchain output {
 \t\ttype filter hook output priority -302; policy accept;
-\t\tth dport 53 meta mark set meta mark | 0x00002000 comment "nodens:alive-output:00000005"
+\t\tth dport 53 ip daddr ${LOCAL} meta mark set meta mark | 0x00000040 comment "nodens:mark-alive-output-0:00000005"
 \t}
 }
 `;

@@ -306,8 +306,13 @@ describe('nft tables with an owner', () => {
   it('a line that a release has cut off is no failure, any other is', async () => {
     const { holder, nft } = node();
     const cutOff = Promise.withResolvers<void>();
-    holder.execute = () => cutOff.promise;
+    const begun = Promise.withResolvers<void>();
+    holder.execute = () => {
+      begun.resolve();
+      return cutOff.promise;
+    };
     const applied = nft.apply(rules);
+    await begun.promise;
     await nft.release();
     cutOff.reject(failure('nft -i', 'dropped'));
     await applied;

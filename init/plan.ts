@@ -143,7 +143,7 @@ const podQuery: Shape = {
   verdict: 'notrack',
 };
 
-/** Output knows no socket match: it is what makes withdrawal necessary. */
+/** Output knows no socket match: the mark of an agent alive stands for it where there is one (`whileAlive`). */
 const hostQuery: Shape = { ...podQuery, id: 'query-host', hook: 'output', whileBound: false };
 
 /**

@@ -81,14 +81,16 @@ describe('the holder of tables', () => {
     await holder.execute('four');
   });
 
-  it('a child that says nothing is dropped', async () => {
+  it('a child that says nothing is dropped, and what it held is lost', async () => {
     const hung = holder.execute('hang');
     await eventually('the line is there', () => heard().length === 1);
     const rejected = assert.rejects(hung, /no answer/);
     await clock.advance(5_000);
     await rejected;
+    await eventually('the loss is told', () => losses === 1);
     await holder.execute('after');
     assert.equal(heard().length, 2);
+    assert.equal(losses, 1);
   });
 
   it('every drop resolves when the child has ended, and its line is rejected', async () => {

@@ -31,7 +31,8 @@ export class NftAccepts implements Backend {
     const edits = await this.#edits(accept, isNews);
     if (edits.length > 0) {
       await this.#run('nft', ['-f', '-'], edits.map(scriptOf).join(''));
-      const [wrong] = await this.#edits(accept, isNews);
+      // Another instance may have put its own beside ours by now.
+      const [wrong] = await this.#edits(accept, false);
       if (wrong !== undefined) throw new ReadBackError(`chain ${chainName(wrong.chain)}`);
     }
     this.#settled = text;

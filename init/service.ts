@@ -133,7 +133,7 @@ export class Service {
 
   /** The kernel has dropped the host's query rules with the process that held them. */
   onHolderLost(): void {
-    this.#parts.log.warn('nft, which held the query rules, has ended: they are put back');
+    this.#parts.log.warn('nft does not hold the query rules any more: they are put back');
     void this.#reconciler.lost();
   }
 
@@ -213,7 +213,7 @@ export class Service {
     const isLast = this.#alive.remove(herald);
     if (nonce !== undefined && (await this.#watch.doubt(nonce)))
       this.#parts.log.warn('agent is being killed, or its herald was: withdrawn', { nonce });
-    else if (isLast && this.#watch.intercepts) await this.#reconciler.pass();
+    else if (isLast && this.#watch.intercepts) await this.#reconciler.lost();
   }
 
   /** Who is connected to an agent that hangs had better be told so by a reset than wait for an answer. */

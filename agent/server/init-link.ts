@@ -78,7 +78,7 @@ export class InitLink {
 
   /**
    * Asks init to take interception away. Resolves to whether it has said so; false where no init is there or it does
-   * not answer in time: it will then see our end, and the kernel that of the herald, at once.
+   * not answer in time: it will then see our end. The kernel sees that of the herald, in any case.
    */
   withdraw(): Promise<boolean> {
     this.#isReady = false;
@@ -87,7 +87,8 @@ export class InitLink {
       const finish = (isAcknowledged: boolean): void => {
         timer.cancel();
         this.#finishWithdraw = undefined;
-        if (!isAcknowledged) this.#options.heralds?.end();
+        // Also where init has taken its rules away: those of another init ask for a mark, too.
+        this.#options.heralds?.end();
         resolve(isAcknowledged);
       };
       const timer = this.#options.clock.after(WITHDRAW_MS, () => finish(false));

@@ -38,6 +38,7 @@ static int open_netlink(void) {
   if (netlink < 0) return -1;
   struct sockaddr_nl address = {.nl_family = AF_NETLINK};
   for (int i = 0; i < BIND_TRIES; i++) {
+    errno = EIO;
     if (getrandom(&address.nl_pid, sizeof address.nl_pid, 0) != sizeof address.nl_pid) break;
     /* Above all process ids, which others take theirs from. */
     address.nl_pid |= 0x80000000;

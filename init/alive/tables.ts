@@ -28,10 +28,16 @@ export interface AliveTablesParts {
   readonly onFirst: () => void;
 }
 
+interface Lent {
+  /** Our end of the connection, -1 when that is closed. */
+  readonly descriptor: () => number;
+  /** Of the table that the herald has, seen in the kernel or not. */
+  id: string | undefined;
+}
+
 export class AliveTables {
   readonly #parts: AliveTablesParts;
-  /** With our end of their connections. */
-  readonly #heralds = new Map<object, () => number>();
+  readonly #heralds = new Map<object, Lent>();
   /** Heralds that have a table. */
   readonly #marked = new Set<object>();
   /** One at a time: the kernel has one lock for all tables of the node. */
@@ -51,7 +57,7 @@ export class AliveTables {
   /** Gives a herald its table. `descriptor` tells our end of its connection, -1 when that is closed. */
   add(herald: object, descriptor: () => number): void {
     if (this.#parts.lend === undefined) return;
-    this.#heralds.set(herald, descriptor);
+    this.#heralds.set(herald, { descriptor, id: undefined });
     this.#queue(herald);
   }
 
@@ -66,23 +72,29 @@ export class AliveTables {
   }
 
   async #lend(herald: object): Promise<void> {
-    const { lend, alive, log, onFirst } = this.#parts;
-    const descriptor = this.#heralds.get(herald);
-    if (lend === undefined || descriptor === undefined) return;
+    const lent = this.#heralds.get(herald);
+    if (lent === undefined) return;
     try {
-      const id = randomBytes(4).toString('hex');
-      await lend(aliveBatch(id, alive), descriptor());
-      if (this.#heralds.has(herald)) await this.#check(id);
+      await this.#give(lent);
+      if (this.#heralds.has(herald)) await this.#check(lent.id ?? '');
     } catch (error) {
-      this.#fail(herald, messageOf(error));
+      await this.#fail(herald, messageOf(error));
       return;
     }
     if (!this.#heralds.has(herald)) return;
     this.#said = '';
     this.#marked.add(herald);
     if (this.#marked.size > 1) return;
-    log.info('query rules end with the agent');
-    onFirst();
+    this.#parts.log.info('the kernel knows that an agent is alive');
+    this.#parts.onFirst();
+  }
+
+  /** Once: nobody could take a second one back before the herald ends. */
+  async #give(lent: Lent): Promise<void> {
+    if (lent.id !== undefined) return;
+    const id = randomBytes(4).toString('hex');
+    await this.#parts.lend?.(aliveBatch(id, this.#parts.alive), lent.descriptor());
+    lent.id = id;
   }
 
   async #check(id: string): Promise<void> {
@@ -91,9 +103,12 @@ export class AliveTables {
     if (shapeInText(held) !== shapeOf(table)) throw new ReadBackError(`table inet ${table.name}`);
   }
 
-  /** Its end explains everything; else it is tried again. */
-  #fail(herald: object, error: string): void {
+  /** Tried again, unless the herald has ended: that explains everything, and may be news of the next turn. */
+  async #fail(herald: object, error: string): Promise<void> {
     const { clock, log } = this.#parts;
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
     if (!this.#heralds.has(herald)) return;
     if (error !== this.#said)
       log.warn("the host's query rules do not end with the agent, but at init's hand", { error });

@@ -15,7 +15,9 @@ import { isSeen, unseen } from './seen.ts';
 export function interception({ rules, localIps }: Facts): Finding {
   const id = 'interception';
   if (!isSeen(rules)) return unseen(id, rules);
-  const ids = [...ownRuleIds(ownText(rules.value))];
+  const ids = [...ownRuleIds(ownText(rules.value))].filter(
+    (rule) => !/^(un)?mark-alive-/.test(rule),
+  );
   const by = backendsOf(rules.value).join(' and ');
   const has = (prefix: string): boolean => ids.some((rule) => rule.startsWith(prefix));
   if (waitsForAgent(rules.value)) {

@@ -249,6 +249,21 @@ describe('nft accepts', () => {
   });
 });
 
+it('ACCEPT rules that another version puts back while ours are put are no failure', async () => {
+  const wanted = rules.accept.filter((rule) => rule.hook === 'input').map(nftTag);
+  let comments = ['nodens:other:0'];
+  const fw = { family: 'inet', table: 'fw', name: 'in', type: 'filter', hook: 'input', prio: 0 };
+  const { system, calls } = fakeSystem((command) => {
+    if (command === 'nft -f -') comments = [...wanted, 'nodens:other:0'];
+    if (command === 'nft -j list chains')
+      return JSON.stringify({ nftables: [{ chain: { ...fw, policy: 'drop' } }] });
+    const list = comments.map((comment, handle) => ({ rule: { handle, comment } }));
+    return JSON.stringify({ nftables: list });
+  });
+  assert.equal(await new NftAccepts(system.run).apply(rules), true);
+  assert.equal(writes(calls).length, 1);
+});
+
 describe('nft tables with an owner', () => {
   /** A kernel with a holder beside it, which makes and drops the owned table. */
   function node() {

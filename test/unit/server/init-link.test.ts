@@ -188,7 +188,7 @@ it('a withdrawal is acknowledged by init', async () => {
   made.init.say(encodeControl({ type: 'withdrawn' }));
   assert.equal(await withdrawn, true);
   assert.equal(clock.pendingTimers, 0);
-  assert.equal(ends, 0);
+  assert.equal(ends, 1);
 });
 
 it('an init that stopped a moment earlier has acknowledged what it was not asked', async () => {
@@ -199,7 +199,7 @@ it('an init that stopped a moment earlier has acknowledged what it was not asked
   assert.equal(await made.link.withdraw(), true);
 });
 
-it('a withdrawal is not acknowledged by an init that is not there, dies, or says nothing: the herald goes', async () => {
+it('a withdrawal is not acknowledged by an init that is not there, dies, or says nothing: the herald goes all the same', async () => {
   assert.equal(await linked().withdraw(), false);
   link?.close();
   const made = await connected();

@@ -27,6 +27,8 @@ function messagesOf(batch: Buffer): Message[] {
 }
 
 const ALIVE = { port: 53, mark: 0x40, addresses: ['169.254.20.10', 'fd00::a'] };
+/** `fd00::a`, and what comes before it. */
+const V6 = [20, 0, 1, 0, 0xfd, ...Array(14).fill(0), 0xa];
 const batch = aliveBatch('01234567', ALIVE);
 
 describe('a batch of nf_tables messages', { skip: endianness() !== 'LE' }, () => {
@@ -66,7 +68,7 @@ describe('a batch of nf_tables messages', { skip: endianness() !== 'LE' }, () =>
     for (const [i, body] of made.entries()) {
       const isMarking = ids[i]?.startsWith('mark-') === true;
       assert.ok(body.includes(Buffer.from([6, 0, 1, 0, 0, 53])), 'the port');
-      const [family, address] = i % 2 === 0 ? [2, [8, 0, 1, 0, 169, 254, 20, 10]] : [10, [0xfd]];
+      const [family, address] = i % 2 === 0 ? [2, [8, 0, 1, 0, 169, 254, 20, 10]] : [10, V6];
       assert.ok(body.includes(Buffer.from([5, 0, 1, 0, family])), 'the family');
       assert.ok(body.includes(Buffer.from(address)), 'the address');
       assert.ok(

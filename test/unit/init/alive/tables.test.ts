@@ -97,15 +97,30 @@ describe('tables of agents that are alive', () => {
     assert.match(lines[0] ?? '', /^warn the host's query rules do not end with the agent/);
     await clock.advance(30_000);
     assert.ok(await isBound());
-    assert.deepEqual(lines.slice(1), ['info query rules end with the agent']);
+    assert.deepEqual(lines.slice(1), ['info the kernel knows that an agent is alive']);
   });
 
   it('do not count where the kernel does not hold what it took', async () => {
-    const { tables, lines, state, isBound } = setUp();
+    const { tables, lent, lines, state, clock, isBound } = setUp();
     state.holds = false;
     tables.add({}, () => 7);
     assert.equal(await isBound(), false);
     assert.equal(lines.length, 1);
+    state.holds = true;
+    await clock.advance(30_000);
+    assert.ok(await isBound());
+    assert.deepEqual(lent, [7], 'looked for again, not lent again');
+  });
+
+  it('that cannot be lent because a herald is ending are no news', async () => {
+    const herald = {};
+    const made = setUp(async () => {
+      setImmediate(() => made.tables.remove(herald));
+      throw new Error('EBADF');
+    });
+    made.tables.add(herald, () => -1);
+    assert.equal(await made.isBound(), false);
+    assert.deepEqual(made.lines, []);
   });
 
   it('a herald that ends while its table is made was never there', async () => {

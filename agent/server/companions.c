@@ -6,8 +6,8 @@
  * nothing to give back, and the sockets are closed within a millisecond. That process is the keeper.
  *
  * The OOM killer takes all that share the memory, first the one with the most points, which among equals is the
- * youngest: that is the herald. Its end closes a connection to init, which withdraws interception while the agent is
- * still being killed.
+ * youngest: that is the herald. Its end withdraws interception while the agent is still being killed: it closes a
+ * connection to init, and what lies in that.
  *
  * Of descriptors each has one end of a pipe, whose other end is the agent's, so that it ends with the agent; the herald
  * has its connection, too. In that lies, sent by init and never received, what ends with the herald: a socket that owns

@@ -4,7 +4,7 @@
  */
 import { type Family, familyOf } from '../../agent/base/address.ts';
 import { OWN_TABLE_PREFIX } from '../nft-list.ts';
-import { hex, type Table, type TableChain, tableTag } from '../nft-table.ts';
+import { hex, type Table, type TableRule, tableTag } from '../nft-table.ts';
 import { batchOf, newChain, newMarkRule, newOwnedTable } from './netlink.ts';
 
 export interface AliveMark {
@@ -22,60 +22,51 @@ const STEPS = [
   { step: 'unmark', priority: -290 },
 ] as const;
 
-type Step = (typeof STEPS)[number]['step'];
-
-interface Place {
-  readonly id: string;
+/** A rule as people are shown it, and what of it the kernel is told. */
+interface AliveRule extends TableRule {
   readonly family: Family;
   readonly address: string;
+  /** What the bit becomes. */
+  readonly set: number;
 }
 
 /** `id` is unique on the node: several agents may be alive, and one is enough. */
 export function aliveTable(id: string, alive: AliveMark): Table {
-  const chains = STEPS.flatMap(({ step, priority }) =>
-    HOOKS.map((hook): TableChain => {
-      const rules = placesOf(alive, step, hook).map((place) => ({
-        id: place.id,
-        match: `th dport ${alive.port} ${place.family === 4 ? 'ip' : 'ip6'} daddr ${place.address}`,
-        action: actionOf(step, alive.mark),
-      }));
-      return { name: `${step}_${hook}`, type: 'filter', hook, priority, rules };
-    }),
-  );
-  return { name: `${OWN_TABLE_PREFIX}alive_${id}`, chains };
+  return { name: nameOf(id), chains: chainsOf(alive) };
 }
 
 /** Makes that table, owned by the socket that sends this. */
 export function aliveBatch(id: string, alive: AliveMark): Buffer {
-  const { name, chains } = aliveTable(id, alive);
-  const tags = new Map(
-    chains.flatMap(({ rules }) => rules).map((rule) => [rule.id, tableTag(rule)]),
-  );
-  const steps = STEPS.flatMap(({ step, priority }) =>
-    HOOKS.flatMap((hook) => {
-      const chain = `${step}_${hook}`;
-      const bits = { clear: alive.mark, set: step === 'mark' ? alive.mark : 0 };
-      const rules = placesOf(alive, step, hook).map(({ id: rule, family, address }) =>
-        newMarkRule(name, {
-          ...{ chain, family, address, port: alive.port },
-          ...{ ...bits, comment: tags.get(rule) ?? '' },
-        }),
-      );
-      return [newChain(name, { name: chain, hook, priority }), ...rules];
-    }),
-  );
+  const name = nameOf(id);
+  const { port, mark } = alive;
+  const steps = chainsOf(alive).flatMap((chain) => [
+    newChain(name, chain),
+    ...chain.rules.map((rule) =>
+      newMarkRule(name, {
+        ...{ chain: chain.name, family: rule.family, address: rule.address, port },
+        ...{ clear: mark, set: rule.set, comment: tableTag(rule) },
+      }),
+    ),
+  ]);
   return batchOf([newOwnedTable(name), ...steps]);
 }
 
-function placesOf({ addresses }: AliveMark, step: Step, hook: string): Place[] {
-  return addresses.map((address, i) => ({
-    id: `${step}-alive-${hook}-${i}`,
-    family: familyOf(address) ?? 4,
-    address,
-  }));
+function nameOf(id: string): string {
+  return `${OWN_TABLE_PREFIX}alive_${id}`;
 }
 
-function actionOf(step: Step, mark: number): string {
-  const change = step === 'mark' ? `| ${hex(mark)}` : `& ${hex(0xffff_ffff ^ mark)}`;
-  return `meta mark set meta mark ${change}`;
+function chainsOf({ addresses, port, mark }: AliveMark) {
+  return STEPS.flatMap(({ step, priority }) =>
+    HOOKS.map((hook) => {
+      const [set, change] =
+        step === 'mark' ? [mark, `| ${hex(mark)}`] : [0, `& ${hex(0xffff_ffff ^ mark)}`];
+      const rules = addresses.map((address, i): AliveRule => {
+        const family = familyOf(address) ?? 4;
+        const match = `th dport ${port} ${family === 4 ? 'ip' : 'ip6'} daddr ${address}`;
+        const action = `meta mark set meta mark ${change}`;
+        return { id: `${step}-alive-${hook}-${i}`, match, action, family, address, set };
+      });
+      return { name: `${step}_${hook}`, type: 'filter' as const, hook, priority, rules };
+    }),
+  );
 }

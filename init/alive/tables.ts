@@ -75,8 +75,8 @@ export class AliveTables {
     const lent = this.#heralds.get(herald);
     if (lent === undefined) return;
     try {
-      await this.#give(lent);
-      if (this.#heralds.has(herald)) await this.#check(lent.id ?? '');
+      const id = lent.id ?? (await this.#give(lent));
+      if (this.#heralds.has(herald)) await this.#check(id);
     } catch (error) {
       await this.#fail(herald, messageOf(error));
       return;
@@ -90,11 +90,11 @@ export class AliveTables {
   }
 
   /** Once: nobody could take a second one back before the herald ends. */
-  async #give(lent: Lent): Promise<void> {
-    if (lent.id !== undefined) return;
+  async #give(lent: Lent): Promise<string> {
     const id = randomBytes(4).toString('hex');
     await this.#parts.lend?.(aliveBatch(id, this.#parts.alive), lent.descriptor());
     lent.id = id;
+    return id;
   }
 
   async #check(id: string): Promise<void> {

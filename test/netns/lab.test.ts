@@ -45,7 +45,7 @@ if (canMakeNetns()) {
         .output()
         .split('\n')
         .filter((line) => line.includes('✗'));
-      assert.deepEqual(broken, []);
+      assert.deepEqual(broken, [], lab.output());
       assert.equal(code, 0, lab.output());
       assert.match(lab.output(), /(\d+) of \1 expectations held/);
       assert.deepEqual(leftovers(lab), []);

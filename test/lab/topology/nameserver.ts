@@ -48,6 +48,8 @@ export class Nameserver {
   async start(zones: readonly Zone[]): Promise<void> {
     mkdirSync(this.#dir, { recursive: true });
     const { netns, name } = this.#options;
+    // Before either process: one of them must not read a file that is written for the other.
+    for (const zone of zones) writeFileSync(this.#zoneFile(zone), zone.text);
     const started = TRANSPORTS.map((transport): [Transport, Daemon] => {
       const conf = `${this.#dir}/${transport}.conf`;
       writeFileSync(conf, this.#conf(transport, zones));
@@ -139,14 +141,16 @@ export class Nameserver {
 
   /** Not answered downstream, a zone is what the iterator finds: it chases CNAMEs from one into the other. */
   #zone(zone: Zone): string[] {
-    const file = `${this.#dir}/${zone.origin === '.' ? 'root' : zone.origin}zone`;
-    writeFileSync(file, zone.text);
     return [
       'auth-zone:',
       `  name: "${zone.origin}"`,
-      `  zonefile: "${file}"`,
+      `  zonefile: "${this.#zoneFile(zone)}"`,
       `  for-downstream: ${zone.authoritative ? 'yes' : 'no'}`,
       '  for-upstream: yes',
     ];
+  }
+
+  #zoneFile({ origin }: Zone): string {
+    return `${this.#dir}/${origin === '.' ? 'root' : origin}zone`;
   }
 }

@@ -1,5 +1,6 @@
 /** The agent's addon, of which init uses what is not about packets. */
 import { createRequire } from 'node:module';
+import { errnoOf, messageOf } from '../agent/base/errors.ts';
 import type { PagesAddon } from '../agent/base/pages.ts';
 import type { LendTable } from './alive/tables.ts';
 
@@ -13,15 +14,15 @@ export interface InitAddon extends PagesAddon {
 /** Beside the bundle, or where the install script puts it in a source tree. */
 const PLACES = ['../native/nodens.node', '../build/nodens.node'];
 
-/** Undefined where it was not compiled: init is larger then, and that is all. */
-export function initAddon(): InitAddon | undefined {
+/** The addon, or why there is none: init is larger then, and the kernel is not told which agents are alive. */
+export function initAddon(): InitAddon | Error {
   const load = createRequire(import.meta.url);
   for (const place of PLACES) {
     try {
       return load(place) as InitAddon;
-    } catch {
-      // The next one, or none.
+    } catch (error) {
+      if (errnoOf(error) !== 'MODULE_NOT_FOUND') return new Error(messageOf(error));
     }
   }
-  return undefined;
+  return new Error('it was not compiled (no C compiler at install)');
 }

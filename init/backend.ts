@@ -18,6 +18,16 @@ export interface Backend {
   localIps(): Promise<readonly string[]>;
   /** The text `apply` would hand to its program, for people. */
   explain(rules: RuleSet): string;
+  /** Undefined where there is no interception without it. */
+  readonly dispensable?: Dispensable;
+}
+
+/** What nodens can do without where the kernel refuses its rules. */
+export interface Dispensable {
+  /** For the log. */
+  readonly what: string;
+  /** Asks less of the kernel. */
+  readonly instead?: Backend;
 }
 
 /** The IP addresses among the words of a ruleset's text; not the endpoints that packets are led to. */

@@ -34,24 +34,31 @@ export interface Firewall extends Pick<Backend, 'name' | 'apply' | 'explain'> {
   forget(): Promise<void>;
 }
 
-/** Told of a standing table that another version of nodens wrote and that is left alone. */
-export type OnForeign = (table: string) => void;
+/** What backends and their choice tell of. */
+export interface Remarks {
+  /** A standing table that another version of nodens wrote is left alone. */
+  foreign(table: string): void;
+  /** The kernel refuses something that nodens can do without. */
+  without(what: string, error: string): void;
+}
+
+const UNHEARD: Remarks = { foreign: () => undefined, without: () => undefined };
 
 /** Where everything that nodens may ever have put is looked for. */
 export async function allBackends(
   system: System,
-  onForeign: OnForeign = () => undefined,
+  { foreign }: Remarks = UNHEARD,
 ): Promise<Backend[]> {
   const { run } = system;
   const nft = [
-    new NftTables(run, undefined, onForeign),
-    new NftFlows(run, onForeign),
+    new NftTables(run, undefined, foreign),
+    new NftFlows(run, foreign),
     new NftAccepts(run),
-    new NftFallback(run, onForeign),
+    new NftFallback(run, foreign),
   ];
   const backends: Backend[] = (await canUseNft(system)) ? nft : [];
   for (const kind of ['nft', 'legacy'] as const)
-    if (await canUseIptables(system, kind)) backends.push(new Iptables(system, kind, onForeign));
+    if (await canUseIptables(system, kind)) backends.push(new Iptables(system, kind, foreign));
   return backends;
 }
 
@@ -64,17 +71,32 @@ export async function chooseFirewall(
   wish: BackendWish,
   rules: RuleSet,
   ownership: Ownership | undefined,
-  onForeign: OnForeign = () => undefined,
+  remarks: Remarks = UNHEARD,
 ): Promise<Firewall> {
-  const [main, reason] = await mainBackend(system, wish, rules, ownership, onForeign);
+  const [main, reason] = await mainBackend(system, wish, rules, ownership, remarks);
   const helpers: Backend[] = [];
-  for (const backend of await allBackends(system, onForeign)) {
+  for (const backend of await allBackends(system, remarks)) {
     if (backend.name === main.name) continue;
-    const isOptional = backend instanceof NftFallback || backend instanceof NftFlows;
-    if (isOptional && (await nftObstacle(system, backend, rules)) !== undefined) continue;
-    helpers.push(backend);
+    const helper = await asPossible(system, backend, rules, remarks);
+    if (helper !== undefined) helpers.push(helper);
   }
   return new Composite(main, helpers, reason);
+}
+
+/** A helper as far as the kernel takes its rules, undefined where it takes none of them. */
+async function asPossible(
+  system: System,
+  helper: Backend,
+  rules: RuleSet,
+  remarks: Remarks,
+): Promise<Backend | undefined> {
+  const { dispensable } = helper;
+  if (dispensable === undefined) return helper;
+  const error = await nftObstacle(system, helper, rules);
+  if (error === undefined) return helper;
+  remarks.without(dispensable.what, error);
+  const { instead } = dispensable;
+  return instead && asPossible(system, instead, rules, remarks);
 }
 
 async function mainBackend(
@@ -82,16 +104,16 @@ async function mainBackend(
   wish: BackendWish,
   rules: RuleSet,
   ownership: Ownership | undefined,
-  onForeign: OnForeign,
+  { foreign }: Remarks,
 ): Promise<[Backend, reason: string]> {
-  const nft = new NftTables(system.run, undefined, onForeign);
+  const nft = new NftTables(system.run, undefined, foreign);
   const obstacle =
     wish === 'iptables' ? 'iptables was asked for' : await nftObstacle(system, nft, rules);
   if (obstacle === undefined) {
     const works = wish === 'nft' ? 'nft was asked for' : 'nft works here';
     if (ownership === undefined) return [nft, works];
     const unowned = await ownerObstacle(system, ownership);
-    if (unowned === undefined) return [new NftTables(system.run, ownership, onForeign), works];
+    if (unowned === undefined) return [new NftTables(system.run, ownership, foreign), works];
     return [nft, `${works}, but no table can be owned: ${unowned}`];
   }
   if (wish === 'nft') throw new NoBackendError(`nft cannot install the rules: ${obstacle}`);
@@ -100,7 +122,7 @@ async function mainBackend(
   const order: IptablesKind[] = legacy ? ['legacy', 'nft'] : ['nft', 'legacy'];
   for (const kind of order)
     if (await canUseIptables(system, kind))
-      return [new Iptables(system, kind, onForeign), `${obstacle}; ${where}`];
+      return [new Iptables(system, kind, foreign), `${obstacle}; ${where}`];
   throw new NoBackendError(`neither nft nor iptables can install the rules: ${obstacle}`);
 }
 

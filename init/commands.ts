@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { systemClock } from '../agent/base/clock.ts';
 import { messageOf, NodensError, UsageError } from '../agent/base/errors.ts';
-import { initAddon } from './addon.ts';
+import { type InitAddon, initAddon } from './addon.ts';
 import { allBackends, chooseFirewall, type Firewall, NoBackendError } from './choose.ts';
 import { cleanUp } from './cleanup.ts';
 import { dataPathOf, isServed } from './datapath.ts';
@@ -74,13 +74,22 @@ async function stay(site: Site): Promise<number> {
     const gate = gateOf(site, firewall, endpoints);
     const parts = { options, system, clock: systemClock, log };
     const leftovers = leftoversOf(site);
-    const addon = initAddon();
+    const addon = addonOrWarning();
     const lend = addon?.lendTable;
     service = new Service({ ...parts, plan, firewall, gate, endpoints, leftovers, lend });
     return await run(service, { ...parts, addon });
   } finally {
     await holder.drop();
   }
+}
+
+function addonOrWarning(): InitAddon | undefined {
+  const addon = initAddon();
+  if (!(addon instanceof Error)) return addon;
+  log.warn('the addon cannot be used: the kernel is not told which agents are alive', {
+    error: addon.message,
+  });
+  return undefined;
 }
 
 /** What is to be done here, after a look at the node. */
@@ -161,9 +170,10 @@ function leftoversOf({ options, plan, hasRules }: Site): Leftovers {
 
 async function choose({ options, plan }: Site, ownership?: Ownership): Promise<Firewall> {
   const { rules } = plan;
-  const firewall = await chooseFirewall(system, options.backend, rules, ownership, (table) =>
-    log.info('written by another version of nodens: left as it is', { table }),
-  );
+  const firewall = await chooseFirewall(system, options.backend, rules, ownership, {
+    foreign: (table) => log.info('written by another version of nodens: left as it is', { table }),
+    without: (what, error) => log.warn('refused by the kernel: done without', { what, error }),
+  });
   if (firewall.name === 'iptables-legacy')
     await requireCapability(system, 'NET_RAW', 'use iptables-legacy');
   return firewall;

@@ -1,8 +1,8 @@
 /** The fallback as a standing nft table (design §7), whichever backend installs the rest. */
-import { addressesIn, type Backend } from './backend.ts';
+import { addressesIn, type Backend, type Dispensable } from './backend.ts';
 import { directChains, endpointsIn, hairpinRule } from './endpoints/nft.ts';
 import type { Endpoints } from './endpoints/set.ts';
-import { CommandError, type Run } from './exec.ts';
+import type { Run } from './exec.ts';
 import type { Fallback, Outward, Rewrite } from './fallback.ts';
 import { TableKeeper } from './nft-keep.ts';
 import { OWN_TABLE_PREFIX } from './nft-list.ts';
@@ -36,27 +36,32 @@ const RESTORE_PRIORITY = 150;
 export class NftFallback implements Backend {
   readonly name = 'nft-fallback';
   readonly #run: Run;
+  readonly dispensable: Dispensable;
   readonly #keeper: TableKeeper;
-  /** Whether the kernel has zones (CONFIG_NF_CONNTRACK_ZONES), as far as is known. */
-  #hasZones = true;
+  readonly #zone: number | undefined;
 
-  /** `onForeign`: see `TableKeeper`. Two instances that learn of other endpoints one after the other are no fight. */
-  constructor(run: Run, onForeign: (table: string) => void = () => undefined) {
+  /**
+   * `onForeign`: see `TableKeeper`; two instances that learn of other endpoints one after the other are no fight.
+   * Kernels without CONFIG_NF_CONNTRACK_ZONES take the rules without a zone only.
+   */
+  constructor(
+    run: Run,
+    onForeign: (table: string) => void = () => undefined,
+    { hasZone } = { hasZone: true },
+  ) {
     this.#run = run;
     this.#keeper = new TableKeeper(run, onForeign);
+    this.#zone = hasZone ? ZONE : undefined;
+    this.dispensable = hasZone
+      ? {
+          what: 'a conntrack zone for the fallback',
+          instead: new NftFallback(run, onForeign, { hasZone: false }),
+        }
+      : { what: 'the fallback' };
   }
 
-  async apply({ fallback }: RuleSet): Promise<boolean> {
-    if (this.#hasZones) {
-      try {
-        return await this.#keeper.apply([tableOf(fallback, ZONE)]);
-      } catch (error) {
-        if (!(error instanceof CommandError)) throw error;
-      }
-    }
-    const changed = await this.#keeper.apply([tableOf(fallback, undefined)]);
-    this.#hasZones = false;
-    return changed;
+  apply({ fallback }: RuleSet): Promise<boolean> {
+    return this.#keeper.apply([tableOf(fallback, this.#zone)]);
   }
 
   /** The tables of our own go together, whoever made them. */
@@ -69,7 +74,7 @@ export class NftFallback implements Backend {
   }
 
   explain({ fallback }: RuleSet): string {
-    return tableText(tableOf(fallback, this.#hasZones ? ZONE : undefined));
+    return tableText(tableOf(fallback, this.#zone));
   }
 }
 

@@ -37,6 +37,7 @@ export const OPENS = 'tcp flags & (fin | syn | rst | ack) == syn';
 
 export class NftFlows implements Backend {
   readonly name = 'nft-flows';
+  readonly dispensable = { what: 'a memory of TCP connections' };
   readonly #run: Run;
   readonly #keeper: TableKeeper;
   #flows: readonly Flows[] = [];

@@ -33,13 +33,13 @@ interface Lent {
   readonly descriptor: () => number;
   /** Of the table that the herald has, seen in the kernel or not. */
   id: string | undefined;
+  /** The kernel has it. */
+  marks: boolean;
 }
 
 export class AliveTables {
   readonly #parts: AliveTablesParts;
   readonly #heralds = new Map<object, Lent>();
-  /** Heralds that have a table. */
-  readonly #marked = new Set<object>();
   /** One at a time: the kernel has one lock for all tables of the node. */
   #loans: Promise<void> = Promise.resolve();
   #said = '';
@@ -51,20 +51,25 @@ export class AliveTables {
   /** The rules, bound to the mark if anybody marks, now that all known heralds have been seen to. Never rejects. */
   async bind(rules: RuleSet): Promise<RuleSet> {
     await this.#loans;
-    return this.#marked.size === 0 ? rules : whileAlive(rules, this.#parts.alive.mark);
+    return this.#isMarked ? whileAlive(rules, this.#parts.alive.mark) : rules;
   }
 
   /** Gives a herald its table. `descriptor` tells our end of its connection, -1 when that is closed. */
   add(herald: object, descriptor: () => number): void {
     if (this.#parts.lend === undefined) return;
-    this.#heralds.set(herald, { descriptor, id: undefined });
+    this.#heralds.set(herald, { descriptor, id: undefined, marks: false });
     this.#queue(herald);
   }
 
   /** A herald has ended, and its table with it. Whether nobody marks any more who did. */
   remove(herald: object): boolean {
+    const marked = this.#heralds.get(herald)?.marks === true;
     this.#heralds.delete(herald);
-    return this.#marked.delete(herald) && this.#marked.size === 0;
+    return marked && !this.#isMarked;
+  }
+
+  get #isMarked(): boolean {
+    return [...this.#heralds.values()].some(({ marks }) => marks);
   }
 
   #queue(herald: object): void {
@@ -83,8 +88,9 @@ export class AliveTables {
     }
     if (!this.#heralds.has(herald)) return;
     this.#said = '';
-    this.#marked.add(herald);
-    if (this.#marked.size > 1) return;
+    const isFirst = !this.#isMarked;
+    lent.marks = true;
+    if (!isFirst) return;
     this.#parts.log.info('the kernel knows that an agent is alive');
     this.#parts.onFirst();
   }

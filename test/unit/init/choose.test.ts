@@ -6,13 +6,16 @@ import { planOf } from '../../../init/plan.ts';
 import { type Call, failure, fakeSystem, PLAN_BASICS } from './fake-system.ts';
 
 const { rules } = planOf({
-  localIps: ['169.254.20.10'],
   ...PLAN_BASICS,
+  localIps: ['169.254.20.10'],
+  clusterIps: ['10.96.0.10'],
 });
 
 interface Host {
   /** First words of commands that fail. */
   readonly broken?: readonly string[];
+  /** What the kernel does not take. */
+  readonly refused?: RegExp;
   readonly legacyTables?: string;
   /** What is listed of the table that was made to try whether it can be owned. */
   readonly tried?: string;
@@ -21,7 +24,9 @@ interface Host {
 
 async function choose(host: Host, wish: BackendWish = 'auto', ownership?: Ownership) {
   const { system, calls } = fakeSystem(
-    (command) => {
+    (command, input) => {
+      if (command === 'nft --check -f -' && host.refused?.test(input))
+        return failure(command, 'Error: Could not process rule: Operation not supported');
       if (host.broken?.some((start) => command.startsWith(start)))
         return failure(command, `${command.split(' ')[0]}: cannot\nmore`);
       if (command.endsWith('inet nodens_try_one')) return host.tried ?? '';
@@ -29,7 +34,12 @@ async function choose(host: Host, wish: BackendWish = 'auto', ownership?: Owners
     },
     { '/proc/net/ip_tables_names': host.legacyTables ?? '' },
   );
-  return { firewall: await chooseFirewall(system, wish, rules, ownership), calls };
+  const remarks: string[] = [];
+  const firewall = await chooseFirewall(system, wish, rules, ownership, {
+    foreign: () => undefined,
+    without: (what) => void remarks.push(what),
+  });
+  return { firewall, calls, remarks };
 }
 
 function touchesLegacy(calls: readonly Call[]): string[] {
@@ -136,5 +146,26 @@ describe('choice of the backend', () => {
     assert.equal((await choose({}, 'iptables')).firewall.hasFallback, true);
     const without = await choose({ broken: ['nft --check'] });
     assert.equal(without.firewall.hasFallback, false);
+  });
+
+  it('tells what the kernel refuses, and does without: the zone first, then the fallback', async () => {
+    const zoneless = await choose({ refused: /zone/ });
+    assert.equal(zoneless.firewall.hasFallback, true);
+    const text = zoneless.firewall.explain(rules);
+    assert.match(
+      text,
+      /ct state != untracked counter meta mark set meta mark \| 0x1000 ip daddr set/,
+    );
+    assert.doesNotMatch(text, /zone/);
+    assert.deepEqual(zoneless.remarks, ['a conntrack zone for the fallback']);
+
+    const { firewall, remarks } = await choose({ refused: /nodens_(fallback|flows)/ });
+    assert.equal(firewall.hasFallback, false);
+    assert.deepEqual(remarks, [
+      'a memory of TCP connections',
+      'a conntrack zone for the fallback',
+      'the fallback',
+    ]);
+    assert.deepEqual((await choose({})).remarks, []);
   });
 });

@@ -100,10 +100,11 @@ class Victim {
 function report(what: string, rounds: readonly (readonly Seen[])[]): void {
   const of = (transport: string): number[] =>
     rounds.flat().flatMap((seen) => (seen.transport === transport ? [seen.gapMs] : []));
-  const losses = quantiles(rounds.map(lostQueries), 0);
+  const lost = rounds.map(lostQueries);
+  const over = lost.filter((count) => count > MAX_LOST).length;
   process.stdout.write(
     `# ${what}: gap ms by UDP ${quantiles(of('udp'))}, by TCP ${quantiles(of('tcp'))}; ` +
-      `of 5,000 queries a second lost ${losses}\n`,
+      `of 5,000 queries a second lost ${quantiles(lost, 0)}, ${over} times over ${MAX_LOST}\n`,
   );
 }
 

@@ -147,7 +147,8 @@ function gateOf(
   firewall: Firewall | undefined,
   endpoints?: EndpointFollower,
 ): FallbackGate {
-  const noNft = firewall?.hasFallback === false ? 'it needs nft' : undefined;
+  const noNft =
+    firewall?.hasFallback === false ? 'it needs nft, and a kernel that takes it' : undefined;
   return new FallbackGate({
     rules: plan.rules,
     isServed: (address) => isServed(system, address),

@@ -35,8 +35,8 @@ const RESTORE_PRIORITY = 150;
 
 export class NftFallback implements Backend {
   readonly name = 'nft-fallback';
-  readonly #run: Run;
   readonly dispensable: Dispensable;
+  readonly #run: Run;
   readonly #keeper: TableKeeper;
   readonly #zone: number | undefined;
 
@@ -52,11 +52,9 @@ export class NftFallback implements Backend {
     this.#run = run;
     this.#keeper = new TableKeeper(run, onForeign);
     this.#zone = hasZone ? ZONE : undefined;
+    const zoneless = (): NftFallback => new NftFallback(run, onForeign, { hasZone: false });
     this.dispensable = hasZone
-      ? {
-          what: 'a conntrack zone for the fallback',
-          instead: new NftFallback(run, onForeign, { hasZone: false }),
-        }
+      ? { what: 'a conntrack zone for the fallback', instead: zoneless() }
       : { what: 'the fallback' };
   }
 

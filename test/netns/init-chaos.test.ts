@@ -104,7 +104,7 @@ function report(what: string, rounds: readonly (readonly Seen[])[]): void {
   const over = lost.filter((count) => count > MAX_LOST).length;
   process.stdout.write(
     `# ${what}: gap ms by UDP ${quantiles(of('udp'))}, by TCP ${quantiles(of('tcp'))}; ` +
-      `of 5,000 queries a second lost ${quantiles(lost, 0)}, ${over} times over ${MAX_LOST}\n`,
+      `of 5,000 queries a second lost ${quantiles(lost, 0)}, ${over} of them over ${MAX_LOST}\n`,
   );
 }
 

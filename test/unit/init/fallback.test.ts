@@ -4,7 +4,7 @@ import { clusterIpsOf, fallbackOf } from '../../../init/fallback.ts';
 import { FallbackGate } from '../../../init/gate.ts';
 import { NftFallback } from '../../../init/nft-fallback.ts';
 import { planOf } from '../../../init/plan.ts';
-import { fakeLog, fakeSystem, PLAN_BASICS } from './fake-system.ts';
+import { failure, fakeLog, fakeSystem, PLAN_BASICS } from './fake-system.ts';
 
 const LOCAL = '169.254.20.10';
 const VIP = '10.96.0.10';
@@ -64,6 +64,30 @@ describe('fallback', () => {
     assert.match(text, /meta mark set meta mark & 0xffffefff comment "nodens:remember-/);
     assert.match(text, /chain restore_input {\n {4}type filter hook input priority 150;/);
     assert.match(text, /oifname != "lo" ip saddr { 169.254.20.10 } ct original ip daddr/);
+  });
+});
+
+describe('fallback in a kernel without zones of conntrack', () => {
+  it('is put without them, once', async () => {
+    const { rules } = planOf({ ...PLAN_BASICS, localIps: [LOCAL], clusterIps: [VIP] });
+    const node = { text: undefined as string | undefined };
+    const { system, calls } = fakeSystem((command, script) => {
+      if (command !== 'nft -f -')
+        return node.text ?? failure(command, 'Error: No such file or directory\n');
+      if (script.includes('zone')) return failure(command, 'Error: Operation not supported\n');
+      node.text = script.replaceAll(/^ {4}(\S.*comment .*)$/gm, '    $1 # handle 7');
+      return undefined;
+    });
+    await assert.rejects(new NftFallback(system.run).apply(rules), /not supported/);
+    const fallback = new NftFallback(system.run, undefined, { hasZone: false });
+    assert.equal(await fallback.apply(rules), true);
+    assert.equal(await fallback.apply(rules), false);
+    const scripts = calls.filter(({ command }) => command === 'nft -f -');
+    assert.deepEqual(
+      scripts.map(({ input }) => input.includes('zone')),
+      [true, false],
+    );
+    assert.ok(fallback.explain(rules).includes(`| 0x1000 ip daddr set ${VIP}`));
   });
 });
 

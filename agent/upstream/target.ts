@@ -19,10 +19,11 @@ const MEMORY_MS = 600_000;
 const TRANSPORT_STREAK = 3;
 
 /**
- * A connection to a ClusterIP reaches one endpoint: short lives spread the load and find new endpoints. Ten a second are
- * enough for that, and a new one for every 64 of 40,000 queries would cost a tenth of them.
+ * A connection to a ClusterIP reaches one endpoint, chosen by chance: short lives spread the load and find new endpoints.
+ * With twenty a second two endpoints' loads are seldom further than a tenth apart over half a minute, and a new one for
+ * every 64 of 40,000 queries would cost a tenth of them.
  */
-const TCP_LIFETIME = { ageMs: 30_000, queries: 64, youthMs: 100 };
+const TCP_LIFETIME = { ageMs: 30_000, queries: 64, youthMs: 50 };
 /** A handshake is dear, and who offers TLS balances load itself. */
 const TLS_LIFETIME = { ageMs: 600_000, queries: Number.POSITIVE_INFINITY, youthMs: 0 };
 

@@ -16,6 +16,9 @@ const PER_SECOND = Number(process.env.NODENS_ROLL_RATE ?? 2_000);
 const SECONDS = 14;
 const GONE_MS = 1_500;
 const BETWEEN_MS = 2_500;
+const MAX_SKEW = 0.2;
+/** kube-proxy throws a coin for each connection: now and then it takes more of them until the loads are even. */
+const EVENING_LOADS = 3;
 
 /** Names that no cache has: each is one query to kube-dns. */
 const coldNames = (prefix: string): string[] =>
@@ -30,17 +33,21 @@ async function pause(ms: number): Promise<void> {
   alive.cancel();
 }
 
-/** Takes each backend away for a while, one after the other, while pods ask for names that are not cached. */
+/** Pods ask for names that are not cached. */
+function ask({ runDir: dir, pods }: Cluster, prefix: string): Promise<Load> {
+  const shape = { perSecond: PER_SECOND, seconds: SECONDS, dir };
+  return load(pods[0], { server: V4.vip, names: coldNames(prefix), ...shape });
+}
+
+/** Takes each backend away for a while, one after the other, while pods ask. */
 async function roll(
   cluster: Cluster,
   prefix: string,
   gone: (backend: Nameserver, index: 0 | 1) => Promise<void>,
   back: (index: 0 | 1) => Promise<void>,
 ): Promise<Load> {
-  const { runDir: dir, pods, kubeDns } = cluster;
-  const names = coldNames(prefix);
-  const shape = { perSecond: PER_SECOND, seconds: SECONDS, dir };
-  const running = load(pods[0], { server: V4.vip, names, ...shape });
+  const { kubeDns } = cluster;
+  const running = ask(cluster, prefix);
   const rolling = async (): Promise<void> => {
     for (const index of [0, 1] as const) {
       await pause(BETWEEN_MS);
@@ -95,7 +102,12 @@ describeSites(
           () => cluster.startUpstreams(),
         );
         assertUnnoticed(reset, 'RST');
-        assert.ok(skew(cluster) <= 0.2);
+        let apart = skew(cluster);
+        for (let more = 0; more < EVENING_LOADS && apart > MAX_SKEW; more++) {
+          assertUnnoticed(await ask(cluster, `even${more}x`), 'all there');
+          apart = skew(cluster);
+        }
+        assert.ok(apart <= MAX_SKEW, `${apart.toFixed(2)} of the mean apart`);
       }));
   },
   ['nft'],

@@ -49,6 +49,11 @@ async function seen(target: Target, ...args: string[]): Promise<string[]> {
   ];
 }
 
+/** As `seen`, once more where nothing came: dnsdist's TCP connections upstream stall, for seconds, now and then. */
+async function seenAtPeer(peer: Target, ...args: string[]): Promise<string[]> {
+  return seen(peer, ...args).catch(() => seen(peer, ...args));
+}
+
 const SHARED: readonly (readonly [string, ...string[]])[] = [
   ['an address', 'a.conf.test', 'A'],
   ['an IPv6 address over TCP', '+tcp', 'a.conf.test', 'AAAA'],
@@ -70,7 +75,7 @@ for (const peer of PEERS) {
   describe(`shared with ${peer}`, () => {
     for (const [name, ...args] of SHARED) {
       it(name, async () => {
-        const expected = await seen(site.peers[peer], ...args);
+        const expected = await seenAtPeer(site.peers[peer], ...args);
         assert.deepEqual(await seen(site.subject, ...args), expected);
         assert.deepEqual(await seen(site.subject, ...args), expected, 'asked again');
       });

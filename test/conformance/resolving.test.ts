@@ -46,6 +46,12 @@ async function ask(target: Target, name: string, wanted?: Wanted): Promise<Buffe
   return response;
 }
 
+/** A peer is asked once more where nothing came: dnsdist's connections upstream stall, for seconds, now and then. */
+async function askOverTcp(target: Target, wire: Buffer): Promise<Buffer | undefined> {
+  const response = await overTcp(target, wire);
+  return response ?? (target === site.subject ? undefined : overTcp(target, wire));
+}
+
 const ttl = (response: Buffer): number =>
   Math.min(...(readReply(response)?.records ?? []).map(({ ttlSeconds }) => ttlSeconds));
 
@@ -88,7 +94,7 @@ for (const [name, target] of Object.entries(TARGETS)) {
         assert.ok(flagsOf(cut) & FLAG.TC, `${udpSizeBytes}: TC`);
         assert.ok(cut.length <= (udpSizeBytes ?? 512), `${udpSizeBytes}: ${cut.length}`);
       }
-      const whole = await overTcp(target(), query('big.conf.test', { type: 'TXT' }));
+      const whole = await askOverTcp(target(), query('big.conf.test', { type: 'TXT' }));
       assert.equal(readReply(whole as Buffer)?.records.length, 40);
     });
 

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { freePort, PEERS, startPeers, stopped } from '../support/server/subject.ts';
+import { freePort } from '../support/free-port.ts';
+import { PEERS, startPeers, stopped } from '../support/server/subject.ts';
 
 const QUESTIONS = fileURLToPath(new URL('questions.test.ts', import.meta.url));
 const RESOLVING = fileURLToPath(new URL('resolving.test.ts', import.meta.url));

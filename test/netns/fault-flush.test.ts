@@ -5,7 +5,7 @@ import { V4 } from '../lab/topology/plan.ts';
 import type { ProxyKind } from '../lab/topology/proxy.ts';
 import { type Site, startNodens } from '../lab/topology/site.ts';
 import { timed, until } from '../lab/topology/wait.ts';
-import { pause, queryRules } from '../support/faults.ts';
+import { pause, queryRules, settledMs } from '../support/faults.ts';
 import { describeSites, withSite } from '../support/sites.ts';
 import { lostQueries, type Seen, SteadyClients } from '../support/steady.ts';
 
@@ -41,10 +41,9 @@ async function repair(
   return { tookMs, seen: await clients.stop() };
 }
 
-function assertRepaired(
-  damage: readonly string[],
-  { tookMs, seen }: { tookMs: number; seen: readonly Seen[] },
-): void {
+/** Repairs; what clients saw of it is within bounds. Returns how long it took, milliseconds. */
+async function repairMs(site: Site, damage: readonly string[]): Promise<number> {
+  const { tookMs, seen } = await repair(site, damage);
   const gapOf = (transport: Seen['transport']): number =>
     Math.max(...seen.map((one) => (one.transport === transport ? one.gapMs : 0)));
   const [udpMs, tcpMs] = [gapOf('udp'), gapOf('tcp')];
@@ -52,9 +51,14 @@ function assertRepaired(
     `# ${damage.join(' ')}: repaired after ${tookMs.toFixed(0)} ms, longest gap ${udpMs.toFixed(0)} ms, ` +
       `by TCP ${tcpMs.toFixed(0)} ms, ${lostQueries(seen)} queries lost\n`,
   );
-  assert.ok(tookMs < REPAIR_MS, `${damage.join(' ')}: ${tookMs} ms`);
   assert.ok(udpMs < REPAIR_MS, `${damage.join(' ')}: ${JSON.stringify(seen)}`);
   assert.ok(tcpMs < REPAIR_MS + SECOND_SYN_MS, `${damage.join(' ')}: ${JSON.stringify(seen)}`);
+  return tookMs;
+}
+
+async function assertRepaired(site: Site, damage: readonly string[]): Promise<void> {
+  const tookMs = await settledMs(REPAIR_MS, () => repairMs(site, damage));
+  assert.ok(tookMs <= REPAIR_MS, `${damage.join(' ')}: ${tookMs} ms`);
 }
 
 describeSites(
@@ -68,23 +72,23 @@ describeSites(
           ['ip', 'addr', 'del', `${V4.vip}/32`, 'dev', 'lo'],
           ['ip', 'link', 'set', 'lo', 'down'],
         ])
-          assertRepaired(damage, await repair(site, damage));
+          await assertRepaired(site, damage);
       }));
 
     it('a flush of legacy iptables, which nobody is told of: repaired within 1 s, pods and host served', () =>
       withSite(proxy, async (site) => {
         const { node } = site.cluster;
         // What makes a node one on which legacy iptables is in use.
-        const mark = ['-t', 'raw', '-A', 'OUTPUT', '-p', 'icmp', '-j', 'ACCEPT'];
+        const mark = ['-w', '5', '-t', 'raw', '-A', 'OUTPUT', '-p', 'icmp', '-j', 'ACCEPT'];
         await node.must(['iptables-legacy', ...mark]);
         const { init } = await startNodens(site, '--backend', 'iptables', ...NO_SYNC);
         assert.match(init.log(), /"backend":"iptables-legacy"/);
         await until('query rules', async () => (await queryRules(site)).length > 0);
         for (const damage of [
-          ['iptables-legacy', '-t', 'raw', '-F'],
-          ['iptables-legacy', '-t', 'raw', '-F', 'NODENS-QUERY-OUTPUT'],
+          ['iptables-legacy', '-w', '5', '-t', 'raw', '-F'],
+          ['iptables-legacy', '-w', '5', '-t', 'raw', '-F', 'NODENS-QUERY-OUTPUT'],
         ])
-          assertRepaired(damage, await repair(site, damage));
+          await assertRepaired(site, damage);
         const said = init.log().split('put back').length;
         await pause(1_500);
         assert.equal(init.log().split('put back').length, said, 'comes to rest');

@@ -21,7 +21,19 @@ const STOP_MS = 10_000;
 /** nodens with a lock of its own instead of the machine's, on a node on which legacy iptables is in use. */
 async function withLock({ cluster }: Site): Promise<{ nodens: Nodens; lock: string }> {
   const { node, runDir } = cluster;
-  await node.must(['iptables-legacy', '-t', 'raw', '-A', 'OUTPUT', '-p', 'icmp', '-j', 'ACCEPT']);
+  await node.must([
+    'iptables-legacy',
+    '-w',
+    '5',
+    '-t',
+    'raw',
+    '-A',
+    'OUTPUT',
+    '-p',
+    'icmp',
+    '-j',
+    'ACCEPT',
+  ]);
   const dir = `${runDir}/locked`;
   const [lock, wrapper] = [`${dir}/xtables.lock`, `${dir}/node`];
   mkdirSync(dir);
@@ -64,7 +76,7 @@ const locked = (): void => {
       await pause(HOLD_MS);
       assert.ok(init.running && agent.running, init.tail());
       assert.deepEqual(await queryRules(site), [], 'rules without the lock');
-      assert.match(init.log(), /"errortype":"iptables_lock"/);
+      await until('a wait given up', () => init.log().includes('"errortype":"iptables_lock"'));
       await release();
       await intercepting(site, [init, agent]);
       await until('query rules', async () => (await queryRules(site)).length > 0, 15_000);

@@ -8,7 +8,6 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
@@ -17,6 +16,7 @@ import { promisify } from 'node:util';
 import { LIMITS } from '../../agent/base/limits.ts';
 import { must } from '../lab/topology/run.ts';
 import { until } from '../lab/topology/wait.ts';
+import { freePort } from '../support/free-port.ts';
 import { MemoryGroup } from '../support/memory-group.ts';
 import { sayLeftOut } from '../support/netns.ts';
 
@@ -46,14 +46,6 @@ async function bound(): Promise<Socket> {
   socket.bind(0, '127.0.0.1');
   await once(socket, 'listening');
   return socket;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }
 
 /** `nINDEX.warm.test A`. */

@@ -13,9 +13,10 @@ const FIRST_PROCESS = `
   import { initAddon } from '${fileURLToPath(new URL('../../init/addon.ts', import.meta.url))}';
   import { reapOrphans } from '${fileURLToPath(new URL('../../init/orphans.ts', import.meta.url))}';
 
-  const companions = () => readdirSync('/proc').filter((pid) => {
+  const companions = (pattern = /^Name:/m) => readdirSync('/proc').filter((pid) => {
     try {
-      return /^nodens-(keeper|herald)\\n$/.test(readFileSync('/proc/' + pid + '/comm', 'utf8'));
+      const status = readFileSync('/proc/' + pid + '/status', 'utf8');
+      return /^Name:\\s*nodens-(keeper|herald)$/m.test(status) && pattern.test(status);
     } catch {
       return false;
     }
@@ -31,7 +32,7 @@ const FIRST_PROCESS = `
     child.kill('SIGKILL');
     await once(child, 'exit');
   }
-  await pause(100);
+  for (let tries = 0; tries < 500 && companions(/^State:\\s*Z/m).length < 4; tries++) await pause(10);
   const before = companions().length;
   reapOrphans(initAddon());
   console.log(JSON.stringify([before, companions().length]));

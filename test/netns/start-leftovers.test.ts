@@ -85,7 +85,7 @@ describeSites('a node with leftovers of node-local-dns', (proxy: ProxyKind) => {
       if (iptables === 'iptables-legacy') {
         // Legacy tables, once there, stay.
         for (const table of ['raw', 'filter'])
-          await cluster.node.must(['iptables-legacy', '-t', table, '-S']);
+          await cluster.node.must(['iptables-legacy', '-w', '5', '-t', table, '-S']);
       }
       const before = await footprint(cluster.node);
       await leave(cluster.node, iptables);

@@ -8,12 +8,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { decode, encode } from 'dns-packet';
 import { cacheBudget } from '../../agent/daemon/memory.ts';
+import { freePort } from '../support/free-port.ts';
 
 const SOAK_MS = Number(process.env.NODENS_SOAK_SECONDS ?? 5) * 1_000;
 const MEBI = 2 ** 20;
@@ -37,15 +37,6 @@ async function bound(port = 0): Promise<Socket> {
   socket.bind(port, '127.0.0.1');
   await once(socket, 'listening');
   return socket;
-}
-
-/** Free for UDP and TCP as far as one can know. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }
 
 function answerAll(upstream: Socket): void {

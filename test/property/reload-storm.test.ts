@@ -7,12 +7,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { decode } from 'dns-packet';
 import { sleep, systemClock } from '../../agent/base/clock.ts';
+import { freePort } from '../support/free-port.ts';
 import { queryWire } from '../support/server/rig.ts';
 
 const STORM_MS = Number(process.env.NODENS_STORM_SECONDS ?? 3) * 1_000;
@@ -30,14 +30,6 @@ const NONSENSE = [
   '}',
   'import /nonexistent/file',
 ];
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
-}
 
 /** A mounted ConfigMap: `Corefile` leads through `..data`, which is swapped as the kubelet does. */
 class ConfigMapVolume {

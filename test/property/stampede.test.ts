@@ -7,11 +7,12 @@ import { spawn } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { decode, encode, streamEncode } from 'dns-packet';
+import { freePort } from '../support/free-port.ts';
 
 const MAIN = new URL('../../dist/agent/main.js', import.meta.url).pathname;
 const NAME = 'popular.example.org';
@@ -27,14 +28,6 @@ const pause = (ms: number): Promise<void> =>
   new Promise((resolve) => {
     setTimeout(resolve, ms);
   });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
-}
 
 /** Answers after `UPSTREAM_MS`; how often it was asked for the name is in what is returned. */
 async function slowUpstream(): Promise<{ socket: Socket; asked: () => number }> {

@@ -1,7 +1,11 @@
 /** init under test, and the node it works on, as the netns tests need them. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Netns, Started } from './netns.ts';
-import { eventually } from './netns.ts';
+import { eventually, type Netns, type Started, withNetns } from './netns.ts';
+
+export const LINK_LOCAL = '169.254.20.10';
 
 const path = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 const INIT = path('../../init/main.ts');
@@ -18,6 +22,42 @@ export function startInit(
   env: Readonly<Record<string, string>> = {},
 ): Started {
   return space.start(process.execPath, [INIT, ...args], env);
+}
+
+/** A node, and a control socket for the init on it. */
+export interface Room {
+  readonly node: Netns;
+  readonly socket: string;
+  readonly args: readonly string[];
+}
+
+/** A node of its own and a folder for the control socket. */
+export async function withRoom(work: (room: Room) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'nodens-init-'));
+  const socket = join(folder, 'control.sock');
+  try {
+    await withNetns(['node'], (node) =>
+      work({
+        node,
+        socket,
+        args: ['--localip', LINK_LOCAL, '--syncinterval', '1s', '--socket', socket],
+      }),
+    );
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Resolves when init has set up what stands. */
+export async function startedInit(room: Room, ...more: string[]): Promise<Started> {
+  const init = startInit(room.node, [...room.args, ...more]);
+  await eventually('set up', () => init.output().includes('"msg":"set up"'));
+  return init;
+}
+
+/** Whether the rules are in that lead queries to the agent. */
+export async function hasQueryTable(node: Netns): Promise<boolean> {
+  return (await node.run('nft', ['list', 'tables'])).includes('nodens_query_');
 }
 
 /** Starts a DNS server that answers with `name` and resolves when it listens. */

@@ -36,8 +36,11 @@ export async function footprint(node: Netns): Promise<string> {
   );
   const links = (await node.ip('-o', 'link', 'show')).replace(/^(\d+: \S+ ).*$/gm, '$1');
   const addresses = (await node.ip('-o', 'addr', 'show')).replace(/ tentative\b/g, '');
-  const routes = await node.ip('route', 'show', 'table', 'all');
-  const routes6 = await node.ip('-6', 'route', 'show', 'table', 'all');
+  const routes = (await node.ip('route', 'show', 'table', 'all')).replace(/ linkdown\b/g, '');
+  const routes6 = (await node.ip('-6', 'route', 'show', 'table', 'all')).replace(
+    / linkdown\b/g,
+    '',
+  );
   const lines = [rules, ...legacy, links, addresses, routes, routes6].join('\n').split('\n');
   return lines.filter((line) => !/fe80::|ff00::\/8/.test(line)).join('\n');
 }

@@ -8,8 +8,9 @@ import { buildQuery, buildResponse } from '../../../agent/dns/build.ts';
 import { FLAG } from '../../../agent/dns/header.ts';
 import { CLASS, RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText, nameToText } from '../../../agent/dns/name.ts';
+import { freePort } from '../free-port.ts';
 import { eventually } from '../netns.ts';
-import { freePort, overTcp, overUdp, stopped } from '../server/subject.ts';
+import { overTcp, overUdp, stopped } from '../server/subject.ts';
 import { type Asked, type FakeServer, startServer } from '../upstream/server.ts';
 import { type PageFamily, parsePage } from './page.ts';
 
@@ -85,6 +86,7 @@ six.test:${ports.dns} {
 }
 busy.test:${ports.dns} {
   ${shared}
+  cancel 1500ms
   ${good} {
     max_concurrent 1
   }

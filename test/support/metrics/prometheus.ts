@@ -3,8 +3,9 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../free-port.ts';
 import { eventually } from '../netns.ts';
-import { freePort, stopped } from '../server/subject.ts';
+import { stopped } from '../server/subject.ts';
 
 export interface Prometheus {
   /** Values an instant query gives, one a series. Throws an Error with Prometheus's reason where it refuses. */

@@ -6,11 +6,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FrameReader, frame } from '../../../agent/dns/frame.ts';
+import { freePort } from '../free-port.ts';
 import { eventually } from '../netns.ts';
 import { queryWire } from './rig.ts';
 
@@ -91,15 +92,6 @@ function zoneConf(port: number, folder: string): string {
   const chain = 'auth-zone:\n  name: "chain.test."\n  zonefile: "chain.zone"';
   const zone = ['  local-zone: "conf.test." static', soa, ...data, chain].join('\n');
   return unboundConf(port, folder, `${zone}\n`);
-}
-
-/** Ports that are free for UDP and TCP at this moment. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function start(program: string, args: readonly string[]): ChildProcess {

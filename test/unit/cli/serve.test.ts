@@ -7,19 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, it } from 'node:test';
+import { freePort } from '../../support/free-port.ts';
 import { startServer } from '../../support/upstream/server.ts';
 
 const MAIN = new URL('../../../agent/main.ts', import.meta.url).pathname;
 
 const folder = mkdtempSync(join(tmpdir(), 'nodens-serve-'));
 after(() => rmSync(folder, { recursive: true }));
-
-async function freePort(): Promise<number> {
-  const server = await startServer(() => {});
-  const { port } = server;
-  await server.close();
-  return port;
-}
 
 async function corefileFor(upstreamPort: number): Promise<string> {
   const path = join(folder, `Corefile.${upstreamPort}`);

@@ -11,6 +11,7 @@ import { buildQuery } from '../../../agent/dns/build.ts';
 import { ancountOf, FLAG, flagsOf, RCODE_MASK } from '../../../agent/dns/header.ts';
 import { CLASS, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
+import { freePort } from '../../support/free-port.ts';
 import { startServer } from '../../support/upstream/server.ts';
 
 const MAIN = new URL('../../../agent/main.ts', import.meta.url).pathname;
@@ -50,13 +51,6 @@ async function answerOf(port: number, name: string): Promise<Buffer> {
     if (answer !== undefined) return answer;
   }
   throw new Error('the program does not answer');
-}
-
-async function freePort(): Promise<number> {
-  const server = await startServer(() => {});
-  const { port } = server;
-  await server.close();
-  return port;
 }
 
 async function stopped(child: ChildProcess): Promise<void> {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { type AdminRoute, AdminServer } from '../../../agent/observe/admin.ts';
 import { MIN_RETRY_MS } from '../../../agent/observe/admin-listener.ts';
+import { eventually } from '../../support/netns.ts';
 import { fakeServices } from '../../support/services.ts';
 
 interface Got {
@@ -125,7 +126,7 @@ describe('AdminServer', () => {
 
     await new Promise<void>((resolve) => blocker.close(() => resolve()));
     await services.clock.advance(MIN_RETRY_MS);
-    await until(() => admin.ports.has(address));
+    await eventually('the port is taken', () => admin.ports.has(address));
     assert.equal((await ask(port, '/a')).body, 'a');
     assert.equal(failures(), 1);
     assert.equal(services.clock.pendingTimers, 0);
@@ -156,7 +157,7 @@ describe('AdminServer', () => {
     await admin.reconcile([page(address, '/health', 'OK')]);
     assert.equal(services.clock.pendingTimers, 1);
     await services.clock.advance(MIN_RETRY_MS);
-    await until(() => services.clock.pendingTimers === 1);
+    await eventually('a retry', () => services.clock.pendingTimers === 1);
     assert.equal(services.metrics.value('nodens_admin_listen_errors_total', { address }), 2);
     assert.equal(services.log.records.length, 1, 'the same reason is told once');
     await admin.close();
@@ -180,11 +181,3 @@ describe('AdminServer', () => {
     assert.equal((await ask(portOf(ANY), '/a')).body, 'a');
   });
 });
-
-/** Turns the event loop until `condition` holds: the system, not a clock, decides when a port is open. */
-async function until(condition: () => boolean): Promise<void> {
-  for (let turns = 0; !condition(); turns++) {
-    assert.ok(turns < 10_000, 'never came true');
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}

@@ -6,6 +6,7 @@ import type { ProxyKind } from '../lab/topology/proxy.ts';
 import { type Site, startNodens } from '../lab/topology/site.ts';
 import { timed, until } from '../lab/topology/wait.ts';
 import { pause, queryRules, settledMs } from '../support/faults.ts';
+import { LEGACY_RULE } from '../support/init.ts';
 import { describeSites, withSite } from '../support/sites.ts';
 import { lostQueries, type Seen, SteadyClients } from '../support/steady.ts';
 
@@ -78,9 +79,7 @@ describeSites(
     it('a flush of legacy iptables, which nobody is told of: repaired within 1 s, pods and host served', () =>
       withSite(proxy, async (site) => {
         const { node } = site.cluster;
-        // What makes a node one on which legacy iptables is in use.
-        const mark = ['-w', '5', '-t', 'raw', '-A', 'OUTPUT', '-p', 'icmp', '-j', 'ACCEPT'];
-        await node.must(['iptables-legacy', ...mark]);
+        await node.must(['iptables-legacy', ...LEGACY_RULE]);
         const { init } = await startNodens(site, '--backend', 'iptables', ...NO_SYNC);
         assert.match(init.log(), /"backend":"iptables-legacy"/);
         await until('query rules', async () => (await queryRules(site)).length > 0);

@@ -10,6 +10,7 @@ import type { ProxyKind } from '../lab/topology/proxy.ts';
 import { intercepting, type Site } from '../lab/topology/site.ts';
 import { timed, until } from '../lab/topology/wait.ts';
 import { pause, queryRules, ROUNDS } from '../support/faults.ts';
+import { LEGACY_RULE } from '../support/init.ts';
 import { describeSites, withSite } from '../support/sites.ts';
 import { SteadyClients } from '../support/steady.ts';
 
@@ -21,19 +22,7 @@ const STOP_MS = 10_000;
 /** nodens with a lock of its own instead of the machine's, on a node on which legacy iptables is in use. */
 async function withLock({ cluster }: Site): Promise<{ nodens: Nodens; lock: string }> {
   const { node, runDir } = cluster;
-  await node.must([
-    'iptables-legacy',
-    '-w',
-    '5',
-    '-t',
-    'raw',
-    '-A',
-    'OUTPUT',
-    '-p',
-    'icmp',
-    '-j',
-    'ACCEPT',
-  ]);
+  await node.must(['iptables-legacy', ...LEGACY_RULE]);
   const dir = `${runDir}/locked`;
   const [lock, wrapper] = [`${dir}/xtables.lock`, `${dir}/node`];
   mkdirSync(dir);

@@ -9,6 +9,7 @@ import {
 } from '../../agent/base/control.ts';
 import {
   hasQueryTable,
+  LEGACY_RULE,
   LINK_LOCAL,
   runInit,
   snapshot,
@@ -171,17 +172,7 @@ else
           'echo held; exec sleep 60',
         ]);
         await eventually('lock held', () => holder.output().includes('held'));
-        await room.node.run('iptables-legacy', [
-          ...['-w', '5'],
-          '-t',
-          'raw',
-          '-A',
-          'OUTPUT',
-          '-p',
-          'icmp',
-          '-j',
-          'ACCEPT',
-        ]);
+        await room.node.run('iptables-legacy', LEGACY_RULE);
         const init = startInit(room.node, [...room.args, '--backend', 'iptables'], {
           XTABLES_LOCKFILE: lock,
         });
@@ -200,8 +191,7 @@ else
     it('stops while somebody holds the xtables lock', () =>
       withRoom(async (room) => {
         const lock = `${room.socket}.lock`;
-        const rule = ['-w', '5', '-t', 'raw', '-A', 'OUTPUT', '-p', 'icmp', '-j', 'ACCEPT'];
-        await room.node.run('iptables-legacy', rule);
+        await room.node.run('iptables-legacy', LEGACY_RULE);
         const env = { XTABLES_LOCKFILE: lock };
         const init = startInit(room.node, [...room.args, '--backend', 'iptables'], env);
         await eventually('set up', () => init.output().includes('"msg":"set up"'));

@@ -24,6 +24,9 @@ export function startInit(
   return space.start(process.execPath, [INIT, ...args], env);
 }
 
+/** A rule of somebody else's: with it, `iptables-legacy` is what the node uses. */
+export const LEGACY_RULE = '-w 5 -t raw -A OUTPUT -p icmp -j ACCEPT'.split(' ');
+
 /** A node, and a control socket for the init on it. */
 export interface Room {
   readonly node: Netns;

@@ -15,6 +15,11 @@ const MAX_CONNECTIONS = 4;
 const BUSY_QUERIES = 64;
 /** Failed dials in a row before the next has to wait: a Service with one dead endpoint is worth another try. */
 const FREE_REDIALS = 2;
+/**
+ * So many of them may be refused before that counts: a refusal comes at once. Where one endpoint of two is dead, chance
+ * brings a pause to one connection of 512.
+ */
+const FREE_REFUSALS = 7;
 const REDIAL_MS = 25;
 const MAX_REDIAL_MS = 1_000;
 const REFUSED: Failure = { phase: 'connect', errno: 'ECONNREFUSED' };
@@ -34,8 +39,9 @@ export class TcpPool {
   readonly #random: () => number;
   readonly #connections: TcpConnection[] = [];
   readonly #draining = new Set<TcpConnection>();
-  /** Failed dials since one worked. */
+  /** Failed dials since one worked, and refusals that are still free. */
   #failedDials = 0;
+  #freeRefusals = FREE_REFUSALS;
   #redialMs = Number.NEGATIVE_INFINITY;
   #lastFailure = REFUSED;
   #isClosed = false;
@@ -149,6 +155,7 @@ export class TcpPool {
   /** There is an heir: whoever has done its part may go. */
   #onOpen(): void {
     this.#failedDials = 0;
+    this.#freeRefusals = FREE_REFUSALS;
     this.#redialMs = Number.NEGATIVE_INFINITY;
     const nowMs = this.#context.clock.nowMs();
     for (const connection of [...this.#connections]) {
@@ -182,6 +189,7 @@ export class TcpPool {
 
   #dialFailed(failure: Failure): void {
     this.#lastFailure = failure;
+    if (failure.errno === 'ECONNREFUSED' && this.#freeRefusals-- > 0) return;
     this.#failedDials++;
     const extra = this.#failedDials - FREE_REDIALS;
     if (extra < 0) return;

@@ -242,14 +242,34 @@ test('a silent connection is avoided as soon as it is late, and dropped once it 
   assert.equal(silent?.queries.length, 2);
 });
 
-test('dials that fail are bounded, whoever asks', async () => {
+for (const { errno, most } of [
+  { errno: 'EHOSTUNREACH', most: 14 },
+  { errno: 'ECONNREFUSED', most: 21 },
+])
+  test(`dials that fail with ${errno} are bounded, whoever asks`, async () => {
+    const { room, sockets, clock } = rig();
+    const group = room.group(groupOptions({ forceTcp: true, maxFails: 0 }));
+    for (let ms = 0; ms < 5_000; ms += 10) {
+      watch(group.exchange(question(), 100));
+      for (const stream of sockets.streams) if (stream.state === 'open') stream.close(errno);
+      await clock.advance(10);
+    }
+    const dialled = sockets.streams.length;
+    assert.ok(dialled >= 6 && dialled <= most, `${dialled} dials in 5 s`);
+  });
+
+test('a Service with a dead endpoint is dialled at once, many times in a row', async () => {
   const { room, sockets, clock } = rig();
   const group = room.group(groupOptions({ forceTcp: true, maxFails: 0 }));
-  for (let ms = 0; ms < 5_000; ms += 10) {
-    watch(group.exchange(question(), 100));
-    for (const stream of sockets.streams) if (stream.state === 'open') stream.close('ECONNREFUSED');
-    await clock.advance(10);
+  for (let query = 0; query < 4; query++) {
+    watch(group.exchange(question(), 4_000));
+    for (let dial = 0; dial < 2; dial++) sockets.tcp(A.address).close('ECONNREFUSED');
   }
-  const dialled = sockets.streams.length;
-  assert.ok(dialled >= 6 && dialled <= 14, `${dialled} dials in 5 s`);
+  const lucky = watch(group.exchange(question(), 4_000));
+  await clock.advance(1);
+  assert.equal(sockets.streams.length, 9);
+  sockets.tcp(A.address).open();
+  sockets.tcp(A.address).answer({ address: ADDRESS });
+  await settle();
+  assert.equal(replyOf(lucky).reply.rcode, 0);
 });

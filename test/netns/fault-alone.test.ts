@@ -65,6 +65,10 @@ const alone = (proxy: ProxyKind): void => {
         const seen = await clients.stop();
         assert.ok(lostQueries(seen) <= MAX_LOST, `${lostQueries(seen)} lost`);
         await init.stop('SIGKILL');
+        const gaps = seen.map(
+          (one) => `${one.where}'s ${one.transport} to ${one.server} ${one.gapMs.toFixed(0)}`,
+        );
+        process.stdout.write(`# left, init stopped: gaps ms ${gaps.join(', ')}\n`);
         return Math.max(...seen.map(({ gapMs }) => gapMs));
       };
       const gapMs = await settledMs(MAX_GAP_MS, leaveMs);

@@ -1,13 +1,13 @@
 /** kube-dns pods replaced one after the other under load: clients do not notice, and the load stays balanced. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { keepAlive, sleep, systemClock } from '../../agent/base/clock.ts';
 import type { Cluster } from '../lab/topology/cluster.ts';
 import type { Asked, Nameserver } from '../lab/topology/nameserver.ts';
 import type { Netns } from '../lab/topology/netns.ts';
 import { V4 } from '../lab/topology/plan.ts';
 import { startNodens } from '../lab/topology/site.ts';
 import { deafen, undeafen } from '../support/drop.ts';
+import { pause } from '../support/faults.ts';
 import { type Load, load, percentile } from '../support/load.ts';
 import { describeSites, withSite } from '../support/sites.ts';
 
@@ -26,12 +26,6 @@ const coldNames = (prefix: string): string[] =>
     { length: PER_SECOND * SECONDS },
     (_, i) => `${prefix}${i}.any.default.svc.cluster.local`,
   );
-
-async function pause(ms: number): Promise<void> {
-  const alive = keepAlive();
-  await sleep(systemClock, ms);
-  alive.cancel();
-}
 
 /** Pods ask for names that are not cached. */
 function ask({ runDir: dir, pods }: Cluster, prefix: string): Promise<Load> {

@@ -3,6 +3,7 @@ import { networkInterfaces } from 'node:os';
 import { formatEndpoint } from '../base/address.ts';
 import type { Clock } from '../base/clock.ts';
 import { InternalError } from '../base/errors.ts';
+import { MemoryLedger } from '../base/memory-ledger.ts';
 import type { Corefile } from '../config/corefile/types.ts';
 import { SeriesTable } from '../observe/metrics.ts';
 import type {
@@ -82,6 +83,9 @@ class Interfaces extends Map<string, readonly string[]> {
   }
 }
 
+/** A check does not know the memory limit of the pod. */
+const NO_LIMIT = Number.MAX_SAFE_INTEGER;
+
 function stillServices(
   log: Logger,
   read: (path: string) => string,
@@ -98,6 +102,7 @@ function stillServices(
     metricsText: () => Promise.resolve({ contentType: 'text/plain', body: '' }),
     resolve: never,
     files: { read, watch: () => ({ close: () => {} }) },
+    ledger: new MemoryLedger({ clientBudgetBytes: NO_LIMIT, fileBudgetBytes: NO_LIMIT }),
     cache: {
       open: (_block, _zones, options) => {
         caches.push(options);

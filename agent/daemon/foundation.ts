@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { getHeapStatistics } from 'node:v8';
 import type { Clock } from '../base/clock.ts';
+import { MemoryLedger } from '../base/memory-ledger.ts';
 import { createCache } from '../cache/cache.ts';
 import { VERSION } from '../cli/version.ts';
 import { systemFiles, watchFiles } from '../config/watch.ts';
@@ -28,6 +29,7 @@ import {
   cacheBudget,
   cgroupLimitBytes,
   inFlightBound,
+  ledgerBudget,
   waitingBound,
 } from './memory.ts';
 import type { AgentOptions } from './options.ts';
@@ -58,9 +60,12 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
   const dropped = metrics.counter('nodens_log_lines_dropped_total');
   const lines = new LineWriter(fileSink(STDOUT, dropped), dropped);
   const log = createLogger({ level: 'info', writeLine: lines.writeLine, clock });
-  const budget = cacheBudget(options.memoryBytes, cgroupLimitBytes(readText));
+  const limitBytes = cgroupLimitBytes(readText);
+  const budget = cacheBudget(options.memoryBytes, limitBytes);
+  const heapBytes = getHeapStatistics().heap_size_limit;
+  const ledger = new MemoryLedger(ledgerBudget(heapBytes, budget.bytes, limitBytes));
   const random = Math.random;
-  const maxInFlight = inFlightBound(getHeapStatistics().heap_size_limit, budget.bytes);
+  const maxInFlight = inFlightBound(heapBytes, budget.bytes);
   const { connectUdp, heralds, ...transports } = chooseNative(log, clock);
   const sockets = connectUdp === undefined ? nodeSockets : withConnected(connectUdp);
   const maxWaiting = waitingBound(maxInFlight);
@@ -89,7 +94,7 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
       heralds,
     },
     shared: {
-      ...{ clock, log, metrics, cache, upstreams, random },
+      ...{ clock, log, metrics, cache, upstreams, random, ledger },
       writeLine: lines.writeLine,
       exports: createExports({ clock, log, metrics }),
       files: pluginFiles(clock, log),

@@ -92,3 +92,29 @@ const WAITING_PER_IN_FLIGHT = 3;
 export function waitingBound(inFlight: number): number {
   return Math.min(LIMITS.inFlightQueries.default, inFlight * WAITING_PER_IN_FLIGHT);
 }
+
+/** Without a memory limit, off the heap. */
+const FILE_BYTES = 256 * 2 ** 20;
+/** Share of a memory limit that the content of files (hosts) may take, off the heap. */
+const FILE_SHARE = 1 / 6;
+/** Share of a memory limit that clients may make the process hold, on the heap and off it. */
+const CLIENT_SHARE = 0.16;
+
+export interface LedgerBudget {
+  readonly clientBudgetBytes: number;
+  readonly fileBudgetBytes: number;
+}
+
+/** What clients and files may make the process hold beside a full cache. */
+export function ledgerBudget(
+  heapBytes: number,
+  cacheBytes: number,
+  limitBytes: number | undefined,
+): LedgerBudget {
+  const heapRoom = Math.max(SMALLEST_BYTES, heapBytes - IDLE_HEAP_BYTES - cacheBytes);
+  if (limitBytes === undefined) return { clientBudgetBytes: heapRoom, fileBudgetBytes: FILE_BYTES };
+  return {
+    clientBudgetBytes: Math.floor(Math.min(heapRoom, limitBytes * CLIENT_SHARE)),
+    fileBudgetBytes: Math.floor(limitBytes * FILE_SHARE),
+  };
+}

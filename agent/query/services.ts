@@ -3,6 +3,7 @@
  * series) is the same object before and after; `block`, `admin` and `process` belong to one configuration.
  */
 import type { Clock } from '../base/clock.ts';
+import type { MemoryLedger } from '../base/memory-ledger.ts';
 import type { Answer } from './answer.ts';
 import type { Exports } from './exports.ts';
 import type { Handler, Result } from './plugin.ts';
@@ -22,6 +23,8 @@ export interface Services {
   readonly cache: Cache;
   readonly upstreams: Upstreams;
   readonly files: Files;
+  /** What clients and files make the process hold. */
+  readonly ledger: MemoryLedger;
   readonly admin: AdminRoutes;
   readonly process: ProcessSettings;
   readonly block: BlockContext;

@@ -1,0 +1,229 @@
+/**
+ * Bytes that clients and files make the process hold, against budgets that derive from the memory limit. Where clients
+ * hold too much, the client that holds the most gives way first, so that a client that asks little always has a place.
+ * A cache hit over UDP holds nothing and never comes here.
+ */
+
+/** One thing that the process holds for a client and can give up. */
+export interface Holding {
+  readonly kind: 'query' | 'connection' | 'http';
+  /** What it costs. Change it through `ClientShare.resize` only. */
+  heldBytes: number;
+  /** Frees what is held. The ledger has taken it off the client's share before this call. Must not throw. */
+  giveWay(): void;
+}
+
+export interface LedgerOptions {
+  /** What all clients together may make the process hold. */
+  readonly clientBudgetBytes: number;
+  /** What all files together may. */
+  readonly fileBudgetBytes: number;
+  /** How many times an ordinary client's share the client behind `key` may hold; 1 by default. */
+  readonly weightOf?: (key: string) => number;
+  /** Called when `holding` of `share` had to give way. */
+  readonly onGiveWay?: (share: ClientShare, holding: Holding) => void;
+}
+
+/** Key of what no client asked for: refreshes, probes of our own. */
+export const OWN_KEY = '';
+
+/** Empty shares that are kept, so that a client that asks now and then does not cost an object each time. */
+const MAX_SHARES_KEPT = 1_024;
+/** Shares that are looked at to find the largest one; the largest one found so far is always among the candidates. */
+const CANDIDATES = 32;
+
+/** What one client holds. */
+export class ClientShare {
+  /** `clientKey` of its address. */
+  readonly key: string;
+  readonly weight: number;
+  bytes = 0;
+  readonly #ledger: MemoryLedger;
+  /** In order of age. */
+  readonly #queries = new Set<Holding>();
+  #queryBytes = 0;
+  readonly #connections = new Set<Holding>();
+
+  constructor(key: string, weight: number, ledger: MemoryLedger) {
+    this.key = key;
+    this.weight = weight;
+    this.#ledger = ledger;
+  }
+
+  /** `bytes` in proportion to what the client may hold. */
+  get load(): number {
+    return this.bytes / this.weight;
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Holds `holding`. It may have to give way before this returns. */
+  add(holding: Holding): void {
+    this.#setOf(holding).add(holding);
+    this.#count(holding, holding.heldBytes);
+    this.#ledger.relieve(this);
+  }
+
+  /** `holding` costs `bytes` from now on. No effect on what has given way. */
+  resize(holding: Holding, bytes: number): void {
+    if (bytes === holding.heldBytes || !this.#setOf(holding).has(holding)) return;
+    this.#count(holding, bytes - holding.heldBytes);
+    holding.heldBytes = bytes;
+    this.#ledger.relieve(this);
+  }
+
+  /** Holds `holding` no more. No effect on what has given way. */
+  remove(holding: Holding): void {
+    if (this.#setOf(holding).delete(holding)) this.#count(holding, -holding.heldBytes);
+  }
+
+  /** Gives up the largest connection or the oldest query, of whichever kind it holds more bytes. */
+  giveWay(): Holding | undefined {
+    const holding = this.#victim();
+    if (holding === undefined) return undefined;
+    this.remove(holding);
+    holding.giveWay();
+    return holding;
+  }
+
+  #victim(): Holding | undefined {
+    const [oldestQuery] = this.#queries;
+    if (oldestQuery !== undefined && this.#queryBytes * 2 >= this.bytes) return oldestQuery;
+    let largest = oldestQuery;
+    for (const connection of this.#connections) {
+      if (largest === undefined || connection.heldBytes > largest.heldBytes) largest = connection;
+    }
+    return largest;
+  }
+
+  #setOf({ kind }: Holding): Set<Holding> {
+    return kind === 'query' ? this.#queries : this.#connections;
+  }
+
+  #count({ kind }: Holding, bytes: number): void {
+    this.bytes += bytes;
+    if (kind === 'query') this.#queryBytes += bytes;
+    this.#ledger.usedBytes += bytes;
+  }
+}
+
+/** Room for one file's content, held until `release`. */
+export interface FileReservation {
+  readonly bytes: number;
+  release(): void;
+}
+
+export class MemoryLedger {
+  readonly clientBudgetBytes: number;
+  readonly #options: LedgerOptions;
+  readonly #shares = new Map<string, ClientShare>();
+  /** Where the look for the largest share goes on. */
+  #rotation: Iterator<ClientShare> = this.#shares.values();
+  #largestSeen: ClientShare | undefined;
+  #isRelieving = false;
+  /** Held for clients. Written by `ClientShare` only. */
+  usedBytes = 0;
+  /** Held for files. */
+  fileBytes = 0;
+
+  constructor(options: LedgerOptions) {
+    this.#options = options;
+    this.clientBudgetBytes = options.clientBudgetBytes;
+  }
+
+  /** The share of the client behind `key` (`clientKey`). Use it before the next share is asked for. */
+  share(key: string): ClientShare {
+    const known = this.#shares.get(key);
+    if (known !== undefined) return known;
+    if (this.#shares.size >= MAX_SHARES_KEPT) this.#dropEmpty();
+    const made = new ClientShare(key, this.#options.weightOf?.(key) ?? 1, this);
+    this.#shares.set(key, made);
+    return made;
+  }
+
+  /** Clients that hold something, or did a moment ago. */
+  get shares(): Iterable<ClientShare> {
+    return this.#shares.values();
+  }
+
+  /**
+   * Whether `share` should not be made any larger: memory is getting short, and this client holds more than others.
+   * Then its connections are not read.
+   */
+  isPressed(share: ClientShare): boolean {
+    if (this.usedBytes * 4 < this.clientBudgetBytes * 3) return false;
+    const largest = this.#largest();
+    return largest !== undefined && share.load * 2 > largest.load;
+  }
+
+  /** Room for a file's content; undefined where there is none (`fileRoomBytes` tells how much there is). */
+  reserveFile(bytes: number): FileReservation | undefined {
+    if (bytes > this.fileRoomBytes) return undefined;
+    this.fileBytes += bytes;
+    let isHeld = true;
+    const release = (): void => {
+      if (isHeld) this.fileBytes -= bytes;
+      isHeld = false;
+    };
+    return { bytes, release };
+  }
+
+  /** Largest file that can be reserved now, bytes. */
+  get fileRoomBytes(): number {
+    return this.#options.fileBudgetBytes - this.fileBytes;
+  }
+
+  /** Called by `ClientShare` when `grown` holds more: makes the largest holders give way until the rest fits. */
+  relieve(grown: ClientShare): void {
+    if (this.#largestSeen === undefined || grown.load > this.#largestSeen.load)
+      this.#largestSeen = grown;
+    if (this.#isRelieving || this.usedBytes <= this.clientBudgetBytes) return;
+    this.#isRelieving = true;
+    while (this.usedBytes > this.clientBudgetBytes) {
+      const share = this.#largest();
+      const holding = share?.giveWay();
+      if (share === undefined || holding === undefined) break;
+      this.#options.onGiveWay?.(share, holding);
+    }
+    this.#isRelieving = false;
+  }
+
+  /**
+   * The share with the highest load among a few candidates: the largest of those that grew, which may have shrunk since,
+   * and the next ones in turn.
+   */
+  #largest(): ClientShare | undefined {
+    let largest = this.#largestSeen;
+    for (let left = Math.min(CANDIDATES, this.#shares.size); left > 0; left--) {
+      const share = this.#nextInRotation();
+      if (share !== undefined && share.load > (largest?.load ?? 0)) largest = share;
+    }
+    this.#largestSeen = largest;
+    if (largest !== undefined && largest.bytes > 0) return largest;
+    return this.#anyHolder();
+  }
+
+  #anyHolder(): ClientShare | undefined {
+    for (const share of this.#shares.values()) if (share.bytes > 0) return share;
+    return undefined;
+  }
+
+  #nextInRotation(): ClientShare | undefined {
+    const next = this.#rotation.next();
+    if (next.done !== true) return next.value;
+    this.#rotation = this.#shares.values();
+    return this.#rotation.next().value as ClientShare | undefined;
+  }
+
+  /** A few steps for each new share keep the number of shares near that of the clients that hold something. */
+  #dropEmpty(): void {
+    for (let steps = 0; steps < 2; steps++) {
+      const share = this.#nextInRotation();
+      if (share === undefined || share.bytes > 0) continue;
+      this.#shares.delete(share.key);
+      if (this.#largestSeen === share) this.#largestSeen = undefined;
+    }
+  }
+}

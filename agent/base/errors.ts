@@ -87,11 +87,29 @@ export interface ExtendedError {
 export class DnsError extends WeatherError {
   readonly rcode: number;
   readonly extended: ExtendedError | undefined;
+  /**
+   * Whether the failure is this agent's own lack of room or means: it says nothing of the name or of an upstream, so it is
+   * never stored.
+   */
+  readonly isLocal: boolean = false;
 
   constructor(rcode: number, message: string, extended?: ExtendedError, options?: ErrorOptions) {
     super('NODENS_DNS', message, options);
     this.rcode = rcode;
     this.extended = extended;
+  }
+}
+
+const SERVFAIL = 2;
+const OTHER_ERROR = 0;
+
+/** How a query ends that has to make room because its client makes the agent hold more than any other client does. */
+export class GaveWayError extends DnsError {
+  override readonly isLocal = true;
+
+  constructor() {
+    const text = 'gave way to queries of other clients: this client has the most queries waiting';
+    super(SERVFAIL, text, { code: OTHER_ERROR, text });
   }
 }
 

@@ -11,16 +11,11 @@ const limit = (def: number, min: number, max: number): Limit => ({ default: def,
 export const LIMITS = {
   /** Our EDNS UDP payload size, octets (RFC 6891 §6.2.5; 1232 avoids fragmentation on every common path). */
   ednsUdpSizeBytes: limit(1232, 512, 4096),
-  /**
-   * Queries waiting for an upstream, all blocks together; over it a client gets stale or SERVFAIL. Fewer where the heap
-   * has no room for them (`daemon/memory.ts`).
-   */
-  inFlightQueries: limit(20_000, 16, 1_000_000),
-  /** Clients waiting for one and the same upstream query. */
-  waitersPerQuery: limit(10_000, 1, 1_000_000),
+  /** How many times the share of a pod the node itself (host network) may hold of what clients make the agent hold. */
+  nodeShare: limit(8, 1, 1_000),
   /** Time one client query may take before it is answered with SERVFAIL, milliseconds. */
   queryDeadlineMs: limit(4_000, 100, 30_000),
-  /** TCP client connections, all listeners together; over it the longest idle one is closed. */
+  /** TCP client connections, all listeners together; over it the client with the most loses its idlest one. */
   tcpConnections: limit(1_000, 8, 100_000),
   /** Queries a TCP client may have unanswered on one connection before we stop reading from it (RFC 7766 §6.2.1.1). */
   tcpPipelinedQueries: limit(256, 1, 10_000),

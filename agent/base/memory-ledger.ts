@@ -133,12 +133,17 @@ export class MemoryLedger {
     this.clientBudgetBytes = options.clientBudgetBytes;
   }
 
+  /** How many times an ordinary client's share the client behind `key` may hold. */
+  weightOf(key: string): number {
+    return this.#options.weightOf?.(key) ?? 1;
+  }
+
   /** The share of the client behind `key` (`clientKey`). Use it before the next share is asked for. */
   share(key: string): ClientShare {
     const known = this.#shares.get(key);
     if (known !== undefined) return known;
     if (this.#shares.size >= MAX_SHARES_KEPT) this.#dropEmpty();
-    const made = new ClientShare(key, this.#options.weightOf?.(key) ?? 1, this);
+    const made = new ClientShare(key, this.weightOf(key), this);
     this.#shares.set(key, made);
     return made;
   }

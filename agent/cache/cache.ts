@@ -1,5 +1,6 @@
 /** The cache of the whole process: made once, outlives reloads; each block opens its view of it. */
 import type { Clock } from '../base/clock.ts';
+import type { MemoryLedger } from '../base/memory-ledger.ts';
 import { perServer } from '../query/per-server.ts';
 import type {
   BlockCache,
@@ -27,8 +28,8 @@ export interface CacheParts {
   readonly totalBytes: number;
   /** Uniform random number in [0, 1). */
   readonly random: () => number;
-  /** Clients that may wait for upstream queries of others, all together. */
-  readonly maxWaiting?: number;
+  /** What clients that wait for queries of others are accounted in. */
+  readonly ledger: MemoryLedger;
 }
 
 export interface CacheStats {
@@ -70,7 +71,7 @@ interface BlockMemory {
 export function createCache(parts: CacheParts): ProcessCache {
   const { clock, metrics, log, random } = parts;
   const store = new Store(clock, metrics, parts.totalBytes);
-  const flights = new Flights(clock, parts.maxWaiting);
+  const flights = new Flights(clock, parts.ledger);
   const blocks = new Map<number, BlockMemory>();
 
   const open = (block: BlockContext, zonesLabel: string, options: CacheOptions): BlockCache => {

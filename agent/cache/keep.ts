@@ -118,7 +118,7 @@ export class Keeper {
     if (!(error instanceof DnsError) || error.rcode < 0) throw error;
     const good = this.#lastGood(key);
     if (good !== undefined) return good;
-    if (error.rcode === RCODE.SERVFAIL) {
+    if (error.rcode === RCODE.SERVFAIL && !error.isLocal) {
       const { rcode, extended } = error;
       const options = extended === undefined ? {} : { extended };
       this.#remember(key, madeAnswer(query, { rcode, flags: 0 }, PLUGIN, options));

@@ -3,8 +3,7 @@
  * needs the rest of the chain goes through one flight per key.
  */
 import type { Clock } from '../base/clock.ts';
-import { DnsError, messageOf } from '../base/errors.ts';
-import { EDE, RCODE } from '../dns/iana.ts';
+import { DnsError, GaveWayError, messageOf } from '../base/errors.ts';
 import type { Answer } from '../query/answer.ts';
 import { after, type Handler, type Result } from '../query/plugin.ts';
 import { Query } from '../query/query.ts';
@@ -36,8 +35,6 @@ export interface LookupParts {
   readonly log: Logger;
   readonly counters: (server: ServerLabel) => Counters;
 }
-
-const TOO_MANY = { code: EDE.OTHER, text: 'too many clients wait for this name' };
 
 export class Lookup implements BlockCache {
   readonly #parts: LookupParts;
@@ -108,9 +105,6 @@ export class Lookup implements BlockCache {
     }
     const flight = this.#parts.flights.find(entry.key);
     if (flight?.isOverdue) return this.#serveStale(entry, count, 'budget');
-    if (flight !== undefined && !this.#parts.flights.hasRoom(flight)) {
-      return this.#serveStale(entry, count, 'budget');
-    }
     return this.#verify(entry, query, next, count);
   }
 
@@ -176,14 +170,16 @@ export class Lookup implements BlockCache {
   }
 
   #join(flight: Flight, query: Query, next: Handler, count: Counters): Result {
-    const { flights } = this.#parts;
-    if (!flights.hasRoom(flight)) {
-      count.rejected.value++;
-      throw new DnsError(RCODE.SERVFAIL, 'too many clients wait for this name', TOO_MANY);
-    }
-    flights.join(flight);
     count.coalesced.value++;
-    return flight.answer.then((answer) => (answer.shareable ? answer : next(query)));
+    const waiter = flight.join(query.clientKey, count.rejected);
+    return waiter.answer.then(
+      (answer) => (answer.shareable ? answer : next(query)),
+      (error: unknown) => {
+        if (!(error instanceof GaveWayError) || waiter.hasGivenWay || !waiter.isGuest) throw error;
+        // The client that asked first had to make room: no reason for another one to go without an answer.
+        return this.#ask(flight.key, query, next, count);
+      },
+    );
   }
 
   /** Runs the rest of the chain. What it brings is stored before anybody sees it. */
@@ -198,7 +194,7 @@ export class Lookup implements BlockCache {
       return onError(error);
     }
     if (!(result instanceof Promise)) return onAnswer(result);
-    return flights.start(key, result, onAnswer, onError).answer;
+    return flights.start(key, query.clientKey, result, { onAnswer, onError }).answer;
   }
 
   /** Fetches in the background, for nobody in particular. */

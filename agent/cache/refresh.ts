@@ -3,10 +3,12 @@
  * whole cache key. The map is in order of age, so one look at its front finds what has taken too long.
  */
 import type { Clock, Timer } from '../base/clock.ts';
-import { DnsError } from '../base/errors.ts';
+import { DnsError, GaveWayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
+import type { ClientShare, Holding, MemoryLedger } from '../base/memory-ledger.ts';
 import { EDE, RCODE } from '../dns/iana.ts';
 import type { Answer } from '../query/answer.ts';
+import type { Counter } from '../query/services.ts';
 
 /** What runs may take at most: longer than any client's deadline, so that nobody is cut off who still waits. */
 const MAX_FLIGHT_MS = LIMITS.queryDeadlineMs.default + 1_000;
@@ -15,57 +17,134 @@ const CHECK_INTERVAL_MS = 500;
 const REFRESHES_PER_SECOND = 200;
 const REFRESH_BURST = 200;
 
-/** Clients that may wait for one upstream query. */
-const MAX_WAITERS = LIMITS.waitersPerQuery.default;
+/** What a client costs that waits for the query of another: its query, a promise and its place in the set; measured. */
+export const WAITER_BYTES = 4 * 1_024;
 
 const NO_ANSWER = { code: EDE.NO_REACHABLE_AUTHORITY, text: 'no answer in time' };
 
 /** Takes in how a flight ended, and makes of it what those who wait get; or throws. */
-type Absorb<T = unknown> = (end: T) => Answer;
+interface Absorb {
+  readonly onAnswer: (answer: Answer) => Answer;
+  readonly onError: (error: unknown) => Answer;
+}
 
 export interface Flight {
+  readonly key: string;
+  /** What its first client gets. */
   readonly answer: Promise<Answer>;
-  /** Clients that wait, the first included; those that left are counted until it ends. */
-  waiters: number;
-  /** A client's budget has been spent on it already: nobody else's is. */
+  /** A client's budget has been spent on it already: no other's is. */
   isOverdue: boolean;
+  /** One more client waits. `gaveWay` counts where it has to make room before the end. */
+  join(clientKey: string, gaveWay: Counter): Waiter;
+}
+
+/** A client that waits for the query of another. */
+export class Waiter implements Holding {
+  readonly kind = 'query';
+  heldBytes = WAITER_BYTES;
+  readonly answer: Promise<Answer>;
+  /** Whether another client asked first. */
+  readonly isGuest: boolean;
+  hasGivenWay = false;
+  readonly #flight: Running;
+  readonly #share: ClientShare;
+  readonly #gaveWay: Counter;
+  readonly #resolve: (answer: Answer) => void;
+  readonly #reject: (error: unknown) => void;
+
+  constructor(flight: Running, share: ClientShare, gaveWay: Counter) {
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    this.answer = promise;
+    this.isGuest = share.key !== flight.clientKey;
+    this.#flight = flight;
+    this.#share = share;
+    this.#gaveWay = gaveWay;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  giveWay(): void {
+    this.hasGivenWay = true;
+    this.#gaveWay.value++;
+    this.#flight.waiters.delete(this);
+    this.#reject(new GaveWayError());
+  }
+
+  arrived(answer: Answer): void {
+    this.#share.remove(this);
+    this.#resolve(answer);
+  }
+
+  failed(error: unknown): void {
+    this.#share.remove(this);
+    this.#reject(error);
+  }
 }
 
 /** A flight, and what is made of its end. */
 class Running implements Flight {
-  waiters = 1;
+  readonly key: string;
+  readonly clientKey: string;
   isOverdue = false;
+  /** Clients that wait besides the first. */
+  readonly waiters = new Set<Waiter>();
   readonly answer: Promise<Answer>;
   readonly startedMs: number;
+  readonly #ledger: MemoryLedger;
   readonly #resolve: (answer: Answer) => void;
   readonly #reject: (error: unknown) => void;
-  readonly #onAnswer: Absorb<Answer>;
-  readonly #onError: Absorb;
+  readonly #absorb: Absorb;
 
-  constructor(startedMs: number, onAnswer: Absorb<Answer>, onError: Absorb) {
+  constructor(
+    key: string,
+    clientKey: string,
+    startedMs: number,
+    ledger: MemoryLedger,
+    absorb: Absorb,
+  ) {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    this.key = key;
+    this.clientKey = clientKey;
     this.answer = promise;
+    this.startedMs = startedMs;
+    this.#ledger = ledger;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#onAnswer = onAnswer;
-    this.#onError = onError;
-    this.startedMs = startedMs;
+    this.#absorb = absorb;
+  }
+
+  join(clientKey: string, gaveWay: Counter): Waiter {
+    const share = this.#ledger.share(clientKey);
+    const waiter = new Waiter(this, share, gaveWay);
+    this.waiters.add(waiter);
+    share.add(waiter);
+    return waiter;
   }
 
   arrived(answer: Answer): void {
     try {
-      this.#resolve(this.#onAnswer(answer));
+      this.#settle(this.#absorb.onAnswer(answer));
     } catch (error) {
-      this.#reject(error);
+      this.#fail(error);
     }
   }
 
   failed(error: unknown): void {
     try {
-      this.#resolve(this.#onError(error));
+      this.#settle(this.#absorb.onError(error));
     } catch (thrown) {
-      this.#reject(thrown);
+      this.#fail(thrown);
     }
+  }
+
+  #settle(answer: Answer): void {
+    this.#resolve(answer);
+    for (const waiter of this.waiters) waiter.arrived(answer);
+  }
+
+  #fail(error: unknown): void {
+    this.#reject(error);
+    for (const waiter of this.waiters) waiter.failed(error);
   }
 }
 
@@ -73,15 +152,13 @@ export class Flights {
   readonly #clock: Clock;
   readonly #running = new Map<string, Running>();
   readonly #timer: Timer;
-  /** Clients that may have joined queries of others, all together. */
-  readonly #maxJoined: number;
-  #joined = 0;
+  readonly #ledger: MemoryLedger;
   #refreshes = REFRESH_BURST;
   #refilledMs: number;
 
-  constructor(clock: Clock, maxJoined: number = LIMITS.inFlightQueries.default) {
+  constructor(clock: Clock, ledger: MemoryLedger) {
     this.#clock = clock;
-    this.#maxJoined = maxJoined;
+    this.#ledger = ledger;
     this.#refilledMs = clock.nowMs();
     this.#timer = clock.every(CHECK_INTERVAL_MS, () => this.#check());
   }
@@ -92,17 +169,6 @@ export class Flights {
 
   find(key: string): Flight | undefined {
     return this.#running.get(key);
-  }
-
-  /** Whether one more client may wait for `flight`. */
-  hasRoom(flight: Flight): boolean {
-    return flight.waiters < MAX_WAITERS && this.#joined < this.#maxJoined;
-  }
-
-  /** A client waits for `flight`; it counts until that ends. */
-  join(flight: Flight): void {
-    flight.waiters++;
-    this.#joined++;
   }
 
   /**
@@ -120,12 +186,12 @@ export class Flights {
   }
 
   /**
-   * Lets others join `work` until it ends; who waits gets what `onAnswer` or `onError` makes of its end. Where it does not
-   * end in time, that is an error, and the key is free again; what comes of it later is still given to the two, and to
-   * nobody else.
+   * Lets others join `work`, which the client behind `clientKey` asked for first, until it ends. Waiters get the result of
+   * `onAnswer` or `onError`. Where the work does not end in time, that is an error, and the key is free again; a late
+   * result is still given to `absorb`.
    */
-  start(key: string, work: Promise<Answer>, onAnswer: Absorb<Answer>, onError: Absorb): Flight {
-    const flight = new Running(this.#clock.nowMs(), onAnswer, onError);
+  start(key: string, clientKey: string, work: Promise<Answer>, absorb: Absorb): Flight {
+    const flight = new Running(key, clientKey, this.#clock.nowMs(), this.#ledger, absorb);
     this.#running.set(key, flight);
     work.then(
       (answer) => {
@@ -155,8 +221,6 @@ export class Flights {
 
   #land(key: string, flight: Running): void {
     // One that took too long has landed before, and its key may be another's.
-    if (this.#running.get(key) !== flight) return;
-    this.#running.delete(key);
-    this.#joined -= flight.waiters - 1;
+    if (this.#running.get(key) === flight) this.#running.delete(key);
   }
 }

@@ -96,6 +96,13 @@ export const FLAGS: readonly Flag[] = [
     help: 'cache size in bytes (64Mi, 200M); default: a share of the memory limit of the cgroup',
   },
   {
+    name: 'node-share',
+    value: 'N',
+    default: '8',
+    users: AGENT,
+    help: "how many times a pod's share of waiting queries and connections the node itself (host network) may have",
+  },
+  {
     name: 'snapshot',
     value: 'FILE',
     users: AGENT,

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { type Endpoint, familyOf, parseEndpoint, parsePort } from '../base/address.ts';
 import { DEFAULT_CONTROL_SOCKET } from '../base/control.ts';
 import { UsageError } from '../base/errors.ts';
+import { LIMITS } from '../base/limits.ts';
 import { parseSizeBytes } from '../base/size.ts';
 import type { AgentOptions } from '../daemon/options.ts';
 import { FLAGS, type Flag, type FlagUser } from './flags.ts';
@@ -56,6 +57,7 @@ export function agentOptions(values: FlagValues): AgentOptions {
     isQuiet: values.quiet === 'true',
     socketPath: socketPath(values),
     memoryBytes: size(values.memory),
+    nodeShare: nodeShare(flagOr(values, 'node-share') as string),
     snapshotPath: values.snapshot || undefined,
   };
 }
@@ -98,6 +100,14 @@ function parseListen(text: string): Endpoint | undefined {
   return /:\d+$/.test(whole)
     ? parseEndpoint(whole.replace(/^localhost:/, '127.0.0.1:'), 0)
     : undefined;
+}
+
+function nodeShare(text: string): number {
+  const { min, max } = LIMITS.nodeShare;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < min || value > max)
+    throw new UsageError(`flag -node-share: "${text}" is not a whole number from ${min} to ${max}`);
+  return value;
 }
 
 function size(text: string | undefined): number | undefined {

@@ -7,6 +7,7 @@ import { createCache } from '../cache/cache.ts';
 import { VERSION } from '../cli/version.ts';
 import { systemFiles, watchFiles } from '../config/watch.ts';
 import { AdminServer } from '../observe/admin.ts';
+import { clientLimits } from '../observe/client-limits.ts';
 import { createExports } from '../observe/exports.ts';
 import { exposition } from '../observe/exposition.ts';
 import { fileSink, LineWriter } from '../observe/lines.ts';
@@ -28,13 +29,15 @@ import {
   type CacheBudget,
   cacheBudget,
   cgroupLimitBytes,
-  inFlightBound,
   ledgerBudget,
-  waitingBound,
+  tcpConnectionBound,
 } from './memory.ts';
+import { nodeWeight } from './node-weight.ts';
 import type { AgentOptions } from './options.ts';
 
 const STDOUT = 1;
+
+const LIMITED_BY_KIND = { query: 'queries', connection: 'memory', http: 'http' } as const;
 
 export interface Foundation {
   readonly clock: Clock;
@@ -63,17 +66,25 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
   const limitBytes = cgroupLimitBytes(readText);
   const budget = cacheBudget(options.memoryBytes, limitBytes);
   const heapBytes = getHeapStatistics().heap_size_limit;
-  const ledger = new MemoryLedger(ledgerBudget(heapBytes, budget.bytes, limitBytes));
+  const onLimited = clientLimits(metrics, log);
+  const ledger = new MemoryLedger({
+    ...ledgerBudget(heapBytes, budget.bytes, limitBytes),
+    weightOf: nodeWeight(options.nodeShare, clock),
+    onGiveWay: ({ key }, { kind }) => onLimited(LIMITED_BY_KIND[kind], key),
+  });
+  metrics.gaugeFrom('nodens_client_memory_bytes', {}, () => ledger.usedBytes);
+  metrics.gauge('nodens_client_memory_limit_bytes').value = ledger.clientBudgetBytes;
   const random = Math.random;
-  const maxInFlight = inFlightBound(heapBytes, budget.bytes);
   const { connectUdp, heralds, ...transports } = chooseNative(log, clock);
   const sockets = connectUdp === undefined ? nodeSockets : withConnected(connectUdp);
-  const maxWaiting = waitingBound(maxInFlight);
-  const cache = createCache({ clock, metrics, log, totalBytes: budget.bytes, random, maxWaiting });
-  const upstreams = createUpstreams({ clock, metrics, log, random, maxInFlight, sockets });
+  const cache = createCache({ clock, metrics, log, totalBytes: budget.bytes, random, ledger });
+  const upstreams = createUpstreams({ clock, metrics, log, random, ledger, sockets });
   const identity = new Identity();
   const dispatcher = new Dispatcher(log, metrics.counter('coredns_panics_total'), identity);
-  const listeners = new Listeners({ ...transports, dispatcher, clock, metrics, log });
+  const listeners = new Listeners({
+    ...{ ...transports, dispatcher, clock, metrics, log, ledger, onLimited },
+    maxTcpConnections: tcpConnectionBound(readText),
+  });
   const admin = new AdminServer({ clock, metrics, log });
   describeBuild(metrics);
   metrics.gaugeFrom('nodens_in_flight_queries', {}, () => listeners.pending);
@@ -98,7 +109,8 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
       writeLine: lines.writeLine,
       exports: createExports({ clock, log, metrics }),
       files: pluginFiles(clock, log),
-      resolve: async (question) => await dispatcher.handle(Query.internal(question, clock.nowMs())),
+      resolve: async (question) =>
+        await dispatcher.handle(Query.internal(question, clock.nowMs(), question.behalfOf)),
       metricsText: exposition([metrics, traffic]),
     },
   };

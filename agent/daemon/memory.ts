@@ -1,6 +1,6 @@
 /**
- * What memory is for: how many octets the cache may hold (what somebody said, else a share of the cgroup's memory limit),
- * and how many queries may be under way in what is left of the heap.
+ * What memory is for: the cache (its size as configured, else a share of the cgroup's memory limit), what clients make the
+ * process hold, and the content of files.
  */
 import { LIMITS } from '../base/limits.ts';
 
@@ -71,28 +71,6 @@ export function cacheBudget(
 
 /** Heap of a process that has nothing cached and nothing under way, with room for the collector. */
 const IDLE_HEAP_BYTES = 18 * 2 ** 20;
-/** On the heap for each query that waits for an upstream: itself, its promises, its place in maps, its end as garbage. */
-const IN_FLIGHT_BYTES = 12 * 1_024;
-
-/**
- * Queries that may wait for an upstream, with a heap of `heapBytes` at most and a full cache of `cacheBytes`: one more
- * would not be slow but the end of the process.
- */
-export function inFlightBound(heapBytes: number, cacheBytes: number): number {
-  const { default: most, min } = LIMITS.inFlightQueries;
-  // Entries are all on the heap, messages included.
-  const left = heapBytes - IDLE_HEAP_BYTES - cacheBytes;
-  return Math.min(most, Math.max(min, Math.floor(left / IN_FLIGHT_BYTES)));
-}
-
-/** Clients that wait for somebody else's query: each costs a part of what the query itself does. */
-const WAITING_PER_IN_FLIGHT = 3;
-
-/** Clients that may wait for queries of others where `inFlight` queries may be under way. */
-export function waitingBound(inFlight: number): number {
-  return Math.min(LIMITS.inFlightQueries.default, inFlight * WAITING_PER_IN_FLIGHT);
-}
-
 /** Without a memory limit, off the heap. */
 const FILE_BYTES = 256 * 2 ** 20;
 /** Share of a memory limit that the content of files (hosts) may take, off the heap. */
@@ -117,4 +95,16 @@ export function ledgerBudget(
     clientBudgetBytes: Math.floor(Math.min(heapRoom, limitBytes * CLIENT_SHARE)),
     fileBudgetBytes: Math.floor(limitBytes * FILE_SHARE),
   };
+}
+
+/** Share of the descriptors that the process may have which TCP clients may take: the rest is for upstreams and files. */
+const DESCRIPTOR_SHARE = 0.5;
+
+/** TCP connections of clients at once, by the limit of open files. */
+export function tcpConnectionBound(read: ReadText): number {
+  const { default: most, min } = LIMITS.tcpConnections;
+  const hard = /^Max open files\s+\d+\s+(\d+)/m.exec(read('/proc/self/limits') ?? '')?.[1];
+  // Node raises the soft limit to the hard one.
+  if (hard === undefined) return most;
+  return Math.max(min, Math.min(most, Math.floor(Number(hard) * DESCRIPTOR_SHARE)));
 }

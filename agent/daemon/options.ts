@@ -17,6 +17,8 @@ export interface AgentOptions {
   readonly isQuiet: boolean;
   readonly socketPath: string | undefined;
   readonly memoryBytes: number | undefined;
+  /** How many times a pod's share of memory and connections the node itself may hold. */
+  readonly nodeShare: number;
   /** Where the cache is kept over restarts; undefined: nowhere. */
   readonly snapshotPath: string | undefined;
 }

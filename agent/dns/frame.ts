@@ -1,68 +1,124 @@
-/** Two-octet length framing of DNS over streams (RFC 1035 §4.2.2, RFC 7766 §8). */
+/** Two-byte length framing of DNS over streams (RFC 1035 §4.2.2, RFC 7766 §8). */
 
 /** Longest message a frame can carry. */
 export const MAX_FRAME_BYTES = 65_535;
+/** First size of the buffer for a message that arrives in parts; it doubles as the parts arrive. */
+const FIRST_PART_BYTES = 512;
 
 /**
- * Cuts a byte stream into messages. Holds at most one unfinished frame, in a buffer of the frame's size, so a sender
- * that drips octets costs neither memory nor repeated copying.
+ * Cuts a byte stream into messages, one at a time. Holds at most one chunk and one unfinished message. The buffer for an
+ * unfinished message grows with what has arrived, not with the length the sender announced, so a sender that announces
+ * 65,535 bytes and sends two costs next to nothing.
  */
 export class FrameReader {
-  /** First octet of the length where only that one has arrived, else -1. */
+  #chunk: Buffer | undefined;
+  /** How far `#chunk` has been read. */
+  #at = 0;
+  /** First byte of the length where only that one has arrived, else -1. */
   #lengthHigh = -1;
-  #frame: Buffer | undefined;
+  /** Length of the message that has arrived in part, else -1. */
+  #length = -1;
+  #part: Buffer | undefined;
   #filled = 0;
 
-  /** Calls `onMessage` for each whole message; the message is only valid during the call. */
+  /** Takes the next chunk of the stream. Call it when `next` has returned undefined, and not before. */
+  feed(chunk: Buffer): void {
+    this.#chunk = chunk;
+    this.#at = 0;
+  }
+
+  /** The next whole message, valid until the next call; undefined where the chunk holds no more. */
+  next(): Buffer | undefined {
+    const chunk = this.#chunk;
+    if (chunk === undefined) return undefined;
+    if (this.#length < 0 && !this.#readLength(chunk)) return this.#end();
+    const missing = this.#length - this.#filled;
+    const there = Math.min(missing, chunk.length - this.#at);
+    if (there === missing && this.#filled === 0) {
+      const message = chunk.subarray(this.#at, this.#at + there);
+      this.#at += there;
+      this.#length = -1;
+      return message;
+    }
+    this.#append(chunk, there);
+    return there === missing ? this.#whole() : this.#end();
+  }
+
+  /** As `feed` and `next` to the end of the chunk. Each message is only valid during its call. */
   push(chunk: Buffer, onMessage: (message: Buffer) => void): void {
-    let at = 0;
-    while (at < chunk.length) {
-      if (this.#frame !== undefined) {
-        at += this.#fill(chunk, at, onMessage);
-      } else if (this.#lengthHigh < 0 && chunk.length - at < 2) {
-        this.#lengthHigh = chunk[at++] as number;
-      } else {
-        at = this.#start(chunk, at, onMessage);
-      }
-    }
+    this.feed(chunk);
+    for (let message = this.next(); message !== undefined; message = this.next())
+      onMessage(message);
   }
 
-  /** Whether an unfinished frame waits for more. */
+  /** Whether there are bytes that `next` has not looked at. */
+  get hasMore(): boolean {
+    return this.#chunk !== undefined && this.#at < this.#chunk.length;
+  }
+
+  /** Whether an unfinished message waits for more. */
   get isMidFrame(): boolean {
-    return this.#frame !== undefined || this.#lengthHigh >= 0;
+    return this.#length >= 0 || this.#lengthHigh >= 0;
   }
 
-  #start(chunk: Buffer, offset: number, onMessage: (message: Buffer) => void): number {
-    let at = offset;
-    const high = this.#lengthHigh >= 0 ? this.#lengthHigh : (chunk[at++] as number);
-    const length = (high << 8) | (chunk[at++] as number);
+  /** Memory of the chunk and of the unfinished message. */
+  get heldBytes(): number {
+    return (this.#chunk?.length ?? 0) + (this.#part?.length ?? 0);
+  }
+
+  #readLength(chunk: Buffer): boolean {
+    if (this.#lengthHigh < 0) {
+      if (this.#at >= chunk.length) return false;
+      this.#lengthHigh = chunk[this.#at++] as number;
+    }
+    if (this.#at >= chunk.length) return false;
+    this.#length = (this.#lengthHigh << 8) | (chunk[this.#at++] as number);
     this.#lengthHigh = -1;
-    if (chunk.length - at >= length) {
-      onMessage(chunk.subarray(at, at + length));
-      return at + length;
-    }
-    this.#frame = Buffer.allocUnsafe(length);
-    this.#filled = 0;
-    return at;
+    return true;
   }
 
-  #fill(chunk: Buffer, offset: number, onMessage: (message: Buffer) => void): number {
-    const frame = this.#frame as Buffer;
-    const taken = chunk.copy(frame, this.#filled, offset);
-    this.#filled += taken;
-    if (this.#filled === frame.length) {
-      this.#frame = undefined;
-      onMessage(frame);
-    }
-    return taken;
+  #append(chunk: Buffer, bytes: number): void {
+    const part = this.#roomFor(this.#filled + bytes);
+    chunk.copy(part, this.#filled, this.#at, this.#at + bytes);
+    this.#filled += bytes;
+    this.#at += bytes;
+  }
+
+  #roomFor(bytes: number): Buffer {
+    const part = this.#part;
+    if (part !== undefined && part.length >= bytes) return part;
+    const size = Math.min(this.#length, Math.max(bytes, 2 * (part?.length ?? 0), FIRST_PART_BYTES));
+    const grown = Buffer.allocUnsafeSlow(size);
+    part?.copy(grown, 0, 0, this.#filled);
+    this.#part = grown;
+    return grown;
+  }
+
+  #whole(): Buffer {
+    const message = (this.#part as Buffer).subarray(0, this.#length);
+    this.#part = undefined;
+    this.#filled = 0;
+    this.#length = -1;
+    return message;
+  }
+
+  #end(): undefined {
+    this.#chunk = undefined;
+    return undefined;
   }
 }
 
-/** A message with its length in front. Throws RangeError over 65,535 octets. */
+/** A message with its length in front. Throws RangeError over 65,535 bytes. */
 export function frame(message: Uint8Array): Buffer {
-  if (message.length > MAX_FRAME_BYTES) throw new RangeError(`message of ${message.length} octets`);
   const framed = Buffer.allocUnsafe(message.length + 2);
-  framed.writeUInt16BE(message.length, 0);
-  framed.set(message, 2);
+  putFrame(framed, 0, message);
   return framed;
+}
+
+/** Writes `message` with its length in front into `out` at `offset`; returns the end. Throws RangeError over 65,535 bytes. */
+export function putFrame(out: Buffer, offset: number, message: Uint8Array): number {
+  if (message.length > MAX_FRAME_BYTES) throw new RangeError(`message of ${message.length} bytes`);
+  out.writeUInt16BE(message.length, offset);
+  out.set(message, offset + 2);
+  return offset + 2 + message.length;
 }

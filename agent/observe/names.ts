@@ -157,6 +157,12 @@ export const COUNTED_SERIES = {
     'listener',
     'verdict',
   ]),
+  nodens_client_limited_total: counter(
+    'Times a client was limited so that others have room; the first clients by name, later ones together.',
+    ['what', 'client'],
+  ),
+  nodens_client_memory_bytes: gauge('Memory that clients make the agent hold.'),
+  nodens_client_memory_limit_bytes: gauge('Most memory that clients may make the agent hold.'),
   nodens_in_flight_queries: gauge('Client queries that wait for an answer.'),
   nodens_tcp_connections: gauge('Open client connections.', ['listener']),
   nodens_tcp_rejected_total: counter('Client connections closed to stay within the limit.', [

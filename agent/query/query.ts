@@ -2,8 +2,10 @@
  * A query on its way through the chain: a lazy view of the receive buffer. It is reused for the next datagram as soon
  * as the chain has answered synchronously; the first promise detaches it (`detach`), after which it lives on its own.
  */
-import type { Family } from '../base/address.ts';
+import { type Family, familyOf } from '../base/address.ts';
+import { clientKey } from '../base/client-key.ts';
 import { LIMITS } from '../base/limits.ts';
+import { OWN_KEY } from '../base/memory-ledger.ts';
 import { buildQuery } from '../dns/build.ts';
 import { FLAG, putU16 } from '../dns/header.ts';
 import { CLASS } from '../dns/iana.ts';
@@ -18,9 +20,16 @@ export interface Client {
   readonly address: string;
   readonly port: number;
   readonly family: Family;
+  /** `clientKey` of `address`: what the client holds counts against this. */
+  readonly key: string;
 }
 
-const NOBODY: Client = { address: '', port: 0, family: 4 };
+/** The client at a numeric address ('' for none). */
+export function clientAt(address: string, port: number): Client {
+  return { address, port, family: familyOf(address) ?? 4, key: clientKey(address) };
+}
+
+const NOBODY: Client = { address: '', port: 0, family: 4, key: OWN_KEY };
 const NO_OCTETS = Buffer.alloc(0);
 const NO_SERVER: ServerLabel = { index: 0, label: '' };
 
@@ -53,6 +62,8 @@ export class Query {
   #client: Client | undefined;
   #clientSource: () => Client = () => NOBODY;
   #upstreamOptions: Buffer | undefined;
+  /** For whose sake an internal question is asked. */
+  #behalfOf: string = OWN_KEY;
   #key = '';
   #keyBlock = -1;
   #name: Uint8Array | undefined;
@@ -83,9 +94,13 @@ export class Query {
     this.#name = undefined;
   }
 
-  /** A question of our own (refresh, plugin re-entry): RD set, nobody waiting on a socket. */
-  static internal(question: InternalQuestion, arrivedMs: number): Query {
+  /**
+   * A question of our own (refresh, plugin re-entry): RD set, no client waits on a socket. What it makes the process hold
+   * counts against the client `behalfOf`.
+   */
+  static internal(question: InternalQuestion, arrivedMs: number, behalfOf = OWN_KEY): Query {
     const query = new Query();
+    query.#behalfOf = behalfOf;
     const { head } = query;
     const { name } = question;
     head.flags = FLAG.RD | FLAG.AD | (question.checkingDisabled ? FLAG.CD : 0);
@@ -127,6 +142,7 @@ export class Query {
     query.metadata = this.metadata;
     query.isInternal = this.isInternal;
     query.#client = this.client;
+    query.#behalfOf = this.#behalfOf;
     query.#upstreamOptions = question.upstreamOptions ?? this.#upstreamOptions;
     return query;
   }
@@ -192,6 +208,11 @@ export class Query {
     return this.#client;
   }
 
+  /** The client against whose share counts what this query makes the process hold. */
+  get clientKey(): string {
+    return this.isInternal ? this.#behalfOf : this.client.key;
+  }
+
   /** Makes this query independent of the listener's buffers. Called when the chain returns a promise. */
   detach(): void {
     const own = Buffer.allocUnsafe(this.length);
@@ -213,6 +234,8 @@ export interface InternalQuestion {
   readonly transport?: Transport;
   readonly depth?: number;
   readonly upstreamOptions?: Buffer | undefined;
+  /** The client for whose sake it is asked, where there is one. */
+  readonly behalfOf?: string;
 }
 
 /** What `Query.derive` changes. */

@@ -32,5 +32,6 @@ export function resolveFor(
     server,
     transport,
     depth: query.depth + 1,
+    behalfOf: query.clientKey,
   });
 }

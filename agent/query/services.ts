@@ -75,6 +75,12 @@ export interface Logger {
   error(fields: LogFields, message: string): void;
 }
 
+/**
+ * What a client was limited for: it had the most queries waiting, its connection made the agent hold the most, it had the
+ * most connections, it sent what is no query over TCP, it left its answers unread.
+ */
+export type Limited = 'queries' | 'memory' | 'connections' | 'http' | 'nonsense' | 'unread';
+
 export type Labels = Readonly<Record<string, string>>;
 
 /** Count with `counter.value++`: a plain number, read when somebody scrapes. */

@@ -78,6 +78,8 @@ export interface UpstreamQuestion {
   readonly options?: Uint8Array | undefined;
   /** Transport of the client, which UDP-capable groups follow for TCP (peer behaviour). */
   readonly clientTransport: Transport;
+  /** The client against whose share it counts; the agent's own where it is absent. */
+  readonly clientKey?: string;
 }
 
 export interface UpstreamReply {

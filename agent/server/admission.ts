@@ -31,6 +31,8 @@ export type Deliver = (response: Buffer, query: Query) => void;
 
 /** Returned by `Admission.receive` where the answer is still awaited: `deliver` will be called exactly once. */
 export const PENDING = -1;
+/** Returned by `Admission.receive` for what is no query: too short to have an ID, or a response. */
+export const NONSENSE = -2;
 
 /** One listener's way in. Not shared between listeners: it reuses its query object. */
 export class Admission {
@@ -63,8 +65,8 @@ export class Admission {
 
   /**
    * Handles one message: the first `length` octets of `wire`. A response that is ready and fits goes into `out`, and
-   * its length comes back (0: there is none); every other one goes through `deliver`. Never throws. `depart` is to be
-   * called behind the last message of a batch.
+   * its length comes back (0: there is none, or `PENDING`, or `NONSENSE`); every other one goes through `deliver`. Never
+   * throws. `depart` is to be called behind the last message of a batch.
    */
   receive(
     wire: Buffer,
@@ -102,7 +104,7 @@ export class Admission {
     if (verdict === VERDICT.silence) {
       if (length < 12) this.#counters.tooShort.value++;
       else this.#counters.notAQuery.value++;
-      return 0;
+      return NONSENSE;
     }
     const isNotImp = verdict === VERDICT.notImp;
     if (isNotImp) this.#counters.notImp.value++;

@@ -3,7 +3,8 @@ import { type Endpoint, formatEndpoint } from '../base/address.ts';
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
-import type { Logger, Metrics, ServerLabel, TcpPatience } from '../query/services.ts';
+import type { MemoryLedger } from '../base/memory-ledger.ts';
+import type { Limited, Logger, Metrics, ServerLabel, TcpPatience } from '../query/services.ts';
 import { Admission, type AdmissionCounters } from './admission.ts';
 import type { Dispatcher } from './dispatch.ts';
 import { TcpClients } from './tcp/clients.ts';
@@ -19,6 +20,11 @@ export interface ListenersOptions {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly log: Logger;
+  readonly ledger: MemoryLedger;
+  /** Most TCP connections at once. */
+  readonly maxTcpConnections?: number;
+  /** A client was limited: what it did, and its `clientKey`. */
+  readonly onLimited: (what: Limited, key: string) => void;
 }
 
 interface Bound {
@@ -32,12 +38,13 @@ export class Listeners {
   readonly #options: ListenersOptions;
   readonly #labels = new Map<string, ServerLabel>();
   readonly #bound = new Map<string, Bound>();
-  readonly #tcpClients = new TcpClients();
+  readonly #tcpClients: TcpClients;
   /** By listener index; holds for listeners to come, too. */
   #patience: readonly (TcpPatience | undefined)[] = [];
 
   constructor(options: ListenersOptions) {
     this.#options = options;
+    this.#tcpClients = new TcpClients(options.ledger, options.maxTcpConnections);
   }
 
   /** The label of an address; the same object for ever, so that its series go on over reloads. */
@@ -129,6 +136,8 @@ export class Listeners {
       clients: this.#tcpClients,
       connections: metrics.gauge('nodens_tcp_connections', { listener: label }),
       rejected: metrics.counter('nodens_tcp_rejected_total', { listener: label }),
+      onClosed: this.#options.onLimited,
+      onCrowded: (key) => this.#options.onLimited('connections', key),
       onError: (error) => this.#acceptFailed(label, error),
     });
     tcp.patience = this.#patienceAt(endpoint);

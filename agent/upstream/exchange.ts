@@ -5,17 +5,26 @@
  * (RFC 6891 §7).
  */
 
-import type { DnsError, NetworkError } from '../base/errors.ts';
+import { type DnsError, GaveWayError, type NetworkError } from '../base/errors.ts';
+import { type ClientShare, type Holding, OWN_KEY } from '../base/memory-ledger.ts';
 import { RCODE } from '../dns/iana.ts';
 import { type Reply, readReply } from '../dns/reply.ts';
 import type { Transport } from '../query/query.ts';
 import type { UpstreamReply } from '../query/services.ts';
 import { type Expiring, NOT_WAITING } from './deadlines.ts';
-import { CLOSED, Flight, type FlightOwner, type Purpose } from './flight.ts';
+import { CLOSED, Flight, type FlightOwner } from './flight.ts';
 import { isTruncated } from './match.ts';
 import type { Member } from './member.ts';
 import { failureOf, unanswered } from './outcome.ts';
-import { type Attempt, type ExchangeContext, isHopeless, type Plan } from './plan.ts';
+import {
+  type Attempt,
+  type ExchangeContext,
+  isHopeless,
+  type Plan,
+  transportOf,
+  WAITING_QUERY_BYTES,
+  type Way,
+} from './plan.ts';
 import type { Failure } from './ports.ts';
 import { unspell } from './spelling.ts';
 import { isUseless } from './usefulness.ts';
@@ -27,23 +36,19 @@ const LOOK_MS = 200;
 /** Attempts more where a connection could not be made: another endpoint of the Service may take the next. */
 const EXTRA_DIALS = 6;
 
-/** How one query is sent. */
-interface Way {
-  readonly edns: boolean;
-  readonly isPlainRetry: boolean;
-  readonly purpose: Purpose;
-}
-
 const NOBODY: readonly Attempt[] = [];
 
 type Settle = (outcome: UpstreamReply | DnsError) => void;
 
-export class Exchange implements FlightOwner, Expiring {
+export class Exchange implements FlightOwner, Expiring, Holding {
+  readonly kind = 'query';
+  heldBytes = WAITING_QUERY_BYTES;
   dueTick = NOT_WAITING;
   readonly #context: ExchangeContext;
   readonly #plan: Plan;
   readonly #settle: Settle;
   readonly #deadlineMs: number;
+  readonly #share: ClientShare;
   #waiting: readonly Attempt[] = NOBODY;
   #attempts = 0;
   #maxAttempts: number;
@@ -67,9 +72,12 @@ export class Exchange implements FlightOwner, Expiring {
     this.#deadlineMs = context.clock.nowMs() + plan.budgetMs;
     this.#maxAttempts = plan.maxAttempts;
     this.#extraDials = plan.isStrict ? 0 : EXTRA_DIALS;
+    this.#share = context.ledger.share(plan.question.clientKey ?? OWN_KEY);
   }
 
   start(): void {
+    this.#share.add(this);
+    if (this.#isDone) return;
     const nowMs = this.#context.clock.nowMs();
     this.#tryNext(nowMs);
     const [first] = this.#waiting;
@@ -100,6 +108,11 @@ export class Exchange implements FlightOwner, Expiring {
   onFailure(flight: Flight, failure: Failure): void {
     const attempt = this.#take(flight);
     if (attempt !== undefined) this.#failed(attempt, failure);
+  }
+
+  /** Ends it at once, so that queries of other clients have room. */
+  giveWay(): void {
+    this.#finish(new GaveWayError());
   }
 
   onDeadline(): void {
@@ -181,15 +194,7 @@ export class Exchange implements FlightOwner, Expiring {
     this.#attempts++;
     const { target } = member;
     const way = { edns: target.understandsEdns, isPlainRetry: false, purpose: 'query' } as const;
-    this.#send(member, this.#transport(member, round), way, nowMs);
-  }
-
-  #transport({ target }: Member, round: number): Transport {
-    const { transport: wanted, mayChangeTransport } = this.#plan;
-    const transport = target.transportFor(wanted);
-    if (target.isTls || round % 2 === 0) return transport;
-    if (mayChangeTransport === 'unopened' && target.hasOpenConnection) return transport;
-    return transport === 'udp' ? 'tcp' : 'udp';
+    this.#send(member, transportOf(this.#plan, member, round), way, nowMs);
   }
 
   /** Asks a second time, elsewhere: another upstream, or another way to the same. */
@@ -207,7 +212,7 @@ export class Exchange implements FlightOwner, Expiring {
     const { target } = member;
     const way = { edns: target.understandsEdns, isPlainRetry: false, purpose: 'hedge' } as const;
     const transport =
-      target === slow.member.target ? slow.flight.transport : this.#transport(member, 0);
+      target === slow.member.target ? slow.flight.transport : transportOf(this.#plan, member, 0);
     this.#send(member, transport, way, nowMs, slow.flight.carrier);
   }
 
@@ -284,6 +289,7 @@ export class Exchange implements FlightOwner, Expiring {
   #finish(outcome: UpstreamReply | DnsError): void {
     if (this.#isDone) return;
     this.#isDone = true;
+    this.#share.remove(this);
     this.#context.deadlines.clear(this);
     const abandoned = this.#waiting;
     this.#waiting = NOBODY;

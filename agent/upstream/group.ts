@@ -32,9 +32,6 @@ const MIN_ATTEMPTS = 3;
 /** Endpoints that one query tries before it goes through the upstream they are behind. */
 const ENDPOINTS_TRIED = 3;
 
-/** Of all queries under way, what one group may have: dead upstreams must not take the room of those that answer. */
-const GROUP_SHARE = 0.75;
-
 export interface GroupContext extends ExchangeContext {
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -42,7 +39,7 @@ export interface GroupContext extends ExchangeContext {
   readonly registry: Registry;
   readonly checks: Checks;
   /** Queries under way in all groups together. */
-  readonly load: { inFlight: number; readonly limit: number };
+  readonly load: { inFlight: number };
 }
 
 export class Group implements UpstreamGroup {
@@ -138,18 +135,13 @@ export class Group implements UpstreamGroup {
 
   #refusal(): DnsError | undefined {
     const { maxConcurrent, name } = this.#options;
-    const { load } = this.#context;
     if (this.#isReleased) return servfail(`${name} belongs to a configuration that has ended`);
     if (maxConcurrent > 0 && this.#inFlight >= maxConcurrent) {
       this.#rejects.value++;
       const text = `more than max_concurrent ${maxConcurrent} queries wait for upstreams`;
       return new DnsError(RCODE.REFUSED, text, { code: EDE.OTHER, text });
     }
-    const ownLimit = Math.ceil(load.limit * GROUP_SHARE);
-    if (this.#inFlight >= ownLimit)
-      return servfail(`more than ${ownLimit} queries wait for upstreams of ${name}`);
-    if (load.inFlight < load.limit) return undefined;
-    return servfail(`more than ${load.limit} queries wait for upstreams`);
+    return undefined;
   }
 
   #plan(question: UpstreamQuestion, budgetMs: number, usable: readonly Member[]): Plan | DnsError {

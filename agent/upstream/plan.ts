@@ -1,9 +1,10 @@
 /** What one exchange is to do, and one attempt of it. */
 import type { Clock } from '../base/clock.ts';
+import type { MemoryLedger } from '../base/memory-ledger.ts';
 import type { Transport } from '../query/query.ts';
 import type { UpstreamQuestion } from '../query/services.ts';
 import type { Deadlines } from './deadlines.ts';
-import type { Flight } from './flight.ts';
+import type { Flight, Purpose } from './flight.ts';
 import type { HedgeBudget } from './hedge-budget.ts';
 import type { Member } from './member.ts';
 
@@ -29,6 +30,7 @@ export interface Plan {
 export interface ExchangeContext {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
+  readonly ledger: MemoryLedger;
 }
 
 export interface Attempt {
@@ -39,6 +41,28 @@ export interface Attempt {
   /** When a reply should have come, clock milliseconds. */
   readonly dueMs: number;
   isOverdue: boolean;
+}
+
+/** How one query is sent. */
+export interface Way {
+  readonly edns: boolean;
+  readonly isPlainRetry: boolean;
+  readonly purpose: Purpose;
+}
+
+/** What a query costs that waits for an upstream: itself, its promises, its place in maps, its end as garbage; measured. */
+export const WAITING_QUERY_BYTES = 12 * 1_024;
+
+/** How `member` is asked in its `round`th turn; every second one over the other transport, where that may be. */
+export function transportOf(
+  { transport: wanted, mayChangeTransport }: Plan,
+  { target }: Member,
+  round: number,
+): Transport {
+  const transport = target.transportFor(wanted);
+  if (target.isTls || round % 2 === 0) return transport;
+  if (mayChangeTransport === 'unopened' && target.hasOpenConnection) return transport;
+  return transport === 'udp' ? 'tcp' : 'udp';
 }
 
 /** Whether everybody who is to be asked has come to be known as down. */

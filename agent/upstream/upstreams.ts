@@ -1,6 +1,6 @@
 /** The room's door: everything that asks upstream goes through one `Upstreams`, made once per process. */
 import type { Clock } from '../base/clock.ts';
-import { LIMITS } from '../base/limits.ts';
+import type { MemoryLedger } from '../base/memory-ledger.ts';
 import type { Logger, Metrics, UpstreamGroupOptions, Upstreams } from '../query/services.ts';
 import { Checks } from './checks.ts';
 import { Deadlines } from './deadlines.ts';
@@ -21,8 +21,8 @@ export interface UpstreamsDependencies {
   readonly ids?: IdSource;
   /** Node's own by default. */
   readonly sockets?: Sockets;
-  /** Queries under way at once, all groups together. */
-  readonly maxInFlight?: number;
+  /** What waiting queries are accounted in. */
+  readonly ledger: MemoryLedger;
 }
 
 /** One upstream of one group as readiness and the banner tell it. */
@@ -44,15 +44,16 @@ export interface UpstreamsRoom extends Upstreams {
 }
 
 export function createUpstreams(dependencies: UpstreamsDependencies): UpstreamsRoom {
-  const { clock, metrics, log, random, sockets = nodeSockets, ids = randomIds() } = dependencies;
+  const { clock, metrics, log, random, ledger } = dependencies;
+  const { sockets = nodeSockets, ids = randomIds() } = dependencies;
   const deadlines = new Deadlines(clock);
   const registry = new Registry({ clock, metrics, random, sockets, ids, deadlines });
   const checks = new Checks({ clock, metrics, log, deadlines, random });
-  const load = { inFlight: 0, limit: dependencies.maxInFlight ?? LIMITS.inFlightQueries.default };
+  const load = { inFlight: 0 };
   const groups = new Map<Group, UpstreamGroupOptions>();
   return {
     group(options) {
-      const shared = { clock, metrics, log, random, deadlines };
+      const shared = { clock, metrics, log, random, deadlines, ledger };
       const group = new Group(options, { ...shared, registry, checks, load });
       groups.set(group, options);
       return {

@@ -8,7 +8,7 @@ import { nameFromText } from '../../agent/dns/name.ts';
 import { readQueryHead, VERDICT } from '../../agent/dns/query-head.ts';
 import { Answer } from '../../agent/query/answer.ts';
 import type { Handler, Plugin, Result } from '../../agent/query/plugin.ts';
-import { type Client, Query, type Transport } from '../../agent/query/query.ts';
+import { type Client, clientAt, Query, type Transport } from '../../agent/query/query.ts';
 
 export interface QueryOptions {
   readonly class?: number;
@@ -19,7 +19,7 @@ export interface QueryOptions {
   readonly dnssecOk?: boolean;
 }
 
-export const CLIENT: Client = { address: '10.244.0.7', port: 40_053, family: 4 };
+export const CLIENT: Client = clientAt('10.244.0.7', 40_053);
 
 /** `TYPE` by name or number; the name keeps its letter case in the message. */
 export function queryFor(

@@ -1,6 +1,5 @@
 /** What a plugin gets in a test: a clock that stands still, and services that remember what they were asked. */
 import { InternalError } from '../../agent/base/errors.ts';
-import { MemoryLedger } from '../../agent/base/memory-ledger.ts';
 import { SeriesTable } from '../../agent/observe/metrics.ts';
 import { SERIES } from '../../agent/observe/names.ts';
 import type { FinishedSpan } from '../../agent/query/exports.ts';
@@ -14,6 +13,7 @@ import type {
   TcpPatience,
 } from '../../agent/query/services.ts';
 import { FakeClock } from './fake-clock.ts';
+import { ledgerWith } from './ledger.ts';
 
 export interface LogRecord {
   readonly level: keyof Logger;
@@ -134,7 +134,7 @@ export function fakeServices(overrides: Partial<FakeServices> = {}): FakeService
     asked,
     process: recordingProcess(asked),
     ...fakeFiles(),
-    ledger: new MemoryLedger({ clientBudgetBytes: 2 ** 24, fileBudgetBytes: 2 ** 24 }),
+    ledger: ledgerWith(),
     cache: { open: () => ({ handle: (query, next) => next(query) }) },
     upstreams: {
       group: () => {

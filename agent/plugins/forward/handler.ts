@@ -75,5 +75,6 @@ function questionOf(query: Query): UpstreamQuestion {
     dnssecOk: query.dnssecOk,
     options: query.upstreamOptions,
     clientTransport: query.transport,
+    clientKey: query.clientKey,
   };
 }

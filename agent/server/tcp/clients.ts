@@ -1,37 +1,79 @@
-/** The TCP clients of all listeners together, within one limit (RFC 7766 §6.2.2). */
+/**
+ * The TCP connections of all listeners together, within one limit (RFC 7766 §6.2.2). At the limit the client with the
+ * most connections loses one, so that a client with few can always connect.
+ */
 import { LIMITS } from '../../base/limits.ts';
+import type { MemoryLedger } from '../../base/memory-ledger.ts';
 import type { TcpConnection } from './connection.ts';
+import { TcpScheduler } from './scheduler.ts';
 
 export class TcpClients {
-  readonly #clients = new Set<TcpConnection>();
+  readonly ledger: MemoryLedger;
+  readonly scheduler = new TcpScheduler();
   readonly #max: number;
+  readonly #byClient = new Map<string, Set<TcpConnection>>();
+  #count = 0;
 
-  constructor(max: number = LIMITS.tcpConnections.default) {
+  constructor(ledger: MemoryLedger, max: number = LIMITS.tcpConnections.default) {
+    this.ledger = ledger;
     this.#max = max;
   }
 
-  get isFull(): boolean {
-    return this.#clients.size >= this.#max;
+  /**
+   * Makes room for one more connection of the client `key` where there is none: closes the idlest connection of the
+   * client that would have the most, which comes back.
+   */
+  makeRoomFor(key: string): TcpConnection | undefined {
+    if (this.#count < this.#max) return undefined;
+    const idlest = this.#idlest(this.#largestBeside(key));
+    if (idlest === undefined) return undefined;
+    this.delete(idlest);
+    idlest.giveWay();
+    return idlest;
   }
 
-  add(client: TcpConnection): void {
-    this.#clients.add(client);
+  add(connection: TcpConnection): void {
+    const own = this.#byClient.get(connection.key);
+    if (own === undefined) this.#byClient.set(connection.key, new Set([connection]));
+    else own.add(connection);
+    this.#count++;
   }
 
-  delete(client: TcpConnection): void {
-    this.#clients.delete(client);
+  delete(connection: TcpConnection): void {
+    const own = this.#byClient.get(connection.key);
+    if (own?.delete(connection) !== true) return;
+    this.#count--;
+    if (own.size === 0) this.#byClient.delete(connection.key);
   }
 
-  /** Closes the client that has been idle longest; false where all are waiting for answers. */
-  evictIdle(): boolean {
-    let idlest: TcpConnection | undefined;
-    for (const client of this.#clients) {
-      if (client.isOwed) continue;
-      if (idlest === undefined || client.activeMs < idlest.activeMs) idlest = client;
+  /** The client with the most connections by its weight, `newcomer` with one more than it has. */
+  #largestBeside(newcomer: string): ReadonlySet<TcpConnection> {
+    let largest: ReadonlySet<TcpConnection> = this.#byClient.get(newcomer) ?? new Set();
+    let most = this.#weighted(newcomer, largest.size === 0 ? 0 : largest.size + 1);
+    for (const [key, connections] of this.#byClient) {
+      const load = this.#weighted(key, connections.size);
+      if (load <= most) continue;
+      most = load;
+      largest = connections;
     }
-    if (idlest === undefined) return false;
-    this.#clients.delete(idlest);
-    idlest.destroy();
-    return true;
+    return largest;
   }
+
+  #weighted(key: string, count: number): number {
+    return count / this.ledger.weightOf(key);
+  }
+
+  /** The connection that waits for nothing and was used longest ago; where all wait, the one used longest ago. */
+  #idlest(connections: ReadonlySet<TcpConnection>): TcpConnection | undefined {
+    let idlest: TcpConnection | undefined;
+    for (const connection of connections) {
+      if (idlest === undefined || isIdler(connection, idlest)) idlest = connection;
+    }
+    return idlest;
+  }
+}
+
+function isIdler(one: TcpConnection, other: TcpConnection): boolean {
+  if (one.isOwed !== other.isOwed) return other.isOwed;
+  return one.activeMs < other.activeMs;
 }

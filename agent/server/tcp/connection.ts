@@ -1,32 +1,61 @@
 /**
  * One TCP client (RFC 7766): queries are read as they come and answered as they are ready, in any order; responses
- * that are ready together leave in one write. Who does not read its answers is not read either.
+ * that are ready together leave in one write. A client that does not read its answers is not read either, and what a
+ * connection makes the process hold counts against its client's share.
  */
 import type { Socket } from 'node:net';
 import { type Family, familyOf } from '../../base/address.ts';
 import { LIMITS } from '../../base/limits.ts';
-import { FrameReader, frame } from '../../dns/frame.ts';
+import type { ClientShare, Holding } from '../../base/memory-ledger.ts';
+import { FrameReader, frame, putFrame } from '../../dns/frame.ts';
 import type { Client } from '../../query/query.ts';
-import { type Admission, PENDING } from '../admission.ts';
+import { type Admission, NONSENSE, PENDING } from '../admission.ts';
+import type { TcpScheduler } from './scheduler.ts';
+import { RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES } from './steer.ts';
 
 /** Room for the largest response and its OPT: over TCP none is delivered synchronously. */
 const OUT_BYTES = 65_535 + 256;
 /** How long a client is given to read our FIN and send its own. */
 const LINGER_MS = 500;
-/** Who is to end but still waits for answers may ask for so long: then one that never stops asking is ended, too. */
+/** A client that is to end but still waits for answers may ask for so long: then one that never stops asking is ended, too. */
 const LAST_QUERIES_MS = 1_000;
+/** Messages of one connection that are handled before others have their turn. */
+const MESSAGES_PER_SLICE = 32;
+/** Responses of one slice that are put together before they are written. */
+const WRITE_BYTES = 16 * 1_024;
+/** What a connection costs that does nothing: objects on both sides of the system call, measured. */
+const CONNECTION_BYTES = 12 * 1_024;
 /** Shared scratch: a response is copied into its frame before the next one is written here. */
 const out = Buffer.allocUnsafe(OUT_BYTES);
+/** Shared scratch: responses of one slice, each in its frame. */
+const framed = Buffer.allocUnsafe(WRITE_BYTES + OUT_BYTES);
 
-export class TcpConnection {
+/** What a client did for which its connection was closed: it sent what is no query, or left its answers unread. */
+export type CloseReason = 'nonsense' | 'unread';
+
+export interface TcpConnectionParts {
+  readonly socket: Socket;
+  /** `clientKey` of the client. */
+  readonly key: string;
+  readonly admission: Admission;
+  readonly nowMs: () => number;
+  readonly share: ClientShare;
+  readonly isPressed: (share: ClientShare) => boolean;
+  readonly scheduler: TcpScheduler;
+  /** After so many queries it answers those and closes. */
+  readonly maxQueries: () => number;
+  readonly onClosed: (reason: CloseReason, key: string) => void;
+}
+
+export class TcpConnection implements Holding {
+  readonly kind = 'connection';
+  heldBytes = CONNECTION_BYTES;
+  readonly key: string;
+  readonly #parts: TcpConnectionParts;
   readonly #socket: Socket;
   readonly #admission: Admission;
-  readonly #nowMs: () => number;
-  readonly #maxQueries: () => number;
   readonly #frames = new FrameReader();
   readonly #remote: Client;
-  /** Copies of queries that came in one read with others and must wait for room; bounded by the size of a read. */
-  #held: Buffer[] = [];
   /** Queries of this client that are not answered yet. */
   #pending = 0;
   /** Clock moment of the last query or answer, for the idle sweep. */
@@ -35,39 +64,33 @@ export class TcpConnection {
   #endingMs: number | undefined;
   /** When it was sent our FIN. */
   #endedMs: number | undefined;
-  readonly #client = (): Client => this.#remote;
-  readonly #deliver = (response: Buffer): void => {
-    this.#pending--;
-    this.activeMs = this.#nowMs();
-    if (response.length > 0) this.#write(response);
-    this.#goOn();
-  };
-  readonly #message = (message: Buffer): void => this.#take(message);
-
+  /** Whether it has asked the scheduler for a turn. */
+  #isQueued = false;
+  /** Bytes of `framed` that are this connection's, during a slice. */
+  #framedBytes = 0;
   /** Whole queries that have arrived. */
   #received = 0;
+  readonly #client = (): Client => this.#remote;
+  readonly #deliver = (response: Buffer): void => this.#answered(response);
 
-  /** After `maxQueries()` queries it answers those and closes. */
-  constructor(
-    socket: Socket,
-    admission: Admission,
-    nowMs: () => number,
-    maxQueries: () => number = () => Number.POSITIVE_INFINITY,
-  ) {
-    this.#maxQueries = maxQueries;
+  constructor(parts: TcpConnectionParts) {
+    const { socket, key, admission, nowMs } = parts;
+    this.#parts = parts;
     this.#socket = socket;
     this.#admission = admission;
-    this.#nowMs = nowMs;
     this.activeMs = nowMs();
     const address = socket.remoteAddress ?? '';
     const family = (familyOf(address) ?? 4) as Family;
-    this.#remote = { address, port: socket.remotePort ?? 0, family };
+    this.key = key;
+    this.#remote = { address, port: socket.remotePort ?? 0, family, key };
     socket.setNoDelay(true);
     socket.on('data', (chunk) => this.#data(chunk));
     socket.on('end', () => this.end());
-    socket.on('drain', () => this.#goOn());
+    socket.on('drain', () => this.goOn());
     // A reset is the client's affair; 'close' follows and the listener lets go of us.
     socket.on('error', () => socket.destroy());
+    socket.on('close', () => parts.share.remove(this));
+    parts.share.add(this);
   }
 
   /**
@@ -75,8 +98,8 @@ export class TcpConnection {
    * connection).
    */
   end(): void {
-    this.#endingMs ??= this.#nowMs();
-    this.#goOn();
+    this.#endingMs ??= this.#parts.nowMs();
+    this.goOn();
   }
 
   get hasAsked(): boolean {
@@ -91,50 +114,106 @@ export class TcpConnection {
     this.#socket.destroy();
   }
 
-  /** Whether it waits for an answer, or for the octets of one. */
+  /** Makes room for other clients. */
+  giveWay(): void {
+    this.destroy();
+  }
+
+  /** Whether it waits for an answer, or for the bytes of one. */
   get isOwed(): boolean {
-    return this.#pending > 0 || this.#held.length > 0 || this.#socket.writableLength > 0;
+    return this.#pending > 0 || this.#frames.hasMore || this.#socket.writableLength > 0;
   }
 
   /** Whether it has just been sent a FIN: closing now would answer a query on its way with a reset, which eats the FIN. */
   get mayNotKnow(): boolean {
-    return this.#endedMs !== undefined && this.#nowMs() - this.#endedMs < LINGER_MS;
+    return this.#endedMs !== undefined && this.#parts.nowMs() - this.#endedMs < LINGER_MS;
   }
 
-  get isWriteBlocked(): boolean {
-    return this.#socket.writableNeedDrain;
+  /** Whether answers wait because the client does not read. */
+  get isUnread(): boolean {
+    return this.#socket.writableLength > 0;
+  }
+
+  get #isWriteBlocked(): boolean {
+    return this.#socket.writableLength >= this.#socket.writableHighWaterMark;
   }
 
   /** Not after our FIN, nor when it has brought all it may: it is still read, so that its own end is noticed. */
   get #mayAsk(): boolean {
-    if (this.#endedMs !== undefined || this.#received >= this.#maxQueries()) return false;
-    return this.#endingMs === undefined || this.#nowMs() - this.#endingMs < LAST_QUERIES_MS;
+    if (this.#endedMs !== undefined || this.#received >= this.#parts.maxQueries()) return false;
+    return this.#endingMs === undefined || this.#parts.nowMs() - this.#endingMs < LAST_QUERIES_MS;
   }
 
   get #hasRoom(): boolean {
-    return this.#pending < LIMITS.tcpPipelinedQueries.default && !this.isWriteBlocked;
+    const { share, isPressed } = this.#parts;
+    if (this.#pending >= LIMITS.tcpPipelinedQueries.default || this.#isWriteBlocked) return false;
+    return !isPressed(share);
   }
 
   #data(chunk: Buffer): void {
     if (!this.#mayAsk) return;
-    this.#socket.cork();
-    this.#frames.push(chunk, this.#message);
+    this.#frames.feed(chunk);
+    if (this.#parts.scheduler.hasTime) this.work();
+    else this.#yield();
+  }
+
+  /** Handles a part of what has been received, then lets others have their turn. */
+  work(): void {
+    this.#isQueued = false;
+    if (this.#socket.destroyed) return;
+    const { scheduler } = this.#parts;
+    let left = MESSAGES_PER_SLICE;
+    while (left-- > 0 && scheduler.hasTime && this.#hasRoom) {
+      const message = this.#frames.next();
+      if (message === undefined) break;
+      scheduler.spend();
+      if (!this.#take(message)) break;
+    }
+    this.#flush();
     this.#admission.depart();
-    this.#socket.uncork();
-    if (!this.#hasRoom) this.#socket.pause();
+    this.#settle();
   }
 
-  #take(message: Buffer): void {
+  /** Reads on, waits for a turn or for room, or ends: whatever there is left to do. */
+  #settle(): void {
+    const hasRoom = this.#hasRoom;
+    if (this.#frames.hasMore) {
+      this.#socket.pause();
+      if (hasRoom) this.#yield();
+    } else if (this.isEnding && this.#pending === 0 && this.#socket.writable) {
+      this.#endedMs = this.#parts.nowMs();
+      this.#socket.end();
+      this.#socket.resume();
+    } else if (hasRoom) {
+      if (this.#socket.isPaused()) this.#socket.resume();
+    } else {
+      this.#socket.pause();
+    }
+    this.#parts.share.resize(this, this.#cost());
+  }
+
+  #yield(): void {
+    this.#socket.pause();
+    if (this.#isQueued) return;
+    this.#isQueued = true;
+    this.#parts.scheduler.enqueue(this);
+  }
+
+  /** What it makes the process and the kernel hold. */
+  #cost(): number {
+    const unsent = this.#socket.writableLength;
+    const unread = this.#socket.isPaused() ? RECEIVE_BUFFER_BYTES : 0;
+    const kernel = unread + (unsent > 0 ? SEND_BUFFER_BYTES : 0);
+    return CONNECTION_BYTES + this.#frames.heldBytes + unsent + kernel;
+  }
+
+  /** False where the connection had to be closed. */
+  #take(message: Buffer): boolean {
     // Several may have come in one read: those behind the last that is allowed are not asked.
-    if (!this.#mayAsk) return;
+    if (!this.#mayAsk) return true;
     this.#received++;
-    if (this.#held.length > 0 || !this.#hasRoom) this.#held.push(Buffer.from(message));
-    else this.#ask(message);
-    if (this.#received >= this.#maxQueries()) this.end();
-  }
-
-  #ask(message: Buffer): void {
-    this.activeMs = this.#nowMs();
+    if (this.#received >= this.#parts.maxQueries()) this.#endingMs ??= this.#parts.nowMs();
+    this.activeMs = this.#parts.nowMs();
     const length = this.#admission.receive(
       message,
       message.length,
@@ -144,35 +223,51 @@ export class TcpConnection {
       this.#deliver,
     );
     if (length === PENDING) this.#pending++;
-    else if (length > 0) this.#write(out.subarray(0, length));
+    else if (length > 0) this.#put(out.subarray(0, length));
+    if (length !== NONSENSE) return true;
+    this.#flush();
+    this.#parts.onClosed('nonsense', this.key);
+    this.#endingMs ??= this.activeMs;
+    this.#endedMs = this.activeMs;
+    // The answers to what it asked before go out first.
+    this.#socket.destroySoon();
+    return false;
   }
 
-  #write(response: Buffer): void {
+  #put(response: Buffer): void {
+    this.#framedBytes = putFrame(framed, this.#framedBytes, response);
+    if (this.#framedBytes >= WRITE_BYTES) this.#flush();
+  }
+
+  #flush(): void {
+    const bytes = this.#framedBytes;
+    this.#framedBytes = 0;
+    if (bytes > 0) this.#write(Buffer.from(framed.subarray(0, bytes)));
+  }
+
+  /** An answer that came later. */
+  #answered(response: Buffer): void {
+    this.#pending--;
+    this.activeMs = this.#parts.nowMs();
+    if (response.length > 0) this.#write(frame(response));
+    this.goOn();
+  }
+
+  #write(bytes: Buffer): void {
     if (!this.#socket.writable) return;
     // Answers to what was asked before the client stopped reading pile up only so far.
-    if (this.#socket.writableLength > LIMITS.tcpUnsentBytes.default) this.#socket.destroy();
-    else this.#socket.write(frame(response));
-  }
-
-  /** After an answer, or when the client has read: asks what was held back, then reads on or ends. */
-  #goOn(): void {
-    if (this.#socket.destroyed) return;
-    if (this.#held.length > 0 && this.#hasRoom) this.#askHeld();
-    if (this.#held.length > 0) return;
-    if (this.isEnding && this.#pending === 0 && this.#socket.writable) {
-      this.#endedMs = this.#nowMs();
-      this.#socket.end();
+    if (this.#socket.writableLength <= LIMITS.tcpUnsentBytes.default) {
+      this.#socket.write(bytes);
+      return;
     }
-    if (this.#hasRoom && this.#socket.isPaused()) this.#socket.resume();
+    this.#parts.onClosed('unread', this.key);
+    this.#socket.destroy();
   }
 
-  #askHeld(): void {
-    const held = this.#held;
-    let asked = 0;
-    this.#socket.cork();
-    while (asked < held.length && this.#hasRoom) this.#ask(held[asked++] as Buffer);
-    this.#admission.depart();
-    this.#socket.uncork();
-    this.#held = held.slice(asked);
+  /** After an answer, when the client has read, or when memory may have become free: handles what was left. */
+  goOn(): void {
+    if (this.#socket.destroyed || this.#isQueued) return;
+    if (this.#frames.hasMore && this.#hasRoom) this.#yield();
+    else this.#settle();
   }
 }

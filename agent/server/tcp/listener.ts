@@ -1,13 +1,14 @@
 /** One bound TCP address and its clients, within limits (RFC 7766 §6.2). */
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Endpoint, formatEndpoint } from '../../base/address.ts';
+import { clientKey } from '../../base/client-key.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { errnoOf, messageOf, NetworkError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { Counter, Gauge, TcpPatience } from '../../query/services.ts';
 import type { Admission } from '../admission.ts';
 import type { TcpClients } from './clients.ts';
-import { TcpConnection } from './connection.ts';
+import { type CloseReason, TcpConnection } from './connection.ts';
 import type { ListenTcp } from './steer.ts';
 
 const SWEEP_MS = 1_000;
@@ -25,8 +26,12 @@ export interface TcpOptions {
   /** Shared by all listeners of the process. */
   readonly clients: TcpClients;
   readonly connections: Gauge;
-  /** Clients turned away, or closed early, because there were too many. */
+  /** Connections closed because there were too many. */
   readonly rejected: Counter;
+  /** A connection was closed for what its client did. */
+  readonly onClosed: (reason: CloseReason, key: string) => void;
+  /** A connection of the client `key` was closed because there were too many. */
+  readonly onCrowded: (key: string) => void;
   /** The system could not hand over a connection (EMFILE). */
   readonly onError: (error: Error) => void;
 }
@@ -120,21 +125,21 @@ export class TcpListener {
 
   #accept(socket: Socket): void {
     this.#accepted++;
-    const { rejected, connections, clients } = this.#options;
-    if (clients.isFull) {
+    const { rejected, connections, clients, clock, admission, onClosed } = this.#options;
+    const key = clientKey(socket.remoteAddress ?? '');
+    const closed = clients.makeRoomFor(key);
+    if (closed !== undefined) {
       rejected.value++;
-      if (!clients.evictIdle()) {
-        socket.destroy();
-        return;
-      }
+      this.#options.onCrowded(closed.key);
     }
-    const { clock, admission } = this.#options;
-    const client = new TcpConnection(
-      socket,
-      admission,
-      () => clock.nowMs(),
-      () => this.patience.maxQueries ?? Number.POSITIVE_INFINITY,
-    );
+    const { ledger, scheduler } = clients;
+    const client = new TcpConnection({
+      ...{ socket, key, admission, scheduler, onClosed },
+      nowMs: () => clock.nowMs(),
+      share: ledger.share(key),
+      isPressed: (share) => ledger.isPressed(share),
+      maxQueries: () => this.patience.maxQueries ?? Number.POSITIVE_INFINITY,
+    });
     clients.add(client);
     this.#clients.add(client);
     connections.value = this.#clients.size;
@@ -151,8 +156,10 @@ export class TcpListener {
       this.patience;
     const { readMs = idleMs } = this.patience;
     for (const client of this.#clients) {
+      // What was not read because memory was short may be read now.
+      client.goOn();
       const quietMs = nowMs - client.activeMs;
-      const isStuck = client.isWriteBlocked || (client.isEnding && !client.isOwed);
+      const isStuck = client.isUnread || (client.isEnding && !client.isOwed);
       if (isStuck && quietMs > writeMs) client.destroy();
       else if (!client.isOwed && quietMs > (client.hasAsked ? idleMs : readMs)) client.end();
     }

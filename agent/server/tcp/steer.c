@@ -15,7 +15,13 @@
 #include <net/if.h>
 #include <unistd.h>
 
-enum { NEWER = 1 };
+enum {
+  NEWER = 1,
+  /* As in steer.ts. Accepted sockets inherit them; the kernel doubles each. Left to itself it lets both grow to megabytes
+     for a client that sends and does not read. */
+  RECEIVE_BUFFER = 16 * 1024,
+  SEND_BUFFER = 32 * 1024,
+};
 
 /* A bound, listening, non-blocking socket, or -errno. */
 static int open_listener(const char *text, int port, int backlog) {
@@ -27,7 +33,10 @@ static int open_listener(const char *text, int port, int backlog) {
   if (fd < 0) return -errno;
   struct sock_filter code[] = {BPF_STMT(BPF_RET | BPF_K, NEWER)};
   struct sock_fprog program = {.len = 1, .filter = code};
-  int one = 1;
+  int one = 1, receive = RECEIVE_BUFFER, send = SEND_BUFFER;
+  /* Before listen(): the window that a client is offered follows from it. A refusal leaves larger buffers, no harm. */
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive, sizeof receive);
+  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send, sizeof send);
   int failed = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
                setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) != 0 ||
                (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) != 0) ||

@@ -1,5 +1,6 @@
 /** The fast UDP transport: up to 64 datagrams a system call, by the addon that `batch.c` is compiled to. */
 import { type Endpoint, formatAddress, formatEndpoint } from '../../base/address.ts';
+import { V6_KEY_BYTES } from '../../base/client-key.ts';
 import { errnoOf, messageOf, NetworkError } from '../../base/errors.ts';
 import type { Client } from '../../query/query.ts';
 import {
@@ -14,6 +15,9 @@ import {
 import type { OpenUdp, UdpOptions, UdpTransport } from './contract.ts';
 
 const AF_INET = 2;
+/** Where the address is in a sockaddr_in and in a sockaddr_in6. */
+const V4_AT = 4;
+const V6_AT = 8;
 const STAT_RECEIVE_DROPS = 0;
 const STAT_SEND_FAILED = 1;
 /** Room for two of the longest replies. */
@@ -49,9 +53,17 @@ class BatchClient implements Client {
     return (this.sockaddr.charCodeAt(2) << 8) | this.sockaddr.charCodeAt(3);
   }
 
+  get key(): string {
+    return this.family === 4
+      ? this.sockaddr.slice(V4_AT, V4_AT + 4)
+      : this.sockaddr.slice(V6_AT, V6_AT + V6_KEY_BYTES);
+  }
+
   get address(): string {
     const bytes = Buffer.from(this.sockaddr, 'latin1');
-    return formatAddress(this.family === 4 ? bytes.subarray(4, 8) : bytes.subarray(8, 24));
+    return formatAddress(
+      this.family === 4 ? bytes.subarray(V4_AT, V4_AT + 4) : bytes.subarray(V6_AT, V6_AT + 16),
+    );
   }
 }
 

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Endpoint, familyOf, formatEndpoint } from '../../base/address.ts';
 import { errnoOf, messageOf, NetworkError } from '../../base/errors.ts';
-import type { Client } from '../../query/query.ts';
+import { type Client, clientAt } from '../../query/query.ts';
 import type { OpenUdp, UdpOptions, UdpTransport } from './contract.ts';
 
 /** Longest reply written in place; a longer one comes through `send` with a buffer of its own. */
@@ -83,8 +83,8 @@ class DgramTransport implements UdpTransport {
   }
 
   clientOf(): Client {
-    const { address, port, family } = this.#sender;
-    return { address, port, family: family === 'IPv6' ? 6 : 4 };
+    const { address, port } = this.#sender;
+    return clientAt(address, port);
   }
 
   send(bytes: Buffer, client: Client): void {

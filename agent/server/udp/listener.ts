@@ -1,7 +1,7 @@
 /** One bound UDP address: datagrams in, responses out, late ones through the transport. */
 import type { Clock } from '../../base/clock.ts';
 import type { Client, Query } from '../../query/query.ts';
-import { type Admission, PENDING } from '../admission.ts';
+import type { Admission } from '../admission.ts';
 import type { DatagramSink, UdpTransport } from './contract.ts';
 
 export class UdpListener implements DatagramSink {
@@ -51,6 +51,7 @@ export class UdpListener implements DatagramSink {
       out,
       this.#deliver,
     );
-    return written === PENDING ? 0 : written;
+    // Negative where there is no response now.
+    return written < 0 ? 0 : written;
   }
 }

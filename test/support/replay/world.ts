@@ -10,13 +10,14 @@ import { CLASS, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
 import { readQueryHead, VERDICT } from '../../../agent/dns/query-head.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
-import { Query, type Transport } from '../../../agent/query/query.ts';
+import { clientAt, Query, type Transport } from '../../../agent/query/query.ts';
 import type { ServerLabel, Upstreams } from '../../../agent/query/services.ts';
 import { Dispatcher } from '../../../agent/server/dispatch.ts';
 import { respond, responseCapacity } from '../../../agent/server/respond.ts';
 import { createUpstreams, type UpstreamsRoom } from '../../../agent/upstream/upstreams.ts';
 import { parseText } from '../corefiles/parse.ts';
 import { FakeClock } from '../fake-clock.ts';
+import { ledgerWith } from '../ledger.ts';
 import { fakeServices, ReadableMetrics, RecordingLogger } from '../services.ts';
 import { ScriptedSockets } from './upstream.ts';
 
@@ -94,10 +95,11 @@ export class World {
     this.clock = new FakeClock(options.startMs);
     this.upstream = new ScriptedSockets(this.clock);
     const { clock, metrics, log, upstream: sockets } = this;
-    this.cache = createCache({ clock, metrics, log, totalBytes, random });
+    const ledger = ledgerWith();
+    this.cache = createCache({ clock, metrics, log, totalBytes, random, ledger });
     let id = 0;
     const ids = (): number => id++ & 0xffff;
-    this.room = createUpstreams({ clock, metrics, log, sockets, ids, random });
+    this.room = createUpstreams({ clock, metrics, log, sockets, ids, random, ledger });
     this.#upstreams = watch(this.room);
     this.#dispatcher = new Dispatcher(log, metrics.counter('coredns_panics_total'));
     this.configure(corefile);
@@ -187,7 +189,7 @@ export class World {
       throw new Error(`not a query: ${name}`);
     }
     const server = this.#label({ address: ADDRESS, port: 53 });
-    const client = { address: '10.244.0.7', port: 40_053, family: 4 } as const;
+    const client = clientAt('10.244.0.7', 40_053);
     const { transport = 'udp' } = fields;
     query.receive(wire, wire.length, transport, server, this.clock.nowMs(), () => client);
     return query;

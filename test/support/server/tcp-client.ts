@@ -16,8 +16,14 @@ export interface TcpClient {
   ids(): number[];
 }
 
-export async function tcpClient(port: number, host = '127.0.0.1'): Promise<TcpClient> {
-  const socket = connect({ port, host, allowHalfOpen: true });
+/** `from` is the address it connects from, where it matters. */
+export async function tcpClient(
+  port: number,
+  host = '127.0.0.1',
+  from?: string,
+): Promise<TcpClient> {
+  const own = from === undefined ? {} : { localAddress: from };
+  const socket = connect({ port, host, allowHalfOpen: true, ...own });
   const messages: Buffer[] = [];
   const frames = new FrameReader();
   const ended = { fin: false, closed: false };

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { readdirSync } from 'node:fs';
 import { afterEach, describe, it } from 'node:test';
-import type { Client } from '../../../agent/query/query.ts';
+import { type Client, clientAt } from '../../../agent/query/query.ts';
 import type { DatagramSink, OpenUdp, UdpTransport } from '../../../agent/server/udp/contract.ts';
 import { settle } from '../fake-clock.ts';
 import { eventually } from '../netns.ts';
@@ -208,7 +208,7 @@ export function udpContract(name: string, open: OpenUdp): void {
       for (let i = 0; i < 200; i++) asker.send(numbered(i), transport.endpoint.port);
       await eventually('closed', () => isClosed);
       assert.ok(handled >= 40);
-      transport.send(Buffer.from('late'), { address: '127.0.0.1', port: 9, family: 4 });
+      transport.send(Buffer.from('late'), clientAt('127.0.0.1', 9));
       await transport.close();
     });
 

@@ -1,6 +1,7 @@
 /** An upstream room on a fake clock and fake sockets. */
 import type { Endpoint } from '../../../agent/base/address.ts';
 import { DnsError } from '../../../agent/base/errors.ts';
+import type { MemoryLedger } from '../../../agent/base/memory-ledger.ts';
 import { CLASS, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
 import type {
@@ -10,6 +11,7 @@ import type {
 } from '../../../agent/query/services.ts';
 import { createUpstreams, type UpstreamsRoom } from '../../../agent/upstream/upstreams.ts';
 import { FakeClock } from '../fake-clock.ts';
+import { ledgerWith } from '../ledger.ts';
 import { ReadableMetrics, RecordingLogger } from '../services.ts';
 import { FakeSockets } from './fake-sockets.ts';
 
@@ -25,7 +27,7 @@ export interface Rig {
 }
 
 /** `random` always gives 0, so that one socket of each pool is used and the first upstream comes first. */
-export function rig(overrides: { maxInFlight?: number; random?: () => number } = {}): Rig {
+export function rig(overrides: { ledger?: MemoryLedger; random?: () => number } = {}): Rig {
   const clock = new FakeClock();
   const metrics = new ReadableMetrics();
   const log = new RecordingLogger();
@@ -39,6 +41,7 @@ export function rig(overrides: { maxInFlight?: number; random?: () => number } =
     sockets,
     ids,
     random: () => 0,
+    ledger: ledgerWith(),
     ...overrides,
   });
   return { clock, metrics, log, sockets, room };

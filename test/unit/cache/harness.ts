@@ -49,6 +49,8 @@ export interface Ask {
   readonly dnssecOk?: boolean;
   readonly checkingDisabled?: boolean;
   readonly recursionDesired?: boolean;
+  /** The client that asks. */
+  readonly behalfOf?: string;
 }
 
 /** A cache with one open block. `upstream` may be replaced at any time. */
@@ -67,9 +69,9 @@ export class Bench {
     parts: { totalBytes?: number; random?: () => number } = {},
   ) {
     this.services = fakeServices();
-    const { clock, metrics, log } = this.services;
+    const { clock, metrics, log, ledger } = this.services;
     const { totalBytes = 4_000_000, random = () => 0 } = parts;
-    this.cache = createCache({ clock, metrics, log, totalBytes, random });
+    this.cache = createCache({ clock, metrics, log, totalBytes, random, ledger });
     this.block = this.open(options);
   }
 
@@ -122,6 +124,7 @@ export function queryFor(ask: Ask, nowMs: number): Query {
       server: TEST_BLOCK.servers[0] ?? { index: 0, label: '' },
     },
     nowMs,
+    ask.behalfOf,
   );
   if (ask.recursionDesired === false) query.head.flags &= ~FLAG.RD;
   return query;

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DnsError } from '../../../agent/base/errors.ts';
-import { LIMITS } from '../../../agent/base/limits.ts';
 import { EDE, RCODE } from '../../../agent/dns/iana.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
 import { settle } from '../../support/fake-clock.ts';
@@ -39,24 +38,6 @@ describe('single flight', () => {
     const asks = [bench.waiting(), bench.waiting()];
     for (const outcome of await Promise.allSettled(asks)) assert.equal(outcome.status, 'rejected');
     assert.equal(bench.asked.length, 1);
-  });
-
-  it('turns away more than the bound with SERVFAIL and an extended error', async () => {
-    const bench = new Bench();
-    const releases = held(bench);
-    const asks: Promise<Answer>[] = [];
-    for (let i = 0; i < LIMITS.waitersPerQuery.default; i++) asks.push(bench.waiting());
-    assert.throws(
-      () => bench.ask(),
-      (error: unknown) => {
-        assert.ok(error instanceof DnsError);
-        assert.deepEqual([error.rcode, error.extended?.code], [RCODE.SERVFAIL, EDE.OTHER]);
-        return true;
-      },
-    );
-    assert.equal(bench.count('nodens_cache_waiters_rejected_total'), 1);
-    releases[0]?.();
-    assert.equal((await Promise.all(asks)).length, LIMITS.waitersPerQuery.default);
   });
 
   it('does not wait for ever: the key is free again, a late answer is stored', async () => {

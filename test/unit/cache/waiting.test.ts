@@ -1,48 +1,98 @@
 import assert from 'node:assert/strict';
-import { it } from 'node:test';
-import { Flights } from '../../../agent/cache/refresh.ts';
+import { describe, it } from 'node:test';
+import { GaveWayError } from '../../../agent/base/errors.ts';
+import { Flights, WAITER_BYTES } from '../../../agent/cache/refresh.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
 import { FakeClock, settle } from '../../support/fake-clock.ts';
+import { ledgerWith } from '../../support/ledger.ts';
+import { addressRecord, Bench, IMMEDIATE, lastOctet } from './harness.ts';
 
 const ANSWER = {} as Answer;
+const gaveWay = { value: 0 };
 
 /** A flight that lands when told to. */
-function begun(flights: Flights, key: string) {
+function begun(flights: Flights, key: string, clientKey = 'first') {
   const { promise, resolve } = Promise.withResolvers<Answer>();
-  const flight = flights.start(
-    key,
-    promise,
-    (answer) => answer,
-    () => ANSWER,
-  );
+  const absorb = { onAnswer: (answer: Answer) => answer, onError: () => ANSWER };
+  const flight = flights.start(key, clientKey, promise, absorb);
   return { flight, land: () => resolve(ANSWER) };
 }
 
-it('clients that wait for queries of others are bounded all together, until those end', async () => {
-  const flights = new Flights(new FakeClock(), 3);
-  const [one, two] = [begun(flights, 'one'), begun(flights, 'two')];
-  flights.join(one.flight);
-  flights.join(one.flight);
-  assert.ok(flights.hasRoom(two.flight));
-  flights.join(two.flight);
-  assert.equal(flights.hasRoom(two.flight), false);
-  one.land();
-  await settle();
-  assert.ok(flights.hasRoom(two.flight), 'what has ended counts no more');
-  flights.close();
+describe('clients that wait for queries of others', () => {
+  it('count against their shares until those end, and the largest gives way', async () => {
+    const ledger = ledgerWith(3 * WAITER_BYTES);
+    const flights = new Flights(new FakeClock(), ledger);
+    const [one, two] = [begun(flights, 'one'), begun(flights, 'two')];
+    const counted = { value: 0 };
+    const many = [one, one, two].map(({ flight }) => flight.join('many', counted).answer);
+    const few = two.flight.join('few', counted).answer;
+    await assert.rejects(many[0] as Promise<Answer>, GaveWayError);
+    assert.equal(counted.value, 1);
+    one.land();
+    two.land();
+    assert.deepEqual(await Promise.all([...many.slice(1), few]), [ANSWER, ANSWER, ANSWER]);
+    assert.equal(ledger.usedBytes, 0);
+    flights.close();
+  });
+
+  it('hold nothing when the query is given up, nor when it ends after all', async () => {
+    const clock = new FakeClock();
+    const ledger = ledgerWith();
+    const flights = new Flights(clock, ledger);
+    const late = begun(flights, 'late');
+    const { answer } = late.flight.join('a', gaveWay);
+    await clock.advance(10_000);
+    assert.equal(await answer, ANSWER);
+    assert.equal(ledger.usedBytes, 0);
+    late.land();
+    await settle();
+    assert.equal(ledger.usedBytes, 0);
+    flights.close();
+  });
 });
 
-it('what is given up counts no more, and is not counted off twice when it ends after all', async () => {
-  const clock = new FakeClock();
-  const flights = new Flights(clock, 1);
-  const late = begun(flights, 'late');
-  flights.join(late.flight);
-  await clock.advance(10_000);
-  late.land();
-  await settle();
-  const next = begun(flights, 'next');
-  assert.ok(flights.hasRoom(next.flight));
-  flights.join(next.flight);
-  assert.equal(flights.hasRoom(next.flight), false);
-  flights.close();
+describe('when the client that asked first has to make room', () => {
+  /** Rejects what was asked first with a `GaveWayError`, answers what is asked later. */
+  function yielding(bench: Bench) {
+    const { promise, reject } = Promise.withResolvers<Answer>();
+    bench.upstream = () => promise;
+    return (): void => {
+      bench.upstream = (query) =>
+        Promise.resolve(bench.reply(query, { answer: [addressRecord(60, 7)] }));
+      reject(new GaveWayError());
+    };
+  }
+
+  it('another client that waits for the same name asks itself', async () => {
+    const bench = new Bench();
+    const giveWay = yielding(bench);
+    const first = bench.waiting({ behalfOf: 'flood' });
+    const same = bench.waiting({ behalfOf: 'flood' });
+    const others = [bench.waiting({ behalfOf: 'quiet' }), bench.waiting({ behalfOf: 'calm' })];
+    giveWay();
+    await assert.rejects(first, GaveWayError);
+    await assert.rejects(same, GaveWayError);
+    for (const answer of await Promise.all(others)) assert.equal(lastOctet(answer), 7);
+    assert.equal(bench.asked.length, 2);
+  });
+
+  it('the failure is not remembered: it says nothing of the name', async () => {
+    const bench = new Bench();
+    const giveWay = yielding(bench);
+    const first = bench.waiting({ behalfOf: 'flood' });
+    giveWay();
+    await assert.rejects(first, GaveWayError);
+    assert.equal(lastOctet(await bench.ask()), 7);
+  });
+
+  it('a stale answer is given where there is one', async () => {
+    const bench = new Bench({ serveStale: { ...IMMEDIATE, mode: 'verify', budgetMs: 200 } });
+    bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(5, 3)] });
+    await bench.ask();
+    await bench.services.clock.advance(6_000);
+    const giveWay = yielding(bench);
+    const first = bench.waiting({ behalfOf: 'flood' });
+    giveWay();
+    assert.equal(lastOctet(await first), 3);
+  });
 });

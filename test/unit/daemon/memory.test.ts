@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { LIMITS } from '../../../agent/base/limits.ts';
+import { WAITER_BYTES } from '../../../agent/cache/refresh.ts';
 import { heapFlags } from '../../../agent/cli/heap.ts';
 import {
   cacheBudget,
   cgroupLimitBytes,
-  inFlightBound,
-  waitingBound,
+  ledgerBudget,
+  type ReadText,
+  tcpConnectionBound,
 } from '../../../agent/daemon/memory.ts';
+import { WAITING_QUERY_BYTES } from '../../../agent/upstream/plan.ts';
 
 const MIB = 2 ** 20;
 const files =
@@ -76,33 +79,54 @@ describe('cacheBudget', () => {
   });
 });
 
-describe('inFlightBound', () => {
-  const { default: most, min } = LIMITS.inFlightQueries;
+describe('ledgerBudget', () => {
   /** With the heap as a start sizes it (V8 counts its young generation three times), for the cache that belongs to the limit. */
-  const boundWithin = (limitBytes: number | undefined): number => {
+  const budgetWithin = (limitBytes: number | undefined) => {
     const cacheBytes = cacheBudget(undefined, limitBytes).bytes;
     const [old = 0, young = 0] = heapFlags(cacheBytes, limitBytes).map((flag) =>
       Number(flag.replace(/\D+/, '')),
     );
-    return inFlightBound((old + 3 * young) * MIB, cacheBytes);
+    return ledgerBudget((old + 3 * young) * MIB, cacheBytes, limitBytes);
+  };
+  const queriesWithin = (limitBytes: number | undefined): number =>
+    budgetWithin(limitBytes).clientBudgetBytes / WAITING_QUERY_BYTES;
+
+  it('lets thousands of queries wait, and no more than the heap has room for beside a full cache', () => {
+    assert.ok(queriesWithin(undefined) > 15_000);
+    for (const [limit, least, most] of [
+      [96, 1_000, 1_500],
+      [128, 1_200, 1_800],
+      [192, 2_000, 3_000],
+    ] as const) {
+      const queries = queriesWithin(limit * MIB);
+      assert.ok(queries > least && queries < most, `${limit} MiB: ${queries}`);
+    }
+  });
+
+  it('lets 5,000 clients wait for one name in the pod of our manifests', () => {
+    assert.ok(budgetWithin(192 * MIB).clientBudgetBytes > 5_000 * WAITER_BYTES);
+  });
+
+  it('is never nothing, and files have a part of the limit', () => {
+    const { clientBudgetBytes, fileBudgetBytes } = ledgerBudget(16 * MIB, 64 * MIB, 60 * MIB);
+    assert.ok(clientBudgetBytes >= 4 * MIB);
+    assert.equal(fileBudgetBytes, 10 * MIB);
+  });
+});
+
+describe('tcpConnectionBound', () => {
+  const limits = (hard: string): ReadText => {
+    return () =>
+      `Limit  Soft Limit  Hard Limit  Units\nMax open files            1024                 ${hard}                files\n`;
   };
 
-  it('is all of it where nothing limits memory', () => {
-    assert.equal(boundWithin(undefined), most);
-  });
-
-  it('is what a small heap has room for beside a full cache', () => {
-    const [small, usual] = [boundWithin(128 * MIB), boundWithin(192 * MIB)];
-    assert.ok(small > 1_000 && small < 2_000, `${small}`);
-    assert.ok(usual > small && usual < most / 4, `${usual}`);
-  });
-
-  it('is never nothing', () => {
-    assert.equal(inFlightBound(16 * MIB, 64 * MIB), min);
-  });
-
-  it('leaves room for clients that join: 5,000 of one name in the smallest pod', () => {
-    assert.ok(waitingBound(boundWithin(128 * MIB)) >= 5_000);
-    assert.equal(waitingBound(most), most);
+  it('leaves descriptors for upstreams and files', () => {
+    assert.equal(tcpConnectionBound(limits('64')), 32);
+    assert.equal(tcpConnectionBound(limits('1048576')), LIMITS.tcpConnections.default);
+    assert.equal(
+      tcpConnectionBound(() => undefined),
+      LIMITS.tcpConnections.default,
+    );
+    assert.equal(tcpConnectionBound(limits('4')), LIMITS.tcpConnections.min);
   });
 });

@@ -4,9 +4,10 @@ import { test } from 'node:test';
 import { LIMITS } from '../../../agent/base/limits.ts';
 import { FLAGS, INIT_MODES } from '../../../agent/cli/flags.ts';
 import { heapFlags } from '../../../agent/cli/heap.ts';
-import { cacheBudget, inFlightBound } from '../../../agent/daemon/memory.ts';
+import { cacheBudget, ledgerBudget } from '../../../agent/daemon/memory.ts';
 import { SERIES, TRAFFIC_SERIES } from '../../../agent/observe/names.ts';
 import { OLDER_NAMES } from '../../../agent/observe/older-names.ts';
+import { WAITING_QUERY_BYTES } from '../../../agent/upstream/plan.ts';
 import { build, containersOf } from './kustomize.ts';
 
 const ROOT = new URL('../../../', import.meta.url).pathname;
@@ -36,7 +37,8 @@ test('the memory table says what the agent takes, and holds the limit of the man
       Number(flag.replace(/\D+/, '')),
     );
     // V8 counts the young generation three times: two halves, and what is promoted while they change places.
-    const bound = inFlightBound((old + 3 * young) * MEBI, bytes);
+    const { clientBudgetBytes } = ledgerBudget((old + 3 * young) * MEBI, bytes, bytesOf(limit));
+    const bound = clientBudgetBytes / WAITING_QUERY_BYTES;
     assert.equal(Math.round(bound / 100) * 100, Number(queries.replace(',', '')), limit);
   }
   assert.ok(rows.some(([, limit]) => limit === 'none'));

@@ -5,7 +5,7 @@ import { FLAG } from '../../../agent/dns/header.ts';
 import { CLASS, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
 import { readQueryHead, VERDICT } from '../../../agent/dns/query-head.ts';
-import { type Client, Query } from '../../../agent/query/query.ts';
+import { type Client, clientAt, Query } from '../../../agent/query/query.ts';
 import { queryFor } from '../../support/queries.ts';
 
 interface Asked {
@@ -96,7 +96,7 @@ describe('a received query', () => {
     let asked = 0;
     const source = (): Client => {
       asked++;
-      return { address: '::1', port: 1, family: 6 };
+      return clientAt('::1', 1);
     };
     const query = queryFor('a', 'A');
     query.receive(query.wire, query.length, 'udp', query.server, 0, source);
@@ -113,7 +113,7 @@ describe('a received query', () => {
     query.responseOptions = Buffer.from([0, 3, 0, 0]);
     query.metadata = new Map([['view/name', 'x']]);
     assert.equal(query.client.port, 40_053);
-    const other: Client = { address: '::1', port: 1, family: 6 };
+    const other: Client = clientAt('::1', 1);
     query.receive(query.wire, query.length, 'tcp', query.server, 5, () => other);
     assert.deepEqual([query.maxUdpBytes, query.row, query.arrivedMs], [65_535, undefined, 5]);
     assert.deepEqual([query.transport, query.client], ['tcp', other]);
@@ -129,7 +129,9 @@ describe('detach', () => {
     const buffer = Buffer.alloc(512);
     const source = queryFor('a.example', 'A');
     const length = source.wire.copy(buffer);
-    source.receive(buffer, length, 'udp', source.server, 0, () => ({ ...slot, family: 4 }));
+    source.receive(buffer, length, 'udp', source.server, 0, () =>
+      clientAt(slot.address, slot.port),
+    );
     const before = Buffer.from(buffer.subarray(0, length));
     source.detach();
     buffer.fill(0xff);

@@ -4,13 +4,13 @@ import { FLAG } from '../../../agent/dns/header.ts';
 import { RCODE } from '../../../agent/dns/iana.ts';
 import { readReply } from '../../../agent/dns/reply.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
-import type { Client, Query } from '../../../agent/query/query.ts';
-import { PENDING } from '../../../agent/server/admission.ts';
+import { type Client, clientAt, type Query } from '../../../agent/query/query.ts';
+import { NONSENSE, PENDING } from '../../../agent/server/admission.ts';
 import { SILENCE } from '../../../agent/server/respond.ts';
 import { settle } from '../../support/fake-clock.ts';
 import { answerTo, queryWire, type Rig, rigFor, txtAnswer } from '../../support/server/rig.ts';
 
-const CLIENT: Client = { address: '10.244.0.7', port: 40_053, family: 4 };
+const CLIENT: Client = clientAt('10.244.0.7', 40_053);
 const QUERY = queryWire('a.test', 7);
 
 interface Received {
@@ -51,7 +51,8 @@ describe('a message that is no question', () => {
 
   it('of fewer than 12 octets is dropped and counted', () => {
     const rig = rigFor(unasked);
-    for (const bytes of [0, 1, 11]) assert.equal(receive(rig, QUERY.subarray(0, bytes)).length, 0);
+    for (const bytes of [0, 1, 11])
+      assert.equal(receive(rig, QUERY.subarray(0, bytes)).length, NONSENSE);
     assert.deepEqual(counted(rig), [3, 0, 0, 0, 0]);
   });
 
@@ -61,7 +62,7 @@ describe('a message that is no question', () => {
       rig,
       edited(QUERY, (copy) => copy.writeUInt16BE(FLAG.QR, 2)),
     );
-    assert.equal(length, 0);
+    assert.equal(length, NONSENSE);
     assert.deepEqual(counted(rig), [0, 1, 0, 0, 0]);
   });
 

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { afterEach, beforeEach, it } from 'node:test';
 import { NetworkError } from '../../../agent/base/errors.ts';
 import { FrameReader, frame } from '../../../agent/dns/frame.ts';
+import { clientAt } from '../../../agent/query/query.ts';
 import { ZoneTable } from '../../../agent/query/routing.ts';
 import { Dispatcher } from '../../../agent/server/dispatch.ts';
 import { Listeners } from '../../../agent/server/listeners.ts';
@@ -10,6 +11,7 @@ import { sharedListen } from '../../../agent/server/tcp/steer.ts';
 import type { UdpTransport } from '../../../agent/server/udp/contract.ts';
 import { openDgram } from '../../../agent/server/udp/dgram.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { ledgerWith } from '../../support/ledger.ts';
 import { answerTo, queryWire } from '../../support/server/rig.ts';
 import { overTcp, overUdp } from '../../support/server/subject.ts';
 import { ReadableMetrics, RecordingLogger } from '../../support/services.ts';
@@ -29,7 +31,10 @@ function make(openUdp = openDgram): Listeners {
   clock = new FakeClock();
   const log = new RecordingLogger();
   dispatcher = new Dispatcher(log, { value: 0 });
-  return new Listeners({ openUdp, listenTcp: sharedListen, dispatcher, clock, metrics, log });
+  return new Listeners({
+    ...{ openUdp, listenTcp: sharedListen, dispatcher, clock, metrics, log },
+    ...{ ledger: ledgerWith(), onLimited: () => undefined },
+  });
 }
 
 function answerEverywhere(): void {
@@ -158,7 +163,7 @@ it('counts a reply that could not be sent', async () => {
   let failed: (error: Error) => void = () => undefined;
   const transport: UdpTransport = {
     endpoint: A,
-    clientOf: () => ({ address: '', port: 0, family: 4 }),
+    clientOf: () => clientAt('', 0),
     send: () => undefined,
     close: () => Promise.resolve(),
   };

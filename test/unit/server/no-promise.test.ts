@@ -37,8 +37,11 @@ const REPLY = buildResponse(QUESTION, {
 
 it('six plugins answer a hit without making a promise', async () => {
   const base = fakeServices();
-  const { clock, log, metrics } = base;
-  const cache = createCache({ clock, metrics, log, totalBytes: 1 << 20, random: () => 0.5 });
+  const { clock, log, metrics, ledger } = base;
+  const cache = createCache({
+    ...{ clock, metrics, log, ledger, totalBytes: 1 << 20 },
+    random: () => 0.5,
+  });
   let asked = 0;
   const upstreams = {
     group: () => ({

@@ -7,6 +7,7 @@ import { loadAddon } from '../../../agent/server/addon.ts';
 import { TcpClients } from '../../../agent/server/tcp/clients.ts';
 import { TcpListener } from '../../../agent/server/tcp/listener.ts';
 import { type ListenTcp, sharedListen, steeredListen } from '../../../agent/server/tcp/steer.ts';
+import { ledgerWith } from '../../support/ledger.ts';
 import { eventually } from '../../support/netns.ts';
 import { answerTo, queryWire, rigFor } from '../../support/server/rig.ts';
 import { tcpClient } from '../../support/server/tcp-client.ts';
@@ -96,8 +97,9 @@ it('a drain answers connections that nobody has accepted yet', async () => {
   const rig = rigFor(answerTo);
   const listener = await TcpListener.open({
     ...{ endpoint: { address: '127.0.0.1', port: 0 }, listen: sharedListen },
-    ...{ admission: rig.admission('tcp'), clock: rig.clock, clients: new TcpClients() },
+    ...{ admission: rig.admission('tcp'), clock: rig.clock, clients: new TcpClients(ledgerWith()) },
     ...{ connections: { value: 0 }, rejected: { value: 0 }, onError: assert.ifError },
+    ...{ onClosed: assert.fail, onCrowded: assert.fail },
   });
   closers.push(() => listener.close());
   const count = 50;

@@ -3,15 +3,19 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
+import { clientKey } from '../../../agent/base/client-key.ts';
 import { LIMITS } from '../../../agent/base/limits.ts';
+import type { Holding, MemoryLedger } from '../../../agent/base/memory-ledger.ts';
 import { frame } from '../../../agent/dns/frame.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
 import type { Handler } from '../../../agent/query/plugin.ts';
 import type { Query } from '../../../agent/query/query.ts';
 import { TcpClients } from '../../../agent/server/tcp/clients.ts';
+import type { CloseReason } from '../../../agent/server/tcp/connection.ts';
 import { TcpListener } from '../../../agent/server/tcp/listener.ts';
 import { sharedListen } from '../../../agent/server/tcp/steer.ts';
 import { settle } from '../../support/fake-clock.ts';
+import { ledgerWith } from '../../support/ledger.ts';
 import { eventually } from '../../support/netns.ts';
 import { answerTo, queryWire, type Rig, rigFor, txtAnswer } from '../../support/server/rig.ts';
 import { type TcpClient, tcpClient } from '../../support/server/tcp-client.ts';
@@ -21,24 +25,36 @@ interface Listening {
   readonly listener: TcpListener;
   readonly connections: { value: number };
   readonly rejected: { value: number };
-  connect(): Promise<TcpClient>;
+  readonly closed: CloseReason[];
+  /** Connects from `from`, 127.0.0.1 by default. */
+  connect(from?: string): Promise<TcpClient>;
 }
 
 const cleanups: (() => Promise<void>)[] = [];
+const ledgers = new Set<MemoryLedger>();
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) await cleanup();
+  for (const { usedBytes } of ledgers) assert.equal(usedBytes, 0, 'still accounted for');
+  ledgers.clear();
 });
 
-async function listen(handler: Handler, clients = new TcpClients()): Promise<Listening> {
+async function listen(
+  handler: Handler,
+  clients = new TcpClients(ledgerWith()),
+): Promise<Listening> {
   const rig = rigFor(handler);
   const connections = { value: 0 };
   const rejected = { value: 0 };
+  const closed: CloseReason[] = [];
   const listener = await TcpListener.open({
     ...{ endpoint: { address: '127.0.0.1', port: 0 }, listen: sharedListen },
     admission: rig.admission('tcp'),
     ...{ clock: rig.clock, clients, connections, rejected },
+    onClosed: (reason) => void closed.push(reason),
+    onCrowded: () => undefined,
     onError: assert.ifError,
   });
+  ledgers.add(clients.ledger);
   const made: TcpClient[] = [];
   cleanups.push(async () => {
     for (const { socket } of made) socket.destroy();
@@ -46,9 +62,9 @@ async function listen(handler: Handler, clients = new TcpClients()): Promise<Lis
     assert.equal(rig.clock.pendingTimers, 0, 'a timer is left');
     await eventually('no connection is left', () => connections.value === 0);
   });
-  const connect = async (): Promise<TcpClient> => {
+  const connect = async (from?: string): Promise<TcpClient> => {
     const accepted = connections.value;
-    const client = await tcpClient(listener.endpoint.port);
+    const client = await tcpClient(listener.endpoint.port, '127.0.0.1', from);
     made.push(client);
     await eventually(
       'accepted',
@@ -56,7 +72,7 @@ async function listen(handler: Handler, clients = new TcpClients()): Promise<Lis
     );
     return client;
   };
-  return { rig, listener, connections, rejected, connect };
+  return { rig, listener, connections, rejected, closed, connect };
 }
 
 /** A chain whose answers the test gives when it likes, by ID. */
@@ -102,18 +118,34 @@ describe('a TCP client', () => {
     assert.deepEqual(client.ids(), ids(1, 51));
   });
 
-  it('goes on after an empty frame, garbage and a response of its own', async () => {
+  it('goes on after garbage that has an ID', async () => {
     const { connect, rig } = await listen(answerTo);
     const client = await connect();
-    const response = queryWire('a.test', 5);
-    response.writeUInt16BE(0x8000, 2);
-    client.ask(Buffer.alloc(0), Buffer.alloc(300, 0x41), response, queryWire('a.test', 1));
+    client.ask(Buffer.alloc(300, 0x41), queryWire('a.test', 1));
     await client.received(2);
     // Opcode 8 of the garbage's flags is not implemented.
     assert.deepEqual(client.ids(), [0x4141, 1]);
-    const { tooShort, notImp, notAQuery } = rig.counters;
-    assert.deepEqual([tooShort.value, notImp.value, notAQuery.value], [1, 1, 1]);
+    assert.equal(rig.counters.notImp.value, 1);
   });
+
+  const response = queryWire('a.test', 5);
+  response.writeUInt16BE(0x8000, 2);
+  const nonsense = [
+    ['an empty frame', Buffer.alloc(0), 'tooShort'],
+    ['a frame shorter than a header', Buffer.alloc(11), 'tooShort'],
+    ['a response', response, 'notAQuery'],
+  ] as const;
+  for (const [what, message, counter] of nonsense) {
+    it(`that sends ${what} is closed, with the answers to what it asked before`, async () => {
+      const { connect, rig, closed } = await listen(answerTo);
+      const client = await connect();
+      client.ask(queryWire('a.test', 1), message, queryWire('a.test', 2));
+      await eventually('closed', () => client.ended.closed || client.ended.fin);
+      assert.deepEqual(client.ids(), [1]);
+      assert.deepEqual(closed, ['nonsense']);
+      assert.equal(rig.counters[counter].value, 1);
+    });
+  }
 
   it('is still answered after it has closed its own end, then gets a FIN', async () => {
     const { handler, parked } = parking();
@@ -219,7 +251,7 @@ describe('limits on TCP clients', () => {
   });
 
   it('close the one that has been idle longest to make room, over all listeners', async () => {
-    const clients = new TcpClients(3);
+    const clients = new TcpClients(ledgerWith(), 3);
     const [one, two] = [await listen(answerTo, clients), await listen(answerTo, clients)];
     const [first, second, third] = [await one.connect(), await two.connect(), await one.connect()];
     for (const [rig, client] of [
@@ -239,17 +271,85 @@ describe('limits on TCP clients', () => {
     assert.equal(two.rejected.value, 1);
   });
 
-  it('turn a new one away where all the others wait for answers', async () => {
+  it('close one of the client that has the most, although all of them wait for answers', async () => {
     const { handler, parked } = parking();
-    const { connect, rejected } = await listen(handler, new TcpClients(1));
-    const client = await connect();
-    client.ask(queryWire('a.test', 1));
-    await eventually('asked', () => parked.size === 1);
-    const second = await connect();
-    await eventually('turned away', () => second.ended.closed || second.ended.fin);
+    const { connect, rejected, rig } = await listen(handler, new TcpClients(ledgerWith(), 4));
+    const many: TcpClient[] = [];
+    for (let id = 0; id < 4; id++) {
+      const client = await connect('127.0.0.66');
+      client.ask(queryWire('a.test', id));
+      await eventually('asked', () => parked.size === id + 1);
+      await rig.clock.advance(10);
+      many.push(client);
+    }
+    const other = await connect('127.0.0.7');
+    other.ask(queryWire('a.test', 50));
+    await eventually('asked, too', () => parked.has(50));
+    await eventually('one closed', () => rejected.value === 1);
+    for (const answer of parked.values()) answer();
+    await other.received(1);
+    await eventually('the oldest is closed', () => many[0]?.ended.fin === true);
+    await many[3]?.received(1);
+  });
+
+  it('close one of the newcomer where that has the most itself', async () => {
+    const { connect, rejected } = await listen(answerTo, new TcpClients(ledgerWith(), 3));
+    const other = await connect('127.0.0.7');
+    const first = await connect('127.0.0.66');
+    await connect('127.0.0.66');
+    await connect('127.0.0.66');
+    await eventually('closed', () => first.ended.closed || first.ended.fin);
     assert.equal(rejected.value, 1);
-    parked.get(1)?.();
-    await client.received(1);
+    other.ask(queryWire('a.test', 1));
+    await other.received(1);
+  });
+});
+
+describe('what a TCP client makes the agent hold', () => {
+  it('is accounted for, and the largest connection is closed where it is too much', async () => {
+    const ledger = ledgerWith(1_000_000);
+    const { connect, connections } = await listen(
+      () => txtAnswer('a.test.', 736, 77),
+      new TcpClients(ledger),
+    );
+    const greedy: TcpClient[] = [];
+    for (let i = 0; i < 8; i++) greedy.push(await connect('127.0.0.66'));
+    const other = await connect('127.0.0.7');
+    // Enough to fill the buffers of the kernel, and then ours.
+    for (const client of greedy) {
+      client.socket.pause();
+      client.ask(...queries(0, 1_500));
+    }
+    await eventually('one is closed', () => connections.value < 9);
+    assert.ok(ledger.usedBytes <= 1_000_000);
+    other.ask(queryWire('a.test', 1));
+    await other.received(1);
+  });
+
+  it('does not depend on the length it announces', async () => {
+    const ledger = ledgerWith();
+    const { connect } = await listen(answerTo, new TcpClients(ledger));
+    const client = await connect();
+    const idleBytes = ledger.usedBytes;
+    client.socket.write(Buffer.of(0xff, 0xff, 1, 2, 3));
+    await eventually('read', () => ledger.usedBytes > idleBytes);
+    assert.ok(ledger.usedBytes - idleBytes < 1_024, `${ledger.usedBytes - idleBytes} bytes`);
+  });
+
+  it('is not made larger while memory is short and the client holds the most', async () => {
+    const { handler, parked } = parking();
+    const ledger = ledgerWith(200_000);
+    const { connect, rig } = await listen(handler, new TcpClients(ledger));
+    const client = await connect('127.0.0.66');
+    const share = ledger.share(clientKey('127.0.0.66'));
+    const held: Holding = { kind: 'query', heldBytes: 150_000, giveWay: assert.fail };
+    share.add(held);
+    client.ask(...queries(0, 3));
+    await eventually('received', () => ledger.usedBytes > 150_000 + 2 * 12_288);
+    assert.equal(parked.size, 0);
+    share.remove(held);
+    await rig.clock.advance(1_000);
+    await eventually('asked', () => parked.size === 3);
   });
 });
 
@@ -312,9 +412,10 @@ it('says which address cannot be bound, and why', async () => {
   const { port } = alone.address() as AddressInfo;
   const rig = rigFor(answerTo);
   const options = {
-    ...{ admission: rig.admission('tcp'), clock: rig.clock, clients: new TcpClients() },
+    ...{ admission: rig.admission('tcp'), clock: rig.clock, clients: new TcpClients(ledgerWith()) },
     listen: sharedListen,
     ...{ connections: { value: 0 }, rejected: { value: 0 }, onError: assert.ifError },
+    ...{ onClosed: assert.fail, onCrowded: assert.fail },
   };
   await assert.rejects(TcpListener.open({ ...options, endpoint: { address: '127.0.0.1', port } }), {
     name: 'NetworkError',

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RCODE } from '../../../agent/dns/iana.ts';
+import { EDE, RCODE } from '../../../agent/dns/iana.ts';
+import { WAITING_QUERY_BYTES } from '../../../agent/upstream/plan.ts';
 import { settle } from '../../support/fake-clock.ts';
+import { ledgerWith } from '../../support/ledger.ts';
 import {
   A,
   B,
@@ -55,26 +57,51 @@ test('max_concurrent: the excess is refused and counted', async () => {
   assert.equal(sockets.udp(A.address).queries.length, 2);
 });
 
-test('queries of all groups together are bounded', async () => {
-  const { room } = rig({ maxInFlight: 2 });
-  watch(room.group(groupOptions()).exchange(question(), 1_000));
-  watch(room.group(groupOptions({ targets: [B] })).exchange(question(), 1_000));
-  const excess = watch(room.group(groupOptions()).exchange(question(), 1_000));
+const forQueries = (count: number) => ({ ledger: ledgerWith(count * WAITING_QUERY_BYTES) });
+
+test('the client with the most waiting queries gives way, its oldest first, over all groups', async () => {
+  const { room, metrics } = rig(forQueries(4));
+  const [dead, other] = [room.group(groupOptions()), room.group(groupOptions({ targets: [B] }))];
+  const flood = [dead, dead, other].map((group) =>
+    watch(group.exchange(question({ clientKey: 'flood' }), 1_000)),
+  );
+  const quiet = ['a', 'b'].map((clientKey) => watch(dead.exchange(question({ clientKey }), 1_000)));
   await settle();
-  assert.equal(errorOf(excess).rcode, RCODE.SERVFAIL);
-  assert.equal(room.inFlight, 2);
+  const error = errorOf(flood[0] as (typeof flood)[0]);
+  assert.deepEqual([error.rcode, error.extended?.code], [RCODE.SERVFAIL, EDE.OTHER]);
+  assert.match(error.extended?.text ?? '', /gave way/);
+  assert.equal(error.isLocal, true);
+  for (const running of [flood[1], flood[2], ...quiet]) assert.equal(running?.outcome, undefined);
+  assert.equal(room.inFlight, 4);
+  assert.equal(metrics.value('nodens_upstream_failures_total'), 0, 'no upstream is to blame');
 });
 
-test('no group takes the room of all others', async () => {
-  const { room } = rig({ maxInFlight: 4 });
+test('a dead upstream does not take the places of a client that asks another one', async () => {
+  const { room, sockets } = rig(forQueries(4));
   const dead = room.group(groupOptions());
-  for (let i = 0; i < 3; i++) watch(dead.exchange(question(), 1_000));
-  const excess = watch(dead.exchange(question(), 1_000));
+  const asks = Array.from({ length: 4 }, () => watch(dead.exchange(question(), 1_000)));
   const other = watch(room.group(groupOptions({ targets: [B] })).exchange(question(), 1_000));
+  sockets.udp(B.address).answer({ address: ADDRESS });
   await settle();
-  assert.equal(errorOf(excess).rcode, RCODE.SERVFAIL);
-  assert.throws(() => errorOf(other), /still running/);
-  assert.equal(room.inFlight, 4);
+  assert.equal(replyOf(other).reply.rcode, RCODE.NOERROR);
+  assert.deepEqual(
+    asks.map(({ outcome }) => outcome !== undefined),
+    [true, false, false, false],
+  );
+});
+
+test('what has ended holds nothing', async () => {
+  const { ledger } = forQueries(10);
+  const { room, sockets, clock } = rig({ ledger });
+  const group = room.group(groupOptions());
+  const answered = watch(group.exchange(question({ clientKey: 'a' }), 1_000));
+  sockets.udp(A.address).answer({ address: ADDRESS });
+  await settle();
+  assert.equal(replyOf(answered).reply.rcode, RCODE.NOERROR);
+  watch(group.exchange(question({ clientKey: 'a' }), 1_000));
+  assert.equal(ledger.usedBytes, WAITING_QUERY_BYTES);
+  await clock.advance(1_100);
+  assert.equal(ledger.usedBytes, 0);
 });
 
 test('failover asks every upstream once, then the last answer stands', async () => {

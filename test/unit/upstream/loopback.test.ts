@@ -4,6 +4,7 @@ import { systemClock } from '../../../agent/base/clock.ts';
 import { DnsError } from '../../../agent/base/errors.ts';
 import type { UpstreamGroup, UpstreamGroupOptions } from '../../../agent/query/services.ts';
 import { createUpstreams } from '../../../agent/upstream/upstreams.ts';
+import { ledgerWith } from '../../support/ledger.ts';
 import { ReadableMetrics, RecordingLogger } from '../../support/services.ts';
 import { groupOptions, question } from '../../support/upstream/rig.ts';
 import { type FakeServer, type Script, startServer } from '../../support/upstream/server.ts';
@@ -30,6 +31,7 @@ async function real(
     metrics,
     log: new RecordingLogger(),
     random: Math.random,
+    ledger: ledgerWith(),
   });
   t.after(async () => {
     await room.close();

@@ -14,6 +14,7 @@ import type {
   UpstreamTls,
 } from '../../../agent/query/services.ts';
 import { createUpstreams } from '../../../agent/upstream/upstreams.ts';
+import { ledgerWith } from '../../support/ledger.ts';
 import { ReadableMetrics, RecordingLogger } from '../../support/services.ts';
 import { Authority } from '../../support/upstream/certificates.ts';
 import { replyTo, seenQuery } from '../../support/upstream/messages.ts';
@@ -38,7 +39,10 @@ function client(
 ): Client {
   const metrics = new ReadableMetrics();
   const log = new RecordingLogger();
-  const room = createUpstreams({ clock: systemClock, metrics, log, random: Math.random });
+  const room = createUpstreams({
+    ...{ clock: systemClock, metrics, log, random: Math.random },
+    ledger: ledgerWith(),
+  });
   t.after(() => room.close());
   const targets = [{ address: '127.0.0.1', port, tls: { ca, ...tls } }];
   return { metrics, group: room.group(groupOptions({ targets, ...options })) };

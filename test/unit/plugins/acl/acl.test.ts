@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { EDE, RCODE, TYPE } from '../../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
 import { setup } from '../../../../agent/plugins/acl/setup.ts';
-import { Query } from '../../../../agent/query/query.ts';
+import { clientAt, Query } from '../../../../agent/query/query.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { ask, NextSpy, queryFor } from '../../../support/queries.ts';
 import { fakeServices } from '../../../support/services.ts';
@@ -22,8 +22,7 @@ function acl(text: string, keys = '.') {
   const { directive, block } = parseDirective(text, keys);
   const plugin = setup(directive, block, services);
   const verdict = ({ type = 'A', from = '10.244.0.7', name = 'a.example' }: Asked = {}): string => {
-    const family = from.includes(':') ? 6 : 4;
-    const query = queryFor(name, type, { client: { address: from, port: 5_353, family } });
+    const query = queryFor(name, type, { client: clientAt(from, 5_353) });
     const next = new NextSpy();
     try {
       const answer = ask(plugin, query, next.handler);

@@ -6,13 +6,13 @@ import { RCODE, TYPE } from '../../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
 import { setup } from '../../../../agent/plugins/dns64/setup.ts';
 import { type Answer, madeAnswer } from '../../../../agent/query/answer.ts';
-import { Query } from '../../../../agent/query/query.ts';
+import { clientAt, Query } from '../../../../agent/query/query.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { decoded, queryFor } from '../../../support/queries.ts';
 import { fakeServices } from '../../../support/services.ts';
 
-const V6 = { address: 'fd00::7', port: 5_353, family: 6 } as const;
+const V6 = clientAt('fd00::7', 5_353);
 const NAME = 'host.example';
 const SERVER = { index: 0, label: 'dns://127.0.0.1:53' };
 

@@ -6,6 +6,7 @@ import { RCODE } from '../../../../agent/dns/iana.ts';
 import { setup } from '../../../../agent/plugins/dnstap/setup.ts';
 import { madeAnswer } from '../../../../agent/query/answer.ts';
 import type { FrameExportOptions } from '../../../../agent/query/exports.ts';
+import { clientAt } from '../../../../agent/query/query.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { readFields } from '../../../support/protobuf.ts';
@@ -75,7 +76,7 @@ describe('dnstap', () => {
   it('leaves messages out unless full, and all of our own questions', () => {
     const { handle, messages } = tapping('dnstap tcp://localhost');
     const query = queryFor('a', 'A', {
-      ...{ transport: 'tcp', client: { address: 'fd00::7%eth0', port: 1, family: 6 } },
+      ...{ transport: 'tcp', client: clientAt('fd00::7%eth0', 1) },
     });
     void handle(query, () =>
       madeAnswer(

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { clientKey } from '../../../../agent/base/client-key.ts';
 import { buildQuery, buildResponse } from '../../../../agent/dns/build.ts';
 import { FLAG, flagsOf } from '../../../../agent/dns/header.ts';
 import { RCODE, TYPE } from '../../../../agent/dns/iana.ts';
@@ -8,7 +9,7 @@ import { readQueryHead } from '../../../../agent/dns/query-head.ts';
 import { readReply } from '../../../../agent/dns/reply.ts';
 import { type Forwarder, forwardHandler } from '../../../../agent/plugins/forward/handler.ts';
 import { Answer } from '../../../../agent/query/answer.ts';
-import { Query } from '../../../../agent/query/query.ts';
+import { clientAt, Query } from '../../../../agent/query/query.ts';
 import type { UpstreamQuestion, UpstreamReply } from '../../../../agent/query/services.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 
@@ -67,7 +68,7 @@ function query(name: string, transport: 'udp' | 'tcp' = 'udp'): Query {
   wire.copy(BUFFER);
   const made = new Query();
   assert.equal(readQueryHead(BUFFER, wire.length, made.head), 0);
-  const client = { address: '192.0.2.9', port: 4242, family: 4 } as const;
+  const client = clientAt('192.0.2.9', 4242);
   made.receive(
     BUFFER,
     wire.length,
@@ -100,6 +101,7 @@ test('asks our own question with what is left of the deadline, and clears AA', a
     dnssecOk: true,
     options: undefined,
     clientTransport: 'tcp',
+    clientKey: clientKey('192.0.2.9'),
   });
   assert.equal(budgetMs, 3_000);
   assert.equal(flagsOf(answer.wire) & FLAG.AA, 0);

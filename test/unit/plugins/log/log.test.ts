@@ -7,7 +7,7 @@ import { nameFromText } from '../../../../agent/dns/name.ts';
 import { setup } from '../../../../agent/plugins/log/setup.ts';
 import { Answer, madeAnswer } from '../../../../agent/query/answer.ts';
 import type { Handler } from '../../../../agent/query/plugin.ts';
-import { Query } from '../../../../agent/query/query.ts';
+import { clientAt, Query } from '../../../../agent/query/query.ts';
 import { SILENCE } from '../../../../agent/server/respond.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
@@ -69,7 +69,7 @@ describe('log', () => {
 
   it('writes brackets around IPv6 and what TCP means for sizes', () => {
     const { line } = logging('log . "{remote}:{port} {proto} {>bufsize} {local}"');
-    const client = { address: 'fd00::7', port: 5, family: 6 as const };
+    const client = clientAt('fd00::7', 5);
     assert.equal(
       line('a.', { transport: 'tcp', client }),
       '[INFO] [fd00::7]:5 tcp 65535 127.0.0.1',

@@ -9,7 +9,7 @@ import { readQueryHead } from '../../../../agent/dns/query-head.ts';
 import { setup } from '../../../../agent/plugins/loop/setup.ts';
 import { Answer } from '../../../../agent/query/answer.ts';
 import type { Handler, Plugin, Result } from '../../../../agent/query/plugin.ts';
-import { Query } from '../../../../agent/query/query.ts';
+import { clientAt, Query } from '../../../../agent/query/query.ts';
 import { type FakeServices, fakeServices, TEST_BLOCK } from '../../../support/services.ts';
 
 const PLACE = { file: 'Corefile', line: 1 };
@@ -85,11 +85,9 @@ function received(name: Uint8Array): Query {
   });
   const query = new Query();
   readQueryHead(wire, wire.length, query.head);
-  query.receive(wire, wire.length, 'udp', { index: 0, label: '' }, 0, () => ({
-    address: '127.0.0.1',
-    port: 1,
-    family: 4,
-  }));
+  query.receive(wire, wire.length, 'udp', { index: 0, label: '' }, 0, () =>
+    clientAt('127.0.0.1', 1),
+  );
   return query;
 }
 

@@ -6,7 +6,7 @@ import { CLASS, TYPE } from '../../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
 import { readQueryHead } from '../../../../agent/dns/query-head.ts';
 import { setup } from '../../../../agent/plugins/rewrite/setup.ts';
-import { type Client, Query } from '../../../../agent/query/query.ts';
+import { type Client, clientAt, Query } from '../../../../agent/query/query.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { ask, CLIENT, NextSpy } from '../../../support/queries.ts';
 import { fakeServices } from '../../../support/services.ts';
@@ -66,7 +66,7 @@ describe('rewrite edns0', () => {
   }
 
   it('takes whole octets of an IPv6 prefix, spare bits zero', () => {
-    const client = { address: '2001:db8:1:ffff::7', port: 1, family: 6 } as const;
+    const client = clientAt('2001:db8:1:ffff::7', 1);
     const query = queryWith(undefined, client);
     assert.equal(sent('rewrite edns0 subnet set 24 50', query), '0008000b0002320020010db80001c0');
   });

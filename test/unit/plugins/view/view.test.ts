@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ConfigError } from '../../../../agent/base/errors.ts';
 import { setup } from '../../../../agent/plugins/view/setup.ts';
-import type { Client, Query } from '../../../../agent/query/query.ts';
+import { type Client, clientAt, type Query } from '../../../../agent/query/query.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { queryFor } from '../../../support/queries.ts';
 
-const V6: Client = { address: 'fd00::7', port: 5_353, family: 6 };
+const V6: Client = clientAt('fd00::7', 5_353);
 
 function view(...expressions: readonly string[]) {
   const lines = expressions.map((text) => `expr ${text}`).join('\n');

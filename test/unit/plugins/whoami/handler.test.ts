@@ -4,7 +4,7 @@ import { FLAG, flagsOf } from '../../../../agent/dns/header.ts';
 import { CLASS, TYPE } from '../../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
 import { setup } from '../../../../agent/plugins/whoami/setup.ts';
-import { Query } from '../../../../agent/query/query.ts';
+import { clientAt, Query } from '../../../../agent/query/query.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { ask, decoded, NextSpy, queryFor } from '../../../support/queries.ts';
 
@@ -42,7 +42,7 @@ describe('whoami', () => {
   });
 
   it('tells a v6 client over TCP', () => {
-    const client = { address: 'fd00::7', port: 1, family: 6 } as const;
+    const client = clientAt('fd00::7', 1);
     const packet = decoded(tell(queryFor('.', 'A', { client, transport: 'tcp' })));
     assert.deepEqual(
       packet.additionals?.map(({ name, type }) => [name, type]),

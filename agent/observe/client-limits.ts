@@ -1,0 +1,37 @@
+/** Tells which clients the agent had to limit: a counter by client for a few of them, and a log line. */
+import { clientName } from '../base/client-key.ts';
+import { FOLD_BY, type Limited, type Logger, type Metrics } from '../query/services.ts';
+
+/** Clients with a series of their own; all later ones share one, so that no client makes series at will. */
+const NAMED_CLIENTS = 32;
+const OTHERS = 'other';
+
+const MESSAGES: Readonly<Record<Limited, string>> = {
+  queries:
+    'the client has the most queries waiting: its oldest ones get SERVFAIL or a stale answer, so that others have room',
+  memory: 'the connections of the client hold the most memory: the largest one was closed',
+  connections: 'the client has the most TCP connections: its idlest one was closed for a new one',
+  http: 'the client holds the most of an HTTP port: its oldest connection was closed',
+  nonsense: 'the client sent what is no DNS query over TCP: the connection was closed',
+  unread: 'the client does not read its answers over TCP: the connection was closed',
+};
+
+/** Counts and logs that the client `key` (`clientKey`) was limited. */
+export function clientLimits(metrics: Metrics, log: Logger): (what: Limited, key: string) => void {
+  const named = new Map<string, string>();
+
+  const labelOf = (key: string): string => {
+    const known = named.get(key);
+    if (known !== undefined) return known;
+    if (named.size >= NAMED_CLIENTS) return OTHERS;
+    const name = clientName(key);
+    named.set(key, name);
+    return name;
+  };
+
+  return (what, key) => {
+    metrics.counter('nodens_client_limited_total', { what, client: labelOf(key) }).value++;
+    const fields = { event: 'client-limited', what, client: clientName(key) };
+    log.warn({ ...fields, [FOLD_BY]: `client-limited ${what}` }, MESSAGES[what]);
+  };
+}

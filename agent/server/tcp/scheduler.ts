@@ -1,0 +1,69 @@
+/**
+ * Shares the event loop between TCP clients: in one turn only so many messages of all connections together are handled,
+ * then datagrams have their turn. Clients take turns, not connections, so a client with many connections does not slow
+ * down one with a single connection.
+ */
+
+/** Messages handled in one turn of the event loop, about half a millisecond of cache hits. */
+const MESSAGES_PER_TURN = 128;
+
+/** A connection that has bytes to handle. */
+export interface TcpWork {
+  /** `clientKey` of its client. */
+  readonly key: string;
+  /** Handles some of what has been received; the connection asks for another turn if it needs one. */
+  work(): void;
+}
+
+export class TcpScheduler {
+  /** Messages left in this turn. */
+  #left = MESSAGES_PER_TURN;
+  #isArmed = false;
+  /** Connections that wait for a turn, by client; the first client is the next one. */
+  readonly #waiting = new Map<string, TcpWork[]>();
+
+  /** Whether a message may be handled now. */
+  get hasTime(): boolean {
+    return this.#left > 0;
+  }
+
+  /** Notes that a message has been handled. */
+  spend(): void {
+    this.#left--;
+    this.#arm();
+  }
+
+  /** Calls `connection.work` in a later turn. A connection must not wait twice. */
+  enqueue(connection: TcpWork): void {
+    const queue = this.#waiting.get(connection.key);
+    if (queue === undefined) this.#waiting.set(connection.key, [connection]);
+    else queue.push(connection);
+    this.#arm();
+  }
+
+  #arm(): void {
+    if (this.#isArmed) return;
+    this.#isArmed = true;
+    setImmediate(this.#turn);
+  }
+
+  readonly #turn = (): void => {
+    this.#isArmed = false;
+    this.#left = MESSAGES_PER_TURN;
+    // A connection that has handled its part may be in the queue again: each client gets its turn before that.
+    for (let next = this.#take(); next !== undefined; next = this.#take()) next.work();
+    if (this.#waiting.size > 0) this.#arm();
+  };
+
+  /** The next client's first connection; that client goes to the end of the line. */
+  #take(): TcpWork | undefined {
+    if (this.#left <= 0) return undefined;
+    const [first] = this.#waiting;
+    if (first === undefined) return undefined;
+    const [key, queue] = first;
+    this.#waiting.delete(key);
+    const connection = queue.shift();
+    if (queue.length > 0) this.#waiting.set(key, queue);
+    return connection;
+  }
+}

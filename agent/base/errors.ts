@@ -113,6 +113,9 @@ export class GaveWayError extends DnsError {
   }
 }
 
+/** One for all: under a flood it ends thousands of queries a second, and has no stack that would tell them apart. */
+export const GAVE_WAY = new GaveWayError();
+
 /** The system's error name of anything thrown (`ECONNREFUSED`), or `UNKNOWN`. */
 export function errnoOf(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code;

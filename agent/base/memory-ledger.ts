@@ -7,6 +7,8 @@
 /** One thing that the process holds for a client and can give up. */
 export interface Holding {
   readonly kind: 'query' | 'connection' | 'http';
+  /** What a query waits for (a group of upstreams): within a client, the lane with the most queries gives way first. */
+  readonly lane?: object | undefined;
   /** What it costs. Change it through `ClientShare.resize` only. */
   heldBytes: number;
   /** Frees what is held. The ledger has taken it off the client's share before this call. Must not throw. */
@@ -20,8 +22,8 @@ export interface LedgerOptions {
   readonly fileBudgetBytes: number;
   /** How many times an ordinary client's share the client behind `key` may hold; 1 by default. */
   readonly weightOf?: (key: string) => number;
-  /** Called when `holding` of `share` had to give way. */
-  readonly onGiveWay?: (share: ClientShare, holding: Holding) => void;
+  /** Called when something of `share` had to give way, or was refused. */
+  readonly onLimited?: (share: ClientShare, kind: Holding['kind']) => void;
 }
 
 /** Key of what no client asked for: refreshes, probes of our own. */
@@ -32,6 +34,15 @@ const MAX_SHARES_KEPT = 1_024;
 /** Shares that are looked at to find the largest one; the largest one found so far is always among the candidates. */
 const CANDIDATES = 32;
 
+const NO_LANE = {};
+
+/** Queries that wait for the same. */
+class Lane {
+  /** In order of age. */
+  readonly queries = new Set<Holding>();
+  bytes = 0;
+}
+
 /** What one client holds. */
 export class ClientShare {
   /** `clientKey` of its address. */
@@ -39,9 +50,7 @@ export class ClientShare {
   readonly weight: number;
   bytes = 0;
   readonly #ledger: MemoryLedger;
-  /** In order of age. */
-  readonly #queries = new Set<Holding>();
-  #queryBytes = 0;
+  readonly #lanes = new Map<object, Lane>();
   readonly #connections = new Set<Holding>();
 
   constructor(key: string, weight: number, ledger: MemoryLedger) {
@@ -57,6 +66,18 @@ export class ClientShare {
 
   get connections(): number {
     return this.#connections.size;
+  }
+
+  /**
+   * Whether one more query of `bytes` may wait in `lane`. Where there is no room, a query of the client that holds the
+   * most is refused unless it waits for something else than most of that client's queries do: what it has waiting is
+   * closer to an answer. Any other client may wait, and the one that holds the most gives way.
+   */
+  admits(lane: object, bytes: number): boolean {
+    if (this.bytes === 0 || this.#ledger.hasRoomFor(bytes, this)) return true;
+    if (this.#largestLane() !== this.#lanes.get(lane)) return true;
+    this.#ledger.limited(this, 'query');
+    return false;
   }
 
   /** Holds `holding`. It may have to give way before this returns. */
@@ -79,7 +100,7 @@ export class ClientShare {
     if (this.#setOf(holding).delete(holding)) this.#count(holding, -holding.heldBytes);
   }
 
-  /** Gives up the largest connection or the oldest query, of whichever kind it holds more bytes. */
+  /** Gives up the largest connection, or the oldest query of the largest lane, of whichever kind it holds more bytes. */
   giveWay(): Holding | undefined {
     const holding = this.#victim();
     if (holding === undefined) return undefined;
@@ -89,8 +110,11 @@ export class ClientShare {
   }
 
   #victim(): Holding | undefined {
-    const [oldestQuery] = this.#queries;
-    if (oldestQuery !== undefined && this.#queryBytes * 2 >= this.bytes) return oldestQuery;
+    const lane = this.#largestLane();
+    const [oldestQuery] = lane?.queries ?? [];
+    let queryBytes = 0;
+    for (const { bytes } of this.#lanes.values()) queryBytes += bytes;
+    if (oldestQuery !== undefined && queryBytes * 2 >= this.bytes) return oldestQuery;
     let largest = oldestQuery;
     for (const connection of this.#connections) {
       if (largest === undefined || connection.heldBytes > largest.heldBytes) largest = connection;
@@ -98,14 +122,32 @@ export class ClientShare {
     return largest;
   }
 
-  #setOf({ kind }: Holding): Set<Holding> {
-    return kind === 'query' ? this.#queries : this.#connections;
+  #largestLane(): Lane | undefined {
+    let largest: Lane | undefined;
+    for (const lane of this.#lanes.values()) {
+      if (lane.bytes > (largest?.bytes ?? 0)) largest = lane;
+    }
+    return largest;
   }
 
-  #count({ kind }: Holding, bytes: number): void {
+  #setOf(holding: Holding): Set<Holding> {
+    return holding.kind === 'query' ? this.#laneOf(holding).queries : this.#connections;
+  }
+
+  #laneOf({ lane = NO_LANE }: Holding): Lane {
+    const known = this.#lanes.get(lane);
+    if (known !== undefined) return known;
+    const made = new Lane();
+    this.#lanes.set(lane, made);
+    return made;
+  }
+
+  #count(holding: Holding, bytes: number): void {
     this.bytes += bytes;
-    if (kind === 'query') this.#queryBytes += bytes;
     this.#ledger.usedBytes += bytes;
+    if (holding.kind === 'query') this.#laneOf(holding).bytes += bytes;
+    // Lanes of configurations that are gone must not be kept.
+    if (this.bytes === 0) this.#lanes.clear();
   }
 }
 
@@ -180,6 +222,19 @@ export class MemoryLedger {
     return this.#options.fileBudgetBytes - this.fileBytes;
   }
 
+  /** Tells that something of `share` had to give way, or was refused. */
+  limited(share: ClientShare, kind: Holding['kind']): void {
+    this.#options.onLimited?.(share, kind);
+  }
+
+  /** Whether `bytes` more of `share` fit, or another client would have to give way to them. */
+  hasRoomFor(bytes: number, share: ClientShare): boolean {
+    if (this.usedBytes + bytes <= this.clientBudgetBytes) return true;
+    const largest = this.#largest();
+    if (largest === undefined || largest === share) return false;
+    return share.load + bytes / share.weight <= largest.load;
+  }
+
   /** Called by `ClientShare` when `grown` holds more: makes the largest holders give way until the rest fits. */
   relieve(grown: ClientShare): void {
     if (this.#largestSeen === undefined || grown.load > this.#largestSeen.load)
@@ -190,7 +245,7 @@ export class MemoryLedger {
       const share = this.#largest();
       const holding = share?.giveWay();
       if (share === undefined || holding === undefined) break;
-      this.#options.onGiveWay?.(share, holding);
+      this.limited(share, holding.kind);
     }
     this.#isRelieving = false;
   }

@@ -116,7 +116,10 @@ export class Lookup implements BlockCache {
       query,
       (answer) => (isAnswered ? answer : this.#counted(entry, answer, count)),
       (error) => {
-        if (!isAnswered) count.misses.value++;
+        if (isAnswered) throw error;
+        // No room to wait in: that says nothing of the name.
+        if (error instanceof GaveWayError) return this.#serveStale(entry, count, 'failure');
+        count.misses.value++;
         throw error;
       },
     );

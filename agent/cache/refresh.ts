@@ -3,7 +3,7 @@
  * whole cache key. The map is in order of age, so one look at its front finds what has taken too long.
  */
 import type { Clock, Timer } from '../base/clock.ts';
-import { DnsError, GaveWayError } from '../base/errors.ts';
+import { DnsError, GAVE_WAY } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { ClientShare, Holding, MemoryLedger } from '../base/memory-ledger.ts';
 import { EDE, RCODE } from '../dns/iana.ts';
@@ -20,6 +20,9 @@ const REFRESH_BURST = 200;
 /** What a client costs that waits for the query of another: its query, a promise and its place in the set; measured. */
 export const WAITER_BYTES = 4 * 1_024;
 
+/** Waiters of one client are alike, whatever they wait for. */
+const WAITERS = {};
+
 const NO_ANSWER = { code: EDE.NO_REACHABLE_AUTHORITY, text: 'no answer in time' };
 
 /** Takes in how a flight ended, and makes of it what those who wait get; or throws. */
@@ -34,13 +37,17 @@ export interface Flight {
   readonly answer: Promise<Answer>;
   /** A client's budget has been spent on it already: no other's is. */
   isOverdue: boolean;
-  /** One more client waits. `gaveWay` counts where it has to make room before the end. */
+  /**
+   * One more client waits. `gaveWay` counts where it has to make room before the end. Throws GaveWayError where the client
+   * has more queries waiting than any other one and there is no room for more.
+   */
   join(clientKey: string, gaveWay: Counter): Waiter;
 }
 
 /** A client that waits for the query of another. */
 export class Waiter implements Holding {
   readonly kind = 'query';
+  readonly lane = WAITERS;
   heldBytes = WAITER_BYTES;
   readonly answer: Promise<Answer>;
   /** Whether another client asked first. */
@@ -67,7 +74,7 @@ export class Waiter implements Holding {
     this.hasGivenWay = true;
     this.#gaveWay.value++;
     this.#flight.waiters.delete(this);
-    this.#reject(new GaveWayError());
+    this.#reject(GAVE_WAY);
   }
 
   arrived(answer: Answer): void {
@@ -115,6 +122,10 @@ class Running implements Flight {
 
   join(clientKey: string, gaveWay: Counter): Waiter {
     const share = this.#ledger.share(clientKey);
+    if (!share.admits(WAITERS, WAITER_BYTES)) {
+      gaveWay.value++;
+      throw GAVE_WAY;
+    }
     const waiter = new Waiter(this, share, gaveWay);
     this.waiters.add(waiter);
     share.add(waiter);

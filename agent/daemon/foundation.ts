@@ -70,7 +70,7 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
   const ledger = new MemoryLedger({
     ...ledgerBudget(heapBytes, budget.bytes, limitBytes),
     weightOf: nodeWeight(options.nodeShare, clock),
-    onGiveWay: ({ key }, { kind }) => onLimited(LIMITED_BY_KIND[kind], key),
+    onLimited: ({ key }, kind) => onLimited(LIMITED_BY_KIND[kind], key),
   });
   metrics.gaugeFrom('nodens_client_memory_bytes', {}, () => ledger.usedBytes);
   metrics.gauge('nodens_client_memory_limit_bytes').value = ledger.clientBudgetBytes;

@@ -1,6 +1,12 @@
 /** Tells which clients the agent had to limit: a counter by client for a few of them, and a log line. */
 import { clientName } from '../base/client-key.ts';
-import { FOLD_BY, type Limited, type Logger, type Metrics } from '../query/services.ts';
+import {
+  type Counter,
+  FOLD_BY,
+  type Limited,
+  type Logger,
+  type Metrics,
+} from '../query/services.ts';
 
 /** Clients with a series of their own; all later ones share one, so that no client makes series at will. */
 const NAMED_CLIENTS = 32;
@@ -18,19 +24,27 @@ const MESSAGES: Readonly<Record<Limited, string>> = {
 
 /** Counts and logs that the client `key` (`clientKey`) was limited. */
 export function clientLimits(metrics: Metrics, log: Logger): (what: Limited, key: string) => void {
-  const named = new Map<string, string>();
+  const named = new Set<string>();
+  const counters = new Map<string, Counter>();
 
   const labelOf = (key: string): string => {
-    const known = named.get(key);
+    if (named.size >= NAMED_CLIENTS && !named.has(key)) return OTHERS;
+    named.add(key);
+    return clientName(key);
+  };
+
+  const counterFor = (what: Limited, key: string): Counter => {
+    // A flood asks thousands of times a second.
+    const known = counters.get(`${what} ${key}`);
     if (known !== undefined) return known;
-    if (named.size >= NAMED_CLIENTS) return OTHERS;
-    const name = clientName(key);
-    named.set(key, name);
-    return name;
+    const client = labelOf(key);
+    const counter = metrics.counter('nodens_client_limited_total', { what, client });
+    if (client !== OTHERS) counters.set(`${what} ${key}`, counter);
+    return counter;
   };
 
   return (what, key) => {
-    metrics.counter('nodens_client_limited_total', { what, client: labelOf(key) }).value++;
+    counterFor(what, key).value++;
     const fields = { event: 'client-limited', what, client: clientName(key) };
     log.warn({ ...fields, [FOLD_BY]: `client-limited ${what}` }, MESSAGES[what]);
   };

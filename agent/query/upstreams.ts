@@ -92,7 +92,8 @@ export interface UpstreamReply {
 export interface UpstreamGroup {
   /**
    * One question, one deadline (`budgetMs` from now). Rejects with DnsError(SERVFAIL, …) carrying an extended error
-   * (network error 23, no reachable authority 22), or DnsError(REFUSED) over `maxConcurrent`.
+   * (network error 23, no reachable authority 22), or DnsError(REFUSED) over `maxConcurrent`. Throws GaveWayError where
+   * the client has more queries waiting than any other one and there is no room for more.
    */
   exchange(question: UpstreamQuestion, budgetMs: number): Promise<UpstreamReply>;
   /** Lets go of the group; its upstreams are closed when no group uses them any more. */

@@ -5,7 +5,7 @@
  * (RFC 6891 §7).
  */
 
-import { type DnsError, GaveWayError, type NetworkError } from '../base/errors.ts';
+import { type DnsError, GAVE_WAY, type NetworkError } from '../base/errors.ts';
 import { type ClientShare, type Holding, OWN_KEY } from '../base/memory-ledger.ts';
 import { RCODE } from '../dns/iana.ts';
 import { type Reply, readReply } from '../dns/reply.ts';
@@ -21,6 +21,7 @@ import {
   type ExchangeContext,
   isHopeless,
   type Plan,
+  type Settle,
   transportOf,
   WAITING_QUERY_BYTES,
   type Way,
@@ -29,20 +30,17 @@ import type { Failure } from './ports.ts';
 import { unspell } from './spelling.ts';
 import { isUseless } from './usefulness.ts';
 
-/** Before an upstream that failed at once is tried again, milliseconds: no busy loop on a refused connection. */
+/** Before an upstream that failed at once is tried again, milliseconds. */
 const RETRY_PAUSE_MS = 50;
 /** How often an exchange that is late looks whether waiting is still of use, milliseconds. */
 const LOOK_MS = 200;
-/** Attempts more where a connection could not be made: another endpoint of the Service may take the next. */
-const EXTRA_DIALS = 6;
 
 const NOBODY: readonly Attempt[] = [];
-
-type Settle = (outcome: UpstreamReply | DnsError) => void;
 
 export class Exchange implements FlightOwner, Expiring, Holding {
   readonly kind = 'query';
   heldBytes = WAITING_QUERY_BYTES;
+  readonly lane: object;
   dueTick = NOT_WAITING;
   readonly #context: ExchangeContext;
   readonly #plan: Plan;
@@ -68,10 +66,11 @@ export class Exchange implements FlightOwner, Expiring, Holding {
   constructor(context: ExchangeContext, plan: Plan, settle: Settle) {
     this.#context = context;
     this.#plan = plan;
+    this.lane = plan.lane;
     this.#settle = settle;
     this.#deadlineMs = context.clock.nowMs() + plan.budgetMs;
     this.#maxAttempts = plan.maxAttempts;
-    this.#extraDials = plan.isStrict ? 0 : EXTRA_DIALS;
+    this.#extraDials = plan.extraDials;
     this.#share = context.ledger.share(plan.question.clientKey ?? OWN_KEY);
   }
 
@@ -112,7 +111,7 @@ export class Exchange implements FlightOwner, Expiring, Holding {
 
   /** Ends it at once, so that queries of other clients have room. */
   giveWay(): void {
-    this.#finish(new GaveWayError());
+    this.#finish(GAVE_WAY);
   }
 
   onDeadline(): void {

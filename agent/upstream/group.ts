@@ -1,7 +1,8 @@
 /** The upstreams of one forward directive. */
 import { addressBytes, type Endpoint, formatAddress } from '../base/address.ts';
-import { DnsError } from '../base/errors.ts';
+import { DnsError, GAVE_WAY } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
+import { OWN_KEY } from '../base/memory-ledger.ts';
 import { EDE, RCODE } from '../dns/iana.ts';
 import type { Transport } from '../query/query.ts';
 import type {
@@ -21,13 +22,15 @@ import type { HealthSettings } from './health.ts';
 import { HedgeBudget } from './hedge-budget.ts';
 import { Member } from './member.ts';
 import { allDown, servfail } from './outcome.ts';
-import type { ExchangeContext, Plan } from './plan.ts';
+import { type ExchangeContext, type Plan, WAITING_QUERY_BYTES } from './plan.ts';
 import { Order } from './policy.ts';
 import type { Registry } from './registry.ts';
 
 /** Attempts for one query where the Corefile does not say: twice round (peer), and a lost packet's worth. */
 const ROUNDS = 2;
 const MIN_ATTEMPTS = 3;
+/** Attempts more where connections could not be made. */
+const EXTRA_DIALS = 6;
 
 /** Endpoints that one query tries before it goes through the upstream they are behind. */
 const ENDPOINTS_TRIED = 3;
@@ -79,7 +82,11 @@ export class Group implements UpstreamGroup {
     return [...this.#endpoints, ...this.#targets];
   }
 
+  /** As `UpstreamGroup.exchange`; throws GAVE_WAY where the client has no place left. */
   exchange(question: UpstreamQuestion, budgetMs: number): Promise<UpstreamReply> {
+    const share = this.#context.ledger.share(question.clientKey ?? OWN_KEY);
+    // Thrown, not rejected: under a flood the cheapest end is the best one.
+    if (!share.admits(this, WAITING_QUERY_BYTES)) throw GAVE_WAY;
     const refusal = this.#refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
     return this.#run(this.#plan(question, budgetMs, this.#usable()));
@@ -157,10 +164,12 @@ export class Group implements UpstreamGroup {
     this.#hedges.earn();
     return {
       question,
+      lane: this,
       budgetMs,
       members,
       maxAttempts: areAllDown ? 1 : this.#maxAttempts(members.length),
-      isStrict: areAllDown || maxConnectAttempts > 0,
+      // The Corefile's number of attempts is not stretched.
+      extraDials: areAllDown || maxConnectAttempts > 0 ? 0 : EXTRA_DIALS,
       isTrial: areAllDown,
       transport: this.#transport(question.clientTransport),
       mayChangeTransport: forceTcp ? 'unopened' : 'always',

@@ -1,8 +1,9 @@
 /** What one exchange is to do, and one attempt of it. */
 import type { Clock } from '../base/clock.ts';
+import type { DnsError } from '../base/errors.ts';
 import type { MemoryLedger } from '../base/memory-ledger.ts';
 import type { Transport } from '../query/query.ts';
-import type { UpstreamQuestion } from '../query/services.ts';
+import type { UpstreamQuestion, UpstreamReply } from '../query/services.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { Flight, Purpose } from './flight.ts';
 import type { HedgeBudget } from './hedge-budget.ts';
@@ -10,13 +11,15 @@ import type { Member } from './member.ts';
 
 export interface Plan {
   readonly question: UpstreamQuestion;
+  /** The group that is asked; a client's queries to one group give way before those to another. */
+  readonly lane: object;
   readonly budgetMs: number;
   /** In the order in which they are tried; not empty. */
   readonly members: readonly Member[];
   /** Attempts at most; hedges and repeats for TC and FORMERR aside. */
   readonly maxAttempts: number;
-  /** Whether the Corefile set `maxAttempts`: then it is not stretched. */
-  readonly isStrict: boolean;
+  /** Attempts more where a connection could not be made: another endpoint of the Service may take the next. */
+  readonly extraDials: number;
   /** Whether this query tests an upstream that is down. */
   readonly isTrial: boolean;
   readonly transport: Transport;
@@ -42,6 +45,9 @@ export interface Attempt {
   readonly dueMs: number;
   isOverdue: boolean;
 }
+
+/** Takes how an exchange ended; called once. */
+export type Settle = (outcome: UpstreamReply | DnsError) => void;
 
 /** How one query is sent. */
 export interface Way {

@@ -139,3 +139,43 @@ describe('the memory ledger', () => {
     assert.equal(ledger.fileRoomBytes, 100);
   });
 });
+
+describe('a place for one more query', () => {
+  const [dead, healthy] = [{}, {}];
+
+  it('is refused to the client that holds the most, unless it waits for something else', () => {
+    const ledger = ledgerOf(100);
+    const share = ledger.share('flood');
+    for (let i = 0; i < 9; i++) share.add({ ...new Held(10), lane: dead, giveWay: assert.fail });
+    assert.equal(share.admits(dead, 10), true);
+    share.add({ ...new Held(10), lane: dead, giveWay: () => undefined });
+    assert.equal(share.admits(dead, 10), false);
+    assert.equal(share.admits(healthy, 10), true);
+  });
+
+  it('is there for any other client, at the cost of the one that holds the most', () => {
+    const ledger = ledgerOf(100);
+    hold(ledger.share('flood'), 9, 10);
+    hold(ledger.share('quiet'), 1, 10);
+    assert.equal(ledger.share('quiet').admits(dead, 10), true);
+    assert.equal(ledger.share('new').admits(dead, 10), true);
+  });
+
+  it('is there for a new client beside many that hold as much', () => {
+    const ledger = ledgerOf(100);
+    for (let i = 0; i < 10; i++) hold(ledger.share(`client ${i}`), 1, 10);
+    assert.equal(ledger.share('new').admits(dead, 10), true);
+  });
+
+  it('within a client, the lane with the most gives way', () => {
+    const ledger = ledgerOf(100);
+    const share = ledger.share('a');
+    const gaveWay: string[] = [];
+    const add = (lane: object, name: string): void =>
+      share.add({ kind: 'query', heldBytes: 10, lane, giveWay: () => void gaveWay.push(name) });
+    add(healthy, 'healthy');
+    for (let i = 0; i < 9; i++) add(dead, `dead ${i}`);
+    add(healthy, 'healthy, too');
+    assert.deepEqual(gaveWay, ['dead 0']);
+  });
+});

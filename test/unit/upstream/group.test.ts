@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { GaveWayError } from '../../../agent/base/errors.ts';
 import { EDE, RCODE } from '../../../agent/dns/iana.ts';
 import { WAITING_QUERY_BYTES } from '../../../agent/upstream/plan.ts';
 import { settle } from '../../support/fake-clock.ts';
@@ -74,6 +75,17 @@ test('the client with the most waiting queries gives way, its oldest first, over
   for (const running of [flood[1], flood[2], ...quiet]) assert.equal(running?.outcome, undefined);
   assert.equal(room.inFlight, 4);
   assert.equal(metrics.value('nodens_upstream_failures_total'), 0, 'no upstream is to blame');
+});
+
+test('the client with the most waiting queries gets no more places, and keeps those it has', async () => {
+  const { room, sockets } = rig(forQueries(2));
+  const group = room.group(groupOptions());
+  const ask = () => watch(group.exchange(question({ clientKey: 'flood' }), 1_000));
+  const waiting = [ask(), ask()];
+  assert.throws(ask, GaveWayError);
+  assert.equal(sockets.udp(A.address).queries.length, 2, 'what is refused is not sent');
+  await settle();
+  for (const { outcome } of waiting) assert.equal(outcome, undefined);
 });
 
 test('a dead upstream does not take the places of a client that asks another one', async () => {

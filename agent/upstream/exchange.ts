@@ -4,7 +4,6 @@
  * time elsewhere, within a budget. Truncated replies are asked again over TCP, a FORMERR to EDNS again without it
  * (RFC 6891 §7).
  */
-
 import { type DnsError, GAVE_WAY, type NetworkError } from '../base/errors.ts';
 import { type ClientShare, type Holding, OWN_KEY } from '../base/memory-ledger.ts';
 import { RCODE } from '../dns/iana.ts';

@@ -6,45 +6,9 @@
 import type { QuestionFields } from './build.ts';
 import { MAX_FRAME_BYTES } from './frame.ts';
 import { HEADER_BYTES, putU16, putU32, qdcountOf, u16 } from './header.ts';
-import { TYPE } from './iana.ts';
 import { readName, skipName } from './name.ts';
+import { partEnd, shapeOf } from './rdata.ts';
 import { type RecordView, readRecords } from './records.ts';
-
-/** Octets, a character-string, or a name. What is behind the last part is copied. */
-type Part = number | 'text' | 'name';
-
-interface Layout {
-  readonly parts: readonly Part[];
-  /** Only names in types of RFC 1035 may be compressed (RFC 3597 §4). */
-  readonly compresses: boolean;
-}
-
-const OLD = (...parts: Part[]): Layout => ({ parts, compresses: true });
-const NEW = (...parts: Part[]): Layout => ({ parts, compresses: false });
-
-const LAYOUTS: ReadonlyMap<number, Layout> = new Map([
-  [TYPE.NS, OLD('name')],
-  [TYPE.CNAME, OLD('name')],
-  [TYPE.PTR, OLD('name')],
-  [TYPE.SOA, OLD('name', 'name')],
-  [TYPE.MX, OLD(2, 'name')],
-  // MD, MF, MB, MG, MR and MINFO: nobody uses them, but RFC 1035 lets them be compressed.
-  ...[3, 4, 7, 8, 9].map((type): [number, Layout] => [type, OLD('name')]),
-  [14, OLD('name', 'name')],
-  [TYPE.RP, NEW('name', 'name')],
-  [TYPE.AFSDB, NEW(2, 'name')],
-  // RT and PX (RFC 1183, RFC 2163), NXT (RFC 2535): may arrive compressed.
-  [21, NEW(2, 'name')],
-  [26, NEW(2, 'name', 'name')],
-  [30, NEW('name')],
-  [TYPE.SIG, NEW(18, 'name')],
-  [TYPE.SRV, NEW(6, 'name')],
-  [TYPE.NAPTR, NEW(4, 'text', 'text', 'text', 'name')],
-  [TYPE.KX, NEW(2, 'name')],
-  [TYPE.DNAME, NEW('name')],
-  [TYPE.RRSIG, NEW(18, 'name')],
-  [TYPE.NSEC, NEW('name')],
-]);
 
 /** A record to write in place of one that is there; its RDATA holds no names. */
 export interface Substitute {
@@ -178,13 +142,14 @@ class Writer {
 
   #rdata(wire: Buffer, record: RecordView, { target }: Changes): void {
     const { type, rdataStart, rdataEnd } = record;
-    const { parts, compresses } = LAYOUTS.get(type) ?? { parts: [], compresses: false };
+    const shape = shapeOf(type, record.class);
     let at = rdataStart;
-    for (const part of parts) {
+    for (const part of shape?.parts.includes('name') === true ? shape.parts : []) {
       const end = partEnd(wire, at, rdataEnd, part);
+      if (end < 0) throw new Unwritable('RDATA shorter than its type');
       if (part === 'name') {
         const name = nameAt(wire, at, wire.length);
-        this.#name(target?.(name, type) ?? name, compresses);
+        this.#name(target?.(name, type) ?? name, shape?.compresses === true);
       } else {
         this.#bytes(wire.subarray(at, end));
       }
@@ -232,13 +197,4 @@ class Writer {
     this.#out.copy(larger, 0, 0, this.#at);
     this.#out = larger;
   }
-}
-
-/** Offset behind `part` at `at`; it may not reach beyond its RDATA. */
-function partEnd(wire: Uint8Array, at: number, rdataEnd: number, part: Part): number {
-  let end: number;
-  if (part === 'name') end = skipName(wire, at, rdataEnd);
-  else end = at + (part === 'text' ? 1 + (wire[at] ?? 0) : part);
-  if (end < 0 || end > rdataEnd) throw new Unwritable('RDATA shorter than its type');
-  return end;
 }

@@ -1,0 +1,163 @@
+/**
+ * Shapes of RDATA: which fields a type has and where names are in them. A type without a shape is opaque (RFC 3597 §3):
+ * its bytes are neither checked nor changed.
+ */
+import { u16 } from './header.ts';
+import { CLASS, TYPE } from './iana.ts';
+import { skipName } from './name.ts';
+
+/**
+ * One field:
+ * - a number: so many bytes;
+ * - `name`: a domain name that may arrive compressed (RFC 3597 §4);
+ * - `plain`: a domain name of a type that is newer than RFC 3597, where a pointer is an error;
+ * - `text`: one character-string, `texts`: as many as there are, at least one (RFC 1035 §3.3);
+ * - `params`: the parameters of a service binding (RFC 9460 §2.2);
+ * - `some`: what is left, at least one byte; `rest`: what is left, perhaps nothing.
+ */
+export type Part = number | 'name' | 'plain' | 'text' | 'texts' | 'params' | 'some' | 'rest';
+
+export interface Shape {
+  readonly parts: readonly Part[];
+  /** Whether names in it may be sent compressed: types of RFC 1035 only (RFC 3597 §4). */
+  readonly compresses: boolean;
+  /** Whether other classes give the type another meaning (A) or none. */
+  readonly onlyIn: boolean;
+  /** Whether there is a name among the parts. */
+  readonly hasName: boolean;
+  /** Bytes of RDATA where the type always has as many, else -1. */
+  readonly fixedBytes: number;
+}
+
+export function isName(part: Part): boolean {
+  return part === 'name' || part === 'plain';
+}
+
+function shape(parts: readonly Part[], compresses: boolean, onlyIn: boolean): Shape {
+  const [first] = parts;
+  const fixedBytes = parts.length === 1 && typeof first === 'number' ? first : -1;
+  return { parts, compresses, onlyIn, hasName: parts.some(isName), fixedBytes };
+}
+
+const OLD = (...parts: Part[]): Shape => shape(parts, true, false);
+const ANY_CLASS = (...parts: Part[]): Shape => shape(parts, false, false);
+const INTERNET = (...parts: Part[]): Shape => shape(parts, false, true);
+
+const DIGEST = ANY_CLASS(2, 1, 1, 'some');
+const KEY = ANY_CLASS(2, 1, 1, 'rest');
+const SIGNATURE = ANY_CLASS(18, 'name', 'some');
+const TEXTS = ANY_CLASS('texts');
+const SERVICE = INTERNET(2, 'plain', 'params');
+
+/**
+ * By RFC, as BIND, Knot and miekg/dns read them. NULL, APL, HIP, IPSECKEY, AMTRELAY, TSIG and TKEY are left opaque: no
+ * resolver acts on what is in them.
+ */
+const SHAPES: readonly (readonly [number, Shape])[] = [
+  [TYPE.A, INTERNET(4)],
+  [TYPE.NS, OLD('name')],
+  [3, OLD('name')], // MD
+  [4, OLD('name')], // MF
+  [TYPE.CNAME, OLD('name')],
+  [TYPE.SOA, OLD('name', 'name', 20)],
+  [7, OLD('name')], // MB
+  [8, OLD('name')], // MG
+  [9, OLD('name')], // MR
+  [11, INTERNET(5, 'rest')], // WKS
+  [TYPE.PTR, OLD('name')],
+  [TYPE.HINFO, ANY_CLASS('text', 'text')],
+  [14, OLD('name', 'name')], // MINFO
+  [TYPE.MX, OLD(2, 'name')],
+  [TYPE.TXT, TEXTS],
+  [TYPE.RP, ANY_CLASS('name', 'name')],
+  [TYPE.AFSDB, ANY_CLASS(2, 'name')],
+  [19, ANY_CLASS('text')], // X25
+  [20, TEXTS], // ISDN: an address, perhaps a subaddress
+  [21, ANY_CLASS(2, 'name')], // RT
+  [23, ANY_CLASS('name')], // NSAP-PTR
+  [TYPE.SIG, SIGNATURE],
+  [TYPE.KEY, KEY],
+  [26, INTERNET(2, 'name', 'name')], // PX
+  [27, ANY_CLASS('text', 'text', 'text')], // GPOS
+  [TYPE.AAAA, INTERNET(16)],
+  [TYPE.LOC, ANY_CLASS(16)],
+  [30, ANY_CLASS('name', 'rest')], // NXT
+  [TYPE.SRV, INTERNET(6, 'name')],
+  [TYPE.NAPTR, INTERNET(4, 'text', 'text', 'text', 'name')],
+  [TYPE.KX, INTERNET(2, 'name')],
+  [TYPE.CERT, ANY_CLASS(5, 'some')],
+  [TYPE.DNAME, ANY_CLASS('name')],
+  [TYPE.DS, DIGEST],
+  [TYPE.SSHFP, ANY_CLASS(2, 'some')],
+  [TYPE.RRSIG, SIGNATURE],
+  [TYPE.NSEC, ANY_CLASS('name', 'rest')],
+  [TYPE.DNSKEY, KEY],
+  [TYPE.DHCID, INTERNET('some')],
+  [TYPE.NSEC3, ANY_CLASS(4, 'text', 'text', 'rest')],
+  [TYPE.NSEC3PARAM, ANY_CLASS(4, 'text')],
+  [TYPE.TLSA, ANY_CLASS(3, 'some')],
+  [TYPE.SMIMEA, ANY_CLASS(3, 'some')],
+  [TYPE.CDS, DIGEST],
+  [TYPE.CDNSKEY, KEY],
+  [TYPE.OPENPGPKEY, ANY_CLASS('some')],
+  [TYPE.CSYNC, ANY_CLASS(6, 'rest')],
+  [TYPE.ZONEMD, ANY_CLASS(6, 'some')],
+  [TYPE.SVCB, SERVICE],
+  [TYPE.HTTPS, SERVICE],
+  [TYPE.SPF, TEXTS],
+  [104, ANY_CLASS(10)], // NID
+  [105, ANY_CLASS(6)], // L32
+  [106, ANY_CLASS(10)], // L64
+  [107, ANY_CLASS(2, 'plain')], // LP
+  [TYPE.EUI48, ANY_CLASS(6)],
+  [TYPE.EUI64, ANY_CLASS(8)],
+  [TYPE.URI, ANY_CLASS(4, 'some')],
+  [TYPE.CAA, ANY_CLASS(1, 'text', 'rest')],
+];
+
+const BY_TYPE: readonly (Shape | undefined)[] = Array.from(
+  { length: 258 },
+  (_, type) => SHAPES.find(([known]) => known === type)?.[1],
+);
+
+/** The shape of a record's RDATA; undefined where that is opaque. */
+export function shapeOf(type: number, qclass: number): Shape | undefined {
+  const found = type < BY_TYPE.length ? BY_TYPE[type] : undefined;
+  return found?.onlyIn === true && qclass !== CLASS.IN ? undefined : found;
+}
+
+/** Offset behind the field at `at`, or -1 where it does not end at or before `end`. Pointers in names are not followed. */
+export function partEnd(wire: Uint8Array, at: number, end: number, part: Part): number {
+  let next: number;
+  if (typeof part === 'number') next = at + part;
+  else if (part === 'name') next = skipName(wire, at, end);
+  else if (part === 'plain') next = plainNameEnd(wire, at, end);
+  else if (part === 'text') next = at < end ? at + 1 + (wire[at] as number) : -1;
+  else if (part === 'texts') next = textsEnd(wire, at, end);
+  else if (part === 'params') next = paramsEnd(wire, at, end);
+  else next = part === 'some' && at === end ? -1 : end;
+  return next <= end ? next : -1;
+}
+
+/** A name that ends in the root, not in a pointer. */
+function plainNameEnd(wire: Uint8Array, at: number, end: number): number {
+  const next = skipName(wire, at, end);
+  let label = at;
+  while (label < next && (wire[label] as number) !== 0) {
+    if ((wire[label] as number) > 0x3f) return -1;
+    label += (wire[label] as number) + 1;
+  }
+  return next;
+}
+
+function textsEnd(wire: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end) at += 1 + (wire[at] as number);
+  return at === end && end > start ? at : -1;
+}
+
+function paramsEnd(wire: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at + 4 <= end) at += 4 + u16(wire, at + 2);
+  return at === end ? at : -1;
+}

@@ -86,6 +86,11 @@ export const TYPE = {
   CAA: 257,
 } as const;
 
+/** Types whose answer is a zone, or what changed in it (RFC 5936, RFC 1995). */
+export function isTransfer(type: number): boolean {
+  return type === TYPE.AXFR || type === TYPE.IXFR;
+}
+
 /** Extended DNS error info codes (RFC 8914 §4). */
 export const EDE = {
   OTHER: 0,

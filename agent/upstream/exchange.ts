@@ -7,7 +7,8 @@
 import { type DnsError, GAVE_WAY, type NetworkError } from '../base/errors.ts';
 import { type ClientShare, type Holding, OWN_KEY } from '../base/memory-ledger.ts';
 import { RCODE } from '../dns/iana.ts';
-import { type Reply, readReply } from '../dns/reply.ts';
+import { acceptReply } from '../dns/reply/accept.ts';
+import type { Reply } from '../dns/reply.ts';
 import type { Transport } from '../query/query.ts';
 import type { UpstreamReply } from '../query/services.ts';
 import { type Expiring, NOT_WAITING } from './deadlines.ts';
@@ -26,7 +27,6 @@ import {
   type Way,
 } from './plan.ts';
 import type { Failure } from './ports.ts';
-import { unspell } from './spelling.ts';
 import { isUseless } from './usefulness.ts';
 
 /** Before an upstream that failed at once is tried again, milliseconds. */
@@ -87,15 +87,15 @@ export class Exchange implements FlightOwner, Expiring, Holding {
   onReply(flight: Flight, message: Buffer): void {
     const attempt = this.#take(flight);
     if (attempt === undefined) return;
-    if (flight.spelling !== undefined) unspell(message, flight.question.name);
-    const reply = readReply(message);
-    if (reply === undefined && flight.transport === 'udp' && isTruncated(message)) {
+    const reply = acceptReply(message, flight.question, flight.spelling);
+    if (typeof reply === 'string' && flight.transport === 'udp' && isTruncated(message)) {
       // Some servers cut in the middle of a record.
       this.#again(attempt, 'tcp', flight.edns, attempt.isPlainRetry);
       return;
     }
-    if (reply === undefined) {
+    if (typeof reply === 'string') {
       // The question matched, so this is what the upstream has to say; there is nothing more to wait for.
+      attempt.member.target.meters.mismatched(reply);
       this.#failed(attempt, { phase: 'match', errno: 'EBADMSG' });
       return;
     }

@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { CLASS, TYPE } from '../dns/iana.ts';
-import { readReply } from '../dns/reply.ts';
+import { acceptReply } from '../dns/reply/accept.ts';
 import type { Transport } from '../query/query.ts';
 import type {
   Counter,
@@ -131,9 +131,11 @@ export class Health implements FlightOwner, Expiring {
 
   onReply(flight: Flight, message: Buffer): void {
     this.#target.answered(flight);
-    const reply = readReply(message);
+    const reply = acceptReply(message, flight.question, flight.spelling);
     // A server that cannot resolve the probe's name may well serve others, so the rcode counts only in doubt.
-    const isGood = reply !== undefined && !(this.#usefulness.isInDoubt && isUseless(reply.rcode));
+    const isGood =
+      typeof reply !== 'string' && !(this.#usefulness.isInDoubt && isUseless(reply.rcode));
+    if (typeof reply === 'string') this.#target.meters.mismatched(reply);
     if (isGood) this.#recovered();
     else this.#failed({ phase: 'match', errno: 'EBADMSG' });
   }

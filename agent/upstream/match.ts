@@ -10,13 +10,23 @@ import {
   RCODE_MASK,
 } from '../dns/header.ts';
 import { OPCODE, RCODE } from '../dns/iana.ts';
+import { REJECTIONS } from '../dns/reply/accept.ts';
 import { matchesQuestion } from '../dns/reply.ts';
 
 /**
  * Why a message does not count. `id`: no query in flight has it, as with forgeries, duplicates and replies that come
- * too late. `case`: the letter case of the question is not ours. `source` is found by the socket.
+ * too late. `case`: the letter case of the question is not ours. The socket finds `source`; `malformed` and `unrelated`
+ * are found when a reply that matches is read.
  */
-export const MISMATCHES = ['source', 'short', 'not_reply', 'id', 'question', 'case'] as const;
+export const MISMATCHES = [
+  'source',
+  'short',
+  'not_reply',
+  'id',
+  'question',
+  'case',
+  ...REJECTIONS,
+] as const;
 export type Mismatch = (typeof MISMATCHES)[number];
 
 /** What a reply is held against. */

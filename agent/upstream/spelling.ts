@@ -1,5 +1,4 @@
 /** Random letter case in a question: bits that a forger has to guess besides ID and port (draft-vixie-dnsext-dns0x20). */
-import { HEADER_BYTES } from '../dns/header.ts';
 import type { IdSource } from './ids.ts';
 
 const CASE_BIT = 0x20;
@@ -22,9 +21,4 @@ export function randomCase(name: Uint8Array, ids: IdSource): Uint8Array {
     bits >>= 1;
     return isUpper ? octet & ~CASE_BIT : octet;
   });
-}
-
-/** Puts the question's `name` back in lower case in `message`, so that nobody sees how it was spelt upstream. */
-export function unspell(message: Uint8Array, name: Uint8Array): void {
-  if (message.length >= HEADER_BYTES + name.length) message.set(name, HEADER_BYTES);
 }

@@ -18,6 +18,11 @@ export function packetsIn(folder: string): PacketFile[] {
     }));
 }
 
+/** One packet, by its path below this folder, `replies/` and `.hex` left out. */
+export function packet(path: string): Buffer {
+  return fromHex(readFileSync(new URL(`replies/${path}.hex`, import.meta.url), 'utf8'));
+}
+
 function fromHex(text: string): Buffer {
   const digits = text.replace(/#.*/g, '').replace(/\s+/g, '');
   const bytes = Buffer.from(digits, 'hex');

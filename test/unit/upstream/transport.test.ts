@@ -1,8 +1,13 @@
 /** Upstreams that speak one transport only, or one kind of DNS: all resolve, and what was learned is used. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { decode } from 'dns-packet';
+import { buildResponse } from '../../../agent/dns/build.ts';
+import { FLAG, idOf, putU16 } from '../../../agent/dns/header.ts';
+import { TYPE } from '../../../agent/dns/iana.ts';
 import { settle } from '../../support/fake-clock.ts';
 import type { FakeSockets } from '../../support/upstream/fake-sockets.ts';
+import type { SeenQuery } from '../../support/upstream/messages.ts';
 import { A, groupOptions, question, replyOf, rig, watch } from '../../support/upstream/rig.ts';
 
 const ADDRESS = [192, 0, 2, 80] as const;
@@ -96,6 +101,37 @@ test('randomized case: the reply must repeat it, and nobody sees it afterwards',
   }
   assert.ok(spellings.size > 5, [...spellings].join(' '));
   assert.equal(metrics.value('nodens_upstream_mismatched_replies_total', { reason: 'case' }), 20);
+});
+
+test('randomized case is in no name of the reply, wherever the upstream put it', async () => {
+  const { room, sockets } = rig();
+  const group = room.group(groupOptions({ randomizeCase: true }));
+  const lower = question().name;
+  for (let i = 0; i < 20; i++) {
+    const watched = watch(group.exchange(question(), 4_000));
+    const socket = sockets.udp(A.address);
+    const { message } = socket.queries.at(-1) as SeenQuery;
+    const sent = message.subarray(12, 12 + lower.length);
+    const zone = sent.subarray(4);
+    const wire = buildResponse(
+      { name: sent, type: TYPE.A, class: 1 },
+      {
+        ...{ rcode: 0, flags: FLAG.RA },
+        answer: [{ name: sent, type: TYPE.A, ttlSeconds: 60, rdata: Uint8Array.from(ADDRESS) }],
+        authority: [{ name: zone, type: TYPE.NS, ttlSeconds: 60, rdata: zone }],
+      },
+    );
+    putU16(wire, 0, idOf(message));
+    socket.deliver(wire);
+    await settle();
+    const { questions, answers, authorities } = decode(replyOf(watched).reply.wire);
+    const names = [questions, answers, authorities].flatMap((section) =>
+      (section ?? []).map((each) => each.name),
+    );
+    assert.deepEqual(names, ['www.example.org', 'www.example.org', 'example.org']);
+    const [server] = authorities ?? [];
+    assert.equal(server?.type === 'NS' && server.data, 'example.org');
+  }
 });
 
 test('an upstream that does not keep the case is asked over TCP', async () => {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FLAG } from '../../../agent/dns/header.ts';
-import { RCODE, TYPE } from '../../../agent/dns/iana.ts';
+import { FLAG, flagsOf, idOf, putU16 } from '../../../agent/dns/header.ts';
+import { EDE, RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import { nameToText } from '../../../agent/dns/name.ts';
 import { settle } from '../../support/fake-clock.ts';
+import { packet } from '../../support/packets/read.ts';
+import type { FakeDatagram } from '../../support/upstream/fake-sockets.ts';
 import { replyTo, type SeenQuery } from '../../support/upstream/messages.ts';
 import {
   A,
@@ -90,6 +92,52 @@ test('a reply that is malformed behind the question is not waited out', async ()
   await settle();
   assert.equal(replyOf(watched).upstream, '192.0.2.2:53');
   assert.equal(metrics.value('nodens_upstream_failures_total', { phase: 'match' }), 1);
+});
+
+for (const [file, reason] of [
+  ['malformed-records/a-3-bytes', 'malformed'],
+  ['malformed-records/additional-owner-to-itself', 'malformed'],
+  ['unrelated/other-owner', 'unrelated'],
+  ['unrelated/not-the-target', 'unrelated'],
+] as const) {
+  test(`${file} is a failed attempt: the next upstream is asked, else it is SERVFAIL`, async () => {
+    const deliver = (socket: FakeDatagram): void => {
+      const message = packet(file);
+      putU16(message, 0, idOf((socket.queries.at(-1) as SeenQuery).message));
+      socket.deliver(message);
+    };
+    const { room, sockets, metrics } = rig();
+    const both = room.group(groupOptions({ targets: [A, B] }));
+    const answered = watch(both.exchange(question(), 1_000));
+    deliver(sockets.udp(A.address));
+    sockets.udp(B.address).answer({ address: ADDRESS });
+    await settle();
+    assert.equal(replyOf(answered).upstream, '192.0.2.2:53');
+    assert.equal(metrics.value('nodens_upstream_failures_total', { phase: 'match' }), 1);
+    assert.equal(metrics.value('nodens_upstream_mismatched_replies_total', { reason }), 1);
+    const failed = watch(
+      room.group(groupOptions({ maxConnectAttempts: 1 })).exchange(question(), 1_000),
+    );
+    deliver(sockets.udp(A.address));
+    await settle();
+    const { rcode, extended } = errorOf(failed);
+    assert.deepEqual([rcode, extended?.code], [RCODE.SERVFAIL, EDE.NO_REACHABLE_AUTHORITY]);
+  });
+}
+
+test('a truncated reply whose chain was cut off is asked again over TCP', async () => {
+  const { room, sockets } = rig();
+  const watched = watch(room.group(groupOptions()).exchange(question(), 1_000));
+  const socket = sockets.udp(A.address);
+  const message = packet('unrelated/other-owner');
+  putU16(message, 0, idOf((socket.queries[0] as SeenQuery).message));
+  putU16(message, 2, flagsOf(message) | FLAG.TC);
+  socket.deliver(message);
+  const stream = sockets.tcp(A.address);
+  stream.open();
+  stream.answer({ address: ADDRESS });
+  await settle();
+  assert.equal(replyOf(watched).transport, 'tcp');
 });
 
 test('truncated over UDP is asked again over TCP', async () => {

@@ -1,0 +1,104 @@
+/**
+ * A reply from upstream as it may be stored and given out: read whole, nothing in it that was not asked for, and no
+ * longer than it needs to be. What is not touched stays byte for byte as it came.
+ */
+import { buildResponse, type QuestionFields } from '../build.ts';
+import { MAX_FRAME_BYTES } from '../frame.ts';
+import { ancountOf, FLAG, flagsOf, qdcountOf, RCODE_MASK } from '../header.ts';
+import { isTransfer, RCODE, TYPE } from '../iana.ts';
+import type { RecordView } from '../records.ts';
+import { type Reply, readReply } from '../reply.ts';
+import { restoreCase } from './case.ts';
+import { chainOf } from './chain.ts';
+import { areWellFormed } from './check.ts';
+import { compressed } from './compress.ts';
+import { NameTable } from './names.ts';
+
+export interface Asked extends QuestionFields {
+  readonly dnssecOk: boolean;
+}
+
+/** Why a reply does not count: it cannot be parsed, or its answers belong to another question. */
+export const REJECTIONS = ['malformed', 'unrelated'] as const;
+export type Rejection = (typeof REJECTIONS)[number];
+
+const names = new NameTable();
+
+/**
+ * Reads the reply in `message` to `asked`, whose question matches where there is one. `spelling` is the name as it was
+ * sent, where that was in random letter case. The input is not kept and not written to.
+ *
+ * Left out are answers that the chain of aliases from the question does not lead to, and DNSSEC records that were not
+ * asked for (RFC 4035 §3.2.1). Where the answer section held records and none of them answers the question, the reply
+ * is no answer. An error without a question (RFC 6891 §7) gets the one that was asked.
+ */
+export function acceptReply(
+  message: Buffer,
+  asked: Asked,
+  spelling?: Uint8Array,
+): Reply | Rejection {
+  const reply = readReply(message);
+  if (reply === undefined || message.length > MAX_FRAME_BYTES) return 'malformed';
+  const { wire, records } = reply;
+  if (qdcountOf(wire) === 0) return withQuestion(reply, asked);
+  if (spelling !== undefined) restoreCase(wire, records, asked.name, spelling);
+  names.start(wire, wire.length);
+  if (!areWellFormed(wire, records, names)) return 'malformed';
+  const kept = wanted(reply, asked);
+  if (kept === undefined) return 'unrelated';
+  const isWhole = kept === records;
+  if (isWhole && !names.canShrink) return reply;
+  const written = compressed(wire, kept, names, isWhole ? wire.length - 1 : MAX_FRAME_BYTES);
+  if (written === undefined) return isWhole ? reply : 'malformed';
+  return { ...reply, ...written };
+}
+
+/** An error has no need of records; anything else without a question answers none. */
+function withQuestion(reply: Reply, asked: Asked): Reply | Rejection {
+  const { rcode } = reply;
+  if (rcode === RCODE.NOERROR || rcode === RCODE.NXDOMAIN) return 'malformed';
+  const flags = flagsOf(reply.wire) & ~(FLAG.QR | RCODE_MASK);
+  return { ...reply, wire: buildResponse(asked, { rcode, flags }), records: [] };
+}
+
+/** The records to keep: the same array where all are; undefined where no answer is one. */
+function wanted({ wire, records, rcode }: Reply, asked: Asked): readonly RecordView[] | undefined {
+  const answers = ancountOf(wire);
+  const belongs = chainOf(wire, records, answers, names, asked);
+  if (belongs !== undefined && rcode === RCODE.NOERROR) {
+    const isAnswer = ({ type }: RecordView, i: number): boolean =>
+      belongs[i] === true && (type === asked.type || asked.type === TYPE.ANY);
+    if (!records.some(isAnswer)) return undefined;
+  }
+  const strips = !asked.dnssecOk && hasUnasked(records, asked);
+  if (belongs === undefined && !strips) return records;
+  return records.filter(
+    (record, i) => belongs?.[i] !== false && !(strips && isUnasked(record, asked)),
+  );
+}
+
+/** Types that only serve to prove others (RFC 4034, RFC 5155, and RFC 2535 before them). */
+const PROOFS: readonly number[] = [
+  TYPE.SIG,
+  TYPE.KEY,
+  30, // NXT
+  TYPE.DS,
+  TYPE.RRSIG,
+  TYPE.NSEC,
+  TYPE.DNSKEY,
+  TYPE.NSEC3,
+  TYPE.NSEC3PARAM,
+];
+const IS_PROOF = Uint8Array.from({ length: 256 }, (_, type) => Number(PROOFS.includes(type)));
+
+function hasUnasked(records: readonly RecordView[], asked: Asked): boolean {
+  for (let i = 0; i < records.length; i++) {
+    if (isUnasked(records[i] as RecordView, asked)) return true;
+  }
+  return false;
+}
+
+function isUnasked({ type, section }: RecordView, { type: asked }: Asked): boolean {
+  if (IS_PROOF[type] !== 1) return false;
+  return section !== 'answer' || (type !== asked && asked !== TYPE.ANY && !isTransfer(asked));
+}

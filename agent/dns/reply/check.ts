@@ -1,0 +1,54 @@
+/**
+ * Whether every name and every field of a message is well-formed; what is not would be garbage to a client, too. A
+ * pointer must lead to a name that stands before it: what else it could lead to changes on the way to a client (ID,
+ * flags, TTLs), and a name would change with it.
+ */
+import { HEADER_BYTES, u16 } from '../header.ts';
+import { isName, partEnd, shapeOf } from '../rdata.ts';
+import type { RecordView } from '../records.ts';
+import { MALFORMED, type NameTable } from './names.ts';
+
+const POINTER = 0xc0;
+export const POINTER_TO_QUESTION = (POINTER << 8) | HEADER_BYTES;
+/** Type, class, TTL and RDLENGTH: what lies between an owner name and RDATA. */
+const FIXED_BYTES = 10;
+
+/** Reads the names of `records`, in order, into `names`; false where a name or RDATA is malformed. */
+export function areWellFormed(
+  wire: Uint8Array,
+  records: readonly RecordView[],
+  names: NameTable,
+): boolean {
+  for (const record of records) {
+    if (!isOwnerWellFormed(wire, record, names) || !isRdataWellFormed(wire, record, names))
+      return false;
+  }
+  return true;
+}
+
+function isOwnerWellFormed(wire: Uint8Array, record: RecordView, names: NameTable): boolean {
+  const { start, rdataStart } = record;
+  // Most owners are that, and what it leads to has been read.
+  if (u16(wire, start) === POINTER_TO_QUESTION) return true;
+  const node = names.read(start, rdataStart - FIXED_BYTES, true);
+  if (node === names.question && (wire[start] as number) < POINTER && wire[start] !== 0)
+    names.canShrink = true;
+  return node !== MALFORMED;
+}
+
+function isRdataWellFormed(wire: Uint8Array, record: RecordView, names: NameTable): boolean {
+  const { rdataStart, rdataEnd } = record;
+  const shape = shapeOf(record.type, record.class);
+  if (shape === undefined) return true;
+  if (shape.fixedBytes >= 0) return rdataEnd - rdataStart === shape.fixedBytes;
+  const { parts, compresses } = shape;
+  let at = rdataStart;
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i] as (typeof parts)[number];
+    const next = partEnd(wire, at, rdataEnd, part);
+    if (next < 0) return false;
+    if (isName(part) && names.read(at, rdataEnd, compresses) === MALFORMED) return false;
+    at = next;
+  }
+  return at === rdataEnd;
+}

@@ -57,14 +57,23 @@ export function classify(asked: Asked, answer: Answer, wallSeconds: number): Cla
     return { verdict: 'passing', records };
   }
   return {
-    verdict: rcode === RCODE.NXDOMAIN ? nameError(records) : content(asked, records),
+    verdict: rcode === RCODE.NXDOMAIN ? nameError(asked, records) : content(asked, records),
     records,
   };
 }
 
-function nameError(records: readonly RecordView[]): Verdict {
-  return hasSoa(records) && records[0]?.section !== 'answer' ? 'denial' : 'passing';
+/**
+ * NXDOMAIN is of the last name in a chain of aliases, and of the question's as long as that lasts (RFC 2308 §2.1,
+ * RFC 6604 §3). One that comes with what was asked for contradicts itself.
+ */
+function nameError({ type: asked }: Asked, records: readonly RecordView[]): Verdict {
+  const isAnswer = ({ section, type }: RecordView): boolean =>
+    section === 'answer' && (type === asked || !ALIASES.has(type));
+  return hasSoa(records) && !records.some(isAnswer) ? 'denial' : 'passing';
 }
+
+/** What a chain consists of. */
+const ALIASES: ReadonlySet<number> = new Set([TYPE.CNAME, TYPE.DNAME, TYPE.RRSIG]);
 
 /** A NOERROR answer, by what is in it; a chain of aliases that ends nowhere is a denial if an SOA says so. */
 function content(asked: Asked, records: readonly RecordView[]): Verdict {

@@ -154,7 +154,8 @@ export class Keeper {
       lastHitMs: before?.lastHitMs ?? 0,
     });
     store.replace(before, entry, keep.capacity);
-    this.#cut(query, entry, keep.capacity);
+    const isAliased = classified.records[0]?.section === 'answer';
+    this.#cut(query, entry, isAliased, keep.capacity);
     return kept;
   }
 
@@ -163,10 +164,13 @@ export class Keeper {
     return cluster.domains.some((domain) => isSubdomain(name, domain)) ? cluster.denial : denial;
   }
 
-  /** A name that does not exist denies all below it; one that exists takes back every denial above it. */
-  #cut(query: Query, entry: Entry, capacity: number): void {
+  /**
+   * A name that does not exist denies all below it; one that exists takes back every denial above it. An alias exists,
+   * whatever it leads to.
+   */
+  #cut(query: Query, entry: Entry, isAliased: boolean, capacity: number): void {
     const { denials } = this.#parts.store;
-    if (entry.answer.rcode !== RCODE.NXDOMAIN) {
+    if (entry.answer.rcode !== RCODE.NXDOMAIN || isAliased) {
       this.#cuts.disproved(query, entry.key, denials);
     } else if (this.#cuts.covers(query)) {
       const { kind, answer, ledger, generation, expiresMs, uselessMs, refreshMs } = entry;

@@ -15,6 +15,11 @@ const soa = soaRecord(3_600, 60);
 const ns: NewRecord = { type: TYPE.NS, ttlSeconds: 60, rdata: nameFromText('ns.example.org.') };
 const cname: NewRecord = { type: TYPE.CNAME, ttlSeconds: 60, rdata: nameFromText('x.example.') };
 
+const dname: NewRecord = {
+  ...{ type: TYPE.DNAME, ttlSeconds: 60 },
+  ...{ name: nameFromText('example.org.'), rdata: nameFromText('x.') },
+};
+
 function rrsig(inception: number, expiration: number): NewRecord {
   const rdata = new Uint8Array(24);
   putU32(rdata, 8, expiration);
@@ -40,8 +45,23 @@ describe('classify', () => {
     ['NXDOMAIN', { rcode: RCODE.NXDOMAIN, authority: [soa] }, 'denial'],
     ['NXDOMAIN without SOA', { rcode: RCODE.NXDOMAIN }, 'passing'],
     [
-      'NXDOMAIN with answers',
+      'NXDOMAIN behind an alias',
       { rcode: RCODE.NXDOMAIN, answer: [cname], authority: [soa] },
+      'denial',
+    ],
+    [
+      'NXDOMAIN behind a DNAME',
+      { rcode: RCODE.NXDOMAIN, answer: [dname, cname], authority: [soa] },
+      'denial',
+    ],
+    [
+      'NXDOMAIN behind an alias, without SOA',
+      { rcode: RCODE.NXDOMAIN, answer: [cname] },
+      'passing',
+    ],
+    [
+      'NXDOMAIN with what was asked for',
+      { rcode: RCODE.NXDOMAIN, answer: [a], authority: [soa] },
       'passing',
     ],
     ['SERVFAIL', { rcode: RCODE.SERVFAIL }, 'failure'],

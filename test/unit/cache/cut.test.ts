@@ -66,6 +66,25 @@ describe('NXDOMAIN cut', () => {
     assert.equal((await bench.ask({ name: BELOW })).rcode, RCODE.NOERROR);
   });
 
+  it('does not come from an alias that leads nowhere: the alias exists', async () => {
+    const alias = { type: TYPE.CNAME, ttlSeconds: 60, rdata: nameFromText('no.example.net.') };
+    const bench = new Bench(ON);
+    bench.upstream = (query) => bench.reply(query, { ...nxdomain(), answer: [alias] });
+    await bench.ask({ name: TOP });
+    assert.equal(bench.hit({ name: TOP }).rcode, RCODE.NXDOMAIN);
+    bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(60)] });
+    assert.equal((await bench.ask({ name: BELOW })).rcode, RCODE.NOERROR);
+  });
+
+  it('is taken back by an alias that leads nowhere', async () => {
+    const alias = { type: TYPE.CNAME, ttlSeconds: 60, rdata: nameFromText('no.example.net.') };
+    const bench = await cut();
+    bench.upstream = (query) => bench.reply(query, { ...nxdomain(), answer: [alias] });
+    await bench.ask({ name: TOP, type: TYPE.AAAA });
+    bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(60)] });
+    assert.equal((await bench.ask({ name: BELOW })).rcode, RCODE.NOERROR);
+  });
+
   it('is not for clients that want proof', async () => {
     const bench = await cut();
     assert.equal((await bench.ask({ name: BELOW, dnssecOk: true })).rcode, RCODE.NOERROR);

@@ -177,6 +177,25 @@ describe('cache lookup', () => {
     }
   });
 
+  it('serves NXDOMAIN behind an alias for as long as both last, and never past that', async () => {
+    for (const [aliasTtl, minimum, seconds] of [
+      [20, 300, 20],
+      [300, 20, 20],
+    ] as const) {
+      const alias = { type: TYPE.CNAME, ttlSeconds: aliasTtl, rdata: nameFromText('no.example.') };
+      const bench = new Bench({ serveStale: IMMEDIATE });
+      bench.upstream = (query) => bench.reply(query, { ...nxdomain(minimum), answer: [alias] });
+      for (let i = 0; i < 6; i++) await bench.ask();
+      assert.equal(bench.asked.length, 1);
+      assert.deepEqual([bench.cache.stats().answers, bench.cache.stats().denials], [0, 1]);
+      await bench.services.clock.advance(seconds * 1_000 - 1);
+      assert.equal(bench.hit().rcode, RCODE.NXDOMAIN);
+      await bench.services.clock.advance(1);
+      await bench.ask();
+      assert.equal(bench.asked.length, 2);
+    }
+  });
+
   it('lets an NXDOMAIN take the place of an answer, and an answer that of an NXDOMAIN', async () => {
     const bench = new Bench();
     positive(bench, 5);

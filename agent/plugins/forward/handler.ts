@@ -1,11 +1,21 @@
 /** Sends a query to the first forward of its block that is meant for it. */
 import type { Clock } from '../../base/clock.ts';
-import { RCODE } from '../../dns/iana.ts';
+import { DnsError } from '../../base/errors.ts';
+import { EDE, isTransfer, RCODE, rcodeName } from '../../dns/iana.ts';
 import { isSubdomain } from '../../dns/name.ts';
 import { type Answer, relayedAnswer } from '../../query/answer.ts';
 import type { Handler, Result } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
 import type { UpstreamGroup, UpstreamQuestion, UpstreamReply } from '../../query/services.ts';
+
+/** Larger rcodes need an OPT, which belongs to one hop (RFC 6891 §6.1.3). */
+const MAX_HEADER_RCODE = 15;
+
+const NO_TRANSFER = [
+  RCODE.REFUSED,
+  'zone transfers need TCP',
+  { code: EDE.NOT_SUPPORTED, text: 'zone transfers need TCP (RFC 5936 §4.2)' },
+] as const;
 
 /** One forward line. */
 export interface Forwarder {
@@ -47,6 +57,7 @@ export function forwardHandler(
         const following = wantsNext(forwarder, upstreamReply) ? find(question.name, at + 1) : -1;
         if (following !== -1) return ask(question, deadlineMs, following, metadata);
         metadata?.set('forward/upstream', upstreamReply.upstream);
+        if (upstreamReply.reply.rcode > MAX_HEADER_RCODE) throw hopError(upstreamReply);
         return relayedAnswer(upstreamReply.reply, 'forward', clock.nowMs());
       });
   };
@@ -54,8 +65,15 @@ export function forwardHandler(
   return (query, next) => {
     const at = find(query.name, 0);
     if (at === -1) return next(query);
+    if (isTransfer(query.type) && query.transport === 'udp') throw new DnsError(...NO_TRANSFER);
     return ask(questionOf(query), query.arrivedMs + query.budgetMs, at, query.metadata);
   };
+}
+
+/** What an upstream says of its hop to us (EDNS version, cookies, keys: RFC 6895 §2.3) is not for a client of ours. */
+function hopError({ reply, upstream, transport }: UpstreamReply): DnsError {
+  const text = `${upstream} over ${transport}: ${rcodeName(reply.rcode)}`;
+  return new DnsError(RCODE.SERVFAIL, text, { code: EDE.NO_REACHABLE_AUTHORITY, text });
 }
 
 function wantsNext({ nextRcodes, nextOnNoData }: Forwarder, { reply }: UpstreamReply): boolean {

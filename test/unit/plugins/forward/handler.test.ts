@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { clientKey } from '../../../../agent/base/client-key.ts';
+import { DnsError } from '../../../../agent/base/errors.ts';
 import { buildQuery, buildResponse } from '../../../../agent/dns/build.ts';
 import { FLAG, flagsOf } from '../../../../agent/dns/header.ts';
-import { RCODE, TYPE } from '../../../../agent/dns/iana.ts';
+import { EDE, RCODE, TYPE } from '../../../../agent/dns/iana.ts';
 import { nameFromText, nameToText } from '../../../../agent/dns/name.ts';
 import { readQueryHead } from '../../../../agent/dns/query-head.ts';
 import { readReply } from '../../../../agent/dns/reply.ts';
@@ -38,7 +39,12 @@ function upstream(
     const body = rcode === 0 && !empty ? { rcode, flags, answer } : { rcode, flags };
     const reply = readReply(buildResponse(question, body));
     assert.ok(reply);
-    return Promise.resolve({ reply, upstream: `${from}:53`, transport: 'udp' });
+    // The upper bits of a rcode were in the OPT.
+    return Promise.resolve({
+      reply: { ...reply, rcode },
+      upstream: `${from}:53`,
+      transport: 'udp',
+    });
   };
   return {
     from: nameFromText(from),
@@ -139,4 +145,36 @@ test('next_on_nodata: an empty NOERROR is passed on, a full one is not', async (
   assert.equal(second.asked.length, 0);
   await ask([upstream('.', { nextOnNoData: true, empty: true }), second], 'a.example.');
   assert.equal(second.asked.length, 1);
+});
+
+test('what an upstream says of the hop between us is not for clients', async () => {
+  for (const rcode of [RCODE.BADVERS, RCODE.BADCOOKIE, RCODE.BADKEY]) {
+    const pending = ask([upstream('.', { rcode })], 'a.example.');
+    await assert.rejects(pending, (error) => {
+      assert.ok(error instanceof DnsError);
+      assert.deepEqual(
+        [error.rcode, error.extended?.code],
+        [RCODE.SERVFAIL, EDE.NO_REACHABLE_AUTHORITY],
+      );
+      return true;
+    });
+  }
+  const nextRcodes = new Set<number>([RCODE.BADVERS]);
+  const first = upstream('.', { rcode: RCODE.BADVERS, nextRcodes });
+  assert.equal((await ask([first, upstream('.')], 'a.example.')).rcode, RCODE.NOERROR);
+});
+
+test('zone transfers are refused over UDP, and passed on over TCP', async () => {
+  for (const type of [TYPE.AXFR, TYPE.IXFR]) {
+    const only = upstream('.');
+    const over = (transport: 'udp' | 'tcp') => {
+      const asked = query('example.org.', transport);
+      asked.head.type = type;
+      return forwardHandler([only], clock)(asked, () => ELSEWHERE);
+    };
+    assert.throws(() => over('udp'), { name: 'DnsError', rcode: RCODE.REFUSED });
+    assert.equal(only.asked.length, 0);
+    await over('tcp');
+    assert.equal(only.asked.length, 1);
+  }
 });

@@ -1,5 +1,7 @@
 /** DNS64 (RFC 6147), for resolvers in front of a NAT64. It makes no signatures: clients must not validate. */
 import type { Cidr } from '../../base/address.ts';
+import { sleep, type Timer } from '../../base/clock.ts';
+import { DnsError } from '../../base/errors.ts';
 import { CLASS, RCODE, TYPE } from '../../dns/iana.ts';
 import { rebuild } from '../../dns/rebuild.ts';
 import { type RecordView, readRecords } from '../../dns/records.ts';
@@ -20,40 +22,103 @@ export interface Dns64Options {
 
 /** TTL at most where the empty answer has no SOA, seconds (RFC 6147 §5.1.7). */
 const TTL_WITHOUT_SOA_SECONDS = 600;
+/** How long AAAA may take before A is asked for as well, milliseconds. Most resolvers need less for both. */
+const LATE_MS = 1_000;
 
 export function dns64Handler(options: Dns64Options): (query: Query, next: Handler) => Result {
-  const { allowIpv4, translateAll } = options;
+  const { allowIpv4, translateAll, services } = options;
   return (query, next) => {
     if (query.type !== TYPE.AAAA || query.class !== CLASS.IN || query.isInternal)
       return next(query);
     if (!allowIpv4 && query.client.family !== 6) return next(query);
-    return after(next, query, (answer) => {
+    const addresses = new Addresses(query, services);
+    const onAnswer = (answer: Answer): Result => {
+      addresses.stopWaiting();
       const records = readRecords(answer.wire);
-      // NXDOMAIN goes for every type (RFC 6147 §5.1.2); any other error counts as an empty answer.
+      // NXDOMAIN goes for every type; any other error counts as an empty answer (RFC 6147 §5.1.2).
       if (records === undefined || answer.rcode === RCODE.NXDOMAIN) return answer;
       if (!translateAll && records.some(isAnswer(TYPE.AAAA))) return answer;
-      return translated(query, answer, records, options);
-    });
+      return translated(query, addresses.ask(), records, () => answer, options);
+    };
+    // So does no answer at all (RFC 6147 §5.1.3).
+    const onError = (error: unknown): Result => {
+      addresses.stopWaiting();
+      if (!isFailure(error)) throw error;
+      const giveUp = (): never => {
+        throw error;
+      };
+      return translated(query, addresses.inTime(giveUp), [], giveUp, options);
+    };
+    const result = after(next, query, onAnswer, onError);
+    if (result instanceof Promise) addresses.askWhenLate();
+    return result;
   };
+}
+
+/** Silence is wanted, a fault of our own is none of the name's, and what does not exist has no addresses either. */
+function isFailure(error: unknown): boolean {
+  return error instanceof DnsError && error.rcode > 0 && error.rcode !== RCODE.NXDOMAIN;
+}
+
+/**
+ * The A records of a query's name. Where the answer for AAAA is late they are asked for meanwhile, so that they are
+ * there by the client's deadline if no answer ever comes.
+ */
+class Addresses {
+  readonly #query: Query;
+  readonly #services: Dns64Options['services'];
+  #timer: Timer | undefined;
+  #asked: Promise<Answer> | undefined;
+
+  constructor(query: Query, services: Dns64Options['services']) {
+    this.#query = query;
+    this.#services = services;
+  }
+
+  askWhenLate(): void {
+    if (this.#asked !== undefined) return;
+    this.#timer = this.#services.clock.after(LATE_MS, () => {
+      // A failure is dealt with when it is needed, if ever.
+      this.ask().catch(() => undefined);
+    });
+  }
+
+  stopWaiting(): void {
+    this.#timer?.cancel();
+  }
+
+  ask(): Promise<Answer> {
+    this.#asked ??= resolveFor(this.#query, this.#query.name, TYPE.A, this.#services);
+    return this.#asked;
+  }
+
+  /** As `ask`; but what `giveUp` says where they are not there by the client's deadline. */
+  inTime(giveUp: () => never): Promise<Answer> {
+    const { clock } = this.#services;
+    const { arrivedMs, budgetMs } = this.#query;
+    const leftMs = Math.max(0, arrivedMs + budgetMs - clock.nowMs());
+    return Promise.race([this.ask(), sleep(clock, leftMs).then(giveUp)]);
+  }
 }
 
 function isAnswer(type: number): (record: RecordView) => boolean {
   return (record) => record.section === 'answer' && record.type === type;
 }
 
-/** The A records of the name as AAAA records; the answer that was there where there are none. */
+/** The A records that `found` brings as AAAA records; `otherwise` where it brings none. */
 function translated(
   query: Query,
-  empty: Answer,
+  found: Promise<Answer>,
   records: readonly RecordView[],
+  otherwise: () => Answer,
   { prefix, services, translated: counters }: Dns64Options,
 ): Promise<Answer> {
-  return resolveFor(query, query.name, TYPE.A, services).then((found) => {
+  const translate = (addresses: Answer): Answer => {
     const isUseful =
-      found.rcode === RCODE.NOERROR && readRecords(found.wire)?.some(isAnswer(TYPE.A));
-    if (isUseful !== true) return empty;
+      addresses.rcode === RCODE.NOERROR && readRecords(addresses.wire)?.some(isAnswer(TYPE.A));
+    if (isUseful !== true) return otherwise();
     const nowMs = services.clock.nowMs();
-    const source = wireAt(found, nowMs);
+    const source = wireAt(addresses, nowMs);
     const limit = soaTtl(records);
     const wire = rebuild(source, {
       question: query,
@@ -66,9 +131,13 @@ function translated(
             }
           : undefined,
     });
-    if (wire === undefined) return empty;
+    if (wire === undefined) return otherwise();
     counters(query.server).value++;
-    return remade(found, wire, nowMs).with({ plugin: 'dns64' });
+    return remade(addresses, wire, nowMs).with({ plugin: 'dns64' });
+  };
+  return found.then(translate, (error: unknown) => {
+    if (error instanceof DnsError) return otherwise();
+    throw error;
   });
 }
 

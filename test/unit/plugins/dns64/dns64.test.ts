@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { addressBytes } from '../../../../agent/base/address.ts';
+import { DnsError } from '../../../../agent/base/errors.ts';
 import type { NewRecord } from '../../../../agent/dns/build.ts';
 import { RCODE, TYPE } from '../../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
@@ -57,6 +58,95 @@ async function tell({ text = 'dns64', below = made('AAAA', []), found, client = 
   );
   return { answer, addresses, asked, services };
 }
+
+interface Waiting {
+  /** How the question for AAAA records ends, and after how long, milliseconds. */
+  readonly ends: Answer | Error;
+  readonly afterMs: number;
+  /** After how long the question for A records is answered, milliseconds; undefined: never. */
+  readonly foundAfterMs?: number;
+}
+
+/** Asks and moves the clock until the client hears something; what that is, when, and when A records were asked for. */
+async function wait({ ends, afterMs, foundAfterMs }: Waiting) {
+  const clock = new FakeClock();
+  const startMs = clock.nowMs();
+  const asked: number[] = [];
+  const services = fakeServices({
+    clock,
+    resolve: () => {
+      asked.push(clock.nowMs() - startMs);
+      return new Promise((resolve) => {
+        if (foundAfterMs !== undefined)
+          clock.after(foundAfterMs, () => resolve(made('A', [a('192.0.2.33')])));
+      });
+    },
+  });
+  const { directive, block } = parseDirective('dns64');
+  const query = queryFor(NAME, 'AAAA', { client: V6 });
+  query.arrivedMs = startMs;
+  const below = (): Promise<Answer> =>
+    new Promise((resolve, reject) => {
+      clock.after(afterMs, () => (ends instanceof Error ? reject(ends) : resolve(ends)));
+    });
+  let outcome: { readonly got: unknown; readonly atMs: number } | undefined;
+  const note = (got: unknown): void => {
+    outcome = { got, atMs: clock.nowMs() - startMs };
+  };
+  const result = setup(directive, block, services).handle?.(query, below);
+  assert.ok(result instanceof Promise);
+  result.then(note, note);
+  for (let ms = 0; ms < 10_000 && outcome === undefined; ms += 10) await clock.advance(10);
+  assert.ok(outcome !== undefined, 'the client hears nothing');
+  const { got, atMs } = outcome;
+  const addresses = got instanceof Error ? got : decoded(got as Answer).answers?.length;
+  return { got, atMs, addresses, asked };
+}
+
+const TIMEOUT = new DnsError(RCODE.SERVFAIL, 'no answer in time');
+
+describe('dns64 without an answer for AAAA', () => {
+  it('translates after an error at once', async () => {
+    const refused = new DnsError(RCODE.REFUSED, 'refused');
+    for (const ends of [TIMEOUT, refused]) {
+      const { addresses, atMs, asked } = await wait({ ends, afterMs: 50, foundAfterMs: 20 });
+      assert.deepEqual([addresses, atMs, asked], [1, 70, [50]]);
+    }
+  });
+
+  it('has the A records by the time that the question for AAAA runs out', async () => {
+    const { addresses, atMs, asked } = await wait({
+      ends: TIMEOUT,
+      afterMs: 4_000,
+      foundAfterMs: 500,
+    });
+    assert.deepEqual([addresses, atMs, asked], [1, 4_000, [1_000]]);
+  });
+
+  it('fails by the deadline where there is none for A either', async () => {
+    const late = await wait({ ends: TIMEOUT, afterMs: 4_000 });
+    assert.deepEqual([late.got, late.atMs], [TIMEOUT, 4_000]);
+    const soon = await wait({ ends: TIMEOUT, afterMs: 50 });
+    assert.deepEqual([soon.got, soon.atMs], [TIMEOUT, 4_000]);
+  });
+
+  it('does not ask for A where AAAA is slow, but there', async () => {
+    const full = made('AAAA', [{ type: TYPE.AAAA, ttlSeconds: 1, rdata: addressBytes('fd00::1') }]);
+    const quick = await wait({ ends: full, afterMs: 990 });
+    assert.deepEqual([quick.got, quick.asked], [full, []]);
+    const slow = await wait({ ends: full, afterMs: 1_500, foundAfterMs: 10 });
+    assert.deepEqual([slow.got, slow.asked], [full, [1_000]]);
+  });
+
+  it('leaves silence, NXDOMAIN and our own faults as they are', async () => {
+    const silence = new DnsError(-1, 'dropped');
+    const nxdomain = new DnsError(RCODE.NXDOMAIN, 'blocked');
+    for (const ends of [silence, nxdomain, new Error('a fault')]) {
+      const { got, asked } = await wait({ ends, afterMs: 50, foundAfterMs: 10 });
+      assert.deepEqual([got, asked], [ends, []]);
+    }
+  });
+});
 
 describe('dns64', () => {
   it('makes AAAA records from A records', async () => {

@@ -16,7 +16,10 @@ const SECONDS = Number(process.env.NODENS_MODEL_SECONDS ?? 20);
 const MAX_RUNS = 1_000_000;
 const QUICK_MS = 50;
 
-const USELESS: readonly State[] = ['drop', 'refuse', 'reset', 'garbage', 'wrong', 'servfail'];
+const USELESS: readonly State[] = [
+  ...(['drop', 'refuse', 'reset', 'servfail'] as const),
+  ...(['garbage', 'wrong', 'malformed', 'unrelated'] as const),
+];
 
 const NAMES = ['a.example.org.', 'b.example.org.', 'c.example.org.'];
 const ADDRESSES = ['192.0.2.53', '192.0.2.54'];

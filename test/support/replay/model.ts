@@ -216,7 +216,9 @@ export class OutageModel {
       this.#noted(name, now, rcode === RCODE.SERVFAIL ? generation : undefined);
       return;
     }
-    const address = ancountOf(wire) > 0 ? [...wire.subarray(-4)].join('.') : '';
+    // What stands before NXDOMAIN is an alias.
+    const isThere = rcode === RCODE.NOERROR && ancountOf(wire) > 0;
+    const address = isThere ? [...wire.subarray(-4)].join('.') : '';
     if (address === '' && !hasSoa(wire)) {
       // It cannot be kept, and ends what it contradicts.
       this.#known.delete(name);

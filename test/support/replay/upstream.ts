@@ -1,7 +1,7 @@
 /** Name servers that exist on a fake clock only: each address behaves as the test says, whatever the transport. */
 import type { Endpoint } from '../../../agent/base/address.ts';
 import type { Clock } from '../../../agent/base/clock.ts';
-import { buildResponse, type NewResponse } from '../../../agent/dns/build.ts';
+import { buildResponse, type NewRecord, type NewResponse } from '../../../agent/dns/build.ts';
 import { FrameReader, frame } from '../../../agent/dns/frame.ts';
 import { FLAG, flagsOf, HEADER_BYTES, idOf, putU16 } from '../../../agent/dns/header.ts';
 import { RCODE, TYPE } from '../../../agent/dns/iana.ts';
@@ -22,6 +22,8 @@ import { type SeenQuery, seenQuery } from '../upstream/messages.ts';
  * - `refuse`: port unreachable; `reset`: connections open, and break when asked.
  * - `truncated`: TC over UDP and TCP; `udp-truncated`: over UDP only.
  * - `garbage`: octets that are no message; `wrong`: the answer to another question.
+ * - `malformed`: an address that lacks a byte; `unrelated`: the address of another name.
+ * - `dangling`: an alias to a name that does not exist.
  */
 export const STATES = [
   'good',
@@ -37,6 +39,9 @@ export const STATES = [
   'udp-truncated',
   'garbage',
   'wrong',
+  'malformed',
+  'unrelated',
+  'dangling',
 ] as const;
 export type State = (typeof STATES)[number];
 
@@ -193,6 +198,7 @@ const RCODES: Readonly<Partial<Record<State, number>>> = {
   servfail: RCODE.SERVFAIL,
   refused: RCODE.REFUSED,
   nxdomain: RCODE.NXDOMAIN,
+  dangling: RCODE.NXDOMAIN,
 };
 const ZONE = nameFromText('example.org.');
 const OTHER = nameFromText('evil.example.');
@@ -219,14 +225,26 @@ function replyOf(query: Arrived, behaviour: Behaviour): Buffer {
 }
 
 function sections(behaviour: Behaviour, type: number): Partial<NewResponse> {
-  const { state, ttlSeconds, address } = behaviour;
-  if (state === 'nxdomain' || state === 'nodata') {
-    const rdata = Buffer.alloc(22);
-    rdata.writeUInt32BE(ttlSeconds, 18);
-    return { authority: [{ name: ZONE, type: TYPE.SOA, ttlSeconds, rdata }] };
+  const { state, ttlSeconds } = behaviour;
+  if (state === 'nxdomain' || state === 'nodata') return { authority: [soa(ttlSeconds)] };
+  if (state === 'dangling') {
+    const alias = { type: TYPE.CNAME, ttlSeconds, rdata: OTHER };
+    return { answer: [alias], authority: [soa(2 * ttlSeconds)] };
   }
-  if (!['good', 'udp-truncated', 'wrong'].includes(state)) return {};
-  const octets = type === TYPE.AAAA ? [...new Uint8Array(12), ...address] : address;
-  const rdata = Uint8Array.from(octets);
-  return { answer: [{ type: type === TYPE.AAAA ? TYPE.AAAA : TYPE.A, ttlSeconds, rdata }] };
+  const address = addressRecord(behaviour, type);
+  if (state === 'unrelated') return { answer: [{ ...address, name: OTHER }] };
+  if (state === 'malformed') return { answer: [{ ...address, rdata: address.rdata.subarray(1) }] };
+  return ['good', 'udp-truncated', 'wrong'].includes(state) ? { answer: [address] } : {};
+}
+
+function soa(ttlSeconds: number): NewRecord {
+  const rdata = Buffer.alloc(22);
+  rdata.writeUInt32BE(ttlSeconds, 18);
+  return { name: ZONE, type: TYPE.SOA, ttlSeconds, rdata };
+}
+
+function addressRecord({ ttlSeconds, address }: Behaviour, type: number): NewRecord {
+  if (type !== TYPE.AAAA) return { type: TYPE.A, ttlSeconds, rdata: Uint8Array.from(address) };
+  const rdata = Uint8Array.from([...new Uint8Array(12), ...address]);
+  return { type, ttlSeconds, rdata };
 }

@@ -21,9 +21,10 @@ after(() => site.stop());
 const FOLDERS = ['answer', 'badvers', 'formerr', 'notimp', 'silence'].map(
   (kind) => `queries/${kind}`,
 );
-const corpus = [...FOLDERS, 'replies/malformed', 'replies/readable']
-  .flatMap(packetsIn)
-  .map(({ bytes }) => bytes);
+const REPLIES = ['malformed', 'malformed-records', 'unrelated', 'readable'].map(
+  (kind) => `replies/${kind}`,
+);
+const corpus = [...FOLDERS, ...REPLIES].flatMap(packetsIn).map(({ bytes }) => bytes);
 
 async function assertAlive(): Promise<void> {
   for (const ask of [overUdp, overTcp]) {

@@ -1,6 +1,6 @@
 /**
- * A reply from upstream as the cache and `respond` need it: bytes without OPT, record offsets, and what the OPT said.
- * Nothing is decoded and written again (design §4).
+ * A reply message as the cache and `respond` need it: bytes without OPT, record offsets, and what the OPT said. Names
+ * and RDATA are not looked at: `acceptReply` does that for what comes from upstream.
  */
 import type { ExtendedError } from '../base/errors.ts';
 import { readExtendedError } from './edns.ts';

@@ -217,7 +217,7 @@ export const COUNTED_SERIES = {
     'phase',
   ]),
   nodens_upstream_mismatched_replies_total: counter(
-    'Replies ignored because source, ID or question did not match.',
+    'Replies that do not count: not to a query of ours, malformed, or with answers to another question.',
     ['to', 'reason'],
   ),
   nodens_upstream_connections: gauge('Open connections and sockets to an upstream.', [

@@ -88,19 +88,17 @@ export class Exchange implements FlightOwner, Expiring, Holding {
     const attempt = this.#take(flight);
     if (attempt === undefined) return;
     const reply = acceptReply(message, flight.question, flight.spelling);
-    if (typeof reply === 'string' && flight.transport === 'udp' && isTruncated(message)) {
+    if (typeof reply !== 'string') {
+      attempt.member.answered(flight, reply.rcode, this.#context.clock.nowMs() - flight.sentMs);
+      this.#judge(attempt, reply);
+    } else if (flight.transport === 'udp' && isTruncated(message)) {
       // Some servers cut in the middle of a record.
       this.#again(attempt, 'tcp', flight.edns, attempt.isPlainRetry);
-      return;
-    }
-    if (typeof reply === 'string') {
+    } else {
       // The question matched, so this is what the upstream has to say; there is nothing more to wait for.
       attempt.member.target.meters.mismatched(reply);
       this.#failed(attempt, { phase: 'match', errno: 'EBADMSG' });
-      return;
     }
-    attempt.member.answered(flight, reply.rcode, this.#context.clock.nowMs() - flight.sentMs);
-    this.#judge(attempt, reply);
   }
 
   onFailure(flight: Flight, failure: Failure): void {

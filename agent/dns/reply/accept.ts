@@ -12,7 +12,8 @@ import { restoreCase } from './case.ts';
 import { chainOf } from './chain.ts';
 import { areWellFormed } from './check.ts';
 import { compressed } from './compress.ts';
-import { NameTable } from './names.ts';
+import { NameReader } from './names.ts';
+import { Suffixes } from './suffixes.ts';
 
 export interface Asked extends QuestionFields {
   readonly dnssecOk: boolean;
@@ -22,7 +23,9 @@ export interface Asked extends QuestionFields {
 export const REJECTIONS = ['malformed', 'unrelated'] as const;
 export type Rejection = (typeof REJECTIONS)[number];
 
-const names = new NameTable();
+const names = new NameReader();
+const suffixes = new Suffixes(names);
+const tables = { names, suffixes };
 
 /**
  * Reads the reply in `message` to `asked`, whose question matches where there is one. `spelling` is the name as it was
@@ -42,15 +45,16 @@ export function acceptReply(
   const { wire, records } = reply;
   if (qdcountOf(wire) === 0) return withQuestion(reply, asked);
   if (spelling !== undefined) restoreCase(wire, records, asked.name, spelling);
-  names.start(wire, wire.length);
+  names.start(wire);
   if (!areWellFormed(wire, records, names)) return 'malformed';
   const kept = wanted(reply, asked);
   if (kept === undefined) return 'unrelated';
   const isWhole = kept === records;
   if (isWhole && !names.canShrink) return reply;
-  const written = compressed(wire, kept, names, isWhole ? wire.length - 1 : MAX_FRAME_BYTES);
+  const written = compressed(wire, kept, suffixes, isWhole ? wire.length - 1 : MAX_FRAME_BYTES);
   if (written === undefined) return isWhole ? reply : 'malformed';
-  return { ...reply, ...written };
+  const { rcode, truncated, extended } = reply;
+  return { wire: written.wire, records: written.records, rcode, truncated, extended };
 }
 
 /** An error has no need of records; anything else without a question answers none. */
@@ -64,7 +68,7 @@ function withQuestion(reply: Reply, asked: Asked): Reply | Rejection {
 /** The records to keep: the same array where all are; undefined where no answer is one. */
 function wanted({ wire, records, rcode }: Reply, asked: Asked): readonly RecordView[] | undefined {
   const answers = ancountOf(wire);
-  const belongs = chainOf(wire, records, answers, names, asked);
+  const belongs = chainOf(wire, records, answers, tables, asked);
   if (belongs !== undefined && rcode === RCODE.NOERROR) {
     const isAnswer = ({ type }: RecordView, i: number): boolean =>
       belongs[i] === true && (type === asked.type || asked.type === TYPE.ANY);

@@ -3,33 +3,41 @@
  * leads to from there (RFC 1034 §4.3.2, RFC 6672 §3.2), in whatever order they stand.
  */
 import type { QuestionFields } from '../build.ts';
-import { u16 } from '../header.ts';
+import { HEADER_BYTES, u16 } from '../header.ts';
 import { CLASS, isTransfer, TYPE } from '../iana.ts';
 import { MAX_NAME_BYTES } from '../name.ts';
 import type { RecordView } from '../records.ts';
 import { POINTER_TO_QUESTION } from './check.ts';
-import type { NameTable } from './names.ts';
+import type { NameReader } from './names.ts';
+import type { Suffixes } from './suffixes.ts';
+
+/** The names of the message, read. */
+export interface Tables {
+  readonly names: NameReader;
+  readonly suffixes: Suffixes;
+}
 
 /** Names that a chain may have. Resolvers give up sooner: unbound after 11, BIND after 16. */
 const MAX_NAMES = 32;
 
 /**
  * Whether each of the first `count` of `records`, the answers, belongs to the chain, by index; undefined where all do.
- * `names` has read them. Of a record that does not belong, nothing is known but that it answers another question. In
+ * The names have been read. Of a record that does not belong, nothing is known but that it answers another question. In
  * transfers all belong: their records have whatever names the zone has.
  */
 export function chainOf(
   wire: Uint8Array,
   records: readonly RecordView[],
   count: number,
-  names: NameTable,
+  { names, suffixes }: Tables,
   question: QuestionFields,
 ): readonly boolean[] | undefined {
   if (isTransfer(question.type) || isDirect(wire, records, count, question)) return undefined;
-  if (isInOrder(wire, records, count, names, question)) return undefined;
+  if (isInOrder(wire, records, count, { names, suffixes }, question)) return undefined;
   const answers = records.slice(0, count);
-  const { owners, aliases, suffixes } = aliasesIn(wire, answers, names);
-  const { reached, replaced } = follow(names.lowerText(names.question), aliases, suffixes);
+  const found = aliasesIn(wire, answers, suffixes);
+  const { owners } = found;
+  const { reached, replaced } = follow(suffixes.lowerText(suffixes.question), found);
   const belongs = answers.map(({ type, class: qclass }, i) => {
     if (qclass !== question.class && question.class !== CLASS.ANY) return false;
     const owner = owners[i] as string;
@@ -59,26 +67,24 @@ function isInOrder(
   wire: Uint8Array,
   records: readonly RecordView[],
   count: number,
-  names: NameTable,
+  { names, suffixes }: Tables,
   question: QuestionFields,
 ): boolean {
-  let name = names.question;
+  let name = HEADER_BYTES;
   let before = name;
   let reached = 1;
   for (let i = 0; i < count; i++) {
     const { start, type, class: qclass, rdataStart } = records[i] as RecordView;
-    const owner = nodeAt(wire, start, names);
-    if (qclass !== question.class || (owner !== name && owner !== before)) return false;
-    if (type !== TYPE.CNAME || owner !== name) continue;
+    const owner = u16(wire, start) === POINTER_TO_QUESTION ? HEADER_BYTES : names.first(start);
+    if (qclass !== question.class) return false;
+    const isHere = suffixes.areSame(owner, name);
+    if (!isHere && !suffixes.areSame(owner, before)) return false;
+    if (type !== TYPE.CNAME || !isHere) continue;
     before = name;
-    name = names.at(rdataStart);
+    name = names.first(rdataStart);
     reached++;
   }
   return reached <= MAX_NAMES;
-}
-
-function nodeAt(wire: Uint8Array, offset: number, names: NameTable): number {
-  return u16(wire, offset) === POINTER_TO_QUESTION ? names.question : names.at(offset);
 }
 
 interface Aliases {
@@ -87,36 +93,36 @@ interface Aliases {
   /** Targets of CNAME records, by owner. */
   readonly aliases: ReadonlyMap<string, readonly string[]>;
   /** Target of a DNAME record, by owner. */
-  readonly suffixes: ReadonlyMap<string, string>;
+  readonly redirects: ReadonlyMap<string, string>;
 }
 
-function aliasesIn(wire: Uint8Array, answers: readonly RecordView[], names: NameTable): Aliases {
+function aliasesIn(wire: Uint8Array, answers: readonly RecordView[], suffixes: Suffixes): Aliases {
   const texts = new Map<number, string>();
   const textAt = (offset: number): string => {
-    const node = nodeAt(wire, offset, names);
-    const text = texts.get(node) ?? names.lowerText(node);
+    const isQuestion = u16(wire, offset) === POINTER_TO_QUESTION;
+    const node = isQuestion ? suffixes.question : suffixes.of(offset);
+    const text = texts.get(node) ?? suffixes.lowerText(node);
     texts.set(node, text);
     return text;
   };
   const aliases = new Map<string, string[]>();
-  const suffixes = new Map<string, string>();
+  const redirects = new Map<string, string>();
   const owners = answers.map(({ start, type, rdataStart }) => {
     const owner = textAt(start);
-    if (type === TYPE.DNAME) suffixes.set(owner, textAt(rdataStart));
+    if (type === TYPE.DNAME) redirects.set(owner, textAt(rdataStart));
     if (type !== TYPE.CNAME) return owner;
     const targets = aliases.get(owner);
     if (targets === undefined) aliases.set(owner, [textAt(rdataStart)]);
     else targets.push(textAt(rdataStart));
     return owner;
   });
-  return { owners, aliases, suffixes };
+  return { owners, aliases, redirects };
 }
 
 /** Every name that `question` leads to, itself included, and every owner of a DNAME on the way. */
 function follow(
   question: string,
-  aliases: Aliases['aliases'],
-  suffixes: Aliases['suffixes'],
+  { aliases, redirects }: Aliases,
 ): { reached: ReadonlySet<string>; replaced: ReadonlySet<string> } {
   const reached = new Set([question]);
   const replaced = new Set<string>();
@@ -126,10 +132,10 @@ function follow(
   // What is added meanwhile is looked at as well.
   for (const name of reached) {
     for (const target of aliases.get(name) ?? []) add(target);
-    if (suffixes.size === 0) continue;
+    if (redirects.size === 0) continue;
     for (let at = name.charCodeAt(0) + 1; at < name.length; at += name.charCodeAt(at) + 1) {
       const suffix = name.slice(at);
-      const target = suffixes.get(suffix);
+      const target = redirects.get(suffix);
       if (target === undefined) continue;
       replaced.add(suffix);
       add(name.slice(0, at) + target);

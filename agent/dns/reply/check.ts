@@ -6,7 +6,7 @@
 import { HEADER_BYTES, u16 } from '../header.ts';
 import { isName, partEnd, shapeOf } from '../rdata.ts';
 import type { RecordView } from '../records.ts';
-import { MALFORMED, type NameTable } from './names.ts';
+import type { NameReader } from './names.ts';
 
 const POINTER = 0xc0;
 export const POINTER_TO_QUESTION = (POINTER << 8) | HEADER_BYTES;
@@ -17,7 +17,7 @@ const FIXED_BYTES = 10;
 export function areWellFormed(
   wire: Uint8Array,
   records: readonly RecordView[],
-  names: NameTable,
+  names: NameReader,
 ): boolean {
   for (const record of records) {
     if (!isOwnerWellFormed(wire, record, names) || !isRdataWellFormed(wire, record, names))
@@ -26,17 +26,17 @@ export function areWellFormed(
   return true;
 }
 
-function isOwnerWellFormed(wire: Uint8Array, record: RecordView, names: NameTable): boolean {
+function isOwnerWellFormed(wire: Uint8Array, record: RecordView, names: NameReader): boolean {
   const { start, rdataStart } = record;
   // Most owners are that, and what it leads to has been read.
   if (u16(wire, start) === POINTER_TO_QUESTION) return true;
-  const node = names.read(start, rdataStart - FIXED_BYTES, true);
-  if (node === names.question && (wire[start] as number) < POINTER && wire[start] !== 0)
-    names.canShrink = true;
-  return node !== MALFORMED;
+  if (!names.read(start, rdataStart - FIXED_BYTES, true)) return false;
+  // The root is shorter than a pointer to it.
+  names.canShrink ||= wire[start] !== 0 && names.isQuestion(start);
+  return true;
 }
 
-function isRdataWellFormed(wire: Uint8Array, record: RecordView, names: NameTable): boolean {
+function isRdataWellFormed(wire: Uint8Array, record: RecordView, names: NameReader): boolean {
   const { rdataStart, rdataEnd } = record;
   const shape = shapeOf(record.type, record.class);
   if (shape === undefined) return true;
@@ -47,7 +47,7 @@ function isRdataWellFormed(wire: Uint8Array, record: RecordView, names: NameTabl
     const part = parts[i] as (typeof parts)[number];
     const next = partEnd(wire, at, rdataEnd, part);
     if (next < 0) return false;
-    if (isName(part) && names.read(at, rdataEnd, compresses) === MALFORMED) return false;
+    if (isName(part) && !names.read(at, rdataEnd, compresses)) return false;
     at = next;
   }
   return at === rdataEnd;

@@ -11,7 +11,7 @@ import { HEADER_BYTES, putU16, u16 } from '../header.ts';
 import { isName, partEnd, type Shape, shapeOf } from '../rdata.ts';
 import type { RecordView } from '../records.ts';
 import { POINTER_TO_QUESTION } from './check.ts';
-import { type NameTable, ROOT } from './names.ts';
+import { ROOT, type Suffixes } from './suffixes.ts';
 
 /** Highest offset a compression pointer can hold. */
 const MAX_POINTER_OFFSET = 0x3fff;
@@ -21,8 +21,6 @@ const FIXED_BYTES = 10;
 const SLACK_BYTES = 512;
 
 const out = Buffer.allocUnsafeSlow(MAX_FRAME_BYTES + SLACK_BYTES);
-/** Where each node's name is in `out`; 0 where it is not. */
-const places = new Uint16Array(MAX_FRAME_BYTES);
 
 export interface Written {
   /** A message of its own, exactly as long as it needs to be. */
@@ -31,16 +29,15 @@ export interface Written {
 }
 
 /**
- * The message in `wire` with `records` alone, whose names are in `names`; undefined where it would take more than
+ * The message in `wire` with `records` alone, whose names are in `suffixes`; undefined where it would take more than
  * `maxBytes`. `wire` is not written to.
  */
 export function compressed(
   wire: Buffer,
   records: readonly RecordView[],
-  names: NameTable,
+  suffixes: Suffixes,
   maxBytes: number,
 ): Written | undefined {
-  places.fill(0, 0, names.count);
   const questionEnd = questionEndOf(wire);
   wire.copy(out, 0, 0, questionEnd);
   const written = new Array<RecordView>(records.length);
@@ -48,7 +45,7 @@ export function compressed(
   let at = questionEnd;
   for (let i = 0; i < records.length; i++) {
     const record = records[i] as RecordView;
-    const view = putRecord(wire, record, names, at, maxBytes);
+    const view = putRecord(wire, record, suffixes, at, maxBytes);
     if (view === undefined) return undefined;
     written[i] = view;
     counts[record.section]++;
@@ -73,16 +70,16 @@ function questionEndOf(wire: Uint8Array): number {
 function putRecord(
   wire: Buffer,
   record: RecordView,
-  names: NameTable,
+  suffixes: Suffixes,
   start: number,
   limit: number,
 ): RecordView | undefined {
   const { section, type, class: qclass, ttlSeconds, ttlOffset } = record;
   if (start > limit) return undefined;
-  const fixed = putOwner(wire, record, names, start);
+  const fixed = putOwner(wire, record, suffixes, start);
   putBytes(wire, ttlOffset - 4, ttlOffset + 4, fixed, limit);
   const rdataStart = fixed + FIXED_BYTES;
-  const rdataEnd = putRdata(wire, record, names, rdataStart, limit);
+  const rdataEnd = putRdata(wire, record, suffixes, rdataStart, limit);
   if (rdataEnd < 0 || rdataEnd > limit) return undefined;
   putU16(out, fixed + 8, rdataEnd - rdataStart);
   return {
@@ -97,10 +94,10 @@ function putRecord(
   };
 }
 
-function putOwner(wire: Uint8Array, { start }: RecordView, names: NameTable, at: number): number {
+function putOwner(wire: Uint8Array, { start }: RecordView, suffixes: Suffixes, at: number): number {
   const isQuestion = u16(wire, start) === POINTER_TO_QUESTION;
-  const node = isQuestion ? names.question : names.at(start);
-  if (node !== names.question || node === ROOT) return putName(wire, node, names, at, true);
+  const node = isQuestion ? suffixes.question : suffixes.of(start);
+  if (node !== suffixes.question || node === ROOT) return putName(wire, node, suffixes, at, true);
   putU16(out, at, POINTER_TO_QUESTION);
   return at + 2;
 }
@@ -109,21 +106,21 @@ function putOwner(wire: Uint8Array, { start }: RecordView, names: NameTable, at:
 function putRdata(
   wire: Buffer,
   record: RecordView,
-  names: NameTable,
+  suffixes: Suffixes,
   start: number,
   limit: number,
 ): number {
   const { rdataStart, rdataEnd } = record;
   const shape = shapeOf(record.type, record.class);
   if (shape?.hasName !== true) return putBytes(wire, rdataStart, rdataEnd, start, limit);
-  return putParts(wire, record, shape, names, start, limit);
+  return putParts(wire, record, shape, suffixes, start, limit);
 }
 
 function putParts(
   wire: Buffer,
   { rdataStart, rdataEnd }: RecordView,
   { parts, compresses }: Shape,
-  names: NameTable,
+  suffixes: Suffixes,
   start: number,
   limit: number,
 ): number {
@@ -132,7 +129,7 @@ function putParts(
   for (const part of parts) {
     if (to > limit) return -1;
     const end = partEnd(wire, from, rdataEnd, part);
-    if (isName(part)) to = putName(wire, names.at(from), names, to, compresses);
+    if (isName(part)) to = putName(wire, suffixes.of(from), suffixes, to, compresses);
     else to = putBytes(wire, from, end, to, limit);
     if (to < 0) return -1;
     from = end;
@@ -153,19 +150,19 @@ function putBytes(wire: Buffer, from: number, end: number, to: number, limit: nu
 function putName(
   wire: Uint8Array,
   name: number,
-  names: NameTable,
+  suffixes: Suffixes,
   start: number,
   compresses: boolean,
 ): number {
   let at = start;
-  for (let node = name; node !== ROOT; node = names.parent[node] as number) {
-    const place = places[node] as number;
+  for (let node = name; node !== ROOT; node = suffixes.parent[node] as number) {
+    const place = suffixes.place[node] as number;
     if (compresses && place !== 0) {
       putU16(out, at, 0xc000 | place);
       return at + 2;
     }
-    if (place === 0 && at <= MAX_POINTER_OFFSET) places[node] = at;
-    const label = names.label[node] as number;
+    if (place === 0 && at <= MAX_POINTER_OFFSET) suffixes.place[node] = at;
+    const label = suffixes.label[node] as number;
     const end = label + (wire[label] as number);
     for (let i = label; i <= end; i++) out[at++] = wire[i] as number;
   }

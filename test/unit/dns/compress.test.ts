@@ -109,6 +109,22 @@ describe('acceptReply compresses', () => {
     assert.deepEqual(reply.wire, wire);
   });
 
+  it('each message by itself, however many there were', () => {
+    const one = told({ answer: pods(2, NAME, 'A') });
+    const other = told({
+      name: 'other.x',
+      answer: pods(2, 'other.x', 'A'),
+      authority: ['x NS a.x'],
+    });
+    const expected = [one, other].map(({ wire, asked }) => accepted(wire, asked).wire);
+    for (let i = 0; i < 140_000; i++) {
+      const { wire, asked } = i % 2 === 0 ? one : other;
+      const reply = acceptReply(wire, asked);
+      if (typeof reply === 'string' || !reply.wire.equals(expected[i % 2] as Buffer))
+        assert.fail(`message ${i}`);
+    }
+  });
+
   it('what stands before an OPT, and cuts what stands behind it and behind the message', () => {
     const { wire, asked } = told({
       answer: pods(2, NAME, 'A'),

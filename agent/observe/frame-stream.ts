@@ -63,7 +63,7 @@ export class FrameStream implements FrameSink {
   #connect(): void {
     const { target, contentType } = this.#options;
     const socket =
-      target.kind === 'unix' ? connect(target.path) : connect(target.port, target.host);
+      target.kind === 'unix' ? connect({ path: target.path }) : connect(target.port, target.host);
     socket.unref();
     this.#socket = socket;
     this.#isStarted = false;

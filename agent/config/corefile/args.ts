@@ -25,15 +25,41 @@ export function onlyUse(directive: Directive): Line {
   );
 }
 
-/** For a directive that is only a word: one use, no arguments, no braces. */
-export function bare(directive: Directive): void {
-  const line = onlyUse(directive);
+/** Where a setup says what is valid and not as it seems. */
+export interface WarningLog {
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+}
+
+/**
+ * The use that counts of a directive which may stand several times, as `import *.override` makes of it, but of which
+ * CoreDNS reads the first alone. The others are told in a warning.
+ */
+export function firstUse(directive: Directive, log: WarningLog): Line {
+  const [first, ...others] = directive.uses as readonly [Line, ...Line[]];
+  for (const { name } of others) {
+    const ignored = `${directive.name} stands once more: ignored, the one at ${placed(first)} counts`;
+    log.warn({ directive: directive.name }, `${name.place.file}:${name.place.line}: ${ignored}`);
+  }
+  return first;
+}
+
+function placed({ name: { place } }: Line): string {
+  return `${place.file}:${place.line}`;
+}
+
+/** For a directive that is only a word: no arguments, no braces. */
+export function bare(line: Line): void {
   noArgs(line);
   noBody(line);
 }
 
-/** Refuses braces behind `line`. */
+/** Refuses braces behind a directive, unless there is nothing in them: CoreDNS lets empty ones be for most. */
 export function noBody(line: Line): void {
+  if (line.body?.length !== 0) noBraces(line);
+}
+
+/** Refuses braces behind an option. */
+export function noBraces(line: Line): void {
   if (line.body !== undefined)
     throw new ConfigError(line.name.place, `${line.name.text} takes no braces: remove them`);
 }
@@ -79,16 +105,19 @@ export function minArgs(line: Line, min: number): readonly Token[] {
 /** What to do with each option in a directive's braces, by the option's name. */
 export type Options = Readonly<Record<string, (option: Line) => void>>;
 
-/** Runs the handler of every line in `line`'s braces, in order; refuses unknown names and braces within. */
-export function readOptions(line: Line, options: Options): void {
+/**
+ * Runs the handler of every line in `line`'s braces, in order; refuses unknown names and braces within. With `anyCase`
+ * names count in any letter case.
+ */
+export function readOptions(line: Line, options: Options, anyCase = false): void {
   for (const option of line.body ?? []) {
-    const { text, place } = option.name;
+    const { text, place } = anyCase ? lowerCase(option.name) : option.name;
     const handler = Object.hasOwn(options, text) ? options[text] : undefined;
     if (handler === undefined) {
       const hint = suggestion(text, Object.keys(options));
       throw new ConfigError(place, `unknown option "${text}" of ${line.name.text}: ${hint}`);
     }
-    noBody(option);
+    noBraces(option);
     handler(option);
   }
 }
@@ -138,6 +167,11 @@ function inRange(
   if (value > max)
     throw new ConfigError(token.place, `"${token.text}" is too much: at most ${print(max)}`);
   return value;
+}
+
+/** `token` in lower case: for words that CoreDNS takes in any letter case. */
+export function lowerCase<Word extends Token>(token: Word): Word {
+  return { ...token, text: token.text.toLowerCase() };
 }
 
 /** One of a few words. */

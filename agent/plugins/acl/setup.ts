@@ -1,9 +1,16 @@
 /** `acl [ZONES…] { allow|block|filter|drop [type T…] [net CIDR…] }`: who may ask what. */
 import { type Cidr, parseCidr } from '../../base/address.ts';
 import { ConfigError } from '../../base/errors.ts';
-import { badValue, cidrArg, readOptions, viewOf, zonesOf } from '../../config/corefile/args.ts';
+import {
+  badValue,
+  cidrArg,
+  lowerCase,
+  readOptions,
+  viewOf,
+  zonesOf,
+} from '../../config/corefile/args.ts';
 import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
-import { TYPE, typeNumber } from '../../dns/iana.ts';
+import { typeNumber } from '../../dns/iana.ts';
 import { nameFromText } from '../../dns/name.ts';
 import { perServer } from '../../query/per-server.ts';
 import type { Plugin } from '../../query/plugin.ts';
@@ -34,7 +41,8 @@ function readRule(line: Line, block: Block): Rule {
     policies.push(readPolicy(action, option));
   };
   const [allow, deny] = [read('allow'), read('block')];
-  readOptions(line, { allow, block: deny, filter: read('filter'), drop: read('drop') });
+  const options = { allow, block: deny, filter: read('filter'), drop: read('drop') };
+  readOptions(line, options, true);
   if (policies.length === 0)
     throw new ConfigError(line.name.place, 'acl needs braces with allow, block, filter or drop');
   const zones = zonesOf(line.args, block);
@@ -47,28 +55,27 @@ function readPolicy(action: Action, option: Line): Policy {
   const nets: Token[] = [];
   let list: Token[] | undefined;
   for (const token of option.args) {
-    if (token.text === 'type') list = types;
-    else if (token.text === 'net') list = nets;
+    const section = lowerCase(token).text;
+    if (section === 'type') list = types;
+    else if (section === 'net') list = nets;
     else if (list === undefined) throw badValue(token, 'type or net');
     else list.push(token);
   }
   for (const [word, tokens] of [['type', types] as const, ['net', nets] as const]) {
-    const said = option.args.find((token) => token.text === word);
+    const said = option.args.find((token) => lowerCase(token).text === word);
     if (said !== undefined && tokens.length === 0)
       throw new ConfigError(said.place, `${word} needs at least one value`);
   }
   return { action, types: typesOf(types), nets: netsOf(nets) };
 }
 
+/** Undefined for every type: no type is named, or `*` is. `ANY` is the type 255, which clients do ask for. */
 function typesOf(tokens: readonly Token[]): ReadonlySet<number> | undefined {
-  const numbers = tokens.map(typeArg);
-  if (numbers.length === 0 || numbers.includes(TYPE.ANY)) return undefined;
-  return new Set(numbers);
+  const named = tokens.filter(({ text }) => text !== '*').map(typeArg);
+  return named.length === 0 || named.length < tokens.length ? undefined : new Set(named);
 }
 
-/** `*` and `ANY` stand for every type. */
 function typeArg(token: Token): number {
-  if (token.text === '*') return TYPE.ANY;
   const type = typeNumber(token.text);
   if (type === undefined) throw badValue(token, 'a record type');
   return type;

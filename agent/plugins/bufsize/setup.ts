@@ -1,12 +1,13 @@
 /** `bufsize [SIZE]`: an upper bound for UDP responses to clients that speak EDNS. */
 import { LIMITS } from '../../base/limits.ts';
-import { intArg, maxArgs, noBody, onlyUse } from '../../config/corefile/args.ts';
-import type { Directive } from '../../config/corefile/types.ts';
+import { firstUse, intArg, maxArgs, noBody } from '../../config/corefile/args.ts';
+import type { Block, Directive } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
+import type { Services } from '../../query/services.ts';
 import { limitUdp } from './handler.ts';
 
-export function setup(directive: Directive): Plugin {
-  const line = onlyUse(directive);
+export function setup(directive: Directive, _block: Block, { log }: Services): Plugin {
+  const line = firstUse(directive, log);
   noBody(line);
   const size = maxArgs(line, 1)[0];
   const { default: preset, ...range } = LIMITS.ednsUdpSizeBytes;

@@ -6,6 +6,7 @@ import {
   choiceArg,
   durationArg,
   intArg,
+  lowerCase,
   maxArgs,
   minArgs,
   noArgs,
@@ -177,11 +178,11 @@ function readPrefetch(option: Line): PrefetchOptions | undefined {
 function readServeStale(option: Line): ServeStaleOptions {
   const args = [...maxArgs(option, 5)];
   const isMode = (token: Token | undefined): boolean =>
-    STALE_MODES.some((mode) => mode === token?.text);
+    STALE_MODES.some((mode) => mode === token?.text.toLowerCase());
   const windowToken = args.length > 0 && !isMode(args[0]) ? args.shift() : undefined;
   const windowMs = windowToken === undefined ? STALE_WINDOW_MS : durationArg(windowToken);
   const modeToken = args.shift();
-  const mode = modeToken === undefined ? 'immediate' : choiceArg(modeToken, STALE_MODES);
+  const mode = modeToken === undefined ? 'immediate' : choiceArg(lowerCase(modeToken), STALE_MODES);
   const timeout = mode === 'verify' ? args.shift() : undefined;
   const [ttl, recheck, extra] = args;
   if (extra !== undefined) throw badValue(extra, `an argument of ${mode}`);

@@ -1,8 +1,9 @@
 /** `chaos [VERSION] [AUTHORS…]`: answers the CH questions that tell servers apart. */
 import { hostname } from 'node:os';
-import { badValue, noBody, onlyUse } from '../../config/corefile/args.ts';
-import type { Directive, Token } from '../../config/corefile/types.ts';
+import { badValue, firstUse, noBody } from '../../config/corefile/args.ts';
+import type { Block, Directive, Token } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
+import type { Services } from '../../query/services.ts';
 import { chaosHandler } from './handler.ts';
 
 const DEFAULT_VERSION = 'nodens';
@@ -10,8 +11,8 @@ const DEFAULT_AUTHORS: readonly string[] = ['the nodens authors'];
 /** Of one character-string (RFC 1035 §3.3). */
 const MAX_BYTES = 255;
 
-export function setup(directive: Directive): Plugin {
-  const line = onlyUse(directive);
+export function setup(directive: Directive, _block: Block, { log }: Services): Plugin {
+  const line = firstUse(directive, log);
   noBody(line);
   const [version, ...authors] = line.args.map(stringArg);
   const handle = chaosHandler({

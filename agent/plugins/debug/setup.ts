@@ -5,7 +5,7 @@ import type { Plugin } from '../../query/plugin.ts';
 import type { Services } from '../../query/services.ts';
 
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
-  bare(directive);
+  for (const use of directive.uses) bare(use);
   services.process.debug();
   return { name: 'debug' };
 }

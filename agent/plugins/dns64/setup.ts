@@ -1,5 +1,5 @@
 /** `dns64 [PREFIX] { … }`: AAAA records made from A records, for clients that only speak IPv6. */
-import type { Cidr } from '../../base/address.ts';
+import { type Cidr, parseCidr } from '../../base/address.ts';
 import { ConfigError } from '../../base/errors.ts';
 import {
   badValue,
@@ -7,43 +7,27 @@ import {
   maxArgs,
   noArgs,
   oneArg,
-  onlyUse,
   readOptions,
 } from '../../config/corefile/args.ts';
-import type { Block, Directive, Token } from '../../config/corefile/types.ts';
+import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
 import { perServer } from '../../query/per-server.ts';
 import type { Plugin } from '../../query/plugin.ts';
 import type { Services } from '../../query/services.ts';
 import { dns64Handler } from './handler.ts';
 
 /** The well-known prefix (RFC 6052 §2.1). */
-const DEFAULT_PREFIX = { text: '64:ff9b::/96' };
+const DEFAULT_PREFIX = '64:ff9b::/96';
 /** RFC 6052 §2.2. */
 const PREFIX_LENGTHS = [32, 40, 48, 56, 64, 96];
 
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
-  const line = onlyUse(directive);
-  let prefix = maxArgs(line, 1)[0];
-  let translateAll = false;
-  let allowIpv4 = false;
-  readOptions(line, {
-    prefix: (option) => {
-      if (prefix !== undefined)
-        throw new ConfigError(option.name.place, 'the prefix is given twice: remove one');
-      prefix = oneArg(option);
-    },
-    translate_all: (option) => {
-      noArgs(option);
-      translateAll = true;
-    },
-    allow_ipv4: (option) => {
-      noArgs(option);
-      allowIpv4 = true;
-    },
-  });
+  const settings: Settings = { prefix: undefined, translateAll: false, allowIpv4: false };
+  // Of several the last prefix counts, and each option that any of them has, as in CoreDNS.
+  for (const line of directive.uses) readUse(line, settings);
+  const { prefix, translateAll, allowIpv4 } = settings;
   const { metrics } = services;
   const handle = dns64Handler({
-    prefix: prefixArg(prefix ?? { ...line.name, ...DEFAULT_PREFIX }),
+    prefix: prefix ?? (parseCidr(DEFAULT_PREFIX) as Cidr),
     translateAll,
     allowIpv4,
     services,
@@ -52,6 +36,32 @@ export function setup(directive: Directive, _block: Block, services: Services): 
     ),
   });
   return { name: 'dns64', handle };
+}
+
+interface Settings {
+  prefix: Cidr | undefined;
+  translateAll: boolean;
+  allowIpv4: boolean;
+}
+
+function readUse(line: Line, settings: Settings): void {
+  let prefix = maxArgs(line, 1)[0];
+  readOptions(line, {
+    prefix: (option) => {
+      if (prefix !== undefined)
+        throw new ConfigError(option.name.place, 'the prefix is given twice: remove one');
+      prefix = oneArg(option);
+    },
+    translate_all: (option) => {
+      noArgs(option);
+      settings.translateAll = true;
+    },
+    allow_ipv4: (option) => {
+      noArgs(option);
+      settings.allowIpv4 = true;
+    },
+  });
+  if (prefix !== undefined) settings.prefix = prefixArg(prefix);
 }
 
 function prefixArg(token: Token): Cidr {

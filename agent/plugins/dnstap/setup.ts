@@ -22,7 +22,7 @@ const QUEUE_UNIT = 10_000;
 const DEFAULT_PORT = 6_000;
 
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
-  const made = directive.uses.map(readUse);
+  const made = directive.uses.map((line) => readUse(line, services.log));
   const taps = made.map(({ tap }) => tap);
   return {
     name: 'dnstap',
@@ -36,7 +36,10 @@ export function setup(directive: Directive, _block: Block, services: Services): 
   };
 }
 
-function readUse(line: Line): { readonly tap: Tap; readonly options: FrameExportOptions } {
+function readUse(
+  line: Line,
+  log: Services['log'],
+): { readonly tap: Tap; readonly options: FrameExportOptions } {
   const [endpoint, ...rest] = argsBetween(line, 1, 4) as readonly [Token, ...Token[]];
   const isFull = rest[0]?.text === 'full';
   const [buffer, queue, extra] = isFull ? rest.slice(1) : rest;
@@ -53,6 +56,11 @@ function readUse(line: Line): { readonly tap: Tap; readonly options: FrameExport
     skipverify: noArgs,
   });
   const target = targetOf(endpoint);
+  if (target.kind === 'unix' && !target.path.startsWith('/'))
+    log.warn(
+      { path: target.path },
+      `dnstap ${target.path}: taken for a socket below the folder that nodens runs in`,
+    );
   return {
     tap: { origin, isFull, sink: undefined },
     options: {
@@ -77,6 +85,8 @@ function targetOf(token: Token): DnstapTarget {
     return { kind: 'tcp', host: (tcp[1] ?? tcp[2]) as string, port };
   }
   const path = text.replace(/^unix:\/\//, '');
-  if (!path.startsWith('/')) throw badValue(token, 'the path of a socket, or tcp://HOST:PORT');
+  if (path === '' || path.includes('://'))
+    throw badValue(token, 'the path of a socket, or tcp://HOST:PORT');
+  // Relative to the folder that the process runs in, as in CoreDNS.
   return { kind: 'unix', path };
 }

@@ -1,6 +1,13 @@
 /** `header { query|response set|clear FLAG… }`: header bits as an operator wants them. */
 import { ConfigError } from '../../base/errors.ts';
-import { badValue, choiceArg, minArgs, noArgs, readOptions } from '../../config/corefile/args.ts';
+import {
+  badValue,
+  choiceArg,
+  lowerCase,
+  minArgs,
+  noArgs,
+  readOptions,
+} from '../../config/corefile/args.ts';
 import type { Directive, Line, Token } from '../../config/corefile/types.ts';
 import { FLAG } from '../../dns/header.ts';
 import type { Plugin } from '../../query/plugin.ts';
@@ -20,14 +27,15 @@ export function setup(directive: Directive): Plugin {
     noArgs(line);
     if (line.body === undefined)
       throw new ConfigError(line.name.place, 'header needs braces with query or response lines');
-    readOptions(line, {
-      query: (option) => {
+    const options = {
+      query: (option: Line) => {
         query = readChange(query, option);
       },
-      response: (option) => {
+      response: (option: Line) => {
         response = readChange(response, option);
       },
-    });
+    };
+    readOptions(line, options, true);
   }
   return { name: 'header', handle: headerHandler(query, response) };
 }
@@ -37,7 +45,7 @@ function readChange(before: FlagChange, option: Line): FlagChange {
   const [action, ...flags] = minArgs(option, 2) as readonly [Token, ...Token[]];
   const bits = flags.reduce((sum, token) => sum | flagArg(token), 0);
   const { set, clear } = before;
-  return choiceArg(action, ['set', 'clear']) === 'set'
+  return choiceArg(lowerCase(action), ['set', 'clear']) === 'set'
     ? { set: set | bits, clear: clear & ~bits }
     : { set: set & ~bits, clear: clear | bits };
 }

@@ -5,7 +5,6 @@ import {
   listenArg,
   maxArgs,
   oneArg,
-  onlyUse,
   readOptions,
 } from '../../config/corefile/args.ts';
 import type { Block, Directive } from '../../config/corefile/types.ts';
@@ -20,13 +19,17 @@ const FAILED_AFTER_MS = 3_000;
 const OK: AdminResponse = { status: 200, contentType: 'text/plain; charset=utf-8', body: 'OK' };
 
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
-  const line = onlyUse(directive);
-  const [token] = maxArgs(line, 1);
-  if (token !== undefined) listenArg(token);
-  readOptions(line, {
-    lameduck: (option) => services.process.lameduck(durationArg(oneArg(option))),
-  });
-  services.admin.add(token?.text ?? DEFAULT_ADDRESS, '/health', () => OK);
+  let address = DEFAULT_ADDRESS;
+  // Of several the last word counts, as in CoreDNS.
+  for (const line of directive.uses) {
+    const [token] = maxArgs(line, 1);
+    if (token !== undefined) listenArg(token);
+    address = token?.text ?? address;
+    readOptions(line, {
+      lameduck: (option) => services.process.lameduck(durationArg(oneArg(option))),
+    });
+  }
+  services.admin.add(address, '/health', () => OK);
   return { name: 'health', ...selfCheck(services.clock, services.metrics) };
 }
 

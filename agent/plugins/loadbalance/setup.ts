@@ -9,7 +9,6 @@ import {
   maxArgs,
   minArgs,
   oneArg,
-  onlyUse,
   readOptions,
 } from '../../config/corefile/args.ts';
 import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
@@ -22,8 +21,10 @@ import { parseWeights, type Weights } from './weights.ts';
 const DEFAULT_RELOAD_MS = 30_000;
 
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
-  const line = onlyUse(directive);
-  const { file, reloadMs, prefer } = readSettings(line);
+  const settings = directive.uses.map(readSettings);
+  // Of several the last policy counts, and what all of them prefer, as in CoreDNS.
+  const { file, reloadMs } = settings.at(-1) as Settings;
+  const prefer = settings.flatMap((one) => one.prefer);
   const withPrefer = (policy: Policy): Policy =>
     prefer.length === 0 ? policy : preferring(policy, prefer);
   if (file === undefined) {

@@ -1,19 +1,20 @@
 /** `local { localhost_prefix on|off }`: answers names of the machine itself, so that they never leave it. */
-import { choiceArg, noArgs, oneArg, onlyUse, readOptions } from '../../config/corefile/args.ts';
+import { choiceArg, noArgs, oneArg, readOptions } from '../../config/corefile/args.ts';
 import type { Block, Directive } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
 import type { Services } from '../../query/services.ts';
 import { localHandler } from './handler.ts';
 
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
-  const line = onlyUse(directive);
-  noArgs(line);
   let takesPrefix = true;
-  readOptions(line, {
-    localhost_prefix: (option) => {
-      takesPrefix = choiceArg(oneArg(option), ['on', 'off']) === 'on';
-    },
-  });
+  for (const line of directive.uses) {
+    noArgs(line);
+    readOptions(line, {
+      localhost_prefix: (option) => {
+        takesPrefix = choiceArg(oneArg(option), ['on', 'off']) === 'on';
+      },
+    });
+  }
   const count = services.metrics.counter('coredns_local_localhost_requests_total');
   return { name: 'local', handle: localHandler(takesPrefix, count) };
 }

@@ -1,7 +1,7 @@
 /** `loop`: finds out whether what we forward comes back to us, and stops forwarding while it does. */
 import type { Timer } from '../../base/clock.ts';
 import { ConfigError, messageOf } from '../../base/errors.ts';
-import { bare } from '../../config/corefile/args.ts';
+import { bare, onlyUse } from '../../config/corefile/args.ts';
 import type { Block, Directive } from '../../config/corefile/types.ts';
 import { RCODE, TYPE } from '../../dns/iana.ts';
 import { nameFromText } from '../../dns/name.ts';
@@ -19,7 +19,7 @@ const RETRY_FOR_MS = 30_000;
 const RECHECK_MS = 30_000;
 
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
-  bare(directive);
+  bare(onlyUse(directive));
   const [zone] = services.block.zones;
   if (zone === undefined) throw new ConfigError(directive.place, 'loop needs a zone to check');
   const guard = new Guard(zone, services);

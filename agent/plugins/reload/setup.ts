@@ -1,5 +1,5 @@
 /** `reload [INTERVAL] [JITTER]`: how often the process looks whether the Corefile has changed. */
-import { durationArg, maxArgs, noBody, onlyUse } from '../../config/corefile/args.ts';
+import { durationArg, firstUse, maxArgs, noBody } from '../../config/corefile/args.ts';
 import type { Block, Directive, Token } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
 import type { Services } from '../../query/services.ts';
@@ -10,7 +10,7 @@ const DEFAULT_JITTER_MS = 15_000;
 const MIN_JITTER_MS = 1_000;
 
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
-  const line = onlyUse(directive);
+  const line = firstUse(directive, services.log);
   noBody(line);
   const [interval, jitter] = maxArgs(line, 2);
   const intervalMs =

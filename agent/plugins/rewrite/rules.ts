@@ -1,6 +1,6 @@
 /** One rule from its words, or from the lines of its braces. */
 import { ConfigError } from '../../base/errors.ts';
-import { badValue, intArg, noBody } from '../../config/corefile/args.ts';
+import { badValue, intArg, noBraces } from '../../config/corefile/args.ts';
 import type { Line, Token } from '../../config/corefile/types.ts';
 import { classNumber, rcodeNumber, typeNumber } from '../../dns/iana.ts';
 import type { Rule, Undo } from './draft.ts';
@@ -33,7 +33,7 @@ export function readRule(line: Line): OrderedRule {
 /** The lines in the braces are the words of one rule. */
 function inBraces({ body = [] }: Line): Token[] {
   return body.flatMap((inner) => {
-    noBody(inner);
+    noBraces(inner);
     return [inner.name, ...inner.args];
   });
 }

@@ -1,13 +1,6 @@
 /** `timeouts { read D; write D; idle D; maxtcpqueries N|-1 }`: patience with TCP clients of the block's addresses. */
 import { ConfigError } from '../../base/errors.ts';
-import {
-  durationArg,
-  intArg,
-  noArgs,
-  oneArg,
-  onlyUse,
-  readOptions,
-} from '../../config/corefile/args.ts';
+import { durationArg, intArg, noArgs, oneArg, readOptions } from '../../config/corefile/args.ts';
 import type { Block, Directive, Line } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
 import type { Services, TcpPatience } from '../../query/services.ts';
@@ -16,7 +9,12 @@ const RANGE = { minMs: 1_000, maxMs: 24 * 3_600_000, bareSeconds: true } as cons
 const UNLIMITED = -1;
 
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
-  const line = onlyUse(directive);
+  // Of several the last word counts, as in CoreDNS.
+  services.process.tcpPatience(Object.assign({}, ...directive.uses.map(readPatience)));
+  return { name: 'timeouts' };
+}
+
+function readPatience(line: Line): TcpPatience {
   noArgs(line);
   const patience: { -readonly [K in keyof TcpPatience]?: TcpPatience[K] } = {};
   const duration = (option: Line): number => durationArg(oneArg(option), RANGE);
@@ -40,6 +38,5 @@ export function setup(directive: Directive, _block: Block, services: Services): 
       line.name.place,
       'timeouts needs one of read, write, idle, maxtcpqueries',
     );
-  services.process.tcpPatience(patience);
-  return { name: 'timeouts' };
+  return patience;
 }

@@ -7,10 +7,9 @@ import {
   intArg,
   maxArgs,
   oneArg,
-  onlyUse,
   readOptions,
 } from '../../config/corefile/args.ts';
-import type { Block, Directive, Token } from '../../config/corefile/types.ts';
+import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
 import type { SpanExportOptions, SpanSink } from '../../query/exports.ts';
 import type { Plugin } from '../../query/plugin.ts';
 import type { Services } from '../../query/services.ts';
@@ -22,15 +21,25 @@ const PATH = '/api/v2/spans';
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
-  const line = onlyUse(directive);
-  const options: Writable<SpanExportOptions> = {
-    url: endpointOf(argsBetween(line, 0, 2)),
-    ...{ service: 'coredns', backlog: 1_000, batch: 100, intervalMs: 1_000 },
+  const settings: Settings = {
+    ...{ url: '', service: 'coredns', backlog: 1_000, batch: 100, intervalMs: 1_000, every: 1 },
   };
-  let every = 1;
+  // Of several the last word counts, as in CoreDNS.
+  for (const line of directive.uses) readUse(line, settings);
+  const { every, ...options } = settings;
+  return plugin(options, every, services);
+}
+
+interface Settings extends Writable<SpanExportOptions> {
+  /** One query in so many is traced. */
+  every: number;
+}
+
+function readUse(line: Line, options: Settings): void {
+  options.url = endpointOf(argsBetween(line, 0, 2));
   readOptions(line, {
     every: (option) => {
-      every = intArg(oneArg(option), { min: 1, max: 1_000_000_000 });
+      options.every = intArg(oneArg(option), { min: 1, max: 1_000_000_000 });
     },
     service: (option) => {
       options.service = oneArg(option).text;
@@ -50,7 +59,6 @@ export function setup(directive: Directive, _block: Block, services: Services): 
       options.intervalMs = durationArg(oneArg(option), { minMs: 1, maxMs: 60_000 });
     },
   });
-  return plugin(options, every, services);
 }
 
 function plugin(options: SpanExportOptions, every: number, services: Services): Plugin {
@@ -70,8 +78,9 @@ function plugin(options: SpanExportOptions, every: number, services: Services): 
 
 function endpointOf(args: readonly Token[]): string {
   const [first, second] = args;
-  if (first?.text === 'datadog') throw noDatadog(first);
-  const isNamed = first?.text === 'zipkin';
+  const kind = first?.text.toLowerCase();
+  if (first !== undefined && kind === 'datadog') throw noDatadog(first);
+  const isNamed = kind === 'zipkin';
   if (!isNamed && second !== undefined)
     throw badValue(first as Token, 'a kind of collector: zipkin is the one there is');
   const token = isNamed ? second : first;

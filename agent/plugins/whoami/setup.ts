@@ -1,10 +1,11 @@
 /** `whoami`: tells a client its own address, port and transport. */
-import { bare } from '../../config/corefile/args.ts';
-import type { Directive } from '../../config/corefile/types.ts';
+import { bare, firstUse } from '../../config/corefile/args.ts';
+import type { Block, Directive } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
+import type { Services } from '../../query/services.ts';
 import { whoami } from './handler.ts';
 
-export function setup(directive: Directive): Plugin {
-  bare(directive);
+export function setup(directive: Directive, _block: Block, { log }: Services): Plugin {
+  bare(firstUse(directive, log));
   return { name: 'whoami', handle: whoami };
 }

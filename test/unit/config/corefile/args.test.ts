@@ -27,13 +27,11 @@ describe('uses, arguments and braces', () => {
   });
 
   it('knows directives that are only a word', () => {
-    args.bare(parseDirective('loop').directive);
+    args.bare(line('loop'));
+    args.bare(line('loop {\n}'));
+    refuses(() => args.bare(line('loop x')), '/etc/Corefile:2: loop takes no argument: remove "x"');
     refuses(
-      () => args.bare(parseDirective('loop x').directive),
-      '/etc/Corefile:2: loop takes no argument: remove "x"',
-    );
-    refuses(
-      () => args.bare(parseDirective('loop {\n a\n}').directive),
+      () => args.bare(line('loop {\n a\n}')),
       '/etc/Corefile:2: loop takes no braces: remove them',
     );
   });

@@ -63,9 +63,28 @@ describe('acl', () => {
     assert.equal(verdict({ name: 'a.example' }), BLOCKED);
   });
 
-  it('* and ANY stand for everything', () => {
-    for (const text of ['block type *', 'block type ANY', 'block net *', 'block type * net *'])
-      assert.equal(acl(`acl {\n${text}\n}`).verdict({ from: 'fd00::9' }), BLOCKED, text);
+  it('* stands for everything, as does what is left out', () => {
+    for (const text of [
+      'block',
+      'block type *',
+      'block type A *',
+      'block net *',
+      'BLOCK TYPE * Net *',
+    ])
+      for (const type of ['MX', 'ANY'] as const)
+        assert.equal(acl(`acl {\n${text}\n}`).verdict({ type, from: 'fd00::9' }), BLOCKED, text);
+  });
+
+  it('ANY is one type among others', () => {
+    const denials = { block: BLOCKED, filter: FILTERED, drop: 'drop' };
+    for (const [action, denial] of Object.entries(denials)) {
+      for (const any of ['ANY', 'any', 'TYPE255', 'MX ANY']) {
+        const { verdict } = acl(`acl {\n${action} type ${any}\n}`);
+        assert.deepEqual([verdict(), verdict({ type: 'ANY' })], ['allow', denial], any);
+      }
+    }
+    const { verdict } = acl('acl {\nallow type ANY\nblock\n}');
+    assert.deepEqual([verdict(), verdict({ type: 'ANY' })], [BLOCKED, 'allow']);
   });
 
   it('counts by the longest zone that matched', () => {

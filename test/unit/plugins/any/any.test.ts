@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import { setup } from '../../../../agent/plugins/any/setup.ts';
-import { parseDirective } from '../../../support/corefiles/parse.ts';
+import { setUp } from '../../../support/corefiles/set-up.ts';
 import { ask, decoded, NextSpy, queryFor } from '../../../support/queries.ts';
 
-const any = setup(parseDirective('any').directive);
+const any = setUp(setup, 'any');
 
 describe('any', () => {
   it('answers ANY with one HINFO', () => {
@@ -33,6 +33,6 @@ describe('any', () => {
   });
 
   it('takes no arguments', () => {
-    assert.throws(() => setup(parseDirective('any thing').directive), { name: 'ConfigError' });
+    assert.throws(() => setUp(setup, 'any thing'), { name: 'ConfigError' });
   });
 });

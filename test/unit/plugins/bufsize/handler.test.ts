@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setup } from '../../../../agent/plugins/bufsize/setup.ts';
-import { parseDirective } from '../../../support/corefiles/parse.ts';
+import { setUp } from '../../../support/corefiles/set-up.ts';
 import { ask, NextSpy, queryFor } from '../../../support/queries.ts';
 
-const bufsize = (text: string) => setup(parseDirective(text).directive);
+const bufsize = (text: string) => setUp(setup, text);
 
 describe('bufsize', () => {
   for (const [text, expected] of [
@@ -32,8 +32,7 @@ describe('bufsize', () => {
     'bufsize 4097',
     'bufsize big',
     'bufsize 1232 1',
-    'bufsize {\n}',
-    'bufsize\nbufsize',
+    'bufsize {\nthing\n}',
   ]) {
     it(`refuses ${JSON.stringify(text)}`, () => {
       assert.throws(() => bufsize(text), { name: 'ConfigError' });

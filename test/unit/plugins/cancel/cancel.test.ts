@@ -18,7 +18,13 @@ describe('cancel', () => {
     assert.equal(budgetWith('cancel 1h'), 4_000);
   });
 
-  for (const text of ['cancel 0s', 'cancel -1s', 'cancel 5', 'cancel 1s 2s', 'cancel {\n}']) {
+  for (const text of [
+    'cancel 0s',
+    'cancel -1s',
+    'cancel 5',
+    'cancel 1s 2s',
+    'cancel {\nthing\n}',
+  ]) {
     it(`refuses ${JSON.stringify(text)}`, () => {
       assert.throws(() => budgetWith(text), { name: 'ConfigError' });
     });

@@ -3,11 +3,11 @@ import { hostname } from 'node:os';
 import { describe, it } from 'node:test';
 import { CLASS, type TYPE } from '../../../../agent/dns/iana.ts';
 import { setup } from '../../../../agent/plugins/chaos/setup.ts';
-import { parseDirective } from '../../../support/corefiles/parse.ts';
+import { setUp } from '../../../support/corefiles/set-up.ts';
 import { ask, decoded, NextSpy, queryFor } from '../../../support/queries.ts';
 
 function texts(text: string, name: string): string[] {
-  const plugin = setup(parseDirective(text).directive);
+  const plugin = setUp(setup, text);
   const answer = ask(plugin, queryFor(name, 'TXT', { class: CLASS.CH }), new NextSpy().handler);
   return (decoded(answer).answers ?? []).map((record) => {
     assert.ok(record.type === 'TXT' && 'ttl' in record);
@@ -29,7 +29,7 @@ describe('chaos', () => {
   }
 
   it('passes on other names, types and classes', () => {
-    const plugin = setup(parseDirective('chaos').directive);
+    const plugin = setUp(setup, 'chaos');
     for (const [name, type, qclass] of [
       ['version.bind', 'A', CLASS.CH],
       ['version.bind', 'TXT', CLASS.IN],
@@ -42,7 +42,7 @@ describe('chaos', () => {
   });
 
   it('refuses braces and texts over 255 octets', () => {
-    for (const text of ['chaos {\n}', `chaos ${'x'.repeat(256)}`])
-      assert.throws(() => setup(parseDirective(text).directive), { name: 'ConfigError' });
+    for (const text of ['chaos {\nthing\n}', `chaos ${'x'.repeat(256)}`])
+      assert.throws(() => setUp(setup, text), { name: 'ConfigError' });
   });
 });

@@ -8,6 +8,7 @@ import { madeAnswer } from '../../../../agent/query/answer.ts';
 import type { FrameExportOptions } from '../../../../agent/query/exports.ts';
 import { clientAt } from '../../../../agent/query/query.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
+import { setUp } from '../../../support/corefiles/set-up.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { readFields } from '../../../support/protobuf.ts';
 import { CLIENT, queryFor } from '../../../support/queries.ts';
@@ -113,9 +114,16 @@ describe('dnstap', () => {
     ]);
   });
 
+  it('takes a relative path, with a warning', () => {
+    const services = fakeServices();
+    setUp(setup, 'dnstap tap.sock', services);
+    assert.match(services.log.records[0]?.message ?? '', /tap\.sock: taken for a socket below/);
+  });
+
   for (const text of [
     '',
-    'a',
+    'unix://',
+    'quic://a',
     'tls://a',
     'tcp://a:0',
     '/a 0',

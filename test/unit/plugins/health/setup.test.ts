@@ -93,7 +93,6 @@ describe('health', () => {
       'health {\nlameduck soon\n}',
       'health {\nlameduck -5s\n}',
       'health {\nlame 5s\n}',
-      'health\nhealth',
     ]) {
       assert.throws(() => setUp(text), ConfigError, text);
     }

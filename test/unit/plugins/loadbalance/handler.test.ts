@@ -300,7 +300,6 @@ describe('loadbalance refuses', () => {
     'loadbalance {\nreload 5s\n}',
     'loadbalance {\nprefer\n}',
     'loadbalance {\nprefer here\n}',
-    'loadbalance\nloadbalance',
   ]) {
     it(JSON.stringify(text), () => {
       assert.throws(() => loadbalance(text), { name: 'ConfigError' });

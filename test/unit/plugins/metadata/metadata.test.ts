@@ -21,7 +21,7 @@ describe('metadata', () => {
   });
 
   it('takes no braces and stands once', () => {
-    assert.throws(() => metadataOf('metadata {\n}', 'a'), ConfigError);
+    assert.throws(() => metadataOf('metadata {\nthing\n}', 'a'), ConfigError);
     assert.throws(() => metadataOf('metadata\nmetadata', 'a'), ConfigError);
   });
 });

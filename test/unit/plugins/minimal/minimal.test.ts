@@ -4,10 +4,10 @@ import { RCODE, TYPE } from '../../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
 import { setup } from '../../../../agent/plugins/minimal/setup.ts';
 import { type Answer, madeAnswer } from '../../../../agent/query/answer.ts';
-import { parseDirective } from '../../../support/corefiles/parse.ts';
+import { setUp } from '../../../support/corefiles/set-up.ts';
 import { ask, decoded, queryFor } from '../../../support/queries.ts';
 
-const minimal = setup(parseDirective('minimal').directive);
+const minimal = setUp(setup, 'minimal');
 const record = (type: number, octets: readonly number[]) => ({
   type,
   ttlSeconds: 60,

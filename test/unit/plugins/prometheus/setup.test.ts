@@ -34,7 +34,7 @@ describe('prometheus', () => {
     for (const text of [
       'prometheus 9253',
       'prometheus :9253 :9254',
-      'prometheus {\n}',
+      'prometheus {\nthing\n}',
       'prometheus\nprometheus',
     ]) {
       assert.throws(() => setUp(text), ConfigError, text);

@@ -36,8 +36,7 @@ describe('reload', () => {
       'reload 30s 500ms',
       'reload soon',
       'reload 30s 15s 1s',
-      'reload {\n}',
-      'reload\nreload',
+      'reload {\nthing\n}',
     ]) {
       assert.throws(() => asked(text), ConfigError, text);
     }

@@ -112,7 +112,6 @@ describe('trace', () => {
     'trace zipkin "a b"',
     'trace {\nevery 0\n}',
     'trace {\nnope\n}',
-    'trace\ntrace',
   ]) {
     it(`refused: ${text.replaceAll('\n', ' ')}`, () =>
       assert.throws(() => tracing(text), ConfigError));

@@ -4,19 +4,23 @@
  */
 import { posix } from 'node:path';
 import { parseEndpoint } from '../base/address.ts';
-import { ConfigError, messageOf } from '../base/errors.ts';
+import { ConfigError, messageOf, type Place } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { ConfigFiles } from './corefile/imports.ts';
 
 export interface KubeDnsConfig {
   /** Lower-case domain without trailing dot → servers, each an IP address, perhaps with a port. */
   readonly stubDomains: ReadonlyMap<string, readonly string[]>;
+  /** Where each of them is written: errors of the block made from it point there. */
+  readonly stubPlaces?: ReadonlyMap<string, Place>;
   /** At most three servers in place of /etc/resolv.conf; none means resolv.conf. */
   readonly upstreamNameservers: readonly string[];
 }
 
 export const NO_KUBE_DNS: KubeDnsConfig = { stubDomains: new Map(), upstreamNameservers: [] };
 
+/** The key of the stub domains. */
+export const STUB_DOMAINS = 'stubDomains';
 /** As the peer. */
 const MAX_UPSTREAM_NAMESERVERS = 3;
 /** RFC 1123 subdomain as Kubernetes checks it, letter case aside. */
@@ -37,16 +41,17 @@ export function readKubeDns(
   const readKey = <Value>(key: string, empty: Value, former: Value, read: Reader<Value>): Value => {
     const file = posix.join(dir, key);
     try {
-      const text = files.kind(file) === 'file' ? files.read(file).trim() : '';
-      return text === '' ? empty : read(parseJson(text), key);
+      const text = files.kind(file) === 'file' ? files.read(file) : '';
+      return text.trim() === '' ? empty : read(parseJson(text), key, { file, text });
     } catch (error) {
       problems.push(new ConfigError({ file, line: 1 }, messageOf(error), { cause: error }));
       return former;
     }
   };
   const { stubDomains, upstreamNameservers } = NO_KUBE_DNS;
+  const none: Stubs = { stubDomains, stubPlaces: new Map() };
   const config = {
-    stubDomains: readKey('stubDomains', stubDomains, previous.stubDomains, readStubDomains),
+    ...readKey<Stubs>(STUB_DOMAINS, none, previous, readStubs),
     upstreamNameservers: readKey(
       'upstreamNameservers',
       upstreamNameservers,
@@ -59,7 +64,23 @@ export function readKubeDns(
 }
 
 /** Throws an Error whose message becomes the reason of a ConfigError. */
-type Reader<Value> = (json: unknown, key: string) => Value;
+type Reader<Value> = (json: unknown, key: string, source: Source) => Value;
+
+interface Source {
+  readonly file: string;
+  readonly text: string;
+}
+
+type Stubs = Pick<KubeDnsConfig, 'stubDomains' | 'stubPlaces'>;
+
+function readStubs(json: unknown, key: string, { file, text }: Source): Stubs {
+  const lineOf = (name: string): number =>
+    text.slice(0, Math.max(0, text.indexOf(JSON.stringify(name)))).split('\n').length;
+  const places = entriesOf(json, key).map(
+    ([name]) => [domainOf(name), { file, line: lineOf(name) }] as const,
+  );
+  return { stubDomains: readStubDomains(json, key), stubPlaces: new Map(places) };
+}
 
 function parseJson(text: string): unknown {
   try {

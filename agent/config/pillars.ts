@@ -3,7 +3,7 @@
  * template which only differs in layout, or an agent with two local IPs, does not break. Line numbers stay the template's.
  */
 import { familyOf } from '../base/address.ts';
-import { ConfigError, NodensError, type Place } from '../base/errors.ts';
+import { ConfigError, type Place } from '../base/errors.ts';
 import { suggestion } from '../base/nearest.ts';
 import type { Environment } from './corefile/env.ts';
 import type { KubeDnsConfig } from './kube-dns.ts';
@@ -42,22 +42,21 @@ export interface PillarValues {
 
 export interface RenderedCorefile {
   readonly text: string;
+  /** Where a line of `text` comes from: the template's own, or the kube-dns ConfigMap for a block made from it. */
+  readonly placeOf: (line: number) => Place;
   readonly warnings: readonly string[];
 }
 
-/** Thrown when the template needs the upstream service and its address is unknown: worth a retry. */
-export class UpstreamServiceMissingError extends NodensError {
-  readonly service: string;
-
-  constructor(service: string, place: Place) {
-    const where = `${place.file}:${place.line}`;
-    super(
-      'NODENS_UPSTREAM_SERVICE',
-      `${where}: the address of service ${service} is unknown: ${serviceHostVariable(service)} is ` +
-        'not set to an IP address. Create the service before this pod starts, or name another with -upstreamsvc',
-    );
-    this.service = service;
-  }
+/**
+ * The environment of a process never changes, so there is nothing to wait for: the agent ends, the kubelet starts its
+ * container anew, and that one finds the variable as soon as the Service exists.
+ */
+function missingService(service: string, place: Place): ConfigError {
+  const reason =
+    `the address of Service ${service} is unknown: ${serviceHostVariable(service)} is not set to an IP address. ` +
+    "A container sees the Services that existed in its namespace when it started: create the Service in the pod's " +
+    'namespace, the next start finds it, or name another with -upstreamsvc';
+  return new ConfigError(place, reason);
 }
 
 /** Name of the variable in which Kubernetes tells a pod the ClusterIP of `service`. */
@@ -72,8 +71,8 @@ export function serviceIpOf(service: string, env: Environment): string | undefin
 }
 
 /**
- * The Corefile of a template, with a block for each stub domain behind it. `file` names the template in errors. Throws
- * UpstreamServiceMissingError, and ConfigError for a placeholder that is unknown or has no value.
+ * The Corefile of a template, with a block for each stub domain behind it. `file` names the template in errors. Throws ConfigError
+ * for a placeholder that is unknown or has no value.
  */
 export function renderCorefile(
   template: string,
@@ -84,7 +83,7 @@ export function renderCorefile(
   const warnings: string[] = [];
   const clusterDns = uses.get(CLUSTER_DNS);
   if (clusterDns !== undefined && values.upstreamServiceIp === undefined)
-    throw new UpstreamServiceMissingError(values.upstreamService, clusterDns);
+    throw missingService(values.upstreamService, clusterDns);
   const localDns = uses.get(LOCAL_DNS);
   if (localDns !== undefined && values.localIps.length === 0)
     throw new ConfigError(localDns, `${LOCAL_DNS} has no value: give -localip`);
@@ -98,7 +97,7 @@ export function renderCorefile(
     .replaceAll(DNS_SERVER, '')
     .replaceAll(DNS_DOMAIN, domain)
     .replaceAll(PROMETHEUS_ENDPOINT, () => values.prometheusEndpoint);
-  return { text: `${text}${stubBlocks(values)}`, warnings };
+  return { ...withStubBlocks(text, file, values), warnings };
 }
 
 /** First use of each placeholder outside comments. */
@@ -159,14 +158,27 @@ function withLocalIps(word: string, localIps: readonly string[]): string {
   });
 }
 
-/** The peer's shape, in the order of names, so that the same ConfigMap always gives the same text. */
-function stubBlocks({ kubeDns, dnsPort, localIps }: PillarValues): string {
+/** The blocks have the peer's shape and the order of names, so that the same ConfigMap always gives the same text. */
+function withStubBlocks(
+  template: string,
+  file: string,
+  { kubeDns, dnsPort, localIps }: PillarValues,
+): Omit<RenderedCorefile, 'warnings'> {
   const bind = localIps.length === 0 ? '' : `    bind ${localIps.join(' ')}\n`;
-  return [...kubeDns.stubDomains]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(
-      ([domain, servers]) =>
-        `\n${domain}:${dnsPort} {\n    errors\n    cache 30\n${bind}    forward . ${servers.join(' ')}\n}\n`,
-    )
-    .join('');
+  const lines = template.split('\n').length;
+  const places: Place[] = [];
+  let text = template;
+  for (const [domain, servers] of [...kubeDns.stubDomains].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const block = `\n${domain}:${dnsPort} {\n    errors\n    cache 30\n${bind}    forward . ${servers.join(' ')}\n}\n`;
+    const place = kubeDns.stubPlaces?.get(domain) ?? { file, line: lines };
+    places.push(
+      ...block
+        .split('\n')
+        .slice(1)
+        .fill('')
+        .map(() => place),
+    );
+    text += block;
+  }
+  return { text, placeOf: (line) => places[line - lines - 1] ?? { file, line } };
 }

@@ -1,12 +1,13 @@
 /** Where the Corefile comes from: a template with placeholders, a plain file, or the one built in. */
-import { dirname } from 'node:path';
+import { createHash, type Hash } from 'node:crypto';
+import { dirname, posix } from 'node:path';
 import { ConfigError, messageOf } from '../base/errors.ts';
 import type { Environment } from '../config/corefile/env.ts';
 import { type ConfigFiles, recordReads } from '../config/corefile/imports.ts';
 import { parseCorefile } from '../config/corefile/parser.ts';
 import type { Corefile } from '../config/corefile/types.ts';
 import { DEFAULT_COREFILE, DEFAULT_COREFILE_NAME } from '../config/defaults.ts';
-import { type KubeDnsConfig, NO_KUBE_DNS, readKubeDns } from '../config/kube-dns.ts';
+import { type KubeDnsConfig, NO_KUBE_DNS, readKubeDns, STUB_DOMAINS } from '../config/kube-dns.ts';
 import { renderCorefile, serviceIpOf } from '../config/pillars.ts';
 import { clusterDomainOf, parseResolvConf } from '../config/resolv-conf.ts';
 import { writeAtomically } from '../config/watch.ts';
@@ -31,6 +32,9 @@ export class ConfigSource {
   #kubeDns: KubeDnsConfig = NO_KUBE_DNS;
   /** What the last parse imported, or looked for. */
   #imported: ReadonlySet<string> = new Set();
+  #inputs = '';
+  /** What is to be said of the inputs that are being read. */
+  #reports: (() => void)[] = [];
 
   constructor(options: AgentOptions, parts: ConfigSourceParts) {
     this.#options = options;
@@ -44,24 +48,43 @@ export class ConfigSource {
     return file === undefined ? [] : [file, kubeDnsDir, ...this.#imported];
   }
 
+  /** Hash of every text that the last `load` read: the same for files that are still what they were. */
+  get inputs(): string {
+    return this.#inputs;
+  }
+
   /**
-   * Reads everything anew. Throws ConfigError (`file:line: reason`), or UpstreamServiceMissingError where the template
-   * needs a Service that is not there.
+   * Reads everything anew. Throws ConfigError (`file:line: reason`). Warnings and problems of texts that are the same as
+   * at the load before are neither logged nor counted again.
    */
   load(): Corefile {
+    const hash = createHash('sha256');
+    this.#reports = [];
+    try {
+      return this.#load(hashReads(this.#parts.files, hash));
+    } finally {
+      const inputs = hash.digest('hex');
+      if (inputs !== this.#inputs) for (const report of this.#reports) report();
+      this.#inputs = inputs;
+    }
+  }
+
+  #load(files: ConfigFiles): Corefile {
     const { confPath, port } = this.#options;
-    const { files, env, log } = this.#parts;
+    const { env, log } = this.#parts;
     const isTemplate = this.#isTemplate();
-    const { file, text } = this.#read(isTemplate);
-    const rendered = this.#render(text, file);
+    const { file, text } = this.#read(isTemplate, files);
+    const rendered = this.#render(text, file, files);
     const recorded = recordReads(files);
     this.#imported = recorded.paths;
     const parsed = parseCorefile(rendered.text, {
-      ...{ file, env, defaultPort: port, files: recorded },
+      ...{ file, env, defaultPort: port, files: recorded, placeOf: rendered.placeOf },
       // The peer resolves imports beside the file it renders to, not beside the template.
       directory: isTemplate && confPath !== undefined ? dirname(confPath) : undefined,
     });
-    for (const warning of [...rendered.warnings, ...parsed.warnings]) log.warn({}, warning);
+    for (const warning of [...rendered.warnings, ...parsed.warnings])
+      this.#reports.push(() => log.warn({}, warning));
+    refuseEmpty(parsed, this.#options.kubeDnsDir);
     if (isTemplate && confPath !== undefined && this.#parts.isDryRun !== true)
       this.#writeCopy(confPath, rendered.text);
     return parsed;
@@ -71,18 +94,18 @@ export class ConfigSource {
     return this.#parts.files.kind(this.#options.basePath) === 'file';
   }
 
-  #read(isTemplate: boolean): { file: string; text: string } {
+  #read(isTemplate: boolean, files: ConfigFiles): { file: string; text: string } {
     const { basePath, confPath } = this.#options;
     const file = isTemplate ? basePath : confPath;
     if (file === undefined) return { file: DEFAULT_COREFILE_NAME, text: DEFAULT_COREFILE };
     try {
-      return { file, text: this.#parts.files.read(file) };
+      return { file, text: files.read(file) };
     } catch (error) {
       throw new ConfigError({ file, line: 1 }, `cannot be read: ${messageOf(error)}`);
     }
   }
 
-  #render(text: string, file: string): ReturnType<typeof renderCorefile> {
+  #render(text: string, file: string, files: ConfigFiles): ReturnType<typeof renderCorefile> {
     const { localIps, upstreamService, port, prometheusAddress } = this.#options;
     return renderCorefile(text, file, {
       localIps,
@@ -90,18 +113,19 @@ export class ConfigSource {
       upstreamServiceIp: serviceIpOf(upstreamService, this.#parts.env),
       prometheusEndpoint: prometheusAddress,
       dnsPort: port,
-      kubeDns: this.#readKubeDns(),
+      kubeDns: this.#readKubeDns(files),
       clusterDomain: this.#clusterDomain(),
     });
   }
 
-  #readKubeDns(): KubeDnsConfig {
-    const { files, log, onProblem } = this.#parts;
+  #readKubeDns(files: ConfigFiles): KubeDnsConfig {
+    const { log, onProblem } = this.#parts;
     const { config, problems } = readKubeDns(this.#options.kubeDnsDir, files, this.#kubeDns);
-    for (const problem of problems) {
-      onProblem();
-      log.error({}, `kube-dns ConfigMap: ${problem.message}; the former value stays`);
-    }
+    for (const problem of problems)
+      this.#reports.push(() => {
+        onProblem();
+        log.error({}, `kube-dns ConfigMap: ${problem.message}; the former value stays`);
+      });
     this.#kubeDns = config;
     return config;
   }
@@ -123,4 +147,32 @@ export class ConfigSource {
       this.#parts.log.info({ path }, `the rendered Corefile is not written: ${messageOf(error)}`);
     }
   }
+}
+
+/** `files` whose texts, and what kept them from being read, go into `hash`. */
+function hashReads(files: ConfigFiles, hash: Hash): ConfigFiles {
+  return {
+    ...files,
+    read: (path) => {
+      try {
+        const text = files.read(path);
+        hash.update(`${path} ${text.length} ${text}`);
+        return text;
+      } catch (error) {
+        hash.update(`${path} ${messageOf(error)}`);
+        throw error;
+      }
+    },
+  };
+}
+
+/**
+ * Throws ConfigError where the Corefile has no server block, whatever the kube-dns ConfigMap adds: an empty mount, or
+ * imports that vanished, must not close DNS.
+ */
+function refuseEmpty({ file, blocks, warnings }: Corefile, kubeDnsDir: string): void {
+  const generated = posix.join(kubeDnsDir, STUB_DOMAINS);
+  if (blocks.some(({ place }) => place.file !== generated)) return;
+  const reason = ['no server block, so no query would be answered: add one, like ". { … }"'];
+  throw new ConfigError({ file, line: 1 }, [...reason, ...warnings].join('; '));
 }

@@ -17,6 +17,8 @@ import type { AdminRoute, Assembly } from './assemble.ts';
 export interface ConfigurationsParts {
   /** Reads and parses the configuration. Throws what is wrong with it. */
   readonly load: () => Corefile;
+  /** Hash of what `load` read last. */
+  readonly inputs: () => string;
   /** Makes it servable. Throws ConfigError. */
   readonly assemble: (corefile: Corefile) => Assembly;
   readonly listeners: Pick<Listeners, 'open' | 'retain' | 'bePatient'>;
@@ -38,6 +40,8 @@ export class Configurations {
   #queue: Promise<void> = Promise.resolve();
   #interval: Timer | undefined;
   #isStopped = false;
+  /** What was read, and what was wrong with it, when a reload failed last. */
+  #failure: string | undefined;
 
   constructor(parts: ConfigurationsParts) {
     this.#parts = parts;
@@ -48,8 +52,7 @@ export class Configurations {
   }
 
   /**
-   * Makes the first configuration work, but for its listeners: chains run, admin pages answer. Rejects with ConfigError
-   * or UpstreamServiceMissingError.
+   * Makes the first configuration work, but for its listeners: chains run, admin pages answer. Rejects with ConfigError.
    */
   async prepare(): Promise<Assembly> {
     const { load, assemble, publish } = this.#parts;
@@ -83,20 +86,32 @@ export class Configurations {
       const corefile = load();
       if (reason !== 'signal' && corefile.hash === this.#current?.corefile.hash) {
         metrics.gauge('nodens_config_valid').value = 1;
+        this.#failure = undefined;
         return;
       }
       const { endpoints } = await this.#apply(corefile);
+      this.#failure = undefined;
       metrics.counter('nodens_config_reloads_total', { result: 'success' }).value++;
       log.info(
         { reason, hash: corefile.hash.slice(0, 16), listeners: endpoints.length },
         'reloaded',
       );
     } catch (error) {
-      metrics.counter('nodens_config_reloads_total', { result: 'failure' }).value++;
-      metrics.counter('coredns_reload_failed_total').value++;
-      metrics.gauge('nodens_config_valid').value = 0;
-      log.error({ reason }, `reload refused, the old configuration serves on: ${messageOf(error)}`);
+      this.#failed(reason, messageOf(error));
     }
+  }
+
+  /** Counted and logged once for each change, and each time that it is asked for: not at every look at the same file. */
+  #failed(reason: ReloadReason, message: string): void {
+    const { inputs, metrics, log } = this.#parts;
+    metrics.gauge('nodens_config_valid').value = 0;
+    const failure = `${inputs()} ${message}`;
+    const isKnown = failure === this.#failure && reason !== 'signal';
+    this.#failure = failure;
+    if (isKnown) return;
+    metrics.counter('nodens_config_reloads_total', { result: 'failure' }).value++;
+    metrics.counter('coredns_reload_failed_total').value++;
+    log.error({ reason }, `reload refused, the old configuration serves on: ${message}`);
   }
 
   async #apply(corefile: Corefile): Promise<Assembly> {

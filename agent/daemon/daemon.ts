@@ -18,7 +18,7 @@ import { proveUpstreams, zonesToProve } from './self-test.ts';
 import { SnapshotFile } from './snapshot-file.ts';
 import { delayFields, isWorthWaiting } from './start-delay.ts';
 
-/** Between attempts to bind an address that init has not put on the node yet, or to find the upstream service. */
+/** Between attempts to bind an address that init has not put on the node yet. */
 const RETRY_MS = 250;
 /** Datagrams that were on their way when interception ended are still in the socket. */
 const LAST_DATAGRAMS_MS = 100;
@@ -52,6 +52,7 @@ export class Daemon {
     this.#configurations = new Configurations({
       ...{ listeners, dispatcher, clock, log, metrics },
       load: () => this.#load(),
+      inputs: () => this.#source.inputs,
       assemble: (corefile) =>
         assemble(corefile, {
           ...{ shared, identities, interfaces },
@@ -73,7 +74,7 @@ export class Daemon {
   }
 
   /**
-   * Resolves when everything listens. Rejects with ConfigError, NetworkError or UpstreamServiceMissingError; where
+   * Resolves when everything listens. Rejects with ConfigError or NetworkError; where
    * `stop` is called in the meantime it does one or the other.
    */
   async start(): Promise<void> {

@@ -1,22 +1,19 @@
 /** What a start waits for, how long, and what it says meanwhile. */
 import { errnoOf, messageOf, NetworkError } from '../base/errors.ts';
-import { UpstreamServiceMissingError } from '../config/pillars.ts';
 import type { LogFields } from '../query/services.ts';
 
-/** How long a start waits for what a new container may find: then the kubelet has to make one. */
+/** How long a start without init waits for an address or a port. */
 const START_MS = 60_000;
 
 /**
- * Whether what stopped a start `waitedMs` after its begin may be over soon: somebody else is at work on it. The
- * environment of a container never changes, so a Service is waited for only so long. An address, or a port on it, would
- * not be free for a new container either, and behind init kube-dns serves as long as it takes.
+ * Whether what stopped a start `waitedMs` after its begin may be over soon: another process is at work on it. An
+ * address, or a port on it, would not be free for a new container either, and behind init kube-dns serves as long as it
+ * takes.
  */
 export function isWorthWaiting(error: unknown, waitedMs: number, isBehindInit: boolean): boolean {
-  const isLate = waitedMs >= START_MS;
-  if (error instanceof UpstreamServiceMissingError) return !isLate;
   if (!(error instanceof NetworkError)) return false;
   const isOthers = ['EADDRNOTAVAIL', 'EADDRINUSE'].includes(errnoOf(error.cause));
-  return isOthers && (isBehindInit || !isLate);
+  return isOthers && (isBehindInit || waitedMs < START_MS);
 }
 
 /** Fields of the line that tells of it. */

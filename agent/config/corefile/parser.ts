@@ -1,19 +1,21 @@
 /** Corefile grammar: server blocks, snippets and imports, after the peer's (design: text in, data out). */
-import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import { ConfigError, type Place } from '../../base/errors.ts';
+import { groupByName, hashOf } from './content.ts';
 import { type Environment, substitute } from './env.ts';
 import { type ConfigFiles, isGlob, readImports } from './imports.ts';
 import { expandKey } from './keys.ts';
 import { type Lexeme, lex } from './lexer.ts';
 import { LexemeStream } from './stream.ts';
-import type { Block, BlockKey, Corefile, Directive, Line, Token } from './types.ts';
+import type { Block, BlockKey, Corefile, Line, Token } from './types.ts';
 
 export interface ParseOptions {
   /** Name of the text in messages. */
   readonly file: string;
   /** Where relative imports of the text start; its file's directory where nothing is said. */
   readonly directory?: string | undefined;
+  /** Place of a line of the text where it is another than `file` and that line: parts of it may be generated. */
+  readonly placeOf?: (line: number) => Place;
   /** Port of keys that name none (`-dns.port`). */
   readonly defaultPort: number;
   readonly env: Environment;
@@ -44,24 +46,33 @@ class Parser {
 
   constructor(text: string, options: ParseOptions) {
     this.#options = options;
-    this.#stream = new LexemeStream(options.file, this.#lex(text, options.file));
+    const { file, placeOf } = options;
+    const lexemes = this.#lex(text, file, placeOf);
+    this.#stream = new LexemeStream(file, lexemes);
   }
 
   parse(): Corefile {
     const blocks: Block[] = [];
     for (let next = this.#peek(); next !== undefined; next = this.#peek()) {
+      if (next.kind === 'close') {
+        this.#skipLastBraces();
+        break;
+      }
       const words = this.#keyWords();
       if (words.length === 0 && this.#peek() === undefined) break;
+      const first = words[0] ?? this.#peek() ?? next;
+      const open = this.#opening(words);
       const snippet = snippetName(words);
-      if (snippet !== undefined) this.#defineSnippet(snippet, (words[0] as Token).place);
-      else blocks.push(this.#block(words, (this.#peek() ?? next).place));
+      if (snippet !== undefined) this.#defineSnippet(snippet, first.place, open);
+      else blocks.push(this.#block(words, first.place, open));
     }
     const file = this.#options.file;
     return { file, blocks, warnings: [...this.#warnings], hash: hashOf(blocks) };
   }
 
-  #lex(text: string, file: string): Lexeme[] {
-    return lex(text, file).map((lexeme) => {
+  #lex(text: string, file: string, placeOf?: ParseOptions['placeOf']): Lexeme[] {
+    return lex(text, file).map((raw) => {
+      const lexeme = placeOf === undefined ? raw : { ...raw, place: placeOf(raw.place.line) };
       const value = substitute(lexeme.text, this.#options.env, (name) =>
         this.#warn(lexeme.place, `environment variable ${name} is not set, taken as empty`),
       );
@@ -79,6 +90,29 @@ class Parser {
 
   #take(): Lexeme {
     return this.#stream.next() as Lexeme;
+  }
+
+  /** Closing braces that close nothing, at the end of the text: CoreDNS takes them for a zone that nobody asks for. */
+  #skipLastBraces(): void {
+    const first = this.#peek() as Lexeme;
+    for (let next = this.#peek(); next !== undefined; next = this.#peek()) {
+      if (next.kind !== 'close') throw strayBrace(first);
+      this.#take();
+    }
+    this.#warn(first.place, 'this } closes nothing that was opened here: taken for nothing');
+  }
+
+  /** The brace that opens a block, taken; one glued to the last of `words` is cut off there. */
+  #opening(words: Token[]): Lexeme | undefined {
+    const next = this.#peek();
+    if (next?.kind === 'open') return this.#take();
+    const last = words.at(-1);
+    const isGlued = last !== undefined && !last.quoted && /.\{$/s.test(last.text);
+    if (!isGlued || (next !== undefined && !next.first)) return undefined;
+    const text = last.text.slice(0, -1);
+    this.#warn(last.place, `"${last.text}" is taken for "${text} {": put a blank before the brace`);
+    words[words.length - 1] = { ...last, text };
+    return { ...last, text: '{', kind: 'open', first: false };
   }
 
   /** Words up to the end of the line, or further where one ends in a comma; the opening brace is left. */
@@ -101,15 +135,12 @@ class Parser {
     return words;
   }
 
-  /** `place` is where the block begins if it turns out to have no keys. */
-  #block(words: readonly Token[], place: Place): Block {
-    const first = words[0];
-    if (first === undefined)
+  #block(words: readonly Token[], place: Place, open: Lexeme | undefined): Block {
+    if (words.length === 0)
       throw new ConfigError(place, 'a server block needs a zone in front of it, like ". {"');
     const keys = words.flatMap((word) => this.#keys(word));
-    const lines =
-      this.#peek()?.kind === 'open' ? this.#body(this.#take(), 0) : this.#linesToTheEnd();
-    return { keys, directives: groupByName(lines), place: first.place };
+    const lines = open === undefined ? this.#linesWithoutBraces(words) : this.#body(open, 0);
+    return { keys, directives: groupByName(lines), place };
   }
 
   #keys(word: Token): BlockKey[] {
@@ -117,15 +148,24 @@ class Parser {
     for (const { zone } of keys) {
       if (/^\d+\.\d+\.\d+\.\d+\.$/.test(zone))
         this.#warn(word.place, `${zone} is served as a domain name; to listen on an address: bind`);
+      if (/[{}]/.test(zone))
+        this.#warn(word.place, `${zone} is served as a domain name; a brace stands alone`);
     }
     return keys;
   }
 
-  /** A file without braces holds one block. */
-  #linesToTheEnd(): Line[] {
+  /** A file without braces holds one block; a closing brace ends it all the same, as in CoreDNS. */
+  #linesWithoutBraces(words: readonly Token[]): Line[] {
+    const source = this.#stream.current;
     const lines: Line[] = [];
     for (let next = this.#peek(); next !== undefined; next = this.#peek()) {
-      if (next.kind === 'close') throw strayBrace(next);
+      if (next.kind === 'close') {
+        this.#take();
+        if (this.#stream.current !== source) throw strayBrace(next);
+        const block = words.map(({ text }) => text).join(' ');
+        this.#warn(next.place, `this } is taken for the end of "${block}", which no { opens`);
+        return lines;
+      }
       if (!this.#tryImport()) lines.push(this.#line(0));
     }
     return lines;
@@ -178,13 +218,11 @@ class Parser {
     if (next !== undefined && !next.first) throw new ConfigError(next.place, reason);
   }
 
-  #defineSnippet(name: string, place: Place): void {
-    const open = this.#peek();
-    if (open?.kind !== 'open')
+  #defineSnippet(name: string, place: Place, open: Lexeme | undefined): void {
+    if (open === undefined)
       throw new ConfigError(place, `snippet (${name}) needs a body in braces`);
     if (this.#snippets.has(name))
       throw new ConfigError(place, `snippet (${name}) is defined twice: rename one`);
-    this.#take();
     const source = this.#stream.current;
     const body: Lexeme[] = [];
     let depth = 1;
@@ -251,21 +289,4 @@ function strayBrace(lexeme: Lexeme): ConfigError {
 /** `name` where the only word is `(name)`. */
 function snippetName(words: readonly Token[]): string | undefined {
   return words.length === 1 ? /^\((.+)\)$/s.exec((words[0] as Token).text)?.[1] : undefined;
-}
-
-function groupByName(lines: readonly Line[]): Directive[] {
-  const groups = Map.groupBy(lines, (line) => line.name.text);
-  return Array.from(groups, ([name, uses]) => ({
-    name,
-    place: (uses[0] as Line).name.place,
-    uses,
-  }));
-}
-
-/** Places are left out, so that a comment or a blank line is no change. */
-function hashOf(blocks: readonly Block[]): string {
-  const content = JSON.stringify(blocks, (key, value: unknown) =>
-    key === 'place' || key === 'quoted' ? undefined : value,
-  );
-  return createHash('sha512').update(content).digest('hex');
 }

@@ -40,10 +40,10 @@ async function linesUntil(child: ChildProcess, pattern: RegExp): Promise<string[
   return lines;
 }
 
-it('asked to go while it waits for the upstream service, it stops without an error', async () => {
-  const base = join(folder, 'Corefile.base');
-  writeFileSync(base, '.:53 {\nforward . __PILLAR__CLUSTER__DNS__\n}\n');
-  const child = start('agent', '-basecorefile', base, '-upstreamsvc', 'none-of-that-name');
+it('asked to go while it waits for an address, it stops without an error', async () => {
+  const conf = join(folder, 'Corefile.absent');
+  writeFileSync(conf, `.:${await freePort()} {\nbind 192.0.2.77\nwhoami\n}\n`);
+  const child = start('agent', '-conf', conf, '-basecorefile=');
   const lines = await linesUntil(child, /not yet/);
   child.kill('SIGTERM');
   const [code] = (await once(child, 'close')) as [number | null];
@@ -53,6 +53,39 @@ it('asked to go while it waits for the upstream service, it stops without an err
     [],
   );
   assert.equal(lines.filter((line) => line.includes('"stopped"')).length, 1);
+});
+
+it('ends at once where the variable of the upstream Service is missing', async () => {
+  const base = join(folder, 'Corefile.base');
+  writeFileSync(base, '.:53 {\nforward . __PILLAR__CLUSTER__DNS__\n}\n');
+  const child = start('agent', '-basecorefile', base, '-upstreamsvc', 'none-of-that-name');
+  const lines = await linesUntil(child, /"level":"error"|not yet/);
+  const [code] = child.exitCode === null ? await once(child, 'close') : [child.exitCode];
+  assert.equal(code, 1, lines.join('\n'));
+  assert.match(
+    lines.join('\n'),
+    /Corefile\.base:2: the address of Service none-of-that-name is unknown: NONE_OF_THAT_NAME_SERVICE_HOST .*create the Service/,
+  );
+});
+
+it('SIGQUIT ends it at once with 0, a second SIGTERM with 2', async () => {
+  for (const [signals, expected] of [
+    [['SIGQUIT'], 0],
+    [['SIGTERM', 'SIGTERM'], 2],
+  ] as const) {
+    const conf = join(folder, `Corefile.${expected}`);
+    const lameduck = `health 127.0.0.1:${await freePort()} {\nlameduck 30s\n}`;
+    writeFileSync(conf, `.:${await freePort()} {\nbind 127.0.0.1\n${lameduck}\nwhoami\n}\n`);
+    const child = start('agent', '-conf', conf, '-basecorefile=');
+    const closed = once(child, 'close');
+    await linesUntil(child, /"serving"/);
+    for (const signal of signals) {
+      child.kill(signal);
+      if (expected === 2) await linesUntil(child, /"stopping"/);
+    }
+    const [code] = (await closed) as [number | null];
+    assert.equal(code, expected, signals.join(' '));
+  }
 });
 
 it('without set-up a flag of init that makes no sense is still refused', async () => {

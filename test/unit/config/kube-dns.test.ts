@@ -14,7 +14,10 @@ function read(
   const files = memoryFiles(Object.fromEntries(texts));
   const { config, problems } = readKubeDns('/etc/kube-dns', files, previous);
   return {
-    config: { ...config, stubDomains: Object.fromEntries(config.stubDomains) },
+    config: {
+      stubDomains: Object.fromEntries(config.stubDomains),
+      upstreamNameservers: config.upstreamNameservers,
+    },
     problems: problems.map((problem) => problem.message),
   };
 }

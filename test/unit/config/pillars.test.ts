@@ -2,12 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ConfigError } from '../../../agent/base/errors.ts';
 import { NO_KUBE_DNS } from '../../../agent/config/kube-dns.ts';
-import {
-  type PillarValues,
-  renderCorefile,
-  serviceIpOf,
-  UpstreamServiceMissingError,
-} from '../../../agent/config/pillars.ts';
+import { type PillarValues, renderCorefile, serviceIpOf } from '../../../agent/config/pillars.ts';
 import { corefileFixture } from '../../support/corefiles/fixtures.ts';
 import { parseText } from '../../support/corefiles/parse.ts';
 
@@ -65,13 +60,13 @@ describe('cluster DNS', () => {
     assert.equal(serviceIpOf('kube-dns', env), undefined);
   });
 
-  it('is an error of its own where it is unknown, and used', () => {
+  it('is an error where it is unknown, and used', () => {
     const unknown = { upstreamServiceIp: undefined };
     assert.equal(render('. # not __PILLAR__CLUSTER__DNS__', unknown).slice(0, 1), '.');
     assert.throws(
       () => render('\nforward . __PILLAR__CLUSTER__DNS__', unknown),
       (error: unknown) => {
-        assert.ok(error instanceof UpstreamServiceMissingError);
+        assert.ok(error instanceof ConfigError);
         assert.match(error.message, /^base:2: .*kube-dns-upstream.*KUBE_DNS_UPSTREAM_SERVICE_HOST/);
         return true;
       },

@@ -21,6 +21,7 @@ function setUp() {
     setLevel: (level: string) => void levels.push(level),
     close: () => {},
   });
+  const metrics = new ReadableMetrics();
   const dispatcher = new Dispatcher(log, { value: 0 });
   const rcodeAt = async (index: number): Promise<number> => {
     const question = { name: nameFromText('a.test'), type: TYPE.A, server: { index, label: '' } };
@@ -30,6 +31,7 @@ function setUp() {
   const state = { text: ONE, onOpen: async (): Promise<void> => {} };
   const configurations = new Configurations({
     load: () => parseText(state.text),
+    inputs: () => state.text,
     assemble: () => assembled(state.text).assembly,
     listeners: {
       open: () => state.onOpen(),
@@ -37,9 +39,9 @@ function setUp() {
       bePatient: () => {},
     },
     publish: () => Promise.resolve(),
-    ...{ dispatcher, log, clock: new FakeClock(), metrics: new ReadableMetrics() },
+    ...{ dispatcher, log, clock: new FakeClock(), metrics },
   });
-  return { configurations, rcodeAt, state, levels };
+  return { configurations, rcodeAt, state, levels, metrics, log: plain };
 }
 
 it('a listener that a reload adds answers as soon as it is bound', async () => {
@@ -63,4 +65,31 @@ it('`debug` comes and goes with a reload', async () => {
   state.text = ONE;
   await configurations.reload('signal');
   assert.deepEqual(levels, ['info', 'debug', 'info']);
+});
+
+it('a bad file is counted and logged once for each change, not at each look', async () => {
+  const { configurations, state, metrics, log } = setUp();
+  await configurations.prepare();
+  const told = () => ({
+    failures: metrics.value('nodens_config_reloads_total', { result: 'failure' }),
+    older: metrics.value('coredns_reload_failed_total'),
+    lines: log.records.filter(({ level }) => level === 'error').length,
+    valid: metrics.value('nodens_config_valid'),
+  });
+  const failed = (times: number) => ({ failures: times, older: times, lines: times, valid: 0 });
+  state.text = '. {\nnonsense';
+  for (const reason of ['change', 'interval', 'interval'] as const)
+    await configurations.reload(reason);
+  assert.deepEqual(told(), failed(1));
+  state.text = '. {\nother nonsense';
+  for (const reason of ['interval', 'interval'] as const) await configurations.reload(reason);
+  assert.deepEqual(told(), failed(2));
+  await configurations.reload('signal');
+  assert.deepEqual(told(), failed(3), 'asked for, it is told again');
+  state.text = ONE;
+  await configurations.reload('interval');
+  assert.deepEqual(told(), { ...failed(3), valid: 1 });
+  state.text = '. {\nother nonsense';
+  await configurations.reload('interval');
+  assert.deepEqual(told(), failed(4), 'a file that became bad again');
 });

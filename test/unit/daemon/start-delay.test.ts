@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ConfigError, NetworkError } from '../../../agent/base/errors.ts';
-import { UpstreamServiceMissingError } from '../../../agent/config/pillars.ts';
 import { delayFields, isWorthWaiting } from '../../../agent/daemon/start-delay.ts';
 
 const PLACE = { file: 'Corefile', line: 1 };
@@ -19,12 +18,6 @@ describe('what a start waits for', () => {
       assert.equal(isWorthWaiting(failedBind(errno), 59_999, false), true);
       assert.equal(isWorthWaiting(failedBind(errno), 60_000, false), false);
     }
-  });
-
-  it('a Service: for a minute, as only a new container sees it', () => {
-    const missing = new UpstreamServiceMissingError('kube-dns-upstream', PLACE);
-    assert.equal(isWorthWaiting(missing, 0, true), true);
-    assert.equal(isWorthWaiting(missing, 60_000, true), false);
   });
 
   it('never for what nobody else can mend', () => {

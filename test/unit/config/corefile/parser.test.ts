@@ -218,13 +218,61 @@ a.test {
   });
 });
 
+describe('braces out of place that CoreDNS starts with', () => {
+  const zones = ({ blocks }: ReturnType<typeof parse>) =>
+    blocks.map(({ keys, directives }) => [
+      ...keys.map(({ zone }) => zone),
+      ...directives.map(({ name }) => name),
+    ]);
+  const table: [what: string, text: string, blocks: string[][], warning: RegExp][] = [
+    [
+      'glued to a zone',
+      'a.org, b.org:5353{\n log\n}\n. {\n}',
+      [['a.org.', 'b.org.', 'log'], ['.']],
+      /:1: "b\.org:5353\{" is taken for "b\.org:5353 \{"/,
+    ],
+    ['glued to the root', '.{\n log\n}', [['.', 'log']], /:1: "\.\{" is taken for "\. \{"/],
+    [
+      'glued to a snippet',
+      '(s){\n log\n}\n. {\n import s\n}',
+      [['.', 'log']],
+      /:1: "\(s\)\{" is taken for/,
+    ],
+    ['one too many at the end', '. {\n log\n}\n}\n', [['.', 'log']], /:4: this \} closes nothing/],
+    ['more at the end', '. {\n}\n} }\n}', [['.']], /:3: this \} closes nothing/],
+    [
+      'closing what is not open',
+      '.\nlog\n}\na.org {\n}',
+      [['.', 'log'], ['a.org.']],
+      /:3: this \} is taken for the end of "\."/,
+    ],
+    ['within a word', 'a{b {\n}', [['a{b.']], /:1: a\{b\. is served as a domain name; a brace/],
+  ];
+  for (const [what, text, blocks, warning] of table) {
+    it(what, () => {
+      const corefile = parse(text);
+      assert.deepEqual(zones(corefile), blocks);
+      assert.equal(corefile.warnings.length, 1, corefile.warnings.join('\n'));
+      assert.match(corefile.warnings[0] as string, warning);
+    });
+  }
+
+  it('a quoted word keeps its brace', () => {
+    assert.deepEqual(zones(parse('"a{"\n{\n}')), [['a{.']]);
+  });
+});
+
 describe('refusals name the place and the way out', () => {
   const table: [what: string, text: string, message: string][] = [
     ['unclosed quote', '. {\n log "a\n}', '2: this quote is never closed: add a "'],
     ['unclosed block', '# x\n. {\n log\n', '2: the brace opened here is never closed: add a }'],
     ['unclosed body', '. {\n cache {\n', '2: the brace opened here is never closed: add a }'],
-    ['stray brace', '. {\n}\n}', '3: this } closes nothing that was opened here: remove it'],
-    ['stray brace without braces', '.\nlog\n}', '3: this } closes nothing'],
+    [
+      'stray brace',
+      '. {\n}\n}\na {\n}',
+      '3: this } closes nothing that was opened here: remove it',
+    ],
+    ['stray brace behind a zone', 'a }', '1: this } closes nothing'],
     ['brace behind a directive', '. {\n log }\n', '2: a closing brace must stand on a line'],
     ['one-line block', '. { whoami }', '1: a closing brace must stand on a line of its own'],
     ['words behind a brace', '. {\n cache {\n } 5\n}', '3: nothing may follow a closing brace'],

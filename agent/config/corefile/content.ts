@@ -1,0 +1,21 @@
+/** What lines of a server block come to: directives with all their uses, and a hash that tells a change. */
+import { createHash } from 'node:crypto';
+import type { Block, Directive, Line } from './types.ts';
+
+/** Uses of the same directive together, in file order. */
+export function groupByName(lines: readonly Line[]): Directive[] {
+  const groups = Map.groupBy(lines, (line) => line.name.text);
+  return Array.from(groups, ([name, uses]) => ({
+    name,
+    place: (uses[0] as Line).name.place,
+    uses,
+  }));
+}
+
+/** Places are left out, so that a comment or a blank line is no change. */
+export function hashOf(blocks: readonly Block[]): string {
+  const content = JSON.stringify(blocks, (key, value: unknown) =>
+    key === 'place' || key === 'quoted' ? undefined : value,
+  );
+  return createHash('sha512').update(content).digest('hex');
+}

@@ -63,7 +63,7 @@ async function manifestSubject(
   { values, file = '', clusterDomain }: CheckFlags,
 ): Promise<Subject> {
   const { readManifest } = await import('./manifest.ts');
-  const view = await readManifest(text, file);
+  const view = readManifest(text, file);
   const argv = view.argv.map((word) =>
     word
       .replaceAll('__PILLAR__LOCAL__DNS__', LOCAL_IP)

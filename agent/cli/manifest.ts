@@ -3,6 +3,7 @@
  * as what the agent would find in its container: command line, environment and files.
  */
 import { posix } from 'node:path';
+import { parseAllDocuments } from 'yaml';
 import { UsageError } from '../base/errors.ts';
 import type { Environment } from '../config/corefile/env.ts';
 
@@ -65,8 +66,7 @@ interface Resource extends ConfigMap {
 const LOOSE = '/etc/coredns';
 
 /** Throws UsageError for text that is not YAML or holds no Corefile. */
-export async function readManifest(text: string, file: string): Promise<ContainerView> {
-  const { parseAllDocuments } = await import('yaml');
+export function readManifest(text: string, file: string): ContainerView {
   const documents = parseAllDocuments(text);
   const found: Resource[] = [];
   for (const document of 'empty' in documents ? [] : documents) {

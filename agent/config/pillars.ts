@@ -165,12 +165,13 @@ function withStubBlocks(
   { kubeDns, dnsPort, localIps }: PillarValues,
 ): Omit<RenderedCorefile, 'warnings'> {
   const bind = localIps.length === 0 ? '' : `    bind ${localIps.join(' ')}\n`;
-  const lines = template.split('\n').length;
+  const own = template.split('\n').length;
   const places: Place[] = [];
   let text = template;
   for (const [domain, servers] of [...kubeDns.stubDomains].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const block = `\n${domain}:${dnsPort} {\n    errors\n    cache 30\n${bind}    forward . ${servers.join(' ')}\n}\n`;
-    const place = kubeDns.stubPlaces?.get(domain) ?? { file, line: lines };
+    const lines = `    errors\n    cache 30\n${bind}    forward . ${servers.join(' ')}\n`;
+    const block = `\n${domain}:${dnsPort} {\n${lines}}\n`;
+    const place = kubeDns.stubPlaces?.get(domain) ?? { file, line: own };
     places.push(
       ...block
         .split('\n')
@@ -180,5 +181,5 @@ function withStubBlocks(
     );
     text += block;
   }
-  return { text, placeOf: (line) => places[line - lines - 1] ?? { file, line } };
+  return { text, placeOf: (line) => places[line - own - 1] ?? { file, line } };
 }

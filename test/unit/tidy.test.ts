@@ -52,6 +52,14 @@ describe('house rules', () => {
     assert.deepEqual(offenders(sources, silencers), [], 'give it its type');
   });
 
+  it('a package that is loaded late is not taken apart', () => {
+    const named = offenders(
+      sources,
+      /\}\s*=\s*await import\('(?![./]|node:)|import\('(?![./]|node:)[^']*'\)\)\.(?!default)/,
+    );
+    assert.deepEqual(named, [], 'in the bundle a CommonJS package has a default export only');
+  });
+
   it('every room is in the map of README', () => {
     const readme = readFileSync('README.md', 'utf8');
     const rooms = globSync('agent/*/').map((dir) => `agent/${dir.split('/').at(-1)}`);

@@ -31,4 +31,13 @@ export const LIMITS = {
   cacheBytes: limit(32 * 1024 * 1024, 64 * 1024, 64 * 1024 * 1024 * 1024),
   /** Targets of one forward directive, as the peer. */
   forwardTargets: limit(15, 1, 15),
+  /** Length of a pattern in the Corefile, characters (CoreDNS). */
+  patternChars: limit(10_000, 1, 10_000),
+  /**
+   * Instructions of a compiled pattern. One character of a name costs each of them 40 ns at the very most, and names have
+   * at most 255 bytes.
+   */
+  patternInstructions: limit(5_000, 1, 5_000),
+  /** The same for all patterns of a configuration together: a query may meet every one. */
+  allPatternInstructions: limit(20_000, 1, 20_000),
 } as const satisfies Record<string, Limit>;

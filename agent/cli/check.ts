@@ -1,5 +1,6 @@
 /** `nodens check [FILE]`: whether a configuration is right, what it means, and what in it will bite. Opens no socket. */
 import { messageOf, NodensError } from '../base/errors.ts';
+import { withPatterns } from '../config/corefile/pattern.ts';
 import { ConfigSource } from '../daemon/config-source.ts';
 import { dryRun } from '../daemon/dry-run.ts';
 import { effectiveCorefile } from '../daemon/effective.ts';
@@ -41,7 +42,7 @@ export async function checkCommand(
   const warnings: string[] = [];
   let error: NodensError | undefined;
   try {
-    const effective = examine(subject, flags, warnings);
+    const effective = await examine(subject, flags, warnings);
     if (!subject.options.isQuiet) stdout.write(effective);
   } catch (thrown) {
     if (!(thrown instanceof NodensError)) throw thrown;
@@ -54,14 +55,19 @@ export async function checkCommand(
 }
 
 /** The effective Corefile; warnings go to `warnings`. Throws ConfigError for what the agent would refuse. */
-function examine(subject: Subject, { clusterDomain }: CheckFlags, warnings: string[]): string {
+async function examine(
+  subject: Subject,
+  { clusterDomain }: CheckFlags,
+  warnings: string[],
+): Promise<string> {
   const { options, env, files } = subject;
   const warn = (_fields: unknown, message: string): void => void warnings.push(message);
   const source = new ConfigSource(options, {
     ...{ files, env, isDryRun: true, onProblem: () => {} },
     log: { debug: () => {}, info: () => {}, warn, error: warn },
   });
-  const run = dryRun(source.load(), (path) => readForPlugin(subject, path));
+  const corefile = source.load();
+  const run = await withPatterns(() => dryRun(corefile, (path) => readForPlugin(subject, path)));
   warnings.push(...run.warnings);
   for (const name of run.foreignInterfaces)
     warnings.push(`bind ${name}: taken for an interface of the node, this machine has none`);

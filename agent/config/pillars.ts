@@ -71,8 +71,8 @@ export function serviceIpOf(service: string, env: Environment): string | undefin
 }
 
 /**
- * The Corefile of a template, with a block for each stub domain behind it. `file` names the template in errors. Throws ConfigError
- * for a placeholder that is unknown or has no value.
+ * The Corefile of a template, with a block for each stub domain behind it. `file` names the template in errors. Throws
+ * ConfigError for a placeholder that is unknown or has no value.
  */
 export function renderCorefile(
   template: string,

@@ -1,6 +1,7 @@
 /** Turns a Corefile into something that can serve: addresses, chains and routes. Opens and starts nothing. */
 import { type Endpoint, familyOf, formatEndpoint } from '../base/address.ts';
 import { ConfigError } from '../base/errors.ts';
+import { boundingPatterns } from '../config/corefile/pattern.ts';
 import type { Block, BlockKey, Corefile, Directive } from '../config/corefile/types.ts';
 import { checkDirectives } from '../config/known-directives.ts';
 import { bindAddresses } from '../plugins/bind/setup.ts';
@@ -64,7 +65,7 @@ export interface AssemblyParts {
 
 /** Throws ConfigError for anything in `corefile` that cannot be served. */
 export function assemble(corefile: Corefile, parts: AssemblyParts): Assembly {
-  return new Assembler(corefile, parts).run();
+  return boundingPatterns(() => new Assembler(corefile, parts).run());
 }
 
 interface Placed {

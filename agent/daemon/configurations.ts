@@ -6,6 +6,7 @@
 import type { Clock, Timer } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
+import { withPatterns } from '../config/corefile/pattern.ts';
 import type { Corefile } from '../config/corefile/types.ts';
 import type { AdjustableLogger } from '../observe/log.ts';
 import type { Plugin } from '../query/plugin.ts';
@@ -56,7 +57,8 @@ export class Configurations {
    */
   async prepare(): Promise<Assembly> {
     const { load, assemble, publish } = this.#parts;
-    const first = assemble(load());
+    const corefile = load();
+    const first = await withPatterns(() => assemble(corefile));
     this.#takeOver(first);
     await publish(first.adminRoutes);
     return first;
@@ -116,7 +118,7 @@ export class Configurations {
 
   async #apply(corefile: Corefile): Promise<Assembly> {
     const { assemble, dispatcher, listeners, publish } = this.#parts;
-    const next = assemble(corefile);
+    const next = await withPatterns(() => assemble(corefile));
     const previous = this.#current;
     // A listener that is new answers from its first datagram on: not REFUSED until all are bound.
     if (previous !== undefined) dispatcher.swap(withNewcomers(previous.tables, next.tables));

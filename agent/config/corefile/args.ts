@@ -4,7 +4,7 @@
  */
 import { type Cidr, familyOf, parseCidr } from '../../base/address.ts';
 import { formatDuration, parseDurationMs, parseSecondsOrDurationMs } from '../../base/duration.ts';
-import { ConfigError, messageOf } from '../../base/errors.ts';
+import { ConfigError } from '../../base/errors.ts';
 import { suggestion } from '../../base/nearest.ts';
 import { expandZone } from './keys.ts';
 import type { Block, Directive, Line, Token } from './types.ts';
@@ -206,25 +206,6 @@ export function listenArg(token: Token): ListenAddress {
       'an address with a port like :8080, 127.0.0.1:8080 or [fd00::10]:8080, or unix:/path',
     );
   return { host: bracketed ?? (match?.[2] as string), port };
-}
-
-/** Flags of Go's regular expressions that JavaScript writes behind the pattern instead of in front. */
-const LEADING_FLAGS = /^\(\?([ims]+)\)/;
-/** What Go reads as an anchor or a class and JavaScript, silently, as letters. */
-const GO_ONLY = /\\[AzQEpPC]|\[\[:/;
-
-/** A regular expression in Go's syntax as far as JavaScript shares it; leading `(?i)`, `(?m)`, `(?s)` are understood. */
-export function regexArg(token: Token): RegExp {
-  const flags = LEADING_FLAGS.exec(token.text);
-  const source = token.text.slice(flags?.[0].length ?? 0).replaceAll('(?P<', '(?<');
-  const foreign = GO_ONLY.exec(source.replaceAll('\\\\', ''));
-  if (foreign !== null)
-    throw badValue(token, `understood as a regular expression: write ${foreign[0]} another way`);
-  try {
-    return new RegExp(source, [...new Set(flags?.[1])].join(''));
-  } catch (error) {
-    throw badValue(token, `a regular expression: ${messageOf(error)}`);
-  }
 }
 
 /** Zones a directive names, lower case with trailing dots, networks as reverse zones; without any, the block's own. */

@@ -1,11 +1,12 @@
 /** Errors of one kind as one line per window, in the operator's words rather than ours. */
 import type { Clock, Timer } from '../../base/clock.ts';
 import { formatDuration } from '../../base/duration.ts';
+import type { Pattern } from '../../base/pattern.ts';
 import type { Logger } from '../../query/services.ts';
 
 export interface ConsolidationOptions {
   readonly windowMs: number;
-  readonly pattern: RegExp;
+  readonly pattern: Pattern;
   /** The pattern as the Corefile has it. */
   readonly text: string;
   readonly level: keyof Logger;
@@ -13,7 +14,7 @@ export interface ConsolidationOptions {
   readonly showFirst: boolean;
 }
 
-/** More of a message than this is not looked at: a pattern may be slow on long text. */
+/** More of a message than this is not looked at: a pattern costs by the character. */
 const MATCHED_CHARS = 512;
 
 export class Consolidation {

@@ -8,8 +8,8 @@ import {
   noArgs,
   onlyUse,
   readOptions,
-  regexArg,
 } from '../../config/corefile/args.ts';
+import { patternArg } from '../../config/corefile/pattern.ts';
 import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
 import type { Services } from '../../query/services.ts';
@@ -55,7 +55,7 @@ function readConsolidate(option: Line): ConsolidationOptions {
   const [level] = levels;
   return {
     windowMs: durationArg(duration, { minMs: 1 }),
-    pattern: regexArg(regex),
+    pattern: patternArg(regex),
     text: regex.text,
     level: LEVELS[level === undefined ? 'error' : choiceArg(level, LEVEL_WORDS)],
     showFirst,

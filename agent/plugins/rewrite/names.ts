@@ -1,6 +1,7 @@
 /** Ways to find and replace in a name. All work on lower-case presentation format with trailing dot. */
 import { ConfigError } from '../../base/errors.ts';
-import { badValue, regexArg } from '../../config/corefile/args.ts';
+import { badValue } from '../../config/corefile/args.ts';
+import { patternArg } from '../../config/corefile/pattern.ts';
 import type { Token } from '../../config/corefile/types.ts';
 import { nameFromText } from '../../dns/name.ts';
 import type { Renaming } from './draft.ts';
@@ -11,9 +12,6 @@ export type Match = (typeof MATCHES)[number];
 /** Gives the new name, or undefined where the name does not match. */
 export type Replace = (name: string) => string | undefined;
 export type Test = (name: string) => boolean;
-
-/** Longest pattern, characters (peer limit). */
-const MAX_PATTERN_CHARS = 10_000;
 
 /** Lower case with a trailing dot. */
 export function fullName(token: Token): string {
@@ -84,26 +82,19 @@ function nonEmpty(token: Token): string {
 /** `to` with `{0}` the whole match and `{1}` on the groups; the whole name becomes that. */
 export function regex(from: Token, to: Token): Replace {
   const pattern = patternArg(from);
-  const groups = (new RegExp(`${pattern.source}|`, pattern.flags).exec('')?.length ?? 1) - 1;
   const template = to.text.toLowerCase();
   for (const [text, index] of template.matchAll(/\{(\d{1,3})\}/g)) {
-    if (Number(index) > groups)
-      throw new ConfigError(to.place, `${text} in "${to.text}": the pattern has ${groups} groups`);
+    if (Number(index) > pattern.groups)
+      throw new ConfigError(
+        to.place,
+        `${text} in "${to.text}": the pattern has ${pattern.groups} groups`,
+      );
   }
   return (name) => {
-    const found = pattern.exec(name);
-    if (found === null) return undefined;
+    const found = pattern.match(name);
+    if (found === undefined) return undefined;
     return template.replace(/\{(\d{1,3})\}/g, (_, index: string) => found[Number(index)] ?? '');
   };
-}
-
-function patternArg(token: Token): RegExp {
-  if (token.text.length > MAX_PATTERN_CHARS)
-    throw badValue(
-      { ...token, text: token.text.slice(0, 40) },
-      'a pattern of at most 10000 characters',
-    );
-  return regexArg(token);
 }
 
 /** `replace`, where it matches. */

@@ -19,16 +19,20 @@ export const FIELDS = [
 /** Fields that differ between clients that ask the same: an answer made from them is for one client only. */
 export const PRIVATE_FIELDS: readonly string[] = ['Remote', 'Meta'];
 
-/** `match` is undefined where the template has no pattern. */
+/** What a pattern found: the whole match, its groups, and the index of those that have a name. */
+export interface Match {
+  readonly texts: readonly string[];
+  readonly names: ReadonlyMap<string, number>;
+}
+
 export function dataOf(
   query: Query,
   zone: string,
-  match: RegExpExecArray | undefined,
+  { texts, names }: Match,
 ): ReadonlyMap<string, Value> {
   const { nameText: name, type, class: qclass } = query;
-  const found = match === undefined ? [name] : [...match].map((text) => text ?? '');
-  const groups = new Map<string, Value>(found.map((text, at) => [String(at), text]));
-  for (const [group, text] of Object.entries(match?.groups ?? {})) groups.set(group, text ?? '');
+  const groups = new Map<string, Value>(texts.map((text, at) => [String(at), text]));
+  for (const [group, at] of names) groups.set(group, texts[at] ?? '');
   const question = new Map<string, Value>([
     ['Name', name],
     ['Qtype', type],
@@ -39,7 +43,7 @@ export function dataOf(
     ['Name', name],
     ['Class', className(qclass)],
     ['Type', typeName(type)],
-    ['Match', found],
+    ['Match', texts],
     ['Group', groups],
     ['Question', question],
     ['Remote', query.isInternal ? '' : query.client.address],

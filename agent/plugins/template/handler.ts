@@ -1,4 +1,5 @@
 import { DnsError, type ExtendedError, messageOf } from '../../base/errors.ts';
+import type { Pattern } from '../../base/pattern.ts';
 import type { NewRecord } from '../../dns/build.ts';
 import { FLAG } from '../../dns/header.ts';
 import { CLASS, className, EDE, RCODE, TYPE, typeName } from '../../dns/iana.ts';
@@ -10,7 +11,7 @@ import type { Handler, Result } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
 import { resolveFor } from '../../query/reenter.ts';
 import type { Labels, Services } from '../../query/services.ts';
-import { dataOf } from './data.ts';
+import { dataOf, type Match } from './data.ts';
 import type { Value } from './values.ts';
 
 export type Section = 'answer' | 'authority' | 'additional';
@@ -31,7 +32,7 @@ export interface Template {
   readonly type: number;
   readonly zones: readonly { readonly text: string; readonly name: Uint8Array }[];
   /** Without any, every name matches. */
-  readonly patterns: readonly RegExp[];
+  readonly patterns: readonly Pattern[];
   readonly records: readonly RecordTemplate[];
   readonly rcode: number;
   readonly extended: ExtendedError | undefined;
@@ -52,7 +53,7 @@ export function templateHandler(
       const zone = zoneOf(template, query);
       if (zone === undefined) continue;
       const match = matchOf(template, query.nameText);
-      if (match !== null) {
+      if (match !== undefined) {
         const { label: server } = query.server;
         const kind = { class: className(query.class), type: typeName(query.type) };
         const labels = { server, zone, view, ...kind };
@@ -76,15 +77,17 @@ function zoneOf(template: Template, { name, class: qclass, type }: Query): strin
   return found?.text;
 }
 
-/** Null: no pattern matches. Undefined: there is none. */
-function matchOf({ patterns }: Template, name: string): RegExpExecArray | undefined | null {
-  if (patterns.length === 0) return undefined;
-  for (const pattern of patterns) {
-    const match = pattern.exec(name);
-    if (match !== null) return match;
+/** Undefined where no pattern matches; without patterns the whole name is the match. */
+function matchOf({ patterns }: Template, name: string): Match | undefined {
+  if (patterns.length === 0) return { texts: [name], names: NO_NAMES };
+  for (const { match, names } of patterns) {
+    const texts = match(name);
+    if (texts !== undefined) return { texts, names };
   }
-  return null;
+  return undefined;
 }
+
+const NO_NAMES: ReadonlyMap<string, number> = new Map();
 
 function noMatch(): DnsError {
   const text = 'no template matches the name, and template does not fall through';

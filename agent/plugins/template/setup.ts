@@ -1,5 +1,6 @@
 /** `template CLASS TYPE [ZONES…] { … }`: answers made from the question. May stand several times; tried in order. */
 import { ConfigError, messageOf } from '../../base/errors.ts';
+import type { Pattern } from '../../base/pattern.ts';
 import {
   argsBetween,
   badValue,
@@ -7,10 +8,10 @@ import {
   minArgs,
   oneArg,
   readOptions,
-  regexArg,
   viewOf,
   zonesOf,
 } from '../../config/corefile/args.ts';
+import { patternArg } from '../../config/corefile/pattern.ts';
 import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
 import { classNumber, RCODE, rcodeNumber, typeNumber } from '../../dns/iana.ts';
 import { nameFromText } from '../../dns/name.ts';
@@ -34,7 +35,7 @@ function readTemplate(line: Line, block: Block): Template {
     class: numberArg(qclass, classNumber, 'a class: IN, CH or ANY'),
     type: numberArg(type, typeNumber, 'a record type, or ANY'),
     zones: zonesOf(zones, block).map((text) => ({ text, name: nameFromText(text) })),
-    patterns: [] as RegExp[],
+    patterns: [] as Pattern[],
     records: [] as RecordTemplate[],
     rcode: RCODE.NOERROR as number,
     extended: undefined as Template['extended'],
@@ -45,7 +46,7 @@ function readTemplate(line: Line, block: Block): Template {
   };
   readOptions(line, {
     match: (option) => {
-      template.patterns.push(...minArgs(option, 1).map(regexArg));
+      template.patterns.push(...minArgs(option, 1).map(patternArg));
     },
     answer: record('answer'),
     authority: record('authority'),

@@ -4,7 +4,7 @@
  */
 import type { Query } from '../../query/query.ts';
 import { call } from './functions.ts';
-import { compare, contains, type MakeRegExp, textOperator } from './operators.ts';
+import { compare, contains, type MakePattern, textOperator } from './operators.ts';
 import { constant, mustBe, type Term, truth, type Value } from './terms.ts';
 import { type Word, wordsOf } from './words.ts';
 
@@ -12,8 +12,11 @@ import { type Word, wordsOf } from './words.ts';
 const MAX_DEPTH = 64;
 
 /** Whether a query is meant. Throws RangeError for what is no expression, or is not either true or false. */
-export function compileExpression(text: string, makeRegExp: MakeRegExp): (query: Query) => boolean {
-  const term = mustBe(new Parser(text, makeRegExp).whole(), 'true or false', 'a view');
+export function compileExpression(
+  text: string,
+  makePattern: MakePattern,
+): (query: Query) => boolean {
+  const term = mustBe(new Parser(text, makePattern).whole(), 'true or false', 'a view');
   return (query) => {
     try {
       return term.of(query) as boolean;
@@ -26,13 +29,13 @@ export function compileExpression(text: string, makeRegExp: MakeRegExp): (query:
 
 class Parser {
   readonly #words: readonly Word[];
-  readonly #makeRegExp: MakeRegExp;
+  readonly #makePattern: MakePattern;
   #at = 0;
   #depth = 0;
 
-  constructor(text: string, makeRegExp: MakeRegExp) {
+  constructor(text: string, makePattern: MakePattern) {
     this.#words = wordsOf(text);
-    this.#makeRegExp = makeRegExp;
+    this.#makePattern = makePattern;
   }
 
   whole(): Term {
@@ -91,7 +94,7 @@ class Parser {
     }
     const word = this.#take('contains', 'startsWith', 'endsWith', 'matches');
     if (word === undefined) return left;
-    return textOperator(word, left, this.#sum(), this.#makeRegExp);
+    return textOperator(word, left, this.#sum(), this.#makePattern);
   }
 
   #sum(): Term {

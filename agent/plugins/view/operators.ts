@@ -1,8 +1,9 @@
 /** Operators that give true or false. */
+import type { Pattern } from '../../base/pattern.ts';
 import { mustBe, type Term, truth } from './terms.ts';
 
-/** A regular expression from its text. Throws for text that is none. */
-export type MakeRegExp = (text: string) => RegExp;
+/** A pattern from its text. Throws for text that is none. */
+export type MakePattern = (text: string) => Pattern;
 
 type Ordered = number | string;
 
@@ -39,7 +40,12 @@ const TEXT: Readonly<Record<string, (text: string, part: string) => boolean>> = 
   endsWith: (text, part) => text.endsWith(part),
 };
 
-export function textOperator(word: string, left: Term, right: Term, makeRegExp: MakeRegExp): Term {
+export function textOperator(
+  word: string,
+  left: Term,
+  right: Term,
+  makePattern: MakePattern,
+): Term {
   mustBe(left, 'text', word);
   mustBe(right, 'text', word);
   if (word !== 'matches') {
@@ -48,6 +54,6 @@ export function textOperator(word: string, left: Term, right: Term, makeRegExp: 
   }
   if (right.constant === undefined)
     throw new RangeError('matches takes a regular expression in quotes');
-  const pattern = makeRegExp(right.constant as string);
+  const pattern = makePattern(right.constant as string);
   return truth((query) => pattern.test(left.of(query) as string));
 }

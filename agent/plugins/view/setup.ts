@@ -1,14 +1,8 @@
 /** `view NAME { expr EXPRESSION }`: the block answers only queries for which every expression is true. */
 
-import { ConfigError, messageOf } from '../../base/errors.ts';
-import {
-  badValue,
-  minArgs,
-  oneArg,
-  onlyUse,
-  readOptions,
-  regexArg,
-} from '../../config/corefile/args.ts';
+import { ConfigError, messageOf, NodensError } from '../../base/errors.ts';
+import { badValue, minArgs, oneArg, onlyUse, readOptions } from '../../config/corefile/args.ts';
+import { patternArg } from '../../config/corefile/pattern.ts';
 import type { Block, Directive, Line } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
@@ -38,9 +32,9 @@ function conditionOf(option: Line): (query: Query) => boolean {
   const text = words.map((word) => word.text).join(' ');
   const { place } = option.name;
   try {
-    return compileExpression(text, (pattern) => regexArg({ text: pattern, place, quoted: true }));
+    return compileExpression(text, (pattern) => patternArg({ text: pattern, place, quoted: true }));
   } catch (error) {
-    if (error instanceof ConfigError) throw error;
+    if (error instanceof NodensError) throw error;
     throw new ConfigError(place, `expr ${text}: ${messageOf(error)}`, { cause: error });
   }
 }

@@ -1,7 +1,11 @@
 /** Parsing in tests: a text, perhaps with an environment and files around it. */
 import { parseCorefile } from '../../../agent/config/corefile/parser.ts';
+import { loadPatternEngine } from '../../../agent/config/corefile/pattern.ts';
 import type { Block, Corefile, Directive } from '../../../agent/config/corefile/types.ts';
 import { memoryFiles } from './memory-files.ts';
+
+// What the agent does where it meets the first pattern.
+await loadPatternEngine();
 
 export interface Surroundings {
   readonly env?: Readonly<Record<string, string>>;

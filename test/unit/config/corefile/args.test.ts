@@ -161,13 +161,6 @@ describe('values', () => {
       assert.throws(() => args.listenArg(token(bad)), ConfigError, bad);
   });
 
-  it('regular expressions', () => {
-    assert.ok(args.regexArg(token('(?i)^A(?P<n>.)$')).test('ab'));
-    for (const bad of ['(', '\\Aa', 'a\\z', '[[:alpha:]]', '\\pL'])
-      assert.throws(() => args.regexArg(token(bad)), ConfigError, bad);
-    assert.ok(args.regexArg(token('\\\\A')).test('\\A'));
-  });
-
   it('zones, with the block’s as default', () => {
     const { block } = parseDirective('log', 'B.Test:53 B.test:54 10.0.0.0/8');
     assert.deepEqual(args.zonesOf([], block), ['b.test.', '10.in-addr.arpa.']);

@@ -1,0 +1,78 @@
+/** Patterns of a Corefile: compiled by an engine that is loaded for the first of them, and bounded in what they cost. */
+import { ConfigError, messageOf, NodensError } from '../../base/errors.ts';
+import { LIMITS } from '../../base/limits.ts';
+import type { Pattern } from '../../base/pattern.ts';
+import type { compilePattern } from './pattern-engine.ts';
+import type { Token } from './types.ts';
+
+let compile: typeof compilePattern | undefined;
+/** Instructions of the patterns that the configuration at hand has had so far. */
+let spent = 0;
+
+/** Thrown for a pattern before the engine is there. `withPatterns` catches it. */
+class EngineMissingError extends NodensError {
+  constructor() {
+    super('NODENS_PATTERNS', 'the engine of patterns is not loaded yet');
+  }
+}
+
+/** Loads the engine; a second call does nothing. */
+export async function loadPatternEngine(): Promise<void> {
+  compile ??= (await import('./pattern-engine.ts')).compilePattern;
+}
+
+/** The result of `build`, which runs once more if it meets a pattern before the engine is loaded. */
+export async function withPatterns<Result>(build: () => Result): Promise<Result> {
+  try {
+    return build();
+  } catch (error) {
+    if (!(error instanceof EngineMissingError)) throw error;
+    await loadPatternEngine();
+    return build();
+  }
+}
+
+/** Runs `build`, all of whose patterns together may cost a query no more than LIMITS say. */
+export function boundingPatterns<Result>(build: () => Result): Result {
+  spent = 0;
+  return build();
+}
+
+/**
+ * A pattern in the syntax of Go's regexp package. Throws ConfigError for what Go refuses, with Go's reason, and for
+ * patterns that could cost a query too much.
+ */
+export function patternArg(token: Token): Pattern {
+  const { place } = token;
+  const { patternChars, patternInstructions, allPatternInstructions } = LIMITS;
+  const shown = `"${token.text.slice(0, 40)}${token.text.length > 40 ? '…' : ''}"`;
+  if (token.text.length > patternChars.max)
+    throw new ConfigError(place, `${shown} is a pattern of over ${patternChars.max} characters`);
+  const pattern = compiled(token, shown);
+  if (pattern.instructions > patternInstructions.max)
+    throw new ConfigError(
+      place,
+      `${shown} needs ${pattern.instructions} steps for each character of a name, more than ` +
+        `${patternInstructions.max}: repeat less`,
+    );
+  spent += pattern.instructions;
+  if (spent > allPatternInstructions.max)
+    throw new ConfigError(
+      place,
+      `the patterns up to here need over ${allPatternInstructions.max} steps for each character of a name: ` +
+        'have fewer, or rules without a pattern',
+    );
+  return pattern;
+}
+
+function compiled(token: Token, shown: string): ReturnType<typeof compilePattern> {
+  if (compile === undefined) throw new EngineMissingError();
+  try {
+    return compile(token.text);
+  } catch (error) {
+    const reason = messageOf(error).replace(/^error parsing regexp: /, '');
+    throw new ConfigError(token.place, `${shown} is not a regular expression of Go: ${reason}`, {
+      cause: error,
+    });
+  }
+}

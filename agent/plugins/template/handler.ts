@@ -5,7 +5,7 @@ import { FLAG } from '../../dns/header.ts';
 import { CLASS, className, EDE, RCODE, TYPE, typeName } from '../../dns/iana.ts';
 import { isSubdomain, lowerName, sameName } from '../../dns/name.ts';
 import { rebuildAll } from '../../dns/rebuild.ts';
-import { recordFromText, type TextRecord } from '../../dns/text.ts';
+import { recordFromText, type TextRecord } from '../../dns/text/record.ts';
 import { type Answer, madeAnswer, remade, wireAt } from '../../query/answer.ts';
 import type { Handler, Result } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';

@@ -15,9 +15,10 @@ import { patternArg } from '../../config/corefile/pattern.ts';
 import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
 import { classNumber, RCODE, rcodeNumber, typeNumber } from '../../dns/iana.ts';
 import { nameFromText } from '../../dns/name.ts';
-import { recordFromText } from '../../dns/text.ts';
+import { recordFromText } from '../../dns/text/record.ts';
 import type { Plugin } from '../../query/plugin.ts';
 import type { Services } from '../../query/services.ts';
+import { checkType } from './check-type.ts';
 import { compile } from './compile.ts';
 import { FIELDS, PRIVATE_FIELDS } from './data.ts';
 import { type RecordTemplate, type Section, type Template, templateHandler } from './handler.ts';
@@ -42,7 +43,8 @@ function readTemplate(line: Line, block: Block): Template {
     fallthrough: [] as Uint8Array[],
   };
   const record = (section: Section) => (option: Line) => {
-    for (const token of minArgs(option, 1)) template.records.push(readRecord(section, token));
+    for (const token of minArgs(option, 1))
+      template.records.push(readRecord(section, template.type, token));
   };
   readOptions(line, {
     match: (option) => {
@@ -85,11 +87,12 @@ function numberArg(
   return value;
 }
 
-function readRecord(section: Section, token: Token): RecordTemplate {
+function readRecord(section: Section, type: number, token: Token): RecordTemplate {
   try {
     const { fill, fields } = compile(token.text, FIELDS);
     // Without an action it is the same record each time, so a mistake in it can be told now.
     if (!token.text.includes('{{')) recordFromText(token.text);
+    else checkType(token.text, type);
     const isPrivate = PRIVATE_FIELDS.some((field) => fields.has(field));
     return { section, text: token.text, fill, isPrivate };
   } catch (error) {

@@ -3,11 +3,12 @@ import { describe, it } from 'node:test';
 import { FLAG, flagsOf } from '../../../../agent/dns/header.ts';
 import { CLASS, TYPE } from '../../../../agent/dns/iana.ts';
 import { nameToText } from '../../../../agent/dns/name.ts';
-import { recordFromText } from '../../../../agent/dns/text.ts';
+import { recordFromText } from '../../../../agent/dns/text/record.ts';
 import { setup } from '../../../../agent/plugins/template/setup.ts';
 import { type Answer, madeAnswer } from '../../../../agent/query/answer.ts';
 import type { InternalQuestion } from '../../../../agent/query/query.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
+import { setUp } from '../../../support/corefiles/set-up.ts';
 import { answerLines, decoded, NextSpy, queryFor } from '../../../support/queries.ts';
 import { type FakeServices, fakeServices } from '../../../support/services.ts';
 
@@ -179,4 +180,28 @@ describe('template refuses', () => {
       assert.throws(() => template(text), { name: 'ConfigError', message: /^\/etc\/Corefile:\d/ });
     });
   }
+});
+
+describe('types that a template can write', () => {
+  for (const answer of [
+    '{{ .Name }} 60 {{ .Class }} HTTPS 1 . alpn=h2,h3 ipv4hint=192.0.2.1',
+    '{{ .Name }} {{ .Class }} {{ .Type }} 1 {{ .Name }}',
+    '{{ .Name }} NULL \\# 1 00',
+    '{{ .Name }} NULL {{ .Name }}',
+    '{{ if true }}{{ .Name }} A 192.0.2.1{{ else }}{{ .Name }} NULL x{{ end }}',
+  ])
+    it(`takes ${answer}`, () => void setUp(setup, `template IN MX {\nanswer "${answer}"\n}`));
+
+  for (const [type, answer] of [
+    ['NULL', '{{ .Name }} 60 IN NULL 00ff'],
+    ['NULL', '{{ .Name }} {{ .Type }} 00ff'],
+    ['ANY', '{{ .Name }} {{ .Class }} TYPE1234 00ff'],
+    ['ANY', '{{ .Name }} IN ANY x'],
+  ] as const)
+    it(`refuses ${answer} for ${type}, with its place`, () => {
+      assert.throws(
+        () => setUp(setup, `template IN ${type} {\nanswer "${answer}"\n}`),
+        /^ConfigError: \/etc\/Corefile:3: answer ".*": records of type \w+ are written as \\# LENGTH HEX/,
+      );
+    });
 });

@@ -125,7 +125,10 @@ function forwardLines(use: Line, group: UpstreamGroupOptions): string[] {
   const kept = (use.body ?? []).filter(({ name }) => !GROUP_OPTIONS.has(name.text));
   const [from, ...to] = use.args.map(word);
   // What is said of a TLS target stays with its address.
-  const isPlain = group.targets.every(({ tls }) => tls === undefined) && group.targets.length > 0;
+  const isPlain =
+    group.targets.every(({ tls }) => tls === undefined) &&
+    group.targets.length > 0 &&
+    group.names === undefined;
   const head = ['forward', from, ...(isPlain ? group.targets.map(formatEndpoint) : to)];
   return braces(head.join(' '), [
     ...flags,

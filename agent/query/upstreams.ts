@@ -19,12 +19,28 @@ export interface UpstreamTarget extends Endpoint {
   readonly tls?: UpstreamTls | undefined;
 }
 
+/** An upstream by name: it stands for every address that the name has at the moment. */
+export interface UpstreamName {
+  /** Lower-case wire form. */
+  readonly name: Uint8Array;
+  readonly port: number;
+  readonly tls?: UpstreamTls | undefined;
+  /** Number of `targets` in front of it in the Corefile. */
+  readonly before: number;
+}
+
 /** A set of upstreams that answer the same questions. */
 export interface UpstreamGroupOptions {
   /** Value of the label `proxy_name`: the plugin that forwards. */
   readonly name: string;
   /** Where there is none, every query ends with SERVFAIL. */
   readonly targets: readonly UpstreamTarget[];
+  /** In the order of the Corefile. */
+  readonly names?: readonly UpstreamName[] | undefined;
+  /** Who is asked for the addresses of `names`, the first that answers counts. */
+  readonly resolvers?: readonly Endpoint[] | undefined;
+  /** Whether nodens itself listens at an address: a name that leads there is not followed. */
+  readonly isOwn?: ((endpoint: Endpoint) => boolean) | undefined;
   readonly policy: Policy;
   readonly forceTcp: boolean;
   readonly preferUdp: boolean;
@@ -96,6 +112,8 @@ export interface UpstreamGroup {
    * the client has more queries waiting than any other one and there is no room for more.
    */
   exchange(question: UpstreamQuestion, budgetMs: number): Promise<UpstreamReply>;
+  /** Whether every name among its upstreams has been resolved once. Absent: it has none. */
+  isResolved?(): boolean;
   /** Lets go of the group; its upstreams are closed when no group uses them any more. */
   release(): void;
 }

@@ -25,6 +25,7 @@ import { allDown, servfail } from './outcome.ts';
 import { type ExchangeContext, type Plan, WAITING_QUERY_BYTES } from './plan.ts';
 import { Order } from './policy.ts';
 import type { Registry } from './registry.ts';
+import { Targets } from './targets.ts';
 
 /** Attempts for one query where the Corefile does not say: twice round (peer), and a lost packet's worth. */
 const ROUNDS = 2;
@@ -46,7 +47,9 @@ export interface GroupContext extends ExchangeContext {
 }
 
 export class Group implements UpstreamGroup {
-  readonly #targets: readonly Member[];
+  readonly #targets: Targets;
+  /** Asked for the addresses of names. */
+  readonly #resolver: Group | undefined;
   /** Found behind the targets; asked before them. */
   #endpoints: readonly Member[] = [];
   readonly #discovery: Endpoints | undefined;
@@ -73,13 +76,21 @@ export class Group implements UpstreamGroup {
     this.#endpointOrder = new Order('round_robin', random);
     this.#rejects = metrics.counter('coredns_forward_max_concurrent_rejects_total');
     this.#allDown = metrics.counter('coredns_forward_healthcheck_broken_total');
-    this.#targets = options.targets.map((target) => this.#member(target));
+    this.#resolver = this.#resolverOf(options);
+    const letGo = (members: readonly Member[]): void => this.#letGoLater(members);
+    const parts = { resolver: this.#resolver, replaced: letGo };
+    const member = (target: UpstreamTarget): Member => this.#member(target);
+    this.#targets = new Targets(options, { ...parts, member }, context);
     this.#discovery = this.#discover();
   }
 
   /** Endpoints first. */
   get members(): readonly Member[] {
-    return [...this.#endpoints, ...this.#targets];
+    return [...this.#endpoints, ...this.#targets.all];
+  }
+
+  isResolved(): boolean {
+    return this.#targets.unresolved === '';
   }
 
   /** As `UpstreamGroup.exchange`; throws GAVE_WAY where the client has no place left. */
@@ -111,7 +122,32 @@ export class Group implements UpstreamGroup {
   release(): void {
     this.#isReleased = true;
     this.#discovery?.stop();
+    this.#targets.stop();
+    this.#resolver?.release();
     this.#detachIfIdle();
+  }
+
+  /** A group of its own: resolvers are asked over UDP first, and have nothing to do with the health of the upstreams. */
+  #resolverOf({ names = [], resolvers = [] }: UpstreamGroupOptions): Group | undefined {
+    if (names.length === 0) return undefined;
+    const plain = {
+      forceTcp: false,
+      preferUdp: true,
+      maxFails: 0,
+      maxConcurrent: 0,
+      failoverRcodes: [],
+    };
+    const sequential = { policy: 'sequential', maxConnectAttempts: 0, targets: resolvers } as const;
+    const { name, healthCheck, expireMs } = this.#options;
+    const options = {
+      name,
+      healthCheck,
+      expireMs,
+      failFastAllUnhealthy: false,
+      ...plain,
+      ...sequential,
+    };
+    return new Group(options, this.#context);
   }
 
   #discover(): Endpoints | undefined {
@@ -119,7 +155,7 @@ export class Group implements UpstreamGroup {
     const [behind] = targets;
     if (name === undefined || behind === undefined) return undefined;
     const ask = (question: UpstreamQuestion, budgetMs: number): Promise<UpstreamReply> =>
-      this.#run(this.#plan(question, budgetMs, this.#order.of(this.#targets)));
+      this.#run(this.#plan(question, budgetMs, this.#order.of(this.#targets.all)));
     const onChange = (found: readonly Endpoint[]): void => this.#useEndpoints(found);
     return new Endpoints({ name, behind: canonical(behind), ask, onChange }, this.#context);
   }
@@ -129,12 +165,15 @@ export class Group implements UpstreamGroup {
     const before = this.#endpoints;
     const { tls } = this.#options.targets[0] ?? {};
     this.#endpoints = found.map((endpoint) => this.#member({ ...endpoint, tls }));
-    const letGo = (): void => this.#letGo(before);
-    this.#context.clock.after(LIMITS.queryDeadlineMs.max, letGo);
+    this.#letGoLater(before);
+  }
+
+  #letGoLater(members: readonly Member[]): void {
+    this.#context.clock.after(LIMITS.queryDeadlineMs.max, () => this.#letGo(members));
   }
 
   #usable(): readonly Member[] {
-    const targets = this.#order.of(this.#targets);
+    const targets = this.#order.of(this.#targets.all);
     if (this.#endpoints.length === 0) return targets;
     const endpoints = this.#endpointOrder.of(this.#endpoints).slice(0, ENDPOINTS_TRIED);
     return [...endpoints, ...targets];
@@ -158,7 +197,7 @@ export class Group implements UpstreamGroup {
     if (areAllDown) {
       this.#allDown.value++;
       const trial = this.members.find((member) => member.health?.takeTrial());
-      if (trial === undefined) return allDown(this.members);
+      if (trial === undefined) return allDown(this.members, this.#targets.unresolved);
       members = [trial];
     }
     this.#hedges.earn();

@@ -17,11 +17,12 @@ export function unanswered(failure: NetworkError | undefined, attempts: number):
   return new DnsError(RCODE.SERVFAIL, text, { code, text }, { cause: failure });
 }
 
-/** SERVFAIL at once, because every upstream is known to be of no use. */
-export function allDown(members: readonly Member[]): DnsError {
+/** SERVFAIL at once, because every upstream is known to be of no use. `unresolved`: names without an address yet. */
+export function allDown(members: readonly Member[], unresolved: string): DnsError {
   const [first] = members;
   if (first === undefined) {
-    const text = 'there is no upstream to ask';
+    const why = unresolved === '' ? '' : `: ${unresolved} is not resolved yet`;
+    const text = `there is no upstream to ask${why}`;
     return new DnsError(RCODE.SERVFAIL, text, { code: EDE.NO_REACHABLE_AUTHORITY, text });
   }
   const names = members.map(({ target }) => target.name).join(', ');

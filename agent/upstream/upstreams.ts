@@ -58,6 +58,7 @@ export function createUpstreams(dependencies: UpstreamsDependencies): UpstreamsR
       groups.set(group, options);
       return {
         exchange: (question, budgetMs) => group.exchange(question, budgetMs),
+        isResolved: () => group.isResolved(),
         release() {
           groups.delete(group);
           group.release();

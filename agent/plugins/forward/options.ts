@@ -20,7 +20,9 @@ import { readTlsFiles, serverName, type TlsOptions } from './tls.ts';
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-export type GroupSettings = Writable<Omit<UpstreamGroupOptions, 'name' | 'targets'>>;
+export type GroupSettings = Writable<
+  Omit<UpstreamGroupOptions, 'name' | 'targets' | 'names' | 'resolvers' | 'isOwn'>
+>;
 
 export interface ForwardOptions {
   readonly group: GroupSettings;
@@ -30,6 +32,8 @@ export interface ForwardOptions {
   readonly nextRcodes: Set<number>;
   nextOnNoData: boolean;
   readonly tls: Writable<TlsOptions>;
+  /** Words of `resolver`. */
+  readonly resolvers: Token[];
 }
 
 const ROOT = Uint8Array.of(0);
@@ -52,6 +56,7 @@ function defaults(): ForwardOptions {
     nextRcodes: new Set(),
     nextOnNoData: false,
     tls: { files: {}, serverName: undefined, place: undefined },
+    resolvers: [],
   };
 }
 
@@ -68,6 +73,7 @@ export function readForwardOptions(line: Line, block: Block, files: Files): Forw
     endpoints: (option) => {
       options.group.endpointsName = nameFromText(zonesOf([oneArg(option)], block)[0] ?? '.');
     },
+    resolver: (option) => void options.resolvers.push(...minArgs(option, 1)),
     ...notYet(),
   });
   return options;
@@ -206,7 +212,7 @@ function domainArg(token: Token | undefined, before: Token, block: Block): Uint8
 }
 
 function notYet(): Options {
-  const names = ['doh_method', 'resolver', 'source_address'];
+  const names = ['doh_method', 'source_address'];
   const refuse = ({ name }: Line): never => {
     throw new ConfigError(name.place, `forward option ${name.text} is not supported yet`);
   };

@@ -1,15 +1,21 @@
 /** `forward FROM TO… { … }`: asks other resolvers. May stand several times in a block; the first that fits is used. */
+import { ConfigError } from '../../base/errors.ts';
 import { badValue, minArgs, zonesOf } from '../../config/corefile/args.ts';
 import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
 import { nameFromText } from '../../dns/name.ts';
 import type { Plugin } from '../../query/plugin.ts';
 import type { Services, UpstreamGroup, UpstreamGroupOptions } from '../../query/services.ts';
 import { type Forwarder, forwardHandler } from './handler.ts';
-import { readForwardOptions } from './options.ts';
-import { readTargets } from './targets.ts';
+import { type ForwardOptions, readForwardOptions } from './options.ts';
+import { readResolvers } from './resolvers.ts';
+import { ownListeners, readTargets, type Targets } from './targets.ts';
+
+/** How long names that are not resolved keep the process from being ready: they concern some zones, not all. */
+const RESOLVE_MS = 30_000;
 
 export function setup(directive: Directive, block: Block, services: Services): Plugin {
   const forwards = directive.uses.map((line) => readForward(line, block, services));
+  let startedMs = Number.NEGATIVE_INFINITY;
   return {
     name: 'forward',
     handle: forwardHandler(
@@ -17,8 +23,12 @@ export function setup(directive: Directive, block: Block, services: Services): P
       services.clock,
     ),
     start: () => {
+      startedMs = services.clock.nowMs();
       for (const { forwarder } of forwards) forwarder.group();
     },
+    ready: () =>
+      services.clock.nowMs() - startedMs > RESOLVE_MS ||
+      forwards.every(({ forwarder }) => forwarder.group().isResolved?.() ?? true),
     stop: () => {
       for (const { release } of forwards) release();
     },
@@ -33,15 +43,47 @@ interface Forward {
 function readForward(line: Line, block: Block, services: Services): Forward {
   const [from, ...to] = minArgs(line, 2) as readonly [Token, ...Token[]];
   const options = readForwardOptions(line, block, services.files);
-  const targets = readTargets(to, options.tls, services);
+  const { targets, names } = readTargets(to, options.tls, services);
   const { place } = options.tls;
-  if (place !== undefined && !targets.some(({ tls }) => tls !== undefined))
+  if (place !== undefined && ![...targets, ...names].some(({ tls }) => tls !== undefined))
     services.log.warn({ option: place.text }, `${place.text} has no effect: no target is tls://`);
-  const lazy = lazyGroup(services, { ...options.group, name: 'forward', targets });
+  const lazy = lazyGroup(services, {
+    ...options.group,
+    ...{ name: 'forward', targets },
+    ...byName(names, line, options, services),
+  });
   const { except, nextRcodes, nextOnNoData } = options;
   return {
     forwarder: { from: fromZone(from, block), except, nextRcodes, nextOnNoData, group: lazy.get },
     release: lazy.release,
+  };
+}
+
+/** What a group needs besides where some of its upstreams are given by name. */
+function byName(
+  names: Targets['names'],
+  line: Line,
+  { resolvers, group }: ForwardOptions,
+  services: Services,
+): Pick<UpstreamGroupOptions, 'names' | 'resolvers' | 'isOwn'> {
+  const [first] = resolvers;
+  if (names.length === 0) {
+    if (first !== undefined)
+      services.log.warn(
+        { option: 'resolver' },
+        'resolver has no effect: no upstream is given by name',
+      );
+    return {};
+  }
+  if (group.endpointsName !== undefined)
+    throw new ConfigError(
+      line.name.place,
+      'endpoints takes upstreams by address: remove it, or the names',
+    );
+  return {
+    names,
+    resolvers: readResolvers(resolvers, line.name, services),
+    isOwn: ownListeners(services),
   };
 }
 

@@ -1,4 +1,4 @@
-/** The upstreams a forward line names: addresses, and files in the format of resolv.conf(5). */
+/** The upstreams a forward line names: addresses, names, and files in the format of resolv.conf(5). */
 import {
   addressBytes,
   type Endpoint,
@@ -6,11 +6,13 @@ import {
   formatAddress,
   formatEndpoint,
   parseEndpoint,
+  parsePort,
 } from '../../base/address.ts';
 import { ConfigError, messageOf } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { Token } from '../../config/corefile/types.ts';
-import type { Services, UpstreamTarget } from '../../query/services.ts';
+import { lowerName, nameFromText, nameToText } from '../../dns/name.ts';
+import type { Services, UpstreamName, UpstreamTarget } from '../../query/services.ts';
 import { serverName, type TlsOptions } from './tls.ts';
 
 const DNS_PORT = 53;
@@ -18,66 +20,80 @@ const TLS_PORT = 853;
 /** Schemes the peer forwards over and we do not yet. */
 const LATER_SCHEMES = ['https', 'https3', 'quic', 'grpc', 'unix'];
 
-interface Named {
-  readonly target: UpstreamTarget;
-  readonly isFromFile: boolean;
+/** What a forward line forwards to. */
+export interface Targets {
+  readonly targets: readonly UpstreamTarget[];
+  readonly names: readonly UpstreamName[];
 }
 
+type Named =
+  | { readonly target: UpstreamTarget; readonly isFromFile: boolean }
+  | { readonly host: Omit<UpstreamName, 'before'> };
+
 /**
- * Targets in the order of the text, each once, without our own listening addresses: asking ourselves is a loop. Where
- * a file names nothing else there is no target, because what the node's administrator wrote there must not keep other
- * zones from being served. Throws ConfigError where the text itself leaves nothing, or too much.
+ * Targets and names in the order of the text, each once, without our own listening addresses: asking ourselves is a
+ * loop. Where a file names nothing else there is no target, because what the node's administrator wrote there must not
+ * keep other zones from being served. Throws ConfigError where the text itself leaves nothing, or too much.
  */
 export function readTargets(
   tokens: readonly Token[],
   tls: TlsOptions,
   services: Services,
-): UpstreamTarget[] {
+): Targets {
   const named = tokens.flatMap((token) => namedBy(token, tls, services));
-  const unique = new Map(named.map(({ target }) => [keyOf(target), target]));
-  const own = ownEndpoints(services);
-  for (const [key, target] of unique) {
-    if (!own.has(canonical(target))) continue;
-    unique.delete(key);
-    const name = formatEndpoint(target);
-    services.log.warn({ upstream: name }, `not forwarding to ${name}: nodens itself listens there`);
+  const addresses = named.flatMap((one) => ('target' in one ? [one] : []));
+  const isOwn = ownListeners(services);
+  const unique = new Map<string, UpstreamTarget>();
+  const hosts = new Map<string, UpstreamName>();
+  for (const one of named) {
+    if ('host' in one) {
+      const key = JSON.stringify([nameToText(one.host.name), one.host.port, one.host.tls]);
+      if (!hosts.has(key)) hosts.set(key, { ...one.host, before: unique.size });
+    } else if (isOwn(one.target)) warnOfOwn(one.target, services);
+    else unique.set(keyOf(one.target), one.target);
   }
   const [first] = tokens;
-  if (first === undefined) return [];
-  if (unique.size === 0) {
-    if (!named.some(({ isFromFile }) => isFromFile))
-      throw new ConfigError(first.place, reasonForNone(named));
+  const count = unique.size + hosts.size;
+  if (first !== undefined && count === 0) {
+    if (!addresses.some(({ isFromFile }) => isFromFile))
+      throw new ConfigError(first.place, reasonForNone(addresses.map(({ target }) => target)));
     services.log.warn(
       { file: first.text },
       'no upstream is left: names that would be forwarded get SERVFAIL',
     );
   }
   const { max } = LIMITS.forwardTargets;
-  if (unique.size > max)
-    throw new ConfigError(first.place, `${unique.size} upstreams: at most ${max} are allowed`);
-  return [...unique.values()];
+  if (first !== undefined && count > max)
+    throw new ConfigError(first.place, `${count} upstreams: at most ${max} are allowed`);
+  return { targets: [...unique.values()], names: [...hosts.values()] };
+}
+
+function warnOfOwn(target: Endpoint, { log }: Services): void {
+  const name = formatEndpoint(target);
+  log.warn({ upstream: name }, `not forwarding to ${name}: nodens itself listens there`);
 }
 
 function keyOf(target: UpstreamTarget): string {
   return `${canonical(target)} ${target.tls?.serverName ?? ''} ${target.tls !== undefined}`;
 }
 
-function reasonForNone(named: readonly Named[]): string {
+function reasonForNone(named: readonly UpstreamTarget[]): string {
   if (named.length === 0) return 'no nameserver found to forward to';
-  const names = named.map(({ target }) => formatEndpoint(target)).join(', ');
+  const names = named.map(formatEndpoint).join(', ');
   return `${names}: nodens itself listens there, and no other upstream is named`;
 }
 
-/** `address:port` of every listener of the configuration: a query sent to another block comes back here, too. */
-function ownEndpoints({ block }: Services): ReadonlySet<string> {
+/** Whether a listener of the configuration is at an endpoint: a query sent to another block comes back here, too. */
+export function ownListeners({ block }: Services): (endpoint: Endpoint) => boolean {
   const labels = block.servers.map(({ label }) => label.replace(/^[a-z0-9]+:\/\//, ''));
   const named = [...labels, ...(block.listening ?? [])];
-  return new Set(
+  const own = new Set(
     named.flatMap((text) => {
       const endpoint = parseEndpoint(text, DNS_PORT);
       return endpoint === undefined ? [] : [canonical(endpoint)];
     }),
   );
+  return (endpoint) => own.has(canonical(endpoint));
 }
 
 /** One spelling for each address. */
@@ -91,26 +107,49 @@ function canonical({ address, port }: Endpoint): string {
 
 function namedBy(token: Token, tls: TlsOptions, services: Services): readonly Named[] {
   const [, scheme, rest] = /^([a-z0-9]+):\/\/(.*)$/.exec(token.text) ?? [];
-  if (scheme === 'tls') return [{ target: overTls(token, rest ?? '', tls), isFromFile: false }];
+  if (scheme === 'tls') return [overTls(token, rest ?? '', tls)];
   if (scheme !== undefined && scheme !== 'dns') throw unsupportedScheme(token, scheme);
-  const target = parseEndpoint(rest ?? token.text, DNS_PORT);
+  const text = rest ?? token.text;
+  const target = parseEndpoint(text, DNS_PORT);
   if (target !== undefined) return [{ target, isFromFile: false }];
-  if (scheme !== undefined) throw notATarget(token);
-  return fromFile(token, services).map((found) => ({ target: found, isFromFile: true }));
+  const host = hostOf(text, DNS_PORT);
+  if (scheme !== undefined) {
+    if (host === undefined) throw notATarget(token);
+    return [{ host }];
+  }
+  return fromFile(token, host, services);
 }
 
-/** `IP[%servername][:port]`; the name may stand within the brackets of an IPv6 address as well. */
-function overTls(token: Token, text: string, tls: TlsOptions): UpstreamTarget {
+/** A name with or without port. What ends in digits is an address that was mistyped. */
+function hostOf(text: string, defaultPort: number): Omit<UpstreamName, 'before'> | undefined {
+  const [, host = '', digits] = /^([a-z0-9_.-]+?)(?::(\d{1,5}))?$/i.exec(text) ?? [];
+  const port = digits === undefined ? defaultPort : parsePort(digits);
+  if (port === undefined || !/[a-z]/i.test(host) || /(^|\.)\d+\.?$/.test(host)) return undefined;
+  try {
+    return { name: lowerName(nameFromText(host)), port };
+  } catch {
+    return undefined;
+  }
+}
+
+/** `IP[%servername][:port]` or a name; the server name may stand within the brackets of an IPv6 address as well. */
+function overTls(token: Token, text: string, tls: TlsOptions): Named {
   const [, own] = /%([^\]:]+)/.exec(text) ?? [];
-  const endpoint = parseEndpoint(own === undefined ? text : text.replace(`%${own}`, ''), TLS_PORT);
-  if (endpoint === undefined) throw notATarget(token);
+  const plain = own === undefined ? text : text.replace(`%${own}`, '');
+  const endpoint = parseEndpoint(plain, TLS_PORT);
+  const host = endpoint === undefined ? hostOf(plain, TLS_PORT) : undefined;
+  if (endpoint === undefined && host === undefined) throw notATarget(token);
   if (own !== undefined && tls.serverName !== undefined)
     throw new ConfigError(
       token.place,
       `"${token.text}" names its server, and so does tls_servername`,
     );
-  const name = own === undefined ? tls.serverName : serverName(token, own);
-  return { ...endpoint, tls: { ...tls.files, ...(name !== undefined && { serverName: name }) } };
+  const said = own === undefined ? tls.serverName : serverName(token, own);
+  // The certificate of an upstream that is given by name holds that name, unless the Corefile says otherwise.
+  const name = said ?? (host && nameToText(host.name).replace(/\.$/, ''));
+  const over = { ...tls.files, ...(name !== undefined && { serverName: name }) };
+  if (host !== undefined) return { host: { ...host, tls: over } };
+  return { target: { ...(endpoint as Endpoint), tls: over }, isFromFile: false };
 }
 
 function unsupportedScheme(token: Token, scheme: string): ConfigError {
@@ -121,21 +160,30 @@ function unsupportedScheme(token: Token, scheme: string): ConfigError {
 }
 
 function notATarget(token: Token): ConfigError {
-  return new ConfigError(token.place, `"${token.text}" is not an IP address, with or without port`);
+  return new ConfigError(
+    token.place,
+    `"${token.text}" is neither an IP address nor a name, with or without port`,
+  );
 }
 
-function fromFile(token: Token, { files, log }: Services): readonly Endpoint[] {
+/** The servers of a file in the format of resolv.conf, or the name that `token` is where there is no such file. */
+function fromFile(
+  token: Token,
+  host: Omit<UpstreamName, 'before'> | undefined,
+  { files, log }: Services,
+): readonly Named[] {
   let text: string;
   try {
     text = files.read(token.text);
   } catch (error) {
-    const reason = `"${token.text}" is neither an IP address nor a readable file: ${messageOf(error)}`;
+    if (host !== undefined) return [{ host }];
+    const reason = `"${token.text}" is neither an IP address, a name nor a readable file: ${messageOf(error)}`;
     throw new ConfigError(token.place, reason, { cause: error });
   }
   const servers = nameservers(text);
   if (servers.length === 0)
     log.warn({ file: token.text }, `no nameserver in ${token.text}: going on without it`);
-  return servers;
+  return servers.map((target) => ({ target, isFromFile: true }));
 }
 
 /** Addresses on the `nameserver` lines of a resolv.conf, port 53; what is no address is left out, as libc does. */

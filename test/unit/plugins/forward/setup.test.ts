@@ -220,15 +220,62 @@ test('connections, sockets and spelling are options of the group', () => {
   assert.equal(nameToText(endpointsName), 'dns.kube-system.svc.cluster.local.');
 });
 
+test('names stand where they are written, each once, with the resolvers that know them', () => {
+  const files = { '/etc/resolv.conf': 'nameserver 169.254.20.10\nnameserver 192.0.2.9\n' };
+  const { groups } = forward(
+    'forward . 192.0.2.1 NS.Corp.example 192.0.2.2:54 ns.corp.example. dns://other.example:5353 tls://dot.example',
+    files,
+  );
+  const [{ targets, names = [], resolvers, isOwn }] = groups as [UpstreamGroupOptions];
+  assert.deepEqual(
+    targets.map(({ address, port }) => `${address} ${port}`),
+    ['192.0.2.1 53', '192.0.2.2 54'],
+  );
+  assert.deepEqual(
+    names.map(({ name, port, tls, before }) => [nameToText(name), port, tls?.serverName, before]),
+    [
+      ['ns.corp.example.', 53, undefined, 1],
+      ['other.example.', 5_353, undefined, 2],
+      ['dot.example.', 853, 'dot.example', 2],
+    ],
+  );
+  assert.deepEqual(resolvers, [{ address: '192.0.2.9', port: 53 }], 'never nodens itself');
+  assert.equal(isOwn?.({ address: 'fd00::10', port: 53 }), true);
+  assert.equal(isOwn?.({ address: 'fd00::10', port: 54 }), false);
+});
+
+test('resolver says who is asked for names, and does nothing without any', () => {
+  const [group] = forward('forward . a.example {\nresolver 192.0.2.7 [fd00::7]:54\n}').groups;
+  assert.deepEqual(group?.resolvers, [
+    { address: '192.0.2.7', port: 53 },
+    { address: 'fd00::7', port: 54 },
+  ]);
+  const { services } = forward('forward . 192.0.2.1 {\nresolver 192.0.2.7\n}');
+  assert.match(services.log.records[0]?.message ?? '', /resolver has no effect/);
+});
+
+test('a file of that name comes before a name', () => {
+  const seen = forward('forward . dns.servers', { 'dns.servers': 'nameserver 192.0.2.4\n' });
+  assert.deepEqual(targetsOf(seen), ['192.0.2.4 53']);
+});
+
 const WRONG: readonly [string, RegExp][] = [
   ['forward', /needs/],
   ['forward .', /needs/],
+  ['forward . dns.example', /Corefile:2: .*given by name, and \/etc\/resolv\.conf cannot be read/],
+  ['forward . /etc/dns', /Corefile:2: "\/etc\/dns" is neither an IP address, a name nor/],
+  ['forward . 192.0.2.300', /"192\.0\.2\.300" is neither an IP address, a name nor/],
+  ['forward . a..b', /is neither an IP address, a name nor/],
+  ['forward . dns.example {\nresolver dns.other\n}', /Corefile:3: "dns\.other" is not the IP/],
   [
-    'forward . dns.example',
-    /Corefile:2: "dns.example" is neither an IP address nor a readable file/,
+    'forward . dns.example {\nresolver 169.254.20.10\n}',
+    /Corefile:3: .*resolver names only 169\.254\.20\.10:53, which is nodens itself/,
   ],
-  ['forward . tls://dns.example', /is not an IP address/],
-  ['forward . tls://192.0.2.1%', /is not an IP address/],
+  [
+    'forward . 192.0.2.1 dns.example {\nresolver 192.0.2.2\nendpoints a.example\n}',
+    /Corefile:2: endpoints takes upstreams by address/,
+  ],
+  ['forward . tls://192.0.2.1%', /is neither an IP address nor a name/],
   ['forward . tls://192.0.2.1%a_b', /"a_b" is not a server name/],
   ['forward . tls://192.0.2.1%a {\ntls_servername b\n}', /and so does tls_servername/],
   ['forward . tls://192.0.2.1 {\ntls /missing\n}', /"\/missing" cannot be read/],
@@ -240,7 +287,7 @@ const WRONG: readonly [string, RegExp][] = [
   ['forward . 192.0.2.1 {\ncase_randomization yes\n}', /takes no argument/],
   ['forward . https://192.0.2.1', /not supported yet/],
   ['forward . gopher://192.0.2.1', /unknown scheme/],
-  ['forward . dns://example', /is not an IP address/],
+  ['forward . dns://1.2.3', /is neither an IP address nor a name/],
   ['forward . 192.0.2.1:0', /neither an IP address/],
   ['forward . 169.254.20.10', /nodens itself listens there, and no other/],
   ['forward . /empty', /no nameserver found/],

@@ -1,0 +1,161 @@
+/**
+ * The addresses of an upstream that the Corefile gives by name. They are asked of resolvers of their own, never of the
+ * server itself, and again when their TTL ends. What was found last stays in use while resolving fails.
+ */
+import { familyOf, formatAddress } from '../base/address.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+import { messageOf } from '../base/errors.ts';
+import { CLASS, RCODE, rcodeName, TYPE } from '../dns/iana.ts';
+import { nameToText } from '../dns/name.ts';
+import type { Logger, Metrics, UpstreamGroup, UpstreamReply } from '../query/services.ts';
+
+const ASK_BUDGET_MS = 4_000;
+/** How soon a name is asked again that has no address yet. */
+const FIRST_RETRY_MS = 1_000;
+/** How long addresses are believed, whatever their TTL says. */
+const MIN_AGE_MS = 5_000;
+const MAX_AGE_MS = 3_600_000;
+/** More addresses than one node has use for. */
+const MAX_ADDRESSES = 16;
+
+export interface ResolvedNameOptions {
+  /** Lower-case wire form. */
+  readonly name: Uint8Array;
+  readonly resolver: UpstreamGroup;
+  /** Whether nodens itself listens there: such an address is a loop. */
+  readonly isOwn: (address: string) => boolean;
+  /** Called with addresses that differ from those before; never empty. */
+  readonly onChange: (addresses: readonly string[]) => void;
+}
+
+export interface ResolvedNameContext {
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly random: () => number;
+}
+
+interface Found {
+  readonly addresses: readonly string[];
+  readonly ageMs: number;
+}
+
+export class ResolvedName {
+  readonly text: string;
+  readonly #options: ResolvedNameOptions;
+  readonly #context: ResolvedNameContext;
+  /** By record type: what the last answer that said anything held. */
+  readonly #found = new Map<number, readonly string[]>();
+  #known = '';
+  #isFailing = false;
+  #timer: Timer | undefined;
+  #isStopped = false;
+
+  constructor(options: ResolvedNameOptions, context: ResolvedNameContext) {
+    this.#options = options;
+    this.#context = context;
+    this.text = nameToText(options.name);
+    this.#timer = context.clock.after(0, () => void this.#look());
+  }
+
+  get isResolved(): boolean {
+    return this.#known !== '';
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+  }
+
+  async #look(): Promise<void> {
+    const answers = await Promise.allSettled([this.#ask(TYPE.A), this.#ask(TYPE.AAAA)]);
+    if (this.#isStopped) return;
+    const found = [TYPE.A, TYPE.AAAA].map((type, at) => this.#learn(type, answers[at]));
+    const failure = found.find((one) => typeof one === 'string');
+    const addresses = [...this.#found.values()].flat();
+    const usable = addresses.filter((address) => !this.#options.isOwn(address));
+    if (usable.length > 0) this.#take(usable.slice(0, MAX_ADDRESSES));
+    if (failure !== undefined || usable.length === 0) this.#failed(failure, addresses);
+    else this.#recovered();
+    const ages = found.flatMap((one) => (typeof one === 'string' ? [] : one.ageMs));
+    const isWhole = failure === undefined && usable.length > 0;
+    this.#lookAgainIn(isWhole ? Math.min(MAX_AGE_MS, ...ages) : this.#retryMs());
+  }
+
+  /** What an answer says of one type, which is kept unless it says nothing; a text tells why it does not. */
+  #learn(type: number, answer: PromiseSettledResult<UpstreamReply> | undefined): Found | string {
+    if (answer?.status !== 'fulfilled') return messageOf(answer?.reason);
+    const { wire, rcode, records } = answer.value.reply;
+    if (rcode !== RCODE.NOERROR) return rcodeName(rcode);
+    const own = records.filter(
+      (record) =>
+        record.section === 'answer' &&
+        record.type === type &&
+        record.rdataEnd - record.rdataStart === (type === TYPE.A ? 4 : 16),
+    );
+    const addresses = own.map(({ rdataStart, rdataEnd }) =>
+      formatAddress(wire.subarray(rdataStart, rdataEnd)),
+    );
+    const family = type === TYPE.A ? 4 : 6;
+    const others = [...this.#found].some(
+      ([, list]) => list.length > 0 && familyOf(list[0] ?? '') !== family,
+    );
+    // An answer without any address ends neither family: the other one may come with the next answer.
+    if (addresses.length > 0 || others) this.#found.set(type, addresses);
+    const ttls = own.map(({ ttlSeconds }) => ttlSeconds * 1_000);
+    return {
+      addresses,
+      ageMs: ttls.length === 0 ? MAX_AGE_MS : Math.max(MIN_AGE_MS, Math.min(...ttls)),
+    };
+  }
+
+  /** Async, so that a refusal that is thrown is a rejection like any other. */
+  async #ask(type: number): Promise<UpstreamReply> {
+    const { name, resolver } = this.#options;
+    const flags = { recursionDesired: true, checkingDisabled: false, dnssecOk: false };
+    const question = { name, type, class: CLASS.IN, clientTransport: 'udp' as const, ...flags };
+    return await resolver.exchange(question, ASK_BUDGET_MS);
+  }
+
+  #take(addresses: readonly string[]): void {
+    const known = [...addresses].sort().join(' ');
+    if (known === this.#known) return;
+    this.#known = known;
+    const { metrics, log } = this.#context;
+    metrics.gauge('nodens_upstream_endpoints', { name: this.text }).value = addresses.length;
+    log.info({ name: this.text, endpoints: known }, `upstream ${this.text} resolves to ${known}`);
+    this.#options.onChange(addresses);
+  }
+
+  /** Said once, until it works again. */
+  #failed(failure: string | undefined, addresses: readonly string[]): void {
+    if (this.#isFailing) return;
+    this.#isFailing = true;
+    const own =
+      addresses.length > 0 ? 'nodens itself listens at its addresses' : 'it has no address';
+    const next = this.isResolved
+      ? 'the addresses known so far stay in use'
+      : 'its queries get SERVFAIL';
+    const { log } = this.#context;
+    log.warn(
+      { name: this.text, event: 'upstream-name' },
+      `upstream ${this.text} cannot be resolved: ${failure ?? own}; ${next}, will retry`,
+    );
+  }
+
+  #recovered(): void {
+    if (!this.#isFailing) return;
+    this.#isFailing = false;
+    this.#context.log.info({ name: this.text }, `upstream ${this.text} can be resolved again`);
+  }
+
+  #retryMs(): number {
+    return this.isResolved ? MIN_AGE_MS : FIRST_RETRY_MS;
+  }
+
+  /** A little earlier each time, so that the nodes of a cluster do not ask in step, and none asks late. */
+  #lookAgainIn(ms: number): void {
+    const { clock, random } = this.#context;
+    this.#timer = clock.after(ms * (0.75 + random() / 4), () => void this.#look());
+  }
+}

@@ -1,0 +1,214 @@
+/** Upstreams that are given by name: who is asked for their addresses, when, and what is used meanwhile. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { buildResponse, type NewRecord } from '../../../agent/dns/build.ts';
+import { FLAG, putU16 } from '../../../agent/dns/header.ts';
+import { RCODE, TYPE } from '../../../agent/dns/iana.ts';
+import { nameFromText } from '../../../agent/dns/name.ts';
+import type { UpstreamGroup, UpstreamGroupOptions } from '../../../agent/query/services.ts';
+import { settle } from '../../support/fake-clock.ts';
+import type { SeenQuery } from '../../support/upstream/messages.ts';
+import {
+  A,
+  errorOf,
+  groupOptions,
+  question,
+  type Rig,
+  replyOf,
+  rig,
+  watch,
+} from '../../support/upstream/rig.ts';
+
+const RESOLVER = { address: '192.0.2.53', port: 53 };
+const ADDRESS = [192, 0, 2, 80] as const;
+const HOST = { name: nameFromText('ns.corp.example'), port: 53 };
+
+const v4 = (last: number, ttlSeconds = 30): NewRecord => ({
+  ...{ type: TYPE.A, ttlSeconds },
+  rdata: Uint8Array.of(10, 1, 0, last),
+});
+const v6 = (last: number): NewRecord => ({
+  ...{ type: TYPE.AAAA, ttlSeconds: 30 },
+  rdata: Uint8Array.from({ length: 16 }, (_, at) => (at === 0 ? 0xfd : at === 15 ? last : 0)),
+});
+
+/** What the resolver says of each type; nothing: it does not answer. */
+type Said = Partial<Record<'A' | 'AAAA', readonly NewRecord[] | number>>;
+const EMPTY: Said = { A: [], AAAA: [] };
+
+const told = new WeakSet<SeenQuery>();
+
+/** Queries for the name that were not answered yet. */
+function looks({ sockets }: Rig): { query: SeenQuery; deliver: (wire: Buffer) => void }[] {
+  return sockets.datagrams
+    .filter(({ to }) => to.address === RESOLVER.address)
+    .flatMap((socket) =>
+      socket.queries
+        .filter((query) => !told.has(query))
+        .map((query) => ({ query, deliver: (wire: Buffer) => socket.deliver(wire) })),
+    );
+}
+
+/** Waits until the name is looked up again, and answers; milliseconds it took. */
+async function say(world: Rig, said: Said, withinMs = 60_000): Promise<number> {
+  for (let waitedMs = 0; waitedMs <= withinMs; waitedMs += 20) {
+    const found = looks(world);
+    if (found.length < 2) {
+      await world.clock.advance(20);
+      continue;
+    }
+    for (const { query, deliver } of found) {
+      told.add(query);
+      const { head, message } = query;
+      const what = said[head.type === TYPE.A ? 'A' : 'AAAA'];
+      if (what === undefined) continue;
+      const asked = { name: head.name.slice(0, head.nameLength), type: head.type, class: 1 };
+      const rcode = typeof what === 'number' ? what : RCODE.NOERROR;
+      const answer = typeof what === 'number' ? [] : what;
+      const wire = buildResponse(asked, { rcode, flags: FLAG.RA, answer });
+      putU16(wire, 0, message.readUInt16BE(0));
+      deliver(wire);
+      await settle();
+    }
+    return waitedMs;
+  }
+  return assert.fail('nobody asked');
+}
+
+/** Who is asked; each query is answered at once. */
+async function askedOf({ sockets }: Rig, group: UpstreamGroup): Promise<string> {
+  const watched = watch(group.exchange(question(), 4_000));
+  for (const socket of sockets.datagrams) {
+    if (socket.to.address === RESOLVER.address) continue;
+    if (socket.queries.length > 0 && watched.outcome === undefined)
+      socket.answer({ address: ADDRESS });
+    await settle();
+  }
+  return replyOf(watched).upstream;
+}
+
+function rigWith(overrides: Partial<UpstreamGroupOptions> = {}) {
+  const world = rig();
+  const options = {
+    targets: [],
+    names: [{ ...HOST, before: 0 }],
+    resolvers: [RESOLVER],
+    ...overrides,
+  };
+  return { world, group: world.room.group(groupOptions(options)) };
+}
+
+const warnings = ({ log }: Rig): string[] =>
+  log.records.filter(({ level }) => level === 'warn').map(({ message }) => message);
+
+test('without an address its queries fail at once, and it is asked for every second', async () => {
+  const { world, group } = rigWith();
+  const watched = watch(group.exchange(question(), 4_000));
+  await settle();
+  assert.match(errorOf(watched).message, /ns\.corp\.example\. is not resolved yet/);
+  assert.equal(group.isResolved?.(), false);
+  await say(world, EMPTY);
+  for (let round = 0; round < 3; round++) assert.ok((await say(world, EMPTY)) <= 1_000);
+  assert.deepEqual(warnings(world), [
+    'upstream ns.corp.example. cannot be resolved: it has no address; its queries get SERVFAIL, will retry',
+  ]);
+  await say(world, { A: [v4(1)], AAAA: [] });
+  assert.equal(await askedOf(world, group), '10.1.0.1:53');
+  assert.equal(group.isResolved?.(), true);
+});
+
+test('its addresses of both families are upstreams, with health and series of their own', async () => {
+  const { world, group } = rigWith({ policy: 'round_robin' });
+  await say(world, { A: [v4(1), v4(2)], AAAA: [v6(1)] });
+  const asked = [
+    await askedOf(world, group),
+    await askedOf(world, group),
+    await askedOf(world, group),
+  ];
+  assert.deepEqual(asked, ['10.1.0.2:53', '[fd00::1]:53', '10.1.0.1:53']);
+  assert.deepEqual(
+    world.room
+      .summary()
+      .map(({ to }) => to)
+      .sort(),
+    ['10.1.0.1:53', '10.1.0.2:53', '[fd00::1]:53'],
+  );
+  assert.equal(world.metrics.value('nodens_upstream_endpoints', { name: 'ns.corp.example.' }), 3);
+});
+
+test('it is looked up again when the TTL ends, and a change is taken over', async () => {
+  const { world, group } = rigWith();
+  await say(world, { A: [v4(1, 60)], AAAA: [] });
+  const waitedMs = await say(world, { A: [v4(2, 60)], AAAA: [] });
+  assert.ok(waitedMs >= 44_000 && waitedMs <= 60_000, `${waitedMs}`);
+  assert.equal(await askedOf(world, group), '10.1.0.2:53');
+  await world.clock.advance(31_000);
+  assert.deepEqual(
+    world.room.summary().map(({ to }) => to),
+    ['10.1.0.2:53'],
+  );
+});
+
+test('what was known last stays in use while resolving fails, which is said once', async () => {
+  const { world, group } = rigWith();
+  await say(world, { A: [v4(1, 5)], AAAA: [v6(1)] });
+  for (const said of [
+    { A: RCODE.SERVFAIL, AAAA: RCODE.SERVFAIL },
+    { A: RCODE.NXDOMAIN, AAAA: RCODE.NXDOMAIN },
+    {},
+    EMPTY,
+  ] as Said[]) {
+    await say(world, said);
+    await world.clock.advance(4_100);
+    assert.equal(await askedOf(world, group), '10.1.0.1:53');
+  }
+  assert.equal(warnings(world).length, 1);
+  assert.match(warnings(world)[0] ?? '', /SERVFAIL; the addresses known so far stay in use/);
+  await say(world, { A: [v4(9)], AAAA: [] });
+  assert.equal(await askedOf(world, group), '10.1.0.9:53');
+  assert.match(world.log.records.at(-1)?.message ?? '', /can be resolved again/);
+});
+
+test('a family that is not answered keeps what it had', async () => {
+  const { world } = rigWith();
+  await say(world, { A: [v4(1)], AAAA: [v6(1)] });
+  await say(world, { A: [v4(2)], AAAA: RCODE.SERVFAIL });
+  await world.clock.advance(31_000);
+  assert.deepEqual(
+    world.room.summary().map(({ to }) => to),
+    ['10.1.0.2:53', '[fd00::1]:53'],
+  );
+});
+
+test('it stands where the Corefile has it, between addresses', async () => {
+  const B = { address: '192.0.2.2', port: 53 };
+  const { world, group } = rigWith({
+    targets: [A, B],
+    names: [{ ...HOST, port: 5353, before: 1 }],
+  });
+  assert.equal(await askedOf(world, group), '192.0.2.1:53');
+  await say(world, { A: [v4(1)], AAAA: [] });
+  assert.deepEqual(
+    world.room.summary().map(({ to }) => to),
+    ['192.0.2.1:53', '10.1.0.1:5353', '192.0.2.2:53'],
+  );
+});
+
+test('it is never followed to nodens itself', async () => {
+  const isOwn = ({ address }: { address: string }) => address === '10.1.0.1';
+  const { world, group } = rigWith({ isOwn });
+  await say(world, { A: [v4(1)], AAAA: [] });
+  assert.match(warnings(world)[0] ?? '', /nodens itself listens at its addresses/);
+  assert.equal(group.isResolved?.(), false);
+  await say(world, { A: [v4(1), v4(2)], AAAA: [] });
+  assert.equal(await askedOf(world, group), '10.1.0.2:53');
+});
+
+test('a group that is released asks no more', async () => {
+  const { world, group } = rigWith();
+  await say(world, { A: [v4(1, 5)], AAAA: [] });
+  group.release();
+  await world.clock.advance(60_000);
+  assert.deepEqual(looks(world), []);
+  assert.deepEqual(world.room.summary(), []);
+});

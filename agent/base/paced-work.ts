@@ -1,0 +1,87 @@
+/**
+ * Work that must not delay DNS: rendering metrics, answering HTTP. It runs in short slices, with the event loop in
+ * between, and takes only a share of the time, however much of it there is. Those who want work done take turns.
+ */
+import { type Clock, sleep } from './clock.ts';
+
+/** Work goes on for this long without a rest, milliseconds. The last job before a rest may end later. */
+const SLICE_MS = 0.5;
+/** It then rests for this many times as long as it has worked: 4 leaves four fifths of the time to DNS. */
+const REST_FACTOR = 4;
+
+interface Job {
+  readonly run: () => unknown;
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class PacedWork {
+  readonly #clock: Clock;
+  /** Waiting jobs by key, in the order in which the keys have their turn. */
+  readonly #waiting = new Map<string, Job[]>();
+  #isWorking = false;
+  /** How long work may go on before it rests. Work spends it, all other time earns it back. */
+  #budgetMs = SLICE_MS;
+  #countedMs: number;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#countedMs = clock.nowMs();
+  }
+
+  /**
+   * Runs `job` when it is the turn of `key`, one job a turn. Resolves and rejects as the job does. A job must be short
+   * and must not wait for timers or sockets: the other jobs wait with it.
+   */
+  run<T>(key: string, job: () => T | Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const waiting = { run: job, resolve: resolve as Job['resolve'], reject };
+      const jobs = this.#waiting.get(key);
+      if (jobs === undefined) this.#waiting.set(key, [waiting]);
+      else jobs.push(waiting);
+      if (!this.#isWorking) void this.#work();
+    });
+  }
+
+  async #work(): Promise<void> {
+    this.#isWorking = true;
+    // Not within the caller's own work.
+    await Promise.resolve();
+    while (this.#waiting.size > 0) {
+      await this.#rest();
+      await this.#perform(this.#next());
+    }
+    this.#isWorking = false;
+  }
+
+  async #rest(): Promise<void> {
+    const nowMs = this.#clock.nowMs();
+    const earnedMs = (nowMs - this.#countedMs) / REST_FACTOR;
+    this.#budgetMs = Math.min(SLICE_MS, this.#budgetMs + earnedMs);
+    this.#countedMs = nowMs;
+    if (this.#budgetMs > 0) return;
+    await sleep(this.#clock, (SLICE_MS - this.#budgetMs) * REST_FACTOR);
+    this.#budgetMs = SLICE_MS;
+    this.#countedMs = this.#clock.nowMs();
+  }
+
+  async #perform({ run, resolve, reject }: Job): Promise<void> {
+    const startMs = this.#clock.nowMs();
+    try {
+      resolve(await run());
+    } catch (error) {
+      reject(error);
+    }
+    this.#countedMs = this.#clock.nowMs();
+    this.#budgetMs -= this.#countedMs - startMs;
+  }
+
+  /** Takes one job of the key whose turn it is; a key that has more goes to the end of the line. */
+  #next(): Job {
+    const [key, jobs] = this.#waiting.entries().next().value as [string, Job[]];
+    const job = jobs.shift() as Job;
+    this.#waiting.delete(key);
+    if (jobs.length > 0) this.#waiting.set(key, jobs);
+    return job;
+  }
+}

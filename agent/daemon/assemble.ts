@@ -13,6 +13,7 @@ import type {
   AdminHandler,
   AdminRoutes,
   BlockContext,
+  MetricsPageOptions,
   ProcessSettings,
   ServerLabel,
   Services,
@@ -46,6 +47,8 @@ export interface Assembly {
   readonly tcpPatience: readonly (TcpPatience | undefined)[];
   readonly plugins: readonly Plugin[];
   readonly adminRoutes: readonly AdminRoute[];
+  /** What /metrics shows, by address. */
+  readonly metricsPages: ReadonlyMap<string, MetricsPageOptions>;
   readonly settings: Settings;
   /** Label sets of coredns_plugin_enabled. */
   readonly enabled: readonly Readonly<Record<'server' | 'zone' | 'view' | 'name', string>>[];
@@ -80,6 +83,7 @@ class Assembler {
   readonly #parts: AssemblyParts;
   readonly #plugins: Plugin[] = [];
   readonly #adminRoutes: AdminRoute[] = [];
+  readonly #metricsPages = new Map<string, MetricsPageOptions>();
   readonly #settings: Settings = { lameduckMs: 0, reload: undefined, isDebug: false };
   readonly #routes = new Map<string, (Route & { readonly takesAll: boolean })[]>();
   readonly #endpoints = new Map<string, Endpoint>();
@@ -103,6 +107,7 @@ class Assembler {
       tcpPatience: this.#tcpPatience,
       plugins: this.#plugins,
       adminRoutes: this.#adminRoutes,
+      metricsPages: this.#metricsPages,
       settings: this.#settings,
       enabled: this.#enabled,
     };
@@ -178,6 +183,10 @@ class Assembler {
     return {
       add: (address, path, handler) => {
         this.#adminRoutes.push({ address, path, handler });
+      },
+      addMetrics: (address, { isOlder }) => {
+        const isOlderBefore = this.#metricsPages.get(address)?.isOlder === true;
+        this.#metricsPages.set(address, { isOlder: isOlder || isOlderBefore });
       },
     };
   }

@@ -13,7 +13,7 @@ import type { Plugin } from '../query/plugin.ts';
 import type { Logger, Metrics } from '../query/services.ts';
 import type { Dispatcher } from '../server/dispatch.ts';
 import type { Listeners } from '../server/listeners.ts';
-import type { AdminRoute, Assembly } from './assemble.ts';
+import type { Assembly } from './assemble.ts';
 
 export interface ConfigurationsParts {
   /** Reads and parses the configuration. Throws what is wrong with it. */
@@ -25,7 +25,7 @@ export interface ConfigurationsParts {
   readonly listeners: Pick<Listeners, 'open' | 'retain' | 'bePatient'>;
   readonly dispatcher: Dispatcher;
   /** Takes over what is served over HTTP. */
-  readonly publish: (routes: readonly AdminRoute[]) => Promise<void>;
+  readonly publish: (assembly: Assembly) => Promise<void>;
   readonly clock: Clock;
   readonly log: AdjustableLogger;
   readonly metrics: Metrics;
@@ -60,7 +60,7 @@ export class Configurations {
     const corefile = load();
     const first = await withPatterns(() => assemble(corefile));
     this.#takeOver(first);
-    await publish(first.adminRoutes);
+    await publish(first);
     return first;
   }
 
@@ -124,7 +124,7 @@ export class Configurations {
     if (previous !== undefined) dispatcher.swap(withNewcomers(previous.tables, next.tables));
     await listeners.open(next.endpoints);
     this.#takeOver(next);
-    await publish(next.adminRoutes);
+    await publish(next);
     await listeners.retain(next.endpoints);
     this.#retire(previous);
     return next;

@@ -7,7 +7,7 @@ import type { Environment } from '../config/corefile/env.ts';
 import type { Corefile } from '../config/corefile/types.ts';
 import { systemFiles, watchFiles } from '../config/watch.ts';
 import { InitLink } from '../server/init-link.ts';
-import { type AdminRoute, type Assembly, assemble } from './assemble.ts';
+import { type Assembly, assemble } from './assemble.ts';
 import { ConfigSource } from './config-source.ts';
 import { Configurations, type ReloadReason } from './configurations.ts';
 import { type Foundation, layFoundation } from './foundation.ts';
@@ -60,7 +60,7 @@ export class Daemon {
           trafficRow: (server, zone, view) => traffic.row(server, zone, view),
           holdUps: () => this.#holdUps(),
         }),
-      publish: (routes) => this.#publish(routes),
+      publish: (assembly) => this.#publish(assembly),
     });
     const { socketPath } = options;
     this.#initLink =
@@ -186,13 +186,10 @@ export class Daemon {
     }
   }
 
-  async #publish(routes: readonly AdminRoute[]): Promise<void> {
-    const { admin, shared } = this.foundation;
-    const { metricsAddress } = this.#options;
-    const handler = async () => ({ status: 200, ...(await shared.metricsText()) });
-    const own =
-      metricsAddress === undefined ? [] : [{ address: metricsAddress, path: '/metrics', handler }];
-    await admin.reconcile([...own, ...routes]);
+  async #publish(assembly: Assembly): Promise<void> {
+    const { admin, metricsPages } = this.foundation;
+    const routes = await metricsPages.routes(assembly.metricsPages, this.#options.metricsAddress);
+    await admin.reconcile([...routes, ...assembly.adminRoutes]);
   }
 
   #load(): Corefile {

@@ -99,7 +99,6 @@ function stillServices(
     ...{ clock: STILL, log, metrics: new SeriesTable(), random: () => 0.5 },
     writeLine: () => {},
     exports: { spans: never, frames: never, profile: never },
-    metricsText: () => Promise.resolve({ contentType: 'text/plain', body: '' }),
     resolve: never,
     files: { read, watch: () => ({ close: () => {} }) },
     ledger: new MemoryLedger({ clientBudgetBytes: NO_LIMIT, fileBudgetBytes: NO_LIMIT }),

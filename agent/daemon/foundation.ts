@@ -3,16 +3,17 @@ import { readFileSync } from 'node:fs';
 import { getHeapStatistics } from 'node:v8';
 import type { Clock } from '../base/clock.ts';
 import { MemoryLedger } from '../base/memory-ledger.ts';
+import { PacedWork } from '../base/paced-work.ts';
 import { createCache } from '../cache/cache.ts';
 import { VERSION } from '../cli/version.ts';
 import { systemFiles, watchFiles } from '../config/watch.ts';
 import { AdminServer } from '../observe/admin.ts';
 import { clientLimits } from '../observe/client-limits.ts';
 import { createExports } from '../observe/exports.ts';
-import { exposition } from '../observe/exposition.ts';
 import { fileSink, LineWriter } from '../observe/lines.ts';
 import { type AdjustableLogger, createLogger } from '../observe/log.ts';
 import { SeriesTable } from '../observe/metrics.ts';
+import { MetricsPages } from '../observe/metrics-pages.ts';
 import { TrafficTable } from '../observe/traffic.ts';
 import { Query } from '../query/query.ts';
 import type { Files, Services } from '../query/services.ts';
@@ -52,6 +53,7 @@ export interface Foundation {
   readonly dispatcher: Dispatcher;
   readonly listeners: Listeners;
   readonly admin: AdminServer;
+  readonly metricsPages: MetricsPages;
   readonly heralds: Heralds | undefined;
   /** Services that are the same for every block. */
   readonly shared: Omit<Services, 'block' | 'admin' | 'process'>;
@@ -85,7 +87,9 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
     ...{ ...transports, dispatcher, clock, metrics, log, ledger, onLimited },
     maxTcpConnections: tcpConnectionBound(readText),
   });
+  const work = new PacedWork(clock);
   const admin = new AdminServer({ clock, metrics, log });
+  const metricsPages = new MetricsPages([metrics, traffic], work, clock);
   describeBuild(metrics);
   metrics.gaugeFrom('nodens_in_flight_queries', {}, () => listeners.pending);
   return {
@@ -102,6 +106,7 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
       dispatcher,
       listeners,
       admin,
+      metricsPages,
       heralds,
     },
     shared: {
@@ -111,7 +116,6 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
       files: pluginFiles(clock, log),
       resolve: async (question) =>
         await dispatcher.handle(Query.internal(question, clock.nowMs(), question.behalfOf)),
-      metricsText: exposition([metrics, traffic]),
     },
   };
 }

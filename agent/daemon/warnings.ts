@@ -121,7 +121,8 @@ function* missingClusterDomain(meant: readonly Meant[], clusterDomain: string): 
 /** Pages that meet something else on their port. */
 function* adminPorts({ assembly }: DryRun): Iterable<Warning> {
   const place = { file: assembly.corefile.file, line: 1 };
-  const addresses = new Set(assembly.adminRoutes.map(({ address }) => address));
+  const { adminRoutes, metricsPages } = assembly;
+  const addresses = new Set([...adminRoutes.map(({ address }) => address), ...metricsPages.keys()]);
   const hosts = new Map<number, Set<string>>();
   for (const address of addresses) {
     const port = Number(address.slice(address.lastIndexOf(':') + 1));

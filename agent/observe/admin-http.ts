@@ -15,7 +15,9 @@ export async function answerRequest(
   pages: Pages,
 ): Promise<void> {
   const page = await pageFor(request, pages);
-  const body = typeof page.body === 'string' ? Buffer.from(page.body) : page.body;
+  const { body: given } = page;
+  const parts = given instanceof Array ? given : [given];
+  const body = Buffer.concat(parts.map((part) => Buffer.from(part)));
   const headers: Record<string, string | number> = {
     'Content-Type': page.contentType,
     'Content-Length': body.length,

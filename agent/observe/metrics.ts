@@ -3,7 +3,7 @@ import { InternalError } from '../base/errors.ts';
 import type { Counter, Gauge, Histogram, Labels, Metrics } from '../query/services.ts';
 import { Distribution } from './distribution.ts';
 import { COUNTED_SERIES, type SeriesSpec } from './names.ts';
-import type { Family, Sample, Source } from './samples.ts';
+import { type Family, lazily, type Sample, type Source } from './samples.ts';
 
 /** A cell is a number, a distribution, or a gauge that is asked. */
 interface Series {
@@ -58,7 +58,7 @@ export class SeriesTable implements Metrics, Source {
   *families(): Iterable<Family> {
     for (const { name, spec, series } of this.#entries.values()) {
       if (series.size === 0) continue;
-      const values = [...series.values()].flatMap((one) => samplesOf(name, one));
+      const values = lazily(() => samplesOfAll(name, series));
       yield { name, help: spec.help, type: spec.type, values };
     }
   }
@@ -99,6 +99,11 @@ function keyOf({ name, spec }: Entry, labels: Labels): string {
     );
   }
   return values.join('\u0000');
+}
+
+/** A list of its own: what a reload drops and adds meanwhile would come twice. */
+function* samplesOfAll(name: string, series: ReadonlyMap<string, Series>): Iterable<Sample> {
+  for (const one of [...series.values()]) yield* samplesOf(name, one);
 }
 
 function samplesOf(name: string, { labels, cell, read }: Series): Sample[] {

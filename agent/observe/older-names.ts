@@ -4,7 +4,7 @@
  * the same. Nothing is counted for them: each is computed, when somebody scrapes, from a series that is.
  */
 import type { SERIES, SeriesSpec } from './names.ts';
-import type { Family, Sample } from './samples.ts';
+import { type Family, lazily, type Sample, type Step } from './samples.ts';
 
 type Current = keyof typeof SERIES;
 
@@ -83,20 +83,27 @@ export const OLDER_NAMES: Readonly<Record<string, OlderName>> = {
   },
 };
 
-/** The families of `OLDER_NAMES` that `families` have samples for. */
-export function* olderNames(families: Iterable<Family>): Iterable<Family> {
+/** The families of `OLDER_NAMES` that come from those in `families`. */
+export function* olderNames(families: Iterable<Family>): Iterable<Family<Step>> {
   const current = new Map<string, Family>([...families].map((family) => [family.name, family]));
   for (const [name, older] of Object.entries(OLDER_NAMES)) {
     const family = current.get(older.of);
     if (family === undefined) continue;
     const type = older.type ?? (older.counts === true ? 'counter' : family.type);
-    yield { name, type, help: `Older name: see ${older.of}.`, values: viewOf(name, older, family) };
+    const values = lazily(() => viewOf(name, older, family));
+    yield { name, type, help: `Older name: see ${older.of}.`, values };
   }
 }
 
-function viewOf(name: string, { of, labels, counts }: OlderName, { values }: Family): Sample[] {
+/** A step for each sample of `family`, then the sums. */
+function* viewOf(
+  name: string,
+  { of, labels, counts }: OlderName,
+  { values }: Family,
+): Iterable<Step> {
   const sums = new Map<string, { metricName: string; labels: Sample['labels']; value: number }>();
   for (const sample of values) {
+    yield undefined;
     const source = sample.metricName ?? of;
     if (counts === true && source !== `${of}_count`) continue;
     const metricName = counts === true ? name : source.replace(of, name);
@@ -106,7 +113,7 @@ function viewOf(name: string, { of, labels, counts }: OlderName, { values }: Fam
     if (sum === undefined) sums.set(key, { metricName, labels: kept, value: sample.value });
     else sum.value += sample.value;
   }
-  return [...sums.values()];
+  yield* sums.values();
 }
 
 /** Of `labels` those in `names`, in their order, and a bucket's bound. */

@@ -1,4 +1,7 @@
-/** What a source of series hands to the exposition: families of samples, computed when somebody scrapes. */
+/**
+ * What a source of series hands to the exposition: families of samples. Nothing is computed before it is iterated, so
+ * that a page of any size can be made in small steps.
+ */
 import type { SeriesSpec } from './names.ts';
 
 export interface Sample {
@@ -8,14 +11,23 @@ export interface Sample {
   readonly value: number;
 }
 
-export interface Family {
+/** A sample, or one step of the work for a later one. */
+export type Step = Sample | undefined;
+
+export interface Family<Value extends Step = Sample> {
   readonly name: string;
   readonly help: string;
   readonly type: SeriesSpec['type'];
-  readonly values: readonly Sample[];
+  /** Computed at each iteration, one by one. A family without a sample is not shown. */
+  readonly values: Iterable<Value>;
 }
 
 export interface Source {
-  /** Families that have at least one sample; each name from one source only. */
+  /** Each name from one source only. */
   families(): Iterable<Family>;
+}
+
+/** What `make` gives, made anew at each iteration and not before. */
+export function lazily<Value>(make: () => Iterable<Value>): Iterable<Value> {
+  return { [Symbol.iterator]: () => make()[Symbol.iterator]() };
 }

@@ -7,7 +7,7 @@ import type { Query } from '../query/query.ts';
 import type { Labels, ServerLabel, TrafficRow } from '../query/services.ts';
 import { Distribution } from './distribution.ts';
 import { SIZE_BUCKETS, TIME_BUCKETS, TRAFFIC_SERIES } from './names.ts';
-import type { Family, Sample, Source } from './samples.ts';
+import { type Family, lazily, type Sample, type Source } from './samples.ts';
 
 /** Types with a series of their own, as the peer; all others count as `other`. */
 const TYPES = [
@@ -96,7 +96,9 @@ class Row implements TrafficRow {
   }
 
   *requests(): Iterable<Sample> {
-    for (const [i, value] of this.#requests.entries()) {
+    const requests = this.#requests;
+    for (let i = 0; i < requests.length; i++) {
+      const value = requests[i] as number;
       if (value === 0) continue;
       const proto = PROTOCOLS[i < TYPE_LABELS.length ? 0 : 1] as string;
       const type = TYPE_LABELS[i % TYPE_LABELS.length] as string;
@@ -106,7 +108,8 @@ class Row implements TrafficRow {
 
   *responses(): Iterable<Sample> {
     for (const [plugin, counts] of this.#responses) {
-      for (const [i, value] of counts.entries()) {
+      for (let i = 0; i < counts.length; i++) {
+        const value = counts[i] as number;
         if (value === 0) continue;
         const rcode = i < RCODES ? rcodeName(i) : 'other';
         yield { labels: { ...this.labels, rcode, plugin }, value };
@@ -171,11 +174,13 @@ export class TrafficTable implements Source {
   }
 
   *families(): Iterable<Family> {
-    const rows = [...this.#rows.values()];
     for (const name of Object.keys(SAMPLES) as FamilyName[]) {
-      const values = rows.flatMap((row) => [...SAMPLES[name](row, name)]);
       const { type, help } = TRAFFIC_SERIES[name];
-      if (values.length > 0) yield { name, help, type, values };
+      yield { name, help, type, values: lazily(() => this.#samples(name)) };
     }
+  }
+
+  *#samples(name: FamilyName): Iterable<Sample> {
+    for (const row of this.#rows.values()) yield* SAMPLES[name](row, name);
   }
 }

@@ -18,8 +18,6 @@ export interface Services {
   /** Writes one line to standard output, buffered: the query log. */
   readonly writeLine: (line: string) => void;
   readonly metrics: Metrics;
-  /** Every series as the text that Prometheus scrapes. */
-  readonly metricsText: () => Promise<MetricsText>;
   readonly cache: Cache;
   readonly upstreams: Upstreams;
   readonly files: Files;
@@ -110,9 +108,10 @@ export interface Metrics {
   drop(name: string, labels: Labels): void;
 }
 
+/** A page of series, one part after the other; shared and read-only. */
 export interface MetricsText {
   readonly contentType: string;
-  readonly body: string;
+  readonly body: readonly Uint8Array[];
 }
 
 /** Counters of one (listener, zone, view); made at routing, kept over reloads. */
@@ -211,7 +210,8 @@ export interface Files {
 export interface AdminResponse {
   readonly status: number;
   readonly contentType: string;
-  readonly body: string | Uint8Array;
+  /** In parts where it is long. Bytes are not copied, and must not change. */
+  readonly body: string | Uint8Array | readonly Uint8Array[];
 }
 
 /** Answers one request; `params` is what stands behind the question mark. */
@@ -221,6 +221,13 @@ export type AdminHandler = (params: URLSearchParams) => AdminResponse | Promise<
 export interface AdminRoutes {
   /** `address` is `host:port`, `:port` or `[v6]:port`. */
   add(address: string, path: string, handler: AdminHandler): void;
+  /** Every series, at /metrics; under older names as well where one of those who ask for the address wants them. */
+  addMetrics(address: string, options: MetricsPageOptions): void;
+}
+
+export interface MetricsPageOptions {
+  /** Also the names that CoreDNS has dropped (`observe/older-names.ts`). */
+  readonly isOlder: boolean;
 }
 
 /** Patience with TCP clients; what is absent keeps its default. */

@@ -9,11 +9,13 @@ import type {
   Labels,
   LogFields,
   Logger,
+  MetricsPageOptions,
   Services,
   TcpPatience,
 } from '../../agent/query/services.ts';
 import { FakeClock } from './fake-clock.ts';
 import { ledgerWith } from './ledger.ts';
+import { familyOf } from './metrics/families.ts';
 
 export interface LogRecord {
   readonly level: keyof Logger;
@@ -44,14 +46,10 @@ export class ReadableMetrics extends SeriesTable {
   /** Value of a counter or gauge; 0 where nobody has touched it. Throws for a name that is not in the table. */
   value(name: string, labels: Labels = {}): number {
     if (!Object.hasOwn(SERIES, name)) throw new InternalError(`no series named ${name}`);
-    for (const family of this.families()) {
-      if (family.name !== name) continue;
-      const sample = family.values.find(({ labels: found }) =>
-        Object.entries(labels).every(([label, value]) => found[label] === value),
-      );
-      return sample?.value ?? 0;
-    }
-    return 0;
+    const sample = familyOf(this, name)?.values.find(({ labels: found }) =>
+      Object.entries(labels).every(([label, value]) => found[label] === value),
+    );
+    return sample?.value ?? 0;
   }
 }
 
@@ -78,6 +76,8 @@ export interface FakeServices extends Services {
   /** Lines given to `writeLine`. */
   readonly lines: string[];
   readonly pages: AdminPage[];
+  /** Each time that /metrics was asked for. */
+  readonly metricsPages: ({ readonly address: string } & MetricsPageOptions)[];
   /** What was exported, in order. */
   readonly spans: FinishedSpan[];
   readonly frames: Uint8Array[];
@@ -99,6 +99,7 @@ export const TEST_BLOCK: BlockContext = {
 export function fakeServices(overrides: Partial<FakeServices> = {}): FakeServices {
   const lines: string[] = [];
   const pages: AdminPage[] = [];
+  const metricsPages: FakeServices['metricsPages'] = [];
   const spans: FinishedSpan[] = [];
   const frames: Uint8Array[] = [];
   const asked: RecordedProcess = {
@@ -113,10 +114,10 @@ export function fakeServices(overrides: Partial<FakeServices> = {}): FakeService
     clock: new FakeClock(),
     log: new RecordingLogger(),
     metrics: new ReadableMetrics(),
-    metricsText: () => Promise.resolve({ contentType: 'text/plain; version=0.0.4', body: '' }),
     writeLine: (line) => void lines.push(line),
     lines,
     pages,
+    metricsPages,
     spans,
     frames,
     exports: {
@@ -130,6 +131,7 @@ export function fakeServices(overrides: Partial<FakeServices> = {}): FakeService
           ...{ address, path },
           handler: (params = new URLSearchParams()) => handler(params),
         }),
+      addMetrics: (address, options) => void metricsPages.push({ address, ...options }),
     },
     asked,
     process: recordingProcess(asked),

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { exposition } from '../../../agent/observe/exposition.ts';
+import { PacedWork } from '../../../agent/base/paced-work.ts';
+import { Exposition } from '../../../agent/observe/exposition.ts';
 import { SeriesTable } from '../../../agent/observe/metrics.ts';
 import {
   COUNTED_SERIES,
@@ -12,6 +13,8 @@ import {
 } from '../../../agent/observe/names.ts';
 import type { Source } from '../../../agent/observe/samples.ts';
 import { TrafficTable } from '../../../agent/observe/traffic.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { render } from '../../support/metrics/render.ts';
 import { queryFor } from '../../support/queries.ts';
 
 /** The lines of the families in `names`, as a set: the order within a family carries no meaning. */
@@ -79,11 +82,15 @@ describe('exposition', () => {
       'nodens_cache_bytes',
       'coredns_proxy_request_duration_seconds',
     ];
-    const { contentType, body } = await exposition([table])();
-    assert.equal(contentType, theirs.contentType);
     const expected = linesOf(await theirs.metrics(), names);
     assert.ok(expected.length > 20);
-    assert.deepEqual(linesOf(body, names), expected);
+    assert.deepEqual(linesOf(await render([table]), names), expected);
+  });
+
+  it('has the content type of the library', async () => {
+    const exposition = new Exposition([], new PacedWork(new FakeClock()));
+    const { contentType } = await exposition.render(false);
+    assert.equal(contentType, new Registry().contentType);
   });
 
   it('merges sources, in the order of names, beside the metrics of the process', async () => {
@@ -92,7 +99,7 @@ describe('exposition', () => {
         { name: 'aaa', help: 'A.', type: 'gauge', values: [{ labels: {}, value: 7 }] },
       ],
     };
-    const { body } = await exposition([new SeriesTable(), other])();
+    const body = await render([new SeriesTable(), other]);
     assert.match(body, /^aaa 7$/m);
     assert.ok(body.indexOf('aaa 7') < body.indexOf('coredns_panics_total 0'));
     assert.match(body, /^process_cpu_seconds_total /m);
@@ -102,12 +109,11 @@ describe('exposition', () => {
 
   it('can be scraped again and again', async () => {
     const table = new SeriesTable();
-    const scrape = exposition([table]);
-    const [first, second] = await Promise.all([scrape(), scrape()]);
+    const [first, second] = await Promise.all([render([table]), render([table])]);
     table.counter('coredns_panics_total').value++;
-    assert.match(first.body, /^coredns_panics_total 0$/m);
-    assert.match(second.body, /^coredns_panics_total 0$/m);
-    assert.match((await scrape()).body, /^coredns_panics_total 1$/m);
+    assert.match(first, /^coredns_panics_total 0$/m);
+    assert.match(second, /^coredns_panics_total 0$/m);
+    assert.match(await render([table]), /^coredns_panics_total 1$/m);
   });
 
   it('is clean for promtool, where that is installed', async (t) => {
@@ -118,7 +124,7 @@ describe('exposition', () => {
     const row = traffic.row(query.server, '.', '');
     row.record(query, 0, 100, 'cache');
     row.took(1, 1);
-    const { body } = await exposition([table, traffic])();
+    const body = await render([table, traffic], true);
     for (const name of Object.keys(SERIES)) assert.ok(body.includes(`\n# TYPE ${name} `), name);
     const check = spawnSync('promtool', ['check', 'metrics'], { input: body, encoding: 'utf8' });
     if (check.error !== undefined) return t.diagnostic('promtool is not installed');

@@ -2,11 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { InternalError } from '../../../agent/base/errors.ts';
 import { SeriesTable } from '../../../agent/observe/metrics.ts';
-import type { Family } from '../../../agent/observe/samples.ts';
-
-function family(table: SeriesTable, name: string): Family | undefined {
-  return [...table.families()].find((one) => one.name === name);
-}
+import { familyOf as family } from '../../support/metrics/families.ts';
 
 describe('SeriesTable', () => {
   it('gives the same object for the same name and labels', () => {

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { exposition } from '../../../agent/observe/exposition.ts';
 import { SeriesTable } from '../../../agent/observe/metrics.ts';
 import { SERIES, type SeriesSpec } from '../../../agent/observe/names.ts';
 import { OLDER_NAMES, olderNames } from '../../../agent/observe/older-names.ts';
 import type { Family } from '../../../agent/observe/samples.ts';
 import { TrafficTable } from '../../../agent/observe/traffic.ts';
+import { type ComputedFamily, computed } from '../../support/metrics/families.ts';
+import { render } from '../../support/metrics/render.ts';
 import { queryFor } from '../../support/queries.ts';
 
 const upstream = (rcode: string, to = '10.0.0.1:53') => ({ proxy_name: 'forward', to, rcode });
@@ -19,14 +20,14 @@ function tableWithUpstreams(): SeriesTable {
   return table;
 }
 
-function older(families: Iterable<Family>, name: string): Family {
-  const found = [...olderNames(families)].find((family) => family.name === name);
+function older(families: Iterable<Family>, name: string): ComputedFamily {
+  const found = computed(olderNames(families)).find((family) => family.name === name);
   assert.ok(found, name);
   return found;
 }
 
 /** `{labels} value` of each sample called `metricName`. */
-const lines = ({ values }: Family, metricName: string): string[] =>
+const lines = ({ values }: ComputedFamily, metricName: string): string[] =>
   values
     .filter((sample) => sample.metricName === metricName)
     .map(({ labels, value }) => `${JSON.stringify(labels)} ${value}`);
@@ -82,13 +83,19 @@ describe('older names', () => {
     assert.deepEqual(lines(rcodes, rcodes.name), [`{${route},"rcode":"NOERROR"} 4`]);
   });
 
-  it('are scraped with the others, and only where there is something to show', async () => {
+  it('are scraped with the others where they are wanted, and where there is something to show', async () => {
     const table = tableWithUpstreams();
-    const { body } = await exposition([table])();
-    assert.match(body, /^coredns_forward_requests_total\{to="10.0.0.1:53"\} 3$/m);
-    assert.match(body, /^coredns_panic_count_total 0$/m);
-    assert.match(body, /^coredns_nodecache_setup_errors\{errortype="iptables"\} 0$/m);
-    assert.doesNotMatch(body, /coredns_cache_size/);
+    const text = await render([table], true);
+    assert.match(text, /^coredns_forward_requests_total\{to="10.0.0.1:53"\} 3$/m);
+    assert.match(text, /^coredns_panic_count_total 0$/m);
+    assert.match(text, /^coredns_nodecache_setup_errors\{errortype="iptables"\} 0$/m);
+    assert.doesNotMatch(text, /coredns_cache_size/);
+  });
+
+  it('are not on the page otherwise', async () => {
+    const text = await render([tableWithUpstreams()]);
+    for (const name of Object.keys(OLDER_NAMES)) assert.ok(!text.includes(`# TYPE ${name} `), name);
+    assert.match(text, /^coredns_panics_total 0$/m);
   });
 
   it('have labels that the series they come from has', () => {

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import type { Sample } from '../../../agent/observe/samples.ts';
 import { TrafficTable } from '../../../agent/observe/traffic.ts';
 import { Query } from '../../../agent/query/query.ts';
+import { computed, familyOf } from '../../support/metrics/families.ts';
 
 const V4 = { index: 0, label: 'dns://169.254.20.10:53' };
 const V6 = { index: 1, label: 'dns://[fd00::10]:53' };
@@ -18,7 +19,7 @@ function query(type: number, transport: 'udp' | 'tcp' = 'udp', length = 40, dnss
 }
 
 function valuesOf(table: TrafficTable, name: string): readonly Sample[] {
-  return [...table.families()].find((family) => family.name === name)?.values ?? [];
+  return familyOf(table, name)?.values ?? [];
 }
 
 const common = { server: V4.label, zone: 'cluster.local.', view: '' };
@@ -36,7 +37,7 @@ describe('TrafficTable', () => {
   it('shows nothing before the first query', () => {
     const table = new TrafficTable();
     table.row(V4, '.', '');
-    assert.deepEqual([...table.families()], []);
+    assert.deepEqual(computed(table.families()), []);
   });
 
   it('counts queries by protocol, family and type, with one series for uncommon types', () => {

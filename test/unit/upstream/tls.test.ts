@@ -15,6 +15,7 @@ import type {
 } from '../../../agent/query/services.ts';
 import { createUpstreams } from '../../../agent/upstream/upstreams.ts';
 import { ledgerWith } from '../../support/ledger.ts';
+import { familyOf } from '../../support/metrics/families.ts';
 import { ReadableMetrics, RecordingLogger } from '../../support/services.ts';
 import { Authority } from '../../support/upstream/certificates.ts';
 import { replyTo, seenQuery } from '../../support/upstream/messages.ts';
@@ -70,9 +71,7 @@ test('unbound is asked over TLS, verified by name and by address', async (t) => 
     // One does, on a machine that is not too busy to answer.
     const connections = metrics.value('nodens_upstream_connections', labels);
     assert.ok(connections >= 1 && connections <= 4, `${connections} connections`);
-    const phases = [...metrics.families()].find(
-      ({ name }) => name === 'nodens_upstream_phase_seconds',
-    );
+    const phases = familyOf(metrics, 'nodens_upstream_phase_seconds');
     const counted = phases?.values.filter(
       ({ metricName, labels: { transport }, value }) =>
         metricName?.endsWith('_count') && transport === 'tls' && value > 0,

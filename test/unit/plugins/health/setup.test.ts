@@ -5,6 +5,7 @@ import { setup } from '../../../../agent/plugins/health/setup.ts';
 import type { Plugin } from '../../../../agent/query/plugin.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
+import { familyOf } from '../../../support/metrics/families.ts';
 import { type FakeServices, fakeServices } from '../../../support/services.ts';
 
 /** A clock whose timers fire late, as they do when the event loop is held up. */
@@ -24,13 +25,10 @@ function setUp(text: string, clock = new HeldUpClock()) {
 }
 
 function checks(services: FakeServices): Record<string, number> {
-  for (const { name, values } of services.metrics.families()) {
-    if (name !== 'coredns_health_request_duration_seconds') continue;
-    return Object.fromEntries(
-      values.map(({ labels, metricName, value }) => [labels.le ?? metricName, value]),
-    );
-  }
-  return {};
+  const family = familyOf(services.metrics, 'coredns_health_request_duration_seconds');
+  return Object.fromEntries(
+    (family?.values ?? []).map(({ labels, metricName, value }) => [labels.le ?? metricName, value]),
+  );
 }
 
 describe('health', () => {

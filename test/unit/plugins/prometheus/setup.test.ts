@@ -6,35 +6,36 @@ import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { type FakeServices, fakeServices } from '../../../support/services.ts';
 
 function setUp(text: string): FakeServices {
-  const services = fakeServices({
-    metricsText: () => Promise.resolve({ contentType: 'text/x', body: 'up 1\n' }),
-  });
+  const services = fakeServices();
   const { directive, block } = parseDirective(text);
   assert.deepEqual(setup(directive, block, services), { name: 'prometheus' });
   return services;
 }
 
 describe('prometheus', () => {
-  it('shows every series at /metrics, on localhost:9153 unless told', async () => {
-    const { pages } = setUp('prometheus');
-    assert.deepEqual(
-      pages.map(({ address, path }) => [address, path]),
-      [['localhost:9153', '/metrics']],
-    );
-    const response = await pages[0]?.handler();
-    assert.deepEqual(response, { status: 200, contentType: 'text/x', body: 'up 1\n' });
-    assert.equal(setUp('prometheus :9253').pages[0]?.address, ':9253');
+  it('shows every series, on localhost:9153 unless told', () => {
+    const { metricsPages } = setUp('prometheus');
+    assert.deepEqual(metricsPages, [{ address: 'localhost:9153', isOlder: false }]);
+    assert.equal(setUp('prometheus :9253').metricsPages[0]?.address, ':9253');
+  });
+
+  it('shows older names where it is told to', () => {
+    const { metricsPages } = setUp('prometheus :9253 {\n older_names\n}');
+    assert.deepEqual(metricsPages, [{ address: ':9253', isOlder: true }]);
+    assert.deepEqual(setUp('prometheus :9253 {\n}').metricsPages[0]?.isOlder, false);
   });
 
   it('has the queries of its block measured', () => {
     assert.equal(setUp('prometheus').asked.measured, true);
   });
 
-  it('refuses what is not an address, a second argument, braces and a second use', () => {
+  it('refuses what is not an address, a second argument, an unknown option and a second use', () => {
     for (const text of [
       'prometheus 9253',
       'prometheus :9253 :9254',
       'prometheus {\nthing\n}',
+      'prometheus {\n runtime_metrics\n}',
+      'prometheus {\n older_names yes\n}',
       'prometheus\nprometheus',
     ]) {
       assert.throws(() => setUp(text), ConfigError, text);

@@ -29,6 +29,16 @@ export const LIMITS = {
   udpReceiveBufferBytes: limit(4 * 1024 * 1024, 64 * 1024, 256 * 1024 * 1024),
   /** Whole cache, octets, when neither cgroup, flag nor Corefile says. */
   cacheBytes: limit(32 * 1024 * 1024, 64 * 1024, 64 * 1024 * 1024 * 1024),
+  /** Connections to admin ports, all ports together; over it the client with most of them loses its oldest one. */
+  adminConnections: limit(64, 8, 1_024),
+  /** An HTTP request must be complete within this, milliseconds. */
+  adminRequestMs: limit(5_000, 100, 60_000),
+  /** An HTTP response must be taken by its client within this, milliseconds; as long as Prometheus gives a scrape. */
+  adminResponseMs: limit(10_000, 100, 300_000),
+  /** An HTTP connection without a request is closed after this, milliseconds. */
+  adminIdleMs: limit(5_000, 100, 3_600_000),
+  /** Bytes of responses after which an HTTP connection is closed: the kernel may still hold them for the client. */
+  adminConnectionBytes: limit(1024 * 1024, 64 * 1024, 64 * 1024 * 1024),
   /** Targets of one forward directive, as the peer. */
   forwardTargets: limit(15, 1, 15),
   /** Length of a pattern in the Corefile, characters (CoreDNS). */

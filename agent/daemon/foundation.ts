@@ -88,7 +88,7 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
     maxTcpConnections: tcpConnectionBound(readText),
   });
   const work = new PacedWork(clock);
-  const admin = new AdminServer({ clock, metrics, log });
+  const admin = new AdminServer({ clock, metrics, log, ledger, work, onLimited });
   const metricsPages = new MetricsPages([metrics, traffic], work, clock);
   describeBuild(metrics);
   metrics.gaugeFrom('nodens_in_flight_queries', {}, () => listeners.pending);

@@ -2,28 +2,24 @@
  * One admin port. Where it cannot be opened that is a warning and a counter, tried again until it can: it is never a
  * reason not to answer queries.
  */
-import type { Server } from 'node:http';
-import type { Clock, Timer } from '../base/clock.ts';
+import type { Server } from 'node:net';
+import type { Timer } from '../base/clock.ts';
 import { errnoOf, messageOf } from '../base/errors.ts';
-import { FOLD_BY, type Logger, type Metrics } from '../query/services.ts';
+import { FOLD_BY } from '../query/services.ts';
+import { type HttpClients, type HttpClientsOptions, UNIX } from './admin/http-clients.ts';
 import type { Pages } from './admin-http.ts';
 
-export interface AdminOptions {
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly metrics: Metrics;
-}
+export type AdminOptions = HttpClientsOptions;
 
 export const MIN_RETRY_MS = 250;
 const MAX_RETRY_MS = 5_000;
-/** What the address of a unix socket begins with. */
-export const UNIX = 'unix:';
 
 /** One port, open or on its way there. */
 export class AdminListener {
   pages: Pages;
   readonly #address: string;
   readonly #options: AdminOptions;
+  readonly #clients: HttpClients;
   #server: Server | undefined;
   #retry: Timer | undefined;
   #retryMs = MIN_RETRY_MS;
@@ -31,10 +27,11 @@ export class AdminListener {
   #toldErrno: string | undefined;
   #closed = false;
 
-  constructor(address: string, pages: Pages, options: AdminOptions) {
+  constructor(address: string, pages: Pages, options: AdminOptions, clients: HttpClients) {
     this.#address = address;
     this.pages = pages;
     this.#options = options;
+    this.#clients = clients;
   }
 
   get port(): number | undefined {
@@ -51,7 +48,7 @@ export class AdminListener {
     try {
       // Loaded when the first page is wanted: node:http is not for nothing.
       const { openAdminPort } = await import('./admin-port.ts');
-      const server = await openAdminPort(this.#address, () => this.pages);
+      const server = await openAdminPort(this.#address, () => this.pages, this.#clients);
       if (this.#closed) return void server.close();
       this.#server = server;
       // Whatever happens to a listener that works, such as too many open files, is not worth the process.
@@ -69,7 +66,7 @@ export class AdminListener {
     if (server === undefined) return;
     await new Promise<void>((resolve) => {
       server.close(() => resolve());
-      server.closeAllConnections();
+      this.#clients.closeAll(this.#address);
     });
   }
 

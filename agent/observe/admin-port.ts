@@ -1,36 +1,31 @@
-/** An admin port as the system opens it: TCP or a unix socket, with the bounds of a page that is not for browsers. */
+/** An admin port as the system opens it, TCP or a unix socket: node:http's server behind connections of our own. */
 import { rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import { connect } from 'node:net';
+import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
+import { connect, createServer, type Server } from 'node:net';
 import { errnoOf } from '../base/errors.ts';
+import { LIMITS } from '../base/limits.ts';
+import { type HttpClients, UNIX } from './admin/http-clients.ts';
+import { READ_BYTES } from './admin/request-lines.ts';
 import { answerRequest, type Pages } from './admin-http.ts';
-import { UNIX } from './admin-listener.ts';
 
-/** Most clients at once; scrapers and probes are few. */
-const MAX_CONNECTIONS = 64;
 const MAX_HEADER_BYTES = 8 * 1024;
-/** Headers, and with them the whole request, must be there within this. */
-const REQUEST_TIMEOUT_MS = 5_000;
-const KEEP_ALIVE_MS = 5_000;
 /** Then the connection is closed, so that no client holds one for ever. */
 const REQUESTS_PER_CONNECTION = 1_000;
 
 /** Opens `address`. Rejects with what the system says. */
-export async function openAdminPort(address: string, pages: () => Pages): Promise<Server> {
+export async function openAdminPort(
+  address: string,
+  pages: () => Pages,
+  clients: HttpClients,
+): Promise<Server> {
+  const http = httpServer(pages);
   const server = createServer(
-    {
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: REQUEST_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      connectionsCheckingInterval: REQUEST_TIMEOUT_MS,
-    },
-    (request, response) => void answerRequest(request, response, pages()),
+    { allowHalfOpen: true, noDelay: true, highWaterMark: READ_BYTES },
+    (socket) =>
+      clients.accept(socket, address, (connection) => void http.emit('connection', connection)),
   );
   const options = listenOptions(address);
   if ('path' in options) await removeDead(options.path);
-  server.maxConnections = MAX_CONNECTIONS;
-  server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options, () => {
@@ -38,6 +33,21 @@ export async function openAdminPort(address: string, pages: () => Pages): Promis
       resolve();
     });
   });
+  return server;
+}
+
+/** Parses requests and writes responses. It listens nowhere, and has no timers: connections bring their own. */
+function httpServer(pages: () => Pages): HttpServer {
+  const options = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    // Only told to clients.
+    keepAliveTimeout: LIMITS.adminIdleMs.default,
+  };
+  const server = createHttpServer(
+    options,
+    (request, response) => void answerRequest(request, response, pages()),
+  );
+  server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
   return server;
 }
 

@@ -3,6 +3,7 @@
  * swaps the pages and leaves alone the ports that stay.
  */
 import type { AdminHandler } from '../query/services.ts';
+import { HttpClients } from './admin/http-clients.ts';
 import type { Pages } from './admin-http.ts';
 import { AdminListener, type AdminOptions } from './admin-listener.ts';
 
@@ -15,10 +16,12 @@ export interface AdminRoute {
 
 export class AdminServer {
   readonly #options: AdminOptions;
+  readonly #clients: HttpClients;
   readonly #listeners = new Map<string, AdminListener>();
 
   constructor(options: AdminOptions) {
     this.#options = options;
+    this.#clients = new HttpClients(options);
   }
 
   /**
@@ -68,7 +71,7 @@ export class AdminServer {
     const made: AdminListener[] = [];
     for (const [address, pages] of wanted) {
       if (this.#listeners.has(address)) continue;
-      const listener = new AdminListener(address, pages, this.#options);
+      const listener = new AdminListener(address, pages, this.#options, this.#clients);
       this.#listeners.set(address, listener);
       made.push(listener);
     }

@@ -17,7 +17,10 @@ const MESSAGES: Readonly<Record<Limited, string>> = {
     'the client has the most queries waiting: its oldest ones get SERVFAIL or a stale answer, so that others have room',
   memory: 'the connections of the client hold the most memory: the largest one was closed',
   connections: 'the client has the most TCP connections: its idlest one was closed for a new one',
-  http: 'the client holds the most of an HTTP port: its oldest connection was closed',
+  http: 'the client holds the most connections to HTTP ports, or the most memory: one was closed',
+  http_slow:
+    'the client did not complete its request, or take its response, in time: the HTTP connection was closed',
+  http_nonsense: 'the client sent what is no HTTP to an HTTP port: the connection was closed',
   nonsense: 'the client sent what is no DNS query over TCP: the connection was closed',
   unread: 'the client does not read its answers over TCP: the connection was closed',
 };

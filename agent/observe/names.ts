@@ -244,6 +244,11 @@ export const COUNTED_SERIES = {
   }),
   nodens_listen_errors_total: counter('Failed attempts to bind a DNS address.', ['errno']),
   nodens_admin_listen_errors_total: counter('Failed attempts to open an admin port.', ['address']),
+  nodens_admin_connections: gauge('Open connections to an admin port.', ['address']),
+  nodens_admin_connections_closed_total: counter(
+    'Connections to an admin port that were closed before their client was done.',
+    ['address', 'reason'],
+  ),
   nodens_log_lines_dropped_total: counter('Log lines lost because nobody read them fast enough.'),
   nodens_interception_state: gauge(
     '1 for the state interception is in; 0 for all while init is away.',

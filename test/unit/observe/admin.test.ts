@@ -6,8 +6,9 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { type AdminRoute, AdminServer } from '../../../agent/observe/admin.ts';
+import type { AdminRoute, AdminServer } from '../../../agent/observe/admin.ts';
 import { MIN_RETRY_MS } from '../../../agent/observe/admin-listener.ts';
+import { adminServer } from '../../support/admin.ts';
 import { eventually } from '../../support/netns.ts';
 import { fakeServices } from '../../support/services.ts';
 
@@ -52,7 +53,7 @@ describe('AdminServer', () => {
   let admin: AdminServer;
   beforeEach(() => {
     services = fakeServices();
-    admin = new AdminServer(services);
+    admin = adminServer(services);
   });
   afterEach(() => admin.close());
 
@@ -129,7 +130,7 @@ describe('AdminServer', () => {
     await eventually('the port is taken', () => admin.ports.has(address));
     assert.equal((await ask(port, '/a')).body, 'a');
     assert.equal(failures(), 1);
-    assert.equal(services.clock.pendingTimers, 0);
+    await eventually('nothing is left to do', () => services.clock.pendingTimers === 0);
   });
 
   it('serves on a unix socket, also where a killed process has left its own', async () => {
@@ -142,7 +143,7 @@ describe('AdminServer', () => {
     await admin.reconcile([page(socket, '/health', 'OK'), page(socket, '/ready', 'R')]);
     assert.equal((await ask(0, '/ready', { socketPath: path })).body, 'R');
 
-    const second = new AdminServer(services);
+    const second = adminServer(services);
     await second.reconcile([page(socket, '/health', 'second')]);
     assert.equal((await ask(0, '/health', { socketPath: path })).body, 'OK', 'not taken away');
     await second.close();

@@ -1,0 +1,109 @@
+/** The HTTP connections of all admin ports together: places for everybody, whatever one client does. */
+import type { Socket } from 'node:net';
+import { clientKey } from '../../base/client-key.ts';
+import type { Clock } from '../../base/clock.ts';
+import { LIMITS } from '../../base/limits.ts';
+import type { MemoryLedger } from '../../base/memory-ledger.ts';
+import type { PacedWork } from '../../base/paced-work.ts';
+import type { Limited, Logger, Metrics } from '../../query/services.ts';
+import { type CloseReason, HttpConnection } from './http-connection.ts';
+
+export interface HttpClientsOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly ledger: MemoryLedger;
+  readonly work: PacedWork;
+  /** Counts and logs that a client was limited (`observe/client-limits.ts`). */
+  readonly onLimited: (what: Limited, key: string) => void;
+}
+
+/** What the address of a unix socket begins with. */
+export const UNIX = 'unix:';
+
+/** What its client is told to have done. The ledger tells by itself where memory was short. */
+const LIMITED: Readonly<Record<CloseReason, Limited | undefined>> = {
+  request_timeout: 'http_slow',
+  response_timeout: 'http_slow',
+  connections: 'http',
+  memory: undefined,
+  malformed: 'http_nonsense',
+};
+
+export class HttpClients {
+  readonly #options: HttpClientsOptions;
+  readonly #max: number;
+  /** By client, in order of age. */
+  readonly #byKey = new Map<string, Set<HttpConnection>>();
+  readonly #addresses = new Map<HttpConnection, string>();
+
+  constructor(options: HttpClientsOptions, max: number = LIMITS.adminConnections.default) {
+    this.#options = options;
+    this.#max = max;
+  }
+
+  /** Takes a connection to the admin port `address`; `serve` gets it when its client has sent something. */
+  accept(socket: Socket, address: string, serve: (connection: HttpConnection) => void): void {
+    const { remoteAddress } = socket;
+    const isLocal = address.startsWith(UNIX);
+    if (!isLocal && remoteAddress === undefined) {
+      // It has gone already.
+      socket.destroy();
+      return;
+    }
+    const key = isLocal ? '' : clientKey(remoteAddress ?? '');
+    const { clock, work, ledger } = this.#options;
+    const share = ledger.share(key);
+    const connection: HttpConnection = new HttpConnection(socket, {
+      ...{ key, clock, work, serve },
+      onHeld: (bytes) => share.resize(connection, bytes),
+      onClosed: (reason) => {
+        share.remove(connection);
+        this.#closed(connection, key, reason);
+      },
+    });
+    const own = this.#byKey.get(key) ?? new Set();
+    this.#byKey.set(key, own.add(connection));
+    this.#addresses.set(connection, address);
+    this.#gauge(address).value++;
+    share.add(connection);
+    while (this.#addresses.size > this.#max) this.#victim().close('connections');
+  }
+
+  /** Closes all connections to the admin port `address`. */
+  closeAll(address: string): void {
+    for (const [connection, own] of this.#addresses) if (own === address) connection.destroy();
+  }
+
+  /** One that has been answered and only waits for its end, else the oldest one of the client with most of them. */
+  #victim(): HttpConnection {
+    let largest: ReadonlySet<HttpConnection> | undefined;
+    for (const own of this.#byKey.values()) {
+      for (const connection of own) if (connection.isLeaving) return connection;
+      if (largest === undefined || own.size > largest.size) largest = own;
+    }
+    const [oldest] = largest as ReadonlySet<HttpConnection>;
+    return oldest as HttpConnection;
+  }
+
+  #closed(connection: HttpConnection, key: string, reason: CloseReason | undefined): void {
+    const address = this.#addresses.get(connection) as string;
+    this.#addresses.delete(connection);
+    const own = this.#byKey.get(key);
+    own?.delete(connection);
+    if (own?.size === 0) this.#byKey.delete(key);
+    this.#gauge(address).value--;
+    if (reason !== undefined) this.#report(address, key, reason);
+  }
+
+  #report(address: string, key: string, reason: CloseReason): void {
+    const { metrics, onLimited } = this.#options;
+    metrics.counter('nodens_admin_connections_closed_total', { address, reason }).value++;
+    const limited = LIMITED[reason];
+    if (limited !== undefined) onLimited(limited, key);
+  }
+
+  #gauge(address: string): { value: number } {
+    return this.#options.metrics.gauge('nodens_admin_connections', { address });
+  }
+}

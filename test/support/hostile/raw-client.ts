@@ -1,0 +1,77 @@
+/** A TCP client that does what no good client does: it sends what it likes, reads when it likes, and has any address. */
+import { connect, type Socket } from 'node:net';
+
+export interface RawClientOptions {
+  readonly host?: string;
+  readonly port: number;
+  /** Its own address: any of 127.0.0.0/8. */
+  readonly localAddress?: string;
+}
+
+export class RawClient {
+  readonly #socket: Socket;
+  #text = '';
+  /** Whether the server has closed, or reset, the connection. */
+  isClosed = false;
+  /** The server's end, or an error such as ECONNRESET, was seen. */
+  isEnded = false;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.setEncoding('latin1');
+    socket.on('end', () => {
+      this.isEnded = true;
+    });
+    socket.on('error', () => {
+      this.isEnded = true;
+    });
+    socket.on('close', () => {
+      this.isClosed = true;
+      this.isEnded = true;
+    });
+  }
+
+  /** Resolves when connected. It reads nothing before `read` is called. */
+  static open({ host = '127.0.0.1', port, localAddress }: RawClientOptions): Promise<RawClient> {
+    return new Promise((resolve, reject) => {
+      const options = { host, port, allowHalfOpen: true };
+      const socket = connect(localAddress === undefined ? options : { ...options, localAddress });
+      socket.pause();
+      socket.once('error', reject);
+      socket.once('connect', () => {
+        socket.off('error', reject);
+        resolve(new RawClient(socket));
+      });
+    });
+  }
+
+  /** What it has read so far, a character for each byte. */
+  get text(): string {
+    return this.#text;
+  }
+
+  /** Status codes of the responses in `text`. */
+  get statuses(): number[] {
+    return [...this.#text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
+  }
+
+  send(text: string): void {
+    this.#socket.write(text, 'latin1');
+  }
+
+  /** Sends no more, and goes on reading if it does. */
+  half(): void {
+    this.#socket.end();
+  }
+
+  read(): void {
+    this.#socket.on('data', (text) => {
+      this.#text += String(text);
+    });
+    this.#socket.resume();
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}

@@ -7,10 +7,10 @@ import { globSync } from 'node:fs';
 import { hasProgram, installPackages, isRoot, missingPackages } from './support/packages.ts';
 
 /** In this order: what is quick to fail comes first. */
-const FOLDERS = ['unit', 'property', 'replay', 'conformance', 'netns'];
+const FOLDERS = ['unit', 'property', 'replay', 'conformance', 'hostile', 'netns'];
 /** Tests that count what is lost under load, and how long a gap is, have the machine to themselves. */
 const ALONE =
-  /^test\/netns\/(e2e-leave|e2e-outage|fault|flood|init-chaos|lab|outage|restart|start|upgrade)/;
+  /^test\/(hostile\/|netns\/(e2e-leave|e2e-outage|fault|flood|init-chaos|lab|outage|restart|start|upgrade))/;
 
 const leftOut: string[] = [];
 

@@ -6,6 +6,7 @@ import type { Server } from 'node:net';
 import type { Timer } from '../base/clock.ts';
 import { errnoOf, messageOf } from '../base/errors.ts';
 import { FOLD_BY } from '../query/services.ts';
+import { askFirst } from './admin/first-request.ts';
 import { type HttpClients, type HttpClientsOptions, UNIX } from './admin/http-clients.ts';
 import type { Pages } from './admin-http.ts';
 
@@ -44,7 +45,7 @@ export class AdminListener {
   }
 
   async open(): Promise<void> {
-    const { log } = this.#options;
+    const { log, clock } = this.#options;
     try {
       // Loaded when the first page is wanted: node:http is not for nothing.
       const { openAdminPort } = await import('./admin-port.ts');
@@ -53,6 +54,7 @@ export class AdminListener {
       this.#server = server;
       // Whatever happens to a listener that works, such as too many open files, is not worth the process.
       server.on('error', (error) => this.#warn(error, 'admin port in trouble', {}));
+      if (this.#clients.isUnused) await askFirst(server, clock);
       log.info({ address: this.#address, pages: [...this.pages.keys()] }, 'admin pages served');
     } catch (error) {
       this.#failed(error);

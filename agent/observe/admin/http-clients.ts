@@ -36,6 +36,8 @@ export class HttpClients {
   /** By client, in order of age. */
   readonly #byKey = new Map<string, Set<HttpConnection>>();
   readonly #addresses = new Map<HttpConnection, string>();
+  /** Whether no connection has been taken yet. */
+  isUnused = true;
 
   constructor(options: HttpClientsOptions, max: number = LIMITS.adminConnections.default) {
     this.#options = options;
@@ -44,6 +46,7 @@ export class HttpClients {
 
   /** Takes a connection to the admin port `address`; `serve` gets it when its client has sent something. */
   accept(socket: Socket, address: string, serve: (connection: HttpConnection) => void): void {
+    this.isUnused = false;
     const { remoteAddress } = socket;
     const isLocal = address.startsWith(UNIX);
     if (!isLocal && remoteAddress === undefined) {
@@ -67,7 +70,7 @@ export class HttpClients {
     this.#addresses.set(connection, address);
     this.#gauge(address).value++;
     share.add(connection);
-    while (this.#addresses.size > this.#max) this.#victim().close('connections');
+    if (this.#addresses.size > this.#max) this.#makeRoom();
   }
 
   /** Closes all connections to the admin port `address`. */
@@ -75,15 +78,15 @@ export class HttpClients {
     for (const [connection, own] of this.#addresses) if (own === address) connection.destroy();
   }
 
-  /** One that has been answered and only waits for its end, else the oldest one of the client with most of them. */
-  #victim(): HttpConnection {
-    let largest: ReadonlySet<HttpConnection> | undefined;
+  /** Closes one that has been answered and only waits for its end, else the oldest of the client with most of them. */
+  #makeRoom(): void {
+    let largest: ReadonlySet<HttpConnection> = new Set();
     for (const own of this.#byKey.values()) {
-      for (const connection of own) if (connection.isLeaving) return connection;
-      if (largest === undefined || own.size > largest.size) largest = own;
+      for (const connection of own) if (connection.isLeaving) return void connection.destroy();
+      if (own.size > largest.size) largest = own;
     }
-    const [oldest] = largest as ReadonlySet<HttpConnection>;
-    return oldest as HttpConnection;
+    const [oldest] = largest;
+    oldest?.close('connections');
   }
 
   #closed(connection: HttpConnection, key: string, reason: CloseReason | undefined): void {

@@ -1,0 +1,47 @@
+/** Scrapers that never stop cost pods nothing. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { type HostileAgent, startAgent } from '../support/hostile/agent.ts';
+import { Neighbour, quantile } from '../support/hostile/neighbour.ts';
+import { scrape } from '../support/hostile/scrape.ts';
+
+const SCRAPERS = fileURLToPath(new URL('../support/hostile/scrapers.ts', import.meta.url));
+const COUNT = 64;
+const SECONDS = 5;
+/** Each asked for pages as fast as it got them, and hits took 110 ms. Two cores are shared by all of us here. */
+const MAX_MEDIAN_MS = 10;
+
+describe('64 scrapers', () => {
+  let agent: HostileAgent;
+  before(async () => {
+    agent = await startAgent();
+  });
+  after(() => agent.stop());
+
+  it('leave hits, and another scraper, as they are', async () => {
+    const neighbour = await Neighbour.open(agent.ports.dns);
+    const args = [SCRAPERS, `${agent.ports.metrics}`, `${COUNT}`, `${SECONDS}`];
+    const running = promisify(execFile)(process.execPath, args);
+    await pause(1_000);
+    neighbour.start(10);
+    for (let i = 0; i < 10; i++) {
+      const { status, tookMs } = await scrape(agent.ports.metrics, '127.0.0.2');
+      assert.equal(status, 200);
+      assert.ok(tookMs < 1_000, `a scrape took ${tookMs} ms`);
+      await pause(200);
+    }
+    const { asked, lost, tookMs } = await neighbour.close();
+    const { pages } = JSON.parse((await running).stdout) as { pages: number };
+    const [median, p99] = [quantile(tookMs, 0.5), quantile(tookMs, 0.99)];
+    process.stdout.write(
+      `# ${pages} pages in ${SECONDS} s; hits: p50 ${median.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms\n`,
+    );
+    assert.ok(pages > COUNT, `${pages} pages`);
+    assert.equal(lost, 0, `${lost} of ${asked} hits lost`);
+    assert.ok(median < MAX_MEDIAN_MS, `hits took ${median} ms`);
+  });
+});

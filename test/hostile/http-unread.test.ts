@@ -1,0 +1,116 @@
+/** Clients that ask an admin port for pages and do not read them. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type HostileAgent, startAgent } from '../support/hostile/agent.ts';
+import { Neighbour } from '../support/hostile/neighbour.ts';
+import { RawClient } from '../support/hostile/raw-client.ts';
+import { scrape } from '../support/hostile/scrape.ts';
+import { eventually } from '../support/netns.ts';
+
+const MEBI = 2 ** 20;
+/** As in our manifests. */
+const LIMIT_MEBI = 192;
+const ATTACKER = '127.0.0.1';
+const GET = 'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n';
+/** Longer than a response may take. */
+const UNTIL_CLOSED_MS = 20_000;
+
+interface Attack {
+  readonly name: string;
+  readonly connections: number;
+  readonly sends: string;
+  readonly isHalfClosed?: true;
+}
+
+const ATTACKS: readonly Attack[] = [
+  {
+    name: '1,000 pipelined scrapes on one connection',
+    connections: 1,
+    sends: GET.repeat(1_000),
+  },
+  {
+    name: '1,000 pipelined scrapes on each of 40 connections',
+    connections: 40,
+    sends: GET.repeat(1_000),
+  },
+  {
+    name: 'one scrape on each of 60 connections, half-closed',
+    connections: 60,
+    sends: GET,
+    isHalfClosed: true,
+  },
+  {
+    name: '20,000 pipelined requests for a small page',
+    connections: 1,
+    sends: 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(20_000),
+  },
+];
+
+/** Opens the connections of the attacker, which do not read; they are closed behind `test`. */
+async function begin(attack: Attack, port: number, test: TestContext): Promise<void> {
+  for (let i = 0; i < attack.connections; i++) {
+    const one = await RawClient.open({ port, localAddress: ATTACKER });
+    test.after(() => one.close());
+    one.send(attack.sends);
+    if (attack.isHalfClosed) one.half();
+  }
+}
+
+/** Looks on for two seconds; the most memory that the agent had, octets. */
+async function watch(agent: HostileAgent): Promise<number> {
+  let peak = 0;
+  for (let i = 0; i < 20; i++) {
+    await pause(100);
+    assert.ok(agent.isRunning, 'the agent lives');
+    peak = Math.max(peak, agent.residentBytes);
+    if (i % 5 !== 0) continue;
+    const { status, tookMs } = await scrape(agent.ports.metrics, '127.0.0.2');
+    assert.equal(status, 200);
+    assert.ok(tookMs < 1_000, `a scrape of another client took ${tookMs} ms`);
+  }
+  return peak;
+}
+
+/** Connections closed because their client did not read, or because it held too much. */
+async function closed(agent: HostileAgent): Promise<number> {
+  const name = 'nodens_admin_connections_closed_total';
+  const counts = ['response_timeout', 'memory'].map((reason) => agent.metric(name, { reason }));
+  return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+}
+
+describe('pages that nobody reads', () => {
+  let agent: HostileAgent;
+  before(async () => {
+    agent = await startAgent({ limitMebi: LIMIT_MEBI });
+  });
+  after(() => agent.stop());
+
+  for (const attack of ATTACKS) {
+    it(attack.name, async (test) => {
+      const neighbour = await Neighbour.open(agent.ports.dns);
+      const closedBefore = await closed(agent);
+      neighbour.start(20);
+      await begin(attack, agent.ports.metrics, test);
+      const peak = await watch(agent);
+      const { asked, lost } = await neighbour.close();
+      process.stdout.write(`# ${(peak / MEBI).toFixed(1)} MiB resident: ${attack.name}\n`);
+      assert.ok(asked > 50);
+      assert.equal(lost, 0, `${lost} of ${asked} hits lost`);
+      assert.equal(agent.oomKills, 0);
+      assert.ok(peak < LIMIT_MEBI * MEBI, `${peak} octets resident`);
+      const open = (): Promise<number> => agent.metric('nodens_admin_connections');
+      // The scrape that counts has a connection of its own.
+      await eventually('they are closed', async () => (await open()) <= 1, UNTIL_CLOSED_MS);
+      // A client that has sent its end may have read everything: that is no offence.
+      if (attack.isHalfClosed !== true)
+        assert.equal((await closed(agent)) - closedBefore, attack.connections);
+    });
+  }
+
+  it('are told, with the name of their client', async () => {
+    const what = 'http_slow';
+    assert.ok((await agent.metric('nodens_client_limited_total', { what, client: ATTACKER })) > 0);
+    assert.match(agent.log(), /"what":"http_slow","client":"127\.0\.0\.1"/);
+  });
+});

@@ -1,0 +1,115 @@
+/** nodens as built, on loopback, before an upstream that answers everything: what an attack is aimed at. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { freePort } from '../free-port.ts';
+import { MemoryGroup } from '../memory-group.ts';
+import { parsePage } from '../metrics/page.ts';
+import { eventually } from '../netns.ts';
+import { stopped } from '../server/subject.ts';
+import { type FakeServer, startServer } from '../upstream/server.ts';
+import { ask } from './neighbour.ts';
+import { scrape } from './scrape.ts';
+
+const NODENS = fileURLToPath(new URL('../../../dist/agent/main.js', import.meta.url));
+const MEBI = 2 ** 20;
+
+export interface Ports {
+  readonly dns: number;
+  readonly metrics: number;
+  readonly upstream: number;
+}
+
+export interface AgentOptions {
+  /** Within a memory limit, where this machine lets a test set one. */
+  readonly limitMebi?: number;
+  readonly corefile?: (ports: Ports) => string;
+}
+
+export interface HostileAgent {
+  readonly ports: Ports;
+  readonly isRunning: boolean;
+  /** Of the agent alone, octets. */
+  readonly residentBytes: number;
+  /** Processes in its memory group that the kernel has killed; 0 where there is none. */
+  readonly oomKills: number;
+  /** What it has written so far. */
+  log(): string;
+  /** Sum of the samples of `name` that have `labels`. */
+  metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
+  stop(): Promise<void>;
+}
+
+const COREFILE = ({ dns, metrics, upstream }: Ports): string => `.:${dns} {
+  bind 127.0.0.1
+  errors
+  cache
+  prometheus 127.0.0.1:${metrics}
+  health 127.0.0.1:${metrics}
+  forward . 127.0.0.1:${upstream}
+}
+`;
+
+/** Resolves when it answers. */
+export async function startAgent(options: AgentOptions = {}): Promise<HostileAgent> {
+  const folder = mkdtempSync(join(tmpdir(), 'nodens-hostile-'));
+  const upstream = await startServer((asked) => asked.answer({ address: [192, 0, 2, 1] }));
+  const ports = { dns: await freePort(), metrics: await freePort(), upstream: upstream.port };
+  const group = options.limitMebi === undefined ? undefined : MemoryGroup.make();
+  group?.limit((options.limitMebi ?? 0) * MEBI);
+  const conf = join(folder, 'Corefile');
+  writeFileSync(conf, (options.corefile ?? COREFILE)(ports));
+  const argv = [process.execPath, NODENS, 'agent', '-conf', conf, '-basecorefile='];
+  const [file = '', ...args] = group === undefined ? argv : group.command(argv);
+  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const agent = agentOf(child, ports, { folder, group, upstream });
+  try {
+    await eventually('the agent answers', async () => (await ask(ports.dns)) !== undefined);
+    return agent;
+  } catch (error) {
+    await agent.stop();
+    throw error;
+  }
+}
+
+interface Around {
+  readonly folder: string;
+  readonly group: MemoryGroup | undefined;
+  readonly upstream: FakeServer;
+}
+
+function agentOf(child: ChildProcess, ports: Ports, around: Around): HostileAgent {
+  let text = '';
+  child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+  });
+  return {
+    ports,
+    get isRunning() {
+      return child.exitCode === null && child.signalCode === null;
+    },
+    get residentBytes() {
+      const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+      return Number(/^VmRSS:\s*(\d+) kB/m.exec(status)?.[1]) * 1_024;
+    },
+    get oomKills() {
+      return around.group?.oomKills ?? 0;
+    },
+    log: () => text,
+    metric: async (name, labels = {}) => {
+      const { body } = await scrape(ports.metrics, '127.0.0.9');
+      const samples = parsePage(body).get(name)?.samples ?? [];
+      return samples
+        .filter((sample) => Object.entries(labels).every(([k, v]) => sample.labels[k] === v))
+        .reduce((sum, { value }) => sum + value, 0);
+    },
+    stop: async () => {
+      await stopped(child);
+      await around.upstream.close();
+      await around.group?.remove();
+      rmSync(around.folder, { recursive: true });
+    },
+  };
+}

@@ -1,0 +1,84 @@
+/** A client that does nothing wrong, beside one that does: it asks what is cached, and knows what became of it. */
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { queryWire } from '../server/rig.ts';
+
+const NAME = 'neighbour.test';
+const HOST = '127.0.0.1';
+const IN_TIME_MS = 1_000;
+
+export interface Neighbourhood {
+  readonly asked: number;
+  /** Not answered within a second. */
+  readonly lost: number;
+  /** How long answers took, ascending, milliseconds. */
+  readonly tookMs: readonly number[];
+}
+
+/** How long one answer took, milliseconds; undefined where none came within a second. */
+export async function ask(port: number): Promise<number | undefined> {
+  const neighbour = await Neighbour.open(port);
+  neighbour.ask();
+  const { tookMs } = await neighbour.close();
+  return tookMs[0];
+}
+
+export class Neighbour {
+  readonly #socket: Socket;
+  readonly #port: number;
+  readonly #sentMs = new Map<number, number>();
+  readonly #tookMs: number[] = [];
+  #asked = 0;
+  #asking: NodeJS.Timeout | undefined;
+
+  private constructor(socket: Socket, port: number) {
+    this.#socket = socket;
+    this.#port = port;
+    socket.on('message', (answer) => {
+      const id = answer.readUInt16BE(0);
+      const sentMs = this.#sentMs.get(id);
+      const isGood = ((answer[3] as number) & 0x0f) === 0 && answer[7] === 1;
+      if (sentMs !== undefined && isGood) this.#tookMs.push(performance.now() - sentMs);
+      this.#sentMs.delete(id);
+    });
+  }
+
+  /** A client of its own address, any of 127.0.0.0/8. */
+  static async open(port: number, localAddress = '127.0.0.8'): Promise<Neighbour> {
+    const socket = createSocket('udp4');
+    socket.bind(0, localAddress);
+    await once(socket, 'listening');
+    // A test that fails does not come to close it.
+    socket.unref();
+    return new Neighbour(socket, port);
+  }
+
+  ask(): void {
+    const id = this.#asked++ & 0xffff;
+    this.#sentMs.set(id, performance.now());
+    this.#socket.send(queryWire(NAME, id), this.#port, HOST);
+  }
+
+  /** Asks every `everyMs` from now on. */
+  start(everyMs: number): void {
+    this.#asking = setInterval(() => this.ask(), everyMs).unref();
+  }
+
+  /** Waits for the answers that are still to come, a second at most. */
+  async close(): Promise<Neighbourhood> {
+    clearInterval(this.#asking);
+    const endMs = performance.now() + IN_TIME_MS;
+    while (this.#sentMs.size > 0 && performance.now() < endMs)
+      await new Promise((resolve) => {
+        setTimeout(resolve, 2);
+      });
+    this.#socket.close();
+    const tookMs = this.#tookMs.filter((ms) => ms <= IN_TIME_MS).sort((a, b) => a - b);
+    return { asked: this.#asked, lost: this.#asked - tookMs.length, tookMs };
+  }
+}
+
+/** The value below which a share `q` of ascending values lies. */
+export function quantile(values: readonly number[], q: number): number {
+  return values[Math.min(values.length - 1, Math.floor(values.length * q))] ?? Number.NaN;
+}

@@ -13,7 +13,7 @@ let observed: Observed;
 let prometheus: Prometheus;
 
 before(async () => {
-  observed = await startObserved();
+  observed = await startObserved(true);
   prometheus = await startPrometheus(observed.addresses[0], JOB);
   const endMs = performance.now() + SCRAPING_MS;
   while (performance.now() < endMs) {

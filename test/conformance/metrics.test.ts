@@ -29,7 +29,7 @@ const unmoved = (): string[] =>
   Object.keys(EXPECTED).filter((name) => !STAY_AT_ZERO.has(name) && totalOf(families, name) === 0);
 
 before(async () => {
-  observed = await startObserved();
+  observed = await startObserved(true);
   observed.breakCorefile();
   const endMs = performance.now() + BOUND_MS;
   do {

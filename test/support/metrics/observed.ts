@@ -37,11 +37,13 @@ interface Ports {
   readonly health: number;
 }
 
-function corefile(ports: Ports, hosts: string): string {
+function corefile(ports: Ports, hosts: string, isOlder: boolean): string {
   const shared = `bind ${HOST}\n  errors\n  prometheus ${HOST}:${ports.metrics}`;
+  // Of all blocks that share the address one asks for older names.
+  const older = `${shared} {\n    older_names\n  }`;
   const good = `forward . ${HOST}:${ports.upstream}`;
   return `.:${ports.dns} {
-  ${shared}
+  ${isOlder ? older : shared}
   reload 2s 1s
   health ${HOST}:${ports.health}
   acl {
@@ -162,8 +164,8 @@ async function askEverything(port: number, round: number): Promise<void> {
   ]);
 }
 
-/** Starts upstream and nodens; resolves when it answers. */
-export async function startObserved(): Promise<Observed> {
+/** Starts upstream and nodens, with `isOlder` showing older metric names as well; resolves when it answers. */
+export async function startObserved(isOlder: boolean): Promise<Observed> {
   const folder = mkdtempSync(join(tmpdir(), 'nodens-observed-'));
   const server: FakeServer = await startServer(upstream);
   const [dns, nobody, metrics, health, second] = await Promise.all([
@@ -173,7 +175,7 @@ export async function startObserved(): Promise<Observed> {
   const hosts = join(folder, 'hosts');
   writeFileSync(hosts, '192.0.2.7 h.test\n');
   const conf = join(folder, 'Corefile');
-  writeFileSync(conf, corefile(ports, hosts));
+  writeFileSync(conf, corefile(ports, hosts, isOlder));
   const args = [NODENS, 'agent', '-conf', conf, '-metrics-listen-address', `${HOST}:${second}`];
   const child: ChildProcess = spawn(process.execPath, args, { stdio: 'ignore' });
   const addresses = [`${HOST}:${metrics}`, `${HOST}:${second}`] as const;

@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { assembled } from './assembling.ts';
+
+const block = (zone: string, prometheus: string): string =>
+  `${zone}:1053 {\n bind lo\n ${prometheus}\n whoami\n}\n`;
+
+describe('pages of metrics in a configuration', () => {
+  it('have older names where one of the blocks that share the address asks for them', () => {
+    const { assembly } = assembled(
+      block('a.test', 'prometheus :9253') +
+        block('b.test', 'prometheus :9253 {\n older_names\n }') +
+        block('c.test', 'prometheus :9253') +
+        block('d.test', 'prometheus :9254'),
+    );
+    assert.deepEqual(
+      [...assembly.metricsPages],
+      [
+        [':9253', { isOlder: true }],
+        [':9254', { isOlder: false }],
+      ],
+    );
+  });
+});

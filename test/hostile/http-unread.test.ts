@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type HostileAgent, startAgent } from '../support/hostile/agent.ts';
+import { untakenBytes } from '../support/hostile/kernel.ts';
 import { Neighbour } from '../support/hostile/neighbour.ts';
 import { RawClient } from '../support/hostile/raw-client.ts';
 import { scrape } from '../support/hostile/scrape.ts';
@@ -102,6 +103,9 @@ describe('pages that nobody reads', () => {
       const open = (): Promise<number> => agent.metric('nodens_admin_connections');
       // The scrape that counts has a connection of its own.
       await eventually('they are closed', async () => (await open()) <= 1, UNTIL_CLOSED_MS);
+      const untaken = (): number => untakenBytes(agent.ports.metrics);
+      // Where what is under way has been acknowledged.
+      await eventually('the kernel holds nothing for them', () => untaken() === 0, 2_000);
       // A client that has sent its end may have read everything: that is no offence.
       if (attack.isHalfClosed !== true)
         assert.equal((await closed(agent)) - closedBefore, attack.connections);

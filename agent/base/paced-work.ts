@@ -1,6 +1,6 @@
 /**
  * Work that must not delay DNS: rendering metrics, answering HTTP. It runs in short slices, with the event loop in
- * between, and takes only a share of the time, however much of it there is. Those who want work done take turns.
+ * between, and takes only a share of the time, however much of it there is. Clients take turns.
  */
 import { type Clock, sleep } from './clock.ts';
 

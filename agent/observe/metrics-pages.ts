@@ -1,4 +1,4 @@
-/** /metrics of every address: one rendering serves all who ask within a moment. */
+/** /metrics of every address: one rendering serves all requests of one moment. */
 import type { Clock } from '../base/clock.ts';
 import type { PacedWork } from '../base/paced-work.ts';
 import type { AdminHandler, MetricsPageOptions, MetricsText } from '../query/services.ts';

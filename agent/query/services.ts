@@ -230,7 +230,7 @@ export type AdminHandler = (params: URLSearchParams) => AdminResponse | Promise<
 export interface AdminRoutes {
   /** `address` is `host:port`, `:port` or `[v6]:port`. */
   add(address: string, path: string, handler: AdminHandler): void;
-  /** Every series, at /metrics; under older names as well where one of those who ask for the address wants them. */
+  /** Every series, at /metrics; under older names as well where one directive for this address wants them. */
   addMetrics(address: string, options: MetricsPageOptions): void;
 }
 

@@ -80,7 +80,7 @@ async function closed(agent: HostileAgent): Promise<number> {
   return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
 }
 
-describe('pages that nobody reads', () => {
+describe('pages that their client does not read', () => {
   let agent: HostileAgent;
   before(async () => {
     agent = await startAgent({ limitMebi: LIMIT_MEBI });

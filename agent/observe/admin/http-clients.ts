@@ -1,4 +1,4 @@
-/** The HTTP connections of all admin ports together: places for everybody, whatever one client does. */
+/** The HTTP connections of all admin ports together: whatever one client does, every other client has a place. */
 import type { Socket } from 'node:net';
 import { clientKey } from '../../base/client-key.ts';
 import type { Clock } from '../../base/clock.ts';

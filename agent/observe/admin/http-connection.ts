@@ -52,7 +52,7 @@ export class HttpConnection extends Duplex implements Holding {
   readonly #lines: RequestLines;
   /** Bytes of the request that is being read. */
   #requestBytes = 0;
-  /** Bytes of all responses. The kernel may still hold them: nobody tells what the client has taken. */
+  /** Bytes of all responses. The kernel may still hold them: it does not tell what the client has taken. */
   #sentBytes = 0;
   /** Those of them that `respond` has announced and that are not written yet. */
   #announcedBytes = 0;
@@ -140,8 +140,8 @@ export class HttpConnection extends Duplex implements Holding {
   }
 
   /**
-   * A reset, so that the kernel gives up what the client has not taken; otherwise it would go on for minutes. Errors are
-   * not passed on: there is nobody to hear them.
+   * Resets the connection, so that the kernel frees what the client has not taken; after a normal close it would retry
+   * for minutes. Errors are not passed on: the connection is gone, and no caller could do more.
    */
   override _destroy(
     error: (Error & { code?: string }) | null,

@@ -1,9 +1,9 @@
-/** One result for all who ask within a moment. */
+/** One result for all requests of one moment. */
 import type { Clock } from '../../base/clock.ts';
 
 /**
- * Calls `make` once for those who ask while it works, and for `freshMs` after it is done. An error is given to those who
- * wait for it; who asks next has another try.
+ * All calls while `make` works, and for `freshMs` after it is done, share one call of `make`. An error reaches the callers
+ * that wait for it; the next call tries again.
  */
 export function shared<T>(make: () => Promise<T>, clock: Clock, freshMs: number): () => Promise<T> {
   let current: Promise<T> | undefined;

@@ -1,7 +1,7 @@
 /** One scrape, as Prometheus does it, from an address of its own. */
 import { request } from 'node:http';
 
-/** As Prometheus gives it when nobody says otherwise. */
+/** Prometheus's default. */
 const TIMEOUT_MS = 10_000;
 
 export interface Scraped {

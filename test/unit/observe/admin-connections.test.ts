@@ -272,7 +272,7 @@ describe('connections to admin ports', () => {
     );
   });
 
-  it('ends behind a request with a body, which nobody reads', async () => {
+  it('ends behind a request with a body, which is not read', async () => {
     await serve(answer('a'));
     const one = await client();
     one.read();

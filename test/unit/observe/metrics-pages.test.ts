@@ -60,7 +60,7 @@ describe('/metrics', () => {
     assert.match(textOf(await ask()), /^coredns_panics_total 1$/m);
   });
 
-  it('has older names where they are wanted, and on the extra address where anybody wants them', async () => {
+  it('has older names where they are wanted, and on the extra address where any page has them', async () => {
     const clock = new FakeClock();
     const pages = new MetricsPages([new CountedSource()], new PacedWork(clock), clock);
     const isOlderAt = async (routes: readonly AdminRoute[], address: string): Promise<boolean> =>

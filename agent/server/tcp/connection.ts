@@ -114,9 +114,15 @@ export class TcpConnection implements Holding {
     this.#socket.destroy();
   }
 
-  /** Makes room for other clients. */
+  /** Makes room for other clients. A reset, because after a FIN the kernel would go on holding what was not read. */
   giveWay(): void {
-    this.destroy();
+    this.#socket.resetAndDestroy();
+  }
+
+  /** Its answers are not read. */
+  abandon(): void {
+    this.#parts.onClosed('unread', this.key);
+    this.#socket.resetAndDestroy();
   }
 
   /** Whether it waits for an answer, or for the bytes of one. */
@@ -260,8 +266,7 @@ export class TcpConnection implements Holding {
       this.#socket.write(bytes);
       return;
     }
-    this.#parts.onClosed('unread', this.key);
-    this.#socket.destroy();
+    this.abandon();
   }
 
   /** After an answer, when the client has read, or when memory may have become free: handles what was left. */

@@ -159,8 +159,8 @@ export class TcpListener {
       // What was not read because memory was short may be read now.
       client.goOn();
       const quietMs = nowMs - client.activeMs;
-      const isStuck = client.isUnread || (client.isEnding && !client.isOwed);
-      if (isStuck && quietMs > writeMs) client.destroy();
+      if (client.isUnread && quietMs > writeMs) client.abandon();
+      else if (client.isEnding && !client.isOwed && quietMs > writeMs) client.destroy();
       else if (!client.isOwed && quietMs > (client.hasAsked ? idleMs : readMs)) client.end();
     }
   }

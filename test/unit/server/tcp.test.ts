@@ -288,7 +288,7 @@ describe('limits on TCP clients', () => {
     await eventually('one closed', () => rejected.value === 1);
     for (const answer of parked.values()) answer();
     await other.received(1);
-    await eventually('the oldest is closed', () => many[0]?.ended.fin === true);
+    await eventually('the oldest is closed', () => many[0]?.ended.closed === true);
     await many[3]?.received(1);
   });
 

@@ -161,19 +161,20 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
     withSite(proxy, async (site) => {
       const { cluster } = site;
       const first = await startNodens(site);
-      const stream = { server: V4.vip, queriesPerSecond: 500, seconds: 5, sockets: 8 };
-      const under = load(cluster, cluster.pods[0], stream);
-      await until(
-        'the load to reach the agent',
-        async () => ((await requestsServed(cluster.node)) ?? 0) > 100,
-      );
-      await Promise.all([first.agent.stop(), first.init.stop()]);
-      await startNodens(site);
-      await until(
-        'the load to be back',
-        async () => ((await requestsServed(cluster.node)) ?? 0) > 100,
-      );
-      const { sent, lost, codes } = await under;
+      const served = async (): Promise<boolean> =>
+        ((await requestsServed(cluster.node)) ?? 0) > 100;
+      const restart = async (): Promise<void> => {
+        await until('the load to reach the agent', served);
+        await Promise.all([first.agent.stop(), first.init.stop()]);
+        await startNodens(site);
+        await until('the load to be back', served);
+      };
+      const over = restart();
+      const stream = { server: V4.vip, queriesPerSecond: 500, until: over, sockets: 8 };
+      const [{ sent, lost, codes }] = await Promise.all([
+        load(cluster, cluster.pods[0], stream),
+        over,
+      ]);
       assert.equal(lost, 0, `of ${sent}`);
       assert.deepEqual(codes, { NOERROR: sent });
     }));

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { type Endpoint, formatEndpoint } from '../../agent/base/address.ts';
 import type { HeadlessService } from '../support/headless-dns.ts';
 import { startEcho, startInit, whoAnswers } from '../support/init.ts';
+import { allowedMs } from '../support/machine.ts';
 import {
   canMakeNetns,
   connectNetns,
@@ -29,7 +30,7 @@ const POD_DNS = fileURLToPath(new URL('../support/headless-dns.ts', import.meta.
  * How soon rules follow while clients depend on them: an interval, two ClusterIPs that are silent, and what it takes; in
  * any case before a libc asks again, after five seconds.
  */
-const FOLLOWED_MS = 4_900;
+const FOLLOWED_MS = await allowedMs(4_900);
 
 interface Backend {
   readonly name: string;
@@ -276,7 +277,7 @@ else
         await eventually(
           'its flow has gone',
           async () => (await whoAnswers(pod, LINK_LOCAL, ...socket)) === 'dns1',
-          1_500,
+          await allowedMs(1_500),
         );
         await cluster.announce([]);
         await eventually('no rules', async () => (await cluster.led()) === '', FOLLOWED_MS);

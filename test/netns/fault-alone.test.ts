@@ -4,7 +4,8 @@ import { it } from 'node:test';
 import type { ProxyKind } from '../lab/topology/proxy.ts';
 import { type Running, type Site, startNodens } from '../lab/topology/site.ts';
 import { until } from '../lab/topology/wait.ts';
-import { boundToAgent, pause, queryRules, settledMs } from '../support/faults.ts';
+import { assertSettled, boundToAgent, pause, queryRules } from '../support/faults.ts';
+import { slowness } from '../support/machine.ts';
 import { describeSites, withSite } from '../support/sites.ts';
 import { lostQueries, SteadyClients } from '../support/steady.ts';
 
@@ -41,11 +42,12 @@ const alone = (proxy: ProxyKind): void => {
         await until('the mark is gone', async () => (await aliveTables(site)).length === 0, 2_000);
         await pause(300);
         assert.ok((await queryRules(site)).length > 0, 'init has not taken them away');
-        const seen = await clients.stop();
-        lost.push(lostQueries(seen));
-        for (const { where, transport, server, gapMs } of seen)
-          if (transport === 'udp')
-            assert.ok(gapMs <= MAX_GAP_MS, `${where}'s ${transport} to ${server}: ${gapMs} ms`);
+        const seen = (await clients.stop()).filter(({ transport }) => transport === 'udp');
+        const isGood = seen.every(({ gapMs }) => gapMs <= MAX_GAP_MS);
+        const slow = isGood && lostQueries(seen) <= MAX_LOST ? 1 : await slowness();
+        lost.push(lostQueries(seen) / slow);
+        for (const { where, server, gapMs } of seen)
+          assert.ok(gapMs <= MAX_GAP_MS * slow, `${where}'s to ${server}: ${gapMs} ms`);
         await init.stop('SIGKILL');
       }
       const [, median = 0] = lost.toSorted((a, b) => a - b);
@@ -63,7 +65,8 @@ const alone = (proxy: ProxyKind): void => {
         assert.deepEqual(await aliveTables(site), []);
         await pause(300);
         const seen = await clients.stop();
-        assert.ok(lostQueries(seen) <= MAX_LOST, `${lostQueries(seen)} lost`);
+        const lost = lostQueries(seen);
+        assert.ok(lost <= MAX_LOST || lost <= MAX_LOST * (await slowness()), `${lost} lost`);
         await init.stop('SIGKILL');
         const gaps = seen.map(
           (one) => `${one.where}'s ${one.transport} to ${one.server} ${one.gapMs.toFixed(0)}`,
@@ -71,8 +74,7 @@ const alone = (proxy: ProxyKind): void => {
         process.stdout.write(`# left, init stopped: gaps ms ${gaps.join(', ')}\n`);
         return Math.max(...seen.map(({ gapMs }) => gapMs));
       };
-      const gapMs = await settledMs(MAX_GAP_MS, leaveMs);
-      assert.ok(gapMs <= MAX_GAP_MS, `${gapMs} ms`);
+      await assertSettled('gap', MAX_GAP_MS, leaveMs);
     }));
 
   it('an agent leaves nothing, and neither does an init', () =>

@@ -5,7 +5,7 @@ import { V4 } from '../lab/topology/plan.ts';
 import type { ProxyKind } from '../lab/topology/proxy.ts';
 import { type Site, startNodens } from '../lab/topology/site.ts';
 import { timed, until } from '../lab/topology/wait.ts';
-import { pause, queryRules, settledMs } from '../support/faults.ts';
+import { assertSettled, pause, queryRules } from '../support/faults.ts';
 import { LEGACY_RULE } from '../support/init.ts';
 import { describeSites, withSite } from '../support/sites.ts';
 import { lostQueries, type Seen, SteadyClients } from '../support/steady.ts';
@@ -36,13 +36,13 @@ async function repair(
   const clients = await SteadyClients.start(site);
   await site.cluster.node.must(damage);
   const [, tookMs] = await timed(() =>
-    until(`repaired: ${damage.join(' ')}`, async () => (await setup(site)) === before, 5_000),
+    until(`repaired: ${damage.join(' ')}`, async () => (await setup(site)) === before),
   );
   await pause(200);
   return { tookMs, seen: await clients.stop() };
 }
 
-/** Repairs; what clients saw of it is within bounds. Returns how long it took, milliseconds. */
+/** How long a repair took, or a client was without an answer, milliseconds. */
 async function repairMs(site: Site, damage: readonly string[]): Promise<number> {
   const { tookMs, seen } = await repair(site, damage);
   const gapOf = (transport: Seen['transport']): number =>
@@ -52,15 +52,11 @@ async function repairMs(site: Site, damage: readonly string[]): Promise<number> 
     `# ${damage.join(' ')}: repaired after ${tookMs.toFixed(0)} ms, longest gap ${udpMs.toFixed(0)} ms, ` +
       `by TCP ${tcpMs.toFixed(0)} ms, ${lostQueries(seen)} queries lost\n`,
   );
-  assert.ok(udpMs < REPAIR_MS, `${damage.join(' ')}: ${JSON.stringify(seen)}`);
-  assert.ok(tcpMs < REPAIR_MS + SECOND_SYN_MS, `${damage.join(' ')}: ${JSON.stringify(seen)}`);
-  return tookMs;
+  return Math.max(tookMs, udpMs, tcpMs - SECOND_SYN_MS);
 }
 
-async function assertRepaired(site: Site, damage: readonly string[]): Promise<void> {
-  const tookMs = await settledMs(REPAIR_MS, () => repairMs(site, damage));
-  assert.ok(tookMs <= REPAIR_MS, `${damage.join(' ')}: ${tookMs} ms`);
-}
+const assertRepaired = (site: Site, damage: readonly string[]): Promise<void> =>
+  assertSettled(damage.join(' '), REPAIR_MS, () => repairMs(site, damage));
 
 describeSites(
   'damage by others',

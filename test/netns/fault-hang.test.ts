@@ -10,16 +10,17 @@ import { must } from '../lab/topology/run.ts';
 import { intercepting, type Running, type Site } from '../lab/topology/site.ts';
 import { timed, until } from '../lab/topology/wait.ts';
 import { pause, queryRules, ROUNDS } from '../support/faults.ts';
+import { allowedMs } from '../support/machine.ts';
 import { describeSites, withSite } from '../support/sites.ts';
 import { lostQueries, type Seen, SteadyClients } from '../support/steady.ts';
 
 /** Pods are served again within this. */
-const MAX_GAP_MS = 3_000;
+const MAX_GAP_MS = await allowedMs(3_000);
 /** How long the agent's hang lasts; `npm run chaos` has time for more. */
-const HANG_MS = ROUNDS > 1 ? 10_000 : 4_000;
+const HANG_MS = ROUNDS > 1 ? 10_000 : 1_000 * Math.ceil(await allowedMs(4));
 /** After it the agent answers again, and is not trusted before a minute is over. */
 const AFTERWARDS_MS = 1_500;
-const FLOOD_PER_SECOND = 40_000;
+const FLOOD_PER_SECOND = 15_000;
 /** The last of those that init's probes may use. */
 const FLOOD_PORT = 20_260;
 
@@ -115,8 +116,8 @@ const hanging = (proxy: ProxyKind): void => {
         running.agent.signal('SIGUSR2');
         const times = [`${FLOOD_PORT}`, `${FLOOD_PER_SECOND}`, `${HANG_MS / 1_000}`];
         flood = Promise.all([
-          node.must([program, V4.vip, ...times], { timeoutMs: 2 * HANG_MS }),
-          node.must([program, V4.local, ...times], { timeoutMs: 2 * HANG_MS }),
+          node.must([program, V4.vip, ...times], { timeoutMs: 10 * HANG_MS }),
+          node.must([program, V4.local, ...times], { timeoutMs: 10 * HANG_MS }),
         ]);
       };
       const end = async (): Promise<void> => void (await flood);

@@ -7,12 +7,13 @@ import { PROXIES, type ProxyKind } from '../lab/topology/proxy.ts';
 import { type Running, type Site, startNodens } from '../lab/topology/site.ts';
 import { until } from '../lab/topology/wait.ts';
 import { queryRules, ROUNDS } from '../support/faults.ts';
+import { allowedMs } from '../support/machine.ts';
 import { describeSites, withSite } from '../support/sites.ts';
 
 const ZONE = 'any.default.svc.cluster.local';
 const ANSWER = 'NOERROR 10.96.9.9';
 /** As long as stub resolvers wait before they ask again. */
-const PATIENCE_MS = 2_000;
+const PATIENCE_MS = await allowedMs(2_000);
 
 /** A client as it stays, and where it is. */
 interface Asker {

@@ -16,11 +16,12 @@ import { promisify } from 'node:util';
 import { must } from '../lab/topology/run.ts';
 import { until } from '../lab/topology/wait.ts';
 import { freePort } from '../support/free-port.ts';
+import { allowedMs, slowness } from '../support/machine.ts';
 import { MemoryGroup } from '../support/memory-group.ts';
 import { sayLeftOut } from '../support/netns.ts';
 
-const SECONDS = Number(process.env.NODENS_FLOOD_SECONDS ?? 20);
-const RATE = Number(process.env.NODENS_FLOOD_RATE ?? 20_000);
+const SECONDS = Number(process.env.NODENS_FLOOD_SECONDS ?? 12);
+const RATE = Number(process.env.NODENS_FLOOD_RATE ?? Math.floor(20_000 / (await slowness())));
 const MEBI = 2 ** 20;
 const LIMIT_BYTES = 128 * MEBI;
 /** In the cache before the flood begins; a block holds 9,984 when nobody says otherwise. */
@@ -29,7 +30,7 @@ const ASK_EVERY_MS = 50;
 /** So many questions for one that is not cached. */
 const NEW_EVERY = 4;
 /** Within which a stub resolver has its answer without asking again. */
-const IN_TIME_MS = 1_000;
+const IN_TIME_MS = await allowedMs(1_000);
 /** Of all datagrams; none on a machine with nothing else to do. */
 const MAX_DROPPED = 0.05;
 const MAIN = fileURLToPath(new URL('../../dist/agent/main.js', import.meta.url));

@@ -9,6 +9,7 @@ import { PROXIES, type ProxyKind } from '../lab/topology/proxy.ts';
 import { buildSite, intercepting, type Running, type Site } from '../lab/topology/site.ts';
 import { until } from '../lab/topology/wait.ts';
 import { boundToAgent, type Fault, KILLS, pause, queryRules, ROUNDS } from '../support/faults.ts';
+import { slowness } from '../support/machine.ts';
 import { MemoryGroup } from '../support/memory-group.ts';
 import { sayLeftOut } from '../support/netns.ts';
 import { describeSites } from '../support/sites.ts';
@@ -108,15 +109,20 @@ function report(what: string, rounds: readonly (readonly Seen[])[]): void {
   );
 }
 
-const gapOf = (seen: readonly Seen[], transport: Seen['transport']): number =>
-  Math.max(...seen.map((one) => (one.transport === transport ? one.gapMs : 0)));
+const longestGapMs = (seen: readonly Seen[]): number => Math.max(...seen.map((one) => one.gapMs));
 
-function assertServed(reports: readonly Seen[], promised: Rules['promised']): void {
-  for (const { where, transport, server, sent, gapMs } of reports) {
-    const what = `${where}'s ${transport} to ${server}: ${sent} sent, ${gapMs} ms`;
+/** What clients saw, and how slow the machine was where that was not good. */
+interface Round {
+  readonly seen: readonly Seen[];
+  readonly slow: number;
+}
+
+function assertServed({ seen, slow }: Round, promised: Rules['promised']): void {
+  for (const { where, transport, server, sent, gapMs } of seen) {
+    const what = `${where}'s ${transport} to ${server}: ${sent} sent, ${gapMs} ms, slow ${slow}`;
     assert.ok(sent > 50, what);
-    if (!promised.includes(where)) assert.ok(gapMs <= MAX_OTHER_GAP_MS, what);
-    else if (transport === 'udp') assert.ok(gapMs <= MAX_GAP_MS, what);
+    if (!promised.includes(where)) assert.ok(gapMs <= MAX_OTHER_GAP_MS * slow, what);
+    else if (transport === 'udp') assert.ok(gapMs <= MAX_GAP_MS * slow, what);
   }
 }
 
@@ -136,18 +142,25 @@ const struck =
 
     for (const fault of faults)
       it(`${fault.what}: nobody waits longer than ${MAX_GAP_MS} ms, on VIP and link-local address`, async () => {
-        const isGood = (all: readonly Seen[]): boolean => {
+        const isGood = ({ seen: all, slow }: Round): boolean => {
           const seen = all.filter(({ where }) => rules.promised.includes(where));
-          return lostQueries(seen) <= MAX_LOST && gapOf(seen, 'tcp') <= MAX_GAP_MS;
+          return lostQueries(seen) <= MAX_LOST * slow && longestGapMs(seen) <= MAX_GAP_MS * slow;
         };
-        const rounds: (readonly Seen[])[] = [];
+        const round = async (): Promise<Round> => {
+          const seen = await victim.strike(fault);
+          return { seen, slow: isGood({ seen, slow: 1 }) ? 1 : await slowness() };
+        };
+        const rounds: Round[] = [];
         const isSettled = (): boolean =>
           rounds.length >= MIN_ROUNDS || (rounds.length > 0 && rounds.every(isGood));
-        while (rounds.length < ROUNDS || !isSettled()) rounds.push(await victim.strike(fault));
+        while (rounds.length < ROUNDS || !isSettled()) rounds.push(await round());
         await victim.whole();
-        report(`${fault.what}, ${proxy}, rules by ${rules.backend}`, rounds);
-        for (const seen of rounds) assertServed(seen, rules.promised);
-        const bad = rounds.filter((seen) => !isGood(seen));
+        report(
+          `${fault.what}, ${proxy}, rules by ${rules.backend}`,
+          rounds.map(({ seen }) => seen),
+        );
+        for (const one of rounds) assertServed(one, rules.promised);
+        const bad = rounds.filter((one) => !isGood(one));
         assert.ok(bad.length <= rounds.length / 2, JSON.stringify(bad));
       });
   };
@@ -171,8 +184,8 @@ async function withQuietConsole(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** A round takes about 5 s, six kinds of them; on a busy machine three times as long. */
-const TIMEOUT_MS = 120_000 + ROUNDS * 75_000;
+/** A round takes about 5 s, six kinds of them; on a slow machine three times as long. */
+const TIMEOUT_MS = 400_000 + ROUNDS * 75_000;
 
 const probe = MemoryGroup.make();
 if (probe === undefined) sayLeftOut('OOM kills: no memory cgroup can be made');

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { allowedMs } from '../support/machine.ts';
 import { canMakeNetns, eventually, type Netns, sayLeftOut, withNetns } from '../support/netns.ts';
 
 const INIT = fileURLToPath(new URL('../../init/main.ts', import.meta.url));
@@ -130,7 +131,11 @@ else
           process.kill(Number(pid), 'SIGSTOP');
         };
         freeze();
-        await eventually('withdrawn', async () => !(await queryTable(node)), 3_000);
+        await eventually(
+          'withdrawn',
+          async () => !(await queryTable(node)),
+          await allowedMs(3_000),
+        );
         const starts = (): number => init.output().split('agent {').length - 1;
         await eventually('begun anew', () => starts() === 2);
         assert.match(init.output(), /"msg":"agent hangs: it is ended and begun anew"/);

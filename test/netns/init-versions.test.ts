@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { startInit } from '../support/init.ts';
+import { allowedMs } from '../support/machine.ts';
 import {
   canMakeNetns,
   eventually,
@@ -96,7 +97,7 @@ else
           await node.run(damage[0], damage.slice(1));
           const isRepaired = (): boolean =>
             countOf(old, 'put back') + countOf(next, 'put back') > 1;
-          await eventually('repaired', isRepaired, 3_000);
+          await eventually('repaired', isRepaired, await allowedMs(3_000));
           // Both have heard of it, and the second may have begun before the first was done.
           await setTimeout(1_500);
           assert.match(await expectRest(node, list), /sport (21000-21007|20253-20260)/);

@@ -5,6 +5,7 @@ import { keepAlive, sleep, systemClock } from '../../agent/base/clock.ts';
 import type { Daemon } from '../lab/topology/process.ts';
 import type { Running, Site } from '../lab/topology/site.ts';
 import { until } from '../lab/topology/wait.ts';
+import { allowedMs } from './machine.ts';
 import type { MemoryGroup } from './memory-group.ts';
 
 /** How often each fault strikes; `npm run chaos` sets it. */
@@ -79,14 +80,19 @@ export async function boundToAgent(site: Site): Promise<void> {
 }
 
 /**
- * How long it takes, milliseconds, by `measure`. Where that is more than `limitMs`, the machine itself may have been late
- * once: it is measured twice more, and the median counts.
+ * Asserts that what `measure` tells, milliseconds, is at most `limitMs`. Where it is more, the machine itself may have been
+ * late once, or be slow: it is measured twice more, and the median counts, on this machine.
  */
-export async function settledMs(limitMs: number, measure: () => Promise<number>): Promise<number> {
+export async function assertSettled(
+  what: string,
+  limitMs: number,
+  measure: () => Promise<number>,
+): Promise<void> {
   const first = await measure();
-  if (first <= limitMs) return first;
+  if (first <= limitMs) return;
   const [, median = first] = [first, await measure(), await measure()].sort((a, b) => a - b);
-  return median;
+  const allowed = await allowedMs(limitMs);
+  assert.ok(median <= allowed, `${what}: ${median} ms, allowed are ${allowed.toFixed(0)}`);
 }
 
 export async function pause(ms: number): Promise<void> {

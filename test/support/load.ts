@@ -1,5 +1,6 @@
 /** Queries at a steady rate from inside a namespace, and what became of each. */
 import { writeFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Netns } from '../lab/topology/netns.ts';
 
 export interface LoadOptions {
@@ -7,7 +8,10 @@ export interface LoadOptions {
   /** Names asked in turn, type A. */
   readonly names: readonly string[];
   readonly perSecond: number;
+  /** At most. */
   readonly seconds: number;
+  /** What it outlasts, where that is sooner, by as long as an answer may take: so what was lost meanwhile is counted. */
+  readonly until?: Promise<unknown>;
   /** Where the list of names may be written. */
   readonly dir: string;
 }
@@ -20,16 +24,30 @@ export interface Load {
   readonly latenciesMs: readonly number[];
 }
 
+/** What no answer came for in this time is lost. */
+const PATIENCE_SECONDS = 5;
+
 /** Runs dnsperf; queries do not wait for one another. */
 export async function load(from: Netns, options: LoadOptions): Promise<Load> {
-  const { server, names, perSecond, seconds, dir } = options;
+  const { server, names, perSecond, seconds, dir, until } = options;
   const file = `${dir}/load-${from.name}.txt`;
   writeFileSync(file, names.map((name) => `${name} A\n`).join(''));
-  const pace = ['-Q', `${perSecond}`, '-l', `${seconds}`, '-q', '20000', '-t', '5'];
+  const pace = [
+    '-Q',
+    `${perSecond}`,
+    '-l',
+    `${seconds}`,
+    '-q',
+    '20000',
+    '-t',
+    `${PATIENCE_SECONDS}`,
+  ];
   // What the client itself drops is nobody's error.
   const roomy = ['-b', '8192'];
   const argv = ['dnsperf', '-s', server, '-d', file, '-v', ...roomy, ...pace];
-  const stdout = await from.must(argv, { timeoutMs: (seconds + 20) * 1_000 });
+  const late = (): Promise<void> => delay(PATIENCE_SECONDS * 1_000);
+  const ends = until && { until: until.then(late, late), endSignal: 'SIGINT' as const };
+  const stdout = await from.must(argv, { timeoutMs: (seconds + 20) * 1_000, ...ends });
   return parse(stdout);
 }
 

@@ -2,7 +2,7 @@
 import { execa } from 'execa';
 
 /** Options of every command: it fails loudly and cannot hang a test run. */
-const BOUND = { timeout: 60_000, forceKillAfterDelay: 1_000 } as const;
+const BOUND = { timeout: 120_000, forceKillAfterDelay: 1_000 } as const;
 
 let made = 0;
 
@@ -98,7 +98,10 @@ function start(
     // `ip netns exec` execs: its pid is the program's.
     pid: child.pid as number,
     output: () => text,
-    kill: (signal) => void child.kill(signal),
+    // Not by execa's `kill`, which loses patience sooner than a kubelet.
+    kill: (signal) => {
+      if (running.has(started)) process.kill(started.pid, signal);
+    },
     exited: child.then((result) => {
       running.delete(started);
       return result.exitCode;
@@ -134,7 +137,7 @@ export async function connectNetns(
 export async function eventually(
   what: string,
   condition: () => Promise<boolean> | boolean,
-  boundMs = 10_000,
+  boundMs = 30_000,
 ): Promise<void> {
   const start = process.hrtime.bigint();
   while (!(await condition())) {

@@ -49,7 +49,7 @@ export class Rollout {
         if (dead !== undefined) throw new Error(`${dead.name} has ended\n${dead.tail()}`);
         return (await statusOf(pod.probeSocket, '/ready')) === 200;
       },
-      20_000,
+      60_000,
       () => `${init.tail()}\n${agent.tail()}`,
     );
     return pod;

@@ -11,7 +11,7 @@ export function describeSites(
   title: string,
   body: (proxy: ProxyKind) => void,
   proxies: readonly ProxyKind[] = PROXIES,
-  timeoutMs = 120_000,
+  timeoutMs = 400_000,
 ): void {
   if (!canMakeNetns()) {
     sayLeftOut(title);

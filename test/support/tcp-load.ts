@@ -4,7 +4,8 @@ import type { Netns } from '../lab/topology/netns.ts';
 export interface TcpLoadOptions {
   readonly server: string;
   readonly clients: number;
-  readonly seconds: number;
+  /** How long they ask. */
+  readonly until: Promise<unknown>;
 }
 
 export interface TcpLoadResult {
@@ -19,11 +20,13 @@ export interface TcpLoadResult {
 
 const CLIENT = new URL('./clients/tcp-steady.ts', import.meta.url).pathname;
 
+/** Where nothing ends it. */
+const MAX_MS = 150_000;
+
 export async function tcpLoad(from: Netns, options: TcpLoadOptions): Promise<TcpLoadResult> {
-  const { server, clients, seconds } = options;
-  const text = await from.must([process.execPath, CLIENT, server, `${clients}`, `${seconds}`], {
-    timeoutMs: seconds * 1_000 + 15_000,
-  });
-  const [result] = JSON.parse(text) as TcpLoadResult[];
+  const { server, clients, until } = options;
+  const argv = [process.execPath, CLIENT, server, `${clients}`];
+  const text = await from.must(argv, { timeoutMs: MAX_MS, until });
+  const [result] = JSON.parse(text.split('\n')[1] ?? '') as TcpLoadResult[];
   return result as TcpLoadResult;
 }

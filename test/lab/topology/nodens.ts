@@ -97,7 +97,7 @@ export class Nodens {
   #once(mode: string): Promise<Ran> {
     const { init } = this.containers;
     const argv = [...asContainer(init), ...this.#initArgv(init), mode];
-    return this.#options.node.run(argv, { timeoutMs: 30_000 });
+    return this.#options.node.run(argv, { timeoutMs: 60_000 });
   }
 
   #initArgv(init: Container): string[] {

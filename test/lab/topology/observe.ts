@@ -76,7 +76,7 @@ const FETCH = 'fetch(process.argv[1]).then(async (r) => process.stdout.write(awa
 
 /** Body of an HTTP resource as programs inside `from` get it. Throws where there is none. */
 export function httpGet(from: Netns, url: string): Promise<string> {
-  return from.must([process.execPath, '-e', FETCH, url], { timeoutMs: 5_000 });
+  return from.must([process.execPath, '-e', FETCH, url], { timeoutMs: 15_000 });
 }
 
 export async function metrics(from: Netns, url: string): Promise<Sample[]> {

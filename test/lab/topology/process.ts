@@ -4,7 +4,8 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import type { Netns } from './netns.ts';
 import { within } from './wait.ts';
 
-const STOP_BUDGET_MS = 10_000;
+/** As the kubelet's. */
+const STOP_BUDGET_MS = 30_000;
 
 export interface DaemonOptions {
   readonly name: string;

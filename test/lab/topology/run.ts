@@ -11,19 +11,29 @@ export interface RunOptions {
   readonly input?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
+  /** What the program outlasts: its standard input stays open until this settles. */
+  readonly until?: Promise<unknown>;
+  /** What it gets then, too. */
+  readonly endSignal?: NodeJS.Signals;
 }
 
-const DEFAULT_TIMEOUT_MS = 15_000;
+const DEFAULT_TIMEOUT_MS = 45_000;
 
 /** Runs `argv` and tells how it ended; a program that could not start or ran out of time has code -1. */
 export async function run(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const [file = '', ...args] = argv;
-  const result = await execa(file, args, {
+  const running = execa(file, args, {
     reject: false,
     timeout: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
-    ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
+    ...stdinOf(options),
     ...(options.env === undefined ? {} : { env: { ...options.env } }),
   });
+  const end = (): void => {
+    running.stdin?.end();
+    if (options.endSignal !== undefined) running.kill(options.endSignal);
+  };
+  options.until?.then(end, end);
+  const result = await running;
   return {
     code: result.exitCode ?? -1,
     stdout: String(result.stdout ?? ''),
@@ -31,6 +41,11 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
       String(result.stderr ?? '') ||
       (result.exitCode === undefined ? `${result.shortMessage}` : ''),
   };
+}
+
+function stdinOf({ input, until }: RunOptions): { stdin: 'ignore' | 'pipe' } | { input: string } {
+  if (input !== undefined) return { input };
+  return { stdin: until === undefined ? 'ignore' : 'pipe' };
 }
 
 /** As `run`, for what must succeed: its standard output. Throws an Error that quotes command and standard error. */

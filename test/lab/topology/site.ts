@@ -67,7 +67,7 @@ export async function intercepting({ cluster }: Site, daemons: readonly Daemon[]
       await dig(cluster.pods[0], { server: V4.vip, name, timeoutSeconds: 1 });
       return ((await requestsServed(cluster.node)) ?? 0) > before;
     },
-    20_000,
+    60_000,
     logs,
   );
 }

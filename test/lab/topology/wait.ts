@@ -18,7 +18,7 @@ export async function timed<T>(work: () => Promise<T>): Promise<[result: T, elap
 export async function until<T>(
   what: string,
   probe: () => Promise<T | undefined | false> | T | undefined | false,
-  budgetMs = 10_000,
+  budgetMs = 30_000,
   explain: () => string = () => '',
 ): Promise<T> {
   const endMs = systemClock.nowMs() + budgetMs;

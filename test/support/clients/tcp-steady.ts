@@ -1,11 +1,11 @@
 /**
- * Clients that ask over TCP without a pause, for some seconds or until standard input ends: half of them keep their
- * connection, as resolvers with RFC 7766 do, half open one for each query.
+ * Clients that ask over TCP without a pause until standard input ends: half of them keep their connection, as resolvers
+ * with RFC 7766 do, half open one for each query.
  *
- *     node tcp-steady.ts SERVER[,SERVER] CLIENTS [SECONDS]
+ *     node tcp-steady.ts SERVER[,SERVER] CLIENTS
  *
- * CLIENTS is for each server. Prints, without SECONDS, `asking` once it has been answered, and in the end a line of JSON,
- * a list with one entry for each server: `answered`; `closed`: the server had sent FIN when a query was on its way, which
+ * CLIENTS is for each server. Prints `asking` once each server has answered, and in the end a line of JSON, a list with
+ * one entry for each server: `answered`; `closed`: the server had sent FIN when a query was on its way, which
  * a client repeats; `reset`: connections cut with a query unanswered, or refused; `lost`: queries without an answer also
  * on a second connection; `slowestMs`; `gapMs`: the longest time some client was without an answer, counted from the
  * first query that found none at once.
@@ -13,7 +13,7 @@
 import { connect, isIPv6, type Socket } from 'node:net';
 import { encode } from 'dns-packet';
 
-const [servers = '', clients = '4', seconds] = process.argv.slice(2);
+const [servers = '', clients = '4'] = process.argv.slice(2);
 const PATIENCE_MS = 3_000;
 const PAUSE_MS = 10;
 const isOver = { value: false };
@@ -121,24 +121,17 @@ async function client(totals: Totals, keeps: boolean): Promise<void> {
   connection.close();
 }
 
-function whenOver(work: () => void): void {
-  if (seconds === undefined) process.stdin.resume().on('end', work);
-  else setTimeout(work, Number(seconds) * 1_000);
-}
-
 const all: Totals[] = servers.split(',').map((server) => ({
   ...{ server, sent: 0, answered: 0, closed: 0, reset: 0, lost: 0, slowestMs: 0, gapMs: 0 },
 }));
-whenOver(() => {
+process.stdin.resume().on('end', () => {
   isOver.value = true;
 });
-if (seconds === undefined) {
-  const saying = setInterval(() => {
-    if (all.some(({ answered }) => answered === 0)) return;
-    process.stdout.write('asking\n');
-    clearInterval(saying);
-  }, PAUSE_MS);
-}
+const saying = setInterval(() => {
+  if (all.some(({ answered }) => answered === 0)) return;
+  process.stdout.write('asking\n');
+  clearInterval(saying);
+}, PAUSE_MS);
 const running = all.flatMap((totals) =>
   Array.from({ length: Number(clients) }, (_, i) => client(totals, i % 2 === 0)),
 );

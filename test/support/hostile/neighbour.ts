@@ -1,21 +1,23 @@
 /** A client that does nothing wrong, beside one that does: it asks what is cached, and knows what became of it. */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { allowedMs } from '../machine.ts';
 import { queryWire } from '../server/rig.ts';
 
 const NAME = 'neighbour.test';
 const HOST = '127.0.0.1';
-const IN_TIME_MS = 1_000;
+/** A second on an ordinary machine: a stub resolver asks again after five. */
+const IN_TIME_MS = await allowedMs(1_000);
 
 export interface Neighbourhood {
   readonly asked: number;
-  /** Not answered within a second. */
+  /** Not answered in time. */
   readonly lost: number;
   /** How long answers took, ascending, milliseconds. */
   readonly tookMs: readonly number[];
 }
 
-/** How long one answer took, milliseconds; undefined where none came within a second. */
+/** How long one answer took, milliseconds; undefined where none came in time. */
 export async function ask(port: number): Promise<number | undefined> {
   const neighbour = await Neighbour.open(port);
   neighbour.ask();
@@ -64,7 +66,7 @@ export class Neighbour {
     this.#asking = setInterval(() => this.ask(), everyMs).unref();
   }
 
-  /** Waits for the answers that are still to come, a second at most. */
+  /** Waits for the answers that are still to come, as long as they may take. */
   async close(): Promise<Neighbourhood> {
     clearInterval(this.#asking);
     const endMs = performance.now() + IN_TIME_MS;

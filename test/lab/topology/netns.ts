@@ -45,6 +45,11 @@ export class Netns {
     return must(['ip', '-n', this.name, ...args]);
   }
 
+  /** Commands of `ip`, one a line, run by one process; rejects at the first that fails. */
+  async ipBatch(commands: readonly string[]): Promise<void> {
+    await must(['ip', '-n', this.name, '-batch', '-'], { input: `${commands.join('\n')}\n` });
+  }
+
   /** Sets files below `/proc/sys`, each named by its path. */
   async sysctl(settings: Readonly<Record<string, number>>): Promise<void> {
     const set = (path: string, value: number): string => `echo ${value} > /proc/sys/${path}`;

@@ -50,7 +50,9 @@ export async function startNodens(site: Site, ...initFlags: string[]): Promise<R
   return { init, agent };
 }
 
-/** Resolves when the agent, not kube-proxy's path, answers a pod on the VIP. */
+let asked = 0;
+
+/** Resolves when the agent, not kube-proxy's path, answers a pod on the VIP: what kube-dns is asked, the pod has not sent. */
 export async function intercepting({ cluster }: Site, daemons: readonly Daemon[]): Promise<void> {
   const logs = (): string =>
     daemons.map((daemon) => `--- ${daemon.name}\n${daemon.tail()}`).join('\n');
@@ -61,11 +63,10 @@ export async function intercepting({ cluster }: Site, daemons: readonly Daemon[]
       if (dead !== undefined) {
         throw new Error(`${dead.name} exited with ${dead.exitCode}\n${logs()}`);
       }
-      const before = await requestsServed(cluster.node);
-      if (before === undefined) return false;
-      const name = 'kubernetes.default.svc.cluster.local';
-      await dig(cluster.pods[0], { server: V4.vip, name, timeoutSeconds: 1 });
-      return ((await requestsServed(cluster.node)) ?? 0) > before;
+      const name = `led-${++asked}.any.default.svc.cluster.local`;
+      const { status } = await dig(cluster.pods[0], { server: V4.vip, name, timeoutSeconds: 1 });
+      const askers = cluster.askedAbout(name).map(({ client }) => client);
+      return status !== 'TIMEOUT' && !askers.includes(V4.pods[0]);
     },
     60_000,
     logs,

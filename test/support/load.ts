@@ -51,11 +51,12 @@ export async function load(from: Netns, options: LoadOptions): Promise<Load> {
   return parse(stdout);
 }
 
-/** Lines read `> NOERROR www.example.org A 0.000321`, or `> T …` for a timeout. */
+/** Lines read `> NOERROR www.example.org A 0.000321`, `> T …` for a timeout, `> I …` for what was on its way at the end. */
 function parse(stdout: string): Load {
   const outcomes: Record<string, number> = {};
   const latenciesMs: number[] = [];
   for (const [, rcode = '', seconds] of stdout.matchAll(/^> (\w+) \S+ \S+(?: ([\d.]+))?$/gm)) {
+    if (rcode === 'I') continue;
     const outcome = rcode === 'T' ? 'lost' : rcode;
     outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
     if (outcome !== 'lost') latenciesMs.push(Number(seconds) * 1_000);

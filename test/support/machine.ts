@@ -21,5 +21,5 @@ export async function slowness(): Promise<number> {
 
 /** What a promise of `limitMs` for an ordinary machine is on this one at present, milliseconds. */
 export async function allowedMs(limitMs: number): Promise<number> {
-  return limitMs * (await slowness());
+  return Math.ceil(limitMs * (await slowness()));
 }

@@ -10,7 +10,7 @@ import { hasProgram, installPackages, isRoot, missingPackages } from './support/
 const FOLDERS = ['unit', 'property', 'replay', 'conformance', 'hostile', 'netns'];
 /** Tests that count what is lost under load, and how long a gap is, have the machine to themselves. */
 const ALONE =
-  /^test\/(hostile\/|netns\/(e2e-leave|e2e-outage|fault|flood|init-chaos|lab|outage|restart|start|upgrade))/;
+  /^test\/(hostile\/|netns\/(fault-(alone|flush|hang|rules)|flood|init-chaos|outage|restart-plain|start-fresh|upgrade))/;
 
 const leftOut: string[] = [];
 

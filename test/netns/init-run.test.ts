@@ -9,6 +9,7 @@ import {
 } from '../../agent/base/control.ts';
 import {
   hasQueryTable,
+  INIT,
   LEGACY_RULE,
   LINK_LOCAL,
   runInit,
@@ -212,7 +213,7 @@ else
       withRoom(async (room) => {
         const init = room.node.start('setpriv', [
           ...['--bounding-set', '-net_admin', '--inh-caps', '-net_admin', process.execPath],
-          ...['init/main.ts', ...room.args],
+          ...[INIT, ...room.args],
         ]);
         assert.equal(await init.exited, 1);
         assert.match(init.output(), /CAP_NET_ADMIN is missing.*add NET_ADMIN to the container's/);

@@ -8,7 +8,8 @@ import { eventually, type Netns, type Started, withNetns } from './netns.ts';
 export const LINK_LOCAL = '169.254.20.10';
 
 const path = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
-const INIT = path('../../init/main.ts');
+/** As it ships. */
+export const INIT = path('../../dist/init/main.js');
 const DNS_ECHO = path('./dns-echo.ts');
 
 /** Runs init to its end; resolves to what it printed, rejects where the exit code is not 0. */

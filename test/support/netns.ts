@@ -50,13 +50,15 @@ export async function withNetns<const L extends readonly string[]>(
     await work(...(spaces as { [K in keyof L]: Netns }));
   } finally {
     for (const started of running) started.kill('SIGKILL');
+    // Before the wait: a child that outlives its parent holds the output open.
+    for (const { name } of spaces) await emptyNetns(name);
     await Promise.all([...running].map((started) => started.exited));
-    for (const { name } of spaces) await removeNetns(name);
+    for (const { name } of spaces) await execa('ip', ['netns', 'del', name], BOUND);
   }
 }
 
 /** Children of what was killed may still be inside: a killed init cannot end its monitors. */
-async function removeNetns(name: string): Promise<void> {
+async function emptyNetns(name: string): Promise<void> {
   const { stdout } = await execa('ip', ['netns', 'pids', name], BOUND);
   for (const pid of stdout.split('\n').filter(Boolean)) {
     try {
@@ -65,7 +67,6 @@ async function removeNetns(name: string): Promise<void> {
       // It ended by itself meanwhile.
     }
   }
-  await execa('ip', ['netns', 'del', name], BOUND);
 }
 
 async function makeNetns(label: string, running: Set<Started>): Promise<Netns> {

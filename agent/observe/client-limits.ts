@@ -30,25 +30,27 @@ export function clientLimits(metrics: Metrics, log: Logger): (what: Limited, key
   const named = new Set<string>();
   const counters = new Map<string, Counter>();
 
-  const labelOf = (key: string): string => {
+  const labelOf = (key: string, name: string): string => {
     if (named.size >= NAMED_CLIENTS && !named.has(key)) return OTHERS;
     named.add(key);
-    return clientName(key);
+    return name;
   };
 
-  const counterFor = (what: Limited, key: string): Counter => {
+  const counterFor = (what: Limited, key: string, label: string): Counter => {
     // A flood asks thousands of times a second.
     const known = counters.get(`${what} ${key}`);
     if (known !== undefined) return known;
-    const client = labelOf(key);
-    const counter = metrics.counter('nodens_client_limited_total', { what, client });
-    if (client !== OTHERS) counters.set(`${what} ${key}`, counter);
+    const counter = metrics.counter('nodens_client_limited_total', { what, client: label });
+    if (label !== OTHERS) counters.set(`${what} ${key}`, counter);
     return counter;
   };
 
   return (what, key) => {
-    counterFor(what, key).value++;
-    const fields = { event: 'client-limited', what, client: clientName(key) };
-    log.warn({ ...fields, [FOLD_BY]: `client-limited ${what}` }, MESSAGES[what]);
+    const client = clientName(key);
+    const label = labelOf(key, client);
+    counterFor(what, key, label).value++;
+    // One client must not keep the name of another out of the log.
+    const same = `client-limited ${what} ${label}`;
+    log.warn({ event: 'client-limited', what, client, [FOLD_BY]: same }, MESSAGES[what]);
   };
 }

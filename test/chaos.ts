@@ -2,10 +2,9 @@
  * `npm run chaos`: the tests that kill, freeze, upgrade and reload, each repeated far more often than `npm test` has
  * time for; in the end a table of what they measured.
  */
-import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { installPackages, isRoot, missingPackages } from './support/packages.ts';
+import { type FilesOutcome, runFiles } from './support/run-files.ts';
 
 interface Step {
   readonly name: string;
@@ -114,33 +113,13 @@ steps (all, unless some are named):
 ${STEPS.map(({ name, what, isLong }) => `  ${name.padEnd(10)} ${what}${isLong === true ? ' (--soak)' : ''}`).join('\n')}
 `;
 
-interface Outcome {
+interface Outcome extends FilesOutcome {
   readonly step: Step;
-  readonly isGood: boolean;
-  readonly seconds: number;
-  /** Lines in which tests say what they measured. */
-  readonly measured: readonly string[];
 }
 
-/** Runs one step with its output as it comes; lines that begin with `#` are kept. */
 async function runStep(step: Step, count: number): Promise<Outcome> {
-  const startMs = performance.now();
   process.stdout.write(`\n── ${step.name}: ${step.what}\n`);
-  const flags = ['--test', '--test-reporter=spec', '--test-concurrency=1'];
-  const child = spawn(process.execPath, [...flags, `test/${step.file}`], {
-    env: { ...process.env, ...step.env?.(count) },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const measured: string[] = [];
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    process.stdout.write(`${line}\n`);
-    if (line.startsWith('# ')) measured.push(line.slice(2));
-  });
-  const code = await new Promise<number | null>((resolve) => {
-    child.once('close', resolve);
-  });
-  const seconds = (performance.now() - startMs) / 1_000;
-  return { step, isGood: code === 0, seconds, measured };
+  return { step, ...(await runFiles([step.file], step.env?.(count))) };
 }
 
 function table(outcomes: readonly Outcome[]): string {

@@ -62,6 +62,11 @@ export class MemoryGroup {
     mkdirSync(this.#dir);
   }
 
+  /** Whether this machine lets a test make one. */
+  static get isPossible(): boolean {
+    return usable() !== undefined;
+  }
+
   /** Undefined where this machine lets nobody make one. */
   static make(): MemoryGroup | undefined {
     const files = usable();

@@ -1,5 +1,6 @@
 /** nodens as built, on loopback, before an upstream that answers everything: what an attack is aimed at. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +10,7 @@ import { MemoryGroup } from '../memory-group.ts';
 import { parsePage } from '../metrics/page.ts';
 import { eventually } from '../netns.ts';
 import { stopped } from '../server/subject.ts';
-import { type FakeServer, startServer } from '../upstream/server.ts';
+import { type FakeServer, type Script, startServer } from '../upstream/server.ts';
 import { ask } from './neighbour.ts';
 import { scrape } from './scrape.ts';
 
@@ -26,6 +27,8 @@ export interface AgentOptions {
   /** Within a memory limit, where this machine lets a test set one. */
   readonly limitMebi?: number;
   readonly corefile?: (ports: Ports) => string;
+  /** What the upstream does; by default it answers everything. */
+  readonly script?: Script;
 }
 
 export interface HostileAgent {
@@ -33,6 +36,8 @@ export interface HostileAgent {
   readonly isRunning: boolean;
   /** Of the agent alone, octets. */
   readonly residentBytes: number;
+  /** What the kernel could not take back from it: its own pages, and those that the kernel needs for it; octets. */
+  readonly neededBytes: number;
   /** Processes in its memory group that the kernel has killed; 0 where there is none. */
   readonly oomKills: number;
   /** What it has written so far. */
@@ -40,6 +45,8 @@ export interface HostileAgent {
   /** Sum of the samples of `name` that have `labels`. */
   metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
   stop(): Promise<void>;
+  /** As `stop`, without waiting for the clients that it owes an answer. */
+  kill(): Promise<void>;
 }
 
 const COREFILE = ({ dns, metrics, upstream }: Ports): string => `.:${dns} {
@@ -55,7 +62,8 @@ const COREFILE = ({ dns, metrics, upstream }: Ports): string => `.:${dns} {
 /** Resolves when it answers. */
 export async function startAgent(options: AgentOptions = {}): Promise<HostileAgent> {
   const folder = mkdtempSync(join(tmpdir(), 'nodens-hostile-'));
-  const upstream = await startServer((asked) => asked.answer({ address: [192, 0, 2, 1] }));
+  const answerAll: Script = (asked) => asked.answer({ address: [192, 0, 2, 1] });
+  const upstream = await startServer(options.script ?? answerAll);
   const ports = { dns: await freePort(), metrics: await freePort(), upstream: upstream.port };
   const group = options.limitMebi === undefined ? undefined : MemoryGroup.make();
   group?.limit((options.limitMebi ?? 0) * MEBI);
@@ -91,8 +99,10 @@ function agentOf(child: ChildProcess, ports: Ports, around: Around): HostileAgen
       return child.exitCode === null && child.signalCode === null;
     },
     get residentBytes() {
-      const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
-      return Number(/^VmRSS:\s*(\d+) kB/m.exec(status)?.[1]) * 1_024;
+      return statusBytes(child, 'VmRSS');
+    },
+    get neededBytes() {
+      return statusBytes(child, 'RssAnon') + (around.group?.kernelBytes ?? 0);
     },
     get oomKills() {
       return around.group?.oomKills ?? 0;
@@ -107,9 +117,23 @@ function agentOf(child: ChildProcess, ports: Ports, around: Around): HostileAgen
     },
     stop: async () => {
       await stopped(child);
-      await around.upstream.close();
-      await around.group?.remove();
-      rmSync(around.folder, { recursive: true });
+      await cleared(around);
+    },
+    kill: async () => {
+      const isGone = child.exitCode !== null || child.signalCode !== null;
+      if (!isGone && child.kill('SIGKILL')) await once(child, 'exit');
+      await cleared(around);
     },
   };
+}
+
+async function cleared({ folder, group, upstream }: Around): Promise<void> {
+  await upstream.close();
+  await group?.remove();
+  rmSync(folder, { recursive: true });
+}
+
+function statusBytes({ pid }: ChildProcess, line: string): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(new RegExp(`^${line}:\\s*(\\d+) kB`, 'm').exec(status)?.[1]) * 1_024;
 }

@@ -9,9 +9,18 @@ const HOST = '127.0.0.1';
 /** A second on an ordinary machine: a stub resolver asks again after five. */
 const IN_TIME_MS = await allowedMs(1_000);
 
+export interface NeighbourOptions {
+  /** Any of 127.0.0.0/8. */
+  readonly localAddress?: string;
+  /** The name that is asked the nth time; by default one that is in the cache from the first time on. */
+  readonly nameOf?: (asked: number) => string;
+  /** An answer that comes later is as good as lost; a second by default. */
+  readonly inTimeMs?: number;
+}
+
 export interface Neighbourhood {
   readonly asked: number;
-  /** Not answered in time. */
+  /** Not answered in time, or with an error. */
   readonly lost: number;
   /** How long answers took, ascending, milliseconds. */
   readonly tookMs: readonly number[];
@@ -28,14 +37,18 @@ export async function ask(port: number): Promise<number | undefined> {
 export class Neighbour {
   readonly #socket: Socket;
   readonly #port: number;
+  readonly #nameOf: (asked: number) => string;
+  readonly #inTimeMs: number;
   readonly #sentMs = new Map<number, number>();
   readonly #tookMs: number[] = [];
   #asked = 0;
   #asking: NodeJS.Timeout | undefined;
 
-  private constructor(socket: Socket, port: number) {
+  private constructor(socket: Socket, port: number, options: NeighbourOptions) {
     this.#socket = socket;
     this.#port = port;
+    this.#nameOf = options.nameOf ?? (() => NAME);
+    this.#inTimeMs = options.inTimeMs ?? IN_TIME_MS;
     socket.on('message', (answer) => {
       const id = answer.readUInt16BE(0);
       const sentMs = this.#sentMs.get(id);
@@ -46,19 +59,20 @@ export class Neighbour {
   }
 
   /** A client of its own address, any of 127.0.0.0/8. */
-  static async open(port: number, localAddress = '127.0.0.8'): Promise<Neighbour> {
+  static async open(port: number, options: NeighbourOptions = {}): Promise<Neighbour> {
     const socket = createSocket('udp4');
-    socket.bind(0, localAddress);
+    socket.bind(0, options.localAddress ?? '127.0.0.8');
     await once(socket, 'listening');
     // A test that fails does not come to close it.
     socket.unref();
-    return new Neighbour(socket, port);
+    return new Neighbour(socket, port, options);
   }
 
   ask(): void {
+    const name = this.#nameOf(this.#asked);
     const id = this.#asked++ & 0xffff;
     this.#sentMs.set(id, performance.now());
-    this.#socket.send(queryWire(NAME, id), this.#port, HOST);
+    this.#socket.send(queryWire(name, id), this.#port, HOST);
   }
 
   /** Asks every `everyMs` from now on. */
@@ -66,16 +80,16 @@ export class Neighbour {
     this.#asking = setInterval(() => this.ask(), everyMs).unref();
   }
 
-  /** Waits for the answers that are still to come, as long as they may take. */
+  /** Waits for the answers that are still to come. */
   async close(): Promise<Neighbourhood> {
     clearInterval(this.#asking);
-    const endMs = performance.now() + IN_TIME_MS;
+    const endMs = performance.now() + this.#inTimeMs;
     while (this.#sentMs.size > 0 && performance.now() < endMs)
       await new Promise((resolve) => {
         setTimeout(resolve, 2);
       });
     this.#socket.close();
-    const tookMs = this.#tookMs.filter((ms) => ms <= IN_TIME_MS).sort((a, b) => a - b);
+    const tookMs = this.#tookMs.filter((ms) => ms <= this.#inTimeMs).sort((a, b) => a - b);
     return { asked: this.#asked, lost: this.#asked - tookMs.length, tookMs };
   }
 }

@@ -6,6 +6,8 @@ export interface RawClientOptions {
   readonly port: number;
   /** Its own address: any of 127.0.0.0/8. */
   readonly localAddress?: string;
+  /** It reads no more than so many bytes at a time, each time that `sip` is called. */
+  readonly sipBytes?: number;
 }
 
 export class RawClient {
@@ -32,10 +34,16 @@ export class RawClient {
   }
 
   /** Resolves when connected. It reads nothing before `read` is called. */
-  static open({ host = '127.0.0.1', port, localAddress }: RawClientOptions): Promise<RawClient> {
+  static open(options: RawClientOptions): Promise<RawClient> {
+    const { host = '127.0.0.1', port, localAddress, sipBytes } = options;
     return new Promise((resolve, reject) => {
-      const options = { host, port, allowHalfOpen: true };
-      const socket = connect(localAddress === undefined ? options : { ...options, localAddress });
+      const socket = connect({
+        ...{ host, port, allowHalfOpen: true },
+        ...(localAddress !== undefined && { localAddress }),
+        ...(sipBytes !== undefined && {
+          onread: { buffer: Buffer.alloc(sipBytes), callback: () => false },
+        }),
+      });
       socket.pause();
       socket.once('error', reject);
       socket.once('connect', () => {
@@ -59,6 +67,10 @@ export class RawClient {
     this.#socket.write(text, 'latin1');
   }
 
+  sendBytes(bytes: Uint8Array): void {
+    this.#socket.write(bytes);
+  }
+
   /** Sends no more, and goes on reading if it does. */
   half(): void {
     this.#socket.end();
@@ -69,6 +81,15 @@ export class RawClient {
       this.#text += String(text);
     });
     this.#socket.resume();
+  }
+
+  sip(): void {
+    this.#socket.resume();
+  }
+
+  /** Ends with a RST. */
+  reset(): void {
+    this.#socket.resetAndDestroy();
   }
 
   close(): void {

@@ -1,0 +1,20 @@
+/** A process that attacks until its input ends: `attacker.ts PORT ADDRESS ATTACK …`, several attacks at the same time. */
+import type { Target } from './crowd.ts';
+import { TCP_ATTACKS } from './tcp.ts';
+import { UDP_ATTACKS } from './udp.ts';
+
+const ATTACKS: Readonly<Record<string, (target: Target) => Promise<unknown>>> = {
+  ...TCP_ATTACKS,
+  ...UDP_ATTACKS,
+};
+
+const [port, address = '', ...names] = process.argv.slice(2);
+// Even where connecting takes for ever.
+process.stdin.resume().on('end', () => process.exit());
+await Promise.all(
+  names.map((name) => {
+    const attack = ATTACKS[name];
+    if (attack === undefined) throw new Error(`unknown attack: ${name}`);
+    return attack({ port: Number(port), address });
+  }),
+);

@@ -1,0 +1,49 @@
+/** Many TCP connections of one client, made anew as the agent closes them. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { RawClient } from '../raw-client.ts';
+
+export interface Target {
+  readonly port: number;
+  /** The attacker's own address. */
+  readonly address: string;
+}
+
+export interface CrowdOptions {
+  readonly size: number;
+  readonly sipBytes?: number;
+  /** What one does when it is connected. */
+  readonly begin: (client: RawClient) => void;
+  /** What one does every `everyMs` after that. */
+  readonly goOn?: (client: RawClient) => void;
+  readonly everyMs?: number;
+}
+
+/** Connections that are under way at once, as a backlog holds them. */
+const AT_ONCE = 100;
+const PAUSE_MS = 20;
+
+/** Holds `size` connections for as long as the process runs. */
+export async function crowd(target: Target, options: CrowdOptions): Promise<never> {
+  const { size, sipBytes, begin, goOn, everyMs = 1_000 } = options;
+  let held: RawClient[] = [];
+  const open = async (): Promise<void> => {
+    const { port, address: localAddress } = target;
+    const client = await RawClient.open({
+      ...{ port, localAddress },
+      ...(sipBytes !== undefined && { sipBytes }),
+    });
+    begin(client);
+    held.push(client);
+  };
+  let lastMs = performance.now();
+  for (;;) {
+    held = held.filter((client) => !client.isEnded);
+    const missing = Math.min(AT_ONCE, size - held.length);
+    await Promise.allSettled(Array.from({ length: missing }, open));
+    if (missing === AT_ONCE) continue;
+    await pause(PAUSE_MS);
+    if (performance.now() - lastMs < everyMs) continue;
+    lastMs = performance.now();
+    for (const client of held) goOn?.(client);
+  }
+}

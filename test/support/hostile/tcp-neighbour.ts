@@ -1,0 +1,74 @@
+/** As `Neighbour`, over TCP: each question on a connection of its own, as a stub resolver asks again after TC. */
+import { FrameReader, frame } from '../../../agent/dns/frame.ts';
+import { queryWire } from '../server/rig.ts';
+import type { Neighbourhood } from './neighbour.ts';
+import { RawClient } from './raw-client.ts';
+
+const NAME = 'neighbour.test';
+
+export interface TcpNeighbourOptions {
+  readonly port: number;
+  /** Any of 127.0.0.0/8. */
+  readonly localAddress: string;
+  /** An answer that comes later is as good as lost. */
+  readonly inTimeMs: number;
+}
+
+export class TcpNeighbour {
+  readonly #options: TcpNeighbourOptions;
+  readonly #tookMs: number[] = [];
+  readonly #underWay = new Set<Promise<void>>();
+  #asked = 0;
+  #asking: NodeJS.Timeout | undefined;
+
+  constructor(options: TcpNeighbourOptions) {
+    this.#options = options;
+  }
+
+  /** Asks every `everyMs` from now on. */
+  start(everyMs: number): void {
+    this.#asking = setInterval(() => {
+      const asked = this.#ask().finally(() => this.#underWay.delete(asked));
+      this.#underWay.add(asked);
+    }, everyMs).unref();
+  }
+
+  /** Waits for the answers that are still to come. */
+  async close(): Promise<Neighbourhood> {
+    clearInterval(this.#asking);
+    await Promise.all(this.#underWay);
+    const tookMs = this.#tookMs.sort((a, b) => a - b);
+    return { asked: this.#asked, lost: this.#asked - tookMs.length, tookMs };
+  }
+
+  async #ask(): Promise<void> {
+    const id = this.#asked++ & 0xffff;
+    const startMs = performance.now();
+    try {
+      const client = await RawClient.open(this.#options);
+      client.read();
+      client.sendBytes(frame(queryWire(NAME, id)));
+      while (!client.isEnded && performance.now() - startMs < this.#options.inTimeMs) {
+        if (isGood(client.text, id)) {
+          this.#tookMs.push(performance.now() - startMs);
+          break;
+        }
+        await new Promise((resolve) => {
+          setTimeout(resolve, 2);
+        });
+      }
+      client.close();
+    } catch {
+      // Refused or reset while connecting: it has no answer.
+    }
+  }
+}
+
+/** Whether `text`, a character for each byte, is one whole answer to the question `id`. */
+function isGood(text: string, id: number): boolean {
+  const frames = new FrameReader();
+  frames.feed(Buffer.from(text, 'latin1'));
+  const answer = frames.next();
+  if (answer === undefined || answer.readUInt16BE(0) !== id) return false;
+  return ((answer[3] as number) & 0x0f) === 0 && answer.readUInt16BE(6) === 1;
+}

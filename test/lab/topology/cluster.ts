@@ -100,9 +100,7 @@ export class Cluster {
   /** What the name servers were asked about `name` (no trailing dot needed). */
   askedAbout(name: string): Asked[] {
     const wanted = `${name.toLowerCase().replace(/\.$/, '')}.`;
-    return this.upstreams.flatMap((upstream) =>
-      upstream.asked().filter((asked) => asked.name === wanted),
-    );
+    return this.upstreams.flatMap((upstream) => upstream.askedAbout(wanted));
   }
 
   /** `dns1 tcp` and the like, for each query about `name`, in order of servers and transports. */

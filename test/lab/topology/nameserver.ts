@@ -2,19 +2,17 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import type { Netns } from './netns.ts';
 import { Daemon } from './process.ts';
+import { type LoggedQuery, QueryLog } from './query-log.ts';
 import { until } from './wait.ts';
 import type { Zone } from './zones.ts';
 
 export const TRANSPORTS = ['udp', 'tcp'] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 
-/** One query a name server received. `name` is lower-case and ends in a dot. */
-export interface Asked {
+/** One query a name server received. */
+export interface Asked extends LoggedQuery {
   readonly server: string;
   readonly transport: Transport;
-  readonly client: string;
-  readonly name: string;
-  readonly type: string;
 }
 
 export interface NameserverOptions {
@@ -33,6 +31,7 @@ export class Nameserver {
   readonly #options: NameserverOptions;
   readonly #dir: string;
   #processes: ReadonlyMap<Transport, Daemon> = new Map();
+  readonly #queries = new Map<Transport, QueryLog>();
 
   constructor(options: NameserverOptions) {
     this.name = options.name;
@@ -55,13 +54,14 @@ export class Nameserver {
       writeFileSync(conf, this.#conf(transport, zones));
       const argv = ['unbound', '-d', '-c', conf];
       const logFile = `${this.#dir}/${transport}.log`;
+      if (!this.#queries.has(transport)) this.#queries.set(transport, new QueryLog(logFile));
       return [transport, new Daemon({ name: `${name}/${transport}`, netns, argv, logFile })];
     });
     this.#processes = new Map(started);
     await until(
       `${name} to listen`,
       () => this.#listens(),
-      10_000,
+      30_000,
       () => this.#logs(),
     );
   }
@@ -83,14 +83,18 @@ export class Nameserver {
 
   /** Every query received since the first start. A query is logged before it is answered. */
   asked(): Asked[] {
-    return [...this.#processes].flatMap(([transport, daemon]) =>
-      [...daemon.log().matchAll(/ query: (\S+) (\S+) (\S+) IN$/gm)].map((match) => ({
-        server: this.name,
-        transport,
-        client: match[1] as string,
-        name: (match[2] as string).toLowerCase(),
-        type: match[3] as string,
-      })),
+    return [...this.#queries].flatMap(([transport, log]) =>
+      log.read().map((query) => ({ server: this.name, transport, ...query })),
+    );
+  }
+
+  /** Those for `name`: lower-case, with its last dot. */
+  askedAbout(name: string): Asked[] {
+    return [...this.#queries].flatMap(([transport, log]) =>
+      log
+        .read()
+        .filter((query) => query.name === name)
+        .map((query) => ({ server: this.name, transport, ...query })),
     );
   }
 

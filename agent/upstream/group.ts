@@ -17,12 +17,12 @@ import type {
 } from '../query/services.ts';
 import type { Checks } from './checks.ts';
 import { Endpoints } from './endpoints.ts';
-import { Exchange } from './exchange.ts';
+import { Exchange } from './exchange/exchange.ts';
+import { allDown, servfail } from './exchange/outcome.ts';
+import { type ExchangeContext, type Plan, WAITING_QUERY_BYTES } from './exchange/plan.ts';
 import type { HealthSettings } from './health.ts';
 import { HedgeBudget } from './hedge-budget.ts';
 import { Member } from './member.ts';
-import { allDown, servfail } from './outcome.ts';
-import { type ExchangeContext, type Plan, WAITING_QUERY_BYTES } from './plan.ts';
 import { Order } from './policy.ts';
 import type { Registry } from './registry.ts';
 import { Targets } from './targets.ts';

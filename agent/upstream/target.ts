@@ -10,7 +10,7 @@ import type { IdSource } from './ids.ts';
 import { TargetMeters } from './meters.ts';
 import type { Failure, Sockets } from './ports.ts';
 import { RoundTrip } from './round-trip.ts';
-import { TcpPool } from './tcp-pool.ts';
+import { TcpPool } from './tcp/pool.ts';
 import { UdpPool } from './udp-pool.ts';
 
 /** How long what an upstream does not understand (EDNS, a transport) is remembered. */

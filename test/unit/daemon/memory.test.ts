@@ -10,7 +10,7 @@ import {
   type ReadText,
   tcpConnectionBound,
 } from '../../../agent/daemon/memory.ts';
-import { WAITING_QUERY_BYTES } from '../../../agent/upstream/plan.ts';
+import { WAITING_QUERY_BYTES } from '../../../agent/upstream/exchange/plan.ts';
 
 const MIB = 2 ** 20;
 const files =

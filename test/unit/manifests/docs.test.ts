@@ -7,7 +7,7 @@ import { heapFlags } from '../../../agent/cli/heap.ts';
 import { cacheBudget, ledgerBudget } from '../../../agent/daemon/memory.ts';
 import { SERIES, TRAFFIC_SERIES } from '../../../agent/observe/names.ts';
 import { OLDER_NAMES } from '../../../agent/observe/older-names.ts';
-import { WAITING_QUERY_BYTES } from '../../../agent/upstream/plan.ts';
+import { WAITING_QUERY_BYTES } from '../../../agent/upstream/exchange/plan.ts';
 import { build, containersOf } from './kustomize.ts';
 
 const ROOT = new URL('../../../', import.meta.url).pathname;

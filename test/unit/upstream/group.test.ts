@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GaveWayError } from '../../../agent/base/errors.ts';
 import { EDE, RCODE } from '../../../agent/dns/iana.ts';
-import { WAITING_QUERY_BYTES } from '../../../agent/upstream/plan.ts';
+import { WAITING_QUERY_BYTES } from '../../../agent/upstream/exchange/plan.ts';
 import { settle } from '../../support/fake-clock.ts';
 import { ledgerWith } from '../../support/ledger.ts';
 import {

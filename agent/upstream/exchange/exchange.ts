@@ -4,17 +4,25 @@
  * time elsewhere, within a budget. Truncated replies are asked again over TCP, a FORMERR to EDNS again without it
  * (RFC 6891 §7).
  */
-import { type DnsError, GAVE_WAY, type NetworkError } from '../base/errors.ts';
-import { type ClientShare, type Holding, OWN_KEY } from '../base/memory-ledger.ts';
-import { RCODE } from '../dns/iana.ts';
-import { acceptReply } from '../dns/reply/accept.ts';
-import type { Reply } from '../dns/reply.ts';
-import type { Transport } from '../query/query.ts';
-import type { UpstreamReply } from '../query/services.ts';
-import { type Expiring, NOT_WAITING } from './deadlines.ts';
-import { CLOSED, Flight, type FlightOwner } from './flight.ts';
-import { isTruncated } from './match.ts';
-import type { Member } from './member.ts';
+import { type DnsError, GAVE_WAY, type NetworkError } from '../../base/errors.ts';
+import { type ClientShare, type Holding, OWN_KEY } from '../../base/memory-ledger.ts';
+import { acceptReply } from '../../dns/reply/accept.ts';
+import type { Reply } from '../../dns/reply.ts';
+import type { Transport } from '../../query/query.ts';
+import type { UpstreamReply } from '../../query/services.ts';
+import { type Expiring, NOT_WAITING } from '../deadlines.ts';
+import { CLOSED, Flight, type FlightOwner } from '../flight.ts';
+import { isTruncated } from '../match.ts';
+import type { Member } from '../member.ts';
+import type { Failure } from '../ports.ts';
+import {
+  type Attempts,
+  abandonAll,
+  attemptOf,
+  NO_ATTEMPTS,
+  withAttempt,
+  withoutAttempt,
+} from './attempts.ts';
 import { failureOf, unanswered } from './outcome.ts';
 import {
   type Attempt,
@@ -26,15 +34,12 @@ import {
   WAITING_QUERY_BYTES,
   type Way,
 } from './plan.ts';
-import type { Failure } from './ports.ts';
-import { isUseless } from './usefulness.ts';
+import { refusesEdns, verdictOf } from './verdict.ts';
 
 /** Before an upstream that failed at once is tried again, milliseconds. */
 const RETRY_PAUSE_MS = 50;
 /** How often an exchange that is late looks whether waiting is still of use, milliseconds. */
 const LOOK_MS = 200;
-
-const NOBODY: readonly Attempt[] = [];
 
 export class Exchange implements FlightOwner, Expiring, Holding {
   readonly kind = 'query';
@@ -46,7 +51,7 @@ export class Exchange implements FlightOwner, Expiring, Holding {
   readonly #settle: Settle;
   readonly #deadlineMs: number;
   readonly #share: ClientShare;
-  #waiting: readonly Attempt[] = NOBODY;
+  #waiting: Attempts = NO_ATTEMPTS;
   #attempts = 0;
   #maxAttempts: number;
   #extraDials: number;
@@ -122,29 +127,25 @@ export class Exchange implements FlightOwner, Expiring, Holding {
 
   #judge(attempt: Attempt, reply: Reply): void {
     const { flight, member, isPlainRetry } = attempt;
-    const isRefusedEdns = reply.rcode === RCODE.FORMERR || reply.rcode === RCODE.NOTIMP;
-    if (isRefusedEdns && flight.edns) {
+    const { target } = member;
+    const verdict = verdictOf(attempt, reply, this.#plan);
+    if (isPlainRetry && !refusesEdns(reply.rcode)) target.rememberPlain();
+    if (verdict === 'plain') {
       this.#again(attempt, flight.transport, false, true);
       return;
     }
-    if (isPlainRetry && !isRefusedEdns) member.target.rememberPlain();
-    const outcome = { reply, upstream: member.target.name, transport: flight.transport };
-    if (reply.truncated && flight.transport === 'udp' && !member.target.isTls) {
+    const outcome = { reply, upstream: target.name, transport: flight.transport };
+    if (verdict === 'tcp') {
       this.#fallback ??= outcome;
       this.#again(attempt, 'tcp', flight.edns, isPlainRetry);
-    } else if (this.#failsOver(member, reply)) {
+    } else if (verdict === 'elsewhere') {
       this.#fallback = outcome;
       this.#failOver();
     } else {
       this.#learnTransport(attempt);
-      if (flight.purpose === 'hedge') member.target.meters.hedged('won');
+      if (flight.purpose === 'hedge') target.meters.hedged('won');
       this.#finish(outcome);
     }
-  }
-
-  /** Where the Corefile says so, and where an upstream gives nobody anything else (design §6.6). */
-  #failsOver({ isSuspect }: Member, { rcode }: Reply): boolean {
-    return this.#plan.failoverRcodes.includes(rcode) || (isSuspect && isUseless(rcode));
   }
 
   /** Every upstream is asked once; then the last answer stands. */
@@ -232,22 +233,20 @@ export class Exchange implements FlightOwner, Expiring, Holding {
     flight.avoid = avoid;
     const round = Math.floor((this.#attempts - 1) / members.length);
     const dueMs = nowMs + member.target.patienceMs(transport) * 2 ** Math.min(round, 2);
-    // Most exchanges are one attempt: a list made with it has no room to spare.
     const attempt = { flight, member, isPlainRetry, dueMs, isOverdue: false };
-    this.#waiting = this.#waiting.length === 0 ? [attempt] : [...this.#waiting, attempt];
+    this.#waiting = withAttempt(this.#waiting, attempt);
     // A hedge comes on top: it puts nothing off.
     if (purpose !== 'hedge') this.#nextTryMs = dueMs;
     member.send(flight);
   }
 
   #take(flight: Flight): Attempt | undefined {
-    const attempt = this.#waiting.find((each) => each.flight === flight);
-    if (this.#waiting.length === 1 && attempt !== undefined) this.#waiting = NOBODY;
-    else this.#waiting = this.#waiting.filter((each) => each !== attempt);
+    const attempt = attemptOf(this.#waiting, flight);
+    this.#waiting = withoutAttempt(this.#waiting, attempt);
     return attempt;
   }
 
-  /** Whoever has not answered by now is under suspicion; its reply is still welcome. */
+  /** An upstream that has not answered by now is under suspicion; its reply is still welcome. */
   #blameOverdue(nowMs: number): void {
     for (const attempt of this.#waiting) {
       if (attempt.isOverdue || attempt.dueMs > nowMs) continue;
@@ -288,11 +287,8 @@ export class Exchange implements FlightOwner, Expiring, Holding {
     this.#share.remove(this);
     this.#context.deadlines.clear(this);
     const abandoned = this.#waiting;
-    this.#waiting = NOBODY;
-    for (const { flight, member } of abandoned) {
-      if (flight.purpose === 'hedge') member.target.meters.hedged('lost');
-      flight.abandon();
-    }
+    this.#waiting = NO_ATTEMPTS;
+    abandonAll(abandoned);
     this.#settle(outcome);
   }
 }

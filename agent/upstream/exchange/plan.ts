@@ -1,13 +1,13 @@
 /** What one exchange is to do, and one attempt of it. */
-import type { Clock } from '../base/clock.ts';
-import type { DnsError } from '../base/errors.ts';
-import type { MemoryLedger } from '../base/memory-ledger.ts';
-import type { Transport } from '../query/query.ts';
-import type { UpstreamQuestion, UpstreamReply } from '../query/services.ts';
-import type { Deadlines } from './deadlines.ts';
-import type { Flight, Purpose } from './flight.ts';
-import type { HedgeBudget } from './hedge-budget.ts';
-import type { Member } from './member.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { DnsError } from '../../base/errors.ts';
+import type { MemoryLedger } from '../../base/memory-ledger.ts';
+import type { Transport } from '../../query/query.ts';
+import type { UpstreamQuestion, UpstreamReply } from '../../query/services.ts';
+import type { Deadlines } from '../deadlines.ts';
+import type { Flight, Purpose } from '../flight.ts';
+import type { HedgeBudget } from '../hedge-budget.ts';
+import type { Member } from '../member.ts';
 
 export interface Plan {
   readonly question: UpstreamQuestion;

@@ -1,13 +1,13 @@
 /** One persistent connection: queries pipelined, replies matched by ID in any order (RFC 7766 §6.2.1.1, §7). */
-import { FrameReader } from '../dns/frame.ts';
-import { putU16 } from '../dns/header.ts';
-import { type Deadlines, type Expiring, NOT_WAITING } from './deadlines.ts';
-import type { Carrier, Flight } from './flight.ts';
-import { freeId } from './ids.ts';
-import { type Mismatch, matchReply } from './match.ts';
-import type { Dial, Failure, StreamPort } from './ports.ts';
-import type { RoundTrip } from './round-trip.ts';
-import type { SocketContext } from './udp-socket.ts';
+import { FrameReader } from '../../dns/frame.ts';
+import { putU16 } from '../../dns/header.ts';
+import { type Deadlines, type Expiring, NOT_WAITING } from '../deadlines.ts';
+import type { Carrier, Flight } from '../flight.ts';
+import { freeId } from '../ids.ts';
+import { type Mismatch, matchReply } from '../match.ts';
+import type { Dial, Failure, StreamPort } from '../ports.ts';
+import type { RoundTrip } from '../round-trip.ts';
+import type { SocketContext } from '../udp-socket.ts';
 
 /** Covers one lost SYN (RFC 6298 §2: 1 s), or a TLS handshake that stalls. */
 const OPEN_TIMEOUT_MS = 2_000;

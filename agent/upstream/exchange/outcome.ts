@@ -1,8 +1,8 @@
 /** What an exchange tells when no upstream answered. */
-import { DnsError, NetworkError } from '../base/errors.ts';
-import { EDE, RCODE } from '../dns/iana.ts';
-import type { Member } from './member.ts';
-import type { Failure } from './ports.ts';
+import { DnsError, NetworkError } from '../../base/errors.ts';
+import { EDE, RCODE } from '../../dns/iana.ts';
+import type { Member } from '../member.ts';
+import type { Failure } from '../ports.ts';
 
 /** SERVFAIL that tells nothing of the network: our own doing. */
 export function servfail(text: string): DnsError {

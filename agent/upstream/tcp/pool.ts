@@ -6,9 +6,9 @@
  * Behind a ClusterIP each connection is bound to one endpoint, so a connection is given up after a number of queries
  * and seconds: that is what spreads the load and what finds new endpoints. It is used until its heir is open.
  */
-import type { Flight } from './flight.ts';
-import type { Failure } from './ports.ts';
-import { type ConnectionContext, type Lifetime, TcpConnection } from './tcp-connection.ts';
+import type { Flight } from '../flight.ts';
+import type { Failure } from '../ports.ts';
+import { type ConnectionContext, type Lifetime, TcpConnection } from './connection.ts';
 
 const MAX_CONNECTIONS = 4;
 /** In flight on every connection before another one is opened. */

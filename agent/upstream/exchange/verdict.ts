@@ -1,0 +1,28 @@
+/** What becomes of a reply that could be read. */
+import { RCODE } from '../../dns/iana.ts';
+import type { Reply } from '../../dns/reply.ts';
+import { isUseless } from '../usefulness.ts';
+import type { Attempt, Plan } from './plan.ts';
+
+/**
+ * `plain`: asked again without OPT. `tcp`: asked again over TCP. `elsewhere`: another upstream is asked, the reply is
+ * better than none. `take`: it is the answer.
+ */
+export type Verdict = 'plain' | 'tcp' | 'elsewhere' | 'take';
+
+export function verdictOf(attempt: Attempt, reply: Reply, plan: Plan): Verdict {
+  const { flight, member } = attempt;
+  if (flight.edns && refusesEdns(reply.rcode)) return 'plain';
+  if (reply.truncated && flight.transport === 'udp' && !member.target.isTls) return 'tcp';
+  return failsOver(attempt, reply, plan) ? 'elsewhere' : 'take';
+}
+
+/** A server that does not know EDNS says so (RFC 6891 §7). */
+export function refusesEdns(rcode: number): boolean {
+  return rcode === RCODE.FORMERR || rcode === RCODE.NOTIMP;
+}
+
+/** Where the Corefile says so, and where an upstream gives no query anything else (design §6.6). */
+function failsOver({ member }: Attempt, { rcode }: Reply, { failoverRcodes }: Plan): boolean {
+  return failoverRcodes.includes(rcode) || (member.isSuspect && isUseless(rcode));
+}

@@ -12,7 +12,7 @@ import type { Transport } from '../../query/query.ts';
 import type { UpstreamReply } from '../../query/services.ts';
 import { type Expiring, NOT_WAITING } from '../deadlines.ts';
 import { CLOSED, Flight, type FlightOwner } from '../flight.ts';
-import { isTruncated } from '../match.ts';
+import { isTruncated, isUnproven } from '../match.ts';
 import type { Member } from '../member.ts';
 import type { Failure } from '../ports.ts';
 import {
@@ -92,6 +92,11 @@ export class Exchange implements FlightOwner, Expiring, Holding {
   onReply(flight: Flight, message: Buffer): void {
     const attempt = this.#take(flight);
     if (attempt === undefined) return;
+    if (isUnproven(message, flight.spelling)) {
+      attempt.member.target.meters.mismatched('question');
+      this.#again(attempt, 'tcp', flight.edns, attempt.isPlainRetry);
+      return;
+    }
     const reply = acceptReply(message, flight.question, flight.spelling);
     if (typeof reply !== 'string') {
       attempt.member.answered(flight, reply.rcode, this.#context.clock.nowMs() - flight.sentMs);

@@ -42,3 +42,15 @@ export function replyTo({ message, head }: SeenQuery, fields: ReplyFields = {}):
   putU16(wire, 0, (idOf(message) + idOffset) & 0xffff);
   return wire;
 }
+
+/** An error without a question: 12 octets, or 23 with an OPT, which BADVERS and its like need. */
+export function bareReplyTo({ message }: SeenQuery, rcode: number, hasOpt: boolean): Buffer {
+  const header = Buffer.alloc(12);
+  putU16(header, 0, idOf(message));
+  putU16(header, 2, FLAG.QR | FLAG.RA | (rcode & 0xf));
+  if (!hasOpt) return header;
+  putU16(header, 10, 1);
+  const opt = Buffer.from('00002904d0000000000000', 'hex');
+  opt[5] = rcode >> 4;
+  return Buffer.concat([header, opt]);
+}

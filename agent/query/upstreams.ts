@@ -67,6 +67,8 @@ export interface UpstreamGroupOptions {
   readonly randomizeCase?: boolean | undefined;
   /** A UDP socket of its own, and so a port, for each query. */
   readonly socketPerQuery?: boolean | undefined;
+  /** Queries go out without OPT; undefined: learned from the upstream. */
+  readonly noEdns?: boolean | undefined;
   /**
    * Name, wire form, that the targets resolve to the endpoints behind them: those are asked, the targets only where no
    * endpoint is of use.

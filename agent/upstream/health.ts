@@ -160,7 +160,7 @@ export class Health implements FlightOwner, Expiring {
     const { clock, deadlines, random } = this.#context;
     const { options, transport: wanted } = this.#settings;
     const transport = this.#target.transportFor(wanted);
-    const edns = this.#target.understandsEdns;
+    const edns = this.#target.edns[transport].takeProbe();
     const probe = new Flight(this.#question, transport, edns, this, 'probe');
     this.#probe = probe;
     const jitteredMs = options.intervalMs * (0.75 + random() / 2);

@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Transport } from '../query/query.ts';
 import type { Metrics, UpstreamTls } from '../query/services.ts';
 import type { Deadlines } from './deadlines.ts';
+import { EdnsMemory } from './edns/memory.ts';
 import { CLOSED, type Flight } from './flight.ts';
 import type { IdSource } from './ids.ts';
 import { TargetMeters } from './meters.ts';
@@ -13,7 +14,7 @@ import { RoundTrip } from './round-trip.ts';
 import { TcpPool } from './tcp/pool.ts';
 import { UdpPool } from './udp-pool.ts';
 
-/** How long what an upstream does not understand (EDNS, a transport) is remembered. */
+/** How long a transport that an upstream does not understand is remembered. */
 const MEMORY_MS = 600_000;
 /** Replies in a row over the other transport, and none over the wanted one, before it is asked over the other first. */
 const TRANSPORT_STREAK = 3;
@@ -37,6 +38,7 @@ export interface TargetSettings {
   readonly readTimeoutMs: number | undefined;
   readonly randomizeCase: boolean;
   readonly socketPerQuery: boolean;
+  readonly noEdns: boolean;
 }
 
 export interface TargetContext {
@@ -56,12 +58,13 @@ export class Target {
   readonly name: string;
   readonly isTls: boolean;
   readonly meters: TargetMeters;
+  /** What is known of EDNS, over each transport: often it is something on the way that does not like it. */
+  readonly edns: Readonly<Record<Transport, EdnsMemory>>;
   readonly #clock: Clock;
   readonly #tcp: TcpPool;
   readonly #udp: UdpPool;
   readonly #roundTrips: Readonly<Record<Transport, RoundTrip>>;
   #isClosed = false;
-  #plainUntilMs = Number.NEGATIVE_INFINITY;
   /** Replies in a row over the transport that was not wanted. */
   #detours = 0;
   #detour: Transport | undefined;
@@ -76,6 +79,8 @@ export class Target {
     this.isTls = tls !== undefined;
     this.meters = new TargetMeters(context.metrics, this.name, this.isTls ? 'tls' : 'tcp');
     this.#clock = context.clock;
+    const memory = (): EdnsMemory => new EdnsMemory(context, settings.noEdns);
+    this.edns = { udp: memory(), tcp: memory() };
     this.#roundTrips = { udp: new RoundTrip(readTimeoutMs), tcp: new RoundTrip(readTimeoutMs) };
     const shared = { ...context, endpoint, meters: this.meters, randomizeCase };
     this.#udp = new UdpPool(shared, random, settings.socketPerQuery);
@@ -91,7 +96,11 @@ export class Target {
       flight.owner.onFailure(flight, RELEASED);
       return false;
     }
-    return flight.transport === 'udp' ? this.#udp.send(flight) : this.#tcp.send(flight);
+    const { transport } = flight;
+    const look = this.edns[transport].takeLook(flight);
+    const wasOpen = transport === 'udp' ? this.#udp.send(flight) : this.#tcp.send(flight);
+    if (look !== undefined) this.send(look);
+    return wasOpen;
   }
 
   /** Learns from a reply to `flight`. */
@@ -100,6 +109,7 @@ export class Target {
     const waitMs = this.#clock.nowMs() - flight.writtenMs;
     this.#roundTrips[transport].sample(waitMs);
     this.meters[transport].phases.wait.observe(waitMs / 1_000);
+    if (!flight.edns) this.edns[transport].heard();
   }
 
   patienceMs(transport: Transport): number {
@@ -140,14 +150,6 @@ export class Target {
     this.#detour = undefined;
   }
 
-  get understandsEdns(): boolean {
-    return this.#clock.nowMs() >= this.#plainUntilMs;
-  }
-
-  rememberPlain(): void {
-    this.#plainUntilMs = this.#clock.nowMs() + MEMORY_MS;
-  }
-
   tidy(): void {
     this.#udp.tidy();
     this.#tcp.tidy();
@@ -156,6 +158,8 @@ export class Target {
   /** Closes everything; what is in flight fails. */
   close(): void {
     this.#isClosed = true;
+    this.edns.udp.close();
+    this.edns.tcp.close();
     this.#udp.destroy(RELEASED);
     this.#tcp.destroy(RELEASED);
   }

@@ -116,6 +116,10 @@ function connectionOptions(group: GroupSettings): Options {
     read_timeout: (option) => {
       group.readTimeoutMs = durationArg(oneArg(option), { minMs: 10 });
     },
+    no_edns: (option) => {
+      noArgs(option);
+      group.noEdns = true;
+    },
   };
 }
 

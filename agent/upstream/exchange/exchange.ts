@@ -1,40 +1,33 @@
 /**
  * One question and its one deadline. Upstreams are tried in order; an attempt that stays unanswered is left to run
  * while the next one begins, and the first good reply wins. One that takes longer than most is hedged: asked a second
- * time elsewhere, within a budget. Truncated replies are asked again over TCP, a FORMERR to EDNS again without it
- * (RFC 6891 §7).
+ * time elsewhere, within a budget. Truncated replies are asked again over TCP, what may be because of EDNS again
+ * without it (`edns/memory.ts`).
  */
-import { type DnsError, GAVE_WAY, type NetworkError } from '../../base/errors.ts';
+import { type DnsError, GAVE_WAY } from '../../base/errors.ts';
 import { type ClientShare, type Holding, OWN_KEY } from '../../base/memory-ledger.ts';
 import { acceptReply } from '../../dns/reply/accept.ts';
 import type { Reply } from '../../dns/reply.ts';
 import type { Transport } from '../../query/query.ts';
 import type { UpstreamReply } from '../../query/services.ts';
 import { type Expiring, NOT_WAITING } from '../deadlines.ts';
-import { CLOSED, Flight, type FlightOwner } from '../flight.ts';
+import { learnFromPlain, type PlainReason } from '../edns/learn.ts';
+import { isGood } from '../edns/worth.ts';
+import { CLOSED, type Flight, type FlightOwner } from '../flight.ts';
 import { isTruncated, isUnproven } from '../match.ts';
-import type { Member } from '../member.ts';
 import type { Failure } from '../ports.ts';
-import {
-  type Attempts,
-  abandonAll,
-  attemptOf,
-  NO_ATTEMPTS,
-  withAttempt,
-  withoutAttempt,
-} from './attempts.ts';
-import { failureOf, unanswered } from './outcome.ts';
+import { unanswered } from './outcome.ts';
 import {
   type Attempt,
   type ExchangeContext,
   isHopeless,
   type Plan,
   type Settle,
-  transportOf,
   WAITING_QUERY_BYTES,
-  type Way,
 } from './plan.ts';
-import { refusesEdns, verdictOf } from './verdict.ts';
+import { Race } from './race.ts';
+import { Troubles } from './troubles.ts';
+import { type Verdict, verdictOf } from './verdict.ts';
 
 /** Before an upstream that failed at once is tried again, milliseconds. */
 const RETRY_PAUSE_MS = 50;
@@ -51,20 +44,16 @@ export class Exchange implements FlightOwner, Expiring, Holding {
   readonly #settle: Settle;
   readonly #deadlineMs: number;
   readonly #share: ClientShare;
-  #waiting: Attempts = NO_ATTEMPTS;
-  #attempts = 0;
-  #maxAttempts: number;
-  #extraDials: number;
-  /** When the next attempt is due, and when the one under way is hedged. */
-  #nextTryMs = Number.POSITIVE_INFINITY;
-  #hedgeMs = Number.POSITIVE_INFINITY;
+  readonly #race: Race;
   #isLate = false;
   #isDone = false;
-  /** Upstreams that did not answer over the transport they were asked over first. */
-  #deaf: Member[] | undefined;
   /** What is better than nothing: a truncated reply, or one with a rcode to fail over from. */
   #fallback: UpstreamReply | undefined;
-  #lastFailure: NetworkError | undefined;
+  #troubles: Troubles | undefined;
+  /** A query is tried without OPT once. */
+  #hasTriedPlain = false;
+  /** What was said to it with OPT, while it is tried without. */
+  #held: { readonly attempt: Attempt; readonly reply: Reply } | undefined;
 
   /** `settle` is called once, later or from within `start`. */
   constructor(context: ExchangeContext, plan: Plan, settle: Settle) {
@@ -73,46 +62,42 @@ export class Exchange implements FlightOwner, Expiring, Holding {
     this.lane = plan.lane;
     this.#settle = settle;
     this.#deadlineMs = context.clock.nowMs() + plan.budgetMs;
-    this.#maxAttempts = plan.maxAttempts;
-    this.#extraDials = plan.extraDials;
+    this.#race = new Race(plan, this);
     this.#share = context.ledger.share(plan.question.clientKey ?? OWN_KEY);
   }
 
   start(): void {
     this.#share.add(this);
     if (this.#isDone) return;
-    const nowMs = this.#context.clock.nowMs();
-    this.#tryNext(nowMs);
-    const [first] = this.#waiting;
-    if (first !== undefined && this.#plan.hedges !== undefined)
-      this.#hedgeMs = nowMs + first.member.target.hedgeMs(first.flight.transport);
+    this.#race.start(this.#context.clock.nowMs());
     this.#schedule();
   }
 
   onReply(flight: Flight, message: Buffer): void {
-    const attempt = this.#take(flight);
+    const attempt = this.#race.take(flight);
     if (attempt === undefined) return;
+    const { meters } = attempt.member.target;
     if (isUnproven(message, flight.spelling)) {
-      attempt.member.target.meters.mismatched('question');
-      this.#again(attempt, 'tcp', flight.edns, attempt.isPlainRetry);
+      meters.mismatched('question');
+      this.#again(attempt, 'tcp', flight.edns, attempt.plainFor);
       return;
     }
     const reply = acceptReply(message, flight.question, flight.spelling);
     if (typeof reply !== 'string') {
       attempt.member.answered(flight, reply.rcode, this.#context.clock.nowMs() - flight.sentMs);
-      this.#judge(attempt, reply);
+      this.#compare(attempt, reply);
     } else if (flight.transport === 'udp' && isTruncated(message)) {
       // Some servers cut in the middle of a record.
-      this.#again(attempt, 'tcp', flight.edns, attempt.isPlainRetry);
+      this.#again(attempt, 'tcp', flight.edns, attempt.plainFor);
     } else {
       // The question matched, so this is what the upstream has to say; there is nothing more to wait for.
-      attempt.member.target.meters.mismatched(reply);
+      meters.mismatched(reply);
       this.#failed(attempt, { phase: 'match', errno: 'EBADMSG' });
     }
   }
 
   onFailure(flight: Flight, failure: Failure): void {
-    const attempt = this.#take(flight);
+    const attempt = this.#race.take(flight);
     if (attempt !== undefined) this.#failed(attempt, failure);
   }
 
@@ -124,25 +109,43 @@ export class Exchange implements FlightOwner, Expiring, Holding {
   onDeadline(): void {
     const nowMs = this.#context.clock.nowMs();
     this.#blameOverdue(nowMs);
+    if (this.#isDone) return;
     if (nowMs >= this.#deadlineMs || isHopeless(this.#plan)) this.#giveUp();
-    else if (nowMs >= this.#nextTryMs) this.#tryNext(nowMs);
-    else if (nowMs >= this.#hedgeMs) this.#hedge(nowMs);
+    else this.#race.run(nowMs);
     this.#schedule();
   }
 
+  /** Learns whether the upstream likes EDNS. */
+  #compare(attempt: Attempt, reply: Reply): void {
+    const { flight, member, plainFor } = attempt;
+    const memory = member.target.edns[flight.transport];
+    if (plainFor === undefined) {
+      if (flight.edns && isGood(reply)) memory.liked();
+      this.#judge(attempt, reply);
+      return;
+    }
+    const held = this.#held;
+    this.#held = undefined;
+    const isBetter = learnFromPlain(memory, plainFor, reply, held?.reply);
+    // What was said with EDNS and is as good was said first.
+    if (held !== undefined && !isBetter) this.#judge(held.attempt, held.reply);
+    else this.#judge(attempt, reply);
+  }
+
   #judge(attempt: Attempt, reply: Reply): void {
-    const { flight, member, isPlainRetry } = attempt;
+    const { flight, member } = attempt;
     const { target } = member;
     const verdict = verdictOf(attempt, reply, this.#plan);
-    if (isPlainRetry && !refusesEdns(reply.rcode)) target.rememberPlain();
     if (verdict === 'plain') {
-      this.#again(attempt, flight.transport, false, true);
+      this.#again(attempt, flight.transport, false, 'refusal');
       return;
     }
     const outcome = { reply, upstream: target.name, transport: flight.transport };
     if (verdict === 'tcp') {
+      this.#fallback = outcome;
+      this.#again(attempt, 'tcp', flight.edns, undefined);
+    } else if (this.#isLastWord(verdict, reply) && this.#tryPlain(attempt, 'doubt', reply)) {
       this.#fallback ??= outcome;
-      this.#again(attempt, 'tcp', flight.edns, isPlainRetry);
     } else if (verdict === 'elsewhere') {
       this.#fallback = outcome;
       this.#failOver();
@@ -153,137 +156,102 @@ export class Exchange implements FlightOwner, Expiring, Holding {
     }
   }
 
+  /** Whether `reply` is not much, and there is no other upstream whose turn it is. */
+  #isLastWord(verdict: Verdict, reply: Reply): boolean {
+    return !isGood(reply) && (verdict !== 'elsewhere' || !this.#race.hasFresh);
+  }
+
+  /** Asks the same without OPT, where that may be what the upstream does not like; `reply` to the query with it is held. */
+  #tryPlain(attempt: Attempt, why: PlainReason, reply?: Reply): boolean {
+    const { flight, member } = attempt;
+    if (!flight.edns || this.#hasTriedPlain) return false;
+    if (!member.target.edns[flight.transport].disliked()) return false;
+    this.#hasTriedPlain = true;
+    if (reply !== undefined) this.#held = { attempt, reply };
+    this.#again(attempt, flight.transport, false, why);
+    return true;
+  }
+
+  /** Nothing came without OPT: what was said to the query with it stands. Returns whether something was. */
+  #endTry({ flight, member, plainFor }: Attempt): boolean {
+    if (plainFor === undefined || plainFor === 'refusal') return false;
+    member.target.edns[flight.transport].wasFruitless(true);
+    const held = this.#held;
+    this.#held = undefined;
+    if (held !== undefined) this.#judge(held.attempt, held.reply);
+    return held !== undefined;
+  }
+
+  #again(
+    attempt: Attempt,
+    transport: Transport,
+    edns: boolean,
+    plainFor: PlainReason | undefined,
+  ): void {
+    this.#race.again(attempt, transport, edns, plainFor, this.#context.clock.nowMs());
+    this.#schedule();
+  }
+
   /** Every upstream is asked once; then the last answer stands. */
   #failOver(): void {
-    const { members } = this.#plan;
-    if (this.#attempts < Math.min(this.#maxAttempts, members.length))
-      this.#tryNext(this.#context.clock.nowMs());
-    else if (this.#waiting.length === 0) this.#giveUp();
+    if (this.#race.hasFresh) this.#race.tryNext(this.#context.clock.nowMs());
+    else if (this.#race.waiting.length === 0) this.#giveUp();
     this.#schedule();
   }
 
   #learnTransport({ flight, member }: Attempt): void {
     const { transport } = this.#plan;
     if (flight.transport === transport) member.target.tookWay(transport);
-    else if (this.#deaf?.includes(member)) member.target.tookDetour(flight.transport);
+    else if (this.#troubles?.isDeaf(member) === true) member.target.tookDetour(flight.transport);
   }
 
   #failed(attempt: Attempt, failure: Failure): void {
     attempt.member.failed(attempt.flight, failure);
     this.#note(attempt, failure);
+    if (!attempt.isOverdue && this.#endTry(attempt)) return;
+    const race = this.#race;
     const isFirstChoice = attempt.flight.transport === this.#plan.transport;
-    if (failure.phase === 'connect' && isFirstChoice && this.#extraDials > 0) {
-      this.#extraDials--;
-      this.#maxAttempts++;
-    }
+    if (failure.phase === 'connect' && isFirstChoice) race.forgiveDial();
     const nowMs = this.#context.clock.nowMs();
-    const mayTry = this.#attempts < this.#maxAttempts;
-    const isOver = !mayTry && this.#waiting.length === 0;
+    const isOver = !race.mayTry && race.waiting.length === 0;
     if (isOver || failure.errno === CLOSED) this.#giveUp();
-    else if (mayTry && this.#attempts < this.#plan.members.length) this.#tryNext(nowMs);
-    else if (mayTry) this.#nextTryMs = Math.min(this.#nextTryMs, nowMs + RETRY_PAUSE_MS);
+    else if (race.hasFresh) race.tryNext(nowMs);
+    else if (race.mayTry) race.tryBy(nowMs + RETRY_PAUSE_MS);
     this.#schedule();
   }
 
-  #tryNext(nowMs: number): void {
-    if (this.#attempts >= this.#maxAttempts) {
-      this.#nextTryMs = Number.POSITIVE_INFINITY;
-      return;
-    }
-    const { members } = this.#plan;
-    const round = Math.floor(this.#attempts / members.length);
-    const member = members[this.#attempts % members.length] as Member;
-    this.#attempts++;
-    const { target } = member;
-    const way = { edns: target.understandsEdns, isPlainRetry: false, purpose: 'query' } as const;
-    this.#send(member, transportOf(this.#plan, member, round), way, nowMs);
-  }
-
-  /** Asks a second time, elsewhere: another upstream, or another way to the same. */
-  #hedge(nowMs: number): void {
-    this.#hedgeMs = Number.POSITIVE_INFINITY;
-    const { hedges, members } = this.#plan;
-    const [slow] = this.#waiting;
-    if (slow === undefined || hedges === undefined) return;
-    if (!hedges.take()) {
-      slow.member.target.meters.hedged('denied');
-      return;
-    }
-    const next = members[this.#attempts % members.length] as Member;
-    const member = next.isSuspect ? slow.member : next;
-    const { target } = member;
-    const way = { edns: target.understandsEdns, isPlainRetry: false, purpose: 'hedge' } as const;
-    const transport =
-      target === slow.member.target ? slow.flight.transport : transportOf(this.#plan, member, 0);
-    this.#send(member, transport, way, nowMs, slow.flight.carrier);
-  }
-
-  /** The same question to the same upstream, in another way. */
-  #again(attempt: Attempt, transport: Transport, edns: boolean, isPlainRetry: boolean): void {
-    const { member, flight } = attempt;
-    const way = { edns, isPlainRetry, purpose: flight.purpose };
-    this.#send(member, transport, way, this.#context.clock.nowMs());
-    this.#schedule();
-  }
-
-  #send(
-    member: Member,
-    transport: Transport,
-    { edns, isPlainRetry, purpose }: Way,
-    nowMs: number,
-    avoid: Flight['avoid'] = undefined,
-  ): void {
-    const { question, members } = this.#plan;
-    const flight = new Flight(question, transport, edns, this, purpose);
-    flight.avoid = avoid;
-    const round = Math.floor((this.#attempts - 1) / members.length);
-    const dueMs = nowMs + member.target.patienceMs(transport) * 2 ** Math.min(round, 2);
-    const attempt = { flight, member, isPlainRetry, dueMs, isOverdue: false };
-    this.#waiting = withAttempt(this.#waiting, attempt);
-    // A hedge comes on top: it puts nothing off.
-    if (purpose !== 'hedge') this.#nextTryMs = dueMs;
-    member.send(flight);
-  }
-
-  #take(flight: Flight): Attempt | undefined {
-    const attempt = attemptOf(this.#waiting, flight);
-    this.#waiting = withoutAttempt(this.#waiting, attempt);
-    return attempt;
-  }
-
-  /** An upstream that has not answered by now is under suspicion; its reply is still welcome. */
+  /** An upstream that has not answered by now is under suspicion, or else it does not like EDNS. */
   #blameOverdue(nowMs: number): void {
-    for (const attempt of this.#waiting) {
-      if (attempt.isOverdue || attempt.dueMs > nowMs) continue;
-      attempt.isOverdue = true;
-      this.#isLate = true;
-      const failure = { phase: attempt.flight.phase, errno: 'ETIMEDOUT' };
-      attempt.member.failed(attempt.flight, failure);
-      this.#note(attempt, failure);
-    }
+    const attempt = this.#race.takeOverdue(nowMs);
+    if (attempt === undefined) return;
+    this.#isLate = true;
+    const failure = { phase: attempt.flight.phase, errno: 'ETIMEDOUT' };
+    attempt.member.failed(attempt.flight, failure);
+    this.#note(attempt, failure);
+    // What has not been sent cannot be disliked, and at the end there is nothing to be gained.
+    const mayBeEdns = failure.phase === 'wait' && nowMs < this.#deadlineMs;
+    if (!this.#endTry(attempt) && mayBeEdns) this.#tryPlain(attempt, 'silence');
+    if (!this.#isDone) this.#blameOverdue(nowMs);
   }
 
   #note({ flight, member }: Attempt, failure: Failure): void {
-    const { transport } = flight;
     const afterMs = this.#context.clock.nowMs() - flight.sentMs;
-    this.#lastFailure = failureOf(member, transport, failure, afterMs);
-    if (transport !== this.#plan.transport) return;
-    this.#deaf ??= [];
-    this.#deaf.push(member);
+    this.#troubles ??= new Troubles(this.#plan.transport);
+    this.#troubles.note(member, flight.transport, failure, afterMs);
   }
 
   #schedule(): void {
     if (this.#isDone) return;
     const { clock, deadlines } = this.#context;
     const lookMs = this.#isLate ? clock.nowMs() + LOOK_MS : this.#deadlineMs;
-    deadlines.set(this, Math.min(this.#nextTryMs, this.#hedgeMs, lookMs, this.#deadlineMs));
+    deadlines.set(this, Math.min(this.#race.dueMs, lookMs, this.#deadlineMs));
   }
 
   #giveUp(): void {
-    const [slow] = this.#waiting;
-    if (this.#lastFailure === undefined && slow !== undefined)
+    const [slow] = this.#race.waiting;
+    if (this.#troubles === undefined && slow !== undefined)
       this.#note(slow, { phase: slow.flight.phase, errno: 'ETIMEDOUT' });
-    this.#finish(this.#fallback ?? unanswered(this.#lastFailure, this.#attempts));
+    this.#finish(this.#fallback ?? unanswered(this.#troubles?.last, this.#race.attempts));
   }
 
   #finish(outcome: UpstreamReply | DnsError): void {
@@ -291,9 +259,7 @@ export class Exchange implements FlightOwner, Expiring, Holding {
     this.#isDone = true;
     this.#share.remove(this);
     this.#context.deadlines.clear(this);
-    const abandoned = this.#waiting;
-    this.#waiting = NO_ATTEMPTS;
-    abandonAll(abandoned);
+    this.#race.abandon();
     this.#settle(outcome);
   }
 }

@@ -5,7 +5,8 @@ import type { MemoryLedger } from '../../base/memory-ledger.ts';
 import type { Transport } from '../../query/query.ts';
 import type { UpstreamQuestion, UpstreamReply } from '../../query/services.ts';
 import type { Deadlines } from '../deadlines.ts';
-import type { Flight, Purpose } from '../flight.ts';
+import type { PlainReason } from '../edns/learn.ts';
+import type { Flight } from '../flight.ts';
 import type { HedgeBudget } from '../hedge-budget.ts';
 import type { Member } from '../member.ts';
 
@@ -16,7 +17,7 @@ export interface Plan {
   readonly budgetMs: number;
   /** In the order in which they are tried; not empty. */
   readonly members: readonly Member[];
-  /** Attempts at most; hedges and repeats for TC and FORMERR aside. */
+  /** Attempts at most; hedges and repeats for TC and without OPT aside. */
   readonly maxAttempts: number;
   /** Attempts more where a connection could not be made: another endpoint of the Service may take the next. */
   readonly extraDials: number;
@@ -39,8 +40,8 @@ export interface ExchangeContext {
 export interface Attempt {
   readonly flight: Flight;
   readonly member: Member;
-  /** Whether the same query was refused with its OPT. */
-  readonly isPlainRetry: boolean;
+  /** Set where the same was asked with an OPT before. */
+  readonly plainFor: PlainReason | undefined;
   /** When a reply should have come, clock milliseconds. */
   readonly dueMs: number;
   isOverdue: boolean;
@@ -48,13 +49,6 @@ export interface Attempt {
 
 /** Takes how an exchange ended; called once. */
 export type Settle = (outcome: UpstreamReply | DnsError) => void;
-
-/** How one query is sent. */
-export interface Way {
-  readonly edns: boolean;
-  readonly isPlainRetry: boolean;
-  readonly purpose: Purpose;
-}
 
 /** What a query costs that waits for an upstream: itself, its promises, its place in maps, its end as garbage; measured. */
 export const WAITING_QUERY_BYTES = 12 * 1_024;

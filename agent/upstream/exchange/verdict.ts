@@ -1,6 +1,6 @@
 /** What becomes of a reply that could be read. */
-import { RCODE } from '../../dns/iana.ts';
 import type { Reply } from '../../dns/reply.ts';
+import { refusesEdns } from '../edns/worth.ts';
 import { isUseless } from '../usefulness.ts';
 import type { Attempt, Plan } from './plan.ts';
 
@@ -15,11 +15,6 @@ export function verdictOf(attempt: Attempt, reply: Reply, plan: Plan): Verdict {
   if (flight.edns && refusesEdns(reply.rcode)) return 'plain';
   if (reply.truncated && flight.transport === 'udp' && !member.target.isTls) return 'tcp';
   return failsOver(attempt, reply, plan) ? 'elsewhere' : 'take';
-}
-
-/** A server that does not know EDNS says so (RFC 6891 §7). */
-export function refusesEdns(rcode: number): boolean {
-  return rcode === RCODE.FORMERR || rcode === RCODE.NOTIMP;
 }
 
 /** Where the Corefile says so, and where an upstream gives no query anything else (design §6.6). */

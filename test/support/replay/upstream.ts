@@ -15,7 +15,7 @@ import type {
   StreamEvents,
   StreamPort,
 } from '../../../agent/upstream/ports.ts';
-import { type SeenQuery, seenQuery } from '../upstream/messages.ts';
+import { bareReplyTo, type SeenQuery, seenQuery } from '../upstream/messages.ts';
 
 /**
  * - `drop`: packets vanish, connections that were open stay so and say nothing.
@@ -24,6 +24,7 @@ import { type SeenQuery, seenQuery } from '../upstream/messages.ts';
  * - `garbage`: octets that are no message; `wrong`: the answer to another question.
  * - `malformed`: an address that lacks a byte; `unrelated`: the address of another name.
  * - `dangling`: an alias to a name that does not exist.
+ * - `edns-…`: good without OPT; a query with one is dropped, or answered with that code, or with nothing.
  */
 export const STATES = [
   'good',
@@ -42,6 +43,11 @@ export const STATES = [
   'malformed',
   'unrelated',
   'dangling',
+  'edns-drop',
+  'edns-servfail',
+  'edns-refused',
+  'edns-badvers',
+  'edns-empty',
 ] as const;
 export type State = (typeof STATES)[number];
 
@@ -139,7 +145,8 @@ export class ScriptedSockets implements Sockets {
       this.arrived.push(query);
       this.onArrival(query);
     }
-    const behaviour = this.of(to);
+    const found = this.of(to);
+    const behaviour = { ...found, state: withOrWithout(found.state, seen.head.hasOpt) };
     const { state, afterMs } = behaviour;
     if (state === 'drop') return;
     this.#clock.after(state === 'refuse' || state === 'reset' ? 0 : afterMs, () => {
@@ -150,6 +157,14 @@ export class ScriptedSockets implements Sockets {
       way.reply(replyOf(query, { ...behaviour, address: this.addressFor(behaviour) }));
     });
   }
+}
+
+/** How a server that may not like EDNS behaves to a query with or without OPT. */
+function withOrWithout(state: State, hasOpt: boolean): State {
+  if (!state.startsWith('edns-')) return state;
+  if (!hasOpt) return 'good';
+  const bad = state.slice('edns-'.length);
+  return STATES.find((each) => each === bad) ?? state;
 }
 
 interface Way {
@@ -199,6 +214,7 @@ const RCODES: Readonly<Partial<Record<State, number>>> = {
   refused: RCODE.REFUSED,
   nxdomain: RCODE.NXDOMAIN,
   dangling: RCODE.NXDOMAIN,
+  'edns-badvers': RCODE.BADVERS,
 };
 const ZONE = nameFromText('example.org.');
 const OTHER = nameFromText('evil.example.');
@@ -213,6 +229,7 @@ function replyOf(query: Arrived, behaviour: Behaviour): Buffer {
   const flags = FLAG.RA | FLAG.AA | (flagsOf(message) & FLAG.RD) | (isCut ? FLAG.TC : 0);
   const question = { name, type: head.type, class: head.class };
   const rcode = RCODES[state] ?? RCODE.NOERROR;
+  if (rcode > 0xf) return bareReplyTo(query, rcode, true);
   const wire = buildResponse(question, {
     rcode,
     flags,

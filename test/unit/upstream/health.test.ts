@@ -101,7 +101,11 @@ function breakNames({ sockets }: Rig, group: UpstreamGroup, count: number, isOne
   for (let i = 0; i < count; i++) {
     const name = nameFromText(isOne ? 'broken.example.' : `broken${i}.example.`);
     watch(group.exchange(question({ name }), 1_000));
-    sockets.udp(A.address).answer({ rcode: RCODE.SERVFAIL });
+    const socket = sockets.udp(A.address);
+    const asked = socket.queries.length;
+    socket.answer({ rcode: RCODE.SERVFAIL });
+    // The same without OPT, as long as the upstream may not like that.
+    if (socket.queries.length > asked) socket.answer({ rcode: RCODE.SERVFAIL });
   }
 }
 

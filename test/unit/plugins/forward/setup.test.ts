@@ -208,14 +208,14 @@ test('connections, sockets and spelling are options of the group', () => {
     max_idle_conns 10
     case_randomization
     socket_per_query
+    no_edns
     endpoints Dns.Kube-System.svc.cluster.local
   }`);
   const [group] = groups as [UpstreamGroupOptions];
-  const { readTimeoutMs, maxAgeMs, maxIdleConnections, randomizeCase, socketPerQuery } = group;
-  assert.deepEqual(
-    [readTimeoutMs, maxAgeMs, maxIdleConnections, randomizeCase, socketPerQuery],
-    [3_000, 3_600_000, 10, true, true],
-  );
+  const { readTimeoutMs, maxAgeMs, maxIdleConnections } = group;
+  assert.deepEqual([readTimeoutMs, maxAgeMs, maxIdleConnections], [3_000, 3_600_000, 10]);
+  const { randomizeCase, socketPerQuery, noEdns } = group;
+  assert.deepEqual([randomizeCase, socketPerQuery, noEdns], [true, true, true]);
   const { endpointsName = Uint8Array.of(0) } = group;
   assert.equal(nameToText(endpointsName), 'dns.kube-system.svc.cluster.local.');
 });

@@ -1,0 +1,163 @@
+/** The attempts of one exchange: which upstream is asked when, and how; those under way. */
+import type { Transport } from '../../query/query.ts';
+import type { PlainReason } from '../edns/learn.ts';
+import { Flight, type FlightOwner, type Purpose } from '../flight.ts';
+import type { Member } from '../member.ts';
+import { type Attempt, type Plan, transportOf } from './plan.ts';
+
+const NONE: readonly Attempt[] = [];
+const NEVER = Number.POSITIVE_INFINITY;
+
+export class Race {
+  /** Attempts so far; hedges and repeats aside. */
+  attempts = 0;
+  readonly #plan: Plan;
+  readonly #owner: FlightOwner;
+  #waiting = NONE;
+  #maxAttempts: number;
+  #extraDials: number;
+  /** When the next attempt is due, and when the one under way is hedged. */
+  #nextTryMs = NEVER;
+  #hedgeMs = NEVER;
+
+  constructor(plan: Plan, owner: FlightOwner) {
+    this.#plan = plan;
+    this.#owner = owner;
+    this.#maxAttempts = plan.maxAttempts;
+    this.#extraDials = plan.extraDials;
+  }
+
+  start(nowMs: number): void {
+    this.tryNext(nowMs);
+    const [first] = this.#waiting;
+    if (first !== undefined && this.#plan.hedges !== undefined)
+      this.#hedgeMs = nowMs + first.member.target.hedgeMs(first.flight.transport);
+  }
+
+  get waiting(): readonly Attempt[] {
+    return this.#waiting;
+  }
+
+  get mayTry(): boolean {
+    return this.attempts < this.#maxAttempts;
+  }
+
+  /** Whether an upstream is left that has not been asked. */
+  get hasFresh(): boolean {
+    return this.mayTry && this.attempts < this.#plan.members.length;
+  }
+
+  /** When there is something to do besides waiting, clock milliseconds. */
+  get dueMs(): number {
+    return Math.min(this.#nextTryMs, this.#hedgeMs);
+  }
+
+  /** Does what is due. */
+  run(nowMs: number): void {
+    if (nowMs >= this.#nextTryMs) this.tryNext(nowMs);
+    else if (nowMs >= this.#hedgeMs) this.#hedge(nowMs);
+  }
+
+  tryNext(nowMs: number): void {
+    if (!this.mayTry) {
+      this.#nextTryMs = NEVER;
+      return;
+    }
+    const { members } = this.#plan;
+    const round = Math.floor(this.attempts / members.length);
+    const member = members[this.attempts % members.length] as Member;
+    this.attempts++;
+    this.#send(member, transportOf(this.#plan, member, round), 'query', nowMs);
+  }
+
+  /** The next attempt is due at `atMs` at the latest. */
+  tryBy(atMs: number): void {
+    this.#nextTryMs = Math.min(this.#nextTryMs, atMs);
+  }
+
+  /** A connection could not be made: another endpoint of the Service may take the next. */
+  forgiveDial(): void {
+    if (this.#extraDials === 0) return;
+    this.#extraDials--;
+    this.#maxAttempts++;
+  }
+
+  /** The same question to the same upstream, in another way. */
+  again(
+    { member, flight }: Attempt,
+    transport: Transport,
+    edns: boolean,
+    plainFor: PlainReason | undefined,
+    nowMs: number,
+  ): void {
+    const { question } = this.#plan;
+    const again = new Flight(question, transport, edns, this.#owner, flight.purpose);
+    this.#launch(member, again, plainFor, nowMs);
+  }
+
+  /** The attempt that `flight` was, which has ended. */
+  take(flight: Flight): Attempt | undefined {
+    const attempt = this.#waiting.find((each) => each.flight === flight);
+    if (this.#waiting.length === 1 && attempt !== undefined) this.#waiting = NONE;
+    else this.#waiting = this.#waiting.filter((each) => each !== attempt);
+    return attempt;
+  }
+
+  /** The next attempt that has become overdue; its reply is still welcome. */
+  takeOverdue(nowMs: number): Attempt | undefined {
+    const overdue = this.#waiting.find((each) => !each.isOverdue && each.dueMs <= nowMs);
+    if (overdue !== undefined) overdue.isOverdue = true;
+    return overdue;
+  }
+
+  abandon(): void {
+    const abandoned = this.#waiting;
+    this.#waiting = NONE;
+    for (const { flight, member } of abandoned) {
+      if (flight.purpose === 'hedge') member.target.meters.hedged('lost');
+      flight.abandon();
+    }
+  }
+
+  /** Asks a second time, elsewhere: another upstream, or another way to the same. */
+  #hedge(nowMs: number): void {
+    this.#hedgeMs = NEVER;
+    const { hedges, members } = this.#plan;
+    const [slow] = this.#waiting;
+    if (slow === undefined || hedges === undefined) return;
+    if (!hedges.take()) {
+      slow.member.target.meters.hedged('denied');
+      return;
+    }
+    const next = members[this.attempts % members.length] as Member;
+    const member = next.isSuspect ? slow.member : next;
+    const { target } = member;
+    const transport =
+      target === slow.member.target ? slow.flight.transport : transportOf(this.#plan, member, 0);
+    this.#send(member, transport, 'hedge', nowMs, slow.flight.carrier);
+  }
+
+  #send(
+    member: Member,
+    transport: Transport,
+    purpose: Purpose,
+    nowMs: number,
+    avoid: Flight['avoid'] = undefined,
+  ): void {
+    const edns = member.target.edns[transport].isUsed;
+    const flight = new Flight(this.#plan.question, transport, edns, this.#owner, purpose);
+    flight.avoid = avoid;
+    this.#launch(member, flight, undefined, nowMs);
+  }
+
+  #launch(member: Member, flight: Flight, plainFor: PlainReason | undefined, nowMs: number): void {
+    const round = Math.floor((this.attempts - 1) / this.#plan.members.length);
+    const dueMs = nowMs + member.target.patienceMs(flight.transport) * 2 ** Math.min(round, 2);
+    const attempt = { flight, member, plainFor, dueMs, isOverdue: false };
+    // Most exchanges are one attempt: a list made with it has no room to spare.
+    this.#waiting = this.#waiting.length === 0 ? [attempt] : [...this.#waiting, attempt];
+    // A hedge comes on top, and so does what is asked beside silence: they put nothing off.
+    if (flight.purpose !== 'hedge' && plainFor !== 'silence') this.#nextTryMs = dueMs;
+    member.send(flight);
+  }
+}

@@ -1,0 +1,27 @@
+/** What went wrong in one exchange; most have none. */
+import type { NetworkError } from '../../base/errors.ts';
+import type { Transport } from '../../query/query.ts';
+import type { Member } from '../member.ts';
+import type { Failure } from '../ports.ts';
+import { failureOf } from './outcome.ts';
+
+export class Troubles {
+  last: NetworkError | undefined;
+  readonly #wanted: Transport;
+  /** Upstreams that did not answer over the transport they were asked over first. */
+  readonly #deaf: Member[] = [];
+
+  /** `wanted`: the transport that is asked over first. */
+  constructor(wanted: Transport) {
+    this.#wanted = wanted;
+  }
+
+  note(member: Member, transport: Transport, failure: Failure, afterMs: number): void {
+    this.last = failureOf(member, transport, failure, afterMs);
+    if (transport === this.#wanted) this.#deaf.push(member);
+  }
+
+  isDeaf(member: Member): boolean {
+    return this.#deaf.includes(member);
+  }
+}

@@ -21,6 +21,8 @@ export interface FlightOwner {
 export interface Carrier {
   /** Takes a flight off that nobody waits for any more. */
   abandon(flight: Flight): void;
+  /** `flight` takes longer than most. */
+  late(flight: Flight): void;
   /** Where a flight is that has not been answered yet. */
   readonly phase: 'connect' | 'handshake' | 'wait';
 }

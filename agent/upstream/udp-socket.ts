@@ -67,6 +67,10 @@ export class UdpSocket implements Carrier {
     this.#closeIfDrained();
   }
 
+  late(): void {
+    // Datagrams get lost one by one.
+  }
+
   /** Sends no more; closes when the last query in flight has ended. */
   drain(): void {
     this.#isDraining = true;

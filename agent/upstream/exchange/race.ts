@@ -106,7 +106,9 @@ export class Race {
   /** The next attempt that has become overdue; its reply is still welcome. */
   takeOverdue(nowMs: number): Attempt | undefined {
     const overdue = this.#waiting.find((each) => !each.isOverdue && each.dueMs <= nowMs);
-    if (overdue !== undefined) overdue.isOverdue = true;
+    if (overdue === undefined) return undefined;
+    overdue.isOverdue = true;
+    overdue.flight.carrier?.late(overdue.flight);
     return overdue;
   }
 
@@ -125,6 +127,7 @@ export class Race {
     const { hedges, members } = this.#plan;
     const [slow] = this.#waiting;
     if (slow === undefined || hedges === undefined) return;
+    slow.flight.carrier?.late(slow.flight);
     if (!hedges.take()) {
       slow.member.target.meters.hedged('denied');
       return;

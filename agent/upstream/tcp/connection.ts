@@ -23,6 +23,10 @@ export interface ConnectionEvents {
     wasOpen: boolean,
     failure: Failure,
   ): void;
+  /** A query was answered. */
+  onAnswered(connection: TcpConnection): void;
+  /** `flight`, which is on it, takes longer than most. */
+  onLate(connection: TcpConnection, flight: Flight): void;
 }
 
 export interface ConnectionContext extends SocketContext {
@@ -42,36 +46,46 @@ export interface Lifetime {
 export class TcpConnection implements Carrier, Expiring {
   dueTick = NOT_WAITING;
   phase: Carrier['phase'] = 'connect';
+  /** Queries it has taken, and those it has answered. */
+  carried = 0;
+  answers = 0;
+  isClosedByPeer = false;
+  /** Whether it is being found out why it is silent: until then it stays. */
+  isWatched = false;
+  readonly startedMs: number;
+  lastHeardMs: number;
   readonly #context: ConnectionContext;
   readonly #events: ConnectionEvents;
   readonly #lifetime: Lifetime;
   readonly #port: StreamPort;
   readonly #frames = new FrameReader();
   readonly #inFlight = new Map<number, Flight>();
-  readonly #startedMs: number;
   #unsent: Flight[] = [];
   #state: 'opening' | 'open' | 'draining' | 'gone' = 'opening';
   #phaseStartedMs: number;
-  #lastHeardMs: number;
+  /** Of those that went out together last. */
+  #batchAnswers = 0;
   /** Since when something should have been heard; undefined while nothing is expected. */
   #waitingSinceMs: number | undefined;
-  #carried = 0;
   #strays = 0;
 
   constructor(context: ConnectionContext, events: ConnectionEvents, lifetime: Lifetime) {
     this.#context = context;
     this.#events = events;
     this.#lifetime = lifetime;
-    this.#startedMs = context.clock.nowMs();
-    this.#phaseStartedMs = this.#startedMs;
-    this.#lastHeardMs = this.#startedMs;
+    this.startedMs = context.clock.nowMs();
+    this.#phaseStartedMs = this.startedMs;
+    this.lastHeardMs = this.startedMs;
     context.meters.tcp.connections.value++;
-    context.deadlines.set(this, this.#startedMs + OPEN_TIMEOUT_MS);
+    context.deadlines.set(this, this.startedMs + OPEN_TIMEOUT_MS);
     this.#port = context.dial({
       onHandshake: () => this.#enter('connect', 'handshake'),
       onOpen: () => this.#open(),
       onData: (chunk) => this.#frames.push(chunk, this.#receive),
-      onClose: (errno) => this.#gone(errno ?? 'ECONNRESET'),
+      onClose: (errno) => {
+        this.isClosedByPeer = true;
+        this.#gone(errno ?? 'ECONNRESET');
+      },
     });
   }
 
@@ -85,20 +99,31 @@ export class TcpConnection implements Carrier, Expiring {
 
   /** For how long nothing has been heard although something should have been, milliseconds. */
   silentMs(nowMs: number): number {
-    if (this.#state === 'opening') return nowMs - this.#startedMs;
+    if (this.#state === 'opening') return nowMs - this.startedMs;
     return this.#waitingSinceMs === undefined ? 0 : nowMs - this.#waitingSinceMs;
   }
 
   /** How long it has had nothing to do, milliseconds. */
   idleMs(nowMs: number): number {
-    return this.#inFlight.size > 0 ? 0 : nowMs - this.#lastHeardMs;
+    return this.#inFlight.size > 0 ? 0 : nowMs - this.lastHeardMs;
   }
 
   /** Whether another should take its place. */
   isSpent(nowMs: number): boolean {
     const { ageMs, queries, youthMs } = this.#lifetime;
-    const age = nowMs - this.#startedMs;
-    return age >= ageMs || (age >= youthMs && this.#carried >= queries);
+    const age = nowMs - this.startedMs;
+    return age >= ageMs || (age >= youthMs && this.carried >= queries);
+  }
+
+  /** Whether most of what went out with `flight` was passed over, as if only the first had been read. */
+  seemsUnread(flight: Flight): boolean {
+    const wasHeard = this.#batchAnswers > 0 && flight.writtenMs <= this.lastHeardMs;
+    return wasHeard && 2 * this.#batchAnswers <= this.load;
+  }
+
+  /** Whether it is silent since its first query but few. */
+  get seemsUsedUp(): boolean {
+    return this.answers > 0 && this.load === 1 && this.#batchAnswers === 0;
   }
 
   send(flight: Flight): void {
@@ -108,7 +133,7 @@ export class TcpConnection implements Carrier, Expiring {
     flight.writtenMs = flight.sentMs;
     flight.carrier = this;
     this.#inFlight.set(flight.id, flight);
-    this.#carried++;
+    this.carried++;
     meters.tcp.queries.value++;
     this.#unsent.push(flight);
     // One write for everything that comes in this turn of the event loop.
@@ -124,8 +149,12 @@ export class TcpConnection implements Carrier, Expiring {
         ? // Whoever probes dials anew each time: a repeated SYN comes later than the next probe.
           flight.purpose === 'probe' && this.#inFlight.size === 0
         : this.silentMs(clock.nowMs()) >= roundTrip.patienceMs;
-    if (isDead) this.destroy('ETIMEDOUT');
+    if (isDead && !this.isWatched) this.destroy('ETIMEDOUT');
     else this.#endIfDrained();
+  }
+
+  late(flight: Flight): void {
+    if (this.#state === 'open') this.#events.onLate(this, flight);
   }
 
   /** Takes no more queries; closes when the last in flight has been answered. */
@@ -155,7 +184,7 @@ export class TcpConnection implements Carrier, Expiring {
   #open(): void {
     if (this.#state !== 'opening') return;
     this.#state = 'open';
-    this.#lastHeardMs = this.#enter(this.phase === 'connect' ? 'connect' : 'handshake', 'wait');
+    this.lastHeardMs = this.#enter(this.phase === 'connect' ? 'connect' : 'handshake', 'wait');
     this.#context.deadlines.clear(this);
     this.#flush();
     this.#events.onOpen();
@@ -176,6 +205,7 @@ export class TcpConnection implements Carrier, Expiring {
     this.#unsent = [];
     const [oldest] = flights;
     if (oldest === undefined) return;
+    this.#batchAnswers = 0;
     const { clock, meters } = this.#context;
     const nowMs = clock.nowMs();
     meters.tcp.phases.write.observe((nowMs - oldest.sentMs) / 1_000);
@@ -186,7 +216,7 @@ export class TcpConnection implements Carrier, Expiring {
 
   readonly #receive = (message: Buffer): void => {
     if (this.#state === 'gone') return;
-    this.#lastHeardMs = this.#context.clock.nowMs();
+    this.lastHeardMs = this.#context.clock.nowMs();
     const match = matchReply(message, this.#inFlight);
     if (typeof match === 'string') {
       this.#heard();
@@ -194,15 +224,18 @@ export class TcpConnection implements Carrier, Expiring {
       return;
     }
     this.#strays = 0;
+    this.answers++;
+    this.#batchAnswers++;
     this.#inFlight.delete(match.id);
     this.#heard();
     match.carrier = undefined;
     match.owner.onReply(match, message);
+    this.#events.onAnswered(this);
     this.#endIfDrained();
   };
 
   #heard(): void {
-    this.#waitingSinceMs = this.#inFlight.size > 0 ? this.#lastHeardMs : undefined;
+    this.#waitingSinceMs = this.#inFlight.size > 0 ? this.lastHeardMs : undefined;
   }
 
   #stray(reason: Mismatch): void {

@@ -1,28 +1,32 @@
 /**
  * The few persistent connections of one upstream. One is enough for most loads; more are opened while the others are
  * busy or silent. What a dying connection had in flight is asked once more on another: a server that closes an idle
- * connection just as we write to it (RFC 7766 §6.2.4) costs the client nothing.
+ * connection just as we write to it (RFC 7766 §6.2.4) costs the client nothing. Where it had answered something before,
+ * that does not count as once: some servers take one or two queries a connection. They then get no more than they take
+ * (`appetite.ts`), and queries wait for a connection with room.
  *
  * Behind a ClusterIP each connection is bound to one endpoint, so a connection is given up after a number of queries
  * and seconds: that is what spreads the load and what finds new endpoints. It is used until its heir is open.
  */
 import type { Flight } from '../flight.ts';
 import type { Failure } from '../ports.ts';
-import { type ConnectionContext, type Lifetime, TcpConnection } from './connection.ts';
+import { Appetite } from './appetite.ts';
+import { isBetter, withRoom } from './choice.ts';
+import {
+  type ConnectionContext,
+  type ConnectionEvents,
+  type Lifetime,
+  TcpConnection,
+} from './connection.ts';
+import { Dials } from './dials.ts';
+import { Queue } from './queue.ts';
+import { Scout } from './scout.ts';
 
 const MAX_CONNECTIONS = 4;
 /** In flight on every connection before another one is opened. */
 const BUSY_QUERIES = 64;
-/** Failed dials in a row before the next has to wait: a Service with one dead endpoint is worth another try. */
-const FREE_REDIALS = 2;
-/**
- * So many of them may be refused before that counts: a refusal comes at once. Where one endpoint of two is dead, chance
- * brings a pause to one connection of 512.
- */
-const FREE_REFUSALS = 7;
-const REDIAL_MS = 25;
-const MAX_REDIAL_MS = 1_000;
-const REFUSED: Failure = { phase: 'connect', errno: 'ECONNREFUSED' };
+/** Connections at most where each takes but few queries. */
+const MAX_BOUNDED_CONNECTIONS = 16;
 
 export interface PoolSettings {
   /** An idle connection is closed after this, milliseconds. */
@@ -39,11 +43,14 @@ export class TcpPool {
   readonly #random: () => number;
   readonly #connections: TcpConnection[] = [];
   readonly #draining = new Set<TcpConnection>();
-  /** Failed dials since one worked, and refusals that are still free. */
-  #failedDials = 0;
-  #freeRefusals = FREE_REFUSALS;
-  #redialMs = Number.NEGATIVE_INFINITY;
-  #lastFailure = REFUSED;
+  readonly #dials: Dials;
+  readonly #appetite: Appetite;
+  /** Empty unless the appetite is bounded. */
+  readonly #queue = new Queue();
+  #isServing = false;
+  readonly #scout: Scout;
+  /** A connection whose queries were not read. */
+  #unread: TcpConnection | undefined;
   #isClosed = false;
 
   /** `random` in [0, 1) spreads lifetimes. */
@@ -51,6 +58,9 @@ export class TcpPool {
     this.#context = context;
     this.#settings = settings;
     this.#random = random;
+    this.#dials = new Dials(context.clock);
+    this.#appetite = new Appetite(context.clock);
+    this.#scout = new Scout(context);
   }
 
   get hasOpen(): boolean {
@@ -59,9 +69,16 @@ export class TcpPool {
 
   /** Sends, or fails at once while dialling is no use; returns whether it found an open connection. */
   send(flight: Flight): boolean {
-    const connection = this.#pick(flight, this.#context.clock.nowMs());
+    const nowMs = this.#context.clock.nowMs();
+    if (this.#appetite.isBounded()) {
+      const { hasOpen } = this;
+      this.#queue.add(flight, nowMs);
+      this.#serve(nowMs);
+      return hasOpen;
+    }
+    const connection = this.#pick(flight, nowMs);
     if (connection === undefined) {
-      flight.owner.onFailure(flight, this.#lastFailure);
+      flight.owner.onFailure(flight, this.#dials.lastFailure);
       return false;
     }
     const wasOpen = connection.isOpen;
@@ -92,6 +109,8 @@ export class TcpPool {
     const connections = [...this.#connections.splice(0), ...this.#draining];
     this.#draining.clear();
     for (const connection of connections) connection.destroy(failure.errno);
+    for (const flight of this.#queue.takeAll()) flight.owner.onFailure(flight, failure);
+    this.#scout.end();
   }
 
   /** The best connection that is not silent, or a new one; undefined where it is too early to dial again. */
@@ -106,7 +125,7 @@ export class TcpPool {
     }
     if (best === undefined) return this.#openInsteadOfSilent(flight, nowMs);
     const isWorn = !hasYoung || best.load >= BUSY_QUERIES;
-    if (!isWorn || this.#isFull || !this.#mayDial(nowMs)) return best;
+    if (!isWorn || this.#isFull || !this.#dials.mayDial(nowMs)) return best;
     const fresh = this.#open();
     // An open one can take more; a fresh one may turn out to lead nowhere.
     return best.isOpen ? best : fresh;
@@ -114,7 +133,7 @@ export class TcpPool {
 
   #openInsteadOfSilent(flight: Flight, nowMs: number): TcpConnection | undefined {
     const others = this.#connections.filter((connection) => connection !== flight.avoid);
-    if (!this.#mayDial(nowMs) && flight.purpose !== 'probe') return others[0];
+    if (!this.#dials.mayDial(nowMs) && flight.purpose !== 'probe') return others[0];
     if (!this.#isFull) return this.#open();
     // Opened first, so that what the old one has in flight finds it.
     const [oldest] = others;
@@ -133,30 +152,31 @@ export class TcpPool {
     return this.#connections.length >= MAX_CONNECTIONS;
   }
 
-  #mayDial(nowMs: number): boolean {
-    return nowMs >= this.#redialMs;
-  }
-
   #open(): TcpConnection {
-    const { ageMs, queries, youthMs } = this.#settings.lifetime;
-    const share = 2 / 3 + (this.#random() * 2) / 3;
-    const connection = new TcpConnection(
-      this.#context,
-      {
-        onOpen: () => this.#onOpen(),
-        onGone: (...what) => this.#onGone(...what),
-      },
-      { ageMs: ageMs * share, queries: Math.ceil(queries * share), youthMs: youthMs * share },
-    );
+    const connection = this.#dial({
+      onOpen: () => this.#onOpen(),
+      onGone: (...what) => this.#onGone(...what),
+      onAnswered: (answered) => this.#onAnswered(answered),
+      onLate: (...what) => this.#onLate(...what),
+    });
     this.#connections.push(connection);
     return connection;
   }
 
-  /** There is an heir: whoever has done its part may go. */
+  #dial(events: ConnectionEvents): TcpConnection {
+    const { ageMs, queries, youthMs } = this.#settings.lifetime;
+    const share = 2 / 3 + (this.#random() * 2) / 3;
+    const lifetime = {
+      ageMs: ageMs * share,
+      queries: Math.ceil(queries * share),
+      youthMs: youthMs * share,
+    };
+    return new TcpConnection(this.#context, events, lifetime);
+  }
+
+  /** There is an heir: a connection that has done its part may go. */
   #onOpen(): void {
-    this.#failedDials = 0;
-    this.#freeRefusals = FREE_REFUSALS;
-    this.#redialMs = Number.NEGATIVE_INFINITY;
+    this.#dials.worked();
     const nowMs = this.#context.clock.nowMs();
     for (const connection of [...this.#connections]) {
       if (!connection.isOpen || !connection.isSpent(nowMs)) continue;
@@ -174,27 +194,86 @@ export class TcpPool {
   ): void {
     this.#draining.delete(gone);
     this.#remove(gone);
-    if (!wasOpen) this.#dialFailed(failure);
+    if (!wasOpen) this.#dials.failed(failure);
+    const isFree = this.#isFree(gone, wasOpen);
+    if (isFree && gone !== this.#unread && orphans.length > 0)
+      this.#appetite.closedAfter(gone.answers, gone.startedMs);
+    const isBounded = this.#appetite.isBounded();
+    const nowMs = this.#context.clock.nowMs();
     let heir: TcpConnection | undefined;
     for (const flight of orphans) {
-      if (!this.#isClosed && !flight.isMoved) heir ??= this.#heir(wasOpen, failure);
-      if (flight.isMoved || heir === undefined) {
+      const mayMove = !this.#isClosed && (isFree || !flight.isMoved);
+      if (mayMove && !isBounded) heir ??= this.#heir(wasOpen, failure);
+      if (!mayMove || (heir === undefined && !isBounded)) {
         flight.owner.onFailure(flight, failure);
-      } else {
-        flight.isMoved = true;
-        heir.send(flight);
+        continue;
       }
+      flight.isMoved ||= !isFree;
+      if (heir === undefined) this.#queue.add(flight, nowMs);
+      else heir.send(flight);
     }
+    if (!this.#isClosed) this.#serve(nowMs);
   }
 
-  #dialFailed(failure: Failure): void {
-    this.#lastFailure = failure;
-    if (failure.errno === 'ECONNREFUSED' && this.#freeRefusals-- > 0) return;
-    this.#failedDials++;
-    const extra = this.#failedDials - FREE_REDIALS;
-    if (extra < 0) return;
-    const pauseMs = Math.min(MAX_REDIAL_MS, REDIAL_MS * 2 ** extra);
-    this.#redialMs = this.#context.clock.nowMs() + pauseMs;
+  /**
+   * Whether the queries on a connection that is gone are asked again at no cost (RFC 7766 §6.2.1.1): it answered before
+   * it was closed, so there can be no more of these than of answers.
+   */
+  #isFree(gone: TcpConnection, wasOpen: boolean): boolean {
+    return wasOpen && gone.answers > 0 && (gone.isClosedByPeer || gone === this.#unread);
+  }
+
+  #onAnswered(connection: TcpConnection): void {
+    if (connection.load === 0 && connection.carried >= this.#appetite.inAll) {
+      this.#remove(connection);
+      this.#draining.delete(connection);
+      connection.end();
+    }
+    if (!this.#queue.isEmpty) this.#serve(this.#context.clock.nowMs());
+  }
+
+  /** Sends what waits for room, as far as there is some. */
+  #serve(nowMs: number): void {
+    if (this.#isServing) return;
+    this.#isServing = true;
+    for (let flight = this.#queue.first; flight !== undefined; flight = this.#queue.first) {
+      const connection = this.#roomFor(flight, nowMs);
+      if (connection === undefined) break;
+      this.#queue.abandon(flight);
+      connection.send(flight);
+    }
+    this.#isServing = false;
+    if (this.#queue.isEmpty || this.#connections.length > 0) return;
+    const { lastFailure } = this.#dials;
+    for (const flight of this.#queue.takeAll()) flight.owner.onFailure(flight, lastFailure);
+  }
+
+  #roomFor(flight: Flight, nowMs: number): TcpConnection | undefined {
+    const found = withRoom(this.#connections, flight, this.#appetite, this.#quietMs, nowMs);
+    if (found !== undefined || !this.#dials.mayDial(nowMs)) return found;
+    if (this.#connections.length >= MAX_BOUNDED_CONNECTIONS) {
+      const { patienceMs } = this.#context.roundTrip;
+      const dead = this.#connections.find((each) => each.silentMs(nowMs) >= patienceMs);
+      if (dead === undefined) return undefined;
+      dead.destroy('ETIMEDOUT');
+    }
+    return this.#open();
+  }
+
+  /** A query has been on a connection for long: it may never have been read. */
+  #onLate(silent: TcpConnection, flight: Flight): void {
+    const nowMs = this.#context.clock.nowMs();
+    const isOneAtOnce = this.#appetite.atOnce === 1;
+    const isStrange = isOneAtOnce ? silent.seemsUsedUp : silent.seemsUnread(flight);
+    if (!isStrange || !this.#scout.isReady(nowMs) || !this.#dials.mayDial(nowMs)) return;
+    const onUnread = (): void => {
+      if (isOneAtOnce) this.#appetite.takes(silent.answers);
+      else this.#appetite.takesOneAtOnce();
+      this.#unread = silent;
+      silent.destroy('ETIMEDOUT');
+      this.#unread = undefined;
+    };
+    this.#scout.start({ silent, flight, dial: (events) => this.#dial(events), onUnread });
   }
 
   /**
@@ -207,7 +286,7 @@ export class TcpPool {
     const wanted = this.#connections.find(
       (connection) => connection.isOpen !== wasOpen && connection.silentMs(nowMs) < quietMs,
     );
-    const isWorthDialling = (wasOpen || errno !== 'ETIMEDOUT') && this.#mayDial(nowMs);
+    const isWorthDialling = (wasOpen || errno !== 'ETIMEDOUT') && this.#dials.mayDial(nowMs);
     return wanted ?? (isWorthDialling ? this.#open() : undefined);
   }
 
@@ -215,12 +294,4 @@ export class TcpPool {
     const at = this.#connections.indexOf(connection);
     if (at !== -1) this.#connections.splice(at, 1);
   }
-}
-
-/** Open before opening, young before spent, then the one with less to do. */
-function isBetter(one: TcpConnection, other: TcpConnection, nowMs: number): boolean {
-  if (one.isOpen !== other.isOpen) return one.isOpen;
-  const isSpent = one.isSpent(nowMs);
-  if (isSpent !== other.isSpent(nowMs)) return !isSpent;
-  return one.load < other.load;
 }

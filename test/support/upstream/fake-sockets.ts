@@ -50,8 +50,9 @@ export class FakeDatagram implements DatagramPort {
 export class FakeStream implements StreamPort {
   readonly to: Endpoint;
   readonly queries: SeenQuery[] = [];
-  /** Number of `write` calls. */
+  /** Number of `write` calls, and the queries of each. */
   writes = 0;
+  readonly batches: SeenQuery[][] = [];
   state: 'open' | 'ended' | 'destroyed' = 'open';
   readonly #events: StreamEvents;
   readonly #frames = new FrameReader();
@@ -63,7 +64,10 @@ export class FakeStream implements StreamPort {
 
   write(chunk: Buffer): void {
     this.writes++;
-    this.#frames.push(chunk, (message) => void this.queries.push(seenQuery(message)));
+    const batch: SeenQuery[] = [];
+    this.#frames.push(chunk, (message) => void batch.push(seenQuery(message)));
+    this.queries.push(...batch);
+    this.batches.push(batch);
   }
 
   end(): void {

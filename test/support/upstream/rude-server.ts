@@ -1,0 +1,69 @@
+/** A TCP server on fake sockets that takes less than it should: so many queries a connection, so many of each write. */
+import type { FakeStream } from './fake-sockets.ts';
+import type { Rig } from './rig.ts';
+
+export interface Manners {
+  /** Answers before it closes a connection. */
+  readonly inAll?: number;
+  /** Queries it reads of each write; the rest is lost. */
+  readonly perWrite?: number;
+  /** With RST in place of FIN. */
+  readonly resets?: boolean;
+  /** Stays open in place of closing, and reads no more. */
+  readonly staysOpen?: boolean;
+}
+
+export class RudeServer {
+  manners: Manners;
+  readonly #world: Rig;
+  readonly #seen = new Map<FakeStream, { batches: number; answers: number }>();
+
+  constructor(world: Rig, manners: Manners) {
+    this.#world = world;
+    this.manners = manners;
+  }
+
+  /** Connections it has seen, and queries on them. */
+  get connections(): number {
+    return this.#world.sockets.streams.length;
+  }
+
+  get queries(): number {
+    return this.#world.sockets.streams.reduce((sum, { queries }) => sum + queries.length, 0);
+  }
+
+  /** Answers what comes for `ms` on the fake clock, each query a millisecond after it came. */
+  async serve(ms: number): Promise<void> {
+    for (let i = 0; i < ms; i++) {
+      for (const stream of [...this.#world.sockets.streams])
+        if (stream.state === 'open') this.#look(stream);
+      await this.#world.clock.advance(1);
+    }
+  }
+
+  #look(stream: FakeStream): void {
+    const seen = this.#seen.get(stream);
+    if (seen === undefined) {
+      this.#seen.set(stream, { batches: 0, answers: 0 });
+      stream.open();
+      return;
+    }
+    const { inAll = Number.POSITIVE_INFINITY, perWrite, resets, staysOpen } = this.manners;
+    for (; seen.batches < stream.batches.length; seen.batches++) {
+      for (const query of (stream.batches[seen.batches] ?? []).slice(0, perWrite)) {
+        if (stream.state !== 'open') return;
+        if (seen.answers < inAll) stream.answer({ address: [192, 0, 2, 80] }, query);
+        seen.answers++;
+        if (seen.answers < inAll || staysOpen === true) continue;
+        this.#close(stream, resets === true);
+        return;
+      }
+    }
+  }
+
+  #close(stream: FakeStream, resets: boolean): void {
+    if (stream.state !== 'open') return;
+    stream.state = 'ended';
+    stream.close(resets ? 'ECONNRESET' : undefined);
+  }
+}

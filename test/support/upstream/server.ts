@@ -6,6 +6,9 @@ import { type ReplyFields, replyTo, type SeenQuery, seenQuery } from './messages
 
 export interface Asked extends SeenQuery {
   readonly transport: 'udp' | 'tcp';
+  /** How many queries came before it on its connection, and in the same chunk of it; 0 for datagrams. */
+  readonly before: number;
+  readonly beforeInChunk: number;
   /** Sends a reply made from the query. */
   answer(fields: ReplyFields): void;
   /** Sends octets as they are; over TCP without a length in front. */
@@ -64,7 +67,10 @@ function serve(tcp: Server, udp: DatagramSocket, port: number, script: Script): 
   };
   udp.on('message', (message, from) => {
     const raw = (octets: Buffer): void => udp.send(octets, from.port, from.address);
-    take(asked(message, 'udp', raw, raw, () => undefined));
+    const query = seenQuery(message);
+    const answer = (fields: ReplyFields): void => raw(replyTo(query, fields));
+    const none = { before: 0, beforeInChunk: 0, hangUp: () => undefined };
+    take({ ...query, ...none, transport: 'udp', raw, answer });
   });
   tcp.on('connection', (socket) => {
     server.accepted++;
@@ -72,23 +78,18 @@ function serve(tcp: Server, udp: DatagramSocket, port: number, script: Script): 
     socket.on('error', () => undefined);
     const frames = new FrameReader();
     const raw = (octets: Buffer): void => void socket.write(octets);
-    const send = (octets: Buffer): void => raw(frame(octets));
     const hangUp = (how: 'close' | 'reset'): void =>
       void (how === 'close' ? socket.end() : socket.resetAndDestroy());
-    socket.on('data', (chunk) =>
-      frames.push(chunk, (message) => take(asked(message, 'tcp', send, raw, hangUp))),
-    );
+    let before = 0;
+    socket.on('data', (chunk) => {
+      let beforeInChunk = 0;
+      frames.push(chunk, (message) => {
+        const query = seenQuery(message);
+        const answer = (fields: ReplyFields): void => raw(frame(replyTo(query, fields)));
+        const place = { before: before++, beforeInChunk: beforeInChunk++ };
+        take({ ...query, ...place, transport: 'tcp', raw, hangUp, answer });
+      });
+    });
   });
   return server;
-}
-
-function asked(
-  message: Buffer,
-  transport: 'udp' | 'tcp',
-  send: (octets: Buffer) => void,
-  raw: (octets: Buffer) => void,
-  hangUp: Asked['hangUp'],
-): Asked {
-  const query = seenQuery(message);
-  return { ...query, transport, raw, hangUp, answer: (fields) => send(replyTo(query, fields)) };
 }

@@ -234,6 +234,10 @@ export const COUNTED_SERIES = {
     'Second queries sent before the first was late, by how they ended; denied where they would have been too many.',
     ['to', 'result'],
   ),
+  nodens_upstream_learned_total: counter(
+    'Times that an upstream was found to take less than it should.',
+    ['to', 'transport', 'what'],
+  ),
   nodens_upstream_endpoints: gauge('Endpoints known behind an upstream name.', ['name']),
   nodens_trace_export_failures_total: counter('Batches of spans the collector did not take.'),
   nodens_dnstap_dropped_total: counter('Messages not sent because too many waited.', ['to']),

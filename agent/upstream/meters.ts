@@ -4,6 +4,9 @@ import type { Transport } from '../query/query.ts';
 import type { Counter, Gauge, Histogram, Metrics } from '../query/services.ts';
 import { MISMATCHES, type Mismatch } from './match.ts';
 
+/** What an upstream may not take: EDNS, more than a few queries on a connection, more than one at once. */
+export type Limit = 'edns' | 'queries_per_connection' | 'queries_at_once';
+
 /** Label value of a transport as it is on the wire. */
 export type WireTransport = Transport | 'tls';
 
@@ -50,13 +53,21 @@ export class TargetMeters {
   }
 
   failed(transport: Transport, phase: Phase): void {
-    const wire = transport === 'udp' ? transport : this.#stream;
-    const labels = { to: this.#to, transport: wire, phase };
+    const labels = { to: this.#to, transport: this.#wire(transport), phase };
     this.#metrics.counter('nodens_upstream_failures_total', labels).value++;
+  }
+
+  learned(transport: Transport, what: Limit): void {
+    const labels = { to: this.#to, transport: this.#wire(transport), what };
+    this.#metrics.counter('nodens_upstream_learned_total', labels).value++;
   }
 
   hedged(result: HedgeResult): void {
     this.#metrics.counter('nodens_upstream_hedges_total', { to: this.#to, result }).value++;
+  }
+
+  #wire(transport: Transport): WireTransport {
+    return transport === 'udp' ? transport : this.#stream;
   }
 }
 

@@ -79,8 +79,9 @@ export class Target {
     this.isTls = tls !== undefined;
     this.meters = new TargetMeters(context.metrics, this.name, this.isTls ? 'tls' : 'tcp');
     this.#clock = context.clock;
-    const memory = (): EdnsMemory => new EdnsMemory(context, settings.noEdns);
-    this.edns = { udp: memory(), tcp: memory() };
+    const memory = (transport: Transport): EdnsMemory =>
+      new EdnsMemory({ ...context, meters: this.meters }, transport, settings.noEdns);
+    this.edns = { udp: memory('udp'), tcp: memory('tcp') };
     this.#roundTrips = { udp: new RoundTrip(readTimeoutMs), tcp: new RoundTrip(readTimeoutMs) };
     const shared = { ...context, endpoint, meters: this.meters, randomizeCase };
     this.#udp = new UdpPool(shared, random, settings.socketPerQuery);

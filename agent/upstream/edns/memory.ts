@@ -8,15 +8,17 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import { acceptReply } from '../../dns/reply/accept.ts';
+import type { Transport } from '../../query/query.ts';
 import { type Deadlines, type Expiring, NOT_WAITING } from '../deadlines.ts';
 import { Flight, type FlightOwner } from '../flight.ts';
+import type { TargetMeters } from '../meters.ts';
 import { isGood } from './worth.ts';
 
 /** Replies to EDNS in a row that may be because of it, silence included, after which it is in doubt. */
 const DOUBTFUL = 5;
 /** Tries without OPT that brought nothing, and tries at all, after which there are none for a while. */
 const MAX_FRUITLESS = 3;
-const MAX_TRIES = 64;
+const MAX_TRIES = 128;
 const REST_MS = 60_000;
 /** When EDNS is looked at again: soon after it was learned, because one answer of two may be chance; then seldom. */
 const FIRST_LOOK_MS = 10_000;
@@ -27,11 +29,13 @@ const LOOK_PATIENCE_MS = 2_000;
 export interface EdnsContext {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
+  readonly meters: TargetMeters;
 }
 
 export class EdnsMemory implements FlightOwner, Expiring {
   dueTick = NOT_WAITING;
   readonly #context: EdnsContext;
+  readonly #transport: Transport;
   readonly #isOff: boolean;
   /** Nothing is known at first. */
   #refusals = DOUBTFUL;
@@ -45,8 +49,9 @@ export class EdnsMemory implements FlightOwner, Expiring {
   #isNextProbePlain = true;
 
   /** `isOff`: the Corefile says that there is no EDNS. */
-  constructor(context: EdnsContext, isOff: boolean) {
+  constructor(context: EdnsContext, transport: Transport, isOff: boolean) {
     this.#context = context;
+    this.#transport = transport;
     this.#isOff = isOff;
   }
 
@@ -74,9 +79,11 @@ export class EdnsMemory implements FlightOwner, Expiring {
    * without.
    */
   disliked(): boolean {
+    // It was under way when that was learned.
+    if (this.#isPlain) return true;
     if (this.#refusals < DOUBTFUL) this.#refusals++;
     const isResting = this.#context.clock.nowMs() < this.#restUntilMs;
-    if (!this.isUsed || this.#refusals < DOUBTFUL || isResting) return false;
+    if (this.#refusals < DOUBTFUL || isResting) return false;
     if (++this.#tries >= MAX_TRIES) this.#rest(false);
     return true;
   }
@@ -96,6 +103,7 @@ export class EdnsMemory implements FlightOwner, Expiring {
     this.#wake();
     if (this.#isPlain) return;
     this.#isPlain = true;
+    this.#context.meters.learned(this.#transport, 'edns');
     this.#lookMs = this.#context.clock.nowMs() + FIRST_LOOK_MS;
   }
 

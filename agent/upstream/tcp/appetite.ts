@@ -4,6 +4,7 @@
  * not to, twice where it closed: a server that ends has connections, too. Now and then it is offered twice as much.
  */
 import type { Clock } from '../../base/clock.ts';
+import type { Limit, TargetMeters } from '../meters.ts';
 
 /** With this many queries a connection there is nothing to be gained. */
 const MAX_BOUND = 8;
@@ -19,12 +20,14 @@ export class Appetite {
   #inAll = UNBOUNDED;
   #atOnce = UNBOUNDED;
   readonly #clock: Clock;
+  readonly #meters: TargetMeters;
   #closedMs = Number.NEGATIVE_INFINITY;
   #offerMs = UNBOUNDED;
   #pauseMs = FIRST_OFFER_MS / 2;
 
-  constructor(clock: Clock) {
+  constructor({ clock, meters }: { clock: Clock; meters: TargetMeters }) {
     this.#clock = clock;
+    this.#meters = meters;
   }
 
   /** Queries that a connection carries. */
@@ -60,16 +63,18 @@ export class Appetite {
   /** Only the first of several queries that went out together was read. */
   takesOneAtOnce(): void {
     this.#atOnce = 1;
-    this.#wait();
+    this.#learned('queries_at_once');
   }
 
   /** A connection is of no use after `answers`. */
   takes(answers: number): void {
+    if (answers > MAX_BOUND) return;
     this.#inAll = answers;
-    this.#wait();
+    this.#learned('queries_per_connection');
   }
 
-  #wait(): void {
+  #learned(what: Limit): void {
+    this.#meters.learned('tcp', what);
     this.#pauseMs = Math.min(LAST_OFFER_MS, 2 * this.#pauseMs);
     this.#offerMs = this.#clock.nowMs() + this.#pauseMs;
   }

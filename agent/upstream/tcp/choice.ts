@@ -11,6 +11,18 @@ export function isBetter(one: TcpConnection, other: TcpConnection, nowMs: number
   return one.load < other.load;
 }
 
+/** The one with the least to do of those that take more queries. */
+export function leastBusy(
+  connections: readonly TcpConnection[],
+  { inAll }: Appetite,
+): TcpConnection | undefined {
+  let best: TcpConnection | undefined;
+  for (const each of connections) {
+    if (each.isOpen && each.carried < inAll && each.load < (best?.load ?? Infinity)) best = each;
+  }
+  return best;
+}
+
 /** One that takes `flight` besides what it has, and has not been silent for `quietMs`. */
 export function withRoom(
   connections: readonly TcpConnection[],

@@ -50,6 +50,8 @@ export class TcpConnection implements Carrier, Expiring {
   carried = 0;
   answers = 0;
   isClosedByPeer = false;
+  /** Whether the other side does not read what it is sent. */
+  isUnread = false;
   /** Whether it is being found out why it is silent: until then it stays. */
   isWatched = false;
   readonly startedMs: number;
@@ -95,6 +97,14 @@ export class TcpConnection implements Carrier, Expiring {
 
   get isOpen(): boolean {
     return this.#state === 'open';
+  }
+
+  /**
+   * Whether what it leaves unanswered is asked again at no cost (RFC 7766 §6.2.1.1): it has answered something, so there
+   * can be no more such connections than answers.
+   */
+  get isFree(): boolean {
+    return this.answers > 0 && (this.isClosedByPeer || this.isUnread);
   }
 
   /** For how long nothing has been heard although something should have been, milliseconds. */

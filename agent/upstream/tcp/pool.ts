@@ -11,7 +11,7 @@
 import type { Flight } from '../flight.ts';
 import type { Failure } from '../ports.ts';
 import { Appetite } from './appetite.ts';
-import { isBetter, withRoom } from './choice.ts';
+import { isBetter, leastBusy, withRoom } from './choice.ts';
 import {
   type ConnectionContext,
   type ConnectionEvents,
@@ -46,11 +46,9 @@ export class TcpPool {
   readonly #dials: Dials;
   readonly #appetite: Appetite;
   /** Empty unless the appetite is bounded. */
-  readonly #queue = new Queue();
+  readonly #queue = new Queue((flight) => this.#overflow(flight));
   #isServing = false;
   readonly #scout: Scout;
-  /** A connection whose queries were not read. */
-  #unread: TcpConnection | undefined;
   #isClosed = false;
 
   /** `random` in [0, 1) spreads lifetimes. */
@@ -59,7 +57,7 @@ export class TcpPool {
     this.#settings = settings;
     this.#random = random;
     this.#dials = new Dials(context.clock);
-    this.#appetite = new Appetite(context.clock);
+    this.#appetite = new Appetite(context);
     this.#scout = new Scout(context);
   }
 
@@ -195,8 +193,8 @@ export class TcpPool {
     this.#draining.delete(gone);
     this.#remove(gone);
     if (!wasOpen) this.#dials.failed(failure);
-    const isFree = this.#isFree(gone, wasOpen);
-    if (isFree && gone !== this.#unread && orphans.length > 0)
+    const { isFree } = gone;
+    if (isFree && gone.isClosedByPeer && orphans.length > 0)
       this.#appetite.closedAfter(gone.answers, gone.startedMs);
     const isBounded = this.#appetite.isBounded();
     const nowMs = this.#context.clock.nowMs();
@@ -213,14 +211,6 @@ export class TcpPool {
       else heir.send(flight);
     }
     if (!this.#isClosed) this.#serve(nowMs);
-  }
-
-  /**
-   * Whether the queries on a connection that is gone are asked again at no cost (RFC 7766 §6.2.1.1): it answered before
-   * it was closed, so there can be no more of these than of answers.
-   */
-  #isFree(gone: TcpConnection, wasOpen: boolean): boolean {
-    return wasOpen && gone.answers > 0 && (gone.isClosedByPeer || gone === this.#unread);
   }
 
   #onAnswered(connection: TcpConnection): void {
@@ -248,6 +238,14 @@ export class TcpPool {
     for (const flight of this.#queue.takeAll()) flight.owner.onFailure(flight, lastFailure);
   }
 
+  /** Names that are slow hold every connection: others must not wait for them, at the risk of not being read. */
+  #overflow(flight: Flight): void {
+    const connection = leastBusy(this.#connections, this.#appetite);
+    if (connection === undefined) return;
+    this.#queue.abandon(flight);
+    connection.send(flight);
+  }
+
   #roomFor(flight: Flight, nowMs: number): TcpConnection | undefined {
     const found = withRoom(this.#connections, flight, this.#appetite, this.#quietMs, nowMs);
     if (found !== undefined || !this.#dials.mayDial(nowMs)) return found;
@@ -269,9 +267,8 @@ export class TcpPool {
     const onUnread = (): void => {
       if (isOneAtOnce) this.#appetite.takes(silent.answers);
       else this.#appetite.takesOneAtOnce();
-      this.#unread = silent;
+      silent.isUnread = true;
       silent.destroy('ETIMEDOUT');
-      this.#unread = undefined;
     };
     this.#scout.start({ silent, flight, dial: (events) => this.#dial(events), onUnread });
   }

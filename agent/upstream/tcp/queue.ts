@@ -2,9 +2,15 @@
 import type { Carrier, Flight } from '../flight.ts';
 
 export class Queue implements Carrier {
+  readonly #onLate: (flight: Flight) => void;
   /** They have not been sent. */
   readonly phase = 'connect';
   readonly #flights = new Set<Flight>();
+
+  /** `onLate`: a query has waited for longer than most take that are answered. */
+  constructor(onLate: (flight: Flight) => void) {
+    this.#onLate = onLate;
+  }
 
   get isEmpty(): boolean {
     return this.#flights.size === 0;
@@ -26,8 +32,8 @@ export class Queue implements Carrier {
     this.#flights.delete(flight);
   }
 
-  late(): void {
-    // Nothing has been sent that could be lost.
+  late(flight: Flight): void {
+    this.#onLate(flight);
   }
 
   takeAll(): Flight[] {

@@ -61,8 +61,25 @@ for (const [what, dislike] of DISLIKES) {
       assert.equal(replyOf(watched).reply.records.length, 1);
       assert.equal(sent, expected);
     }
+    const labels = { transport: 'udp', what: 'edns' };
+    assert.equal(world.metrics.value('nodens_upstream_learned_total', labels), 1);
   });
 }
+
+test('what was under way with EDNS when it was learned is asked again, too', async () => {
+  const { room, sockets } = rig();
+  const group = room.group(UDP);
+  const all = Array.from({ length: 300 }, () => watch(group.exchange(question(), 4_000)));
+  const socket = sockets.udp(A.address);
+  for (const query of [...socket.queries]) {
+    socket.answer({ rcode: RCODE.SERVFAIL }, query);
+    const last = socket.queries.at(-1) as SeenQuery;
+    if (!hasOpt(last)) socket.answer({ address: ADDRESS }, last);
+  }
+  await settle();
+  for (const each of all) assert.equal(replyOf(each).reply.records.length, 1);
+  assert.equal(socket.queries.length, 600);
+});
 
 test('where EDNS is known to be understood an error is one, until there are five in a row', async () => {
   const { room, sockets } = rig();

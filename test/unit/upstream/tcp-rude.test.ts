@@ -55,6 +55,8 @@ for (const [what, manners, inAll] of RUDE) {
     const carried = world.sockets.streams.slice(-5).map(({ queries }) => queries.length);
     assert.ok(Math.max(...carried) <= inAll, carried.join());
     assert.equal(world.metrics.value('nodens_upstream_failures_total'), 0);
+    const labels = { transport: 'tcp', what: 'queries_per_connection' };
+    assert.equal(world.metrics.value('nodens_upstream_learned_total', labels), 1);
   });
 }
 
@@ -161,6 +163,31 @@ test('a server that reads one query a connection and leaves it open gets one on 
   await server.serve(300);
   assertAnswered(next);
   assert.equal(server.queries - before, 30);
+});
+
+test('slow names on every connection of such a server do not keep others waiting', async () => {
+  const world = rig();
+  const { sockets, clock } = world;
+  const group = world.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
+  const server = new RudeServer(world, { perWrite: 1 });
+  const first = askAtOnce(group, 30);
+  await server.serve(400);
+  assertAnswered(first);
+  askAtOnce(group, 16, 100);
+  await clock.advance(1);
+  for (const stream of sockets.streams) if (stream.state === 'open') stream.open();
+  const other = askAtOnce(group, 1, 200);
+  await clock.advance(150);
+  const asked = nameFromText('n200.example.');
+  for (const stream of sockets.streams) {
+    for (const query of stream.queries) {
+      const { head } = query;
+      const isOther = Buffer.from(asked).equals(head.name.subarray(0, head.nameLength));
+      if (isOther && stream.state === 'open') stream.answer({ address: [192, 0, 2, 80] }, query);
+    }
+  }
+  await clock.advance(1);
+  assertAnswered(other);
 });
 
 test('names that are slow are not taken for queries that were not read', async () => {

@@ -14,6 +14,9 @@ const sources = [
   'agent/server/pages.c',
   'agent/server/tcp/steer.c',
   'agent/server/udp/batch.c',
+  'agent/server/udp/receive.c',
+  'agent/server/udp/send.c',
+  'agent/server/udp/socket.c',
   'init/alive/lend.c',
 ].map((file) => join(root, file));
 const output = join(root, 'build/nodens.node');

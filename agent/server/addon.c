@@ -1,5 +1,5 @@
 /*
- * The addon of the server room: batches of datagrams (udp/batch.c), steered TCP listeners (tcp/steer.c), the
+ * The addon of the server room: batches of datagrams (the folder udp), steered TCP listeners (tcp/steer.c), the
  * companions of a process that is killed (companions.c), and pages that are not needed any more (pages.c). And what
  * init needs of it: tables that end with another process (init/alive/lend.c).
  */

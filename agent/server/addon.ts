@@ -1,5 +1,5 @@
 /**
- * Loads the compiled addon: batches of datagrams (`udp/batch.c`), steered TCP listeners (`tcp/steer.c`), the companions
+ * Loads the compiled addon: batches of datagrams (the folder `udp`), steered TCP listeners (`tcp/steer.c`), the companions
  * of a process that is killed (`companions.c`), and pages that are not needed any more (`pages.c`).
  */
 import { existsSync } from 'node:fs';

@@ -1,6 +1,6 @@
-/** The memory that JavaScript and `batch.c` share, and the messages that go out through it on their own. */
+/** The memory that JavaScript and the addon share, and the messages that go out through it on their own. */
 
-/** As in `batch.c`. */
+/** As in `batch.h`. */
 export const BATCH = 64;
 export const ADDRESS_BYTES = 28;
 /** Longest message read, and longest reply written in place; longer replies are sent on their own. */

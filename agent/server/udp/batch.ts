@@ -1,4 +1,4 @@
-/** The fast UDP transport: up to 64 datagrams a system call, by the addon that `batch.c` is compiled to. */
+/** The fast UDP transport: up to 64 datagrams a system call, by the addon (`batch.c`). */
 import { type Endpoint, formatAddress, formatEndpoint } from '../../base/address.ts';
 import { V6_KEY_BYTES } from '../../base/client-key.ts';
 import { errnoOf, messageOf, NetworkError } from '../../base/errors.ts';

@@ -1,0 +1,34 @@
+/* Sockets for datagrams: bound for clients that ask, or connected to a server that is asked. */
+#define _GNU_SOURCE
+#include "batch.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+static int settle(int fd, const struct place *place) {
+  const struct sockaddr *address = (const struct sockaddr *)&place->address;
+  int one = 1;
+  if (place->is_connected) return connect(fd, address, place->length);
+  if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0) return -1;
+  if (address->sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) != 0) return -1;
+  return bind(fd, address, place->length);
+}
+
+
+int open_socket(const struct place *place) {
+  int fd = socket(((const struct sockaddr *)&place->address)->sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  if (settle(fd, place) != 0) {
+    int error = errno;
+    close(fd);
+    return -error;
+  }
+  /* Both only help: without them there is less room for bursts, and no count of what was lost. FORCE needs a
+   * capability that the agent does not have; it is tried for those who run as root. */
+  int bytes = place->receive_bytes, one = 1;
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0) {
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+  }
+  setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &one, sizeof one);
+  return fd;
+}

@@ -15,6 +15,11 @@ export function familyOf(text: string): Family | undefined {
   return kind === 0 ? undefined : (kind as Family);
 }
 
+/** Whether `address` stands for every address of a family. */
+export function isWildcard(address: string): boolean {
+  return address === '0.0.0.0' || address === '::';
+}
+
 /** `address:port`, with brackets around a v6 address. */
 export function formatEndpoint(endpoint: Endpoint): string {
   const { address, port } = endpoint;

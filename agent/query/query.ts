@@ -22,6 +22,8 @@ export interface Client {
   readonly family: Family;
   /** `clientKey` of `address`: what the client holds counts against this. */
   readonly key: string;
+  /** The address of ours that it asked, where the listener has more than one. */
+  readonly asked?: string | undefined;
 }
 
 /** The client at a numeric address ('' for none). */

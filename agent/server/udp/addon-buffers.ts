@@ -3,6 +3,8 @@
 /** As in `batch.h`. */
 export const BATCH = 64;
 export const ADDRESS_BYTES = 28;
+/** An address, and behind it the address of ours that it asked, where the socket is a wildcard's. */
+export const PEER_BYTES = 48;
 /** Longest message read, and longest reply written in place; longer replies are sent on their own. */
 export const SLOT_BYTES = 4_096;
 
@@ -12,13 +14,13 @@ export type Handle = { readonly [handleBrand]: true };
 export interface Buffers {
   readonly input: Buffer;
   readonly output: Buffer;
-  readonly addresses: Buffer;
+  readonly peers: Buffer;
   readonly inputLengths: Int32Array;
   readonly outputLengths: Int32Array;
   /** Messages behind each other. */
   readonly late: Buffer;
   readonly lateLengths: Int32Array;
-  readonly lateAddresses: Buffer;
+  readonly latePeers: Buffer;
   readonly stats: Uint32Array;
 }
 
@@ -46,12 +48,12 @@ export function makeBuffers(lateBytes: number): Buffers {
   return {
     input: Buffer.alloc(BATCH * SLOT_BYTES),
     output: Buffer.alloc(BATCH * SLOT_BYTES),
-    addresses: Buffer.alloc(BATCH * ADDRESS_BYTES),
+    peers: Buffer.alloc(BATCH * PEER_BYTES),
     inputLengths: new Int32Array(BATCH),
     outputLengths: new Int32Array(BATCH),
     late: Buffer.alloc(lateBytes),
     lateLengths: new Int32Array(BATCH),
-    lateAddresses: Buffer.alloc(BATCH * ADDRESS_BYTES),
+    latePeers: Buffer.alloc(BATCH * PEER_BYTES),
     stats: new Uint32Array(2),
   };
 }
@@ -77,14 +79,14 @@ export class Outbox {
   }
 
   /**
-   * Takes a copy of `message`, at most as long as `late`; `sockaddr`, an octet in each character, where the
+   * Takes a copy of `message`, at most as long as `late`; `peer`, an octet in each character, where the
    * socket is not connected.
    */
-  put(message: Uint8Array, sockaddr?: string): void {
-    const { late, lateLengths, lateAddresses } = this.#buffers;
+  put(message: Uint8Array, peer?: string): void {
+    const { late, lateLengths, latePeers } = this.#buffers;
     if (this.#count === BATCH || this.#bytes + message.length > late.length) this.flush();
     late.set(message, this.#bytes);
-    if (sockaddr !== undefined) lateAddresses.latin1Write(sockaddr, this.#count * ADDRESS_BYTES);
+    if (peer !== undefined) latePeers.latin1Write(peer, this.#count * PEER_BYTES);
     lateLengths[this.#count] = message.length;
     this.#bytes += message.length;
     if (this.#count++ === 0) setImmediate(this.flush);

@@ -81,10 +81,10 @@ static void prepare_messages(struct transport *self) {
     self->in_vectors[slot].iov_base = self->in + (size_t)slot * self->slot_bytes;
     self->in_vectors[slot].iov_len = self->slot_bytes;
     struct msghdr *in = &self->in_messages[slot].msg_hdr;
-    in->msg_name = self->addresses + (size_t)slot * ADDRESS_BYTES;
+    in->msg_name = &self->peers[slot];
     in->msg_iov = &self->in_vectors[slot];
     in->msg_iovlen = 1;
-    in->msg_control = self->controls[slot];
+    in->msg_control = self->in_controls[slot];
     struct msghdr *out = &self->out_messages[slot].msg_hdr;
     out->msg_iov = &self->out_vectors[slot];
     out->msg_iovlen = 1;
@@ -113,15 +113,15 @@ static void *array_of(napi_env env, napi_value object, const char *name, size_t 
 static int take_buffers(napi_env env, struct transport *self, napi_value buffers) {
   self->in = array_of(env, buffers, "input", BATCH * self->slot_bytes);
   self->out = array_of(env, buffers, "output", BATCH * self->slot_bytes);
-  self->addresses = array_of(env, buffers, "addresses", BATCH * ADDRESS_BYTES);
+  self->peers = array_of(env, buffers, "peers", BATCH * sizeof(struct peer));
   self->in_lengths = array_of(env, buffers, "inputLengths", BATCH * sizeof(int32_t));
   self->out_lengths = array_of(env, buffers, "outputLengths", BATCH * sizeof(int32_t));
   self->late_lengths = array_of(env, buffers, "lateLengths", BATCH * sizeof(int32_t));
-  self->late_addresses = array_of(env, buffers, "lateAddresses", BATCH * ADDRESS_BYTES);
+  self->late_peers = array_of(env, buffers, "latePeers", BATCH * sizeof(struct peer));
   self->late = bytes_of(env, buffers, "late", &self->late_bytes);
   self->stats = array_of(env, buffers, "stats", STAT_COUNT * sizeof(uint32_t));
-  return self->in && self->out && self->addresses && self->in_lengths && self->out_lengths && self->late &&
-         self->late_lengths && self->late_addresses && self->stats;
+  return self->in && self->out && self->peers && self->in_lengths && self->out_lengths && self->late &&
+         self->late_lengths && self->late_peers && self->stats;
 }
 
 static struct transport *transport_of(napi_env env, napi_value value) {
@@ -147,6 +147,11 @@ static int begin(napi_env env, struct transport *self, napi_value buffers, napi_
   return 1;
 }
 
+static int is_any(const struct sockaddr_in6 *address) {
+  if (address->sin6_family == AF_INET6) return IN6_IS_ADDR_UNSPECIFIED(&address->sin6_addr);
+  return ((const struct sockaddr_in *)address)->sin_addr.s_addr == INADDR_ANY;
+}
+
 /* What `open` and `connect` are called with. */
 static int read_place(napi_env env, const napi_value *args, struct place *place, int32_t *slot_bytes) {
   char text[INET6_ADDRSTRLEN + UV_IF_NAMESIZE];
@@ -159,7 +164,9 @@ static int read_place(napi_env env, const napi_value *args, struct place *place,
     return 0;
   }
   place->receive_bytes = receive_bytes;
-  return parse_address(text, port, &place->address, &place->length) == 0;
+  if (parse_address(text, port, &place->address, &place->length) != 0) return 0;
+  place->is_wildcard = !place->is_connected && is_any(&place->address);
+  return 1;
 }
 
 static napi_value open_at(napi_env env, napi_callback_info info, int is_connected) {
@@ -174,6 +181,7 @@ static napi_value open_at(napi_env env, napi_callback_info info, int is_connecte
   self->env = env;
   self->is_closing = 1;
   self->is_connected = is_connected;
+  self->is_wildcard = place.is_wildcard;
   self->tail_last = &self->tail_first;
   self->slot_bytes = (size_t)slot_bytes;
   if (!take_buffers(env, self, args[4])) {

@@ -13,9 +13,10 @@
 
 enum {
   BATCH = 64,
-  /* Offsets into the address of a slot: a sockaddr as the kernel wrote it. */
   ADDRESS_BYTES = sizeof(struct sockaddr_in6),
-  CONTROL_BYTES = CMSG_SPACE(sizeof(uint32_t)),
+  /* What the kernel tells of a datagram: how many it dropped, and to a wildcard socket which address was asked. */
+  DROPS_BYTES = CMSG_SPACE(sizeof(uint32_t)),
+  ASKED_BYTES = CMSG_SPACE(sizeof(struct in6_pktinfo)),
   /* Replies that may wait for the kernel, each with a copy of its octets, and all octets together. */
   TAIL_MAX = 1024,
   TAIL_BYTES_MAX = 1024 * 1024,
@@ -26,10 +27,19 @@ enum {
 /* Numbers that JavaScript reads, by their place in `stats`. */
 enum { STAT_RECEIVE_DROPS, STAT_SEND_FAILED, STAT_COUNT };
 
+/* Who asked, a sockaddr as the kernel wrote it, and which of our addresses, which only a wildcard socket has to know. */
+struct peer {
+  struct sockaddr_in6 address;
+  union {
+    struct in_addr v4;
+    struct in6_pktinfo v6;
+  } asked;
+};
+
 struct waiting {
   struct waiting *next;
   socklen_t address_length;
-  struct sockaddr_in6 address;
+  struct peer peer;
   size_t length;
   uint8_t bytes[];
 };
@@ -49,10 +59,15 @@ struct transport {
   size_t slot_bytes;
   /* To one other side only, which sends to us and gets all we send. */
   int is_connected;
-  uint8_t *in, *out, *addresses;
+  /* Bound to every address: an answer leaves from the one that was asked. */
+  int is_wildcard;
+  uint8_t *in, *out;
+  /* Of each slot. */
+  struct peer *peers;
   int32_t *in_lengths, *out_lengths;
   /* What JavaScript sends on its own: messages behind each other, their lengths, and whom they are for. */
-  uint8_t *late, *late_addresses;
+  uint8_t *late;
+  struct peer *late_peers;
   int32_t *late_lengths;
   size_t late_bytes;
   uint32_t *stats;
@@ -61,14 +76,15 @@ struct transport {
   napi_deferred closed;
   struct mmsghdr in_messages[BATCH], out_messages[BATCH];
   struct iovec in_vectors[BATCH], out_vectors[BATCH];
-  uint8_t controls[BATCH][CONTROL_BYTES];
+  _Alignas(struct cmsghdr) uint8_t in_controls[BATCH][DROPS_BYTES + ASKED_BYTES];
+  _Alignas(struct cmsghdr) uint8_t out_controls[BATCH][ASKED_BYTES];
 };
 
 /* Where the socket is to be bound, or whom to connect to. */
 struct place {
   struct sockaddr_in6 address;
   socklen_t length;
-  int receive_bytes, is_connected;
+  int receive_bytes, is_connected, is_wildcard;
 };
 
 /* Within the addon: no program that loads it has these names. */

@@ -1,5 +1,5 @@
 /** The fast UDP transport: up to 64 datagrams a system call, by the addon (`batch.c`). */
-import { type Endpoint, formatAddress, formatEndpoint } from '../../base/address.ts';
+import { type Endpoint, formatAddress, formatEndpoint, isWildcard } from '../../base/address.ts';
 import { V6_KEY_BYTES } from '../../base/client-key.ts';
 import { errnoOf, messageOf, NetworkError } from '../../base/errors.ts';
 import type { Client } from '../../query/query.ts';
@@ -9,6 +9,7 @@ import {
   type Handle,
   makeBuffers,
   Outbox,
+  PEER_BYTES,
   SLOT_BYTES,
   slotsOf,
 } from './addon-buffers.ts';
@@ -36,34 +37,40 @@ export function batchOpener(addon: BatchAddon): OpenUdp {
   };
 }
 
-/** A client with the address the kernel gave, which a late reply needs; text is made only if somebody looks. */
+/** A client with the address the kernel gave, which a late reply needs; text is made only on request. */
 class BatchClient implements Client {
-  /** One octet in each character. */
-  readonly sockaddr: string;
+  /** Its address, and the one it asked where the socket is a wildcard's. One octet in each character. */
+  readonly peer: string;
 
-  constructor(sockaddr: string) {
-    this.sockaddr = sockaddr;
+  constructor(peer: string) {
+    this.peer = peer;
   }
 
   get family(): 4 | 6 {
-    return this.sockaddr.charCodeAt(0) === AF_INET ? 4 : 6;
+    return this.peer.charCodeAt(0) === AF_INET ? 4 : 6;
   }
 
   get port(): number {
-    return (this.sockaddr.charCodeAt(2) << 8) | this.sockaddr.charCodeAt(3);
+    return (this.peer.charCodeAt(2) << 8) | this.peer.charCodeAt(3);
   }
 
   get key(): string {
     return this.family === 4
-      ? this.sockaddr.slice(V4_AT, V4_AT + 4)
-      : this.sockaddr.slice(V6_AT, V6_AT + V6_KEY_BYTES);
+      ? this.peer.slice(V4_AT, V4_AT + 4)
+      : this.peer.slice(V6_AT, V6_AT + V6_KEY_BYTES);
   }
 
   get address(): string {
-    const bytes = Buffer.from(this.sockaddr, 'latin1');
-    return formatAddress(
-      this.family === 4 ? bytes.subarray(V4_AT, V4_AT + 4) : bytes.subarray(V6_AT, V6_AT + 16),
-    );
+    return this.#addressAt(this.family === 4 ? V4_AT : V6_AT);
+  }
+
+  get asked(): string | undefined {
+    return this.peer.length > ADDRESS_BYTES ? this.#addressAt(ADDRESS_BYTES) : undefined;
+  }
+
+  #addressAt(start: number): string {
+    const text = this.peer.slice(start, start + (this.family === 4 ? 4 : 16));
+    return formatAddress(Buffer.from(text, 'latin1'));
   }
 }
 
@@ -76,6 +83,8 @@ class BatchTransport implements UdpTransport {
   /** One view per slot, made once: the hit path makes none. */
   readonly #inputs = slotsOf(this.#buffers.input);
   readonly #outputs = slotsOf(this.#buffers.output);
+  /** Of what is known of a client. */
+  readonly #peerBytes: number;
   readonly #outbox = new Outbox(this.#buffers, (count) => this.#sendLate(count));
   #sendsFailed = 0;
   #dropsSeen = 0;
@@ -88,6 +97,7 @@ class BatchTransport implements UdpTransport {
     const { endpoint, receiveBufferBytes } = options;
     this.#addon = addon;
     this.#options = options;
+    this.#peerBytes = isWildcard(endpoint.address) ? PEER_BYTES : ADDRESS_BYTES;
     this.#handle = addon.open(
       endpoint.address,
       endpoint.port,
@@ -136,12 +146,12 @@ class BatchTransport implements UdpTransport {
   }
 
   clientOf(slot: number): Client {
-    const start = slot * ADDRESS_BYTES;
-    return new BatchClient(this.#buffers.addresses.latin1Slice(start, start + ADDRESS_BYTES));
+    const start = slot * PEER_BYTES;
+    return new BatchClient(this.#buffers.peers.latin1Slice(start, start + this.#peerBytes));
   }
 
   send(bytes: Buffer, client: Client): void {
-    if (!this.#isClosed && client instanceof BatchClient) this.#outbox.put(bytes, client.sockaddr);
+    if (!this.#isClosed && client instanceof BatchClient) this.#outbox.put(bytes, client.peer);
   }
 
   #sendLate(count: number): void {

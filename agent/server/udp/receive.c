@@ -12,18 +12,38 @@ void watch(struct transport *self) {
   uv_poll_start(&self->poll, events, on_poll);
 }
 
-/* The kernel's count of datagrams dropped because the buffer was full (SO_RXQ_OVFL). */
-static void note_drops(struct transport *self, struct msghdr *header) {
+/* Which address was asked. A datagram to many (broadcast, multicast) is no query: 0 octets. */
+static void note_asked(struct transport *self, int slot, const struct cmsghdr *control) {
+  int is_to_many;
+  if (control->cmsg_level == IPPROTO_IPV6) {
+    struct in6_pktinfo *asked = &self->peers[slot].asked.v6;
+    memcpy(asked, CMSG_DATA(control), sizeof *asked);
+    is_to_many = IN6_IS_ADDR_MULTICAST(&asked->ipi6_addr);
+  } else {
+    struct in_pktinfo info;
+    memcpy(&info, CMSG_DATA(control), sizeof info);
+    self->peers[slot].asked.v4 = info.ipi_spec_dst;
+    is_to_many = info.ipi_addr.s_addr != info.ipi_spec_dst.s_addr;
+  }
+  if (is_to_many) self->in_lengths[slot] = 0;
+}
+
+static void note_controls(struct transport *self, int slot, struct msghdr *header) {
   for (struct cmsghdr *control = CMSG_FIRSTHDR(header); control != NULL; control = CMSG_NXTHDR(header, control)) {
-    if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SO_RXQ_OVFL) continue;
-    memcpy(&self->stats[STAT_RECEIVE_DROPS], CMSG_DATA(control), sizeof(uint32_t));
+    if (control->cmsg_level == SOL_SOCKET && control->cmsg_type == SO_RXQ_OVFL) {
+      /* The kernel's count of datagrams dropped because the buffer was full. */
+      memcpy(&self->stats[STAT_RECEIVE_DROPS], CMSG_DATA(control), sizeof(uint32_t));
+    } else if (self->is_wildcard && control->cmsg_level != SOL_SOCKET) {
+      note_asked(self, slot, control);
+    }
   }
 }
 
 static int receive(struct transport *self) {
+  size_t control_bytes = self->is_wildcard ? DROPS_BYTES + ASKED_BYTES : DROPS_BYTES;
   for (int slot = 0; slot < BATCH; slot++) {
     self->in_messages[slot].msg_hdr.msg_namelen = ADDRESS_BYTES;
-    self->in_messages[slot].msg_hdr.msg_controllen = CONTROL_BYTES;
+    self->in_messages[slot].msg_hdr.msg_controllen = control_bytes;
   }
   int received;
   do {
@@ -34,7 +54,7 @@ static int receive(struct transport *self) {
     /* A datagram longer than a slot is no query: 0 octets is what JavaScript drops and counts. */
     self->in_lengths[slot] = (header->msg_flags & MSG_TRUNC) != 0 ? 0 : (int32_t)self->in_messages[slot].msg_len;
     self->out_lengths[slot] = 0;
-    if (header->msg_controllen > 0) note_drops(self, header);
+    if (header->msg_controllen > 0) note_controls(self, slot, header);
   }
   return received;
 }

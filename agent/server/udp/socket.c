@@ -5,12 +5,28 @@
 #include <errno.h>
 #include <unistd.h>
 
+#ifndef IPV6_FREEBIND
+#define IPV6_FREEBIND 78 /* linux/in6.h, Linux 4.15 */
+#endif
+
+/*
+ * Has the kernel say which address a datagram was for. An IPv6 address that is local by route only is on no interface: to
+ * answer from it takes FREEBIND.
+ */
+static int ask_for_destination(int fd, int family) {
+  int one = 1;
+  if (family == AF_INET) return setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof one);
+  setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &one, sizeof one);
+  return setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof one);
+}
+
 static int settle(int fd, const struct place *place) {
   const struct sockaddr *address = (const struct sockaddr *)&place->address;
   int one = 1;
   if (place->is_connected) return connect(fd, address, place->length);
   if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0) return -1;
   if (address->sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) != 0) return -1;
+  if (place->is_wildcard && ask_for_destination(fd, address->sa_family) != 0) return -1;
   return bind(fd, address, place->length);
 }
 

@@ -30,11 +30,12 @@ function pick<T>(from: readonly T[]): T {
   return from[Math.floor(Math.random() * from.length)] as T;
 }
 
-async function round(address: string): Promise<void> {
+/** A socket bound to `bound`, asked at `address`. */
+async function round(bound: string, address: string): Promise<void> {
   const late: Client[] = [];
   let left = Math.floor(Math.random() * 300) + 100;
   const transport = await open({
-    endpoint: { address, port: 0 },
+    endpoint: { address: bound, port: 0 },
     receiveBufferBytes: pick([4_096, 1 << 20]),
     receiveDrops: { value: 0 },
     onError: () => undefined,
@@ -111,7 +112,8 @@ async function lendingRound(): Promise<void> {
 
 for (let i = 0; i < Number(rounds); i++) {
   const address = i % 2 === 0 ? '127.0.0.1' : '::1';
-  await round(address);
+  await round(address, address);
+  await round(i % 2 === 0 ? '0.0.0.0' : '::', address);
   await askingRound(address);
   await lendingRound();
   globalThis.gc?.();

@@ -121,18 +121,20 @@ export class Configurations {
     const next = await withPatterns(() => assemble(corefile));
     const previous = this.#current;
     // A listener that is new answers from its first datagram on: not REFUSED until all are bound.
-    if (previous !== undefined) dispatcher.swap(withNewcomers(previous.tables, next.tables));
+    if (previous !== undefined) dispatcher.swap(filledUp(previous.tables, next.tables));
     await listeners.open(next.endpoints);
     this.#takeOver(next);
     await publish(next);
     await listeners.retain(next.endpoints);
+    dispatcher.swap(next.tables);
     this.#retire(previous);
     return next;
   }
 
   #takeOver(next: Assembly): void {
     const { dispatcher, listeners, log } = this.#parts;
-    dispatcher.swap(next.tables);
+    // A listener that goes answers what it has received, until it is closed.
+    dispatcher.swap(filledUp(next.tables, this.#current?.tables ?? []));
     log.setLevel(next.settings.isDebug ? 'debug' : 'info');
     listeners.bePatient(next.tcpPatience);
     startAll(next.plugins, log);
@@ -168,10 +170,10 @@ export class Configurations {
   }
 }
 
-/** The tables in force, and of those to come the ones whose listener is not bound yet. */
-function withNewcomers(current: Assembly['tables'], next: Assembly['tables']): Assembly['tables'] {
-  const length = Math.max(current.length, next.length);
-  return Array.from({ length }, (_, index) => current[index] ?? next[index]);
+/** `tables`, and of `others` those of listeners that `tables` does not have. */
+function filledUp(tables: Assembly['tables'], others: Assembly['tables']): Assembly['tables'] {
+  const length = Math.max(tables.length, others.length);
+  return Array.from({ length }, (_, index) => tables[index] ?? others[index]);
 }
 
 function startAll(plugins: readonly Plugin[], log: Logger): void {

@@ -28,14 +28,15 @@ function setUp() {
     const rest = { dnssecOk: false, checkingDisabled: false };
     return (await dispatcher.handle(Query.internal({ ...question, ...rest }, 0))).rcode;
   };
-  const state = { text: ONE, onOpen: async (): Promise<void> => {} };
+  const nothing = async (): Promise<void> => {};
+  const state = { text: ONE, onOpen: nothing, onRetain: nothing };
   const configurations = new Configurations({
     load: () => parseText(state.text),
     inputs: () => state.text,
     assemble: () => assembled(state.text).assembly,
     listeners: {
       open: () => state.onOpen(),
-      retain: () => Promise.resolve(),
+      retain: () => state.onRetain(),
       bePatient: () => {},
     },
     publish: () => Promise.resolve(),
@@ -55,6 +56,20 @@ it('a listener that a reload adds answers as soon as it is bound', async () => {
   };
   await configurations.reload('signal');
   assert.equal(atOpen, RCODE.NOERROR);
+});
+
+it('a listener that a reload takes away answers until it is closed', async () => {
+  const { configurations, rcodeAt, state } = setUp();
+  state.text = TWO;
+  await configurations.prepare();
+  let atClose: number | undefined;
+  state.text = ONE;
+  state.onRetain = async () => {
+    atClose = await rcodeAt(1);
+  };
+  await configurations.reload('signal');
+  assert.equal(atClose, RCODE.NOERROR);
+  assert.equal(await rcodeAt(1), RCODE.REFUSED);
 });
 
 it('`debug` comes and goes with a reload', async () => {

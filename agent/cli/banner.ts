@@ -1,7 +1,8 @@
 /** What a start says: a banner for people, a log line for machines. */
-import { formatEndpoint } from '../base/address.ts';
+import { type Endpoint, formatEndpoint } from '../base/address.ts';
 import type { Daemon } from '../daemon/daemon.ts';
 import type { Foundation } from '../daemon/foundation.ts';
+import { isEveryAddress } from '../server/listen/places.ts';
 import { VERSION } from './version.ts';
 
 const MEBIBYTE = 2 ** 20;
@@ -13,17 +14,28 @@ export function banner({ foundation }: Daemon): string {
   const targets = targetsOf(foundation);
   return [
     `nodens ${VERSION}`,
-    `  answers on   ${listeners.endpoints.map(formatEndpoint).join(', ')} (UDP and TCP)`,
+    `  answers on   ${listeners.endpoints.map(placeText).join(', ')} (UDP and TCP)`,
     `  upstreams    ${targets.length === 0 ? 'none' : targets.join(', ')}`,
     `  cache        ${Math.round(budget.bytes / MEBIBYTE)} MiB (${budget.reason})`,
     `  pages        ${admin.served.join(' ') || 'none'}`,
     ...(first === undefined
       ? []
-      : ['', `Try:  dig @${first.address} -p ${first.port} example.com`]),
+      : ['', `Try:  dig @${addressOf(first)} -p ${first.port} example.com`]),
     'Ctrl-C stops it.',
     '',
     '',
   ].join('\n');
+}
+
+function placeText(listener: Endpoint): string {
+  const text = formatEndpoint(listener);
+  return isEveryAddress(listener.address) ? `${text} on every address` : text;
+}
+
+/** One that a command on this machine can ask. */
+function addressOf({ address }: Endpoint): string {
+  if (!isEveryAddress(address)) return address;
+  return address === '::' ? '::1' : '127.0.0.1';
 }
 
 /** The same in one structured line. */

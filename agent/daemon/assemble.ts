@@ -1,5 +1,5 @@
 /** Turns a Corefile into something that can serve: addresses, chains and routes. Opens and starts nothing. */
-import { type Endpoint, familyOf, formatEndpoint } from '../base/address.ts';
+import { type Endpoint, formatEndpoint } from '../base/address.ts';
 import { ConfigError } from '../base/errors.ts';
 import { boundingPatterns } from '../config/corefile/pattern.ts';
 import type { Block, BlockKey, Corefile, Directive } from '../config/corefile/types.ts';
@@ -7,8 +7,7 @@ import { checkDirectives } from '../config/known-directives.ts';
 import { bindAddresses } from '../plugins/bind/setup.ts';
 import { PLUGINS, SUPPORTED } from '../plugins/order.ts';
 import { compose, type Plugin } from '../query/plugin.ts';
-import type { Route } from '../query/routing.ts';
-import { ZoneTable } from '../query/routing.ts';
+import type { Route, ZoneTable } from '../query/routing.ts';
 import type {
   AdminHandler,
   AdminRoutes,
@@ -21,6 +20,7 @@ import type {
   TrafficRow,
 } from '../query/services.ts';
 import { refuse } from '../server/dispatch.ts';
+import { tablesOf, type Zone } from '../server/listen/tables.ts';
 import { type BlockIdentities, fingerprint } from './identity.ts';
 
 /** A path to be served over HTTP while a configuration is in force. */
@@ -40,6 +40,7 @@ export interface Settings {
 /** A configuration ready to serve. */
 export interface Assembly {
   readonly corefile: Corefile;
+  /** Listeners, as the Corefile names them: the address is '' for a block without `bind`. */
   readonly endpoints: readonly Endpoint[];
   /** By listener index. */
   readonly tables: readonly (ZoneTable | undefined)[];
@@ -71,6 +72,9 @@ export function assemble(corefile: Corefile, parts: AssemblyParts): Assembly {
   return boundingPatterns(() => new Assembler(corefile, parts).run());
 }
 
+/** Address of a listener of a block without `bind`. */
+const EVERY_ADDRESS = '';
+
 interface Placed {
   readonly block: Block;
   /** One per address and port that the block is served on. */
@@ -85,10 +89,9 @@ class Assembler {
   readonly #adminRoutes: AdminRoute[] = [];
   readonly #metricsPages = new Map<string, MetricsPageOptions>();
   readonly #settings: Settings = { lameduckMs: 0, reload: undefined, isDebug: false };
-  readonly #routes = new Map<string, (Route & { readonly takesAll: boolean })[]>();
+  readonly #zones = new Map<string, Zone[]>();
   readonly #endpoints = new Map<string, Endpoint>();
   readonly #tcpPatience: (TcpPatience | undefined)[] = [];
-  readonly #measured = new Set<string>();
   readonly #enabled: Assembly['enabled'][number][] = [];
 
   constructor(corefile: Corefile, parts: AssemblyParts) {
@@ -103,7 +106,7 @@ class Assembler {
     return {
       corefile: this.#corefile,
       endpoints: [...this.#endpoints.values()],
-      tables: this.#tables(),
+      tables: tablesOf([...this.#endpoints.values()], this.#zones, this.#parts),
       tcpPatience: this.#tcpPatience,
       plugins: this.#plugins,
       adminRoutes: this.#adminRoutes,
@@ -121,32 +124,12 @@ class Assembler {
         `${key.scheme}:// listeners are not supported: serve the zone as plain DNS`,
       );
     }
-    const addresses = this.#addressesOf(block);
+    const bound = bindAddresses(block, this.#parts.interfaces);
+    const addresses = bound.length === 0 ? [EVERY_ADDRESS] : bound;
     const ports = new Set(block.keys.map((key) => key.port));
     const endpoints = [...ports].flatMap((port) => addresses.map((address) => ({ address, port })));
     for (const endpoint of endpoints) this.#endpoints.set(formatEndpoint(endpoint), endpoint);
     return { block, endpoints, addresses };
-  }
-
-  /**
-   * Addresses to listen on. A wildcard becomes every address of the machine: a wildcard socket would answer from
-   * whichever address the kernel likes (design §9).
-   */
-  #addressesOf(block: Block): string[] {
-    const all = (family: 4 | 6 | undefined): string[] =>
-      [...this.#parts.interfaces().values()]
-        .flat()
-        .filter((address) => family === undefined || familyOf(address) === family);
-    const named = bindAddresses(block, this.#parts.interfaces);
-    if (named.length === 0) return [...new Set(all(undefined))];
-    return [
-      ...new Set(
-        named.flatMap((address) => {
-          if (address === '0.0.0.0') return all(4);
-          return address === '::' ? all(6) : [address];
-        }),
-      ),
-    ];
   }
 
   #addBlock({ block, endpoints, addresses }: Placed): void {
@@ -159,6 +142,7 @@ class Assembler {
       belowCache: fingerprint(ordered.slice(cacheAt + 1)),
       servers: endpoints.map((endpoint) => this.#parts.label(endpoint)),
       listening: [...this.#endpoints.keys()],
+      nodeAddresses: () => [...this.#parts.interfaces().values()].flat(),
     };
     let isMeasured = false;
     const services: Services = {
@@ -176,7 +160,7 @@ class Assembler {
       anyClass: plugins.some(({ name }) => name === 'forward' || name === 'chaos'),
       accepts: acceptanceOf(plugins),
     };
-    for (const key of block.keys) this.#addRoutes(key, endpoints, chain, isMeasured, plugins);
+    for (const key of block.keys) this.#addZone(key, endpoints, chain, isMeasured, plugins);
   }
 
   #admin(): AdminRoutes {
@@ -217,44 +201,31 @@ class Assembler {
     return [...this.#parts.holdUps(), ...unready.map(({ name }) => name)];
   }
 
-  #addRoutes(
+  #addZone(
     key: BlockKey,
     endpoints: readonly Endpoint[],
     chain: Chain,
     isMeasured: boolean,
     plugins: readonly Plugin[],
   ): void {
-    const { zone } = key;
+    const { zone, place } = key;
     const view = viewOf(plugins);
     for (const endpoint of endpoints.filter((candidate) => candidate.port === key.port)) {
       const server = this.#parts.label(endpoint);
       const at = formatEndpoint(endpoint);
-      const routes = this.#routes.get(at) ?? [];
-      this.#routes.set(at, routes);
-      if (routes.some((route) => route.zone === zone && route.takesAll)) {
+      const zones = this.#zones.get(at) ?? [];
+      this.#zones.set(at, zones);
+      if (zones.some((one) => one.zone === zone && one.view === '')) {
         throw new ConfigError(
-          key.place,
+          place,
           `zone ${zone} is already served on ${server.label}: a block with a view goes before it`,
         );
       }
-      const row = isMeasured ? this.#parts.trafficRow(server, zone, view) : undefined;
-      if (isMeasured) this.#measured.add(at);
-      routes.push({ zone, row, takesAll: view === '', ...chain });
+      zones.push({ zone, view, isMeasured, place, ...chain });
       for (const { name } of plugins) {
         if (name !== 'bind') this.#enabled.push({ server: server.label, zone, view, name });
       }
     }
-  }
-
-  #tables(): (ZoneTable | undefined)[] {
-    const tables: (ZoneTable | undefined)[] = [];
-    for (const [at, routes] of this.#routes) {
-      const server = this.#parts.label(this.#endpoints.get(at) as Endpoint);
-      const isMeasured = this.#measured.has(at);
-      const dropped = isMeasured ? this.#parts.trafficRow(server, 'dropped', '') : undefined;
-      tables[server.index] = new ZoneTable(routes, dropped);
-    }
-    return tables;
   }
 }
 

@@ -1,12 +1,12 @@
 /** Composition root: starts in order, reloads on demand, stops in reverse. */
 import { rmSync, writeFileSync } from 'node:fs';
-import { networkInterfaces } from 'node:os';
 import { type Clock, sleep } from '../base/clock.ts';
 import { messageOf, NetworkError } from '../base/errors.ts';
 import type { Environment } from '../config/corefile/env.ts';
 import type { Corefile } from '../config/corefile/types.ts';
 import { systemFiles, watchFiles } from '../config/watch.ts';
 import { InitLink } from '../server/init-link.ts';
+import { nodeInterfaces } from '../server/listen/node-addresses.ts';
 import { type Assembly, assemble } from './assemble.ts';
 import { ConfigSource } from './config-source.ts';
 import { Configurations, type ReloadReason } from './configurations.ts';
@@ -55,7 +55,7 @@ export class Daemon {
       inputs: () => this.#source.inputs,
       assemble: (corefile) =>
         assemble(corefile, {
-          ...{ shared, identities, interfaces },
+          ...{ shared, identities, interfaces: nodeInterfaces },
           label: (endpoint) => listeners.label(endpoint),
           trafficRow: (server, zone, view) => traffic.row(server, zone, view),
           holdUps: () => this.#holdUps(),
@@ -235,15 +235,4 @@ function snapshotFile(
   // A snapshot ends with the entry that makes it as large as the cache may be.
   const maxBytes = 2 * budget.bytes;
   return new SnapshotFile({ path, cache, identities, clock, metrics, log, maxBytes });
-}
-
-function interfaces(): ReadonlyMap<string, readonly string[]> {
-  return new Map(
-    Object.entries(networkInterfaces()).map(([name, addresses = []]) => [
-      name,
-      addresses.map(({ address, scopeid }) =>
-        scopeid !== undefined && scopeid !== 0 ? `${address}%${name}` : address,
-      ),
-    ]),
-  );
 }

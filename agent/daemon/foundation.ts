@@ -1,6 +1,7 @@
 /** Everything that outlives a reload, made once: series, logs, cache, upstreams, listeners, admin pages. */
 import { readFileSync } from 'node:fs';
 import { getHeapStatistics } from 'node:v8';
+import { addressBytes, type Endpoint, formatAddress } from '../base/address.ts';
 import type { Clock } from '../base/clock.ts';
 import { MemoryLedger } from '../base/memory-ledger.ts';
 import { PacedWork } from '../base/paced-work.ts';
@@ -20,6 +21,7 @@ import type { Files, Services } from '../query/services.ts';
 import type { Heralds } from '../server/companions.ts';
 import { Dispatcher } from '../server/dispatch.ts';
 import { Identity } from '../server/identity.ts';
+import { nodeAddresses } from '../server/listen/node-addresses.ts';
 import { Listeners } from '../server/listeners.ts';
 import { chooseNative } from '../server/native.ts';
 import type { ConnectUdp } from '../server/udp/connected.ts';
@@ -85,6 +87,8 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
   const dispatcher = new Dispatcher(log, metrics.counter('coredns_panics_total'), identity);
   const listeners = new Listeners({
     ...{ ...transports, dispatcher, clock, metrics, log, ledger, onLimited },
+    addresses: nodeAddresses,
+    intercepted: intercepted(options),
     maxTcpConnections: tcpConnectionBound(readText),
   });
   const work = new PacedWork(clock);
@@ -118,6 +122,12 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
         await dispatcher.handle(Query.internal(question, clock.nowMs(), question.behalfOf)),
     },
   };
+}
+
+/** Where init leads the pods' queries to. */
+function intercepted({ socketPath, localIps, port }: AgentOptions): Endpoint[] {
+  if (socketPath === undefined) return [];
+  return localIps.map((address) => ({ address: formatAddress(addressBytes(address)), port }));
 }
 
 /** Node's sockets, but datagrams by the addon. */

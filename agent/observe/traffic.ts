@@ -2,6 +2,7 @@
  * What `coredns_dns_*` counts: a row of plain numbers for every (listener, zone, view), found once at routing and
  * written to for every query (design §8).
  */
+import type { Family as AddressFamily } from '../base/address.ts';
 import { rcodeName, TYPE } from '../dns/iana.ts';
 import type { Query } from '../query/query.ts';
 import type { Labels, ServerLabel, TrafficRow } from '../query/services.ts';
@@ -44,14 +45,17 @@ TYPES.forEach((type, index) => {
 const RCODES = 24;
 
 const PROTOCOLS = ['udp', 'tcp'] as const;
+/** Label `family` for IPv4 and IPv6, as the peer. */
+const FAMILIES = ['1', '2'] as const;
+const REQUESTS_OF_FAMILY = PROTOCOLS.length * TYPE_LABELS.length;
 
 type FamilyName = keyof typeof TRAFFIC_SERIES;
 
 class Row implements TrafficRow {
   readonly labels: Labels;
-  /** Label `family`. Every listener has one address, so its family is that of all its clients. */
-  readonly #family: string;
-  readonly #requests = new Float64Array(PROTOCOLS.length * TYPE_LABELS.length);
+  /** Of a listener with one address, which is that of all its clients. */
+  readonly #family: AddressFamily;
+  readonly #requests = new Float64Array(FAMILIES.length * REQUESTS_OF_FAMILY);
   readonly #requestSizes = PROTOCOLS.map(() => new Distribution(SIZE_BUCKETS));
   readonly #responseSizes = PROTOCOLS.map(() => new Distribution(SIZE_BUCKETS));
   readonly #durations = new Distribution(TIME_BUCKETS);
@@ -61,7 +65,7 @@ class Row implements TrafficRow {
   #lastPlugin = '';
   #lastResponses: Float64Array;
 
-  constructor(labels: Labels, family: string) {
+  constructor(labels: Labels, family: AddressFamily) {
     this.labels = labels;
     this.#family = family;
     this.#lastResponses = this.#responsesOf('');
@@ -69,9 +73,10 @@ class Row implements TrafficRow {
 
   record(query: Query, rcode: number, responseBytes: number, plugin: string): void {
     const tcp = query.transport === 'tcp' ? 1 : 0;
-    const { type } = query;
+    const { type, server } = query;
     const typeIndex = type < 256 ? (TYPE_INDEX[type] as number) : OTHER;
-    add(this.#requests, tcp * TYPE_LABELS.length + typeIndex);
+    const familyAt = (server.family ?? this.#family) === 4 ? 0 : REQUESTS_OF_FAMILY;
+    add(this.#requests, familyAt + tcp * TYPE_LABELS.length + typeIndex);
     if (query.dnssecOk) this.#dnssecOk++;
     (this.#requestSizes[tcp] as Distribution).observe(query.length);
     (this.#responseSizes[tcp] as Distribution).observe(responseBytes);
@@ -100,9 +105,10 @@ class Row implements TrafficRow {
     for (let i = 0; i < requests.length; i++) {
       const value = requests[i] as number;
       if (value === 0) continue;
-      const proto = PROTOCOLS[i < TYPE_LABELS.length ? 0 : 1] as string;
+      const family = FAMILIES[i < REQUESTS_OF_FAMILY ? 0 : 1] as string;
+      const proto = PROTOCOLS[i % REQUESTS_OF_FAMILY < TYPE_LABELS.length ? 0 : 1] as string;
       const type = TYPE_LABELS[i % TYPE_LABELS.length] as string;
-      yield { labels: { ...this.labels, proto, family: this.#family, type }, value };
+      yield { labels: { ...this.labels, proto, family, type }, value };
     }
   }
 
@@ -166,7 +172,7 @@ export class TrafficTable implements Source {
     const key = `${server.label}\u0000${zone}\u0000${view}`;
     let row = this.#rows.get(key);
     if (row === undefined) {
-      const family = server.label.includes('[') ? '2' : '1';
+      const family = server.label.includes('[') ? 6 : 4;
       row = new Row({ server: server.label, zone, view }, family);
       this.#rows.set(key, row);
     }

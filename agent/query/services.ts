@@ -2,6 +2,7 @@
  * What a plugin may use. Only shapes: `daemon.ts` fills them, tests fake them. What outlives a reload (cache, upstreams,
  * series) is the same object before and after; `block`, `admin` and `process` belong to one configuration.
  */
+import type { Family } from '../base/address.ts';
 import type { Clock } from '../base/clock.ts';
 import type { MemoryLedger } from '../base/memory-ledger.ts';
 import type { Answer } from './answer.ts';
@@ -36,10 +37,17 @@ export interface Services {
   readonly exports: Exports;
 }
 
-/** A listener as metrics name it. `label` reads `dns://169.254.20.10:53`; `index` is small, dense and never reused. */
+/**
+ * A listener as metrics name it. `label` reads `dns://169.254.20.10:53`, and `dns://:53` for every address; `index` is
+ * small, dense and never reused.
+ */
 export interface ServerLabel {
   readonly index: number;
   readonly label: string;
+  /** Of the socket that a query came in at, where its listener has several. */
+  readonly family?: Family;
+  /** As `family`; undefined where the socket itself takes every address. */
+  readonly address?: string;
 }
 
 /** The server block a plugin is set up for. */
@@ -53,6 +61,8 @@ export interface BlockContext {
   readonly servers: readonly ServerLabel[];
   /** `address:port` of every listener of the configuration, other blocks' too. */
   readonly listening?: readonly string[];
+  /** The node's addresses now. */
+  readonly nodeAddresses?: () => readonly string[];
 }
 
 // ── observation ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,55 +1,52 @@
-/** Every bound address of the agent: UDP and TCP together, one label each, kept over reloads. */
-import { type Endpoint, formatEndpoint } from '../base/address.ts';
-import type { Clock } from '../base/clock.ts';
-import { messageOf } from '../base/errors.ts';
-import { LIMITS } from '../base/limits.ts';
+/** Every listener of the agent: UDP and TCP together, one label each, kept over reloads. */
+import { type Endpoint, formatEndpoint, isWildcard } from '../base/address.ts';
+import { NetworkError } from '../base/errors.ts';
 import type { MemoryLedger } from '../base/memory-ledger.ts';
-import type { Limited, Logger, Metrics, ServerLabel, TcpPatience } from '../query/services.ts';
-import { Admission, type AdmissionCounters } from './admission.ts';
-import type { Dispatcher } from './dispatch.ts';
+import type { ServerLabel, TcpPatience } from '../query/services.ts';
+import { type Bound, type BoundParts, bindPlace } from './listen/bound.ts';
+import { EachAddress } from './listen/each-address.ts';
+import { type Place, placesOf } from './listen/places.ts';
 import { TcpClients } from './tcp/clients.ts';
-import { TcpListener } from './tcp/listener.ts';
-import type { ListenTcp } from './tcp/steer.ts';
-import type { OpenUdp, UdpTransport } from './udp/contract.ts';
-import { UdpListener } from './udp/listener.ts';
 
-export interface ListenersOptions {
-  readonly openUdp: OpenUdp;
-  readonly listenTcp: ListenTcp;
-  readonly dispatcher: Dispatcher;
-  readonly clock: Clock;
-  readonly metrics: Metrics;
-  readonly log: Logger;
+export interface ListenersOptions extends Omit<BoundParts, 'tcpClients' | 'label'> {
   readonly ledger: MemoryLedger;
   /** Most TCP connections at once. */
   readonly maxTcpConnections?: number;
-  /** A client was limited: what it did, and its `clientKey`. */
-  readonly onLimited: (what: Limited, key: string) => void;
+  /** Whether `openUdp` can serve every address with one socket: it answers from the address that was asked. */
+  readonly isUdpWildcard: boolean;
+  /** The node's addresses now. */
+  readonly addresses: () => readonly string[];
+  /** Where init leads the pods' packets to. */
+  readonly intercepted: readonly Endpoint[];
 }
 
-interface Bound {
-  readonly endpoint: Endpoint;
-  readonly udp: UdpTransport;
-  readonly tcp: TcpListener;
-  readonly pending: () => number;
+interface Open {
+  readonly listener: Endpoint;
+  readonly bound: Bound;
 }
 
 export class Listeners {
   readonly #options: ListenersOptions;
+  readonly #parts: BoundParts;
   readonly #labels = new Map<string, ServerLabel>();
-  readonly #bound = new Map<string, Bound>();
-  readonly #tcpClients: TcpClients;
+  readonly #open = new Map<string, Open>();
+  /** Endpoints that have sockets of their own, or are about to. */
+  #specific: ReadonlySet<string> = new Set();
   /** By listener index; holds for listeners to come, too. */
   #patience: readonly (TcpPatience | undefined)[] = [];
 
   constructor(options: ListenersOptions) {
     this.#options = options;
-    this.#tcpClients = new TcpClients(options.ledger, options.maxTcpConnections);
+    this.#parts = {
+      ...options,
+      tcpClients: new TcpClients(options.ledger, options.maxTcpConnections),
+      label: (listener) => this.label(listener),
+    };
   }
 
-  /** The label of an address; the same object for ever, so that its series go on over reloads. */
-  label(endpoint: Endpoint): ServerLabel {
-    const label = `dns://${formatEndpoint(endpoint)}`;
+  /** The label of a listener; the same object for ever, so that its series go on over reloads. */
+  label(listener: Endpoint): ServerLabel {
+    const label = `dns://${formatEndpoint(listener)}`;
     const known = this.#labels.get(label);
     if (known !== undefined) return known;
     const made = { index: this.#labels.size, label };
@@ -57,40 +54,51 @@ export class Listeners {
     return made;
   }
 
+  /** What is listened on, as the Corefile names it; the address is '' where it names none. */
   get endpoints(): Endpoint[] {
-    return Array.from(this.#bound.values(), (bound) => bound.endpoint);
+    const listeners = [...this.#open.values()].map(({ listener }) => listener);
+    return [...new Map(listeners.map((listener) => [formatEndpoint(listener), listener])).values()];
   }
 
   /** Queries whose answer is still awaited, all listeners together; while draining also clients still being served. */
   get pending(): number {
     let sum = 0;
-    for (const bound of this.#bound.values()) sum += bound.pending();
+    for (const { bound } of this.#open.values()) sum += bound.pending();
     return sum;
   }
 
   /**
-   * Binds those of `endpoints` that are not bound yet. Rejects with NetworkError (phase `bind`) after releasing what
+   * Binds what `listeners` need and is not bound yet. Rejects with NetworkError (phase `bind`) after releasing what
    * this call has bound: all or nothing.
    */
-  async open(endpoints: readonly Endpoint[]): Promise<void> {
+  async open(listeners: readonly Endpoint[]): Promise<void> {
+    const places = placesOf(listeners, this.#options.intercepted);
+    const before = this.#specific;
+    this.#specific = new Set([...before, ...specificOf(places)]);
     const opened: string[] = [];
     try {
-      for (const endpoint of endpoints) {
-        const key = formatEndpoint(endpoint);
-        if (this.#bound.has(key)) continue;
-        this.#bound.set(key, await this.#bind(endpoint));
+      for (const place of places) {
+        const key = keyOf(place);
+        if (this.#open.has(key)) continue;
+        const bound = await this.#bind(place);
+        if (bound === undefined) continue;
+        bound.bePatient(this.#patienceOf(place.listener));
+        this.#open.set(key, { listener: place.listener, bound });
         opened.push(key);
       }
     } catch (error) {
+      this.#specific = before;
       await Promise.all(opened.map((key) => this.#close(key)));
       throw error;
     }
   }
 
-  /** Closes every listener that is not in `endpoints`. */
-  async retain(endpoints: readonly Endpoint[]): Promise<void> {
-    const keep = new Set(endpoints.map(formatEndpoint));
-    const gone = Array.from(this.#bound.keys()).filter((key) => !keep.has(key));
+  /** Closes what `listeners` do not need. */
+  async retain(listeners: readonly Endpoint[]): Promise<void> {
+    const places = placesOf(listeners, this.#options.intercepted);
+    this.#specific = new Set(specificOf(places));
+    const keep = new Set(places.map(keyOf));
+    const gone = Array.from(this.#open.keys()).filter((key) => !keep.has(key));
     await Promise.all(gone.map((key) => this.#close(key)));
   }
 
@@ -100,16 +108,17 @@ export class Listeners {
    */
   bePatient(byServer: readonly (TcpPatience | undefined)[]): void {
     this.#patience = byServer;
-    for (const { endpoint, tcp } of this.#bound.values()) tcp.patience = this.#patienceAt(endpoint);
+    for (const { listener, bound } of this.#open.values())
+      bound.bePatient(this.#patienceOf(listener));
   }
 
-  #patienceAt(endpoint: Endpoint): TcpPatience {
-    return this.#patience[this.label(endpoint).index] ?? {};
+  #patienceOf(listener: Endpoint): TcpPatience {
+    return this.#patience[this.label(listener).index] ?? {};
   }
 
   /** TCP clients get the answers they have asked for and are told to go; UDP goes on until `close`. */
   drain(): void {
-    for (const bound of this.#bound.values()) bound.tcp.drain();
+    for (const { bound } of this.#open.values()) bound.drain();
   }
 
   async close(): Promise<void> {
@@ -117,75 +126,52 @@ export class Listeners {
   }
 
   async #close(key: string): Promise<void> {
-    const bound = this.#bound.get(key);
-    this.#bound.delete(key);
-    await Promise.all([bound?.udp.close(), bound?.tcp.close()]);
+    const open = this.#open.get(key);
+    this.#open.delete(key);
+    await open?.bound.close();
   }
 
-  async #bind(endpoint: Endpoint): Promise<Bound> {
-    const { clock, openUdp, listenTcp, metrics } = this.#options;
-    const { label } = this.label(endpoint);
-    const udpAdmission = this.#admission(endpoint, 'udp');
-    const sink = new UdpListener(udpAdmission, clock);
-    const tcpAdmission = this.#admission(endpoint, 'tcp');
-    const tcp = await TcpListener.open({
-      endpoint,
-      listen: listenTcp,
-      admission: tcpAdmission,
-      clock,
-      clients: this.#tcpClients,
-      connections: metrics.gauge('nodens_tcp_connections', { listener: label }),
-      rejected: metrics.counter('nodens_tcp_rejected_total', { listener: label }),
-      onClosed: this.#options.onLimited,
-      onCrowded: (key) => this.#options.onLimited('connections', key),
-      onError: (error) => this.#acceptFailed(label, error),
+  /** Undefined where the node has no such family of addresses. */
+  async #bind(place: Place): Promise<Bound | undefined> {
+    const { log, isUdpWildcard } = this.#options;
+    const { at } = place;
+    if (!isWildcard(at.address)) return bindPlace(place, this.#parts);
+    const listener = formatEndpoint(place.listener);
+    if (!isUdpWildcard) return this.#bindEach(place, 'the addon is not used');
+    try {
+      return await bindPlace(place, this.#parts);
+    } catch (error) {
+      if (!(error instanceof NetworkError)) throw error;
+      const { errno, message } = error;
+      if (at.address === '::' && ['EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes(errno)) {
+        log.info({ listener, errno }, 'no IPv6 on this node: served over IPv4');
+        return undefined;
+      }
+      // Another server has the port on one address: that keeps a socket of every address away, and no other one.
+      if (errno !== 'EADDRINUSE') throw error;
+      return this.#bindEach(place, message);
+    }
+  }
+
+  async #bindEach(place: Place, reason: string): Promise<Bound> {
+    const { log, clock, addresses } = this.#options;
+    const each = await EachAddress.open({
+      ...{ place, addresses, clock, log },
+      bind: (one) => bindPlace(one, this.#parts),
+      isTaken: (endpoint) => this.#specific.has(formatEndpoint(endpoint)),
     });
-    tcp.patience = this.#patienceAt(endpoint);
-    // UDP last: with SO_REUSEADDR its bind takes the address over, so nothing may fail behind it.
-    const udp = await openUdp({
-      endpoint,
-      receiveBufferBytes: LIMITS.udpReceiveBufferBytes.default,
-      sink,
-      receiveDrops: metrics.counter('nodens_udp_receive_drops_total', { listener: label }),
-      onError: (error) => this.#udpFailed(label, error),
-    }).catch(async (error: unknown) => {
-      await tcp.close();
-      throw error;
-    });
-    const pending = (): number => udpAdmission.pending + tcpAdmission.pending + tcp.owed;
-    return { endpoint, udp, tcp, pending };
+    const text =
+      `no socket for every address (${reason}): each address of the node has its own, a new one within seconds, ` +
+      'one that is local by route has none';
+    log.warn({ listener: formatEndpoint(place.listener) }, text);
+    return each;
   }
+}
 
-  #admission(endpoint: Endpoint, transport: 'udp' | 'tcp'): Admission {
-    const { dispatcher, clock } = this.#options;
-    const server = this.label(endpoint);
-    return new Admission(server, transport, dispatcher, clock, this.#counters(server.label));
-  }
+function keyOf({ at, listener }: Place): string {
+  return `${formatEndpoint(at)} ${formatEndpoint(listener)}`;
+}
 
-  #counters(listener: string): AdmissionCounters {
-    const { metrics } = this.#options;
-    const dropped = (reason: string) =>
-      metrics.counter('nodens_packets_dropped_total', { listener, reason });
-    const malformed = (verdict: string) =>
-      metrics.counter('nodens_malformed_queries_total', { listener, verdict });
-    return {
-      tooShort: dropped('short'),
-      notAQuery: dropped('response'),
-      formErr: malformed('formerr'),
-      notImp: malformed('notimp'),
-      badVers: malformed('badvers'),
-    };
-  }
-
-  #acceptFailed(listener: string, error: Error): void {
-    const { metrics, log } = this.#options;
-    metrics.counter('nodens_tcp_rejected_total', { listener }).value++;
-    log.warn({ listener }, `a TCP client could not be accepted: ${messageOf(error)}`);
-  }
-
-  #udpFailed(listener: string, error: Error): void {
-    const { metrics, log } = this.#options;
-    metrics.counter('nodens_packets_dropped_total', { listener, reason: 'send' }).value++;
-    log.debug({ listener }, `a response could not be sent: ${messageOf(error)}`);
-  }
+function specificOf(places: readonly Place[]): string[] {
+  return places.filter(({ at }) => !isWildcard(at.address)).map(({ at }) => formatEndpoint(at));
 }

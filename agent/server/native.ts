@@ -12,6 +12,8 @@ import { openDgram } from './udp/dgram.ts';
 
 export interface Native {
   readonly openUdp: OpenUdp;
+  /** Whether one socket of `openUdp` can serve every address. */
+  readonly isUdpWildcard: boolean;
   readonly listenTcp: ListenTcp;
   /** For questions to upstreams; undefined where node:dgram is to be used. */
   readonly connectUdp: ConnectUdp | undefined;
@@ -25,7 +27,7 @@ export interface Native {
  */
 export function chooseNative(log: Logger, clock: Clock): Native {
   const portable: Native = {
-    ...{ openUdp: openDgram, listenTcp: sharedListen },
+    ...{ openUdp: openDgram, isUdpWildcard: false, listenTcp: sharedListen },
     ...{ connectUdp: undefined, heralds: undefined },
   };
   if (process.env.NODENS_UDP === 'dgram') {
@@ -38,6 +40,7 @@ export function chooseNative(log: Logger, clock: Clock): Native {
     releaseRegularly(addon, clock);
     return {
       openUdp: batchOpener(addon),
+      isUdpWildcard: true,
       listenTcp: steeredListen(addon),
       connectUdp: connectedOpener(addon),
       heralds: heraldsOf(addon, log),

@@ -1,7 +1,7 @@
-import { parseEndpoint } from '../../base/address.ts';
 import type { Clock } from '../../base/clock.ts';
 import { FLAG, flagsOf, putU16 } from '../../dns/header.ts';
 import type { Answer } from '../../query/answer.ts';
+import { askedEndpoint } from '../../query/asked.ts';
 import type { FrameSink } from '../../query/exports.ts';
 import { after, type Handle } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
@@ -37,10 +37,10 @@ export function tapQueries(taps: readonly Tap[], clock: Clock): Handle {
 }
 
 function commonOf(query: Query, clock: Clock): Omit<TappedMessage, 'type'> {
-  const { transport, client, server, arrivedMs } = query;
+  const { transport, client, arrivedMs } = query;
   return {
     ...{ transport, client },
-    server: parseEndpoint(server.label.replace(/^\w+:\/\//, ''), 53),
+    server: askedEndpoint(query),
     queryMs: clock.wallMs() - (clock.nowMs() - arrivedMs),
   };
 }

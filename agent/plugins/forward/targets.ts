@@ -5,6 +5,7 @@ import {
   familyOf,
   formatAddress,
   formatEndpoint,
+  isWildcard,
   parseEndpoint,
   parsePort,
 } from '../../base/address.ts';
@@ -83,17 +84,27 @@ function reasonForNone(named: readonly UpstreamTarget[]): string {
   return `${names}: nodens itself listens there, and no other upstream is named`;
 }
 
-/** Whether a listener of the configuration is at an endpoint: a query sent to another block comes back here, too. */
+/**
+ * Whether a listener of the configuration is at an endpoint: a query sent to another block comes back here, too. A
+ * wildcard is at every address that the node has when the question is put.
+ */
 export function ownListeners({ block }: Services): (endpoint: Endpoint) => boolean {
   const labels = block.servers.map(({ label }) => label.replace(/^[a-z0-9]+:\/\//, ''));
-  const named = [...labels, ...(block.listening ?? [])];
-  const own = new Set(
-    named.flatMap((text) => {
-      const endpoint = parseEndpoint(text, DNS_PORT);
-      return endpoint === undefined ? [] : [canonical(endpoint)];
-    }),
-  );
-  return (endpoint) => own.has(canonical(endpoint));
+  const own = new Set<string>();
+  const everywhere = new Set<number>();
+  for (const text of [...labels, ...(block.listening ?? [])]) {
+    const [, port] = /^(?:0\.0\.0\.0|\[::\])?:(\d+)$/.exec(text) ?? [];
+    const endpoint = parseEndpoint(text, DNS_PORT);
+    if (port !== undefined) everywhere.add(Number(port));
+    else if (endpoint !== undefined) own.add(canonical(endpoint));
+  }
+  const isOfNode = (endpoint: Endpoint): boolean =>
+    isWildcard(endpoint.address) ||
+    (block.nodeAddresses?.() ?? []).some(
+      (address) => canonical({ ...endpoint, address }) === canonical(endpoint),
+    );
+  return (endpoint) =>
+    own.has(canonical(endpoint)) || (everywhere.has(endpoint.port) && isOfNode(endpoint));
 }
 
 /** One spelling for each address. */

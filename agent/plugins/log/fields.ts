@@ -2,6 +2,7 @@
 import { FLAG, HEADER_BYTES, opcodeOf } from '../../dns/header.ts';
 import { className, rcodeName, typeName } from '../../dns/iana.ts';
 import type { Answer } from '../../query/answer.ts';
+import { askedEndpoint } from '../../query/asked.ts';
 import type { Query } from '../../query/query.ts';
 
 /** What became of a query, as the line tells it. */
@@ -27,7 +28,10 @@ export const FIELDS: Readonly<Record<string, Field>> = {
   proto: (query) => query.transport,
   remote: (query) => bracketed(query.client.address),
   port: (query) => String(query.client.port),
-  local: (query) => hostOf(query.server.label),
+  local: (query) => {
+    const asked = askedEndpoint(query);
+    return asked === undefined ? EMPTY : bracketed(asked.address);
+  },
   size: (query) => String(query.length),
   '>id': (query) => String(query.id),
   '>opcode': (query) => String(opcodeOf(query.head.flags)),
@@ -83,10 +87,4 @@ function seconds(durationMs: number): string {
 
 function bracketed(address: string): string {
   return address.includes(':') ? `[${address}]` : address;
-}
-
-/** `dns://[fd00::10]:53` → `[fd00::10]`. */
-function hostOf(label: string): string {
-  const host = label.slice(label.indexOf('//') + 2, label.lastIndexOf(':'));
-  return host === '' ? EMPTY : host;
 }

@@ -1,10 +1,11 @@
 /** `edns0 local|nsid|subnet ACTION …`: EDNS options of the query that goes upstream. */
-import { addressBytes, parseEndpoint } from '../../base/address.ts';
+import { addressBytes } from '../../base/address.ts';
 import { ConfigError } from '../../base/errors.ts';
 import { badValue, choiceArg, intArg } from '../../config/corefile/args.ts';
 import type { Line, Token } from '../../config/corefile/types.ts';
 import { putU16 } from '../../dns/header.ts';
 import { EDNS_OPTION } from '../../dns/iana.ts';
+import { askedEndpoint } from '../../query/asked.ts';
 import type { Draft, Rule, Undo } from './draft.ts';
 
 const ACTIONS = ['set', 'append', 'replace', 'unset'] as const;
@@ -116,13 +117,13 @@ const VARIABLES: Readonly<Record<string, Value>> = {
   client_ip: ({ query }) => (query.isInternal ? undefined : octetsOf(query.client.address)),
   client_port: ({ query }) => (query.isInternal ? undefined : u16Of(query.client.port)),
   protocol: ({ query }) => Buffer.from(query.transport),
-  server_ip: (draft) => {
-    const server = serverOf(draft);
-    return server && octetsOf(server.address);
+  server_ip: ({ query }) => {
+    const asked = askedEndpoint(query);
+    return asked && octetsOf(asked.address);
   },
-  server_port: (draft) => {
-    const server = serverOf(draft);
-    return server && u16Of(server.port);
+  server_port: ({ query }) => {
+    const asked = askedEndpoint(query);
+    return asked && u16Of(asked.port);
   },
 };
 
@@ -132,9 +133,4 @@ function u16Of(value: number): Buffer {
   const octets = Buffer.alloc(2);
   putU16(octets, 0, value);
   return octets;
-}
-
-/** The listener as its label has it: `dns://127.0.0.1:53`. */
-function serverOf({ query }: Draft): { address: string; port: number } | undefined {
-  return parseEndpoint(query.server.label.replace(/^\w+:\/\//, ''), 53);
 }

@@ -2,6 +2,7 @@
 import { addressBytes, type Cidr, cidrContains, familyOf, parseCidr } from '../../base/address.ts';
 import { opcodeOf } from '../../dns/header.ts';
 import { className, typeName } from '../../dns/iana.ts';
+import { askedEndpoint } from '../../query/asked.ts';
 import type { Query } from '../../query/query.ts';
 import { type Kind, mustBe, type Term, truth, type Value } from './terms.ts';
 
@@ -23,16 +24,11 @@ const PROPERTIES: Readonly<Record<string, Property>> = {
   opcode: number((query) => opcodeOf(query.head.flags)),
   port: text((query) => String(query.client.port)),
   proto: text((query) => query.transport),
-  server_ip: text((query) => serverAddress(query).replace(/^\[|\]$/g, '')),
+  server_ip: text((query) => askedEndpoint(query)?.address ?? ''),
   server_port: text(({ server }) => server.label.slice(server.label.lastIndexOf(':') + 1)),
   size: number((query) => query.length),
   type: text((query) => typeName(query.type)),
 };
-
-/** `dns://[fd00::10]:53` → `[fd00::10]`. */
-function serverAddress({ server: { label } }: Query): string {
-  return label.slice(label.indexOf('//') + 2, label.lastIndexOf(':'));
-}
 
 /** An address without its `%zone`. */
 function bare(address: string): string {

@@ -82,7 +82,12 @@ export class TcpConnection implements Holding {
     const address = socket.remoteAddress ?? '';
     const family = (familyOf(address) ?? 4) as Family;
     this.key = key;
-    this.#remote = { address, port: socket.remotePort ?? 0, family, key };
+    this.#remote = {
+      ...{ address, port: socket.remotePort ?? 0, family, key },
+      get asked() {
+        return socket.localAddress;
+      },
+    };
     socket.setNoDelay(true);
     socket.on('data', (chunk) => this.#data(chunk));
     socket.on('end', () => this.end());

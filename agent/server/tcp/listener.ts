@@ -25,6 +25,7 @@ export interface TcpOptions {
   readonly clock: Clock;
   /** Shared by all listeners of the process. */
   readonly clients: TcpClients;
+  /** Open now; shared by the sockets of one listener. */
   readonly connections: Gauge;
   /** Connections closed because there were too many. */
   readonly rejected: Counter;
@@ -142,11 +143,11 @@ export class TcpListener {
     });
     clients.add(client);
     this.#clients.add(client);
-    connections.value = this.#clients.size;
+    connections.value++;
     socket.on('close', () => {
       clients.delete(client);
       this.#clients.delete(client);
-      connections.value = this.#clients.size;
+      connections.value--;
     });
   }
 

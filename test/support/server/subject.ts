@@ -213,7 +213,7 @@ function residentBytes(pid: number): number {
 /** The response to one datagram, or undefined where none comes within `waitMs`. */
 export function overUdp(to: Target, wire: Buffer, waitMs = 3_000): Promise<Buffer | undefined> {
   return new Promise((resolve) => {
-    const socket = createSocket('udp4');
+    const socket = createSocket(to.host.includes(':') ? 'udp6' : 'udp4');
     const finish = (response?: Buffer): void => {
       clearTimeout(timer);
       socket.close();

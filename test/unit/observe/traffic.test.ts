@@ -62,6 +62,26 @@ describe('TrafficTable', () => {
     ]);
   });
 
+  it('counts queries of a listener with sockets of both families by that of the socket', () => {
+    const every = { index: 2, label: 'dns://:53' };
+    const table = new TrafficTable();
+    const row = table.row(every, '.', '');
+    for (const [family, transport] of [
+      [4, 'udp'],
+      [6, 'udp'],
+      [6, 'tcp'],
+      [6, 'udp'],
+    ] as const)
+      row.record(Object.assign(query(1, transport), { server: { ...every, family } }), 0, 60, '');
+    const labels = { server: 'dns://:53', zone: '.', view: '', type: 'A' };
+    assert.deepEqual(valuesOf(table, 'coredns_dns_requests_total'), [
+      { labels: { ...labels, proto: 'udp', family: '1' }, value: 1 },
+      { labels: { ...labels, proto: 'udp', family: '2' }, value: 2 },
+      { labels: { ...labels, proto: 'tcp', family: '2' }, value: 1 },
+    ]);
+    assert.equal(valuesOf(table, 'coredns_dns_responses_total').length, 1);
+  });
+
   it('counts responses by rcode and by the plugin that answered', () => {
     const table = new TrafficTable();
     const row = table.row(V4, 'cluster.local.', '');

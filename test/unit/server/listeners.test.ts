@@ -34,6 +34,7 @@ function make(openUdp = openDgram): Listeners {
   return new Listeners({
     ...{ openUdp, listenTcp: sharedListen, dispatcher, clock, metrics, log },
     ...{ ledger: ledgerWith(), onLimited: () => undefined },
+    ...{ isUdpWildcard: false, addresses: () => [], intercepted: [] },
   });
 }
 

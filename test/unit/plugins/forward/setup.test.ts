@@ -6,6 +6,7 @@ import { parseCorefile } from '../../../../agent/config/corefile/parser.ts';
 import type { Block, Directive } from '../../../../agent/config/corefile/types.ts';
 import { nameToText } from '../../../../agent/dns/name.ts';
 import { setup } from '../../../../agent/plugins/forward/setup.ts';
+import { ownListeners } from '../../../../agent/plugins/forward/targets.ts';
 import type { UpstreamGroupOptions } from '../../../../agent/query/services.ts';
 import { memoryFiles } from '../../../support/corefiles/memory-files.ts';
 import { type FakeServices, fakeServices, TEST_BLOCK } from '../../../support/services.ts';
@@ -126,6 +127,28 @@ test('a resolv.conf gives its nameservers', () => {
     '# nameserver 192.0.2.9\nsearch x\n nameserver 192.0.2.1 # first\nnameserver fe80::1%eth0\nnameserver bogus\noptions ndots:5\r\nnameserver 192.0.2.2\r\n';
   const seen = forward('forward . /etc/resolv.conf', { '/etc/resolv.conf': text });
   assert.deepEqual(targetsOf(seen), ['192.0.2.1 53', 'fe80::1%eth0 53', '192.0.2.2 53']);
+});
+
+test('a listener of every address is at those that the node has when forward asks, on its own port', () => {
+  const addresses = ['127.0.0.1', 'FD00::0:10'];
+  for (const [label, listening] of [
+    ['dns://:53', []],
+    ['dns://0.0.0.0:53', []],
+    ['dns://10.0.0.1:53', ['[::]:53']],
+  ] as const) {
+    const block = { ...TEST_BLOCK, listening, servers: [{ index: 0, label }] };
+    const services = fakeServices({ block: { ...block, nodeAddresses: () => addresses } });
+    const isOwn = ownListeners(services);
+    const own = (address: string, port = 53) => isOwn({ address, port });
+    for (const address of ['127.0.0.1', 'fd00::10', '0.0.0.0', '::']) assert.ok(own(address));
+    assert.ok(!own('127.0.0.1', 5_353));
+    // Another server's on many nodes: what is local by route only may be asked.
+    assert.ok(!own('127.0.0.53'));
+    assert.ok(!own('192.0.2.1'));
+    addresses.push('192.0.2.1');
+    assert.ok(own('192.0.2.1'));
+    addresses.pop();
+  }
 });
 
 test('own addresses and files without nameservers are left out with a warning', () => {

@@ -1,0 +1,113 @@
+/** One UDP and one TCP socket at the same address, and what they count. */
+import { type Endpoint, type Family, familyOf, isWildcard } from '../../base/address.ts';
+import type { Clock } from '../../base/clock.ts';
+import { messageOf } from '../../base/errors.ts';
+import { LIMITS } from '../../base/limits.ts';
+import type { Limited, Logger, Metrics, ServerLabel, TcpPatience } from '../../query/services.ts';
+import { Admission, type AdmissionCounters } from '../admission.ts';
+import type { Dispatcher } from '../dispatch.ts';
+import type { TcpClients } from '../tcp/clients.ts';
+import { TcpListener } from '../tcp/listener.ts';
+import type { ListenTcp } from '../tcp/steer.ts';
+import type { OpenUdp } from '../udp/contract.ts';
+import { UdpListener } from '../udp/listener.ts';
+import type { Place } from './places.ts';
+
+/** What serves at a place, be it one pair of sockets or several. */
+export interface Bound {
+  /** Queries whose answer is still awaited; while draining also clients still being served. */
+  pending(): number;
+  bePatient(patience: TcpPatience): void;
+  /** TCP clients get the answers they have asked for and are told to go; UDP goes on until `close`. */
+  drain(): void;
+  close(): Promise<void>;
+}
+
+export interface BoundParts {
+  readonly openUdp: OpenUdp;
+  readonly listenTcp: ListenTcp;
+  readonly dispatcher: Dispatcher;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly tcpClients: TcpClients;
+  readonly label: (listener: Endpoint) => ServerLabel;
+  /** A client was limited: what it did, and its `clientKey`. */
+  readonly onLimited: (what: Limited, key: string) => void;
+}
+
+/** Rejects with NetworkError (phase `bind`) and leaves nothing behind. */
+export async function bindPlace(place: Place, parts: BoundParts): Promise<Bound> {
+  const { clock, openUdp, listenTcp, metrics, dispatcher } = parts;
+  const { at: endpoint } = place;
+  const server = serverAt(place, parts.label(place.listener));
+  const { label: listener } = server;
+  const counters = countersOf(metrics, listener);
+  const [udpAdmission, tcpAdmission] = (['udp', 'tcp'] as const).map(
+    (transport) => new Admission(server, transport, dispatcher, clock, counters),
+  ) as [Admission, Admission];
+  const tcp = await TcpListener.open({
+    endpoint,
+    listen: listenTcp,
+    admission: tcpAdmission,
+    clock,
+    clients: parts.tcpClients,
+    connections: metrics.gauge('nodens_tcp_connections', { listener }),
+    rejected: metrics.counter('nodens_tcp_rejected_total', { listener }),
+    onClosed: parts.onLimited,
+    onCrowded: (key) => parts.onLimited('connections', key),
+    onError: (error) => acceptFailed(parts, listener, error),
+  });
+  // UDP last: with SO_REUSEADDR its bind takes the address over, so nothing may fail behind it.
+  const udp = await openUdp({
+    endpoint,
+    receiveBufferBytes: LIMITS.udpReceiveBufferBytes.default,
+    sink: new UdpListener(udpAdmission, clock),
+    receiveDrops: metrics.counter('nodens_udp_receive_drops_total', { listener }),
+    onError: (error) => udpFailed(parts, listener, error),
+  }).catch(async (error: unknown) => {
+    await tcp.close();
+    throw error;
+  });
+  return {
+    pending: () => udpAdmission.pending + tcpAdmission.pending + tcp.owed,
+    bePatient: (patience) => {
+      tcp.patience = patience;
+    },
+    drain: () => tcp.drain(),
+    close: async () => void (await Promise.all([udp.close(), tcp.close()])),
+  };
+}
+
+/** The listener's label, with what of a query it does not tell. */
+function serverAt({ at, listener }: Place, server: ServerLabel): ServerLabel {
+  if (at.address === listener.address && !isWildcard(at.address)) return server;
+  const family = familyOf(at.address) as Family;
+  return isWildcard(at.address)
+    ? { ...server, family }
+    : { ...server, family, address: at.address };
+}
+
+function countersOf(metrics: Metrics, listener: string): AdmissionCounters {
+  const dropped = (reason: string) =>
+    metrics.counter('nodens_packets_dropped_total', { listener, reason });
+  const malformed = (verdict: string) =>
+    metrics.counter('nodens_malformed_queries_total', { listener, verdict });
+  return {
+    tooShort: dropped('short'),
+    notAQuery: dropped('response'),
+    formErr: malformed('formerr'),
+    notImp: malformed('notimp'),
+    badVers: malformed('badvers'),
+  };
+}
+
+function acceptFailed({ metrics, log }: BoundParts, listener: string, error: Error): void {
+  metrics.counter('nodens_tcp_rejected_total', { listener }).value++;
+  log.warn({ listener }, `a TCP client could not be accepted: ${messageOf(error)}`);
+}
+
+function udpFailed({ metrics, log }: BoundParts, listener: string, error: Error): void {
+  metrics.counter('nodens_packets_dropped_total', { listener, reason: 'send' }).value++;
+  log.debug({ listener }, `a response could not be sent: ${messageOf(error)}`);
+}

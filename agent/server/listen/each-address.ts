@@ -1,0 +1,127 @@
+/**
+ * In place of a socket of every address, where there can be none: sockets on each address that the node has now. The
+ * addresses are looked at again and again. One that is local by route only is on no interface, and not served.
+ */
+import { type Endpoint, familyOf, formatEndpoint, isWildcard } from '../../base/address.ts';
+import type { Clock, Timer } from '../../base/clock.ts';
+import { messageOf, NetworkError } from '../../base/errors.ts';
+import type { Logger, TcpPatience } from '../../query/services.ts';
+import type { Bound } from './bound.ts';
+import type { Place } from './places.ts';
+
+/** Between two looks: a listing costs a millisecond where a node has hundreds of interfaces. */
+export const LOOK_MS = 2_000;
+
+export interface EachAddressParts {
+  /** Of a wildcard. */
+  readonly place: Place;
+  readonly bind: (place: Place) => Promise<Bound>;
+  /** The node's addresses now, of both families. */
+  readonly addresses: () => readonly string[];
+  /** Whether another listener or place has an endpoint for itself. */
+  readonly isTaken: (endpoint: Endpoint) => boolean;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export class EachAddress implements Bound {
+  readonly #parts: EachAddressParts;
+  readonly #bound = new Map<string, Bound>();
+  /** Addresses that could not be bound: said once. */
+  readonly #failed = new Set<string>();
+  #patience: TcpPatience = {};
+  #timer: Timer | undefined;
+  /** A look under way, which a close waits for. */
+  #look: Promise<void> = Promise.resolve();
+  #isEnding = false;
+
+  private constructor(parts: EachAddressParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Binds every address that is there. Rejects with NetworkError (phase `bind`) and leaves nothing behind where one of
+   * them cannot be had; an address that is gone again is none.
+   */
+  static async open(parts: EachAddressParts): Promise<EachAddress> {
+    const each = new EachAddress(parts);
+    try {
+      for (const endpoint of each.#wanted()) await each.#bind(endpoint);
+    } catch (error) {
+      await each.close();
+      throw error;
+    }
+    each.#timer = parts.clock.every(LOOK_MS, () => {
+      each.#look = each.#look.then(() => each.#lookAgain());
+    });
+    return each;
+  }
+
+  pending(): number {
+    let sum = 0;
+    for (const bound of this.#bound.values()) sum += bound.pending();
+    return sum;
+  }
+
+  bePatient(patience: TcpPatience): void {
+    this.#patience = patience;
+    for (const bound of this.#bound.values()) bound.bePatient(patience);
+  }
+
+  drain(): void {
+    this.#isEnding = true;
+    for (const bound of this.#bound.values()) bound.drain();
+  }
+
+  async close(): Promise<void> {
+    this.#isEnding = true;
+    this.#timer?.cancel();
+    await this.#look;
+    await Promise.all([...this.#bound.values()].map((bound) => bound.close()));
+    this.#bound.clear();
+  }
+
+  #wanted(): Endpoint[] {
+    const { place, addresses, isTaken } = this.#parts;
+    const { address, port } = place.at;
+    const family = familyOf(address);
+    return addresses()
+      .filter((one) => familyOf(one) === family && !isWildcard(one))
+      .map((one) => ({ address: one, port }))
+      .filter((endpoint) => !isTaken(endpoint));
+  }
+
+  async #bind(endpoint: Endpoint): Promise<void> {
+    const { bind, place } = this.#parts;
+    try {
+      const bound = await bind({ at: endpoint, listener: place.listener });
+      bound.bePatient(this.#patience);
+      this.#bound.set(formatEndpoint(endpoint), bound);
+    } catch (error) {
+      // Gone between the look and now, or a v6 address that is not proved unique yet.
+      if (!(error instanceof NetworkError) || error.errno !== 'EADDRNOTAVAIL') throw error;
+    }
+  }
+
+  /** Never rejects. */
+  async #lookAgain(): Promise<void> {
+    if (this.#isEnding) return;
+    const wanted = new Map(this.#wanted().map((endpoint) => [formatEndpoint(endpoint), endpoint]));
+    for (const [key, bound] of this.#bound) {
+      if (wanted.has(key)) continue;
+      this.#bound.delete(key);
+      await bound.close();
+    }
+    for (const key of this.#failed) if (!wanted.has(key)) this.#failed.delete(key);
+    for (const [key, endpoint] of wanted) {
+      if (this.#isEnding || this.#bound.has(key)) continue;
+      await this.#bind(endpoint).catch((error: unknown) => this.#say(key, error));
+    }
+  }
+
+  #say(key: string, error: unknown): void {
+    if (this.#failed.has(key)) return;
+    this.#failed.add(key);
+    this.#parts.log.warn({ address: key }, `not served there: ${messageOf(error)}`);
+  }
+}

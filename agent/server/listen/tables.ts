@@ -1,0 +1,70 @@
+/** What every listener of a configuration serves: its own zones, and those of wildcards that take in its address. */
+import { type Endpoint, formatEndpoint } from '../../base/address.ts';
+import { ConfigError, type Place } from '../../base/errors.ts';
+import { type Route, ZoneTable } from '../../query/routing.ts';
+import type { ServerLabel, TrafficRow } from '../../query/services.ts';
+import { behind } from './places.ts';
+
+/** A zone of a block on one listener. */
+export interface Zone extends Pick<Route, 'handler' | 'anyClass' | 'accepts'> {
+  /** Lower case, with trailing dot. */
+  readonly zone: string;
+  /** '' for a block without one, which takes every query of its zone. */
+  readonly view: string;
+  readonly isMeasured: boolean;
+  readonly place: Place;
+}
+
+export interface TableParts {
+  readonly label: (listener: Endpoint) => ServerLabel;
+  readonly trafficRow: (server: ServerLabel, zone: string, view: string) => TrafficRow;
+}
+
+/**
+ * Tables by listener index. Throws ConfigError where a block without `bind` and one with it serve the same zone on one
+ * port (peer: "zone overlap listener capacity").
+ */
+export function tablesOf(
+  listeners: readonly Endpoint[],
+  zones: ReadonlyMap<string, readonly Zone[]>,
+  { label, trafficRow }: TableParts,
+): (ZoneTable | undefined)[] {
+  const tables: (ZoneTable | undefined)[] = [];
+  const zonesAt = (listener: Endpoint) => zones.get(formatEndpoint(listener)) ?? [];
+  for (const listener of listeners) {
+    const server = label(listener);
+    const own = zonesAt(listener);
+    const all = [...own];
+    for (const other of behind(listener, listeners)) {
+      if (other.address === '') refuseOverlap(own, zonesAt(other), listener.port);
+      all.push(...zonesAt(other).filter((zone) => !all.some((before) => hides(before, zone))));
+    }
+    const routes = all.map(
+      ({ isMeasured, view, place: _place, ...chain }): Route => ({
+        ...chain,
+        row: isMeasured ? trafficRow(server, chain.zone, view) : undefined,
+      }),
+    );
+    const isMeasured = all.some((zone) => zone.isMeasured);
+    tables[server.index] = new ZoneTable(
+      routes,
+      isMeasured ? trafficRow(server, 'dropped', '') : undefined,
+    );
+  }
+  return tables;
+}
+
+/** Whether no query comes to `later` past `earlier`. */
+function hides(earlier: Zone, later: Zone): boolean {
+  return earlier.zone === later.zone && earlier.view === '';
+}
+
+function refuseOverlap(bound: readonly Zone[], unbound: readonly Zone[], port: number): void {
+  for (const { zone, view, place } of bound) {
+    if (view !== '' || !unbound.some((other) => other.zone === zone && other.view === '')) continue;
+    throw new ConfigError(
+      place,
+      `zone ${zone} is already served on every address of port ${port}, by a block without bind`,
+    );
+  }
+}

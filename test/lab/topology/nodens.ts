@@ -63,10 +63,13 @@ export class Nodens {
     return this.#start('init', [...asContainer(init), ...this.#initArgv(init), ...flags], env);
   }
 
-  /** The agent as its container: an unprivileged user whose launcher made its capability ambient. */
-  startAgent(): Daemon {
+  /**
+   * The agent as its container: an unprivileged user whose launcher made its capability ambient. `edit` is what the
+   * operator changed in the Corefile.
+   */
+  startAgent(edit = (corefile: string): string => corefile): Daemon {
     const { agent, corefile, env } = this.containers;
-    this.#mountCorefile(corefile);
+    this.#mountCorefile(edit(corefile));
     const { programs } = this.#options;
     const argv = [programs.node, programs.nodens, ...this.#placed(agent.args)];
     return this.#start('agent', [...asContainer(agent), ...argv], env);

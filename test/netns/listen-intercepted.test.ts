@@ -1,0 +1,55 @@
+/** The manifests' agent with a Corefile that binds nothing: init's rules lead packets only to sockets of a local IP. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { dataOf, dig } from '../lab/topology/dig.ts';
+import { METRICS_URL } from '../lab/topology/nodens.ts';
+import { metrics, ruleCounters } from '../lab/topology/observe.ts';
+import { V4, V6 } from '../lab/topology/plan.ts';
+import { DUAL_STACK, intercepting } from '../lab/topology/site.ts';
+import { until } from '../lab/topology/wait.ts';
+import { describeSites, withSite } from '../support/sites.ts';
+
+const unbound = (corefile: string): string => corefile.replace(/^ *bind .*\n/m, '');
+
+describeSites('a Corefile without bind', (proxy) => {
+  it('is intercepted, on every local IP and over either transport, under the wildcard’s label', () =>
+    withSite(
+      proxy,
+      async (site) => {
+        const { cluster, nodens } = site;
+        const init = nodens.startInit();
+        const agent = nodens.startAgent(unbound);
+        await intercepting(site, [init, agent]);
+        const servers = [V4.local, V6.local, V4.vip, V6.vip];
+        for (const server of servers)
+          for (const tcp of [false, true])
+            for (const from of [cluster.pods[0], cluster.node]) {
+              const answer = await dig(from, {
+                server,
+                name: 'w.any.default.svc.cluster.local',
+                tcp,
+              });
+              assert.deepEqual([answer.status, ...dataOf(answer)], ['NOERROR', '10.96.9.9']);
+            }
+        const rules = await ruleCounters(cluster.node);
+        for (const [rule, count] of rules)
+          if (rule.startsWith('query-pod')) assert.ok(count > 0, `${rule}: ${count}`);
+        const samples = await metrics(cluster.node, METRICS_URL);
+        const labels = new Set(
+          samples
+            .filter(({ name }) => name === 'coredns_dns_requests_total')
+            .map(({ labels }) => /server="([^"]*)"/.exec(labels)?.[1]),
+        );
+        assert.deepEqual([...labels], ['dns://:53']);
+
+        // Its death is what the rules look for: kube-dns serves at once.
+        await agent.stop('SIGKILL');
+        await until('kube-dns to serve', async () => {
+          const name = 'x.any.default.svc.cluster.local';
+          const answer = await dig(cluster.pods[0], { server: V4.vip, name, timeoutSeconds: 1 });
+          return answer.status === 'NOERROR';
+        });
+      },
+      DUAL_STACK,
+    ));
+});

@@ -9,8 +9,13 @@ export interface Limit {
 const limit = (def: number, min: number, max: number): Limit => ({ default: def, min, max });
 
 export const LIMITS = {
-  /** Our EDNS UDP payload size, octets (RFC 6891 §6.2.5; 1232 avoids fragmentation on every common path). */
+  /**
+   * Our EDNS UDP payload size, octets (RFC 6891 §6.2.5; 1232 avoids fragmentation on every common path). Listeners take
+   * queries of up to the largest one.
+   */
   ednsUdpSizeBytes: limit(1232, 512, 4096),
+  /** The same towards clients that ask on an address that does not leave the node: no path there drops fragments. */
+  localUdpSizeBytes: limit(4096, 512, 4096),
   /** How many times the share of a pod the node itself (host network) may hold of what clients make the agent hold. */
   nodeShare: limit(8, 1, 1_000),
   /** Time one client query may take before it is answered with SERVFAIL, milliseconds. */

@@ -37,6 +37,7 @@ import {
 } from './memory.ts';
 import { nodeWeight } from './node-weight.ts';
 import type { AgentOptions } from './options.ts';
+import { udpSizes } from './udp-sizes.ts';
 
 const STDOUT = 1;
 
@@ -90,6 +91,7 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
     addresses: nodeAddresses,
     intercepted: intercepted(options),
     maxTcpConnections: tcpConnectionBound(readText),
+    udpSizeBytes: udpSizes(options.localIps),
   });
   const work = new PacedWork(clock);
   const admin = new AdminServer({ clock, metrics, log, ledger, work, onLimited });

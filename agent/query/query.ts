@@ -46,8 +46,11 @@ export class Query {
   server: ServerLabel = NO_SERVER;
   /** Clock moment of arrival, milliseconds; one reading per batch. */
   arrivedMs = 0;
-  /** Limit that plugins put on the response, octets; `respond` takes the smaller of this and the client's own. */
-  maxUdpBytes = 65_535;
+  /**
+   * What a UDP response may have, octets: the listener's limit, or the one that a plugin puts in its place. `respond` takes
+   * the smaller of this and the client's own, and tells clients this one.
+   */
+  maxUdpBytes: number = LIMITS.ednsUdpSizeBytes.default;
   /** Time from `arrivedMs` in which upstreams must have answered, milliseconds; plugins may lower it. */
   budgetMs: number = LIMITS.queryDeadlineMs.default;
   /** EDNS options, as on the wire, that the response carries if the client sent an OPT. */
@@ -85,7 +88,7 @@ export class Query {
     this.server = server;
     this.arrivedMs = arrivedMs;
     // Whatever a plugin may have put on the query before: none of it is this client's.
-    this.maxUdpBytes = 65_535;
+    this.maxUdpBytes = LIMITS.ednsUdpSizeBytes.default;
     this.budgetMs = LIMITS.queryDeadlineMs.default;
     this.responseOptions = undefined;
     this.row = undefined;

@@ -3,6 +3,7 @@
  * rest and counts each query once. UDP and TCP meet here.
  */
 import type { Clock } from '../base/clock.ts';
+import { LIMITS } from '../base/limits.ts';
 import { RCODE } from '../dns/iana.ts';
 import { readQueryHead, VERDICT, type Verdict } from '../dns/query-head.ts';
 import type { Answer } from '../query/answer.ts';
@@ -41,6 +42,7 @@ export class Admission {
   readonly #dispatcher: Dispatcher;
   readonly #clock: Clock;
   readonly #counters: AdmissionCounters;
+  readonly #maxUdpBytes: number;
   #query = new Query();
   /** Queries whose answer is still awaited. */
   pending = 0;
@@ -49,18 +51,21 @@ export class Admission {
   #leavingCount = 0;
   #leavingSinceMs = 0;
 
+  /** `maxUdpBytes`: what a UDP response may have where no plugin says, octets. */
   constructor(
     server: ServerLabel,
     transport: Transport,
     dispatcher: Dispatcher,
     clock: Clock,
     counters: AdmissionCounters,
+    maxUdpBytes: number = LIMITS.ednsUdpSizeBytes.default,
   ) {
     this.#server = server;
     this.#transport = transport;
     this.#dispatcher = dispatcher;
     this.#clock = clock;
     this.#counters = counters;
+    this.#maxUdpBytes = maxUdpBytes;
   }
 
   /**
@@ -82,6 +87,7 @@ export class Admission {
       return this.#reject(verdict, length, out);
     }
     query.receive(wire, length, this.#transport, this.#server, arrivedMs, client);
+    query.maxUdpBytes = this.#maxUdpBytes;
     if (verdict === VERDICT.badVers) {
       this.#counters.badVers.value++;
       return this.#finish(query, errorAnswer(query, RCODE.BADVERS), out, deliver);

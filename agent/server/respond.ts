@@ -3,7 +3,6 @@
  * RFC 1035 §4.1.1 (ID, flags), RFC 4035 §3.2 (AD, CD), RFC 6891 §6.2 (OPT), RFC 2181 §9 (TC).
  */
 import type { ExtendedError } from '../base/errors.ts';
-import { LIMITS } from '../base/limits.ts';
 import { optBytes, putOpt } from '../dns/edns.ts';
 import {
   arcountOf,
@@ -26,8 +25,8 @@ const KEPT_FLAGS = FLAG.AA | FLAG.TC | FLAG.RA;
 /** Bits of the query's flags that come back as they were sent. */
 const ECHOED_FLAGS = OPCODE_MASK | FLAG.RD | FLAG.CD;
 const MAX_MESSAGE_BYTES = 65_535;
-/** What fits into one datagram over IPv4, whatever the client says it takes. */
-const MAX_DATAGRAM_BYTES = 65_507;
+/** What every client takes over UDP (RFC 1035 §4.2.1). */
+const MIN_UDP_BYTES = 512;
 
 /** An answer that is never sent: the client hears nothing. */
 export const SILENCE = new Answer({
@@ -88,16 +87,15 @@ function echoQuestion(query: Query, out: Buffer): number {
   return nameEnd + 4;
 }
 
-function udpLimit(query: Query): number {
-  const { head } = query;
-  if (!head.hasOpt) return 512;
-  return Math.max(512, Math.min(head.udpSizeBytes, query.maxUdpBytes, MAX_DATAGRAM_BYTES));
+function udpLimit({ head, maxUdpBytes }: Query): number {
+  if (!head.hasOpt) return MIN_UDP_BYTES;
+  return Math.max(MIN_UDP_BYTES, Math.min(head.udpSizeBytes, maxUdpBytes));
 }
 
-/** Our own OPT: our payload size, DO as the client sent it, none of its options (RFC 6891 §6.1.1, RFC 3225 §3). */
+/** Our own OPT: the size that holds here, DO as the client sent it, none of its options (RFC 6891 §6.1.1, RFC 3225 §3). */
 function appendOpt(out: Buffer, end: number, query: Query, { rcode, extended }: Answer): number {
   putU16(out, 10, arcountOf(out) + 1);
-  const udpSizeBytes = LIMITS.ednsUdpSizeBytes.default;
+  const udpSizeBytes = Math.max(MIN_UDP_BYTES, query.maxUdpBytes);
   const { dnssecOk, responseOptions: options } = query;
   return putOpt(out, end, { udpSizeBytes, rcode, dnssecOk, extended, options });
 }

@@ -31,6 +31,8 @@ export interface BoundParts {
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly tcpClients: TcpClients;
+  /** What a UDP response may have that leaves by this address, octets; asked before each binding. */
+  readonly udpSizeBytes?: ((address: string) => number) | undefined;
   readonly label: (listener: Endpoint) => ServerLabel;
   /** A client was limited: what it did, and its `clientKey`. */
   readonly onLimited: (what: Limited, key: string) => void;
@@ -43,8 +45,12 @@ export async function bindPlace(place: Place, parts: BoundParts): Promise<Bound>
   const server = serverAt(place, parts.label(place.listener));
   const { label: listener } = server;
   const counters = countersOf(metrics, listener);
+  // A socket of every address answers on those that leave the node, too.
+  const maxUdpBytes = isWildcard(endpoint.address)
+    ? undefined
+    : parts.udpSizeBytes?.(endpoint.address);
   const [udpAdmission, tcpAdmission] = (['udp', 'tcp'] as const).map(
-    (transport) => new Admission(server, transport, dispatcher, clock, counters),
+    (transport) => new Admission(server, transport, dispatcher, clock, counters, maxUdpBytes),
   ) as [Admission, Admission];
   const tcp = await TcpListener.open({
     endpoint,

@@ -47,7 +47,8 @@ export interface Rig {
   readonly dropped: RecordingRow;
   readonly counters: AdmissionCounters;
   readonly dispatcher: Dispatcher;
-  admission(transport: Transport): Admission;
+  /** `maxUdpBytes`: what its listener lets a UDP response have. */
+  admission(transport: Transport, maxUdpBytes?: number): Admission;
 }
 
 /** `zone` (default the root) is answered by `handler`, on every address. */
@@ -70,8 +71,8 @@ export function rigFor(
     notImp: { value: 0 },
     badVers: { value: 0 },
   };
-  const admission = (transport: Transport): Admission =>
-    new Admission(SERVER, transport, dispatcher, clock, counters);
+  const admission = (transport: Transport, maxUdpBytes?: number): Admission =>
+    new Admission(SERVER, transport, dispatcher, clock, counters, maxUdpBytes);
   return { clock, log, panics, row, dropped, counters, dispatcher, admission };
 }
 

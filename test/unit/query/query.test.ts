@@ -115,7 +115,7 @@ describe('a received query', () => {
     assert.equal(query.client.port, 40_053);
     const other: Client = clientAt('::1', 1);
     query.receive(query.wire, query.length, 'tcp', query.server, 5, () => other);
-    assert.deepEqual([query.maxUdpBytes, query.row, query.arrivedMs], [65_535, undefined, 5]);
+    assert.deepEqual([query.maxUdpBytes, query.row, query.arrivedMs], [1_232, undefined, 5]);
     assert.deepEqual([query.transport, query.client], ['tcp', other]);
     const { budgetMs, responseOptions, metadata } = query;
     const fresh = { budgetMs: new Query().budgetMs, responseOptions: undefined };

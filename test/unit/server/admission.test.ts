@@ -126,7 +126,8 @@ describe('a question answered at once', () => {
 
   it('is delivered on its own where the place is too small for it', () => {
     const rig = rigFor(() => txtAnswer('a.test.', 17, 100));
-    const { length, delivered } = receive(rig, queryWire('a.test', 7, 4096), 512);
+    const roomy = rig.admission('udp', 4_096);
+    const { length, delivered } = receive(rig, queryWire('a.test', 7, 4096), 512, roomy);
     assert.equal(length, 0);
     assert.deepEqual(
       delivered.map(({ response }) => response.length),
@@ -137,6 +138,22 @@ describe('a question answered at once', () => {
       [24 + 17 * 112 + 11],
     );
   });
+
+  for (const [maxUdpBytes, count] of [
+    [4_096, 36],
+    [1_232, 10],
+  ] as const) {
+    it(`has at most the ${maxUdpBytes} octets of its listener, and says so, whatever the client takes`, () => {
+      const rig = rigFor(() => txtAnswer('a.test.', 100, 100));
+      const admission = rig.admission('udp', maxUdpBytes);
+      const { delivered } = receive(rig, queryWire('a.test', 7, 65_535), 4_096, admission);
+      const out = delivered[0]?.response ?? Buffer.alloc(0);
+      const reply = readReply(out);
+      assert.deepEqual([reply?.truncated, reply?.records.length], [true, count]);
+      assert.ok(out.length <= maxUdpBytes, `${out.length}`);
+      assert.equal(out.readUInt16BE(out.length - 8), maxUdpBytes);
+    });
+  }
 
   it('may be silence', () => {
     const { length, delivered } = receive(
@@ -158,8 +175,8 @@ describe('a question answered at once', () => {
     receive(rig, QUERY, 4_096, admission);
     receive(rig, queryWire('bc.test', 8), 4_096, admission);
     assert.deepEqual(seen, [
-      [65_535, 'a.test.', 15, 40_053],
-      [65_535, 'bc.test.', 16, 40_053],
+      [1_232, 'a.test.', 15, 40_053],
+      [1_232, 'bc.test.', 16, 40_053],
     ]);
   });
 });

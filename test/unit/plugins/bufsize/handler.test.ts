@@ -12,7 +12,7 @@ describe('bufsize', () => {
     ['bufsize 512', 512],
     ['bufsize 4096', 4096],
   ] as const) {
-    it(`${text} lowers the limit to ${expected} and passes on`, () => {
+    it(`${text} puts the limit at ${expected} and passes on`, () => {
       const next = new NextSpy();
       const query = queryFor('a.example', 'A', { udpSizeBytes: 4096 });
       assert.equal(ask(bufsize(text), query, next.handler), next.answer);
@@ -20,11 +20,13 @@ describe('bufsize', () => {
     });
   }
 
-  it('never raises a limit that is already lower', () => {
-    const query = queryFor('a.example', 'A');
-    query.maxUdpBytes = 600;
-    ask(bufsize('bufsize 1400'), query, new NextSpy().handler);
-    assert.equal(query.maxUdpBytes, 600);
+  it("holds for more than the listener's limit as well as for less", () => {
+    for (const listeners of [600, 4_096]) {
+      const query = queryFor('a.example', 'A');
+      query.maxUdpBytes = listeners;
+      ask(bufsize('bufsize 1400'), query, new NextSpy().handler);
+      assert.equal(query.maxUdpBytes, 1_400);
+    }
   });
 
   for (const text of [

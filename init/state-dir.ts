@@ -3,9 +3,11 @@
  * the agent's group's. An owner may do that for a group that it is in itself: no capability is needed (the manifests
  * give init the agent's group), and nobody else on the node can put a cache there.
  */
-import { chmod, chown, mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { constants, type Stats } from 'node:fs';
+import { lstat, mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, messageOf } from '../agent/base/errors.ts';
+import { distrustOfFolder } from '../agent/base/trust.ts';
 import { AGENT_UID } from './dropin.ts';
 import type { Log } from './log.ts';
 
@@ -13,36 +15,49 @@ import type { Log } from './log.ts';
 const AGENT_GID = AGENT_UID;
 const MODE = 0o770;
 const OWNER_WRITES = 0o300;
+/** The folder itself: a link in its place would have another folder given away. */
+const OPEN_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 /** The snapshot as the manifests call it, one that was moved aside, and what a killed agent left half written. */
-const STATE_FILE = /^cache\.snapshot(\.damaged|\.tmp-[0-9a-f-]+)?$/;
+const STATE_FILE = /^cache\.snapshot(\.damaged|\.untrusted|\.tmp-[0-9a-f-]+)?$/;
 
 /** Lets the agent write to `path`, which is made where it is missing. Never rejects: without it there is no snapshot. */
 export async function prepareStateDir(path: string, log: Log): Promise<void> {
   try {
     await mkdir(path, { recursive: true, mode: MODE });
-    const { uid, gid, mode } = await stat(path);
-    if (!isAgents(uid, gid, mode)) {
-      if (gid !== AGENT_GID) await chown(path, uid, AGENT_GID);
-      await chmod(path, MODE);
-      log.info("folder is the agent's to write", { path });
-    }
+    if (await give(path)) log.info("folder is the agent's to write", { path });
   } catch (error) {
     log.warn('the agent cannot keep its cache: the folder cannot be made its own', {
       path,
       error: messageOf(error),
-      remedy: `run init in group ${AGENT_GID} or with CAP_CHOWN, on a folder of root's; or chown ${AGENT_UID} it on the node`,
+      remedy:
+        `run init in group ${AGENT_GID} or with CAP_CHOWN, on a folder of root's that is no link; ` +
+        `or chown ${AGENT_UID} it and chmod o-w it on the node`,
     });
+  }
+}
+
+/** Makes the folder the agent's; resolves to whether it was not. Rejects with what the system says, for a link too. */
+async function give(path: string): Promise<boolean> {
+  // Not opened: one that is the agent's alone need not be readable here.
+  if (isAgents(await lstat(path))) return false;
+  const folder = await open(path, OPEN_FLAGS);
+  try {
+    const { uid, gid } = await folder.stat();
+    if (gid !== AGENT_GID) await folder.chown(uid, AGENT_GID);
+    await folder.chmod(MODE);
+    return true;
+  } finally {
+    await folder.close();
   }
 }
 
 /** What `prepareStateDir` would do now, as commands. */
 export async function explainStateDir(path: string): Promise<string[]> {
-  const give = [`chgrp ${AGENT_GID} ${path}`, `chmod ${MODE.toString(8)} ${path}`];
+  const commands = [`chgrp ${AGENT_GID} ${path}`, `chmod ${MODE.toString(8)} ${path}`];
   try {
-    const { uid, gid, mode } = await stat(path);
-    return isAgents(uid, gid, mode) ? [] : give;
+    return isAgents(await lstat(path)) ? [] : commands;
   } catch {
-    return [`mkdir -p ${path}`, ...give];
+    return [`mkdir -p ${path}`, ...commands];
   }
 }
 
@@ -66,7 +81,9 @@ async function filesIn(path: string): Promise<string[]> {
   }
 }
 
-function isAgents(uid: number, gid: number, mode: number): boolean {
+function isAgents(folder: Stats): boolean {
+  const { uid, gid, mode } = folder;
+  if (distrustOfFolder(folder, AGENT_UID) !== undefined) return false;
   const ownerWrites = (mode & OWNER_WRITES) === OWNER_WRITES;
   return uid === AGENT_UID ? ownerWrites : gid === AGENT_GID && (mode & 0o777) === MODE;
 }

@@ -216,7 +216,9 @@ export function writeAtomically(path: string, text: string): 'unchanged' | 'repl
   if (contentOf(target) === text) return 'unchanged';
   const beside = join(dirname(target), `.${basename(target)}.${process.pid}`);
   try {
-    writeFileSync(beside, text, { mode: 0o644 });
+    // What another process has put there is not written through.
+    rmSync(beside, { force: true });
+    writeFileSync(beside, text, { mode: 0o644, flag: 'wx' });
     renameSync(beside, target);
     return 'replaced';
   } catch (error) {
@@ -229,7 +231,8 @@ export function writeAtomically(path: string, text: string): 'unchanged' | 'repl
 
 function contentOf(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    // To read a FIFO would wait for its writer.
+    return statSync(path).isFile() ? readFileSync(path, 'utf8') : undefined;
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
 /** Composition root: starts in order, reloads on demand, stops in reverse. */
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { type Clock, sleep } from '../base/clock.ts';
 import { messageOf, NetworkError } from '../base/errors.ts';
 import type { Environment } from '../config/corefile/env.ts';
@@ -15,8 +15,9 @@ import { BlockIdentities } from './identity.ts';
 import { initReporter } from './init-reporter.ts';
 import type { AgentOptions } from './options.ts';
 import { proveUpstreams, zonesToProve } from './self-test.ts';
-import { SnapshotFile } from './snapshot-file.ts';
 import { delayFields, isWorthWaiting } from './start-delay.ts';
+import { SnapshotFile } from './state/snapshot-file.ts';
+import { writeInPlace } from './state/trusted-file.ts';
 
 /** Between attempts to bind an address that init has not put on the node yet. */
 const RETRY_MS = 250;
@@ -219,7 +220,7 @@ export class Daemon {
 
   #writePidFile(path: string): void {
     try {
-      writeFileSync(path, `${process.pid}\n`);
+      writeInPlace(path, `${process.pid}\n`);
     } catch (error) {
       this.foundation.log.warn({ path }, `pid file not written: ${messageOf(error)}`);
     }

@@ -203,7 +203,7 @@ export const COUNTED_SERIES = {
     'Snapshots that could not be written or read.',
     ['reason'],
     {
-      preset: ['write', 'read', 'damaged', 'version'].map((reason) => ({ reason })),
+      preset: ['write', 'read', 'damaged', 'version', 'untrusted'].map((reason) => ({ reason })),
     },
   ),
   nodens_cache_bytes: gauge('Memory the entries of a store account for.', ['store']),

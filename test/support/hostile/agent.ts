@@ -29,6 +29,9 @@ export interface AgentOptions {
   readonly corefile?: (ports: Ports) => string;
   /** What the upstream does; by default it answers everything. */
   readonly script?: Script;
+  /** More of its command line; what it may have open at most. */
+  readonly args?: readonly string[];
+  readonly descriptors?: number;
 }
 
 export interface HostileAgent {
@@ -69,7 +72,9 @@ export async function startAgent(options: AgentOptions = {}): Promise<HostileAge
   group?.limit((options.limitMebi ?? 0) * MEBI);
   const conf = join(folder, 'Corefile');
   writeFileSync(conf, (options.corefile ?? COREFILE)(ports));
-  const argv = [process.execPath, NODENS, 'agent', '-conf', conf, '-basecorefile='];
+  const { args: more = [], descriptors } = options;
+  const bare = [process.execPath, NODENS, 'agent', '-conf', conf, '-basecorefile=', ...more];
+  const argv = descriptors === undefined ? bare : ['prlimit', `--nofile=${descriptors}`, ...bare];
   const [file = '', ...args] = group === undefined ? argv : group.command(argv);
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const agent = agentOf(child, ports, { folder, group, upstream });

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { BlockIdentities } from '../../../agent/daemon/identity.ts';
-import { SnapshotFile } from '../../../agent/daemon/snapshot-file.ts';
+import { SnapshotFile } from '../../../agent/daemon/state/snapshot-file.ts';
 import { parseText } from '../../support/corefiles/parse.ts';
 import { addressRecord, Bench } from '../cache/harness.ts';
 
@@ -103,7 +103,10 @@ describe('snapshot file', () => {
   it('that cannot be read or written is counted', async () => {
     const { file, bench } = new Process(folder);
     assert.equal(file.load(), 0);
-    assert.equal(bench.count('nodens_snapshot_errors_total', { reason: 'read' }), 1);
+    assert.equal(bench.count('nodens_snapshot_errors_total', { reason: 'untrusted' }), 1);
+    const behindFile = new Process(join(import.meta.filename, 'cache.snapshot'));
+    assert.equal(behindFile.file.load(), 0);
+    assert.ok(behindFile.count('errors_total', { reason: 'read' }) > 0);
     const nowhere = new Process(join(folder, 'missing', 'cache.snapshot'));
     await nowhere.bench.ask();
     await nowhere.file.stop();

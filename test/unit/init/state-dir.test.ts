@@ -7,6 +7,7 @@ import {
   readdirSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -55,6 +56,27 @@ describe('folder for the snapshot', () => {
       assert.deepEqual(said, []);
     });
 
+  if (isRoot)
+    it('that every user could write is so no more', async () => {
+      for (const owner of [0, AGENT_UID]) {
+        chownSync(root, owner, AGENT_UID);
+        chmodSync(root, 0o777);
+        assert.equal((await explainStateDir(root)).length, 2);
+        await prepareStateDir(root, log);
+        assert.equal(statSync(root).mode & 0o7777, 0o770);
+      }
+    });
+
+  it('that is a link is not given away, nor what the link leads to', async () => {
+    const elsewhere = join(root, 'elsewhere');
+    mkdirSync(elsewhere, { mode: 0o700 });
+    symlinkSync(elsewhere, join(root, 'link'));
+    await prepareStateDir(join(root, 'link'), log);
+    const { gid, mode } = statSync(elsewhere);
+    assert.deepEqual([gid, mode & 0o777], [process.getgid?.(), 0o700]);
+    assert.match(said.join(), /^warn the agent cannot keep its cache/);
+  });
+
   it('that cannot be had is a warning', async () => {
     writeFileSync(join(root, 'file'), '');
     await prepareStateDir(join(root, 'file', 'below'), log);
@@ -66,12 +88,13 @@ describe('folder for the snapshot', () => {
     for (const name of [
       'cache.snapshot',
       'cache.snapshot.damaged',
+      'cache.snapshot.untrusted',
       'cache.snapshot.tmp-0a-1',
       'notes',
     ])
       writeFileSync(join(root, name), '');
     mkdirSync(join(root, 'cache.snapshots'));
-    assert.equal((await emptyStateDir(root)).length, 3);
+    assert.equal((await emptyStateDir(root)).length, 4);
     assert.deepEqual(readdirSync(root).sort(), ['cache.snapshots', 'notes']);
     assert.deepEqual(await emptyStateDir(join(root, 'missing')), []);
   });

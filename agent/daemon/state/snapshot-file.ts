@@ -1,14 +1,16 @@
 /** The cache's snapshot on disk: written aside and renamed, so that what is there is always whole. */
 import { randomUUID } from 'node:crypto';
-import { readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { Clock, Timer } from '../base/clock.ts';
-import { errnoOf, messageOf } from '../base/errors.ts';
-import type { ProcessCache } from '../cache/cache.ts';
-import { SnapshotError } from '../cache/snapshot-reader.ts';
-import type { Logger, Metrics } from '../query/services.ts';
-import type { BlockIdentities } from './identity.ts';
+import type { Clock, Timer } from '../../base/clock.ts';
+import { errnoOf, messageOf } from '../../base/errors.ts';
+import { distrustOfFolder } from '../../base/trust.ts';
+import type { ProcessCache } from '../../cache/cache.ts';
+import { SnapshotError } from '../../cache/snapshot-reader.ts';
+import type { Logger, Metrics } from '../../query/services.ts';
+import type { BlockIdentities } from '../identity.ts';
+import { readTrusted, TooLargeError, UntrustedError } from './trusted-file.ts';
 
 const INTERVAL_MS = 60_000;
 /** What has not been written to for this long is being written by nobody, another pod of the node included. */
@@ -27,7 +29,7 @@ export interface SnapshotFileParts {
   readonly maxBytes: number;
 }
 
-type Fault = 'write' | 'read' | SnapshotError['reason'];
+type Fault = 'write' | 'read' | 'untrusted' | SnapshotError['reason'];
 
 export class SnapshotFile {
   readonly #parts: SnapshotFileParts;
@@ -51,9 +53,11 @@ export class SnapshotFile {
    */
   load(): number {
     const { path, cache, identities, metrics, log, clock } = this.#parts;
+    this.#judgeFolder();
     this.#removeLeftovers();
     try {
-      const { entries, ageMs } = cache.restore(this.#read(), (text) => identities.find(text));
+      const file = readTrusted(path, this.#parts.maxBytes);
+      const { entries, ageMs } = cache.restore(file, (text) => identities.find(text));
       this.#trueMs = clock.nowMs() - ageMs;
       this.#storedThen = cache.stored;
       metrics.gauge('nodens_snapshot_restored_entries').value = entries;
@@ -61,9 +65,7 @@ export class SnapshotFile {
       return entries;
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return this.#nothingThere();
-      const isOurs = error instanceof SnapshotError;
-      this.#failed(isOurs ? error.reason : 'read', error);
-      if (isOurs) this.#moveAside();
+      this.#unusable(error);
       return 0;
     }
   }
@@ -125,19 +127,45 @@ export class SnapshotFile {
     }
   }
 
-  #read(): Buffer {
-    const { path, maxBytes } = this.#parts;
-    const { size } = statSync(path);
-    if (size > maxBytes) throw new SnapshotError('damaged', `${size} octets are too many`);
-    return readFileSync(path);
+  /** Counts and tells why the file is of no use; one that will not be of use later either is moved aside. */
+  #unusable(error: unknown): void {
+    const { path } = this.#parts;
+    const reason = faultOf(error);
+    if (reason === 'read') {
+      this.#failed(reason, error);
+      return;
+    }
+    const aside = `${path}.${reason === 'untrusted' ? 'untrusted' : 'damaged'}`;
+    const fate = this.#moveAside(aside);
+    const isMoved = fate === undefined;
+    const remedy = reason === 'untrusted' ? untrustedRemedy(isMoved ? aside : path) : undefined;
+    const where = isMoved ? `moved to ${aside}` : `ignored where it is: ${fate}`;
+    this.#failed(reason, error, { remedy, where });
   }
 
-  #moveAside(): void {
-    const { path, log } = this.#parts;
+  /** Why it stays where it is, undefined where it does not. */
+  #moveAside(aside: string): string | undefined {
+    const { path } = this.#parts;
     try {
-      renameSync(path, `${path}.damaged`);
+      // It may hold anything: an operator may have given the folder in place of the file.
+      if (lstatSync(path).isDirectory()) return 'a folder is not moved';
+      renameSync(path, aside);
+      return undefined;
     } catch (error) {
-      log.warn({ path }, `the damaged snapshot stays where it is: ${messageOf(error)}`);
+      return messageOf(error);
+    }
+  }
+
+  /** Where every user can put files, one may take ours away or bring an old one back; what we read is ours all the same. */
+  #judgeFolder(): void {
+    const folder = dirname(this.#parts.path);
+    try {
+      const why = distrustOfFolder(statSync(folder), process.geteuid?.() ?? 0);
+      if (why === undefined) return;
+      const remedy = `chown root ${folder}; chmod o-w ${folder} (nodens init -statedir ${folder} does that)`;
+      this.#failed('untrusted', new UntrustedError(folder, why), { remedy });
+    } catch {
+      // One that is missing is told of where the snapshot is missed.
     }
   }
 
@@ -156,29 +184,56 @@ export class SnapshotFile {
     const { path, clock } = this.#parts;
     const folder = dirname(path);
     const endMs = clock.wallMs() - LEFTOVER_MS;
-    try {
-      for (const name of readdirSync(folder)) {
-        if (!name.startsWith(`${basename(path)}.tmp-`)) continue;
-        if (statSync(join(folder, name)).mtimeMs < endMs) rmSync(join(folder, name));
+    for (const name of namesIn(folder)) {
+      if (!name.startsWith(`${basename(path)}.tmp-`)) continue;
+      try {
+        if (lstatSync(join(folder, name)).mtimeMs < endMs) rmSync(join(folder, name));
+      } catch {
+        // Another agent may have been faster, and what cannot be removed does no harm.
       }
-    } catch {
-      // A folder that cannot be read is told of when it is written to, and somebody else may have been faster.
     }
   }
 
-  #failed(reason: Fault, error: unknown): void {
+  #failed(reason: Fault, error: unknown, more: Told = {}): void {
     const { path, metrics, log } = this.#parts;
     metrics.counter('nodens_snapshot_errors_total', { reason }).value++;
     const errno = errnoOf(error);
-    const what = `${reason} ${errno}`;
+    const what = `${reason} ${errno} ${more.remedy ?? ''}`;
     if (this.#told.has(what)) return;
     this.#told.add(what);
-    const remedy = remedyFor(reason, errno, dirname(path));
-    log.warn({ event: 'snapshot', path, reason, remedy }, `snapshot: ${messageOf(error)}`);
+    const remedy = more.remedy ?? remedyFor(reason, errno, dirname(path));
+    const where = more.where === undefined ? '' : `; ${more.where}`;
+    log.warn({ event: 'snapshot', path, reason, remedy }, `snapshot: ${messageOf(error)}${where}`);
   }
 
   #ageSeconds(): number {
     return this.#trueMs === undefined ? 0 : (this.#parts.clock.nowMs() - this.#trueMs) / 1_000;
+  }
+}
+
+/** What a warning says beyond the error. */
+interface Told {
+  readonly remedy?: string | undefined;
+  /** What has become of the file. */
+  readonly where?: string;
+}
+
+function faultOf(error: unknown): Fault {
+  if (error instanceof SnapshotError) return error.reason;
+  if (error instanceof TooLargeError) return 'damaged';
+  return error instanceof UntrustedError ? 'untrusted' : 'read';
+}
+
+function untrustedRemedy(path: string): string {
+  return `find out which program of the node made it, then remove ${path}; the next snapshot takes its place in a minute`;
+}
+
+/** A folder that cannot be read is told of when it is written to. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
   }
 }
 

@@ -1,7 +1,8 @@
 /** Where the Corefile comes from: a template with placeholders, a plain file, or the one built in. */
 import { createHash, type Hash } from 'node:crypto';
 import { dirname, posix } from 'node:path';
-import { ConfigError, messageOf } from '../base/errors.ts';
+import { ConfigError, errnoOf, messageOf } from '../base/errors.ts';
+import { lackOfOpening, UnreadError } from '../base/lack.ts';
 import type { Environment } from '../config/corefile/env.ts';
 import { type ConfigFiles, recordReads } from '../config/corefile/imports.ts';
 import { parseCorefile } from '../config/corefile/parser.ts';
@@ -54,14 +55,22 @@ export class ConfigSource {
   }
 
   /**
-   * Reads everything anew. Throws ConfigError (`file:line: reason`). Warnings and problems of texts that are the same as
-   * at the load before are neither logged nor counted again.
+   * Reads everything anew. Throws ConfigError (`file:line: reason`), or UnreadError where this node lacks the means to
+   * read. Warnings and problems of texts that are the same as at the load before are neither logged nor counted again.
    */
   load(): Corefile {
     const hash = createHash('sha256');
     this.#reports = [];
+    const files = new LackSeer(this.#parts.files);
     try {
-      return this.#load(hashReads(this.#parts.files, hash));
+      const corefile = this.#load(hashReads(files, hash));
+      if (files.unread !== undefined) throw files.unread;
+      return corefile;
+    } catch (error) {
+      if (files.unread === undefined) throw error;
+      // Whatever is said to be wrong followed from it.
+      this.#reports = [];
+      throw files.unread;
     } finally {
       const inputs = hash.digest('hex');
       if (inputs !== this.#inputs) for (const report of this.#reports) report();
@@ -150,6 +159,30 @@ export class ConfigSource {
 }
 
 /** `files` whose texts, and what kept them from being read, go into `hash`. */
+/** `files`, of which it notices those that could not be read for a lack of this node's. */
+class LackSeer implements ConfigFiles {
+  readonly #files: ConfigFiles;
+  unread: UnreadError | undefined;
+
+  constructor(files: ConfigFiles) {
+    this.#files = files;
+  }
+
+  readonly read = (path: string): string => this.#seeing(path, () => this.#files.read(path));
+  readonly list = (dir: string): string[] => this.#seeing(dir, () => this.#files.list(dir));
+  readonly kind: ConfigFiles['kind'] = (path) => this.#files.kind(path);
+
+  #seeing<T>(path: string, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      const lack = lackOfOpening(errnoOf(error));
+      if (lack !== undefined) this.unread ??= new UnreadError(path, lack, error);
+      throw error;
+    }
+  }
+}
+
 function hashReads(files: ConfigFiles, hash: Hash): ConfigFiles {
   return {
     ...files,

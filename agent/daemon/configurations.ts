@@ -4,7 +4,8 @@
  * changes nothing.
  */
 import type { Clock, Timer } from '../base/clock.ts';
-import { messageOf } from '../base/errors.ts';
+import { messageOf, NetworkError } from '../base/errors.ts';
+import { type Lack, lackOfOpening, type TellLack, UnreadError } from '../base/lack.ts';
 import { LIMITS } from '../base/limits.ts';
 import { withPatterns } from '../config/corefile/pattern.ts';
 import type { Corefile } from '../config/corefile/types.ts';
@@ -29,7 +30,12 @@ export interface ConfigurationsParts {
   readonly clock: Clock;
   readonly log: AdjustableLogger;
   readonly metrics: Metrics;
+  /** Told of what this node lacked for a reload. */
+  readonly tellLack?: TellLack;
 }
+
+/** Before a reload that was put off for a lack of this node's is tried again, milliseconds. */
+const AGAIN_MS = 5_000;
 
 /** Why a reload is looked at; `signal` takes over even an unchanged Corefile (files it names may have changed). */
 export type ReloadReason = 'signal' | 'change' | 'interval';
@@ -40,6 +46,8 @@ export class Configurations {
   /** Reloads run one after the other. */
   #queue: Promise<void> = Promise.resolve();
   #interval: Timer | undefined;
+  /** The next try of a reload that was put off. */
+  #again: Timer | undefined;
   #isStopped = false;
   /** What was read, and what was wrong with it, when a reload failed last. */
   #failure: string | undefined;
@@ -78,6 +86,7 @@ export class Configurations {
   stop(): void {
     this.#isStopped = true;
     this.#interval?.cancel();
+    this.#again?.cancel();
     for (const plugin of this.#current?.plugins ?? []) plugin.stop?.();
   }
 
@@ -99,8 +108,19 @@ export class Configurations {
         'reloaded',
       );
     } catch (error) {
-      this.#failed(reason, messageOf(error));
+      const lack = lackBehind(error);
+      if (lack === undefined) this.#failed(reason, messageOf(error));
+      else this.#putOff(reason, lack, messageOf(error));
     }
+  }
+
+  /** What could not be read, or bound, for a lack is not wrong: it is looked at again. */
+  #putOff(reason: ReloadReason, { lack, errno }: LackOf, message: string): void {
+    const { clock, log, tellLack } = this.#parts;
+    tellLack?.(lack, errno, 'reload its configuration');
+    log.warn({ reason }, `reload put off, the old configuration serves on: ${message}`);
+    this.#again?.cancel();
+    this.#again = clock.after(AGAIN_MS, () => void this.reload(reason));
   }
 
   /** Counted and logged once for each change, and each time that it is asked for: not at every look at the same file. */
@@ -168,6 +188,20 @@ export class Configurations {
     metrics.gauge('coredns_reload_version_info', version(next)).value = 1;
     metrics.gauge('nodens_config_valid').value = 1;
   }
+}
+
+interface LackOf {
+  readonly lack: Lack;
+  readonly errno: string;
+}
+
+/** What this node lacked for a configuration that may be right; undefined where that is not what failed. */
+function lackBehind(error: unknown): LackOf | undefined {
+  if (error instanceof UnreadError) return error;
+  if (!(error instanceof NetworkError)) return undefined;
+  const { errno } = error;
+  const lack = lackOfOpening(errno);
+  return lack === undefined ? undefined : { lack, errno };
 }
 
 /** `tables`, and of `others` those of listeners that `tables` does not have. */

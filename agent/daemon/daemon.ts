@@ -1,6 +1,6 @@
 /** Composition root: starts in order, reloads on demand, stops in reverse. */
 import { rmSync } from 'node:fs';
-import { type Clock, sleep } from '../base/clock.ts';
+import { type Clock, sleep, type Timer } from '../base/clock.ts';
 import { messageOf, NetworkError } from '../base/errors.ts';
 import type { Environment } from '../config/corefile/env.ts';
 import type { Corefile } from '../config/corefile/types.ts';
@@ -16,6 +16,7 @@ import { initReporter } from './init-reporter.ts';
 import type { AgentOptions } from './options.ts';
 import { proveUpstreams, zonesToProve } from './self-test.ts';
 import { delayFields, isWorthWaiting } from './start-delay.ts';
+import { watchDescriptors } from './state/descriptor-watch.ts';
 import { SnapshotFile } from './state/snapshot-file.ts';
 import { writeInPlace } from './state/trusted-file.ts';
 
@@ -35,6 +36,7 @@ export class Daemon {
   readonly #source: ConfigSource;
   readonly #initLink: InitLink | undefined;
   readonly #snapshot: SnapshotFile | undefined;
+  readonly #descriptorWatch: Timer;
   #watch: { readonly paths: string; close(): void } | undefined;
   #isListening = false;
   #isStopping = false;
@@ -44,14 +46,15 @@ export class Daemon {
     this.#clock = clock;
     const foundation = layFoundation(options, clock);
     this.foundation = foundation;
-    const { log, metrics, listeners, dispatcher, traffic, shared } = foundation;
+    const { log, metrics, listeners, dispatcher, traffic, shared, tellLack } = foundation;
+    this.#descriptorWatch = watchDescriptors(clock, tellLack);
     const init = initReporter(metrics, log);
     const onProblem = (): void => init.configMapFailed();
     this.#source = new ConfigSource(options, { files: systemFiles, env, log, onProblem });
     const identities = new BlockIdentities();
     this.#snapshot = snapshotFile(options.snapshotPath, foundation, identities);
     this.#configurations = new Configurations({
-      ...{ listeners, dispatcher, clock, log, metrics },
+      ...{ listeners, dispatcher, clock, log, metrics, tellLack },
       load: () => this.#load(),
       inputs: () => this.#source.inputs,
       assemble: (corefile) =>
@@ -122,6 +125,7 @@ export class Daemon {
     listeners.drain();
     await this.#drained();
     await listeners.close();
+    this.#descriptorWatch.cancel();
     this.#initLink?.close();
     this.#configurations.stop();
     await admin.close();
@@ -229,11 +233,13 @@ export class Daemon {
 
 function snapshotFile(
   path: string | undefined,
-  { cache, clock, metrics, log, budget }: Foundation,
+  { cache, clock, metrics, log, budget, tellLack }: Foundation,
   identities: BlockIdentities,
 ): SnapshotFile | undefined {
   if (path === undefined) return undefined;
   // A snapshot ends with the entry that makes it as large as the cache may be.
   const maxBytes = 2 * budget.bytes;
-  return new SnapshotFile({ path, cache, identities, clock, metrics, log, maxBytes });
+  return new SnapshotFile({
+    ...{ path, cache, identities, clock, metrics, log, maxBytes, tellLack },
+  });
 }

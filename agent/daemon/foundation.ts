@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { getHeapStatistics } from 'node:v8';
 import { addressBytes, type Endpoint, formatAddress } from '../base/address.ts';
 import type { Clock } from '../base/clock.ts';
+import { errnoOf } from '../base/errors.ts';
+import { lackOfOpening, type TellLack } from '../base/lack.ts';
 import { MemoryLedger } from '../base/memory-ledger.ts';
 import { PacedWork } from '../base/paced-work.ts';
 import { createCache } from '../cache/cache.ts';
@@ -11,6 +13,7 @@ import { systemFiles, watchFiles } from '../config/watch.ts';
 import { AdminServer } from '../observe/admin.ts';
 import { clientLimits } from '../observe/client-limits.ts';
 import { createExports } from '../observe/exports.ts';
+import { lackTeller } from '../observe/limits/local-lack.ts';
 import { fileSink, LineWriter } from '../observe/lines.ts';
 import { type AdjustableLogger, createLogger } from '../observe/log.ts';
 import { SeriesTable } from '../observe/metrics.ts';
@@ -58,6 +61,7 @@ export interface Foundation {
   readonly admin: AdminServer;
   readonly metricsPages: MetricsPages;
   readonly heralds: Heralds | undefined;
+  readonly tellLack: TellLack;
   /** Services that are the same for every block. */
   readonly shared: Omit<Services, 'block' | 'admin' | 'process'>;
 }
@@ -79,11 +83,16 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
   });
   metrics.gaugeFrom('nodens_client_memory_bytes', {}, () => ledger.usedBytes);
   metrics.gauge('nodens_client_memory_limit_bytes').value = ledger.clientBudgetBytes;
+  const tellLack = lackTeller(metrics, log, clock);
   const random = Math.random;
   const { connectUdp, heralds, ...transports } = chooseNative(log, clock);
   const sockets = connectUdp === undefined ? nodeSockets : withConnected(connectUdp);
   const cache = createCache({ clock, metrics, log, totalBytes: budget.bytes, random, ledger });
-  const upstreams = createUpstreams({ clock, metrics, log, random, ledger, sockets });
+  const upstreams = createUpstreams({
+    ...{ clock, metrics, log, random, ledger },
+    sockets,
+    tellLack,
+  });
   const identity = new Identity();
   const dispatcher = new Dispatcher(log, metrics.counter('coredns_panics_total'), identity);
   const listeners = new Listeners({
@@ -92,6 +101,7 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
     intercepted: intercepted(options),
     maxTcpConnections: tcpConnectionBound(readText),
     udpSizeBytes: udpSizes(options.localIps),
+    tellLack,
   });
   const work = new PacedWork(clock);
   const admin = new AdminServer({ clock, metrics, log, ledger, work, onLimited });
@@ -114,12 +124,13 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
       admin,
       metricsPages,
       heralds,
+      tellLack,
     },
     shared: {
       ...{ clock, log, metrics, cache, upstreams, random, ledger },
       writeLine: lines.writeLine,
       exports: createExports({ clock, log, metrics }),
-      files: pluginFiles(clock, log),
+      files: pluginFiles(clock, log, tellLack),
       resolve: async (question) =>
         await dispatcher.handle(Query.internal(question, clock.nowMs(), question.behalfOf)),
     },
@@ -158,9 +169,17 @@ function readText(path: string): string | undefined {
 }
 
 /** Files as plugins see them (hosts, weights). */
-function pluginFiles(clock: Clock, log: AdjustableLogger): Files {
+function pluginFiles(clock: Clock, log: AdjustableLogger, tellLack: TellLack): Files {
   return {
-    read: (path) => systemFiles.read(path),
+    read: (path) => {
+      try {
+        return systemFiles.read(path);
+      } catch (error) {
+        const lack = lackOfOpening(errnoOf(error));
+        if (lack !== undefined) tellLack(lack, errnoOf(error), `read ${path}`);
+        throw error;
+      }
+    },
     watch: (path, intervalMs, onChange) =>
       watchFiles([path], clock, onChange, {
         pollMs: intervalMs,

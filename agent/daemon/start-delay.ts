@@ -1,5 +1,6 @@
 /** What a start waits for, how long, and what it says meanwhile. */
 import { errnoOf, messageOf, NetworkError } from '../base/errors.ts';
+import { lackOfOpening, UnreadError } from '../base/lack.ts';
 import type { LogFields } from '../query/services.ts';
 
 /** How long a start without init waits for an address or a port. */
@@ -11,9 +12,10 @@ const START_MS = 60_000;
  * takes.
  */
 export function isWorthWaiting(error: unknown, waitedMs: number, isBehindInit: boolean): boolean {
-  if (!(error instanceof NetworkError)) return false;
-  const isOthers = ['EADDRNOTAVAIL', 'EADDRINUSE'].includes(errnoOf(error.cause));
-  return isOthers && (isBehindInit || waitedMs < START_MS);
+  const errno = errnoOf((error as { cause?: unknown } | null)?.cause);
+  const isOthers = error instanceof NetworkError && ['EADDRNOTAVAIL', 'EADDRINUSE'].includes(errno);
+  const isLack = error instanceof UnreadError || lackOfOpening(errno) !== undefined;
+  return (isOthers || isLack) && (isBehindInit || waitedMs < START_MS);
 }
 
 /** Fields of the line that tells of it. */

@@ -5,6 +5,7 @@
 import type { Server } from 'node:net';
 import type { Timer } from '../base/clock.ts';
 import { errnoOf, messageOf } from '../base/errors.ts';
+import { lackOfOpening } from '../base/lack.ts';
 import { FOLD_BY } from '../query/services.ts';
 import { askFirst } from './admin/first-request.ts';
 import { type HttpClients, type HttpClientsOptions, UNIX } from './admin/http-clients.ts';
@@ -100,6 +101,9 @@ function remedyFor(errno: string, address: string): string {
     const port = address.slice(address.lastIndexOf(':') + 1);
     return `ss -ltnp 'sport = :${port}' names the process that has port ${port}: end it, or give these pages another port`;
   }
+  const lack = lackOfOpening(errno);
+  if (lack !== undefined)
+    return `this node lacks ${lack}: raise its limit, or find what uses them up`;
   if (errno === 'EADDRNOTAVAIL') return 'the address is not on this node: is init running?';
   return 'give these pages another address';
 }

@@ -195,6 +195,11 @@ export const COUNTED_SERIES = {
     'Queries denied because a name above theirs does not exist.',
     ['server'],
   ),
+  nodens_local_lack_total: counter(
+    'Attempts that failed because this node lacks descriptors, memory or local ports.',
+    ['what'],
+    { preset: ['descriptors', 'memory', 'ports'].map((what) => ({ what })) },
+  ),
   nodens_snapshot_entries: gauge('Entries in the last snapshot written.'),
   nodens_snapshot_bytes: gauge('Size of the last snapshot written.'),
   nodens_snapshot_age_seconds: gauge('Time since the last snapshot was written or read.'),

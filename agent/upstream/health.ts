@@ -15,6 +15,7 @@ import type {
   UpstreamQuestion,
 } from '../query/services.ts';
 import { type Deadlines, type Expiring, NOT_WAITING } from './deadlines.ts';
+import { isLack } from './exchange/outcome.ts';
 import { Flight, type FlightOwner } from './flight.ts';
 import type { Failure } from './ports.ts';
 import type { Target } from './target.ts';
@@ -140,8 +141,10 @@ export class Health implements FlightOwner, Expiring {
     else this.#failed({ phase: 'match', errno: 'EBADMSG' });
   }
 
+  /** A probe that this node could not send says nothing: the next one is due all the same. */
   onFailure(_flight: Flight, failure: Failure): void {
-    this.#failed(failure);
+    if (!isLack(failure)) this.#failed(failure);
+    else this.#abandonProbe();
   }
 
   /** The next probe is due; the one before it, where it is still out, has failed. */

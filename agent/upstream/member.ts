@@ -2,6 +2,7 @@
 import { rcodeName } from '../dns/iana.ts';
 import type { Transport } from '../query/query.ts';
 import type { Counter, Histogram, Metrics } from '../query/services.ts';
+import { isLack } from './exchange/outcome.ts';
 import type { Flight } from './flight.ts';
 import type { Health } from './health.ts';
 import type { Candidate } from './policy.ts';
@@ -54,8 +55,9 @@ export class Member implements Candidate {
     this.#duration(rcode).observe(durationMs / 1_000);
   }
 
-  /** An attempt failed, or has been waiting too long. */
+  /** An attempt failed, or has been waiting too long. What this node lacks is not the upstream's failure. */
   failed(flight: Flight, failure: Failure): void {
+    if (isLack(failure)) return;
     this.target.meters.failed(flight.transport, failure.phase);
     this.health?.fault(failure);
   }

@@ -1,5 +1,6 @@
 /** The room's door: everything that asks upstream goes through one `Upstreams`, made once per process. */
 import type { Clock } from '../base/clock.ts';
+import type { TellLack } from '../base/lack.ts';
 import type { MemoryLedger } from '../base/memory-ledger.ts';
 import type { Logger, Metrics, UpstreamGroupOptions, Upstreams } from '../query/services.ts';
 import { Checks } from './checks.ts';
@@ -10,6 +11,7 @@ import { type IdSource, randomIds } from './ids.ts';
 import { nodeSockets } from './node-sockets.ts';
 import type { Sockets } from './ports.ts';
 import { Registry } from './registry.ts';
+import { tellingLacks } from './sockets/telling-lacks.ts';
 
 export interface UpstreamsDependencies {
   readonly clock: Clock;
@@ -21,6 +23,8 @@ export interface UpstreamsDependencies {
   readonly ids?: IdSource;
   /** Node's own by default. */
   readonly sockets?: Sockets;
+  /** Told of everything this node lacks to reach them. */
+  readonly tellLack?: TellLack;
   /** What waiting queries are accounted in. */
   readonly ledger: MemoryLedger;
 }
@@ -45,7 +49,9 @@ export interface UpstreamsRoom extends Upstreams {
 
 export function createUpstreams(dependencies: UpstreamsDependencies): UpstreamsRoom {
   const { clock, metrics, log, random, ledger } = dependencies;
-  const { sockets = nodeSockets, ids = randomIds() } = dependencies;
+  const { ids = randomIds(), tellLack } = dependencies;
+  const given = dependencies.sockets ?? nodeSockets;
+  const sockets = tellLack === undefined ? given : tellingLacks(given, tellLack);
   const deadlines = new Deadlines(clock);
   const registry = new Registry({ clock, metrics, random, sockets, ids, deadlines });
   const checks = new Checks({ clock, metrics, log, deadlines, random });

@@ -5,6 +5,7 @@ import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { errnoOf, messageOf } from '../../base/errors.ts';
+import { lackOfOpening, type TellLack } from '../../base/lack.ts';
 import { distrustOfFolder } from '../../base/trust.ts';
 import type { ProcessCache } from '../../cache/cache.ts';
 import { SnapshotError } from '../../cache/snapshot-reader.ts';
@@ -27,6 +28,8 @@ export interface SnapshotFileParts {
   readonly log: Logger;
   /** A larger file is none of ours. */
   readonly maxBytes: number;
+  /** Told of what this node lacked to read or write it. */
+  readonly tellLack?: TellLack;
 }
 
 type Fault = 'write' | 'read' | 'untrusted' | SnapshotError['reason'];
@@ -195,9 +198,11 @@ export class SnapshotFile {
   }
 
   #failed(reason: Fault, error: unknown, more: Told = {}): void {
-    const { path, metrics, log } = this.#parts;
+    const { path, metrics, log, tellLack } = this.#parts;
     metrics.counter('nodens_snapshot_errors_total', { reason }).value++;
     const errno = errnoOf(error);
+    const lack = lackOfOpening(errno);
+    if (lack !== undefined) tellLack?.(lack, errno, `${reason} the snapshot`);
     const what = `${reason} ${errno} ${more.remedy ?? ''}`;
     if (this.#told.has(what)) return;
     this.#told.add(what);

@@ -1,7 +1,8 @@
 /** One UDP and one TCP socket at the same address, and what they count. */
 import { type Endpoint, type Family, familyOf, isWildcard } from '../../base/address.ts';
 import type { Clock } from '../../base/clock.ts';
-import { messageOf } from '../../base/errors.ts';
+import { errnoOf, messageOf } from '../../base/errors.ts';
+import { lackOfOpening, type TellLack } from '../../base/lack.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { Limited, Logger, Metrics, ServerLabel, TcpPatience } from '../../query/services.ts';
 import { Admission, type AdmissionCounters } from '../admission.ts';
@@ -31,6 +32,8 @@ export interface BoundParts {
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly tcpClients: TcpClients;
+  /** Told of what this node lacked where a client could not be accepted. */
+  readonly tellLack?: TellLack | undefined;
   /** What a UDP response may have that leaves by this address, octets; asked before each binding. */
   readonly udpSizeBytes?: ((address: string) => number) | undefined;
   readonly label: (listener: Endpoint) => ServerLabel;
@@ -108,8 +111,15 @@ function countersOf(metrics: Metrics, listener: string): AdmissionCounters {
   };
 }
 
-function acceptFailed({ metrics, log }: BoundParts, listener: string, error: Error): void {
+function acceptFailed(
+  { metrics, log, tellLack }: BoundParts,
+  listener: string,
+  error: Error,
+): void {
   metrics.counter('nodens_tcp_rejected_total', { listener }).value++;
+  const errno = errnoOf(error);
+  const lack = lackOfOpening(errno);
+  if (lack !== undefined) tellLack?.(lack, errno, `accept a TCP client on ${listener}`);
   log.warn({ listener }, `a TCP client could not be accepted: ${messageOf(error)}`);
 }
 

@@ -16,7 +16,7 @@ import { isGood } from '../edns/worth.ts';
 import { CLOSED, type Flight, type FlightOwner } from '../flight.ts';
 import { isTruncated, isUnproven } from '../match.ts';
 import type { Failure } from '../ports.ts';
-import { unanswered } from './outcome.ts';
+import { isLack, unanswered } from './outcome.ts';
 import {
   type Attempt,
   type ExchangeContext,
@@ -211,7 +211,7 @@ export class Exchange implements FlightOwner, Expiring, Holding {
     if (!attempt.isOverdue && this.#endTry(attempt)) return;
     const race = this.#race;
     const isFirstChoice = attempt.flight.transport === this.#plan.transport;
-    if (failure.phase === 'connect' && isFirstChoice) race.forgiveDial();
+    if (failure.phase === 'connect' && isFirstChoice && !isLack(failure)) race.forgiveDial();
     const nowMs = this.#context.clock.nowMs();
     const isOver = !race.mayTry && race.waiting.length === 0;
     if (isOver || failure.errno === CLOSED) this.#giveUp();

@@ -1,5 +1,6 @@
 /** What an exchange tells when no upstream answered. */
 import { DnsError, NetworkError } from '../../base/errors.ts';
+import { LocalLackError, lackOf } from '../../base/lack.ts';
 import { EDE, RCODE } from '../../dns/iana.ts';
 import type { Member } from '../member.ts';
 import type { Failure } from '../ports.ts';
@@ -9,8 +10,13 @@ export function servfail(text: string): DnsError {
   return new DnsError(RCODE.SERVFAIL, text, { code: EDE.OTHER, text });
 }
 
-/** SERVFAIL after attempts of which the last failed so; EDE 22 where there was only silence, else 23 (RFC 8914 §4). */
+/**
+ * SERVFAIL after attempts of which the last failed so, or one for a lack of this node's; EDE 22 where there was only
+ * silence, else 23 (RFC 8914 §4).
+ */
 export function unanswered(failure: NetworkError | undefined, attempts: number): DnsError {
+  const lack = failure && lackOf(failure.errno);
+  if (lack !== undefined) return new LocalLackError(lack, failure?.errno ?? '');
   const tried = attempts <= 1 ? '' : `, the last of ${attempts} attempts`;
   const text = failure === undefined ? 'no upstream answered' : `${failure.message}${tried}`;
   const code = codeOf(failure?.errno ?? 'ETIMEDOUT');
@@ -30,6 +36,16 @@ export function allDown(members: readonly Member[], unresolved: string): DnsErro
   const why = failure === undefined ? '' : ` (${failure.errno} in ${failure.phase})`;
   const text = `every upstream is down: ${names}${why}`;
   return new DnsError(RCODE.SERVFAIL, text, { code: codeOf(failure?.errno ?? ''), text });
+}
+
+/** Whether an attempt failed for a lack of this node's, which says nothing of the upstream. */
+export function isLack({ errno }: Failure): boolean {
+  return lackOf(errno) !== undefined;
+}
+
+/** Which of two failures in a row is to be told: a lack, without which there might have been an answer, or the later one. */
+export function telling(before: NetworkError | undefined, latest: NetworkError): NetworkError {
+  return before !== undefined && isLack(before) ? before : latest;
 }
 
 /** The failure of one attempt in words. */

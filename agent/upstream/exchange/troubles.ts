@@ -3,7 +3,7 @@ import type { NetworkError } from '../../base/errors.ts';
 import type { Transport } from '../../query/query.ts';
 import type { Member } from '../member.ts';
 import type { Failure } from '../ports.ts';
-import { failureOf } from './outcome.ts';
+import { failureOf, isLack, telling } from './outcome.ts';
 
 export class Troubles {
   last: NetworkError | undefined;
@@ -17,8 +17,8 @@ export class Troubles {
   }
 
   note(member: Member, transport: Transport, failure: Failure, afterMs: number): void {
-    this.last = failureOf(member, transport, failure, afterMs);
-    if (transport === this.#wanted) this.#deaf.push(member);
+    this.last = telling(this.last, failureOf(member, transport, failure, afterMs));
+    if (transport === this.#wanted && !isLack(failure)) this.#deaf.push(member);
   }
 
   isDeaf(member: Member): boolean {

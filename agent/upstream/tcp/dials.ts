@@ -1,5 +1,6 @@
 /** When connections may be dialled: after failures in a row there are pauses. */
 import type { Clock } from '../../base/clock.ts';
+import { isLack } from '../exchange/outcome.ts';
 import type { Failure } from '../ports.ts';
 
 /** Failed dials in a row before the next has to wait: a Service with one dead endpoint is worth another try. */
@@ -37,6 +38,11 @@ export class Dials {
 
   failed(failure: Failure): void {
     this.lastFailure = failure;
+    if (isLack(failure)) {
+      // Nothing the upstream could help: only not at once again.
+      this.#nextMs = this.#clock.nowMs() + REDIAL_MS;
+      return;
+    }
     if (failure.errno === 'ECONNREFUSED' && this.#freeRefusals-- > 0) return;
     this.#failed++;
     const extra = this.#failed - FREE_REDIALS;

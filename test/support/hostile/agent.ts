@@ -36,6 +36,9 @@ export interface AgentOptions {
 
 export interface HostileAgent {
   readonly ports: Ports;
+  readonly pid: number;
+  /** Path of its Corefile. */
+  readonly conf: string;
   readonly isRunning: boolean;
   /** Of the agent alone, octets. */
   readonly residentBytes: number;
@@ -77,7 +80,7 @@ export async function startAgent(options: AgentOptions = {}): Promise<HostileAge
   const argv = descriptors === undefined ? bare : ['prlimit', `--nofile=${descriptors}`, ...bare];
   const [file = '', ...args] = group === undefined ? argv : group.command(argv);
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  const agent = agentOf(child, ports, { folder, group, upstream });
+  const agent = agentOf(child, ports, { conf, folder, group, upstream });
   try {
     await eventually('the agent answers', async () => (await ask(ports.dns)) !== undefined);
     return agent;
@@ -88,6 +91,7 @@ export async function startAgent(options: AgentOptions = {}): Promise<HostileAge
 }
 
 interface Around {
+  readonly conf: string;
   readonly folder: string;
   readonly group: MemoryGroup | undefined;
   readonly upstream: FakeServer;
@@ -100,6 +104,8 @@ function agentOf(child: ChildProcess, ports: Ports, around: Around): HostileAgen
   });
   return {
     ports,
+    pid: child.pid as number,
+    conf: around.conf,
     get isRunning() {
       return child.exitCode === null && child.signalCode === null;
     },

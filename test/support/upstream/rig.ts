@@ -1,6 +1,7 @@
 /** An upstream room on a fake clock and fake sockets. */
 import type { Endpoint } from '../../../agent/base/address.ts';
 import { DnsError } from '../../../agent/base/errors.ts';
+import type { TellLack } from '../../../agent/base/lack.ts';
 import type { MemoryLedger } from '../../../agent/base/memory-ledger.ts';
 import { CLASS, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
@@ -26,8 +27,14 @@ export interface Rig {
   readonly room: UpstreamsRoom;
 }
 
+interface Overrides {
+  readonly ledger?: MemoryLedger;
+  readonly random?: () => number;
+  readonly tellLack?: TellLack;
+}
+
 /** `random` always gives 0, so that one socket of each pool is used and the first upstream comes first. */
-export function rig(overrides: { ledger?: MemoryLedger; random?: () => number } = {}): Rig {
+export function rig(overrides: Overrides = {}): Rig {
   const clock = new FakeClock();
   const metrics = new ReadableMetrics();
   const log = new RecordingLogger();

@@ -12,13 +12,14 @@ const BLOCK = '. {\n  bind 127.0.0.1\n  whoami\n}\n';
 function source(texts: Record<string, string>) {
   const log = new RecordingLogger();
   const told = { problems: 0 };
+  const files = { ...memoryFiles(texts) };
   const config = new ConfigSource(agentOptions({ localip: '127.0.0.1' }), {
-    ...{ files: memoryFiles(texts), env: {}, log, isDryRun: true },
+    ...{ files, env: {}, log, isDryRun: true },
     onProblem: () => {
       told.problems++;
     },
   });
-  return { config, log, told };
+  return { config, files, log, told };
 }
 
 describe('a Corefile without a server block', () => {
@@ -73,6 +74,29 @@ describe('places', () => {
       );
     }
   });
+});
+
+describe('what cannot be read for want of a descriptor', () => {
+  const texts = {
+    [BASE]: `import more\n${BLOCK}`,
+    '/etc/coredns/more': 'a.test {\n  bind 127.0.0.1\n  whoami\n}\n',
+    '/etc/kube-dns/stubDomains': '{"acme.local": ["192.0.2.1"]}',
+  };
+
+  for (const path of Object.keys(texts))
+    it(`says nothing of the configuration: ${path}`, () => {
+      const { config, files, log, told } = source(texts);
+      const { read } = files;
+      const before = config.load().hash;
+      files.read = (asked) => {
+        if (asked !== path) return read(asked);
+        throw Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' });
+      };
+      assert.throws(() => config.load(), { name: 'UnreadError', lack: 'descriptors' });
+      assert.deepEqual([told.problems, log.records], [0, []]);
+      files.read = read;
+      assert.equal(config.load().hash, before);
+    });
 });
 
 describe('warnings and problems', () => {

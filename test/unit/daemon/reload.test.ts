@@ -1,18 +1,28 @@
 /** What a reload changes, and when. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { NetworkError } from '../../../agent/base/errors.ts';
+import { UnreadError } from '../../../agent/base/lack.ts';
 import { Configurations } from '../../../agent/daemon/configurations.ts';
 import { RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
 import { Query } from '../../../agent/query/query.ts';
 import { Dispatcher } from '../../../agent/server/dispatch.ts';
 import { parseText } from '../../support/corefiles/parse.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
+import { FakeClock, settle } from '../../support/fake-clock.ts';
 import { ReadableMetrics, RecordingLogger } from '../../support/services.ts';
 import { assembled } from './assembling.ts';
 
 const ONE = '.:5301 {\nbind 127.0.0.1\nwhoami\n}\n';
 const TWO = '.:5301 .:5302 {\nbind 127.0.0.1\ndebug\nwhoami\n}\n';
+
+interface State {
+  text: string;
+  /** Why it cannot be read. */
+  unread: UnreadError | undefined;
+  onOpen: () => Promise<void>;
+  onRetain: () => Promise<void>;
+}
 
 function setUp() {
   const plain = new RecordingLogger();
@@ -29,9 +39,14 @@ function setUp() {
     return (await dispatcher.handle(Query.internal({ ...question, ...rest }, 0))).rcode;
   };
   const nothing = async (): Promise<void> => {};
-  const state = { text: ONE, onOpen: nothing, onRetain: nothing };
+  const state: State = { text: ONE, unread: undefined, onOpen: nothing, onRetain: nothing };
+  const clock = new FakeClock();
+  const lacks: string[] = [];
   const configurations = new Configurations({
-    load: () => parseText(state.text),
+    load: () => {
+      if (state.unread !== undefined) throw state.unread;
+      return parseText(state.text);
+    },
     inputs: () => state.text,
     assemble: () => assembled(state.text).assembly,
     listeners: {
@@ -40,9 +55,10 @@ function setUp() {
       bePatient: () => {},
     },
     publish: () => Promise.resolve(),
-    ...{ dispatcher, log, clock: new FakeClock(), metrics },
+    ...{ dispatcher, log, clock, metrics },
+    tellLack: (lack, errno) => void lacks.push(`${lack} ${errno}`),
   });
-  return { configurations, rcodeAt, state, levels, metrics, log: plain };
+  return { configurations, rcodeAt, state, levels, metrics, log: plain, clock, lacks };
 }
 
 it('a listener that a reload adds answers as soon as it is bound', async () => {
@@ -107,4 +123,46 @@ it('a bad file is counted and logged once for each change, not at each look', as
   state.text = '. {\nother nonsense';
   await configurations.reload('interval');
   assert.deepEqual(told(), failed(4), 'a file that became bad again');
+});
+
+it('a reload for which this node lacks the means is put off, not called invalid', async () => {
+  const { configurations, state, metrics, log, clock, lacks, rcodeAt } = setUp();
+  await configurations.prepare();
+  const results = (result: string) => metrics.value('nodens_config_reloads_total', { result });
+  const failures = (): number[] => [
+    results('failure'),
+    metrics.value('coredns_reload_failed_total'),
+    log.records.filter(({ level }) => level === 'error').length,
+  ];
+  const cause = Object.assign(new Error('EMFILE'), { code: 'EMFILE' });
+  state.text = TWO;
+  state.unread = new UnreadError('Corefile', 'descriptors', cause);
+  await configurations.reload('change');
+  assert.deepEqual([failures(), metrics.value('nodens_config_valid')], [[0, 0, 0], 1]);
+  assert.match(log.records.at(-1)?.message ?? '', /^reload put off, .* lacks descriptors/);
+
+  // It can be read again, but not bound.
+  state.unread = undefined;
+  state.onOpen = () => Promise.reject(new NetworkError('bind', 'ENOBUFS', 'cannot bind'));
+  await clock.advance(5_000);
+  await settle();
+  assert.deepEqual(lacks, ['descriptors EMFILE', 'memory ENOBUFS']);
+  assert.deepEqual(failures(), [0, 0, 0]);
+
+  state.onOpen = async () => {};
+  await clock.advance(5_000);
+  await settle();
+  assert.deepEqual([results('success'), await rcodeAt(1)], [1, RCODE.NOERROR]);
+  await clock.advance(60_000);
+  assert.equal(results('success'), 1, 'once');
+});
+
+it('a port that is taken is the fault of a configuration, not a lack', async () => {
+  const { configurations, state, metrics, lacks } = setUp();
+  await configurations.prepare();
+  state.text = TWO;
+  state.onOpen = () => Promise.reject(new NetworkError('bind', 'EADDRINUSE', 'cannot bind'));
+  await configurations.reload('change');
+  assert.equal(metrics.value('nodens_config_reloads_total', { result: 'failure' }), 1);
+  assert.deepEqual(lacks, []);
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ConfigError, NetworkError } from '../../../agent/base/errors.ts';
+import { UnreadError } from '../../../agent/base/lack.ts';
 import { delayFields, isWorthWaiting } from '../../../agent/daemon/start-delay.ts';
 
 const PLACE = { file: 'Corefile', line: 1 };
@@ -17,6 +18,18 @@ describe('what a start waits for', () => {
       assert.equal(isWorthWaiting(failedBind(errno), HOUR_MS, true), true);
       assert.equal(isWorthWaiting(failedBind(errno), 59_999, false), true);
       assert.equal(isWorthWaiting(failedBind(errno), 60_000, false), false);
+    }
+  });
+
+  it('what this node lacks, to read or to bind', () => {
+    const cause = Object.assign(new Error('EMFILE'), { code: 'EMFILE' });
+    for (const error of [
+      failedBind('EMFILE'),
+      failedBind('ENOMEM'),
+      new UnreadError('Corefile', 'descriptors', cause),
+    ]) {
+      assert.equal(isWorthWaiting(error, HOUR_MS, true), true);
+      assert.equal(isWorthWaiting(error, 60_000, false), false);
     }
   });
 

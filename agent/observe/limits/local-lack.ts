@@ -1,0 +1,32 @@
+/** Tells that this node lacks something: a counter, and an error in the log at most once a minute for each. */
+import type { Clock } from '../../base/clock.ts';
+import { LACKS, type Lack, type TellLack } from '../../base/lack.ts';
+import type { Logger, Metrics } from '../../query/services.ts';
+
+const SILENT_MS = 60_000;
+
+const REMEDIES: Readonly<Record<Lack, string>> = {
+  descriptors:
+    'raise the limit of open files of the container or service (ulimit -n, LimitNOFILE), or of the node ' +
+    '(fs.file-max); nodens_client_limited_total names clients that hold many connections',
+  memory:
+    "look at the node's free memory and at net.core.wmem_max, net.ipv4.udp_mem and net.ipv4.tcp_mem",
+  ports:
+    'widen net.ipv4.ip_local_port_range on the node, or find who holds its ports (ss -s); ' +
+    'where the upstream is IPv6, see that the node has an IPv6 address',
+};
+
+export function lackTeller(metrics: Metrics, log: Logger, clock: Clock): TellLack {
+  const counters = Object.fromEntries(
+    LACKS.map((what) => [what, metrics.counter('nodens_local_lack_total', { what })]),
+  ) as Record<Lack, { value: number }>;
+  const toldMs = new Map<Lack, number>();
+  return (what, errno, during) => {
+    counters[what].value++;
+    const nowMs = clock.nowMs();
+    if (nowMs - (toldMs.get(what) ?? Number.NEGATIVE_INFINITY) < SILENT_MS) return;
+    toldMs.set(what, nowMs);
+    const fields = { event: 'local-lack', what, errno, remedy: REMEDIES[what] };
+    log.error(fields, `this node lacks ${what} (${errno}): the agent could not ${during}`);
+  };
+}

@@ -1,0 +1,145 @@
+/** The agent has no descriptors left: that is this node's lack, told as such, and no upstream's failure. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Reply, readReply } from '../../agent/dns/reply.ts';
+import { type HostileAgent, type Ports, startAgent } from '../support/hostile/agent.ts';
+import { RawClient } from '../support/hostile/raw-client.ts';
+import { eventually } from '../support/netns.ts';
+import { queryWire } from '../support/server/rig.ts';
+import { overUdp } from '../support/server/subject.ts';
+
+const LACKS = /no upstream was asked: this node lacks descriptors \(EMFILE\)/;
+/** Enough to run on, not enough for what clients can open. */
+const DESCRIPTORS = 64;
+const ATTACKER = '127.0.0.1';
+
+let asked = 0;
+
+async function ask({ ports }: HostileAgent, name: string): Promise<Reply | undefined> {
+  const target = { host: '127.0.0.1', port: ports.dns };
+  const response = await overUdp(target, queryWire(name, asked++ & 0xffff, 1_232), 5_000);
+  return response && readReply(response);
+}
+
+/** A name that the agent has never been asked. */
+const fresh = (): string => `n${asked}.fresh.test`;
+
+const isLack = (reply: Reply | undefined): boolean => LACKS.test(reply?.extended?.text ?? '');
+
+const isGood = (reply: Reply | undefined): boolean =>
+  reply?.rcode === 0 && reply.records.length === 1;
+
+/** What upstreams are blamed for. */
+async function blamed(agent: HostileAgent): Promise<unknown> {
+  return {
+    failures: await agent.metric('nodens_upstream_failures_total'),
+    probes: await agent.metric('coredns_proxy_healthcheck_failures_total'),
+    isSaidDown: agent.log().includes('is down'),
+  };
+}
+const NOTHING = { failures: 0, probes: 0, isSaidDown: false };
+
+function lackLines(agent: HostileAgent): Record<string, unknown>[] {
+  const lines = agent.log().split('\n');
+  return lines.filter((line) => line.includes('"local-lack"')).map((line) => JSON.parse(line));
+}
+
+/** Opens connections to every port of the agent, and again what the agent closes, until `end`. */
+async function takeDescriptors({ dns, metrics }: Ports, end: AbortSignal): Promise<void> {
+  let held: RawClient[] = [];
+  while (!end.aborted) {
+    held = held.filter((each) => !each.isEnded);
+    for (const port of [dns, metrics]) {
+      for (let i = 0; i < DESCRIPTORS; i++) {
+        const one = RawClient.open({ port, localAddress: ATTACKER });
+        await one.then(
+          (client) => void held.push(client),
+          () => undefined,
+        );
+      }
+    }
+    await pause(100);
+    // More than the agent can hold need not be kept.
+    for (const each of held.splice(0, Math.max(0, held.length - 6 * DESCRIPTORS))) each.close();
+  }
+  for (const each of held) each.close();
+}
+
+/** What the agent may open: nothing more, or as much as at its start. */
+function squeeze({ pid }: HostileAgent, soft: number): void {
+  execFileSync('prlimit', [`--pid=${pid}`, `--nofile=${soft}:${DESCRIPTORS}`]);
+}
+
+const withStale = ({ dns, metrics, upstream }: Ports): string => `.:${dns} {
+  bind 127.0.0.1
+  errors
+  reload 2s 1s
+  cache {
+    success 1024 1 1
+    serve_stale 1h
+  }
+  prometheus 127.0.0.1:${metrics}
+  health 127.0.0.1:${metrics}
+  forward . 127.0.0.1:${upstream}
+}
+`;
+
+describe(`an agent that may have ${DESCRIPTORS} descriptors`, () => {
+  it('names the lack while clients take them all, blames no upstream, and serves when they have gone', async (t) => {
+    const agent = await startAgent({ descriptors: DESCRIPTORS });
+    t.after(() => agent.stop());
+    const attack = new AbortController();
+    const attacking = takeDescriptors(agent.ports, attack.signal);
+    t.after(() => attack.abort());
+    let failed = '';
+    await eventually(
+      'a query fails for the lack',
+      async () => {
+        const name = fresh();
+        if (isLack(await ask(agent, name))) failed = name;
+        return failed !== '';
+      },
+      60_000,
+    );
+    attack.abort();
+    await attacking;
+    await eventually('what failed is answered', async () => isGood(await ask(agent, failed)));
+    await eventually('the page is served', async () => {
+      return (await agent.metric('nodens_local_lack_total', { what: 'descriptors' })) > 0;
+    });
+    assert.deepEqual(await blamed(agent), NOTHING);
+    const [told] = lackLines(agent);
+    assert.deepEqual([told?.level, told?.what, told?.errno], ['error', 'descriptors', 'EMFILE']);
+    assert.match(String(told?.remedy), /limit of open files/);
+  });
+
+  it('answers what it has, if it is old, and puts a reload off', async (t) => {
+    const agent = await startAgent({ descriptors: DESCRIPTORS, corefile: withStale });
+    t.after(() => agent.stop());
+    assert.ok(isGood(await ask(agent, 'kept.test')));
+    // Its TTL is a second.
+    await pause(1_500);
+    squeeze(agent, 3);
+    await eventually('the lack is told', async () => isLack(await ask(agent, fresh())), 60_000);
+    writeFileSync(agent.conf, `${readFileSync(agent.conf, 'utf8')}# changed\n`);
+    process.kill(agent.pid, 'SIGUSR1');
+    await eventually('the reload is put off', () => agent.log().includes('reload put off'), 60_000);
+    assert.ok(isGood(await ask(agent, 'kept.test')), 'a stale answer');
+    squeeze(agent, DESCRIPTORS);
+    await eventually('the reload is made up for', () => agent.log().includes('"reloaded"'), 60_000);
+    assert.ok(isGood(await ask(agent, fresh())));
+    assert.deepEqual(await blamed(agent), NOTHING);
+    assert.deepEqual(
+      [
+        await agent.metric('nodens_config_valid'),
+        await agent.metric('nodens_config_reloads_total', { result: 'failure' }),
+        (await agent.metric('coredns_cache_served_stale_total')) > 0,
+      ],
+      [1, 0, true],
+    );
+    assert.equal(lackLines(agent).length, 1, 'once a minute');
+  });
+});

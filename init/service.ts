@@ -263,6 +263,7 @@ export class Service {
       setupErrors: this.#reconciler.errors,
       flaps: this.#watch.flaps,
       probeFailures: this.#watch.probeFailures,
+      probePorts: this.#parts.options.probePorts,
       fallback: { configured: this.#parts.gate.open.length > 0, packets: this.#packets },
     };
   }

@@ -18,9 +18,16 @@ export type InterceptionState = 'off' | 'waiting' | 'intercepting' | 'withdrawn'
 
 /**
  * Name by which init asks an agent, on its public sockets, which agent it is: class CH, type TXT, answered with the
- * nonce of its `ready`, at once and without upstreams. An answer without it comes from somebody else (kube-dns).
+ * nonce of its `ready`, at once and without upstreams. An answer without it comes from another server (kube-dns). Only
+ * init's probes get it; other programs of the node are told that an agent answers, and pods are refused.
  */
 export const PROBE_NAME = 'instance.nodens.';
+
+/** Source ports of init's probes, first and last. */
+export interface ProbePorts {
+  readonly first: number;
+  readonly last: number;
+}
 
 /**
  * agent → init. `ready`: the agent answers, intercept; `withdraw`: it is about to stop, take interception away; `herald`:
@@ -44,6 +51,8 @@ export type InitMessage =
       readonly flaps?: number;
       /** Probes that found no answer although an agent had said that it answers. */
       readonly probeFailures?: number;
+      /** To whom the agent may tell its nonce. */
+      readonly probePorts?: ProbePorts;
       /** Whether a local IP has a way to kube-dns behind it, and how many packets have gone it. */
       readonly fallback?: { readonly configured: boolean; readonly packets: number };
     };

@@ -71,7 +71,11 @@ export class Daemon {
       socketPath === undefined
         ? undefined
         : new InitLink({
-            ...{ path: socketPath, clock, log, onStatus: init.onStatus, onGone: init.onGone },
+            ...{ path: socketPath, clock, log, onGone: init.onGone },
+            onStatus: (status) => {
+              foundation.identity.probePorts = status.probePorts;
+              init.onStatus(status);
+            },
             nonce: foundation.identity.nonce,
             heralds: foundation.heralds,
           });

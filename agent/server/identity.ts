@@ -1,6 +1,10 @@
-/** Says which agent this is to init's probes, which must not take another server's answer for ours (design §7). */
+/**
+ * Says which agent this is to init's probes, which must not take another server's answer for ours (design §7). What they
+ * are told is for them alone: a program that knew it could answer for an agent that is gone.
+ */
 import { randomBytes } from 'node:crypto';
-import { PROBE_NAME } from '../base/control.ts';
+import { addressBytes, parseEndpoint } from '../base/address.ts';
+import { PROBE_NAME, type ProbePorts } from '../base/control.ts';
 import { FLAG } from '../dns/header.ts';
 import { CLASS, RCODE, TYPE } from '../dns/iana.ts';
 import { nameFromText, sameName } from '../dns/name.ts';
@@ -9,26 +13,49 @@ import type { Query } from '../query/query.ts';
 
 const NONCE_BYTES = 16;
 const NAME = nameFromText(PROBE_NAME);
+const QUESTION = { name: NAME, type: TYPE.TXT, class: CLASS.CH };
+/** What the node's own programs are told: an agent answers here, whichever it is. */
+const PRESENCE = textAnswer('nodens');
+const REFUSAL = madeAnswer(QUESTION, { rcode: RCODE.REFUSED, flags: 0 }, '', { shareable: false });
+/** What a listener's label has before its address. */
+const SCHEME = 'dns://';
+const DNS_PORT = 53;
 
 export class Identity {
   /** Hex text, new with every process. */
   readonly nonce: string = randomBytes(NONCE_BYTES).toString('hex');
-  readonly #answer: Answer;
+  /** Source ports of init's probes; undefined while init has not told: every port of the node may be init's. */
+  probePorts: ProbePorts | undefined;
+  readonly #answer = textAnswer(this.nonce);
 
-  constructor() {
-    const text = Buffer.from(this.nonce, 'latin1');
-    const rdata = Buffer.concat([Uint8Array.of(text.length), text]);
-    this.#answer = madeAnswer(
-      { name: NAME, type: TYPE.TXT, class: CLASS.CH },
-      { rcode: RCODE.NOERROR, flags: FLAG.AA, answer: [{ type: TYPE.TXT, ttlSeconds: 0, rdata }] },
-      '',
-      { shareable: false },
-    );
-  }
-
-  /** The answer where `query` is a probe, else undefined. */
+  /**
+   * The answer where `query` asks for the name of probes, else undefined. The nonce goes to init's probes: from the address
+   * that was asked itself, which the kernel takes from no pod and delivers to no pod, and from init's source ports. What
+   * else asks from that address is a program of the node, which hears that an agent answers; a pod is refused.
+   */
   answerTo(query: Query): Answer | undefined {
     if (query.class !== CLASS.CH || query.type !== TYPE.TXT) return undefined;
-    return sameName(query.name, NAME) ? this.#answer : undefined;
+    if (!sameName(query.name, NAME)) return undefined;
+    const { address, port } = query.client;
+    if (!isListeningAt(query.server.label, address)) return REFUSAL;
+    const { first, last } = this.probePorts ?? { first: 0, last: 65_535 };
+    return port >= first && port <= last ? this.#answer : PRESENCE;
   }
+}
+
+function textAnswer(text: string): Answer {
+  const rdata = Buffer.concat([Uint8Array.of(text.length), Buffer.from(text, 'latin1')]);
+  return madeAnswer(
+    QUESTION,
+    { rcode: RCODE.NOERROR, flags: FLAG.AA, answer: [{ type: TYPE.TXT, ttlSeconds: 0, rdata }] },
+    '',
+    { shareable: false },
+  );
+}
+
+/** Whether `address` ('' for none) is the address in a listener's label. */
+function isListeningAt(label: string, address: string): boolean {
+  const listener = parseEndpoint(label.slice(SCHEME.length), DNS_PORT);
+  if (listener === undefined || address === '') return false;
+  return Buffer.compare(addressBytes(listener.address), addressBytes(address)) === 0;
 }

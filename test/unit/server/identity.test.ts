@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { CLASS, RCODE, TYPE } from '../../../agent/dns/iana.ts';
+import { nameFromText } from '../../../agent/dns/name.ts';
+import { readRecords } from '../../../agent/dns/records.ts';
+import type { Answer } from '../../../agent/query/answer.ts';
+import { clientAt, Query, type Transport } from '../../../agent/query/query.ts';
+import { Identity } from '../../../agent/server/identity.ts';
+import { queryFor } from '../../support/queries.ts';
+
+const PROBE_PORTS = { first: 20_253, last: 20_260 };
+
+function asked(
+  listener: string,
+  address: string,
+  port: number,
+  transport: Transport = 'udp',
+): Query {
+  const client = clientAt(address, port);
+  const query = queryFor('Instance.NODENS', 'TXT', { class: CLASS.CH, transport, client });
+  query.server = { index: 0, label: `dns://${listener}` };
+  return query;
+}
+
+/** Text of the answer's record, or its rcode. */
+function said(answer: Answer | undefined): string | number | undefined {
+  const [record] = answer?.records ?? readRecords(answer?.wire ?? Buffer.alloc(12)) ?? [];
+  if (record === undefined) return answer?.rcode;
+  const { rdataStart, rdataEnd } = record;
+  return answer?.wire.toString('latin1', rdataStart + 1, rdataEnd);
+}
+
+const LOCALS = [
+  ['169.254.20.10:53', '169.254.20.10'],
+  ['127.0.0.1:5353', '127.0.0.1'],
+  ['[fd00::10]:53', 'fd00::10'],
+  ['[fe80::1%eth0]:53', 'fe80::1'],
+] as const;
+
+describe('the nonce', () => {
+  for (const [listener, address] of LOCALS) {
+    for (const transport of ['udp', 'tcp'] as const) {
+      it(`is for the probes of init from ${address} over ${transport}, and for no other program`, () => {
+        const identity = new Identity();
+        identity.probePorts = PROBE_PORTS;
+        const from = (port: number) =>
+          said(identity.answerTo(asked(listener, address, port, transport)));
+        assert.equal(from(PROBE_PORTS.first), identity.nonce);
+        assert.equal(from(PROBE_PORTS.last), identity.nonce);
+        assert.equal(from(PROBE_PORTS.first - 1), 'nodens');
+        assert.equal(from(PROBE_PORTS.last + 1), 'nodens');
+      });
+    }
+  }
+
+  for (const address of [
+    '10.244.0.7',
+    '169.254.20.11',
+    '127.0.0.1',
+    'fd00::7',
+    '::ffff:169.254.20.10',
+  ]) {
+    it(`is refused to ${address}, from whichever port`, () => {
+      const identity = new Identity();
+      for (const probePorts of [undefined, PROBE_PORTS]) {
+        identity.probePorts = probePorts;
+        for (const port of [PROBE_PORTS.first, 40_000]) {
+          const answer = identity.answerTo(asked('169.254.20.10:53', address, port));
+          assert.deepEqual([said(answer), answer?.shareable], [RCODE.REFUSED, false]);
+        }
+      }
+    });
+  }
+
+  it('is for every port of the local IP while init has not told which are its own', () => {
+    const identity = new Identity();
+    const answer = identity.answerTo(asked('169.254.20.10:53', '169.254.20.10', 40_000));
+    assert.equal(said(answer), identity.nonce);
+  });
+
+  it('is not for a question that a plugin asks', () => {
+    const question = {
+      ...{ name: nameFromText('instance.nodens'), type: TYPE.TXT, class: CLASS.CH },
+      ...{
+        dnssecOk: false,
+        checkingDisabled: false,
+        server: { index: 0, label: 'dns://127.0.0.1:53' },
+      },
+    };
+    assert.equal(said(new Identity().answerTo(Query.internal(question, 0))), RCODE.REFUSED);
+  });
+
+  it('has nothing to do with other names, types and classes', () => {
+    const identity = new Identity();
+    for (const query of [
+      queryFor('other.nodens', 'TXT', { class: CLASS.CH }),
+      queryFor('instance.nodens', 'A', { class: CLASS.CH }),
+      queryFor('instance.nodens', 'TXT'),
+    ])
+      assert.equal(identity.answerTo(query), undefined);
+  });
+});

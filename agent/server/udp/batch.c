@@ -1,6 +1,6 @@
 /*
  * UDP in batches: one recvmmsg, one call into JavaScript and one sendmmsg for up to 64 datagrams. A socket is bound, and
- * answers whoever asks, or connected, and asks.
+ * answers its clients, or connected, and asks.
  *
  * Node-API and libuv's uv_poll only. Everything happens on the main thread. JavaScript owns the buffers that datagrams
  * are read into and written from; we hold references to them until the handle is closed.

@@ -82,7 +82,7 @@ static void call_batch(struct transport *self, int received) {
 }
 
 /*
- * An error that stands on the socket (an administrator's `ss -K`, or nobody where it is connected to): libuv has stopped
+ * An error that stands on the socket (an administrator's `ss -K`, or no server where it is connected to): libuv has stopped
  * watching and does not say which. Reading the error clears it, and the socket goes on; whose a connected one is may
  * think otherwise.
  */
@@ -105,7 +105,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
   if ((events & UV_READABLE) == 0) return;
   int received = receive(self);
   if (received < 0 && self->is_connected && errno != EAGAIN && errno != EWOULDBLOCK) {
-    /* Somebody says that the other side cannot be reached. */
+    /* An ICMP message says that the other side cannot be reached. */
     call_batch(self, -errno);
     return;
   }

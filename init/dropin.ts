@@ -24,7 +24,10 @@ export interface AgentChild {
   kill(signal: NodeJS.Signals): void;
 }
 
-/** Starts the agent with these arguments. Its output is ours; the control socket's path is in its environment. */
+/**
+ * Starts the agent with these arguments. Its output is ours; the control socket's path, empty for none, is in its
+ * environment.
+ */
 export async function startAgent(
   system: System,
   log: Log,

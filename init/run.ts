@@ -33,7 +33,7 @@ export async function run(service: Service, parts: RunParts): Promise<number> {
   // None waits for another: the agent binds as soon as it can, and somebody's lock is no reason not to serve.
   void service.setUp();
   if (options.stateDir !== undefined) void prepareStateDir(options.stateDir, log);
-  const child = supervisor(parts);
+  const child = supervisor(service, parts);
   service.onWedge = () => void endWedge(service, child, parts);
   await child?.start();
   const passUsr1 = (): void => child?.kill('SIGUSR1');
@@ -48,12 +48,15 @@ export async function run(service: Service, parts: RunParts): Promise<number> {
   return code;
 }
 
-function supervisor({ options, addon, system, clock, log }: RunParts): Supervisor | undefined {
+function supervisor(
+  service: Service,
+  { options, addon, system, clock, log }: RunParts,
+): Supervisor | undefined {
   const args = options.supervise;
   if (args === undefined) return undefined;
   const start = (): Promise<AgentChild> => {
     reapOrphans(addon);
-    return startAgent(system, log, args, options.socketPath);
+    return startAgent(system, log, args, service.hearsAgents ? options.socketPath : '');
   };
   return new Supervisor(clock, start);
 }

@@ -98,6 +98,11 @@ export class Service {
     return this.#watch.answers;
   }
 
+  /** Whether agents can connect: a parent goes on where it could not listen. */
+  get hearsAgents(): boolean {
+    return this.#control !== undefined;
+  }
+
   /** From now on agents are heard. Rejects with `AlreadyRunningError`. */
   async listen(): Promise<void> {
     this.#control = await this.#listen();

@@ -57,7 +57,10 @@ export type InitMessage =
       readonly fallback?: { readonly configured: boolean; readonly packets: number };
     };
 
-/** Where init listens when nobody says; under init as parent the child is told by the environment variable. */
+/**
+ * Where init listens by default. Under init as parent the child is told by the environment variable: an empty one says
+ * that init could not listen.
+ */
 export const DEFAULT_CONTROL_SOCKET = '/run/nodens/control.sock';
 export const CONTROL_SOCKET_ENV = 'NODENS_CONTROL_SOCKET';
 

@@ -27,6 +27,12 @@ export async function dropinCommand(argv: readonly string[]): Promise<number> {
     // No init to wait for, unless one is named; and nothing that says kube-dns serves in the meantime.
     return await serve({ ...options, socketPath: values.socket || undefined });
   }
+  if (values['without-init'] === 'true') {
+    throw new UsageError(
+      'flag -without-init: here init is the parent; start `nodens agent`, or give ' +
+        '-setupinterface=false -setupiptables=false to serve only',
+    );
+  }
   if (options.localIps.length === 0) {
     throw new UsageError(
       'flag -localip is missing: name the addresses that answer the pods, or give ' +

@@ -131,6 +131,11 @@ export const FLAGS: readonly Flag[] = [
     help: 'local socket between agent and init',
   },
   {
+    name: 'without-init',
+    users: AGENT,
+    help: 'no init sets this node up: wait for none, ready as soon as the agent listens',
+  },
+  {
     name: 'statedir',
     value: 'DIR',
     users: INIT,

@@ -1,7 +1,7 @@
 /** From a normalised command line to what the agent is started with. */
 import { Command } from 'commander';
 import { type Endpoint, familyOf, parseEndpoint, parsePort } from '../base/address.ts';
-import { DEFAULT_CONTROL_SOCKET } from '../base/control.ts';
+import { CONTROL_SOCKET_ENV, DEFAULT_CONTROL_SOCKET } from '../base/control.ts';
 import { UsageError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import { parseSizeBytes } from '../base/size.ts';
@@ -56,14 +56,20 @@ export function agentOptions(values: FlagValues): AgentOptions {
     pidFile: values.pidfile || undefined,
     isQuiet: values.quiet === 'true',
     socketPath: socketPath(values),
+    hearsInit: process.env[CONTROL_SOCKET_ENV] !== '',
     memoryBytes: size(values.memory),
     nodeShare: nodeShare(flagOr(values, 'node-share') as string),
     snapshotPath: values.snapshot || undefined,
   };
 }
 
-/** Where local IPs are named there is an init to talk to; `-socket ""` says that there is none. */
-function socketPath({ socket, localip }: FlagValues): string | undefined {
+/** Where local IPs are named there is an init to talk to, unless `-without-init` (or `-socket ""`) says that there is none. */
+function socketPath(values: FlagValues): string | undefined {
+  const { socket, localip } = values;
+  if (values['without-init'] === 'true') {
+    if (!socket) return undefined;
+    throw new UsageError('flags -without-init and -socket exclude each other: leave one out');
+  }
   if (socket !== undefined) return socket || undefined;
   return localip === undefined ? undefined : DEFAULT_CONTROL_SOCKET;
 }

@@ -164,7 +164,7 @@ export class Daemon {
     // All at once: who has asked does not ask again for what was not among the first reasons.
     return [
       ...(this.#isListening ? [] : ['listeners']),
-      ...(this.#initLink?.isAwaited === true ? ['interception'] : []),
+      ...(this.#options.hearsInit && this.#initLink?.isAwaited === true ? ['interception'] : []),
     ];
   }
 

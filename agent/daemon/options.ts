@@ -15,7 +15,10 @@ export interface AgentOptions {
   readonly reloadWithSignal: boolean;
   readonly pidFile: string | undefined;
   readonly isQuiet: boolean;
+  /** Where init listens; undefined: no init sets this node up. */
   readonly socketPath: string | undefined;
+  /** Whether init can say there what it does: false under a parent that could not listen. */
+  readonly hearsInit: boolean;
   readonly memoryBytes: number | undefined;
   /** How many times a pod's share of memory and connections the node itself may hold. */
   readonly nodeShare: number;

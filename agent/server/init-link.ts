@@ -12,8 +12,8 @@ import type { Logger } from '../query/services.ts';
 import type { Heralds } from './companions.ts';
 
 const RETRY_MS = 200;
-/** An init that has not come by then is not there: somebody else sets this node up. */
-const COMING_MS = 5_000;
+/** An init that has not come by then is worth a warning. With a very large ruleset it needs a minute. */
+const LATE_MS = 30_000;
 /** A herald that is missing is replaced after this at the latest. */
 const HERALD_MS = 30_000;
 /** How long a stop waits for init to take interception away. */
@@ -41,8 +41,9 @@ export class InitLink {
   #retry: Timer | undefined;
   #heralding: Timer | undefined;
   readonly #startMs: number;
-  /** As init said last; undefined while none ever did. */
+  /** As the init that is connected said last; undefined while none did. */
   #state: InterceptionState | undefined;
+  #isLateSaid = false;
   #isReady = false;
   #isClosed = false;
   #isConnected = false;
@@ -58,12 +59,11 @@ export class InitLink {
   }
 
   /**
-   * Whether init is there and does not intercept yet, or may be about to come: it is started with us, and until it
-   * has led queries here nobody who leaves should count on us.
+   * Whether interception is still to come: init has not said that it intercepts, or that it has nothing to set up. It is
+   * started with us, and until it has led queries here no agent that leaves should count on us.
    */
   get isAwaited(): boolean {
-    if (this.#state !== undefined) return this.#isConnected && this.#state === 'waiting';
-    return this.#options.clock.nowMs() - this.#startMs < COMING_MS;
+    return this.#state !== 'intercepting' && this.#state !== 'off';
   }
 
   get isConnected(): boolean {
@@ -122,6 +122,7 @@ export class InitLink {
     );
     socket.on('connect', () => {
       this.#isConnected = true;
+      this.#isLateSaid = true;
       this.#isWithdrawn = false;
       if (this.#isReady) this.#sayReady();
     });
@@ -153,10 +154,22 @@ export class InitLink {
       this.#options.onGone();
     }
     this.#isConnected = false;
+    this.#state = undefined;
     this.#heralding?.cancel();
     this.#finishWithdraw?.(false);
     if (this.#isClosed) return;
+    this.#sayLate();
     this.#retry = this.#options.clock.after(RETRY_MS, () => this.#connect());
+  }
+
+  #sayLate(): void {
+    const { clock, log, path } = this.#options;
+    if (this.#isLateSaid || clock.nowMs() - this.#startMs < LATE_MS) return;
+    this.#isLateSaid = true;
+    const remedy =
+      'see the log of nodens init; where no init shall run, start the agent with -without-init';
+    const fields = { event: 'init-late', path, remedy };
+    log.warn(fields, 'init has not come: not ready, and interception has to wait for it');
   }
 
   #sayReady(): void {

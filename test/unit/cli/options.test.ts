@@ -25,6 +25,7 @@ describe('agentOptions', () => {
     assert.equal(optionsOf('-localip', '169.254.20.10').socketPath, DEFAULT_CONTROL_SOCKET);
     assert.equal(optionsOf('-localip', '169.254.20.10', '-socket', '/s').socketPath, '/s');
     assert.equal(optionsOf('-localip', '169.254.20.10', '-socket', '').socketPath, undefined);
+    assert.equal(optionsOf('-localip', '169.254.20.10', '-without-init').socketPath, undefined);
   });
 
   it('takes -corefile, which -conf overrides', () => {
@@ -44,6 +45,7 @@ describe('agentOptions', () => {
   const faults: readonly (readonly [readonly string[], RegExp])[] = [
     [['-localip', '169.254.20.10,'], /-localip: "" is not an IP address/],
     [['-localip', 'node'], /-localip: "node" is not an IP address/],
+    [['-without-init', '-socket', '/s'], /-without-init and -socket exclude each other/],
     [['-p', '0'], /-dns.port: "0" is not a port/],
     [['-memory', 'much'], /-memory: "much" is not a size/],
     [['-memory', '0'], /-memory: "0" is not a size/],

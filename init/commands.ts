@@ -8,7 +8,7 @@ import { cleanUp } from './cleanup.ts';
 import { dataPathOf, isServed } from './datapath.ts';
 import type { EndpointFollower } from './endpoints/follow.ts';
 import { endpointFollower } from './endpoints/setup.ts';
-import { clusterIpsOf } from './fallback.ts';
+import { CLUSTER_IP_REMEDY, clusterIpFault, clusterIpsOf } from './fallback.ts';
 import { FallbackGate } from './gate.ts';
 import { NftHolder } from './holder.ts';
 import { Iptables } from './iptables.ts';
@@ -58,9 +58,16 @@ async function carryOut(options: InitOptions): Promise<number> {
   if (options.mode === 'observe') return observe(site);
   if (options.setupInterface || options.setupRules)
     await requireCapability(system, 'NET_ADMIN', 'put addresses and rules on the node');
+  warnOfClusterIp(options);
   for (const remark of site.remarks) log.warn('interception is limited', { reason: remark });
   if (options.mode === 'once') return once(site);
   return stay(site);
+}
+
+function warnOfClusterIp({ localIps, clusterDns }: InitOptions): void {
+  const serviceHost = process.env.KUBE_DNS_SERVICE_HOST;
+  const fault = clusterIpFault({ localIps, asked: clusterDns, serviceHost });
+  if (fault !== undefined) log.warn(fault, { event: 'cluster-ip', remedy: CLUSTER_IP_REMEDY });
 }
 
 async function stay(site: Site): Promise<number> {

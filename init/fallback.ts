@@ -3,7 +3,7 @@
  * to the ClusterIP, where kube-proxy's rules find them; where there are none, straight to kube-dns's endpoints. It
  * stands for good; interception, which untracks, goes before.
  */
-import { type Family, familyOf } from '../agent/base/address.ts';
+import { addressBytes, type Family, familyOf, formatAddress } from '../agent/base/address.ts';
 import { type Endpoints, NO_ENDPOINTS } from './endpoints/set.ts';
 
 /** Local IP `from` is answered by ClusterIP `to` while nobody intercepts. */
@@ -97,6 +97,31 @@ export function clusterIpsOf({ localIps, asked, serviceHost }: ClusterIpSources)
     return (of(asked)[0] ?? of(told)[0] ?? guessed[0]) || [];
   });
 }
+
+/**
+ * What is wrong, undefined where nothing is or where it is not known. Only one family can be judged: the variable has one
+ * address, also where the Service has two. An address that was asked for by name counts, else a local IP that is routable
+ * and stands beside one that is not.
+ */
+export function clusterIpFault({
+  localIps,
+  asked,
+  serviceHost = '',
+}: ClusterIpSources): string | undefined {
+  const family = familyOf(serviceHost);
+  if (family === undefined) return undefined;
+  const service = formatAddress(addressBytes(serviceHost));
+  const of = (list: readonly string[]): string[] => list.filter((ip) => familyOf(ip) === family);
+  const vips = of(localIps).filter((ip) => !isLinkLocal(ip));
+  const guessed = vips.length < of(localIps).length ? vips : [];
+  const told = of(asked).length > 0 ? of(asked) : guessed;
+  if (told.length === 0 || told.includes(service)) return undefined;
+  return `${told.join(', ')} is to be the VIP of kube-dns, but the Service kube-dns has ${service}`;
+}
+
+export const CLUSTER_IP_REMEDY =
+  'set KUBE_DNS_IPS (--clusterdns, --localip) to what `kubectl -n kube-system get service kube-dns` says: ' +
+  'pods that ask the VIP do not reach nodens, and the fallback leads nowhere';
 
 function isLinkLocal(address: string): boolean {
   return /^(169\.254\.|fe[89ab])/.test(address);

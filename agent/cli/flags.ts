@@ -54,6 +54,11 @@ export const FLAGS: readonly Flag[] = [
     help: 'Service whose ClusterIP replaces __PILLAR__CLUSTER__DNS__',
   },
   {
+    name: 'without-kubernetes-service',
+    users: AGENT,
+    help: 'kube-dns does not know the Service kubernetes.default: serve although it denies that name',
+  },
+  {
     name: 'dns.port',
     aliases: ['p', 'port'],
     value: 'PORT',

@@ -49,6 +49,7 @@ export function agentOptions(values: FlagValues): AgentOptions {
     basePath: flagOr(values, 'basecorefile') as string,
     kubeDnsDir: flagOr(values, 'kubednscm') as string,
     upstreamService: flagOr(values, 'upstreamsvc') as string,
+    knowsKubernetes: values['without-kubernetes-service'] !== 'true',
     port: port(flagOr(values, 'dns.port') as string),
     metricsAddress: listenAddress('metrics-listen-address', values['metrics-listen-address']),
     prometheusAddress: flagOr(values, 'prometheus-listen-address') as string,

@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import { type Clock, sleep, type Timer } from '../base/clock.ts';
 import { messageOf, NetworkError } from '../base/errors.ts';
+import { clusterDomainsOf } from '../config/cluster-upstream.ts';
 import type { Environment } from '../config/corefile/env.ts';
 import type { Corefile } from '../config/corefile/types.ts';
 import { systemFiles, watchFiles } from '../config/watch.ts';
@@ -38,12 +39,16 @@ export class Daemon {
   readonly #snapshot: SnapshotFile | undefined;
   readonly #descriptorWatch: Timer;
   #watch: { readonly paths: string; close(): void } | undefined;
+  readonly #env: Environment;
+  /** Whether kube-dns denies what every cluster has. */
+  #isDenied = false;
   #isListening = false;
   #isStopping = false;
 
   constructor(options: AgentOptions, clock: Clock, env: Environment) {
     this.#options = options;
     this.#clock = clock;
+    this.#env = env;
     const foundation = layFoundation(options, clock);
     this.foundation = foundation;
     const { log, metrics, listeners, dispatcher, traffic, shared, tellLack } = foundation;
@@ -90,8 +95,8 @@ export class Daemon {
     const restored = this.#snapshot?.load() ?? 0;
     this.#snapshot?.start();
     // On its own machine nobody would answer in the meantime: only a node with init has kube-dns to wait behind. What
-    // comes with answers need not wait either: it may be back in the middle of an outage.
-    if (this.#initLink !== undefined && restored === 0) await this.#prove(assembly);
+    // comes with answers need not wait for upstreams: it may be back in the middle of an outage.
+    if (this.#initLink !== undefined) await this.#prove(assembly, restored > 0);
     if (this.#isStopping) return;
     await this.#patiently(() => this.#listen());
     this.#isListening = true;
@@ -150,10 +155,15 @@ export class Daemon {
     }
   }
 
-  async #prove({ corefile, endpoints }: Assembly): Promise<void> {
+  async #prove({ corefile, endpoints }: Assembly, isRestored: boolean): Promise<void> {
     const { listeners, log, shared } = this.foundation;
+    const { knowsKubernetes, upstreamService } = this.#options;
     await proveUpstreams(zonesToProve(corefile), {
-      ...{ log, clock: this.#clock, resolve: shared.resolve },
+      ...{ log, clock: this.#clock, resolve: shared.resolve, isRestored },
+      domains: knowsKubernetes ? clusterDomainsOf(corefile, this.#env, upstreamService) : [],
+      onDenied: (isDenied) => {
+        this.#isDenied = isDenied;
+      },
       servers: endpoints.map((endpoint) => listeners.label(endpoint)),
       isStopping: () => this.#isStopping,
     });
@@ -163,6 +173,7 @@ export class Daemon {
     if (this.#isStopping) return ['shutdown'];
     // All at once: who has asked does not ask again for what was not among the first reasons.
     return [
+      ...(this.#isDenied ? ['cluster-domain'] : []),
       ...(this.#isListening ? [] : ['listeners']),
       ...(this.#options.hearsInit && this.#initLink?.isAwaited === true ? ['interception'] : []),
     ];

@@ -8,6 +8,8 @@ export interface AgentOptions {
   readonly basePath: string;
   readonly kubeDnsDir: string;
   readonly upstreamService: string;
+  /** Whether kube-dns has the Service `kubernetes.default`, as every cluster's has. */
+  readonly knowsKubernetes: boolean;
   readonly port: number;
   /** Second /metrics address; undefined for none. */
   readonly metricsAddress: string | undefined;

@@ -10,14 +10,22 @@ import type { Logger, ServerLabel, Services } from '../query/services.ts';
 
 /** Between rounds: long enough that a failure remembered by the cache is forgotten. */
 const ROUND_MS = 1_100;
+/** How long an agent that has answers waits for a word on its cluster domain: it may be back in the middle of an outage. */
+const RESTORED_MS = 1_000;
 
 export interface SelfTestParts {
   readonly resolve: Services['resolve'];
   /** The listeners to be; not every one serves every zone. */
   readonly servers: readonly ServerLabel[];
+  /** Domains in which kube-dns has to know the Service `kubernetes.default`. */
+  readonly domains: readonly string[];
+  /** Whether the cache has come back with answers, so that no upstream needs to answer. */
+  readonly isRestored: boolean;
   readonly clock: Clock;
   readonly log: Logger;
   readonly isStopping: () => boolean;
+  /** Called when kube-dns denies the cluster domain, and when it does so no more. */
+  readonly onDenied: (isDenied: boolean) => void;
 }
 
 /**
@@ -32,19 +40,76 @@ export function zonesToProve(corefile: Corefile): string[] {
   return [...new Set(cluster.length > 0 ? cluster : zones)];
 }
 
-/** Resolves when one of `zones` has been answered for from upstream, at once where there is none; or when stopping. */
+/** `denied`: kube-dns answers, but the domain is not the cluster's, or it is not kube-dns that answers. */
+type Said = 'there' | 'denied' | 'nothing';
+
+/**
+ * Resolves when one of `zones` has been answered for from upstream, at once where there is none; or when stopping. Where
+ * kube-dns denies the Service `kubernetes.default` in every one of `domains`, every name of the cluster would be denied:
+ * then not before it knows it in one of them.
+ */
 export async function proveUpstreams(
   zones: readonly string[],
   parts: SelfTestParts,
 ): Promise<void> {
-  if (zones.length === 0) return;
+  let isDenied = false;
   while (!parts.isStopping()) {
-    const answered = await Promise.all(zones.map((zone) => answers(zone, parts)));
-    if (answered.some(Boolean)) return;
-    const fields = { event: 'self-test', zones };
-    parts.log.warn(fields, 'no upstream answers yet: not listening, kube-dns serves the node');
+    const [domain, isAnswered] = await Promise.all([domainSaid(parts), anyAnswers(zones, parts)]);
+    if (domain === 'denied' && !isDenied) {
+      isDenied = true;
+      parts.onDenied(true);
+    }
+    if (domain === 'there' || (isAnswered && !isDenied)) break;
+    if (isDenied) sayDenied(parts);
+    else saySilent(zones, parts);
     await sleep(parts.clock, ROUND_MS);
   }
+  if (isDenied) parts.onDenied(false);
+}
+
+function saySilent(zones: readonly string[], { log }: SelfTestParts): void {
+  const message = 'no upstream answers yet: not listening, kube-dns serves the node';
+  log.warn({ event: 'self-test', zones }, message);
+}
+
+function sayDenied({ domains, log }: SelfTestParts): void {
+  const remedy =
+    "is this the cluster's domain (CLUSTER_DOMAIN, or the zone in the Corefile), and is its upstream kube-dns " +
+    '(-upstreamsvc)? Where kube-dns really knows no such Service, start the agent with -without-kubernetes-service';
+  const names = domains.map((domain) => serviceName(domain)).join(', ');
+  const message = `NXDOMAIN for ${names}: not listening, kube-dns serves the node`;
+  log.error({ event: 'cluster-domain', domains, remedy }, message);
+}
+
+function serviceName(domain: string): string {
+  return `kubernetes.default.svc.${domain}`;
+}
+
+async function domainSaid(parts: SelfTestParts): Promise<Said> {
+  const { domains, isRestored, clock } = parts;
+  if (domains.length === 0) return 'nothing';
+  const asked = Promise.all(domains.map((domain) => said(serviceName(domain), parts)));
+  const late = (): Promise<Said[]> => sleep(clock, RESTORED_MS).then(() => []);
+  const all = await (isRestored ? Promise.race([asked, late()]) : asked);
+  if (all.includes('there')) return 'there';
+  return all.length > 0 && all.every((one) => one === 'denied') ? 'denied' : 'nothing';
+}
+
+async function said(name: string, { resolve, servers }: SelfTestParts): Promise<Said> {
+  for (const server of servers) {
+    // With CD it is not what the snapshot has brought back: clients do not ask so.
+    const flags = { dnssecOk: false, checkingDisabled: true };
+    const question = { name: nameFromText(name), type: TYPE.A, ...flags, server };
+    const { rcode } = await resolve(question);
+    if (rcode === RCODE.NOERROR) return 'there';
+    if (rcode === RCODE.NXDOMAIN) return 'denied';
+  }
+  return 'nothing';
+}
+
+async function anyAnswers(zones: readonly string[], parts: SelfTestParts): Promise<boolean> {
+  if (zones.length === 0 || parts.isRestored) return true;
+  return (await Promise.all(zones.map((zone) => answers(zone, parts)))).some(Boolean);
 }
 
 async function answers(zone: string, { resolve, servers }: SelfTestParts): Promise<boolean> {

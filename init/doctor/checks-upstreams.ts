@@ -1,7 +1,13 @@
-/** Whether those that nodens asks can be asked from this node, by each transport. */
+/**
+ * Whether those that nodens asks can be asked from this node, by each transport, and whether the settings speak of this
+ * cluster: its domain, and the ClusterIP of its kube-dns.
+ */
+import { CLUSTER_IP_REMEDY, clusterIpFault } from '../fallback.ts';
 import type { Facts, Finding, UpstreamReply } from './facts.ts';
 
+const NOERROR = 0;
 const SERVFAIL = 2;
+const NXDOMAIN = 3;
 const REFUSED = 5;
 
 export function kubeDns({ upstreams, kubeDns: servers }: Facts): Finding {
@@ -57,4 +63,45 @@ function describe({ server, transport, reply }: UpstreamReply): string {
   if ('error' in reply) return `${server}/${transport} ${reply.error}`;
   const odd = reply.rcode === SERVFAIL ? ' SERVFAIL' : reply.rcode === REFUSED ? ' REFUSED' : '';
   return `${server}/${transport} ${reply.ms} ms${odd}`;
+}
+
+/** kube-dns was asked for the Service that every cluster has. */
+export function clusterDomain({
+  cluster,
+  upstreams,
+}: Pick<Facts, 'cluster' | 'upstreams'>): Finding {
+  const id = 'cluster-domain';
+  const { domain, isDomainTold, knowsKubernetes } = cluster;
+  const name = `kubernetes.default.svc.${domain}`;
+  if (!knowsKubernetes) return { id, verdict: 'ok', says: `${domain}, not asked for ${name}` };
+  const asked = upstreams.filter(({ role }) => role === 'kube-dns');
+  const said = (rcode: number): string[] =>
+    asked
+      .filter(({ reply }) => 'rcode' in reply && reply.rcode === rcode)
+      .map(({ server, transport }) => `${server}/${transport}`);
+  const denied = said(NXDOMAIN);
+  if (denied.length > 0) {
+    const says = `NXDOMAIN for ${name} from ${denied.join(', ')}`;
+    const told =
+      "set CLUSTER_DOMAIN to the cluster's domain (`search` in a pod's resolv.conf names it), and the upstream to its " +
+      'kube-dns: the agent does not listen before; where kube-dns knows no such Service: --without-kubernetes-service';
+    const guessed = "name the cluster's domain: --domain";
+    return isDomainTold
+      ? { id, verdict: 'bad', says, remedy: told }
+      : { id, verdict: 'warn', says, remedy: guessed };
+  }
+  if (said(NOERROR).length > 0)
+    return { id, verdict: 'ok', says: `${domain}: kube-dns knows ${name}` };
+  const remedy = 'see the line kube-dns';
+  return { id, verdict: 'unseen', says: `not seen: kube-dns did not answer for ${name}`, remedy };
+}
+
+export function clusterIp({ cluster, localIps }: Pick<Facts, 'cluster' | 'localIps'>): Finding {
+  const id = 'cluster-ip';
+  const { clusterIps: asked, kubeDnsService: serviceHost } = cluster;
+  const fault = clusterIpFault({ localIps, asked, serviceHost });
+  if (fault !== undefined) return { id, verdict: 'warn', says: fault, remedy: CLUSTER_IP_REMEDY };
+  const says =
+    serviceHost ?? 'not known here: KUBE_DNS_SERVICE_HOST is set in the namespace of kube-dns only';
+  return { id, verdict: 'ok', says };
 }

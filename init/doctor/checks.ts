@@ -3,7 +3,7 @@
 import { agents, answers, fallback } from './checks-answers.ts';
 import { conntrack, kubeProxy, loops, queues, resolvConf } from './checks-node.ts';
 import { foreign, interception, leftovers, policies } from './checks-rules.ts';
-import { kubeDns, resolvers } from './checks-upstreams.ts';
+import { clusterDomain, clusterIp, kubeDns, resolvers } from './checks-upstreams.ts';
 import type { Facts, Finding } from './facts.ts';
 import { isSeen, unseen } from './seen.ts';
 
@@ -18,6 +18,8 @@ export function examine(facts: Facts): Finding[] {
     foreign(facts),
     policies(facts),
     kubeDns(facts),
+    clusterDomain(facts),
+    clusterIp(facts),
     resolvers(facts),
     resolvConf(facts),
     loops(facts),

@@ -59,12 +59,26 @@ export interface Rules {
   readonly legacy: string;
 }
 
+/** What the environment and the command line say about the cluster. */
+export interface ClusterTold {
+  readonly domain: string;
+  /** Whether it was said; else it is what clusters mostly have. */
+  readonly isDomainTold: boolean;
+  /** Whether kube-dns has the Service `kubernetes.default`. */
+  readonly knowsKubernetes: boolean;
+  /** ClusterIPs of kube-dns as the settings say. */
+  readonly clusterIps: readonly string[];
+  /** ClusterIP of kube-dns as the kubelet says. */
+  readonly kubeDnsService: string | undefined;
+}
+
 export interface Facts {
   /** Addresses that nodens answers on, as told or found. */
   readonly localIps: readonly string[];
   readonly port: number;
   /** ClusterIPs behind which kube-dns is asked; empty where nobody told and no rules say. */
   readonly kubeDns: readonly string[];
+  readonly cluster: ClusterTold;
   readonly addresses: Seen<readonly NodeAddress[]>;
   readonly links: Seen<readonly string[]>;
   readonly rules: Seen<Rules>;

@@ -45,8 +45,19 @@ export async function gather(options: DoctorOptions, system: System, ask: Ask): 
       resolvers.filter((server) => !localIps.includes(server)),
     ),
   ]);
-  const places = { localIps, port: options.port, kubeDns };
+  const places = { localIps, port: options.port, kubeDns, cluster: toldOf(options) };
   return { ...places, addresses, links, rules, local, upstreams, resolvConf, conntrack, sockets };
+}
+
+function toldOf(options: DoctorOptions): Facts['cluster'] {
+  const { clusterDomain: domain, isDomainTold, knowsKubernetes, clusterIps } = options;
+  return {
+    domain,
+    isDomainTold,
+    knowsKubernetes,
+    clusterIps,
+    kubeDnsService: options.kubeDnsService,
+  };
 }
 
 async function seen<T>(look: () => Promise<T>): Promise<Seen<T>> {

@@ -11,7 +11,13 @@ export interface DoctorOptions {
   readonly kubeDns: readonly string[];
   /** ClusterIP of kube-dns itself, as the kubelet says in its namespace: nodens may answer there. */
   readonly kubeDnsService: string | undefined;
+  /** ClusterIPs of kube-dns as the settings say. */
+  readonly clusterIps: readonly string[];
   readonly clusterDomain: string;
+  /** Whether the domain was said; else it is what clusters mostly have. */
+  readonly isDomainTold: boolean;
+  /** Whether kube-dns has the Service `kubernetes.default`. */
+  readonly knowsKubernetes: boolean;
   readonly resolvConf: string;
   readonly isJson: boolean;
 }
@@ -20,7 +26,8 @@ interface Flags {
   readonly localip?: string;
   readonly port: string;
   readonly kubedns?: string;
-  readonly domain: string;
+  readonly domain?: string;
+  readonly withoutKubernetesService?: true;
   readonly resolvconf: string;
   readonly json?: true;
 }
@@ -29,6 +36,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What the kubelet says about Services for kube-dns that nodens does not intercept. */
 const SERVICE_HOSTS = ['NODENS_UPSTREAM_SERVICE_HOST', 'KUBE_DNS_UPSTREAM_SERVICE_HOST'];
+
+const DEFAULT_DOMAIN = 'cluster.local';
 
 export const USAGE = 'usage: nodens doctor [--json] [--localip IP,…] [--kubedns IP,…]';
 
@@ -46,7 +55,10 @@ export function doctorOptionsFrom(argv: readonly string[], env: Environment): Do
     port,
     kubeDns: addresses('--kubedns', flags.kubedns),
     kubeDnsService: env.KUBE_DNS_SERVICE_HOST,
-    clusterDomain: flags.domain,
+    clusterIps: (env.KUBE_DNS_IPS ?? '').split(',').filter((ip) => familyOf(ip) !== undefined),
+    clusterDomain: (flags.domain ?? DEFAULT_DOMAIN).replace(/\.$/, ''),
+    isDomainTold: flags.domain !== undefined,
+    knowsKubernetes: flags.withoutKubernetesService !== true,
     resolvConf: flags.resolvconf,
     isJson: flags.json === true,
   };
@@ -67,7 +79,8 @@ function program(env: Environment): Command {
       'ClusterIP of the Service that nodens asks (default: found on the node)',
       upstream,
     )
-    .option('--domain <name>', "the cluster's domain", env.CLUSTER_DOMAIN ?? 'cluster.local')
+    .option('--domain <name>', `the cluster's domain (${DEFAULT_DOMAIN})`, env.CLUSTER_DOMAIN)
+    .option('--without-kubernetes-service', 'kube-dns does not know the Service kubernetes.default')
     .option('--port <port>', "nodens's DNS port", '53')
     .option('--resolvconf <file>', "the node's resolvers", '/etc/resolv.conf')
     .allowExcessArguments(false)

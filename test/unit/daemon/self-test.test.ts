@@ -43,7 +43,10 @@ async function prove(
     const response = { rcode: rcodeFor(zone, asked.length), flags: 0 };
     return Promise.resolve(madeAnswer({ ...question, class: 1 }, response, ''));
   };
-  const parts = { resolve, servers: [SERVER], clock, log, isStopping: () => isStopping };
+  const parts = {
+    ...{ resolve, servers: [SERVER], clock, log, isStopping: () => isStopping },
+    ...{ domains: [], isRestored: false, onDenied: () => assert.fail('no domain, no denial') },
+  };
   void proveUpstreams(zones, parts).then(() => {
     isDone = true;
   });
@@ -97,5 +100,95 @@ describe('proveUpstreams', () => {
     const { asked, isDone } = await prove([], () => RCODE.SERVFAIL, 1);
     assert.equal(isDone, true);
     assert.deepEqual(asked, []);
+  });
+});
+
+/** Rcodes of the Service by round, the last for good; zones answer. Advances `clock` itself until all is said. */
+async function proveDomain(
+  says: readonly Readonly<Record<string, number>>[],
+  { isRestored = false, domains = ['a.test.'], zone = RCODE.NOERROR as number } = {},
+): Promise<{ isDone: boolean; denials: boolean[]; log: RecordingLogger; asked: string[] }> {
+  const clock = new FakeClock();
+  const log = new RecordingLogger();
+  const denials: boolean[] = [];
+  const asked: string[] = [];
+  const rounds = new Map<string, number>();
+  let isDone = false;
+  const resolve = (question: InternalQuestion) => {
+    const name = nameToText(question.name);
+    asked.push(
+      `${name} ${question.type === TYPE.A ? 'A' : question.type} ${question.checkingDisabled}`,
+    );
+    const domain = /^kubernetes\.default\.svc\.(.*)$/.exec(name)?.[1];
+    const round = rounds.get(name) ?? 0;
+    rounds.set(name, round + 1);
+    const rcode = domain === undefined ? zone : says[Math.min(round, says.length - 1)]?.[domain];
+    if (rcode === undefined) return new Promise<never>(() => undefined);
+    return Promise.resolve(madeAnswer({ ...question, class: 1 }, { rcode, flags: 0 }, ''));
+  };
+  void proveUpstreams(['a.test.'], {
+    ...{ resolve, servers: [SERVER], clock, log, domains, isRestored },
+    ...{ isStopping: () => false, onDenied: (isDenied) => denials.push(isDenied) },
+  }).then(() => {
+    isDone = true;
+  });
+  for (let round = 0; round < says.length; round++) await clock.advance(1_100);
+  return { isDone, denials, log, asked };
+}
+
+const [THERE, DENIED, FAILED] = [RCODE.NOERROR, RCODE.NXDOMAIN, RCODE.SERVFAIL];
+
+describe('the domain of the cluster', () => {
+  it('is proved by the Service that every cluster has', async () => {
+    const { isDone, asked, log } = await proveDomain([{ 'a.test.': THERE }]);
+    assert.equal(isDone, true);
+    assert.ok(asked.includes('kubernetes.default.svc.a.test. A true'), 'not from the snapshot');
+    assert.deepEqual(log.records, []);
+  });
+
+  it('is refused for as long as kube-dns denies that Service, with the reason', async () => {
+    const denied = { 'a.test.': DENIED };
+    const { isDone, denials, log } = await proveDomain([denied, denied, denied]);
+    assert.equal(isDone, false);
+    assert.deepEqual(denials, [true]);
+    const [record] = log.records;
+    assert.equal(record?.level, 'error');
+    assert.match(
+      record?.message ?? '',
+      /^NXDOMAIN for kubernetes\.default\.svc\.a\.test\.: not list/,
+    );
+    assert.match(String(record?.fields.remedy), /CLUSTER_DOMAIN.*-without-kubernetes-service/);
+  });
+
+  it('once denied, has to be there: that nothing is said any more proves nothing', async () => {
+    const denied = { 'a.test.': DENIED };
+    const still = await proveDomain([denied, { 'a.test.': FAILED }]);
+    assert.equal(still.isDone, false);
+    const mended = await proveDomain([denied, { 'a.test.': FAILED }, { 'a.test.': THERE }]);
+    assert.equal(mended.isDone, true);
+    assert.deepEqual(mended.denials, [true, false]);
+  });
+
+  it('is one of several: another that kube-dns serves has no Services', async () => {
+    const domains = ['a.test.', 'b.test.'];
+    const said = { 'a.test.': DENIED, 'b.test.': THERE };
+    const { isDone, denials } = await proveDomain([said], { domains });
+    assert.deepEqual([isDone, denials], [true, []]);
+  });
+
+  it('is in doubt where the Service fails: then any zone that is answered will do', async () => {
+    const said = [{ 'a.test.': FAILED }, { 'a.test.': FAILED }];
+    assert.equal((await proveDomain(said)).isDone, true);
+    assert.equal((await proveDomain(said, { zone: FAILED })).isDone, false);
+  });
+
+  it('is asked for once where the cache came back with answers, and not waited for', async () => {
+    const restored = { isRestored: true, zone: FAILED };
+    assert.equal((await proveDomain([{ 'a.test.': FAILED }], restored)).isDone, true);
+    assert.equal((await proveDomain([{}], restored)).isDone, true, 'no word within a second');
+    const denied = await proveDomain([{ 'a.test.': DENIED }, { 'a.test.': FAILED }], restored);
+    assert.deepEqual([denied.isDone, denied.denials], [false, [true]]);
+    const none = await proveDomain([{}], { ...restored, domains: [] });
+    assert.deepEqual([none.isDone, none.asked], [true, []]);
   });
 });

@@ -74,6 +74,10 @@ const socket = (ip: string, more = {}) => ({
 
 const HEALTHY: Facts = {
   ...{ localIps: [LOCAL, VIP], port: 53, kubeDns: [UPSTREAM] },
+  cluster: {
+    ...{ domain: 'k8s.test', isDomainTold: true, knowsKubernetes: true },
+    ...{ clusterIps: [VIP], kubeDnsService: VIP },
+  },
   addresses: { value: [address(LOCAL), address(VIP)] },
   links: { value: ['lo', 'eth0'] },
   rules: { value: { nft: NFT, legacy: '' } },

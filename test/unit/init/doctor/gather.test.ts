@@ -228,8 +228,15 @@ describe('the command line of the doctor', () => {
     assert.deepEqual(options, {
       ...{ localIps: ['fd00::10', '169.254.20.10'], port: 53, kubeDns: ['10.96.0.11'] },
       kubeDnsService: undefined,
+      ...{ clusterIps: [], isDomainTold: false, knowsKubernetes: true },
       ...{ clusterDomain: 'cluster.local', resolvConf: '/etc/resolv.conf', isJson: true },
     });
+    const settings = { CLUSTER_DOMAIN: 'k8s.test.', KUBE_DNS_IPS: '10.96.0.10,fd00:96::a' };
+    const told = doctorOptionsFrom(['-without-kubernetes-service'], settings);
+    assert.deepEqual(
+      [told.clusterDomain, told.isDomainTold, told.knowsKubernetes, told.clusterIps],
+      ['k8s.test', true, false, ['10.96.0.10', 'fd00:96::a']],
+    );
     for (const bad of [['--localip', 'x'], ['--port', '0'], ['--nope'], ['word']])
       assert.throws(() => doctorOptionsFrom(bad, {}), UsageError, bad.join(' '));
   });

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { clusterDomain, clusterIp } from '../../../../init/doctor/checks-upstreams.ts';
+import type { ClusterTold, Facts, Reply } from '../../../../init/doctor/facts.ts';
+import { clusterIpFault } from '../../../../init/fallback.ts';
+
+const TOLD: ClusterTold = {
+  ...{ domain: 'k8s.test', isDomainTold: true, knowsKubernetes: true },
+  ...{ clusterIps: ['10.96.0.10'], kubeDnsService: '10.96.0.10' },
+};
+const good: Reply = { rcode: 0, text: undefined, ms: 1 };
+const nxdomain: Reply = { ...good, rcode: 3 };
+const failed: Reply = { ...good, rcode: 2 };
+
+const upstreams = (udp: Reply, tcp: Reply): Facts['upstreams'] =>
+  (['udp', 'tcp'] as const).map((transport) => ({
+    ...{ server: '10.96.0.11', role: 'kube-dns', transport },
+    reply: transport === 'udp' ? udp : tcp,
+  }));
+
+describe('the line on the domain of the cluster', () => {
+  for (const [what, verdict, says, replies, told] of [
+    ['known', 'ok', /^k8s\.test: kube-dns knows/, [good, good], {}],
+    [
+      'denied',
+      'bad',
+      /^NXDOMAIN for kubernetes\.default\.svc\.k8s\.test/,
+      [nxdomain, nxdomain],
+      {},
+    ],
+    ['denied over TCP', 'bad', /from 10\.96\.0\.11\/tcp$/, [good, nxdomain], {}],
+    ['guessed', 'warn', /^NXDOMAIN/, [nxdomain, nxdomain], { isDomainTold: false }],
+    ['not asked', 'ok', /not asked/, [nxdomain, nxdomain], { knowsKubernetes: false }],
+    ['failing', 'unseen', /did not answer/, [failed, { error: 'timeout' }], {}],
+  ] as const) {
+    it(`${what}: ${verdict}`, () => {
+      const [udp, tcp] = replies;
+      const cluster = { ...TOLD, ...told };
+      const found = clusterDomain({ cluster, upstreams: upstreams(udp, tcp) });
+      assert.equal(found.verdict, verdict, found.says);
+      assert.match(found.says, says);
+      assert.equal(found.remedy === undefined, verdict === 'ok');
+    });
+  }
+});
+
+describe('the ClusterIP of kube-dns', () => {
+  const both = ['169.254.20.10', '10.96.0.10'];
+  for (const [what, localIps, asked, serviceHost, fault] of [
+    ['right', both, ['10.96.0.10'], '10.96.0.10', undefined],
+    ['wrong', both, ['10.96.0.10'], '10.96.0.99', /^10\.96\.0\.10 is to be .* has 10\.96\.0\.99$/],
+    ['wrong, by the local IPs of a drop-in', both, [], '10.96.0.99', /^10\.96\.0\.10 is to be/],
+    [
+      'wrong, with IPVS',
+      ['169.254.20.10'],
+      ['10.96.0.10'],
+      '10.96.0.99',
+      /^10\.96\.0\.10 is to be/,
+    ],
+    ['not told', both, ['10.96.0.10'], undefined, undefined],
+    ['told in nonsense', both, ['10.96.0.10'], 'None', undefined],
+    ['of the other family', both, ['10.96.0.10'], 'fd00:96::a', undefined],
+    ['written otherwise', ['fe80::1'], ['fd00:96::a'], 'FD00:96:0::A', undefined],
+    ['not named at all', ['169.254.20.10'], [], '10.96.0.10', undefined],
+    ['unlike a local IP that need not be one', ['10.9.9.9'], [], '10.96.0.10', undefined],
+  ] as const) {
+    it(`is ${what}`, () => {
+      const found = clusterIpFault({ localIps, asked, serviceHost });
+      if (fault === undefined) assert.equal(found, undefined);
+      else assert.match(found ?? '', fault);
+    });
+  }
+
+  it('has a line of its own', () => {
+    const line = (told: Partial<ClusterTold>) =>
+      clusterIp({ localIps: both, cluster: { ...TOLD, ...told } });
+    assert.deepEqual(line({}), { id: 'cluster-ip', verdict: 'ok', says: '10.96.0.10' });
+    assert.equal(line({ kubeDnsService: undefined }).verdict, 'ok');
+    const wrong = line({ kubeDnsService: '10.96.0.99' });
+    assert.equal(wrong.verdict, 'warn');
+    assert.match(wrong.remedy ?? '', /KUBE_DNS_IPS/);
+  });
+});

@@ -30,6 +30,8 @@ export interface Firewall extends Pick<Backend, 'name' | 'apply' | 'explain'> {
   readonly hasFallback: boolean;
   /** Takes query rules away at once, as far as this backend can; `apply` has to follow. Never rejects. */
   release(): Promise<void>;
+  /** Local IPs that standing rules in the kernel speak of, of any instance. Rejects with `CommandError`. */
+  standingIps(): Promise<readonly string[]>;
   /** Lets go of the TCP connections that are the agent's. Rejects with `CommandError`. */
   forget(): Promise<void>;
 }
@@ -204,6 +206,7 @@ class Composite implements Firewall {
   readonly #main: Backend;
   readonly #flows: NftFlows | undefined;
   readonly #helpers: readonly Backend[];
+  #hasApplied = false;
 
   constructor(main: Backend, helpers: readonly Backend[], reason: string) {
     this.name = main.name;
@@ -221,12 +224,22 @@ class Composite implements Firewall {
     let changed = (await this.#main.apply(this.#known(rules))) || remembers;
     for (const helper of this.#helpers)
       changed = (await helper.apply(forHelpers(rules))) || changed;
+    this.#hasApplied = true;
     return changed;
   }
 
   async release(): Promise<void> {
     const main = this.#main;
     if (main instanceof NftTables || main instanceof Iptables) await main.release();
+  }
+
+  /** What an earlier init put by another program is gone after the first `apply`, and is looked for before. */
+  async standingIps(): Promise<readonly string[]> {
+    const ips = new Set<string>();
+    for (const backend of [this.#main, ...(this.#hasApplied ? [] : this.#helpers)])
+      if (backend instanceof NftTables || backend instanceof Iptables)
+        for (const ip of await backend.standingIps()) ips.add(ip);
+    return [...ips];
   }
 
   async forget(): Promise<void> {
@@ -244,6 +257,7 @@ class Composite implements Firewall {
   }
 }
 
-function forHelpers({ accept, fallback }: RuleSet): RuleSet {
-  return { ...NO_RULES, accept, fallback };
+function forHelpers({ accept, fallback, left }: RuleSet): RuleSet {
+  const others = left === undefined ? {} : { left: { ...left, standing: [], flows: [] } };
+  return { ...NO_RULES, accept, fallback, ...others };
 }

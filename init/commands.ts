@@ -12,6 +12,7 @@ import { CLUSTER_IP_REMEDY, clusterIpFault, clusterIpsOf } from './fallback.ts';
 import { FallbackGate } from './gate.ts';
 import { NftHolder } from './holder.ts';
 import { Iptables } from './iptables.ts';
+import { KeptIps } from './kept/ips.ts';
 import { Leftovers } from './leftovers.ts';
 import { Link } from './link.ts';
 import { type Log, makeLog } from './log.ts';
@@ -80,10 +81,10 @@ async function stay(site: Site): Promise<number> {
     const endpoints = firewall?.hasFallback === true ? endpointsOf(site) : undefined;
     const gate = gateOf(site, firewall, endpoints);
     const parts = { options, system, clock: systemClock, log };
-    const leftovers = leftoversOf(site);
+    const [kept, leftovers] = [keptOf(site, firewall), leftoversOf(site)];
     const addon = addonOrWarning();
     const lend = addon?.lendTable;
-    service = new Service({ ...parts, plan, firewall, gate, endpoints, leftovers, lend });
+    service = new Service({ ...parts, plan, firewall, gate, kept, endpoints, leftovers, lend });
     return await run(service, { ...parts, addon });
   } finally {
     await holder.drop();
@@ -165,6 +166,13 @@ function gateOf(
   });
 }
 
+function keptOf({ options, plan }: Site, firewall: Firewall | undefined): KeptIps {
+  const standingIps = async () => firewall?.standingIps() ?? [];
+  const link = options.setupInterface ? new Link(system.run, log, plan) : undefined;
+  const parts = { system, clock: systemClock, log, plan, standingIps, link };
+  return new KeptIps({ ...parts, options: { ...options, clusterIps: plan.clusterIps } });
+}
+
 function leftoversOf({ options, plan, hasRules }: Site): Leftovers {
   return new Leftovers({
     ...{ system, clock: systemClock, log, plan, port: options.port },
@@ -192,10 +200,11 @@ async function once(site: Site): Promise<number> {
   const { options, plan } = site;
   const firewall = site.hasRules ? await choose(site) : undefined;
   const gate = gateOf(site, firewall);
+  const kept = keptOf(site, firewall);
   const reconciler = new Reconciler({
     link: options.setupInterface ? new Link(system.run, log, plan) : undefined,
     firewall,
-    rules: () => gate.rules(),
+    rules: async () => kept.rules(await gate.rules()),
     clock: systemClock,
     log,
     syncIntervalMs: options.syncIntervalMs,

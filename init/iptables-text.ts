@@ -1,5 +1,7 @@
 /** iptables rules as `iptables-restore` input, and what `iptables-save` says turned into the edits that are missing. */
 import { createHash } from 'node:crypto';
+import { addressesIn } from './backend.ts';
+import { isClaimMet } from './nft-table.ts';
 import type { Hook, Rule, RuleSet } from './plan.ts';
 import { isTag, tagOf } from './tag.ts';
 
@@ -52,9 +54,15 @@ export function parseSaved(text: string, name: TableName): SavedTable {
 
 /** Our chains in `table` for these rules of one family. ACCEPTs only under a base chain whose policy is DROP. */
 export function ownChains(table: TableName, rules: RuleSet, saved: SavedTable): OwnChain[] {
+  const { query, standing, accept, left } = rules;
   if (table === 'raw')
-    return [...chainsOf('QUERY', rules.query), ...chainsOf('STANDING', rules.standing)];
-  return chainsOf('ACCEPT', rules.accept).filter(({ base }) => saved.policies.get(base) === 'DROP');
+    return [
+      ...chainsOf('QUERY', query),
+      ...chainsOf('STANDING', [...standing, ...(left?.standing ?? [])]),
+    ];
+  return chainsOf('ACCEPT', [...accept, ...(left?.accept ?? [])]).filter(
+    ({ base }) => saved.policies.get(base) === 'DROP',
+  );
 }
 
 function chainsOf(part: string, rules: readonly Rule[]): OwnChain[] {
@@ -137,6 +145,21 @@ function fingerprint(chains: readonly (readonly [string, readonly string[]])[]):
   return `nodens-${createHash('sha256').update(texts.join('\n')).digest('hex').slice(0, 8)}`;
 }
 
+/** Changes when this instance itself wants something else. */
+export function claimOf(table: TableName, { left, ...own }: RuleSet, saved: SavedTable): string {
+  return JSON.stringify([ownChains(table, own, saved), left?.gone ?? []]);
+}
+
+/** Whether the table speaks of local IPs as it has to, whichever instance wrote it. */
+export function isKept(table: TableName, { standing, left }: RuleSet, saved: SavedTable): boolean {
+  if (table !== 'raw') return true;
+  const needs = standing.flatMap(({ addresses }) => addresses);
+  return isClaimMet(
+    { needs, shuns: left?.gone ?? [] },
+    addressesIn(standingLines(saved).join('\n')),
+  );
+}
+
 /** Lines that remove all chains of ours and everything a crashed node-local-dns left in this table. */
 export function removalEdits(saved: SavedTable): string[] {
   const names = ownNames(saved);
@@ -158,6 +181,13 @@ export function orphanCandidates(saved: SavedTable): Set<string> {
 /** Rules inside chains of ours. */
 export function ownLines(saved: SavedTable): string[] {
   return ownNames(saved).flatMap((name) => saved.rules.get(name) ?? []);
+}
+
+/** Rules inside our chains that stay until cleanup. */
+export function standingLines(saved: SavedTable): string[] {
+  return [...saved.rules].flatMap(([name, lines]) =>
+    name.startsWith(`${OWN}STANDING-`) ? lines : [],
+  );
 }
 
 function ownNames(saved: SavedTable): string[] {

@@ -3,9 +3,11 @@ import type { Family } from '../agent/base/address.ts';
 import { addressesIn, type Backend, ReadBackError } from './backend.ts';
 import { CommandError } from './exec.ts';
 import {
+  claimOf,
   EMPTY_TABLE,
   editsOf,
   HOST_QUERY_CHAIN,
+  isKept,
   isOfAnother,
   orphanCandidates,
   ownChains,
@@ -15,6 +17,7 @@ import {
   peerLines,
   removalEdits,
   type SavedTable,
+  standingLines,
   TABLES,
   type TableName,
 } from './iptables-text.ts';
@@ -133,8 +136,18 @@ export class Iptables implements Backend {
   async localIps(): Promise<readonly string[]> {
     const addresses: string[] = [];
     for (const family of [4, 6] as const) {
-      const raw = (await this.#read(family)).tables.get('raw') ?? EMPTY_TABLE;
+      const raw = (await this.#read(family, ['raw'])).tables.get('raw') ?? EMPTY_TABLE;
       addresses.push(...addressesIn(ownLines(raw).join('\n')));
+    }
+    return addresses;
+  }
+
+  /** Local IPs that standing rules in the kernel speak of. */
+  async standingIps(): Promise<readonly string[]> {
+    const addresses: string[] = [];
+    for (const family of [4, 6] as const) {
+      const raw = (await this.#read(family, ['raw'])).tables.get('raw') ?? EMPTY_TABLE;
+      addresses.push(...addressesIn(standingLines(raw).join('\n')));
     }
     return addresses;
   }
@@ -162,9 +175,9 @@ export class Iptables implements Backend {
     const wanted = new Map<string, string>();
     const script = scriptOf(state, (saved, table) => {
       const chains = ownChains(table, rules, saved);
-      const [key, text] = [`${family} ${table}`, JSON.stringify(chains)];
+      const [key, text] = [`${family} ${table}`, claimOf(table, rules, saved)];
       wanted.set(key, text);
-      const isSettled = this.#settled.get(key) === text;
+      const isSettled = this.#settled.get(key) === text && isKept(table, rules, saved);
       if (isSettled && isOfAnother(saved, chains)) this.#tell(`${this.name} ${table}`, saved);
       return editsOf(saved, chains, (base) => exists(table, base), isSettled);
     });
@@ -177,11 +190,11 @@ export class Iptables implements Backend {
     this.#told.add(text);
   }
 
-  async #read(family: Family): Promise<FamilyState> {
+  async #read(family: Family, names: readonly TableName[] = TABLES): Promise<FamilyState> {
     const present =
       this.#kind === 'nft' ? TABLES : await legacyTables(this.#system, family).then(ours);
     const tables = new Map<TableName, SavedTable>();
-    for (const table of TABLES) {
+    for (const table of names) {
       if (!present.includes(table)) tables.set(table, EMPTY_TABLE);
       else {
         const text = await this.#system.run(this.#program(family, 'save'), ['-t', table]);
@@ -258,8 +271,13 @@ async function iptablesChains(
 
 function onlyFamily(rules: RuleSet, family: Family): RuleSet {
   const keep = (list: readonly Rule[]): Rule[] => list.filter((rule) => rule.family === family);
-  const { query, standing, accept } = rules;
-  return { ...rules, query: keep(query), standing: keep(standing), accept: keep(accept) };
+  const { query, standing, accept, left } = rules;
+  const own = { ...rules, query: keep(query), standing: keep(standing), accept: keep(accept) };
+  if (left === undefined) return own;
+  return {
+    ...own,
+    left: { ...left, standing: keep(left.standing), accept: keep(left.accept) },
+  };
 }
 
 function scriptOf(

@@ -56,6 +56,32 @@ export class Link {
     return as('interface_add', this.#ensureOn(links));
   }
 
+  /** IPv4 addresses that carry our mark and are none of the plan's. Rejects with `LinkError`. */
+  async strays(): Promise<string[]> {
+    const links = await as('interface_check', readLinks(this.#run));
+    const marked = links.flatMap(({ ifname, addr_info }) =>
+      addr_info.filter(({ label }) => label !== undefined && label === labelOn(ifname)),
+    );
+    return marked.map(({ local }) => local).filter((ip) => !this.#plan.addresses.includes(ip));
+  }
+
+  /** Takes those of `addresses` off that nodens has put on; resolves to lines of `ip`. Rejects with `LinkError`. */
+  async remove(addresses: readonly string[]): Promise<string[]> {
+    const removed: string[] = [];
+    const links = await as('interface_check', readLinks(this.#run));
+    const isOurs = ({ ifname, ifalias }: LinkState): boolean =>
+      [this.#plan.interfaceName, LOOPBACK].includes(ifname) || ifalias === MARK;
+    for (const link of links.filter(isOurs)) {
+      const isGoing = (address: LinkAddress): boolean =>
+        addresses.includes(address.local) && isOurAddress(address, link.ifname, addresses);
+      for (const command of deletions(link, isGoing)) {
+        await as('interface_add', this.#run('ip', command));
+        removed.push(`ip ${command.join(' ')}`);
+      }
+    }
+    return removed;
+  }
+
   /** Lines of `ip` that `ensure` would run now. */
   async explain(): Promise<string[]> {
     const links = await as('interface_check', readLinks(this.#run));

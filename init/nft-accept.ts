@@ -25,10 +25,11 @@ export class NftAccepts implements Backend {
     this.#run = run;
   }
 
-  async apply({ accept }: RuleSet): Promise<boolean> {
-    const text = accept.map(nftTag).join();
+  /** Those for local IPs of others are put when all are replaced; later only instances that want them see to them. */
+  async apply({ accept, left }: RuleSet): Promise<boolean> {
+    const text = [...accept.map(nftTag), ...(left?.gone ?? [])].join();
     const isNews = text !== this.#settled;
-    const edits = await this.#edits(accept, isNews);
+    const edits = await this.#edits(isNews ? [...accept, ...(left?.accept ?? [])] : accept, isNews);
     if (edits.length > 0) {
       await this.#run('nft', ['-f', '-'], edits.map(scriptOf).join(''));
       // Another instance may have put its own beside ours by now.

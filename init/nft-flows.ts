@@ -8,6 +8,7 @@ import {
   hasBits,
   hex,
   listTable,
+  shapeOf,
   type Table,
   type TableChain,
   type TableRule,
@@ -48,9 +49,11 @@ export class NftFlows implements Backend {
     this.#keeper = new TableKeeper(run, onForeign);
   }
 
-  apply({ flows }: RuleSet): Promise<boolean> {
-    this.#flows = flows;
-    return this.#keeper.apply([tableOf(flows)]);
+  apply({ flows, left }: RuleSet): Promise<boolean> {
+    this.#flows = left?.flows ?? flows;
+    const needs = flows.flatMap(({ addresses }) => addresses);
+    const claim = { text: shapeOf(tableOf(flows)), needs, shuns: left?.gone ?? [] };
+    return this.#keeper.apply([{ ...tableOf(this.#flows), claim }]);
   }
 
   /**

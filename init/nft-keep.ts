@@ -2,10 +2,11 @@
  * Standing tables, which all instances on the node share: put once, and put back when they are missing or not any more
  * what their writer declared. Two versions of nodens may want them different: what the newer wrote is left alone.
  */
-import { ReadBackError } from './backend.ts';
+import { addressesIn, ReadBackError } from './backend.ts';
 import { CommandError, type Run } from './exec.ts';
 import {
   isAsDeclared,
+  isClaimMet,
   listTable,
   replaceTable,
   rewriteTable,
@@ -19,6 +20,10 @@ import {
 interface Stale {
   readonly table: Table;
   readonly held: string | undefined;
+}
+
+function claimText(table: Table): string | undefined {
+  return table.claim === undefined ? shapeOf(table) : table.claim.text;
 }
 
 export class TableKeeper {
@@ -46,7 +51,7 @@ export class TableKeeper {
     await this.#write(stale);
     for (const { table } of stale) {
       const held = await listTable(this.#run, table.name);
-      this.#settled.set(table.name, shapeOf(table));
+      this.#settled.set(table.name, claimText(table));
       if (!this.#isRight(table, held)) throw new ReadBackError(`table inet ${table.name}`);
     }
     return true;
@@ -54,13 +59,14 @@ export class TableKeeper {
 
   #isRight(table: Table, held: string | undefined): boolean {
     const { name } = table;
-    const wanted = shapeOf(table);
-    if (shapeInText(held) === wanted) {
+    const wanted = claimText(table);
+    if (shapeInText(held) === shapeOf(table)) {
       this.#settled.set(name, wanted);
       return true;
     }
     const isNews = !this.#settled.has(name) || this.#settled.get(name) !== wanted;
     if (isNews || held === undefined || !isAsDeclared(held)) return false;
+    if (table.claim !== undefined && !isClaimMet(table.claim, addressesIn(held))) return false;
     const text = `${name} ${shapeInText(held)}`;
     if (!this.#told.has(text)) this.#onForeign(name);
     this.#told.add(text);

@@ -30,6 +30,26 @@ export interface Table {
   readonly name: string;
   readonly sets?: readonly TableSet[];
   readonly chains: readonly TableChain[];
+  readonly claim?: Claim;
+}
+
+/** What an instance insists on in a table that also speaks of local IPs of others. Absent: on all of it. */
+export interface Claim {
+  /** Changes when the instance itself wants something else. */
+  readonly text: string | undefined;
+  /** Local IPs that the table has to speak of, whichever instance wrote it. */
+  readonly needs: readonly string[];
+  /** Local IPs that it must not speak of. */
+  readonly shuns: readonly string[];
+}
+
+/** Whether rules that speak of `addresses` do as claimed. */
+export function isClaimMet(
+  { needs, shuns }: Omit<Claim, 'text'>,
+  addresses: Iterable<string>,
+): boolean {
+  const spoken = new Set(addresses);
+  return needs.every((ip) => spoken.has(ip)) && !shuns.some((ip) => spoken.has(ip));
 }
 
 /** The comment that a rule carries: it changes with every word of the rule. */
@@ -62,14 +82,17 @@ export function replaceTable(table: Table): string {
 }
 
 /**
- * As `replaceTable`, for a table that is there as `held` says: what is in its sets stays. Undefined where that cannot
- * be.
+ * As `replaceTable`, for a table that is there as `held` says: what is in sets that it goes on having stays. Undefined
+ * where that cannot be.
  */
 export function rewriteTable(table: Table, held: string): string | undefined {
   const { name, sets = [], chains } = table;
   if (sets.length === 0 || chains.length === 0) return undefined;
-  const old = [...held.matchAll(/^\s*chain (\S+)/gm)].map((match) => match[1] as string);
-  const deletions = old.map((chain) => `delete chain inet ${name} ${chain}\n`);
+  const kept = new Set(sets.map((set) => `set ${set.name}`));
+  const old = [...held.matchAll(/^\s*((?:chain|set) \S+) \{/gm)].map((match) => match[1] as string);
+  // Chains first: a set that a rule reads cannot go.
+  const going = old.filter((what) => !kept.has(what)).toSorted();
+  const deletions = going.map((what) => `delete ${what.replace(' ', ` inet ${name} `)}\n`);
   return `flush table inet ${name}\n${deletions.join('')}${tableText(table)}`;
 }
 

@@ -100,6 +100,11 @@ export class NftTables implements Backend {
     return addressesIn(texts.join('\n'));
   }
 
+  /** Local IPs that standing rules in the kernel speak of. */
+  async standingIps(): Promise<readonly string[]> {
+    return addressesIn((await listTable(this.#run, STANDING_TABLE)) ?? '');
+  }
+
   explain(rules: RuleSet): string {
     const { owned, plain } = this.#tables(rules);
     return [...(owned === undefined ? [] : [owned]), ...plain].map(tableText).join('');
@@ -131,7 +136,7 @@ export class NftTables implements Backend {
   }
 
   #tables(rules: RuleSet): { owned: Table | undefined; plain: Table[] } {
-    const standing = tableOf(STANDING_TABLE, rules.standing);
+    const standing = standingTable(rules);
     if (this.#ownership === undefined)
       return { owned: undefined, plain: [tableOf(QUERY_TABLE, rules.query), standing] };
     const needsOwner = rules.query.some((rule) => !rule.whileBound);
@@ -144,6 +149,13 @@ export class NftTables implements Backend {
   async #holds(table: Table): Promise<boolean> {
     return shapeInText(await listTable(this.#run, table.name)) === shapeOf(table);
   }
+}
+
+function standingTable({ standing, left }: RuleSet): Table {
+  const own = tableOf(STANDING_TABLE, standing);
+  const needs = [...new Set(standing.flatMap(({ addresses }) => addresses))];
+  const claim = { text: shapeOf(own), needs, shuns: left?.gone ?? [] };
+  return { ...tableOf(STANDING_TABLE, [...standing, ...(left?.standing ?? [])]), claim };
 }
 
 function ownedName(instance: string): string {

@@ -51,6 +51,21 @@ export interface RuleSet {
   readonly accept: readonly Rule[];
   readonly flows: readonly Flows[];
   readonly fallback: Fallback;
+  /** What stands for local IPs that are not of this plan; absent where there are none. */
+  readonly left?: Left;
+}
+
+/**
+ * Standing rules for local IPs of others: of earlier settings, as long as an agent answers there, or of another nodens.
+ * Without them its late answers would open conntrack entries, see `reply`.
+ */
+export interface Left {
+  readonly standing: readonly Rule[];
+  readonly accept: readonly Rule[];
+  /** In place of the plan's own: for its local IPs and those of others. */
+  readonly flows: readonly Flows[];
+  /** Local IPs that no rule shall speak of any more. */
+  readonly gone: readonly string[];
 }
 
 export interface Plan {

@@ -141,8 +141,9 @@ export class Reconciler {
   }
 
   /** Whether these are other rules than at the last pass: then they are put, not put back. */
-  #isNews(rules: RuleSet): boolean {
-    const text = JSON.stringify(rules);
+  #isNews({ left, ...rules }: RuleSet): boolean {
+    // What stands for others is theirs to change.
+    const text = JSON.stringify([rules, left?.gone ?? []]);
     const isNews = text !== this.#wished;
     this.#wished = text;
     return isNews;

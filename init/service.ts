@@ -9,6 +9,7 @@ import { AlreadyRunningError, type Control, listenControl } from './control.ts';
 import { AGENT_UID } from './dropin.ts';
 import type { EndpointFollower } from './endpoints/follow.ts';
 import type { FallbackGate } from './gate.ts';
+import type { KeptIps } from './kept/ips.ts';
 import type { Leftovers } from './leftovers.ts';
 import { Link } from './link.ts';
 import type { Log } from './log.ts';
@@ -31,6 +32,7 @@ export interface ServiceParts {
   /** Undefined where no rules are to be installed. */
   readonly firewall: Firewall | undefined;
   readonly gate: FallbackGate;
+  readonly kept: KeptIps;
   readonly leftovers: Pick<Leftovers, 'watch' | 'stop'>;
   /** Undefined where the fallback shall not lead to endpoints. */
   readonly endpoints: EndpointFollower | undefined;
@@ -59,12 +61,12 @@ export class Service {
   #sent = '';
 
   constructor(parts: ServiceParts) {
-    const { options, plan, firewall, gate, endpoints, system, clock, log } = parts;
+    const { options, plan, firewall, gate, kept, endpoints, system, clock, log } = parts;
     this.#parts = parts;
     this.#reconciler = new Reconciler({
       link: options.setupInterface ? new Link(system.run, log, plan) : undefined,
       firewall,
-      rules: async () => this.#alive.bind(await gate.rules()),
+      rules: async () => this.#alive.bind(await kept.rules(await gate.rules())),
       isPending: () => firewall !== undefined && gate.isPending,
       clock,
       log,
@@ -79,6 +81,7 @@ export class Service {
         if (this.#watch.intercepts) void this.#reconciler.pass();
       },
     });
+    kept.onQuiet = () => this.#reconciler.pass();
     if (endpoints !== undefined) endpoints.onChange = () => this.#reconciler.pass();
     const probe = makeProbe(clock, options.probePorts);
     this.#watch = new AgentWatch({
@@ -121,6 +124,7 @@ export class Service {
       diesWithAgent: this.#lend !== undefined,
     });
     if (this.#isLeaving) return;
+    this.#parts.kept.watch();
     void this.#parts.leftovers.watch();
     this.#endMonitor = startMonitor({
       clock,
@@ -147,6 +151,7 @@ export class Service {
     this.#isLeaving = true;
     this.#watch.stop();
     this.#parts.leftovers.stop();
+    this.#parts.kept.stop();
     this.#endMonitor();
     this.#counting?.cancel();
     this.#parts.endpoints?.stop();

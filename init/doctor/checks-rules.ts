@@ -44,7 +44,7 @@ export function interception({ rules, localIps }: Facts): Finding {
   };
 }
 
-export function leftovers({ rules, addresses, local }: Facts): Finding {
+export function leftovers({ rules, addresses, local, leftIps }: Facts): Finding {
   const id = 'leftovers';
   if (!isSeen(rules)) return unseen(id, rules);
   const lines = peerLines(rules.value);
@@ -54,7 +54,12 @@ export function leftovers({ rules, addresses, local }: Facts): Finding {
         .map(({ address }) => address)
     : [];
   if (lines.length + links.length === 0) {
-    return { id, verdict: 'ok', says: 'nothing of node-local-dns' };
+    const earlier = `; ${leftIps.join(', ')} of earlier settings goes when nothing answers there`;
+    return {
+      id,
+      verdict: 'ok',
+      says: `nothing of node-local-dns${leftIps.length > 0 ? earlier : ''}`,
+    };
   }
   const isServed = local.length > 0 && local.every(({ reply }) => who(reply) !== 'nobody');
   const effect = isServed ? '' : ', and nobody answers: a black hole';

@@ -75,6 +75,8 @@ export interface ClusterTold {
 export interface Facts {
   /** Addresses that nodens answers on, as told or found. */
   readonly localIps: readonly string[];
+  /** Local IPs of earlier settings that init has not taken off yet; none of `localIps`. */
+  readonly leftIps: readonly string[];
   readonly port: number;
   /** ClusterIPs behind which kube-dns is asked; empty where nobody told and no rules say. */
   readonly kubeDns: readonly string[];

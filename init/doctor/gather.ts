@@ -17,7 +17,7 @@ import type {
 } from './facts.ts';
 import type { DoctorOptions } from './options.ts';
 import { conntrackIn, nameserversIn, udpSocketsIn } from './proc.ts';
-import { ownText, peerLines } from './ruleset.ts';
+import { leftIpsIn, ownText, peerLines } from './ruleset.ts';
 import { kubeDnsOn } from './services.ts';
 
 const TRANSPORTS: readonly Transport[] = ['udp', 'tcp'];
@@ -32,8 +32,10 @@ export async function gather(options: DoctorOptions, system: System, ask: Ask): 
     seen(() => readConntrack(system)),
     seen(() => readSockets(system)),
   ]);
-  const found = localIpsIn(addresses, rules);
+  const left = 'value' in rules ? leftIpsIn(rules.value) : [];
+  const found = localIpsIn(addresses, rules).filter((ip) => !left.includes(ip));
   const localIps = options.localIps.length > 0 ? options.localIps : found;
+  const leftIps = left.filter((ip) => !localIps.includes(ip));
   const resolvers = 'value' in resolvConf ? nameserversIn(resolvConf.value) : [];
   const { kubeDns: told, kubeDnsService } = options;
   const kubeDns = told.length > 0 ? told : await kubeDnsOn(system, rules, localIps, kubeDnsService);
@@ -45,7 +47,7 @@ export async function gather(options: DoctorOptions, system: System, ask: Ask): 
       resolvers.filter((server) => !localIps.includes(server)),
     ),
   ]);
-  const places = { localIps, port: options.port, kubeDns, cluster: toldOf(options) };
+  const places = { localIps, leftIps, port: options.port, kubeDns, cluster: toldOf(options) };
   return { ...places, addresses, links, rules, local, upstreams, resolvConf, conntrack, sockets };
 }
 

@@ -1,4 +1,5 @@
 /** What rulesets in their programs' own words say: whose rules, which chains drop, who else touches DNS. */
+import { familyOf } from '../../agent/base/address.ts';
 import type { Rules } from './facts.ts';
 
 export interface Chain {
@@ -38,6 +39,15 @@ export function ownText(rules: Rules): string {
     isOwn(chain) ? chain.lines : chain.lines.filter((line) => line.includes('nodens:')),
   );
   return own.join('\n');
+}
+
+/** Addresses of which our rules say that they are others', as long as an agent answers there. */
+export function leftIpsIn(rules: Rules): string[] {
+  const lines = ownText(rules)
+    .split('\n')
+    .filter((line) => /nodens:left-/.test(line));
+  const words = lines.join(' ').split(/[\s{},/]+/);
+  return [...new Set(words.filter((word) => familyOf(word) !== undefined))];
 }
 
 export function peerLines(rules: Rules): string[] {

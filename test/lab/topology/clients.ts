@@ -35,7 +35,7 @@ export class OneSocketClient {
   readonly #responses = new Map<number, string>();
   #sent = 0;
 
-  constructor(from: Netns, server: string) {
+  constructor(from: Pick<Netns, 'argv'>, server: string) {
     const [file = '', ...args] = from.argv(process.execPath, `${SOURCES}one-socket.ts`, server);
     this.#child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     if (this.#child.stdout === null) throw new Error('one-socket client without standard output');

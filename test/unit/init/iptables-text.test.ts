@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
+  claimOf,
   EMPTY_TABLE,
   editsOf,
+  isKept,
   isOfAnother,
   orphanCandidates,
   ownChains,
   parseSaved,
   removalEdits,
+  standingLines,
 } from '../../../init/iptables-text.ts';
+import { keeping } from '../../../init/kept/rules.ts';
 import { planOf, withoutFlows } from '../../../init/plan.ts';
 import { PLAN_BASICS } from './fake-system.ts';
 
@@ -46,6 +50,22 @@ describe('iptables text', () => {
     const guarded = lines.filter((line) => line.includes('-m socket'));
     assert.equal(guarded.length, 2);
     assert.ok(guarded.every((line) => line.startsWith('-A NODENS-QUERY-PREROUTING ')));
+  });
+
+  it('has those for local IPs of others in the chains of the standing ones, and is claimed for our own', () => {
+    const others = keeping(rules, { ...PLAN_BASICS, localIps: [] }, ['10.96.0.10'], []);
+    const chains = ownChains('raw', others, EMPTY_TABLE);
+    const saved = parseSaved(afterRestore(editsOf(EMPTY_TABLE, chains, always)), 'raw');
+    const standing = standingLines(saved);
+    assert.ok(standing.some((line) => /10\.96\.0\.10 .*nodens:left-reply-udp4/.test(line)));
+    assert.ok(standing.every((line) => line.startsWith('-A NODENS-STANDING-OUTPUT ')));
+    assert.equal(claimOf('raw', others, saved), claimOf('raw', rules, saved));
+    assert.equal(isKept('raw', others, saved), true);
+    const gone = keeping(rules, { ...PLAN_BASICS, localIps: [] }, [], ['10.96.0.10']);
+    assert.equal(isKept('raw', gone, saved), false);
+    assert.notEqual(claimOf('raw', gone, saved), claimOf('raw', rules, saved));
+    const elsewhere = planOf({ ...PLAN_BASICS, localIps: ['10.96.0.99'] }).rules;
+    assert.equal(isKept('raw', elsewhere, saved), false, 'our own has to be there');
   });
 
   it('fills an empty table and is content with the result', () => {

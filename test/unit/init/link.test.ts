@@ -147,3 +147,40 @@ describe('removal of links', () => {
     ]);
   });
 });
+
+describe('addresses of earlier settings', () => {
+  const there = [
+    {
+      ...LO,
+      addr_info: [
+        { local: '127.0.0.1', prefixlen: 8, scope: 'host', label: 'lo' },
+        { local: '169.254.20.10', prefixlen: 32, scope: 'host', label: 'lo:nodens' },
+        { local: '10.96.0.10', prefixlen: 32, scope: 'host', label: 'lo:nodens' },
+        { local: '10.96.0.11', prefixlen: 32, scope: 'host', label: 'lo' },
+        { local: 'fd00::b', prefixlen: 128, scope: 'global', deprecated: true },
+        { local: 'fd00::c', prefixlen: 128, scope: 'global' },
+      ],
+    },
+    {
+      ifname: 'kube-ipvs0',
+      flags: [],
+      addr_info: [{ local: '10.96.0.10', prefixlen: 32, scope: 'global' }],
+    },
+  ];
+
+  it('are found by our mark, and only what is ours goes', async () => {
+    const { system, calls } = fakeSystem(showing(there));
+    const link = new Link(system.run, fakeLog().log, PLAN);
+    assert.deepEqual(await link.strays(), ['10.96.0.10']);
+    const removed = await link.remove(['10.96.0.10', '10.96.0.11', 'fd00::b', 'fd00::c']);
+    assert.deepEqual(removed, [
+      'ip addr del 10.96.0.10/32 dev lo',
+      'ip addr del fd00::b/128 dev lo',
+    ]);
+    const commands = calls.map(({ command }) => command);
+    assert.deepEqual(
+      commands.filter((command) => command.includes(' del ')),
+      removed,
+    );
+  });
+});

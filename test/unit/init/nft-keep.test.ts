@@ -64,6 +64,40 @@ describe('a standing table', () => {
     assert.deepEqual([scripts, told], [[], [NAME]]);
   });
 
+  it('of another instance has to speak of the local IPs that are needed, and of none that are gone', async () => {
+    const reply = (ips: string): Table => {
+      const rule = { id: 'reply', match: `udp sport 53 ip saddr { ${ips} }`, action: 'notrack' };
+      const chains = ours.chains.map((chain) => ({ ...chain, rules: [rule] }));
+      return { ...ours, chains };
+    };
+    const wanted = {
+      ...reply('10.0.0.1'),
+      claim: { text: 'mine', needs: ['10.0.0.1'], shuns: [] },
+    };
+    for (const [theirs, shuns, isRight] of [
+      ['10.0.0.2, 10.0.0.1', [], true],
+      ['10.0.0.2', [], false],
+      ['10.0.0.2, 10.0.0.1', ['10.0.0.2'], false],
+    ] as const) {
+      const { node, keeper } = kernel(listed(wanted), () => listed(wanted));
+      await keeper.apply([wanted]);
+      node.text = listed(reply(theirs));
+      const claim = { ...wanted.claim, shuns };
+      assert.equal(await keeper.apply([{ ...wanted, claim }]), !isRight, `${theirs} ${shuns}`);
+    }
+  });
+
+  it('that keeps what is in its sets lets go of a set that is not wanted any more', async () => {
+    const both = table(53, [SET, { ...SET, name: 'flows6' }]);
+    const { scripts, keeper } = kernel(listed(both), () => listed(table(53, [SET])));
+    assert.equal(await keeper.apply([table(53, [SET])]), true);
+    assert.match(
+      scripts[0] ?? '',
+      /delete chain [\s\S]*\ndelete set inet nodens_standing_main flows6\n/,
+    );
+    assert.doesNotMatch(scripts[0] ?? '', /delete (set .* flows4|table)/);
+  });
+
   it('is put back when it is not what its writer declared, whoever that was', async () => {
     for (const damage of [/^.*comment.*\n/m, /declared_\w+/, /nodens:reply:/]) {
       const { node, scripts, keeper } = kernel(listed(ours), () => listed(ours));

@@ -73,7 +73,7 @@ const socket = (ip: string, more = {}) => ({
 });
 
 const HEALTHY: Facts = {
-  ...{ localIps: [LOCAL, VIP], port: 53, kubeDns: [UPSTREAM] },
+  ...{ localIps: [LOCAL, VIP], leftIps: [], port: 53, kubeDns: [UPSTREAM] },
   cluster: {
     ...{ domain: 'k8s.test', isDomainTold: true, knowsKubernetes: true },
     ...{ clusterIps: [VIP], kubeDnsService: VIP },
@@ -292,6 +292,12 @@ describe('the doctor', () => {
     assert.equal(exitCodeOf(findings), 0);
     assert.equal(new Set(findings.map(({ id }) => id)).size, findings.length);
     assert.ok(screen(findings).split('\n').length <= 24, 'one screen');
+  });
+
+  it('does not call a local IP of earlier settings broken', () => {
+    const facts = { ...HEALTHY, leftIps: ['10.96.0.99'] };
+    for (const { id, verdict } of examine(facts)) assert.equal(verdict, 'ok', id);
+    assert.match(finding(facts, 'leftovers').says, /10\.96\.0\.99 of earlier settings goes when/);
   });
 
   it('finds nothing where the kernel knows that an agent is alive', () => {

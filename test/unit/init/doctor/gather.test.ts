@@ -82,6 +82,20 @@ describe('what the doctor gathers', () => {
     });
   });
 
+  it('does not take local IPs of earlier settings for its own', async () => {
+    const rules = NFT.replace('nodens:reply', 'nodens:left-reply');
+    const left: System = {
+      ...node(),
+      run: (program, args) =>
+        program === 'nft' ? Promise.resolve(rules) : node().run(program, args),
+    };
+    const facts = await gather(doctorOptionsFrom([], {}), left, silent);
+    assert.deepEqual(facts.leftIps, ['fd00::10']);
+    assert.deepEqual(facts.localIps, ['169.254.20.10', '10.96.0.10']);
+    const told = await gather(doctorOptionsFrom(['--localip', 'fd00::10'], {}), left, silent);
+    assert.deepEqual([told.localIps, told.leftIps], [['fd00::10'], []]);
+  });
+
   it('reads legacy tables only where there are some', async () => {
     ran.length = 0;
     const options = doctorOptionsFrom([], {});

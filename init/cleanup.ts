@@ -3,7 +3,7 @@ import { allBackends } from './choose.ts';
 import { removeLinks } from './link.ts';
 import type { Log } from './log.ts';
 import type { Plan } from './plan.ts';
-import { emptyStateDir } from './state-dir.ts';
+import { removeStateDir } from './state-dir.ts';
 import type { System } from './system.ts';
 
 /**
@@ -32,6 +32,6 @@ export async function cleanUp(
       return backend.removeAll();
     });
   await step('addresses', () => removeLinks(system.run, { ...plan, addresses }));
-  if (stateDir !== undefined) await step('snapshot', () => emptyStateDir(stateDir));
+  if (stateDir !== undefined) await step('snapshot', () => removeStateDir(stateDir));
   if (failures.length > 0) throw failures[0];
 }

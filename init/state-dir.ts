@@ -4,7 +4,7 @@
  * give init the agent's group), and nobody else on the node can put a cache there.
  */
 import { constants, type Stats } from 'node:fs';
-import { lstat, mkdir, open, readdir, rm } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, messageOf } from '../agent/base/errors.ts';
 import { distrustOfFolder } from '../agent/base/trust.ts';
@@ -61,15 +61,34 @@ export async function explainStateDir(path: string): Promise<string[]> {
   }
 }
 
-/** Removes the snapshot and what belongs to it; resolves to the paths. The folder stays: it may be a mount. */
-export async function emptyStateDir(path: string): Promise<string[]> {
+/**
+ * Removes the snapshot and what belongs to it, and the folder, unless it holds something else or is itself a mount;
+ * resolves to the paths.
+ */
+export async function removeStateDir(path: string): Promise<string[]> {
   const removed: string[] = [];
   for (const name of await filesIn(path)) {
     if (!STATE_FILE.test(name)) continue;
     await rm(join(path, name), { force: true });
     removed.push(join(path, name));
   }
-  return removed;
+  return (await removeFolder(path)) ? [...removed, path] : removed;
+}
+
+/** Something else is in it, it is a mount, or the folder above is not ours to write. */
+const FOLDER_STAYS: ReadonlySet<string> = new Set([
+  ...['EEXIST', 'ENOENT', 'ENOTEMPTY'],
+  ...['EBUSY', 'EROFS', 'EACCES', 'EPERM'],
+]);
+
+async function removeFolder(path: string): Promise<boolean> {
+  try {
+    await rmdir(path);
+    return true;
+  } catch (error) {
+    if (FOLDER_STAYS.has(errnoOf(error))) return false;
+    throw error;
+  }
 }
 
 async function filesIn(path: string): Promise<string[]> {

@@ -1,5 +1,6 @@
 /** The command line of `nodens check`. */
 import { UsageError } from '../base/errors.ts';
+import type { Environment } from '../config/corefile/env.ts';
 import { FLAGS } from './flags.ts';
 import { type FlagValues, parseFlags } from './options.ts';
 
@@ -17,12 +18,15 @@ export interface CheckFlags {
 export const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
 
 /** Our own flags and the file taken out, the rest read as the agent's. Throws UsageError. */
-export function readCheckFlags(argv: readonly string[]): CheckFlags {
+export function readCheckFlags(
+  argv: readonly string[],
+  env: Environment = process.env,
+): CheckFlags {
   const rest: string[] = [];
   const files: string[] = [];
   let isManifest = false;
   let isStrict = false;
-  let clusterDomain = DEFAULT_CLUSTER_DOMAIN;
+  let clusterDomain = env.CLUSTER_DOMAIN || DEFAULT_CLUSTER_DOMAIN;
   const words = argv.flatMap((word) => splitAssignment(word));
   for (let at = 0; at < words.length; at++) {
     const text = words[at] as string;

@@ -9,6 +9,7 @@ import { systemFiles } from '../config/watch.ts';
 import type { AgentOptions } from '../daemon/options.ts';
 import type { CheckFlags } from './check-flags.ts';
 import { agentOptions, type FlagValues, parseFlags } from './options.ts';
+import { given } from './running-agent.ts';
 
 export interface Subject {
   readonly options: AgentOptions;
@@ -37,15 +38,19 @@ export function readForPlugin({ files }: Subject, path: string): string {
   }
 }
 
-/** Throws UsageError for a file that cannot be read or holds no configuration. */
-export async function subjectOf(flags: CheckFlags): Promise<Subject> {
-  const { values, file, isManifest } = flags;
+/**
+ * `running` are the flags of the agent whose container this is, for what a command line does not say. Throws UsageError
+ * for a file that cannot be read or holds no configuration.
+ */
+export async function subjectOf(flags: CheckFlags, running: FlagValues = {}): Promise<Subject> {
+  const { file, isManifest } = flags;
+  const values = { ...given(running), ...given(flags.values) };
   if (file === undefined) return subjectWith(agentOptions(values), process.env, systemFiles);
   const text = readSubject(file);
   if (isManifest || /\.(ya?ml|json)$/.test(file)) return await manifestSubject(text, flags);
   const path = file === '-' ? '/dev/stdin' : file;
   const files = file === '-' ? overlayFiles({ [path]: text }, systemFiles) : systemFiles;
-  const options = agentOptions({ localip: LOCAL_IP, ...given(values), basecorefile: path });
+  const options = agentOptions({ localip: LOCAL_IP, ...values, basecorefile: path });
   return subjectWith({ ...options, confPath: undefined }, process.env, files);
 }
 
@@ -105,9 +110,4 @@ function overlayFiles(texts: Readonly<Record<string, string>>, beneath: ConfigFi
       return below(path).length > 0 ? 'directory' : beneath.kind(path);
     },
   };
-}
-
-/** Flags that were given: absent ones do not hide what stands before them. */
-function given(values: FlagValues): FlagValues {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }

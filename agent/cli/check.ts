@@ -8,14 +8,17 @@ import { warningsOf } from '../daemon/warnings.ts';
 import { type CheckFlags, DEFAULT_CLUSTER_DOMAIN, readCheckFlags } from './check-flags.ts';
 import { readForPlugin, type Subject, subjectOf } from './check-subject.ts';
 import { flagHelp } from './help.ts';
+import type { FlagValues } from './options.ts';
+import { agentFlags, firstProcess, given } from './running-agent.ts';
 
 const HELP = `nodens check [FILE]: is this Corefile right, what does it mean, what in it will bite
 
 FILE is a Corefile or its template, a ConfigMap, or a whole manifest (.yaml, .yml, .json); - reads standard input.
-Without FILE: what \`nodens agent\` would read. The effective configuration goes to standard output.
+Without FILE: what \`nodens agent\` would read; in the agent's container, with that agent's flags (kubectl exec POD --
+nodens check). The effective configuration goes to standard output.
 
   -from-cluster-manifest FILE     YAML whatever the file is called, as kubectl or Helm print it
-  -cluster-domain NAME            domain whose names belong to the cluster (default ${DEFAULT_CLUSTER_DOMAIN})
+  -cluster-domain NAME            domain whose names belong to the cluster (default: $CLUSTER_DOMAIN, ${DEFAULT_CLUSTER_DOMAIN})
   -strict                         warnings fail the check too
   -quiet                          do not print the effective configuration
 
@@ -31,6 +34,7 @@ export interface Output {
 export async function checkCommand(
   argv: readonly string[],
   { stdout, stderr }: Output = process,
+  container: readonly string[] = firstProcess(),
 ): Promise<number> {
   if (argv.some((word) => /^--?(help|h)$/.test(word))) {
     const more = 'Flags of the agent, which a manifest brings along:';
@@ -38,7 +42,10 @@ export async function checkCommand(
     return 0;
   }
   const flags = readCheckFlags(argv);
-  const subject = await subjectOf(flags);
+  const running = agentFlags(container);
+  if (running !== undefined && flags.file === undefined)
+    stderr.write(`flags of the agent that runs here: ${flagText(running)}\n`);
+  const subject = await subjectOf(flags, running);
   const warnings: string[] = [];
   let error: NodensError | undefined;
   try {
@@ -52,6 +59,12 @@ export async function checkCommand(
   if (error !== undefined) stderr.write(`error: ${messageOf(error)}\n`);
   const isFailed = error !== undefined || (flags.isStrict && warnings.length > 0);
   return isFailed ? 1 : 0;
+}
+
+function flagText(flags: FlagValues): string {
+  return Object.entries(given(flags))
+    .map(([name, value]) => `-${name}=${value}`)
+    .join(' ');
 }
 
 /** The effective Corefile; warnings go to `warnings`. Throws ConfigError for what the agent would refuse. */

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { AGENT_UID } from '../../../init/dropin.ts';
 import type { Log } from '../../../init/log.ts';
-import { emptyStateDir, explainStateDir, prepareStateDir } from '../../../init/state-dir.ts';
+import { explainStateDir, prepareStateDir, removeStateDir } from '../../../init/state-dir.ts';
 
 let root = '';
 let said: string[] = [];
@@ -84,7 +84,7 @@ describe('folder for the snapshot', () => {
     assert.match(said[0] ?? '', /^warn the agent cannot keep its cache/);
   });
 
-  it("is emptied of what is the agent's, and of nothing else", async () => {
+  it("loses what is the agent's, and nothing else", async () => {
     for (const name of [
       'cache.snapshot',
       'cache.snapshot.damaged',
@@ -94,8 +94,16 @@ describe('folder for the snapshot', () => {
     ])
       writeFileSync(join(root, name), '');
     mkdirSync(join(root, 'cache.snapshots'));
-    assert.equal((await emptyStateDir(root)).length, 4);
+    assert.equal((await removeStateDir(root)).length, 4);
     assert.deepEqual(readdirSync(root).sort(), ['cache.snapshots', 'notes']);
-    assert.deepEqual(await emptyStateDir(join(root, 'missing')), []);
+    assert.deepEqual(await removeStateDir(join(root, 'missing')), []);
+  });
+
+  it('goes where nothing else is in it', async () => {
+    const path = join(root, 'nodens');
+    mkdirSync(path);
+    writeFileSync(join(path, 'cache.snapshot'), '');
+    assert.deepEqual(await removeStateDir(path), [join(path, 'cache.snapshot'), path]);
+    assert.deepEqual(readdirSync(root), []);
   });
 });

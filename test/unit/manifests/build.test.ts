@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseAllDocuments } from 'yaml';
 import { build, containersOf, type Resource } from './kustomize.ts';
@@ -38,7 +40,41 @@ for (const overlay of overlays) {
     const images = resources.flatMap(containersOf).map((container) => container.image);
     assert.deepEqual([...new Set(images)], [`nodens:${version}`]);
   });
+
+  test(`${overlay}: why a container ended is in what kubectl describes`, () => {
+    for (const { name, terminationMessagePolicy } of resources.flatMap(containersOf))
+      assert.equal(terminationMessagePolicy, 'FallbackToLogsOnError', name);
+  });
 }
+
+for (const overlay of ['cleanup', 'iptables-nftables', 'ipvs'])
+  test(`${overlay}: runs in another namespace, and finds kube-dns's pods in theirs`, (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'nodens-manifests-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    cpSync(`${ROOT}manifests`, folder, { recursive: true });
+    const file = join(folder, 'settings/namespace.yaml');
+    const text = readFileSync(file, 'utf8');
+    writeFileSync(file, text.replace('namespace: kube-system', 'namespace: dns'));
+    const path = join(folder, 'overlays', overlay);
+    for (const resources of [build(path), realBuild(path) ?? []])
+      for (const resource of resources) {
+        const { selector } = (resource.spec ?? {}) as { selector?: Record<string, unknown> };
+        const isForKubeDns = resource.kind === 'Service' && selector?.['k8s-app'] === 'kube-dns';
+        const expected = isForKubeDns ? 'kube-system' : 'dns';
+        assert.equal(resource.metadata.namespace, expected, idOf(resource));
+        for (const { args = [] } of containersOf(resource))
+          for (const arg of args.filter((word) => word.startsWith('--fallback-service=')))
+            assert.match(arg, /=nodens-endpoints\.kube-system\.svc\./);
+      }
+  });
+
+test('drop-in: the file itself runs nodens, and a rolling update waits for its pods', () => {
+  const text = readFileSync(`${OVERLAYS}/drop-in/node-local-dns.yaml`, 'utf8');
+  assert.deepEqual(text.match(/^ *image: .*$/gm), [`          image: nodens:${version}`]);
+  const [container] = build(`${OVERLAYS}/drop-in`).flatMap(containersOf);
+  assert.deepEqual(container?.readinessProbe?.httpGet, container?.livenessProbe?.httpGet);
+  assert.ok(container?.readinessProbe?.httpGet !== undefined);
+});
 
 test('the schema check finds a wrong type, a missing field and an unknown one', () => {
   const fresh = (): Resource =>
@@ -56,8 +92,8 @@ test('the schema check finds a wrong type, a missing field and an unknown one', 
 });
 
 /** What the real program builds, without the suffixes of generated names; undefined where it is not installed. */
-function realBuild(overlay: string): Resource[] | undefined {
-  const run = spawnSync('kubectl', ['kustomize', `${OVERLAYS}/${overlay}`], { encoding: 'utf8' });
+function realBuild(folder: string): Resource[] | undefined {
+  const run = spawnSync('kubectl', ['kustomize', folder], { encoding: 'utf8' });
   if (run.error !== undefined) return undefined;
   assert.equal(run.status, 0, run.stderr);
   const text = run.stdout.replace(/nodens-settings-[a-z0-9]{10}\b/g, 'nodens-settings');
@@ -66,7 +102,7 @@ function realBuild(overlay: string): Resource[] | undefined {
 
 test('the builder of these tests makes what kustomize makes, where it is there to ask', (t) => {
   for (const overlay of overlays) {
-    const real = realBuild(overlay);
+    const real = realBuild(`${OVERLAYS}/${overlay}`);
     if (real === undefined) {
       t.diagnostic('no kubectl on this machine: not compared with kustomize');
       return;

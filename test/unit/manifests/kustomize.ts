@@ -46,6 +46,14 @@ interface Kustomization {
   readonly configMapGenerator?: readonly Generator[];
   readonly patches?: readonly Patch[];
   readonly images?: readonly Image[];
+  readonly transformers?: readonly string[];
+}
+
+interface NamespaceTransformer {
+  readonly apiVersion: 'builtin';
+  readonly kind: 'NamespaceTransformer';
+  readonly metadata: { readonly name: string; readonly namespace: string };
+  readonly unsetOnly: true;
 }
 
 const KNOWN = new Set([
@@ -57,6 +65,7 @@ const KNOWN = new Set([
   'configMapGenerator',
   'patches',
   'images',
+  'transformers',
 ]);
 
 /** The resources that the kustomization in `folder` builds. Throws where it uses what this builder does not know. */
@@ -77,8 +86,20 @@ function apply(folder: string, inherited: readonly Resource[]): Resource[] {
   for (const patch of kustomization.patches ?? []) applyPatch(folder, resources, patch);
   if (kustomization.namespace !== undefined)
     for (const resource of resources) resource.metadata.namespace = kustomization.namespace;
+  for (const entry of kustomization.transformers ?? [])
+    setNamespace(join(folder, entry), resources);
   for (const image of kustomization.images ?? []) setImage(resources, image);
   return resources;
+}
+
+/** The one transformer in use: gives a namespace to what has none. */
+function setNamespace(path: string, resources: readonly Resource[]): void {
+  const transformer = parse(readFileSync(path, 'utf8')) as NamespaceTransformer;
+  refuseUnknown(path, transformer, new Set(['apiVersion', 'kind', 'metadata', 'unsetOnly']));
+  const { kind, unsetOnly, metadata } = transformer;
+  if (kind !== 'NamespaceTransformer' || unsetOnly !== true)
+    throw new Error(`${path}: this builder does not know this transformer`);
+  for (const resource of resources) resource.metadata.namespace ??= metadata.namespace;
 }
 
 function refuseUnknown(where: string, value: object, known: ReadonlySet<string>): void {
@@ -158,6 +179,7 @@ export interface Container {
   readonly restartPolicy?: string;
   readonly command?: readonly string[];
   readonly args?: readonly string[];
+  readonly terminationMessagePolicy?: string;
   readonly env?: readonly { name: string; value?: string }[];
   readonly envFrom?: readonly { configMapRef: { name: string } }[];
   readonly ports?: readonly unknown[];
@@ -178,6 +200,7 @@ export interface Container {
 
 export interface Probe {
   readonly exec: { command: readonly string[] };
+  readonly httpGet?: { host?: string; path: string; port: number };
 }
 
 export interface Volume {

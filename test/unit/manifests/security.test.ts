@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { dirname } from 'node:path';
 import { test } from 'node:test';
 import {
   build,
@@ -20,6 +21,11 @@ for (const overlay of ['iptables-nftables', 'ipvs', 'cleanup']) {
   const daemonSet = daemonSetOf(overlay);
   const pod = podOf(daemonSet) as PodSpec;
   const containers = containersOf(daemonSet);
+  /** Who takes the folder away needs the one above it: what is mounted itself cannot be removed. */
+  const stateVolume =
+    overlay === 'cleanup'
+      ? { 'var-lib': { path: dirname(STATE_DIR), type: 'Directory' } }
+      : { state: { path: STATE_DIR, type: 'DirectoryOrCreate' } };
 
   test(`${overlay}: no container can gain rights, write its root or skip seccomp`, () => {
     assert.equal(pod.securityContext?.seccompProfile?.type, 'RuntimeDefault');
@@ -50,16 +56,17 @@ for (const overlay of ['iptables-nftables', 'ipvs', 'cleanup']) {
     const hostPaths = pod.volumes.filter((volume) => volume.hostPath !== undefined);
     assert.deepEqual(Object.fromEntries(hostPaths.map(({ name, hostPath }) => [name, hostPath])), {
       'xtables-lock': { path: '/run/xtables.lock', type: 'FileOrCreate' },
-      state: { path: STATE_DIR, type: 'DirectoryOrCreate' },
+      ...stateVolume,
     });
     const mounts = (container: Container, volume: string): boolean =>
       container.volumeMounts?.some((mount) => mount.name === volume) ?? false;
     for (const container of pod.initContainers ?? []) {
-      assert.ok(mounts(container, 'xtables-lock') && mounts(container, 'state'));
+      for (const volume of ['xtables-lock', ...Object.keys(stateVolume)])
+        assert.ok(mounts(container, volume), volume);
       assert.ok(container.args?.includes(`--statedir=${STATE_DIR}`));
     }
     for (const container of pod.containers) {
-      assert.ok(!mounts(container, 'xtables-lock'));
+      assert.ok(!mounts(container, 'xtables-lock') && !mounts(container, 'var-lib'));
       assert.equal(mounts(container, 'state'), container.name === 'agent');
     }
   });

@@ -3,6 +3,9 @@
  *
  * `nodens probe SOCKET PAGE` is answered here: the kubelet's probes ask their own pod's agent on its
  * unix socket, and every few seconds, for which starting Node (tens of ms of CPU) would be a waste.
+ * `nodens probe SOCKET PAGE UNTIL SECONDS` asks for PAGE when UNTIL is there, or SECONDS have passed:
+ * the kubelet makes a Warning event of each probe that fails, of startup probes too, and that a start
+ * takes its time is none.
  *
  * Kubernetes gives a non-root container no ambient capabilities: uid 65532 with NET_BIND_SERVICE
  * added still gets EACCES on port 53. This binary carries the file capability, raises it to ambient
@@ -26,6 +29,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef NODENS_NODE
@@ -69,7 +73,8 @@ static int dns_port_is_free_for_all(void) {
 
 /* ── nodens probe ──────────────────────────────────────────────────────────────────────────────── */
 
-enum { PROBE_SECONDS = 2, PROBE_USAGE = 2, PAGE_BYTES = 512 };
+enum { PROBE_SECONDS = 2, PROBE_USAGE = 2, PAGE_BYTES = 512, MAX_WAIT_SECONDS = 3600 };
+enum { PAUSE_NANOSECONDS = 100000000 };
 
 /* A connection to the socket, on which nothing waits longer than the probe may take: -1 with errno. */
 static int connect_unix(const char *path) {
@@ -84,7 +89,11 @@ static int connect_unix(const char *path) {
   if (fd < 0) return -1;
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-  return connect(fd, (struct sockaddr *)&address, sizeof address) == 0 ? fd : -1;
+  if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
+  int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
 }
 
 /* Reads up to the end of the connection or of `bytes`; the octets read, or -1 with errno where none came. */
@@ -100,35 +109,61 @@ static ssize_t read_all(int fd, char *into, size_t bytes) {
   return (ssize_t)length;
 }
 
-/* 0 where the agent on `path` answers `page` with 200; says on stderr what else it said. */
-static int probe(const char *path, const char *page) {
+/* 0 where the agent on `path` answers `page` with 200; `say` hears what else it said. */
+static int ask(const char *path, const char *page, void (*say)(const char *, const char *)) {
   char request[PAGE_BYTES], reply[2 * PAGE_BYTES + 1];
   int length = snprintf(request, sizeof request, "GET %s HTTP/1.0\r\n\r\n", page);
   if (length < 0 || (size_t)length >= sizeof request) {
-    complain("probe", strerror(ENAMETOOLONG));
+    say("probe", strerror(ENAMETOOLONG));
     return 1;
   }
   int fd = connect_unix(path);
   ssize_t count = -1;
   if (fd >= 0 && send(fd, request, (size_t)length, MSG_NOSIGNAL) == length)
     count = read_all(fd, reply, sizeof reply - 1);
+  int error = errno;
+  if (fd >= 0) close(fd);
   if (count < 0) {
-    complain(path, strerror(errno));
+    say(path, strerror(error));
     return 1;
   }
   reply[count] = '\0';
   if (strncmp(reply, "HTTP/1.1 200 ", 13) == 0) return 0;
   const char *body = strstr(reply, "\r\n\r\n");
-  complain(page, body == NULL ? "no answer" : body + 4);
+  say(page, body == NULL ? "no answer" : body + 4);
   return 1;
 }
 
-int main(int argc, char **argv) {
-  if (argc > 1 && strcmp(argv[1], "probe") == 0) {
-    if (argc == 4) return probe(argv[2], argv[3]);
-    complain("usage", "nodens probe SOCKET PAGE");
+static void ignore(const char *what, const char *why) { (void)what, (void)why; }
+
+static double monotonic_seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Returns when the agent answers `page` with 200, or after `seconds`. */
+static void await_page(const char *path, const char *page, long seconds) {
+  const struct timespec pause = {.tv_nsec = PAUSE_NANOSECONDS};
+  double end = monotonic_seconds() + (double)seconds;
+  while (ask(path, page, ignore) != 0 && monotonic_seconds() < end) nanosleep(&pause, NULL);
+}
+
+/* `words` are what follows `nodens probe`. The exit code. */
+static int probe(int count, char **words) {
+  char *end = "x";
+  long seconds = count == 4 ? strtol(words[3], &end, 10) : 0;
+  int may_wait = *end == '\0' && seconds > 0 && seconds <= MAX_WAIT_SECONDS;
+  if (count != 2 && !may_wait) {
+    complain("usage", "nodens probe SOCKET PAGE [UNTIL SECONDS]");
     return PROBE_USAGE;
   }
+  if (may_wait) await_page(words[0], words[2], seconds);
+  return ask(words[0], words[1], complain);
+}
+
+int main(int argc, char **argv) {
+  if (argc > 1 && strcmp(argv[1], "probe") == 0) return probe(argc - 2, argv + 2);
   /* Root keeps what its container grants through exec: nothing to raise. */
   if (geteuid() != 0 && raise_net_bind_service() != 0 && !dns_port_is_free_for_all())
     complain("no CAP_NET_BIND_SERVICE, ports below 1024 cannot be bound (capability not added, or "

@@ -16,7 +16,7 @@ import { BlockIdentities } from './identity.ts';
 import { initReporter } from './init-reporter.ts';
 import type { AgentOptions } from './options.ts';
 import { proveUpstreams, zonesToProve } from './self-test.ts';
-import { delayFields, isWorthWaiting } from './start-delay.ts';
+import { DelayReport, isWorthWaiting } from './start-delay.ts';
 import { watchDescriptors } from './state/descriptor-watch.ts';
 import { SnapshotFile } from './state/snapshot-file.ts';
 import { writeInPlace } from './state/trusted-file.ts';
@@ -193,14 +193,16 @@ export class Daemon {
   /** Tries until it works, or until it is not worth waiting for any more. */
   async #patiently<Result>(attempt: () => Promise<Result>): Promise<Result> {
     const startMs = this.#clock.nowMs();
+    const isBehindInit = this.#initLink !== undefined;
+    const report = new DelayReport(this.foundation.log, isBehindInit);
     for (;;) {
       try {
         return await attempt();
       } catch (error) {
         const waitedMs = this.#clock.nowMs() - startMs;
-        const isHopeless = !isWorthWaiting(error, waitedMs, this.#initLink !== undefined);
+        const isHopeless = !isWorthWaiting(error, waitedMs, isBehindInit);
         if (isHopeless || this.#isStopping) throw error;
-        this.foundation.log.warn(delayFields(error), `not yet: ${messageOf(error)}`);
+        report.tell(error, waitedMs);
         await sleep(this.#clock, RETRY_MS);
       }
     }

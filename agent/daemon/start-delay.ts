@@ -1,7 +1,7 @@
 /** What a start waits for, how long, and what it says meanwhile. */
 import { errnoOf, messageOf, NetworkError } from '../base/errors.ts';
 import { lackOfOpening, UnreadError } from '../base/lack.ts';
-import type { LogFields } from '../query/services.ts';
+import type { LogFields, Logger } from '../query/services.ts';
 
 /** How long a start without init waits for an address or a port. */
 const START_MS = 60_000;
@@ -16,6 +16,33 @@ export function isWorthWaiting(error: unknown, waitedMs: number, isBehindInit: b
   const isOthers = error instanceof NetworkError && ['EADDRNOTAVAIL', 'EADDRINUSE'].includes(errno);
   const isLack = error instanceof UnreadError || lackOfOpening(errno) !== undefined;
   return (isOthers || isLack) && (isBehindInit || waitedMs < START_MS);
+}
+
+/** How long init may take to put an address on the node before that is worth a warning. */
+export const ADDRESS_MS = 30_000;
+
+/**
+ * Tells what a start waits for, at each attempt. That init has not put an address on the node yet is in every start: once
+ * at level info, and a warning only when it lasts.
+ */
+export class DelayReport {
+  readonly #log: Logger;
+  readonly #isBehindInit: boolean;
+  #told = '';
+
+  constructor(log: Logger, isBehindInit: boolean) {
+    this.#log = log;
+    this.#isBehindInit = isBehindInit;
+  }
+
+  tell(error: unknown, waitedMs: number): void {
+    const message = `not yet: ${messageOf(error)}`;
+    const fields = delayFields(error);
+    const isUsual = this.#isBehindInit && fields.errno === 'EADDRNOTAVAIL';
+    if (!isUsual || waitedMs >= ADDRESS_MS) this.#log.warn(fields, message);
+    else if (message !== this.#told) this.#log.info(fields, message);
+    this.#told = message;
+  }
 }
 
 /** Fields of the line that tells of it. */

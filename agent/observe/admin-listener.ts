@@ -1,6 +1,6 @@
 /**
- * One admin port. Where it cannot be opened that is a warning and a counter, tried again until it can: it is never a
- * reason not to answer queries.
+ * One admin port. Where it cannot be opened that is a counter and a line, tried again until it can: it is never a reason
+ * not to answer queries. What every start or update brings along is a warning only once it lasts.
  */
 import type { Server } from 'node:net';
 import type { Timer } from '../base/clock.ts';
@@ -15,6 +15,14 @@ export type AdminOptions = HttpClientsOptions;
 
 export const MIN_RETRY_MS = 250;
 const MAX_RETRY_MS = 5_000;
+/**
+ * How long a reason is none to worry, milliseconds. In an update the pod before has the port until it has drained; at a
+ * start init may not have put the address on the node yet.
+ */
+export const USUAL_MS: Readonly<Partial<Record<string, number>>> = {
+  EADDRINUSE: 60_000,
+  EADDRNOTAVAIL: 30_000,
+};
 
 /** One port, open or on its way there. */
 export class AdminListener {
@@ -25,8 +33,8 @@ export class AdminListener {
   #server: Server | undefined;
   #retry: Timer | undefined;
   #retryMs = MIN_RETRY_MS;
-  /** Why the port could not be opened when we last said so: the same reason is not told at every try. */
-  #toldErrno: string | undefined;
+  /** Why the port cannot be opened, since when, and at which level that was told: not at every try. */
+  #trouble: { errno: string; sinceMs: number; told: 'info' | 'warn' | undefined } | undefined;
   #closed = false;
 
   constructor(address: string, pages: Pages, options: AdminOptions, clients: HttpClients) {
@@ -53,8 +61,9 @@ export class AdminListener {
       const server = await openAdminPort(this.#address, () => this.pages, this.#clients);
       if (this.#closed) return void server.close();
       this.#server = server;
+      this.#trouble = undefined;
       // Whatever happens to a listener that works, such as too many open files, is not worth the process.
-      server.on('error', (error) => this.#warn(error, 'admin port in trouble', {}));
+      server.on('error', (error) => this.#tell('warn', error, 'admin port in trouble', {}));
       if (this.#clients.isUnused) await askFirst(server, clock);
       log.info({ address: this.#address, pages: [...this.pages.keys()] }, 'admin pages served');
     } catch (error) {
@@ -77,33 +86,52 @@ export class AdminListener {
     const { clock, metrics } = this.#options;
     metrics.counter('nodens_admin_listen_errors_total', { address: this.#address }).value++;
     if (this.#closed) return;
-    const errno = errnoOf(error);
-    if (errno !== this.#toldErrno) {
-      const fields = { pages: [...this.pages.keys()], remedy: remedyFor(errno, this.#address) };
-      this.#warn(error, 'admin port not opened, trying again: DNS does not wait for it', fields);
-    }
-    this.#toldErrno = errno;
+    this.#explain(error);
     this.#retry = clock.after(this.#retryMs, () => void this.open());
     this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS);
   }
 
-  #warn(error: unknown, message: string, more: Readonly<Record<string, unknown>>): void {
+  #explain(error: unknown): void {
+    const errno = errnoOf(error);
+    const nowMs = this.#options.clock.nowMs();
+    if (this.#trouble?.errno !== errno) this.#trouble = { errno, sinceMs: nowMs, told: undefined };
+    const trouble = this.#trouble;
+    const usualMs = this.#address.startsWith(UNIX) ? 0 : (USUAL_MS[errno] ?? 0);
+    const level = nowMs - trouble.sinceMs < usualMs ? 'info' : 'warn';
+    if (trouble.told === level) return;
+    trouble.told = level;
+    const remedy = remedyFor(errno, this.#address, level);
+    const message = 'admin port not opened, trying again: DNS does not wait for it';
+    this.#tell(level, error, message, { pages: [...this.pages.keys()], remedy });
+  }
+
+  #tell(
+    level: 'info' | 'warn',
+    error: unknown,
+    message: string,
+    more: Readonly<Record<string, unknown>>,
+  ): void {
     const { log } = this.#options;
     const address = this.#address;
     const fields = { address, errno: errnoOf(error), reason: messageOf(error), ...more };
-    log.warn({ event: 'admin-port', [FOLD_BY]: `${message} ${address}`, ...fields }, message);
+    log[level]({ event: 'admin-port', [FOLD_BY]: `${message} ${address}`, ...fields }, message);
   }
 }
 
-/** What the operator can do about it. */
-function remedyFor(errno: string, address: string): string {
+/** What the operator can do about it; at level info, what will mostly come of it. */
+function remedyFor(errno: string, address: string, level: 'info' | 'warn'): string {
   if (errno === 'EADDRINUSE' && !address.startsWith(UNIX)) {
     const port = address.slice(address.lastIndexOf(':') + 1);
-    return `ss -ltnp 'sport = :${port}' names the process that has port ${port}: end it, or give these pages another port`;
+    const usual = 'in an update the pod before this one, which ends soon';
+    const lasting = 'end it, or give these pages another port';
+    return `ss -ltnp 'sport = :${port}' names the process that has port ${port}: ${level === 'info' ? usual : lasting}`;
   }
   const lack = lackOfOpening(errno);
   if (lack !== undefined)
     return `this node lacks ${lack}: raise its limit, or find what uses them up`;
-  if (errno === 'EADDRNOTAVAIL') return 'the address is not on this node: is init running?';
+  if (errno === 'EADDRNOTAVAIL')
+    return level === 'info'
+      ? 'the address is not on this node yet: init puts it there'
+      : 'the address is not on this node: is init running?';
   return 'give these pages another address';
 }

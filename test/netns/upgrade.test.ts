@@ -6,11 +6,17 @@ import { V4 } from '../lab/topology/plan.ts';
 import { PROXIES, type ProxyKind } from '../lab/topology/proxy.ts';
 import { requestsServed } from '../lab/topology/site.ts';
 import { until as eventually } from '../lab/topology/wait.ts';
-import { Rollout } from '../support/rollout.ts';
+import { type Pod, Rollout } from '../support/rollout.ts';
 import { describeSites, withSite } from '../support/sites.ts';
 import { type TcpLoadResult, tcpLoad } from '../support/tcp-load.ts';
 
 const ROUNDS = Number(process.env.NODENS_CHAOS_ROUNDS ?? 3);
+
+/** Lines of its log that call for an operator. */
+function alarmsIn({ init, agent }: Pod): string[] {
+  const lines = [init, agent].flatMap((daemon) => daemon.log().split('\n'));
+  return lines.filter((line) => /"level":"(?:warn|error)"/.test(line));
+}
 
 const updated = (proxy: ProxyKind): void => {
   it(`${ROUNDS} times under load: no UDP query lost, no TCP answer cut off`, () =>
@@ -22,12 +28,14 @@ const updated = (proxy: ProxyKind): void => {
         'the agent to serve',
         async () => (await requestsServed(cluster.node)) !== undefined,
       );
+      const alarms: string[] = [];
       const [first, second] = cluster.pods;
       const updates = async (): Promise<void> => {
         for (let round = 0; round < ROUNDS; round++) {
           const next = await rollout.start();
           assert.deepEqual(await rollout.end(pod), [0, 0]);
           assert.match(pod.agent.log(), /"acknowledged":true/);
+          alarms.push(...alarmsIn(pod));
           pod = next;
         }
       };
@@ -40,6 +48,8 @@ const updated = (proxy: ProxyKind): void => {
         tcpLoad(second, { server: V4.local, clients: 6, until }),
       ]);
       await until;
+      alarms.push(...alarmsIn(pod));
+      assert.deepEqual(alarms, [], 'an update is no reason for a warning');
       const sent = vip.sent + local.sent;
       const sum = (key: keyof TcpLoadResult): number => tcp.reduce((all, one) => all + one[key], 0);
       process.stdout.write(

@@ -1,6 +1,7 @@
 import { formatEndpoint } from '../../base/address.ts';
 import type { Clock } from '../../base/clock.ts';
 import { DnsError, messageOf } from '../../base/errors.ts';
+import { OWN_KEY } from '../../base/memory-ledger.ts';
 import { RCODE, rcodeName, typeName } from '../../dns/iana.ts';
 import type { Plugin, Result } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
@@ -37,13 +38,17 @@ function report(options: ErrorsOptions, query: Query, error: unknown): void {
   // A query that is dropped on purpose is no error.
   if (rcode < 0) return;
   const reason = messageOf(error);
-  const consolidation = options.consolidations.find((rule) => rule.matches(reason));
+  const isOwn = query.isInternal && query.clientKey === OWN_KEY;
+  const consolidation = isOwn
+    ? undefined
+    : options.consolidations.find((rule) => rule.matches(reason));
   if (consolidation?.add() === false) return;
   const { log, clock, stacktrace } = options;
   const trace = stacktrace && error instanceof Error ? { stack: error.stack } : {};
   const fields = { ...describe(query, error, rcode, clock.nowMs()), ...trace };
   const message = `plugin/errors: ${rcode} ${query.nameText} ${typeName(query.type)}: ${reason}`;
-  log[consolidation?.level ?? 'error'](fields, message);
+  // What the agent asks for its own sake (`loop`, the proof at the start) may fail: who asks says what it means.
+  log[isOwn ? 'debug' : (consolidation?.level ?? 'error')](fields, message);
 }
 
 /** Who asked what, and where it went wrong. Repeats of one upstream's failure in one phase fold into one line. */

@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ConfigError, NetworkError } from '../../../agent/base/errors.ts';
 import { UnreadError } from '../../../agent/base/lack.ts';
-import { delayFields, isWorthWaiting } from '../../../agent/daemon/start-delay.ts';
+import {
+  ADDRESS_MS,
+  DelayReport,
+  delayFields,
+  isWorthWaiting,
+} from '../../../agent/daemon/start-delay.ts';
+import { RecordingLogger } from '../../support/services.ts';
 
 const PLACE = { file: 'Corefile', line: 1 };
 const HOUR_MS = 3_600_000;
@@ -43,5 +49,25 @@ describe('what a start waits for', () => {
     assert.equal(event, 'port-taken');
     assert.match(String(remedy), /ss -lntup 'sport = :1053'/);
     assert.equal(delayFields(failedBind('EADDRNOTAVAIL')).remedy, undefined);
+  });
+
+  /** Levels of the lines about `attempts` by `errno`, a quarter of a second apart. */
+  function levels(errno: string, attempts: number, isBehindInit = true): string[] {
+    const log = new RecordingLogger();
+    const report = new DelayReport(log, isBehindInit);
+    for (let attempt = 0; attempt < attempts; attempt++)
+      report.tell(failedBind(errno), attempt * 250);
+    return log.records.map(({ level }) => level);
+  }
+
+  it('an address that init has yet to put on the node is a warning only when it lasts', () => {
+    const usual = ADDRESS_MS / 250;
+    assert.deepEqual(levels('EADDRNOTAVAIL', usual), ['info']);
+    assert.deepEqual(levels('EADDRNOTAVAIL', usual + 1), ['info', 'warn']);
+  });
+
+  it('a port that is taken, and an address without init, are warnings at once', () => {
+    assert.deepEqual(levels('EADDRINUSE', 1), ['warn']);
+    assert.deepEqual(levels('EADDRNOTAVAIL', 1, false), ['warn']);
   });
 });

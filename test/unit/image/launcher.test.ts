@@ -56,6 +56,17 @@ test('without node: one line that says so, and exit code 127 as a shell would', 
   );
 });
 
+/** `nodens probe`: exit code and what it says. */
+async function ask(...args: string[]): Promise<[number | null, string]> {
+  const child = spawn(launcher, ['probe', ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  const [code] = (await once(child, 'close')) as [number | null];
+  return [code, stderr];
+}
+
 test('probe asks the page of the agent behind a unix socket, and says what is wrong', async () => {
   const socket = join(folder, 'probe.sock');
   const pages: Readonly<Record<string, [number, string]>> = {
@@ -67,18 +78,12 @@ test('probe asks the page of the agent behind a unix socket, and says what is wr
     response.writeHead(status).end(body);
   });
   await new Promise<void>((resolve) => server.listen(socket, resolve));
-  const ask = async (...args: string[]): Promise<[number | null, string]> => {
-    const child = spawn(launcher, ['probe', ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
-    let stderr = '';
-    child.stderr.on('data', (chunk: Buffer) => {
-      stderr += chunk.toString();
-    });
-    const [code] = (await once(child, 'close')) as [number | null];
-    return [code, stderr];
-  };
   assert.deepEqual(await ask(socket, '/health'), [0, '']);
   assert.deepEqual(await ask(socket, '/ready'), [1, 'nodens-launch: /ready: forward,listeners\n']);
-  assert.deepEqual(await ask(socket), [2, 'nodens-launch: usage: nodens probe SOCKET PAGE\n']);
+  assert.deepEqual(await ask(socket), [
+    2,
+    'nodens-launch: usage: nodens probe SOCKET PAGE [UNTIL SECONDS]\n',
+  ]);
   const long = `/${'x'.repeat(600)}`;
   assert.equal((await ask(socket, long))[0], 1);
   assert.equal((await ask(long, '/health'))[0], 1);
@@ -89,6 +94,34 @@ test('probe asks the page of the agent behind a unix socket, and says what is wr
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
   assert.equal((await ask(socket, '/health'))[0], 1);
+});
+
+test('probe waits for a second page, and then says what the first one says', async (t) => {
+  const socket = join(folder, 'wait.sock');
+  const asked: string[] = [];
+  let [health, readyAfter] = [200, 3];
+  const server = createServer(({ url = '' }, response) => {
+    asked.push(url);
+    const isReady = asked.length > readyAfter;
+    response.writeHead(url === '/health' ? health : isReady ? 200 : 503).end('no');
+  });
+  t.after(() => server.close());
+  // The agent's socket is not there yet when the kubelet begins to ask.
+  const early = ask(socket, '/health', '/ready', '60');
+  await new Promise<void>((resolve) => server.listen(socket, resolve));
+  assert.deepEqual(await early, [0, '']);
+  assert.deepEqual(asked, ['/ready', '/ready', '/ready', '/ready', '/health']);
+
+  readyAfter = Number.POSITIVE_INFINITY;
+  assert.deepEqual(await ask(socket, '/health', '/ready', '1'), [0, ''], 'not ready, but there');
+  health = 503;
+  assert.deepEqual(await ask(socket, '/health', '/ready', '1'), [
+    1,
+    'nodens-launch: /health: no\n',
+  ]);
+  for (const wrong of ['', '0', '-1', '1s', '99999', 'soon'])
+    assert.equal((await ask(socket, '/health', '/ready', wrong))[0], 2, wrong);
+  assert.equal((await ask(socket, '/health', '/ready'))[0], 2);
 });
 
 if (process.getuid?.() === 0) asContainers();

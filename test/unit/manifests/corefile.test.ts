@@ -95,6 +95,10 @@ for (const overlay of ['iptables-nftables', 'ipvs']) {
     };
     const health = usesOf(cluster, 'health')[0];
     assert.equal(target(agent.startupProbe), health);
+    const { exec, timeoutSeconds } = agent.startupProbe as Probe;
+    const [until, seconds] = exec.command.slice(4);
+    assert.equal(until, '/ready', 'a start that becomes ready fails no probe');
+    assert.ok(Number(seconds) > 0 && Number(seconds) < (timeoutSeconds ?? 1));
     assert.equal(target(agent.livenessProbe), health);
     assert.equal(target(agent.readinessProbe), usesOf(cluster, 'ready')[0]);
   });

@@ -200,6 +200,7 @@ export interface Container {
 
 export interface Probe {
   readonly exec: { command: readonly string[] };
+  readonly timeoutSeconds?: number;
   readonly httpGet?: { host?: string; path: string; port: number };
 }
 

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { AdminRoute, AdminServer } from '../../../agent/observe/admin.ts';
-import { MIN_RETRY_MS } from '../../../agent/observe/admin-listener.ts';
+import { MIN_RETRY_MS, USUAL_MS } from '../../../agent/observe/admin-listener.ts';
 import { adminServer } from '../../support/admin.ts';
 import { eventually } from '../../support/netns.ts';
 import { fakeServices } from '../../support/services.ts';
@@ -112,7 +112,7 @@ describe('AdminServer', () => {
     assert.deepEqual([...admin.ports.keys()], ['[::1]:0']);
   });
 
-  it('warns and counts where a port is busy, and takes it once it is free', async () => {
+  it('says and counts where a port is busy, and takes it once it is free', async () => {
     const blocker = createServer();
     await new Promise<void>((resolve) => blocker.listen(0, '127.0.0.1', resolve));
     const { port } = blocker.address() as AddressInfo;
@@ -121,8 +121,8 @@ describe('AdminServer', () => {
     const failures = (): number =>
       services.metrics.value('nodens_admin_listen_errors_total', { address });
     assert.equal(failures(), 1);
-    const warning = services.log.records.find(({ level }) => level === 'warn');
-    assert.equal(warning?.fields.errno, 'EADDRINUSE');
+    const told = services.log.records.find(({ fields }) => fields.event === 'admin-port');
+    assert.deepEqual([told?.level, told?.fields.errno], ['info', 'EADDRINUSE']);
     assert.equal((await ask(portOf(ANY), '/a')).body, 'a');
 
     await new Promise<void>((resolve) => blocker.close(() => resolve()));
@@ -132,6 +132,32 @@ describe('AdminServer', () => {
     assert.equal(failures(), 1);
     await eventually('nothing is left to do', () => services.clock.pendingTimers === 0);
   });
+
+  for (const [what, errno] of [
+    ['a port that the pod before still has', 'EADDRINUSE'],
+    ['an address that init has not put on the node yet', 'EADDRNOTAVAIL'],
+  ] as const)
+    it(`${what} is a warning only once it lasts, told once`, async (t) => {
+      const blocker = createServer();
+      await new Promise<void>((resolve) => blocker.listen(0, '127.0.0.1', resolve));
+      t.after(() => blocker.close());
+      const { port } = blocker.address() as AddressInfo;
+      const address = errno === 'EADDRINUSE' ? `127.0.0.1:${port}` : '192.0.2.1:8080';
+      const { clock, log } = services;
+      const told = (): string[] => log.records.map(({ level }) => level);
+      const usualMs = USUAL_MS[errno] ?? 0;
+      await admin.reconcile([page(address, '/a', 'a')]);
+      for (const startMs = clock.nowMs(); clock.nowMs() < startMs + usualMs + 20_000; ) {
+        if (clock.nowMs() < startMs + usualMs) assert.deepEqual(told(), ['info']);
+        await eventually('the next try', () => clock.pendingTimers === 1);
+        await clock.advance(5_000);
+      }
+      await eventually('the last try', () => clock.pendingTimers === 1);
+      assert.deepEqual(told(), ['info', 'warn']);
+      const [first, last] = log.records.map(({ fields }) => String(fields.remedy));
+      assert.doesNotMatch(String(first), /end it|is init running/);
+      assert.match(String(last), /end it|is init running/);
+    });
 
   it('serves on a unix socket, also where a killed process has left its own', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'nodens-admin-'));

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { ConfigError, DnsError, NetworkError } from '../../../../agent/base/errors.ts';
 import { RCODE } from '../../../../agent/dns/iana.ts';
 import { setup } from '../../../../agent/plugins/errors/setup.ts';
+import { Query } from '../../../../agent/query/query.ts';
 import { FOLD_BY } from '../../../../agent/query/services.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { NextSpy, queryFor } from '../../../support/queries.ts';
@@ -103,6 +104,29 @@ describe('errors', () => {
     const { fail, records } = errors();
     fail(new DnsError(-1, 'dropped'));
     assert.deepEqual(records, []);
+  });
+
+  it('is no alarm where the agent asked for its own sake, nor counted as one', async () => {
+    const { handle, records, clock } = errors('errors {\nconsolidate 1m ".*"\n}');
+    const { name, type } = queryFor('1234.5678.example.org.', 'HINFO');
+    const server = { index: 0, label: '' };
+    const ask = { name, type, dnssecOk: false, checkingDisabled: false, server };
+    const failing = (): never => {
+      throw timeout;
+    };
+    assert.throws(() => handle(Query.internal(ask, 0), failing), DnsError);
+    await clock.advance(60_000);
+    assert.deepEqual(
+      records.map(({ level, fields }) => [level, fields.client]),
+      [['debug', 'internal']],
+    );
+    // Asked for a client's sake it is the client's error.
+    assert.throws(() => handle(Query.internal(ask, 0, '10.244.0.7'), failing), DnsError);
+    await clock.advance(60_000);
+    assert.deepEqual(
+      records.map(({ level }) => level),
+      ['debug', 'error'],
+    );
   });
 
   it('survives errors that cause each other and things that are no errors', () => {

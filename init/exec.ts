@@ -15,15 +15,23 @@ export type Run = (program: string, args: readonly string[], input?: string) => 
 export class CommandError extends NodensError {
   readonly exitCode: number | undefined;
   readonly stderr: string;
+  /** Whether something else than we ended it by SIGKILL: mostly the kernel, for memory. */
+  readonly isKilled: boolean;
 
-  constructor(command: string, exitCode: number | undefined, stderr: string) {
-    const reason = firstLine(stderr);
-    super(
-      'NODENS_COMMAND',
-      `${command}: ${exitCode === undefined ? '' : `exit code ${exitCode}: `}${reason}`,
-    );
+  constructor(command: string, exitCode: number | undefined, stderr: string, isKilled = false) {
+    const code = exitCode === undefined ? '' : `exit code ${exitCode}: `;
+    const reason = isKilled
+      ? 'killed (SIGKILL), which the kernel does where memory is short'
+      : firstLine(stderr);
+    super('NODENS_COMMAND', `${command}: ${code}${reason}`);
     this.exitCode = exitCode;
     this.stderr = stderr;
+    this.isKilled = isKilled;
+  }
+
+  /** What to do about it, where that is known from how the program ended. */
+  get remedy(): string | undefined {
+    return this.isKilled ? KILLED_REMEDY : undefined;
   }
 
   /** Whether somebody else held the lock of legacy iptables for as long as we were willing to wait. */
@@ -31,6 +39,10 @@ export class CommandError extends NodensError {
     return this.stderr.includes('holding the xtables lock');
   }
 }
+
+const KILLED_REMEDY =
+  "raise the memory limit of this container (init's in the DaemonSet; a large ruleset takes nft or iptables-save " +
+  "hundreds of MB), or run it on the node; `oom-kill` in the node's kernel log says what was killed";
 
 function firstLine(stderr: string): string {
   const lines = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('# Warning'));
@@ -48,6 +60,8 @@ export const runCommand: Run = async (program, args, input = '') => {
   });
   if (!result.failed) return result.stdout;
   const command = [program, ...args].join(' ');
+  if (result.signal === 'SIGKILL' && !result.timedOut && !result.isMaxBuffer)
+    throw new CommandError(command, undefined, result.stderr, true);
   if (result.exitCode === undefined)
     throw new CommandError(command, undefined, result.originalMessage ?? result.shortMessage ?? '');
   throw new CommandError(command, result.exitCode, result.stderr);

@@ -1,7 +1,10 @@
 /** Who answers on the local IPs, now and when nodens does not. */
+
+import { familyOf } from '../../agent/base/address.ts';
 import type { Facts, Finding, LocalReply, Reply } from './facts.ts';
-import { leadsToAgent, ownRuleIds, ownText } from './ruleset.ts';
+import { familiesOf, leadsToAgent, ownRuleIds, ownText } from './ruleset.ts';
 import { isSeen, unseen } from './seen.ts';
+import { isServiceIp } from './services.ts';
 
 /** Who answered a question for nodens's own name: with its nonce it was nodens. */
 type Who = 'nodens' | 'another server' | 'nobody';
@@ -15,13 +18,21 @@ export function isLinkLocal(address: string): boolean {
   return /^(169\.254\.|fe[89ab])/.test(address);
 }
 
+/** Whether a pod that asks `address` has nodens alone, and the fallback: it is no Service's. */
+export function isNodeLocal({ rules }: Pick<Facts, 'rules'>, address: string): boolean {
+  if (isLinkLocal(address)) return true;
+  // Of IPv6 a unique local address is what the settings suggest; Services may have such ones, too.
+  const isUniqueLocal = familyOf(address) === 6 && /^f[cd]/.test(address);
+  return isUniqueLocal && isSeen(rules) && !isServiceIp(rules.value, address);
+}
+
 /** The verdict over all: what a pod that asks each local IP gets. */
 export function answers(facts: Facts): Finding {
   const id = 'answers';
   const byAddress = facts.localIps.map((address) => ({ address, by: whoServes(facts, address) }));
   const says = byAddress.map(({ address, by }) => `${address}: ${by}`).join('\n');
   if (byAddress.length === 0) {
-    const remedy = 'is nodens installed here? kubectl -n kube-system get pods -o wide';
+    const remedy = 'is nodens installed here? kubectl get pods -A -o wide -l k8s-app=nodens';
     return { id, verdict: 'bad', says: 'no address of nodens is known', remedy };
   }
   if (byAddress.some(({ by }) => by === 'nobody')) {
@@ -42,9 +53,10 @@ function whoServes(facts: Facts, address: string): Who {
     .map(({ reply }) => who(reply));
   if (replies.includes('nobody')) return 'nobody';
   if (replies.includes('another server')) return 'another server';
-  const isIntercepted = !isSeen(facts.rules) || leadsToAgent(facts.rules.value);
+  const family = familyOf(address) ?? 4;
+  const isIntercepted = !isSeen(facts.rules) || leadsToAgent(facts.rules.value, family);
   // Asked on the node, the agent answers on a VIP that is the node's, too; pods get there by the rules only.
-  return isIntercepted || isLinkLocal(address) ? 'nodens' : 'another server';
+  return isIntercepted || isNodeLocal(facts, address) ? 'nodens' : 'another server';
 }
 
 export function agents({ local }: Facts): Finding {
@@ -53,7 +65,7 @@ export function agents({ local }: Facts): Finding {
   if (silent.length > 0) {
     const remedy = silent.some(({ reply }) => 'error' in reply && reply.error === 'timeout')
       ? 'it hangs or packets are dropped: see its log, and the lines on rules and queues here'
-      : 'nothing listens there: is the agent container running (kubectl describe pod), can it bind?';
+      : 'nothing listens there: kubectl describe pod says why its container ended (a refused Corefile?); can it bind?';
     return { id, verdict: 'bad', says: `no answer on ${silent.map(where).join(', ')}`, remedy };
   }
   const others = local.filter(({ reply }) => who(reply) === 'another server');
@@ -73,15 +85,17 @@ function where({ address, transport, reply }: LocalReply): string {
 }
 
 /** The way that link-local addresses take while nodens does not answer. */
-export function fallback({ rules, localIps }: Facts): Finding {
+export function fallback(facts: Pick<Facts, 'rules' | 'localIps'>): Finding {
   const id = 'fallback';
+  const { rules, localIps } = facts;
   if (!isSeen(rules)) return unseen(id, rules);
-  const linkLocal = localIps.filter(isLinkLocal);
-  const ids = [...ownRuleIds(ownText(rules.value))];
+  const linkLocal = localIps.filter((ip) => isNodeLocal(facts, ip));
+  const families = familiesOf(ownRuleIds(ownText(rules.value)), 'fallback-', 'direct-');
+  const without = linkLocal.filter((ip) => !families.includes(familyOf(ip) ?? 4));
   if (linkLocal.length === 0) {
     return { id, verdict: 'ok', says: "none needed: kube-proxy's rules are behind every local IP" };
   }
-  if (ids.some((rule) => rule.startsWith('fallback-'))) {
+  if (without.length === 0) {
     return {
       id,
       verdict: 'ok',
@@ -91,7 +105,22 @@ export function fallback({ rules, localIps }: Facts): Finding {
   return {
     id,
     verdict: 'warn',
-    says: `none for ${linkLocal.join(', ')}: pods that ask there have no DNS while nodens is down`,
+    says: `none for ${without.join(', ')}: pods that ask there have no DNS while nodens is down`,
     remedy: 'name the ClusterIP of kube-dns to init: --clusterdns; its log says why there is none',
   };
+}
+
+/** What the running agent says of the Corefile on disk. */
+export function corefile({ isConfigValid }: Pick<Facts, 'isConfigValid'>): Finding {
+  const id = 'corefile';
+  if (!isSeen(isConfigValid)) {
+    const remedy =
+      "is the agent running? Where the Corefile's prometheus lines name another address: --metrics ADDR:PORT";
+    return unseen(id, { ...isConfigValid, remedy });
+  }
+  if (isConfigValid.value) return { id, verdict: 'ok', says: 'what is on disk is what is served' };
+  const says = 'what is on disk is refused: the one before is served until the next start';
+  const remedy =
+    "the agent's log names file, line and reason; `nodens check` in its container does, too (kubectl exec)";
+  return { id, verdict: 'bad', says, remedy };
 }

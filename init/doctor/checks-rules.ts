@@ -1,9 +1,11 @@
 /** Rules: ours, what a node-local-dns left, and what others have put in the way. */
-import { isLinkLocal, who } from './checks-answers.ts';
+import { familyOf } from '../../agent/base/address.ts';
+import { isNodeLocal, who } from './checks-answers.ts';
 import type { Facts, Finding, Rules } from './facts.ts';
 import {
   backendsOf,
   droppingChains,
+  familiesOf,
   foreignDnsRules,
   ownRuleIds,
   ownText,
@@ -12,8 +14,9 @@ import {
 } from './ruleset.ts';
 import { isSeen, unseen } from './seen.ts';
 
-export function interception({ rules, localIps }: Facts): Finding {
+export function interception(facts: Pick<Facts, 'rules' | 'localIps'>): Finding {
   const id = 'interception';
+  const { rules, localIps } = facts;
   if (!isSeen(rules)) return unseen(id, rules);
   const ids = [...ownRuleIds(ownText(rules.value))].filter(
     (rule) => !/^(un)?mark-alive-/.test(rule),
@@ -25,9 +28,14 @@ export function interception({ rules, localIps }: Facts): Finding {
     const remedy = 'init takes them away or frees them at once, unless it hangs: is it running?';
     return { id, verdict: 'warn', says, remedy };
   }
+  const led = familiesOf(ids, 'query-pod');
+  const left = localIps.filter((ip) => !led.includes(familyOf(ip) ?? 4));
   if (has('query-pod') && has('reply')) {
     const host = has('query-host') ? 'pods and the host' : 'pods only';
-    return { id, verdict: 'ok', says: `${ids.length} rules by ${by}: ${host}` };
+    const says = `${ids.length} rules by ${by}: ${host}, ${led.map((family) => `IPv${family}`).join(' and ')}`;
+    if (left.length === 0) return { id, verdict: 'ok', says };
+    const remedy = 'init says in its log what it could not set up for that family';
+    return { id, verdict: 'warn', says: `${says}; not ${left.join(', ')}`, remedy };
   }
   if (has('query-')) {
     const says = 'query rules without reply rules: late answers capture sockets in conntrack';
@@ -35,7 +43,7 @@ export function interception({ rules, localIps }: Facts): Finding {
   }
   const state =
     ids.length === 0 ? 'no rules of nodens' : `withdrawn (${ids.length} standing rules by ${by})`;
-  const vips = localIps.filter((ip) => !isLinkLocal(ip));
+  const vips = localIps.filter((ip) => !isNodeLocal(facts, ip));
   return {
     id,
     verdict: vips.length > 0 || ids.length === 0 ? 'warn' : 'ok',

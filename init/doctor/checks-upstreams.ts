@@ -4,13 +4,15 @@
  */
 import { CLUSTER_IP_REMEDY, clusterIpFault } from '../fallback.ts';
 import type { Facts, Finding, UpstreamReply } from './facts.ts';
+import { isSeen } from './seen.ts';
+import { hasNoEndpoints } from './services.ts';
 
 const NOERROR = 0;
 const SERVFAIL = 2;
 const NXDOMAIN = 3;
 const REFUSED = 5;
 
-export function kubeDns({ upstreams, kubeDns: servers }: Facts): Finding {
+export function kubeDns({ upstreams, kubeDns: servers, rules }: Facts): Finding {
   const id = 'kube-dns';
   if (servers.length === 0) {
     return {
@@ -20,14 +22,22 @@ export function kubeDns({ upstreams, kubeDns: servers }: Facts): Finding {
       remedy: 'name the ClusterIP of nodens-upstream: --kubedns IP',
     };
   }
-  return reachable(
-    id,
-    upstreams.filter(({ role }) => role === 'kube-dns'),
-    {
-      tcp: 'cluster names go over TCP: allow TCP 53 from the node to kube-dns (policies, security groups)',
-      udp: 'the fallback and clients of the VIP go over UDP: allow UDP 53 from the node to kube-dns',
-    },
-  );
+  const asked = upstreams.filter(({ role }) => role === 'kube-dns');
+  const refusing = servers.filter((server) => isRefused(asked, server));
+  if (refusing.length > 0) {
+    const unserved = refusing.filter(
+      (server) => isSeen(rules) && hasNoEndpoints(rules.value, server),
+    );
+    const why = unserved.length > 0 ? `: no endpoints behind ${unserved.join(', ')}` : '';
+    const says = `${asked.map(describe).join(', ')}${why}`;
+    const verdict = refusing.length === servers.length ? 'bad' : 'warn';
+    const remedy = unserved.length > 0 ? NO_ENDPOINTS : `${NO_ENDPOINTS} ${OR_A_POLICY}`;
+    return { id, verdict, says, remedy };
+  }
+  return reachable(id, asked, {
+    tcp: 'cluster names go over TCP: allow TCP 53 from the node to kube-dns (policies, security groups)',
+    udp: 'the fallback and clients of the VIP go over UDP: allow UDP 53 from the node to kube-dns',
+  });
 }
 
 export function resolvers({ upstreams }: Facts): Finding {
@@ -40,6 +50,20 @@ export function resolvers({ upstreams }: Facts): Finding {
     udp: 'names outside the cluster go over UDP: is the server up, is UDP 53 allowed from the node?',
     tcp: 'truncated answers need TCP: allow TCP 53 from the node to the resolver',
   });
+}
+
+const NO_ENDPOINTS =
+  'no pod of kube-dns is ready: kubectl -n kube-system get pods -l k8s-app=kube-dns; are they ready, and does the ' +
+  "Service's selector name their labels (kubectl -n kube-system get endpointslices)?";
+
+const OR_A_POLICY =
+  'Where they are, something rejects port 53 from the node: a policy, a security group.';
+
+/** kube-proxy refuses for a Service without endpoints, over each transport. */
+function isRefused(asked: readonly UpstreamReply[], server: string): boolean {
+  return asked
+    .filter((one) => one.server === server)
+    .every(({ reply }) => 'error' in reply && reply.error === 'ECONNREFUSED');
 }
 
 /** UDP of kube-dns and TCP of a resolver are the second way: without it nodens serves, mostly. */

@@ -1,6 +1,6 @@
 /** Judges a node by its facts: one finding a line, in the order in which a query meets what they speak of. */
 
-import { agents, answers, fallback } from './checks-answers.ts';
+import { agents, answers, corefile, fallback } from './checks-answers.ts';
 import { conntrack, kubeProxy, loops, queues, resolvConf } from './checks-node.ts';
 import { foreign, interception, leftovers, policies } from './checks-rules.ts';
 import { clusterDomain, clusterIp, kubeDns, resolvers } from './checks-upstreams.ts';
@@ -12,6 +12,7 @@ export function examine(facts: Facts): Finding[] {
     answers(facts),
     addresses(facts),
     agents(facts),
+    corefile(facts),
     interception(facts),
     fallback(facts),
     leftovers(facts),

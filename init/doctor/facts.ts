@@ -1,8 +1,11 @@
 /** What the doctor knows about a node: gathered in one go, judged afterwards by pure functions. */
 import type { Family } from '../../agent/base/address.ts';
 
-/** What was read, or why it could not be: a doctor without rights says what it has not seen. */
-export type Seen<T> = { readonly value: T } | { readonly unseen: string };
+/**
+ * What was read, or why it could not be: a doctor without rights says what it has not seen. `remedy` where it is not to
+ * have more rights.
+ */
+export type Seen<T> = { readonly value: T } | { readonly unseen: string; readonly remedy?: string };
 
 export type Transport = 'udp' | 'tcp';
 
@@ -53,8 +56,10 @@ export interface UdpSocket {
 }
 
 export interface Rules {
-  /** `nft list ruleset`, with what iptables-nft put. */
+  /** `nft list table` of each table that is not, or not only, iptables'. */
   readonly nft: string;
+  /** `iptables-nft-save` and `ip6tables-nft-save` where there are such tables. */
+  readonly iptables: string;
   /** `iptables-legacy-save` of tables that exist. */
   readonly legacy: string;
 }
@@ -84,6 +89,8 @@ export interface Facts {
   readonly addresses: Seen<readonly NodeAddress[]>;
   readonly links: Seen<readonly string[]>;
   readonly rules: Seen<Rules>;
+  /** Whether the Corefile on disk is valid, as the running agent says. */
+  readonly isConfigValid: Seen<boolean>;
   readonly local: readonly LocalReply[];
   readonly upstreams: readonly UpstreamReply[];
   readonly resolvConf: Seen<string>;

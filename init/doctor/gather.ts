@@ -2,6 +2,7 @@
 import { familyOf } from '../../agent/base/address.ts';
 import { PROBE_NAME } from '../../agent/base/control.ts';
 import { messageOf } from '../../agent/base/errors.ts';
+import { CommandError } from '../exec.ts';
 import type { System } from '../system.ts';
 import { type Ask, CLASS, TYPE } from './ask.ts';
 import type {
@@ -9,12 +10,13 @@ import type {
   Facts,
   LocalReply,
   NodeAddress,
-  Rules,
   Seen,
   Transport,
   UdpSocket,
   UpstreamReply,
 } from './facts.ts';
+import { type Fetch, fetchPage, readConfigValid } from './look/corefile.ts';
+import { readRules } from './look/rules.ts';
 import type { DoctorOptions } from './options.ts';
 import { conntrackIn, nameserversIn, udpSocketsIn } from './proc.ts';
 import { leftIpsIn, ownText, peerLines } from './ruleset.ts';
@@ -23,22 +25,29 @@ import { kubeDnsOn } from './services.ts';
 const TRANSPORTS: readonly Transport[] = ['udp', 'tcp'];
 const DNS_PORT = 53;
 
-export async function gather(options: DoctorOptions, system: System, ask: Ask): Promise<Facts> {
-  const [addresses, links, rules, resolvConf, conntrack, sockets] = await Promise.all([
-    seen(() => readAddresses(system)),
-    seen(() => readLinks(system)),
-    seen(() => readRules(system)),
-    seen(async () => must(await system.read(options.resolvConf), options.resolvConf)),
-    seen(() => readConntrack(system)),
-    seen(() => readSockets(system)),
-  ]);
+export async function gather(
+  options: DoctorOptions,
+  system: System,
+  ask: Ask,
+  fetch: Fetch = fetchPage,
+): Promise<Facts> {
+  const [addresses, links, rules, resolvConf, conntrack, sockets, isConfigValid] =
+    await Promise.all([
+      seen(() => readAddresses(system)),
+      seen(() => readLinks(system)),
+      seen(() => readRules(system)),
+      seen(async () => must(await system.read(options.resolvConf), options.resolvConf)),
+      seen(() => readConntrack(system)),
+      seen(() => readSockets(system)),
+      seen(() => readConfigValid(fetch, options.metrics)),
+    ]);
   const left = 'value' in rules ? leftIpsIn(rules.value) : [];
   const found = localIpsIn(addresses, rules).filter((ip) => !left.includes(ip));
   const localIps = options.localIps.length > 0 ? options.localIps : found;
   const leftIps = left.filter((ip) => !localIps.includes(ip));
   const resolvers = 'value' in resolvConf ? nameserversIn(resolvConf.value) : [];
-  const { kubeDns: told, kubeDnsService } = options;
-  const kubeDns = told.length > 0 ? told : await kubeDnsOn(system, rules, localIps, kubeDnsService);
+  const { kubeDns: told } = options;
+  const kubeDns = told.length > 0 ? told : kubeDnsOn(rules, localIps, options);
   const [local, upstreams] = await Promise.all([
     askLocals(ask, localIps, options.port),
     askUpstreams(
@@ -48,7 +57,18 @@ export async function gather(options: DoctorOptions, system: System, ask: Ask): 
     ),
   ]);
   const places = { localIps, leftIps, port: options.port, kubeDns, cluster: toldOf(options) };
-  return { ...places, addresses, links, rules, local, upstreams, resolvConf, conntrack, sockets };
+  return {
+    ...places,
+    addresses,
+    links,
+    rules,
+    local,
+    upstreams,
+    resolvConf,
+    conntrack,
+    sockets,
+    isConfigValid,
+  };
 }
 
 function toldOf(options: DoctorOptions): Facts['cluster'] {
@@ -66,7 +86,8 @@ async function seen<T>(look: () => Promise<T>): Promise<Seen<T>> {
   try {
     return { value: await look() };
   } catch (error) {
-    return { unseen: messageOf(error) };
+    const remedy = error instanceof CommandError ? error.remedy : undefined;
+    return { unseen: messageOf(error), ...(remedy === undefined ? {} : { remedy }) };
   }
 }
 
@@ -101,20 +122,6 @@ async function readAddresses(system: System): Promise<NodeAddress[]> {
 async function readLinks(system: System): Promise<string[]> {
   const links = JSON.parse(await system.run('ip', ['-j', 'link', 'show'])) as Link[];
   return links.map(({ ifname }) => ifname);
-}
-
-/** `iptables-legacy-save` without a table's name reads only tables that exist: naming one would create it. */
-async function readRules(system: System): Promise<Rules> {
-  const nft = await system.run('nft', ['list', 'ruleset']);
-  let legacy = '';
-  for (const [names, program] of [
-    ['/proc/net/ip_tables_names', 'iptables-legacy-save'],
-    ['/proc/net/ip6_tables_names', 'ip6tables-legacy-save'],
-  ] as const) {
-    const tables = await system.read(names);
-    if (tables !== undefined && tables.trim() !== '') legacy += await system.run(program, []);
-  }
-  return { nft, legacy };
 }
 
 async function readConntrack(system: System): Promise<Conntrack> {

@@ -1,6 +1,12 @@
 /** The command line of the doctor. */
 import { Command, CommanderError } from 'commander';
-import { addressBytes, familyOf, formatAddress, parsePort } from '../../agent/base/address.ts';
+import {
+  addressBytes,
+  familyOf,
+  formatAddress,
+  parseEndpoint,
+  parsePort,
+} from '../../agent/base/address.ts';
 import { UsageError } from '../../agent/base/errors.ts';
 
 export interface DoctorOptions {
@@ -9,6 +15,8 @@ export interface DoctorOptions {
   readonly port: number;
   /** ClusterIPs to ask kube-dns at; not one that nodens answers on. Empty where they are to be found on the node. */
   readonly kubeDns: readonly string[];
+  /** ClusterIP of such a Service as the kubelet says, of one family where there are two. */
+  readonly kubeDnsUpstream: string | undefined;
   /** ClusterIP of kube-dns itself, as the kubelet says in its namespace: nodens may answer there. */
   readonly kubeDnsService: string | undefined;
   /** ClusterIPs of kube-dns as the settings say. */
@@ -19,6 +27,8 @@ export interface DoctorOptions {
   /** Whether kube-dns has the Service `kubernetes.default`. */
   readonly knowsKubernetes: boolean;
   readonly resolvConf: string;
+  /** Where the agent's /metrics is, `ADDR:PORT`. */
+  readonly metrics: string;
   readonly isJson: boolean;
 }
 
@@ -29,6 +39,7 @@ interface Flags {
   readonly domain?: string;
   readonly withoutKubernetesService?: true;
   readonly resolvconf: string;
+  readonly metrics: string;
   readonly json?: true;
 }
 
@@ -54,18 +65,19 @@ export function doctorOptionsFrom(argv: readonly string[], env: Environment): Do
     localIps: addresses('--localip', flags.localip),
     port,
     kubeDns: addresses('--kubedns', flags.kubedns),
+    kubeDnsUpstream: SERVICE_HOSTS.flatMap((name) => env[name] ?? [])[0],
     kubeDnsService: env.KUBE_DNS_SERVICE_HOST,
     clusterIps: (env.KUBE_DNS_IPS ?? '').split(',').filter((ip) => familyOf(ip) !== undefined),
     clusterDomain: (flags.domain ?? DEFAULT_DOMAIN).replace(/\.$/, ''),
     isDomainTold: flags.domain !== undefined,
     knowsKubernetes: flags.withoutKubernetesService !== true,
     resolvConf: flags.resolvconf,
+    metrics: endpoint('--metrics', flags.metrics),
     isJson: flags.json === true,
   };
 }
 
 function program(env: Environment): Command {
-  const upstream = SERVICE_HOSTS.flatMap((name) => env[name] ?? [])[0];
   return new Command('nodens doctor')
     .usage('[options]')
     .description(
@@ -77,12 +89,12 @@ function program(env: Environment): Command {
     .option(
       '--kubedns <ips>',
       'ClusterIP of the Service that nodens asks (default: found on the node)',
-      upstream,
     )
     .option('--domain <name>', `the cluster's domain (${DEFAULT_DOMAIN})`, env.CLUSTER_DOMAIN)
     .option('--without-kubernetes-service', 'kube-dns does not know the Service kubernetes.default')
     .option('--port <port>', "nodens's DNS port", '53')
     .option('--resolvconf <file>', "the node's resolvers", '/etc/resolv.conf')
+    .option('--metrics <addr>', "address and port of the agent's /metrics", '127.0.0.1:9253')
     .allowExcessArguments(false)
     .exitOverride()
     .configureOutput({ writeErr: () => undefined, writeOut: () => undefined });
@@ -98,6 +110,12 @@ function parse(argv: readonly string[], env: Environment): Flags {
       throw new UsageError(error.message.replace(/^error: /, ''));
     throw error;
   }
+}
+
+function endpoint(flag: string, text: string): string {
+  const word = text.startsWith(':') ? `127.0.0.1${text}` : text;
+  if (/:\d+$/.test(word) && parseEndpoint(word, 0) !== undefined) return word;
+  throw new UsageError(`${flag}: ${text} is not an IP address with a port`);
 }
 
 function addresses(flag: string, list = ''): string[] {

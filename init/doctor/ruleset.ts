@@ -1,9 +1,9 @@
 /** What rulesets in their programs' own words say: whose rules, which chains drop, who else touches DNS. */
-import { familyOf } from '../../agent/base/address.ts';
+import { type Family, familyOf } from '../../agent/base/address.ts';
 import type { Rules } from './facts.ts';
 
 export interface Chain {
-  /** `inet filter input`, or `legacy filter INPUT`. */
+  /** `inet filter input`, `ip6 filter INPUT` of iptables-nft, or `legacy filter INPUT`. */
   readonly name: string;
   readonly table: string;
   readonly hook: string | undefined;
@@ -19,18 +19,27 @@ export function ownRuleIds(text: string): Set<string> {
   return new Set([...text.matchAll(TAG)].map((match) => match[1] as string));
 }
 
+/** Families of which there is a rule of ours whose id begins with `prefix`. */
+export function familiesOf(ids: Iterable<string>, ...prefixes: readonly string[]): Family[] {
+  const ofThese = [...ids].filter((id) => prefixes.some((prefix) => id.startsWith(prefix)));
+  return ([4, 6] as const).filter((family) => ofThese.some((id) => id.endsWith(`${family}`)));
+}
+
 /** Whether all query rules ask for the mark of an agent that is alive, and nobody sets it. */
 export function waitsForAgent(rules: Rules): boolean {
   const lines = ownText(rules).split('\n');
   const queries = lines.filter((line) => /nodens:query-\w+-udp/.test(line));
-  const asks = queries.length > 0 && queries.every((line) => /meta mark & \S+ == /.test(line));
+  const asks = queries.length > 0 && queries.every((line) => MARK_MATCH.test(line));
   return asks && !/nodens:mark-alive-/.test(rules.nft);
 }
 
+/** As nft shows it, and as iptables-save does. */
+const MARK_MATCH = /meta mark & \S+ == |-m mark --mark /;
+
 /** Whether rules of ours lead queries of pods to the agent now. */
-export function leadsToAgent(rules: Rules): boolean {
-  const ids = [...ownRuleIds(ownText(rules))];
-  return ids.some((id) => id.startsWith('query-pod')) && !waitsForAgent(rules);
+export function leadsToAgent(rules: Rules, family: Family): boolean {
+  const led = familiesOf(ownRuleIds(ownText(rules)), 'query-pod');
+  return led.includes(family) && !waitsForAgent(rules);
 }
 
 /** Text of all rules that are ours. */
@@ -51,19 +60,24 @@ export function leftIpsIn(rules: Rules): string[] {
 }
 
 export function peerLines(rules: Rules): string[] {
-  return `${rules.nft}\n${rules.legacy}`.split('\n').filter((line) => PEER.test(line));
+  const { nft, iptables, legacy } = rules;
+  return [nft, iptables, legacy]
+    .join('\n')
+    .split('\n')
+    .filter((line) => PEER.test(line));
 }
 
 /** Which programs hold rules of ours. */
 export function backendsOf(rules: Rules): string[] {
   const isTagged = (chain: Chain): boolean => chain.lines.some((line) => line.includes('nodens:'));
   const nft = chainsIn(rules.nft).filter(isTagged);
+  const iptables = savedChains(rules.iptables, '').filter(isTagged);
   return [
     ...(nft.some(isOwn) ? ['nft'] : []),
-    ...(nft.some((chain) => /^ip6? (raw|filter|mangle|nat)$/.test(chain.table))
+    ...([...iptables, ...nft].some(({ table }) => /^ip6? (raw|filter|mangle|nat)$/.test(table))
       ? ['iptables-nft']
       : []),
-    ...(legacyChains(rules.legacy).some(isTagged) ? ['iptables-legacy'] : []),
+    ...(savedChains(rules.legacy, 'legacy').some(isTagged) ? ['iptables-legacy'] : []),
   ];
 }
 
@@ -75,9 +89,12 @@ export function droppingChains(rules: Rules): string[] {
     .map(({ name }) => name);
 }
 
+/** Also one of several, as nft and as iptables' multiport have them. */
+const DNS_PORT = /dport (53\b|\{[^}]*\b53\b)|--dports \S*\b53\b/;
+
 function letsDnsPass(line: string): boolean {
   if (line.includes('nodens:accept-dns')) return true;
-  return /dport (53\b|\{[^}]*\b53\b)/.test(line) && /\baccept\b|-j ACCEPT/.test(line);
+  return DNS_PORT.test(line) && /\baccept\b|-j ACCEPT/.test(line);
 }
 
 /** Rules of others that drop, redirect or rewrite DNS packets, `chain: rule`. kube-proxy's do and should. */
@@ -86,7 +103,7 @@ export function foreignDnsRules(rules: Rules): string[] {
     .filter((chain) => !isOwn(chain) && !isKubeProxy(chain))
     .flatMap(({ name, lines }) =>
       lines
-        .filter((line) => /dport (53\b|\{[^}]*\b53\b)/.test(line))
+        .filter((line) => DNS_PORT.test(line))
         .filter((line) => /\b(drop|reject|dnat|redirect)\b/i.test(line))
         .filter((line) => !line.includes('nodens:') && !PEER.test(line))
         .map((line) => `${name}: ${line}`),
@@ -113,10 +130,14 @@ function isKubeProxy({ table, name }: Chain): boolean {
 }
 
 export function chainsOf(rules: Rules): Chain[] {
-  return [...chainsIn(rules.nft), ...legacyChains(rules.legacy)];
+  return [
+    ...chainsIn(rules.nft),
+    ...savedChains(rules.iptables, ''),
+    ...savedChains(rules.legacy, 'legacy'),
+  ];
 }
 
-/** Chains of `nft list ruleset`: a header line, lines of one rule each, and a line with the closing brace. */
+/** Chains of `nft list table`: a header line, lines of one rule each, and a line with the closing brace. */
 function chainsIn(text: string): Chain[] {
   const chains: Chain[] = [];
   let table = '';
@@ -135,14 +156,25 @@ function chainsIn(text: string): Chain[] {
   return chains;
 }
 
-/** Chains of `iptables-legacy-save`: `:NAME POLICY [..]` and `-A NAME …`, per `*table`. */
-function legacyChains(text: string): Chain[] {
-  return text
+/**
+ * Chains of iptables-save and ip6tables-save: `:NAME POLICY [..]` and `-A NAME …`, per `*table`. Tables of iptables-nft
+ * are called as nft calls them.
+ */
+function savedChains(text: string, kind: '' | 'legacy'): Chain[] {
+  return text.split(/^(?=# Generated by )/m).flatMap((save) => {
+    const isV6 = save.startsWith('# Generated by ip6');
+    const before = kind === 'legacy' ? `legacy ${isV6 ? 'ip6 ' : ''}` : isV6 ? 'ip6 ' : 'ip ';
+    return tablesOf(save, before);
+  });
+}
+
+function tablesOf(save: string, before: string): Chain[] {
+  return save
     .split(/^\*/m)
     .slice(1)
     .flatMap((part) => {
       const lines = part.split('\n');
-      const table = `legacy ${lines[0]}`;
+      const table = `${before}${lines[0]}`;
       return lines.flatMap((line) => {
         const [, chain = '', policy = ''] = /^:(\S+) (\S+)/.exec(line) ?? [];
         if (chain === '') return [];

@@ -1,45 +1,66 @@
 /** Where kube-dns can be asked so that it is kube-dns that answers: what kube-proxy's rules say, where nobody told. */
-import type { System } from '../system.ts';
-import type { Facts } from './facts.ts';
+import { familyOf } from '../../agent/base/address.ts';
+import type { Facts, Rules } from './facts.ts';
+import type { DoctorOptions } from './options.ts';
 
 /** Services in front of kube-dns, those first that nodens itself never answers on. */
 const NAMES = ['nodens-upstream', 'kube-dns-upstream', 'kube-dns'];
 
 /**
- * ClusterIPs of the first of `NAMES` that has some that are not local IPs; else `hint`, unless that is one. kube-proxy
- * writes the names of Services into comments (iptables) and chains (nftables).
+ * What the kubelet says, and for families of which it says nothing ClusterIPs of the first of `NAMES` that has some that
+ * are not local IPs; else that of kube-dns itself, unless that is one. kube-proxy writes the names of Services into
+ * comments (iptables) and chains (nftables).
  */
-export async function kubeDnsOn(
-  system: System,
+export function kubeDnsOn(
   rules: Facts['rules'],
   localIps: readonly string[],
-  hint: string | undefined,
-): Promise<string[]> {
-  const services = 'value' in rules ? await serviceIps(system, rules.value) : new Map();
+  { kubeDnsUpstream, kubeDnsService }: Pick<DoctorOptions, 'kubeDnsUpstream' | 'kubeDnsService'>,
+): string[] {
+  const services = 'value' in rules ? serviceIps(rules.value) : new Map();
   const isForeign = (ip: string): boolean => !localIps.includes(ip);
   const found = NAMES.map((name) => [...(services.get(name) ?? [])].filter(isForeign));
-  const hinted = [hint ?? ''].filter((ip) => ip !== '' && isForeign(ip));
-  return found.find((ips) => ips.length > 0) ?? hinted;
+  const told = [kubeDnsUpstream ?? []].flat();
+  const hinted = [kubeDnsService ?? []].flat().filter(isForeign);
+  const seen = found.find((ips) => ips.length > 0) ?? (told.length > 0 ? [] : hinted);
+  const families = new Set(told.map(familyOf));
+  return [...told, ...seen.filter((ip) => !families.has(familyOf(ip)))];
 }
 
-/** ClusterIPs by the Service's name. nft does not show the comments of rules that iptables put. */
-async function serviceIps(
-  system: System,
-  { nft, legacy }: { readonly nft: string; readonly legacy: string },
-): Promise<Map<string, Set<string>>> {
-  const saves = nft.includes('KUBE-SERVICES') ? ['iptables-nft-save', 'ip6tables-nft-save'] : [];
-  const saved = await Promise.all(
-    saves.map((program) => system.run(program, ['-t', 'nat']).catch(() => '')),
-  );
-  const text = [nft, legacy, ...saved].join('\n');
+/** ClusterIPs by the Service's name. */
+function serviceIps(rules: Rules): Map<string, Set<string>> {
+  const text = textOf(rules);
   const services = new Map<string, Set<string>>();
-  for (const pattern of [PORTAL, MAPPED])
+  for (const pattern of [PORTAL, MAPPED, UNSERVED_PORTAL, UNSERVED_MAPPED])
     for (const [, ip = '', name = ''] of text.matchAll(pattern))
       services.set(name, (services.get(name) ?? new Set()).add(ip));
   return services;
 }
 
+/** Whether kube-proxy knows `ip` as a Service's. */
+export function isServiceIp(rules: Rules, ip: string): boolean {
+  return [...serviceIps(rules).values()].some((ips) => ips.has(ip));
+}
+
+/** Whether kube-proxy refuses what is sent to `ip`, because no pod stands behind a port of its Service. */
+export function hasNoEndpoints(rules: Rules, ip: string): boolean {
+  const text = textOf(rules);
+  return [UNSERVED_PORTAL, UNSERVED_MAPPED].some((pattern) =>
+    [...text.matchAll(pattern)].some((match) => match[1] === ip),
+  );
+}
+
+function textOf({ nft, iptables, legacy }: Rules): string {
+  return [nft, iptables, legacy].join('\n');
+}
+
 /** `-d 10.96.0.11/32 … --comment "kube-system/nodens-upstream:dns cluster IP" …` */
 const PORTAL = /-d ([\da-f.:]+)\/\d+ .*--comment "[\w-]+\/([\w-]+):[^"]*cluster IP"/g;
+/** `-d 10.96.0.11/32 … --comment "kube-system/nodens-upstream:dns has no endpoints" … -j REJECT …` */
+const UNSERVED_PORTAL =
+  /-d ([\da-f.:]+)\/\d+ .*--comment "[\w-]+\/([\w-]+):[^"]*has no endpoints"/g;
 /** `10.96.0.11 . udp . 53 : goto service-ABCDEFGH-kube-system/nodens-upstream/udp/dns` */
-const MAPPED = /([\da-f.:]+) \. (?:udp|tcp) \. \d+ : goto service-[\w-]+\/([\w-]+)\/(?:udp|tcp)\//g;
+const MAPPED =
+  /([\da-f.:]+) \. (?:udp|tcp) \. \d+ (?:comment "[^"]*" )?: goto service-[\w-]+\/([\w-]+)\/(?:udp|tcp)\//g;
+/** `10.96.0.11 . udp . 53 comment "kube-system/nodens-upstream:dns" : goto reject-chain` */
+const UNSERVED_MAPPED =
+  /([\da-f.:]+) \. (?:udp|tcp) \. \d+ comment "[\w-]+\/([\w-]+)(?::[^"]*)?" : (?:goto reject-chain|drop)/g;

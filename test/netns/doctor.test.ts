@@ -1,6 +1,6 @@
 /** `nodens doctor` on a node that is well, and on one that is broken in each way it knows. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { it } from 'node:test';
 import type { Facts, Finding } from '../../init/doctor/facts.ts';
 import { V4, V6 } from '../lab/topology/plan.ts';
@@ -148,6 +148,29 @@ describeSites('the doctor', () => {
       assert.equal(line(cleaned, 'addresses').verdict, 'bad');
     }));
 
+  it('sees rules that iptables put, of which nft does not say whose they are', () =>
+    withSite('iptables', async (site) => {
+      await startNodens(site, '--backend', 'iptables');
+      const [code, report] = await examined(site);
+      assert.deepEqual(odd(report), []);
+      assert.equal(code, 0);
+      assert.match(line(report, 'interception').says, / by (nft and )?iptables-nft/);
+    }));
+
+  it('says that the Corefile on disk is refused, while the one before is served', () =>
+    withSite('nft', async (site) => {
+      await startNodens(site);
+      const path = `${site.cluster.runDir}/nodens/coredns/Corefile.base`;
+      const before = readFileSync(path, 'utf8');
+      writeFileSync(path, `${before}\n. {\n  nonsense\n}\n`);
+      const verdict = async (): Promise<string> =>
+        line((await examined(site))[1], 'corefile').verdict;
+      await until('the doctor to say so', async () => (await verdict()) === 'bad');
+      assert.equal(line((await examined(site))[1], 'answers').verdict, 'ok');
+      writeFileSync(path, before);
+      await until('all to be well again', async () => (await verdict()) === 'ok');
+    }));
+
   it('looks at legacy tables without making any, and says what it may not see', () =>
     withSite('nft', async (site) => {
       const { node } = site.cluster;
@@ -160,7 +183,7 @@ describeSites('the doctor', () => {
       const weak = ['setpriv', '--reuid=65532', '--regid=65532', '--clear-groups'];
       const { code, stdout } = await run(site, [], weak);
       assert.equal(code, 1, stdout);
-      assert.match(stdout, /^\? +interception +not seen: nft list ruleset: .*not permitted/m);
+      assert.match(stdout, /^\? +interception +not seen: nft list tables: .*not permitted/m);
       assert.match(stdout, /^ok +agent +answers on /m);
     }));
 }, ['nft']);

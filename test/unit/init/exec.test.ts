@@ -19,6 +19,22 @@ describe('programs', () => {
     );
   });
 
+  it('a program that was killed is named as that, with what to do', async () => {
+    await assert.rejects(
+      runCommand('sh', ['-c', 'kill -KILL $$']),
+      (error) =>
+        error instanceof CommandError &&
+        error.isKilled &&
+        error.exitCode === undefined &&
+        /: killed \(SIGKILL\)/.test(error.message) &&
+        /memory limit/.test(error.remedy ?? ''),
+    );
+    await assert.rejects(
+      runCommand('sh', ['-c', 'kill -TERM $$']),
+      (error) => error instanceof CommandError && !error.isKilled && error.remedy === undefined,
+    );
+  });
+
   it('a program that is not there is an error of the same kind', async () => {
     await assert.rejects(
       runCommand('nodens-no-such-program', ['x']),

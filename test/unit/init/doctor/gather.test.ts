@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { describe, it } from 'node:test';
 import { decode, encode } from 'dns-packet';
@@ -50,13 +51,16 @@ function node(files = FILES): System {
     read: async (path) => files[path],
     run: async (program, args) => {
       ran.push([program, ...args].join(' '));
-      if (program === 'nft') return NFT;
+      if (program === 'nft')
+        return args[1] === 'tables' ? 'table inet nodens_standing_main\n' : NFT;
       if (program === 'ip') return ADDRESSES;
       throw new Error(`${program} must not be run here`);
     },
   };
 }
 
+/** /metrics of an agent that serves what is on disk. */
+const page = async (): Promise<string> => '# HELP nodens_config_valid x\nnodens_config_valid 1\n';
 const silent: Ask = async () => ({ error: 'timeout' });
 
 describe('what the doctor gathers', () => {
@@ -67,7 +71,7 @@ describe('what the doctor gathers', () => {
       return { rcode: 0, text: undefined, ms: 0 };
     };
     const options = doctorOptionsFrom(['-kubedns=10.96.0.11'], { CLUSTER_DOMAIN: 'k8s.test' });
-    const facts = await gather(options, node(), ask);
+    const facts = await gather(options, node(), ask, page);
     assert.deepEqual(facts.localIps, ['169.254.20.10', 'fd00::10', '10.96.0.10']);
     const both = (what: string): string[] => [`${what}/udp`, `${what}/tcp`];
     assert.deepEqual(asked, [
@@ -87,7 +91,9 @@ describe('what the doctor gathers', () => {
     const left: System = {
       ...node(),
       run: (program, args) =>
-        program === 'nft' ? Promise.resolve(rules) : node().run(program, args),
+        program === 'nft' && args[1] !== 'tables'
+          ? Promise.resolve(rules)
+          : node().run(program, args),
     };
     const facts = await gather(doctorOptionsFrom([], {}), left, silent);
     assert.deepEqual(facts.leftIps, ['fd00::10']);
@@ -99,13 +105,13 @@ describe('what the doctor gathers', () => {
   it('reads legacy tables only where there are some', async () => {
     ran.length = 0;
     const options = doctorOptionsFrom([], {});
-    await gather(options, node(), silent);
+    await gather(options, node(), silent, page);
     assert.deepEqual(
       ran.filter((line) => line.includes('iptables')),
       [],
     );
     const tables = { ...FILES, '/proc/net/ip_tables_names': 'raw\n' };
-    const { rules } = await gather(options, node(tables), silent);
+    const { rules } = await gather(options, node(tables), silent, page);
     assert.deepEqual(rules, { unseen: 'iptables-legacy-save must not be run here' });
     assert.ok(ran.includes('iptables-legacy-save'));
   });
@@ -118,12 +124,15 @@ describe('what the doctor gathers', () => {
     const asked = async (nft: string, saved: string, env = {}): Promise<readonly string[]> => {
       const system: System = {
         read: node().read,
-        run: async (program) => {
-          if (program === 'nft') return NFT + nft;
+        run: async (program, args) => {
+          if (program === 'nft')
+            return args[1] === 'tables'
+              ? 'table inet nodens_standing_main\ntable ip nat\n'
+              : NFT + nft;
           return program === 'ip' ? ADDRESSES : program === 'iptables-nft-save' ? saved : '';
         },
       };
-      return (await gather(doctorOptionsFrom([], env), system, silent)).kubeDns;
+      return (await gather(doctorOptionsFrom([], env), system, silent, page)).kubeDns;
     };
     const vip = { KUBE_DNS_SERVICE_HOST: '10.96.0.10' };
     const chain = '\tchain KUBE-SERVICES {\n\t}\n';
@@ -136,10 +145,50 @@ describe('what the doctor gathers', () => {
     assert.deepEqual(await asked('', '', { KUBE_DNS_SERVICE_HOST: '10.96.0.77' }), ['10.96.0.77']);
     const told = { ...vip, NODENS_UPSTREAM_SERVICE_HOST: '10.96.0.13' };
     assert.deepEqual(await asked(chain, both, told), ['10.96.0.13']);
+    // The kubelet tells one address of a Service, of whichever family is its first.
+    const other = mapped('fd00:96::11', 'nodens-upstream');
+    assert.deepEqual(await asked(other, both, told), ['10.96.0.13', 'fd00:96::11']);
+  });
+
+  it('finds kube-dns, too, where nothing stands behind its Services', async () => {
+    const unserved =
+      '\t\telements = { 10.96.0.11 . udp . 53 comment "kube-system/nodens-upstream:dns" : goto reject-chain }\n';
+    const system: System = {
+      read: node().read,
+      run: async (program, args) => {
+        if (program !== 'nft') return ADDRESSES;
+        return args[1] === 'tables' ? 'table ip kube-proxy\n' : unserved;
+      },
+    };
+    const facts = await gather(doctorOptionsFrom([], {}), system, silent, page);
+    assert.deepEqual(facts.kubeDns, ['10.96.0.11']);
+  });
+
+  it('asks the agent whether it serves the Corefile on disk', async (t) => {
+    let body = '# TYPE nodens_config_valid gauge\nnodens_config_valid 0\n';
+    const server = createHttpServer((request, response) => {
+      response.writeHead(request.url === '/metrics' ? 200 : 404).end(body);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.after(() => server.close());
+    const { port } = server.address() as AddressInfo;
+    const asked = async () => {
+      const options = doctorOptionsFrom(['--metrics', `127.0.0.1:${port}`], {});
+      return (await gather(options, node(), silent)).isConfigValid;
+    };
+    assert.deepEqual(await asked(), { value: false });
+    body = 'nodens_config_valid 1\n';
+    assert.deepEqual(await asked(), { value: true });
+    body = 'coredns_build_info 1\n';
+    const url = `http://127.0.0.1:${port}/metrics`;
+    assert.deepEqual(await asked(), { unseen: `${url} does not show nodens_config_valid` });
+    await new Promise((resolve) => server.close(resolve));
+    const refused = await asked();
+    assert.ok('unseen' in refused && refused.unseen.includes('ECONNREFUSED'));
   });
 
   it('goes on without what it may not read', async () => {
-    const facts = await gather(doctorOptionsFrom([], {}), node({}), silent);
+    const facts = await gather(doctorOptionsFrom([], {}), node({}), silent, page);
     assert.deepEqual(facts.resolvConf, { unseen: '/etc/resolv.conf is not there' });
     assert.deepEqual(facts.sockets, { unseen: '/proc/net/udp is not there' });
   });
@@ -240,18 +289,26 @@ describe('the command line of the doctor', () => {
     const env = { KUBE_DNS_UPSTREAM_SERVICE_HOST: '10.96.0.11' };
     const options = doctorOptionsFrom(['-json', '--localip', 'FD00::10, 169.254.20.10'], env);
     assert.deepEqual(options, {
-      ...{ localIps: ['fd00::10', '169.254.20.10'], port: 53, kubeDns: ['10.96.0.11'] },
+      ...{ localIps: ['fd00::10', '169.254.20.10'], port: 53, kubeDns: [] },
+      ...{ kubeDnsUpstream: '10.96.0.11', metrics: '127.0.0.1:9253' },
       kubeDnsService: undefined,
       ...{ clusterIps: [], isDomainTold: false, knowsKubernetes: true },
       ...{ clusterDomain: 'cluster.local', resolvConf: '/etc/resolv.conf', isJson: true },
     });
+    assert.equal(doctorOptionsFrom(['--metrics', ':9353'], {}).metrics, '127.0.0.1:9353');
     const settings = { CLUSTER_DOMAIN: 'k8s.test.', KUBE_DNS_IPS: '10.96.0.10,fd00:96::a' };
     const told = doctorOptionsFrom(['-without-kubernetes-service'], settings);
     assert.deepEqual(
       [told.clusterDomain, told.isDomainTold, told.knowsKubernetes, told.clusterIps],
       ['k8s.test', true, false, ['10.96.0.10', 'fd00:96::a']],
     );
-    for (const bad of [['--localip', 'x'], ['--port', '0'], ['--nope'], ['word']])
+    for (const bad of [
+      ['--metrics', 'x'],
+      ['--localip', 'x'],
+      ['--port', '0'],
+      ['--nope'],
+      ['word'],
+    ])
       assert.throws(() => doctorOptionsFrom(bad, {}), UsageError, bad.join(' '));
   });
 });

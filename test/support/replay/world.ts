@@ -188,7 +188,8 @@ export class World {
     if (readQueryHead(wire, wire.length, query.head) !== VERDICT.answer) {
       throw new Error(`not a query: ${name}`);
     }
-    const server = this.#label({ address: ADDRESS, port: 53 });
+    const [endpoint = { address: ADDRESS, port: 53 }] = this.#assembly?.endpoints ?? [];
+    const server = this.#label(endpoint);
     const client = clientAt('10.244.0.7', 40_053);
     const { transport = 'udp' } = fields;
     query.receive(wire, wire.length, transport, server, this.clock.nowMs(), () => client);

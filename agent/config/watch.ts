@@ -1,12 +1,14 @@
-/** Configuration files on disk: reading, watching and writing. The only file of this room that touches node:fs. */
+/** Configuration files on disk: watching and writing. With files.ts the only file of this room that touches node:fs. */
 import { createHash } from 'node:crypto';
 import {
+  closeSync,
   type FSWatcher,
   readdirSync,
   readFileSync,
   realpathSync,
   renameSync,
   rmSync,
+  type Stats,
   statSync,
   watch,
   writeFileSync,
@@ -14,30 +16,14 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Clock, Timer } from '../base/clock.ts';
 import { errnoOf } from '../base/errors.ts';
-import type { ConfigFiles } from './corefile/imports.ts';
+import { identityOf, openRegular, systemFiles } from './files.ts';
 
-/** Twice what a ConfigMap can hold. */
-const MAX_FILE_BYTES = 2 * 1024 * 1024;
+/** Larger files are known by their times and size: reading them at each look would take longer than a query may wait. */
+const MAX_HASHED_BYTES = 256 * 1024;
 /** A writer that truncates and then writes is given this long, so that nobody reads the empty file in between. */
 const SETTLE_MS = 50;
 /** How soon a change is seen that the kernel told nobody about (network file systems, watches used up). */
 const POLL_MS = 10_000;
-
-/** The machine's files. `read` throws for what is not a regular file, too big or not UTF-8. */
-export const systemFiles: ConfigFiles = {
-  read: (path) => {
-    const stats = statSync(path);
-    if (!stats.isFile()) throw new Error(`${path} is not a regular file`);
-    if (stats.size > MAX_FILE_BYTES) throw new Error(`${path} is over ${MAX_FILE_BYTES} octets`);
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFileSync(path));
-  },
-  list: (dir) => readdirSync(dir),
-  kind: (path) => {
-    const stats = statSync(path, { throwIfNoEntry: false });
-    if (stats?.isDirectory() === true) return 'directory';
-    return stats === undefined ? undefined : 'file';
-  },
-};
 
 export interface WatchOptions {
   readonly pollMs?: number;
@@ -89,7 +75,7 @@ class FileWatch {
 
   start(): void {
     this.#rewatch();
-    for (const path of this.#paths) this.#contents.set(path, fingerprint(path));
+    for (const path of this.#paths) this.#contents.set(path, fingerprint(path, this.#clock));
     this.#poll = this.#clock.every(this.#pollMs, () => this.#check());
   }
 
@@ -103,7 +89,7 @@ class FileWatch {
   #check(): void {
     this.#rewatch();
     const changed = this.#paths.filter((path) => {
-      const now = fingerprint(path);
+      const now = fingerprint(path, this.#clock);
       const isNew = this.#contents.get(path) !== now;
       this.#contents.set(path, now);
       return isNew;
@@ -175,7 +161,7 @@ function inodeOf(path: string): string | undefined {
   return stats === undefined ? undefined : `${stats.dev}:${stats.ino}:${stats.birthtimeMs}`;
 }
 
-function statOf(path: string): ReturnType<typeof statSync> | undefined {
+function statOf(path: string): Stats | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false });
   } catch {
@@ -184,22 +170,24 @@ function statOf(path: string): ReturnType<typeof statSync> | undefined {
 }
 
 /** Text that is equal for equal content; names the error where there is none to read. */
-function fingerprint(path: string): string {
+function fingerprint(path: string, clock: Clock): string {
   const stats = statOf(path);
   if (stats === undefined) return 'absent';
   try {
-    if (stats.isDirectory()) return directoryFingerprint(path);
-    return stats.isFile() ? createHash('sha256').update(readFileSync(path)).digest('hex') : 'other';
+    if (stats.isDirectory()) return directoryFingerprint(path, clock);
+    if (!stats.isFile()) return 'other';
+    if (stats.size > MAX_HASHED_BYTES) return identityOf(stats, clock);
+    return createHash('sha256').update(contentOf(path)).digest('hex');
   } catch (error) {
     return errnoOf(error);
   }
 }
 
-function directoryFingerprint(dir: string): string {
+function directoryFingerprint(dir: string, clock: Clock): string {
   return readdirSync(dir)
     .filter((name) => !name.startsWith('.') && statOf(join(dir, name))?.isFile() === true)
     .sort()
-    .map((name) => `${name} ${fingerprint(join(dir, name))}`)
+    .map((name) => `${name} ${fingerprint(join(dir, name), clock)}`)
     .join('\n');
 }
 
@@ -213,7 +201,7 @@ const NO_RENAME = new Set(['EROFS', 'EACCES', 'EPERM', 'EBUSY', 'EXDEV']);
  */
 export function writeAtomically(path: string, text: string): 'unchanged' | 'replaced' | 'in-place' {
   const target = systemFiles.kind(path) === undefined ? path : realpathSync(path);
-  if (contentOf(target) === text) return 'unchanged';
+  if (hasContent(target, text)) return 'unchanged';
   const beside = join(dirname(target), `.${basename(target)}.${process.pid}`);
   try {
     // What another process has put there is not written through.
@@ -229,11 +217,20 @@ export function writeAtomically(path: string, text: string): 'unchanged' | 'repl
   }
 }
 
-function contentOf(path: string): string | undefined {
+/** Throws the system's error, and for what is no regular file. */
+function contentOf(path: string): Buffer {
+  const fd = openRegular(path);
   try {
-    // To read a FIFO would wait for its writer.
-    return statSync(path).isFile() ? readFileSync(path, 'utf8') : undefined;
+    return readFileSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function hasContent(path: string, text: string): boolean {
+  try {
+    return contentOf(path).equals(Buffer.from(text));
   } catch {
-    return undefined;
+    return false;
   }
 }

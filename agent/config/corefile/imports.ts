@@ -4,7 +4,7 @@ import { ConfigError, messageOf, type Place } from '../../base/errors.ts';
 
 /** Files as the configuration sees them: handed in, so that parsing opens nothing itself. */
 export interface ConfigFiles {
-  /** Text of a file. Throws where it cannot be read or is not UTF-8. */
+  /** Text of a file; U+FFFD stands for what is not UTF-8. Throws where it cannot be read. */
   read(path: string): string;
   /** Names in a directory, in any order. Throws where it cannot be read. */
   list(dir: string): string[];

@@ -17,13 +17,14 @@ const SPACE = String.raw`\t\v\f \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202
 const BLANK = new RegExp(`[${SPACE}\\r]+|#[^\\n]*`, 'y');
 const WORD = new RegExp(`[^${SPACE}\\r\\n#][^${SPACE}\\n#]*`, 'y');
 
-/** Words and braces of `text`, in order. Throws ConfigError where a quote is never closed. */
+/** Words and braces of `text`, in order. Throws ConfigError where a quote is never closed or octets are not UTF-8. */
 export function lex(text: string, file: string): Lexeme[] {
   const lexemes: Lexeme[] = [];
   let line = 1;
   let first = true;
   let at = text.startsWith('\ufeff') ? 1 : 0;
   const push = (word: string, quoted: boolean): void => {
+    if (word.includes(NOT_UTF8)) throw new ConfigError({ file, line }, notUtf8(word));
     const kind = quoted ? 'word' : kindOf(word);
     lexemes.push({ text: word, place: { file, line }, quoted, kind, first });
     first = kind === 'open';
@@ -53,6 +54,13 @@ export function lex(text: string, file: string): Lexeme[] {
     }
   }
   return lexemes;
+}
+
+/** What stands in texts for octets that are not UTF-8. Comments may hold any. */
+const NOT_UTF8 = '\ufffd';
+
+function notUtf8(word: string): string {
+  return `"${word.slice(0, 40)}" holds octets that are not UTF-8: save the file as UTF-8`;
 }
 
 function kindOf(word: string): Lexeme['kind'] {

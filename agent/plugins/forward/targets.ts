@@ -191,17 +191,30 @@ function fromFile(
     const reason = `"${token.text}" is neither an IP address, a name nor a readable file: ${messageOf(error)}`;
     throw new ConfigError(token.place, reason, { cause: error });
   }
-  const servers = nameservers(text);
+  const odd: number[] = [];
+  const servers = nameservers(text, (line) => odd.push(line));
+  if (odd.length > 0)
+    log.warn(
+      { file: token.text, line: odd[0], skipped: odd.length },
+      `left out of ${token.text}: ${odd.length} nameservers that are no address ` +
+        `(the first: ${token.text}:${odd[0]})`,
+    );
   if (servers.length === 0)
     log.warn({ file: token.text }, `no nameserver in ${token.text}: going on without it`);
   return servers.map((target) => ({ target, isFromFile: true }));
 }
 
-/** Addresses on the `nameserver` lines of a resolv.conf, port 53; what is no address is left out, as libc does. */
-export function nameservers(text: string): Endpoint[] {
-  return text.split('\n').flatMap((line) => {
-    const [, address = ''] = /^\s*nameserver\s+([^\s#;]+)/.exec(line) ?? [];
+/**
+ * Addresses on the `nameserver` lines of a resolv.conf, port 53; what is no address is left out, as libc does, and
+ * `onOdd` gets its line, from 1.
+ */
+export function nameservers(text: string, onOdd: (line: number) => void = () => {}): Endpoint[] {
+  return text.split('\n').flatMap((line, i) => {
+    const [, address] = /^\s*nameserver\s+([^\s#;]+)/.exec(line) ?? [];
+    if (address === undefined) return [];
     const endpoint = parseEndpoint(address, DNS_PORT);
-    return endpoint === undefined || address.startsWith('[') ? [] : [endpoint];
+    if (endpoint !== undefined && !address.startsWith('[')) return [endpoint];
+    onOdd(i + 1);
+    return [];
   });
 }

@@ -1,6 +1,6 @@
 /** Corefiles in the shapes that distributions and cloud recipes give them, as files beside this one. */
 import { fileURLToPath } from 'node:url';
-import { systemFiles } from '../../../agent/config/watch.ts';
+import { systemFiles } from '../../../agent/config/files.ts';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 

@@ -4,10 +4,10 @@ import { formatKey } from '../../../agent/config/corefile/keys.ts';
 import { parseCorefile } from '../../../agent/config/corefile/parser.ts';
 import type { Corefile, Line } from '../../../agent/config/corefile/types.ts';
 import { DEFAULT_COREFILE } from '../../../agent/config/defaults.ts';
+import { systemFiles } from '../../../agent/config/files.ts';
 import { checkDirectives } from '../../../agent/config/known-directives.ts';
 import { NO_KUBE_DNS } from '../../../agent/config/kube-dns.ts';
 import { renderCorefile } from '../../../agent/config/pillars.ts';
-import { systemFiles } from '../../../agent/config/watch.ts';
 import {
   type CorefileFixture,
   corefileFixture,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   mkdirSync,
@@ -9,13 +10,14 @@ import {
   rmSync,
   symlinkSync,
   unlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { systemClock } from '../../../agent/base/clock.ts';
-import { systemFiles, watchFiles, writeAtomically } from '../../../agent/config/watch.ts';
+import { watchFiles, writeAtomically } from '../../../agent/config/watch.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 function scratchDir(t: TestContext): string {
@@ -144,6 +146,21 @@ describe('watching', () => {
     assert.equal(clock.pendingTimers, 0);
   });
 
+  it('knows a large file by its times and size', async (t) => {
+    const file = join(scratchDir(t), 'hosts');
+    writeFileSync(file, 'x'.repeat(2 ** 20));
+    const clock = new FakeClock();
+    const told: (readonly string[])[] = [];
+    const watch = watchFiles([file], clock, (changed) => told.push(changed), { pollMs: 10_000 });
+    t.after(() => watch.close());
+    await clock.advance(10_000);
+    assert.deepEqual(told, []);
+    writeFileSync(file, 'y'.repeat(2 ** 20));
+    utimesSync(file, 1, 1);
+    await clock.advance(10_000);
+    assert.deepEqual(told, [[file]]);
+  });
+
   it('survives a callback that throws', async (t) => {
     const file = join(scratchDir(t), 'f');
     const clock = new FakeClock();
@@ -175,6 +192,13 @@ describe('writing', () => {
     assert.deepEqual(readdirSync(dir).sort(), ['link', 'real']);
   });
 
+  it('does not wait for the writer of a named pipe', (t) => {
+    const pipe = join(scratchDir(t), 'Corefile');
+    execFileSync('mkfifo', [pipe]);
+    assert.equal(writeAtomically(pipe, 'text'), 'replaced');
+    assert.equal(readFileSync(pipe, 'utf8'), 'text');
+  });
+
   it('writes in place where the directory is closed', (t) => {
     withoutRoot(t);
     const dir = scratchDir(t);
@@ -194,29 +218,5 @@ describe('writing', () => {
 
   it('throws where there is no directory', (t) => {
     assert.throws(() => writeAtomically(join(scratchDir(t), 'no', 'f'), 'x'), { code: 'ENOENT' });
-  });
-});
-
-describe('the machine’s files', () => {
-  it('are read as UTF-8, if regular and not huge', (t) => {
-    const dir = scratchDir(t);
-    writeFileSync(join(dir, 'good'), '\ufeffä');
-    writeFileSync(join(dir, 'latin1'), Uint8Array.of(0xe4));
-    writeFileSync(join(dir, 'huge'), Buffer.alloc(3 * 1024 * 1024, 'x'));
-    assert.equal(systemFiles.read(join(dir, 'good')), '\ufeffä');
-    assert.throws(() => systemFiles.read(join(dir, 'latin1')), TypeError);
-    assert.throws(() => systemFiles.read(join(dir, 'huge')), /is over 2097152 octets/);
-    assert.throws(() => systemFiles.read(dir), /is not a regular file/);
-    assert.throws(() => systemFiles.read(join(dir, 'none')), { code: 'ENOENT' });
-  });
-
-  it('have a kind', (t) => {
-    const dir = scratchDir(t);
-    writeFileSync(join(dir, 'f'), '');
-    symlinkSync(join(dir, 'gone'), join(dir, 'dangling'));
-    assert.equal(systemFiles.kind(dir), 'directory');
-    assert.equal(systemFiles.kind(join(dir, 'f')), 'file');
-    assert.equal(systemFiles.kind(join(dir, 'dangling')), undefined);
-    assert.deepEqual(systemFiles.list(dir).sort(), ['dangling', 'f']);
   });
 });

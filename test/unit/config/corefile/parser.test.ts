@@ -349,6 +349,18 @@ describe('refusals name the place and the way out', () => {
     );
   });
 
+  it('octets that are not UTF-8, at their line; not in comments', () => {
+    const reason = 'holds octets that are not UTF-8: save the file as UTF-8';
+    assert.equal(
+      refusal('. {\n log # \ufffd\n fo\ufffdo\n}'),
+      `/etc/Corefile:3: "fo\ufffdo" ${reason}`,
+    );
+    assert.equal(
+      refusal('import a\n', { files: { '/etc/a': '\n\n. {\n log "\ufffd"\n}\n' } }),
+      `/etc/a:4: "\ufffd" ${reason}`,
+    );
+  });
+
   it('a snippet that begins in an imported file and would end in the importing one', () => {
     assert.equal(
       refusal('import a\n}\n', { files: { '/etc/a': '\n(s) {\n log' } }),

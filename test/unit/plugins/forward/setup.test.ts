@@ -124,9 +124,13 @@ test('targets in every spelling', () => {
 
 test('a resolv.conf gives its nameservers', () => {
   const text =
-    '# nameserver 192.0.2.9\nsearch x\n nameserver 192.0.2.1 # first\nnameserver fe80::1%eth0\nnameserver bogus\noptions ndots:5\r\nnameserver 192.0.2.2\r\n';
+    '# nameserver 192.0.2.9, \ufffd\nsearch x\n nameserver 192.0.2.1 # first\nnameserver fe80::1%eth0\nnameserver bogus\noptions ndots:5\r\nnameserver 192.0.2.2\r\n';
   const seen = forward('forward . /etc/resolv.conf', { '/etc/resolv.conf': text });
   assert.deepEqual(targetsOf(seen), ['192.0.2.1 53', 'fe80::1%eth0 53', '192.0.2.2 53']);
+  const warnings = seen.services.log.records.map(({ message }) => message);
+  assert.deepEqual(warnings, [
+    'left out of /etc/resolv.conf: 1 nameservers that are no address (the first: /etc/resolv.conf:5)',
+  ]);
 });
 
 test('a listener of every address is at those that the node has when forward asks, on its own port', () => {

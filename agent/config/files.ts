@@ -1,0 +1,128 @@
+/** Files of the machine: text, and content of any size in chunks. What is no regular file is never opened for reading. */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
+import { open, stat } from 'node:fs/promises';
+import type { Clock } from '../base/clock.ts';
+import type { ConfigFiles } from './corefile/imports.ts';
+
+/** Twice what a ConfigMap can hold. */
+const MAX_TEXT_BYTES = 2 * 1024 * 1024;
+const CHUNK_BYTES = 64 * 1024;
+/** The system's clock of file times ticks in steps: what was written a moment ago may be written again in the same one. */
+const TICK_MS = 50;
+
+/** The machine's files. `read` throws for what is not a regular file or too big. */
+export const systemFiles: ConfigFiles = {
+  read: (path) => {
+    const fd = openRegular(path);
+    try {
+      if (fstatSync(fd).size > MAX_TEXT_BYTES)
+        throw new Error(`${path} is over ${MAX_TEXT_BYTES} octets`);
+      return textOf(readFileSync(fd));
+    } finally {
+      closeSync(fd);
+    }
+  },
+  list: (dir) => readdirSync(dir),
+  kind: (path) => {
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (stats?.isDirectory() === true) return 'directory';
+    return stats === undefined ? undefined : 'file';
+  },
+};
+
+/** Octets as text; U+FFFD stands for what is not UTF-8. A byte order mark stays. */
+export function textOf(octets: Uint8Array): string {
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(octets);
+}
+
+/** What `Files.open` gives (`query/services.ts`). */
+export interface OpenFile {
+  readonly identity: string;
+  readonly sizeBytes: number;
+  read(): Promise<Uint8Array>;
+  isUnchanged(): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** Opens a regular file. Rejects with what the system says, and for anything else with what it is. */
+export async function openFile(path: string, clock: Pick<Clock, 'wallMs'>): Promise<OpenFile> {
+  refuseOthers(path, await stat(path));
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stats = await file.stat();
+    refuseOthers(path, stats);
+    const chunk = new Uint8Array(CHUNK_BYTES);
+    const identity = identityOf(stats, clock);
+    return {
+      identity,
+      sizeBytes: stats.size,
+      read: async () => chunk.subarray(0, (await file.read(chunk)).bytesRead),
+      isUnchanged: async () => contentOf(await file.stat()) === contentOf(stats),
+      close: () => file.close(),
+    };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** A file that is all there: for what is not on this machine. */
+export function fileOf(octets: Uint8Array, identity: string): OpenFile {
+  let isRead = false;
+  return {
+    identity,
+    sizeBytes: octets.length,
+    read: () => {
+      const rest = isRead ? octets.subarray(octets.length) : octets;
+      isRead = true;
+      return Promise.resolve(rest);
+    },
+    isUnchanged: () => Promise.resolve(true),
+    close: () => Promise.resolve(),
+  };
+}
+
+/** A descriptor of a regular file. Throws as `openFile` rejects. Opening a named pipe would wait for its writer. */
+export function openRegular(path: string): number {
+  refuseOthers(path, statSync(path));
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    refuseOthers(path, fstatSync(fd));
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function refuseOthers(path: string, stats: Stats): void {
+  if (stats.isFile()) return;
+  throw new Error(`${path} is ${kindOf(stats)}, not a regular file`);
+}
+
+function kindOf(stats: Stats): string {
+  if (stats.isDirectory()) return 'a directory';
+  if (stats.isFIFO()) return 'a named pipe';
+  return stats.isSocket() ? 'a socket' : 'a device';
+}
+
+let fresh = 0;
+
+/** Text that is equal for the same file with the same content; never for one that was written to just now. */
+export function identityOf(stats: Stats, clock: Pick<Clock, 'wallMs'>): string {
+  const isFresh = Math.abs(clock.wallMs() - stats.ctimeMs) < TICK_MS;
+  return isFresh ? `${contentOf(stats)} ${++fresh}` : contentOf(stats);
+}
+
+function contentOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
+  return `${dev}:${ino} ${size} ${mtimeMs} ${ctimeMs}`;
+}

@@ -159,6 +159,7 @@ export interface FileReservation {
 
 export class MemoryLedger {
   readonly clientBudgetBytes: number;
+  readonly fileBudgetBytes: number;
   readonly #options: LedgerOptions;
   readonly #shares = new Map<string, ClientShare>();
   /** Where the look for the largest share goes on. */
@@ -173,6 +174,7 @@ export class MemoryLedger {
   constructor(options: LedgerOptions) {
     this.#options = options;
     this.clientBudgetBytes = options.clientBudgetBytes;
+    this.fileBudgetBytes = options.fileBudgetBytes;
   }
 
   /** How many times an ordinary client's share the client behind `key` may hold. */
@@ -219,7 +221,7 @@ export class MemoryLedger {
 
   /** Largest file that can be reserved now, bytes. */
   get fileRoomBytes(): number {
-    return this.#options.fileBudgetBytes - this.fileBytes;
+    return this.fileBudgetBytes - this.fileBytes;
   }
 
   /** Tells that something of `share` had to give way, or was refused. */

@@ -1,12 +1,14 @@
 /** What `nodens check` looks at: options, environment and files as the agent would find them. */
 import { readFileSync } from 'node:fs';
 import { posix } from 'node:path';
+import { systemClock } from '../base/clock.ts';
 import { messageOf, UsageError } from '../base/errors.ts';
 import type { Environment } from '../config/corefile/env.ts';
 import type { ConfigFiles } from '../config/corefile/imports.ts';
-import { systemFiles } from '../config/files.ts';
+import { fileOf, openFile, systemFiles } from '../config/files.ts';
 import { serviceHostVariable, serviceIpOf } from '../config/pillars.ts';
 import type { AgentOptions } from '../daemon/options.ts';
+import type { Files, OpenFile } from '../query/services.ts';
 import type { CheckFlags } from './check-flags.ts';
 import { agentOptions, type FlagValues, parseFlags } from './options.ts';
 import { given } from './running-agent.ts';
@@ -15,6 +17,8 @@ export interface Subject {
   readonly options: AgentOptions;
   readonly env: Environment;
   readonly files: ConfigFiles;
+  /** `Files.open` of what the agent would find. */
+  readonly open: Files['open'];
 }
 
 /** Stand-ins for what only a cluster knows (RFC 5737; the local address of the stock manifest). */
@@ -24,8 +28,13 @@ const UPSTREAM = '192.0.2.53';
 const RESOLVER = '198.51.100.53';
 const RESOLV_CONF = '/etc/resolv.conf';
 
-function subjectWith(options: AgentOptions, env: Environment, files: ConfigFiles): Subject {
-  return { options, env: withUpstreamService(options, env), files };
+function subjectWith(
+  options: AgentOptions,
+  env: Environment,
+  files: ConfigFiles,
+  open: Files['open'] = (path) => openFile(path, systemClock),
+): Subject {
+  return { options, env: withUpstreamService(options, env), files, open };
 }
 
 /** Text of a file that a plugin names; a resolv.conf that is not here is the node's. */
@@ -85,7 +94,9 @@ async function manifestSubject(
     kind: () => undefined,
   });
   const named = view.corefile === undefined ? options : { ...options, basePath: view.corefile };
-  return subjectWith(named, view.env, files);
+  const open = (path: string): Promise<OpenFile> =>
+    Promise.resolve().then(() => fileOf(Buffer.from(files.read(path)), path));
+  return subjectWith(named, view.env, files, open);
 }
 
 /** A Service's address is known in the cluster only: one from RFC 5737 stands in for it. */

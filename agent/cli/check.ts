@@ -4,9 +4,12 @@ import { withPatterns } from '../config/corefile/pattern.ts';
 import { ConfigSource } from '../daemon/config-source.ts';
 import { dryRun } from '../daemon/dry-run.ts';
 import { effectiveCorefile } from '../daemon/effective.ts';
+import { cgroupLimitBytes, fileBudgetBytes } from '../daemon/memory.ts';
 import { warningsOf } from '../daemon/warnings.ts';
+import { prepareAll } from '../query/plugin.ts';
 import { type CheckFlags, DEFAULT_CLUSTER_DOMAIN, readCheckFlags } from './check-flags.ts';
 import { readForPlugin, type Subject, subjectOf } from './check-subject.ts';
+import { readText } from './heap.ts';
 import { flagHelp } from './help.ts';
 import type { FlagValues } from './options.ts';
 import { agentFlags, firstProcess, given } from './running-agent.ts';
@@ -80,7 +83,11 @@ async function examine(
     log: { debug: () => {}, info: () => {}, warn, error: warn },
   });
   const corefile = source.load();
-  const run = await withPatterns(() => dryRun(corefile, (path) => readForPlugin(subject, path)));
+  const plugged = { read: (path: string) => readForPlugin(subject, path), open: subject.open };
+  // In a pod: its own limit.
+  const roomBytes = fileBudgetBytes(cgroupLimitBytes(readText));
+  const run = await withPatterns(() => dryRun(corefile, plugged, roomBytes));
+  await prepareAll(run.assembly.plugins, 'at once');
   warnings.push(...run.warnings);
   for (const name of run.foreignInterfaces)
     warnings.push(`bind ${name}: taken for an interface of the node, this machine has none`);

@@ -75,7 +75,8 @@ function memoryFlag(argv: readonly string[]): number | undefined {
   return parseSizeBytes(word.includes('=') ? word.replace(/^[^=]*=/, '') : (argv[at + 1] ?? ''));
 }
 
-function readText(path: string): string | undefined {
+/** Text of a file, or undefined where there is none. */
+export function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch {

@@ -10,7 +10,7 @@ import { LIMITS } from '../base/limits.ts';
 import { withPatterns } from '../config/corefile/pattern.ts';
 import type { Corefile } from '../config/corefile/types.ts';
 import type { AdjustableLogger } from '../observe/log.ts';
-import type { Plugin } from '../query/plugin.ts';
+import { type Plugin, prepareAll } from '../query/plugin.ts';
 import type { Logger, Metrics } from '../query/services.ts';
 import type { Dispatcher } from '../server/dispatch.ts';
 import type { Listeners } from '../server/listeners.ts';
@@ -67,6 +67,7 @@ export class Configurations {
     const { load, assemble, publish } = this.#parts;
     const corefile = load();
     const first = await withPatterns(() => assemble(corefile));
+    await prepareAll(first.plugins, 'at once');
     this.#takeOver(first);
     await publish(first);
     return first;
@@ -139,10 +140,16 @@ export class Configurations {
   async #apply(corefile: Corefile): Promise<Assembly> {
     const { assemble, dispatcher, listeners, publish } = this.#parts;
     const next = await withPatterns(() => assemble(corefile));
+    await prepareAll(next.plugins, 'beside queries');
     const previous = this.#current;
     // A listener that is new answers from its first datagram on: not REFUSED until all are bound.
     if (previous !== undefined) dispatcher.swap(filledUp(previous.tables, next.tables));
-    await listeners.open(next.endpoints);
+    try {
+      await listeners.open(next.endpoints);
+    } catch (error) {
+      for (const plugin of next.plugins) plugin.discard?.();
+      throw error;
+    }
     this.#takeOver(next);
     await publish(next);
     await listeners.retain(next.endpoints);

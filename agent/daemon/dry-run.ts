@@ -4,10 +4,12 @@ import { formatEndpoint } from '../base/address.ts';
 import type { Clock } from '../base/clock.ts';
 import { InternalError } from '../base/errors.ts';
 import { MemoryLedger } from '../base/memory-ledger.ts';
+import { PacedWork } from '../base/paced-work.ts';
 import type { Corefile } from '../config/corefile/types.ts';
 import { SeriesTable } from '../observe/metrics.ts';
 import type {
   CacheOptions,
+  Files,
   Logger,
   ServerLabel,
   Services,
@@ -28,6 +30,9 @@ export interface DryRun {
   readonly foreignInterfaces: readonly string[];
 }
 
+/** A check does not know the memory limit of the pod. */
+const NO_LIMIT = Number.MAX_SAFE_INTEGER;
+
 /** Time stands still: nothing that a plugin plans comes to pass. */
 const STILL: Clock = {
   nowMs: () => 0,
@@ -39,8 +44,15 @@ const STILL: Clock = {
 /** Stands in for the addresses of an interface of another machine (RFC 5737). */
 const STAND_IN_ADDRESS = '192.0.2.1';
 
-/** Throws ConfigError for what the agent would refuse. `read` gives the text of files that plugins name. */
-export function dryRun(corefile: Corefile, read: (path: string) => string): DryRun {
+/**
+ * Throws ConfigError for what the agent would refuse. `files` are those that plugins name; their content may take
+ * `fileBudgetBytes`. Plugins are not prepared.
+ */
+export function dryRun(
+  corefile: Corefile,
+  files: Pick<Files, 'read' | 'open'>,
+  fileBudgetBytes = NO_LIMIT,
+): DryRun {
   const caches: CacheOptions[] = [];
   const groups: UpstreamGroupOptions[] = [];
   const warnings: string[] = [];
@@ -49,7 +61,7 @@ export function dryRun(corefile: Corefile, read: (path: string) => string): DryR
   const log: Logger = { debug: () => {}, info: () => {}, warn, error: warn };
   const labels = new Map<string, ServerLabel>();
   const assembly = assemble(corefile, {
-    shared: stillServices(log, read, caches, groups),
+    shared: stillServices(log, files, fileBudgetBytes, caches, groups),
     identities: new BlockIdentities(),
     interfaces: () => new Interfaces(foreign),
     holdUps: () => [],
@@ -83,12 +95,10 @@ class Interfaces extends Map<string, readonly string[]> {
   }
 }
 
-/** A check does not know the memory limit of the pod. */
-const NO_LIMIT = Number.MAX_SAFE_INTEGER;
-
 function stillServices(
   log: Logger,
-  read: (path: string) => string,
+  files: Pick<Files, 'read' | 'open'>,
+  fileBudgetBytes: number,
   caches: CacheOptions[],
   groups: UpstreamGroupOptions[],
 ): Omit<Services, 'block' | 'admin' | 'process'> {
@@ -100,8 +110,9 @@ function stillServices(
     writeLine: () => {},
     exports: { spans: never, frames: never, profile: never },
     resolve: never,
-    files: { read, watch: () => ({ close: () => {} }) },
-    ledger: new MemoryLedger({ clientBudgetBytes: NO_LIMIT, fileBudgetBytes: NO_LIMIT }),
+    files: { ...files, watch: () => ({ close: () => {} }) },
+    ledger: new MemoryLedger({ clientBudgetBytes: NO_LIMIT, fileBudgetBytes }),
+    work: new PacedWork(STILL),
     cache: {
       open: (_block, _zones, options) => {
         caches.push(options);

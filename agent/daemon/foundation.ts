@@ -9,7 +9,7 @@ import { MemoryLedger } from '../base/memory-ledger.ts';
 import { PacedWork } from '../base/paced-work.ts';
 import { createCache } from '../cache/cache.ts';
 import { VERSION } from '../cli/version.ts';
-import { systemFiles } from '../config/files.ts';
+import { openFile, systemFiles } from '../config/files.ts';
 import { watchFiles } from '../config/watch.ts';
 import { AdminServer } from '../observe/admin.ts';
 import { clientLimits } from '../observe/client-limits.ts';
@@ -84,6 +84,8 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
   });
   metrics.gaugeFrom('nodens_client_memory_bytes', {}, () => ledger.usedBytes);
   metrics.gauge('nodens_client_memory_limit_bytes').value = ledger.clientBudgetBytes;
+  metrics.gaugeFrom('nodens_file_memory_bytes', {}, () => ledger.fileBytes);
+  metrics.gauge('nodens_file_memory_limit_bytes').value = ledger.fileBudgetBytes;
   const tellLack = lackTeller(metrics, log, clock);
   const random = Math.random;
   const { connectUdp, heralds, ...transports } = chooseNative(log, clock);
@@ -128,7 +130,7 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
       tellLack,
     },
     shared: {
-      ...{ clock, log, metrics, cache, upstreams, random, ledger },
+      ...{ clock, log, metrics, cache, upstreams, random, ledger, work },
       writeLine: lines.writeLine,
       exports: createExports({ clock, log, metrics }),
       files: pluginFiles(clock, log, tellLack),
@@ -171,14 +173,24 @@ function readText(path: string): string | undefined {
 
 /** Files as plugins see them (hosts, weights). */
 function pluginFiles(clock: Clock, log: AdjustableLogger, tellLack: TellLack): Files {
+  const told = (error: unknown, path: string): unknown => {
+    const lack = lackOfOpening(errnoOf(error));
+    if (lack !== undefined) tellLack(lack, errnoOf(error), `read ${path}`);
+    return error;
+  };
   return {
     read: (path) => {
       try {
         return systemFiles.read(path);
       } catch (error) {
-        const lack = lackOfOpening(errnoOf(error));
-        if (lack !== undefined) tellLack(lack, errnoOf(error), `read ${path}`);
-        throw error;
+        throw told(error, path);
+      }
+    },
+    open: async (path) => {
+      try {
+        return await openFile(path, clock);
+      } catch (error) {
+        throw told(error, path);
       }
     },
     watch: (path, intervalMs, onChange) =>

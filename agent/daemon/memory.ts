@@ -90,11 +90,17 @@ export function ledgerBudget(
   limitBytes: number | undefined,
 ): LedgerBudget {
   const heapRoom = Math.max(SMALLEST_BYTES, heapBytes - IDLE_HEAP_BYTES - cacheBytes);
-  if (limitBytes === undefined) return { clientBudgetBytes: heapRoom, fileBudgetBytes: FILE_BYTES };
+  const clientBytes =
+    limitBytes === undefined ? heapRoom : Math.min(heapRoom, limitBytes * CLIENT_SHARE);
   return {
-    clientBudgetBytes: Math.floor(Math.min(heapRoom, limitBytes * CLIENT_SHARE)),
-    fileBudgetBytes: Math.floor(limitBytes * FILE_SHARE),
+    clientBudgetBytes: Math.floor(clientBytes),
+    fileBudgetBytes: fileBudgetBytes(limitBytes),
   };
+}
+
+/** What the content of files may take. */
+export function fileBudgetBytes(limitBytes: number | undefined): number {
+  return limitBytes === undefined ? FILE_BYTES : Math.floor(limitBytes * FILE_SHARE);
 }
 
 /** Share of the descriptors that the process may have which TCP clients may take: the rest is for upstreams and files. */

@@ -163,6 +163,11 @@ export const COUNTED_SERIES = {
   ),
   nodens_client_memory_bytes: gauge('Memory that clients make the agent hold.'),
   nodens_client_memory_limit_bytes: gauge('Most memory that clients may make the agent hold.'),
+  nodens_file_memory_bytes: gauge('Memory that the content of files (hosts) takes.'),
+  nodens_file_memory_limit_bytes: gauge('Most memory that the content of files may take.'),
+  nodens_hosts_refused_total: counter('Hosts files that were not read for lack of memory.', [
+    'hostsfile',
+  ]),
   nodens_in_flight_queries: gauge('Client queries that wait for an answer.'),
   nodens_tcp_connections: gauge('Open client connections.', ['listener']),
   nodens_tcp_rejected_total: counter('Client connections closed to stay within the limit.', [

@@ -13,6 +13,9 @@ export type Handler = (query: Query) => Result;
 /** What a plugin does with a query; `next` is the rest of the chain. */
 export type Handle = (query: Query, next: Handler) => Result;
 
+/** Whether there are queries to be answered in the meantime. */
+export type Pace = 'at once' | 'beside queries';
+
 export interface Plugin {
   readonly name: string;
   /**
@@ -30,6 +33,13 @@ export interface Plugin {
   readonly view?: string;
   /** False while the plugin cannot answer yet; `ready` asks. Absent means always ready. */
   readonly ready?: () => boolean;
+  /**
+   * Does what must be done before the plugin can answer and takes time, such as reading a file of any size; the old
+   * configuration serves in the meantime. Rejects with ConfigError where the plugin cannot answer.
+   */
+  readonly prepare?: (pace: Pace) => Promise<void>;
+  /** Called once, in place of `start` and `stop`, when the configuration does not come to serve. */
+  readonly discard?: () => void;
   /** Called once when the configuration it belongs to has begun to serve. */
   readonly start?: () => void;
   /** Called once when that configuration serves no more: timers, probes and watches end here. */
@@ -38,9 +48,19 @@ export interface Plugin {
 
 /**
  * Makes a plugin from all uses of its directive in one block. Throws ConfigError with the place of the fault. Must not
- * start anything: `start` does.
+ * start or read anything that takes long: `start` and `prepare` do.
  */
 export type Setup = (directive: Directive, block: Block, services: Services) => Plugin;
+
+/** Prepares `plugins`, one after the other. Rejects with what the first one says, the others discarded. */
+export async function prepareAll(plugins: readonly Plugin[], pace: Pace): Promise<void> {
+  try {
+    for (const plugin of plugins) await plugin.prepare?.(pace);
+  } catch (error) {
+    for (const plugin of plugins) plugin.discard?.();
+    throw error;
+  }
+}
 
 /** The last link of every chain is given by the caller: what happens when no plugin answers. */
 export function compose(plugins: readonly Plugin[], last: Handler): Handler {

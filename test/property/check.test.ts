@@ -18,10 +18,13 @@ interface Examined {
 }
 
 function examine(text: string, files: Readonly<Record<string, string>> = {}): Examined {
-  const run = dryRun(parseText(text, { files, env: { A: 'va lue' } }), (path) => {
-    // A word without a slash is a file only where there is one: else it is the name of an upstream.
-    if (!path.includes('/')) throw new Error(`no file ${path}`);
-    return path === '/etc/resolv.conf' ? 'nameserver 192.0.2.53\n' : '';
+  const run = dryRun(parseText(text, { files, env: { A: 'va lue' } }), {
+    read: (path) => {
+      // A word without a slash is a file only where there is one: else it is the name of an upstream.
+      if (!path.includes('/')) throw new Error(`no file ${path}`);
+      return path === '/etc/resolv.conf' ? 'nameserver 192.0.2.53\n' : '';
+    },
+    open: (path) => Promise.reject(new Error(`no file ${path}`)),
   });
   const places = warningsOf(run, 'cluster.local.').map(({ place }) => place);
   return { effective: effectiveCorefile(run), places };

@@ -1,5 +1,7 @@
 /** What a plugin gets in a test: a clock that stands still, and services that remember what they were asked. */
 import { InternalError } from '../../agent/base/errors.ts';
+import { PacedWork } from '../../agent/base/paced-work.ts';
+import { fileOf, textOf } from '../../agent/config/files.ts';
 import { SeriesTable } from '../../agent/observe/metrics.ts';
 import { SERIES } from '../../agent/observe/names.ts';
 import type { FinishedSpan } from '../../agent/query/exports.ts';
@@ -83,7 +85,7 @@ export interface FakeServices extends Services {
   readonly frames: Uint8Array[];
   readonly asked: RecordedProcess;
   /** Text of the files that exist; set an entry and call `touch` to change one. */
-  readonly texts: Map<string, string>;
+  readonly texts: Map<string, string | Uint8Array>;
   /** Tells whoever watches `path` that it may have changed. */
   readonly touch: (path: string) => void;
 }
@@ -110,8 +112,10 @@ export function fakeServices(overrides: Partial<FakeServices> = {}): FakeService
     tcpPatience: undefined,
     unready: [],
   };
+  const { clock = new FakeClock() } = overrides;
   return {
-    clock: new FakeClock(),
+    clock,
+    work: new PacedWork(clock),
     log: new RecordingLogger(),
     metrics: new ReadableMetrics(),
     writeLine: (line) => void lines.push(line),
@@ -172,7 +176,13 @@ function recordingProcess(asked: RecordedProcess): Services['process'] {
 }
 
 function fakeFiles(): Pick<FakeServices, 'files' | 'texts' | 'touch'> {
-  const texts = new Map<string, string>();
+  const texts = new Map<string, string | Uint8Array>();
+  const octetsOf = (path: string): Buffer => {
+    const text = texts.get(path);
+    if (text !== undefined) return Buffer.from(text);
+    const missing = new Error(`ENOENT: no such file or directory, open '${path}'`);
+    throw Object.assign(missing, { code: 'ENOENT' });
+  };
   const watchers = new Set<{ path: string; onChange: () => void }>();
   return {
     texts,
@@ -180,12 +190,12 @@ function fakeFiles(): Pick<FakeServices, 'files' | 'texts' | 'touch'> {
       for (const watcher of watchers) if (watcher.path === path) watcher.onChange();
     },
     files: {
-      read: (path) => {
-        const text = texts.get(path);
-        if (text !== undefined) return text;
-        const missing = new Error(`ENOENT: no such file or directory, open '${path}'`);
-        throw Object.assign(missing, { code: 'ENOENT' });
-      },
+      read: (path) => textOf(octetsOf(path)),
+      open: (path) =>
+        Promise.resolve().then(() => {
+          const octets = octetsOf(path);
+          return fileOf(octets, octets.toString('latin1'));
+        }),
       watch: (path, _intervalMs, onChange) => {
         const watcher = { path, onChange };
         watchers.add(watcher);

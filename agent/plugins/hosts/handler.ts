@@ -3,7 +3,7 @@ import { CLASS, EDE, RCODE, TYPE } from '../../dns/iana.ts';
 import { isSubdomain } from '../../dns/name.ts';
 import type { Handler, Result } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
-import type { HostsTable } from './table.ts';
+import type { HostsAnswers } from './answers.ts';
 
 export interface HostsOptions {
   /** Zones, lower-case wire form, that hosts answers for. */
@@ -22,17 +22,17 @@ function isIn(zones: readonly Uint8Array[], name: Uint8Array): boolean {
  * A known name is answered, if only with NODATA; an unknown one falls through or is a SERVFAIL: without a SOA there is
  * no honest NXDOMAIN (RFC 2308 §3; peer behaviour). PTR questions are answered in every zone and never refused.
  */
-export function hostsHandler(options: HostsOptions, table: () => HostsTable) {
+export function hostsHandler(options: HostsOptions, answers: () => HostsAnswers) {
   return (query: Query, next: Handler): Result => {
     const { name, type } = query;
     if (query.class !== CLASS.IN) return next(query);
-    if (type === TYPE.PTR) return table().findReverse(query) ?? next(query);
+    if (type === TYPE.PTR) return answers().findReverse(query) ?? next(query);
     if (!isIn(options.zones, name)) return next(query);
     const isUnsupported = type !== TYPE.A && type !== TYPE.AAAA;
     const found =
       isUnsupported && options.fallthroughUnsupported && isIn(options.fallthrough, name)
         ? undefined
-        : table().find(query);
+        : answers().find(query);
     if (found !== undefined) return found;
     if (isIn(options.fallthrough, name)) return next(query);
     throw new DnsError(RCODE.SERVFAIL, 'name is not in hosts, and hosts does not fall through', {

@@ -1,0 +1,125 @@
+/**
+ * A hash table of offsets into an arena: open addressing in a typed array, whose words hold an offset (28 bits) and four
+ * bits of the hash, so that few keys are compared in vain. Keys are in the arena alone. Nothing is ever taken out.
+ */
+import type { FileReservation } from '../../base/memory-ledger.ts';
+import { free, type Room } from './arena.ts';
+
+/** Reads keys where records are. */
+export interface Keys {
+  /** Whether the record at `offset` has the `length` octets of `key` as its key. */
+  isAt(offset: number, key: Uint8Array, length: number): boolean;
+  /** `hashOf` the key of the record at `offset`. */
+  hashAt(offset: number): number;
+}
+
+const OFFSET_BITS = 28;
+const OFFSET_MASK = (1 << OFFSET_BITS) - 1;
+const SMALLEST = 16;
+/** Slots in use, at most. */
+const LOAD = 0.75;
+/** Load that a growing table aims at for the whole file. */
+const TARGET_LOAD = 0.7;
+/** Growth that is worth the work. */
+const LEAST_GROWTH = 1.25;
+/** Slots moved between two steps of the work. */
+const STEP_SLOTS = 256;
+const UINT32 = 2 ** 32;
+
+/** FNV-1a with a last stir, unsigned 32 bits. */
+export function hashOf(key: Uint8Array, start: number, end: number): number {
+  let hash = 0x811c9dc5;
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ (key[i] as number), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+export class OffsetIndex {
+  readonly #keys: Keys;
+  readonly #room: Room;
+  #held: FileReservation | undefined;
+  #slots = new Uint32Array(0);
+  count = 0;
+
+  constructor(keys: Keys, room: Room) {
+    this.#keys = keys;
+    this.#room = room;
+  }
+
+  /** The record with this key; 0 where there is none. `hash` is that of the key's octets. */
+  find(key: Uint8Array, length: number, hash: number): number {
+    const slots = this.#slots;
+    if (slots.length === 0) return 0;
+    for (let at = slotOf(hash, slots.length); ; at = at + 1 === slots.length ? 0 : at + 1) {
+      const word = slots[at] as number;
+      if (word === 0) return 0;
+      const offset = word & OFFSET_MASK;
+      if (isTagged(word, hash) && this.#keys.isAt(offset, key, length)) return offset;
+    }
+  }
+
+  /** Puts a new key's record in: `makeRoom` has been called. */
+  add(offset: number, hash: number): void {
+    put(this.#slots, offset, hash);
+    this.count++;
+  }
+
+  /** The record of the same key at `from` gives its place to the one at `to`. */
+  replace(from: number, to: number, hash: number): void {
+    const slots = this.#slots;
+    const word = wordOf(from, hash);
+    let at = slotOf(hash, slots.length);
+    while (slots[at] !== word) at = at + 1 === slots.length ? 0 : at + 1;
+    slots[at] = wordOf(to, hash);
+  }
+
+  isFull(): boolean {
+    return this.count >= this.#slots.length * LOAD;
+  }
+
+  /** Grows, for `expected` keys where that is known to be enough. Throws NoRoomError. */
+  *grow(expected: number): Generator<void> {
+    const old = this.#slots;
+    const wanted = Math.ceil(expected / TARGET_LOAD);
+    const least = Math.max(SMALLEST, Math.ceil(old.length * LEAST_GROWTH));
+    const length = Math.max(least, wanted);
+    const held = this.#room.take(4 * length);
+    const slots = new Uint32Array(length);
+    for (let at = 0; at < old.length; at++) {
+      const offset = (old[at] as number) & OFFSET_MASK;
+      if (offset !== 0) put(slots, offset, this.#keys.hashAt(offset));
+      if (at % STEP_SLOTS === 0) yield;
+    }
+    this.free();
+    this.#slots = slots;
+    this.#held = held;
+  }
+
+  free(): void {
+    if (this.#held === undefined) return;
+    free(this.#slots);
+    this.#slots = new Uint32Array(0);
+    this.#room.giveBack(this.#held);
+    this.#held = undefined;
+  }
+}
+
+function slotOf(hash: number, length: number): number {
+  return Math.floor(hash * (length / UINT32));
+}
+
+/** The lowest bits of the hash tell most other keys apart: the highest choose the slot. */
+function wordOf(offset: number, hash: number): number {
+  return ((hash << OFFSET_BITS) | offset) >>> 0;
+}
+
+function isTagged(word: number, hash: number): boolean {
+  return (word ^ (hash << OFFSET_BITS)) >>> OFFSET_BITS === 0;
+}
+
+function put(slots: Uint32Array, offset: number, hash: number): void {
+  let at = slotOf(hash, slots.length);
+  while (slots[at] !== 0) at = at + 1 === slots.length ? 0 : at + 1;
+  slots[at] = wordOf(offset, hash);
+}

@@ -1,0 +1,149 @@
+/** The table in force: file and inline lines together, read again when the file changes. */
+import { ConfigError, errnoOf, messageOf, type Place } from '../../base/errors.ts';
+import type { Pace } from '../../query/plugin.ts';
+import type { Services } from '../../query/services.ts';
+import { HostsAnswers } from './answers.ts';
+import { NoRoomError, Room } from './arena.ts';
+import { HostsTable } from './table.ts';
+import { ChangedError, type HeldTable, type Tables, tablesOf, type Wanted } from './tables.ts';
+
+export interface SourceOptions extends Wanted {
+  readonly ttlSeconds: number;
+  readonly reloadMs: number;
+  /** Where the directive stands. */
+  readonly place: Place;
+}
+
+export class Source {
+  readonly #options: SourceOptions;
+  readonly #services: Services;
+  readonly #tables: Tables;
+  readonly #nothing: HostsAnswers;
+  #held: HeldTable | undefined;
+  #watch: { close(): void } | undefined;
+  #reloading: Promise<void> | undefined;
+  #isChanged = false;
+  #isEnded = false;
+  /** Whether there was no room for the file at the start. */
+  #isRefused = false;
+  answers: HostsAnswers;
+
+  constructor(options: SourceOptions, services: Services) {
+    this.#options = options;
+    this.#services = services;
+    this.#tables = tablesOf(services);
+    this.#nothing = new HostsAnswers(new HostsTable(new Room(services.ledger)), options.ttlSeconds);
+    this.answers = this.#nothing;
+  }
+
+  /** Reads the file. Rejects with ConfigError for one that is there and cannot be read. */
+  async prepare(pace: Pace): Promise<void> {
+    const { file, place } = this.#options;
+    const { log } = this.#services;
+    try {
+      this.#use(await this.#tables.hold(this.#options, pace));
+    } catch (error) {
+      const reason = `hosts file ${file} cannot be read: ${messageOf(error)}`;
+      // A start without the file is better than none: pods would ask kube-dns, which does not know it either.
+      this.#isRefused = error instanceof NoRoomError && pace === 'at once';
+      if (error instanceof NoRoomError && this.#isRefused)
+        this.#refused(error, `${reason}; going on without it`);
+      else if (isMissing(error)) log.warn({ file }, `${reason}; going on without it`);
+      else throw new ConfigError(place, reason, { cause: error });
+      this.#use(await this.#tables.holdInline(this.#options, pace));
+    }
+  }
+
+  start(): void {
+    const { file, reloadMs } = this.#options;
+    this.#publish();
+    if (reloadMs <= 0) return;
+    this.#watch = this.#services.files.watch(file, reloadMs, () => this.#changed());
+    // It may have changed since it was read.
+    if (!this.#isRefused) this.#changed();
+  }
+
+  stop(): void {
+    this.#isEnded = true;
+    this.#watch?.close();
+    this.answers = this.#nothing;
+    this.#held?.release();
+  }
+
+  /** Reads again, and once more where the file changes in the meantime. */
+  #changed(): void {
+    this.#isChanged = true;
+    this.#reloading ??= this.#reloadAll().finally(() => {
+      this.#reloading = undefined;
+    });
+  }
+
+  async #reloadAll(): Promise<void> {
+    while (this.#isChanged && !this.#isEnded) {
+      this.#isChanged = false;
+      await this.#reload();
+    }
+  }
+
+  /** What was read before stays in force while the file is gone, as in the peer, and while there is no room for it. */
+  async #reload(): Promise<void> {
+    const { file } = this.#options;
+    const { log } = this.#services;
+    try {
+      const held = await this.#tables.hold(this.#options, 'beside queries');
+      const isNew = held.identity !== this.#held?.identity;
+      if (this.#isEnded) return held.release();
+      this.#use(held);
+      if (isNew) this.#publish();
+    } catch (error) {
+      if (this.#isEnded || error instanceof ChangedError) return;
+      const reason = `hosts file ${file} cannot be read, keeping what it said: ${messageOf(error)}`;
+      if (error instanceof NoRoomError) this.#refused(error, reason);
+      // That a file has never been there has been said at the start.
+      else if (!isMissing(error) || this.#held?.identity !== '') log.warn({ file }, reason);
+    }
+  }
+
+  #use(held: HeldTable): void {
+    const before = this.#held;
+    const isSame = before?.table === held.table;
+    this.#held = held;
+    if (!isSame) {
+      this.answers = new HostsAnswers(held.table, this.#options.ttlSeconds);
+      this.#tellLeftOut(held.table);
+    }
+    before?.release();
+  }
+
+  #tellLeftOut({ leftOut }: HostsTable): void {
+    const { file } = this.#options;
+    const { log } = this.#services;
+    const { skipped, firstLine, surplusNames } = leftOut;
+    if (surplusNames > 0)
+      log.info({ file, surplusNames }, 'addresses with too many names for one PTR answer');
+    if (skipped === 0) return;
+    const first = firstLine > 0 ? ` (the first: ${file}:${firstLine})` : '';
+    log.warn(
+      { file, skipped, ...(firstLine > 0 && { line: firstLine }) },
+      `left out of hosts: ${skipped} words that are neither address nor name, or too many${first}`,
+    );
+  }
+
+  #refused({ neededBytes, availableBytes }: NoRoomError, message: string): void {
+    const { metrics, log } = this.#services;
+    const { file } = this.#options;
+    metrics.counter('nodens_hosts_refused_total', { hostsfile: file }).value++;
+    log.error({ file, neededBytes, availableBytes }, message);
+  }
+
+  #publish(): void {
+    const { metrics, clock } = this.#services;
+    const { file } = this.#options;
+    metrics.gauge('coredns_hosts_entries', { hostsfile: file }).value = this.answers.table.entries;
+    metrics.gauge('coredns_hosts_reload_timestamp_seconds').value = clock.wallMs() / 1_000;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return errnoOf(error) === 'ENOENT';
+}

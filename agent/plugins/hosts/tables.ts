@@ -1,0 +1,164 @@
+/**
+ * Tables of hosts files, shared by all directives that want the same one: by those of other blocks, and by the
+ * configuration before and the one after a reload. One table is made at a time, so that no more than one is in memory that
+ * is not in force.
+ */
+import { NodensError } from '../../base/errors.ts';
+import type { Pace } from '../../query/plugin.ts';
+import type { OpenFile, Services } from '../../query/services.ts';
+import { Room } from './arena.ts';
+import { TableBuilder, type TableOptions } from './builder.ts';
+import type { HostsTable } from './table.ts';
+
+/** Longest stretch of work between two looks at the sockets, milliseconds. */
+const SLICE_MS = 0.25;
+const TURN = 'hosts';
+
+export interface Wanted extends TableOptions {
+  readonly file: string;
+  /** Lines that come behind those of the file. */
+  readonly inline: string;
+}
+
+/** A table in use: released when nothing is asked of it any more. */
+export interface HeldTable {
+  readonly table: HostsTable;
+  /** Of the file as it was read; '' where there is none. */
+  readonly identity: string;
+  release(): void;
+}
+
+/** Thrown for a file that was written to while it was read. */
+export class ChangedError extends NodensError {
+  constructor() {
+    super('NODENS_CHANGED', 'the file changed while it was read');
+  }
+}
+
+type Parts = Pick<Services, 'clock' | 'files' | 'ledger' | 'work'>;
+
+interface Shared {
+  readonly made: Promise<HostsTable>;
+  users: number;
+}
+
+/** Tables of one process: it has one `Files`. */
+const byFiles = new WeakMap<Parts['files'], Tables>();
+
+export function tablesOf(services: Services): Tables {
+  const known = byFiles.get(services.files);
+  if (known !== undefined) return known;
+  const made = new Tables(services);
+  byFiles.set(services.files, made);
+  return made;
+}
+
+export class Tables {
+  readonly #parts: Parts;
+  readonly #shared = new Map<string, Shared>();
+  /** The last table that is being made. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * The table of a file and the lines given inline. Rejects with what the system says of the file, with NoRoomError, and,
+   * beside queries, with ChangedError.
+   */
+  async hold(wanted: Wanted, pace: Pace): Promise<HeldTable> {
+    const file = await this.#parts.files.open(wanted.file);
+    return await this.#hold(wanted, file.identity, file, () => this.#read(wanted, file, pace));
+  }
+
+  /** The table of the lines given inline alone. */
+  async holdInline(wanted: Wanted, pace: Pace): Promise<HeldTable> {
+    return await this.#hold(wanted, '', undefined, () => this.#make(wanted, undefined, pace));
+  }
+
+  async #hold(
+    wanted: Wanted,
+    identity: string,
+    file: OpenFile | undefined,
+    make: () => Promise<HostsTable>,
+  ): Promise<HeldTable> {
+    const key = keyOf(wanted, identity);
+    let shared = this.#shared.get(key);
+    if (shared === undefined) {
+      shared = { made: this.#queue.then(make), users: 0 };
+      this.#shared.set(key, shared);
+      this.#queue = shared.made.catch(() => {});
+    } else await file?.close();
+    shared.users++;
+    try {
+      const table = await shared.made;
+      return { table, identity, release: once(() => this.#release(key, shared)) };
+    } catch (error) {
+      this.#release(key, shared);
+      throw error;
+    }
+  }
+
+  #release(key: string, shared: Shared): void {
+    if (--shared.users > 0) return;
+    this.#shared.delete(key);
+    shared.made.then(
+      (table) => table.free(),
+      () => {},
+    );
+  }
+
+  async #read(wanted: Wanted, file: OpenFile, pace: Pace): Promise<HostsTable> {
+    try {
+      const table = await this.#make(wanted, file, pace);
+      // At the start half a file is better than none, and the watch is about to see the other half.
+      if (pace === 'at once' || (await file.isUnchanged())) return table;
+      table.free();
+      throw new ChangedError();
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #make(wanted: Wanted, file: OpenFile | undefined, pace: Pace): Promise<HostsTable> {
+    const room = new Room(this.#parts.ledger);
+    const { inline } = wanted;
+    const builder = new TableBuilder(wanted, room, (file?.sizeBytes ?? 0) + inline.length);
+    try {
+      for (let chunk = await file?.read(); chunk?.length; chunk = await file?.read())
+        await this.#run(builder.add(chunk), pace);
+      await this.#run(builder.end(inline), pace);
+      return builder.table;
+    } catch (error) {
+      builder.table.free();
+      throw error;
+    }
+  }
+
+  async #run(steps: Generator<void>, pace: Pace): Promise<void> {
+    const { clock, work } = this.#parts;
+    let isDone = false;
+    const slice = (): void => {
+      const endMs = clock.nowMs() + SLICE_MS;
+      do isDone = steps.next().done === true;
+      while (!isDone && (pace === 'at once' || clock.nowMs() < endMs));
+    };
+    while (!isDone)
+      if (pace === 'at once') slice();
+      else await work.run(TURN, slice);
+  }
+}
+
+function keyOf({ file, inline, reverse, zones }: Wanted, identity: string): string {
+  const names = zones.map((zone) => Buffer.from(zone).toString('hex'));
+  return JSON.stringify([file, identity, inline, reverse, names]);
+}
+
+function once(action: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) action();
+    isDone = true;
+  };
+}

@@ -1,0 +1,165 @@
+/** Words of hosts files, octets as they stand there, as names and addresses of the wire. */
+import { addressBytes, familyOf } from '../../base/address.ts';
+import { lowerOctet, MAX_LABEL_BYTES, MAX_NAME_BYTES } from '../../dns/name.ts';
+
+const DOT = 0x2e;
+const BACKSLASH = 0x5c;
+const ZERO = 0x30;
+/** The first 96 bits of `::ffff:0:0/96` (RFC 4291 §2.5.5.2). */
+const MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+
+/**
+ * Writes the name that `word` is into `out`, 256 octets: wire form, lower case, escapes and trailing dot as in
+ * `nameFromText`. Its length, or 0 for what is no name (RFC 1035 §2.3.4, §5.1).
+ */
+export function writeName(word: Uint8Array, length: number, out: Uint8Array): number {
+  if (length === 1 && word[0] === DOT) return writeRoot(out);
+  let labelAt = 0;
+  let to = 1;
+  for (let i = 0; i < length; i++) {
+    let octet = word[i] as number;
+    if (octet === DOT) {
+      if (!closeLabel(out, labelAt, to)) return 0;
+      labelAt = to++;
+      continue;
+    }
+    if (octet === BACKSLASH) {
+      const escaped = escapedOctet(word, i, length);
+      if (escaped < 0) return 0;
+      i += isDecimal(word, i, length) ? 3 : 1;
+      octet = escaped;
+    }
+    // The octet behind the last label is the root's.
+    if (to >= MAX_NAME_BYTES - 1) return 0;
+    out[to++] = lowerOctet(octet);
+  }
+  if (to === labelAt + 1) to--;
+  else if (!closeLabel(out, labelAt, to)) return 0;
+  out[to] = 0;
+  return to + 1;
+}
+
+function writeRoot(out: Uint8Array): number {
+  out[0] = 0;
+  return 1;
+}
+
+function closeLabel(out: Uint8Array, labelAt: number, end: number): boolean {
+  const length = end - labelAt - 1;
+  out[labelAt] = length;
+  return length > 0 && length <= MAX_LABEL_BYTES && end < MAX_NAME_BYTES;
+}
+
+/** What the escape at `at` stands for; -1 where it makes no sense. */
+function escapedOctet(word: Uint8Array, at: number, length: number): number {
+  if (at + 1 >= length) return -1;
+  if (!isDecimal(word, at, length)) return word[at + 1] as number;
+  const [a, b, c] = [digit(word, at + 1), digit(word, at + 2), digit(word, at + 3)];
+  const value = 100 * a + 10 * b + c;
+  return value > 255 ? -1 : value;
+}
+
+function isDecimal(word: Uint8Array, at: number, length: number): boolean {
+  return at + 3 < length && [1, 2, 3].every((i) => isDigit(digit(word, at + i)));
+}
+
+function digit(word: Uint8Array, at: number): number {
+  return (word[at] as number) - ZERO;
+}
+
+function isDigit(value: number): boolean {
+  return value >= 0 && value <= 9;
+}
+
+/** Writes the address that `word` is into `out`: 4 or 16 octets, or 0 for what is none. A `%zone` is left out. */
+export function writeAddress(word: Uint8Array, length: number, out: Uint8Array): number {
+  if (writeV4(word, length, out)) return 4;
+  const text = String.fromCharCode(...word.subarray(0, length));
+  if (familyOf(text) === undefined) return 0;
+  const octets = unmapped(addressBytes(text));
+  out.set(octets);
+  return octets.length;
+}
+
+/** The usual case, without a string: four numbers up to 255, without leading zeros. */
+function writeV4(word: Uint8Array, length: number, out: Uint8Array): boolean {
+  let part = 0;
+  let value = -1;
+  for (let i = 0; i <= length; i++) {
+    const octet = i === length ? DOT : (word[i] as number);
+    if (octet === DOT) {
+      if (value < 0 || part === 4) return false;
+      out[part++] = value;
+      value = -1;
+    } else {
+      const next = octet - ZERO;
+      if (!isDigit(next) || value === 0) return false;
+      value = Math.max(value, 0) * 10 + next;
+      if (value > 255) return false;
+    }
+  }
+  return part === 4;
+}
+
+/** A v4-mapped v6 address (`::ffff:10.0.0.1`) is meant as v4, as in the peer. */
+function unmapped(address: Uint8Array): Uint8Array {
+  const isMapped = address.length === 16 && MAPPED.every((octet, i) => address[i] === octet);
+  return isMapped ? address.slice(MAPPED.length) : address;
+}
+
+/** Octets of `.in-addr.arpa` and `.ip6.arpa` behind the first dot, wire form. */
+const V4_SUFFIX = Uint8Array.from([7, ...ascii('in-addr'), 4, ...ascii('arpa'), 0]);
+const V6_SUFFIX = Uint8Array.from([3, ...ascii('ip6'), 4, ...ascii('arpa'), 0]);
+const NIBBLES = 32;
+
+function ascii(text: string): number[] {
+  return Array.from(text, (char) => char.charCodeAt(0));
+}
+
+/**
+ * Writes the address whose PTR owner is `name`, lower-case wire form, into `out`: 4 or 16 octets, or 0 for another name
+ * (RFC 1035 §3.5, RFC 3596 §2.5).
+ */
+export function writeReversed(name: Uint8Array, out: Uint8Array): number {
+  if (endsWith(name, V6_SUFFIX) && name.length === 2 * NIBBLES + V6_SUFFIX.length)
+    return writeNibbles(name, out) ? 16 : 0;
+  return endsWith(name, V4_SUFFIX) && writeOctets(name, out) ? 4 : 0;
+}
+
+function endsWith(name: Uint8Array, suffix: Uint8Array): boolean {
+  const from = name.length - suffix.length;
+  return from > 0 && suffix.every((octet, i) => name[from + i] === octet);
+}
+
+function writeNibbles(name: Uint8Array, out: Uint8Array): boolean {
+  for (let i = 0; i < NIBBLES; i++) {
+    const nibble = nibbleOf(name[2 * i + 1] as number);
+    if (name[2 * i] !== 1 || nibble < 0) return false;
+    // The last nibble comes first.
+    const at = 15 - (i >> 1);
+    out[at] = i % 2 === 0 ? nibble : (out[at] as number) | (nibble << 4);
+  }
+  return true;
+}
+
+function nibbleOf(octet: number): number {
+  if (octet >= ZERO && octet <= 0x39) return octet - ZERO;
+  return octet >= 0x61 && octet <= 0x66 ? octet - 0x61 + 10 : -1;
+}
+
+function writeOctets(name: Uint8Array, out: Uint8Array): boolean {
+  let at = 0;
+  for (let part = 3; part >= 0; part--) {
+    const length = name[at] as number;
+    let value = 0;
+    for (let i = 1; i <= length; i++) {
+      const next = digit(name, at + i);
+      if (!isDigit(next) || (length > 1 && i === 1 && next === 0)) return false;
+      value = value * 10 + next;
+    }
+    if (length === 0 || length > 3 || value > 255) return false;
+    out[part] = value;
+    at += length + 1;
+  }
+  return at === name.length - V4_SUFFIX.length;
+}

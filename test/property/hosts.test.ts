@@ -79,7 +79,7 @@ function tableOf(
     }
     for (const _ of builder.end('')) void _;
   } catch (error) {
-    builder.table.free();
+    for (const _ of builder.table.free()) void _;
     throw error;
   }
   return builder.table;
@@ -214,7 +214,7 @@ describe('a table of hosts', () => {
       fc.property(text, fc.integer({ min: 0, max: 6_000 }), (octets, budget) => {
         const ledger = new MemoryLedger({ clientBudgetBytes: 0, fileBudgetBytes: budget });
         try {
-          tableOf(octets, [100], ALL, new Room(ledger)).free();
+          for (const _ of tableOf(octets, [100], ALL, new Room(ledger)).free()) void _;
         } catch (error) {
           assert.ok(error instanceof NoRoomError, String(error));
           assert.equal(error.availableBytes, budget);

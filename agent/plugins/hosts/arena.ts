@@ -121,8 +121,10 @@ export class Arena {
     this.#used = this.#base === 0 ? 1 : 0;
   }
 
-  free(): void {
-    for (const segment of this.#segments) free(segment);
-    this.#segments.length = 0;
+  *free(): Generator<void> {
+    for (const segment of this.#segments.splice(0)) {
+      free(segment);
+      yield;
+    }
   }
 }

@@ -166,8 +166,8 @@ export class Records {
     }
   }
 
-  free(): void {
-    this.#arena.free();
+  free(): Generator<void> {
+    return this.#arena.free();
   }
 
   #nameStart(segment: Uint8Array, offset: number): number {

@@ -92,11 +92,11 @@ export class HostsTable {
     return [...names.values()];
   }
 
-  /** Frees its memory. Nothing is found in it from now on. */
-  free(): void {
+  /** Frees its memory in steps. Nothing is found in it from the first one on. */
+  *free(): Generator<void> {
     this.names.free();
     this.addresses.free();
-    this.records.free();
+    yield* this.records.free();
     this.#room.release();
   }
 }

@@ -56,7 +56,7 @@ export function tablesOf(services: Services): Tables {
 export class Tables {
   readonly #parts: Parts;
   readonly #shared = new Map<string, Shared>();
-  /** The last table that is being made. */
+  /** The last table that is being made, or freed. */
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(parts: Parts) {
@@ -84,14 +84,11 @@ export class Tables {
     make: () => Promise<HostsTable>,
   ): Promise<HeldTable> {
     const key = keyOf(wanted, identity);
-    let shared = this.#shared.get(key);
-    if (shared === undefined) {
-      shared = { made: this.#queue.then(make), users: 0 };
-      this.#shared.set(key, shared);
-      this.#queue = shared.made.catch(() => {});
-    } else await file?.close();
+    const known = this.#shared.get(key);
+    const shared = known ?? this.#begin(key, make);
     shared.users++;
     try {
+      if (known !== undefined) await file?.close();
       const table = await shared.made;
       return { table, identity, release: once(() => this.#release(key, shared)) };
     } catch (error) {
@@ -100,13 +97,25 @@ export class Tables {
     }
   }
 
+  #begin(key: string, make: () => Promise<HostsTable>): Shared {
+    const shared = { made: this.#queue.then(make), users: 0 };
+    this.#shared.set(key, shared);
+    this.#queue = shared.made.catch(() => {});
+    return shared;
+  }
+
   #release(key: string, shared: Shared): void {
     if (--shared.users > 0) return;
     this.#shared.delete(key);
     shared.made.then(
-      (table) => table.free(),
+      (table) => this.#free(table),
       () => {},
     );
+  }
+
+  /** Before the next table is made: it needs the room. */
+  #free(table: HostsTable): void {
+    this.#queue = this.#queue.then(() => this.#run(table.free(), 'beside queries'));
   }
 
   async #read(wanted: Wanted, file: OpenFile, pace: Pace): Promise<HostsTable> {
@@ -114,7 +123,7 @@ export class Tables {
       const table = await this.#make(wanted, file, pace);
       // At the start half a file is better than none, and the watch is about to see the other half.
       if (pace === 'at once' || (await file.isUnchanged())) return table;
-      table.free();
+      this.#free(table);
       throw new ChangedError();
     } finally {
       await file.close();
@@ -131,7 +140,7 @@ export class Tables {
       await this.#run(builder.end(inline), pace);
       return builder.table;
     } catch (error) {
-      builder.table.free();
+      this.#free(builder.table);
       throw error;
     }
   }

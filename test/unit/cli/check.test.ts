@@ -5,6 +5,10 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { UsageError } from '../../../agent/base/errors.ts';
 import { checkCommand } from '../../../agent/cli/check.ts';
+import { fileOf } from '../../../agent/config/files.ts';
+import { dryRun } from '../../../agent/daemon/dry-run.ts';
+import { prepareAll } from '../../../agent/query/plugin.ts';
+import { parseText } from '../../support/corefiles/parse.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'nodens-check-'));
 after(() => rmSync(dir, { recursive: true }));
@@ -140,6 +144,30 @@ describe('nodens check', () => {
       assert.equal((await check('-strict', path)).code, 1);
     });
   }
+
+  it('reads hosts files as the agent does', async () => {
+    const text = Buffer.from('192.0.2.1 a # caf\xe9\n192.0.2.2 b\xe9\n', 'latin1');
+    const hosts = file('', 'hosts');
+    writeFileSync(hosts, text);
+    const { code, warnings } = await check(file(block(`hosts ${hosts} {\nfallthrough\n}`)));
+    assert.equal(code, 0);
+    assert.match(warnings.join('\n'), /^warning: left out of hosts: 1 words .*-hosts:2\)$/);
+    const refused = await check(file(block(`hosts ${dir}`)));
+    assert.equal(refused.code, 1);
+    assert.match(refused.err, /Corefile:6: hosts file .* is a directory, not a regular file/);
+  });
+
+  it('says what a hosts file needs and what there is', async () => {
+    const corefile = parseText(block('hosts /etc/hosts'));
+    const text = Buffer.from('192.0.2.1 a\n'.repeat(1_000));
+    const open = () => Promise.resolve(fileOf(text, ''));
+    const { assembly, warnings } = dryRun(corefile, { read: () => '', open }, 1_000);
+    await prepareAll(assembly.plugins, 'at once');
+    assert.match(
+      warnings.join('\n'),
+      /^hosts file \/etc\/hosts cannot be read: needs \d+ octets .*, 1000 are available; going on without it$/,
+    );
+  });
 
   it('takes flags of the agent before and behind the file', async () => {
     const path = file(block('').replace('. {', 'cluster.internal {'));

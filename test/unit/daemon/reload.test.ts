@@ -6,6 +6,7 @@ import { UnreadError } from '../../../agent/base/lack.ts';
 import { Configurations } from '../../../agent/daemon/configurations.ts';
 import { RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
+import type { Plugin } from '../../../agent/query/plugin.ts';
 import { Query } from '../../../agent/query/query.ts';
 import { Dispatcher } from '../../../agent/server/dispatch.ts';
 import { parseText } from '../../support/corefiles/parse.ts';
@@ -20,6 +21,7 @@ interface State {
   text: string;
   /** Why it cannot be read. */
   unread: UnreadError | undefined;
+  plugin: Plugin;
   onOpen: () => Promise<void>;
   onRetain: () => Promise<void>;
 }
@@ -39,7 +41,8 @@ function setUp() {
     return (await dispatcher.handle(Query.internal({ ...question, ...rest }, 0))).rcode;
   };
   const nothing = async (): Promise<void> => {};
-  const state: State = { text: ONE, unread: undefined, onOpen: nothing, onRetain: nothing };
+  const plugin: Plugin = { name: 'extra' };
+  const state: State = { text: ONE, unread: undefined, plugin, onOpen: nothing, onRetain: nothing };
   const clock = new FakeClock();
   const lacks: string[] = [];
   const configurations = new Configurations({
@@ -48,7 +51,10 @@ function setUp() {
       return parseText(state.text);
     },
     inputs: () => state.text,
-    assemble: () => assembled(state.text).assembly,
+    assemble: () => {
+      const { assembly } = assembled(state.text);
+      return { ...assembly, plugins: [...assembly.plugins, state.plugin] };
+    },
     listeners: {
       open: () => state.onOpen(),
       retain: () => state.onRetain(),
@@ -165,4 +171,59 @@ it('a port that is taken is the fault of a configuration, not a lack', async () 
   await configurations.reload('change');
   assert.equal(metrics.value('nodens_config_reloads_total', { result: 'failure' }), 1);
   assert.deepEqual(lacks, []);
+});
+
+/** A plugin that notes what is asked of it, and whose preparation ends when told to. */
+function slowPlugin(): { plugin: Plugin; calls: string[]; end: (error?: Error) => void } {
+  const calls: string[] = [];
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const plugin: Plugin = {
+    name: 'slow',
+    prepare: (pace) => {
+      calls.push(`prepare ${pace}`);
+      return promise;
+    },
+    discard: () => void calls.push('discard'),
+    start: () => void calls.push('start'),
+    stop: () => void calls.push('stop'),
+  };
+  return { plugin, calls, end: (error) => (error === undefined ? resolve() : reject(error)) };
+}
+
+it('what takes long is done before a configuration serves, and the old one serves on', async () => {
+  const { configurations, rcodeAt, state } = setUp();
+  const first = slowPlugin();
+  first.end();
+  state.plugin = first.plugin;
+  await configurations.prepare();
+  assert.deepEqual(first.calls, ['prepare at once', 'start']);
+  const second = slowPlugin();
+  Object.assign(state, { text: TWO, plugin: second.plugin });
+  const reloaded = configurations.reload('signal');
+  await settle();
+  assert.deepEqual(second.calls, ['prepare beside queries']);
+  assert.equal(await rcodeAt(0), RCODE.NOERROR);
+  assert.equal(await rcodeAt(1), RCODE.REFUSED);
+  second.end();
+  await reloaded;
+  assert.deepEqual(second.calls, ['prepare beside queries', 'start']);
+  assert.equal(await rcodeAt(1), RCODE.NOERROR);
+});
+
+it('a configuration that comes to nothing is discarded', async () => {
+  const { configurations, rcodeAt, state, log } = setUp();
+  await configurations.prepare();
+  const unprepared = slowPlugin();
+  unprepared.end(new Error('no room'));
+  Object.assign(state, { text: TWO, plugin: unprepared.plugin });
+  await configurations.reload('signal');
+  assert.deepEqual(unprepared.calls, ['prepare beside queries', 'discard']);
+  assert.match(log.records.at(-1)?.message ?? '', /the old configuration serves on: no room/);
+  assert.equal(await rcodeAt(1), RCODE.REFUSED);
+  const unbound = slowPlugin();
+  unbound.end();
+  state.plugin = unbound.plugin;
+  state.onOpen = () => Promise.reject(new Error('no port'));
+  await configurations.reload('signal');
+  assert.deepEqual(unbound.calls, ['prepare beside queries', 'discard']);
 });

@@ -28,16 +28,18 @@ function bytesOf(quantity: string): number | undefined {
 }
 
 test('the memory table says what the agent takes, and holds the limit of the manifests', () => {
-  const table = /^\| (\S+) \| (\d+) MiB \| ([\d,]+) \|$/gm;
+  const table = /^\| (\S+) \| (\d+) MiB \| ([\d,]+) \| (\d+) MiB \|$/gm;
   const rows = [...read('manifests/README.md').matchAll(table)];
-  for (const [, limit = '', mebibytes = '', queries = ''] of rows) {
+  for (const [, limit = '', mebibytes = '', queries = '', files = ''] of rows) {
     const { bytes } = cacheBudget(undefined, bytesOf(limit));
     assert.equal(bytes / MEBI, Number(mebibytes), limit);
     const [old = 0, young = 0] = heapFlags(bytes, bytesOf(limit)).map((flag) =>
       Number(flag.replace(/\D+/, '')),
     );
     // V8 counts the young generation three times: two halves, and what is promoted while they change places.
-    const { clientBudgetBytes } = ledgerBudget((old + 3 * young) * MEBI, bytes, bytesOf(limit));
+    const budget = ledgerBudget((old + 3 * young) * MEBI, bytes, bytesOf(limit));
+    const { clientBudgetBytes, fileBudgetBytes } = budget;
+    assert.equal(Math.floor(fileBudgetBytes / MEBI), Number(files), limit);
     const bound = clientBudgetBytes / WAITING_QUERY_BYTES;
     assert.equal(Math.round(bound / 100) * 100, Number(queries.replace(',', '')), limit);
   }

@@ -4,7 +4,7 @@
  * changes nothing.
  */
 import type { Clock, Timer } from '../base/clock.ts';
-import { messageOf, NetworkError } from '../base/errors.ts';
+import { InternalError, messageOf, NetworkError } from '../base/errors.ts';
 import { type Lack, lackOfOpening, type TellLack, UnreadError } from '../base/lack.ts';
 import { LIMITS } from '../base/limits.ts';
 import { withPatterns } from '../config/corefile/pattern.ts';
@@ -109,6 +109,7 @@ export class Configurations {
         'reloaded',
       );
     } catch (error) {
+      if (this.#isStopped) return;
       const lack = lackBehind(error);
       if (lack === undefined) this.#failed(reason, messageOf(error));
       else this.#putOff(reason, lack, messageOf(error));
@@ -142,9 +143,10 @@ export class Configurations {
     const next = await withPatterns(() => assemble(corefile));
     await prepareAll(next.plugins, 'beside queries');
     const previous = this.#current;
-    // A listener that is new answers from its first datagram on: not REFUSED until all are bound.
-    if (previous !== undefined) dispatcher.swap(filledUp(previous.tables, next.tables));
     try {
+      if (this.#isStopped) throw new InternalError('stopped while a reload was prepared');
+      // A listener that is new answers from its first datagram on: not REFUSED until all are bound.
+      if (previous !== undefined) dispatcher.swap(filledUp(previous.tables, next.tables));
       await listeners.open(next.endpoints);
     } catch (error) {
       for (const plugin of next.plugins) plugin.discard?.();

@@ -227,3 +227,20 @@ it('a configuration that comes to nothing is discarded', async () => {
   await configurations.reload('signal');
   assert.deepEqual(unbound.calls, ['prepare beside queries', 'discard']);
 });
+
+it('a stop in the middle of a reload ends it: nothing is opened any more', async () => {
+  const { configurations, state, log } = setUp();
+  await configurations.prepare();
+  const { plugin, calls, end } = slowPlugin();
+  let opened = 0;
+  const onOpen = async (): Promise<void> => void opened++;
+  Object.assign(state, { text: TWO, plugin, onOpen });
+  const reloaded = configurations.reload('signal');
+  await settle();
+  configurations.stop();
+  end();
+  await reloaded;
+  assert.deepEqual(calls, ['prepare beside queries', 'discard']);
+  assert.equal(opened, 0);
+  assert.deepEqual(log.records, []);
+});

@@ -162,6 +162,29 @@ describe('a large hosts file', () => {
     assert.equal(services.ledger.fileBytes, 0);
   });
 
+  it('may be a list of names to be blocked, as many of which are PTR records as fit an answer', async () => {
+    const names = Array.from({ length: 20_000 }, (_, i) => `b${i}.tracker.example`);
+    const services = withFile(names.map((name) => `0.0.0.0 ${name}\n`).join(''));
+    const plugin = await hosts('hosts', '.', services);
+    for (const name of names) assert.deepEqual(lines(plugin, name, 'A'), ['A 0.0.0.0'], name);
+    const pointers = lines(plugin, '0.0.0.0.in-addr.arpa', 'PTR');
+    assert.ok(pointers.length > 1_000, `${pointers.length} fit`);
+    assert.deepEqual(
+      pointers,
+      names.slice(0, pointers.length).map((name) => `PTR ${name}`),
+    );
+    plugin.start?.();
+    const entries = services.metrics.value('coredns_hosts_entries', { hostsfile: FILE });
+    assert.equal(entries, names.length + pointers.length);
+    assert.deepEqual(services.log.records, [
+      {
+        level: 'info',
+        fields: { file: FILE, surplusNames: names.length - pointers.length },
+        message: 'addresses with too many names for one PTR answer',
+      },
+    ]);
+  });
+
   it('is refused at the start where there is no room, and what is inline serves', async () => {
     const services = withRoom(16_384, manyHosts(5_000));
     const plugin = await hosts('hosts {\n10.9.9.9 inline\n}', '.', services);

@@ -1,5 +1,7 @@
 /** The table in force: file and inline lines together, read again when the file changes. */
+import type { Timer } from '../../base/clock.ts';
 import { ConfigError, errnoOf, messageOf, type Place } from '../../base/errors.ts';
+import { lackOfOpening, UnreadError } from '../../base/lack.ts';
 import type { Pace } from '../../query/plugin.ts';
 import type { Services } from '../../query/services.ts';
 import { HostsAnswers } from './answers.ts';
@@ -21,6 +23,7 @@ export class Source {
   readonly #nothing: HostsAnswers;
   #held: HeldTable | undefined;
   #watch: { close(): void } | undefined;
+  #retry: Timer | undefined;
   #reloading: Promise<void> | undefined;
   #isChanged = false;
   #isEnded = false;
@@ -36,7 +39,10 @@ export class Source {
     this.answers = this.#nothing;
   }
 
-  /** Reads the file. Rejects with ConfigError for one that is there and cannot be read. */
+  /**
+   * Reads the file. Rejects with ConfigError for one that is there and cannot be read, and with UnreadError where this
+   * node lacks the means.
+   */
   async prepare(pace: Pace): Promise<void> {
     const { file, place } = this.#options;
     const { log } = this.#services;
@@ -44,6 +50,8 @@ export class Source {
       this.#use(await this.#tables.hold(this.#options, pace));
     } catch (error) {
       const reason = `hosts file ${file} cannot be read: ${messageOf(error)}`;
+      const lack = lackOfOpening(errnoOf(error));
+      if (lack !== undefined) throw new UnreadError(file, lack, error);
       // A start without the file is better than none: pods would ask kube-dns, which does not know it either.
       this.#isRefused = error instanceof NoRoomError && pace === 'at once';
       if (error instanceof NoRoomError && this.#isRefused)
@@ -66,6 +74,7 @@ export class Source {
   stop(): void {
     this.#isEnded = true;
     this.#watch?.close();
+    this.#retry?.cancel();
     this.answers = this.#nothing;
     this.#held?.release();
   }
@@ -98,10 +107,18 @@ export class Source {
     } catch (error) {
       if (this.#isEnded || error instanceof ChangedError) return;
       const reason = `hosts file ${file} cannot be read, keeping what it said: ${messageOf(error)}`;
+      if (lackOfOpening(errnoOf(error)) !== undefined) this.#tryAgain();
       if (error instanceof NoRoomError) this.#refused(error, reason);
       // That a file has never been there has been said at the start.
       else if (!isMissing(error) || this.#held?.identity !== '') log.warn({ file }, reason);
     }
+  }
+
+  /** The file does not change when this node has got the means to read it. */
+  #tryAgain(): void {
+    this.#retry?.cancel();
+    const { clock } = this.#services;
+    this.#retry = clock.after(this.#options.reloadMs, () => this.#changed());
   }
 
   #use(held: HeldTable): void {

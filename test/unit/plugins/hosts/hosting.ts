@@ -55,3 +55,12 @@ export function fails(plugin: Plugin, name: string, type: keyof typeof TYPE): vo
     rcode: 2,
   });
 }
+
+export const FILE = '/etc/hosts';
+
+/** Changes the file, and lets all work be done that comes of it. */
+export async function change(services: FakeServices, text: string | Uint8Array): Promise<void> {
+  services.texts.set(FILE, text);
+  services.touch(FILE);
+  await services.clock.advance(1_000);
+}

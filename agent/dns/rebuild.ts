@@ -43,7 +43,7 @@ export function rebuild(wire: Buffer, changes: Changes): Buffer | undefined {
 export function rebuildAll(wires: readonly Buffer[], changes: Changes): Buffer | undefined {
   const [first] = wires as readonly [Buffer];
   const sections = sectionsOf(wires, changes);
-  if (sections === undefined) return undefined;
+  if (sections === undefined || qdcountOf(first) > 1) return undefined;
   const writer = new Writer(Math.min(MAX_FRAME_BYTES, 512 + 2 * first.length));
   try {
     writer.header(first, sections);

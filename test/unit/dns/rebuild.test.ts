@@ -27,6 +27,14 @@ const LONG = nameFromText('a.much.longer.name.test');
 const WIRE_NAME = [...nameFromText('a.example')];
 
 describe('rebuild', () => {
+  it('writes nothing where there is more than one question', () => {
+    const wire = message(TYPE.A, [192, 0, 2, 1]);
+    const question = wire.subarray(12, 12 + QUESTION.name.length + 4);
+    const twice = Buffer.concat([wire.subarray(0, 12), question, wire.subarray(12)]);
+    twice.writeUInt16BE(2, 4);
+    assert.equal(rebuild(twice, {}), undefined);
+  });
+
   const numbers = (count: number) => Array.from({ length: count }, (_, at) => at + 1);
   for (const [type, before, after] of [
     ['SRV', [0, 1, 0, 2, 0, 80], []],

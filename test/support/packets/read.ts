@@ -23,7 +23,8 @@ export function packet(path: string): Buffer {
   return fromHex(readFileSync(new URL(`replies/${path}.hex`, import.meta.url), 'utf8'));
 }
 
-function fromHex(text: string): Buffer {
+/** Octets from hex; `#` begins a comment. Throws where it is no hex. */
+export function fromHex(text: string): Buffer {
   const digits = text.replace(/#.*/g, '').replace(/\s+/g, '');
   const bytes = Buffer.from(digits, 'hex');
   if (bytes.length * 2 !== digits.length) throw new Error(`not hex: ${text}`);

@@ -1,12 +1,22 @@
-/** What the kernel holds for clients that do not read. */
+/** What the kernel holds on the way between clients and the agent. */
 import { readFileSync } from 'node:fs';
+
+const localPort = (port: number): string => `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+
+/** Bytes of datagrams, as the kernel counts them, that came to UDP port `port` and were not read yet. */
+export function unreadBytes(port: number): number {
+  return readFileSync('/proc/net/udp', 'utf8')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, address]) => address?.endsWith(localPort(port)) === true)
+    .reduce((sum, [, , , , queues = ':0']) => sum + Number.parseInt(queues.slice(9), 16), 0);
+}
 
 /** Bytes sent from TCP port `port` that their clients have not taken, of open connections and of closed ones. */
 export function untakenBytes(port: number): number {
-  const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   return readFileSync('/proc/net/tcp', 'utf8')
     .split('\n')
     .map((line) => line.trim().split(/\s+/))
-    .filter(([, address]) => address?.endsWith(local) === true)
+    .filter(([, address]) => address?.endsWith(localPort(port)) === true)
     .reduce((sum, [, , , , queues = '0']) => sum + Number.parseInt(queues, 16), 0);
 }

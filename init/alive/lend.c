@@ -15,7 +15,7 @@
 
 #include <linux/netlink.h>
 
-enum { ANSWER_BYTES = 8192, BIND_TRIES = 16 };
+enum { ANSWER_BYTES = 8192, BIND_TRIES = 16, MAX_ERRNO = 4095 };
 
 struct loan {
   napi_async_work work;
@@ -60,9 +60,10 @@ static int verdict(int netlink) {
     if (length < 0) return errno == EAGAIN ? error : errno;
     int left = (int)length;
     for (struct nlmsghdr *head = (struct nlmsghdr *)answer; NLMSG_OK(head, left); head = NLMSG_NEXT(head, left)) {
-      if (head->nlmsg_type != NLMSG_ERROR) continue;
-      error = -((struct nlmsgerr *)NLMSG_DATA(head))->error;
-      if (error != 0) return error;
+      if (head->nlmsg_type != NLMSG_ERROR || head->nlmsg_len < NLMSG_LENGTH(sizeof(struct nlmsgerr))) continue;
+      int code = ((struct nlmsgerr *)NLMSG_DATA(head))->error;
+      if (code != 0) return code < 0 && code >= -MAX_ERRNO ? -code : EPROTO;
+      error = 0;
     }
   }
 }

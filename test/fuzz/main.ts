@@ -1,15 +1,17 @@
 /**
  * `npm run fuzz`: searches each reader of foreign input for inputs that break it, led by the code that they reach. What is
- * found is kept in `seeds/`, where every test runs it.
+ * found is kept in `seeds/`, where every test runs it. The compiled part is searched by libFuzzer, with sanitizers.
  */
 import { parseArgs } from 'node:util';
+import { prepare, searchAddon } from './addon/search.ts';
 import { Search, type SearchOptions, type Target } from './loop.ts';
 import { keepFinding } from './seeds.ts';
 import { TARGETS } from './targets/index.ts';
 import { Watchdog } from './watchdog.ts';
 
 const CPU_SECONDS = 600;
-const NAMES = [...TARGETS.keys()];
+const ADDON = 'addon';
+const NAMES = [...TARGETS.keys(), ADDON];
 
 const HELP = `npm run fuzz -- [options] [TARGET …]
 
@@ -47,21 +49,29 @@ async function main(argv: readonly string[]): Promise<number> {
   });
   const chosen = positionals.length > 0 ? positionals : NAMES;
   const [seconds, seed] = [Number(values.seconds), Number(values.seed)];
-  const targets = chosen.flatMap((name) => TARGETS.get(name) ?? []);
-  const isGood = targets.length === chosen.length && seconds > 0 && Number.isInteger(seed);
-  if (values.help || !isGood) {
+  const isGood = chosen.every((name) => NAMES.includes(name)) && seconds > 0;
+  if (values.help || !isGood || !Number.isInteger(seed)) {
     process.stdout.write(HELP);
     return values.help ? 0 : 2;
   }
   process.stdout.write(`seed ${seed}\n`);
+  const cpuSeconds = seconds / chosen.length;
   const watchdog = new Watchdog();
-  const options = {
-    ...{ seed, cpuSeconds: seconds / chosen.length },
-    onInput: (input: Buffer) => watchdog.note(input),
-  };
-  const results = targets.map((target, i) => searchOne(chosen[i] ?? '', target, options));
+  const onInput = (input: Buffer): void => watchdog.note(input);
+  const results = chosen.map((name) => {
+    const target = TARGETS.get(name);
+    return target === undefined || searchOne(name, target, { seed, cpuSeconds, onInput });
+  });
   await watchdog.end();
+  if (chosen.includes(ADDON)) results.push(searchCompiled(cpuSeconds, seed));
   return results.every(Boolean) ? 0 : 1;
+}
+
+function searchCompiled(seconds: number, seed: number): boolean {
+  const reason = prepare();
+  if (reason === undefined) return searchAddon(seconds, seed);
+  process.stdout.write(`left out: ${ADDON} (${reason})\n`);
+  return true;
 }
 
 try {

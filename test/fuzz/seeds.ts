@@ -8,6 +8,9 @@ import { fromHex } from '../support/packets/read.ts';
 const folderOf = (target: string): string =>
   fileURLToPath(new URL(`seeds/${target}/`, import.meta.url));
 
+/** Of a part of the addon. */
+export const seedsName = (part: string): string => `addon-${part}`;
+
 export function keptSeeds(target: string): Buffer[] {
   const folder = folderOf(target);
   if (!existsSync(folder)) return [];

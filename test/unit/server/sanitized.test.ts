@@ -1,10 +1,12 @@
 import { strict as assert } from 'node:assert';
 import { spawnSync } from 'node:child_process';
-import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { compile, PARTS } from '../../fuzz/addon/build.ts';
+import { keptSeeds, seedsName } from '../../fuzz/seeds.ts';
 import { canMakeNetns } from '../../support/netns.ts';
 
 const path = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
@@ -57,3 +59,22 @@ it('the addon, watched by the address and undefined-behaviour sanitizers, surviv
     rmSync(folder, { recursive: true });
   }
 });
+
+for (const part of PARTS) {
+  it(`${part}.c does with any bytes what it must`, () => {
+    if (spawnSync('cc', ['--version']).status !== 0 || include === undefined) return;
+    const folder = mkdtempSync(join(tmpdir(), 'nodens-sanitized-'));
+    try {
+      const program = join(folder, 'replay');
+      compile(part, 'cc', program);
+      const seeds = keptSeeds(seedsName(part)).map((bytes, i) => {
+        const file = join(folder, `seed-${i}`);
+        writeFileSync(file, bytes);
+        return file;
+      });
+      assert.equal(run(program, ['2000', ...seeds]), 'survived');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+}

@@ -12,8 +12,8 @@ const TICK_MS = 5;
 const ADDRESSES = 100;
 
 /**
- * What the agent has not read yet when the attacker waits: what a busy machine has no time for the kernel drops, whoever
- * sent it, and that is not what is tried here.
+ * What the agent has not read yet when the attacker waits: what a busy machine has no time for the kernel drops, from all
+ * clients alike, and that is not what is tried here.
  */
 const MAX_UNREAD_BYTES = 256 * 1_024;
 

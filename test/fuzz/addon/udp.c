@@ -1,0 +1,218 @@
+/*
+ * agent/server/udp/receive.c and send.c between a kernel and a JavaScript that do anything they may: libFuzzer's bytes say
+ * how many datagrams come and how long they are, what JavaScript puts into its slots, and what the kernel takes of it.
+ */
+#define _GNU_SOURCE
+#include <assert.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "../../../agent/server/udp/batch.h"
+
+static const uint8_t *input;
+static size_t left;
+
+/* A number below `bound`; 0 when the input has ended. */
+static uint32_t take(uint32_t bound) {
+  uint32_t value = 0;
+  for (int i = 0; i < 4 && left > 0 && (bound > 0x100 || i == 0); i++, left--) value = value << 8 | *input++;
+  return value % bound;
+}
+
+static uint32_t sum;
+
+/* Reads each byte, so that the sanitizer sees those that are not ours. */
+static void look_at(const struct msghdr *header) {
+  const uint8_t *bytes = header->msg_iov->iov_base;
+  for (size_t i = 0; i < header->msg_iov->iov_len; i++) sum += bytes[i];
+  for (size_t i = 0; i < header->msg_namelen; i++) sum += ((const uint8_t *)header->msg_name)[i];
+  for (size_t i = 0; i < header->msg_controllen; i++) sum += ((const uint8_t *)header->msg_control)[i];
+}
+
+static int refused(void) {
+  static const int errors[] = {EAGAIN, ENOBUFS, EINTR, EPERM, EMSGSIZE, ENETUNREACH};
+  errno = errors[take(6)];
+  return -1;
+}
+
+static size_t put_control(struct msghdr *header, size_t at, int level, int type, size_t bytes) {
+  struct cmsghdr *control = (struct cmsghdr *)((uint8_t *)header->msg_control + at);
+  *control = (struct cmsghdr){.cmsg_len = CMSG_LEN(bytes), .cmsg_level = level, .cmsg_type = type};
+  memset(CMSG_DATA(control), (int)take(256), bytes);
+  return at + CMSG_SPACE(bytes);
+}
+
+/* Which address was asked, where there is room to say it, and how many datagrams were dropped. */
+static void put_controls(struct msghdr *header, int is_v6) {
+  size_t room = header->msg_controllen, bytes = is_v6 ? sizeof(struct in6_pktinfo) : sizeof(struct in_pktinfo), at = 0;
+  if (room >= DROPS_BYTES + ASKED_BYTES && take(4) != 0)
+    at = put_control(header, at, is_v6 ? IPPROTO_IPV6 : IPPROTO_IP, is_v6 ? IPV6_PKTINFO : IP_PKTINFO, bytes);
+  if (take(2) == 0) at = put_control(header, at, SOL_SOCKET, SO_RXQ_OVFL, sizeof(uint32_t));
+  header->msg_controllen = at;
+}
+
+static int kernel_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *limit) {
+  (void)fd, (void)flags, (void)limit;
+  if (left == 0) {
+    errno = EAGAIN;
+    return -1;
+  }
+  if (take(8) == 0) return refused();
+  unsigned received = 1 + take(count);
+  for (unsigned i = 0; i < received; i++) {
+    struct msghdr *header = &messages[i].msg_hdr;
+    size_t room = header->msg_iov->iov_len, length = take(2 * (uint32_t)room);
+    header->msg_flags = length > room ? MSG_TRUNC : 0;
+    messages[i].msg_len = (unsigned)(length > room ? room : length);
+    memset(header->msg_iov->iov_base, 1, messages[i].msg_len);
+    int is_v6 = (int)take(2);
+    struct sockaddr_in6 address = {.sin6_family = is_v6 ? AF_INET6 : AF_INET};
+    header->msg_namelen = is_v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    memcpy(header->msg_name, &address, header->msg_namelen);
+    put_controls(header, is_v6);
+  }
+  return (int)received;
+}
+
+static int kernel_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
+  (void)fd, (void)flags;
+  for (unsigned i = 0; i < count; i++) look_at(&messages[i].msg_hdr);
+  if (take(3) == 1) return refused();
+  return left == 0 ? (int)count : (int)(1 + take(count));
+}
+
+static ssize_t kernel_sendmsg(int fd, const struct msghdr *header, int flags) {
+  (void)fd, (void)flags;
+  look_at(header);
+  return take(3) == 1 ? refused() : (ssize_t)header->msg_iov->iov_len;
+}
+
+#define recvmmsg kernel_recvmmsg
+#define sendmmsg kernel_sendmmsg
+#define sendmsg kernel_sendmsg
+#include "../../../agent/server/udp/receive.c"
+#include "../../../agent/server/udp/send.c"
+
+/* ── what Node is to it ────────────────────────────────────────────────────────────────────────────────────────── */
+
+static struct transport *open_one;
+
+int uv_poll_start(uv_poll_t *poll, int events, uv_poll_cb call) {
+  (void)poll, (void)events, (void)call;
+  return 0;
+}
+
+napi_status napi_create_int32(napi_env env, int32_t value, napi_value *result) {
+  (void)env, (void)value;
+  *result = NULL;
+  return napi_ok;
+}
+
+napi_status napi_open_handle_scope(napi_env env, napi_handle_scope *result) {
+  (void)env;
+  *result = NULL;
+  return napi_ok;
+}
+
+napi_status napi_close_handle_scope(napi_env env, napi_handle_scope scope) {
+  (void)env, (void)scope;
+  return napi_ok;
+}
+
+napi_status napi_get_reference_value(napi_env env, napi_ref ref, napi_value *result) {
+  (void)env, (void)ref;
+  *result = NULL;
+  return napi_ok;
+}
+
+napi_status napi_is_exception_pending(napi_env env, bool *result) {
+  (void)env;
+  *result = false;
+  return napi_ok;
+}
+
+static int32_t any_length(size_t bytes) {
+  return (int32_t)take((uint32_t)bytes + 64) - 32;
+}
+
+static void answer_late(void) {
+  for (int i = 0; i < BATCH; i++) {
+    open_one->late_lengths[i] = any_length(open_one->slot_bytes);
+    open_one->late_peers[i].address.sin6_family = take(2) == 0 ? AF_INET : AF_INET6;
+  }
+  send_late(open_one, (int)take(2 * BATCH) - 8);
+}
+
+/* JavaScript: it answers some at once, and others later. */
+napi_status napi_make_callback(napi_env env, napi_async_context context, napi_value self, napi_value function, size_t count,
+                               const napi_value *args, napi_value *result) {
+  (void)env, (void)context, (void)self, (void)function, (void)count, (void)args, (void)result;
+  for (int i = 0; i < BATCH; i++) open_one->out_lengths[i] = any_length(open_one->slot_bytes);
+  if (take(4) == 0) answer_late();
+  if (take(16) == 0) open_one->is_closing = 1;
+  return napi_ok;
+}
+
+/* ── the search ────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* As batch.c does it. */
+static void prepare(struct transport *self) {
+  for (int slot = 0; slot < BATCH; slot++) {
+    self->in_vectors[slot] = (struct iovec){self->in + (size_t)slot * self->slot_bytes, self->slot_bytes};
+    self->in_messages[slot].msg_hdr = (struct msghdr){.msg_name = &self->peers[slot],
+                                                      .msg_iov = &self->in_vectors[slot],
+                                                      .msg_iovlen = 1,
+                                                      .msg_control = self->in_controls[slot]};
+    self->out_messages[slot].msg_hdr = (struct msghdr){.msg_iov = &self->out_vectors[slot], .msg_iovlen = 1};
+  }
+}
+
+static void assert_counted(const struct transport *self) {
+  size_t count = 0, bytes = 0;
+  for (const struct waiting *one = self->tail_first; one != NULL; one = one->next) {
+    count++;
+    bytes += one->length;
+  }
+  assert(count == self->tail_count && bytes == self->tail_bytes);
+  assert(count <= TAIL_MAX && bytes <= TAIL_BYTES_MAX);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  static const size_t slots[] = {1, 64, 512, 4096};
+  input = data;
+  left = size;
+  struct transport *self = open_one = calloc(1, sizeof *self);
+  self->fd = -1;
+  self->poll.data = self;
+  self->slot_bytes = slots[take(4)];
+  self->is_connected = (int)take(2);
+  self->is_wildcard = !self->is_connected && take(2) == 0;
+  self->tail_last = &self->tail_first;
+  /* Each is an allocation of its own, exactly as long as JavaScript must make it. */
+  self->in = calloc(BATCH, self->slot_bytes);
+  self->out = calloc(BATCH, self->slot_bytes);
+  self->peers = calloc(BATCH, sizeof(struct peer));
+  self->in_lengths = calloc(BATCH, sizeof(int32_t));
+  self->out_lengths = calloc(BATCH, sizeof(int32_t));
+  self->late_bytes = 4 * self->slot_bytes;
+  self->late = calloc(1, self->late_bytes);
+  self->late_peers = calloc(BATCH, sizeof(struct peer));
+  self->late_lengths = calloc(BATCH, sizeof(int32_t));
+  self->stats = calloc(STAT_COUNT, sizeof(uint32_t));
+  prepare(self);
+  while (left > 0 && !self->is_closing) {
+    uint32_t what = take(8);
+    if (what == 0) answer_late();
+    else if (what == 1) receive_last(self);
+    else on_poll(&self->poll, 0, what < 4 ? UV_WRITABLE : self->tail_count > 0 ? UV_WRITABLE : UV_READABLE);
+    assert_counted(self);
+  }
+  drop_tail(self);
+  void *all[] = {self->in, self->out, self->peers, self->in_lengths, self->out_lengths, self->late, self->late_peers,
+                 self->late_lengths, self->stats, self};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+  return 0;
+}

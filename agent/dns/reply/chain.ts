@@ -35,7 +35,7 @@ export function chainOf(
   if (isTransfer(question.type) || isDirect(wire, records, count, question)) return undefined;
   if (isInOrder(wire, records, count, { names, suffixes }, question)) return undefined;
   const answers = records.slice(0, count);
-  const found = aliasesIn(wire, answers, suffixes);
+  const found = aliasesIn(wire, answers, suffixes, question.class);
   const { owners } = found;
   const { reached, replaced } = follow(suffixes.lowerText(suffixes.question), found);
   const belongs = answers.map(({ type, class: qclass }, i) => {
@@ -96,7 +96,13 @@ interface Aliases {
   readonly redirects: ReadonlyMap<string, string>;
 }
 
-function aliasesIn(wire: Uint8Array, answers: readonly RecordView[], suffixes: Suffixes): Aliases {
+/** Aliases of another class than `asked` lead nowhere: they are not kept, either. */
+function aliasesIn(
+  wire: Uint8Array,
+  answers: readonly RecordView[],
+  suffixes: Suffixes,
+  asked: number,
+): Aliases {
   const texts = new Map<number, string>();
   const textAt = (offset: number): string => {
     const isQuestion = u16(wire, offset) === POINTER_TO_QUESTION;
@@ -107,8 +113,9 @@ function aliasesIn(wire: Uint8Array, answers: readonly RecordView[], suffixes: S
   };
   const aliases = new Map<string, string[]>();
   const redirects = new Map<string, string>();
-  const owners = answers.map(({ start, type, rdataStart }) => {
+  const owners = answers.map(({ start, type, class: qclass, rdataStart }) => {
     const owner = textAt(start);
+    if (qclass !== asked && asked !== CLASS.ANY) return owner;
     if (type === TYPE.DNAME) redirects.set(owner, textAt(rdataStart));
     if (type !== TYPE.CNAME) return owner;
     const targets = aliases.get(owner);

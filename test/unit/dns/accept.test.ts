@@ -121,6 +121,13 @@ describe('acceptReply keeps what the chain from the question leads to', () => {
     assert.equal(accepted(wire, asking(NAME, TYPE.A)).records.length, 1);
   });
 
+  it('and follows no alias of another class', () => {
+    const alias = { ...record(`${NAME} CNAME b.x`), class: 3 };
+    const records = [alias, record('b.x A')];
+    const wire = writeMessage({ question: labels(NAME), type: TYPE.A, records });
+    assert.equal(acceptReply(wire, asking(NAME, TYPE.A)), 'unrelated');
+  });
+
   it('and believes a denial all the same', () => {
     const authority = ['example.org SOA example.org'];
     const { wire, asked } = told({ answer: ['evil.x A'], authority, rcode: RCODE.NXDOMAIN });

@@ -60,7 +60,7 @@ export class EdnsMemory implements FlightOwner, Expiring {
     return !this.#isOff && !this.#isPlain;
   }
 
-  /** The same for a probe of health: while EDNS is in doubt every second one has none, so that it shows who lives. */
+  /** The same for a probe of health: while EDNS is in doubt every second one has none, which shows an upstream that lives. */
   takeProbe(): boolean {
     if (!this.isUsed || this.#refusals < DOUBTFUL) return this.isUsed;
     this.#isNextProbePlain = !this.#isNextProbePlain;

@@ -23,6 +23,8 @@ export interface Carrier {
   abandon(flight: Flight): void;
   /** `flight` takes longer than most. */
   late(flight: Flight): void;
+  /** Whether a flight on it has been answered. */
+  readonly isProven: boolean;
   /** Where a flight is that has not been answered yet. */
   readonly phase: 'connect' | 'handshake' | 'wait';
 }

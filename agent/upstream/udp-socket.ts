@@ -28,6 +28,8 @@ export interface UdpSocketEvents {
 
 export class UdpSocket implements Carrier {
   readonly phase = 'wait';
+  /** Datagrams have nothing to do with each other. */
+  readonly isProven = false;
   readonly openedMs: number;
   /** Queries it has carried, answered or not. */
   carried = 0;

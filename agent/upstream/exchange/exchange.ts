@@ -228,8 +228,10 @@ export class Exchange implements FlightOwner, Expiring, Holding {
     const failure = { phase: attempt.flight.phase, errno: 'ETIMEDOUT' };
     attempt.member.failed(attempt.flight, failure);
     this.#note(attempt, failure);
-    // What has not been sent cannot be disliked, and at the end there is nothing to be gained.
-    const mayBeEdns = failure.phase === 'wait' && nowMs < this.#deadlineMs;
+    // What has not been sent cannot be disliked, a connection that has answered and then is silent is half open, and at
+    // the end there is nothing to be gained.
+    const isProven = attempt.flight.carrier?.isProven === true;
+    const mayBeEdns = failure.phase === 'wait' && !isProven && nowMs < this.#deadlineMs;
     if (!this.#endTry(attempt) && mayBeEdns) this.#tryPlain(attempt, 'silence');
     if (!this.#isDone) this.#blameOverdue(nowMs);
   }

@@ -51,26 +51,21 @@ export class Appetite {
     return this.#inAll !== UNBOUNDED || this.#atOnce !== UNBOUNDED;
   }
 
-  /** A connection opened at `startedMs` was closed after `answers`, with queries on it that had none. */
+  /** A connection opened at `startedMs` was closed, or of no more use, after `answers`; queries on it had none. */
   closedAfter(answers: number, startedMs: number): void {
-    if (answers > MAX_BOUND || answers >= this.#inAll) return;
+    if (answers === 0 || answers > MAX_BOUND || answers >= this.#inAll) return;
     const nowMs = this.#clock.nowMs();
     const isHabit = startedMs >= this.#closedMs && nowMs - this.#closedMs < HABIT_MS;
     this.#closedMs = nowMs;
-    if (isHabit || this.#inAll !== UNBOUNDED) this.takes(answers);
+    if (!isHabit && this.#inAll === UNBOUNDED) return;
+    this.#inAll = answers;
+    this.#learned('queries_per_connection');
   }
 
   /** Only the first of several queries that went out together was read. */
   takesOneAtOnce(): void {
     this.#atOnce = 1;
     this.#learned('queries_at_once');
-  }
-
-  /** A connection is of no use after `answers`. */
-  takes(answers: number): void {
-    if (answers > MAX_BOUND) return;
-    this.#inAll = answers;
-    this.#learned('queries_per_connection');
   }
 
   #learned(what: Limit): void {

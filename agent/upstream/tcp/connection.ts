@@ -91,6 +91,10 @@ export class TcpConnection implements Carrier, Expiring {
     });
   }
 
+  get isProven(): boolean {
+    return this.answers > 0;
+  }
+
   get load(): number {
     return this.#inFlight.size;
   }
@@ -129,11 +133,6 @@ export class TcpConnection implements Carrier, Expiring {
   seemsUnread(flight: Flight): boolean {
     const wasHeard = this.#batchAnswers > 0 && flight.writtenMs <= this.lastHeardMs;
     return wasHeard && 2 * this.#batchAnswers <= this.load;
-  }
-
-  /** Whether it is silent since its first query but few. */
-  get seemsUsedUp(): boolean {
-    return this.answers > 0 && this.load === 1 && this.#batchAnswers === 0;
   }
 
   send(flight: Flight): void {

@@ -12,12 +12,7 @@ import type { Flight } from '../flight.ts';
 import type { Failure } from '../ports.ts';
 import { Appetite } from './appetite.ts';
 import { isBetter, leastBusy, withRoom } from './choice.ts';
-import {
-  type ConnectionContext,
-  type ConnectionEvents,
-  type Lifetime,
-  TcpConnection,
-} from './connection.ts';
+import { type ConnectionContext, type Lifetime, TcpConnection } from './connection.ts';
 import { Dials } from './dials.ts';
 import { Queue } from './queue.ts';
 import { Scout } from './scout.ts';
@@ -151,25 +146,20 @@ export class TcpPool {
   }
 
   #open(): TcpConnection {
-    const connection = this.#dial({
-      onOpen: () => this.#onOpen(),
-      onGone: (...what) => this.#onGone(...what),
-      onAnswered: (answered) => this.#onAnswered(answered),
-      onLate: (...what) => this.#onLate(...what),
-    });
-    this.#connections.push(connection);
-    return connection;
-  }
-
-  #dial(events: ConnectionEvents): TcpConnection {
     const { ageMs, queries, youthMs } = this.#settings.lifetime;
     const share = 2 / 3 + (this.#random() * 2) / 3;
-    const lifetime = {
-      ageMs: ageMs * share,
-      queries: Math.ceil(queries * share),
-      youthMs: youthMs * share,
-    };
-    return new TcpConnection(this.#context, events, lifetime);
+    const connection = new TcpConnection(
+      this.#context,
+      {
+        onOpen: () => this.#onOpen(),
+        onGone: (...what) => this.#onGone(...what),
+        onAnswered: (answered) => this.#onAnswered(answered),
+        onLate: (...what) => this.#onLate(...what),
+      },
+      { ageMs: ageMs * share, queries: Math.ceil(queries * share), youthMs: youthMs * share },
+    );
+    this.#connections.push(connection);
+    return connection;
   }
 
   /** There is an heir: a connection that has done its part may go. */
@@ -194,7 +184,8 @@ export class TcpPool {
     this.#remove(gone);
     if (!wasOpen) this.#dials.failed(failure);
     const { isFree } = gone;
-    if (isFree && gone.isClosedByPeer && orphans.length > 0)
+    // One that has gone silent is of no more use than one that was closed.
+    if (wasOpen && !gone.isUnread && orphans.length > 0)
       this.#appetite.closedAfter(gone.answers, gone.startedMs);
     const isBounded = this.#appetite.isBounded();
     const nowMs = this.#context.clock.nowMs();
@@ -260,17 +251,13 @@ export class TcpPool {
 
   /** A query has been on a connection for long: it may never have been read. */
   #onLate(silent: TcpConnection, flight: Flight): void {
-    const nowMs = this.#context.clock.nowMs();
-    const isOneAtOnce = this.#appetite.atOnce === 1;
-    const isStrange = isOneAtOnce ? silent.seemsUsedUp : silent.seemsUnread(flight);
-    if (!isStrange || !this.#scout.isReady(nowMs) || !this.#dials.mayDial(nowMs)) return;
+    if (!silent.seemsUnread(flight) || !this.#scout.isReady(this.#context.clock.nowMs())) return;
     const onUnread = (): void => {
-      if (isOneAtOnce) this.#appetite.takes(silent.answers);
-      else this.#appetite.takesOneAtOnce();
+      this.#appetite.takesOneAtOnce();
       silent.isUnread = true;
       silent.destroy('ETIMEDOUT');
     };
-    this.#scout.start({ silent, flight, dial: (events) => this.#dial(events), onUnread });
+    this.#scout.start({ silent, flight, onUnread });
   }
 
   /**

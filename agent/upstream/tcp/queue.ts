@@ -5,6 +5,7 @@ export class Queue implements Carrier {
   readonly #onLate: (flight: Flight) => void;
   /** They have not been sent. */
   readonly phase = 'connect';
+  readonly isProven = false;
   readonly #flights = new Set<Flight>();
 
   /** `onLate`: a query has waited for longer than most take that are answered. */

@@ -1,13 +1,13 @@
 /**
- * Finds out whether queries on a silent connection are slow or were never read: some servers read one query of each
- * segment. One of them is asked a second time, alone on a connection of its own. Where that is answered and the silent
- * connection still says nothing, they were not read.
+ * Finds out whether queries on a connection are slow or were never read: some servers read one query of each segment.
+ * One of them is asked a second time on the same connection, alone. Where that is answered and none of the others is,
+ * they were not read. A connection that is half open answers nothing, and one that is slow answers both.
  */
 import { type Expiring, NOT_WAITING } from '../deadlines.ts';
 import { Flight, type FlightOwner } from '../flight.ts';
-import type { ConnectionContext, ConnectionEvents, TcpConnection } from './connection.ts';
+import type { ConnectionContext, TcpConnection } from './connection.ts';
 
-/** For an answer on the silent connection that comes at the same time, milliseconds. */
+/** For an answer to the first that comes at the same time, milliseconds. */
 const SETTLE_MS = 40;
 /** Between one look and the next, milliseconds. */
 const PAUSE_MS = 1_000;
@@ -16,8 +16,6 @@ export interface Look {
   readonly silent: TcpConnection;
   /** In flight on it. */
   readonly flight: Flight;
-  /** Makes a connection to the same upstream; nothing else goes over it. */
-  readonly dial: (events: ConnectionEvents) => TcpConnection;
   /** Called where what is in flight on `silent` was not read. */
   readonly onUnread: () => void;
 }
@@ -26,8 +24,8 @@ export class Scout implements FlightOwner, Expiring {
   dueTick = NOT_WAITING;
   readonly #context: ConnectionContext;
   #look: Look | undefined;
-  #alone: TcpConnection | undefined;
-  #heardMs = 0;
+  #copy: Flight | undefined;
+  #answers = 0;
   #isAnswered = false;
   #nextMs = Number.NEGATIVE_INFINITY;
 
@@ -40,17 +38,21 @@ export class Scout implements FlightOwner, Expiring {
   }
 
   start(look: Look): void {
+    const { silent, flight } = look;
     this.#look = look;
-    this.#heardMs = look.silent.lastHeardMs;
-    look.silent.isWatched = true;
+    this.#answers = silent.answers;
     this.#isAnswered = false;
-    this.#nextMs = this.#waitFor(this.#context.roundTrip.patienceMs) + PAUSE_MS;
-    this.#alone = look.dial(SCOUTED);
-    this.#alone.send(new Flight(look.flight.question, 'tcp', look.flight.edns, this, 'probe'));
+    this.#nextMs = this.#waitFor(this.#context.roundTrip.hedgeMs) + PAUSE_MS;
+    silent.isWatched = true;
+    this.#copy = new Flight(flight.question, 'tcp', flight.edns, this, 'probe');
+    // On another connection its answer would say nothing.
+    this.#copy.isMoved = true;
+    silent.send(this.#copy);
   }
 
   onReply(): void {
-    this.#isAnswered = true;
+    this.#copy = undefined;
+    this.#isAnswered = this.#look?.silent.isOpen === true;
     this.#waitFor(SETTLE_MS);
   }
 
@@ -61,10 +63,11 @@ export class Scout implements FlightOwner, Expiring {
   onDeadline(): void {
     const look = this.#look;
     if (look === undefined) return;
-    const { silent } = look;
-    const isStillSilent = silent.load > 0 && silent.lastHeardMs === this.#heardMs;
+    const { silent, onUnread } = look;
+    // Besides the answer to the copy.
+    const isStillSilent = silent.isOpen && silent.load > 0 && silent.answers === this.#answers + 1;
     this.end();
-    if (this.#isAnswered && isStillSilent) look.onUnread();
+    if (this.#isAnswered && isStillSilent) onUnread();
   }
 
   /** Looks no longer. */
@@ -72,10 +75,9 @@ export class Scout implements FlightOwner, Expiring {
     if (this.#look !== undefined) this.#look.silent.isWatched = false;
     this.#look = undefined;
     this.#context.deadlines.clear(this);
-    const alone = this.#alone;
-    this.#alone = undefined;
-    if (alone?.isOpen === true) alone.end();
-    else alone?.destroy('ECANCELED');
+    const copy = this.#copy;
+    this.#copy = undefined;
+    copy?.abandon();
   }
 
   /** Returns the moment. */
@@ -86,13 +88,3 @@ export class Scout implements FlightOwner, Expiring {
     return nowMs;
   }
 }
-
-/** What is on such a connection has an owner that hears of everything. */
-const SCOUTED: ConnectionEvents = {
-  onOpen: () => undefined,
-  onGone: (_connection, orphans, _wasOpen, failure) => {
-    for (const flight of orphans) flight.owner.onFailure(flight, failure);
-  },
-  onAnswered: () => undefined,
-  onLate: () => undefined,
-};

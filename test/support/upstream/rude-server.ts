@@ -16,6 +16,7 @@ export interface Manners {
 export class RudeServer {
   manners: Manners;
   readonly #world: Rig;
+  readonly #halfOpen = new Set<FakeStream>();
   readonly #seen = new Map<FakeStream, { batches: number; answers: number }>();
 
   constructor(world: Rig, manners: Manners) {
@@ -32,11 +33,16 @@ export class RudeServer {
     return this.#world.sockets.streams.reduce((sum, { queries }) => sum + queries.length, 0);
   }
 
+  /** Says nothing more on `stream`, and does not close it either. */
+  forget(stream: FakeStream | undefined): void {
+    if (stream !== undefined) this.#halfOpen.add(stream);
+  }
+
   /** Answers what comes for `ms` on the fake clock, each query a millisecond after it came. */
   async serve(ms: number): Promise<void> {
     for (let i = 0; i < ms; i++) {
       for (const stream of [...this.#world.sockets.streams])
-        if (stream.state === 'open') this.#look(stream);
+        if (stream.state === 'open' && !this.#halfOpen.has(stream)) this.#look(stream);
       await this.#world.clock.advance(1);
     }
   }

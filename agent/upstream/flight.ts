@@ -23,7 +23,7 @@ export interface Carrier {
   abandon(flight: Flight): void;
   /** `flight` takes longer than most. */
   late(flight: Flight): void;
-  /** Whether a flight on it has been answered. */
+  /** Whether a query with EDNS has been answered on it. */
   readonly isProven: boolean;
   /** Where a flight is that has not been answered yet. */
   readonly phase: 'connect' | 'handshake' | 'wait';

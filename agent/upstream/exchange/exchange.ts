@@ -228,7 +228,7 @@ export class Exchange implements FlightOwner, Expiring, Holding {
     const failure = { phase: attempt.flight.phase, errno: 'ETIMEDOUT' };
     attempt.member.failed(attempt.flight, failure);
     this.#note(attempt, failure);
-    // What has not been sent cannot be disliked, a connection that has answered and then is silent is half open, and at
+    // What has not been sent cannot be disliked, a connection that has answered some and then is silent is half open, and at
     // the end there is nothing to be gained.
     const isProven = attempt.flight.carrier?.isProven === true;
     const mayBeEdns = failure.phase === 'wait' && !isProven && nowMs < this.#deadlineMs;

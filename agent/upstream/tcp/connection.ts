@@ -49,6 +49,7 @@ export class TcpConnection implements Carrier, Expiring {
   /** Queries it has taken, and those it has answered. */
   carried = 0;
   answers = 0;
+  isProven = false;
   isClosedByPeer = false;
   /** Whether the other side does not read what it is sent. */
   isUnread = false;
@@ -89,10 +90,6 @@ export class TcpConnection implements Carrier, Expiring {
         this.#gone(errno ?? 'ECONNRESET');
       },
     });
-  }
-
-  get isProven(): boolean {
-    return this.answers > 0;
   }
 
   get load(): number {
@@ -234,6 +231,7 @@ export class TcpConnection implements Carrier, Expiring {
     }
     this.#strays = 0;
     this.answers++;
+    this.isProven ||= match.edns;
     this.#batchAnswers++;
     this.#inFlight.delete(match.id);
     this.#heard();

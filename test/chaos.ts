@@ -33,6 +33,10 @@ const STEPS: readonly Step[] = [
     ...{ file: 'netns/init-chaos.test.ts', env: rounds, needsRoot: true },
   },
   {
+    ...{ name: 'alone', what: 'kill -9 of the agent, and a stop, while init hears nothing' },
+    ...{ file: 'netns/fault-alone.test.ts', env: rounds, needsRoot: true },
+  },
+  {
     ...{ name: 'hang', what: 'frozen, blocked for 10 s, receive queue full, under load' },
     ...{ file: 'netns/fault-hang.test.ts', env: rounds, needsRoot: true },
   },
@@ -96,7 +100,7 @@ const STEPS: readonly Step[] = [
   {
     ...{ name: 'flood', what: 'the same at 20,000 a second, in a memory cgroup', isLong: true },
     file: 'netns/flood-cgroup.test.ts',
-    env: () => ({ NODENS_FLOOD_SECONDS: `${SOAK_SECONDS}` }),
+    env: () => ({ NODENS_FLOOD_SECONDS: `${SOAK_SECONDS}`, NODENS_FLOOD_RATE: '20000' }),
     needsRoot: true,
   },
 ];
@@ -105,7 +109,7 @@ const DEFAULT_ROUNDS = 20;
 
 const HELP = `npm run chaos -- [options] [STEP …]
 
-  --rounds N   how often each fault (default ${DEFAULT_ROUNDS}; npm test: 2 or 3)
+  --rounds N   how often each fault (default ${DEFAULT_ROUNDS}; npm test: 1 to 3)
   --soak       the steps that take long, too
   --help
 

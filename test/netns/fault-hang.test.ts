@@ -129,5 +129,5 @@ describeSites(
   'an agent that hangs',
   hanging,
   ROUNDS > 1 ? PROXIES : ['nft'],
-  60_000 + ROUNDS * 60_000,
+  300_000 + ROUNDS * 60_000,
 );

@@ -102,5 +102,5 @@ describeSites(
   "somebody else's xtables lock",
   locked as (proxy: ProxyKind) => void,
   ['iptables'],
-  180_000,
+  400_000,
 );

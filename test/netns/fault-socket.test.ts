@@ -119,5 +119,5 @@ describeSites(
   'a socket that is kept',
   kept,
   ROUNDS > 1 ? PROXIES : ['nft'],
-  60_000 + ROUNDS * 60_000,
+  300_000 + ROUNDS * 60_000,
 );

@@ -51,7 +51,7 @@ it('the companions of killed agents leave nothing behind in a container whose fi
   ];
   const output = execFileSync('unshare', [...argv, '-e', FIRST_PROCESS], {
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: 120_000,
     killSignal: 'SIGKILL',
   });
   assert.deepEqual(JSON.parse(output), [4, 0]);

@@ -37,7 +37,7 @@ function leftovers({ child }: Lab): string[] {
 }
 
 if (canMakeNetns()) {
-  describe('the lab', { timeout: 120_000 }, () => {
+  describe('the lab', { timeout: 400_000 }, () => {
     it('holds every expectation and takes itself down', async () => {
       const lab = startLab('--proxy', 'nft');
       const code = await lab.exited;

@@ -65,7 +65,7 @@ async function addRoutes(space: Netns): Promise<void> {
 
 if (!canMakeNetns()) sayLeftOut('listen-wildcard');
 else
-  describe('a block without bind', { timeout: 120_000 }, () => {
+  describe('a block without bind', { timeout: 400_000 }, () => {
     for (const bind of ['', 'bind 0.0.0.0', 'bind ::'])
       it(`serves every address of every moment (${bind || 'no bind'})`, () =>
         withAgent(`. {\n${bind}\nwhoami\n}\n`, {}, async (space) => {

@@ -117,7 +117,7 @@ describeSites(
       }));
   },
   undefined,
-  120_000 + OUTAGE_SECONDS * 1_000,
+  400_000 + OUTAGE_SECONDS * 1_000,
 );
 
 /** Resolves when the agent has asked its upstream in vain. */

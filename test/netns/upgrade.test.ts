@@ -10,7 +10,7 @@ import { type Pod, Rollout } from '../support/rollout.ts';
 import { describeSites, withSite } from '../support/sites.ts';
 import { type TcpLoadResult, tcpLoad } from '../support/tcp-load.ts';
 
-const ROUNDS = Number(process.env.NODENS_CHAOS_ROUNDS ?? 3);
+const ROUNDS = Number(process.env.NODENS_CHAOS_ROUNDS ?? 2);
 
 /** Lines of its log that call for an operator. */
 function alarmsIn({ init, agent }: Pod): string[] {
@@ -68,4 +68,4 @@ const updated = (proxy: ProxyKind): void => {
     }));
 };
 
-describeSites('a rolling update', updated, PROXIES, 60_000 + ROUNDS * 15_000);
+describeSites('a rolling update', updated, PROXIES, 300_000 + ROUNDS * 30_000);

@@ -32,6 +32,14 @@ export class TcpClients {
     return idlest;
   }
 
+  /** Closes a connection that holds memory and waits for some: only its own end, or that of its like, would free any. */
+  release(connection: TcpConnection): void {
+    const share = this.ledger.share(connection.key);
+    share.remove(connection);
+    connection.giveWay();
+    this.ledger.limited(share, connection.kind);
+  }
+
   add(connection: TcpConnection): void {
     const own = this.#byClient.get(connection.key);
     if (own === undefined) this.#byClient.set(connection.key, new Set([connection]));

@@ -135,6 +135,12 @@ export class TcpConnection implements Holding {
     return this.#pending > 0 || this.#frames.hasMore || this.#socket.writableLength > 0;
   }
 
+  /** Whether it has sent what is not read for want of memory, and has no answer to come whose end would free some. */
+  get isStuck(): boolean {
+    const isAnswered = this.#pending === 0 && this.#socket.writableLength === 0;
+    return isAnswered && this.#frames.hasMore && !this.#hasRoom;
+  }
+
   /** Whether it has just been sent a FIN: closing now would answer a query on its way with a reset, which eats the FIN. */
   get mayNotKnow(): boolean {
     return this.#endedMs !== undefined && this.#parts.nowMs() - this.#endedMs < LINGER_MS;

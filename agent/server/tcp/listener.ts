@@ -161,6 +161,7 @@ export class TcpListener {
       client.goOn();
       const quietMs = nowMs - client.activeMs;
       if (client.isUnread && quietMs > writeMs) client.abandon();
+      else if (client.isStuck && quietMs > idleMs) this.#options.clients.release(client);
       else if (client.isEnding && !client.isOwed && quietMs > writeMs) client.destroy();
       else if (!client.isOwed && quietMs > (client.hasAsked ? idleMs : readMs)) client.end();
     }

@@ -5,7 +5,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
 import { clientKey } from '../../../agent/base/client-key.ts';
 import { LIMITS } from '../../../agent/base/limits.ts';
-import type { Holding, MemoryLedger } from '../../../agent/base/memory-ledger.ts';
+import { type Holding, MemoryLedger } from '../../../agent/base/memory-ledger.ts';
 import { frame } from '../../../agent/dns/frame.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
 import type { Handler } from '../../../agent/query/plugin.ts';
@@ -350,6 +350,29 @@ describe('what a TCP client makes the agent hold', () => {
     share.remove(held);
     await rig.clock.advance(1_000);
     await eventually('asked', () => parked.size === 3);
+  });
+
+  it('is let go of where only its own end could free any', async () => {
+    const limited: string[] = [];
+    const ledger = new MemoryLedger({
+      ...{ clientBudgetBytes: 600_000, fileBudgetBytes: 0 },
+      onLimited: ({ key }) => void limited.push(key),
+    });
+    const { connect, connections, rig } = await listen(answerTo, new TcpClients(ledger));
+    // Together they hold three quarters of what there is, each with a message that has not come whole.
+    const unfinished = Buffer.concat([Buffer.of(0xff, 0xff), Buffer.alloc(40_000)]);
+    const greedy: TcpClient[] = [];
+    for (let i = 0; i < 9; i++) greedy.push(await connect('127.0.0.66'));
+    for (const { socket } of greedy) socket.write(unfinished);
+    await eventually('memory is short', () => ledger.usedBytes > 450_000);
+    for (const { socket } of greedy) socket.end(Buffer.alloc(10_000));
+    await settle();
+    await rig.clock.advance(LIMITS.tcpIdleMs.default + 2_000);
+    await eventually('memory is free', () => ledger.usedBytes < 450_000);
+    await rig.clock.advance(LIMITS.tcpIdleMs.default + 2_000);
+    await eventually('they are gone', () => connections.value === 0);
+    assert.ok(limited.length > 0 && limited.length < 9, `${limited.length} closed for it`);
+    assert.equal(limited[0], clientKey('127.0.0.66'));
   });
 });
 

@@ -3,12 +3,13 @@
  * are told is for them alone: a program that knew it could answer for an agent that is gone.
  */
 import { randomBytes } from 'node:crypto';
-import { addressBytes, parseEndpoint } from '../base/address.ts';
+import { addressBytes } from '../base/address.ts';
 import { PROBE_NAME, type ProbePorts } from '../base/control.ts';
 import { FLAG } from '../dns/header.ts';
 import { CLASS, RCODE, TYPE } from '../dns/iana.ts';
 import { nameFromText, sameName } from '../dns/name.ts';
 import { type Answer, madeAnswer } from '../query/answer.ts';
+import { askedEndpoint } from '../query/asked.ts';
 import type { Query } from '../query/query.ts';
 
 const NONCE_BYTES = 16;
@@ -17,9 +18,6 @@ const QUESTION = { name: NAME, type: TYPE.TXT, class: CLASS.CH };
 /** What the node's own programs are told: an agent answers here, whichever it is. */
 const PRESENCE = textAnswer('nodens');
 const REFUSAL = madeAnswer(QUESTION, { rcode: RCODE.REFUSED, flags: 0 }, '', { shareable: false });
-/** What a listener's label has before its address. */
-const SCHEME = 'dns://';
-const DNS_PORT = 53;
 
 export class Identity {
   /** Hex text, new with every process. */
@@ -37,7 +35,7 @@ export class Identity {
     if (query.class !== CLASS.CH || query.type !== TYPE.TXT) return undefined;
     if (!sameName(query.name, NAME)) return undefined;
     const { address, port } = query.client;
-    if (!isListeningAt(query.server.label, address)) return REFUSAL;
+    if (!isSame(askedEndpoint(query)?.address, address)) return REFUSAL;
     const { first, last } = this.probePorts ?? { first: 0, last: 65_535 };
     return port >= first && port <= last ? this.#answer : PRESENCE;
   }
@@ -53,9 +51,8 @@ function textAnswer(text: string): Answer {
   );
 }
 
-/** Whether `address` ('' for none) is the address in a listener's label. */
-function isListeningAt(label: string, address: string): boolean {
-  const listener = parseEndpoint(label.slice(SCHEME.length), DNS_PORT);
-  if (listener === undefined || address === '') return false;
-  return Buffer.compare(addressBytes(listener.address), addressBytes(address)) === 0;
+/** Whether two addresses in text form, undefined or '' where there is none, are one and the same. */
+function isSame(asked: string | undefined, asker: string): boolean {
+  if (asked === undefined || asker === '') return false;
+  return Buffer.compare(addressBytes(asked), addressBytes(asker)) === 0;
 }

@@ -94,6 +94,7 @@ describeSites(
           const init = nodens.startInit();
           const agent = nodens.startAgent();
           await until('the agent to say so', () => lines(agent, 'port-taken').length > 0);
+          await until('init to be set up', () => init.log().includes('"msg":"set up"'));
           const [told] = lines(agent, 'port-taken');
           assert.match(String(told?.msg), /cannot bind 169\.254\.20\.10:53\/(udp|tcp)/);
           assert.match(String(told?.remedy), /ss -lntup 'sport = :53'/);

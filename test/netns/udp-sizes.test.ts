@@ -25,8 +25,8 @@ const BIG = Array.from(
   { length: 270 },
   (_, i) => `    answer "{{ .Name }} 60 IN TXT ${String(i).padStart(99, 'x')}"`,
 ).join('\n');
-const block = (port: number, bufsize = ''): string => `.:${port} {
-  ${bufsize}
+const block = (port: number, ...more: readonly string[]): string => `.:${port} {
+  ${more.join('\n  ')}
   cache
   template IN TXT {
 ${BIG}
@@ -35,6 +35,9 @@ ${BIG}
 `;
 const PORT = 5_353;
 const RAISED_PORT = 5_354;
+/** Where one socket has every address. */
+const WILDCARD_PORT = 5_355;
+const BIND = `bind ${[NODE_IP, LINK_LOCAL, VIP, ON_LOOPBACK].join(' ')}`;
 
 interface Sizes {
   readonly isTruncated: boolean;
@@ -72,7 +75,12 @@ async function addresses(node: Netns, pod: Netns): Promise<void> {
 function withAgent(work: (pod: Netns) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'nodens-sizes-'));
   const conf = join(folder, 'Corefile');
-  writeFileSync(conf, block(PORT) + block(RAISED_PORT, 'bufsize 3000'));
+  const blocks = [
+    block(PORT, BIND),
+    block(RAISED_PORT, BIND, 'bufsize 3000'),
+    block(WILDCARD_PORT),
+  ];
+  writeFileSync(conf, blocks.join(''));
   const command = [NODENS, 'agent', '-basecorefile=', '-conf', conf, '-localip', VIP];
   return withNetns(['node', 'pod'], async (node, pod) => {
     await addresses(node, pod);
@@ -89,6 +97,8 @@ else {
       const cases = [
         ...[LINK_LOCAL, VIP, ON_LOOPBACK].map((address) => [address, PORT, 4_096] as const),
         [NODE_IP, PORT, 1_232] as const,
+        [NODE_IP, WILDCARD_PORT, 1_232] as const,
+        [VIP, WILDCARD_PORT, 1_232] as const,
         [NODE_IP, RAISED_PORT, 3_000] as const,
         [VIP, RAISED_PORT, 3_000] as const,
       ];

@@ -72,6 +72,16 @@ describe('the nonce', () => {
     });
   }
 
+  it('is told where the socket of a local IP belongs to a listener of every address', () => {
+    const identity = new Identity();
+    const query = asked(':53', '169.254.20.10', PROBE_PORTS.first);
+    query.server = { ...query.server, family: 4, address: '169.254.20.10' };
+    assert.equal(said(identity.answerTo(query)), identity.nonce);
+    const pod = asked(':53', '10.244.0.7', PROBE_PORTS.first);
+    pod.server = query.server;
+    assert.equal(said(identity.answerTo(pod)), RCODE.REFUSED);
+  });
+
   it('is for every port of the local IP while init has not told which are its own', () => {
     const identity = new Identity();
     const answer = identity.answerTo(asked('169.254.20.10:53', '169.254.20.10', 40_000));

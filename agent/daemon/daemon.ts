@@ -16,6 +16,7 @@ import { type Foundation, layFoundation } from './foundation.ts';
 import { BlockIdentities } from './identity.ts';
 import { initReporter } from './init-reporter.ts';
 import type { AgentOptions } from './options.ts';
+import { watchOwnNetworks } from './own-networks.ts';
 import { proveUpstreams, zonesToProve } from './self-test.ts';
 import { DelayReport, isWorthWaiting } from './start-delay.ts';
 import { watchDescriptors } from './state/descriptor-watch.ts';
@@ -39,6 +40,7 @@ export class Daemon {
   readonly #initLink: InitLink | undefined;
   readonly #snapshot: SnapshotFile | undefined;
   readonly #descriptorWatch: Timer;
+  readonly #networkWatch: Timer;
   #watch: { readonly paths: string; close(): void } | undefined;
   readonly #env: Environment;
   /** Whether kube-dns denies what every cluster has. */
@@ -54,6 +56,7 @@ export class Daemon {
     this.foundation = foundation;
     const { log, metrics, listeners, dispatcher, traffic, shared, tellLack } = foundation;
     this.#descriptorWatch = watchDescriptors(clock, tellLack);
+    this.#networkWatch = watchOwnNetworks(clock);
     const init = initReporter(metrics, log);
     const onProblem = (): void => init.configMapFailed();
     this.#source = new ConfigSource(options, { files: systemFiles, env, log, onProblem });
@@ -136,6 +139,7 @@ export class Daemon {
     await this.#drained();
     await listeners.close();
     this.#descriptorWatch.cancel();
+    this.#networkWatch.cancel();
     this.#initLink?.close();
     this.#configurations.stop();
     await admin.close();

@@ -1,6 +1,6 @@
 /** The fast UDP transport: up to 64 datagrams a system call, by the addon (`batch.c`). */
 import { type Endpoint, formatAddress, formatEndpoint, isWildcard } from '../../base/address.ts';
-import { V6_KEY_BYTES } from '../../base/client-key.ts';
+import { v6Key } from '../../base/client-key.ts';
 import { errnoOf, messageOf, NetworkError } from '../../base/errors.ts';
 import type { Client } from '../../query/query.ts';
 import {
@@ -57,7 +57,7 @@ class BatchClient implements Client {
   get key(): string {
     return this.family === 4
       ? this.peer.slice(V4_AT, V4_AT + 4)
-      : this.peer.slice(V6_AT, V6_AT + V6_KEY_BYTES);
+      : v6Key(this.peer.slice(V6_AT, V6_AT + 16));
   }
 
   get address(): string {

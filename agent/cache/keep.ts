@@ -3,7 +3,7 @@
  * answer. A failure never replaces, shadows or shortens a usable positive entry (design §6.1).
  */
 import type { Clock } from '../base/clock.ts';
-import { DnsError } from '../base/errors.ts';
+import { DnsError, GaveWayError } from '../base/errors.ts';
 import { RCODE } from '../dns/iana.ts';
 import { isSubdomain } from '../dns/name.ts';
 import type { RecordView } from '../dns/records.ts';
@@ -114,6 +114,8 @@ export class Keeper {
 
   /** Takes in that there is no answer; returns the last good one, or throws `error`. */
   failed(query: Query, key: string, error: unknown): Answer {
+    // It was not asked: that concerns this client alone, and tells others nothing of the name.
+    if (error instanceof GaveWayError) throw error;
     // Silence is wanted, and a fault of our own must not hide behind an old answer.
     if (!(error instanceof DnsError) || error.rcode < 0) throw error;
     const good = this.#lastGood(key);

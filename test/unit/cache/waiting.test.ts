@@ -5,7 +5,7 @@ import { Flights, WAITER_BYTES } from '../../../agent/cache/refresh.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
 import { FakeClock, settle } from '../../support/fake-clock.ts';
 import { ledgerWith } from '../../support/ledger.ts';
-import { addressRecord, Bench, IMMEDIATE, lastOctet } from './harness.ts';
+import { addressRecord, Bench, IMMEDIATE, lastOctet, VERIFY } from './harness.ts';
 
 const ANSWER = {} as Answer;
 const gaveWay = { value: 0 };
@@ -95,5 +95,31 @@ describe('when the client that asked first has to make room', () => {
     const first = bench.waiting({ behalfOf: 'flood' });
     giveWay();
     assert.equal(lastOctet(await first), 3);
+  });
+
+  it('it alone has the old answer of a name that has expired, and the others ask', async () => {
+    const bench = new Bench({ serveStale: VERIFY });
+    const { clock } = bench.services;
+    bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(5, 3)] });
+    await bench.ask();
+    await clock.advance(6_000);
+    bench.upstream = (query) => {
+      if (query.clientKey === 'flood') throw new GaveWayError();
+      return Promise.resolve(bench.reply(query, { answer: [addressRecord(5, 9)] }));
+    };
+    assert.equal(lastOctet(await bench.ask({ behalfOf: 'flood' })), 3);
+    assert.equal(lastOctet(await bench.ask({ behalfOf: 'quiet' })), 9);
+  });
+
+  it('a client that waits for the same expired name asks by itself', async () => {
+    const bench = new Bench({ serveStale: VERIFY });
+    bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(5, 3)] });
+    await bench.ask();
+    await bench.services.clock.advance(6_000);
+    const giveWay = yielding(bench);
+    const first = bench.ask({ behalfOf: 'flood' });
+    const guest = bench.ask({ behalfOf: 'quiet' });
+    giveWay();
+    assert.deepEqual([lastOctet(await first), lastOctet(await guest)], [3, 7]);
   });
 });

@@ -103,14 +103,17 @@ export class Reconciler {
   async #pass(): Promise<boolean> {
     const { link, firewall, rules, onChange } = this.#parts;
     const before = this.#fingerprint();
-    const [goal, releases] = [this.#wanted, this.#releases];
+    let [goal, releases] = [this.#wanted, this.#releases];
     // Addresses first: a client must find somebody at the address before its packets are led there. Both are tried.
     const linked = await this.#step('address', async () => link?.ensure());
     const filtered = await this.#step('rules', async () => {
-      const wished = rulesAt(await rules(), goal);
-      const isNews = this.#isNews(wished);
+      const all = await rules();
+      // What was released while the pass was on its way stays released.
+      [goal, releases] = [this.#wanted, this.#releases];
+      const wished = rulesAt(all, goal);
+      const isPut = this.#isNews(wished) || this.#isLost;
       const changed = await firewall?.apply(wished);
-      return changed === true && !isNews;
+      return changed === true && !isPut;
     });
     if (filtered) this.#isLost = false;
     if (filtered && releases === this.#releases) {

@@ -80,6 +80,20 @@ describe('reconciler', () => {
     assert.equal(reconciler.interception, 'none');
   });
 
+  it('a pass that began before a release does not bring interception back', async () => {
+    const { node, lines, reconciler } = setup(60_000, Promise.resolve());
+    node.changed = true;
+    await reconciler.want('full');
+    node.steps.length = 0;
+    const pass = reconciler.pass();
+    await Promise.resolve();
+    const released = reconciler.release();
+    await Promise.all([pass, released]);
+    assert.deepEqual(node.steps, ['link', 'release', 0]);
+    assert.equal(reconciler.interception, 'none');
+    assert.doesNotMatch(JSON.stringify(lines), /put back/);
+  });
+
   it('interception that went is not told of as there, although putting it back fails', async () => {
     const gone = Promise.withResolvers<void>();
     const { node, reconciler } = setup(60_000, gone.promise);

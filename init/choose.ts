@@ -9,7 +9,7 @@ import { NftFallback } from './nft-fallback.ts';
 import { NftFlows } from './nft-flows.ts';
 import { OWN_TABLE_PREFIX } from './nft-list.ts';
 import { listTable } from './nft-table.ts';
-import { type RuleSet, withoutFlows } from './plan.ts';
+import { type RuleSet, rulesAt, withoutFlows } from './plan.ts';
 import type { System } from './system.ts';
 
 export type BackendWish = 'auto' | 'nft' | 'iptables';
@@ -207,6 +207,8 @@ class Composite implements Firewall {
   readonly #flows: NftFlows | undefined;
   readonly #helpers: readonly Backend[];
   #hasApplied = false;
+  /** Counts `release`: an `apply` that began before one must not put back what it took. */
+  #releases = 0;
 
   constructor(main: Backend, helpers: readonly Backend[], reason: string) {
     this.name = main.name;
@@ -220,8 +222,10 @@ class Composite implements Firewall {
 
   /** What remembers connections goes first: query rules match none that is not remembered. */
   async apply(rules: RuleSet): Promise<boolean> {
+    const releases = this.#releases;
     const remembers = (await this.#flows?.apply(rules)) ?? false;
-    let changed = (await this.#main.apply(this.#known(rules))) || remembers;
+    const wished = releases === this.#releases ? rules : rulesAt(rules, 'none');
+    let changed = (await this.#main.apply(this.#known(wished))) || remembers;
     for (const helper of this.#helpers)
       changed = (await helper.apply(forHelpers(rules))) || changed;
     this.#hasApplied = true;
@@ -229,6 +233,7 @@ class Composite implements Firewall {
   }
 
   async release(): Promise<void> {
+    this.#releases++;
     const main = this.#main;
     if (main instanceof NftTables || main instanceof Iptables) await main.release();
   }

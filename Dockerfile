@@ -1,4 +1,4 @@
-# One image for both containers, built with `docker build -t nodens:0.1.0 .`
+# One image for both containers, built with `docker build -t nodens:0.2.0 .`
 
 FROM node:24-bookworm-slim AS build
 RUN apt-get update \

@@ -14,11 +14,11 @@ import { typeNumber } from '../../dns/iana.ts';
 import { nameFromText } from '../../dns/name.ts';
 import { perServer } from '../../query/per-server.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { Services } from '../../query/services.ts';
+import type { Logger, Services } from '../../query/services.ts';
 import { type Action, aclHandler, type Policy, type Rule } from './handler.ts';
 
 export function setup(directive: Directive, block: Block, services: Services): Plugin {
-  const rules = directive.uses.map((line) => readRule(line, block));
+  const rules = directive.uses.map((line) => readRule(line, block, services.log));
   const { metrics } = services;
   const view = viewOf(block);
   const counters = perServer((server) => ({
@@ -35,10 +35,10 @@ const SERIES = {
   drop: 'coredns_acl_dropped_requests_total',
 } as const;
 
-function readRule(line: Line, block: Block): Rule {
+function readRule(line: Line, block: Block, log: Logger): Rule {
   const policies: Policy[] = [];
   const read = (action: Action) => (option: Line) => {
-    policies.push(readPolicy(action, option));
+    policies.push(readPolicy(action, option, log));
   };
   const [allow, deny] = [read('allow'), read('block')];
   const options = { allow, block: deny, filter: read('filter'), drop: read('drop') };
@@ -50,7 +50,7 @@ function readRule(line: Line, block: Block): Rule {
 }
 
 /** `type A AAAA net 10.0.0.0/8 fd00::/8`, in any order; what is not named is not limited. */
-function readPolicy(action: Action, option: Line): Policy {
+function readPolicy(action: Action, option: Line, log: Logger): Policy {
   const types: Token[] = [];
   const nets: Token[] = [];
   let list: Token[] | undefined;
@@ -66,13 +66,25 @@ function readPolicy(action: Action, option: Line): Policy {
     if (said !== undefined && tokens.length === 0)
       throw new ConfigError(said.place, `${word} needs at least one value`);
   }
-  return { action, types: typesOf(types), nets: netsOf(nets) };
+  return { action, types: typesOf(types, log), nets: netsOf(nets) };
 }
 
 /** Undefined for every type: no type is named, or `*` is. `ANY` is the type 255, which clients do ask for. */
-function typesOf(tokens: readonly Token[]): ReadonlySet<number> | undefined {
-  const named = tokens.filter(({ text }) => text !== '*').map(typeArg);
-  return named.length === 0 || named.length < tokens.length ? undefined : new Set(named);
+function typesOf(tokens: readonly Token[], log: Logger): ReadonlySet<number> | undefined {
+  const named = tokens.filter(({ text }) => text !== '*');
+  const types = new Set(named.map(typeArg));
+  if (named.length === 0 || named.length < tokens.length) return undefined;
+  for (const token of named) if (token.text.toUpperCase() === 'ANY') warnOfAny(token, log);
+  return types;
+}
+
+/** Until 0.2.0 it was every type, which a policy may still mean. */
+function warnOfAny({ place }: Token, log: Logger): void {
+  const { file, line } = place;
+  log.warn(
+    { option: 'type' },
+    `${file}:${line}: acl: ANY is type 255 alone; \`*\` is every type. TYPE255 says the former without this warning`,
+  );
 }
 
 function typeArg(token: Token): number {

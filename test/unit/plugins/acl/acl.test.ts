@@ -87,6 +87,16 @@ describe('acl', () => {
     assert.deepEqual([verdict(), verdict({ type: 'ANY' })], [BLOCKED, 'allow']);
   });
 
+  it('a policy with ANY gets a warning that names its place, one with * or TYPE255 none', () => {
+    const text = 'acl {\nblock type A TYPE255\nblock type ANY *\nallow\nblock type MX any\n}';
+    const warnings = acl(text).services.log.records.map(({ level, message }) => [level, message]);
+    assert.equal(warnings.length, 1);
+    assert.match(
+      warnings.flat().join(' '),
+      /^warn \/etc\/Corefile:6: acl: ANY is type 255 alone; /,
+    );
+  });
+
   it('counts by the longest zone that matched', () => {
     const { verdict, services } = acl(
       'acl . example.org {\nfilter type TXT\nblock type MX\ndrop type PTR\n}',

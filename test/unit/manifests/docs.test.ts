@@ -12,6 +12,7 @@ import { build, containersOf } from './kustomize.ts';
 
 const ROOT = new URL('../../../', import.meta.url).pathname;
 const PAGES = [
+  'CHANGELOG.md',
   'manifests/README.md',
   'docs/operations.md',
   'docs/outages.md',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { LIMITS } from '../../../agent/base/limits.ts';
 import { FLAGS, INIT_MODES } from '../../../agent/cli/flags.ts';
@@ -51,6 +51,20 @@ test('the memory table says what the agent takes, and holds the limit of the man
     .flatMap(containersOf)
     .find((container) => container.name === 'agent');
   assert.ok(rows.some(([, limit]) => limit === agent?.resources.limits?.memory));
+});
+
+test('every series of nodens itself stands on a page that says what it means', () => {
+  const pages = ['*.md', 'docs/*.md', 'manifests/*.md', 'agent/**/*.md']
+    .flatMap((pattern) => globSync(pattern, { cwd: ROOT }))
+    // What is new in a version is named there, not what it means.
+    .filter((page) => page !== 'CHANGELOG.md');
+  const named = new Set(pages.flatMap((page) => read(page).match(/\bnodens_\w+/g) ?? []));
+  const series = Object.keys(SERIES).filter((name) => name.startsWith('nodens_'));
+  assert.ok(series.length > 0);
+  assert.deepEqual(
+    series.filter((name) => !named.has(name)),
+    [],
+  );
 });
 
 for (const page of PAGES) {

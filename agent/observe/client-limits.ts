@@ -25,6 +25,21 @@ const MESSAGES: Readonly<Record<Limited, string>> = {
   unread: 'the client does not read its answers over TCP: the connection was closed',
 };
 
+const FEWER_CONNECTIONS = 'have it keep and reuse a connection';
+
+const REMEDIES: Readonly<Record<Limited, string>> = {
+  queries:
+    'see whether the upstreams of what it asks answer; where its load is right, raise the memory limit, ' +
+    'or -node-share where the client is the node itself',
+  memory: 'see why it reads its answers late; where its load is right, raise the memory limit',
+  connections: FEWER_CONNECTIONS,
+  http: `${FEWER_CONNECTIONS}, or ask less often`,
+  http_slow: 'see why it hangs; nodens_admin_connections_closed_total has the reason',
+  http_nonsense: 'find out what speaks to this port from there',
+  nonsense: 'find out what speaks to the DNS port from there',
+  unread: 'see why it does not read its answers',
+};
+
 /** Counts and logs that the client `key` (`clientKey`) was limited. */
 export function clientLimits(metrics: Metrics, log: Logger): (what: Limited, key: string) => void {
   const named = new Set<string>();
@@ -51,6 +66,7 @@ export function clientLimits(metrics: Metrics, log: Logger): (what: Limited, key
     counterFor(what, key, label).value++;
     // One client must not keep the name of another out of the log.
     const same = `client-limited ${what} ${label}`;
-    log.warn({ event: 'client-limited', what, client, [FOLD_BY]: same }, MESSAGES[what]);
+    const fields = { event: 'client-limited', what, client, remedy: REMEDIES[what] };
+    log.warn({ ...fields, [FOLD_BY]: same }, MESSAGES[what]);
   };
 }

@@ -2,7 +2,7 @@
 import { type Endpoint, formatEndpoint, isWildcard } from '../base/address.ts';
 import { NetworkError } from '../base/errors.ts';
 import type { MemoryLedger } from '../base/memory-ledger.ts';
-import type { ServerLabel, TcpPatience } from '../query/services.ts';
+import { FOLD_BY, type ServerLabel, type TcpPatience } from '../query/services.ts';
 import { type Bound, type BoundParts, bindPlace } from './listen/bound.ts';
 import { EachAddress } from './listen/each-address.ts';
 import { type Place, placesOf } from './listen/places.ts';
@@ -19,6 +19,9 @@ export interface ListenersOptions extends Omit<BoundParts, 'tcpClients' | 'label
   /** Where init leads the pods' packets to. */
   readonly intercepted: readonly Endpoint[];
 }
+
+const ADDON_REMEDY =
+  'see the line that says why the addon is not used, and NODENS_UDP; or name addresses with bind';
 
 interface Open {
   readonly listener: Endpoint;
@@ -137,7 +140,7 @@ export class Listeners {
     const { at } = place;
     if (!isWildcard(at.address)) return bindPlace(place, this.#parts);
     const listener = formatEndpoint(place.listener);
-    if (!isUdpWildcard) return this.#bindEach(place, 'the addon is not used');
+    if (!isUdpWildcard) return this.#bindEach(place, 'the addon is not used', ADDON_REMEDY);
     try {
       return await bindPlace(place, this.#parts);
     } catch (error) {
@@ -149,11 +152,11 @@ export class Listeners {
       }
       // Another server has the port on one address: that keeps a socket of every address away, and no other one.
       if (errno !== 'EADDRINUSE') throw error;
-      return this.#bindEach(place, message);
+      return this.#bindEach(place, message, portRemedy(at.port));
     }
   }
 
-  async #bindEach(place: Place, reason: string): Promise<Bound> {
+  async #bindEach(place: Place, reason: string, remedy: string): Promise<Bound> {
     const { log, clock, addresses } = this.#options;
     const each = await EachAddress.open({
       ...{ place, addresses, clock, log },
@@ -163,9 +166,18 @@ export class Listeners {
     const text =
       `no socket for every address (${reason}): each address of the node has its own, a new one within seconds, ` +
       'one that is local by route has none';
-    log.warn({ listener: formatEndpoint(place.listener) }, text);
+    const listener = formatEndpoint(place.listener);
+    const fields = { event: 'each-address', listener, remedy };
+    log.warn({ ...fields, [FOLD_BY]: `${fields.event} ${listener}` }, text);
     return each;
   }
+}
+
+function portRemedy(port: number): string {
+  return (
+    `another process has this port: ss -lntup 'sport = :${port}' on the node names it; ` +
+    'have it leave the port, or name addresses with bind'
+  );
 }
 
 function keyOf({ at, listener }: Place): string {

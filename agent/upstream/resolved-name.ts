@@ -7,7 +7,13 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { CLASS, RCODE, rcodeName, TYPE } from '../dns/iana.ts';
 import { nameToText } from '../dns/name.ts';
-import type { Logger, Metrics, UpstreamGroup, UpstreamReply } from '../query/services.ts';
+import {
+  FOLD_BY,
+  type Logger,
+  type Metrics,
+  type UpstreamGroup,
+  type UpstreamReply,
+} from '../query/services.ts';
 
 const ASK_BUDGET_MS = 4_000;
 /** How soon a name is asked again that has no address yet. */
@@ -17,6 +23,10 @@ const MIN_AGE_MS = 5_000;
 const MAX_AGE_MS = 3_600_000;
 /** More addresses than one node has use for. */
 const MAX_ADDRESSES = 16;
+
+const UNKNOWN_REMEDY =
+  'see that the resolvers know the name: option resolver of forward, or else /etc/resolv.conf, names them';
+const OWN_REMEDY = 'give forward a name or an address at which another server listens';
 
 export interface ResolvedNameOptions {
   /** Lower-case wire form. */
@@ -131,14 +141,15 @@ export class ResolvedName {
   #failed(failure: string | undefined, addresses: readonly string[]): void {
     if (this.#isFailing) return;
     this.#isFailing = true;
-    const own =
-      addresses.length > 0 ? 'nodens itself listens at its addresses' : 'it has no address';
+    const isOwn = failure === undefined && addresses.length > 0;
+    const own = isOwn ? 'nodens itself listens at its addresses' : 'it has no address';
     const next = this.isResolved
       ? 'the addresses known so far stay in use'
       : 'its queries get SERVFAIL';
     const { log } = this.#context;
+    const remedy = isOwn ? OWN_REMEDY : UNKNOWN_REMEDY;
     log.warn(
-      { name: this.text, event: 'upstream-name' },
+      { name: this.text, event: 'upstream-name', remedy, [FOLD_BY]: `upstream-name ${this.text}` },
       `upstream ${this.text} cannot be resolved: ${failure ?? own}; ${next}, will retry`,
     );
   }

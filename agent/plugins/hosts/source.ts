@@ -3,11 +3,14 @@ import type { Timer } from '../../base/clock.ts';
 import { ConfigError, errnoOf, messageOf, type Place } from '../../base/errors.ts';
 import { lackOfOpening, UnreadError } from '../../base/lack.ts';
 import type { Pace } from '../../query/plugin.ts';
-import type { Services } from '../../query/services.ts';
+import { FOLD_BY, type Services } from '../../query/services.ts';
 import { HostsAnswers } from './answers.ts';
 import { NoRoomError, Room } from './arena.ts';
 import { HostsTable } from './table.ts';
 import { ChangedError, type HeldTable, type Tables, tablesOf, type Wanted } from './tables.ts';
+
+const REMEDY =
+  'raise the memory limit, a sixth of which is for files, or take entries out of the file';
 
 export interface SourceOptions extends Wanted {
   readonly ttlSeconds: number;
@@ -150,7 +153,8 @@ export class Source {
     const { metrics, log } = this.#services;
     const { file } = this.#options;
     metrics.counter('nodens_hosts_refused_total', { hostsfile: file }).value++;
-    log.error({ file, neededBytes, availableBytes }, message);
+    const fields = { event: 'hosts-refused', file, neededBytes, availableBytes, remedy: REMEDY };
+    log.error({ ...fields, [FOLD_BY]: `${fields.event} ${file}` }, message);
   }
 
   #publish(): void {

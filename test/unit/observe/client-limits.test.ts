@@ -35,6 +35,15 @@ describe('clients that are limited', () => {
     );
   });
 
+  it('are told of with what to do', () => {
+    const { lines, limited } = setUp();
+    const whats = ['queries', 'memory', 'connections', 'nonsense', 'unread'] as const;
+    for (const what of whats) limited(what, clientKey('10.0.0.1'));
+    for (const what of ['http', 'http_slow', 'http_nonsense'] as const) limited(what, '');
+    assert.equal(lines.length, 8);
+    for (const { remedy } of lines) assert.match(String(remedy), /^[a-z].{10,}$/);
+  });
+
   it('cost no more lines and series than a few, however many they are', async () => {
     const { lines, clock, metrics, limited } = setUp();
     const name = 'nodens_client_limited_total';

@@ -101,6 +101,11 @@ describe('without sockets of every address', () => {
     const told = seen.map(({ label, asked, family }) => `${label} ${asked} ${family}`);
     assert.deepEqual(new Set(told), new Set([`${LABEL} 127.0.0.2 4`, `${LABEL} ::1 6`]));
     assert.match(warnings(log).join(), /no socket for every address .*: each address/);
+    const { event, remedy } = log.records.find(({ level }) => level === 'warn')?.fields ?? {};
+    assert.deepEqual(
+      [event, /why the addon is not used/.test(String(remedy))],
+      ['each-address', true],
+    );
 
     addresses.splice(0, 1, '127.0.0.3');
     await assertServed('127.0.0.2');
@@ -233,6 +238,8 @@ if (!(addon instanceof Error)) {
       await assertServed('127.0.0.2', '::1');
       assert.ok(seen.every(({ label }) => label === LABEL));
       assert.match(warnings(log).join(), /cannot bind 0\.0\.0\.0:\d+\/tcp: .*EADDRINUSE/);
+      const [told] = log.records.filter(({ fields }) => fields.event === 'each-address');
+      assert.match(String(told?.fields.remedy), new RegExp(`ss -lntup 'sport = :${port}'`));
     });
 
     it('take over from older ones, of whatever kind, and hand over to newer ones', async () => {

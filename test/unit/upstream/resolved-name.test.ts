@@ -72,10 +72,10 @@ async function say(world: Rig, said: Said, withinMs = 60_000): Promise<number> {
     }
     return waitedMs;
   }
-  return assert.fail('nobody asked');
+  return assert.fail('the name was not looked up');
 }
 
-/** Who is asked; each query is answered at once. */
+/** The upstream that is asked; each query is answered at once. */
 async function askedOf({ sockets }: Rig, group: UpstreamGroup): Promise<string> {
   const watched = watch(group.exchange(question(), 4_000));
   for (const socket of sockets.datagrams) {
@@ -101,6 +101,9 @@ function rigWith(overrides: Partial<UpstreamGroupOptions> = {}) {
 const warnings = ({ log }: Rig): string[] =>
   log.records.filter(({ level }) => level === 'warn').map(({ message }) => message);
 
+const remedies = ({ log }: Rig): string[] =>
+  log.records.flatMap(({ fields: { remedy } }) => (remedy === undefined ? [] : [String(remedy)]));
+
 test('without an address its queries fail at once, and it is asked for every second', async () => {
   const { world, group } = rigWith();
   const watched = watch(group.exchange(question(), 4_000));
@@ -112,6 +115,7 @@ test('without an address its queries fail at once, and it is asked for every sec
   assert.deepEqual(warnings(world), [
     'upstream ns.corp.example. cannot be resolved: it has no address; its queries get SERVFAIL, will retry',
   ]);
+  assert.match(remedies(world).join(), /^see that the resolvers know the name: option resolver/);
   await say(world, { A: [v4(1)], AAAA: [] });
   assert.equal(await askedOf(world, group), '10.1.0.1:53');
   assert.equal(group.isResolved?.(), true);
@@ -199,6 +203,7 @@ test('it is never followed to nodens itself', async () => {
   const { world, group } = rigWith({ isOwn });
   await say(world, { A: [v4(1)], AAAA: [] });
   assert.match(warnings(world)[0] ?? '', /nodens itself listens at its addresses/);
+  assert.match(remedies(world).join(), /^give forward a name or an address at which another/);
   assert.equal(group.isResolved?.(), false);
   await say(world, { A: [v4(1), v4(2)], AAAA: [] });
   assert.equal(await askedOf(world, group), '10.1.0.2:53');

@@ -69,8 +69,9 @@ describe('a large hosts file', () => {
     fails(plugin, 'h1.example.org', 'A');
     const [record] = services.log.records;
     assert.equal(record?.level, 'error');
-    const { neededBytes, availableBytes } = record?.fields ?? {};
-    assert.equal(availableBytes, 16_384);
+    const { neededBytes, availableBytes, event, remedy } = record?.fields ?? {};
+    assert.deepEqual([availableBytes, event], [16_384, 'hosts-refused']);
+    assert.match(String(remedy), /memory limit, a sixth of which/);
     assert.ok(typeof neededBytes === 'number' && neededBytes > 100_000 && neededBytes < 300_000);
     assert.equal(services.metrics.value('nodens_hosts_refused_total', { hostsfile: FILE }), 1);
     plugin.start?.();

@@ -67,6 +67,17 @@ test('every series of nodens itself stands on a page that says what it means', (
   );
 });
 
+test('docs/operations.md lists every event of the log, and no other', () => {
+  const sources = ['agent', 'init'].flatMap((room) => globSync(`${room}/**/*.ts`, { cwd: ROOT }));
+  const events = sources.flatMap((path) =>
+    [...read(path).matchAll(/\bevent: '([a-z-]+)'/g)].map(([, event = '']) => event),
+  );
+  const [, list = ''] = read('docs/operations.md').split('| `event` |');
+  const [rows = ''] = list.split('\n\n');
+  const listed = [...rows.matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, event = '']) => event);
+  assert.deepEqual(listed.toSorted(), [...new Set(events)].toSorted());
+});
+
 for (const page of PAGES) {
   test(`${page}: every series it names exists`, () => {
     const tables = [SERIES, TRAFFIC_SERIES, OLDER_NAMES];

@@ -158,7 +158,6 @@ export class ConfigSource {
   }
 }
 
-/** `files` whose texts, and what kept them from being read, go into `hash`. */
 /** `files`, of which it notices those that could not be read for a lack of this node's. */
 class LackSeer implements ConfigFiles {
   readonly #files: ConfigFiles;
@@ -183,6 +182,7 @@ class LackSeer implements ConfigFiles {
   }
 }
 
+/** `files` whose texts, and what kept them from being read, go into `hash`. */
 function hashReads(files: ConfigFiles, hash: Hash): ConfigFiles {
   return {
     ...files,

@@ -103,13 +103,19 @@ export class DnsError extends WeatherError {
 const SERVFAIL = 2;
 const OTHER_ERROR = 0;
 
-/** How a query ends that has to make room because its client makes the agent hold more than any other client does. */
-export class GaveWayError extends DnsError {
+/** How a query ends for the agent's own lack of room or means: SERVFAIL with an extended error that says so. */
+export class LocalError extends DnsError {
   override readonly isLocal = true;
 
-  constructor() {
-    const text = 'gave way to queries of other clients: this client has the most queries waiting';
+  constructor(text: string) {
     super(SERVFAIL, text, { code: OTHER_ERROR, text });
+  }
+}
+
+/** How a query ends that has to make room because its client makes the agent hold more than any other client does. */
+export class GaveWayError extends LocalError {
+  constructor() {
+    super('gave way to queries of other clients: this client has the most queries waiting');
   }
 }
 

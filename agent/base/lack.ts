@@ -2,7 +2,7 @@
  * What this machine itself may lack: descriptors, memory, local ports. Such a failure says nothing of the server that was to
  * be asked, nor of the file that was to be read.
  */
-import { DnsError, errnoOf, NodensError } from './errors.ts';
+import { errnoOf, LocalError, NodensError } from './errors.ts';
 
 /** Label `what` of `nodens_local_lack_total`. */
 export const LACKS = ['descriptors', 'memory', 'ports'] as const;
@@ -33,16 +33,10 @@ export function lackOfOpening(errno: string): Exclude<Lack, 'ports'> | undefined
 /** Counts a lack and tells it. `during` completes "the agent could not …". */
 export type TellLack = (lack: Lack, errno: string, during: string) => void;
 
-const SERVFAIL = 2;
-const OTHER_ERROR = 0;
-
 /** How a query ends that could not be asked: SERVFAIL with an extended error that blames this node. Never stored. */
-export class LocalLackError extends DnsError {
-  override readonly isLocal = true;
-
+export class LocalLackError extends LocalError {
   constructor(lack: Lack, errno: string) {
-    const text = `no upstream was asked: this node lacks ${lack} (${errno})`;
-    super(SERVFAIL, text, { code: OTHER_ERROR, text });
+    super(`no upstream was asked: this node lacks ${lack} (${errno})`);
   }
 }
 

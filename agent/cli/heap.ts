@@ -3,10 +3,9 @@
  * does not have, and the young one 48 MB: both would spend what is promised to the cache. V8 takes these flags only on
  * the command line.
  */
-import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { parseSizeBytes } from '../base/size.ts';
-import { cacheBudget, cgroupLimitBytes } from '../daemon/memory.ts';
+import { cacheBudget, cgroupLimitBytes, readText } from '../daemon/memory.ts';
 
 const MIB = 2 ** 20;
 /** Room for what there is without any cache: program, connections, and as many queries under way as may be. */
@@ -73,13 +72,4 @@ function memoryFlag(argv: readonly string[]): number | undefined {
   const word = argv[at];
   if (word === undefined) return undefined;
   return parseSizeBytes(word.includes('=') ? word.replace(/^[^=]*=/, '') : (argv[at + 1] ?? ''));
-}
-
-/** Text of a file, or undefined where there is none. */
-export function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,4 @@
 /** Everything that outlives a reload, made once: series, logs, cache, upstreams, listeners, admin pages. */
-import { readFileSync } from 'node:fs';
 import { getHeapStatistics } from 'node:v8';
 import { addressBytes, type Endpoint, formatAddress } from '../base/address.ts';
 import type { Clock } from '../base/clock.ts';
@@ -37,6 +36,7 @@ import {
   cacheBudget,
   cgroupLimitBytes,
   ledgerBudget,
+  readText,
   tcpConnectionBound,
 } from './memory.ts';
 import { nodeWeight } from './node-weight.ts';
@@ -161,14 +161,6 @@ function withConnected(connect: ConnectUdp): Sockets {
 function describeBuild(metrics: SeriesTable): void {
   const labels = { version: VERSION, revision: '', goversion: `node${process.versions.node}` };
   metrics.gauge('coredns_build_info', labels).value = 1;
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
 }
 
 /** Files as plugins see them (hosts, weights). */

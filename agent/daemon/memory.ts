@@ -2,6 +2,7 @@
  * What memory is for: the cache (its size as configured, else a share of the cgroup's memory limit), what clients make the
  * process hold, and the content of files.
  */
+import { readFileSync } from 'node:fs';
 import { LIMITS } from '../base/limits.ts';
 
 /** What the process needs besides the cache: Node, the bundle, buffers, young generation. */
@@ -13,8 +14,17 @@ const SMALLEST_BYTES = 4 * 2 ** 20;
 /** cgroup v1 writes "no limit" as a number near 2^63. */
 const NO_LIMIT_BYTES = 2 ** 60;
 
-/** Reads a file's text, or undefined where there is none. */
+/** As `readText`. */
 export type ReadText = (path: string) => string | undefined;
+
+/** Text of a file, or undefined where there is none. */
+export function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
 
 /** The smallest memory limit on this process's way up the cgroup tree, octets; undefined where there is none. */
 export function cgroupLimitBytes(read: ReadText): number | undefined {

@@ -3,6 +3,7 @@
  * (design §8), so that dashboards and alerts go on working; what the peer lacks starts with `nodens_`.
  */
 import { SETUP_ERROR_TYPES } from '../base/control.ts';
+import { LACKS } from '../base/lack.ts';
 
 export interface SeriesSpec {
   readonly type: 'counter' | 'gauge' | 'histogram';
@@ -203,7 +204,7 @@ export const COUNTED_SERIES = {
   nodens_local_lack_total: counter(
     'Attempts that failed because this node lacks descriptors, memory or local ports.',
     ['what'],
-    { preset: ['descriptors', 'memory', 'ports'].map((what) => ({ what })) },
+    { preset: LACKS.map((what) => ({ what })) },
   ),
   nodens_snapshot_entries: gauge('Entries in the last snapshot written.'),
   nodens_snapshot_bytes: gauge('Size of the last snapshot written.'),

@@ -31,7 +31,7 @@ export function clientAt(address: string, port: number): Client {
   return { address, port, family: familyOf(address) ?? 4, key: clientKey(address) };
 }
 
-const NOBODY: Client = { address: '', port: 0, family: 4, key: OWN_KEY };
+const NO_CLIENT: Client = { address: '', port: 0, family: 4, key: OWN_KEY };
 const NO_OCTETS = Buffer.alloc(0);
 const NO_SERVER: ServerLabel = { index: 0, label: '' };
 
@@ -65,7 +65,7 @@ export class Query {
   metadata: Map<string, string> | undefined;
 
   #client: Client | undefined;
-  #clientSource: () => Client = () => NOBODY;
+  #clientSource: () => Client = () => NO_CLIENT;
   #upstreamOptions: Buffer | undefined;
   /** For whose sake an internal question is asked. */
   #behalfOf: string = OWN_KEY;

@@ -92,7 +92,7 @@ class Parser {
     return this.#stream.next() as Lexeme;
   }
 
-  /** Closing braces that close nothing, at the end of the text: CoreDNS takes them for a zone that nobody asks for. */
+  /** Closing braces that close nothing, at the end of the text: CoreDNS takes them for a zone that no client asks for. */
   #skipLastBraces(): void {
     const first = this.#peek() as Lexeme;
     for (let next = this.#peek(); next !== undefined; next = this.#peek()) {

@@ -65,7 +65,7 @@ export function transportOf(
   return transport === 'udp' ? 'tcp' : 'udp';
 }
 
-/** Whether everybody who is to be asked has come to be known as down. */
+/** Whether every member that is to be asked is known as down by now. */
 export function isHopeless({ members, isTrial }: Plan): boolean {
   return !isTrial && members.every((member) => member.isDown);
 }

@@ -228,7 +228,7 @@ export class Group implements UpstreamGroup {
   }
 
   #member(wanted: UpstreamTarget): Member {
-    const { maxFails, name, expireMs, maxAgeMs, readTimeoutMs } = this.#options;
+    const { maxFails, expireMs, maxAgeMs, readTimeoutMs } = this.#options;
     const { maxIdleConnections: maxIdle = 0, randomizeCase = false } = this.#options;
     const { socketPerQuery = false, noEdns = false } = this.#options;
     const { metrics, registry, checks } = this.#context;
@@ -237,7 +237,7 @@ export class Group implements UpstreamGroup {
     const settings = { tls, ...pool, readTimeoutMs, randomizeCase, socketPerQuery, noEdns };
     const target = registry.acquire(canonical(wanted), settings);
     const health = maxFails === 0 ? undefined : checks.acquire(target, this.#healthSettings);
-    return new Member(target, health, name, metrics);
+    return new Member(target, health, this.#healthSettings, metrics);
   }
 
   #detachIfIdle(): void {

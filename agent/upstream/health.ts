@@ -67,21 +67,12 @@ export class Health implements FlightOwner, Expiring {
   #nextTrialMs = Number.NEGATIVE_INFINITY;
 
   constructor(target: Target, settings: HealthSettings, context: HealthContext) {
-    const { proxyName, options, transport } = settings;
     this.#target = target;
     this.#settings = settings;
     this.#context = context;
-    const labels = { proxy_name: proxyName, to: target.name };
+    const labels = { proxy_name: settings.proxyName, to: target.name };
     this.#failures = context.metrics.counter('coredns_proxy_healthcheck_failures_total', labels);
-    this.#question = {
-      name: options.domain,
-      type: TYPE.NS,
-      class: CLASS.IN,
-      recursionDesired: options.recursionDesired,
-      checkingDisabled: false,
-      dnssecOk: false,
-      clientTransport: transport,
-    };
+    this.#question = probeQuestion(settings);
   }
 
   get isDown(): boolean {
@@ -214,4 +205,17 @@ export class Health implements FlightOwner, Expiring {
     this.#probe?.abandon();
     this.#probe = undefined;
   }
+}
+
+/** What a probe asks: the Corefile says it, clients have no hand in it. */
+export function probeQuestion({ options, transport }: HealthSettings): UpstreamQuestion {
+  return {
+    name: options.domain,
+    type: TYPE.NS,
+    class: CLASS.IN,
+    recursionDesired: options.recursionDesired,
+    checkingDisabled: false,
+    dnssecOk: false,
+    clientTransport: transport,
+  };
 }

@@ -1,10 +1,10 @@
 /** An upstream as one group sees it: shared sockets, the group's idea of health, the group's labels. */
 import { rcodeName } from '../dns/iana.ts';
 import type { Transport } from '../query/query.ts';
-import type { Counter, Histogram, Metrics } from '../query/services.ts';
+import type { Counter, Histogram, Metrics, UpstreamQuestion } from '../query/services.ts';
 import { isLack } from './exchange/outcome.ts';
 import type { Flight } from './flight.ts';
-import type { Health } from './health.ts';
+import { type Health, type HealthSettings, probeQuestion } from './health.ts';
 import type { Candidate } from './policy.ts';
 import type { Failure } from './ports.ts';
 import type { Target } from './target.ts';
@@ -18,15 +18,23 @@ export class Member implements Candidate {
   readonly target: Target;
   /** Undefined where the group does not check health. */
   readonly health: Health | undefined;
+  /** A question of this node's own, with an answer that no client has a hand in. */
+  readonly probe: UpstreamQuestion;
   readonly #proxyName: string;
   readonly #metrics: Metrics;
   readonly #connections: Readonly<Record<Transport, CacheCounters>>;
   readonly #durations = new Map<number, Histogram>();
 
-  constructor(target: Target, health: Health | undefined, proxyName: string, metrics: Metrics) {
+  constructor(
+    target: Target,
+    health: Health | undefined,
+    settings: HealthSettings,
+    metrics: Metrics,
+  ) {
     this.target = target;
     this.health = health;
-    this.#proxyName = proxyName;
+    this.probe = probeQuestion(settings);
+    this.#proxyName = settings.proxyName;
     this.#metrics = metrics;
     // The peer's word for DNS over TLS.
     const stream = target.isTls ? 'tcp-tls' : 'tcp';

@@ -79,8 +79,9 @@ export class Target {
     this.isTls = tls !== undefined;
     this.meters = new TargetMeters(context.metrics, this.name, this.isTls ? 'tls' : 'tcp');
     this.#clock = context.clock;
+    const send = (flight: Flight): void => void this.send(flight);
     const memory = (transport: Transport): EdnsMemory =>
-      new EdnsMemory({ ...context, meters: this.meters }, transport, settings.noEdns);
+      new EdnsMemory({ ...context, meters: this.meters, send }, transport, settings.noEdns);
     this.edns = { udp: memory('udp'), tcp: memory('tcp') };
     this.#roundTrips = { udp: new RoundTrip(readTimeoutMs), tcp: new RoundTrip(readTimeoutMs) };
     const shared = { ...context, endpoint, meters: this.meters, randomizeCase };
@@ -98,9 +99,8 @@ export class Target {
       return false;
     }
     const { transport } = flight;
-    const look = this.edns[transport].takeLook(flight);
     const wasOpen = transport === 'udp' ? this.#udp.send(flight) : this.#tcp.send(flight);
-    if (look !== undefined) this.send(look);
+    this.edns[transport].lookBeside(flight);
     return wasOpen;
   }
 

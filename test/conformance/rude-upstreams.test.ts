@@ -177,6 +177,12 @@ describe('an upstream that does not like EDNS answers thirty names at once', () 
     it(`${zone}, and then is asked without`, async () => {
       assert.deepEqual(await askAtOnce(zone, 'a'), EXPECTED);
       const { seen } = serverOf(zone);
+      // A question of the agent's own shows why, which takes a moment where there is only silence.
+      await eventually(`${zone} is asked without`, async () => {
+        const before = seen.length;
+        await overUdp(subject, query(`w${before}.${zone}`), PATIENCE_MS);
+        return seen.slice(before).every(({ head }) => !head.hasOpt);
+      });
       assert.deepEqual(await askAtOnce(zone, 'b'), EXPECTED);
       // Behind the length of the first label.
       const isAsked = ({ head, message }: Asked): boolean =>

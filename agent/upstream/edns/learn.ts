@@ -1,6 +1,7 @@
 /** What the answers to one question, with EDNS and without, teach. */
 import type { Reply } from '../../dns/reply.ts';
-import type { EdnsMemory } from './memory.ts';
+import type { Flight } from '../flight.ts';
+import type { Member } from '../member.ts';
 import { isGood, refusesEdns, worthOf } from './worth.ts';
 
 /**
@@ -11,13 +12,14 @@ export type PlainReason = 'refusal' | 'doubt' | 'silence';
 
 /** Learns from `reply` to a query without OPT; whether it brings more than `held`, the reply to the one with. */
 export function learnFromPlain(
-  memory: EdnsMemory,
+  { flight, member }: { readonly flight: Flight; readonly member: Member },
   why: PlainReason,
   reply: Reply,
   held: Reply | undefined,
 ): boolean {
+  const memory = member.target.edns[flight.transport];
   const isBetter = brings(why, reply, held);
-  if (isBetter) memory.learnPlain();
+  if (isBetter) memory.wasFruitful(member.probe);
   else if (why !== 'refusal') memory.wasFruitless(false);
   return isBetter;
 }

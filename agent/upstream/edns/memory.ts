@@ -1,18 +1,17 @@
 /**
  * Whether an upstream takes queries with EDNS over one transport. Some refuse it in so many words (RFC 6891 §7); others
- * say SERVFAIL, REFUSED or nothing in an answer, or drop the query. Which it is shows when the same question is asked
- * without OPT: if that brings more, queries go out so, until one that is sent with EDNS beside them is answered.
+ * say SERVFAIL, REFUSED or nothing in an answer, or drop the query. Such a query is asked again without OPT. If that
+ * brings more, a question of this node's own shows whether EDNS is the reason: if so, queries go out without, until our
+ * question is answered with EDNS as well (`own-question.ts`).
  *
  * An upstream that is dead, or whose SERVFAIL is meant, must not get twice the queries: there are such tries only while
  * EDNS is in doubt, and after a few that brought nothing there are none for a minute.
  */
-import type { Clock } from '../../base/clock.ts';
-import { acceptReply } from '../../dns/reply/accept.ts';
 import type { Transport } from '../../query/query.ts';
-import { type Deadlines, type Expiring, NOT_WAITING } from '../deadlines.ts';
-import { Flight, type FlightOwner } from '../flight.ts';
+import type { UpstreamQuestion } from '../../query/services.ts';
+import type { Flight } from '../flight.ts';
 import type { TargetMeters } from '../meters.ts';
-import { isGood } from './worth.ts';
+import { OwnQuestion, type OwnQuestionContext } from './own-question.ts';
 
 /** Replies to EDNS in a row that may be because of it, silence included, after which it is in doubt. */
 const DOUBTFUL = 5;
@@ -23,20 +22,18 @@ const REST_MS = 60_000;
 /** When EDNS is looked at again: soon after it was learned, because one answer of two may be chance; then seldom. */
 const FIRST_LOOK_MS = 10_000;
 const LOOK_MS = 600_000;
-/** Longer than a resolver takes for a name that it answers. */
-const LOOK_PATIENCE_MS = 2_000;
+/** Between two questions of our own that may find EDNS to be the reason. */
+const ASK_MS = 10_000;
 
-export interface EdnsContext {
-  readonly clock: Clock;
-  readonly deadlines: Deadlines;
+export interface EdnsContext extends OwnQuestionContext {
   readonly meters: TargetMeters;
 }
 
-export class EdnsMemory implements FlightOwner, Expiring {
-  dueTick = NOT_WAITING;
+export class EdnsMemory {
   readonly #context: EdnsContext;
   readonly #transport: Transport;
   readonly #isOff: boolean;
+  readonly #own: OwnQuestion;
   /** Nothing is known at first. */
   #refusals = DOUBTFUL;
   #tries = 0;
@@ -45,7 +42,7 @@ export class EdnsMemory implements FlightOwner, Expiring {
   #restUntilMs = Number.NEGATIVE_INFINITY;
   #isPlain = false;
   #lookMs = Number.NEGATIVE_INFINITY;
-  #look: Flight | undefined;
+  #askMs = Number.NEGATIVE_INFINITY;
   #isNextProbePlain = true;
 
   /** `isOff`: the Corefile says that there is no EDNS. */
@@ -53,6 +50,7 @@ export class EdnsMemory implements FlightOwner, Expiring {
     this.#context = context;
     this.#transport = transport;
     this.#isOff = isOff;
+    this.#own = new OwnQuestion(context, transport, (isTaken) => this.#learn(isTaken));
   }
 
   /** Whether queries go out with an OPT. */
@@ -79,8 +77,8 @@ export class EdnsMemory implements FlightOwner, Expiring {
    * without.
    */
   disliked(): boolean {
-    // It was under way when that was learned.
-    if (this.#isPlain) return true;
+    // It was under way when that was learned, or is being learned.
+    if (this.#isPlain || this.#own.isUnderWay) return true;
     if (this.#refusals < DOUBTFUL) this.#refusals++;
     const isResting = this.#context.clock.nowMs() < this.#restUntilMs;
     if (this.#refusals < DOUBTFUL || isResting) return false;
@@ -98,53 +96,38 @@ export class EdnsMemory implements FlightOwner, Expiring {
     if (++this.#fruitless >= MAX_FRUITLESS) this.#rest(isSilence);
   }
 
-  /** Without OPT there was an answer that EDNS had not brought. */
-  learnPlain(): void {
-    this.#wake();
-    if (this.#isPlain) return;
-    this.#isPlain = true;
-    this.#context.meters.learned(this.#transport, 'edns');
-    this.#lookMs = this.#context.clock.nowMs() + FIRST_LOOK_MS;
+  /** Without OPT there was an answer that EDNS had not brought: `question`, which is ours, shows why. */
+  wasFruitful(question: UpstreamQuestion): void {
+    this.#fruitless = 0;
+    const nowMs = this.#context.clock.nowMs();
+    if (this.#isPlain || this.#own.isUnderWay || nowMs < this.#askMs) return;
+    this.#askMs = nowMs + ASK_MS;
+    this.#own.ask(question);
   }
 
-  /** A query with EDNS to send beside `flight`, which has none, where it is time to look whether that is understood. */
-  takeLook({ edns, question, transport }: Flight): Flight | undefined {
-    if (edns || !this.#isPlain || this.#isOff || this.#look !== undefined) return undefined;
-    const { clock, deadlines } = this.#context;
-    const nowMs = clock.nowMs();
-    if (nowMs < this.#lookMs) return undefined;
+  /** Asks with EDNS beside `flight`, which has none, where it is time to look whether that is understood. */
+  lookBeside({ edns }: Flight): void {
+    if (edns || !this.#isPlain || this.#own.isUnderWay) return;
+    const nowMs = this.#context.clock.nowMs();
+    if (nowMs < this.#lookMs) return;
     this.#lookMs = nowMs + LOOK_MS;
-    deadlines.set(this, nowMs + LOOK_PATIENCE_MS);
-    this.#look = new Flight(question, transport, true, this, 'probe');
-    return this.#look;
-  }
-
-  onReply(flight: Flight, message: Buffer): void {
-    this.#endLook();
-    const reply = acceptReply(message, flight.question, flight.spelling);
-    if (typeof reply === 'string' || !isGood(reply)) return;
-    this.#isPlain = false;
-    this.#refusals = 0;
-  }
-
-  onFailure(): void {
-    this.#endLook();
-  }
-
-  onDeadline(): void {
-    this.#look?.abandon();
-    this.#look = undefined;
+    this.#own.look();
   }
 
   /** Sends nothing more. */
   close(): void {
-    this.#look?.abandon();
-    this.#endLook();
+    this.#own.stop();
   }
 
-  #endLook(): void {
-    this.#look = undefined;
-    this.#context.deadlines.clear(this);
+  #learn(isTaken: boolean): void {
+    this.#isPlain = !isTaken;
+    this.#wake();
+    if (isTaken) {
+      this.#refusals = 0;
+      return;
+    }
+    this.#context.meters.learned(this.#transport, 'edns');
+    this.#lookMs = this.#context.clock.nowMs() + FIRST_LOOK_MS;
   }
 
   #rest(isSilence: boolean): void {

@@ -3,13 +3,18 @@ import { RCODE } from '../../dns/iana.ts';
 import type { Reply } from '../../dns/reply.ts';
 import { isUseless } from '../usefulness.ts';
 
+/** EDNS is refused in so many words. */
+const REFUSAL = 0;
 /** An error that says nothing of the name. */
-const USELESS = 0;
+export const USELESS = 1;
 /** NOERROR and not a single record, not even the SOA of a denial (RFC 2308 §2.2). */
-const EMPTY = 1;
-const GOOD = 2;
+const EMPTY = 2;
+/** Only a good answer says more: one packet is soon lost, and an error may take its time. */
+export const SILENCE = 3;
+export const GOOD = 4;
 
 export function worthOf({ rcode, records, truncated }: Reply): number {
+  if (refusesEdns(rcode)) return REFUSAL;
   // Codes above 15 are about EDNS itself.
   if (isUseless(rcode) || rcode > 0xf) return USELESS;
   return rcode === RCODE.NOERROR && records.length === 0 && !truncated ? EMPTY : GOOD;

@@ -118,15 +118,14 @@ export class Exchange implements FlightOwner, Expiring, Holding {
   /** Learns whether the upstream likes EDNS. */
   #compare(attempt: Attempt, reply: Reply): void {
     const { flight, member, plainFor } = attempt;
-    const memory = member.target.edns[flight.transport];
     if (plainFor === undefined) {
-      if (flight.edns && isGood(reply)) memory.liked();
+      if (flight.edns && isGood(reply)) member.target.edns[flight.transport].liked();
       this.#judge(attempt, reply);
       return;
     }
     const held = this.#held;
     this.#held = undefined;
-    const isBetter = learnFromPlain(memory, plainFor, reply, held?.reply);
+    const isBetter = learnFromPlain(attempt, plainFor, reply, held?.reply);
     // What was said with EDNS and is as good was said first.
     if (held !== undefined && !isBetter) this.#judge(held.attempt, held.reply);
     else this.#judge(attempt, reply);

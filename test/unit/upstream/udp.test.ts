@@ -189,6 +189,10 @@ test('FORMERR to EDNS is asked again without OPT, which is remembered for a whil
   socket.answer({ address: ADDRESS });
   await settle();
   assert.equal(replyOf(watched).reply.rcode, RCODE.NOERROR);
+  // So is the agent's own question, which shows that it is not the name.
+  assert.equal(socket.queries.at(-1)?.head.type, TYPE.NS);
+  socket.answer({ rcode: RCODE.FORMERR });
+  socket.answer({});
   watch(group.exchange(question(), 1_000));
   assert.equal(socket.queries.at(-1)?.head.hasOpt, false);
   await clock.advance(600_000);

@@ -1,11 +1,13 @@
 /**
- * Whether an upstream is fit for use: a circuit breaker. Nothing is asked of one that answers; after a fault it is
- * probed until it answers again (peer behaviour). It is down when more than `maxFails` probes in a row have failed, or
- * when for a second nothing but faults was seen, several of them. Then probes are all that goes to it (design §6.7).
+ * Whether an upstream is fit for use: a circuit breaker. One that answers is asked nothing, but for a probe to know
+ * what its answer looks like in good times; after a fault it is probed until it answers again (peer behaviour). It is
+ * down when more than `maxFails` probes in a row have failed, or when for a second nothing but faults was seen, several
+ * of them. Then probes are all that goes to it (design §6.7).
  */
 import type { Clock } from '../base/clock.ts';
 import { CLASS, TYPE } from '../dns/iana.ts';
-import { acceptReply } from '../dns/reply/accept.ts';
+import { acceptReply, type Rejection } from '../dns/reply/accept.ts';
+import type { Reply } from '../dns/reply.ts';
 import type { Transport } from '../query/query.ts';
 import type {
   Counter,
@@ -25,6 +27,14 @@ import { isUseless, Usefulness } from './usefulness.ts';
 const OPEN_AFTER_MS = 1_000;
 /** Faults, queries' and probes' alike, that one lost packet cannot explain. */
 const OPEN_FAULTS = 3;
+
+/**
+ * When a probe finds out what its answer is worth in good times: soon after the first good answer, later where there was
+ * none, and seldom where it was worth nothing.
+ */
+const FIRST_LOOK_MS = 2_000;
+const NEXT_LOOK_MS = 30_000;
+const LOOK_MS = 600_000;
 
 /** How health is measured: what the Corefile says. */
 export interface HealthSettings {
@@ -57,6 +67,9 @@ export class Health implements FlightOwner, Expiring {
   readonly #question: UpstreamQuestion;
   readonly #usefulness = new Usefulness();
   #probe: Flight | undefined;
+  /** Whether the upstream has once had a useful answer to the probe. */
+  #knowsProbe = false;
+  #lookMs: number | undefined;
   /** Failed probes in a row. */
   #fails = 0;
   /** Faults since the last good answer, and when the first of them was. */
@@ -99,6 +112,7 @@ export class Health implements FlightOwner, Expiring {
   heard(rcode: number, name: Uint8Array): void {
     if (!isUseless(rcode)) {
       this.#recovered();
+      if (!this.#knowsProbe) this.#look();
       return;
     }
     this.#usefulness.heard(rcode, name);
@@ -119,35 +133,68 @@ export class Health implements FlightOwner, Expiring {
   /** Ends probing for good. */
   stop(): void {
     this.#calm();
+    this.#endProbe();
   }
 
   onReply(flight: Flight, message: Buffer): void {
     this.#target.answered(flight);
     const reply = acceptReply(message, flight.question, flight.spelling);
-    // A server that cannot resolve the probe's name may well serve others, so the rcode counts only in doubt.
-    const isGood =
-      typeof reply !== 'string' && !(this.#usefulness.isInDoubt && isUseless(reply.rcode));
     if (typeof reply === 'string') this.#target.meters.mismatched(reply);
-    if (isGood) this.#recovered();
-    else this.#failed({ phase: 'match', errno: 'EBADMSG' });
+    const isUseful = typeof reply !== 'string' && !isUseless(reply.rcode);
+    if (isUseful) this.#knowsProbe = true;
+    if (!this.#isProbing) {
+      this.#looked(reply, isUseful);
+    } else if (isUseful || (typeof reply !== 'string' && !this.#usefulness.isInDoubt)) {
+      // A server that cannot resolve the probe's name may well serve others, so the rcode counts only in doubt.
+      this.#recovered();
+    } else if (typeof reply !== 'string' && !this.#knowsProbe) {
+      // It may say so in good times as well: there is doubt, and no fault.
+      this.#abandonProbe();
+      this.#lives();
+    } else {
+      this.#failed({ phase: 'match', errno: 'EBADMSG' });
+    }
   }
 
   /** A probe that this node could not send says nothing: the next one is due all the same. */
   onFailure(_flight: Flight, failure: Failure): void {
-    if (!isLack(failure)) this.#failed(failure);
+    if (!this.#isProbing) this.#endProbe();
+    else if (!isLack(failure)) this.#failed(failure);
     else this.#abandonProbe();
   }
 
   /** The next probe is due; the one before it, where it is still out, has failed. */
   onDeadline(): void {
+    if (!this.#isProbing) {
+      this.#endProbe();
+      return;
+    }
     if (this.#probe !== undefined) this.#failed({ phase: this.#probe.phase, errno: 'ETIMEDOUT' });
     this.#send();
+  }
+
+  /**
+   * Probes an upstream that is well, where it is time: only one that has an answer to the probe can be told to have an
+   * outage by an error, when clients' names, which a single client may have chosen, raise doubt.
+   */
+  #look(): void {
+    const nowMs = this.#context.clock.nowMs();
+    this.#lookMs ??= nowMs + FIRST_LOOK_MS;
+    if (nowMs < this.#lookMs || this.#probe !== undefined) return;
+    this.#lookMs = nowMs + NEXT_LOOK_MS;
+    this.#send();
+  }
+
+  #looked(reply: Reply | Rejection, isUseful: boolean): void {
+    this.#endProbe();
+    if (typeof reply !== 'string' && !isUseful)
+      this.#lookMs = this.#context.clock.nowMs() + LOOK_MS;
   }
 
   #suspect(): void {
     if (this.#isProbing) return;
     this.#isProbing = true;
-    this.#send();
+    if (this.#probe === undefined) this.#send();
   }
 
   #send(): void {
@@ -185,18 +232,26 @@ export class Health implements FlightOwner, Expiring {
   }
 
   #recovered(): void {
-    const upstream = this.#target.name;
-    if (this.#isDown) this.#context.log.info({ upstream }, `upstream ${upstream} answers again`);
+    this.#lives();
     this.#calm();
   }
 
-  #calm(): void {
+  #lives(): void {
+    const upstream = this.#target.name;
+    if (this.#isDown) this.#context.log.info({ upstream }, `upstream ${upstream} answers again`);
     this.#fails = 0;
     this.#faults = 0;
     this.#isDown = false;
+  }
+
+  #calm(): void {
     this.#usefulness.reset();
     if (!this.#isProbing) return;
     this.#isProbing = false;
+    this.#endProbe();
+  }
+
+  #endProbe(): void {
     this.#abandonProbe();
     this.#context.deadlines.clear(this);
   }

@@ -168,20 +168,6 @@ test('a query with OPT that is dropped is asked without as soon as it is late, t
   assert.equal(replyOf(next).reply.records.length, 1);
 });
 
-test('while EDNS is in doubt every second probe has none: an upstream that drops it is not down', async () => {
-  const { room, sockets, clock, metrics } = rig();
-  const group = room.group({ ...UDP, maxFails: 2, maxConnectAttempts: 1 });
-  watch(group.exchange(question(), 1_050));
-  for (let ms = 0; ms < 5_000; ms += 100) {
-    await clock.advance(100);
-    for (const socket of sockets.datagrams) {
-      const probe = socket.queries.findLast(({ head }) => head.type === TYPE.NS);
-      if (probe !== undefined && !hasOpt(probe) && !socket.isClosed) socket.answer({}, probe);
-    }
-    assert.equal(metrics.value('nodens_upstream_state', { state: 'down' }), 0);
-  }
-});
-
 test('a dead upstream costs no more time, and a few queries more', async () => {
   const { room, sockets, clock } = rig();
   const group = room.group(UDP);

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
-import type { UpstreamGroup } from '../../../agent/query/services.ts';
 import { settle } from '../../support/fake-clock.ts';
 import type { FakeSockets } from '../../support/upstream/fake-sockets.ts';
 import { replyTo, type SeenQuery } from '../../support/upstream/messages.ts';
@@ -27,14 +26,6 @@ const probes = (sockets: FakeSockets, address: string): SeenQuery[] =>
     .flatMap(({ queries }) => queries.filter(({ head }) => head.type === TYPE.NS));
 
 const states = ({ room }: Rig): string[] => room.summary().map(({ state }) => state);
-
-test('nobody is probed while all is well', async () => {
-  const { room, sockets, clock } = rig();
-  watch(room.group(UDP_PAIR).exchange(question(), 4_000));
-  sockets.udp(A.address).answer({ address: ADDRESS });
-  await clock.advance(20_000);
-  assert.equal(probes(sockets, A.address).length, 0);
-});
 
 test('three failed probes take an upstream out of use, one good answer brings it back', async () => {
   const world = rig();
@@ -94,58 +85,6 @@ test('garbage and the wrong question do not count as health', async () => {
     socket.deliver(Buffer.from('no name server at all'));
   }
   assert.deepEqual(states(world), ['down', 'up']);
-});
-
-/** Asks for `count` names of which all end in SERVFAIL. */
-function breakNames({ sockets }: Rig, group: UpstreamGroup, count: number, isOne = false): void {
-  for (let i = 0; i < count; i++) {
-    const name = nameFromText(isOne ? 'broken.example.' : `broken${i}.example.`);
-    watch(group.exchange(question({ name }), 1_000));
-    const socket = sockets.udp(A.address);
-    const asked = socket.queries.length;
-    socket.answer({ rcode: RCODE.SERVFAIL });
-    // The same without OPT, as long as the upstream may not like that.
-    if (socket.queries.length > asked) socket.answer({ rcode: RCODE.SERVFAIL });
-  }
-}
-
-test('SERVFAIL to everything is a fault, to the probe or to one name it is none', async () => {
-  const world = rig();
-  const { room, sockets, clock } = world;
-  const group = room.group(groupOptions({ preferUdp: true }));
-  breakNames(world, group, 30, true);
-  breakNames(world, group, 8);
-  watch(group.exchange(question(), 1_000));
-  sockets.udp(A.address).answer({ rcode: RCODE.NXDOMAIN });
-  assert.deepEqual(states(world), ['up']);
-  breakNames(world, group, 10);
-  assert.deepEqual(states(world), ['suspect']);
-  for (let i = 0; i < 20; i++) {
-    sockets.udp(A.address).answer({ rcode: RCODE.SERVFAIL });
-    await clock.advance(100);
-  }
-  assert.deepEqual(states(world), ['down']);
-  await clock.advance(1_000);
-  const trial = watch(group.exchange(question(), 1_000));
-  const second = watch(group.exchange(question(), 1_000));
-  await settle();
-  assert.equal(errorOf(second).extended?.code, 22, 'one query in an interval is let through');
-  sockets.udp(A.address).answer({ address: ADDRESS });
-  await settle();
-  assert.equal(replyOf(trial).reply.rcode, 0);
-  assert.deepEqual(states(world), ['up'], 'a real answer says more than a probe');
-});
-
-test('what an upstream in doubt says is not the last word where there is another', async () => {
-  const world = rig();
-  const { room, sockets } = world;
-  const group = room.group({ ...UDP_PAIR, policy: 'sequential' });
-  breakNames(world, group, 9);
-  const watched = watch(group.exchange(question(), 1_000));
-  sockets.udp(A.address).answer({ rcode: RCODE.SERVFAIL });
-  sockets.udp(B.address).answer({ address: ADDRESS });
-  await settle();
-  assert.equal(replyOf(watched).upstream, '192.0.2.2:53');
 });
 
 test('two lost queries are not an outage, however far apart; three are', async () => {

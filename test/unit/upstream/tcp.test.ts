@@ -198,7 +198,8 @@ test('a connection is too old after about thirty seconds, max_age moves that, 0 
   const ages = async (maxAgeMs: number | undefined, random: number): Promise<number> => {
     const world = rig({ random: () => random });
     const { room, sockets, clock } = world;
-    const group = room.group(groupOptions({ forceTcp: true, expireMs: 1_000_000, maxAgeMs }));
+    const options = { forceTcp: true, maxFails: 0, expireMs: 1_000_000 };
+    const group = room.group(groupOptions({ ...options, maxAgeMs }));
     watch(group.exchange(question(), 4_000));
     sockets.streams[0]?.open();
     sockets.streams[0]?.answer({ address: ADDRESS });

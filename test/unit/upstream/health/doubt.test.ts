@@ -1,0 +1,184 @@
+/** What an error to the probe says of an upstream: more where it has had an answer for the probe before. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { RCODE, TYPE } from '../../../../agent/dns/iana.ts';
+import { nameFromText } from '../../../../agent/dns/name.ts';
+import type { UpstreamGroup } from '../../../../agent/query/services.ts';
+import { settle } from '../../../support/fake-clock.ts';
+import type { FakeSockets } from '../../../support/upstream/fake-sockets.ts';
+import type { SeenQuery } from '../../../support/upstream/messages.ts';
+import {
+  A,
+  B,
+  errorOf,
+  groupOptions,
+  question,
+  type Rig,
+  replyOf,
+  rig,
+  watch,
+} from '../../../support/upstream/rig.ts';
+
+const ADDRESS = [192, 0, 2, 80] as const;
+const UDP_PAIR = groupOptions({ preferUdp: true, targets: [A, B] });
+
+const probes = (sockets: FakeSockets, address: string): SeenQuery[] =>
+  sockets.datagrams
+    .filter(({ to }) => to.address === address)
+    .flatMap(({ queries }) => queries.filter(({ head }) => head.type === TYPE.NS));
+
+const states = ({ room }: Rig): string[] => room.summary().map(({ state }) => state);
+
+/** Has a client's query answered well. */
+function serve({ sockets }: Rig, group: UpstreamGroup): void {
+  watch(group.exchange(question(), 4_000));
+  sockets.udp(A.address).answer({ address: ADDRESS });
+}
+
+/** Has the upstream show that it has an answer to the probe. */
+async function know(world: Rig, group: UpstreamGroup): Promise<void> {
+  serve(world, group);
+  await world.clock.advance(2_100);
+  serve(world, group);
+  world.sockets.udp(A.address).answer({}, probes(world.sockets, A.address).at(-1));
+}
+
+/** Asks for `count` names of which all end in SERVFAIL. */
+function breakNames({ sockets }: Rig, group: UpstreamGroup, count: number, isOne = false): void {
+  for (let i = 0; i < count; i++) {
+    const name = nameFromText(isOne ? 'broken.example.' : `broken${i}.example.`);
+    watch(group.exchange(question({ name }), 1_000));
+    const socket = sockets.udp(A.address);
+    const asked = socket.queries.length;
+    socket.answer({ rcode: RCODE.SERVFAIL });
+    // The same without OPT, as long as the upstream may not like that.
+    if (socket.queries.length > asked) socket.answer({ rcode: RCODE.SERVFAIL });
+  }
+}
+
+test('one probe shows what its answer is worth while all is well, and an unanswered one is no fault', async () => {
+  const world = rig();
+  const { room, sockets, clock } = world;
+  const group = room.group(UDP_PAIR);
+  serve(world, group);
+  await clock.advance(20_000);
+  assert.equal(probes(sockets, A.address).length, 0, 'the client has brought nothing since');
+  serve(world, group);
+  assert.equal(probes(sockets, A.address).length, 1);
+  await clock.advance(10_000);
+  assert.deepEqual(states(world), ['up', 'up']);
+  serve(world, group);
+  assert.equal(probes(sockets, A.address).length, 1);
+  await clock.advance(21_000);
+  serve(world, group);
+  assert.equal(probes(sockets, A.address).length, 2);
+  sockets.udp(A.address).answer({});
+  for (let i = 0; i < 30; i++) {
+    await clock.advance(60_000);
+    serve(world, group);
+  }
+  assert.equal(probes(sockets, A.address).length, 2);
+});
+
+test('an upstream that has shown no answer to the probe yet is not down for broken names', async () => {
+  const world = rig();
+  const group = world.room.group(groupOptions({ preferUdp: true }));
+  breakNames(world, group, 12);
+  for (let i = 0; i < 50; i++) {
+    world.sockets.udp(A.address).answer({ rcode: RCODE.SERVFAIL });
+    await world.clock.advance(100);
+    assert.deepEqual(states(world), ['suspect']);
+  }
+});
+
+test('an upstream that never has an answer to the probe is not down for one client’s broken names', async () => {
+  const world = rig();
+  const { room, sockets, clock } = world;
+  const group = room.group(groupOptions({ preferUdp: true }));
+  const sayToProbes = async (rcode: number, seconds: number): Promise<void> => {
+    for (let i = 0; i < seconds * 10; i++) {
+      const socket = sockets.udp(A.address);
+      const probe = socket.queries.at(-1);
+      if (probe?.head.type === TYPE.NS) socket.answer({ rcode }, probe);
+      assert.notEqual(states(world)[0], 'down');
+      await clock.advance(100);
+    }
+  };
+  serve(world, group);
+  await clock.advance(2_100);
+  serve(world, group);
+  await sayToProbes(RCODE.SERVFAIL, 1);
+  assert.equal(probes(sockets, A.address).length, 1);
+  breakNames(world, group, 12);
+  await sayToProbes(RCODE.SERVFAIL, 5);
+  assert.deepEqual(states(world), ['suspect'], 'its errors are not the last word');
+  const watched = watch(group.exchange(question(), 1_000));
+  sockets.udp(A.address).answer({ address: ADDRESS });
+  await settle();
+  assert.equal(replyOf(watched).reply.rcode, RCODE.NOERROR);
+  assert.deepEqual(states(world), ['up']);
+  // From then on it knows the root.
+  await clock.advance(601_000);
+  serve(world, group);
+  sockets.udp(A.address).answer({}, probes(sockets, A.address).at(-1));
+  breakNames(world, group, 12);
+  for (let i = 0; i < 30; i++) {
+    sockets.udp(A.address).answer({ rcode: RCODE.SERVFAIL });
+    await clock.advance(100);
+  }
+  assert.deepEqual(states(world), ['down'], 'SERVFAIL to everything');
+});
+
+test('SERVFAIL to everything is a fault, to the probe or to one name it is none', async () => {
+  const world = rig();
+  const { room, sockets, clock } = world;
+  const group = room.group(groupOptions({ preferUdp: true }));
+  await know(world, group);
+  breakNames(world, group, 30, true);
+  breakNames(world, group, 8);
+  watch(group.exchange(question(), 1_000));
+  sockets.udp(A.address).answer({ rcode: RCODE.NXDOMAIN });
+  assert.deepEqual(states(world), ['up']);
+  breakNames(world, group, 10);
+  assert.deepEqual(states(world), ['suspect']);
+  for (let i = 0; i < 20; i++) {
+    sockets.udp(A.address).answer({ rcode: RCODE.SERVFAIL });
+    await clock.advance(100);
+  }
+  assert.deepEqual(states(world), ['down']);
+  await clock.advance(1_000);
+  const trial = watch(group.exchange(question(), 1_000));
+  const second = watch(group.exchange(question(), 1_000));
+  await settle();
+  assert.equal(errorOf(second).extended?.code, 22, 'one query in an interval is let through');
+  sockets.udp(A.address).answer({ address: ADDRESS });
+  await settle();
+  assert.equal(replyOf(trial).reply.rcode, 0);
+  assert.deepEqual(states(world), ['up'], 'a real answer says more than a probe');
+});
+
+test('what an upstream in doubt says is not the last word where there is another', async () => {
+  const world = rig();
+  const { room, sockets } = world;
+  const group = room.group({ ...UDP_PAIR, policy: 'sequential' });
+  breakNames(world, group, 9);
+  const watched = watch(group.exchange(question(), 1_000));
+  sockets.udp(A.address).answer({ rcode: RCODE.SERVFAIL });
+  sockets.udp(B.address).answer({ address: ADDRESS });
+  await settle();
+  assert.equal(replyOf(watched).upstream, '192.0.2.2:53');
+});
+
+test('while EDNS is in doubt every second probe has none: an upstream that drops it is not down', async () => {
+  const { room, sockets, clock, metrics } = rig();
+  const group = room.group(groupOptions({ preferUdp: true, maxConnectAttempts: 1 }));
+  watch(group.exchange(question(), 1_050));
+  for (let ms = 0; ms < 5_000; ms += 100) {
+    await clock.advance(100);
+    for (const socket of sockets.datagrams) {
+      const probe = socket.queries.findLast(({ head }) => head.type === TYPE.NS);
+      if (probe !== undefined && !probe.head.hasOpt && !socket.isClosed) socket.answer({}, probe);
+    }
+    assert.equal(metrics.value('nodens_upstream_state', { state: 'down' }), 0);
+  }
+});

@@ -11,7 +11,7 @@ import { until } from '../lab/topology/wait.ts';
 import { heraldPid, isBound, pause, queryRules } from '../support/faults.ts';
 import { allowedMs } from '../support/machine.ts';
 import { describeSites, withSite } from '../support/sites.ts';
-import { lostQueries, SteadyClients } from '../support/steady.ts';
+import { lostQueries, SteadyClients, stallIn } from '../support/steady.ts';
 
 const MAX_GAP_MS = 50;
 
@@ -38,7 +38,7 @@ const heralds = (proxy: ProxyKind): void => {
       await pause(300);
       const seen = await clients.stop();
       assert.equal(lostQueries(seen), 0);
-      const allowed = await allowedMs(MAX_GAP_MS);
+      const allowed = (await allowedMs(MAX_GAP_MS)) + stallIn(seen);
       for (const { where, transport, server, gapMs } of seen)
         assert.ok(gapMs <= allowed, `${where}'s ${transport} to ${server}: ${gapMs} ms`);
       assert.equal(init.log().split('or its herald was').length - 1, 1);

@@ -25,6 +25,8 @@ export interface Seen {
   /** Longest time without an answer: from the first query that got none to the next that got one. */
   readonly gapMs: number;
   readonly slowestMs: number;
+  /** UDP: how late the client itself was at worst. */
+  readonly stallMs?: number;
 }
 
 /** Which clients; all, unless said otherwise. */
@@ -114,6 +116,17 @@ export class SteadyClients {
 export function lostQueries(seen: readonly Seen[]): number {
   return seen.reduce((sum, { transport, lost }) => sum + (transport === 'udp' ? lost : 0), 0);
 }
+
+/**
+ * What the machine may have added to a gap, milliseconds: it took so long from a client at worst, and as long, perhaps,
+ * from a server.
+ */
+export function stallIn(seen: readonly Seen[]): number {
+  return 2 * Math.max(0, ...seen.map(({ stallMs = 0 }) => stallMs));
+}
+
+/** UDP queries that all clients together ask in a millisecond. */
+export const QUERIES_PER_MS = (4 * QUERIES_PER_SECOND) / 1_000;
 
 /** `median 1.2, p90 3.4, max 5.6 of 40`. */
 export function quantiles(values: readonly number[], digits = 1): string {

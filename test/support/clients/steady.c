@@ -5,7 +5,8 @@
  *
  * The rate is for each server. Prints `asking` once queries are answered; when its standard input ends, it waits a second
  * for late answers and prints, as JSON, for each server: `sent`, `lost` (no answer without error within that second),
- * `gapMs` (longest run of lost queries: from the first to the next that was answered), `slowestMs`.
+ * `gapMs` (longest run of lost queries: from the first to the next that was answered), `slowestMs`, and `stallMs` (how late
+ * the client itself was at worst: what the machine took from it).
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -135,7 +136,7 @@ static int listen_until(double until_ms, struct pollfd *polled, int watches_stdi
   return 1;
 }
 
-static void print_report(const struct server *server, double interval_ms) {
+static void print_report(const struct server *server, double interval_ms, double stall_ms) {
   int lost = 0;
   double gap_ms = 0, since_ms = 0, slowest_ms = 0;
   for (int i = 0; i < server->sent; i++) {
@@ -150,8 +151,8 @@ static void print_report(const struct server *server, double interval_ms) {
     double next_ms = i + 1 < server->sent ? server->sent_ms[i + 1] : server->sent_ms[i] + interval_ms;
     if (next_ms - since_ms > gap_ms) gap_ms = next_ms - since_ms;
   }
-  printf("{\"server\":\"%s\",\"sent\":%d,\"lost\":%d,\"gapMs\":%.2f,\"slowestMs\":%.2f}", server->name,
-         server->sent, lost, gap_ms, slowest_ms);
+  printf("{\"server\":\"%s\",\"sent\":%d,\"lost\":%d,\"gapMs\":%.2f,\"slowestMs\":%.2f,\"stallMs\":%.2f}", server->name,
+         server->sent, lost, gap_ms, slowest_ms, stall_ms);
 }
 
 int main(int argc, char **argv) {
@@ -165,18 +166,20 @@ int main(int argc, char **argv) {
   double interval_ms = 1e3 / atoi(argv[2]) / server_count;
   for (int i = 0; i < server_count; i++) open_server(&servers[i], argv[3 + i]);
   int is_asking = 0;
-  double due_ms = now_ms();
+  double due_ms = now_ms(), stall_ms = 0;
   for (int turn = 0; servers[0].sent < MAX_QUERIES - 1; turn++) {
     ask(&servers[turn % server_count]);
     due_ms += interval_ms;
     if (!listen_until(due_ms, polled, 1)) break;
+    double late_ms = now_ms() - due_ms;
+    if (late_ms > stall_ms) stall_ms = late_ms;
     if (!is_asking && all_answered()) is_asking = puts("asking") >= 0 && fflush(stdout) == 0;
   }
   listen_until(now_ms() + LATE_MS, polled, 0);
   putchar('[');
   for (int i = 0; i < server_count; i++) {
     if (i > 0) putchar(',');
-    print_report(&servers[i], interval_ms * server_count);
+    print_report(&servers[i], interval_ms * server_count, stall_ms);
   }
   puts("]");
   return 0;

@@ -45,8 +45,8 @@ int open_socket(const struct place *place) {
   if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0) {
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
   }
-  /* Answers to an address that no host has wait for the kernel to give it up, as much as the default has room for: they
-   * must not keep back the answers to others. */
+  /* The kernel keeps answers to an address that no host has until it gives the address up, and one such address fills a
+   * buffer of the default size: answers to others must not wait for that. */
   if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) != 0) {
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
   }

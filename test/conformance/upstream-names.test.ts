@@ -90,7 +90,8 @@ before(async () => {
   await serve('127.0.0.31', upstreamPort, () => '192.0.2.31');
   await serve('127.0.0.32', upstreamPort, () => '192.0.2.32');
   await serve('127.0.0.33', resolverPort, ({ name, type }) => {
-    asked.resolver.push(`${name} ${type}`);
+    // An answer that gets better between the question with EDNS and the one without has the agent ask one of its own.
+    if (name !== '.') asked.resolver.push(`${name} ${type}`);
     return address;
   });
   const conf = join(folder, 'Corefile');

@@ -82,22 +82,28 @@ export class ClientShare {
 
   /** Holds `holding`. It may have to give way before this returns. */
   add(holding: Holding): void {
-    this.#setOf(holding).add(holding);
-    this.#count(holding, holding.heldBytes);
+    const lane = this.#laneOf(holding);
+    if (lane === undefined) this.#connections.add(holding);
+    else lane.queries.add(holding);
+    this.#count(lane, holding.heldBytes);
     this.#ledger.relieve(this);
   }
 
   /** `holding` costs `bytes` from now on. No effect on what has given way. */
   resize(holding: Holding, bytes: number): void {
-    if (bytes === holding.heldBytes || !this.#setOf(holding).has(holding)) return;
-    this.#count(holding, bytes - holding.heldBytes);
+    const lane = this.#laneOf(holding);
+    const isHeld = (lane?.queries ?? this.#connections).has(holding);
+    if (bytes === holding.heldBytes || !isHeld) return;
+    this.#count(lane, bytes - holding.heldBytes);
     holding.heldBytes = bytes;
     this.#ledger.relieve(this);
   }
 
   /** Holds `holding` no more. No effect on what has given way. */
   remove(holding: Holding): void {
-    if (this.#setOf(holding).delete(holding)) this.#count(holding, -holding.heldBytes);
+    const lane = this.#laneOf(holding);
+    const wasHeld = (lane?.queries ?? this.#connections).delete(holding);
+    if (wasHeld) this.#count(lane, -holding.heldBytes);
   }
 
   /** Gives up the largest connection, or the oldest query of the largest lane, of whichever kind it holds more bytes. */
@@ -130,11 +136,9 @@ export class ClientShare {
     return largest;
   }
 
-  #setOf(holding: Holding): Set<Holding> {
-    return holding.kind === 'query' ? this.#laneOf(holding).queries : this.#connections;
-  }
-
-  #laneOf({ lane = NO_LANE }: Holding): Lane {
+  /** Undefined for what is no query. */
+  #laneOf({ kind, lane = NO_LANE }: Holding): Lane | undefined {
+    if (kind !== 'query') return undefined;
     const known = this.#lanes.get(lane);
     if (known !== undefined) return known;
     const made = new Lane();
@@ -142,10 +146,10 @@ export class ClientShare {
     return made;
   }
 
-  #count(holding: Holding, bytes: number): void {
+  #count(lane: Lane | undefined, bytes: number): void {
     this.bytes += bytes;
     this.#ledger.usedBytes += bytes;
-    if (holding.kind === 'query') this.#laneOf(holding).bytes += bytes;
+    if (lane !== undefined) lane.bytes += bytes;
     // Lanes of configurations that are gone must not be kept.
     if (this.bytes === 0) this.#lanes.clear();
   }

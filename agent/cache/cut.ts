@@ -63,11 +63,11 @@ export function cutKey(key: string): string {
 
 /** Cut keys of the query's name and of all names above it but the root, nearest first. */
 function cutKeys(key: string, query: Query): string[] {
-  const { labelOffsets, labelCount } = query.head;
+  const { labelCount } = query.head;
   const head = cutKey(key).slice(0, KEY_HEAD);
   const keys: string[] = [];
   for (let i = 0; i < labelCount; i++) {
-    keys.push(head + key.slice(KEY_HEAD + (labelOffsets[i] as number)));
+    keys.push(head + key.slice(KEY_HEAD + query.head.labelOffset(i)));
   }
   return keys;
 }

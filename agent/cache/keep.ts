@@ -59,8 +59,14 @@ const RULES: Readonly<Partial<Record<Verdict, TtlRule>>> = {
 function packed(answer: Answer, wire: Buffer, bornMs: number | undefined): Answer {
   const { ttlOffsets, rcode, ttlOverrideSeconds, extended } = answer;
   return new Answer({
-    ...{ wire: wire.latin1Slice(0, wire.length), isLowerCase: hasLowerQuestion(wire) },
-    ...{ ttlOffsets, rcode, plugin: PLUGIN, bornMs, ttlOverrideSeconds, extended },
+    wire: wire.latin1Slice(0, wire.length),
+    isLowerCase: hasLowerQuestion(wire),
+    ttlOffsets,
+    rcode,
+    plugin: PLUGIN,
+    bornMs,
+    ttlOverrideSeconds,
+    extended,
   });
 }
 

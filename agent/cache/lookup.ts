@@ -20,7 +20,7 @@ import type { Counters } from './counters.ts';
 import { Cuts } from './cut.ts';
 import type { Entry } from './entry.ts';
 import type { Keeper } from './keep.ts';
-import type { Flight, Flights } from './refresh.ts';
+import type { Absorb, Flight, Flights } from './refresh.ts';
 import { AFTER_RELOAD, isUsable, lastGoodAnswer, type StaleReason } from './stale.ts';
 import type { Store } from './store.ts';
 
@@ -34,6 +34,29 @@ export interface LookupParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly counters: (server: ServerLabel) => Counters;
+}
+
+/** Gives the end of a flight to the keeper. Of a class: there is one for each query that waits. */
+class Absorbing implements Absorb {
+  readonly #keeper: Keeper;
+  readonly #query: Query;
+  readonly #key: string;
+  readonly #count: Counters;
+
+  constructor(keeper: Keeper, query: Query, key: string, count: Counters) {
+    this.#keeper = keeper;
+    this.#query = query;
+    this.#key = key;
+    this.#count = count;
+  }
+
+  onAnswer(answer: Answer): Answer {
+    return this.#keeper.absorb(this.#query, this.#key, answer, this.#count);
+  }
+
+  onError(error: unknown): Answer {
+    return this.#keeper.failed(this.#query, this.#key, error);
+  }
 }
 
 export class Lookup implements BlockCache {
@@ -188,16 +211,15 @@ export class Lookup implements BlockCache {
   /** Runs the rest of the chain. What it brings is stored before anybody sees it. */
   #fetch(key: string, query: Query, next: Handler, count: Counters): Result {
     const { keeper, flights } = this.#parts;
-    const onAnswer = (answer: Answer): Answer => keeper.absorb(query, key, answer, count);
-    const onError = (error: unknown): Answer => keeper.failed(query, key, error);
     let result: Result;
     try {
       result = next(query);
     } catch (error) {
-      return onError(error);
+      return keeper.failed(query, key, error);
     }
-    if (!(result instanceof Promise)) return onAnswer(result);
-    return flights.start(key, query.clientKey, result, { onAnswer, onError }).answer;
+    if (!(result instanceof Promise)) return keeper.absorb(query, key, result, count);
+    const absorb = new Absorbing(keeper, query, key, count);
+    return flights.start(key, query.clientKey, result, absorb).answer;
   }
 
   /** Fetches in the background, for nobody in particular. */

@@ -22,13 +22,14 @@ export const WAITER_BYTES = 4 * 1_024;
 
 /** Waiters of one client are alike, whatever they wait for. */
 const WAITERS = {};
+const NONE: readonly Waiter[] = [];
 
 const NO_ANSWER = { code: EDE.NO_REACHABLE_AUTHORITY, text: 'no answer in time' };
 
 /** Takes in how a flight ended, and makes of it what those who wait get; or throws. */
-interface Absorb {
-  readonly onAnswer: (answer: Answer) => Answer;
-  readonly onError: (error: unknown) => Answer;
+export interface Absorb {
+  onAnswer(answer: Answer): Answer;
+  onError(error: unknown): Answer;
 }
 
 export interface Flight {
@@ -73,7 +74,7 @@ export class Waiter implements Holding {
   giveWay(): void {
     this.hasGivenWay = true;
     this.#gaveWay.value++;
-    this.#flight.waiters.delete(this);
+    this.#flight.leave(this);
     this.#reject(GAVE_WAY);
   }
 
@@ -93,8 +94,8 @@ class Running implements Flight {
   readonly key: string;
   readonly clientKey: string;
   isOverdue = false;
-  /** Clients that wait besides the first. */
-  readonly waiters = new Set<Waiter>();
+  /** Clients that wait besides the first; seldom any. */
+  #waiters: Set<Waiter> | undefined;
   readonly answer: Promise<Answer>;
   readonly startedMs: number;
   readonly #ledger: MemoryLedger;
@@ -127,9 +128,15 @@ class Running implements Flight {
       throw GAVE_WAY;
     }
     const waiter = new Waiter(this, share, gaveWay);
-    this.waiters.add(waiter);
+    this.#waiters ??= new Set();
+    this.#waiters.add(waiter);
     share.add(waiter);
     return waiter;
+  }
+
+  /** `waiter` does not wait any more. */
+  leave(waiter: Waiter): void {
+    this.#waiters?.delete(waiter);
   }
 
   arrived(answer: Answer): void {
@@ -150,12 +157,12 @@ class Running implements Flight {
 
   #settle(answer: Answer): void {
     this.#resolve(answer);
-    for (const waiter of this.waiters) waiter.arrived(answer);
+    for (const waiter of this.#waiters ?? NONE) waiter.arrived(answer);
   }
 
   #fail(error: unknown): void {
     this.#reject(error);
-    for (const waiter of this.waiters) waiter.failed(error);
+    for (const waiter of this.#waiters ?? NONE) waiter.failed(error);
   }
 }
 

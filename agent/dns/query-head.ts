@@ -30,13 +30,10 @@ export const VERDICT = {
 } as const;
 export type Verdict = (typeof VERDICT)[keyof typeof VERDICT];
 
-/** Largest number of labels a name of 255 octets can have, the root aside. */
-const MAX_LABELS = 127;
-
 /** Heads that share an allocation, which costs more than all the rest of a head. */
 const HEADS_PER_SLAB = 32;
 const NAME_ROOM = 256;
-/** Name and label offsets, each behind the other. */
+/** Name, and the offsets of as many labels as one of 255 octets can have, the root included. */
 const HEAD_BYTES = NAME_ROOM + 128;
 
 let slab = new ArrayBuffer(0);
@@ -57,7 +54,7 @@ export class QueryHead {
   id = 0;
   /** The flags word as received. */
   flags = 0;
-  /** QNAME in lower case, wire form, in the first `nameLength` octets. */
+  /** QNAME in lower case, wire form, in the first `nameLength` octets; labels' offsets (`labelOffset`) behind. */
   readonly name: Uint8Array;
   nameLength = 0;
   /** `name` in words of four octets, the last filled up with zeros; `nameWordCount` of them. */
@@ -66,8 +63,6 @@ export class QueryHead {
   nameHash = 0;
   /** Whether the client spelt the name in lower case. */
   isLowerCase = true;
-  /** Offsets into `name` of each label; `labelCount` of them. */
-  readonly labelOffsets: Uint8Array;
   labelCount = 0;
   type = 0;
   class = 0;
@@ -83,9 +78,13 @@ export class QueryHead {
 
   constructor() {
     const at = takeRoom();
-    this.name = new Uint8Array(slab, at, MAX_NAME_BYTES);
+    this.name = new Uint8Array(slab, at, HEAD_BYTES);
     this.nameWords = new Int32Array(slab, at, NAME_ROOM / 4);
-    this.labelOffsets = new Uint8Array(slab, at + NAME_ROOM, MAX_LABELS + 1);
+  }
+
+  /** Offset into `name` of a label; of the root, where `label` is `labelCount`. */
+  labelOffset(label: number): number {
+    return this.name[NAME_ROOM + label] as number;
   }
 
   get nameWordCount(): number {
@@ -123,7 +122,7 @@ export function readQueryHead(wire: Uint8Array, length: number, head: QueryHead)
 
 /** Notes the name's labels and copies it in lower case. A compressed QNAME has nothing to point to: malformed. */
 function readQuestion(wire: Uint8Array, length: number, head: QueryHead): boolean {
-  const { labelOffsets } = head;
+  const { name } = head;
   let at = HEADER_BYTES;
   let labels = 0;
   for (;;) {
@@ -131,7 +130,7 @@ function readQuestion(wire: Uint8Array, length: number, head: QueryHead): boolea
     const octets = wire[at] as number;
     const used = at - HEADER_BYTES;
     if (octets > MAX_LABEL_BYTES || used + octets + 1 > MAX_NAME_BYTES) return false;
-    labelOffsets[labels] = used;
+    name[NAME_ROOM + labels] = used;
     at += octets + 1;
     if (octets === 0) break;
     labels++;
@@ -151,9 +150,9 @@ export function setName(head: QueryHead, name: Uint8Array): void {
   head.name.set(name);
   head.nameLength = name.length;
   for (let at = 0; (name[at] as number) !== 0; at += (name[at] as number) + 1) {
-    head.labelOffsets[head.labelCount++] = at;
+    head.name[NAME_ROOM + head.labelCount++] = at;
   }
-  head.labelOffsets[head.labelCount] = name.length - 1;
+  head.name[NAME_ROOM + head.labelCount] = name.length - 1;
   for (let i = 0; i < head.nameWordCount; i++) {
     head.nameHash = mixed(head.nameHash, head.nameWords[i] as number);
   }

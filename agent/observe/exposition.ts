@@ -28,7 +28,9 @@ type PromClient = typeof import('prom-client');
 export class Exposition {
   readonly #sources: readonly Source[];
   readonly #work: PacedWork;
-  #loading: Promise<Loaded> | undefined;
+  #loading: Promise<PromClient> | undefined;
+  /** The process's metrics, from the first page on: to watch the collector costs each of its runs. */
+  #own: Registry | undefined;
 
   constructor(sources: readonly Source[], work: PacedWork) {
     this.#sources = sources;
@@ -37,8 +39,7 @@ export class Exposition {
 
   /** Loads prom-client, which takes long enough for queries to be late. To be called before there are any. */
   async load(): Promise<void> {
-    this.#loading ??= load();
-    await this.#loading;
+    await this.#client();
   }
 
   /**
@@ -46,8 +47,8 @@ export class Exposition {
    * older names as well.
    */
   async render(isOlder: boolean): Promise<MetricsText> {
-    this.#loading ??= load();
-    const { client, own } = await this.#loading;
+    const client = await this.#client();
+    const own = await this.#step(() => (this.#own ??= processMetrics(client)));
     const parts = new TextParts();
     for (const { name } of own.getMetricsAsArray()) {
       const text = await this.#step(() => own.getSingleMetricAsString(name));
@@ -56,6 +57,11 @@ export class Exposition {
     for (const family of await this.#step(() => this.#families(isOlder)))
       await this.#write(family, client, parts);
     return { contentType: own.contentType, body: parts.end() };
+  }
+
+  #client(): Promise<PromClient> {
+    this.#loading ??= import('prom-client').then((loaded) => loaded.default);
+    return this.#loading;
   }
 
   #families(isOlder: boolean): Family<Step>[] {
@@ -125,14 +131,7 @@ function withoutHead(text: string): string {
   return text.slice(text.indexOf('\n', text.indexOf('\n') + 1) + 1);
 }
 
-interface Loaded {
-  readonly client: PromClient;
-  /** The process's metrics. */
-  readonly own: Registry;
-}
-
-async function load(): Promise<Loaded> {
-  const client = (await import('prom-client')).default;
+function processMetrics(client: PromClient): Registry {
   const own = new client.Registry();
   client.collectDefaultMetrics({
     register: own,
@@ -149,7 +148,7 @@ async function load(): Promise<Loaded> {
       this.set(openDescriptors());
     },
   });
-  return { client, own };
+  return own;
 }
 
 /**

@@ -66,6 +66,7 @@ export class Query {
 
   #client: Client | undefined;
   #clientSource: () => Client = () => NO_CLIENT;
+  #clientKey: string | undefined;
   #upstreamOptions: Buffer | undefined;
   /** For whose sake an internal question is asked. */
   #behalfOf: string = OWN_KEY;
@@ -95,6 +96,7 @@ export class Query {
     this.metadata = undefined;
     this.#client = undefined;
     this.#clientSource = client;
+    this.#clientKey = undefined;
     this.#keyBlock = -1;
     this.#name = undefined;
   }
@@ -215,7 +217,9 @@ export class Query {
 
   /** The client against whose share counts what this query makes the process hold. */
   get clientKey(): string {
-    return this.isInternal ? this.#behalfOf : this.client.key;
+    if (this.isInternal) return this.#behalfOf;
+    this.#clientKey ??= this.client.key;
+    return this.#clientKey;
   }
 
   /** Makes this query independent of the listener's buffers. Called when the chain returns a promise. */

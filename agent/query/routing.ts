@@ -46,10 +46,11 @@ export class ZoneTable {
    * a zone cut (RFC 4035 §3.1.4.1): the next shorter zone takes it where there is one.
    */
   find(query: Query): Route | undefined {
-    const { name, nameLength, labelOffsets, labelCount } = query.head;
+    const { head } = query;
+    const { name, nameLength, labelCount } = head;
     let found: Entry | undefined;
     for (let label = 0; label <= labelCount; label++) {
-      const offset = labelOffsets[label] as number;
+      const offset = head.labelOffset(label);
       const entry = this.#match(query, name, offset, nameLength);
       if (entry === undefined) continue;
       found = entry;

@@ -2,7 +2,7 @@
 import { addressBytes, type Endpoint, formatAddress } from '../base/address.ts';
 import { DnsError, GAVE_WAY } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
-import { OWN_KEY } from '../base/memory-ledger.ts';
+import { type ClientShare, OWN_KEY } from '../base/memory-ledger.ts';
 import { EDE, RCODE } from '../dns/iana.ts';
 import type { Transport } from '../query/query.ts';
 import type {
@@ -100,23 +100,24 @@ export class Group implements UpstreamGroup {
     if (!share.admits(this, WAITING_QUERY_BYTES)) throw GAVE_WAY;
     const refusal = this.#refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
-    return this.#run(this.#plan(question, budgetMs, this.#usable()));
+    return this.#run(this.#plan(question, budgetMs, this.#usable()), share);
   }
 
-  #run(plan: Plan | DnsError): Promise<UpstreamReply> {
+  #run(plan: Plan | DnsError, share: ClientShare): Promise<UpstreamReply> {
     if (plan instanceof DnsError) return Promise.reject(plan);
-    return new Promise((resolve, reject) => {
-      this.#inFlight++;
-      this.#context.load.inFlight++;
-      new Exchange(this.#context, plan, (outcome) => {
-        this.#inFlight--;
-        this.#context.load.inFlight--;
-        if (outcome instanceof DnsError) reject(outcome);
-        else resolve(outcome);
-        this.#detachIfIdle();
-      }).start();
-    });
+    this.#inFlight++;
+    this.#context.load.inFlight++;
+    const exchange = new Exchange(this.#context, plan, share, this.#onEnd);
+    exchange.start();
+    return exchange.reply;
   }
+
+  /** One for all exchanges. */
+  readonly #onEnd = (): void => {
+    this.#inFlight--;
+    this.#context.load.inFlight--;
+    this.#detachIfIdle();
+  };
 
   /** Queries under way are still answered; then the upstreams are let go. */
   release(): void {
@@ -155,7 +156,10 @@ export class Group implements UpstreamGroup {
     const [behind] = targets;
     if (name === undefined || behind === undefined) return undefined;
     const ask = (question: UpstreamQuestion, budgetMs: number): Promise<UpstreamReply> =>
-      this.#run(this.#plan(question, budgetMs, this.#order.of(this.#targets.all)));
+      this.#run(
+        this.#plan(question, budgetMs, this.#order.of(this.#targets.all)),
+        this.#context.ledger.share(OWN_KEY),
+      );
     const onChange = (found: readonly Endpoint[]): void => this.#useEndpoints(found);
     return new Endpoints({ name, behind: canonical(behind), ask, onChange }, this.#context);
   }

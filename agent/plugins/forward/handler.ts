@@ -84,8 +84,8 @@ function wantsNext({ nextRcodes, nextOnNoData }: Forwarder, { reply }: UpstreamR
 
 function questionOf(query: Query): UpstreamQuestion {
   return {
-    // A view of a buffer that the next datagram overwrites.
-    name: Buffer.from(query.name),
+    // A view, which stays: a query whose answer is awaited is not used for the next datagram.
+    name: query.name,
     type: query.type,
     class: query.class,
     recursionDesired: query.recursionDesired,

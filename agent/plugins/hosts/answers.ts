@@ -35,7 +35,7 @@ export class HostsAnswers {
       return this.#make(query, found);
     }
     if (query.head.labelCount === 0) return undefined;
-    const any = this.table.findWildcard(name, query.head.labelOffsets[1] as number);
+    const any = this.table.findWildcard(name, query.head.labelOffset(1));
     return any === 0 ? undefined : this.#make(query, any);
   }
 

@@ -4,8 +4,8 @@
  * time elsewhere, within a budget. Truncated replies are asked again over TCP, what may be because of EDNS again
  * without it (`edns/memory.ts`).
  */
-import { type DnsError, GAVE_WAY } from '../../base/errors.ts';
-import { type ClientShare, type Holding, OWN_KEY } from '../../base/memory-ledger.ts';
+import { DnsError, GAVE_WAY } from '../../base/errors.ts';
+import type { ClientShare, Holding } from '../../base/memory-ledger.ts';
 import { acceptReply } from '../../dns/reply/accept.ts';
 import type { Reply } from '../../dns/reply.ts';
 import type { Transport } from '../../query/query.ts';
@@ -22,7 +22,6 @@ import {
   type ExchangeContext,
   isHopeless,
   type Plan,
-  type Settle,
   WAITING_QUERY_BYTES,
 } from './plan.ts';
 import { Race } from './race.ts';
@@ -41,7 +40,11 @@ export class Exchange implements FlightOwner, Expiring, Holding {
   dueTick = NOT_WAITING;
   readonly #context: ExchangeContext;
   readonly #plan: Plan;
-  readonly #settle: Settle;
+  /** Rejects with DnsError. */
+  readonly reply: Promise<UpstreamReply>;
+  readonly #resolve: (reply: UpstreamReply) => void;
+  readonly #reject: (error: DnsError) => void;
+  readonly #onEnd: () => void;
   readonly #deadlineMs: number;
   readonly #share: ClientShare;
   readonly #race: Race;
@@ -55,15 +58,19 @@ export class Exchange implements FlightOwner, Expiring, Holding {
   /** What was said to it with OPT, while it is tried without. */
   #held: { readonly attempt: Attempt; readonly reply: Reply } | undefined;
 
-  /** `settle` is called once, later or from within `start`. */
-  constructor(context: ExchangeContext, plan: Plan, settle: Settle) {
+  /** `share` is the client's. `onEnd` is called once, later or from within `start`. */
+  constructor(context: ExchangeContext, plan: Plan, share: ClientShare, onEnd: () => void) {
+    const { promise, resolve, reject } = Promise.withResolvers<UpstreamReply>();
+    this.reply = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#onEnd = onEnd;
     this.#context = context;
     this.#plan = plan;
     this.lane = plan.lane;
-    this.#settle = settle;
     this.#deadlineMs = context.clock.nowMs() + plan.budgetMs;
     this.#race = new Race(plan, this);
-    this.#share = context.ledger.share(plan.question.clientKey ?? OWN_KEY);
+    this.#share = share;
   }
 
   start(): void {
@@ -261,6 +268,8 @@ export class Exchange implements FlightOwner, Expiring, Holding {
     this.#share.remove(this);
     this.#context.deadlines.clear(this);
     this.#race.abandon();
-    this.#settle(outcome);
+    if (outcome instanceof DnsError) this.#reject(outcome);
+    else this.#resolve(outcome);
+    this.#onEnd();
   }
 }

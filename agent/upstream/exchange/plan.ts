@@ -1,9 +1,8 @@
 /** What one exchange is to do, and one attempt of it. */
 import type { Clock } from '../../base/clock.ts';
-import type { DnsError } from '../../base/errors.ts';
 import type { MemoryLedger } from '../../base/memory-ledger.ts';
 import type { Transport } from '../../query/query.ts';
-import type { UpstreamQuestion, UpstreamReply } from '../../query/services.ts';
+import type { UpstreamQuestion } from '../../query/services.ts';
 import type { Deadlines } from '../deadlines.ts';
 import type { PlainReason } from '../edns/learn.ts';
 import type { Flight } from '../flight.ts';
@@ -46,9 +45,6 @@ export interface Attempt {
   readonly dueMs: number;
   isOverdue: boolean;
 }
-
-/** Takes how an exchange ended; called once. */
-export type Settle = (outcome: UpstreamReply | DnsError) => void;
 
 /** What a query costs that waits for an upstream: itself, its promises, its place in maps, its end as garbage; measured. */
 export const WAITING_QUERY_BYTES = 12 * 1_024;

@@ -48,6 +48,7 @@ export class Configurations {
   #interval: Timer | undefined;
   /** The next try of a reload that was put off. */
   #again: Timer | undefined;
+  #isListening = false;
   #isStopped = false;
   /** What was read, and what was wrong with it, when a reload failed last. */
   #failure: string | undefined;
@@ -73,9 +74,14 @@ export class Configurations {
     return first;
   }
 
-  /** Binds what the configuration in force listens on. Rejects with NetworkError (phase `bind`). */
-  async listen(): Promise<void> {
-    await this.#parts.listeners.open(this.#current?.endpoints ?? []);
+  /** Binds what the configuration in force listens on; a reload binds nothing before. Rejects with NetworkError (phase `bind`). */
+  listen(): Promise<void> {
+    const done = this.#queue.then(async () => {
+      await this.#parts.listeners.open(this.#current?.endpoints ?? []);
+      this.#isListening = true;
+    });
+    this.#queue = done.catch(() => undefined);
+    return done;
   }
 
   /** Looks at the configuration again. Never rejects: what is wrong is logged and counted, the old one serves on. */
@@ -147,14 +153,14 @@ export class Configurations {
       if (this.#isStopped) throw new InternalError('stopped while a reload was prepared');
       // A listener that is new answers from its first datagram on: not REFUSED until all are bound.
       if (previous !== undefined) dispatcher.swap(filledUp(previous.tables, next.tables));
-      await listeners.open(next.endpoints);
+      if (this.#isListening) await listeners.open(next.endpoints);
     } catch (error) {
       for (const plugin of next.plugins) plugin.discard?.();
       throw error;
     }
     this.#takeOver(next);
     await publish(next);
-    await listeners.retain(next.endpoints);
+    if (this.#isListening) await listeners.retain(next.endpoints);
     dispatcher.swap(next.tables);
     this.#retire(previous);
     return next;

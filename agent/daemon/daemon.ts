@@ -45,6 +45,8 @@ export class Daemon {
   readonly #env: Environment;
   /** Whether kube-dns denies what every cluster has. */
   #isDenied = false;
+  /** What proves the configuration in force. */
+  #proof: object = {};
   #isListening = false;
   #isStopping = false;
 
@@ -95,12 +97,17 @@ export class Daemon {
    * `stop` is called in the meantime it does one or the other.
    */
   async start(): Promise<void> {
-    const assembly = await this.#patiently(() => this.#configurations.prepare());
+    let assembly = await this.#patiently(() => this.#configurations.prepare());
     const restored = this.#snapshot?.load() ?? 0;
     this.#snapshot?.start();
     // On its own machine nobody would answer in the meantime: only a node with init has kube-dns to wait behind. What
     // comes with answers need not wait for upstreams: it may be back in the middle of an outage.
-    if (this.#initLink !== undefined) await this.#prove(assembly, restored > 0);
+    for (let proved: Assembly | undefined; proved !== assembly && !this.#isStopping; ) {
+      proved = assembly;
+      await this.#prove(assembly, restored > 0);
+      // A reload may have mended it meanwhile.
+      assembly = this.#configurations.current ?? assembly;
+    }
     if (this.#isStopping) return;
     await this.#patiently(() => this.#listen());
     this.#isListening = true;
@@ -160,17 +167,23 @@ export class Daemon {
     }
   }
 
+  /** Where a configuration has taken the place of this one meanwhile, there is nothing left to prove. */
   async #prove({ corefile, endpoints }: Assembly, isRestored: boolean): Promise<void> {
+    if (this.#initLink === undefined) return;
     const { listeners, log, shared } = this.foundation;
     const { knowsKubernetes, upstreamService } = this.#options;
+    const proof = {};
+    this.#proof = proof;
+    this.#isDenied = false;
     await proveUpstreams(zonesToProve(corefile), {
       ...{ log, clock: this.#clock, resolve: shared.resolve, isRestored },
+      isServing: this.#isListening,
       domains: knowsKubernetes ? clusterDomainsOf(corefile, this.#env, upstreamService) : [],
       onDenied: (isDenied) => {
-        this.#isDenied = isDenied;
+        if (this.#proof === proof) this.#isDenied = isDenied;
       },
       servers: endpoints.map((endpoint) => listeners.label(endpoint)),
-      isStopping: () => this.#isStopping,
+      isStopping: () => this.#isStopping || this.#proof !== proof,
     });
   }
 
@@ -217,6 +230,9 @@ export class Daemon {
     const { admin, metricsPages } = this.foundation;
     const routes = await metricsPages.routes(assembly.metricsPages, this.#options.metricsAddress);
     await admin.reconcile([...routes, ...assembly.adminRoutes]);
+    // What was to be proved is in force no more. A reload does not wait: the old configuration may be wrong by now, too.
+    this.#proof = {};
+    if (this.#isListening) void this.#prove(assembly, true);
   }
 
   #load(): Corefile {

@@ -21,6 +21,8 @@ export interface SelfTestParts {
   readonly domains: readonly string[];
   /** Whether the cache has come back with answers, so that no upstream needs to answer. */
   readonly isRestored: boolean;
+  /** Whether this agent answers clients already: a reload has brought in what is to be proved. */
+  readonly isServing: boolean;
   readonly clock: Clock;
   readonly log: Logger;
   readonly isStopping: () => boolean;
@@ -72,12 +74,15 @@ function saySilent(zones: readonly string[], { log }: SelfTestParts): void {
   log.warn({ event: 'self-test', zones }, message);
 }
 
-function sayDenied({ domains, log }: SelfTestParts): void {
+function sayDenied({ domains, isServing, log }: SelfTestParts): void {
   const remedy =
     "is this the cluster's domain (CLUSTER_DOMAIN, or the zone in the Corefile), and is its upstream kube-dns " +
     '(-upstreamsvc)? Where kube-dns really knows no such Service, start the agent with -without-kubernetes-service';
   const names = domains.map((domain) => serviceName(domain)).join(', ');
-  const message = `NXDOMAIN for ${names}: not listening, kube-dns serves the node`;
+  const effect = isServing
+    ? 'since the reload, names of the cluster are denied to the pods of the node'
+    : 'not listening, kube-dns serves the node';
+  const message = `NXDOMAIN for ${names}: ${effect}`;
   log.error({ event: 'cluster-domain', domains, remedy }, message);
 }
 

@@ -66,7 +66,8 @@ const ROWS: readonly Row[] = [
   },
   {
     ...{ name: '1,000 TCP connections, a question that waits on each', attacks: ['waiting'] },
-    ...{ limited: ['connections'], limit: '192' },
+    // Whichever runs out first: places, or what so many queries and connections cost.
+    ...{ limited: ['connections', 'memory', 'queries'], limit: '192' },
   },
   {
     ...{ name: 'the same by the node itself', attacks: ['waiting'], from: NODE, limit: '96' },

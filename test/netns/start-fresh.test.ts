@@ -115,6 +115,32 @@ describeSites(
         over.resolve();
         await assertNoFailure(loads);
       }));
+
+    it('a wrong cluster domain: kube-dns serves until the Corefile has the right one', () =>
+      withSite(proxy, async (site) => {
+        const { cluster, nodens } = site;
+        const { node } = cluster;
+        const init = nodens.startInit();
+        const agent = nodens.startAgent((corefile) =>
+          corefile.replaceAll('{$CLUSTER_DOMAIN}', 'cluster.wrong'),
+        );
+        await until(
+          'the agent to miss its cluster',
+          () => agent.log().includes('NXDOMAIN for kubernetes.default.svc.cluster.wrong'),
+          15_000,
+          () => `${init.tail()}\n${agent.tail()}`,
+        );
+        assert.deepEqual(await queryRules(node), []);
+        assert.deepEqual(await state(node), ['waiting']);
+        const name = 'meanwhile.any.default.svc.cluster.local';
+        for (const from of [...cluster.pods, node])
+          assert.equal((await dig(from, { server: V4.local, name })).status, 'NOERROR');
+        assert.equal(await requestsServed(node), 0);
+
+        nodens.editCorefile((corefile) => corefile);
+        await intercepting(site, [init, agent]);
+        assert.deepEqual(await state(node), ['intercepting']);
+      }));
   },
   undefined,
   400_000 + OUTAGE_SECONDS * 1_000,

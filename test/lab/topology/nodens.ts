@@ -68,11 +68,16 @@ export class Nodens {
    * operator changed in the Corefile.
    */
   startAgent(edit = (corefile: string): string => corefile): Daemon {
-    const { agent, corefile, env } = this.containers;
-    this.#mountCorefile(edit(corefile));
+    const { agent, env } = this.containers;
+    this.editCorefile(edit);
     const { programs } = this.#options;
     const argv = [programs.node, programs.nodens, ...this.#placed(agent.args)];
     return this.#start('agent', [...asContainer(agent), ...argv], env);
+  }
+
+  /** What an operator changes in the ConfigMap: `edit` of what the manifests have. */
+  editCorefile(edit: (corefile: string) => string): void {
+    this.#mountCorefile(edit(this.containers.corefile));
   }
 
   /** node-local-dns's own DaemonSet: one container whose process starts init and agent. */

@@ -70,6 +70,7 @@ function setUp() {
 it('a listener that a reload adds answers as soon as it is bound', async () => {
   const { configurations, rcodeAt, state } = setUp();
   await configurations.prepare();
+  await configurations.listen();
   assert.equal(await rcodeAt(1), RCODE.REFUSED);
   let atOpen: number | undefined;
   state.text = TWO;
@@ -84,6 +85,7 @@ it('a listener that a reload takes away answers until it is closed', async () =>
   const { configurations, rcodeAt, state } = setUp();
   state.text = TWO;
   await configurations.prepare();
+  await configurations.listen();
   let atClose: number | undefined;
   state.text = ONE;
   state.onRetain = async () => {
@@ -97,6 +99,7 @@ it('a listener that a reload takes away answers until it is closed', async () =>
 it('`debug` comes and goes with a reload', async () => {
   const { configurations, state, levels } = setUp();
   await configurations.prepare();
+  await configurations.listen();
   state.text = TWO;
   await configurations.reload('signal');
   state.text = ONE;
@@ -107,6 +110,7 @@ it('`debug` comes and goes with a reload', async () => {
 it('a bad file is counted and logged once for each change, not at each look', async () => {
   const { configurations, state, metrics, log } = setUp();
   await configurations.prepare();
+  await configurations.listen();
   const told = () => ({
     failures: metrics.value('nodens_config_reloads_total', { result: 'failure' }),
     older: metrics.value('coredns_reload_failed_total'),
@@ -134,6 +138,7 @@ it('a bad file is counted and logged once for each change, not at each look', as
 it('a reload for which this node lacks the means is put off, not called invalid', async () => {
   const { configurations, state, metrics, log, clock, lacks, rcodeAt } = setUp();
   await configurations.prepare();
+  await configurations.listen();
   const results = (result: string) => metrics.value('nodens_config_reloads_total', { result });
   const failures = (): number[] => [
     results('failure'),
@@ -166,6 +171,7 @@ it('a reload for which this node lacks the means is put off, not called invalid'
 it('a port that is taken is the fault of a configuration, not a lack', async () => {
   const { configurations, state, metrics, lacks } = setUp();
   await configurations.prepare();
+  await configurations.listen();
   state.text = TWO;
   state.onOpen = () => Promise.reject(new NetworkError('bind', 'EADDRINUSE', 'cannot bind'));
   await configurations.reload('change');
@@ -196,6 +202,7 @@ it('what takes long is done before a configuration serves, and the old one serve
   first.end();
   state.plugin = first.plugin;
   await configurations.prepare();
+  await configurations.listen();
   assert.deepEqual(first.calls, ['prepare at once', 'start']);
   const second = slowPlugin();
   Object.assign(state, { text: TWO, plugin: second.plugin });
@@ -213,6 +220,7 @@ it('what takes long is done before a configuration serves, and the old one serve
 it('a configuration that comes to nothing is discarded', async () => {
   const { configurations, rcodeAt, state, log } = setUp();
   await configurations.prepare();
+  await configurations.listen();
   const unprepared = slowPlugin();
   unprepared.end(new Error('no room'));
   Object.assign(state, { text: TWO, plugin: unprepared.plugin });
@@ -231,6 +239,7 @@ it('a configuration that comes to nothing is discarded', async () => {
 it('a stop in the middle of a reload ends it: nothing is opened any more', async () => {
   const { configurations, state, log } = setUp();
   await configurations.prepare();
+  await configurations.listen();
   const { plugin, calls, end } = slowPlugin();
   let opened = 0;
   const onOpen = async (): Promise<void> => void opened++;
@@ -243,4 +252,16 @@ it('a stop in the middle of a reload ends it: nothing is opened any more', async
   assert.deepEqual(calls, ['prepare beside queries', 'discard']);
   assert.equal(opened, 0);
   assert.deepEqual(log.records, []);
+});
+
+it('a reload before there are listeners binds nothing: then what is in force is bound', async () => {
+  const { configurations, rcodeAt, state } = setUp();
+  await configurations.prepare();
+  let opened = 0;
+  state.onOpen = async () => void opened++;
+  state.text = TWO;
+  await configurations.reload('signal');
+  assert.deepEqual([opened, await rcodeAt(1)], [0, RCODE.NOERROR]);
+  await configurations.listen();
+  assert.equal(opened, 1);
 });

@@ -45,7 +45,12 @@ async function prove(
   };
   const parts = {
     ...{ resolve, servers: [SERVER], clock, log, isStopping: () => isStopping },
-    ...{ domains: [], isRestored: false, onDenied: () => assert.fail('no domain, no denial') },
+    ...{
+      domains: [],
+      isRestored: false,
+      isServing: false,
+      onDenied: () => assert.fail('no domain, no denial'),
+    },
   };
   void proveUpstreams(zones, parts).then(() => {
     isDone = true;
@@ -106,7 +111,12 @@ describe('proveUpstreams', () => {
 /** Rcodes of the Service by round, the last for good; zones answer. Advances `clock` itself until all is said. */
 async function proveDomain(
   says: readonly Readonly<Record<string, number>>[],
-  { isRestored = false, domains = ['a.test.'], zone = RCODE.NOERROR as number } = {},
+  {
+    isRestored = false,
+    isServing = false,
+    domains = ['a.test.'],
+    zone = RCODE.NOERROR as number,
+  } = {},
 ): Promise<{ isDone: boolean; denials: boolean[]; log: RecordingLogger; asked: string[] }> {
   const clock = new FakeClock();
   const log = new RecordingLogger();
@@ -127,7 +137,7 @@ async function proveDomain(
     return Promise.resolve(madeAnswer({ ...question, class: 1 }, { rcode, flags: 0 }, ''));
   };
   void proveUpstreams(['a.test.'], {
-    ...{ resolve, servers: [SERVER], clock, log, domains, isRestored },
+    ...{ resolve, servers: [SERVER], clock, log, domains, isRestored, isServing },
     ...{ isStopping: () => false, onDenied: (isDenied) => denials.push(isDenied) },
   }).then(() => {
     isDone = true;
@@ -158,6 +168,14 @@ describe('the domain of the cluster', () => {
       /^NXDOMAIN for kubernetes\.default\.svc\.a\.test\.: not list/,
     );
     assert.match(String(record?.fields.remedy), /CLUSTER_DOMAIN.*-without-kubernetes-service/);
+  });
+
+  it('denied since a reload, is said to be, once', async () => {
+    const denied = { 'a.test.': DENIED };
+    const serving = { isRestored: true, isServing: true };
+    const { denials, log } = await proveDomain([denied, denied, { 'a.test.': THERE }], serving);
+    assert.deepEqual(denials, [true, false]);
+    assert.match(log.records[0]?.message ?? '', /since the reload, names .* are denied/);
   });
 
   it('once denied, has to be there: that nothing is said any more proves nothing', async () => {

@@ -21,7 +21,7 @@ const QUERY_MS = 4;
 /** About 5,000 queries a second in the long storm. */
 const QUERIES_AT_ONCE = STORM_MS > 10_000 ? 32 : 8;
 const PATIENCE_MS = 5_000;
-const MAIN = new URL('../../agent/main.ts', import.meta.url).pathname;
+const MAIN = new URL('../../dist/agent/main.js', import.meta.url).pathname;
 
 const NONSENSE = [
   '. {',

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { heapFlags, isServing } from '../../../agent/cli/heap.ts';
 
 const MIB = 2 ** 20;
-const MAIN = fileURLToPath(new URL('../../../agent/main.ts', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../../dist/agent/main.js', import.meta.url));
 
 describe('heapFlags', () => {
   it('make room for the index of the cache', () => {

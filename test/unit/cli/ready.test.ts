@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { after, it } from 'node:test';
 import { freePort } from '../../support/free-port.ts';
 
-const MAIN = new URL('../../../agent/main.ts', import.meta.url).pathname;
+const MAIN = new URL('../../../dist/agent/main.js', import.meta.url).pathname;
 
 const folder = mkdtempSync(join(tmpdir(), 'nodens-ready-'));
 after(() => rmSync(folder, { recursive: true }));

@@ -10,7 +10,7 @@ import { after, it } from 'node:test';
 import { freePort } from '../../support/free-port.ts';
 import { startServer } from '../../support/upstream/server.ts';
 
-const MAIN = new URL('../../../agent/main.ts', import.meta.url).pathname;
+const MAIN = new URL('../../../dist/agent/main.js', import.meta.url).pathname;
 
 const folder = mkdtempSync(join(tmpdir(), 'nodens-serve-'));
 after(() => rmSync(folder, { recursive: true }));

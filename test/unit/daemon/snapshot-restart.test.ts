@@ -14,7 +14,7 @@ import { nameFromText } from '../../../agent/dns/name.ts';
 import { freePort } from '../../support/free-port.ts';
 import { startServer } from '../../support/upstream/server.ts';
 
-const MAIN = new URL('../../../agent/main.ts', import.meta.url).pathname;
+const MAIN = new URL('../../../dist/agent/main.js', import.meta.url).pathname;
 /** Tries until the program answers, each with a pause of this. */
 const ATTEMPTS = 100;
 const ATTEMPT_MS = 100;

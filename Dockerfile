@@ -7,7 +7,7 @@ RUN apt-get update \
 WORKDIR /src
 COPY package.json package-lock.json .npmrc compile.mjs ./
 RUN npm ci
-COPY build.ts tsconfig.json ./
+COPY build.ts tsconfig.json LICENSE NOTICE ./
 COPY agent agent
 COPY init init
 RUN npm run build
@@ -25,7 +25,8 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /usr/local/bin/node /usr/local/bin/node
 COPY --from=build /src/dist /opt/nodens/dist
-COPY --from=build /src/package.json /opt/nodens/package.json
+COPY --from=build /src/package.json /src/LICENSE /src/NOTICE /opt/nodens/
+COPY --from=build /usr/local/LICENSE /opt/nodens/LICENSE-node
 COPY --from=build /src/nodens-launch /usr/local/bin/nodens
 # Here and not in the build stage: not every builder copies extended attributes between stages. Why
 # `p` and not `ep`: launcher/nodens-launch.c. Then a look whether what was copied runs at all.

@@ -1,11 +1,16 @@
 /** Bundles agent and init into `dist/`: one ESM program each, with what only a subcommand needs in chunks of its own. */
-import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
-import { build, type Plugin } from 'esbuild';
+import { cpSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { build, type Metafile, type Plugin } from 'esbuild';
 
-const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
-const outdir = new URL('dist/', import.meta.url).pathname;
+interface PackageJson {
+  readonly name: string;
+  readonly version: string;
+  readonly license: string;
+}
+
+const root = new URL('.', import.meta.url).pathname;
+const outdir = join(root, 'dist');
 
 /**
  * Takes Node's own modules by `require` instead of `import`. An imported one is asked for every name it has, and some
@@ -23,10 +28,35 @@ const requiredBuiltins: Plugin = {
   },
 };
 
+function packageJsonOf(folder: string): PackageJson {
+  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as PackageJson;
+}
+
+/** Folders of the packages whose code is in the bundle. */
+function bundledPackages({ outputs }: Metafile): string[] {
+  const files = Object.values(outputs).flatMap(({ inputs }) =>
+    Object.keys(inputs).filter((file) => (inputs[file]?.bytesInOutput ?? 0) > 0),
+  );
+  // Greedy: a package inside another package's node_modules counts as itself.
+  const folders = files.map((file) => /^.*node_modules\/(@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? '');
+  return [...new Set(folders)].filter((folder) => folder !== '').map((dir) => resolve(root, dir));
+}
+
+/** The licences demand that their text goes along with every copy, and minifying removes it from the code. */
+function licenceOf(folder: string): string {
+  const { name, version, license } = packageJsonOf(folder);
+  const texts = globSync('*', { cwd: folder })
+    .filter((file) => /^(licen[cs]e|notice|copying)/i.test(file))
+    .sort()
+    .map((file) => readFileSync(join(folder, file), 'utf8').trim());
+  if (texts.length === 0) throw new Error(`${name}@${version} (${license}) has no licence text`);
+  return [`${'='.repeat(80)}\n${name} ${version} (${license})`, ...texts].join('\n\n');
+}
+
 rmSync(outdir, { recursive: true, force: true });
-await build({
+const { metafile } = await build({
   entryPoints: { 'agent/main': 'agent/main.ts', 'init/main': 'init/main.ts' },
-  absWorkingDir: new URL('.', import.meta.url).pathname,
+  absWorkingDir: root,
   outdir,
   bundle: true,
   splitting: true,
@@ -38,13 +68,17 @@ await build({
   minifyWhitespace: true,
   legalComments: 'none',
   sourcemap: 'linked',
-  define: { NODENS_VERSION: JSON.stringify(version) },
+  metafile: true,
+  define: { NODENS_VERSION: JSON.stringify(packageJsonOf(root).version) },
   plugins: [requiredBuiltins],
   // For those, and for CommonJS dependencies (pino, prom-client).
   banner: {
     js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);",
   },
 });
+
+const licences = bundledPackages(metafile).map(licenceOf).sort();
+writeFileSync(join(outdir, 'THIRD-PARTY-LICENSES.txt'), `${licences.join('\n\n')}\n`);
 
 const addon = new URL('build/nodens.node', import.meta.url);
 if (existsSync(addon)) cpSync(addon, new URL('dist/native/nodens.node', import.meta.url));

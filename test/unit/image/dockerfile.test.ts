@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -60,10 +68,43 @@ test('the build runs on what the stage copies, and makes what the final stage ta
         assert.ok(existsSync(join(workdir, source.slice('/src/'.length))), source);
     }
     assert.ok(existsSync(join(workdir, 'dist/init/main.js')));
+    assert.deepEqual(licensedPackages(workdir), mappedPackages(workdir));
   } finally {
     rmSync(workdir, { recursive: true });
   }
 });
+
+/** Packages, with their versions, whose licence text is in the bundle's file of licences. */
+function licensedPackages(workdir: string): string[] {
+  const text = readFileSync(join(workdir, 'dist/THIRD-PARTY-LICENSES.txt'), 'utf8');
+  const [, ...parts] = text.split(/^=+\n/m);
+  return parts.map((part) => {
+    const [title = '', ...lines] = part.split('\n');
+    assert.match(lines.join(' '), /copyright|licen[cs]e/i, title);
+    return title.replace(/ \(.*\)$/, '');
+  });
+}
+
+/** Packages, with their versions, that the source maps of the bundle name. */
+function mappedPackages(workdir: string): string[] {
+  const maps = globSync('dist/**/*.map', { cwd: workdir });
+  const sources = maps.flatMap((map) => {
+    const { sources } = JSON.parse(readFileSync(join(workdir, map), 'utf8')) as {
+      sources: string[];
+    };
+    return sources;
+  });
+  const names = sources.map((path) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? '');
+  return [...new Set(names)]
+    .filter((name) => name !== '')
+    .map((name) => {
+      const { version } = JSON.parse(read(`node_modules/${name}/package.json`)) as {
+        version: string;
+      };
+      return `${name} ${version}`;
+    })
+    .sort();
+}
 
 /** What the build stage runs, but for what needs a network. */
 function buildCommands(): string[] {
@@ -98,8 +139,17 @@ test('the launcher execs what the final stage copies, and is the entry point wit
 
 test('the bundle is ESM for node by the package.json beside it', () => {
   const target = copiesOf(final).find((copy) => copy.sources.includes('/src/package.json'))?.target;
-  assert.equal(target, '/opt/nodens/package.json');
+  assert.equal(target, '/opt/nodens/');
   assert.equal((JSON.parse(read('package.json')) as { type: string }).type, 'module');
+});
+
+test('the image has the licences of nodens and of Node', () => {
+  const copied = copiesOf(final).flatMap(({ sources, target }) =>
+    sources.map((source) => `${source} → ${target}`),
+  );
+  for (const file of ['LICENSE', 'NOTICE'])
+    assert.ok(copied.includes(`/src/${file} → /opt/nodens/`), file);
+  assert.ok(copied.includes('/usr/local/LICENSE → /opt/nodens/LICENSE-node'));
 });
 
 test('the image has a numeric user', () => {

@@ -1,13 +1,12 @@
 /**
  * `npm test`: installs what the tests need, then checks, builds and runs everything; in the end it says what was left
- * out and why. `npm test -- unit` runs one folder.
+ * out and why. `npm test -- unit` runs one folder, `npm test -- test/unit/query/asked.test.ts` one file.
  */
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { hasProgram, installPackages, isRoot, missingPackages } from './support/packages.ts';
+import { selectTests, type TestGroup } from './support/selection.ts';
 
-/** In this order: what is quick to fail comes first. */
-const FOLDERS = ['unit', 'property', 'replay', 'conformance', 'hostile', 'netns'];
 /** Tests that count what is lost under load, and how long a gap is, have the machine to themselves. */
 const ALONE =
   /^test\/(hostile\/|netns\/(fault-(alone|flush|hang|rules)|flood|init-chaos|outage|restart-plain|start-fresh|upgrade))/;
@@ -34,15 +33,10 @@ function prepare(): void {
   installPackages(missing);
 }
 
-function runFolder(folder: string): boolean {
-  const files = globSync(`test/${folder}/**/*.test.ts`).sort();
-  const [alone, together] = [true, false].map((is) =>
-    files.filter((file) => ALONE.test(file) === is),
-  );
-  const results = [
-    runFiles(`${folder} tests`, together ?? [], 2),
-    runFiles(`${folder} tests under load`, alone ?? [], 1),
-  ];
+function runGroup({ name, files }: TestGroup): boolean {
+  const alone = files.filter((file) => ALONE.test(file));
+  const together = files.filter((file) => !ALONE.test(file));
+  const results = [runFiles(name, together, 2), runFiles(`${name} under load`, alone, 1)];
   return results.every(Boolean);
 }
 
@@ -59,23 +53,29 @@ function runFiles(name: string, files: readonly string[], concurrency: number): 
 
 function main(): number {
   const chosen = process.argv.slice(2);
-  for (const folder of chosen) {
-    if (FOLDERS.includes(folder)) continue;
-    process.stderr.write(`unknown folder "${folder}": one of ${FOLDERS.join(', ')}\n`);
+  let groups: TestGroup[];
+  try {
+    groups = selectTests(chosen, globSync('test/**/*.test.ts').sort());
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
     return 2;
   }
   prepare();
-  if (!isRoot) leftOut.push('netns tests: network namespaces and rules need root');
-  const folders = (chosen.length > 0 ? chosen : FOLDERS).filter(
-    (folder) => folder !== 'netns' || isRoot,
-  );
   const results = [
     ...(chosen.length > 0 ? [] : [step('lint and types', 'npm', ['run', '--silent', 'lint'])]),
     step('build', 'npm', ['run', '--silent', 'build']),
-    ...folders.map(runFolder),
+    ...groups.map(withoutRoot).map(runGroup),
   ];
   for (const reason of leftOut) process.stdout.write(`left out: ${reason}\n`);
   return results.every(Boolean) ? 0 : 1;
+}
+
+/** Leaves out what needs root, where there is none. */
+function withoutRoot(group: TestGroup): TestGroup {
+  const files = group.files.filter((file) => isRoot || !file.startsWith('test/netns/'));
+  if (files.length < group.files.length)
+    leftOut.push('netns tests: network namespaces and rules need root');
+  return { ...group, files };
 }
 
 process.exitCode = main();

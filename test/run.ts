@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { hasProgram, installPackages, isRoot, missingPackages } from './support/packages.ts';
-import { selectTests, type TestGroup } from './support/selection.ts';
+import { selectTests, type TestGroup } from './support/tree/selection.ts';
 
 /** Tests that count what is lost under load, and how long a gap is, have the machine to themselves. */
 const ALONE =

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, it } from 'node:test';
-import { FOLDERS, selectTests } from '../../support/selection.ts';
+import { FOLDERS, selectTests } from '../../support/tree/selection.ts';
 
 const ALL = ['test/netns/b.test.ts', 'test/unit/a/b.test.ts', 'test/unit/c.test.ts'];
 

@@ -1,0 +1,86 @@
+/** A TCP listener with clients that leave nothing behind: no connection, no timer, nothing accounted for. */
+import { strict as assert } from 'node:assert';
+import type { MemoryLedger } from '../../../agent/base/memory-ledger.ts';
+import type { Answer } from '../../../agent/query/answer.ts';
+import type { Handler } from '../../../agent/query/plugin.ts';
+import type { Query } from '../../../agent/query/query.ts';
+import { TcpClients } from '../../../agent/server/tcp/clients.ts';
+import type { CloseReason } from '../../../agent/server/tcp/connection.ts';
+import { TcpListener } from '../../../agent/server/tcp/listener.ts';
+import { sharedListen } from '../../../agent/server/tcp/steer.ts';
+import { ledgerWith } from '../ledger.ts';
+import { eventually } from '../netns.ts';
+import { answerTo, queryWire, type Rig, rigFor } from './rig.ts';
+import { type TcpClient, tcpClient } from './tcp-client.ts';
+
+interface Listening {
+  readonly rig: Rig;
+  readonly listener: TcpListener;
+  readonly connections: { value: number };
+  readonly rejected: { value: number };
+  readonly closed: CloseReason[];
+  /** Connects from `from`, 127.0.0.1 by default. */
+  connect(from?: string): Promise<TcpClient>;
+}
+
+const cleanups: (() => Promise<void>)[] = [];
+const ledgers = new Set<MemoryLedger>();
+
+/** For `afterEach` of every file that listens. */
+export async function closeListeners(): Promise<void> {
+  for (const cleanup of cleanups.splice(0)) await cleanup();
+  for (const { usedBytes } of ledgers) assert.equal(usedBytes, 0, 'still accounted for');
+  ledgers.clear();
+}
+
+export async function listen(
+  handler: Handler,
+  clients = new TcpClients(ledgerWith()),
+): Promise<Listening> {
+  const rig = rigFor(handler);
+  const connections = { value: 0 };
+  const rejected = { value: 0 };
+  const closed: CloseReason[] = [];
+  const listener = await TcpListener.open({
+    ...{ endpoint: { address: '127.0.0.1', port: 0 }, listen: sharedListen },
+    admission: rig.admission('tcp'),
+    ...{ clock: rig.clock, clients, connections, rejected },
+    onClosed: (reason) => void closed.push(reason),
+    onCrowded: () => undefined,
+    onError: assert.ifError,
+  });
+  ledgers.add(clients.ledger);
+  const made: TcpClient[] = [];
+  cleanups.push(async () => {
+    for (const { socket } of made) socket.destroy();
+    await listener.close();
+    assert.equal(rig.clock.pendingTimers, 0, 'a timer is left');
+    await eventually('no connection is left', () => connections.value === 0);
+  });
+  const connect = async (from?: string): Promise<TcpClient> => {
+    const accepted = connections.value;
+    const client = await tcpClient(listener.endpoint.port, '127.0.0.1', from);
+    made.push(client);
+    await eventually(
+      'accepted',
+      () => connections.value !== accepted || client.ended.closed || rejected.value > 0,
+    );
+    return client;
+  };
+  return { rig, listener, connections, rejected, closed, connect };
+}
+
+/** A chain whose answers the test gives when it likes, by ID. */
+export function parking(): { handler: Handler; parked: Map<number, () => void> } {
+  const parked = new Map<number, () => void>();
+  const handler = (query: Query): Promise<Answer> =>
+    new Promise((resolve) => {
+      parked.set(query.id, () => resolve(answerTo(query)));
+    });
+  return { handler, parked };
+}
+
+export const ids = (from: number, count: number): number[] =>
+  Array.from({ length: count }, (_, i) => from + i);
+export const queries = (from: number, count: number): Buffer[] =>
+  ids(from, count).map((id) => queryWire('a.test', id));

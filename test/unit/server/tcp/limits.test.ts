@@ -1,0 +1,166 @@
+import { strict as assert } from 'node:assert';
+import { afterEach, describe, it } from 'node:test';
+import { clientKey } from '../../../../agent/base/client-key.ts';
+import { LIMITS } from '../../../../agent/base/limits.ts';
+import { type Holding, MemoryLedger } from '../../../../agent/base/memory-ledger.ts';
+import { TcpClients } from '../../../../agent/server/tcp/clients.ts';
+import { settle } from '../../../support/fake-clock.ts';
+import { ledgerWith } from '../../../support/ledger.ts';
+import { eventually } from '../../../support/netns.ts';
+import { answerTo, queryWire, txtAnswer } from '../../../support/server/rig.ts';
+import type { TcpClient } from '../../../support/server/tcp-client.ts';
+import { closeListeners, listen, parking, queries } from '../../../support/server/tcp-listening.ts';
+
+afterEach(closeListeners);
+
+describe('limits on TCP clients', () => {
+  it('end an idle one, but none that waits for its answer', async () => {
+    const { handler, parked } = parking();
+    const { connect, rig } = await listen(handler);
+    const [idle, waiting] = [await connect(), await connect()];
+    waiting.ask(queryWire('a.test', 1));
+    await eventually('asked', () => parked.size === 1);
+    await rig.clock.advance(LIMITS.tcpIdleMs.default - 1_000);
+    assert.equal(idle.ended.fin, false);
+    await rig.clock.advance(3_000);
+    await eventually('FIN', () => idle.ended.fin);
+    assert.equal(waiting.ended.fin, false);
+    parked.get(1)?.();
+    await waiting.received(1);
+  });
+
+  it('end one that drips octets without ever finishing a query', async () => {
+    const { connect, rig } = await listen(answerTo);
+    const client = await connect();
+    for (let i = 0; i < 12; i++) {
+      client.socket.write(Buffer.of(0x10));
+      await rig.clock.advance(1_000);
+    }
+    await eventually('FIN', () => client.ended.fin);
+  });
+
+  it('close the one that has been idle longest to make room, over all listeners', async () => {
+    const clients = new TcpClients(ledgerWith(), 3);
+    const [one, two] = [await listen(answerTo, clients), await listen(answerTo, clients)];
+    const [first, second, third] = [await one.connect(), await two.connect(), await one.connect()];
+    for (const [rig, client] of [
+      [one.rig, first],
+      [two.rig, third],
+    ] as const) {
+      await one.rig.clock.advance(10);
+      await rig.clock.advance(0);
+      client.ask(queryWire('a.test', 1));
+      await client.received(1);
+    }
+    const fourth = await two.connect();
+    fourth.ask(queryWire('a.test', 4));
+    await fourth.received(1);
+    await eventually('closed', () => second.ended.closed || second.ended.fin);
+    assert.deepEqual([first.ended.fin, third.ended.fin], [false, false]);
+    assert.equal(two.rejected.value, 1);
+  });
+
+  it('close one of the client that has the most, although all of them wait for answers', async () => {
+    const { handler, parked } = parking();
+    const { connect, rejected, rig } = await listen(handler, new TcpClients(ledgerWith(), 4));
+    const many: TcpClient[] = [];
+    for (let id = 0; id < 4; id++) {
+      const client = await connect('127.0.0.66');
+      client.ask(queryWire('a.test', id));
+      await eventually('asked', () => parked.size === id + 1);
+      await rig.clock.advance(10);
+      many.push(client);
+    }
+    const other = await connect('127.0.0.7');
+    other.ask(queryWire('a.test', 50));
+    await eventually('asked, too', () => parked.has(50));
+    await eventually('one closed', () => rejected.value === 1);
+    for (const answer of parked.values()) answer();
+    await other.received(1);
+    await eventually('the oldest is closed', () => many[0]?.ended.closed === true);
+    await many[3]?.received(1);
+  });
+
+  it('close one of the newcomer where that has the most itself', async () => {
+    const { connect, rejected } = await listen(answerTo, new TcpClients(ledgerWith(), 3));
+    const other = await connect('127.0.0.7');
+    const first = await connect('127.0.0.66');
+    await connect('127.0.0.66');
+    await connect('127.0.0.66');
+    await eventually('closed', () => first.ended.closed || first.ended.fin);
+    assert.equal(rejected.value, 1);
+    other.ask(queryWire('a.test', 1));
+    await other.received(1);
+  });
+});
+
+describe('what a TCP client makes the agent hold', () => {
+  it('is accounted for, and the largest connection is closed where it is too much', async () => {
+    const ledger = ledgerWith(1_000_000);
+    const { connect, connections } = await listen(
+      () => txtAnswer('a.test.', 736, 77),
+      new TcpClients(ledger),
+    );
+    const greedy: TcpClient[] = [];
+    for (let i = 0; i < 8; i++) greedy.push(await connect('127.0.0.66'));
+    const other = await connect('127.0.0.7');
+    // Enough to fill the buffers of the kernel, and then ours.
+    for (const client of greedy) {
+      client.socket.pause();
+      client.ask(...queries(0, 1_500));
+    }
+    await eventually('one is closed', () => connections.value < 9);
+    assert.ok(ledger.usedBytes <= 1_000_000);
+    other.ask(queryWire('a.test', 1));
+    await other.received(1);
+  });
+
+  it('does not depend on the length it announces', async () => {
+    const ledger = ledgerWith();
+    const { connect } = await listen(answerTo, new TcpClients(ledger));
+    const client = await connect();
+    const idleBytes = ledger.usedBytes;
+    client.socket.write(Buffer.of(0xff, 0xff, 1, 2, 3));
+    await eventually('read', () => ledger.usedBytes > idleBytes);
+    assert.ok(ledger.usedBytes - idleBytes < 1_024, `${ledger.usedBytes - idleBytes} bytes`);
+  });
+
+  it('is not made larger while memory is short and the client holds the most', async () => {
+    const { handler, parked } = parking();
+    const ledger = ledgerWith(200_000);
+    const { connect, rig } = await listen(handler, new TcpClients(ledger));
+    const client = await connect('127.0.0.66');
+    const share = ledger.share(clientKey('127.0.0.66'));
+    const held: Holding = { kind: 'query', heldBytes: 150_000, giveWay: assert.fail };
+    share.add(held);
+    client.ask(...queries(0, 3));
+    await eventually('received', () => ledger.usedBytes > 150_000 + 2 * 12_288);
+    assert.equal(parked.size, 0);
+    share.remove(held);
+    await rig.clock.advance(1_000);
+    await eventually('asked', () => parked.size === 3);
+  });
+
+  it('is let go of where only its own end could free any', async () => {
+    const limited: string[] = [];
+    const ledger = new MemoryLedger({
+      ...{ clientBudgetBytes: 600_000, fileBudgetBytes: 0 },
+      onLimited: ({ key }) => void limited.push(key),
+    });
+    const { connect, connections, rig } = await listen(answerTo, new TcpClients(ledger));
+    // Together they hold three quarters of what there is, each with a message that has not come whole.
+    const unfinished = Buffer.concat([Buffer.of(0xff, 0xff), Buffer.alloc(40_000)]);
+    const greedy: TcpClient[] = [];
+    for (let i = 0; i < 9; i++) greedy.push(await connect('127.0.0.66'));
+    for (const { socket } of greedy) socket.write(unfinished);
+    await eventually('memory is short', () => ledger.usedBytes > 450_000);
+    for (const { socket } of greedy) socket.end(Buffer.alloc(10_000));
+    await settle();
+    await rig.clock.advance(LIMITS.tcpIdleMs.default + 2_000);
+    await eventually('memory is free', () => ledger.usedBytes < 450_000);
+    await rig.clock.advance(LIMITS.tcpIdleMs.default + 2_000);
+    await eventually('they are gone', () => connections.value === 0);
+    assert.ok(limited.length > 0 && limited.length < 9, `${limited.length} closed for it`);
+    assert.equal(limited[0], clientKey('127.0.0.66'));
+  });
+});

@@ -1,20 +1,8 @@
 import assert from 'node:assert/strict';
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { describe, it } from 'node:test';
-import { decode, encode } from 'dns-packet';
-import { systemClock } from '../../../../agent/base/clock.ts';
-import { UsageError } from '../../../../agent/base/errors.ts';
-import {
-  type Ask,
-  CLASS,
-  encodeQuery,
-  makeAsk,
-  readAnswer,
-  TYPE,
-} from '../../../../init/doctor/ask.ts';
+import type { Ask } from '../../../../init/doctor/ask.ts';
 import { gather } from '../../../../init/doctor/gather.ts';
 import { doctorOptionsFrom } from '../../../../init/doctor/options.ts';
 import { conntrackIn, nameserversIn, udpSocketsIn } from '../../../../init/doctor/proc.ts';
@@ -211,104 +199,5 @@ describe('tables of /proc', () => {
 
   it('resolv.conf', () => {
     assert.deepEqual(nameserversIn('# nameserver 1.1.1.1\n nameserver ::1 \nsearch a\n'), ['::1']);
-  });
-});
-
-describe('the doctor asks', () => {
-  const question = { name: 'instance.nodens.', type: TYPE.TXT, class: CLASS.CH };
-  const answerTo = (query: Buffer): Buffer => {
-    const { id, questions } = decode(query);
-    const [asked] = questions ?? [];
-    const answer = {
-      type: 'TXT' as const,
-      class: 'CH' as const,
-      name: asked?.name ?? '',
-      data: 'a1b2',
-    };
-    const wire = encode({
-      type: 'response',
-      ...(id === undefined ? {} : { id }),
-      questions: questions ?? [],
-    });
-    // dns-packet does not compress; servers do.
-    const record = encode({ type: 'response', answers: [{ ...answer, name: '.' }] }).subarray(13);
-    wire.writeUInt16BE(1, 6);
-    return Buffer.concat([wire, Buffer.from([0xc0, 12]), record]);
-  };
-
-  it('over UDP and TCP, hears text, refusals and closed connections', async () => {
-    const ask = makeAsk(systemClock);
-    const udp = createSocket('udp4');
-    udp.on('message', (query, { port, address }) => {
-      udp.send(Buffer.from('garbage'), port, address);
-      udp.send(answerTo(query), port, address);
-    });
-    udp.bind(0, '127.0.0.1');
-    await once(udp, 'listening');
-    const over = await ask('udp', '127.0.0.1', udp.address().port, question);
-    assert.equal('text' in over && over.text, 'a1b2');
-    udp.close();
-
-    let isRude = false;
-    const tcp = createServer((socket) => {
-      socket.on('data', (framed) => {
-        if (isRude) return void socket.end();
-        const answer = answerTo(framed.subarray(2));
-        socket.write(Buffer.from([answer.length >> 8, answer.length & 0xff]));
-        socket.write(answer);
-      });
-    });
-    tcp.listen(0, '127.0.0.1');
-    await once(tcp, 'listening');
-    const { port } = tcp.address() as AddressInfo;
-    const polite = await ask('tcp', '127.0.0.1', port, question);
-    assert.equal('text' in polite && polite.text, 'a1b2');
-    isRude = true;
-    assert.deepEqual(await ask('tcp', '127.0.0.1', port, question), { error: 'closed unanswered' });
-    tcp.close();
-    await once(tcp, 'close');
-    for (const transport of ['udp', 'tcp'] as const)
-      assert.deepEqual(await ask(transport, '127.0.0.1', port, question), {
-        error: 'ECONNREFUSED',
-      });
-  });
-
-  it('and reads whatever comes without harm', () => {
-    const query = encodeQuery(7, question);
-    const answer = answerTo(query);
-    assert.deepEqual(readAnswer(answer, 7, query.length), { rcode: 0, text: 'a1b2' });
-    assert.equal(readAnswer(answer, 8, query.length), undefined);
-    assert.equal(readAnswer(query, 7, query.length), undefined);
-    for (let length = 0; length < answer.length; length++)
-      assert.doesNotThrow(() => readAnswer(answer.subarray(0, length), 7, query.length));
-  });
-});
-
-describe('the command line of the doctor', () => {
-  it('takes flags with one dash or two, and knows kube-dns from the environment', () => {
-    const env = { KUBE_DNS_UPSTREAM_SERVICE_HOST: '10.96.0.11' };
-    const options = doctorOptionsFrom(['-json', '--localip', 'FD00::10, 169.254.20.10'], env);
-    assert.deepEqual(options, {
-      ...{ localIps: ['fd00::10', '169.254.20.10'], port: 53, kubeDns: [] },
-      ...{ kubeDnsUpstream: '10.96.0.11', metrics: '127.0.0.1:9253' },
-      kubeDnsService: undefined,
-      ...{ clusterIps: [], isDomainTold: false, knowsKubernetes: true },
-      ...{ clusterDomain: 'cluster.local', resolvConf: '/etc/resolv.conf', isJson: true },
-    });
-    assert.equal(doctorOptionsFrom(['--metrics', ':9353'], {}).metrics, '127.0.0.1:9353');
-    const settings = { CLUSTER_DOMAIN: 'k8s.test.', KUBE_DNS_IPS: '10.96.0.10,fd00:96::a' };
-    const told = doctorOptionsFrom(['-without-kubernetes-service'], settings);
-    assert.deepEqual(
-      [told.clusterDomain, told.isDomainTold, told.knowsKubernetes, told.clusterIps],
-      ['k8s.test', true, false, ['10.96.0.10', 'fd00:96::a']],
-    );
-    for (const bad of [
-      ['--metrics', 'x'],
-      ['--localip', 'x'],
-      ['--port', '0'],
-      ['--nope'],
-      ['word'],
-    ])
-      assert.throws(() => doctorOptionsFrom(bad, {}), UsageError, bad.join(' '));
   });
 });

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { NftFlows } from '../../../init/nft-flows.ts';
-import { planOf, withoutFlows } from '../../../init/plan.ts';
-import { failure, fakeSystem, PLAN_BASICS } from './fake-system.ts';
+import { NftFlows } from '../../../../init/nft-flows.ts';
+import { planOf, withoutFlows } from '../../../../init/plan.ts';
+import { failure, fakeSystem, PLAN_BASICS } from '../fake-system.ts';
 
 const { rules } = planOf({ ...PLAN_BASICS, localIps: ['169.254.20.10', 'fd00::a'] });
 

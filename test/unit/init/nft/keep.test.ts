@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ReadBackError } from '../../../init/backend.ts';
-import { TableKeeper } from '../../../init/nft-keep.ts';
-import { type Table, tableText } from '../../../init/nft-table.ts';
-import { failure, fakeSystem } from './fake-system.ts';
+import { ReadBackError } from '../../../../init/backend.ts';
+import { TableKeeper } from '../../../../init/nft-keep.ts';
+import { type Table, tableText } from '../../../../init/nft-table.ts';
+import { failure, fakeSystem } from '../fake-system.ts';
 
 const NAME = 'nodens_standing_main';
 const SET = { name: 'flows4', text: 'type ipv4_addr; size 4;' };

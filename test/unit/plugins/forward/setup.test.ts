@@ -1,60 +1,10 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { after, test } from 'node:test';
-import { ConfigError } from '../../../../agent/base/errors.ts';
-import { parseCorefile } from '../../../../agent/config/corefile/parser.ts';
-import type { Block, Directive } from '../../../../agent/config/corefile/types.ts';
+import { test } from 'node:test';
 import { nameToText } from '../../../../agent/dns/name.ts';
-import { setup } from '../../../../agent/plugins/forward/setup.ts';
 import { ownListeners } from '../../../../agent/plugins/forward/targets.ts';
 import type { UpstreamGroupOptions } from '../../../../agent/query/services.ts';
-import { memoryFiles } from '../../../support/corefiles/memory-files.ts';
-import { type FakeServices, fakeServices, TEST_BLOCK } from '../../../support/services.ts';
-import { Authority } from '../../../support/upstream/certificates.ts';
-
-interface Seen {
-  readonly groups: UpstreamGroupOptions[];
-  readonly services: FakeServices;
-}
-
-/** Sets up and starts the forward lines of one block; gives the groups they asked for. */
-function forward(
-  lines: string,
-  files: Record<string, string> = {},
-  listening: readonly string[] = [],
-): Seen {
-  const groups: UpstreamGroupOptions[] = [];
-  const services = fakeServices({
-    upstreams: {
-      group: (options) => {
-        groups.push(options);
-        return { exchange: () => Promise.reject(new Error('not here')), release: () => undefined };
-      },
-    },
-    block: {
-      ...TEST_BLOCK,
-      listening,
-      servers: [
-        { index: 0, label: 'dns://169.254.20.10:53' },
-        { index: 1, label: 'dns://[fd00::10]:53' },
-      ],
-    },
-  });
-  for (const [path, text] of Object.entries(files)) services.texts.set(path, text);
-  const { blocks } = parseCorefile(`. {\n${lines}\n}`, {
-    file: 'Corefile',
-    defaultPort: 53,
-    env: {},
-    files: memoryFiles({}),
-  });
-  const [block] = blocks as [Block];
-  const [directive] = block.directives as [Directive];
-  setup(directive, block, services).start?.();
-  return { groups, services };
-}
-
-const targetsOf = ({ groups }: Seen): string[] =>
-  (groups[0]?.targets ?? []).map(({ address, port }) => `${address} ${port}`);
+import { fakeServices, TEST_BLOCK } from '../../../support/services.ts';
+import { forward, PEMS, targetsOf } from './forwarding.ts';
 
 test('defaults are the peer’s', () => {
   const { groups } = forward('forward . 192.0.2.1');
@@ -196,17 +146,6 @@ test('TLS targets in every spelling', () => {
   );
 });
 
-const authority = new Authority();
-after(() => authority.remove());
-const { cert, key } = authority.sign('DNS:client.example');
-const PEMS = {
-  '/ca.pem': authority.pem,
-  '/cert.pem': readFileSync(cert, 'utf8'),
-  '/key.pem': readFileSync(key, 'utf8'),
-  '/other.pem': readFileSync(authority.sign('DNS:x').key, 'utf8'),
-  '/text': 'no PEM at all',
-};
-
 test('tls reads its files, tls_servername names all servers', () => {
   const cases = [
     ['tls', {}],
@@ -285,66 +224,3 @@ test('a file of that name comes before a name', () => {
   const seen = forward('forward . dns.servers', { 'dns.servers': 'nameserver 192.0.2.4\n' });
   assert.deepEqual(targetsOf(seen), ['192.0.2.4 53']);
 });
-
-const WRONG: readonly [string, RegExp][] = [
-  ['forward', /needs/],
-  ['forward .', /needs/],
-  ['forward . dns.example', /Corefile:2: .*given by name, and \/etc\/resolv\.conf cannot be read/],
-  ['forward . /etc/dns', /Corefile:2: "\/etc\/dns" is neither an IP address, a name nor/],
-  ['forward . 192.0.2.300', /"192\.0\.2\.300" is neither an IP address, a name nor/],
-  ['forward . a..b', /is neither an IP address, a name nor/],
-  ['forward . dns.example {\nresolver dns.other\n}', /Corefile:3: "dns\.other" is not the IP/],
-  [
-    'forward . dns.example {\nresolver 169.254.20.10\n}',
-    /Corefile:3: .*resolver names only 169\.254\.20\.10:53, which is nodens itself/,
-  ],
-  [
-    'forward . 192.0.2.1 dns.example {\nresolver 192.0.2.2\nendpoints a.example\n}',
-    /Corefile:2: endpoints takes upstreams by address/,
-  ],
-  ['forward . tls://192.0.2.1%', /is neither an IP address nor a name/],
-  ['forward . tls://192.0.2.1%a_b', /"a_b" is not a server name/],
-  ['forward . tls://192.0.2.1%a {\ntls_servername b\n}', /and so does tls_servername/],
-  ['forward . tls://192.0.2.1 {\ntls /missing\n}', /"\/missing" cannot be read/],
-  ['forward . tls://192.0.2.1 {\ntls /text\n}', /"\/text" holds no certificate/],
-  ['forward . tls://192.0.2.1 {\ntls /cert.pem /text\n}', /"\/text" holds no private key/],
-  ['forward . tls://192.0.2.1 {\ntls /cert.pem /other.pem\n}', /is not the key of/],
-  ['forward . tls://192.0.2.1 {\ntls a b c d\n}', /at most 3/],
-  ['forward . 192.0.2.1 {\nread_timeout 1ms\n}', /too little|at least/],
-  ['forward . 192.0.2.1 {\ncase_randomization yes\n}', /takes no argument/],
-  ['forward . https://192.0.2.1', /not supported yet/],
-  ['forward . gopher://192.0.2.1', /unknown scheme/],
-  ['forward . dns://1.2.3', /is neither an IP address nor a name/],
-  ['forward . 192.0.2.1:0', /neither an IP address/],
-  ['forward . 169.254.20.10', /nodens itself listens there, and no other/],
-  ['forward . /empty', /no nameserver found/],
-  [`forward . ${Array.from({ length: 16 }, (_, i) => `192.0.2.${i}`).join(' ')}`, /at most 15/],
-  [
-    'forward . 192.0.2.1 {\ndoh_method GET\n}',
-    /Corefile:3: forward option doh_method is not supported yet/,
-  ],
-  ['forward . 192.0.2.1 {\nforce_udp\n}', /Corefile:3: unknown option "force_udp"/],
-  ['forward . 192.0.2.1 {\nforce_tcp yes\n}', /takes no argument/],
-  ['forward . 192.0.2.1 {\npolicy fastest\n}', /unknown "fastest"/],
-  ['forward . 192.0.2.1 {\nmax_fails -1\n}', /too little/],
-  ['forward . 192.0.2.1 {\nexpire 10\n}', /a duration like/],
-  ['forward . 192.0.2.1 {\nhealth_check\n}', /needs/],
-  ['forward . 192.0.2.1 {\nhealth_check 1s domain\n}', /needs a name/],
-  ['forward . 192.0.2.1 {\nhealth_check 1s rec\n}', /unknown "rec"/],
-  ['forward . 192.0.2.1 {\nfailover NOERROR\n}', /NOERROR/],
-  ['forward . 192.0.2.1 {\nnext SOMETIMES\n}', /not a response code/],
-  ['forward . 192.0.2.1 {\nexcept\n}', /needs/],
-];
-
-for (const [text, reason] of WRONG) {
-  test(`refused: ${text.replaceAll('\n', ' ').slice(0, 60)}`, () => {
-    assert.throws(
-      () => forward(text, { ...PEMS, '/empty': 'search example.org\n' }),
-      (error) => {
-        assert.ok(error instanceof ConfigError, String(error));
-        assert.match(error.message, reason);
-        return true;
-      },
-    );
-  });
-}

@@ -1,51 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { decode, encode, type Answer as PacketRecord } from 'dns-packet';
+import { decode, type Answer as PacketRecord } from 'dns-packet';
 import { buildResponse, type NewRecord } from '../../../../agent/dns/build.ts';
 import { CLASS, RCODE, TYPE } from '../../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
-import { readReply } from '../../../../agent/dns/reply.ts';
-import { setup } from '../../../../agent/plugins/loadbalance/setup.ts';
-import { type Answer, relayedAnswer } from '../../../../agent/query/answer.ts';
-import { parseDirective } from '../../../support/corefiles/parse.ts';
-import { answerLines, ask, decoded, queryFor } from '../../../support/queries.ts';
-import { type FakeServices, fakeServices } from '../../../support/services.ts';
-
-function loadbalance(text: string, services: FakeServices = fakeServices()) {
-  const { directive, block } = parseDirective(text);
-  return setup(directive, block, services);
-}
-
-/** Numbers in [0, 1) in turn, over and over. */
-function cycle(...numbers: number[]): () => number {
-  let i = 0;
-  return () => numbers[i++ % numbers.length] as number;
-}
-
-function relayed(wire: Buffer): Answer {
-  const reply = readReply(wire);
-  assert.ok(reply !== undefined);
-  return relayedAnswer(reply, 'forward', 0);
-}
-
-type Sections = Partial<Record<'answers' | 'authorities' | 'additionals', PacketRecord[]>>;
-
-/** An answer without name compression. */
-function plain(sections: Sections, flags = 0): Answer {
-  const questions = [{ type: 'A', name: 'www.example' }] as const;
-  return relayed(encode({ type: 'response', flags, questions: [...questions], ...sections }));
-}
-
-function addresses(name: string, ...list: string[]): PacketRecord[] {
-  return list.map((data) => ({ name, type: data.includes(':') ? 'AAAA' : 'A', ttl: 60, data }));
-}
-
-function through(text: string, answer: Answer, random = () => 0): Answer {
-  const plugin = loadbalance(text, fakeServices({ random }));
-  return ask(plugin, queryFor('www.example', 'A'), () => answer);
-}
-
-const THREE = addresses('www.example', '10.0.0.1', '10.0.0.2', '10.0.0.3');
+import type { Answer } from '../../../../agent/query/answer.ts';
+import { answerLines, decoded, queryFor } from '../../../support/queries.ts';
+import { addresses, cycle, loadbalance, plain, relayed, THREE, through } from './balancing.ts';
 
 describe('loadbalance round_robin', () => {
   it('gives every order of three addresses, each alike', () => {
@@ -216,79 +177,6 @@ describe('loadbalance prefer', () => {
       'A 192.0.2.1',
     ]);
   });
-});
-
-describe('loadbalance weighted', () => {
-  const WEIGHTS =
-    '# mine\nWWW.example\n10.0.0.1 3\n10.0.0.3 2 # two\n\nother.example\n10.0.0.2 255\n';
-  const withFile = (random = () => 0, text = WEIGHTS): FakeServices => {
-    const services = fakeServices({ random });
-    services.texts.set('/weights', text);
-    return services;
-  };
-  const order = (plugin: ReturnType<typeof loadbalance>): string[] =>
-    answerLines(ask(plugin, queryFor('www.example', 'A'), () => plain({ answers: THREE })));
-
-  for (const [random, first] of [
-    [0, '1'],
-    [0.49, '1'],
-    [0.51, '2'],
-    [0.66, '2'],
-    [0.67, '3'],
-    [0.999, '3'],
-  ] as const) {
-    it(`draws 10.0.0.${first} at ${random} of weights 3, 1, 2`, () => {
-      const plugin = loadbalance(
-        'loadbalance weighted /weights',
-        withFile(() => random),
-      );
-      assert.equal(order(plugin)[0], `A 10.0.0.${first}`);
-    });
-  }
-
-  it('reads the file again when it changes, and keeps weights that were good', () => {
-    const services = withFile(() => 0.5);
-    const plugin = loadbalance('loadbalance weighted /weights', services);
-    plugin.start?.();
-    services.texts.set('/weights', 'www.example\n10.0.0.3 255\n');
-    services.touch('/weights');
-    assert.equal(order(plugin)[0], 'A 10.0.0.3');
-    services.texts.set('/weights', 'www.example\n10.0.0.1 256\n');
-    services.touch('/weights');
-    assert.equal(order(plugin)[0], 'A 10.0.0.3');
-    assert.match(services.log.records[0]?.message ?? '', /\/weights:2: "256" is not a weight/);
-    plugin.stop?.();
-    services.texts.set('/weights', 'www.example\n10.0.0.1 255\n');
-    services.touch('/weights');
-    assert.equal(order(plugin)[0], 'A 10.0.0.3');
-  });
-
-  it('starts without the file if it may come', () => {
-    const services = fakeServices();
-    order(loadbalance('loadbalance weighted /weights', services));
-    assert.equal(services.log.records[0]?.level, 'warn');
-    assert.throws(() => loadbalance('loadbalance weighted /weights {\nreload 0s\n}', services), {
-      name: 'ConfigError',
-      message: /^\/etc\/Corefile:2: weight file \/weights cannot be read: ENOENT/,
-    });
-  });
-
-  for (const [text, message] of [
-    ['10.0.0.1 3', /:1: an address needs a domain/],
-    ['a.example\n10.0.0.1 0', /:2: "0" is not a weight/],
-    ['a.example\n10.0.0.1 1.5', /:2: "1.5" is not a weight/],
-    ['a.example\n10.0.0 1', /:2: "10.0.0" is not an IP address/],
-    ['a.example\n10.0.0.1 1 2', /:2: "2" is one word too many/],
-    ['a..example', /:1: "a..example" is not a domain name/],
-  ] as const) {
-    it(`refuses the weights ${JSON.stringify(text)}`, () => {
-      const services = withFile(() => 0, text);
-      assert.throws(() => loadbalance('loadbalance weighted /weights', services), {
-        name: 'ConfigError',
-        message,
-      });
-    });
-  }
 });
 
 describe('loadbalance refuses', () => {

@@ -8,17 +8,16 @@ import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { decode } from 'dns-packet';
-import { buildQuery } from '../../agent/dns/build.ts';
 import { FLAG, flagsOf, putU16, qdcountOf } from '../../agent/dns/header.ts';
-import { CLASS, EDE, RCODE, TYPE } from '../../agent/dns/iana.ts';
+import { EDE, RCODE, TYPE } from '../../agent/dns/iana.ts';
 import { nameFromText, nameToText } from '../../agent/dns/name.ts';
 import { readReply } from '../../agent/dns/reply.ts';
 import { freePort } from '../support/free-port.ts';
 import { eventually } from '../support/netns.ts';
 import { packet, packetsIn } from '../support/packets/read.ts';
-import { type Told, told } from '../support/replies.ts';
 import { overTcp, overUdp, stopped, type Target } from '../support/server/subject.ts';
-import { type Asked, type FakeServer, startServer } from '../support/upstream/server.ts';
+import { answersOf, plain, query, rcodeOf, send } from '../support/upstream/relayed.ts';
+import { type FakeServer, startServer } from '../support/upstream/server.ts';
 
 const run = promisify(execFile);
 const NODENS = fileURLToPath(new URL('../../dist/agent/main.js', import.meta.url));
@@ -83,27 +82,10 @@ after(async () => {
   rmSync(folder, { recursive: true });
 });
 
-function query(name: string, type: keyof typeof TYPE, dnssecOk?: boolean): Buffer {
-  return buildQuery({
-    ...{ name: nameFromText(name), type: TYPE[type], class: CLASS.IN, id: 7, flags: FLAG.RD },
-    ...{ dnssecOk: dnssecOk ?? false, udpSizeBytes: dnssecOk === undefined ? undefined : 1_232 },
-  });
-}
-
 /** Lets the upstream answer with `message`, whatever it is asked. */
 function says(message: Buffer): void {
   upstream.script = (asked) => send(asked, message);
 }
-
-function send(asked: Asked, message: Buffer): void {
-  const own = Buffer.from(message);
-  putU16(own, 0, asked.head.id);
-  if (asked.transport === 'udp') asked.raw(own);
-  else asked.raw(Buffer.concat([Buffer.of(own.length >> 8, own.length & 0xff), own]));
-}
-
-/** Names of CoreDNS's making are not compressed over TCP. */
-const plain = (message: Told): Buffer => told(message).wire;
 
 async function ask(name: string, type: keyof typeof TYPE, dnssecOk?: boolean): Promise<Buffer> {
   const response = await overUdp(subject, query(name, type, dnssecOk));
@@ -111,18 +93,9 @@ async function ask(name: string, type: keyof typeof TYPE, dnssecOk?: boolean): P
   return response;
 }
 
-const rcodeOf = (response: Buffer): number => flagsOf(response) & 0xf;
-
 const asked = (name: string): number =>
   upstream.seen.filter(({ head }) => nameToText(head.name.slice(0, head.nameLength)) === `${name}.`)
     .length;
-
-/** Owner, type and data of each answer, as they are spelt. */
-function answersOf(response: Buffer): string[] {
-  return (decode(response).answers ?? []).map(
-    (answer) => `${answer.name} ${answer.type} ${'data' in answer ? String(answer.data) : ''}`,
-  );
-}
 
 describe('an answer over TCP without compression', () => {
   const PORT = '_sql._tcp.db.tcp.test';

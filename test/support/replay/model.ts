@@ -10,6 +10,7 @@ import { nameToText } from '../../../agent/dns/name.ts';
 import type { Reply } from '../../../agent/dns/reply.ts';
 import type { ServeStaleOptions, UpstreamGroup, Upstreams } from '../../../agent/query/services.ts';
 import type { UpstreamsRoom } from '../../../agent/upstream/upstreams.ts';
+import { UselessUpstreams } from './useless-upstreams.ts';
 import type { Got } from './world.ts';
 
 /** TTL of everything that the scripted upstreams say; the cache's smallest bound. */
@@ -23,9 +24,6 @@ const SERVFAIL_MS = 1_000;
 const RECOVERED_MS = 6_000;
 /** A refresh from a good upstream takes less. */
 const REFRESHED_MS = 200;
-/** This long after so many names had no good word from it, an upstream counts as unhealthy. */
-const USELESS_NAMES = 12;
-const USELESS_MS = 5_000;
 /** Queries an upstream may get in a second while all are down: trials. */
 const MAX_TRIALS = 5;
 
@@ -36,14 +34,6 @@ interface Known {
   readonly address: string;
   readonly expiresMs: number;
   failedMs: number;
-}
-
-/** What an upstream that says nothing of use has been asked since it began to. */
-interface Uselessness {
-  readonly sinceMs: number;
-  readonly names: Set<string>;
-  /** When there were enough of them. */
-  enoughMs: number;
 }
 
 /** What a name's client may be judged by, as it was when it asked. */
@@ -63,7 +53,7 @@ export class OutageModel {
   readonly #inFlight = new Map<string, number>();
   readonly #lastFailureMs = new Map<string, number>();
   readonly #servfail = new Map<string, { atMs: number; generation: string }>();
-  readonly #useless = new Map<string, Uselessness>();
+  readonly #useless: UselessUpstreams;
   readonly #trials = new Map<string, number[]>();
   readonly #lastStaleMs = new Map<string, number>();
   #goodSinceMs = Number.POSITIVE_INFINITY;
@@ -77,6 +67,7 @@ export class OutageModel {
     this.#isAllDown = isAllDown;
     this.#rules = rules;
     this.#now = now;
+    this.#useless = new UselessUpstreams(now);
   }
 
   /** Puts the model between `forward` and the upstreams. */
@@ -110,27 +101,17 @@ export class OutageModel {
 
   /** Whether an upstream says nothing of use, whatever it is asked, from now on, or begins to do so in another way. */
   behaves(upstream: string, isUseless: boolean): void {
-    if (isUseless) this.#useless.set(upstream, newlyUseless(this.#now()));
-    else this.#useless.delete(upstream);
+    this.#useless.behaves(upstream, isUseless);
   }
 
   /** Invariant 6: `up` are the upstreams that count as healthy. */
   judgeHealth(up: readonly string[]): void {
-    for (const [upstream, { enoughMs }] of this.#useless) {
-      if (this.#now() - enoughMs < USELESS_MS) continue;
-      this.seen.useless++;
-      assert.ok(!up.includes(upstream), `${upstream} is useless, and up`);
-    }
+    this.seen.useless += this.#useless.judgeHealth(up);
   }
 
   /** Invariant 7, for a query that arrives at `upstream`: what was begun before it was down may still be tried. */
   arrived(upstream: string, name: string): void {
-    const useless = this.#useless.get(upstream);
-    // Before that, good replies to earlier queries may still come.
-    if (useless !== undefined && this.#now() - useless.sinceMs >= USELESS_MS)
-      useless.names.add(name);
-    if (useless?.names.size === USELESS_NAMES)
-      useless.enoughMs = Math.min(useless.enoughMs, this.#now());
+    this.#useless.arrived(upstream, name);
     if (!this.#isAllDown() || this.#beganDown.get(name) !== true) return;
     this.seen.trials++;
     const now = this.#now();
@@ -164,9 +145,7 @@ export class OutageModel {
   /** No configuration in between named the upstreams, or no process knew them. */
   healthIsLearnedAnew(): void {
     this.#trials.clear();
-    for (const upstream of this.#useless.keys()) {
-      this.#useless.set(upstream, newlyUseless(this.#now()));
-    }
+    this.#useless.learnAnew();
   }
 
   /** A new process with the old one's snapshot: denials, failures and what was under way are forgotten. */
@@ -318,8 +297,4 @@ export class OutageModel {
 
 function hasSoa(wire: Buffer): boolean {
   return nscountOf(wire) > 0 && (flagsOf(wire) & FLAG.TC) === 0;
-}
-
-function newlyUseless(sinceMs: number): Uselessness {
-  return { sinceMs, names: new Set(), enoughMs: Number.POSITIVE_INFINITY };
 }

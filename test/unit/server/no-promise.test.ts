@@ -35,18 +35,19 @@ const REPLY = buildResponse(QUESTION, {
   })),
 });
 
-it('six plugins answer a hit without making a promise', async () => {
+/** An agent without sockets: `receive` takes the query to the six plugins, the upstream is a fixed reply. */
+function agentOfSixPlugins() {
   const base = fakeServices();
   const { clock, log, metrics, ledger } = base;
   const cache = createCache({
     ...{ clock, metrics, log, ledger, totalBytes: 1 << 20 },
     random: () => 0.5,
   });
-  let asked = 0;
+  const asked = { value: 0 };
   const upstreams = {
     group: () => ({
       exchange: () => {
-        asked++;
+        asked.value++;
         const reply = readReply(REPLY);
         assert.ok(reply !== undefined);
         return Promise.resolve({ reply, upstream: '192.0.2.53:53', transport: 'udp' as const });
@@ -86,7 +87,15 @@ it('six plugins answer a hit without making a promise', async () => {
       out,
       () => undefined,
     );
+  const stop = (): void => {
+    for (const plugin of assembly.plugins) plugin.stop?.();
+    cache.close();
+  };
+  return { receive, stop, asked, row, lines: base.lines };
+}
 
+it('six plugins answer a hit without making a promise', async () => {
+  const { receive, stop, asked, row, lines } = agentOfSixPlugins();
   assert.equal(receive(), PENDING, 'the first is a miss');
   await settle();
   assert.ok(receive() > 0, 'the second is a hit');
@@ -104,9 +113,8 @@ it('six plugins answer a hit without making a promise', async () => {
 
   assert.equal(onHits, 0);
   assert.ok(promises > 0, 'the hook sees promises');
-  assert.equal(asked, 1);
+  assert.equal(asked.value, 1);
   assert.equal(row.recorded.length, 102);
-  assert.equal(base.lines.length, 102, 'each has its line in the query log');
-  for (const plugin of assembly.plugins) plugin.stop?.();
-  cache.close();
+  assert.equal(lines.length, 102, 'each has its line in the query log');
+  stop();
 });

@@ -57,10 +57,12 @@ export function objection(found: Import, rooms: readonly Room[]): string | undef
   if (room === undefined) return `${file} is in no room`;
   const isAllowed = isModule
     ? room.modules.some((rule) => allowsModule(rule, target, names))
-    : [room.path, ...room.mayImport].some(
-        (path) => target === path || target.startsWith(`${path}/`),
-      );
+    : [room.path, ...room.mayImport].some((path) => isIn(target, path));
   return isAllowed ? undefined : `${file}:${line}: ${room.path} may not import ${target}`;
+}
+
+function isIn(file: string, path: string): boolean {
+  return matchesGlob(file, path) || matchesGlob(file, `${path}/**`);
 }
 
 function allowsModule(rule: ModuleRule, module: string, names: Import['names']): boolean {

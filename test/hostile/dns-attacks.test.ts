@@ -223,9 +223,20 @@ async function besideAttack(row: Row, agent: HostileAgent, limit: string): Promi
     );
 }
 
+/** Without a memory limit there is room for what these attacks make the agent hold: what is sure is named here. */
+const WITHOUT_LIMIT: readonly Limited[] = ['connections', 'nonsense'];
+
+function rowWithin(row: Row, limit: string): Row {
+  if ('limitMebi' in within(limit) || row.limited === undefined) return row;
+  const { limited: _, ...rest } = row;
+  const limited = row.limited.filter((what) => WITHOUT_LIMIT.includes(what));
+  return limited.length === 0 ? rest : { ...rest, limited };
+}
+
 describe('one client against the agent', () => {
-  for (const row of ROWS) {
-    for (const limit of LONG_LIMITS ?? [row.limit]) {
+  for (const each of ROWS) {
+    for (const limit of LONG_LIMITS ?? [each.limit]) {
+      const row = rowWithin(each, limit);
       it(`${row.name}, ${where(limit)}`, async (test) => {
         const agent = await startAgent({ script: answerAsked, ...within(limit) });
         test.after(() => agent.kill());

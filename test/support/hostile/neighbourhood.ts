@@ -1,15 +1,17 @@
 /** A well-behaved pod: it asks over UDP and TCP what is cached, and over UDP what is not. */
-import { Neighbour, type Neighbourhood, quantile } from './neighbour.ts';
-import { TcpNeighbour } from './tcp-neighbour.ts';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { isRoot } from '../packages.ts';
+import { type Neighbourhood, quantile } from './neighbour.ts';
 
-const HITS_EVERY_MS = 20;
-const TCP_EVERY_MS = 100;
-const NEW_EVERY_MS = 20;
+const POD = fileURLToPath(new URL('./pod.ts', import.meta.url));
 /**
- * An answer that comes later never comes. Far beyond what a stub resolver waits, because how long answers take measures
- * the machine as well, and is told apart.
+ * A process that others on this machine do not delay, where that may be: what is measured is how long the agent takes,
+ * not how long a client waits for a processor.
  */
-const IN_TIME_MS = 20_000;
+const UNDELAYED = isRoot ? ['chrt', '--fifo', '1'] : [];
 
 export interface PodOutcome {
   /** Cached names over UDP. */
@@ -22,29 +24,24 @@ export interface PodOutcome {
 
 let pods = 0;
 
-/** The pod at `localAddress` asks for as long as `meanwhile` takes; what became of its questions. */
+/** The pod at `address` asks for as long as `meanwhile` takes; what became of its questions. */
 export async function besidePod(
   port: number,
-  localAddress: string,
+  address: string,
   meanwhile: () => Promise<void>,
 ): Promise<PodOutcome> {
-  const pod = ++pods;
-  const common = { localAddress, inTimeMs: IN_TIME_MS };
-  const nameOf = (asked: number): string => `n${asked}.p${pod}.fresh.test`;
-  const hits = await Neighbour.open(port, common);
-  const fresh = await Neighbour.open(port, { ...common, nameOf });
-  const tcp = new TcpNeighbour({ ...common, port });
-  hits.start(HITS_EVERY_MS);
-  fresh.start(NEW_EVERY_MS);
-  tcp.start(TCP_EVERY_MS);
+  const names = `p${++pods}.fresh.test`;
+  const [file = '', ...args] = [...UNDELAYED, process.execPath, POD, `${port}`, address, names];
+  const pod = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = once(pod, 'exit');
+  const told = text(pod.stdout);
   try {
     await meanwhile();
-  } catch (error) {
-    await Promise.all([hits.close(), tcp.close(), fresh.close()]);
-    throw error;
+  } finally {
+    pod.stdin.end();
+    await ended;
   }
-  const [ofHits, ofTcp, ofFresh] = await Promise.all([hits.close(), tcp.close(), fresh.close()]);
-  return { hits: ofHits, tcp: ofTcp, fresh: ofFresh };
+  return JSON.parse(await told) as PodOutcome;
 }
 
 /** `0/150 p50 0.4 p99 2.1 ms`: lost of asked, and how long answers took. */

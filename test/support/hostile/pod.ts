@@ -20,6 +20,8 @@ const nameOf = (asked: number): string => `n${asked}.${names}`;
 const hits = await Neighbour.open(Number(port), common);
 const fresh = await Neighbour.open(Number(port), { ...common, nameOf });
 const tcp = new TcpNeighbour({ ...common, port: Number(port) });
+// It is there: what comes from now on, it sees.
+process.stdout.write('\n');
 hits.start(HITS_EVERY_MS);
 fresh.start(NEW_EVERY_MS);
 tcp.start(TCP_EVERY_MS);

@@ -10,9 +10,9 @@ RUN npm ci
 COPY build.ts tsconfig.json LICENSE NOTICE ./
 COPY agent agent
 COPY init init
+COPY native native
 RUN npm run build
-COPY launcher launcher
-RUN gcc -O2 -Wall -Wextra -Werror -o nodens-launch launcher/nodens-launch.c
+RUN gcc -O2 -Wall -Wextra -Werror -o nodens-launch native/launcher/nodens-launch.c
 
 # Not the Node image: nodens needs its node, not its npm, yarn and corepack.
 FROM debian:bookworm-slim
@@ -29,7 +29,7 @@ COPY --from=build /src/package.json /src/LICENSE /src/NOTICE /opt/nodens/
 COPY --from=build /usr/local/LICENSE /opt/nodens/LICENSE-node
 COPY --from=build /src/nodens-launch /usr/local/bin/nodens
 # Here and not in the build stage: not every builder copies extended attributes between stages. Why
-# `p` and not `ep`: launcher/nodens-launch.c. Then a look whether what was copied runs at all.
+# `p` and not `ep`: native/launcher/nodens-launch.c. Then a look whether what was copied runs at all.
 RUN setcap cap_net_bind_service=p /usr/local/bin/nodens && node --version
 
 # Root, because an existing node-local-dns DaemonSet names no user and its one container sets the

@@ -1,5 +1,5 @@
 /**
- * Install script: compiles the addon of the server room with one call of the C compiler. It never fails the install: without a
+ * Install script: compiles the addon with one call of the C compiler. It never fails the install: without a
  * compiler or Node's headers the agent serves through node:dgram and node:net. Plain JavaScript, for whatever Node npm runs it on.
  */
 import { spawnSync } from 'node:child_process';
@@ -9,15 +9,15 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(fileURLToPath(import.meta.url));
 const sources = [
-  'agent/server/addon.c',
-  'agent/server/companions.c',
-  'agent/server/pages.c',
-  'agent/server/tcp/steer.c',
-  'agent/server/udp/batch.c',
-  'agent/server/udp/receive.c',
-  'agent/server/udp/send.c',
-  'agent/server/udp/socket.c',
-  'init/alive/lend.c',
+  'native/napi/addon.c',
+  'native/process/companions.c',
+  'native/process/pages.c',
+  'native/tcp/steer.c',
+  'native/udp/batch.c',
+  'native/udp/receive.c',
+  'native/udp/send.c',
+  'native/udp/socket.c',
+  'native/netfilter/lend.c',
 ].map((file) => join(root, file));
 const output = join(root, 'build/nodens.node');
 

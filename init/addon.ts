@@ -6,7 +6,7 @@ import type { LendTable } from './alive/tables.ts';
 
 /** What init uses of it. */
 export interface InitAddon extends PagesAddon {
-  /** Takes the exit status of a child that has ended and that nobody started (`agent/server/companions.c`). */
+  /** Takes the exit status of a child that has ended and that nobody started (`native/process/companions.c`). */
   reap(pid: number): void;
   readonly lendTable: LendTable;
 }

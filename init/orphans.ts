@@ -1,6 +1,6 @@
 /**
- * Companions of killed agents (`agent/server/companions.c`) fall to the first process of the container, which in drop-in mode
- * is init. They end by themselves; their exit status must be taken, or each would keep a process id for ever.
+ * Companions of killed agents (`native/process/companions.c`) fall to the first process of the container, which in drop-in
+ * mode is init. They end by themselves; their exit status must be taken, or each would keep a process id for ever.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import type { InitAddon } from './addon.ts';

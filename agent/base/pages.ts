@@ -1,7 +1,7 @@
-/** Keeps a process as small as what it uses (`agent/server/pages.c`). */
+/** Keeps a process as small as what it uses (`native/process/pages.c`). */
 import type { Clock, Timer } from './clock.ts';
 
-/** What `pages.c` exports. */
+/** What it exports. */
 export interface PagesAddon {
   /** Lets go of the program's own pages; the ones in use come back as they are used. About half a millisecond. */
   releasePages(): void;

@@ -1,6 +1,6 @@
 /**
- * Loads the compiled addon: batches of datagrams (the folder `udp`), steered TCP listeners (`tcp/steer.c`), the companions
- * of a process that is killed (`companions.c`), and pages that are not needed any more (`pages.c`).
+ * Loads the compiled addon (`native/`): batches of datagrams, TCP listeners that take over from an older one, companions of
+ * a process that is killed, and pages that are not needed any more.
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';

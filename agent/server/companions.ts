@@ -1,8 +1,8 @@
-/** Companions (`companions.c`) that make a killed agent's death short: sockets close at once, and interception goes. */
+/** Companions that make a killed agent's death short: sockets close at once, and interception goes. */
 import { errnoOf } from '../base/errors.ts';
 import type { Logger } from '../query/services.ts';
 
-/** What `companions.c` exports. Both start a process unless it runs, return its id, and throw the system's error. */
+/** `native/process/companions.c`. Both start a process unless it runs, return its id, and throw the system's error. */
 export interface CompanionAddon {
   /** Keeps the agent's memory until its sockets are closed. */
   keepMemory(): number;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 
-const sources = [...globSync('{agent,init}/**/*.{ts,c}'), ...globSync('launcher/*.c')].sort();
+const sources = [...globSync('{agent,init}/**/*.ts'), ...globSync('native/**/*.{c,h}')].sort();
 const linesOf = (file: string): string[] => readFileSync(file, 'utf8').split('\n');
 
 const MAX_COLUMNS = 130;

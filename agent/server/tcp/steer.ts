@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import type { Server } from 'node:net';
 import { type Endpoint, familyOf } from '../../base/address.ts';
 
-/** What the kernel holds at most for one connection, each way, by `steer.c`; it grants twice what it is asked for. */
+/** What the kernel holds at most for one connection, each way, by `native/tcp/steer.c`; it grants twice what it is asked for. */
 export const RECEIVE_BUFFER_BYTES = 2 * 16 * 1_024;
 export const SEND_BUFFER_BYTES = 2 * 32 * 1_024;
 
-/** What `steer.c` exports. */
+/** What `native/tcp/steer.c` exports. */
 export interface SteerAddon {
   /** Descriptor of a listening socket that gets every new connection. Throws the system's error. */
   listenSteered(address: string, port: number, backlog: number): number;

@@ -1,6 +1,6 @@
 /** The memory that JavaScript and the addon share, and the messages that go out through it on their own. */
 
-/** As in `batch.h`. */
+/** As in `native/udp/batch.h`. */
 export const BATCH = 64;
 export const ADDRESS_BYTES = 28;
 /** An address, and behind it the address of ours that it asked, where the socket is a wildcard's. */
@@ -24,7 +24,7 @@ export interface Buffers {
   readonly stats: Uint32Array;
 }
 
-/** What `batch.c` exports. `onBatch` gets the number of datagrams, or of an error, negative. */
+/** What `native/udp/batch.c` exports. `onBatch` gets the number of datagrams, or of an error, negative. */
 export interface BatchAddon {
   open(
     address: string,

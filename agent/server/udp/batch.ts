@@ -1,4 +1,4 @@
-/** The fast UDP transport: up to 64 datagrams a system call, by the addon (`batch.c`). */
+/** The fast UDP transport: up to 64 datagrams a system call, by the addon (`native/udp/batch.c`). */
 import { type Endpoint, formatAddress, formatEndpoint, isWildcard } from '../../base/address.ts';
 import { v6Key } from '../../base/client-key.ts';
 import { errnoOf, messageOf, NetworkError } from '../../base/errors.ts';

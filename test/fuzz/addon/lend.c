@@ -1,4 +1,4 @@
-/* The answers of the kernel to init/alive/lend.c, as libFuzzer makes them: any bytes in any number of datagrams. */
+/* The answers of the kernel to native/netfilter/lend.c, as libFuzzer makes them: any bytes in any number of datagrams. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdint.h>
@@ -25,7 +25,7 @@ static ssize_t kernel_recv(int fd, void *into, size_t room, int flags) {
 }
 
 #define recv kernel_recv
-#include "../../../init/alive/lend.c"
+#include "../../../native/netfilter/lend.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   input = data;

@@ -1,5 +1,5 @@
 /*
- * agent/server/udp/receive.c and send.c between a kernel and a JavaScript that do anything they may: libFuzzer's bytes say
+ * native/udp/receive.c and send.c between a kernel and a JavaScript that do anything they may: libFuzzer's bytes say
  * how many datagrams come and how long they are, what JavaScript puts into its slots, and what the kernel takes of it.
  */
 #define _GNU_SOURCE
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "../../../agent/server/udp/batch.h"
+#include "../../../native/udp/batch.h"
 
 static const uint8_t *input;
 static size_t left;
@@ -93,8 +93,8 @@ static ssize_t kernel_sendmsg(int fd, const struct msghdr *header, int flags) {
 #define recvmmsg kernel_recvmmsg
 #define sendmmsg kernel_sendmmsg
 #define sendmsg kernel_sendmsg
-#include "../../../agent/server/udp/receive.c"
-#include "../../../agent/server/udp/send.c"
+#include "../../../native/udp/receive.c"
+#include "../../../native/udp/send.c"
 
 /* ── what Node is to it ────────────────────────────────────────────────────────────────────────────────────────── */
 

@@ -120,7 +120,7 @@ function inside(cwd: string): { cwd: string; stdio: 'pipe'; env: NodeJS.ProcessE
 }
 
 test('the launcher execs what the final stage copies, and is the entry point with its capability', () => {
-  const launcher = read('launcher/nodens-launch.c');
+  const launcher = read('native/launcher/nodens-launch.c');
   const defined = (macro: string): string =>
     new RegExp(`^#define ${macro} "(.+)"$`, 'm').exec(launcher)?.[1] ?? '';
   const targetOf = (source: string): string | undefined =>

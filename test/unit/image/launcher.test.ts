@@ -7,7 +7,7 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 
-const SOURCE = new URL('../../../launcher/nodens-launch.c', import.meta.url).pathname;
+const SOURCE = new URL('../../../native/launcher/nodens-launch.c', import.meta.url).pathname;
 
 const NET_BIND_SERVICE = 1 << 10;
 const NET_ADMIN = 1 << 12;

@@ -43,9 +43,7 @@ it('the addon, watched by the address and undefined-behaviour sanitizers, surviv
   try {
     const addon = join(folder, 'nodens.node');
     const flags = ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'];
-    const sources = ['agent/server', 'init'].flatMap((room) =>
-      globSync(path(`../../../${room}/**/*.c`)),
-    );
+    const sources = globSync(path('../../../native/{napi,netfilter,process,tcp,udp}/*.c'));
     run('cc', [...flags, '-shared', '-fPIC', `-I${include}`, '-o', addon, ...sources]);
     const hammer = ['--expose-gc', path('../../support/server/hammer.ts'), addon, '40'];
     const [program = '', ...args] = [...APART, process.execPath, ...hammer];

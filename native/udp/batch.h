@@ -5,7 +5,7 @@
 #ifndef NODENS_BATCH_H
 #define NODENS_BATCH_H
 
-#include "../addon.h"
+#include "../napi/addon.h"
 
 #include <stdint.h>
 

@@ -6,7 +6,7 @@
  * comes back from the kernel's page cache, 16 at a time, in about a microsecond.
  */
 #define _GNU_SOURCE
-#include "addon.h"
+#include "../napi/addon.h"
 
 #include <link.h>
 #include <stdint.h>

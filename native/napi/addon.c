@@ -1,7 +1,6 @@
 /*
- * The addon of the server room: batches of datagrams (the folder udp), steered TCP listeners (tcp/steer.c), the
- * companions of a process that is killed (companions.c), and pages that are not needed any more (pages.c). And what
- * init needs of it: tables that end with another process (init/alive/lend.c).
+ * The entry of the addon: UDP in batches (udp), TCP listeners (tcp), companions and pages of a process (process), and for
+ * init tables that end with another process (netfilter).
  */
 #include "addon.h"
 

@@ -7,7 +7,7 @@
  * closes. With one listener in the group, index 1 is out of range and the kernel falls back to hashing: to that one.
  */
 #define _GNU_SOURCE
-#include "../addon.h"
+#include "../napi/addon.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -11,10 +11,10 @@
  *
  * Of descriptors each has one end of a pipe, whose other end is the agent's, so that it ends with the agent; the herald
  * has its connection, too. In that lies, sent by init and never received, what ends with the herald: a socket that owns
- * rules (init/alive/lend.c).
+ * rules (native/netfilter/lend.c).
  */
 #define _GNU_SOURCE
-#include "addon.h"
+#include "../napi/addon.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
  * that it is closed with that: by whatever death, and without anybody having to notice.
  */
 #define _GNU_SOURCE
-#include "../../agent/server/addon.h"
+#include "../napi/addon.h"
 
 #include <errno.h>
 #include <fcntl.h>

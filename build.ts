@@ -80,5 +80,7 @@ const { metafile } = await build({
 const licences = bundledPackages(metafile).map(licenceOf).sort();
 writeFileSync(join(outdir, 'THIRD-PARTY-LICENSES.txt'), `${licences.join('\n\n')}\n`);
 
-const addon = new URL('build/nodens.node', import.meta.url);
-if (existsSync(addon)) cpSync(addon, new URL('dist/native/nodens.node', import.meta.url));
+for (const program of ['agent', 'init']) {
+  const addon = new URL(`build/${program}.node`, import.meta.url);
+  if (existsSync(addon)) cpSync(addon, new URL(`dist/native/${program}.node`, import.meta.url));
+}

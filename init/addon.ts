@@ -1,18 +1,17 @@
-/** The agent's addon, of which init uses what is not about packets. */
+/** Loads init's addon (`native/`). */
 import { createRequire } from 'node:module';
 import { errnoOf, messageOf } from '../agent/base/errors.ts';
 import type { PagesAddon } from '../agent/base/pages.ts';
 import type { LendTable } from './alive/tables.ts';
 
-/** What init uses of it. */
 export interface InitAddon extends PagesAddon {
-  /** Takes the exit status of a child that has ended and that nobody started (`native/process/companions.c`). */
+  /** Takes the exit status of a child that has ended and that Node did not start (`native/process/child_reaping.c`). */
   reap(pid: number): void;
   readonly lendTable: LendTable;
 }
 
 /** Beside the bundle, or where the install script puts it in a source tree. */
-const PLACES = ['../native/nodens.node', '../build/nodens.node'];
+const PLACES = ['../native/init.node', '../build/init.node'];
 
 /** The addon, or why there is none: init is larger then, and the kernel is not told which agents are alive. */
 export function initAddon(): InitAddon | Error {

@@ -1,5 +1,5 @@
 /**
- * Loads the compiled addon (`native/`): batches of datagrams, TCP listeners that take over from an older one, companions of
+ * Loads the agent's addon (`native/`): batches of datagrams, TCP listeners that take over from an older one, companions of
  * a process that is killed, and pages that are not needed any more.
  */
 import { existsSync } from 'node:fs';
@@ -12,7 +12,7 @@ import type { SteerAddon } from './tcp/steer.ts';
 import type { BatchAddon } from './udp/addon-buffers.ts';
 
 /** Beside the bundle, or where the install script puts it in a source tree. */
-const PLACES = ['../native/nodens.node', '../../build/nodens.node'];
+const PLACES = ['../native/agent.node', '../../build/agent.node'];
 
 type Addon = BatchAddon & CompanionAddon & PagesAddon & SteerAddon;
 

@@ -3,8 +3,8 @@
  * descriptor of the socket is closed. The only one lies, sent and never received, in a unix socket of the other process, so
  * that it is closed with that: by whatever death, and without anybody having to notice.
  */
-#define _GNU_SOURCE
 #include "../napi/addon.h"
+#include "../napi/napi_util.h"
 
 #include <errno.h>
 #include <fcntl.h>

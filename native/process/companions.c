@@ -13,8 +13,8 @@
  * has its connection, too. In that lies, sent by init and never received, what ends with the herald: a socket that owns
  * rules (native/netfilter/lend.c).
  */
-#define _GNU_SOURCE
 #include "../napi/addon.h"
+#include "../napi/napi_util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -204,22 +204,11 @@ static napi_value end_herald(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* reap(pid): takes the exit status of a child that has ended and that nobody started, a dead agent's companion. */
-static napi_value reap(napi_env env, napi_callback_info info) {
-  napi_value args[1];
-  size_t count = 1;
-  int32_t pid;
-  if (napi_get_cb_info(env, info, &count, args, NULL, NULL) != napi_ok) return NULL;
-  if (napi_get_value_int32(env, args[0], &pid) == napi_ok && pid > 0) waitpid(pid, NULL, WNOHANG | __WALL);
-  return NULL;
-}
-
 void define_companions(napi_env env, napi_value exports) {
   napi_property_descriptor functions[] = {
       {"keepMemory", NULL, keep_memory, NULL, NULL, NULL, napi_enumerable, NULL},
       {"startHerald", NULL, start_herald, NULL, NULL, NULL, napi_enumerable, NULL},
       {"endHerald", NULL, end_herald, NULL, NULL, NULL, napi_enumerable, NULL},
-      {"reap", NULL, reap, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
 }

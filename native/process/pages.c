@@ -5,8 +5,8 @@
  * stay mapped and count as ours for as long as we run. They are the file's, unchanged: let go of, one that is used again
  * comes back from the kernel's page cache, 16 at a time, in about a microsecond.
  */
-#define _GNU_SOURCE
 #include "../napi/addon.h"
+#include "../napi/napi_util.h"
 
 #include <link.h>
 #include <stdint.h>

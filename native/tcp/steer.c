@@ -6,8 +6,8 @@
  * index 1: while two are there (an upgrade) that is the newer one, and the older one's queue runs dry before it
  * closes. With one listener in the group, index 1 is out of range and the kernel falls back to hashing: to that one.
  */
-#define _GNU_SOURCE
 #include "../napi/addon.h"
+#include "../napi/napi_util.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -5,8 +5,9 @@
  * Node-API and libuv's uv_poll only. Everything happens on the main thread. JavaScript owns the buffers that datagrams
  * are read into and written from; we hold references to them until the handle is closed.
  */
-#define _GNU_SOURCE
 #include "batch.h"
+
+#include "../napi/addon.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

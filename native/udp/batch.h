@@ -5,7 +5,7 @@
 #ifndef NODENS_BATCH_H
 #define NODENS_BATCH_H
 
-#include "../napi/addon.h"
+#include "../napi/napi_util.h"
 
 #include <stdint.h>
 
@@ -87,9 +87,6 @@ struct place {
   int receive_bytes, is_connected, is_wildcard;
 };
 
-/* Within the addon: no program that loads it has these names. */
-#pragma GCC visibility push(hidden)
-
 /* A non-blocking socket at its place, or -errno. */
 int open_socket(const struct place *place);
 
@@ -109,7 +106,5 @@ void send_batch(struct transport *self, int received);
 
 /* Sends the first `count` of `late`. Returns the error of the last one that cannot be sent at all, or 0. */
 int send_late(struct transport *self, int count);
-
-#pragma GCC visibility pop
 
 #endif

@@ -1,5 +1,4 @@
 /* What comes in at a socket: one recvmmsg and one call into JavaScript for up to 64 datagrams. */
-#define _GNU_SOURCE
 #include "batch.h"
 
 #include <errno.h>

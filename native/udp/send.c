@@ -1,5 +1,4 @@
 /* What leaves a socket. Replies that the kernel does not take at once wait in a bounded tail; meanwhile nothing is read. */
-#define _GNU_SOURCE
 #include "batch.h"
 
 #include <errno.h>

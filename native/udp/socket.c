@@ -1,5 +1,4 @@
 /* Sockets for datagrams: bound for clients that ask, or connected to a server that is asked. */
-#define _GNU_SOURCE
 #include "batch.h"
 
 #include <errno.h>

@@ -21,7 +21,7 @@ const FIRST_PROCESS = `
       return false;
     }
   });
-  const addon = '${fileURLToPath(new URL('../../build/nodens.node', import.meta.url))}';
+  const addon = '${fileURLToPath(new URL('../../build/agent.node', import.meta.url))}';
   const socket = '/tmp/nodens-orphans-' + Date.now() + '.sock';
   const heard = createServer(() => undefined).listen(socket);
   const agent = 'const addon = require(' + JSON.stringify(addon) + '); addon.keepMemory();' +

@@ -1,7 +1,5 @@
 /** Compiles the searches of the addon's parts, with the address and undefined-behaviour sanitizers. */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** Parts of the addon that have a search beside this file. */
@@ -15,20 +13,21 @@ const FLAGS = [
   ...['-Wl,--gc-sections', '-Wl,-z,lazy', '-Wl,--unresolved-symbols=ignore-all'],
 ];
 
-/** Where Node's headers are; undefined where they are not. */
-export const HEADERS = [
-  path('../../../node_modules/node/include/node'),
-  join(dirname(process.execPath), '../include/node'),
-  '/usr/include/node',
-  '/usr/local/include/node',
-].find((dir) => existsSync(join(dir, 'node_api.h')));
+/** What every C file of the addons is compiled with; undefined without Node's headers. */
+const ADDON_FLAGS = (() => {
+  const args = [path('../../../compile.mjs'), '--cflags'];
+  const { status, stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  return status === 0 ? stdout.trim().split('\n') : undefined;
+})();
+
+export const hasHeaders = ADDON_FLAGS !== undefined;
 
 /** Compiles `part` with libFuzzer (clang), or with `replay.c`. Throws with what the compiler says. */
 export function compile(part: Part, compiler: 'clang' | 'cc', output: string): void {
   const isSearch = compiler === 'clang';
   const sanitizers = `-fsanitize=${isSearch ? 'fuzzer,' : ''}address,undefined`;
   const sources = [`${part}.c`, ...(isSearch ? [] : ['replay.c'])].map(path);
-  const args = [...FLAGS, sanitizers, `-I${HEADERS}`, '-o', output, ...sources];
+  const args = [...(ADDON_FLAGS ?? []), ...FLAGS, sanitizers, '-o', output, ...sources];
   const { status, stderr, error } = spawnSync(compiler, args, { encoding: 'utf8' });
   if (status !== 0) throw new Error(`${compiler} ${part}.c: ${error?.message ?? stderr}`);
 }

@@ -1,5 +1,4 @@
 /* The answers of the kernel to native/netfilter/lend.c, as libFuzzer makes them: any bytes in any number of datagrams. */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>

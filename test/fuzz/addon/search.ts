@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hasProgram, installPackages, isRoot } from '../../support/packages.ts';
 import { keepFinding, keptSeeds, seedsName } from '../seeds.ts';
-import { compile, HEADERS, PARTS, type Part } from './build.ts';
+import { compile, hasHeaders, PARTS, type Part } from './build.ts';
 
 /** clang, and its libFuzzer, of Debian's default version. */
 const PACKAGES = ['clang', 'libclang-rt-14-dev'];
 
 /** Why the addon cannot be searched here; undefined where it can. Installs clang where that is all. */
 export function prepare(): string | undefined {
-  if (HEADERS === undefined) return "Node's headers are not there";
+  if (!hasHeaders) return "Node's headers are not there";
   if (hasProgram('clang')) return undefined;
   if (!isRoot || !hasProgram('apt-get')) return 'clang is not there';
   try {

@@ -2,7 +2,6 @@
  * native/udp/receive.c and send.c between a kernel and a JavaScript that do anything they may: libFuzzer's bytes say
  * how many datagrams come and how long they are, what JavaScript puts into its slots, and what the kernel takes of it.
  */
-#define _GNU_SOURCE
 #include <assert.h>
 #include <errno.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /**
- * Hammers the addon given as argument for some rounds: floods of datagrams of any length, replies of any length at once
+ * Hammers the addons in the folder given as argument for some rounds: floods of datagrams of any length, replies of any length at once
  * and late, closing in the middle, garbage collection; sockets that ask somebody who answers anything; tables that the
  * kernel does not take. Prints `survived` and the number of datagrams handled.
  */
@@ -7,6 +7,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import type { Client } from '../../../agent/query/query.ts';
 import type { BatchAddon } from '../../../agent/server/udp/addon-buffers.ts';
 import { batchOpener } from '../../../agent/server/udp/batch.ts';
@@ -14,10 +15,10 @@ import { connectedOpener } from '../../../agent/server/udp/connected.ts';
 import { aliveBatch } from '../../../init/alive/table.ts';
 import type { LendTable } from '../../../init/alive/tables.ts';
 
-const [addonPath = '', rounds = '40'] = process.argv.slice(2);
-const addon = createRequire(import.meta.url)(addonPath) as BatchAddon & {
-  readonly lendTable: LendTable;
-};
+const [folder = '', rounds = '40'] = process.argv.slice(2);
+const load = createRequire(import.meta.url);
+const addon = load(join(folder, 'agent.node')) as BatchAddon;
+const { lendTable } = load(join(folder, 'init.node')) as { readonly lendTable: LendTable };
 const open = batchOpener(addon);
 const connect = connectedOpener(addon);
 /** Of our own questions. */
@@ -105,7 +106,7 @@ async function askingRound(address: string): Promise<void> {
 async function lendingRound(): Promise<void> {
   const alive = { addresses: ['192.0.2.1', '2001:db8::1'], port: 53, mark: 0x40 };
   const batches = [aliveBatch('hammered', alive), ...LENGTHS.map((length) => Buffer.alloc(length))];
-  const loans = batches.map(async (batch) => addon.lendTable(batch, noSocket));
+  const loans = batches.map(async (batch) => lendTable(batch, noSocket));
   for (const { status } of await Promise.allSettled(loans))
     if (status === 'fulfilled') process.exit(1);
 }

@@ -1,21 +1,16 @@
 import { strict as assert } from 'node:assert';
 import { spawnSync } from 'node:child_process';
-import { existsSync, globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { compile, PARTS } from '../../fuzz/addon/build.ts';
+import { compile, hasHeaders, PARTS } from '../../fuzz/addon/build.ts';
 import { keptSeeds, seedsName } from '../../fuzz/seeds.ts';
 import { canMakeNetns } from '../../support/netns.ts';
 
 const path = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
-const include = [
-  path('../../../node_modules/node/include/node'),
-  join(dirname(process.execPath), '../include/node'),
-  '/usr/include/node',
-  '/usr/local/include/node',
-].find((dir) => existsSync(join(dir, 'node_api.h')));
+const canCompile = hasHeaders && spawnSync('cc', ['--version']).status === 0;
 
 function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): string {
   const options = { encoding: 'utf8', timeout: 60_000, env: { ...process.env, ...env } } as const;
@@ -37,15 +32,13 @@ const APART = [
 
 const library = (name: string): string => run('cc', [`-print-file-name=${name}`]);
 
-it('the addon, watched by the address and undefined-behaviour sanitizers, survives a hammering', () => {
-  if (spawnSync('cc', ['--version']).status !== 0 || include === undefined) return;
+it('the addons, watched by the address and undefined-behaviour sanitizers, survive a hammering', () => {
+  if (!canCompile) return;
   const folder = mkdtempSync(join(tmpdir(), 'nodens-sanitized-'));
   try {
-    const addon = join(folder, 'nodens.node');
     const flags = ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'];
-    const sources = globSync(path('../../../native/{napi,netfilter,process,tcp,udp}/*.c'));
-    run('cc', [...flags, '-shared', '-fPIC', `-I${include}`, '-o', addon, ...sources]);
-    const hammer = ['--expose-gc', path('../../support/server/hammer.ts'), addon, '40'];
+    run(process.execPath, [path('../../../compile.mjs'), folder, ...flags]);
+    const hammer = ['--expose-gc', path('../../support/server/hammer.ts'), folder, '40'];
     const [program = '', ...args] = [...APART, process.execPath, ...hammer];
     const printed = run(program, args, {
       PRELOAD: `${library('libasan.so')} ${library('libubsan.so')}`,
@@ -60,7 +53,7 @@ it('the addon, watched by the address and undefined-behaviour sanitizers, surviv
 
 for (const part of PARTS) {
   it(`${part}.c does with any bytes what it must`, () => {
-    if (spawnSync('cc', ['--version']).status !== 0 || include === undefined) return;
+    if (!canCompile) return;
     const folder = mkdtempSync(join(tmpdir(), 'nodens-sanitized-'));
     try {
       const program = join(folder, 'replay');

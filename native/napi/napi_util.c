@@ -1,8 +1,4 @@
-/*
- * The entry of the addon: UDP in batches (udp), TCP listeners (tcp), companions and pages of a process (process), and for
- * init tables that end with another process (netfilter).
- */
-#include "addon.h"
+#include "napi_util.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -26,13 +22,4 @@ int parse_address(const char *text, int port, struct sockaddr_in6 *address, sock
   }
   *length = sizeof *address;
   return uv_ip6_addr(text, port, address);
-}
-
-NAPI_MODULE_INIT() {
-  define_batch(env, exports);
-  define_steer(env, exports);
-  define_companions(env, exports);
-  define_pages(env, exports);
-  define_lend(env, exports);
-  return exports;
 }

@@ -115,7 +115,8 @@ it('a drain answers connections that nobody has accepted yet', async () => {
   listener.drain();
   await once(asking, 'exit');
   assert.equal(answered, 'x'.repeat(count));
-  assert.equal(listener.owed, 0);
+  // The agent may see the ends of the connections later than this test sees the end of the process.
+  await eventually('nothing is owed', () => listener.owed === 0);
 });
 
 /** A process with `count` clients that ask one query each, and print x for each answer. */

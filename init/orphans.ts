@@ -1,5 +1,5 @@
 /**
- * Companions of killed agents (`native/process/companions.c`) fall to the first process of the container, which in drop-in
+ * Companions of killed agents (`native/process/companion.h`) fall to the first process of the container, which in drop-in
  * mode is init. They end by themselves; their exit status must be taken, or each would keep a process id for ever.
  */
 import { readdirSync, readFileSync } from 'node:fs';

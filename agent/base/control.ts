@@ -32,7 +32,7 @@ export interface ProbePorts {
 /**
  * agent → init. `ready`: the agent answers, intercept; `withdraw`: it is about to stop, take interception away; `herald`:
  * this connection's end is the news that the agent with this nonce is being killed. Nothing else is said on it, and what
- * init sends is not read: a socket among it ends with the herald (`native/netfilter/lend.c`).
+ * init sends is not read: a socket among it ends with the herald (`native/netfilter/socket_handoff.c`).
  */
 export type AgentMessage =
   | { readonly type: 'ready'; readonly nonce: string }

@@ -1,4 +1,4 @@
-/** Keeps a process as small as what it uses (`native/process/pages.c`). */
+/** Keeps a process as small as what it uses (`native/process/release_pages.c`). */
 import type { Clock, Timer } from './clock.ts';
 
 /** What it exports. */

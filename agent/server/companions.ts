@@ -2,7 +2,7 @@
 import { errnoOf } from '../base/errors.ts';
 import type { Logger } from '../query/services.ts';
 
-/** `native/process/companions.c`. Both start a process unless it runs, return its id, and throw the system's error. */
+/** What `native/process` exports. Both start a process unless it runs, return its id, and throw the system's error. */
 export interface CompanionAddon {
   /** Keeps the agent's memory until its sockets are closed. */
   keepMemory(): number;

@@ -13,7 +13,7 @@ const RETRY_MS = 30_000;
 
 /**
  * Carries out a transaction of nf_tables, and leaves the table that it makes to the process at the other end of the unix
- * socket: the table ends with that (`native/netfilter/lend.c`). Rejects with the system's error.
+ * socket: the table ends with that (`native/netfilter/socket_handoff.c`). Rejects with the system's error.
  */
 export type LendTable = (batch: Buffer, descriptor: number) => Promise<void>;
 

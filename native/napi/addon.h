@@ -1,19 +1,20 @@
-/* The functions with which each part adds what it offers to the `exports` of an addon. */
+/* Each part of an addon has one function, which adds what the part offers to the `exports` that JavaScript sees. */
 #ifndef NODENS_ADDON_H
 #define NODENS_ADDON_H
 
 #include <node_api.h>
 
-/* Of the agent's addon. */
-void define_batch(napi_env env, napi_value exports);
-void define_steer(napi_env env, napi_value exports);
-void define_companions(napi_env env, napi_value exports);
+/* The agent's addon. */
+void export_udp(napi_env env, napi_value exports);
+void export_tcp(napi_env env, napi_value exports);
+void export_memory_holder(napi_env env, napi_value exports);
+void export_herald(napi_env env, napi_value exports);
 
-/* Of init's addon. */
-void define_lend(napi_env env, napi_value exports);
-void define_child_reaping(napi_env env, napi_value exports);
+/* init's addon. */
+void export_socket_handoff(napi_env env, napi_value exports);
+void export_child_reaping(napi_env env, napi_value exports);
 
-/* Of both. */
-void define_pages(napi_env env, napi_value exports);
+/* Both. */
+void export_release_pages(napi_env env, napi_value exports);
 
 #endif

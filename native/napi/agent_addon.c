@@ -1,10 +1,11 @@
-/* Entry point of the agent's addon: what agent/server/addon.ts loads. */
+/* Entry point of the agent's addon, which agent/server/addon.ts loads. */
 #include "addon.h"
 
 NAPI_MODULE_INIT() {
-  define_batch(env, exports);
-  define_steer(env, exports);
-  define_companions(env, exports);
-  define_pages(env, exports);
+  export_udp(env, exports);
+  export_tcp(env, exports);
+  export_memory_holder(env, exports);
+  export_herald(env, exports);
+  export_release_pages(env, exports);
   return exports;
 }

@@ -1,9 +1,9 @@
-/* Entry point of init's addon: what init/addon.ts loads. */
+/* Entry point of init's addon, which init/addon.ts loads. */
 #include "addon.h"
 
 NAPI_MODULE_INIT() {
-  define_lend(env, exports);
-  define_child_reaping(env, exports);
-  define_pages(env, exports);
+  export_socket_handoff(env, exports);
+  export_child_reaping(env, exports);
+  export_release_pages(env, exports);
   return exports;
 }

@@ -1,7 +1,7 @@
 /*
- * Tables of nf_tables that end with another process. A table is owned by a netlink socket: the kernel drops it when the last
- * descriptor of the socket is closed. The only one lies, sent and never received, in a unix socket of the other process, so
- * that it is closed with that: by whatever death, and without anybody having to notice.
+ * Tables of nf_tables that end with another process. The kernel drops a table when the netlink socket that owns it is closed.
+ * init creates the table and then sends the only descriptor of that socket to the other process over a unix socket. The
+ * other process never receives it: it lies in the receive queue, and the kernel closes it when that process ends.
  */
 #include "../napi/addon.h"
 #include "../napi/napi_util.h"
@@ -17,7 +17,7 @@
 
 enum { ANSWER_BYTES = 8192, BIND_TRIES = 16, MAX_ERRNO = 4095 };
 
-struct loan {
+struct handoff {
   napi_async_work work;
   napi_deferred deferred;
   /* Our end of the connection to the other process. */
@@ -30,8 +30,8 @@ struct loan {
 };
 
 /*
- * A netlink socket under a number of its own; -1 with errno. The number that the kernel gives may be that of a socket that is
- * just being closed, and what the kernel still drops with that would be ours.
+ * A netlink socket with a port id of its own; -1 with errno. The port id that the kernel assigns may be that of a socket that
+ * is being closed, and with that socket the kernel would drop our table.
  */
 static int open_netlink(void) {
   int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
@@ -40,7 +40,7 @@ static int open_netlink(void) {
   for (int i = 0; i < BIND_TRIES; i++) {
     errno = EIO;
     if (getrandom(&address.nl_pid, sizeof address.nl_pid, 0) != sizeof address.nl_pid) break;
-    /* Above all process ids, which others take theirs from. */
+    /* Above all process ids, which other programs and the kernel use as port ids. */
     address.nl_pid |= 0x80000000;
     if (bind(netlink, (struct sockaddr *)&address, sizeof address) == 0) return netlink;
     if (errno != EADDRINUSE) break;
@@ -51,8 +51,8 @@ static int open_netlink(void) {
   return -1;
 }
 
-/* The kernel answers while it takes the batch. 0 or errno: the first failure, or EPROTO without an acknowledgement. */
-static int verdict(int netlink) {
+/* The kernel has replied when send() returns. 0, or errno: the first failure, or EPROTO without an acknowledgement. */
+static int read_replies(int netlink) {
   _Alignas(struct nlmsghdr) char answer[ANSWER_BYTES];
   int error = EPROTO;
   for (;;) {
@@ -68,8 +68,8 @@ static int verdict(int netlink) {
   }
 }
 
-/* Leaves `descriptor` in the socket at the other end. 0 or errno. */
-static int leave(int connection, int descriptor) {
+/* Sends `descriptor` over the unix socket `connection`. 0 or errno. */
+static int send_descriptor(int connection, int descriptor) {
   char byte = '\n';
   struct iovec data = {.iov_base = &byte, .iov_len = 1};
   union {
@@ -83,81 +83,81 @@ static int leave(int connection, int descriptor) {
   return sendmsg(connection, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1 ? 0 : errno;
 }
 
-/* Not in the thread of JavaScript: the kernel's lock of the tables may be somebody else's for a while. */
-static void lend(napi_env env, void *data) {
+/* On a worker thread: another process may hold the kernel's nf_tables lock for a while. */
+static void run_handoff(napi_env env, void *data) {
   (void)env;
-  struct loan *loan = data;
+  struct handoff *handoff = data;
   int netlink = open_netlink();
   if (netlink < 0) {
-    loan->error = errno;
+    handoff->error = errno;
     return;
   }
-  ssize_t sent = send(netlink, loan->batch, loan->length, 0);
-  loan->error = sent < 0 ? errno : verdict(netlink);
-  if (loan->error == 0) {
-    loan->call = "sendmsg";
-    loan->error = leave(loan->connection, netlink);
+  ssize_t sent = send(netlink, handoff->batch, handoff->length, 0);
+  handoff->error = sent < 0 ? errno : read_replies(netlink);
+  if (handoff->error == 0) {
+    handoff->call = "sendmsg";
+    handoff->error = send_descriptor(handoff->connection, netlink);
   }
   close(netlink);
 }
 
 static void settle(napi_env env, napi_status status, void *data) {
-  struct loan *loan = data;
-  napi_value result;
-  if (status != napi_ok) loan->error = ECANCELED;
-  if (loan->error != 0) {
-    throw_errno(env, loan->call, loan->error);
-    napi_get_and_clear_last_exception(env, &result);
-    napi_reject_deferred(env, loan->deferred, result);
-  } else {
-    napi_get_undefined(env, &result);
-    napi_resolve_deferred(env, loan->deferred, result);
+  struct handoff *handoff = data;
+  napi_value undefined;
+  if (status != napi_ok) handoff->error = ECANCELED;
+  if (handoff->error != 0) {
+    napi_reject_deferred(env, handoff->deferred, create_errno_error(env, handoff->call, handoff->error));
+  } else if (napi_get_undefined(env, &undefined) == napi_ok) {
+    napi_resolve_deferred(env, handoff->deferred, undefined);
   }
-  napi_delete_async_work(env, loan->work);
-  close(loan->connection);
-  free(loan);
+  napi_delete_async_work(env, handoff->work);
+  close(handoff->connection);
+  free(handoff);
+}
+
+/* The promise of `handoff`, which is queued; NULL, and not queued, without memory. */
+static napi_value queue_handoff(napi_env env, struct handoff *handoff) {
+  napi_value name, promise;
+  if (napi_create_string_utf8(env, "nodens:handoff", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+      napi_create_async_work(env, NULL, name, run_handoff, settle, handoff, &handoff->work) != napi_ok)
+    return NULL;
+  if (napi_create_promise(env, &handoff->deferred, &promise) == napi_ok &&
+      napi_queue_async_work(env, handoff->work) == napi_ok)
+    return promise;
+  napi_delete_async_work(env, handoff->work);
+  return NULL;
 }
 
 /*
- * lendTable(batch, descriptor) → Promise: carries out `batch`, a transaction of nf_tables, as the owner of the table that it
- * makes, and leaves the table to whoever is at the other end of the unix socket `descriptor`. Rejects with the system's
- * error, and throws it where there is no batch or no such descriptor.
+ * lendTable(batch, descriptor) → Promise: sends `batch`, an nf_tables transaction, to the kernel. The new table's owner is a
+ * new netlink socket, which goes to the process at the other end of the unix socket `descriptor`.
  */
 static napi_value lend_table(napi_env env, napi_callback_info info) {
-  napi_value args[2], name, promise;
-  size_t count = 2, length;
-  void *batch;
-  int32_t descriptor;
-  if (napi_get_cb_info(env, info, &count, args, NULL, NULL) != napi_ok) return NULL;
-  if (napi_get_buffer_info(env, args[0], &batch, &length) != napi_ok ||
-      napi_get_value_int32(env, args[1], &descriptor) != napi_ok || length == 0)
-    return throw_errno(env, "lendTable", EINVAL);
-  struct loan *loan = calloc(1, sizeof *loan + length);
-  if (loan == NULL) return throw_errno(env, "lendTable", ENOMEM);
-  memcpy(loan->batch, batch, length);
-  loan->length = length;
-  loan->call = "netlink";
-  /* Node may close its own meanwhile, and the number be another's. */
-  loan->connection = fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
-  int error = loan->connection < 0 ? errno : 0;
-  if (error != 0) {
-    free(loan);
+  struct arguments arguments;
+  size_t length;
+  read_arguments(env, info, &arguments);
+  const void *batch = next_bytes(&arguments, &length);
+  int32_t descriptor = next_int32(&arguments);
+  if (arguments.error != 0 || length == 0) return throw_errno(env, "lendTable", EINVAL);
+  struct handoff *handoff = calloc(1, sizeof *handoff + length);
+  if (handoff == NULL) return throw_errno(env, "lendTable", ENOMEM);
+  memcpy(handoff->batch, batch, length);
+  handoff->length = length;
+  handoff->call = "netlink";
+  /* A copy: Node may close its own meanwhile, and another file may get the number. */
+  handoff->connection = fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
+  if (handoff->connection < 0) {
+    int error = errno;
+    free(handoff);
     return throw_errno(env, "dup", error);
   }
-  if (napi_create_string_utf8(env, "lendTable", NAPI_AUTO_LENGTH, &name) == napi_ok &&
-      napi_create_async_work(env, NULL, name, lend, settle, loan, &loan->work) == napi_ok) {
-    if (napi_create_promise(env, &loan->deferred, &promise) == napi_ok &&
-        napi_queue_async_work(env, loan->work) == napi_ok)
-      return promise;
-    napi_delete_async_work(env, loan->work);
-  }
-  close(loan->connection);
-  free(loan);
+  napi_value promise = queue_handoff(env, handoff);
+  if (promise != NULL) return promise;
+  close(handoff->connection);
+  free(handoff);
   return throw_errno(env, "lendTable", ENOMEM);
 }
 
-void define_lend(napi_env env, napi_value exports) {
-  napi_value function;
-  if (napi_create_function(env, "lendTable", NAPI_AUTO_LENGTH, lend_table, NULL, &function) == napi_ok)
-    napi_set_named_property(env, exports, "lendTable", function);
+void export_socket_handoff(napi_env env, napi_value exports) {
+  export_function(env, exports, "lendTable", lend_table);
 }

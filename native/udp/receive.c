@@ -1,75 +1,78 @@
-/* What comes in at a socket: one recvmmsg and one call into JavaScript for up to 64 datagrams. */
-#include "batch.h"
+/* The receiving side: one recvmmsg and one call into JavaScript for up to 64 datagrams. */
+#include "transport.h"
 
 #include <errno.h>
 #include <string.h>
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 
-void watch(struct transport *self) {
-  int events = self->tail_count > 0 ? UV_WRITABLE : UV_READABLE;
+void update_poll(struct transport *self) {
+  int events = self->backlog_count > 0 ? UV_WRITABLE : UV_READABLE;
   uv_poll_start(&self->poll, events, on_poll);
 }
 
-/* Which address was asked. A datagram to many (broadcast, multicast) is no query: 0 octets. */
-static void note_asked(struct transport *self, int slot, const struct cmsghdr *control) {
+/* A datagram to a broadcast or multicast address is no query: length 0 makes JavaScript drop and count it. */
+static void read_destination(struct transport *self, int slot, const struct cmsghdr *control) {
   int is_to_many;
   if (control->cmsg_level == IPPROTO_IPV6) {
-    struct in6_pktinfo *asked = &self->peers[slot].asked.v6;
-    memcpy(asked, CMSG_DATA(control), sizeof *asked);
-    is_to_many = IN6_IS_ADDR_MULTICAST(&asked->ipi6_addr);
+    struct in6_pktinfo *destination = &self->peers[slot].destination.v6;
+    memcpy(destination, CMSG_DATA(control), sizeof *destination);
+    is_to_many = IN6_IS_ADDR_MULTICAST(&destination->ipi6_addr);
   } else {
     struct in_pktinfo info;
     memcpy(&info, CMSG_DATA(control), sizeof info);
-    self->peers[slot].asked.v4 = info.ipi_spec_dst;
+    self->peers[slot].destination.v4 = info.ipi_spec_dst;
     is_to_many = info.ipi_addr.s_addr != info.ipi_spec_dst.s_addr;
   }
-  if (is_to_many) self->in_lengths[slot] = 0;
+  if (is_to_many) self->input_lengths[slot] = 0;
 }
 
-static void note_controls(struct transport *self, int slot, struct msghdr *header) {
+static void read_controls(struct transport *self, int slot, struct msghdr *header) {
   for (struct cmsghdr *control = CMSG_FIRSTHDR(header); control != NULL; control = CMSG_NXTHDR(header, control)) {
     if (control->cmsg_level == SOL_SOCKET && control->cmsg_type == SO_RXQ_OVFL) {
-      /* The kernel's count of datagrams dropped because the buffer was full. */
+      /* How many datagrams the kernel has dropped because the receive buffer was full, since the socket was opened. */
       memcpy(&self->stats[STAT_RECEIVE_DROPS], CMSG_DATA(control), sizeof(uint32_t));
     } else if (self->is_wildcard && control->cmsg_level != SOL_SOCKET) {
-      note_asked(self, slot, control);
+      read_destination(self, slot, control);
     }
   }
 }
 
-static int receive(struct transport *self) {
-  size_t control_bytes = self->is_wildcard ? DROPS_BYTES + ASKED_BYTES : DROPS_BYTES;
+static int receive_batch(struct transport *self) {
+  size_t control_bytes =
+      self->is_wildcard ? DROPS_CONTROL_BYTES + DESTINATION_CONTROL_BYTES : DROPS_CONTROL_BYTES;
   for (int slot = 0; slot < BATCH; slot++) {
-    self->in_messages[slot].msg_hdr.msg_namelen = ADDRESS_BYTES;
-    self->in_messages[slot].msg_hdr.msg_controllen = control_bytes;
+    self->input_messages[slot].msg_hdr.msg_namelen = ADDRESS_BYTES;
+    self->input_messages[slot].msg_hdr.msg_controllen = control_bytes;
   }
   int received;
   do {
-    received = recvmmsg(self->fd, self->in_messages, BATCH, MSG_DONTWAIT, NULL);
+    received = recvmmsg(self->fd, self->input_messages, BATCH, MSG_DONTWAIT, NULL);
   } while (received < 0 && errno == EINTR);
   for (int slot = 0; slot < received; slot++) {
-    struct msghdr *header = &self->in_messages[slot].msg_hdr;
-    /* A datagram longer than a slot is no query: 0 octets is what JavaScript drops and counts. */
-    self->in_lengths[slot] = (header->msg_flags & MSG_TRUNC) != 0 ? 0 : (int32_t)self->in_messages[slot].msg_len;
-    self->out_lengths[slot] = 0;
-    if (header->msg_controllen > 0) note_controls(self, slot, header);
+    struct msghdr *header = &self->input_messages[slot].msg_hdr;
+    /* A datagram that is longer than a slot is no query: length 0 makes JavaScript drop and count it. */
+    self->input_lengths[slot] =
+        (header->msg_flags & MSG_TRUNC) != 0 ? 0 : (int32_t)self->input_messages[slot].msg_len;
+    self->output_lengths[slot] = 0;
+    if (header->msg_controllen > 0) read_controls(self, slot, header);
   }
   return received;
 }
 
-/* One call into JavaScript for the whole batch. A throw would vanish in napi_make_callback: it is reported as fatal. */
-static void call_batch(struct transport *self, int received) {
+/* One call into JavaScript for the whole batch; `count` is a negative errno if the socket has failed. */
+static void call_on_batch(struct transport *self, int count) {
   napi_env env = self->env;
   napi_handle_scope scope;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return;
   self->is_in_batch = 1;
-  napi_value receiver, function, count;
-  if (napi_get_reference_value(env, self->receiver, &receiver) == napi_ok &&
+  napi_value buffers, function, argument;
+  if (napi_get_reference_value(env, self->buffers, &buffers) == napi_ok &&
       napi_get_reference_value(env, self->on_batch, &function) == napi_ok &&
-      napi_create_int32(env, received, &count) == napi_ok) {
-    napi_make_callback(env, self->async, receiver, function, 1, &count, NULL);
+      napi_create_int32(env, count, &argument) == napi_ok) {
+    napi_make_callback(env, self->async, buffers, function, 1, &argument, NULL);
   }
+  /* napi_make_callback leaves an exception pending, and the event loop would lose it. */
   bool is_pending = false;
   napi_is_exception_pending(env, &is_pending);
   if (is_pending) {
@@ -81,44 +84,44 @@ static void call_batch(struct transport *self, int received) {
 }
 
 /*
- * An error that stands on the socket (an administrator's `ss -K`, or no server where it is connected to): libuv has stopped
- * watching and does not say which. Reading the error clears it, and the socket goes on; whose a connected one is may
- * think otherwise.
+ * The socket has a pending error, for example from `ss -K` or because no server answers where it is connected to. libuv has
+ * stopped polling and does not say which error it is. Reading the error clears it, and the socket works again; JavaScript
+ * decides what becomes of a connected one.
  */
-static void recover(struct transport *self) {
+static void clear_socket_error(struct transport *self) {
   int error = 0;
   socklen_t length = sizeof error;
   if (getsockopt(self->fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) return;
-  watch(self);
-  if (self->is_connected && error != 0) call_batch(self, -error);
+  update_poll(self);
+  if (self->is_connected && error != 0) call_on_batch(self, -error);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
   struct transport *self = poll->data;
   if (self->is_closing) return;
   if (status < 0) {
-    recover(self);
+    clear_socket_error(self);
     return;
   }
-  if ((events & UV_WRITABLE) != 0) send_tail(self);
+  if ((events & UV_WRITABLE) != 0) send_backlog(self);
   if ((events & UV_READABLE) == 0) return;
-  int received = receive(self);
+  int received = receive_batch(self);
   if (received < 0 && self->is_connected && errno != EAGAIN && errno != EWOULDBLOCK) {
-    /* An ICMP message says that the other side cannot be reached. */
-    call_batch(self, -errno);
+    /* An ICMP message reported that the server cannot be reached. */
+    call_on_batch(self, -errno);
     return;
   }
   if (received <= 0) return;
-  call_batch(self, received);
-  /* JavaScript may have closed us in the meantime. */
-  if (!self->is_closing) send_batch(self, received);
+  call_on_batch(self, received);
+  /* JavaScript may have closed the socket in the meantime. */
+  if (!self->is_closing) send_replies(self, received);
 }
 
-void receive_last(struct transport *self) {
-  for (int batches = 0; batches < LAST_BATCHES && self->tail_count == 0; batches++) {
-    int received = receive(self);
+void drain_receive_queue(struct transport *self) {
+  for (int batches = 0; batches < LAST_BATCHES_MAX && self->backlog_count == 0; batches++) {
+    int received = receive_batch(self);
     if (received <= 0) return;
-    call_batch(self, received);
-    send_batch(self, received);
+    call_on_batch(self, received);
+    send_replies(self, received);
   }
 }

@@ -1,9 +1,9 @@
 /*
- * UDP in batches: what the parts share. `socket.c` opens a socket, `receive.c` reads from it and calls JavaScript,
- * `send.c` writes to it, `batch.c` begins and ends all that and is what JavaScript sees.
+ * UDP in batches: what the files of this folder share. `exports.c` has the functions that JavaScript calls, `transport.c`
+ * opens and closes, `socket.c` makes the socket, `receive.c` reads from it and calls JavaScript, `send.c` writes to it.
  */
-#ifndef NODENS_BATCH_H
-#define NODENS_BATCH_H
+#ifndef NODENS_UDP_TRANSPORT_H
+#define NODENS_UDP_TRANSPORT_H
 
 #include "../napi/napi_util.h"
 
@@ -11,33 +11,43 @@
 
 #include <uv.h>
 
+/* As in agent/server/udp/addon-buffers.ts. */
 enum {
   BATCH = 64,
   ADDRESS_BYTES = sizeof(struct sockaddr_in6),
-  /* What the kernel tells of a datagram: how many it dropped, and to a wildcard socket which address was asked. */
-  DROPS_BYTES = CMSG_SPACE(sizeof(uint32_t)),
-  ASKED_BYTES = CMSG_SPACE(sizeof(struct in6_pktinfo)),
-  /* Replies that may wait for the kernel, each with a copy of its octets, and all octets together. */
-  TAIL_MAX = 1024,
-  TAIL_BYTES_MAX = 1024 * 1024,
-  /* Batches read at a close: more than a receive buffer holds, and an end to it should they go on coming. */
-  LAST_BATCHES = 256
 };
 
-/* Numbers that JavaScript reads, by their place in `stats`. */
+enum {
+  /* Control messages of a datagram: how many datagrams the kernel has dropped, and the destination address. */
+  DROPS_CONTROL_BYTES = CMSG_SPACE(sizeof(uint32_t)),
+  DESTINATION_CONTROL_BYTES = CMSG_SPACE(sizeof(struct in6_pktinfo)),
+  /* Replies that may wait until the kernel accepts them, each with a copy of its bytes. */
+  BACKLOG_MAX_COUNT = 1024,
+  BACKLOG_MAX_BYTES = 1024 * 1024,
+  /* Batches read when a socket closes. More than a receive buffer holds; a limit, because new datagrams may arrive. */
+  LAST_BATCHES_MAX = 256,
+};
+
+/* Indexes of `stats`, which JavaScript reads. */
 enum { STAT_RECEIVE_DROPS, STAT_SEND_FAILED, STAT_COUNT };
 
-/* Who asked, a sockaddr as the kernel wrote it, and which of our addresses, which only a wildcard socket has to know. */
+/*
+ * The client, as the kernel wrote its address, and the address it sent its query to. The kernel reports the latter only
+ * to a wildcard socket, and only there it is needed: the reply must come from the same address.
+ */
 struct peer {
   struct sockaddr_in6 address;
   union {
     struct in_addr v4;
     struct in6_pktinfo v6;
-  } asked;
+  } destination;
 };
 
-struct waiting {
-  struct waiting *next;
+/* PEER_BYTES of addon-buffers.ts. */
+_Static_assert(sizeof(struct peer) == 48, "JavaScript copies peers as bytes");
+
+struct queued_reply {
+  struct queued_reply *next;
   socklen_t address_length;
   struct peer peer;
   size_t length;
@@ -48,63 +58,87 @@ struct transport {
   uv_poll_t poll;
   napi_env env;
   /* Keeps the environment alive until the poll handle is closed. */
-  napi_async_cleanup_hook_handle cleanup;
-  /* `receiver` is the object that holds the buffers. */
-  napi_ref on_batch, receiver;
+  napi_async_cleanup_hook_handle cleanup_hook;
+  /* `buffers` is the object that owns the memory which the pointers below point to. */
+  napi_ref on_batch, buffers;
   napi_async_context async;
   int fd;
-  int is_closing, is_env_gone, is_in_batch;
-  /* Who may still look at this: the open socket and the JavaScript handle. */
-  int owners;
+  int is_closing, is_env_closing, is_in_batch;
+  /* Two at most: the poll handle, and the external value that JavaScript has. The last to release frees this. */
+  int references;
   size_t slot_bytes;
-  /* To one other side only, which sends to us and gets all we send. */
+  /* Sends to one server and receives from it only. */
   int is_connected;
-  /* Bound to every address: an answer leaves from the one that was asked. */
+  /* Bound to every address: a reply must leave from the address that the query was sent to. */
   int is_wildcard;
-  uint8_t *in, *out;
-  /* Of each slot. */
+  /* One slot for each datagram of a batch, and its reply. */
+  uint8_t *input, *output;
   struct peer *peers;
-  int32_t *in_lengths, *out_lengths;
-  /* What JavaScript sends on its own: messages behind each other, their lengths, and whom they are for. */
-  uint8_t *late;
-  struct peer *late_peers;
-  int32_t *late_lengths;
-  size_t late_bytes;
+  int32_t *input_lengths, *output_lengths;
+  /* Messages that JavaScript sends outside a batch: their bytes one after the other, lengths and receivers. */
+  uint8_t *deferred;
+  struct peer *deferred_peers;
+  int32_t *deferred_lengths;
+  size_t deferred_bytes;
   uint32_t *stats;
-  struct waiting *tail_first, **tail_last;
-  size_t tail_count, tail_bytes;
-  napi_deferred closed;
-  struct mmsghdr in_messages[BATCH], out_messages[BATCH];
-  struct iovec in_vectors[BATCH], out_vectors[BATCH];
-  _Alignas(struct cmsghdr) uint8_t in_controls[BATCH][DROPS_BYTES + ASKED_BYTES];
-  _Alignas(struct cmsghdr) uint8_t out_controls[BATCH][ASKED_BYTES];
+  /* Replies that the kernel did not accept yet. */
+  struct queued_reply *backlog_first, **backlog_end;
+  size_t backlog_count, backlog_bytes;
+  napi_deferred close_promise;
+  struct mmsghdr input_messages[BATCH], output_messages[BATCH];
+  struct iovec input_vectors[BATCH], output_vectors[BATCH];
+  _Alignas(struct cmsghdr) uint8_t input_controls[BATCH][DROPS_CONTROL_BYTES + DESTINATION_CONTROL_BYTES];
+  _Alignas(struct cmsghdr) uint8_t output_controls[BATCH][DESTINATION_CONTROL_BYTES];
 };
 
-/* Where the socket is to be bound, or whom to connect to. */
-struct place {
-  struct sockaddr_in6 address;
-  socklen_t length;
-  int receive_bytes, is_connected, is_wildcard;
+/* ── socket.c ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+struct socket_options {
+  /* The address to bind, or the server to connect to. */
+  struct endpoint endpoint;
+  int receive_buffer_bytes, is_connected, is_wildcard;
 };
 
-/* A non-blocking socket at its place, or -errno. */
-int open_socket(const struct place *place);
+/* A non-blocking socket, or -errno. */
+int open_socket(const struct socket_options *options);
 
-/* Waits for what can be done next: for room where replies wait, else for datagrams. */
-void watch(struct transport *self);
+/* ── transport.c ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* Answers what has already been received, which a close would throw away. */
-void receive_last(struct transport *self);
+struct transport *new_transport(napi_env env, const struct socket_options *options, size_t slot_bytes);
 
-/* Sends what waits, until the kernel takes no more. */
-void send_tail(struct transport *self);
+/* Takes the memory of JavaScript's `buffers`. False if an array is missing or too short. */
+int use_buffers(struct transport *self, napi_value buffers);
 
-void drop_tail(struct transport *self);
+/* Makes libuv and the environment know of the open socket. False if they refuse. Then only start_close() ends it. */
+int start(struct transport *self, napi_value buffers, napi_value on_batch);
 
-/* Sends the replies that JavaScript has put into the slots of a batch. */
-void send_batch(struct transport *self, int received);
+/* Closes the socket in a later turn of the event loop and resolves `close_promise`, if there is one. */
+void start_close(struct transport *self);
 
-/* Sends the first `count` of `late`. Returns the error of the last one that cannot be sent at all, or 0. */
-int send_late(struct transport *self, int count);
+/* Makes the value that JavaScript knows the transport by, which takes over the first reference. False without memory. */
+int create_handle(struct transport *self, napi_value *handle);
+
+void release_transport(struct transport *self);
+
+/* ── receive.c ────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* Polls for what can be done next: for room in the send buffer while replies are queued, otherwise for datagrams. */
+void update_poll(struct transport *self);
+
+/* Answers what is in the receive queue, which the kernel discards when the socket closes. */
+void drain_receive_queue(struct transport *self);
+
+/* ── send.c ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* Sends the replies that JavaScript wrote into the slots of a batch. */
+void send_replies(struct transport *self, int received);
+
+/* Sends the first `count` deferred messages. Returns the errno of the last one that cannot be sent at all, or 0. */
+int send_deferred(struct transport *self, int count);
+
+/* Sends queued replies until the kernel accepts no more. */
+void send_backlog(struct transport *self);
+
+void free_backlog(struct transport *self);
 
 #endif

@@ -3,14 +3,14 @@ import { once } from 'node:events';
 import type { Server } from 'node:net';
 import { type Endpoint, familyOf } from '../../base/address.ts';
 
-/** What the kernel holds at most for one connection, each way, by `native/tcp/steer.c`; it grants twice what it is asked for. */
+/** What the kernel holds at most for one connection, each way: twice what `native/tcp/listen.c` asks for. */
 export const RECEIVE_BUFFER_BYTES = 2 * 16 * 1_024;
 export const SEND_BUFFER_BYTES = 2 * 32 * 1_024;
 
-/** What `native/tcp/steer.c` exports. */
+/** What `native/tcp/listen.c` exports. */
 export interface SteerAddon {
   /** Descriptor of a listening socket that gets every new connection. Throws the system's error. */
-  listenSteered(address: string, port: number, backlog: number): number;
+  listenWithTakeover(address: string, port: number, backlog: number): number;
 }
 
 /** Makes `server` listen. Rejects with the system's error. */
@@ -19,7 +19,7 @@ export type ListenTcp = (server: Server, endpoint: Endpoint, backlog: number) =>
 /** By `addon`: the newest listener of an address gets all its new connections. */
 export function steeredListen(addon: SteerAddon): ListenTcp {
   return async (server, { address, port }, backlog) => {
-    server.listen({ fd: addon.listenSteered(address, port, backlog) }, backlog);
+    server.listen({ fd: addon.listenWithTakeover(address, port, backlog) }, backlog);
     await once(server, 'listening');
   };
 }

@@ -1,6 +1,6 @@
 /** The memory that JavaScript and the addon share, and the messages that go out through it on their own. */
 
-/** As in `native/udp/batch.h`. */
+/** As in `native/udp/transport.h`. */
 export const BATCH = 64;
 export const ADDRESS_BYTES = 28;
 /** An address, and behind it the address of ours that it asked, where the socket is a wildcard's. */
@@ -17,14 +17,14 @@ export interface Buffers {
   readonly peers: Buffer;
   readonly inputLengths: Int32Array;
   readonly outputLengths: Int32Array;
-  /** Messages behind each other. */
-  readonly late: Buffer;
-  readonly lateLengths: Int32Array;
-  readonly latePeers: Buffer;
+  /** Messages that go out at the end of a turn of the event loop, one behind the other. */
+  readonly deferred: Buffer;
+  readonly deferredLengths: Int32Array;
+  readonly deferredPeers: Buffer;
   readonly stats: Uint32Array;
 }
 
-/** What `native/udp/batch.c` exports. `onBatch` gets the number of datagrams, or of an error, negative. */
+/** What `native/udp/exports.c` exports. `onBatch` gets the number of datagrams, or of an error, negative. */
 export interface BatchAddon {
   open(
     address: string,
@@ -37,23 +37,23 @@ export interface BatchAddon {
   /** As `open`, to one other side. Such a socket does not keep the process alive. */
   connect: BatchAddon['open'];
   port(handle: Handle): number;
-  /** Sends the first `count` of `late`; 0, or the number of an error. */
-  sendLate(handle: Handle, count: number): number | undefined;
+  /** Sends the first `count` of `deferred`; 0, or the number of an error. */
+  sendDeferred(handle: Handle, count: number): number | undefined;
   /** Hands over what is still in the receive queue before it returns. */
   close(handle: Handle): Promise<void>;
 }
 
-/** `lateBytes`: room for what is sent in one turn of the event loop, and for the longest message. */
-export function makeBuffers(lateBytes: number): Buffers {
+/** `deferredBytes`: room for what is sent in one turn of the event loop, and for the longest message. */
+export function makeBuffers(deferredBytes: number): Buffers {
   return {
     input: Buffer.alloc(BATCH * SLOT_BYTES),
     output: Buffer.alloc(BATCH * SLOT_BYTES),
     peers: Buffer.alloc(BATCH * PEER_BYTES),
     inputLengths: new Int32Array(BATCH),
     outputLengths: new Int32Array(BATCH),
-    late: Buffer.alloc(lateBytes),
-    lateLengths: new Int32Array(BATCH),
-    latePeers: Buffer.alloc(BATCH * PEER_BYTES),
+    deferred: Buffer.alloc(deferredBytes),
+    deferredLengths: new Int32Array(BATCH),
+    deferredPeers: Buffer.alloc(BATCH * PEER_BYTES),
     stats: new Uint32Array(2),
   };
 }
@@ -79,15 +79,15 @@ export class Outbox {
   }
 
   /**
-   * Takes a copy of `message`, at most as long as `late`; `peer`, an octet in each character, where the
+   * Takes a copy of `message`, at most as long as `deferred`; `peer`, an octet in each character, where the
    * socket is not connected.
    */
   put(message: Uint8Array, peer?: string): void {
-    const { late, lateLengths, latePeers } = this.#buffers;
-    if (this.#count === BATCH || this.#bytes + message.length > late.length) this.flush();
-    late.set(message, this.#bytes);
-    if (peer !== undefined) latePeers.latin1Write(peer, this.#count * PEER_BYTES);
-    lateLengths[this.#count] = message.length;
+    const { deferred, deferredLengths, deferredPeers } = this.#buffers;
+    if (this.#count === BATCH || this.#bytes + message.length > deferred.length) this.flush();
+    deferred.set(message, this.#bytes);
+    if (peer !== undefined) deferredPeers.latin1Write(peer, this.#count * PEER_BYTES);
+    deferredLengths[this.#count] = message.length;
     this.#bytes += message.length;
     if (this.#count++ === 0) setImmediate(this.flush);
   }

@@ -1,4 +1,4 @@
-/** The fast UDP transport: up to 64 datagrams a system call, by the addon (`native/udp/batch.c`). */
+/** The fast UDP transport: up to 64 datagrams a system call, by the addon (`native/udp`). */
 import { type Endpoint, formatAddress, formatEndpoint, isWildcard } from '../../base/address.ts';
 import { v6Key } from '../../base/client-key.ts';
 import { errnoOf, messageOf, NetworkError } from '../../base/errors.ts';
@@ -22,7 +22,7 @@ const V6_AT = 8;
 const STAT_RECEIVE_DROPS = 0;
 const STAT_SEND_FAILED = 1;
 /** Room for two of the longest replies. */
-const LATE_BYTES = 128 * 1024;
+const DEFERRED_BYTES = 128 * 1024;
 
 /** Opens transports by `addon`. */
 export function batchOpener(addon: BatchAddon): OpenUdp {
@@ -79,13 +79,13 @@ class BatchTransport implements UdpTransport {
   readonly #addon: BatchAddon;
   readonly #options: UdpOptions;
   readonly #handle: Handle;
-  readonly #buffers = makeBuffers(LATE_BYTES);
+  readonly #buffers = makeBuffers(DEFERRED_BYTES);
   /** One view per slot, made once: the hit path makes none. */
   readonly #inputs = slotsOf(this.#buffers.input);
   readonly #outputs = slotsOf(this.#buffers.output);
   /** Of what is known of a client. */
   readonly #peerBytes: number;
-  readonly #outbox = new Outbox(this.#buffers, (count) => this.#sendLate(count));
+  readonly #outbox = new Outbox(this.#buffers, (count) => this.#sendDeferred(count));
   #sendsFailed = 0;
   #dropsSeen = 0;
   #isClosing = false;
@@ -154,8 +154,8 @@ class BatchTransport implements UdpTransport {
     if (!this.#isClosed && client instanceof BatchClient) this.#outbox.put(bytes, client.peer);
   }
 
-  #sendLate(count: number): void {
-    if (!this.#isClosed) this.#addon.sendLate(this.#handle, count);
+  #sendDeferred(count: number): void {
+    if (!this.#isClosed) this.#addon.sendDeferred(this.#handle, count);
   }
 
   async close(): Promise<void> {

@@ -14,7 +14,7 @@ import {
 /** Replies wait here while we are busy: a burst of a thousand. */
 const RECEIVE_BUFFER_BYTES = 1024 * 1024;
 /** Our own queries are short. */
-const LATE_BYTES = 32 * 1024;
+const DEFERRED_BYTES = 32 * 1024;
 
 export type ConnectedPhase = Extract<Phase, 'connect' | 'wait'>;
 
@@ -43,7 +43,7 @@ export function connectedOpener(addon: BatchAddon): ConnectUdp {
 /** A batch is handled, and a turn's messages are sent, before the next: all sockets do with the same memory. */
 class Shared {
   readonly addon: BatchAddon;
-  readonly buffers = makeBuffers(LATE_BYTES);
+  readonly buffers = makeBuffers(DEFERRED_BYTES);
   readonly inputs = slotsOf(this.buffers.input);
   readonly #outbox = new Outbox(this.buffers, (count) => this.#sender?.sendNow(count));
   /** Whose messages are in the outbox. */
@@ -90,7 +90,7 @@ class ConnectedSocket implements ConnectedUdp {
   /** Sends the first `count` messages of the outbox. */
   sendNow(count: number): void {
     if (this.#isClosed || this.#handle === undefined) return;
-    const errno = this.#shared.addon.sendLate(this.#handle, count) ?? 0;
+    const errno = this.#shared.addon.sendDeferred(this.#handle, count) ?? 0;
     if (errno !== 0) this.#failLater(getSystemErrorName(-errno), 'wait');
   }
 

@@ -9,7 +9,7 @@ import type { OpenUdp, UdpOptions, UdpTransport } from './contract.ts';
 
 /** Longest reply written in place; a longer one comes through `send` with a buffer of its own. */
 const OUT_BYTES = 4_096;
-/** Replies that may wait for the kernel, as in `native/udp/batch.h`; more are dropped and counted. */
+/** Replies that may wait for the kernel, as in `native/udp/transport.h`; more are dropped and counted. */
 const MAX_WAITING = 1_024;
 /** Turns of the event loop that a close gives to what has been received: 32 datagrams each. */
 const LAST_TURNS = 512;

@@ -1,4 +1,4 @@
-/* The answers of the kernel to native/netfilter/lend.c, as libFuzzer makes them: any bytes in any number of datagrams. */
+/* The replies of the kernel to native/netfilter/socket_handoff.c, as libFuzzer makes them: any bytes in any number of datagrams. */
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
@@ -24,11 +24,11 @@ static ssize_t kernel_recv(int fd, void *into, size_t room, int flags) {
 }
 
 #define recv kernel_recv
-#include "../../../native/netfilter/lend.c"
+#include "../../../native/netfilter/socket_handoff.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   input = data;
   left = size;
-  verdict(-1);
+  read_replies(-1);
   return 0;
 }

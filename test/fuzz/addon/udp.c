@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "../../../native/udp/batch.h"
+#include "../../../native/udp/transport.h"
 
 static const uint8_t *input;
 static size_t left;
@@ -47,7 +47,7 @@ static size_t put_control(struct msghdr *header, size_t at, int level, int type,
 /* Which address was asked, where there is room to say it, and how many datagrams were dropped. */
 static void put_controls(struct msghdr *header, int is_v6) {
   size_t room = header->msg_controllen, bytes = is_v6 ? sizeof(struct in6_pktinfo) : sizeof(struct in_pktinfo), at = 0;
-  if (room >= DROPS_BYTES + ASKED_BYTES && take(4) != 0)
+  if (room >= DROPS_CONTROL_BYTES + DESTINATION_CONTROL_BYTES && take(4) != 0)
     at = put_control(header, at, is_v6 ? IPPROTO_IPV6 : IPPROTO_IP, is_v6 ? IPV6_PKTINFO : IP_PKTINFO, bytes);
   if (take(2) == 0) at = put_control(header, at, SOL_SOCKET, SO_RXQ_OVFL, sizeof(uint32_t));
   header->msg_controllen = at;
@@ -94,6 +94,7 @@ static ssize_t kernel_sendmsg(int fd, const struct msghdr *header, int flags) {
 #define sendmsg kernel_sendmsg
 #include "../../../native/udp/receive.c"
 #include "../../../native/udp/send.c"
+#include "../../../native/udp/transport.c"
 
 /* ── what Node is to it ────────────────────────────────────────────────────────────────────────────────────────── */
 
@@ -137,46 +138,34 @@ static int32_t any_length(size_t bytes) {
   return (int32_t)take((uint32_t)bytes + 64) - 32;
 }
 
-static void answer_late(void) {
+static void answer_later(void) {
   for (int i = 0; i < BATCH; i++) {
-    open_one->late_lengths[i] = any_length(open_one->slot_bytes);
-    open_one->late_peers[i].address.sin6_family = take(2) == 0 ? AF_INET : AF_INET6;
+    open_one->deferred_lengths[i] = any_length(open_one->slot_bytes);
+    open_one->deferred_peers[i].address.sin6_family = take(2) == 0 ? AF_INET : AF_INET6;
   }
-  send_late(open_one, (int)take(2 * BATCH) - 8);
+  send_deferred(open_one, (int)take(2 * BATCH) - 8);
 }
 
 /* JavaScript: it answers some at once, and others later. */
 napi_status napi_make_callback(napi_env env, napi_async_context context, napi_value self, napi_value function, size_t count,
                                const napi_value *args, napi_value *result) {
   (void)env, (void)context, (void)self, (void)function, (void)count, (void)args, (void)result;
-  for (int i = 0; i < BATCH; i++) open_one->out_lengths[i] = any_length(open_one->slot_bytes);
-  if (take(4) == 0) answer_late();
+  for (int i = 0; i < BATCH; i++) open_one->output_lengths[i] = any_length(open_one->slot_bytes);
+  if (take(4) == 0) answer_later();
   if (take(16) == 0) open_one->is_closing = 1;
   return napi_ok;
 }
 
 /* ── the search ────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* As batch.c does it. */
-static void prepare(struct transport *self) {
-  for (int slot = 0; slot < BATCH; slot++) {
-    self->in_vectors[slot] = (struct iovec){self->in + (size_t)slot * self->slot_bytes, self->slot_bytes};
-    self->in_messages[slot].msg_hdr = (struct msghdr){.msg_name = &self->peers[slot],
-                                                      .msg_iov = &self->in_vectors[slot],
-                                                      .msg_iovlen = 1,
-                                                      .msg_control = self->in_controls[slot]};
-    self->out_messages[slot].msg_hdr = (struct msghdr){.msg_iov = &self->out_vectors[slot], .msg_iovlen = 1};
-  }
-}
-
 static void assert_counted(const struct transport *self) {
   size_t count = 0, bytes = 0;
-  for (const struct waiting *one = self->tail_first; one != NULL; one = one->next) {
+  for (const struct queued_reply *one = self->backlog_first; one != NULL; one = one->next) {
     count++;
     bytes += one->length;
   }
-  assert(count == self->tail_count && bytes == self->tail_bytes);
-  assert(count <= TAIL_MAX && bytes <= TAIL_BYTES_MAX);
+  assert(count == self->backlog_count && bytes == self->backlog_bytes);
+  assert(count <= BACKLOG_MAX_COUNT && bytes <= BACKLOG_MAX_BYTES);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -189,29 +178,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   self->slot_bytes = slots[take(4)];
   self->is_connected = (int)take(2);
   self->is_wildcard = !self->is_connected && take(2) == 0;
-  self->tail_last = &self->tail_first;
+  self->backlog_end = &self->backlog_first;
   /* Each is an allocation of its own, exactly as long as JavaScript must make it. */
-  self->in = calloc(BATCH, self->slot_bytes);
-  self->out = calloc(BATCH, self->slot_bytes);
+  self->input = calloc(BATCH, self->slot_bytes);
+  self->output = calloc(BATCH, self->slot_bytes);
   self->peers = calloc(BATCH, sizeof(struct peer));
-  self->in_lengths = calloc(BATCH, sizeof(int32_t));
-  self->out_lengths = calloc(BATCH, sizeof(int32_t));
-  self->late_bytes = 4 * self->slot_bytes;
-  self->late = calloc(1, self->late_bytes);
-  self->late_peers = calloc(BATCH, sizeof(struct peer));
-  self->late_lengths = calloc(BATCH, sizeof(int32_t));
+  self->input_lengths = calloc(BATCH, sizeof(int32_t));
+  self->output_lengths = calloc(BATCH, sizeof(int32_t));
+  self->deferred_bytes = 4 * self->slot_bytes;
+  self->deferred = calloc(1, self->deferred_bytes);
+  self->deferred_peers = calloc(BATCH, sizeof(struct peer));
+  self->deferred_lengths = calloc(BATCH, sizeof(int32_t));
   self->stats = calloc(STAT_COUNT, sizeof(uint32_t));
-  prepare(self);
+  prepare_messages(self);
   while (left > 0 && !self->is_closing) {
     uint32_t what = take(8);
-    if (what == 0) answer_late();
-    else if (what == 1) receive_last(self);
-    else on_poll(&self->poll, 0, what < 4 ? UV_WRITABLE : self->tail_count > 0 ? UV_WRITABLE : UV_READABLE);
+    if (what == 0) answer_later();
+    else if (what == 1) drain_receive_queue(self);
+    else on_poll(&self->poll, 0, what < 4 ? UV_WRITABLE : self->backlog_count > 0 ? UV_WRITABLE : UV_READABLE);
     assert_counted(self);
   }
-  drop_tail(self);
-  void *all[] = {self->in, self->out, self->peers, self->in_lengths, self->out_lengths, self->late, self->late_peers,
-                 self->late_lengths, self->stats, self};
+  free_backlog(self);
+  void *all[] = {self->input,    self->output,         self->peers,            self->input_lengths, self->output_lengths,
+                 self->deferred, self->deferred_peers, self->deferred_lengths, self->stats,         self};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
   return 0;
 }

@@ -17,8 +17,8 @@ const { addons } = JSON.parse(readFileSync(join(NATIVE, 'sources.json'), 'utf8')
 
 const OFFERED: Readonly<Record<string, readonly string[]>> = {
   agent: [
-    ...['close', 'connect', 'open', 'port', 'sendLate'],
-    ...['endHerald', 'keepMemory', 'listenSteered', 'releasePages', 'startHerald'],
+    ...['close', 'connect', 'open', 'port', 'sendDeferred'],
+    ...['endHerald', 'keepMemory', 'listenWithTakeover', 'releasePages', 'startHerald'],
   ],
   init: ['lendTable', 'reap', 'releasePages'],
 };

@@ -1,22 +1,21 @@
 /*
- * The image's entry point: nodens as a program.
+ * The image's entry point.
  *
- * `nodens probe SOCKET PAGE` is answered here: the kubelet's probes ask their own pod's agent on its
- * unix socket, and every few seconds, for which starting Node (tens of ms of CPU) would be a waste.
- * `nodens probe SOCKET PAGE UNTIL SECONDS` asks for PAGE when UNTIL is there, or SECONDS have passed:
- * the kubelet makes a Warning event of each probe that fails, of startup probes too, and that a start
- * takes its time is none.
+ * `nodens probe SOCKET PAGE` runs here and does not start Node. The kubelet's probes ask the agent of their own pod, on its
+ * unix socket, every few seconds. To start Node for that would cost tens of milliseconds of CPU each time.
  *
- * Kubernetes gives a non-root container no ambient capabilities: uid 65532 with NET_BIND_SERVICE
- * added still gets EACCES on port 53. This binary carries the file capability, raises it to ambient
- * and execs plain node, which so keeps it.
+ * `nodens probe SOCKET PAGE UNTIL SECONDS` first waits until UNTIL answers, or SECONDS have passed. The kubelet makes a
+ * Warning event of each failed probe, startup probes included, but a start that takes its time is no reason for one.
  *
- * The file capability is `cap_net_bind_service=p`, without the effective bit: with that bit the
- * kernel refuses to exec the file (EPERM) where the bounding set lacks the capability, as it does
- * in the init container.
+ * Everything else runs in Node. Kubernetes gives a container that is not root no ambient capabilities: user 65532 with
+ * NET_BIND_SERVICE added still gets EACCES for port 53. This program has that capability as a file capability, raises it
+ * to ambient and executes node, which inherits it.
  *
- * What is run is fixed when this is compiled, never taken from the environment: who can run this
- * binary gets no more than nodens on port 53.
+ * The file capability is `cap_net_bind_service=p`, without the effective bit. With that bit the kernel refuses to execute
+ * the file (EPERM) where the bounding set lacks the capability, as in the init container.
+ *
+ * What is executed is fixed at compile time and not taken from the environment: a user who can run this program gets
+ * nodens on port 53, and no other program.
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -43,11 +42,11 @@
 #define UNPRIVILEGED_PORT_FILE "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 #define DNS_PORT 53
 
-static void complain(const char *what, const char *why) {
+static void print_error(const char *what, const char *why) {
   fprintf(stderr, "nodens-launch: %s: %s\n", what, why);
 }
 
-/* Raises CAP_NET_BIND_SERVICE to inheritable and ambient: 0, or -1 with errno. EPERM: not permitted. */
+/* Adds CAP_NET_BIND_SERVICE to the inheritable and ambient sets. 0, or -1 with errno. EPERM: it is not permitted. */
 static int raise_net_bind_service(void) {
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
@@ -61,8 +60,8 @@ static int raise_net_bind_service(void) {
   return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0);
 }
 
-/* Whether port 53 needs no capability here: a sysctl of the network namespace. */
-static int dns_port_is_free_for_all(void) {
+/* A sysctl of the network namespace can allow every process to bind port 53. */
+static int dns_port_needs_no_capability(void) {
   FILE *file = fopen(UNPRIVILEGED_PORT_FILE, "re");
   int first = 1024;
   if (file == NULL) return 0;
@@ -71,12 +70,12 @@ static int dns_port_is_free_for_all(void) {
   return first <= DNS_PORT;
 }
 
-/* ── nodens probe ──────────────────────────────────────────────────────────────────────────────── */
+/* ── nodens probe ────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 enum { PROBE_SECONDS = 2, PROBE_USAGE = 2, PAGE_BYTES = 512, MAX_WAIT_SECONDS = 3600 };
 enum { PAUSE_NANOSECONDS = 100000000 };
 
-/* A connection to the socket, on which nothing waits longer than the probe may take: -1 with errno. */
+/* A connection whose reads and writes time out with the probe, or -1 with errno. */
 static int connect_unix(const char *path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   struct timeval limit = {.tv_sec = PROBE_SECONDS};
@@ -96,11 +95,11 @@ static int connect_unix(const char *path) {
   return -1;
 }
 
-/* Reads up to the end of the connection or of `bytes`; the octets read, or -1 with errno where none came. */
-static ssize_t read_all(int fd, char *into, size_t bytes) {
+/* Reads until the connection ends or `size` bytes are there. Returns how many came, or -1 with errno if none did. */
+static ssize_t read_all(int fd, char *into, size_t size) {
   size_t length = 0;
-  while (length < bytes) {
-    ssize_t count = read(fd, into + length, bytes - length);
+  while (length < size) {
+    ssize_t count = read(fd, into + length, size - length);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 && length == 0) return -1;
     if (count <= 0) break;
@@ -109,28 +108,28 @@ static ssize_t read_all(int fd, char *into, size_t bytes) {
   return (ssize_t)length;
 }
 
-/* 0 where the agent on `path` answers `page` with 200; `say` hears what else it said. */
-static int ask(const char *path, const char *page, void (*say)(const char *, const char *)) {
-  char request[PAGE_BYTES], reply[2 * PAGE_BYTES + 1];
-  int length = snprintf(request, sizeof request, "GET %s HTTP/1.0\r\n\r\n", page);
-  if (length < 0 || (size_t)length >= sizeof request) {
-    say("probe", strerror(ENAMETOOLONG));
+/* 0 if the agent on `path` answers `page` with 200. Otherwise 1, and `report` gets the reason. */
+static int request(const char *path, const char *page, void (*report)(const char *, const char *)) {
+  char text[PAGE_BYTES], reply[2 * PAGE_BYTES + 1];
+  int length = snprintf(text, sizeof text, "GET %s HTTP/1.0\r\n\r\n", page);
+  if (length < 0 || (size_t)length >= sizeof text) {
+    report("probe", strerror(ENAMETOOLONG));
     return 1;
   }
   int fd = connect_unix(path);
   ssize_t count = -1;
-  if (fd >= 0 && send(fd, request, (size_t)length, MSG_NOSIGNAL) == length)
+  if (fd >= 0 && send(fd, text, (size_t)length, MSG_NOSIGNAL) == length)
     count = read_all(fd, reply, sizeof reply - 1);
   int error = errno;
   if (fd >= 0) close(fd);
   if (count < 0) {
-    say(path, strerror(error));
+    report(path, strerror(error));
     return 1;
   }
   reply[count] = '\0';
   if (strncmp(reply, "HTTP/1.1 200 ", 13) == 0) return 0;
   const char *body = strstr(reply, "\r\n\r\n");
-  say(page, body == NULL ? "no answer" : body + 4);
+  report(page, body == NULL ? "no answer" : body + 4);
   return 1;
 }
 
@@ -143,35 +142,35 @@ static double monotonic_seconds(void) {
 }
 
 /* Returns when the agent answers `page` with 200, or after `seconds`. */
-static void await_page(const char *path, const char *page, long seconds) {
+static void wait_for_page(const char *path, const char *page, long seconds) {
   const struct timespec pause = {.tv_nsec = PAUSE_NANOSECONDS};
   double end = monotonic_seconds() + (double)seconds;
-  while (ask(path, page, ignore) != 0 && monotonic_seconds() < end) nanosleep(&pause, NULL);
+  while (request(path, page, ignore) != 0 && monotonic_seconds() < end) nanosleep(&pause, NULL);
 }
 
-/* `words` are what follows `nodens probe`. The exit code. */
-static int probe(int count, char **words) {
+/* `arguments` are those after `nodens probe`. Returns the exit code. */
+static int probe(int count, char **arguments) {
   char *end = "x";
-  long seconds = count == 4 ? strtol(words[3], &end, 10) : 0;
+  long seconds = count == 4 ? strtol(arguments[3], &end, 10) : 0;
   int may_wait = *end == '\0' && seconds > 0 && seconds <= MAX_WAIT_SECONDS;
   if (count != 2 && !may_wait) {
-    complain("usage", "nodens probe SOCKET PAGE [UNTIL SECONDS]");
+    print_error("usage", "nodens probe SOCKET PAGE [UNTIL SECONDS]");
     return PROBE_USAGE;
   }
-  if (may_wait) await_page(words[0], words[2], seconds);
-  return ask(words[0], words[1], complain);
+  if (may_wait) wait_for_page(arguments[0], arguments[2], seconds);
+  return request(arguments[0], arguments[1], print_error);
 }
 
 int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "probe") == 0) return probe(argc - 2, argv + 2);
-  /* Root keeps what its container grants through exec: nothing to raise. */
-  if (geteuid() != 0 && raise_net_bind_service() != 0 && !dns_port_is_free_for_all())
-    complain("no CAP_NET_BIND_SERVICE, ports below 1024 cannot be bound (capability not added, or "
+  /* Root keeps the capabilities of its container when it executes a program. */
+  if (geteuid() != 0 && raise_net_bind_service() != 0 && !dns_port_needs_no_capability())
+    print_error("no CAP_NET_BIND_SERVICE, ports below 1024 cannot be bound (capability not added, or "
              "allowPrivilegeEscalation: false)", strerror(errno));
 
   char **child = calloc((size_t)argc + 3, sizeof *child);
   if (child == NULL) {
-    complain("cannot start", strerror(errno));
+    print_error("cannot start", strerror(errno));
     return 126;
   }
   size_t count = 0;
@@ -180,6 +179,6 @@ int main(int argc, char **argv) {
   for (int i = 1; i < argc; i++) child[count++] = argv[i];
 
   execv(NODENS_NODE, child);
-  complain("cannot execute " NODENS_NODE, strerror(errno));
+  print_error("cannot execute " NODENS_NODE, strerror(errno));
   return errno == ENOENT ? 127 : 126;
 }

@@ -28,6 +28,14 @@ it('every C file but the launcher belongs to an addon, and every file of the lis
   assert.deepEqual([...new Set(Object.values(addons).flat())].sort(), files.sort());
 });
 
+it('has a README that names every file', () => {
+  const readme = readFileSync(join(NATIVE, 'README.md'), 'utf8');
+  const missing = globSync('*/*.c', { cwd: NATIVE }).filter(
+    (file) => !readme.includes(`\`${file}\``),
+  );
+  assert.deepEqual(missing, [], 'add it to the table of native/README.md');
+});
+
 it('compiles without a warning, and each addon offers what its program needs and nothing else', () => {
   if (!hasHeaders || spawnSync('cc', ['--version']).status !== 0) return;
   const folder = mkdtempSync(join(tmpdir(), 'nodens-addons-'));

@@ -14,8 +14,8 @@
  * The file capability is `cap_net_bind_service=p`, without the effective bit. With that bit the kernel refuses to execute
  * the file (EPERM) where the bounding set lacks the capability, as in the init container.
  *
- * What is executed is fixed at compile time and not taken from the environment: a user who can run this program gets
- * nodens on port 53, and no other program.
+ * What is executed is fixed at compile time and not taken from the environment: this program gives its capability to nodens,
+ * and to no other program.
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -75,7 +75,7 @@ static int dns_port_needs_no_capability(void) {
 enum { PROBE_SECONDS = 2, PROBE_USAGE = 2, PAGE_BYTES = 512, MAX_WAIT_SECONDS = 3600 };
 enum { PAUSE_NANOSECONDS = 100000000 };
 
-/* A connection whose reads and writes time out with the probe, or -1 with errno. */
+/* A connection with a time limit for each read and write, or -1 with errno. */
 static int connect_unix(const char *path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   struct timeval limit = {.tv_sec = PROBE_SECONDS};

@@ -22,7 +22,7 @@ const FORMS: readonly RegExp[] = [
 ];
 
 export function treeFiles(): string[] {
-  return [...globSync('{agent,init,launcher,test}/**/*.ts'), ...globSync('*.ts')].sort();
+  return [...globSync('{agent,init,test}/**/*.ts'), ...globSync('*.ts')].sort();
 }
 
 export function importsOf(file: string, text = readFileSync(file, 'utf8')): Import[] {

@@ -6,7 +6,7 @@ import { dirname, join, relative } from 'node:path';
 
 /** Files of code, C and tests as well. */
 export function codeFiles(): string[] {
-  const inRooms = globSync('{agent,init,launcher,native,test}/**/*.{ts,mjs,c,h}');
+  const inRooms = globSync('{agent,init,native,test}/**/*.{ts,mjs,c,h}');
   return [...inRooms, ...globSync('*.{ts,mjs}')].sort();
 }
 

@@ -74,7 +74,10 @@ export class Configurations {
     return first;
   }
 
-  /** Binds what the configuration in force listens on; a reload binds nothing before. Rejects with NetworkError (phase `bind`). */
+  /**
+   * Binds what the configuration in force listens on; a reload binds nothing before. Rejects with NetworkError (phase
+   * `bind`).
+   */
   listen(): Promise<void> {
     const done = this.#queue.then(async () => {
       await this.#parts.listeners.open(this.#current?.endpoints ?? []);

@@ -11,6 +11,10 @@ export interface Holding {
   readonly lane?: object | undefined;
   /** What it costs. Change it through `ClientShare.resize` only. */
   heldBytes: number;
+  /** Owned by the ledger. Of queries: neighbours by age in their lane, which cost less than a place in a Set. */
+  isHeld?: boolean;
+  older?: Holding | undefined;
+  newer?: Holding | undefined;
   /** Frees what is held. The ledger has taken it off the client's share before this call. Must not throw. */
   giveWay(): void;
 }
@@ -38,9 +42,26 @@ const NO_LANE = {};
 
 /** Queries that wait for the same. */
 class Lane {
-  /** In order of age. */
-  readonly queries = new Set<Holding>();
+  oldest: Holding | undefined;
+  newest: Holding | undefined;
   bytes = 0;
+
+  add(query: Holding): void {
+    query.older = this.newest;
+    if (this.newest === undefined) this.oldest = query;
+    else this.newest.newer = query;
+    this.newest = query;
+  }
+
+  delete(query: Holding): void {
+    const { older, newer } = query;
+    if (older === undefined) this.oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) this.newest = older;
+    else newer.older = older;
+    query.older = undefined;
+    query.newer = undefined;
+  }
 }
 
 /** What one client holds. */
@@ -83,27 +104,29 @@ export class ClientShare {
   /** Holds `holding`. It may have to give way before this returns. */
   add(holding: Holding): void {
     const lane = this.#laneOf(holding);
+    holding.isHeld = true;
     if (lane === undefined) this.#connections.add(holding);
-    else lane.queries.add(holding);
+    else lane.add(holding);
     this.#count(lane, holding.heldBytes);
     this.#ledger.relieve(this);
   }
 
   /** `holding` costs `bytes` from now on. No effect on what has given way. */
   resize(holding: Holding, bytes: number): void {
-    const lane = this.#laneOf(holding);
-    const isHeld = (lane?.queries ?? this.#connections).has(holding);
-    if (bytes === holding.heldBytes || !isHeld) return;
-    this.#count(lane, bytes - holding.heldBytes);
+    if (bytes === holding.heldBytes || holding.isHeld !== true) return;
+    this.#count(this.#laneOf(holding), bytes - holding.heldBytes);
     holding.heldBytes = bytes;
     this.#ledger.relieve(this);
   }
 
   /** Holds `holding` no more. No effect on what has given way. */
   remove(holding: Holding): void {
+    if (holding.isHeld !== true) return;
     const lane = this.#laneOf(holding);
-    const wasHeld = (lane?.queries ?? this.#connections).delete(holding);
-    if (wasHeld) this.#count(lane, -holding.heldBytes);
+    holding.isHeld = false;
+    if (lane === undefined) this.#connections.delete(holding);
+    else lane.delete(holding);
+    this.#count(lane, -holding.heldBytes);
   }
 
   /** Gives up the largest connection, or the oldest query of the largest lane, of whichever kind it holds more bytes. */
@@ -116,8 +139,7 @@ export class ClientShare {
   }
 
   #victim(): Holding | undefined {
-    const lane = this.#largestLane();
-    const [oldestQuery] = lane?.queries ?? [];
+    const oldestQuery = this.#largestLane()?.oldest;
     let queryBytes = 0;
     for (const { bytes } of this.#lanes.values()) queryBytes += bytes;
     if (oldestQuery !== undefined && queryBytes * 2 >= this.bytes) return oldestQuery;

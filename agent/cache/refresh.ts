@@ -50,6 +50,9 @@ export class Waiter implements Holding {
   readonly kind = 'query';
   readonly lane = WAITERS;
   heldBytes = WAITER_BYTES;
+  isHeld = false;
+  older: Holding | undefined;
+  newer: Holding | undefined;
   readonly answer: Promise<Answer>;
   /** Whether another client asked first. */
   readonly isGuest: boolean;

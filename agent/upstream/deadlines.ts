@@ -1,4 +1,4 @@
-/** One timer for everything that waits: moments are rounded up to ticks, so that waiting costs a set entry. */
+/** One timer for everything that waits: moments are rounded up to ticks, so that waiting costs two links. */
 import type { Clock, Timer } from '../base/clock.ts';
 
 const TICK_MS = 20;
@@ -7,6 +7,9 @@ const TICK_MS = 20;
 export interface Expiring {
   /** Owned by `Deadlines`; starts as `NOT_WAITING`. */
   dueTick: number;
+  /** Owned by `Deadlines`: neighbours with the same tick, which cost less than a place in a Set. */
+  dueBefore: Expiring | undefined;
+  dueAfter: Expiring | undefined;
   onDeadline(): void;
 }
 
@@ -14,7 +17,8 @@ export const NOT_WAITING = -1;
 
 export class Deadlines {
   readonly #clock: Clock;
-  readonly #byTick = new Map<number, Set<Expiring>>();
+  /** The first of each tick. */
+  readonly #byTick = new Map<number, Expiring>();
   /** By how much this process was late for the latest tick, milliseconds: what seems to be others' silence is ours. */
   lagMs = 0;
   #timer: Timer | undefined;
@@ -30,26 +34,28 @@ export class Deadlines {
     if (entry.dueTick === tick) return;
     this.clear(entry);
     entry.dueTick = tick;
-    const waiting = this.#byTick.get(tick);
-    if (waiting === undefined) this.#byTick.set(tick, new Set([entry]));
-    else waiting.add(entry);
+    const first = this.#byTick.get(tick);
+    if (first !== undefined) first.dueBefore = entry;
+    entry.dueAfter = first;
+    this.#byTick.set(tick, entry);
     this.#timer ??= this.#start();
   }
 
   clear(entry: Expiring): void {
     if (entry.dueTick === NOT_WAITING) return;
-    const waiting = this.#byTick.get(entry.dueTick);
-    waiting?.delete(entry);
-    if (waiting?.size === 0) this.#byTick.delete(entry.dueTick);
-    entry.dueTick = NOT_WAITING;
+    const { dueBefore, dueAfter, dueTick } = entry;
+    if (dueAfter !== undefined) dueAfter.dueBefore = dueBefore;
+    if (dueBefore !== undefined) dueBefore.dueAfter = dueAfter;
+    else if (dueAfter !== undefined) this.#byTick.set(dueTick, dueAfter);
+    else if (this.#byTick.get(dueTick) === entry) this.#byTick.delete(dueTick);
+    forget(entry);
   }
 
   /** Forgets everything that waits. */
   close(): void {
-    for (const waiting of this.#byTick.values()) {
-      for (const entry of waiting) entry.dueTick = NOT_WAITING;
+    for (const tick of this.#byTick.keys()) {
+      for (const entry of this.#take(tick)) entry.dueTick = NOT_WAITING;
     }
-    this.#byTick.clear();
     this.#stop();
   }
 
@@ -69,9 +75,7 @@ export class Deadlines {
     const nowTick = Math.floor(this.#clock.nowMs() / TICK_MS);
     const due = [...this.#byTick.keys()].filter((tick) => tick <= nowTick).sort((a, b) => a - b);
     for (const tick of due) {
-      const entries = this.#byTick.get(tick) ?? [];
-      this.#byTick.delete(tick);
-      for (const entry of entries) {
+      for (const entry of this.#take(tick)) {
         // Cleared or set anew by one that ran before it.
         if (entry.dueTick !== tick) continue;
         entry.dueTick = NOT_WAITING;
@@ -81,8 +85,30 @@ export class Deadlines {
     if (this.#byTick.size === 0) this.#stop();
   };
 
+  /** Those that wait for `tick`, out of the list. */
+  #take(tick: number): Expiring[] {
+    const entries: Expiring[] = [];
+    let next = this.#byTick.get(tick);
+    this.#byTick.delete(tick);
+    while (next !== undefined) {
+      const entry = next;
+      next = entry.dueAfter;
+      forget(entry);
+      entry.dueTick = tick;
+      entries.push(entry);
+    }
+    // The first is the one that came last.
+    return entries.reverse();
+  }
+
   #stop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
   }
+}
+
+function forget(entry: Expiring): void {
+  entry.dueTick = NOT_WAITING;
+  entry.dueBefore = undefined;
+  entry.dueAfter = undefined;
 }

@@ -58,6 +58,8 @@ export type HealthState = 'up' | 'suspect' | 'down';
 
 export class Health implements FlightOwner, Expiring {
   dueTick = NOT_WAITING;
+  dueBefore: Expiring | undefined;
+  dueAfter: Expiring | undefined;
   /** What went wrong last. */
   lastFailure: Failure = { phase: 'wait', errno: 'ETIMEDOUT' };
   readonly #target: Target;

@@ -21,6 +21,8 @@ export interface OwnQuestionContext {
 
 export class OwnQuestion implements FlightOwner, Expiring {
   dueTick = NOT_WAITING;
+  dueBefore: Expiring | undefined;
+  dueAfter: Expiring | undefined;
   readonly #context: OwnQuestionContext;
   readonly #transport: Transport;
   readonly #onVerdict: (isTaken: boolean) => void;

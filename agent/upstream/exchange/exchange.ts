@@ -36,8 +36,13 @@ const LOOK_MS = 200;
 export class Exchange implements FlightOwner, Expiring, Holding {
   readonly kind = 'query';
   heldBytes = WAITING_QUERY_BYTES;
+  isHeld = false;
+  older: Holding | undefined;
+  newer: Holding | undefined;
   readonly lane: object;
   dueTick = NOT_WAITING;
+  dueBefore: Expiring | undefined;
+  dueAfter: Expiring | undefined;
   readonly #context: ExchangeContext;
   readonly #plan: Plan;
   /** Rejects with DnsError. */

@@ -45,6 +45,8 @@ export interface Lifetime {
 
 export class TcpConnection implements Carrier, Expiring {
   dueTick = NOT_WAITING;
+  dueBefore: Expiring | undefined;
+  dueAfter: Expiring | undefined;
   phase: Carrier['phase'] = 'connect';
   /** Queries it has taken, and those it has answered. */
   carried = 0;

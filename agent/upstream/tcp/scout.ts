@@ -22,6 +22,8 @@ export interface Look {
 
 export class Scout implements FlightOwner, Expiring {
   dueTick = NOT_WAITING;
+  dueBefore: Expiring | undefined;
+  dueAfter: Expiring | undefined;
   readonly #context: ConnectionContext;
   #look: Look | undefined;
   #copy: Flight | undefined;

@@ -85,17 +85,54 @@ test('patience starts at a second and follows what is learned, within bounds', (
 
 class Waiter implements Expiring {
   dueTick = NOT_WAITING;
+  dueBefore: Expiring | undefined;
+  dueAfter: Expiring | undefined;
   readonly rang: number[] = [];
   readonly #clock: FakeClock;
+  readonly #onRing: () => void;
 
-  constructor(clock: FakeClock) {
+  constructor(clock: FakeClock, onRing: () => void = () => undefined) {
     this.#clock = clock;
+    this.#onRing = onRing;
   }
 
   onDeadline(): void {
     this.rang.push(this.#clock.nowMs());
+    this.#onRing();
   }
 }
+
+test('entries taken out of a tick leave the others, which ring in the order in which they came', async () => {
+  const all = [0, 1, 2, 3];
+  for (let mask = 0; mask < 2 ** all.length; mask++) {
+    const clock = new FakeClock(1_000);
+    const deadlines = new Deadlines(clock);
+    const rang: number[] = [];
+    const waiters = all.map((i) => new Waiter(clock, () => void rang.push(i)));
+    for (const waiter of waiters) deadlines.set(waiter, 1_100);
+    const isCleared = (i: number): boolean => (mask & (1 << i)) !== 0;
+    for (const i of [...all.filter(isCleared)].reverse()) deadlines.clear(waiters[i] as Waiter);
+    await clock.advance(200);
+    assert.deepEqual(
+      rang,
+      all.filter((i) => !isCleared(i)),
+    );
+    assert.equal(clock.pendingTimers, 0);
+  }
+});
+
+test('one that rings may take others of its tick out, and set itself anew', async () => {
+  const clock = new FakeClock(1_000);
+  const deadlines = new Deadlines(clock);
+  const second = new Waiter(clock);
+  const first = new Waiter(clock, () => {
+    deadlines.clear(second);
+    if (first.rang.length < 3) deadlines.set(first, clock.nowMs());
+  });
+  for (const waiter of [first, second]) deadlines.set(waiter, 1_100);
+  await clock.advance(500);
+  assert.deepEqual([first.rang.length, second.rang.length], [3, 0]);
+});
 
 test('a deadline rings once, never early, at most a tick late; the timer ends with the last', async () => {
   const clock = new FakeClock(1_000);

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { systemClock } from '../agent/base/clock.ts';
 import { messageOf, NodensError, UsageError } from '../agent/base/errors.ts';
+import { initHelp } from '../agent/base/flags/help.ts';
 import { type InitAddon, initAddon } from './addon.ts';
 import { allBackends, chooseFirewall, type Firewall, NoBackendError } from './choose.ts';
 import { cleanUp } from './cleanup.ts';
@@ -17,7 +18,7 @@ import { Leftovers } from './leftovers.ts';
 import { Link } from './link.ts';
 import { type Log, makeLog } from './log.ts';
 import type { Ownership } from './nft.ts';
-import { helpText, type InitOptions, initOptionsFrom, USAGE } from './options.ts';
+import { type InitOptions, initOptionsFrom, USAGE } from './options.ts';
 import { type Plan, planOf, rulesAt } from './plan.ts';
 import { requireCapability } from './privileges.ts';
 import { makeProbe } from './probe.ts';
@@ -33,7 +34,7 @@ const log = makeLog(systemClock, (line) => void process.stdout.write(line));
 export async function main(argv: readonly string[]): Promise<number> {
   const own = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
   if (own.includes('--help') || own.includes('-h')) {
-    process.stdout.write(helpText());
+    process.stdout.write(`${initHelp()}\n`);
     return 0;
   }
   try {

@@ -1,9 +1,12 @@
 /** The command line of init. */
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import { addressBytes, familyOf, formatAddress, parsePort } from '../agent/base/address.ts';
 import { CONTROL_SOCKET_ENV, DEFAULT_CONTROL_SOCKET } from '../agent/base/control.ts';
 import { parseSyncIntervalMs } from '../agent/base/duration.ts';
 import { UsageError } from '../agent/base/errors.ts';
+import { INIT_MODES } from '../agent/base/flags/init-flags.ts';
+import { type FlagValues, parseWith } from '../agent/base/flags/parse.ts';
+import { defaultOf } from '../agent/base/flags/table.ts';
 import type { BackendWish } from './choose.ts';
 import { isHostName } from './endpoints/message.ts';
 import type { PortRange } from './plan.ts';
@@ -42,90 +45,16 @@ export interface InitOptions {
 
 export const USAGE = 'usage: nodens init --localip IP[,IP…] [options] [--supervise -- AGENT-ARG…]';
 
-/** Text of `--help`. */
-export function helpText(): string {
-  return program().helpInformation();
-}
-
 /** Options of `argv` (without node and script). Throws `UsageError` with the flag and the reason. */
 export function initOptionsFrom(argv: readonly string[]): InitOptions {
   const end = argv.indexOf('--');
   const own = end === -1 ? argv : argv.slice(0, end);
-  const flags = parse(own);
-  const supervise = flags.supervise === true;
+  const { values: flags } = parseWith(new Command(), 'init', own);
+  const supervise = flags.supervise === 'true';
   if (supervise !== (end !== -1)) throw new UsageError('--supervise and -- AGENT-ARG… go together');
   return optionsOf(flags, supervise ? argv.slice(end + 1) : undefined);
 }
 
-interface Flags {
-  readonly localip?: string;
-  readonly setupinterface: string | true;
-  readonly setupiptables: string | true;
-  readonly interfacename: string;
-  readonly syncinterval: string;
-  readonly healthPort: string;
-  readonly skipteardown?: string | true;
-  readonly 'dns.port': string;
-  readonly port?: string;
-  readonly socket: string;
-  readonly statedir?: string;
-  readonly backend: string;
-  readonly clusterdns?: string;
-  readonly fallbackService: string;
-  readonly fallbackMark: string;
-  readonly aliveMark?: string;
-  readonly probePort: string;
-  readonly force?: string | true;
-  readonly once?: true;
-  readonly cleanup?: true;
-  readonly observe?: true;
-  readonly supervise?: true;
-}
-
-function program(): Command {
-  return new Command('nodens init')
-    .usage('--localip IP[,IP…] [options] [--supervise -- AGENT-ARG…]')
-    .description(
-      'Puts the local IPs on the node, leads DNS queries to the agent while it answers, and cleans up.',
-    )
-    .option('--localip <ips>', 'local IPs, comma-separated, IPv4 and IPv6')
-    .option('--setupinterface [bool]', 'put the local IPs on a link', 'true')
-    .option('--setupiptables [bool]', 'install the rules, by nft or iptables', 'true')
-    .option('--interfacename <name>', 'link for the local IPs; a dummy is made if missing', 'lo')
-    .option('--syncinterval <time>', 'how often everything is checked: 60, 60s, 1m', '60s')
-    .option('--health-port <port>', "agent's health port on the local IPs, 0 for none", '8080')
-    .option('--skipteardown [bool]', 'on exit leave the rules that die with the agent')
-    .option('--dns.port <port>', "agent's DNS port", '53')
-    .option('--port <port>', 'same as --dns.port')
-    .option('--socket <path>', 'control socket for the agent', defaultSocket())
-    .option('--statedir <dir>', "folder on the node for the agent's snapshot, made writable for it")
-    .option('--backend <name>', 'auto, nft or iptables', 'auto')
-    .option('--clusterdns <ips>', 'ClusterIP of kube-dns, one of a family, for the fallback')
-    .option(
-      '--fallback-service <name>',
-      "headless Service of kube-dns, for nodes without kube-proxy's rules",
-      FALLBACK_SERVICE,
-    )
-    .option('--fallback-mark <bit>', 'bit of the packet mark for the fallback', '0x1000')
-    .option(
-      '--alive-mark <bit>',
-      `bit of the packet mark of queries while an agent lives (${ALIVE_MARKS[0]})`,
-    )
-    .option('--probe-port <port>', 'first of 8 source ports for probes', String(PROBE_PORT))
-    .option('--force [bool]', 'intercept beside an eBPF data path or IPVS, too')
-    .option('--once', 'set up and exit: pods only, while a socket is bound')
-    .option('--cleanup', 'remove all of nodens and what a node-local-dns left, and exit')
-    .option('--observe', 'print what would be done, change nothing')
-    .option('--supervise', 'run the agent as unprivileged child with the arguments after --')
-    .allowExcessArguments(false)
-    .exitOverride()
-    .configureOutput({ writeErr: () => undefined, writeOut: () => undefined });
-}
-
-/** As our manifests name it, in the domain that clusters mostly have. */
-const FALLBACK_SERVICE = 'nodens-endpoints.kube-system.svc.cluster.local';
-/** Below the ports that Linux gives out by itself. */
-const PROBE_PORT = 20_253;
 /** During an upgrade two inits probe; the rest is spare. */
 const PROBE_PORTS = 8;
 
@@ -133,46 +62,39 @@ function defaultSocket(): string {
   return process.env[CONTROL_SOCKET_ENV] ?? DEFAULT_CONTROL_SOCKET;
 }
 
-function parse(argv: readonly string[]): Flags {
-  try {
-    return program().parse(argv, { from: 'user' }).opts<Flags>();
-  } catch (error) {
-    if (error instanceof CommanderError)
-      throw new UsageError(error.message.replace(/^error: /, ''));
-    throw error;
-  }
-}
-
-function optionsOf(flags: Flags, supervise: readonly string[] | undefined): InitOptions {
+function optionsOf(flags: FlagValues, supervise: readonly string[] | undefined): InitOptions {
   const mode = modeOf(flags);
   const localIps = addressesOf('--localip', flags.localip ?? '');
   if (localIps.length === 0 && mode !== 'cleanup') throw new UsageError('--localip is missing');
   if (supervise !== undefined && mode !== 'run')
     throw new UsageError(`--supervise does not go with --${mode}`);
+  const value = (name: string): string => flags[name] ?? defaultOf('init', name) ?? '';
+  const isOn = (name: string): boolean => value(name) === 'true';
   return {
     mode,
     localIps,
-    port: port('--dns.port', flags.port ?? flags['dns.port']),
-    healthPort: flags.healthPort === '0' ? undefined : port('--health-port', flags.healthPort),
-    interfaceName: linkName(flags.interfacename),
-    setupInterface: truth('--setupinterface', flags.setupinterface),
-    setupRules: truth('--setupiptables', flags.setupiptables),
-    skipTeardown: truth('--skipteardown', flags.skipteardown ?? 'false'),
-    syncIntervalMs: interval(flags.syncinterval),
-    backend: oneOf('--backend', flags.backend, ['auto', 'nft', 'iptables']),
-    clusterDns: oneOfFamily('--clusterdns', addressesOf('--clusterdns', flags.clusterdns ?? '')),
-    fallbackService: serviceName('--fallback-service', flags.fallbackService),
-    ...marks(flags),
-    probePorts: portRange('--probe-port', flags.probePort),
-    force: truth('--force', flags.force ?? 'false'),
-    socketPath: flags.socket,
+    port: port('--dns.port', value('dns.port')),
+    healthPort:
+      value('health-port') === '0' ? undefined : port('--health-port', value('health-port')),
+    interfaceName: linkName(value('interfacename')),
+    setupInterface: isOn('setupinterface'),
+    setupRules: isOn('setupiptables'),
+    skipTeardown: isOn('skipteardown'),
+    syncIntervalMs: interval(value('syncinterval')),
+    backend: oneOf('--backend', value('backend'), ['auto', 'nft', 'iptables']),
+    clusterDns: oneOfFamily('--clusterdns', addressesOf('--clusterdns', value('clusterdns'))),
+    fallbackService: serviceName('--fallback-service', value('fallback-service')),
+    ...marks(value('fallback-mark'), flags['alive-mark']),
+    probePorts: portRange('--probe-port', value('probe-port')),
+    force: isOn('force'),
+    socketPath: flags.socket ?? defaultSocket(),
     stateDir: absolute('--statedir', flags.statedir),
     supervise,
   };
 }
 
-function modeOf(flags: Flags): InitMode {
-  const asked = (['once', 'cleanup', 'observe'] as const).filter((mode) => flags[mode] === true);
+function modeOf(flags: FlagValues): InitMode {
+  const asked = INIT_MODES.filter((mode) => flags[mode] === 'true');
   if (asked.length > 1) throw new UsageError(`--${asked.join(' and --')} exclude each other`);
   return asked[0] ?? 'run';
 }
@@ -221,16 +143,17 @@ function bit(flag: string, text: string): number {
  */
 const ALIVE_MARKS = ['0x40', '0x2'] as const;
 
-function marks(flags: Flags): Pick<InitOptions, 'fallbackMark' | 'aliveMark'> {
-  const fallbackMark = bit('--fallback-mark', flags.fallbackMark);
-  const asked = flags.aliveMark === undefined ? ALIVE_MARKS : [flags.aliveMark];
+function marks(
+  fallback: string,
+  alive: string | undefined,
+): Pick<InitOptions, 'fallbackMark' | 'aliveMark'> {
+  const fallbackMark = bit('--fallback-mark', fallback);
+  const asked = alive === undefined ? ALIVE_MARKS : [alive];
   const aliveMark = asked
     .map((text) => bit('--alive-mark', text))
     .find((mark) => mark !== fallbackMark);
   if (aliveMark !== undefined) return { fallbackMark, aliveMark };
-  throw new UsageError(
-    `--alive-mark: ${flags.aliveMark} is the bit of --fallback-mark: take another`,
-  );
+  throw new UsageError(`--alive-mark: ${alive} is the bit of --fallback-mark: take another`);
 }
 
 function portRange(flag: string, text: string): PortRange {
@@ -250,13 +173,6 @@ function port(flag: string, text: string): number {
 function linkName(name: string): string {
   if (/^[^\s/:]{1,15}$/.test(name) && name !== '.' && name !== '..') return name;
   throw new UsageError(`--interfacename: ${JSON.stringify(name)} cannot be the name of a link`);
-}
-
-/** The words of Go's flag package. */
-function truth(flag: string, value: string | true): boolean {
-  if (value === true || /^(1|t|true)$/i.test(value)) return true;
-  if (/^(0|f|false)$/i.test(value)) return false;
-  throw new UsageError(`${flag}: ${value} is neither true nor false`);
 }
 
 function interval(text: string): number {

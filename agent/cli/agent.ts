@@ -1,16 +1,16 @@
 /** `nodens agent`, and `nodens` alone: the resolver. */
 import { keepAlive, systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
+import { flagHelp } from '../base/flags/help.ts';
 import { Daemon } from '../daemon/daemon.ts';
 import type { AgentOptions } from '../daemon/options.ts';
 import { banner, logServing } from './banner.ts';
-import { flagHelp } from './help.ts';
 import { agentOptions, parseFlags } from './options.ts';
 
 export async function agentCommand(argv: readonly string[]): Promise<number> {
-  const { values, wantsHelp } = parseFlags(argv, ['agent']);
+  const { values, wantsHelp } = parseFlags(argv, 'agent');
   if (wantsHelp) {
-    const head = 'nodens agent: serve, without setting the node up';
+    const head = 'nodens agent: answers DNS queries; changes nothing on the node';
     process.stdout.write(`${head}\n\n${flagHelp('agent')}\n`);
     return 0;
   }

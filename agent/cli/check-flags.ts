@@ -1,7 +1,7 @@
 /** The command line of `nodens check`. */
 import { UsageError } from '../base/errors.ts';
+import { flagsOf } from '../base/flags/table.ts';
 import type { Environment } from '../config/corefile/env.ts';
-import { FLAGS } from './flags.ts';
 import { type FlagValues, parseFlags } from './options.ts';
 
 export interface CheckFlags {
@@ -44,7 +44,7 @@ export function readCheckFlags(
   }
   const [file, second] = files;
   if (second !== undefined) throw new UsageError(`one file at a time: "${second}" is the second`);
-  const { values } = parseFlags(rest, ['agent']);
+  const { values } = parseFlags(rest, 'agent');
   const domain = clusterDomain.toLowerCase().replace(/\.$/, '');
   return { values, file, isManifest, isStrict, clusterDomain: domain };
 }
@@ -56,8 +56,9 @@ function splitAssignment(word: string): string[] {
 }
 
 function takesValue(name: string): boolean {
-  if (['from-cluster-manifest', 'cluster-domain'].includes(name)) return true;
-  const flag = FLAGS.find((known) => known.name === name || known.aliases?.includes(name));
+  const flag = [...flagsOf('check'), ...flagsOf('agent')].find(
+    (known) => known.name === name || known.aliases?.includes(name),
+  );
   return flag?.value !== undefined;
 }
 

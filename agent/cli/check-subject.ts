@@ -84,7 +84,7 @@ async function manifestSubject(
       .replaceAll('__PILLAR__DNS__SERVER__', DNS_SERVER)
       .replaceAll('__PILLAR__DNS__DOMAIN__', clusterDomain),
   );
-  const { values: own } = parseFlags(argv, ['agent', 'init']);
+  const { values: own } = parseFlags(argv, 'drop-in');
   const options = agentOptions({ localip: LOCAL_IP, ...given(own), ...given(values) });
   const files = overlayFiles(view.files, {
     read: (path) => {

@@ -1,5 +1,6 @@
-/** `nodens check [FILE]`: whether a configuration is right, what it means, and what in it will bite. Opens no socket. */
+/** `nodens check [FILE]`: validates a configuration, prints what is in effect and warns. Opens no socket. */
 import { messageOf, NodensError } from '../base/errors.ts';
+import { flagHelp } from '../base/flags/help.ts';
 import { withPatterns } from '../config/corefile/pattern.ts';
 import { ConfigSource } from '../daemon/config-source.ts';
 import { dryRun } from '../daemon/dry-run.ts';
@@ -7,22 +8,18 @@ import { effectiveCorefile } from '../daemon/effective.ts';
 import { cgroupLimitBytes, fileBudgetBytes, readText } from '../daemon/memory.ts';
 import { warningsOf } from '../daemon/warnings.ts';
 import { prepareAll } from '../query/plugin.ts';
-import { type CheckFlags, DEFAULT_CLUSTER_DOMAIN, readCheckFlags } from './check-flags.ts';
+import { type CheckFlags, readCheckFlags } from './check-flags.ts';
 import { readForPlugin, type Subject, subjectOf } from './check-subject.ts';
-import { flagHelp } from './help.ts';
 import type { FlagValues } from './options.ts';
 import { agentFlags, firstProcess, given } from './running-agent.ts';
 
-const HELP = `nodens check [FILE]: is this Corefile right, what does it mean, what in it will bite
+const HELP = `nodens check [FILE]: validates a Corefile or manifest, prints the effective configuration and warnings
 
 FILE is a Corefile or its template, a ConfigMap, or a whole manifest (.yaml, .yml, .json); - reads standard input.
-Without FILE: what \`nodens agent\` would read; in the agent's container, with that agent's flags (kubectl exec POD --
-nodens check). The effective configuration goes to standard output.
+Without FILE: the configuration that \`nodens agent\` would read. In the agent's container the check takes the flags of
+the agent that runs there (kubectl exec POD -- nodens check). It opens no socket and changes nothing.
 
-  -from-cluster-manifest FILE     YAML whatever the file is called, as kubectl or Helm print it
-  -cluster-domain NAME            domain whose names belong to the cluster (default: $CLUSTER_DOMAIN, ${DEFAULT_CLUSTER_DOMAIN})
-  -strict                         warnings fail the check too
-  -quiet                          do not print the effective configuration
+${flagHelp('check')}
 
 Exit code: 0 valid, 1 not valid (with -strict: or with warnings), 2 wrong usage.
 `;
@@ -39,7 +36,7 @@ export async function checkCommand(
   container: readonly string[] = firstProcess(),
 ): Promise<number> {
   if (argv.some((word) => /^--?(help|h)$/.test(word))) {
-    const more = 'Flags of the agent, which a manifest brings along:';
+    const more = 'Flags of the agent, instead of those in the manifest:';
     stdout.write(`${HELP}\n${more}\n${flagHelp('agent')}\n`);
     return 0;
   }

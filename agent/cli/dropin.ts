@@ -1,18 +1,19 @@
 /**
  * `nodens -localip … -conf …`: node-local-dns's command line. init becomes the parent and the agent its unprivileged
- * child (design §2); with `-setupinterface=false -setupiptables=false` there is nothing to set up, and it only serves.
+ * child; with `-setupinterface=false -setupiptables=false` there is nothing to set up, and it only serves.
  */
 import { parsePort } from '../base/address.ts';
 import { parseSyncIntervalMs } from '../base/duration.ts';
 import { UsageError } from '../base/errors.ts';
+import { flagsOf } from '../base/flags/table.ts';
+import type { CommandName } from '../base/flags/types.ts';
 import { serve } from './agent.ts';
-import { FLAGS, type FlagUser } from './flags.ts';
-import { GENERAL_HELP } from './help.ts';
+import { GENERAL_HELP } from './general-help.ts';
 import { becomeInit, forInit } from './init.ts';
 import { agentOptions, type FlagValues, flagOr, parseFlags } from './options.ts';
 
 export async function dropinCommand(argv: readonly string[]): Promise<number> {
-  const { values, wantsHelp } = parseFlags(argv, ['agent', 'init']);
+  const { values, wantsHelp } = parseFlags(argv, 'drop-in');
   if (wantsHelp) {
     process.stdout.write(`${GENERAL_HELP}\n`);
     return 0;
@@ -57,7 +58,7 @@ function refuseNonsense(values: FlagValues): void {
     throw new UsageError(`flag -health-port: "${healthPort}" is not a port (1–65535)`);
 }
 
-function only(values: FlagValues, user: FlagUser): FlagValues {
-  const names = FLAGS.filter((flag) => flag.users.includes(user)).map((flag) => flag.name);
+function only(values: FlagValues, command: CommandName): FlagValues {
+  const names = flagsOf(command).map((flag) => flag.name);
   return Object.fromEntries(names.map((name) => [name, values[name]]));
 }

@@ -1,7 +1,6 @@
 /** `nodens init`: becomes the init program, which is a bundle of its own. */
 import { fileURLToPath } from 'node:url';
-import { INIT_MODES } from './flags.ts';
-import { flagHelp } from './help.ts';
+import { initHelp } from '../base/flags/help.ts';
 import { parseFlags } from './options.ts';
 
 /** Path of the bundle beside ours. */
@@ -10,26 +9,14 @@ const INIT_PROGRAM = fileURLToPath(new URL('../init/main.js', import.meta.url));
 /** init keeps little and mostly sleeps. Its child, the agent of a drop-in, sets its own. */
 const INIT_HEAP = ['--max-old-space-size=64', '--max-semi-space-size=1'];
 
-const HELP = `nodens init: addresses and interception rules
-
-  -once        set up and exit
-  -cleanup     take everything off the node and exit
-  -observe     say what would be done, change nothing
-${flagHelp('init')}`;
-
+/** Flags as init takes them, and behind `--` the command line of an agent as its child. */
 export async function initCommand(argv: readonly string[]): Promise<number> {
-  const isMode = (word: string): boolean =>
-    INIT_MODES.some((mode) => word === `-${mode}` || word === `--${mode}`);
-  const modes = argv.filter(isMode).map((word) => `--${word.replace(/^-+/, '')}`);
-  const { values, wantsHelp } = parseFlags(
-    argv.filter((word) => !isMode(word)),
-    ['init'],
-  );
-  if (wantsHelp) {
-    process.stdout.write(`${HELP}\n`);
-    return 0;
-  }
-  return becomeInit([...modes, ...forInit(values)]);
+  const end = argv.indexOf('--');
+  const [own, child] = end === -1 ? [argv, []] : [argv.slice(0, end), argv.slice(end)];
+  const { values, wantsHelp } = parseFlags(own, 'init');
+  if (!wantsHelp) return becomeInit([...forInit(values), ...child]);
+  process.stdout.write(`${initHelp()}\n`);
+  return 0;
 }
 
 /** Flags of init among `values`, as it takes them. */

@@ -3,42 +3,23 @@ import { Command } from 'commander';
 import { type Endpoint, familyOf, parseEndpoint, parsePort } from '../base/address.ts';
 import { CONTROL_SOCKET_ENV, DEFAULT_CONTROL_SOCKET } from '../base/control.ts';
 import { UsageError } from '../base/errors.ts';
+import { type FlagValues, type ParsedFlags, parseWith } from '../base/flags/parse.ts';
+import { defaultOf } from '../base/flags/table.ts';
+import type { CommandName } from '../base/flags/types.ts';
 import { LIMITS } from '../base/limits.ts';
 import { parseSizeBytes } from '../base/size.ts';
 import type { AgentOptions } from '../daemon/options.ts';
-import { FLAGS, type Flag, type FlagUser } from './flags.ts';
-import { normalise } from './normalise.ts';
 
-/** Flags as given, by name; switches as `true` or `false`. Absent ones are absent, defaults not yet applied. */
-export type FlagValues = Readonly<Record<string, string | undefined>>;
+export type { FlagValues };
 
-export interface ParsedFlags {
-  readonly values: FlagValues;
-  readonly wantsHelp: boolean;
+/** Reads the flags of `command`. Throws UsageError. */
+export function parseFlags(argv: readonly string[], command: CommandName): ParsedFlags {
+  return parseWith(new Command(), command, argv);
 }
 
-/** Reads the flags of `users`. Throws UsageError. */
-export function parseFlags(argv: readonly string[], users: readonly FlagUser[]): ParsedFlags {
-  const flags = FLAGS.filter((flag) => flag.users.some((user) => users.includes(user)));
-  const { argv: normal, wantsHelp } = normalise(argv, flags);
-  const command = new Command().exitOverride().helpOption(false).allowExcessArguments(false);
-  for (const flag of flags) command.option(`--${flag.name} <value>`, flag.help);
-  command.parse(normal, { from: 'user' });
-  const options = command.opts<Record<string, string>>();
-  const values = Object.fromEntries(
-    flags.map((flag) => [flag.name, options[camelCase(flag)]] as const),
-  );
-  return { values, wantsHelp };
-}
-
-/** commander files `--health-port` under `healthPort`. */
-function camelCase(flag: Flag): string {
-  return flag.name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-}
-
-/** Value of a flag, or its default from the table. */
+/** Value of a flag of the agent or the drop-in, or its default from the table. */
 export function flagOr(values: FlagValues, name: string): string | undefined {
-  return values[name] ?? FLAGS.find((flag) => flag.name === name)?.default;
+  return values[name] ?? defaultOf('drop-in', name);
 }
 
 /** Throws UsageError naming the flag and what it takes. */

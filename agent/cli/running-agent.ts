@@ -28,7 +28,7 @@ export function agentFlags(words: readonly string[]): FlagValues | undefined {
   const isDropIn = first.startsWith('-');
   if (first !== 'agent' && !isDropIn) return undefined;
   try {
-    const { values } = parseFlags(isDropIn ? argv : rest, isDropIn ? ['agent', 'init'] : ['agent']);
+    const { values } = parseFlags(isDropIn ? argv : rest, isDropIn ? 'drop-in' : 'agent');
     // Of what the agent prints at its start, not of what a check prints.
     return { ...values, quiet: undefined };
   } catch (error) {

@@ -1,5 +1,5 @@
 /** The command line of the doctor. */
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import {
   addressBytes,
   familyOf,
@@ -8,6 +8,9 @@ import {
   parsePort,
 } from '../../agent/base/address.ts';
 import { UsageError } from '../../agent/base/errors.ts';
+import { flagHelp } from '../../agent/base/flags/help.ts';
+import { parseWith } from '../../agent/base/flags/parse.ts';
+import { defaultOf } from '../../agent/base/flags/table.ts';
 
 export interface DoctorOptions {
   /** Empty where they are to be found on the node. */
@@ -32,17 +35,6 @@ export interface DoctorOptions {
   readonly isJson: boolean;
 }
 
-interface Flags {
-  readonly localip?: string;
-  readonly port: string;
-  readonly kubedns?: string;
-  readonly domain?: string;
-  readonly withoutKubernetesService?: true;
-  readonly resolvconf: string;
-  readonly metrics: string;
-  readonly json?: true;
-}
-
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What the kubelet says about Services for kube-dns that nodens does not intercept. */
@@ -52,15 +44,23 @@ const DEFAULT_DOMAIN = 'cluster.local';
 
 export const USAGE = 'usage: nodens doctor [--json] [--localip IP,…] [--kubedns IP,…]';
 
+/** What `--help` prints. */
 export function helpText(): string {
-  return program({}).helpInformation();
+  return `nodens doctor: is a query from a pod of this node answered, and by which server? Changes nothing.
+
+${flagHelp('doctor')}
+
+Exit code: 0 no fault, 1 a warning or something that could not be looked at, 2 a fault or wrong usage.
+`;
 }
 
 /** Throws UsageError. */
 export function doctorOptionsFrom(argv: readonly string[], env: Environment): DoctorOptions {
-  const flags = parse(argv, env);
-  const port = parsePort(flags.port);
+  const { values: flags } = parseWith(new Command(), 'doctor', argv);
+  const value = (name: string): string => flags[name] ?? defaultOf('doctor', name) ?? '';
+  const port = parsePort(value('port'));
   if (port === undefined) throw new UsageError(`--port: ${flags.port} is not a port (1–65535)`);
+  const domain = flags.domain ?? env.CLUSTER_DOMAIN;
   return {
     localIps: addresses('--localip', flags.localip),
     port,
@@ -68,48 +68,13 @@ export function doctorOptionsFrom(argv: readonly string[], env: Environment): Do
     kubeDnsUpstream: SERVICE_HOSTS.flatMap((name) => env[name] ?? [])[0],
     kubeDnsService: env.KUBE_DNS_SERVICE_HOST,
     clusterIps: (env.KUBE_DNS_IPS ?? '').split(',').filter((ip) => familyOf(ip) !== undefined),
-    clusterDomain: (flags.domain ?? DEFAULT_DOMAIN).replace(/\.$/, ''),
-    isDomainTold: flags.domain !== undefined,
-    knowsKubernetes: flags.withoutKubernetesService !== true,
-    resolvConf: flags.resolvconf,
-    metrics: endpoint('--metrics', flags.metrics),
-    isJson: flags.json === true,
+    clusterDomain: (domain ?? DEFAULT_DOMAIN).replace(/\.$/, ''),
+    isDomainTold: domain !== undefined,
+    knowsKubernetes: flags['without-kubernetes-service'] !== 'true',
+    resolvConf: value('resolvconf'),
+    metrics: endpoint('--metrics', value('metrics')),
+    isJson: flags.json === 'true',
   };
-}
-
-function program(env: Environment): Command {
-  return new Command('nodens doctor')
-    .usage('[options]')
-    .description(
-      'Would a query from a pod of this node be answered, and by whom? Changes nothing.\n' +
-        'Exit code: 0 all is well, 1 something is odd or was not seen, 2 something is broken.',
-    )
-    .option('--json', 'facts and findings as JSON')
-    .option('--localip <ips>', 'addresses nodens answers on (default: found on the node)')
-    .option(
-      '--kubedns <ips>',
-      'ClusterIP of the Service that nodens asks (default: found on the node)',
-    )
-    .option('--domain <name>', `the cluster's domain (${DEFAULT_DOMAIN})`, env.CLUSTER_DOMAIN)
-    .option('--without-kubernetes-service', 'kube-dns does not know the Service kubernetes.default')
-    .option('--port <port>', "nodens's DNS port", '53')
-    .option('--resolvconf <file>', "the node's resolvers", '/etc/resolv.conf')
-    .option('--metrics <addr>', "address and port of the agent's /metrics", '127.0.0.1:9253')
-    .allowExcessArguments(false)
-    .exitOverride()
-    .configureOutput({ writeErr: () => undefined, writeOut: () => undefined });
-}
-
-function parse(argv: readonly string[], env: Environment): Flags {
-  // Go's way of writing flags, as everywhere else in nodens.
-  const doubled = argv.map((word) => word.replace(/^-(?=[a-z]{2})/, '--'));
-  try {
-    return program(env).parse(doubled, { from: 'user' }).opts<Flags>();
-  } catch (error) {
-    if (error instanceof CommanderError)
-      throw new UsageError(error.message.replace(/^error: /, ''));
-    throw error;
-  }
 }
 
 function endpoint(flag: string, text: string): string {

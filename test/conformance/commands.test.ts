@@ -42,7 +42,7 @@ describe('help and version', () => {
     [['agent', '--help'], /^nodens agent: /],
     [['init', '--help'], /^nodens init: .*\n[\s\S]*-cleanup/],
     [['check', '--help'], /^nodens check \[FILE\]: [\s\S]*-from-cluster-manifest/],
-    [['doctor', '--help'], /^Usage: nodens doctor/],
+    [['doctor', '--help'], /^nodens doctor: /],
     [['--plugins'], /^ {2}dns\.acl$[\s\S]*^ {2}dns\.whoami$/m],
     [['-plugins'], /^ {2}dns\.forward$/m],
   ] as const) {

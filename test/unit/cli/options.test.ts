@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { DEFAULT_CONTROL_SOCKET } from '../../../agent/base/control.ts';
 import { agentOptions, flagOr, parseFlags } from '../../../agent/cli/options.ts';
 
-const optionsOf = (...argv: string[]) => agentOptions(parseFlags(argv, ['agent']).values);
+const optionsOf = (...argv: string[]) => agentOptions(parseFlags(argv, 'agent').values);
 
 describe('agentOptions', () => {
   it('has the defaults of node-local-dns', () => {
@@ -63,12 +63,12 @@ describe('agentOptions', () => {
 
 describe('parseFlags', () => {
   it('refuses a flag of the other half', () => {
-    assert.throws(() => parseFlags(['-backend', 'nft'], ['agent']), /unknown flag -backend/);
-    assert.throws(() => parseFlags(['-conf', 'x'], ['init']), /unknown flag -conf/);
+    assert.throws(() => parseFlags(['-backend', 'nft'], 'agent'), /unknown flag -backend/);
+    assert.throws(() => parseFlags(['-conf', 'x'], 'init'), /unknown flag -conf/);
   });
 
   it('gives a flag with a dash in its name', () => {
-    const { values } = parseFlags(['-health-port=8081'], ['init']);
+    const { values } = parseFlags(['-health-port=8081'], 'init');
     assert.equal(flagOr(values, 'health-port'), '8081');
     assert.equal(flagOr({}, 'health-port'), '8080');
   });

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { UsageError } from '../../../agent/base/errors.ts';
-import { helpText, initOptionsFrom } from '../../../init/options.ts';
+import { initHelp } from '../../../agent/base/flags/help.ts';
+import { initOptionsFrom } from '../../../init/options.ts';
 
 const LOCAL = '--localip=169.254.20.10';
 
@@ -100,7 +101,7 @@ describe('init options', () => {
     [[LOCAL, '--health-port=99999'], /--health-port: 99999 is not a port/],
     [[LOCAL, '--interfacename=much-too-long-name'], /--interfacename/],
     [[LOCAL, '--interfacename=a/b'], /--interfacename/],
-    [[LOCAL, '--setupinterface=perhaps'], /--setupinterface: perhaps is neither/],
+    [[LOCAL, '--setupinterface=perhaps'], /-setupinterface: "perhaps" is neither/],
     [[LOCAL, '--backend=ebpf'], /--backend: ebpf is none of auto, nft, iptables/],
     [[LOCAL, '--once', '--cleanup'], /--once and --cleanup exclude each other/],
     [
@@ -117,8 +118,8 @@ describe('init options', () => {
     [[LOCAL, '--supervise'], /--supervise and -- AGENT-ARG… go together/],
     [[LOCAL, '--', 'agent'], /--supervise and --/],
     [[LOCAL, '--once', '--supervise', '--', 'agent'], /does not go with --once/],
-    [[LOCAL, '--unheard-of'], /unknown option '--unheard-of'/],
-    [[LOCAL, 'word'], /too many arguments/],
+    [[LOCAL, '--unheard-of'], /unknown flag --unheard-of/],
+    [[LOCAL, 'word'], /unexpected argument "word"/],
   ] as const)
     it(`refuses ${argv.join(' ') || 'an empty command line'}`, () => {
       assert.throws(
@@ -131,6 +132,6 @@ describe('init options', () => {
     const flags =
       'localip setupinterface setupiptables interfacename syncinterval health-port skipteardown dns.port port ' +
       'socket once cleanup observe backend supervise clusterdns fallback-service fallback-mark alive-mark probe-port force';
-    for (const flag of flags.split(' ')) assert.ok(helpText().includes(`--${flag}`), flag);
+    for (const flag of flags.split(' ')) assert.ok(initHelp().includes(`-${flag}`), flag);
   });
 });

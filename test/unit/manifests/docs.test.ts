@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { FLAGS } from '../../../agent/base/flags/table.ts';
 import { LIMITS } from '../../../agent/base/limits.ts';
-import { FLAGS, INIT_MODES } from '../../../agent/cli/flags.ts';
 import { heapFlags } from '../../../agent/cli/heap.ts';
 import { cacheBudget, ledgerBudget } from '../../../agent/daemon/memory.ts';
 import { SERIES, TRAFFIC_SERIES } from '../../../agent/observe/names.ts';
@@ -88,7 +88,7 @@ for (const page of PAGES) {
   });
 
   test(`${page}: every flag of nodens it names exists`, () => {
-    const known = new Set<string>([...FLAGS.map((flag) => flag.name), ...INIT_MODES]);
+    const known = new Set(FLAGS.flatMap((flag) => [flag.name, ...(flag.aliases ?? [])]));
     const spans = [...read(page).matchAll(/`(--?[a-z][^`]*)`|nodens init ([^\n`]*)/g)];
     for (const [, span = '', rest = ''] of spans)
       for (const [, flag = ''] of `${span} ${rest}`.matchAll(/(?:^|\s)--?([a-z][\w.-]*)/g))

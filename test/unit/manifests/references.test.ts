@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { INIT_MODES } from '../../../agent/cli/flags.ts';
 import { forInit } from '../../../agent/cli/init.ts';
 import { agentOptions, parseFlags } from '../../../agent/cli/options.ts';
 import { initOptionsFrom } from '../../../init/options.ts';
@@ -107,19 +106,14 @@ function expand(args: readonly string[], settings: Environment): string[] {
 /** Parses the arguments as the program does: every flag exists for this subcommand and takes this value. */
 function takes(container: Container, args: readonly string[]): void {
   const [first = '', ...rest] = args;
-  const modes = INIT_MODES.map((mode) => `--${mode}`);
   if (first === 'init') {
-    const { values } = parseFlags(
-      rest.filter((word) => !modes.includes(word)),
-      ['init'],
-    );
-    const options = initOptionsFrom([...rest.filter((w) => modes.includes(w)), ...forInit(values)]);
+    const options = initOptionsFrom(forInit(parseFlags(rest, 'init').values));
     assert.equal(options.mode, container.name === 'cleanup' ? 'cleanup' : 'run');
     assert.ok(options.localIps.length > 0);
     return;
   }
   const isAgent = first === 'agent';
-  const { values } = parseFlags(isAgent ? rest : args, isAgent ? ['agent'] : ['agent', 'init']);
+  const { values } = parseFlags(isAgent ? rest : args, isAgent ? 'agent' : 'drop-in');
   assert.ok(agentOptions(values).localIps.length > 0);
 }
 

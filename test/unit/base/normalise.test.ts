@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { FLAGS } from '../../../agent/cli/flags.ts';
-import { normalise } from '../../../agent/cli/normalise.ts';
+import { normalise } from '../../../agent/base/flags/normalise.ts';
+import { flagsOf } from '../../../agent/base/flags/table.ts';
+
+const FLAGS = flagsOf('drop-in');
 
 describe('normalise', () => {
   const cases: readonly (readonly [string, readonly string[], readonly string[]])[] = [

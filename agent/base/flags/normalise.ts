@@ -2,9 +2,9 @@
  * Rewrites a command line as Go's flag package takes it (`-localip=IP`, `-p 53`, `-quiet=false`) into the form that
  * commander takes: `--name=value` throughout.
  */
-import { UsageError } from '../base/errors.ts';
-import { nearest } from '../base/nearest.ts';
-import type { Flag } from './flags.ts';
+import { UsageError } from '../errors.ts';
+import { nearest } from '../nearest.ts';
+import type { Flag } from './types.ts';
 
 /** Values by canonical flag name; switches are `true` or `false`. */
 export interface Normalised {

@@ -1,0 +1,22 @@
+/** What `nodens --help` prints. */
+import { flagHelp } from '../base/flags/help.ts';
+
+export const USAGE =
+  'usage: nodens [agent|init|check|doctor] [-flag value …]; nodens --help explains';
+
+export const GENERAL_HELP = `nodens: a DNS cache on every Kubernetes node
+
+  nodens                     serve this machine on 127.0.0.1:1053 without any configuration
+  nodens -localip … -conf …  drop-in for node-local-dns: init and agent in one container
+  nodens agent [-flag …]     resolver only: answers DNS queries, needs CAP_NET_BIND_SERVICE
+  nodens init [-flag …]      network set-up only: addresses and interception rules, needs CAP_NET_ADMIN
+  nodens init -cleanup       remove addresses and rules of nodens, and what a dead node-local-dns left
+  nodens check [FILE]        validate a Corefile or manifest, print the effective configuration and warnings
+  nodens doctor [-json]      find out whether a query from a pod of this node is answered, and by which server
+  nodens -plugins            list the plugins
+  nodens -version            print the version
+
+\`nodens COMMAND --help\` lists the flags of a command. A flag takes one dash or two; its value follows
+after a space or an equals sign. Flags of the drop-in (first line with -localip):
+
+${flagHelp('drop-in')}`;

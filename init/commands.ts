@@ -9,7 +9,7 @@ import { cleanUp } from './cleanup.ts';
 import { dataPathOf, isServed } from './datapath.ts';
 import type { EndpointFollower } from './endpoints/follow.ts';
 import { endpointFollower } from './endpoints/setup.ts';
-import { CLUSTER_IP_REMEDY, clusterIpFault, clusterIpsOf } from './fallback.ts';
+import { clusterIpFault, clusterIpsOf } from './fallback.ts';
 import { FallbackGate } from './gate.ts';
 import { NftHolder } from './holder.ts';
 import { Iptables } from './iptables.ts';
@@ -45,7 +45,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       return 2;
     }
     const stack = error instanceof NodensError ? undefined : (error as Error).stack;
-    log.error(messageOf(error), { stack });
+    log.error(messageOf(error), { event: 'init-failed', stack });
     return 1;
   }
 }
@@ -61,7 +61,11 @@ async function carryOut(options: InitOptions): Promise<number> {
   if (options.setupInterface || options.setupRules)
     await requireCapability(system, 'NET_ADMIN', 'put addresses and rules on the node');
   warnOfClusterIp(options);
-  for (const remark of site.remarks) log.warn('interception is limited', { reason: remark });
+  for (const remark of site.remarks)
+    log.warn('interception is limited on this node', {
+      event: 'interception-limited',
+      reason: remark,
+    });
   if (options.mode === 'once') return once(site);
   return stay(site);
 }
@@ -69,7 +73,7 @@ async function carryOut(options: InitOptions): Promise<number> {
 function warnOfClusterIp({ localIps, clusterDns }: InitOptions): void {
   const serviceHost = process.env.KUBE_DNS_SERVICE_HOST;
   const fault = clusterIpFault({ localIps, asked: clusterDns, serviceHost });
-  if (fault !== undefined) log.warn(fault, { event: 'cluster-ip', remedy: CLUSTER_IP_REMEDY });
+  if (fault !== undefined) log.warn(fault, { event: 'cluster-ip' });
 }
 
 async function stay(site: Site): Promise<number> {
@@ -95,7 +99,8 @@ async function stay(site: Site): Promise<number> {
 function addonOrWarning(): InitAddon | undefined {
   const addon = initAddon();
   if (!(addon instanceof Error)) return addon;
-  log.warn('the addon cannot be used: the kernel is not told which agents are alive', {
+  log.warn('cannot load the native addon: query rules of the host do not end with the agent', {
+    event: 'init-addon',
     error: addon.message,
   });
   return undefined;
@@ -188,8 +193,13 @@ function leftoversOf({ options, plan, hasRules }: Site): Leftovers {
 async function choose({ options, plan }: Site, ownership?: Ownership): Promise<Firewall> {
   const { rules } = plan;
   const firewall = await chooseFirewall(system, options.backend, rules, ownership, {
-    foreign: (table) => log.info('written by another version of nodens: left as it is', { table }),
-    without: (what, error) => log.warn('refused by the kernel: done without', { what, error }),
+    foreign: (table) => log.info('left a table of another nodens version unchanged', { table }),
+    without: (what, error) =>
+      log.warn('kernel rejected an optional feature; continuing without it', {
+        event: 'kernel-feature',
+        what,
+        error,
+      }),
   });
   if (firewall.name === 'iptables-legacy')
     await requireCapability(system, 'NET_RAW', 'use iptables-legacy');

@@ -105,7 +105,10 @@ function serve(socket: Socket, { agents, heralds, log, handlers }: Serving): voi
         void handlers.onWithdraw(socket).then(() => say({ type: 'withdrawn' }));
     },
     (line) => {
-      log.warn('control socket: not a message, connection closed', { line });
+      log.warn('control socket: closed a connection that sent no message', {
+        event: 'control-message',
+        line,
+      });
       socket.destroy();
     },
   );

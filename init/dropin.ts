@@ -121,14 +121,17 @@ async function unprivilegedPrefix(system: System, log: Log): Promise<string[]> {
       reason = error.message;
     }
   }
-  log.warn('agent keeps the privileges of init: its user cannot be changed here', { reason });
+  log.warn('cannot change the user of the agent: it keeps the privileges of init', {
+    event: 'agent-privileges',
+    reason,
+  });
   return [];
 }
 
 function exitCodeOf(child: ChildProcess, log: Log): Promise<number> {
   return new Promise((resolve) => {
     child.on('error', (error) => {
-      log.error('agent cannot be started', { error: error.message });
+      log.error('cannot start the agent', { event: 'agent-start', error: error.message });
       resolve(1);
     });
     child.on('exit', (code, signal) => {

@@ -4,6 +4,7 @@
  * stands for good; interception, which untracks, goes before.
  */
 import { addressBytes, type Family, familyOf, formatAddress } from '../agent/base/address.ts';
+import { INIT_EVENTS } from '../agent/base/events/table.ts';
 import { type Endpoints, NO_ENDPOINTS } from './endpoints/set.ts';
 
 /** Local IP `from` is answered by ClusterIP `to` while nobody intercepts. */
@@ -119,9 +120,7 @@ export function clusterIpFault({
   return `${told.join(', ')} is to be the VIP of kube-dns, but the Service kube-dns has ${service}`;
 }
 
-export const CLUSTER_IP_REMEDY =
-  'set KUBE_DNS_IPS (--clusterdns, --localip) to what `kubectl -n kube-system get service kube-dns` says: ' +
-  'pods that ask the VIP do not reach nodens, and the fallback leads nowhere';
+export const CLUSTER_IP_REMEDY = INIT_EVENTS['cluster-ip'].remedy;
 
 function isLinkLocal(address: string): boolean {
   return /^(169\.254\.|fe[89ab])/.test(address);

@@ -65,17 +65,16 @@ export class Leftovers {
       if (found.rules.length + found.link.length === 0) return true;
       const living = await this.#living();
       if (living.length > 0) {
-        this.#say('a node-local-dns still runs here: it is left alone, and nodens waits', {
+        this.#say('a node-local-dns still runs here: nodens leaves it alone and waits', {
           addresses: living,
-          remedy: 'take its DaemonSet off this node: nodens takes over when it is gone',
         });
         return false;
       }
       for (const removed of await this.#remove(found))
-        log.info('removed what a dead node-local-dns had left', { removed });
+        log.info('removed what a dead node-local-dns left', { removed });
       return true;
     } catch (error) {
-      this.#say('what a node-local-dns left cannot be removed', { error: messageOf(error) });
+      this.#say('cannot remove what a dead node-local-dns left', { error: messageOf(error) });
       return false;
     }
   }
@@ -133,7 +132,7 @@ export class Leftovers {
   /** The same is said once. */
   #say(message: string, fields: Readonly<Record<string, unknown>>): void {
     const said = JSON.stringify([message, fields]);
-    if (said !== this.#said) this.#parts.log.warn(message, fields);
+    if (said !== this.#said) this.#parts.log.warn(message, { event: 'node-local-dns', ...fields });
     this.#said = said;
   }
 }

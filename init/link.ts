@@ -116,7 +116,10 @@ export class Link {
       const unsupported = /Unknown device type|not supported/.test((error as CommandError).stderr);
       if (!(error instanceof CommandError && unsupported)) throw error;
       if (!this.#saidFallback)
-        this.#log.warn('kernel has no dummy links: addresses go on lo', { interface: name });
+        this.#log.warn('kernel has no dummy links: putting the addresses on lo', {
+          event: 'dummy-link',
+          interface: name,
+        });
       this.#saidFallback = true;
       return false;
     }

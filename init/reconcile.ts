@@ -133,12 +133,18 @@ export class Reconciler {
     try {
       const changed = (await work()) ?? false;
       if (changed && this.#settled)
-        this.#parts.log.warn('put back what somebody else had removed', { what });
+        this.#parts.log.warn('restored what another program had removed', {
+          event: 'rules-restored',
+          what,
+        });
       return true;
     } catch (error) {
       const type = errorType(error);
       this.#errors.set(type, (this.#errors.get(type) ?? 0) + 1);
-      this.#parts.log.error('set-up failed', { what, errortype: type, error: messageOf(error) });
+      this.#parts.log.error('set-up failed', {
+        ...{ event: 'set-up-failed', what, errortype: type },
+        error: messageOf(error),
+      });
       return false;
     }
   }

@@ -70,7 +70,7 @@ async function endWedge(
   if (child === undefined) return;
   await sleep(clock, WEDGE_GRACE_MS);
   if (service.agentAnswers) return;
-  log.warn('agent hangs: it is ended and begun anew');
+  log.warn('agent unresponsive: restarting it', { event: 'agent-restart' });
   await child.restart();
 }
 

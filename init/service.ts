@@ -89,7 +89,10 @@ export class Service {
       probe: () => probeAll(probe, plan.ruledIps, options.port),
       onVerdict: (answers) => this.#decide(answers),
       onWedge: (silent) => {
-        log.warn('agent does not answer probes: withdrawn', { silent });
+        log.warn('agent does not answer probes: interception withdrawn', {
+          event: 'agent-unresponsive',
+          silent,
+        });
         void this.#forget();
         this.onWedge();
       },
@@ -116,7 +119,7 @@ export class Service {
     const { options, plan, firewall, endpoints, clock, log } = this.#parts;
     await endpoints?.adopt();
     const complete = await this.#reconciler.pass();
-    log.info(complete ? 'set up' : 'set-up incomplete, will be retried', {
+    log.info(complete ? 'set up' : 'set-up incomplete, will retry', {
       localIps: options.localIps,
       backend: firewall?.name ?? 'none',
       reason: firewall?.reason,
@@ -142,7 +145,9 @@ export class Service {
 
   /** The kernel has dropped the host's query rules with the process that held them. */
   onHolderLost(): void {
-    this.#parts.log.warn('nft does not hold the query rules any more: they are put back');
+    this.#parts.log.warn('the nft process that owns the query rules ended: installing them again', {
+      event: 'rules-lost',
+    });
     void this.#reconciler.lost();
   }
 
@@ -202,7 +207,10 @@ export class Service {
     } catch (error) {
       // A child's end is seen without a socket, and probes say when it answers; a sidecar has nothing else.
       if (error instanceof AlreadyRunningError || options.supervise === undefined) throw error;
-      log.warn('no control socket: the agent is only probed', { error: messageOf(error) });
+      log.warn('cannot open the control socket: judging the agent by probes alone', {
+        event: 'no-control-socket',
+        error: messageOf(error),
+      });
       return undefined;
     }
   }
@@ -222,7 +230,10 @@ export class Service {
   async #loseHerald(herald: object, nonce: string | undefined): Promise<void> {
     const isLast = this.#alive.remove(herald);
     if (nonce !== undefined && (await this.#watch.doubt(nonce)))
-      this.#parts.log.warn('agent is being killed, or its herald was: withdrawn', { nonce });
+      this.#parts.log.warn('agent or its herald killed: interception withdrawn', {
+        event: 'agent-killed',
+        nonce,
+      });
     else if (isLast && this.#watch.intercepts) await this.#reconciler.lost();
   }
 
@@ -234,17 +245,27 @@ export class Service {
       firewall?.forget(),
     ]);
     if (reset.status === 'fulfilled')
-      log.info('connections to the agent that hangs', { reset: reset.value });
-    else log.warn('connections to the agent cannot be reset', { error: messageOf(reset.reason) });
+      log.info('reset the TCP connections to the unresponsive agent', { reset: reset.value });
+    else
+      log.warn('cannot reset the TCP connections to the unresponsive agent', {
+        event: 'connections-stay',
+        error: messageOf(reset.reason),
+      });
     if (forgotten.status === 'rejected')
-      log.warn("connections still count as the agent's", { error: messageOf(forgotten.reason) });
+      log.warn('cannot forget the TCP connections of the unresponsive agent', {
+        event: 'connections-stay',
+        error: messageOf(forgotten.reason),
+      });
   }
 
   async #count(): Promise<void> {
     try {
       this.#packets = await fallbackPackets(this.#parts.system.run);
     } catch (error) {
-      this.#parts.log.warn('counters cannot be read', { error: messageOf(error) });
+      this.#parts.log.warn('cannot read the counters of the fallback', {
+        event: 'counters-unread',
+        error: messageOf(error),
+      });
     }
     this.#tell();
   }

@@ -24,9 +24,10 @@ const STATE_FILE = /^cache\.snapshot(\.damaged|\.untrusted|\.tmp-[0-9a-f-]+)?$/;
 export async function prepareStateDir(path: string, log: Log): Promise<void> {
   try {
     await mkdir(path, { recursive: true, mode: MODE });
-    if (await give(path)) log.info("folder is the agent's to write", { path });
+    if (await give(path)) log.info('made the folder writable for the agent', { path });
   } catch (error) {
-    log.warn('the agent cannot keep its cache: the folder cannot be made its own', {
+    log.warn('cannot make the folder writable for the agent: the cache is not kept', {
+      event: 'state-dir',
       path,
       error: messageOf(error),
       remedy:

@@ -69,11 +69,12 @@ export class Doubts {
     const isDoubtful = this.#turned.size >= DISTINCT_NAMES;
     if (isDoubtful === this.#isDoubtful) return;
     this.#isDoubtful = isDoubtful;
-    const fields = { event: 'last-known-good', zones: this.#zones, names: this.#turned.size };
+    const names = this.#turned.size;
+    const fields = { event: 'last-known-good', zones: this.#zones, names } as const;
     if (isDoubtful) {
-      this.#log.warn(fields, 'many names are denied at once: their last good answers are kept');
+      this.#log.warn(fields, 'upstream denies many names at once: serving their last good answers');
     } else {
-      this.#log.info(fields, 'denials are believed again');
+      this.#log.info(fields, 'upstream denials count again');
     }
   }
 }

@@ -247,7 +247,7 @@ export class Lookup implements BlockCache {
     if (error instanceof DnsError) return;
     const { log } = this.#parts;
     log.error(
-      { question: query.nameText, type: query.type },
+      { event: 'refresh-failed', question: query.nameText, type: query.type },
       `refresh failed: ${messageOf(error)}`,
     );
   }

@@ -43,7 +43,7 @@ export async function serve(
   } catch (error) {
     // Asked to go while it waited for something: a stop like any other.
     if (daemon.isStopping) return await stopped;
-    daemon.foundation.log.error({}, messageOf(error));
+    daemon.foundation.log.error({ event: 'start-failed' }, messageOf(error));
     await daemon.stop();
     return 1;
   }
@@ -83,7 +83,7 @@ function surviveOwnFaults(daemon: Daemon): void {
   const report = (error: unknown): void => {
     metrics.counter('coredns_panics_total').value++;
     const stack = error instanceof Error ? error.stack : undefined;
-    log.error({ stack, event: 'fault' }, `a fault of nodens itself: ${messageOf(error)}`);
+    log.error({ stack, event: 'fault' }, `internal fault: ${messageOf(error)}`);
   };
   process.on('uncaughtException', report);
   process.on('unhandledRejection', report);

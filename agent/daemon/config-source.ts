@@ -92,7 +92,7 @@ export class ConfigSource {
       directory: isTemplate && confPath !== undefined ? dirname(confPath) : undefined,
     });
     for (const warning of [...rendered.warnings, ...parsed.warnings])
-      this.#reports.push(() => log.warn({}, warning));
+      this.#reports.push(() => log.warn({ event: 'corefile-warning' }, warning));
     refuseEmpty(parsed, this.#options.kubeDnsDir);
     if (isTemplate && confPath !== undefined && this.#parts.isDryRun !== true)
       this.#writeCopy(confPath, rendered.text);
@@ -133,7 +133,10 @@ export class ConfigSource {
     for (const problem of problems)
       this.#reports.push(() => {
         onProblem();
-        log.error({}, `kube-dns ConfigMap: ${problem.message}; the former value stays`);
+        log.error(
+          { event: 'kube-dns-config' },
+          `kube-dns ConfigMap: ${problem.message}; the former value stays`,
+        );
       });
     this.#kubeDns = config;
     return config;
@@ -153,7 +156,7 @@ export class ConfigSource {
     try {
       writeAtomically(path, text);
     } catch (error) {
-      this.#parts.log.info({ path }, `the rendered Corefile is not written: ${messageOf(error)}`);
+      this.#parts.log.info({ path }, `cannot write the rendered Corefile: ${messageOf(error)}`);
     }
   }
 }

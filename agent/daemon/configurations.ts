@@ -129,7 +129,10 @@ export class Configurations {
   #putOff(reason: ReloadReason, { lack, errno }: LackOf, message: string): void {
     const { clock, log, tellLack } = this.#parts;
     tellLack?.(lack, errno, 'reload its configuration');
-    log.warn({ reason }, `reload put off, the old configuration serves on: ${message}`);
+    log.warn(
+      { event: 'reload-deferred', reason },
+      `reload deferred, keeping the old configuration: ${message}`,
+    );
     this.#again?.cancel();
     this.#again = clock.after(AGAIN_MS, () => void this.reload(reason));
   }
@@ -144,7 +147,10 @@ export class Configurations {
     if (isKnown) return;
     metrics.counter('nodens_config_reloads_total', { result: 'failure' }).value++;
     metrics.counter('coredns_reload_failed_total').value++;
-    log.error({ reason }, `reload refused, the old configuration serves on: ${message}`);
+    log.error(
+      { event: 'reload-refused', reason },
+      `reload refused, keeping the old configuration: ${message}`,
+    );
   }
 
   async #apply(corefile: Corefile): Promise<Assembly> {
@@ -233,7 +239,10 @@ function startAll(plugins: readonly Plugin[], log: Logger): void {
     try {
       plugin.start?.();
     } catch (error) {
-      log.error({ plugin: plugin.name }, `plugin did not start: ${messageOf(error)}`);
+      log.error(
+        { event: 'plugin-start', plugin: plugin.name },
+        `plugin did not start: ${messageOf(error)}`,
+      );
     }
   }
 }

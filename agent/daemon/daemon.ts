@@ -250,7 +250,11 @@ export class Daemon {
     if (this.#isStopping || this.#watch?.paths === paths) return;
     this.#watch?.close();
     const watch = watchFiles(watched, this.#clock, () => this.#changed(), {
-      onError: (error) => this.foundation.log.warn({}, `cannot watch: ${messageOf(error)}`),
+      onError: (error) =>
+        this.foundation.log.warn(
+          { event: 'watch-failed' },
+          `cannot watch files: ${messageOf(error)}`,
+        ),
     });
     this.#watch = { paths, close: () => watch.close() };
   }
@@ -264,7 +268,10 @@ export class Daemon {
     try {
       writeInPlace(path, `${process.pid}\n`);
     } catch (error) {
-      this.foundation.log.warn({ path }, `pid file not written: ${messageOf(error)}`);
+      this.foundation.log.warn(
+        { event: 'pid-file', path },
+        `cannot write the PID file: ${messageOf(error)}`,
+      );
     }
   }
 }

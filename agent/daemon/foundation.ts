@@ -188,7 +188,8 @@ function pluginFiles(clock: Clock, log: AdjustableLogger, tellLack: TellLack): F
     watch: (path, intervalMs, onChange) =>
       watchFiles([path], clock, onChange, {
         pollMs: intervalMs,
-        onError: (error) => log.warn({ path, error: String(error) }, 'file cannot be watched'),
+        onError: (error) =>
+          log.warn({ event: 'watch-failed', path, error: String(error) }, 'cannot watch a file'),
       }),
   };
 }

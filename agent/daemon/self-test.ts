@@ -70,20 +70,16 @@ export async function proveUpstreams(
 }
 
 function saySilent(zones: readonly string[], { log }: SelfTestParts): void {
-  const message = 'no upstream answers yet: not listening, kube-dns serves the node';
+  const message = 'no upstream answers yet: the agent does not listen, kube-dns serves the node';
   log.warn({ event: 'self-test', zones }, message);
 }
 
 function sayDenied({ domains, isServing, log }: SelfTestParts): void {
-  const remedy =
-    "is this the cluster's domain (CLUSTER_DOMAIN, or the zone in the Corefile), and is its upstream kube-dns " +
-    '(-upstreamsvc)? Where kube-dns really knows no such Service, start the agent with -without-kubernetes-service';
   const names = domains.map((domain) => serviceName(domain)).join(', ');
   const effect = isServing
     ? 'since the reload, names of the cluster are denied to the pods of the node'
-    : 'not listening, kube-dns serves the node';
-  const message = `NXDOMAIN for ${names}: ${effect}`;
-  log.error({ event: 'cluster-domain', domains, remedy }, message);
+    : 'the agent does not listen, kube-dns serves the node';
+  log.error({ event: 'cluster-domain', domains }, `NXDOMAIN for ${names}: ${effect}`);
 }
 
 function serviceName(domain: string): string {

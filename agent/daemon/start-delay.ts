@@ -1,7 +1,7 @@
 /** What a start waits for, how long, and what it says meanwhile. */
 import { errnoOf, messageOf, NetworkError } from '../base/errors.ts';
 import { lackOfOpening, UnreadError } from '../base/lack.ts';
-import type { LogFields, Logger } from '../query/services.ts';
+import type { Logger, ProblemFields } from '../query/services.ts';
 
 /** How long a start without init waits for an address or a port. */
 const START_MS = 60_000;
@@ -36,7 +36,7 @@ export class DelayReport {
   }
 
   tell(error: unknown, waitedMs: number): void {
-    const message = `not yet: ${messageOf(error)}`;
+    const message = `startup: waiting, will retry: ${messageOf(error)}`;
     const fields = delayFields(error);
     const isUsual = this.#isBehindInit && fields.errno === 'EADDRNOTAVAIL';
     if (!isUsual || waitedMs >= ADDRESS_MS) this.#log.warn(fields, message);
@@ -46,7 +46,7 @@ export class DelayReport {
 }
 
 /** Fields of the line that tells of it. */
-export function delayFields(error: unknown): LogFields {
+export function delayFields(error: unknown): ProblemFields {
   const errno = error instanceof NetworkError ? error.errno : undefined;
   if (errno !== 'EADDRINUSE') return { event: 'start', errno };
   return { event: 'port-taken', errno, remedy: portRemedy(messageOf(error)) };
@@ -56,7 +56,7 @@ export function delayFields(error: unknown): LogFields {
 function portRemedy(message: string): string {
   const port = /:(\d+)\/(?:udp|tcp)/.exec(message)?.[1] ?? '53';
   return (
-    `another process has this port, perhaps on every address: ss -lntup 'sport = :${port}' on the node names it; ` +
-    'have it listen on addresses of its own only (dnsmasq bind-dynamic, unbound interface:, BIND listen-on)'
+    `another process has this port, perhaps on all addresses: ss -lntup 'sport = :${port}' on the node names it; ` +
+    'let it listen on its own addresses only (dnsmasq bind-dynamic, unbound interface:, BIND listen-on)'
   );
 }

@@ -63,9 +63,9 @@ export class AdminListener {
       this.#server = server;
       this.#trouble = undefined;
       // Whatever happens to a listener that works, such as too many open files, is not worth the process.
-      server.on('error', (error) => this.#tell('warn', error, 'admin port in trouble', {}));
+      server.on('error', (error) => this.#tell('warn', error, 'admin port has failed', {}));
       if (this.#clients.isUnused) await askFirst(server, clock);
-      log.info({ address: this.#address, pages: [...this.pages.keys()] }, 'admin pages served');
+      log.info({ address: this.#address, pages: [...this.pages.keys()] }, 'admin port open');
     } catch (error) {
       this.#failed(error);
     }
@@ -101,7 +101,7 @@ export class AdminListener {
     if (trouble.told === level) return;
     trouble.told = level;
     const remedy = remedyFor(errno, this.#address, level);
-    const message = 'admin port not opened, trying again: DNS does not wait for it';
+    const message = 'cannot open an admin port, will retry: DNS is not affected';
     this.#tell(level, error, message, { pages: [...this.pages.keys()], remedy });
   }
 
@@ -122,16 +122,16 @@ export class AdminListener {
 function remedyFor(errno: string, address: string, level: 'info' | 'warn'): string {
   if (errno === 'EADDRINUSE' && !address.startsWith(UNIX)) {
     const port = address.slice(address.lastIndexOf(':') + 1);
-    const usual = 'in an update the pod before this one, which ends soon';
-    const lasting = 'end it, or give these pages another port';
+    const usual = 'during an update the previous pod, which ends soon';
+    const lasting = 'end it, or give these endpoints another port';
     return `ss -ltnp 'sport = :${port}' names the process that has port ${port}: ${level === 'info' ? usual : lasting}`;
   }
   const lack = lackOfOpening(errno);
   if (lack !== undefined)
-    return `this node lacks ${lack}: raise its limit, or find what uses them up`;
+    return `this node lacks ${lack}: raise the limit, or find the program that uses it up`;
   if (errno === 'EADDRNOTAVAIL')
     return level === 'info'
-      ? 'the address is not on this node yet: init puts it there'
+      ? 'init has not put the address on this node yet'
       : 'the address is not on this node: is init running?';
-  return 'give these pages another address';
+  return 'give these endpoints another address';
 }

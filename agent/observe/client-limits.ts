@@ -14,30 +14,34 @@ const OTHERS = 'other';
 
 const MESSAGES: Readonly<Record<Limited, string>> = {
   queries:
-    'the client has the most queries waiting: its oldest ones get SERVFAIL or a stale answer, so that others have room',
-  memory: 'the connections of the client hold the most memory: the largest one was closed',
-  connections: 'the client has the most TCP connections: its idlest one was closed for a new one',
-  http: 'the client holds the most connections to HTTP ports, or the most memory: one was closed',
+    'the client has the most queries waiting: its oldest ones get SERVFAIL or a stale answer',
+  memory: 'the TCP connections of the client hold the most memory: nodens closed the largest one',
+  connections:
+    'the client has the most TCP connections: nodens closed its idlest one for a new one',
+  http: 'the client holds the most connections to HTTP ports, or the most memory there: nodens closed one',
   http_slow:
-    'the client did not complete its request, or take its response, in time: the HTTP connection was closed',
-  http_nonsense: 'the client sent what is no HTTP to an HTTP port: the connection was closed',
-  nonsense: 'the client sent what is no DNS query over TCP: the connection was closed',
-  unread: 'the client does not read its answers over TCP: the connection was closed',
+    'the client did not complete its request or read its response in time: nodens closed the HTTP connection',
+  http_nonsense:
+    'the client sent something other than HTTP to an HTTP port: nodens closed the connection',
+  nonsense:
+    'the client sent something other than a DNS query over TCP: nodens closed the connection',
+  unread: 'the client does not read its answers over TCP: nodens closed the connection',
 };
 
-const FEWER_CONNECTIONS = 'have it keep and reuse a connection';
+const FEWER_CONNECTIONS = 'let the client keep and reuse a connection';
 
 const REMEDIES: Readonly<Record<Limited, string>> = {
   queries:
-    'see whether the upstreams of what it asks answer; where its load is right, raise the memory limit, ' +
-    'or -node-share where the client is the node itself',
-  memory: 'see why it reads its answers late; where its load is right, raise the memory limit',
+    'see whether the upstreams of the names it asks for answer; if its load is legitimate, raise the memory limit, ' +
+    'or -node-share if the client is the node itself',
+  memory:
+    'see why the client reads its answers late; if its load is legitimate, raise the memory limit',
   connections: FEWER_CONNECTIONS,
-  http: `${FEWER_CONNECTIONS}, or ask less often`,
-  http_slow: 'see why it hangs; nodens_admin_connections_closed_total has the reason',
-  http_nonsense: 'find out what speaks to this port from there',
-  nonsense: 'find out what speaks to the DNS port from there',
-  unread: 'see why it does not read its answers',
+  http: `${FEWER_CONNECTIONS}, or scrape less often`,
+  http_slow: 'see why the client hangs; nodens_admin_connections_closed_total has the reason',
+  http_nonsense: 'find the program there that connects to this port',
+  nonsense: 'find the program there that connects to the DNS port',
+  unread: 'see why the client does not read its answers',
 };
 
 /** Counts and logs that the client `key` (`clientKey`) was limited. */
@@ -66,7 +70,7 @@ export function clientLimits(metrics: Metrics, log: Logger): (what: Limited, key
     counterFor(what, key, label).value++;
     // One client must not keep the name of another out of the log.
     const same = `client-limited ${what} ${label}`;
-    const fields = { event: 'client-limited', what, client, remedy: REMEDIES[what] };
+    const fields = { event: 'client-limited', what, client, remedy: REMEDIES[what] } as const;
     log.warn({ ...fields, [FOLD_BY]: same }, MESSAGES[what]);
   };
 }

@@ -30,7 +30,10 @@ function lateSpans(options: SpanExportOptions, { log, metrics }: ExportsContext)
   let isClosed = false;
   const failed = (error: unknown): void => {
     failures.value++;
-    log.warn({ collector: options.url }, `spans not exported: ${messageOf(error)}`);
+    log.warn(
+      { event: 'trace-export', collector: options.url },
+      `cannot export spans: ${messageOf(error)}`,
+    );
   };
   import('./spans.ts').then(({ zipkinSpans }) => {
     const made = zipkinSpans(options, failed);

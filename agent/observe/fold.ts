@@ -3,13 +3,14 @@
  * An outage then costs a line per kind of failure and window, not a line per query.
  */
 import type { Clock, Timer } from '../base/clock.ts';
-import { FOLD_BY, type LogFields, type Logger } from '../query/services.ts';
+import { eventOf } from '../base/events/table.ts';
+import { FOLD_BY, type Logger, type ProblemFields } from '../query/services.ts';
 
 export const FOLD_WINDOW_MS = 10_000;
 /** Kinds of events remembered at once; over it the oldest window ends early. */
 export const MAX_EVENTS = 1_000;
 
-type Write = (fields: LogFields, message: string) => void;
+type Write = (fields: ProblemFields, message: string) => void;
 
 interface Window {
   readonly write: Write;
@@ -17,7 +18,7 @@ interface Window {
   repeated: number;
   /** Of the last repeat. */
   lastMs: number;
-  fields: LogFields;
+  fields: ProblemFields;
   message: string;
 }
 
@@ -27,8 +28,8 @@ export interface FoldedLogger extends Logger {
 }
 
 /**
- * Folds warnings and errors of `log`. Two lines are the same event where level and `FOLD_BY` agree; without it level and
- * the field `event`, without both level and message. The folded line carries the last repeat's fields, and says when
+ * Folds warnings and errors of `log`. Two lines are the same where level and `FOLD_BY` agree; without it level and the
+ * field `event` if the table of events says so, else level and message. The folded line carries the last repeat's fields, and says when
  * that was: what is written late must not read as if it happened after what has been logged since.
  */
 export function folded(log: Logger, clock: Clock, windowMs = FOLD_WINDOW_MS): FoldedLogger {
@@ -48,7 +49,8 @@ export function folded(log: Logger, clock: Clock, windowMs = FOLD_WINDOW_MS): Fo
   const fold =
     (level: string, write: Write): Write =>
     (fields, message) => {
-      const { event, [FOLD_BY]: same = typeof event === 'string' ? event : message } = fields;
+      const { event, [FOLD_BY]: same = eventOf(event)?.foldsTexts === true ? event : message } =
+        fields;
       const key = `${level} ${same}`;
       const window = windows.get(key);
       if (window !== undefined) {

@@ -72,7 +72,10 @@ export class FrameStream implements FrameSink {
     socket.on('data', (chunk) => this.#read(socket, chunk));
     socket.on('drain', () => this.#flush());
     socket.on('error', (error) =>
-      this.#log.warn({ to: nameOf(target) }, `dnstap: no connection: ${messageOf(error)}`),
+      this.#log.warn(
+        { event: 'dnstap-connection', to: nameOf(target) },
+        `dnstap: cannot connect, will retry: ${messageOf(error)}`,
+      ),
     );
     socket.on('close', () => {
       this.#isStarted = false;

@@ -1,6 +1,7 @@
 /** Structured logs: one JSON object a line, by pino without transports. */
 import { pino } from 'pino';
 import type { Clock } from '../base/clock.ts';
+import { withRemedy } from '../base/events/table.ts';
 import type { Logger } from '../query/services.ts';
 import { folded } from './fold.ts';
 
@@ -37,8 +38,8 @@ export function createLogger({ level, writeLine, clock }: LogOptions): Adjustabl
   const plain: Logger = {
     debug: (fields, message) => out.debug(fields, message),
     info: (fields, message) => out.info(fields, message),
-    warn: (fields, message) => out.warn(fields, message),
-    error: (fields, message) => out.error(fields, message),
+    warn: (fields, message) => out.warn(withRemedy(fields), message),
+    error: (fields, message) => out.error(withRemedy(fields), message),
   };
   const { close, ...logger } = folded(plain, clock);
   const setLevel = (next: LogLevel): void => {

@@ -4,6 +4,7 @@
  */
 import type { Family } from '../base/address.ts';
 import type { Clock } from '../base/clock.ts';
+import type { AgentEvent } from '../base/events/table.ts';
 import type { MemoryLedger } from '../base/memory-ledger.ts';
 import type { PacedWork } from '../base/paced-work.ts';
 import type { Answer } from './answer.ts';
@@ -77,13 +78,16 @@ export interface BlockContext {
  */
 export type LogFields = Readonly<Record<string, unknown>> & { readonly [FOLD_BY]?: string };
 
+/** Of a warning or an error: its event is in the table of base/events. */
+export type ProblemFields = LogFields & { readonly event: AgentEvent };
+
 export const FOLD_BY: unique symbol = Symbol('fold by');
 
 export interface Logger {
   debug(fields: LogFields, message: string): void;
   info(fields: LogFields, message: string): void;
-  warn(fields: LogFields, message: string): void;
-  error(fields: LogFields, message: string): void;
+  warn(fields: ProblemFields, message: string): void;
+  error(fields: ProblemFields, message: string): void;
 }
 
 /**

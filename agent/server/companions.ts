@@ -23,7 +23,10 @@ export function startKeeper(addon: CompanionAddon, log: Logger): void {
   try {
     addon.keepMemory();
   } catch (error) {
-    log.info({ error: errnoOf(error) }, 'no companion that keeps memory until sockets are closed');
+    log.info(
+      { error: errnoOf(error) },
+      'cannot start nodens-keeper: after a kill the kernel frees memory before it closes sockets',
+    );
   }
 }
 
@@ -36,7 +39,11 @@ export function heraldsOf(addon: CompanionAddon, log: Logger): Heralds {
       said.clear();
     } catch (raised) {
       const error = errnoOf(raised);
-      if (!said.has(error)) log.warn({ error }, 'no companion whose end withdraws interception');
+      if (!said.has(error))
+        log.warn(
+          { event: 'companion-missing', error },
+          "cannot start nodens-herald: init has to notice the agent's death itself",
+        );
       said.add(error);
     }
   };

@@ -66,7 +66,13 @@ export class Dispatcher {
     this.#panics.value++;
     const stack = error instanceof Error ? error.stack : undefined;
     this.#log.error(
-      { question: query.nameText, type: query.type, server: query.server.label, stack },
+      {
+        event: 'plugin-failed',
+        question: query.nameText,
+        type: query.type,
+        server: query.server.label,
+        stack,
+      },
       `a plugin failed: ${messageOf(error)}`,
     );
     return errorAnswer(query, RCODE.SERVFAIL, { code: EDE.OTHER, text: 'internal error' });

@@ -118,7 +118,11 @@ export class InitLink {
           this.#finishWithdraw?.(true);
         }
       },
-      (line) => log.warn({ line }, 'control socket: not a message'),
+      (line) =>
+        log.warn(
+          { event: 'control-message', line },
+          'control socket: ignored a line that is no message',
+        ),
     );
     socket.on('connect', () => {
       this.#isConnected = true;
@@ -150,7 +154,8 @@ export class InitLink {
 
   #lost(): void {
     if (this.#isConnected && !this.#isClosed) {
-      this.#options.log.warn({ path: this.#options.path }, 'init has gone: waiting for it');
+      const { log, path } = this.#options;
+      log.warn({ event: 'init-gone', path }, 'lost the connection to init: reconnecting');
       this.#options.onGone();
     }
     this.#isConnected = false;
@@ -166,10 +171,8 @@ export class InitLink {
     const { clock, log, path } = this.#options;
     if (this.#isLateSaid || clock.nowMs() - this.#startMs < LATE_MS) return;
     this.#isLateSaid = true;
-    const remedy =
-      'see the log of nodens init; where no init shall run, start the agent with -without-init';
-    const fields = { event: 'init-late', path, remedy };
-    log.warn(fields, 'init has not come: not ready, and interception has to wait for it');
+    const message = 'init has not connected: the agent is not ready, interception waits for init';
+    log.warn({ event: 'init-late', path }, message);
   }
 
   #sayReady(): void {

@@ -147,7 +147,7 @@ export class Listeners {
       if (!(error instanceof NetworkError)) throw error;
       const { errno, message } = error;
       if (at.address === '::' && ['EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes(errno)) {
-        log.info({ listener, errno }, 'no IPv6 on this node: served over IPv4');
+        log.info({ listener, errno }, 'this node has no IPv6: serving over IPv4');
         return undefined;
       }
       // Another server has the port on one address: that keeps a socket of every address away, and no other one.
@@ -164,10 +164,10 @@ export class Listeners {
       isTaken: (endpoint) => this.#specific.has(formatEndpoint(endpoint)),
     });
     const text =
-      `no socket for every address (${reason}): each address of the node has its own, a new one within seconds, ` +
-      'one that is local by route has none';
+      `cannot open one socket for all addresses (${reason}): opening one for each address of the node; ` +
+      'an address that is local only by a route gets none';
     const listener = formatEndpoint(place.listener);
-    const fields = { event: 'each-address', listener, remedy };
+    const fields = { event: 'each-address', listener, remedy } as const;
     log.warn({ ...fields, [FOLD_BY]: `${fields.event} ${listener}` }, text);
     return each;
   }
@@ -176,7 +176,7 @@ export class Listeners {
 function portRemedy(port: number): string {
   return (
     `another process has this port: ss -lntup 'sport = :${port}' on the node names it; ` +
-    'have it leave the port, or name addresses with bind'
+    'move it to another port or address, or name the addresses of nodens with `bind`'
   );
 }
 

@@ -31,7 +31,7 @@ export function chooseNative(log: Logger, clock: Clock): Native {
     ...{ connectUdp: undefined, heralds: undefined },
   };
   if (process.env.NODENS_UDP === 'dgram') {
-    log.info({}, 'UDP one datagram at a time: NODENS_UDP=dgram');
+    log.info({}, 'NODENS_UDP=dgram: UDP uses one system call for each datagram');
     return portable;
   }
   const addon = loadAddon();
@@ -46,6 +46,7 @@ export function chooseNative(log: Logger, clock: Clock): Native {
       heralds: heraldsOf(addon, log),
     };
   }
-  log.warn({}, `UDP one datagram at a time: the addon cannot be used: ${addon.message}`);
+  const text = 'cannot load the native addon, UDP uses one system call for each datagram';
+  log.warn({ event: 'addon-missing' }, `${text}: ${addon.message}`);
   return portable;
 }

@@ -229,8 +229,13 @@ export class Health implements FlightOwner, Expiring {
     if (!isGone && this.#fails <= this.#settings.maxFails) return;
     this.#isDown = true;
     const upstream = this.#target.name;
-    const fields = { upstream, failedProbes: this.#fails, ...failure };
-    this.#context.log.warn(fields, `upstream ${upstream} is down`);
+    const fields = {
+      event: 'upstream-down',
+      upstream,
+      failedProbes: this.#fails,
+      ...failure,
+    } as const;
+    this.#context.log.warn(fields, `upstream ${upstream} is down: queries avoid it, probes go on`);
   }
 
   #recovered(): void {

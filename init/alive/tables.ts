@@ -117,7 +117,10 @@ export class AliveTables {
     });
     if (!this.#heralds.has(herald)) return;
     if (error !== this.#said)
-      log.warn("the host's query rules do not end with the agent, but at init's hand", { error });
+      log.warn('query rules of the host do not end with the agent: init removes them', {
+        event: 'alive-table',
+        error,
+      });
     this.#said = error;
     clock.after(RETRY_MS, () => this.#queue(herald));
   }

@@ -27,7 +27,10 @@ export function makeForget(
       if (error.stderr.includes('0 flow entries')) return;
       const reason = error.exitCode === undefined ? 'conntrack does not run' : messageOf(error);
       if (reason !== said)
-        log.warn('flows to endpoints that are gone stay until they time out', { reason });
+        log.warn('flows to kube-dns endpoints that are gone stay until they time out', {
+          event: 'endpoint-flows',
+          reason,
+        });
       said = reason;
     }
   };

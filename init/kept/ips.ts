@@ -101,7 +101,10 @@ export class KeptIps {
       const due = this.#candidates.filter((ip) => this.#isQuiet(ip, QUIET_MS));
       if (due.length > 0 && this.#isWatching) await this.#retire(due);
     } catch (error) {
-      log.warn('local IPs of earlier settings cannot be looked at', { error: messageOf(error) });
+      log.warn('cannot look at the local IPs of earlier settings', {
+        event: 'old-local-ips',
+        error: messageOf(error),
+      });
     }
     this.#timer = undefined;
     this.#schedule();
@@ -125,7 +128,7 @@ export class KeptIps {
     const { plan, link, log } = this.#parts;
     const removed = (await link?.remove(due.filter((ip) => !plan.addresses.includes(ip)))) ?? [];
     for (const ip of due) this.#earlier?.delete(ip);
-    log.info('local IPs of earlier settings, where nothing answers any more: taken off the node', {
+    log.info('removed local IPs of earlier settings, where no server answers any more', {
       localIps: due,
       removed,
     });
@@ -144,7 +147,10 @@ export class KeptIps {
         if (error.stderr.includes('0 flow entries')) continue;
         const reason = error.exitCode === undefined ? 'conntrack does not run' : messageOf(error);
         if (reason !== this.#said)
-          log.warn('rules for local IPs of earlier settings stay for some minutes', { reason });
+          log.warn('rules for local IPs of earlier settings stay for some minutes', {
+            event: 'old-local-ips',
+            reason,
+          });
         this.#said = reason;
         return false;
       }

@@ -5,6 +5,7 @@
 import { type Cidr, familyOf, parseCidr } from '../../base/address.ts';
 import { formatDuration, parseDurationMs, parseSecondsOrDurationMs } from '../../base/duration.ts';
 import { ConfigError } from '../../base/errors.ts';
+import type { AgentEvent } from '../../base/events/table.ts';
 import { suggestion } from '../../base/nearest.ts';
 import { expandZone } from './keys.ts';
 import type { Block, Directive, Line, Token } from './types.ts';
@@ -27,7 +28,7 @@ export function onlyUse(directive: Directive): Line {
 
 /** Where a setup says what is valid and not as it seems. */
 export interface WarningLog {
-  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+  warn(fields: { readonly event: AgentEvent; readonly directive?: string }, message: string): void;
 }
 
 /**
@@ -37,8 +38,9 @@ export interface WarningLog {
 export function firstUse(directive: Directive, log: WarningLog): Line {
   const [first, ...others] = directive.uses as readonly [Line, ...Line[]];
   for (const { name } of others) {
-    const ignored = `${directive.name} stands once more: ignored, the one at ${placed(first)} counts`;
-    log.warn({ directive: directive.name }, `${name.place.file}:${name.place.line}: ${ignored}`);
+    const ignored = `second ${directive.name} in this server block: ignored, the one at ${placed(first)} counts`;
+    const fields = { event: 'corefile-warning', directive: directive.name } as const;
+    log.warn(fields, `${name.place.file}:${name.place.line}: ${ignored}`);
   }
   return first;
 }

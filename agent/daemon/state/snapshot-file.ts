@@ -142,7 +142,7 @@ export class SnapshotFile {
     const fate = this.#moveAside(aside);
     const isMoved = fate === undefined;
     const remedy = reason === 'untrusted' ? untrustedRemedy(isMoved ? aside : path) : undefined;
-    const where = isMoved ? `moved to ${aside}` : `ignored where it is: ${fate}`;
+    const where = isMoved ? `moved to ${aside}` : `ignored: ${fate}`;
     this.#failed(reason, error, { remedy, where });
   }
 
@@ -151,7 +151,7 @@ export class SnapshotFile {
     const { path } = this.#parts;
     try {
       // It may hold anything: an operator may have given the folder in place of the file.
-      if (lstatSync(path).isDirectory()) return 'a folder is not moved';
+      if (lstatSync(path).isDirectory()) return 'it is a folder, which nodens does not move';
       renameSync(path, aside);
       return undefined;
     } catch (error) {
@@ -230,7 +230,7 @@ function faultOf(error: unknown): Fault {
 }
 
 function untrustedRemedy(path: string): string {
-  return `find out which program of the node made it, then remove ${path}; the next snapshot takes its place in a minute`;
+  return `find out which program on the node made it, then remove ${path}; the next snapshot replaces it within a minute`;
 }
 
 /** A folder that cannot be read is told of when it is written to. */
@@ -246,10 +246,10 @@ function namesIn(folder: string): string[] {
 function remedyFor(reason: Fault, errno: string, folder: string): string | undefined {
   if (reason === 'damaged' || reason === 'version') return undefined;
   if (errno === 'ENOENT')
-    return `there is no ${folder}: mount a volume there, or start without -snapshot`;
+    return `${folder} does not exist: mount a volume there, or start without -snapshot`;
   if (['EACCES', 'EPERM', 'EROFS'].includes(errno))
     return (
-      `${folder} has to be writable for uid ${process.getuid?.()}: nodens init -statedir ${folder} sees to that; ` +
+      `make ${folder} writable for uid ${process.getuid?.()}: nodens init -statedir ${folder} does it; ` +
       'or start without -snapshot'
     );
   if (errno === 'ENOSPC' || errno === 'EDQUOT')

@@ -12,8 +12,8 @@ const REMEDIES: Readonly<Record<Lack, string>> = {
   memory:
     "look at the node's free memory and at net.core.wmem_max, net.ipv4.udp_mem and net.ipv4.tcp_mem",
   ports:
-    'widen net.ipv4.ip_local_port_range on the node, or find who holds its ports (ss -s); ' +
-    'where the upstream is IPv6, see that the node has an IPv6 address',
+    'widen net.ipv4.ip_local_port_range on the node, or find the process that holds its ports (ss -s); ' +
+    'for an IPv6 upstream the node needs an IPv6 address',
 };
 
 export function lackTeller(metrics: Metrics, log: Logger, clock: Clock): TellLack {
@@ -26,7 +26,7 @@ export function lackTeller(metrics: Metrics, log: Logger, clock: Clock): TellLac
     const nowMs = clock.nowMs();
     if (nowMs - (toldMs.get(what) ?? Number.NEGATIVE_INFINITY) < SILENT_MS) return;
     toldMs.set(what, nowMs);
-    const fields = { event: 'local-lack', what, errno, remedy: REMEDIES[what] };
-    log.error(fields, `this node lacks ${what} (${errno}): the agent could not ${during}`);
+    const fields = { event: 'local-lack', what, errno, remedy: REMEDIES[what] } as const;
+    log.error(fields, `this node lacks ${what} (${errno}): the agent cannot ${during}`);
   };
 }

@@ -82,8 +82,8 @@ function typesOf(tokens: readonly Token[], log: Logger): ReadonlySet<number> | u
 function warnOfAny({ place }: Token, log: Logger): void {
   const { file, line } = place;
   log.warn(
-    { option: 'type' },
-    `${file}:${line}: acl: ANY is type 255 alone; \`*\` is every type. TYPE255 says the former without this warning`,
+    { event: 'corefile-warning', option: 'type' },
+    `${file}:${line}: acl: ANY means type 255 only, \`*\` means every type; write TYPE255 to avoid this warning`,
   );
 }
 

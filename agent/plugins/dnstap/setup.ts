@@ -58,8 +58,8 @@ function readUse(
   const target = targetOf(endpoint);
   if (target.kind === 'unix' && !target.path.startsWith('/'))
     log.warn(
-      { path: target.path },
-      `dnstap ${target.path}: taken for a socket below the folder that nodens runs in`,
+      { event: 'corefile-warning', path: target.path },
+      `dnstap ${target.path}: taken as a path relative to the working directory of nodens`,
     );
   return {
     tap: { origin, isFull, sink: undefined },

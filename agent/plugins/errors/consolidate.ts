@@ -2,7 +2,7 @@
 import type { Clock, Timer } from '../../base/clock.ts';
 import { formatDuration } from '../../base/duration.ts';
 import type { Pattern } from '../../base/pattern.ts';
-import type { Logger } from '../../query/services.ts';
+import { FOLD_BY, type Logger } from '../../query/services.ts';
 
 export interface ConsolidationOptions {
   readonly windowMs: number;
@@ -55,7 +55,7 @@ export class Consolidation {
     this.#count = 0;
     if (count === 0 || (count === 1 && showFirst)) return;
     const message = `${count} errors like '${text}' occurred in last ${formatDuration(windowMs)}`;
-    const event = `errors consolidated ${text}`;
-    this.#log[level]({ event, count }, `plugin/errors: ${message}`);
+    const event = 'errors-consolidated';
+    this.#log[level]({ event, count, [FOLD_BY]: `${event} ${text}` }, `plugin/errors: ${message}`);
   }
 }

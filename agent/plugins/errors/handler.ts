@@ -5,7 +5,7 @@ import { OWN_KEY } from '../../base/memory-ledger.ts';
 import { RCODE, rcodeName, typeName } from '../../dns/iana.ts';
 import type { Plugin, Result } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
-import { FOLD_BY, type LogFields, type Logger } from '../../query/services.ts';
+import { FOLD_BY, type LogFields, type Logger, type ProblemFields } from '../../query/services.ts';
 import type { Consolidation } from './consolidate.ts';
 
 export interface ErrorsOptions {
@@ -52,7 +52,7 @@ function report(options: ErrorsOptions, query: Query, error: unknown): void {
 }
 
 /** Who asked what, and where it went wrong. Repeats of one upstream's failure in one phase fold into one line. */
-function describe(query: Query, error: unknown, rcode: number, nowMs: number): LogFields {
+function describe(query: Query, error: unknown, rcode: number, nowMs: number): ProblemFields {
   const source = sourceOf(error);
   const where = `${source.upstream ?? ''} ${source.phase ?? messageOf(error)}`;
   return {

@@ -46,7 +46,10 @@ function readForward(line: Line, block: Block, services: Services): Forward {
   const { targets, names } = readTargets(to, options.tls, services);
   const { place } = options.tls;
   if (place !== undefined && ![...targets, ...names].some(({ tls }) => tls !== undefined))
-    services.log.warn({ option: place.text }, `${place.text} has no effect: no target is tls://`);
+    services.log.warn(
+      { event: 'corefile-warning', option: place.text },
+      `${place.text} has no effect: no target is tls://`,
+    );
   const lazy = lazyGroup(services, {
     ...options.group,
     ...{ name: 'forward', targets },
@@ -70,7 +73,7 @@ function byName(
   if (names.length === 0) {
     if (first !== undefined)
       services.log.warn(
-        { option: 'resolver' },
+        { event: 'corefile-warning', option: 'resolver' },
         'resolver has no effect: no upstream is given by name',
       );
     return {};

@@ -59,8 +59,8 @@ export function readTargets(
     if (!addresses.some(({ isFromFile }) => isFromFile))
       throw new ConfigError(first.place, reasonForNone(addresses.map(({ target }) => target)));
     services.log.warn(
-      { file: first.text },
-      'no upstream is left: names that would be forwarded get SERVFAIL',
+      { event: 'upstream-file', file: first.text },
+      'forward has no upstream left: its names get SERVFAIL',
     );
   }
   const { max } = LIMITS.forwardTargets;
@@ -71,7 +71,10 @@ export function readTargets(
 
 function warnOfOwn(target: Endpoint, { log }: Services): void {
   const name = formatEndpoint(target);
-  log.warn({ upstream: name }, `not forwarding to ${name}: nodens itself listens there`);
+  log.warn(
+    { event: 'upstream-self', upstream: name },
+    `not forwarding to ${name}: nodens itself listens there`,
+  );
 }
 
 function keyOf(target: UpstreamTarget): string {
@@ -195,12 +198,15 @@ function fromFile(
   const servers = nameservers(text, (line) => odd.push(line));
   if (odd.length > 0)
     log.warn(
-      { file: token.text, line: odd[0], skipped: odd.length },
-      `left out of ${token.text}: ${odd.length} nameservers that are no address ` +
+      { event: 'upstream-file', file: token.text, line: odd[0], skipped: odd.length },
+      `${token.text}: ignored ${odd.length} nameservers that are no address ` +
         `(the first: ${token.text}:${odd[0]})`,
     );
   if (servers.length === 0)
-    log.warn({ file: token.text }, `no nameserver in ${token.text}: going on without it`);
+    log.warn(
+      { event: 'upstream-file', file: token.text },
+      `no nameserver in ${token.text}: continuing without it`,
+    );
   return servers.map((target) => ({ target, isFromFile: true }));
 }
 

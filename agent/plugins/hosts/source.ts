@@ -9,9 +9,6 @@ import { NoRoomError, Room } from './arena.ts';
 import { HostsTable } from './table.ts';
 import { ChangedError, type HeldTable, type Tables, tablesOf, type Wanted } from './tables.ts';
 
-const REMEDY =
-  'raise the memory limit, a sixth of which is for files, or take entries out of the file';
-
 export interface SourceOptions extends Wanted {
   readonly ttlSeconds: number;
   readonly reloadMs: number;
@@ -58,8 +55,9 @@ export class Source {
       // A start without the file is better than none: pods would ask kube-dns, which does not know it either.
       this.#isRefused = error instanceof NoRoomError && pace === 'at once';
       if (error instanceof NoRoomError && this.#isRefused)
-        this.#refused(error, `${reason}; going on without it`);
-      else if (isMissing(error)) log.warn({ file }, `${reason}; going on without it`);
+        this.#refused(error, `${reason}; continuing without it`);
+      else if (isMissing(error))
+        log.warn({ event: 'hosts-file', file }, `${reason}; continuing without it`);
       else throw new ConfigError(place, reason, { cause: error });
       this.#use(await this.#tables.holdInline(this.#options, pace));
     }
@@ -109,11 +107,12 @@ export class Source {
       if (isNew) this.#publish();
     } catch (error) {
       if (this.#isEnded || error instanceof ChangedError) return;
-      const reason = `hosts file ${file} cannot be read, keeping what it said: ${messageOf(error)}`;
+      const reason = `hosts file ${file} cannot be read, keeping its former content: ${messageOf(error)}`;
       if (lackOfOpening(errnoOf(error)) !== undefined) this.#tryAgain();
       if (error instanceof NoRoomError) this.#refused(error, reason);
       // That a file has never been there has been said at the start.
-      else if (!isMissing(error) || this.#held?.identity !== '') log.warn({ file }, reason);
+      else if (!isMissing(error) || this.#held?.identity !== '')
+        log.warn({ event: 'hosts-file', file }, reason);
     }
   }
 
@@ -144,8 +143,8 @@ export class Source {
     if (skipped === 0) return;
     const first = firstLine > 0 ? ` (the first: ${file}:${firstLine})` : '';
     log.warn(
-      { file, skipped, ...(firstLine > 0 && { line: firstLine }) },
-      `left out of hosts: ${skipped} words that are neither address nor name, or too many${first}`,
+      { event: 'hosts-file', file, skipped, ...(firstLine > 0 && { line: firstLine }) },
+      `hosts: ignored ${skipped} words that are neither address nor name, or are too many${first}`,
     );
   }
 
@@ -153,7 +152,7 @@ export class Source {
     const { metrics, log } = this.#services;
     const { file } = this.#options;
     metrics.counter('nodens_hosts_refused_total', { hostsfile: file }).value++;
-    const fields = { event: 'hosts-refused', file, neededBytes, availableBytes, remedy: REMEDY };
+    const fields = { event: 'hosts-refused', file, neededBytes, availableBytes } as const;
     log.error({ ...fields, [FOLD_BY]: `${fields.event} ${file}` }, message);
   }
 

@@ -102,7 +102,8 @@ class WeightSource {
       const reason = `weight file ${this.#file.text} cannot be read: ${messageOf(error)}`;
       if (this.#reloadMs === 0 || errnoOf(error) !== 'ENOENT')
         throw new ConfigError(this.#file.place, reason);
-      this.#services.log.warn({ file: this.#file.text }, `${reason}; every weight is 1 until then`);
+      const fields = { event: 'weights-file', file: this.#file.text } as const;
+      this.#services.log.warn(fields, `${reason}; every weight is 1 until then`);
       return new Map();
     }
   }
@@ -113,8 +114,8 @@ class WeightSource {
     } catch (error) {
       const file = this.#file.text;
       this.#services.log.warn(
-        { file },
-        `weight file ${file} is no good, keeping the weights: ${messageOf(error)}`,
+        { event: 'weights-file', file },
+        `weight file ${file} is not usable, keeping the old weights: ${messageOf(error)}`,
       );
     }
   }

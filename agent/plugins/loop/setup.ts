@@ -93,15 +93,16 @@ class Guard implements LoopState {
       this.#timer = clock.after(RETRY_MS, () => this.#check());
     } else if (failure !== undefined) {
       const text = `no upstream answered the loop check of ${this.#zone}: ${failure}`;
-      this.#services.log.warn({ zone: this.#zone }, text);
+      this.#services.log.warn({ event: 'loop-check', zone: this.#zone }, text);
     }
   }
 
   #quarantine(): void {
     if (this.isLooping) return;
     this.isLooping = true;
-    const text = `forwarding loop: what ${this.#zone} forwards comes back; it gets SERVFAIL until that ends`;
-    this.#services.log.error({ zone: this.#zone, recheckSeconds: RECHECK_MS / 1_000 }, text);
+    const text = `forwarding loop: queries of ${this.#zone} come back to nodens; the zone gets SERVFAIL until that ends`;
+    const recheckSeconds = RECHECK_MS / 1_000;
+    this.#services.log.error({ event: 'forwarding-loop', zone: this.#zone, recheckSeconds }, text);
   }
 
   #lift(): void {

@@ -120,10 +120,10 @@ function acceptFailed(
   const errno = errnoOf(error);
   const lack = lackOfOpening(errno);
   if (lack !== undefined) tellLack?.(lack, errno, `accept a TCP client on ${listener}`);
-  log.warn({ listener }, `a TCP client could not be accepted: ${messageOf(error)}`);
+  log.warn({ event: 'tcp-accept', listener }, `cannot accept a TCP client: ${messageOf(error)}`);
 }
 
 function udpFailed({ metrics, log }: BoundParts, listener: string, error: Error): void {
   metrics.counter('nodens_packets_dropped_total', { listener, reason: 'send' }).value++;
-  log.debug({ listener }, `a response could not be sent: ${messageOf(error)}`);
+  log.debug({ listener }, `cannot send a response: ${messageOf(error)}`);
 }

@@ -122,6 +122,9 @@ export class EachAddress implements Bound {
   #say(key: string, error: unknown): void {
     if (this.#failed.has(key)) return;
     this.#failed.add(key);
-    this.#parts.log.warn({ address: key }, `not served there: ${messageOf(error)}`);
+    this.#parts.log.warn(
+      { event: 'address-not-served', address: key },
+      `cannot listen on ${key}, will retry: ${messageOf(error)}`,
+    );
   }
 }

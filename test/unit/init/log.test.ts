@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { INIT_EVENTS } from '../../../agent/base/events/table.ts';
 import { makeLog } from '../../../init/log.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
@@ -7,10 +8,18 @@ describe('log', () => {
   it('is one JSON object a line', () => {
     const lines: string[] = [];
     const clock = new FakeClock();
-    makeLog(clock, (line) => lines.push(line)).warn('a\nb', { error: 'c' });
+    makeLog(clock, (line) => lines.push(line)).warn('a\nb', {
+      event: 'dummy-link',
+      error: 'c',
+    });
     assert.deepEqual(
       lines.map((line) => JSON.parse(line)),
-      [{ level: 'warn', time: new Date(clock.wallMs()).toISOString(), error: 'c', msg: 'a\nb' }],
+      [
+        {
+          ...{ level: 'warn', time: new Date(clock.wallMs()).toISOString(), event: 'dummy-link' },
+          ...{ error: 'c', remedy: INIT_EVENTS['dummy-link'].remedy, msg: 'a\nb' },
+        },
+      ],
     );
     assert.match(lines[0] ?? '', /^[^\n]*\n$/);
   });

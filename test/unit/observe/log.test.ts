@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { AGENT_EVENTS } from '../../../agent/base/events/table.ts';
 import { FOLD_WINDOW_MS, MAX_EVENTS } from '../../../agent/observe/fold.ts';
 import { createLogger } from '../../../agent/observe/log.ts';
 import { FOLD_BY } from '../../../agent/query/services.ts';
@@ -30,6 +31,15 @@ describe('createLogger', () => {
     ]);
   });
 
+  it('adds the remedy of the table to a warning or an error that has none', () => {
+    const { lines, log } = setUp();
+    log.warn({ event: 'pid-file' }, 'a');
+    log.warn({ event: 'pid-file', remedy: 'own' }, 'b');
+    log.info({ event: 'pid-file' }, 'c');
+    const remedies = lines.map((line) => line.remedy);
+    assert.deepEqual(remedies, [AGENT_EVENTS['pid-file'].remedy, 'own', undefined]);
+  });
+
   it('leaves out what is below its level until that changes', () => {
     const { lines, log } = setUp();
     log.debug({}, 'no');
@@ -45,7 +55,7 @@ describe('createLogger', () => {
 describe('folding', () => {
   it('writes the first at once and the repeats of a window as one line', async () => {
     const { lines, clock, log } = setUp();
-    for (let i = 0; i < 5; i++) log.error({ try: i }, 'no answer');
+    for (let i = 0; i < 5; i++) log.error({ event: 'refresh-failed', try: i }, 'no answer');
     assert.equal(lines.length, 1);
     await clock.advance(FOLD_WINDOW_MS);
     assert.deepEqual(
@@ -60,9 +70,9 @@ describe('folding', () => {
 
   it('says of what it held back when that happened last: something else may have been logged since', async () => {
     const { lines, clock, log } = setUp();
-    log.warn({}, 'down');
+    log.warn({ event: 'watch-failed' }, 'down');
     await clock.advance(1_000);
-    log.warn({}, 'down');
+    log.warn({ event: 'watch-failed' }, 'down');
     const lastTime = new Date(clock.wallMs()).toISOString();
     await clock.advance(FOLD_WINDOW_MS);
     assert.deepEqual(
@@ -76,30 +86,37 @@ describe('folding', () => {
 
   it('writes nothing more for an event that did not repeat', async () => {
     const { lines, clock, log } = setUp();
-    log.warn({}, 'once');
+    log.warn({ event: 'watch-failed' }, 'once');
     await clock.advance(FOLD_WINDOW_MS);
-    log.warn({}, 'once');
+    log.warn({ event: 'watch-failed' }, 'once');
     assert.equal(lines.length, 2);
     assert.equal(lines[1]?.repeated, undefined);
   });
 
-  it('tells events apart by level and by the field `event`, else by message', () => {
+  it('tells lines apart by level and message', () => {
     const { lines, log } = setUp();
-    log.warn({}, 'x');
-    log.error({}, 'x');
-    log.error({ event: 'a' }, 'one');
-    log.error({ event: 'a' }, 'two');
-    log.error({ event: 'b' }, 'one');
-    assert.equal(lines.length, 4);
+    log.warn({ event: 'watch-failed' }, 'x');
+    log.error({ event: 'watch-failed' }, 'x');
+    log.error({ event: 'watch-failed' }, 'y');
+    log.error({ event: 'watch-failed' }, 'y');
+    assert.equal(lines.length, 3);
+  });
+
+  it('folds lines of an event whatever they say, where the table says so', () => {
+    const { lines, log } = setUp();
+    log.error({ event: 'fault' }, 'one');
+    log.error({ event: 'fault' }, 'two');
+    log.error({ event: 'cluster-domain' }, 'one');
+    assert.equal(lines.length, 2);
   });
 
   it('folds by what is never written, where that is given', () => {
     const { lines, log } = setUp();
-    log.error({ event: 'a', [FOLD_BY]: 'a of x' }, 'one');
-    log.error({ event: 'a', [FOLD_BY]: 'a of x' }, 'two');
-    log.error({ event: 'a', [FOLD_BY]: 'a of y' }, 'one');
+    log.error({ event: 'fault', [FOLD_BY]: 'a of x' }, 'one');
+    log.error({ event: 'fault', [FOLD_BY]: 'a of x' }, 'two');
+    log.error({ event: 'fault', [FOLD_BY]: 'a of y' }, 'one');
     assert.equal(lines.length, 2);
-    assert.deepEqual(Object.keys(lines[0] ?? {}), ['level', 'time', 'event', 'msg']);
+    assert.deepEqual(Object.keys(lines[0] ?? {}), ['level', 'time', 'event', 'remedy', 'msg']);
   });
 
   it('never folds what is not a warning', () => {
@@ -111,17 +128,17 @@ describe('folding', () => {
 
   it('remembers a bounded number of events and ends the oldest early', () => {
     const { lines, clock, log } = setUp();
-    log.error({ event: 'first' }, 'm');
-    log.error({ event: 'first' }, 'm');
-    for (let i = 0; i < MAX_EVENTS + 50; i++) log.error({ event: `e${i}` }, 'm');
+    log.error({ event: 'tcp-accept' }, 'first');
+    log.error({ event: 'tcp-accept' }, 'first');
+    for (let i = 0; i < MAX_EVENTS + 50; i++) log.error({ event: 'tcp-accept' }, `m${i}`);
     assert.equal(clock.pendingTimers, MAX_EVENTS);
     assert.equal(lines.filter((line) => line.repeated === 1).length, 1);
   });
 
   it('writes what it holds back when closed', () => {
     const { lines, clock, log } = setUp();
-    log.error({}, 'a');
-    log.error({}, 'a');
+    log.error({ event: 'refresh-failed' }, 'a');
+    log.error({ event: 'refresh-failed' }, 'a');
     log.close();
     assert.equal(lines.at(-1)?.repeated, 1);
     assert.equal(clock.pendingTimers, 0);

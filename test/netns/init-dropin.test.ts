@@ -138,7 +138,7 @@ else
         );
         const starts = (): number => init.output().split('agent {').length - 1;
         await eventually('begun anew', () => starts() === 2);
-        assert.match(init.output(), /"msg":"agent hangs: it is ended and begun anew"/);
+        assert.match(init.output(), /"msg":"agent unresponsive: restarting it"/);
         freeze();
         init.kill('SIGTERM');
         assert.equal(await init.exited, 0);
@@ -151,7 +151,7 @@ else
           ...['--bounding-set', '-setuid,-setgid', process.execPath, ...args],
         ]);
         await eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
-        assert.equal(init.output().split('agent keeps the privileges of init').length, 2);
+        assert.equal(init.output().split('it keeps the privileges of init').length, 2);
         assert.match(init.output(), /"uid":0/);
         init.kill('SIGTERM');
         assert.equal(await init.exited, 0);
@@ -161,7 +161,7 @@ else
       withDist(async (program, node) => {
         const args = supervise(program, `${program}/control.sock`, 'drain');
         const init = node.start(process.execPath, args);
-        await eventually('warned', () => init.output().includes('no control socket'));
+        await eventually('warned', () => init.output().includes('cannot open the control socket'));
         await eventually('agent runs', () => init.output().includes('agent {'));
         init.kill('SIGTERM');
         await init.exited;

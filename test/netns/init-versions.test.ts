@@ -86,7 +86,7 @@ else
           assert.match(rules, /sport 21000-21007/);
           assert.doesNotMatch(rules, /sport 20253-20260/);
 
-          const said = 'written by another version of nodens';
+          const said = 'left a table of another nodens version';
           const lines = old.output().split('\n');
           const left = lines.filter((line) => line.includes(said));
           assert.ok(left.length > 0);

@@ -91,7 +91,7 @@ else
         await assertServed(space, '127.0.0.1', '::1');
         assert.match(
           log(),
-          /"listener":":53".*no socket for every address \(the addon is not used\)/,
+          /"listener":":53".*cannot open one socket for all addresses \(the addon is not used\)/,
         );
         for (const address of LATER) {
           await addAddress(space, address);
@@ -116,7 +116,7 @@ else
         await assertServed(space, '127.0.0.1', '::1');
         assert.match(
           agent.output(),
-          /no socket for every address \(cannot bind 0\.0\.0\.0:53\/tcp/,
+          /cannot open one socket for all addresses \(cannot bind 0\.0\.0\.0:53\/tcp/,
         );
       }));
 

@@ -150,7 +150,7 @@ describeSites(
 async function untilRefused(init: Daemon, agent: Daemon): Promise<void> {
   await until(
     'the agent to miss its upstream',
-    () => agent.log().includes('no upstream answers yet: not listening'),
+    () => agent.log().includes('no upstream answers yet: the agent does not listen'),
     15_000,
     () => `${init.tail()}\n${agent.tail()}`,
   );

@@ -76,7 +76,7 @@ describeSites('a node with leftovers of node-local-dns', (proxy: ProxyKind) => {
       for (const server of IPS)
         assert.equal((await ask(cluster, 'after', server)).status, 'NOERROR', server);
       // Rules, addresses, and the base chains that only they needed.
-      assert.ok(init.log().split('dead node-local-dns had left').length - 1 >= 26);
+      assert.ok(init.log().split('dead node-local-dns left').length - 1 >= 26);
     }));
 
   it(`in ${iptables}: --cleanup leaves the node as it was before, --observe says what would be`, () =>

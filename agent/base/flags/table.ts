@@ -125,7 +125,7 @@ const AGENT_FLAGS: readonly Flag[] = [
   {
     name: 'socket',
     value: 'PATH',
-    defaultText: '$NODENS_CONTROL_SOCKET, or /run/nodens/control.sock with -localip',
+    defaultText: '/run/nodens/control.sock',
     commands: BOTH,
     help: 'control socket between agent and init',
   },

@@ -131,6 +131,6 @@ describe('last known good', () => {
     bench.upstream = (query) => bench.reply(query, nxdomain());
     assert.equal((await bench.ask({ name: NAMES[5] as string })).rcode, RCODE.NXDOMAIN);
     const last = bench.services.log.records.at(-1);
-    assert.equal(last?.message, 'denials are believed again');
+    assert.equal(last?.message, 'upstream denials count again');
   });
 });

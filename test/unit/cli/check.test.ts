@@ -151,7 +151,7 @@ describe('nodens check', () => {
     writeFileSync(hosts, text);
     const { code, warnings } = await check(file(block(`hosts ${hosts} {\nfallthrough\n}`)));
     assert.equal(code, 0);
-    assert.match(warnings.join('\n'), /^warning: left out of hosts: 1 words .*-hosts:2\)$/);
+    assert.match(warnings.join('\n'), /^warning: hosts: ignored 1 words .*-hosts:2\)$/);
     const refused = await check(file(block(`hosts ${dir}`)));
     assert.equal(refused.code, 1);
     assert.match(refused.err, /Corefile:6: hosts file .* is a directory, not a regular file/);
@@ -165,7 +165,7 @@ describe('nodens check', () => {
     await prepareAll(assembly.plugins, 'at once');
     assert.match(
       warnings.join('\n'),
-      /^hosts file \/etc\/hosts cannot be read: needs \d+ octets .*, 1000 are available; going on without it$/,
+      /^hosts file \/etc\/hosts cannot be read: needs \d+ octets .*, 1000 are available; continuing without it$/,
     );
   });
 

@@ -44,7 +44,7 @@ it('asked to go while it waits for an address, it stops without an error', async
   const conf = join(folder, 'Corefile.absent');
   writeFileSync(conf, `.:${await freePort()} {\nbind 192.0.2.77\nwhoami\n}\n`);
   const child = start('agent', '-conf', conf, '-basecorefile=');
-  const lines = await linesUntil(child, /not yet/);
+  const lines = await linesUntil(child, /startup: waiting/);
   child.kill('SIGTERM');
   const [code] = (await once(child, 'close')) as [number | null];
   assert.equal(code, 0, lines.join('\n'));
@@ -59,7 +59,7 @@ it('ends at once where the variable of the upstream Service is missing', async (
   const base = join(folder, 'Corefile.base');
   writeFileSync(base, '.:53 {\nforward . __PILLAR__CLUSTER__DNS__\n}\n');
   const child = start('agent', '-basecorefile', base, '-upstreamsvc', 'none-of-that-name');
-  const lines = await linesUntil(child, /"level":"error"|not yet/);
+  const lines = await linesUntil(child, /"level":"error"|startup: waiting/);
   const [code] = child.exitCode === null ? await once(child, 'close') : [child.exitCode];
   assert.equal(code, 1, lines.join('\n'));
   assert.match(

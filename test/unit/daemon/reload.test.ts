@@ -150,7 +150,7 @@ it('a reload for which this node lacks the means is put off, not called invalid'
   state.unread = new UnreadError('Corefile', 'descriptors', cause);
   await configurations.reload('change');
   assert.deepEqual([failures(), metrics.value('nodens_config_valid')], [[0, 0, 0], 1]);
-  assert.match(log.records.at(-1)?.message ?? '', /^reload put off, .* lacks descriptors/);
+  assert.match(log.records.at(-1)?.message ?? '', /^reload deferred, .* lacks descriptors/);
 
   // It can be read again, but not bound.
   state.unread = undefined;
@@ -226,7 +226,7 @@ it('a configuration that comes to nothing is discarded', async () => {
   Object.assign(state, { text: TWO, plugin: unprepared.plugin });
   await configurations.reload('signal');
   assert.deepEqual(unprepared.calls, ['prepare beside queries', 'discard']);
-  assert.match(log.records.at(-1)?.message ?? '', /the old configuration serves on: no room/);
+  assert.match(log.records.at(-1)?.message ?? '', /keeping the old configuration: no room/);
   assert.equal(await rcodeAt(1), RCODE.REFUSED);
   const unbound = slowPlugin();
   unbound.end();

@@ -134,7 +134,7 @@ describe('snapshot file', () => {
       );
     assert.equal(file.load(), 0);
     assert.deepEqual(warnings(), [
-      `there is no ${join(folder, 'state')}: mount a volume there, or start without -snapshot`,
+      `${join(folder, 'state')} does not exist: mount a volume there, or start without -snapshot`,
     ]);
     file.start();
     await bench.ask();

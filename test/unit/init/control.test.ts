@@ -102,7 +102,7 @@ describe('control socket', () => {
       socket.on('error', () => undefined);
       socket.write(`{"type":"ready"}\n${'x'.repeat(5_000)}`);
       assert.equal(await gone.promise, ready[0]);
-      assert.deepEqual(lines, ['warn control socket: not a message, connection closed']);
+      assert.deepEqual(lines, ['warn control socket: closed a connection that sent no message']);
     }));
 
   it("a herald's end is its agent's news; it is told nothing, and does not outlast the listener", () =>

@@ -69,7 +69,7 @@ describe('leftovers of node-local-dns', () => {
     await clock.advance(5_000);
     assert.equal(node.rules.length, 1);
     assert.deepEqual(lines, [
-      'warn a node-local-dns still runs here: it is left alone, and nodens waits',
+      'warn a node-local-dns still runs here: nodens leaves it alone and waits',
     ]);
     node.sockets = '';
     await clock.advance(5_000);
@@ -103,7 +103,7 @@ describe('leftovers of node-local-dns', () => {
     const { leftovers, clock, lines } = watched(node);
     await leftovers.watch();
     await clock.advance(5_000);
-    assert.deepEqual(lines, ['warn what a node-local-dns left cannot be removed']);
+    assert.deepEqual(lines, ['warn cannot remove what a dead node-local-dns left']);
     delete node.obstacle;
     await clock.advance(5_000);
     assert.deepEqual(node.rules, []);

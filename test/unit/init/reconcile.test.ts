@@ -180,7 +180,7 @@ describe('reconciler', () => {
     await reconciler.want('full');
     assert.deepEqual(lines, []);
     await clock.advance(60_000);
-    assert.deepEqual(lines, ['warn put back what somebody else had removed']);
+    assert.deepEqual(lines, ['warn restored what another program had removed']);
   });
 
   it('what could only be put at the second try was not removed by others', async () => {

@@ -74,14 +74,14 @@ describe('folder for the snapshot', () => {
     await prepareStateDir(join(root, 'link'), log);
     const { gid, mode } = statSync(elsewhere);
     assert.deepEqual([gid, mode & 0o777], [process.getgid?.(), 0o700]);
-    assert.match(said.join(), /^warn the agent cannot keep its cache/);
+    assert.match(said.join(), /^warn cannot make the folder writable for the agent/);
   });
 
   it('that cannot be had is a warning', async () => {
     writeFileSync(join(root, 'file'), '');
     await prepareStateDir(join(root, 'file', 'below'), log);
     assert.equal(said.length, 1);
-    assert.match(said[0] ?? '', /^warn the agent cannot keep its cache/);
+    assert.match(said[0] ?? '', /^warn cannot make the folder writable for the agent/);
   });
 
   it("loses what is the agent's, and nothing else", async () => {

@@ -76,7 +76,7 @@ describe('a directive that stands twice', () => {
         return;
       }
       const warnings = twice().log.records.map(({ message }) => message);
-      const ignored = warnings.filter((text) => text.includes('stands once more: ignored'));
+      const ignored = warnings.filter((text) => text.includes('in this server block: ignored'));
       assert.equal(ignored.length, behaviour === 'first' ? 1 : 0, warnings.join('\n'));
     });
   }

@@ -208,6 +208,6 @@ it('both are done without where the system refuses them', () => {
   heraldsOf(addon, log).start('/nowhere', '');
   assert.match(
     JSON.stringify(log.records),
-    /EPERM.*no companion that keeps.*EPERM.*no companion whose end/,
+    /EPERM.*cannot start nodens-keeper.*EPERM.*cannot start nodens-herald/,
   );
 });

@@ -100,7 +100,7 @@ describe('without sockets of every address', () => {
     await assertServed('127.0.0.2', '::1');
     const told = seen.map(({ label, asked, family }) => `${label} ${asked} ${family}`);
     assert.deepEqual(new Set(told), new Set([`${LABEL} 127.0.0.2 4`, `${LABEL} ::1 6`]));
-    assert.match(warnings(log).join(), /no socket for every address .*: each address/);
+    assert.match(warnings(log).join(), /cannot open one socket for all addresses .*: opening one for each/);
     const { event, remedy } = log.records.find(({ level }) => level === 'warn')?.fields ?? {};
     assert.deepEqual(
       [event, /why the addon is not used/.test(String(remedy))],
@@ -155,7 +155,7 @@ describe('without sockets of every address', () => {
     assert.equal(told().length, 1);
     assert.match(
       told().join(),
-      /^not served there: cannot bind 127\.0\.0\.4:\d+\/tcp: .*EADDRINUSE/,
+      /^cannot listen on 127\.0\.0\.4:\d+, will retry: cannot bind 127\.0\.0\.4:\d+\/tcp: .*EADDRINUSE/,
     );
     await new Promise((resolve) => void holder.close(resolve));
     await clock.advance(LOOK_MS);

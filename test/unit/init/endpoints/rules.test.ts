@@ -140,7 +140,7 @@ describe('rules to endpoints', () => {
   });
 });
 
-describe('flows to endpoints that are gone', () => {
+describe('flows to kube-dns endpoints that are gone', () => {
   async function forget(script: Script, gone: Endpoints) {
     const { system, calls } = fakeSystem(script);
     const { log, lines } = fakeLog();
@@ -169,6 +169,6 @@ describe('flows to endpoints that are gone', () => {
       exitCode: undefined,
     });
     const { lines } = await forget(() => missing, V4);
-    assert.deepEqual(lines, ['warn flows to endpoints that are gone stay until they time out']);
+    assert.deepEqual(lines, ['warn flows to kube-dns endpoints that are gone stay until they time out']);
   });
 });

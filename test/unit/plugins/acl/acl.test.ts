@@ -93,7 +93,7 @@ describe('acl', () => {
     assert.equal(warnings.length, 1);
     assert.match(
       warnings.flat().join(' '),
-      /^warn \/etc\/Corefile:6: acl: ANY is type 255 alone; /,
+      /^warn \/etc\/Corefile:6: acl: ANY means type 255 only, /,
     );
   });
 

@@ -117,7 +117,7 @@ describe('dnstap', () => {
   it('takes a relative path, with a warning', () => {
     const services = fakeServices();
     setUp(setup, 'dnstap tap.sock', services);
-    assert.match(services.log.records[0]?.message ?? '', /tap\.sock: taken for a socket below/);
+    assert.match(services.log.records[0]?.message ?? '', /tap\.sock: taken as a path relative/);
   });
 
   for (const text of [

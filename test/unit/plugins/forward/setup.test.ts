@@ -79,7 +79,7 @@ test('a resolv.conf gives its nameservers', () => {
   assert.deepEqual(targetsOf(seen), ['192.0.2.1 53', 'fe80::1%eth0 53', '192.0.2.2 53']);
   const warnings = seen.services.log.records.map(({ message }) => message);
   assert.deepEqual(warnings, [
-    'left out of /etc/resolv.conf: 1 nameservers that are no address (the first: /etc/resolv.conf:5)',
+    '/etc/resolv.conf: ignored 1 nameservers that are no address (the first: /etc/resolv.conf:5)',
   ]);
 });
 
@@ -110,7 +110,7 @@ test('own addresses and files without nameservers are left out with a warning', 
   assert.deepEqual(targetsOf(seen), ['192.0.2.1 53']);
   const warnings = seen.services.log.records.map(({ level, message }) => `${level} ${message}`);
   assert.deepEqual(warnings, [
-    'warn no nameserver in /empty: going on without it',
+    'warn no nameserver in /empty: continuing without it',
     'warn not forwarding to 169.254.20.10:53: nodens itself listens there',
     'warn not forwarding to [fd00::10]:53: nodens itself listens there',
   ]);
@@ -121,7 +121,7 @@ test('a file that names nobody but ourselves leaves no target and is no reason t
   const seen = forward('forward . /etc/resolv.conf', { '/etc/resolv.conf': text });
   assert.deepEqual(targetsOf(seen), []);
   const warnings = seen.services.log.records.map(({ message }) => message);
-  assert.match(warnings.at(-1) ?? '', /no upstream is left: .* get SERVFAIL/);
+  assert.match(warnings.at(-1) ?? '', /forward has no upstream left: .* get SERVFAIL/);
 });
 
 test('what another block listens on is ours, too', () => {

@@ -93,7 +93,7 @@ describe('a large hosts file', () => {
     const error = services.log.records.find(({ level }) => level === 'error');
     assert.match(
       error?.message ?? '',
-      /keeping what it said: needs \d+ octets .* \d+ are available/,
+      /keeping its former content: needs \d+ octets .* \d+ are available/,
     );
     await change(services, manyHosts(5_001));
     assert.deepEqual(lines(plugin, 'h5000.example.org', 'A'), ['A 10.0.19.136']);

@@ -126,7 +126,11 @@ describe(`an agent that may have ${DESCRIPTORS} descriptors`, () => {
     await eventually('the lack is told', async () => isLack(await ask(agent, fresh())), 60_000);
     writeFileSync(agent.conf, `${readFileSync(agent.conf, 'utf8')}# changed\n`);
     process.kill(agent.pid, 'SIGUSR1');
-    await eventually('the reload is put off', () => agent.log().includes('reload deferred'), 60_000);
+    await eventually(
+      'the reload is put off',
+      () => agent.log().includes('reload deferred'),
+      60_000,
+    );
     assert.ok(isGood(await ask(agent, 'kept.test')), 'a stale answer');
     squeeze(agent, DESCRIPTORS);
     await eventually('the reload is made up for', () => agent.log().includes('"reloaded"'), 60_000);

@@ -36,7 +36,7 @@ const COMMANDS: readonly (readonly [CommandName, string, string])[] = [
 function flagsPage(): string {
   const intro =
     'A flag takes one dash or two. Its value follows after a space or an equals sign. A switch is on when it is\n' +
-    'given; `-flag=false` turns it off. `nodens COMMAND --help` prints the same list.';
+    'given; `-quiet=false` turns it off. `nodens COMMAND --help` prints the same list.';
   const sections = COMMANDS.map(([command, usage, what]) => {
     const rows = flagsOf(command).map((flag) => [
       [flag.name, ...(flag.aliases ?? [])].map((name) => code(`-${name}`)).join(', '),

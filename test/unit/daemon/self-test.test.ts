@@ -84,7 +84,10 @@ describe('proveUpstreams', () => {
       const { asked, isDone, log } = await prove(['.'], () => rcode, 3);
       assert.equal(isDone, false);
       assert.ok(asked.length >= 3);
-      assert.match(log.records[0]?.message ?? '', /the agent does not listen, kube-dns serves the node/);
+      assert.match(
+        log.records[0]?.message ?? '',
+        /the agent does not listen, kube-dns serves the node/,
+      );
     });
   }
 

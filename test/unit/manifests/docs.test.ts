@@ -11,13 +11,9 @@ import { WAITING_QUERY_BYTES } from '../../../agent/upstream/exchange/plan.ts';
 import { build, containersOf } from './kustomize.ts';
 
 const ROOT = new URL('../../../', import.meta.url).pathname;
-const PAGES = [
-  'CHANGELOG.md',
-  'manifests/README.md',
-  'docs/operations.md',
-  'docs/outages.md',
-  'docs/migrate-from-node-local-dns.md',
-];
+const PAGES = ['*.md', 'docs/**/*.md', 'manifests/*.md']
+  .flatMap((pattern) => globSync(pattern, { cwd: ROOT }))
+  .sort();
 const MEBI = 2 ** 20;
 
 const read = (path: string): string => readFileSync(`${ROOT}${path}`, 'utf8');
@@ -54,10 +50,10 @@ test('the memory table says what the agent takes, and holds the limit of the man
 });
 
 test('every series of nodens itself stands on a page that says what it means', () => {
-  const pages = ['*.md', 'docs/*.md', 'manifests/*.md', 'agent/**/*.md']
+  const pages = ['*.md', 'docs/**/*.md', 'manifests/*.md', 'agent/**/*.md']
     .flatMap((pattern) => globSync(pattern, { cwd: ROOT }))
-    // What is new in a version is named there, not what it means.
-    .filter((page) => page !== 'CHANGELOG.md');
+    // What is new in a version is named there, not what it means; and the list of all is made from the table.
+    .filter((page) => page !== 'CHANGELOG.md' && !page.startsWith('docs/reference/'));
   const named = new Set(pages.flatMap((page) => read(page).match(/\bnodens_\w+/g) ?? []));
   const series = Object.keys(SERIES).filter((name) => name.startsWith('nodens_'));
   assert.ok(series.length > 0);
@@ -65,17 +61,6 @@ test('every series of nodens itself stands on a page that says what it means', (
     series.filter((name) => !named.has(name)),
     [],
   );
-});
-
-test('docs/operations.md lists every event of the log, and no other', () => {
-  const sources = ['agent', 'init'].flatMap((room) => globSync(`${room}/**/*.ts`, { cwd: ROOT }));
-  const events = sources.flatMap((path) =>
-    [...read(path).matchAll(/\bevent: '([a-z-]+)'/g)].map(([, event = '']) => event),
-  );
-  const [, list = ''] = read('docs/operations.md').split('| `event` |');
-  const [rows = ''] = list.split('\n\n');
-  const listed = [...rows.matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, event = '']) => event);
-  assert.deepEqual(listed.toSorted(), [...new Set(events)].toSorted());
 });
 
 for (const page of PAGES) {
@@ -98,9 +83,23 @@ for (const page of PAGES) {
   test(`${page}: every path and link leads somewhere`, () => {
     const text = read(page);
     const folder = page.replace(/[^/]+$/, '');
-    for (const [path] of text.matchAll(/\bmanifests\/[\w./-]*\w/g))
+    for (const [path] of text.matchAll(/(?<![/\w])manifests\/[\w./-]*\w/g))
       assert.ok(existsSync(`${ROOT}${path}`), path);
-    for (const [, link] of text.matchAll(/\]\(([^)]+)\)/g))
-      assert.ok(existsSync(`${ROOT}${folder}${link}`), link);
+    for (const [, link = ''] of text.matchAll(/\]\(([^)]+)\)/g)) {
+      const [path = '', anchor] = link.split('#');
+      const target = path === '' ? page : `${folder}${path}`;
+      assert.ok(existsSync(`${ROOT}${target}`), link);
+      if (anchor !== undefined) assert.ok(headingsOf(read(target)).includes(anchor), link);
+    }
   });
+}
+
+/** Anchors of the headings, as a forge makes them. */
+function headingsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replace(/[^\w\s-]/g, '')
+      .replace(/\s+/g, '-'),
+  );
 }

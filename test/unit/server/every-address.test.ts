@@ -100,7 +100,10 @@ describe('without sockets of every address', () => {
     await assertServed('127.0.0.2', '::1');
     const told = seen.map(({ label, asked, family }) => `${label} ${asked} ${family}`);
     assert.deepEqual(new Set(told), new Set([`${LABEL} 127.0.0.2 4`, `${LABEL} ::1 6`]));
-    assert.match(warnings(log).join(), /cannot open one socket for all addresses .*: opening one for each/);
+    assert.match(
+      warnings(log).join(),
+      /cannot open one socket for all addresses .*: opening one for each/,
+    );
     const { event, remedy } = log.records.find(({ level }) => level === 'warn')?.fields ?? {};
     assert.deepEqual(
       [event, /why the addon is not used/.test(String(remedy))],

@@ -50,7 +50,10 @@ test('three failed probes take an upstream out of use, one good answer brings it
   }
   assert.deepEqual(states(world), ['up', 'up']);
   const said = log.records.map(({ message }) => message);
-  assert.deepEqual(said, ['upstream 192.0.2.1:53 is down: queries avoid it, probes go on', 'upstream 192.0.2.1:53 answers again']);
+  assert.deepEqual(said, [
+    'upstream 192.0.2.1:53 is down: queries avoid it, probes go on',
+    'upstream 192.0.2.1:53 answers again',
+  ]);
 });
 
 test('the probe asks what health_check says, over TCP where force_tcp says so', async () => {

@@ -169,6 +169,8 @@ describe('flows to kube-dns endpoints that are gone', () => {
       exitCode: undefined,
     });
     const { lines } = await forget(() => missing, V4);
-    assert.deepEqual(lines, ['warn flows to kube-dns endpoints that are gone stay until they time out']);
+    assert.deepEqual(lines, [
+      'warn flows to kube-dns endpoints that are gone stay until they time out',
+    ]);
   });
 });

@@ -1,0 +1,61 @@
+/** docs/reference is what the tables in code say. */
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { AGENT_EVENTS, INIT_EVENTS } from '../../../agent/base/events/table.ts';
+import type { LogEvent } from '../../../agent/base/events/types.ts';
+import { referencePages } from '../../support/docs/reference.ts';
+
+const ROOT = new URL('../../../', import.meta.url).pathname;
+const read = (path: string): string => readFileSync(`${ROOT}${path}`, 'utf8');
+
+for (const [name, text] of referencePages())
+  test(`docs/reference/${name} is up to date`, () => {
+    assert.equal(read(`docs/reference/${name}`), text, 'run `npm run docs`');
+  });
+
+test('docs/reference has no other page', () => {
+  const pages = globSync('docs/reference/*', { cwd: ROOT }).map((path) => path.split('/').at(-1));
+  assert.deepEqual(pages.sort(), [...referencePages().keys()].sort());
+});
+
+for (const [room, table] of [
+  ['agent', AGENT_EVENTS],
+  ['init', INIT_EVENTS],
+] as const)
+  test(`${room}: the table of events is what its log calls name, and nothing else`, () => {
+    const sources = globSync(`${room}/**/*.ts`, { cwd: ROOT }).filter(
+      (path) => !path.startsWith('agent/base/events/'),
+    );
+    const named = sources.flatMap((path) =>
+      [...read(path).matchAll(/\bevent(?::| =) '([a-z-]+)'/g)].map(([, event = '']) => event),
+    );
+    assert.deepEqual([...new Set(named)].sort(), Object.keys(table).sort());
+  });
+
+test('an event that both programs have means the same in both', () => {
+  const both = Object.entries<LogEvent>(INIT_EVENTS).filter(([name]) => name in AGENT_EVENTS);
+  const agents: Readonly<Record<string, LogEvent>> = AGENT_EVENTS;
+  for (const [name, event] of both) assert.deepEqual(event, agents[name]);
+});
+
+test('the level of an event is the one that its log calls use', () => {
+  const sources = globSync('{agent,init}/**/*.ts', { cwd: ROOT });
+  const calls = sources.flatMap((path) => [
+    ...[...read(path).matchAll(/log\.(warn|error)\(\s*\{ (?:\.\.\.\{ )?event: '([a-z-]+)'/g)].map(
+      ([, level = '', event = '']) => ({ level, event }),
+    ),
+    ...[
+      ...read(path).matchAll(
+        /log\.(warn|error)\((?:[^{};]|\$\{[^}]*\})*\{\s*(?:\.\.\.\{ )?event: '([a-z-]+)'/g,
+      ),
+    ].map(([, level = '', event = '']) => ({ level, event })),
+  ]);
+  assert.ok(calls.length > 50);
+  const events: Readonly<Record<string, { readonly level: string } | undefined>> = {
+    ...AGENT_EVENTS,
+    ...INIT_EVENTS,
+  };
+  for (const { level, event } of calls)
+    assert.ok(events[event]?.level.split(' or ').includes(level), `${event}: ${level}`);
+});

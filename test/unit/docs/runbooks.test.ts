@@ -1,0 +1,92 @@
+/** Each alert and each event of the log leads to a runbook that knows it. */
+import assert from 'node:assert/strict';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { parse } from 'yaml';
+import { AGENT_EVENTS, INIT_EVENTS } from '../../../agent/base/events/table.ts';
+import { SERIES, type SeriesSpec } from '../../../agent/observe/names.ts';
+
+const ROOT = new URL('../../../', import.meta.url).pathname;
+const SECTIONS = ['What you see', 'Why', 'What to do', 'How to check that it is over'];
+const MAX_CELL = 120;
+const read = (path: string): string => readFileSync(`${ROOT}${path}`, 'utf8');
+
+interface Alert {
+  readonly alert: string;
+  readonly expr: string;
+  readonly labels: { readonly severity: string };
+  readonly annotations: { readonly summary: string; readonly runbook_url: string };
+}
+
+const { groups } = parse(read('manifests/monitoring/alerts.yaml')) as {
+  groups: readonly { readonly rules: readonly Alert[] }[];
+};
+const alerts = groups.flatMap(({ rules }) => rules);
+const runbooks = globSync('docs/runbooks/*.md', { cwd: ROOT }).filter(
+  (path) => !path.endsWith('/README.md'),
+);
+
+describe('runbooks', () => {
+  for (const path of runbooks)
+    it(`${path} has the fixed sections, and the index has it`, () => {
+      const headings = [...read(path).matchAll(/^## (.+)$/gm)].map(([, heading]) => heading);
+      const isTask = path.endsWith('clean-a-node.md');
+      assert.deepEqual(headings, isTask ? SECTIONS.slice(-1) : SECTIONS);
+      assert.ok(read('docs/runbooks/README.md').includes(`](${path.split('/').at(-1)})`));
+    });
+
+  for (const [name, { runbook }] of Object.entries({ ...AGENT_EVENTS, ...INIT_EVENTS }))
+    it(`the event ${name} stands on its page`, () => {
+      assert.ok(read(`docs/runbooks/${runbook}.md`).includes(`\`${name}\``), runbook);
+    });
+});
+
+describe('alerts', () => {
+  it('have names of their own', () => {
+    const names = alerts.map(({ alert }) => alert);
+    assert.ok(names.length > 20);
+    assert.deepEqual(names, [...new Set(names)]);
+  });
+
+  for (const { alert, expr, annotations } of alerts) {
+    it(`${alert} leads to a runbook that names it, and so does the index`, () => {
+      const { runbook_url: page } = annotations;
+      assert.ok(existsSync(`${ROOT}${page}`), page);
+      assert.ok(read(page).includes(`\`${alert}\``), page);
+      const row = read('docs/runbooks/README.md')
+        .split('\n')
+        .find((line) => line.includes(`\`${alert}\``));
+      assert.ok(row?.includes(`](${page.split('/').at(-1)})`), alert);
+    });
+
+    it(`${alert} asks for series and labels that exist`, () => {
+      const asked = [...expr.matchAll(/\b((?:nodens|coredns)_\w+)(?:\{(\w+))?/g)];
+      for (const [, name = '', label] of asked) {
+        const spec = (SERIES as Readonly<Record<string, SeriesSpec | undefined>>)[name];
+        assert.ok(spec !== undefined, name);
+        if (label !== undefined) assert.ok(spec.labels.includes(label), `${name}{${label}}`);
+      }
+    });
+  }
+
+  it('are the only ones that a page names', () => {
+    const known = new Set(alerts.map(({ alert }) => alert));
+    for (const page of globSync('docs/**/*.md', { cwd: ROOT }))
+      for (const [, name = ''] of read(page).matchAll(/`(Nodens[A-Z]\w+)`/g))
+        assert.ok(known.has(name), `${page}: ${name}`);
+  });
+});
+
+describe('tables', () => {
+  for (const page of globSync('docs/**/*.md', { cwd: ROOT }))
+    it(`${page}: no cell is longer than ${MAX_CELL} characters`, () => {
+      const cells = read(page)
+        .split('\n')
+        .filter((line) => line.startsWith('|'))
+        .flatMap((line) => line.split(/(?<!\\)\|/).map((cell) => cell.trim()));
+      assert.deepEqual(
+        cells.filter((cell) => cell.length > MAX_CELL),
+        [],
+      );
+    });
+});

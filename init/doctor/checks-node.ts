@@ -102,6 +102,6 @@ export function kubeProxy({ rules, links, localIps }: Facts): Finding {
   const remedy =
     bpf === undefined
       ? 'nothing serves the VIP while nodens does not: is kube-proxy running?'
-      : 'such data paths decide before netfilter: see docs/operations.md for the modes that work';
+      : 'such data paths decide before netfilter: see docs/environments.md for what works there';
   return { id, verdict: 'warn', says, remedy };
 }

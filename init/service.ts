@@ -89,10 +89,8 @@ export class Service {
       probe: () => probeAll(probe, plan.ruledIps, options.port),
       onVerdict: (answers) => this.#decide(answers),
       onWedge: (silent) => {
-        log.warn('agent does not answer probes: interception withdrawn', {
-          event: 'agent-unresponsive',
-          silent,
-        });
+        const fields = { event: 'agent-unresponsive', silent } as const;
+        log.warn('agent does not answer probes: interception withdrawn', fields);
         void this.#forget();
         this.onWedge();
       },
@@ -145,9 +143,8 @@ export class Service {
 
   /** The kernel has dropped the host's query rules with the process that held them. */
   onHolderLost(): void {
-    this.#parts.log.warn('the nft process that owns the query rules ended: installing them again', {
-      event: 'rules-lost',
-    });
+    const message = 'the nft process that owns the query rules ended: installing them again';
+    this.#parts.log.warn(message, { event: 'rules-lost' });
     void this.#reconciler.lost();
   }
 
@@ -207,10 +204,8 @@ export class Service {
     } catch (error) {
       // A child's end is seen without a socket, and probes say when it answers; a sidecar has nothing else.
       if (error instanceof AlreadyRunningError || options.supervise === undefined) throw error;
-      log.warn('cannot open the control socket: judging the agent by probes alone', {
-        event: 'no-control-socket',
-        error: messageOf(error),
-      });
+      const fields = { event: 'no-control-socket', error: messageOf(error) } as const;
+      log.warn('cannot open the control socket: judging the agent by probes alone', fields);
       return undefined;
     }
   }
@@ -230,7 +225,7 @@ export class Service {
   async #loseHerald(herald: object, nonce: string | undefined): Promise<void> {
     const isLast = this.#alive.remove(herald);
     if (nonce !== undefined && (await this.#watch.doubt(nonce)))
-      this.#parts.log.warn('agent or its herald killed: interception withdrawn', {
+      this.#parts.log.warn('agent killed: interception withdrawn', {
         event: 'agent-killed',
         nonce,
       });
@@ -244,28 +239,21 @@ export class Service {
       resetConnections(system.run, plan.ruledIps, options.port),
       firewall?.forget(),
     ]);
+    const failed = (what: string, reason: unknown): void =>
+      log.warn(`cannot ${what}`, { event: 'connections-stay', error: messageOf(reason) });
     if (reset.status === 'fulfilled')
       log.info('reset the TCP connections to the unresponsive agent', { reset: reset.value });
-    else
-      log.warn('cannot reset the TCP connections to the unresponsive agent', {
-        event: 'connections-stay',
-        error: messageOf(reset.reason),
-      });
+    else failed('reset the TCP connections to the unresponsive agent', reset.reason);
     if (forgotten.status === 'rejected')
-      log.warn('cannot forget the TCP connections of the unresponsive agent', {
-        event: 'connections-stay',
-        error: messageOf(forgotten.reason),
-      });
+      failed('empty the set of TCP connections', forgotten.reason);
   }
 
   async #count(): Promise<void> {
     try {
       this.#packets = await fallbackPackets(this.#parts.system.run);
     } catch (error) {
-      this.#parts.log.warn('cannot read the counters of the fallback', {
-        event: 'counters-unread',
-        error: messageOf(error),
-      });
+      const fields = { event: 'counters-unread', error: messageOf(error) } as const;
+      this.#parts.log.warn('cannot read the counters of the fallback', fields);
     }
     this.#tell();
   }

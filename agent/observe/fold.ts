@@ -29,8 +29,8 @@ export interface FoldedLogger extends Logger {
 
 /**
  * Folds warnings and errors of `log`. Two lines are the same where level and `FOLD_BY` agree; without it level and the
- * field `event` if the table of events says so, else level and message. The folded line carries the last repeat's fields, and says when
- * that was: what is written late must not read as if it happened after what has been logged since.
+ * field `event` if the table of events says so, else level and message. The folded line carries the last repeat's fields
+ * and its time: a line that is written late must not read as if it happened after the lines before it.
  */
 export function folded(log: Logger, clock: Clock, windowMs = FOLD_WINDOW_MS): FoldedLogger {
   const windows = new Map<string, Window>();

@@ -87,7 +87,11 @@ else
         assert.match(rules, new RegExp(LINK_LOCAL));
         assert.doesNotMatch(rules, new RegExp(`${VIP}|${VIP6}`));
         for (const socket of sockets) await expectAnswer(socket);
-        assert.equal(after.output().split('taken off the node').length, 2, 'once');
+        assert.equal(
+          after.output().split('removed local IPs of earlier settings').length,
+          2,
+          'once',
+        );
         await Promise.all(sockets.map((socket) => socket.close()));
       }));
   });

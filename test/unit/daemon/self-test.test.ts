@@ -168,7 +168,7 @@ describe('the domain of the cluster', () => {
     assert.equal(record?.level, 'error');
     assert.match(
       record?.message ?? '',
-      /^NXDOMAIN for kubernetes\.default\.svc\.a\.test\.: not list/,
+      /^NXDOMAIN for kubernetes\.default\.svc\.a\.test\.: the agent does not list/,
     );
     assert.match(String(record?.fields.remedy), /CLUSTER_DOMAIN.*-without-kubernetes-service/);
   });

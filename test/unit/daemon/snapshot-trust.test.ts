@@ -120,7 +120,7 @@ describe('what cannot be moved aside', () => {
     const { bench, file } = made();
     assert.equal(file.load(), 0);
     const warning = bench.services.log.records.find(({ level }) => level === 'warn');
-    assert.match(warning?.message ?? '', /; ignored where it is: /);
+    assert.match(warning?.message ?? '', /; ignored: /);
     assert.match(String(warning?.fields.remedy), new RegExp(`then remove ${path};`));
     await bench.ask();
     await file.write();
@@ -135,7 +135,7 @@ describe('what cannot be moved aside', () => {
     const warning = bench.services.log.records.find(({ level }) => level === 'warn');
     assert.match(
       warning?.message ?? '',
-      /is a folder.*ignored where it is: a folder is not moved$/,
+      /is a folder.*ignored: it is a folder, which nodens does not move$/,
     );
     assert.equal(readFileSync(join(path, 'notes'), 'utf8'), 'kept');
   });

@@ -25,7 +25,7 @@ it('a lack is counted each time, and an error in the log at most once a minute f
   );
   assert.equal(
     log.records[0]?.message,
-    'this node lacks descriptors (EMFILE): the agent could not ask 192.0.2.1:53 over udp',
+    'this node lacks descriptors (EMFILE): the agent cannot ask 192.0.2.1:53 over udp',
   );
   for (const { fields } of log.records) assert.equal(typeof fields.remedy, 'string');
 });

@@ -94,7 +94,7 @@ describe('tables of agents that are alive', () => {
     await clock.advance(30_000);
     assert.equal(await isBound(), false);
     assert.equal(lines.length, 1);
-    assert.match(lines[0] ?? '', /^warn the host's query rules do not end with the agent/);
+    assert.match(lines[0] ?? '', /^warn query rules of the host do not end with the agent/);
     await clock.advance(30_000);
     assert.ok(await isBound());
     assert.deepEqual(lines.slice(1), ['info the kernel knows that an agent is alive']);

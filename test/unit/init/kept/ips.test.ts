@@ -120,7 +120,7 @@ describe('local IPs that are not of the plan', () => {
     assert.equal(passes.length, 1);
     assert.deepEqual([passes[0]?.left?.gone, passes[0]?.left?.standing], [[EARLIER], []]);
     assert.deepEqual(removed, [[EARLIER]]);
-    assert.match(lines.join(), /^info .*taken off the node$/);
+    assert.match(lines.join(), /^info removed local IPs of earlier settings/);
     assert.equal(clock.pendingTimers, 0);
   });
 

@@ -109,7 +109,10 @@ describe('hosts file', () => {
     assert.deepEqual(lines(plugin, 'a', 'A'), ['A 10.0.0.1']);
     assert.deepEqual(lines(plugin, 'c', 'A'), ['A 10.0.0.2']);
     const [warning, ...others] = services.log.records;
-    assert.deepEqual(warning?.fields, { file: FILE, skipped: 2, line: 3 });
+    assert.deepEqual(warning?.fields, {
+      ...{ event: 'hosts-file', file: FILE },
+      ...{ skipped: 2, line: 3 },
+    });
     assert.match(warning?.message ?? '', /the first: \/etc\/hosts:3/);
     assert.deepEqual(others, []);
     const marked = await hosts('hosts', '.', withFile(text));

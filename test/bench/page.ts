@@ -22,11 +22,11 @@ export function page(results: Results): string {
       : `\nThe longest pause of nodens' garbage collector in that time was ${longestPauseMs.toFixed(1)} ms.\n`;
   return `# Performance
 
-Written by \`npm run bench\`: figures, plot and all. \`npm run bench -- --quick\` prints the same table in two minutes and leaves this page alone.
+\`npm run bench\` writes this page, with figures and plot. \`npm run bench -- --quick\` prints the same table in two minutes and does not change the page.
 
 ![µs of CPU per question](performance.svg)
 
-CPU is in microseconds per answered question; *nodens ÷* is nodens' total in relation to the line's. p50, p99 and p99.9 are microseconds at ${PACE_QPS / 1_000}k questions per second.
+CPU is in microseconds per answered question; *nodens ÷* is the total of nodens divided by the total of the row. p50, p99 and p99.9 are microseconds at ${PACE_QPS / 1_000}k questions per second.
 
 ${tables.map((table) => `## ${table.title}\n\n${markdown(cells(table))}`).join('\n\n')}
 
@@ -38,13 +38,13 @@ ${markdown(footprintCells(results))}
 ${pause}
 ## Method
 
-- Server on core 0, everything else on core 1, over the loopback. All subjects run the whole time, and each is loaded for a while before a scenario's first round; in each of ${rounds} round${rounds === 1 ? '' : 's'} every one is asked in turn for ${seconds} s. Figures are medians.
-- Load is dnsperf, 200 questions open over 10 sockets. Latencies are from a paced sender (\`test/bench/latency.c\`) that counts from when a question was due, so a server that stalls is charged for all who wait.
-- CPU is what /proc says of the process, its threads and its children, divided by the answers dnsperf got.
-- *floor* is \`test/bench/floor.c\`: recvmmsg, two bits changed, sendmmsg. Nothing that answers over these system calls can be cheaper.
-- Every cache may hold 30,000 entries and is warm before a scenario of hits. The upstream of misses is \`test/bench/upstream.c\`, on the load's core. *lost* is what dnsperf gave up on after a second.
+- Server on core 0, everything else on core 1, over the loopback. All servers run the whole time, and each gets load for a while before the first round of a scenario; in each of ${rounds} round${rounds === 1 ? '' : 's'} each is queried in turn for ${seconds} s. Figures are medians.
+- Load is dnsperf, 200 open questions over 10 sockets. Latencies come from a paced sender (\`test/bench/latency.c\`) that measures from the time when a question was due, so a stall of the server counts for all waiting questions.
+- CPU is the time in /proc of the process, its threads and its children, divided by the answers that dnsperf got.
+- *floor* is \`test/bench/floor.c\`: recvmmsg, two bits changed, sendmmsg. No server that uses these system calls can be cheaper.
+- Every cache may hold 30,000 entries and is warm before a scenario of hits. The upstream of misses is \`test/bench/upstream.c\`, on the load's core. *lost* are questions without an answer after a second.
 - nodens runs as in the image, with metrics on; *nodens-dgram* is nodens without its compiled addon (\`NODENS_UDP=dgram\`).
-- Another server takes part as \`BENCH_PEER_<NAME>="command with {port} {upstream}"\`.
+- To measure another server, set \`BENCH_PEER_<NAME>="command with {port} {upstream}"\`.
 
 Machine: ${machineText(results)}
 `;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { AGENT_EVENTS } from '../../../agent/base/events/table.ts';
 import { proveUpstreams, zonesToProve } from '../../../agent/daemon/self-test.ts';
 import { RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import { nameToText } from '../../../agent/dns/name.ts';
@@ -170,7 +171,9 @@ describe('the domain of the cluster', () => {
       record?.message ?? '',
       /^NXDOMAIN for kubernetes\.default\.svc\.a\.test\.: the agent does not list/,
     );
-    assert.match(String(record?.fields.remedy), /CLUSTER_DOMAIN.*-without-kubernetes-service/);
+    assert.equal(record?.fields.event, 'cluster-domain');
+    const { remedy } = AGENT_EVENTS['cluster-domain'];
+    assert.match(remedy, /CLUSTER_DOMAIN.*-without-kubernetes-service/);
   });
 
   it('denied since a reload, is said to be, once', async () => {

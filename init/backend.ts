@@ -47,6 +47,6 @@ export const NO_RULES: RuleSet = {
 /** Thrown when the kernel took a ruleset without complaint but does not hold it. */
 export class ReadBackError extends NodensError {
   constructor(what: string) {
-    super('NODENS_READBACK', `${what} is not what was just installed: somebody else changes it`);
+    super('NODENS_READBACK', `${what} is not what init just installed: another program changes it`);
   }
 }

@@ -25,7 +25,7 @@ export const systemFiles: ConfigFiles = {
     const fd = openRegular(path);
     try {
       if (fstatSync(fd).size > MAX_TEXT_BYTES)
-        throw new Error(`${path} is over ${MAX_TEXT_BYTES} octets`);
+        throw new Error(`${path} is over ${MAX_TEXT_BYTES} bytes`);
       return textOf(readFileSync(fd));
     } finally {
       closeSync(fd);

@@ -78,7 +78,7 @@ export function buildResponse(question: QuestionFields, response: NewResponse): 
   const records = [...answer, ...authority, ...additional];
   const bodyBytes = records.reduce((sum, record) => sum + recordBytes(record), 0);
   const bytes = HEADER_BYTES + question.name.length + 4 + bodyBytes;
-  if (bytes > MAX_FRAME_BYTES) throw new RangeError(`message of ${bytes} octets`);
+  if (bytes > MAX_FRAME_BYTES) throw new RangeError(`message of ${bytes} bytes`);
   const wire = Buffer.allocUnsafeSlow(bytes);
   const counts = [1, answer.length, authority.length, additional.length] as const;
   putHeader(wire, 0, FLAG.QR | response.flags | (response.rcode & 0xf), counts);
@@ -111,6 +111,6 @@ function putRecord(wire: Buffer, offset: number, record: NewRecord, qclass: numb
 /** RDATA of character-strings, each at most 255 octets of UTF-8 (RFC 1035 §3.3). Throws RangeError where one is longer. */
 export function characterStrings(texts: readonly string[]): Uint8Array {
   const strings = texts.map((text) => Buffer.from(text, 'utf8'));
-  if (strings.some(({ length }) => length > 255)) throw new RangeError('string over 255 octets');
+  if (strings.some(({ length }) => length > 255)) throw new RangeError('string over 255 bytes');
   return Uint8Array.from(strings.flatMap((octets) => [octets.length, ...octets]));
 }

@@ -112,7 +112,7 @@ export function labelCount(name: Uint8Array): number {
 
 /**
  * Wire form of a name in presentation format; a missing trailing dot is forgiven. `\.` and `\DDD` escapes as RFC 1035
- * §5.1. Throws RangeError on an empty label, a label over 63 octets or a name over 255.
+ * §5.1. Throws RangeError on an empty label, a label over 63 bytes or a name over 255.
  */
 export function nameFromText(text: string): Uint8Array {
   if (text === '.' || text === '') return ROOT.slice();
@@ -120,7 +120,7 @@ export function nameFromText(text: string): Uint8Array {
   let label: number[] = [];
   const closeLabel = (): void => {
     if (label.length === 0) throw new RangeError(`empty label in name "${text}"`);
-    if (label.length > MAX_LABEL_BYTES) throw new RangeError(`label over 63 octets in "${text}"`);
+    if (label.length > MAX_LABEL_BYTES) throw new RangeError(`label over 63 bytes in "${text}"`);
     octets.push(label.length, ...label);
     label = [];
   };
@@ -133,7 +133,7 @@ export function nameFromText(text: string): Uint8Array {
   }
   if (label.length > 0) closeLabel();
   octets.push(0);
-  if (octets.length > MAX_NAME_BYTES) throw new RangeError(`name over 255 octets: "${text}"`);
+  if (octets.length > MAX_NAME_BYTES) throw new RangeError(`name over 255 bytes: "${text}"`);
   return Uint8Array.from(octets);
 }
 

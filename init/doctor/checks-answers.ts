@@ -7,10 +7,10 @@ import { isSeen, unseen } from './seen.ts';
 import { isServiceIp } from './services.ts';
 
 /** Who answered a question for nodens's own name: with its nonce it was nodens. */
-type Who = 'nodens' | 'another server' | 'nobody';
+type Who = 'nodens' | 'another server' | 'no server';
 
 export function who(reply: Reply): Who {
-  if ('error' in reply) return 'nobody';
+  if ('error' in reply) return 'no server';
   return reply.text === undefined ? 'another server' : 'nodens';
 }
 
@@ -35,7 +35,7 @@ export function answers(facts: Facts): Finding {
     const remedy = 'is nodens installed here? kubectl get pods -A -o wide -l k8s-app=nodens';
     return { id, verdict: 'bad', says: 'no address of nodens is known', remedy };
   }
-  if (byAddress.some(({ by }) => by === 'nobody')) {
+  if (byAddress.some(({ by }) => by === 'no server')) {
     const remedy = 'pods that ask there have no DNS: the lines below marked BAD say why';
     return { id, verdict: 'bad', says, remedy };
   }
@@ -51,7 +51,7 @@ function whoServes(facts: Facts, address: string): Who {
   const replies = facts.local
     .filter((reply) => reply.address === address)
     .map(({ reply }) => who(reply));
-  if (replies.includes('nobody')) return 'nobody';
+  if (replies.includes('no server')) return 'no server';
   if (replies.includes('another server')) return 'another server';
   const family = familyOf(address) ?? 4;
   const isIntercepted = !isSeen(facts.rules) || leadsToAgent(facts.rules.value, family);
@@ -61,7 +61,7 @@ function whoServes(facts: Facts, address: string): Who {
 
 export function agents({ local }: Facts): Finding {
   const id = 'agent';
-  const silent = local.filter(({ reply }) => who(reply) === 'nobody');
+  const silent = local.filter(({ reply }) => who(reply) === 'no server');
   if (silent.length > 0) {
     const remedy = silent.some(({ reply }) => 'error' in reply && reply.error === 'timeout')
       ? 'it hangs or packets are dropped: see its log, and the lines on rules and queues here'

@@ -69,8 +69,8 @@ export function leftovers({ rules, addresses, local, leftIps }: Facts): Finding 
       says: `nothing of node-local-dns${leftIps.length > 0 ? earlier : ''}`,
     };
   }
-  const isServed = local.length > 0 && local.every(({ reply }) => who(reply) !== 'nobody');
-  const effect = isServed ? '' : ', and nobody answers: a black hole';
+  const isServed = local.length > 0 && local.every(({ reply }) => who(reply) !== 'no server');
+  const effect = isServed ? '' : ', and no server answers: queries are lost';
   return {
     id,
     verdict: isServed ? 'warn' : 'bad',
@@ -83,7 +83,7 @@ export function leftovers({ rules, addresses, local, leftIps }: Facts): Finding 
 
 export function foreign({ rules }: Facts): Finding {
   return listed('foreign-rules', rules, foreignDnsRules, {
-    none: 'nobody else drops or redirects port 53',
+    none: 'no other rule drops or redirects port 53',
     verdict: 'warn',
     remedy: 'they may take queries away from nodens or drop them: find out whose they are',
   });

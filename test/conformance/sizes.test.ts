@@ -71,7 +71,7 @@ const CASES: readonly Case[] = [
 
 describe('a UDP response that is larger than its client should get', () => {
   for (const { where, port, maxBytes } of CASES) {
-    it(`has at most ${maxBytes} octets where clients ask on ${where}, and TC`, async () => {
+    it(`has at most ${maxBytes} bytes where clients ask on ${where}, and TC`, async () => {
       const target = { host: '127.0.0.1', port: port() };
       for (const takes of [65_535, 4_096, 1_232, 512, undefined]) {
         const bound = Math.min(takes ?? 512, maxBytes);

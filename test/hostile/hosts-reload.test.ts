@@ -101,10 +101,7 @@ for (const limitMebi of LIMITS_MEBI) {
       const isRefused = async (): Promise<boolean> => (await refused()) > 0;
       await reload(agent, file, hostsText(900_000, true, 'tracker.example.com'), isRefused);
       assert.equal(await entries(), inForce, 'the old one stays');
-      assert.match(
-        agent.log(),
-        /keeping its former content: needs \d+ octets .* \d+ are available/,
-      );
+      assert.match(agent.log(), /keeping its former content: needs \d+ bytes .* \d+ are available/);
       await reload(agent, file, '10.0.0.2 a.test\n', async () => (await entries()) === 2);
     });
   });

@@ -25,7 +25,7 @@ export class UntrustedError extends NodensError {
 /** Thrown for a file that has more octets than it may have. */
 export class TooLargeError extends NodensError {
   constructor(sizeBytes: number) {
-    super('NODENS_TOO_LARGE', `${sizeBytes} octets are too many`);
+    super('NODENS_TOO_LARGE', `${sizeBytes} bytes are too many`);
   }
 }
 

@@ -25,6 +25,6 @@ export function setup(directive: Directive, _block: Block, { log }: Services): P
 
 function stringArg(token: Token): string {
   if (Buffer.byteLength(token.text) > MAX_BYTES)
-    throw badValue(token, `a text of at most ${MAX_BYTES} octets`);
+    throw badValue(token, `a text of at most ${MAX_BYTES} bytes`);
   return token.text;
 }

@@ -27,7 +27,7 @@ export function readResolvers(
   const source = tokens.length === 0 ? RESOLV_CONF : 'resolver';
   throw new ConfigError(
     where.place,
-    `an upstream is given by name, and ${source} ${own}: say with "resolver IP" who knows its address`,
+    `an upstream is given by name, and ${source} ${own}: name a server that knows the address with "resolver IP"`,
   );
 }
 
@@ -43,6 +43,9 @@ function nodeServers(line: Token, { files }: Services): readonly Endpoint[] {
     return nameservers(files.read(RESOLV_CONF));
   } catch (error) {
     const reason = `an upstream is given by name, and ${RESOLV_CONF} cannot be read: ${messageOf(error)}`;
-    throw new ConfigError(line.place, `${reason}; say with "resolver IP" who knows its address`);
+    throw new ConfigError(
+      line.place,
+      `${reason}; name a server that knows the address with "resolver IP"`,
+    );
   }
 }

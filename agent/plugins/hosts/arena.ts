@@ -20,7 +20,7 @@ export class NoRoomError extends NodensError {
   constructor(neededBytes: number, availableBytes: number) {
     super(
       'NODENS_NO_ROOM',
-      `needs ${neededBytes} octets of the memory for files, ${availableBytes} are available`,
+      `needs ${neededBytes} bytes of the memory for files, ${availableBytes} are available`,
     );
     this.neededBytes = neededBytes;
     this.availableBytes = availableBytes;

@@ -14,6 +14,6 @@ export function setup(directive: Directive): Plugin {
   const text = line.args.map((token) => token.text).join(' ') || hostname();
   const data = Buffer.from(text, 'utf8');
   if (data.length > MAX_BYTES)
-    throw badValue(line.args[0] as Token, `an identifier of at most ${MAX_BYTES} octets`);
+    throw badValue(line.args[0] as Token, `an identifier of at most ${MAX_BYTES} bytes`);
   return { name: 'nsid', handle: nsidHandler(data) };
 }

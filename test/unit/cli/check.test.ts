@@ -165,7 +165,7 @@ describe('nodens check', () => {
     await prepareAll(assembly.plugins, 'at once');
     assert.match(
       warnings.join('\n'),
-      /^hosts file \/etc\/hosts cannot be read: needs \d+ octets .*, 1000 are available; continuing without it$/,
+      /^hosts file \/etc\/hosts cannot be read: needs \d+ bytes .*, 1000 are available; continuing without it$/,
     );
   });
 

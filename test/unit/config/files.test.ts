@@ -30,7 +30,7 @@ describe('the machine’s files', () => {
     execFileSync('mkfifo', [join(dir, 'pipe')]);
     assert.equal(systemFiles.read(join(dir, 'good')), '\ufeffä');
     assert.equal(systemFiles.read(join(dir, 'latin1')), 'a\ufffd');
-    assert.throws(() => systemFiles.read(join(dir, 'huge')), /is over 2097152 octets/);
+    assert.throws(() => systemFiles.read(join(dir, 'huge')), /is over 2097152 bytes/);
     assert.throws(() => systemFiles.read(dir), /is a directory, not a regular file/);
     assert.throws(() => systemFiles.read(join(dir, 'pipe')), /is a named pipe, not a regular file/);
     assert.throws(() => systemFiles.read('/dev/null'), /is a device, not a regular file/);

@@ -73,7 +73,10 @@ for (const page of PAGES) {
   });
 
   test(`${page}: every flag of nodens it names exists`, () => {
-    const known = new Set(FLAGS.flatMap((flag) => [flag.name, ...(flag.aliases ?? [])]));
+    const known = new Set([
+      'help',
+      ...FLAGS.flatMap(({ name, aliases = [] }) => [name, ...aliases]),
+    ]);
     const spans = [...read(page).matchAll(/`(--?[a-z][^`]*)`|nodens init ([^\n`]*)/g)];
     for (const [, span = '', rest = ''] of spans)
       for (const [, flag = ''] of `${span} ${rest}`.matchAll(/(?:^|\s)--?([a-z][\w.-]*)/g))

@@ -173,7 +173,7 @@ describe('size of a response', () => {
     return { bytes: response.length, tc: reply.truncated, count: reply.records.length };
   }
 
-  it('is at most 512 octets over UDP without EDNS, cut between records', () => {
+  it('is at most 512 bytes over UDP without EDNS, cut between records', () => {
     assert.deepEqual(sized({}), { bytes: 24 + 4 * 112, tc: true, count: 4 });
   });
 

@@ -54,8 +54,8 @@ describe('keys', () => {
     for (const [text, reason] of table) assert.equal(refusal(text), reason);
     const label = 'x'.repeat(63);
     assert.equal(keys(`${label}.${label}.${label}.${'x'.repeat(61)}`).length, 1);
-    assert.match(refusal(`${label}.${label}.${label}.${'x'.repeat(62)}`), /over 255 octets/);
-    assert.match(refusal(`${label}x.test`), /label over 63 octets/);
+    assert.match(refusal(`${label}.${label}.${label}.${'x'.repeat(62)}`), /over 255 bytes/);
+    assert.match(refusal(`${label}x.test`), /label over 63 bytes/);
     for (const end of ['', ':', ':99999999', '://'])
       assert.match(
         refusal('x'.repeat(1_000_000) + end),

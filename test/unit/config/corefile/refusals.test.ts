@@ -93,7 +93,7 @@ describe('refusals name the place and the way out', () => {
   });
 
   it('octets that are not UTF-8, at their line; not in comments', () => {
-    const reason = 'holds octets that are not UTF-8: save the file as UTF-8';
+    const reason = 'holds bytes that are not UTF-8: save the file as UTF-8';
     assert.equal(
       refusal('. {\n log # \ufffd\n fo\ufffdo\n}'),
       `/etc/Corefile:3: "fo\ufffdo" ${reason}`,

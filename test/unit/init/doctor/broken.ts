@@ -44,7 +44,7 @@ export const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][
     'bad',
     /169.254.20.10\/udp \(ECONN/,
   ],
-  ['agent gone', { local: local(refused, LOCAL, VIP) }, 'answers', 'bad', /169.254.20.10: nobody/],
+  ['agent gone', { local: local(refused, LOCAL, VIP) }, 'answers', 'bad', /169.254.20.10: no server/],
   ['agent hangs', { local: local({ error: 'timeout' }, LOCAL) }, 'agent', 'bad', /timeout/],
   ['served by kube-dns', { local: local(good, LOCAL, VIP) }, 'agent', 'warn', /not by nodens/],
   ['served by kube-dns', { local: local(good, LOCAL, VIP) }, 'answers', 'warn', /another server/],
@@ -71,7 +71,7 @@ export const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][
   [
     "peer's black hole",
     { ...rules(beside(PEER)), local: local({ error: 'timeout' }, VIP) },
-    ...(['leftovers', 'bad', /a black hole/] as const),
+    ...(['leftovers', 'bad', /queries are lost/] as const),
   ],
   [
     "peer's link",

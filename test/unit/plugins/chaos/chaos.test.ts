@@ -41,7 +41,7 @@ describe('chaos', () => {
     }
   });
 
-  it('refuses braces and texts over 255 octets', () => {
+  it('refuses braces and texts over 255 bytes', () => {
     for (const text of ['chaos {\nthing\n}', `chaos ${'x'.repeat(256)}`])
       assert.throws(() => setUp(setup, text), { name: 'ConfigError' });
   });

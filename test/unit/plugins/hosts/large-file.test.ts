@@ -94,7 +94,7 @@ describe('a large hosts file', () => {
     const error = services.log.records.find(({ level }) => level === 'error');
     assert.match(
       error?.message ?? '',
-      /keeping its former content: needs \d+ octets .* \d+ are available/,
+      /keeping its former content: needs \d+ bytes .* \d+ are available/,
     );
     await change(services, manyHosts(5_001));
     assert.deepEqual(lines(plugin, 'h5000.example.org', 'A'), ['A 10.0.19.136']);
@@ -106,7 +106,7 @@ describe('a large hosts file', () => {
     const plugin = setup(directive, block, services);
     await assert.rejects(() => plugin.prepare?.('beside queries') ?? Promise.resolve(), {
       name: 'ConfigError',
-      message: /^\/etc\/Corefile:2: hosts file \/etc\/hosts cannot be read: needs \d+ octets/,
+      message: /^\/etc\/Corefile:2: hosts file \/etc\/hosts cannot be read: needs \d+ bytes/,
     });
     plugin.discard?.();
     assert.equal(services.ledger.fileBytes, 0);

@@ -84,9 +84,9 @@ describeSites(
           ['iptables-legacy', '-w', '5', '-t', 'raw', '-F', 'NODENS-QUERY-OUTPUT'],
         ])
           await assertRepaired(site, damage);
-        const said = init.log().split('put back').length;
+        const said = init.log().split('"event":"rules-restored"').length;
         await pause(1_500);
-        assert.equal(init.log().split('put back').length, said, 'comes to rest');
+        assert.equal(init.log().split('"event":"rules-restored"').length, said, 'comes to rest');
       }));
   },
   ['iptables'],

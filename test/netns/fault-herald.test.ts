@@ -41,7 +41,7 @@ const heralds = (proxy: ProxyKind): void => {
       const allowed = (await allowedMs(MAX_GAP_MS)) + stallIn(seen);
       for (const { where, transport, server, gapMs } of seen)
         assert.ok(gapMs <= allowed, `${where}'s ${transport} to ${server}: ${gapMs} ms`);
-      assert.equal(init.log().split('or its herald was').length - 1, 1);
+      assert.equal(init.log().split('"event":"agent-killed"').length - 1, 1);
       const flaps = async (): Promise<number> =>
         total(await metrics(site.cluster.node, METRICS_URL), 'nodens_interception_flaps_total');
       await until('one flap', async () => (await flaps()) === 1);
@@ -54,7 +54,7 @@ const heralds = (proxy: ProxyKind): void => {
         async () => !(await isBound(site)) && (await rules()) > 0,
       );
       assert.equal(await answersHost(site), true, 'not believed so soon');
-      assert.equal(init.log().split('or its herald was').length - 1, 1);
+      assert.equal(init.log().split('"event":"agent-killed"').length - 1, 1);
     }));
 };
 

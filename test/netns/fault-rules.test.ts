@@ -43,7 +43,7 @@ else
         const init = await startedInit(room);
         await startEcho(node, 'agent', LINK_LOCAL);
         await eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
-        const repairs = (): number => init.output().split('put back what somebody else').length - 1;
+        const repairs = (): number => init.output().split('"event":"rules-restored"').length - 1;
         const before = await setup(node);
         for (const damage of [
           ['nft', 'flush', 'ruleset'],
@@ -72,9 +72,9 @@ else
         ]) {
           await assertSettled(damage.join(' '), REPAIR_MS, () => repairMs(node, before, damage));
         }
-        const said = init.output().split('put back').length;
+        const said = init.output().split('"event":"rules-restored"').length;
         await setTimeout(1_200);
-        assert.equal(init.output().split('put back').length, said);
+        assert.equal(init.output().split('"event":"rules-restored"').length, said);
       }));
 
     it('nobody else can take the query rules away, and nft alone cannot keep them', () =>

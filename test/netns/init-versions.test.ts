@@ -92,11 +92,15 @@ else
           assert.ok(left.length > 0);
           assert.equal(new Set(left.map((line) => /"table":.*/.exec(line)?.[0])).size, left.length);
           assert.equal(countOf(next, said), 0);
-          assert.deepEqual([countOf(old, 'put back'), countOf(next, 'put back')], [1, 0]);
+          assert.deepEqual(
+            [countOf(old, '"event":"rules-restored"'), countOf(next, '"event":"rules-restored"')],
+            [1, 0],
+          );
 
           await node.run(damage[0], damage.slice(1));
           const isRepaired = (): boolean =>
-            countOf(old, 'put back') + countOf(next, 'put back') > 1;
+            countOf(old, '"event":"rules-restored"') + countOf(next, '"event":"rules-restored"') >
+            1;
           await eventually('repaired', isRepaired, await allowedMs(3_000));
           // Both have heard of it, and the second may have begun before the first was done.
           await setTimeout(1_500);

@@ -5,16 +5,9 @@
  */
 import { SETUP_ERROR_TYPES } from '../base/control.ts';
 import { LACKS } from '../base/lack.ts';
+import { counter, gauge, histogram, type SeriesSpec } from './series-spec.ts';
 
-export interface SeriesSpec {
-  readonly type: 'counter' | 'gauge' | 'histogram';
-  readonly help: string;
-  readonly labels: readonly string[];
-  /** Upper bounds in ascending order, +Inf left out; histograms only. */
-  readonly buckets?: readonly number[];
-  /** Label values that are shown as 0 from the start, so that a rate over them exists before the first event. */
-  readonly preset?: readonly Readonly<Record<string, string>>[];
-}
+export type { SeriesSpec };
 
 function exponential(start: number, factor: number, count: number): readonly number[] {
   return Array.from({ length: count }, (_, k) => Number((start * factor ** k).toPrecision(12)));
@@ -28,25 +21,6 @@ export const SLIM_TIME_BUCKETS = exponential(0.00025, 10, 5);
 export const SIZE_BUCKETS: readonly number[] = [
   0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16000, 32000, 48000, 64000,
 ];
-
-type Rest = Pick<SeriesSpec, 'preset'>;
-
-const counter = (help: string, labels: readonly string[] = [], rest: Rest = {}): SeriesSpec => ({
-  type: 'counter',
-  help,
-  labels,
-  ...rest,
-});
-const gauge = (help: string, labels: readonly string[] = []): SeriesSpec => ({
-  type: 'gauge',
-  help,
-  labels,
-});
-const histogram = (
-  help: string,
-  buckets: readonly number[],
-  labels: readonly string[] = [],
-): SeriesSpec => ({ type: 'histogram', help, labels, buckets });
 
 const BLOCK = ['server', 'zones', 'view'];
 const BLOCK_BY_TYPE = ['server', 'type', 'zones', 'view'];

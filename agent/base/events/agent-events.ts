@@ -53,7 +53,8 @@ export const AGENT_EVENTS = {
   'cluster-domain': {
     level: 'error',
     meaning:
-      'kube-dns answers NXDOMAIN for `kubernetes.default.svc.DOMAIN`: the agent does not listen, kube-dns serves the node.',
+      'kube-dns answers NXDOMAIN for `kubernetes.default.svc.DOMAIN`. At a start the agent does not listen and kube-dns ' +
+      'serves the node; after a reload the agent goes on, and names of the cluster are denied.',
     remedy:
       'correct the cluster domain (CLUSTER_DOMAIN, or the zone in the Corefile) or its upstream (-upstreamsvc, must be ' +
       'kube-dns). Only if kube-dns really does not know this Service: start the agent with -without-kubernetes-service',

@@ -79,7 +79,9 @@ describe('alerts', () => {
 
 describe('tables', () => {
   const pages = ['README.md', 'CHANGELOG.md', 'manifests/*.md', 'docs/**/*.md'];
-  for (const page of pages.flatMap((pattern) => globSync(pattern, { cwd: ROOT })))
+  // A test reads docs/rooms.md, whose cells are lists of packages.
+  const isRead = (page: string): boolean => page !== 'docs/rooms.md';
+  for (const page of pages.flatMap((pattern) => globSync(pattern, { cwd: ROOT })).filter(isRead))
     it(`${page}: no cell is longer than ${MAX_CELL} characters`, () => {
       const cells = read(page)
         .split('\n')

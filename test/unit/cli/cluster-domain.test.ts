@@ -95,7 +95,7 @@ async function withSite(
 }
 
 const DENIED =
-  /"level":"error".*NXDOMAIN for kubernetes\.default\.svc\.wrong\.test\.: not listening/;
+  /"level":"error".*NXDOMAIN for kubernetes\.default\.svc\.wrong\.test\.: the agent does not listen/;
 const DENIED_SINCE =
   /"level":"error".*NXDOMAIN for kubernetes\.default\.svc\.wrong\.test\.: since the reload/;
 

@@ -3,21 +3,9 @@
  * hold too much, the client that holds the most gives way first, so that a client that asks little always has a place.
  * A cache hit over UDP holds nothing and never comes here.
  */
+import { type Holding, Lane } from './held-queries.ts';
 
-/** One thing that the process holds for a client and can give up. */
-export interface Holding {
-  readonly kind: 'query' | 'connection' | 'http';
-  /** What a query waits for (a group of upstreams): within a client, the lane with the most queries gives way first. */
-  readonly lane?: object | undefined;
-  /** What it costs. Change it through `ClientShare.resize` only. */
-  heldBytes: number;
-  /** Owned by the ledger. Of queries: neighbours by age in their lane, which cost less than a place in a Set. */
-  isHeld?: boolean;
-  older?: Holding | undefined;
-  newer?: Holding | undefined;
-  /** Frees what is held. The ledger has taken it off the client's share before this call. Must not throw. */
-  giveWay(): void;
-}
+export type { Holding } from './held-queries.ts';
 
 export interface LedgerOptions {
   /** What all clients together may make the process hold. */
@@ -39,30 +27,6 @@ const MAX_SHARES_KEPT = 1_024;
 const CANDIDATES = 32;
 
 const NO_LANE = {};
-
-/** Queries that wait for the same. */
-class Lane {
-  oldest: Holding | undefined;
-  newest: Holding | undefined;
-  bytes = 0;
-
-  add(query: Holding): void {
-    query.older = this.newest;
-    if (this.newest === undefined) this.oldest = query;
-    else this.newest.newer = query;
-    this.newest = query;
-  }
-
-  delete(query: Holding): void {
-    const { older, newer } = query;
-    if (older === undefined) this.oldest = newer;
-    else older.newer = newer;
-    if (newer === undefined) this.newest = older;
-    else newer.older = older;
-    query.older = undefined;
-    query.newer = undefined;
-  }
-}
 
 /** What one client holds. */
 export class ClientShare {

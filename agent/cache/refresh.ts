@@ -26,7 +26,7 @@ const NONE: readonly Waiter[] = [];
 
 const NO_ANSWER = { code: EDE.NO_REACHABLE_AUTHORITY, text: 'no answer in time' };
 
-/** Takes in how a flight ended, and makes of it what those who wait get; or throws. */
+/** Stores the result of a flight, and returns what its waiters get; or throws. */
 export interface Absorb {
   onAnswer(answer: Answer): Answer;
   onError(error: unknown): Answer;

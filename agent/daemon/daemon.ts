@@ -111,6 +111,9 @@ export class Daemon {
     if (this.#isStopping) return;
     await this.#patiently(() => this.#listen());
     this.#isListening = true;
+    // A reload came while it was binding: what that has brought in was not asked about.
+    const { current } = this.#configurations;
+    if (current !== undefined && current !== assembly) void this.#prove(current, true);
     if (this.#options.pidFile !== undefined) this.#writePidFile(this.#options.pidFile);
     this.#initLink?.ready();
   }

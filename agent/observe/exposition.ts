@@ -28,9 +28,7 @@ type PromClient = typeof import('prom-client');
 export class Exposition {
   readonly #sources: readonly Source[];
   readonly #work: PacedWork;
-  #loading: Promise<PromClient> | undefined;
-  /** The process's metrics, from the first page on: to watch the collector costs each of its runs. */
-  #own: Registry | undefined;
+  #loading: Promise<Loaded> | undefined;
 
   constructor(sources: readonly Source[], work: PacedWork) {
     this.#sources = sources;
@@ -39,7 +37,8 @@ export class Exposition {
 
   /** Loads prom-client, which takes long enough for queries to be late. To be called before there are any. */
   async load(): Promise<void> {
-    await this.#client();
+    this.#loading ??= load();
+    await this.#loading;
   }
 
   /**
@@ -47,8 +46,8 @@ export class Exposition {
    * older names as well.
    */
   async render(isOlder: boolean): Promise<MetricsText> {
-    const client = await this.#client();
-    const own = await this.#step(() => (this.#own ??= processMetrics(client)));
+    this.#loading ??= load();
+    const { client, own } = await this.#loading;
     const parts = new TextParts();
     for (const { name } of own.getMetricsAsArray()) {
       const text = await this.#step(() => own.getSingleMetricAsString(name));
@@ -57,11 +56,6 @@ export class Exposition {
     for (const family of await this.#step(() => this.#families(isOlder)))
       await this.#write(family, client, parts);
     return { contentType: own.contentType, body: parts.end() };
-  }
-
-  #client(): Promise<PromClient> {
-    this.#loading ??= import('prom-client').then((loaded) => loaded.default);
-    return this.#loading;
   }
 
   #families(isOlder: boolean): Family<Step>[] {
@@ -131,7 +125,14 @@ function withoutHead(text: string): string {
   return text.slice(text.indexOf('\n', text.indexOf('\n') + 1) + 1);
 }
 
-function processMetrics(client: PromClient): Registry {
+interface Loaded {
+  readonly client: PromClient;
+  /** The process's metrics. */
+  readonly own: Registry;
+}
+
+async function load(): Promise<Loaded> {
+  const client = (await import('prom-client')).default;
   const own = new client.Registry();
   client.collectDefaultMetrics({
     register: own,
@@ -148,7 +149,7 @@ function processMetrics(client: PromClient): Registry {
       this.set(openDescriptors());
     },
   });
-  return own;
+  return { client, own };
 }
 
 /**

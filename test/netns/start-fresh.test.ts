@@ -101,12 +101,7 @@ describeSites(
         await new Promise((resolve) => {
           setTimeout(resolve, OUTAGE_SECONDS * 1_000);
         });
-        assert.deepEqual(await queryRules(node), []);
-        assert.deepEqual(await state(node), ['waiting']);
-        const name = 'meanwhile.any.default.svc.cluster.local';
-        for (const from of [...cluster.pods, node])
-          assert.equal((await dig(from, { server: V4.local, name })).status, 'NOERROR');
-        assert.equal(await requestsServed(node), 0);
+        await assertKubeDnsServes(cluster);
 
         await node.must(['nft', 'delete', 'table', 'inet', 'barrier']);
         await intercepting(site, [init, agent]);
@@ -130,12 +125,7 @@ describeSites(
           15_000,
           () => `${init.tail()}\n${agent.tail()}`,
         );
-        assert.deepEqual(await queryRules(node), []);
-        assert.deepEqual(await state(node), ['waiting']);
-        const name = 'meanwhile.any.default.svc.cluster.local';
-        for (const from of [...cluster.pods, node])
-          assert.equal((await dig(from, { server: V4.local, name })).status, 'NOERROR');
-        assert.equal(await requestsServed(node), 0);
+        await assertKubeDnsServes(cluster);
 
         nodens.editCorefile((corefile) => corefile);
         await intercepting(site, [init, agent]);
@@ -145,6 +135,16 @@ describeSites(
   undefined,
   400_000 + OUTAGE_SECONDS * 1_000,
 );
+
+/** Everywhere on the node, and the agent answers nothing. */
+async function assertKubeDnsServes({ node, pods }: Cluster): Promise<void> {
+  assert.deepEqual(await queryRules(node), []);
+  assert.deepEqual(await state(node), ['waiting']);
+  const name = 'meanwhile.any.default.svc.cluster.local';
+  for (const from of [...pods, node])
+    assert.equal((await dig(from, { server: V4.local, name })).status, 'NOERROR');
+  assert.equal(await requestsServed(node), 0);
+}
 
 /** Resolves when the agent has asked its upstream in vain. */
 async function untilRefused(init: Daemon, agent: Daemon): Promise<void> {

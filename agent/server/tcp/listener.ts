@@ -45,6 +45,8 @@ export class TcpListener {
   readonly #options: TcpOptions;
   readonly #clients = new Set<TcpConnection>();
   readonly #sweep: Timer;
+  /** Connections that the sweep under way has not looked at yet. */
+  readonly #unswept = new Set<TcpConnection>();
   readonly #closed: Promise<void>;
   /** Replaced by a reload; holds for clients that are connected already, too. */
   patience: TcpPatience = {};
@@ -56,7 +58,7 @@ export class TcpListener {
     this.#server = server;
     this.endpoint = endpoint;
     this.#options = options;
-    this.#sweep = options.clock.every(SWEEP_MS, () => this.#closeIdle(new Set(this.#clients)));
+    this.#sweep = options.clock.every(SWEEP_MS, () => this.#beginSweep());
     this.#closed = new Promise((resolve) => {
       server.on('close', resolve);
     });
@@ -149,25 +151,31 @@ export class TcpListener {
     socket.on('close', () => {
       clients.delete(client);
       this.#clients.delete(client);
+      this.#unswept.delete(client);
       connections.value--;
     });
   }
 
-  /** Looks at some of `clients` and takes them out; at the others in later turns. */
-  #closeIdle(clients: Set<TcpConnection>): void {
+  /** One after the other: where the agent is busy, a sweep may take longer than the time between two. */
+  #beginSweep(): void {
+    if (this.#unswept.size > 0) return;
+    for (const client of this.#clients) this.#unswept.add(client);
+    this.#closeIdle();
+  }
+
+  /** Looks at some connections, and at the others in later turns. */
+  #closeIdle(): void {
     const nowMs = this.#options.clock.nowMs();
     const { writeMs = LIMITS.tcpWriteMs.default, idleMs = LIMITS.tcpIdleMs.default } =
       this.patience;
     const { readMs = idleMs } = this.patience;
     let left = SWEPT_AT_ONCE;
-    for (const client of clients) {
+    for (const client of this.#unswept) {
       if (left-- === 0) {
-        setImmediate(() => this.#closeIdle(clients));
+        setImmediate(() => this.#closeIdle());
         return;
       }
-      clients.delete(client);
-      // One that has closed meanwhile.
-      if (!this.#clients.has(client)) continue;
+      this.#unswept.delete(client);
       // What was not read because memory was short may be read now.
       client.goOn();
       const quietMs = nowMs - client.activeMs;

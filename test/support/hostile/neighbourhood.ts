@@ -1,8 +1,7 @@
 /** A well-behaved pod: it asks over UDP and TCP what is cached, and over UDP what is not. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { isRoot } from '../packages.ts';
 import { type Neighbourhood, quantile } from './neighbour.ts';
 
 const POD = fileURLToPath(new URL('./pod.ts', import.meta.url));
@@ -10,7 +9,8 @@ const POD = fileURLToPath(new URL('./pod.ts', import.meta.url));
  * A process that others on this machine do not delay, where that may be: what is measured is how long the agent takes,
  * not how long a client waits for a processor.
  */
-const UNDELAYED = isRoot ? ['chrt', '--fifo', '1'] : [];
+const REAL_TIME = ['chrt', '--fifo', '1'];
+const UNDELAYED = spawnSync('chrt', ['--fifo', '1', 'true']).status === 0 ? REAL_TIME : [];
 
 export interface PodOutcome {
   /** Cached names over UDP. */

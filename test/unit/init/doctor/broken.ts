@@ -241,7 +241,13 @@ export const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][
     'warn',
     /9 datagrams/,
   ],
-  ['nobody bound', { sockets: { value: [socket('0.0.0.0')] } }, 'queues', 'warn', /0 UDP sockets/],
+  [
+    'no server bound',
+    { sockets: { value: [socket('0.0.0.0')] } },
+    'queues',
+    'warn',
+    /0 UDP sockets/,
+  ],
   ['IPVS and a VIP', { links: { value: ['kube-ipvs0'] } }, 'kube-proxy', 'bad', /10.96.0.10/],
   [
     'eBPF',

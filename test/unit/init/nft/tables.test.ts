@@ -108,7 +108,7 @@ describe('nft tables', () => {
     assert.deepEqual(writes(calls), []);
   });
 
-  it('cleanup takes tables of any instance and of nobody else', async () => {
+  it('cleanup takes tables of any instance of nodens and no others', async () => {
     const tables = 'table inet nodens_query_old\ntable inet fw\ntable ip nodens_x\n';
     const { system, calls } = fakeSystem((command) =>
       command === 'nft list tables' ? tables : '',

@@ -93,7 +93,7 @@ describe('rewrite name', () => {
     assert.equal((await run(rules(''), 'b.test A')).asked, 'c.test. A');
   });
 
-  it('renames in SRV and MX, and not what nobody named', async () => {
+  it('renames in SRV and MX, and not what no rule names', async () => {
     const { answer } = await run('rewrite name exact a.example b.test', 'a.example SRV', (name) =>
       reply(name, [
         'b.test 60 SRV 80 x.b.test',

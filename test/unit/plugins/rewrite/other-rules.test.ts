@@ -56,7 +56,7 @@ describe('rewrite rcode', () => {
 
   it('makes an answer of an error', async () => {
     const fails = (): never => {
-      throw new DnsError(RCODE.SERVFAIL, 'nobody there', { code: 22, text: 'gone' });
+      throw new DnsError(RCODE.SERVFAIL, 'no upstream answers', { code: 22, text: 'gone' });
     };
     const { answer } = await run('rewrite rcode a.example 2 NOERROR', 'a.example A', fails);
     assert.deepEqual([answer.rcode, answer.extended?.code, answer.shareable], [0, 22, false]);

@@ -14,7 +14,7 @@ import { closeListeners, listen, parking } from '../../../support/server/tcp-lis
 afterEach(closeListeners);
 
 describe('a TCP listener that drains', () => {
-  it('answers what was asked before, also what nobody had read yet, then sends FIN', async () => {
+  it('answers what was asked before, also what was not read yet, then sends FIN', async () => {
     const { handler, parked } = parking();
     const { connect, listener, rig } = await listen(handler);
     const [busy, idle] = [await connect(), await connect()];
@@ -36,7 +36,7 @@ describe('a TCP listener that drains', () => {
     assert.deepEqual(busy.ids(), [1, 2]);
     assert.equal(listener.owed, 1);
     busy.socket.end();
-    await eventually('nobody is owed anything', () => listener.owed === 0);
+    await eventually('no client is owed an answer', () => listener.owed === 0);
   });
 
   it('answers what is asked before its FIN, but not for ever', async () => {
@@ -57,7 +57,7 @@ describe('a TCP listener that drains', () => {
     assert.equal(parked.size, 2);
   });
 
-  it('closes at once where nobody is connected, and twice without harm', async () => {
+  it('closes at once where no client is connected, and twice without harm', async () => {
     const { listener } = await listen(answerTo);
     listener.drain();
     listener.drain();

@@ -1,4 +1,4 @@
-/** Which backend installs the rules: nft unless it cannot (design §7). */
+/** Which backend installs the rules: nft unless it cannot (docs/decisions/003-owned-nft-table.md). */
 import { NodensError } from '../agent/base/errors.ts';
 import { type Backend, NO_RULES } from './backend.ts';
 import { CommandError } from './exec.ts';

@@ -1,4 +1,4 @@
-/** The fallback as a standing nft table (design §7), whichever backend installs the rest. */
+/** The fallback as a standing nft table, whichever backend installs the rest. */
 import { addressesIn, type Backend, type Dispensable } from './backend.ts';
 import { directChains, endpointsIn, hairpinRule } from './endpoints/nft.ts';
 import type { Endpoints } from './endpoints/set.ts';

@@ -1,5 +1,5 @@
 /**
- * What must be true of the node's network while nodens serves it, as data: addresses and rules (design §7). Backends
+ * What must be true of the node's network while nodens serves it, as data: addresses and rules. Backends
  * turn rules into nft or iptables text; nothing here touches the system.
  */
 import { type Family, familyOf } from '../agent/base/address.ts';

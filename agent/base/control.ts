@@ -3,7 +3,7 @@
  * connects; the end of the connection is the news of the other's death.
  */
 
-/** Kinds of `coredns_nodecache_setup_errors_total` (peer-compatible label values). */
+/** Kinds of `coredns_nodecache_setup_errors_total` (node-local-dns's label values). */
 export const SETUP_ERROR_TYPES = [
   'iptables',
   'iptables_lock',

@@ -1,4 +1,4 @@
-/** Durations as Go writes them (`1h30m`, `500ms`), which is what Corefiles and the peer's flags contain. */
+/** Durations as Go writes them (`1h30m`, `500ms`), which is what Corefiles and node-local-dns's flags contain. */
 
 const UNIT_MS: Readonly<Record<string, number>> = {
   ns: 1e-6,

@@ -44,7 +44,7 @@ export const LIMITS = {
   adminIdleMs: limit(5_000, 100, 3_600_000),
   /** Bytes of responses after which an HTTP connection is closed: the kernel may still hold them for the client. */
   adminConnectionBytes: limit(1024 * 1024, 64 * 1024, 64 * 1024 * 1024),
-  /** Targets of one forward directive, as the peer. */
+  /** Targets of one forward directive, as in CoreDNS. */
   forwardTargets: limit(15, 1, 15),
   /** Length of a pattern in the Corefile, characters (CoreDNS). */
   patternChars: limit(10_000, 1, 10_000),

@@ -1,4 +1,4 @@
-/** What an answer is worth to the cache. The peer's rules (CoreDNS 1.14), with SOA-less negatives never stored. */
+/** What an answer is worth to the cache. CoreDNS's rules (1.14), with SOA-less negatives never stored. */
 import { FLAG, flagsOf, u32 } from '../dns/header.ts';
 import { CLASS, RCODE, TYPE } from '../dns/iana.ts';
 import type { RecordView } from '../dns/records.ts';

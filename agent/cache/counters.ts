@@ -4,7 +4,7 @@ import type { DenialReason } from './doubt.ts';
 import type { EntryKind } from './entry.ts';
 import type { StaleReason } from './stale.ts';
 
-/** Value of the label `type`: the peer counts remembered failures among the denials. */
+/** Value of the label `type`: CoreDNS counts remembered failures among the denials. */
 export type SeriesType = 'success' | 'denial';
 
 export interface BlockLabels {
@@ -13,7 +13,7 @@ export interface BlockLabels {
   readonly view: string;
 }
 
-/** Blocks are not told apart by views yet; the peer leaves the label empty then. */
+/** Blocks are not told apart by views yet; CoreDNS leaves the label empty then. */
 export function blockLabels(server: string, zones: string): BlockLabels {
   return { server, zones, view: '' };
 }

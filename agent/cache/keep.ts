@@ -1,6 +1,6 @@
 /**
  * What becomes of what the rest of the chain says: stored, remembered, passed on, or put aside for the last good
- * answer. A failure never replaces, shadows or shortens a usable positive entry (design §6.1).
+ * answer. A failure never replaces, shadows or shortens a usable positive entry (docs/architecture.md, invariant 1).
  */
 import type { Clock } from '../base/clock.ts';
 import { DnsError, GaveWayError } from '../base/errors.ts';
@@ -44,7 +44,7 @@ export interface KeeperParts {
   readonly options: CacheOptions;
 }
 
-/** Name under which a cached answer is counted, hit and miss alike (peer behaviour). */
+/** Name under which a cached answer is counted, hit and miss alike, as in CoreDNS. */
 export const PLUGIN = 'cache';
 /** A refresh may come this much later than its moment, as a share of the time left then: nodes must not march in step. */
 const REFRESH_JITTER = 0.5;

@@ -1,5 +1,5 @@
 /**
- * One question, one upstream query, however many ask: misses, refreshes and prefetch alike (design §4.5). Keyed by the
+ * One question, one upstream query, however many ask: misses, refreshes and prefetch alike. Keyed by the
  * whole cache key. The map is in order of age, so one look at its front finds what has taken too long.
  */
 import type { Clock, Timer } from '../base/clock.ts';

@@ -1,5 +1,5 @@
 /**
- * Answers past their TTL, for when the upstream has none (RFC 8767, design §6). Only positive entries are ever served
+ * Answers past their TTL, for when the upstream has none (RFC 8767). Only positive entries are ever served
  * stale; a negative one that has run out is as good as none.
  */
 import { EDE } from '../dns/iana.ts';

@@ -1,7 +1,7 @@
 /**
  * Two caches, each with a byte share of its own, so that a flood of names that do not exist cannot evict answers
- * (design §5). Within a share the least recently used entry goes first, whoever's it is; a block's capacity is kept by
- * its ledger.
+ * (docs/decisions/002-two-caches.md). Within a share the least recently used entry goes first, of any block; a block's
+ * capacity is kept by its ledger.
  */
 import { LRUCache } from 'lru-cache';
 import type { Clock, Timer } from '../base/clock.ts';

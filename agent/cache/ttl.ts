@@ -8,7 +8,7 @@ import { TYPE } from '../dns/iana.ts';
 import type { RecordView } from '../dns/records.ts';
 import type { KeepOptions } from '../query/services.ts';
 
-/** Lifetime of what has no TTL of its own to go by (peer behaviour): delegations, answers without records. */
+/** Lifetime of what has no TTL of its own to go by, as in CoreDNS: delegations, answers without records. */
 const BASE_TTL_SECONDS = 5;
 /** A TTL with the highest bit set counts as 0 (RFC 2181 §8). */
 const MAX_WIRE_TTL_SECONDS = 0x7fffffff;

@@ -1,6 +1,7 @@
 /**
  * The kube-dns ConfigMap as a mounted directory, one file per key: `stubDomains`, `upstreamNameservers` and, only looked
- * at, `federations`. Limits are the peer's. A key that is wrong keeps its former value and is reported; the others count.
+ * at, `federations`. Limits are node-local-dns's. A key that is wrong keeps its former value and is
+ * reported; the others count.
  */
 import { posix } from 'node:path';
 import { parseEndpoint } from '../base/address.ts';
@@ -21,7 +22,7 @@ export const NO_KUBE_DNS: KubeDnsConfig = { stubDomains: new Map(), upstreamName
 
 /** The key of the stub domains. */
 export const STUB_DOMAINS = 'stubDomains';
-/** As the peer. */
+/** As node-local-dns. */
 const MAX_UPSTREAM_NAMESERVERS = 3;
 /** RFC 1123 subdomain as Kubernetes checks it, letter case aside. */
 const LABEL = '[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?';
@@ -112,7 +113,7 @@ function readUpstreams(json: unknown, key: string): readonly string[] {
   return servers;
 }
 
-/** Federations are gone from Kubernetes; the peer ignores them but refuses malformed ones. */
+/** Federations are gone from Kubernetes; node-local-dns ignores them but refuses malformed ones. */
 function checkFederations(json: unknown, key: string): undefined {
   for (const [name, value] of entriesOf(json, key)) {
     domainOf(name);

@@ -1,5 +1,5 @@
 /**
- * The placeholders of node-local-dns's Corefile template, in the peer's order but by words instead of bytes, so that a
+ * The placeholders of node-local-dns's Corefile template, in its order but by words instead of bytes, so that a
  * template which only differs in layout, or an agent with two local IPs, does not break. Line numbers stay the template's.
  */
 import { familyOf } from '../base/address.ts';
@@ -131,8 +131,8 @@ const UPSTREAM_FORWARD = new RegExp(
 const FORCE_TCP = /^[ \t]*force_tcp[ \t\r]*(#.*)?$/gm;
 
 /**
- * Servers from the ConfigMap are asked over UDP (peer behaviour): nobody promised that they speak TCP, so `force_tcp`
- * goes from the forwards to them.
+ * Servers from the ConfigMap are asked over UDP, as node-local-dns does: they need not speak TCP, so `force_tcp` goes
+ * from the forwards to them.
  */
 function withUpstreamServers(template: string, servers: readonly string[]): string {
   if (servers.length === 0) return template.replaceAll(UPSTREAM_SERVERS, '/etc/resolv.conf');
@@ -158,7 +158,7 @@ function withLocalIps(word: string, localIps: readonly string[]): string {
   });
 }
 
-/** The blocks have the peer's shape and the order of names, so that the same ConfigMap always gives the same text. */
+/** Blocks of node-local-dns's shape, in the order of names: the same ConfigMap always gives the same text. */
 function withStubBlocks(
   template: string,
   file: string,

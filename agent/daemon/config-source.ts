@@ -88,7 +88,7 @@ export class ConfigSource {
     this.#imported = recorded.paths;
     const parsed = parseCorefile(rendered.text, {
       ...{ file, env, defaultPort: port, files: recorded, placeOf: rendered.placeOf },
-      // The peer resolves imports beside the file it renders to, not beside the template.
+      // node-local-dns resolves imports beside the file it renders to, not beside the template.
       directory: isTemplate && confPath !== undefined ? dirname(confPath) : undefined,
     });
     for (const warning of [...rendered.warnings, ...parsed.warnings])

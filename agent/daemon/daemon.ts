@@ -27,7 +27,7 @@ import { writeInPlace } from './state/trusted-file.ts';
 const RETRY_MS = 250;
 /** Datagrams that were on their way when interception ended are still in the socket. */
 const LAST_DATAGRAMS_MS = 100;
-/** Longest wait for answers that are under way at a stop; as the peer's grace. */
+/** Longest wait for answers that are under way at a stop; as CoreDNS's grace. */
 const DRAIN_MS = 5_000;
 const DRAIN_LOOK_MS = 10;
 

@@ -1,6 +1,6 @@
 /**
  * Proves, before anything is bound, that this agent can answer: with SO_REUSEADDR a bind takes the address away from an
- * agent that works, and interception takes the node's queries away from kube-dns (design §7, order).
+ * agent that works, and interception takes the node's queries away from kube-dns (docs/lifecycle.md).
  */
 import { type Clock, sleep } from '../base/clock.ts';
 import type { Corefile } from '../config/corefile/types.ts';

@@ -1,6 +1,6 @@
 /**
  * The one bounded pass over a received query: header, question, and as many records as a query may carry. What it
- * accepts and refuses follows design §4.2 and the peer's server (miekg/dns accept rules).
+ * accepts and refuses follows CoreDNS (the accept rules of miekg/dns) and RFC 6891 §6.1.
  */
 import {
   ancountOf,
@@ -199,7 +199,7 @@ function capitalsIn(word: number): number {
   return (fromA ^ behindZ) & ~word & 0x80808080;
 }
 
-/** Walks what follows the question; octets behind the last counted record are tolerated, as the peer does. */
+/** Walks what follows the question; octets behind the last counted record are tolerated, as CoreDNS does. */
 function readRest(wire: Uint8Array, length: number, head: QueryHead): Verdict {
   let at = head.questionEnd;
   for (let left = ancountOf(wire) + nscountOf(wire); left > 0; left--) {

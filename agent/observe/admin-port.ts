@@ -52,7 +52,7 @@ function httpServer(pages: () => Pages): HttpServer {
 }
 
 /**
- * `:9253` is every address, v6 and v4; `localhost` is 127.0.0.1, as the peer has it, whatever the resolver says;
+ * `:9253` is every address, v6 and v4; `localhost` is 127.0.0.1, as CoreDNS has it, whatever the resolver says;
  * `unix:/path` is a socket that only processes who see the same file system reach.
  */
 function listenOptions(address: string): { host?: string; port: number } | { path: string } {

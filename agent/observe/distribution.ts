@@ -1,4 +1,4 @@
-/** A histogram of plain numbers: 11 ns an observation where the library's own takes 384 (design §8). */
+/** A histogram of plain numbers (docs/decisions/013-metrics-as-plain-numbers.md). */
 import type { Histogram } from '../query/services.ts';
 import type { Sample } from './samples.ts';
 

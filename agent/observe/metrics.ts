@@ -1,4 +1,4 @@
-/** Counters, gauges and histograms as plain numbers; looked at only when somebody scrapes (design §8). */
+/** Counters, gauges and histograms as plain numbers; looked at only when somebody scrapes. */
 import { InternalError } from '../base/errors.ts';
 import type { Counter, Gauge, Histogram, Labels, Metrics } from '../query/services.ts';
 import { Distribution } from './distribution.ts';

@@ -1,7 +1,7 @@
 /**
- * Names that dashboards and alert rules still ask for though the peer has dropped them: CoreDNS renamed its series in
- * 1.7 and moved those of its upstreams from `coredns_forward_*` to `coredns_proxy_*` in 1.11. Only where the meaning is
- * the same. Nothing is counted for them: each is computed, when somebody scrapes, from a series that is.
+ * Names that dashboards and alert rules still ask for though CoreDNS has dropped them: it renamed its series in 1.7 and
+ * moved those of its upstreams from `coredns_forward_*` to `coredns_proxy_*` in 1.11. Only where the meaning is the same.
+ * Nothing is counted for them: each is computed at a scrape, from a series that is counted.
  */
 import type { SERIES, SeriesSpec } from './names.ts';
 import { type Family, lazily, type Sample, type Step } from './samples.ts';

@@ -1,6 +1,6 @@
 /**
  * What `coredns_dns_*` counts: a row of plain numbers for every (listener, zone, view), found once at routing and
- * written to for every query (design §8).
+ * written to for every query.
  */
 import type { Family as AddressFamily } from '../base/address.ts';
 import { rcodeName, TYPE } from '../dns/iana.ts';
@@ -10,7 +10,7 @@ import { Distribution } from './distribution.ts';
 import { SIZE_BUCKETS, TIME_BUCKETS, TRAFFIC_SERIES } from './names.ts';
 import { type Family, lazily, type Sample, type Source } from './samples.ts';
 
-/** Types with a series of their own, as the peer; all others count as `other`. */
+/** Types with a series of their own, as in CoreDNS; all others count as `other`. */
 const TYPES = [
   'A',
   'AAAA',
@@ -45,7 +45,7 @@ TYPES.forEach((type, index) => {
 const RCODES = 24;
 
 const PROTOCOLS = ['udp', 'tcp'] as const;
-/** Label `family` for IPv4 and IPv6, as the peer. */
+/** Label `family` for IPv4 and IPv6, as in CoreDNS. */
 const FAMILIES = ['1', '2'] as const;
 const REQUESTS_OF_FAMILY = PROTOCOLS.length * TYPE_LABELS.length;
 

@@ -1,5 +1,5 @@
 /**
- * Every plugin, in the order a query meets them, whatever the order in the Corefile (the peer's list of 1.14). A plugin
+ * Every plugin, in the order a query meets them, whatever the order in the Corefile (CoreDNS's list of 1.14). A plugin
  * sees what those below it give back and must not care about those above.
  */
 import type { Setup } from '../query/plugin.ts';
@@ -85,7 +85,7 @@ export const PLUGINS: readonly OrderedPlugin[] = [
   { name: 'minimal', setup: minimal },
   // Before hosts and forward: it answers in their place.
   { name: 'template', setup: template },
-  // Below cache, as the peer: a changed file shows when the cached answer has expired.
+  // Below cache, as in CoreDNS: a changed file shows when the cached answer has expired.
   { name: 'hosts', setup: hosts },
   // Directly above forward: it must see the queries of ours that come back to us.
   { name: 'loop', setup: loop },

@@ -1,4 +1,4 @@
-/** The contract between the chain and its plugins (design §3, §4.3). */
+/** The contract between the chain and its plugins (docs/architecture.md, "The path of a query"). */
 import type { Block, Directive } from '../config/corefile/types.ts';
 import type { Answer } from './answer.ts';
 import type { Query } from './query.ts';

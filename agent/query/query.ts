@@ -192,7 +192,7 @@ export class Query {
 
   /**
    * Block, lower-case name, type, class, DO, CD and the options sent upstream as a string of one octet per character:
-   * what a cached answer may depend on (design §5). Made once per query and block.
+   * what a cached answer may depend on. Made once per query and block.
    */
   keyIn(blockId: number): string {
     if (this.#keyBlock !== blockId) {

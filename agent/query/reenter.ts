@@ -5,7 +5,7 @@ import type { Answer } from './answer.ts';
 import type { Query } from './query.ts';
 import type { Services } from './services.ts';
 
-/** Questions that may beget each other; as long as the peer's chains of aliases. */
+/** Questions that may beget each other; as long as CoreDNS's chains of aliases. */
 const MAX_DEPTH = 8;
 
 /**

@@ -1,6 +1,6 @@
 /**
  * From a query to the server block that answers it: the longest zone that the name lies in, and of several views of
- * that zone the first that takes the query. Where none does, the next shorter zone is looked at (peer behaviour).
+ * that zone the first that takes the query. Where none does, the next shorter zone is looked at, as in CoreDNS.
  */
 import { TYPE } from '../dns/iana.ts';
 import { nameFromText } from '../dns/name.ts';
@@ -15,7 +15,7 @@ export interface Route {
   readonly handler: Handler;
   /** Undefined where the block is not measured. */
   readonly row: TrafficRow | undefined;
-  /** Whether questions of other classes than IN may pass (the block has `forward` or `chaos`, as in the peer). */
+  /** Whether questions of other classes than IN may pass (the block has `forward` or `chaos`, as in CoreDNS). */
   readonly anyClass: boolean;
   /** Whether the block takes the query; undefined for a block without views, which takes all of its zone. */
   readonly accepts?: ((query: Query) => boolean) | undefined;
@@ -27,7 +27,7 @@ interface Entry extends Route {
 
 /** The zones of one listener. Built once per configuration, never changed. */
 export class ZoneTable {
-  /** Counters of queries that no zone takes; the peer's zone label `dropped`. */
+  /** Counters of queries that no zone takes; CoreDNS's zone label `dropped`. */
   readonly droppedRow: TrafficRow | undefined;
   /** Zones by the length of their wire name: each suffix of a query is compared with few of them. */
   readonly #byLength: Entry[][] = [];

@@ -83,7 +83,7 @@ export interface HealthCheckOptions {
   readonly domain: Uint8Array;
 }
 
-/** What goes up: our own query, not the client's (design §4.5). */
+/** What goes up: our own query, never a copy of the client's. */
 export interface UpstreamQuestion {
   /** Lower-case wire form. Kept as long as the exchange runs. */
   readonly name: Uint8Array;
@@ -94,7 +94,7 @@ export interface UpstreamQuestion {
   readonly dnssecOk: boolean;
   /** EDNS options, as on the wire, to send along. */
   readonly options?: Uint8Array | undefined;
-  /** Transport of the client, which UDP-capable groups follow for TCP (peer behaviour). */
+  /** Transport of the client, which UDP-capable groups follow for TCP, as in CoreDNS. */
   readonly clientTransport: Transport;
   /** The client against whose share it counts; the agent's own where it is absent. */
   readonly clientKey?: string;

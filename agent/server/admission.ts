@@ -98,7 +98,7 @@ export class Admission {
     return PENDING;
   }
 
-  /** What was answered at once leaves now: one reading of the clock is for all of it (design §8). */
+  /** What was answered at once leaves now: one reading of the clock is for all of it. */
   depart(): void {
     if (this.#leaving === undefined) return;
     this.#leaving.took(this.#clock.nowMs() - this.#leavingSinceMs, this.#leavingCount);

@@ -1,4 +1,4 @@
-/** Runs a query through its block's chain. The only place where errors become rcodes (design §4.8). */
+/** Runs a query through its block's chain. The only place where the errors of a chain become rcodes. */
 import { DnsError, messageOf } from '../base/errors.ts';
 import { CLASS, EDE, RCODE } from '../dns/iana.ts';
 import type { Answer } from '../query/answer.ts';
@@ -79,7 +79,7 @@ export class Dispatcher {
   }
 }
 
-/** Last link of every chain: no plugin took the query (peer: REFUSED). */
+/** Last link of every chain: no plugin took the query. CoreDNS says REFUSED, too. */
 export function refuse(): never {
   throw new DnsError(RCODE.REFUSED, 'no plugin of this server block answers the query');
 }

@@ -1,5 +1,5 @@
 /**
- * Says which agent this is to init's probes, which must not take another server's answer for ours (design §7). What they
+ * Says which agent this is to init's probes, which must not take another server's answer for ours. What they
  * are told is for them alone: a program that knew it could answer for an agent that is gone.
  */
 import { randomBytes } from 'node:crypto';

@@ -76,7 +76,7 @@ export class Flight {
     this.carrier = undefined;
   }
 
-  /** The query message: ours, not the client's (design §4.5). */
+  /** The query message: our own, never a copy of the client's. */
   encode(): Buffer {
     const { question } = this;
     const { type, class: qclass, dnssecOk, options } = question;

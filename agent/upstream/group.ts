@@ -27,7 +27,7 @@ import { Order } from './policy.ts';
 import type { Registry } from './registry.ts';
 import { Targets } from './targets.ts';
 
-/** Attempts for one query where the Corefile does not say: twice round (peer), and a lost packet's worth. */
+/** Attempts for one query where the Corefile does not say: twice round, as CoreDNS, and a lost packet's worth. */
 const ROUNDS = 2;
 const MIN_ATTEMPTS = 3;
 /** Attempts more where connections could not be made. */

@@ -1,8 +1,8 @@
 /**
  * Whether an upstream is fit for use: a circuit breaker. One that answers is asked nothing, but for a probe to know
- * what its answer looks like in good times; after a fault it is probed until it answers again (peer behaviour). It is
+ * what its answer looks like in good times; after a fault it is probed until it answers again, as in CoreDNS. It is
  * down when more than `maxFails` probes in a row have failed, or when for a second nothing but faults was seen, several
- * of them. Then probes are all that goes to it (design §6.7).
+ * of them. Then it gets probes only (docs/architecture.md, invariant 7).
  */
 import type { Clock } from '../base/clock.ts';
 import { CLASS, TYPE } from '../dns/iana.ts';

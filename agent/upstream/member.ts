@@ -36,7 +36,7 @@ export class Member implements Candidate {
     this.probe = probeQuestion(settings);
     this.#proxyName = settings.proxyName;
     this.#metrics = metrics;
-    // The peer's word for DNS over TLS.
+    // CoreDNS's word for DNS over TLS.
     const stream = target.isTls ? 'tcp-tls' : 'tcp';
     this.#connections = { udp: this.#cacheCounters('udp'), tcp: this.#cacheCounters(stream) };
   }

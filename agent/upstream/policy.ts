@@ -36,7 +36,7 @@ export class Order<T extends Candidate> {
   #first(count: number): number {
     if (this.#policy === 'sequential' || count === 0) return 0;
     if (this.#policy === 'random') return Math.floor(this.#random() * count);
-    // The peer counts before it chooses, so the first query goes to the second upstream.
+    // CoreDNS counts before it chooses, so the first query goes to the second upstream.
     this.#turn = (this.#turn + 1) % count;
     return this.#turn;
   }

@@ -141,7 +141,7 @@ async function readSockets(system: System): Promise<UdpSocket[]> {
   return [...udpSocketsIn(v4, 4), ...udpSocketsIn(v6, 6)];
 }
 
-/** Where nobody says which they are: addresses with a mark, and those that rules of ours or the peer's name. */
+/** Where nobody says which they are: addresses with a mark, and those that rules of ours or of node-local-dns name. */
 function localIpsIn(addresses: Facts['addresses'], rules: Facts['rules']): string[] {
   if (!('value' in addresses)) return [];
   const text =

@@ -1,11 +1,15 @@
-/** The metrics page of nodens as built, after events of every kind, beside what dashboards of the peer expect. */
+/** The metrics page of nodens as built, after events of every kind, beside what dashboards of node-local-dns expect. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import {
+  DROPPED_SERIES,
+  type ExpectedSeries,
+  NODE_LOCAL_DNS_SERIES,
+} from '../support/metrics/node-local-dns-series.ts';
 import { type Observed, scrape, startObserved } from '../support/metrics/observed.ts';
 import { type PageFamily, totalOf } from '../support/metrics/page.ts';
-import { DROPPED_SERIES, PEER_SERIES, type PeerSeries } from '../support/metrics/peer-series.ts';
 
 const BOUND_MS = 20_000;
 
@@ -19,7 +23,10 @@ const STAY_AT_ZERO = new Set([
   'coredns_nodecache_setup_errors',
 ]);
 
-const EXPECTED: Readonly<Record<string, PeerSeries>> = { ...PEER_SERIES, ...DROPPED_SERIES };
+const EXPECTED: Readonly<Record<string, ExpectedSeries>> = {
+  ...NODE_LOCAL_DNS_SERIES,
+  ...DROPPED_SERIES,
+};
 
 let observed: Observed;
 let text: string;
@@ -54,7 +61,7 @@ function bucketsOf({ samples }: PageFamily): string[] {
   return bounds.slice(0, bounds.indexOf('+Inf'));
 }
 
-describe('what the peer shows', () => {
+describe('what node-local-dns shows', () => {
   it('has moved with the events it counts', () => {
     assert.deepEqual(unmoved(), []);
   });

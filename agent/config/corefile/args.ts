@@ -145,7 +145,7 @@ export function percentArg(token: Token, range: NumberRange): number {
 export interface DurationRange {
   readonly minMs?: number;
   readonly maxMs?: number;
-  /** Whether a number without a unit counts in seconds; else it is refused, as the peer does. */
+  /** Whether a number without a unit counts in seconds; else it is refused, as CoreDNS does. */
   readonly bareSeconds?: boolean;
 }
 

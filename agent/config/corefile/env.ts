@@ -1,4 +1,4 @@
-/** Environment references in Corefile words: `{%NAME%}` first, then `{$NAME}`, as the peer. */
+/** Environment references in Corefile words: `{%NAME%}` first, then `{$NAME}`, as CoreDNS. */
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

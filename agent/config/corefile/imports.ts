@@ -41,7 +41,7 @@ export interface ImportedFile {
 /**
  * Files that `pattern`, imported at `place`, names relative to `directory`, in name order; none where a glob matches
  * none. Throws ConfigError
- * for a missing file, a directory, an unreadable file or a glob the peer refuses too.
+ * for a missing file, a directory, an unreadable file or a glob that CoreDNS refuses, too.
  */
 export function readImports(
   pattern: string,

@@ -1,5 +1,5 @@
 /**
- * Corefile text to words and braces. The rules are the peer's: words end at white space, `"` opens a quoted word only
+ * Corefile text to words and braces. The rules are CoreDNS's: words end at white space, `"` opens a quoted word only
  * at a word's start, `#` outside quotes starts a comment even in the middle of a word, carriage returns do not count.
  */
 import { ConfigError } from '../../base/errors.ts';

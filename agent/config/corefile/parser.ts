@@ -1,4 +1,4 @@
-/** Corefile grammar: server blocks, snippets and imports, after the peer's (design: text in, data out). */
+/** Corefile grammar: server blocks, snippets and imports, as CoreDNS has them. Text in, data out. */
 import { posix } from 'node:path';
 import { ConfigError, type Place } from '../../base/errors.ts';
 import { groupByName, hashOf } from './content.ts';
@@ -22,7 +22,7 @@ export interface ParseOptions {
   readonly files: ConfigFiles;
 }
 
-/** As the peer. */
+/** As CoreDNS. */
 const MAX_SNIPPET_IMPORTS = 10_000;
 const MAX_FILE_IMPORTS = 100_000;
 /** Deeper than any directive nests, shallow enough for our stack. */

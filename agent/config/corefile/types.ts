@@ -17,7 +17,7 @@ export interface Line {
 
 /**
  * All uses of one directive in one block, in file order: a plugin is set up once per block, from all of them
- * (peer behaviour). Most plugins refuse a second use.
+ * as in CoreDNS. Most plugins refuse a second use.
  */
 export interface Directive {
   readonly name: string;

@@ -1,4 +1,4 @@
-/** `cache [TTL] [ZONES…] { … }`: reads the directive into CacheOptions. Syntax and defaults as the peer's 1.14. */
+/** `cache [TTL] [ZONES…] { … }`: reads the directive into CacheOptions. Syntax and defaults as CoreDNS's 1.14. */
 import { ConfigError } from '../../base/errors.ts';
 import {
   argsBetween,

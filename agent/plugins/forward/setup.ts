@@ -90,7 +90,7 @@ function byName(
   };
 }
 
-/** A network that spans several zones stands for the first of them (peer behaviour). */
+/** A network that spans several zones stands for the first of them, as in CoreDNS. */
 function fromZone(token: Token, block: Block): Uint8Array {
   const [zone] = zonesOf([token], block);
   if (zone === undefined) throw badValue(token, 'a zone');

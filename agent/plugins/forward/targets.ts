@@ -18,7 +18,7 @@ import { serverName, type TlsOptions } from './tls.ts';
 
 const DNS_PORT = 53;
 const TLS_PORT = 853;
-/** Schemes the peer forwards over and we do not yet. */
+/** Schemes that CoreDNS forwards over and nodens does not. */
 const LATER_SCHEMES = ['https', 'https3', 'quic', 'grpc', 'unix'];
 
 /** What a forward line forwards to. */

@@ -13,7 +13,7 @@ import type { AdminResponse, Metrics, Services } from '../../query/services.ts';
 
 const DEFAULT_ADDRESS = ':8080';
 const CHECK_INTERVAL_MS = 1_000;
-/** A check as late as this counts as failed: the time the peer's own request would have been given. */
+/** A check as late as this counts as failed: the time CoreDNS's own request would have been given. */
 const FAILED_AFTER_MS = 3_000;
 
 const OK: AdminResponse = { status: 200, contentType: 'text/plain; charset=utf-8', body: 'OK' };
@@ -34,7 +34,7 @@ export function setup(directive: Directive, _block: Block, services: Services): 
 }
 
 /**
- * Once a second, how late a timer runs. The peer sends itself an HTTP request; what such a request waits for in a
+ * Once a second, how late a timer runs. CoreDNS sends itself an HTTP request; what such a request waits for in a
  * process with one thread is the event loop, and a timer that should have fired meanwhile has waited just as long.
  */
 function selfCheck(clock: Clock, metrics: Metrics): Required<Pick<Plugin, 'start' | 'stop'>> {

@@ -20,7 +20,7 @@ function isIn(zones: readonly Uint8Array[], name: Uint8Array): boolean {
 
 /**
  * A known name is answered, if only with NODATA; an unknown one falls through or is a SERVFAIL: without a SOA there is
- * no honest NXDOMAIN (RFC 2308 §3; peer behaviour). PTR questions are answered in every zone and never refused.
+ * no honest NXDOMAIN (RFC 2308 §3; CoreDNS does the same). PTR questions are answered in every zone and never refused.
  */
 export function hostsHandler(options: HostsOptions, answers: () => HostsAnswers) {
   return (query: Query, next: Handler): Result => {

@@ -95,7 +95,7 @@ export class Source {
     }
   }
 
-  /** What was read before stays in force while the file is gone, as in the peer, and while there is no room for it. */
+  /** What was read before stays in force while the file is gone, as in CoreDNS, and while there is no room for it. */
   async #reload(): Promise<void> {
     const { file } = this.#options;
     const { log } = this.#services;

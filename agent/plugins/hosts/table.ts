@@ -26,7 +26,7 @@ export class HostsTable {
   readonly names: OffsetIndex;
   readonly addresses: OffsetIndex;
   readonly #room: Room;
-  /** Addresses of names plus names of addresses, as the peer counts. */
+  /** Addresses of names plus names of addresses, as CoreDNS counts. */
   entries = 0;
   hasWildcards = false;
   readonly leftOut: LeftOut = { skipped: 0, firstLine: 0, surplusNames: 0 };

@@ -101,7 +101,7 @@ function writeV4(word: Uint8Array, length: number, out: Uint8Array): boolean {
   return part === 4;
 }
 
-/** A v4-mapped v6 address (`::ffff:10.0.0.1`) is meant as v4, as in the peer. */
+/** A v4-mapped v6 address (`::ffff:10.0.0.1`) is meant as v4, as in CoreDNS. */
 function unmapped(address: Uint8Array): Uint8Array {
   const isMapped = address.length === 16 && MAPPED.every((octet, i) => address[i] === octet);
   return isMapped ? address.slice(MAPPED.length) : address;

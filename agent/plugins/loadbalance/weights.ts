@@ -1,4 +1,4 @@
-/** Weights of addresses by domain, from the peer's weight file. */
+/** Weights of addresses by domain, from a weight file as CoreDNS reads it. */
 import { addressBytes, familyOf } from '../../base/address.ts';
 import { ConfigError } from '../../base/errors.ts';
 import { lowerName, nameFromText, octetKey } from '../../dns/name.ts';

@@ -1,4 +1,4 @@
-/** What each placeholder of a log format stands for (the peer's names). */
+/** What each placeholder of a log format stands for (CoreDNS's names). */
 import { FLAG, HEADER_BYTES, opcodeOf } from '../../dns/header.ts';
 import { className, rcodeName, typeName } from '../../dns/iana.ts';
 import type { Answer } from '../../query/answer.ts';
@@ -55,7 +55,7 @@ export function failed(query: Query, rcode: number, durationMs: number): Outcome
   return { rcode, flags: FLAG.QR, bytes, durationMs };
 }
 
-/** In the peer's order. */
+/** In CoreDNS's order. */
 const FLAG_NAMES = [
   [FLAG.QR, 'qr'],
   [FLAG.AA, 'aa'],

@@ -16,7 +16,7 @@ export interface LogRule {
   readonly classes: ReadonlySet<ResponseClass> | undefined;
 }
 
-/** Only the first rule whose name matches decides (peer behaviour). Questions of our own are not logged. */
+/** Only the first rule whose name matches decides, as in CoreDNS. Questions of our own are not logged. */
 export function logQueries(
   rules: readonly LogRule[],
   clock: Clock,

@@ -22,7 +22,7 @@ export function setup(directive: Directive, _block: Block, services: Services): 
   return { name: 'reload' };
 }
 
-/** 0 switches jitter off; otherwise the peer's minimum holds. */
+/** 0 switches jitter off; otherwise CoreDNS's minimum holds. */
 function jitterArg(token: Token): number {
   const ms = durationArg(token);
   return ms === 0 ? 0 : durationArg(token, { minMs: MIN_JITTER_MS });

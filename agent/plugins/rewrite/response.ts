@@ -127,7 +127,7 @@ function changesOf(query: Query, below: Query, undos: readonly Undo[]): Changes 
   };
 }
 
-/** Types whose names are rewritten (peer's list). */
+/** Types whose names are rewritten (CoreDNS's list). */
 const REWRITTEN: ReadonlySet<number> = new Set([
   TYPE.CNAME,
   TYPE.DNAME,

@@ -64,7 +64,7 @@ function readTemplate(line: Line, block: Block): Template {
       template.fallthrough = args.length === 0 ? [ROOT] : zonesOf(args, block).map(nameFromText);
     },
     upstream: ({ name, args }) => {
-      // Long without a meaning in the peer, still in old Corefiles.
+      // Long without a meaning in CoreDNS, still in old Corefiles.
       if (args.length > 0) throw new ConfigError(name.place, 'upstream takes no argument any more');
     },
     var: notYet,

@@ -21,7 +21,7 @@ export function compileExpression(
     try {
       return term.of(query) as boolean;
     } catch {
-      // As the peer: what cannot be told does not match.
+      // As CoreDNS: what cannot be evaluated does not match.
       return false;
     }
   };

@@ -1,4 +1,4 @@
-/** What an expression may ask of a query: the peer's functions, with the peer's types (ports are text). */
+/** What an expression may ask of a query: CoreDNS's functions, with CoreDNS's types (ports are text). */
 import { addressBytes, type Cidr, cidrContains, familyOf, parseCidr } from '../../base/address.ts';
 import { opcodeOf } from '../../dns/header.ts';
 import { className, typeName } from '../../dns/iana.ts';

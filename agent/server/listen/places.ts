@@ -2,7 +2,7 @@
  * Which sockets serve the listeners of a configuration, and to which of them each belongs. Opens nothing.
  *
  * A listener is an address and a port as a Corefile names them. The address may be '' (no `bind`), `0.0.0.0` or `::`:
- * every address of every moment, of both families, as in the peer. Of several listeners that take in an address the
+ * every address of every moment, of both families, as in CoreDNS. Of several listeners that take in an address the
  * most specific has it: that address itself, then the wildcard of its family, then '', then the other wildcard.
  */
 import { type Endpoint, type Family, familyOf, formatEndpoint } from '../../base/address.ts';

@@ -22,7 +22,7 @@ export interface TableParts {
 
 /**
  * Tables by listener index. Throws ConfigError where a block without `bind` and one with it serve the same zone on one
- * port (peer: "zone overlap listener capacity").
+ * port (CoreDNS: "zone overlap listener capacity").
  */
 export function tablesOf(
   listeners: readonly Endpoint[],

@@ -17,7 +17,7 @@ const LAST_TURNS = 512;
 export const openDgram: OpenUdp = async (options) => {
   const { address, port } = options.endpoint;
   const isV6 = familyOf(address) === 6;
-  // SO_REUSEADDR: during an upgrade the newest socket takes over without a gap (design §7).
+  // The newest socket takes over without a gap at an upgrade (docs/decisions/012-reuseport-hand-over.md).
   const socket = createSocket({ type: isV6 ? 'udp6' : 'udp4', reuseAddr: true, ipv6Only: isV6 });
   try {
     socket.bind({ address, port, exclusive: true });

@@ -17,7 +17,7 @@ export function verdictOf(attempt: Attempt, reply: Reply, plan: Plan): Verdict {
   return failsOver(attempt, reply, plan) ? 'elsewhere' : 'take';
 }
 
-/** Where the Corefile says so, and where an upstream gives no query anything else (design §6.6). */
+/** Where the Corefile says so, and where an upstream gives nothing else (docs/architecture.md, invariant 6). */
 function failsOver({ member }: Attempt, { rcode }: Reply, { failoverRcodes }: Plan): boolean {
   return failoverRcodes.includes(rcode) || (member.isSuspect && isUseless(rcode));
 }

@@ -156,7 +156,7 @@ export const DASHBOARDS: Readonly<Record<string, readonly Panel[]>> = {
   'CoreDNS and NodeLocal DNS mixins': MIXINS,
 };
 
-/** What only the peer's language or a plugin that a node cache does not have can show. */
+/** What only Go or a plugin that a node cache does not have can show. */
 export const STAYS_EMPTY: readonly Panel[] = [
   { title: 'goroutines', expr: 'go_goroutines{$sel}' },
   {

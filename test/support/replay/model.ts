@@ -1,6 +1,6 @@
 /**
- * What must hold in an outage (design: invariants), asserted while a real chain runs. The model stands between cache and
- * upstream room: it knows what each exchange has brought, and from that what a client may get.
+ * What must hold in an outage (the invariants of docs/architecture.md), asserted while a real chain runs. The model is
+ * between cache and upstream room: it knows what each exchange has brought, and from that what a client may get.
  */
 import assert from 'node:assert/strict';
 import { DnsError } from '../../../agent/base/errors.ts';

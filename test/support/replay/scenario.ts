@@ -2,7 +2,7 @@
  * Replay scenarios as text. A line is a word and its arguments; `#` begins a comment.
  *
  *     title TEXT                      what is shown
- *     covers WORDS                    invariants of an outage, and the complaints of users, that it stands for
+ *     covers WORDS                    invariants of an outage (docs/architecture.md) and topics of replay.test.ts
  *     control /REGEXP/ -> /TEXT/      change of the Corefile under which the scenario must fail
  *     corefile … end                  the Corefile, on lines between
  *     upstream ADDRESS STATE [after=TIME] [ttl=SECONDS] [a=ADDRESS]

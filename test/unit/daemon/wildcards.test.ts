@@ -38,7 +38,7 @@ describe('a block without bind', () => {
     assert.ok(rows.includes('dns://10.0.0.1:53 . '));
   });
 
-  it('beside one with it, both for one zone, is refused as in the peer', () => {
+  it('beside one with it, both for one zone, is refused as in CoreDNS', () => {
     for (const bind of ['10.0.0.1', '0.0.0.0', '::', '192.0.2.77']) {
       const bound = block('a.test', `bind ${bind}`);
       for (const text of [block('a.test') + bound, bound + block('a.test')])

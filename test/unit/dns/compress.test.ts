@@ -23,7 +23,7 @@ describe('acceptReply compresses', () => {
   const pods = (count: number, name: string, type: string): string[] =>
     new Array<string>(count).fill(`${name} ${type}`);
 
-  it('so that as many records fit as the peer sends', () => {
+  it('so that as many records fit as CoreDNS sends', () => {
     /** Most records of which the whole response, question included, fits. */
     const fitting = (limit: number, name: string, make: (i: number) => string): number => {
       for (let count = 1; ; count++) {

@@ -73,14 +73,14 @@ export const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][
   ['reply rules flushed', rules(without('reply')), 'interception', 'bad', /without reply rules/],
   ['all rules flushed', rules(() => ''), 'interception', 'warn', /no rules of nodens/],
   ['no fallback', rules(without('fallback')), 'fallback', 'warn', /none for 169.254.20.10/],
-  ["peer's leftovers", rules(beside(PEER)), 'leftovers', 'warn', /1 rules, 0 addresses$/],
+  ["node-local-dns's leftovers", rules(beside(PEER)), 'leftovers', 'warn', /1 rules, 0 addresses$/],
   [
-    "peer's black hole",
+    "node-local-dns's black hole",
     { ...rules(beside(PEER)), local: local({ error: 'timeout' }, VIP) },
     ...(['leftovers', 'bad', /queries are lost/] as const),
   ],
   [
-    "peer's link",
+    "node-local-dns's link",
     { addresses: { value: [address(LOCAL, { owner: 'node-local-dns', link: 'nodelocaldns' })] } },
     ...(['leftovers', 'warn', /0 rules, 1 addresses/] as const),
   ],

@@ -6,7 +6,7 @@ import type { UpstreamGroupOptions } from '../../../../agent/query/services.ts';
 import { fakeServices, TEST_BLOCK } from '../../../support/services.ts';
 import { forward, PEMS, targetsOf } from './forwarding.ts';
 
-test('defaults are the peer’s', () => {
+test('defaults are CoreDNS’s', () => {
   const { groups } = forward('forward . 192.0.2.1');
   const [{ healthCheck, targets, ...rest }] = groups as [UpstreamGroupOptions];
   assert.deepEqual(rest, {

@@ -81,7 +81,7 @@ describe('trace', () => {
     assert.equal(spans.length, 4);
   });
 
-  it('has the peer’s defaults and options', () => {
+  it('has CoreDNS’s defaults and options', () => {
     const defaults = { service: 'coredns', backlog: 1_000, batch: 100, intervalMs: 1_000 };
     const url = (text: string) => tracing(text).asked[0]?.url;
     assert.deepEqual(tracing().asked, [{ url: 'http://localhost:9411/api/v2/spans', ...defaults }]);

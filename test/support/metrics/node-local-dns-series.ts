@@ -2,7 +2,7 @@
  * The series of node-local-dns (CoreDNS 1.13 to 1.14 inside), written down from its behaviour and not from our own table:
  * a name, a label or a bucket that changes here breaks somebody's dashboard.
  */
-export interface PeerSeries {
+export interface ExpectedSeries {
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly labels: readonly string[];
   /** Upper bounds without +Inf; histograms only. */
@@ -19,16 +19,16 @@ const OCTETS: readonly number[] = [
   ...[16000, 32000, 48000, 64000],
 ];
 
-const counter = (...labels: string[]): PeerSeries => ({ type: 'counter', labels });
-const gauge = (...labels: string[]): PeerSeries => ({ type: 'gauge', labels });
-const histogram = (buckets: readonly number[], ...labels: string[]): PeerSeries => ({
+const counter = (...labels: string[]): ExpectedSeries => ({ type: 'counter', labels });
+const gauge = (...labels: string[]): ExpectedSeries => ({ type: 'gauge', labels });
+const histogram = (buckets: readonly number[], ...labels: string[]): ExpectedSeries => ({
   type: 'histogram',
   labels,
   buckets,
 });
 
-/** What every installation of the peer shows, and what its plugins add when they are used. */
-export const PEER_SERIES: Readonly<Record<string, PeerSeries>> = {
+/** What every installation of node-local-dns shows, and what its plugins add when they are used. */
+export const NODE_LOCAL_DNS_SERIES: Readonly<Record<string, ExpectedSeries>> = {
   coredns_build_info: gauge('version', 'revision', 'goversion'),
   coredns_panics_total: counter(),
   coredns_plugin_enabled: gauge('server', 'zone', 'view', 'name'),
@@ -78,8 +78,8 @@ export const PEER_SERIES: Readonly<Record<string, PeerSeries>> = {
   ),
 };
 
-/** Names the peer has dropped and dashboards have not, with the labels they had. */
-export const DROPPED_SERIES: Readonly<Record<string, PeerSeries>> = {
+/** Names that node-local-dns has dropped and dashboards have not, with the labels they had. */
+export const DROPPED_SERIES: Readonly<Record<string, ExpectedSeries>> = {
   coredns_panic_count_total: counter(),
   coredns_dns_request_count_total: counter('server', 'zone', 'view', 'proto', 'family'),
   coredns_dns_request_type_count_total: counter('server', 'zone', 'view', 'type'),

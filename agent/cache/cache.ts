@@ -11,14 +11,14 @@ import type {
   Metrics,
 } from '../query/services.ts';
 import { blockLabels, countersFor, type SeriesType } from './counters.ts';
-import { Doubts } from './doubt.ts';
-import { type BlockLedgers, Keeper } from './keep.ts';
-import { Ledger } from './ledger.ts';
 import { Lookup } from './lookup.ts';
-import { Flights } from './refresh.ts';
-import { type RestoreBlock, type Restored, restore } from './restore.ts';
-import { encodeSnapshot, type SnapshotBlock, type SnapshotTotals } from './snapshot.ts';
-import { Store } from './store.ts';
+import { Doubts } from './policy/denial-bursts.ts';
+import { type BlockLedgers, Keeper } from './response-writer.ts';
+import { Flights } from './single-flight.ts';
+import { type RestoreBlock, type Restored, restore } from './snapshot/restore.ts';
+import { encodeSnapshot, type SnapshotBlock, type SnapshotTotals } from './snapshot/writer.ts';
+import { Ledger } from './store/block-entries.ts';
+import { Store } from './store/store.ts';
 
 export interface CacheParts {
   readonly clock: Clock;

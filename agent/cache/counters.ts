@@ -1,8 +1,8 @@
 /** Series of one (block, listener), resolved once; a query only adds to plain numbers. */
 import type { Counter, Metrics } from '../query/services.ts';
-import type { DenialReason } from './doubt.ts';
-import type { EntryKind } from './entry.ts';
-import type { StaleReason } from './stale.ts';
+import type { DenialReason } from './policy/denial-bursts.ts';
+import type { StaleReason } from './policy/stale.ts';
+import type { EntryKind } from './store/entry.ts';
 
 /** Value of the label `type`: CoreDNS counts remembered failures among the denials. */
 export type SeriesType = 'success' | 'denial';

@@ -15,14 +15,14 @@ import type {
   ServerLabel,
   ServeStaleOptions,
 } from '../query/services.ts';
-import { isCacheable } from './classify.ts';
 import type { Counters } from './counters.ts';
-import { Cuts } from './cut.ts';
-import type { Entry } from './entry.ts';
-import type { Keeper } from './keep.ts';
-import type { Absorb, Flight, Flights } from './refresh.ts';
-import { AFTER_RELOAD, isUsable, lastGoodAnswer, type StaleReason } from './stale.ts';
-import type { Store } from './store.ts';
+import { Cuts } from './nxdomain-cut.ts';
+import { isCacheable } from './policy/classify.ts';
+import { AFTER_RELOAD, isUsable, lastGoodAnswer, type StaleReason } from './policy/stale.ts';
+import type { Keeper } from './response-writer.ts';
+import type { Absorb, Flight, Flights } from './single-flight.ts';
+import type { Entry } from './store/entry.ts';
+import type { Store } from './store/store.ts';
 
 export interface LookupParts {
   readonly blockId: number;

@@ -8,7 +8,7 @@ import { errnoOf, messageOf } from '../../base/errors.ts';
 import { lackOfOpening, type TellLack } from '../../base/lack.ts';
 import { distrustOfFolder } from '../../base/trust.ts';
 import type { ProcessCache } from '../../cache/cache.ts';
-import { SnapshotError } from '../../cache/snapshot-reader.ts';
+import { SnapshotError } from '../../cache/snapshot/reader.ts';
 import type { Logger, Metrics } from '../../query/services.ts';
 import type { BlockIdentities } from '../identity.ts';
 import { readTrusted, TooLargeError, UntrustedError } from './trusted-file.ts';

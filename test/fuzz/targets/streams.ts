@@ -1,12 +1,12 @@
 /** Readers of streams and files. */
 import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
-import { KIND, MAGIC, NO_EXTENDED, VERSION } from '../../../agent/cache/snapshot.ts';
 import {
   checkSnapshot,
   readSnapshot,
   SnapshotError,
-} from '../../../agent/cache/snapshot-reader.ts';
+} from '../../../agent/cache/snapshot/reader.ts';
+import { KIND, MAGIC, NO_EXTENDED, VERSION } from '../../../agent/cache/snapshot/writer.ts';
 import { FrameReader, frame, MAX_FRAME_BYTES } from '../../../agent/dns/frame.ts';
 import type { Target } from '../loop.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { GaveWayError } from '../../../agent/base/errors.ts';
-import { Flights, WAITER_BYTES } from '../../../agent/cache/refresh.ts';
+import { Flights, WAITER_BYTES } from '../../../agent/cache/single-flight.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
 import { FakeClock, settle } from '../../support/fake-clock.ts';
 import { ledgerWith } from '../../support/ledger.ts';

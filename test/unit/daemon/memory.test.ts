@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { LIMITS } from '../../../agent/base/limits.ts';
-import { WAITER_BYTES } from '../../../agent/cache/refresh.ts';
+import { WAITER_BYTES } from '../../../agent/cache/single-flight.ts';
 import { heapFlags } from '../../../agent/cli/heap.ts';
 import {
   cacheBudget,

@@ -1,13 +1,13 @@
 /** Puts the entries of a snapshot back, older by the time that has passed since. */
-import type { Clock } from '../base/clock.ts';
-import { readRecords } from '../dns/records.ts';
-import { Answer, ttlOffsetsOf } from '../query/answer.ts';
-import { Entry } from './entry.ts';
-import { PLUGIN } from './keep.ts';
-import type { Ledger } from './ledger.ts';
-import type { SnapshotRecord } from './snapshot.ts';
-import { checkSnapshot, readSnapshot } from './snapshot-reader.ts';
-import type { Store } from './store.ts';
+import type { Clock } from '../../base/clock.ts';
+import { readRecords } from '../../dns/records.ts';
+import { Answer, ttlOffsetsOf } from '../../query/answer.ts';
+import { PLUGIN } from '../response-writer.ts';
+import type { Ledger } from '../store/block-entries.ts';
+import { Entry } from '../store/entry.ts';
+import type { Store } from '../store/store.ts';
+import { checkSnapshot, readSnapshot } from './reader.ts';
+import type { SnapshotRecord } from './writer.ts';
 
 /** No entry is of use longer than this past its TTL, whatever a file says. */
 const MAX_WINDOW_MS = 7 * 86_400_000;

@@ -2,10 +2,10 @@
  * Answers past their TTL, for when the upstream has none (RFC 8767). Only positive entries are ever served
  * stale; a negative one that has run out is as good as none.
  */
-import { EDE } from '../dns/iana.ts';
-import type { Answer } from '../query/answer.ts';
-import type { ServeStaleOptions } from '../query/services.ts';
-import type { Entry } from './entry.ts';
+import { EDE } from '../../dns/iana.ts';
+import type { Answer } from '../../query/answer.ts';
+import type { ServeStaleOptions } from '../../query/services.ts';
+import type { Entry } from '../store/entry.ts';
 
 /** What kept the fresh answer away; label of nodens_cache_stale_served_total. */
 export type StaleReason = 'immediate' | 'budget' | 'recheck' | 'failure';

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { NewResponse } from '../../../agent/dns/build.ts';
-import { ancountOf } from '../../../agent/dns/header.ts';
-import { RCODE } from '../../../agent/dns/iana.ts';
-import { nameFromText } from '../../../agent/dns/name.ts';
-import type { Answer } from '../../../agent/query/answer.ts';
-import type { CacheOptions } from '../../../agent/query/services.ts';
-import { addressRecord, Bench, lastOctet, nodata, nxdomain } from './harness.ts';
+import type { NewResponse } from '../../../../agent/dns/build.ts';
+import { ancountOf } from '../../../../agent/dns/header.ts';
+import { RCODE } from '../../../../agent/dns/iana.ts';
+import { nameFromText } from '../../../../agent/dns/name.ts';
+import type { Answer } from '../../../../agent/query/answer.ts';
+import type { CacheOptions } from '../../../../agent/query/services.ts';
+import { addressRecord, Bench, lastOctet, nodata, nxdomain } from '../harness.ts';
 
 const SECOND = 1_000;
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((label) => `${label}.example.org.`);

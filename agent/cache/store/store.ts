@@ -4,11 +4,11 @@
  * capacity is kept by its ledger.
  */
 import { LRUCache } from 'lru-cache';
-import type { Clock, Timer } from '../base/clock.ts';
-import type { Query } from '../query/query.ts';
-import type { Counter, Metrics } from '../query/services.ts';
+import type { Clock, Timer } from '../../base/clock.ts';
+import type { Query } from '../../query/query.ts';
+import type { Counter, Metrics } from '../../query/services.ts';
 import type { Entry } from './entry.ts';
-import { Front } from './front.ts';
+import { Front } from './hot-index.ts';
 
 /** Share of all bytes that denials and remembered failures may take. */
 const DENIAL_SHARE = 0.2;

@@ -16,16 +16,16 @@ import type {
   PrefetchOptions,
   ServeStaleOptions,
 } from '../query/services.ts';
-import { type Classified, classify, type Verdict } from './classify.ts';
 import type { Counters } from './counters.ts';
-import { Cuts, cutKey } from './cut.ts';
-import type { DenialReason, Doubts } from './doubt.ts';
-import { Entry, type EntryKind } from './entry.ts';
-import { LastKnownGood } from './last-known-good.ts';
-import type { Ledger } from './ledger.ts';
-import { AFTER_RELOAD, isUsable, lastGoodAnswer } from './stale.ts';
-import { failureKey, type Store } from './store.ts';
-import { lifetimeOf, type TtlRule } from './ttl.ts';
+import { Cuts, cutKey } from './nxdomain-cut.ts';
+import { type Classified, classify, type Verdict } from './policy/classify.ts';
+import type { DenialReason, Doubts } from './policy/denial-bursts.ts';
+import { LastKnownGood } from './policy/last-known-good.ts';
+import { AFTER_RELOAD, isUsable, lastGoodAnswer } from './policy/stale.ts';
+import { lifetimeOf, type TtlRule } from './policy/ttl.ts';
+import type { Ledger } from './store/block-entries.ts';
+import { Entry, type EntryKind } from './store/entry.ts';
+import { failureKey, type Store } from './store/store.ts';
 
 /** A block's entries; outlives reloads. */
 export interface BlockLedgers {

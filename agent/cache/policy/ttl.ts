@@ -3,10 +3,10 @@
  * long as its shortest (RFC 2181 §5.2 within a set). Negative answers live for the smaller of the SOA's TTL and its
  * MINIMUM (RFC 2308 §5).
  */
-import { putU32, u32 } from '../dns/header.ts';
-import { TYPE } from '../dns/iana.ts';
-import type { RecordView } from '../dns/records.ts';
-import type { KeepOptions } from '../query/services.ts';
+import { putU32, u32 } from '../../dns/header.ts';
+import { TYPE } from '../../dns/iana.ts';
+import type { RecordView } from '../../dns/records.ts';
+import type { KeepOptions } from '../../query/services.ts';
 
 /** Lifetime of what has no TTL of its own to go by, as in CoreDNS: delegations, answers without records. */
 const BASE_TTL_SECONDS = 5;

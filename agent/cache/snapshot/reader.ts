@@ -1,7 +1,7 @@
 /** Reads what `snapshot.ts` writes. Hostile to nothing but damage: the checksum is looked at before anything else. */
 import { crc32 } from 'node:zlib';
-import { NodensError } from '../base/errors.ts';
-import { KIND, MAGIC, NO_EXTENDED, type SnapshotRecord, VERSION } from './snapshot.ts';
+import { NodensError } from '../../base/errors.ts';
+import { KIND, MAGIC, NO_EXTENDED, type SnapshotRecord, VERSION } from './writer.ts';
 
 /** Label `reason` of nodens_snapshot_errors_total. */
 export type SnapshotFault = 'damaged' | 'version';

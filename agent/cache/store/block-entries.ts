@@ -2,7 +2,7 @@
  * The entries of one block in one store, by age: counts them against the block's capacity and finds the one that makes
  * room, so that a block can only evict its own. Constant time per entry added, removed or evicted.
  */
-import type { Counter } from '../query/services.ts';
+import type { Counter } from '../../query/services.ts';
 import type { Entry } from './entry.ts';
 
 /** Entries that get a second chance before one is evicted whether it was asked for or not. */

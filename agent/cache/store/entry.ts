@@ -1,13 +1,13 @@
 /** One stored answer. Holds wire bytes and moments only, nothing that depends on where it is stored. */
-import type { Answer } from '../query/answer.ts';
-import type { Ledger } from './ledger.ts';
+import type { Answer } from '../../query/answer.ts';
+import type { Ledger } from './block-entries.ts';
 
 /** `failure` is memory of a SERVFAIL (RFC 9520); it has a key of its own. */
 export type EntryKind = 'positive' | 'negative' | 'failure';
 
 /**
  * What an entry costs besides its octets and its key: Entry and Answer, and the store's links. Measured against
- * resident memory on Node 24 with 50,000 entries (test/unit/cache/accounting.test.ts).
+ * resident memory on Node 24 with 50,000 entries (test/unit/cache/store/accounting.test.ts).
  */
 const ENTRY_OVERHEAD_BYTES = 440;
 

@@ -1,9 +1,9 @@
 /** What an answer is worth to the cache. CoreDNS's rules (1.14), with SOA-less negatives never stored. */
-import { FLAG, flagsOf, u32 } from '../dns/header.ts';
-import { CLASS, RCODE, TYPE } from '../dns/iana.ts';
-import type { RecordView } from '../dns/records.ts';
-import { matchesQuestion } from '../dns/reply.ts';
-import type { Answer } from '../query/answer.ts';
+import { FLAG, flagsOf, u32 } from '../../dns/header.ts';
+import { CLASS, RCODE, TYPE } from '../../dns/iana.ts';
+import type { RecordView } from '../../dns/records.ts';
+import { matchesQuestion } from '../../dns/reply.ts';
+import type { Answer } from '../../query/answer.ts';
 
 /**
  * - `success`, `delegation`, `denial` (NXDOMAIN, NODATA): may be stored.

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { DnsError } from '../../../agent/base/errors.ts';
-import type { NewResponse } from '../../../agent/dns/build.ts';
-import { EDE, RCODE, TYPE } from '../../../agent/dns/iana.ts';
-import { nameFromText } from '../../../agent/dns/name.ts';
-import { Query } from '../../../agent/query/query.ts';
-import { settle } from '../../support/fake-clock.ts';
+import { DnsError } from '../../../../agent/base/errors.ts';
+import type { NewResponse } from '../../../../agent/dns/build.ts';
+import { EDE, RCODE, TYPE } from '../../../../agent/dns/iana.ts';
+import { nameFromText } from '../../../../agent/dns/name.ts';
+import { Query } from '../../../../agent/query/query.ts';
+import { settle } from '../../../support/fake-clock.ts';
 import {
   addressRecord,
   Bench,
@@ -15,7 +15,7 @@ import {
   nxdomain,
   servfail,
   VERIFY,
-} from './harness.ts';
+} from '../harness.ts';
 
 const SECOND = 1_000;
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { TYPE } from '../../../agent/dns/iana.ts';
-import { Answer } from '../../../agent/query/answer.ts';
-import { addressRecord, Bench, IMMEDIATE, nxdomain } from './harness.ts';
+import { TYPE } from '../../../../agent/dns/iana.ts';
+import { Answer } from '../../../../agent/query/answer.ts';
+import { addressRecord, Bench, IMMEDIATE, nxdomain } from '../harness.ts';
 
 const SECOND = 1_000;
 const name = (i: number): string => `n${i}.example.org.`;

@@ -2,9 +2,9 @@
  * Whether an upstream that used to answer names has begun to deny them: some names may really go, many at once rarely
  * do. Until enough names have turned, each denial is believed and what it replaced is held; then that is given back.
  */
-import type { Clock } from '../base/clock.ts';
-import type { Logger } from '../query/services.ts';
-import type { Entry } from './entry.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Logger } from '../../query/services.ts';
+import type { Entry } from '../store/entry.ts';
 
 /** Names with good answers that turn negative within this time, and from how many on nobody believes it. */
 const WINDOW_MS = 60_000;

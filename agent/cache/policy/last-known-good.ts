@@ -1,14 +1,14 @@
 /** Good answers against denials, where many names are denied at once (`last_known_good`). Never for cluster domains. */
-import type { Clock } from '../base/clock.ts';
-import { isSubdomain, octetKey } from '../dns/name.ts';
-import type { Answer } from '../query/answer.ts';
-import type { Query } from '../query/query.ts';
-import type { CacheOptions, ServeStaleOptions } from '../query/services.ts';
-import type { Counters } from './counters.ts';
-import type { DenialReason, Doubts } from './doubt.ts';
-import type { Entry } from './entry.ts';
+import type { Clock } from '../../base/clock.ts';
+import { isSubdomain, octetKey } from '../../dns/name.ts';
+import type { Answer } from '../../query/answer.ts';
+import type { Query } from '../../query/query.ts';
+import type { CacheOptions, ServeStaleOptions } from '../../query/services.ts';
+import type { Counters } from '../counters.ts';
+import type { Entry } from '../store/entry.ts';
+import type { Store } from '../store/store.ts';
+import type { DenialReason, Doubts } from './denial-bursts.ts';
 import { lastGoodAnswer } from './stale.ts';
-import type { Store } from './store.ts';
 
 export interface LastKnownGoodParts {
   readonly store: Store;

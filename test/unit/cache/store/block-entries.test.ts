@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Entry } from '../../../agent/cache/entry.ts';
-import { Ledger } from '../../../agent/cache/ledger.ts';
-import { addressRecord, Bench, queryFor, replyTo } from './harness.ts';
+import { Ledger } from '../../../../agent/cache/store/block-entries.ts';
+import { Entry } from '../../../../agent/cache/store/entry.ts';
+import { addressRecord, Bench, queryFor, replyTo } from '../harness.ts';
 
 function filled(count: number, uselessMs: (i: number) => number = () => 0) {
   const ledger = new Ledger({ value: 0 });

@@ -2,7 +2,7 @@
  * A small table before the store, for questions as clients send them: found by a hash of their octets and compared word
  * by word, so that a hit makes no string and moves nothing. Whatever is not in it is found in the store as ever.
  */
-import type { Query } from '../query/query.ts';
+import type { Query } from '../../query/query.ts';
 import type { Entry } from './entry.ts';
 
 /** A power of two. A question has two places, in slots that differ in their lowest bit. */

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Entry } from '../../../agent/cache/entry.ts';
-import { Ledger } from '../../../agent/cache/ledger.ts';
-import { encodeSnapshot } from '../../../agent/cache/snapshot.ts';
-import { SnapshotError } from '../../../agent/cache/snapshot-reader.ts';
-import { EDE, RCODE } from '../../../agent/dns/iana.ts';
-import type { CacheOptions } from '../../../agent/query/services.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
+import { SnapshotError } from '../../../../agent/cache/snapshot/reader.ts';
+import { encodeSnapshot } from '../../../../agent/cache/snapshot/writer.ts';
+import { Ledger } from '../../../../agent/cache/store/block-entries.ts';
+import { Entry } from '../../../../agent/cache/store/entry.ts';
+import { EDE, RCODE } from '../../../../agent/dns/iana.ts';
+import type { CacheOptions } from '../../../../agent/query/services.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
 import {
   addressRecord,
   Bench,
@@ -17,7 +17,7 @@ import {
   replyTo,
   ttlIn,
   VERIFY,
-} from './harness.ts';
+} from '../harness.ts';
 
 const SECOND = 1_000;
 const IDENTITY = '. @ 127.0.0.1';

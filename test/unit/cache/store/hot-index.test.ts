@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Entry } from '../../../agent/cache/entry.ts';
-import { Front } from '../../../agent/cache/front.ts';
-import { Ledger } from '../../../agent/cache/ledger.ts';
-import { buildResponse } from '../../../agent/dns/build.ts';
-import { FLAG, putHeader, putU16 } from '../../../agent/dns/header.ts';
-import { CLASS, RCODE, TYPE } from '../../../agent/dns/iana.ts';
-import { nameFromText } from '../../../agent/dns/name.ts';
-import { readQueryHead } from '../../../agent/dns/query-head.ts';
-import { Answer } from '../../../agent/query/answer.ts';
-import { Query } from '../../../agent/query/query.ts';
+import { Ledger } from '../../../../agent/cache/store/block-entries.ts';
+import { Entry } from '../../../../agent/cache/store/entry.ts';
+import { Front } from '../../../../agent/cache/store/hot-index.ts';
+import { buildResponse } from '../../../../agent/dns/build.ts';
+import { FLAG, putHeader, putU16 } from '../../../../agent/dns/header.ts';
+import { CLASS, RCODE, TYPE } from '../../../../agent/dns/iana.ts';
+import { nameFromText } from '../../../../agent/dns/name.ts';
+import { readQueryHead } from '../../../../agent/dns/query-head.ts';
+import { Answer } from '../../../../agent/query/answer.ts';
+import { Query } from '../../../../agent/query/query.ts';
 
 const BLOCK = 3;
 /** More than the table has room for. */

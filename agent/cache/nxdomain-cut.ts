@@ -10,8 +10,8 @@ import { isSubdomain, readName, skipName } from '../dns/name.ts';
 import { type RecordView, readRecords } from '../dns/records.ts';
 import { type Answer, ttlOffsetsOf } from '../query/answer.ts';
 import type { Query } from '../query/query.ts';
-import type { Entry } from './entry.ts';
-import type { Share } from './store.ts';
+import type { Entry } from './store/entry.ts';
+import type { Share } from './store/store.ts';
 
 /** Octets of block, type, class, and DO and CD before the name (query.keyIn). */
 const KEY_HEAD = 7;

@@ -8,9 +8,9 @@
  * the end (number of entries, u32). Numbers are big-endian.
  */
 import { crc32 } from 'node:zlib';
-import type { Clock } from '../base/clock.ts';
-import type { ExtendedError } from '../base/errors.ts';
-import type { Entry } from './entry.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { ExtendedError } from '../../base/errors.ts';
+import type { Entry } from '../store/entry.ts';
 
 export const MAGIC = Buffer.from('nodens snapshot\n', 'latin1');
 export const VERSION = 1;

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { classify, isCacheable, type Verdict } from '../../../agent/cache/classify.ts';
-import { lifetimeOf, type TtlRule } from '../../../agent/cache/ttl.ts';
-import type { NewRecord, NewResponse } from '../../../agent/dns/build.ts';
-import { FLAG, putU32 } from '../../../agent/dns/header.ts';
-import { CLASS, RCODE, TYPE } from '../../../agent/dns/iana.ts';
-import { nameFromText } from '../../../agent/dns/name.ts';
-import { readRecords } from '../../../agent/dns/records.ts';
-import { type Ask, addressRecord, queryFor, replyTo, soaRecord } from './harness.ts';
+import { classify, isCacheable, type Verdict } from '../../../../agent/cache/policy/classify.ts';
+import { lifetimeOf, type TtlRule } from '../../../../agent/cache/policy/ttl.ts';
+import type { NewRecord, NewResponse } from '../../../../agent/dns/build.ts';
+import { FLAG, putU32 } from '../../../../agent/dns/header.ts';
+import { CLASS, RCODE, TYPE } from '../../../../agent/dns/iana.ts';
+import { nameFromText } from '../../../../agent/dns/name.ts';
+import { readRecords } from '../../../../agent/dns/records.ts';
+import { type Ask, addressRecord, queryFor, replyTo, soaRecord } from '../harness.ts';
 
 const NOW = 1_700_000_000;
 const a = addressRecord(60);

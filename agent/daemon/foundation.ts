@@ -28,8 +28,8 @@ import { nodeAddresses } from '../server/listen/node-addresses.ts';
 import { Listeners } from '../server/listeners.ts';
 import { chooseNative } from '../server/native.ts';
 import type { ConnectUdp } from '../server/udp/connected.ts';
-import { nodeSockets } from '../upstream/node-sockets.ts';
-import type { Sockets } from '../upstream/ports.ts';
+import { nodeSockets } from '../upstream/transport/node-sockets.ts';
+import type { Sockets } from '../upstream/transport/ports.ts';
 import { createUpstreams } from '../upstream/upstreams.ts';
 import {
   type CacheBudget,

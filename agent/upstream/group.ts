@@ -15,17 +15,17 @@ import type {
   UpstreamReply,
   UpstreamTarget,
 } from '../query/services.ts';
-import type { Checks } from './checks.ts';
 import { Endpoints } from './endpoints.ts';
 import { Exchange } from './exchange/exchange.ts';
 import { allDown, servfail } from './exchange/outcome.ts';
 import { type ExchangeContext, type Plan, WAITING_QUERY_BYTES } from './exchange/plan.ts';
-import type { HealthSettings } from './health.ts';
+import { Member } from './group-member.ts';
+import { Targets } from './group-upstreams.ts';
+import type { HealthSettings } from './health/health.ts';
+import type { Checks } from './health/health-registry.ts';
 import { HedgeBudget } from './hedge-budget.ts';
-import { Member } from './member.ts';
-import { Order } from './policy.ts';
 import type { Registry } from './registry.ts';
-import { Targets } from './targets.ts';
+import { Order } from './selection-policy.ts';
 
 /** Attempts for one query where the Corefile does not say: twice round, as CoreDNS, and a lost packet's worth. */
 const ROUNDS = 2;

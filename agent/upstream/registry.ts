@@ -2,7 +2,7 @@
 
 import { type Endpoint, formatEndpoint } from '../base/address.ts';
 import type { Timer } from '../base/clock.ts';
-import { Target, type TargetContext, type TargetSettings } from './target.ts';
+import { Target, type TargetContext, type TargetSettings } from './upstream.ts';
 
 /** How often sockets are looked after, milliseconds: the precision of `expire` and of socket ages. */
 const TIDY_MS = 1_000;

@@ -3,15 +3,15 @@ import type { Clock } from '../base/clock.ts';
 import type { TellLack } from '../base/lack.ts';
 import type { MemoryLedger } from '../base/memory-ledger.ts';
 import type { Logger, Metrics, UpstreamGroupOptions, Upstreams } from '../query/services.ts';
-import { Checks } from './checks.ts';
-import { Deadlines } from './deadlines.ts';
 import { Group } from './group.ts';
-import type { HealthState } from './health.ts';
-import { type IdSource, randomIds } from './ids.ts';
-import { nodeSockets } from './node-sockets.ts';
-import type { Sockets } from './ports.ts';
+import type { HealthState } from './health/health.ts';
+import { Checks } from './health/health-registry.ts';
 import { Registry } from './registry.ts';
-import { tellingLacks } from './sockets/telling-lacks.ts';
+import { type IdSource, randomIds } from './transport/ids.ts';
+import { nodeSockets } from './transport/node-sockets.ts';
+import type { Sockets } from './transport/ports.ts';
+import { tellingLacks } from './transport/reporting-sockets.ts';
+import { Deadlines } from './transport/timer-wheel.ts';
 
 export interface UpstreamsDependencies {
   readonly clock: Clock;

@@ -1,7 +1,7 @@
 /** What the answers to one question, with EDNS and without, teach. */
 import type { Reply } from '../../dns/reply.ts';
-import type { Flight } from '../flight.ts';
-import type { Member } from '../member.ts';
+import type { Member } from '../group-member.ts';
+import type { Flight } from '../transport/pending-query.ts';
 import { isGood, refusesEdns, worthOf } from './worth.ts';
 
 /**

@@ -9,8 +9,8 @@
  */
 import type { Transport } from '../../query/query.ts';
 import type { UpstreamQuestion } from '../../query/services.ts';
-import type { Flight } from '../flight.ts';
-import type { TargetMeters } from '../meters.ts';
+import type { Flight } from '../transport/pending-query.ts';
+import type { TargetMeters } from '../upstream-metrics.ts';
 import { OwnQuestion, type OwnQuestionContext } from './own-question.ts';
 
 /** Replies to EDNS in a row that may be because of it, silence included, after which it is in doubt. */

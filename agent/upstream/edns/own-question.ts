@@ -6,8 +6,8 @@ import type { Clock } from '../../base/clock.ts';
 import { acceptReply } from '../../dns/reply/accept.ts';
 import type { Transport } from '../../query/query.ts';
 import type { UpstreamQuestion } from '../../query/services.ts';
-import { type Deadlines, type Expiring, NOT_WAITING } from '../deadlines.ts';
-import { Flight, type FlightOwner } from '../flight.ts';
+import { Flight, type FlightOwner } from '../transport/pending-query.ts';
+import { type Deadlines, type Expiring, NOT_WAITING } from '../transport/timer-wheel.ts';
 import { GOOD, SILENCE, USELESS, worthOf } from './worth.ts';
 
 /** Longer than a resolver takes for a name that it answers. */

@@ -1,7 +1,7 @@
 /** How much a reply is worth, where the same question was asked with EDNS and without. */
 import { RCODE } from '../../dns/iana.ts';
 import type { Reply } from '../../dns/reply.ts';
-import { isUseless } from '../usefulness.ts';
+import { isUseless } from '../health/usefulness.ts';
 
 /** EDNS is refused in so many words. */
 const REFUSAL = 0;

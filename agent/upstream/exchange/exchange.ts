@@ -10,12 +10,12 @@ import { acceptReply } from '../../dns/reply/accept.ts';
 import type { Reply } from '../../dns/reply.ts';
 import type { Transport } from '../../query/query.ts';
 import type { UpstreamReply } from '../../query/services.ts';
-import { type Expiring, NOT_WAITING } from '../deadlines.ts';
 import { learnFromPlain, type PlainReason } from '../edns/learn.ts';
 import { isGood } from '../edns/worth.ts';
-import { CLOSED, type Flight, type FlightOwner } from '../flight.ts';
-import { isTruncated, isUnproven } from '../match.ts';
-import type { Failure } from '../ports.ts';
+import { isTruncated, isUnproven } from '../transport/match.ts';
+import { CLOSED, type Flight, type FlightOwner } from '../transport/pending-query.ts';
+import type { Failure } from '../transport/ports.ts';
+import { type Expiring, NOT_WAITING } from '../transport/timer-wheel.ts';
 import { isLack, unanswered } from './outcome.ts';
 import {
   type Attempt,

@@ -2,8 +2,8 @@
 import { DnsError, NetworkError } from '../../base/errors.ts';
 import { LocalLackError, lackOf } from '../../base/lack.ts';
 import { EDE, RCODE } from '../../dns/iana.ts';
-import type { Member } from '../member.ts';
-import type { Failure } from '../ports.ts';
+import type { Member } from '../group-member.ts';
+import type { Failure } from '../transport/ports.ts';
 
 /** SERVFAIL that tells nothing of the network: our own doing. */
 export function servfail(text: string): DnsError {

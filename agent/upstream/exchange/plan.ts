@@ -3,11 +3,11 @@ import type { Clock } from '../../base/clock.ts';
 import type { MemoryLedger } from '../../base/memory-ledger.ts';
 import type { Transport } from '../../query/query.ts';
 import type { UpstreamQuestion } from '../../query/services.ts';
-import type { Deadlines } from '../deadlines.ts';
 import type { PlainReason } from '../edns/learn.ts';
-import type { Flight } from '../flight.ts';
+import type { Member } from '../group-member.ts';
 import type { HedgeBudget } from '../hedge-budget.ts';
-import type { Member } from '../member.ts';
+import type { Flight } from '../transport/pending-query.ts';
+import type { Deadlines } from '../transport/timer-wheel.ts';
 
 export interface Plan {
   readonly question: UpstreamQuestion;

@@ -1,8 +1,8 @@
 /** The attempts of one exchange: which upstream is asked when, and how; those under way. */
 import type { Transport } from '../../query/query.ts';
 import type { PlainReason } from '../edns/learn.ts';
-import { Flight, type FlightOwner, type Purpose } from '../flight.ts';
-import type { Member } from '../member.ts';
+import type { Member } from '../group-member.ts';
+import { Flight, type FlightOwner, type Purpose } from '../transport/pending-query.ts';
 import { type Attempt, type Plan, transportOf } from './plan.ts';
 
 const NONE: readonly Attempt[] = [];

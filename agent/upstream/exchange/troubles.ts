@@ -1,8 +1,8 @@
 /** What went wrong in one exchange; most have none. */
 import type { NetworkError } from '../../base/errors.ts';
 import type { Transport } from '../../query/query.ts';
-import type { Member } from '../member.ts';
-import type { Failure } from '../ports.ts';
+import type { Member } from '../group-member.ts';
+import type { Failure } from '../transport/ports.ts';
 import { failureOf, isLack, telling } from './outcome.ts';
 
 export class Troubles {

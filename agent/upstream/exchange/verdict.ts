@@ -1,7 +1,7 @@
 /** What becomes of a reply that could be read. */
 import type { Reply } from '../../dns/reply.ts';
 import { refusesEdns } from '../edns/worth.ts';
-import { isUseless } from '../usefulness.ts';
+import { isUseless } from '../health/usefulness.ts';
 import type { Attempt, Plan } from './plan.ts';
 
 /**

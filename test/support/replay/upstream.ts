@@ -14,7 +14,7 @@ import type {
   Sockets,
   StreamEvents,
   StreamPort,
-} from '../../../agent/upstream/ports.ts';
+} from '../../../agent/upstream/transport/ports.ts';
 import { bareReplyTo, type SeenQuery, seenQuery } from '../upstream/messages.ts';
 
 /**

@@ -10,7 +10,7 @@ import type {
   Sockets,
   StreamEvents,
   StreamPort,
-} from '../../../agent/upstream/ports.ts';
+} from '../../../agent/upstream/transport/ports.ts';
 import { type ReplyFields, replyTo, type SeenQuery, seenQuery } from './messages.ts';
 
 export class FakeDatagram implements DatagramPort {

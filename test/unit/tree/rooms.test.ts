@@ -13,8 +13,8 @@ const imports = files.flatMap((file) => importsOf(file));
 const KNOWN_TYPE_CIRCLES: readonly string[] = [
   'agent/cache/store/entry.ts agent/cache/store/block-entries.ts',
   'agent/query/plugin.ts agent/query/query.ts agent/query/services.ts agent/query/upstreams.ts',
-  'agent/upstream/exchange/outcome.ts agent/upstream/health.ts agent/upstream/member.ts ' +
-    'agent/upstream/target.ts agent/upstream/tcp/dials.ts agent/upstream/tcp/pool.ts',
+  'agent/upstream/exchange/outcome.ts agent/upstream/health/health.ts agent/upstream/group-member.ts ' +
+    'agent/upstream/upstream.ts agent/upstream/transport/tcp/dials.ts agent/upstream/transport/tcp/pool.ts',
 ];
 
 describe('the tree', () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { UpstreamGroup } from '../../../agent/query/services.ts';
+import { RoundTrip } from '../../../agent/upstream/health/round-trip.ts';
 import { HedgeBudget } from '../../../agent/upstream/hedge-budget.ts';
-import { RoundTrip } from '../../../agent/upstream/round-trip.ts';
 import { settle } from '../../support/fake-clock.ts';
 import type { SeenQuery } from '../../support/upstream/messages.ts';
 import {

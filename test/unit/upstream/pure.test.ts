@@ -3,10 +3,14 @@ import { test } from 'node:test';
 import type { Clock } from '../../../agent/base/clock.ts';
 import { InternalError } from '../../../agent/base/errors.ts';
 import type { Policy } from '../../../agent/query/services.ts';
-import { Deadlines, type Expiring, NOT_WAITING } from '../../../agent/upstream/deadlines.ts';
-import { freeId, randomIds } from '../../../agent/upstream/ids.ts';
-import { type Candidate, Order } from '../../../agent/upstream/policy.ts';
-import { RoundTrip } from '../../../agent/upstream/round-trip.ts';
+import { RoundTrip } from '../../../agent/upstream/health/round-trip.ts';
+import { type Candidate, Order } from '../../../agent/upstream/selection-policy.ts';
+import { freeId, randomIds } from '../../../agent/upstream/transport/ids.ts';
+import {
+  Deadlines,
+  type Expiring,
+  NOT_WAITING,
+} from '../../../agent/upstream/transport/timer-wheel.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 interface Named extends Candidate {

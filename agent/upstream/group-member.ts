@@ -1,0 +1,93 @@
+/** An upstream as one group sees it: shared sockets, the group's idea of health, the group's labels. */
+import { rcodeName } from '../dns/iana.ts';
+import type { Transport } from '../query/query.ts';
+import type { Counter, Histogram, Metrics, UpstreamQuestion } from '../query/services.ts';
+import { isLack } from './exchange/outcome.ts';
+import { type Health, type HealthSettings, probeQuestion } from './health/health.ts';
+import type { Candidate } from './selection-policy.ts';
+import type { Flight } from './transport/pending-query.ts';
+import type { Failure } from './transport/ports.ts';
+import type { Target } from './upstream.ts';
+
+interface CacheCounters {
+  readonly hits: Counter;
+  readonly misses: Counter;
+}
+
+export class Member implements Candidate {
+  readonly target: Target;
+  /** Undefined where the group does not check health. */
+  readonly health: Health | undefined;
+  /** A question of this node's own, with an answer that no client has a hand in. */
+  readonly probe: UpstreamQuestion;
+  readonly #proxyName: string;
+  readonly #metrics: Metrics;
+  readonly #connections: Readonly<Record<Transport, CacheCounters>>;
+  readonly #durations = new Map<number, Histogram>();
+
+  constructor(
+    target: Target,
+    health: Health | undefined,
+    settings: HealthSettings,
+    metrics: Metrics,
+  ) {
+    this.target = target;
+    this.health = health;
+    this.probe = probeQuestion(settings);
+    this.#proxyName = settings.proxyName;
+    this.#metrics = metrics;
+    // CoreDNS's word for DNS over TLS.
+    const stream = target.isTls ? 'tcp-tls' : 'tcp';
+    this.#connections = { udp: this.#cacheCounters('udp'), tcp: this.#cacheCounters(stream) };
+  }
+
+  get isDown(): boolean {
+    return this.health?.isDown ?? false;
+  }
+
+  get isSuspect(): boolean {
+    return this.health?.isSuspect ?? false;
+  }
+
+  send(flight: Flight): void {
+    // `flight` may have failed, and with it been counted, by the time this returns.
+    const counters = this.#connections[flight.transport];
+    const wasOpen = this.target.send(flight);
+    if (wasOpen) counters.hits.value++;
+    else counters.misses.value++;
+  }
+
+  answered(flight: Flight, rcode: number, durationMs: number): void {
+    this.target.answered(flight);
+    this.health?.heard(rcode, flight.question.name);
+    this.#duration(rcode).observe(durationMs / 1_000);
+  }
+
+  /** An attempt failed, or has been waiting too long. What this node lacks is not the upstream's failure. */
+  failed(flight: Flight, failure: Failure): void {
+    if (isLack(failure)) return;
+    this.target.meters.failed(flight.transport, failure.phase);
+    this.health?.fault(failure);
+  }
+
+  #duration(rcode: number): Histogram {
+    let histogram = this.#durations.get(rcode);
+    if (histogram === undefined) {
+      const name = rcodeName(rcode);
+      // A server that makes up rcodes must not make up series.
+      const label = name.startsWith('RCODE') ? 'other' : name;
+      const labels = { proxy_name: this.#proxyName, to: this.target.name, rcode: label };
+      histogram = this.#metrics.histogram('coredns_proxy_request_duration_seconds', labels);
+      this.#durations.set(rcode, histogram);
+    }
+    return histogram;
+  }
+
+  #cacheCounters(proto: string): CacheCounters {
+    const labels = { proxy_name: this.#proxyName, to: this.target.name, proto };
+    return {
+      hits: this.#metrics.counter('coredns_proxy_conn_cache_hits_total', labels),
+      misses: this.#metrics.counter('coredns_proxy_conn_cache_misses_total', labels),
+    };
+  }
+}

@@ -1,0 +1,78 @@
+/** The health of every upstream in use, each way of checking it once: it is shared by groups and outlives reloads. */
+
+import type { Target } from '../upstream.ts';
+import { Health, type HealthContext, type HealthSettings, type HealthState } from './health.ts';
+
+interface Entry {
+  readonly health: Health;
+  readonly to: string;
+  users: number;
+}
+
+const STATES: readonly HealthState[] = ['up', 'suspect', 'down'];
+
+export class Checks {
+  readonly #context: HealthContext;
+  readonly #entries = new Map<Target, Map<string, Entry>>();
+
+  constructor(context: HealthContext) {
+    this.#context = context;
+  }
+
+  /** One more user of the health of `target` as `settings` measure it. */
+  acquire(target: Target, settings: HealthSettings): Health {
+    const key = keyOf(settings);
+    const ways = this.#entries.get(target) ?? new Map<string, Entry>();
+    this.#entries.set(target, ways);
+    let entry = ways.get(key);
+    if (entry === undefined) {
+      const health = new Health(target, settings, this.#context);
+      entry = { health, to: target.name, users: 0 };
+      ways.set(key, entry);
+      this.#show(target.name);
+    }
+    entry.users++;
+    return entry.health;
+  }
+
+  /** One user less; the last one ends the probes. */
+  release(target: Target, settings: HealthSettings): void {
+    const key = keyOf(settings);
+    const ways = this.#entries.get(target);
+    const entry = ways?.get(key);
+    if (ways === undefined || entry === undefined || --entry.users > 0) return;
+    ways.delete(key);
+    if (ways.size === 0) this.#entries.delete(target);
+    entry.health.stop();
+    if (this.#of(entry.to).length === 0) this.#hide(entry.to);
+  }
+
+  #of(to: string): Health[] {
+    const ways = [...this.#entries.values()].flatMap((entries) => [...entries.values()]);
+    return ways.filter((entry) => entry.to === to).map(({ health }) => health);
+  }
+
+  /** The worst that any way of checking says. */
+  #stateOf(to: string): HealthState {
+    const states = this.#of(to).map(({ state }) => state);
+    return STATES.findLast((state) => states.includes(state)) ?? 'up';
+  }
+
+  #show(to: string): void {
+    for (const state of STATES) {
+      const read = (): number => Number(this.#stateOf(to) === state);
+      this.#context.metrics.gaugeFrom('nodens_upstream_state', { to, state }, read);
+    }
+  }
+
+  #hide(to: string): void {
+    for (const state of STATES) this.#context.metrics.drop('nodens_upstream_state', { to, state });
+  }
+}
+
+function keyOf(settings: HealthSettings): string {
+  const { proxyName, transport, maxFails, options } = settings;
+  const { intervalMs, recursionDesired, domain } = options;
+  const words = [proxyName, transport, maxFails, intervalMs, recursionDesired];
+  return [...words, Buffer.from(domain).toString('hex')].join(' ');
+}

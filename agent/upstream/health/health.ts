@@ -1,0 +1,283 @@
+/**
+ * Whether an upstream is fit for use: a circuit breaker. One that answers is asked nothing, but for a probe to know
+ * what its answer looks like in good times; after a fault it is probed until it answers again, as in CoreDNS. It is
+ * down when more than `maxFails` probes in a row have failed, or when for a second nothing but faults was seen, several
+ * of them. Then it gets probes only (docs/architecture.md, invariant 7).
+ */
+import type { Clock } from '../../base/clock.ts';
+import { CLASS, TYPE } from '../../dns/iana.ts';
+import { acceptReply, type Rejection } from '../../dns/reply/accept.ts';
+import type { Reply } from '../../dns/reply.ts';
+import type { Transport } from '../../query/query.ts';
+import type {
+  Counter,
+  HealthCheckOptions,
+  Logger,
+  Metrics,
+  UpstreamQuestion,
+} from '../../query/services.ts';
+import { isLack } from '../exchange/outcome.ts';
+import { Flight, type FlightOwner } from '../transport/pending-query.ts';
+import type { Failure } from '../transport/ports.ts';
+import { type Deadlines, type Expiring, NOT_WAITING } from '../transport/timer-wheel.ts';
+import type { Target } from '../upstream.ts';
+import { isUseless, Usefulness } from './usefulness.ts';
+
+/** An upstream that pauses for less than this is late, not gone. */
+const OPEN_AFTER_MS = 1_000;
+/** Faults, queries' and probes' alike, that one lost packet cannot explain. */
+const OPEN_FAULTS = 3;
+
+/**
+ * When a probe finds out what its answer is worth in good times: soon after the first good answer, later where there was
+ * none, and seldom where it was worth nothing.
+ */
+const FIRST_LOOK_MS = 2_000;
+const NEXT_LOOK_MS = 30_000;
+const LOOK_MS = 600_000;
+
+/** How health is measured: what the Corefile says. */
+export interface HealthSettings {
+  readonly proxyName: string;
+  readonly transport: Transport;
+  readonly maxFails: number;
+  readonly options: HealthCheckOptions;
+}
+
+export interface HealthContext {
+  readonly clock: Clock;
+  readonly deadlines: Deadlines;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  /** Uniform in [0, 1): keeps a thousand nodes from probing in step. */
+  readonly random: () => number;
+}
+
+/** `suspect`: being probed after a fault, still in use. */
+export type HealthState = 'up' | 'suspect' | 'down';
+
+export class Health implements FlightOwner, Expiring {
+  dueTick = NOT_WAITING;
+  dueBefore: Expiring | undefined;
+  dueAfter: Expiring | undefined;
+  /** What went wrong last. */
+  lastFailure: Failure = { phase: 'wait', errno: 'ETIMEDOUT' };
+  readonly #target: Target;
+  readonly #settings: HealthSettings;
+  readonly #context: HealthContext;
+  readonly #failures: Counter;
+  readonly #question: UpstreamQuestion;
+  readonly #usefulness = new Usefulness();
+  #probe: Flight | undefined;
+  /** Whether the upstream has once had a useful answer to the probe. */
+  #knowsProbe = false;
+  #lookMs: number | undefined;
+  /** Failed probes in a row. */
+  #fails = 0;
+  /** Faults since the last good answer, and when the first of them was. */
+  #faults = 0;
+  #faultySinceMs = 0;
+  #isProbing = false;
+  #isDown = false;
+  #nextTrialMs = Number.NEGATIVE_INFINITY;
+
+  constructor(target: Target, settings: HealthSettings, context: HealthContext) {
+    this.#target = target;
+    this.#settings = settings;
+    this.#context = context;
+    const labels = { proxy_name: settings.proxyName, to: target.name };
+    this.#failures = context.metrics.counter('coredns_proxy_healthcheck_failures_total', labels);
+    this.#question = probeQuestion(settings);
+  }
+
+  get isDown(): boolean {
+    return this.#isDown;
+  }
+
+  /** True between a fault and the next good answer. */
+  get isSuspect(): boolean {
+    return this.#isProbing;
+  }
+
+  get state(): HealthState {
+    if (this.#isDown) return 'down';
+    return this.#isProbing ? 'suspect' : 'up';
+  }
+
+  /** An attempt failed or stays unanswered: probe until it answers. */
+  fault(failure: Failure): void {
+    this.#count(failure);
+    this.#suspect();
+  }
+
+  /** Judges a client's query that was answered. A good answer ends all suspicion, a row of useless ones raises it. */
+  heard(rcode: number, name: Uint8Array): void {
+    if (!isUseless(rcode)) {
+      this.#recovered();
+      if (!this.#knowsProbe) this.#look();
+      return;
+    }
+    this.#usefulness.heard(rcode, name);
+    if (this.#usefulness.isInDoubt) this.#suspect();
+  }
+
+  /**
+   * Whether a client's query may go to an upstream that is down: one that answers, but nothing of use, may fail the
+   * probe's name and serve others. At most one such query per interval.
+   */
+  takeTrial(): boolean {
+    const nowMs = this.#context.clock.nowMs();
+    if (!this.#usefulness.isInDoubt || nowMs < this.#nextTrialMs) return false;
+    this.#nextTrialMs = nowMs + this.#settings.options.intervalMs;
+    return true;
+  }
+
+  /** Ends probing for good. */
+  stop(): void {
+    this.#calm();
+    this.#endProbe();
+  }
+
+  onReply(flight: Flight, message: Buffer): void {
+    this.#target.answered(flight);
+    const reply = acceptReply(message, flight.question, flight.spelling);
+    if (typeof reply === 'string') this.#target.meters.mismatched(reply);
+    const isUseful = typeof reply !== 'string' && !isUseless(reply.rcode);
+    if (isUseful) this.#knowsProbe = true;
+    if (!this.#isProbing) {
+      this.#looked(reply, isUseful);
+    } else if (isUseful || (typeof reply !== 'string' && !this.#usefulness.isInDoubt)) {
+      // A server that cannot resolve the probe's name may well serve others, so the rcode counts only in doubt.
+      this.#recovered();
+    } else if (typeof reply !== 'string' && !this.#knowsProbe) {
+      // It may say so in good times as well: there is doubt, and no fault.
+      this.#abandonProbe();
+      this.#lives();
+    } else {
+      this.#failed({ phase: 'match', errno: 'EBADMSG' });
+    }
+  }
+
+  /** A probe that this node could not send says nothing: the next one is due all the same. */
+  onFailure(_flight: Flight, failure: Failure): void {
+    if (!this.#isProbing) this.#endProbe();
+    else if (!isLack(failure)) this.#failed(failure);
+    else this.#abandonProbe();
+  }
+
+  /** The next probe is due; the one before it, where it is still out, has failed. */
+  onDeadline(): void {
+    if (!this.#isProbing) {
+      this.#endProbe();
+      return;
+    }
+    if (this.#probe !== undefined) this.#failed({ phase: this.#probe.phase, errno: 'ETIMEDOUT' });
+    this.#send();
+  }
+
+  /**
+   * Probes an upstream that is well, where it is time: only one that has an answer to the probe can be told to have an
+   * outage by an error, when clients' names, which a single client may have chosen, raise doubt.
+   */
+  #look(): void {
+    const nowMs = this.#context.clock.nowMs();
+    this.#lookMs ??= nowMs + FIRST_LOOK_MS;
+    if (nowMs < this.#lookMs || this.#probe !== undefined) return;
+    this.#lookMs = nowMs + NEXT_LOOK_MS;
+    this.#send();
+  }
+
+  #looked(reply: Reply | Rejection, isUseful: boolean): void {
+    this.#endProbe();
+    if (typeof reply !== 'string' && !isUseful)
+      this.#lookMs = this.#context.clock.nowMs() + LOOK_MS;
+  }
+
+  #suspect(): void {
+    if (this.#isProbing) return;
+    this.#isProbing = true;
+    if (this.#probe === undefined) this.#send();
+  }
+
+  #send(): void {
+    const { clock, deadlines, random } = this.#context;
+    const { options, transport: wanted } = this.#settings;
+    const transport = this.#target.transportFor(wanted);
+    const edns = this.#target.edns[transport].takeProbe();
+    const probe = new Flight(this.#question, transport, edns, this, 'probe');
+    this.#probe = probe;
+    const jitteredMs = options.intervalMs * (0.75 + random() / 2);
+    const waitMs = Math.max(jitteredMs, this.#target.probeMs(transport));
+    deadlines.set(this, clock.nowMs() + waitMs);
+    this.#target.send(probe);
+  }
+
+  #failed(failure: Failure): void {
+    this.#abandonProbe();
+    this.#fails++;
+    this.#failures.value++;
+    this.#count(failure);
+  }
+
+  #count(failure: Failure): void {
+    const nowMs = this.#context.clock.nowMs();
+    if (this.#faults === 0) this.#faultySinceMs = nowMs;
+    this.#faults++;
+    this.lastFailure = failure;
+    if (this.#isDown) return;
+    const isGone = this.#faults >= OPEN_FAULTS && nowMs - this.#faultySinceMs >= OPEN_AFTER_MS;
+    if (!isGone && this.#fails <= this.#settings.maxFails) return;
+    this.#isDown = true;
+    const upstream = this.#target.name;
+    const fields = {
+      event: 'upstream-down',
+      upstream,
+      failedProbes: this.#fails,
+      ...failure,
+    } as const;
+    this.#context.log.warn(fields, `upstream ${upstream} is down: queries avoid it, probes go on`);
+  }
+
+  #recovered(): void {
+    this.#lives();
+    this.#calm();
+  }
+
+  #lives(): void {
+    const upstream = this.#target.name;
+    if (this.#isDown) this.#context.log.info({ upstream }, `upstream ${upstream} answers again`);
+    this.#fails = 0;
+    this.#faults = 0;
+    this.#isDown = false;
+  }
+
+  #calm(): void {
+    this.#usefulness.reset();
+    if (!this.#isProbing) return;
+    this.#isProbing = false;
+    this.#endProbe();
+  }
+
+  #endProbe(): void {
+    this.#abandonProbe();
+    this.#context.deadlines.clear(this);
+  }
+
+  #abandonProbe(): void {
+    this.#probe?.abandon();
+    this.#probe = undefined;
+  }
+}
+
+/** What a probe asks: the Corefile says it, clients have no hand in it. */
+export function probeQuestion({ options, transport }: HealthSettings): UpstreamQuestion {
+  return {
+    name: options.domain,
+    type: TYPE.NS,
+    class: CLASS.IN,
+    recursionDesired: options.recursionDesired,
+    checkingDisabled: false,
+    dnssecOk: false,
+    clientTransport: transport,
+  };
+}

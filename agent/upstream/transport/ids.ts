@@ -1,0 +1,29 @@
+/** Query IDs from a cryptographic generator, drawn in batches (RFC 5452 §9.2). */
+import { randomFillSync } from 'node:crypto';
+import { InternalError } from '../../base/errors.ts';
+
+const BATCH_IDS = 512;
+const ID_SPACE = 0x1_0000;
+
+export type IdSource = () => number;
+
+/** Uniform, unpredictable 16-bit numbers; `fill` overwrites an array with random bits. */
+export function randomIds(fill: (ids: Uint16Array) => void = randomFillSync): IdSource {
+  const ids = new Uint16Array(BATCH_IDS);
+  let next = BATCH_IDS;
+  return () => {
+    if (next === BATCH_IDS) {
+      fill(ids);
+      next = 0;
+    }
+    return ids[next++] as number;
+  };
+}
+
+/** An ID that is no key of `taken`. Throws InternalError where all are. */
+export function freeId(ids: IdSource, taken: ReadonlyMap<number, unknown>): number {
+  if (taken.size >= ID_SPACE) throw new InternalError('every query ID of a socket is in flight');
+  let id = ids();
+  while (taken.has(id)) id = ids();
+  return id;
+}

@@ -1,0 +1,54 @@
+/** The ports of this room on node:dgram, node:net and node:tls. */
+import { createSocket } from 'node:dgram';
+import { connect } from 'node:net';
+import { type Endpoint, familyOf } from '../../base/address.ts';
+import { errnoOf } from '../../base/errors.ts';
+import type { DatagramEvents, DatagramPort, Sockets, StreamEvents, StreamPort } from './ports.ts';
+import { portOf } from './stream-port.ts';
+import { secure } from './tls-dial.ts';
+
+export const nodeSockets: Sockets = { datagram, stream, secure };
+
+/**
+ * A connected UDP socket on a port of the kernel's choice: the kernel drops what others send and tells us of ICMP
+ * errors.
+ */
+function datagram(to: Endpoint, events: DatagramEvents): DatagramPort {
+  const socket = createSocket(familyOf(to.address) === 6 ? 'udp6' : 'udp4');
+  let waiting: Buffer[] | undefined = [];
+  let isClosed = false;
+  const close = (): void => {
+    if (isClosed) return;
+    isClosed = true;
+    waiting = undefined;
+    socket.close();
+  };
+  socket.unref();
+  socket.on('message', (message, from) => {
+    if (!isClosed) events.onMessage(message, from.address, from.port);
+  });
+  socket.on('error', (error) => {
+    if (isClosed) return;
+    events.onError({ phase: waiting === undefined ? 'wait' : 'connect', errno: errnoOf(error) });
+  });
+  socket.on('connect', () => {
+    const early = waiting ?? [];
+    waiting = undefined;
+    for (const message of early) socket.send(message);
+  });
+  socket.connect(to.port, to.address);
+  return {
+    send(message) {
+      if (isClosed) return;
+      if (waiting === undefined) socket.send(message);
+      else waiting.push(message);
+    },
+    close,
+  };
+}
+
+function stream(to: Endpoint, events: StreamEvents): StreamPort {
+  const socket = connect({ host: to.address, port: to.port, noDelay: true });
+  socket.on('connect', () => events.onOpen());
+  return portOf(socket, events);
+}

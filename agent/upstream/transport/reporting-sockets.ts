@@ -1,0 +1,35 @@
+/** Sockets that tell what this node lacked when one could not be opened or used. */
+import { formatEndpoint } from '../../base/address.ts';
+import { lackOf, type TellLack } from '../../base/lack.ts';
+import type { Dial, Sockets, StreamEvents } from './ports.ts';
+
+/** `sockets` as before, and `tell` is called for every one that failed for a lack. */
+export function tellingLacks(sockets: Sockets, tell: TellLack): Sockets {
+  const judge = (errno: string | undefined, during: string): void => {
+    const lack = errno === undefined ? undefined : lackOf(errno);
+    if (lack !== undefined && errno !== undefined) tell(lack, errno, during);
+  };
+  const watched = (events: StreamEvents, during: string): StreamEvents => ({
+    ...events,
+    onClose: (errno) => {
+      judge(errno, during);
+      events.onClose(errno);
+    },
+  });
+  return {
+    datagram: (to, events) =>
+      sockets.datagram(to, {
+        ...events,
+        onError: (failure) => {
+          judge(failure.errno, `ask ${formatEndpoint(to)} over udp`);
+          events.onError(failure);
+        },
+      }),
+    stream: (to, events) =>
+      sockets.stream(to, watched(events, `connect to ${formatEndpoint(to)} over tcp`)),
+    secure: (to, tls): Dial => {
+      const dial = sockets.secure(to, tls);
+      return (events) => dial(watched(events, `connect to ${formatEndpoint(to)} over tls`));
+    },
+  };
+}

@@ -1,0 +1,37 @@
+/** Which of several connections a query goes over. */
+import type { Flight } from '../pending-query.ts';
+import type { Appetite } from './appetite.ts';
+import type { TcpConnection } from './connection.ts';
+
+/** Open before opening, young before spent, then the one with less to do. */
+export function isBetter(one: TcpConnection, other: TcpConnection, nowMs: number): boolean {
+  if (one.isOpen !== other.isOpen) return one.isOpen;
+  const isSpent = one.isSpent(nowMs);
+  if (isSpent !== other.isSpent(nowMs)) return !isSpent;
+  return one.load < other.load;
+}
+
+/** The one with the least to do of those that take more queries. */
+export function leastBusy(
+  connections: readonly TcpConnection[],
+  { inAll }: Appetite,
+): TcpConnection | undefined {
+  let best: TcpConnection | undefined;
+  for (const each of connections) {
+    if (each.isOpen && each.carried < inAll && each.load < (best?.load ?? Infinity)) best = each;
+  }
+  return best;
+}
+
+/** One that takes `flight` besides what it has, and has not been silent for `quietMs`. */
+export function withRoom(
+  connections: readonly TcpConnection[],
+  { avoid }: Flight,
+  { inAll, atOnce }: Appetite,
+  quietMs: number,
+  nowMs: number,
+): TcpConnection | undefined {
+  const hasRoom = (each: TcpConnection): boolean =>
+    each !== avoid && each.load < atOnce && each.carried < inAll && each.silentMs(nowMs) < quietMs;
+  return connections.find((each) => each.isOpen && hasRoom(each)) ?? connections.find(hasRoom);
+}

@@ -1,0 +1,292 @@
+/** One persistent connection: queries pipelined, replies matched by ID in any order (RFC 7766 §6.2.1.1, §7). */
+import { FrameReader } from '../../../dns/frame.ts';
+import { putU16 } from '../../../dns/header.ts';
+import type { RoundTrip } from '../../health/round-trip.ts';
+import { freeId } from '../ids.ts';
+import { type Mismatch, matchReply } from '../match.ts';
+import type { Carrier, Flight } from '../pending-query.ts';
+import type { Dial, Failure, StreamPort } from '../ports.ts';
+import { type Deadlines, type Expiring, NOT_WAITING } from '../timer-wheel.ts';
+import type { SocketContext } from '../udp-socket.ts';
+
+/** Covers one lost SYN (RFC 6298 §2: 1 s), or a TLS handshake that stalls. */
+const OPEN_TIMEOUT_MS = 2_000;
+/** A server that sends so many messages in a row that nobody asked for is not one. */
+const MAX_STRAY_MESSAGES = 1_000;
+
+export interface ConnectionEvents {
+  onOpen(): void;
+  /** It is gone. `orphans` have not been answered; `wasOpen` tells a broken connection from one that never was. */
+  onGone(
+    connection: TcpConnection,
+    orphans: readonly Flight[],
+    wasOpen: boolean,
+    failure: Failure,
+  ): void;
+  /** A query was answered. */
+  onAnswered(connection: TcpConnection): void;
+  /** `flight`, which is on it, takes longer than most. */
+  onLate(connection: TcpConnection, flight: Flight): void;
+}
+
+export interface ConnectionContext extends SocketContext {
+  readonly dial: Dial;
+  readonly deadlines: Deadlines;
+  readonly roundTrip: RoundTrip;
+}
+
+/** How much a connection is meant to carry before another takes its place. */
+export interface Lifetime {
+  readonly ageMs: number;
+  /** Queries count once it is `youthMs` old. */
+  readonly queries: number;
+  readonly youthMs: number;
+}
+
+export class TcpConnection implements Carrier, Expiring {
+  dueTick = NOT_WAITING;
+  dueBefore: Expiring | undefined;
+  dueAfter: Expiring | undefined;
+  phase: Carrier['phase'] = 'connect';
+  /** Queries it has taken, and those it has answered. */
+  carried = 0;
+  answers = 0;
+  isProven = false;
+  isClosedByPeer = false;
+  /** Whether the other side does not read what it is sent. */
+  isUnread = false;
+  /** Whether it is being found out why it is silent: until then it stays. */
+  isWatched = false;
+  readonly startedMs: number;
+  lastHeardMs: number;
+  readonly #context: ConnectionContext;
+  readonly #events: ConnectionEvents;
+  readonly #lifetime: Lifetime;
+  readonly #port: StreamPort;
+  readonly #frames = new FrameReader();
+  readonly #inFlight = new Map<number, Flight>();
+  #unsent: Flight[] = [];
+  #state: 'opening' | 'open' | 'draining' | 'gone' = 'opening';
+  #phaseStartedMs: number;
+  /** Of those that went out together last. */
+  #batchAnswers = 0;
+  /** Since when something should have been heard; undefined while nothing is expected. */
+  #waitingSinceMs: number | undefined;
+  #strays = 0;
+
+  constructor(context: ConnectionContext, events: ConnectionEvents, lifetime: Lifetime) {
+    this.#context = context;
+    this.#events = events;
+    this.#lifetime = lifetime;
+    this.startedMs = context.clock.nowMs();
+    this.#phaseStartedMs = this.startedMs;
+    this.lastHeardMs = this.startedMs;
+    context.meters.tcp.connections.value++;
+    context.deadlines.set(this, this.startedMs + OPEN_TIMEOUT_MS);
+    this.#port = context.dial({
+      onHandshake: () => this.#enter('connect', 'handshake'),
+      onOpen: () => this.#open(),
+      onData: (chunk) => this.#frames.push(chunk, this.#receive),
+      onClose: (errno) => {
+        this.isClosedByPeer = true;
+        this.#gone(errno ?? 'ECONNRESET');
+      },
+    });
+  }
+
+  get load(): number {
+    return this.#inFlight.size;
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  /**
+   * Whether what it leaves unanswered is asked again at no cost (RFC 7766 §6.2.1.1): it has answered something, so there
+   * can be no more such connections than answers.
+   */
+  get isFree(): boolean {
+    return this.answers > 0 && (this.isClosedByPeer || this.isUnread);
+  }
+
+  /** For how long nothing has been heard although something should have been, milliseconds. */
+  silentMs(nowMs: number): number {
+    if (this.#state === 'opening') return nowMs - this.startedMs;
+    return this.#waitingSinceMs === undefined ? 0 : nowMs - this.#waitingSinceMs;
+  }
+
+  /** How long it has had nothing to do, milliseconds. */
+  idleMs(nowMs: number): number {
+    return this.#inFlight.size > 0 ? 0 : nowMs - this.lastHeardMs;
+  }
+
+  /** Whether another should take its place. */
+  isSpent(nowMs: number): boolean {
+    const { ageMs, queries, youthMs } = this.#lifetime;
+    const age = nowMs - this.startedMs;
+    return age >= ageMs || (age >= youthMs && this.carried >= queries);
+  }
+
+  /** Whether most of what went out with `flight` was passed over, as if only the first had been read. */
+  seemsUnread(flight: Flight): boolean {
+    const wasHeard = this.#batchAnswers > 0 && flight.writtenMs <= this.lastHeardMs;
+    return wasHeard && 2 * this.#batchAnswers <= this.load;
+  }
+
+  send(flight: Flight): void {
+    const { ids, clock, meters } = this.#context;
+    flight.id = freeId(ids, this.#inFlight);
+    flight.sentMs = clock.nowMs();
+    flight.writtenMs = flight.sentMs;
+    flight.carrier = this;
+    this.#inFlight.set(flight.id, flight);
+    this.carried++;
+    meters.tcp.queries.value++;
+    this.#unsent.push(flight);
+    // One write for everything that comes in this turn of the event loop.
+    if (this.#unsent.length === 1 && this.#state === 'open') setImmediate(this.#flush);
+  }
+
+  /** A connection that has been silent for too long when a query on it is given up is half open: it is dropped. */
+  abandon(flight: Flight): void {
+    this.#inFlight.delete(flight.id);
+    const { clock, roundTrip } = this.#context;
+    const isDead =
+      this.#state === 'opening'
+        ? // Whoever probes dials anew each time: a repeated SYN comes later than the next probe.
+          flight.purpose === 'probe' && this.#inFlight.size === 0
+        : this.silentMs(clock.nowMs()) >= roundTrip.patienceMs;
+    if (isDead && !this.isWatched) this.destroy('ETIMEDOUT');
+    else this.#endIfDrained();
+  }
+
+  late(flight: Flight): void {
+    if (this.#state === 'open') this.#events.onLate(this, flight);
+  }
+
+  /** Takes no more queries; closes when the last in flight has been answered. */
+  drain(): void {
+    if (this.#state !== 'open') return;
+    this.#flush();
+    this.#state = 'draining';
+    this.#endIfDrained();
+  }
+
+  /** Closes an idle connection the polite way. */
+  end(): void {
+    this.#leave();
+    this.#port.end();
+  }
+
+  /** Drops it and hands on what is in flight. */
+  destroy(errno: string): void {
+    this.#port.destroy();
+    this.#gone(errno);
+  }
+
+  onDeadline(): void {
+    if (this.#state === 'opening') this.destroy('ETIMEDOUT');
+  }
+
+  #open(): void {
+    if (this.#state !== 'opening') return;
+    this.#state = 'open';
+    this.lastHeardMs = this.#enter(this.phase === 'connect' ? 'connect' : 'handshake', 'wait');
+    this.#context.deadlines.clear(this);
+    this.#flush();
+    this.#events.onOpen();
+  }
+
+  /** Ends one phase and begins the next; returns the moment. */
+  #enter(ended: 'connect' | 'handshake', next: Carrier['phase']): number {
+    const nowMs = this.#context.clock.nowMs();
+    this.#context.meters.tcp.phases[ended].observe((nowMs - this.#phaseStartedMs) / 1_000);
+    this.#phaseStartedMs = nowMs;
+    this.phase = next;
+    return nowMs;
+  }
+
+  readonly #flush = (): void => {
+    if (this.#state !== 'open') return;
+    const flights = this.#unsent.filter((flight) => flight.carrier === this);
+    this.#unsent = [];
+    const [oldest] = flights;
+    if (oldest === undefined) return;
+    this.#batchAnswers = 0;
+    const { clock, meters } = this.#context;
+    const nowMs = clock.nowMs();
+    meters.tcp.phases.write.observe((nowMs - oldest.sentMs) / 1_000);
+    this.#waitingSinceMs ??= nowMs;
+    for (const flight of flights) flight.writtenMs = nowMs;
+    this.#port.write(framed(flights));
+  };
+
+  readonly #receive = (message: Buffer): void => {
+    if (this.#state === 'gone') return;
+    this.lastHeardMs = this.#context.clock.nowMs();
+    const match = matchReply(message, this.#inFlight);
+    if (typeof match === 'string') {
+      this.#heard();
+      this.#stray(match);
+      return;
+    }
+    this.#strays = 0;
+    this.answers++;
+    this.isProven ||= match.edns;
+    this.#batchAnswers++;
+    this.#inFlight.delete(match.id);
+    this.#heard();
+    match.carrier = undefined;
+    match.owner.onReply(match, message);
+    this.#events.onAnswered(this);
+    this.#endIfDrained();
+  };
+
+  #heard(): void {
+    this.#waitingSinceMs = this.#inFlight.size > 0 ? this.lastHeardMs : undefined;
+  }
+
+  #stray(reason: Mismatch): void {
+    this.#context.meters.mismatched(reason);
+    if (++this.#strays >= MAX_STRAY_MESSAGES) this.destroy('EPROTO');
+  }
+
+  #endIfDrained(): void {
+    if (this.#state !== 'draining' || this.#inFlight.size > 0) return;
+    this.#port.end();
+    this.#gone('ECONNRESET');
+  }
+
+  #gone(errno: string): void {
+    const wasOpen = this.#state !== 'opening';
+    if (!this.#leave()) return;
+    const orphans = [...this.#inFlight.values()];
+    this.#inFlight.clear();
+    for (const flight of orphans) flight.carrier = undefined;
+    this.#events.onGone(this, orphans, wasOpen, { phase: this.phase, errno });
+  }
+
+  /** False where it had gone already. */
+  #leave(): boolean {
+    if (this.#state === 'gone') return false;
+    this.#state = 'gone';
+    this.#unsent = [];
+    this.#context.deadlines.clear(this);
+    this.#context.meters.tcp.connections.value--;
+    return true;
+  }
+}
+
+/** The queries, each behind its length (RFC 1035 §4.2.2), as one chunk. */
+function framed(flights: readonly Flight[]): Buffer {
+  const messages = flights.map((flight) => flight.encode());
+  const chunk = Buffer.allocUnsafe(messages.reduce((sum, { length }) => sum + length + 2, 0));
+  let at = 0;
+  for (const message of messages) {
+    putU16(chunk, at, message.length);
+    chunk.set(message, at + 2);
+    at += message.length + 2;
+  }
+  return chunk;
+}

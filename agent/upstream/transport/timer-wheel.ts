@@ -1,0 +1,114 @@
+/** One timer for everything that waits: moments are rounded up to ticks, so that waiting costs two links. */
+import type { Clock, Timer } from '../../base/clock.ts';
+
+const TICK_MS = 20;
+
+/** Something that waits for a moment; at most once at a time. */
+export interface Expiring {
+  /** Owned by `Deadlines`; starts as `NOT_WAITING`. */
+  dueTick: number;
+  /** Owned by `Deadlines`: neighbours with the same tick, which cost less than a place in a Set. */
+  dueBefore: Expiring | undefined;
+  dueAfter: Expiring | undefined;
+  onDeadline(): void;
+}
+
+export const NOT_WAITING = -1;
+
+export class Deadlines {
+  readonly #clock: Clock;
+  /** The first of each tick. */
+  readonly #byTick = new Map<number, Expiring>();
+  /** By how much this process was late for the latest tick, milliseconds: what seems to be others' silence is ours. */
+  lagMs = 0;
+  #timer: Timer | undefined;
+  #tickedMs = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Calls `entry.onDeadline` at `atMs` (clock milliseconds) or up to a tick later; replaces an earlier wish. */
+  set(entry: Expiring, atMs: number): void {
+    const tick = Math.ceil(atMs / TICK_MS);
+    if (entry.dueTick === tick) return;
+    this.clear(entry);
+    entry.dueTick = tick;
+    const first = this.#byTick.get(tick);
+    if (first !== undefined) first.dueBefore = entry;
+    entry.dueAfter = first;
+    this.#byTick.set(tick, entry);
+    this.#timer ??= this.#start();
+  }
+
+  clear(entry: Expiring): void {
+    if (entry.dueTick === NOT_WAITING) return;
+    const { dueBefore, dueAfter, dueTick } = entry;
+    if (dueAfter !== undefined) dueAfter.dueBefore = dueBefore;
+    if (dueBefore !== undefined) dueBefore.dueAfter = dueAfter;
+    else if (dueAfter !== undefined) this.#byTick.set(dueTick, dueAfter);
+    else if (this.#byTick.get(dueTick) === entry) this.#byTick.delete(dueTick);
+    forget(entry);
+  }
+
+  /** Forgets everything that waits. */
+  close(): void {
+    for (const tick of this.#byTick.keys()) {
+      for (const entry of this.#take(tick)) entry.dueTick = NOT_WAITING;
+    }
+    this.#stop();
+  }
+
+  #start(): Timer {
+    this.#tickedMs = this.#clock.nowMs();
+    this.lagMs = 0;
+    return this.#clock.every(TICK_MS, () => {
+      const nowMs = this.#clock.nowMs();
+      this.lagMs = Math.max(0, nowMs - this.#tickedMs - TICK_MS);
+      this.#tickedMs = nowMs;
+      // Behind what has arrived meanwhile: a reply that lies in a buffer is not late.
+      setImmediate(this.#run);
+    });
+  }
+
+  readonly #run = (): void => {
+    const nowTick = Math.floor(this.#clock.nowMs() / TICK_MS);
+    const due = [...this.#byTick.keys()].filter((tick) => tick <= nowTick).sort((a, b) => a - b);
+    for (const tick of due) {
+      for (const entry of this.#take(tick)) {
+        // Cleared or set anew by one that ran before it.
+        if (entry.dueTick !== tick) continue;
+        entry.dueTick = NOT_WAITING;
+        entry.onDeadline();
+      }
+    }
+    if (this.#byTick.size === 0) this.#stop();
+  };
+
+  /** Those that wait for `tick`, out of the list. */
+  #take(tick: number): Expiring[] {
+    const entries: Expiring[] = [];
+    let next = this.#byTick.get(tick);
+    this.#byTick.delete(tick);
+    while (next !== undefined) {
+      const entry = next;
+      next = entry.dueAfter;
+      forget(entry);
+      entry.dueTick = tick;
+      entries.push(entry);
+    }
+    // The first is the one that came last.
+    return entries.reverse();
+  }
+
+  #stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+}
+
+function forget(entry: Expiring): void {
+  entry.dueTick = NOT_WAITING;
+  entry.dueBefore = undefined;
+  entry.dueAfter = undefined;
+}

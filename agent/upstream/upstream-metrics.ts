@@ -1,0 +1,85 @@
+/** The series of one upstream, resolved once. */
+import type { Phase } from '../base/errors.ts';
+import type { Transport } from '../query/query.ts';
+import type { Counter, Gauge, Histogram, Metrics } from '../query/services.ts';
+import { MISMATCHES, type Mismatch } from './transport/match.ts';
+
+/** What an upstream may not take: EDNS, more than a few queries on a connection, more than one at once. */
+export type Limit = 'edns' | 'queries_per_connection' | 'queries_at_once';
+
+/** Label value of a transport as it is on the wire. */
+export type WireTransport = Transport | 'tls';
+
+/** Phases that take time; a match is made or not. */
+const TIMED_PHASES = ['connect', 'handshake', 'write', 'wait'] as const;
+type TimedPhase = (typeof TIMED_PHASES)[number];
+
+/**
+ * How a hedge ended: its reply was taken, another was, or there was no budget for it. A hedge that fails has lost.
+ */
+export type HedgeResult = 'won' | 'lost' | 'denied';
+
+export interface TransportMeters {
+  readonly queries: Counter;
+  readonly connections: Gauge;
+  /** Seconds. `connect` and `handshake` once per connection, `write` once per batch, `wait` once per reply. */
+  readonly phases: Readonly<Record<TimedPhase, Histogram>>;
+}
+
+export class TargetMeters {
+  readonly udp: TransportMeters;
+  /** Of the stream transport, plain or TLS. */
+  readonly tcp: TransportMeters;
+  readonly #metrics: Metrics;
+  readonly #to: string;
+  readonly #stream: WireTransport;
+  readonly #mismatched: Readonly<Record<Mismatch, Counter>>;
+
+  constructor(metrics: Metrics, to: string, stream: 'tcp' | 'tls') {
+    this.#metrics = metrics;
+    this.#to = to;
+    this.#stream = stream;
+    this.udp = transportMeters(metrics, to, 'udp');
+    this.tcp = transportMeters(metrics, to, stream);
+    const counters = MISMATCHES.map((reason) => [
+      reason,
+      metrics.counter('nodens_upstream_mismatched_replies_total', { to, reason }),
+    ]);
+    this.#mismatched = Object.fromEntries(counters) as Record<Mismatch, Counter>;
+  }
+
+  mismatched(reason: Mismatch): void {
+    this.#mismatched[reason].value++;
+  }
+
+  failed(transport: Transport, phase: Phase): void {
+    const labels = { to: this.#to, transport: this.#wire(transport), phase };
+    this.#metrics.counter('nodens_upstream_failures_total', labels).value++;
+  }
+
+  learned(transport: Transport, what: Limit): void {
+    const labels = { to: this.#to, transport: this.#wire(transport), what };
+    this.#metrics.counter('nodens_upstream_learned_total', labels).value++;
+  }
+
+  hedged(result: HedgeResult): void {
+    this.#metrics.counter('nodens_upstream_hedges_total', { to: this.#to, result }).value++;
+  }
+
+  #wire(transport: Transport): WireTransport {
+    return transport === 'udp' ? transport : this.#stream;
+  }
+}
+
+function transportMeters(metrics: Metrics, to: string, transport: WireTransport): TransportMeters {
+  const labels = { to, transport };
+  const phases = TIMED_PHASES.map((phase) => [
+    phase,
+    metrics.histogram('nodens_upstream_phase_seconds', { ...labels, phase }),
+  ]);
+  return {
+    queries: metrics.counter('nodens_upstream_queries_total', labels),
+    connections: metrics.gauge('nodens_upstream_connections', labels),
+    phases: Object.fromEntries(phases) as TransportMeters['phases'],
+  };
+}

@@ -1,0 +1,174 @@
+/** One upstream as one way of speaking to it: its sockets, its latency, what it understands. */
+import type { Endpoint } from '../base/address.ts';
+import { formatEndpoint } from '../base/address.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Transport } from '../query/query.ts';
+import type { Metrics, UpstreamTls } from '../query/services.ts';
+import { EdnsMemory } from './edns/memory.ts';
+import { RoundTrip } from './health/round-trip.ts';
+import type { IdSource } from './transport/ids.ts';
+import { CLOSED, type Flight } from './transport/pending-query.ts';
+import type { Failure, Sockets } from './transport/ports.ts';
+import { TcpPool } from './transport/tcp/pool.ts';
+import type { Deadlines } from './transport/timer-wheel.ts';
+import { UdpPool } from './transport/udp-pool.ts';
+import { TargetMeters } from './upstream-metrics.ts';
+
+/** How long a transport that an upstream does not understand is remembered. */
+const MEMORY_MS = 600_000;
+/** Replies in a row over the other transport, and none over the wanted one, before it is asked over the other first. */
+const TRANSPORT_STREAK = 3;
+
+/**
+ * A connection to a ClusterIP reaches one endpoint, chosen by chance: short lives spread the load and find new endpoints.
+ * With twenty a second two endpoints' loads are seldom further than a tenth apart over half a minute, and a new one for
+ * every 64 of 40,000 queries would cost a tenth of them.
+ */
+const TCP_LIFETIME = { ageMs: 30_000, queries: 64, youthMs: 50 };
+/** A handshake is dear, and who offers TLS balances load itself. */
+const TLS_LIFETIME = { ageMs: 600_000, queries: Number.POSITIVE_INFINITY, youthMs: 0 };
+
+/** How an upstream is spoken to. Whoever wants the same shares it. */
+export interface TargetSettings {
+  readonly tls: UpstreamTls | undefined;
+  readonly expireMs: number;
+  /** 0: no bound; undefined: by transport. */
+  readonly maxAgeMs: number | undefined;
+  readonly maxIdle: number;
+  readonly readTimeoutMs: number | undefined;
+  readonly randomizeCase: boolean;
+  readonly socketPerQuery: boolean;
+  readonly noEdns: boolean;
+}
+
+export interface TargetContext {
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly sockets: Sockets;
+  readonly ids: IdSource;
+  readonly random: () => number;
+  readonly deadlines: Deadlines;
+}
+
+const RELEASED: Failure = { phase: 'wait', errno: CLOSED };
+
+export class Target {
+  readonly endpoint: Endpoint;
+  /** `address:port`: the label `to`. */
+  readonly name: string;
+  readonly isTls: boolean;
+  readonly meters: TargetMeters;
+  /** What is known of EDNS, over each transport: often it is something on the way that does not like it. */
+  readonly edns: Readonly<Record<Transport, EdnsMemory>>;
+  readonly #clock: Clock;
+  readonly #tcp: TcpPool;
+  readonly #udp: UdpPool;
+  readonly #roundTrips: Readonly<Record<Transport, RoundTrip>>;
+  #isClosed = false;
+  /** Replies in a row over the transport that was not wanted. */
+  #detours = 0;
+  #detour: Transport | undefined;
+  #detourUntilMs = Number.NEGATIVE_INFINITY;
+
+  /** Throws what OpenSSL says of unusable certificates. */
+  constructor(endpoint: Endpoint, settings: TargetSettings, context: TargetContext) {
+    const { tls, readTimeoutMs, randomizeCase } = settings;
+    const { sockets, random } = context;
+    this.endpoint = endpoint;
+    this.name = formatEndpoint(endpoint);
+    this.isTls = tls !== undefined;
+    this.meters = new TargetMeters(context.metrics, this.name, this.isTls ? 'tls' : 'tcp');
+    this.#clock = context.clock;
+    const send = (flight: Flight): void => void this.send(flight);
+    const memory = (transport: Transport): EdnsMemory =>
+      new EdnsMemory({ ...context, meters: this.meters, send }, transport, settings.noEdns);
+    this.edns = { udp: memory('udp'), tcp: memory('tcp') };
+    this.#roundTrips = { udp: new RoundTrip(readTimeoutMs), tcp: new RoundTrip(readTimeoutMs) };
+    const shared = { ...context, endpoint, meters: this.meters, randomizeCase };
+    this.#udp = new UdpPool(shared, random, settings.socketPerQuery);
+    const dial =
+      tls === undefined ? sockets.stream.bind(sockets, endpoint) : sockets.secure(endpoint, tls);
+    const streamContext = { ...shared, dial, roundTrip: this.#roundTrips.tcp };
+    this.#tcp = new TcpPool(streamContext, poolSettings(settings), random);
+  }
+
+  /** Sends; returns whether an open socket or connection was used. */
+  send(flight: Flight): boolean {
+    if (this.#isClosed) {
+      flight.owner.onFailure(flight, RELEASED);
+      return false;
+    }
+    const { transport } = flight;
+    const wasOpen = transport === 'udp' ? this.#udp.send(flight) : this.#tcp.send(flight);
+    this.edns[transport].lookBeside(flight);
+    return wasOpen;
+  }
+
+  /** Learns from a reply to `flight`. */
+  answered(flight: Flight): void {
+    const { transport } = flight;
+    const waitMs = this.#clock.nowMs() - flight.writtenMs;
+    this.#roundTrips[transport].sample(waitMs);
+    this.meters[transport].phases.wait.observe(waitMs / 1_000);
+    if (!flight.edns) this.edns[transport].heard();
+  }
+
+  patienceMs(transport: Transport): number {
+    return this.#roundTrips[transport].patienceMs;
+  }
+
+  probeMs(transport: Transport): number {
+    return this.#roundTrips[transport].probeMs;
+  }
+
+  hedgeMs(transport: Transport): number {
+    return this.#roundTrips[transport].hedgeMs;
+  }
+
+  get hasOpenConnection(): boolean {
+    return this.#tcp.hasOpen;
+  }
+
+  /** The transport to ask over first where `wanted` is asked for. */
+  transportFor(wanted: Transport): Transport {
+    if (this.isTls) return 'tcp';
+    if (this.#detour === undefined || this.#clock.nowMs() >= this.#detourUntilMs) return wanted;
+    return this.#detour;
+  }
+
+  /** A reply came over `transport` after `wanted` had brought none. */
+  tookDetour(transport: Transport): void {
+    this.#detours++;
+    if (this.#detours < TRANSPORT_STREAK) return;
+    this.#detour = transport;
+    this.#detourUntilMs = this.#clock.nowMs() + MEMORY_MS;
+  }
+
+  /** A reply came over the transport that was wanted. */
+  tookWay(transport: Transport): void {
+    if (transport === this.#detour) return;
+    this.#detours = 0;
+    this.#detour = undefined;
+  }
+
+  tidy(): void {
+    this.#udp.tidy();
+    this.#tcp.tidy();
+  }
+
+  /** Closes everything; what is in flight fails. */
+  close(): void {
+    this.#isClosed = true;
+    this.edns.udp.close();
+    this.edns.tcp.close();
+    this.#udp.destroy(RELEASED);
+    this.#tcp.destroy(RELEASED);
+  }
+}
+
+function poolSettings(settings: TargetSettings): ConstructorParameters<typeof TcpPool>[1] {
+  const { tls, expireMs, maxIdle, maxAgeMs } = settings;
+  const { ageMs, queries, youthMs } = tls === undefined ? TCP_LIFETIME : TLS_LIFETIME;
+  const asked = maxAgeMs === 0 ? Number.POSITIVE_INFINITY : maxAgeMs;
+  return { expireMs, maxIdle, lifetime: { ageMs: asked ?? ageMs, queries, youthMs } };
+}

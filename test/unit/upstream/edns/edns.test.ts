@@ -1,0 +1,298 @@
+/** Upstreams that do not like EDNS answer all the same; those that are dead or mean their SERVFAIL get no more than before. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { RCODE, TYPE } from '../../../../agent/dns/iana.ts';
+import { nameFromText } from '../../../../agent/dns/name.ts';
+import type { UpstreamGroup } from '../../../../agent/query/services.ts';
+import { settle } from '../../../support/fake-clock.ts';
+import type { FakeDatagram } from '../../../support/upstream/fake-sockets.ts';
+import { bareReplyTo, type SeenQuery } from '../../../support/upstream/messages.ts';
+import {
+  A,
+  errorOf,
+  groupOptions,
+  question,
+  type Rig,
+  replyOf,
+  rig,
+  type Watched,
+  watch,
+} from '../../../support/upstream/rig.ts';
+
+const ADDRESS = [192, 0, 2, 80] as const;
+const UDP = groupOptions({ preferUdp: true, maxFails: 0 });
+const hasOpt = ({ head }: SeenQuery): boolean => head.hasOpt;
+
+/** Answers the query sent last where it has no OPT, and says `bad` to it where it has one. */
+type Dislike = (socket: FakeDatagram, query: SeenQuery) => void;
+
+const DISLIKES: readonly [string, Dislike][] = [
+  ['SERVFAIL', (socket, query) => socket.answer({ rcode: RCODE.SERVFAIL }, query)],
+  ['REFUSED', (socket, query) => socket.answer({ rcode: RCODE.REFUSED }, query)],
+  ['an empty NOERROR', (socket, query) => socket.answer({}, query)],
+  ['FORMERR', (socket, query) => socket.answer({ rcode: RCODE.FORMERR }, query)],
+  ['NOTIMP', (socket, query) => socket.answer({ rcode: RCODE.NOTIMP }, query)],
+  ['BADVERS', (socket, query) => socket.deliver(bareReplyTo(query, RCODE.BADVERS, true))],
+];
+
+const isOwn = ({ head }: SeenQuery): boolean => head.type === TYPE.NS;
+const queriesOf = ({ sockets }: Rig): SeenQuery[] =>
+  sockets.datagrams.flatMap(({ queries }) => queries);
+const clientsOf = (world: Rig): SeenQuery[] => queriesOf(world).filter((query) => !isOwn(query));
+
+/**
+ * Asks one question of an upstream that says `dislike` to an OPT, to questions of the agent's own as well; returns how
+ * many of the client's queries that took.
+ */
+function ask(world: Rig, group: UpstreamGroup, dislike: Dislike): [Watched, number] {
+  const before = clientsOf(world).length;
+  const watched = watch(group.exchange(question({ dnssecOk: true }), 4_000));
+  const socket = world.sockets.udp(A.address);
+  for (const [i, query] of socket.queries.entries()) {
+    if (i < socket.queries.length - 1) continue;
+    if (hasOpt(query)) dislike(socket, query);
+    else socket.answer({ address: ADDRESS }, query);
+  }
+  return [watched, clientsOf(world).length - before];
+}
+
+for (const [what, dislike] of DISLIKES) {
+  test(`${what} to EDNS: asked without at once, and so from then on`, async () => {
+    const world = rig();
+    const group = world.room.group(UDP);
+    for (const expected of [2, 1, 1]) {
+      const [watched, sent] = ask(world, group, dislike);
+      await settle();
+      assert.equal(replyOf(watched).reply.records.length, 1);
+      assert.equal(sent, expected);
+    }
+    const labels = { transport: 'udp', what: 'edns' };
+    assert.equal(world.metrics.value('nodens_upstream_learned_total', labels), 1);
+  });
+}
+
+test('what was under way with EDNS when it was learned is asked again, too', async () => {
+  const { room, sockets } = rig();
+  const group = room.group(UDP);
+  const all = Array.from({ length: 300 }, () => watch(group.exchange(question(), 4_000)));
+  const socket = sockets.udp(A.address);
+  let done = socket.queries.length;
+  for (const query of [...socket.queries]) {
+    socket.answer({ rcode: RCODE.SERVFAIL }, query);
+    for (; done < socket.queries.length; done++) {
+      const next = socket.queries[done] as SeenQuery;
+      socket.answer(hasOpt(next) ? { rcode: RCODE.SERVFAIL } : { address: ADDRESS }, next);
+    }
+  }
+  await settle();
+  for (const each of all) assert.equal(replyOf(each).reply.records.length, 1);
+  assert.equal(socket.queries.length, 602);
+});
+
+test('where EDNS is known to be understood an error is one, until there are five in a row', async () => {
+  const { room, sockets } = rig();
+  const group = room.group(UDP);
+  watch(group.exchange(question(), 4_000));
+  const socket = sockets.udp(A.address);
+  socket.answer({ address: ADDRESS });
+  for (let i = 0; i < 4; i++) {
+    const watched = watch(group.exchange(question(), 4_000));
+    socket.answer({ rcode: RCODE.SERVFAIL });
+    await settle();
+    assert.equal(replyOf(watched).reply.rcode, RCODE.SERVFAIL);
+  }
+  assert.deepEqual(socket.queries.map(hasOpt), [true, true, true, true, true]);
+  const fifth = watch(group.exchange(question(), 4_000));
+  socket.answer({ rcode: RCODE.SERVFAIL });
+  socket.answer({ address: ADDRESS });
+  await settle();
+  assert.equal(replyOf(fifth).reply.records.length, 1);
+});
+
+test('an upstream that means its SERVFAIL gets three queries more a minute, and the reply is the first', async () => {
+  const { room, sockets, clock } = rig();
+  const group = room.group(UDP);
+  const askOften = async (): Promise<number> => {
+    let sent = 0;
+    for (let i = 0; i < 50; i++) {
+      const name = nameFromText(`n${i}.example.`);
+      const watched = watch(group.exchange(question({ name }), 4_000));
+      const socket = sockets.udp(A.address);
+      const first = socket.queries.length;
+      socket.answer({ rcode: RCODE.SERVFAIL });
+      if (socket.queries.length > first) socket.answer({ rcode: RCODE.REFUSED });
+      sent += socket.queries.length - first + 1;
+      await settle();
+      assert.equal(replyOf(watched).reply.rcode, RCODE.SERVFAIL);
+    }
+    return sent;
+  };
+  assert.equal(await askOften(), 53);
+  assert.equal(await askOften(), 50);
+  await clock.advance(61_000);
+  assert.equal(await askOften(), 53);
+});
+
+test('where nothing comes without OPT either, what was said with it stands as soon as that is late', async () => {
+  const { room, sockets, clock } = rig();
+  const watched = watch(room.group(UDP).exchange(question(), 4_000));
+  const socket = sockets.udp(A.address);
+  socket.answer({ rcode: RCODE.REFUSED });
+  assert.equal(socket.queries.length, 2);
+  await clock.advance(250);
+  assert.equal(replyOf(watched).reply.rcode, RCODE.REFUSED);
+  assert.deepEqual([socket.queries.length, sockets.streams.length], [2, 0]);
+});
+
+test('a query with OPT that is dropped is asked without as soon as it is late, the next ones at once when our own question has shown it', async () => {
+  const { room, sockets, clock } = rig();
+  const group = room.group({ ...UDP, maxFails: 2 });
+  const watched = watch(group.exchange(question(), 4_000));
+  await clock.advance(1_020);
+  const socket = sockets.udp(A.address);
+  const plain = socket.queries.find((query) => !hasOpt(query) && query.head.type !== TYPE.NS);
+  assert.ok(plain, 'beside the next attempt, which goes over TCP');
+  assert.equal(sockets.streams.length, 1);
+  socket.answer({ address: ADDRESS }, plain);
+  await settle();
+  assert.deepEqual([replyOf(watched).reply.records.length, replyOf(watched).transport], [1, 'udp']);
+  for (let ms = 0; ms < 3_000; ms += 100) {
+    await clock.advance(100);
+    for (const query of socket.queries)
+      if (isOwn(query) && !hasOpt(query)) socket.answer({ address: ADDRESS }, query);
+  }
+  const next = watch(group.exchange(question(), 4_000));
+  assert.equal(sockets.udp(A.address).queries.at(-1)?.head.hasOpt, false);
+  sockets.udp(A.address).answer({ address: ADDRESS });
+  await settle();
+  assert.equal(replyOf(next).reply.records.length, 1);
+});
+
+test('a dead upstream costs no more time, and a few queries more', async () => {
+  const { room, sockets, clock } = rig();
+  const group = room.group(UDP);
+  const sent = (): number => sockets.datagrams.flatMap(({ queries }) => queries).length;
+  for (let i = 0; i < 50; i++) {
+    const watched = watch(group.exchange(question(), 4_000));
+    await clock.advance(3_980);
+    assert.equal(watched.outcome, undefined);
+    await clock.advance(40);
+    assert.equal(errorOf(watched).rcode, RCODE.SERVFAIL);
+  }
+  // Two attempts each over UDP; three tries without OPT in each of the four minutes.
+  assert.ok(sent() <= 100 + 4 * 3, `${sent()} queries`);
+});
+
+test('a dead upstream that returns without EDNS is not kept waiting for the next minute', async () => {
+  const world = rig();
+  const { room, sockets, clock } = world;
+  const group = room.group({ ...UDP, maxConnectAttempts: 1 });
+  for (let i = 0; i < 4; i++) {
+    watch(group.exchange(question(), 4_000));
+    await clock.advance(4_000);
+  }
+  const plain = (): SeenQuery | undefined =>
+    sockets
+      .udp(A.address)
+      .queries.findLast((query) => !hasOpt(query) && query.head.type !== TYPE.NS);
+  watch(group.exchange(question(), 4_000));
+  await clock.advance(1_100);
+  assert.equal(plain(), undefined, 'on a socket of its own');
+  // As a probe of health would be.
+  const health = room.group({ ...UDP, maxFails: 2, maxConnectAttempts: 1 });
+  watch(health.exchange(question(), 1_050));
+  await clock.advance(1_300);
+  for (const socket of sockets.datagrams)
+    for (const query of socket.queries)
+      if (!socket.isClosed && query.head.type === TYPE.NS && !hasOpt(query))
+        socket.answer({}, query);
+  const watched = watch(group.exchange(question(), 4_000));
+  await clock.advance(1_100);
+  const query = plain();
+  assert.ok(query);
+  sockets.udp(A.address).answer({ address: ADDRESS }, query);
+  await settle();
+  assert.equal(replyOf(watched).reply.records.length, 1);
+});
+
+test('ten seconds later, and every ten minutes, our own question goes out with EDNS beside a query without', async () => {
+  const world = rig();
+  const { room, clock, sockets } = world;
+  const group = room.group(UDP);
+  const [, dislike] = DISLIKES[0] as [string, Dislike];
+  ask(world, group, dislike);
+  const askAt = async (seconds: number): Promise<boolean[]> => {
+    await clock.advance(seconds * 1_000);
+    watch(group.exchange(question(), 4_000));
+    const socket = sockets.udp(A.address);
+    const [plain] = socket.queries.slice(-2).filter((query) => !hasOpt(query));
+    socket.answer({ address: ADDRESS }, plain as SeenQuery);
+    await settle();
+    const { queries } = sockets.udp(A.address);
+    return queries.map(hasOpt);
+  };
+  assert.deepEqual(await askAt(11), [false, true], 'the look is not answered');
+  assert.deepEqual(await askAt(3), [false, true, false], 'so it stays without, for longer');
+  assert.deepEqual(await askAt(300), [false]);
+  assert.deepEqual(await askAt(300), [false, true]);
+  sockets.udp(A.address).answer({ address: ADDRESS });
+  watch(group.exchange(question(), 4_000));
+  assert.equal(sockets.udp(A.address).queries.at(-1)?.head.hasOpt, true, 'it is understood again');
+});
+
+test('a look that is not answered keeps no socket, and ends with the upstream', async () => {
+  const world = rig();
+  const { room, clock, sockets } = world;
+  const group = room.group(UDP);
+  const [, dislike] = DISLIKES[0] as [string, Dislike];
+  ask(world, group, dislike);
+  await clock.advance(11_000);
+  const [watched] = ask(world, group, dislike);
+  await clock.advance(20_000);
+  assert.notEqual(watched.outcome, undefined);
+  assert.deepEqual(
+    sockets.datagrams.map(({ isClosed }) => isClosed),
+    sockets.datagrams.map(() => true),
+  );
+  await clock.advance(600_000);
+  ask(world, group, dislike);
+  await room.close();
+  assert.equal(clock.pendingTimers, 0);
+});
+
+test('what is truncated without OPT is asked without over TCP', async () => {
+  const { room, sockets } = rig();
+  const watched = watch(room.group(UDP).exchange(question(), 4_000));
+  const socket = sockets.udp(A.address);
+  socket.answer({ rcode: RCODE.SERVFAIL });
+  socket.answer({ truncated: true });
+  const stream = sockets.tcp(A.address);
+  stream.open();
+  assert.deepEqual(stream.queries.map(hasOpt), [false]);
+  stream.answer({ address: ADDRESS });
+  await settle();
+  assert.equal(replyOf(watched).transport, 'tcp');
+});
+
+test('EDNS that does not get through over UDP is still used over TCP', async () => {
+  const world = rig();
+  const { room, sockets } = world;
+  const [, dislike] = DISLIKES[0] as [string, Dislike];
+  ask(world, room.group(UDP), dislike);
+  watch(room.group({ ...UDP, preferUdp: false, forceTcp: true }).exchange(question(), 4_000));
+  const stream = sockets.tcp(A.address);
+  stream.open();
+  assert.equal(stream.queries.at(-1)?.head.hasOpt, true);
+});
+
+test('no_edns: no query has an OPT, no probe either, and nothing is learned', async () => {
+  const { room, sockets, clock } = rig();
+  const group = room.group({ ...UDP, maxFails: 2, noEdns: true });
+  for (let i = 0; i < 5; i++) watch(group.exchange(question({ dnssecOk: true }), 4_000));
+  await clock.advance(700_000);
+  watch(group.exchange(question(), 4_000));
+  await clock.advance(5_000);
+  const queries = [...sockets.datagrams, ...sockets.streams].flatMap((each) => each.queries);
+  assert.ok(queries.length > 10);
+  assert.equal(queries.some(hasOpt), false);
+});

@@ -1,0 +1,184 @@
+/** What this node lacks is never an upstream's fault. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { RCODE } from '../../../../agent/dns/iana.ts';
+import { settle } from '../../../support/fake-clock.ts';
+import {
+  A,
+  B,
+  errorOf,
+  groupOptions,
+  question,
+  type Rig,
+  replyOf,
+  rig,
+  type Watched,
+  watch,
+} from '../../../support/upstream/rig.ts';
+
+const ADDRESS = [192, 0, 2, 80] as const;
+const LACKS = [
+  ['EMFILE', 'descriptors'],
+  ['ENFILE', 'descriptors'],
+  ['ENOMEM', 'memory'],
+  ['ENOBUFS', 'memory'],
+  ['EADDRNOTAVAIL', 'ports'],
+  ['EADDRINUSE', 'ports'],
+  ['EAGAIN', 'ports'],
+] as const;
+
+interface Told {
+  readonly world: Rig;
+  readonly lacks: string[];
+}
+
+function lacking(): Told {
+  const lacks: string[] = [];
+  const world = rig({
+    tellLack: (what, errno, during) => void lacks.push(`${what} ${errno} ${during}`),
+  });
+  return { world, lacks };
+}
+
+function assertUnblamed({ room, metrics, log }: Rig): void {
+  assert.deepEqual(new Set(room.summary().map(({ state }) => state)), new Set(['up']));
+  assert.equal(metrics.value('nodens_upstream_failures_total'), 0);
+  assert.equal(metrics.value('coredns_proxy_healthcheck_failures_total'), 0);
+  assert.deepEqual(log.records, []);
+}
+
+/** Fails every socket that an exchange opens, as long as it opens some. */
+async function failAll(world: Rig, errno: string, asked: Watched): Promise<void> {
+  const { sockets, clock } = world;
+  for (let i = 0; i < 40 && asked.outcome === undefined; i++) {
+    for (const each of sockets.datagrams.splice(0)) each.fail({ phase: 'connect', errno });
+    for (const each of sockets.streams.splice(0)) each.close(errno);
+    await clock.advance(25);
+  }
+}
+
+describe('a lack of this node', () => {
+  for (const [errno, what] of LACKS) {
+    for (const transport of ['udp', 'tcp'] as const) {
+      it(`${errno} over ${transport} ends the query as such and blames no upstream`, async () => {
+        const { world, lacks } = lacking();
+        const group = world.room.group(
+          groupOptions({ targets: [A, B], forceTcp: transport === 'tcp' }),
+        );
+        for (let i = 0; i < 5; i++) {
+          const asked = watch(group.exchange(question(), 4_000));
+          await failAll(world, errno, asked);
+          const error = errorOf(asked);
+          assert.deepEqual([error.rcode, error.isLocal], [RCODE.SERVFAIL, true]);
+          assert.equal(
+            error.extended?.text,
+            `no upstream was asked: this node lacks ${what} (${errno})`,
+          );
+        }
+        const during =
+          transport === 'udp'
+            ? `ask ${A.address}:53 over udp`
+            : `connect to ${A.address}:53 over tcp`;
+        assert.ok(lacks.includes(`${what} ${errno} ${during}`), lacks.join());
+        assertUnblamed(world);
+      });
+    }
+  }
+
+  it('that ends is over at once', async () => {
+    for (const forceTcp of [false, true]) {
+      const { world } = lacking();
+      const { room, sockets, clock } = world;
+      const group = room.group(groupOptions({ forceTcp }));
+      for (let i = 0; i < 5; i++) {
+        await failAll(world, 'EMFILE', watch(group.exchange(question(), 4_000)));
+      }
+      await clock.advance(25);
+      const next = watch(group.exchange(question(), 4_000));
+      if (forceTcp) {
+        sockets.tcp(A.address).open();
+        sockets.tcp(A.address).answer({ address: ADDRESS });
+      } else sockets.udp(A.address).answer({ address: ADDRESS });
+      await settle();
+      assert.equal(replyOf(next).reply.rcode, RCODE.NOERROR);
+      assertUnblamed(world);
+    }
+  });
+
+  it('costs a query two sockets for each upstream, and no more', async () => {
+    const { world, lacks } = lacking();
+    const group = world.room.group(groupOptions({ targets: [A, B] }));
+    await failAll(world, 'EMFILE', watch(group.exchange(question(), 4_000)));
+    assert.ok(lacks.length <= 4, `${lacks.length} sockets`);
+  });
+
+  it('counts in the end of a query whatever came after it: its failure must not be remembered', async () => {
+    const { world } = lacking();
+    const { room, sockets, clock } = world;
+    const asked = watch(room.group(groupOptions({ targets: [A, B] })).exchange(question(), 4_000));
+    sockets.udp(A.address).fail({ phase: 'connect', errno: 'EMFILE' });
+    await clock.advance(4_100);
+    assert.equal(errorOf(asked).isLocal, true);
+  });
+
+  it('leaves what an upstream really did to the upstream', async () => {
+    const { world } = lacking();
+    const { room, sockets, metrics } = world;
+    const asked = watch(room.group(groupOptions({ targets: [A, B] })).exchange(question(), 4_000));
+    sockets.udp(A.address).fail({ phase: 'connect', errno: 'EMFILE' });
+    sockets.udp(B.address).fail({ phase: 'wait', errno: 'ECONNREFUSED' });
+    assert.deepEqual(
+      room.summary().map(({ state }) => state),
+      ['up', 'suspect'],
+    );
+    assert.equal(metrics.value('nodens_upstream_failures_total'), 1);
+    assert.equal(asked.outcome, undefined);
+  });
+
+  it('ends no probe with a failure: an upstream that is down comes back when a probe gets out', async () => {
+    const { world } = lacking();
+    const { room, sockets, clock, metrics } = world;
+    watch(room.group(groupOptions()).exchange(question(), 4_000));
+    await clock.advance(6_000);
+    const state = (): string => room.summary()[0]?.state ?? '';
+    assert.equal(state(), 'down');
+    const failures = metrics.value('coredns_proxy_healthcheck_failures_total');
+    for (let i = 0; i < 20; i++) {
+      for (const each of sockets.datagrams.splice(0))
+        each.fail({ phase: 'connect', errno: 'EMFILE' });
+      await clock.advance(500);
+    }
+    // One probe was out when the lack began.
+    assert.ok(metrics.value('coredns_proxy_healthcheck_failures_total') <= failures + 1);
+    for (let i = 0; i < 20 && state() === 'down'; i++) {
+      await clock.advance(100);
+      const socket = sockets.datagrams.at(-1);
+      if (socket !== undefined && socket.queries.length > 0) socket.answer({});
+    }
+    assert.equal(state(), 'up');
+  });
+
+  it('teaches no detour: a transport without sockets is not one that the upstream is deaf to', async () => {
+    const { world } = lacking();
+    const group = world.room.group(groupOptions({ maxConnectAttempts: 2 }));
+    for (let i = 0; i < 5; i++) {
+      const asked = watch(group.exchange(question(), 4_000));
+      await answerOverTcpAlone(world, asked);
+      assert.equal(replyOf(asked).transport, 'tcp');
+    }
+    watch(group.exchange(question(), 4_000));
+    assert.equal(world.sockets.datagrams.length, 1, 'asked over UDP first');
+  });
+});
+
+/** Until `asked` has ended: there is no socket for UDP, and streams answer. */
+async function answerOverTcpAlone({ sockets, clock }: Rig, asked: Watched): Promise<void> {
+  for (let i = 0; i < 40 && asked.outcome === undefined; i++) {
+    for (const each of sockets.datagrams.splice(0))
+      each.fail({ phase: 'connect', errno: 'EMFILE' });
+    const stream = sockets.streams.at(-1);
+    stream?.open();
+    if (stream !== undefined && stream.queries.length > 0) stream.answer({ address: ADDRESS });
+    await clock.advance(25);
+  }
+}

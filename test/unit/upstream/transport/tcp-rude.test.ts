@@ -1,0 +1,255 @@
+/** TCP servers that take less than what is pipelined to them (RFC 7766 §6.2.1.1): nothing is lost, and it is bounded. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { nameFromText } from '../../../../agent/dns/name.ts';
+import type { UpstreamGroup } from '../../../../agent/query/services.ts';
+import {
+  errorOf,
+  groupOptions,
+  question,
+  replyOf,
+  rig,
+  type Watched,
+  watch,
+} from '../../../support/upstream/rig.ts';
+import { type Manners, RudeServer } from '../../../support/upstream/rude-server.ts';
+
+const ONCE = { forceTcp: true, maxConnectAttempts: 1, maxFails: 0 };
+
+function askAtOnce(group: UpstreamGroup, count: number, from = 0): Watched[] {
+  return Array.from({ length: count }, (_, i) =>
+    watch(group.exchange(question({ name: nameFromText(`n${from + i}.example.`) }), 4_000)),
+  );
+}
+
+function assertAnswered(watched: readonly Watched[]): void {
+  assert.deepEqual(
+    watched.map((each) => replyOf(each).reply.records.length),
+    watched.map(() => 1),
+  );
+}
+
+const RUDE: readonly [string, Manners, number][] = [
+  ['closes after each answer', { inAll: 1 }, 1],
+  ['resets after each answer', { inAll: 1, resets: true }, 1],
+  ['closes after two answers', { inAll: 2 }, 2],
+  ['closes after five answers', { inAll: 5 }, 5],
+];
+
+for (const [what, manners, inAll] of RUDE) {
+  test(`a server that ${what} answers thirty names asked at once, and gets what it takes`, async () => {
+    const world = rig();
+    const group = world.room.group(groupOptions(ONCE));
+    const server = new RudeServer(world, manners);
+    const first = askAtOnce(group, 30);
+    await server.serve(150);
+    assertAnswered(first);
+    // All of them on the first two connections, then no more than it takes.
+    assert.ok(server.queries <= 30 + 30 + 30, `${server.queries} queries`);
+    assert.ok(server.connections <= 30 / inAll + 2, `${server.connections} connections`);
+    const before = server.queries;
+    const next = askAtOnce(group, 30, 100);
+    await server.serve(150);
+    assertAnswered(next);
+    assert.equal(server.queries - before, 30);
+    const carried = world.sockets.streams.slice(-5).map(({ queries }) => queries.length);
+    assert.ok(Math.max(...carried) <= inAll, carried.join());
+    assert.equal(world.metrics.value('nodens_upstream_failures_total'), 0);
+    const labels = { transport: 'tcp', what: 'queries_per_connection' };
+    assert.equal(world.metrics.value('nodens_upstream_learned_total', labels), 1);
+  });
+}
+
+test('no more than sixteen connections are open to a server that takes one query on each', async () => {
+  const world = rig();
+  const group = world.room.group(groupOptions(ONCE));
+  const server = new RudeServer(world, { inAll: 1 });
+  askAtOnce(group, 3);
+  await server.serve(20);
+  const many = askAtOnce(group, 200, 100);
+  let most = 0;
+  for (let i = 0; i < 200; i++) {
+    most = Math.max(most, world.metrics.value('nodens_upstream_connections', { transport: 'tcp' }));
+    await server.serve(1);
+  }
+  assertAnswered(many);
+  assert.equal(most, 16);
+});
+
+test('a connection that closes without an answer is a failure, whatever was learned', async () => {
+  const world = rig();
+  const group = world.room.group(groupOptions(ONCE));
+  const server = new RudeServer(world, { inAll: 1 });
+  assertAnswered(await served(server, askAtOnce(group, 3)));
+  server.manners = { inAll: 0 };
+  const before = server.connections;
+  const failed = askAtOnce(group, 3, 10);
+  await server.serve(100);
+  for (const each of failed) assert.match(errorOf(each).message, /ECONNRESET in wait/);
+  // Each once more on another.
+  assert.equal(server.connections - before, 6);
+});
+
+async function served(server: RudeServer, watched: Watched[]): Promise<Watched[]> {
+  await server.serve(50);
+  return watched;
+}
+
+test('one connection that ends in the middle of its work teaches nothing', async () => {
+  const world = rig();
+  const group = world.room.group(groupOptions(ONCE));
+  const server = new RudeServer(world, { inAll: 3 });
+  const first = askAtOnce(group, 5);
+  await server.serve(2);
+  server.manners = {};
+  await server.serve(20);
+  assertAnswered(first);
+  const before = server.connections;
+  assertAnswered(await served(server, askAtOnce(group, 30, 10)));
+  assert.equal(server.connections, before);
+});
+
+test('now and then more is offered, and taken where the server has changed', async () => {
+  const world = rig();
+  const group = world.room.group(groupOptions({ ...ONCE, expireMs: 3_600_000 }));
+  const server = new RudeServer(world, { inAll: 1 });
+  assertAnswered(await served(server, askAtOnce(group, 10)));
+  await world.clock.advance(61_000);
+  const before = server.queries;
+  assertAnswered(await served(server, askAtOnce(group, 10, 100)));
+  const extra = server.queries - before - 10;
+  assert.ok(extra >= 1 && extra <= 10, `${extra} queries more for an offer that is refused`);
+  server.manners = {};
+  for (let minutes = 0; minutes < 10; minutes++) {
+    await world.clock.advance(61_000);
+    assertAnswered(await served(server, askAtOnce(group, 1, 1_000 + minutes)));
+  }
+  const connections = server.connections;
+  assertAnswered(await served(server, askAtOnce(group, 30, 2_000)));
+  assert.ok(server.connections <= connections + 1);
+});
+
+for (const perWrite of [1, 2]) {
+  test(`a server that reads ${perWrite} of each segment answers thirty names at once, then one at a time`, async () => {
+    const world = rig();
+    const group = world.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
+    const server = new RudeServer(world, { perWrite });
+    const first = askAtOnce(group, 30);
+    await server.serve(400);
+    assertAnswered(first);
+    const before = server.queries;
+    const next = askAtOnce(group, 100, 100);
+    await server.serve(200);
+    assertAnswered(next);
+    assert.equal(server.queries - before, 100, 'nothing is asked twice');
+    const { streams } = world.sockets;
+    for (const { batches } of streams.slice(-8))
+      assert.ok(batches.every((each) => each.length === 1));
+    assert.ok(streams.length <= 20, `${streams.length} connections`);
+  });
+}
+
+test('a server that reads one query a connection and leaves it open gets one on each', async () => {
+  const world = rig();
+  const group = world.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
+  const server = new RudeServer(world, { inAll: 1, staysOpen: true });
+  for (const from of [0, 100]) {
+    const answered = askAtOnce(group, 30, from);
+    await server.serve(3_500);
+    assertAnswered(answered);
+  }
+  const before = server.queries;
+  const next = askAtOnce(group, 30, 200);
+  await server.serve(300);
+  assertAnswered(next);
+  assert.equal(server.queries - before, 30);
+});
+
+test('slow names on every connection of such a server do not keep others waiting', async () => {
+  const world = rig();
+  const { sockets, clock } = world;
+  const group = world.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
+  const server = new RudeServer(world, { perWrite: 1 });
+  const first = askAtOnce(group, 30);
+  await server.serve(400);
+  assertAnswered(first);
+  askAtOnce(group, 16, 100);
+  await clock.advance(1);
+  for (const stream of sockets.streams) if (stream.state === 'open') stream.open();
+  const other = askAtOnce(group, 1, 200);
+  await clock.advance(150);
+  const asked = nameFromText('n200.example.');
+  for (const stream of sockets.streams) {
+    for (const query of stream.queries) {
+      const { head } = query;
+      const isOther = Buffer.from(asked).equals(head.name.subarray(0, head.nameLength));
+      if (isOther && stream.state === 'open') stream.answer({ address: [192, 0, 2, 80] }, query);
+    }
+  }
+  await clock.advance(1);
+  assertAnswered(other);
+});
+
+test('names that are slow are not taken for queries that were not read', async () => {
+  const world = rig();
+  const { sockets, clock } = world;
+  const group = world.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
+  const slow = askAtOnce(group, 30);
+  const [stream] = sockets.streams;
+  stream?.open();
+  const [quick, ...others] = stream?.queries ?? [];
+  stream?.answer({ address: [192, 0, 2, 80] }, quick);
+  await clock.advance(220);
+  assert.equal(stream?.batches.at(-1)?.length, 1, 'one of them is asked again, alone');
+  stream?.answer({ address: [192, 0, 2, 80] });
+  await clock.advance(10);
+  for (const query of others) stream?.answer({ address: [192, 0, 2, 80] }, query);
+  await clock.advance(60);
+  assertAnswered(slow);
+  askAtOnce(group, 30, 100);
+  await clock.advance(1);
+  assert.equal(stream?.batches.at(-1)?.length, 30);
+  assert.equal(world.metrics.value('nodens_upstream_learned_total'), 0);
+});
+
+test('a connection that goes half open in the middle of its work teaches nothing', async () => {
+  const world = rig();
+  const { sockets } = world;
+  const group = world.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
+  const server = new RudeServer(world, { perWrite: 1 });
+  const first = askAtOnce(group, 30);
+  await server.serve(3);
+  const [halfOpen] = sockets.streams;
+  assert.equal(halfOpen?.queries.length, 30);
+  server.forget(halfOpen);
+  server.manners = {};
+  await server.serve(1_000);
+  assertAnswered(first);
+  assert.equal(halfOpen?.state, 'destroyed');
+  const next = askAtOnce(group, 30, 100);
+  await server.serve(20);
+  assertAnswered(next);
+  const sizes = sockets.streams.slice(1).map(({ batches }) => batches.at(-1)?.length ?? 0);
+  assert.ok(Math.max(...sizes) >= 10, sizes.join());
+  assert.equal(world.metrics.value('nodens_upstream_learned_total'), 0);
+});
+
+test('a scout that is not answered is given up, and what waits ends with the upstream', async () => {
+  const world = rig();
+  const { sockets, clock, room } = world;
+  const group = room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
+  askAtOnce(group, 30);
+  const [stream] = sockets.streams;
+  stream?.open();
+  stream?.answer({ address: [192, 0, 2, 80] }, stream.queries[0]);
+  await clock.advance(5_000);
+  assert.equal(stream?.state, 'destroyed');
+  const server = new RudeServer(world, { inAll: 1 });
+  assertAnswered(await served(server, askAtOnce(group, 3, 100)));
+  const waiting = askAtOnce(group, 40, 200);
+  await clock.advance(1);
+  await room.close();
+  await clock.advance(1);
+  for (const each of waiting) assert.notEqual(each.outcome, undefined);
+  assert.equal(clock.pendingTimers, 0);
+});

@@ -9,7 +9,7 @@ import { type Lack, lackOfOpening, type TellLack, UnreadError } from '../base/la
 import { LIMITS } from '../base/limits.ts';
 import { withPatterns } from '../config/corefile/pattern.ts';
 import type { Corefile } from '../config/corefile/types.ts';
-import type { AdjustableLogger } from '../observe/log.ts';
+import type { AdjustableLogger } from '../observe/log/log.ts';
 import { type Plugin, prepareAll } from '../query/plugin.ts';
 import type { Logger, Metrics } from '../query/services.ts';
 import type { Dispatcher } from '../server/dispatch.ts';

@@ -6,7 +6,7 @@ import { InternalError } from '../base/errors.ts';
 import { MemoryLedger } from '../base/memory-ledger.ts';
 import { PacedWork } from '../base/paced-work.ts';
 import type { Corefile } from '../config/corefile/types.ts';
-import { SeriesTable } from '../observe/metrics.ts';
+import { SeriesTable } from '../observe/metrics/metrics.ts';
 import type {
   CacheOptions,
   Files,

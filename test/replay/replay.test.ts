@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { describe, it } from 'node:test';
-import { SERIES } from '../../agent/observe/names.ts';
+import { SERIES } from '../../agent/observe/metrics/names.ts';
 import { outagesPage } from '../support/replay/page.ts';
 import { play, type Shown } from '../support/replay/run.ts';
 import { changed, parseScenario } from '../support/replay/scenario.ts';

@@ -2,8 +2,8 @@
 import { InternalError } from '../../agent/base/errors.ts';
 import { PacedWork } from '../../agent/base/paced-work.ts';
 import { fileOf, textOf } from '../../agent/config/files.ts';
-import { SeriesTable } from '../../agent/observe/metrics.ts';
-import { SERIES } from '../../agent/observe/names.ts';
+import { SeriesTable } from '../../agent/observe/metrics/metrics.ts';
+import { SERIES } from '../../agent/observe/metrics/names.ts';
 import type { FinishedSpan } from '../../agent/query/exports.ts';
 import type {
   AdminHandler,

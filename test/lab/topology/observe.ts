@@ -1,7 +1,7 @@
 /** What the node shows: conntrack, rules, addresses, routes, the agent's metrics. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { FRESH_MS } from '../../../agent/observe/metrics-pages.ts';
+import { FRESH_MS } from '../../../agent/observe/admin/metrics-endpoints.ts';
 import type { Netns } from './netns.ts';
 import { V4, V6 } from './plan.ts';
 

@@ -3,8 +3,8 @@ import { AGENT_EVENTS, INIT_EVENTS } from '../../../agent/base/events/table.ts';
 import type { LogEvent } from '../../../agent/base/events/types.ts';
 import { flagsOf } from '../../../agent/base/flags/table.ts';
 import type { CommandName } from '../../../agent/base/flags/types.ts';
-import { SERIES, type SeriesSpec } from '../../../agent/observe/names.ts';
-import { OLDER_NAMES } from '../../../agent/observe/older-names.ts';
+import { OLDER_NAMES } from '../../../agent/observe/metrics/legacy-names.ts';
+import { SERIES, type SeriesSpec } from '../../../agent/observe/metrics/names.ts';
 
 const GENERATED = '<!-- Written by `npm run docs`. Edit the tables in code instead. -->';
 

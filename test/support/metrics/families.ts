@@ -1,5 +1,5 @@
 /** The families of a source with their samples computed, as a page would show them. */
-import type { Family, Sample, Source, Step } from '../../../agent/observe/samples.ts';
+import type { Family, Sample, Source, Step } from '../../../agent/observe/metrics/samples.ts';
 
 export interface ComputedFamily extends Omit<Family, 'values'> {
   readonly values: readonly Sample[];

@@ -4,7 +4,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { parse } from 'yaml';
 import { AGENT_EVENTS, INIT_EVENTS } from '../../../agent/base/events/table.ts';
-import { SERIES, type SeriesSpec } from '../../../agent/observe/names.ts';
+import { SERIES, type SeriesSpec } from '../../../agent/observe/metrics/names.ts';
 
 const ROOT = new URL('../../../', import.meta.url).pathname;
 const SECTIONS = ['What you see', 'Why', 'What to do', 'How to check that it is over'];

@@ -5,8 +5,8 @@ import { FLAGS } from '../../../agent/base/flags/table.ts';
 import { LIMITS } from '../../../agent/base/limits.ts';
 import { heapFlags } from '../../../agent/cli/heap.ts';
 import { cacheBudget, ledgerBudget } from '../../../agent/daemon/memory.ts';
-import { SERIES, TRAFFIC_SERIES } from '../../../agent/observe/names.ts';
-import { OLDER_NAMES } from '../../../agent/observe/older-names.ts';
+import { OLDER_NAMES } from '../../../agent/observe/metrics/legacy-names.ts';
+import { SERIES, TRAFFIC_SERIES } from '../../../agent/observe/metrics/names.ts';
 import { WAITING_QUERY_BYTES } from '../../../agent/upstream/exchange/plan.ts';
 import { build, containersOf } from './kustomize.ts';
 

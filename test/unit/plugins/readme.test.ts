@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { SERIES } from '../../../agent/observe/names.ts';
-import { OLDER_NAMES } from '../../../agent/observe/older-names.ts';
+import { OLDER_NAMES } from '../../../agent/observe/metrics/legacy-names.ts';
+import { SERIES } from '../../../agent/observe/metrics/names.ts';
 import { PLUGINS, SUPPORTED } from '../../../agent/plugins/order.ts';
 import { parseText } from '../../support/corefiles/parse.ts';
 import { fakeServices } from '../../support/services.ts';

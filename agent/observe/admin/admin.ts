@@ -1,0 +1,93 @@
+/**
+ * The admin pages (/metrics, /health, /ready) over HTTP. Each configuration says which pages it wants where; a reload
+ * swaps the pages and leaves alone the ports that stay.
+ */
+import type { AdminHandler } from '../../query/services.ts';
+import { HttpClients } from './http-clients.ts';
+import type { Pages } from './http-request.ts';
+import { AdminListener, type AdminOptions } from './listener.ts';
+
+/** One page. `address` is `host:port`, `:port` or `[v6]:port`. */
+export interface AdminRoute {
+  readonly address: string;
+  readonly path: string;
+  readonly handler: AdminHandler;
+}
+
+export class AdminServer {
+  readonly #options: AdminOptions;
+  readonly #clients: HttpClients;
+  readonly #listeners = new Map<string, AdminListener>();
+
+  constructor(options: AdminOptions) {
+    this.#options = options;
+    this.#clients = new HttpClients(options);
+  }
+
+  /**
+   * Serves `routes` and nothing else; of two routes for the same page the last counts. Resolves when every new port has
+   * been tried once, and never rejects: a port that cannot be opened is tried again in the background.
+   */
+  async reconcile(routes: readonly AdminRoute[]): Promise<void> {
+    const wanted = pagesByAddress(routes);
+    const gone: AdminListener[] = [];
+    for (const [address, listener] of this.#listeners) {
+      const pages = wanted.get(address);
+      if (pages !== undefined) {
+        listener.pages = pages;
+        continue;
+      }
+      this.#listeners.delete(address);
+      gone.push(listener);
+    }
+    // First closed, then opened: `:9253` may become `127.0.0.1:9253`.
+    await Promise.all(gone.map((listener) => listener.close()));
+    await Promise.all(this.#missing(wanted).map((listener) => listener.open()));
+  }
+
+  /** Ports in use right now, by the address as configured. */
+  get ports(): ReadonlyMap<string, number> {
+    const ports = new Map<string, number>();
+    for (const [address, { port }] of this.#listeners) {
+      if (port !== undefined) ports.set(address, port);
+    }
+    return ports;
+  }
+
+  /** Pages that can be asked for right now, as URLs, sorted. */
+  get served(): string[] {
+    const open = [...this.#listeners].filter(([, { isOpen }]) => isOpen);
+    return open
+      .flatMap(([address, { pages }]) => [...pages.keys()].map((path) => urlOf(address, path)))
+      .sort();
+  }
+
+  async close(): Promise<void> {
+    await this.reconcile([]);
+  }
+
+  /** Listeners made for the addresses that have none. */
+  #missing(wanted: ReadonlyMap<string, Pages>): AdminListener[] {
+    const made: AdminListener[] = [];
+    for (const [address, pages] of wanted) {
+      if (this.#listeners.has(address)) continue;
+      const listener = new AdminListener(address, pages, this.#options, this.#clients);
+      this.#listeners.set(address, listener);
+      made.push(listener);
+    }
+    return made;
+  }
+}
+
+function urlOf(address: string, path: string): string {
+  return address.startsWith('unix:') ? `${address}:${path}` : `http://${address}${path}`;
+}
+
+function pagesByAddress(routes: readonly AdminRoute[]): Map<string, Pages> {
+  const byAddress = new Map<string, Map<string, AdminRoute['handler']>>();
+  for (const { address, path, handler } of routes) {
+    const pages = byAddress.get(address) ?? new Map<string, AdminRoute['handler']>();
+    byAddress.set(address, pages.set(path, handler));
+  }
+  return byAddress;
+}

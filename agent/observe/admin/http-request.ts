@@ -1,0 +1,72 @@
+/** One request to an admin page. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { InternalError, messageOf } from '../../base/errors.ts';
+import type { AdminHandler, AdminResponse } from '../../query/services.ts';
+import { HttpConnection } from './http-connection.ts';
+
+/** Pages of one address by path. */
+export type Pages = ReadonlyMap<string, AdminHandler>;
+
+const TEXT = 'text/plain; charset=utf-8';
+/** Handed to the kernel at once: copying them takes less than 0.1 ms. */
+const PART_BYTES = 64 * 1_024;
+
+/** Answers GET and HEAD; never rejects. */
+export async function answerRequest(
+  request: IncomingMessage,
+  response: ServerResponse,
+  pages: Pages,
+): Promise<void> {
+  const connection: unknown = request.socket;
+  if (!(connection instanceof HttpConnection)) throw new InternalError('a connection not of ours');
+  connection.answering();
+  response.on('finish', () => connection.answered());
+  const page = await pageFor(request, pages);
+  const isHead = request.method === 'HEAD';
+  const body = bytesOf(page.body);
+  const length = body.reduce((sum, part) => sum + part.length, 0);
+  const { isLast } = connection.respond(isHead ? 0 : length);
+  const headers: Record<string, string | number> = {
+    'Content-Type': page.contentType,
+    'Content-Length': length,
+    'Cache-Control': 'no-store',
+  };
+  if (page.status === 405) headers.Allow = 'GET, HEAD';
+  // Nobody reads a body sent to us, so the connection cannot be used again behind one.
+  const hasBody = request.headers['content-length'] ?? request.headers['transfer-encoding'];
+  if (hasBody !== undefined || isLast) headers.Connection = 'close';
+  response.writeHead(page.status, headers);
+  send(response, partsOf(isHead ? [] : body));
+}
+
+function bytesOf(body: AdminResponse['body']): readonly Uint8Array[] {
+  if (typeof body === 'string') return [Buffer.from(body)];
+  return body instanceof Uint8Array ? [body] : body;
+}
+
+function* partsOf(body: readonly Uint8Array[]): Iterator<Uint8Array> {
+  for (const bytes of body)
+    for (let start = 0; start < bytes.length; start += PART_BYTES)
+      yield bytes.subarray(start, start + PART_BYTES);
+}
+
+/** Sends one part after the other, each when the kernel has taken the one before. */
+function send(response: ServerResponse, parts: Iterator<Uint8Array>): void {
+  const part = parts.next();
+  if (part.done === true) response.end();
+  else response.write(part.value, (error) => error ?? send(response, parts));
+}
+
+async function pageFor(request: IncomingMessage, pages: Pages): Promise<AdminResponse> {
+  const [path = '', params] = (request.url ?? '').split('?', 2);
+  const handler = pages.get(path);
+  if (handler === undefined) return { status: 404, contentType: TEXT, body: 'not found\n' };
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    return { status: 405, contentType: TEXT, body: 'GET or HEAD only\n' };
+  }
+  try {
+    return await handler(new URLSearchParams(params));
+  } catch (error) {
+    return { status: 500, contentType: TEXT, body: `${messageOf(error)}\n` };
+  }
+}

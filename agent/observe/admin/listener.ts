@@ -1,0 +1,137 @@
+/**
+ * One admin port. Where it cannot be opened that is a counter and a line, tried again until it can: it is never a reason
+ * not to answer queries. What every start or update brings along is a warning only once it lasts.
+ */
+import type { Server } from 'node:net';
+import type { Timer } from '../../base/clock.ts';
+import { errnoOf, messageOf } from '../../base/errors.ts';
+import { lackOfOpening } from '../../base/lack.ts';
+import { FOLD_BY } from '../../query/services.ts';
+import { askFirst } from './first-request.ts';
+import { type HttpClients, type HttpClientsOptions, UNIX } from './http-clients.ts';
+import type { Pages } from './http-request.ts';
+
+export type AdminOptions = HttpClientsOptions;
+
+export const MIN_RETRY_MS = 250;
+const MAX_RETRY_MS = 5_000;
+/**
+ * How long a reason is none to worry, milliseconds. In an update the pod before has the port until it has drained; at a
+ * start init may not have put the address on the node yet.
+ */
+export const USUAL_MS: Readonly<Partial<Record<string, number>>> = {
+  EADDRINUSE: 60_000,
+  EADDRNOTAVAIL: 30_000,
+};
+
+/** One port, open or on its way there. */
+export class AdminListener {
+  pages: Pages;
+  readonly #address: string;
+  readonly #options: AdminOptions;
+  readonly #clients: HttpClients;
+  #server: Server | undefined;
+  #retry: Timer | undefined;
+  #retryMs = MIN_RETRY_MS;
+  /** Why the port cannot be opened, since when, and at which level that was told: not at every try. */
+  #trouble: { errno: string; sinceMs: number; told: 'info' | 'warn' | undefined } | undefined;
+  #closed = false;
+
+  constructor(address: string, pages: Pages, options: AdminOptions, clients: HttpClients) {
+    this.#address = address;
+    this.pages = pages;
+    this.#options = options;
+    this.#clients = clients;
+  }
+
+  get port(): number | undefined {
+    const bound = this.#server?.address();
+    return typeof bound === 'object' ? bound?.port : undefined;
+  }
+
+  get isOpen(): boolean {
+    return this.#server?.listening === true;
+  }
+
+  async open(): Promise<void> {
+    const { log, clock } = this.#options;
+    try {
+      // Loaded when the first page is wanted: node:http is not for nothing.
+      const { openAdminPort } = await import('./port.ts');
+      const server = await openAdminPort(this.#address, () => this.pages, this.#clients);
+      if (this.#closed) return void server.close();
+      this.#server = server;
+      this.#trouble = undefined;
+      // Whatever happens to a listener that works, such as too many open files, is not worth the process.
+      server.on('error', (error) => this.#tell('warn', error, 'admin port has failed', {}));
+      if (this.#clients.isUnused) await askFirst(server, clock);
+      log.info({ address: this.#address, pages: [...this.pages.keys()] }, 'admin port open');
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#retry?.cancel();
+    const server = this.#server;
+    if (server === undefined) return;
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      this.#clients.closeAll(this.#address);
+    });
+  }
+
+  #failed(error: unknown): void {
+    const { clock, metrics } = this.#options;
+    metrics.counter('nodens_admin_listen_errors_total', { address: this.#address }).value++;
+    if (this.#closed) return;
+    this.#explain(error);
+    this.#retry = clock.after(this.#retryMs, () => void this.open());
+    this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS);
+  }
+
+  #explain(error: unknown): void {
+    const errno = errnoOf(error);
+    const nowMs = this.#options.clock.nowMs();
+    if (this.#trouble?.errno !== errno) this.#trouble = { errno, sinceMs: nowMs, told: undefined };
+    const trouble = this.#trouble;
+    const usualMs = this.#address.startsWith(UNIX) ? 0 : (USUAL_MS[errno] ?? 0);
+    const level = nowMs - trouble.sinceMs < usualMs ? 'info' : 'warn';
+    if (trouble.told === level) return;
+    trouble.told = level;
+    const remedy = remedyFor(errno, this.#address, level);
+    const message = 'cannot open an admin port, will retry: DNS is not affected';
+    this.#tell(level, error, message, { pages: [...this.pages.keys()], remedy });
+  }
+
+  #tell(
+    level: 'info' | 'warn',
+    error: unknown,
+    message: string,
+    more: Readonly<Record<string, unknown>>,
+  ): void {
+    const { log } = this.#options;
+    const address = this.#address;
+    const fields = { address, errno: errnoOf(error), reason: messageOf(error), ...more };
+    log[level]({ event: 'admin-port', [FOLD_BY]: `${message} ${address}`, ...fields }, message);
+  }
+}
+
+/** What the operator can do about it; at level info, what will mostly come of it. */
+function remedyFor(errno: string, address: string, level: 'info' | 'warn'): string {
+  if (errno === 'EADDRINUSE' && !address.startsWith(UNIX)) {
+    const port = address.slice(address.lastIndexOf(':') + 1);
+    const usual = 'during an update the previous pod, which ends soon';
+    const lasting = 'end it, or give these endpoints another port';
+    return `ss -ltnp 'sport = :${port}' names the process that has port ${port}: ${level === 'info' ? usual : lasting}`;
+  }
+  const lack = lackOfOpening(errno);
+  if (lack !== undefined)
+    return `this node lacks ${lack}: raise the limit, or find the program that uses it up`;
+  if (errno === 'EADDRNOTAVAIL')
+    return level === 'info'
+      ? 'init has not put the address on this node yet'
+      : 'the address is not on this node: is init running?';
+  return 'give these endpoints another address';
+}

@@ -1,0 +1,47 @@
+/** /metrics of every address: one rendering serves all requests of one moment. */
+import type { Clock } from '../../base/clock.ts';
+import type { PacedWork } from '../../base/paced-work.ts';
+import type { AdminHandler, MetricsPageOptions, MetricsText } from '../../query/services.ts';
+import { Exposition } from '../metrics/exposition.ts';
+import type { Source } from '../metrics/samples.ts';
+import type { AdminRoute } from './admin.ts';
+import { shared } from './shared.ts';
+
+/** A page is used again for this long after it was made, milliseconds. */
+export const FRESH_MS = 250;
+
+export class MetricsPages {
+  readonly #exposition: Exposition;
+  readonly #current: () => Promise<MetricsText>;
+  readonly #withOlder: () => Promise<MetricsText>;
+
+  constructor(sources: readonly Source[], work: PacedWork, clock: Clock) {
+    const exposition = new Exposition(sources, work);
+    this.#exposition = exposition;
+    this.#current = shared(() => exposition.render(false), clock, FRESH_MS);
+    this.#withOlder = shared(() => exposition.render(true), clock, FRESH_MS);
+  }
+
+  /**
+   * Routes for `pages`, and for `extraAddress` where it is none of them: there older names are shown where any of `pages`
+   * shows them. Resolves when a page can be made without delay for DNS.
+   */
+  async routes(
+    pages: ReadonlyMap<string, MetricsPageOptions>,
+    extraAddress: string | undefined,
+  ): Promise<AdminRoute[]> {
+    const all = new Map(pages);
+    if (extraAddress !== undefined && !pages.has(extraAddress))
+      all.set(extraAddress, { isOlder: [...pages.values()].some(({ isOlder }) => isOlder) });
+    if (all.size > 0) await this.#exposition.load();
+    return [...all].map(([address, { isOlder }]) => ({
+      ...{ address, path: '/metrics' },
+      handler: this.#handler(isOlder),
+    }));
+  }
+
+  #handler(isOlder: boolean): AdminHandler {
+    const text = isOlder ? this.#withOlder : this.#current;
+    return async () => ({ status: 200, ...(await text()) });
+  }
+}

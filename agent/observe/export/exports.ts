@@ -1,0 +1,54 @@
+/** Spans, dnstap frames and profiles on their way out. What only they need is loaded when the first is asked for. */
+import type { Clock } from '../../base/clock.ts';
+import { messageOf } from '../../base/errors.ts';
+import type { Exports, FinishedSpan, SpanExportOptions, SpanSink } from '../../query/exports.ts';
+import type { Logger, Metrics } from '../../query/services.ts';
+import { FrameStream } from './frame-stream.ts';
+
+export interface ExportsContext {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+export function createExports(context: ExportsContext): Exports {
+  return {
+    spans: (options) => lateSpans(options, context),
+    frames: (options) => new FrameStream(options, context),
+    profile: async (kind, seconds) => {
+      const { takeProfile } = await import('./profiles.ts');
+      return await takeProfile(kind, seconds, context.clock);
+    },
+  };
+}
+
+/** Takes spans from the first moment on; what comes while the SDK is being loaded waits, within the backlog. */
+function lateSpans(options: SpanExportOptions, { log, metrics }: ExportsContext): SpanSink {
+  const failures = metrics.counter('nodens_trace_export_failures_total');
+  const waiting: FinishedSpan[] = [];
+  let sink: SpanSink | undefined;
+  let isClosed = false;
+  const failed = (error: unknown): void => {
+    failures.value++;
+    log.warn(
+      { event: 'trace-export', collector: options.url },
+      `cannot export spans: ${messageOf(error)}`,
+    );
+  };
+  import('./spans.ts').then(({ zipkinSpans }) => {
+    const made = zipkinSpans(options, failed);
+    for (const span of waiting.splice(0)) made.add(span);
+    if (isClosed) made.close();
+    else sink = made;
+  }, failed);
+  return {
+    add: (span) => {
+      if (sink !== undefined) sink.add(span);
+      else if (waiting.length < options.backlog && !isClosed) waiting.push(span);
+    },
+    close: () => {
+      isClosed = true;
+      sink?.close();
+    },
+  };
+}

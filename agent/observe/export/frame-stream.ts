@@ -1,0 +1,138 @@
+/**
+ * A Frame Streams writer, bidirectional: READY, ACCEPT, START, data, STOP (fstrm's protocol, which dnstap travels in).
+ * Frames wait in a bounded queue while nobody listens or the reader is slow; those beyond are dropped and counted.
+ */
+import { connect, type Socket } from 'node:net';
+import type { Clock, Timer } from '../../base/clock.ts';
+import { messageOf } from '../../base/errors.ts';
+import type { DnstapTarget, FrameExportOptions, FrameSink } from '../../query/exports.ts';
+import type { Counter, Logger, Metrics } from '../../query/services.ts';
+
+const CONTROL = { accept: 1, start: 2, stop: 3, ready: 4 } as const;
+const FIELD_CONTENT_TYPE = 1;
+/** A control frame of the reader is at most this long; longer ones are not Frame Streams. */
+const MAX_CONTROL_BYTES = 512;
+const RETRY_MS = 1_000;
+/** Octets handed to the kernel at once, so that the queue, not the socket, is what waits. */
+const CHUNK_BYTES = 256 * 1024;
+
+export class FrameStream implements FrameSink {
+  readonly #options: FrameExportOptions;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #dropped: Counter;
+  #queue: Uint8Array[] = [];
+  #queuedBytes = 0;
+  #socket: Socket | undefined;
+  #retry: Timer | undefined;
+  #received: Buffer = Buffer.alloc(0);
+  #isStarted = false;
+  #isClosed = false;
+
+  constructor(
+    options: FrameExportOptions,
+    { clock, log, metrics }: { clock: Clock; log: Logger; metrics: Metrics },
+  ) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#log = log;
+    this.#dropped = metrics.counter('nodens_dnstap_dropped_total', { to: nameOf(options.target) });
+    this.#connect();
+  }
+
+  add(frame: Uint8Array): void {
+    const { maxFrames, maxBytes } = this.#options;
+    if (this.#queue.length >= maxFrames || this.#queuedBytes + frame.length > maxBytes) {
+      this.#dropped.value++;
+      return;
+    }
+    this.#queue.push(frame);
+    this.#queuedBytes += frame.length;
+    // One write for all frames of a turn of the event loop.
+    if (this.#queue.length === 1) setImmediate(() => this.#flush());
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#retry?.cancel();
+    this.#flush();
+    if (this.#isStarted) this.#socket?.end(control(CONTROL.stop));
+    else this.#socket?.destroy();
+  }
+
+  #connect(): void {
+    const { target, contentType } = this.#options;
+    const socket =
+      target.kind === 'unix' ? connect({ path: target.path }) : connect(target.port, target.host);
+    socket.unref();
+    this.#socket = socket;
+    this.#isStarted = false;
+    this.#received = Buffer.alloc(0);
+    socket.on('connect', () => socket.write(control(CONTROL.ready, contentType)));
+    socket.on('data', (chunk) => this.#read(socket, chunk));
+    socket.on('drain', () => this.#flush());
+    socket.on('error', (error) =>
+      this.#log.warn(
+        { event: 'dnstap-connection', to: nameOf(target) },
+        `dnstap: cannot connect, will retry: ${messageOf(error)}`,
+      ),
+    );
+    socket.on('close', () => {
+      this.#isStarted = false;
+      if (!this.#isClosed) this.#retry = this.#clock.after(RETRY_MS, () => this.#connect());
+    });
+  }
+
+  /** Waits for ACCEPT; whatever a reader says afterwards is of no interest. */
+  #read(socket: Socket, chunk: Buffer): void {
+    if (this.#isStarted) return;
+    this.#received = Buffer.concat([this.#received, chunk]);
+    const { length } = this.#received;
+    if (length < 12) return;
+    const bytes = this.#received.readUInt32BE(4);
+    const isAccept =
+      this.#received.readUInt32BE(0) === 0 && this.#received.readUInt32BE(8) === CONTROL.accept;
+    if (!isAccept || bytes > MAX_CONTROL_BYTES) {
+      socket.destroy(new Error('the other side does not speak Frame Streams'));
+      return;
+    }
+    if (length < 8 + bytes) return;
+    socket.write(control(CONTROL.start, this.#options.contentType));
+    this.#isStarted = true;
+    this.#flush();
+  }
+
+  #flush(): void {
+    const socket = this.#socket;
+    if (!this.#isStarted || socket === undefined) return;
+    let sent = 0;
+    while (sent < this.#queue.length && !socket.writableNeedDrain) {
+      const parts: Uint8Array[] = [];
+      for (let bytes = 0; sent < this.#queue.length && bytes < CHUNK_BYTES; sent++) {
+        const frame = this.#queue[sent] as Uint8Array;
+        parts.push(u32(frame.length), frame);
+        bytes += frame.length;
+        this.#queuedBytes -= frame.length;
+      }
+      socket.write(Buffer.concat(parts));
+    }
+    this.#queue = this.#queue.slice(sent);
+  }
+}
+
+function nameOf(target: DnstapTarget): string {
+  return target.kind === 'unix' ? target.path : `${target.host}:${target.port}`;
+}
+
+function control(type: number, contentType?: string): Buffer {
+  const text = Buffer.from(contentType ?? '');
+  const field = contentType === undefined ? [] : [u32(FIELD_CONTENT_TYPE), u32(text.length), text];
+  const body = Buffer.concat([u32(type), ...field]);
+  return Buffer.concat([u32(0), u32(body.length), body]);
+}
+
+function u32(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}

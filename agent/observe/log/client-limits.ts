@@ -1,0 +1,76 @@
+/** Tells which clients the agent had to limit: a counter by client for a few of them, and a log line. */
+import { clientName } from '../../base/client-key.ts';
+import {
+  type Counter,
+  FOLD_BY,
+  type Limited,
+  type Logger,
+  type Metrics,
+} from '../../query/services.ts';
+
+/** Clients with a series of their own; all later ones share one, so that no client makes series at will. */
+const NAMED_CLIENTS = 32;
+const OTHERS = 'other';
+
+const MESSAGES: Readonly<Record<Limited, string>> = {
+  queries:
+    'the client has the most queries waiting: its oldest ones get SERVFAIL or a stale answer',
+  memory: 'the TCP connections of the client hold the most memory: nodens closed the largest one',
+  connections:
+    'the client has the most TCP connections: nodens closed its idlest one for a new one',
+  http: 'the client holds the most connections to HTTP ports, or the most memory there: nodens closed one',
+  http_slow:
+    'the client did not complete its request or read its response in time: nodens closed the HTTP connection',
+  http_nonsense:
+    'the client sent something other than HTTP to an HTTP port: nodens closed the connection',
+  nonsense:
+    'the client sent something other than a DNS query over TCP: nodens closed the connection',
+  unread: 'the client does not read its answers over TCP: nodens closed the connection',
+};
+
+const FEWER_CONNECTIONS = 'let the client keep and reuse a connection';
+
+const REMEDIES: Readonly<Record<Limited, string>> = {
+  queries:
+    'see whether the upstreams of the names it asks for answer; if its load is legitimate, raise the memory limit, ' +
+    'or -node-share if the client is the node itself',
+  memory:
+    'see why the client reads its answers late; if its load is legitimate, raise the memory limit',
+  connections: FEWER_CONNECTIONS,
+  http: `${FEWER_CONNECTIONS}, or scrape less often`,
+  http_slow: 'see why the client hangs; nodens_admin_connections_closed_total has the reason',
+  http_nonsense: 'find the program there that connects to this port',
+  nonsense: 'find the program there that connects to the DNS port',
+  unread: 'see why the client does not read its answers',
+};
+
+/** Counts and logs that the client `key` (`clientKey`) was limited. */
+export function clientLimits(metrics: Metrics, log: Logger): (what: Limited, key: string) => void {
+  const named = new Set<string>();
+  const counters = new Map<string, Counter>();
+
+  const labelOf = (key: string, name: string): string => {
+    if (named.size >= NAMED_CLIENTS && !named.has(key)) return OTHERS;
+    named.add(key);
+    return name;
+  };
+
+  const counterFor = (what: Limited, key: string, label: string): Counter => {
+    // A flood asks thousands of times a second.
+    const known = counters.get(`${what} ${key}`);
+    if (known !== undefined) return known;
+    const counter = metrics.counter('nodens_client_limited_total', { what, client: label });
+    if (label !== OTHERS) counters.set(`${what} ${key}`, counter);
+    return counter;
+  };
+
+  return (what, key) => {
+    const client = clientName(key);
+    const label = labelOf(key, client);
+    counterFor(what, key, label).value++;
+    // One client must not keep the name of another out of the log.
+    const same = `client-limited ${what} ${label}`;
+    const fields = { event: 'client-limited', what, client, remedy: REMEDIES[what] } as const;
+    log.warn({ ...fields, [FOLD_BY]: same }, MESSAGES[what]);
+  };
+}

@@ -1,0 +1,78 @@
+/**
+ * Repeats folded: the first of an event is written at once, those of the next 10 s become one line with `repeated`.
+ * An outage then costs a line per kind of failure and window, not a line per query.
+ */
+import type { Clock, Timer } from '../../base/clock.ts';
+import { eventOf } from '../../base/events/table.ts';
+import { FOLD_BY, type Logger, type ProblemFields } from '../../query/services.ts';
+
+export const FOLD_WINDOW_MS = 10_000;
+/** Kinds of events remembered at once; over it the oldest window ends early. */
+export const MAX_EVENTS = 1_000;
+
+type Write = (fields: ProblemFields, message: string) => void;
+
+interface Window {
+  readonly write: Write;
+  readonly timer: Timer;
+  repeated: number;
+  /** Of the last repeat. */
+  lastMs: number;
+  fields: ProblemFields;
+  message: string;
+}
+
+export interface FoldedLogger extends Logger {
+  /** Ends every window now: what was held back is written. */
+  close(): void;
+}
+
+/**
+ * Folds warnings and errors of `log`. Two lines are the same where level and `FOLD_BY` agree; without it level and the
+ * field `event` if the table of events says so, else level and message. The folded line carries the last repeat's fields
+ * and its time: a line that is written late must not read as if it happened after the lines before it.
+ */
+export function folded(log: Logger, clock: Clock, windowMs = FOLD_WINDOW_MS): FoldedLogger {
+  const windows = new Map<string, Window>();
+
+  const end = (key: string): void => {
+    const window = windows.get(key);
+    if (window === undefined) return;
+    windows.delete(key);
+    window.timer.cancel();
+    const { repeated, fields, message } = window;
+    if (repeated === 0) return;
+    const lastTime = new Date(window.lastMs).toISOString();
+    window.write({ ...fields, repeated, lastTime }, `${message} (repeated, last at ${lastTime})`);
+  };
+
+  const fold =
+    (level: string, write: Write): Write =>
+    (fields, message) => {
+      const { event, [FOLD_BY]: same = eventOf(event)?.foldsTexts === true ? event : message } =
+        fields;
+      const key = `${level} ${same}`;
+      const window = windows.get(key);
+      if (window !== undefined) {
+        window.repeated++;
+        window.lastMs = clock.wallMs();
+        window.fields = fields;
+        window.message = message;
+        return;
+      }
+      if (windows.size >= MAX_EVENTS) end(windows.keys().next().value as string);
+      const timer = clock.after(windowMs, () => end(key));
+      windows.set(key, { write, timer, repeated: 0, lastMs: 0, fields, message });
+      write(fields, message);
+    };
+
+  return {
+    debug: log.debug,
+    info: log.info,
+    warn: fold('warn', log.warn),
+    error: fold('error', log.error),
+    close: () => {
+      for (const key of windows.keys()) end(key);
+    },
+  };
+}

@@ -1,0 +1,49 @@
+/** Structured logs: one JSON object a line, by pino without transports. */
+import { pino } from 'pino';
+import type { Clock } from '../../base/clock.ts';
+import { withRemedy } from '../../base/events/table.ts';
+import type { Logger } from '../../query/services.ts';
+import { folded } from './deduplication.ts';
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface LogOptions {
+  readonly level: LogLevel;
+  /** Takes one line without its line feed. */
+  readonly writeLine: (line: string) => void;
+  readonly clock: Clock;
+}
+
+export interface AdjustableLogger extends Logger {
+  setLevel(level: LogLevel): void;
+  /** Writes out what is being folded. For the end of the process. */
+  close(): void;
+}
+
+/**
+ * The logger of the process. Warnings and errors that repeat within 10 s are folded (see `fold.ts`). A line reads
+ * `{"level":"error","time":"2026-01-31T12:00:00.000Z",…fields,"msg":"…"}`.
+ */
+export function createLogger({ level, writeLine, clock }: LogOptions): AdjustableLogger {
+  const out = pino(
+    {
+      level,
+      base: null,
+      timestamp: () => `,"time":"${new Date(clock.wallMs()).toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    { write: (line) => writeLine(line.trimEnd()) },
+  );
+  const plain: Logger = {
+    debug: (fields, message) => out.debug(fields, message),
+    info: (fields, message) => out.info(fields, message),
+    warn: (fields, message) => out.warn(withRemedy(fields), message),
+    error: (fields, message) => out.error(withRemedy(fields), message),
+  };
+  const { close, ...logger } = folded(plain, clock);
+  const setLevel = (next: LogLevel): void => {
+    out.level = next;
+  };
+  return { ...logger, setLevel, close };
+}

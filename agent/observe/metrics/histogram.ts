@@ -1,0 +1,44 @@
+/** A histogram of plain numbers (docs/decisions/013-metrics-as-plain-numbers.md). */
+import type { Histogram } from '../../query/services.ts';
+import type { Sample } from './samples.ts';
+
+export class Distribution implements Histogram {
+  readonly #bounds: Float64Array;
+  /** Observations per bucket, not cumulative; the last is +Inf. */
+  readonly #counts: Float64Array;
+  /** In an array of its own, because a number with a fraction in a field is a new object at each change. */
+  readonly #sum = new Float64Array(1);
+
+  constructor(bounds: readonly number[]) {
+    this.#bounds = Float64Array.from(bounds);
+    this.#counts = new Float64Array(bounds.length + 1);
+  }
+
+  /** `times` observations of the same value. */
+  observe(value: number, times = 1): void {
+    const bounds = this.#bounds;
+    let bucket = 0;
+    while (bucket < bounds.length && value > (bounds[bucket] as number)) bucket++;
+    this.#counts[bucket] = (this.#counts[bucket] as number) + times;
+    this.#sum[0] = (this.#sum[0] as number) + value * times;
+  }
+
+  get count(): number {
+    return this.#counts.reduce((total, count) => total + count, 0);
+  }
+
+  /** Samples as Prometheus wants them: cumulative `_bucket`s, then `_sum` and `_count`. */
+  samples(name: string, labels: Readonly<Record<string, string>>): Sample[] {
+    const metricName = `${name}_bucket`;
+    const samples: Sample[] = [];
+    let total = 0;
+    this.#counts.forEach((count, i) => {
+      total += count;
+      const le = i < this.#bounds.length ? String(this.#bounds[i]) : '+Inf';
+      samples.push({ metricName, labels: { ...labels, le }, value: total });
+    });
+    samples.push({ metricName: `${name}_sum`, labels, value: this.#sum[0] as number });
+    samples.push({ metricName: `${name}_count`, labels, value: total });
+    return samples;
+  }
+}

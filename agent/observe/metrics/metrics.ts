@@ -1,0 +1,112 @@
+/** Counters, gauges and histograms as plain numbers; looked at only when somebody scrapes. */
+import { InternalError } from '../../base/errors.ts';
+import type { Counter, Gauge, Histogram, Labels, Metrics } from '../../query/services.ts';
+import { Distribution } from './histogram.ts';
+import { COUNTED_SERIES, type SeriesSpec } from './names.ts';
+import { type Family, lazily, type Sample, type Source } from './samples.ts';
+
+/** A cell is a number, a distribution, or a gauge that is asked. */
+interface Series {
+  readonly labels: Labels;
+  cell: { value: number } | Distribution;
+  read: (() => number) | undefined;
+}
+
+interface Entry {
+  readonly name: string;
+  readonly spec: SeriesSpec;
+  readonly series: Map<string, Series>;
+}
+
+const NO_LABELS: Labels = {};
+
+export class SeriesTable implements Metrics, Source {
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(specs: Readonly<Record<string, SeriesSpec>> = COUNTED_SERIES) {
+    for (const [name, spec] of Object.entries(specs)) {
+      const entry: Entry = { name, spec, series: new Map() };
+      this.#entries.set(name, entry);
+      const bare = spec.labels.length === 0 && spec.type !== 'gauge';
+      for (const labels of spec.preset ?? (bare ? [NO_LABELS] : [])) seriesOf(entry, labels);
+    }
+  }
+
+  counter(name: string, labels: Labels = NO_LABELS): Counter {
+    return this.#series(name, 'counter', labels).cell as Counter;
+  }
+
+  gauge(name: string, labels: Labels = NO_LABELS): Gauge {
+    const series = this.#series(name, 'gauge', labels);
+    series.read = undefined;
+    return series.cell as Gauge;
+  }
+
+  histogram(name: string, labels: Labels = NO_LABELS): Histogram {
+    return this.#series(name, 'histogram', labels).cell as Distribution;
+  }
+
+  gaugeFrom(name: string, labels: Labels, read: () => number): void {
+    this.#series(name, 'gauge', labels).read = read;
+  }
+
+  drop(name: string, labels: Labels): void {
+    const entry = this.#entry(name);
+    entry.series.delete(keyOf(entry, labels));
+  }
+
+  *families(): Iterable<Family> {
+    for (const { name, spec, series } of this.#entries.values()) {
+      if (series.size === 0) continue;
+      const values = lazily(() => samplesOfAll(name, series));
+      yield { name, help: spec.help, type: spec.type, values };
+    }
+  }
+
+  #series(name: string, type: SeriesSpec['type'], labels: Labels): Series {
+    const entry = this.#entry(name);
+    if (entry.spec.type !== type) {
+      throw new InternalError(`${name} is a ${entry.spec.type}, not a ${type}`);
+    }
+    return seriesOf(entry, labels);
+  }
+
+  #entry(name: string): Entry {
+    const entry = this.#entries.get(name);
+    if (entry === undefined) throw new InternalError(`no series named ${name}`);
+    return entry;
+  }
+}
+
+function seriesOf(entry: Entry, labels: Labels): Series {
+  const key = keyOf(entry, labels);
+  let series = entry.series.get(key);
+  if (series === undefined) {
+    const { buckets } = entry.spec;
+    const cell = buckets === undefined ? { value: 0 } : new Distribution(buckets);
+    series = { labels: { ...labels }, cell, read: undefined };
+    entry.series.set(key, series);
+  }
+  return series;
+}
+
+/** Label values in the table's order, with a separator that no label value here holds. */
+function keyOf({ name, spec }: Entry, labels: Labels): string {
+  const values = spec.labels.map((label) => labels[label]);
+  if (values.includes(undefined) || Object.keys(labels).length !== values.length) {
+    throw new InternalError(
+      `${name} has the labels {${spec.labels}}, not {${Object.keys(labels)}}`,
+    );
+  }
+  return values.join('\u0000');
+}
+
+/** A list of its own: what a reload drops and adds meanwhile would come twice. */
+function* samplesOfAll(name: string, series: ReadonlyMap<string, Series>): Iterable<Sample> {
+  for (const one of [...series.values()]) yield* samplesOf(name, one);
+}
+
+function samplesOf(name: string, { labels, cell, read }: Series): Sample[] {
+  if (cell instanceof Distribution) return cell.samples(name, labels);
+  return [{ labels, value: read === undefined ? cell.value : read() }];
+}

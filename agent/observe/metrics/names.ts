@@ -1,0 +1,294 @@
+/**
+ * Every series that nodens exports, in one table; docs/reference/metrics.md is made from it. Series that start with
+ * `coredns_` keep the names, labels and buckets of CoreDNS and node-local-dns, so that dashboards and alerts go on
+ * working; series that only nodens has start with `nodens_`.
+ */
+import { SETUP_ERROR_TYPES } from '../../base/control.ts';
+import { LACKS } from '../../base/lack.ts';
+import { counter, gauge, histogram, type SeriesSpec } from './series-spec.ts';
+
+export type { SeriesSpec };
+
+function exponential(start: number, factor: number, count: number): readonly number[] {
+  return Array.from({ length: count }, (_, k) => Number((start * factor ** k).toPrecision(12)));
+}
+
+/** 0.25 ms doubling to 8.192 s: all times that a client or an upstream waits. */
+export const TIME_BUCKETS = exponential(0.00025, 2, 16);
+/** 0.25 ms times ten, to 2.5 s. */
+export const SLIM_TIME_BUCKETS = exponential(0.00025, 10, 5);
+/** Bytes of a message; 511 and 1023 sit just below the sizes at which transports change. */
+export const SIZE_BUCKETS: readonly number[] = [
+  0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16000, 32000, 48000, 64000,
+];
+
+const BLOCK = ['server', 'zones', 'view'];
+const BLOCK_BY_TYPE = ['server', 'type', 'zones', 'view'];
+const ROUTE = ['server', 'zone', 'view'];
+const TEMPLATE = [...ROUTE, 'class', 'type'];
+const PROXY = ['proxy_name', 'to'];
+
+/** Counted by `observe/traffic.ts` alone. */
+export const TRAFFIC_SERIES = {
+  coredns_dns_requests_total: counter('Queries received.', [...ROUTE, 'proto', 'family', 'type']),
+  coredns_dns_do_requests_total: counter('Queries with the DNSSEC OK bit.', ROUTE),
+  coredns_dns_request_duration_seconds: histogram(
+    'Time from the arrival of a query to its response, in seconds.',
+    TIME_BUCKETS,
+    ROUTE,
+  ),
+  coredns_dns_request_size_bytes: histogram('Size of queries, in bytes.', SIZE_BUCKETS, [
+    ...ROUTE,
+    'proto',
+  ]),
+  coredns_dns_response_size_bytes: histogram('Size of responses, in bytes.', SIZE_BUCKETS, [
+    ...ROUTE,
+    'proto',
+  ]),
+  coredns_dns_responses_total: counter(
+    'Responses sent, by rcode and by the plugin that made the answer.',
+    [...ROUTE, 'rcode', 'plugin'],
+  ),
+} as const satisfies Record<string, SeriesSpec>;
+
+/** Counted through `Metrics` (query/services.ts). */
+export const COUNTED_SERIES = {
+  coredns_build_info: gauge('Always 1; the labels name the version.', [
+    'version',
+    'revision',
+    'goversion',
+  ]),
+  coredns_panics_total: counter('Queries that failed by a fault of nodens itself.'),
+  coredns_plugin_enabled: gauge('Always 1 for a plugin that a server block uses.', [
+    ...ROUTE,
+    'name',
+  ]),
+
+  coredns_cache_entries: gauge('Entries in the cache.', BLOCK_BY_TYPE),
+  coredns_cache_hits_total: counter('Queries answered from the cache.', BLOCK_BY_TYPE),
+  coredns_cache_misses_total: counter('Queries that the cache could not answer.', BLOCK),
+  coredns_cache_requests_total: counter('Queries that reached the cache.', BLOCK),
+  coredns_cache_prefetch_total: counter(
+    'Entries that the cache refreshed in the background.',
+    BLOCK,
+  ),
+  coredns_cache_drops_total: counter(
+    'Replies that the cache did not store because their question was another.',
+    BLOCK,
+  ),
+  coredns_cache_served_stale_total: counter('Queries answered from an expired entry.', BLOCK),
+  coredns_cache_evictions_total: counter('Entries removed to make room for others.', BLOCK_BY_TYPE),
+
+  coredns_forward_healthcheck_broken_total: counter('Queries for which all upstreams were down.'),
+  coredns_forward_max_concurrent_rejects_total: counter(
+    'Queries refused because max_concurrent queries were in flight.',
+  ),
+  coredns_proxy_request_duration_seconds: histogram(
+    'Time that an upstream took to answer a query, in seconds.',
+    TIME_BUCKETS,
+    [...PROXY, 'rcode'],
+  ),
+  coredns_proxy_healthcheck_failures_total: counter(
+    'Health probes of an upstream that failed.',
+    PROXY,
+  ),
+  coredns_proxy_conn_cache_hits_total: counter(
+    'Upstream queries that used an open connection or socket.',
+    [...PROXY, 'proto'],
+  ),
+  coredns_proxy_conn_cache_misses_total: counter(
+    'Upstream queries that had to open a connection or socket.',
+    [...PROXY, 'proto'],
+  ),
+
+  coredns_health_request_duration_seconds: histogram(
+    'Delay of the self-check that runs once a second, in seconds.',
+    SLIM_TIME_BUCKETS,
+  ),
+  coredns_health_request_failures_total: counter('Self-checks that were too late.'),
+  coredns_reload_failed_total: counter('Reloads refused because the new Corefile is wrong.'),
+  coredns_reload_version_info: gauge('Always 1; the labels name the Corefile in force.', [
+    'hash',
+    'value',
+  ]),
+  coredns_hosts_entries: gauge('Names and addresses read from a hosts file.', ['hostsfile']),
+  coredns_hosts_reload_timestamp_seconds: gauge('When a hosts file was last read, as Unix time.'),
+  coredns_acl_blocked_requests_total: counter('Queries refused by acl.', ROUTE),
+  coredns_acl_filtered_requests_total: counter(
+    'Queries answered by acl with an empty answer.',
+    ROUTE,
+  ),
+  coredns_acl_dropped_requests_total: counter('Queries that acl left without an answer.', ROUTE),
+  coredns_acl_allowed_requests_total: counter('Queries that acl let pass.', ['server', 'view']),
+  coredns_local_localhost_requests_total: counter(
+    'Queries for names that start with `localhost.` and have more labels.',
+  ),
+  coredns_dns64_requests_translated_total: counter(
+    'Queries for AAAA that dns64 answered from A records.',
+    ['server'],
+  ),
+  coredns_template_matches_total: counter('Queries that a template answered.', TEMPLATE),
+  coredns_template_template_failures_total: counter('Templates that could not be filled in.', [
+    ...TEMPLATE,
+    'section',
+    'template',
+  ]),
+  coredns_template_rr_failures_total: counter('Templates whose result was no valid record.', [
+    ...TEMPLATE,
+    'section',
+    'template',
+  ]),
+  coredns_nodecache_setup_errors_total: counter(
+    'Errors of init while it set up addresses and rules.',
+    ['errortype'],
+    { preset: SETUP_ERROR_TYPES.map((errortype) => ({ errortype })) },
+  ),
+
+  nodens_packets_dropped_total: counter('Messages that got no answer, by reason.', [
+    'listener',
+    'reason',
+  ]),
+  nodens_malformed_queries_total: counter(
+    'Queries answered with a protocol error: formerr, notimp or badvers.',
+    ['listener', 'verdict'],
+  ),
+  nodens_client_limited_total: counter(
+    'Times that a client was limited; the first 32 clients by address, later ones as `other`.',
+    ['what', 'client'],
+  ),
+  nodens_client_memory_bytes: gauge(
+    'Memory that the agent holds for clients (waiting queries, connections, unread answers), in bytes.',
+  ),
+  nodens_client_memory_limit_bytes: gauge(
+    'Limit of nodens_client_memory_bytes, derived from the memory limit.',
+  ),
+  nodens_file_memory_bytes: gauge('Memory that the content of hosts files takes, in bytes.'),
+  nodens_file_memory_limit_bytes: gauge(
+    'Limit of nodens_file_memory_bytes, derived from the memory limit.',
+  ),
+  nodens_hosts_refused_total: counter(
+    'Attempts to read a hosts file that did not fit into the memory for files.',
+    ['hostsfile'],
+  ),
+  nodens_in_flight_queries: gauge('Queries of clients that wait for an answer.'),
+  nodens_tcp_connections: gauge('Open TCP connections of clients.', ['listener']),
+  nodens_tcp_rejected_total: counter(
+    'TCP connections of clients that were refused or closed because of a limit.',
+    ['listener'],
+  ),
+  nodens_udp_receive_drops_total: counter(
+    'Datagrams that the kernel dropped because the receive buffer was full.',
+    ['listener'],
+  ),
+  nodens_cache_stale_served_total: counter(
+    'Stale answers, by the reason why there was no fresh one.',
+    ['server', 'reason'],
+  ),
+  nodens_cache_coalesced_total: counter(
+    'Queries that waited for an upstream query already in flight.',
+    ['server'],
+  ),
+  nodens_cache_waiters_rejected_total: counter(
+    'Queries refused because too many queries waited for upstream queries in flight.',
+    ['server'],
+  ),
+  nodens_cache_refreshes_deferred_total: counter(
+    'Background refreshes deferred because too many started at once.',
+    ['server'],
+  ),
+  nodens_cache_last_known_good_total: counter(
+    'Denials by an upstream that last_known_good answered with the last good answer.',
+    ['server', 'reason'],
+  ),
+  nodens_cache_nxdomain_cut_total: counter(
+    'Queries answered NXDOMAIN because a parent name does not exist (nxdomain_cut).',
+    ['server'],
+  ),
+  nodens_local_lack_total: counter(
+    'Operations that failed because this node lacks file descriptors, memory or local ports.',
+    ['what'],
+    { preset: LACKS.map((what) => ({ what })) },
+  ),
+  nodens_snapshot_entries: gauge('Entries in the last snapshot written.'),
+  nodens_snapshot_bytes: gauge('Size of the last snapshot written, in bytes.'),
+  nodens_snapshot_age_seconds: gauge(
+    'Time since the last snapshot was written or read, in seconds.',
+  ),
+  nodens_snapshot_restored_entries: gauge('Entries read from the snapshot at the start.'),
+  nodens_snapshot_errors_total: counter(
+    'Snapshots that could not be written or read.',
+    ['reason'],
+    {
+      preset: ['write', 'read', 'damaged', 'version', 'untrusted'].map((reason) => ({ reason })),
+    },
+  ),
+  nodens_cache_bytes: gauge('Memory that the entries of a store take, in bytes.', ['store']),
+  nodens_cache_entries_swept_total: counter('Entries removed because they were past their use.', [
+    'store',
+  ]),
+  nodens_upstream_queries_total: counter('Queries sent to an upstream.', ['to', 'transport']),
+  nodens_upstream_failures_total: counter('Exchanges with an upstream that failed.', [
+    'to',
+    'transport',
+    'phase',
+  ]),
+  nodens_upstream_mismatched_replies_total: counter(
+    'Replies discarded: to no query in flight, malformed, or with answers to another question.',
+    ['to', 'reason'],
+  ),
+  nodens_upstream_connections: gauge('Open connections and sockets to an upstream.', [
+    'to',
+    'transport',
+  ]),
+  nodens_upstream_phase_seconds: histogram(
+    'Time that queries to an upstream spent in each phase, in seconds.',
+    TIME_BUCKETS,
+    ['to', 'transport', 'phase'],
+  ),
+  nodens_upstream_state: gauge('1 for the state that an upstream is in, 0 for the others.', [
+    'to',
+    'state',
+  ]),
+  nodens_upstream_hedges_total: counter(
+    'Hedged (second) queries by result; `denied`: not sent, because too many were.',
+    ['to', 'result'],
+  ),
+  nodens_upstream_learned_total: counter(
+    'Times that nodens learned that an upstream lacks a capability (`what`).',
+    ['to', 'transport', 'what'],
+  ),
+  nodens_upstream_endpoints: gauge('Endpoints known for the name of an upstream.', ['name']),
+  nodens_trace_export_failures_total: counter(
+    'Batches of spans that the collector did not accept.',
+  ),
+  nodens_dnstap_dropped_total: counter('dnstap messages dropped because too many waited.', ['to']),
+  nodens_loop_detected: gauge('1 while queries of a zone come back to nodens.', ['zone']),
+  nodens_config_valid: gauge('1 if the Corefile on disk is in force, 0 if it is wrong.'),
+  nodens_config_reloads_total: counter('Attempts to load a changed Corefile.', ['result'], {
+    preset: [{ result: 'success' }, { result: 'failure' }],
+  }),
+  nodens_listen_errors_total: counter('Failed attempts to bind a DNS address.', ['errno']),
+  nodens_admin_listen_errors_total: counter('Failed attempts to open an admin port.', ['address']),
+  nodens_admin_connections: gauge('Open connections to an admin port.', ['address']),
+  nodens_admin_connections_closed_total: counter(
+    'Connections to an admin port that nodens closed before the client was done.',
+    ['address', 'reason'],
+  ),
+  nodens_log_lines_dropped_total: counter(
+    'Log lines dropped because the reader of standard output was too slow.',
+  ),
+  nodens_interception_state: gauge(
+    '1 for the state of interception, 0 for the others; all 0 while init is not connected.',
+    ['state'],
+  ),
+  nodens_interception_flaps_total: counter(
+    'Times that init withdrew interception from a living agent (no answer to probes, or herald killed).',
+  ),
+  nodens_probe_failures_total: counter('Probes of init that got no answer on a local IP.'),
+  nodens_fallback_configured: gauge(
+    '1 if queries to a local IP fall back to kube-dns when the agent does not answer.',
+  ),
+  nodens_fallback_packets_total: counter('Query packets that the fallback sent to kube-dns.'),
+} as const satisfies Record<string, SeriesSpec>;
+
+export const SERIES = { ...TRAFFIC_SERIES, ...COUNTED_SERIES };

@@ -1,0 +1,192 @@
+/**
+ * What `coredns_dns_*` counts: a row of plain numbers for every (listener, zone, view), found once at routing and
+ * written to for every query.
+ */
+import type { Family as AddressFamily } from '../../base/address.ts';
+import { rcodeName, TYPE } from '../../dns/iana.ts';
+import type { Query } from '../../query/query.ts';
+import type { Labels, ServerLabel, TrafficRow } from '../../query/services.ts';
+import { Distribution } from './histogram.ts';
+import { SIZE_BUCKETS, TIME_BUCKETS, TRAFFIC_SERIES } from './names.ts';
+import { type Family, lazily, type Sample, type Source } from './samples.ts';
+
+/** Types with a series of their own, as in CoreDNS; all others count as `other`. */
+const TYPES = [
+  'A',
+  'AAAA',
+  'CNAME',
+  'DNSKEY',
+  'DS',
+  'MX',
+  'NSEC',
+  'NSEC3',
+  'NS',
+  'PTR',
+  'RRSIG',
+  'SOA',
+  'SRV',
+  'TXT',
+  'HTTPS',
+  'SVCB',
+  'IXFR',
+  'AXFR',
+  'ANY',
+] as const;
+const TYPE_LABELS: readonly string[] = [...TYPES, 'other'];
+const OTHER = TYPES.length;
+
+/** Index into `TYPE_LABELS` of every type number below 256; above that all are `other`. */
+const TYPE_INDEX = new Uint8Array(256).fill(OTHER);
+TYPES.forEach((type, index) => {
+  TYPE_INDEX[TYPE[type]] = index;
+});
+
+/** Rcodes above BADCOOKIE are nobody's but a liar's; they share one series. */
+const RCODES = 24;
+
+const PROTOCOLS = ['udp', 'tcp'] as const;
+/** Label `family` for IPv4 and IPv6, as in CoreDNS. */
+const FAMILIES = ['1', '2'] as const;
+const REQUESTS_OF_FAMILY = PROTOCOLS.length * TYPE_LABELS.length;
+
+type FamilyName = keyof typeof TRAFFIC_SERIES;
+
+class Row implements TrafficRow {
+  readonly labels: Labels;
+  /** Of a listener with one address, which is that of all its clients. */
+  readonly #family: AddressFamily;
+  readonly #requests = new Float64Array(FAMILIES.length * REQUESTS_OF_FAMILY);
+  readonly #requestSizes = PROTOCOLS.map(() => new Distribution(SIZE_BUCKETS));
+  readonly #responseSizes = PROTOCOLS.map(() => new Distribution(SIZE_BUCKETS));
+  readonly #durations = new Distribution(TIME_BUCKETS);
+  #dnssecOk = 0;
+  readonly #responses = new Map<string, Float64Array>();
+  /** The plugin that answered last, which most often answers next. */
+  #lastPlugin = '';
+  #lastResponses: Float64Array;
+
+  constructor(labels: Labels, family: AddressFamily) {
+    this.labels = labels;
+    this.#family = family;
+    this.#lastResponses = this.#responsesOf('');
+  }
+
+  record(query: Query, rcode: number, responseBytes: number, plugin: string): void {
+    const tcp = query.transport === 'tcp' ? 1 : 0;
+    const { type, server } = query;
+    const typeIndex = type < 256 ? (TYPE_INDEX[type] as number) : OTHER;
+    const familyAt = (server.family ?? this.#family) === 4 ? 0 : REQUESTS_OF_FAMILY;
+    add(this.#requests, familyAt + tcp * TYPE_LABELS.length + typeIndex);
+    if (query.dnssecOk) this.#dnssecOk++;
+    (this.#requestSizes[tcp] as Distribution).observe(query.length);
+    (this.#responseSizes[tcp] as Distribution).observe(responseBytes);
+    if (plugin !== this.#lastPlugin) {
+      this.#lastResponses = this.#responsesOf(plugin);
+      this.#lastPlugin = plugin;
+    }
+    add(this.#lastResponses, Math.min(rcode, RCODES));
+  }
+
+  took(durationMs: number, count: number): void {
+    this.#durations.observe(durationMs / 1_000, count);
+  }
+
+  #responsesOf(plugin: string): Float64Array {
+    let counts = this.#responses.get(plugin);
+    if (counts === undefined) {
+      counts = new Float64Array(RCODES + 1);
+      this.#responses.set(plugin, counts);
+    }
+    return counts;
+  }
+
+  *requests(): Iterable<Sample> {
+    const requests = this.#requests;
+    for (let i = 0; i < requests.length; i++) {
+      const value = requests[i] as number;
+      if (value === 0) continue;
+      const family = FAMILIES[i < REQUESTS_OF_FAMILY ? 0 : 1] as string;
+      const proto = PROTOCOLS[i % REQUESTS_OF_FAMILY < TYPE_LABELS.length ? 0 : 1] as string;
+      const type = TYPE_LABELS[i % TYPE_LABELS.length] as string;
+      yield { labels: { ...this.labels, proto, family, type }, value };
+    }
+  }
+
+  *responses(): Iterable<Sample> {
+    for (const [plugin, counts] of this.#responses) {
+      for (let i = 0; i < counts.length; i++) {
+        const value = counts[i] as number;
+        if (value === 0) continue;
+        const rcode = i < RCODES ? rcodeName(i) : 'other';
+        yield { labels: { ...this.labels, rcode, plugin }, value };
+      }
+    }
+  }
+
+  *dnssecOk(): Iterable<Sample> {
+    if (this.#dnssecOk > 0) yield { labels: this.labels, value: this.#dnssecOk };
+  }
+
+  *durations(name: string): Iterable<Sample> {
+    if (this.#durations.count > 0) yield* this.#durations.samples(name, this.labels);
+  }
+
+  *requestSizes(name: string): Iterable<Sample> {
+    yield* this.#sizes(name, this.#requestSizes);
+  }
+
+  *responseSizes(name: string): Iterable<Sample> {
+    yield* this.#sizes(name, this.#responseSizes);
+  }
+
+  *#sizes(name: string, sizes: readonly Distribution[]): Iterable<Sample> {
+    for (const [i, distribution] of sizes.entries()) {
+      if (distribution.count === 0) continue;
+      yield* distribution.samples(name, { ...this.labels, proto: PROTOCOLS[i] as string });
+    }
+  }
+}
+
+const add = (counts: Float64Array, index: number): void => {
+  counts[index] = (counts[index] as number) + 1;
+};
+
+const SAMPLES: Readonly<Record<FamilyName, (row: Row, name: string) => Iterable<Sample>>> = {
+  coredns_dns_requests_total: (row) => row.requests(),
+  coredns_dns_do_requests_total: (row) => row.dnssecOk(),
+  coredns_dns_request_duration_seconds: (row, name) => row.durations(name),
+  coredns_dns_request_size_bytes: (row, name) => row.requestSizes(name),
+  coredns_dns_response_size_bytes: (row, name) => row.responseSizes(name),
+  coredns_dns_responses_total: (row) => row.responses(),
+};
+
+/** All rows of the process. They are never removed: a counter must not go back because of a reload. */
+export class TrafficTable implements Source {
+  readonly #rows = new Map<string, Row>();
+
+  /**
+   * The row of a listener, zone (lower case, with trailing dot; `dropped` for what was refused before routing) and view
+   * ('' without one). The same row for the same three, always.
+   */
+  row(server: ServerLabel, zone: string, view: string): TrafficRow {
+    const key = `${server.label}\u0000${zone}\u0000${view}`;
+    let row = this.#rows.get(key);
+    if (row === undefined) {
+      const family = server.label.includes('[') ? 6 : 4;
+      row = new Row({ server: server.label, zone, view }, family);
+      this.#rows.set(key, row);
+    }
+    return row;
+  }
+
+  *families(): Iterable<Family> {
+    for (const name of Object.keys(SAMPLES) as FamilyName[]) {
+      const { type, help } = TRAFFIC_SERIES[name];
+      yield { name, help, type, values: lazily(() => this.#samples(name)) };
+    }
+  }
+
+  *#samples(name: FamilyName): Iterable<Sample> {
+    for (const row of this.#rows.values()) yield* SAMPLES[name](row, name);
+  }
+}

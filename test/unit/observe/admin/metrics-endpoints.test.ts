@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { PacedWork } from '../../../../agent/base/paced-work.ts';
+import type { AdminRoute } from '../../../../agent/observe/admin/admin.ts';
+import { FRESH_MS, MetricsPages } from '../../../../agent/observe/admin/metrics-endpoints.ts';
+import { type Family, lazily, type Source } from '../../../../agent/observe/metrics/samples.ts';
+import type { AdminResponse } from '../../../../agent/query/services.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
+
+/** A source with one series that is named in `OLDER_NAMES`, and how often it was read. */
+class CountedSource implements Source {
+  reads = 0;
+  isBroken = false;
+
+  families(): Iterable<Family> {
+    if (this.isBroken) throw new Error('broken');
+    const values = lazily(() => [{ labels: {}, value: ++this.reads }]);
+    return [{ name: 'coredns_panics_total', help: 'Panics.', type: 'counter', values }];
+  }
+}
+
+const OLDER = /^coredns_panic_count_total /m;
+
+function page(routes: readonly AdminRoute[], address: string): () => Promise<AdminResponse> {
+  const route = routes.find((one) => one.address === address && one.path === '/metrics');
+  assert.ok(route, address);
+  return async () => await route.handler(new URLSearchParams());
+}
+
+const textOf = ({ body }: AdminResponse): string =>
+  Buffer.concat([...(body as readonly Uint8Array[])]).toString();
+
+describe('/metrics', () => {
+  it('is rendered once for all who ask within a moment, and not copied', async () => {
+    const clock = new FakeClock();
+    const source = new CountedSource();
+    const pages = new MetricsPages([source], new PacedWork(clock), clock);
+    const both = new Map([':1', ':2'].map((address) => [address, { isOlder: false }]));
+    const routes = await pages.routes(both, undefined);
+    const [one, other] = [page(routes, ':1'), page(routes, ':2')];
+    const all = await Promise.all(Array.from({ length: 64 }, (_, i) => (i % 2 ? one() : other())));
+    assert.equal(source.reads, 1);
+    for (const { body } of all) assert.equal(body, all[0]?.body);
+    await clock.advance(FRESH_MS - 1);
+    assert.match(textOf(await one()), /^coredns_panics_total 1$/m);
+    await clock.advance(1);
+    assert.match(textOf(await one()), /^coredns_panics_total 2$/m);
+    await clock.advance(FRESH_MS);
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  it('is tried again after an error', async () => {
+    const clock = new FakeClock();
+    const source = new CountedSource();
+    const pages = new MetricsPages([source], new PacedWork(clock), clock);
+    const ask = page(await pages.routes(new Map([[':1', { isOlder: false }]]), undefined), ':1');
+    source.isBroken = true;
+    await assert.rejects(Promise.all([ask(), ask()]), /broken/);
+    source.isBroken = false;
+    assert.match(textOf(await ask()), /^coredns_panics_total 1$/m);
+  });
+
+  it('has older names where they are wanted, and on the extra address where any page has them', async () => {
+    const clock = new FakeClock();
+    const pages = new MetricsPages([new CountedSource()], new PacedWork(clock), clock);
+    const isOlderAt = async (routes: readonly AdminRoute[], address: string): Promise<boolean> =>
+      OLDER.test(textOf(await page(routes, address)()));
+    const wanted = new Map([
+      [':1', { isOlder: false }],
+      [':2', { isOlder: true }],
+    ]);
+    const mixed = await pages.routes(wanted, ':3');
+    assert.deepEqual(
+      await Promise.all([':1', ':2', ':3'].map((address) => isOlderAt(mixed, address))),
+      [false, true, true],
+    );
+    const none = await pages.routes(new Map([[':1', { isOlder: false }]]), ':3');
+    assert.equal(await isOlderAt(none, ':3'), false);
+    assert.equal((await pages.routes(wanted, ':1')).length, 2, 'the same address once');
+    assert.equal((await pages.routes(new Map(), undefined)).length, 0);
+  });
+});

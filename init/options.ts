@@ -2,11 +2,11 @@
 import { Command } from 'commander';
 import { addressBytes, familyOf, formatAddress, parsePort } from '../agent/base/address.ts';
 import { CONTROL_SOCKET_ENV, DEFAULT_CONTROL_SOCKET } from '../agent/base/control.ts';
-import { parseSyncIntervalMs } from '../agent/base/duration.ts';
 import { UsageError } from '../agent/base/errors.ts';
 import { INIT_MODES } from '../agent/base/flags/init-flags.ts';
 import { type FlagValues, parseWith } from '../agent/base/flags/parse.ts';
 import { defaultOf } from '../agent/base/flags/table.ts';
+import { parseSyncIntervalMs } from '../agent/base/text/duration.ts';
 import type { BackendWish } from './choose.ts';
 import { isHostName } from './endpoints/message.ts';
 import type { PortRange } from './plan.ts';

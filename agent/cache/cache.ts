@@ -1,6 +1,7 @@
 /** The cache of the whole process: made once, outlives reloads; each block opens its view of it. */
+
+import type { MemoryLedger } from '../base/clients/memory-ledger.ts';
 import type { Clock } from '../base/clock.ts';
-import type { MemoryLedger } from '../base/memory-ledger.ts';
 import { perServer } from '../query/per-server.ts';
 import type {
   BlockCache,

@@ -2,10 +2,11 @@
  * One question, one upstream query, however many ask: misses, refreshes and prefetch alike. Keyed by the
  * whole cache key. The map is in order of age, so one look at its front finds what has taken too long.
  */
+
+import type { ClientShare, Holding, MemoryLedger } from '../base/clients/memory-ledger.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import { DnsError, GAVE_WAY } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
-import type { ClientShare, Holding, MemoryLedger } from '../base/memory-ledger.ts';
 import { EDE, RCODE } from '../dns/iana.ts';
 import type { Answer } from '../query/answer.ts';
 import type { Counter } from '../query/services.ts';

@@ -2,11 +2,11 @@
 import { messageOf, NodensError } from '../base/errors.ts';
 import { flagHelp } from '../base/flags/help.ts';
 import { withPatterns } from '../config/corefile/pattern.ts';
-import { ConfigSource } from '../daemon/config-source.ts';
-import { dryRun } from '../daemon/dry-run.ts';
-import { effectiveCorefile } from '../daemon/effective.ts';
-import { cgroupLimitBytes, fileBudgetBytes, readText } from '../daemon/memory.ts';
-import { warningsOf } from '../daemon/warnings.ts';
+import { ConfigSource } from '../daemon/configuration/config-source.ts';
+import { dryRun } from '../daemon/configuration/dry-run.ts';
+import { effectiveCorefile } from '../daemon/configuration/effective.ts';
+import { warningsOf } from '../daemon/configuration/warnings.ts';
+import { cgroupLimitBytes, fileBudgetBytes, readText } from '../daemon/node/memory.ts';
 import { prepareAll } from '../query/plugin.ts';
 import { type CheckFlags, readCheckFlags } from './check-flags.ts';
 import { readForPlugin, type Subject, subjectOf } from './check-subject.ts';

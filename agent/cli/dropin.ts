@@ -3,10 +3,10 @@
  * child; with `-setupinterface=false -setupiptables=false` there is nothing to set up, and it only serves.
  */
 import { parsePort } from '../base/address.ts';
-import { parseSyncIntervalMs } from '../base/duration.ts';
 import { UsageError } from '../base/errors.ts';
 import { flagsOf } from '../base/flags/table.ts';
 import type { CommandName } from '../base/flags/types.ts';
+import { parseSyncIntervalMs } from '../base/text/duration.ts';
 import { serve } from './agent.ts';
 import { GENERAL_HELP } from './general-help.ts';
 import { becomeInit, forInit } from './init.ts';

@@ -4,8 +4,8 @@
  * the command line.
  */
 import { setFlagsFromString } from 'node:v8';
-import { parseSizeBytes } from '../base/size.ts';
-import { cacheBudget, cgroupLimitBytes, readText } from '../daemon/memory.ts';
+import { parseSizeBytes } from '../base/text/size.ts';
+import { cacheBudget, cgroupLimitBytes, readText } from '../daemon/node/memory.ts';
 
 const MIB = 2 ** 20;
 /** Room for what there is without any cache: program, connections, and as many queries under way as may be. */

@@ -1,6 +1,6 @@
 /** Which subcommand a command line means. One file each; what only one of them needs is loaded by it alone. */
 import { messageOf, NodensError, UsageError } from '../base/errors.ts';
-import { nearest } from '../base/nearest.ts';
+import { nearest } from '../base/text/nearest.ts';
 import { GENERAL_HELP, USAGE } from './general-help.ts';
 
 type Subcommand = (argv: readonly string[]) => Promise<number>;

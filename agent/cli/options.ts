@@ -7,7 +7,7 @@ import { type FlagValues, type ParsedFlags, parseWith } from '../base/flags/pars
 import { defaultOf } from '../base/flags/table.ts';
 import type { CommandName } from '../base/flags/types.ts';
 import { LIMITS } from '../base/limits.ts';
-import { parseSizeBytes } from '../base/size.ts';
+import { parseSizeBytes } from '../base/text/size.ts';
 import type { AgentOptions } from '../daemon/options.ts';
 
 export type { FlagValues };

@@ -1,6 +1,6 @@
 /** The directives of the CoreDNS world, and what to say to one that nodens does not have. */
 import { ConfigError } from '../base/errors.ts';
-import { nearest } from '../base/nearest.ts';
+import { nearest } from '../base/text/nearest.ts';
 import type { Corefile, Directive } from './corefile/types.ts';
 
 /** Every directive name of CoreDNS 1.14, which holds those of node-local-dns. */

@@ -4,7 +4,7 @@
  */
 import { familyOf } from '../base/address.ts';
 import { ConfigError, type Place } from '../base/errors.ts';
-import { suggestion } from '../base/nearest.ts';
+import { suggestion } from '../base/text/nearest.ts';
 import type { Environment } from './corefile/env.ts';
 import type { KubeDnsConfig } from './kube-dns.ts';
 

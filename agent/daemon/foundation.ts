@@ -1,10 +1,10 @@
 /** Everything that outlives a reload, made once: series, logs, cache, upstreams, listeners, admin pages. */
 import { getHeapStatistics } from 'node:v8';
 import { addressBytes, type Endpoint, formatAddress } from '../base/address.ts';
+import { MemoryLedger } from '../base/clients/memory-ledger.ts';
 import type { Clock } from '../base/clock.ts';
 import { errnoOf } from '../base/errors.ts';
 import { lackOfOpening, type TellLack } from '../base/lack.ts';
-import { MemoryLedger } from '../base/memory-ledger.ts';
 import { PacedWork } from '../base/paced-work.ts';
 import { createCache } from '../cache/cache.ts';
 import { VERSION } from '../cli/version.ts';
@@ -38,10 +38,10 @@ import {
   ledgerBudget,
   readText,
   tcpConnectionBound,
-} from './memory.ts';
-import { nodeWeight } from './node-weight.ts';
+} from './node/memory.ts';
+import { nodeWeight } from './node/node-weight.ts';
+import { udpSizes } from './node/udp-sizes.ts';
 import type { AgentOptions } from './options.ts';
-import { udpSizes } from './udp-sizes.ts';
 
 const STDOUT = 1;
 

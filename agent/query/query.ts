@@ -3,9 +3,9 @@
  * as the chain has answered synchronously; the first promise detaches it (`detach`), after which it lives on its own.
  */
 import { type Family, familyOf } from '../base/address.ts';
-import { clientKey } from '../base/client-key.ts';
+import { clientKey } from '../base/clients/client-key.ts';
+import { OWN_KEY } from '../base/clients/memory-ledger.ts';
 import { LIMITS } from '../base/limits.ts';
-import { OWN_KEY } from '../base/memory-ledger.ts';
 import { buildQuery } from '../dns/build.ts';
 import { FLAG, putU16 } from '../dns/header.ts';
 import { CLASS } from '../dns/iana.ts';

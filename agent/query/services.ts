@@ -3,9 +3,9 @@
  * series) is the same object before and after; `block`, `admin` and `process` belong to one configuration.
  */
 import type { Family } from '../base/address.ts';
+import type { MemoryLedger } from '../base/clients/memory-ledger.ts';
 import type { Clock } from '../base/clock.ts';
 import type { AgentEvent } from '../base/events/table.ts';
-import type { MemoryLedger } from '../base/memory-ledger.ts';
 import type { PacedWork } from '../base/paced-work.ts';
 import type { Answer } from './answer.ts';
 import type { Exports } from './exports.ts';

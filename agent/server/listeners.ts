@@ -1,7 +1,7 @@
 /** Every listener of the agent: UDP and TCP together, one label each, kept over reloads. */
 import { type Endpoint, formatEndpoint, isWildcard } from '../base/address.ts';
+import type { MemoryLedger } from '../base/clients/memory-ledger.ts';
 import { NetworkError } from '../base/errors.ts';
-import type { MemoryLedger } from '../base/memory-ledger.ts';
 import { FOLD_BY, type ServerLabel, type TcpPatience } from '../query/services.ts';
 import { type Bound, type BoundParts, bindPlace } from './listen/bound.ts';
 import { EachAddress } from './listen/each-address.ts';

@@ -1,8 +1,8 @@
 /** The upstreams of one forward directive. */
 import { addressBytes, type Endpoint, formatAddress } from '../base/address.ts';
+import { type ClientShare, OWN_KEY } from '../base/clients/memory-ledger.ts';
 import { DnsError, GAVE_WAY } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
-import { type ClientShare, OWN_KEY } from '../base/memory-ledger.ts';
 import { EDE, RCODE } from '../dns/iana.ts';
 import type { Transport } from '../query/query.ts';
 import type {

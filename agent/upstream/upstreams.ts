@@ -1,7 +1,8 @@
 /** The room's door: everything that asks upstream goes through one `Upstreams`, made once per process. */
+
+import type { MemoryLedger } from '../base/clients/memory-ledger.ts';
 import type { Clock } from '../base/clock.ts';
 import type { TellLack } from '../base/lack.ts';
-import type { MemoryLedger } from '../base/memory-ledger.ts';
 import type { Logger, Metrics, UpstreamGroupOptions, Upstreams } from '../query/services.ts';
 import { Group } from './group.ts';
 import type { HealthState } from './health/health.ts';

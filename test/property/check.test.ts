@@ -4,9 +4,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { it } from 'node:test';
 import fc from 'fast-check';
 import { ConfigError, type Place } from '../../agent/base/errors.ts';
-import { dryRun } from '../../agent/daemon/dry-run.ts';
-import { effectiveCorefile } from '../../agent/daemon/effective.ts';
-import { warningsOf } from '../../agent/daemon/warnings.ts';
+import { dryRun } from '../../agent/daemon/configuration/dry-run.ts';
+import { effectiveCorefile } from '../../agent/daemon/configuration/effective.ts';
+import { warningsOf } from '../../agent/daemon/configuration/warnings.ts';
 import { damagedCorefile, validCorefile } from '../support/corefiles/arbitrary.ts';
 import { parseText } from '../support/corefiles/parse.ts';
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { addressBytes, familyOf, formatAddress } from '../../agent/base/address.ts';
-import { MemoryLedger } from '../../agent/base/memory-ledger.ts';
+import { MemoryLedger } from '../../agent/base/clients/memory-ledger.ts';
 import { TYPE } from '../../agent/dns/iana.ts';
 import { isSubdomain, lowerName, nameFromText, nameToText } from '../../agent/dns/name.ts';
 import { NoRoomError, Room } from '../../agent/plugins/hosts/arena.ts';

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { decode, encode } from 'dns-packet';
-import { cacheBudget } from '../../agent/daemon/memory.ts';
+import { cacheBudget } from '../../agent/daemon/node/memory.ts';
 import { freePort } from '../support/free-port.ts';
 
 const SOAK_MS = Number(process.env.NODENS_SOAK_SECONDS ?? 5) * 1_000;

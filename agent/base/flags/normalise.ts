@@ -3,7 +3,7 @@
  * commander takes: `--name=value` throughout.
  */
 import { UsageError } from '../errors.ts';
-import { nearest } from '../nearest.ts';
+import { nearest } from '../text/nearest.ts';
 import type { Flag } from './types.ts';
 
 /** Values by canonical flag name; switches are `true` or `false`. */

@@ -3,10 +3,14 @@
  * the same words. Every function throws ConfigError at the place of the offending token.
  */
 import { type Cidr, familyOf, parseCidr } from '../../base/address.ts';
-import { formatDuration, parseDurationMs, parseSecondsOrDurationMs } from '../../base/duration.ts';
 import { ConfigError } from '../../base/errors.ts';
 import type { AgentEvent } from '../../base/events/table.ts';
-import { suggestion } from '../../base/nearest.ts';
+import {
+  formatDuration,
+  parseDurationMs,
+  parseSecondsOrDurationMs,
+} from '../../base/text/duration.ts';
+import { suggestion } from '../../base/text/nearest.ts';
 import { expandZone } from './keys.ts';
 import type { Block, Directive, Line, Token } from './types.ts';
 

@@ -1,7 +1,7 @@
 /** Keys of server blocks, `[scheme://]zone[:port]`, and zones: names or networks whose reverse zones are meant. */
 import { type Cidr, familyOf, parseCidr } from '../../base/address.ts';
 import { ConfigError, messageOf, type Place } from '../../base/errors.ts';
-import { suggestion } from '../../base/nearest.ts';
+import { suggestion } from '../../base/text/nearest.ts';
 import { lowerName, nameFromText, nameToText } from '../../dns/name.ts';
 import type { BlockKey, Scheme } from './types.ts';
 

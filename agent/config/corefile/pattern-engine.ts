@@ -1,6 +1,6 @@
 /** The only file that knows re2js: linear time, Go's syntax. It is loaded when a Corefile has a pattern. */
 import { RE2JS, RE2Set } from 're2js';
-import type { Pattern } from '../../base/pattern.ts';
+import type { Pattern } from '../../base/text/pattern.ts';
 
 /** What the automaton of one pattern may hold: over it states are thrown away, and found again when they are needed. */
 const AUTOMATON_BYTES = 256 * 1024;

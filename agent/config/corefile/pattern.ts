@@ -1,7 +1,7 @@
 /** Patterns of a Corefile: compiled by an engine that is loaded for the first of them, and bounded in what they cost. */
 import { ConfigError, messageOf, NodensError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { Pattern } from '../../base/pattern.ts';
+import type { Pattern } from '../../base/text/pattern.ts';
 import type { compilePattern } from './pattern-engine.ts';
 import type { Token } from './types.ts';
 

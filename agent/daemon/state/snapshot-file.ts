@@ -10,7 +10,7 @@ import { distrustOfFolder } from '../../base/trust.ts';
 import type { ProcessCache } from '../../cache/cache.ts';
 import { SnapshotError } from '../../cache/snapshot/reader.ts';
 import type { Logger, Metrics } from '../../query/services.ts';
-import type { BlockIdentities } from '../identity.ts';
+import type { BlockIdentities } from '../configuration/block-ids.ts';
 import { readTrusted, TooLargeError, UntrustedError } from './trusted-file.ts';
 
 const INTERVAL_MS = 60_000;

@@ -1,9 +1,9 @@
 /** The HTTP connections of all admin ports together: whatever one client does, every other client has a place. */
 import type { Socket } from 'node:net';
-import { clientKey } from '../../base/client-key.ts';
+import { clientKey } from '../../base/clients/client-key.ts';
+import type { MemoryLedger } from '../../base/clients/memory-ledger.ts';
 import type { Clock } from '../../base/clock.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { MemoryLedger } from '../../base/memory-ledger.ts';
 import type { PacedWork } from '../../base/paced-work.ts';
 import type { Limited, Logger, Metrics } from '../../query/services.ts';
 import { type CloseReason, HttpConnection } from './http-connection.ts';

@@ -5,9 +5,9 @@
  */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import type { Holding } from '../../base/clients/memory-ledger.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { Holding } from '../../base/memory-ledger.ts';
 import type { PacedWork } from '../../base/paced-work.ts';
 import { RequestLines } from './request-lines.ts';
 

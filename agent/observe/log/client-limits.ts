@@ -1,5 +1,5 @@
 /** Tells which clients the agent had to limit: a counter by client for a few of them, and a log line. */
-import { clientName } from '../../base/client-key.ts';
+import { clientName } from '../../base/clients/client-key.ts';
 import {
   type Counter,
   FOLD_BY,

@@ -1,7 +1,7 @@
 /** Errors of one kind as one line per window, in the operator's words rather than ours. */
 import type { Clock, Timer } from '../../base/clock.ts';
-import { formatDuration } from '../../base/duration.ts';
-import type { Pattern } from '../../base/pattern.ts';
+import { formatDuration } from '../../base/text/duration.ts';
+import type { Pattern } from '../../base/text/pattern.ts';
 import { FOLD_BY, type Logger } from '../../query/services.ts';
 
 export interface ConsolidationOptions {

@@ -1,7 +1,7 @@
 import { formatEndpoint } from '../../base/address.ts';
+import { OWN_KEY } from '../../base/clients/memory-ledger.ts';
 import type { Clock } from '../../base/clock.ts';
 import { DnsError, messageOf } from '../../base/errors.ts';
-import { OWN_KEY } from '../../base/memory-ledger.ts';
 import { RCODE, rcodeName, typeName } from '../../dns/iana.ts';
 import type { Plugin, Result } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';

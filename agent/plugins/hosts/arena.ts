@@ -1,8 +1,9 @@
 /**
  * Octets that are only ever added to, in segments off the heap, and what room they take of the ledger's budget for files.
  */
+
+import type { FileReservation, MemoryLedger } from '../../base/clients/memory-ledger.ts';
 import { NodensError } from '../../base/errors.ts';
-import type { FileReservation, MemoryLedger } from '../../base/memory-ledger.ts';
 
 const SEGMENT_BITS = 18;
 const SEGMENT_BYTES = 1 << SEGMENT_BITS;

@@ -2,7 +2,7 @@
  * A hash table of offsets into an arena: open addressing in a typed array, whose words hold an offset (28 bits) and four
  * bits of the hash, so that few keys are compared in vain. Keys are in the arena alone. Nothing is ever taken out.
  */
-import type { FileReservation } from '../../base/memory-ledger.ts';
+import type { FileReservation } from '../../base/clients/memory-ledger.ts';
 import { free, type Room } from './arena.ts';
 
 /** Reads keys where records are. */

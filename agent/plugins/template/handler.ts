@@ -1,5 +1,5 @@
 import { DnsError, type ExtendedError, messageOf } from '../../base/errors.ts';
-import type { Pattern } from '../../base/pattern.ts';
+import type { Pattern } from '../../base/text/pattern.ts';
 import type { NewRecord } from '../../dns/build.ts';
 import { FLAG } from '../../dns/header.ts';
 import { CLASS, className, EDE, RCODE, TYPE, typeName } from '../../dns/iana.ts';

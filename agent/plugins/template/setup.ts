@@ -1,6 +1,6 @@
 /** `template CLASS TYPE [ZONES…] { … }`: answers made from the question. May stand several times; tried in order. */
 import { ConfigError, messageOf } from '../../base/errors.ts';
-import type { Pattern } from '../../base/pattern.ts';
+import type { Pattern } from '../../base/text/pattern.ts';
 import {
   argsBetween,
   badValue,

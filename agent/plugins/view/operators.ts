@@ -1,5 +1,5 @@
 /** Operators that give true or false. */
-import type { Pattern } from '../../base/pattern.ts';
+import type { Pattern } from '../../base/text/pattern.ts';
 import { mustBe, type Term, truth } from './terms.ts';
 
 /** A pattern from its text. Throws for text that is none. */

@@ -2,8 +2,9 @@
  * The TCP connections of all listeners together, within one limit (RFC 7766 §6.2.2). At the limit the client with the
  * most connections loses one, so that a client with few can always connect.
  */
+
+import type { MemoryLedger } from '../../base/clients/memory-ledger.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { MemoryLedger } from '../../base/memory-ledger.ts';
 import type { TcpConnection } from './connection.ts';
 import { TcpScheduler } from './scheduler.ts';
 

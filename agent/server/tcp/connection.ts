@@ -5,8 +5,8 @@
  */
 import type { Socket } from 'node:net';
 import { type Family, familyOf } from '../../base/address.ts';
+import type { ClientShare, Holding } from '../../base/clients/memory-ledger.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { ClientShare, Holding } from '../../base/memory-ledger.ts';
 import { FrameReader, frame, putFrame } from '../../dns/frame.ts';
 import type { Client } from '../../query/query.ts';
 import { type Admission, NONSENSE, PENDING } from '../admission.ts';

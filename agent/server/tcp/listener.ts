@@ -1,7 +1,7 @@
 /** One bound TCP address and its clients, within limits (RFC 7766 §6.2). */
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Endpoint, formatEndpoint } from '../../base/address.ts';
-import { clientKey } from '../../base/client-key.ts';
+import { clientKey } from '../../base/clients/client-key.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { errnoOf, messageOf, NetworkError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';

@@ -1,6 +1,6 @@
 /** The fast UDP transport: up to 64 datagrams a system call, by the addon (`native/udp`). */
 import { type Endpoint, formatAddress, formatEndpoint, isWildcard } from '../../base/address.ts';
-import { v6Key } from '../../base/client-key.ts';
+import { v6Key } from '../../base/clients/client-key.ts';
 import { errnoOf, messageOf, NetworkError } from '../../base/errors.ts';
 import type { Client } from '../../query/query.ts';
 import {

@@ -4,8 +4,9 @@
  * time elsewhere, within a budget. Truncated replies are asked again over TCP, what may be because of EDNS again
  * without it (`edns/memory.ts`).
  */
+
+import type { ClientShare, Holding } from '../../base/clients/memory-ledger.ts';
 import { DnsError, GAVE_WAY } from '../../base/errors.ts';
-import type { ClientShare, Holding } from '../../base/memory-ledger.ts';
 import { acceptReply } from '../../dns/reply/accept.ts';
 import type { Reply } from '../../dns/reply.ts';
 import type { Transport } from '../../query/query.ts';

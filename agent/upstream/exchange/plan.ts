@@ -1,6 +1,7 @@
 /** What one exchange is to do, and one attempt of it. */
+
+import type { MemoryLedger } from '../../base/clients/memory-ledger.ts';
 import type { Clock } from '../../base/clock.ts';
-import type { MemoryLedger } from '../../base/memory-ledger.ts';
 import type { Transport } from '../../query/query.ts';
 import type { UpstreamQuestion } from '../../query/services.ts';
 import type { PlainReason } from '../edns/learn.ts';

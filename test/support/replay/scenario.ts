@@ -17,7 +17,7 @@
  *     restart TIME                    the process ends, and begins anew TIME later with its snapshot
  *     show ROW | COLUMN               puts the answer to the next question into the table of docs/outages.md
  */
-import { parseDurationMs } from '../../../agent/base/duration.ts';
+import { parseDurationMs } from '../../../agent/base/text/duration.ts';
 
 export interface Line {
   readonly number: number;

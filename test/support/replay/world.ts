@@ -2,8 +2,11 @@
 import { decode } from 'dns-packet';
 import { type Endpoint, formatEndpoint } from '../../../agent/base/address.ts';
 import { createCache, type ProcessCache } from '../../../agent/cache/cache.ts';
-import { type Assembly, assemble } from '../../../agent/daemon/assemble.ts';
-import { BlockIdentities } from '../../../agent/daemon/identity.ts';
+import { BlockIdentities } from '../../../agent/daemon/configuration/block-ids.ts';
+import {
+  type Assembly,
+  assemble,
+} from '../../../agent/daemon/configuration/server-config-builder.ts';
 import { buildQuery } from '../../../agent/dns/build.ts';
 import { FLAG, flagsOf, RCODE_MASK, u16 } from '../../../agent/dns/header.ts';
 import { CLASS, TYPE } from '../../../agent/dns/iana.ts';

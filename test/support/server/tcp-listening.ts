@@ -1,6 +1,6 @@
 /** A TCP listener with clients that leave nothing behind: no connection, no timer, nothing accounted for. */
 import { strict as assert } from 'node:assert';
-import type { MemoryLedger } from '../../../agent/base/memory-ledger.ts';
+import type { MemoryLedger } from '../../../agent/base/clients/memory-ledger.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
 import type { Handler } from '../../../agent/query/plugin.ts';
 import type { Query } from '../../../agent/query/query.ts';

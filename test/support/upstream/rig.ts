@@ -1,8 +1,8 @@
 /** An upstream room on a fake clock and fake sockets. */
 import type { Endpoint } from '../../../agent/base/address.ts';
+import type { MemoryLedger } from '../../../agent/base/clients/memory-ledger.ts';
 import { DnsError } from '../../../agent/base/errors.ts';
 import type { TellLack } from '../../../agent/base/lack.ts';
-import type { MemoryLedger } from '../../../agent/base/memory-ledger.ts';
 import { CLASS, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
 import type {

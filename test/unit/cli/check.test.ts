@@ -6,7 +6,7 @@ import { after, describe, it } from 'node:test';
 import { UsageError } from '../../../agent/base/errors.ts';
 import { checkCommand } from '../../../agent/cli/check.ts';
 import { fileOf } from '../../../agent/config/files.ts';
-import { dryRun } from '../../../agent/daemon/dry-run.ts';
+import { dryRun } from '../../../agent/daemon/configuration/dry-run.ts';
 import { prepareAll } from '../../../agent/query/plugin.ts';
 import { parseText } from '../../support/corefiles/parse.ts';
 

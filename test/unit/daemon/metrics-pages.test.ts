@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { assembled } from './assembling.ts';
+import { assembled } from './configuration/assembling.ts';
 
 const block = (zone: string, prometheus: string): string =>
   `${zone}:1053 {\n bind lo\n ${prometheus}\n whoami\n}\n`;

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { FLAGS } from '../../../agent/base/flags/table.ts';
 import { LIMITS } from '../../../agent/base/limits.ts';
 import { heapFlags } from '../../../agent/cli/heap.ts';
-import { cacheBudget, ledgerBudget } from '../../../agent/daemon/memory.ts';
+import { cacheBudget, ledgerBudget } from '../../../agent/daemon/node/memory.ts';
 import { OLDER_NAMES } from '../../../agent/observe/metrics/legacy-names.ts';
 import { SERIES, TRAFFIC_SERIES } from '../../../agent/observe/metrics/names.ts';
 import { WAITING_QUERY_BYTES } from '../../../agent/upstream/exchange/plan.ts';

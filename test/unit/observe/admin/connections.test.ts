@@ -1,7 +1,7 @@
 /** What a client of an admin port may not do to others: hold a place, memory or time. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { clientKey } from '../../../../agent/base/client-key.ts';
+import { clientKey } from '../../../../agent/base/clients/client-key.ts';
 import { LIMITS } from '../../../../agent/base/limits.ts';
 import type { AdminServer } from '../../../../agent/observe/admin/admin.ts';
 import type { AdminHandler } from '../../../../agent/query/services.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { clientKey } from '../../../../agent/base/client-key.ts';
+import { clientKey } from '../../../../agent/base/clients/client-key.ts';
 import { clientLimits } from '../../../../agent/observe/log/client-limits.ts';
 import { FOLD_WINDOW_MS } from '../../../../agent/observe/log/deduplication.ts';
 import { createLogger } from '../../../../agent/observe/log/log.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clientKey } from '../../../../agent/base/client-key.ts';
+import { clientKey } from '../../../../agent/base/clients/client-key.ts';
 import { DnsError } from '../../../../agent/base/errors.ts';
 import { buildQuery, buildResponse } from '../../../../agent/dns/build.ts';
 import { FLAG, flagsOf } from '../../../../agent/dns/header.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { MemoryLedger } from '../../../../agent/base/clients/memory-ledger.ts';
 import { AGENT_EVENTS } from '../../../../agent/base/events/table.ts';
-import { MemoryLedger } from '../../../../agent/base/memory-ledger.ts';
 import { setup } from '../../../../agent/plugins/hosts/setup.ts';
 import type { OpenFile } from '../../../../agent/query/services.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';

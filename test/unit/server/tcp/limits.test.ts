@@ -1,8 +1,8 @@
 import { strict as assert } from 'node:assert';
 import { afterEach, describe, it } from 'node:test';
-import { clientKey } from '../../../../agent/base/client-key.ts';
+import { clientKey } from '../../../../agent/base/clients/client-key.ts';
+import { type Holding, MemoryLedger } from '../../../../agent/base/clients/memory-ledger.ts';
 import { LIMITS } from '../../../../agent/base/limits.ts';
-import { type Holding, MemoryLedger } from '../../../../agent/base/memory-ledger.ts';
 import { TcpClients } from '../../../../agent/server/tcp/clients.ts';
 import { settle } from '../../../support/fake-clock.ts';
 import { ledgerWith } from '../../../support/ledger.ts';

@@ -1,0 +1,248 @@
+/**
+ * Takes configurations into service, one after the other. A reload is one swap: what is new is bound and started, then
+ * every next query sees the new chains; queries under way finish on the old ones. A configuration that cannot be served
+ * changes nothing.
+ */
+import type { Clock, Timer } from '../../base/clock.ts';
+import { InternalError, messageOf, NetworkError } from '../../base/errors.ts';
+import { type Lack, lackOfOpening, type TellLack, UnreadError } from '../../base/lack.ts';
+import { LIMITS } from '../../base/limits.ts';
+import { withPatterns } from '../../config/corefile/pattern.ts';
+import type { Corefile } from '../../config/corefile/types.ts';
+import type { AdjustableLogger } from '../../observe/log/log.ts';
+import { type Plugin, prepareAll } from '../../query/plugin.ts';
+import type { Logger, Metrics } from '../../query/services.ts';
+import type { Dispatcher } from '../../server/dispatch.ts';
+import type { Listeners } from '../../server/listeners.ts';
+import type { Assembly } from './server-config-builder.ts';
+
+export interface ConfigurationsParts {
+  /** Reads and parses the configuration. Throws what is wrong with it. */
+  readonly load: () => Corefile;
+  /** Hash of what `load` read last. */
+  readonly inputs: () => string;
+  /** Makes it servable. Throws ConfigError. */
+  readonly assemble: (corefile: Corefile) => Assembly;
+  readonly listeners: Pick<Listeners, 'open' | 'retain' | 'bePatient'>;
+  readonly dispatcher: Dispatcher;
+  /** Takes over what is served over HTTP. */
+  readonly publish: (assembly: Assembly) => Promise<void>;
+  readonly clock: Clock;
+  readonly log: AdjustableLogger;
+  readonly metrics: Metrics;
+  /** Told of what this node lacked for a reload. */
+  readonly tellLack?: TellLack;
+}
+
+/** Before a reload that was put off for a lack of this node's is tried again, milliseconds. */
+const AGAIN_MS = 5_000;
+
+/** Why a reload is looked at; `signal` takes over even an unchanged Corefile (files it names may have changed). */
+export type ReloadReason = 'signal' | 'change' | 'interval';
+
+export class Configurations {
+  readonly #parts: ConfigurationsParts;
+  #current: Assembly | undefined;
+  /** Reloads run one after the other. */
+  #queue: Promise<void> = Promise.resolve();
+  #interval: Timer | undefined;
+  /** The next try of a reload that was put off. */
+  #again: Timer | undefined;
+  #isListening = false;
+  #isStopped = false;
+  /** What was read, and what was wrong with it, when a reload failed last. */
+  #failure: string | undefined;
+
+  constructor(parts: ConfigurationsParts) {
+    this.#parts = parts;
+  }
+
+  get current(): Assembly | undefined {
+    return this.#current;
+  }
+
+  /**
+   * Makes the first configuration work, but for its listeners: chains run, admin pages answer. Rejects with ConfigError.
+   */
+  async prepare(): Promise<Assembly> {
+    const { load, assemble, publish } = this.#parts;
+    const corefile = load();
+    const first = await withPatterns(() => assemble(corefile));
+    await prepareAll(first.plugins, 'at once');
+    this.#takeOver(first);
+    await publish(first);
+    return first;
+  }
+
+  /**
+   * Binds what the configuration in force listens on; a reload binds nothing before. Rejects with NetworkError (phase
+   * `bind`).
+   */
+  listen(): Promise<void> {
+    const done = this.#queue.then(async () => {
+      await this.#parts.listeners.open(this.#current?.endpoints ?? []);
+      this.#isListening = true;
+    });
+    this.#queue = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Looks at the configuration again. Never rejects: what is wrong is logged and counted, the old one serves on. */
+  reload(reason: ReloadReason): Promise<void> {
+    this.#queue = this.#queue.then(() => this.#reload(reason));
+    return this.#queue;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#interval?.cancel();
+    this.#again?.cancel();
+    for (const plugin of this.#current?.plugins ?? []) plugin.stop?.();
+  }
+
+  async #reload(reason: ReloadReason): Promise<void> {
+    if (this.#isStopped) return;
+    const { load, metrics, log } = this.#parts;
+    try {
+      const corefile = load();
+      if (reason !== 'signal' && corefile.hash === this.#current?.corefile.hash) {
+        metrics.gauge('nodens_config_valid').value = 1;
+        this.#failure = undefined;
+        return;
+      }
+      const { endpoints } = await this.#apply(corefile);
+      this.#failure = undefined;
+      metrics.counter('nodens_config_reloads_total', { result: 'success' }).value++;
+      log.info(
+        { reason, hash: corefile.hash.slice(0, 16), listeners: endpoints.length },
+        'reloaded',
+      );
+    } catch (error) {
+      if (this.#isStopped) return;
+      const lack = lackBehind(error);
+      if (lack === undefined) this.#failed(reason, messageOf(error));
+      else this.#putOff(reason, lack, messageOf(error));
+    }
+  }
+
+  /** What could not be read, or bound, for a lack is not wrong: it is looked at again. */
+  #putOff(reason: ReloadReason, { lack, errno }: LackOf, message: string): void {
+    const { clock, log, tellLack } = this.#parts;
+    tellLack?.(lack, errno, 'reload its configuration');
+    log.warn(
+      { event: 'reload-deferred', reason },
+      `reload deferred, keeping the old configuration: ${message}`,
+    );
+    this.#again?.cancel();
+    this.#again = clock.after(AGAIN_MS, () => void this.reload(reason));
+  }
+
+  /** Counted and logged once for each change, and each time that it is asked for: not at every look at the same file. */
+  #failed(reason: ReloadReason, message: string): void {
+    const { inputs, metrics, log } = this.#parts;
+    metrics.gauge('nodens_config_valid').value = 0;
+    const failure = `${inputs()} ${message}`;
+    const isKnown = failure === this.#failure && reason !== 'signal';
+    this.#failure = failure;
+    if (isKnown) return;
+    metrics.counter('nodens_config_reloads_total', { result: 'failure' }).value++;
+    metrics.counter('coredns_reload_failed_total').value++;
+    log.error(
+      { event: 'reload-refused', reason },
+      `reload refused, keeping the old configuration: ${message}`,
+    );
+  }
+
+  async #apply(corefile: Corefile): Promise<Assembly> {
+    const { assemble, dispatcher, listeners, publish } = this.#parts;
+    const next = await withPatterns(() => assemble(corefile));
+    await prepareAll(next.plugins, 'beside queries');
+    const previous = this.#current;
+    try {
+      if (this.#isStopped) throw new InternalError('stopped while a reload was prepared');
+      // A listener that is new answers from its first datagram on: not REFUSED until all are bound.
+      if (previous !== undefined) dispatcher.swap(filledUp(previous.tables, next.tables));
+      if (this.#isListening) await listeners.open(next.endpoints);
+    } catch (error) {
+      for (const plugin of next.plugins) plugin.discard?.();
+      throw error;
+    }
+    this.#takeOver(next);
+    await publish(next);
+    if (this.#isListening) await listeners.retain(next.endpoints);
+    dispatcher.swap(next.tables);
+    this.#retire(previous);
+    return next;
+  }
+
+  #takeOver(next: Assembly): void {
+    const { dispatcher, listeners, log } = this.#parts;
+    // A listener that goes answers what it has received, until it is closed.
+    dispatcher.swap(filledUp(next.tables, this.#current?.tables ?? []));
+    log.setLevel(next.settings.isDebug ? 'debug' : 'info');
+    listeners.bePatient(next.tcpPatience);
+    startAll(next.plugins, log);
+    this.#report(this.#current, next);
+    this.#current = next;
+    this.#watchInterval(next);
+  }
+
+  /** Queries that started on the old chains have at most one deadline left to live. */
+  #retire(previous: Assembly | undefined): void {
+    if (previous === undefined) return;
+    this.#parts.clock.after(LIMITS.queryDeadlineMs.default, () => {
+      for (const plugin of previous.plugins) plugin.stop?.();
+    });
+  }
+
+  #watchInterval(assembly: Assembly): void {
+    this.#interval?.cancel();
+    const { reload } = assembly.settings;
+    if (reload === undefined) return;
+    const periodMs = reload.intervalMs + (Math.random() - 0.5) * reload.jitterMs;
+    this.#interval = this.#parts.clock.every(periodMs, () => void this.reload('interval'));
+  }
+
+  #report(previous: Assembly | undefined, next: Assembly): void {
+    const { metrics } = this.#parts;
+    for (const labels of previous?.enabled ?? []) metrics.drop('coredns_plugin_enabled', labels);
+    for (const labels of next.enabled) metrics.gauge('coredns_plugin_enabled', labels).value = 1;
+    const version = (assembly: Assembly) => ({ hash: 'sha512', value: assembly.corefile.hash });
+    if (previous !== undefined) metrics.drop('coredns_reload_version_info', version(previous));
+    metrics.gauge('coredns_reload_version_info', version(next)).value = 1;
+    metrics.gauge('nodens_config_valid').value = 1;
+  }
+}
+
+interface LackOf {
+  readonly lack: Lack;
+  readonly errno: string;
+}
+
+/** What this node lacked for a configuration that may be right; undefined where that is not what failed. */
+function lackBehind(error: unknown): LackOf | undefined {
+  if (error instanceof UnreadError) return error;
+  if (!(error instanceof NetworkError)) return undefined;
+  const { errno } = error;
+  const lack = lackOfOpening(errno);
+  return lack === undefined ? undefined : { lack, errno };
+}
+
+/** `tables`, and of `others` those of listeners that `tables` does not have. */
+function filledUp(tables: Assembly['tables'], others: Assembly['tables']): Assembly['tables'] {
+  const length = Math.max(tables.length, others.length);
+  return Array.from({ length }, (_, index) => tables[index] ?? others[index]);
+}
+
+function startAll(plugins: readonly Plugin[], log: Logger): void {
+  for (const plugin of plugins) {
+    try {
+      plugin.start?.();
+    } catch (error) {
+      log.error(
+        { event: 'plugin-start', plugin: plugin.name },
+        `plugin did not start: ${messageOf(error)}`,
+      );
+    }
+  }
+}

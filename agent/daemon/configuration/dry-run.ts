@@ -1,0 +1,129 @@
+/** Assembles a configuration as the agent would, with services that open nothing, and remembers what was asked of them. */
+import { networkInterfaces } from 'node:os';
+import { formatEndpoint } from '../../base/address.ts';
+import { MemoryLedger } from '../../base/clients/memory-ledger.ts';
+import type { Clock } from '../../base/clock.ts';
+import { InternalError } from '../../base/errors.ts';
+import { PacedWork } from '../../base/paced-work.ts';
+import type { Corefile } from '../../config/corefile/types.ts';
+import { SeriesTable } from '../../observe/metrics/metrics.ts';
+import type {
+  CacheOptions,
+  Files,
+  Logger,
+  ServerLabel,
+  Services,
+  UpstreamGroupOptions,
+} from '../../query/services.ts';
+import { BlockIdentities } from './block-ids.ts';
+import { type Assembly, assemble } from './server-config-builder.ts';
+
+export interface DryRun {
+  readonly assembly: Assembly;
+  /** In the order of the `cache` directives of the file. */
+  readonly caches: readonly CacheOptions[];
+  /** In the order of the `forward` lines of the file. */
+  readonly groups: readonly UpstreamGroupOptions[];
+  /** What plugins warned about. */
+  readonly warnings: readonly string[];
+  /** Names in `bind` taken for interfaces of a node that is not this machine. */
+  readonly foreignInterfaces: readonly string[];
+}
+
+/** A check does not know the memory limit of the pod. */
+const NO_LIMIT = Number.MAX_SAFE_INTEGER;
+
+/** Time stands still: nothing that a plugin plans comes to pass. */
+const STILL: Clock = {
+  nowMs: () => 0,
+  wallMs: () => 0,
+  after: () => ({ cancel: () => {} }),
+  every: () => ({ cancel: () => {} }),
+};
+
+/** Stands in for the addresses of an interface of another machine (RFC 5737). */
+const STAND_IN_ADDRESS = '192.0.2.1';
+
+/**
+ * Throws ConfigError for what the agent would refuse. `files` are those that plugins name; their content may take
+ * `fileBudgetBytes`. Plugins are not prepared.
+ */
+export function dryRun(
+  corefile: Corefile,
+  files: Pick<Files, 'read' | 'open'>,
+  fileBudgetBytes = NO_LIMIT,
+): DryRun {
+  const caches: CacheOptions[] = [];
+  const groups: UpstreamGroupOptions[] = [];
+  const warnings: string[] = [];
+  const foreign = new Set<string>();
+  const warn = (_fields: unknown, message: string): void => void warnings.push(message);
+  const log: Logger = { debug: () => {}, info: () => {}, warn, error: warn };
+  const labels = new Map<string, ServerLabel>();
+  const assembly = assemble(corefile, {
+    shared: stillServices(log, files, fileBudgetBytes, caches, groups),
+    identities: new BlockIdentities(),
+    interfaces: () => new Interfaces(foreign),
+    holdUps: () => [],
+    label: (endpoint) => {
+      const label = `dns://${formatEndpoint(endpoint)}`;
+      const known = labels.get(label) ?? { index: labels.size, label };
+      labels.set(label, known);
+      return known;
+    },
+    trafficRow: () => ({ record: () => {}, took: () => {} }),
+  });
+  // Forward asks for its upstreams when it starts; whatever else a plugin starts waits for a clock that stands still.
+  for (const plugin of assembly.plugins) if (plugin.name === 'forward') plugin.start?.();
+  return { assembly, caches, groups, warnings, foreignInterfaces: [...foreign] };
+}
+
+/** The loopback, and any name that might be an interface of a node. */
+class Interfaces extends Map<string, readonly string[]> {
+  readonly #foreign: Set<string>;
+
+  constructor(foreign: Set<string>) {
+    super([['lo', ['127.0.0.1', '::1']]]);
+    this.#foreign = foreign;
+  }
+
+  override get(name: string): readonly string[] | undefined {
+    const own = super.get(name) ?? networkInterfaces()[name]?.map(({ address }) => address);
+    if (own !== undefined || !/^[a-z][a-z0-9_.-]{0,14}$/i.test(name)) return own;
+    this.#foreign.add(name);
+    return [STAND_IN_ADDRESS];
+  }
+}
+
+function stillServices(
+  log: Logger,
+  files: Pick<Files, 'read' | 'open'>,
+  fileBudgetBytes: number,
+  caches: CacheOptions[],
+  groups: UpstreamGroupOptions[],
+): Omit<Services, 'block' | 'admin' | 'process'> {
+  const never = (): never => {
+    throw new InternalError('a dry run asks nobody');
+  };
+  return {
+    ...{ clock: STILL, log, metrics: new SeriesTable(), random: () => 0.5 },
+    writeLine: () => {},
+    exports: { spans: never, frames: never, profile: never },
+    resolve: never,
+    files: { ...files, watch: () => ({ close: () => {} }) },
+    ledger: new MemoryLedger({ clientBudgetBytes: NO_LIMIT, fileBudgetBytes }),
+    work: new PacedWork(STILL),
+    cache: {
+      open: (_block, _zones, options) => {
+        caches.push(options);
+        return { handle: never };
+      },
+    },
+    upstreams: {
+      group: (options) => {
+        groups.push(options);
+        return { exchange: never, release: () => {} };
+      },
+    },
+  };
+}

@@ -1,0 +1,262 @@
+/** Turns a Corefile into something that can serve: addresses, chains and routes. Opens and starts nothing. */
+import { type Endpoint, formatEndpoint } from '../../base/address.ts';
+import { ConfigError } from '../../base/errors.ts';
+import { boundingPatterns } from '../../config/corefile/pattern.ts';
+import type { Block, BlockKey, Corefile, Directive } from '../../config/corefile/types.ts';
+import { checkDirectives } from '../../config/known-directives.ts';
+import { bindAddresses } from '../../plugins/bind/setup.ts';
+import { PLUGINS, SUPPORTED } from '../../plugins/order.ts';
+import { compose, type Plugin } from '../../query/plugin.ts';
+import type { Route, ZoneTable } from '../../query/routing.ts';
+import type {
+  AdminHandler,
+  AdminRoutes,
+  BlockContext,
+  MetricsPageOptions,
+  ProcessSettings,
+  ServerLabel,
+  Services,
+  TcpPatience,
+  TrafficRow,
+} from '../../query/services.ts';
+import { refuse } from '../../server/dispatch.ts';
+import { tablesOf, type Zone } from '../../server/listen/tables.ts';
+import { type BlockIdentities, fingerprint } from './block-ids.ts';
+
+/** A path to be served over HTTP while a configuration is in force. */
+export interface AdminRoute {
+  readonly address: string;
+  readonly path: string;
+  readonly handler: AdminHandler;
+}
+
+/** What a configuration asks of the process. */
+export interface Settings {
+  lameduckMs: number;
+  reload: { readonly intervalMs: number; readonly jitterMs: number } | undefined;
+  isDebug: boolean;
+}
+
+/** A configuration ready to serve. */
+export interface Assembly {
+  readonly corefile: Corefile;
+  /** Listeners, as the Corefile names them: the address is '' for a block without `bind`. */
+  readonly endpoints: readonly Endpoint[];
+  /** By listener index. */
+  readonly tables: readonly (ZoneTable | undefined)[];
+  /** By listener index. */
+  readonly tcpPatience: readonly (TcpPatience | undefined)[];
+  readonly plugins: readonly Plugin[];
+  readonly adminRoutes: readonly AdminRoute[];
+  /** What /metrics shows, by address. */
+  readonly metricsPages: ReadonlyMap<string, MetricsPageOptions>;
+  readonly settings: Settings;
+  /** Label sets of coredns_plugin_enabled. */
+  readonly enabled: readonly Readonly<Record<'server' | 'zone' | 'view' | 'name', string>>[];
+}
+
+/** What assembling needs from the process. */
+export interface AssemblyParts {
+  /** Services that are the same for every block. */
+  readonly shared: Omit<Services, 'block' | 'admin' | 'process'>;
+  readonly identities: BlockIdentities;
+  readonly label: (endpoint: Endpoint) => ServerLabel;
+  readonly interfaces: () => ReadonlyMap<string, readonly string[]>;
+  /** What keeps the whole process from being ready: it has not begun to listen, or is on its way out. */
+  readonly holdUps: () => readonly string[];
+  readonly trafficRow: (server: ServerLabel, zone: string, view: string) => TrafficRow;
+}
+
+/** Throws ConfigError for anything in `corefile` that cannot be served. */
+export function assemble(corefile: Corefile, parts: AssemblyParts): Assembly {
+  return boundingPatterns(() => new Assembler(corefile, parts).run());
+}
+
+/** Address of a listener of a block without `bind`. */
+const EVERY_ADDRESS = '';
+
+interface Placed {
+  readonly block: Block;
+  /** One per address and port that the block is served on. */
+  readonly endpoints: readonly Endpoint[];
+  readonly addresses: readonly string[];
+}
+
+class Assembler {
+  readonly #corefile: Corefile;
+  readonly #parts: AssemblyParts;
+  readonly #plugins: Plugin[] = [];
+  readonly #adminRoutes: AdminRoute[] = [];
+  readonly #metricsPages = new Map<string, MetricsPageOptions>();
+  readonly #settings: Settings = { lameduckMs: 0, reload: undefined, isDebug: false };
+  readonly #zones = new Map<string, Zone[]>();
+  readonly #endpoints = new Map<string, Endpoint>();
+  readonly #tcpPatience: (TcpPatience | undefined)[] = [];
+  readonly #enabled: Assembly['enabled'][number][] = [];
+
+  constructor(corefile: Corefile, parts: AssemblyParts) {
+    this.#corefile = corefile;
+    this.#parts = parts;
+  }
+
+  run(): Assembly {
+    checkDirectives(this.#corefile, SUPPORTED);
+    const placed = this.#corefile.blocks.map((block) => this.#place(block));
+    for (const block of placed) this.#addBlock(block);
+    return {
+      corefile: this.#corefile,
+      endpoints: [...this.#endpoints.values()],
+      tables: tablesOf([...this.#endpoints.values()], this.#zones, this.#parts),
+      tcpPatience: this.#tcpPatience,
+      plugins: this.#plugins,
+      adminRoutes: this.#adminRoutes,
+      metricsPages: this.#metricsPages,
+      settings: this.#settings,
+      enabled: this.#enabled,
+    };
+  }
+
+  #place(block: Block): Placed {
+    for (const key of block.keys) {
+      if (key.scheme === 'dns') continue;
+      throw new ConfigError(
+        key.place,
+        `${key.scheme}:// listeners are not supported: serve the zone as plain DNS`,
+      );
+    }
+    const bound = bindAddresses(block, this.#parts.interfaces);
+    const addresses = bound.length === 0 ? [EVERY_ADDRESS] : bound;
+    const ports = new Set(block.keys.map((key) => key.port));
+    const endpoints = [...ports].flatMap((port) => addresses.map((address) => ({ address, port })));
+    for (const endpoint of endpoints) this.#endpoints.set(formatEndpoint(endpoint), endpoint);
+    return { block, endpoints, addresses };
+  }
+
+  #addBlock({ block, endpoints, addresses }: Placed): void {
+    const zones = [...new Set(block.keys.map((key) => key.zone))];
+    const ordered = inChainOrder(block);
+    const cacheAt = ordered.findIndex((directive) => directive.name === 'cache');
+    const context: BlockContext = {
+      id: this.#parts.identities.idOf(block, addresses),
+      zones,
+      belowCache: fingerprint(ordered.slice(cacheAt + 1)),
+      servers: endpoints.map((endpoint) => this.#parts.label(endpoint)),
+      listening: [...this.#endpoints.keys()],
+      nodeAddresses: () => [...this.#parts.interfaces().values()].flat(),
+    };
+    let isMeasured = false;
+    const services: Services = {
+      ...this.#parts.shared,
+      block: context,
+      admin: this.#admin(),
+      process: this.#process(context.servers, () => {
+        isMeasured = true;
+      }),
+    };
+    const plugins = ordered.map((directive) => setUp(directive, block, services));
+    this.#plugins.push(...plugins);
+    const chain: Chain = {
+      handler: compose(plugins, refuse),
+      anyClass: plugins.some(({ name }) => name === 'forward' || name === 'chaos'),
+      accepts: acceptanceOf(plugins),
+    };
+    for (const key of block.keys) this.#addZone(key, endpoints, chain, isMeasured, plugins);
+  }
+
+  #admin(): AdminRoutes {
+    return {
+      add: (address, path, handler) => {
+        this.#adminRoutes.push({ address, path, handler });
+      },
+      addMetrics: (address, { isOlder }) => {
+        const isOlderBefore = this.#metricsPages.get(address)?.isOlder === true;
+        this.#metricsPages.set(address, { isOlder: isOlder || isOlderBefore });
+      },
+    };
+  }
+
+  #process(servers: readonly ServerLabel[], measureTraffic: () => void): ProcessSettings {
+    const settings = this.#settings;
+    return {
+      lameduck: (durationMs) => {
+        settings.lameduckMs = durationMs;
+      },
+      reload: (intervalMs, jitterMs) => {
+        settings.reload = { intervalMs, jitterMs };
+      },
+      debug: () => {
+        settings.isDebug = true;
+      },
+      measureTraffic,
+      tcpPatience: (patience) => {
+        for (const { index } of servers)
+          this.#tcpPatience[index] = { ...this.#tcpPatience[index], ...patience };
+      },
+      unready: () => this.#unready(),
+    };
+  }
+
+  #unready(): string[] {
+    const unready = this.#plugins.filter((plugin) => plugin.ready?.() === false);
+    return [...this.#parts.holdUps(), ...unready.map(({ name }) => name)];
+  }
+
+  #addZone(
+    key: BlockKey,
+    endpoints: readonly Endpoint[],
+    chain: Chain,
+    isMeasured: boolean,
+    plugins: readonly Plugin[],
+  ): void {
+    const { zone, place } = key;
+    const view = viewOf(plugins);
+    for (const endpoint of endpoints.filter((candidate) => candidate.port === key.port)) {
+      const server = this.#parts.label(endpoint);
+      const at = formatEndpoint(endpoint);
+      const zones = this.#zones.get(at) ?? [];
+      this.#zones.set(at, zones);
+      if (zones.some((one) => one.zone === zone && one.view === '')) {
+        throw new ConfigError(
+          place,
+          `zone ${zone} is already served on ${server.label}: a block with a view goes before it`,
+        );
+      }
+      zones.push({ zone, view, isMeasured, place, ...chain });
+      for (const { name } of plugins) {
+        if (name !== 'bind') this.#enabled.push({ server: server.label, zone, view, name });
+      }
+    }
+  }
+}
+
+/** What all routes of a block share. */
+type Chain = Pick<Route, 'handler' | 'anyClass' | 'accepts'>;
+
+function viewOf(plugins: readonly Plugin[]): string {
+  return plugins.find((plugin) => plugin.view !== undefined)?.view ?? '';
+}
+
+/** Collects metadata, where the block wants it, and asks the block's filters. Undefined where there is neither. */
+function acceptanceOf(plugins: readonly Plugin[]): Route['accepts'] {
+  const isDescribed = plugins.some((plugin) => plugin.name === 'metadata');
+  const describers = isDescribed ? plugins.filter((plugin) => plugin.describe !== undefined) : [];
+  const filters = plugins.filter((plugin) => plugin.accepts !== undefined);
+  if (describers.length === 0 && filters.length === 0) return undefined;
+  return (query) => {
+    query.metadata = undefined;
+    for (const plugin of describers) plugin.describe?.(query);
+    return filters.every((plugin) => plugin.accepts?.(query));
+  };
+}
+
+function inChainOrder(block: Block): Directive[] {
+  return PLUGINS.flatMap(({ name }) =>
+    block.directives.filter((directive) => directive.name === name),
+  );
+}
+
+function setUp(directive: Directive, block: Block, services: Services): Plugin {
+  const found = PLUGINS.find(({ name }) => name === directive.name);
+  if (found === undefined) throw new ConfigError(directive.place, `no plugin ${directive.name}`);
+  return found.setup(directive, block, services);
+}

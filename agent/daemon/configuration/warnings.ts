@@ -1,0 +1,140 @@
+/** What is valid and still bites people: said by `nodens check`, each with its place. */
+
+import type { Place } from '../../base/errors.ts';
+import { formatDuration } from '../../base/text/duration.ts';
+import type { Block, Directive, Line } from '../../config/corefile/types.ts';
+import type { CacheOptions, UpstreamGroupOptions } from '../../query/services.ts';
+import type { DryRun } from './dry-run.ts';
+
+export interface Warning {
+  readonly place: Place;
+  readonly text: string;
+}
+
+/** A block with what its directives came to. */
+interface Meant {
+  readonly block: Block;
+  readonly cache: CacheOptions | undefined;
+  readonly forwards: readonly { readonly use: Line; readonly group: UpstreamGroupOptions }[];
+}
+
+/** Longest memory of a failure that nobody notices. */
+const LONG_SERVFAIL_MS = 10_000;
+/** Ports of the node that a pod in the host network meets, by whose they are. */
+const NODE_PORTS: ReadonlyMap<number, string> = new Map([
+  [10_248, 'the kubelet'],
+  [10_249, 'kube-proxy'],
+  [10_250, 'the kubelet'],
+  [10_256, 'kube-proxy'],
+  [9_100, 'the Prometheus node exporter'],
+]);
+/** Directives that answer queries. The others only act on what these bring. */
+const ANSWERING = new Set(
+  'forward whoami hosts template file any chaos local acl rewrite dns64'.split(' '),
+);
+
+/** `clusterDomain` is lower case with trailing dot. */
+export function warningsOf(run: DryRun, clusterDomain: string): Warning[] {
+  const { caches, groups, assembly } = run;
+  const { blocks } = assembly.corefile;
+  const nextCache = caches[Symbol.iterator]();
+  const nextGroup = groups[Symbol.iterator]();
+  const meant = blocks.map((block): Meant => {
+    const cache = find(block, 'cache') && (nextCache.next().value as CacheOptions);
+    const forwards = (find(block, 'forward')?.uses ?? []).map((use) => ({
+      use,
+      group: nextGroup.next().value as UpstreamGroupOptions,
+    }));
+    return { block, cache, forwards };
+  });
+  return [
+    ...meant.flatMap((one) => [...aboutBlock(one), ...aboutForwards(one, clusterDomain)]),
+    ...missingClusterDomain(meant, clusterDomain),
+    ...adminPorts(run),
+  ];
+}
+
+function find(block: Block, name: string): Directive | undefined {
+  return block.directives.find((directive) => directive.name === name);
+}
+
+function* aboutBlock({ block, cache, forwards }: Meant): Iterable<Warning> {
+  const { place, directives } = block;
+  if (!directives.some(({ name }) => ANSWERING.has(name)))
+    yield { place, text: 'no plugin of this block answers: every query for its zones is refused' };
+  if (forwards.length > 0 && cache === undefined)
+    yield { place, text: 'no cache: every query goes upstream, and nothing is left in an outage' };
+  if (cache !== undefined && cache.servfailMs > LONG_SERVFAIL_MS) {
+    const duration = formatDuration(cache.servfailMs);
+    const stale = cache.serveStale === undefined ? '' : ', while serve_stale waits to help';
+    const text = `servfail ${duration}: names that failed stay failed that long after the upstream is back${stale}`;
+    yield { place: find(block, 'cache')?.place ?? place, text };
+  }
+  if (find(block, 'errors') === undefined && forwards.length > 0)
+    yield { place, text: 'no errors: failures of upstreams are not logged' };
+}
+
+function* aboutForwards({ block, forwards }: Meant, clusterDomain: string): Iterable<Warning> {
+  const zones = block.keys.map((key) => key.zone);
+  const isExternal = zones.some((zone) => !isClusterZone(zone, clusterDomain));
+  const taken = new Set<string>();
+  for (const { use, group } of forwards) {
+    const { place } = use.name;
+    const from = `${(use.args[0]?.text ?? '.').toLowerCase().replace(/\.$/, '')}.`;
+    if (isExternal && group.forceTcp)
+      yield {
+        place,
+        text: 'force_tcp for a zone outside the cluster: many resolvers limit or refuse TCP',
+      };
+    if (taken.has(from))
+      yield { place, text: `never asked: an earlier forward takes all of ${from}` };
+    if (!/\//.test(from) && !zones.some((zone) => isWithin(from, zone) || isWithin(zone, from)))
+      yield { place, text: `never asked: ${from} is not in this block's zones` };
+    if (!use.body?.some(({ name }) => /^(except|next)/.test(name.text))) taken.add(from);
+  }
+}
+
+/** Whether `name` is `zone` or below it; both in lower case with trailing dots. */
+function isWithin(name: string, zone: string): boolean {
+  return zone === '.' || name === zone || name.endsWith(`.${zone}`);
+}
+
+function isClusterZone(zone: string, clusterDomain: string): boolean {
+  return [clusterDomain, 'in-addr.arpa.', 'ip6.arpa.'].some((known) => isWithin(zone, known));
+}
+
+/** Cluster names then go where all others go, which only works if that is the cluster's DNS. */
+function* missingClusterDomain(meant: readonly Meant[], clusterDomain: string): Iterable<Warning> {
+  const zones = meant.flatMap(({ block }) => block.keys.map(({ zone }) => zone));
+  if (zones.some((zone) => zone !== '.' && isWithin(clusterDomain, zone))) return;
+  const root = meant.find(
+    ({ block, forwards }) =>
+      block.keys.some(({ zone }) => zone === '.') &&
+      forwards.some(({ use }) => use.args.some(({ text }) => text.startsWith('/'))),
+  );
+  if (root === undefined) return;
+  const text =
+    `no block for the cluster domain ${clusterDomain}: its names go to the resolvers of the ` +
+    'node, which do not know them';
+  yield { place: root.block.place, text };
+}
+
+/** Pages that meet something else on their port. */
+function* adminPorts({ assembly }: DryRun): Iterable<Warning> {
+  const place = { file: assembly.corefile.file, line: 1 };
+  const { adminRoutes, metricsPages } = assembly;
+  const addresses = new Set([...adminRoutes.map(({ address }) => address), ...metricsPages.keys()]);
+  const hosts = new Map<number, Set<string>>();
+  for (const address of addresses) {
+    const port = Number(address.slice(address.lastIndexOf(':') + 1));
+    const host = address.slice(0, address.lastIndexOf(':'));
+    hosts.set(port, (hosts.get(port) ?? new Set()).add(host));
+    const owner = NODE_PORTS.get(port);
+    if (owner !== undefined)
+      yield { place, text: `${address}: port ${port} belongs to ${owner} on most nodes` };
+  }
+  for (const [port, all] of hosts) {
+    if (all.size > 1 && [...all].some((host) => ['', '0.0.0.0', '[::]'].includes(host)))
+      yield { place, text: `port ${port} is asked for on every address and on one of them` };
+  }
+}

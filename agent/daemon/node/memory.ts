@@ -1,0 +1,126 @@
+/**
+ * What memory is for: the cache (its size as configured, else a share of the cgroup's memory limit), what clients make the
+ * process hold, and the content of files.
+ */
+import { readFileSync } from 'node:fs';
+import { LIMITS } from '../../base/limits.ts';
+
+/** What the process needs besides the cache: Node, the bundle, buffers, young generation. */
+const PROCESS_BYTES = 96 * 2 ** 20;
+/** Share of the limit that the cache gets: entries cost their bytes and as much again in heap slack during floods. */
+const CACHE_SHARE = 0.25;
+const SMALLEST_BYTES = 4 * 2 ** 20;
+
+/** cgroup v1 writes "no limit" as a number near 2^63. */
+const NO_LIMIT_BYTES = 2 ** 60;
+
+/** As `readText`. */
+export type ReadText = (path: string) => string | undefined;
+
+/** Text of a file, or undefined where there is none. */
+export function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/** The smallest memory limit on this process's way up the cgroup tree, octets; undefined where there is none. */
+export function cgroupLimitBytes(read: ReadText): number | undefined {
+  const limits = (read('/proc/self/cgroup') ?? '')
+    .split('\n')
+    .flatMap(limitFiles)
+    .map((path) => Number((read(path) ?? 'max').trim()))
+    .filter((bytes) => Number.isFinite(bytes) && bytes > 0 && bytes < NO_LIMIT_BYTES);
+  return limits.length === 0 ? undefined : Math.min(...limits);
+}
+
+/** Limit files for one line of /proc/self/cgroup (`0::/path` is v2, `9:memory:/path` v1), leaf first. */
+function limitFiles(line: string): string[] {
+  const [, controllers, path = '/'] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+  if (controllers === '') {
+    return upwards(path).map((dir) => `/sys/fs/cgroup${dir}/memory.max`);
+  }
+  if (controllers?.split(',').includes('memory') !== true) return [];
+  return upwards(path).map((dir) => `/sys/fs/cgroup/memory${dir}/memory.limit_in_bytes`);
+}
+
+/** `/a/b` → `/a/b`, `/a`, ``. In a container the path may be the host's; the root is then the container's own. */
+function upwards(path: string): string[] {
+  const parts = path.split('/').filter((part) => part !== '');
+  return Array.from({ length: parts.length + 1 }, (_, i) =>
+    parts
+      .slice(0, parts.length - i)
+      .map((part) => `/${part}`)
+      .join(''),
+  );
+}
+
+export interface CacheBudget {
+  readonly bytes: number;
+  /** Why that many, for the banner. */
+  readonly reason: string;
+}
+
+/** `askedBytes`: the flag's or undefined. */
+export function cacheBudget(
+  askedBytes: number | undefined,
+  limitBytes: number | undefined,
+): CacheBudget {
+  if (askedBytes !== undefined) return { bytes: askedBytes, reason: '-memory' };
+  if (limitBytes === undefined) {
+    return { bytes: LIMITS.cacheBytes.default, reason: 'default, no memory limit is set' };
+  }
+  const share = Math.min(limitBytes * CACHE_SHARE, limitBytes - PROCESS_BYTES);
+  return {
+    bytes: Math.max(SMALLEST_BYTES, Math.floor(share)),
+    reason: `from the memory limit of ${Math.floor(limitBytes / 2 ** 20)} MiB`,
+  };
+}
+
+/** Heap of a process that has nothing cached and nothing under way, with room for the collector. */
+const IDLE_HEAP_BYTES = 18 * 2 ** 20;
+/** Without a memory limit, off the heap. */
+const FILE_BYTES = 256 * 2 ** 20;
+/** Share of a memory limit that the content of files (hosts) may take, off the heap. */
+const FILE_SHARE = 1 / 6;
+/** Share of a memory limit that clients may make the process hold, on the heap and off it. */
+const CLIENT_SHARE = 0.16;
+
+export interface LedgerBudget {
+  readonly clientBudgetBytes: number;
+  readonly fileBudgetBytes: number;
+}
+
+/** What clients and files may make the process hold beside a full cache. */
+export function ledgerBudget(
+  heapBytes: number,
+  cacheBytes: number,
+  limitBytes: number | undefined,
+): LedgerBudget {
+  const heapRoom = Math.max(SMALLEST_BYTES, heapBytes - IDLE_HEAP_BYTES - cacheBytes);
+  const clientBytes =
+    limitBytes === undefined ? heapRoom : Math.min(heapRoom, limitBytes * CLIENT_SHARE);
+  return {
+    clientBudgetBytes: Math.floor(clientBytes),
+    fileBudgetBytes: fileBudgetBytes(limitBytes),
+  };
+}
+
+/** What the content of files may take. */
+export function fileBudgetBytes(limitBytes: number | undefined): number {
+  return limitBytes === undefined ? FILE_BYTES : Math.floor(limitBytes * FILE_SHARE);
+}
+
+/** Share of the descriptors that the process may have which TCP clients may take: the rest is for upstreams and files. */
+const DESCRIPTOR_SHARE = 0.5;
+
+/** TCP connections of clients at once, by the limit of open files. */
+export function tcpConnectionBound(read: ReadText): number {
+  const { default: most, min } = LIMITS.tcpConnections;
+  const hard = /^Max open files\s+\d+\s+(\d+)/m.exec(read('/proc/self/limits') ?? '')?.[1];
+  // Node raises the soft limit to the hard one.
+  if (hard === undefined) return most;
+  return Math.max(min, Math.min(most, Math.floor(Number(hard) * DESCRIPTOR_SHARE)));
+}

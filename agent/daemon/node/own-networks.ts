@@ -1,0 +1,55 @@
+/** The IPv6 networks that this node is in: those of its pods, mostly, and of its links. */
+import { readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { addressBytes, familyOf } from '../../base/address.ts';
+import { NETWORK_BYTES, setOwnNetworks } from '../../base/clients/client-key.ts';
+import type { Clock, Timer } from '../../base/clock.ts';
+
+/** The kernel's IPv6 routes, in hex: destination, prefix length, source, its length, next hop, metric, …, device. */
+const ROUTES = '/proc/net/ipv6_route';
+/** Pods, their links and routes come and go while the agent runs. */
+const FRESH_MS = 10_000;
+const NO_HOP = '0'.repeat(32);
+const MIN_PREFIX = 64;
+
+/** Keeps `clientKey` informed, from now on. */
+export function watchOwnNetworks(clock: Clock): Timer {
+  const look = (): void => {
+    const addresses = Object.values(networkInterfaces()).flatMap((list = []) => list);
+    const own = addresses.map(({ address }) => address);
+    setOwnNetworks(ownNetworks(own, routes()));
+  };
+  look();
+  return clock.every(FRESH_MS, look);
+}
+
+/** Empty where there is no IPv6. */
+function routes(): string {
+  try {
+    return readFileSync(ROUTES, 'latin1');
+  } catch {
+    return '';
+  }
+}
+
+/**
+ * The /64s of the node's own `addresses`, and those in which the kernel has a route straight to a link: a network plugin
+ * that gives the node no address among its pods' has at least one of these. The first eight bytes of each.
+ */
+export function ownNetworks(addresses: readonly string[], routeTable: string): Set<string> {
+  const networks = new Set<string>();
+  for (const address of addresses) {
+    const plain = address.split('%', 1)[0] ?? '';
+    if (familyOf(plain) === 6) networks.add(networkOf(Buffer.from(addressBytes(plain))));
+  }
+  for (const line of routeTable.split('\n')) {
+    const [destination = '', length = '', , , hop] = line.trim().split(/\s+/);
+    if (hop === NO_HOP && Number.parseInt(length, 16) >= MIN_PREFIX)
+      networks.add(networkOf(Buffer.from(destination, 'hex')));
+  }
+  return networks;
+}
+
+function networkOf(bytes: Buffer): string {
+  return bytes.latin1Slice(0, NETWORK_BYTES);
+}

@@ -1,0 +1,50 @@
+/** Assembling a Corefile in a test: real plugins, faked services. */
+import { formatEndpoint } from '../../../../agent/base/address.ts';
+import { BlockIdentities } from '../../../../agent/daemon/configuration/block-ids.ts';
+import {
+  type Assembly,
+  assemble,
+} from '../../../../agent/daemon/configuration/server-config-builder.ts';
+import type { ServerLabel } from '../../../../agent/query/services.ts';
+import { parseText } from '../../../support/corefiles/parse.ts';
+import { type FakeServices, fakeServices } from '../../../support/services.ts';
+
+export interface Assembled {
+  readonly assembly: Assembly;
+  readonly services: FakeServices;
+  /** `server zone view` of every row of counters that was made. */
+  readonly rows: string[];
+  /** Identities of the blocks that have a cache. */
+  readonly blockIds: number[];
+}
+
+export function assembled(text: string): Assembled {
+  const rows: string[] = [];
+  const blockIds: number[] = [];
+  const labels = new Map<string, ServerLabel>();
+  const services = fakeServices({
+    cache: {
+      open: ({ id }) => {
+        blockIds.push(id);
+        return { handle: (query, next) => next(query) };
+      },
+    },
+  });
+  const assembly = assemble(parseText(text), {
+    shared: services,
+    identities: new BlockIdentities(),
+    interfaces: () => new Map([['lo', ['127.0.0.1']]]),
+    holdUps: () => [],
+    label: (endpoint) => {
+      const label = `dns://${formatEndpoint(endpoint)}`;
+      const known = labels.get(label) ?? { index: labels.size, label };
+      labels.set(label, known);
+      return known;
+    },
+    trafficRow: (server, zone, view) => {
+      rows.push(`${server.label} ${zone} ${view}`);
+      return { record: () => {}, took: () => {} };
+    },
+  });
+  return { assembly, services, rows, blockIds };
+}

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ConfigError } from '../../../../agent/base/errors.ts';
+import { nameFromText } from '../../../../agent/dns/name.ts';
+import { Query } from '../../../../agent/query/query.ts';
+import type { ServerLabel } from '../../../../agent/query/services.ts';
+import { queryFor } from '../../../support/queries.ts';
+import { assembled } from './assembling.ts';
+
+const VIEWS = `
+example.org {
+    bind 127.0.0.1
+    prometheus
+    view addresses {
+        expr type() in ['A', 'AAAA']
+    }
+    whoami
+}
+example.org {
+    bind 127.0.0.1
+    prometheus
+    view secure {
+        expr do()
+    }
+    whoami
+}
+org {
+    bind 127.0.0.1
+    whoami
+}
+`;
+
+const SECURE = { dnssecOk: true, udpSizeBytes: 1_232 };
+
+describe('views of one zone', () => {
+  const { assembly, rows } = assembled(VIEWS);
+  const table = assembly.tables[0];
+  const zoneOf = (query: Query): string | undefined => table?.find(query)?.zone;
+
+  it('the first that takes a query answers it', () => {
+    const first = table?.find(queryFor('www.example.org', 'A', SECURE));
+    const second = table?.find(queryFor('www.example.org', 'MX', SECURE));
+    assert.equal(first?.zone, 'example.org.');
+    assert.equal(second?.zone, 'example.org.');
+    assert.notEqual(first?.handler, second?.handler);
+  });
+
+  it('a query that none takes goes to the next shorter zone', () => {
+    assert.equal(zoneOf(queryFor('www.example.org', 'MX')), 'org.');
+    assert.equal(zoneOf(queryFor('www.example.com', 'MX')), undefined);
+  });
+
+  it('label series and enabled plugins', () => {
+    assert.deepEqual(rows, [
+      'dns://127.0.0.1:53 example.org. addresses',
+      'dns://127.0.0.1:53 example.org. secure',
+      'dns://127.0.0.1:53 dropped ',
+    ]);
+    const views = new Set(assembly.enabled.map(({ zone, view }) => `${zone} ${view}`));
+    assert.deepEqual([...views], ['example.org. addresses', 'example.org. secure', 'org. ']);
+  });
+
+  it('have identities of their own', () => {
+    const { blockIds } = assembled(VIEWS.replaceAll('whoami', 'cache\nwhoami'));
+    assert.equal(new Set(blockIds).size, 3);
+  });
+
+  it('one that could never match is refused', () => {
+    const block = 'a.example {\nbind 127.0.0.1\nwhoami\n}\n';
+    const viewed = block.replace('whoami', 'view v {\nexpr do()\n}\nwhoami');
+    assembled(viewed + block);
+    assert.throws(() => assembled(block + viewed), ConfigError);
+    assert.throws(() => assembled(block + block), ConfigError);
+  });
+});
+
+describe('metadata', () => {
+  it('is there before views are asked, and only where a block wants it', () => {
+    const text = `. {
+      bind 127.0.0.1
+      metadata example.org
+      view named {
+        expr metadata('view/name') == ''
+      }
+      whoami
+    }`;
+    const { assembly } = assembled(text);
+    const inside = queryFor('www.example.org', 'A');
+    const outside = queryFor('www.example.com', 'A');
+    assembly.tables[0]?.find(inside);
+    assembly.tables[0]?.find(outside);
+    assert.equal(inside.metadata?.get('view/name'), 'named');
+    assert.equal(outside.metadata, undefined);
+  });
+
+  it('is forgotten with the query', () => {
+    const query = queryFor('www.example.org', 'A');
+    query.metadata = new Map([['a/b', 'c']]);
+    const server: ServerLabel = query.server;
+    query.receive(query.wire, query.length, 'udp', server, 0, () => query.client);
+    assert.equal(query.metadata, undefined);
+    const name = nameFromText('a.');
+    const question = { name, type: 1, dnssecOk: false, checkingDisabled: false, server };
+    assert.equal(Query.internal(question, 0).metadata, undefined);
+  });
+});
+
+describe('timeouts', () => {
+  it('hold for every address of their block, the last word of several counts', () => {
+    const { assembly } = assembled(`
+      a.example {
+        bind 127.0.0.1
+        timeouts {
+          read 3s
+          idle 20s
+        }
+        whoami
+      }
+      b.example {
+        bind 127.0.0.1
+        timeouts {
+          idle 30s
+        }
+        whoami
+      }
+      c.example:54 {
+        bind 127.0.0.1
+        whoami
+      }`);
+    assert.deepEqual(assembly.tcpPatience, [{ readMs: 3_000, idleMs: 30_000 }]);
+  });
+});

@@ -1,14 +1,14 @@
 /** `nodens init` as it stays: the service, the agent as its child where it has one, and the way out. */
 import { type Clock, sleep } from '../agent/base/clock.ts';
 import { releaseRegularly } from '../agent/base/pages.ts';
-import type { InitAddon } from './addon.ts';
-import { type AgentChild, Supervisor, startAgent } from './dropin.ts';
+import { reapOrphans } from './agent/reaping.ts';
+import { type AgentChild, Supervisor, startAgent } from './agent/supervisor.ts';
+import type { Service } from './control/service.ts';
 import type { Log } from './log.ts';
+import type { InitAddon } from './node/addon.ts';
+import { prepareStateDir } from './node/state-dir.ts';
+import type { System } from './node/system.ts';
 import type { InitOptions } from './options.ts';
-import { reapOrphans } from './orphans.ts';
-import type { Service } from './service.ts';
-import { prepareStateDir } from './state-dir.ts';
-import type { System } from './system.ts';
 
 /** Withdrawal on the way out may wait for a lock, but not longer than this: the kubelet kills after 30 s. */
 const WITHDRAW_BOUND_MS = 6_000;

@@ -3,8 +3,8 @@
  * rules. Those ask for it, and are void at the moment in which the table goes.
  */
 import { type Family, familyOf } from '../../agent/base/address.ts';
-import { OWN_TABLE_PREFIX } from '../nft-list.ts';
-import { hex, type Table, type TableRule, tableTag } from '../nft-table.ts';
+import { OWN_TABLE_PREFIX } from '../firewall/nft/list.ts';
+import { hex, type Table, type TableRule, tableTag } from '../firewall/nft/table.ts';
 import { batchOf, newChain, newMarkRule, newOwnedTable } from './netlink.ts';
 
 export interface AliveMark {

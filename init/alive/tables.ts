@@ -2,11 +2,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../agent/base/clock.ts';
 import { messageOf } from '../../agent/base/errors.ts';
-import { ReadBackError } from '../backend.ts';
-import type { Run } from '../exec.ts';
+import { ReadBackError } from '../firewall/backend.ts';
+import { listTable, shapeInText, shapeOf } from '../firewall/nft/table.ts';
 import type { Log } from '../log.ts';
-import { listTable, shapeInText, shapeOf } from '../nft-table.ts';
-import { type RuleSet, whileAlive } from '../plan.ts';
+import type { Run } from '../node/exec.ts';
+import { type RuleSet, whileAlive } from '../plan/plan.ts';
 import { type AliveMark, aliveBatch, aliveTable } from './table.ts';
 
 const RETRY_MS = 30_000;

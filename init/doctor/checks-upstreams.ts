@@ -2,7 +2,7 @@
  * Whether those that nodens asks can be asked from this node, by each transport, and whether the settings speak of this
  * cluster: its domain, and the ClusterIP of its kube-dns.
  */
-import { CLUSTER_IP_REMEDY, clusterIpFault } from '../fallback.ts';
+import { CLUSTER_IP_REMEDY, clusterIpFault } from '../plan/fallback.ts';
 import type { Facts, Finding, UpstreamReply } from './facts.ts';
 import { isSeen } from './seen.ts';
 import { hasNoEndpoints } from './services.ts';

@@ -2,8 +2,8 @@
 import { familyOf } from '../../agent/base/address.ts';
 import { PROBE_NAME } from '../../agent/base/control.ts';
 import { messageOf } from '../../agent/base/errors.ts';
-import { CommandError } from '../exec.ts';
-import type { System } from '../system.ts';
+import { CommandError } from '../node/exec.ts';
+import type { System } from '../node/system.ts';
 import { type Ask, CLASS, TYPE } from './ask.ts';
 import type {
   Conntrack,

@@ -1,7 +1,7 @@
 /** `nodens doctor`: gathers, judges, prints. */
 import { systemClock } from '../../agent/base/clock.ts';
 import { UsageError } from '../../agent/base/errors.ts';
-import { realSystem } from '../system.ts';
+import { realSystem } from '../node/system.ts';
 import { makeAsk } from './ask.ts';
 import { examine } from './checks.ts';
 import { gather } from './gather.ts';

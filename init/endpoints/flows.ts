@@ -4,9 +4,9 @@
  */
 import { familyOf } from '../../agent/base/address.ts';
 import { messageOf } from '../../agent/base/errors.ts';
-import { CommandError, type Run } from '../exec.ts';
-import type { Direct } from '../fallback.ts';
 import type { Log } from '../log.ts';
+import { CommandError, type Run } from '../node/exec.ts';
+import type { Direct } from '../plan/fallback.ts';
 import { type Endpoints, TRANSPORTS } from './set.ts';
 
 export type Front = Pick<Direct, 'family' | 'from' | 'port'>;

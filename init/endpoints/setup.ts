@@ -1,11 +1,11 @@
 /** The follower of kube-dns's endpoints as a node needs it: whom it asks, and what of the node it touches. */
 import { type Endpoint, familyOf } from '../../agent/base/address.ts';
 import type { Clock } from '../../agent/base/clock.ts';
-import { CommandError } from '../exec.ts';
+import { fallbackEndpoints } from '../firewall/nft/fallback.ts';
 import type { Log } from '../log.ts';
-import { fallbackEndpoints } from '../nft-fallback.ts';
-import type { Plan } from '../plan.ts';
-import type { System } from '../system.ts';
+import { CommandError } from '../node/exec.ts';
+import type { System } from '../node/system.ts';
+import type { Plan } from '../plan/plan.ts';
 import { makeAsk } from './ask.ts';
 import { makeForget } from './flows.ts';
 import { EndpointFollower } from './follow.ts';

@@ -1,4 +1,4 @@
-/* Entry point of init's addon, which init/addon.ts loads. */
+/* Entry point of init's addon, which init/node/addon.ts loads. */
 #include "addon.h"
 
 NAPI_MODULE_INIT() {

@@ -10,8 +10,8 @@ const FIRST_PROCESS = `
   import { readdirSync, readFileSync } from 'node:fs';
   import { createServer } from 'node:net';
   import { setTimeout as pause } from 'node:timers/promises';
-  import { initAddon } from '${fileURLToPath(new URL('../../init/addon.ts', import.meta.url))}';
-  import { reapOrphans } from '${fileURLToPath(new URL('../../init/orphans.ts', import.meta.url))}';
+  import { initAddon } from '${fileURLToPath(new URL('../../init/node/addon.ts', import.meta.url))}';
+  import { reapOrphans } from '${fileURLToPath(new URL('../../init/agent/reaping.ts', import.meta.url))}';
 
   const companions = (pattern = /^Name:/m) => readdirSync('/proc').filter((pid) => {
     try {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { lookUp } from '../../init/endpoints/lookup.ts';
 import { queryFor, type Reply, replyTo } from '../../init/endpoints/message.ts';
-import { endpointsIn } from '../../init/endpoints/nft.ts';
+import { endpointsIn } from '../../init/firewall/nft/endpoint-dnat.ts';
 
 const RUNS = { numRuns: 2_000, interruptAfterTimeLimit: 20_000 } as const;
 const SERVICE = 'dns-pods.kube-system.svc.cluster.local';

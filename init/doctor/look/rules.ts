@@ -2,8 +2,8 @@
  * Reads rules, each by the program that wrote them: an nft that is not the newest shows iptables' rules without their
  * comments, which say whose they are. Changes nothing.
  */
-import { CommandError } from '../../exec.ts';
-import type { System } from '../../system.ts';
+import { CommandError } from '../../node/exec.ts';
+import type { System } from '../../node/system.ts';
 import type { Rules } from '../facts.ts';
 
 /** Tables that iptables may have. */

@@ -1,7 +1,8 @@
 /** A node that answers programs from a script and remembers what was run. */
-import { CommandError } from '../../../init/exec.ts';
+
 import type { Log } from '../../../init/log.ts';
-import type { System } from '../../../init/system.ts';
+import { CommandError } from '../../../init/node/exec.ts';
+import type { System } from '../../../init/node/system.ts';
 
 /** What of a plan most tests do not care about. */
 export const PLAN_BASICS = {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { endianness } from 'node:os';
 import { describe, it } from 'node:test';
-import { initAddon } from '../../../../init/addon.ts';
 import { aliveBatch, aliveTable } from '../../../../init/alive/table.ts';
-import { tableText } from '../../../../init/nft-table.ts';
+import { tableText } from '../../../../init/firewall/nft/table.ts';
+import { initAddon } from '../../../../init/node/addon.ts';
 
 interface Message {
   readonly type: number;

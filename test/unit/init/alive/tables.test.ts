@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { aliveTable } from '../../../../init/alive/table.ts';
 import { AliveTables, type LendTable } from '../../../../init/alive/tables.ts';
-import { tableText } from '../../../../init/nft-table.ts';
-import { planOf } from '../../../../init/plan.ts';
+import { tableText } from '../../../../init/firewall/nft/table.ts';
+import { planOf } from '../../../../init/plan/plan.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { failure, fakeLog, fakeSystem, PLAN_BASICS } from '../fake-system.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { clusterDomain, clusterIp } from '../../../../init/doctor/checks-upstreams.ts';
 import type { ClusterTold, Facts, Reply } from '../../../../init/doctor/facts.ts';
-import { clusterIpFault } from '../../../../init/fallback.ts';
+import { clusterIpFault } from '../../../../init/plan/fallback.ts';
 
 const TOLD: ClusterTold = {
   ...{ domain: 'k8s.test', isDomainTold: true, knowsKubernetes: true },

@@ -6,7 +6,7 @@ import type { Ask } from '../../../../init/doctor/ask.ts';
 import { gather } from '../../../../init/doctor/gather.ts';
 import { doctorOptionsFrom } from '../../../../init/doctor/options.ts';
 import { conntrackIn, nameserversIn, udpSocketsIn } from '../../../../init/doctor/proc.ts';
-import type { System } from '../../../../init/system.ts';
+import type { System } from '../../../../init/node/system.ts';
 
 const FILES: Readonly<Record<string, string>> = {
   '/etc/resolv.conf': 'nameserver 192.0.2.53\nnameserver 10.96.0.10\n',

@@ -9,8 +9,8 @@ import { examine } from '../../../../init/doctor/checks.ts';
 import type { Facts, Finding, Reply } from '../../../../init/doctor/facts.ts';
 import { gather } from '../../../../init/doctor/gather.ts';
 import { doctorOptionsFrom } from '../../../../init/doctor/options.ts';
-import { CommandError } from '../../../../init/exec.ts';
-import type { System } from '../../../../init/system.ts';
+import { CommandError } from '../../../../init/node/exec.ts';
+import type { System } from '../../../../init/node/system.ts';
 
 /** What each command said, by the command: a transcript with `$ ` before each of them. */
 function transcript(name: string): ReadonlyMap<string, string> {

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { addressesIn } from '../../../../init/backend.ts';
+import { FallbackGate } from '../../../../init/control/fallback-readiness.ts';
 import { makeForget } from '../../../../init/endpoints/flows.ts';
-import { endpointsIn } from '../../../../init/endpoints/nft.ts';
 import { type Endpoints, NO_ENDPOINTS } from '../../../../init/endpoints/set.ts';
-import type { Direct } from '../../../../init/fallback.ts';
-import { FallbackGate } from '../../../../init/gate.ts';
-import { NftFallback } from '../../../../init/nft-fallback.ts';
-import { planOf } from '../../../../init/plan.ts';
+import { addressesIn } from '../../../../init/firewall/backend.ts';
+import { endpointsIn } from '../../../../init/firewall/nft/endpoint-dnat.ts';
+import { NftFallback } from '../../../../init/firewall/nft/fallback.ts';
+import type { Direct } from '../../../../init/plan/fallback.ts';
+import { planOf } from '../../../../init/plan/plan.ts';
 import { failure, fakeLog, fakeSystem, PLAN_BASICS, type Script } from '../fake-system.ts';
 
 const LOCAL = '169.254.20.10';

@@ -1,0 +1,168 @@
+/** The local socket's server side: hears the agent, tells it the state, and notices its end. */
+import { chmod, chown, mkdir, rm } from 'node:fs/promises';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import {
+  type AgentMessage,
+  controlDecoder,
+  encodeControl,
+  type InitMessage,
+} from '../../agent/base/control.ts';
+import { errnoOf, NodensError } from '../../agent/base/errors.ts';
+import type { Log } from '../log.ts';
+
+/** Two agents during an upgrade, each with its herald, and some spare. */
+const MAX_CONNECTIONS = 8;
+
+export interface ControlHandlers {
+  /** What a newly connected agent is told first. */
+  readonly status: () => InitMessage;
+  /** `agent` is the same object for one connection's lifetime. */
+  readonly onReady: (agent: object, nonce: string | undefined) => void;
+  /** The acknowledgement is sent when this resolves. */
+  readonly onWithdraw: (agent: object) => Promise<void>;
+  /** An agent has a herald: the same object for its connection's lifetime. `descriptor` tells our end of it, -1: none. */
+  readonly onHerald: (herald: object, descriptor: () => number) => void;
+  /** An agent's herald has ended: the agent is being killed, or somebody has killed the herald alone. */
+  readonly onHeraldGone: (herald: object, nonce: string | undefined) => void;
+  /** The connection ended, for whatever reason. */
+  readonly onGone: (agent: object) => void;
+}
+
+export interface Control {
+  broadcast(message: InitMessage): void;
+  /** To be called when interception is gone: agents are told so. */
+  close(): Promise<void>;
+}
+
+/** Thrown when another init serves this node already. */
+export class AlreadyRunningError extends NodensError {
+  constructor(path: string) {
+    super('NODENS_ALREADY_RUNNING', `another nodens init answers on ${path}`);
+  }
+}
+
+/** Listens on the unix socket `path`, only for root and `agentUid`. Rejects with `AlreadyRunningError` or a system error. */
+export async function listenControl(
+  path: string,
+  agentUid: number,
+  log: Log,
+  handlers: ControlHandlers,
+): Promise<Control> {
+  await mkdir(dirname(path), { recursive: true });
+  if (await somebodyListens(path)) throw new AlreadyRunningError(path);
+  await rm(path, { force: true });
+  const agents = new Set<Socket>();
+  const heralds = new Set<Socket>();
+  const server = createServer((socket) => serve(socket, { agents, heralds, log, handlers }));
+  server.maxConnections = MAX_CONNECTIONS;
+  await listening(server, path);
+  await restrict(path, agentUid);
+  return {
+    broadcast: (message) => {
+      for (const agent of agents) agent.write(encodeControl(message));
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const herald of heralds) herald.destroy();
+        // An agent that stops with us may be about to ask, or wait for, what has happened already.
+        const last = encodeControl({ type: 'withdrawn' });
+        for (const agent of agents) {
+          // One that hangs and has not read what it was told before is not waited for.
+          if (agent.writableLength > 0) agent.destroy();
+          else agent.end(last, () => agent.destroy());
+        }
+      }),
+  };
+}
+
+interface Serving {
+  readonly agents: Set<Socket>;
+  /** They read nothing, so nothing is said to them. */
+  readonly heralds: Set<Socket>;
+  readonly log: Log;
+  readonly handlers: ControlHandlers;
+}
+
+function serve(socket: Socket, { agents, heralds, log, handlers }: Serving): void {
+  agents.add(socket);
+  socket.setEncoding('utf8');
+  const say = (message: InitMessage): void => {
+    if (socket.writable) socket.write(encodeControl(message));
+  };
+  let heraldOf: string | undefined;
+  const hear = controlDecoder<AgentMessage>(
+    (message) => {
+      if (message.type === 'herald') {
+        if (!agents.delete(socket)) return;
+        heraldOf = nonceOf(message);
+        heralds.add(socket);
+        handlers.onHerald(socket, () => descriptorOf(socket));
+      } else if (heralds.has(socket)) socket.destroy();
+      else if (message.type === 'ready') handlers.onReady(socket, nonceOf(message));
+      else if (message.type === 'withdraw')
+        void handlers.onWithdraw(socket).then(() => say({ type: 'withdrawn' }));
+    },
+    (line) => {
+      log.warn('control socket: closed a connection that sent no message', {
+        event: 'control-message',
+        line,
+      });
+      socket.destroy();
+    },
+  );
+  socket.on('data', hear);
+  // 'close' follows and tells the news; the reason does not matter.
+  socket.on('error', () => undefined);
+  socket.on('close', () => {
+    agents.delete(socket);
+    if (heralds.delete(socket)) handlers.onHeraldGone(socket, heraldOf);
+    // Also where a herald was an agent before, which none of ours is.
+    handlers.onGone(socket);
+  });
+  say(handlers.status());
+}
+
+/** Node has it, and no public name for it; -1 where that has changed. */
+function descriptorOf(socket: Socket): number {
+  return (socket as { readonly _handle?: { readonly fd?: number } })._handle?.fd ?? -1;
+}
+
+/** What comes over a socket is not what its type says until it is looked at. */
+function nonceOf(message: { readonly nonce?: unknown }): string | undefined {
+  return typeof message.nonce === 'string' ? message.nonce : undefined;
+}
+
+function listening(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function somebodyListens(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const finish = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.on('connect', () => finish(true));
+    socket.on('error', () => finish(false));
+  });
+}
+
+/** Without CAP_CHOWN the directory has to protect it: the volume that only init and agent mount. */
+async function restrict(path: string, uid: number): Promise<void> {
+  try {
+    await chown(path, uid, uid);
+    await chmod(path, 0o600);
+  } catch (error) {
+    if (errnoOf(error) !== 'EPERM') throw error;
+    await chmod(path, 0o666);
+  }
+}

@@ -1,0 +1,141 @@
+/** Drop-in mode: the agent as child of init, without the privileges that init has. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { type Clock, sleep } from '../../agent/base/clock.ts';
+import { CONTROL_SOCKET_ENV } from '../../agent/base/control.ts';
+import type { Log } from '../log.ts';
+import { CommandError } from '../node/exec.ts';
+import type { System } from '../node/system.ts';
+
+/** The numeric user of the image; the same in every version, so that SO_REUSEPORT works across an upgrade. */
+export const AGENT_UID = 65_532;
+
+const UNPRIVILEGED = [
+  ...['--reuid', String(AGENT_UID), '--regid', String(AGENT_UID), '--clear-groups'],
+  ...['--inh-caps', '+net_bind_service', '--ambient-caps', '+net_bind_service', '--no-new-privs'],
+];
+/** Needs CAP_SETPCAP; without it no-new-privs alone keeps the child from gaining anything. */
+const BOUNDED = ['--bounding-set', '-all,+net_bind_service'];
+
+export interface AgentChild {
+  /** Resolves to the exit code when the child is gone; 128 + n where signal n ended it. */
+  readonly exited: Promise<number>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+/**
+ * Starts the agent with these arguments. Its output is ours; the control socket's path, empty for none, is in its
+ * environment.
+ */
+export async function startAgent(
+  system: System,
+  log: Log,
+  args: readonly string[],
+  socketPath: string,
+): Promise<AgentChild> {
+  const node = [process.execPath, agentEntry(), ...args];
+  const [program = '', ...rest] = [...(await unprivilegedPrefix(system, log)), ...node];
+  const child = spawn(program, rest, {
+    stdio: 'inherit',
+    env: { ...process.env, [CONTROL_SOCKET_ENV]: socketPath },
+  });
+  return {
+    exited: exitCodeOf(child, log),
+    kill: (signal) => void child.kill(signal),
+  };
+}
+
+const MIN_BACKOFF_MS = 1_000;
+const MAX_BACKOFF_MS = 30_000;
+
+/** The agent as child for good: one that hangs is ended and begun anew, one that ends by itself ends us. */
+export class Supervisor {
+  readonly #start: () => Promise<AgentChild>;
+  readonly #clock: Clock;
+  readonly #ended = Promise.withResolvers<number>();
+  #child: AgentChild | undefined;
+  #isRestarting = false;
+  #isStopping = false;
+  #backoffMs = MIN_BACKOFF_MS;
+
+  constructor(clock: Clock, start: () => Promise<AgentChild>) {
+    this.#clock = clock;
+    this.#start = start;
+  }
+
+  /** Resolves to the exit code of an agent that nobody restarts. */
+  get exited(): Promise<number> {
+    return this.#ended.promise;
+  }
+
+  async start(): Promise<void> {
+    const child = await this.#start();
+    this.#child = child;
+    void child.exited.then((code) => {
+      if (!this.#isRestarting) this.#ended.resolve(code);
+    });
+  }
+
+  /** SIGKILL, a pause that doubles from time to time, a new start. */
+  async restart(): Promise<void> {
+    if (this.#isRestarting || this.#isStopping || this.#child === undefined) return;
+    this.#isRestarting = true;
+    this.#child.kill('SIGKILL');
+    const code = await this.#child.exited;
+    await sleep(this.#clock, this.#backoffMs);
+    this.#backoffMs = Math.min(2 * this.#backoffMs, MAX_BACKOFF_MS);
+    if (this.#isStopping) this.#ended.resolve(code);
+    else await this.start();
+    this.#isRestarting = false;
+  }
+
+  /** For good: the exit code is then that of the agent, and no new one is started. */
+  stop(signal: NodeJS.Signals): void {
+    this.#isStopping = true;
+    this.kill(signal);
+    // Frozen, it would not hear the signal.
+    this.kill('SIGCONT');
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
+  }
+}
+
+/** The agent's bundle beside ours, or its source when we run from source. */
+function agentEntry(): string {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  return fileURLToPath(new URL(`../agent/main.${extension}`, import.meta.url));
+}
+
+/** The strictest way down that works here, tried on a program that does nothing. */
+async function unprivilegedPrefix(system: System, log: Log): Promise<string[]> {
+  let reason = '';
+  for (const flags of [[...UNPRIVILEGED, ...BOUNDED], UNPRIVILEGED]) {
+    try {
+      await system.run('setpriv', [...flags, 'true']);
+      return ['setpriv', ...flags];
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      reason = error.message;
+    }
+  }
+  log.warn('cannot change the user of the agent: it keeps the privileges of init', {
+    event: 'agent-privileges',
+    reason,
+  });
+  return [];
+}
+
+function exitCodeOf(child: ChildProcess, log: Log): Promise<number> {
+  return new Promise((resolve) => {
+    child.on('error', (error) => {
+      log.error('cannot start the agent', { event: 'agent-start', error: error.message });
+      resolve(1);
+    });
+    child.on('exit', (code, signal) => {
+      resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
+    });
+  });
+}

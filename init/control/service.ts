@@ -1,0 +1,295 @@
+/** What init does while it runs: keep the node as the plan says, judge the agent, and tell it the state. */
+import type { Clock, Timer } from '../../agent/base/clock.ts';
+import type { InitMessage, InterceptionState } from '../../agent/base/control.ts';
+import { messageOf } from '../../agent/base/errors.ts';
+import { AlreadyRunningError, type Control, listenControl } from '../agent/control-socket.ts';
+import { AgentWatch } from '../agent/health.ts';
+import { isLedToAgent, makeProbe, probeAll } from '../agent/probe.ts';
+import { AGENT_UID } from '../agent/supervisor.ts';
+import { AliveTables, type LendTable } from '../alive/tables.ts';
+import type { EndpointFollower } from '../endpoints/follow.ts';
+import { fallbackPackets } from '../firewall/nft/fallback.ts';
+import type { Firewall } from '../firewall/select.ts';
+import type { Log } from '../log.ts';
+import { Link } from '../node/link.ts';
+import { startMonitor } from '../node/monitor.ts';
+import type { System } from '../node/system.ts';
+import { resetConnections } from '../node/tcp-connections.ts';
+import type { InitOptions } from '../options.ts';
+import type { KeptIps } from '../plan/kept/ips.ts';
+import type { Interception, Plan } from '../plan/plan.ts';
+import type { FallbackGate } from './fallback-readiness.ts';
+import { InterceptionSwitch } from './interception.ts';
+import { Reconciler } from './reconciler.ts';
+import type { Leftovers } from './takeover.ts';
+
+/** How often the fallback's counters are read. */
+const COUNT_INTERVAL_MS = 5_000;
+
+export interface ServiceParts {
+  readonly options: InitOptions;
+  readonly plan: Plan;
+  /** Undefined where no rules are to be installed. */
+  readonly firewall: Firewall | undefined;
+  readonly gate: FallbackGate;
+  readonly kept: KeptIps;
+  readonly leftovers: Pick<Leftovers, 'watch' | 'stop'>;
+  /** Undefined where the fallback shall not lead to endpoints. */
+  readonly endpoints: EndpointFollower | undefined;
+  /** Undefined without the addon. */
+  readonly lend: LendTable | undefined;
+  readonly system: System;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export class Service {
+  /** Called when the agent was there and hangs. */
+  onWedge: () => void = () => undefined;
+  readonly #parts: ServiceParts;
+  readonly #reconciler: Reconciler;
+  readonly #switch: InterceptionSwitch;
+  readonly #alive: AliveTables;
+  readonly #watch: AgentWatch;
+  #control: Control | undefined;
+  #endMonitor: () => void = () => undefined;
+  #counting: Timer | undefined;
+  #packets = 0;
+  #intercepted = false;
+  #isLeaving = false;
+  #told: InterceptionState | undefined;
+  #sent = '';
+
+  constructor(parts: ServiceParts) {
+    const { options, plan, firewall, gate, kept, endpoints, system, clock, log } = parts;
+    this.#parts = parts;
+    this.#reconciler = new Reconciler({
+      link: options.setupInterface ? new Link(system.run, log, plan) : undefined,
+      firewall,
+      rules: async () => this.#alive.bind(await kept.rules(await gate.rules())),
+      isPending: () => firewall !== undefined && gate.isPending,
+      clock,
+      log,
+      syncIntervalMs: options.syncIntervalMs,
+      onChange: () => this.#onChange(),
+    });
+    this.#switch = new InterceptionSwitch(this.#reconciler, firewall?.isOwner === true);
+    this.#alive = new AliveTables({
+      ...{ run: system.run, clock, log, lend: this.#lend },
+      alive: { addresses: plan.ruledIps, port: options.port, mark: options.aliveMark },
+      onFirst: () => {
+        if (this.#watch.intercepts) void this.#reconciler.pass();
+      },
+    });
+    kept.onQuiet = () => this.#reconciler.pass();
+    if (endpoints !== undefined) endpoints.onChange = () => this.#reconciler.pass();
+    const probe = makeProbe(clock, options.probePorts);
+    this.#watch = new AgentWatch({
+      clock,
+      probe: () => probeAll(probe, plan.ruledIps, options.port),
+      onVerdict: (answers) => this.#decide(answers),
+      onWedge: (silent) => {
+        const fields = { event: 'agent-unresponsive', silent } as const;
+        log.warn('agent does not answer probes: interception withdrawn', fields);
+        void this.#forget();
+        this.onWedge();
+      },
+    });
+  }
+
+  /** Whether the last probes were all answered. */
+  get agentAnswers(): boolean {
+    return this.#watch.answers;
+  }
+
+  /** Whether agents can connect: a parent goes on where it could not listen. */
+  get hearsAgents(): boolean {
+    return this.#control !== undefined;
+  }
+
+  /** From now on agents are heard. Rejects with `AlreadyRunningError`. */
+  async listen(): Promise<void> {
+    this.#control = await this.#listen();
+  }
+
+  /** Puts addresses and rules, which may wait for somebody's lock, and begins to watch. Never rejects. */
+  async setUp(): Promise<void> {
+    const { options, plan, firewall, endpoints, clock, log } = this.#parts;
+    await endpoints?.adopt();
+    const complete = await this.#reconciler.pass();
+    log.info(complete ? 'set up' : 'set-up incomplete, will retry', {
+      localIps: options.localIps,
+      backend: firewall?.name ?? 'none',
+      reason: firewall?.reason,
+      diesWithInit: firewall?.isOwner,
+      diesWithAgent: this.#lend !== undefined,
+    });
+    if (this.#isLeaving) return;
+    this.#parts.kept.watch();
+    void this.#parts.leftovers.watch();
+    this.#endMonitor = startMonitor({
+      clock,
+      addresses: options.setupInterface ? plan.addresses : [],
+      interfaceName: options.interfaceName,
+      hasNft: firewall?.hasFallback === true,
+      isIntact: firewall?.name.startsWith('iptables') === true ? () => this.#isLed() : undefined,
+      onChange: () => void this.#reconciler.pass(),
+    });
+    if (firewall === undefined) return;
+    this.#watch.start();
+    if (firewall.hasFallback)
+      this.#counting = clock.every(COUNT_INTERVAL_MS, () => void this.#count());
+  }
+
+  /** The kernel has dropped the host's query rules with the process that held them. */
+  onHolderLost(): void {
+    const message = 'the nft process that owns the query rules ended: installing them again';
+    this.#parts.log.warn(message, { event: 'rules-lost' });
+    void this.#reconciler.lost();
+  }
+
+  /** Takes the query direction away; addresses and standing rules stay, so that a restart is not a hole. */
+  async withdraw(): Promise<void> {
+    this.#isLeaving = true;
+    this.#watch.stop();
+    this.#parts.leftovers.stop();
+    this.#parts.kept.stop();
+    this.#endMonitor();
+    this.#counting?.cancel();
+    this.#parts.endpoints?.stop();
+    this.#reconciler.stop();
+    if (this.#parts.firewall === undefined) return;
+    await this.#switch.off(this.#idle());
+  }
+
+  async stop(): Promise<void> {
+    await this.#control?.close();
+  }
+
+  /** Undefined where query rules cannot be bound to an agent: nothing asks for a mark then. */
+  get #lend(): LendTable | undefined {
+    const { firewall, plan, lend } = this.#parts;
+    return firewall?.isOwner === true && plan.rules.query.length > 0 ? lend : undefined;
+  }
+
+  /** Rules that only match while a socket is bound harm nobody who wants rules to stay. */
+  #idle(): Interception {
+    return this.#parts.options.skipTeardown ? 'guarded' : 'none';
+  }
+
+  /** An agent that waits need not wait for what the kernel has not dropped at once. */
+  async #decide(answers: boolean): Promise<void> {
+    if (answers) return this.#switch.on();
+    void this.#switch.off();
+    await this.#switch.gone;
+  }
+
+  /** Whoever leaves is told when nothing leads to it any more, whoever has taken it away. */
+  async #onLeave(agent: object): Promise<void> {
+    await this.#watch.leave(agent);
+    await this.#switch.gone;
+  }
+
+  async #listen(): Promise<Control | undefined> {
+    const { options, log } = this.#parts;
+    try {
+      return await listenControl(options.socketPath, AGENT_UID, log, {
+        status: () => this.#status(),
+        onReady: (agent, nonce) => this.#watch.ready(agent, nonce),
+        onWithdraw: (agent) => this.#onLeave(agent),
+        onGone: (agent) => void this.#watch.leave(agent),
+        onHerald: (herald, descriptor) => this.#alive.add(herald, descriptor),
+        onHeraldGone: (herald, nonce) => void this.#loseHerald(herald, nonce),
+      });
+    } catch (error) {
+      // A child's end is seen without a socket, and probes say when it answers; a sidecar has nothing else.
+      if (error instanceof AlreadyRunningError || options.supervise === undefined) throw error;
+      const fields = { event: 'no-control-socket', error: messageOf(error) } as const;
+      log.warn('cannot open the control socket: judging the agent by probes alone', fields);
+      return undefined;
+    }
+  }
+
+  /** Whether the node's own queries reach the agent, as far as they should. */
+  async #isLed(): Promise<boolean> {
+    const { plan, options, clock } = this.#parts;
+    if (this.#reconciler.interception !== 'full') return true;
+    const asked = plan.ruledIps.map((ip) => isLedToAgent(clock, ip, options.port));
+    return (await Promise.all(asked)).every(Boolean);
+  }
+
+  /**
+   * Where it was only the herald that was killed, interception is back after some good probes, or at once without the
+   * mark if the agent is trusted.
+   */
+  async #loseHerald(herald: object, nonce: string | undefined): Promise<void> {
+    const isLast = this.#alive.remove(herald);
+    if (nonce !== undefined && (await this.#watch.doubt(nonce)))
+      this.#parts.log.warn('agent killed: interception withdrawn', {
+        event: 'agent-killed',
+        nonce,
+      });
+    else if (isLast && this.#watch.intercepts) await this.#reconciler.lost();
+  }
+
+  /** Who is connected to an agent that hangs had better be told so by a reset than wait for an answer. */
+  async #forget(): Promise<void> {
+    const { firewall, plan, options, system, log } = this.#parts;
+    const [reset, forgotten] = await Promise.allSettled([
+      resetConnections(system.run, plan.ruledIps, options.port),
+      firewall?.forget(),
+    ]);
+    const failed = (what: string, reason: unknown): void =>
+      log.warn(`cannot ${what}`, { event: 'connections-stay', error: messageOf(reason) });
+    if (reset.status === 'fulfilled')
+      log.info('reset the TCP connections to the unresponsive agent', { reset: reset.value });
+    else failed('reset the TCP connections to the unresponsive agent', reset.reason);
+    if (forgotten.status === 'rejected')
+      failed('empty the set of TCP connections', forgotten.reason);
+  }
+
+  async #count(): Promise<void> {
+    try {
+      this.#packets = await fallbackPackets(this.#parts.system.run);
+    } catch (error) {
+      const fields = { event: 'counters-unread', error: messageOf(error) } as const;
+      this.#parts.log.warn('cannot read the counters of the fallback', fields);
+    }
+    this.#tell();
+  }
+
+  #onChange(): void {
+    const state = this.#state();
+    this.#parts.endpoints?.use(state !== 'intercepting');
+    if (state === 'intercepting') this.#intercepted = true;
+    if (state !== this.#told) this.#parts.log.info('interception', { state });
+    this.#told = state;
+    this.#tell();
+  }
+
+  #tell(): void {
+    const status = this.#status();
+    const text = JSON.stringify(status);
+    if (text !== this.#sent) this.#control?.broadcast(status);
+    this.#sent = text;
+  }
+
+  #status(): InitMessage {
+    return {
+      type: 'status',
+      state: this.#state(),
+      backend: this.#parts.firewall?.name ?? 'none',
+      setupErrors: this.#reconciler.errors,
+      flaps: this.#watch.flaps,
+      probeFailures: this.#watch.probeFailures,
+      probePorts: this.#parts.options.probePorts,
+      fallback: { configured: this.#parts.gate.open.length > 0, packets: this.#packets },
+    };
+  }
+
+  #state(): InterceptionState {
+    if (this.#parts.firewall === undefined) return 'off';
+    if (this.#reconciler.interception === 'full') return 'intercepting';
+    return this.#intercepted ? 'withdrawn' : 'waiting';
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * Takes over from a node-local-dns that has died and left its rules and its link: they take queries away from kube-dns
+ * for good, whoever answers or not. One that lives is left alone.
+ */
+import type { Clock, Timer } from '../../agent/base/clock.ts';
+import { messageOf } from '../../agent/base/errors.ts';
+import type { Probe } from '../agent/probe.ts';
+import { udpSocketsIn } from '../doctor/proc.ts';
+import type { Iptables } from '../firewall/iptables/backend.ts';
+import type { Log } from '../log.ts';
+import { peerLinkCommands } from '../node/link.ts';
+import type { System } from '../node/system.ts';
+import type { Plan } from '../plan/plan.ts';
+
+/** While one lives, or something went wrong. */
+const RETRY_MS = 5_000;
+
+export type PeerTables = Pick<Iptables, 'peerRules' | 'removePeer'>;
+
+export interface LeftoverParts {
+  readonly system: System;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly probe: Probe;
+  readonly plan: Pick<Plan, 'interfaceName' | 'addresses'>;
+  readonly port: number;
+  /** Where rules are looked for; none where rules are somebody else's business. Asked once. */
+  readonly tables: () => Promise<readonly PeerTables[]>;
+  /** Whether the local IPs are on a link of ours, so that the other one can go. */
+  readonly ownsAddresses: boolean;
+  readonly syncIntervalMs: number;
+}
+
+/** What there is: lines of iptables, commands that take the link away. */
+interface Found {
+  readonly rules: readonly string[];
+  readonly link: readonly (readonly string[])[];
+}
+
+export class Leftovers {
+  readonly #parts: LeftoverParts;
+  #tables: Promise<readonly PeerTables[]> | undefined;
+  #timer: Timer | undefined;
+  #isStopped = false;
+  #said = '';
+
+  constructor(parts: LeftoverParts) {
+    this.#parts = parts;
+  }
+
+  /** Looks now, when the local IPs are in place, and from time to time from now on. Never rejects. */
+  async watch(): Promise<void> {
+    const isDone = await this.takeOver();
+    if (this.#isStopped) return;
+    const { clock, syncIntervalMs } = this.#parts;
+    const delayMs = isDone ? syncIntervalMs : Math.min(RETRY_MS, syncIntervalMs);
+    this.#timer = clock.after(delayMs, () => void this.watch());
+  }
+
+  /** Looks once. Resolves to false where it has to be tried again soon; never rejects. */
+  async takeOver(): Promise<boolean> {
+    const { log } = this.#parts;
+    try {
+      const found = await this.#find();
+      if (found.rules.length + found.link.length === 0) return true;
+      const living = await this.#living();
+      if (living.length > 0) {
+        this.#say('a node-local-dns still runs here: nodens leaves it alone and waits', {
+          addresses: living,
+        });
+        return false;
+      }
+      for (const removed of await this.#remove(found))
+        log.info('removed what a dead node-local-dns left', { removed });
+      return true;
+    } catch (error) {
+      this.#say('cannot remove what a dead node-local-dns left', { error: messageOf(error) });
+      return false;
+    }
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+  }
+
+  /** Lines for somebody who only looks. */
+  async explain(): Promise<string[]> {
+    const { rules, link } = await this.#find();
+    if (rules.length + link.length === 0) return [];
+    const living = await this.#living();
+    const fate =
+      living.length === 0 ? 'removed' : `left alone, it still runs on ${living.join(', ')}`;
+    return [
+      `# left by node-local-dns: ${rules.length} rules of iptables, to be ${fate}`,
+      ...link.map((args) => `ip ${args.join(' ')}`),
+    ];
+  }
+
+  async #find(): Promise<Found> {
+    const { system, plan, tables, ownsAddresses } = this.#parts;
+    this.#tables ??= tables();
+    const rules: string[] = [];
+    for (const table of await this.#tables) rules.push(...(await table.peerRules()));
+    return { rules, link: ownsAddresses ? await peerLinkCommands(system.run, plan) : [] };
+  }
+
+  /** Rules first: an address without rules only answers less, rules without an address swallow queries. */
+  async #remove({ link }: Found): Promise<string[]> {
+    const { system } = this.#parts;
+    const removed: string[] = [];
+    for (const table of (await this.#tables) ?? []) removed.push(...(await table.removePeer()));
+    for (const args of link) {
+      await system.run('ip', args);
+      removed.push(`ip ${args.join(' ')}`);
+    }
+    return removed;
+  }
+
+  /** Local IPs that a socket is bound to which is not nodens': node-local-dns does not know the probe's name. */
+  async #living(): Promise<string[]> {
+    const { system, plan, port, probe } = this.#parts;
+    const v4 = udpSocketsIn((await system.read('/proc/net/udp')) ?? '', 4);
+    const v6 = udpSocketsIn((await system.read('/proc/net/udp6')) ?? '', 6);
+    const bound = plan.addresses.filter((ip) =>
+      [...v4, ...v6].some((socket) => socket.port === port && socket.address === ip),
+    );
+    const texts = await Promise.all(bound.map(async (ip) => (await probe('udp', ip, port)).text));
+    return bound.filter((_, i) => texts[i] === undefined);
+  }
+
+  /** The same is said once. */
+  #say(message: string, fields: Readonly<Record<string, unknown>>): void {
+    const said = JSON.stringify([message, fields]);
+    if (said !== this.#said) this.#parts.log.warn(message, { event: 'node-local-dns', ...fields });
+    this.#said = said;
+  }
+}

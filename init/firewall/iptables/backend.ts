@@ -1,0 +1,292 @@
+/** The same rules through iptables: chains of our own, one `iptables-restore --noflush` for each family. */
+import type { Family } from '../../../agent/base/address.ts';
+import { CommandError } from '../../node/exec.ts';
+import type { System } from '../../node/system.ts';
+import type { Rule, RuleSet } from '../../plan/plan.ts';
+import { addressesIn, type Backend, ReadBackError } from '../backend.ts';
+import { listNft, type NftChain } from '../nft/list.ts';
+import {
+  claimOf,
+  EMPTY_TABLE,
+  editsOf,
+  HOST_QUERY_CHAIN,
+  isKept,
+  isOfAnother,
+  orphanCandidates,
+  ownChains,
+  ownLines,
+  parseSaved,
+  peerEdits,
+  peerLines,
+  removalEdits,
+  type SavedTable,
+  standingLines,
+  TABLES,
+  type TableName,
+} from './text.ts';
+
+export type IptablesKind = 'nft' | 'legacy';
+
+/** How long a command waits for the lock of legacy iptables; the event loop does not wait with it. */
+const LOCK_WAIT_SECONDS = '5';
+/** Of a release, which an `apply` follows. */
+const RELEASE_WAIT_SECONDS = '1';
+
+interface FamilyState {
+  readonly family: Family;
+  readonly tables: ReadonlyMap<TableName, SavedTable>;
+}
+
+interface Edits {
+  readonly script: string;
+  /** Our chains once the script has run, by family and table. */
+  readonly wanted: ReadonlyMap<string, string>;
+}
+
+export class Iptables implements Backend {
+  readonly name: string;
+  readonly #system: System;
+  readonly #kind: IptablesKind;
+  readonly #onForeign: (table: string) => void;
+  /** Chains that were wanted when they were last in place, by family and table. */
+  readonly #settled = new Map<string, string>();
+  readonly #told = new Set<string>();
+  /** Families whose host queries the last `apply` led to the agent. */
+  #hostFamilies: readonly Family[] = [];
+
+  /** `onForeign`: see `TableKeeper`; it is told of chains of ours in a table of iptables. */
+  constructor(
+    system: System,
+    kind: IptablesKind,
+    onForeign: (table: string) => void = () => undefined,
+  ) {
+    this.name = `iptables-${kind}`;
+    this.#system = system;
+    this.#kind = kind;
+    this.#onForeign = onForeign;
+  }
+
+  async apply(rules: RuleSet): Promise<boolean> {
+    const ofHost = rules.query.filter((rule) => rule.hook === 'output');
+    this.#hostFamilies = [...new Set(ofHost.map((rule) => rule.family))];
+    let changed = false;
+    for (const family of [4, 6] as const) {
+      const ofFamily = onlyFamily(rules, family);
+      if (!(await this.#exists(family, ofFamily))) continue;
+      changed = (await this.#settle(family, ofFamily)) || changed;
+    }
+    return changed;
+  }
+
+  /**
+   * Takes the host's query rules away at once: those for pods go with the agent's sockets. Nothing is read before or
+   * after, so an `apply` has to follow. Never rejects.
+   */
+  async release(): Promise<void> {
+    const script = `*raw\n-F ${HOST_QUERY_CHAIN}\nCOMMIT\n`;
+    const args = ['-w', RELEASE_WAIT_SECONDS, '--noflush'];
+    const { run } = this.#system;
+    await Promise.allSettled(
+      this.#hostFamilies.map((family) => run(this.#program(family, 'restore'), args, script)),
+    );
+  }
+
+  async #settle(family: Family, rules: RuleSet): Promise<boolean> {
+    const { script, wanted } = await this.#edits(family, rules);
+    if (script !== '') {
+      await this.#restore(family, script);
+      if ((await this.#edits(family, rules)).script !== '')
+        throw new ReadBackError(`${this.name} chains NODENS-* of IPv${family}`);
+    }
+    for (const [key, text] of wanted) this.#settled.set(key, text);
+    return script !== '';
+  }
+
+  removeAll(): Promise<readonly string[]> {
+    return this.#remove(removalEdits);
+  }
+
+  /** Removes only what a node-local-dns left; resolves to one line for each thing. */
+  removePeer(): Promise<readonly string[]> {
+    return this.#remove(peerEdits);
+  }
+
+  /** Rules of a node-local-dns. */
+  async peerRules(): Promise<readonly string[]> {
+    const lines: string[] = [];
+    for (const family of [4, 6] as const)
+      for (const saved of (await this.#read(family)).tables.values())
+        lines.push(...peerLines(saved));
+    return lines;
+  }
+
+  async #remove(edits: (saved: SavedTable) => string[]): Promise<readonly string[]> {
+    const removed: string[] = [];
+    for (const family of [4, 6] as const) {
+      const state = await this.#read(family);
+      const script = scriptOf(state, edits);
+      if (script === '') continue;
+      await this.#restore(family, script);
+      removed.push(...script.split('\n').filter((line) => line.startsWith('-D')));
+      if (this.#kind === 'nft') removed.push(...(await this.#dropOrphans(state)));
+    }
+    return removed;
+  }
+
+  async localIps(): Promise<readonly string[]> {
+    const addresses: string[] = [];
+    for (const family of [4, 6] as const) {
+      const raw = (await this.#read(family, ['raw'])).tables.get('raw') ?? EMPTY_TABLE;
+      addresses.push(...addressesIn(ownLines(raw).join('\n')));
+    }
+    return addresses;
+  }
+
+  /** Local IPs that standing rules in the kernel speak of. */
+  async standingIps(): Promise<readonly string[]> {
+    const addresses: string[] = [];
+    for (const family of [4, 6] as const) {
+      const raw = (await this.#read(family, ['raw'])).tables.get('raw') ?? EMPTY_TABLE;
+      addresses.push(...addressesIn(standingLines(raw).join('\n')));
+    }
+    return addresses;
+  }
+
+  explain(rules: RuleSet): string {
+    const texts = ([4, 6] as const).map((family) => {
+      const tables = new Map(TABLES.map((table) => [table, EMPTY_TABLE]));
+      const script = scriptOf({ family, tables }, (saved, table) =>
+        editsOf(saved, ownChains(table, onlyFamily(rules, family), saved), () => true),
+      );
+      return script === '' ? '' : `# ${this.#program(family, 'restore')} --noflush\n${script}`;
+    });
+    return texts.join('');
+  }
+
+  /** Reading a legacy table creates it: with nothing to install there, one that does not exist is left so. */
+  async #exists(family: Family, rules: RuleSet): Promise<boolean> {
+    if (rules.query.length + rules.standing.length > 0) return true;
+    return this.#kind === 'nft' || (await legacyTables(this.#system, family)).length > 0;
+  }
+
+  async #edits(family: Family, rules: RuleSet): Promise<Edits> {
+    const state = await this.#read(family);
+    const exists = this.#kind === 'nft' ? await this.#baseChains(family) : () => true;
+    const wanted = new Map<string, string>();
+    const script = scriptOf(state, (saved, table) => {
+      const chains = ownChains(table, rules, saved);
+      const [key, text] = [`${family} ${table}`, claimOf(table, rules, saved)];
+      wanted.set(key, text);
+      const isSettled = this.#settled.get(key) === text && isKept(table, rules, saved);
+      if (isSettled && isOfAnother(saved, chains)) this.#tell(`${this.name} ${table}`, saved);
+      return editsOf(saved, chains, (base) => exists(table, base), isSettled);
+    });
+    return { script, wanted };
+  }
+
+  #tell(table: string, saved: SavedTable): void {
+    const text = `${table} ${ownLines(saved).map((line) => line.replace(/^.*--comment/, ''))}`;
+    if (!this.#told.has(text)) this.#onForeign(table);
+    this.#told.add(text);
+  }
+
+  async #read(family: Family, names: readonly TableName[] = TABLES): Promise<FamilyState> {
+    const present =
+      this.#kind === 'nft' ? TABLES : await legacyTables(this.#system, family).then(ours);
+    const tables = new Map<TableName, SavedTable>();
+    for (const table of names) {
+      if (!present.includes(table)) tables.set(table, EMPTY_TABLE);
+      else {
+        const text = await this.#system.run(this.#program(family, 'save'), ['-t', table]);
+        tables.set(table, parseSaved(text, table));
+      }
+    }
+    return { family, tables };
+  }
+
+  async #restore(family: Family, script: string): Promise<void> {
+    const args = ['-w', LOCK_WAIT_SECONDS, '--noflush'];
+    await this.#system.run(this.#program(family, 'restore'), args, script);
+  }
+
+  #program(family: Family, what: 'save' | 'restore'): string {
+    return `${family === 4 ? 'iptables' : 'ip6tables'}-${this.#kind}-${what}`;
+  }
+
+  /** iptables-nft-save shows base chains that do not exist; only nft tells which do. */
+  async #baseChains(family: Family): Promise<(table: TableName, base: string) => boolean> {
+    const chains = await iptablesChains(this.#system, family);
+    if (chains === undefined) return () => true;
+    return (table, base) => chains.some((c) => c.table === table && c.name === base);
+  }
+
+  /** Takes away base chains, then tables, that only held what was just removed. */
+  async #dropOrphans(before: FamilyState): Promise<string[]> {
+    const { family } = before;
+    const chains = await iptablesChains(this.#system, family);
+    if (chains === undefined) return [];
+    const after = await this.#read(family);
+    const inet = family === 4 ? 'ip' : 'ip6';
+    const lines = [...before.tables].flatMap(([table, saved]) => {
+      const there = chains.filter((chain) => chain.table === table);
+      const orphans = there.filter(
+        ({ name, policy }) =>
+          orphanCandidates(saved).has(name) &&
+          policy === 'accept' &&
+          (after.tables.get(table)?.rules.get(name) ?? []).length === 0,
+      );
+      const tableToo = orphans.length > 0 && orphans.length === there.length;
+      return tableToo
+        ? [`delete table ${inet} ${table}`]
+        : orphans.map((chain) => `delete chain ${inet} ${table} ${chain.name}`);
+    });
+    if (lines.length > 0) await this.#system.run('nft', ['-f', '-'], `${lines.join('\n')}\n`);
+    return lines;
+  }
+}
+
+/** Names of the legacy tables that exist, without creating any. */
+export async function legacyTables(system: System, family: Family): Promise<string[]> {
+  const text = await system.read(`/proc/net/${family === 4 ? 'ip' : 'ip6'}_tables_names`);
+  return (text ?? '').split('\n').filter((name) => name !== '');
+}
+
+function ours(names: readonly string[]): TableName[] {
+  return TABLES.filter((table) => names.includes(table));
+}
+
+/** All chains in the tables of one family, undefined where there is no nft to ask. */
+async function iptablesChains(
+  system: System,
+  family: Family,
+): Promise<readonly NftChain[] | undefined> {
+  try {
+    const { chains } = await listNft(system.run, ['chains', family === 4 ? 'ip' : 'ip6']);
+    return chains;
+  } catch (error) {
+    if (error instanceof CommandError) return undefined;
+    throw error;
+  }
+}
+
+function onlyFamily(rules: RuleSet, family: Family): RuleSet {
+  const keep = (list: readonly Rule[]): Rule[] => list.filter((rule) => rule.family === family);
+  const { query, standing, accept, left } = rules;
+  const own = { ...rules, query: keep(query), standing: keep(standing), accept: keep(accept) };
+  if (left === undefined) return own;
+  return {
+    ...own,
+    left: { ...left, standing: keep(left.standing), accept: keep(left.accept) },
+  };
+}
+
+function scriptOf(
+  { tables }: FamilyState,
+  edits: (saved: SavedTable, table: TableName) => string[],
+): string {
+  return [...tables]
+    .map(([table, saved]) => [table, edits(saved, table)] as const)
+    .filter(([, lines]) => lines.length > 0)
+    .map(([table, lines]) => `*${table}\n${lines.join('\n')}\nCOMMIT\n`)
+    .join('');
+}

@@ -1,0 +1,244 @@
+/** iptables rules as `iptables-restore` input, and what `iptables-save` says turned into the edits that are missing. */
+import { createHash } from 'node:crypto';
+import type { Hook, Rule, RuleSet } from '../../plan/plan.ts';
+import { addressesIn } from '../backend.ts';
+import { isClaimMet } from '../nft/table.ts';
+import { isTag, tagOf } from '../rule-comment.ts';
+
+export type TableName = 'raw' | 'filter';
+export const TABLES: readonly TableName[] = ['raw', 'filter'];
+
+const OWN = 'NODENS-';
+/** An empty chain that says: this base chain was not there before us, so cleanup takes it away again. */
+const MADE = 'NODENS-MADE-';
+/**
+ * A chain that nothing jumps to. Its one rule's comment is a fingerprint of our chains in this table as their writer left
+ * them: any instance can then tell damage from what another version wrote.
+ */
+const DECLARES = 'NODENS-DECLARES';
+
+/** What leads the host's own queries to the agent. */
+export const HOST_QUERY_CHAIN = `${OWN}QUERY-OUTPUT`;
+
+/** One table of `iptables-save`. */
+export interface SavedTable {
+  /** Policy of a base chain, `-` for a user's chain. */
+  readonly policies: ReadonlyMap<string, string>;
+  /** Lines that start with `-A`, by their chain. */
+  readonly rules: ReadonlyMap<string, readonly string[]>;
+}
+
+export const EMPTY_TABLE: SavedTable = { policies: new Map(), rules: new Map() };
+
+/** A chain of our own, jumped to from the head of the base chain `base`. */
+export interface OwnChain {
+  readonly name: string;
+  readonly base: string;
+  /** Complete `-A …` lines. */
+  readonly lines: readonly string[];
+}
+
+/** The table `name` out of `iptables-save`'s text; empty where the text does not have it. */
+export function parseSaved(text: string, name: TableName): SavedTable {
+  const policies = new Map<string, string>();
+  const rules = new Map<string, string[]>();
+  const body = text.split(`*${name}\n`, 2)[1]?.split('\nCOMMIT', 1)[0] ?? '';
+  for (const line of body.split('\n')) {
+    const chain = /^(?::|-A )(\S+)/.exec(line)?.[1];
+    if (chain === undefined) continue;
+    if (line.startsWith(':')) policies.set(chain, line.split(' ')[1] ?? '-');
+    else rules.set(chain, [...(rules.get(chain) ?? []), line]);
+  }
+  return { policies, rules };
+}
+
+/** Our chains in `table` for these rules of one family. ACCEPTs only under a base chain whose policy is DROP. */
+export function ownChains(table: TableName, rules: RuleSet, saved: SavedTable): OwnChain[] {
+  const { query, standing, accept, left } = rules;
+  if (table === 'raw')
+    return [
+      ...chainsOf('QUERY', query),
+      ...chainsOf('STANDING', [...standing, ...(left?.standing ?? [])]),
+    ];
+  return chainsOf('ACCEPT', [...accept, ...(left?.accept ?? [])]).filter(
+    ({ base }) => saved.policies.get(base) === 'DROP',
+  );
+}
+
+function chainsOf(part: string, rules: readonly Rule[]): OwnChain[] {
+  return Object.entries(Object.groupBy(rules, (rule) => rule.hook)).map(([hook, ofHook]) => {
+    const base = BASE_CHAIN[hook as Hook];
+    const name = `${OWN}${part}-${base}`;
+    return { name, base, lines: ofHook.flatMap((rule) => linesOf(name, rule)) };
+  });
+}
+
+const BASE_CHAIN = { prerouting: 'PREROUTING', input: 'INPUT', output: 'OUTPUT' } as const;
+
+function linesOf(chain: string, rule: Rule): string[] {
+  const [address, port, peerPort] =
+    rule.side === 'source' ? ['-s', '--sport', '--dport'] : ['-d', '--dport', '--sport'];
+  const peers = rule.peerPorts && `${peerPort} ${rule.peerPorts.first}:${rule.peerPorts.last}`;
+  return rule.addresses.map((ip) => {
+    const match = [
+      ...(rule.fromLoopback ? ['-i lo'] : []),
+      `${address} ${ip} -p ${rule.protocol} -m ${rule.protocol} ${port} ${rule.port}`,
+      ...(peers === undefined ? [] : [peers]),
+      ...(rule.openingMark === undefined ? [] : [opens(rule.openingMark)]),
+      ...(rule.whileBound ? ['-m socket'] : []),
+    ].join(' ');
+    const verdict = rule.verdict === 'notrack' ? 'CT --notrack' : 'ACCEPT';
+    return `-A ${chain} ${match} -m comment --comment ${tagOf(rule.id, match)} -j ${verdict}`;
+  });
+}
+
+function opens(mark: number): string {
+  const bit = `0x${mark.toString(16)}`;
+  return `--tcp-flags FIN,SYN,RST,ACK SYN -m mark --mark ${bit}/${bit}`;
+}
+
+/**
+ * Lines of an `iptables-restore --noflush` that turn `saved` into a table that holds exactly `wanted` of our chains;
+ * empty where it does. `exists` tells whether a base chain is in the kernel already.
+ *
+ * Where this has been `settled` before, what another version of nodens has written since is left alone.
+ */
+export function editsOf(
+  saved: SavedTable,
+  wanted: readonly OwnChain[],
+  exists: (base: string) => boolean,
+  settled = false,
+): string[] {
+  if (settled && isOfAnother(saved, wanted)) return [];
+  const kept = new Set(wanted.map((chain) => chain.name));
+  const surplus = filledNames(saved).filter((name) => !kept.has(name));
+  const made = new Set(wanted.map((chain) => chain.base).filter((base) => !exists(base)));
+  return [
+    ...[...made].map((base) => `:${MADE}${base} - [0:0]`),
+    ...fillEdits(saved, wanted),
+    ...wanted.flatMap((chain) => jumpEdits(saved, chain)),
+    ...surplus.flatMap((name) => removeChain(saved, name)),
+    ...(wanted.length === 0 && saved.policies.has(DECLARES) ? removeChain(saved, DECLARES) : []),
+  ];
+}
+
+/** Whether our chains are as their writer declared, and that was not one that wants `wanted`. */
+export function isOfAnother(saved: SavedTable, wanted: readonly OwnChain[]): boolean {
+  const names = filledNames(saved);
+  const there = fingerprint(names.map((name) => [name, saved.rules.get(name) ?? []]));
+  const isWhole = there === declared(saved) && names.every((n) => jumpsTo(saved, n).length === 1);
+  return isWhole && there !== fingerprintOf(wanted);
+}
+
+function declared(saved: SavedTable): string | undefined {
+  const [line = ''] = saved.rules.get(DECLARES) ?? [];
+  return /--comment "?([^\s"]+)/.exec(line)?.[1];
+}
+
+function fingerprintOf(chains: readonly OwnChain[]): string {
+  return fingerprint(chains.map(({ name, lines }) => [name, lines]));
+}
+
+/** Of chains by name, in any order. */
+function fingerprint(chains: readonly (readonly [string, readonly string[]])[]): string {
+  const texts = chains.map(([name, lines]) => [name, ...lines.map(tagIn)].join(' ')).sort();
+  return `nodens-${createHash('sha256').update(texts.join('\n')).digest('hex').slice(0, 8)}`;
+}
+
+/** Changes when this instance itself wants something else. */
+export function claimOf(table: TableName, { left, ...own }: RuleSet, saved: SavedTable): string {
+  return JSON.stringify([ownChains(table, own, saved), left?.gone ?? []]);
+}
+
+/** Whether the table speaks of local IPs as it has to, whichever instance wrote it. */
+export function isKept(table: TableName, { standing, left }: RuleSet, saved: SavedTable): boolean {
+  if (table !== 'raw') return true;
+  const needs = standing.flatMap(({ addresses }) => addresses);
+  return isClaimMet(
+    { needs, shuns: left?.gone ?? [] },
+    addressesIn(standingLines(saved).join('\n')),
+  );
+}
+
+/** Lines that remove all chains of ours and everything a crashed node-local-dns left in this table. */
+export function removalEdits(saved: SavedTable): string[] {
+  const names = ownNames(saved);
+  return [...peerLines(saved).map(deletion), ...names.flatMap((name) => removeChain(saved, name))];
+}
+
+/** As `removalEdits`, but only what node-local-dns left. */
+export function peerEdits(saved: SavedTable): string[] {
+  return peerLines(saved).map(deletion);
+}
+
+/** Base chains that would be there for nobody once `removalEdits` are done: made by us, or by node-local-dns. */
+export function orphanCandidates(saved: SavedTable): Set<string> {
+  const made = ownNames(saved).filter((name) => name.startsWith(MADE));
+  const peers = peerLines(saved).map((line) => line.split(' ')[1] as string);
+  return new Set([...made.map((name) => name.slice(MADE.length)), ...peers]);
+}
+
+/** Rules inside chains of ours. */
+export function ownLines(saved: SavedTable): string[] {
+  return ownNames(saved).flatMap((name) => saved.rules.get(name) ?? []);
+}
+
+/** Rules inside our chains that stay until cleanup. */
+export function standingLines(saved: SavedTable): string[] {
+  return [...saved.rules].flatMap(([name, lines]) =>
+    name.startsWith(`${OWN}STANDING-`) ? lines : [],
+  );
+}
+
+function ownNames(saved: SavedTable): string[] {
+  return [...saved.policies.keys()].filter((name) => name.startsWith(OWN));
+}
+
+/** Chains of ours that hold rules for packets. */
+function filledNames(saved: SavedTable): string[] {
+  return ownNames(saved).filter((name) => !name.startsWith(MADE) && name !== DECLARES);
+}
+
+/** Rules of a node-local-dns, living or dead. */
+export function peerLines(saved: SavedTable): string[] {
+  return [...saved.rules.values()].flat().filter((line) => PEER_COMMENT.test(line));
+}
+
+/** Comments of node-local-dns's rules, identical in all its versions that have comments. */
+const PEER_COMMENT = /--comment "NodeLocal DNS Cache: (skip conntrack|allow DNS traffic)"/;
+
+/** All or nothing: two versions that repair at the same moment shall not leave half of each. */
+function fillEdits(saved: SavedTable, wanted: readonly OwnChain[]): string[] {
+  const isRight = ({ name, lines }: OwnChain): boolean => {
+    const present = (saved.rules.get(name) ?? []).map(tagIn);
+    return saved.policies.has(name) && present.join() === lines.map(tagIn).join();
+  };
+  const text = fingerprintOf(wanted);
+  if (wanted.length === 0 || (wanted.every(isRight) && declared(saved) === text)) return [];
+  const filled = wanted.flatMap(({ name, lines }) => [`:${name} - [0:0]`, ...lines]);
+  return [...filled, `:${DECLARES} - [0:0]`, `-A ${DECLARES} -m comment --comment ${text}`];
+}
+
+/** `:CHAIN` flushes an existing chain, so it must not be said of a base chain. */
+function jumpEdits(saved: SavedTable, { name, base }: OwnChain): string[] {
+  const [first, ...doubles] = jumpsTo(saved, name);
+  const insertion = `-I ${base} 1 -m comment --comment nodens -j ${name}`;
+  return [...doubles.map(deletion), ...(first === undefined ? [insertion] : [])];
+}
+
+function removeChain(saved: SavedTable, name: string): string[] {
+  return [...jumpsTo(saved, name).map(deletion), `-F ${name}`, `-X ${name}`];
+}
+
+function jumpsTo(saved: SavedTable, name: string): string[] {
+  return [...saved.rules.values()].flat().filter((line) => line.endsWith(` -j ${name}`));
+}
+
+function deletion(line: string): string {
+  return line.replace(/^-A/, '-D');
+}
+
+function tagIn(line: string): string | undefined {
+  const comment = /--comment "?([^\s"]+)/.exec(line)?.[1];
+  return isTag(comment) ? comment : undefined;
+}

@@ -1,0 +1,105 @@
+/**
+ * ACCEPT rules inside foreign nft chains whose policy drops: an accept in a table of our own would not overrule them.
+ * All instances on the node have theirs there: those of others go when other ones are wanted here, and else are left.
+ */
+
+import type { Run } from '../../node/exec.ts';
+import type { Rule, RuleSet } from '../../plan/plan.ts';
+import { type Backend, ReadBackError } from '../backend.ts';
+import { isTag } from '../rule-comment.ts';
+import { nftLine, nftTag } from './backend.ts';
+import { isIptablesChain, isOwnTable, listNft, type NftChain, type NftRule } from './list.ts';
+
+interface Edit {
+  readonly chain: NftChain;
+  readonly ours: readonly NftRule[];
+  readonly wanted: readonly Rule[];
+}
+
+export class NftAccepts implements Backend {
+  readonly name = 'nft-accept';
+  readonly #run: Run;
+  /** What was wanted when it was last in place. */
+  #settled: string | undefined;
+
+  constructor(run: Run) {
+    this.#run = run;
+  }
+
+  /** Those for local IPs of others are put when all are replaced; later only instances that want them see to them. */
+  async apply({ accept, left }: RuleSet): Promise<boolean> {
+    const text = [...accept.map(nftTag), ...(left?.gone ?? [])].join();
+    const isNews = text !== this.#settled;
+    const edits = await this.#edits(isNews ? [...accept, ...(left?.accept ?? [])] : accept, isNews);
+    if (edits.length > 0) {
+      await this.#run('nft', ['-f', '-'], edits.map(scriptOf).join(''));
+      // Another instance may have put its own beside ours by now.
+      const [wrong] = await this.#edits(accept, false);
+      if (wrong !== undefined) throw new ReadBackError(`chain ${chainName(wrong.chain)}`);
+    }
+    this.#settled = text;
+    return edits.length > 0;
+  }
+
+  async removeAll(): Promise<readonly string[]> {
+    const edits = await this.#edits([], true);
+    if (edits.length > 0) await this.#run('nft', ['-f', '-'], edits.map(scriptOf).join(''));
+    return edits.map(({ chain, ours }) => `${ours.length} rules in chain ${chainName(chain)}`);
+  }
+
+  /** The tables of our own say it already. */
+  async localIps(): Promise<readonly string[]> {
+    return [];
+  }
+
+  explain({ accept }: RuleSet): string {
+    return `# in each input or output chain whose policy drops:\n${accept.map((r) => `${nftLine(r)}\n`).join('')}`;
+  }
+
+  async #edits(accept: readonly Rule[], isNews: boolean): Promise<Edit[]> {
+    const { chains } = await listNft(this.#run, ['chains']);
+    const edits: Edit[] = [];
+    for (const chain of chains.filter(filtersLocalTraffic)) {
+      const { family, table, name } = chain;
+      const { rules } = await listNft(this.#run, ['chain', family, table, name]);
+      const ours = rules.filter((rule) => isTag(rule.comment));
+      const wanted = chain.policy === 'drop' ? accept.filter((rule) => fits(rule, chain)) : [];
+      const others = isNews ? [] : ours.filter(({ comment }) => !hasTag(accept, comment));
+      const mine = ours.filter((rule) => !others.includes(rule));
+      if (!sameTags(mine, wanted)) edits.push({ chain, ours: mine, wanted });
+    }
+    return edits;
+  }
+}
+
+function filtersLocalTraffic(chain: NftChain): boolean {
+  const local = chain.hook === 'input' || chain.hook === 'output';
+  const ip = ['ip', 'ip6', 'inet'].includes(chain.family);
+  const foreign = !isOwnTable(chain.family, chain.table) && !isIptablesChain(chain);
+  return local && ip && chain.type === 'filter' && foreign;
+}
+
+function fits(rule: Rule, chain: NftChain): boolean {
+  const family = rule.family === 4 ? 'ip' : 'ip6';
+  return rule.hook === chain.hook && (chain.family === 'inet' || chain.family === family);
+}
+
+function hasTag(rules: readonly Rule[], comment: string | undefined): boolean {
+  return rules.some((rule) => nftTag(rule) === comment);
+}
+
+function sameTags(ours: readonly NftRule[], wanted: readonly Rule[]): boolean {
+  const present = ours.map((rule) => rule.comment).sort();
+  return present.join() === wanted.map(nftTag).sort().join();
+}
+
+function scriptOf({ chain, ours, wanted }: Edit): string {
+  const name = chainName(chain);
+  const deletions = ours.map((rule) => `delete rule ${name} handle ${rule.handle}\n`);
+  const insertions = wanted.map((rule) => `insert rule ${name} ${nftLine(rule)}\n`);
+  return [...deletions, ...insertions].join('');
+}
+
+function chainName({ family, table, name }: NftChain): string {
+  return `${family} ${table} ${name}`;
+}

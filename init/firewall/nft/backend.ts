@@ -1,0 +1,215 @@
+/**
+ * Query direction and standing rules as nft tables of our own. Query rules that nothing in the kernel takes away with
+ * the agent are in a table that the kernel drops with us, where it can (`Holder`).
+ */
+
+import type { Run } from '../../node/exec.ts';
+import type { Rule, RuleSet } from '../../plan/plan.ts';
+import { addressesIn, type Backend, ReadBackError } from '../backend.ts';
+import { OWN_TABLE_PREFIX } from './list.ts';
+import type { Holder } from './owner-process.ts';
+import {
+  hasBits,
+  inetTables,
+  listTable,
+  ownedTableLine,
+  replaceTable,
+  shapeInText,
+  shapeOf,
+  type Table,
+  type TableRule,
+  tableLine,
+  tableTag,
+  tableText,
+} from './table.ts';
+import { TableKeeper } from './table-sync.ts';
+import { OPENS } from './tcp-affinity.ts';
+
+const RAW_PRIORITY = -300;
+
+/** Where query rules are that need no owner, because each dies with the agent's socket, or that cannot have one. */
+const QUERY_TABLE = `${OWN_TABLE_PREFIX}query_main`;
+const STANDING_TABLE = `${OWN_TABLE_PREFIX}standing_main`;
+
+/** A holder and the name, unique on the node, under which its tables are. */
+export interface Ownership {
+  readonly holder: Holder;
+  readonly instance: string;
+}
+
+export class NftTables implements Backend {
+  readonly name = 'nft';
+  readonly #run: Run;
+  readonly #ownership: Ownership | undefined;
+  readonly #keeper: TableKeeper;
+  /** Counts `release`: an `apply` that began before one must not put back what it took. */
+  #releases = 0;
+
+  /** `onForeign`: see `TableKeeper`. */
+  constructor(
+    run: Run,
+    ownership: Ownership | undefined,
+    onForeign: (table: string) => void = () => undefined,
+  ) {
+    this.#run = run;
+    this.#ownership = ownership;
+    this.#keeper = new TableKeeper(run, onForeign);
+  }
+
+  /** Whether the kernel takes the host's query rules away when init dies. */
+  get isOwner(): boolean {
+    return this.#ownership !== undefined;
+  }
+
+  async apply(rules: RuleSet): Promise<boolean> {
+    const releases = this.#releases;
+    const { owned, plain } = this.#tables(rules);
+    const put = await this.#keeper.apply(plain);
+    const owns = owned !== undefined && (await this.#own(owned, releases));
+    return put || owns;
+  }
+
+  /**
+   * Takes the owned query rules away at once, without waiting for an `apply` that runs: the holder is killed, and the
+   * kernel does. To ask nft would take longer, the more rules kube-proxy has: it reads them all before it deletes.
+   */
+  async release(): Promise<void> {
+    this.#releases++;
+    await this.#ownership?.holder.drop();
+  }
+
+  /** One table at a time: that of an init that is still running cannot be removed, the others can. */
+  async removeAll(): Promise<readonly string[]> {
+    const removed: string[] = [];
+    const failures: unknown[] = [];
+    for (const name of await this.#ownTables()) {
+      try {
+        await this.#run('nft', ['-f', '-'], replaceTable({ name, chains: [] }));
+        removed.push(`nft table inet ${name}`);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+    return removed;
+  }
+
+  async localIps(): Promise<readonly string[]> {
+    const texts: string[] = [];
+    for (const table of await this.#ownTables())
+      texts.push((await listTable(this.#run, table)) ?? '');
+    return addressesIn(texts.join('\n'));
+  }
+
+  /** Local IPs that standing rules in the kernel speak of. */
+  async standingIps(): Promise<readonly string[]> {
+    return addressesIn((await listTable(this.#run, STANDING_TABLE)) ?? '');
+  }
+
+  explain(rules: RuleSet): string {
+    const { owned, plain } = this.#tables(rules);
+    return [...(owned === undefined ? [] : [owned]), ...plain].map(tableText).join('');
+  }
+
+  async #own(table: Table, releases: number): Promise<boolean> {
+    if (await this.#holds(table)) return false;
+    try {
+      return await this.#hold(table, releases);
+    } catch (error) {
+      // What was released meanwhile took its holder with it.
+      if (releases !== this.#releases) return false;
+      throw error;
+    }
+  }
+
+  async #hold(table: Table, releases: number): Promise<boolean> {
+    if (releases !== this.#releases) return false;
+    await (this.#ownership as Ownership).holder.execute(ownedTableLine(table));
+    if (!(await this.#holds(table)) && releases === this.#releases)
+      throw new ReadBackError(`table inet ${table.name}`);
+    return true;
+  }
+
+  /** Names of our tables in the kernel, of any instance. */
+  async #ownTables(): Promise<string[]> {
+    const tables = await inetTables(this.#run);
+    return tables.filter((name) => name.startsWith(OWN_TABLE_PREFIX));
+  }
+
+  #tables(rules: RuleSet): { owned: Table | undefined; plain: Table[] } {
+    const standing = standingTable(rules);
+    if (this.#ownership === undefined)
+      return { owned: undefined, plain: [tableOf(QUERY_TABLE, rules.query), standing] };
+    const needsOwner = rules.query.some((rule) => !rule.whileBound);
+    return {
+      owned: tableOf(ownedName(this.#ownership.instance), needsOwner ? rules.query : []),
+      plain: [tableOf(QUERY_TABLE, needsOwner ? [] : rules.query), standing],
+    };
+  }
+
+  async #holds(table: Table): Promise<boolean> {
+    return shapeInText(await listTable(this.#run, table.name)) === shapeOf(table);
+  }
+}
+
+function standingTable({ standing, left }: RuleSet): Table {
+  const own = tableOf(STANDING_TABLE, standing);
+  const needs = [...new Set(standing.flatMap(({ addresses }) => addresses))];
+  const claim = { text: shapeOf(own), needs, shuns: left?.gone ?? [] };
+  return { ...tableOf(STANDING_TABLE, [...standing, ...(left?.standing ?? [])]), claim };
+}
+
+function ownedName(instance: string): string {
+  return `${OWN_TABLE_PREFIX}query_${instance}`;
+}
+
+function tableOf(name: string, rules: readonly Rule[]): Table {
+  const hooks = Object.entries(Object.groupBy(rules, (rule) => rule.hook));
+  const chains = hooks.map(([hook, ofHook]) => ({
+    name: hook,
+    type: 'filter' as const,
+    hook: hook as Rule['hook'],
+    priority: RAW_PRIORITY,
+    rules: ofHook.map(tableRule),
+  }));
+  return { name, chains };
+}
+
+function tableRule(rule: Rule): TableRule {
+  return { id: rule.id, match: nftMatch(rule), action: rule.verdict };
+}
+
+/** The comment that `nftLine` gives the rule. */
+export function nftTag(rule: Rule): string {
+  return tableTag(tableRule(rule));
+}
+
+/** A rule as a line of an nft chain. */
+export function nftLine(rule: Rule): string {
+  return tableLine(tableRule(rule));
+}
+
+/** Cheapest test first: nearly every packet of the node passes here and leaves at the port. */
+function nftMatch(rule: Rule): string {
+  const [address, port] = rule.side === 'source' ? ['saddr', 'sport'] : ['daddr', 'dport'];
+  const [peerPort, { first, last }] = [
+    rule.side === 'source' ? 'dport' : 'sport',
+    rule.peerPorts ?? { first: 0, last: 0 },
+  ];
+  const bits = (rule.openingMark ?? 0) | (rule.aliveMark ?? 0);
+  return [
+    `${rule.protocol} ${port} ${rule.port}`,
+    ...(rule.peerPorts === undefined ? [] : [`${rule.protocol} ${peerPort} ${first}-${last}`]),
+    `${rule.family === 4 ? 'ip' : 'ip6'} ${address} { ${rule.addresses.join(', ')} }`,
+    ...(rule.fromLoopback ? ['iifname "lo"'] : []),
+    ...(rule.openingMark === undefined ? [] : [OPENS]),
+    ...(bits === 0 ? [] : [hasBits(bits)]),
+    ...(rule.whileBound ? [SOCKET_MATCH[rule.protocol]] : []),
+  ].join(' ');
+}
+
+/**
+ * Both mean "a local socket would take this". A socket bound to the wildcard address is somebody else's, so UDP asks
+ * for a specific one; TCP asks for what TIME_WAIT sockets can answer, too.
+ */
+const SOCKET_MATCH = { udp: 'socket wildcard 0', tcp: 'socket transparent 0' } as const;

@@ -1,0 +1,166 @@
+/** The fallback as a standing nft table, whichever backend installs the rest. */
+import type { Endpoints } from '../../endpoints/set.ts';
+import type { Run } from '../../node/exec.ts';
+import type { Fallback, Outward, Rewrite } from '../../plan/fallback.ts';
+import type { RuleSet } from '../../plan/plan.ts';
+import { addressesIn, type Backend, type Dispensable } from '../backend.ts';
+import { directChains, endpointsIn, hairpinRule } from './endpoint-dnat.ts';
+import { OWN_TABLE_PREFIX } from './list.ts';
+import { hex, listTable, type Table, type TableChain, type TableRule, tableText } from './table.ts';
+import { TableKeeper } from './table-sync.ts';
+
+const TABLE = `${OWN_TABLE_PREFIX}fallback_main`;
+
+/**
+ * Of conntrack, for packets that were rewritten. A client may have two connections from one port, to the local IP and to
+ * the ClusterIP: rewritten, they would be one to conntrack, and the one would get the other's packets.
+ */
+const ZONE = 20_253;
+
+/** Before conntrack (-200), after what untracks (-300). */
+const REWRITE_PRIORITY = -250;
+/** After conntrack, before kube-proxy's DNAT (-100). */
+const REMEMBER_PRIORITY = -150;
+/** Before kube-proxy's own masquerading (100): the first to decide, decides. */
+const OUTWARD_PRIORITY = 99;
+/** After the DNAT was undone (100). */
+const RESTORE_PRIORITY = 150;
+
+export class NftFallback implements Backend {
+  readonly name = 'nft-fallback';
+  readonly dispensable: Dispensable;
+  readonly #run: Run;
+  readonly #keeper: TableKeeper;
+  readonly #zone: number | undefined;
+
+  /**
+   * `onForeign`: see `TableKeeper`; two instances that learn of other endpoints one after the other are no fight.
+   * Kernels without CONFIG_NF_CONNTRACK_ZONES take the rules without a zone only.
+   */
+  constructor(
+    run: Run,
+    onForeign: (table: string) => void = () => undefined,
+    { hasZone } = { hasZone: true },
+  ) {
+    this.#run = run;
+    this.#keeper = new TableKeeper(run, onForeign);
+    this.#zone = hasZone ? ZONE : undefined;
+    const zoneless = (): NftFallback => new NftFallback(run, onForeign, { hasZone: false });
+    this.dispensable = hasZone
+      ? { what: 'a conntrack zone for the fallback', instead: zoneless() }
+      : { what: 'the fallback' };
+  }
+
+  apply({ fallback }: RuleSet): Promise<boolean> {
+    return this.#keeper.apply([tableOf(fallback, this.#zone)]);
+  }
+
+  /** The tables of our own go together, whoever made them. */
+  async removeAll(): Promise<readonly string[]> {
+    return [];
+  }
+
+  async localIps(): Promise<readonly string[]> {
+    return addressesIn((await listTable(this.#run, TABLE)) ?? '');
+  }
+
+  explain({ fallback }: RuleSet): string {
+    return tableText(tableOf(fallback, this.#zone));
+  }
+}
+
+/** The endpoints that rules in the kernel lead to. */
+export async function fallbackEndpoints(run: Run): Promise<Endpoints> {
+  return endpointsIn((await listTable(run, TABLE)) ?? '');
+}
+
+/** Packets that went the fallback's way since its table was made; 0 where there is none. */
+export async function fallbackPackets(run: Run): Promise<number> {
+  const lines = ((await listTable(run, TABLE)) ?? '').split('\n');
+  return lines
+    .filter((line) => line.includes('comment "nodens:fallback-'))
+    .reduce((sum, line) => sum + Number(/counter packets (\d+)/.exec(line)?.[1] ?? 0), 0);
+}
+
+function tableOf({ rewrites, direct, outward }: Fallback, zone: number | undefined): Table {
+  const chain = (
+    name: string,
+    type: TableChain['type'],
+    priority: number,
+    rules: (hook: TableChain['hook']) => TableRule[],
+    ...hooks: TableChain['hook'][]
+  ): TableChain[] =>
+    hooks.map((hook) => ({ name: `${name}_${hook}`, type, hook, priority, rules: rules(hook) }));
+  const rewriting = (hook: string): TableRule[] =>
+    rewrites.flatMap((r) => rewriteRules(r, hook, zone));
+  const leaving = [...outward.map(outwardRule), ...direct.flatMap(hairpinRule)];
+  const chains = [
+    ...directChains(direct),
+    ...chain('rewrite', 'filter', REWRITE_PRIORITY, rewriting, 'prerouting'),
+    // A packet of the host has its route already: this type of chain has it routed anew.
+    ...chain('rewrite', 'route', REWRITE_PRIORITY, rewriting, 'output'),
+    ...chain(
+      'remember',
+      'filter',
+      REMEMBER_PRIORITY,
+      (hook) => rewrites.flatMap((r) => rememberRules(r, hook)),
+      'prerouting',
+      'output',
+    ),
+    ...chain('outward', 'nat', OUTWARD_PRIORITY, () => leaving, 'postrouting'),
+    ...chain(
+      'restore',
+      'filter',
+      RESTORE_PRIORITY,
+      (hook) => rewrites.map((r) => restoreRule(r, hook)),
+      'postrouting',
+      'input',
+    ),
+  ];
+  return { name: TABLE, chains: chains.filter(({ rules }) => rules.length > 0) };
+}
+
+const PROTOCOLS = ['udp', 'tcp'] as const;
+
+function rewriteRules(
+  { family, from, to, port, mark }: Rewrite,
+  hook: string,
+  zone: number | undefined,
+): TableRule[] {
+  const inZone = zone === undefined ? '' : `ct original zone set ${zone} `;
+  const ip = family === 4 ? 'ip' : 'ip6';
+  return PROTOCOLS.map((protocol) => ({
+    id: `fallback-${hook}-${protocol}${family}`,
+    match: `${protocol} dport ${port} ${ip} daddr ${from} ct state != untracked`,
+    action: `meta mark set meta mark | ${hex(mark)} ${inZone}${ip} daddr set ${to}`,
+  }));
+}
+
+function rememberRules({ family, to, port, mark }: Rewrite, hook: string): TableRule[] {
+  const ip = family === 4 ? 'ip' : 'ip6';
+  const others = 0xffff_ffff ^ mark;
+  return PROTOCOLS.map((protocol) => ({
+    id: `remember-${hook}-${protocol}${family}`,
+    match: `${protocol} dport ${port} ${ip} daddr ${to} meta mark & ${hex(mark)} == ${hex(mark)}`,
+    action: `ct mark set ct mark | ${hex(mark)} meta mark set meta mark & ${hex(others)}`,
+  }));
+}
+
+function restoreRule({ family, from, to, mark }: Rewrite, hook: string): TableRule {
+  const ip = family === 4 ? 'ip' : 'ip6';
+  return {
+    id: `restore-${hook}-${family}`,
+    match: `${ip} saddr ${to} ct direction reply ct mark & ${hex(mark)} == ${hex(mark)}`,
+    action: `${ip} saddr set ${from}`,
+  };
+}
+
+function outwardRule({ family, localIps, destinations }: Outward): TableRule {
+  const ip = family === 4 ? 'ip' : 'ip6';
+  const original = `ct original ${ip} daddr { ${destinations.join(', ')} }`;
+  return {
+    id: `outward-${family}`,
+    match: `oifname != "lo" ${ip} saddr { ${localIps.join(', ')} } ${original}`,
+    action: 'masquerade',
+  };
+}

@@ -1,0 +1,61 @@
+/** `nft -j list …` as typed data: only the fields we look at. */
+import type { Run } from '../../node/exec.ts';
+
+export interface NftTable {
+  readonly family: string;
+  readonly name: string;
+}
+
+export interface NftChain {
+  readonly family: string;
+  readonly table: string;
+  readonly name: string;
+  /** Base chains only. */
+  readonly type?: string;
+  readonly hook?: string;
+  readonly prio?: number;
+  readonly policy?: string;
+}
+
+export interface NftRule {
+  readonly family: string;
+  readonly table: string;
+  readonly chain: string;
+  readonly handle: number;
+  readonly comment?: string;
+}
+
+export interface NftListing {
+  readonly tables: readonly NftTable[];
+  readonly chains: readonly NftChain[];
+  readonly rules: readonly NftRule[];
+}
+
+interface NftObject {
+  readonly table?: NftTable;
+  readonly chain?: NftChain;
+  readonly rule?: NftRule;
+}
+
+/** Lists `what` (`['table', 'inet', 'x']`, `['chains']`). Rejects with `CommandError` where it does not exist. */
+export async function listNft(run: Run, what: readonly string[]): Promise<NftListing> {
+  const text = await run('nft', ['-j', 'list', ...what]);
+  const objects = (JSON.parse(text) as { nftables: readonly NftObject[] }).nftables;
+  return {
+    tables: objects.flatMap((object) => object.table ?? []),
+    chains: objects.flatMap((object) => object.chain ?? []),
+    rules: objects.flatMap((object) => object.rule ?? []),
+  };
+}
+
+/** What our own tables, all of family inet, are named after. */
+export const OWN_TABLE_PREFIX = 'nodens_';
+
+export function isOwnTable(family: string, table: string): boolean {
+  return family === 'inet' && table.startsWith(OWN_TABLE_PREFIX);
+}
+
+/** Whether a chain belongs to iptables-nft, which must then be the one to edit it. */
+export function isIptablesChain(chain: NftChain): boolean {
+  return /^ip6?$/.test(chain.family) && /^(INPUT|OUTPUT|PREROUTING|FORWARD)$/.test(chain.name);
+}

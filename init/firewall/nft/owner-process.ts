@@ -1,0 +1,146 @@
+/**
+ * A child `nft -i` that owns tables (flag `owner`, Linux 5.12): nobody else can change them, and the kernel drops them
+ * when the child ends. Its stdin is ours, so it ends when we do, by whatever death.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Clock } from '../../../agent/base/clock.ts';
+import { CommandError } from '../../node/exec.ts';
+
+/** The kernel's nf_tables answers in milliseconds; a child that says nothing for this long is stuck. */
+const ANSWER_MS = 5_000;
+
+/** What is asked for after each line, and is never there: nft's complaint shows that the line is done. */
+const MARK = 'nodens_done_';
+/** The third line of the complaint about a mark may come when the next line is waited for already. */
+const REST_OF_MARK = /^ *\^+\n?/;
+const DROPPED = 'dropped';
+
+export interface Holder {
+  /**
+   * Carries out one line of nft as one transaction, starting the child where it is not running. Rejects with
+   * `CommandError`. Lines run one after the other.
+   */
+  execute(line: string): Promise<void>;
+  /**
+   * Ends the child, and so all that it owns; lines that wait are rejected. Resolves when that is gone, or after 5 s; never
+   * rejects.
+   */
+  drop(): Promise<void>;
+}
+
+interface Waiting {
+  readonly mark: string;
+  readonly finish: (stderr: string | undefined) => void;
+}
+
+export class NftHolder implements Holder {
+  readonly #clock: Clock;
+  readonly #onLost: () => void;
+  #child: ChildProcess | undefined;
+  #waiting: Waiting | undefined;
+  #said = '';
+  #lines: Promise<unknown> = Promise.resolve();
+  #marks = 0;
+  #drops = 0;
+  /** Resolves when the child that was dropped last has ended. */
+  #ended: Promise<void> = Promise.resolve();
+
+  /** `onLost` is called when a child has ended that nobody else dropped. */
+  constructor(clock: Clock, onLost: () => void) {
+    this.#clock = clock;
+    this.#onLost = onLost;
+  }
+
+  execute(line: string): Promise<void> {
+    const drops = this.#drops;
+    const done = this.#lines.then(() => this.#execute(line, drops));
+    this.#lines = done.catch(() => undefined);
+    return done;
+  }
+
+  drop(): Promise<void> {
+    const child = this.#child;
+    this.#drops++;
+    this.#child = undefined;
+    this.#waiting?.finish(DROPPED);
+    const runs = child?.pid !== undefined && child.exitCode === null && child.signalCode === null;
+    if (runs) this.#ended = this.#end(child);
+    return this.#ended;
+  }
+
+  /** For tests and logs. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Even a killed child may have to wait for the kernel's lock of the tables; nobody waits for that for ever. */
+  #end(child: ChildProcess): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#clock.after(ANSWER_MS, () => resolve());
+      child.once('exit', () => {
+        timer.cancel();
+        resolve();
+      });
+      child.kill('SIGKILL');
+    });
+  }
+
+  /** A line from before a drop is not for the child after it. */
+  async #execute(line: string, drops: number): Promise<void> {
+    await this.#ended;
+    if (drops !== this.#drops) throw new CommandError('nft -i', undefined, DROPPED);
+    this.#child ??= this.#start();
+    const child = this.#child;
+    const mark = `${MARK}${++this.#marks}`;
+    const stderr = await new Promise<string | undefined>((resolve) => {
+      const timer = this.#clock.after(ANSWER_MS, () => {
+        finish('no answer');
+        void this.drop().then(this.#onLost);
+      });
+      const finish = (said: string | undefined): void => {
+        timer.cancel();
+        this.#waiting = undefined;
+        resolve(said);
+      };
+      this.#said = '';
+      this.#waiting = { mark, finish };
+      child.stdin?.write(`${line}\nlist table inet ${mark}\n`);
+    });
+    if (stderr !== undefined) throw new CommandError('nft -i', undefined, stderr);
+  }
+
+  #start(): ChildProcess {
+    const child = spawn('nft', ['-i'], {
+      stdio: ['pipe', 'ignore', 'pipe'],
+      env: { ...process.env, LC_ALL: 'C' },
+    });
+    // 'close' or 'error' of the child follows and tells.
+    child.stdin.on('error', () => undefined);
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      if (child === this.#child) this.#hear(text);
+    });
+    child.on('error', (error) => this.#lost(child, error.message));
+    child.on('exit', (code, signal) => this.#lost(child, `ended: ${signal ?? code}`));
+    return child;
+  }
+
+  /** nft reports an error in three lines: the reason, the command, and where in it. */
+  #hear(text: string): void {
+    this.#said += text;
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
+    const at = this.#said.indexOf(`list table inet ${waiting.mark}\n`);
+    if (at === -1) return;
+    const before = this.#said.slice(0, at).split('\n');
+    // The last complete line before it is the reason the mark was not found.
+    const errors = before.slice(0, -2).join('\n').replace(REST_OF_MARK, '').trim();
+    waiting.finish(errors === '' ? undefined : errors);
+  }
+
+  #lost(child: ChildProcess, reason: string): void {
+    if (this.#child !== child) return;
+    this.#child = undefined;
+    this.#waiting?.finish(reason);
+    this.#onLost();
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * Standing tables, which all instances on the node share: put once, and put back when they are missing or not any more
+ * what their writer declared. Two versions of nodens may want them different: what the newer wrote is left alone.
+ */
+
+import { CommandError, type Run } from '../../node/exec.ts';
+import { addressesIn, ReadBackError } from '../backend.ts';
+import {
+  isAsDeclared,
+  isClaimMet,
+  listTable,
+  replaceTable,
+  rewriteTable,
+  shapeInText,
+  shapeOf,
+  type Table,
+  type TableShape,
+} from './table.ts';
+
+/** A table that is not as it shall be, and its text where it exists. */
+interface Stale {
+  readonly table: Table;
+  readonly held: string | undefined;
+}
+
+function claimText(table: Table): string | undefined {
+  return table.claim === undefined ? shapeOf(table) : table.claim.text;
+}
+
+export class TableKeeper {
+  readonly #run: Run;
+  readonly #onForeign: (table: string) => void;
+  /** What was wanted of each table when it was last in place: wanting it again is no reason to take it back. */
+  readonly #settled = new Map<string, TableShape>();
+  /** Texts of others that have been told of. */
+  readonly #told = new Set<string>();
+
+  /** `onForeign` is told, once for each such text, of a table that another version wrote and that is left alone. */
+  constructor(run: Run, onForeign: (table: string) => void) {
+    this.#run = run;
+    this.#onForeign = onForeign;
+  }
+
+  /** One transaction for all. Resolves to whether anything had to change; rejects with what `Backend.apply` does. */
+  async apply(tables: readonly Table[]): Promise<boolean> {
+    const stale: Stale[] = [];
+    for (const table of tables) {
+      const held = await listTable(this.#run, table.name);
+      if (!this.#isRight(table, held)) stale.push({ table, held });
+    }
+    if (stale.length === 0) return false;
+    await this.#write(stale);
+    for (const { table } of stale) {
+      const held = await listTable(this.#run, table.name);
+      this.#settled.set(table.name, claimText(table));
+      if (!this.#isRight(table, held)) throw new ReadBackError(`table inet ${table.name}`);
+    }
+    return true;
+  }
+
+  #isRight(table: Table, held: string | undefined): boolean {
+    const { name } = table;
+    const wanted = claimText(table);
+    if (shapeInText(held) === shapeOf(table)) {
+      this.#settled.set(name, wanted);
+      return true;
+    }
+    const isNews = !this.#settled.has(name) || this.#settled.get(name) !== wanted;
+    if (isNews || held === undefined || !isAsDeclared(held)) return false;
+    if (table.claim !== undefined && !isClaimMet(table.claim, addressesIn(held))) return false;
+    const text = `${name} ${shapeInText(held)}`;
+    if (!this.#told.has(text)) this.#onForeign(name);
+    this.#told.add(text);
+    return true;
+  }
+
+  /** Connections that the kernel remembers in a table's sets outlive its rules, unless the sets cannot stay. */
+  async #write(stale: readonly Stale[]): Promise<void> {
+    const scripts = stale.map(({ table, held }) =>
+      held === undefined ? undefined : rewriteTable(table, held),
+    );
+    const anew = stale.map(({ table }) => replaceTable(table)).join('');
+    if (scripts.every((script) => script === undefined)) return this.#load(anew);
+    try {
+      const gently = stale.map(({ table }, i) => scripts[i] ?? replaceTable(table));
+      await this.#load(gently.join(''));
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      await this.#load(anew);
+    }
+  }
+
+  async #load(script: string): Promise<void> {
+    await this.#run('nft', ['-f', '-'], script);
+  }
+}

@@ -1,0 +1,197 @@
+/** An nft table of our own as data: its text, and what of it the kernel holds. */
+import { createHash } from 'node:crypto';
+import { CommandError, type Run } from '../../node/exec.ts';
+import { isTag, tagOf } from '../rule-comment.ts';
+
+/** One rule: what it matches, and what happens to a packet that it matches and counts. */
+export interface TableRule {
+  /** Unique in its table, `[a-z0-9-]+`. */
+  readonly id: string;
+  readonly match: string;
+  readonly action: string;
+}
+
+export interface TableChain {
+  readonly name: string;
+  readonly type: 'filter' | 'route' | 'nat';
+  readonly hook: 'prerouting' | 'input' | 'output' | 'postrouting';
+  readonly priority: number;
+  readonly rules: readonly TableRule[];
+}
+
+/** A set that rules fill and read, as `text` between its braces says. Another text needs another name. */
+export interface TableSet {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** A table of family inet; without chains it shall not exist. */
+export interface Table {
+  readonly name: string;
+  readonly sets?: readonly TableSet[];
+  readonly chains: readonly TableChain[];
+  readonly claim?: Claim;
+}
+
+/** What an instance insists on in a table that also speaks of local IPs of others. Absent: on all of it. */
+export interface Claim {
+  /** Changes when the instance itself wants something else. */
+  readonly text: string | undefined;
+  /** Local IPs that the table has to speak of, whichever instance wrote it. */
+  readonly needs: readonly string[];
+  /** Local IPs that it must not speak of. */
+  readonly shuns: readonly string[];
+}
+
+/** Whether rules that speak of `addresses` do as claimed. */
+export function isClaimMet(
+  { needs, shuns }: Omit<Claim, 'text'>,
+  addresses: Iterable<string>,
+): boolean {
+  const spoken = new Set(addresses);
+  return needs.every((ip) => spoken.has(ip)) && !shuns.some((ip) => spoken.has(ip));
+}
+
+/** The comment that a rule carries: it changes with every word of the rule. */
+export function tableTag({ id, match, action }: TableRule): string {
+  return tagOf(id, action === 'notrack' || action === 'accept' ? match : `${match} ${action}`);
+}
+
+/** A rule as a line of a chain. */
+export function tableLine(rule: TableRule): string {
+  return `${rule.match} counter ${rule.action} comment "${tableTag(rule)}"`;
+}
+
+/** The table as `nft list` would show it; empty where it shall not exist. */
+export function tableText(table: Table): string {
+  const { name, sets = [], chains } = table;
+  if (chains.length === 0) return '';
+  const blocks = chains.map((chain) => {
+    const lines = chain.rules.map((rule) => `    ${tableLine(rule)}\n`).join('');
+    return `  chain ${chain.name} {\n    ${baseText(chain)}\n${lines}  }\n`;
+  });
+  const declared = `  chain ${DECLARED}${fingerprint(shapeOf(table))} {\n  }\n`;
+  const filled = sets.map((set) => `  set ${set.name} {\n    ${set.text}\n  }\n`);
+  return `table inet ${name} {\n${[...filled, declared, ...blocks].join('')}}\n`;
+}
+
+/** Deleting needs the table to be there: `add` before `delete` makes it so in the same transaction. */
+export function replaceTable(table: Table): string {
+  const { name } = table;
+  return `add table inet ${name}\ndelete table inet ${name}\n${tableText(table)}`;
+}
+
+/**
+ * As `replaceTable`, for a table that is there as `held` says: what is in sets that it goes on having stays. Undefined
+ * where that cannot be.
+ */
+export function rewriteTable(table: Table, held: string): string | undefined {
+  const { name, sets = [], chains } = table;
+  if (sets.length === 0 || chains.length === 0) return undefined;
+  const kept = new Set(sets.map((set) => `set ${set.name}`));
+  const old = [...held.matchAll(/^\s*((?:chain|set) \S+) \{/gm)].map((match) => match[1] as string);
+  // Chains first: a set that a rule reads cannot go.
+  const going = old.filter((what) => !kept.has(what)).toSorted();
+  const deletions = going.map((what) => `delete ${what.replace(' ', ` inet ${name} `)}\n`);
+  return `flush table inet ${name}\n${deletions.join('')}${tableText(table)}`;
+}
+
+/**
+ * As `replaceTable`, as one line for `nft -i`, which takes each line as a transaction: the table is then owned by the
+ * process that reads the line.
+ */
+export function ownedTableLine({ name, chains }: Table): string {
+  const table = `add table inet ${name} { flags owner; }`;
+  const commands = chains.flatMap((chain) => [
+    `add chain inet ${name} ${chain.name} { ${baseText(chain)} }`,
+    ...chain.rules.map((rule) => `add rule inet ${name} ${chain.name} ${tableLine(rule)}`),
+  ]);
+  const anew = chains.length === 0 ? [] : [table, ...commands];
+  return [table, `delete table inet ${name}`, ...anew].join('; ');
+}
+
+function baseText({ type, hook, priority }: TableChain): string {
+  return `type ${type} hook ${hook} priority ${priority}; policy accept;`;
+}
+
+/** What of a table tells it from any other: sets, chains, hooks, and the rules' comments in order. */
+export type TableShape = string | undefined;
+
+export function shapeOf({ sets = [], chains }: Table): TableShape {
+  if (chains.length === 0) return undefined;
+  const ofChains = chains.map((chain) =>
+    [chain.name, baseText(chain), ...chain.rules.map(tableTag)].join(' '),
+  );
+  return [...sets.map((set) => `set ${set.name}`), ...ofChains].sort().join('\n');
+}
+
+/**
+ * The table as text, without what is in its named sets; undefined where it does not exist. `-j` is no choice: nft 1.0.6
+ * prints an owner's flag as garbage.
+ */
+export async function listTable(run: Run, name: string): Promise<string | undefined> {
+  try {
+    return await run('nft', ['-a', '-y', '-t', 'list', 'table', 'inet', name]);
+  } catch (error) {
+    const absent = error instanceof CommandError && error.stderr.includes('No such file');
+    if (absent) return undefined;
+    throw error;
+  }
+}
+
+/** Shape of a table from what `listTable` says. A rule without a comment of ours counts as `?`. */
+export function shapeInText(text: string | undefined): TableShape {
+  if (text === undefined) return undefined;
+  const [head = '', ...chains] = text.split(/^\s*chain /m);
+  const sets = [...head.matchAll(/^\s*(set \S+) /gm)].map((match) => match[1] as string);
+  const shapes = chains
+    .filter((chain) => !chain.startsWith(DECLARED))
+    .map((chain) => {
+      const name = chain.split(' ', 1)[0];
+      const base = /type .*;/.exec(chain)?.[0] ?? '';
+      const [, ...rules] = chain.slice(chain.indexOf(base)).split('\n');
+      // A long set of addresses goes over several lines, but every rule ends with its handle.
+      const ends = rules.filter((line) => / # handle \d+$/.test(line));
+      return [name, base, ...ends.map(commentIn)].join(' ');
+    });
+  return [...sets, ...shapes].sort().join('\n');
+}
+
+/**
+ * Prefix of an empty chain that says which shape the table's writer gave it: any instance can then tell a table that
+ * was damaged from one that another version wrote.
+ */
+const DECLARED = 'declared_';
+
+/** Whether the table is as its writer left it, whoever that was. */
+export function isAsDeclared(text: string): boolean {
+  return text.includes(`chain ${DECLARED}${fingerprint(shapeInText(text))} `);
+}
+
+function fingerprint(shape: TableShape): string {
+  return createHash('sha256')
+    .update(shape ?? '')
+    .digest('hex')
+    .slice(0, 8);
+}
+
+function commentIn(line: string): string {
+  const comment = /comment "([^"]*)"/.exec(line)?.[1];
+  return isTag(comment) ? comment : '?';
+}
+
+/** Names of the tables of family inet, of anybody. */
+export async function inetTables(run: Run): Promise<string[]> {
+  const text = await run('nft', ['list', 'tables']);
+  return [...text.matchAll(/^table inet (\S+)/gm)].map((match) => match[1] as string);
+}
+
+/** A bit or mask of the packet's mark as nft reads it. */
+export function hex(mark: number): string {
+  return `0x${(mark >>> 0).toString(16)}`;
+}
+
+/** Matches packets that carry these bits of the mark. */
+export function hasBits(mark: number): string {
+  return `meta mark & ${hex(mark)} == ${hex(mark)}`;
+}

@@ -1,0 +1,268 @@
+/** Which backend installs the rules: nft unless it cannot (docs/decisions/003-owned-nft-table.md). */
+import { NodensError } from '../../agent/base/errors.ts';
+import { CommandError } from '../node/exec.ts';
+import type { System } from '../node/system.ts';
+import { type RuleSet, rulesAt, withoutFlows } from '../plan/plan.ts';
+import { type Backend, NO_RULES } from './backend.ts';
+import { Iptables, type IptablesKind, legacyTables } from './iptables/backend.ts';
+import { NftAccepts } from './nft/accept.ts';
+import { NftTables, type Ownership } from './nft/backend.ts';
+import { NftFallback } from './nft/fallback.ts';
+import { OWN_TABLE_PREFIX } from './nft/list.ts';
+import { listTable } from './nft/table.ts';
+import { NftFlows } from './nft/tcp-affinity.ts';
+
+export type BackendWish = 'auto' | 'nft' | 'iptables';
+
+/** Thrown when no program on this node can install the rules. */
+export class NoBackendError extends NodensError {
+  constructor(reason: string) {
+    super('NODENS_NO_BACKEND', reason);
+  }
+}
+
+export interface Firewall extends Pick<Backend, 'name' | 'apply' | 'explain'> {
+  /** Why this backend, for the log. */
+  readonly reason: string;
+  /** Whether the kernel takes the host's query rules away when init dies. */
+  readonly isOwner: boolean;
+  /** Whether there can be a fallback: only nft rewrites a packet before conntrack. */
+  readonly hasFallback: boolean;
+  /** Takes query rules away at once, as far as this backend can; `apply` has to follow. Never rejects. */
+  release(): Promise<void>;
+  /** Local IPs that standing rules in the kernel speak of, of any instance. Rejects with `CommandError`. */
+  standingIps(): Promise<readonly string[]>;
+  /** Lets go of the TCP connections that are the agent's. Rejects with `CommandError`. */
+  forget(): Promise<void>;
+}
+
+/** What backends and their choice tell of. */
+export interface Remarks {
+  /** A standing table that another version of nodens wrote is left alone. */
+  foreign(table: string): void;
+  /** The kernel refuses something that nodens can do without. */
+  without(what: string, error: string): void;
+}
+
+const UNHEARD: Remarks = { foreign: () => undefined, without: () => undefined };
+
+/** Where everything that nodens may ever have put is looked for. */
+export async function allBackends(
+  system: System,
+  { foreign }: Remarks = UNHEARD,
+): Promise<Backend[]> {
+  const { run } = system;
+  const nft = [
+    new NftTables(run, undefined, foreign),
+    new NftFlows(run, foreign),
+    new NftAccepts(run),
+    new NftFallback(run, foreign),
+  ];
+  const backends: Backend[] = (await canUseNft(system)) ? nft : [];
+  for (const kind of ['nft', 'legacy'] as const)
+    if (await canUseIptables(system, kind)) backends.push(new Iptables(system, kind, foreign));
+  return backends;
+}
+
+/**
+ * Picks the backend by trying `rules` without committing them, and whether the kernel lets a process own a table by
+ * owning one; without `ownership` nothing is owned. Rejects with `NoBackendError`.
+ */
+export async function chooseFirewall(
+  system: System,
+  wish: BackendWish,
+  rules: RuleSet,
+  ownership: Ownership | undefined,
+  remarks: Remarks = UNHEARD,
+): Promise<Firewall> {
+  const [main, reason] = await mainBackend(system, wish, rules, ownership, remarks);
+  const helpers: Backend[] = [];
+  for (const backend of await allBackends(system, remarks)) {
+    if (backend.name === main.name) continue;
+    const helper = await asPossible(system, backend, rules, remarks);
+    if (helper !== undefined) helpers.push(helper);
+  }
+  return new Composite(main, helpers, reason);
+}
+
+/** A helper as far as the kernel takes its rules, undefined where it takes none of them. */
+async function asPossible(
+  system: System,
+  helper: Backend,
+  rules: RuleSet,
+  remarks: Remarks,
+): Promise<Backend | undefined> {
+  const { dispensable } = helper;
+  if (dispensable === undefined) return helper;
+  const error = await nftObstacle(system, helper, rules);
+  if (error === undefined) return helper;
+  remarks.without(dispensable.what, error);
+  const { instead } = dispensable;
+  return instead && asPossible(system, instead, rules, remarks);
+}
+
+async function mainBackend(
+  system: System,
+  wish: BackendWish,
+  rules: RuleSet,
+  ownership: Ownership | undefined,
+  { foreign }: Remarks,
+): Promise<[Backend, reason: string]> {
+  const nft = new NftTables(system.run, undefined, foreign);
+  const obstacle =
+    wish === 'iptables' ? 'iptables was asked for' : await nftObstacle(system, nft, rules);
+  if (obstacle === undefined) {
+    const works = wish === 'nft' ? 'nft was asked for' : 'nft works here';
+    if (ownership === undefined) return [nft, works];
+    const unowned = await ownerObstacle(system, ownership);
+    if (unowned === undefined) return [new NftTables(system.run, ownership, foreign), works];
+    return [nft, `${works}, but no table can be owned: ${unowned}`];
+  }
+  if (wish === 'nft') throw new NoBackendError(`nft cannot install the rules: ${obstacle}`);
+  const legacy = await legacyInUse(system);
+  const where = legacy ? 'legacy iptables is in use' : 'legacy iptables is not in use';
+  const order: IptablesKind[] = legacy ? ['legacy', 'nft'] : ['nft', 'legacy'];
+  for (const kind of order)
+    if (await canUseIptables(system, kind))
+      return [new Iptables(system, kind, foreign), `${obstacle}; ${where}`];
+  throw new NoBackendError(`neither nft nor iptables can install the rules: ${obstacle}`);
+}
+
+/** Why no table can be owned, undefined where one could. Kernels before 5.12 and nft before 0.9.9 know no owner. */
+async function ownerObstacle(
+  system: System,
+  { holder, instance }: Ownership,
+): Promise<string | undefined> {
+  const table = `${OWN_TABLE_PREFIX}try_${instance}`;
+  try {
+    await holder.execute(`add table inet ${table} { flags owner; }`);
+    const owned = /flags owner/.test((await listTable(system.run, table)) ?? '');
+    await holder.execute(`delete table inet ${table}`);
+    return owned ? undefined : 'the kernel ignores the flag';
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    await holder.drop();
+    return error.message;
+  }
+}
+
+/** Why nft cannot hold these rules, undefined where it can. `--check` stops before the kernel commits. */
+async function nftObstacle(
+  system: System,
+  nft: Backend,
+  rules: RuleSet,
+): Promise<string | undefined> {
+  try {
+    await system.run('nft', ['--check', '-f', '-'], nft.explain(rules));
+    return undefined;
+  } catch (error) {
+    if (error instanceof CommandError) return error.message;
+    throw error;
+  }
+}
+
+/** A table without rules is what somebody left who only looked. Without `-t`, save reads no table that is not there. */
+async function legacyInUse(system: System): Promise<boolean> {
+  for (const [family, program] of [
+    [4, 'iptables-legacy-save'],
+    [6, 'ip6tables-legacy-save'],
+  ] as const) {
+    if ((await legacyTables(system, family)).length === 0) continue;
+    if (/^-A/m.test(await system.run(program, []))) return true;
+  }
+  return false;
+}
+
+/** Whether nft gets an answer from the kernel's nf_tables. */
+function canUseNft(system: System): Promise<boolean> {
+  return succeeds(system, 'nft', ['list', 'tables']);
+}
+
+/** `--version` touches no table; iptables-nft also has to get an answer from the kernel's nf_tables. */
+function canUseIptables(system: System, kind: IptablesKind): Promise<boolean> {
+  if (kind === 'legacy') return succeeds(system, 'iptables-legacy', ['--version']);
+  return succeeds(system, 'iptables-nft-save', ['-t', 'raw']);
+}
+
+async function succeeds(system: System, program: string, args: string[]): Promise<boolean> {
+  try {
+    await system.run(program, args);
+    return true;
+  } catch (error) {
+    if (error instanceof CommandError) return false;
+    throw error;
+  }
+}
+
+/**
+ * The chosen backend; the others only put ACCEPTs where tables of theirs drop, and take away what an earlier start with
+ * another backend left.
+ */
+class Composite implements Firewall {
+  readonly name: string;
+  readonly reason: string;
+  readonly isOwner: boolean;
+  readonly hasFallback: boolean;
+  readonly #main: Backend;
+  readonly #flows: NftFlows | undefined;
+  readonly #helpers: readonly Backend[];
+  #hasApplied = false;
+  /** Counts `release`: an `apply` that began before one must not put back what it took. */
+  #releases = 0;
+
+  constructor(main: Backend, helpers: readonly Backend[], reason: string) {
+    this.name = main.name;
+    this.reason = reason;
+    this.isOwner = main instanceof NftTables && main.isOwner;
+    this.hasFallback = helpers.some((helper) => helper instanceof NftFallback);
+    this.#main = main;
+    this.#flows = helpers.find((helper) => helper instanceof NftFlows);
+    this.#helpers = helpers.filter((helper) => helper !== this.#flows);
+  }
+
+  /** What remembers connections goes first: query rules match none that is not remembered. */
+  async apply(rules: RuleSet): Promise<boolean> {
+    const releases = this.#releases;
+    const remembers = (await this.#flows?.apply(rules)) ?? false;
+    const wished = releases === this.#releases ? rules : rulesAt(rules, 'none');
+    let changed = (await this.#main.apply(this.#known(wished))) || remembers;
+    for (const helper of this.#helpers)
+      changed = (await helper.apply(forHelpers(rules))) || changed;
+    this.#hasApplied = true;
+    return changed;
+  }
+
+  async release(): Promise<void> {
+    this.#releases++;
+    const main = this.#main;
+    if (main instanceof NftTables || main instanceof Iptables) await main.release();
+  }
+
+  /** What an earlier init put by another program is gone after the first `apply`, and is looked for before. */
+  async standingIps(): Promise<readonly string[]> {
+    const ips = new Set<string>();
+    for (const backend of [this.#main, ...(this.#hasApplied ? [] : this.#helpers)])
+      if (backend instanceof NftTables || backend instanceof Iptables)
+        for (const ip of await backend.standingIps()) ips.add(ip);
+    return [...ips];
+  }
+
+  async forget(): Promise<void> {
+    await this.#flows?.forget();
+  }
+
+  explain(rules: RuleSet): string {
+    const parts = this.#helpers.map((helper) => helper.explain(forHelpers(rules)));
+    const flows = this.#flows?.explain(rules) ?? '';
+    return [flows, this.#main.explain(this.#known(rules)), ...parts].join('');
+  }
+
+  #known(rules: RuleSet): RuleSet {
+    return this.#flows === undefined ? withoutFlows(rules) : rules;
+  }
+}
+
+function forHelpers({ accept, fallback, left }: RuleSet): RuleSet {
+  const others = left === undefined ? {} : { left: { ...left, standing: [], flows: [] } };
+  return { ...NO_RULES, accept, fallback, ...others };
+}

@@ -1,0 +1,68 @@
+/** Programs of the system (ip, nft, iptables) as functions: argument arrays, never a shell, never without a bound. */
+import { execa } from 'execa';
+import { NodensError } from '../../agent/base/errors.ts';
+
+/** A program takes longer than this only when it waits for somebody else; it is killed then. */
+const COMMAND_TIMEOUT_MS = 30_000;
+
+/**
+ * Runs a program with `input` on its stdin and resolves to its stdout. Rejects with `CommandError` where it cannot be
+ * started or ends with anything but 0.
+ */
+export type Run = (program: string, args: readonly string[], input?: string) => Promise<string>;
+
+/** Thrown when a program of the system failed. `exitCode` is undefined where it could not be started or was killed. */
+export class CommandError extends NodensError {
+  readonly exitCode: number | undefined;
+  readonly stderr: string;
+  /** Whether something else than we ended it by SIGKILL: mostly the kernel, for memory. */
+  readonly isKilled: boolean;
+
+  constructor(command: string, exitCode: number | undefined, stderr: string, isKilled = false) {
+    const code = exitCode === undefined ? '' : `exit code ${exitCode}: `;
+    const reason = isKilled
+      ? 'killed (SIGKILL), which the kernel does where memory is short'
+      : firstLine(stderr);
+    super('NODENS_COMMAND', `${command}: ${code}${reason}`);
+    this.exitCode = exitCode;
+    this.stderr = stderr;
+    this.isKilled = isKilled;
+  }
+
+  /** What to do about it, where that is known from how the program ended. */
+  get remedy(): string | undefined {
+    return this.isKilled ? KILLED_REMEDY : undefined;
+  }
+
+  /** Whether somebody else held the lock of legacy iptables for as long as we were willing to wait. */
+  get lockHeld(): boolean {
+    return this.stderr.includes('holding the xtables lock');
+  }
+}
+
+const KILLED_REMEDY =
+  "raise the memory limit of this container (init's in the DaemonSet; a large ruleset takes nft or iptables-save " +
+  "hundreds of MB), or run it on the node; `oom-kill` in the node's kernel log says what was killed";
+
+function firstLine(stderr: string): string {
+  const lines = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('# Warning'));
+  return lines[0] ?? 'no message';
+}
+
+export const runCommand: Run = async (program, args, input = '') => {
+  const result = await execa(program, [...args], {
+    input,
+    reject: false,
+    timeout: COMMAND_TIMEOUT_MS,
+    forceKillAfterDelay: 1_000,
+    maxBuffer: 64 * 1024 * 1024,
+    env: { LC_ALL: 'C' },
+  });
+  if (!result.failed) return result.stdout;
+  const command = [program, ...args].join(' ');
+  if (result.signal === 'SIGKILL' && !result.timedOut && !result.isMaxBuffer)
+    throw new CommandError(command, undefined, result.stderr, true);
+  if (result.exitCode === undefined)
+    throw new CommandError(command, undefined, result.originalMessage ?? result.shortMessage ?? '');
+  throw new CommandError(command, result.exitCode, result.stderr);
+};

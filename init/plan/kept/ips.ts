@@ -1,0 +1,195 @@
+/**
+ * Local IPs that are not of our plan and that rules in the kernel, or marks on addresses, speak of: the settings have
+ * changed, or another nodens has others. While an agent answers there its standing rules have to stay: without the one
+ * that untracks replies a conntrack entry captures the client's socket, and it never gets another answer. When nothing
+ * answers there any more, the rules go, then the address: those that were there when we began, and each once. What comes
+ * later is of an init that lives.
+ */
+import { type Family, familyOf } from '../../../agent/base/address.ts';
+import type { Clock, Timer } from '../../../agent/base/clock.ts';
+import { messageOf } from '../../../agent/base/errors.ts';
+import { udpSocketsIn } from '../../doctor/proc.ts';
+import type { Log } from '../../log.ts';
+import { CommandError } from '../../node/exec.ts';
+import type { Link } from '../../node/link.ts';
+import type { System } from '../../node/system.ts';
+import type { Plan, PlanOptions, RuleSet } from '../plan.ts';
+import { keeping } from './rules.ts';
+
+const LOOK_MS = 2_000;
+/** Nothing has to answer for this long: an agent may be started anew. */
+const QUIET_MS = 5_000;
+/** Where conntrack's entries cannot be ended: longer than the kernel keeps one for UDP without packets. */
+const ENTRIES_MS = 180_000;
+
+/** States of TCP in /proc that answer: established, its client's FIN has come, listening. */
+const TCP_ANSWERS = new Set(['01', '08', '0A']);
+
+export interface KeptParts {
+  readonly plan: Pick<Plan, 'addresses' | 'ruledIps'>;
+  /** Of the plan. */
+  readonly options: PlanOptions;
+  /** Local IPs that standing rules in the kernel speak of. */
+  readonly standingIps: () => Promise<readonly string[]>;
+  /** Undefined where others put the addresses. */
+  readonly link: Pick<Link, 'strays' | 'remove'> | undefined;
+  readonly system: System;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export class KeptIps {
+  /** Has the rules put once more; resolves to whether all is in place. */
+  onQuiet: () => Promise<boolean> = async () => false;
+  readonly #parts: KeptParts;
+  #known: readonly string[] = [];
+  /** Those that may be taken off; undefined before the first look. */
+  #earlier: Set<string> | undefined;
+  #gone: readonly string[] = [];
+  readonly #quietSinceMs = new Map<string, number>();
+  #timer: Timer | undefined;
+  #isWatching = false;
+  #said = '';
+
+  constructor(parts: KeptParts) {
+    this.#parts = parts;
+  }
+
+  /** `rules` with what has to stay for others beside them. Rejects where the kernel cannot be asked. */
+  async rules(rules: RuleSet): Promise<RuleSet> {
+    const { plan, options, standingIps, link } = this.#parts;
+    const held = (await standingIps()).filter((ip) => !plan.ruledIps.includes(ip));
+    const strays = (await link?.strays().catch(() => [])) ?? [];
+    this.#known = [...new Set([...held, ...strays])];
+    this.#earlier ??= new Set(this.#known);
+    this.#schedule();
+    const kept = held.filter((ip) => !this.#gone.includes(ip));
+    if (kept.length + this.#gone.length === 0) return rules;
+    return keeping(rules, options, kept, this.#gone);
+  }
+
+  /** From now on looks for what can go. */
+  watch(): void {
+    this.#isWatching = true;
+    this.#schedule();
+  }
+
+  stop(): void {
+    this.#isWatching = false;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  #schedule(): void {
+    if (!this.#isWatching || this.#timer !== undefined || this.#candidates.length === 0) return;
+    this.#timer = this.#parts.clock.after(LOOK_MS, () => void this.#look());
+  }
+
+  get #candidates(): string[] {
+    return this.#known.filter((ip) => this.#earlier?.has(ip));
+  }
+
+  async #look(): Promise<void> {
+    const { clock, log } = this.#parts;
+    try {
+      const answering = await this.#answering();
+      const nowMs = clock.nowMs();
+      for (const ip of this.#candidates) {
+        if (answering.has(ip)) this.#quietSinceMs.delete(ip);
+        else if (!this.#quietSinceMs.has(ip)) this.#quietSinceMs.set(ip, nowMs);
+      }
+      const due = this.#candidates.filter((ip) => this.#isQuiet(ip, QUIET_MS));
+      if (due.length > 0 && this.#isWatching) await this.#retire(due);
+    } catch (error) {
+      log.warn('cannot look at the local IPs of earlier settings', {
+        event: 'old-local-ips',
+        error: messageOf(error),
+      });
+    }
+    this.#timer = undefined;
+    this.#schedule();
+  }
+
+  #isQuiet(ip: string, durationMs: number): boolean {
+    const sinceMs = this.#quietSinceMs.get(ip);
+    return sinceMs !== undefined && this.#parts.clock.nowMs() - sinceMs >= durationMs;
+  }
+
+  /** Entries first, while no new ones can come; then the rules; the address last, so that no rule swallows queries. */
+  async #retire(quiet: readonly string[]): Promise<void> {
+    const due: string[] = [];
+    for (const ip of quiet)
+      if ((await this.#endEntries(ip)) || this.#isQuiet(ip, ENTRIES_MS)) due.push(ip);
+    if (due.length === 0) return;
+    this.#gone = due;
+    const isDone = await this.onQuiet();
+    this.#gone = [];
+    if (!isDone) return;
+    const { plan, link, log } = this.#parts;
+    const removed = (await link?.remove(due.filter((ip) => !plan.addresses.includes(ip)))) ?? [];
+    for (const ip of due) this.#earlier?.delete(ip);
+    log.info('removed local IPs of earlier settings, where no server answers any more', {
+      localIps: due,
+      removed,
+    });
+  }
+
+  /** Flows that conntrack has seen to begin with an answer. Resolves to whether there are none any more. */
+  async #endEntries(ip: string): Promise<boolean> {
+    const { system, log, options } = this.#parts;
+    for (const protocol of ['udp', 'tcp']) {
+      const flow = ['-f', `ipv${familyOf(ip)}`, '-p', protocol, '--orig-src', ip];
+      try {
+        await system.run('conntrack', ['-D', ...flow, '--orig-port-src', String(options.port)]);
+      } catch (error) {
+        if (!(error instanceof CommandError)) throw error;
+        // It is no failure to have found nothing.
+        if (error.stderr.includes('0 flow entries')) continue;
+        const reason = error.exitCode === undefined ? 'conntrack does not run' : messageOf(error);
+        if (reason !== this.#said)
+          log.warn('rules for local IPs of earlier settings stay for some minutes', {
+            event: 'old-local-ips',
+            reason,
+          });
+        this.#said = reason;
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Addresses with a socket on the DNS port. One on every address is another server's. */
+  async #answering(): Promise<Set<string>> {
+    const { system, options } = this.#parts;
+    const found = new Set<string>();
+    for (const [path, family] of TABLES) {
+      const text = (await system.read(path)) ?? '';
+      const states = path.includes('tcp') ? TCP_ANSWERS : undefined;
+      for (const ip of socketsOn(text, family, options.port, states)) found.add(ip);
+    }
+    return found;
+  }
+}
+
+const TABLES: readonly (readonly [string, Family])[] = [
+  ['/proc/net/udp', 4],
+  ['/proc/net/udp6', 6],
+  ['/proc/net/tcp', 4],
+  ['/proc/net/tcp6', 6],
+];
+
+/** Tables of TCP are long: only lines with the port are read. */
+function socketsOn(
+  text: string,
+  family: Family,
+  port: number,
+  states: ReadonlySet<string> | undefined,
+): string[] {
+  const hex = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const [head = '', ...lines] = text.split('\n');
+  const ours = lines.filter((line) => {
+    const [, local, , state = ''] = line.trim().split(/\s+/, 4);
+    return local?.endsWith(hex) === true && (states === undefined || states.has(state));
+  });
+  return udpSocketsIn([head, ...ours].join('\n'), family).map(({ address }) => address);
+}

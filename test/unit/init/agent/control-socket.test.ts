@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readlinkSync } from 'node:fs';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import {
+  AlreadyRunningError,
+  type Control,
+  type ControlHandlers,
+  listenControl,
+} from '../../../../init/agent/control-socket.ts';
+import type { Log } from '../../../../init/log.ts';
+import { fakeLog } from '../fake-system.ts';
+
+describe('control socket', () => {
+  const silent: ControlHandlers = {
+    status: () => ({ type: 'status', state: 'waiting', backend: 'nft', setupErrors: {} }),
+    onReady: () => undefined,
+    onWithdraw: async () => undefined,
+    onHerald: () => undefined,
+    onHeraldGone: () => undefined,
+    onGone: () => undefined,
+  };
+
+  type Listen = (handlers: ControlHandlers, log?: Log) => Promise<Control>;
+
+  /** Everything that listens is closed at the end, so that a failure cannot keep the process alive. */
+  async function withFolder(work: (path: string, listen: Listen) => Promise<void>): Promise<void> {
+    const folder = await mkdtemp(join(tmpdir(), 'nodens-control-'));
+    const path = join(folder, 'deep', 'control.sock');
+    const open: Control[] = [];
+    try {
+      await work(path, async (handlers, log = fakeLog().log) => {
+        const control = await listenControl(path, uid, log, handlers);
+        open.push(control);
+        return control;
+      });
+    } finally {
+      await Promise.all(open.map((control) => control.close()));
+      await rm(folder, { recursive: true });
+    }
+  }
+
+  const uid = process.getuid?.() ?? 0;
+
+  it('greets with the status, and acknowledges only after withdrawal is done', () =>
+    withFolder(async (path, listen) => {
+      const withdrawal = Promise.withResolvers<void>();
+      const asked = Promise.withResolvers<void>();
+      await listen({
+        ...silent,
+        onWithdraw: () => {
+          asked.resolve();
+          return withdrawal.promise;
+        },
+      });
+      let heard = '';
+      const socket = connect(path).setEncoding('utf8');
+      socket.on('data', (chunk) => {
+        heard += chunk;
+      });
+      socket.write('{"type":"withdraw"}\n{"type":"of a later version"}\n');
+      await asked.promise;
+      assert.match(heard, /^{"type":"status","state":"waiting"[^\n]*}\n$/);
+      const acknowledged = new Promise((resolve) => {
+        socket.once('data', resolve);
+      });
+      withdrawal.resolve();
+      assert.equal(await acknowledged, '{"type":"withdrawn"}\n');
+      socket.destroy();
+    }));
+
+  it('closing tells every agent that interception is gone', () =>
+    withFolder(async (path, listen) => {
+      const control = await listen(silent);
+      const socket = connect(path);
+      let heard = '';
+      socket.on('data', (chunk: Buffer) => {
+        heard += chunk.toString();
+      });
+      await once(socket, 'data');
+      void control.close();
+      await once(socket, 'close');
+      assert.match(heard, /\n\{"type":"withdrawn"\}\n$/);
+    }));
+
+  it('the end of a connection is news, garbage ends it', () =>
+    withFolder(async (path, listen) => {
+      const gone = Promise.withResolvers<object>();
+      const ready: object[] = [];
+      const { log, lines } = fakeLog();
+      const handlers = {
+        ...silent,
+        onReady: (agent: object) => ready.push(agent),
+        onGone: gone.resolve,
+      };
+      await listen(handlers, log);
+      const socket = connect(path);
+      socket.on('error', () => undefined);
+      socket.write(`{"type":"ready"}\n${'x'.repeat(5_000)}`);
+      assert.equal(await gone.promise, ready[0]);
+      assert.deepEqual(lines, ['warn control socket: closed a connection that sent no message']);
+    }));
+
+  it("a herald's end is its agent's news; it is told nothing, and does not outlast the listener", () =>
+    withFolder(async (path, listen) => {
+      const ends: unknown[] = [];
+      const heralds: object[] = [];
+      const descriptors: (() => number)[] = [];
+      const handlers: ControlHandlers = {
+        ...silent,
+        onGone: () => ends.push('agent'),
+        onHerald: (known, descriptor) => {
+          heralds.push(known);
+          descriptors.push(descriptor);
+          assert.match(readlinkSync(`/proc/self/fd/${descriptor()}`), /^socket:/);
+        },
+        onHeraldGone: (known, nonce) => {
+          assert.equal(known, heralds[0]);
+          ends.push(nonce);
+        },
+      };
+      const control = await listen(handlers);
+      const herald = connect(path);
+      let heard = '';
+      herald.on('data', (chunk: Buffer) => {
+        heard += chunk.toString();
+      });
+      await once(herald, 'data');
+      herald.write('{"type":"herald","nonce":"n1"}\n'.repeat(2));
+      const agent = connect(path);
+      // What comes first is heard first: then the herald is known.
+      await once(agent, 'data');
+      agent.write('{"type":"withdraw"}\n');
+      await once(agent, 'data');
+      const { length } = heard;
+      control.broadcast(silent.status());
+      await once(agent, 'data');
+      assert.equal(heard.length, length);
+      const closed = once(herald, 'close');
+      await Promise.all([control.close(), closed]);
+      assert.deepEqual(ends.sort(), ['agent', 'agent', 'n1'], 'a herald may have been an agent');
+      assert.equal(heralds.length, 1);
+      assert.equal(descriptors[0]?.(), -1, 'its number may be of another by now');
+    }));
+
+  it('is for its owner only, replaces a stale file, and yields to one that is alive', () =>
+    withFolder(async (path, listen) => {
+      const first = await listen(silent);
+      assert.equal((await stat(path)).mode & 0o777, 0o600);
+      await assert.rejects(listen(silent), AlreadyRunningError);
+      await first.close();
+      await writeFile(path, 'left over');
+      await listen(silent);
+    }));
+});

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Supervisor } from '../../../../init/agent/supervisor.ts';
+import { FakeClock, settle } from '../../../support/fake-clock.ts';
+
+interface FakeChild {
+  readonly signals: string[];
+  readonly end: (code: number) => void;
+}
+
+function setup() {
+  const clock = new FakeClock();
+  const children: FakeChild[] = [];
+  const supervisor = new Supervisor(clock, async () => {
+    const { promise, resolve } = Promise.withResolvers<number>();
+    const child = { signals: [] as string[], end: resolve };
+    children.push(child);
+    return {
+      exited: promise,
+      kill: (signal) => {
+        child.signals.push(signal);
+        if (signal === 'SIGKILL') resolve(137);
+      },
+    };
+  });
+  let code: number | undefined;
+  void supervisor.exited.then((ended) => {
+    code = ended;
+  });
+  return { clock, children, supervisor, code: () => code };
+}
+
+describe('supervisor of the agent', () => {
+  it("an agent that ends by itself ends it with the agent's code", async () => {
+    const { children, supervisor, code } = setup();
+    await supervisor.start();
+    children[0]?.end(7);
+    await settle();
+    assert.equal(code(), 7);
+  });
+
+  it('a restart kills, waits longer from time to time, and is no end', async () => {
+    const { clock, children, supervisor, code } = setup();
+    await supervisor.start();
+    for (const waitMs of [1_000, 2_000, 4_000]) {
+      const before = children.length;
+      void supervisor.restart();
+      void supervisor.restart();
+      await clock.advance(waitMs - 1);
+      assert.deepEqual(children.at(-1)?.signals, ['SIGKILL']);
+      assert.equal(children.length, before);
+      await clock.advance(1);
+      assert.equal(children.length, before + 1);
+    }
+    assert.equal(code(), undefined);
+    children.at(-1)?.end(3);
+    await settle();
+    assert.equal(code(), 3);
+  });
+
+  it('stopped in the middle of a restart, it starts no other agent', async () => {
+    const { clock, children, supervisor, code } = setup();
+    await supervisor.start();
+    void supervisor.restart();
+    await settle();
+    supervisor.stop('SIGTERM');
+    await clock.advance(60_000);
+    assert.equal(children.length, 1);
+    assert.equal(code(), 137);
+  });
+
+  it('what is frozen hears the stop, too', async () => {
+    const { children, supervisor } = setup();
+    await supervisor.start();
+    supervisor.stop('SIGTERM');
+    assert.deepEqual(children[0]?.signals, ['SIGTERM', 'SIGCONT']);
+  });
+});

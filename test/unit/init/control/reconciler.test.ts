@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Reconciler } from '../../../../init/control/reconciler.ts';
+import { LinkError } from '../../../../init/node/link.ts';
+import { planOf, type RuleSet } from '../../../../init/plan/plan.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
+import { failure, fakeLog, PLAN_BASICS } from '../fake-system.ts';
+
+const { rules } = planOf({
+  localIps: ['169.254.20.10'],
+  ...PLAN_BASICS,
+});
+
+interface Node {
+  /** What happened, in order: `link`, or the number of query rules applied. */
+  readonly steps: (string | number)[];
+  changed: boolean;
+  linkError: Error | undefined;
+  ruleError: Error | undefined;
+  changes: number;
+}
+
+function setup(syncIntervalMs = 60_000, released?: Promise<void>) {
+  const clock = new FakeClock();
+  const node: Node = {
+    steps: [],
+    changed: false,
+    linkError: undefined,
+    ruleError: undefined,
+    changes: 0,
+  };
+  const { log, lines } = fakeLog();
+  const reconciler = new Reconciler({
+    link: {
+      ensure: async () => {
+        node.steps.push('link');
+        if (node.linkError !== undefined) throw node.linkError;
+        return false;
+      },
+    },
+    firewall: {
+      isOwner: released !== undefined,
+      release: async () => {
+        node.steps.push('release');
+        await released;
+      },
+      apply: async ({ query }: RuleSet) => {
+        node.steps.push(query.length);
+        if (node.ruleError !== undefined) throw node.ruleError;
+        return node.changed;
+      },
+    },
+    rules: async () => rules,
+    clock,
+    log,
+    syncIntervalMs,
+    onChange: () => void node.changes++,
+  });
+  return { clock, node, lines, reconciler };
+}
+
+describe('reconciler', () => {
+  it('addresses come before rules, and standing rules before interception', async () => {
+    const { node, reconciler } = setup();
+    assert.equal(await reconciler.pass(), true);
+    assert.deepEqual(node.steps, ['link', 0]);
+    assert.equal(reconciler.interception, 'none');
+  });
+
+  it('a release that takes long does not overrule who wants interception back meanwhile', async () => {
+    const gone = Promise.withResolvers<void>();
+    const { reconciler } = setup(60_000, gone.promise);
+    await reconciler.want('full');
+    const released = reconciler.release();
+    await reconciler.want('full');
+    gone.resolve();
+    await released;
+    assert.equal(reconciler.interception, 'full');
+    await reconciler.release();
+    assert.equal(reconciler.interception, 'none');
+  });
+
+  it('a pass that began before a release does not bring interception back', async () => {
+    const { node, lines, reconciler } = setup(60_000, Promise.resolve());
+    node.changed = true;
+    await reconciler.want('full');
+    node.steps.length = 0;
+    const pass = reconciler.pass();
+    await Promise.resolve();
+    const released = reconciler.release();
+    await Promise.all([pass, released]);
+    assert.deepEqual(node.steps, ['link', 'release', 0]);
+    assert.equal(reconciler.interception, 'none');
+    assert.doesNotMatch(JSON.stringify(lines), /put back/);
+  });
+
+  it('interception that went is not told of as there, although putting it back fails', async () => {
+    const gone = Promise.withResolvers<void>();
+    const { node, reconciler } = setup(60_000, gone.promise);
+    await reconciler.want('full');
+    const released = reconciler.release();
+    node.ruleError = failure('nft -i', 'no answer');
+    await reconciler.want('full');
+    gone.resolve();
+    await released;
+    assert.equal(reconciler.interception, 'none');
+    node.ruleError = undefined;
+    await reconciler.want('full');
+    node.ruleError = failure('nft -i', 'no answer');
+    await reconciler.lost();
+    assert.equal(reconciler.interception, 'none');
+    assert.equal(node.changes, 5);
+  });
+
+  it('query rules that are lost and put back at once are no change', async () => {
+    const { node, reconciler } = setup();
+    await reconciler.want('full');
+    await reconciler.lost();
+    assert.equal(reconciler.interception, 'full');
+    assert.equal(node.changes, 1);
+  });
+
+  it('goes over everything again at every interval', async () => {
+    const { clock, node, reconciler } = setup();
+    await reconciler.want('full');
+    await clock.advance(180_000);
+    assert.deepEqual(node.steps, ['link', 4, 'link', 4, 'link', 4, 'link', 4]);
+    assert.equal(clock.pendingTimers, 1);
+  });
+
+  it('retries soon after a failure and counts it by kind', async () => {
+    const { clock, node, reconciler } = setup();
+    node.linkError = new LinkError('interface_add', failure('ip addr add', 'no'));
+    node.ruleError = failure(
+      'iptables-legacy-restore',
+      'Another app is currently holding the xtables lock',
+      4,
+    );
+    assert.equal(await reconciler.pass(), false);
+    node.ruleError = failure('nft', 'no');
+    await clock.advance(5_000);
+    assert.deepEqual(reconciler.errors, {
+      iptables: 1,
+      iptables_lock: 1,
+      interface_add: 2,
+      interface_check: 0,
+      configmap: 0,
+    });
+    assert.equal(reconciler.interception, undefined);
+    node.linkError = undefined;
+    node.ruleError = undefined;
+    await clock.advance(5_000);
+    assert.equal(reconciler.interception, 'none');
+    const steps = node.steps.length;
+    await clock.advance(59_000);
+    assert.equal(node.steps.length, steps);
+  });
+
+  it('a link that fails does not keep rules from being installed or withdrawn', async () => {
+    const { node, reconciler } = setup();
+    await reconciler.want('full');
+    node.linkError = new LinkError('interface_check', failure('ip', 'no'));
+    assert.equal(await reconciler.want('none'), false);
+    assert.equal(reconciler.interception, 'none');
+  });
+
+  it('passes never overlap, and the latest wish wins', async () => {
+    const { node, reconciler } = setup();
+    const first = reconciler.want('full');
+    const second = reconciler.want('none');
+    await Promise.all([first, second]);
+    assert.deepEqual(node.steps, ['link', 0, 'link', 0]);
+    assert.equal(reconciler.interception, 'none');
+  });
+
+  it('says when it put back what others took, but not when it follows its own wish', async () => {
+    const { clock, node, lines, reconciler } = setup();
+    node.changed = true;
+    await reconciler.pass();
+    await reconciler.want('full');
+    assert.deepEqual(lines, []);
+    await clock.advance(60_000);
+    assert.deepEqual(lines, ['warn restored what another program had removed']);
+  });
+
+  it('what could only be put at the second try was not removed by others', async () => {
+    const { clock, node, lines, reconciler } = setup();
+    node.linkError = new LinkError('interface_add', failure('ip addr add', 'no'));
+    await reconciler.pass();
+    node.linkError = undefined;
+    node.changed = true;
+    await clock.advance(5_000);
+    assert.deepEqual(lines, ['error set-up failed']);
+  });
+
+  it('tells of changes only', async () => {
+    const { clock, node, reconciler } = setup();
+    await reconciler.pass();
+    await clock.advance(120_000);
+    assert.equal(node.changes, 1);
+    await reconciler.want('full');
+    assert.equal(node.changes, 2);
+  });
+
+  it('stopped, it still does what it is asked, once', async () => {
+    const { clock, node, reconciler } = setup();
+    await reconciler.want('full');
+    reconciler.stop();
+    await reconciler.want('none');
+    await clock.advance(600_000);
+    assert.equal(node.steps.at(-1), 0);
+    assert.equal(clock.pendingTimers, 0);
+  });
+});

@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import {
+  claimOf,
+  EMPTY_TABLE,
+  editsOf,
+  isKept,
+  isOfAnother,
+  orphanCandidates,
+  ownChains,
+  parseSaved,
+  removalEdits,
+  standingLines,
+} from '../../../../../init/firewall/iptables/text.ts';
+import { keeping } from '../../../../../init/plan/kept/rules.ts';
+import { planOf, withoutFlows } from '../../../../../init/plan/plan.ts';
+import { PLAN_BASICS } from '../../fake-system.ts';
+
+const { rules } = planOf({
+  localIps: ['169.254.20.10'],
+  ...PLAN_BASICS,
+});
+const wanted = ownChains('raw', rules, EMPTY_TABLE);
+const always = (): boolean => true;
+
+/** What `iptables-save` would print after these edits were restored into an empty table. */
+function afterRestore(edits: readonly string[]): string {
+  const chains = edits.filter((line) => line.startsWith(':'));
+  const jumps = edits
+    .filter((line) => line.startsWith('-I'))
+    .map((l) => l.replace(/^-I (\S+) 1/, '-A $1'));
+  const added = edits.filter((line) => line.startsWith('-A'));
+  const quoted = added.map((line) => line.replace(/--comment (\S+)/, '--comment "$1"'));
+  const base = [':PREROUTING ACCEPT [1:2]', ':OUTPUT ACCEPT [0:0]'];
+  return ['# by test', '*raw', ...base, ...chains, ...jumps, ...quoted, 'COMMIT', ''].join('\n');
+}
+
+describe('iptables text', () => {
+  it('reads one table out of a dump of many', () => {
+    const dump = `${afterRestore([])}*filter\n:INPUT DROP [0:0]\n-A INPUT -j ACCEPT\nCOMMIT\n`;
+    assert.deepEqual([...parseSaved(dump, 'raw').policies.keys()], ['PREROUTING', 'OUTPUT']);
+    const filter = parseSaved(dump, 'filter');
+    assert.equal(filter.policies.get('INPUT'), 'DROP');
+    assert.deepEqual(filter.rules.get('INPUT'), ['-A INPUT -j ACCEPT']);
+    assert.deepEqual(parseSaved('', 'raw'), EMPTY_TABLE);
+  });
+
+  it('the guard is the socket match, in PREROUTING only', () => {
+    const lines = wanted.flatMap((chain) => chain.lines);
+    const guarded = lines.filter((line) => line.includes('-m socket'));
+    assert.equal(guarded.length, 2);
+    assert.ok(guarded.every((line) => line.startsWith('-A NODENS-QUERY-PREROUTING ')));
+  });
+
+  it('has those for local IPs of others in the chains of the standing ones, and is claimed for our own', () => {
+    const others = keeping(rules, { ...PLAN_BASICS, localIps: [] }, ['10.96.0.10'], []);
+    const chains = ownChains('raw', others, EMPTY_TABLE);
+    const saved = parseSaved(afterRestore(editsOf(EMPTY_TABLE, chains, always)), 'raw');
+    const standing = standingLines(saved);
+    assert.ok(standing.some((line) => /10\.96\.0\.10 .*nodens:left-reply-udp4/.test(line)));
+    assert.ok(standing.every((line) => line.startsWith('-A NODENS-STANDING-OUTPUT ')));
+    assert.equal(claimOf('raw', others, saved), claimOf('raw', rules, saved));
+    assert.equal(isKept('raw', others, saved), true);
+    const gone = keeping(rules, { ...PLAN_BASICS, localIps: [] }, [], ['10.96.0.10']);
+    assert.equal(isKept('raw', gone, saved), false);
+    assert.notEqual(claimOf('raw', gone, saved), claimOf('raw', rules, saved));
+    const elsewhere = planOf({ ...PLAN_BASICS, localIps: ['10.96.0.99'] }).rules;
+    assert.equal(isKept('raw', elsewhere, saved), false, 'our own has to be there');
+  });
+
+  it('fills an empty table and is content with the result', () => {
+    const edits = editsOf(EMPTY_TABLE, wanted, always);
+    assert.deepEqual(
+      edits.filter((line) => line.startsWith('-I')),
+      [
+        '-I PREROUTING 1 -m comment --comment nodens -j NODENS-QUERY-PREROUTING',
+        '-I OUTPUT 1 -m comment --comment nodens -j NODENS-QUERY-OUTPUT',
+        '-I OUTPUT 1 -m comment --comment nodens -j NODENS-STANDING-OUTPUT',
+      ],
+    );
+    assert.deepEqual(editsOf(parseSaved(afterRestore(edits), 'raw'), wanted, always), []);
+  });
+
+  it('never names a base chain in a way that would flush it', () => {
+    const edits = editsOf(EMPTY_TABLE, wanted, () => false);
+    assert.ok(edits.filter((l) => l.startsWith(':')).every((l) => l.startsWith(':NODENS-')));
+  });
+
+  it('repairs a flushed chain, a deleted jump and a doubled jump, and only those', () => {
+    const text = afterRestore(editsOf(EMPTY_TABLE, wanted, always));
+    const repair = (damaged: string): string[] =>
+      editsOf(parseSaved(damaged, 'raw'), wanted, always);
+
+    const flushed = repair(text.replaceAll(/^-A NODENS-STANDING-OUTPUT .*\n/gm, ''));
+    const whole = editsOf(EMPTY_TABLE, wanted, always).filter((line) => !line.startsWith('-I'));
+    assert.deepEqual(
+      flushed,
+      whole,
+      'all of them, so that two who repair do not leave half of each',
+    );
+
+    const jump = '-A PREROUTING -m comment --comment nodens -j NODENS-QUERY-PREROUTING';
+    assert.deepEqual(repair(text.replace(`${jump}\n`, '')), [
+      jump.replace('-A PREROUTING', '-I PREROUTING 1'),
+    ]);
+    const doubled = text.replace('COMMIT', `${jump}\nCOMMIT`);
+    assert.deepEqual(repair(doubled), [jump.replace('-A', '-D')]);
+  });
+
+  it('a rule whose text changed is replaced although its name is the same', () => {
+    const text = afterRestore(editsOf(EMPTY_TABLE, wanted, always));
+    const other = planOf({
+      ...PLAN_BASICS,
+      localIps: ['169.254.20.11'],
+    });
+    const edits = editsOf(
+      parseSaved(text, 'raw'),
+      ownChains('raw', other.rules, EMPTY_TABLE),
+      always,
+    );
+    assert.deepEqual(
+      edits.filter((line) => line.startsWith(':')),
+      [...wanted.map(({ name }) => name), 'NODENS-DECLARES'].map((name) => `:${name} - [0:0]`),
+    );
+  });
+
+  it('chains of another version are replaced, but once settled only where they are damaged', () => {
+    const other = planOf({ ...PLAN_BASICS, localIps: ['169.254.20.11'] });
+    const theirs = ownChains('raw', other.rules, EMPTY_TABLE);
+    const text = afterRestore(editsOf(EMPTY_TABLE, theirs, always));
+    const saved = parseSaved(text, 'raw');
+    const withdrawn = wanted.filter(({ name }) => name.includes('STANDING'));
+    for (const ours of [wanted, withdrawn]) {
+      assert.equal(isOfAnother(saved, ours), true);
+      assert.notDeepEqual(editsOf(saved, ours, always), []);
+      assert.deepEqual(editsOf(saved, ours, always, true), []);
+    }
+    assert.equal(isOfAnother(saved, theirs), false);
+
+    const whole = editsOf(EMPTY_TABLE, wanted, always).filter((line) => !line.startsWith('-I'));
+    for (const damage of [
+      /^-A NODENS-STANDING-OUTPUT .*\n/m,
+      /^-A OUTPUT .*-j NODENS-STANDING-OUTPUT\n/m,
+      /^-A NODENS-DECLARES .*\n/m,
+    ]) {
+      const damaged = parseSaved(text.replace(damage, ''), 'raw');
+      assert.equal(isOfAnother(damaged, wanted), false, `${damage}`);
+      const repair = editsOf(damaged, wanted, always, true);
+      assert.deepEqual(
+        repair.filter((line) => !line.startsWith('-I')),
+        whole,
+      );
+    }
+  });
+
+  it('what it declares goes with the last of its chains', () => {
+    const saved = parseSaved(afterRestore(editsOf(EMPTY_TABLE, wanted, always)), 'raw');
+    assert.match(
+      editsOf(EMPTY_TABLE, wanted, always).find((line) => line.startsWith('-A NODENS-D')) ?? '',
+      /^-A NODENS-DECLARES -m comment --comment nodens-[0-9a-f]{8}$/,
+    );
+    assert.deepEqual(editsOf(saved, [], always).slice(-2), [
+      '-F NODENS-DECLARES',
+      '-X NODENS-DECLARES',
+    ]);
+    assert.ok(removalEdits(saved).includes('-X NODENS-DECLARES'));
+  });
+
+  it('over TCP only what opens a connection that is remembered is led', () => {
+    const lines = wanted.flatMap((chain) => chain.lines);
+    const opening = lines.filter((line) =>
+      / --tcp-flags FIN,SYN,RST,ACK SYN -m mark --mark 0x1000\/0x1000 /.test(line),
+    );
+    assert.equal(opening.length, 2);
+    assert.ok(opening.every((line) => line.startsWith('-A NODENS-QUERY-')));
+    const every = ownChains('raw', withoutFlows(rules), EMPTY_TABLE);
+    assert.ok(every.flatMap((chain) => chain.lines).every((line) => !line.includes('--tcp-flags')));
+  });
+
+  it('withdrawal removes the chains of the query direction with their jumps', () => {
+    const text = afterRestore(editsOf(EMPTY_TABLE, wanted, always));
+    const standing = ownChains('raw', { ...rules, query: [] }, EMPTY_TABLE);
+    const edits = editsOf(parseSaved(text, 'raw'), standing, always);
+    const left = edits.filter((line) => !/^(:|-A)/.test(line));
+    assert.deepEqual(left, [
+      '-D PREROUTING -m comment --comment nodens -j NODENS-QUERY-PREROUTING',
+      '-F NODENS-QUERY-PREROUTING',
+      '-X NODENS-QUERY-PREROUTING',
+      '-D OUTPUT -m comment --comment nodens -j NODENS-QUERY-OUTPUT',
+      '-F NODENS-QUERY-OUTPUT',
+      '-X NODENS-QUERY-OUTPUT',
+    ]);
+  });
+
+  it('remembers which base chains it made', () => {
+    const edits = editsOf(EMPTY_TABLE, wanted, (base) => base === 'OUTPUT');
+    assert.equal(edits[0], ':NODENS-MADE-PREROUTING - [0:0]');
+    const saved = parseSaved(afterRestore(edits), 'raw');
+    assert.deepEqual([...orphanCandidates(saved)], ['PREROUTING']);
+    assert.deepEqual(editsOf(saved, wanted, always), []);
+    const removal = removalEdits(saved);
+    assert.ok(removal.includes('-X NODENS-MADE-PREROUTING'));
+  });
+
+  it('ACCEPTs only under a policy that drops', () => {
+    const saved = parseSaved(
+      '*filter\n:INPUT DROP [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n',
+      'filter',
+    );
+    const names = ownChains('filter', rules, saved).map((chain) => chain.name);
+    assert.deepEqual(names, ['NODENS-ACCEPT-INPUT']);
+    assert.deepEqual(ownChains('filter', rules, EMPTY_TABLE), []);
+  });
+
+  it('cleanup takes what node-local-dns left and nothing of others', () => {
+    const theirs = '-A OUTPUT -p tcp -m comment --comment "allow DNS traffic" -j ACCEPT';
+    const left = [
+      '-A PREROUTING -d 169.254.20.10/32 -p udp -m udp --dport 53 -m comment --comment "NodeLocal DNS Cache: skip conntrack" -j NOTRACK',
+      '-A OUTPUT -s 169.254.20.10/32 -p tcp -m tcp --sport 53 -m comment --comment "NodeLocal DNS Cache: allow DNS traffic" -j ACCEPT',
+    ];
+    const saved = parseSaved(['*raw', ...left, theirs, 'COMMIT'].join('\n'), 'raw');
+    assert.deepEqual(
+      removalEdits(saved),
+      left.map((line) => line.replace('-A', '-D')),
+    );
+    assert.deepEqual([...orphanCandidates(saved)], ['PREROUTING', 'OUTPUT']);
+  });
+});

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { NO_RULES, ReadBackError } from '../../../../../init/firewall/backend.ts';
+import { NftAccepts } from '../../../../../init/firewall/nft/accept.ts';
+import { nftTag } from '../../../../../init/firewall/nft/backend.ts';
+import { fakeSystem, type Script } from '../../fake-system.ts';
+import { rules, writes } from './kernel.ts';
+
+describe('nft accepts', () => {
+  const chain = (family: string, table: string, name: string, hook: string, policy: string) => ({
+    chain: { family, table, name, type: 'filter', hook, prio: 0, policy },
+  });
+
+  /** Chains of a node, and the comments of rules inside them. */
+  function node(
+    chains: ReturnType<typeof chain>[],
+    comments: Readonly<Record<string, readonly string[]>>,
+  ): Script {
+    return (command) => {
+      if (command === 'nft -j list chains') return JSON.stringify({ nftables: chains });
+      const name = /^nft -j list chain (.*)$/.exec(command)?.[1];
+      if (name === undefined) return undefined;
+      const list = (comments[name] ?? []).map((comment, handle) => ({ rule: { handle, comment } }));
+      return JSON.stringify({ nftables: list });
+    };
+  }
+
+  it('looks neither at our own tables nor at those of iptables', async () => {
+    const { system, calls } = fakeSystem(
+      node(
+        [
+          chain('inet', 'nodens_standing_main', 'output', 'output', 'accept'),
+          chain('ip', 'filter', 'INPUT', 'input', 'drop'),
+          chain('bridge', 'b', 'in', 'input', 'drop'),
+          chain('inet', 'fw', 'fwd', 'forward', 'drop'),
+        ],
+        {},
+      ),
+    );
+    assert.equal(await new NftAccepts(system.run).apply(rules), false);
+    assert.equal(calls.length, 1);
+  });
+
+  it('inserts where the policy drops, rules of the chain family only', async () => {
+    const wanted = rules.accept.filter((r) => r.hook === 'input' && r.family === 6);
+    let written = false;
+    const chains = [chain('ip6', 'fw', 'in', 'input', 'drop')];
+    const { system, calls } = fakeSystem((command, input) => {
+      written ||= command === 'nft -f -';
+      return node(chains, { 'ip6 fw in': written ? wanted.map(nftTag) : ['theirs'] })(
+        command,
+        input,
+      );
+    });
+    assert.equal(await new NftAccepts(system.run).apply(rules), true);
+    const lines = writes(calls).join('').trim().split('\n');
+    assert.equal(lines.length, wanted.length);
+    for (const line of lines)
+      assert.match(line, /^insert rule ip6 fw in .*fd00::a.* accept comment/);
+  });
+
+  it('takes them back where the policy does not drop any more', async () => {
+    let written = false;
+    const chains = [chain('inet', 'fw', 'in', 'input', 'accept')];
+    const { system, calls } = fakeSystem((command, input) => {
+      written ||= command === 'nft -f -';
+      return node(chains, { 'inet fw in': written ? ['theirs'] : ['theirs', 'nodens:x:y'] })(
+        command,
+        input,
+      );
+    });
+    await new NftAccepts(system.run).apply(rules);
+    assert.deepEqual(writes(calls), ['delete rule inet fw in handle 1\n']);
+    assert.equal(await new NftAccepts(system.run).apply(NO_RULES), false);
+  });
+
+  it('of another version are replaced once, and then stand beside ours', async () => {
+    const wanted = rules.accept.filter((rule) => rule.hook === 'input').map(nftTag);
+    const present = { 'inet fw in': ['nodens:other:0'] };
+    const chains = [chain('inet', 'fw', 'in', 'input', 'drop')];
+    const { system, calls } = fakeSystem((command, input) => {
+      if (command === 'nft -f -') present['inet fw in'] = wanted;
+      return node(chains, present)(command, input);
+    });
+    const accepts = new NftAccepts(system.run);
+    assert.equal(await accepts.apply(rules), true);
+    assert.match(writes(calls)[0] ?? '', /^delete rule inet fw in handle 0\n/);
+    present['inet fw in'] = [...wanted, 'nodens:other:0'];
+    assert.equal(await accepts.apply(rules), false);
+    present['inet fw in'] = ['nodens:other:0'];
+    assert.equal(await accepts.apply(rules), true);
+    assert.doesNotMatch(writes(calls)[1] ?? '', /delete/);
+    chains[0] = chain('inet', 'fw', 'in', 'input', 'accept');
+    await assert.rejects(accepts.apply(rules), ReadBackError);
+    assert.match(writes(calls)[2] ?? '', /^(delete rule inet fw in handle \d+\n)+$/);
+  });
+});
+
+it('ACCEPT rules that another version puts back while ours are put are no failure', async () => {
+  const wanted = rules.accept.filter((rule) => rule.hook === 'input').map(nftTag);
+  let comments = ['nodens:other:0'];
+  const fw = { family: 'inet', table: 'fw', name: 'in', type: 'filter', hook: 'input', prio: 0 };
+  const { system, calls } = fakeSystem((command) => {
+    if (command === 'nft -f -') comments = [...wanted, 'nodens:other:0'];
+    if (command === 'nft -j list chains')
+      return JSON.stringify({ nftables: [{ chain: { ...fw, policy: 'drop' } }] });
+    const list = comments.map((comment, handle) => ({ rule: { handle, comment } }));
+    return JSON.stringify({ nftables: list });
+  });
+  assert.equal(await new NftAccepts(system.run).apply(rules), true);
+  assert.equal(writes(calls).length, 1);
+});

@@ -1,0 +1,42 @@
+/** A plan, and a kernel that holds its tables. */
+import { nftTag } from '../../../../../init/firewall/nft/backend.ts';
+import { planOf, type Rule } from '../../../../../init/plan/plan.ts';
+import { type Call, failure, PLAN_BASICS, type Script } from '../../fake-system.ts';
+
+export const { rules } = planOf({
+  localIps: ['169.254.20.10', 'fd00::a'],
+  ...PLAN_BASICS,
+});
+
+/** What `nft list` says of a table that holds these rules. */
+export function listing(table: string, list: readonly Rule[]): string {
+  const hooks = Object.entries(Object.groupBy(list, (rule) => rule.hook));
+  const chains = hooks.map(([hook, ofHook]) => {
+    const lines = ofHook.map(
+      (rule) => `\t\tudp dport 53 {\n\t\t 1.2.3.4 } comment "${nftTag(rule)}" # handle 7\n`,
+    );
+    const base = `\t\ttype filter hook ${hook} priority -300; policy accept;\n`;
+    return `\tchain ${hook} { # handle 1\n${base}${lines.join('')}\t}\n\n`;
+  });
+  return `table inet ${table} { # handle 2\n${chains.join('')}}\n`;
+}
+
+export const absent = (command: string) => failure(command, 'Error: No such file or directory\n');
+
+/** A kernel that holds what the tables' rules are here, and takes on all of `rules` when written to. */
+export function kernel(held: { query: readonly Rule[]; standing: readonly Rule[] }): Script {
+  let state = held;
+  return (command) => {
+    if (command === 'nft -f -') state = rules;
+    for (const part of ['query', 'standing'] as const)
+      if (command === `nft -a -y -t list table inet nodens_${part}_main`)
+        return state[part].length === 0
+          ? absent(command)
+          : listing(`nodens_${part}_main`, state[part]);
+    return undefined;
+  };
+}
+
+export function writes(calls: readonly Call[]): string[] {
+  return calls.filter(({ command }) => command === 'nft -f -').map(({ input }) => input);
+}

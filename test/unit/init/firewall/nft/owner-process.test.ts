@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { NftHolder } from '../../../../../init/firewall/nft/owner-process.ts';
+import { FakeClock } from '../../../../support/fake-clock.ts';
+import { eventually } from '../../../../support/netns.ts';
+
+/** Notes each line with its own process id, complains about tables it is to list, and says nothing after `hang`. */
+const FAKE_NFT = `#!/bin/sh
+while read -r line; do
+  echo "$$ $line" >> "$NFT_LINES"
+  case "$line" in
+    hang) while :; do sleep 0.01; done ;;
+    wrong) printf 'Error: syntax error\\nwrong\\n^^^^^\\n' >&2 ;;
+    list*)
+      printf 'Error: No such file or directory\\n%s\\n' "$line" >&2
+      sleep 0.03
+      printf '     ^^^^\\n' >&2 ;;
+  esac
+done
+`;
+
+let folder: string;
+let path: string | undefined;
+let holder: NftHolder;
+let clock: FakeClock;
+let losses = 0;
+
+/** Lines that reached a child, without marks: its process id and the line. */
+const heard = (): string[][] =>
+  readFileSync(join(folder, 'lines'), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '' && !line.includes('nodens_done_'))
+    .map((line) => line.split(' '));
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return !/^State:\s*Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+};
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'nodens-holder-'));
+  writeFileSync(join(folder, 'nft'), FAKE_NFT);
+  writeFileSync(join(folder, 'lines'), '');
+  chmodSync(join(folder, 'nft'), 0o755);
+  path = process.env.PATH;
+  process.env.PATH = `${folder}:${path}`;
+  process.env.NFT_LINES = join(folder, 'lines');
+  clock = new FakeClock();
+  losses = 0;
+  holder = new NftHolder(clock, () => losses++);
+});
+
+afterEach(async () => {
+  await holder.drop();
+  process.env.PATH = path;
+  rmSync(folder, { recursive: true });
+});
+
+describe('the holder of tables', () => {
+  it('is one child for all lines, whose complaints are errors', async () => {
+    await holder.execute('one');
+    await assert.rejects(holder.execute('wrong'), /Error: syntax error/);
+    await holder.execute('two');
+    const lines = heard();
+    assert.deepEqual(
+      lines.map(([, line]) => line),
+      ['one', 'wrong', 'two'],
+    );
+    assert.equal(new Set(lines.map(([pid]) => pid)).size, 1);
+  });
+
+  it('the last line of one complaint, which may come late, is not an error of what follows', async () => {
+    for (const line of ['one', 'two', 'three']) await holder.execute(line);
+    await assert.rejects(holder.execute('wrong'), /nft -i: Error: syntax error/);
+    await holder.execute('four');
+  });
+
+  it('a child that says nothing is dropped, and what it held is lost', async () => {
+    const hung = holder.execute('hang');
+    await eventually('the line is there', () => heard().length === 1);
+    const rejected = assert.rejects(hung, /no answer/);
+    await clock.advance(5_000);
+    await rejected;
+    await eventually('the loss is told', () => losses === 1);
+    await holder.execute('after');
+    assert.equal(heard().length, 2);
+    assert.equal(losses, 1);
+  });
+
+  it('every drop resolves when the child has ended, and its line is rejected', async () => {
+    const hung = assert.rejects(holder.execute('hang'), /dropped/);
+    await eventually('the line is there', () => heard().length === 1);
+    const pid = holder.pid as number;
+    const drops = [holder.drop(), holder.drop()];
+    for (const drop of drops) {
+      await drop;
+      assert.equal(isAlive(pid), false);
+    }
+    await hung;
+    assert.equal(losses, 0, 'nobody else has ended it');
+  });
+
+  it('what waits at a drop is not for the next child, what comes after it is', async () => {
+    await holder.execute('one');
+    const first = holder.pid;
+    const waiting = assert.rejects(holder.execute('before'), /dropped/);
+    void holder.drop();
+    await holder.execute('after');
+    await waiting;
+    assert.deepEqual(
+      heard().map(([, line]) => line),
+      ['one', 'after'],
+    );
+    assert.notEqual(holder.pid, first);
+  });
+
+  it('a child that ends by itself is told', async () => {
+    await holder.execute('one');
+    process.kill(holder.pid as number, 'SIGKILL');
+    await eventually('told', () => losses === 1);
+  });
+});

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { NftTables } from '../../../../../init/firewall/nft/backend.ts';
+import { failure, fakeSystem } from '../../fake-system.ts';
+import { absent, listing, rules } from './kernel.ts';
+
+describe('nft tables with an owner', () => {
+  /** A kernel with a holder beside it, which makes and drops the owned table. */
+  function node() {
+    const held = { owned: false };
+    const lines: string[] = [];
+    const { system } = fakeSystem((command) => {
+      if (command.endsWith('inet nodens_query_one'))
+        return held.owned ? listing('nodens_query_one', rules.query) : absent(command);
+      if (command.endsWith('inet nodens_standing_main'))
+        return listing('nodens_standing_main', rules.standing);
+      return command.includes('list table') ? absent(command) : undefined;
+    });
+    const holder = {
+      execute: async (line: string) => {
+        lines.push(line);
+        held.owned = line.includes('add chain');
+      },
+      drop: async () => {
+        held.owned = false;
+        lines.push('drop');
+      },
+    };
+    return { held, lines, holder, nft: new NftTables(system.run, { holder, instance: 'one' }) };
+  }
+
+  it("are made in one line, and the host's rules are in them", async () => {
+    const { lines, nft } = node();
+    assert.equal(await nft.apply(rules), true);
+    const [line = '', ...others] = lines;
+    assert.deepEqual(others, [], 'never gone in between');
+    const table = 'add table inet nodens_query_one { flags owner; }; ';
+    assert.ok(
+      line.startsWith(`${table}delete table inet nodens_query_one; ${table}add chain inet `),
+    );
+    assert.match(line, /; add rule inet nodens_query_one output .*query-host-udp4:/);
+    assert.doesNotMatch(line, /\n/);
+    assert.equal(await nft.apply(rules), false);
+  });
+
+  it('rules that die with the socket need none', async () => {
+    const { lines, nft } = node();
+    const guarded = { ...rules, query: rules.query.filter((rule) => rule.whileBound) };
+    await assert.rejects(nft.apply(guarded), /nodens_query_main/);
+    assert.deepEqual(lines, []);
+  });
+
+  it('release takes them away at once, with their holder', async () => {
+    const { held, lines, nft } = node();
+    await nft.apply(rules);
+    await nft.release();
+    assert.equal(held.owned, false);
+    assert.equal(lines.at(-1), 'drop');
+  });
+
+  it('a line that a release has cut off is no failure, any other is', async () => {
+    const { holder, nft } = node();
+    const cutOff = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    holder.execute = () => {
+      begun.resolve();
+      return cutOff.promise;
+    };
+    const applied = nft.apply(rules);
+    await begun.promise;
+    await nft.release();
+    cutOff.reject(failure('nft -i', 'dropped'));
+    await applied;
+    holder.execute = async () => {
+      throw failure('nft -i', 'no answer');
+    };
+    await assert.rejects(nft.apply(rules), /no answer/);
+  });
+
+  it('what is applied while they are released does not come back', async () => {
+    const { held, nft } = node();
+    const applied = nft.apply(rules);
+    await nft.release();
+    await applied;
+    assert.equal(held.owned, false);
+  });
+});

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { FallbackGate } from '../../../../init/control/fallback-readiness.ts';
+import { NftFallback } from '../../../../init/firewall/nft/fallback.ts';
+import { clusterIpsOf, fallbackOf } from '../../../../init/plan/fallback.ts';
+import { planOf } from '../../../../init/plan/plan.ts';
+import { failure, fakeLog, fakeSystem, PLAN_BASICS } from '../fake-system.ts';
+
+const LOCAL = '169.254.20.10';
+const VIP = '10.96.0.10';
+
+describe('ClusterIP of kube-dns', () => {
+  const of = (localIps: string[], asked: string[] = [], serviceHost?: string): string[] =>
+    clusterIpsOf({ localIps, asked, serviceHost });
+
+  it('is what was asked for, then the variable, then the only local IP that is not link-local', () => {
+    assert.deepEqual(of([LOCAL, VIP], ['10.0.0.1'], '10.0.0.2'), ['10.0.0.1']);
+    assert.deepEqual(of([LOCAL, VIP], [], '10.0.0.2'), ['10.0.0.2']);
+    assert.deepEqual(of([LOCAL, VIP]), [VIP]);
+  });
+
+  it('is not guessed where there is a choice or none', () => {
+    assert.deepEqual(of([LOCAL, VIP, '10.96.0.11']), []);
+    assert.deepEqual(of([LOCAL]), []);
+    assert.deepEqual(of([LOCAL], [], 'kube-dns'), []);
+  });
+
+  it('is found for each family by itself', () => {
+    assert.deepEqual(of([LOCAL, 'fd00::10'], ['fd00::a'], VIP), [VIP, 'fd00::a']);
+    assert.deepEqual(of(['fe80::1', 'fd00::a']), ['fd00::a']);
+  });
+});
+
+describe('fallback', () => {
+  const of = (localIps: string[], clusterIps: string[]) =>
+    fallbackOf({ localIps, clusterIps, port: 53, mark: 0x1000 });
+
+  it('leads the first local IP that is not the ClusterIP to the ClusterIP', () => {
+    const { rewrites } = of([VIP, LOCAL, '169.254.20.11'], [VIP]);
+    assert.deepEqual(rewrites, [{ family: 4, from: LOCAL, to: VIP, port: 53, mark: 0x1000 }]);
+  });
+
+  it('is none for the VIP itself or without a ClusterIP, but masquerading stands', () => {
+    for (const fallback of [of([VIP], [VIP]), of([LOCAL], []), of([LOCAL], ['fd00::a'])]) {
+      assert.deepEqual(fallback.rewrites, []);
+      assert.equal(fallback.outward.length, 1);
+    }
+  });
+
+  it('masquerades for what was rewritten to a ClusterIP that is not local', () => {
+    const [outward] = of([LOCAL], [VIP]).outward;
+    assert.deepEqual(outward, { family: 4, localIps: [LOCAL], destinations: [LOCAL, VIP] });
+  });
+
+  it('is rewritten before conntrack and restored after NAT, and spares what is untracked', () => {
+    const { rules } = planOf({ ...PLAN_BASICS, localIps: [LOCAL], clusterIps: [VIP] });
+    const text = new NftFallback(fakeSystem().system.run).explain(rules);
+    const rewrite = `udp dport 53 ip daddr ${LOCAL} ct state != untracked counter meta mark set meta mark | 0x1000`;
+    assert.ok(
+      text.includes(`${rewrite} ct original zone set 20253 ip daddr set ${VIP} comment`),
+      text,
+    );
+    assert.match(text, /chain rewrite_output {\n {4}type route hook output priority -250;/);
+    assert.match(text, /meta mark set meta mark & 0xffffefff comment "nodens:remember-/);
+    assert.match(text, /chain restore_input {\n {4}type filter hook input priority 150;/);
+    assert.match(text, /oifname != "lo" ip saddr { 169.254.20.10 } ct original ip daddr/);
+  });
+});
+
+describe('fallback in a kernel without zones of conntrack', () => {
+  it('is put without them, once', async () => {
+    const { rules } = planOf({ ...PLAN_BASICS, localIps: [LOCAL], clusterIps: [VIP] });
+    const node = { text: undefined as string | undefined };
+    const { system, calls } = fakeSystem((command, script) => {
+      if (command !== 'nft -f -')
+        return node.text ?? failure(command, 'Error: No such file or directory\n');
+      if (script.includes('zone')) return failure(command, 'Error: Operation not supported\n');
+      node.text = script.replaceAll(/^ {4}(\S.*comment .*)$/gm, '    $1 # handle 7');
+      return undefined;
+    });
+    await assert.rejects(new NftFallback(system.run).apply(rules), /not supported/);
+    const fallback = new NftFallback(system.run, undefined, { hasZone: false });
+    assert.equal(await fallback.apply(rules), true);
+    assert.equal(await fallback.apply(rules), false);
+    const scripts = calls.filter(({ command }) => command === 'nft -f -');
+    assert.deepEqual(
+      scripts.map(({ input }) => input.includes('zone')),
+      [true, false],
+    );
+    assert.ok(fallback.explain(rules).includes(`| 0x1000 ip daddr set ${VIP}`));
+  });
+});
+
+describe('gate of the fallback', () => {
+  const { rules } = planOf({ ...PLAN_BASICS, localIps: [LOCAL], clusterIps: [VIP] });
+
+  function setup(obstacle?: string) {
+    const node = { served: false, asked: 0 };
+    const { log, lines } = fakeLog();
+    const isServed = async (): Promise<boolean> => {
+      node.asked++;
+      return node.served;
+    };
+    return {
+      node,
+      lines,
+      gate: new FallbackGate({ rules, isServed, obstacle, endpoints: undefined, log }),
+    };
+  }
+
+  it('opens when kube-proxy serves the ClusterIP, and is not asked again', async () => {
+    const { node, lines, gate } = setup();
+    assert.deepEqual((await gate.rules()).fallback.rewrites, []);
+    assert.equal(gate.isPending, true);
+    node.served = true;
+    assert.equal((await gate.rules()).fallback.rewrites.length, 1);
+    node.served = false;
+    const fallback = { ...rules.fallback, direct: [] };
+    assert.deepEqual(await gate.rules(), { ...rules, fallback });
+    assert.deepEqual([gate.isPending, node.asked], [false, 2]);
+    assert.deepEqual(gate.open, [LOCAL]);
+    assert.deepEqual(lines, ['info fallback', 'info fallback']);
+  });
+
+  it('stays shut, and says so once, where there can be none', async () => {
+    const { node, lines, gate } = setup('IPVS');
+    node.served = true;
+    await gate.rules();
+    assert.deepEqual((await gate.rules()).fallback.rewrites, []);
+    assert.equal((await gate.rules()).fallback.outward.length, 1);
+    assert.deepEqual([gate.isPending, node.asked], [false, 0]);
+    assert.deepEqual(lines, ['info fallback']);
+  });
+});

@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { CommandError } from '../../../../../init/node/exec.ts';
+import { KeptIps } from '../../../../../init/plan/kept/ips.ts';
+import { planOf, type RuleSet } from '../../../../../init/plan/plan.ts';
+import { FakeClock } from '../../../../support/fake-clock.ts';
+import { failure, fakeLog, fakeSystem, PLAN_BASICS } from '../../fake-system.ts';
+
+const OWN = '169.254.20.10';
+const EARLIER = '10.96.0.10';
+const EARLIER6 = 'fd00::a';
+const options = { ...PLAN_BASICS, localIps: [OWN] };
+const { rules } = planOf(options);
+
+const HEAD =
+  '  sl  local_address rem_address st tx_queue rx_queue tr tm->when retrnsmt uid timeout inode ref pointer drops\n';
+const socket = (address: string, port: string, state: string): string =>
+  `${HEAD} 1: ${address}:${port} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000 0 0 1 2 0 0\n`;
+/** 10.96.0.10 as /proc has it. */
+const HEX = '0A00600A';
+
+interface Node {
+  files: Record<string, string>;
+  held: readonly string[];
+  strays: readonly string[];
+  conntrack: CommandError | undefined;
+  complete: boolean;
+}
+
+function setup(node: Partial<Node> = {}) {
+  const state: Node = {
+    ...{ files: {}, held: [OWN, EARLIER], strays: [], conntrack: undefined, complete: true },
+    ...node,
+  };
+  const clock = new FakeClock();
+  const { log, lines } = fakeLog();
+  const { system, calls } = fakeSystem((command) =>
+    command.startsWith('conntrack') ? state.conntrack : undefined,
+  );
+  const removed: string[][] = [];
+  const passes: RuleSet[] = [];
+  const kept = new KeptIps({
+    ...{ plan: { addresses: [OWN], ruledIps: [OWN] }, options, clock, log },
+    standingIps: async () => state.held,
+    link: {
+      strays: async () => [...state.strays],
+      remove: async (addresses) => {
+        removed.push([...addresses]);
+        return addresses.map((ip) => `ip addr del ${ip}`);
+      },
+    },
+    system: { ...system, read: async (path) => state.files[path] },
+  });
+  kept.onQuiet = async () => {
+    const wished = await kept.rules(rules);
+    passes.push(wished);
+    if (state.complete) state.held = state.held.filter((ip) => !wished.left?.gone.includes(ip));
+    return state.complete;
+  };
+  return { state, clock, kept, removed, passes, lines, calls };
+}
+
+const idsOf = (list: RuleSet['standing'] = []): string[] => list.map(({ id }) => id);
+
+describe('local IPs that are not of the plan', () => {
+  it('have standing rules of their own beside those of the plan, which stay as they are', async () => {
+    const { kept } = setup({ held: [EARLIER6, OWN, EARLIER] });
+    const { left, ...own } = await kept.rules(rules);
+    assert.deepEqual(own, rules);
+    assert.ok(idsOf(left?.standing).includes('left-reply-udp4'));
+    assert.ok(idsOf(left?.standing).includes('left-probe-tcp6'));
+    assert.ok(idsOf(left?.accept).includes('left-accept-dns-in-query-udp4'));
+    for (const { addresses } of left?.standing ?? []) assert.ok(!addresses.includes(OWN));
+    assert.deepEqual(
+      left?.flows.map(({ addresses }) => addresses),
+      [[OWN, EARLIER], [EARLIER6]],
+    );
+  });
+
+  it('are none where the kernel speaks of the plan only', async () => {
+    const { kept, clock } = setup({ held: [OWN] });
+    assert.equal(await kept.rules(rules), rules);
+    kept.watch();
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  for (const [what, path, text] of [
+    ['a UDP socket', '/proc/net/udp', socket(HEX, '0035', '07')],
+    ['a listener', '/proc/net/tcp', socket(HEX, '0035', '0A')],
+    ['a connection', '/proc/net/tcp', socket(HEX, '0035', '01')],
+  ] as const)
+    it(`are kept as long as there is ${what}`, async () => {
+      const { state, clock, kept, passes } = setup({ files: { [path]: text } });
+      await kept.rules(rules);
+      kept.watch();
+      await clock.advance(600_000);
+      assert.equal(passes.length, 0);
+      state.files = {};
+      await clock.advance(20_000);
+      assert.equal(passes.length, 1);
+    });
+
+  it('go when nothing answers there: entries of conntrack, rules, address', async () => {
+    const files = {
+      '/proc/net/udp': socket('00000000', '0035', '07'),
+      '/proc/net/tcp': socket(HEX, '0035', '06') + socket(HEX, '0050', '0A'),
+    };
+    const { clock, kept, removed, passes, calls, lines } = setup({ files });
+    await kept.rules(rules);
+    kept.watch();
+    await clock.advance(4_000);
+    assert.equal(passes.length, 0, 'an agent may be started anew');
+    await clock.advance(16_000);
+    assert.deepEqual(
+      calls.map(({ command }) => command),
+      ['udp', 'tcp'].map(
+        (p) => `conntrack -D -f ipv4 -p ${p} --orig-src ${EARLIER} --orig-port-src 53`,
+      ),
+    );
+    assert.equal(passes.length, 1);
+    assert.deepEqual([passes[0]?.left?.gone, passes[0]?.left?.standing], [[EARLIER], []]);
+    assert.deepEqual(removed, [[EARLIER]]);
+    assert.match(lines.join(), /^info removed local IPs of earlier settings/);
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  it('go without a rule of ours, too, by the mark of the address', async () => {
+    const { clock, kept, removed } = setup({ held: [OWN], strays: [EARLIER] });
+    assert.equal(await kept.rules(rules), rules);
+    kept.watch();
+    await clock.advance(20_000);
+    assert.deepEqual(removed[0], [EARLIER]);
+  });
+
+  it('keep their address where the rules could not be taken away', async () => {
+    const { state, clock, kept, removed, passes } = setup({ complete: false });
+    await kept.rules(rules);
+    kept.watch();
+    await clock.advance(20_000);
+    assert.ok(passes.length > 1, 'tried again');
+    assert.deepEqual(removed, []);
+    state.complete = true;
+    await clock.advance(4_000);
+    assert.deepEqual(removed, [[EARLIER]]);
+  });
+
+  it('are given the time that conntrack needs where its entries cannot be ended', async () => {
+    const conntrack = new CommandError('conntrack', undefined, 'spawn conntrack ENOENT');
+    const { clock, kept, passes, lines } = setup({ conntrack });
+    await kept.rules(rules);
+    kept.watch();
+    await clock.advance(170_000);
+    assert.deepEqual([passes.length, lines.length], [0, 1]);
+    await clock.advance(20_000);
+    assert.equal(passes.length, 1);
+    const none = setup({ conntrack: failure('conntrack', '0 flow entries have been deleted.') });
+    await none.kept.rules(rules);
+    none.kept.watch();
+    await none.clock.advance(20_000);
+    assert.equal(none.passes.length, 1);
+  });
+
+  it('are left alone where they come back, or come only later: an init that lives wants them', async () => {
+    const { state, clock, kept, passes } = setup();
+    await kept.rules(rules);
+    kept.watch();
+    await clock.advance(20_000);
+    assert.equal(passes.length, 1);
+    for (const ip of [EARLIER, '10.96.0.99']) {
+      state.held = [OWN, ip];
+      assert.ok(idsOf((await kept.rules(rules)).left?.standing).includes('left-reply-udp4'), ip);
+      await clock.advance(60_000);
+    }
+    assert.equal(passes.length, 1);
+    assert.equal(clock.pendingTimers, 0);
+  });
+});

@@ -3,7 +3,7 @@
  * longer than `npm test` has time for; in the end a table of what they measured.
  */
 import { parseArgs } from 'node:util';
-import { MemoryGroup } from './support/memory-group.ts';
+import { MemoryGroup } from './support/netns/memory-group.ts';
 import { runFiles } from './support/run-files.ts';
 
 const SECONDS = 10;

@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { TYPE } from '../../agent/dns/iana.ts';
 import { freePort } from '../support/free-port.ts';
-import { eventually } from '../support/netns.ts';
+import { eventually } from '../support/netns/netns.ts';
 import { stopped } from '../support/server/subject.ts';
 import { Authority } from '../support/upstream/certificates.ts';
 import { type FakeServer, startServer } from '../support/upstream/server.ts';

@@ -9,8 +9,8 @@ import { after, afterEach, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../support/free-port.ts';
 import { parsePage } from '../support/metrics/page.ts';
-import { eventually } from '../support/netns.ts';
-import { queryWire } from '../support/server/rig.ts';
+import { eventually } from '../support/netns/netns.ts';
+import { queryWire } from '../support/server/fixture.ts';
 import { overTcp, stopped } from '../support/server/subject.ts';
 
 const NODENS = fileURLToPath(new URL('../../dist/agent/main.js', import.meta.url));

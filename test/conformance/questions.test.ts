@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { decode } from 'dns-packet';
 import { FLAG, flagsOf, OPCODE_MASK } from '../../agent/dns/header.ts';
 import { readReply } from '../../agent/dns/reply.ts';
-import { queryWire } from '../support/server/rig.ts';
+import { queryWire } from '../support/server/fixture.ts';
 import {
   overTcp,
   overUdp,

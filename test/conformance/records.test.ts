@@ -10,8 +10,8 @@ import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { recordFromText } from '../../agent/dns/text/record.ts';
+import { RECORD_TEXTS, type RecordText } from '../support/dns/record-texts.ts';
 import { freePort } from '../support/free-port.ts';
-import { RECORD_TEXTS, type RecordText } from '../support/record-texts.ts';
 
 const run = promisify(execFile);
 const MAIN = fileURLToPath(new URL('../../dist/agent/main.js', import.meta.url));

@@ -13,7 +13,7 @@ import { EDE, RCODE, TYPE } from '../../agent/dns/iana.ts';
 import { nameFromText, nameToText } from '../../agent/dns/name.ts';
 import { readReply } from '../../agent/dns/reply.ts';
 import { freePort } from '../support/free-port.ts';
-import { eventually } from '../support/netns.ts';
+import { eventually } from '../support/netns/netns.ts';
 import { packet, packetsIn } from '../support/packets/read.ts';
 import { overTcp, overUdp, stopped, type Target } from '../support/server/subject.ts';
 import { answersOf, plain, query, rcodeOf, send } from '../support/upstream/relayed.ts';

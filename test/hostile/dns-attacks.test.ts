@@ -14,7 +14,7 @@ import { type HostileAgent, startAgent } from '../support/hostile/agent.ts';
 import { boundBytes, LONG_LIMITS, where, within } from '../support/hostile/limits.ts';
 import { besidePod, type PodOutcome, told } from '../support/hostile/neighbourhood.ts';
 import { answerAsked } from '../support/hostile/upstream.ts';
-import { eventually } from '../support/netns.ts';
+import { eventually } from '../support/netns/netns.ts';
 
 const ATTACKER = fileURLToPath(new URL('../support/hostile/attacks/attacker.ts', import.meta.url));
 const MEBI = 2 ** 20;

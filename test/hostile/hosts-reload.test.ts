@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { type HostileAgent, type Ports, startAgent } from '../support/hostile/agent.ts';
 import { besidePod, told } from '../support/hostile/neighbourhood.ts';
-import { eventually } from '../support/netns.ts';
+import { eventually } from '../support/netns/netns.ts';
 
 const MEBI = 2 ** 20;
 const POD = '127.0.0.8';

@@ -9,7 +9,7 @@ import { Neighbour } from '../support/hostile/neighbour.ts';
 import { RawClient } from '../support/hostile/raw-client.ts';
 import { scrape } from '../support/hostile/scrape.ts';
 import { allowedMs } from '../support/machine.ts';
-import { eventually } from '../support/netns.ts';
+import { eventually } from '../support/netns/netns.ts';
 
 const MAX_SCRAPE_MS = await allowedMs(1_000);
 

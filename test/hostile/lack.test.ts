@@ -7,8 +7,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Reply, readReply } from '../../agent/dns/reply.ts';
 import { type HostileAgent, type Ports, startAgent } from '../support/hostile/agent.ts';
 import { RawClient } from '../support/hostile/raw-client.ts';
-import { eventually } from '../support/netns.ts';
-import { queryWire } from '../support/server/rig.ts';
+import { eventually } from '../support/netns/netns.ts';
+import { queryWire } from '../support/server/fixture.ts';
 import { overUdp } from '../support/server/subject.ts';
 
 const LACKS = /no upstream was asked: this node lacks descriptors \(EMFILE\)/;

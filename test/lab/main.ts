@@ -1,11 +1,11 @@
 /** `npm run lab`: a one-machine cluster in network namespaces, with nodens on its node and real clients in its pods. */
 import { parseArgs } from 'node:util';
+import { sweepOrphans, sweepOwn } from '../support/cluster/names.ts';
+import { PROXIES, type ProxyKind } from '../support/cluster/proxy/proxy.ts';
 import { hasProgram, isRoot } from '../support/packages.ts';
 import { Report } from './report.ts';
 import { leaveUp } from './shell.ts';
 import { setStage, tell } from './story.ts';
-import { sweepOrphans, sweepOwn } from './topology/names.ts';
-import { PROXIES, type ProxyKind } from './topology/proxy.ts';
 
 const HELP = `Usage: sudo npm run lab -- [--proxy iptables|nft|both] [--shell]
 

@@ -1,8 +1,8 @@
 /** `--shell`: the cluster stays up with nodens running, for playing. */
 import { once } from 'node:events';
+import { V4 } from '../support/cluster/plan.ts';
 import { start } from './scenes/start.ts';
 import type { Stage } from './stage.ts';
-import { V4 } from './topology/plan.ts';
 
 /** Starts nodens, says how to get in, and returns when Enter is pressed. */
 export async function leaveUp(stage: Stage): Promise<void> {

@@ -1,11 +1,12 @@
 /** What the scenes of the lab share. */
+
+import { type DigResult, dataOf, dig, type Question } from '../support/cluster/clients/dig.ts';
+import type { Netns } from '../support/cluster/netns.ts';
+import { clientEntries, metrics, ruleCounters, total } from '../support/cluster/observe.ts';
+import { V4, V6 } from '../support/cluster/plan.ts';
+import { METRICS_URL } from '../support/cluster/process/nodens.ts';
+import type { Site } from '../support/cluster/site.ts';
 import type { Report } from './report.ts';
-import { type DigResult, dataOf, dig, type Question } from './topology/dig.ts';
-import type { Netns } from './topology/netns.ts';
-import { METRICS_URL } from './topology/nodens.ts';
-import { clientEntries, metrics, ruleCounters, total } from './topology/observe.ts';
-import { V4, V6 } from './topology/plan.ts';
-import type { Site } from './topology/site.ts';
 
 export interface Stage extends Site {
   readonly report: Report;

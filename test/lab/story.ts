@@ -1,14 +1,15 @@
 /** One run through the whole story, with one kind of kube-proxy. */
+
+import { buildMuslClient } from '../support/cluster/clients/clients.ts';
+import { footprint } from '../support/cluster/observe.ts';
+import type { ProxyKind } from '../support/cluster/proxy/proxy.ts';
+import { buildSite, DUAL_STACK } from '../support/cluster/site.ts';
 import type { Report } from './report.ts';
 import { clusterNames, externalNames, ipv6, libraries, traces } from './scenes/asking.ts';
 import { outage, recovery } from './scenes/outage.ts';
 import { beforeNodens, start } from './scenes/start.ts';
 import { cleanup, stop } from './scenes/stop.ts';
 import type { Stage } from './stage.ts';
-import { buildMuslClient } from './topology/clients.ts';
-import { footprint } from './topology/observe.ts';
-import type { ProxyKind } from './topology/proxy.ts';
-import { buildSite, DUAL_STACK } from './topology/site.ts';
 
 /** Builds the site and what else the scenes need; the caller takes `stage.cluster` down. */
 export async function setStage(proxy: ProxyKind, report: Report): Promise<Stage> {

@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { it } from 'node:test';
 import type { Facts, Finding } from '../../init/doctor/facts.ts';
-import { V4, V6 } from '../lab/topology/plan.ts';
-import { programs } from '../lab/topology/programs.ts';
-import type { Ran } from '../lab/topology/run.ts';
-import { type Site, startNodens } from '../lab/topology/site.ts';
-import { until } from '../lab/topology/wait.ts';
-import { describeSites, withSite } from '../support/sites.ts';
+import { V4, V6 } from '../support/cluster/plan.ts';
+import { programs } from '../support/cluster/process/programs.ts';
+import type { Ran } from '../support/cluster/process/run.ts';
+import { until } from '../support/cluster/process/wait.ts';
+import { type Site, startNodens } from '../support/cluster/site.ts';
+import { describeSites, withSite } from '../support/netns/sites.ts';
 
 interface Report {
   readonly findings: readonly Finding[];

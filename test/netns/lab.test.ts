@@ -4,8 +4,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { describe, it } from 'node:test';
-import { until } from '../lab/topology/wait.ts';
-import { canMakeNetns, sayLeftOut } from '../support/netns.ts';
+import { until } from '../support/cluster/process/wait.ts';
+import { canMakeNetns, sayLeftOut } from '../support/netns/netns.ts';
 
 const LAB = new URL('../lab/main.ts', import.meta.url).pathname;
 

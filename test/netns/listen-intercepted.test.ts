@@ -1,13 +1,13 @@
 /** The manifests' agent with a Corefile that binds nothing: init's rules lead packets only to sockets of a local IP. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { dataOf, dig } from '../lab/topology/dig.ts';
-import { METRICS_URL } from '../lab/topology/nodens.ts';
-import { metrics, ruleCounters } from '../lab/topology/observe.ts';
-import { V4, V6 } from '../lab/topology/plan.ts';
-import { DUAL_STACK, intercepting } from '../lab/topology/site.ts';
-import { until } from '../lab/topology/wait.ts';
-import { describeSites, withSite } from '../support/sites.ts';
+import { dataOf, dig } from '../support/cluster/clients/dig.ts';
+import { metrics, ruleCounters } from '../support/cluster/observe.ts';
+import { V4, V6 } from '../support/cluster/plan.ts';
+import { METRICS_URL } from '../support/cluster/process/nodens.ts';
+import { until } from '../support/cluster/process/wait.ts';
+import { DUAL_STACK, intercepting } from '../support/cluster/site.ts';
+import { describeSites, withSite } from '../support/netns/sites.ts';
 
 const unbound = (corefile: string): string => corefile.replace(/^ *bind .*\n/m, '');
 

@@ -5,7 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { canMakeNetns, eventually, type Netns, sayLeftOut, withNetns } from '../support/netns.ts';
+import {
+  canMakeNetns,
+  eventually,
+  type Netns,
+  sayLeftOut,
+  withNetns,
+} from '../support/netns/netns.ts';
 
 const path = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 const NODENS = path('../../dist/agent/main.js');

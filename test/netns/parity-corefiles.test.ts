@@ -3,15 +3,15 @@ import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, it } from 'node:test';
-import { Cluster } from '../lab/topology/cluster.ts';
-import { dataOf, dig } from '../lab/topology/dig.ts';
-import { httpGet } from '../lab/topology/observe.ts';
-import { V4, V6 } from '../lab/topology/plan.ts';
-import { Daemon } from '../lab/topology/process.ts';
-import { type Programs, programs } from '../lab/topology/programs.ts';
-import { until } from '../lab/topology/wait.ts';
+import { dataOf, dig } from '../support/cluster/clients/dig.ts';
+import { Cluster } from '../support/cluster/cluster.ts';
+import { httpGet } from '../support/cluster/observe.ts';
+import { V4, V6 } from '../support/cluster/plan.ts';
+import { Daemon } from '../support/cluster/process/process.ts';
+import { type Programs, programs } from '../support/cluster/process/programs.ts';
+import { until } from '../support/cluster/process/wait.ts';
 import { corefileFixture } from '../support/corefiles/fixtures.ts';
-import { describeSites } from '../support/sites.ts';
+import { describeSites } from '../support/netns/sites.ts';
 
 type Transport = 'udp' | 'tcp';
 

@@ -1,14 +1,14 @@
 /** Each overlay of the manifests on a node: it starts, and pods and host get answers where the overlay says. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { dataOf, dig } from '../lab/topology/dig.ts';
-import { ruleCounters } from '../lab/topology/observe.ts';
-import { V4 } from '../lab/topology/plan.ts';
-import type { Daemon } from '../lab/topology/process.ts';
-import type { ProxyKind } from '../lab/topology/proxy.ts';
-import { intercepting, requestsServed, type Site, startNodens } from '../lab/topology/site.ts';
-import { until } from '../lab/topology/wait.ts';
-import { describeSites, withSite } from '../support/sites.ts';
+import { dataOf, dig } from '../support/cluster/clients/dig.ts';
+import { ruleCounters } from '../support/cluster/observe.ts';
+import { V4 } from '../support/cluster/plan.ts';
+import type { Daemon } from '../support/cluster/process/process.ts';
+import { until } from '../support/cluster/process/wait.ts';
+import type { ProxyKind } from '../support/cluster/proxy/proxy.ts';
+import { intercepting, requestsServed, type Site, startNodens } from '../support/cluster/site.ts';
+import { describeSites, withSite } from '../support/netns/sites.ts';
 
 const LINK_LOCAL_ONLY = { linkLocal: [V4.local], vips: [] };
 

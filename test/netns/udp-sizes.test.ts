@@ -12,7 +12,7 @@ import {
   type Netns,
   sayLeftOut,
   withNetns,
-} from '../support/netns.ts';
+} from '../support/netns/netns.ts';
 
 const NODENS = fileURLToPath(new URL('../../dist/agent/main.js', import.meta.url));
 const NODE_IP = '10.1.0.1';

@@ -13,7 +13,7 @@ import { after, before, describe, it } from 'node:test';
 import { decode } from 'dns-packet';
 import { sleep, systemClock } from '../../agent/base/clock.ts';
 import { freePort } from '../support/free-port.ts';
-import { queryWire } from '../support/server/rig.ts';
+import { queryWire } from '../support/server/fixture.ts';
 
 const STORM_MS = Number(process.env.NODENS_STORM_SECONDS ?? 3) * 1_000;
 const CHANGE_MS = 50;

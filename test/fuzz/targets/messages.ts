@@ -13,9 +13,9 @@ import { Answer, ttlOffsetsOf } from '../../../agent/query/answer.ts';
 import type { Query } from '../../../agent/query/query.ts';
 import { NONSENSE } from '../../../agent/server/admission.ts';
 import { queryFor, replyTo } from '../../../init/endpoints/message.ts';
+import { CLIENT } from '../../support/dns/queries.ts';
 import { packetsIn } from '../../support/packets/read.ts';
-import { CLIENT } from '../../support/queries.ts';
-import { rigFor } from '../../support/server/rig.ts';
+import { rigFor } from '../../support/server/fixture.ts';
 import type { Target } from '../loop.ts';
 
 const packets = (...folders: string[]): Buffer[] =>

@@ -5,7 +5,7 @@ import { recordFromText } from '../../../agent/dns/text/record.ts';
 import { corefileFixtures } from '../../support/corefiles/fixtures.ts';
 import { parseText } from '../../support/corefiles/parse.ts';
 import { printCorefile } from '../../support/corefiles/print.ts';
-import { RECORD_TEXTS } from '../../support/record-texts.ts';
+import { RECORD_TEXTS } from '../../support/dns/record-texts.ts';
 import type { Target } from '../loop.ts';
 
 /** Understood, or refused at a line that is there; what is understood means the same when it is printed. */

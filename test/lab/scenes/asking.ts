@@ -1,10 +1,11 @@
 /** Pods and the node ask; what is cached stays on the node, what is not goes the right way. */
+
+import { glibcLookup, muslLookup } from '../../support/cluster/clients/clients.ts';
+import { dig } from '../../support/cluster/clients/dig.ts';
+import type { Asked } from '../../support/cluster/nameserver.ts';
+import { clientEntries } from '../../support/cluster/observe.ts';
+import { V4, V6 } from '../../support/cluster/plan.ts';
 import { type Ask, ask, counters, type Stage } from '../stage.ts';
-import { glibcLookup, muslLookup } from '../topology/clients.ts';
-import { dig } from '../topology/dig.ts';
-import type { Asked } from '../topology/nameserver.ts';
-import { clientEntries } from '../topology/observe.ts';
-import { V4, V6 } from '../topology/plan.ts';
 
 const KUBE_DNS = ['kube-dns tcp'];
 const PODS = [...V4.pods, ...V6.pods];

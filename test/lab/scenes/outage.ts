@@ -1,9 +1,10 @@
 /** Every upstream stops: warm names go on with stale answers, cold ones fail soon; then the upstreams come back. */
+
+import { dig } from '../../support/cluster/clients/dig.ts';
+import { V4 } from '../../support/cluster/plan.ts';
+import { until } from '../../support/cluster/process/wait.ts';
+import { CLUSTER_TTL_SECONDS } from '../../support/cluster/zones.ts';
 import { ask, counters, type Stage } from '../stage.ts';
-import { dig } from '../topology/dig.ts';
-import { V4 } from '../topology/plan.ts';
-import { until } from '../topology/wait.ts';
-import { CLUSTER_TTL_SECONDS } from '../topology/zones.ts';
 
 const WARM = 'web.default.svc.cluster.local';
 const STALE_TTL_SECONDS = 30;

@@ -1,16 +1,17 @@
 /** Before nodens kube-proxy serves the VIP; then init and agent start, and interception begins. */
-import type { Stage } from '../stage.ts';
-import { dig } from '../topology/dig.ts';
-import type { Container } from '../topology/manifests.ts';
+
+import { dig } from '../../support/cluster/clients/dig.ts';
+import type { Container } from '../../support/cluster/manifests.ts';
 import {
   clientEntries,
   forgetClients,
   type Privileges,
   privileges,
   routeSource,
-} from '../topology/observe.ts';
-import { V4 } from '../topology/plan.ts';
-import { type Running, startNodens } from '../topology/site.ts';
+} from '../../support/cluster/observe.ts';
+import { V4 } from '../../support/cluster/plan.ts';
+import { type Running, startNodens } from '../../support/cluster/site.ts';
+import type { Stage } from '../stage.ts';
 
 export async function beforeNodens({ cluster, report }: Stage): Promise<void> {
   report.scene('A node without nodens: kube-proxy hands the VIP to a kube-dns pod');

@@ -1,9 +1,10 @@
 /** nodens stops, and kube-proxy's path serves the VIP at once; cleanup leaves the node as it was. */
+
+import { OneSocketClient } from '../../support/cluster/clients/clients.ts';
+import { difference, footprint } from '../../support/cluster/observe.ts';
+import { V4 } from '../../support/cluster/plan.ts';
+import type { Running } from '../../support/cluster/site.ts';
 import type { Stage } from '../stage.ts';
-import { OneSocketClient } from '../topology/clients.ts';
-import { difference, footprint } from '../topology/observe.ts';
-import { V4 } from '../topology/plan.ts';
-import type { Running } from '../topology/site.ts';
 
 export async function stop({ cluster, report }: Stage, { init, agent }: Running): Promise<void> {
   report.scene('SIGTERM for agent and init while a pod asks from one socket');

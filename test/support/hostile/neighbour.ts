@@ -2,7 +2,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { allowedMs } from '../machine.ts';
-import { queryWire } from '../server/rig.ts';
+import { queryWire } from '../server/fixture.ts';
 
 const NAME = 'neighbour.test';
 const HOST = '127.0.0.1';

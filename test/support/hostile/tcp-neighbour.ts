@@ -1,6 +1,6 @@
 /** As `Neighbour`, over TCP: each question on a connection of its own, as a stub resolver asks again after TC. */
 import { FrameReader, frame } from '../../../agent/dns/frame.ts';
-import { queryWire } from '../server/rig.ts';
+import { queryWire } from '../server/fixture.ts';
 import type { Neighbourhood } from './neighbour.ts';
 import { RawClient } from './raw-client.ts';
 

@@ -9,7 +9,7 @@ import { FLAG } from '../../../agent/dns/header.ts';
 import { CLASS, RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText, nameToText } from '../../../agent/dns/name.ts';
 import { freePort } from '../free-port.ts';
-import { eventually } from '../netns.ts';
+import { eventually } from '../netns/netns.ts';
 import { overTcp, overUdp, stopped } from '../server/subject.ts';
 import { type Asked, type FakeServer, startServer } from '../upstream/server.ts';
 import { type PageFamily, parsePage } from './page.ts';

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../free-port.ts';
-import { eventually } from '../netns.ts';
+import { eventually } from '../netns/netns.ts';
 import { stopped } from '../server/subject.ts';
 
 export interface Prometheus {

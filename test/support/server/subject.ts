@@ -12,8 +12,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FrameReader, frame } from '../../../agent/dns/frame.ts';
 import { freePort } from '../free-port.ts';
-import { eventually } from '../netns.ts';
-import { queryWire } from './rig.ts';
+import { eventually } from '../netns/netns.ts';
+import { queryWire } from './fixture.ts';
 
 const NODENS = fileURLToPath(new URL('../../../dist/agent/main.js', import.meta.url));
 /** Where a given subject must forward to. */

@@ -1,7 +1,7 @@
 /** A TCP client that sends raw octets and collects whole messages. */
 import { connect, type Socket } from 'node:net';
 import { FrameReader, frame } from '../../../agent/dns/frame.ts';
-import { eventually } from '../netns.ts';
+import { eventually } from '../netns/netns.ts';
 
 export interface TcpClient {
   readonly socket: Socket;

@@ -9,8 +9,8 @@ import type { CloseReason } from '../../../agent/server/tcp/connection.ts';
 import { TcpListener } from '../../../agent/server/tcp/listener.ts';
 import { sharedListen } from '../../../agent/server/tcp/steer.ts';
 import { ledgerWith } from '../ledger.ts';
-import { eventually } from '../netns.ts';
-import { answerTo, queryWire, type Rig, rigFor } from './rig.ts';
+import { eventually } from '../netns/netns.ts';
+import { answerTo, queryWire, type Rig, rigFor } from './fixture.ts';
 import { type TcpClient, tcpClient } from './tcp-client.ts';
 
 interface Listening {

@@ -7,7 +7,7 @@ import { afterEach, describe, it } from 'node:test';
 import { type Client, clientAt } from '../../../agent/query/query.ts';
 import type { DatagramSink, OpenUdp, UdpTransport } from '../../../agent/server/udp/contract.ts';
 import { settle } from '../fake-clock.ts';
-import { eventually } from '../netns.ts';
+import { eventually } from '../netns/netns.ts';
 
 type Handle = (transport: UdpTransport, slot: number, datagram: Buffer, out: Buffer) => number;
 

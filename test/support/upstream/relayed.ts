@@ -4,7 +4,7 @@ import { buildQuery } from '../../../agent/dns/build.ts';
 import { FLAG, flagsOf, putU16 } from '../../../agent/dns/header.ts';
 import { CLASS, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
-import { type Told, told } from '../replies.ts';
+import { type Told, told } from '../dns/replies.ts';
 import type { Asked } from './server.ts';
 
 export function query(name: string, type: keyof typeof TYPE, dnssecOk?: boolean): Buffer {

@@ -1,6 +1,6 @@
 /** A TCP server on fake sockets that takes less than it should: so many queries a connection, so many of each write. */
 import type { FakeStream } from './fake-sockets.ts';
-import type { Rig } from './rig.ts';
+import type { Rig } from './fixture.ts';
 
 export interface Manners {
   /** Answers before it closes a connection. */

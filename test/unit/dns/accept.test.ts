@@ -5,7 +5,6 @@ import { flagsOf } from '../../../agent/dns/header.ts';
 import { RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
 import { type Asked, acceptReply } from '../../../agent/dns/reply/accept.ts';
-import { packetsIn } from '../../support/packets/read.ts';
 import {
   accepted,
   asking,
@@ -16,8 +15,9 @@ import {
   record,
   type Told,
   told,
-} from '../../support/replies.ts';
-import { expanded, writeMessage } from '../../support/wire-messages.ts';
+} from '../../support/dns/replies.ts';
+import { expanded, writeMessage } from '../../support/dns/wire-messages.ts';
+import { packetsIn } from '../../support/packets/read.ts';
 
 /** The question that a packet of the corpus repeats, or the one it would have repeated. */
 function askedIn(wire: Buffer): Asked {

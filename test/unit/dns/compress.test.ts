@@ -15,8 +15,8 @@ import {
   NAME,
   record,
   told,
-} from '../../support/replies.ts';
-import { expanded, type WireRecord, writeMessage } from '../../support/wire-messages.ts';
+} from '../../support/dns/replies.ts';
+import { expanded, type WireRecord, writeMessage } from '../../support/dns/wire-messages.ts';
 
 describe('acceptReply compresses', () => {
   const SERVICE = 'headless.default.svc.cluster.local';

@@ -7,7 +7,7 @@ import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { compile, hasHeaders, PARTS } from '../../fuzz/addon/build.ts';
 import { keptSeeds, seedsName } from '../../fuzz/seeds.ts';
-import { canMakeNetns } from '../../support/netns.ts';
+import { canMakeNetns } from '../../support/netns/netns.ts';
 
 const path = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 const canCompile = hasHeaders && spawnSync('cc', ['--version']).status === 0;

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { PLUGINS } from '../../../agent/plugins/order.ts';
 import type { Handler } from '../../../agent/query/plugin.ts';
 import { setUp } from '../../support/corefiles/set-up.ts';
-import { ask, queryFor } from '../../support/queries.ts';
+import { ask, queryFor } from '../../support/dns/queries.ts';
 import { type FakeServices, fakeServices } from '../../support/services.ts';
 
 /** `error`: refused. `first`: the others are not even read. `merged`: all are read, the last word counts or they add up. */

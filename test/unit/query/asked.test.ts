@@ -3,7 +3,7 @@ import { it } from 'node:test';
 import { askedEndpoint } from '../../../agent/query/asked.ts';
 import { clientAt, Query } from '../../../agent/query/query.ts';
 import type { ServerLabel } from '../../../agent/query/services.ts';
-import { queryFor } from '../../support/queries.ts';
+import { queryFor } from '../../support/dns/queries.ts';
 
 const asked = (server: Omit<ServerLabel, 'index'>, address?: string) => {
   const query = queryFor('a.test', 'A');

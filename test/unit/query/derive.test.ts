@@ -8,7 +8,7 @@ import { QueryHead, readQueryHead } from '../../../agent/dns/query-head.ts';
 import { madeAnswer, remade, wireAt } from '../../../agent/query/answer.ts';
 import { Query } from '../../../agent/query/query.ts';
 import { resolveFor } from '../../../agent/query/reenter.ts';
-import { CLIENT, queryFor } from '../../support/queries.ts';
+import { CLIENT, queryFor } from '../../support/dns/queries.ts';
 
 const OPTION = ednsOption(0xffee, Buffer.from('data'));
 

@@ -3,7 +3,7 @@ import { createHook } from 'node:async_hooks';
 import { describe, it } from 'node:test';
 import type { Answer } from '../../../agent/query/answer.ts';
 import { after, compose, type Handler, type Plugin } from '../../../agent/query/plugin.ts';
-import { NextSpy, queryFor } from '../../support/queries.ts';
+import { NextSpy, queryFor } from '../../support/dns/queries.ts';
 
 const query = queryFor('www.example.org', 'A');
 const { answer } = new NextSpy();

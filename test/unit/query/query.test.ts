@@ -6,7 +6,7 @@ import { CLASS, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
 import { readQueryHead, VERDICT } from '../../../agent/dns/query-head.ts';
 import { type Client, clientAt, Query } from '../../../agent/query/query.ts';
-import { queryFor } from '../../support/queries.ts';
+import { queryFor } from '../../support/dns/queries.ts';
 
 interface Asked {
   readonly name: string;

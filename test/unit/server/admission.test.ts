@@ -8,7 +8,7 @@ import { type Client, clientAt, type Query } from '../../../agent/query/query.ts
 import { NONSENSE, PENDING } from '../../../agent/server/admission.ts';
 import { SILENCE } from '../../../agent/server/respond.ts';
 import { settle } from '../../support/fake-clock.ts';
-import { answerTo, queryWire, type Rig, rigFor, txtAnswer } from '../../support/server/rig.ts';
+import { answerTo, queryWire, type Rig, rigFor, txtAnswer } from '../../support/server/fixture.ts';
 
 const CLIENT: Client = clientAt('10.244.0.7', 40_053);
 const QUERY = queryWire('a.test', 7);

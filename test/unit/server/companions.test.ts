@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { describe, it } from 'node:test';
 import { loadAddon } from '../../../agent/server/addon.ts';
 import { heraldsOf, startKeeper } from '../../../agent/server/companions.ts';
-import { eventually } from '../../support/netns.ts';
+import { eventually } from '../../support/netns/netns.ts';
 import { RecordingLogger } from '../../support/services.ts';
 
 const ADDON = new URL('../../../agent/server/addon.ts', import.meta.url).href;

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { it } from 'node:test';
 import { loadAddon } from '../../../agent/server/addon.ts';
 import { type ConnectUdp, connectedOpener } from '../../../agent/server/udp/connected.ts';
-import { eventually } from '../../support/netns.ts';
+import { eventually } from '../../support/netns/netns.ts';
 
 interface Server {
   readonly socket: Socket;

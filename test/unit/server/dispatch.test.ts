@@ -7,8 +7,8 @@ import type { Handler } from '../../../agent/query/plugin.ts';
 import { ZoneTable } from '../../../agent/query/routing.ts';
 import { refuse } from '../../../agent/server/dispatch.ts';
 import { SILENCE } from '../../../agent/server/respond.ts';
-import { decoded, queryFor } from '../../support/queries.ts';
-import { answerTo, rigFor } from '../../support/server/rig.ts';
+import { decoded, queryFor } from '../../support/dns/queries.ts';
+import { answerTo, rigFor } from '../../support/server/fixture.ts';
 
 function now(
   handler: Handler,

@@ -14,8 +14,8 @@ import { batchOpener } from '../../../agent/server/udp/batch.ts';
 import { openDgram } from '../../../agent/server/udp/dgram.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { ledgerWith } from '../../support/ledger.ts';
-import { eventually } from '../../support/netns.ts';
-import { answerTo, queryWire } from '../../support/server/rig.ts';
+import { eventually } from '../../support/netns/netns.ts';
+import { answerTo, queryWire } from '../../support/server/fixture.ts';
 import { overTcp, overUdp } from '../../support/server/subject.ts';
 import { ReadableMetrics, RecordingLogger } from '../../support/services.ts';
 

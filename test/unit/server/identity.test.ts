@@ -6,7 +6,7 @@ import { readRecords } from '../../../agent/dns/records.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
 import { clientAt, Query, type Transport } from '../../../agent/query/query.ts';
 import { Identity } from '../../../agent/server/identity.ts';
-import { queryFor } from '../../support/queries.ts';
+import { queryFor } from '../../support/dns/queries.ts';
 
 const PROBE_PORTS = { first: 20_253, last: 20_260 };
 

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, it } from 'node:test';
 import { type AgentMessage, controlDecoder, encodeControl } from '../../../agent/base/control.ts';
 import { InitLink, type InitStatus } from '../../../agent/server/init-link.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-import { eventually } from '../../support/netns.ts';
+import { eventually } from '../../support/netns/netns.ts';
 import { RecordingLogger } from '../../support/services.ts';
 
 let folder: string;

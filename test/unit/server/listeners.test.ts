@@ -12,7 +12,7 @@ import type { UdpTransport } from '../../../agent/server/udp/contract.ts';
 import { openDgram } from '../../../agent/server/udp/dgram.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { ledgerWith } from '../../support/ledger.ts';
-import { answerTo, queryWire } from '../../support/server/rig.ts';
+import { answerTo, queryWire } from '../../support/server/fixture.ts';
 import { overTcp, overUdp } from '../../support/server/subject.ts';
 import { ReadableMetrics, RecordingLogger } from '../../support/services.ts';
 

@@ -12,9 +12,9 @@ import { readReply } from '../../../agent/dns/reply.ts';
 import { Admission, PENDING } from '../../../agent/server/admission.ts';
 import { Dispatcher } from '../../../agent/server/dispatch.ts';
 import { parseText } from '../../support/corefiles/parse.ts';
+import { CLIENT } from '../../support/dns/queries.ts';
 import { settle } from '../../support/fake-clock.ts';
-import { CLIENT } from '../../support/queries.ts';
-import { queryWire, RecordingRow, SERVER } from '../../support/server/rig.ts';
+import { queryWire, RecordingRow, SERVER } from '../../support/server/fixture.ts';
 import { fakeServices } from '../../support/services.ts';
 
 const COREFILE = `.:53 {

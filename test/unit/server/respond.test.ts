@@ -16,8 +16,8 @@ import {
   responseCapacity,
   SILENCE,
 } from '../../../agent/server/respond.ts';
-import { queryFor } from '../../support/queries.ts';
-import { SERVER, txtAnswer } from '../../support/server/rig.ts';
+import { queryFor } from '../../support/dns/queries.ts';
+import { SERVER, txtAnswer } from '../../support/server/fixture.ts';
 
 interface Asked {
   readonly flags?: number;

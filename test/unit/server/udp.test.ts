@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { loadAddon } from '../../../agent/server/addon.ts';
 import { batchOpener } from '../../../agent/server/udp/batch.ts';
 import { openDgram } from '../../../agent/server/udp/dgram.ts';
-import { eventually } from '../../support/netns.ts';
+import { eventually } from '../../support/netns/netns.ts';
 import { udpContract } from '../../support/server/udp-contract.ts';
 
 const SERVER = new URL('../../../agent/server/', import.meta.url).href;

@@ -6,7 +6,7 @@ import type { Client } from '../../../agent/query/query.ts';
 import { loadAddon } from '../../../agent/server/addon.ts';
 import { batchOpener } from '../../../agent/server/udp/batch.ts';
 import type { UdpTransport } from '../../../agent/server/udp/contract.ts';
-import { eventually } from '../../support/netns.ts';
+import { eventually } from '../../support/netns/netns.ts';
 
 type Handle = (self: UdpTransport, slot: number, wire: Buffer, out: Buffer) => number;
 

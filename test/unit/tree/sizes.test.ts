@@ -18,7 +18,7 @@ const KNOWN_FULL_FOLDERS: readonly string[] = [
   'agent/upstream',
   'init',
   'test/conformance',
-  'test/lab/topology',
+  'test/support/cluster',
   'test/netns',
   'test/property',
   'test/support',

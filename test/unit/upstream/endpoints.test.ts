@@ -6,7 +6,6 @@ import { RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
 import type { UpstreamGroup } from '../../../agent/query/services.ts';
 import { settle } from '../../support/fake-clock.ts';
-import type { SeenQuery } from '../../support/upstream/messages.ts';
 import {
   A,
   groupOptions,
@@ -15,7 +14,8 @@ import {
   replyOf,
   rig,
   watch,
-} from '../../support/upstream/rig.ts';
+} from '../../support/upstream/fixture.ts';
+import type { SeenQuery } from '../../support/upstream/messages.ts';
 
 const ADDRESS = [192, 0, 2, 80] as const;
 const NAME = 'dns-pods.kube-system.svc.cluster.local.';

@@ -14,7 +14,7 @@ import {
   replyOf,
   rig,
   watch,
-} from '../../support/upstream/rig.ts';
+} from '../../support/upstream/fixture.ts';
 
 const ADDRESS = [192, 0, 2, 80] as const;
 

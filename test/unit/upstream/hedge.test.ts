@@ -4,7 +4,6 @@ import type { UpstreamGroup } from '../../../agent/query/services.ts';
 import { RoundTrip } from '../../../agent/upstream/health/round-trip.ts';
 import { HedgeBudget } from '../../../agent/upstream/hedge-budget.ts';
 import { settle } from '../../support/fake-clock.ts';
-import type { SeenQuery } from '../../support/upstream/messages.ts';
 import {
   A,
   B,
@@ -14,7 +13,8 @@ import {
   replyOf,
   rig,
   watch,
-} from '../../support/upstream/rig.ts';
+} from '../../support/upstream/fixture.ts';
+import type { SeenQuery } from '../../support/upstream/messages.ts';
 
 const ADDRESS = [192, 0, 2, 80] as const;
 const hedges = ({ metrics }: Rig, result: string): number =>

@@ -6,7 +6,7 @@ import type { UpstreamGroup, UpstreamGroupOptions } from '../../../agent/query/s
 import { createUpstreams } from '../../../agent/upstream/upstreams.ts';
 import { ledgerWith } from '../../support/ledger.ts';
 import { ReadableMetrics, RecordingLogger } from '../../support/services.ts';
-import { groupOptions, question } from '../../support/upstream/rig.ts';
+import { groupOptions, question } from '../../support/upstream/fixture.ts';
 import { type FakeServer, type Script, startServer } from '../../support/upstream/server.ts';
 
 const ADDRESS = [192, 0, 2, 80] as const;

@@ -7,7 +7,6 @@ import { RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
 import type { UpstreamGroup, UpstreamGroupOptions } from '../../../agent/query/services.ts';
 import { settle } from '../../support/fake-clock.ts';
-import type { SeenQuery } from '../../support/upstream/messages.ts';
 import {
   A,
   errorOf,
@@ -17,7 +16,8 @@ import {
   replyOf,
   rig,
   watch,
-} from '../../support/upstream/rig.ts';
+} from '../../support/upstream/fixture.ts';
+import type { SeenQuery } from '../../support/upstream/messages.ts';
 
 const RESOLVER = { address: '192.0.2.53', port: 53 };
 const ADDRESS = [192, 0, 2, 80] as const;

@@ -5,8 +5,8 @@ import { frame } from '../../../agent/dns/frame.ts';
 import { qdcountOf } from '../../../agent/dns/header.ts';
 import { RCODE } from '../../../agent/dns/iana.ts';
 import { settle } from '../../support/fake-clock.ts';
+import { A, groupOptions, question, replyOf, rig, watch } from '../../support/upstream/fixture.ts';
 import { bareReplyTo, type SeenQuery } from '../../support/upstream/messages.ts';
-import { A, groupOptions, question, replyOf, rig, watch } from '../../support/upstream/rig.ts';
 
 const ADDRESS = [192, 0, 2, 80] as const;
 const ERRORS = ['FORMERR', 'NOTIMP', 'SERVFAIL', 'REFUSED', 'NOTAUTH', 'BADVERS'] as const;

@@ -4,7 +4,7 @@ import { ConfigError } from '../../../../agent/base/errors.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
 import { Query } from '../../../../agent/query/query.ts';
 import type { ServerLabel } from '../../../../agent/query/services.ts';
-import { queryFor } from '../../../support/queries.ts';
+import { queryFor } from '../../../support/dns/queries.ts';
 import { assembled } from './assembling.ts';
 
 const VIEWS = `

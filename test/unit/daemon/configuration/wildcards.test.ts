@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { formatEndpoint } from '../../../../agent/base/address.ts';
 import { ConfigError } from '../../../../agent/base/errors.ts';
 import type { Assembly } from '../../../../agent/daemon/configuration/server-config-builder.ts';
-import { queryFor } from '../../../support/queries.ts';
+import { queryFor } from '../../../support/dns/queries.ts';
 import { assembled } from './assembling.ts';
 
 const block = (zone: string, ...lines: string[]): string =>

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { AdminRoute, AdminServer } from '../../../../agent/observe/admin/admin.ts';
 import { MIN_RETRY_MS, USUAL_MS } from '../../../../agent/observe/admin/listener.ts';
 import { adminServer } from '../../../support/admin.ts';
-import { eventually } from '../../../support/netns.ts';
+import { eventually } from '../../../support/netns/netns.ts';
 import { fakeServices } from '../../../support/services.ts';
 
 interface Got {

@@ -9,7 +9,7 @@ import { adminServer } from '../../../support/admin.ts';
 import { settle } from '../../../support/fake-clock.ts';
 import { RawClient } from '../../../support/hostile/raw-client.ts';
 import { ledgerWith } from '../../../support/ledger.ts';
-import { eventually } from '../../../support/netns.ts';
+import { eventually } from '../../../support/netns/netns.ts';
 import { type FakeServices, fakeServices } from '../../../support/services.ts';
 
 const ADDRESS = '127.0.0.1:0';

@@ -12,8 +12,8 @@ import {
   type Sample,
   type Source,
 } from '../../../../agent/observe/metrics/samples.ts';
+import { queryFor } from '../../../support/dns/queries.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
-import { queryFor } from '../../../support/queries.ts';
 
 /** What a sample costs on a slow machine, milliseconds. */
 const SAMPLE_MS = 0.01;

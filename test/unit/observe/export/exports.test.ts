@@ -11,7 +11,7 @@ import { createExports } from '../../../../agent/observe/export/exports.ts';
 import { FrameStream } from '../../../../agent/observe/export/frame-stream.ts';
 import { takeProfile } from '../../../../agent/observe/export/profiles.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
-import { eventually } from '../../../support/netns.ts';
+import { eventually } from '../../../support/netns/netns.ts';
 import { ReadableMetrics, RecordingLogger } from '../../../support/services.ts';
 
 const context = () => ({

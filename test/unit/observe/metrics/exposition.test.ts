@@ -13,9 +13,9 @@ import {
 } from '../../../../agent/observe/metrics/names.ts';
 import { TrafficTable } from '../../../../agent/observe/metrics/request-metrics.ts';
 import type { Source } from '../../../../agent/observe/metrics/samples.ts';
+import { queryFor } from '../../../support/dns/queries.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { render } from '../../../support/metrics/render.ts';
-import { queryFor } from '../../../support/queries.ts';
 
 /** The lines of the families in `names`, as a set: the order within a family carries no meaning. */
 function linesOf(body: string, names: readonly string[]): string[] {

@@ -5,9 +5,9 @@ import { SeriesTable } from '../../../../agent/observe/metrics/metrics.ts';
 import { SERIES, type SeriesSpec } from '../../../../agent/observe/metrics/names.ts';
 import { TrafficTable } from '../../../../agent/observe/metrics/request-metrics.ts';
 import type { Family } from '../../../../agent/observe/metrics/samples.ts';
+import { queryFor } from '../../../support/dns/queries.ts';
 import { type ComputedFamily, computed } from '../../../support/metrics/families.ts';
 import { render } from '../../../support/metrics/render.ts';
-import { queryFor } from '../../../support/queries.ts';
 
 const upstream = (rcode: string, to = '10.0.0.1:53') => ({ proxy_name: 'forward', to, rcode });
 

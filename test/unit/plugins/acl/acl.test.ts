@@ -6,7 +6,7 @@ import { nameFromText } from '../../../../agent/dns/name.ts';
 import { setup } from '../../../../agent/plugins/acl/setup.ts';
 import { clientAt, Query } from '../../../../agent/query/query.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
-import { ask, NextSpy, queryFor } from '../../../support/queries.ts';
+import { ask, NextSpy, queryFor } from '../../../support/dns/queries.ts';
 import { fakeServices } from '../../../support/services.ts';
 
 const SERVER = 'dns://127.0.0.1:53';

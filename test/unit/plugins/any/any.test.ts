@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 
 import { setup } from '../../../../agent/plugins/any/setup.ts';
 import { setUp } from '../../../support/corefiles/set-up.ts';
-import { ask, decoded, NextSpy, queryFor } from '../../../support/queries.ts';
+import { ask, decoded, NextSpy, queryFor } from '../../../support/dns/queries.ts';
 
 const any = setUp(setup, 'any');
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setup } from '../../../../agent/plugins/bufsize/setup.ts';
 import { setUp } from '../../../support/corefiles/set-up.ts';
-import { ask, NextSpy, queryFor } from '../../../support/queries.ts';
+import { ask, NextSpy, queryFor } from '../../../support/dns/queries.ts';
 
 const bufsize = (text: string) => setUp(setup, text);
 

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 
 import { setup } from '../../../../agent/plugins/cancel/setup.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
-import { ask, NextSpy, queryFor } from '../../../support/queries.ts';
+import { ask, NextSpy, queryFor } from '../../../support/dns/queries.ts';
 
 function budgetWith(text: string): number {
   const query = queryFor('a.example', 'A');

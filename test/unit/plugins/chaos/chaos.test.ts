@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { CLASS, type TYPE } from '../../../../agent/dns/iana.ts';
 import { setup } from '../../../../agent/plugins/chaos/setup.ts';
 import { setUp } from '../../../support/corefiles/set-up.ts';
-import { ask, decoded, NextSpy, queryFor } from '../../../support/queries.ts';
+import { ask, decoded, NextSpy, queryFor } from '../../../support/dns/queries.ts';
 
 function texts(text: string, name: string): string[] {
   const plugin = setUp(setup, text);

@@ -9,8 +9,8 @@ import { setup } from '../../../../agent/plugins/dns64/setup.ts';
 import { type Answer, madeAnswer } from '../../../../agent/query/answer.ts';
 import { clientAt, Query } from '../../../../agent/query/query.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
+import { decoded, queryFor } from '../../../support/dns/queries.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
-import { decoded, queryFor } from '../../../support/queries.ts';
 import { fakeServices } from '../../../support/services.ts';
 
 const V6 = clientAt('fd00::7', 5_353);

@@ -9,9 +9,9 @@ import type { FrameExportOptions } from '../../../../agent/query/exports.ts';
 import { clientAt } from '../../../../agent/query/query.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { setUp } from '../../../support/corefiles/set-up.ts';
+import { CLIENT, queryFor } from '../../../support/dns/queries.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { readFields } from '../../../support/protobuf.ts';
-import { CLIENT, queryFor } from '../../../support/queries.ts';
 import { type FakeServices, fakeServices } from '../../../support/services.ts';
 
 function tapping(text: string) {

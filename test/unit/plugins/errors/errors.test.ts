@@ -6,7 +6,7 @@ import { setup } from '../../../../agent/plugins/errors/setup.ts';
 import { Query } from '../../../../agent/query/query.ts';
 import { FOLD_BY } from '../../../../agent/query/services.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
-import { NextSpy, queryFor } from '../../../support/queries.ts';
+import { NextSpy, queryFor } from '../../../support/dns/queries.ts';
 import { fakeServices } from '../../../support/services.ts';
 
 function errors(text = 'errors') {

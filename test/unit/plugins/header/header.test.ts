@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { FLAG, flagsOf } from '../../../../agent/dns/header.ts';
 import { setup } from '../../../../agent/plugins/header/setup.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
-import { ask, NextSpy, queryFor } from '../../../support/queries.ts';
+import { ask, NextSpy, queryFor } from '../../../support/dns/queries.ts';
 
 const header = (lines: string) => setup(parseDirective(lines).directive);
 

@@ -3,7 +3,7 @@ import { before, describe, it } from 'node:test';
 import { FLAG, flagsOf } from '../../../../agent/dns/header.ts';
 import { CLASS } from '../../../../agent/dns/iana.ts';
 import type { Plugin } from '../../../../agent/query/plugin.ts';
-import { ask, decoded, NextSpy, queryFor } from '../../../support/queries.ts';
+import { ask, decoded, NextSpy, queryFor } from '../../../support/dns/queries.ts';
 import { fails, hosts, lines, passes, withFile } from './hosting.ts';
 
 describe('hosts answers', () => {

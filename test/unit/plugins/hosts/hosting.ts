@@ -4,7 +4,7 @@ import type { TYPE } from '../../../../agent/dns/iana.ts';
 import { setup } from '../../../../agent/plugins/hosts/setup.ts';
 import type { Plugin } from '../../../../agent/query/plugin.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
-import { answerLines, ask, NextSpy, queryFor } from '../../../support/queries.ts';
+import { answerLines, ask, NextSpy, queryFor } from '../../../support/dns/queries.ts';
 import { type FakeServices, fakeServices } from '../../../support/services.ts';
 
 const ETC_HOSTS = `# comment

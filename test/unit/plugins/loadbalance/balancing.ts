@@ -5,7 +5,7 @@ import { readReply } from '../../../../agent/dns/reply.ts';
 import { setup } from '../../../../agent/plugins/loadbalance/setup.ts';
 import { type Answer, relayedAnswer } from '../../../../agent/query/answer.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
-import { ask, queryFor } from '../../../support/queries.ts';
+import { ask, queryFor } from '../../../support/dns/queries.ts';
 import { type FakeServices, fakeServices } from '../../../support/services.ts';
 
 export function loadbalance(text: string, services: FakeServices = fakeServices()) {

@@ -5,7 +5,7 @@ import { buildResponse, type NewRecord } from '../../../../agent/dns/build.ts';
 import { CLASS, RCODE, TYPE } from '../../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
 import type { Answer } from '../../../../agent/query/answer.ts';
-import { answerLines, decoded, queryFor } from '../../../support/queries.ts';
+import { answerLines, decoded, queryFor } from '../../../support/dns/queries.ts';
 import { addresses, cycle, loadbalance, plain, relayed, THREE, through } from './balancing.ts';
 
 describe('loadbalance round_robin', () => {

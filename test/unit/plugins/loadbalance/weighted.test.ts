@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { answerLines, ask, queryFor } from '../../../support/queries.ts';
+import { answerLines, ask, queryFor } from '../../../support/dns/queries.ts';
 import { type FakeServices, fakeServices } from '../../../support/services.ts';
 import { loadbalance, plain, THREE } from './balancing.ts';
 

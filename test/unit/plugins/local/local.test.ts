@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { CLASS, type TYPE } from '../../../../agent/dns/iana.ts';
 import { setup } from '../../../../agent/plugins/local/setup.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
-import { ask, decoded, NextSpy, queryFor } from '../../../support/queries.ts';
+import { ask, decoded, NextSpy, queryFor } from '../../../support/dns/queries.ts';
 import { fakeServices } from '../../../support/services.ts';
 
 const COUNTER = 'coredns_local_localhost_requests_total';

@@ -10,8 +10,8 @@ import type { Handler } from '../../../../agent/query/plugin.ts';
 import { clientAt, Query } from '../../../../agent/query/query.ts';
 import { SILENCE } from '../../../../agent/server/respond.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
+import { type QueryOptions, queryFor } from '../../../support/dns/queries.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
-import { type QueryOptions, queryFor } from '../../../support/queries.ts';
 import { fakeServices } from '../../../support/services.ts';
 
 /** A message of 12 + 13 + 4 octets of question and 16 of answer. */

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { ConfigError } from '../../../../agent/base/errors.ts';
 import { setup } from '../../../../agent/plugins/metadata/setup.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
-import { queryFor } from '../../../support/queries.ts';
+import { queryFor } from '../../../support/dns/queries.ts';
 
 function metadataOf(text: string, name: string): Map<string, string> | undefined {
   const { directive, block } = parseDirective(text, 'example.org');

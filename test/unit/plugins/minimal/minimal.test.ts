@@ -5,7 +5,7 @@ import { nameFromText } from '../../../../agent/dns/name.ts';
 import { setup } from '../../../../agent/plugins/minimal/setup.ts';
 import { type Answer, madeAnswer } from '../../../../agent/query/answer.ts';
 import { setUp } from '../../../support/corefiles/set-up.ts';
-import { ask, decoded, queryFor } from '../../../support/queries.ts';
+import { ask, decoded, queryFor } from '../../../support/dns/queries.ts';
 
 const minimal = setUp(setup, 'minimal');
 const record = (type: number, octets: readonly number[]) => ({

@@ -10,7 +10,7 @@ import { setup } from '../../../../agent/plugins/nsid/setup.ts';
 import { Query } from '../../../../agent/query/query.ts';
 import { respond, responseCapacity } from '../../../../agent/server/respond.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
-import { ask, CLIENT, NextSpy } from '../../../support/queries.ts';
+import { ask, CLIENT, NextSpy } from '../../../support/dns/queries.ts';
 
 function asked(options: Buffer | undefined, udpSizeBytes: number | undefined = 1_232): Query {
   const question = { name: nameFromText('a.example'), type: TYPE.A, class: CLASS.IN };

@@ -8,7 +8,7 @@ import { readQueryHead } from '../../../../agent/dns/query-head.ts';
 import { setup } from '../../../../agent/plugins/rewrite/setup.ts';
 import { type Client, clientAt, Query } from '../../../../agent/query/query.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
-import { ask, CLIENT, NextSpy } from '../../../support/queries.ts';
+import { ask, CLIENT, NextSpy } from '../../../support/dns/queries.ts';
 import { fakeServices } from '../../../support/services.ts';
 
 function queryWith(options?: Buffer, client: Client = CLIENT): Query {

@@ -4,7 +4,7 @@ import { DnsError } from '../../../../agent/base/errors.ts';
 import { flagsOf } from '../../../../agent/dns/header.ts';
 import { CLASS, RCODE } from '../../../../agent/dns/iana.ts';
 import type { Answer } from '../../../../agent/query/answer.ts';
-import { decoded } from '../../../support/queries.ts';
+import { decoded } from '../../../support/dns/queries.ts';
 import { reply, run, shown } from './rewriting.ts';
 
 describe('rewrite type and class', () => {

@@ -8,7 +8,7 @@ import { setup } from '../../../../agent/plugins/rewrite/setup.ts';
 import { type Answer, relayedAnswer } from '../../../../agent/query/answer.ts';
 import type { InternalQuestion, Query } from '../../../../agent/query/query.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
-import { decoded, type QueryOptions, queryFor } from '../../../support/queries.ts';
+import { decoded, type QueryOptions, queryFor } from '../../../support/dns/queries.ts';
 import { fakeServices } from '../../../support/services.ts';
 
 const record = (line: string): PacketRecord => {

@@ -9,7 +9,7 @@ import { type Answer, madeAnswer } from '../../../../agent/query/answer.ts';
 import type { InternalQuestion } from '../../../../agent/query/query.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { setUp } from '../../../support/corefiles/set-up.ts';
-import { answerLines, decoded, NextSpy, queryFor } from '../../../support/queries.ts';
+import { answerLines, decoded, NextSpy, queryFor } from '../../../support/dns/queries.ts';
 import { type FakeServices, fakeServices } from '../../../support/services.ts';
 
 function template(text: string, keys = '.', services: FakeServices = fakeServices()) {

@@ -6,7 +6,7 @@ import { setup } from '../../../../agent/plugins/trace/setup.ts';
 import type { SpanExportOptions } from '../../../../agent/query/exports.ts';
 import { compose, type Plugin } from '../../../../agent/query/plugin.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
-import { CLIENT, NextSpy, queryFor } from '../../../support/queries.ts';
+import { CLIENT, NextSpy, queryFor } from '../../../support/dns/queries.ts';
 import { type FakeServices, fakeServices } from '../../../support/services.ts';
 
 function tracing(text = 'trace') {

@@ -4,7 +4,7 @@ import { ConfigError } from '../../../../agent/base/errors.ts';
 import { setup } from '../../../../agent/plugins/view/setup.ts';
 import { type Client, clientAt, type Query } from '../../../../agent/query/query.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
-import { queryFor } from '../../../support/queries.ts';
+import { queryFor } from '../../../support/dns/queries.ts';
 
 const V6: Client = clientAt('fd00::7', 5_353);
 

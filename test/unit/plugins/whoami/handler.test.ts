@@ -6,7 +6,7 @@ import { nameFromText } from '../../../../agent/dns/name.ts';
 import { setup } from '../../../../agent/plugins/whoami/setup.ts';
 import { clientAt, Query } from '../../../../agent/query/query.ts';
 import { setUp } from '../../../support/corefiles/set-up.ts';
-import { ask, decoded, NextSpy, queryFor } from '../../../support/queries.ts';
+import { ask, decoded, NextSpy, queryFor } from '../../../support/dns/queries.ts';
 
 const whoami = setUp(setup, 'whoami');
 

@@ -3,8 +3,8 @@ import { afterEach, describe, it } from 'node:test';
 import { LIMITS } from '../../../../agent/base/limits.ts';
 import { frame } from '../../../../agent/dns/frame.ts';
 import { settle } from '../../../support/fake-clock.ts';
-import { eventually } from '../../../support/netns.ts';
-import { answerTo, queryWire, txtAnswer } from '../../../support/server/rig.ts';
+import { eventually } from '../../../support/netns/netns.ts';
+import { answerTo, queryWire, txtAnswer } from '../../../support/server/fixture.ts';
 import {
   closeListeners,
   ids,

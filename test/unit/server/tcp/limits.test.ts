@@ -6,8 +6,8 @@ import { LIMITS } from '../../../../agent/base/limits.ts';
 import { TcpClients } from '../../../../agent/server/tcp/clients.ts';
 import { settle } from '../../../support/fake-clock.ts';
 import { ledgerWith } from '../../../support/ledger.ts';
-import { eventually } from '../../../support/netns.ts';
-import { answerTo, queryWire, txtAnswer } from '../../../support/server/rig.ts';
+import { eventually } from '../../../support/netns/netns.ts';
+import { answerTo, queryWire, txtAnswer } from '../../../support/server/fixture.ts';
 import type { TcpClient } from '../../../support/server/tcp-client.ts';
 import { closeListeners, listen, parking, queries } from '../../../support/server/tcp-listening.ts';
 

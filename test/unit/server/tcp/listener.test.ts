@@ -6,8 +6,8 @@ import { TcpClients } from '../../../../agent/server/tcp/clients.ts';
 import { TcpListener } from '../../../../agent/server/tcp/listener.ts';
 import { sharedListen } from '../../../../agent/server/tcp/steer.ts';
 import { ledgerWith } from '../../../support/ledger.ts';
-import { eventually } from '../../../support/netns.ts';
-import { answerTo, queryWire, rigFor } from '../../../support/server/rig.ts';
+import { eventually } from '../../../support/netns/netns.ts';
+import { answerTo, queryWire, rigFor } from '../../../support/server/fixture.ts';
 import { tcpClient } from '../../../support/server/tcp-client.ts';
 import { closeListeners, listen, parking } from '../../../support/server/tcp-listening.ts';
 

@@ -1,8 +1,8 @@
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, it } from 'node:test';
-import { eventually } from '../../../support/netns.ts';
-import { answerTo, queryWire } from '../../../support/server/rig.ts';
+import { eventually } from '../../../support/netns/netns.ts';
+import { answerTo, queryWire } from '../../../support/server/fixture.ts';
 import { closeListeners, listen, parking } from '../../../support/server/tcp-listening.ts';
 
 afterEach(closeListeners);

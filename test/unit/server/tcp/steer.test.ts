@@ -8,8 +8,8 @@ import { TcpClients } from '../../../../agent/server/tcp/clients.ts';
 import { TcpListener } from '../../../../agent/server/tcp/listener.ts';
 import { type ListenTcp, sharedListen, steeredListen } from '../../../../agent/server/tcp/steer.ts';
 import { ledgerWith } from '../../../support/ledger.ts';
-import { eventually } from '../../../support/netns.ts';
-import { answerTo, queryWire, rigFor } from '../../../support/server/rig.ts';
+import { eventually } from '../../../support/netns/netns.ts';
+import { answerTo, queryWire, rigFor } from '../../../support/server/fixture.ts';
 import { tcpClient } from '../../../support/server/tcp-client.ts';
 
 const BACKLOG = 128;

@@ -6,7 +6,6 @@ import { nameFromText } from '../../../../agent/dns/name.ts';
 import type { UpstreamGroup } from '../../../../agent/query/services.ts';
 import { settle } from '../../../support/fake-clock.ts';
 import type { FakeDatagram } from '../../../support/upstream/fake-sockets.ts';
-import { bareReplyTo, type SeenQuery } from '../../../support/upstream/messages.ts';
 import {
   A,
   errorOf,
@@ -17,7 +16,8 @@ import {
   rig,
   type Watched,
   watch,
-} from '../../../support/upstream/rig.ts';
+} from '../../../support/upstream/fixture.ts';
+import { bareReplyTo, type SeenQuery } from '../../../support/upstream/messages.ts';
 
 const ADDRESS = [192, 0, 2, 80] as const;
 const UDP = groupOptions({ preferUdp: true, maxFails: 0 });

@@ -4,7 +4,6 @@ import { test } from 'node:test';
 import { RCODE, TYPE } from '../../../../agent/dns/iana.ts';
 import type { UpstreamGroup } from '../../../../agent/query/services.ts';
 import { settle } from '../../../support/fake-clock.ts';
-import type { ReplyFields, SeenQuery } from '../../../support/upstream/messages.ts';
 import {
   A,
   groupOptions,
@@ -14,7 +13,8 @@ import {
   rig,
   type Watched,
   watch,
-} from '../../../support/upstream/rig.ts';
+} from '../../../support/upstream/fixture.ts';
+import type { ReplyFields, SeenQuery } from '../../../support/upstream/messages.ts';
 
 const ADDRESS = [192, 0, 2, 80] as const;
 const UDP = groupOptions({ preferUdp: true, maxFails: 0 });

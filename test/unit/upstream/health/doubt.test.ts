@@ -6,7 +6,6 @@ import { nameFromText } from '../../../../agent/dns/name.ts';
 import type { UpstreamGroup } from '../../../../agent/query/services.ts';
 import { settle } from '../../../support/fake-clock.ts';
 import type { FakeSockets } from '../../../support/upstream/fake-sockets.ts';
-import type { SeenQuery } from '../../../support/upstream/messages.ts';
 import {
   A,
   B,
@@ -17,7 +16,8 @@ import {
   replyOf,
   rig,
   watch,
-} from '../../../support/upstream/rig.ts';
+} from '../../../support/upstream/fixture.ts';
+import type { SeenQuery } from '../../../support/upstream/messages.ts';
 
 const ADDRESS = [192, 0, 2, 80] as const;
 const UDP_PAIR = groupOptions({ preferUdp: true, targets: [A, B] });

@@ -4,7 +4,6 @@ import { RCODE, TYPE } from '../../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
 import { settle } from '../../../support/fake-clock.ts';
 import type { FakeSockets } from '../../../support/upstream/fake-sockets.ts';
-import { replyTo, type SeenQuery } from '../../../support/upstream/messages.ts';
 import {
   A,
   B,
@@ -15,7 +14,8 @@ import {
   replyOf,
   rig,
   watch,
-} from '../../../support/upstream/rig.ts';
+} from '../../../support/upstream/fixture.ts';
+import { replyTo, type SeenQuery } from '../../../support/upstream/messages.ts';
 
 const ADDRESS = [192, 0, 2, 80] as const;
 const UDP_PAIR = groupOptions({ preferUdp: true, targets: [A, B] });

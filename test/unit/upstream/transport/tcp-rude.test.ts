@@ -11,7 +11,7 @@ import {
   rig,
   type Watched,
   watch,
-} from '../../../support/upstream/rig.ts';
+} from '../../../support/upstream/fixture.ts';
 import { type Manners, RudeServer } from '../../../support/upstream/rude-server.ts';
 
 const ONCE = { forceTcp: true, maxConnectAttempts: 1, maxFails: 0 };

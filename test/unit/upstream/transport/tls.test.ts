@@ -18,8 +18,8 @@ import { ledgerWith } from '../../../support/ledger.ts';
 import { familyOf } from '../../../support/metrics/families.ts';
 import { ReadableMetrics, RecordingLogger } from '../../../support/services.ts';
 import { Authority } from '../../../support/upstream/certificates.ts';
+import { groupOptions, question } from '../../../support/upstream/fixture.ts';
 import { replyTo, seenQuery } from '../../../support/upstream/messages.ts';
-import { groupOptions, question } from '../../../support/upstream/rig.ts';
 import { startUnbound } from '../../../support/upstream/tls-unbound.ts';
 
 const authority = new Authority();

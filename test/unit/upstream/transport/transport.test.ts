@@ -7,8 +7,15 @@ import { FLAG, idOf, putU16 } from '../../../../agent/dns/header.ts';
 import { TYPE } from '../../../../agent/dns/iana.ts';
 import { settle } from '../../../support/fake-clock.ts';
 import type { FakeSockets } from '../../../support/upstream/fake-sockets.ts';
+import {
+  A,
+  groupOptions,
+  question,
+  replyOf,
+  rig,
+  watch,
+} from '../../../support/upstream/fixture.ts';
 import type { SeenQuery } from '../../../support/upstream/messages.ts';
-import { A, groupOptions, question, replyOf, rig, watch } from '../../../support/upstream/rig.ts';
 
 const ADDRESS = [192, 0, 2, 80] as const;
 

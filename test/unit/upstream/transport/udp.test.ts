@@ -6,7 +6,6 @@ import { nameToText } from '../../../../agent/dns/name.ts';
 import { settle } from '../../../support/fake-clock.ts';
 import { packet } from '../../../support/packets/read.ts';
 import type { FakeDatagram } from '../../../support/upstream/fake-sockets.ts';
-import { replyTo, type SeenQuery } from '../../../support/upstream/messages.ts';
 import {
   A,
   B,
@@ -16,7 +15,8 @@ import {
   replyOf,
   rig,
   watch,
-} from '../../../support/upstream/rig.ts';
+} from '../../../support/upstream/fixture.ts';
+import { replyTo, type SeenQuery } from '../../../support/upstream/messages.ts';
 
 const ADDRESS = [192, 0, 2, 80] as const;
 

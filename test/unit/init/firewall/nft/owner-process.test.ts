@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { NftHolder } from '../../../../../init/firewall/nft/owner-process.ts';
 import { FakeClock } from '../../../../support/fake-clock.ts';
-import { eventually } from '../../../../support/netns.ts';
+import { eventually } from '../../../../support/netns/netns.ts';
 
 /** Notes each line with its own process id, complains about tables it is to list, and says nothing after `hang`. */
 const FAKE_NFT = `#!/bin/sh

@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { formatEndpoint } from '../../../agent/base/address.ts';
+import { allowedMs } from '../../support/machine.ts';
+import { LINK_LOCAL, LINK_LOCAL6, withCluster } from '../../support/netns/fallback-cluster.ts';
+import { startEcho, whoAnswers } from '../../support/netns/init.ts';
+import {
+  canMakeNetns,
+  eventually,
+  type Netns,
+  type Started,
+  sayLeftOut,
+} from '../../support/netns/netns.ts';
+import { OneConnection } from '../../support/netns/one-connection.ts';
+
+/**
+ * How soon rules follow while clients depend on them: an interval, two ClusterIPs that are silent, and what it takes; in
+ * any case before a libc asks again, after five seconds.
+ */
+const FOLLOWED_MS = await allowedMs(4_900);
+
+const PATHS = [LINK_LOCAL, LINK_LOCAL6].flatMap((to) =>
+  ['+notcp', '+tcp'].map((transport) => [to, transport] as const),
+);
+
+const MIN_ROUNDS = 3;
+/** Of two endpoints one is chosen by chance: that one is never chosen in so many rounds does not happen. */
+const MAX_ROUNDS = 10;
+
+/** Every one of `clients` asks every way, several times: who answered is one of `names`, and each of them did. */
+async function expectAnswers(clients: readonly Netns[], ...names: string[]): Promise<void> {
+  const seen = new Set<string>();
+  for (let i = 0; i < MIN_ROUNDS || (i < MAX_ROUNDS && seen.size < names.length); i++)
+    for (const client of clients)
+      for (const [to, transport] of PATHS) {
+        const who = (await whoAnswers(client, to, transport)) ?? 'nobody';
+        assert.ok(names.includes(who), `${who} to ${client.name} on ${to} ${transport}`);
+        seen.add(who);
+      }
+  assert.deepEqual([...seen].sort(), [...names].sort());
+}
+
+/** A UDP source port of `client` whose queries go to `name`: as long as it is used, connection tracking sticks to it. */
+async function socketLedTo(name: string, client: Netns, source: string): Promise<string[]> {
+  for (let port = 40_000; port < 40_040; port++) {
+    const socket = ['-b', `${source}#${port}`];
+    if ((await whoAnswers(client, LINK_LOCAL, ...socket)) === name) return socket;
+  }
+  throw new Error(`nothing is led to ${name}`);
+}
+
+async function connectionLedTo(name: string, client: Netns): Promise<OneConnection> {
+  for (let tries = 0; tries < 40; tries++) {
+    const connection = await OneConnection.open(client, LINK_LOCAL);
+    if ((await connection.ask('name.test', 'TXT')).includes(name)) return connection;
+    await connection.close();
+  }
+  throw new Error(`no connection is led to ${name}`);
+}
+
+/** The endpoints in the last word of an init about its fallback. */
+function endpointsSaid(init: Started): string[] {
+  const last = init
+    .output()
+    .split('\n')
+    .findLast((line) => line.includes('"msg":"fallback"'));
+  return (JSON.parse(last ?? '{}') as { endpoints?: string[] }).endpoints ?? [];
+}
+
+if (!canMakeNetns()) sayLeftOut('fallback-endpoints');
+else
+  describe('fallback where netfilter knows no ClusterIP', { concurrency: false }, () => {
+    it('leads to the endpoints that DNS names, before, after and without agent and init', () =>
+      withCluster(async (cluster) => {
+        const { pod, node, backends } = cluster;
+        await cluster.announce(backends);
+        for (const backend of backends) await cluster.serve(backend);
+        const init = cluster.startInit();
+        await eventually('rules to both', () => cluster.leads(...backends));
+        // A pod of kube-dns that asks may be led to itself.
+        await expectAnswers([pod, node, backends[0].space], 'dns1', 'dns2');
+
+        const agent = await startEcho(node, 'agent', LINK_LOCAL, LINK_LOCAL6);
+        await eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
+        await expectAnswers([pod, node], 'agent');
+        agent.kill('SIGKILL');
+        await agent.exited;
+        await expectAnswers([pod], 'dns1', 'dns2');
+        await eventually('withdrawn', () => init.output().includes('"state":"withdrawn"'));
+        await expectAnswers([pod, node], 'dns1', 'dns2');
+        init.kill('SIGKILL');
+        await init.exited;
+        await expectAnswers([pod, node], 'dns1', 'dns2');
+      }));
+
+    it('follows when an endpoint goes, the one behind the ClusterIP at that, and takes open sockets along', () =>
+      withCluster(async (cluster) => {
+        const { pod, node, backends } = cluster;
+        await cluster.announce(backends);
+        const [, doomed] = [await cluster.serve(backends[0]), await cluster.serve(backends[1])];
+        await cluster.leadVip(1);
+        cluster.startInit();
+        await eventually('rules to both', () => cluster.leads(...backends));
+        const ofPod = await socketLedTo('dns2', pod, '10.1.0.2');
+        const ofHost = await socketLedTo('dns2', node, LINK_LOCAL);
+        const connection = await connectionLedTo('dns2', pod);
+
+        // Silent, as an address that is nobody's any more: a refusal would be an answer.
+        doomed.kill('SIGSTOP');
+        await cluster.announce([backends[0]]);
+        // As a libc asks: once again after five seconds, on the same socket.
+        const patient = ['+tries=2', '+time=5'];
+        const asked = [
+          whoAnswers(pod, LINK_LOCAL, ...ofPod, ...patient),
+          whoAnswers(node, LINK_LOCAL, ...ofHost, ...patient),
+        ];
+        await eventually('rules to what is left', () => cluster.leads(backends[0]), FOLLOWED_MS);
+        // dig speaks of the first time, which was in vain.
+        const last = (await Promise.all(asked)).map((said) => said?.split('\n').at(-1));
+        assert.deepEqual(last, ['dns1', 'dns1']);
+        // It is broken at once, instead of waiting for what is not there.
+        assert.match(await connection.ask('name.test', 'TXT'), /broken ECONNRESET/);
+        await expectAnswers([pod, node], 'dns1');
+
+        doomed.kill('SIGCONT');
+        await cluster.announce(backends);
+        await eventually('rules to both again', () => cluster.leads(...backends), FOLLOWED_MS);
+        await expectAnswers([pod, node], 'dns1', 'dns2');
+      }));
+
+    it('leads nowhere while nobody knows, and a socket that asked then is not stuck after', () =>
+      withCluster(async (cluster) => {
+        const { pod, backends } = cluster;
+        await cluster.announce([backends[0]]);
+        const init = cluster.startInit();
+        await eventually('a reason', () =>
+          /"reason":"link kube-ipvs0.*no answer from/.test(init.output()),
+        );
+        assert.equal(await cluster.led(), '');
+        const socket = ['-b', '10.1.0.2#40000'];
+        assert.equal(await whoAnswers(pod, LINK_LOCAL, ...socket), undefined);
+        await cluster.serve(backends[0]);
+        await eventually('rules', () => cluster.leads(backends[0]), FOLLOWED_MS);
+        await eventually(
+          'its flow has gone',
+          async () => (await whoAnswers(pod, LINK_LOCAL, ...socket)) === 'dns1',
+          await allowedMs(1_500),
+        );
+        await cluster.announce([]);
+        await eventually('no rules', async () => (await cluster.led()) === '', FOLLOWED_MS);
+        assert.match(init.output(), /has no endpoints/);
+      }));
+
+    it('two of them on a node, which learn of a change one after the other, do not fight', () =>
+      withCluster(async (cluster) => {
+        const { backends } = cluster;
+        await cluster.announce(backends);
+        await cluster.serve(backends[0]);
+        const inits = [cluster.startInit(1)];
+        await eventually('rules to both', () => cluster.leads(...backends));
+        inits.push(cluster.startInit(2));
+        await eventually(
+          'the second is set up',
+          () => inits[1]?.output().includes('"msg":"set up"') === true,
+        );
+        for (const announced of [[backends[0]], backends, [backends[0]]]) {
+          await cluster.announce(announced);
+          const texts = announced.flatMap(({ endpoints }) => endpoints.map(formatEndpoint)).sort();
+          const know = (): boolean =>
+            inits.every((init) => endpointsSaid(init).sort().join() === texts.join());
+          await eventually('both know', know, FOLLOWED_MS);
+          await eventually('rules', () => cluster.leads(...announced), FOLLOWED_MS);
+        }
+        for (const init of inits) assert.doesNotMatch(init.output(), /put back|"level":"error"/);
+      }));
+
+    it('an init that begins while nobody answers keeps what the last one left', () =>
+      withCluster(async (cluster) => {
+        const { pod, node, backends } = cluster;
+        await cluster.announce([backends[0]]);
+        const first = await cluster.serve(backends[0]);
+        const old = cluster.startInit();
+        await eventually('rules', () => cluster.leads(backends[0]));
+        for (const ended of [old, first]) {
+          ended.kill('SIGKILL');
+          await ended.exited;
+        }
+        const init = cluster.startInit();
+        await eventually('set up', () => init.output().includes('"msg":"set up"'));
+        await eventually('a reason', () => init.output().includes('no answer from'));
+        assert.equal(await cluster.leads(backends[0]), true);
+        await cluster.serve(backends[0]);
+        await expectAnswers([pod, node], 'dns1');
+      }));
+  });

@@ -1,0 +1,210 @@
+/** TCP connections that are open when interception comes and goes: whoever has one keeps it, to the last answer. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { runInit, startEcho, startInit, whoAnswers } from '../../support/netns/init.ts';
+import {
+  canMakeNetns,
+  eventually,
+  type Netns,
+  type Started,
+  sayLeftOut,
+  withNetns,
+} from '../../support/netns/netns.ts';
+import { OneConnection } from '../../support/netns/one-connection.ts';
+import { cluster, LINK_LOCAL, LOCAL_IPS, socketPath, VIP, VIP6 } from '../../support/netns/vip.ts';
+
+const CASES = [
+  { flag: 'nft', proxy: 'nft' },
+  { flag: 'nft', proxy: 'legacy' },
+  { flag: 'iptables', proxy: 'nft' },
+  { flag: 'iptables', proxy: 'legacy' },
+] as const;
+
+interface Held {
+  readonly what: string;
+  readonly connection: OneConnection;
+}
+
+/** A connection from each client to each address. */
+async function hold(clients: readonly Netns[], addresses: readonly string[]): Promise<Held[]> {
+  const pairs = clients.flatMap((client) => addresses.map((to) => [client, to] as const));
+  return Promise.all(
+    pairs.map(async ([client, to]) => ({
+      what: `${client.name} to ${to}`,
+      connection: await OneConnection.open(client, to),
+    })),
+  );
+}
+
+async function expectHeld(held: readonly Held[], who: string): Promise<void> {
+  for (const { what, connection } of held) {
+    assert.equal(await connection.ask('name.test', 'TXT'), `NOERROR ${who}`, what);
+    assert.deepEqual(connection.events, ['connected'], what);
+  }
+}
+
+async function expectNew(
+  clients: readonly Netns[],
+  who: string,
+  addresses: readonly string[] = [VIP, VIP6],
+): Promise<void> {
+  for (const client of clients)
+    for (const to of addresses)
+      assert.equal(await whoAnswers(client, to, '+tcp'), who, `${client.name} to ${to}`);
+}
+
+async function startedInit(node: Netns, ...flags: readonly string[]): Promise<Started> {
+  const init = startInit(node, ['--localip', LOCAL_IPS, '--socket', socketPath(), ...flags]);
+  await eventually('set up', () => init.output().includes('"msg":"set up"'));
+  return init;
+}
+
+function intercepting(init: Started): Promise<void> {
+  return eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
+}
+
+/** The connections that the node's kernel remembers. */
+async function remembered(node: Netns, set = 'flows4'): Promise<string> {
+  return node.run('nft', ['list', 'set', 'inet', 'nodens_flows_main', set]);
+}
+
+if (!canMakeNetns()) sayLeftOut('init-flows');
+else
+  describe('TCP connections that are open', { concurrency: false }, () => {
+    for (const { flag, proxy } of CASES)
+      it(`${flag} beside ${proxy} rules: stay where they are when interception comes and goes`, () =>
+        withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
+          await cluster(pod, node, dns, proxy);
+          // A host client's packet to a ClusterIP needs a route before it is translated.
+          await node.run('ip', ['route', 'add', 'default', 'via', '10.2.0.2']);
+          await node.run('ip', ['-6', 'route', 'add', 'default', 'via', 'fd02::2']);
+          const clients = [pod, node];
+          const before = await hold(clients, [VIP, VIP6]);
+          await expectHeld(before, 'kube-dns');
+
+          const init = await startedInit(node, '--backend', flag);
+          await expectHeld(before, 'kube-dns');
+          await startEcho(node, 'agent', LINK_LOCAL, VIP, VIP6);
+          await intercepting(init);
+          await expectHeld(before, 'kube-dns');
+          await expectNew(clients, 'agent');
+
+          const during = await hold(clients, [VIP, VIP6, LINK_LOCAL]);
+          await expectHeld(during, 'agent');
+          init.kill('SIGTERM');
+          assert.equal(await init.exited, 0);
+          await expectNew(clients, 'kube-dns');
+          await expectHeld(during, 'agent');
+          await expectHeld(before, 'kube-dns');
+
+          const after = await hold(clients, [VIP, VIP6]);
+          await expectHeld(after, 'kube-dns');
+          await intercepting(await startedInit(node, '--backend', flag));
+          for (const held of [before, after]) await expectHeld(held, 'kube-dns');
+          await expectHeld(during, 'agent');
+          for (const { connection } of [...before, ...during, ...after]) await connection.close();
+        }));
+
+    it('init is killed: the agent keeps its own to the last answer', () =>
+      withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
+        await cluster(pod, node, dns, 'nft');
+        const init = await startedInit(node);
+        const agent = await startEcho(node, 'agent', LINK_LOCAL, VIP, VIP6);
+        await intercepting(init);
+        const held = await hold([pod], [VIP, VIP6, LINK_LOCAL]);
+        init.kill('SIGKILL');
+        await init.exited;
+        await expectNew([pod], 'kube-dns');
+        await expectHeld(held, 'agent');
+        agent.kill('SIGKILL');
+        await agent.exited;
+        for (const { what, connection } of held) {
+          await eventually(`${what}: told of the end`, () => connection.events.length > 1);
+          await connection.close();
+        }
+        await expectNew([pod], 'kube-dns');
+      }));
+
+    it('the agent hangs: who is connected to it is told so', () =>
+      withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
+        await cluster(pod, node, dns, 'nft');
+        const init = await startedInit(node);
+        const agent = await startEcho(node, 'agent', LINK_LOCAL, VIP, VIP6);
+        await intercepting(init);
+        const held = await hold([pod], [VIP, VIP6]);
+        await expectHeld(held, 'agent');
+        agent.kill('SIGSTOP');
+        await eventually('withdrawn', () => init.output().includes('does not answer probes'));
+        await eventually('forgotten', async () => !/expires/.test(await remembered(node)));
+        for (const { connection } of held) {
+          assert.match(await connection.ask('name.test', 'TXT'), /broken ECONNRESET/);
+          await connection.close();
+        }
+        await expectNew([pod], 'kube-dns');
+      }));
+
+    it("a client's port that was the agent's is kube-dns's with the next connection", () =>
+      withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
+        await cluster(pod, node, dns, 'nft');
+        const init = await startedInit(node);
+        await startEcho(node, 'agent', LINK_LOCAL, VIP, VIP6);
+        await intercepting(init);
+        // TIME_WAIT is the server's where the server closes; here it is the client's, which may end it after a second.
+        const port = ['-b', '10.1.0.2#40000'];
+        assert.equal(await whoAnswers(pod, VIP, '+tcp', ...port), 'agent');
+        assert.match(await remembered(node, 'closing4'), /10\.1\.0\.2 \. 40000 \. 10\.96\.0\.10/);
+        init.kill('SIGTERM');
+        await init.exited;
+        await eventually(
+          'the same port again',
+          async () => (await whoAnswers(pod, VIP, '+tcp', ...port)) === 'kube-dns',
+        );
+        for (const set of ['flows4', 'closing4'])
+          assert.doesNotMatch(await remembered(node, set), /40000/);
+      }));
+
+    it('those that find no room to be remembered are kube-dns’s from the first packet on', () =>
+      withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
+        await cluster(pod, node, dns, 'nft');
+        const init = await startedInit(node);
+        await startEcho(node, 'agent', LINK_LOCAL, VIP, VIP6);
+        await intercepting(init);
+        const early = await hold([pod], [VIP]);
+        await fill(node);
+        await expectNew([pod], 'kube-dns', [VIP]);
+        await expectNew([pod], 'agent', [VIP6]);
+        await expectHeld(early, 'agent');
+        const late = await hold([pod], [VIP]);
+        await node.run('nft', ['flush', 'set', 'inet', 'nodens_flows_main', 'flows4']);
+        await expectHeld(late, 'kube-dns');
+        await eventually('room', async () => (await whoAnswers(pod, VIP, '+tcp')) === 'agent');
+        for (const { connection } of [...early, ...late]) await connection.close();
+      }));
+
+    it('are forgotten soon after they have ended, and leave nothing to conntrack', () =>
+      withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
+        await cluster(pod, node, dns, 'nft');
+        await runInit(node, '--localip', LOCAL_IPS, '--once');
+        await startEcho(node, 'agent', LINK_LOCAL, VIP, VIP6);
+        await node.run('conntrack', ['-F']);
+        const [held] = await hold([pod], [VIP]);
+        await held?.connection.ask('name.test', 'TXT');
+        assert.match(await remembered(node), /expires 4m59s/);
+        await held?.connection.close();
+        await eventually('closing', async () => !/expires/.test(await remembered(node)));
+        assert.match(await remembered(node, 'closing4'), /expires \ds/);
+        assert.doesNotMatch(await node.run('conntrack', ['-L']), /dport=53 /);
+      }));
+  });
+
+/** Leaves no room for another connection over IPv4, whatever is remembered already. */
+async function fill(node: Netns): Promise<void> {
+  const size = Number(/size (\d+)/.exec(await remembered(node))?.[1]);
+  const held = (await remembered(node)).split('expires').length - 1;
+  const elements = Array.from(
+    { length: size - held },
+    (_, i) => `192.0.2.${i >> 15} . ${1 + (i & 0x7fff)} . ${LINK_LOCAL} timeout 1m`,
+  );
+  const script = `add element inet nodens_flows_main flows4 { ${elements.join(', ')} }\n`;
+  await node.run('nft', ['-f', '-'], script);
+}

@@ -1,0 +1,121 @@
+/** Two versions of init on one node, as in a rolling update: their standing rules differ, and they do not fight. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { allowedMs } from '../../support/machine.ts';
+import { startInit } from '../../support/netns/init.ts';
+import {
+  canMakeNetns,
+  eventually,
+  type Netns,
+  type Started,
+  sayLeftOut,
+  withNetns,
+} from '../../support/netns/netns.ts';
+import { socketPath } from '../../support/netns/vip.ts';
+
+const IP = '169.254.20.10';
+/** Some rounds of checks, which come every second, and looks, which come after every change. */
+const ROUNDS_MS = 3_500;
+
+/** Another version: other probe ports, so other standing rules, and one local IP more, so other rules everywhere. */
+const OLD = ['--localip', IP, '--probe-port', '20253'];
+const NEW = ['--localip', `${IP},10.96.0.10`, '--probe-port', '21000'];
+
+interface Case {
+  readonly backend: readonly string[];
+  /** The standing rules, each with what tells it from one that was put again. */
+  readonly list: readonly [string, ...string[]];
+  readonly damage: readonly [string, ...string[]];
+}
+
+const STANDING = ['inet', 'nodens_standing_main'];
+
+const CASES: readonly Case[] = [
+  {
+    backend: [],
+    list: ['nft', '-a', '-t', 'list', 'ruleset'],
+    damage: ['nft', 'flush', 'chain', ...STANDING, 'output'],
+  },
+  {
+    backend: ['--backend', 'iptables'],
+    list: ['nft', '-a', '-t', 'list', 'ruleset'],
+    damage: ['iptables-nft', '-t', 'raw', '-D', 'NODENS-STANDING-OUTPUT', '1'],
+  },
+];
+
+async function started(node: Netns, flags: readonly string[]): Promise<Started> {
+  const init = startInit(node, [...flags, '--syncinterval', '1s', '--socket', socketPath()]);
+  await eventually('set up, or not', () => /"msg":"set.up/.test(init.output()));
+  assert.match(init.output(), /"msg":"set up"/);
+  return init;
+}
+
+function countOf(init: Started, words: string): number {
+  return init.output().split(words).length - 1;
+}
+
+/** Rules with handles, which count up whenever somebody writes; without counters. */
+async function rulesOf(node: Netns, [program, ...args]: Case['list']): Promise<string> {
+  return (await node.run(program, args)).replaceAll(/packets \d+ bytes \d+/g, '');
+}
+
+async function expectRest(node: Netns, list: Case['list']): Promise<string> {
+  const rules = await rulesOf(node, list);
+  await setTimeout(ROUNDS_MS);
+  assert.equal(await rulesOf(node, list), rules);
+  return rules;
+}
+
+if (!canMakeNetns()) sayLeftOut('init-versions');
+else
+  describe('two versions of init on a node', { concurrency: false }, () => {
+    for (const { backend, list, damage } of CASES)
+      it(`the newer writes once, the older leaves it alone ${backend.join(' ')}`, () =>
+        withNetns(['node'], async (node) => {
+          // Where the policy drops there are rules of ours in a chain of somebody else, too.
+          await node.run('nft', ['-f', '-'], DROPPING);
+          const old = await started(node, [...OLD, ...backend]);
+          assert.match(await rulesOf(node, list), /sport 20253-20260/);
+          const next = await started(node, [...NEW, ...backend]);
+          // Rules in somebody else's chain stand beside each other: those of the older come back, once.
+          await eventually('ACCEPTs of both', async () =>
+            OWN_ACCEPT.test(await rulesOf(node, list)),
+          );
+          const rules = await expectRest(node, list);
+          assert.match(rules, /sport 21000-21007/);
+          assert.doesNotMatch(rules, /sport 20253-20260/);
+
+          const said = 'left a table of another nodens version';
+          const lines = old.output().split('\n');
+          const left = lines.filter((line) => line.includes(said));
+          assert.ok(left.length > 0);
+          assert.equal(new Set(left.map((line) => /"table":.*/.exec(line)?.[0])).size, left.length);
+          assert.equal(countOf(next, said), 0);
+          assert.deepEqual(
+            [countOf(old, '"event":"rules-restored"'), countOf(next, '"event":"rules-restored"')],
+            [1, 0],
+          );
+
+          await node.run(damage[0], damage.slice(1));
+          const isRepaired = (): boolean =>
+            countOf(old, '"event":"rules-restored"') + countOf(next, '"event":"rules-restored"') >
+            1;
+          await eventually('repaired', isRepaired, await allowedMs(3_000));
+          // Both have heard of it, and the second may have begun before the first was done.
+          await setTimeout(1_500);
+          assert.match(await expectRest(node, list), /sport (21000-21007|20253-20260)/);
+
+          next.kill('SIGTERM');
+          assert.equal(await next.exited, 0);
+          await expectRest(node, list);
+          for (const init of [old, next]) assert.doesNotMatch(init.output(), /"level":"error"/);
+        }));
+  });
+
+/** Of the older version in the chain whose policy drops. */
+const OWN_ACCEPT = /udp dport 53 ip daddr 169\.254\.20\.10 counter {2}accept/;
+
+const DROPPING = `
+table inet fw { chain in { type filter hook input priority 0; policy drop; iifname "lo" accept; }; }
+`;

@@ -1,0 +1,131 @@
+/** A node that a node-local-dns has died on, or still lives on: taken over from the dead, left to the living. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { type DigResult, dig } from '../../support/cluster/clients/dig.ts';
+import type { Cluster } from '../../support/cluster/cluster.ts';
+import type { Netns } from '../../support/cluster/netns.ts';
+import { footprint, metrics, total } from '../../support/cluster/observe.ts';
+import { V4 } from '../../support/cluster/plan.ts';
+import { Daemon } from '../../support/cluster/process/process.ts';
+import { until } from '../../support/cluster/process/wait.ts';
+import type { ProxyKind } from '../../support/cluster/proxy/proxy.ts';
+import { intercepting } from '../../support/cluster/site.ts';
+import { leaveNodeLocalDnsRules } from '../../support/netns/init.ts';
+import { describeSites, withSite } from '../../support/netns/sites.ts';
+
+const IPS = [V4.local, V4.vip];
+const LINK = 'nodelocaldns';
+const RULES_PER_IP = 12;
+const DNS_ECHO = new URL('../../support/dns/echo.ts', import.meta.url).pathname;
+const SAVES = [
+  'iptables-nft-save',
+  'ip6tables-nft-save',
+  'iptables-legacy-save',
+  'ip6tables-legacy-save',
+];
+
+/** A bridge stands for the dummy link, which not every kernel has: the addresses are what matters. */
+async function makeLink(node: Netns): Promise<void> {
+  await node.ip('link', 'add', LINK, 'type', 'bridge');
+  await node.ip('link', 'set', LINK, 'up');
+}
+
+/** Rules and addresses as a node-local-dns has them while it lives, and leaves them where it is killed. */
+async function leave(node: Netns, iptables: string): Promise<void> {
+  for (const ip of IPS) await node.ip('addr', 'add', `${ip}/32`, 'dev', LINK);
+  const run = (program: string, args: readonly string[]) => node.must([program, ...args]);
+  await leaveNodeLocalDnsRules({ run }, iptables, IPS);
+}
+
+async function peerRules(node: Netns): Promise<number> {
+  let rules = 0;
+  for (const save of SAVES)
+    rules += (await node.run([save])).stdout.split('NodeLocal DNS Cache').length - 1;
+  return rules;
+}
+
+function peerAddresses(node: Netns): Promise<string> {
+  return node.ip('-4', '-o', 'addr', 'show', 'dev', LINK);
+}
+
+function ask(cluster: Cluster, name: string, server: string = V4.vip): Promise<DigResult> {
+  const full = `${name}.any.default.svc.cluster.local`;
+  return dig(cluster.pods[0], { server, name: full, timeoutSeconds: 1 });
+}
+
+describeSites('a node with leftovers of node-local-dns', (proxy: ProxyKind) => {
+  const iptables = proxy === 'nft' ? 'iptables-nft' : 'iptables-legacy';
+
+  it(`in ${iptables}: a running init ends the black hole, and an agent's death does not bring it back`, () =>
+    withSite(proxy, async (site) => {
+      const { cluster, nodens } = site;
+      await makeLink(cluster.node);
+      await leave(cluster.node, iptables);
+      assert.equal(await peerRules(cluster.node), RULES_PER_IP * IPS.length);
+      assert.equal((await ask(cluster, 'hole')).status, 'TIMEOUT', 'the black hole');
+
+      const init = nodens.startInit();
+      await until('the rules to go', async () => (await peerRules(cluster.node)) === 0);
+      await until('the link to be empty', async () => (await peerAddresses(cluster.node)) === '');
+      for (const server of IPS)
+        assert.equal((await ask(cluster, 'before', server)).status, 'NOERROR', server);
+
+      const agent = nodens.startAgent();
+      await intercepting(site, [init, agent]);
+      await Promise.all([agent.stop('SIGKILL'), init.stop('SIGKILL')]);
+      for (const server of IPS)
+        assert.equal((await ask(cluster, 'after', server)).status, 'NOERROR', server);
+      // Rules, addresses, and the base chains that only they needed.
+      assert.ok(init.log().split('dead node-local-dns left').length - 1 >= 26);
+    }));
+
+  it(`in ${iptables}: --cleanup leaves the node as it was before, --observe says what would be`, () =>
+    withSite(proxy, async ({ cluster, nodens }) => {
+      await makeLink(cluster.node);
+      if (iptables === 'iptables-legacy') {
+        // Legacy tables, once there, stay.
+        for (const table of ['raw', 'filter'])
+          await cluster.node.must(['iptables-legacy', '-w', '5', '-t', table, '-S']);
+      }
+      const before = await footprint(cluster.node);
+      await leave(cluster.node, iptables);
+      const dirty = await footprint(cluster.node);
+      const said = await nodens.observe();
+      assert.match(said.stdout, /# left by node-local-dns: 24 rules of iptables, to be removed/);
+      assert.match(said.stdout, /^ip addr del 169.254.20.10\/32 dev nodelocaldns$/m);
+      assert.equal(await footprint(cluster.node), dirty);
+      assert.equal((await nodens.cleanup()).code, 0);
+      assert.equal(await footprint(cluster.node), before);
+    }));
+
+  it(`in ${iptables}: one that lives is left alone; nodens says so, waits, and follows it`, () =>
+    withSite(proxy, async (site) => {
+      const { cluster, nodens } = site;
+      await makeLink(cluster.node);
+      await leave(cluster.node, iptables);
+      const living = new Daemon({
+        name: 'node-local-dns',
+        netns: cluster.node,
+        argv: [process.execPath, DNS_ECHO, 'peer', ...IPS],
+        logFile: `${cluster.runDir}/peer.log`,
+        env: { AS_COREDNS: '1' },
+      });
+      await until('the other one to listen', () => living.log().includes('listening'));
+      const init = nodens.startInit('--syncinterval', '1s');
+      const agent = nodens.startAgent();
+      await until('init to say so', () => init.log().includes('a node-local-dns still runs here'));
+      await until('the agent to say so', () => agent.log().includes('"event":"port-taken"'));
+      assert.match(agent.log(), /ss -lntup 'sport = :53'.*cannot bind 169\.254\.20\.10:53.tcp/);
+      const samples = await metrics(cluster.node, 'http://127.0.0.1:9253/metrics');
+      assert.ok(total(samples, 'nodens_listen_errors_total', 'EADDRINUSE') > 0);
+      assert.equal(await peerRules(cluster.node), RULES_PER_IP * IPS.length);
+      assert.notEqual(await peerAddresses(cluster.node), '');
+      assert.equal((await ask(cluster, 'theirs')).status, 'NOERROR', 'the living one answers');
+      assert.deepEqual(cluster.askedAbout('theirs.any.default.svc.cluster.local'), []);
+
+      await living.stop('SIGKILL');
+      await intercepting(site, [init, agent]);
+      await until('the rules to go', async () => (await peerRules(cluster.node)) === 0);
+      assert.equal(init.log().split('still runs here').length - 1, 1, 'said once');
+    }));
+});

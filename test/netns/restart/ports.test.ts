@@ -1,0 +1,114 @@
+/** Ports that somebody else has: DNS is served where it can be, and what cannot be had is named and waited for. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { dataOf, dig } from '../../support/cluster/clients/dig.ts';
+import type { Cluster } from '../../support/cluster/cluster.ts';
+import { httpGet, metrics, ruleCounters, total } from '../../support/cluster/observe.ts';
+import { V4 } from '../../support/cluster/plan.ts';
+import { METRICS_URL } from '../../support/cluster/process/nodens.ts';
+import { Daemon } from '../../support/cluster/process/process.ts';
+import { until } from '../../support/cluster/process/wait.ts';
+import { intercepting } from '../../support/cluster/site.ts';
+import { describeSites, withSite } from '../../support/netns/sites.ts';
+
+const SQUATTER = new URL('../../support/port-occupier.ts', import.meta.url).pathname;
+const ZONE = 'any.default.svc.cluster.local';
+const SERVERS = [V4.vip, V4.local];
+
+async function squat(cluster: Cluster, ...ports: readonly string[]): Promise<Daemon> {
+  const squatter = new Daemon({
+    name: 'squatter',
+    netns: cluster.node,
+    argv: [process.execPath, SQUATTER, ...ports],
+    logFile: `${cluster.runDir}/squatter.log`,
+  });
+  await until('the ports to be taken', () => squatter.log().includes('taken'));
+  return squatter;
+}
+
+/** Lines of the log with this event or message, as objects. */
+function lines(daemon: Daemon, word: string): Record<string, unknown>[] {
+  const found = daemon.log().split('\n');
+  return found.filter((line) => line.includes(`"${word}"`)).map((line) => JSON.parse(line));
+}
+
+async function assertAnswered(cluster: Cluster, label: string): Promise<void> {
+  for (const server of SERVERS) {
+    for (const from of [cluster.pods[0], cluster.node]) {
+      for (const tcp of [false, true]) {
+        const answer = await dig(from, { server, name: `${label}.${ZONE}`, tcp });
+        assert.deepEqual([answer.status, ...dataOf(answer)], ['NOERROR', '10.96.9.9']);
+      }
+    }
+  }
+}
+
+describeSites(
+  'a port that is taken',
+  (proxy) => {
+    it('8080, 9253 or 9353: DNS is served, the page comes when the port is free', () =>
+      withSite(proxy, async ({ cluster, nodens }) => {
+        const squatter = await squat(cluster, 'tcp:8080', 'tcp:9253', 'tcp:9353');
+        const dropIn = nodens.startDropIn();
+        await until('interception', () => dropIn.log().includes('"state":"intercepting"'));
+        await assertAnswered(cluster, 'ports');
+        assert.match(cluster.wayOf(`ports.${ZONE}`).join(), /^dns[12] tcp$/, 'by the agent');
+
+        const told = lines(dropIn, 'admin-port');
+        const addresses = [`${V4.local}:8080`, ':9253', '0.0.0.0:9353'].sort();
+        assert.deepEqual(told.map(({ address }) => String(address)).sort(), addresses);
+        for (const { remedy, errno } of told) {
+          assert.equal(errno, 'EADDRINUSE');
+          assert.match(String(remedy), /^ss -ltnp 'sport = :(8080|9253|9353)' names the process/);
+        }
+        const [serving] = lines(dropIn, 'serving');
+        assert.deepEqual(serving?.pages, [], 'no page that nobody can ask for');
+        const upstreams = serving?.upstreams as string[];
+        assert.deepEqual(upstreams, [...new Set(upstreams)]);
+
+        await squatter.stop('SIGKILL');
+        const health = (): Promise<string> =>
+          httpGet(cluster.node, `http://${V4.local}:8080/health`).catch(() => '');
+        await until('/health', async () => (await health()) === 'OK');
+        const samples = await until('/metrics', () =>
+          metrics(cluster.node, METRICS_URL).catch(() => undefined),
+        );
+        for (const address of addresses)
+          assert.ok(total(samples, 'nodens_admin_listen_errors_total', `"${address}"`) > 0);
+      }));
+
+    it('0.0.0.0:53, by one who lets others have it too: the local IPs are served', () =>
+      withSite(proxy, async (site) => {
+        await squat(site.cluster, 'udp:53:shared');
+        const [init, agent] = [site.nodens.startInit(), site.nodens.startAgent()];
+        await intercepting(site, [init, agent]);
+        await assertAnswered(site.cluster, 'shared');
+        assert.match(site.cluster.wayOf(`shared.${ZONE}`).join(), /^dns[12] tcp$/);
+      }));
+
+    for (const ports of [['udp:53'], ['tcp:53'], ['udp:53', 'tcp:53']])
+      it(`0.0.0.0:53 (${ports.join(', ')}), by one who does not: kube-dns serves, nodens says so and waits`, () =>
+        withSite(proxy, async (site) => {
+          const { cluster, nodens } = site;
+          const squatter = await squat(cluster, ...ports);
+          const init = nodens.startInit();
+          const agent = nodens.startAgent();
+          await until('the agent to say so', () => lines(agent, 'port-taken').length > 0);
+          await until('init to be set up', () => init.log().includes('"msg":"set up"'));
+          const [told] = lines(agent, 'port-taken');
+          assert.match(String(told?.msg), /cannot bind 169\.254\.20\.10:53\/(udp|tcp)/);
+          assert.match(String(told?.remedy), /ss -lntup 'sport = :53'/);
+          await assertAnswered(cluster, 'taken');
+          const rules = [...(await ruleCounters(cluster.node)).keys()];
+          assert.deepEqual(
+            rules.filter((rule) => rule.startsWith('query-')),
+            [],
+          );
+          const samples = await metrics(cluster.node, METRICS_URL);
+          assert.ok(total(samples, 'nodens_listen_errors_total', '"EADDRINUSE"') > 0);
+          await squatter.stop('SIGKILL');
+          await intercepting(site, [init, agent]);
+        }));
+  },
+  ['nft'],
+);

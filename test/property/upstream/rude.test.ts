@@ -1,0 +1,58 @@
+/** However little a TCP upstream takes of what it is sent: every query ends, and what goes up is bounded. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { DnsError } from '../../../agent/base/errors.ts';
+import { nameFromText } from '../../../agent/dns/name.ts';
+import { groupOptions, question, rig, watch } from '../../support/upstream/fixture.ts';
+import { type Manners, RudeServer } from '../../support/upstream/rude-server.ts';
+
+const BUDGET_MS = 2_000;
+
+const manners: fc.Arbitrary<Manners> = fc.record(
+  {
+    inAll: fc.integer({ min: 0, max: 12 }),
+    perWrite: fc.integer({ min: 1, max: 4 }),
+    resets: fc.boolean(),
+    staysOpen: fc.boolean(),
+  },
+  { requiredKeys: [] },
+);
+
+/** Names asked at once, and how the server behaves to them. */
+const bursts = fc.array(fc.tuple(fc.integer({ min: 1, max: 60 }), manners), {
+  minLength: 1,
+  maxLength: 4,
+});
+
+test('every query ends by its deadline, with a bounded number of queries and connections', async () => {
+  await fc.assert(
+    fc.asyncProperty(bursts, fc.boolean(), async (told, mayRepeat) => {
+      const world = rig({ random: () => 0.5 });
+      const options = { forceTcp: true, maxConnectAttempts: mayRepeat ? 0 : 1 };
+      const group = world.room.group(groupOptions(options));
+      const server = new RudeServer(world, {});
+      for (const [count, behaviour] of told) {
+        server.manners = behaviour;
+        const before = server.queries;
+        const watched = Array.from({ length: count }, (_, i) =>
+          watch(group.exchange(question({ name: nameFromText(`n${i}.example.`) }), BUDGET_MS)),
+        );
+        await server.serve(BUDGET_MS + 100);
+        for (const { outcome } of watched) assert.notEqual(outcome, undefined);
+        // Where nine answers or more come on a connection that is not remembered: the rest goes to the next.
+        const bound = count * Math.min(count, 64 / 9) + 12 * count + 20;
+        assert.ok(server.queries - before <= bound, `${server.queries - before} for ${count}`);
+        const open = world.metrics.value('nodens_upstream_connections', { transport: 'tcp' });
+        assert.ok(open <= 17, `${open} connections`);
+        const isKind = behaviour.inAll !== 0 && behaviour.staysOpen !== true && told.length === 1;
+        const errors = watched.filter(({ outcome }) => outcome instanceof DnsError);
+        if (isKind && behaviour.perWrite === undefined) assert.equal(errors.length, 0);
+      }
+      await world.room.close();
+      assert.equal(world.room.inFlight, 0);
+      assert.equal(world.clock.pendingTimers, 0);
+    }),
+    { numRuns: 25, interruptAfterTimeLimit: 10_000 },
+  );
+});

@@ -1,0 +1,25 @@
+/** Makes a namespace deaf to DNS, without a word to whoever asks. */
+import type { Netns } from '../cluster/netns.ts';
+
+const TABLE = 'deaf';
+
+/** What comes in for port 53 is counted and dropped from now on. */
+export async function deafen(netns: Netns): Promise<void> {
+  const rules = `table inet ${TABLE} {
+    chain input {
+      type filter hook input priority -100; policy accept;
+      meta l4proto { tcp, udp } th dport 53 counter drop
+    }
+  }`;
+  await netns.must(['nft', '-f', '-'], { input: rules });
+}
+
+/** Packets dropped so far. */
+export async function droppedIn(netns: Netns): Promise<number> {
+  const listing = await netns.must(['nft', 'list', 'table', 'inet', TABLE]);
+  return Number(/counter packets (\d+)/.exec(listing)?.[1] ?? 0);
+}
+
+export async function undeafen(netns: Netns): Promise<void> {
+  await netns.must(['nft', 'delete', 'table', 'inet', TABLE]);
+}

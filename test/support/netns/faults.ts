@@ -1,0 +1,102 @@
+/** Ways in which a node's nodens ends, and what is left of its rules then. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { keepAlive, sleep, systemClock } from '../../../agent/base/clock.ts';
+import type { Daemon } from '../cluster/process/process.ts';
+import { until } from '../cluster/process/wait.ts';
+import type { Running, Site } from '../cluster/site.ts';
+import { allowedMs } from '../machine.ts';
+import type { MemoryGroup } from './memory-group.ts';
+
+/** How often each fault strikes; `npm run chaos` sets it. */
+export const ROUNDS = Number(process.env.NODENS_CHAOS_ROUNDS ?? 1);
+
+export interface Fault {
+  readonly what: string;
+  /** `group` is where the agent's memory is counted. */
+  readonly strike: (running: Running, group: MemoryGroup) => Promise<void> | void;
+  /** Whether the query rules go: agent and init are then started anew before the next strike. */
+  readonly isWithdrawn: boolean;
+}
+
+export const KILLS: readonly Fault[] = [
+  { what: 'kill -9 agent', strike: ({ agent }) => agent.signal('SIGKILL'), isWithdrawn: true },
+  {
+    what: 'kill -9 herald',
+    strike: ({ agent }) => void process.kill(heraldPid(agent), 'SIGKILL'),
+    isWithdrawn: true,
+  },
+  { what: 'kill -9 init', strike: ({ init }) => init.signal('SIGKILL'), isWithdrawn: true },
+  {
+    what: 'kill -9 nft',
+    strike: ({ init }) => void process.kill(holderPid(init), 'SIGKILL'),
+    isWithdrawn: false,
+  },
+  {
+    what: 'kill -9 all',
+    strike: ({ agent, init }) => {
+      const nft = holderPid(init);
+      for (const pid of [init.pid, nft, agent.pid]) process.kill(pid, 'SIGKILL');
+    },
+    isWithdrawn: true,
+  },
+];
+
+/** The `nft -i` child of init. */
+const holderPid = (init: Daemon): number => childPid(init, 'cmdline', 'nft\0-i\0');
+
+/** The agent's youngest companion, which may have ended. */
+export const heraldPid = (agent: Daemon): number => childPid(agent, 'comm', 'nodens-herald\n');
+
+/** The child of `parent` of which `file` in /proc says `text`. */
+function childPid(parent: Daemon, file: 'comm' | 'cmdline', text: string): number {
+  const children = readFileSync(`/proc/${parent.pid}/task/${parent.pid}/children`, 'utf8');
+  const pid = children
+    .split(' ')
+    .filter(Boolean)
+    .find((child) => readFileSync(`/proc/${child}/${file}`, 'utf8') === text);
+  assert.ok(pid, `a child with ${file} ${JSON.stringify(text)}`);
+  return Number(pid);
+}
+
+/** Names of the rules that lead queries to the agent, whichever program has put them. */
+export async function queryRules({ cluster }: Site): Promise<string[]> {
+  const lists = [['nft', 'list', 'ruleset'], ['iptables-nft-save'], ['iptables-legacy-save']];
+  const texts = await Promise.all(lists.map((argv) => cluster.node.run(argv)));
+  return texts.flatMap(({ stdout }) =>
+    [...stdout.matchAll(/nodens:(query-\w+-\w+)/g)].map((match) => match[1] as string),
+  );
+}
+
+/** Whether the host's query rules hold only while an agent is alive. */
+export async function isBound({ cluster }: Site): Promise<boolean> {
+  const { stdout } = await cluster.node.run(['nft', 'list', 'ruleset']);
+  return /udp dport 53 .*0x00000040.*nodens:query-host-udp4/.test(stdout);
+}
+
+/** Resolves when they do, which init and agent bring about together. */
+export async function boundToAgent(site: Site): Promise<void> {
+  await until('rules that ask for an agent alive', () => isBound(site));
+}
+
+/**
+ * Asserts that what `measure` tells, milliseconds, is at most `limitMs`. Where it is more, the machine itself may have been
+ * late once, or be slow: it is measured twice more, and the median counts, on this machine.
+ */
+export async function assertSettled(
+  what: string,
+  limitMs: number,
+  measure: () => Promise<number>,
+): Promise<void> {
+  const first = await measure();
+  if (first <= limitMs) return;
+  const [, median = first] = [first, await measure(), await measure()].sort((a, b) => a - b);
+  const allowed = await allowedMs(limitMs);
+  assert.ok(median <= allowed, `${what}: ${median} ms, allowed are ${allowed.toFixed(0)}`);
+}
+
+export async function pause(ms: number): Promise<void> {
+  const alive = keepAlive();
+  await sleep(systemClock, ms);
+  alive.cancel();
+}

@@ -1,0 +1,73 @@
+/** Queries at a steady rate from inside a namespace, and what became of each. */
+import { writeFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Netns } from '../cluster/netns.ts';
+
+export interface LoadOptions {
+  readonly server: string;
+  /** Names asked in turn, type A. */
+  readonly names: readonly string[];
+  readonly perSecond: number;
+  /** At most. */
+  readonly seconds: number;
+  /** What it outlasts, where that is sooner, by as long as an answer may take: so what was lost meanwhile is counted. */
+  readonly until?: Promise<unknown>;
+  /** Where the list of names may be written. */
+  readonly dir: string;
+}
+
+export interface Load {
+  readonly sent: number;
+  /** Queries by rcode; `lost` where no response came within 5 s. */
+  readonly outcomes: Readonly<Record<string, number>>;
+  /** Latencies of the answered ones, ascending, milliseconds. */
+  readonly latenciesMs: readonly number[];
+}
+
+/** What no answer came for in this time is lost. */
+const PATIENCE_SECONDS = 5;
+
+/** Runs dnsperf; queries do not wait for one another. */
+export async function load(from: Netns, options: LoadOptions): Promise<Load> {
+  const { server, names, perSecond, seconds, dir, until } = options;
+  const file = `${dir}/load-${from.name}.txt`;
+  writeFileSync(file, names.map((name) => `${name} A\n`).join(''));
+  const pace = [
+    '-Q',
+    `${perSecond}`,
+    '-l',
+    `${seconds}`,
+    '-q',
+    '20000',
+    '-t',
+    `${PATIENCE_SECONDS}`,
+  ];
+  // What the client itself drops is nobody's error.
+  const roomy = ['-b', '8192'];
+  const argv = ['dnsperf', '-s', server, '-d', file, '-v', ...roomy, ...pace];
+  const late = (): Promise<void> => delay(PATIENCE_SECONDS * 1_000);
+  const ends = until && { until: until.then(late, late), endSignal: 'SIGINT' as const };
+  const stdout = await from.must(argv, { timeoutMs: (seconds + 20) * 1_000, ...ends });
+  return parse(stdout);
+}
+
+/** Lines read `> NOERROR www.example.org A 0.000321`, `> T …` for a timeout, `> I …` for what was on its way at the end. */
+function parse(stdout: string): Load {
+  const outcomes: Record<string, number> = {};
+  const latenciesMs: number[] = [];
+  for (const [, rcode = '', seconds] of stdout.matchAll(/^> (\w+) \S+ \S+(?: ([\d.]+))?$/gm)) {
+    if (rcode === 'I') continue;
+    const outcome = rcode === 'T' ? 'lost' : rcode;
+    outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+    if (outcome !== 'lost') latenciesMs.push(Number(seconds) * 1_000);
+  }
+  latenciesMs.sort((a, b) => a - b);
+  const sent = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
+  return { sent, outcomes, latenciesMs };
+}
+
+/** The latency that `share` (0 to 1) of the answers kept, milliseconds. */
+export function percentile({ latenciesMs }: Load, share: number): number {
+  const at = Math.min(latenciesMs.length - 1, Math.floor(latenciesMs.length * share));
+  return latenciesMs[at] ?? Number.POSITIVE_INFINITY;
+}

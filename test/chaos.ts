@@ -30,35 +30,35 @@ const rounds = (count: number) => ({ NODENS_CHAOS_ROUNDS: `${count}` });
 const STEPS: readonly Step[] = [
   {
     ...{ name: 'kill', what: 'kill -9 of agent, herald, init and nft, and OOM kills, under load' },
-    ...{ file: 'netns/init-chaos.test.ts', env: rounds, needsRoot: true },
+    ...{ file: 'netns/init/chaos.test.ts', env: rounds, needsRoot: true },
   },
   {
     ...{ name: 'alone', what: 'kill -9 of the agent, and a stop, while init hears nothing' },
-    ...{ file: 'netns/fault-alone.test.ts', env: rounds, needsRoot: true },
+    ...{ file: 'netns/fault/alone.test.ts', env: rounds, needsRoot: true },
   },
   {
     ...{ name: 'hang', what: 'frozen, blocked for 10 s, receive queue full, under load' },
-    ...{ file: 'netns/fault-hang.test.ts', env: rounds, needsRoot: true },
+    ...{ file: 'netns/fault/hang.test.ts', env: rounds, needsRoot: true },
   },
   {
     ...{ name: 'socket', what: "a client's one socket through withdrawal, death and return" },
-    ...{ file: 'netns/fault-socket.test.ts', env: rounds, needsRoot: true },
+    ...{ file: 'netns/fault/socket.test.ts', env: rounds, needsRoot: true },
   },
   {
     ...{ name: 'lock', what: 'the xtables lock held 60 s at start, and at stop' },
-    ...{ file: 'netns/fault-lock.test.ts', env: () => rounds(2), needsRoot: true },
+    ...{ file: 'netns/fault/lock.test.ts', env: () => rounds(2), needsRoot: true },
   },
   {
     ...{ name: 'flush', what: 'rules flushed, addresses and links taken away, under load' },
-    ...{ file: 'netns/fault-flush.test.ts', needsRoot: true },
+    ...{ file: 'netns/fault/flush.test.ts', needsRoot: true },
   },
   {
     ...{ name: 'upgrade', what: 'rolling updates under UDP and TCP load' },
-    ...{ file: 'netns/upgrade.test.ts', env: rounds, needsRoot: true },
+    ...{ file: 'netns/restart/upgrade.test.ts', env: rounds, needsRoot: true },
   },
   {
     ...{ name: 'leave', what: 'stop and start under load, without overlap' },
-    ...{ file: 'netns/e2e-leave.test.ts', needsRoot: true },
+    ...{ file: 'netns/e2e/leave.test.ts', needsRoot: true },
   },
   {
     ...{
@@ -66,24 +66,24 @@ const STEPS: readonly Step[] = [
       what: 'restarts without overlap, under load and in an outage',
       needsRoot: true,
     },
-    ...{ file: 'netns/restart-*.test.ts', env: rounds },
+    ...{ file: 'netns/restart/{outage,plain}.test.ts', env: rounds },
   },
   {
     ...{
       name: 'start',
       what: `a fresh node, its upstream out of reach for ${START_OUTAGE_SECONDS} s`,
     },
-    ...{ file: 'netns/start-*.test.ts', needsRoot: true },
+    ...{ file: 'netns/restart/{fresh,leftovers,ports}.test.ts', needsRoot: true },
     env: () => ({ NODENS_START_OUTAGE_SECONDS: `${START_OUTAGE_SECONDS}` }),
   },
   {
     ...{ name: 'cycles', what: 'init set up and torn down, rules counted', needsRoot: true },
-    file: 'netns/init-run.test.ts',
+    file: 'netns/init/run.test.ts',
     env: (count) => ({ NODENS_CHAOS_CYCLES: `${count * CYCLES_PER_ROUND}` }),
   },
   {
     ...{ name: 'outage', what: 'upstreams that fall silent, roll and come back', needsRoot: true },
-    file: 'netns/outage-*.test.ts',
+    file: 'netns/outage/*.test.ts',
     env: () => ({ NODENS_ROLL_RATE: `${ROLL_RATE}` }),
   },
   {
@@ -99,7 +99,7 @@ const STEPS: readonly Step[] = [
   },
   {
     ...{ name: 'flood', what: 'the same at 20,000 a second, in a memory cgroup', isLong: true },
-    file: 'netns/flood-cgroup.test.ts',
+    file: 'netns/fault/flood-cgroup.test.ts',
     env: () => ({ NODENS_FLOOD_SECONDS: `${SOAK_SECONDS}`, NODENS_FLOOD_RATE: '20000' }),
     needsRoot: true,
   },

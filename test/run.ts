@@ -9,7 +9,7 @@ import { selectTests, type TestGroup } from './support/tree/selection.ts';
 
 /** Tests that count what is lost under load, and how long a gap is, have the machine to themselves. */
 const ALONE =
-  /^test\/(hostile\/|netns\/(fault-(alone|flush|hang|rules)|flood|init-chaos|outage|restart-plain|start-fresh|upgrade))/;
+  /^test\/(hostile\/|netns\/(fault\/(alone|flood|flush|hang|rules)|init\/chaos|outage\/|restart\/(fresh|plain|upgrade)))/;
 
 const leftOut: string[] = [];
 

@@ -3,14 +3,10 @@
 import type { MemoryLedger } from '../base/clients/memory-ledger.ts';
 import type { Clock } from '../base/clock.ts';
 import { perServer } from '../query/per-server.ts';
-import type {
-  BlockCache,
-  BlockContext,
-  Cache,
-  CacheOptions,
-  Logger,
-  Metrics,
-} from '../query/services.ts';
+import type { BlockContext } from '../query/services/block.ts';
+import type { BlockCache, Cache, CacheOptions } from '../query/services/cache.ts';
+import type { Logger } from '../query/services/log.ts';
+import type { Metrics } from '../query/services/metrics.ts';
 import { blockLabels, countersFor, type SeriesType } from './counters.ts';
 import { Lookup } from './lookup.ts';
 import { Doubts } from './policy/denial-bursts.ts';
@@ -19,6 +15,7 @@ import { Flights } from './single-flight.ts';
 import { type RestoreBlock, type Restored, restore } from './snapshot/restore.ts';
 import { encodeSnapshot, type SnapshotBlock, type SnapshotTotals } from './snapshot/writer.ts';
 import { Ledger } from './store/block-entries.ts';
+import type { Entry } from './store/entry.ts';
 import { Store } from './store/store.ts';
 
 export interface CacheParts {
@@ -130,7 +127,7 @@ function newMemory(
 ): BlockMemory {
   // A block's listeners share its entries: an eviction is counted once, at the first of them.
   const labels = blockLabels(block.servers[0]?.label ?? '', zonesLabel);
-  const ledger = (type: SeriesType): Ledger =>
+  const ledger = (type: SeriesType): Ledger<Entry> =>
     new Ledger(metrics.counter('coredns_cache_evictions_total', { ...labels, type }));
   return {
     ledgers: { positive: ledger('success'), negative: ledger('denial') },
@@ -148,7 +145,7 @@ function showEntries(
 ): void {
   for (const { label } of block.servers) {
     const labels = blockLabels(label, zonesLabel);
-    const show = (type: SeriesType, ledger: Ledger): void =>
+    const show = (type: SeriesType, ledger: Ledger<Entry>): void =>
       metrics.gaugeFrom('coredns_cache_entries', { ...labels, type }, () => ledger.count);
     show('success', positive);
     show('denial', negative);

@@ -1,5 +1,5 @@
 /** Series of one (block, listener), resolved once; a query only adds to plain numbers. */
-import type { Counter, Metrics } from '../query/services.ts';
+import type { Counter, Metrics } from '../query/services/metrics.ts';
 import type { DenialReason } from './policy/denial-bursts.ts';
 import type { StaleReason } from './policy/stale.ts';
 import type { EntryKind } from './store/entry.ts';

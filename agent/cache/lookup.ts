@@ -5,16 +5,17 @@
 import type { Clock } from '../base/clock.ts';
 import { DnsError, GaveWayError, messageOf } from '../base/errors.ts';
 import type { Answer } from '../query/answer.ts';
-import { after, type Handler, type Result } from '../query/plugin.ts';
+import type { Handler, Result } from '../query/handler.ts';
+import { after } from '../query/plugin.ts';
 import { Query } from '../query/query.ts';
+import type { ServerLabel } from '../query/services/block.ts';
 import type {
   BlockCache,
   CacheOptions,
-  Logger,
   PrefetchOptions,
-  ServerLabel,
   ServeStaleOptions,
-} from '../query/services.ts';
+} from '../query/services/cache.ts';
+import type { Logger } from '../query/services/log.ts';
 import type { Counters } from './counters.ts';
 import { Cuts } from './nxdomain-cut.ts';
 import { isCacheable } from './policy/classify.ts';

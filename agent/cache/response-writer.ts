@@ -15,7 +15,7 @@ import type {
   KeepOptions,
   PrefetchOptions,
   ServeStaleOptions,
-} from '../query/services.ts';
+} from '../query/services/cache.ts';
 import type { Counters } from './counters.ts';
 import { Cuts, cutKey } from './nxdomain-cut.ts';
 import { type Classified, classify, type Verdict } from './policy/classify.ts';
@@ -29,8 +29,8 @@ import { failureKey, type Store } from './store/store.ts';
 
 /** A block's entries; outlives reloads. */
 export interface BlockLedgers {
-  readonly positive: Ledger;
-  readonly negative: Ledger;
+  readonly positive: Ledger<Entry>;
+  readonly negative: Ledger<Entry>;
 }
 
 export interface KeeperParts {

@@ -9,7 +9,7 @@ import { DnsError, GAVE_WAY } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import { EDE, RCODE } from '../dns/iana.ts';
 import type { Answer } from '../query/answer.ts';
-import type { Counter } from '../query/services.ts';
+import type { Counter } from '../query/services/metrics.ts';
 
 /** What runs may take at most: longer than any client's deadline, so that nobody is cut off who still waits. */
 const MAX_FLIGHT_MS = LIMITS.queryDeadlineMs.default + 1_000;

@@ -8,7 +8,7 @@ import type { ConfigFiles } from '../config/corefile/imports.ts';
 import { fileOf, openFile, systemFiles } from '../config/files.ts';
 import { serviceHostVariable, serviceIpOf } from '../config/pillars.ts';
 import type { AgentOptions } from '../daemon/options.ts';
-import type { Files, OpenFile } from '../query/services.ts';
+import type { Files, OpenFile } from '../query/services/files.ts';
 import type { CheckFlags } from './check-flags.ts';
 import { agentOptions, type FlagValues, parseFlags } from './options.ts';
 import { given } from './running-agent.ts';

@@ -44,7 +44,7 @@ export function textOf(octets: Uint8Array): string {
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(octets);
 }
 
-/** What `Files.open` gives (`query/services.ts`). */
+/** What `Files.open` gives (`query/services/files.ts`). */
 export interface OpenFile {
   readonly identity: string;
   readonly sizeBytes: number;

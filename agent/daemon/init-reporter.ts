@@ -1,6 +1,7 @@
 /** Shows on our pages what init reports: its errors since its start, and the state of interception. */
 import { type InterceptionState, SETUP_ERROR_TYPES, type SetupErrorType } from '../base/control.ts';
-import type { Logger, Metrics } from '../query/services.ts';
+import type { Logger } from '../query/services/log.ts';
+import type { Metrics } from '../query/services/metrics.ts';
 import type { InitStatus } from '../server/init-link.ts';
 
 const STATES: readonly InterceptionState[] = ['off', 'waiting', 'intercepting', 'withdrawn'];

@@ -6,7 +6,9 @@ import { type Clock, sleep } from '../base/clock.ts';
 import type { Corefile } from '../config/corefile/types.ts';
 import { RCODE, TYPE } from '../dns/iana.ts';
 import { nameFromText } from '../dns/name.ts';
-import type { Logger, ServerLabel, Services } from '../query/services.ts';
+import type { ServerLabel } from '../query/services/block.ts';
+import type { Logger } from '../query/services/log.ts';
+import type { Services } from '../query/services/services.ts';
 
 /** Between rounds: long enough that a failure remembered by the cache is forgotten. */
 const ROUND_MS = 1_100;

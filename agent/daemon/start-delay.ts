@@ -1,7 +1,7 @@
 /** What a start waits for, how long, and what it says meanwhile. */
 import { errnoOf, messageOf, NetworkError } from '../base/errors.ts';
 import { lackOfOpening, UnreadError } from '../base/lack.ts';
-import type { Logger, ProblemFields } from '../query/services.ts';
+import type { Logger, ProblemFields } from '../query/services/log.ts';
 
 /** How long a start without init waits for an address or a port. */
 const START_MS = 60_000;

@@ -1,5 +1,5 @@
 /** Series labelled by listener, without label work per query. */
-import type { ServerLabel } from './services.ts';
+import type { ServerLabel } from './services/block.ts';
 
 /**
  * A value for each listener, made by `make` from its label when that listener is first seen and found by index ever

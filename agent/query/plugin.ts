@@ -1,17 +1,9 @@
 /** The contract between the chain and its plugins (docs/architecture.md, "The path of a query"). */
 import type { Block, Directive } from '../config/corefile/types.ts';
 import type { Answer } from './answer.ts';
+import type { Handle, Handler, Result } from './handler.ts';
 import type { Query } from './query.ts';
-import type { Services } from './services.ts';
-
-/** An answer now, or later. A hit never makes a promise. */
-export type Result = Answer | Promise<Answer>;
-
-/** The rest of the chain. Throws, or rejects with, a `DnsError` where there is no answer. */
-export type Handler = (query: Query) => Result;
-
-/** What a plugin does with a query; `next` is the rest of the chain. */
-export type Handle = (query: Query, next: Handler) => Result;
+import type { Services } from './services/services.ts';
 
 /** Whether there are queries to be answered in the meantime. */
 export type Pace = 'at once' | 'beside queries';

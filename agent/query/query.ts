@@ -11,7 +11,7 @@ import { FLAG, putU16 } from '../dns/header.ts';
 import { CLASS } from '../dns/iana.ts';
 import { MAX_NAME_BYTES, nameToText } from '../dns/name.ts';
 import { QueryHead, readQueryHead, setName } from '../dns/query-head.ts';
-import type { ServerLabel, TrafficRow } from './services.ts';
+import type { ServerLabel } from './services/block.ts';
 
 export type Transport = 'udp' | 'tcp';
 
@@ -34,6 +34,14 @@ export function clientAt(address: string, port: number): Client {
 const NO_CLIENT: Client = { address: '', port: 0, family: 4, key: OWN_KEY };
 const NO_OCTETS = Buffer.alloc(0);
 const NO_SERVER: ServerLabel = { index: 0, label: '' };
+
+/** Counters of one (listener, zone, view); made at routing, kept over reloads. */
+export interface TrafficRow {
+  /** Called once for every query, when its response has been sized. `plugin` made the answer; '' for the server. */
+  record(query: Query, rcode: number, responseBytes: number, plugin: string): void;
+  /** Called when responses leave: `count` queries have taken `durationMs` each. */
+  took(durationMs: number, count: number): void;
+}
 
 export class Query {
   /** What the bounded pass found; for internal queries what `Query.internal` was given. */

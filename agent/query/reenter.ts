@@ -3,7 +3,7 @@ import { DnsError } from '../base/errors.ts';
 import { EDE, RCODE } from '../dns/iana.ts';
 import type { Answer } from './answer.ts';
 import type { Query } from './query.ts';
-import type { Services } from './services.ts';
+import type { Services } from './services/services.ts';
 
 /** Questions that may beget each other; as long as CoreDNS's chains of aliases. */
 const MAX_DEPTH = 8;

@@ -4,9 +4,8 @@
  */
 import { TYPE } from '../dns/iana.ts';
 import { nameFromText } from '../dns/name.ts';
-import type { Handler } from './plugin.ts';
-import type { Query } from './query.ts';
-import type { TrafficRow } from './services.ts';
+import type { Handler } from './handler.ts';
+import type { Query, TrafficRow } from './query.ts';
 
 /** What a zone of one listener leads to. */
 export interface Route {

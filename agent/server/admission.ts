@@ -7,8 +7,10 @@ import { LIMITS } from '../base/limits.ts';
 import { RCODE } from '../dns/iana.ts';
 import { readQueryHead, VERDICT, type Verdict } from '../dns/query-head.ts';
 import type { Answer } from '../query/answer.ts';
+import type { TrafficRow } from '../query/query.ts';
 import { type Client, Query, type Transport } from '../query/query.ts';
-import type { Counter, ServerLabel, TrafficRow } from '../query/services.ts';
+import type { ServerLabel } from '../query/services/block.ts';
+import type { Counter } from '../query/services/metrics.ts';
 import type { Dispatcher } from './dispatch.ts';
 import { errorAnswer, respond, respondHeaderOnly, responseCapacity } from './respond.ts';
 

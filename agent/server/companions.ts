@@ -1,6 +1,6 @@
 /** Companions that make a killed agent's death short: sockets close at once, and interception goes. */
 import { errnoOf } from '../base/errors.ts';
-import type { Logger } from '../query/services.ts';
+import type { Logger } from '../query/services/log.ts';
 
 /** What `native/process` exports. Both start a process unless it runs, return its id, and throw the system's error. */
 export interface CompanionAddon {

@@ -2,10 +2,11 @@
 import { DnsError, messageOf } from '../base/errors.ts';
 import { CLASS, EDE, RCODE } from '../dns/iana.ts';
 import type { Answer } from '../query/answer.ts';
-import type { Result } from '../query/plugin.ts';
+import type { Result } from '../query/handler.ts';
 import type { Query } from '../query/query.ts';
 import type { ZoneTable } from '../query/routing.ts';
-import type { Counter, Logger } from '../query/services.ts';
+import type { Logger } from '../query/services/log.ts';
+import type { Counter } from '../query/services/metrics.ts';
 import { Identity } from './identity.ts';
 import { errorAnswer, SILENCE } from './respond.ts';
 

@@ -8,7 +8,7 @@ import {
   type InitMessage,
   type InterceptionState,
 } from '../base/control.ts';
-import type { Logger } from '../query/services.ts';
+import type { Logger } from '../query/services/log.ts';
 import type { Heralds } from './companions.ts';
 
 const RETRY_MS = 200;

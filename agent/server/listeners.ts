@@ -2,7 +2,9 @@
 import { type Endpoint, formatEndpoint, isWildcard } from '../base/address.ts';
 import type { MemoryLedger } from '../base/clients/memory-ledger.ts';
 import { NetworkError } from '../base/errors.ts';
-import { FOLD_BY, type ServerLabel, type TcpPatience } from '../query/services.ts';
+import type { ServerLabel } from '../query/services/block.ts';
+import { FOLD_BY } from '../query/services/log.ts';
+import type { TcpPatience } from '../query/services/process.ts';
 import { type Bound, type BoundParts, bindPlace } from './listen/bound.ts';
 import { EachAddress } from './listen/each-address.ts';
 import { type Place, placesOf } from './listen/places.ts';

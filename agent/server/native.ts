@@ -1,7 +1,7 @@
 /** What this process takes from the compiled addon where that loads, and what stands in its place where it does not. */
 import type { Clock } from '../base/clock.ts';
 import { releaseRegularly } from '../base/pages.ts';
-import type { Logger } from '../query/services.ts';
+import type { Logger } from '../query/services/log.ts';
 import { loadAddon } from './addon.ts';
 import { type Heralds, heraldsOf, startKeeper } from './companions.ts';
 import { type ListenTcp, sharedListen, steeredListen } from './tcp/steer.ts';

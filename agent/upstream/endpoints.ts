@@ -9,7 +9,9 @@ import { CLASS, RCODE, TYPE } from '../dns/iana.ts';
 import { nameToText, octetKey, readName } from '../dns/name.ts';
 import type { RecordView } from '../dns/records.ts';
 import type { Reply } from '../dns/reply.ts';
-import type { Logger, Metrics, UpstreamQuestion, UpstreamReply } from '../query/services.ts';
+import type { Logger } from '../query/services/log.ts';
+import type { Metrics } from '../query/services/metrics.ts';
+import type { UpstreamQuestion, UpstreamReply } from '../query/services/upstreams.ts';
 
 const ASK_BUDGET_MS = 2_000;
 /** How long a list is believed, whatever its TTL says. */

@@ -1,12 +1,13 @@
 /** An upstream as one group sees it: shared sockets, the group's idea of health, the group's labels. */
 import { rcodeName } from '../dns/iana.ts';
 import type { Transport } from '../query/query.ts';
-import type { Counter, Histogram, Metrics, UpstreamQuestion } from '../query/services.ts';
-import { isLack } from './exchange/outcome.ts';
+import type { Counter, Histogram, Metrics } from '../query/services/metrics.ts';
+import type { UpstreamQuestion } from '../query/services/upstreams.ts';
 import { type Health, type HealthSettings, probeQuestion } from './health/health.ts';
 import type { Candidate } from './selection-policy.ts';
+import type { Failure } from './transport/failure.ts';
+import { isLack } from './transport/failure.ts';
 import type { Flight } from './transport/pending-query.ts';
-import type { Failure } from './transport/ports.ts';
 import type { Target } from './upstream.ts';
 
 interface CacheCounters {

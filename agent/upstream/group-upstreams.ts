@@ -1,5 +1,9 @@
 /** The upstreams of a group in the order of the Corefile: addresses, and what its names resolve to at the moment. */
-import type { UpstreamGroup, UpstreamGroupOptions, UpstreamTarget } from '../query/services.ts';
+import type {
+  UpstreamGroup,
+  UpstreamGroupOptions,
+  UpstreamTarget,
+} from '../query/services/upstreams.ts';
 import type { Member } from './group-member.ts';
 import { ResolvedName, type ResolvedNameContext } from './resolved-name.ts';
 

@@ -5,16 +5,15 @@ import { DnsError, GAVE_WAY } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import { EDE, RCODE } from '../dns/iana.ts';
 import type { Transport } from '../query/query.ts';
+import type { Logger } from '../query/services/log.ts';
+import type { Counter, Metrics } from '../query/services/metrics.ts';
 import type {
-  Counter,
-  Logger,
-  Metrics,
   UpstreamGroup,
   UpstreamGroupOptions,
   UpstreamQuestion,
   UpstreamReply,
   UpstreamTarget,
-} from '../query/services.ts';
+} from '../query/services/upstreams.ts';
 import { Endpoints } from './endpoints.ts';
 import { Exchange } from './exchange/exchange.ts';
 import { allDown, servfail } from './exchange/outcome.ts';

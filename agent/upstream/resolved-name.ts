@@ -7,13 +7,9 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { CLASS, RCODE, rcodeName, TYPE } from '../dns/iana.ts';
 import { nameToText } from '../dns/name.ts';
-import {
-  FOLD_BY,
-  type Logger,
-  type Metrics,
-  type UpstreamGroup,
-  type UpstreamReply,
-} from '../query/services.ts';
+import { FOLD_BY, type Logger } from '../query/services/log.ts';
+import type { Metrics } from '../query/services/metrics.ts';
+import type { UpstreamGroup, UpstreamReply } from '../query/services/upstreams.ts';
 
 const ASK_BUDGET_MS = 4_000;
 /** How soon a name is asked again that has no address yet. */

@@ -1,5 +1,5 @@
 /** In which order the upstreams of a group are tried for one query. */
-import type { Policy } from '../query/services.ts';
+import type { Policy } from '../query/services/upstreams.ts';
 
 /** What the order depends on besides the policy. */
 export interface Candidate {

@@ -1,7 +1,7 @@
 /** The series of one upstream, resolved once. */
 import type { Phase } from '../base/errors.ts';
 import type { Transport } from '../query/query.ts';
-import type { Counter, Gauge, Histogram, Metrics } from '../query/services.ts';
+import type { Counter, Gauge, Histogram, Metrics } from '../query/services/metrics.ts';
 import { MISMATCHES, type Mismatch } from './transport/match.ts';
 
 /** What an upstream may not take: EDNS, more than a few queries on a connection, more than one at once. */

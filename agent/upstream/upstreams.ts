@@ -3,7 +3,9 @@
 import type { MemoryLedger } from '../base/clients/memory-ledger.ts';
 import type { Clock } from '../base/clock.ts';
 import type { TellLack } from '../base/lack.ts';
-import type { Logger, Metrics, UpstreamGroupOptions, Upstreams } from '../query/services.ts';
+import type { Logger } from '../query/services/log.ts';
+import type { Metrics } from '../query/services/metrics.ts';
+import type { UpstreamGroupOptions, Upstreams } from '../query/services/upstreams.ts';
 import { Group } from './group.ts';
 import type { HealthState } from './health/health.ts';
 import { Checks } from './health/health-registry.ts';

@@ -105,8 +105,9 @@ export class Supervisor {
 
 /** The agent's bundle beside ours, or its source when we run from source. */
 function agentEntry(): string {
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  return fileURLToPath(new URL(`../agent/main.${extension}`, import.meta.url));
+  const isSource = import.meta.url.endsWith('.ts');
+  const entry = isSource ? '../../agent/main.ts' : '../agent/main.js';
+  return fileURLToPath(new URL(entry, import.meta.url));
 }
 
 /** The strictest way down that works here, tried on a program that does nothing. */

@@ -11,7 +11,7 @@ export interface InitAddon extends PagesAddon {
 }
 
 /** Beside the bundle, or where the install script puts it in a source tree. */
-const PLACES = ['../native/init.node', '../build/init.node'];
+const PLACES = ['../native/init.node', '../../build/init.node'];
 
 /** The addon, or why there is none: init is larger then, and the kernel is not told which agents are alive. */
 export function initAddon(): InitAddon | Error {

@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Limited } from '../../agent/query/services.ts';
+import type { Limited } from '../../agent/query/services/client-limits.ts';
 import { type HostileAgent, startAgent } from '../support/hostile/agent.ts';
 import { boundBytes, LONG_LIMITS, where, within } from '../support/hostile/limits.ts';
 import { besidePod, type PodOutcome, told } from '../support/hostile/neighbourhood.ts';

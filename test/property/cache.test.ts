@@ -7,7 +7,7 @@ import { putU16 } from '../../agent/dns/header.ts';
 import { RCODE, TYPE } from '../../agent/dns/iana.ts';
 import type { Answer } from '../../agent/query/answer.ts';
 import type { Query } from '../../agent/query/query.ts';
-import type { ServeStaleOptions } from '../../agent/query/services.ts';
+import type { ServeStaleOptions } from '../../agent/query/services/cache.ts';
 import { Bench, nxdomain, queryFor, replyTo, servfail, VERIFY } from '../unit/cache/harness.ts';
 
 const NAMES = ['a.example.org.', 'b.example.org.'];

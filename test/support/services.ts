@@ -4,17 +4,13 @@ import { PacedWork } from '../../agent/base/paced-work.ts';
 import { fileOf, textOf } from '../../agent/config/files.ts';
 import { SeriesTable } from '../../agent/observe/metrics/metrics.ts';
 import { SERIES } from '../../agent/observe/metrics/names.ts';
-import type { FinishedSpan } from '../../agent/query/exports.ts';
-import type {
-  AdminHandler,
-  BlockContext,
-  Labels,
-  LogFields,
-  Logger,
-  MetricsPageOptions,
-  Services,
-  TcpPatience,
-} from '../../agent/query/services.ts';
+import type { AdminHandler, MetricsPageOptions } from '../../agent/query/services/admin.ts';
+import type { BlockContext } from '../../agent/query/services/block.ts';
+import type { FinishedSpan } from '../../agent/query/services/exports.ts';
+import type { LogFields, Logger } from '../../agent/query/services/log.ts';
+import type { Labels } from '../../agent/query/services/metrics.ts';
+import type { TcpPatience } from '../../agent/query/services/process.ts';
+import type { Services } from '../../agent/query/services/services.ts';
 import { FakeClock } from './fake-clock.ts';
 import { ledgerWith } from './ledger.ts';
 import { familyOf } from './metrics/families.ts';

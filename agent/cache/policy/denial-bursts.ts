@@ -3,7 +3,7 @@
  * do. Until enough names have turned, each denial is believed and what it replaced is held; then that is given back.
  */
 import type { Clock } from '../../base/clock.ts';
-import type { Logger } from '../../query/services.ts';
+import type { Logger } from '../../query/services/log.ts';
 import type { Entry } from '../store/entry.ts';
 
 /** Names with good answers that turn negative within this time, and from how many on nobody believes it. */

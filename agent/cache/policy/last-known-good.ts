@@ -3,7 +3,7 @@ import type { Clock } from '../../base/clock.ts';
 import { isSubdomain, octetKey } from '../../dns/name.ts';
 import type { Answer } from '../../query/answer.ts';
 import type { Query } from '../../query/query.ts';
-import type { CacheOptions, ServeStaleOptions } from '../../query/services.ts';
+import type { CacheOptions, ServeStaleOptions } from '../../query/services/cache.ts';
 import type { Counters } from '../counters.ts';
 import type { Entry } from '../store/entry.ts';
 import type { Store } from '../store/store.ts';

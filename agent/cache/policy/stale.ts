@@ -4,7 +4,7 @@
  */
 import { EDE } from '../../dns/iana.ts';
 import type { Answer } from '../../query/answer.ts';
-import type { ServeStaleOptions } from '../../query/services.ts';
+import type { ServeStaleOptions } from '../../query/services/cache.ts';
 import type { Entry } from '../store/entry.ts';
 
 /** What kept the fresh answer away; label of nodens_cache_stale_served_total. */

@@ -6,7 +6,7 @@
 import { putU32, u32 } from '../../dns/header.ts';
 import { TYPE } from '../../dns/iana.ts';
 import type { RecordView } from '../../dns/records.ts';
-import type { KeepOptions } from '../../query/services.ts';
+import type { KeepOptions } from '../../query/services/cache.ts';
 
 /** Lifetime of what has no TTL of its own to go by, as in CoreDNS: delegations, answers without records. */
 const BASE_TTL_SECONDS = 5;

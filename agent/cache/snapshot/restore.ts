@@ -15,7 +15,7 @@ const MAX_WINDOW_MS = 7 * 86_400_000;
 /** Where a block's entries go. */
 export interface RestoreBlock {
   readonly id: number;
-  readonly ledger: Ledger;
+  readonly ledger: Ledger<Entry>;
   readonly capacity: number;
   /** Number of a fingerprint of what lies below the cache. */
   readonly generationOf: (fingerprint: string) => number;

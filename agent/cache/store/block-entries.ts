@@ -2,39 +2,47 @@
  * The entries of one block in one store, by age: counts them against the block's capacity and finds the one that makes
  * room, so that a block can only evict its own. Constant time per entry added, removed or evicted.
  */
-import type { Counter } from '../../query/services.ts';
-import type { Entry } from './entry.ts';
+import type { Counter } from '../../query/services/metrics.ts';
 
 /** Entries that get a second chance before one is evicted whether it was asked for or not. */
 const MAX_SECOND_CHANCES = 8;
 
-export class Ledger {
+/** What makes an entry one of a list by age. */
+export interface Aged<T> {
+  older: T | undefined;
+  newer: T | undefined;
+  /** Asked for since the last look for an entry that makes room. */
+  wasHit: boolean;
+  readonly uselessMs: number;
+}
+
+export class Ledger<T extends Aged<T>> {
   count = 0;
   /** Entries that made room for others, counted by whoever evicts. */
   readonly evictions: Counter;
-  #oldest: Entry | undefined;
-  #newest: Entry | undefined;
+  #oldest: T | undefined;
+  #newest: T | undefined;
   /** Where the sweep goes on. */
-  #cursor: Entry | undefined;
+  #cursor: T | undefined;
   /** Where a walk goes on. */
-  #walker: Entry | undefined;
+  #walker: T | undefined;
 
   constructor(evictions: Counter) {
     this.evictions = evictions;
   }
 
-  add(entry: Entry): void {
+  add(entry: T): void {
     this.count++;
     this.#append(entry);
   }
 
-  remove(entry: Entry): void {
+  remove(entry: T): void {
     this.count--;
     this.#unlink(entry);
   }
 
   /** The oldest entry that nobody asked for lately (second chance, an approximation of LRU that costs a hit one write). */
-  victim(): Entry | undefined {
+  victim(): T | undefined {
     for (let chances = MAX_SECOND_CHANCES; chances > 0; chances--) {
       const entry = this.#oldest;
       if (entry === undefined || !entry.wasHit) return entry;
@@ -46,7 +54,7 @@ export class Ledger {
   }
 
   /** Looks at up to `budget` entries from where it stopped last; gives each useless one to `drop`, which removes it. */
-  sweep(nowMs: number, budget: number, drop: (entry: Entry) => void): void {
+  sweep(nowMs: number, budget: number, drop: (entry: T) => void): void {
     let entry = this.#cursor ?? this.#oldest;
     for (let left = Math.min(budget, this.count); left > 0 && entry !== undefined; left--) {
       const { newer } = entry;
@@ -57,24 +65,24 @@ export class Ledger {
   }
 
   /** The entries there are now, by age. Entries may come and go between two steps; one walk at a time. */
-  *walk(): Generator<Entry> {
+  *walk(): Generator<T> {
     this.#walker = this.#oldest;
     for (let left = this.count; left > 0 && this.#walker !== undefined; left--) {
-      const entry: Entry = this.#walker;
+      const entry: T = this.#walker;
       this.#walker = entry.newer;
       yield entry;
     }
     this.#walker = undefined;
   }
 
-  #append(entry: Entry): void {
+  #append(entry: T): void {
     entry.older = this.#newest;
     if (this.#newest === undefined) this.#oldest = entry;
     else this.#newest.newer = entry;
     this.#newest = entry;
   }
 
-  #unlink(entry: Entry): void {
+  #unlink(entry: T): void {
     const { older, newer } = entry;
     if (this.#cursor === entry) this.#cursor = newer;
     if (this.#walker === entry) this.#walker = newer;

@@ -15,7 +15,7 @@ export interface EntryFields {
   readonly key: string;
   readonly kind: EntryKind;
   readonly answer: Answer;
-  readonly ledger: Ledger;
+  readonly ledger: Ledger<Entry>;
   /** Which configuration below `cache` it came from: another one's answers are only good as stale ones. */
   readonly generation: number;
   /** Clock moment at which its TTL has run out. */
@@ -42,7 +42,7 @@ export class Entry {
   /** The second of our clock in which the store was last told of its use. */
   usedSecond = -1;
   readonly key: string;
-  readonly ledger: Ledger;
+  readonly ledger: Ledger<Entry>;
   readonly uselessMs: number;
   readonly refreshMs: number;
   readonly costBytes: number;

@@ -6,7 +6,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Query } from '../../query/query.ts';
-import type { Counter, Metrics } from '../../query/services.ts';
+import type { Counter, Metrics } from '../../query/services/metrics.ts';
 import type { Entry } from './entry.ts';
 import { Front } from './hot-index.ts';
 

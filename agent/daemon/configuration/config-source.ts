@@ -17,7 +17,7 @@ import {
 import { renderCorefile, serviceIpOf } from '../../config/pillars.ts';
 import { clusterDomainOf, parseResolvConf } from '../../config/resolv-conf.ts';
 import { writeAtomically } from '../../config/watch.ts';
-import type { Logger } from '../../query/services.ts';
+import type { Logger } from '../../query/services/log.ts';
 import type { AgentOptions } from '../options.ts';
 
 const RESOLV_CONF = '/etc/resolv.conf';

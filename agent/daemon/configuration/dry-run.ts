@@ -7,14 +7,12 @@ import { InternalError } from '../../base/errors.ts';
 import { PacedWork } from '../../base/paced-work.ts';
 import type { Corefile } from '../../config/corefile/types.ts';
 import { SeriesTable } from '../../observe/metrics/metrics.ts';
-import type {
-  CacheOptions,
-  Files,
-  Logger,
-  ServerLabel,
-  Services,
-  UpstreamGroupOptions,
-} from '../../query/services.ts';
+import type { ServerLabel } from '../../query/services/block.ts';
+import type { CacheOptions } from '../../query/services/cache.ts';
+import type { Files } from '../../query/services/files.ts';
+import type { Logger } from '../../query/services/log.ts';
+import type { Services } from '../../query/services/services.ts';
+import type { UpstreamGroupOptions } from '../../query/services/upstreams.ts';
 import { BlockIdentities } from './block-ids.ts';
 import { type Assembly, assemble } from './server-config-builder.ts';
 

@@ -5,7 +5,8 @@ import { formatKey } from '../../config/corefile/keys.ts';
 import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
 import { rcodeName } from '../../dns/iana.ts';
 import { nameToText } from '../../dns/name.ts';
-import type { CacheOptions, UpstreamGroupOptions } from '../../query/services.ts';
+import type { CacheOptions } from '../../query/services/cache.ts';
+import type { UpstreamGroupOptions } from '../../query/services/upstreams.ts';
 import type { DryRun } from './dry-run.ts';
 
 const INDENT = '    ';

@@ -7,18 +7,12 @@ import { checkDirectives } from '../../config/known-directives.ts';
 import { bindAddresses } from '../../plugins/bind/setup.ts';
 import { PLUGINS, SUPPORTED } from '../../plugins/order.ts';
 import { compose, type Plugin } from '../../query/plugin.ts';
+import type { TrafficRow } from '../../query/query.ts';
 import type { Route, ZoneTable } from '../../query/routing.ts';
-import type {
-  AdminHandler,
-  AdminRoutes,
-  BlockContext,
-  MetricsPageOptions,
-  ProcessSettings,
-  ServerLabel,
-  Services,
-  TcpPatience,
-  TrafficRow,
-} from '../../query/services.ts';
+import type { AdminHandler, AdminRoutes, MetricsPageOptions } from '../../query/services/admin.ts';
+import type { BlockContext, ServerLabel } from '../../query/services/block.ts';
+import type { ProcessSettings, TcpPatience } from '../../query/services/process.ts';
+import type { Services } from '../../query/services/services.ts';
 import { refuse } from '../../server/dispatch.ts';
 import { tablesOf, type Zone } from '../../server/listen/tables.ts';
 import { type BlockIdentities, fingerprint } from './block-ids.ts';

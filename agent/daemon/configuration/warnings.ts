@@ -3,7 +3,8 @@
 import type { Place } from '../../base/errors.ts';
 import { formatDuration } from '../../base/text/duration.ts';
 import type { Block, Directive, Line } from '../../config/corefile/types.ts';
-import type { CacheOptions, UpstreamGroupOptions } from '../../query/services.ts';
+import type { CacheOptions } from '../../query/services/cache.ts';
+import type { UpstreamGroupOptions } from '../../query/services/upstreams.ts';
 import type { DryRun } from './dry-run.ts';
 
 export interface Warning {

@@ -9,7 +9,8 @@ import { lackOfOpening, type TellLack } from '../../base/lack.ts';
 import { distrustOfFolder } from '../../base/trust.ts';
 import type { ProcessCache } from '../../cache/cache.ts';
 import { SnapshotError } from '../../cache/snapshot/reader.ts';
-import type { Logger, Metrics } from '../../query/services.ts';
+import type { Logger } from '../../query/services/log.ts';
+import type { Metrics } from '../../query/services/metrics.ts';
 import type { BlockIdentities } from '../configuration/block-ids.ts';
 import { readTrusted, TooLargeError, UntrustedError } from './trusted-file.ts';
 

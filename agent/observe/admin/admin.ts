@@ -2,7 +2,7 @@
  * The admin pages (/metrics, /health, /ready) over HTTP. Each configuration says which pages it wants where; a reload
  * swaps the pages and leaves alone the ports that stay.
  */
-import type { AdminHandler } from '../../query/services.ts';
+import type { AdminHandler } from '../../query/services/admin.ts';
 import { HttpClients } from './http-clients.ts';
 import type { Pages } from './http-request.ts';
 import { AdminListener, type AdminOptions } from './listener.ts';

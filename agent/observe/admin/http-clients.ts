@@ -5,7 +5,9 @@ import type { MemoryLedger } from '../../base/clients/memory-ledger.ts';
 import type { Clock } from '../../base/clock.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { PacedWork } from '../../base/paced-work.ts';
-import type { Limited, Logger, Metrics } from '../../query/services.ts';
+import type { Limited } from '../../query/services/client-limits.ts';
+import type { Logger } from '../../query/services/log.ts';
+import type { Metrics } from '../../query/services/metrics.ts';
 import { type CloseReason, HttpConnection } from './http-connection.ts';
 
 export interface HttpClientsOptions {

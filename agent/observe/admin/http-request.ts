@@ -1,7 +1,7 @@
 /** One request to an admin page. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { InternalError, messageOf } from '../../base/errors.ts';
-import type { AdminHandler, AdminResponse } from '../../query/services.ts';
+import type { AdminHandler, AdminResponse } from '../../query/services/admin.ts';
 import { HttpConnection } from './http-connection.ts';
 
 /** Pages of one address by path. */

@@ -6,7 +6,7 @@ import type { Server } from 'node:net';
 import type { Timer } from '../../base/clock.ts';
 import { errnoOf, messageOf } from '../../base/errors.ts';
 import { lackOfOpening } from '../../base/lack.ts';
-import { FOLD_BY } from '../../query/services.ts';
+import { FOLD_BY } from '../../query/services/log.ts';
 import { askFirst } from './first-request.ts';
 import { type HttpClients, type HttpClientsOptions, UNIX } from './http-clients.ts';
 import type { Pages } from './http-request.ts';

@@ -1,7 +1,8 @@
 /** /metrics of every address: one rendering serves all requests of one moment. */
 import type { Clock } from '../../base/clock.ts';
 import type { PacedWork } from '../../base/paced-work.ts';
-import type { AdminHandler, MetricsPageOptions, MetricsText } from '../../query/services.ts';
+import type { AdminHandler, MetricsPageOptions } from '../../query/services/admin.ts';
+import type { MetricsText } from '../../query/services/metrics.ts';
 import { Exposition } from '../metrics/exposition.ts';
 import type { Source } from '../metrics/samples.ts';
 import type { AdminRoute } from './admin.ts';

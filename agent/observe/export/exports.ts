@@ -1,8 +1,14 @@
 /** Spans, dnstap frames and profiles on their way out. What only they need is loaded when the first is asked for. */
 import type { Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
-import type { Exports, FinishedSpan, SpanExportOptions, SpanSink } from '../../query/exports.ts';
-import type { Logger, Metrics } from '../../query/services.ts';
+import type {
+  Exports,
+  FinishedSpan,
+  SpanExportOptions,
+  SpanSink,
+} from '../../query/services/exports.ts';
+import type { Logger } from '../../query/services/log.ts';
+import type { Metrics } from '../../query/services/metrics.ts';
 import { FrameStream } from './frame-stream.ts';
 
 export interface ExportsContext {

@@ -5,8 +5,9 @@
 import { connect, type Socket } from 'node:net';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
-import type { DnstapTarget, FrameExportOptions, FrameSink } from '../../query/exports.ts';
-import type { Counter, Logger, Metrics } from '../../query/services.ts';
+import type { DnstapTarget, FrameExportOptions, FrameSink } from '../../query/services/exports.ts';
+import type { Logger } from '../../query/services/log.ts';
+import type { Counter, Metrics } from '../../query/services/metrics.ts';
 
 const CONTROL = { accept: 1, start: 2, stop: 3, ready: 4 } as const;
 const FIELD_CONTENT_TYPE = 1;

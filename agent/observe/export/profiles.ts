@@ -13,7 +13,7 @@ import {
 } from 'pprof-format';
 import { type Clock, sleep } from '../../base/clock.ts';
 import { NodensError } from '../../base/errors.ts';
-import type { ProfileKind } from '../../query/exports.ts';
+import type { ProfileKind } from '../../query/services/exports.ts';
 
 const compress = promisify(gzip);
 /** Octets allocated between two samples of the heap, as V8's default and Go's. */

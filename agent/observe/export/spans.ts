@@ -3,7 +3,7 @@ import { type HrTime, SpanKind, SpanStatusCode, TraceFlags } from '@opentelemetr
 import { ZipkinExporter } from '@opentelemetry/exporter-zipkin';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchSpanProcessor, type ReadableSpan, type SpanExporter } from '@opentelemetry/sdk-trace';
-import type { FinishedSpan, SpanExportOptions, SpanSink } from '../../query/exports.ts';
+import type { FinishedSpan, SpanExportOptions, SpanSink } from '../../query/services/exports.ts';
 
 const EXPORT_TIMEOUT_MS = 5_000;
 const RESOURCE = resourceFromAttributes({});

@@ -1,12 +1,8 @@
 /** Tells which clients the agent had to limit: a counter by client for a few of them, and a log line. */
 import { clientName } from '../../base/clients/client-key.ts';
-import {
-  type Counter,
-  FOLD_BY,
-  type Limited,
-  type Logger,
-  type Metrics,
-} from '../../query/services.ts';
+import type { Limited } from '../../query/services/client-limits.ts';
+import { FOLD_BY, type Logger } from '../../query/services/log.ts';
+import type { Counter, Metrics } from '../../query/services/metrics.ts';
 
 /** Clients with a series of their own; all later ones share one, so that no client makes series at will. */
 const NAMED_CLIENTS = 32;

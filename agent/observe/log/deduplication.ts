@@ -4,7 +4,7 @@
  */
 import type { Clock, Timer } from '../../base/clock.ts';
 import { eventOf } from '../../base/events/table.ts';
-import { FOLD_BY, type Logger, type ProblemFields } from '../../query/services.ts';
+import { FOLD_BY, type Logger, type ProblemFields } from '../../query/services/log.ts';
 
 export const FOLD_WINDOW_MS = 10_000;
 /** Kinds of events remembered at once; over it the oldest window ends early. */

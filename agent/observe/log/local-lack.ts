@@ -1,7 +1,8 @@
 /** Tells that this node lacks something: a counter, and an error in the log at most once a minute for each. */
 import type { Clock } from '../../base/clock.ts';
 import { LACKS, type Lack, type TellLack } from '../../base/lack.ts';
-import type { Logger, Metrics } from '../../query/services.ts';
+import type { Logger } from '../../query/services/log.ts';
+import type { Metrics } from '../../query/services/metrics.ts';
 
 const SILENT_MS = 60_000;
 

@@ -2,7 +2,7 @@
 import { pino } from 'pino';
 import type { Clock } from '../../base/clock.ts';
 import { withRemedy } from '../../base/events/table.ts';
-import type { Logger } from '../../query/services.ts';
+import type { Logger } from '../../query/services/log.ts';
 import { folded } from './deduplication.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;

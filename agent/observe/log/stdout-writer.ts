@@ -4,7 +4,7 @@
  * must not cost an answer.
  */
 import { pino } from 'pino';
-import type { Counter } from '../../query/services.ts';
+import type { Counter } from '../../query/services/metrics.ts';
 
 /** Where lines end up. `write` never blocks; `flushSync` may. */
 export interface Sink {

@@ -5,7 +5,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import type { Metric, Registry } from 'prom-client';
 import type { PacedWork } from '../../base/paced-work.ts';
-import type { MetricsText } from '../../query/services.ts';
+import type { MetricsText } from '../../query/services/metrics.ts';
 import { TextParts } from '../admin/text-parts.ts';
 import { olderNames } from './legacy-names.ts';
 import type { Family, Sample, Source, Step } from './samples.ts';

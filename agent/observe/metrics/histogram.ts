@@ -1,5 +1,5 @@
 /** A histogram of plain numbers (docs/decisions/013-metrics-as-plain-numbers.md). */
-import type { Histogram } from '../../query/services.ts';
+import type { Histogram } from '../../query/services/metrics.ts';
 import type { Sample } from './samples.ts';
 
 export class Distribution implements Histogram {

@@ -1,6 +1,6 @@
 /** Counters, gauges and histograms as plain numbers; looked at only when somebody scrapes. */
 import { InternalError } from '../../base/errors.ts';
-import type { Counter, Gauge, Histogram, Labels, Metrics } from '../../query/services.ts';
+import type { Counter, Gauge, Histogram, Labels, Metrics } from '../../query/services/metrics.ts';
 import { Distribution } from './histogram.ts';
 import { COUNTED_SERIES, type SeriesSpec } from './names.ts';
 import { type Family, lazily, type Sample, type Source } from './samples.ts';

@@ -51,7 +51,7 @@ export const TRAFFIC_SERIES = {
   ),
 } as const satisfies Record<string, SeriesSpec>;
 
-/** Counted through `Metrics` (query/services.ts). */
+/** Counted through `Metrics` (query/services/metrics.ts). */
 export const COUNTED_SERIES = {
   coredns_build_info: gauge('Always 1; the labels name the version.', [
     'version',

@@ -4,8 +4,9 @@
  */
 import type { Family as AddressFamily } from '../../base/address.ts';
 import { rcodeName, TYPE } from '../../dns/iana.ts';
-import type { Query } from '../../query/query.ts';
-import type { Labels, ServerLabel, TrafficRow } from '../../query/services.ts';
+import type { Query, TrafficRow } from '../../query/query.ts';
+import type { ServerLabel } from '../../query/services/block.ts';
+import type { Labels } from '../../query/services/metrics.ts';
 import { Distribution } from './histogram.ts';
 import { SIZE_BUCKETS, TIME_BUCKETS, TRAFFIC_SERIES } from './names.ts';
 import { type Family, lazily, type Sample, type Source } from './samples.ts';

@@ -3,9 +3,10 @@ import { DnsError, type ExtendedError } from '../../base/errors.ts';
 import { EDE, RCODE } from '../../dns/iana.ts';
 import { isSubdomain } from '../../dns/name.ts';
 import { madeAnswer } from '../../query/answer.ts';
-import type { Handler, Result } from '../../query/plugin.ts';
+import type { Handler, Result } from '../../query/handler.ts';
 import type { Query } from '../../query/query.ts';
-import type { Counter, ServerLabel } from '../../query/services.ts';
+import type { ServerLabel } from '../../query/services/block.ts';
+import type { Counter } from '../../query/services/metrics.ts';
 
 export type Action = 'allow' | 'block' | 'filter' | 'drop';
 

@@ -14,7 +14,8 @@ import { typeNumber } from '../../dns/iana.ts';
 import { nameFromText } from '../../dns/name.ts';
 import { perServer } from '../../query/per-server.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { Logger, Services } from '../../query/services.ts';
+import type { Logger } from '../../query/services/log.ts';
+import type { Services } from '../../query/services/services.ts';
 import { type Action, aclHandler, type Policy, type Rule } from './handler.ts';
 
 export function setup(directive: Directive, block: Block, services: Services): Plugin {

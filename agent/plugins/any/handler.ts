@@ -1,7 +1,7 @@
 import { characterStrings } from '../../dns/build.ts';
 import { RCODE, TYPE } from '../../dns/iana.ts';
 import { madeAnswer } from '../../query/answer.ts';
-import type { Handler, Result } from '../../query/plugin.ts';
+import type { Handler, Result } from '../../query/handler.ts';
 import type { Query } from '../../query/query.ts';
 
 const RDATA = characterStrings(['ANY obsoleted', 'See RFC 8482']);

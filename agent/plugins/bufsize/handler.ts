@@ -1,4 +1,4 @@
-import type { Handler, Result } from '../../query/plugin.ts';
+import type { Handler, Result } from '../../query/handler.ts';
 import type { Query } from '../../query/query.ts';
 
 /** Puts `bytes` in place of the listener's limit; a client without OPT keeps its 512 octets (RFC 1035 §4.2.1). */

@@ -3,7 +3,7 @@ import { LIMITS } from '../../base/limits.ts';
 import { firstUse, intArg, maxArgs, noBody } from '../../config/corefile/args.ts';
 import type { Block, Directive } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { Services } from '../../query/services.ts';
+import type { Services } from '../../query/services/services.ts';
 import { limitUdp } from './handler.ts';
 
 export function setup(directive: Directive, _block: Block, { log }: Services): Plugin {

@@ -1,5 +1,5 @@
 /** Which domains are the cluster's own: the usual one, and the one that a pod's search path names. */
-import type { Files } from '../../query/services.ts';
+import type { Files } from '../../query/services/files.ts';
 
 export const DEFAULT_CLUSTER_DOMAIN = 'cluster.local.';
 

@@ -1,7 +1,7 @@
 /** Sends a query through its block's cache, unless it is for a zone the cache was told to leave alone. */
 import { isSubdomain } from '../../dns/name.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { BlockCache } from '../../query/services.ts';
+import type { BlockCache } from '../../query/services/cache.ts';
 
 /** `zones` in lower-case wire form; undefined where all of the block's names are cached. */
 export function handler(

@@ -26,9 +26,9 @@ import type {
   LastKnownGoodOptions,
   PrefetchOptions,
   ServeStaleOptions,
-  Services,
   StaleMode,
-} from '../../query/services.ts';
+} from '../../query/services/cache.ts';
+import type { Services } from '../../query/services/services.ts';
 import { clusterDomains, DEFAULT_CLUSTER_DOMAIN } from './cluster.ts';
 import { handler } from './handler.ts';
 

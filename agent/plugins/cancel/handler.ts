@@ -1,4 +1,4 @@
-import type { Handler, Result } from '../../query/plugin.ts';
+import type { Handler, Result } from '../../query/handler.ts';
 import type { Query } from '../../query/query.ts';
 
 /** Upstreams have until then; `forward` answers SERVFAIL when it is over. */

@@ -2,7 +2,7 @@ import { characterStrings, type NewRecord } from '../../dns/build.ts';
 import { CLASS, RCODE, TYPE } from '../../dns/iana.ts';
 import { nameFromText, octetKey } from '../../dns/name.ts';
 import { madeAnswer } from '../../query/answer.ts';
-import type { Handler, Result } from '../../query/plugin.ts';
+import type { Handler, Result } from '../../query/handler.ts';
 import type { Query } from '../../query/query.ts';
 
 export interface Identity {

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { badValue, firstUse, noBody } from '../../config/corefile/args.ts';
 import type { Block, Directive, Token } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { Services } from '../../query/services.ts';
+import type { Services } from '../../query/services/services.ts';
 import { chaosHandler } from './handler.ts';
 
 const DEFAULT_VERSION = 'nodens';

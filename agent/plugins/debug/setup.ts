@@ -2,7 +2,7 @@
 import { bare } from '../../config/corefile/args.ts';
 import type { Block, Directive } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { Services } from '../../query/services.ts';
+import type { Services } from '../../query/services/services.ts';
 
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   for (const use of directive.uses) bare(use);

@@ -6,10 +6,13 @@ import { CLASS, RCODE, TYPE } from '../../dns/iana.ts';
 import { rebuild } from '../../dns/rebuild.ts';
 import { type RecordView, readRecords } from '../../dns/records.ts';
 import { type Answer, remade, wireAt } from '../../query/answer.ts';
-import { after, type Handler, type Result } from '../../query/plugin.ts';
+import type { Handler, Result } from '../../query/handler.ts';
+import { after } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
 import { resolveFor } from '../../query/reenter.ts';
-import type { Counter, ServerLabel, Services } from '../../query/services.ts';
+import type { ServerLabel } from '../../query/services/block.ts';
+import type { Counter } from '../../query/services/metrics.ts';
+import type { Services } from '../../query/services/services.ts';
 
 export interface Dns64Options {
   readonly prefix: Cidr;

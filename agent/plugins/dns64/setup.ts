@@ -12,7 +12,7 @@ import {
 import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
 import { perServer } from '../../query/per-server.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { Services } from '../../query/services.ts';
+import type { Services } from '../../query/services/services.ts';
 import { dns64Handler } from './handler.ts';
 
 /** The well-known prefix (RFC 6052 §2.1). */

@@ -2,9 +2,10 @@ import type { Clock } from '../../base/clock.ts';
 import { FLAG, flagsOf, putU16 } from '../../dns/header.ts';
 import type { Answer } from '../../query/answer.ts';
 import { askedEndpoint } from '../../query/asked.ts';
-import type { FrameSink } from '../../query/exports.ts';
-import { after, type Handle } from '../../query/plugin.ts';
+import type { Handle } from '../../query/handler.ts';
+import { after } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
+import type { FrameSink } from '../../query/services/exports.ts';
 import { encodeDnstap, MESSAGE, type Origin, type TappedMessage } from './message.ts';
 
 /** One destination. */

@@ -10,9 +10,9 @@ import {
   readOptions,
 } from '../../config/corefile/args.ts';
 import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
-import type { DnstapTarget, FrameExportOptions } from '../../query/exports.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { Services } from '../../query/services.ts';
+import type { DnstapTarget, FrameExportOptions } from '../../query/services/exports.ts';
+import type { Services } from '../../query/services/services.ts';
 import { type Tap, tapQueries } from './handler.ts';
 import { CONTENT_TYPE } from './message.ts';
 

@@ -2,7 +2,7 @@
 import type { Clock, Timer } from '../../base/clock.ts';
 import { formatDuration } from '../../base/text/duration.ts';
 import type { Pattern } from '../../base/text/pattern.ts';
-import { FOLD_BY, type Logger } from '../../query/services.ts';
+import { FOLD_BY, type Logger } from '../../query/services/log.ts';
 
 export interface ConsolidationOptions {
   readonly windowMs: number;

@@ -3,9 +3,15 @@ import { OWN_KEY } from '../../base/clients/memory-ledger.ts';
 import type { Clock } from '../../base/clock.ts';
 import { DnsError, messageOf } from '../../base/errors.ts';
 import { RCODE, rcodeName, typeName } from '../../dns/iana.ts';
-import type { Plugin, Result } from '../../query/plugin.ts';
+import type { Result } from '../../query/handler.ts';
+import type { Plugin } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
-import { FOLD_BY, type LogFields, type Logger, type ProblemFields } from '../../query/services.ts';
+import {
+  FOLD_BY,
+  type LogFields,
+  type Logger,
+  type ProblemFields,
+} from '../../query/services/log.ts';
 import type { Consolidation } from './consolidate.ts';
 
 export interface ErrorsOptions {

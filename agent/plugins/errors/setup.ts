@@ -12,7 +12,7 @@ import {
 import { patternArg } from '../../config/corefile/pattern.ts';
 import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { Services } from '../../query/services.ts';
+import type { Services } from '../../query/services/services.ts';
 import { Consolidation, type ConsolidationOptions } from './consolidate.ts';
 import { reportErrors } from './handler.ts';
 

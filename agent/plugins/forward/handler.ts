@@ -4,9 +4,13 @@ import { DnsError } from '../../base/errors.ts';
 import { EDE, isTransfer, RCODE, rcodeName } from '../../dns/iana.ts';
 import { isSubdomain } from '../../dns/name.ts';
 import { type Answer, relayedAnswer } from '../../query/answer.ts';
-import type { Handler, Result } from '../../query/plugin.ts';
+import type { Handler, Result } from '../../query/handler.ts';
 import type { Query } from '../../query/query.ts';
-import type { UpstreamGroup, UpstreamQuestion, UpstreamReply } from '../../query/services.ts';
+import type {
+  UpstreamGroup,
+  UpstreamQuestion,
+  UpstreamReply,
+} from '../../query/services/upstreams.ts';
 
 /** Larger rcodes need an OPT, which belongs to one hop (RFC 6891 §6.1.3). */
 const MAX_HEADER_RCODE = 15;

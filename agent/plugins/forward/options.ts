@@ -15,7 +15,8 @@ import {
 import type { Block, Line, Token } from '../../config/corefile/types.ts';
 import { RCODE, rcodeNumber } from '../../dns/iana.ts';
 import { nameFromText } from '../../dns/name.ts';
-import type { Files, Policy, UpstreamGroupOptions } from '../../query/services.ts';
+import type { Files } from '../../query/services/files.ts';
+import type { Policy, UpstreamGroupOptions } from '../../query/services/upstreams.ts';
 import { readTlsFiles, serverName, type TlsOptions } from './tls.ts';
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };

@@ -3,7 +3,7 @@ import { type Endpoint, formatEndpoint, parseEndpoint } from '../../base/address
 import { ConfigError, messageOf } from '../../base/errors.ts';
 import { badValue } from '../../config/corefile/args.ts';
 import type { Token } from '../../config/corefile/types.ts';
-import type { Services } from '../../query/services.ts';
+import type { Services } from '../../query/services/services.ts';
 import { nameservers, ownListeners } from './targets.ts';
 
 const DNS_PORT = 53;

@@ -13,7 +13,8 @@ import { ConfigError, messageOf } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { Token } from '../../config/corefile/types.ts';
 import { lowerName, nameFromText, nameToText } from '../../dns/name.ts';
-import type { Services, UpstreamName, UpstreamTarget } from '../../query/services.ts';
+import type { Services } from '../../query/services/services.ts';
+import type { UpstreamName, UpstreamTarget } from '../../query/services/upstreams.ts';
 import { serverName, type TlsOptions } from './tls.ts';
 
 const DNS_PORT = 53;

@@ -3,7 +3,8 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { ConfigError, messageOf } from '../../base/errors.ts';
 import { maxArgs } from '../../config/corefile/args.ts';
 import type { Line, Token } from '../../config/corefile/types.ts';
-import type { Files, UpstreamTls } from '../../query/services.ts';
+import type { Files } from '../../query/services/files.ts';
+import type { UpstreamTls } from '../../query/services/upstreams.ts';
 
 /** Files named by `tls`, as PEM texts, and the name from `tls_servername`. */
 export interface TlsOptions {

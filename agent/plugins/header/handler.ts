@@ -1,6 +1,7 @@
 import { FLAG, flagsOf, putU16 } from '../../dns/header.ts';
 import type { Answer } from '../../query/answer.ts';
-import { after, type Handler, type Result } from '../../query/plugin.ts';
+import type { Handler, Result } from '../../query/handler.ts';
+import { after } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
 
 /** FLAG bits to turn on and off. */

@@ -9,7 +9,9 @@ import {
 } from '../../config/corefile/args.ts';
 import type { Block, Directive } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { AdminResponse, Metrics, Services } from '../../query/services.ts';
+import type { AdminResponse } from '../../query/services/admin.ts';
+import type { Metrics } from '../../query/services/metrics.ts';
+import type { Services } from '../../query/services/services.ts';
 
 const DEFAULT_ADDRESS = ':8080';
 const CHECK_INTERVAL_MS = 1_000;

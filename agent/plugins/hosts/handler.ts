@@ -1,7 +1,7 @@
 import { DnsError } from '../../base/errors.ts';
 import { CLASS, EDE, RCODE, TYPE } from '../../dns/iana.ts';
 import { isSubdomain } from '../../dns/name.ts';
-import type { Handler, Result } from '../../query/plugin.ts';
+import type { Handler, Result } from '../../query/handler.ts';
 import type { Query } from '../../query/query.ts';
 import type { HostsAnswers } from './answers.ts';
 

@@ -13,7 +13,7 @@ import {
 import type { Block, Directive, Line } from '../../config/corefile/types.ts';
 import { nameFromText } from '../../dns/name.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { Services } from '../../query/services.ts';
+import type { Services } from '../../query/services/services.ts';
 import { type HostsOptions, hostsHandler } from './handler.ts';
 import { Source, type SourceOptions } from './source.ts';
 

@@ -5,7 +5,8 @@
  */
 import { NodensError } from '../../base/errors.ts';
 import type { Pace } from '../../query/plugin.ts';
-import type { OpenFile, Services } from '../../query/services.ts';
+import type { OpenFile } from '../../query/services/files.ts';
+import type { Services } from '../../query/services/services.ts';
 import { Room } from './arena.ts';
 import { TableBuilder, type TableOptions } from './builder.ts';
 import type { HostsTable } from './table.ts';

@@ -1,6 +1,7 @@
 import { RCODE } from '../../dns/iana.ts';
 import type { Answer } from '../../query/answer.ts';
-import { after, type Handler, type Result } from '../../query/plugin.ts';
+import type { Handler, Result } from '../../query/handler.ts';
+import { after } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
 import type { Policy } from './policies.ts';
 import { findRuns, type Run } from './runs.ts';

@@ -13,7 +13,7 @@ import {
 } from '../../config/corefile/args.ts';
 import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { Services } from '../../query/services.ts';
+import type { Services } from '../../query/services/services.ts';
 import { balance } from './handler.ts';
 import { type Policy, preferring, roundRobin, weighted } from './policies.ts';
 import { parseWeights, type Weights } from './weights.ts';

@@ -5,9 +5,9 @@ import { putU32 } from '../../dns/header.ts';
 import { CLASS, RCODE, TYPE } from '../../dns/iana.ts';
 import { isSubdomain, nameFromText, sameName } from '../../dns/name.ts';
 import { type Answer, madeAnswer } from '../../query/answer.ts';
-import type { Handler, Result } from '../../query/plugin.ts';
+import type { Handler, Result } from '../../query/handler.ts';
 import type { Query } from '../../query/query.ts';
-import type { Counter } from '../../query/services.ts';
+import type { Counter } from '../../query/services/metrics.ts';
 
 const TTL_SECONDS = 604_800;
 const LOCALHOST = nameFromText('localhost.');

@@ -2,7 +2,7 @@
 import { choiceArg, noArgs, oneArg, readOptions } from '../../config/corefile/args.ts';
 import type { Block, Directive } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { Services } from '../../query/services.ts';
+import type { Services } from '../../query/services/services.ts';
 import { localHandler } from './handler.ts';
 
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {

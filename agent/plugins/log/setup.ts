@@ -3,7 +3,7 @@ import { choiceArg, minArgs, readOptions, zonesOf } from '../../config/corefile/
 import type { Block, Directive, Line } from '../../config/corefile/types.ts';
 import { nameFromText } from '../../dns/name.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { Services } from '../../query/services.ts';
+import type { Services } from '../../query/services/services.ts';
 import type { ResponseClass } from './classify.ts';
 import { COMMON_FORMAT, compileFormat } from './format.ts';
 import { type LogRule, logQueries } from './handler.ts';

@@ -2,7 +2,7 @@
 import { DnsError, type ExtendedError } from '../../base/errors.ts';
 import { EDE, RCODE } from '../../dns/iana.ts';
 import { sameName } from '../../dns/name.ts';
-import type { Handler, Result } from '../../query/plugin.ts';
+import type { Handler, Result } from '../../query/handler.ts';
 import { Query } from '../../query/query.ts';
 
 /** What one check is looking for. */

@@ -6,7 +6,7 @@ import type { Block, Directive } from '../../config/corefile/types.ts';
 import { RCODE, TYPE } from '../../dns/iana.ts';
 import { nameFromText } from '../../dns/name.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { Services } from '../../query/services.ts';
+import type { Services } from '../../query/services/services.ts';
 import { type LoopState, loopHandler, type Probe, quarantineOf } from './handler.ts';
 
 /** Until routes and listeners are in place, so that the first check takes the way of every query. */

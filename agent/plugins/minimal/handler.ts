@@ -2,7 +2,8 @@ import { ancountOf, arcountOf, nscountOf, putU16 } from '../../dns/header.ts';
 import { RCODE } from '../../dns/iana.ts';
 import { skipQuestions, skipRecord } from '../../dns/records.ts';
 import type { Answer } from '../../query/answer.ts';
-import { after, type Handler, type Result } from '../../query/plugin.ts';
+import type { Handler, Result } from '../../query/handler.ts';
+import { after } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
 
 /** Answers that hold data lose their other sections; denials and delegations need theirs (RFC 2308, RFC 1034 §4.3.1). */

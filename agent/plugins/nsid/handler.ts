@@ -1,6 +1,6 @@
 import { ednsOption, findOption } from '../../dns/edns.ts';
 import { EDNS_OPTION } from '../../dns/iana.ts';
-import type { Handler, Result } from '../../query/plugin.ts';
+import type { Handler, Result } from '../../query/handler.ts';
 import type { Query } from '../../query/query.ts';
 
 /** NSID goes only to clients that sent the option (RFC 5001 §2.1). */

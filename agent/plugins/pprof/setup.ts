@@ -1,9 +1,10 @@
 /** `pprof [ADDR] { block [RATE] }`: profiles of the process over HTTP, in pprof's format. */
 import { intArg, listenArg, maxArgs, onlyUse, readOptions } from '../../config/corefile/args.ts';
 import type { Block, Directive } from '../../config/corefile/types.ts';
-import type { ProfileKind } from '../../query/exports.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { AdminResponse, Services } from '../../query/services.ts';
+import type { AdminResponse } from '../../query/services/admin.ts';
+import type { ProfileKind } from '../../query/services/exports.ts';
+import type { Services } from '../../query/services/services.ts';
 
 const DEFAULT_ADDRESS = 'localhost:6053';
 const ROOT = '/debug/pprof';

@@ -2,7 +2,7 @@
 import { listenArg, maxArgs, noArgs, onlyUse, readOptions } from '../../config/corefile/args.ts';
 import type { Block, Directive } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { Services } from '../../query/services.ts';
+import type { Services } from '../../query/services/services.ts';
 
 const DEFAULT_ADDRESS = 'localhost:9153';
 

@@ -9,7 +9,8 @@ import {
 } from '../../config/corefile/args.ts';
 import type { Block, Directive } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { AdminResponse, Services } from '../../query/services.ts';
+import type { AdminResponse } from '../../query/services/admin.ts';
+import type { Services } from '../../query/services/services.ts';
 
 const DEFAULT_ADDRESS = ':8181';
 const MONITOR_MODES = ['until-ready', 'continuously'] as const;

@@ -2,7 +2,7 @@
 import { durationArg, firstUse, maxArgs, noBody } from '../../config/corefile/args.ts';
 import type { Block, Directive, Token } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { Services } from '../../query/services.ts';
+import type { Services } from '../../query/services/services.ts';
 
 const DEFAULT_INTERVAL_MS = 30_000;
 const MIN_INTERVAL_MS = 2_000;

@@ -6,10 +6,10 @@ import { lowerName, nameFromText, nameToText, readName } from '../../dns/name.ts
 import { type Changes, rebuild, rebuildAll } from '../../dns/rebuild.ts';
 import { type RecordView, readRecords } from '../../dns/records.ts';
 import { type Answer, remade, wireAt } from '../../query/answer.ts';
-import type { Result } from '../../query/plugin.ts';
+import type { Result } from '../../query/handler.ts';
 import type { Query } from '../../query/query.ts';
 import { resolveFor } from '../../query/reenter.ts';
-import type { Services } from '../../query/services.ts';
+import type { Services } from '../../query/services/services.ts';
 import type { Renaming, Undo } from './draft.ts';
 
 /** `below` is the query that was answered, `undos` are in the order in which they take effect. */

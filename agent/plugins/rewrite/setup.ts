@@ -1,7 +1,7 @@
 /** `rewrite [continue|stop] FIELD …`: changes queries on their way down and responses on their way back. */
 import type { Block, Directive } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { Services } from '../../query/services.ts';
+import type { Services } from '../../query/services/services.ts';
 import { rewriteHandler } from './handler.ts';
 import { readRule } from './rules.ts';
 

@@ -7,10 +7,11 @@ import { isSubdomain, lowerName, sameName } from '../../dns/name.ts';
 import { rebuildAll } from '../../dns/rebuild.ts';
 import { recordFromText, type TextRecord } from '../../dns/text/record.ts';
 import { type Answer, madeAnswer, remade, wireAt } from '../../query/answer.ts';
-import type { Handler, Result } from '../../query/plugin.ts';
+import type { Handler, Result } from '../../query/handler.ts';
 import type { Query } from '../../query/query.ts';
 import { resolveFor } from '../../query/reenter.ts';
-import type { Labels, Services } from '../../query/services.ts';
+import type { Labels } from '../../query/services/metrics.ts';
+import type { Services } from '../../query/services/services.ts';
 import { dataOf, type Match } from './data.ts';
 import type { Value } from './values.ts';
 

@@ -17,7 +17,7 @@ import { classNumber, RCODE, rcodeNumber, typeNumber } from '../../dns/iana.ts';
 import { nameFromText } from '../../dns/name.ts';
 import { recordFromText } from '../../dns/text/record.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { Services } from '../../query/services.ts';
+import type { Services } from '../../query/services/services.ts';
 import { checkType } from './check-type.ts';
 import { compile } from './compile.ts';
 import { FIELDS, PRIVATE_FIELDS } from './data.ts';

@@ -3,7 +3,8 @@ import { ConfigError } from '../../base/errors.ts';
 import { durationArg, intArg, noArgs, oneArg, readOptions } from '../../config/corefile/args.ts';
 import type { Block, Directive, Line } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { Services, TcpPatience } from '../../query/services.ts';
+import type { TcpPatience } from '../../query/services/process.ts';
+import type { Services } from '../../query/services/services.ts';
 
 const RANGE = { minMs: 1_000, maxMs: 24 * 3_600_000, bareSeconds: true } as const;
 const UNLIMITED = -1;

@@ -2,9 +2,10 @@
 import type { Clock } from '../../base/clock.ts';
 import { DnsError } from '../../base/errors.ts';
 import { RCODE, rcodeName, typeName } from '../../dns/iana.ts';
-import type { FinishedSpan } from '../../query/exports.ts';
-import { after, type Handle, type Result } from '../../query/plugin.ts';
+import type { Handle, Result } from '../../query/handler.ts';
+import { after } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
+import type { FinishedSpan } from '../../query/services/exports.ts';
 
 export interface TracingParts {
   readonly clock: Clock;

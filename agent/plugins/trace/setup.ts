@@ -10,9 +10,9 @@ import {
   readOptions,
 } from '../../config/corefile/args.ts';
 import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
-import type { SpanExportOptions, SpanSink } from '../../query/exports.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { Services } from '../../query/services.ts';
+import type { SpanExportOptions, SpanSink } from '../../query/services/exports.ts';
+import type { Services } from '../../query/services/services.ts';
 import { Tracing } from './handler.ts';
 
 const DEFAULT_ENDPOINT = 'localhost:9411';

@@ -2,7 +2,7 @@
 import { bare, firstUse } from '../../config/corefile/args.ts';
 import type { Block, Directive } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { Services } from '../../query/services.ts';
+import type { Services } from '../../query/services/services.ts';
 import { whoami } from './handler.ts';
 
 export function setup(directive: Directive, _block: Block, { log }: Services): Plugin {

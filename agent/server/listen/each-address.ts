@@ -5,7 +5,8 @@
 import { type Endpoint, familyOf, formatEndpoint, isWildcard } from '../../base/address.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { messageOf, NetworkError } from '../../base/errors.ts';
-import type { Logger, TcpPatience } from '../../query/services.ts';
+import type { Logger } from '../../query/services/log.ts';
+import type { TcpPatience } from '../../query/services/process.ts';
 import type { Bound } from './bound.ts';
 import type { Place } from './places.ts';
 

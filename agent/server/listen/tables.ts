@@ -1,8 +1,9 @@
 /** What every listener of a configuration serves: its own zones, and those of wildcards that take in its address. */
 import { type Endpoint, formatEndpoint } from '../../base/address.ts';
 import { ConfigError, type Place } from '../../base/errors.ts';
+import type { TrafficRow } from '../../query/query.ts';
 import { type Route, ZoneTable } from '../../query/routing.ts';
-import type { ServerLabel, TrafficRow } from '../../query/services.ts';
+import type { ServerLabel } from '../../query/services/block.ts';
 import { behind } from './places.ts';
 
 /** A zone of a block on one listener. */

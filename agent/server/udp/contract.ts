@@ -1,7 +1,7 @@
 /** What a UDP transport gives and takes, whether it moves packets one by one or in batches. */
 import type { Endpoint } from '../../base/address.ts';
 import type { Client } from '../../query/query.ts';
-import type { Counter } from '../../query/services.ts';
+import type { Counter } from '../../query/services/metrics.ts';
 
 /** Receives datagrams. The transport calls it on the main thread and never again after `close` has resolved. */
 export interface DatagramSink {

@@ -8,7 +8,7 @@
  * EDNS is in doubt, and after a few that brought nothing there are none for a minute.
  */
 import type { Transport } from '../../query/query.ts';
-import type { UpstreamQuestion } from '../../query/services.ts';
+import type { UpstreamQuestion } from '../../query/services/upstreams.ts';
 import type { Flight } from '../transport/pending-query.ts';
 import type { TargetMeters } from '../upstream-metrics.ts';
 import { OwnQuestion, type OwnQuestionContext } from './own-question.ts';

@@ -5,7 +5,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { acceptReply } from '../../dns/reply/accept.ts';
 import type { Transport } from '../../query/query.ts';
-import type { UpstreamQuestion } from '../../query/services.ts';
+import type { UpstreamQuestion } from '../../query/services/upstreams.ts';
 import { Flight, type FlightOwner } from '../transport/pending-query.ts';
 import { type Deadlines, type Expiring, NOT_WAITING } from '../transport/timer-wheel.ts';
 import { GOOD, SILENCE, USELESS, worthOf } from './worth.ts';

@@ -10,14 +10,15 @@ import { DnsError, GAVE_WAY } from '../../base/errors.ts';
 import { acceptReply } from '../../dns/reply/accept.ts';
 import type { Reply } from '../../dns/reply.ts';
 import type { Transport } from '../../query/query.ts';
-import type { UpstreamReply } from '../../query/services.ts';
+import type { UpstreamReply } from '../../query/services/upstreams.ts';
 import { learnFromPlain, type PlainReason } from '../edns/learn.ts';
 import { isGood } from '../edns/worth.ts';
+import type { Failure } from '../transport/failure.ts';
+import { isLack } from '../transport/failure.ts';
 import { isTruncated, isUnproven } from '../transport/match.ts';
 import { CLOSED, type Flight, type FlightOwner } from '../transport/pending-query.ts';
-import type { Failure } from '../transport/ports.ts';
 import { type Expiring, NOT_WAITING } from '../transport/timer-wheel.ts';
-import { isLack, unanswered } from './outcome.ts';
+import { unanswered } from './outcome.ts';
 import {
   type Attempt,
   type ExchangeContext,

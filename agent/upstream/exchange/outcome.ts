@@ -3,7 +3,7 @@ import { DnsError, NetworkError } from '../../base/errors.ts';
 import { LocalLackError, lackOf } from '../../base/lack.ts';
 import { EDE, RCODE } from '../../dns/iana.ts';
 import type { Member } from '../group-member.ts';
-import type { Failure } from '../transport/ports.ts';
+import { type Failure, isLack } from '../transport/failure.ts';
 
 /** SERVFAIL that tells nothing of the network: our own doing. */
 export function servfail(text: string): DnsError {
@@ -36,11 +36,6 @@ export function allDown(members: readonly Member[], unresolved: string): DnsErro
   const why = failure === undefined ? '' : ` (${failure.errno} in ${failure.phase})`;
   const text = `every upstream is down: ${names}${why}`;
   return new DnsError(RCODE.SERVFAIL, text, { code: codeOf(failure?.errno ?? ''), text });
-}
-
-/** Whether an attempt failed for a lack of this node's, which says nothing of the upstream. */
-export function isLack({ errno }: Failure): boolean {
-  return lackOf(errno) !== undefined;
 }
 
 /** Which of two failures in a row is to be told: a lack, without which there might have been an answer, or the later one. */

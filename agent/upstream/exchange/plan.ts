@@ -3,7 +3,7 @@
 import type { MemoryLedger } from '../../base/clients/memory-ledger.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Transport } from '../../query/query.ts';
-import type { UpstreamQuestion } from '../../query/services.ts';
+import type { UpstreamQuestion } from '../../query/services/upstreams.ts';
 import type { PlainReason } from '../edns/learn.ts';
 import type { Member } from '../group-member.ts';
 import type { HedgeBudget } from '../hedge-budget.ts';

@@ -2,8 +2,9 @@
 import type { NetworkError } from '../../base/errors.ts';
 import type { Transport } from '../../query/query.ts';
 import type { Member } from '../group-member.ts';
-import type { Failure } from '../transport/ports.ts';
-import { failureOf, isLack, telling } from './outcome.ts';
+import type { Failure } from '../transport/failure.ts';
+import { isLack } from '../transport/failure.ts';
+import { failureOf, telling } from './outcome.ts';
 
 export class Troubles {
   last: NetworkError | undefined;

@@ -9,16 +9,12 @@ import { CLASS, TYPE } from '../../dns/iana.ts';
 import { acceptReply, type Rejection } from '../../dns/reply/accept.ts';
 import type { Reply } from '../../dns/reply.ts';
 import type { Transport } from '../../query/query.ts';
-import type {
-  Counter,
-  HealthCheckOptions,
-  Logger,
-  Metrics,
-  UpstreamQuestion,
-} from '../../query/services.ts';
-import { isLack } from '../exchange/outcome.ts';
+import type { Logger } from '../../query/services/log.ts';
+import type { Counter, Metrics } from '../../query/services/metrics.ts';
+import type { HealthCheckOptions, UpstreamQuestion } from '../../query/services/upstreams.ts';
+import type { Failure } from '../transport/failure.ts';
+import { isLack } from '../transport/failure.ts';
 import { Flight, type FlightOwner } from '../transport/pending-query.ts';
-import type { Failure } from '../transport/ports.ts';
 import { type Deadlines, type Expiring, NOT_WAITING } from '../transport/timer-wheel.ts';
 import type { Target } from '../upstream.ts';
 import { isUseless, Usefulness } from './usefulness.ts';

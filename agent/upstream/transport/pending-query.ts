@@ -4,8 +4,8 @@ import { LIMITS } from '../../base/limits.ts';
 import { buildQuery } from '../../dns/build.ts';
 import { FLAG } from '../../dns/header.ts';
 import type { Transport } from '../../query/query.ts';
-import type { UpstreamQuestion } from '../../query/services.ts';
-import type { Failure } from './ports.ts';
+import type { UpstreamQuestion } from '../../query/services/upstreams.ts';
+import type { Failure } from './failure.ts';
 
 /** `errno` of a flight whose upstream has been let go: there is no use in trying again. */
 export const CLOSED = 'ECANCELED';

@@ -1,13 +1,7 @@
 /** What this room needs from sockets: ports narrow enough to script in tests. `node-sockets.ts` is the real one. */
 import type { Endpoint } from '../../base/address.ts';
-import type { Phase } from '../../base/errors.ts';
-import type { UpstreamTls } from '../../query/services.ts';
-
-/** What went wrong: where in the life of an attempt, and the system's name for it. */
-export interface Failure {
-  readonly phase: Phase;
-  readonly errno: string;
-}
+import type { UpstreamTls } from '../../query/services/upstreams.ts';
+import type { Failure } from './failure.ts';
 
 /** A socket that talks to one endpoint only. */
 export interface DatagramPort {

@@ -1,6 +1,6 @@
 /** DNS over TLS streams (RFC 7858): verified strictly (RFC 8310 §5), sessions resumed (RFC 8446 §2.2). */
 import type { Endpoint } from '../../base/address.ts';
-import type { UpstreamTls } from '../../query/services.ts';
+import type { UpstreamTls } from '../../query/services/upstreams.ts';
 import type { Dial } from './ports.ts';
 import { portOf } from './stream-port.ts';
 

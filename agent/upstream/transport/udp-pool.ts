@@ -2,8 +2,9 @@
  * The UDP sockets of one upstream. Each is on a port the kernel chose at random and is given up after a number of
  * queries or seconds, so that an off-path forger has to guess a moving port besides the ID (RFC 5452 §9.2).
  */
+
+import type { Failure } from './failure.ts';
 import type { Flight } from './pending-query.ts';
-import type { Failure } from './ports.ts';
 import { type SocketContext, UdpSocket } from './udp-socket.ts';
 
 const POOL_SOCKETS = 8;

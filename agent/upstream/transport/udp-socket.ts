@@ -4,10 +4,11 @@ import type { Endpoint } from '../../base/address.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { TargetMeters } from '../upstream-metrics.ts';
 import { randomCase } from './case-randomization.ts';
+import type { Failure } from './failure.ts';
 import { freeId, type IdSource } from './ids.ts';
 import { matchReply } from './match.ts';
 import type { Carrier, Flight } from './pending-query.ts';
-import type { DatagramPort, Failure, Sockets } from './ports.ts';
+import type { DatagramPort, Sockets } from './ports.ts';
 
 export interface SocketContext {
   readonly clock: Clock;

@@ -25,7 +25,7 @@ const FLOOD_PER_SECOND = 15_000;
 const FLOOD_PORT = 20_260;
 
 const source = (file: string): string =>
-  new URL(`../support/clients/${file}`, import.meta.url).pathname;
+  new URL(`../../support/clients/${file}`, import.meta.url).pathname;
 
 /** Starts nodens with an agent whose event loop SIGUSR2 blocks, for a `share` of the time. */
 async function startBlockable(site: Site, share: number): Promise<Running> {

@@ -7,7 +7,8 @@ import { CLASS, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
 import { readQueryHead, VERDICT } from '../../../agent/dns/query-head.ts';
 import { Answer } from '../../../agent/query/answer.ts';
-import type { Handler, Plugin, Result } from '../../../agent/query/plugin.ts';
+import type { Handler, Result } from '../../../agent/query/handler.ts';
+import type { Plugin } from '../../../agent/query/plugin.ts';
 import { type Client, clientAt, Query, type Transport } from '../../../agent/query/query.ts';
 
 export interface QueryOptions {

@@ -9,8 +9,8 @@ export const LINK_LOCAL = '169.254.20.10';
 
 const path = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 /** As it ships. */
-export const INIT = path('../../dist/init/main.js');
-const DNS_ECHO = path('./dns-echo.ts');
+export const INIT = path('../../../dist/init/main.js');
+const DNS_ECHO = path('../dns/echo.ts');
 
 /** Runs init to its end; resolves to what it printed, rejects where the exit code is not 0. */
 export function runInit(space: Netns, ...args: readonly string[]): Promise<string> {

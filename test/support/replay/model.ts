@@ -4,12 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { DnsError } from '../../../agent/base/errors.ts';
-import { ancountOf, FLAG, flagsOf, nscountOf } from '../../../agent/dns/header.ts';
+import { ancountOf } from '../../../agent/dns/header.ts';
 import { RCODE } from '../../../agent/dns/iana.ts';
 import { nameToText } from '../../../agent/dns/name.ts';
 import type { Reply } from '../../../agent/dns/reply.ts';
-import type { ServeStaleOptions, UpstreamGroup, Upstreams } from '../../../agent/query/services.ts';
+import type { ServeStaleOptions } from '../../../agent/query/services/cache.ts';
+import type { UpstreamGroup, Upstreams } from '../../../agent/query/services/upstreams.ts';
 import type { UpstreamsRoom } from '../../../agent/upstream/upstreams.ts';
+import { hasSoa } from './denials.ts';
 import { UselessUpstreams } from './useless-upstreams.ts';
 import type { Got } from './world.ts';
 
@@ -293,8 +295,4 @@ export class OutageModel {
       'the outage is over, not here',
     );
   }
-}
-
-function hasSoa(wire: Buffer): boolean {
-  return nscountOf(wire) > 0 && (flagsOf(wire) & FLAG.TC) === 0;
 }

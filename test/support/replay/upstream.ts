@@ -6,7 +6,7 @@ import { FrameReader, frame } from '../../../agent/dns/frame.ts';
 import { FLAG, flagsOf, HEADER_BYTES, idOf, putU16 } from '../../../agent/dns/header.ts';
 import { RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText, nameToText } from '../../../agent/dns/name.ts';
-import type { UpstreamTls } from '../../../agent/query/services.ts';
+import type { UpstreamTls } from '../../../agent/query/services/upstreams.ts';
 import type {
   DatagramEvents,
   DatagramPort,

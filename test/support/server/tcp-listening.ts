@@ -2,7 +2,7 @@
 import { strict as assert } from 'node:assert';
 import type { MemoryLedger } from '../../../agent/base/clients/memory-ledger.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
-import type { Handler } from '../../../agent/query/plugin.ts';
+import type { Handler } from '../../../agent/query/handler.ts';
 import type { Query } from '../../../agent/query/query.ts';
 import { TcpClients } from '../../../agent/server/tcp/clients.ts';
 import type { CloseReason } from '../../../agent/server/tcp/connection.ts';

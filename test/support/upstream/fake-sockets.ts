@@ -1,12 +1,12 @@
 /** Sockets that only exist in a test: it sees what is sent and says what comes back. */
 import type { Endpoint } from '../../../agent/base/address.ts';
 import { FrameReader, frame } from '../../../agent/dns/frame.ts';
-import type { UpstreamTls } from '../../../agent/query/services.ts';
+import type { UpstreamTls } from '../../../agent/query/services/upstreams.ts';
+import type { Failure } from '../../../agent/upstream/transport/failure.ts';
 import type {
   DatagramEvents,
   DatagramPort,
   Dial,
-  Failure,
   Sockets,
   StreamEvents,
   StreamPort,

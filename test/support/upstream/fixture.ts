@@ -9,7 +9,7 @@ import type {
   UpstreamGroupOptions,
   UpstreamQuestion,
   UpstreamReply,
-} from '../../../agent/query/services.ts';
+} from '../../../agent/query/services/upstreams.ts';
 import { createUpstreams, type UpstreamsRoom } from '../../../agent/upstream/upstreams.ts';
 import { FakeClock } from '../fake-clock.ts';
 import { ledgerWith } from '../ledger.ts';

@@ -6,14 +6,14 @@ import { CLASS, RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
 import { readReply } from '../../../agent/dns/reply.ts';
 import { type Answer, relayedAnswer } from '../../../agent/query/answer.ts';
-import type { Handler } from '../../../agent/query/plugin.ts';
+import type { Handler } from '../../../agent/query/handler.ts';
 import { Query } from '../../../agent/query/query.ts';
+import type { BlockContext } from '../../../agent/query/services/block.ts';
 import type {
   BlockCache,
-  BlockContext,
   CacheOptions,
   ServeStaleOptions,
-} from '../../../agent/query/services.ts';
+} from '../../../agent/query/services/cache.ts';
 import { type FakeServices, fakeServices, TEST_BLOCK } from '../../support/services.ts';
 
 export const DEFAULTS: CacheOptions = {

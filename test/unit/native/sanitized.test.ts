@@ -38,7 +38,7 @@ it('the addons, watched by the address and undefined-behaviour sanitizers, survi
   try {
     const flags = ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'];
     run(process.execPath, [path('../../../compile.mjs'), folder, ...flags]);
-    const hammer = ['--expose-gc', path('../../support/server/hammer.ts'), folder, '40'];
+    const hammer = ['--expose-gc', path('../../support/server/addon-stress.ts'), folder, '40'];
     const [program = '', ...args] = [...APART, process.execPath, ...hammer];
     const printed = run(program, args, {
       PRELOAD: `${library('libasan.so')} ${library('libubsan.so')}`,

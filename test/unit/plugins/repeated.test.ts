@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { PLUGINS } from '../../../agent/plugins/order.ts';
-import type { Handler } from '../../../agent/query/plugin.ts';
+import type { Handler } from '../../../agent/query/handler.ts';
 import { setUp } from '../../support/corefiles/set-up.ts';
 import { ask, queryFor } from '../../support/dns/queries.ts';
 import { type FakeServices, fakeServices } from '../../support/services.ts';

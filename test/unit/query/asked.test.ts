@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { it } from 'node:test';
 import { askedEndpoint } from '../../../agent/query/asked.ts';
 import { clientAt, Query } from '../../../agent/query/query.ts';
-import type { ServerLabel } from '../../../agent/query/services.ts';
+import type { ServerLabel } from '../../../agent/query/services/block.ts';
 import { queryFor } from '../../support/dns/queries.ts';
 
 const asked = (server: Omit<ServerLabel, 'index'>, address?: string) => {

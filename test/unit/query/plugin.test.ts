@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { createHook } from 'node:async_hooks';
 import { describe, it } from 'node:test';
 import type { Answer } from '../../../agent/query/answer.ts';
-import { after, compose, type Handler, type Plugin } from '../../../agent/query/plugin.ts';
+import type { Handler } from '../../../agent/query/handler.ts';
+import { after, compose, type Plugin } from '../../../agent/query/plugin.ts';
 import { NextSpy, queryFor } from '../../support/dns/queries.ts';
 
 const query = queryFor('www.example.org', 'A');

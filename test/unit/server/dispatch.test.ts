@@ -3,7 +3,7 @@ import { it } from 'node:test';
 import { DnsError } from '../../../agent/base/errors.ts';
 import { CLASS, EDE, RCODE } from '../../../agent/dns/iana.ts';
 import { Answer } from '../../../agent/query/answer.ts';
-import type { Handler } from '../../../agent/query/plugin.ts';
+import type { Handler } from '../../../agent/query/handler.ts';
 import { ZoneTable } from '../../../agent/query/routing.ts';
 import { refuse } from '../../../agent/server/dispatch.ts';
 import { SILENCE } from '../../../agent/server/respond.ts';

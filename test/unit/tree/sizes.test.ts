@@ -10,21 +10,6 @@ const MAX_FILES_OF_FOLDER = 15;
 const KNOWN_LONG_FUNCTIONS: readonly string[] = [
   'agent/daemon/foundation.ts: export function layFoundation(options: AgentOptions, clock: Clock): Foundation {',
 ];
-const KNOWN_FULL_FOLDERS: readonly string[] = [
-  'agent/base',
-  'agent/cache',
-  'agent/daemon',
-  'agent/observe',
-  'agent/upstream',
-  'init',
-  'test/conformance',
-  'test/support/cluster',
-  'test/netns',
-  'test/property',
-  'test/support',
-  'test/unit/daemon',
-  'test/unit/init',
-];
 
 describe('sizes', () => {
   it(`a file is one concern: at most ${MAX_LINES_OF_FILE} lines`, () => {
@@ -38,7 +23,7 @@ describe('sizes', () => {
 
   it(`a folder is one topic: at most ${MAX_FILES_OF_FOLDER} files of code`, () => {
     const found = fullFolders(codeFiles(), MAX_FILES_OF_FOLDER);
-    assert.deepEqual(found.toSorted(), KNOWN_FULL_FOLDERS, 'make folders by topic');
+    assert.deepEqual(found, [], 'make folders by topic');
   });
 
   it('the measures find what is too large', () => {

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { systemClock } from '../../../agent/base/clock.ts';
 import { DnsError } from '../../../agent/base/errors.ts';
-import type { UpstreamGroup, UpstreamGroupOptions } from '../../../agent/query/services.ts';
+import type {
+  UpstreamGroup,
+  UpstreamGroupOptions,
+} from '../../../agent/query/services/upstreams.ts';
 import { createUpstreams } from '../../../agent/upstream/upstreams.ts';
 import { ledgerWith } from '../../support/ledger.ts';
 import { ReadableMetrics, RecordingLogger } from '../../support/services.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clock } from '../../../agent/base/clock.ts';
 import { InternalError } from '../../../agent/base/errors.ts';
-import type { Policy } from '../../../agent/query/services.ts';
+import type { Policy } from '../../../agent/query/services/upstreams.ts';
 import { RoundTrip } from '../../../agent/upstream/health/round-trip.ts';
 import { type Candidate, Order } from '../../../agent/upstream/selection-policy.ts';
 import { freeId, randomIds } from '../../../agent/upstream/transport/ids.ts';

@@ -5,7 +5,10 @@ import { buildResponse, type NewRecord } from '../../../agent/dns/build.ts';
 import { FLAG, putU16 } from '../../../agent/dns/header.ts';
 import { RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
-import type { UpstreamGroup, UpstreamGroupOptions } from '../../../agent/query/services.ts';
+import type {
+  UpstreamGroup,
+  UpstreamGroupOptions,
+} from '../../../agent/query/services/upstreams.ts';
 import { settle } from '../../support/fake-clock.ts';
 import {
   A,

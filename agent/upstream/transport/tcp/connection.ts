@@ -2,10 +2,11 @@
 import { FrameReader } from '../../../dns/frame.ts';
 import { putU16 } from '../../../dns/header.ts';
 import type { RoundTrip } from '../../health/round-trip.ts';
+import type { Failure } from '../failure.ts';
 import { freeId } from '../ids.ts';
 import { type Mismatch, matchReply } from '../match.ts';
 import type { Carrier, Flight } from '../pending-query.ts';
-import type { Dial, Failure, StreamPort } from '../ports.ts';
+import type { Dial, StreamPort } from '../ports.ts';
 import { type Deadlines, type Expiring, NOT_WAITING } from '../timer-wheel.ts';
 import type { SocketContext } from '../udp-socket.ts';
 

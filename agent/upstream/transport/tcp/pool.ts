@@ -8,8 +8,9 @@
  * Behind a ClusterIP each connection is bound to one endpoint, so a connection is given up after a number of queries
  * and seconds: that is what spreads the load and what finds new endpoints. It is used until its heir is open.
  */
+
+import type { Failure } from '../failure.ts';
 import type { Flight } from '../pending-query.ts';
-import type { Failure } from '../ports.ts';
 import { Appetite } from './appetite.ts';
 import { isBetter, leastBusy, withRoom } from './choice.ts';
 import { type ConnectionContext, type Lifetime, TcpConnection } from './connection.ts';

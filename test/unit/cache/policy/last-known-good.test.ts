@@ -5,7 +5,7 @@ import { ancountOf } from '../../../../agent/dns/header.ts';
 import { RCODE } from '../../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
 import type { Answer } from '../../../../agent/query/answer.ts';
-import type { CacheOptions } from '../../../../agent/query/services.ts';
+import type { CacheOptions } from '../../../../agent/query/services/cache.ts';
 import { addressRecord, Bench, lastOctet, nodata, nxdomain } from '../harness.ts';
 
 const SECOND = 1_000;

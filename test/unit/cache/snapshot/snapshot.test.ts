@@ -5,7 +5,7 @@ import { encodeSnapshot } from '../../../../agent/cache/snapshot/writer.ts';
 import { Ledger } from '../../../../agent/cache/store/block-entries.ts';
 import { Entry } from '../../../../agent/cache/store/entry.ts';
 import { EDE, RCODE } from '../../../../agent/dns/iana.ts';
-import type { CacheOptions } from '../../../../agent/query/services.ts';
+import type { CacheOptions } from '../../../../agent/query/services/cache.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import {
   addressRecord,

@@ -5,7 +5,7 @@ import { Entry } from '../../../../agent/cache/store/entry.ts';
 import { addressRecord, Bench, queryFor, replyTo } from '../harness.ts';
 
 function filled(count: number, uselessMs: (i: number) => number = () => 0) {
-  const ledger = new Ledger({ value: 0 });
+  const ledger = new Ledger<Entry>({ value: 0 });
   const entries = Array.from({ length: count }, (_, i) => {
     const entry = new Entry({
       key: String(i),

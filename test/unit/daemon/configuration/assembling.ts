@@ -5,7 +5,7 @@ import {
   type Assembly,
   assemble,
 } from '../../../../agent/daemon/configuration/server-config-builder.ts';
-import type { ServerLabel } from '../../../../agent/query/services.ts';
+import type { ServerLabel } from '../../../../agent/query/services/block.ts';
 import { parseText } from '../../../support/corefiles/parse.ts';
 import { type FakeServices, fakeServices } from '../../../support/services.ts';
 

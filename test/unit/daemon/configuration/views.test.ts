@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { ConfigError } from '../../../../agent/base/errors.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
 import { Query } from '../../../../agent/query/query.ts';
-import type { ServerLabel } from '../../../../agent/query/services.ts';
+import type { ServerLabel } from '../../../../agent/query/services/block.ts';
 import { queryFor } from '../../../support/dns/queries.ts';
 import { assembled } from './assembling.ts';
 

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { clientKey } from '../../../../agent/base/clients/client-key.ts';
 import { LIMITS } from '../../../../agent/base/limits.ts';
 import type { AdminServer } from '../../../../agent/observe/admin/admin.ts';
-import type { AdminHandler } from '../../../../agent/query/services.ts';
+import type { AdminHandler } from '../../../../agent/query/services/admin.ts';
 import { adminServer } from '../../../support/admin.ts';
 import { settle } from '../../../support/fake-clock.ts';
 import { RawClient } from '../../../support/hostile/raw-client.ts';

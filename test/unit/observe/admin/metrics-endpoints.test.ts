@@ -4,7 +4,7 @@ import { PacedWork } from '../../../../agent/base/paced-work.ts';
 import type { AdminRoute } from '../../../../agent/observe/admin/admin.ts';
 import { FRESH_MS, MetricsPages } from '../../../../agent/observe/admin/metrics-endpoints.ts';
 import { type Family, lazily, type Source } from '../../../../agent/observe/metrics/samples.ts';
-import type { AdminResponse } from '../../../../agent/query/services.ts';
+import type { AdminResponse } from '../../../../agent/query/services/admin.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 
 /** A source with one series that is named in `OLDER_NAMES`, and how often it was read. */

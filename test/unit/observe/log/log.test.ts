@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { AGENT_EVENTS } from '../../../../agent/base/events/table.ts';
 import { FOLD_WINDOW_MS, MAX_EVENTS } from '../../../../agent/observe/log/deduplication.ts';
 import { createLogger } from '../../../../agent/observe/log/log.ts';
-import { FOLD_BY } from '../../../../agent/query/services.ts';
+import { FOLD_BY } from '../../../../agent/query/services/log.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 
 function setUp(level: 'debug' | 'info' = 'info') {

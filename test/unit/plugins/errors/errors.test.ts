@@ -4,7 +4,7 @@ import { ConfigError, DnsError, NetworkError } from '../../../../agent/base/erro
 import { RCODE } from '../../../../agent/dns/iana.ts';
 import { setup } from '../../../../agent/plugins/errors/setup.ts';
 import { Query } from '../../../../agent/query/query.ts';
-import { FOLD_BY } from '../../../../agent/query/services.ts';
+import { FOLD_BY } from '../../../../agent/query/services/log.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { NextSpy, queryFor } from '../../../support/dns/queries.ts';
 import { fakeServices } from '../../../support/services.ts';

@@ -4,7 +4,7 @@ import { after } from 'node:test';
 import { parseCorefile } from '../../../../agent/config/corefile/parser.ts';
 import type { Block, Directive } from '../../../../agent/config/corefile/types.ts';
 import { setup } from '../../../../agent/plugins/forward/setup.ts';
-import type { UpstreamGroupOptions } from '../../../../agent/query/services.ts';
+import type { UpstreamGroupOptions } from '../../../../agent/query/services/upstreams.ts';
 import { memoryFiles } from '../../../support/corefiles/memory-files.ts';
 import { type FakeServices, fakeServices, TEST_BLOCK } from '../../../support/services.ts';
 import { Authority } from '../../../support/upstream/certificates.ts';

@@ -11,7 +11,10 @@ import { readReply } from '../../../../agent/dns/reply.ts';
 import { type Forwarder, forwardHandler } from '../../../../agent/plugins/forward/handler.ts';
 import { Answer } from '../../../../agent/query/answer.ts';
 import { clientAt, Query } from '../../../../agent/query/query.ts';
-import type { UpstreamQuestion, UpstreamReply } from '../../../../agent/query/services.ts';
+import type {
+  UpstreamQuestion,
+  UpstreamReply,
+} from '../../../../agent/query/services/upstreams.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 
 const ELSEWHERE = new Answer({

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nameToText } from '../../../../agent/dns/name.ts';
 import { ownListeners } from '../../../../agent/plugins/forward/targets.ts';
-import type { UpstreamGroupOptions } from '../../../../agent/query/services.ts';
+import type { UpstreamGroupOptions } from '../../../../agent/query/services/upstreams.ts';
 import { fakeServices, TEST_BLOCK } from '../../../support/services.ts';
 import { forward, PEMS, targetsOf } from './forwarding.ts';
 

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { MemoryLedger } from '../../../../agent/base/clients/memory-ledger.ts';
 import { AGENT_EVENTS } from '../../../../agent/base/events/table.ts';
 import { setup } from '../../../../agent/plugins/hosts/setup.ts';
-import type { OpenFile } from '../../../../agent/query/services.ts';
+import type { OpenFile } from '../../../../agent/query/services/files.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { type FakeServices, fakeServices } from '../../../support/services.ts';
 import { change, FILE, fails, hosts, lines, withFile } from './hosting.ts';

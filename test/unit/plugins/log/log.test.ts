@@ -6,7 +6,7 @@ import { CLASS, RCODE, TYPE } from '../../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
 import { setup } from '../../../../agent/plugins/log/setup.ts';
 import { Answer, madeAnswer } from '../../../../agent/query/answer.ts';
-import type { Handler } from '../../../../agent/query/plugin.ts';
+import type { Handler } from '../../../../agent/query/handler.ts';
 import { clientAt, Query } from '../../../../agent/query/query.ts';
 import { SILENCE } from '../../../../agent/server/respond.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';

@@ -8,7 +8,8 @@ import { nameFromText, nameToText } from '../../../../agent/dns/name.ts';
 import { readQueryHead } from '../../../../agent/dns/query-head.ts';
 import { setup } from '../../../../agent/plugins/loop/setup.ts';
 import { Answer } from '../../../../agent/query/answer.ts';
-import type { Handler, Plugin, Result } from '../../../../agent/query/plugin.ts';
+import type { Handler, Result } from '../../../../agent/query/handler.ts';
+import type { Plugin } from '../../../../agent/query/plugin.ts';
 import { clientAt, Query } from '../../../../agent/query/query.ts';
 import { type FakeServices, fakeServices, TEST_BLOCK } from '../../../support/services.ts';
 

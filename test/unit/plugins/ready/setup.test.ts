@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ConfigError } from '../../../../agent/base/errors.ts';
 import { setup } from '../../../../agent/plugins/ready/setup.ts';
-import type { AdminResponse } from '../../../../agent/query/services.ts';
+import type { AdminResponse } from '../../../../agent/query/services/admin.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { fakeServices } from '../../../support/services.ts';
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RCODE, TYPE } from '../../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
-import type { UpstreamGroup } from '../../../../agent/query/services.ts';
+import type { UpstreamGroup } from '../../../../agent/query/services/upstreams.ts';
 import { settle } from '../../../support/fake-clock.ts';
 import type { FakeDatagram } from '../../../support/upstream/fake-sockets.ts';
 import {

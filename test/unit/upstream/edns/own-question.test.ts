@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RCODE, TYPE } from '../../../../agent/dns/iana.ts';
-import type { UpstreamGroup } from '../../../../agent/query/services.ts';
+import type { UpstreamGroup } from '../../../../agent/query/services/upstreams.ts';
 import { settle } from '../../../support/fake-clock.ts';
 import {
   A,

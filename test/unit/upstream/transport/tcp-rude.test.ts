@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nameFromText } from '../../../../agent/dns/name.ts';
-import type { UpstreamGroup } from '../../../../agent/query/services.ts';
+import type { UpstreamGroup } from '../../../../agent/query/services/upstreams.ts';
 import {
   errorOf,
   groupOptions,

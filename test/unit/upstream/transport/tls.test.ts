@@ -12,7 +12,7 @@ import type {
   UpstreamGroup,
   UpstreamGroupOptions,
   UpstreamTls,
-} from '../../../../agent/query/services.ts';
+} from '../../../../agent/query/services/upstreams.ts';
 import { createUpstreams } from '../../../../agent/upstream/upstreams.ts';
 import { ledgerWith } from '../../../support/ledger.ts';
 import { familyOf } from '../../../support/metrics/families.ts';

@@ -1,7 +1,7 @@
 /** Upstreams as plugins see them: groups of targets that answer the same questions. */
-import type { Endpoint } from '../base/address.ts';
-import type { Reply } from '../dns/reply.ts';
-import type { Transport } from './query.ts';
+import type { Endpoint } from '../../base/address.ts';
+import type { Reply } from '../../dns/reply.ts';
+import type { Transport } from '../query.ts';
 
 export type Policy = 'random' | 'round_robin' | 'sequential';
 

@@ -1,0 +1,78 @@
+/** The cache, as the `cache` plugin opens it for a block. */
+import type { Handler, Result } from '../handler.ts';
+import type { Query } from '../query.ts';
+import type { BlockContext } from './block.ts';
+
+export type StaleMode = 'immediate' | 'verify';
+
+export interface ServeStaleOptions {
+  /** How long past its TTL an answer may be used, milliseconds. */
+  readonly windowMs: number;
+  readonly mode: StaleMode;
+  /** What a client waits before it gets the stale answer, milliseconds (design §6.2): immediate 0, verify 200. */
+  readonly budgetMs: number;
+  /** TTL of a stale answer, seconds (RFC 8767 §4: 30). */
+  readonly ttlSeconds: number;
+  /** After a failed refresh stale is given at once for this long, milliseconds. */
+  readonly recheckMs: number;
+}
+
+/** How long and how much one kind of answer is kept. */
+export interface KeepOptions {
+  /** Most entries of this block; its own entries make room, never another block's. */
+  readonly capacity: number;
+  readonly maxTtlSeconds: number;
+  readonly minTtlSeconds: number;
+}
+
+export interface CacheOptions {
+  readonly success: KeepOptions;
+  readonly denial: KeepOptions;
+  /** How long SERVFAIL is remembered, milliseconds; 0 not at all (RFC 9520). */
+  readonly servfailMs: number;
+  /** Zones, lower-case wire form, whose answers or denials are not stored. */
+  readonly disableSuccess: readonly Uint8Array[];
+  readonly disableDenial: readonly Uint8Array[];
+  /** Give out the original TTL until expiry. */
+  readonly keepTtl: boolean;
+  readonly prefetch: PrefetchOptions | undefined;
+  readonly serveStale: ServeStaleOptions | undefined;
+  readonly lastKnownGood: LastKnownGoodOptions | undefined;
+  /** Zones, lower-case wire form, in which nothing exists below a name that does not (RFC 8020). */
+  readonly nxdomainCut: readonly Uint8Array[];
+  readonly cluster: ClusterOptions;
+}
+
+/** What holds for names that Kubernetes makes and removes at any moment. */
+export interface ClusterOptions {
+  /** Cluster domains, lower-case wire form. */
+  readonly domains: readonly Uint8Array[];
+  /** How their denials are kept: a Service that is missing now may be there in a second. */
+  readonly denial: KeepOptions;
+}
+
+/** Answers that outlive a denial, for upstreams that begin to deny many names they used to answer. */
+export interface LastKnownGoodOptions {
+  /** How long past its TTL an answer may stand against a denial, milliseconds. */
+  readonly windowMs: number;
+  /** Zones, lower-case wire form; cluster domains are left out whatever they say. */
+  readonly zones: readonly Uint8Array[];
+}
+
+export interface PrefetchOptions {
+  /** Hits within `windowMs` of each other that make a name popular. */
+  readonly amount: number;
+  readonly windowMs: number;
+  /** Share of the TTL, in percent, that is left when a popular entry is refreshed. */
+  readonly percentage: number;
+}
+
+/** One block's view of the cache. */
+export interface BlockCache {
+  /** Answers from the cache, or runs `next` once for all who ask the same, and stores what it brings. */
+  handle(query: Query, next: Handler): Result;
+}
+
+export interface Cache {
+  open(block: BlockContext, zonesLabel: string, options: CacheOptions): BlockCache;
+}

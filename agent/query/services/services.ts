@@ -1,0 +1,44 @@
+/**
+ * What a plugin may use. Only shapes: `agent/daemon` fills them, tests fake them. Cache, upstreams and series outlive a
+ * reload.
+ */
+import type { MemoryLedger } from '../../base/clients/memory-ledger.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { PacedWork } from '../../base/paced-work.ts';
+import type { Answer } from '../answer.ts';
+import type { InternalQuestion } from '../query.ts';
+import type { AdminRoutes } from './admin.ts';
+import type { BlockContext } from './block.ts';
+import type { Cache } from './cache.ts';
+import type { Exports } from './exports.ts';
+import type { Files } from './files.ts';
+import type { Logger } from './log.ts';
+import type { Metrics } from './metrics.ts';
+import type { ProcessSettings } from './process.ts';
+import type { Upstreams } from './upstreams.ts';
+
+export interface Services {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Writes one line to standard output, buffered: the query log. */
+  readonly writeLine: (line: string) => void;
+  readonly metrics: Metrics;
+  readonly cache: Cache;
+  readonly upstreams: Upstreams;
+  readonly files: Files;
+  /** What clients and files make the process hold. */
+  readonly ledger: MemoryLedger;
+  /** Takes turns with DNS: for what takes long and may. */
+  readonly work: PacedWork;
+  readonly admin: AdminRoutes;
+  readonly process: ProcessSettings;
+  readonly block: BlockContext;
+  /**
+   * Asks the whole server, from routing on: for plugins that need another name's answer. Never rejects: a failure is an
+   * answer, too (SERVFAIL, REFUSED).
+   */
+  readonly resolve: (question: InternalQuestion) => Promise<Answer>;
+  /** Uniform random number in [0, 1); not for IDs or ports. */
+  readonly random: () => number;
+  readonly exports: Exports;
+}

@@ -9,7 +9,7 @@ export interface ServeStaleOptions {
   /** How long past its TTL an answer may be used, milliseconds. */
   readonly windowMs: number;
   readonly mode: StaleMode;
-  /** What a client waits before it gets the stale answer, milliseconds (design §6.2): immediate 0, verify 200. */
+  /** What a client waits before it gets the stale answer, milliseconds: immediate 0, verify 200 (docs/outages.md). */
   readonly budgetMs: number;
   /** TTL of a stale answer, seconds (RFC 8767 §4: 30). */
   readonly ttlSeconds: number;

@@ -3,9 +3,13 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import {
+  DROPPED_SERIES,
+  type ExpectedSeries,
+  NODE_LOCAL_DNS_SERIES,
+} from '../../support/metrics/node-local-dns-series.ts';
 import { type Observed, scrape, startObserved } from '../../support/metrics/observed.ts';
 import { type PageFamily, totalOf } from '../../support/metrics/page.ts';
-import { DROPPED_SERIES, PEER_SERIES, type PeerSeries } from '../../support/metrics/peer-series.ts';
 
 const BOUND_MS = 20_000;
 

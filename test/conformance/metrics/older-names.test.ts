@@ -2,8 +2,8 @@
  * make queries that match names by pattern fail. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { DROPPED_SERIES } from '../../support/metrics/node-local-dns-series.ts';
 import { type Observed, scrape, startObserved } from '../../support/metrics/observed.ts';
-import { DROPPED_SERIES } from '../../support/metrics/peer-series.ts';
 import { startPrometheus } from '../../support/metrics/prometheus.ts';
 import { eventually } from '../../support/netns/netns.ts';
 

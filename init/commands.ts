@@ -13,8 +13,8 @@ import type { EndpointFollower } from './endpoints/follow.ts';
 import { endpointFollower } from './endpoints/setup.ts';
 import { Iptables } from './firewall/iptables/backend.ts';
 import type { Ownership } from './firewall/nft/backend.ts';
-import { NftHolder } from './firewall/nft/owner-process.ts';
-import { allBackends, chooseFirewall, type Firewall, NoBackendError } from './firewall/select.ts';
+import { NftOwnerProcess } from './firewall/nft/owner-process.ts';
+import { allBackends, type Firewall, NoBackendError, selectBackend } from './firewall/select.ts';
 import { type Log, makeLog } from './log.ts';
 import { type InitAddon, initAddon } from './node/addon.ts';
 import { dataPathOf, isServed } from './node/datapath.ts';
@@ -79,10 +79,12 @@ function warnOfClusterIp({ localIps, clusterDns }: InitOptions): void {
 async function stay(site: Site): Promise<number> {
   const { options, plan } = site;
   let service: Service | undefined;
-  const holder = new NftHolder(systemClock, () => service?.onHolderLost());
+  const owner = new NftOwnerProcess(systemClock, () => service?.onOwnerLost());
   try {
     const instance = randomBytes(4).toString('hex');
-    const firewall = site.hasRules ? await choose(site, { holder, instance }) : undefined;
+    const firewall = site.hasRules
+      ? await selectFirewall(site, { owner: owner, instance })
+      : undefined;
     const endpoints = firewall?.hasFallback === true ? endpointsOf(site) : undefined;
     const gate = gateOf(site, firewall, endpoints);
     const parts = { options, system, clock: systemClock, log };
@@ -92,7 +94,7 @@ async function stay(site: Site): Promise<number> {
     service = new Service({ ...parts, plan, firewall, gate, kept, endpoints, leftovers, lend });
     return await run(service, { ...parts, addon });
   } finally {
-    await holder.drop();
+    await owner.drop();
   }
 }
 
@@ -190,9 +192,9 @@ function leftoversOf({ options, plan, hasRules }: Site): Leftovers {
   });
 }
 
-async function choose({ options, plan }: Site, ownership?: Ownership): Promise<Firewall> {
+async function selectFirewall({ options, plan }: Site, ownership?: Ownership): Promise<Firewall> {
   const { rules } = plan;
-  const firewall = await chooseFirewall(system, options.backend, rules, ownership, {
+  const firewall = await selectBackend(system, options.backend, rules, ownership, {
     foreign: (table) => log.info('left a table of another nodens version unchanged', { table }),
     without: (what, error) =>
       log.warn('kernel rejected an optional feature; continuing without it', {
@@ -209,7 +211,7 @@ async function choose({ options, plan }: Site, ownership?: Ownership): Promise<F
 /** Nobody stays who could withdraw: only the rules that die with the agent's socket. */
 async function once(site: Site): Promise<number> {
   const { options, plan } = site;
-  const firewall = site.hasRules ? await choose(site) : undefined;
+  const firewall = site.hasRules ? await selectFirewall(site) : undefined;
   const gate = gateOf(site, firewall);
   const kept = keptOf(site, firewall);
   const reconciler = new Reconciler({
@@ -221,7 +223,7 @@ async function once(site: Site): Promise<number> {
     syncIntervalMs: options.syncIntervalMs,
     onChange: () => undefined,
   });
-  const complete = await reconciler.want('guarded');
+  const complete = await reconciler.want('socket-guarded');
   reconciler.stop();
   await leftoversOf(site).takeOver();
   if (complete) log.info('set up', { backend: firewall?.name, reason: firewall?.reason });
@@ -244,9 +246,11 @@ async function observeRules({ options, plan, fallbackObstacle }: Site): Promise<
   const rewrites = fallbackObstacle === undefined ? fallback.rewrites : [];
   const rules = { ...plan.rules, fallback: { ...fallback, rewrites } };
   try {
-    const firewall = await chooseFirewall(system, options.backend, plan.rules, undefined);
+    const firewall = await selectBackend(system, options.backend, plan.rules, undefined);
     const text = firewall.explain(rulesAt(rules, 'full'));
-    const led = fallback.direct.filter(({ from }) => !rewrites.some((rule) => rule.from === from));
+    const led = fallback.endpointDnats.filter(
+      ({ from }) => !rewrites.some((rule) => rule.from === from),
+    );
     const direct = led.map(
       ({ from }) => `# and behind ${from} the endpoints of ${options.fallbackService ?? 'nothing'}`,
     );

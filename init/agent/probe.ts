@@ -79,7 +79,7 @@ function probeOnce(
  * Whether the agent answers a program of this node that asks `address`, from a port that no rule exempts: without the
  * query rules somebody else does, or nobody. Never rejects.
  */
-export function isLedToAgent(clock: Clock, address: string, port: number): Promise<boolean> {
+export function isRedirectedToAgent(clock: Clock, address: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const id = randomInt(0x1_0000);
     const timer = clock.after(PROBE_TIMEOUT_MS, () => finish(undefined));

@@ -4,7 +4,7 @@
  */
 import { type Family, familyOf } from '../../agent/base/address.ts';
 import { OWN_TABLE_PREFIX } from '../firewall/nft/list.ts';
-import { hex, type Table, type TableRule, tableTag } from '../firewall/nft/table.ts';
+import { hex, type Table, type TableRule, tableComment } from '../firewall/nft/table.ts';
 import { batchOf, newChain, newMarkRule, newOwnedTable } from './netlink.ts';
 
 export interface AliveMark {
@@ -44,7 +44,7 @@ export function aliveBatch(id: string, alive: AliveMark): Buffer {
     ...chain.rules.map((rule) =>
       newMarkRule(name, {
         ...{ chain: chain.name, family: rule.family, address: rule.address, port },
-        ...{ clear: mark, set: rule.set, comment: tableTag(rule) },
+        ...{ clear: mark, set: rule.set, comment: tableComment(rule) },
       }),
     ),
   ]);

@@ -6,7 +6,7 @@
 import type { EndpointFollower } from '../endpoints/follow.ts';
 import { endpointTexts, isNone, ofFamily } from '../endpoints/set.ts';
 import type { Log } from '../log.ts';
-import type { Direct } from '../plan/fallback.ts';
+import type { EndpointDnat } from '../plan/fallback.ts';
 import type { RuleSet } from '../plan/plan.ts';
 
 export interface GateParts {
@@ -23,7 +23,7 @@ export interface GateParts {
 export class FallbackGate {
   readonly #parts: GateParts;
   readonly #served = new Set<string>();
-  #direct: readonly Direct[] = [];
+  #direct: readonly EndpointDnat[] = [];
   #said: string | undefined;
 
   constructor(parts: GateParts) {
@@ -49,24 +49,27 @@ export class FallbackGate {
   /** The plan's rules with the fallback as far as it leads somewhere. A ClusterIP once seen counts for good. */
   async rules(): Promise<RuleSet> {
     const { rules, isServed, obstacle } = this.#parts;
-    const { rewrites, outward } = rules.fallback;
+    const { rewrites, masquerades: outward } = rules.fallback;
     if (obstacle === undefined)
       for (const { to } of rewrites)
         if (!this.#served.has(to) && (await isServed(to))) this.#served.add(to);
     const led = rewrites.filter(({ to }) => this.#served.has(to));
     this.#direct = this.#lead(this.#lacking());
     this.#say();
-    return { ...rules, fallback: { rewrites: led, direct: this.#direct, outward } };
+    return {
+      ...rules,
+      fallback: { rewrites: led, endpointDnats: this.#direct, masquerades: outward },
+    };
   }
 
   /** Where kube-proxy's rules lead nowhere. */
-  #lacking(): Direct[] {
-    const { rewrites, direct } = this.#parts.rules.fallback;
+  #lacking(): EndpointDnat[] {
+    const { rewrites, endpointDnats: direct } = this.#parts.rules.fallback;
     const led = rewrites.filter(({ to }) => this.#served.has(to)).map(({ from }) => from);
     return direct.filter(({ from }) => !led.includes(from));
   }
 
-  #lead(lacking: readonly Direct[]): Direct[] {
+  #lead(lacking: readonly EndpointDnat[]): EndpointDnat[] {
     const { endpoints } = this.#parts;
     if (endpoints === undefined || lacking.length === 0) return [];
     endpoints.want();

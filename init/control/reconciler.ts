@@ -150,7 +150,7 @@ export class Reconciler {
   }
 
   /** Whether these are other rules than at the last pass: then they are put, not put back. */
-  #isNews({ left, ...rules }: RuleSet): boolean {
+  #isNews({ kept: left, ...rules }: RuleSet): boolean {
     // What stands for others is theirs to change.
     const text = JSON.stringify([rules, left?.gone ?? []]);
     const isNews = text !== this.#wished;

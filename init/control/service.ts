@@ -4,7 +4,7 @@ import type { InitMessage, InterceptionState } from '../../agent/base/control.ts
 import { messageOf } from '../../agent/base/errors.ts';
 import { AlreadyRunningError, type Control, listenControl } from '../agent/control-socket.ts';
 import { AgentWatch } from '../agent/health.ts';
-import { isLedToAgent, makeProbe, probeAll } from '../agent/probe.ts';
+import { isRedirectedToAgent, makeProbe, probeAll } from '../agent/probe.ts';
 import { AGENT_UID } from '../agent/supervisor.ts';
 import { AliveTables, type LendTable } from '../alive/tables.ts';
 import type { EndpointFollower } from '../endpoints/follow.ts';
@@ -76,7 +76,7 @@ export class Service {
     this.#switch = new InterceptionSwitch(this.#reconciler, firewall?.isOwner === true);
     this.#alive = new AliveTables({
       ...{ run: system.run, clock, log, lend: this.#lend },
-      alive: { addresses: plan.ruledIps, port: options.port, mark: options.aliveMark },
+      alive: { addresses: plan.interceptedIps, port: options.port, mark: options.aliveMark },
       onFirst: () => {
         if (this.#watch.intercepts) void this.#reconciler.pass();
       },
@@ -86,7 +86,7 @@ export class Service {
     const probe = makeProbe(clock, options.probePorts);
     this.#watch = new AgentWatch({
       clock,
-      probe: () => probeAll(probe, plan.ruledIps, options.port),
+      probe: () => probeAll(probe, plan.interceptedIps, options.port),
       onVerdict: (answers) => this.#decide(answers),
       onWedge: (silent) => {
         const fields = { event: 'agent-unresponsive', silent } as const;
@@ -132,7 +132,8 @@ export class Service {
       addresses: options.setupInterface ? plan.addresses : [],
       interfaceName: options.interfaceName,
       hasNft: firewall?.hasFallback === true,
-      isIntact: firewall?.name.startsWith('iptables') === true ? () => this.#isLed() : undefined,
+      isIntact:
+        firewall?.name.startsWith('iptables') === true ? () => this.#isRedirected() : undefined,
       onChange: () => void this.#reconciler.pass(),
     });
     if (firewall === undefined) return;
@@ -142,7 +143,7 @@ export class Service {
   }
 
   /** The kernel has dropped the host's query rules with the process that held them. */
-  onHolderLost(): void {
+  onOwnerLost(): void {
     const message = 'the nft process that owns the query rules ended: installing them again';
     this.#parts.log.warn(message, { event: 'rules-lost' });
     void this.#reconciler.lost();
@@ -174,7 +175,7 @@ export class Service {
 
   /** Rules that only match while a socket is bound harm nobody who wants rules to stay. */
   #idle(): Interception {
-    return this.#parts.options.skipTeardown ? 'guarded' : 'none';
+    return this.#parts.options.skipTeardown ? 'socket-guarded' : 'none';
   }
 
   /** An agent that waits need not wait for what the kernel has not dropped at once. */
@@ -211,10 +212,10 @@ export class Service {
   }
 
   /** Whether the node's own queries reach the agent, as far as they should. */
-  async #isLed(): Promise<boolean> {
+  async #isRedirected(): Promise<boolean> {
     const { plan, options, clock } = this.#parts;
     if (this.#reconciler.interception !== 'full') return true;
-    const asked = plan.ruledIps.map((ip) => isLedToAgent(clock, ip, options.port));
+    const asked = plan.interceptedIps.map((ip) => isRedirectedToAgent(clock, ip, options.port));
     return (await Promise.all(asked)).every(Boolean);
   }
 
@@ -236,7 +237,7 @@ export class Service {
   async #forget(): Promise<void> {
     const { firewall, plan, options, system, log } = this.#parts;
     const [reset, forgotten] = await Promise.allSettled([
-      resetConnections(system.run, plan.ruledIps, options.port),
+      resetConnections(system.run, plan.interceptedIps, options.port),
       firewall?.forget(),
     ]);
     const failed = (what: string, reason: unknown): void =>

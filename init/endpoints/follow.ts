@@ -26,7 +26,7 @@ export interface FollowParts {
   /** What the rules in the kernel lead to: an init that died has left them. Never rejects. */
   readonly inKernel: () => Promise<Endpoints>;
   /** Ends the flows to endpoints that the rules do not lead to any more. Never rejects. */
-  readonly forget: (gone: Endpoints) => Promise<void>;
+  readonly removeFlows: (gone: Endpoints) => Promise<void>;
 }
 
 export class EndpointFollower {
@@ -37,8 +37,8 @@ export class EndpointFollower {
   #reason = 'kube-dns was not asked for its endpoints yet';
   #knownMs = 0;
   /** Endpoints that flows may still lead to, as rules for them were in the kernel. */
-  #led = NO_ENDPOINTS;
-  #told = '';
+  #redirected = NO_ENDPOINTS;
+  #lastLearned = '';
   #isNeeded = false;
   #isUsed = true;
   #isAsking = false;
@@ -62,7 +62,7 @@ export class EndpointFollower {
   /** Takes over what an earlier init has left in the kernel: better than nothing until somebody answers. */
   async adopt(): Promise<void> {
     this.#known = await this.#parts.inKernel();
-    this.#led = this.#known;
+    this.#redirected = this.#known;
     this.#knownMs = this.#parts.clock.nowMs();
   }
 
@@ -118,12 +118,12 @@ export class EndpointFollower {
   async #learn(endpoints: Endpoints): Promise<void> {
     this.#known = endpoints;
     const news = JSON.stringify([endpoints, this.#reason]);
-    if (news === this.#told && areSame(endpoints, this.#led)) return;
-    this.#told = news;
-    if (!(await this.onChange()) || areSame(endpoints, this.#led)) return;
-    const gone = without(this.#led, endpoints);
-    this.#led = endpoints;
-    await this.#parts.forget(gone);
+    if (news === this.#lastLearned && areSame(endpoints, this.#redirected)) return;
+    this.#lastLearned = news;
+    if (!(await this.onChange()) || areSame(endpoints, this.#redirected)) return;
+    const gone = without(this.#redirected, endpoints);
+    this.#redirected = endpoints;
+    await this.#parts.removeFlows(gone);
   }
 
   #mayAsk(): boolean {

@@ -7,7 +7,7 @@ import { CommandError } from '../node/exec.ts';
 import type { System } from '../node/system.ts';
 import type { Plan } from '../plan/plan.ts';
 import { makeAsk } from './ask.ts';
-import { makeForget } from './flows.ts';
+import { makeFlowRemover } from './conntrack.ts';
 import { EndpointFollower } from './follow.ts';
 import { lookUp } from './lookup.ts';
 import { NO_ENDPOINTS } from './set.ts';
@@ -44,7 +44,7 @@ export function endpointFollower(parts: EndpointParts): EndpointFollower {
         throw error;
       }
     },
-    forget: makeForget(system.run, log, plan.rules.fallback.direct),
+    removeFlows: makeFlowRemover(system.run, log, plan.rules.fallback.endpointDnats),
   });
 }
 

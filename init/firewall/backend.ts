@@ -19,11 +19,11 @@ export interface Backend {
   /** The text `apply` would hand to its program, for people. */
   explain(rules: RuleSet): string;
   /** Undefined where there is no interception without it. */
-  readonly dispensable?: Dispensable;
+  readonly optional?: Optional;
 }
 
 /** What nodens can do without where the kernel refuses its rules. */
-export interface Dispensable {
+export interface Optional {
   /** For the log. */
   readonly what: string;
   /** Asks less of the kernel. */
@@ -40,7 +40,7 @@ export const NO_RULES: RuleSet = {
   query: [],
   standing: [],
   accept: [],
-  flows: [],
+  tcpAffinities: [],
   fallback: NO_FALLBACK,
 };
 

@@ -7,10 +7,10 @@ import { createHash } from 'node:crypto';
 const PREFIX = 'nodens:';
 
 /** `nodens:query-pod-udp4:1a2b3c4d`. */
-export function tagOf(id: string, text: string): string {
+export function ruleComment(id: string, text: string): string {
   return `${PREFIX}${id}:${createHash('sha256').update(text).digest('hex').slice(0, 8)}`;
 }
 
-export function isTag(comment: string | undefined): comment is string {
+export function isRuleComment(comment: string | undefined): comment is string {
   return comment?.startsWith(PREFIX) ?? false;
 }

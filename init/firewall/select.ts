@@ -2,7 +2,7 @@
 import { NodensError } from '../../agent/base/errors.ts';
 import { CommandError } from '../node/exec.ts';
 import type { System } from '../node/system.ts';
-import { type RuleSet, rulesAt, withoutFlows } from '../plan/plan.ts';
+import { type RuleSet, rulesAt, withoutTcpAffinity } from '../plan/plan.ts';
 import { type Backend, NO_RULES } from './backend.ts';
 import { Iptables, type IptablesKind, legacyTables } from './iptables/backend.ts';
 import { NftAccepts } from './nft/accept.ts';
@@ -10,7 +10,7 @@ import { NftTables, type Ownership } from './nft/backend.ts';
 import { NftFallback } from './nft/fallback.ts';
 import { OWN_TABLE_PREFIX } from './nft/list.ts';
 import { listTable } from './nft/table.ts';
-import { NftFlows } from './nft/tcp-affinity.ts';
+import { NftTcpAffinity } from './nft/tcp-affinity.ts';
 
 export type BackendWish = 'auto' | 'nft' | 'iptables';
 
@@ -44,17 +44,17 @@ export interface Remarks {
   without(what: string, error: string): void;
 }
 
-const UNHEARD: Remarks = { foreign: () => undefined, without: () => undefined };
+const NO_REMARKS: Remarks = { foreign: () => undefined, without: () => undefined };
 
 /** Where everything that nodens may ever have put is looked for. */
 export async function allBackends(
   system: System,
-  { foreign }: Remarks = UNHEARD,
+  { foreign }: Remarks = NO_REMARKS,
 ): Promise<Backend[]> {
   const { run } = system;
   const nft = [
     new NftTables(run, undefined, foreign),
-    new NftFlows(run, foreign),
+    new NftTcpAffinity(run, foreign),
     new NftAccepts(run),
     new NftFallback(run, foreign),
   ];
@@ -68,12 +68,12 @@ export async function allBackends(
  * Picks the backend by trying `rules` without committing them, and whether the kernel lets a process own a table by
  * owning one; without `ownership` nothing is owned. Rejects with `NoBackendError`.
  */
-export async function chooseFirewall(
+export async function selectBackend(
   system: System,
   wish: BackendWish,
   rules: RuleSet,
   ownership: Ownership | undefined,
-  remarks: Remarks = UNHEARD,
+  remarks: Remarks = NO_REMARKS,
 ): Promise<Firewall> {
   const [main, reason] = await mainBackend(system, wish, rules, ownership, remarks);
   const helpers: Backend[] = [];
@@ -82,7 +82,7 @@ export async function chooseFirewall(
     const helper = await asPossible(system, backend, rules, remarks);
     if (helper !== undefined) helpers.push(helper);
   }
-  return new Composite(main, helpers, reason);
+  return new CombinedFirewall(main, helpers, reason);
 }
 
 /** A helper as far as the kernel takes its rules, undefined where it takes none of them. */
@@ -92,12 +92,12 @@ async function asPossible(
   rules: RuleSet,
   remarks: Remarks,
 ): Promise<Backend | undefined> {
-  const { dispensable } = helper;
-  if (dispensable === undefined) return helper;
+  const { optional } = helper;
+  if (optional === undefined) return helper;
   const error = await nftObstacle(system, helper, rules);
   if (error === undefined) return helper;
-  remarks.without(dispensable.what, error);
-  const { instead } = dispensable;
+  remarks.without(optional.what, error);
+  const { instead } = optional;
   return instead && asPossible(system, instead, rules, remarks);
 }
 
@@ -131,17 +131,17 @@ async function mainBackend(
 /** Why no table can be owned, undefined where one could. Kernels before 5.12 and nft before 0.9.9 know no owner. */
 async function ownerObstacle(
   system: System,
-  { holder, instance }: Ownership,
+  { owner, instance }: Ownership,
 ): Promise<string | undefined> {
   const table = `${OWN_TABLE_PREFIX}try_${instance}`;
   try {
-    await holder.execute(`add table inet ${table} { flags owner; }`);
+    await owner.execute(`add table inet ${table} { flags owner; }`);
     const owned = /flags owner/.test((await listTable(system.run, table)) ?? '');
-    await holder.execute(`delete table inet ${table}`);
+    await owner.execute(`delete table inet ${table}`);
     return owned ? undefined : 'the kernel ignores the flag';
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    await holder.drop();
+    await owner.drop();
     return error.message;
   }
 }
@@ -196,15 +196,15 @@ async function succeeds(system: System, program: string, args: string[]): Promis
 
 /**
  * The chosen backend; the others only put ACCEPTs where tables of theirs drop, and take away what an earlier start with
- * another backend left.
+ * another backend kept.
  */
-class Composite implements Firewall {
+class CombinedFirewall implements Firewall {
   readonly name: string;
   readonly reason: string;
   readonly isOwner: boolean;
   readonly hasFallback: boolean;
   readonly #main: Backend;
-  readonly #flows: NftFlows | undefined;
+  readonly #affinity: NftTcpAffinity | undefined;
   readonly #helpers: readonly Backend[];
   #hasApplied = false;
   /** Counts `release`: an `apply` that began before one must not put back what it took. */
@@ -216,14 +216,14 @@ class Composite implements Firewall {
     this.isOwner = main instanceof NftTables && main.isOwner;
     this.hasFallback = helpers.some((helper) => helper instanceof NftFallback);
     this.#main = main;
-    this.#flows = helpers.find((helper) => helper instanceof NftFlows);
-    this.#helpers = helpers.filter((helper) => helper !== this.#flows);
+    this.#affinity = helpers.find((helper) => helper instanceof NftTcpAffinity);
+    this.#helpers = helpers.filter((helper) => helper !== this.#affinity);
   }
 
   /** What remembers connections goes first: query rules match none that is not remembered. */
   async apply(rules: RuleSet): Promise<boolean> {
     const releases = this.#releases;
-    const remembers = (await this.#flows?.apply(rules)) ?? false;
+    const remembers = (await this.#affinity?.apply(rules)) ?? false;
     const wished = releases === this.#releases ? rules : rulesAt(rules, 'none');
     let changed = (await this.#main.apply(this.#known(wished))) || remembers;
     for (const helper of this.#helpers)
@@ -248,21 +248,21 @@ class Composite implements Firewall {
   }
 
   async forget(): Promise<void> {
-    await this.#flows?.forget();
+    await this.#affinity?.forget();
   }
 
   explain(rules: RuleSet): string {
     const parts = this.#helpers.map((helper) => helper.explain(forHelpers(rules)));
-    const flows = this.#flows?.explain(rules) ?? '';
-    return [flows, this.#main.explain(this.#known(rules)), ...parts].join('');
+    const affinity = this.#affinity?.explain(rules) ?? '';
+    return [affinity, this.#main.explain(this.#known(rules)), ...parts].join('');
   }
 
   #known(rules: RuleSet): RuleSet {
-    return this.#flows === undefined ? withoutFlows(rules) : rules;
+    return this.#affinity === undefined ? withoutTcpAffinity(rules) : rules;
   }
 }
 
-function forHelpers({ accept, fallback, left }: RuleSet): RuleSet {
-  const others = left === undefined ? {} : { left: { ...left, standing: [], flows: [] } };
+function forHelpers({ accept, fallback, kept }: RuleSet): RuleSet {
+  const others = kept === undefined ? {} : { kept: { ...kept, standing: [], tcpAffinities: [] } };
   return { ...NO_RULES, accept, fallback, ...others };
 }

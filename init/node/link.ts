@@ -42,7 +42,7 @@ export class Link {
   readonly #run: Run;
   readonly #log: Log;
   readonly #plan: Pick<Plan, 'interfaceName' | 'addresses'>;
-  #saidFallback = false;
+  #loggedFallback = false;
 
   constructor(run: Run, log: Log, plan: Pick<Plan, 'interfaceName' | 'addresses'>) {
     this.#run = run;
@@ -115,12 +115,12 @@ export class Link {
     } catch (error) {
       const unsupported = /Unknown device type|not supported/.test((error as CommandError).stderr);
       if (!(error instanceof CommandError && unsupported)) throw error;
-      if (!this.#saidFallback)
+      if (!this.#loggedFallback)
         this.#log.warn('kernel has no dummy links: putting the addresses on lo', {
           event: 'dummy-link',
           interface: name,
         });
-      this.#saidFallback = true;
+      this.#loggedFallback = true;
       return false;
     }
     await this.#run('ip', ['link', 'set', 'dev', name, 'alias', MARK]);

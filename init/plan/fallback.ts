@@ -18,7 +18,7 @@ export interface Rewrite {
 }
 
 /** Local IP `from` is answered by kube-dns's endpoints while nobody intercepts; without endpoints by nobody. */
-export interface Direct {
+export interface EndpointDnat {
   readonly family: Family;
   readonly from: string;
   readonly port: number;
@@ -27,7 +27,7 @@ export interface Direct {
 }
 
 /** Packets with a local IP as source that kube-proxy's path sends off the node need a source that answers find. */
-export interface Outward {
+export interface Masquerade {
   readonly family: Family;
   readonly localIps: readonly string[];
   /** What such packets were for: local IPs, and ClusterIPs they were rewritten to. */
@@ -37,11 +37,11 @@ export interface Outward {
 export interface Fallback {
   readonly rewrites: readonly Rewrite[];
   /** Instead of a rewriting for the same local IP, never beside it. In a plan: where it may come to that. */
-  readonly direct: readonly Direct[];
-  readonly outward: readonly Outward[];
+  readonly endpointDnats: readonly EndpointDnat[];
+  readonly masquerades: readonly Masquerade[];
 }
 
-export const NO_FALLBACK: Fallback = { rewrites: [], direct: [], outward: [] };
+export const NO_FALLBACK: Fallback = { rewrites: [], endpointDnats: [], masquerades: [] };
 
 export interface FallbackOptions {
   readonly localIps: readonly string[];
@@ -61,18 +61,19 @@ export function fallbackOf({ localIps, clusterIps, port, mark }: FallbackOptions
     const [to] = of(clusterIps);
     // Without a ClusterIP to tell it from, a local IP that is not link-local may be one itself.
     const from = of(localIps).find((ip) => (to === undefined ? isLinkLocal(ip) : ip !== to));
-    const direct = from === undefined ? [] : [{ family, from, port, endpoints: NO_ENDPOINTS }];
+    const endpointDnats =
+      from === undefined ? [] : [{ family, from, port, endpoints: NO_ENDPOINTS }];
     const rewrites =
       from === undefined || to === undefined ? [] : [{ family, from, to, port, mark }];
     const destinations = [...new Set([...of(localIps), ...rewrites.map((rewrite) => rewrite.to)])];
-    const outward =
+    const masquerades =
       destinations.length === 0 ? [] : [{ family, localIps: of(localIps), destinations }];
-    return { rewrites, direct, outward: of(localIps).length === 0 ? [] : outward };
+    return { rewrites, endpointDnats, masquerades: of(localIps).length === 0 ? [] : masquerades };
   });
   return {
     rewrites: families.flatMap(({ rewrites }) => rewrites),
-    direct: families.flatMap(({ direct }) => direct),
-    outward: families.flatMap(({ outward }) => outward),
+    endpointDnats: families.flatMap(({ endpointDnats }) => endpointDnats),
+    masquerades: families.flatMap(({ masquerades }) => masquerades),
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import { type Family, familyOf } from '../../agent/base/address.ts';
 import { type Fallback, fallbackOf } from './fallback.ts';
-import { type Flows, flowsOf } from './tcp-affinity.ts';
+import { type TcpAffinity, tcpAffinitiesOf } from './tcp-affinity.ts';
 
 export type Hook = 'prerouting' | 'input' | 'output';
 export type Protocol = 'udp' | 'tcp';
@@ -32,10 +32,10 @@ export interface Rule {
   /** Matches only packets that came in through `lo`. */
   readonly fromLoopback: boolean;
   /**
-   * TCP only: matches only the packet that opens a connection, and carries this bit of the mark, as `Flows` has it: the
+   * TCP only: matches only the packet that opens a connection, and carries this bit of the mark, as `TcpAffinity` has it: the
    * rest of the connection is known there.
    */
-  readonly openingMark?: number;
+  readonly synMark?: number;
   /** Matches only packets that carry this bit of the mark, which they do while an agent is alive (`AliveTables`). */
   readonly aliveMark?: number;
   readonly verdict: 'notrack' | 'accept';
@@ -49,21 +49,21 @@ export interface RuleSet {
   readonly query: readonly Rule[];
   readonly standing: readonly Rule[];
   readonly accept: readonly Rule[];
-  readonly flows: readonly Flows[];
+  readonly tcpAffinities: readonly TcpAffinity[];
   readonly fallback: Fallback;
   /** What stands for local IPs that are not of this plan; absent where there are none. */
-  readonly left?: Left;
+  readonly kept?: Kept;
 }
 
 /**
  * Standing rules for local IPs of others: of earlier settings, as long as an agent answers there, or of another nodens.
  * Without them its late answers would open conntrack entries, see `reply`.
  */
-export interface Left {
+export interface Kept {
   readonly standing: readonly Rule[];
   readonly accept: readonly Rule[];
   /** In place of the plan's own: for its local IPs and those of others. */
-  readonly flows: readonly Flows[];
+  readonly tcpAffinities: readonly TcpAffinity[];
   /** Local IPs that no rule shall speak of any more. */
   readonly gone: readonly string[];
 }
@@ -72,16 +72,16 @@ export interface Plan {
   readonly interfaceName: string;
   readonly addresses: readonly string[];
   /** Local IPs that the rules are about: those that are probed. */
-  readonly ruledIps: readonly string[];
+  readonly interceptedIps: readonly string[];
   readonly clusterIps: readonly string[];
   readonly rules: RuleSet;
 }
 
 /**
- * How much of the query direction is in place. `full`: pods and host clients; `guarded`: pods, only while a socket is
+ * How much of the query direction is in place. `full`: pods and host clients; `socket-guarded`: pods, only while a socket is
  * bound; `none`: withdrawn, the cluster's own path serves.
  */
-export type Interception = 'full' | 'guarded' | 'none';
+export type Interception = 'full' | 'socket-guarded' | 'none';
 
 export interface PlanOptions {
   readonly localIps: readonly string[];
@@ -93,7 +93,7 @@ export interface PlanOptions {
   readonly probePorts: PortRange;
   /** ClusterIPs of kube-dns, at most one of a family. */
   readonly clusterIps: readonly string[];
-  /** A single bit, of the fallback and of `Flows`: each has cleared it before the other sets it. */
+  /** A single bit, of the fallback and of `TcpAffinity`: each has cleared it before the other sets it. */
   readonly fallbackMark: number;
 }
 
@@ -103,18 +103,18 @@ export function planOf(options: PlanOptions): Plan {
   return {
     interfaceName: options.interfaceName,
     addresses: options.localIps,
-    ruledIps: options.localIps,
+    interceptedIps: options.localIps,
     clusterIps: options.clusterIps,
     rules: {
       query: [...dnsRules(options, podQuery), ...dnsRules(options, hostQuery)].map((rule) =>
-        opening(rule, options.fallbackMark),
+        withSynMark(rule, options.fallbackMark),
       ),
       standing: [
         ...dnsRules(options, { ...probe, peerPorts: options.probePorts }),
         ...dnsRules(options, reply),
         ...healthRules(options, healthUntracked),
       ],
-      flows: flowsOf({ ...options, mark: options.fallbackMark }),
+      tcpAffinities: tcpAffinitiesOf({ ...options, mark: options.fallbackMark }),
       fallback: fallbackOf({ ...options, mark: options.fallbackMark }),
       accept: [
         ...ACCEPTED.flatMap((accepted) => dnsRules(options, accepted('dns'))),
@@ -138,13 +138,13 @@ export function whileAlive(rules: RuleSet, aliveMark: number): RuleSet {
 }
 
 /** The rules where nothing remembers connections: query rules then match every packet of one. */
-export function withoutFlows(rules: RuleSet): RuleSet {
-  const query = rules.query.map(({ openingMark: _, ...rule }) => rule);
-  return { ...rules, flows: [], query };
+export function withoutTcpAffinity(rules: RuleSet): RuleSet {
+  const query = rules.query.map(({ synMark: _, ...rule }) => rule);
+  return { ...rules, tcpAffinities: [], query };
 }
 
-function opening(rule: Rule, openingMark: number): Rule {
-  return rule.protocol === 'tcp' ? { ...rule, openingMark } : rule;
+function withSynMark(rule: Rule, synMark: number): Rule {
+  return rule.protocol === 'tcp' ? { ...rule, synMark } : rule;
 }
 
 type Shape = Omit<Rule, 'family' | 'protocol' | 'addresses' | 'port'>;

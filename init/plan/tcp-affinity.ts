@@ -7,7 +7,7 @@
 import { type Family, familyOf } from '../../agent/base/address.ts';
 
 /** The connections of one family, to `port` of the local IPs `addresses`. */
-export interface Flows {
+export interface TcpAffinity {
   readonly family: Family;
   readonly addresses: readonly string[];
   readonly port: number;
@@ -15,13 +15,13 @@ export interface Flows {
   readonly mark: number;
 }
 
-export interface FlowsOptions {
+export interface TcpAffinityOptions {
   readonly localIps: readonly string[];
   readonly port: number;
   readonly mark: number;
 }
 
-export function flowsOf({ localIps, port, mark }: FlowsOptions): Flows[] {
+export function tcpAffinitiesOf({ localIps, port, mark }: TcpAffinityOptions): TcpAffinity[] {
   return ([4, 6] as const).flatMap((family) => {
     const addresses = localIps.filter((address) => familyOf(address) === family);
     return addresses.length === 0 ? [] : [{ family, addresses, port, mark }];

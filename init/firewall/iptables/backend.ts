@@ -50,11 +50,11 @@ export class Iptables implements Backend {
   readonly #onForeign: (table: string) => void;
   /** Chains that were wanted when they were last in place, by family and table. */
   readonly #settled = new Map<string, string>();
-  readonly #told = new Set<string>();
+  readonly #logged = new Set<string>();
   /** Families whose host queries the last `apply` led to the agent. */
   #hostFamilies: readonly Family[] = [];
 
-  /** `onForeign`: see `TableKeeper`; it is told of chains of ours in a table of iptables. */
+  /** `onForeign`: see `TableSync`; it is told of chains of ours in a table of iptables. */
   constructor(
     system: System,
     kind: IptablesKind,
@@ -106,7 +106,7 @@ export class Iptables implements Backend {
     return this.#remove(removalEdits);
   }
 
-  /** Removes only what a node-local-dns left; resolves to one line for each thing. */
+  /** Removes only what a node-local-dns kept; resolves to one line for each thing. */
   removePeer(): Promise<readonly string[]> {
     return this.#remove(peerEdits);
   }
@@ -178,16 +178,17 @@ export class Iptables implements Backend {
       const [key, text] = [`${family} ${table}`, claimOf(table, rules, saved)];
       wanted.set(key, text);
       const isSettled = this.#settled.get(key) === text && isKept(table, rules, saved);
-      if (isSettled && isOfAnother(saved, chains)) this.#tell(`${this.name} ${table}`, saved);
+      if (isSettled && isOfAnother(saved, chains))
+        this.#reportForeign(`${this.name} ${table}`, saved);
       return editsOf(saved, chains, (base) => exists(table, base), isSettled);
     });
     return { script, wanted };
   }
 
-  #tell(table: string, saved: SavedTable): void {
+  #reportForeign(table: string, saved: SavedTable): void {
     const text = `${table} ${ownLines(saved).map((line) => line.replace(/^.*--comment/, ''))}`;
-    if (!this.#told.has(text)) this.#onForeign(table);
-    this.#told.add(text);
+    if (!this.#logged.has(text)) this.#onForeign(table);
+    this.#logged.add(text);
   }
 
   async #read(family: Family, names: readonly TableName[] = TABLES): Promise<FamilyState> {
@@ -271,12 +272,12 @@ async function iptablesChains(
 
 function onlyFamily(rules: RuleSet, family: Family): RuleSet {
   const keep = (list: readonly Rule[]): Rule[] => list.filter((rule) => rule.family === family);
-  const { query, standing, accept, left } = rules;
+  const { query, standing, accept, kept } = rules;
   const own = { ...rules, query: keep(query), standing: keep(standing), accept: keep(accept) };
-  if (left === undefined) return own;
+  if (kept === undefined) return own;
   return {
     ...own,
-    left: { ...left, standing: keep(left.standing), accept: keep(left.accept) },
+    kept: { ...kept, standing: keep(kept.standing), accept: keep(kept.accept) },
   };
 }
 

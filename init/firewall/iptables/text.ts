@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Hook, Rule, RuleSet } from '../../plan/plan.ts';
 import { addressesIn } from '../backend.ts';
 import { isClaimMet } from '../nft/table.ts';
-import { isTag, tagOf } from '../rule-comment.ts';
+import { isRuleComment, ruleComment } from '../rule-comment.ts';
 
 export type TableName = 'raw' | 'filter';
 export const TABLES: readonly TableName[] = ['raw', 'filter'];
@@ -54,13 +54,13 @@ export function parseSaved(text: string, name: TableName): SavedTable {
 
 /** Our chains in `table` for these rules of one family. ACCEPTs only under a base chain whose policy is DROP. */
 export function ownChains(table: TableName, rules: RuleSet, saved: SavedTable): OwnChain[] {
-  const { query, standing, accept, left } = rules;
+  const { query, standing, accept, kept } = rules;
   if (table === 'raw')
     return [
       ...chainsOf('QUERY', query),
-      ...chainsOf('STANDING', [...standing, ...(left?.standing ?? [])]),
+      ...chainsOf('STANDING', [...standing, ...(kept?.standing ?? [])]),
     ];
-  return chainsOf('ACCEPT', [...accept, ...(left?.accept ?? [])]).filter(
+  return chainsOf('ACCEPT', [...accept, ...(kept?.accept ?? [])]).filter(
     ({ base }) => saved.policies.get(base) === 'DROP',
   );
 }
@@ -84,15 +84,15 @@ function linesOf(chain: string, rule: Rule): string[] {
       ...(rule.fromLoopback ? ['-i lo'] : []),
       `${address} ${ip} -p ${rule.protocol} -m ${rule.protocol} ${port} ${rule.port}`,
       ...(peers === undefined ? [] : [peers]),
-      ...(rule.openingMark === undefined ? [] : [opens(rule.openingMark)]),
+      ...(rule.synMark === undefined ? [] : [synMatch(rule.synMark)]),
       ...(rule.whileBound ? ['-m socket'] : []),
     ].join(' ');
     const verdict = rule.verdict === 'notrack' ? 'CT --notrack' : 'ACCEPT';
-    return `-A ${chain} ${match} -m comment --comment ${tagOf(rule.id, match)} -j ${verdict}`;
+    return `-A ${chain} ${match} -m comment --comment ${ruleComment(rule.id, match)} -j ${verdict}`;
   });
 }
 
-function opens(mark: number): string {
+function synMatch(mark: number): string {
   const bit = `0x${mark.toString(16)}`;
   return `--tcp-flags FIN,SYN,RST,ACK SYN -m mark --mark ${bit}/${bit}`;
 }
@@ -141,21 +141,21 @@ function fingerprintOf(chains: readonly OwnChain[]): string {
 
 /** Of chains by name, in any order. */
 function fingerprint(chains: readonly (readonly [string, readonly string[]])[]): string {
-  const texts = chains.map(([name, lines]) => [name, ...lines.map(tagIn)].join(' ')).sort();
+  const texts = chains.map(([name, lines]) => [name, ...lines.map(commentIn)].join(' ')).sort();
   return `nodens-${createHash('sha256').update(texts.join('\n')).digest('hex').slice(0, 8)}`;
 }
 
 /** Changes when this instance itself wants something else. */
-export function claimOf(table: TableName, { left, ...own }: RuleSet, saved: SavedTable): string {
-  return JSON.stringify([ownChains(table, own, saved), left?.gone ?? []]);
+export function claimOf(table: TableName, { kept, ...own }: RuleSet, saved: SavedTable): string {
+  return JSON.stringify([ownChains(table, own, saved), kept?.gone ?? []]);
 }
 
 /** Whether the table speaks of local IPs as it has to, whichever instance wrote it. */
-export function isKept(table: TableName, { standing, left }: RuleSet, saved: SavedTable): boolean {
+export function isKept(table: TableName, { standing, kept }: RuleSet, saved: SavedTable): boolean {
   if (table !== 'raw') return true;
   const needs = standing.flatMap(({ addresses }) => addresses);
   return isClaimMet(
-    { needs, shuns: left?.gone ?? [] },
+    { needs, shuns: kept?.gone ?? [] },
     addressesIn(standingLines(saved).join('\n')),
   );
 }
@@ -166,7 +166,7 @@ export function removalEdits(saved: SavedTable): string[] {
   return [...peerLines(saved).map(deletion), ...names.flatMap((name) => removeChain(saved, name))];
 }
 
-/** As `removalEdits`, but only what node-local-dns left. */
+/** As `removalEdits`, but only what node-local-dns kept. */
 export function peerEdits(saved: SavedTable): string[] {
   return peerLines(saved).map(deletion);
 }
@@ -210,8 +210,8 @@ const PEER_COMMENT = /--comment "NodeLocal DNS Cache: (skip conntrack|allow DNS 
 /** All or nothing: two versions that repair at the same moment shall not leave half of each. */
 function fillEdits(saved: SavedTable, wanted: readonly OwnChain[]): string[] {
   const isRight = ({ name, lines }: OwnChain): boolean => {
-    const present = (saved.rules.get(name) ?? []).map(tagIn);
-    return saved.policies.has(name) && present.join() === lines.map(tagIn).join();
+    const present = (saved.rules.get(name) ?? []).map(commentIn);
+    return saved.policies.has(name) && present.join() === lines.map(commentIn).join();
   };
   const text = fingerprintOf(wanted);
   if (wanted.length === 0 || (wanted.every(isRight) && declared(saved) === text)) return [];
@@ -238,7 +238,7 @@ function deletion(line: string): string {
   return line.replace(/^-A/, '-D');
 }
 
-function tagIn(line: string): string | undefined {
+function commentIn(line: string): string | undefined {
   const comment = /--comment "?([^\s"]+)/.exec(line)?.[1];
-  return isTag(comment) ? comment : undefined;
+  return isRuleComment(comment) ? comment : undefined;
 }

@@ -1,13 +1,13 @@
 /**
  * ACCEPT rules inside foreign nft chains whose policy drops: an accept in a table of our own would not overrule them.
- * All instances on the node have theirs there: those of others go when other ones are wanted here, and else are left.
+ * All instances on the node have theirs there: those of others go when other ones are wanted here, and else are kept.
  */
 
 import type { Run } from '../../node/exec.ts';
 import type { Rule, RuleSet } from '../../plan/plan.ts';
 import { type Backend, ReadBackError } from '../backend.ts';
-import { isTag } from '../rule-comment.ts';
-import { nftLine, nftTag } from './backend.ts';
+import { isRuleComment } from '../rule-comment.ts';
+import { nftComment, nftLine } from './backend.ts';
 import { isIptablesChain, isOwnTable, listNft, type NftChain, type NftRule } from './list.ts';
 
 interface Edit {
@@ -27,10 +27,10 @@ export class NftAccepts implements Backend {
   }
 
   /** Those for local IPs of others are put when all are replaced; later only instances that want them see to them. */
-  async apply({ accept, left }: RuleSet): Promise<boolean> {
-    const text = [...accept.map(nftTag), ...(left?.gone ?? [])].join();
+  async apply({ accept, kept }: RuleSet): Promise<boolean> {
+    const text = [...accept.map(nftComment), ...(kept?.gone ?? [])].join();
     const isNews = text !== this.#settled;
-    const edits = await this.#edits(isNews ? [...accept, ...(left?.accept ?? [])] : accept, isNews);
+    const edits = await this.#edits(isNews ? [...accept, ...(kept?.accept ?? [])] : accept, isNews);
     if (edits.length > 0) {
       await this.#run('nft', ['-f', '-'], edits.map(scriptOf).join(''));
       // Another instance may have put its own beside ours by now.
@@ -62,11 +62,11 @@ export class NftAccepts implements Backend {
     for (const chain of chains.filter(filtersLocalTraffic)) {
       const { family, table, name } = chain;
       const { rules } = await listNft(this.#run, ['chain', family, table, name]);
-      const ours = rules.filter((rule) => isTag(rule.comment));
+      const ours = rules.filter((rule) => isRuleComment(rule.comment));
       const wanted = chain.policy === 'drop' ? accept.filter((rule) => fits(rule, chain)) : [];
-      const others = isNews ? [] : ours.filter(({ comment }) => !hasTag(accept, comment));
+      const others = isNews ? [] : ours.filter(({ comment }) => !hasComment(accept, comment));
       const mine = ours.filter((rule) => !others.includes(rule));
-      if (!sameTags(mine, wanted)) edits.push({ chain, ours: mine, wanted });
+      if (!sameComments(mine, wanted)) edits.push({ chain, ours: mine, wanted });
     }
     return edits;
   }
@@ -84,13 +84,13 @@ function fits(rule: Rule, chain: NftChain): boolean {
   return rule.hook === chain.hook && (chain.family === 'inet' || chain.family === family);
 }
 
-function hasTag(rules: readonly Rule[], comment: string | undefined): boolean {
-  return rules.some((rule) => nftTag(rule) === comment);
+function hasComment(rules: readonly Rule[], comment: string | undefined): boolean {
+  return rules.some((rule) => nftComment(rule) === comment);
 }
 
-function sameTags(ours: readonly NftRule[], wanted: readonly Rule[]): boolean {
+function sameComments(ours: readonly NftRule[], wanted: readonly Rule[]): boolean {
   const present = ours.map((rule) => rule.comment).sort();
-  return present.join() === wanted.map(nftTag).sort().join();
+  return present.join() === wanted.map(nftComment).sort().join();
 }
 
 function scriptOf({ chain, ours, wanted }: Edit): string {

@@ -1,13 +1,13 @@
 /**
  * Query direction and standing rules as nft tables of our own. Query rules that nothing in the kernel takes away with
- * the agent are in a table that the kernel drops with us, where it can (`Holder`).
+ * the agent are in a table that the kernel drops with us, where it can (`OwnerProcess`).
  */
 
 import type { Run } from '../../node/exec.ts';
 import type { Rule, RuleSet } from '../../plan/plan.ts';
 import { addressesIn, type Backend, ReadBackError } from '../backend.ts';
 import { OWN_TABLE_PREFIX } from './list.ts';
-import type { Holder } from './owner-process.ts';
+import type { OwnerProcess } from './owner-process.ts';
 import {
   hasBits,
   inetTables,
@@ -18,12 +18,12 @@ import {
   shapeOf,
   type Table,
   type TableRule,
+  tableComment,
   tableLine,
-  tableTag,
   tableText,
 } from './table.ts';
-import { TableKeeper } from './table-sync.ts';
-import { OPENS } from './tcp-affinity.ts';
+import { TableSync } from './table-sync.ts';
+import { OPENS_CONNECTION } from './tcp-affinity.ts';
 
 const RAW_PRIORITY = -300;
 
@@ -31,9 +31,9 @@ const RAW_PRIORITY = -300;
 const QUERY_TABLE = `${OWN_TABLE_PREFIX}query_main`;
 const STANDING_TABLE = `${OWN_TABLE_PREFIX}standing_main`;
 
-/** A holder and the name, unique on the node, under which its tables are. */
+/** The owner process and the name, unique on the node, under which its tables are. */
 export interface Ownership {
-  readonly holder: Holder;
+  readonly owner: OwnerProcess;
   readonly instance: string;
 }
 
@@ -41,11 +41,11 @@ export class NftTables implements Backend {
   readonly name = 'nft';
   readonly #run: Run;
   readonly #ownership: Ownership | undefined;
-  readonly #keeper: TableKeeper;
+  readonly #sync: TableSync;
   /** Counts `release`: an `apply` that began before one must not put back what it took. */
   #releases = 0;
 
-  /** `onForeign`: see `TableKeeper`. */
+  /** `onForeign`: see `TableSync`. */
   constructor(
     run: Run,
     ownership: Ownership | undefined,
@@ -53,7 +53,7 @@ export class NftTables implements Backend {
   ) {
     this.#run = run;
     this.#ownership = ownership;
-    this.#keeper = new TableKeeper(run, onForeign);
+    this.#sync = new TableSync(run, onForeign);
   }
 
   /** Whether the kernel takes the host's query rules away when init dies. */
@@ -64,18 +64,18 @@ export class NftTables implements Backend {
   async apply(rules: RuleSet): Promise<boolean> {
     const releases = this.#releases;
     const { owned, plain } = this.#tables(rules);
-    const put = await this.#keeper.apply(plain);
-    const owns = owned !== undefined && (await this.#own(owned, releases));
+    const put = await this.#sync.apply(plain);
+    const owns = owned !== undefined && (await this.#applyOwned(owned, releases));
     return put || owns;
   }
 
   /**
-   * Takes the owned query rules away at once, without waiting for an `apply` that runs: the holder is killed, and the
+   * Takes the owned query rules away at once, without waiting for an `apply` that runs: the owner process is killed, and the
    * kernel does. To ask nft would take longer, the more rules kube-proxy has: it reads them all before it deletes.
    */
   async release(): Promise<void> {
     this.#releases++;
-    await this.#ownership?.holder.drop();
+    await this.#ownership?.owner.drop();
   }
 
   /** One table at a time: that of an init that is still running cannot be removed, the others can. */
@@ -111,21 +111,21 @@ export class NftTables implements Backend {
     return [...(owned === undefined ? [] : [owned]), ...plain].map(tableText).join('');
   }
 
-  async #own(table: Table, releases: number): Promise<boolean> {
-    if (await this.#holds(table)) return false;
+  async #applyOwned(table: Table, releases: number): Promise<boolean> {
+    if (await this.#isInPlace(table)) return false;
     try {
-      return await this.#hold(table, releases);
+      return await this.#writeOwned(table, releases);
     } catch (error) {
-      // What was released meanwhile took its holder with it.
+      // What was released meanwhile took the owner process with it.
       if (releases !== this.#releases) return false;
       throw error;
     }
   }
 
-  async #hold(table: Table, releases: number): Promise<boolean> {
+  async #writeOwned(table: Table, releases: number): Promise<boolean> {
     if (releases !== this.#releases) return false;
-    await (this.#ownership as Ownership).holder.execute(ownedTableLine(table));
-    if (!(await this.#holds(table)) && releases === this.#releases)
+    await (this.#ownership as Ownership).owner.execute(ownedTableLine(table));
+    if (!(await this.#isInPlace(table)) && releases === this.#releases)
       throw new ReadBackError(`table inet ${table.name}`);
     return true;
   }
@@ -147,16 +147,16 @@ export class NftTables implements Backend {
     };
   }
 
-  async #holds(table: Table): Promise<boolean> {
+  async #isInPlace(table: Table): Promise<boolean> {
     return shapeInText(await listTable(this.#run, table.name)) === shapeOf(table);
   }
 }
 
-function standingTable({ standing, left }: RuleSet): Table {
+function standingTable({ standing, kept }: RuleSet): Table {
   const own = tableOf(STANDING_TABLE, standing);
   const needs = [...new Set(standing.flatMap(({ addresses }) => addresses))];
-  const claim = { text: shapeOf(own), needs, shuns: left?.gone ?? [] };
-  return { ...tableOf(STANDING_TABLE, [...standing, ...(left?.standing ?? [])]), claim };
+  const claim = { text: shapeOf(own), needs, shuns: kept?.gone ?? [] };
+  return { ...tableOf(STANDING_TABLE, [...standing, ...(kept?.standing ?? [])]), claim };
 }
 
 function ownedName(instance: string): string {
@@ -180,8 +180,8 @@ function tableRule(rule: Rule): TableRule {
 }
 
 /** The comment that `nftLine` gives the rule. */
-export function nftTag(rule: Rule): string {
-  return tableTag(tableRule(rule));
+export function nftComment(rule: Rule): string {
+  return tableComment(tableRule(rule));
 }
 
 /** A rule as a line of an nft chain. */
@@ -196,13 +196,13 @@ function nftMatch(rule: Rule): string {
     rule.side === 'source' ? 'dport' : 'sport',
     rule.peerPorts ?? { first: 0, last: 0 },
   ];
-  const bits = (rule.openingMark ?? 0) | (rule.aliveMark ?? 0);
+  const bits = (rule.synMark ?? 0) | (rule.aliveMark ?? 0);
   return [
     `${rule.protocol} ${port} ${rule.port}`,
     ...(rule.peerPorts === undefined ? [] : [`${rule.protocol} ${peerPort} ${first}-${last}`]),
     `${rule.family === 4 ? 'ip' : 'ip6'} ${address} { ${rule.addresses.join(', ')} }`,
     ...(rule.fromLoopback ? ['iifname "lo"'] : []),
-    ...(rule.openingMark === undefined ? [] : [OPENS]),
+    ...(rule.synMark === undefined ? [] : [OPENS_CONNECTION]),
     ...(bits === 0 ? [] : [hasBits(bits)]),
     ...(rule.whileBound ? [SOCKET_MATCH[rule.protocol]] : []),
   ].join(' ');

@@ -1,13 +1,13 @@
 /** The fallback as a standing nft table, whichever backend installs the rest. */
 import type { Endpoints } from '../../endpoints/set.ts';
 import type { Run } from '../../node/exec.ts';
-import type { Fallback, Outward, Rewrite } from '../../plan/fallback.ts';
+import type { Fallback, Masquerade, Rewrite } from '../../plan/fallback.ts';
 import type { RuleSet } from '../../plan/plan.ts';
-import { addressesIn, type Backend, type Dispensable } from '../backend.ts';
-import { directChains, endpointsIn, hairpinRule } from './endpoint-dnat.ts';
+import { addressesIn, type Backend, type Optional } from '../backend.ts';
+import { endpointDnatChains, endpointsIn, hairpinRule } from './endpoint-dnat.ts';
 import { OWN_TABLE_PREFIX } from './list.ts';
 import { hex, listTable, type Table, type TableChain, type TableRule, tableText } from './table.ts';
-import { TableKeeper } from './table-sync.ts';
+import { TableSync } from './table-sync.ts';
 
 const TABLE = `${OWN_TABLE_PREFIX}fallback_main`;
 
@@ -22,19 +22,19 @@ const REWRITE_PRIORITY = -250;
 /** After conntrack, before kube-proxy's DNAT (-100). */
 const REMEMBER_PRIORITY = -150;
 /** Before kube-proxy's own masquerading (100): the first to decide, decides. */
-const OUTWARD_PRIORITY = 99;
+const MASQUERADE_PRIORITY = 99;
 /** After the DNAT was undone (100). */
 const RESTORE_PRIORITY = 150;
 
 export class NftFallback implements Backend {
   readonly name = 'nft-fallback';
-  readonly dispensable: Dispensable;
+  readonly optional: Optional;
   readonly #run: Run;
-  readonly #keeper: TableKeeper;
+  readonly #sync: TableSync;
   readonly #zone: number | undefined;
 
   /**
-   * `onForeign`: see `TableKeeper`; two instances that learn of other endpoints one after the other are no fight.
+   * `onForeign`: see `TableSync`; two instances that learn of other endpoints one after the other are no fight.
    * Kernels without CONFIG_NF_CONNTRACK_ZONES take the rules without a zone only.
    */
   constructor(
@@ -43,16 +43,16 @@ export class NftFallback implements Backend {
     { hasZone } = { hasZone: true },
   ) {
     this.#run = run;
-    this.#keeper = new TableKeeper(run, onForeign);
+    this.#sync = new TableSync(run, onForeign);
     this.#zone = hasZone ? ZONE : undefined;
     const zoneless = (): NftFallback => new NftFallback(run, onForeign, { hasZone: false });
-    this.dispensable = hasZone
+    this.optional = hasZone
       ? { what: 'a conntrack zone for the fallback', instead: zoneless() }
       : { what: 'the fallback' };
   }
 
   apply({ fallback }: RuleSet): Promise<boolean> {
-    return this.#keeper.apply([tableOf(fallback, this.#zone)]);
+    return this.#sync.apply([tableOf(fallback, this.#zone)]);
   }
 
   /** The tables of our own go together, whoever made them. */
@@ -82,7 +82,10 @@ export async function fallbackPackets(run: Run): Promise<number> {
     .reduce((sum, line) => sum + Number(/counter packets (\d+)/.exec(line)?.[1] ?? 0), 0);
 }
 
-function tableOf({ rewrites, direct, outward }: Fallback, zone: number | undefined): Table {
+function tableOf(
+  { rewrites, endpointDnats, masquerades }: Fallback,
+  zone: number | undefined,
+): Table {
   const chain = (
     name: string,
     type: TableChain['type'],
@@ -93,9 +96,9 @@ function tableOf({ rewrites, direct, outward }: Fallback, zone: number | undefin
     hooks.map((hook) => ({ name: `${name}_${hook}`, type, hook, priority, rules: rules(hook) }));
   const rewriting = (hook: string): TableRule[] =>
     rewrites.flatMap((r) => rewriteRules(r, hook, zone));
-  const leaving = [...outward.map(outwardRule), ...direct.flatMap(hairpinRule)];
+  const leaving = [...masquerades.map(masqueradeRule), ...endpointDnats.flatMap(hairpinRule)];
   const chains = [
-    ...directChains(direct),
+    ...endpointDnatChains(endpointDnats),
     ...chain('rewrite', 'filter', REWRITE_PRIORITY, rewriting, 'prerouting'),
     // A packet of the host has its route already: this type of chain has it routed anew.
     ...chain('rewrite', 'route', REWRITE_PRIORITY, rewriting, 'output'),
@@ -107,7 +110,7 @@ function tableOf({ rewrites, direct, outward }: Fallback, zone: number | undefin
       'prerouting',
       'output',
     ),
-    ...chain('outward', 'nat', OUTWARD_PRIORITY, () => leaving, 'postrouting'),
+    ...chain('masquerade', 'nat', MASQUERADE_PRIORITY, () => leaving, 'postrouting'),
     ...chain(
       'restore',
       'filter',
@@ -155,11 +158,11 @@ function restoreRule({ family, from, to, mark }: Rewrite, hook: string): TableRu
   };
 }
 
-function outwardRule({ family, localIps, destinations }: Outward): TableRule {
+function masqueradeRule({ family, localIps, destinations }: Masquerade): TableRule {
   const ip = family === 4 ? 'ip' : 'ip6';
   const original = `ct original ${ip} daddr { ${destinations.join(', ')} }`;
   return {
-    id: `outward-${family}`,
+    id: `masquerade-${family}`,
     match: `oifname != "lo" ${ip} saddr { ${localIps.join(', ')} } ${original}`,
     action: 'masquerade',
   };

@@ -15,7 +15,7 @@ const MARK = 'nodens_done_';
 const REST_OF_MARK = /^ *\^+\n?/;
 const DROPPED = 'dropped';
 
-export interface Holder {
+export interface OwnerProcess {
   /**
    * Carries out one line of nft as one transaction, starting the child where it is not running. Rejects with
    * `CommandError`. Lines run one after the other.
@@ -33,12 +33,12 @@ interface Waiting {
   readonly finish: (stderr: string | undefined) => void;
 }
 
-export class NftHolder implements Holder {
+export class NftOwnerProcess implements OwnerProcess {
   readonly #clock: Clock;
   readonly #onLost: () => void;
   #child: ChildProcess | undefined;
   #waiting: Waiting | undefined;
-  #said = '';
+  #stderr = '';
   #lines: Promise<unknown> = Promise.resolve();
   #marks = 0;
   #drops = 0;
@@ -102,7 +102,7 @@ export class NftHolder implements Holder {
         this.#waiting = undefined;
         resolve(said);
       };
-      this.#said = '';
+      this.#stderr = '';
       this.#waiting = { mark, finish };
       child.stdin?.write(`${line}\nlist table inet ${mark}\n`);
     });
@@ -117,7 +117,7 @@ export class NftHolder implements Holder {
     // 'close' or 'error' of the child follows and tells.
     child.stdin.on('error', () => undefined);
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      if (child === this.#child) this.#hear(text);
+      if (child === this.#child) this.#onStderr(text);
     });
     child.on('error', (error) => this.#lost(child, error.message));
     child.on('exit', (code, signal) => this.#lost(child, `ended: ${signal ?? code}`));
@@ -125,13 +125,13 @@ export class NftHolder implements Holder {
   }
 
   /** nft reports an error in three lines: the reason, the command, and where in it. */
-  #hear(text: string): void {
-    this.#said += text;
+  #onStderr(text: string): void {
+    this.#stderr += text;
     const waiting = this.#waiting;
     if (waiting === undefined) return;
-    const at = this.#said.indexOf(`list table inet ${waiting.mark}\n`);
+    const at = this.#stderr.indexOf(`list table inet ${waiting.mark}\n`);
     if (at === -1) return;
-    const before = this.#said.slice(0, at).split('\n');
+    const before = this.#stderr.slice(0, at).split('\n');
     // The last complete line before it is the reason the mark was not found.
     const errors = before.slice(0, -2).join('\n').replace(REST_OF_MARK, '').trim();
     waiting.finish(errors === '' ? undefined : errors);

@@ -18,7 +18,7 @@ import {
 } from './table.ts';
 
 /** A table that is not as it shall be, and its text where it exists. */
-interface Stale {
+interface StaleTable {
   readonly table: Table;
   readonly held: string | undefined;
 }
@@ -27,13 +27,13 @@ function claimText(table: Table): string | undefined {
   return table.claim === undefined ? shapeOf(table) : table.claim.text;
 }
 
-export class TableKeeper {
+export class TableSync {
   readonly #run: Run;
   readonly #onForeign: (table: string) => void;
   /** What was wanted of each table when it was last in place: wanting it again is no reason to take it back. */
   readonly #settled = new Map<string, TableShape>();
   /** Texts of others that have been told of. */
-  readonly #told = new Set<string>();
+  readonly #logged = new Set<string>();
 
   /** `onForeign` is told, once for each such text, of a table that another version wrote and that is left alone. */
   constructor(run: Run, onForeign: (table: string) => void) {
@@ -43,7 +43,7 @@ export class TableKeeper {
 
   /** One transaction for all. Resolves to whether anything had to change; rejects with what `Backend.apply` does. */
   async apply(tables: readonly Table[]): Promise<boolean> {
-    const stale: Stale[] = [];
+    const stale: StaleTable[] = [];
     for (const table of tables) {
       const held = await listTable(this.#run, table.name);
       if (!this.#isRight(table, held)) stale.push({ table, held });
@@ -69,13 +69,13 @@ export class TableKeeper {
     if (isNews || held === undefined || !isAsDeclared(held)) return false;
     if (table.claim !== undefined && !isClaimMet(table.claim, addressesIn(held))) return false;
     const text = `${name} ${shapeInText(held)}`;
-    if (!this.#told.has(text)) this.#onForeign(name);
-    this.#told.add(text);
+    if (!this.#logged.has(text)) this.#onForeign(name);
+    this.#logged.add(text);
     return true;
   }
 
   /** Connections that the kernel remembers in a table's sets outlive its rules, unless the sets cannot stay. */
-  async #write(stale: readonly Stale[]): Promise<void> {
+  async #write(stale: readonly StaleTable[]): Promise<void> {
     const scripts = stale.map(({ table, held }) =>
       held === undefined ? undefined : rewriteTable(table, held),
     );

@@ -1,7 +1,7 @@
 /** An nft table of our own as data: its text, and what of it the kernel holds. */
 import { createHash } from 'node:crypto';
 import { CommandError, type Run } from '../../node/exec.ts';
-import { isTag, tagOf } from '../rule-comment.ts';
+import { isRuleComment, ruleComment } from '../rule-comment.ts';
 
 /** One rule: what it matches, and what happens to a packet that it matches and counts. */
 export interface TableRule {
@@ -53,13 +53,16 @@ export function isClaimMet(
 }
 
 /** The comment that a rule carries: it changes with every word of the rule. */
-export function tableTag({ id, match, action }: TableRule): string {
-  return tagOf(id, action === 'notrack' || action === 'accept' ? match : `${match} ${action}`);
+export function tableComment({ id, match, action }: TableRule): string {
+  return ruleComment(
+    id,
+    action === 'notrack' || action === 'accept' ? match : `${match} ${action}`,
+  );
 }
 
 /** A rule as a line of a chain. */
 export function tableLine(rule: TableRule): string {
-  return `${rule.match} counter ${rule.action} comment "${tableTag(rule)}"`;
+  return `${rule.match} counter ${rule.action} comment "${tableComment(rule)}"`;
 }
 
 /** The table as `nft list` would show it; empty where it shall not exist. */
@@ -120,7 +123,7 @@ export type TableShape = string | undefined;
 export function shapeOf({ sets = [], chains }: Table): TableShape {
   if (chains.length === 0) return undefined;
   const ofChains = chains.map((chain) =>
-    [chain.name, baseText(chain), ...chain.rules.map(tableTag)].join(' '),
+    [chain.name, baseText(chain), ...chain.rules.map(tableComment)].join(' '),
   );
   return [...sets.map((set) => `set ${set.name}`), ...ofChains].sort().join('\n');
 }
@@ -177,7 +180,7 @@ function fingerprint(shape: TableShape): string {
 
 function commentIn(line: string): string {
   const comment = /comment "([^"]*)"/.exec(line)?.[1];
-  return isTag(comment) ? comment : '?';
+  return isRuleComment(comment) ? comment : '?';
 }
 
 /** Names of the tables of family inet, of anybody. */

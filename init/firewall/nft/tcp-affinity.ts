@@ -2,7 +2,7 @@
 
 import type { Run } from '../../node/exec.ts';
 import type { RuleSet } from '../../plan/plan.ts';
-import type { Flows } from '../../plan/tcp-affinity.ts';
+import type { TcpAffinity } from '../../plan/tcp-affinity.ts';
 import { addressesIn, type Backend } from '../backend.ts';
 import { OWN_TABLE_PREFIX } from './list.ts';
 import {
@@ -16,7 +16,7 @@ import {
   type TableSet,
   tableText,
 } from './table.ts';
-import { TableKeeper } from './table-sync.ts';
+import { TableSync } from './table-sync.ts';
 
 const TABLE = `${OWN_TABLE_PREFIX}flows_main`;
 
@@ -35,26 +35,26 @@ const OPEN_TIMEOUT = '5m';
 const CLOSING_TIMEOUT = '10s';
 
 /** The packet that opens a connection. */
-export const OPENS = 'tcp flags & (fin | syn | rst | ack) == syn';
+export const OPENS_CONNECTION = 'tcp flags & (fin | syn | rst | ack) == syn';
 
-export class NftFlows implements Backend {
+export class NftTcpAffinity implements Backend {
   readonly name = 'nft-flows';
-  readonly dispensable = { what: 'a memory of TCP connections' };
+  readonly optional = { what: 'a memory of TCP connections' };
   readonly #run: Run;
-  readonly #keeper: TableKeeper;
-  #flows: readonly Flows[] = [];
+  readonly #sync: TableSync;
+  #affinities: readonly TcpAffinity[] = [];
 
-  /** `onForeign`: see `TableKeeper`. */
+  /** `onForeign`: see `TableSync`. */
   constructor(run: Run, onForeign: (table: string) => void) {
     this.#run = run;
-    this.#keeper = new TableKeeper(run, onForeign);
+    this.#sync = new TableSync(run, onForeign);
   }
 
-  apply({ flows, left }: RuleSet): Promise<boolean> {
-    this.#flows = left?.flows ?? flows;
-    const needs = flows.flatMap(({ addresses }) => addresses);
-    const claim = { text: shapeOf(tableOf(flows)), needs, shuns: left?.gone ?? [] };
-    return this.#keeper.apply([{ ...tableOf(this.#flows), claim }]);
+  apply({ tcpAffinities, kept }: RuleSet): Promise<boolean> {
+    this.#affinities = kept?.tcpAffinities ?? tcpAffinities;
+    const needs = tcpAffinities.flatMap(({ addresses }) => addresses);
+    const claim = { text: shapeOf(tableOf(tcpAffinities)), needs, shuns: kept?.gone ?? [] };
+    return this.#sync.apply([{ ...tableOf(this.#affinities), claim }]);
   }
 
   /**
@@ -62,7 +62,7 @@ export class NftFlows implements Backend {
    * `CommandError`.
    */
   async forget(): Promise<void> {
-    const sets = this.#flows.flatMap((flow) => tableOf([flow]).sets ?? []);
+    const sets = this.#affinities.flatMap((affinity) => tableOf([affinity]).sets ?? []);
     const lines = sets.map(({ name }) => `flush set inet ${TABLE} ${name}\n`);
     if (lines.length > 0) await this.#run('nft', ['-f', '-'], lines.join(''));
   }
@@ -76,40 +76,40 @@ export class NftFlows implements Backend {
     return addressesIn((await listTable(this.#run, TABLE)) ?? '');
   }
 
-  explain({ flows }: RuleSet): string {
-    return tableText(tableOf(flows));
+  explain({ tcpAffinities }: RuleSet): string {
+    return tableText(tableOf(tcpAffinities));
   }
 }
 
-function tableOf(flows: readonly Flows[]): Table {
+function tableOf(affinities: readonly TcpAffinity[]): Table {
   const chain = (
     name: string,
     priority: number,
     hook: TableChain['hook'],
-    rulesOf: (flow: Flows, hook: string) => TableRule[],
+    rulesOf: (affinity: TcpAffinity, hook: string) => TableRule[],
   ): TableChain => ({
     name: `${name}_${hook}`,
     type: 'filter',
     hook,
     priority,
-    rules: flows.flatMap((flow) => rulesOf(flow, hook)),
+    rules: affinities.flatMap((affinity) => rulesOf(affinity, hook)),
   });
   const chains = [
     chain('remember', REMEMBER_PRIORITY, 'prerouting', rememberRules),
     chain('remember', REMEMBER_PRIORITY, 'output', rememberRules),
     chain('forget', FORGET_PRIORITY, 'prerouting', forgetRules),
     chain('forget', FORGET_PRIORITY, 'output', forgetRules),
-    chain('close', REMEMBER_PRIORITY, 'output', (flow) => [closeRule(flow)]),
+    chain('close', REMEMBER_PRIORITY, 'output', (affinity) => [closeRule(affinity)]),
   ];
   return {
     name: TABLE,
-    sets: flows.flatMap((flow) => [setOf(flow, 'flows'), setOf(flow, 'closing')]),
+    sets: affinities.flatMap((affinity) => [setOf(affinity, 'flows'), setOf(affinity, 'closing')]),
     chains: chains.filter(({ rules }) => rules.length > 0),
   };
 }
 
 /** By client address and port, and local IP. */
-function setOf({ family }: Flows, name: 'flows' | 'closing'): TableSet {
+function setOf({ family }: TcpAffinity, name: 'flows' | 'closing'): TableSet {
   const address = `ipv${family}_addr`;
   const text =
     `type ${address} . inet_service . ${address}; size ${MAX_FLOWS}; ` +
@@ -121,13 +121,13 @@ function setOf({ family }: Flows, name: 'flows' | 'closing'): TableSet {
  * Every opening packet is remembered, and marked for the query rules: what finds no room is kube-proxy's. The rest of a
  * connection that is remembered stays untracked, whether anybody intercepts now or not.
  */
-function rememberRules(flow: Flows, hook: string): TableRule[] {
-  const { family, mark } = flow;
-  const [to, key] = [destinedTo(flow), keyOf(flow, 'client')];
+function rememberRules(affinity: TcpAffinity, hook: string): TableRule[] {
+  const { family, mark } = affinity;
+  const [to, key] = [destinedTo(affinity), keyOf(affinity, 'client')];
   return [
     {
       id: `flow-open-${hook}-${family}`,
-      match: `${to} ${OPENS} update @flows${family} { ${key} timeout ${OPENING_TIMEOUT} }`,
+      match: `${to} ${OPENS_CONNECTION} update @flows${family} { ${key} timeout ${OPENING_TIMEOUT} }`,
       action: `meta mark set meta mark | ${hex(mark)}`,
     },
     {
@@ -146,27 +146,27 @@ function rememberRules(flow: Flows, hook: string): TableRule[] {
 }
 
 /** What opens a connection and was not intercepted is kube-proxy's, even where it was the agent's before. */
-function forgetRules(flow: Flows, hook: string): TableRule[] {
-  const { family, mark } = flow;
-  const [to, key] = [destinedTo(flow), keyOf(flow, 'client')];
+function forgetRules(affinity: TcpAffinity, hook: string): TableRule[] {
+  const { family, mark } = affinity;
+  const [to, key] = [destinedTo(affinity), keyOf(affinity, 'client')];
   return [
     {
       id: `flow-forget-${hook}-${family}`,
-      match: `${to} ${OPENS} ct state != untracked`,
+      match: `${to} ${OPENS_CONNECTION} ct state != untracked`,
       action: `delete @flows${family} { ${key} } delete @closing${family} { ${key} }`,
     },
     {
       id: `flow-unmark-${hook}-${family}`,
-      match: `${to} ${OPENS} ${hasBits(mark)}`,
+      match: `${to} ${OPENS_CONNECTION} ${hasBits(mark)}`,
       action: `meta mark set meta mark & ${hex(0xffff_ffff ^ mark)}`,
     },
   ];
 }
 
 /** A connection that we end needs no room any more, only time for its last packets, which must not prolong it. */
-function closeRule(flow: Flows): TableRule {
-  const { family, addresses, port } = flow;
-  const key = keyOf(flow, 'server');
+function closeRule(affinity: TcpAffinity): TableRule {
+  const { family, addresses, port } = affinity;
+  const key = keyOf(affinity, 'server');
   const from = `tcp sport ${port} ${ipOf(family)} saddr { ${addresses.join(', ')} }`;
   return {
     id: `flow-close-output-${family}`,
@@ -177,17 +177,17 @@ function closeRule(flow: Flows): TableRule {
   };
 }
 
-function destinedTo({ family, addresses, port }: Flows): string {
+function destinedTo({ family, addresses, port }: TcpAffinity): string {
   return `tcp dport ${port} ${ipOf(family)} daddr { ${addresses.join(', ')} }`;
 }
 
-function keyOf({ family }: Flows, from: 'client' | 'server'): string {
+function keyOf({ family }: TcpAffinity, from: 'client' | 'server'): string {
   const ip = ipOf(family);
   return from === 'client'
     ? `${ip} saddr . tcp sport . ${ip} daddr`
     : `${ip} daddr . tcp dport . ${ip} saddr`;
 }
 
-function ipOf(family: Flows['family']): string {
+function ipOf(family: TcpAffinity['family']): string {
   return family === 4 ? 'ip' : 'ip6';
 }

@@ -26,7 +26,7 @@ const ENTRIES_MS = 180_000;
 const TCP_ANSWERS = new Set(['01', '08', '0A']);
 
 export interface KeptParts {
-  readonly plan: Pick<Plan, 'addresses' | 'ruledIps'>;
+  readonly plan: Pick<Plan, 'addresses' | 'interceptedIps'>;
   /** Of the plan. */
   readonly options: PlanOptions;
   /** Local IPs that standing rules in the kernel speak of. */
@@ -49,7 +49,7 @@ export class KeptIps {
   readonly #quietSinceMs = new Map<string, number>();
   #timer: Timer | undefined;
   #isWatching = false;
-  #said = '';
+  #lastLogged = '';
 
   constructor(parts: KeptParts) {
     this.#parts = parts;
@@ -58,7 +58,7 @@ export class KeptIps {
   /** `rules` with what has to stay for others beside them. Rejects where the kernel cannot be asked. */
   async rules(rules: RuleSet): Promise<RuleSet> {
     const { plan, options, standingIps, link } = this.#parts;
-    const held = (await standingIps()).filter((ip) => !plan.ruledIps.includes(ip));
+    const held = (await standingIps()).filter((ip) => !plan.interceptedIps.includes(ip));
     const strays = (await link?.strays().catch(() => [])) ?? [];
     this.#known = [...new Set([...held, ...strays])];
     this.#earlier ??= new Set(this.#known);
@@ -146,12 +146,12 @@ export class KeptIps {
         // It is no failure to have found nothing.
         if (error.stderr.includes('0 flow entries')) continue;
         const reason = error.exitCode === undefined ? 'conntrack does not run' : messageOf(error);
-        if (reason !== this.#said)
+        if (reason !== this.#lastLogged)
           log.warn('rules for local IPs of earlier settings stay for some minutes', {
             event: 'old-local-ips',
             reason,
           });
-        this.#said = reason;
+        this.#lastLogged = reason;
         return false;
       }
     }

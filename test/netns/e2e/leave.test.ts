@@ -202,7 +202,7 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
       assert.deepEqual([...new Set(kept)].sort(), [
         'fallback',
         'flow',
-        'outward',
+        'masquerade',
         'probe',
         'remember',
         'reply',

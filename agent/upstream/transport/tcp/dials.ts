@@ -1,7 +1,7 @@
 /** When connections may be dialled: after failures in a row there are pauses. */
 import type { Clock } from '../../../base/clock.ts';
-import { isLack } from '../../transport/failure.ts';
 import type { Failure } from '../failure.ts';
+import { isLack } from '../failure.ts';
 
 /** Failed dials in a row before the next has to wait: a Service with one dead endpoint is worth another try. */
 const FREE_REDIALS = 2;

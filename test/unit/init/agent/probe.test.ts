@@ -4,7 +4,7 @@ import { createServer, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { systemClock } from '../../../../agent/base/clock.ts';
 import {
-  isLedToAgent,
+  isRedirectedToAgent,
   makeProbe,
   probeAll,
   probeQuery,
@@ -160,7 +160,7 @@ describe('a query that rules have to lead', () => {
       server.bind(0, '127.0.0.1', resolve);
     });
     try {
-      return await isLedToAgent(systemClock, '127.0.0.1', server.address().port);
+      return await isRedirectedToAgent(systemClock, '127.0.0.1', server.address().port);
     } finally {
       server.close();
     }
@@ -178,6 +178,6 @@ describe('a query that rules have to lead', () => {
   });
 
   it('has not where nobody listens', async () => {
-    assert.equal(await isLedToAgent(systemClock, '127.0.0.1', 9), false);
+    assert.equal(await isRedirectedToAgent(systemClock, '127.0.0.1', 9), false);
   });
 });

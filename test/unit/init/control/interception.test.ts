@@ -48,12 +48,12 @@ describe('the switch of interception', () => {
 
   it('where rules go with a pass only, nothing is gone before it', async () => {
     const { steps, finish, switched } = setup(false);
-    void switched.off('guarded');
+    void switched.off('socket-guarded');
     await finish('release');
     assert.equal(await isDone(switched.gone), false);
-    await finish('guarded');
+    await finish('socket-guarded');
     assert.equal(await isDone(switched.gone), true);
-    assert.deepEqual(steps, ['release', 'guarded']);
+    assert.deepEqual(steps, ['release', 'socket-guarded']);
   });
 
   it('a release that ends after interception was wanted again does not end it', async () => {

@@ -30,7 +30,7 @@ function setup(inKernel: Endpoints = NO_ENDPOINTS) {
       return dns.found;
     },
     inKernel: async () => inKernel,
-    forget: async (gone) => void forgotten.push(gone),
+    removeFlows: async (gone) => void forgotten.push(gone),
   });
   follower.onChange = async () => {
     rules.changes++;
@@ -139,7 +139,7 @@ describe('following endpoints', () => {
       clock,
       lookup: () => late.promise.then((): Found => ({ endpoints: TWO, ttlSeconds: 1 })),
       inKernel: async () => NO_ENDPOINTS,
-      forget: async () => undefined,
+      removeFlows: async () => undefined,
     };
     const waiting = new EndpointFollower(parts);
     waiting.onChange = follower.onChange;

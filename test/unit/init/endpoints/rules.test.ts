@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FallbackGate } from '../../../../init/control/fallback-readiness.ts';
-import { makeForget } from '../../../../init/endpoints/flows.ts';
+import { makeFlowRemover } from '../../../../init/endpoints/conntrack.ts';
 import { type Endpoints, NO_ENDPOINTS } from '../../../../init/endpoints/set.ts';
 import { addressesIn } from '../../../../init/firewall/backend.ts';
 import { endpointsIn } from '../../../../init/firewall/nft/endpoint-dnat.ts';
 import { NftFallback } from '../../../../init/firewall/nft/fallback.ts';
-import type { Direct } from '../../../../init/plan/fallback.ts';
+import type { EndpointDnat } from '../../../../init/plan/fallback.ts';
 import { planOf } from '../../../../init/plan/plan.ts';
 import { failure, fakeLog, fakeSystem, PLAN_BASICS, type Script } from '../fake-system.ts';
 
@@ -44,16 +44,16 @@ function gateTo(
 describe('endpoints behind the gate', () => {
   it("are the way for each family that kube-proxy's rules do not serve", async () => {
     const { gate, said, wanted } = gateTo({ known: BOTH, reason: '' }, { served: true });
-    const { rewrites, direct } = (await gate.rules()).fallback;
+    const { rewrites, endpointDnats } = (await gate.rules()).fallback;
     assert.deepEqual(
       rewrites.map(({ to }) => to),
       [VIP],
     );
     assert.deepEqual(
-      direct.map(({ from }) => from),
+      endpointDnats.map(({ from }) => from),
       [LOCAL6],
     );
-    assert.deepEqual(direct[0]?.endpoints.tcp, [{ address: 'fd02::2', port: 1053 }]);
+    assert.deepEqual(endpointDnats[0]?.endpoints.tcp, [{ address: 'fd02::2', port: 1053 }]);
     assert.deepEqual(gate.open, [LOCAL, LOCAL6]);
     assert.equal(wanted(), 1);
     const endpoints = ['udp [fd02::2]:53', 'tcp [fd02::2]:1053'];
@@ -64,11 +64,11 @@ describe('endpoints behind the gate', () => {
   it('need no ClusterIP; without endpoints there is no rule, and a reason', async () => {
     const known = gateTo({ known: V4, reason: '' }, { clusterIps: [] });
     assert.deepEqual(
-      (await known.gate.rules()).fallback.direct.map(({ from }) => from),
+      (await known.gate.rules()).fallback.endpointDnats.map(({ from }) => from),
       [LOCAL],
     );
     const unknown = gateTo({ known: NO_ENDPOINTS, reason: 'nobody answers' }, { clusterIps: [] });
-    assert.deepEqual((await unknown.gate.rules()).fallback.direct, []);
+    assert.deepEqual((await unknown.gate.rules()).fallback.endpointDnats, []);
     const reason = 'the ClusterIP of kube-dns is not known; nobody answers';
     assert.deepEqual([unknown.gate.open, unknown.said], [[], [{ localIps: [], reason }]]);
   });
@@ -78,25 +78,25 @@ describe('endpoints behind the gate', () => {
       { known: BOTH, reason: '' },
       { clusterIps: [VIP], served: true },
     );
-    const { direct } = (await gate.rules()).fallback;
-    assert.deepEqual([direct, wanted()], [[], 0]);
+    const { endpointDnats } = (await gate.rules()).fallback;
+    assert.deepEqual([endpointDnats, wanted()], [[], 0]);
   });
 });
 
-const DIRECT: Direct = { family: 4, from: LOCAL, port: 53, endpoints: V4 };
+const DNAT: EndpointDnat = { family: 4, from: LOCAL, port: 53, endpoints: V4 };
 
-function textOf(...direct: Direct[]): string {
+function textOf(...endpointDnats: EndpointDnat[]): string {
   const rules = planFor([LOCAL], []);
-  const fallback = { ...rules.fallback, direct };
+  const fallback = { ...rules.fallback, endpointDnats };
   return new NftFallback(fakeSystem().system.run).explain({ ...rules, fallback });
 }
 
 describe('rules to endpoints', () => {
   it('choose one for each flow, count each packet, and spare what is untracked', () => {
-    const text = textOf(DIRECT);
+    const text = textOf(DNAT);
     for (const hook of ['prerouting', 'output']) {
       assert.ok(
-        text.includes(`chain direct_${hook} {\n    type nat hook ${hook} priority -110;`),
+        text.includes(`chain endpoint_${hook} {\n    type nat hook ${hook} priority -110;`),
         text,
       );
       assert.ok(
@@ -118,19 +118,19 @@ describe('rules to endpoints', () => {
   });
 
   it('are none for a transport without endpoints', () => {
-    const text = textOf({ ...DIRECT, endpoints: { ...V4, tcp: [] } });
+    const text = textOf({ ...DNAT, endpoints: { ...V4, tcp: [] } });
     assert.doesNotMatch(text, /tcp/);
-    assert.doesNotMatch(textOf({ ...DIRECT, endpoints: NO_ENDPOINTS }), /count_|direct_|hairpin/);
+    assert.doesNotMatch(textOf({ ...DNAT, endpoints: NO_ENDPOINTS }), /count_|endpoint_|hairpin/);
   });
 
   it('can be read back, and their endpoints are not taken for addresses of the node', () => {
-    const six: Direct = {
+    const six: EndpointDnat = {
       family: 6,
       from: LOCAL6,
       port: 53,
       endpoints: { udp: [], tcp: [{ address: 'fd02::2', port: 53 }] },
     };
-    const text = textOf(DIRECT, six).replaceAll('counter', 'counter packets 3 bytes 200');
+    const text = textOf(DNAT, six).replaceAll('counter', 'counter packets 3 bytes 200');
     assert.deepEqual(endpointsIn(text), { ...V4, tcp: [...V4.tcp, ...six.endpoints.tcp] });
     assert.deepEqual([...new Set(addressesIn(text))].sort(), [LOCAL, LOCAL6]);
     assert.deepEqual(
@@ -144,7 +144,7 @@ describe('flows to kube-dns endpoints that are gone', () => {
   async function forget(script: Script, gone: Endpoints) {
     const { system, calls } = fakeSystem(script);
     const { log, lines } = fakeLog();
-    const end = makeForget(system.run, log, [DIRECT]);
+    const end = makeFlowRemover(system.run, log, [DNAT]);
     await end(gone);
     await end(gone);
     const commands = calls.map(({ command }) => command);

@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import type { Ownership } from '../../../../init/firewall/nft/backend.ts';
 import {
   type BackendWish,
-  chooseFirewall,
   NoBackendError,
+  selectBackend,
 } from '../../../../init/firewall/select.ts';
 import { planOf } from '../../../../init/plan/plan.ts';
 import { type Call, failure, fakeSystem, PLAN_BASICS } from '../fake-system.ts';
@@ -39,7 +39,7 @@ async function choose(host: Host, wish: BackendWish = 'auto', ownership?: Owners
     { '/proc/net/ip_tables_names': host.legacyTables ?? '' },
   );
   const remarks: string[] = [];
-  const firewall = await chooseFirewall(system, wish, rules, ownership, {
+  const firewall = await selectBackend(system, wish, rules, ownership, {
     foreign: () => undefined,
     without: (what) => void remarks.push(what),
   });
@@ -101,15 +101,15 @@ describe('choice of the backend', () => {
     await assert.rejects(choose({ broken: ['nft ', 'iptables-'] }), NoBackendError);
   });
 
-  /** A holder that remembers its lines, and fails if told so. */
+  /** A owner that remembers its lines, and fails if told so. */
   function ownership(fails = false): { given: Ownership; lines: string[] } {
     const lines: string[] = [];
     const execute = async (line: string): Promise<void> => {
       lines.push(line);
       if (fails) throw failure('nft -i', 'Error: Operation not supported');
     };
-    const holder = { execute, drop: async () => void lines.push('drop') };
-    return { given: { holder, instance: 'one' }, lines };
+    const owner = { execute, drop: async () => void lines.push('drop') };
+    return { given: { owner, instance: 'one' }, lines };
   }
 
   it('owns its table where a table that is owned can be made, and takes the trial away', async () => {

@@ -43,13 +43,13 @@ describe('fallback', () => {
   it('is none for the VIP itself or without a ClusterIP, but masquerading stands', () => {
     for (const fallback of [of([VIP], [VIP]), of([LOCAL], []), of([LOCAL], ['fd00::a'])]) {
       assert.deepEqual(fallback.rewrites, []);
-      assert.equal(fallback.outward.length, 1);
+      assert.equal(fallback.masquerades.length, 1);
     }
   });
 
   it('masquerades for what was rewritten to a ClusterIP that is not local', () => {
-    const [outward] = of([LOCAL], [VIP]).outward;
-    assert.deepEqual(outward, { family: 4, localIps: [LOCAL], destinations: [LOCAL, VIP] });
+    const [masquerade] = of([LOCAL], [VIP]).masquerades;
+    assert.deepEqual(masquerade, { family: 4, localIps: [LOCAL], destinations: [LOCAL, VIP] });
   });
 
   it('is rewritten before conntrack and restored after NAT, and spares what is untracked', () => {
@@ -115,7 +115,7 @@ describe('gate of the fallback', () => {
     node.served = true;
     assert.equal((await gate.rules()).fallback.rewrites.length, 1);
     node.served = false;
-    const fallback = { ...rules.fallback, direct: [] };
+    const fallback = { ...rules.fallback, endpointDnats: [] };
     assert.deepEqual(await gate.rules(), { ...rules, fallback });
     assert.deepEqual([gate.isPending, node.asked], [false, 2]);
     assert.deepEqual(gate.open, [LOCAL]);
@@ -127,7 +127,7 @@ describe('gate of the fallback', () => {
     node.served = true;
     await gate.rules();
     assert.deepEqual((await gate.rules()).fallback.rewrites, []);
-    assert.equal((await gate.rules()).fallback.outward.length, 1);
+    assert.equal((await gate.rules()).fallback.masquerades.length, 1);
     assert.deepEqual([gate.isPending, node.asked], [false, 0]);
     assert.deepEqual(lines, ['info fallback']);
   });

@@ -5,7 +5,7 @@ import {
   type Rule,
   rulesAt,
   whileAlive,
-  withoutFlows,
+  withoutTcpAffinity,
 } from '../../../../init/plan/plan.ts';
 import { PLAN_BASICS } from '../fake-system.ts';
 
@@ -38,7 +38,7 @@ describe('plan', () => {
   it('every rule of the pods dies with the socket, none of the host can', () => {
     for (const rule of rules.query)
       assert.equal(rule.whileBound, rule.hook === 'prerouting', rule.id);
-    assert.deepEqual(ids(rulesAt(rules, 'guarded').query), ids(rules.query).slice(0, 4));
+    assert.deepEqual(ids(rulesAt(rules, 'socket-guarded').query), ids(rules.query).slice(0, 4));
   });
 
   it('withdrawal takes the query direction and nothing else', () => {
@@ -48,20 +48,25 @@ describe('plan', () => {
 
   it('over TCP only what opens a connection that is remembered is led, where any can be remembered', () => {
     for (const rule of rules.query)
-      assert.equal(rule.openingMark, rule.protocol === 'tcp' ? 0x1000 : undefined, rule.id);
+      assert.equal(rule.synMark, rule.protocol === 'tcp' ? 0x1000 : undefined, rule.id);
     assert.deepEqual(
-      rules.flows.map(({ family, addresses, port, mark }) => [family, addresses, port, mark]),
+      rules.tcpAffinities.map(({ family, addresses, port, mark }) => [
+        family,
+        addresses,
+        port,
+        mark,
+      ]),
       [
         [4, ['169.254.20.10', '10.96.0.10'], 53, 0x1000],
         [6, ['fd00::a'], 53, 0x1000],
       ],
     );
-    for (const interception of ['full', 'guarded', 'none'] as const)
-      assert.equal(rulesAt(rules, interception).flows, rules.flows);
-    const { query, flows } = withoutFlows(rules);
+    for (const interception of ['full', 'socket-guarded', 'none'] as const)
+      assert.equal(rulesAt(rules, interception).tcpAffinities, rules.tcpAffinities);
+    const { query, tcpAffinities: flows } = withoutTcpAffinity(rules);
     assert.deepEqual(flows, []);
     assert.deepEqual(ids(query), ids(rules.query));
-    assert.ok(query.every((rule) => !('openingMark' in rule)));
+    assert.ok(query.every((rule) => !('synMark' in rule)));
   });
 
   it('queries are led only while an agent is alive, but for what shall stay without init', () => {
@@ -69,7 +74,7 @@ describe('plan', () => {
     assert.deepEqual(ids(bound.query), ids(rules.query));
     assert.ok(bound.query.every(({ aliveMark }) => aliveMark === 0x40));
     assert.equal(bound.standing, rules.standing);
-    assert.deepEqual(rulesAt(bound, 'guarded'), rulesAt(rules, 'guarded'));
+    assert.deepEqual(rulesAt(bound, 'socket-guarded'), rulesAt(rules, 'socket-guarded'));
   });
 
   it('answers stay untracked for good: source address and port, at output', () => {

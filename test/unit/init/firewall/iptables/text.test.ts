@@ -13,7 +13,7 @@ import {
   standingLines,
 } from '../../../../../init/firewall/iptables/text.ts';
 import { keeping } from '../../../../../init/plan/kept/rules.ts';
-import { planOf, withoutFlows } from '../../../../../init/plan/plan.ts';
+import { planOf, withoutTcpAffinity } from '../../../../../init/plan/plan.ts';
 import { PLAN_BASICS } from '../../fake-system.ts';
 
 const { rules } = planOf({
@@ -47,9 +47,9 @@ describe('iptables text', () => {
 
   it('the guard is the socket match, in PREROUTING only', () => {
     const lines = wanted.flatMap((chain) => chain.lines);
-    const guarded = lines.filter((line) => line.includes('-m socket'));
-    assert.equal(guarded.length, 2);
-    assert.ok(guarded.every((line) => line.startsWith('-A NODENS-QUERY-PREROUTING ')));
+    const bound = lines.filter((line) => line.includes('-m socket'));
+    assert.equal(bound.length, 2);
+    assert.ok(bound.every((line) => line.startsWith('-A NODENS-QUERY-PREROUTING ')));
   });
 
   it('has those for local IPs of others in the chains of the standing ones, and is claimed for our own', () => {
@@ -173,7 +173,7 @@ describe('iptables text', () => {
     );
     assert.equal(opening.length, 2);
     assert.ok(opening.every((line) => line.startsWith('-A NODENS-QUERY-')));
-    const every = ownChains('raw', withoutFlows(rules), EMPTY_TABLE);
+    const every = ownChains('raw', withoutTcpAffinity(rules), EMPTY_TABLE);
     assert.ok(every.flatMap((chain) => chain.lines).every((line) => !line.includes('--tcp-flags')));
   });
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { NO_RULES, ReadBackError } from '../../../../../init/firewall/backend.ts';
 import { NftAccepts } from '../../../../../init/firewall/nft/accept.ts';
-import { nftTag } from '../../../../../init/firewall/nft/backend.ts';
+import { nftComment } from '../../../../../init/firewall/nft/backend.ts';
 import { fakeSystem, type Script } from '../../fake-system.ts';
 import { rules, writes } from './kernel.ts';
 
@@ -47,7 +47,7 @@ describe('nft accepts', () => {
     const chains = [chain('ip6', 'fw', 'in', 'input', 'drop')];
     const { system, calls } = fakeSystem((command, input) => {
       written ||= command === 'nft -f -';
-      return node(chains, { 'ip6 fw in': written ? wanted.map(nftTag) : ['theirs'] })(
+      return node(chains, { 'ip6 fw in': written ? wanted.map(nftComment) : ['theirs'] })(
         command,
         input,
       );
@@ -75,7 +75,7 @@ describe('nft accepts', () => {
   });
 
   it('of another version are replaced once, and then stand beside ours', async () => {
-    const wanted = rules.accept.filter((rule) => rule.hook === 'input').map(nftTag);
+    const wanted = rules.accept.filter((rule) => rule.hook === 'input').map(nftComment);
     const present = { 'inet fw in': ['nodens:other:0'] };
     const chains = [chain('inet', 'fw', 'in', 'input', 'drop')];
     const { system, calls } = fakeSystem((command, input) => {
@@ -97,7 +97,7 @@ describe('nft accepts', () => {
 });
 
 it('ACCEPT rules that another version puts back while ours are put are no failure', async () => {
-  const wanted = rules.accept.filter((rule) => rule.hook === 'input').map(nftTag);
+  const wanted = rules.accept.filter((rule) => rule.hook === 'input').map(nftComment);
   let comments = ['nodens:other:0'];
   const fw = { family: 'inet', table: 'fw', name: 'in', type: 'filter', hook: 'input', prio: 0 };
   const { system, calls } = fakeSystem((command) => {

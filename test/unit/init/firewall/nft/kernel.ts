@@ -1,5 +1,5 @@
 /** A plan, and a kernel that holds its tables. */
-import { nftTag } from '../../../../../init/firewall/nft/backend.ts';
+import { nftComment } from '../../../../../init/firewall/nft/backend.ts';
 import { planOf, type Rule } from '../../../../../init/plan/plan.ts';
 import { type Call, failure, PLAN_BASICS, type Script } from '../../fake-system.ts';
 
@@ -13,7 +13,7 @@ export function listing(table: string, list: readonly Rule[]): string {
   const hooks = Object.entries(Object.groupBy(list, (rule) => rule.hook));
   const chains = hooks.map(([hook, ofHook]) => {
     const lines = ofHook.map(
-      (rule) => `\t\tudp dport 53 {\n\t\t 1.2.3.4 } comment "${nftTag(rule)}" # handle 7\n`,
+      (rule) => `\t\tudp dport 53 {\n\t\t 1.2.3.4 } comment "${nftComment(rule)}" # handle 7\n`,
     );
     const base = `\t\ttype filter hook ${hook} priority -300; policy accept;\n`;
     return `\tchain ${hook} { # handle 1\n${base}${lines.join('')}\t}\n\n`;

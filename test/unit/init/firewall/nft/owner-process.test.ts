@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { NftHolder } from '../../../../../init/firewall/nft/owner-process.ts';
+import { NftOwnerProcess } from '../../../../../init/firewall/nft/owner-process.ts';
 import { FakeClock } from '../../../../support/fake-clock.ts';
 import { eventually } from '../../../../support/netns/netns.ts';
 
@@ -24,7 +24,7 @@ done
 
 let folder: string;
 let path: string | undefined;
-let holder: NftHolder;
+let owner: NftOwnerProcess;
 let clock: FakeClock;
 let losses = 0;
 
@@ -44,7 +44,7 @@ const isAlive = (pid: number): boolean => {
 };
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'nodens-holder-'));
+  folder = mkdtempSync(join(tmpdir(), 'nodens-owner-'));
   writeFileSync(join(folder, 'nft'), FAKE_NFT);
   writeFileSync(join(folder, 'lines'), '');
   chmodSync(join(folder, 'nft'), 0o755);
@@ -53,20 +53,20 @@ beforeEach(() => {
   process.env.NFT_LINES = join(folder, 'lines');
   clock = new FakeClock();
   losses = 0;
-  holder = new NftHolder(clock, () => losses++);
+  owner = new NftOwnerProcess(clock, () => losses++);
 });
 
 afterEach(async () => {
-  await holder.drop();
+  await owner.drop();
   process.env.PATH = path;
   rmSync(folder, { recursive: true });
 });
 
-describe('the holder of tables', () => {
+describe('the nft owner process', () => {
   it('is one child for all lines, whose complaints are errors', async () => {
-    await holder.execute('one');
-    await assert.rejects(holder.execute('wrong'), /Error: syntax error/);
-    await holder.execute('two');
+    await owner.execute('one');
+    await assert.rejects(owner.execute('wrong'), /Error: syntax error/);
+    await owner.execute('two');
     const lines = heard();
     assert.deepEqual(
       lines.map(([, line]) => line),
@@ -76,28 +76,28 @@ describe('the holder of tables', () => {
   });
 
   it('the last line of one complaint, which may come late, is not an error of what follows', async () => {
-    for (const line of ['one', 'two', 'three']) await holder.execute(line);
-    await assert.rejects(holder.execute('wrong'), /nft -i: Error: syntax error/);
-    await holder.execute('four');
+    for (const line of ['one', 'two', 'three']) await owner.execute(line);
+    await assert.rejects(owner.execute('wrong'), /nft -i: Error: syntax error/);
+    await owner.execute('four');
   });
 
   it('a child that says nothing is dropped, and what it held is lost', async () => {
-    const hung = holder.execute('hang');
+    const hung = owner.execute('hang');
     await eventually('the line is there', () => heard().length === 1);
     const rejected = assert.rejects(hung, /no answer/);
     await clock.advance(5_000);
     await rejected;
     await eventually('the loss is told', () => losses === 1);
-    await holder.execute('after');
+    await owner.execute('after');
     assert.equal(heard().length, 2);
     assert.equal(losses, 1);
   });
 
   it('every drop resolves when the child has ended, and its line is rejected', async () => {
-    const hung = assert.rejects(holder.execute('hang'), /dropped/);
+    const hung = assert.rejects(owner.execute('hang'), /dropped/);
     await eventually('the line is there', () => heard().length === 1);
-    const pid = holder.pid as number;
-    const drops = [holder.drop(), holder.drop()];
+    const pid = owner.pid as number;
+    const drops = [owner.drop(), owner.drop()];
     for (const drop of drops) {
       await drop;
       assert.equal(isAlive(pid), false);
@@ -107,22 +107,22 @@ describe('the holder of tables', () => {
   });
 
   it('what waits at a drop is not for the next child, what comes after it is', async () => {
-    await holder.execute('one');
-    const first = holder.pid;
-    const waiting = assert.rejects(holder.execute('before'), /dropped/);
-    void holder.drop();
-    await holder.execute('after');
+    await owner.execute('one');
+    const first = owner.pid;
+    const waiting = assert.rejects(owner.execute('before'), /dropped/);
+    void owner.drop();
+    await owner.execute('after');
     await waiting;
     assert.deepEqual(
       heard().map(([, line]) => line),
       ['one', 'after'],
     );
-    assert.notEqual(holder.pid, first);
+    assert.notEqual(owner.pid, first);
   });
 
   it('a child that ends by itself is told', async () => {
-    await holder.execute('one');
-    process.kill(holder.pid as number, 'SIGKILL');
+    await owner.execute('one');
+    process.kill(owner.pid as number, 'SIGKILL');
     await eventually('told', () => losses === 1);
   });
 });

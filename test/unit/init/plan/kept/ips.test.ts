@@ -40,7 +40,7 @@ function setup(node: Partial<Node> = {}) {
   const removed: string[][] = [];
   const passes: RuleSet[] = [];
   const kept = new KeptIps({
-    ...{ plan: { addresses: [OWN], ruledIps: [OWN] }, options, clock, log },
+    ...{ plan: { addresses: [OWN], interceptedIps: [OWN] }, options, clock, log },
     standingIps: async () => state.held,
     link: {
       strays: async () => [...state.strays],
@@ -54,7 +54,7 @@ function setup(node: Partial<Node> = {}) {
   kept.onQuiet = async () => {
     const wished = await kept.rules(rules);
     passes.push(wished);
-    if (state.complete) state.held = state.held.filter((ip) => !wished.left?.gone.includes(ip));
+    if (state.complete) state.held = state.held.filter((ip) => !wished.kept?.gone.includes(ip));
     return state.complete;
   };
   return { state, clock, kept, removed, passes, lines, calls };
@@ -65,14 +65,14 @@ const idsOf = (list: RuleSet['standing'] = []): string[] => list.map(({ id }) =>
 describe('local IPs that are not of the plan', () => {
   it('have standing rules of their own beside those of the plan, which stay as they are', async () => {
     const { kept } = setup({ held: [EARLIER6, OWN, EARLIER] });
-    const { left, ...own } = await kept.rules(rules);
+    const { kept: others, ...own } = await kept.rules(rules);
     assert.deepEqual(own, rules);
-    assert.ok(idsOf(left?.standing).includes('left-reply-udp4'));
-    assert.ok(idsOf(left?.standing).includes('left-probe-tcp6'));
-    assert.ok(idsOf(left?.accept).includes('left-accept-dns-in-query-udp4'));
-    for (const { addresses } of left?.standing ?? []) assert.ok(!addresses.includes(OWN));
+    assert.ok(idsOf(others?.standing).includes('left-reply-udp4'));
+    assert.ok(idsOf(others?.standing).includes('left-probe-tcp6'));
+    assert.ok(idsOf(others?.accept).includes('left-accept-dns-in-query-udp4'));
+    for (const { addresses } of others?.standing ?? []) assert.ok(!addresses.includes(OWN));
     assert.deepEqual(
-      left?.flows.map(({ addresses }) => addresses),
+      others?.tcpAffinities.map(({ addresses }) => addresses),
       [[OWN, EARLIER], [EARLIER6]],
     );
   });
@@ -118,7 +118,7 @@ describe('local IPs that are not of the plan', () => {
       ),
     );
     assert.equal(passes.length, 1);
-    assert.deepEqual([passes[0]?.left?.gone, passes[0]?.left?.standing], [[EARLIER], []]);
+    assert.deepEqual([passes[0]?.kept?.gone, passes[0]?.kept?.standing], [[EARLIER], []]);
     assert.deepEqual(removed, [[EARLIER]]);
     assert.match(lines.join(), /^info removed local IPs of earlier settings/);
     assert.equal(clock.pendingTimers, 0);
@@ -168,7 +168,7 @@ describe('local IPs that are not of the plan', () => {
     assert.equal(passes.length, 1);
     for (const ip of [EARLIER, '10.96.0.99']) {
       state.held = [OWN, ip];
-      assert.ok(idsOf((await kept.rules(rules)).left?.standing).includes('left-reply-udp4'), ip);
+      assert.ok(idsOf((await kept.rules(rules)).kept?.standing).includes('left-reply-udp4'), ip);
       await clock.advance(60_000);
     }
     assert.equal(passes.length, 1);

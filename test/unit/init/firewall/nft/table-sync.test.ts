@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ReadBackError } from '../../../../../init/firewall/backend.ts';
 import { type Table, tableText } from '../../../../../init/firewall/nft/table.ts';
-import { TableKeeper } from '../../../../../init/firewall/nft/table-sync.ts';
+import { TableSync } from '../../../../../init/firewall/nft/table-sync.ts';
 import { failure, fakeSystem } from '../../fake-system.ts';
 
 const NAME = 'nodens_standing_main';
@@ -24,7 +24,7 @@ function listed(wanted: Table): string {
 /** A kernel that holds `text` under NAME until something is written; then what `takes` says. */
 function kernel(text: string | undefined, takes: (script: string) => string | undefined) {
   const node = { text };
-  const told: string[] = [];
+  const reported: string[] = [];
   const scripts: string[] = [];
   const { system } = fakeSystem((command, input) => {
     if (command === 'nft -f -') {
@@ -34,34 +34,34 @@ function kernel(text: string | undefined, takes: (script: string) => string | un
     }
     return node.text ?? failure(command, 'Error: No such file or directory\n');
   });
-  const keeper = new TableKeeper(system.run, (name) => void told.push(name));
-  return { node, told, scripts, keeper };
+  const sync = new TableSync(system.run, (name) => void reported.push(name));
+  return { node, reported, scripts, sync };
 }
 
 describe('a standing table', () => {
   const [ours, theirs] = [table(53), table(5353)];
 
   it('is put where it is missing, and left alone where it is right', async () => {
-    const { scripts, keeper } = kernel(undefined, () => listed(ours));
-    assert.equal(await keeper.apply([ours]), true);
-    assert.equal(await keeper.apply([ours]), false);
+    const { scripts, sync } = kernel(undefined, () => listed(ours));
+    assert.equal(await sync.apply([ours]), true);
+    assert.equal(await sync.apply([ours]), false);
     assert.equal(scripts.length, 1);
   });
 
   it('of another version is replaced once, by who comes later', async () => {
-    const { scripts, told, keeper } = kernel(listed(theirs), () => listed(ours));
-    assert.equal(await keeper.apply([ours]), true);
+    const { scripts, reported, sync } = kernel(listed(theirs), () => listed(ours));
+    assert.equal(await sync.apply([ours]), true);
     assert.equal(scripts.length, 1);
-    assert.deepEqual(told, []);
+    assert.deepEqual(reported, []);
   });
 
   it('that a newer version wrote is left alone, and that is said once', async () => {
-    const { node, scripts, told, keeper } = kernel(listed(ours), () => listed(ours));
-    await keeper.apply([ours]);
+    const { node, scripts, reported, sync } = kernel(listed(ours), () => listed(ours));
+    await sync.apply([ours]);
     node.text = listed(theirs);
-    assert.equal(await keeper.apply([ours]), false);
-    assert.equal(await keeper.apply([ours]), false);
-    assert.deepEqual([scripts, told], [[], [NAME]]);
+    assert.equal(await sync.apply([ours]), false);
+    assert.equal(await sync.apply([ours]), false);
+    assert.deepEqual([scripts, reported], [[], [NAME]]);
   });
 
   it('of another instance has to speak of the local IPs that are needed, and of none that are gone', async () => {
@@ -79,18 +79,18 @@ describe('a standing table', () => {
       ['10.0.0.2', [], false],
       ['10.0.0.2, 10.0.0.1', ['10.0.0.2'], false],
     ] as const) {
-      const { node, keeper } = kernel(listed(wanted), () => listed(wanted));
-      await keeper.apply([wanted]);
+      const { node, sync } = kernel(listed(wanted), () => listed(wanted));
+      await sync.apply([wanted]);
       node.text = listed(reply(theirs));
       const claim = { ...wanted.claim, shuns };
-      assert.equal(await keeper.apply([{ ...wanted, claim }]), !isRight, `${theirs} ${shuns}`);
+      assert.equal(await sync.apply([{ ...wanted, claim }]), !isRight, `${theirs} ${shuns}`);
     }
   });
 
   it('that keeps what is in its sets lets go of a set that is not wanted any more', async () => {
     const both = table(53, [SET, { ...SET, name: 'flows6' }]);
-    const { scripts, keeper } = kernel(listed(both), () => listed(table(53, [SET])));
-    assert.equal(await keeper.apply([table(53, [SET])]), true);
+    const { scripts, sync } = kernel(listed(both), () => listed(table(53, [SET])));
+    assert.equal(await sync.apply([table(53, [SET])]), true);
     assert.match(
       scripts[0] ?? '',
       /delete chain [\s\S]*\ndelete set inet nodens_standing_main flows6\n/,
@@ -100,43 +100,43 @@ describe('a standing table', () => {
 
   it('is put back when it is not what its writer declared, whoever that was', async () => {
     for (const damage of [/^.*comment.*\n/m, /declared_\w+/, /nodens:reply:/]) {
-      const { node, scripts, keeper } = kernel(listed(ours), () => listed(ours));
-      await keeper.apply([ours]);
+      const { node, scripts, sync } = kernel(listed(ours), () => listed(ours));
+      await sync.apply([ours]);
       node.text = listed(theirs).replace(damage, '');
-      assert.equal(await keeper.apply([ours]), true, `${damage}`);
+      assert.equal(await sync.apply([ours]), true, `${damage}`);
       assert.equal(scripts.length, 1);
     }
   });
 
   it('is put back when it is gone, and taken away when it is not wanted any more', async () => {
-    const { node, scripts, keeper } = kernel(listed(ours), (script) =>
+    const { node, scripts, sync } = kernel(listed(ours), (script) =>
       script.includes('chain output') ? listed(ours) : undefined,
     );
-    await keeper.apply([ours]);
+    await sync.apply([ours]);
     node.text = undefined;
-    assert.equal(await keeper.apply([ours]), true);
-    assert.equal(await keeper.apply([{ name: NAME, chains: [] }]), true);
+    assert.equal(await sync.apply([ours]), true);
+    assert.equal(await sync.apply([{ name: NAME, chains: [] }]), true);
     assert.equal(node.text, undefined);
     assert.match(scripts[1] ?? '', /^add table inet \S+\ndelete table inet \S+\n$/);
   });
 
   it('is written when other rules are wanted, although another version wrote last', async () => {
-    const { node, scripts, keeper } = kernel(listed(ours), () => listed(table(54)));
-    await keeper.apply([ours]);
+    const { node, scripts, sync } = kernel(listed(ours), () => listed(table(54)));
+    await sync.apply([ours]);
     node.text = listed(theirs);
-    assert.equal(await keeper.apply([table(54)]), true);
+    assert.equal(await sync.apply([table(54)]), true);
     assert.equal(scripts.length, 1);
   });
 
   it('that somebody changes while it is written is an error', async () => {
-    const { keeper } = kernel(undefined, () => listed(ours).replace(/nodens:reply:/, ''));
-    await assert.rejects(keeper.apply([ours]), ReadBackError);
+    const { sync } = kernel(undefined, () => listed(ours).replace(/nodens:reply:/, ''));
+    await assert.rejects(sync.apply([ours]), ReadBackError);
   });
 
   it('keeps what is in its sets when its rules change', async () => {
     const [before, after] = [table(53, [SET]), table(54, [SET])];
-    const { scripts, keeper } = kernel(listed(before), () => listed(after));
-    assert.equal(await keeper.apply([after]), true);
+    const { scripts, sync } = kernel(listed(before), () => listed(after));
+    assert.equal(await sync.apply([after]), true);
     const [script = ''] = scripts;
     assert.match(script, /^flush table inet nodens_standing_main\ndelete chain inet \S+ declared_/);
     assert.match(script, /delete chain inet nodens_standing_main output\ntable inet /);
@@ -152,7 +152,7 @@ describe('a standing table', () => {
       }
       return input.startsWith('flush') ? failure(command, 'File exists') : undefined;
     });
-    assert.equal(await new TableKeeper(system.run, () => undefined).apply([after]), true);
+    assert.equal(await new TableSync(system.run, () => undefined).apply([after]), true);
     const scripts = calls.filter(({ command }) => command === 'nft -f -');
     assert.deepEqual(
       scripts.map(({ input }) => input.split(' ', 1)[0]),

@@ -5,7 +5,7 @@ import { failure, fakeSystem } from '../../fake-system.ts';
 import { absent, listing, rules } from './kernel.ts';
 
 describe('nft tables with an owner', () => {
-  /** A kernel with a holder beside it, which makes and drops the owned table. */
+  /** A kernel with a owner beside it, which makes and drops the owned table. */
   function node() {
     const held = { owned: false };
     const lines: string[] = [];
@@ -16,7 +16,7 @@ describe('nft tables with an owner', () => {
         return listing('nodens_standing_main', rules.standing);
       return command.includes('list table') ? absent(command) : undefined;
     });
-    const holder = {
+    const owner = {
       execute: async (line: string) => {
         lines.push(line);
         held.owned = line.includes('add chain');
@@ -26,7 +26,12 @@ describe('nft tables with an owner', () => {
         lines.push('drop');
       },
     };
-    return { held, lines, holder, nft: new NftTables(system.run, { holder, instance: 'one' }) };
+    return {
+      held,
+      lines,
+      owner,
+      nft: new NftTables(system.run, { owner, instance: 'one' }),
+    };
   }
 
   it("are made in one line, and the host's rules are in them", async () => {
@@ -45,12 +50,12 @@ describe('nft tables with an owner', () => {
 
   it('rules that die with the socket need none', async () => {
     const { lines, nft } = node();
-    const guarded = { ...rules, query: rules.query.filter((rule) => rule.whileBound) };
-    await assert.rejects(nft.apply(guarded), /nodens_query_main/);
+    const bound = { ...rules, query: rules.query.filter((rule) => rule.whileBound) };
+    await assert.rejects(nft.apply(bound), /nodens_query_main/);
     assert.deepEqual(lines, []);
   });
 
-  it('release takes them away at once, with their holder', async () => {
+  it('release takes them away at once, with their owner', async () => {
     const { held, lines, nft } = node();
     await nft.apply(rules);
     await nft.release();
@@ -59,10 +64,10 @@ describe('nft tables with an owner', () => {
   });
 
   it('a line that a release has cut off is no failure, any other is', async () => {
-    const { holder, nft } = node();
+    const { owner, nft } = node();
     const cutOff = Promise.withResolvers<void>();
     const begun = Promise.withResolvers<void>();
-    holder.execute = () => {
+    owner.execute = () => {
       begun.resolve();
       return cutOff.promise;
     };
@@ -71,7 +76,7 @@ describe('nft tables with an owner', () => {
     await nft.release();
     cutOff.reject(failure('nft -i', 'dropped'));
     await applied;
-    holder.execute = async () => {
+    owner.execute = async () => {
       throw failure('nft -i', 'no answer');
     };
     await assert.rejects(nft.apply(rules), /no answer/);

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { NftFlows } from '../../../../../init/firewall/nft/tcp-affinity.ts';
-import { planOf, withoutFlows } from '../../../../../init/plan/plan.ts';
+import { NftTcpAffinity } from '../../../../../init/firewall/nft/tcp-affinity.ts';
+import { planOf, withoutTcpAffinity } from '../../../../../init/plan/plan.ts';
 import { failure, fakeSystem, PLAN_BASICS } from '../../fake-system.ts';
 
 const { rules } = planOf({ ...PLAN_BASICS, localIps: ['169.254.20.10', 'fd00::a'] });
 
 describe('memory of TCP connections', () => {
-  const text = new NftFlows(fakeSystem().system.run, () => undefined).explain(rules);
+  const text = new NftTcpAffinity(fakeSystem().system.run, () => undefined).explain(rules);
   const baseOf = (name: string): string => text.split(`chain ${name} {\n`)[1]?.split('\n')[0] ?? '';
   const line = (id: string): string =>
     text.split('\n').find((each) => each.includes(`nodens:${id}:`)) ?? '';
@@ -71,15 +71,15 @@ describe('memory of TCP connections', () => {
   });
 
   it('is one table of one family where there is one, and none where there is nothing to remember', () => {
-    const flows = new NftFlows(fakeSystem().system.run, () => undefined);
+    const flows = new NftTcpAffinity(fakeSystem().system.run, () => undefined);
     const only4 = planOf({ ...PLAN_BASICS, localIps: ['169.254.20.10'] }).rules;
     assert.doesNotMatch(flows.explain(only4), /ip6|flows6/);
-    assert.equal(flows.explain(withoutFlows(rules)), '');
+    assert.equal(flows.explain(withoutTcpAffinity(rules)), '');
   });
 
   it('is emptied, of both families, in one transaction', async () => {
     const { system, calls } = fakeSystem();
-    const flows = new NftFlows(system.run, () => undefined);
+    const flows = new NftTcpAffinity(system.run, () => undefined);
     await flows.forget();
     assert.equal(calls.length, 0);
     await flows.apply(rules).catch(() => undefined);
@@ -94,11 +94,11 @@ describe('memory of TCP connections', () => {
 
   it('speaks of local IPs and not of clients', async () => {
     const { system, calls } = fakeSystem(() => 'ip daddr { 10.0.0.1 }');
-    const flows = new NftFlows(system.run, () => undefined);
+    const flows = new NftTcpAffinity(system.run, () => undefined);
     assert.deepEqual(await flows.localIps(), ['10.0.0.1']);
     // -t: without the elements of sets.
     assert.equal(calls[0]?.command, 'nft -a -y -t list table inet nodens_flows_main');
     const without = fakeSystem((command) => failure(command, 'No such file or directory'));
-    assert.deepEqual(await new NftFlows(without.system.run, () => undefined).localIps(), []);
+    assert.deepEqual(await new NftTcpAffinity(without.system.run, () => undefined).localIps(), []);
   });
 });

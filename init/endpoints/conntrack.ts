@@ -6,16 +6,16 @@ import { familyOf } from '../../agent/base/address.ts';
 import { messageOf } from '../../agent/base/errors.ts';
 import type { Log } from '../log.ts';
 import { CommandError, type Run } from '../node/exec.ts';
-import type { Direct } from '../plan/fallback.ts';
+import type { EndpointDnat } from '../plan/fallback.ts';
 import { type Endpoints, TRANSPORTS } from './set.ts';
 
-export type Front = Pick<Direct, 'family' | 'from' | 'port'>;
+export type FallbackAddress = Pick<EndpointDnat, 'family' | 'from' | 'port'>;
 
 /** For each of `fronts`: ends the flows to endpoints that are `gone`. Says once why it cannot; never rejects. */
-export function makeForget(
+export function makeFlowRemover(
   run: Run,
   log: Log,
-  fronts: readonly Front[],
+  fronts: readonly FallbackAddress[],
 ): (gone: Endpoints) => Promise<void> {
   let said = '';
   const end = async (filter: readonly string[]): Promise<void> => {
@@ -39,7 +39,7 @@ export function makeForget(
   };
 }
 
-function filtersOf({ family, from, port }: Front, gone: Endpoints): string[][] {
+function filtersOf({ family, from, port }: FallbackAddress, gone: Endpoints): string[][] {
   const flow = (protocol: string, to: string): string[] => [
     ...['-f', `ipv${family}`, '-p', protocol],
     ...['--orig-dst', from, '--orig-port-dst', String(port), '--reply-src', to],

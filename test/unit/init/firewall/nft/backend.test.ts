@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ReadBackError } from '../../../../../init/firewall/backend.ts';
-import { NftTables, nftLine, nftTag } from '../../../../../init/firewall/nft/backend.ts';
+import { NftTables, nftComment, nftLine } from '../../../../../init/firewall/nft/backend.ts';
 import { type Rule, whileAlive } from '../../../../../init/plan/plan.ts';
 import { failure, fakeSystem } from '../../fake-system.ts';
 import { absent, kernel, listing, rules, writes } from './kernel.ts';
@@ -39,8 +39,8 @@ describe('nft lines of queries that need an agent alive', () => {
     );
     assert.match(line('query-host-tcp6'), /== syn meta mark & 0x1040 == 0x1040 counter notrack/);
     for (const rule of query) {
-      const before = nftTag(rules.query.find(({ id }) => id === rule.id) as Rule);
-      assert.notEqual(nftTag(rule), before, 'a rule without the mark is told from one with it');
+      const before = nftComment(rules.query.find(({ id }) => id === rule.id) as Rule);
+      assert.notEqual(nftComment(rule), before, 'a rule without the mark is told from one with it');
     }
   });
 });

@@ -7,9 +7,9 @@ import {
   droppingChains,
   familiesOf,
   foreignDnsRules,
+  nodeLocalDnsLines,
   ownRuleIds,
   ownText,
-  peerLines,
   waitsForAgent,
 } from './ruleset.ts';
 import { isSeen, unseen } from './seen.ts';
@@ -55,7 +55,7 @@ export function interception(facts: Pick<Facts, 'rules' | 'localIps'>): Finding 
 export function leftovers({ rules, addresses, local, leftIps }: Facts): Finding {
   const id = 'leftovers';
   if (!isSeen(rules)) return unseen(id, rules);
-  const lines = peerLines(rules.value);
+  const lines = nodeLocalDnsLines(rules.value);
   const links = isSeen(addresses)
     ? addresses.value
         .filter(({ owner }) => owner === 'node-local-dns')

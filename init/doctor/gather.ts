@@ -19,7 +19,7 @@ import { type Fetch, fetchPage, readConfigValid } from './look/corefile.ts';
 import { readRules } from './look/rules.ts';
 import type { DoctorOptions } from './options.ts';
 import { conntrackIn, nameserversIn, udpSocketsIn } from './proc.ts';
-import { leftIpsIn, ownText, peerLines } from './ruleset.ts';
+import { leftIpsIn, nodeLocalDnsLines, ownText } from './ruleset.ts';
 import { kubeDnsOn } from './services.ts';
 
 const TRANSPORTS: readonly Transport[] = ['udp', 'tcp'];
@@ -112,8 +112,8 @@ async function readAddresses(system: System): Promise<NodeAddress[]> {
   return links.flatMap(({ ifname, ifalias, addr_info }) =>
     addr_info.map(({ local, scope, label, deprecated = false }) => {
       const isOurs = ifalias === 'nodens' || label?.endsWith(':nodens') === true;
-      const isPeers = ifname === 'nodelocaldns' && !isOurs;
-      const owner = isOurs ? 'nodens' : isPeers ? 'node-local-dns' : undefined;
+      const isNodeLocalDns = ifname === 'nodelocaldns' && !isOurs;
+      const owner = isOurs ? 'nodens' : isNodeLocalDns ? 'node-local-dns' : undefined;
       return { address: local, link: ifname, scope, deprecated, owner } as const;
     }),
   );
@@ -145,7 +145,7 @@ async function readSockets(system: System): Promise<UdpSocket[]> {
 function localIpsIn(addresses: Facts['addresses'], rules: Facts['rules']): string[] {
   if (!('value' in addresses)) return [];
   const text =
-    'value' in rules ? `${ownText(rules.value)}\n${peerLines(rules.value).join('\n')}` : '';
+    'value' in rules ? `${ownText(rules.value)}\n${nodeLocalDnsLines(rules.value).join('\n')}` : '';
   const named = new Set(text.split(/[\s{},/]+/).filter((word) => familyOf(word) !== undefined));
   const ours = addresses.value.filter(({ address, owner, scope, deprecated }) => {
     const looksLocal = scope === 'host' || deprecated || owner !== undefined;

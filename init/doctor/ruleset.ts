@@ -12,7 +12,7 @@ export interface Chain {
 }
 
 const TAG = /nodens:([a-z0-9-]+?):[0-9a-f]{8}/g;
-const PEER = /NodeLocal DNS Cache/;
+const NODE_LOCAL_DNS = /NodeLocal DNS Cache/;
 
 /** Ids of our rules, such as `query-pod-udp4`. */
 export function ownRuleIds(text: string): Set<string> {
@@ -59,12 +59,12 @@ export function leftIpsIn(rules: Rules): string[] {
   return [...new Set(words.filter((word) => familyOf(word) !== undefined))];
 }
 
-export function peerLines(rules: Rules): string[] {
+export function nodeLocalDnsLines(rules: Rules): string[] {
   const { nft, iptables, legacy } = rules;
   return [nft, iptables, legacy]
     .join('\n')
     .split('\n')
-    .filter((line) => PEER.test(line));
+    .filter((line) => NODE_LOCAL_DNS.test(line));
 }
 
 /** Which programs hold rules of ours. */
@@ -105,7 +105,7 @@ export function foreignDnsRules(rules: Rules): string[] {
       lines
         .filter((line) => DNS_PORT.test(line))
         .filter((line) => /\b(drop|reject|dnat|redirect)\b/i.test(line))
-        .filter((line) => !line.includes('nodens:') && !PEER.test(line))
+        .filter((line) => !line.includes('nodens:') && !NODE_LOCAL_DNS.test(line))
         .map((line) => `${name}: ${line}`),
     );
 }

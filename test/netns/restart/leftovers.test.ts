@@ -37,14 +37,14 @@ async function leave(node: Netns, iptables: string): Promise<void> {
   await leaveNodeLocalDnsRules({ run }, iptables, IPS);
 }
 
-async function peerRules(node: Netns): Promise<number> {
+async function countLeftRules(node: Netns): Promise<number> {
   let rules = 0;
   for (const save of SAVES)
     rules += (await node.run([save])).stdout.split('NodeLocal DNS Cache').length - 1;
   return rules;
 }
 
-function peerAddresses(node: Netns): Promise<string> {
+function leftAddresses(node: Netns): Promise<string> {
   return node.ip('-4', '-o', 'addr', 'show', 'dev', LINK);
 }
 
@@ -61,12 +61,12 @@ describeSites('a node with leftovers of node-local-dns', (proxy: ProxyKind) => {
       const { cluster, nodens } = site;
       await makeLink(cluster.node);
       await leave(cluster.node, iptables);
-      assert.equal(await peerRules(cluster.node), RULES_PER_IP * IPS.length);
+      assert.equal(await countLeftRules(cluster.node), RULES_PER_IP * IPS.length);
       assert.equal((await ask(cluster, 'hole')).status, 'TIMEOUT', 'the black hole');
 
       const init = nodens.startInit();
-      await until('the rules to go', async () => (await peerRules(cluster.node)) === 0);
-      await until('the link to be empty', async () => (await peerAddresses(cluster.node)) === '');
+      await until('the rules to go', async () => (await countLeftRules(cluster.node)) === 0);
+      await until('the link to be empty', async () => (await leftAddresses(cluster.node)) === '');
       for (const server of IPS)
         assert.equal((await ask(cluster, 'before', server)).status, 'NOERROR', server);
 
@@ -118,14 +118,14 @@ describeSites('a node with leftovers of node-local-dns', (proxy: ProxyKind) => {
       assert.match(agent.log(), /ss -lntup 'sport = :53'.*cannot bind 169\.254\.20\.10:53.tcp/);
       const samples = await metrics(cluster.node, 'http://127.0.0.1:9253/metrics');
       assert.ok(total(samples, 'nodens_listen_errors_total', 'EADDRINUSE') > 0);
-      assert.equal(await peerRules(cluster.node), RULES_PER_IP * IPS.length);
-      assert.notEqual(await peerAddresses(cluster.node), '');
+      assert.equal(await countLeftRules(cluster.node), RULES_PER_IP * IPS.length);
+      assert.notEqual(await leftAddresses(cluster.node), '');
       assert.equal((await ask(cluster, 'theirs')).status, 'NOERROR', 'the living one answers');
       assert.deepEqual(cluster.askedAbout('theirs.any.default.svc.cluster.local'), []);
 
       await living.stop('SIGKILL');
       await intercepting(site, [init, agent]);
-      await until('the rules to go', async () => (await peerRules(cluster.node)) === 0);
+      await until('the rules to go', async () => (await countLeftRules(cluster.node)) === 0);
       assert.equal(init.log().split('still runs here').length - 1, 1, 'said once');
     }));
 });

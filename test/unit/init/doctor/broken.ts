@@ -8,8 +8,8 @@ import {
   LOCAL,
   local,
   NFT,
+  NODE_LOCAL_DNS_RULES,
   nonce,
-  PEER,
   refused,
   rules,
   same,
@@ -73,10 +73,16 @@ export const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][
   ['reply rules flushed', rules(without('reply')), 'interception', 'bad', /without reply rules/],
   ['all rules flushed', rules(() => ''), 'interception', 'warn', /no rules of nodens/],
   ['no fallback', rules(without('fallback')), 'fallback', 'warn', /none for 169.254.20.10/],
-  ["node-local-dns's leftovers", rules(beside(PEER)), 'leftovers', 'warn', /1 rules, 0 addresses$/],
+  [
+    "node-local-dns's leftovers",
+    rules(beside(NODE_LOCAL_DNS_RULES)),
+    'leftovers',
+    'warn',
+    /1 rules, 0 addresses$/,
+  ],
   [
     "node-local-dns's black hole",
-    { ...rules(beside(PEER)), local: local({ error: 'timeout' }, VIP) },
+    { ...rules(beside(NODE_LOCAL_DNS_RULES)), local: local({ error: 'timeout' }, VIP) },
     ...(['leftovers', 'bad', /queries are lost/] as const),
   ],
   [

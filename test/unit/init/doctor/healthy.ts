@@ -107,7 +107,7 @@ export const ALIVE = `table inet nodens_alive_0a1b2c3d {
 `;
 export const same = (nft: string): string => nft;
 
-export const PEER = `table ip raw {\n\tchain PREROUTING {\n\t\tip daddr ${VIP} udp dport 53 counter packets 0 bytes 0 notrack comment "NodeLocal DNS Cache: skip conntrack"\n\t}\n}\n`;
+export const NODE_LOCAL_DNS_RULES = `table ip raw {\n\tchain PREROUTING {\n\t\tip daddr ${VIP} udp dport 53 counter packets 0 bytes 0 notrack comment "NodeLocal DNS Cache: skip conntrack"\n\t}\n}\n`;
 export const dropping = (rule: string): string =>
   `table inet filter {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n\t\t${rule}\n\t}\n}\n`;
 

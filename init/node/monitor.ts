@@ -1,21 +1,20 @@
 /**
- * Hears at once when somebody takes away what init has put: `nft monitor` and `ip monitor` as children, begun anew when
- * they end. What legacy iptables does is told to nobody: there a query now and then finds out whether it is still led to
- * the agent. It only says that a look is worthwhile; the look itself finds out.
+ * Reports at once that another program may have removed addresses or rules of init: `nft monitor` and `ip monitor` run as
+ * children. The kernel does not report changes by legacy iptables: there a query every half second finds out whether the
+ * agent still gets it. A report only means that a reconciler pass is worthwhile; the pass finds out what is missing.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import type { Clock, Timer } from '../../agent/base/clock.ts';
+import { type StartLines, startLines } from './line-process.ts';
 
-/** A flush comes as many lines: one look after the last is enough. */
+/** A flush comes as many lines: one report is enough. */
 const SETTLE_MS = 50;
-/** Between two looks, whoever makes the noise. */
+/** Between two reports: a program that changes rules all the time must not keep init busy. */
 const MIN_INTERVAL_MS = 500;
 const RESTART_MS = 1_000;
 const MAX_RESTART_MS = 60_000;
-/** Between two queries that find out. */
+/** From one answer to the next query. */
 const ASK_INTERVAL_MS = 500;
-/** A child that lived this long did its work. */
+/** A child that ran this long worked: its end is no reason to wait longer. */
 const WELL_MS = 10_000;
 
 export interface MonitorOptions {
@@ -23,31 +22,33 @@ export interface MonitorOptions {
   /** Local IPs, and the link they are on. */
   readonly addresses: readonly string[];
   readonly interfaceName: string;
-  /** Whether nft is there to be listened to. */
+  /** Whether nft works on this node. */
   readonly hasNft: boolean;
-  /** Whether the rules still work; undefined where nft tells all about them. Never rejects. */
+  /** Whether the rules still work; undefined where `nft monitor` reports every change. Never rejects. */
   readonly isIntact: (() => Promise<boolean>) | undefined;
   readonly onChange: () => void;
+  /** Starts a child; tests replace it. */
+  readonly start?: StartLines;
 }
 
-/** Starts listening; returns what ends it. */
+/** Returns what ends it. */
 export function startMonitor(options: MonitorOptions): () => void {
   const { clock, addresses, interfaceName, hasNft, isIntact, onChange } = options;
-  const look = limited(clock, onChange);
+  const report = limited(clock, onChange);
   const link = new RegExp(`^(Deleted )?\\d+: ${escaped(interfaceName)}[@:]`);
   const ends = [
-    keepRunning(clock, 'ip', ['monitor', 'link', 'address'], (line) => {
+    keepRunning(options, 'ip', ['monitor', 'link', 'address'], (line) => {
       const lost = line.startsWith('Deleted') && addresses.some((ip) => line.includes(` ${ip}/`));
-      if (lost || (link.test(line) && !/[<,]UP[,>]/.test(line))) look();
+      if (lost || (link.test(line) && !/[<,]UP[,>]/.test(line))) report();
     }),
     ...(hasNft
       ? [
-          keepRunning(clock, 'nft', ['monitor', 'destroy'], (line) => {
-            if (/\bnodens_|NODENS-/.test(line)) look();
+          keepRunning(options, 'nft', ['monitor', 'destroy'], (line) => {
+            if (/\bnodens_|NODENS-/.test(line)) report();
           }),
         ]
       : []),
-    ...(isIntact === undefined ? [] : [keepAsking(clock, isIntact, look)]),
+    ...(isIntact === undefined ? [] : [keepAsking(clock, isIntact, report)]),
   ];
   return () => {
     for (const end of ends) end();
@@ -69,7 +70,7 @@ function limited(clock: Clock, work: () => void): () => void {
   };
 }
 
-/** The next question comes some time after the last answer, whatever that took. */
+/** Waits the interval after each answer, however long that took. */
 function keepAsking(
   clock: Clock,
   isIntact: () => Promise<boolean>,
@@ -90,34 +91,32 @@ function keepAsking(
   };
 }
 
+/** Starts the program again whenever it ends: after a second where it ran well, else later each time. */
 function keepRunning(
-  clock: Clock,
+  { clock, start = startLines }: Pick<MonitorOptions, 'clock' | 'start'>,
   program: string,
   args: readonly string[],
   onLine: (line: string) => void,
 ): () => void {
-  let child: ChildProcess | undefined;
+  let kill: () => void = () => undefined;
   let timer: Timer | undefined;
   let delayMs = RESTART_MS;
   let isEnded = false;
-  const start = (): void => {
+  const run = (): void => {
     const startedMs = clock.nowMs();
-    const started = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'] });
-    child = started;
-    createInterface({ input: started.stdout }).on('line', onLine);
-    started.on('error', () => undefined);
-    started.on('close', () => {
+    const onEnd = (): void => {
       if (isEnded) return;
-      const wasWell = clock.nowMs() - startedMs > WELL_MS;
-      delayMs = wasWell ? RESTART_MS : Math.min(2 * delayMs, MAX_RESTART_MS);
-      timer = clock.after(delayMs, start);
-    });
+      const ranWell = clock.nowMs() - startedMs > WELL_MS;
+      delayMs = ranWell ? RESTART_MS : Math.min(2 * delayMs, MAX_RESTART_MS);
+      timer = clock.after(delayMs, run);
+    };
+    kill = start(program, args, { onLine, onEnd });
   };
-  start();
+  run();
   return () => {
     isEnded = true;
     timer?.cancel();
-    child?.kill('SIGKILL');
+    kill();
   };
 }
 

@@ -1,13 +1,9 @@
 /** `nodens init` as it stays: the service, the agent as its child where it has one, and the way out. */
 import { type Clock, sleep } from '../agent/base/clock.ts';
-import { releaseRegularly } from '../agent/base/pages.ts';
-import { reapOrphans } from './agent/reaping.ts';
-import { type AgentChild, Supervisor, startAgent } from './agent/supervisor.ts';
+import { type AgentChild, Supervisor } from './agent/supervisor.ts';
 import type { Service } from './control/service.ts';
 import type { Log } from './log.ts';
-import type { InitAddon } from './node/addon.ts';
 import { prepareStateDir } from './node/state-dir.ts';
-import type { System } from './node/system.ts';
 import type { InitOptions } from './options.ts';
 
 /** Withdrawal on the way out may wait for a lock, but not longer than this: the kubelet kills after 30 s. */
@@ -17,18 +13,22 @@ const WEDGE_GRACE_MS = 3_000;
 
 export interface RunParts {
   readonly options: InitOptions;
-  /** Undefined where it was not compiled. */
-  readonly addon: InitAddon | undefined;
-  readonly system: System;
+  readonly edge: RunEdge;
   readonly clock: Clock;
   readonly log: Log;
 }
 
+/** What a run does with the process and its child; tests replace it. */
+export interface RunEdge {
+  readonly signals: Pick<NodeJS.EventEmitter, 'on' | 'off'>;
+  /** Drop-in mode: the agent with these arguments, told the path of the control socket, empty for none. */
+  readonly startAgent: (args: readonly string[], socketPath: string) => Promise<AgentChild>;
+}
+
 /** Runs until a signal or the child's end; resolves to the exit code. */
 export async function run(service: Service, parts: RunParts): Promise<number> {
-  const { options, addon, clock, log } = parts;
-  const signal = firstSignal();
-  if (addon !== undefined) releaseRegularly(addon, clock);
+  const { options, edge, clock, log } = parts;
+  const signal = firstSignal(edge.signals);
   await service.listen();
   // None waits for another: the agent binds as soon as it can, and somebody's lock is no reason not to serve.
   void service.setUp();
@@ -37,28 +37,23 @@ export async function run(service: Service, parts: RunParts): Promise<number> {
   service.onWedge = () => void endWedge(service, child, parts);
   await child?.start();
   const passUsr1 = (): void => child?.kill('SIGUSR1');
-  if (child !== undefined) process.on('SIGUSR1', passUsr1);
+  if (child !== undefined) edge.signals.on('SIGUSR1', passUsr1);
 
   const end = await Promise.race([signal, ...(child === undefined ? [] : [child.exited])]);
   log.info('stopping', typeof end === 'number' ? { agentExitCode: end } : { signal: end });
   await Promise.race([service.withdraw(), sleep(clock, WITHDRAW_BOUND_MS)]);
   const code = await childCode(child, end);
   await service.stop();
-  process.off('SIGUSR1', passUsr1);
+  edge.signals.off('SIGUSR1', passUsr1);
   return code;
 }
 
-function supervisor(
-  service: Service,
-  { options, addon, system, clock, log }: RunParts,
-): Supervisor | undefined {
+function supervisor(service: Service, { options, edge, clock }: RunParts): Supervisor | undefined {
   const args = options.supervise;
   if (args === undefined) return undefined;
-  const start = (): Promise<AgentChild> => {
-    reapOrphans(addon);
-    return startAgent(system, log, args, service.hearsAgents ? options.socketPath : '');
-  };
-  return new Supervisor(clock, start);
+  return new Supervisor(clock, () =>
+    edge.startAgent(args, service.hearsAgents ? options.socketPath : ''),
+  );
 }
 
 /** As a sidecar init has no say over the agent: its liveness probe ends it. */
@@ -83,8 +78,8 @@ async function childCode(
   return (await child?.exited) ?? 0;
 }
 
-function firstSignal(): Promise<NodeJS.Signals> {
+function firstSignal(signals: RunEdge['signals']): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve);
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) signals.on(signal, resolve);
   });
 }

@@ -2,9 +2,8 @@
 import type { Clock, Timer } from '../../agent/base/clock.ts';
 import type { InitMessage, InterceptionState } from '../../agent/base/control.ts';
 import { messageOf } from '../../agent/base/errors.ts';
-import { AlreadyRunningError, type Control, listenControl } from '../agent/control-socket.ts';
+import { AlreadyRunningError, type Control } from '../agent/control-socket.ts';
 import { AgentWatch } from '../agent/health.ts';
-import { isRedirectedToAgent, makeProbe, probeAll } from '../agent/probe.ts';
 import { AGENT_UID } from '../agent/supervisor.ts';
 import { AliveTables, type LendTable } from '../alive/tables.ts';
 import type { EndpointFollower } from '../endpoints/follow.ts';
@@ -12,12 +11,12 @@ import { fallbackPackets } from '../firewall/nft/fallback.ts';
 import type { Firewall } from '../firewall/select.ts';
 import type { Log } from '../log.ts';
 import { Link } from '../node/link.ts';
-import { startMonitor } from '../node/monitor.ts';
 import type { System } from '../node/system.ts';
 import { resetConnections } from '../node/tcp-connections.ts';
 import type { InitOptions } from '../options.ts';
 import type { KeptIps } from '../plan/kept/ips.ts';
 import type { Interception, Plan } from '../plan/plan.ts';
+import type { ServiceEdge } from './edge.ts';
 import type { FallbackGate } from './fallback-readiness.ts';
 import { InterceptionSwitch } from './interception.ts';
 import { Reconciler } from './reconciler.ts';
@@ -38,6 +37,7 @@ export interface ServiceParts {
   readonly endpoints: EndpointFollower | undefined;
   /** Undefined without the addon. */
   readonly lend: LendTable | undefined;
+  readonly edge: ServiceEdge;
   readonly system: System;
   readonly clock: Clock;
   readonly log: Log;
@@ -83,10 +83,9 @@ export class Service {
     });
     kept.onQuiet = () => this.#reconciler.pass();
     if (endpoints !== undefined) endpoints.onChange = () => this.#reconciler.pass();
-    const probe = makeProbe(clock, options.probePorts);
     this.#watch = new AgentWatch({
       clock,
-      probe: () => probeAll(probe, plan.interceptedIps, options.port),
+      probe: parts.edge.probe,
       onVerdict: (answers) => this.#decide(answers),
       onWedge: (silent) => {
         const fields = { event: 'agent-unresponsive', silent } as const;
@@ -114,7 +113,7 @@ export class Service {
 
   /** Puts addresses and rules, which may wait for somebody's lock, and begins to watch. Never rejects. */
   async setUp(): Promise<void> {
-    const { options, plan, firewall, endpoints, clock, log } = this.#parts;
+    const { options, plan, firewall, endpoints, edge, clock, log } = this.#parts;
     await endpoints?.adopt();
     const complete = await this.#reconciler.pass();
     log.info(complete ? 'set up' : 'set-up incomplete, will retry', {
@@ -127,7 +126,7 @@ export class Service {
     if (this.#isLeaving) return;
     this.#parts.kept.watch();
     void this.#parts.leftovers.watch();
-    this.#endMonitor = startMonitor({
+    this.#endMonitor = edge.monitor({
       clock,
       addresses: options.setupInterface ? plan.addresses : [],
       interfaceName: options.interfaceName,
@@ -192,9 +191,9 @@ export class Service {
   }
 
   async #listen(): Promise<Control | undefined> {
-    const { options, log } = this.#parts;
+    const { options, edge, log } = this.#parts;
     try {
-      return await listenControl(options.socketPath, AGENT_UID, log, {
+      return await edge.listen(options.socketPath, AGENT_UID, log, {
         status: () => this.#status(),
         onReady: (agent, nonce) => this.#watch.ready(agent, nonce),
         onWithdraw: (agent) => this.#onLeave(agent),
@@ -213,10 +212,9 @@ export class Service {
 
   /** Whether the node's own queries reach the agent, as far as they should. */
   async #isRedirected(): Promise<boolean> {
-    const { plan, options, clock } = this.#parts;
+    const { plan, edge } = this.#parts;
     if (this.#reconciler.interception !== 'full') return true;
-    const asked = plan.interceptedIps.map((ip) => isRedirectedToAgent(clock, ip, options.port));
-    return (await Promise.all(asked)).every(Boolean);
+    return (await Promise.all(plan.interceptedIps.map(edge.reachesAgent))).every(Boolean);
   }
 
   /**

@@ -1,0 +1,13 @@
+/** What init does with sockets and child processes while it runs; tests replace it. */
+import type { listenControl } from '../agent/control-socket.ts';
+import type { Round } from '../agent/probe.ts';
+import type { startMonitor } from '../node/monitor.ts';
+
+export interface ServiceEdge {
+  readonly listen: typeof listenControl;
+  readonly monitor: typeof startMonitor;
+  /** One round of probes over all local IPs. Never rejects. */
+  readonly probe: () => Promise<Round>;
+  /** Whether a query of this node to the local IP reaches an agent. Never rejects. */
+  readonly reachesAgent: (localIp: string) => Promise<boolean>;
+}

@@ -1,0 +1,27 @@
+/** Where init runs: the node, the clock and the streams. Tests replace it. */
+import { type Clock, systemClock } from '../agent/base/clock.ts';
+import { type Log, makeLog } from './log.ts';
+import { realSystem, type System } from './node/system.ts';
+
+export interface Environment {
+  readonly system: System;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Writes to standard output. */
+  readonly print: (text: string) => void;
+  /** Writes to standard error. */
+  readonly complain: (text: string) => void;
+}
+
+export function realEnvironment(): Environment {
+  const print = (text: string): void => void process.stdout.write(text);
+  return {
+    system: realSystem,
+    clock: systemClock,
+    log: makeLog(systemClock, print),
+    env: process.env,
+    print,
+    complain: (text) => void process.stderr.write(text),
+  };
+}

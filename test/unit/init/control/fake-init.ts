@@ -1,0 +1,239 @@
+/** init as it stays, on a fake node: what the agent, the kernel, other programs and the kubelet do is the test's. */
+import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
+import type { InitMessage } from '../../../../agent/base/control.ts';
+import type { ControlHandlers } from '../../../../init/agent/control-socket.ts';
+import type { Round } from '../../../../init/agent/probe.ts';
+import type { ServiceEdge } from '../../../../init/control/edge.ts';
+import { FallbackGate } from '../../../../init/control/fallback-readiness.ts';
+import { Service } from '../../../../init/control/service.ts';
+import type { Firewall } from '../../../../init/firewall/select.ts';
+import { initOptionsFrom } from '../../../../init/options.ts';
+import { KeptIps } from '../../../../init/plan/kept/ips.ts';
+import { planOf } from '../../../../init/plan/plan.ts';
+import { type RunEdge, run } from '../../../../init/run.ts';
+import { FakeClock, settle } from '../../../support/fake-clock.ts';
+import { fakeLog, fakeSystem, type Script } from '../fake-system.ts';
+
+export const REFUSED: Round = { silent: ['udp a', 'tcp a'], isRefused: true, names: new Set() };
+export const HUNG: Round = { silent: ['udp a'], isRefused: false, names: new Set() };
+export const answered = (...names: string[]): Round => ({
+  ...{ silent: [], isRefused: true, names: new Set(names) },
+});
+
+export interface FakeNode {
+  /** What the next probes find. */
+  round: Round;
+  /** Whether other programs have changed rules: the next pass puts them back. */
+  areRulesChanged: boolean;
+  /** Thrown by the next passes. */
+  ruleError: Error | undefined;
+  /** Until it resolves no pass ends: another program has the lock. */
+  lock: Promise<void>;
+  /** What happened, in order: `rules N` (query rules put), `release`, `forget`, `agent SIGNAL`, `closed`. */
+  readonly steps: string[];
+}
+
+export interface FakeInitOptions {
+  readonly argv?: readonly string[];
+  /** The kernel drops the query rules at a word, and with init. */
+  readonly isOwner?: boolean;
+  readonly cannotListen?: Error;
+  readonly localIps?: string;
+}
+
+/** One connection of an agent to the control socket. */
+export interface FakeAgent {
+  ready(nonce: string): Promise<void>;
+  /** Resolves when init acknowledges. */
+  withdraw(): Promise<void>;
+  end(): Promise<void>;
+}
+
+class Child {
+  readonly signals: string[] = [];
+  readonly #exit = Promise.withResolvers<number>();
+  readonly exited = this.#exit.promise;
+  readonly #steps: string[];
+
+  constructor(steps: string[]) {
+    this.#steps = steps;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.signals.push(signal);
+    this.#steps.push(`agent ${signal}`);
+    if (signal === 'SIGKILL') this.exit(137);
+  }
+
+  exit(code: number): void {
+    this.#exit.resolve(code);
+  }
+}
+
+function fakeFirewall(node: FakeNode, isOwner: boolean): Firewall {
+  return {
+    ...{ name: 'nft', reason: 'nft works here', isOwner, hasFallback: true },
+    apply: async ({ query }) => {
+      await node.lock;
+      if (node.ruleError !== undefined) throw node.ruleError;
+      node.steps.push(`rules ${query.length}`);
+      const changed = node.areRulesChanged;
+      node.areRulesChanged = false;
+      return changed;
+    },
+    release: async () => void node.steps.push('release'),
+    standingIps: async () => [],
+    forget: async () => void node.steps.push('forget'),
+    explain: () => '',
+  };
+}
+
+/** A node whose addresses are in place and whose fallback has no packets. */
+function fakePrograms(localIps: string): Script {
+  const addr_info = localIps.split(',').map((local) => ({ local }));
+  const links = JSON.stringify([{ ifname: 'lo', flags: ['UP'], addr_info }]);
+  return (command) => {
+    if (command === 'ip -j -d addr show') return links;
+    return command.startsWith('nft -j') ? '{"nftables":[]}' : undefined;
+  };
+}
+
+/** The edge of init to sockets and children, as the test moves it. */
+class FakeEdge {
+  readonly node: FakeNode = {
+    ...{ round: REFUSED, areRulesChanged: false, ruleError: undefined },
+    ...{ lock: Promise.resolve(), steps: [] },
+  };
+  readonly messages: InitMessage[] = [];
+  readonly children: Child[] = [];
+  readonly socketPaths: string[] = [];
+  readonly signals = new EventEmitter();
+  handlers: ControlHandlers | undefined;
+  report: () => void = assert.fail;
+  isMonitoring = false;
+  readonly #cannotListen: Error | undefined;
+
+  constructor(cannotListen: Error | undefined) {
+    this.#cannotListen = cannotListen;
+  }
+
+  readonly ofService: ServiceEdge = {
+    listen: async (_path, _uid, _log, handlers) => {
+      if (this.#cannotListen !== undefined) throw this.#cannotListen;
+      this.handlers = handlers;
+      return {
+        broadcast: (message) => void this.messages.push(message),
+        close: async () => void this.node.steps.push('closed'),
+      };
+    },
+    monitor: ({ onChange }) => {
+      this.report = onChange;
+      this.isMonitoring = true;
+      return () => {
+        this.isMonitoring = false;
+      };
+    },
+    probe: async () => this.node.round,
+    reachesAgent: async () => true,
+  };
+
+  readonly ofRun: RunEdge = {
+    signals: this.signals,
+    startAgent: async (_args, socketPath) => {
+      this.socketPaths.push(socketPath);
+      const child = new Child(this.node.steps);
+      this.children.push(child);
+      return child;
+    },
+  };
+
+  connect(clock: FakeClock): FakeAgent {
+    const { handlers } = this;
+    assert.ok(handlers, 'init does not listen');
+    const agent = {};
+    this.messages.push(handlers.status());
+    return {
+      ready: async (nonce) => {
+        handlers.onReady(agent, nonce);
+        await clock.advance(0);
+      },
+      withdraw: () => handlers.onWithdraw(agent),
+      end: async () => {
+        handlers.onGone(agent);
+        await settle();
+      },
+    };
+  }
+}
+
+/** Starts init and lets it settle once. */
+export async function startFakeInit(given: FakeInitOptions = {}) {
+  const { isOwner = true, localIps = '169.254.20.10', argv = [] } = given;
+  const options = initOptionsFrom(['--localip', localIps, ...argv]);
+  const plan = planOf({ ...options, clusterIps: [] });
+  const clock = new FakeClock();
+  const edge = new FakeEdge(given.cannotListen);
+  const { node, messages, children, socketPaths, signals } = edge;
+  const { system, calls } = fakeSystem(fakePrograms(localIps));
+  const { log, lines } = fakeLog();
+  const parts = { options, plan, system, clock, log };
+  const service = new Service({
+    ...parts,
+    firewall: options.setupRules ? fakeFirewall(node, isOwner) : undefined,
+    gate: new FallbackGate({
+      ...{ rules: plan.rules, isServed: async () => true, obstacle: undefined },
+      ...{ endpoints: undefined, log },
+    }),
+    kept: new KeptIps({
+      ...{ ...parts, options: { ...options, clusterIps: [] }, link: undefined },
+      standingIps: async () => [],
+    }),
+    leftovers: { watch: async () => undefined, stop: () => undefined },
+    ...{ endpoints: undefined, lend: undefined, edge: edge.ofService },
+  });
+  const exited = run(service, { options, clock, log, edge: edge.ofRun });
+  let code: number | undefined;
+  void exited.then(
+    (ended) => {
+      code = ended;
+    },
+    () => undefined,
+  );
+  await settle();
+  const status = () => messages.findLast((message) => message.type === 'status');
+  return {
+    ...{ clock, node, lines, messages, children, socketPaths, signals, calls, exited },
+    connect: () => edge.connect(clock),
+    /** The newest status that agents were sent. */
+    status,
+    state: () => status()?.state,
+    code: () => code,
+    isMonitoring: () => edge.isMonitoring,
+    /** Another program has removed rules. */
+    disturb: async () => {
+      node.areRulesChanged = true;
+      edge.report();
+      await settle();
+    },
+    loseOwner: async () => {
+      service.onOwnerLost();
+      await settle();
+    },
+    signal: async (name: 'SIGTERM' | 'SIGINT' | 'SIGUSR1') => {
+      signals.emit(name, name);
+      await settle();
+    },
+  };
+}
+
+/** With an agent that is intercepted. */
+export async function intercepting(given: FakeInitOptions = {}) {
+  const init = await startFakeInit(given);
+  const agent = init.connect();
+  init.node.round = answered('me');
+  await agent.ready('me');
+  assert.equal(init.state(), init.node.steps.length > 0 ? 'intercepting' : 'off');
+  init.node.steps.length = 0;
+  return { ...init, agent };
+}

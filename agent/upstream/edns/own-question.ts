@@ -6,6 +6,7 @@ import type { Clock } from '../../base/clock.ts';
 import { acceptReply } from '../../dns/reply/accept.ts';
 import type { Transport } from '../../query/query.ts';
 import type { UpstreamQuestion } from '../../query/services/upstreams.ts';
+import type { Failure } from '../transport/failure.ts';
 import { Flight, type FlightOwner } from '../transport/pending-query.ts';
 import { type Deadlines, type Expiring, NOT_WAITING } from '../transport/timer-wheel.ts';
 import { GOOD, SILENCE, USELESS, worthOf } from './worth.ts';
@@ -68,9 +69,10 @@ export class OwnQuestion implements FlightOwner, Expiring {
     this.#heard(flight, typeof reply === 'string' ? USELESS : worthOf(reply));
   }
 
-  /** What could not be sent, or was cut off, says nothing of EDNS. */
-  onFailure(): void {
+  /** What could not be sent says nothing of EDNS; a query that ends a connection is as good as dropped. */
+  onFailure(flight: Flight, { mayBeEdns }: Failure): void {
     this.stop();
+    if (flight.edns && mayBeEdns === true && !this.#isLook) this.#heard(flight, SILENCE);
   }
 
   onDeadline(): void {

@@ -106,7 +106,8 @@ export class Exchange implements FlightOwner, Expiring, Holding {
     } else {
       // The question matched, so this is what the upstream has to say; there is nothing more to wait for.
       meters.mismatched(reply);
-      this.#failed(attempt, { phase: 'match', errno: 'EBADMSG' });
+      const mayBeEdns = reply === 'malformed';
+      this.#failed(attempt, { phase: 'match', errno: 'EBADMSG', mayBeEdns });
     }
   }
 
@@ -227,8 +228,10 @@ export class Exchange implements FlightOwner, Expiring, Holding {
     if (failure.phase === 'connect' && isFirstChoice && !isLack(failure)) race.forgiveDial();
     const nowMs = this.#context.clock.nowMs();
     const isOver = !race.mayTry && race.waiting.length === 0;
-    if (isOver || failure.errno === CLOSED) this.#giveUp();
+    if (failure.errno === CLOSED) this.#giveUp();
     else if (race.hasFresh) race.tryNext(nowMs);
+    else if (failure.mayBeEdns === true && this.#tryPlain(attempt, 'silence')) return;
+    else if (isOver) this.#giveUp();
     else if (race.mayTry) race.tryBy(nowMs + RETRY_PAUSE_MS);
     this.#schedule();
   }

@@ -6,6 +6,8 @@ import { lackOf } from '../../base/lack.ts';
 export interface Failure {
   readonly phase: Phase;
   readonly errno: string;
+  /** The reply cannot be read, or the connection was closed before any query with EDNS had been answered on it. */
+  readonly mayBeEdns?: boolean;
 }
 
 /** Whether an attempt failed for a lack of this node's, which says nothing of the upstream. */

@@ -9,13 +9,13 @@ import { fileURLToPath } from 'node:url';
 import { decode } from 'dns-packet';
 import { buildQuery } from '../../../agent/dns/build.ts';
 import { frame } from '../../../agent/dns/frame.ts';
-import { FLAG, flagsOf, HEADER_BYTES } from '../../../agent/dns/header.ts';
+import { FLAG, flagsOf, HEADER_BYTES, putU16 } from '../../../agent/dns/header.ts';
 import { CLASS, RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
 import { freePort } from '../../support/free-port.ts';
 import { eventually } from '../../support/netns/netns.ts';
 import { overUdp, stopped, type Target } from '../../support/server/subject.ts';
-import { bareReplyTo } from '../../support/upstream/messages.ts';
+import { bareReplyTo, replyTo } from '../../support/upstream/messages.ts';
 import {
   type Asked,
   type FakeServer,
@@ -75,15 +75,35 @@ const PIPELINES: readonly Rude[] = [
     },
   },
 ];
+const hangsUp =
+  (how: 'close' | 'reset'): Script =>
+  (asked) => {
+    if (asked.transport === 'tcp') asked.hangUp(how);
+  };
+/** A server that knows no OPT repeats the count of additional records from the query, and puts none there. */
+const miscounts: Script = (asked) => {
+  const message = replyTo(asked, { address: [192, 0, 2, 1] });
+  putU16(message, 10, 1);
+  asked.raw(asked.transport === 'udp' ? message : frame(message));
+};
+
+const DISLIKES: readonly (readonly [string, Script])[] = [
+  ['drops', () => undefined],
+  ['servfail', says('SERVFAIL')],
+  ['refused', says('REFUSED')],
+  ['formerr', says('FORMERR')],
+  ['notimp', says('NOTIMP')],
+  ['badvers', bare('BADVERS', true)],
+  ['empty', (asked) => asked.answer({})],
+  ['miscounts', miscounts],
+  ['closes', hangsUp('close')],
+  ['resets', hangsUp('reset')],
+];
 const EDNS: readonly Rude[] = [
-  { zone: 'drops.test', script: toOpt(() => undefined) },
-  { zone: 'drops-tcp.test', options: TCP, script: toOpt(() => undefined) },
-  { zone: 'servfail.test', script: toOpt(says('SERVFAIL')) },
-  { zone: 'servfail-tcp.test', options: TCP, script: toOpt(says('SERVFAIL')) },
-  { zone: 'refused.test', script: toOpt(says('REFUSED')) },
-  { zone: 'formerr.test', script: toOpt(says('FORMERR')) },
-  { zone: 'badvers.test', script: toOpt(bare('BADVERS', true)) },
-  { zone: 'empty.test', script: toOpt((asked) => asked.answer({})) },
+  ...DISLIKES.flatMap(([name, script]) => [
+    { zone: `${name}.test`, script: toOpt(script) },
+    { zone: `${name}-tcp.test`, options: TCP, script: toOpt(script) },
+  ]),
   {
     zone: 'told.test',
     options: 'no_edns',

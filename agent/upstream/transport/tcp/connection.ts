@@ -265,7 +265,8 @@ export class TcpConnection implements Carrier, Expiring {
     const orphans = [...this.#inFlight.values()];
     this.#inFlight.clear();
     for (const flight of orphans) flight.carrier = undefined;
-    this.#events.onGone(this, orphans, wasOpen, { phase: this.phase, errno });
+    const mayBeEdns = wasOpen && this.isClosedByPeer && !this.isProven;
+    this.#events.onGone(this, orphans, wasOpen, { phase: this.phase, errno, mayBeEdns });
   }
 
   /** False where it had gone already. */

@@ -119,6 +119,8 @@ for (const [file, reason] of [
       room.group(groupOptions({ maxConnectAttempts: 1 })).exchange(question(), 1_000),
     );
     deliver(sockets.udp(A.address));
+    // What cannot be read may be because of EDNS.
+    if (reason === 'malformed') deliver(sockets.udp(A.address));
     await settle();
     const { rcode, extended } = errorOf(failed);
     assert.deepEqual([rcode, extended?.code], [RCODE.SERVFAIL, EDE.NO_REACHABLE_AUTHORITY]);

@@ -4,9 +4,10 @@ import type { NewRecord } from '../../dns/build.ts';
 import { FLAG } from '../../dns/header.ts';
 import { CLASS, className, EDE, RCODE, TYPE, typeName } from '../../dns/iana.ts';
 import { isSubdomain, lowerName, sameName } from '../../dns/name.ts';
-import { rebuildAll } from '../../dns/rebuild.ts';
+import { rebuild, rebuildAll } from '../../dns/rebuild.ts';
+import { readRecords } from '../../dns/records.ts';
 import { recordFromText, type TextRecord } from '../../dns/text/record.ts';
-import { type Answer, madeAnswer, remade, wireAt } from '../../query/answer.ts';
+import { type Answer, madeAnswer, remade, ttlOffsetsOf, wireAt } from '../../query/answer.ts';
 import type { Handler, Result } from '../../query/handler.ts';
 import type { Query } from '../../query/query.ts';
 import { resolveFor } from '../../query/reenter.ts';
@@ -114,7 +115,14 @@ function answered(
   const shareable = !records.some(({ isPrivate }) => isPrivate);
   const options = { shareable, ...(extended === undefined ? {} : { extended }) };
   const made = madeAnswer(query, { rcode, flags: FLAG.AA, ...sections }, 'template', options);
-  return chased(query, made, sections.answer, services);
+  return chased(query, compressed(made), sections.answer, services);
+}
+
+/** A template writes every owner out: with pointers in place of them more records fit into a UDP answer. */
+function compressed(made: Answer): Answer {
+  const wire = rebuild(made.wire, {});
+  if (wire === undefined || wire.length >= made.length) return made;
+  return made.with({ wire, ttlOffsets: ttlOffsetsOf(readRecords(wire) ?? []) });
 }
 
 function otherClass({ text }: RecordTemplate): DnsError {

@@ -53,6 +53,25 @@ ederror 21 "Blocked"
     assert.deepEqual([answer.rcode, answer.extended], [3, { code: 21, text: 'Blocked' }]);
   });
 
+  it('writes the name of the question once: 28 addresses fit into 512 bytes, each with its TTL', async () => {
+    const answers = Array.from(
+      { length: 28 },
+      (_, i) => `answer "{{ .Name }} ${100 + i} A 10.0.0.${i}"`,
+    );
+    const { ask } = template(`template IN A example {\n${answers.join('\n')}\n}`);
+    const answer = await ask('headless.example');
+    assert.equal(answer.wire.length, 12 + 'headless.example'.length + 2 + 4 + 28 * 16);
+    const ttls = (decoded(answer).answers ?? []).map((each) => 'ttl' in each && each.ttl);
+    assert.deepEqual(
+      ttls,
+      answers.map((_, i) => 100 + i),
+    );
+    assert.deepEqual(
+      answer.ttlOffsets.map((at) => answer.wire.readUInt32BE(at)),
+      answers.map((_, i) => 100 + i),
+    );
+  });
+
   it('leaves other zones, types and classes to the next plugin', async () => {
     const { ask, next } = template(`${IP}}`);
     assert.equal(await ask('ip-1-2.test'), next.answer);

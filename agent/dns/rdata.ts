@@ -56,17 +56,17 @@ const SERVICE = INTERNET(2, 'plain', 'params');
 const SHAPES: readonly (readonly [number, Shape])[] = [
   [TYPE.A, INTERNET(4)],
   [TYPE.NS, OLD('name')],
-  [3, OLD('name')], // MD
-  [4, OLD('name')], // MF
+  [TYPE.MD, OLD('name')],
+  [TYPE.MF, OLD('name')],
   [TYPE.CNAME, OLD('name')],
   [TYPE.SOA, OLD('name', 'name', 20)],
-  [7, OLD('name')], // MB
-  [8, OLD('name')], // MG
-  [9, OLD('name')], // MR
+  [TYPE.MB, OLD('name')],
+  [TYPE.MG, OLD('name')],
+  [TYPE.MR, OLD('name')],
   [11, INTERNET(5, 'rest')], // WKS
   [TYPE.PTR, OLD('name')],
   [TYPE.HINFO, ANY_CLASS('text', 'text')],
-  [14, OLD('name', 'name')], // MINFO
+  [TYPE.MINFO, OLD('name', 'name')],
   [TYPE.MX, OLD(2, 'name')],
   [TYPE.TXT, TEXTS],
   [TYPE.RP, ANY_CLASS('name', 'name')],
@@ -74,7 +74,7 @@ const SHAPES: readonly (readonly [number, Shape])[] = [
   [19, ANY_CLASS('text')], // X25
   [20, TEXTS], // ISDN: an address, perhaps a subaddress
   [21, ANY_CLASS(2, 'name')], // RT
-  [23, ANY_CLASS('name')], // NSAP-PTR
+  [TYPE['NSAP-PTR'], ANY_CLASS('name')],
   [TYPE.SIG, SIGNATURE],
   [TYPE.KEY, KEY],
   [26, INTERNET(2, 'name', 'name')], // PX

@@ -44,10 +44,17 @@ function readRule(line: Line, block: Block, log: Logger): Rule {
   const [allow, deny] = [read('allow'), read('block')];
   const options = { allow, block: deny, filter: read('filter'), drop: read('drop') };
   readOptions(line, options, true);
-  if (policies.length === 0)
-    throw new ConfigError(line.name.place, 'acl needs braces with allow, block, filter or drop');
+  if (policies.length === 0) warnOfNone(line.name, log);
   const zones = zonesOf(line.args, block);
   return { zones: zones.map((text) => ({ text, name: nameFromText(text) })), policies };
+}
+
+function warnOfNone({ place }: Token, log: Logger): void {
+  const { file, line } = place;
+  log.warn(
+    { event: 'corefile-warning' },
+    `${file}:${line}: acl without allow, block, filter or drop: every client may ask`,
+  );
 }
 
 /** `type A AAAA net 10.0.0.0/8 fd00::/8`, in any order; what is not named is not limited. */

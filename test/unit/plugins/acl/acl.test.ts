@@ -97,6 +97,16 @@ describe('acl', () => {
     );
   });
 
+  it('without a policy lets every query pass, with a warning that names its place', () => {
+    for (const text of ['acl', 'acl {\n}', 'acl example.org {\n}']) {
+      const { verdict, services } = acl(text);
+      assert.equal(verdict({ name: 'a.example.org' }), 'allow');
+      const warnings = services.log.records.map(({ level, message }) => `${level} ${message}`);
+      assert.equal(warnings.length, 1);
+      assert.match(warnings.join(), /^warn \/etc\/Corefile:\d+: acl without allow, /);
+    }
+  });
+
   it('counts by the longest zone that matched', () => {
     const { verdict, services } = acl(
       'acl . example.org {\nfilter type TXT\nblock type MX\ndrop type PTR\n}',
@@ -122,8 +132,6 @@ describe('acl', () => {
   });
 
   for (const text of [
-    'acl',
-    'acl {\n}',
     'acl {\nreject\n}',
     'acl {\nblock type\n}',
     'acl {\nblock net\n}',

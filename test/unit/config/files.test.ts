@@ -33,7 +33,8 @@ describe('the machine’s files', () => {
     assert.throws(() => systemFiles.read(join(dir, 'huge')), /is over 2097152 bytes/);
     assert.throws(() => systemFiles.read(dir), /is a directory, not a regular file/);
     assert.throws(() => systemFiles.read(join(dir, 'pipe')), /is a named pipe, not a regular file/);
-    assert.throws(() => systemFiles.read('/dev/null'), /is a device, not a regular file/);
+    assert.throws(() => systemFiles.read('/dev/zero'), /is a device, not a regular file/);
+    assert.equal(systemFiles.read('/dev/null'), '');
     assert.throws(() => systemFiles.read(join(dir, 'none')), { code: 'ENOENT' });
   });
 

@@ -119,6 +119,13 @@ describe('hosts file', () => {
     assert.deepEqual(lines(marked, 'a', 'A'), ['A 10.0.0.1']);
   });
 
+  it('may be /dev/null, with every entry in the Corefile', async () => {
+    const services = fakeServices();
+    const files = { ...services.files, open: (name: string) => openFile(name, services.clock) };
+    const plugin = await hosts('hosts /dev/null {\n10.0.0.1 a\n}', '.', fakeServices({ files }));
+    assert.deepEqual(lines(plugin, 'a', 'A'), ['A 10.0.0.1']);
+  });
+
   it('may be a file only: a named pipe, a directory or a device is refused as what it is', async (t) => {
     const dir = mkdtempSync(join(tmpdir(), 'nodens-hosts-'));
     t.after(() => rmSync(dir, { recursive: true }));

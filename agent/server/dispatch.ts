@@ -80,7 +80,7 @@ export class Dispatcher {
   }
 }
 
-/** Last link of every chain: no plugin took the query. CoreDNS says REFUSED, too. */
+/** Last link of every chain: no plugin took the query. CoreDNS says that only of a block without any plugin, else SERVFAIL. */
 export function refuse(): never {
   throw new DnsError(RCODE.REFUSED, 'no plugin of this server block answers the query');
 }

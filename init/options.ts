@@ -31,8 +31,6 @@ export interface InitOptions {
   readonly fallbackService: string | undefined;
   /** A single bit. */
   readonly fallbackMark: number;
-  /** Another single bit. */
-  readonly aliveMark: number;
   readonly probePorts: PortRange;
   /** Intercept although the data path looks as if it would not care. */
   readonly force: boolean;
@@ -84,7 +82,7 @@ function optionsOf(flags: FlagValues, supervise: readonly string[] | undefined):
     backend: oneOf('--backend', value('backend'), ['auto', 'nft', 'iptables']),
     clusterDns: oneOfFamily('--clusterdns', addressesOf('--clusterdns', value('clusterdns'))),
     fallbackService: serviceName('--fallback-service', value('fallback-service')),
-    ...marks(value('fallback-mark'), flags['alive-mark']),
+    fallbackMark: bit('--fallback-mark', value('fallback-mark')),
     probePorts: portRange('--probe-port', value('probe-port')),
     force: isOn('force'),
     socketPath: flags.socket ?? defaultSocket(),
@@ -135,25 +133,6 @@ function bit(flag: string, text: string): number {
   const value = /^(0x[0-9a-f]{1,8}|\d{1,10})$/i.test(text) ? Number(text) : 0;
   if (value > 0 && value <= 0xffff_ffff && Number.isInteger(Math.log2(value))) return value;
   throw new UsageError(`${flag}: ${text} is not a single bit of 32, such as 0x1000`);
-}
-
-/**
- * None of kube-proxy's (0x4000, 0x8000), the portmap plugin's (0x2000), Cilium's (0xff00), Calico's (0xffff0000), the AWS
- * CNI's (0x80) or Istio's (0x539). The second where the first is the fallback's.
- */
-const ALIVE_MARKS = ['0x40', '0x2'] as const;
-
-function marks(
-  fallback: string,
-  alive: string | undefined,
-): Pick<InitOptions, 'fallbackMark' | 'aliveMark'> {
-  const fallbackMark = bit('--fallback-mark', fallback);
-  const asked = alive === undefined ? ALIVE_MARKS : [alive];
-  const aliveMark = asked
-    .map((text) => bit('--alive-mark', text))
-    .find((mark) => mark !== fallbackMark);
-  if (aliveMark !== undefined) return { fallbackMark, aliveMark };
-  throw new UsageError(`--alive-mark: ${alive} is the bit of --fallback-mark: take another`);
 }
 
 function portRange(flag: string, text: string): PortRange {

@@ -29,9 +29,8 @@ export async function stay(site: Site): Promise<number> {
     const [kept, leftovers] = [keptOf(site, firewall), leftoversOf(site)];
     const addon = addonOrWarning(log);
     if (addon !== undefined) releaseRegularly(addon, clock);
-    const lend = addon?.lendTable;
     service = new Service({
-      ...{ ...parts, plan, firewall, gate, kept, endpoints, leftovers, lend },
+      ...{ ...parts, plan, firewall, gate, kept, endpoints, leftovers },
       edge: serviceEdge(site),
     });
     return await run(service, { ...parts, edge: runEdge(site, addon) });
@@ -43,7 +42,7 @@ export async function stay(site: Site): Promise<number> {
 function addonOrWarning(log: Log): InitAddon | undefined {
   const addon = initAddon();
   if (!(addon instanceof Error)) return addon;
-  log.warn('cannot load the native addon: query rules of the host do not end with the agent', {
+  log.warn('cannot load the native addon: init takes more memory', {
     event: 'init-addon',
     error: addon.message,
   });

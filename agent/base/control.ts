@@ -30,13 +30,10 @@ export interface ProbePorts {
 }
 
 /**
- * agent → init. `ready`: the agent answers, intercept; `withdraw`: it is about to stop, take interception away; `herald`:
- * this connection's end is the news that the agent with this nonce is being killed. Nothing else is said on it, and what
- * init sends is not read: a socket among it ends with the herald (`native/netfilter/socket_handoff.c`).
+ * agent → init. `ready`: the agent answers, intercept; `withdraw`: it is about to stop, take interception away.
  */
 export type AgentMessage =
   | { readonly type: 'ready'; readonly nonce: string }
-  | { readonly type: 'herald'; readonly nonce: string }
   | { readonly type: 'withdraw' };
 
 /** init → agent. `withdrawn` acknowledges `withdraw`; `status` carries totals since init's start. */
@@ -47,7 +44,7 @@ export type InitMessage =
       readonly state: InterceptionState;
       readonly backend: string;
       readonly setupErrors: Readonly<Partial<Record<SetupErrorType, number>>>;
-      /** How often interception was withdrawn although the agent lived on: it hung, or its herald was killed. */
+      /** How often interception was withdrawn although the agent lived on: it hung. */
       readonly flaps?: number;
       /** Probes that found no answer although an agent had said that it answers. */
       readonly probeFailures?: number;

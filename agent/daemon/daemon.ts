@@ -88,7 +88,6 @@ export class Daemon {
               init.onStatus(status);
             },
             nonce: foundation.identity.nonce,
-            heralds: foundation.heralds,
           });
   }
 

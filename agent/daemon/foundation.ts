@@ -22,7 +22,6 @@ import { TrafficTable } from '../observe/metrics/request-metrics.ts';
 import { Query } from '../query/query.ts';
 import type { Files } from '../query/services/files.ts';
 import type { Services } from '../query/services/services.ts';
-import type { Heralds } from '../server/companions.ts';
 import { Dispatcher } from '../server/dispatch.ts';
 import { Identity } from '../server/identity.ts';
 import { nodeAddresses } from '../server/listen/node-addresses.ts';
@@ -62,7 +61,6 @@ export interface Foundation {
   readonly listeners: Listeners;
   readonly admin: AdminServer;
   readonly metricsPages: MetricsPages;
-  readonly heralds: Heralds | undefined;
   readonly tellLack: TellLack;
   /** Services that are the same for every block. */
   readonly shared: Omit<Services, 'block' | 'admin' | 'process'>;
@@ -89,7 +87,7 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
   metrics.gauge('nodens_file_memory_limit_bytes').value = ledger.fileBudgetBytes;
   const tellLack = lackTeller(metrics, log, clock);
   const random = Math.random;
-  const { connectUdp, heralds, ...transports } = chooseNative(log, clock);
+  const { connectUdp, ...transports } = chooseNative(log, clock);
   const sockets = connectUdp === undefined ? nodeSockets : withConnected(connectUdp);
   const cache = createCache({ clock, metrics, log, totalBytes: budget.bytes, random, ledger });
   const upstreams = createUpstreams({
@@ -127,7 +125,6 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
       listeners,
       admin,
       metricsPages,
-      heralds,
       tellLack,
     },
     shared: {

@@ -1,20 +1,20 @@
 /**
- * Loads the agent's addon (`native/`): batches of datagrams, TCP listeners that take over from an older one, companions of
- * a process that is killed, and pages that are not needed any more.
+ * Loads the agent's addon (`native/`): batches of datagrams, TCP listeners that take over from an older one, the memory
+ * holder, and pages that are not needed any more.
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../base/errors.ts';
 import type { PagesAddon } from '../base/pages.ts';
-import type { CompanionAddon } from './companions.ts';
+import type { MemoryHolderAddon } from './memory-holder.ts';
 import type { SteerAddon } from './tcp/steer.ts';
 import type { BatchAddon } from './udp/addon-buffers.ts';
 
 /** Beside the bundle, or where the install script puts it in a source tree. */
 const PLACES = ['../native/agent.node', '../../build/agent.node'];
 
-type Addon = BatchAddon & CompanionAddon & PagesAddon & SteerAddon;
+type Addon = BatchAddon & MemoryHolderAddon & PagesAddon & SteerAddon;
 
 /** The addon, or why there is none. Loading it again costs nothing. */
 export function loadAddon(): Addon | Error {

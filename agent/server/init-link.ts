@@ -9,13 +9,10 @@ import {
   type InterceptionState,
 } from '../base/control.ts';
 import type { Logger } from '../query/services/log.ts';
-import type { Heralds } from './companions.ts';
 
 const RETRY_MS = 200;
 /** An init that has not come by then is worth a warning. With a very large ruleset it needs a minute. */
 const LATE_MS = 30_000;
-/** A herald that is missing is replaced after this at the latest. */
-const HERALD_MS = 30_000;
 /** How long a stop waits for init to take interception away. */
 const WITHDRAW_MS = 2_000;
 
@@ -30,8 +27,6 @@ export interface InitLinkOptions {
   readonly onStatus: (status: InitStatus) => void;
   /** Init, which was there, has gone: what it last said holds no more. */
   readonly onGone: () => void;
-  /** Undefined where there are no companions. */
-  readonly heralds: Heralds | undefined;
 }
 
 /** Connects as soon as init listens, and again whenever it has gone. */
@@ -39,7 +34,6 @@ export class InitLink {
   readonly #options: InitLinkOptions;
   #socket: Socket | undefined;
   #retry: Timer | undefined;
-  #heralding: Timer | undefined;
   readonly #startMs: number;
   /** As the init that is connected said last; undefined while none did. */
   #state: InterceptionState | undefined;
@@ -78,7 +72,7 @@ export class InitLink {
 
   /**
    * Asks init to take interception away. Resolves to whether it has said so; false where no init is there or it does
-   * not answer in time: it will then see our end. The kernel sees that of the herald, in any case.
+   * not answer in time: it will then see our end.
    */
   withdraw(): Promise<boolean> {
     this.#isReady = false;
@@ -87,8 +81,6 @@ export class InitLink {
       const finish = (isAcknowledged: boolean): void => {
         timer.cancel();
         this.#finishWithdraw = undefined;
-        // Also where init has taken its rules away: those of another init ask for a mark, too.
-        this.#options.heralds?.end();
         resolve(isAcknowledged);
       };
       const timer = this.#options.clock.after(WITHDRAW_MS, () => finish(false));
@@ -100,7 +92,6 @@ export class InitLink {
   close(): void {
     this.#isClosed = true;
     this.#retry?.cancel();
-    this.#heralding?.cancel();
     this.#socket?.destroy();
   }
 
@@ -139,17 +130,6 @@ export class InitLink {
   #hearStatus(status: InitStatus): void {
     this.#state = status.state;
     this.#options.onStatus(status);
-    this.#sendHerald();
-  }
-
-  /** Sees to it that one is there before init is told that we answer, and as long as we do. */
-  #sendHerald(): void {
-    const { path, nonce, clock, heralds } = this.#options;
-    this.#heralding?.cancel();
-    this.#heralding = undefined;
-    if (!this.#isReady || !this.#isConnected || heralds === undefined) return;
-    heralds.start(path, encodeControl({ type: 'herald', nonce }));
-    this.#heralding = clock.after(HERALD_MS, () => this.#sendHerald());
   }
 
   #lost(): void {
@@ -160,7 +140,6 @@ export class InitLink {
     }
     this.#isConnected = false;
     this.#state = undefined;
-    this.#heralding?.cancel();
     this.#finishWithdraw?.(false);
     if (this.#isClosed) return;
     this.#sayLate();
@@ -176,7 +155,6 @@ export class InitLink {
   }
 
   #sayReady(): void {
-    this.#sendHerald();
     this.#say({ type: 'ready', nonce: this.#options.nonce });
   }
 

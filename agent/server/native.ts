@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { releaseRegularly } from '../base/pages.ts';
 import type { Logger } from '../query/services/log.ts';
 import { loadAddon } from './addon.ts';
-import { type Heralds, heraldsOf, startKeeper } from './companions.ts';
+import { startMemoryHolder } from './memory-holder.ts';
 import { type ListenTcp, sharedListen, steeredListen } from './tcp/steer.ts';
 import { batchOpener } from './udp/batch.ts';
 import { type ConnectUdp, connectedOpener } from './udp/connected.ts';
@@ -17,8 +17,6 @@ export interface Native {
   readonly listenTcp: ListenTcp;
   /** For questions to upstreams; undefined where node:dgram is to be used. */
   readonly connectUdp: ConnectUdp | undefined;
-  /** Undefined where this process has no companions. */
-  readonly heralds: Heralds | undefined;
 }
 
 /**
@@ -28,7 +26,7 @@ export interface Native {
 export function chooseNative(log: Logger, clock: Clock): Native {
   const portable: Native = {
     ...{ openUdp: openDgram, isUdpWildcard: false, listenTcp: sharedListen },
-    ...{ connectUdp: undefined, heralds: undefined },
+    connectUdp: undefined,
   };
   if (process.env.NODENS_UDP === 'dgram') {
     log.info({}, 'NODENS_UDP=dgram: UDP uses one system call for each datagram');
@@ -36,14 +34,13 @@ export function chooseNative(log: Logger, clock: Clock): Native {
   }
   const addon = loadAddon();
   if (!(addon instanceof Error)) {
-    startKeeper(addon, log);
+    startMemoryHolder(addon, log);
     releaseRegularly(addon, clock);
     return {
       openUdp: batchOpener(addon),
       isUdpWildcard: true,
       listenTcp: steeredListen(addon),
       connectUdp: connectedOpener(addon),
-      heralds: heraldsOf(addon, log),
     };
   }
   const text = 'cannot load the native addon, UDP uses one system call for each datagram';

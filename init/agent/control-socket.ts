@@ -11,7 +11,7 @@ import {
 import { errnoOf, NodensError } from '../../agent/base/errors.ts';
 import type { Log } from '../log.ts';
 
-/** Two agents during an upgrade, each with its herald, and some spare. */
+/** Two agents during an upgrade, and some spare. */
 const MAX_CONNECTIONS = 8;
 
 export interface ControlHandlers {
@@ -21,10 +21,6 @@ export interface ControlHandlers {
   readonly onReady: (agent: object, nonce: string | undefined) => void;
   /** The acknowledgement is sent when this resolves. */
   readonly onWithdraw: (agent: object) => Promise<void>;
-  /** An agent has a herald: the same object for its connection's lifetime. `descriptor` tells our end of it, -1: none. */
-  readonly onHerald: (herald: object, descriptor: () => number) => void;
-  /** An agent's herald has ended: the agent is being killed, or somebody has killed the herald alone. */
-  readonly onHeraldGone: (herald: object, nonce: string | undefined) => void;
   /** The connection ended, for whatever reason. */
   readonly onGone: (agent: object) => void;
 }
@@ -53,8 +49,7 @@ export async function listenControl(
   if (await somebodyListens(path)) throw new AlreadyRunningError(path);
   await rm(path, { force: true });
   const agents = new Set<Socket>();
-  const heralds = new Set<Socket>();
-  const server = createServer((socket) => serve(socket, { agents, heralds, log, handlers }));
+  const server = createServer((socket) => serve(socket, { agents, log, handlers }));
   server.maxConnections = MAX_CONNECTIONS;
   await listening(server, path);
   await restrict(path, agentUid);
@@ -65,7 +60,6 @@ export async function listenControl(
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        for (const herald of heralds) herald.destroy();
         // An agent that stops with us may be about to ask, or wait for, what has happened already.
         const last = encodeControl({ type: 'withdrawn' });
         for (const agent of agents) {
@@ -79,28 +73,19 @@ export async function listenControl(
 
 interface Serving {
   readonly agents: Set<Socket>;
-  /** They read nothing, so nothing is said to them. */
-  readonly heralds: Set<Socket>;
   readonly log: Log;
   readonly handlers: ControlHandlers;
 }
 
-function serve(socket: Socket, { agents, heralds, log, handlers }: Serving): void {
+function serve(socket: Socket, { agents, log, handlers }: Serving): void {
   agents.add(socket);
   socket.setEncoding('utf8');
   const say = (message: InitMessage): void => {
     if (socket.writable) socket.write(encodeControl(message));
   };
-  let heraldOf: string | undefined;
   const hear = controlDecoder<AgentMessage>(
     (message) => {
-      if (message.type === 'herald') {
-        if (!agents.delete(socket)) return;
-        heraldOf = nonceOf(message);
-        heralds.add(socket);
-        handlers.onHerald(socket, () => descriptorOf(socket));
-      } else if (heralds.has(socket)) socket.destroy();
-      else if (message.type === 'ready') handlers.onReady(socket, nonceOf(message));
+      if (message.type === 'ready') handlers.onReady(socket, nonceOf(message));
       else if (message.type === 'withdraw')
         void handlers.onWithdraw(socket).then(() => say({ type: 'withdrawn' }));
     },
@@ -117,16 +102,9 @@ function serve(socket: Socket, { agents, heralds, log, handlers }: Serving): voi
   socket.on('error', () => undefined);
   socket.on('close', () => {
     agents.delete(socket);
-    if (heralds.delete(socket)) handlers.onHeraldGone(socket, heraldOf);
-    // Also where a herald was an agent before, which none of ours is.
     handlers.onGone(socket);
   });
   say(handlers.status());
-}
-
-/** Node has it, and no public name for it; -1 where that has changed. */
-function descriptorOf(socket: Socket): number {
-  return (socket as { readonly _handle?: { readonly fd?: number } })._handle?.fd ?? -1;
 }
 
 /** What comes over a socket is not what its type says until it is looked at. */

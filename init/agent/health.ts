@@ -34,9 +34,6 @@ export class AgentWatch {
   #failures = 0;
   #goodRounds = 0;
   #heldUntilMs: number | undefined;
-  /** Who was in doubt lives: until then it is not doubted again. */
-  #trustedUntilMs = 0;
-  #isDoubted = false;
   #timer: Timer | undefined;
   #isAsking = false;
   #stopped = false;
@@ -47,7 +44,7 @@ export class AgentWatch {
     this.#parts = parts;
   }
 
-  /** How often interception went although the agent lived on: it hung, or its herald was killed. */
+  /** How often interception went although the agent lived on, because it hung. */
   get flaps(): number {
     return this.#flaps;
   }
@@ -55,11 +52,6 @@ export class AgentWatch {
   /** Probes that found no answer although an agent had said that it answers. */
   get probeFailures(): number {
     return this.#probeFailures;
-  }
-
-  /** Whether queries shall be led to the agent. */
-  get intercepts(): boolean {
-    return this.#verdict;
   }
 
   /** Whether the last round was answered everywhere. */
@@ -83,30 +75,15 @@ export class AgentWatch {
     this.#schedule(0);
   }
 
+  /** Whether this agent has said that it answers, and has not left since. */
+  isReady(agent: object): boolean {
+    return this.#ready.has(agent);
+  }
+
   /** An agent leaves, or is gone. Resolves when interception is gone too, unless another agent is ready. */
   async leave(agent: object): Promise<void> {
     if (!this.#ready.delete(agent) || this.#ready.size > 0) return;
-    // A doubt that came true is nothing to hold against the next one.
-    if (this.#isDoubted) this.#heldUntilMs = undefined;
-    this.#isDoubted = false;
-    this.#trustedUntilMs = 0;
     if (!this.#stopped) await this.#decide(false);
-  }
-
-  /**
-   * The agent with this nonce is being killed. Where it is not, it is trusted again after as many good rounds as one
-   * that hung, and not doubted again for a minute. Resolves to whether interception went for it, when it is gone.
-   */
-  async doubt(nonce: string): Promise<boolean> {
-    const nonces = [...this.#ready.values()];
-    const nowMs = this.#parts.clock.nowMs();
-    if (this.#stopped || !this.#verdict || nowMs < this.#trustedUntilMs) return false;
-    if (!nonces.includes(nonce) || new Set(nonces).size > 1) return false;
-    this.#goodRounds = 0;
-    this.#isDoubted = true;
-    this.#heldUntilMs = nowMs;
-    await this.#decide(false);
-    return true;
   }
 
   async #ask(): Promise<void> {
@@ -125,24 +102,18 @@ export class AgentWatch {
     this.#goodRounds++;
     if (this.#verdict || !this.#isOurs(names) || !this.#isSteady()) return;
     this.#heldUntilMs = undefined;
-    if (this.#isDoubted) this.#outlive();
     await this.#decide(true);
-  }
-
-  #outlive(): void {
-    this.#isDoubted = false;
-    this.#flaps++;
-    this.#trustedUntilMs = this.#parts.clock.nowMs() + HOLD_OFF_MS;
   }
 
   async #missed({ silent, isRefused }: Round): Promise<void> {
     this.#failures++;
     this.#goodRounds = 0;
     if (this.#verdict || this.#ready.size > 0) this.#probeFailures += silent.length;
-    // Who is in doubt has lost interception already, and may hang all the same.
-    if (!(this.#verdict || this.#isDoubted) || this.#failures !== MAX_FAILURES) return;
-    if (!isRefused) this.#heldUntilMs = this.#parts.clock.nowMs() + HOLD_OFF_MS;
-    if (!isRefused && this.#verdict) this.#flaps++;
+    if (!this.#verdict || this.#failures !== MAX_FAILURES) return;
+    if (!isRefused) {
+      this.#heldUntilMs = this.#parts.clock.nowMs() + HOLD_OFF_MS;
+      this.#flaps++;
+    }
     await this.#decide(false);
     if (!isRefused) this.#parts.onWedge(silent);
   }

@@ -1,17 +1,18 @@
 /**
- * Companions of killed agents (`native/process/companion.h`) fall to the first process of the container, which in drop-in
- * mode is init. They end by themselves; their exit status must be taken, or each would keep a process id for ever.
+ * The memory holder of a killed agent (`native/process/memory_holder.c`) becomes a child of the first process of the
+ * container, which in drop-in mode is init. It ends by itself. init must take its exit status, or its process id is never
+ * free again.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import type { InitAddon } from '../node/addon.ts';
 
-const COMPANIONS = ['nodens-keeper', 'nodens-herald'];
+const MEMORY_HOLDER = 'nodens-mem-hold';
 
-/** Takes the status of every companion that has ended as a child of ours. */
+/** Takes the status of every memory holder that has ended as a child of init. */
 export function reapOrphans(addon: InitAddon | undefined): void {
   if (addon === undefined) return;
   for (const pid of readdirSync('/proc')) {
-    if (/^\d+$/.test(pid) && isEndedCompanion(statOf(pid))) addon.reap(Number(pid));
+    if (/^\d+$/.test(pid) && isEndedHolder(statOf(pid))) addon.reap(Number(pid));
   }
 }
 
@@ -24,7 +25,7 @@ function statOf(pid: string): string {
   }
 }
 
-function isEndedCompanion(stat: string): boolean {
+function isEndedHolder(stat: string): boolean {
   const [, name = '', state, parent] = /^\d+ \((.*)\) (\S) (\d+) /s.exec(stat) ?? [];
-  return COMPANIONS.includes(name) && state === 'Z' && Number(parent) === process.pid;
+  return name === MEMORY_HOLDER && state === 'Z' && Number(parent) === process.pid;
 }

@@ -5,7 +5,6 @@ import { messageOf } from '../../agent/base/errors.ts';
 import { AlreadyRunningError, type Control } from '../agent/control-socket.ts';
 import { AgentWatch } from '../agent/health.ts';
 import { AGENT_UID } from '../agent/supervisor.ts';
-import { AliveTables, type LendTable } from '../alive/tables.ts';
 import type { EndpointFollower } from '../endpoints/follow.ts';
 import { fallbackPackets } from '../firewall/nft/fallback.ts';
 import type { Firewall } from '../firewall/select.ts';
@@ -35,8 +34,6 @@ export interface ServiceParts {
   readonly leftovers: Pick<Leftovers, 'watch' | 'stop'>;
   /** Undefined where the fallback shall not lead to endpoints. */
   readonly endpoints: EndpointFollower | undefined;
-  /** Undefined without the addon. */
-  readonly lend: LendTable | undefined;
   readonly edge: ServiceEdge;
   readonly system: System;
   readonly clock: Clock;
@@ -49,7 +46,6 @@ export class Service {
   readonly #parts: ServiceParts;
   readonly #reconciler: Reconciler;
   readonly #switch: InterceptionSwitch;
-  readonly #alive: AliveTables;
   readonly #watch: AgentWatch;
   #control: Control | undefined;
   #endMonitor: () => void = () => undefined;
@@ -66,7 +62,7 @@ export class Service {
     this.#reconciler = new Reconciler({
       link: options.setupInterface ? new Link(system.run, log, plan) : undefined,
       firewall,
-      rules: async () => this.#alive.bind(await kept.rules(await gate.rules())),
+      rules: async () => kept.rules(await gate.rules()),
       isPending: () => firewall !== undefined && gate.isPending,
       clock,
       log,
@@ -74,13 +70,6 @@ export class Service {
       onChange: () => this.#onChange(),
     });
     this.#switch = new InterceptionSwitch(this.#reconciler, firewall?.isOwner === true);
-    this.#alive = new AliveTables({
-      ...{ run: system.run, clock, log, lend: this.#lend },
-      alive: { addresses: plan.interceptedIps, port: options.port, mark: options.aliveMark },
-      onFirst: () => {
-        if (this.#watch.intercepts) void this.#reconciler.pass();
-      },
-    });
     kept.onQuiet = () => this.#reconciler.pass();
     if (endpoints !== undefined) endpoints.onChange = () => this.#reconciler.pass();
     this.#watch = new AgentWatch({
@@ -121,7 +110,6 @@ export class Service {
       backend: firewall?.name ?? 'none',
       reason: firewall?.reason,
       diesWithInit: firewall?.isOwner,
-      diesWithAgent: this.#lend !== undefined,
     });
     if (this.#isLeaving) return;
     this.#parts.kept.watch();
@@ -166,12 +154,6 @@ export class Service {
     await this.#control?.close();
   }
 
-  /** Undefined where query rules cannot be bound to an agent: nothing asks for a mark then. */
-  get #lend(): LendTable | undefined {
-    const { firewall, plan, lend } = this.#parts;
-    return firewall?.isOwner === true && plan.rules.query.length > 0 ? lend : undefined;
-  }
-
   /** Rules that only match while a socket is bound harm nobody who wants rules to stay. */
   #idle(): Interception {
     return this.#parts.options.skipTeardown ? 'socket-guarded' : 'none';
@@ -190,6 +172,15 @@ export class Service {
     await this.#switch.gone;
   }
 
+  /** An agent that stops has asked to withdraw before. */
+  #onGone(agent: object): void {
+    if (this.#watch.isReady(agent) && !this.#isLeaving)
+      this.#parts.log.warn('agent killed: its connection ended without a withdrawal', {
+        event: 'agent-killed',
+      });
+    void this.#watch.leave(agent);
+  }
+
   async #listen(): Promise<Control | undefined> {
     const { options, edge, log } = this.#parts;
     try {
@@ -197,9 +188,7 @@ export class Service {
         status: () => this.#status(),
         onReady: (agent, nonce) => this.#watch.ready(agent, nonce),
         onWithdraw: (agent) => this.#onLeave(agent),
-        onGone: (agent) => void this.#watch.leave(agent),
-        onHerald: (herald, descriptor) => this.#alive.add(herald, descriptor),
-        onHeraldGone: (herald, nonce) => void this.#loseHerald(herald, nonce),
+        onGone: (agent) => this.#onGone(agent),
       });
     } catch (error) {
       // A child's end is seen without a socket, and probes say when it answers; a sidecar has nothing else.
@@ -215,20 +204,6 @@ export class Service {
     const { plan, edge } = this.#parts;
     if (this.#reconciler.interception !== 'full') return true;
     return (await Promise.all(plan.interceptedIps.map(edge.reachesAgent))).every(Boolean);
-  }
-
-  /**
-   * Where it was only the herald that was killed, interception is back after some good probes, or at once without the
-   * mark if the agent is trusted.
-   */
-  async #loseHerald(herald: object, nonce: string | undefined): Promise<void> {
-    const isLast = this.#alive.remove(herald);
-    if (nonce !== undefined && (await this.#watch.doubt(nonce)))
-      this.#parts.log.warn('agent killed: interception withdrawn', {
-        event: 'agent-killed',
-        nonce,
-      });
-    else if (isLast && this.#watch.intercepts) await this.#reconciler.lost();
   }
 
   /** Who is connected to an agent that hangs had better be told so by a reset than wait for an answer. */

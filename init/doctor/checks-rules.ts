@@ -10,7 +10,6 @@ import {
   nodeLocalDnsLines,
   ownRuleIds,
   ownText,
-  waitsForAgent,
 } from './ruleset.ts';
 import { isSeen, unseen } from './seen.ts';
 
@@ -18,16 +17,9 @@ export function interception(facts: Pick<Facts, 'rules' | 'localIps'>): Finding 
   const id = 'interception';
   const { rules, localIps } = facts;
   if (!isSeen(rules)) return unseen(id, rules);
-  const ids = [...ownRuleIds(ownText(rules.value))].filter(
-    (rule) => !/^(un)?mark-alive-/.test(rule),
-  );
+  const ids = [...ownRuleIds(ownText(rules.value))];
   const by = backendsOf(rules.value).join(' and ');
   const has = (prefix: string): boolean => ids.some((rule) => rule.startsWith(prefix));
-  if (waitsForAgent(rules.value)) {
-    const says = 'query rules that wait for an agent that is alive: kube-dns serves';
-    const remedy = 'init takes them away or frees them at once, unless it hangs: is it running?';
-    return { id, verdict: 'warn', says, remedy };
-  }
   const led = familiesOf(ids, 'query-pod');
   const left = localIps.filter((ip) => !led.includes(familyOf(ip) ?? 4));
   if (has('query-pod') && has('reply')) {

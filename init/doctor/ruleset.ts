@@ -25,21 +25,9 @@ export function familiesOf(ids: Iterable<string>, ...prefixes: readonly string[]
   return ([4, 6] as const).filter((family) => ofThese.some((id) => id.endsWith(`${family}`)));
 }
 
-/** Whether all query rules ask for the mark of an agent that is alive, and nobody sets it. */
-export function waitsForAgent(rules: Rules): boolean {
-  const lines = ownText(rules).split('\n');
-  const queries = lines.filter((line) => /nodens:query-\w+-udp/.test(line));
-  const asks = queries.length > 0 && queries.every((line) => MARK_MATCH.test(line));
-  return asks && !/nodens:mark-alive-/.test(rules.nft);
-}
-
-/** As nft shows it, and as iptables-save does. */
-const MARK_MATCH = /meta mark & \S+ == |-m mark --mark /;
-
 /** Whether rules of ours lead queries of pods to the agent now. */
 export function leadsToAgent(rules: Rules, family: Family): boolean {
-  const led = familiesOf(ownRuleIds(ownText(rules)), 'query-pod');
-  return led.includes(family) && !waitsForAgent(rules);
+  return familiesOf(ownRuleIds(ownText(rules)), 'query-pod').includes(family);
 }
 
 /** Text of all rules that are ours. */

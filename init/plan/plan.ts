@@ -36,8 +36,6 @@ export interface Rule {
    * rest of the connection is known there.
    */
   readonly synMark?: number;
-  /** Matches only packets that carry this bit of the mark, which they do while an agent is alive (`AliveTables`). */
-  readonly aliveMark?: number;
   readonly verdict: 'notrack' | 'accept';
 }
 
@@ -128,13 +126,7 @@ export function planOf(options: PlanOptions): Plan {
 export function rulesAt(rules: RuleSet, interception: Interception): RuleSet {
   if (interception === 'full') return rules;
   const bound = interception === 'none' ? [] : rules.query.filter((rule) => rule.whileBound);
-  // What stays without init is nobody's whose end would be seen.
-  return { ...rules, query: bound.map(({ aliveMark: _, ...rule }) => rule) };
-}
-
-/** The rules where the kernel knows by a bit of the mark whether an agent is alive. */
-export function whileAlive(rules: RuleSet, aliveMark: number): RuleSet {
-  return { ...rules, query: rules.query.map((rule) => ({ ...rule, aliveMark })) };
+  return { ...rules, query: bound };
 }
 
 /** The rules where nothing remembers connections: query rules then match every packet of one. */
@@ -158,7 +150,7 @@ const podQuery: Shape = {
   verdict: 'notrack',
 };
 
-/** Output knows no socket match: the mark of an agent alive stands for it where there is one (`whileAlive`). */
+/** The output hook has no match for the receiving socket: init removes this rule when the agent ends. */
 const hostQuery: Shape = { ...podQuery, id: 'query-host', hook: 'output', whileBound: false };
 
 /**

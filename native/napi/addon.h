@@ -8,10 +8,8 @@
 void export_udp(napi_env env, napi_value exports);
 void export_tcp(napi_env env, napi_value exports);
 void export_memory_holder(napi_env env, napi_value exports);
-void export_herald(napi_env env, napi_value exports);
 
 /* init's addon. */
-void export_socket_handoff(napi_env env, napi_value exports);
 void export_child_reaping(napi_env env, napi_value exports);
 
 /* Both. */

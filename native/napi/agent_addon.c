@@ -5,7 +5,6 @@ NAPI_MODULE_INIT() {
   export_udp(env, exports);
   export_tcp(env, exports);
   export_memory_holder(env, exports);
-  export_herald(env, exports);
   export_release_pages(env, exports);
   return exports;
 }

@@ -2,7 +2,6 @@
 #include "addon.h"
 
 NAPI_MODULE_INIT() {
-  export_socket_handoff(env, exports);
   export_child_reaping(env, exports);
   export_release_pages(env, exports);
   return exports;

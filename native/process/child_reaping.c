@@ -1,6 +1,6 @@
 /*
- * Reaps children that Node did not start. When an agent is killed, its companions (companion.h) become children of the
- * first process of the container, which is init in a container that runs both. Node reaps only what it has started.
+ * Reaps children that Node did not start. When an agent is killed, its memory holder (memory_holder.c) becomes a child of
+ * the first process of the container, which is init in a container that runs both. Node reaps only what it has started.
  */
 #include "../napi/addon.h"
 #include "../napi/napi_util.h"

@@ -80,8 +80,8 @@ export class Server {
   memory(): Memory {
     const sum = { rssMb: 0, anonymousMb: 0 };
     for (const pid of family(this.#child.pid as number)) {
-      // The agent's companions have no memory but the agent's.
-      if (/^nodens-(keeper|herald)\n$/.test(readFileSync(`/proc/${pid}/comm`, 'utf8'))) continue;
+      // The memory holder has no memory but the agent's.
+      if (readFileSync(`/proc/${pid}/comm`, 'utf8') === 'nodens-mem-hold\n') continue;
       const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
       const megabytes = (field: string): number =>
         Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) / 1_024;

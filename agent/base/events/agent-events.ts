@@ -249,12 +249,6 @@ export const AGENT_EVENTS = {
     remedy: 'use the image that nodens builds: it has the addon for its own Node and libc',
     runbook: 'addon-missing',
   },
-  'companion-missing': {
-    level: 'warn',
-    meaning: "The process nodens-herald cannot start: init has to notice the agent's death itself.",
-    remedy: 'Linux 5.9 or newer is needed; see the error',
-    runbook: 'addon-missing',
-  },
   'control-message': {
     level: 'warn',
     meaning: 'Something that is no message came over the control socket between agent and init.',

@@ -62,8 +62,7 @@ export const INIT_EVENTS = {
   },
   'agent-killed': {
     level: 'warn',
-    meaning:
-      'The agent, or its process nodens-herald, was killed. init withdrew interception, kube-dns serves.',
+    meaning: 'The agent was killed or has crashed. init withdraws interception, kube-dns serves.',
     remedy: 'see the kernel log for an OOM kill; raise the memory limit of the agent',
     runbook: 'agent-killed',
   },
@@ -87,17 +86,10 @@ export const INIT_EVENTS = {
     remedy: 'none: the kernel needs CONFIG_INET_DIAG_DESTROY for it',
     runbook: 'agent-unresponsive',
   },
-  'alive-table': {
-    level: 'warn',
-    meaning:
-      "The kernel refused the table that ends with the agent: init must remove the host's query rules itself.",
-    remedy: 'see `error` and docs/environments.md',
-    runbook: 'addon-missing',
-  },
   'init-addon': {
     level: 'warn',
     meaning:
-      "init's native addon cannot be loaded: init must remove the host's query rules itself.",
+      "init's native addon cannot be loaded: init takes more memory, and reaps no memory holder of an agent.",
     remedy: 'use the image that nodens builds: it has the addon for its own Node and libc',
     runbook: 'addon-missing',
   },

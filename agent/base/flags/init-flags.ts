@@ -96,9 +96,8 @@ export const INIT_FLAGS: readonly Flag[] = [
   {
     name: 'alive-mark',
     value: 'BIT',
-    defaultText: '0x40, or 0x2 if the fallback uses 0x40',
     commands: INIT,
-    help: 'bit of the packet mark that init sets on DNS queries while an agent lives',
+    help: 'no effect: accepted because versions before 0.3.0 used it',
   },
   {
     name: 'probe-port',

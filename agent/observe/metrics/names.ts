@@ -282,7 +282,7 @@ export const COUNTED_SERIES = {
     ['state'],
   ),
   nodens_interception_flaps_total: counter(
-    'Times that init withdrew interception from a living agent (no answer to probes, or herald killed).',
+    'Times that init withdrew interception from a living agent that did not answer probes.',
   ),
   nodens_probe_failures_total: counter('Probes of init that got no answer on a local IP.'),
   nodens_fallback_configured: gauge(

@@ -31,7 +31,7 @@ export async function readRules(system: System): Promise<Rules> {
   return { nft: nft.join(''), iptables, legacy: await readLegacy(system) };
 }
 
-/** `table inet nodens_alive_1` as `inet nodens_alive_1`. */
+/** `table inet nodens_query_1` as `inet nodens_query_1`. */
 function tablesIn(list: string): string[] {
   return [...list.matchAll(/^table (\S+ \S+)$/gm)].map((match) => match[1] as string);
 }

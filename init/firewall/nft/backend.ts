@@ -196,14 +196,12 @@ function nftMatch(rule: Rule): string {
     rule.side === 'source' ? 'dport' : 'sport',
     rule.peerPorts ?? { first: 0, last: 0 },
   ];
-  const bits = (rule.synMark ?? 0) | (rule.aliveMark ?? 0);
   return [
     `${rule.protocol} ${port} ${rule.port}`,
     ...(rule.peerPorts === undefined ? [] : [`${rule.protocol} ${peerPort} ${first}-${last}`]),
     `${rule.family === 4 ? 'ip' : 'ip6'} ${address} { ${rule.addresses.join(', ')} }`,
     ...(rule.fromLoopback ? ['iifname "lo"'] : []),
-    ...(rule.synMark === undefined ? [] : [OPENS_CONNECTION]),
-    ...(bits === 0 ? [] : [hasBits(bits)]),
+    ...(rule.synMark === undefined ? [] : [OPENS_CONNECTION, hasBits(rule.synMark)]),
     ...(rule.whileBound ? [SOCKET_MATCH[rule.protocol]] : []),
   ].join(' ');
 }

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 /** Parts of the addon that have a search beside this file. */
-export const PARTS = ['udp', 'netlink'] as const;
+export const PARTS = ['udp'] as const;
 export type Part = (typeof PARTS)[number];
 
 const path = (file: string): string => fileURLToPath(new URL(file, import.meta.url));

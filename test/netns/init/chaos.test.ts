@@ -17,14 +17,7 @@ import {
   SteadyClients,
   stallIn,
 } from '../../support/netns/background-load.ts';
-import {
-  boundToAgent,
-  type Fault,
-  KILLS,
-  pause,
-  queryRules,
-  ROUNDS,
-} from '../../support/netns/faults.ts';
+import { type Fault, KILLS, pause, queryRules, ROUNDS } from '../../support/netns/faults.ts';
 import { MemoryGroup } from '../../support/netns/memory-group.ts';
 import { sayLeftOut } from '../../support/netns/netns.ts';
 import { describeSites } from '../../support/netns/sites.ts';
@@ -85,7 +78,6 @@ class Victim {
     const running = this.#running;
     await intercepting(this.site, [running.init, running.agent]);
     await until('query rules', async () => (await queryRules(this.site)).length > 0);
-    if (this.#rules.backend === 'nft') await boundToAgent(this.site);
     return running;
   }
 
@@ -202,7 +194,7 @@ async function withQuietConsole(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** A round takes about 5 s, six kinds of them; on a slow machine three times as long. */
+/** A round takes about 5 s, five kinds of them; on a slow machine three times as long. */
 const TIMEOUT_MS = 400_000 + ROUNDS * 75_000;
 
 const probe = MemoryGroup.make();

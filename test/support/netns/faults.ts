@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { keepAlive, sleep, systemClock } from '../../../agent/base/clock.ts';
 import type { Daemon } from '../cluster/process/process.ts';
-import { until } from '../cluster/process/wait.ts';
 import type { Running, Site } from '../cluster/site.ts';
 import { allowedMs } from '../machine.ts';
 import type { MemoryGroup } from './memory-group.ts';
@@ -21,11 +20,6 @@ export interface Fault {
 
 export const KILLS: readonly Fault[] = [
   { what: 'kill -9 agent', strike: ({ agent }) => agent.signal('SIGKILL'), isWithdrawn: true },
-  {
-    what: 'kill -9 herald',
-    strike: ({ agent }) => void process.kill(heraldPid(agent), 'SIGKILL'),
-    isWithdrawn: true,
-  },
   { what: 'kill -9 init', strike: ({ init }) => init.signal('SIGKILL'), isWithdrawn: true },
   {
     what: 'kill -9 nft',
@@ -43,19 +37,16 @@ export const KILLS: readonly Fault[] = [
 ];
 
 /** The `nft -i` child of init. */
-const holderPid = (init: Daemon): number => childPid(init, 'cmdline', 'nft\0-i\0');
+const holderPid = (init: Daemon): number => childPid(init, 'nft\0-i\0');
 
-/** The agent's youngest companion, which may have ended. */
-export const heraldPid = (agent: Daemon): number => childPid(agent, 'comm', 'nodens-herald\n');
-
-/** The child of `parent` of which `file` in /proc says `text`. */
-function childPid(parent: Daemon, file: 'comm' | 'cmdline', text: string): number {
+/** The child of `parent` with this command line. */
+function childPid(parent: Daemon, commandLine: string): number {
   const children = readFileSync(`/proc/${parent.pid}/task/${parent.pid}/children`, 'utf8');
   const pid = children
     .split(' ')
     .filter(Boolean)
-    .find((child) => readFileSync(`/proc/${child}/${file}`, 'utf8') === text);
-  assert.ok(pid, `a child with ${file} ${JSON.stringify(text)}`);
+    .find((child) => readFileSync(`/proc/${child}/cmdline`, 'utf8') === commandLine);
+  assert.ok(pid, `a child ${JSON.stringify(commandLine)}`);
   return Number(pid);
 }
 
@@ -66,17 +57,6 @@ export async function queryRules({ cluster }: Site): Promise<string[]> {
   return texts.flatMap(({ stdout }) =>
     [...stdout.matchAll(/nodens:(query-\w+-\w+)/g)].map((match) => match[1] as string),
   );
-}
-
-/** Whether the host's query rules hold only while an agent is alive. */
-export async function isBound({ cluster }: Site): Promise<boolean> {
-  const { stdout } = await cluster.node.run(['nft', 'list', 'ruleset']);
-  return /udp dport 53 .*0x00000040.*nodens:query-host-udp4/.test(stdout);
-}
-
-/** Resolves when they do, which init and agent bring about together. */
-export async function boundToAgent(site: Site): Promise<void> {
-  await until('rules that ask for an agent alive', () => isBound(site));
 }
 
 /**

@@ -1,30 +1,25 @@
 /**
- * Hammers the addons in the folder given as argument for some rounds: floods of datagrams of any length, replies of any length at once
- * and late, closing in the middle, garbage collection; sockets that ask somebody who answers anything; tables that the
- * kernel does not take. Prints `survived` and the number of datagrams handled.
+ * Stresses the agent's addon, in the folder given as argument, for some rounds: floods of datagrams of any length, replies of any
+ * length at once and late, closing in the middle, garbage collection; sockets whose upstream answers anything. Prints
+ * `survived` and the number of datagrams handled.
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { openSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Client } from '../../../agent/query/query.ts';
 import type { BatchAddon } from '../../../agent/server/udp/addon-buffers.ts';
 import { batchOpener } from '../../../agent/server/udp/batch.ts';
 import { connectedOpener } from '../../../agent/server/udp/connected.ts';
-import { aliveBatch } from '../../../init/alive/table.ts';
-import type { LendTable } from '../../../init/alive/tables.ts';
 
 const [folder = '', rounds = '40'] = process.argv.slice(2);
 const load = createRequire(import.meta.url);
 const addon = load(join(folder, 'agent.node')) as BatchAddon;
-const { lendTable } = load(join(folder, 'init.node')) as { readonly lendTable: LendTable };
 const open = batchOpener(addon);
 const connect = connectedOpener(addon);
 /** Of our own questions. */
 const ASKED = [0, 12, 40, 300, 4_096, 20_000];
 const LENGTHS = [0, 1, 11, 12, 40, 512, 1_232, 4_095, 4_096, 4_097, 30_000, 65_507];
-const noSocket = openSync('/dev/null', 'w');
 let handled = 0;
 
 function pick<T>(from: readonly T[]): T {
@@ -102,21 +97,11 @@ async function askingRound(address: string): Promise<void> {
   server.close();
 }
 
-/** Batches that make no table, or one for a descriptor that takes none. Where root runs this, in a namespace of its own. */
-async function lendingRound(): Promise<void> {
-  const alive = { addresses: ['192.0.2.1', '2001:db8::1'], port: 53, mark: 0x40 };
-  const batches = [aliveBatch('hammered', alive), ...LENGTHS.map((length) => Buffer.alloc(length))];
-  const loans = batches.map(async (batch) => lendTable(batch, noSocket));
-  for (const { status } of await Promise.allSettled(loans))
-    if (status === 'fulfilled') process.exit(1);
-}
-
 for (let i = 0; i < Number(rounds); i++) {
   const address = i % 2 === 0 ? '127.0.0.1' : '::1';
   await round(address, address);
   await round(i % 2 === 0 ? '0.0.0.0' : '::', address);
   await askingRound(address);
-  await lendingRound();
   globalThis.gc?.();
 }
 process.stdout.write(`survived ${handled}\n`);

@@ -22,7 +22,6 @@ describe('init options', () => {
       clusterDns: [],
       fallbackService: 'nodens-endpoints.kube-system.svc.cluster.local',
       fallbackMark: 0x1000,
-      aliveMark: 0x40,
       probePorts: { first: 20_253, last: 20_260 },
       force: false,
       socketPath: '/run/nodens/control.sock',
@@ -112,8 +111,6 @@ describe('init options', () => {
     [[LOCAL, '--fallback-service=a.b c.svc'], /is not the full name of a Service/],
     [[LOCAL, '--fallback-mark=0x3'], /--fallback-mark: 0x3 is not a single bit/],
     [[LOCAL, '--fallback-mark=0'], /not a single bit/],
-    [[LOCAL, '--alive-mark=6'], /--alive-mark: 6 is not a single bit/],
-    [[LOCAL, '--alive-mark=4096'], /--alive-mark: 4096 is the bit of --fallback-mark/],
     [[LOCAL, '--probe-port=65530'], /--probe-port: no 8 ports from 65530 on/],
     [[LOCAL, '--supervise'], /--supervise and -- AGENT-ARG… go together/],
     [[LOCAL, '--', 'agent'], /--supervise and --/],
@@ -127,6 +124,11 @@ describe('init options', () => {
         (error) => error instanceof UsageError && reason.test(error.message),
       );
     });
+
+  it('takes --alive-mark of earlier versions, whatever its value, and does nothing with it', () => {
+    for (const value of ['0x40', '6', '4096'])
+      assert.deepEqual(initOptionsFrom([LOCAL, `--alive-mark=${value}`]), initOptionsFrom([LOCAL]));
+  });
 
   it('help names every flag of the contract', () => {
     const flags =

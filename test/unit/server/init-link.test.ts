@@ -17,8 +17,6 @@ let log: RecordingLogger;
 let link: InitLink | undefined;
 let init: FakeInit | undefined;
 let gone = 0;
-let heralds: (readonly string[])[] = [];
-let ends = 0;
 
 /** The other end: hears, and says what the test wants. */
 class FakeInit {
@@ -54,8 +52,6 @@ beforeEach(() => {
   clock = new FakeClock();
   log = new RecordingLogger();
   gone = 0;
-  heralds = [];
-  ends = 0;
 });
 
 afterEach(async () => {
@@ -68,7 +64,6 @@ afterEach(async () => {
 function linked(onStatus: (status: InitStatus) => void = () => undefined): InitLink {
   link = new InitLink({
     ...{ path, nonce: 'a1b2', clock, log, onStatus, onGone: () => gone++ },
-    heralds: { start: (...args) => heralds.push(args), end: () => ends++ },
   });
   return link;
 }
@@ -100,36 +95,6 @@ it('waits for init to come, tells it when the agent answers, and tells the next 
   init = second;
   await clock.advance(200);
   await eventually('ready again', () => second.heard.length === 1);
-});
-
-it('has a herald before it says ready, sees to it while it is, and to none once it leaves', async () => {
-  const { init, link } = await connected();
-  const hear = async (state: InitStatus['state'], total: number): Promise<void> => {
-    init.say(encodeControl({ type: 'status', state, backend: 'nft', setupErrors: {} }));
-    await eventually(`${total} heralds`, () => heralds.length === total);
-  };
-  link.ready();
-  assert.deepEqual(heralds, [[path, '{"type":"herald","nonce":"a1b2"}\n']]);
-  await eventually('ready', () => init.heard.length === 1);
-  await hear('intercepting', 2);
-  await clock.advance(30_000);
-  assert.equal(heralds.length, 3, 'it may have ended meanwhile');
-  await hear('withdrawn', 4);
-  void link.withdraw();
-  await clock.advance(60_000);
-  assert.equal(heralds.length, 4);
-});
-
-it('sends a herald again to an init that has come back, and none to one that is away', async () => {
-  const { init: first, link } = await connected();
-  link.ready();
-  await first.die();
-  await eventually('gone', () => !link.isConnected);
-  await clock.advance(30_000);
-  assert.equal(heralds.length, 1);
-  init = new FakeInit(path);
-  await clock.advance(200);
-  await eventually('another herald', () => heralds.length === 2);
 });
 
 it('hears counters, and warns of what it does not understand', async () => {
@@ -195,7 +160,6 @@ it('a withdrawal is acknowledged by init', async () => {
   made.init.say(encodeControl({ type: 'withdrawn' }));
   assert.equal(await withdrawn, true);
   assert.equal(clock.pendingTimers, 0);
-  assert.equal(ends, 1);
 });
 
 it('an init that stopped a moment earlier has acknowledged what it was not asked', async () => {
@@ -206,15 +170,13 @@ it('an init that stopped a moment earlier has acknowledged what it was not asked
   assert.equal(await made.link.withdraw(), true);
 });
 
-it('a withdrawal is not acknowledged by an init that is not there, dies, or says nothing: the herald goes all the same', async () => {
+it('a withdrawal is not acknowledged by an init that is not there, dies, or says nothing', async () => {
   assert.equal(await linked().withdraw(), false);
   link?.close();
   const made = await connected();
   const silent = made.link.withdraw();
-  assert.equal(ends, 0);
   await clock.advance(2_000);
   assert.equal(await silent, false);
-  assert.equal(ends, 1);
   const dying = made.link.withdraw();
   await made.init.die();
   assert.equal(await dying, false);

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readlinkSync } from 'node:fs';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -20,8 +19,6 @@ describe('control socket', () => {
     status: () => ({ type: 'status', state: 'waiting', backend: 'nft', setupErrors: {} }),
     onReady: () => undefined,
     onWithdraw: async () => undefined,
-    onHerald: () => undefined,
-    onHeraldGone: () => undefined,
     onGone: () => undefined,
   };
 
@@ -103,48 +100,6 @@ describe('control socket', () => {
       socket.write(`{"type":"ready"}\n${'x'.repeat(5_000)}`);
       assert.equal(await gone.promise, ready[0]);
       assert.deepEqual(lines, ['warn control socket: closed a connection that sent no message']);
-    }));
-
-  it("a herald's end is its agent's news; it is told nothing, and does not outlast the listener", () =>
-    withFolder(async (path, listen) => {
-      const ends: unknown[] = [];
-      const heralds: object[] = [];
-      const descriptors: (() => number)[] = [];
-      const handlers: ControlHandlers = {
-        ...silent,
-        onGone: () => ends.push('agent'),
-        onHerald: (known, descriptor) => {
-          heralds.push(known);
-          descriptors.push(descriptor);
-          assert.match(readlinkSync(`/proc/self/fd/${descriptor()}`), /^socket:/);
-        },
-        onHeraldGone: (known, nonce) => {
-          assert.equal(known, heralds[0]);
-          ends.push(nonce);
-        },
-      };
-      const control = await listen(handlers);
-      const herald = connect(path);
-      let heard = '';
-      herald.on('data', (chunk: Buffer) => {
-        heard += chunk.toString();
-      });
-      await once(herald, 'data');
-      herald.write('{"type":"herald","nonce":"n1"}\n'.repeat(2));
-      const agent = connect(path);
-      // What comes first is heard first: then the herald is known.
-      await once(agent, 'data');
-      agent.write('{"type":"withdraw"}\n');
-      await once(agent, 'data');
-      const { length } = heard;
-      control.broadcast(silent.status());
-      await once(agent, 'data');
-      assert.equal(heard.length, length);
-      const closed = once(herald, 'close');
-      await Promise.all([control.close(), closed]);
-      assert.deepEqual(ends.sort(), ['agent', 'agent', 'n1'], 'a herald may have been an agent');
-      assert.equal(heralds.length, 1);
-      assert.equal(descriptors[0]?.(), -1, 'its number may be of another by now');
     }));
 
   it('is for its owner only, replaces a stale file, and yields to one that is alive', () =>

@@ -190,7 +190,7 @@ export async function startFakeInit(given: FakeInitOptions = {}) {
       standingIps: async () => [],
     }),
     leftovers: { watch: async () => undefined, stop: () => undefined },
-    ...{ endpoints: undefined, lend: undefined, edge: edge.ofService },
+    ...{ endpoints: undefined, edge: edge.ofService },
   });
   const exited = run(service, { options, clock, log, edge: edge.ofRun });
   let code: number | undefined;

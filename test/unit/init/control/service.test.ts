@@ -48,10 +48,12 @@ describe('service of init', () => {
   });
 
   it('acknowledges a goodbye when the query rules are gone', async () => {
-    const { agent, node, state } = await intercepting();
+    const { agent, node, state, lines } = await intercepting();
     await agent.withdraw();
     assert.deepEqual(node.steps.slice(0, 1), ['release']);
     assert.equal(state(), 'withdrawn');
+    await agent.end();
+    assert.ok(!lines.some((line) => line.includes('killed')));
   });
 
   it('where rules go with a pass, a goodbye is acknowledged after that pass', async () => {
@@ -90,8 +92,9 @@ describe('service of init', () => {
   });
 
   it('an agent whose connection ends is withdrawn, and comes back when it is ready again', async () => {
-    const { agent, connect, state } = await intercepting();
+    const { agent, connect, state, lines } = await intercepting();
     await agent.end();
+    assert.ok(lines.includes('warn agent killed: its connection ended without a withdrawal'));
     assert.equal(state(), 'withdrawn');
     await connect().ready('me');
     assert.equal(state(), 'intercepting');

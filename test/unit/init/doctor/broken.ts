@@ -18,7 +18,6 @@ import {
   UNSERVED_NFT,
   upstreams,
   VIP,
-  waiting,
   without,
 } from './healthy.ts';
 
@@ -64,12 +63,6 @@ export const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][
     rules((nft) => without('query-pod')(without('query-host')(nft))),
     ...(['interception', 'warn', /withdrawn \(2 standing rules by nft\)/] as const),
   ],
-  [
-    'query rules wait for an agent',
-    rules(waiting),
-    ...(['interception', 'warn', /wait for an agent that is alive: kube-dns serves/] as const),
-  ],
-  ['query rules wait', rules(waiting), 'answers', 'warn', /10.96.0.10: another server/],
   ['reply rules flushed', rules(without('reply')), 'interception', 'bad', /without reply rules/],
   ['all rules flushed', rules(() => ''), 'interception', 'warn', /no rules of nodens/],
   ['no fallback', rules(without('fallback')), 'fallback', 'warn', /none for 169.254.20.10/],

@@ -4,7 +4,7 @@ import { examine } from '../../../../init/doctor/checks.ts';
 import type { Facts, Finding, Rules } from '../../../../init/doctor/facts.ts';
 import { exitCodeOf, screen } from '../../../../init/doctor/report.ts';
 import { BROKEN } from './broken.ts';
-import { ALIVE, beside, dropping, HEALTHY, NFT, rules, waiting } from './healthy.ts';
+import { beside, dropping, HEALTHY, NFT, rules } from './healthy.ts';
 
 function finding(facts: Facts, id: string): Finding {
   const found = examine(facts).find((one) => one.id === id);
@@ -28,11 +28,6 @@ describe('the doctor', () => {
     const facts = { ...HEALTHY, leftIps: ['10.96.0.99'] };
     for (const { id, verdict } of examine(facts)) assert.equal(verdict, 'ok', id);
     assert.match(finding(facts, 'leftovers').says, /10\.96\.0\.99 of earlier settings goes when/);
-  });
-
-  it('finds nothing where the kernel knows that an agent is alive', () => {
-    const alive = { ...HEALTHY, ...rules((nft) => waiting(nft) + ALIVE) };
-    for (const { id, verdict } of examine(alive)) assert.equal(verdict, 'ok', id);
   });
 
   for (const [what, change, id, verdict, says] of BROKEN)

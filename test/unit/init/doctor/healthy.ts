@@ -95,16 +95,6 @@ export const without = (id: string) => (nft: string) =>
     .filter((line) => !line.includes(`nodens:${id}`))
     .join('\n');
 export const beside = (table: string) => (nft: string) => nft + table;
-/** Query rules as they are where the kernel knows of agents that are alive. */
-export const waiting = (nft: string): string =>
-  nft.replaceAll(/( counter .*nodens:query-)/g, ' meta mark & 0x00000040 == 0x00000040$1');
-export const ALIVE = `table inet nodens_alive_0a1b2c3d {
-\tchain output {
-\t\ttype filter hook output priority -302; policy accept;
-\t\tth dport 53 ip daddr ${LOCAL} meta mark set meta mark | 0x00000040 comment "nodens:mark-alive-output-0:00000005"
-\t}
-}
-`;
 export const same = (nft: string): string => nft;
 
 export const NODE_LOCAL_DNS_RULES = `table ip raw {\n\tchain PREROUTING {\n\t\tip daddr ${VIP} udp dport 53 counter packets 0 bytes 0 notrack comment "NodeLocal DNS Cache: skip conntrack"\n\t}\n}\n`;

@@ -1,12 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import {
-  planOf,
-  type Rule,
-  rulesAt,
-  whileAlive,
-  withoutTcpAffinity,
-} from '../../../../init/plan/plan.ts';
+import { planOf, type Rule, rulesAt, withoutTcpAffinity } from '../../../../init/plan/plan.ts';
 import { PLAN_BASICS } from '../fake-system.ts';
 
 const OPTIONS = {
@@ -67,14 +61,6 @@ describe('plan', () => {
     assert.deepEqual(flows, []);
     assert.deepEqual(ids(query), ids(rules.query));
     assert.ok(query.every((rule) => !('synMark' in rule)));
-  });
-
-  it('queries are led only while an agent is alive, but for what shall stay without init', () => {
-    const bound = whileAlive(rules, 0x40);
-    assert.deepEqual(ids(bound.query), ids(rules.query));
-    assert.ok(bound.query.every(({ aliveMark }) => aliveMark === 0x40));
-    assert.equal(bound.standing, rules.standing);
-    assert.deepEqual(rulesAt(bound, 'socket-guarded'), rulesAt(rules, 'socket-guarded'));
   });
 
   it('answers stay untracked for good: source address and port, at output', () => {

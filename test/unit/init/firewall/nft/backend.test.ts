@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ReadBackError } from '../../../../../init/firewall/backend.ts';
-import { NftTables, nftComment, nftLine } from '../../../../../init/firewall/nft/backend.ts';
-import { type Rule, whileAlive } from '../../../../../init/plan/plan.ts';
+import { NftTables, nftLine } from '../../../../../init/firewall/nft/backend.ts';
+import type { Rule } from '../../../../../init/plan/plan.ts';
 import { failure, fakeSystem } from '../../fake-system.ts';
 import { absent, kernel, listing, rules, writes } from './kernel.ts';
 
@@ -25,23 +25,6 @@ describe('nft lines', () => {
     );
     assert.match(line('reply-tcp4'), /^tcp sport 53 ip saddr { 169.254.20.10 } counter notrack/);
     assert.match(line('accept-dns-in-reply-udp4'), /iifname "lo" counter accept/);
-  });
-});
-
-describe('nft lines of queries that need an agent alive', () => {
-  const { query } = whileAlive(rules, 0x40);
-  const line = (id: string): string => nftLine(query.find((rule) => rule.id === id) as Rule);
-
-  it('ask for its mark after port and address, before the socket; over TCP for both marks at once', () => {
-    assert.match(
-      line('query-pod-udp4'),
-      /^udp dport 53 ip daddr { 169\.254\.20\.10 } meta mark & 0x40 == 0x40 socket wildcard 0 counter/,
-    );
-    assert.match(line('query-host-tcp6'), /== syn meta mark & 0x1040 == 0x1040 counter notrack/);
-    for (const rule of query) {
-      const before = nftComment(rules.query.find(({ id }) => id === rule.id) as Rule);
-      assert.notEqual(nftComment(rule), before, 'a rule without the mark is told from one with it');
-    }
   });
 });
 

@@ -3,6 +3,8 @@ import { messageOf, NodensError, UsageError } from '../agent/base/errors.ts';
 import { initHelp } from '../agent/base/flags/help.ts';
 import { cleanUp } from './control/cleanup.ts';
 import { Reconciler } from './control/reconciler.ts';
+import { lookAtNode } from './control/rule-state.ts';
+import { NO_ENDPOINTS } from './endpoints/set.ts';
 import { type Environment, realEnvironment } from './environment.ts';
 import { NoBackendError, selectBackend } from './firewall/select.ts';
 import type { Log } from './log.ts';
@@ -10,9 +12,17 @@ import { Link } from './node/link.ts';
 import { requireCapability } from './node/privileges.ts';
 import { explainStateDir } from './node/state-dir.ts';
 import { type InitOptions, initOptionsFrom, USAGE } from './options.ts';
-import { clusterIpFault } from './plan/fallback.ts';
-import { rulesAt } from './plan/plan.ts';
-import { gateOf, keptOf, leftoversOf, planFor, type Site, selectFirewall, siteOf } from './site.ts';
+import { allRules, desiredRules } from './plan/desired-rules.ts';
+import { clusterIpFault, unserved } from './plan/fallback.ts';
+import {
+  fallbackOf,
+  keptOf,
+  leftoversOf,
+  planFor,
+  type Site,
+  selectFirewall,
+  siteOf,
+} from './site.ts';
 import { stay } from './stay.ts';
 
 /** Resolves to the exit code. 0: done; 1: could not; 2: the command line is wrong. */
@@ -72,12 +82,13 @@ async function once(site: Site): Promise<number> {
   const { environment, options, plan } = site;
   const { system, clock, log } = environment;
   const firewall = site.hasRules ? await selectFirewall(site) : undefined;
-  const gate = gateOf(site, firewall);
+  const fallback = fallbackOf(site, firewall);
   const kept = keptOf(site, firewall);
   const reconciler = new Reconciler({
     link: options.setupInterface ? new Link(system.run, log, plan) : undefined,
     firewall,
-    rules: async () => kept.rules(await gate.rules()),
+    plan,
+    look: () => lookAtNode({ firewall, fallback, kept }),
     clock,
     log,
     syncIntervalMs: options.syncIntervalMs,
@@ -108,19 +119,19 @@ async function observeRules({
   plan,
   fallbackObstacle,
 }: Site): Promise<string[]> {
-  const { fallback } = plan.rules;
-  const rewrites = fallbackObstacle === undefined ? fallback.rewrites : [];
-  const rules = { ...plan.rules, fallback: { ...fallback, rewrites } };
   try {
-    const firewall = await selectBackend(system, options.backend, plan.rules, undefined);
-    const text = firewall.explain(rulesAt(rules, 'full'));
-    const led = fallback.endpointDnats.filter(
-      ({ from }) => !rewrites.some((rule) => rule.from === from),
-    );
-    const direct = led.map(
+    const firewall = await selectBackend(system, options.backend, allRules(plan), undefined);
+    const { hasTcpAffinity, hasFallback } = firewall;
+    const servedIps = fallbackObstacle === undefined ? plan.clusterIps : [];
+    const rules = desiredRules(plan, {
+      ...{ interception: 'full', hasTcpAffinity, hasFallback, servedIps },
+      ...{ endpoints: NO_ENDPOINTS, keptIps: [], removedIps: [] },
+    });
+    const toEndpoints = unserved(plan.fallback, servedIps).map(
       ({ from }) => `# and behind ${from} the endpoints of ${options.fallbackService ?? 'nothing'}`,
     );
-    return [`# backend ${firewall.name}: ${firewall.reason}`, text, ...direct];
+    const head = `# backend ${firewall.name}: ${firewall.reason}`;
+    return [head, firewall.explain(rules), ...toEndpoints];
   } catch (error) {
     if (error instanceof NoBackendError) return [`# no backend: ${error.message}`];
     throw error;

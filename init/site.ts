@@ -1,6 +1,7 @@
 /** The parts of init as one node needs them: which addresses, rules and obstacles there are. */
 import { makeProbe } from './agent/probe.ts';
-import { FallbackGate } from './control/fallback-readiness.ts';
+import { FallbackReadiness } from './control/fallback-readiness.ts';
+import { KeptIps } from './control/kept-ips.ts';
 import { Leftovers } from './control/takeover.ts';
 import type { EndpointFollower } from './endpoints/follow.ts';
 import { endpointFollower } from './endpoints/setup.ts';
@@ -12,8 +13,8 @@ import { dataPathOf, isServed } from './node/datapath.ts';
 import { Link } from './node/link.ts';
 import { requireCapability } from './node/privileges.ts';
 import type { InitOptions } from './options.ts';
+import { allRules } from './plan/desired-rules.ts';
 import { clusterIpsOf } from './plan/fallback.ts';
-import { KeptIps } from './plan/kept/ips.ts';
 import { type Plan, planOf } from './plan/plan.ts';
 
 /** What init has to do on this node, after a look at its data path. */
@@ -77,15 +78,15 @@ export function endpointsOf({ environment, options, plan }: Site): EndpointFollo
   return endpointFollower({ service, plan, ...environment });
 }
 
-export function gateOf(
+export function fallbackOf(
   { environment: { system, log }, plan, fallbackObstacle }: Site,
   firewall: Firewall | undefined,
   endpoints?: EndpointFollower,
-): FallbackGate {
+): FallbackReadiness {
   const noNft =
     firewall?.hasFallback === false ? 'it needs nft, and a kernel that takes it' : undefined;
-  return new FallbackGate({
-    rules: plan.rules,
+  return new FallbackReadiness({
+    possible: plan.fallback,
     isServed: (address) => isServed(system, address),
     obstacle: fallbackObstacle ?? noNft,
     endpoints,
@@ -99,8 +100,7 @@ export function keptOf(
 ): KeptIps {
   const standingIps = async () => firewall?.standingIps() ?? [];
   const link = options.setupInterface ? new Link(system.run, log, plan) : undefined;
-  const parts = { system, clock, log, plan, standingIps, link };
-  return new KeptIps({ ...parts, options: { ...options, clusterIps: plan.clusterIps } });
+  return new KeptIps({ system, clock, log, plan, standingIps, link });
 }
 
 export function leftoversOf({ environment, options, plan, hasRules }: Site): Leftovers {
@@ -119,8 +119,7 @@ export async function selectFirewall(
   { environment: { system, log }, options, plan }: Site,
   ownership?: Ownership,
 ): Promise<Firewall> {
-  const { rules } = plan;
-  const firewall = await selectBackend(system, options.backend, rules, ownership, {
+  const firewall = await selectBackend(system, options.backend, allRules(plan), ownership, {
     foreign: (table) => log.info('left a table of another nodens version unchanged', { table }),
     without: (what, error) =>
       log.warn('kernel rejected an optional feature; continuing without it', {

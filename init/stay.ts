@@ -12,7 +12,7 @@ import type { Log } from './log.ts';
 import { type InitAddon, initAddon } from './node/addon.ts';
 import { startMonitor } from './node/monitor.ts';
 import { type RunEdge, run } from './run.ts';
-import { endpointsOf, gateOf, keptOf, leftoversOf, type Site, selectFirewall } from './site.ts';
+import { endpointsOf, fallbackOf, keptOf, leftoversOf, type Site, selectFirewall } from './site.ts';
 
 /** Runs until a signal or the child's end; resolves to the exit code. */
 export async function stay(site: Site): Promise<number> {
@@ -24,13 +24,13 @@ export async function stay(site: Site): Promise<number> {
     const instance = randomBytes(4).toString('hex');
     const firewall = site.hasRules ? await selectFirewall(site, { owner, instance }) : undefined;
     const endpoints = firewall?.hasFallback === true ? endpointsOf(site) : undefined;
-    const gate = gateOf(site, firewall, endpoints);
+    const fallback = fallbackOf(site, firewall, endpoints);
     const parts = { options, system, clock, log };
     const [kept, leftovers] = [keptOf(site, firewall), leftoversOf(site)];
     const addon = addonOrWarning(log);
     if (addon !== undefined) releaseRegularly(addon, clock);
     service = new Service({
-      ...{ ...parts, plan, firewall, gate, kept, endpoints, leftovers },
+      ...{ ...parts, plan, firewall, fallback, kept, endpoints, leftovers },
       edge: serviceEdge(site),
     });
     return await run(service, { ...parts, edge: runEdge(site, addon) });

@@ -1,107 +1,91 @@
 /**
- * Lets the fallback in once kube-proxy's rules know the ClusterIP that it leads to: before, a query to the local IP
- * would be led into the void although an agent may listen there. As long as they do not, kube-dns's endpoints are the
- * way, where any are known.
+ * Finds out which fallback is ready. A rewrite to the ClusterIP is, once kube-proxy's rules know that address: before, a
+ * rewritten query would get no answer, although an agent may listen at the local IP. Until then kube-dns's endpoints are the
+ * fallback, where init knows any.
  */
 import type { EndpointFollower } from '../endpoints/follow.ts';
-import { endpointTexts, isNone, ofFamily } from '../endpoints/set.ts';
+import { endpointTexts, NO_ENDPOINTS } from '../endpoints/set.ts';
 import type { Log } from '../log.ts';
-import type { EndpointDnat } from '../plan/fallback.ts';
-import type { RuleSet } from '../plan/plan.ts';
+import { type Fallback, type FallbackState, fallbackNow, unserved } from '../plan/fallback.ts';
 
-export interface GateParts {
-  readonly rules: RuleSet;
-  /** Whether somebody's rules serve this ClusterIP. */
+export interface FallbackReadinessParts {
+  /** Of the plan. */
+  readonly possible: Fallback;
+  /** Whether another program's rules serve this ClusterIP. */
   readonly isServed: (clusterIp: string) => Promise<boolean>;
-  /** Why kube-proxy's rules are not waited for; undefined where they are. */
+  /** Why init does not wait for kube-proxy's rules; undefined where it does. */
   readonly obstacle: string | undefined;
-  /** Undefined where nothing shall lead to endpoints. */
+  /** Undefined where the fallback must not use endpoints. */
   readonly endpoints: Pick<EndpointFollower, 'known' | 'reason' | 'want'> | undefined;
   readonly log: Log;
 }
 
-export class FallbackGate {
-  readonly #parts: GateParts;
+export class FallbackReadiness {
+  readonly #parts: FallbackReadinessParts;
   readonly #served = new Set<string>();
-  #direct: readonly EndpointDnat[] = [];
-  #said: string | undefined;
+  #state: FallbackState = { servedIps: [], endpoints: NO_ENDPOINTS };
+  #lastLogged: string | undefined;
 
-  constructor(parts: GateParts) {
+  constructor(parts: FallbackReadinessParts) {
     this.#parts = parts;
   }
 
-  /** Whether the next `rules` may give more than the last did. */
+  /** Whether the next `look` may find more than the last did. */
   get isPending(): boolean {
-    const { rules, obstacle } = this.#parts;
-    return (
-      obstacle === undefined && rules.fallback.rewrites.some(({ to }) => !this.#served.has(to))
-    );
+    const { possible, obstacle } = this.#parts;
+    return obstacle === undefined && possible.rewrites.some(({ to }) => !this.#served.has(to));
   }
 
   /** Local IPs that have a fallback now. */
-  get open(): string[] {
-    const { rewrites } = this.#parts.rules.fallback;
-    return [...rewrites.filter(({ to }) => this.#served.has(to)), ...this.#direct].map(
-      ({ from }) => from,
-    );
+  get readyIps(): string[] {
+    const { rewrites, endpointDnats } = fallbackNow(this.#parts.possible, this.#state);
+    return [...rewrites, ...endpointDnats].map(({ from }) => from);
   }
 
-  /** The plan's rules with the fallback as far as it leads somewhere. A ClusterIP once seen counts for good. */
-  async rules(): Promise<RuleSet> {
-    const { rules, isServed, obstacle } = this.#parts;
-    const { rewrites, masquerades: outward } = rules.fallback;
+  /** A ClusterIP that was served once counts as served from then on. */
+  async look(): Promise<FallbackState> {
+    const { possible, isServed, obstacle } = this.#parts;
     if (obstacle === undefined)
-      for (const { to } of rewrites)
+      for (const { to } of possible.rewrites)
         if (!this.#served.has(to) && (await isServed(to))) this.#served.add(to);
-    const led = rewrites.filter(({ to }) => this.#served.has(to));
-    this.#direct = this.#lead(this.#lacking());
-    this.#say();
-    return {
-      ...rules,
-      fallback: { rewrites: led, endpointDnats: this.#direct, masquerades: outward },
-    };
+    const servedIps = [...this.#served];
+    this.#state = { servedIps, endpoints: this.#endpoints(servedIps) };
+    this.#log();
+    return this.#state;
   }
 
-  /** Where kube-proxy's rules lead nowhere. */
-  #lacking(): EndpointDnat[] {
-    const { rewrites, endpointDnats: direct } = this.#parts.rules.fallback;
-    const led = rewrites.filter(({ to }) => this.#served.has(to)).map(({ from }) => from);
-    return direct.filter(({ from }) => !led.includes(from));
-  }
-
-  #lead(lacking: readonly EndpointDnat[]): EndpointDnat[] {
-    const { endpoints } = this.#parts;
-    if (endpoints === undefined || lacking.length === 0) return [];
+  #endpoints(servedIps: readonly string[]): FallbackState['endpoints'] {
+    const { possible, endpoints } = this.#parts;
+    if (endpoints === undefined || unserved(possible, servedIps).length === 0) return NO_ENDPOINTS;
     endpoints.want();
-    return lacking
-      .map((direct) => ({ ...direct, endpoints: ofFamily(endpoints.known, direct.family) }))
-      .filter((direct) => !isNone(direct.endpoints));
+    return endpoints.known;
   }
 
-  #say(): void {
-    const { endpoints, log } = this.#parts;
-    const isLacking = this.#lacking().length > 0;
-    if (!isLacking && this.open.length === 0) return;
-    const texts = this.#direct.flatMap((direct) => endpointTexts(direct.endpoints));
+  #log(): void {
+    const { possible, endpoints, log } = this.#parts;
+    const isIncomplete = unserved(possible, this.#state.servedIps).length > 0;
+    const localIps = this.readyIps;
+    if (!isIncomplete && localIps.length === 0) return;
+    const { endpointDnats } = fallbackNow(possible, this.#state);
+    const texts = endpointDnats.flatMap((dnat) => endpointTexts(dnat.endpoints));
     const why = [this.#obstacle(), endpoints?.reason ?? ''].filter((reason) => reason !== '');
     const fields = {
-      localIps: this.open,
+      localIps,
       ...(texts.length > 0 ? { endpoints: texts } : {}),
-      ...(isLacking ? { reason: why.join('; ') } : {}),
+      ...(isIncomplete ? { reason: why.join('; ') } : {}),
     };
-    const said = JSON.stringify(fields);
-    if (said === this.#said) return;
-    this.#said = said;
+    const text = JSON.stringify(fields);
+    if (text === this.#lastLogged) return;
+    this.#lastLogged = text;
     log.info('fallback', fields);
   }
 
-  /** Why not all of it goes by kube-proxy's rules. */
+  /** Why kube-proxy's rules do not serve all of it. */
   #obstacle(): string {
-    const { rules, obstacle } = this.#parts;
-    const { rewrites } = rules.fallback;
-    const waiting = rewrites.filter(({ to }) => !this.#served.has(to)).map(({ to }) => to);
+    const { possible, obstacle } = this.#parts;
+    const waiting = possible.rewrites.filter(({ to }) => !this.#served.has(to));
     if (obstacle !== undefined) return obstacle;
     if (waiting.length === 0) return 'the ClusterIP of kube-dns is not known';
-    return `no rules of kube-proxy for ${waiting.join(', ')} yet`;
+    return `no rules of kube-proxy for ${waiting.map(({ to }) => to).join(', ')} yet`;
   }
 }

@@ -1,5 +1,5 @@
 /** Gives interception and takes it away; what is decided later overrules what an earlier decision still had to do. */
-import type { Interception } from '../plan/plan.ts';
+import type { Interception } from '../plan/desired-rules.ts';
 import type { Reconciler } from './reconciler.ts';
 
 export class InterceptionSwitch {

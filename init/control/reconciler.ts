@@ -7,7 +7,13 @@ import type { Firewall } from '../firewall/select.ts';
 import type { Log } from '../log.ts';
 import { CommandError } from '../node/exec.ts';
 import { type Link, LinkError } from '../node/link.ts';
-import { type Interception, type RuleSet, rulesAt } from '../plan/plan.ts';
+import {
+  desiredRules,
+  fingerprintOf,
+  type Interception,
+  type RuleState,
+} from '../plan/desired-rules.ts';
+import type { Plan, RuleSet } from '../plan/plan.ts';
 
 /** After a failed pass the next one does not wait for the whole interval. */
 const RETRY_MS = 5_000;
@@ -17,9 +23,10 @@ export interface ReconcilerParts {
   readonly link: Pick<Link, 'ensure'> | undefined;
   /** Undefined where somebody else installs the rules. */
   readonly firewall: Pick<Firewall, 'apply' | 'release' | 'isOwner'> | undefined;
-  /** The rules of the plan as far as they make sense now. */
-  readonly rules: () => Promise<RuleSet>;
-  /** Whether a later call of `rules` may give more. */
+  readonly plan: Plan;
+  /** Reads from the node what decides which rules exist, besides interception. */
+  readonly look: () => Promise<Omit<RuleState, 'interception'>>;
+  /** Whether a later `look` may find more. */
   readonly isPending?: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
@@ -101,18 +108,20 @@ export class Reconciler {
   }
 
   async #pass(): Promise<boolean> {
-    const { link, firewall, rules, onChange } = this.#parts;
+    const { link, firewall, plan, look, onChange } = this.#parts;
     const before = this.#fingerprint();
     let [goal, releases] = [this.#wanted, this.#releases];
     // Addresses first: a client must find somebody at the address before its packets are led there. Both are tried.
     const linked = await this.#step('address', async () => link?.ensure());
     const filtered = await this.#step('rules', async () => {
-      const all = await rules();
-      // What was released while the pass was on its way stays released.
+      const found = await look();
+      // Rules that were released meanwhile stay away.
       [goal, releases] = [this.#wanted, this.#releases];
-      const wished = rulesAt(all, goal);
+      const wished = desiredRules(plan, { ...found, interception: goal });
       const isPut = this.#isNews(wished) || this.#isLost;
       const changed = await firewall?.apply(wished);
+      // After a release the firewall may not have installed all of it: the next pass does.
+      if (releases !== this.#releases) this.#wished = '';
       return changed === true && !isPut;
     });
     if (filtered) this.#isLost = false;
@@ -149,10 +158,9 @@ export class Reconciler {
     }
   }
 
-  /** Whether these are other rules than at the last pass: then they are put, not put back. */
-  #isNews({ kept: left, ...rules }: RuleSet): boolean {
-    // What stands for others is theirs to change.
-    const text = JSON.stringify([rules, left?.gone ?? []]);
+  /** Whether these are other rules than at the last pass: then init installs them, and does not restore them. */
+  #isNews(rules: RuleSet): boolean {
+    const text = fingerprintOf(rules);
     const isNews = text !== this.#wished;
     this.#wished = text;
     return isNews;

@@ -13,12 +13,14 @@ import { Link } from '../node/link.ts';
 import type { System } from '../node/system.ts';
 import { resetConnections } from '../node/tcp-connections.ts';
 import type { InitOptions } from '../options.ts';
-import type { KeptIps } from '../plan/kept/ips.ts';
-import type { Interception, Plan } from '../plan/plan.ts';
+import type { Interception } from '../plan/desired-rules.ts';
+import type { Plan } from '../plan/plan.ts';
 import type { ServiceEdge } from './edge.ts';
-import type { FallbackGate } from './fallback-readiness.ts';
+import type { FallbackReadiness } from './fallback-readiness.ts';
 import { InterceptionSwitch } from './interception.ts';
+import type { KeptIps } from './kept-ips.ts';
 import { Reconciler } from './reconciler.ts';
+import { lookAtNode } from './rule-state.ts';
 import type { Leftovers } from './takeover.ts';
 
 /** How often the fallback's counters are read. */
@@ -29,7 +31,7 @@ export interface ServiceParts {
   readonly plan: Plan;
   /** Undefined where no rules are to be installed. */
   readonly firewall: Firewall | undefined;
-  readonly gate: FallbackGate;
+  readonly fallback: FallbackReadiness;
   readonly kept: KeptIps;
   readonly leftovers: Pick<Leftovers, 'watch' | 'stop'>;
   /** Undefined where the fallback shall not lead to endpoints. */
@@ -57,13 +59,14 @@ export class Service {
   #sent = '';
 
   constructor(parts: ServiceParts) {
-    const { options, plan, firewall, gate, kept, endpoints, system, clock, log } = parts;
+    const { options, plan, firewall, fallback, kept, endpoints, system, clock, log } = parts;
     this.#parts = parts;
     this.#reconciler = new Reconciler({
       link: options.setupInterface ? new Link(system.run, log, plan) : undefined,
       firewall,
-      rules: async () => kept.rules(await gate.rules()),
-      isPending: () => firewall !== undefined && gate.isPending,
+      plan,
+      look: () => lookAtNode({ firewall, fallback, kept }),
+      isPending: () => firewall !== undefined && fallback.isPending,
       clock,
       log,
       syncIntervalMs: options.syncIntervalMs,
@@ -257,7 +260,7 @@ export class Service {
       flaps: this.#watch.flaps,
       probeFailures: this.#watch.probeFailures,
       probePorts: this.#parts.options.probePorts,
-      fallback: { configured: this.#parts.gate.open.length > 0, packets: this.#packets },
+      fallback: { configured: this.#parts.fallback.readyIps.length > 0, packets: this.#packets },
     };
   }
 

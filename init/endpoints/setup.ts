@@ -44,7 +44,7 @@ export function endpointFollower(parts: EndpointParts): EndpointFollower {
         throw error;
       }
     },
-    removeFlows: makeFlowRemover(system.run, log, plan.rules.fallback.endpointDnats),
+    removeFlows: makeFlowRemover(system.run, log, plan.fallback.endpointDnats),
   });
 }
 

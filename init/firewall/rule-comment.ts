@@ -1,6 +1,6 @@
 /**
- * Every rule of ours carries a comment that names it and hashes its text: what is in the kernel can then be compared
- * with the plan without parsing rules, whose printed form differs between versions.
+ * Every rule of ours has a comment with its name and a hash of its text. So init can compare the kernel's rules with the
+ * plan without parsing them: programs of different versions print them differently.
  */
 import { createHash } from 'node:crypto';
 

@@ -1,9 +1,9 @@
-/** Which backend installs the rules: nft unless it cannot (docs/decisions/003-owned-nft-table.md). */
+/** Selects the backend that installs the rules: nft unless it cannot (docs/decisions/003-owned-nft-table.md). */
 import { NodensError } from '../../agent/base/errors.ts';
 import { CommandError } from '../node/exec.ts';
 import type { System } from '../node/system.ts';
-import { type RuleSet, rulesAt, withoutTcpAffinity } from '../plan/plan.ts';
-import { type Backend, NO_RULES } from './backend.ts';
+import type { RuleSet } from '../plan/plan.ts';
+import type { Backend } from './backend.ts';
 import { Iptables, type IptablesKind, legacyTables } from './iptables/backend.ts';
 import { NftAccepts } from './nft/accept.ts';
 import { NftTables, type Ownership } from './nft/backend.ts';
@@ -24,49 +24,52 @@ export class NoBackendError extends NodensError {
 export interface Firewall extends Pick<Backend, 'name' | 'apply' | 'explain'> {
   /** Why this backend, for the log. */
   readonly reason: string;
-  /** Whether the kernel takes the host's query rules away when init dies. */
+  /** Whether the kernel removes the host's query rules when init dies. */
   readonly isOwner: boolean;
+  /** Whether the kernel remembers TCP connections. */
+  readonly hasTcpAffinity: boolean;
   /** Whether there can be a fallback: only nft rewrites a packet before conntrack. */
   readonly hasFallback: boolean;
-  /** Takes query rules away at once, as far as this backend can; `apply` has to follow. Never rejects. */
+  /** Removes query rules at once, as far as this backend can; `apply` has to follow. Never rejects. */
   release(): Promise<void>;
-  /** Local IPs that standing rules in the kernel speak of, of any instance. Rejects with `CommandError`. */
+  /** Local IPs that standing rules in the kernel name, of any instance. Rejects with `CommandError`. */
   standingIps(): Promise<readonly string[]>;
-  /** Lets go of the TCP connections that are the agent's. Rejects with `CommandError`. */
+  /** Makes the kernel forget the agent's TCP connections. Rejects with `CommandError`. */
   forget(): Promise<void>;
 }
 
-/** What backends and their choice tell of. */
+/** What backends and their selection report. */
 export interface Remarks {
-  /** A standing table that another version of nodens wrote is left alone. */
+  /** A standing table of another nodens version stays unchanged. */
   foreign(table: string): void;
-  /** The kernel refuses something that nodens can do without. */
+  /** The kernel rejects an optional feature. */
   without(what: string, error: string): void;
 }
 
 const NO_REMARKS: Remarks = { foreign: () => undefined, without: () => undefined };
 
-/** Where everything that nodens may ever have put is looked for. */
+/** All backends as helpers: in each of them an earlier init may have left rules. */
 export async function allBackends(
   system: System,
   { foreign }: Remarks = NO_REMARKS,
 ): Promise<Backend[]> {
   const { run } = system;
   const nft = [
-    new NftTables(run, undefined, foreign),
+    new NftTables(run, undefined, foreign, 'helper'),
     new NftTcpAffinity(run, foreign),
     new NftAccepts(run),
     new NftFallback(run, foreign),
   ];
   const backends: Backend[] = (await canUseNft(system)) ? nft : [];
   for (const kind of ['nft', 'legacy'] as const)
-    if (await canUseIptables(system, kind)) backends.push(new Iptables(system, kind, foreign));
+    if (await canUseIptables(system, kind))
+      backends.push(new Iptables(system, kind, foreign, 'helper'));
   return backends;
 }
 
 /**
- * Picks the backend by trying `rules` without committing them, and whether the kernel lets a process own a table by
- * owning one; without `ownership` nothing is owned. Rejects with `NoBackendError`.
+ * Selects the backend by a trial of `rules` without commit. Finds out whether the kernel lets a process own a table by
+ * owning one; without `ownership` no table is owned. Rejects with `NoBackendError`.
  */
 export async function selectBackend(
   system: System,
@@ -85,7 +88,7 @@ export async function selectBackend(
   return new CombinedFirewall(main, helpers, reason);
 }
 
-/** A helper as far as the kernel takes its rules, undefined where it takes none of them. */
+/** A helper as far as the kernel accepts its rules, undefined where it accepts none. */
 async function asPossible(
   system: System,
   helper: Backend,
@@ -128,7 +131,7 @@ async function mainBackend(
   throw new NoBackendError(`neither nft nor iptables can install the rules: ${obstacle}`);
 }
 
-/** Why no table can be owned, undefined where one could. Kernels before 5.12 and nft before 0.9.9 know no owner. */
+/** Why no table can be owned, undefined where one can: kernels before 5.12 and nft before 0.9.9 know no owner. */
 async function ownerObstacle(
   system: System,
   { owner, instance }: Ownership,
@@ -161,7 +164,7 @@ async function nftObstacle(
   }
 }
 
-/** A table without rules is what somebody left who only looked. Without `-t`, save reads no table that is not there. */
+/** An empty legacy table does not count: listing it creates it. Without `-t`, save reads only tables that exist. */
 async function legacyInUse(system: System): Promise<boolean> {
   for (const [family, program] of [
     [4, 'iptables-legacy-save'],
@@ -194,40 +197,39 @@ async function succeeds(system: System, program: string, args: string[]): Promis
   }
 }
 
-/**
- * The chosen backend; the others only put ACCEPTs where tables of theirs drop, and take away what an earlier start with
- * another backend kept.
- */
+/** The selected backend, with the helpers beside it. */
 class CombinedFirewall implements Firewall {
   readonly name: string;
   readonly reason: string;
   readonly isOwner: boolean;
+  readonly hasTcpAffinity: boolean;
   readonly hasFallback: boolean;
   readonly #main: Backend;
   readonly #affinity: NftTcpAffinity | undefined;
   readonly #helpers: readonly Backend[];
   #hasApplied = false;
-  /** Counts `release`: an `apply` that began before one must not put back what it took. */
+  /** Counts `release`. */
   #releases = 0;
 
   constructor(main: Backend, helpers: readonly Backend[], reason: string) {
     this.name = main.name;
     this.reason = reason;
     this.isOwner = main instanceof NftTables && main.isOwner;
-    this.hasFallback = helpers.some((helper) => helper instanceof NftFallback);
     this.#main = main;
     this.#affinity = helpers.find((helper) => helper instanceof NftTcpAffinity);
     this.#helpers = helpers.filter((helper) => helper !== this.#affinity);
+    this.hasTcpAffinity = this.#affinity !== undefined;
+    this.hasFallback = helpers.some((helper) => helper instanceof NftFallback);
   }
 
-  /** What remembers connections goes first: query rules match none that is not remembered. */
+  /** TCP affinity first: query rules match only connections that it remembers. */
   async apply(rules: RuleSet): Promise<boolean> {
     const releases = this.#releases;
-    const remembers = (await this.#affinity?.apply(rules)) ?? false;
-    const wished = releases === this.#releases ? rules : rulesAt(rules, 'none');
-    let changed = (await this.#main.apply(this.#known(wished))) || remembers;
-    for (const helper of this.#helpers)
-      changed = (await helper.apply(forHelpers(rules))) || changed;
+    let changed = (await this.#affinity?.apply(rules)) ?? false;
+    // After a release these are not the rules that should exist. Another `apply` follows.
+    if (releases !== this.#releases) return changed;
+    for (const backend of [this.#main, ...this.#helpers])
+      changed = (await backend.apply(rules)) || changed;
     this.#hasApplied = true;
     return changed;
   }
@@ -238,7 +240,7 @@ class CombinedFirewall implements Firewall {
     if (main instanceof NftTables || main instanceof Iptables) await main.release();
   }
 
-  /** What an earlier init put by another program is gone after the first `apply`, and is looked for before. */
+  /** An earlier init may have installed rules by another program. The first `apply` removes them. */
   async standingIps(): Promise<readonly string[]> {
     const ips = new Set<string>();
     for (const backend of [this.#main, ...(this.#hasApplied ? [] : this.#helpers)])
@@ -252,17 +254,7 @@ class CombinedFirewall implements Firewall {
   }
 
   explain(rules: RuleSet): string {
-    const parts = this.#helpers.map((helper) => helper.explain(forHelpers(rules)));
-    const affinity = this.#affinity?.explain(rules) ?? '';
-    return [affinity, this.#main.explain(this.#known(rules)), ...parts].join('');
+    const backends = [...(this.#affinity ? [this.#affinity] : []), this.#main, ...this.#helpers];
+    return backends.map((backend) => backend.explain(rules)).join('');
   }
-
-  #known(rules: RuleSet): RuleSet {
-    return this.#affinity === undefined ? withoutTcpAffinity(rules) : rules;
-  }
-}
-
-function forHelpers({ accept, fallback, kept }: RuleSet): RuleSet {
-  const others = kept === undefined ? {} : { kept: { ...kept, standing: [], tcpAffinities: [] } };
-  return { ...NO_RULES, accept, fallback, ...others };
 }

@@ -1,23 +1,23 @@
 /**
- * The way behind a local IP that is not the kube-dns ClusterIP (169.254.20.10): tracked packets to it go on as packets
- * to the ClusterIP, where kube-proxy's rules find them; where there are none, straight to kube-dns's endpoints. It
- * stands for good; interception, which untracks, goes before.
+ * The fallback of a local IP that is not the ClusterIP of kube-dns (169.254.20.10). Tracked packets to it continue as
+ * packets to the ClusterIP, where kube-proxy's rules find them, or without such rules straight to kube-dns's endpoints.
+ * These rules stay until cleanup: query rules come first and take packets out of connection tracking.
  */
 import { addressBytes, type Family, familyOf, formatAddress } from '../../agent/base/address.ts';
 import { INIT_EVENTS } from '../../agent/base/events/table.ts';
-import { type Endpoints, NO_ENDPOINTS } from '../endpoints/set.ts';
+import { type Endpoints, isNone, NO_ENDPOINTS, ofFamily } from '../endpoints/set.ts';
 
-/** Local IP `from` is answered by ClusterIP `to` while nobody intercepts. */
+/** ClusterIP `to` answers for local IP `from` while init does not intercept. */
 export interface Rewrite {
   readonly family: Family;
   readonly from: string;
   readonly to: string;
   readonly port: number;
-  /** One bit: of the packet's mark from the rewriting to conntrack, of conntrack's mark as long as the flow lives. */
+  /** One bit: of the packet's mark from the rewrite to conntrack, then of conntrack's mark while the flow lives. */
   readonly mark: number;
 }
 
-/** Local IP `from` is answered by kube-dns's endpoints while nobody intercepts; without endpoints by nobody. */
+/** kube-dns's endpoints answer for local IP `from` while init does not intercept. */
 export interface EndpointDnat {
   readonly family: Family;
   readonly from: string;
@@ -26,17 +26,17 @@ export interface EndpointDnat {
   readonly endpoints: Endpoints;
 }
 
-/** Packets with a local IP as source that kube-proxy's path sends off the node need a source that answers find. */
+/** Packets with a local IP as source that leave the node through kube-proxy need a source that replies can reach. */
 export interface Masquerade {
   readonly family: Family;
   readonly localIps: readonly string[];
-  /** What such packets were for: local IPs, and ClusterIPs they were rewritten to. */
+  /** Original destinations of such packets: local IPs, and ClusterIPs that they were rewritten to. */
   readonly destinations: readonly string[];
 }
 
 export interface Fallback {
   readonly rewrites: readonly Rewrite[];
-  /** Instead of a rewriting for the same local IP, never beside it. In a plan: where it may come to that. */
+  /** Instead of a rewrite for the same local IP, never beside it. In a plan, without endpoints: where one is possible. */
   readonly endpointDnats: readonly EndpointDnat[];
   readonly masquerades: readonly Masquerade[];
 }
@@ -52,14 +52,14 @@ export interface FallbackOptions {
 }
 
 /**
- * One local IP of a family can have a fallback, the first that is not the ClusterIP: two flows behind the same ClusterIP
- * could not be told apart on the way back by one bit.
+ * One local IP of a family can have a fallback, the first that is not the ClusterIP: on the way back one bit could not
+ * distinguish two flows behind the same ClusterIP.
  */
-export function fallbackOf({ localIps, clusterIps, port, mark }: FallbackOptions): Fallback {
+export function possibleFallback({ localIps, clusterIps, port, mark }: FallbackOptions): Fallback {
   const families = ([4, 6] as const).map((family) => {
     const of = (list: readonly string[]): string[] => list.filter((ip) => familyOf(ip) === family);
     const [to] = of(clusterIps);
-    // Without a ClusterIP to tell it from, a local IP that is not link-local may be one itself.
+    // Where no ClusterIP is known, a local IP that is not link-local may be one itself.
     const from = of(localIps).find((ip) => (to === undefined ? isLinkLocal(ip) : ip !== to));
     const endpointDnats =
       from === undefined ? [] : [{ family, from, port, endpoints: NO_ENDPOINTS }];
@@ -77,6 +77,32 @@ export function fallbackOf({ localIps, clusterIps, port, mark }: FallbackOptions
   };
 }
 
+export interface FallbackState {
+  /** ClusterIPs that kube-proxy's rules know. */
+  readonly servedIps: readonly string[];
+  readonly endpoints: Endpoints;
+}
+
+/** What of `possible` leads to a server now: a rewrite to a ClusterIP that is served, else known endpoints. */
+export function fallbackNow(possible: Fallback, { servedIps, endpoints }: FallbackState): Fallback {
+  return {
+    rewrites: possible.rewrites.filter(({ to }) => servedIps.includes(to)),
+    endpointDnats: unserved(possible, servedIps)
+      .map((dnat) => ({ ...dnat, endpoints: ofFamily(endpoints, dnat.family) }))
+      .filter((dnat) => !isNone(dnat.endpoints)),
+    masquerades: possible.masquerades,
+  };
+}
+
+/** Where only endpoints can be the fallback: no rewrite to a served ClusterIP. */
+export function unserved(
+  { rewrites, endpointDnats }: Fallback,
+  servedIps: readonly string[],
+): EndpointDnat[] {
+  const rewritten = rewrites.filter(({ to }) => servedIps.includes(to)).map(({ from }) => from);
+  return endpointDnats.filter(({ from }) => !rewritten.includes(from));
+}
+
 export interface ClusterIpSources {
   readonly localIps: readonly string[];
   /** `--clusterdns`. */
@@ -90,20 +116,20 @@ export interface ClusterIpSources {
  * one local IP that is not link-local, which can only be the VIP.
  */
 export function clusterIpsOf({ localIps, asked, serviceHost }: ClusterIpSources): string[] {
-  const told =
+  const fromKubelet =
     serviceHost === undefined || familyOf(serviceHost) === undefined ? [] : [serviceHost];
   return ([4, 6] as const).flatMap((family) => {
     const of = (list: readonly string[]): string[] => list.filter((ip) => familyOf(ip) === family);
     const routable = of(localIps).filter((ip) => !isLinkLocal(ip));
     const guessed = routable.length === 1 ? routable : [];
-    return (of(asked)[0] ?? of(told)[0] ?? guessed[0]) || [];
+    return (of(asked)[0] ?? of(fromKubelet)[0] ?? guessed[0]) || [];
   });
 }
 
 /**
- * What is wrong, undefined where nothing is or where it is not known. Only one family can be judged: the variable has one
- * address, also where the Service has two. An address that was asked for by name counts, else a local IP that is routable
- * and stands beside one that is not.
+ * What is wrong with the ClusterIPs that init assumes; undefined where nothing is, or where it is not known. Only one
+ * family can be checked: the variable has one address, even where the Service has two. An address of `--clusterdns`
+ * counts, else a routable local IP beside one that is not routable.
  */
 export function clusterIpFault({
   localIps,
@@ -116,9 +142,9 @@ export function clusterIpFault({
   const of = (list: readonly string[]): string[] => list.filter((ip) => familyOf(ip) === family);
   const vips = of(localIps).filter((ip) => !isLinkLocal(ip));
   const guessed = vips.length < of(localIps).length ? vips : [];
-  const told = of(asked).length > 0 ? of(asked) : guessed;
-  if (told.length === 0 || told.includes(service)) return undefined;
-  return `${told.join(', ')} is to be the VIP of kube-dns, but the Service kube-dns has ${service}`;
+  const assumed = of(asked).length > 0 ? of(asked) : guessed;
+  if (assumed.length === 0 || assumed.includes(service)) return undefined;
+  return `${assumed.join(', ')} is to be the VIP of kube-dns, but the Service kube-dns has ${service}`;
 }
 
 export const CLUSTER_IP_REMEDY = INIT_EVENTS['cluster-ip'].remedy;

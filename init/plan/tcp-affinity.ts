@@ -1,29 +1,38 @@
 /**
- * Which TCP connections are the agent's. A packet in the middle of a connection does not tell: a listening socket would
- * take (and reset) those of a connection that kube-proxy has led elsewhere. So connections are remembered from their
- * first packet on, in the kernel and for good: interception that comes leaves those of others alone, interception
- * that goes leaves the agent's with the agent, until they end.
+ * TCP affinity: a connection stays with the server that accepted it, the agent or an endpoint behind kube-proxy. A packet
+ * in the middle of a connection does not show whose it is: the agent's listening socket would take it, and reset the
+ * connection. So the kernel remembers each connection from its first packet on, whether init intercepts or not. When
+ * interception starts, connections through kube-proxy stay there; when it ends, those to the agent stay with the agent.
  */
 import { type Family, familyOf } from '../../agent/base/address.ts';
 
-/** The connections of one family, to `port` of the local IPs `addresses`. */
+/** The connections of one family, to `port` of `addresses` and `keptAddresses`. */
 export interface TcpAffinity {
   readonly family: Family;
+  /** Local IPs of the plan. */
   readonly addresses: readonly string[];
+  /** Other local IPs, whose connections stay with their agent. */
+  readonly keptAddresses: readonly string[];
   readonly port: number;
-  /** One bit of the packet's mark: tells the query rules that the connection which it opens is remembered. */
+  /** One bit of the packet's mark. It shows the query rules that the connection which a SYN opens is remembered. */
   readonly mark: number;
 }
 
 export interface TcpAffinityOptions {
-  readonly localIps: readonly string[];
+  readonly interceptedIps: readonly string[];
   readonly port: number;
-  readonly mark: number;
+  readonly fallbackMark: number;
 }
 
-export function tcpAffinitiesOf({ localIps, port, mark }: TcpAffinityOptions): TcpAffinity[] {
+/** There is one set of connections for each family, so kept local IPs share it with the plan's own. */
+export function tcpAffinitiesOf(
+  { interceptedIps, port, fallbackMark }: TcpAffinityOptions,
+  keptIps: readonly string[],
+): TcpAffinity[] {
   return ([4, 6] as const).flatMap((family) => {
-    const addresses = localIps.filter((address) => familyOf(address) === family);
-    return addresses.length === 0 ? [] : [{ family, addresses, port, mark }];
+    const of = (ips: readonly string[]): string[] => ips.filter((ip) => familyOf(ip) === family);
+    const [addresses, keptAddresses] = [of(interceptedIps), of(keptIps)];
+    if (addresses.length + keptAddresses.length === 0) return [];
+    return [{ family, addresses, keptAddresses, port, mark: fallbackMark }];
   });
 }

@@ -2,16 +2,19 @@
 import type { Family } from '../../../agent/base/address.ts';
 import { CommandError } from '../../node/exec.ts';
 import type { System } from '../../node/system.ts';
-import type { Rule, RuleSet } from '../../plan/plan.ts';
-import { addressesIn, type Backend, ReadBackError } from '../backend.ts';
+import { NO_RULES, type RuleSet } from '../../plan/plan.ts';
+import { addressesIn, type Backend, ReadBackError, type Role } from '../backend.ts';
 import { listNft, type NftChain } from '../nft/list.ts';
 import {
   claimOf,
   EMPTY_TABLE,
   editsOf,
+  type FamilyRules,
+  familyPart,
   HOST_QUERY_CHAIN,
   isKept,
   isOfAnother,
+  type OwnChain,
   orphanCandidates,
   ownChains,
   ownLines,
@@ -27,9 +30,9 @@ import {
 
 export type IptablesKind = 'nft' | 'legacy';
 
-/** How long a command waits for the lock of legacy iptables; the event loop does not wait with it. */
+/** How long a command waits for the lock of legacy iptables; the event loop does not wait. */
 const LOCK_WAIT_SECONDS = '5';
-/** Of a release, which an `apply` follows. */
+/** For a release, which an `apply` follows. */
 const RELEASE_WAIT_SECONDS = '1';
 
 interface FamilyState {
@@ -48,22 +51,25 @@ export class Iptables implements Backend {
   readonly #system: System;
   readonly #kind: IptablesKind;
   readonly #onForeign: (table: string) => void;
+  readonly #role: Role;
   /** Chains that were wanted when they were last in place, by family and table. */
   readonly #settled = new Map<string, string>();
   readonly #logged = new Set<string>();
-  /** Families whose host queries the last `apply` led to the agent. */
+  /** Families with host query rules after the last `apply`. */
   #hostFamilies: readonly Family[] = [];
 
-  /** `onForeign`: see `TableSync`; it is told of chains of ours in a table of iptables. */
+  /** `onForeign`: see `TableSync`; here it gets an iptables table with our chains. */
   constructor(
     system: System,
     kind: IptablesKind,
     onForeign: (table: string) => void = () => undefined,
+    role: Role = 'main',
   ) {
     this.name = `iptables-${kind}`;
     this.#system = system;
     this.#kind = kind;
     this.#onForeign = onForeign;
+    this.#role = role;
   }
 
   async apply(rules: RuleSet): Promise<boolean> {
@@ -71,7 +77,7 @@ export class Iptables implements Backend {
     this.#hostFamilies = [...new Set(ofHost.map((rule) => rule.family))];
     let changed = false;
     for (const family of [4, 6] as const) {
-      const ofFamily = onlyFamily(rules, family);
+      const ofFamily = familyPart(rules, family);
       if (!(await this.#exists(family, ofFamily))) continue;
       changed = (await this.#settle(family, ofFamily)) || changed;
     }
@@ -79,7 +85,7 @@ export class Iptables implements Backend {
   }
 
   /**
-   * Takes the host's query rules away at once: those for pods go with the agent's sockets. Nothing is read before or
+   * Removes the host's query rules at once; those for pods end with the agent's sockets. It reads nothing before or
    * after, so an `apply` has to follow. Never rejects.
    */
   async release(): Promise<void> {
@@ -91,7 +97,7 @@ export class Iptables implements Backend {
     );
   }
 
-  async #settle(family: Family, rules: RuleSet): Promise<boolean> {
+  async #settle(family: Family, rules: FamilyRules): Promise<boolean> {
     const { script, wanted } = await this.#edits(family, rules);
     if (script !== '') {
       await this.#restore(family, script);
@@ -106,7 +112,7 @@ export class Iptables implements Backend {
     return this.#remove(removalEdits);
   }
 
-  /** Removes only what a node-local-dns kept; resolves to one line for each thing. */
+  /** Removes only rules of a node-local-dns; resolves to one line for each. */
   removePeer(): Promise<readonly string[]> {
     return this.#remove(peerEdits);
   }
@@ -142,7 +148,7 @@ export class Iptables implements Backend {
     return addresses;
   }
 
-  /** Local IPs that standing rules in the kernel speak of. */
+  /** Local IPs that standing rules in the kernel name. */
   async standingIps(): Promise<readonly string[]> {
     const addresses: string[] = [];
     for (const family of [4, 6] as const) {
@@ -156,28 +162,34 @@ export class Iptables implements Backend {
     const texts = ([4, 6] as const).map((family) => {
       const tables = new Map(TABLES.map((table) => [table, EMPTY_TABLE]));
       const script = scriptOf({ family, tables }, (saved, table) =>
-        editsOf(saved, ownChains(table, onlyFamily(rules, family), saved), () => true),
+        editsOf(saved, this.#chains(table, familyPart(rules, family), saved), () => true),
       );
       return script === '' ? '' : `# ${this.#program(family, 'restore')} --noflush\n${script}`;
     });
     return texts.join('');
   }
 
-  /** Reading a legacy table creates it: with nothing to install there, one that does not exist is left so. */
-  async #exists(family: Family, rules: RuleSet): Promise<boolean> {
-    if (rules.query.length + rules.standing.length > 0) return true;
+  /** Reading a legacy table creates it. So a table that does not exist, and needs no rules, is not read. */
+  async #exists(family: Family, { query, standing }: FamilyRules): Promise<boolean> {
+    if (this.#role === 'main' && query.length + standing.length > 0) return true;
     return this.#kind === 'nft' || (await legacyTables(this.#system, family)).length > 0;
   }
 
-  async #edits(family: Family, rules: RuleSet): Promise<Edits> {
+  #chains(table: TableName, rules: FamilyRules, saved: SavedTable): OwnChain[] {
+    return this.#role === 'helper' && table === 'raw' ? [] : ownChains(table, rules, saved);
+  }
+
+  async #edits(family: Family, rules: FamilyRules): Promise<Edits> {
     const state = await this.#read(family);
     const exists = this.#kind === 'nft' ? await this.#baseChains(family) : () => true;
     const wanted = new Map<string, string>();
     const script = scriptOf(state, (saved, table) => {
-      const chains = ownChains(table, rules, saved);
-      const [key, text] = [`${family} ${table}`, claimOf(table, rules, saved)];
+      const chains = this.#chains(table, rules, saved);
+      const own = this.#chains(table, { ...rules, kept: NO_RULES.kept }, saved);
+      const [key, text] = [`${family} ${table}`, claimOf(own, rules.kept)];
       wanted.set(key, text);
-      const isSettled = this.#settled.get(key) === text && isKept(table, rules, saved);
+      const needed = this.#role === 'main' ? rules.standing : [];
+      const isSettled = this.#settled.get(key) === text && isKept(table, needed, rules.kept, saved);
       if (isSettled && isOfAnother(saved, chains))
         this.#reportForeign(`${this.name} ${table}`, saved);
       return editsOf(saved, chains, (base) => exists(table, base), isSettled);
@@ -268,17 +280,6 @@ async function iptablesChains(
     if (error instanceof CommandError) return undefined;
     throw error;
   }
-}
-
-function onlyFamily(rules: RuleSet, family: Family): RuleSet {
-  const keep = (list: readonly Rule[]): Rule[] => list.filter((rule) => rule.family === family);
-  const { query, standing, accept, kept } = rules;
-  const own = { ...rules, query: keep(query), standing: keep(standing), accept: keep(accept) };
-  if (kept === undefined) return own;
-  return {
-    ...own,
-    kept: { ...kept, standing: keep(kept.standing), accept: keep(kept.accept) },
-  };
 }
 
 function scriptOf(

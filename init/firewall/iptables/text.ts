@@ -1,5 +1,6 @@
-/** iptables rules as `iptables-restore` input, and what `iptables-save` says turned into the edits that are missing. */
+/** iptables rules as input of `iptables-restore`, and the edits that turn the output of `iptables-save` into them. */
 import { createHash } from 'node:crypto';
+import type { Family } from '../../../agent/base/address.ts';
 import type { Hook, Rule, RuleSet } from '../../plan/plan.ts';
 import { addressesIn } from '../backend.ts';
 import { isClaimMet } from '../nft/table.ts';
@@ -9,15 +10,15 @@ export type TableName = 'raw' | 'filter';
 export const TABLES: readonly TableName[] = ['raw', 'filter'];
 
 const OWN = 'NODENS-';
-/** An empty chain that says: this base chain was not there before us, so cleanup takes it away again. */
+/** An empty chain: init has created the base chain of that name, so cleanup removes it. */
 const MADE = 'NODENS-MADE-';
 /**
- * A chain that nothing jumps to. Its one rule's comment is a fingerprint of our chains in this table as their writer left
- * them: any instance can then tell damage from what another version wrote.
+ * A chain that no rule jumps to. Its one rule's comment is a fingerprint of our chains in this table as their writer left
+ * them. So each instance can distinguish damage from rules of another version.
  */
 const DECLARES = 'NODENS-DECLARES';
 
-/** What leads the host's own queries to the agent. */
+/** Takes the host's own queries to the agent. */
 export const HOST_QUERY_CHAIN = `${OWN}QUERY-OUTPUT`;
 
 /** One table of `iptables-save`. */
@@ -52,15 +53,28 @@ export function parseSaved(text: string, name: TableName): SavedTable {
   return { policies, rules };
 }
 
-/** Our chains in `table` for these rules of one family. ACCEPTs only under a base chain whose policy is DROP. */
-export function ownChains(table: TableName, rules: RuleSet, saved: SavedTable): OwnChain[] {
+/** Rules of one family, as far as iptables installs them. */
+export type FamilyRules = Pick<RuleSet, 'query' | 'standing' | 'accept' | 'kept'>;
+
+export function familyPart(
+  { query, standing, accept, kept }: RuleSet,
+  family: Family,
+): FamilyRules {
+  const of = (list: readonly Rule[]): Rule[] => list.filter((rule) => rule.family === family);
+  return {
+    query: of(query),
+    standing: of(standing),
+    accept: of(accept),
+    kept: { ...kept, standing: of(kept.standing), accept: of(kept.accept) },
+  };
+}
+
+/** Our chains in `table` for `rules`. ACCEPTs only under a base chain whose policy is DROP. */
+export function ownChains(table: TableName, rules: FamilyRules, saved: SavedTable): OwnChain[] {
   const { query, standing, accept, kept } = rules;
   if (table === 'raw')
-    return [
-      ...chainsOf('QUERY', query),
-      ...chainsOf('STANDING', [...standing, ...(kept?.standing ?? [])]),
-    ];
-  return chainsOf('ACCEPT', [...accept, ...(kept?.accept ?? [])]).filter(
+    return [...chainsOf('QUERY', query), ...chainsOf('STANDING', [...standing, ...kept.standing])];
+  return chainsOf('ACCEPT', [...accept, ...kept.accept]).filter(
     ({ base }) => saved.policies.get(base) === 'DROP',
   );
 }
@@ -99,7 +113,7 @@ function synMatch(mark: number): string {
 
 /**
  * Lines of an `iptables-restore --noflush` that turn `saved` into a table that holds exactly `wanted` of our chains;
- * empty where it does. `exists` tells whether a base chain is in the kernel already.
+ * empty where it does. `exists`: whether a base chain is in the kernel already.
  *
  * Where this has been `settled` before, what another version of nodens has written since is left alone.
  */
@@ -122,7 +136,7 @@ export function editsOf(
   ];
 }
 
-/** Whether our chains are as their writer declared, and that was not one that wants `wanted`. */
+/** Whether our chains are as their writer declared them, and that writer did not want `wanted`. */
 export function isOfAnother(saved: SavedTable, wanted: readonly OwnChain[]): boolean {
   const names = filledNames(saved);
   const there = fingerprint(names.map((name) => [name, saved.rules.get(name) ?? []]));
@@ -145,19 +159,21 @@ function fingerprint(chains: readonly (readonly [string, readonly string[]])[]):
   return `nodens-${createHash('sha256').update(texts.join('\n')).digest('hex').slice(0, 8)}`;
 }
 
-/** Changes when this instance itself wants something else. */
-export function claimOf(table: TableName, { kept, ...own }: RuleSet, saved: SavedTable): string {
-  return JSON.stringify([ownChains(table, own, saved), kept?.gone ?? []]);
+/** Changes when this instance itself wants other rules; `own` are the chains without rules for kept local IPs. */
+export function claimOf(own: readonly OwnChain[], { removedIps }: RuleSet['kept']): string {
+  return JSON.stringify([own, removedIps]);
 }
 
-/** Whether the table speaks of local IPs as it has to, whichever instance wrote it. */
-export function isKept(table: TableName, { standing, kept }: RuleSet, saved: SavedTable): boolean {
+/** Whether the table names the local IPs of `standing` and none that are removed, whichever instance wrote it. */
+export function isKept(
+  table: TableName,
+  standing: readonly Rule[],
+  { removedIps }: RuleSet['kept'],
+  saved: SavedTable,
+): boolean {
   if (table !== 'raw') return true;
   const needs = standing.flatMap(({ addresses }) => addresses);
-  return isClaimMet(
-    { needs, shuns: kept?.gone ?? [] },
-    addressesIn(standingLines(saved).join('\n')),
-  );
+  return isClaimMet({ needs, shuns: removedIps }, addressesIn(standingLines(saved).join('\n')));
 }
 
 /** Lines that remove all chains of ours and everything a crashed node-local-dns left in this table. */
@@ -171,7 +187,7 @@ export function peerEdits(saved: SavedTable): string[] {
   return peerLines(saved).map(deletion);
 }
 
-/** Base chains that would be there for nobody once `removalEdits` are done: made by us, or by node-local-dns. */
+/** Base chains that have no use after `removalEdits`: init or node-local-dns has created them. */
 export function orphanCandidates(saved: SavedTable): Set<string> {
   const made = ownNames(saved).filter((name) => name.startsWith(MADE));
   const peers = peerLines(saved).map((line) => line.split(' ')[1] as string);
@@ -199,7 +215,7 @@ function filledNames(saved: SavedTable): string[] {
   return ownNames(saved).filter((name) => !name.startsWith(MADE) && name !== DECLARES);
 }
 
-/** Rules of a node-local-dns, living or dead. */
+/** Rules of a node-local-dns, running or not. */
 export function peerLines(saved: SavedTable): string[] {
   return [...saved.rules.values()].flat().filter((line) => PEER_COMMENT.test(line));
 }
@@ -207,7 +223,7 @@ export function peerLines(saved: SavedTable): string[] {
 /** Comments of node-local-dns's rules, identical in all its versions that have comments. */
 const PEER_COMMENT = /--comment "NodeLocal DNS Cache: (skip conntrack|allow DNS traffic)"/;
 
-/** All or nothing: two versions that repair at the same moment shall not leave half of each. */
+/** All or nothing: two versions that repair at the same moment must not leave half of each. */
 function fillEdits(saved: SavedTable, wanted: readonly OwnChain[]): string[] {
   const isRight = ({ name, lines }: OwnChain): boolean => {
     const present = (saved.rules.get(name) ?? []).map(commentIn);
@@ -219,7 +235,7 @@ function fillEdits(saved: SavedTable, wanted: readonly OwnChain[]): string[] {
   return [...filled, `:${DECLARES} - [0:0]`, `-A ${DECLARES} -m comment --comment ${text}`];
 }
 
-/** `:CHAIN` flushes an existing chain, so it must not be said of a base chain. */
+/** `:CHAIN` flushes an existing chain, so base chains must not be listed so. */
 function jumpEdits(saved: SavedTable, { name, base }: OwnChain): string[] {
   const [first, ...doubles] = jumpsTo(saved, name);
   const insertion = `-I ${base} 1 -m comment --comment nodens -j ${name}`;

@@ -1,6 +1,6 @@
 /**
- * ACCEPT rules inside foreign nft chains whose policy drops: an accept in a table of our own would not overrule them.
- * All instances on the node have theirs there: those of others go when other ones are wanted here, and else are kept.
+ * ACCEPT rules inside other programs' nft chains whose policy drops: an accept in a table of our own would not overrule
+ * that. All instances on the node have rules there. This one removes those of others only when it wants other rules itself.
  */
 
 import type { Run } from '../../node/exec.ts';
@@ -19,21 +19,21 @@ interface Edit {
 export class NftAccepts implements Backend {
   readonly name = 'nft-accept';
   readonly #run: Run;
-  /** What was wanted when it was last in place. */
+  /** What this instance wanted when that was last in place. */
   #settled: string | undefined;
 
   constructor(run: Run) {
     this.#run = run;
   }
 
-  /** Those for local IPs of others are put when all are replaced; later only instances that want them see to them. */
+  /** Installs rules for kept local IPs only when it replaces all; later the instances that want them check them. */
   async apply({ accept, kept }: RuleSet): Promise<boolean> {
-    const text = [...accept.map(nftComment), ...(kept?.gone ?? [])].join();
+    const text = [...accept.map(nftComment), ...kept.removedIps].join();
     const isNews = text !== this.#settled;
-    const edits = await this.#edits(isNews ? [...accept, ...(kept?.accept ?? [])] : accept, isNews);
+    const edits = await this.#edits(isNews ? [...accept, ...kept.accept] : accept, isNews);
     if (edits.length > 0) {
       await this.#run('nft', ['-f', '-'], edits.map(scriptOf).join(''));
-      // Another instance may have put its own beside ours by now.
+      // Another instance may have installed its own rules beside ours by now.
       const [wrong] = await this.#edits(accept, false);
       if (wrong !== undefined) throw new ReadBackError(`chain ${chainName(wrong.chain)}`);
     }
@@ -47,7 +47,7 @@ export class NftAccepts implements Backend {
     return edits.map(({ chain, ours }) => `${ours.length} rules in chain ${chainName(chain)}`);
   }
 
-  /** The tables of our own say it already. */
+  /** The tables of our own name them. */
   async localIps(): Promise<readonly string[]> {
     return [];
   }

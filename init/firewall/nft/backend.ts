@@ -1,11 +1,11 @@
 /**
- * Query direction and standing rules as nft tables of our own. Query rules that nothing in the kernel takes away with
- * the agent are in a table that the kernel drops with us, where it can (`OwnerProcess`).
+ * Query and standing rules as nft tables of our own. Query rules that do not end with the agent's socket are in a table
+ * that the kernel drops when init ends, where it can (`OwnerProcess`).
  */
 
 import type { Run } from '../../node/exec.ts';
 import type { Rule, RuleSet } from '../../plan/plan.ts';
-import { addressesIn, type Backend, ReadBackError } from '../backend.ts';
+import { addressesIn, type Backend, ReadBackError, type Role } from '../backend.ts';
 import { OWN_TABLE_PREFIX } from './list.ts';
 import type { OwnerProcess } from './owner-process.ts';
 import {
@@ -27,7 +27,7 @@ import { OPENS_CONNECTION } from './tcp-affinity.ts';
 
 const RAW_PRIORITY = -300;
 
-/** Where query rules are that need no owner, because each dies with the agent's socket, or that cannot have one. */
+/** For query rules that need no owner, because each ends with the agent's socket, or that cannot have one. */
 const QUERY_TABLE = `${OWN_TABLE_PREFIX}query_main`;
 const STANDING_TABLE = `${OWN_TABLE_PREFIX}standing_main`;
 
@@ -42,7 +42,8 @@ export class NftTables implements Backend {
   readonly #run: Run;
   readonly #ownership: Ownership | undefined;
   readonly #sync: TableSync;
-  /** Counts `release`: an `apply` that began before one must not put back what it took. */
+  readonly #role: Role;
+  /** Counts `release`: an `apply` that began before one must not install again what it removed. */
   #releases = 0;
 
   /** `onForeign`: see `TableSync`. */
@@ -50,13 +51,15 @@ export class NftTables implements Backend {
     run: Run,
     ownership: Ownership | undefined,
     onForeign: (table: string) => void = () => undefined,
+    role: Role = 'main',
   ) {
     this.#run = run;
     this.#ownership = ownership;
     this.#sync = new TableSync(run, onForeign);
+    this.#role = role;
   }
 
-  /** Whether the kernel takes the host's query rules away when init dies. */
+  /** Whether the kernel removes the host's query rules when init dies. */
   get isOwner(): boolean {
     return this.#ownership !== undefined;
   }
@@ -70,15 +73,15 @@ export class NftTables implements Backend {
   }
 
   /**
-   * Takes the owned query rules away at once, without waiting for an `apply` that runs: the owner process is killed, and the
-   * kernel does. To ask nft would take longer, the more rules kube-proxy has: it reads them all before it deletes.
+   * Removes the owned query rules at once, without waiting for an `apply` that runs: init kills the owner process, and
+   * the kernel drops its table. nft would take longer, because it reads all rules of kube-proxy before it deletes.
    */
   async release(): Promise<void> {
     this.#releases++;
     await this.#ownership?.owner.drop();
   }
 
-  /** One table at a time: that of an init that is still running cannot be removed, the others can. */
+  /** One table at a time: only the table of an init that still runs cannot be removed. */
   async removeAll(): Promise<readonly string[]> {
     const removed: string[] = [];
     const failures: unknown[] = [];
@@ -101,7 +104,7 @@ export class NftTables implements Backend {
     return addressesIn(texts.join('\n'));
   }
 
-  /** Local IPs that standing rules in the kernel speak of. */
+  /** Local IPs that standing rules in the kernel name. */
   async standingIps(): Promise<readonly string[]> {
     return addressesIn((await listTable(this.#run, STANDING_TABLE)) ?? '');
   }
@@ -116,7 +119,7 @@ export class NftTables implements Backend {
     try {
       return await this.#writeOwned(table, releases);
     } catch (error) {
-      // What was released meanwhile took the owner process with it.
+      // A release meanwhile has killed the owner process.
       if (releases !== this.#releases) return false;
       throw error;
     }
@@ -137,13 +140,16 @@ export class NftTables implements Backend {
   }
 
   #tables(rules: RuleSet): { owned: Table | undefined; plain: Table[] } {
-    const standing = standingTable(rules);
+    const { query, standing: own, kept } = rules;
+    if (this.#role === 'helper')
+      return { owned: undefined, plain: [tableOf(QUERY_TABLE, []), standingTable([], [], kept)] };
+    const standing = standingTable(own, kept.standing, kept);
     if (this.#ownership === undefined)
-      return { owned: undefined, plain: [tableOf(QUERY_TABLE, rules.query), standing] };
-    const needsOwner = rules.query.some((rule) => !rule.whileBound);
+      return { owned: undefined, plain: [tableOf(QUERY_TABLE, query), standing] };
+    const needsOwner = query.some((rule) => !rule.whileBound);
     return {
-      owned: tableOf(ownedName(this.#ownership.instance), needsOwner ? rules.query : []),
-      plain: [tableOf(QUERY_TABLE, needsOwner ? [] : rules.query), standing],
+      owned: tableOf(ownedName(this.#ownership.instance), needsOwner ? query : []),
+      plain: [tableOf(QUERY_TABLE, needsOwner ? [] : query), standing],
     };
   }
 
@@ -152,11 +158,15 @@ export class NftTables implements Backend {
   }
 }
 
-function standingTable({ standing, kept }: RuleSet): Table {
-  const own = tableOf(STANDING_TABLE, standing);
-  const needs = [...new Set(standing.flatMap(({ addresses }) => addresses))];
-  const claim = { text: shapeOf(own), needs, shuns: kept?.gone ?? [] };
-  return { ...tableOf(STANDING_TABLE, [...standing, ...(kept?.standing ?? [])]), claim };
+function standingTable(
+  own: readonly Rule[],
+  others: readonly Rule[],
+  { removedIps }: RuleSet['kept'],
+): Table {
+  const text = shapeOf(tableOf(STANDING_TABLE, own));
+  const needs = [...new Set(own.flatMap(({ addresses }) => addresses))];
+  const claim = { text, needs, shuns: removedIps };
+  return { ...tableOf(STANDING_TABLE, [...own, ...others]), claim };
 }
 
 function ownedName(instance: string): string {

@@ -1,12 +1,12 @@
-/** Destination NAT to kube-dns's endpoints as rules of the standing table, and what such rules in a kernel say. */
+/** Destination NAT to kube-dns's endpoints as rules of the fallback's table, and the endpoints in such rules. */
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../../../agent/base/address.ts';
 import { type Endpoints, TRANSPORTS, tidied } from '../../endpoints/set.ts';
 import type { EndpointDnat } from '../../plan/fallback.ts';
 import type { TableChain, TableRule } from './table.ts';
 
-/** Sees each packet; rules of address translation see the first of a flow. After conntrack (-200). */
+/** Sees each packet; NAT rules see only the first of a flow. After conntrack (-200). */
 const COUNT_PRIORITY = -150;
-/** Before kube-proxy's or anybody's translation (-100): the first to decide, decides. */
+/** Before the DNAT of kube-proxy and others (-100): the first match decides. */
 const DNAT_PRIORITY = -110;
 
 const HOOKS = ['prerouting', 'output'] as const;
@@ -66,7 +66,7 @@ function dnatRule(dnat: EndpointDnat, transport: Transport, hook: string): Table
   };
 }
 
-/** An endpoint that is led to itself would answer itself, past the node that has to undo the translation. */
+/** Without it an endpoint that is sent to itself would answer itself, and the node could not undo the DNAT. */
 export function hairpinRule(dnat: EndpointDnat): TableRule[] {
   const { udp, tcp } = dnat.endpoints;
   const addresses = [...new Set([...udp, ...tcp].map(({ address }) => address))];

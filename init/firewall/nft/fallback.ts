@@ -1,4 +1,4 @@
-/** The fallback as a standing nft table, whichever backend installs the rest. */
+/** The fallback as a standing nft table, whichever backend installs the other rules. */
 import type { Endpoints } from '../../endpoints/set.ts';
 import type { Run } from '../../node/exec.ts';
 import type { Fallback, Masquerade, Rewrite } from '../../plan/fallback.ts';
@@ -12,18 +12,18 @@ import { TableSync } from './table-sync.ts';
 const TABLE = `${OWN_TABLE_PREFIX}fallback_main`;
 
 /**
- * Of conntrack, for packets that were rewritten. A client may have two connections from one port, to the local IP and to
- * the ClusterIP: rewritten, they would be one to conntrack, and the one would get the other's packets.
+ * Conntrack zone of rewritten packets. A client may have two connections from one port, to the local IP and to the
+ * ClusterIP. After the rewrite conntrack could not distinguish them, and one would get packets of the other.
  */
 const ZONE = 20_253;
 
-/** Before conntrack (-200), after what untracks (-300). */
+/** Before conntrack (-200), after the rules that untrack (-300). */
 const REWRITE_PRIORITY = -250;
 /** After conntrack, before kube-proxy's DNAT (-100). */
 const REMEMBER_PRIORITY = -150;
-/** Before kube-proxy's own masquerading (100): the first to decide, decides. */
+/** Before kube-proxy's own masquerading (100): the first match decides. */
 const MASQUERADE_PRIORITY = 99;
-/** After the DNAT was undone (100). */
+/** After conntrack has undone the DNAT (100). */
 const RESTORE_PRIORITY = 150;
 
 export class NftFallback implements Backend {
@@ -34,8 +34,8 @@ export class NftFallback implements Backend {
   readonly #zone: number | undefined;
 
   /**
-   * `onForeign`: see `TableSync`; two instances that learn of other endpoints one after the other are no fight.
-   * Kernels without CONFIG_NF_CONNTRACK_ZONES take the rules without a zone only.
+   * `onForeign`: see `TableSync`; two instances that find other endpoints one after the other do not overwrite each other.
+   * Kernels without CONFIG_NF_CONNTRACK_ZONES accept only rules without a zone.
    */
   constructor(
     run: Run,
@@ -55,7 +55,7 @@ export class NftFallback implements Backend {
     return this.#sync.apply([tableOf(fallback, this.#zone)]);
   }
 
-  /** The tables of our own go together, whoever made them. */
+  /** `NftTables` removes all tables of our own. */
   async removeAll(): Promise<readonly string[]> {
     return [];
   }
@@ -69,12 +69,12 @@ export class NftFallback implements Backend {
   }
 }
 
-/** The endpoints that rules in the kernel lead to. */
+/** The endpoints in the kernel's rules. */
 export async function fallbackEndpoints(run: Run): Promise<Endpoints> {
   return endpointsIn((await listTable(run, TABLE)) ?? '');
 }
 
-/** Packets that went the fallback's way since its table was made; 0 where there is none. */
+/** Packets that took the fallback since its table was made; 0 where there is none. */
 export async function fallbackPackets(run: Run): Promise<number> {
   const lines = ((await listTable(run, TABLE)) ?? '').split('\n');
   return lines
@@ -96,11 +96,11 @@ function tableOf(
     hooks.map((hook) => ({ name: `${name}_${hook}`, type, hook, priority, rules: rules(hook) }));
   const rewriting = (hook: string): TableRule[] =>
     rewrites.flatMap((r) => rewriteRules(r, hook, zone));
-  const leaving = [...masquerades.map(masqueradeRule), ...endpointDnats.flatMap(hairpinRule)];
+  const masquerading = [...masquerades.map(masqueradeRule), ...endpointDnats.flatMap(hairpinRule)];
   const chains = [
     ...endpointDnatChains(endpointDnats),
     ...chain('rewrite', 'filter', REWRITE_PRIORITY, rewriting, 'prerouting'),
-    // A packet of the host has its route already: this type of chain has it routed anew.
+    // A packet of the host has its route already. Only this type of chain makes the kernel route it again.
     ...chain('rewrite', 'route', REWRITE_PRIORITY, rewriting, 'output'),
     ...chain(
       'remember',
@@ -110,7 +110,7 @@ function tableOf(
       'prerouting',
       'output',
     ),
-    ...chain('masquerade', 'nat', MASQUERADE_PRIORITY, () => leaving, 'postrouting'),
+    ...chain('masquerade', 'nat', MASQUERADE_PRIORITY, () => masquerading, 'postrouting'),
     ...chain(
       'restore',
       'filter',

@@ -1,29 +1,29 @@
 /**
- * A child `nft -i` that owns tables (flag `owner`, Linux 5.12): nobody else can change them, and the kernel drops them
- * when the child ends. Its stdin is ours, so it ends when we do, by whatever death.
+ * A child `nft -i` that owns tables (flag `owner`, Linux 5.12): no other process can change them, and the kernel drops them
+ * when the child ends. init has the other end of its stdin, so the child ends with init, however init ends.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '../../../agent/base/clock.ts';
 import { CommandError } from '../../node/exec.ts';
 
-/** The kernel's nf_tables answers in milliseconds; a child that says nothing for this long is stuck. */
+/** The kernel's nf_tables answers in milliseconds; a child that prints nothing for this long is stuck. */
 const ANSWER_MS = 5_000;
 
-/** What is asked for after each line, and is never there: nft's complaint shows that the line is done. */
+/** A table that does not exist, listed after each line: nft's error shows that the line is done. */
 const MARK = 'nodens_done_';
-/** The third line of the complaint about a mark may come when the next line is waited for already. */
+/** The third line of the error about a mark may arrive after the next line was written. */
 const REST_OF_MARK = /^ *\^+\n?/;
 const DROPPED = 'dropped';
 
 export interface OwnerProcess {
   /**
-   * Carries out one line of nft as one transaction, starting the child where it is not running. Rejects with
-   * `CommandError`. Lines run one after the other.
+   * Runs one line of nft as one transaction, and starts the child where it is not running. Rejects with `CommandError`.
+   * Lines run one after the other.
    */
   execute(line: string): Promise<void>;
   /**
-   * Ends the child, and so all that it owns; lines that wait are rejected. Resolves when that is gone, or after 5 s; never
-   * rejects.
+   * Kills the child, and with it all tables that it owns; waiting lines are rejected. Resolves when the child has ended, or
+   * after 5 s; never rejects.
    */
   drop(): Promise<void>;
 }
@@ -42,10 +42,10 @@ export class NftOwnerProcess implements OwnerProcess {
   #lines: Promise<unknown> = Promise.resolve();
   #marks = 0;
   #drops = 0;
-  /** Resolves when the child that was dropped last has ended. */
+  /** Resolves when the last dropped child has ended. */
   #ended: Promise<void> = Promise.resolve();
 
-  /** `onLost` is called when a child has ended that nobody else dropped. */
+  /** `onLost` is called when a child has ended without `drop`. */
   constructor(clock: Clock, onLost: () => void) {
     this.#clock = clock;
     this.#onLost = onLost;
@@ -73,7 +73,7 @@ export class NftOwnerProcess implements OwnerProcess {
     return this.#child?.pid;
   }
 
-  /** Even a killed child may have to wait for the kernel's lock of the tables; nobody waits for that for ever. */
+  /** Even a killed child may wait for the kernel's lock of the tables, so init waits only a limited time. */
   #end(child: ChildProcess): Promise<void> {
     return new Promise((resolve) => {
       const timer = this.#clock.after(ANSWER_MS, () => resolve());
@@ -97,10 +97,10 @@ export class NftOwnerProcess implements OwnerProcess {
         finish('no answer');
         void this.drop().then(this.#onLost);
       });
-      const finish = (said: string | undefined): void => {
+      const finish = (error: string | undefined): void => {
         timer.cancel();
         this.#waiting = undefined;
-        resolve(said);
+        resolve(error);
       };
       this.#stderr = '';
       this.#waiting = { mark, finish };
@@ -114,7 +114,7 @@ export class NftOwnerProcess implements OwnerProcess {
       stdio: ['pipe', 'ignore', 'pipe'],
       env: { ...process.env, LC_ALL: 'C' },
     });
-    // 'close' or 'error' of the child follows and tells.
+    // 'exit' or 'error' of the child follows, and is handled.
     child.stdin.on('error', () => undefined);
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       if (child === this.#child) this.#onStderr(text);
@@ -132,7 +132,7 @@ export class NftOwnerProcess implements OwnerProcess {
     const at = this.#stderr.indexOf(`list table inet ${waiting.mark}\n`);
     if (at === -1) return;
     const before = this.#stderr.slice(0, at).split('\n');
-    // The last complete line before it is the reason the mark was not found.
+    // The last complete line before it is the error about the mark itself.
     const errors = before.slice(0, -2).join('\n').replace(REST_OF_MARK, '').trim();
     waiting.finish(errors === '' ? undefined : errors);
   }

@@ -1,6 +1,7 @@
 /**
- * Standing tables, which all instances on the node share: put once, and put back when they are missing or not any more
- * what their writer declared. Two versions of nodens may want them different: what the newer wrote is left alone.
+ * Keeps standing tables, which all instances on the node share, as they should be. It writes them once, and again when they
+ * are missing or differ from what their writer declared. Two versions of nodens may want different tables: this one does
+ * not change what another version wrote later.
  */
 
 import { CommandError, type Run } from '../../node/exec.ts';
@@ -17,7 +18,7 @@ import {
   type TableShape,
 } from './table.ts';
 
-/** A table that is not as it shall be, and its text where it exists. */
+/** A table that is not as wanted, and its text where it exists. */
 interface StaleTable {
   readonly table: Table;
   readonly held: string | undefined;
@@ -30,12 +31,12 @@ function claimText(table: Table): string | undefined {
 export class TableSync {
   readonly #run: Run;
   readonly #onForeign: (table: string) => void;
-  /** What was wanted of each table when it was last in place: wanting it again is no reason to take it back. */
+  /** What this instance wanted of each table when that was last in place. To want the same again is no reason to write. */
   readonly #settled = new Map<string, TableShape>();
-  /** Texts of others that have been told of. */
+  /** Tables of other versions that are logged already. */
   readonly #logged = new Set<string>();
 
-  /** `onForeign` is told, once for each such text, of a table that another version wrote and that is left alone. */
+  /** `onForeign` gets, once for each text, a table that another version wrote and that this one does not change. */
   constructor(run: Run, onForeign: (table: string) => void) {
     this.#run = run;
     this.#onForeign = onForeign;
@@ -74,7 +75,7 @@ export class TableSync {
     return true;
   }
 
-  /** Connections that the kernel remembers in a table's sets outlive its rules, unless the sets cannot stay. */
+  /** Keeps the elements of a table's sets, the connections that the kernel remembers, unless the sets have to change. */
   async #write(stale: readonly StaleTable[]): Promise<void> {
     const scripts = stale.map(({ table, held }) =>
       held === undefined ? undefined : rewriteTable(table, held),

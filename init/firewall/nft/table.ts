@@ -25,7 +25,7 @@ export interface TableSet {
   readonly text: string;
 }
 
-/** A table of family inet; without chains it shall not exist. */
+/** A table of family inet; without chains it must not exist. */
 export interface Table {
   readonly name: string;
   readonly sets?: readonly TableSet[];
@@ -33,23 +33,23 @@ export interface Table {
   readonly claim?: Claim;
 }
 
-/** What an instance insists on in a table that also speaks of local IPs of others. Absent: on all of it. */
+/** What an instance wants of a table that also has rules for kept local IPs. Absent: all of it. */
 export interface Claim {
-  /** Changes when the instance itself wants something else. */
+  /** Changes when the instance itself wants other rules. */
   readonly text: string | undefined;
-  /** Local IPs that the table has to speak of, whichever instance wrote it. */
+  /** Local IPs that the table has to name, whichever instance wrote it. */
   readonly needs: readonly string[];
-  /** Local IPs that it must not speak of. */
+  /** Local IPs that it must not name. */
   readonly shuns: readonly string[];
 }
 
-/** Whether rules that speak of `addresses` do as claimed. */
+/** Whether rules that name `addresses` meet the claim. */
 export function isClaimMet(
   { needs, shuns }: Omit<Claim, 'text'>,
   addresses: Iterable<string>,
 ): boolean {
-  const spoken = new Set(addresses);
-  return needs.every((ip) => spoken.has(ip)) && !shuns.some((ip) => spoken.has(ip));
+  const named = new Set(addresses);
+  return needs.every((ip) => named.has(ip)) && !shuns.some((ip) => named.has(ip));
 }
 
 /** The comment that a rule carries: it changes with every word of the rule. */
@@ -65,7 +65,7 @@ export function tableLine(rule: TableRule): string {
   return `${rule.match} counter ${rule.action} comment "${tableComment(rule)}"`;
 }
 
-/** The table as `nft list` would show it; empty where it shall not exist. */
+/** The table as `nft list` would show it; empty where it must not exist. */
 export function tableText(table: Table): string {
   const { name, sets = [], chains } = table;
   if (chains.length === 0) return '';
@@ -85,23 +85,23 @@ export function replaceTable(table: Table): string {
 }
 
 /**
- * As `replaceTable`, for a table that is there as `held` says: what is in sets that it goes on having stays. Undefined
- * where that cannot be.
+ * As `replaceTable`, for a table that exists with the text `held`: sets that stay keep their elements. Undefined where
+ * that is not possible.
  */
 export function rewriteTable(table: Table, held: string): string | undefined {
   const { name, sets = [], chains } = table;
   if (sets.length === 0 || chains.length === 0) return undefined;
   const kept = new Set(sets.map((set) => `set ${set.name}`));
   const old = [...held.matchAll(/^\s*((?:chain|set) \S+) \{/gm)].map((match) => match[1] as string);
-  // Chains first: a set that a rule reads cannot go.
+  // Chains first: the kernel does not delete a set that a rule uses.
   const going = old.filter((what) => !kept.has(what)).toSorted();
   const deletions = going.map((what) => `delete ${what.replace(' ', ` inet ${name} `)}\n`);
   return `flush table inet ${name}\n${deletions.join('')}${tableText(table)}`;
 }
 
 /**
- * As `replaceTable`, as one line for `nft -i`, which takes each line as a transaction: the table is then owned by the
- * process that reads the line.
+ * As `replaceTable`, as one line for `nft -i`, where each line is a transaction. The process that reads the line then owns
+ * the table.
  */
 export function ownedTableLine({ name, chains }: Table): string {
   const table = `add table inet ${name} { flags owner; }`;
@@ -117,7 +117,7 @@ function baseText({ type, hook, priority }: TableChain): string {
   return `type ${type} hook ${hook} priority ${priority}; policy accept;`;
 }
 
-/** What of a table tells it from any other: sets, chains, hooks, and the rules' comments in order. */
+/** What distinguishes a table from others: sets, chains, hooks, and the rules' comments in order. */
 export type TableShape = string | undefined;
 
 export function shapeOf({ sets = [], chains }: Table): TableShape {
@@ -129,8 +129,8 @@ export function shapeOf({ sets = [], chains }: Table): TableShape {
 }
 
 /**
- * The table as text, without what is in its named sets; undefined where it does not exist. `-j` is no choice: nft 1.0.6
- * prints an owner's flag as garbage.
+ * The table as text, without the elements of its named sets; undefined where it does not exist. Not as JSON: nft 1.0.6
+ * prints the owner flag as garbage there.
  */
 export async function listTable(run: Run, name: string): Promise<string | undefined> {
   try {
@@ -142,7 +142,7 @@ export async function listTable(run: Run, name: string): Promise<string | undefi
   }
 }
 
-/** Shape of a table from what `listTable` says. A rule without a comment of ours counts as `?`. */
+/** Shape of a table from the text of `listTable`. A rule without a comment of ours counts as `?`. */
 export function shapeInText(text: string | undefined): TableShape {
   if (text === undefined) return undefined;
   const [head = '', ...chains] = text.split(/^\s*chain /m);
@@ -153,7 +153,7 @@ export function shapeInText(text: string | undefined): TableShape {
       const name = chain.split(' ', 1)[0];
       const base = /type .*;/.exec(chain)?.[0] ?? '';
       const [, ...rules] = chain.slice(chain.indexOf(base)).split('\n');
-      // A long set of addresses goes over several lines, but every rule ends with its handle.
+      // A long set of addresses takes several lines, but every rule ends with its handle.
       const ends = rules.filter((line) => / # handle \d+$/.test(line));
       return [name, base, ...ends.map(commentIn)].join(' ');
     });
@@ -161,12 +161,12 @@ export function shapeInText(text: string | undefined): TableShape {
 }
 
 /**
- * Prefix of an empty chain that says which shape the table's writer gave it: any instance can then tell a table that
- * was damaged from one that another version wrote.
+ * Prefix of an empty chain whose name has the fingerprint of the table as its writer left it. So each instance can
+ * distinguish a damaged table from one of another version.
  */
 const DECLARED = 'declared_';
 
-/** Whether the table is as its writer left it, whoever that was. */
+/** Whether the table is as its writer left it. */
 export function isAsDeclared(text: string): boolean {
   return text.includes(`chain ${DECLARED}${fingerprint(shapeInText(text))} `);
 }
@@ -183,7 +183,7 @@ function commentIn(line: string): string {
   return isRuleComment(comment) ? comment : '?';
 }
 
-/** Names of the tables of family inet, of anybody. */
+/** Names of all tables of family inet. */
 export async function inetTables(run: Run): Promise<string[]> {
   const text = await run('nft', ['list', 'tables']);
   return [...text.matchAll(/^table inet (\S+)/gm)].map((match) => match[1] as string);
@@ -194,7 +194,7 @@ export function hex(mark: number): string {
   return `0x${(mark >>> 0).toString(16)}`;
 }
 
-/** Matches packets that carry these bits of the mark. */
+/** Matches packets that have these bits of the mark. */
 export function hasBits(mark: number): string {
   return `meta mark & ${hex(mark)} == ${hex(mark)}`;
 }

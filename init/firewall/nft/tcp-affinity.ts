@@ -1,4 +1,4 @@
-/** Memory of the agent's TCP connections as a standing nft table, whichever backend installs the rest. */
+/** TCP affinity as a standing nft table, whichever backend installs the other rules. */
 
 import type { Run } from '../../node/exec.ts';
 import type { RuleSet } from '../../plan/plan.ts';
@@ -20,18 +20,18 @@ import { TableSync } from './table-sync.ts';
 
 const TABLE = `${OWN_TABLE_PREFIX}flows_main`;
 
-/** Before the query rules (-300), which only take what is remembered. */
+/** Before the query rules (-300), which match only remembered connections. */
 const REMEMBER_PRIORITY = -301;
 /** After them, before the fallback (-250) and conntrack (-200). */
 const FORGET_PRIORITY = -290;
 
-/** Connections of a family that fit; each takes about 150 octets of the kernel's memory. */
+/** Connections of a family that fit; each takes about 150 bytes of kernel memory. */
 const MAX_FLOWS = 65_536;
-/** For the handshake: the kernel sends its SYN-ACK again for a minute. */
+/** For the handshake: the kernel repeats its SYN-ACK for a minute. */
 const OPENING_TIMEOUT = '70s';
-/** Without a packet. The agent asks a silent client for a sign of life every minute. */
+/** Without a packet. The agent sends a keepalive to silent clients every minute. */
 const OPEN_TIMEOUT = '5m';
-/** After a FIN or RST of ours, for what the client still has to say. */
+/** After a FIN or RST of the agent, for the client's last packets. */
 const CLOSING_TIMEOUT = '10s';
 
 /** The packet that opens a connection. */
@@ -51,14 +51,15 @@ export class NftTcpAffinity implements Backend {
   }
 
   apply({ tcpAffinities, kept }: RuleSet): Promise<boolean> {
-    this.#affinities = kept?.tcpAffinities ?? tcpAffinities;
+    this.#affinities = tcpAffinities;
     const needs = tcpAffinities.flatMap(({ addresses }) => addresses);
-    const claim = { text: shapeOf(tableOf(tcpAffinities)), needs, shuns: kept?.gone ?? [] };
-    return this.#sync.apply([{ ...tableOf(this.#affinities), claim }]);
+    const own = tableOf(tcpAffinities.flatMap(ownOnly));
+    const claim = { text: shapeOf(own), needs, shuns: kept.removedIps };
+    return this.#sync.apply([{ ...tableOf(tcpAffinities), claim }]);
   }
 
   /**
-   * Lets go of all connections: with its next packet each is led to kube-dns, which resets it. Rejects with
+   * Empties the sets: the next packet of each connection goes to kube-dns, which resets it. Rejects with
    * `CommandError`.
    */
   async forget(): Promise<void> {
@@ -67,7 +68,7 @@ export class NftTcpAffinity implements Backend {
     if (lines.length > 0) await this.#run('nft', ['-f', '-'], lines.join(''));
   }
 
-  /** The tables of our own go together, whoever made them. */
+  /** `NftTables` removes all tables of our own. */
   async removeAll(): Promise<readonly string[]> {
     return [];
   }
@@ -79,6 +80,11 @@ export class NftTcpAffinity implements Backend {
   explain({ tcpAffinities }: RuleSet): string {
     return tableText(tableOf(tcpAffinities));
   }
+}
+
+/** Without kept local IPs: what this instance itself wants. */
+function ownOnly(affinity: TcpAffinity): TcpAffinity[] {
+  return affinity.addresses.length === 0 ? [] : [{ ...affinity, keptAddresses: [] }];
 }
 
 function tableOf(affinities: readonly TcpAffinity[]): Table {
@@ -118,8 +124,8 @@ function setOf({ family }: TcpAffinity, name: 'flows' | 'closing'): TableSet {
 }
 
 /**
- * Every opening packet is remembered, and marked for the query rules: what finds no room is kube-proxy's. The rest of a
- * connection that is remembered stays untracked, whether anybody intercepts now or not.
+ * The set remembers each SYN, and marks it for the query rules. A connection that finds no room goes to kube-proxy. Later
+ * packets of a remembered connection stay untracked, whether init intercepts now or not.
  */
 function rememberRules(affinity: TcpAffinity, hook: string): TableRule[] {
   const { family, mark } = affinity;
@@ -145,7 +151,7 @@ function rememberRules(affinity: TcpAffinity, hook: string): TableRule[] {
   ];
 }
 
-/** What opens a connection and was not intercepted is kube-proxy's, even where it was the agent's before. */
+/** A SYN that no query rule took belongs to kube-proxy, even where an earlier connection from that port did not. */
 function forgetRules(affinity: TcpAffinity, hook: string): TableRule[] {
   const { family, mark } = affinity;
   const [to, key] = [destinedTo(affinity), keyOf(affinity, 'client')];
@@ -163,11 +169,11 @@ function forgetRules(affinity: TcpAffinity, hook: string): TableRule[] {
   ];
 }
 
-/** A connection that we end needs no room any more, only time for its last packets, which must not prolong it. */
+/** A connection that the agent ends leaves the set. Its last packets match another set, and do not prolong that time. */
 function closeRule(affinity: TcpAffinity): TableRule {
-  const { family, addresses, port } = affinity;
+  const { family, port } = affinity;
   const key = keyOf(affinity, 'server');
-  const from = `tcp sport ${port} ${ipOf(family)} saddr { ${addresses.join(', ')} }`;
+  const from = `tcp sport ${port} ${ipOf(family)} saddr { ${addressList(affinity)} }`;
   return {
     id: `flow-close-output-${family}`,
     match:
@@ -177,8 +183,12 @@ function closeRule(affinity: TcpAffinity): TableRule {
   };
 }
 
-function destinedTo({ family, addresses, port }: TcpAffinity): string {
-  return `tcp dport ${port} ${ipOf(family)} daddr { ${addresses.join(', ')} }`;
+function destinedTo(affinity: TcpAffinity): string {
+  return `tcp dport ${affinity.port} ${ipOf(affinity.family)} daddr { ${addressList(affinity)} }`;
+}
+
+function addressList({ addresses, keptAddresses }: TcpAffinity): string {
+  return [...addresses, ...keptAddresses].join(', ');
 }
 
 function keyOf({ family }: TcpAffinity, from: 'client' | 'server'): string {

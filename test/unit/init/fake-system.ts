@@ -3,6 +3,7 @@
 import type { Log } from '../../../init/log.ts';
 import { CommandError } from '../../../init/node/exec.ts';
 import type { System } from '../../../init/node/system.ts';
+import type { RuleState } from '../../../init/plan/desired-rules.ts';
 
 /** What of a plan most tests do not care about. */
 export const PLAN_BASICS = {
@@ -12,6 +13,17 @@ export const PLAN_BASICS = {
   probePorts: { first: 20_253, last: 20_260 },
   clusterIps: [],
   fallbackMark: 0x1000,
+};
+
+/** init intercepts, on a kernel with all features, and has found no fallback and no other local IPs. */
+export const INTERCEPTING: RuleState = {
+  interception: 'full',
+  hasTcpAffinity: true,
+  hasFallback: true,
+  servedIps: [],
+  endpoints: { udp: [], tcp: [] },
+  keptIps: [],
+  removedIps: [],
 };
 
 export interface Call {

@@ -5,11 +5,11 @@ import type { InitMessage } from '../../../../agent/base/control.ts';
 import type { ControlHandlers } from '../../../../init/agent/control-socket.ts';
 import type { Round } from '../../../../init/agent/probe.ts';
 import type { ServiceEdge } from '../../../../init/control/edge.ts';
-import { FallbackGate } from '../../../../init/control/fallback-readiness.ts';
+import { FallbackReadiness } from '../../../../init/control/fallback-readiness.ts';
+import { KeptIps } from '../../../../init/control/kept-ips.ts';
 import { Service } from '../../../../init/control/service.ts';
 import type { Firewall } from '../../../../init/firewall/select.ts';
 import { initOptionsFrom } from '../../../../init/options.ts';
-import { KeptIps } from '../../../../init/plan/kept/ips.ts';
 import { planOf } from '../../../../init/plan/plan.ts';
 import { type RunEdge, run } from '../../../../init/run.ts';
 import { FakeClock, settle } from '../../../support/fake-clock.ts';
@@ -73,7 +73,7 @@ class Child {
 
 function fakeFirewall(node: FakeNode, isOwner: boolean): Firewall {
   return {
-    ...{ name: 'nft', reason: 'nft works here', isOwner, hasFallback: true },
+    ...{ name: 'nft', reason: 'nft works here', isOwner, hasTcpAffinity: true, hasFallback: true },
     apply: async ({ query }) => {
       await node.lock;
       if (node.ruleError !== undefined) throw node.ruleError;
@@ -181,12 +181,12 @@ export async function startFakeInit(given: FakeInitOptions = {}) {
   const service = new Service({
     ...parts,
     firewall: options.setupRules ? fakeFirewall(node, isOwner) : undefined,
-    gate: new FallbackGate({
-      ...{ rules: plan.rules, isServed: async () => true, obstacle: undefined },
+    fallback: new FallbackReadiness({
+      ...{ possible: plan.fallback, isServed: async () => true, obstacle: undefined },
       ...{ endpoints: undefined, log },
     }),
     kept: new KeptIps({
-      ...{ ...parts, options: { ...options, clusterIps: [] }, link: undefined },
+      ...{ ...parts, link: undefined },
       standingIps: async () => [],
     }),
     leftovers: { watch: async () => undefined, stop: () => undefined },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { InterceptionSwitch } from '../../../../init/control/interception.ts';
-import type { Interception } from '../../../../init/plan/plan.ts';
+import type { Interception } from '../../../../init/plan/desired-rules.ts';
 
 /** A switch whose steps end when the test says so: `finish('release')`. */
 function setup(dropsAtOnce: boolean) {

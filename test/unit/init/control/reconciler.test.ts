@@ -4,9 +4,9 @@ import { Reconciler } from '../../../../init/control/reconciler.ts';
 import { LinkError } from '../../../../init/node/link.ts';
 import { planOf, type RuleSet } from '../../../../init/plan/plan.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
-import { failure, fakeLog, PLAN_BASICS } from '../fake-system.ts';
+import { failure, fakeLog, INTERCEPTING, PLAN_BASICS } from '../fake-system.ts';
 
-const { rules } = planOf({
+const plan = planOf({
   localIps: ['169.254.20.10'],
   ...PLAN_BASICS,
 });
@@ -50,7 +50,8 @@ function setup(syncIntervalMs = 60_000, released?: Promise<void>) {
         return node.changed;
       },
     },
-    rules: async () => rules,
+    plan,
+    look: async () => INTERCEPTING,
     clock,
     log,
     syncIntervalMs,

@@ -1,18 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { FallbackGate } from '../../../../init/control/fallback-readiness.ts';
 import { makeFlowRemover } from '../../../../init/endpoints/conntrack.ts';
 import { type Endpoints, NO_ENDPOINTS } from '../../../../init/endpoints/set.ts';
 import { addressesIn } from '../../../../init/firewall/backend.ts';
 import { endpointsIn } from '../../../../init/firewall/nft/endpoint-dnat.ts';
 import { NftFallback } from '../../../../init/firewall/nft/fallback.ts';
+import { allRules } from '../../../../init/plan/desired-rules.ts';
 import type { EndpointDnat } from '../../../../init/plan/fallback.ts';
 import { planOf } from '../../../../init/plan/plan.ts';
 import { failure, fakeLog, fakeSystem, PLAN_BASICS, type Script } from '../fake-system.ts';
 
 const LOCAL = '169.254.20.10';
 const LOCAL6 = 'fd00::10';
-const VIP = '10.96.0.10';
 
 const V4 = { udp: [{ address: '10.2.0.2', port: 53 }], tcp: [{ address: '10.2.0.3', port: 1053 }] };
 const BOTH: Endpoints = {
@@ -21,67 +20,8 @@ const BOTH: Endpoints = {
 };
 
 function planFor(localIps: string[], clusterIps: string[]) {
-  return planOf({ ...PLAN_BASICS, localIps, clusterIps }).rules;
+  return allRules(planOf({ ...PLAN_BASICS, localIps, clusterIps }));
 }
-
-function gateTo(
-  endpoints: { known: Endpoints; reason: string },
-  options: { clusterIps?: string[]; served?: boolean },
-) {
-  const { log } = fakeLog();
-  const said: unknown[] = [];
-  let wanted = 0;
-  const gate = new FallbackGate({
-    rules: planFor([LOCAL, LOCAL6], options.clusterIps ?? [VIP, 'fd00::a']),
-    isServed: async (ip) => options.served === true && ip === VIP,
-    obstacle: undefined,
-    endpoints: { ...endpoints, want: () => void wanted++ },
-    log: { ...log, info: (_, fields) => void said.push(fields) },
-  });
-  return { gate, said, wanted: () => wanted };
-}
-
-describe('endpoints behind the gate', () => {
-  it("are the way for each family that kube-proxy's rules do not serve", async () => {
-    const { gate, said, wanted } = gateTo({ known: BOTH, reason: '' }, { served: true });
-    const { rewrites, endpointDnats } = (await gate.rules()).fallback;
-    assert.deepEqual(
-      rewrites.map(({ to }) => to),
-      [VIP],
-    );
-    assert.deepEqual(
-      endpointDnats.map(({ from }) => from),
-      [LOCAL6],
-    );
-    assert.deepEqual(endpointDnats[0]?.endpoints.tcp, [{ address: 'fd02::2', port: 1053 }]);
-    assert.deepEqual(gate.open, [LOCAL, LOCAL6]);
-    assert.equal(wanted(), 1);
-    const endpoints = ['udp [fd02::2]:53', 'tcp [fd02::2]:1053'];
-    const reason = 'no rules of kube-proxy for fd00::a yet';
-    assert.deepEqual(said, [{ localIps: [LOCAL, LOCAL6], endpoints, reason }]);
-  });
-
-  it('need no ClusterIP; without endpoints there is no rule, and a reason', async () => {
-    const known = gateTo({ known: V4, reason: '' }, { clusterIps: [] });
-    assert.deepEqual(
-      (await known.gate.rules()).fallback.endpointDnats.map(({ from }) => from),
-      [LOCAL],
-    );
-    const unknown = gateTo({ known: NO_ENDPOINTS, reason: 'nobody answers' }, { clusterIps: [] });
-    assert.deepEqual((await unknown.gate.rules()).fallback.endpointDnats, []);
-    const reason = 'the ClusterIP of kube-dns is not known; nobody answers';
-    assert.deepEqual([unknown.gate.open, unknown.said], [[], [{ localIps: [], reason }]]);
-  });
-
-  it("are not asked for where kube-proxy's rules serve", async () => {
-    const { gate, wanted } = gateTo(
-      { known: BOTH, reason: '' },
-      { clusterIps: [VIP], served: true },
-    );
-    const { endpointDnats } = (await gate.rules()).fallback;
-    assert.deepEqual([endpointDnats, wanted()], [[], 0]);
-  });
-});
 
 const DNAT: EndpointDnat = { family: 4, from: LOCAL, port: 53, endpoints: V4 };
 

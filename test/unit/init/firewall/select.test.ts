@@ -6,14 +6,16 @@ import {
   NoBackendError,
   selectBackend,
 } from '../../../../init/firewall/select.ts';
+import { allRules, desiredRules } from '../../../../init/plan/desired-rules.ts';
 import { planOf } from '../../../../init/plan/plan.ts';
-import { type Call, failure, fakeSystem, PLAN_BASICS } from '../fake-system.ts';
+import { type Call, failure, fakeSystem, INTERCEPTING, PLAN_BASICS } from '../fake-system.ts';
 
-const { rules } = planOf({
+const plan = planOf({
   ...PLAN_BASICS,
   localIps: ['169.254.20.10'],
   clusterIps: ['10.96.0.10'],
 });
+const rules = allRules(plan);
 
 interface Host {
   /** First words of commands that fail. */
@@ -142,8 +144,11 @@ describe('choice of the backend', () => {
       assert.match(first?.input ?? '', /table inet nodens_flows_main {/);
     }
     const { firewall } = await choose({ broken: ['nft --check'] });
-    assert.doesNotMatch(firewall.explain(rules), /flows|0x1000/);
-    assert.match(firewall.explain(rules), /--dport 53 -m socket/);
+    const { hasTcpAffinity } = firewall;
+    assert.equal(hasTcpAffinity, false);
+    const text = firewall.explain(desiredRules(plan, { ...INTERCEPTING, hasTcpAffinity }));
+    assert.doesNotMatch(text, /flows|0x1000/);
+    assert.match(text, /--dport 53 -m socket/);
   });
 
   it('has a fallback where nft can rewrite packets, whatever installs the rest', async () => {

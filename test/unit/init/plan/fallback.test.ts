@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { FallbackGate } from '../../../../init/control/fallback-readiness.ts';
 import { NftFallback } from '../../../../init/firewall/nft/fallback.ts';
-import { clusterIpsOf, fallbackOf } from '../../../../init/plan/fallback.ts';
+import { allRules } from '../../../../init/plan/desired-rules.ts';
+import { clusterIpsOf, possibleFallback } from '../../../../init/plan/fallback.ts';
 import { planOf } from '../../../../init/plan/plan.ts';
-import { failure, fakeLog, fakeSystem, PLAN_BASICS } from '../fake-system.ts';
+import { failure, fakeSystem, PLAN_BASICS } from '../fake-system.ts';
 
 const LOCAL = '169.254.20.10';
 const VIP = '10.96.0.10';
@@ -33,7 +33,7 @@ describe('ClusterIP of kube-dns', () => {
 
 describe('fallback', () => {
   const of = (localIps: string[], clusterIps: string[]) =>
-    fallbackOf({ localIps, clusterIps, port: 53, mark: 0x1000 });
+    possibleFallback({ localIps, clusterIps, port: 53, mark: 0x1000 });
 
   it('leads the first local IP that is not the ClusterIP to the ClusterIP', () => {
     const { rewrites } = of([VIP, LOCAL, '169.254.20.11'], [VIP]);
@@ -53,7 +53,7 @@ describe('fallback', () => {
   });
 
   it('is rewritten before conntrack and restored after NAT, and spares what is untracked', () => {
-    const { rules } = planOf({ ...PLAN_BASICS, localIps: [LOCAL], clusterIps: [VIP] });
+    const rules = allRules(planOf({ ...PLAN_BASICS, localIps: [LOCAL], clusterIps: [VIP] }));
     const text = new NftFallback(fakeSystem().system.run).explain(rules);
     const rewrite = `udp dport 53 ip daddr ${LOCAL} ct state != untracked counter meta mark set meta mark | 0x1000`;
     assert.ok(
@@ -69,7 +69,7 @@ describe('fallback', () => {
 
 describe('fallback in a kernel without zones of conntrack', () => {
   it('is put without them, once', async () => {
-    const { rules } = planOf({ ...PLAN_BASICS, localIps: [LOCAL], clusterIps: [VIP] });
+    const rules = allRules(planOf({ ...PLAN_BASICS, localIps: [LOCAL], clusterIps: [VIP] }));
     const node = { text: undefined as string | undefined };
     const { system, calls } = fakeSystem((command, script) => {
       if (command !== 'nft -f -')
@@ -88,47 +88,5 @@ describe('fallback in a kernel without zones of conntrack', () => {
       [true, false],
     );
     assert.ok(fallback.explain(rules).includes(`| 0x1000 ip daddr set ${VIP}`));
-  });
-});
-
-describe('gate of the fallback', () => {
-  const { rules } = planOf({ ...PLAN_BASICS, localIps: [LOCAL], clusterIps: [VIP] });
-
-  function setup(obstacle?: string) {
-    const node = { served: false, asked: 0 };
-    const { log, lines } = fakeLog();
-    const isServed = async (): Promise<boolean> => {
-      node.asked++;
-      return node.served;
-    };
-    return {
-      node,
-      lines,
-      gate: new FallbackGate({ rules, isServed, obstacle, endpoints: undefined, log }),
-    };
-  }
-
-  it('opens when kube-proxy serves the ClusterIP, and is not asked again', async () => {
-    const { node, lines, gate } = setup();
-    assert.deepEqual((await gate.rules()).fallback.rewrites, []);
-    assert.equal(gate.isPending, true);
-    node.served = true;
-    assert.equal((await gate.rules()).fallback.rewrites.length, 1);
-    node.served = false;
-    const fallback = { ...rules.fallback, endpointDnats: [] };
-    assert.deepEqual(await gate.rules(), { ...rules, fallback });
-    assert.deepEqual([gate.isPending, node.asked], [false, 2]);
-    assert.deepEqual(gate.open, [LOCAL]);
-    assert.deepEqual(lines, ['info fallback', 'info fallback']);
-  });
-
-  it('stays shut, and says so once, where there can be none', async () => {
-    const { node, lines, gate } = setup('IPVS');
-    node.served = true;
-    await gate.rules();
-    assert.deepEqual((await gate.rules()).fallback.rewrites, []);
-    assert.equal((await gate.rules()).fallback.masquerades.length, 1);
-    assert.deepEqual([gate.isPending, node.asked], [false, 0]);
-    assert.deepEqual(lines, ['info fallback']);
   });
 });

@@ -12,14 +12,15 @@ import {
   removalEdits,
   standingLines,
 } from '../../../../../init/firewall/iptables/text.ts';
-import { keeping } from '../../../../../init/plan/kept/rules.ts';
-import { planOf, withoutTcpAffinity } from '../../../../../init/plan/plan.ts';
-import { PLAN_BASICS } from '../../fake-system.ts';
+import { allRules, desiredRules } from '../../../../../init/plan/desired-rules.ts';
+import { planOf } from '../../../../../init/plan/plan.ts';
+import { INTERCEPTING, PLAN_BASICS } from '../../fake-system.ts';
 
-const { rules } = planOf({
+const plan = planOf({
   localIps: ['169.254.20.10'],
   ...PLAN_BASICS,
 });
+const rules = allRules(plan);
 const wanted = ownChains('raw', rules, EMPTY_TABLE);
 const always = (): boolean => true;
 
@@ -53,19 +54,21 @@ describe('iptables text', () => {
   });
 
   it('has those for local IPs of others in the chains of the standing ones, and is claimed for our own', () => {
-    const others = keeping(rules, { ...PLAN_BASICS, localIps: [] }, ['10.96.0.10'], []);
+    const others = desiredRules(plan, { ...INTERCEPTING, keptIps: ['10.96.0.10'] });
     const chains = ownChains('raw', others, EMPTY_TABLE);
     const saved = parseSaved(afterRestore(editsOf(EMPTY_TABLE, chains, always)), 'raw');
     const standing = standingLines(saved);
     assert.ok(standing.some((line) => /10\.96\.0\.10 .*nodens:left-reply-udp4/.test(line)));
     assert.ok(standing.every((line) => line.startsWith('-A NODENS-STANDING-OUTPUT ')));
-    assert.equal(claimOf('raw', others, saved), claimOf('raw', rules, saved));
-    assert.equal(isKept('raw', others, saved), true);
-    const gone = keeping(rules, { ...PLAN_BASICS, localIps: [] }, [], ['10.96.0.10']);
-    assert.equal(isKept('raw', gone, saved), false);
-    assert.notEqual(claimOf('raw', gone, saved), claimOf('raw', rules, saved));
-    const elsewhere = planOf({ ...PLAN_BASICS, localIps: ['10.96.0.99'] }).rules;
-    assert.equal(isKept('raw', elsewhere, saved), false, 'our own has to be there');
+    const isKeptFor = ({ standing: needed, kept }: typeof rules): boolean =>
+      isKept('raw', needed, kept, saved);
+    assert.equal(isKeptFor(others), true);
+    const removed = desiredRules(plan, { ...INTERCEPTING, removedIps: ['10.96.0.10'] });
+    assert.equal(isKeptFor(removed), false);
+    assert.equal(claimOf(wanted, others.kept), claimOf(wanted, rules.kept));
+    assert.notEqual(claimOf(wanted, removed.kept), claimOf(wanted, rules.kept));
+    const elsewhere = allRules(planOf({ ...PLAN_BASICS, localIps: ['10.96.0.99'] }));
+    assert.equal(isKeptFor(elsewhere), false, 'our own has to be there');
   });
 
   it('fills an empty table and is content with the result', () => {
@@ -109,15 +112,8 @@ describe('iptables text', () => {
 
   it('a rule whose text changed is replaced although its name is the same', () => {
     const text = afterRestore(editsOf(EMPTY_TABLE, wanted, always));
-    const other = planOf({
-      ...PLAN_BASICS,
-      localIps: ['169.254.20.11'],
-    });
-    const edits = editsOf(
-      parseSaved(text, 'raw'),
-      ownChains('raw', other.rules, EMPTY_TABLE),
-      always,
-    );
+    const other = allRules(planOf({ ...PLAN_BASICS, localIps: ['169.254.20.11'] }));
+    const edits = editsOf(parseSaved(text, 'raw'), ownChains('raw', other, EMPTY_TABLE), always);
     assert.deepEqual(
       edits.filter((line) => line.startsWith(':')),
       [...wanted.map(({ name }) => name), 'NODENS-DECLARES'].map((name) => `:${name} - [0:0]`),
@@ -125,8 +121,8 @@ describe('iptables text', () => {
   });
 
   it('chains of another version are replaced, but once settled only where they are damaged', () => {
-    const other = planOf({ ...PLAN_BASICS, localIps: ['169.254.20.11'] });
-    const theirs = ownChains('raw', other.rules, EMPTY_TABLE);
+    const other = allRules(planOf({ ...PLAN_BASICS, localIps: ['169.254.20.11'] }));
+    const theirs = ownChains('raw', other, EMPTY_TABLE);
     const text = afterRestore(editsOf(EMPTY_TABLE, theirs, always));
     const saved = parseSaved(text, 'raw');
     const withdrawn = wanted.filter(({ name }) => name.includes('STANDING'));
@@ -173,7 +169,11 @@ describe('iptables text', () => {
     );
     assert.equal(opening.length, 2);
     assert.ok(opening.every((line) => line.startsWith('-A NODENS-QUERY-')));
-    const every = ownChains('raw', withoutTcpAffinity(rules), EMPTY_TABLE);
+    const every = ownChains(
+      'raw',
+      desiredRules(plan, { ...INTERCEPTING, hasTcpAffinity: false }),
+      EMPTY_TABLE,
+    );
     assert.ok(every.flatMap((chain) => chain.lines).every((line) => !line.includes('--tcp-flags')));
   });
 

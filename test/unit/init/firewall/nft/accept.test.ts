@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { NO_RULES, ReadBackError } from '../../../../../init/firewall/backend.ts';
+import { ReadBackError } from '../../../../../init/firewall/backend.ts';
 import { NftAccepts } from '../../../../../init/firewall/nft/accept.ts';
 import { nftComment } from '../../../../../init/firewall/nft/backend.ts';
+import { NO_RULES } from '../../../../../init/plan/plan.ts';
 import { fakeSystem, type Script } from '../../fake-system.ts';
 import { rules, writes } from './kernel.ts';
 

@@ -1,12 +1,15 @@
 /** A plan, and a kernel that holds its tables. */
 import { nftComment } from '../../../../../init/firewall/nft/backend.ts';
+import { allRules } from '../../../../../init/plan/desired-rules.ts';
 import { planOf, type Rule } from '../../../../../init/plan/plan.ts';
 import { type Call, failure, PLAN_BASICS, type Script } from '../../fake-system.ts';
 
-export const { rules } = planOf({
-  localIps: ['169.254.20.10', 'fd00::a'],
-  ...PLAN_BASICS,
-});
+export const rules = allRules(
+  planOf({
+    localIps: ['169.254.20.10', 'fd00::a'],
+    ...PLAN_BASICS,
+  }),
+);
 
 /** What `nft list` says of a table that holds these rules. */
 export function listing(table: string, list: readonly Rule[]): string {

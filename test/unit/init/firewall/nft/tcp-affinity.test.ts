@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { NftTcpAffinity } from '../../../../../init/firewall/nft/tcp-affinity.ts';
-import { planOf, withoutTcpAffinity } from '../../../../../init/plan/plan.ts';
+import { allRules } from '../../../../../init/plan/desired-rules.ts';
+import { NO_RULES, planOf } from '../../../../../init/plan/plan.ts';
 import { failure, fakeSystem, PLAN_BASICS } from '../../fake-system.ts';
 
-const { rules } = planOf({ ...PLAN_BASICS, localIps: ['169.254.20.10', 'fd00::a'] });
+const rules = allRules(planOf({ ...PLAN_BASICS, localIps: ['169.254.20.10', 'fd00::a'] }));
 
 describe('memory of TCP connections', () => {
   const text = new NftTcpAffinity(fakeSystem().system.run, () => undefined).explain(rules);
@@ -72,9 +73,9 @@ describe('memory of TCP connections', () => {
 
   it('is one table of one family where there is one, and none where there is nothing to remember', () => {
     const flows = new NftTcpAffinity(fakeSystem().system.run, () => undefined);
-    const only4 = planOf({ ...PLAN_BASICS, localIps: ['169.254.20.10'] }).rules;
+    const only4 = allRules(planOf({ ...PLAN_BASICS, localIps: ['169.254.20.10'] }));
     assert.doesNotMatch(flows.explain(only4), /ip6|flows6/);
-    assert.equal(flows.explain(withoutTcpAffinity(rules)), '');
+    assert.equal(flows.explain(NO_RULES), '');
   });
 
   it('is emptied, of both families, in one transaction', async () => {

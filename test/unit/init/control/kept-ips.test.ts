@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { CommandError } from '../../../../../init/node/exec.ts';
-import { KeptIps } from '../../../../../init/plan/kept/ips.ts';
-import { planOf, type RuleSet } from '../../../../../init/plan/plan.ts';
-import { FakeClock } from '../../../../support/fake-clock.ts';
-import { failure, fakeLog, fakeSystem, PLAN_BASICS } from '../../fake-system.ts';
+import { KeptIps } from '../../../../init/control/kept-ips.ts';
+import { CommandError } from '../../../../init/node/exec.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
+import { failure, fakeLog, fakeSystem } from '../fake-system.ts';
 
 const OWN = '169.254.20.10';
 const EARLIER = '10.96.0.10';
 const EARLIER6 = 'fd00::a';
-const options = { ...PLAN_BASICS, localIps: [OWN] };
-const { rules } = planOf(options);
 
 const HEAD =
   '  sl  local_address rem_address st tx_queue rx_queue tr tm->when retrnsmt uid timeout inode ref pointer drops\n';
@@ -18,6 +15,8 @@ const socket = (address: string, port: string, state: string): string =>
   `${HEAD} 1: ${address}:${port} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000 0 0 1 2 0 0\n`;
 /** 10.96.0.10 as /proc has it. */
 const HEX = '0A00600A';
+
+const NONE = { keptIps: [], removedIps: [] };
 
 interface Node {
   files: Record<string, string>;
@@ -38,9 +37,9 @@ function setup(node: Partial<Node> = {}) {
     command.startsWith('conntrack') ? state.conntrack : undefined,
   );
   const removed: string[][] = [];
-  const passes: RuleSet[] = [];
+  const passes: (readonly string[])[] = [];
   const kept = new KeptIps({
-    ...{ plan: { addresses: [OWN], interceptedIps: [OWN] }, options, clock, log },
+    ...{ plan: { addresses: [OWN], interceptedIps: [OWN], port: 53 }, clock, log },
     standingIps: async () => state.held,
     link: {
       strays: async () => [...state.strays],
@@ -52,34 +51,23 @@ function setup(node: Partial<Node> = {}) {
     system: { ...system, read: async (path) => state.files[path] },
   });
   kept.onQuiet = async () => {
-    const wished = await kept.rules(rules);
-    passes.push(wished);
-    if (state.complete) state.held = state.held.filter((ip) => !wished.kept?.gone.includes(ip));
+    const { removedIps } = await kept.look();
+    passes.push(removedIps);
+    if (state.complete) state.held = state.held.filter((ip) => !removedIps.includes(ip));
     return state.complete;
   };
   return { state, clock, kept, removed, passes, lines, calls };
 }
 
-const idsOf = (list: RuleSet['standing'] = []): string[] => list.map(({ id }) => id);
-
 describe('local IPs that are not of the plan', () => {
-  it('have standing rules of their own beside those of the plan, which stay as they are', async () => {
+  it('are kept while standing rules name them', async () => {
     const { kept } = setup({ held: [EARLIER6, OWN, EARLIER] });
-    const { kept: others, ...own } = await kept.rules(rules);
-    assert.deepEqual(own, rules);
-    assert.ok(idsOf(others?.standing).includes('left-reply-udp4'));
-    assert.ok(idsOf(others?.standing).includes('left-probe-tcp6'));
-    assert.ok(idsOf(others?.accept).includes('left-accept-dns-in-query-udp4'));
-    for (const { addresses } of others?.standing ?? []) assert.ok(!addresses.includes(OWN));
-    assert.deepEqual(
-      others?.tcpAffinities.map(({ addresses }) => addresses),
-      [[OWN, EARLIER], [EARLIER6]],
-    );
+    assert.deepEqual(await kept.look(), { keptIps: [EARLIER6, EARLIER], removedIps: [] });
   });
 
   it('are none where the kernel speaks of the plan only', async () => {
     const { kept, clock } = setup({ held: [OWN] });
-    assert.equal(await kept.rules(rules), rules);
+    assert.deepEqual(await kept.look(), NONE);
     kept.watch();
     assert.equal(clock.pendingTimers, 0);
   });
@@ -91,7 +79,7 @@ describe('local IPs that are not of the plan', () => {
   ] as const)
     it(`are kept as long as there is ${what}`, async () => {
       const { state, clock, kept, passes } = setup({ files: { [path]: text } });
-      await kept.rules(rules);
+      await kept.look();
       kept.watch();
       await clock.advance(600_000);
       assert.equal(passes.length, 0);
@@ -106,7 +94,7 @@ describe('local IPs that are not of the plan', () => {
       '/proc/net/tcp': socket(HEX, '0035', '06') + socket(HEX, '0050', '0A'),
     };
     const { clock, kept, removed, passes, calls, lines } = setup({ files });
-    await kept.rules(rules);
+    await kept.look();
     kept.watch();
     await clock.advance(4_000);
     assert.equal(passes.length, 0, 'an agent may be started anew');
@@ -118,7 +106,7 @@ describe('local IPs that are not of the plan', () => {
       ),
     );
     assert.equal(passes.length, 1);
-    assert.deepEqual([passes[0]?.kept?.gone, passes[0]?.kept?.standing], [[EARLIER], []]);
+    assert.deepEqual(passes, [[EARLIER]]);
     assert.deepEqual(removed, [[EARLIER]]);
     assert.match(lines.join(), /^info removed local IPs of earlier settings/);
     assert.equal(clock.pendingTimers, 0);
@@ -126,7 +114,7 @@ describe('local IPs that are not of the plan', () => {
 
   it('go without a rule of ours, too, by the mark of the address', async () => {
     const { clock, kept, removed } = setup({ held: [OWN], strays: [EARLIER] });
-    assert.equal(await kept.rules(rules), rules);
+    assert.deepEqual(await kept.look(), NONE);
     kept.watch();
     await clock.advance(20_000);
     assert.deepEqual(removed[0], [EARLIER]);
@@ -134,7 +122,7 @@ describe('local IPs that are not of the plan', () => {
 
   it('keep their address where the rules could not be taken away', async () => {
     const { state, clock, kept, removed, passes } = setup({ complete: false });
-    await kept.rules(rules);
+    await kept.look();
     kept.watch();
     await clock.advance(20_000);
     assert.ok(passes.length > 1, 'tried again');
@@ -147,14 +135,14 @@ describe('local IPs that are not of the plan', () => {
   it('are given the time that conntrack needs where its entries cannot be ended', async () => {
     const conntrack = new CommandError('conntrack', undefined, 'spawn conntrack ENOENT');
     const { clock, kept, passes, lines } = setup({ conntrack });
-    await kept.rules(rules);
+    await kept.look();
     kept.watch();
     await clock.advance(170_000);
     assert.deepEqual([passes.length, lines.length], [0, 1]);
     await clock.advance(20_000);
     assert.equal(passes.length, 1);
     const none = setup({ conntrack: failure('conntrack', '0 flow entries have been deleted.') });
-    await none.kept.rules(rules);
+    await none.kept.look();
     none.kept.watch();
     await none.clock.advance(20_000);
     assert.equal(none.passes.length, 1);
@@ -162,13 +150,13 @@ describe('local IPs that are not of the plan', () => {
 
   it('are left alone where they come back, or come only later: an init that lives wants them', async () => {
     const { state, clock, kept, passes } = setup();
-    await kept.rules(rules);
+    await kept.look();
     kept.watch();
     await clock.advance(20_000);
     assert.equal(passes.length, 1);
     for (const ip of [EARLIER, '10.96.0.99']) {
       state.held = [OWN, ip];
-      assert.ok(idsOf((await kept.rules(rules)).kept?.standing).includes('left-reply-udp4'), ip);
+      assert.deepEqual((await kept.look()).keptIps, [ip]);
       await clock.advance(60_000);
     }
     assert.equal(passes.length, 1);

@@ -1,37 +1,35 @@
 /**
- * Local IPs that are not of our plan and that rules in the kernel, or marks on addresses, speak of: the settings have
- * changed, or another nodens has others. While an agent answers there its standing rules have to stay: without the one
- * that untracks replies a conntrack entry captures the client's socket, and it never gets another answer. When nothing
- * answers there any more, the rules go, then the address: those that were there when we began, and each once. What comes
- * later is of an init that lives.
+ * Local IPs that are not of this plan, but in the kernel's rules or marked addresses: the settings have changed, or another
+ * nodens has other ones. While an agent answers there, its standing rules have to stay. Without the rule that untracks
+ * replies a conntrack entry captures the client's socket, which then never gets another answer. When no socket answers there
+ * any more, init removes the rules, then the address: only those that existed when it started, and each once. Addresses that
+ * appear later belong to an init that runs.
  */
-import { type Family, familyOf } from '../../../agent/base/address.ts';
-import type { Clock, Timer } from '../../../agent/base/clock.ts';
-import { messageOf } from '../../../agent/base/errors.ts';
-import { udpSocketsIn } from '../../doctor/proc.ts';
-import type { Log } from '../../log.ts';
-import { CommandError } from '../../node/exec.ts';
-import type { Link } from '../../node/link.ts';
-import type { System } from '../../node/system.ts';
-import type { Plan, PlanOptions, RuleSet } from '../plan.ts';
-import { keeping } from './rules.ts';
+import { type Family, familyOf } from '../../agent/base/address.ts';
+import type { Clock, Timer } from '../../agent/base/clock.ts';
+import { messageOf } from '../../agent/base/errors.ts';
+import { udpSocketsIn } from '../doctor/proc.ts';
+import type { Log } from '../log.ts';
+import { CommandError } from '../node/exec.ts';
+import type { Link } from '../node/link.ts';
+import type { System } from '../node/system.ts';
+import type { RuleState } from '../plan/desired-rules.ts';
+import type { Plan } from '../plan/plan.ts';
 
 const LOOK_MS = 2_000;
-/** Nothing has to answer for this long: an agent may be started anew. */
+/** No socket may answer for this long: an agent may be restarting. */
 const QUIET_MS = 5_000;
-/** Where conntrack's entries cannot be ended: longer than the kernel keeps one for UDP without packets. */
+/** Where conntrack's entries cannot be removed: longer than the kernel keeps one for UDP without packets. */
 const ENTRIES_MS = 180_000;
 
-/** States of TCP in /proc that answer: established, its client's FIN has come, listening. */
+/** TCP states in /proc of sockets that answer: ESTABLISHED, CLOSE_WAIT, LISTEN. */
 const TCP_ANSWERS = new Set(['01', '08', '0A']);
 
 export interface KeptParts {
-  readonly plan: Pick<Plan, 'addresses' | 'interceptedIps'>;
-  /** Of the plan. */
-  readonly options: PlanOptions;
-  /** Local IPs that standing rules in the kernel speak of. */
+  readonly plan: Pick<Plan, 'addresses' | 'interceptedIps' | 'port'>;
+  /** Local IPs that standing rules in the kernel name. */
   readonly standingIps: () => Promise<readonly string[]>;
-  /** Undefined where others put the addresses. */
+  /** Undefined where another program adds the addresses. */
   readonly link: Pick<Link, 'strays' | 'remove'> | undefined;
   readonly system: System;
   readonly clock: Clock;
@@ -39,13 +37,13 @@ export interface KeptParts {
 }
 
 export class KeptIps {
-  /** Has the rules put once more; resolves to whether all is in place. */
+  /** Installs the rules once more; resolves to whether all is in place. */
   onQuiet: () => Promise<boolean> = async () => false;
   readonly #parts: KeptParts;
   #known: readonly string[] = [];
-  /** Those that may be taken off; undefined before the first look. */
+  /** Those that init may remove; undefined before the first look. */
   #earlier: Set<string> | undefined;
-  #gone: readonly string[] = [];
+  #removed: readonly string[] = [];
   readonly #quietSinceMs = new Map<string, number>();
   #timer: Timer | undefined;
   #isWatching = false;
@@ -55,20 +53,19 @@ export class KeptIps {
     this.#parts = parts;
   }
 
-  /** `rules` with what has to stay for others beside them. Rejects where the kernel cannot be asked. */
-  async rules(rules: RuleSet): Promise<RuleSet> {
-    const { plan, options, standingIps, link } = this.#parts;
-    const held = (await standingIps()).filter((ip) => !plan.interceptedIps.includes(ip));
+  /** Local IPs whose rules have to stay, and those that no rule may name. Rejects where the kernel cannot be read. */
+  async look(): Promise<Pick<RuleState, 'keptIps' | 'removedIps'>> {
+    const { plan, standingIps, link } = this.#parts;
+    const standing = (await standingIps()).filter((ip) => !plan.interceptedIps.includes(ip));
     const strays = (await link?.strays().catch(() => [])) ?? [];
-    this.#known = [...new Set([...held, ...strays])];
+    this.#known = [...new Set([...standing, ...strays])];
     this.#earlier ??= new Set(this.#known);
     this.#schedule();
-    const kept = held.filter((ip) => !this.#gone.includes(ip));
-    if (kept.length + this.#gone.length === 0) return rules;
-    return keeping(rules, options, kept, this.#gone);
+    const keptIps = [...new Set(standing)].filter((ip) => !this.#removed.includes(ip));
+    return { keptIps, removedIps: this.#removed };
   }
 
-  /** From now on looks for what can go. */
+  /** From now on looks for local IPs that init can remove. */
   watch(): void {
     this.#isWatching = true;
     this.#schedule();
@@ -82,14 +79,14 @@ export class KeptIps {
 
   #schedule(): void {
     if (!this.#isWatching || this.#timer !== undefined || this.#candidates.length === 0) return;
-    this.#timer = this.#parts.clock.after(LOOK_MS, () => void this.#look());
+    this.#timer = this.#parts.clock.after(LOOK_MS, () => void this.#check());
   }
 
   get #candidates(): string[] {
     return this.#known.filter((ip) => this.#earlier?.has(ip));
   }
 
-  async #look(): Promise<void> {
+  async #check(): Promise<void> {
     const { clock, log } = this.#parts;
     try {
       const answering = await this.#answering();
@@ -115,15 +112,15 @@ export class KeptIps {
     return sinceMs !== undefined && this.#parts.clock.nowMs() - sinceMs >= durationMs;
   }
 
-  /** Entries first, while no new ones can come; then the rules; the address last, so that no rule swallows queries. */
+  /** Conntrack entries first, while no new ones can appear; then the rules; the address last: rules without it drop queries. */
   async #retire(quiet: readonly string[]): Promise<void> {
     const due: string[] = [];
     for (const ip of quiet)
       if ((await this.#endEntries(ip)) || this.#isQuiet(ip, ENTRIES_MS)) due.push(ip);
     if (due.length === 0) return;
-    this.#gone = due;
+    this.#removed = due;
     const isDone = await this.onQuiet();
-    this.#gone = [];
+    this.#removed = [];
     if (!isDone) return;
     const { plan, link, log } = this.#parts;
     const removed = (await link?.remove(due.filter((ip) => !plan.addresses.includes(ip)))) ?? [];
@@ -134,16 +131,16 @@ export class KeptIps {
     });
   }
 
-  /** Flows that conntrack has seen to begin with an answer. Resolves to whether there are none any more. */
+  /** Removes flows whose first packet was an answer. Resolves to whether there are none any more. */
   async #endEntries(ip: string): Promise<boolean> {
-    const { system, log, options } = this.#parts;
+    const { system, log, plan } = this.#parts;
     for (const protocol of ['udp', 'tcp']) {
       const flow = ['-f', `ipv${familyOf(ip)}`, '-p', protocol, '--orig-src', ip];
       try {
-        await system.run('conntrack', ['-D', ...flow, '--orig-port-src', String(options.port)]);
+        await system.run('conntrack', ['-D', ...flow, '--orig-port-src', String(plan.port)]);
       } catch (error) {
         if (!(error instanceof CommandError)) throw error;
-        // It is no failure to have found nothing.
+        // No entries: not a failure.
         if (error.stderr.includes('0 flow entries')) continue;
         const reason = error.exitCode === undefined ? 'conntrack does not run' : messageOf(error);
         if (reason !== this.#lastLogged)
@@ -158,14 +155,14 @@ export class KeptIps {
     return true;
   }
 
-  /** Addresses with a socket on the DNS port. One on every address is another server's. */
+  /** Addresses with a socket on the DNS port. A wildcard socket belongs to another server. */
   async #answering(): Promise<Set<string>> {
-    const { system, options } = this.#parts;
+    const { system, plan } = this.#parts;
     const found = new Set<string>();
     for (const [path, family] of TABLES) {
       const text = (await system.read(path)) ?? '';
       const states = path.includes('tcp') ? TCP_ANSWERS : undefined;
-      for (const ip of socketsOn(text, family, options.port, states)) found.add(ip);
+      for (const ip of socketsOn(text, family, plan.port, states)) found.add(ip);
     }
     return found;
   }
@@ -178,7 +175,7 @@ const TABLES: readonly (readonly [string, Family])[] = [
   ['/proc/net/tcp6', 6],
 ];
 
-/** Tables of TCP are long: only lines with the port are read. */
+/** TCP tables are long: only lines with the port are parsed. */
 function socketsOn(
   text: string,
   family: Family,

@@ -9,12 +9,12 @@ import type { Logger } from '../query/services/log.ts';
 import type { Metrics } from '../query/services/metrics.ts';
 import { blockLabels, countersFor, type SeriesType } from './counters.ts';
 import { Lookup } from './lookup.ts';
-import { Doubts } from './policy/denial-bursts.ts';
-import { type BlockLedgers, Keeper } from './response-writer.ts';
-import { Flights } from './single-flight.ts';
+import { DenialBurstDetector } from './policy/denial-bursts.ts';
+import { type EntriesByKind, ResponseWriter } from './response-writer.ts';
+import { InflightQueries } from './single-flight.ts';
 import { type RestoreBlock, type Restored, restore } from './snapshot/restore.ts';
 import { encodeSnapshot, type SnapshotBlock, type SnapshotTotals } from './snapshot/writer.ts';
-import { Ledger } from './store/block-entries.ts';
+import { BlockEntries } from './store/block-entries.ts';
 import type { Entry } from './store/entry.ts';
 import { Store } from './store/store.ts';
 
@@ -36,7 +36,7 @@ export interface CacheStats {
   readonly denials: number;
   readonly denialBytes: number;
   /** Upstream queries that somebody may be waiting for. */
-  readonly flights: number;
+  readonly inflightQueries: number;
 }
 
 export interface ProcessCache extends Cache {
@@ -58,10 +58,10 @@ export interface ProcessCache extends Cache {
 
 /** What a block keeps over reloads. */
 interface BlockMemory {
-  readonly ledgers: BlockLedgers;
-  readonly doubts: Doubts;
-  /** Fingerprints of what lay below `cache`, by generation. */
-  readonly generations: string[];
+  readonly entriesByKind: EntriesByKind;
+  readonly denialBursts: DenialBurstDetector;
+  /** Fingerprints of what lay below `cache`, by configVersion. */
+  readonly configVersions: string[];
   /** Most good answers it may have, by the configuration in force. */
   capacity: number;
 }
@@ -69,27 +69,35 @@ interface BlockMemory {
 export function createCache(parts: CacheParts): ProcessCache {
   const { clock, metrics, log, random } = parts;
   const store = new Store(clock, metrics, parts.totalBytes);
-  const flights = new Flights(clock, parts.ledger);
+  const inflightQueries = new InflightQueries(clock, parts.ledger);
   const blocks = new Map<number, BlockMemory>();
 
   const open = (block: BlockContext, zonesLabel: string, options: CacheOptions): BlockCache => {
     const memory = blocks.get(block.id) ?? newMemory(parts, block, zonesLabel);
     blocks.set(block.id, memory);
     memory.capacity = options.success.capacity;
-    showEntries(metrics, block, zonesLabel, memory.ledgers);
-    const generation = generationOf(memory, block.belowCache);
-    const { ledgers, doubts } = memory;
-    const keeper = new Keeper({ store, clock, random, ledgers, doubts, generation, options });
+    showEntries(metrics, block, zonesLabel, memory.entriesByKind);
+    const configVersion = generationOf(memory, block.belowCache);
+    const { entriesByKind, denialBursts } = memory;
+    const responseWriter = new ResponseWriter({
+      store,
+      clock,
+      random,
+      entriesByKind,
+      denialBursts,
+      configVersion,
+      options,
+    });
     const counters = perServer((server) => countersFor(metrics, blockLabels(server, zonesLabel)));
     for (const server of block.servers) counters(server);
     const blockId = block.id;
     return new Lookup({
       blockId,
-      generation,
+      configVersion,
       options,
       store,
-      flights,
-      keeper,
+      inflightQueries,
+      responseWriter,
       clock,
       log,
       counters,
@@ -104,7 +112,7 @@ export function createCache(parts: CacheParts): ProcessCache {
       answerBytes: store.answers.bytes,
       denials: store.denials.count,
       denialBytes: store.denials.bytes,
-      flights: flights.count,
+      inflightQueries: inflightQueries.count,
     }),
     get stored() {
       return store.answers.stored;
@@ -115,7 +123,7 @@ export function createCache(parts: CacheParts): ProcessCache {
       restore(file, store, clock, (identity) => restoreBlock(blocks, idOf(identity))),
     close: () => {
       store.close();
-      flights.close();
+      inflightQueries.close();
     },
   };
 }
@@ -127,12 +135,12 @@ function newMemory(
 ): BlockMemory {
   // A block's listeners share its entries: an eviction is counted once, at the first of them.
   const labels = blockLabels(block.servers[0]?.label ?? '', zonesLabel);
-  const ledger = (type: SeriesType): Ledger<Entry> =>
-    new Ledger(metrics.counter('coredns_cache_evictions_total', { ...labels, type }));
+  const entries = (type: SeriesType): BlockEntries<Entry> =>
+    new BlockEntries(metrics.counter('coredns_cache_evictions_total', { ...labels, type }));
   return {
-    ledgers: { positive: ledger('success'), negative: ledger('denial') },
-    doubts: new Doubts(clock, log, zonesLabel),
-    generations: [],
+    entriesByKind: { positive: entries('success'), negative: entries('denial') },
+    denialBursts: new DenialBurstDetector(clock, log, zonesLabel),
+    configVersions: [],
     capacity: 0,
   };
 }
@@ -141,30 +149,31 @@ function showEntries(
   metrics: Metrics,
   block: BlockContext,
   zonesLabel: string,
-  { positive, negative }: BlockLedgers,
+  { positive, negative }: EntriesByKind,
 ): void {
   for (const { label } of block.servers) {
     const labels = blockLabels(label, zonesLabel);
-    const show = (type: SeriesType, ledger: Ledger<Entry>): void =>
-      metrics.gaugeFrom('coredns_cache_entries', { ...labels, type }, () => ledger.count);
+    const show = (type: SeriesType, entries: BlockEntries<Entry>): void =>
+      metrics.gaugeFrom('coredns_cache_entries', { ...labels, type }, () => entries.count);
     show('success', positive);
     show('denial', negative);
   }
 }
 
 /** Number of a configuration below `cache`: the same text has the same number, now and after any reload. */
-function generationOf({ generations }: BlockMemory, belowCache: string): number {
-  const known = generations.indexOf(belowCache);
-  return known >= 0 ? known : generations.push(belowCache) - 1;
+function generationOf({ configVersions }: BlockMemory, belowCache: string): number {
+  const known = configVersions.indexOf(belowCache);
+  return known >= 0 ? known : configVersions.push(belowCache) - 1;
 }
 
 function* snapshotBlocks(
   blocks: ReadonlyMap<number, BlockMemory>,
   identityOf: (id: number) => string | undefined,
 ): Generator<SnapshotBlock> {
-  for (const [id, { ledgers, generations }] of blocks) {
+  for (const [id, { entriesByKind, configVersions }] of blocks) {
     const identity = identityOf(id);
-    if (identity !== undefined) yield { identity, generations, entries: ledgers.positive.walk() };
+    if (identity !== undefined)
+      yield { identity, configVersions, entries: entriesByKind.positive.walk() };
   }
 }
 
@@ -174,7 +183,7 @@ function restoreBlock(
 ): RestoreBlock | undefined {
   const memory = id === undefined ? undefined : blocks.get(id);
   if (id === undefined || memory === undefined) return undefined;
-  const { ledgers, capacity } = memory;
+  const { entriesByKind, capacity } = memory;
   const numberOf = (fingerprint: string): number => generationOf(memory, fingerprint);
-  return { id, ledger: ledgers.positive, capacity, generationOf: numberOf };
+  return { id, blockEntries: entriesByKind.positive, capacity, generationOf: numberOf };
 }

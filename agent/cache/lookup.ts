@@ -1,6 +1,6 @@
 /**
- * The way of a query through the cache of one block. A hit is synchronous and allocates nothing but the key; whatever
- * needs the rest of the chain goes through one flight per key.
+ * The path of a query through the cache of one block. A hit is synchronous and allocates nothing but the key. Everything
+ * that needs the rest of the chain is one query in flight per key.
  */
 import type { Clock } from '../base/clock.ts';
 import { DnsError, GaveWayError, messageOf } from '../base/errors.ts';
@@ -17,68 +17,68 @@ import type {
 } from '../query/services/cache.ts';
 import type { Logger } from '../query/services/log.ts';
 import type { Counters } from './counters.ts';
-import { Cuts } from './nxdomain-cut.ts';
+import { NxdomainCuts } from './nxdomain-cut.ts';
 import { isCacheable } from './policy/classify.ts';
 import { AFTER_RELOAD, isUsable, lastGoodAnswer, type StaleReason } from './policy/stale.ts';
-import type { Keeper } from './response-writer.ts';
-import type { Absorb, Flight, Flights } from './single-flight.ts';
+import type { ResponseWriter } from './response-writer.ts';
+import type { InflightQueries, InflightQuery, ResultHandler } from './single-flight.ts';
 import type { Entry } from './store/entry.ts';
 import type { Store } from './store/store.ts';
 
 export interface LookupParts {
   readonly blockId: number;
-  readonly generation: number;
+  readonly configVersion: number;
   readonly options: CacheOptions;
   readonly store: Store;
-  readonly flights: Flights;
-  readonly keeper: Keeper;
+  readonly inflightQueries: InflightQueries;
+  readonly responseWriter: ResponseWriter;
   readonly clock: Clock;
   readonly log: Logger;
   readonly counters: (server: ServerLabel) => Counters;
 }
 
-/** Gives the end of a flight to the keeper. Of a class: there is one for each query that waits. */
-class Absorbing implements Absorb {
-  readonly #keeper: Keeper;
+/** Stores what a query in flight brings. A class and no closures: there is one for each query that waits. */
+class StoreResult implements ResultHandler {
+  readonly #responseWriter: ResponseWriter;
   readonly #query: Query;
   readonly #key: string;
   readonly #count: Counters;
 
-  constructor(keeper: Keeper, query: Query, key: string, count: Counters) {
-    this.#keeper = keeper;
+  constructor(responseWriter: ResponseWriter, query: Query, key: string, count: Counters) {
+    this.#responseWriter = responseWriter;
     this.#query = query;
     this.#key = key;
     this.#count = count;
   }
 
   onAnswer(answer: Answer): Answer {
-    return this.#keeper.absorb(this.#query, this.#key, answer, this.#count);
+    return this.#responseWriter.accept(this.#query, this.#key, answer, this.#count);
   }
 
   onError(error: unknown): Answer {
-    return this.#keeper.failed(this.#query, this.#key, error);
+    return this.#responseWriter.failed(this.#query, this.#key, error);
   }
 }
 
 export class Lookup implements BlockCache {
   readonly #parts: LookupParts;
   readonly #stale: ServeStaleOptions;
-  readonly #cuts: Cuts;
+  readonly #cuts: NxdomainCuts;
 
   constructor(parts: LookupParts) {
     this.#parts = parts;
-    this.#cuts = new Cuts(parts.options.nxdomainCut);
+    this.#cuts = new NxdomainCuts(parts.options.nxdomainCut);
     this.#stale = parts.options.serveStale ?? AFTER_RELOAD;
   }
 
   handle(query: Query, next: Handler): Result {
     if (!isCacheable(query.type, query.class)) return next(query);
-    const { blockId, generation, store, options } = this.#parts;
+    const { blockId, configVersion, store, options } = this.#parts;
     const count = this.#parts.counters(query.server);
     count.requests.value++;
     const now = query.arrivedMs;
     const entry = store.findAsked(query, blockId);
-    if (entry?.isFresh(now, generation)) {
+    if (entry?.isFresh(now, configVersion)) {
       entry.wasHit = true;
       count.hits[entry.kind].value++;
       if (options.prefetch !== undefined) this.#popular(entry, query, next, options.prefetch);
@@ -94,7 +94,7 @@ export class Lookup implements BlockCache {
     }
     const key = query.keyIn(blockId);
     const denial = this.#cuts.find(query, key, store.denials, (cut) =>
-      cut.isFresh(now, generation),
+      cut.isFresh(now, configVersion),
     );
     if (denial !== undefined) {
       count.hits.negative.value++;
@@ -102,7 +102,7 @@ export class Lookup implements BlockCache {
       return denial;
     }
     const failure = store.failure(key);
-    if (failure?.isFresh(now, generation)) {
+    if (failure?.isFresh(now, configVersion)) {
       count.hits.failure.value++;
       return failure.answer;
     }
@@ -119,7 +119,7 @@ export class Lookup implements BlockCache {
     this.#refresh(entry.key, query, next);
   }
 
-  /** An entry past its TTL, or from before a reload, that still counts when nothing better is there. */
+  /** An entry past its TTL, or from before a reload, which may be served where there is nothing better. */
   #expired(entry: Entry, query: Query, next: Handler, count: Counters): Result {
     const now = query.arrivedMs;
     if (now < entry.recheckMs) return this.#serveStale(entry, count, 'recheck');
@@ -127,12 +127,12 @@ export class Lookup implements BlockCache {
       this.#refresh(entry.key, query, next);
       return this.#serveStale(entry, count, 'immediate');
     }
-    const flight = this.#parts.flights.find(entry.key);
-    if (flight?.isOverdue) return this.#serveStale(entry, count, 'budget');
+    const inflight = this.#parts.inflightQueries.find(entry.key);
+    if (inflight?.isOverdue) return this.#serveStale(entry, count, 'budget');
     return this.#verify(entry, query, next, count);
   }
 
-  /** Asks, and gives the stale answer when the client's budget is spent; the flight goes on and stores what it brings. */
+  /** Asks; after the client's budget it gets the stale answer. The query in flight continues, and its answer is stored. */
   #verify(entry: Entry, query: Query, next: Handler, count: Counters): Result {
     let isAnswered = false;
     const result = after(
@@ -141,18 +141,18 @@ export class Lookup implements BlockCache {
       (answer) => (isAnswered ? answer : this.#counted(entry, answer, count)),
       (error) => {
         if (isAnswered) throw error;
-        // No room to wait in: that says nothing of the name.
+        // The client had no room to wait: that says nothing about the name.
         if (error instanceof GaveWayError) return this.#serveStale(entry, count, 'failure');
         count.misses.value++;
         throw error;
       },
     );
     if (!(result instanceof Promise)) return result;
-    const flight = this.#parts.flights.find(entry.key);
+    const inflight = this.#parts.inflightQueries.find(entry.key);
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const timer = this.#parts.clock.after(this.#stale.budgetMs, () => {
       isAnswered = true;
-      if (flight !== undefined) flight.isOverdue = true;
+      if (inflight !== undefined) inflight.isOverdue = true;
       resolve(this.#serveStale(entry, count, 'budget'));
     });
     result.then(
@@ -189,62 +189,63 @@ export class Lookup implements BlockCache {
     count.stale[reason].value++;
   }
 
-  /** Joins the flight for `key`, or is its first. */
+  /** Joins the query in flight for `key`, or starts it. */
   #ask(key: string, query: Query, next: Handler, count: Counters): Result {
-    const flight = this.#parts.flights.find(key);
-    if (flight !== undefined) return this.#join(flight, query, next, count);
+    const inflight = this.#parts.inflightQueries.find(key);
+    if (inflight !== undefined) return this.#join(inflight, query, next, count);
     return this.#fetch(key, query, next, count);
   }
 
-  #join(flight: Flight, query: Query, next: Handler, count: Counters): Result {
+  #join(inflight: InflightQuery, query: Query, next: Handler, count: Counters): Result {
     count.coalesced.value++;
-    const waiter = flight.join(query.clientKey, count.rejected);
+    const waiter = inflight.join(query.clientKey, count.rejected);
     return waiter.answer.then(
       (answer) => (answer.shareable ? answer : next(query)),
       (error: unknown) => {
         if (!(error instanceof GaveWayError) || waiter.hasGivenWay || !waiter.isGuest) throw error;
-        // The client that asked first had to make room: no reason for another one to go without an answer.
-        return this.#ask(flight.key, query, next, count);
+        // The client that asked first had to give way: the other clients still get an answer.
+        return this.#ask(inflight.key, query, next, count);
       },
     );
   }
 
-  /** Runs the rest of the chain. What it brings is stored before anybody sees it. */
+  /** Runs the rest of the chain. The answer is stored before a client gets it. */
   #fetch(key: string, query: Query, next: Handler, count: Counters): Result {
-    const { keeper, flights } = this.#parts;
+    const { responseWriter, inflightQueries } = this.#parts;
     let result: Result;
     try {
       result = next(query);
     } catch (error) {
-      return keeper.failed(query, key, error);
+      return responseWriter.failed(query, key, error);
     }
-    if (!(result instanceof Promise)) return keeper.absorb(query, key, result, count);
-    const absorb = new Absorbing(keeper, query, key, count);
-    return flights.start(key, query.clientKey, result, absorb).answer;
+    if (!(result instanceof Promise)) return responseWriter.accept(query, key, result, count);
+    const handler = new StoreResult(responseWriter, query, key, count);
+    return inflightQueries.start(key, query.clientKey, result, handler).answer;
   }
 
-  /** Fetches in the background, for nobody in particular. */
+  /** Fetches in the background: no client waits for it. */
   #refresh(key: string, query: Query, next: Handler): void {
-    const { flights } = this.#parts;
-    if (flights.find(key) !== undefined) return;
+    const { inflightQueries } = this.#parts;
+    if (inflightQueries.find(key) !== undefined) return;
     const count = this.#parts.counters(query.server);
-    if (!flights.takeRefresh()) {
+    if (!inflightQueries.takeRefresh()) {
       count.deferred.value++;
       return;
     }
     count.prefetch.value++;
-    // A query of its own: the client's is done with as soon as it has its answer.
+    // A query of its own: the client's query object is reused as soon as the client has its answer.
     const own = Query.internal(query, this.#parts.clock.nowMs());
     try {
       const result = this.#fetch(key, own, next, count);
-      if (result instanceof Promise) result.catch((error: unknown) => this.#unheard(own, error));
+      if (result instanceof Promise)
+        result.catch((error: unknown) => this.#refreshFailed(own, error));
     } catch (error) {
-      this.#unheard(own, error);
+      this.#refreshFailed(own, error);
     }
   }
 
-  /** Nobody waits for a background refresh: its failure is counted where it happened, a fault of our own is told. */
-  #unheard(query: Query, error: unknown): void {
+  /** A failed background refresh was counted where it failed; a fault of our own is logged. */
+  #refreshFailed(query: Query, error: unknown): void {
     if (error instanceof DnsError) return;
     const { log } = this.#parts;
     log.error(

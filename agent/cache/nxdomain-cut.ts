@@ -18,7 +18,7 @@ const KEY_HEAD = 7;
 /** Five 32-bit fields behind an SOA's two names (RFC 1035 §3.3.13). */
 const SOA_FIXED_BYTES = 20;
 
-export class Cuts {
+export class NxdomainCuts {
   readonly #zones: readonly Uint8Array[];
 
   constructor(zones: readonly Uint8Array[]) {

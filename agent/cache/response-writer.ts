@@ -12,35 +12,35 @@ import { Answer, madeAnswer } from '../query/answer.ts';
 import type { Query } from '../query/query.ts';
 import type {
   CacheOptions,
-  KeepOptions,
   PrefetchOptions,
   ServeStaleOptions,
+  TtlBounds,
 } from '../query/services/cache.ts';
 import type { Counters } from './counters.ts';
-import { Cuts, cutKey } from './nxdomain-cut.ts';
+import { cutKey, NxdomainCuts } from './nxdomain-cut.ts';
 import { type Classified, classify, type Verdict } from './policy/classify.ts';
-import type { DenialReason, Doubts } from './policy/denial-bursts.ts';
+import type { DenialBurstDetector, DenialReason } from './policy/denial-bursts.ts';
 import { LastKnownGood } from './policy/last-known-good.ts';
 import { AFTER_RELOAD, isUsable, lastGoodAnswer } from './policy/stale.ts';
 import { lifetimeOf, type TtlRule } from './policy/ttl.ts';
-import type { Ledger } from './store/block-entries.ts';
+import type { BlockEntries } from './store/block-entries.ts';
 import { Entry, type EntryKind } from './store/entry.ts';
 import { failureKey, type Store } from './store/store.ts';
 
 /** A block's entries; outlives reloads. */
-export interface BlockLedgers {
-  readonly positive: Ledger<Entry>;
-  readonly negative: Ledger<Entry>;
+export interface EntriesByKind {
+  readonly positive: BlockEntries<Entry>;
+  readonly negative: BlockEntries<Entry>;
 }
 
-export interface KeeperParts {
+export interface ResponseWriterParts {
   readonly store: Store;
   readonly clock: Clock;
   readonly random: () => number;
-  readonly ledgers: BlockLedgers;
-  readonly doubts: Doubts;
+  readonly entriesByKind: EntriesByKind;
+  readonly denialBursts: DenialBurstDetector;
   /** Number of the configuration below `cache`. */
-  readonly generation: number;
+  readonly configVersion: number;
   readonly options: CacheOptions;
 }
 
@@ -74,22 +74,22 @@ function deniedAs({ rcode }: Answer): DenialReason {
   return rcode === RCODE.NXDOMAIN ? 'nxdomain' : 'nodata';
 }
 
-export class Keeper {
-  readonly #parts: KeeperParts;
+export class ResponseWriter {
+  readonly #parts: ResponseWriterParts;
   readonly #stale: ServeStaleOptions;
-  readonly #cuts: Cuts;
+  readonly #cuts: NxdomainCuts;
   readonly #lastKnownGood: LastKnownGood;
 
-  constructor(parts: KeeperParts) {
+  constructor(parts: ResponseWriterParts) {
     this.#parts = parts;
     const stale = parts.options.serveStale ?? AFTER_RELOAD;
     this.#stale = stale;
     this.#lastKnownGood = new LastKnownGood({ ...parts, stale });
-    this.#cuts = new Cuts(parts.options.nxdomainCut);
+    this.#cuts = new NxdomainCuts(parts.options.nxdomainCut);
   }
 
   /** Takes in an answer to the question behind `key`; returns what to give to those who wait. */
-  absorb(query: Query, key: string, answer: Answer, count: Counters): Answer {
+  accept(query: Query, key: string, answer: Answer, count: Counters): Answer {
     if (!answer.shareable) return answer;
     const wallSeconds = Math.floor(this.#parts.clock.wallMs() / 1_000);
     const classified = classify(query, answer, wallSeconds);
@@ -102,7 +102,7 @@ export class Keeper {
         const good = this.#lastKnownGood.against(query, key, deniedAs(answer), count);
         return good ?? this.#keep(query, key, answer, classified);
       }
-      case 'passing': {
+      case 'uncacheable': {
         const isAnswer = classified.records[0]?.section === 'answer';
         const good = isAnswer ? undefined : this.#lastKnownGood.against(query, key, 'empty', count);
         if (good === undefined) this.#dropExpired(key);
@@ -135,7 +135,7 @@ export class Keeper {
   }
 
   #keep(query: Query, key: string, answer: Answer, classified: Classified): Answer {
-    const { store, clock, options, ledgers } = this.#parts;
+    const { store, clock, options, entriesByKind } = this.#parts;
     const kind: EntryKind = classified.verdict === 'denial' ? 'negative' : 'positive';
     const keep = kind === 'positive' ? options.success : this.#denialOf(query);
     const born = answer.bornMs ?? clock.nowMs();
@@ -153,10 +153,10 @@ export class Keeper {
       key,
       kind,
       answer: kept,
-      ledger: ledgers[kind],
-      generation: this.#parts.generation,
+      blockEntries: entriesByKind[kind],
+      configVersion: this.#parts.configVersion,
       expiresMs,
-      uselessMs: expiresMs + (kind === 'positive' ? windowMs : 0),
+      dropAfterMs: expiresMs + (kind === 'positive' ? windowMs : 0),
       refreshMs: this.#refreshMs(expiresMs, ttlSeconds, options.prefetch),
       hits: before?.hits ?? 0,
       lastHitMs: before?.lastHitMs ?? 0,
@@ -167,7 +167,7 @@ export class Keeper {
     return kept;
   }
 
-  #denialOf({ name }: Query): KeepOptions {
+  #denialOf({ name }: Query): TtlBounds {
     const { denial, cluster } = this.#parts.options;
     return cluster.domains.some((domain) => isSubdomain(name, domain)) ? cluster.denial : denial;
   }
@@ -181,12 +181,13 @@ export class Keeper {
     if (entry.answer.rcode !== RCODE.NXDOMAIN || isAliased) {
       this.#cuts.disproved(query, entry.key, denials);
     } else if (this.#cuts.covers(query)) {
-      const { kind, answer, ledger, generation, expiresMs, uselessMs, refreshMs } = entry;
+      const { kind, answer, blockEntries, configVersion, expiresMs, dropAfterMs, refreshMs } =
+        entry;
       const { hits, lastHitMs } = entry;
-      const times = { expiresMs, uselessMs, refreshMs };
+      const times = { expiresMs, dropAfterMs, refreshMs };
       const key = cutKey(entry.key);
       denials.put(
-        new Entry({ key, kind, answer, ledger, generation, ...times, hits, lastHitMs }),
+        new Entry({ key, kind, answer, blockEntries, configVersion, ...times, hits, lastHitMs }),
         capacity,
       );
     }
@@ -197,7 +198,7 @@ export class Keeper {
     answer: Answer,
     born: number,
     { verdict, records }: { verdict: Verdict; records: readonly RecordView[] },
-    keep: KeepOptions,
+    keep: TtlBounds,
   ): { kept: Answer; ttlSeconds: number } {
     const rule = RULES[verdict] ?? 'base';
     const { wire, ttlSeconds } = lifetimeOf(answer.wire, records, rule, keep);
@@ -223,7 +224,7 @@ export class Keeper {
 
   /** Remembers a failure, so that it is not asked for again at once (RFC 9520 §3.2). */
   #remember(key: string, answer: Answer): Answer {
-    const { clock, options, ledgers, generation, store } = this.#parts;
+    const { clock, options, entriesByKind, configVersion, store } = this.#parts;
     if (options.servfailMs <= 0) return answer;
     const expiresMs = clock.nowMs() + options.servfailMs;
     const { wire } = lifetimeOf(answer.wire, [], 'base', options.denial);
@@ -231,10 +232,10 @@ export class Keeper {
       key: failureKey(key),
       kind: 'failure',
       answer: packed(answer, wire, undefined),
-      ledger: ledgers.negative,
-      generation,
+      blockEntries: entriesByKind.negative,
+      configVersion,
       expiresMs,
-      uselessMs: expiresMs,
+      dropAfterMs: expiresMs,
       refreshMs: expiresMs,
       hits: 0,
       lastHitMs: 0,
@@ -245,8 +246,8 @@ export class Keeper {
 
   /** A true answer that cannot be stored ends the life of what it contradicts once that has run out. */
   #dropExpired(key: string): void {
-    const { store, clock, generation } = this.#parts;
+    const { store, clock, configVersion } = this.#parts;
     const entry = store.peek(key);
-    if (entry !== undefined && !entry.isFresh(clock.nowMs(), generation)) store.forget(key);
+    if (entry !== undefined && !entry.isFresh(clock.nowMs(), configVersion)) store.forget(key);
   }
 }

@@ -11,10 +11,10 @@ import { EDE, RCODE } from '../dns/iana.ts';
 import type { Answer } from '../query/answer.ts';
 import type { Counter } from '../query/services/metrics.ts';
 
-/** What runs may take at most: longer than any client's deadline, so that nobody is cut off who still waits. */
-const MAX_FLIGHT_MS = LIMITS.queryDeadlineMs.default + 1_000;
+/** How long a query may be in flight: longer than the deadline of any client that still waits for it. */
+const MAX_INFLIGHT_MS = LIMITS.queryDeadlineMs.default + 1_000;
 const CHECK_INTERVAL_MS = 500;
-/** Background refreshes that may be begun in a second, and at once after a quiet time: all blocks together. */
+/** Background refreshes that all blocks together may begin in a second, and at once after a pause. */
 const REFRESHES_PER_SECOND = 200;
 const REFRESH_BURST = 200;
 
@@ -27,21 +27,21 @@ const NONE: readonly Waiter[] = [];
 
 const NO_ANSWER = { code: EDE.NO_REACHABLE_AUTHORITY, text: 'no answer in time' };
 
-/** Stores the result of a flight, and returns what its waiters get; or throws. */
-export interface Absorb {
+/** Stores the result of a query in flight. Returns what its waiters get, or throws what they get. */
+export interface ResultHandler {
   onAnswer(answer: Answer): Answer;
   onError(error: unknown): Answer;
 }
 
-export interface Flight {
+export interface InflightQuery {
   readonly key: string;
-  /** What its first client gets. */
+  /** What the first client gets. */
   readonly answer: Promise<Answer>;
-  /** A client's budget has been spent on it already: no other's is. */
+  /** One client has waited its whole budget for it: further clients get the stale answer at once. */
   isOverdue: boolean;
   /**
-   * One more client waits. `gaveWay` counts where it has to make room before the end. Throws GaveWayError where the client
-   * has more queries waiting than any other one and there is no room for more.
+   * Adds a client that waits. `gaveWay` counts if it has to give way before the end. Throws GaveWayError where this client
+   * already has the most queries waiting and there is no room for more.
    */
   join(clientKey: string, gaveWay: Counter): Waiter;
 }
@@ -58,17 +58,17 @@ export class Waiter implements Holding {
   /** Whether another client asked first. */
   readonly isGuest: boolean;
   hasGivenWay = false;
-  readonly #flight: Running;
+  readonly #inflight: RunningQuery;
   readonly #share: ClientShare;
   readonly #gaveWay: Counter;
   readonly #resolve: (answer: Answer) => void;
   readonly #reject: (error: unknown) => void;
 
-  constructor(flight: Running, share: ClientShare, gaveWay: Counter) {
+  constructor(inflight: RunningQuery, share: ClientShare, gaveWay: Counter) {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     this.answer = promise;
-    this.isGuest = share.key !== flight.clientKey;
-    this.#flight = flight;
+    this.isGuest = share.key !== inflight.clientKey;
+    this.#inflight = inflight;
     this.#share = share;
     this.#gaveWay = gaveWay;
     this.#resolve = resolve;
@@ -78,7 +78,7 @@ export class Waiter implements Holding {
   giveWay(): void {
     this.hasGivenWay = true;
     this.#gaveWay.value++;
-    this.#flight.leave(this);
+    this.#inflight.leave(this);
     this.#reject(GAVE_WAY);
   }
 
@@ -93,26 +93,26 @@ export class Waiter implements Holding {
   }
 }
 
-/** A flight, and what is made of its end. */
-class Running implements Flight {
+/** A query in flight, its waiters, and the handler of its result. */
+class RunningQuery implements InflightQuery {
   readonly key: string;
   readonly clientKey: string;
   isOverdue = false;
-  /** Clients that wait besides the first; seldom any. */
+  /** Clients that wait besides the first; seldom there are any. */
   #waiters: Set<Waiter> | undefined;
   readonly answer: Promise<Answer>;
   readonly startedMs: number;
   readonly #ledger: MemoryLedger;
   readonly #resolve: (answer: Answer) => void;
   readonly #reject: (error: unknown) => void;
-  readonly #absorb: Absorb;
+  readonly #handler: ResultHandler;
 
   constructor(
     key: string,
     clientKey: string,
     startedMs: number,
     ledger: MemoryLedger,
-    absorb: Absorb,
+    handler: ResultHandler,
   ) {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     this.key = key;
@@ -122,7 +122,7 @@ class Running implements Flight {
     this.#ledger = ledger;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#absorb = absorb;
+    this.#handler = handler;
   }
 
   join(clientKey: string, gaveWay: Counter): Waiter {
@@ -145,7 +145,7 @@ class Running implements Flight {
 
   arrived(answer: Answer): void {
     try {
-      this.#settle(this.#absorb.onAnswer(answer));
+      this.#settle(this.#handler.onAnswer(answer));
     } catch (error) {
       this.#fail(error);
     }
@@ -153,7 +153,7 @@ class Running implements Flight {
 
   failed(error: unknown): void {
     try {
-      this.#settle(this.#absorb.onError(error));
+      this.#settle(this.#handler.onError(error));
     } catch (thrown) {
       this.#fail(thrown);
     }
@@ -170,9 +170,9 @@ class Running implements Flight {
   }
 }
 
-export class Flights {
+export class InflightQueries {
   readonly #clock: Clock;
-  readonly #running = new Map<string, Running>();
+  readonly #running = new Map<string, RunningQuery>();
   readonly #timer: Timer;
   readonly #ledger: MemoryLedger;
   #refreshes = REFRESH_BURST;
@@ -189,13 +189,13 @@ export class Flights {
     return this.#running.size;
   }
 
-  find(key: string): Flight | undefined {
+  find(key: string): InflightQuery | undefined {
     return this.#running.get(key);
   }
 
   /**
-   * Whether a background refresh may begin now, which counts as one. Nobody waits for it, so it can wait itself: when
-   * an outage ends, a cache full of old names must not fall upon the upstream at once.
+   * Whether a background refresh may begin now; counts it if so. No client waits for a refresh, so it can be put off: when
+   * an outage ends, a cache full of expired names must not flood the upstream.
    */
   takeRefresh(): boolean {
     const nowMs = this.#clock.nowMs();
@@ -208,24 +208,29 @@ export class Flights {
   }
 
   /**
-   * Lets others join `work`, which the client behind `clientKey` asked for first, until it ends. Waiters get the result of
-   * `onAnswer` or `onError`. Where the work does not end in time, that is an error, and the key is free again; a late
-   * result is still given to `absorb`.
+   * Lets other clients join `work`, which the client behind `clientKey` asked for, until it ends. Waiters get the result of
+   * `onAnswer` or `onError`. Where `work` takes too long, they get SERVFAIL and the key is free; a late reply is still given
+   * to `handler`.
    */
-  start(key: string, clientKey: string, work: Promise<Answer>, absorb: Absorb): Flight {
-    const flight = new Running(key, clientKey, this.#clock.nowMs(), this.#ledger, absorb);
-    this.#running.set(key, flight);
+  start(
+    key: string,
+    clientKey: string,
+    work: Promise<Answer>,
+    handler: ResultHandler,
+  ): InflightQuery {
+    const inflight = new RunningQuery(key, clientKey, this.#clock.nowMs(), this.#ledger, handler);
+    this.#running.set(key, inflight);
     work.then(
       (answer) => {
-        this.#land(key, flight);
-        flight.arrived(answer);
+        this.#complete(key, inflight);
+        inflight.arrived(answer);
       },
       (error: unknown) => {
-        this.#land(key, flight);
-        flight.failed(error);
+        this.#complete(key, inflight);
+        inflight.failed(error);
       },
     );
-    return flight;
+    return inflight;
   }
 
   close(): void {
@@ -233,16 +238,16 @@ export class Flights {
   }
 
   #check(): void {
-    const latestStartMs = this.#clock.nowMs() - MAX_FLIGHT_MS;
-    for (const [key, flight] of this.#running) {
-      if (flight.startedMs > latestStartMs) return;
-      this.#land(key, flight);
-      flight.failed(new DnsError(RCODE.SERVFAIL, 'no answer in time', NO_ANSWER));
+    const latestStartMs = this.#clock.nowMs() - MAX_INFLIGHT_MS;
+    for (const [key, inflight] of this.#running) {
+      if (inflight.startedMs > latestStartMs) return;
+      this.#complete(key, inflight);
+      inflight.failed(new DnsError(RCODE.SERVFAIL, 'no answer in time', NO_ANSWER));
     }
   }
 
-  #land(key: string, flight: Running): void {
-    // One that took too long has landed before, and its key may be another's.
-    if (this.#running.get(key) === flight) this.#running.delete(key);
+  #complete(key: string, inflight: RunningQuery): void {
+    // A query that took too long was completed before, and its key may belong to a newer one.
+    if (this.#running.get(key) === inflight) this.#running.delete(key);
   }
 }

@@ -6,7 +6,7 @@ export const MAX_FRAME_BYTES = 65_535;
 const FIRST_PART_BYTES = 512;
 
 /**
- * Cuts a byte stream into messages, one at a time. Holds at most one chunk and one unfinished message. The buffer for an
+ * NxdomainCuts a byte stream into messages, one at a time. Holds at most one chunk and one unfinished message. The buffer for an
  * unfinished message grows with what has arrived, not with the length the sender announced, so a sender that announces
  * 65,535 bytes and sends two costs next to nothing.
  */

@@ -104,7 +104,7 @@ class Model {
       [...this.#inFlight.values()].filter((count) => count > 0),
       [],
     );
-    assert.equal(this.bench.cache.stats().flights, 0);
+    assert.equal(this.bench.cache.stats().inflightQueries, 0);
     this.#checkCounts();
     // What goes wrong in a background refresh is heard of here only.
     assert.deepEqual(this.bench.services.log.records, []);

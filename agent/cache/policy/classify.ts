@@ -16,7 +16,7 @@ export type Verdict =
   | 'success'
   | 'delegation'
   | 'denial'
-  | 'passing'
+  | 'uncacheable'
   | 'failure'
   | 'refusal'
   | 'mismatch';
@@ -54,7 +54,7 @@ export function classify(asked: Asked, answer: Answer, wallSeconds: number): Cla
   const isAnswer = rcode === RCODE.NOERROR || rcode === RCODE.NXDOMAIN;
   if (!isAnswer || (flagsOf(wire) & FLAG.TC) !== 0) return { verdict: 'refusal', records };
   if (asked.dnssecOk && records.some((record) => isOutOfTime(wire, record, wallSeconds))) {
-    return { verdict: 'passing', records };
+    return { verdict: 'uncacheable', records };
   }
   return {
     verdict: rcode === RCODE.NXDOMAIN ? nameError(asked, records) : content(asked, records),
@@ -69,7 +69,7 @@ export function classify(asked: Asked, answer: Answer, wallSeconds: number): Cla
 function nameError({ type: asked }: Asked, records: readonly RecordView[]): Verdict {
   const isAnswer = ({ section, type }: RecordView): boolean =>
     section === 'answer' && (type === asked || !ALIASES.has(type));
-  return hasSoa(records) && !records.some(isAnswer) ? 'denial' : 'passing';
+  return hasSoa(records) && !records.some(isAnswer) ? 'denial' : 'uncacheable';
 }
 
 /** What a chain consists of. */
@@ -81,9 +81,9 @@ function content(asked: Asked, records: readonly RecordView[]): Verdict {
   if (records.some((record) => record.section === 'answer' && record.type === type))
     return 'success';
   if (hasSoa(records)) return 'denial';
-  if (records[0]?.section === 'answer') return 'passing';
+  if (records[0]?.section === 'answer') return 'uncacheable';
   const delegates = records.some((r) => r.section === 'authority' && r.type === TYPE.NS);
-  return delegates ? 'delegation' : 'passing';
+  return delegates ? 'delegation' : 'uncacheable';
 }
 
 function hasSoa(records: readonly RecordView[]): boolean {

@@ -21,8 +21,8 @@ interface Turned {
   readonly held: readonly Entry[];
 }
 
-/** One block's doubts; outlives reloads. */
-export class Doubts {
+/** One block's denialBursts; outlives reloads. */
+export class DenialBurstDetector {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #zones: string;

@@ -7,13 +7,13 @@ import type { CacheOptions, ServeStaleOptions } from '../../query/services/cache
 import type { Counters } from '../counters.ts';
 import type { Entry } from '../store/entry.ts';
 import type { Store } from '../store/store.ts';
-import type { DenialReason, Doubts } from './denial-bursts.ts';
+import type { DenialBurstDetector, DenialReason } from './denial-bursts.ts';
 import { lastGoodAnswer } from './stale.ts';
 
 export interface LastKnownGoodParts {
   readonly store: Store;
   readonly clock: Clock;
-  readonly doubts: Doubts;
+  readonly denialBursts: DenialBurstDetector;
   readonly options: CacheOptions;
   readonly stale: ServeStaleOptions;
 }
@@ -36,18 +36,18 @@ export class LastKnownGood {
   }
 
   answered(query: Query): void {
-    if (this.#windowMs > 0) this.#parts.doubts.answered(octetKey(query.name));
+    if (this.#windowMs > 0) this.#parts.denialBursts.answered(octetKey(query.name));
   }
 
   /** What to answer in place of a denial; undefined where it is to be believed. */
   against(query: Query, key: string, reason: DenialReason, count: Counters): Answer | undefined {
-    const { store, clock, doubts, stale } = this.#parts;
+    const { store, clock, denialBursts, stale } = this.#parts;
     const entry = store.peek(key);
     if (entry?.kind !== 'positive') return undefined;
     const nowMs = clock.nowMs();
     const windowMs = this.windowMs(query);
     if (windowMs === 0 || nowMs >= entry.expiresMs + windowMs) return undefined;
-    const held = doubts.turned(octetKey(query.name), entry);
+    const held = denialBursts.turned(octetKey(query.name), entry);
     if (held === undefined) return undefined;
     for (const before of held) this.#putBack(before, nowMs);
     entry.keptUntilMs = entry.expiresMs + windowMs;

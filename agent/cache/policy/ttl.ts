@@ -6,7 +6,7 @@
 import { putU32, u32 } from '../../dns/header.ts';
 import { TYPE } from '../../dns/iana.ts';
 import type { RecordView } from '../../dns/records.ts';
-import type { KeepOptions } from '../../query/services/cache.ts';
+import type { TtlBounds } from '../../query/services/cache.ts';
 
 /** Lifetime of what has no TTL of its own to go by, as in CoreDNS: delegations, answers without records. */
 const BASE_TTL_SECONDS = 5;
@@ -28,7 +28,7 @@ export function lifetimeOf(
   wire: Buffer,
   records: readonly RecordView[],
   rule: TtlRule,
-  keep: KeepOptions,
+  keep: TtlBounds,
 ): Lifetime {
   let own = wire;
   let shortest = Number.POSITIVE_INFINITY;
@@ -43,7 +43,7 @@ export function lifetimeOf(
   return { wire: own, ttlSeconds: hasOwn ? shortest : clamp(BASE_TTL_SECONDS, keep) };
 }
 
-function clamp(ttlSeconds: number, { minTtlSeconds, maxTtlSeconds }: KeepOptions): number {
+function clamp(ttlSeconds: number, { minTtlSeconds, maxTtlSeconds }: TtlBounds): number {
   return Math.min(Math.max(ttlSeconds, minTtlSeconds), maxTtlSeconds);
 }
 

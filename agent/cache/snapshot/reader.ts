@@ -18,7 +18,7 @@ export class SnapshotError extends NodensError {
 
 export interface SnapshotVisitor {
   /** Called before the block's entries. */
-  block(identity: string, generations: readonly string[]): void;
+  block(identity: string, configVersions: readonly string[]): void;
   entry(record: SnapshotRecord): void;
 }
 
@@ -59,27 +59,27 @@ export function readSnapshot(file: Buffer, visitor: SnapshotVisitor): void {
 function readBlock(input: Input, visitor: SnapshotVisitor): void {
   const texts: string[] = [];
   for (let left = input.u32(); left > 0; left--) texts.push(input.octets().toString('utf8'));
-  const [identity = '', ...generations] = texts;
-  visitor.block(identity, generations);
+  const [identity = '', ...configVersions] = texts;
+  visitor.block(identity, configVersions);
 }
 
 function readEntry(input: Input): SnapshotRecord {
   const key = input.octets().latin1Slice();
-  const generation = input.u32();
+  const configVersion = input.u32();
   const rcode = input.u16();
   const ageMs = input.f64();
   const expiresInMs = input.f64();
-  const uselessInMs = input.f64();
+  const dropAfterInMs = input.f64();
   const code = input.u16();
   const text = input.octets().toString('utf8');
   const wire = input.octets();
   return {
     key,
-    generation,
+    configVersion,
     rcode,
     ageMs: Number.isNaN(ageMs) ? undefined : ageMs,
     expiresInMs,
-    uselessInMs,
+    dropAfterInMs,
     extended: code === NO_EXTENDED ? undefined : { code, text },
     wire,
   };

@@ -3,7 +3,7 @@ import type { Clock } from '../../base/clock.ts';
 import { readRecords } from '../../dns/records.ts';
 import { Answer, ttlOffsetsOf } from '../../query/answer.ts';
 import { PLUGIN } from '../response-writer.ts';
-import type { Ledger } from '../store/block-entries.ts';
+import type { BlockEntries } from '../store/block-entries.ts';
 import { Entry } from '../store/entry.ts';
 import type { Store } from '../store/store.ts';
 import { checkSnapshot, readSnapshot } from './reader.ts';
@@ -15,7 +15,7 @@ const MAX_WINDOW_MS = 7 * 86_400_000;
 /** Where a block's entries go. */
 export interface RestoreBlock {
   readonly id: number;
-  readonly ledger: Ledger<Entry>;
+  readonly blockEntries: BlockEntries<Entry>;
   readonly capacity: number;
   /** Number of a fingerprint of what lies below the cache. */
   readonly generationOf: (fingerprint: string) => number;
@@ -51,8 +51,8 @@ export function restore(
     },
     entry(record) {
       if (block === undefined) return;
-      const generation = numbers[record.generation] ?? -1;
-      const entry = entryOf(record, block, generation, { nowMs, passedMs });
+      const configVersion = numbers[record.configVersion] ?? -1;
+      const entry = entryOf(record, block, configVersion, { nowMs, passedMs });
       // What was learned since the start is newer.
       if (entry === undefined || store.peek(entry.key) !== undefined) return;
       store.replace(undefined, entry, block.capacity);
@@ -65,8 +65,8 @@ export function restore(
 /** Undefined for an entry of no more use. */
 function entryOf(
   record: SnapshotRecord,
-  { id, ledger }: RestoreBlock,
-  generation: number,
+  { id, blockEntries }: RestoreBlock,
+  configVersion: number,
   { nowMs, passedMs }: { readonly nowMs: number; readonly passedMs: number },
 ): Entry | undefined {
   const { rcode, extended, ageMs } = record;
@@ -74,9 +74,9 @@ function entryOf(
   if (records === undefined) return undefined;
   const ttlMs = Math.min(...records.map(({ ttlSeconds }) => ttlSeconds * 1_000));
   const expiresMs = nowMs + Math.min(record.expiresInMs - passedMs, ttlMs);
-  const uselessMs = Math.min(nowMs + record.uselessInMs - passedMs, expiresMs + MAX_WINDOW_MS);
+  const dropAfterMs = Math.min(nowMs + record.dropAfterInMs - passedMs, expiresMs + MAX_WINDOW_MS);
   // Also where a moment is not a number.
-  if (!(uselessMs > nowMs)) return undefined;
+  if (!(dropAfterMs > nowMs)) return undefined;
   const bornMs = ageMs === undefined ? undefined : nowMs - Math.max(0, ageMs) - passedMs;
   const wire = record.wire.latin1Slice(0, record.wire.length);
   const ttlOffsets = ttlOffsetsOf(records);
@@ -84,10 +84,10 @@ function entryOf(
     key: String.fromCharCode(id >> 8, id & 0xff) + record.key,
     kind: 'positive',
     answer: new Answer({ wire, ttlOffsets, rcode, plugin: PLUGIN, bornMs, extended }),
-    ledger,
-    generation,
+    blockEntries,
+    configVersion,
     expiresMs,
-    uselessMs,
+    dropAfterMs,
     refreshMs: expiresMs,
     hits: 0,
     lastHitMs: 0,

@@ -30,8 +30,8 @@ const MAX_TEXT_BYTES = 1_024;
 export interface SnapshotBlock {
   /** Tells the block from others, in this process and the next. */
   readonly identity: string;
-  /** Fingerprints of what lay below the cache, by generation. */
-  readonly generations: readonly string[];
+  /** Fingerprints of what lay below the cache, by configVersion. */
+  readonly configVersions: readonly string[];
   readonly entries: Iterable<Entry>;
 }
 
@@ -39,12 +39,12 @@ export interface SnapshotBlock {
 export interface SnapshotRecord {
   /** The key behind its block's number. */
   readonly key: string;
-  readonly generation: number;
+  readonly configVersion: number;
   readonly rcode: number;
   /** Undefined where TTLs do not age. */
   readonly ageMs: number | undefined;
   readonly expiresInMs: number;
-  readonly uselessInMs: number;
+  readonly dropAfterInMs: number;
   readonly extended: ExtendedError | undefined;
   /** A view of the file. */
   readonly wire: Buffer;
@@ -67,8 +67,8 @@ export function* encodeSnapshot(
   const out = new Slices();
   out.header(clock.wallMs());
   let entries = 0;
-  for (const { identity, generations, entries: all } of blocks) {
-    if (!out.block(identity, generations)) continue;
+  for (const { identity, configVersions, entries: all } of blocks) {
+    if (!out.block(identity, configVersions)) continue;
     if (out.isFull) yield out.take();
     let sinceMs = clock.nowMs();
     for (const entry of all) {
@@ -102,8 +102,8 @@ class Slices {
   }
 
   /** False, and nothing written, where the block's texts are longer than a slice has room for. */
-  block(identity: string, generations: readonly string[]): boolean {
-    const texts = [identity, ...generations].map((text) => Buffer.from(text, 'utf8'));
+  block(identity: string, configVersions: readonly string[]): boolean {
+    const texts = [identity, ...configVersions].map((text) => Buffer.from(text, 'utf8'));
     const bytes = texts.reduce((sum, text) => sum + text.length + 4, 0);
     if (bytes > RECORD_BYTES / 2) return false;
     this.#u8(KIND.block);
@@ -112,15 +112,15 @@ class Slices {
     return true;
   }
 
-  entry({ key, generation, answer, expiresMs, uselessMs }: Entry, nowMs: number): void {
+  entry({ key, configVersion, answer, expiresMs, dropAfterMs }: Entry, nowMs: number): void {
     const { wire, rcode, bornMs, extended } = answer;
     this.#u8(KIND.entry);
     this.#text(Buffer.from(key.slice(BLOCK_CHARS), 'latin1'));
-    this.#u32(generation);
+    this.#u32(configVersion);
     this.#u16(rcode);
     this.#f64(bornMs === undefined ? Number.NaN : nowMs - bornMs);
     this.#f64(expiresMs - nowMs);
-    this.#f64(uselessMs - nowMs);
+    this.#f64(dropAfterMs - nowMs);
     this.#u16(extended?.code ?? NO_EXTENDED);
     this.#text(Buffer.from(extended?.text ?? '', 'utf8').subarray(0, MAX_TEXT_BYTES));
     this.#text(wire);

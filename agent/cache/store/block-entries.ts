@@ -13,10 +13,10 @@ export interface Aged<T> {
   newer: T | undefined;
   /** Asked for since the last look for an entry that makes room. */
   wasHit: boolean;
-  readonly uselessMs: number;
+  readonly dropAfterMs: number;
 }
 
-export class Ledger<T extends Aged<T>> {
+export class BlockEntries<T extends Aged<T>> {
   count = 0;
   /** Entries that made room for others, counted by whoever evicts. */
   readonly evictions: Counter;
@@ -59,7 +59,7 @@ export class Ledger<T extends Aged<T>> {
     for (let left = Math.min(budget, this.count); left > 0 && entry !== undefined; left--) {
       const { newer } = entry;
       this.#cursor = newer;
-      if (nowMs >= entry.uselessMs) drop(entry);
+      if (nowMs >= entry.dropAfterMs) drop(entry);
       entry = newer;
     }
   }

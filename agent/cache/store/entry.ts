@@ -1,6 +1,6 @@
 /** One stored answer. Holds wire bytes and moments only, nothing that depends on where it is stored. */
 import type { Answer } from '../../query/answer.ts';
-import type { Ledger } from './block-entries.ts';
+import type { BlockEntries } from './block-entries.ts';
 
 /** `failure` is memory of a SERVFAIL (RFC 9520); it has a key of its own. */
 export type EntryKind = 'positive' | 'negative' | 'failure';
@@ -15,13 +15,13 @@ export interface EntryFields {
   readonly key: string;
   readonly kind: EntryKind;
   readonly answer: Answer;
-  readonly ledger: Ledger<Entry>;
+  readonly blockEntries: BlockEntries<Entry>;
   /** Which configuration below `cache` it came from: another one's answers are only good as stale ones. */
-  readonly generation: number;
+  readonly configVersion: number;
   /** Clock moment at which its TTL has run out. */
   readonly expiresMs: number;
   /** Clock moment after which it is no good even in an outage. */
-  readonly uselessMs: number;
+  readonly dropAfterMs: number;
   /** Clock moment from which a popular entry is refreshed; `expiresMs` without prefetch. */
   readonly refreshMs: number;
   /** Hits of the entry it replaces: popularity outlives a refresh. */
@@ -32,18 +32,18 @@ export interface EntryFields {
 export class Entry {
   // What a hit looks at comes first and so lies together in memory.
   readonly answer: Answer;
-  readonly generation: number;
+  readonly configVersion: number;
   readonly expiresMs: number;
   readonly kind: EntryKind;
-  /** Asked for since the ledger last looked for something to evict. */
+  /** Asked for since the blockEntries last looked for something to evict. */
   wasHit = false;
-  /** Where the front table has it; -1 where it never had. */
-  frontSlot = -1;
+  /** Where the hotIndex table has it; -1 where it never had. */
+  hotSlot = -1;
   /** The second of our clock in which the store was last told of its use. */
   usedSecond = -1;
   readonly key: string;
-  readonly ledger: Ledger<Entry>;
-  readonly uselessMs: number;
+  readonly blockEntries: BlockEntries<Entry>;
+  readonly dropAfterMs: number;
   readonly refreshMs: number;
   readonly costBytes: number;
   hits: number;
@@ -54,7 +54,7 @@ export class Entry {
   keptUntilMs = 0;
   /** The answer as it is given out when stale; made on first use, shares the bytes. */
   stale: Answer | undefined = undefined;
-  /** Neighbours in the ledger, by age. */
+  /** Neighbours in the blockEntries, by age. */
   older: Entry | undefined = undefined;
   newer: Entry | undefined = undefined;
 
@@ -62,19 +62,19 @@ export class Entry {
     this.key = fields.key;
     this.kind = fields.kind;
     this.answer = fields.answer;
-    this.ledger = fields.ledger;
-    this.generation = fields.generation;
+    this.blockEntries = fields.blockEntries;
+    this.configVersion = fields.configVersion;
     // Whole milliseconds are small integers for weeks: each fraction would be an object of its own.
     this.expiresMs = Math.floor(fields.expiresMs);
-    this.uselessMs = Math.floor(fields.uselessMs);
+    this.dropAfterMs = Math.floor(fields.dropAfterMs);
     this.refreshMs = Math.floor(fields.refreshMs);
     this.hits = fields.hits;
     this.lastHitMs = fields.lastHitMs;
     this.costBytes = costOf(fields.key, fields.answer);
   }
 
-  isFresh(nowMs: number, generation: number): boolean {
-    return nowMs < this.expiresMs && this.generation === generation;
+  isFresh(nowMs: number, configVersion: number): boolean {
+    return nowMs < this.expiresMs && this.configVersion === configVersion;
   }
 }
 

@@ -13,7 +13,7 @@ const NAME_AT = 3;
 const MAX_NAME_WORDS = 29;
 const ROW_WORDS = NAME_AT + MAX_NAME_WORDS;
 
-export class Front {
+export class HotIndex {
   readonly #entries: (Entry | undefined)[] = new Array<Entry | undefined>(SLOTS).fill(undefined);
   readonly #rows = new Int32Array(SLOTS * ROW_WORDS);
 
@@ -52,21 +52,21 @@ export class Front {
       const beside = slot ^ 1;
       rows.copyWithin(beside * ROW_WORDS, row, row + ROW_WORDS);
       this.#entries[beside] = previous;
-      previous.frontSlot = beside;
+      previous.hotSlot = beside;
     }
     rows[row] = hash;
     rows[row + 1] = shapeOf(query);
     rows[row + 2] = idOf(query, blockId);
     for (let i = 0; i < nameWordCount; i++) rows[row + NAME_AT + i] = nameWords[i] as number;
     this.#entries[slot] = entry;
-    entry.frontSlot = slot;
+    entry.hotSlot = slot;
   }
 
   /** To be called for every entry that leaves the store. */
   drop(entry: Entry): void {
-    const { frontSlot } = entry;
-    if (frontSlot >= 0 && this.#entries[frontSlot] === entry) this.#entries[frontSlot] = undefined;
-    entry.frontSlot = -1;
+    const { hotSlot } = entry;
+    if (hotSlot >= 0 && this.#entries[hotSlot] === entry) this.#entries[hotSlot] = undefined;
+    entry.hotSlot = -1;
   }
 }
 

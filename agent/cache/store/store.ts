@@ -1,14 +1,14 @@
 /**
  * Two caches, each with a byte share of its own, so that a flood of names that do not exist cannot evict answers
  * (docs/decisions/002-two-caches.md). Within a share the least recently used entry goes first, of any block; a block's
- * capacity is kept by its ledger.
+ * capacity is kept by its blockEntries.
  */
 import { LRUCache } from 'lru-cache';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Query } from '../../query/query.ts';
 import type { Counter, Metrics } from '../../query/services/metrics.ts';
 import type { Entry } from './entry.ts';
-import { Front } from './hot-index.ts';
+import { HotIndex } from './hot-index.ts';
 
 /** Share of all bytes that denials and remembered failures may take. */
 const DENIAL_SHARE = 0.2;
@@ -23,23 +23,23 @@ export type StoreName = 'answers' | 'denials';
 export class Share {
   readonly #lru: LRUCache<string, Entry>;
   readonly #swept: Counter;
-  /** Every ledger that ever had an entry here: as many as there are blocks. */
-  readonly #ledgers = new Set<Entry['ledger']>();
+  /** Every blockEntries that ever had an entry here: as many as there are blocks. */
+  readonly #entriesByKind = new Set<Entry['blockEntries']>();
   /** Entries put in, ever. */
   stored = 0;
   /** Remembered failures among the entries: mostly none, and then nobody needs to look for one. */
   failures = 0;
 
-  constructor(maxBytes: number, swept: Counter, front: Front) {
+  constructor(maxBytes: number, swept: Counter, hotIndex: HotIndex) {
     this.#swept = swept;
     this.#lru = new LRUCache<string, Entry>({
       maxSize: maxBytes,
       sizeCalculation: (entry) => entry.costBytes,
       dispose: (entry, _key, reason) => {
-        front.drop(entry);
+        hotIndex.drop(entry);
         if (entry.kind === 'failure') this.failures--;
-        entry.ledger.remove(entry);
-        if (reason === 'evict') entry.ledger.evictions.value++;
+        entry.blockEntries.remove(entry);
+        if (reason === 'evict') entry.blockEntries.evictions.value++;
       },
     });
   }
@@ -68,18 +68,18 @@ export class Share {
 
   /** Stores `entry`, whose key nothing has; the block keeps to `capacity` by losing one of its own. */
   add(entry: Entry, capacity: number): void {
-    const { ledger } = entry;
+    const { blockEntries } = entry;
     if (capacity <= 0 || entry.costBytes > this.#lru.maxSize) return;
-    for (let over = ledger.count + 1 - capacity; over > 0; over--) {
-      const victim = ledger.victim();
+    for (let over = blockEntries.count + 1 - capacity; over > 0; over--) {
+      const victim = blockEntries.victim();
       if (victim === undefined) break;
       this.#lru.delete(victim.key);
-      ledger.evictions.value++;
+      blockEntries.evictions.value++;
     }
-    this.#ledgers.add(ledger);
+    this.#entriesByKind.add(blockEntries);
     this.stored++;
     if (entry.kind === 'failure') this.failures++;
-    ledger.add(entry);
+    blockEntries.add(entry);
     this.#lru.set(entry.key, entry);
   }
 
@@ -97,9 +97,9 @@ export class Share {
       this.#swept.value++;
       this.#lru.delete(entry.key);
     };
-    for (const ledger of this.#ledgers) {
-      const steps = Math.ceil(ledger.count / SWEEP_STEPS);
-      ledger.sweep(nowMs, Math.min(MAX_SWEEP, Math.max(MIN_SWEEP, steps)), drop);
+    for (const blockEntries of this.#entriesByKind) {
+      const steps = Math.ceil(blockEntries.count / SWEEP_STEPS);
+      blockEntries.sweep(nowMs, Math.min(MAX_SWEEP, Math.max(MIN_SWEEP, steps)), drop);
     }
   }
 }
@@ -108,12 +108,12 @@ export class Store {
   readonly answers: Share;
   readonly denials: Share;
   readonly #timer: Timer;
-  readonly #front = new Front();
+  readonly #hotIndex = new HotIndex();
 
   constructor(clock: Clock, metrics: Metrics, totalBytes: number) {
     const share = (store: StoreName, bytes: number): Share => {
       const swept = metrics.counter('nodens_cache_entries_swept_total', { store });
-      const made = new Share(bytes, swept, this.#front);
+      const made = new Share(bytes, swept, this.#hotIndex);
       metrics.gaugeFrom('nodens_cache_bytes', { store }, () => made.bytes);
       return made;
     };
@@ -133,15 +133,15 @@ export class Store {
    * of the use once a second, which is what recency is counted in then.
    */
   findAsked(query: Query, blockId: number): Entry | undefined {
-    // Options sent upstream are part of the key, which the front does not know of.
+    // Options sent upstream are part of the key, which the hotIndex does not know of.
     if (query.upstreamOptions !== undefined) return this.find(query.keyIn(blockId));
     const second = (query.arrivedMs / 1_000) | 0;
-    const known = this.#front.find(query, blockId);
+    const known = this.#hotIndex.find(query, blockId);
     if (known !== undefined && known.usedSecond === second) return known;
     const entry = this.find(known?.key ?? query.keyIn(blockId));
     if (entry === undefined) return undefined;
     entry.usedSecond = second;
-    if (known === undefined) this.#front.put(entry, query, blockId);
+    if (known === undefined) this.#hotIndex.put(entry, query, blockId);
     return entry;
   }
 

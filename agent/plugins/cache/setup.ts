@@ -22,11 +22,11 @@ import type { Plugin } from '../../query/plugin.ts';
 import type {
   CacheOptions,
   ClusterOptions,
-  KeepOptions,
   LastKnownGoodOptions,
   PrefetchOptions,
   ServeStaleOptions,
   StaleMode,
+  TtlBounds,
 } from '../../query/services/cache.ts';
 import type { Services } from '../../query/services/services.ts';
 import { clusterDomains, DEFAULT_CLUSTER_DOMAIN } from './cluster.ts';
@@ -126,7 +126,7 @@ export function readCache(
 /** Unless the Corefile says how long denials live, those of cluster names live 5 s at most, and never longer than told. */
 function clusterOptions(
   domains: readonly Uint8Array[],
-  denial: KeepOptions,
+  denial: TtlBounds,
   isSaid: boolean,
 ): ClusterOptions {
   if (isSaid) return { domains, denial };
@@ -153,7 +153,7 @@ function defaults(): Writable<CacheOptions> {
 }
 
 /** `least` is what the longest TTL may be at least: 0 where to keep nothing is a wish. */
-function readKeep(option: Line, before: KeepOptions, least = 1): KeepOptions {
+function readKeep(option: Line, before: TtlBounds, least = 1): TtlBounds {
   const [capacity, maxTtl, minTtl] = argsBetween(option, 1, 3);
   const { maxTtlSeconds, minTtlSeconds } = before;
   return {

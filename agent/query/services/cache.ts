@@ -18,7 +18,7 @@ export interface ServeStaleOptions {
 }
 
 /** How long and how much one kind of answer is kept. */
-export interface KeepOptions {
+export interface TtlBounds {
   /** Most entries of this block; its own entries make room, never another block's. */
   readonly capacity: number;
   readonly maxTtlSeconds: number;
@@ -26,8 +26,8 @@ export interface KeepOptions {
 }
 
 export interface CacheOptions {
-  readonly success: KeepOptions;
-  readonly denial: KeepOptions;
+  readonly success: TtlBounds;
+  readonly denial: TtlBounds;
   /** How long SERVFAIL is remembered, milliseconds; 0 not at all (RFC 9520). */
   readonly servfailMs: number;
   /** Zones, lower-case wire form, whose answers or denials are not stored. */
@@ -48,7 +48,7 @@ export interface ClusterOptions {
   /** Cluster domains, lower-case wire form. */
   readonly domains: readonly Uint8Array[];
   /** How their denials are kept: a Service that is missing now may be there in a second. */
-  readonly denial: KeepOptions;
+  readonly denial: TtlBounds;
 }
 
 /** Answers that outlive a denial, for upstreams that begin to deny many names they used to answer. */

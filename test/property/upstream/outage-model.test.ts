@@ -177,7 +177,7 @@ class Run {
     this.#rethrow();
     assert.equal(this.#unanswered, 0, 'a client without an answer');
     this.model.atEnd();
-    assert.equal(this.#world.cache.stats().flights, 0);
+    assert.equal(this.#world.cache.stats().inflightQueries, 0);
     assert.equal(this.#world.metrics.value('coredns_panics_total'), 0);
     await this.#world.close();
     // Replies that nobody waits for any more.

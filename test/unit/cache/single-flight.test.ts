@@ -24,12 +24,12 @@ describe('single flight', () => {
     const releases = held(bench);
     const asks = Array.from({ length: 100 }, () => bench.waiting());
     assert.equal(bench.asked.length, 1);
-    assert.equal(bench.cache.stats().flights, 1);
+    assert.equal(bench.cache.stats().inflightQueries, 1);
     releases[0]?.();
     const answers = await Promise.all(asks);
     assert.equal(new Set(answers).size, 1);
     assert.equal(bench.count('nodens_cache_coalesced_total'), 99);
-    assert.equal(bench.cache.stats().flights, 0);
+    assert.equal(bench.cache.stats().inflightQueries, 0);
   });
 
   it('gives all the same failure', async () => {
@@ -46,7 +46,7 @@ describe('single flight', () => {
     const ask = assert.rejects(async () => bench.ask(), { rcode: RCODE.SERVFAIL });
     await bench.services.clock.advance(6 * SECOND);
     await ask;
-    assert.equal(bench.cache.stats().flights, 0);
+    assert.equal(bench.cache.stats().inflightQueries, 0);
     const again = bench.ask();
     assert.equal(bench.asked.length, 2);
     releases[0]?.();
@@ -54,7 +54,7 @@ describe('single flight', () => {
     assert.equal(lastOctet(bench.hit()), 1);
     releases[1]?.();
     await again;
-    assert.equal(bench.cache.stats().flights, 0);
+    assert.equal(bench.cache.stats().inflightQueries, 0);
   });
 
   it('remembers that asking failed, with what the failure said', async () => {

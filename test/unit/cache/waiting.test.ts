@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { GaveWayError } from '../../../agent/base/errors.ts';
-import { Flights, WAITER_BYTES } from '../../../agent/cache/single-flight.ts';
+import { InflightQueries, WAITER_BYTES } from '../../../agent/cache/single-flight.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
 import { FakeClock, settle } from '../../support/fake-clock.ts';
 import { ledgerWith } from '../../support/ledger.ts';
@@ -10,45 +10,45 @@ import { addressRecord, Bench, IMMEDIATE, lastOctet, VERIFY } from './harness.ts
 const ANSWER = {} as Answer;
 const gaveWay = { value: 0 };
 
-/** A flight that lands when told to. */
-function begun(flights: Flights, key: string, clientKey = 'first') {
+/** A query in flight that the test completes. */
+function begun(inflightQueries: InflightQueries, key: string, clientKey = 'first') {
   const { promise, resolve } = Promise.withResolvers<Answer>();
-  const absorb = { onAnswer: (answer: Answer) => answer, onError: () => ANSWER };
-  const flight = flights.start(key, clientKey, promise, absorb);
-  return { flight, land: () => resolve(ANSWER) };
+  const handler = { onAnswer: (answer: Answer) => answer, onError: () => ANSWER };
+  const flight = inflightQueries.start(key, clientKey, promise, handler);
+  return { flight, complete: () => resolve(ANSWER) };
 }
 
 describe('clients that wait for queries of others', () => {
   it('count against their shares until those end, and the largest gives way', async () => {
     const ledger = ledgerWith(3 * WAITER_BYTES);
-    const flights = new Flights(new FakeClock(), ledger);
-    const [one, two] = [begun(flights, 'one'), begun(flights, 'two')];
+    const inflightQueries = new InflightQueries(new FakeClock(), ledger);
+    const [one, two] = [begun(inflightQueries, 'one'), begun(inflightQueries, 'two')];
     const counted = { value: 0 };
     const many = [one, one, two].map(({ flight }) => flight.join('many', counted).answer);
     assert.throws(() => two.flight.join('many', counted), GaveWayError);
     const few = two.flight.join('few', counted).answer;
     await assert.rejects(many[0] as Promise<Answer>, GaveWayError);
     assert.equal(counted.value, 2);
-    one.land();
-    two.land();
+    one.complete();
+    two.complete();
     assert.deepEqual(await Promise.all([...many.slice(1), few]), [ANSWER, ANSWER, ANSWER]);
     assert.equal(ledger.usedBytes, 0);
-    flights.close();
+    inflightQueries.close();
   });
 
   it('hold nothing when the query is given up, nor when it ends after all', async () => {
     const clock = new FakeClock();
     const ledger = ledgerWith();
-    const flights = new Flights(clock, ledger);
-    const late = begun(flights, 'late');
+    const inflightQueries = new InflightQueries(clock, ledger);
+    const late = begun(inflightQueries, 'late');
     const { answer } = late.flight.join('a', gaveWay);
     await clock.advance(10_000);
     assert.equal(await answer, ANSWER);
     assert.equal(ledger.usedBytes, 0);
-    late.land();
+    late.complete();
     await settle();
     assert.equal(ledger.usedBytes, 0);
-    flights.close();
+    inflightQueries.close();
   });
 });
 

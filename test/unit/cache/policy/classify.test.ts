@@ -36,14 +36,14 @@ describe('classify', () => {
   const cases: readonly [string, Partial<NewResponse>, Verdict][] = [
     ['an answer', { answer: [a] }, 'success'],
     ['an answer behind an alias', { answer: [cname, a] }, 'success'],
-    ['an alias that ends nowhere', { answer: [cname] }, 'passing'],
+    ['an alias that ends nowhere', { answer: [cname] }, 'uncacheable'],
     ['an alias to a name without the type', { answer: [cname], authority: [soa] }, 'denial'],
     ['NODATA', { authority: [soa] }, 'denial'],
-    ['an empty answer', {}, 'passing'],
-    ['an SOA where it does not count', { additional: [soa] }, 'passing'],
+    ['an empty answer', {}, 'uncacheable'],
+    ['an SOA where it does not count', { additional: [soa] }, 'uncacheable'],
     ['a delegation', { authority: [ns] }, 'delegation'],
     ['NXDOMAIN', { rcode: RCODE.NXDOMAIN, authority: [soa] }, 'denial'],
-    ['NXDOMAIN without SOA', { rcode: RCODE.NXDOMAIN }, 'passing'],
+    ['NXDOMAIN without SOA', { rcode: RCODE.NXDOMAIN }, 'uncacheable'],
     [
       'NXDOMAIN behind an alias',
       { rcode: RCODE.NXDOMAIN, answer: [cname], authority: [soa] },
@@ -57,12 +57,12 @@ describe('classify', () => {
     [
       'NXDOMAIN behind an alias, without SOA',
       { rcode: RCODE.NXDOMAIN, answer: [cname] },
-      'passing',
+      'uncacheable',
     ],
     [
       'NXDOMAIN with what was asked for',
       { rcode: RCODE.NXDOMAIN, answer: [a], authority: [soa] },
-      'passing',
+      'uncacheable',
     ],
     ['SERVFAIL', { rcode: RCODE.SERVFAIL }, 'failure'],
     ['NOTIMP', { rcode: RCODE.NOTIMP }, 'failure'],
@@ -84,8 +84,8 @@ describe('classify', () => {
     assert.equal(verdict(signed(-100, -1)), 'success');
     const asked = { dnssecOk: true };
     assert.equal(verdict(signed(-100, 100), asked), 'success');
-    assert.equal(verdict(signed(-100, -1), asked), 'passing');
-    assert.equal(verdict(signed(1, 100), asked), 'passing');
+    assert.equal(verdict(signed(-100, -1), asked), 'uncacheable');
+    assert.equal(verdict(signed(1, 100), asked), 'uncacheable');
   });
 
   it('notices the answer to another question', () => {

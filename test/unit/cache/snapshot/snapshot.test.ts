@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { SnapshotError } from '../../../../agent/cache/snapshot/reader.ts';
 import { encodeSnapshot } from '../../../../agent/cache/snapshot/writer.ts';
-import { Ledger } from '../../../../agent/cache/store/block-entries.ts';
+import { BlockEntries } from '../../../../agent/cache/store/block-entries.ts';
 import { Entry } from '../../../../agent/cache/store/entry.ts';
 import { EDE, RCODE } from '../../../../agent/dns/iana.ts';
 import type { CacheOptions } from '../../../../agent/query/services/cache.ts';
@@ -153,17 +153,17 @@ describe('snapshot', () => {
       key: query.keyIn(1),
       kind: 'positive',
       answer: replyTo(query, { answer: [addressRecord(60)] }, clock.nowMs()),
-      ledger: new Ledger({ value: 0 }),
-      generation: 0,
+      blockEntries: new BlockEntries({ value: 0 }),
+      configVersion: 0,
       expiresMs: clock.nowMs() + 60_000,
-      uselessMs: clock.nowMs() + 60_000,
+      dropAfterMs: clock.nowMs() + 60_000,
       refreshMs: Number.POSITIVE_INFINITY,
       hits: 0,
       lastHitMs: 0,
     });
     const entries = Array.from({ length: 1_000 }, () => entry);
     const size = (maxBytes: number): number => {
-      const blocks = [{ identity: IDENTITY, generations: [], entries }];
+      const blocks = [{ identity: IDENTITY, configVersions: [], entries }];
       const pieces = encodeSnapshot(blocks, clock, maxBytes);
       return Array.from(pieces, ({ length }) => length).reduce((sum, length) => sum + length, 0);
     };

@@ -1,6 +1,6 @@
 /**
  * Prints, as JSON, how much resident memory 50,000 entries took and how much the cache says they take. Run with
- * --expose-gc and a small young generation, so that garbage does not blur the picture.
+ * --expose-gc and a small young configVersion, so that garbage does not blur the picture.
  */
 import { addressRecord, Bench } from '../harness.ts';
 

@@ -1,86 +1,86 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Ledger } from '../../../../agent/cache/store/block-entries.ts';
+import { BlockEntries } from '../../../../agent/cache/store/block-entries.ts';
 import { Entry } from '../../../../agent/cache/store/entry.ts';
 import { addressRecord, Bench, queryFor, replyTo } from '../harness.ts';
 
-function filled(count: number, uselessMs: (i: number) => number = () => 0) {
-  const ledger = new Ledger<Entry>({ value: 0 });
+function filled(count: number, dropAfterMs: (i: number) => number = () => 0) {
+  const blockEntries = new BlockEntries<Entry>({ value: 0 });
   const entries = Array.from({ length: count }, (_, i) => {
     const entry = new Entry({
       key: String(i),
       kind: 'positive',
       answer: replyTo(queryFor({}, 0), {}, 0),
-      ledger,
-      generation: 0,
+      blockEntries,
+      configVersion: 0,
       expiresMs: 0,
-      uselessMs: uselessMs(i),
+      dropAfterMs: dropAfterMs(i),
       refreshMs: 0,
       hits: 0,
       lastHitMs: 0,
     });
-    ledger.add(entry);
+    blockEntries.add(entry);
     return entry;
   });
-  return { ledger, entries };
+  return { blockEntries, entries };
 }
 
-describe('ledger', () => {
+describe('blockEntries', () => {
   it('evicts by age, and gives a second chance only once for each time it was asked for', () => {
-    const { ledger, entries } = filled(3);
+    const { blockEntries, entries } = filled(3);
     const evict = (): string | undefined => {
-      const victim = ledger.victim();
-      if (victim !== undefined) ledger.remove(victim);
+      const victim = blockEntries.victim();
+      if (victim !== undefined) blockEntries.remove(victim);
       return victim?.key;
     };
     (entries[0] as Entry).wasHit = true;
     assert.deepEqual([evict(), evict(), evict(), evict()], ['1', '2', '0', undefined]);
-    assert.equal(ledger.count, 0);
+    assert.equal(blockEntries.count, 0);
   });
 
   it('finds a victim among many that were all asked for', () => {
-    const { ledger, entries } = filled(20);
+    const { blockEntries, entries } = filled(20);
     for (const entry of entries) entry.wasHit = true;
-    assert.equal(ledger.victim()?.key, '8');
+    assert.equal(blockEntries.victim()?.key, '8');
     const spared = entries.filter((entry) => !entry.wasHit).map((entry) => entry.key);
     assert.deepEqual(spared, ['0', '1', '2', '3', '4', '5', '6', '7']);
-    assert.equal(ledger.count, 20);
+    assert.equal(blockEntries.count, 20);
   });
 
   it('sweeps on from where it stopped, though that entry is gone since', () => {
-    const { ledger, entries } = filled(6, () => 10);
+    const { blockEntries, entries } = filled(6, () => 10);
     const dropped: string[] = [];
     const drop = (entry: Entry): void => {
       dropped.push(entry.key);
-      ledger.remove(entry);
+      blockEntries.remove(entry);
     };
-    ledger.sweep(5, 2, drop);
-    ledger.remove(entries[2] as Entry);
-    ledger.sweep(10, 2, drop);
+    blockEntries.sweep(5, 2, drop);
+    blockEntries.remove(entries[2] as Entry);
+    blockEntries.sweep(10, 2, drop);
     assert.deepEqual(dropped, ['3', '4']);
-    ledger.sweep(10, 9, drop);
-    ledger.sweep(10, 9, drop);
+    blockEntries.sweep(10, 9, drop);
+    blockEntries.sweep(10, 9, drop);
     assert.deepEqual(dropped, ['3', '4', '5', '0', '1']);
-    assert.equal(ledger.count, 0);
+    assert.equal(blockEntries.count, 0);
   });
 
   it('is walked by age, whatever comes and goes between two steps', () => {
-    const { ledger, entries } = filled(5);
+    const { blockEntries, entries } = filled(5);
     const seen: string[] = [];
-    for (const entry of ledger.walk()) {
+    for (const entry of blockEntries.walk()) {
       seen.push(entry.key);
       if (entry.key !== '1') continue;
       // The one seen last, the one that comes next, and a new one.
-      ledger.remove(entry);
-      ledger.remove(entries[2] as Entry);
-      ledger.add(filled(1).entries[0] as Entry);
+      blockEntries.remove(entry);
+      blockEntries.remove(entries[2] as Entry);
+      blockEntries.add(filled(1).entries[0] as Entry);
     }
     assert.deepEqual(seen, ['0', '1', '3', '4', '0']);
     assert.deepEqual(
-      Array.from(filled(2).ledger.walk(), ({ key }) => key),
+      Array.from(filled(2).blockEntries.walk(), ({ key }) => key),
       ['0', '1'],
     );
-    assert.deepEqual([...filled(0).ledger.walk()], []);
+    assert.deepEqual([...filled(0).blockEntries.walk()], []);
   });
 
   it('stores nothing at capacity 0', () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Ledger } from '../../../../agent/cache/store/block-entries.ts';
+import { BlockEntries } from '../../../../agent/cache/store/block-entries.ts';
 import { Entry } from '../../../../agent/cache/store/entry.ts';
-import { Front } from '../../../../agent/cache/store/hot-index.ts';
+import { HotIndex } from '../../../../agent/cache/store/hot-index.ts';
 import { buildResponse } from '../../../../agent/dns/build.ts';
 import { FLAG, putHeader, putU16 } from '../../../../agent/dns/header.ts';
 import { CLASS, RCODE, TYPE } from '../../../../agent/dns/iana.ts';
@@ -33,15 +33,15 @@ function entryFor(text: string, type: number = TYPE.A): Entry {
   const wire = buildResponse(question, { rcode: RCODE.NOERROR, flags: FLAG.RA });
   const answer = new Answer({ wire, ttlOffsets: [], rcode: 0, plugin: '' });
   return new Entry({
-    ...{ key: received(text, type).keyIn(BLOCK), kind: 'positive', answer, generation: 0 },
-    ledger: new Ledger({ value: 0 }),
-    ...{ expiresMs: 1, uselessMs: 1, refreshMs: 1, hits: 0, lastHitMs: 0 },
+    ...{ key: received(text, type).keyIn(BLOCK), kind: 'positive', answer, configVersion: 0 },
+    blockEntries: new BlockEntries({ value: 0 }),
+    ...{ expiresMs: 1, dropAfterMs: 1, refreshMs: 1, hits: 0, lastHitMs: 0 },
   });
 }
 
 describe('front table', () => {
   it('finds an entry by its question, however that is spelt', () => {
-    const front = new Front();
+    const front = new HotIndex();
     const entry = entryFor('www.example.org.');
     assert.equal(front.find(received('www.example.org.'), BLOCK), undefined);
     front.put(entry, received('www.example.org.'), BLOCK);
@@ -50,7 +50,7 @@ describe('front table', () => {
   });
 
   it('takes no other question for it', () => {
-    const front = new Front();
+    const front = new HotIndex();
     front.put(entryFor('www.example.org.'), received('www.example.org.'), BLOCK);
     const others: [Query, number][] = [
       [received('www.example.org.', TYPE.AAAA), BLOCK],
@@ -62,7 +62,7 @@ describe('front table', () => {
   });
 
   it('compares octets where hashes are the same', () => {
-    const front = new Front();
+    const front = new HotIndex();
     const asked = received('www.example.org.');
     const other = received('wwx.example.org.');
     other.head.nameHash = asked.head.nameHash;
@@ -71,7 +71,7 @@ describe('front table', () => {
   });
 
   it('has nothing that was dropped, under whatever hash it was put', () => {
-    const front = new Front();
+    const front = new HotIndex();
     const entry = entryFor('www.example.org.');
     const ours = received('www.example.org.');
     ours.head.nameHash = 0;
@@ -83,7 +83,7 @@ describe('front table', () => {
   });
 
   it('gives the right entry or none when it is overfull, and forgets every one of them', () => {
-    const front = new Front();
+    const front = new HotIndex();
     const all = Array.from({ length: MANY }, (_, i) => `n${i}.example.org.`);
     const entries = all.map((name) => entryFor(name));
     all.forEach((name, i) => {

@@ -1,6 +1,6 @@
 /**
  * The endpoints behind an upstream, found by asking it: the addresses of a headless Service, or SRV records (RFC 2782)
- * with the addresses of their targets. The last list that named anybody is kept whatever is said afterwards.
+ * with the addresses of their upstreams. The last list that named anybody is kept whatever is said afterwards.
  */
 import { type Endpoint, familyOf, formatAddress, formatEndpoint } from '../base/address.ts';
 import type { Clock, Timer } from '../base/clock.ts';
@@ -129,9 +129,9 @@ export class Endpoints {
     );
     return services.flatMap((service) => {
       const port = u16(wire, service.rdataStart + 4);
-      const target = nameAt(wire, service.rdataStart + 6);
+      const upstream = nameAt(wire, service.rdataStart + 6);
       return addresses
-        .filter(({ start }) => target !== undefined && nameAt(wire, start) === target)
+        .filter(({ start }) => upstream !== undefined && nameAt(wire, start) === upstream)
         .map((record) => ({ address: text(record), port }));
     });
   }

@@ -7,16 +7,16 @@ import { type Health, type HealthSettings, probeQuestion } from './health/health
 import type { Candidate } from './selection-policy.ts';
 import type { Failure } from './transport/failure.ts';
 import { isLack } from './transport/failure.ts';
-import type { Flight } from './transport/pending-query.ts';
-import type { Target } from './upstream.ts';
+import type { PendingQuery } from './transport/pending-query.ts';
+import type { Upstream } from './upstream.ts';
 
 interface CacheCounters {
   readonly hits: Counter;
   readonly misses: Counter;
 }
 
-export class Member implements Candidate {
-  readonly target: Target;
+export class GroupMember implements Candidate {
+  readonly upstream: Upstream;
   /** Undefined where the group does not check health. */
   readonly health: Health | undefined;
   /** A question of this node's own, with an answer that no client has a hand in. */
@@ -27,18 +27,18 @@ export class Member implements Candidate {
   readonly #durations = new Map<number, Histogram>();
 
   constructor(
-    target: Target,
+    upstream: Upstream,
     health: Health | undefined,
     settings: HealthSettings,
     metrics: Metrics,
   ) {
-    this.target = target;
+    this.upstream = upstream;
     this.health = health;
     this.probe = probeQuestion(settings);
     this.#proxyName = settings.proxyName;
     this.#metrics = metrics;
     // CoreDNS's word for DNS over TLS.
-    const stream = target.isTls ? 'tcp-tls' : 'tcp';
+    const stream = upstream.isTls ? 'tcp-tls' : 'tcp';
     this.#connections = { udp: this.#cacheCounters('udp'), tcp: this.#cacheCounters(stream) };
   }
 
@@ -50,24 +50,24 @@ export class Member implements Candidate {
     return this.health?.isSuspect ?? false;
   }
 
-  send(flight: Flight): void {
-    // `flight` may have failed, and with it been counted, by the time this returns.
-    const counters = this.#connections[flight.transport];
-    const wasOpen = this.target.send(flight);
+  send(pending: PendingQuery): void {
+    // `pending` may have failed, and with it been counted, by the time this returns.
+    const counters = this.#connections[pending.transport];
+    const wasOpen = this.upstream.send(pending);
     if (wasOpen) counters.hits.value++;
     else counters.misses.value++;
   }
 
-  answered(flight: Flight, rcode: number, durationMs: number): void {
-    this.target.answered(flight);
-    this.health?.heard(rcode, flight.question.name);
+  answered(pending: PendingQuery, rcode: number, durationMs: number): void {
+    this.upstream.answered(pending);
+    this.health?.heard(rcode, pending.question.name);
     this.#duration(rcode).observe(durationMs / 1_000);
   }
 
   /** An attempt failed, or has been waiting too long. What this node lacks is not the upstream's failure. */
-  failed(flight: Flight, failure: Failure): void {
+  failed(pending: PendingQuery, failure: Failure): void {
     if (isLack(failure)) return;
-    this.target.meters.failed(flight.transport, failure.phase);
+    this.upstream.metrics.failed(pending.transport, failure.phase);
     this.health?.fault(failure);
   }
 
@@ -77,7 +77,7 @@ export class Member implements Candidate {
       const name = rcodeName(rcode);
       // A server that makes up rcodes must not make up series.
       const label = name.startsWith('RCODE') ? 'other' : name;
-      const labels = { proxy_name: this.#proxyName, to: this.target.name, rcode: label };
+      const labels = { proxy_name: this.#proxyName, to: this.upstream.name, rcode: label };
       histogram = this.#metrics.histogram('coredns_proxy_request_duration_seconds', labels);
       this.#durations.set(rcode, histogram);
     }
@@ -85,7 +85,7 @@ export class Member implements Candidate {
   }
 
   #cacheCounters(proto: string): CacheCounters {
-    const labels = { proxy_name: this.#proxyName, to: this.target.name, proto };
+    const labels = { proxy_name: this.#proxyName, to: this.upstream.name, proto };
     return {
       hits: this.#metrics.counter('coredns_proxy_conn_cache_hits_total', labels),
       misses: this.#metrics.counter('coredns_proxy_conn_cache_misses_total', labels),

@@ -1,36 +1,36 @@
 /** The upstreams of a group in the order of the Corefile: addresses, and what its names resolve to at the moment. */
 import type {
+  UpstreamEndpoint,
   UpstreamGroup,
   UpstreamGroupOptions,
-  UpstreamTarget,
 } from '../query/services/upstreams.ts';
-import type { Member } from './group-member.ts';
+import type { GroupMember } from './group-member.ts';
 import { ResolvedName, type ResolvedNameContext } from './resolved-name.ts';
 
-export interface TargetsParts {
+export interface GroupUpstreamsParts {
   /** Asked for the names; undefined where there are none. */
   readonly resolver: UpstreamGroup | undefined;
-  readonly member: (target: UpstreamTarget) => Member;
+  readonly member: (upstream: UpstreamEndpoint) => GroupMember;
   /** Lets go of members that were replaced, when what they were asked last has been answered or given up. */
-  readonly replaced: (members: readonly Member[]) => void;
+  readonly replaced: (members: readonly GroupMember[]) => void;
 }
 
 /** Members of one word of the Corefile. */
 interface Slot {
-  members: readonly Member[];
+  members: readonly GroupMember[];
 }
 
-export class Targets {
+export class GroupUpstreams {
   readonly #names: readonly ResolvedName[];
   #slots: readonly Slot[] = [];
-  #all: readonly Member[] = [];
+  #all: readonly GroupMember[] = [];
 
   constructor(
-    { targets, names = [], isOwn }: UpstreamGroupOptions,
-    { resolver, member, replaced }: TargetsParts,
+    { upstreams, names = [], isOwn }: UpstreamGroupOptions,
+    { resolver, member, replaced }: GroupUpstreamsParts,
     context: ResolvedNameContext,
   ) {
-    const slots: Slot[] = targets.map((target) => ({ members: [member(target)] }));
+    const slots: Slot[] = upstreams.map((upstream) => ({ members: [member(upstream)] }));
     const resolved: ResolvedName[] = [];
     // From the end, so that places in the order of the addresses stay what they are.
     for (const { name, port, tls, before } of names.toReversed()) {
@@ -51,7 +51,7 @@ export class Targets {
     this.#refresh();
   }
 
-  get all(): readonly Member[] {
+  get all(): readonly GroupMember[] {
     return this.#all;
   }
 

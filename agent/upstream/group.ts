@@ -8,23 +8,23 @@ import type { Transport } from '../query/query.ts';
 import type { Logger } from '../query/services/log.ts';
 import type { Counter, Metrics } from '../query/services/metrics.ts';
 import type {
+  UpstreamEndpoint,
   UpstreamGroup,
   UpstreamGroupOptions,
   UpstreamQuestion,
   UpstreamReply,
-  UpstreamTarget,
 } from '../query/services/upstreams.ts';
 import { Endpoints } from './endpoints.ts';
 import { Exchange } from './exchange/exchange.ts';
 import { allDown, servfail } from './exchange/outcome.ts';
 import { type ExchangeContext, type Plan, WAITING_QUERY_BYTES } from './exchange/plan.ts';
-import { Member } from './group-member.ts';
-import { Targets } from './group-upstreams.ts';
+import { GroupMember } from './group-member.ts';
+import { GroupUpstreams } from './group-upstreams.ts';
 import type { HealthSettings } from './health/health.ts';
-import type { Checks } from './health/health-registry.ts';
+import type { HealthRegistry } from './health/health-registry.ts';
 import { HedgeBudget } from './hedge-budget.ts';
 import type { Registry } from './registry.ts';
-import { Order } from './selection-policy.ts';
+import { SelectionPolicy } from './selection-policy.ts';
 
 /** Attempts for one query where the Corefile does not say: twice round, as CoreDNS, and a lost packet's worth. */
 const ROUNDS = 2;
@@ -40,23 +40,23 @@ export interface GroupContext extends ExchangeContext {
   readonly log: Logger;
   readonly random: () => number;
   readonly registry: Registry;
-  readonly checks: Checks;
+  readonly checks: HealthRegistry;
   /** Queries under way in all groups together. */
   readonly load: { inFlight: number };
 }
 
 export class Group implements UpstreamGroup {
-  readonly #targets: Targets;
+  readonly #upstreams: GroupUpstreams;
   /** Asked for the addresses of names. */
   readonly #resolver: Group | undefined;
-  /** Found behind the targets; asked before them. */
-  #endpoints: readonly Member[] = [];
+  /** Found behind the upstreams; asked before them. */
+  #endpoints: readonly GroupMember[] = [];
   readonly #discovery: Endpoints | undefined;
   readonly #context: GroupContext;
   readonly #options: UpstreamGroupOptions;
   readonly #healthSettings: HealthSettings;
-  readonly #order: Order<Member>;
-  readonly #endpointOrder: Order<Member>;
+  readonly #order: SelectionPolicy<GroupMember>;
+  readonly #endpointOrder: SelectionPolicy<GroupMember>;
   readonly #hedges = new HedgeBudget();
   readonly #rejects: Counter;
   readonly #allDown: Counter;
@@ -71,25 +71,25 @@ export class Group implements UpstreamGroup {
     const { name: proxyName, maxFails, forceTcp, healthCheck } = options;
     const transport = forceTcp ? 'tcp' : 'udp';
     this.#healthSettings = { proxyName, transport, maxFails, options: healthCheck };
-    this.#order = new Order(options.policy, random);
-    this.#endpointOrder = new Order('round_robin', random);
+    this.#order = new SelectionPolicy(options.policy, random);
+    this.#endpointOrder = new SelectionPolicy('round_robin', random);
     this.#rejects = metrics.counter('coredns_forward_max_concurrent_rejects_total');
     this.#allDown = metrics.counter('coredns_forward_healthcheck_broken_total');
     this.#resolver = this.#resolverOf(options);
-    const letGo = (members: readonly Member[]): void => this.#letGoLater(members);
+    const letGo = (members: readonly GroupMember[]): void => this.#letGoLater(members);
     const parts = { resolver: this.#resolver, replaced: letGo };
-    const member = (target: UpstreamTarget): Member => this.#member(target);
-    this.#targets = new Targets(options, { ...parts, member }, context);
+    const member = (upstream: UpstreamEndpoint): GroupMember => this.#member(upstream);
+    this.#upstreams = new GroupUpstreams(options, { ...parts, member }, context);
     this.#discovery = this.#discover();
   }
 
   /** Endpoints first. */
-  get members(): readonly Member[] {
-    return [...this.#endpoints, ...this.#targets.all];
+  get members(): readonly GroupMember[] {
+    return [...this.#endpoints, ...this.#upstreams.all];
   }
 
   isResolved(): boolean {
-    return this.#targets.unresolved === '';
+    return this.#upstreams.unresolved === '';
   }
 
   /** As `UpstreamGroup.exchange`; throws GAVE_WAY where the client has no place left. */
@@ -122,7 +122,7 @@ export class Group implements UpstreamGroup {
   release(): void {
     this.#isReleased = true;
     this.#discovery?.stop();
-    this.#targets.stop();
+    this.#upstreams.stop();
     this.#resolver?.release();
     this.#detachIfIdle();
   }
@@ -137,7 +137,11 @@ export class Group implements UpstreamGroup {
       maxConcurrent: 0,
       failoverRcodes: [],
     };
-    const sequential = { policy: 'sequential', maxConnectAttempts: 0, targets: resolvers } as const;
+    const sequential = {
+      policy: 'sequential',
+      maxConnectAttempts: 0,
+      upstreams: resolvers,
+    } as const;
     const { name, healthCheck, expireMs } = this.#options;
     const options = {
       name,
@@ -151,12 +155,12 @@ export class Group implements UpstreamGroup {
   }
 
   #discover(): Endpoints | undefined {
-    const { endpointsName: name, targets } = this.#options;
-    const [behind] = targets;
+    const { endpointsName: name, upstreams } = this.#options;
+    const [behind] = upstreams;
     if (name === undefined || behind === undefined) return undefined;
     const ask = (question: UpstreamQuestion, budgetMs: number): Promise<UpstreamReply> =>
       this.#run(
-        this.#plan(question, budgetMs, this.#order.of(this.#targets.all)),
+        this.#plan(question, budgetMs, this.#order.of(this.#upstreams.all)),
         this.#context.ledger.share(OWN_KEY),
       );
     const onChange = (found: readonly Endpoint[]): void => this.#useEndpoints(found);
@@ -166,20 +170,20 @@ export class Group implements UpstreamGroup {
   /** Those that are gone are let go when what they were asked last has been answered or given up. */
   #useEndpoints(found: readonly Endpoint[]): void {
     const before = this.#endpoints;
-    const { tls } = this.#options.targets[0] ?? {};
+    const { tls } = this.#options.upstreams[0] ?? {};
     this.#endpoints = found.map((endpoint) => this.#member({ ...endpoint, tls }));
     this.#letGoLater(before);
   }
 
-  #letGoLater(members: readonly Member[]): void {
+  #letGoLater(members: readonly GroupMember[]): void {
     this.#context.clock.after(LIMITS.queryDeadlineMs.max, () => this.#letGo(members));
   }
 
-  #usable(): readonly Member[] {
-    const targets = this.#order.of(this.#targets.all);
-    if (this.#endpoints.length === 0) return targets;
+  #usable(): readonly GroupMember[] {
+    const upstreams = this.#order.of(this.#upstreams.all);
+    if (this.#endpoints.length === 0) return upstreams;
     const endpoints = this.#endpointOrder.of(this.#endpoints).slice(0, ENDPOINTS_TRIED);
-    return [...endpoints, ...targets];
+    return [...endpoints, ...upstreams];
   }
 
   #refusal(): DnsError | undefined {
@@ -193,14 +197,18 @@ export class Group implements UpstreamGroup {
     return undefined;
   }
 
-  #plan(question: UpstreamQuestion, budgetMs: number, usable: readonly Member[]): Plan | DnsError {
+  #plan(
+    question: UpstreamQuestion,
+    budgetMs: number,
+    usable: readonly GroupMember[],
+  ): Plan | DnsError {
     const { failoverRcodes, forceTcp, maxConnectAttempts } = this.#options;
     let members = usable;
     const areAllDown = members.length === 0;
     if (areAllDown) {
       this.#allDown.value++;
       const trial = this.members.find((member) => member.health?.takeTrial());
-      if (trial === undefined) return allDown(this.members, this.#targets.unresolved);
+      if (trial === undefined) return allDown(this.members, this.#upstreams.unresolved);
       members = [trial];
     }
     this.#hedges.earn();
@@ -230,7 +238,7 @@ export class Group implements UpstreamGroup {
     return preferUdp ? 'udp' : client;
   }
 
-  #member(wanted: UpstreamTarget): Member {
+  #member(wanted: UpstreamEndpoint): GroupMember {
     const { maxFails, expireMs, maxAgeMs, readTimeoutMs } = this.#options;
     const { maxIdleConnections: maxIdle = 0, randomizeCase = false } = this.#options;
     const { socketPerQuery = false, noEdns = false } = this.#options;
@@ -238,9 +246,9 @@ export class Group implements UpstreamGroup {
     const { tls } = wanted;
     const pool = { expireMs, maxAgeMs, maxIdle };
     const settings = { tls, ...pool, readTimeoutMs, randomizeCase, socketPerQuery, noEdns };
-    const target = registry.acquire(canonical(wanted), settings);
-    const health = maxFails === 0 ? undefined : checks.acquire(target, this.#healthSettings);
-    return new Member(target, health, this.#healthSettings, metrics);
+    const upstream = registry.acquire(canonical(wanted), settings);
+    const health = maxFails === 0 ? undefined : checks.acquire(upstream, this.#healthSettings);
+    return new GroupMember(upstream, health, this.#healthSettings, metrics);
   }
 
   #detachIfIdle(): void {
@@ -250,11 +258,11 @@ export class Group implements UpstreamGroup {
     this.#endpoints = [];
   }
 
-  #letGo(members: readonly Member[]): void {
+  #letGo(members: readonly GroupMember[]): void {
     const { checks, registry } = this.#context;
-    for (const { target } of members) {
-      checks.release(target, this.#healthSettings);
-      registry.release(target);
+    for (const { upstream } of members) {
+      checks.release(upstream, this.#healthSettings);
+      registry.release(upstream);
     }
   }
 }

@@ -2,59 +2,59 @@
 
 import { type Endpoint, formatEndpoint } from '../base/address.ts';
 import type { Timer } from '../base/clock.ts';
-import { Target, type TargetContext, type TargetSettings } from './upstream.ts';
+import { Upstream, type UpstreamContext, type UpstreamSettings } from './upstream.ts';
 
 /** How often sockets are looked after, milliseconds: the precision of `expire` and of socket ages. */
 const TIDY_MS = 1_000;
 
 interface Entry {
-  readonly target: Target;
+  readonly upstream: Upstream;
   users: number;
 }
 
 export class Registry {
-  readonly #context: TargetContext;
+  readonly #context: UpstreamContext;
   readonly #entries = new Map<string, Entry>();
-  readonly #keys = new WeakMap<Target, string>();
+  readonly #keys = new WeakMap<Upstream, string>();
   #timer: Timer | undefined;
 
-  constructor(context: TargetContext) {
+  constructor(context: UpstreamContext) {
     this.#context = context;
   }
 
   /** One more user of the upstream at `endpoint`. Throws where its TLS settings are unusable. */
-  acquire(endpoint: Endpoint, settings: TargetSettings): Target {
+  acquire(endpoint: Endpoint, settings: UpstreamSettings): Upstream {
     const key = `${formatEndpoint(endpoint)} ${JSON.stringify(settings)}`;
     let entry = this.#entries.get(key);
     if (entry === undefined) {
-      entry = { target: new Target(endpoint, settings, this.#context), users: 0 };
+      entry = { upstream: new Upstream(endpoint, settings, this.#context), users: 0 };
       this.#entries.set(key, entry);
-      this.#keys.set(entry.target, key);
+      this.#keys.set(entry.upstream, key);
     }
     entry.users++;
     this.#timer ??= this.#context.clock.every(TIDY_MS, () => this.#tidy());
-    return entry.target;
+    return entry.upstream;
   }
 
   /** One user less; the last one closes it. */
-  release(target: Target): void {
-    const key = this.#keys.get(target) ?? '';
+  release(upstream: Upstream): void {
+    const key = this.#keys.get(upstream) ?? '';
     const entry = this.#entries.get(key);
     if (entry === undefined || --entry.users > 0) return;
     this.#entries.delete(key);
-    target.close();
+    upstream.close();
     if (this.#entries.size === 0) this.#stop();
   }
 
   closeAll(): void {
     const entries = [...this.#entries.values()];
     this.#entries.clear();
-    for (const { target } of entries) target.close();
+    for (const { upstream } of entries) upstream.close();
     this.#stop();
   }
 
   #tidy(): void {
-    for (const { target } of this.#entries.values()) target.tidy();
+    for (const { upstream } of this.#entries.values()) upstream.tidy();
   }
 
   #stop(): void {

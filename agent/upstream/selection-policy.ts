@@ -10,7 +10,7 @@ export interface Candidate {
 }
 
 /** Orders candidates; one instance per group, because round_robin has a memory. */
-export class Order<T extends Candidate> {
+export class SelectionPolicy<T extends Candidate> {
   readonly #policy: Policy;
   readonly #random: () => number;
   #turn = 0;

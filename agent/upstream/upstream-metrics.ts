@@ -19,17 +19,17 @@ type TimedPhase = (typeof TIMED_PHASES)[number];
  */
 export type HedgeResult = 'won' | 'lost' | 'denied';
 
-export interface TransportMeters {
+export interface TransportMetrics {
   readonly queries: Counter;
   readonly connections: Gauge;
   /** Seconds. `connect` and `handshake` once per connection, `write` once per batch, `wait` once per reply. */
   readonly phases: Readonly<Record<TimedPhase, Histogram>>;
 }
 
-export class TargetMeters {
-  readonly udp: TransportMeters;
+export class UpstreamMetrics {
+  readonly udp: TransportMetrics;
   /** Of the stream transport, plain or TLS. */
-  readonly tcp: TransportMeters;
+  readonly tcp: TransportMetrics;
   readonly #metrics: Metrics;
   readonly #to: string;
   readonly #stream: WireTransport;
@@ -71,7 +71,7 @@ export class TargetMeters {
   }
 }
 
-function transportMeters(metrics: Metrics, to: string, transport: WireTransport): TransportMeters {
+function transportMeters(metrics: Metrics, to: string, transport: WireTransport): TransportMetrics {
   const labels = { to, transport };
   const phases = TIMED_PHASES.map((phase) => [
     phase,
@@ -80,6 +80,6 @@ function transportMeters(metrics: Metrics, to: string, transport: WireTransport)
   return {
     queries: metrics.counter('nodens_upstream_queries_total', labels),
     connections: metrics.gauge('nodens_upstream_connections', labels),
-    phases: Object.fromEntries(phases) as TransportMeters['phases'],
+    phases: Object.fromEntries(phases) as TransportMetrics['phases'],
   };
 }

@@ -9,12 +9,12 @@ import { EdnsMemory } from './edns/memory.ts';
 import { RoundTrip } from './health/round-trip.ts';
 import type { Failure } from './transport/failure.ts';
 import type { IdSource } from './transport/ids.ts';
-import { CLOSED, type Flight } from './transport/pending-query.ts';
+import { CLOSED, type PendingQuery } from './transport/pending-query.ts';
 import type { Sockets } from './transport/ports.ts';
 import { TcpPool } from './transport/tcp/pool.ts';
-import type { Deadlines } from './transport/timer-wheel.ts';
+import type { TimerWheel } from './transport/timer-wheel.ts';
 import { UdpPool } from './transport/udp-pool.ts';
-import { TargetMeters } from './upstream-metrics.ts';
+import { UpstreamMetrics } from './upstream-metrics.ts';
 
 /** How long a transport that an upstream does not understand is remembered. */
 const MEMORY_MS = 600_000;
@@ -31,7 +31,7 @@ const TCP_LIFETIME = { ageMs: 30_000, queries: 64, youthMs: 50 };
 const TLS_LIFETIME = { ageMs: 600_000, queries: Number.POSITIVE_INFINITY, youthMs: 0 };
 
 /** How an upstream is spoken to. Whoever wants the same shares it. */
-export interface TargetSettings {
+export interface UpstreamSettings {
   readonly tls: UpstreamTls | undefined;
   readonly expireMs: number;
   /** 0: no bound; undefined: by transport. */
@@ -43,23 +43,23 @@ export interface TargetSettings {
   readonly noEdns: boolean;
 }
 
-export interface TargetContext {
+export interface UpstreamContext {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly sockets: Sockets;
   readonly ids: IdSource;
   readonly random: () => number;
-  readonly deadlines: Deadlines;
+  readonly timers: TimerWheel;
 }
 
 const RELEASED: Failure = { phase: 'wait', errno: CLOSED };
 
-export class Target {
+export class Upstream {
   readonly endpoint: Endpoint;
   /** `address:port`: the label `to`. */
   readonly name: string;
   readonly isTls: boolean;
-  readonly meters: TargetMeters;
+  readonly metrics: UpstreamMetrics;
   /** What is known of EDNS, over each transport: often it is something on the way that does not like it. */
   readonly edns: Readonly<Record<Transport, EdnsMemory>>;
   readonly #clock: Clock;
@@ -73,20 +73,20 @@ export class Target {
   #detourUntilMs = Number.NEGATIVE_INFINITY;
 
   /** Throws what OpenSSL says of unusable certificates. */
-  constructor(endpoint: Endpoint, settings: TargetSettings, context: TargetContext) {
+  constructor(endpoint: Endpoint, settings: UpstreamSettings, context: UpstreamContext) {
     const { tls, readTimeoutMs, randomizeCase } = settings;
     const { sockets, random } = context;
     this.endpoint = endpoint;
     this.name = formatEndpoint(endpoint);
     this.isTls = tls !== undefined;
-    this.meters = new TargetMeters(context.metrics, this.name, this.isTls ? 'tls' : 'tcp');
+    this.metrics = new UpstreamMetrics(context.metrics, this.name, this.isTls ? 'tls' : 'tcp');
     this.#clock = context.clock;
-    const send = (flight: Flight): void => void this.send(flight);
+    const send = (pending: PendingQuery): void => void this.send(pending);
     const memory = (transport: Transport): EdnsMemory =>
-      new EdnsMemory({ ...context, meters: this.meters, send }, transport, settings.noEdns);
+      new EdnsMemory({ ...context, metrics: this.metrics, send }, transport, settings.noEdns);
     this.edns = { udp: memory('udp'), tcp: memory('tcp') };
     this.#roundTrips = { udp: new RoundTrip(readTimeoutMs), tcp: new RoundTrip(readTimeoutMs) };
-    const shared = { ...context, endpoint, meters: this.meters, randomizeCase };
+    const shared = { ...context, endpoint, metrics: this.metrics, randomizeCase };
     this.#udp = new UdpPool(shared, random, settings.socketPerQuery);
     const dial =
       tls === undefined ? sockets.stream.bind(sockets, endpoint) : sockets.secure(endpoint, tls);
@@ -95,28 +95,28 @@ export class Target {
   }
 
   /** Sends; returns whether an open socket or connection was used. */
-  send(flight: Flight): boolean {
+  send(pending: PendingQuery): boolean {
     if (this.#isClosed) {
-      flight.owner.onFailure(flight, RELEASED);
+      pending.owner.onFailure(pending, RELEASED);
       return false;
     }
-    const { transport } = flight;
-    const wasOpen = transport === 'udp' ? this.#udp.send(flight) : this.#tcp.send(flight);
-    this.edns[transport].lookBeside(flight);
+    const { transport } = pending;
+    const wasOpen = transport === 'udp' ? this.#udp.send(pending) : this.#tcp.send(pending);
+    this.edns[transport].lookBeside(pending);
     return wasOpen;
   }
 
-  /** Learns from a reply to `flight`. */
-  answered(flight: Flight): void {
-    const { transport } = flight;
-    const waitMs = this.#clock.nowMs() - flight.writtenMs;
+  /** Learns from a reply to `pending`. */
+  answered(pending: PendingQuery): void {
+    const { transport } = pending;
+    const waitMs = this.#clock.nowMs() - pending.writtenMs;
     this.#roundTrips[transport].sample(waitMs);
-    this.meters[transport].phases.wait.observe(waitMs / 1_000);
-    if (!flight.edns) this.edns[transport].heard();
+    this.metrics[transport].phases.wait.observe(waitMs / 1_000);
+    if (!pending.edns) this.edns[transport].heard();
   }
 
-  patienceMs(transport: Transport): number {
-    return this.#roundTrips[transport].patienceMs;
+  timeoutMs(transport: Transport): number {
+    return this.#roundTrips[transport].timeoutMs;
   }
 
   probeMs(transport: Transport): number {
@@ -139,7 +139,7 @@ export class Target {
   }
 
   /** A reply came over `transport` after `wanted` had brought none. */
-  tookDetour(transport: Transport): void {
+  fellBack(transport: Transport): void {
     this.#detours++;
     if (this.#detours < TRANSPORT_STREAK) return;
     this.#detour = transport;
@@ -168,7 +168,7 @@ export class Target {
   }
 }
 
-function poolSettings(settings: TargetSettings): ConstructorParameters<typeof TcpPool>[1] {
+function poolSettings(settings: UpstreamSettings): ConstructorParameters<typeof TcpPool>[1] {
   const { tls, expireMs, maxIdle, maxAgeMs } = settings;
   const { ageMs, queries, youthMs } = tls === undefined ? TCP_LIFETIME : TLS_LIFETIME;
   const asked = maxAgeMs === 0 ? Number.POSITIVE_INFINITY : maxAgeMs;

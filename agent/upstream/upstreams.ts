@@ -8,13 +8,13 @@ import type { Metrics } from '../query/services/metrics.ts';
 import type { UpstreamGroupOptions, Upstreams } from '../query/services/upstreams.ts';
 import { Group } from './group.ts';
 import type { HealthState } from './health/health.ts';
-import { Checks } from './health/health-registry.ts';
+import { HealthRegistry } from './health/health-registry.ts';
 import { Registry } from './registry.ts';
 import { type IdSource, randomIds } from './transport/ids.ts';
 import { nodeSockets } from './transport/node-sockets.ts';
 import type { Sockets } from './transport/ports.ts';
 import { tellingLacks } from './transport/reporting-sockets.ts';
-import { Deadlines } from './transport/timer-wheel.ts';
+import { TimerWheel } from './transport/timer-wheel.ts';
 
 export interface UpstreamsDependencies {
   readonly clock: Clock;
@@ -55,14 +55,14 @@ export function createUpstreams(dependencies: UpstreamsDependencies): UpstreamsR
   const { ids = randomIds(), tellLack } = dependencies;
   const given = dependencies.sockets ?? nodeSockets;
   const sockets = tellLack === undefined ? given : tellingLacks(given, tellLack);
-  const deadlines = new Deadlines(clock);
-  const registry = new Registry({ clock, metrics, random, sockets, ids, deadlines });
-  const checks = new Checks({ clock, metrics, log, deadlines, random });
+  const timers = new TimerWheel(clock);
+  const registry = new Registry({ clock, metrics, random, sockets, ids, timers });
+  const checks = new HealthRegistry({ clock, metrics, log, timers, random });
   const load = { inFlight: 0 };
   const groups = new Map<Group, UpstreamGroupOptions>();
   return {
     group(options) {
-      const shared = { clock, metrics, log, random, deadlines, ledger };
+      const shared = { clock, metrics, log, random, timers, ledger };
       const group = new Group(options, { ...shared, registry, checks, load });
       groups.set(group, options);
       return {
@@ -82,15 +82,15 @@ export function createUpstreams(dependencies: UpstreamsDependencies): UpstreamsR
       for (const group of groups.keys()) group.release();
       groups.clear();
       registry.closeAll();
-      deadlines.close();
+      timers.close();
     },
   };
 }
 
 function statesOf(group: Group, name: string): UpstreamState[] {
-  return group.members.map(({ target, health }) => ({
+  return group.members.map(({ upstream, health }) => ({
     group: name,
-    to: target.name,
+    to: upstream.name,
     state: health?.state ?? 'up',
   }));
 }

@@ -127,10 +127,10 @@ function forwardLines(use: Line, group: UpstreamGroupOptions): string[] {
   const [from, ...to] = use.args.map(word);
   // What is said of a TLS target stays with its address.
   const isPlain =
-    group.targets.every(({ tls }) => tls === undefined) &&
-    group.targets.length > 0 &&
+    group.upstreams.every(({ tls }) => tls === undefined) &&
+    group.upstreams.length > 0 &&
     group.names === undefined;
-  const head = ['forward', from, ...(isPlain ? group.targets.map(formatEndpoint) : to)];
+  const head = ['forward', from, ...(isPlain ? group.upstreams.map(formatEndpoint) : to)];
   return braces(head.join(' '), [
     ...flags,
     `policy ${group.policy}`,

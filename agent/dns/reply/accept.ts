@@ -28,7 +28,7 @@ const suffixes = new Suffixes(names);
 const tables = { names, suffixes };
 
 /**
- * Reads the reply in `message` to `asked`, whose question matches where there is one. `spelling` is the name as it was
+ * Reads the reply in `message` to `asked`, whose question matches where there is one. `randomizedName` is the name as it was
  * sent, where that was in random letter case. The input is not kept and not written to.
  *
  * Left out are answers that the chain of aliases from the question does not lead to, and DNSSEC records that were not
@@ -38,13 +38,13 @@ const tables = { names, suffixes };
 export function acceptReply(
   message: Buffer,
   asked: Asked,
-  spelling?: Uint8Array,
+  randomizedName?: Uint8Array,
 ): Reply | Rejection {
   const reply = readReply(message);
   if (reply === undefined || message.length > MAX_FRAME_BYTES) return 'malformed';
   const { wire, records } = reply;
   if (qdcountOf(wire) === 0) return withQuestion(reply, asked);
-  if (spelling !== undefined) restoreCase(wire, records, asked.name, spelling);
+  if (randomizedName !== undefined) restoreCase(wire, records, asked.name, randomizedName);
   names.start(wire);
   if (!areWellFormed(wire, records, names)) return 'malformed';
   const kept = wanted(reply, asked);

@@ -1,6 +1,6 @@
 /**
  * Takes a question's random letter case (draft-vixie-dnsext-dns0x20) out of the reply to it. A server repeats our
- * spelling where it copies from the question: in owners, in parts of other names, and in the alias that a DNAME makes.
+ * randomizedName where it copies from the question: in owners, in parts of other names, and in the alias that a DNAME makes.
  */
 import { HEADER_BYTES } from '../header.ts';
 import { lowerOctet, MAX_LABEL_BYTES } from '../name.ts';
@@ -8,7 +8,7 @@ import { isName, partEnd, shapeOf } from '../rdata.ts';
 import type { RecordView } from '../records.ts';
 
 /**
- * Writes to `wire`, whose question is spelt as `spelling`. The question gets `name` (lower-case wire form) back, and so
+ * Writes to `wire`, whose question is spelt as `randomizedName`. The question gets `name` (lower-case wire form) back, and so
  * does every owner that is the same name. Everywhere else each label that is spelt as in the question becomes lower
  * case: letters that match by chance lose nothing but their case.
  */
@@ -16,10 +16,10 @@ export function restoreCase(
   wire: Buffer,
   records: readonly RecordView[],
   name: Uint8Array,
-  spelling: Uint8Array,
+  randomizedName: Uint8Array,
 ): void {
   wire.set(name, HEADER_BYTES);
-  const capitals = capitalLabels(Buffer.from(spelling));
+  const capitals = capitalLabels(Buffer.from(randomizedName));
   for (const record of records) {
     if (isWhole(wire, record.start, name)) wire.set(name, record.start);
     else restoreLabels(wire, record.start, record.rdataStart, capitals);

@@ -22,7 +22,7 @@ import { readTlsFiles, serverName, type TlsOptions } from './tls.ts';
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 export type GroupSettings = Writable<
-  Omit<UpstreamGroupOptions, 'name' | 'targets' | 'names' | 'resolvers' | 'isOwn'>
+  Omit<UpstreamGroupOptions, 'name' | 'upstreams' | 'names' | 'resolvers' | 'isOwn'>
 >;
 
 export interface ForwardOptions {

@@ -4,7 +4,7 @@ import { ConfigError, messageOf } from '../../base/errors.ts';
 import { badValue } from '../../config/corefile/args.ts';
 import type { Token } from '../../config/corefile/types.ts';
 import type { Services } from '../../query/services/services.ts';
-import { nameservers, ownListeners } from './targets.ts';
+import { nameservers, ownListeners } from './upstreams.ts';
 
 const DNS_PORT = 53;
 const RESOLV_CONF = '/etc/resolv.conf';

@@ -9,7 +9,7 @@ import type { UpstreamGroup, UpstreamGroupOptions } from '../../query/services/u
 import { type Forwarder, forwardHandler } from './handler.ts';
 import { type ForwardOptions, readForwardOptions } from './options.ts';
 import { readResolvers } from './resolvers.ts';
-import { ownListeners, readTargets, type Targets } from './targets.ts';
+import { type ForwardUpstreams, ownListeners, readUpstreams } from './upstreams.ts';
 
 /** How long names that are not resolved keep the process from being ready: they concern some zones, not all. */
 const RESOLVE_MS = 30_000;
@@ -44,16 +44,16 @@ interface Forward {
 function readForward(line: Line, block: Block, services: Services): Forward {
   const [from, ...to] = minArgs(line, 2) as readonly [Token, ...Token[]];
   const options = readForwardOptions(line, block, services.files);
-  const { targets, names } = readTargets(to, options.tls, services);
+  const { upstreams, names } = readUpstreams(to, options.tls, services);
   const { place } = options.tls;
-  if (place !== undefined && ![...targets, ...names].some(({ tls }) => tls !== undefined))
+  if (place !== undefined && ![...upstreams, ...names].some(({ tls }) => tls !== undefined))
     services.log.warn(
       { event: 'corefile-warning', option: place.text },
       `${place.text} has no effect: no target is tls://`,
     );
   const lazy = lazyGroup(services, {
     ...options.group,
-    ...{ name: 'forward', targets },
+    ...{ name: 'forward', upstreams },
     ...byName(names, line, options, services),
   });
   const { except, nextRcodes, nextOnNoData } = options;
@@ -65,7 +65,7 @@ function readForward(line: Line, block: Block, services: Services): Forward {
 
 /** What a group needs besides where some of its upstreams are given by name. */
 function byName(
-  names: Targets['names'],
+  names: ForwardUpstreams['names'],
   line: Line,
   { resolvers, group }: ForwardOptions,
   services: Services,

@@ -1,4 +1,4 @@
-/** Upstreams as plugins see them: groups of targets that answer the same questions. */
+/** Upstreams as plugins see them: groups of upstreams that answer the same questions. */
 import type { Endpoint } from '../../base/address.ts';
 import type { Reply } from '../../dns/reply.ts';
 import type { Transport } from '../query.ts';
@@ -14,7 +14,7 @@ export interface UpstreamTls {
   readonly key?: string | undefined;
 }
 
-export interface UpstreamTarget extends Endpoint {
+export interface UpstreamEndpoint extends Endpoint {
   /** Undefined: plain DNS. */
   readonly tls?: UpstreamTls | undefined;
 }
@@ -25,7 +25,7 @@ export interface UpstreamName {
   readonly name: Uint8Array;
   readonly port: number;
   readonly tls?: UpstreamTls | undefined;
-  /** Number of `targets` in front of it in the Corefile. */
+  /** Number of `upstreams` in front of it in the Corefile. */
   readonly before: number;
 }
 
@@ -34,7 +34,7 @@ export interface UpstreamGroupOptions {
   /** Value of the label `proxy_name`: the plugin that forwards. */
   readonly name: string;
   /** Where there is none, every query ends with SERVFAIL. */
-  readonly targets: readonly UpstreamTarget[];
+  readonly upstreams: readonly UpstreamEndpoint[];
   /** In the order of the Corefile. */
   readonly names?: readonly UpstreamName[] | undefined;
   /** Who is asked for the addresses of `names`, the first that answers counts. */
@@ -70,7 +70,7 @@ export interface UpstreamGroupOptions {
   /** Queries go out without OPT; undefined: learned from the upstream. */
   readonly noEdns?: boolean | undefined;
   /**
-   * Name, wire form, that the targets resolve to the endpoints behind them: those are asked, the targets only where no
+   * Name, wire form, that the upstreams resolve to the endpoints behind them: those are asked, the upstreams only where no
    * endpoint is of use.
    */
   readonly endpointsName?: Uint8Array | undefined;

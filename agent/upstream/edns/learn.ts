@@ -1,7 +1,7 @@
 /** What the answers to one question, with EDNS and without, teach. */
 import type { Reply } from '../../dns/reply.ts';
-import type { Member } from '../group-member.ts';
-import type { Flight } from '../transport/pending-query.ts';
+import type { GroupMember } from '../group-member.ts';
+import type { PendingQuery } from '../transport/pending-query.ts';
 import { isGood, refusesEdns, worthOf } from './worth.ts';
 
 /**
@@ -12,12 +12,12 @@ export type PlainReason = 'refusal' | 'doubt' | 'silence';
 
 /** Learns from `reply` to a query without OPT; whether it brings more than `held`, the reply to the one with. */
 export function learnFromPlain(
-  { flight, member }: { readonly flight: Flight; readonly member: Member },
+  { pending, member }: { readonly pending: PendingQuery; readonly member: GroupMember },
   why: PlainReason,
   reply: Reply,
   held: Reply | undefined,
 ): boolean {
-  const memory = member.target.edns[flight.transport];
+  const memory = member.upstream.edns[pending.transport];
   const isBetter = brings(why, reply, held);
   if (isBetter) memory.wasFruitful(member.probe);
   else if (why !== 'refusal') memory.wasFruitless(false);

@@ -9,8 +9,8 @@
  */
 import type { Transport } from '../../query/query.ts';
 import type { UpstreamQuestion } from '../../query/services/upstreams.ts';
-import type { Flight } from '../transport/pending-query.ts';
-import type { TargetMeters } from '../upstream-metrics.ts';
+import type { PendingQuery } from '../transport/pending-query.ts';
+import type { UpstreamMetrics } from '../upstream-metrics.ts';
 import { OwnQuestion, type OwnQuestionContext } from './own-question.ts';
 
 /** Replies to EDNS in a row that may be because of it, silence included, after which it is in doubt. */
@@ -26,7 +26,7 @@ const LOOK_MS = 600_000;
 const ASK_MS = 10_000;
 
 export interface EdnsContext extends OwnQuestionContext {
-  readonly meters: TargetMeters;
+  readonly metrics: UpstreamMetrics;
 }
 
 export class EdnsMemory {
@@ -105,8 +105,8 @@ export class EdnsMemory {
     this.#own.ask(question);
   }
 
-  /** Asks with EDNS beside `flight`, which has none, where it is time to look whether that is understood. */
-  lookBeside({ edns }: Flight): void {
+  /** Asks with EDNS beside `pending`, which has none, where it is time to look whether that is understood. */
+  lookBeside({ edns }: PendingQuery): void {
     if (edns || !this.#isPlain || this.#own.isUnderWay) return;
     const nowMs = this.#context.clock.nowMs();
     if (nowMs < this.#lookMs) return;
@@ -126,7 +126,7 @@ export class EdnsMemory {
       this.#refusals = 0;
       return;
     }
-    this.#context.meters.learned(this.#transport, 'edns');
+    this.#context.metrics.learned(this.#transport, 'edns');
     this.#lookMs = this.#context.clock.nowMs() + FIRST_LOOK_MS;
   }
 

@@ -7,8 +7,8 @@ import { acceptReply } from '../../dns/reply/accept.ts';
 import type { Transport } from '../../query/query.ts';
 import type { UpstreamQuestion } from '../../query/services/upstreams.ts';
 import type { Failure } from '../transport/failure.ts';
-import { Flight, type FlightOwner } from '../transport/pending-query.ts';
-import { type Deadlines, type Expiring, NOT_WAITING } from '../transport/timer-wheel.ts';
+import { PendingQuery, type PendingQueryOwner } from '../transport/pending-query.ts';
+import { type Expiring, NOT_WAITING, type TimerWheel } from '../transport/timer-wheel.ts';
 import { GOOD, SILENCE, USELESS, worthOf } from './worth.ts';
 
 /** Longer than a resolver takes for a name that it answers. */
@@ -16,11 +16,11 @@ const PATIENCE_MS = 2_000;
 
 export interface OwnQuestionContext {
   readonly clock: Clock;
-  readonly deadlines: Deadlines;
-  readonly send: (flight: Flight) => void;
+  readonly timers: TimerWheel;
+  readonly send: (pending: PendingQuery) => void;
 }
 
-export class OwnQuestion implements FlightOwner, Expiring {
+export class OwnQuestion implements PendingQueryOwner, Expiring {
   dueTick = NOT_WAITING;
   dueBefore: Expiring | undefined;
   dueAfter: Expiring | undefined;
@@ -28,7 +28,7 @@ export class OwnQuestion implements FlightOwner, Expiring {
   readonly #transport: Transport;
   readonly #onVerdict: (isTaken: boolean) => void;
   #question: UpstreamQuestion | undefined;
-  #flight: Flight | undefined;
+  #pending: PendingQuery | undefined;
   #isLook = false;
   /** What a reply with EDNS must be worth to show that it is taken, and what one was worth. */
   #enough = GOOD;
@@ -46,7 +46,7 @@ export class OwnQuestion implements FlightOwner, Expiring {
   }
 
   get isUnderWay(): boolean {
-    return this.#flight !== undefined;
+    return this.#pending !== undefined;
   }
 
   /** Asks with EDNS and, where that brings no good answer, without: EDNS is not taken where that brings more. */
@@ -64,31 +64,31 @@ export class OwnQuestion implements FlightOwner, Expiring {
     this.#send(this.#question, true);
   }
 
-  onReply(flight: Flight, message: Buffer): void {
-    const reply = acceptReply(message, flight.question, flight.spelling);
-    this.#heard(flight, typeof reply === 'string' ? USELESS : worthOf(reply));
+  onReply(pending: PendingQuery, message: Buffer): void {
+    const reply = acceptReply(message, pending.question, pending.randomizedName);
+    this.#heard(pending, typeof reply === 'string' ? USELESS : worthOf(reply));
   }
 
   /** What could not be sent says nothing of EDNS; a query that ends a connection is as good as dropped. */
-  onFailure(flight: Flight, { mayBeEdns }: Failure): void {
+  onFailure(pending: PendingQuery, { mayBeEdns }: Failure): void {
     this.stop();
-    if (flight.edns && mayBeEdns === true && !this.#isLook) this.#heard(flight, SILENCE);
+    if (pending.edns && mayBeEdns === true && !this.#isLook) this.#heard(pending, SILENCE);
   }
 
   onDeadline(): void {
-    const flight = this.#flight;
+    const pending = this.#pending;
     // A connection that has answered some and then is silent is half open.
-    const mayBeEdns = flight?.phase === 'wait' && flight.carrier?.isProven !== true;
+    const mayBeEdns = pending?.phase === 'wait' && pending.connection?.isProven !== true;
     this.stop();
-    if (flight?.edns && mayBeEdns && !this.#isLook) this.#heard(flight, SILENCE);
+    if (pending?.edns && mayBeEdns && !this.#isLook) this.#heard(pending, SILENCE);
   }
 
   stop(): void {
-    this.#flight?.abandon();
+    this.#pending?.abandon();
     this.#end();
   }
 
-  #heard({ edns, question }: Flight, worth: number): void {
+  #heard({ edns, question }: PendingQuery, worth: number): void {
     this.#end();
     if (!edns) {
       this.#enough = worth;
@@ -102,15 +102,15 @@ export class OwnQuestion implements FlightOwner, Expiring {
   }
 
   #send(question: UpstreamQuestion, edns: boolean): void {
-    const { clock, deadlines, send } = this.#context;
-    const flight = new Flight(question, this.#transport, edns, this, 'probe');
-    this.#flight = flight;
-    deadlines.set(this, clock.nowMs() + PATIENCE_MS);
-    send(flight);
+    const { clock, timers, send } = this.#context;
+    const pending = new PendingQuery(question, this.#transport, edns, this, 'probe');
+    this.#pending = pending;
+    timers.set(this, clock.nowMs() + PATIENCE_MS);
+    send(pending);
   }
 
   #end(): void {
-    this.#flight = undefined;
-    this.#context.deadlines.clear(this);
+    this.#pending = undefined;
+    this.#context.timers.clear(this);
   }
 }

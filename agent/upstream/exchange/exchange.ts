@@ -16,7 +16,7 @@ import { isGood } from '../edns/worth.ts';
 import type { Failure } from '../transport/failure.ts';
 import { isLack } from '../transport/failure.ts';
 import { isTruncated, isUnproven } from '../transport/match.ts';
-import { CLOSED, type Flight, type FlightOwner } from '../transport/pending-query.ts';
+import { CLOSED, type PendingQuery, type PendingQueryOwner } from '../transport/pending-query.ts';
 import { type Expiring, NOT_WAITING } from '../transport/timer-wheel.ts';
 import { unanswered } from './outcome.ts';
 import {
@@ -35,7 +35,7 @@ const RETRY_PAUSE_MS = 50;
 /** How often an exchange that is late looks whether waiting is still of use, milliseconds. */
 const LOOK_MS = 200;
 
-export class Exchange implements FlightOwner, Expiring, Holding {
+export class Exchange implements PendingQueryOwner, Expiring, Holding {
   readonly kind = 'query';
   heldBytes = WAITING_QUERY_BYTES;
   isHeld = false;
@@ -87,32 +87,32 @@ export class Exchange implements FlightOwner, Expiring, Holding {
     this.#schedule();
   }
 
-  onReply(flight: Flight, message: Buffer): void {
-    const attempt = this.#race.take(flight);
+  onReply(pending: PendingQuery, message: Buffer): void {
+    const attempt = this.#race.take(pending);
     if (attempt === undefined) return;
-    const { meters } = attempt.member.target;
-    if (isUnproven(message, flight.spelling)) {
-      meters.mismatched('question');
-      this.#again(attempt, 'tcp', flight.edns, attempt.plainFor);
+    const { metrics } = attempt.member.upstream;
+    if (isUnproven(message, pending.randomizedName)) {
+      metrics.mismatched('question');
+      this.#again(attempt, 'tcp', pending.edns, attempt.plainFor);
       return;
     }
-    const reply = acceptReply(message, flight.question, flight.spelling);
+    const reply = acceptReply(message, pending.question, pending.randomizedName);
     if (typeof reply !== 'string') {
-      attempt.member.answered(flight, reply.rcode, this.#context.clock.nowMs() - flight.sentMs);
+      attempt.member.answered(pending, reply.rcode, this.#context.clock.nowMs() - pending.sentMs);
       this.#compare(attempt, reply);
-    } else if (flight.transport === 'udp' && isTruncated(message)) {
+    } else if (pending.transport === 'udp' && isTruncated(message)) {
       // Some servers cut in the middle of a record.
-      this.#again(attempt, 'tcp', flight.edns, attempt.plainFor);
+      this.#again(attempt, 'tcp', pending.edns, attempt.plainFor);
     } else {
       // The question matched, so this is what the upstream has to say; there is nothing more to wait for.
-      meters.mismatched(reply);
+      metrics.mismatched(reply);
       const mayBeEdns = reply === 'malformed';
       this.#failed(attempt, { phase: 'match', errno: 'EBADMSG', mayBeEdns });
     }
   }
 
-  onFailure(flight: Flight, failure: Failure): void {
-    const attempt = this.#race.take(flight);
+  onFailure(pending: PendingQuery, failure: Failure): void {
+    const attempt = this.#race.take(pending);
     if (attempt !== undefined) this.#failed(attempt, failure);
   }
 
@@ -132,9 +132,9 @@ export class Exchange implements FlightOwner, Expiring, Holding {
 
   /** Learns whether the upstream likes EDNS. */
   #compare(attempt: Attempt, reply: Reply): void {
-    const { flight, member, plainFor } = attempt;
+    const { pending, member, plainFor } = attempt;
     if (plainFor === undefined) {
-      if (flight.edns && isGood(reply)) member.target.edns[flight.transport].liked();
+      if (pending.edns && isGood(reply)) member.upstream.edns[pending.transport].liked();
       this.#judge(attempt, reply);
       return;
     }
@@ -147,17 +147,17 @@ export class Exchange implements FlightOwner, Expiring, Holding {
   }
 
   #judge(attempt: Attempt, reply: Reply): void {
-    const { flight, member } = attempt;
-    const { target } = member;
+    const { pending, member } = attempt;
+    const { upstream } = member;
     const verdict = verdictOf(attempt, reply, this.#plan);
     if (verdict === 'plain') {
-      this.#again(attempt, flight.transport, false, 'refusal');
+      this.#again(attempt, pending.transport, false, 'refusal');
       return;
     }
-    const outcome = { reply, upstream: target.name, transport: flight.transport };
+    const outcome = { reply, upstream: upstream.name, transport: pending.transport };
     if (verdict === 'tcp') {
       this.#fallback = outcome;
-      this.#again(attempt, 'tcp', flight.edns, undefined);
+      this.#again(attempt, 'tcp', pending.edns, undefined);
     } else if (this.#isLastWord(verdict, reply) && this.#tryPlain(attempt, 'doubt', reply)) {
       this.#fallback ??= outcome;
     } else if (verdict === 'elsewhere') {
@@ -165,7 +165,7 @@ export class Exchange implements FlightOwner, Expiring, Holding {
       this.#failOver();
     } else {
       this.#learnTransport(attempt);
-      if (flight.purpose === 'hedge') target.meters.hedged('won');
+      if (pending.purpose === 'hedge') upstream.metrics.hedged('won');
       this.#finish(outcome);
     }
   }
@@ -177,19 +177,19 @@ export class Exchange implements FlightOwner, Expiring, Holding {
 
   /** Asks the same without OPT, where that may be what the upstream does not like; `reply` to the query with it is held. */
   #tryPlain(attempt: Attempt, why: PlainReason, reply?: Reply): boolean {
-    const { flight, member } = attempt;
-    if (!flight.edns || this.#hasTriedPlain) return false;
-    if (!member.target.edns[flight.transport].disliked()) return false;
+    const { pending, member } = attempt;
+    if (!pending.edns || this.#hasTriedPlain) return false;
+    if (!member.upstream.edns[pending.transport].disliked()) return false;
     this.#hasTriedPlain = true;
     if (reply !== undefined) this.#held = { attempt, reply };
-    this.#again(attempt, flight.transport, false, why);
+    this.#again(attempt, pending.transport, false, why);
     return true;
   }
 
   /** Nothing came without OPT: what was said to the query with it stands. Returns whether something was. */
-  #endTry({ flight, member, plainFor }: Attempt): boolean {
+  #endTry({ pending, member, plainFor }: Attempt): boolean {
     if (plainFor === undefined || plainFor === 'refusal') return false;
-    member.target.edns[flight.transport].wasFruitless(true);
+    member.upstream.edns[pending.transport].wasFruitless(true);
     const held = this.#held;
     this.#held = undefined;
     if (held !== undefined) this.#judge(held.attempt, held.reply);
@@ -213,18 +213,19 @@ export class Exchange implements FlightOwner, Expiring, Holding {
     this.#schedule();
   }
 
-  #learnTransport({ flight, member }: Attempt): void {
+  #learnTransport({ pending, member }: Attempt): void {
     const { transport } = this.#plan;
-    if (flight.transport === transport) member.target.tookWay(transport);
-    else if (this.#troubles?.isDeaf(member) === true) member.target.tookDetour(flight.transport);
+    if (pending.transport === transport) member.upstream.tookWay(transport);
+    else if (this.#troubles?.isUnresponsive(member) === true)
+      member.upstream.fellBack(pending.transport);
   }
 
   #failed(attempt: Attempt, failure: Failure): void {
-    attempt.member.failed(attempt.flight, failure);
+    attempt.member.failed(attempt.pending, failure);
     this.#note(attempt, failure);
     if (!attempt.isOverdue && this.#endTry(attempt)) return;
     const race = this.#race;
-    const isFirstChoice = attempt.flight.transport === this.#plan.transport;
+    const isFirstChoice = attempt.pending.transport === this.#plan.transport;
     if (failure.phase === 'connect' && isFirstChoice && !isLack(failure)) race.forgiveDial();
     const nowMs = this.#context.clock.nowMs();
     const isOver = !race.mayTry && race.waiting.length === 0;
@@ -241,34 +242,34 @@ export class Exchange implements FlightOwner, Expiring, Holding {
     const attempt = this.#race.takeOverdue(nowMs);
     if (attempt === undefined) return;
     this.#isLate = true;
-    const failure = { phase: attempt.flight.phase, errno: 'ETIMEDOUT' };
-    attempt.member.failed(attempt.flight, failure);
+    const failure = { phase: attempt.pending.phase, errno: 'ETIMEDOUT' };
+    attempt.member.failed(attempt.pending, failure);
     this.#note(attempt, failure);
     // What has not been sent cannot be disliked, a connection that has answered some and then is silent is half open, and at
     // the end there is nothing to be gained.
-    const isProven = attempt.flight.carrier?.isProven === true;
+    const isProven = attempt.pending.connection?.isProven === true;
     const mayBeEdns = failure.phase === 'wait' && !isProven && nowMs < this.#deadlineMs;
     if (!this.#endTry(attempt) && mayBeEdns) this.#tryPlain(attempt, 'silence');
     if (!this.#isDone) this.#blameOverdue(nowMs);
   }
 
-  #note({ flight, member }: Attempt, failure: Failure): void {
-    const afterMs = this.#context.clock.nowMs() - flight.sentMs;
+  #note({ pending, member }: Attempt, failure: Failure): void {
+    const afterMs = this.#context.clock.nowMs() - pending.sentMs;
     this.#troubles ??= new Troubles(this.#plan.transport);
-    this.#troubles.note(member, flight.transport, failure, afterMs);
+    this.#troubles.note(member, pending.transport, failure, afterMs);
   }
 
   #schedule(): void {
     if (this.#isDone) return;
-    const { clock, deadlines } = this.#context;
+    const { clock, timers } = this.#context;
     const lookMs = this.#isLate ? clock.nowMs() + LOOK_MS : this.#deadlineMs;
-    deadlines.set(this, Math.min(this.#race.dueMs, lookMs, this.#deadlineMs));
+    timers.set(this, Math.min(this.#race.dueMs, lookMs, this.#deadlineMs));
   }
 
   #giveUp(): void {
     const [slow] = this.#race.waiting;
     if (this.#troubles === undefined && slow !== undefined)
-      this.#note(slow, { phase: slow.flight.phase, errno: 'ETIMEDOUT' });
+      this.#note(slow, { phase: slow.pending.phase, errno: 'ETIMEDOUT' });
     this.#finish(this.#fallback ?? unanswered(this.#troubles?.last, this.#race.attempts));
   }
 
@@ -276,7 +277,7 @@ export class Exchange implements FlightOwner, Expiring, Holding {
     if (this.#isDone) return;
     this.#isDone = true;
     this.#share.remove(this);
-    this.#context.deadlines.clear(this);
+    this.#context.timers.clear(this);
     this.#race.abandon();
     if (outcome instanceof DnsError) this.#reject(outcome);
     else this.#resolve(outcome);

@@ -2,7 +2,7 @@
 import { DnsError, NetworkError } from '../../base/errors.ts';
 import { LocalLackError, lackOf } from '../../base/lack.ts';
 import { EDE, RCODE } from '../../dns/iana.ts';
-import type { Member } from '../group-member.ts';
+import type { GroupMember } from '../group-member.ts';
 import { type Failure, isLack } from '../transport/failure.ts';
 
 /** SERVFAIL that tells nothing of the network: our own doing. */
@@ -24,14 +24,14 @@ export function unanswered(failure: NetworkError | undefined, attempts: number):
 }
 
 /** SERVFAIL at once, because every upstream is known to be of no use. `unresolved`: names without an address yet. */
-export function allDown(members: readonly Member[], unresolved: string): DnsError {
+export function allDown(members: readonly GroupMember[], unresolved: string): DnsError {
   const [first] = members;
   if (first === undefined) {
     const why = unresolved === '' ? '' : `: ${unresolved} is not resolved yet`;
     const text = `there is no upstream to ask${why}`;
     return new DnsError(RCODE.SERVFAIL, text, { code: EDE.NO_REACHABLE_AUTHORITY, text });
   }
-  const names = members.map(({ target }) => target.name).join(', ');
+  const names = members.map(({ upstream }) => upstream.name).join(', ');
   const failure = first.health?.lastFailure;
   const why = failure === undefined ? '' : ` (${failure.errno} in ${failure.phase})`;
   const text = `every upstream is down: ${names}${why}`;
@@ -45,13 +45,13 @@ export function telling(before: NetworkError | undefined, latest: NetworkError):
 
 /** The failure of one attempt in words. */
 export function failureOf(
-  { target }: Member,
+  { upstream }: GroupMember,
   transport: string,
   { phase, errno }: Failure,
   afterMs: number,
 ): NetworkError {
-  const over = target.isTls ? 'tls' : transport;
-  const text = `${target.name} over ${over}: ${errno} in ${phase} after ${Math.round(afterMs)} ms`;
+  const over = upstream.isTls ? 'tls' : transport;
+  const text = `${upstream.name} over ${over}: ${errno} in ${phase} after ${Math.round(afterMs)} ms`;
   return new NetworkError(phase, errno, text);
 }
 

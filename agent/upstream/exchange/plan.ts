@@ -5,10 +5,10 @@ import type { Clock } from '../../base/clock.ts';
 import type { Transport } from '../../query/query.ts';
 import type { UpstreamQuestion } from '../../query/services/upstreams.ts';
 import type { PlainReason } from '../edns/learn.ts';
-import type { Member } from '../group-member.ts';
+import type { GroupMember } from '../group-member.ts';
 import type { HedgeBudget } from '../hedge-budget.ts';
-import type { Flight } from '../transport/pending-query.ts';
-import type { Deadlines } from '../transport/timer-wheel.ts';
+import type { PendingQuery } from '../transport/pending-query.ts';
+import type { TimerWheel } from '../transport/timer-wheel.ts';
 
 export interface Plan {
   readonly question: UpstreamQuestion;
@@ -16,7 +16,7 @@ export interface Plan {
   readonly lane: object;
   readonly budgetMs: number;
   /** In the order in which they are tried; not empty. */
-  readonly members: readonly Member[];
+  readonly members: readonly GroupMember[];
   /** Attempts at most; hedges and repeats for TC and without OPT aside. */
   readonly maxAttempts: number;
   /** Attempts more where a connection could not be made: another endpoint of the Service may take the next. */
@@ -33,13 +33,13 @@ export interface Plan {
 
 export interface ExchangeContext {
   readonly clock: Clock;
-  readonly deadlines: Deadlines;
+  readonly timers: TimerWheel;
   readonly ledger: MemoryLedger;
 }
 
 export interface Attempt {
-  readonly flight: Flight;
-  readonly member: Member;
+  readonly pending: PendingQuery;
+  readonly member: GroupMember;
   /** Set where the same was asked with an OPT before. */
   readonly plainFor: PlainReason | undefined;
   /** When a reply should have come, clock milliseconds. */
@@ -53,12 +53,12 @@ export const WAITING_QUERY_BYTES = 12 * 1_024;
 /** How `member` is asked in its `round`th turn; every second one over the other transport, where that may be. */
 export function transportOf(
   { transport: wanted, mayChangeTransport }: Plan,
-  { target }: Member,
+  { upstream }: GroupMember,
   round: number,
 ): Transport {
-  const transport = target.transportFor(wanted);
-  if (target.isTls || round % 2 === 0) return transport;
-  if (mayChangeTransport === 'unopened' && target.hasOpenConnection) return transport;
+  const transport = upstream.transportFor(wanted);
+  if (upstream.isTls || round % 2 === 0) return transport;
+  if (mayChangeTransport === 'unopened' && upstream.hasOpenConnection) return transport;
   return transport === 'udp' ? 'tcp' : 'udp';
 }
 

@@ -1,8 +1,8 @@
 /** The attempts of one exchange: which upstream is asked when, and how; those under way. */
 import type { Transport } from '../../query/query.ts';
 import type { PlainReason } from '../edns/learn.ts';
-import type { Member } from '../group-member.ts';
-import { Flight, type FlightOwner, type Purpose } from '../transport/pending-query.ts';
+import type { GroupMember } from '../group-member.ts';
+import { PendingQuery, type PendingQueryOwner, type Purpose } from '../transport/pending-query.ts';
 import { type Attempt, type Plan, transportOf } from './plan.ts';
 
 const NONE: readonly Attempt[] = [];
@@ -12,7 +12,7 @@ export class Race {
   /** Attempts so far; hedges and repeats aside. */
   attempts = 0;
   readonly #plan: Plan;
-  readonly #owner: FlightOwner;
+  readonly #owner: PendingQueryOwner;
   #waiting = NONE;
   #maxAttempts: number;
   #extraDials: number;
@@ -20,7 +20,7 @@ export class Race {
   #nextTryMs = NEVER;
   #hedgeMs = NEVER;
 
-  constructor(plan: Plan, owner: FlightOwner) {
+  constructor(plan: Plan, owner: PendingQueryOwner) {
     this.#plan = plan;
     this.#owner = owner;
     this.#maxAttempts = plan.maxAttempts;
@@ -31,7 +31,7 @@ export class Race {
     this.tryNext(nowMs);
     const [first] = this.#waiting;
     if (first !== undefined && this.#plan.hedges !== undefined)
-      this.#hedgeMs = nowMs + first.member.target.hedgeMs(first.flight.transport);
+      this.#hedgeMs = nowMs + first.member.upstream.hedgeMs(first.pending.transport);
   }
 
   get waiting(): readonly Attempt[] {
@@ -65,7 +65,7 @@ export class Race {
     }
     const { members } = this.#plan;
     const round = Math.floor(this.attempts / members.length);
-    const member = members[this.attempts % members.length] as Member;
+    const member = members[this.attempts % members.length] as GroupMember;
     this.attempts++;
     this.#send(member, transportOf(this.#plan, member, round), 'query', nowMs);
   }
@@ -84,20 +84,20 @@ export class Race {
 
   /** The same question to the same upstream, in another way. */
   again(
-    { member, flight }: Attempt,
+    { member, pending }: Attempt,
     transport: Transport,
     edns: boolean,
     plainFor: PlainReason | undefined,
     nowMs: number,
   ): void {
     const { question } = this.#plan;
-    const again = new Flight(question, transport, edns, this.#owner, flight.purpose);
+    const again = new PendingQuery(question, transport, edns, this.#owner, pending.purpose);
     this.#launch(member, again, plainFor, nowMs);
   }
 
-  /** The attempt that `flight` was, which has ended. */
-  take(flight: Flight): Attempt | undefined {
-    const attempt = this.#waiting.find((each) => each.flight === flight);
+  /** The attempt that `pending` was, which has ended. */
+  take(pending: PendingQuery): Attempt | undefined {
+    const attempt = this.#waiting.find((each) => each.pending === pending);
     if (this.#waiting.length === 1 && attempt !== undefined) this.#waiting = NONE;
     else this.#waiting = this.#waiting.filter((each) => each !== attempt);
     return attempt;
@@ -108,16 +108,16 @@ export class Race {
     const overdue = this.#waiting.find((each) => !each.isOverdue && each.dueMs <= nowMs);
     if (overdue === undefined) return undefined;
     overdue.isOverdue = true;
-    overdue.flight.carrier?.late(overdue.flight);
+    overdue.pending.connection?.late(overdue.pending);
     return overdue;
   }
 
   abandon(): void {
     const abandoned = this.#waiting;
     this.#waiting = NONE;
-    for (const { flight, member } of abandoned) {
-      if (flight.purpose === 'hedge') member.target.meters.hedged('lost');
-      flight.abandon();
+    for (const { pending, member } of abandoned) {
+      if (pending.purpose === 'hedge') member.upstream.metrics.hedged('lost');
+      pending.abandon();
     }
   }
 
@@ -127,40 +127,47 @@ export class Race {
     const { hedges, members } = this.#plan;
     const [slow] = this.#waiting;
     if (slow === undefined || hedges === undefined) return;
-    slow.flight.carrier?.late(slow.flight);
+    slow.pending.connection?.late(slow.pending);
     if (!hedges.take()) {
-      slow.member.target.meters.hedged('denied');
+      slow.member.upstream.metrics.hedged('denied');
       return;
     }
-    const next = members[this.attempts % members.length] as Member;
+    const next = members[this.attempts % members.length] as GroupMember;
     const member = next.isSuspect ? slow.member : next;
-    const { target } = member;
+    const { upstream } = member;
     const transport =
-      target === slow.member.target ? slow.flight.transport : transportOf(this.#plan, member, 0);
-    this.#send(member, transport, 'hedge', nowMs, slow.flight.carrier);
+      upstream === slow.member.upstream
+        ? slow.pending.transport
+        : transportOf(this.#plan, member, 0);
+    this.#send(member, transport, 'hedge', nowMs, slow.pending.connection);
   }
 
   #send(
-    member: Member,
+    member: GroupMember,
     transport: Transport,
     purpose: Purpose,
     nowMs: number,
-    avoid: Flight['avoid'] = undefined,
+    avoid: PendingQuery['avoid'] = undefined,
   ): void {
-    const edns = member.target.edns[transport].isUsed;
-    const flight = new Flight(this.#plan.question, transport, edns, this.#owner, purpose);
-    flight.avoid = avoid;
-    this.#launch(member, flight, undefined, nowMs);
+    const edns = member.upstream.edns[transport].isUsed;
+    const pending = new PendingQuery(this.#plan.question, transport, edns, this.#owner, purpose);
+    pending.avoid = avoid;
+    this.#launch(member, pending, undefined, nowMs);
   }
 
-  #launch(member: Member, flight: Flight, plainFor: PlainReason | undefined, nowMs: number): void {
+  #launch(
+    member: GroupMember,
+    pending: PendingQuery,
+    plainFor: PlainReason | undefined,
+    nowMs: number,
+  ): void {
     const round = Math.floor((this.attempts - 1) / this.#plan.members.length);
-    const dueMs = nowMs + member.target.patienceMs(flight.transport) * 2 ** Math.min(round, 2);
-    const attempt = { flight, member, plainFor, dueMs, isOverdue: false };
+    const dueMs = nowMs + member.upstream.timeoutMs(pending.transport) * 2 ** Math.min(round, 2);
+    const attempt = { pending, member, plainFor, dueMs, isOverdue: false };
     // Most exchanges are one attempt: a list made with it has no room to spare.
     this.#waiting = this.#waiting.length === 0 ? [attempt] : [...this.#waiting, attempt];
     // A hedge comes on top, and so does what is asked beside silence: they put nothing off.
-    if (flight.purpose !== 'hedge' && plainFor !== 'silence') this.#nextTryMs = dueMs;
-    member.send(flight);
+    if (pending.purpose !== 'hedge' && plainFor !== 'silence') this.#nextTryMs = dueMs;
+    member.send(pending);
   }
 }

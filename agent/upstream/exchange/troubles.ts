@@ -1,7 +1,7 @@
 /** What went wrong in one exchange; most have none. */
 import type { NetworkError } from '../../base/errors.ts';
 import type { Transport } from '../../query/query.ts';
-import type { Member } from '../group-member.ts';
+import type { GroupMember } from '../group-member.ts';
 import type { Failure } from '../transport/failure.ts';
 import { isLack } from '../transport/failure.ts';
 import { failureOf, telling } from './outcome.ts';
@@ -10,19 +10,19 @@ export class Troubles {
   last: NetworkError | undefined;
   readonly #wanted: Transport;
   /** Upstreams that did not answer over the transport they were asked over first. */
-  readonly #deaf: Member[] = [];
+  readonly #unresponsive: GroupMember[] = [];
 
   /** `wanted`: the transport that is asked over first. */
   constructor(wanted: Transport) {
     this.#wanted = wanted;
   }
 
-  note(member: Member, transport: Transport, failure: Failure, afterMs: number): void {
+  note(member: GroupMember, transport: Transport, failure: Failure, afterMs: number): void {
     this.last = telling(this.last, failureOf(member, transport, failure, afterMs));
-    if (transport === this.#wanted && !isLack(failure)) this.#deaf.push(member);
+    if (transport === this.#wanted && !isLack(failure)) this.#unresponsive.push(member);
   }
 
-  isDeaf(member: Member): boolean {
-    return this.#deaf.includes(member);
+  isUnresponsive(member: GroupMember): boolean {
+    return this.#unresponsive.includes(member);
   }
 }

@@ -11,9 +11,9 @@ import type { Attempt, Plan } from './plan.ts';
 export type Verdict = 'plain' | 'tcp' | 'elsewhere' | 'take';
 
 export function verdictOf(attempt: Attempt, reply: Reply, plan: Plan): Verdict {
-  const { flight, member } = attempt;
-  if (flight.edns && refusesEdns(reply.rcode)) return 'plain';
-  if (reply.truncated && flight.transport === 'udp' && !member.target.isTls) return 'tcp';
+  const { pending, member } = attempt;
+  if (pending.edns && refusesEdns(reply.rcode)) return 'plain';
+  if (reply.truncated && pending.transport === 'udp' && !member.upstream.isTls) return 'tcp';
   return failsOver(attempt, reply, plan) ? 'elsewhere' : 'take';
 }
 

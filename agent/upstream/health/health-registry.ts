@@ -1,6 +1,6 @@
 /** The health of every upstream in use, each way of checking it once: it is shared by groups and outlives reloads. */
 
-import type { Target } from '../upstream.ts';
+import type { Upstream } from '../upstream.ts';
 import { Health, type HealthContext, type HealthSettings, type HealthState } from './health.ts';
 
 interface Entry {
@@ -11,38 +11,38 @@ interface Entry {
 
 const STATES: readonly HealthState[] = ['up', 'suspect', 'down'];
 
-export class Checks {
+export class HealthRegistry {
   readonly #context: HealthContext;
-  readonly #entries = new Map<Target, Map<string, Entry>>();
+  readonly #entries = new Map<Upstream, Map<string, Entry>>();
 
   constructor(context: HealthContext) {
     this.#context = context;
   }
 
-  /** One more user of the health of `target` as `settings` measure it. */
-  acquire(target: Target, settings: HealthSettings): Health {
+  /** One more user of the health of `upstream` as `settings` measure it. */
+  acquire(upstream: Upstream, settings: HealthSettings): Health {
     const key = keyOf(settings);
-    const ways = this.#entries.get(target) ?? new Map<string, Entry>();
-    this.#entries.set(target, ways);
+    const ways = this.#entries.get(upstream) ?? new Map<string, Entry>();
+    this.#entries.set(upstream, ways);
     let entry = ways.get(key);
     if (entry === undefined) {
-      const health = new Health(target, settings, this.#context);
-      entry = { health, to: target.name, users: 0 };
+      const health = new Health(upstream, settings, this.#context);
+      entry = { health, to: upstream.name, users: 0 };
       ways.set(key, entry);
-      this.#show(target.name);
+      this.#show(upstream.name);
     }
     entry.users++;
     return entry.health;
   }
 
   /** One user less; the last one ends the probes. */
-  release(target: Target, settings: HealthSettings): void {
+  release(upstream: Upstream, settings: HealthSettings): void {
     const key = keyOf(settings);
-    const ways = this.#entries.get(target);
+    const ways = this.#entries.get(upstream);
     const entry = ways?.get(key);
     if (ways === undefined || entry === undefined || --entry.users > 0) return;
     ways.delete(key);
-    if (ways.size === 0) this.#entries.delete(target);
+    if (ways.size === 0) this.#entries.delete(upstream);
     entry.health.stop();
     if (this.#of(entry.to).length === 0) this.#hide(entry.to);
   }

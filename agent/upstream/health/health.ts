@@ -14,9 +14,9 @@ import type { Counter, Metrics } from '../../query/services/metrics.ts';
 import type { HealthCheckOptions, UpstreamQuestion } from '../../query/services/upstreams.ts';
 import type { Failure } from '../transport/failure.ts';
 import { isLack } from '../transport/failure.ts';
-import { Flight, type FlightOwner } from '../transport/pending-query.ts';
-import { type Deadlines, type Expiring, NOT_WAITING } from '../transport/timer-wheel.ts';
-import type { Target } from '../upstream.ts';
+import { PendingQuery, type PendingQueryOwner } from '../transport/pending-query.ts';
+import { type Expiring, NOT_WAITING, type TimerWheel } from '../transport/timer-wheel.ts';
+import type { Upstream } from '../upstream.ts';
 import { isUseless, Usefulness } from './usefulness.ts';
 
 /** An upstream that pauses for less than this is late, not gone. */
@@ -42,7 +42,7 @@ export interface HealthSettings {
 
 export interface HealthContext {
   readonly clock: Clock;
-  readonly deadlines: Deadlines;
+  readonly timers: TimerWheel;
   readonly metrics: Metrics;
   readonly log: Logger;
   /** Uniform in [0, 1): keeps a thousand nodes from probing in step. */
@@ -52,19 +52,19 @@ export interface HealthContext {
 /** `suspect`: being probed after a fault, still in use. */
 export type HealthState = 'up' | 'suspect' | 'down';
 
-export class Health implements FlightOwner, Expiring {
+export class Health implements PendingQueryOwner, Expiring {
   dueTick = NOT_WAITING;
   dueBefore: Expiring | undefined;
   dueAfter: Expiring | undefined;
   /** What went wrong last. */
   lastFailure: Failure = { phase: 'wait', errno: 'ETIMEDOUT' };
-  readonly #target: Target;
+  readonly #upstream: Upstream;
   readonly #settings: HealthSettings;
   readonly #context: HealthContext;
   readonly #failures: Counter;
   readonly #question: UpstreamQuestion;
   readonly #usefulness = new Usefulness();
-  #probe: Flight | undefined;
+  #probe: PendingQuery | undefined;
   /** Whether the upstream has once had a useful answer to the probe. */
   #knowsProbe = false;
   #lookMs: number | undefined;
@@ -77,11 +77,11 @@ export class Health implements FlightOwner, Expiring {
   #isDown = false;
   #nextTrialMs = Number.NEGATIVE_INFINITY;
 
-  constructor(target: Target, settings: HealthSettings, context: HealthContext) {
-    this.#target = target;
+  constructor(upstream: Upstream, settings: HealthSettings, context: HealthContext) {
+    this.#upstream = upstream;
     this.#settings = settings;
     this.#context = context;
-    const labels = { proxy_name: settings.proxyName, to: target.name };
+    const labels = { proxy_name: settings.proxyName, to: upstream.name };
     this.#failures = context.metrics.counter('coredns_proxy_healthcheck_failures_total', labels);
     this.#question = probeQuestion(settings);
   }
@@ -134,10 +134,10 @@ export class Health implements FlightOwner, Expiring {
     this.#endProbe();
   }
 
-  onReply(flight: Flight, message: Buffer): void {
-    this.#target.answered(flight);
-    const reply = acceptReply(message, flight.question, flight.spelling);
-    if (typeof reply === 'string') this.#target.meters.mismatched(reply);
+  onReply(pending: PendingQuery, message: Buffer): void {
+    this.#upstream.answered(pending);
+    const reply = acceptReply(message, pending.question, pending.randomizedName);
+    if (typeof reply === 'string') this.#upstream.metrics.mismatched(reply);
     const isUseful = typeof reply !== 'string' && !isUseless(reply.rcode);
     if (isUseful) this.#knowsProbe = true;
     if (!this.#isProbing) {
@@ -155,7 +155,7 @@ export class Health implements FlightOwner, Expiring {
   }
 
   /** A probe that this node could not send says nothing: the next one is due all the same. */
-  onFailure(_flight: Flight, failure: Failure): void {
+  onFailure(_flight: PendingQuery, failure: Failure): void {
     if (!this.#isProbing) this.#endProbe();
     else if (!isLack(failure)) this.#failed(failure);
     else this.#abandonProbe();
@@ -196,16 +196,16 @@ export class Health implements FlightOwner, Expiring {
   }
 
   #send(): void {
-    const { clock, deadlines, random } = this.#context;
+    const { clock, timers, random } = this.#context;
     const { options, transport: wanted } = this.#settings;
-    const transport = this.#target.transportFor(wanted);
-    const edns = this.#target.edns[transport].takeProbe();
-    const probe = new Flight(this.#question, transport, edns, this, 'probe');
+    const transport = this.#upstream.transportFor(wanted);
+    const edns = this.#upstream.edns[transport].takeProbe();
+    const probe = new PendingQuery(this.#question, transport, edns, this, 'probe');
     this.#probe = probe;
     const jitteredMs = options.intervalMs * (0.75 + random() / 2);
-    const waitMs = Math.max(jitteredMs, this.#target.probeMs(transport));
-    deadlines.set(this, clock.nowMs() + waitMs);
-    this.#target.send(probe);
+    const waitMs = Math.max(jitteredMs, this.#upstream.probeMs(transport));
+    timers.set(this, clock.nowMs() + waitMs);
+    this.#upstream.send(probe);
   }
 
   #failed(failure: Failure): void {
@@ -224,7 +224,7 @@ export class Health implements FlightOwner, Expiring {
     const isGone = this.#faults >= OPEN_FAULTS && nowMs - this.#faultySinceMs >= OPEN_AFTER_MS;
     if (!isGone && this.#fails <= this.#settings.maxFails) return;
     this.#isDown = true;
-    const upstream = this.#target.name;
+    const upstream = this.#upstream.name;
     const fields = {
       event: 'upstream-down',
       upstream,
@@ -240,7 +240,7 @@ export class Health implements FlightOwner, Expiring {
   }
 
   #lives(): void {
-    const upstream = this.#target.name;
+    const upstream = this.#upstream.name;
     if (this.#isDown) this.#context.log.info({ upstream }, `upstream ${upstream} answers again`);
     this.#fails = 0;
     this.#faults = 0;
@@ -256,7 +256,7 @@ export class Health implements FlightOwner, Expiring {
 
   #endProbe(): void {
     this.#abandonProbe();
-    this.#context.deadlines.clear(this);
+    this.#context.timers.clear(this);
   }
 
   #abandonProbe(): void {

@@ -41,7 +41,7 @@ export class RoundTrip {
   }
 
   /** After this long without a reply something is wrong (the estimator of RFC 6298 §2), milliseconds. */
-  get patienceMs(): number {
+  get timeoutMs(): number {
     if (this.#smoothedMs === undefined) return Math.min(INITIAL_MS, this.#ceilingMs);
     const usualMs = this.#smoothedMs + 4 * this.#variationMs;
     return Math.min(this.#ceilingMs, Math.max(FLOOR_MS, usualMs));
@@ -49,11 +49,11 @@ export class RoundTrip {
 
   /** After this long without a reply a probe of an upstream in trouble has failed, milliseconds. */
   get probeMs(): number {
-    return this.#smoothedMs === undefined ? PROBE_INITIAL_MS : this.patienceMs;
+    return this.#smoothedMs === undefined ? PROBE_INITIAL_MS : this.timeoutMs;
   }
 
   /** After this long without a reply it is worth asking a second time, milliseconds: longer than 95 of 100 take. */
   get hedgeMs(): number {
-    return Math.min(this.patienceMs, Math.max(HEDGE_FLOOR_MS, this.#slowMs));
+    return Math.min(this.timeoutMs, Math.max(HEDGE_FLOOR_MS, this.#slowMs));
   }
 }

@@ -40,7 +40,7 @@ export interface Matchable {
   readonly question: QuestionFields;
   readonly transport: Transport;
   /** The name as it was sent, where its letter case has to come back. */
-  readonly spelling?: Uint8Array | undefined;
+  readonly randomizedName?: Uint8Array | undefined;
 }
 
 /** The entry of `inFlight` that `message` answers, or why there is none. Safe on any bytes. */
@@ -51,13 +51,13 @@ export function matchReply<T extends Matchable>(
   if (message.length < HEADER_BYTES) return 'short';
   const flags = flagsOf(message);
   if ((flags & FLAG.QR) === 0 || opcodeOf(flags) !== OPCODE.QUERY) return 'not_reply';
-  const flight = inFlight.get(idOf(message));
-  if (flight === undefined) return 'id';
-  if (qdcountOf(message) === 0) return isOwnError(message, flight) ? flight : 'question';
-  const { name, type, class: qclass } = flight.question;
+  const pending = inFlight.get(idOf(message));
+  if (pending === undefined) return 'id';
+  if (qdcountOf(message) === 0) return isOwnError(message, pending) ? pending : 'question';
+  const { name, type, class: qclass } = pending.question;
   if (!matchesQuestion(message, name, type, qclass)) return 'question';
-  const { spelling } = flight;
-  return spelling === undefined || isSpelt(message, spelling) ? flight : 'case';
+  const { randomizedName } = pending;
+  return randomizedName === undefined || hasSameCase(message, randomizedName) ? pending : 'case';
 }
 
 /** Whether a message that `matchReply` took says that it is not all there is. */
@@ -65,15 +65,15 @@ export function isTruncated(message: Uint8Array): boolean {
   return (flagsOf(message) & FLAG.TC) !== 0;
 }
 
-function isSpelt(message: Uint8Array, spelling: Uint8Array): boolean {
-  for (let i = 0; i < spelling.length; i++) {
-    if (message[HEADER_BYTES + i] !== spelling[i]) return false;
+function hasSameCase(message: Uint8Array, randomizedName: Uint8Array): boolean {
+  for (let i = 0; i < randomizedName.length; i++) {
+    if (message[HEADER_BYTES + i] !== randomizedName[i]) return false;
   }
   return true;
 }
 
 /**
- * Whether a message without a question is what the upstream has to say to `flight`. A server that could not read the
+ * Whether a message without a question is what the upstream has to say to `pending`. A server that could not read the
  * question, or did not want to, says so without repeating it (RFC 6891 §7). On a connection only the upstream could,
  * so anything counts; `acceptReply` takes errors alone for a reply. A datagram has to be an error and nothing else: it
  * carries no data, so believing it can poison nothing, and a forger who has guessed ID and port could as well repeat
@@ -88,13 +88,13 @@ function isOwnError(message: Uint8Array, { transport }: Matchable): boolean {
 }
 
 /**
- * Whether `message`, which matches a query sent as `spelling`, lacks the letter case that should have come back with
+ * Whether `message`, which matches a query sent as `randomizedName`, lacks the letter case that should have come back with
  * the question: it is easier to forge than a reply must be there. FORMERR and NOTIMP are believed all the same, because
  * they come from servers that cannot read a question, and what follows is the same question without EDNS. Any other
  * error would be the end of a query; so it is only a reason to ask over TCP, which is harder to forge than the case is.
  */
-export function isUnproven(message: Uint8Array, spelling: Uint8Array | undefined): boolean {
-  if (spelling === undefined || qdcountOf(message) !== 0) return false;
+export function isUnproven(message: Uint8Array, randomizedName: Uint8Array | undefined): boolean {
+  if (randomizedName === undefined || qdcountOf(message) !== 0) return false;
   const rcode = rcodeOf(message);
   return rcode !== RCODE.FORMERR && rcode !== RCODE.NOTIMP;
 }

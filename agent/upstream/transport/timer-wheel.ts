@@ -5,9 +5,9 @@ const TICK_MS = 20;
 
 /** Something that waits for a moment; at most once at a time. */
 export interface Expiring {
-  /** Owned by `Deadlines`; starts as `NOT_WAITING`. */
+  /** Owned by `TimerWheel`; starts as `NOT_WAITING`. */
   dueTick: number;
-  /** Owned by `Deadlines`: neighbours with the same tick, which cost less than a place in a Set. */
+  /** Owned by `TimerWheel`: neighbours with the same tick, which cost less than a place in a Set. */
   dueBefore: Expiring | undefined;
   dueAfter: Expiring | undefined;
   onDeadline(): void;
@@ -15,7 +15,7 @@ export interface Expiring {
 
 export const NOT_WAITING = -1;
 
-export class Deadlines {
+export class TimerWheel {
   readonly #clock: Clock;
   /** The first of each tick. */
   readonly #byTick = new Map<number, Expiring>();

@@ -4,7 +4,7 @@
  */
 
 import type { Failure } from './failure.ts';
-import type { Flight } from './pending-query.ts';
+import type { PendingQuery } from './pending-query.ts';
 import { type SocketContext, UdpSocket } from './udp-socket.ts';
 
 const POOL_SOCKETS = 8;
@@ -32,13 +32,13 @@ export class UdpPool {
   }
 
   /** Sends; returns whether a socket was there already. */
-  send(flight: Flight): boolean {
-    const slot = this.#slotFor(flight);
+  send(pending: PendingQuery): boolean {
+    const slot = this.#slotFor(pending);
     const existing = this.#slots[slot];
     const usable = existing !== undefined && !this.#isSpent(existing);
     if (existing !== undefined && !usable) this.#retire(slot, existing);
     const socket = usable ? existing : this.#open(slot);
-    socket.send(flight);
+    socket.send(pending);
     return usable;
   }
 
@@ -57,7 +57,7 @@ export class UdpPool {
   }
 
   /** Another port may lead to another endpoint behind a ClusterIP: a hedge takes the next one. */
-  #slotFor({ avoid }: Flight): number {
+  #slotFor({ avoid }: PendingQuery): number {
     if (this.#slotLeft-- <= 0) {
       this.#slot = Math.floor(this.#random() * POOL_SOCKETS);
       this.#slotLeft = QUERIES_IN_A_ROW - 1;

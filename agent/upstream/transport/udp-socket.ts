@@ -2,12 +2,12 @@
 
 import type { Endpoint } from '../../base/address.ts';
 import type { Clock } from '../../base/clock.ts';
-import type { TargetMeters } from '../upstream-metrics.ts';
+import type { UpstreamMetrics } from '../upstream-metrics.ts';
 import { randomCase } from './case-randomization.ts';
 import type { Failure } from './failure.ts';
 import { freeId, type IdSource } from './ids.ts';
 import { matchReply } from './match.ts';
-import type { Carrier, Flight } from './pending-query.ts';
+import type { Connection, PendingQuery } from './pending-query.ts';
 import type { DatagramPort, Sockets } from './ports.ts';
 
 export interface SocketContext {
@@ -15,7 +15,7 @@ export interface SocketContext {
   readonly sockets: Sockets;
   readonly ids: IdSource;
   readonly endpoint: Endpoint;
-  readonly meters: TargetMeters;
+  readonly metrics: UpstreamMetrics;
   /** Whether questions over UDP go out in random letter case. */
   readonly randomizeCase: boolean;
 }
@@ -27,7 +27,7 @@ export interface UdpSocketEvents {
   onDrained(socket: UdpSocket): void;
 }
 
-export class UdpSocket implements Carrier {
+export class UdpSocket implements Connection {
   readonly phase = 'wait';
   /** Datagrams have nothing to do with each other. */
   readonly isProven = false;
@@ -36,7 +36,7 @@ export class UdpSocket implements Carrier {
   carried = 0;
   readonly #context: SocketContext;
   readonly #port: DatagramPort;
-  readonly #inFlight = new Map<number, Flight>();
+  readonly #inFlight = new Map<number, PendingQuery>();
   readonly #events: UdpSocketEvents;
   #isDraining = false;
   #isClosed = false;
@@ -45,28 +45,28 @@ export class UdpSocket implements Carrier {
     this.#context = context;
     this.#events = events;
     this.openedMs = context.clock.nowMs();
-    context.meters.udp.connections.value++;
+    context.metrics.udp.connections.value++;
     this.#port = context.sockets.datagram(context.endpoint, {
       onMessage: (message, address, port) => this.#receive(message, address, port),
       onError: (failure) => this.#fail(failure),
     });
   }
 
-  send(flight: Flight): void {
-    const { ids, clock, meters, randomizeCase } = this.#context;
-    flight.id = freeId(ids, this.#inFlight);
-    if (randomizeCase) flight.spelling = randomCase(flight.question.name, ids);
-    flight.sentMs = clock.nowMs();
-    flight.writtenMs = flight.sentMs;
-    flight.carrier = this;
-    this.#inFlight.set(flight.id, flight);
+  send(pending: PendingQuery): void {
+    const { ids, clock, metrics, randomizeCase } = this.#context;
+    pending.id = freeId(ids, this.#inFlight);
+    if (randomizeCase) pending.randomizedName = randomCase(pending.question.name, ids);
+    pending.sentMs = clock.nowMs();
+    pending.writtenMs = pending.sentMs;
+    pending.connection = this;
+    this.#inFlight.set(pending.id, pending);
     this.carried++;
-    meters.udp.queries.value++;
-    this.#port.send(flight.encode());
+    metrics.udp.queries.value++;
+    this.#port.send(pending.encode());
   }
 
-  abandon(flight: Flight): void {
-    this.#inFlight.delete(flight.id);
+  abandon(pending: PendingQuery): void {
+    this.#inFlight.delete(pending.id);
     this.#closeIfDrained();
   }
 
@@ -82,28 +82,28 @@ export class UdpSocket implements Carrier {
 
   /** Closes at once and fails what is in flight. */
   destroy(failure: Failure): void {
-    const orphans = [...this.#inFlight.values()];
+    const unanswered = [...this.#inFlight.values()];
     this.#inFlight.clear();
     this.#close();
-    for (const flight of orphans) {
-      flight.carrier = undefined;
-      flight.owner.onFailure(flight, failure);
+    for (const pending of unanswered) {
+      pending.connection = undefined;
+      pending.owner.onFailure(pending, failure);
     }
   }
 
   #receive(message: Buffer, address: string, port: number): void {
-    const { endpoint, meters } = this.#context;
+    const { endpoint, metrics } = this.#context;
     if (port !== endpoint.port || address !== endpoint.address) {
-      meters.mismatched('source');
+      metrics.mismatched('source');
       return;
     }
     const match = matchReply(message, this.#inFlight);
     if (typeof match === 'string') {
-      meters.mismatched(match);
+      metrics.mismatched(match);
       return;
     }
     this.#inFlight.delete(match.id);
-    match.carrier = undefined;
+    match.connection = undefined;
     match.owner.onReply(match, message);
     this.#closeIfDrained();
   }
@@ -122,7 +122,7 @@ export class UdpSocket implements Carrier {
   #close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#context.meters.udp.connections.value--;
+    this.#context.metrics.udp.connections.value--;
     this.#port.close();
   }
 }

@@ -14,8 +14,8 @@ export function asking(name: string, type: number, dnssecOk = false): Asked {
   return { name: nameFromText(name), type, class: CLASS.IN, dnssecOk };
 }
 
-export function accepted(wire: Buffer, asked: Asked, spelling?: Uint8Array): Reply {
-  const reply = acceptReply(wire, asked, spelling);
+export function accepted(wire: Buffer, asked: Asked, randomizedName?: Uint8Array): Reply {
+  const reply = acceptReply(wire, asked, randomizedName);
   assert.ok(typeof reply !== 'string', `refused as ${reply}`);
   assert.deepEqual(readRecords(reply.wire), reply.records);
   return reply;

@@ -57,7 +57,7 @@ export function rig(overrides: Overrides = {}): Rig {
 export function groupOptions(overrides: Partial<UpstreamGroupOptions> = {}): UpstreamGroupOptions {
   return {
     name: 'forward',
-    targets: [A],
+    upstreams: [A],
     policy: 'sequential',
     forceTcp: false,
     preferUdp: false,

@@ -187,12 +187,12 @@ describe('acceptReply puts the question', () => {
 
 describe('acceptReply takes random letter case back', () => {
   const SPELT = 'wWw.ExAmPlE.oRg';
-  const spelling = nameFromText(SPELT);
+  const randomizedName = nameFromText(SPELT);
   const restored = (message: Told): string[] => {
     const { wire } = told({ ...message, name: SPELT });
     const before = Buffer.from(wire);
     const asked = asking(NAME, TYPE[message.type ?? 'A']);
-    const reply = accepted(wire, asked, spelling);
+    const reply = accepted(wire, asked, randomizedName);
     assert.deepEqual(wire, before);
     return expanded(reply.wire).map((line) => {
       const [, owner = '', , rdata = ''] = `0 ${line}`.replace(/^0 (?=[012] )/, '').split(' ');

@@ -29,7 +29,7 @@ interface Said {
 
 const told = new WeakSet<SeenQuery>();
 
-/** Waits until the target is asked for endpoints again, and answers. */
+/** Waits until the upstream is asked for endpoints again, and answers. */
 async function tell({ sockets, clock }: Rig, said: Said, type: number = TYPE.A): Promise<void> {
   for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 20) {
     await clock.advance(20);
@@ -93,7 +93,7 @@ test('the addresses behind a name get the queries in turn', async () => {
   assert.equal(told.length, 1, 'the same list again is no news');
 });
 
-test('until a list is known, and where the name has none, the target itself is asked', async () => {
+test('until a list is known, and where the name has none, the upstream itself is asked', async () => {
   const { world, group } = rigWith();
   assert.deepEqual(await askedOf(world, group, 1), [TO_A]);
   await tell(world, { rcode: RCODE.NXDOMAIN });
@@ -127,12 +127,12 @@ test('what a removed endpoint was asked is still waited for', async () => {
 
 test('SRV records name ports and, with their addresses, endpoints; others are left out', async () => {
   const { world, group } = rigWith(`_dns._udp.${NAME}`);
-  const service = (port: number, target: string): NewRecord => ({
+  const service = (port: number, upstream: string): NewRecord => ({
     type: TYPE.SRV,
     ttlSeconds: 30,
     rdata: Buffer.concat([
       Buffer.from([0, 0, 0, 10, port >> 8, port & 0xff]),
-      nameFromText(target),
+      nameFromText(upstream),
     ]),
   });
   await tell(
@@ -149,7 +149,7 @@ test('SRV records name ports and, with their addresses, endpoints; others are le
   assert.deepEqual(await askedOf(world, group, 2), ['10.244.0.9:1053', '10.244.0.9:1053']);
 });
 
-test('an endpoint that does not answer is passed over; with all of them down the target is asked', async () => {
+test('an endpoint that does not answer is passed over; with all of them down the upstream is asked', async () => {
   const { world, group } = rigWith();
   const { clock, room } = world;
   await tell(world, { answer: [address(1), address(2)] });

@@ -34,7 +34,7 @@ test('the transport follows the client unless the Corefile says otherwise', () =
   }
 });
 
-test('an upstream that is deaf over the client’s transport is asked over the other', async () => {
+test('an upstream that is unresponsive over the client’s transport is asked over the other', async () => {
   const { room, sockets, clock } = rig();
   const watched = watch(room.group(groupOptions({ maxFails: 0 })).exchange(question(), 4_000));
   await clock.advance(1_100);
@@ -62,7 +62,7 @@ const forQueries = (count: number) => ({ ledger: ledgerWith(count * WAITING_QUER
 
 test('the client with the most waiting queries gives way, its oldest first, over all groups', async () => {
   const { room, metrics } = rig(forQueries(4));
-  const [dead, other] = [room.group(groupOptions()), room.group(groupOptions({ targets: [B] }))];
+  const [dead, other] = [room.group(groupOptions()), room.group(groupOptions({ upstreams: [B] }))];
   const flood = [dead, dead, other].map((group) =>
     watch(group.exchange(question({ clientKey: 'flood' }), 1_000)),
   );
@@ -92,7 +92,7 @@ test('a dead upstream does not take the places of a client that asks another one
   const { room, sockets } = rig(forQueries(4));
   const dead = room.group(groupOptions());
   const asks = Array.from({ length: 4 }, () => watch(dead.exchange(question(), 1_000)));
-  const other = watch(room.group(groupOptions({ targets: [B] })).exchange(question(), 1_000));
+  const other = watch(room.group(groupOptions({ upstreams: [B] })).exchange(question(), 1_000));
   sockets.udp(B.address).answer({ address: ADDRESS });
   await settle();
   assert.equal(replyOf(other).reply.rcode, RCODE.NOERROR);
@@ -119,7 +119,7 @@ test('what has ended holds nothing', async () => {
 test('failover asks every upstream once, then the last answer stands', async () => {
   const { room, sockets } = rig();
   const failoverRcodes = [RCODE.SERVFAIL, RCODE.REFUSED];
-  const group = room.group(groupOptions({ targets: [A, B], failoverRcodes }));
+  const group = room.group(groupOptions({ upstreams: [A, B], failoverRcodes }));
   const watched = watch(group.exchange(question(), 4_000));
   sockets.udp(A.address).answer({ rcode: RCODE.SERVFAIL });
   sockets.udp(B.address).answer({ rcode: RCODE.REFUSED });
@@ -133,7 +133,7 @@ test('failover asks every upstream once, then the last answer stands', async () 
 
 test('without failover what the upstream says is the answer', async () => {
   const { room, sockets } = rig();
-  const group = room.group(groupOptions({ targets: [A, B] }));
+  const group = room.group(groupOptions({ upstreams: [A, B] }));
   watch(group.exchange(question(), 4_000));
   sockets.udp(A.address).answer({ address: ADDRESS });
   const watched = watch(group.exchange(question(), 4_000));
@@ -144,7 +144,7 @@ test('without failover what the upstream says is the answer', async () => {
 
 test('the deadline holds, whatever the number of attempts', async () => {
   const { room, clock } = rig();
-  const group = room.group(groupOptions({ targets: [A, B], maxConnectAttempts: 1_000 }));
+  const group = room.group(groupOptions({ upstreams: [A, B], maxConnectAttempts: 1_000 }));
   const watched = watch(group.exchange(question(), 1_500));
   await clock.advance(1_480);
   assert.equal(watched.outcome, undefined);
@@ -184,7 +184,7 @@ test('a released group answers what is under way and takes nothing new', async (
 
 test('close fails what is in flight at once and leaves nothing behind', async () => {
   const { room, sockets, clock, metrics } = rig();
-  const group = room.group(groupOptions({ targets: [A, B] }));
+  const group = room.group(groupOptions({ upstreams: [A, B] }));
   const udp = watch(group.exchange(question(), 4_000));
   const tcp = watch(group.exchange(question({ clientTransport: 'tcp' }), 4_000));
   await room.close();
@@ -201,7 +201,7 @@ test('every spelling of an address is one upstream', async () => {
   const { room, sockets } = rig();
   const spellings = ['2001:DB8:0::1', '2001:db8::1'];
   for (const address of spellings) {
-    const group = room.group(groupOptions({ targets: [{ address, port: 53 }] }));
+    const group = room.group(groupOptions({ upstreams: [{ address, port: 53 }] }));
     const watched = watch(group.exchange(question(), 1_000));
     sockets.udp('2001:db8::1').answer({ address: ADDRESS });
     await settle();

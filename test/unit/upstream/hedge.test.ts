@@ -36,7 +36,7 @@ async function warmUp(
 test('a query that takes longer than most is asked of another upstream too, the first reply wins', async () => {
   const world = rig();
   const { room, sockets, clock } = world;
-  const group = room.group(groupOptions({ targets: [A, B] }));
+  const group = room.group(groupOptions({ upstreams: [A, B] }));
   await warmUp(world, group, 40);
   const watched = watch(group.exchange(question(), 4_000));
   await clock.advance(70);
@@ -131,11 +131,11 @@ test('the delay is what 95 of 100 replies keep, with a floor and never beyond pa
   for (let i = 0; i < 2_000; i++) trip.sample((i * 7_919) % 300);
   assert.ok(trip.hedgeMs > 220 && trip.hedgeMs <= 320, `${trip.hedgeMs} ms`);
   for (let i = 0; i < 200; i++) trip.sample(5_000);
-  assert.equal(trip.hedgeMs, trip.patienceMs);
+  assert.equal(trip.hedgeMs, trip.timeoutMs);
 });
 
 test('read_timeout bounds patience', () => {
-  assert.equal(new RoundTrip(300).patienceMs, 300);
+  assert.equal(new RoundTrip(300).timeoutMs, 300);
   assert.equal(new RoundTrip(100).hedgeMs, 100);
-  assert.equal(new RoundTrip(5_000).patienceMs, 1_000);
+  assert.equal(new RoundTrip(5_000).timeoutMs, 1_000);
 });

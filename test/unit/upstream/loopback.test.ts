@@ -40,8 +40,8 @@ async function real(
     await room.close();
     await server.close();
   });
-  const targets = [{ address: '127.0.0.1', port: server.port }];
-  return { server, metrics, group: room.group(groupOptions({ targets, ...options })) };
+  const upstreams = [{ address: '127.0.0.1', port: server.port }];
+  return { server, metrics, group: room.group(groupOptions({ upstreams, ...options })) };
 }
 
 test('UDP and TCP clients are answered over their own transport', async (t) => {

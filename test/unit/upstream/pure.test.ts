@@ -4,12 +4,12 @@ import type { Clock } from '../../../agent/base/clock.ts';
 import { InternalError } from '../../../agent/base/errors.ts';
 import type { Policy } from '../../../agent/query/services/upstreams.ts';
 import { RoundTrip } from '../../../agent/upstream/health/round-trip.ts';
-import { type Candidate, Order } from '../../../agent/upstream/selection-policy.ts';
+import { type Candidate, SelectionPolicy } from '../../../agent/upstream/selection-policy.ts';
 import { freeId, randomIds } from '../../../agent/upstream/transport/ids.ts';
 import {
-  Deadlines,
   type Expiring,
   NOT_WAITING,
+  TimerWheel,
 } from '../../../agent/upstream/transport/timer-wheel.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
@@ -22,7 +22,7 @@ const down = (name: string): Named => ({ name, isDown: true, isSuspect: true });
 const suspect = (name: string): Named => ({ name, isDown: false, isSuspect: true });
 
 function orders(policy: Policy, candidates: Named[], count: number, random = 0): string[] {
-  const order = new Order<Named>(policy, () => random);
+  const order = new SelectionPolicy<Named>(policy, () => random);
   return Array.from({ length: count }, () =>
     order
       .of(candidates)
@@ -78,13 +78,13 @@ test('IDs of the real generator are spread over all 16 bits', () => {
 
 test('patience starts at a second and follows what is learned, within bounds', () => {
   const trip = new RoundTrip();
-  assert.equal(trip.patienceMs, 1_000);
+  assert.equal(trip.timeoutMs, 1_000);
   trip.sample(1);
-  assert.equal(trip.patienceMs, 200);
+  assert.equal(trip.timeoutMs, 200);
   for (let i = 0; i < 50; i++) trip.sample(150);
-  assert.ok(trip.patienceMs >= 200 && trip.patienceMs < 400, String(trip.patienceMs));
+  assert.ok(trip.timeoutMs >= 200 && trip.timeoutMs < 400, String(trip.timeoutMs));
   for (let i = 0; i < 50; i++) trip.sample(5_000);
-  assert.equal(trip.patienceMs, 1_000);
+  assert.equal(trip.timeoutMs, 1_000);
 });
 
 class Waiter implements Expiring {
@@ -110,12 +110,12 @@ test('entries taken out of a tick leave the others, which ring in the order in w
   const all = [0, 1, 2, 3];
   for (let mask = 0; mask < 2 ** all.length; mask++) {
     const clock = new FakeClock(1_000);
-    const deadlines = new Deadlines(clock);
+    const timers = new TimerWheel(clock);
     const rang: number[] = [];
     const waiters = all.map((i) => new Waiter(clock, () => void rang.push(i)));
-    for (const waiter of waiters) deadlines.set(waiter, 1_100);
+    for (const waiter of waiters) timers.set(waiter, 1_100);
     const isCleared = (i: number): boolean => (mask & (1 << i)) !== 0;
-    for (const i of [...all.filter(isCleared)].reverse()) deadlines.clear(waiters[i] as Waiter);
+    for (const i of [...all.filter(isCleared)].reverse()) timers.clear(waiters[i] as Waiter);
     await clock.advance(200);
     assert.deepEqual(
       rang,
@@ -127,26 +127,26 @@ test('entries taken out of a tick leave the others, which ring in the order in w
 
 test('one that rings may take others of its tick out, and set itself anew', async () => {
   const clock = new FakeClock(1_000);
-  const deadlines = new Deadlines(clock);
+  const timers = new TimerWheel(clock);
   const second = new Waiter(clock);
   const first = new Waiter(clock, () => {
-    deadlines.clear(second);
-    if (first.rang.length < 3) deadlines.set(first, clock.nowMs());
+    timers.clear(second);
+    if (first.rang.length < 3) timers.set(first, clock.nowMs());
   });
-  for (const waiter of [first, second]) deadlines.set(waiter, 1_100);
+  for (const waiter of [first, second]) timers.set(waiter, 1_100);
   await clock.advance(500);
   assert.deepEqual([first.rang.length, second.rang.length], [3, 0]);
 });
 
 test('a deadline rings once, never early, at most a tick late; the timer ends with the last', async () => {
   const clock = new FakeClock(1_000);
-  const deadlines = new Deadlines(clock);
+  const timers = new TimerWheel(clock);
   const [a, b, c] = [new Waiter(clock), new Waiter(clock), new Waiter(clock)];
-  deadlines.set(a, 1_101);
-  deadlines.set(b, 1_050);
-  deadlines.set(c, 1_060);
-  deadlines.set(b, 1_500);
-  deadlines.clear(c);
+  timers.set(a, 1_101);
+  timers.set(b, 1_050);
+  timers.set(c, 1_060);
+  timers.set(b, 1_500);
+  timers.clear(c);
   assert.equal(clock.pendingTimers, 1);
   await clock.advance(2_000);
   const [first = 0] = a.rang;
@@ -164,11 +164,11 @@ test('a tick that comes late is known as our own lag', async () => {
     after: (delayMs, callback) => clock.after(delayMs, callback),
     every: (intervalMs, callback) => clock.every(intervalMs, callback),
   };
-  const deadlines = new Deadlines(lagging);
-  deadlines.set(new Waiter(clock), 2_000);
+  const timers = new TimerWheel(lagging);
+  timers.set(new Waiter(clock), 2_000);
   await clock.advance(100);
-  assert.equal(deadlines.lagMs, 0);
+  assert.equal(timers.lagMs, 0);
   stalledMs = 80;
   await clock.advance(20);
-  assert.ok(deadlines.lagMs >= 70 && deadlines.lagMs <= 90, `${deadlines.lagMs} ms`);
+  assert.ok(timers.lagMs >= 70 && timers.lagMs <= 90, `${timers.lagMs} ms`);
 });

@@ -93,7 +93,7 @@ async function askedOf({ sockets }: Rig, group: UpstreamGroup): Promise<string> 
 function rigWith(overrides: Partial<UpstreamGroupOptions> = {}) {
   const world = rig();
   const options = {
-    targets: [],
+    upstreams: [],
     names: [{ ...HOST, before: 0 }],
     resolvers: [RESOLVER],
     ...overrides,
@@ -190,7 +190,7 @@ test('a family that is not answered keeps what it had', async () => {
 test('it stands where the Corefile has it, between addresses', async () => {
   const B = { address: '192.0.2.2', port: 53 };
   const { world, group } = rigWith({
-    targets: [A, B],
+    upstreams: [A, B],
     names: [{ ...HOST, port: 5353, before: 1 }],
   });
   assert.equal(await askedOf(world, group), '192.0.2.1:53');

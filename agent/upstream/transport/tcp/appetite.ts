@@ -4,7 +4,7 @@
  * not to, twice where it closed: a server that ends has connections, too. Now and then it is offered twice as much.
  */
 import type { Clock } from '../../../base/clock.ts';
-import type { Limit, TargetMeters } from '../../upstream-metrics.ts';
+import type { Limit, UpstreamMetrics } from '../../upstream-metrics.ts';
 
 /** With this many queries a connection there is nothing to be gained. */
 const MAX_BOUND = 8;
@@ -20,14 +20,14 @@ export class Appetite {
   #inAll = UNBOUNDED;
   #atOnce = UNBOUNDED;
   readonly #clock: Clock;
-  readonly #meters: TargetMeters;
+  readonly #metrics: UpstreamMetrics;
   #closedMs = Number.NEGATIVE_INFINITY;
   #offerMs = UNBOUNDED;
   #pauseMs = FIRST_OFFER_MS / 2;
 
-  constructor({ clock, meters }: { clock: Clock; meters: TargetMeters }) {
+  constructor({ clock, metrics }: { clock: Clock; metrics: UpstreamMetrics }) {
     this.#clock = clock;
-    this.#meters = meters;
+    this.#metrics = metrics;
   }
 
   /** Queries that a connection carries. */
@@ -69,7 +69,7 @@ export class Appetite {
   }
 
   #learned(what: Limit): void {
-    this.#meters.learned('tcp', what);
+    this.#metrics.learned('tcp', what);
     this.#pauseMs = Math.min(LAST_OFFER_MS, 2 * this.#pauseMs);
     this.#offerMs = this.#clock.nowMs() + this.#pauseMs;
   }

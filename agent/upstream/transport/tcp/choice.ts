@@ -1,5 +1,5 @@
 /** Which of several connections a query goes over. */
-import type { Flight } from '../pending-query.ts';
+import type { PendingQuery } from '../pending-query.ts';
 import type { Appetite } from './appetite.ts';
 import type { TcpConnection } from './connection.ts';
 
@@ -23,10 +23,10 @@ export function leastBusy(
   return best;
 }
 
-/** One that takes `flight` besides what it has, and has not been silent for `quietMs`. */
+/** One that takes `pending` besides what it has, and has not been silent for `quietMs`. */
 export function withRoom(
   connections: readonly TcpConnection[],
-  { avoid }: Flight,
+  { avoid }: PendingQuery,
   { inAll, atOnce }: Appetite,
   quietMs: number,
   nowMs: number,

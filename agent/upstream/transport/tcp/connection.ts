@@ -5,9 +5,9 @@ import type { RoundTrip } from '../../health/round-trip.ts';
 import type { Failure } from '../failure.ts';
 import { freeId } from '../ids.ts';
 import { type Mismatch, matchReply } from '../match.ts';
-import type { Carrier, Flight } from '../pending-query.ts';
+import type { Connection, PendingQuery } from '../pending-query.ts';
 import type { Dial, StreamPort } from '../ports.ts';
-import { type Deadlines, type Expiring, NOT_WAITING } from '../timer-wheel.ts';
+import { type Expiring, NOT_WAITING, type TimerWheel } from '../timer-wheel.ts';
 import type { SocketContext } from '../udp-socket.ts';
 
 /** Covers one lost SYN (RFC 6298 §2: 1 s), or a TLS handshake that stalls. */
@@ -17,22 +17,22 @@ const MAX_STRAY_MESSAGES = 1_000;
 
 export interface ConnectionEvents {
   onOpen(): void;
-  /** It is gone. `orphans` have not been answered; `wasOpen` tells a broken connection from one that never was. */
+  /** It is gone. `unanswered` have not been answered; `wasOpen` tells a broken connection from one that never was. */
   onGone(
     connection: TcpConnection,
-    orphans: readonly Flight[],
+    unanswered: readonly PendingQuery[],
     wasOpen: boolean,
     failure: Failure,
   ): void;
   /** A query was answered. */
   onAnswered(connection: TcpConnection): void;
-  /** `flight`, which is on it, takes longer than most. */
-  onLate(connection: TcpConnection, flight: Flight): void;
+  /** `pending`, which is on it, takes longer than most. */
+  onLate(connection: TcpConnection, pending: PendingQuery): void;
 }
 
 export interface ConnectionContext extends SocketContext {
   readonly dial: Dial;
-  readonly deadlines: Deadlines;
+  readonly timers: TimerWheel;
   readonly roundTrip: RoundTrip;
 }
 
@@ -44,11 +44,11 @@ export interface Lifetime {
   readonly youthMs: number;
 }
 
-export class TcpConnection implements Carrier, Expiring {
+export class TcpConnection implements Connection, Expiring {
   dueTick = NOT_WAITING;
   dueBefore: Expiring | undefined;
   dueAfter: Expiring | undefined;
-  phase: Carrier['phase'] = 'connect';
+  phase: Connection['phase'] = 'connect';
   /** Queries it has taken, and those it has answered. */
   carried = 0;
   answers = 0;
@@ -65,8 +65,8 @@ export class TcpConnection implements Carrier, Expiring {
   readonly #lifetime: Lifetime;
   readonly #port: StreamPort;
   readonly #frames = new FrameReader();
-  readonly #inFlight = new Map<number, Flight>();
-  #unsent: Flight[] = [];
+  readonly #inFlight = new Map<number, PendingQuery>();
+  #unsent: PendingQuery[] = [];
   #state: 'opening' | 'open' | 'draining' | 'gone' = 'opening';
   #phaseStartedMs: number;
   /** Of those that went out together last. */
@@ -82,8 +82,8 @@ export class TcpConnection implements Carrier, Expiring {
     this.startedMs = context.clock.nowMs();
     this.#phaseStartedMs = this.startedMs;
     this.lastHeardMs = this.startedMs;
-    context.meters.tcp.connections.value++;
-    context.deadlines.set(this, this.startedMs + OPEN_TIMEOUT_MS);
+    context.metrics.tcp.connections.value++;
+    context.timers.set(this, this.startedMs + OPEN_TIMEOUT_MS);
     this.#port = context.dial({
       onHandshake: () => this.#enter('connect', 'handshake'),
       onOpen: () => this.#open(),
@@ -129,41 +129,41 @@ export class TcpConnection implements Carrier, Expiring {
     return age >= ageMs || (age >= youthMs && this.carried >= queries);
   }
 
-  /** Whether most of what went out with `flight` was passed over, as if only the first had been read. */
-  seemsUnread(flight: Flight): boolean {
-    const wasHeard = this.#batchAnswers > 0 && flight.writtenMs <= this.lastHeardMs;
+  /** Whether most of what went out with `pending` was passed over, as if only the first had been read. */
+  seemsUnread(pending: PendingQuery): boolean {
+    const wasHeard = this.#batchAnswers > 0 && pending.writtenMs <= this.lastHeardMs;
     return wasHeard && 2 * this.#batchAnswers <= this.load;
   }
 
-  send(flight: Flight): void {
-    const { ids, clock, meters } = this.#context;
-    flight.id = freeId(ids, this.#inFlight);
-    flight.sentMs = clock.nowMs();
-    flight.writtenMs = flight.sentMs;
-    flight.carrier = this;
-    this.#inFlight.set(flight.id, flight);
+  send(pending: PendingQuery): void {
+    const { ids, clock, metrics } = this.#context;
+    pending.id = freeId(ids, this.#inFlight);
+    pending.sentMs = clock.nowMs();
+    pending.writtenMs = pending.sentMs;
+    pending.connection = this;
+    this.#inFlight.set(pending.id, pending);
     this.carried++;
-    meters.tcp.queries.value++;
-    this.#unsent.push(flight);
+    metrics.tcp.queries.value++;
+    this.#unsent.push(pending);
     // One write for everything that comes in this turn of the event loop.
     if (this.#unsent.length === 1 && this.#state === 'open') setImmediate(this.#flush);
   }
 
   /** A connection that has been silent for too long when a query on it is given up is half open: it is dropped. */
-  abandon(flight: Flight): void {
-    this.#inFlight.delete(flight.id);
+  abandon(pending: PendingQuery): void {
+    this.#inFlight.delete(pending.id);
     const { clock, roundTrip } = this.#context;
     const isDead =
       this.#state === 'opening'
         ? // Whoever probes dials anew each time: a repeated SYN comes later than the next probe.
-          flight.purpose === 'probe' && this.#inFlight.size === 0
-        : this.silentMs(clock.nowMs()) >= roundTrip.patienceMs;
+          pending.purpose === 'probe' && this.#inFlight.size === 0
+        : this.silentMs(clock.nowMs()) >= roundTrip.timeoutMs;
     if (isDead && !this.isWatched) this.destroy('ETIMEDOUT');
     else this.#endIfDrained();
   }
 
-  late(flight: Flight): void {
-    if (this.#state === 'open') this.#events.onLate(this, flight);
+  late(pending: PendingQuery): void {
+    if (this.#state === 'open') this.#events.onLate(this, pending);
   }
 
   /** Takes no more queries; closes when the last in flight has been answered. */
@@ -194,15 +194,15 @@ export class TcpConnection implements Carrier, Expiring {
     if (this.#state !== 'opening') return;
     this.#state = 'open';
     this.lastHeardMs = this.#enter(this.phase === 'connect' ? 'connect' : 'handshake', 'wait');
-    this.#context.deadlines.clear(this);
+    this.#context.timers.clear(this);
     this.#flush();
     this.#events.onOpen();
   }
 
   /** Ends one phase and begins the next; returns the moment. */
-  #enter(ended: 'connect' | 'handshake', next: Carrier['phase']): number {
+  #enter(ended: 'connect' | 'handshake', next: Connection['phase']): number {
     const nowMs = this.#context.clock.nowMs();
-    this.#context.meters.tcp.phases[ended].observe((nowMs - this.#phaseStartedMs) / 1_000);
+    this.#context.metrics.tcp.phases[ended].observe((nowMs - this.#phaseStartedMs) / 1_000);
     this.#phaseStartedMs = nowMs;
     this.phase = next;
     return nowMs;
@@ -210,17 +210,17 @@ export class TcpConnection implements Carrier, Expiring {
 
   readonly #flush = (): void => {
     if (this.#state !== 'open') return;
-    const flights = this.#unsent.filter((flight) => flight.carrier === this);
+    const pendingQueries = this.#unsent.filter((pending) => pending.connection === this);
     this.#unsent = [];
-    const [oldest] = flights;
+    const [oldest] = pendingQueries;
     if (oldest === undefined) return;
     this.#batchAnswers = 0;
-    const { clock, meters } = this.#context;
+    const { clock, metrics } = this.#context;
     const nowMs = clock.nowMs();
-    meters.tcp.phases.write.observe((nowMs - oldest.sentMs) / 1_000);
+    metrics.tcp.phases.write.observe((nowMs - oldest.sentMs) / 1_000);
     this.#waitingSinceMs ??= nowMs;
-    for (const flight of flights) flight.writtenMs = nowMs;
-    this.#port.write(framed(flights));
+    for (const pending of pendingQueries) pending.writtenMs = nowMs;
+    this.#port.write(framed(pendingQueries));
   };
 
   readonly #receive = (message: Buffer): void => {
@@ -238,7 +238,7 @@ export class TcpConnection implements Carrier, Expiring {
     this.#batchAnswers++;
     this.#inFlight.delete(match.id);
     this.#heard();
-    match.carrier = undefined;
+    match.connection = undefined;
     match.owner.onReply(match, message);
     this.#events.onAnswered(this);
     this.#endIfDrained();
@@ -249,7 +249,7 @@ export class TcpConnection implements Carrier, Expiring {
   }
 
   #stray(reason: Mismatch): void {
-    this.#context.meters.mismatched(reason);
+    this.#context.metrics.mismatched(reason);
     if (++this.#strays >= MAX_STRAY_MESSAGES) this.destroy('EPROTO');
   }
 
@@ -262,11 +262,11 @@ export class TcpConnection implements Carrier, Expiring {
   #gone(errno: string): void {
     const wasOpen = this.#state !== 'opening';
     if (!this.#leave()) return;
-    const orphans = [...this.#inFlight.values()];
+    const unanswered = [...this.#inFlight.values()];
     this.#inFlight.clear();
-    for (const flight of orphans) flight.carrier = undefined;
+    for (const pending of unanswered) pending.connection = undefined;
     const mayBeEdns = wasOpen && this.isClosedByPeer && !this.isProven;
-    this.#events.onGone(this, orphans, wasOpen, { phase: this.phase, errno, mayBeEdns });
+    this.#events.onGone(this, unanswered, wasOpen, { phase: this.phase, errno, mayBeEdns });
   }
 
   /** False where it had gone already. */
@@ -274,15 +274,15 @@ export class TcpConnection implements Carrier, Expiring {
     if (this.#state === 'gone') return false;
     this.#state = 'gone';
     this.#unsent = [];
-    this.#context.deadlines.clear(this);
-    this.#context.meters.tcp.connections.value--;
+    this.#context.timers.clear(this);
+    this.#context.metrics.tcp.connections.value--;
     return true;
   }
 }
 
 /** The queries, each behind its length (RFC 1035 §4.2.2), as one chunk. */
-function framed(flights: readonly Flight[]): Buffer {
-  const messages = flights.map((flight) => flight.encode());
+function framed(pendingQueries: readonly PendingQuery[]): Buffer {
+  const messages = pendingQueries.map((pending) => pending.encode());
   const chunk = Buffer.allocUnsafe(messages.reduce((sum, { length }) => sum + length + 2, 0));
   let at = 0;
   for (const message of messages) {

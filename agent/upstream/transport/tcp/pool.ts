@@ -6,11 +6,11 @@
  * (`appetite.ts`), and queries wait for a connection with room.
  *
  * Behind a ClusterIP each connection is bound to one endpoint, so a connection is given up after a number of queries
- * and seconds: that is what spreads the load and what finds new endpoints. It is used until its heir is open.
+ * and seconds: that is what spreads the load and what finds new endpoints. It is used until its replacement is open.
  */
 
 import type { Failure } from '../failure.ts';
-import type { Flight } from '../pending-query.ts';
+import type { PendingQuery } from '../pending-query.ts';
 import { Appetite } from './appetite.ts';
 import { isBetter, leastBusy, withRoom } from './choice.ts';
 import { type ConnectionContext, type Lifetime, TcpConnection } from './connection.ts';
@@ -19,7 +19,7 @@ import { Queue } from './queue.ts';
 import { Scout } from './scout.ts';
 
 const MAX_CONNECTIONS = 4;
-/** In flight on every connection before another one is opened. */
+/** In pending on every connection before another one is opened. */
 const BUSY_QUERIES = 64;
 /** Connections at most where each takes but few queries. */
 const MAX_BOUNDED_CONNECTIONS = 16;
@@ -42,7 +42,7 @@ export class TcpPool {
   readonly #dials: Dials;
   readonly #appetite: Appetite;
   /** Empty unless the appetite is bounded. */
-  readonly #queue = new Queue((flight) => this.#overflow(flight));
+  readonly #queue = new Queue((pending) => this.#overflow(pending));
   #isServing = false;
   readonly #scout: Scout;
   #isClosed = false;
@@ -62,21 +62,21 @@ export class TcpPool {
   }
 
   /** Sends, or fails at once while dialling is no use; returns whether it found an open connection. */
-  send(flight: Flight): boolean {
+  send(pending: PendingQuery): boolean {
     const nowMs = this.#context.clock.nowMs();
     if (this.#appetite.isBounded()) {
       const { hasOpen } = this;
-      this.#queue.add(flight, nowMs);
+      this.#queue.add(pending, nowMs);
       this.#serve(nowMs);
       return hasOpen;
     }
-    const connection = this.#pick(flight, nowMs);
+    const connection = this.#pick(pending, nowMs);
     if (connection === undefined) {
-      flight.owner.onFailure(flight, this.#dials.lastFailure);
+      pending.owner.onFailure(pending, this.#dials.lastFailure);
       return false;
     }
     const wasOpen = connection.isOpen;
-    connection.send(flight);
+    connection.send(pending);
     return wasOpen;
   }
 
@@ -84,12 +84,12 @@ export class TcpPool {
   tidy(): void {
     const nowMs = this.#context.clock.nowMs();
     const { expireMs, maxIdle } = this.#settings;
-    const { patienceMs } = this.#context.roundTrip;
+    const { timeoutMs } = this.#context.roundTrip;
     let idle = 0;
     for (const connection of [...this.#connections]) {
       if (!connection.isOpen || connection.load > 0) continue;
       idle++;
-      if (connection.silentMs(nowMs) >= patienceMs) {
+      if (connection.silentMs(nowMs) >= timeoutMs) {
         connection.destroy('ETIMEDOUT');
       } else if (connection.idleMs(nowMs) >= expireMs || (maxIdle > 0 && idle > maxIdle)) {
         this.#remove(connection);
@@ -103,21 +103,21 @@ export class TcpPool {
     const connections = [...this.#connections.splice(0), ...this.#draining];
     this.#draining.clear();
     for (const connection of connections) connection.destroy(failure.errno);
-    for (const flight of this.#queue.takeAll()) flight.owner.onFailure(flight, failure);
+    for (const pending of this.#queue.takeAll()) pending.owner.onFailure(pending, failure);
     this.#scout.end();
   }
 
   /** The best connection that is not silent, or a new one; undefined where it is too early to dial again. */
-  #pick(flight: Flight, nowMs: number): TcpConnection | undefined {
+  #pick(pending: PendingQuery, nowMs: number): TcpConnection | undefined {
     const quietMs = this.#quietMs;
     let best: TcpConnection | undefined;
     let hasYoung = false;
     for (const connection of this.#connections) {
-      if (connection === flight.avoid || connection.silentMs(nowMs) >= quietMs) continue;
+      if (connection === pending.avoid || connection.silentMs(nowMs) >= quietMs) continue;
       hasYoung ||= !connection.isSpent(nowMs);
       if (best === undefined || isBetter(connection, best, nowMs)) best = connection;
     }
-    if (best === undefined) return this.#openInsteadOfSilent(flight, nowMs);
+    if (best === undefined) return this.#openInsteadOfSilent(pending, nowMs);
     const isWorn = !hasYoung || best.load >= BUSY_QUERIES;
     if (!isWorn || this.#isFull || !this.#dials.mayDial(nowMs)) return best;
     const fresh = this.#open();
@@ -125,9 +125,9 @@ export class TcpPool {
     return best.isOpen ? best : fresh;
   }
 
-  #openInsteadOfSilent(flight: Flight, nowMs: number): TcpConnection | undefined {
-    const others = this.#connections.filter((connection) => connection !== flight.avoid);
-    if (!this.#dials.mayDial(nowMs) && flight.purpose !== 'probe') return others[0];
+  #openInsteadOfSilent(pending: PendingQuery, nowMs: number): TcpConnection | undefined {
+    const others = this.#connections.filter((connection) => connection !== pending.avoid);
+    if (!this.#dials.mayDial(nowMs) && pending.purpose !== 'probe') return others[0];
     if (!this.#isFull) return this.#open();
     // Opened first, so that what the old one has in flight finds it.
     const [oldest] = others;
@@ -138,8 +138,8 @@ export class TcpPool {
 
   /** A connection is avoided after this long without a word, milliseconds; our own lateness is not its silence. */
   get #quietMs(): number {
-    const { roundTrip, deadlines } = this.#context;
-    return roundTrip.hedgeMs + deadlines.lagMs;
+    const { roundTrip, timers } = this.#context;
+    return roundTrip.hedgeMs + timers.lagMs;
   }
 
   get #isFull(): boolean {
@@ -163,7 +163,7 @@ export class TcpPool {
     return connection;
   }
 
-  /** There is an heir: a connection that has done its part may go. */
+  /** There is a replacement: a connection that has done its part may go. */
   #onOpen(): void {
     this.#dials.worked();
     const nowMs = this.#context.clock.nowMs();
@@ -177,7 +177,7 @@ export class TcpPool {
 
   #onGone(
     gone: TcpConnection,
-    orphans: readonly Flight[],
+    unanswered: readonly PendingQuery[],
     wasOpen: boolean,
     failure: Failure,
   ): void {
@@ -186,21 +186,21 @@ export class TcpPool {
     if (!wasOpen) this.#dials.failed(failure);
     const { isFree } = gone;
     // One that has gone silent is of no more use than one that was closed.
-    if (wasOpen && !gone.isUnread && orphans.length > 0)
+    if (wasOpen && !gone.isUnread && unanswered.length > 0)
       this.#appetite.closedAfter(gone.answers, gone.startedMs);
     const isBounded = this.#appetite.isBounded();
     const nowMs = this.#context.clock.nowMs();
-    let heir: TcpConnection | undefined;
-    for (const flight of orphans) {
-      const mayMove = !this.#isClosed && (isFree || !flight.isMoved);
-      if (mayMove && !isBounded) heir ??= this.#heir(wasOpen, failure);
-      if (!mayMove || (heir === undefined && !isBounded)) {
-        flight.owner.onFailure(flight, failure);
+    let replacement: TcpConnection | undefined;
+    for (const pending of unanswered) {
+      const mayMove = !this.#isClosed && (isFree || !pending.isMoved);
+      if (mayMove && !isBounded) replacement ??= this.#replacement(wasOpen, failure);
+      if (!mayMove || (replacement === undefined && !isBounded)) {
+        pending.owner.onFailure(pending, failure);
         continue;
       }
-      flight.isMoved ||= !isFree;
-      if (heir === undefined) this.#queue.add(flight, nowMs);
-      else heir.send(flight);
+      pending.isMoved ||= !isFree;
+      if (replacement === undefined) this.#queue.add(pending, nowMs);
+      else replacement.send(pending);
     }
     if (!this.#isClosed) this.#serve(nowMs);
   }
@@ -218,32 +218,32 @@ export class TcpPool {
   #serve(nowMs: number): void {
     if (this.#isServing) return;
     this.#isServing = true;
-    for (let flight = this.#queue.first; flight !== undefined; flight = this.#queue.first) {
-      const connection = this.#roomFor(flight, nowMs);
+    for (let pending = this.#queue.first; pending !== undefined; pending = this.#queue.first) {
+      const connection = this.#roomFor(pending, nowMs);
       if (connection === undefined) break;
-      this.#queue.abandon(flight);
-      connection.send(flight);
+      this.#queue.abandon(pending);
+      connection.send(pending);
     }
     this.#isServing = false;
     if (this.#queue.isEmpty || this.#connections.length > 0) return;
     const { lastFailure } = this.#dials;
-    for (const flight of this.#queue.takeAll()) flight.owner.onFailure(flight, lastFailure);
+    for (const pending of this.#queue.takeAll()) pending.owner.onFailure(pending, lastFailure);
   }
 
   /** Names that are slow hold every connection: others must not wait for them, at the risk of not being read. */
-  #overflow(flight: Flight): void {
+  #overflow(pending: PendingQuery): void {
     const connection = leastBusy(this.#connections, this.#appetite);
     if (connection === undefined) return;
-    this.#queue.abandon(flight);
-    connection.send(flight);
+    this.#queue.abandon(pending);
+    connection.send(pending);
   }
 
-  #roomFor(flight: Flight, nowMs: number): TcpConnection | undefined {
-    const found = withRoom(this.#connections, flight, this.#appetite, this.#quietMs, nowMs);
+  #roomFor(pending: PendingQuery, nowMs: number): TcpConnection | undefined {
+    const found = withRoom(this.#connections, pending, this.#appetite, this.#quietMs, nowMs);
     if (found !== undefined || !this.#dials.mayDial(nowMs)) return found;
     if (this.#connections.length >= MAX_BOUNDED_CONNECTIONS) {
-      const { patienceMs } = this.#context.roundTrip;
-      const dead = this.#connections.find((each) => each.silentMs(nowMs) >= patienceMs);
+      const { timeoutMs } = this.#context.roundTrip;
+      const dead = this.#connections.find((each) => each.silentMs(nowMs) >= timeoutMs);
       if (dead === undefined) return undefined;
       dead.destroy('ETIMEDOUT');
     }
@@ -251,21 +251,21 @@ export class TcpPool {
   }
 
   /** A query has been on a connection for long: it may never have been read. */
-  #onLate(silent: TcpConnection, flight: Flight): void {
-    if (!silent.seemsUnread(flight) || !this.#scout.isReady(this.#context.clock.nowMs())) return;
+  #onLate(silent: TcpConnection, pending: PendingQuery): void {
+    if (!silent.seemsUnread(pending) || !this.#scout.isReady(this.#context.clock.nowMs())) return;
     const onUnread = (): void => {
       this.#appetite.takesOneAtOnce();
       silent.isUnread = true;
       silent.destroy('ETIMEDOUT');
     };
-    this.#scout.start({ silent, flight, onUnread });
+    this.#scout.start({ silent, pending, onUnread });
   }
 
   /**
-   * Where orphans go: others opened at the same time may be just as dead, so after an open connection to a new one;
+   * Where unanswered queries go: others opened at the same time may be just as dead, so after an open connection to a new one;
    * after one that could not be opened to one that is, or to another dial while that is free.
    */
-  #heir(wasOpen: boolean, { errno }: Failure): TcpConnection | undefined {
+  #replacement(wasOpen: boolean, { errno }: Failure): TcpConnection | undefined {
     const nowMs = this.#context.clock.nowMs();
     const quietMs = this.#quietMs;
     const wanted = this.#connections.find(

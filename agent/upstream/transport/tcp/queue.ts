@@ -1,46 +1,46 @@
 /** Queries that wait for a connection with room for them. */
-import type { Carrier, Flight } from '../pending-query.ts';
+import type { Connection, PendingQuery } from '../pending-query.ts';
 
-export class Queue implements Carrier {
-  readonly #onLate: (flight: Flight) => void;
+export class Queue implements Connection {
+  readonly #onLate: (pending: PendingQuery) => void;
   /** They have not been sent. */
   readonly phase = 'connect';
   readonly isProven = false;
-  readonly #flights = new Set<Flight>();
+  readonly #pendingQueries = new Set<PendingQuery>();
 
   /** `onLate`: a query has waited for longer than most take that are answered. */
-  constructor(onLate: (flight: Flight) => void) {
+  constructor(onLate: (pending: PendingQuery) => void) {
     this.#onLate = onLate;
   }
 
   get isEmpty(): boolean {
-    return this.#flights.size === 0;
+    return this.#pendingQueries.size === 0;
   }
 
-  add(flight: Flight, nowMs: number): void {
-    flight.sentMs = nowMs;
-    flight.carrier = this;
-    this.#flights.add(flight);
+  add(pending: PendingQuery, nowMs: number): void {
+    pending.sentMs = nowMs;
+    pending.connection = this;
+    this.#pendingQueries.add(pending);
   }
 
   /** The one that has waited longest, until it is taken off. */
-  get first(): Flight | undefined {
-    const [first] = this.#flights;
+  get first(): PendingQuery | undefined {
+    const [first] = this.#pendingQueries;
     return first;
   }
 
-  abandon(flight: Flight): void {
-    this.#flights.delete(flight);
+  abandon(pending: PendingQuery): void {
+    this.#pendingQueries.delete(pending);
   }
 
-  late(flight: Flight): void {
-    this.#onLate(flight);
+  late(pending: PendingQuery): void {
+    this.#onLate(pending);
   }
 
-  takeAll(): Flight[] {
-    const all = [...this.#flights];
-    this.#flights.clear();
-    for (const flight of all) flight.carrier = undefined;
+  takeAll(): PendingQuery[] {
+    const all = [...this.#pendingQueries];
+    this.#pendingQueries.clear();
+    for (const pending of all) pending.connection = undefined;
     return all;
   }
 }

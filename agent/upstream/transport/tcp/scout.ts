@@ -4,7 +4,7 @@
  * they were not read. A connection that is half open answers nothing, and one that is slow answers both.
  */
 
-import { Flight, type FlightOwner } from '../pending-query.ts';
+import { PendingQuery, type PendingQueryOwner } from '../pending-query.ts';
 import { type Expiring, NOT_WAITING } from '../timer-wheel.ts';
 import type { ConnectionContext, TcpConnection } from './connection.ts';
 
@@ -15,19 +15,19 @@ const PAUSE_MS = 1_000;
 
 export interface Look {
   readonly silent: TcpConnection;
-  /** In flight on it. */
-  readonly flight: Flight;
+  /** In pending on it. */
+  readonly pending: PendingQuery;
   /** Called where what is in flight on `silent` was not read. */
   readonly onUnread: () => void;
 }
 
-export class Scout implements FlightOwner, Expiring {
+export class Scout implements PendingQueryOwner, Expiring {
   dueTick = NOT_WAITING;
   dueBefore: Expiring | undefined;
   dueAfter: Expiring | undefined;
   readonly #context: ConnectionContext;
   #look: Look | undefined;
-  #copy: Flight | undefined;
+  #copy: PendingQuery | undefined;
   #answers = 0;
   #isAnswered = false;
   #nextMs = Number.NEGATIVE_INFINITY;
@@ -41,13 +41,13 @@ export class Scout implements FlightOwner, Expiring {
   }
 
   start(look: Look): void {
-    const { silent, flight } = look;
+    const { silent, pending } = look;
     this.#look = look;
     this.#answers = silent.answers;
     this.#isAnswered = false;
     this.#nextMs = this.#waitFor(this.#context.roundTrip.hedgeMs) + PAUSE_MS;
     silent.isWatched = true;
-    this.#copy = new Flight(flight.question, 'tcp', flight.edns, this, 'probe');
+    this.#copy = new PendingQuery(pending.question, 'tcp', pending.edns, this, 'probe');
     // On another connection its answer would say nothing.
     this.#copy.isMoved = true;
     silent.send(this.#copy);
@@ -77,7 +77,7 @@ export class Scout implements FlightOwner, Expiring {
   end(): void {
     if (this.#look !== undefined) this.#look.silent.isWatched = false;
     this.#look = undefined;
-    this.#context.deadlines.clear(this);
+    this.#context.timers.clear(this);
     const copy = this.#copy;
     this.#copy = undefined;
     copy?.abandon();
@@ -85,9 +85,9 @@ export class Scout implements FlightOwner, Expiring {
 
   /** Returns the moment. */
   #waitFor(ms: number): number {
-    const { clock, deadlines } = this.#context;
+    const { clock, timers } = this.#context;
     const nowMs = clock.nowMs();
-    deadlines.set(this, nowMs + ms);
+    timers.set(this, nowMs + ms);
     return nowMs;
   }
 }

@@ -51,7 +51,7 @@ export function forward(
 }
 
 export const targetsOf = ({ groups }: Seen): string[] =>
-  (groups[0]?.targets ?? []).map(({ address, port }) => `${address} ${port}`);
+  (groups[0]?.upstreams ?? []).map(({ address, port }) => `${address} ${port}`);
 
 const authority = new Authority();
 after(() => authority.remove());

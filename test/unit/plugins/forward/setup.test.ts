@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nameToText } from '../../../../agent/dns/name.ts';
-import { ownListeners } from '../../../../agent/plugins/forward/targets.ts';
+import { ownListeners } from '../../../../agent/plugins/forward/upstreams.ts';
 import type { UpstreamGroupOptions } from '../../../../agent/query/services/upstreams.ts';
 import { fakeServices, TEST_BLOCK } from '../../../support/services.ts';
 import { forward, PEMS, targetsOf } from './forwarding.ts';
 
 test('defaults are CoreDNS’s', () => {
   const { groups } = forward('forward . 192.0.2.1');
-  const [{ healthCheck, targets, ...rest }] = groups as [UpstreamGroupOptions];
+  const [{ healthCheck, upstreams, ...rest }] = groups as [UpstreamGroupOptions];
   assert.deepEqual(rest, {
     name: 'forward',
     policy: 'random',
@@ -21,7 +21,7 @@ test('defaults are CoreDNS’s', () => {
     failFastAllUnhealthy: false,
     failoverRcodes: [],
   });
-  assert.deepEqual(targets, [{ address: '192.0.2.1', port: 53 }]);
+  assert.deepEqual(upstreams, [{ address: '192.0.2.1', port: 53 }]);
   const { domain, intervalMs, recursionDesired } = healthCheck;
   assert.deepEqual([nameToText(domain), intervalMs, recursionDesired], ['.', 500, true]);
 });
@@ -39,7 +39,7 @@ test('every option reaches the group', () => {
     failfast_all_unhealthy_upstreams
     failover SERVFAIL refused
   }`);
-  const [{ healthCheck, targets: _, ...rest }] = groups as [UpstreamGroupOptions];
+  const [{ healthCheck, upstreams: _, ...rest }] = groups as [UpstreamGroupOptions];
   assert.deepEqual(rest, {
     name: 'forward',
     policy: 'round_robin',
@@ -59,7 +59,7 @@ test('every option reaches the group', () => {
   );
 });
 
-test('targets in every spelling', () => {
+test('upstreams in every spelling', () => {
   const seen = forward(
     'forward . 192.0.2.1 192.0.2.2:5353 [2001:db8::1]:54 2001:db8::2 dns://192.0.2.3 192.0.2.1:53',
   );
@@ -130,12 +130,12 @@ test('what another block listens on is ours, too', () => {
   assert.deepEqual(targetsOf(seen), ['127.0.0.1 53']);
 });
 
-test('TLS targets in every spelling', () => {
+test('TLS upstreams in every spelling', () => {
   const seen = forward(
     `forward . tls://192.0.2.1 tls://192.0.2.2%dns.example:8853 tls://[2001:db8::1]%Dns.Example. tls://[2001:db8::2%a.example]:853 192.0.2.3`,
   );
   assert.deepEqual(
-    seen.groups[0]?.targets.map(({ address, port, tls }) => [address, port, tls]),
+    seen.groups[0]?.upstreams.map(({ address, port, tls }) => [address, port, tls]),
     [
       ['192.0.2.1', 853, {}],
       ['192.0.2.2', 8853, { serverName: 'dns.example' }],
@@ -158,7 +158,7 @@ test('tls reads its files, tls_servername names all servers', () => {
   ] as const;
   for (const [line, expected] of cases) {
     const { groups } = forward(`forward . tls://192.0.2.1 {\n${line}\ntls_servername a.b\n}`, PEMS);
-    assert.deepEqual(groups[0]?.targets[0]?.tls, { ...expected, serverName: 'a.b' });
+    assert.deepEqual(groups[0]?.upstreams[0]?.tls, { ...expected, serverName: 'a.b' });
   }
 });
 
@@ -192,9 +192,9 @@ test('names stand where they are written, each once, with the resolvers that kno
     'forward . 192.0.2.1 NS.Corp.example 192.0.2.2:54 ns.corp.example. dns://other.example:5353 tls://dot.example',
     files,
   );
-  const [{ targets, names = [], resolvers, isOwn }] = groups as [UpstreamGroupOptions];
+  const [{ upstreams, names = [], resolvers, isOwn }] = groups as [UpstreamGroupOptions];
   assert.deepEqual(
-    targets.map(({ address, port }) => `${address} ${port}`),
+    upstreams.map(({ address, port }) => `${address} ${port}`),
     ['192.0.2.1 53', '192.0.2.2 54'],
   );
   assert.deepEqual(

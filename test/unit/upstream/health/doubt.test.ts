@@ -20,7 +20,7 @@ import {
 import type { SeenQuery } from '../../../support/upstream/messages.ts';
 
 const ADDRESS = [192, 0, 2, 80] as const;
-const UDP_PAIR = groupOptions({ preferUdp: true, targets: [A, B] });
+const UDP_PAIR = groupOptions({ preferUdp: true, upstreams: [A, B] });
 
 const probes = (sockets: FakeSockets, address: string): SeenQuery[] =>
   sockets.datagrams

@@ -63,7 +63,7 @@ describe('a lack of this node', () => {
       it(`${errno} over ${transport} ends the query as such and blames no upstream`, async () => {
         const { world, lacks } = lacking();
         const group = world.room.group(
-          groupOptions({ targets: [A, B], forceTcp: transport === 'tcp' }),
+          groupOptions({ upstreams: [A, B], forceTcp: transport === 'tcp' }),
         );
         for (let i = 0; i < 5; i++) {
           const asked = watch(group.exchange(question(), 4_000));
@@ -107,7 +107,7 @@ describe('a lack of this node', () => {
 
   it('costs a query two sockets for each upstream, and no more', async () => {
     const { world, lacks } = lacking();
-    const group = world.room.group(groupOptions({ targets: [A, B] }));
+    const group = world.room.group(groupOptions({ upstreams: [A, B] }));
     await failAll(world, 'EMFILE', watch(group.exchange(question(), 4_000)));
     assert.ok(lacks.length <= 4, `${lacks.length} sockets`);
   });
@@ -115,7 +115,9 @@ describe('a lack of this node', () => {
   it('counts in the end of a query whatever came after it: its failure must not be remembered', async () => {
     const { world } = lacking();
     const { room, sockets, clock } = world;
-    const asked = watch(room.group(groupOptions({ targets: [A, B] })).exchange(question(), 4_000));
+    const asked = watch(
+      room.group(groupOptions({ upstreams: [A, B] })).exchange(question(), 4_000),
+    );
     sockets.udp(A.address).fail({ phase: 'connect', errno: 'EMFILE' });
     await clock.advance(4_100);
     assert.equal(errorOf(asked).isLocal, true);
@@ -124,7 +126,9 @@ describe('a lack of this node', () => {
   it('leaves what an upstream really did to the upstream', async () => {
     const { world } = lacking();
     const { room, sockets, metrics } = world;
-    const asked = watch(room.group(groupOptions({ targets: [A, B] })).exchange(question(), 4_000));
+    const asked = watch(
+      room.group(groupOptions({ upstreams: [A, B] })).exchange(question(), 4_000),
+    );
     sockets.udp(A.address).fail({ phase: 'connect', errno: 'EMFILE' });
     sockets.udp(B.address).fail({ phase: 'wait', errno: 'ECONNREFUSED' });
     assert.deepEqual(
@@ -158,7 +162,7 @@ describe('a lack of this node', () => {
     assert.equal(state(), 'up');
   });
 
-  it('teaches no detour: a transport without sockets is not one that the upstream is deaf to', async () => {
+  it('teaches no detour: a transport without sockets is not one that the upstream is unresponsive to', async () => {
     const { world } = lacking();
     const group = world.room.group(groupOptions({ maxConnectAttempts: 2 }));
     for (let i = 0; i < 5; i++) {

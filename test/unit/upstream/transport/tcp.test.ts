@@ -141,7 +141,7 @@ test('a connection that still answers others survives a query it does not answer
 test('a dead first upstream leaves time for the second', async () => {
   const { room, sockets, clock } = rig();
   const watched = watch(
-    room.group(groupOptions({ forceTcp: true, targets: [A, B] })).exchange(question(), 4_000),
+    room.group(groupOptions({ forceTcp: true, upstreams: [A, B] })).exchange(question(), 4_000),
   );
   await clock.advance(1_100);
   const second = sockets.tcp(B.address);
@@ -169,7 +169,7 @@ async function askInTurn(
   }
 }
 
-test('a connection is used until its heir is open, then drained and closed', async () => {
+test('a connection is used until its replacement is open, then drained and closed', async () => {
   const world = rig({ random: () => 0.5 });
   const { room, sockets } = world;
   const group = room.group(TCP);
@@ -182,7 +182,7 @@ test('a connection is used until its heir is open, then drained and closed', asy
   await world.clock.advance(100);
   await askInTurn(world, group, 1);
   assert.equal(sockets.streams.length, 2);
-  assert.equal(first?.queries.length, 72, 'the heir is not open yet');
+  assert.equal(first?.queries.length, 72, 'the replacement is not open yet');
   const pending = watch(group.exchange(question(), 4_000));
   await settle();
   const last = first?.queries.at(-1);

@@ -45,8 +45,8 @@ function client(
     ledger: ledgerWith(),
   });
   t.after(() => room.close());
-  const targets = [{ address: '127.0.0.1', port, tls: { ca, ...tls } }];
-  return { metrics, group: room.group(groupOptions({ targets, ...options })) };
+  const upstreams = [{ address: '127.0.0.1', port, tls: { ca, ...tls } }];
+  return { metrics, group: room.group(groupOptions({ upstreams, ...options })) };
 }
 
 async function refusedIn(group: UpstreamGroup, reason: RegExp): Promise<void> {

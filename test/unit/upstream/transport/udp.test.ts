@@ -84,7 +84,9 @@ test('a right reply from a wrong source is ignored', async () => {
 
 test('a reply that is malformed behind the question is not waited out', async () => {
   const { room, sockets, metrics } = rig();
-  const watched = watch(room.group(groupOptions({ targets: [A, B] })).exchange(question(), 1_000));
+  const watched = watch(
+    room.group(groupOptions({ upstreams: [A, B] })).exchange(question(), 1_000),
+  );
   const socket = sockets.udp(A.address);
   const whole = replyTo(socket.queries[0] as SeenQuery, { address: ADDRESS });
   socket.deliver(whole.subarray(0, whole.length - 3));
@@ -98,7 +100,7 @@ for (const [file, reason] of [
   ['malformed-records/a-3-bytes', 'malformed'],
   ['malformed-records/additional-owner-to-itself', 'malformed'],
   ['unrelated/other-owner', 'unrelated'],
-  ['unrelated/not-the-target', 'unrelated'],
+  ['unrelated/not-the-upstream', 'unrelated'],
 ] as const) {
   test(`${file} is a failed attempt: the next upstream is asked, else it is SERVFAIL`, async () => {
     const deliver = (socket: FakeDatagram): void => {
@@ -107,7 +109,7 @@ for (const [file, reason] of [
       socket.deliver(message);
     };
     const { room, sockets, metrics } = rig();
-    const both = room.group(groupOptions({ targets: [A, B] }));
+    const both = room.group(groupOptions({ upstreams: [A, B] }));
     const answered = watch(both.exchange(question(), 1_000));
     deliver(sockets.udp(A.address));
     sockets.udp(B.address).answer({ address: ADDRESS });

@@ -14,7 +14,7 @@ import { LIMITS } from '../../base/limits.ts';
 import type { Token } from '../../config/corefile/types.ts';
 import { lowerName, nameFromText, nameToText } from '../../dns/name.ts';
 import type { Services } from '../../query/services/services.ts';
-import type { UpstreamName, UpstreamTarget } from '../../query/services/upstreams.ts';
+import type { UpstreamEndpoint, UpstreamName } from '../../query/services/upstreams.ts';
 import { serverName, type TlsOptions } from './tls.ts';
 
 const DNS_PORT = 53;
@@ -23,29 +23,29 @@ const TLS_PORT = 853;
 const LATER_SCHEMES = ['https', 'https3', 'quic', 'grpc', 'unix'];
 
 /** What a forward line forwards to. */
-export interface Targets {
-  readonly targets: readonly UpstreamTarget[];
+export interface ForwardUpstreams {
+  readonly upstreams: readonly UpstreamEndpoint[];
   readonly names: readonly UpstreamName[];
 }
 
 type Named =
-  | { readonly target: UpstreamTarget; readonly isFromFile: boolean }
+  | { readonly target: UpstreamEndpoint; readonly isFromFile: boolean }
   | { readonly host: Omit<UpstreamName, 'before'> };
 
 /**
- * Targets and names in the order of the text, each once, without our own listening addresses: asking ourselves is a
+ * ForwardUpstreams and names in the order of the text, each once, without our own listening addresses: asking ourselves is a
  * loop. Where a file names nothing else there is no target, because what the node's administrator wrote there must not
  * keep other zones from being served. Throws ConfigError where the text itself leaves nothing, or too much.
  */
-export function readTargets(
+export function readUpstreams(
   tokens: readonly Token[],
   tls: TlsOptions,
   services: Services,
-): Targets {
+): ForwardUpstreams {
   const named = tokens.flatMap((token) => namedBy(token, tls, services));
   const addresses = named.flatMap((one) => ('target' in one ? [one] : []));
   const isOwn = ownListeners(services);
-  const unique = new Map<string, UpstreamTarget>();
+  const unique = new Map<string, UpstreamEndpoint>();
   const hosts = new Map<string, UpstreamName>();
   for (const one of named) {
     if ('host' in one) {
@@ -67,7 +67,7 @@ export function readTargets(
   const { max } = LIMITS.forwardTargets;
   if (first !== undefined && count > max)
     throw new ConfigError(first.place, `${count} upstreams: at most ${max} are allowed`);
-  return { targets: [...unique.values()], names: [...hosts.values()] };
+  return { upstreams: [...unique.values()], names: [...hosts.values()] };
 }
 
 function warnOfOwn(target: Endpoint, { log }: Services): void {
@@ -78,11 +78,11 @@ function warnOfOwn(target: Endpoint, { log }: Services): void {
   );
 }
 
-function keyOf(target: UpstreamTarget): string {
+function keyOf(target: UpstreamEndpoint): string {
   return `${canonical(target)} ${target.tls?.serverName ?? ''} ${target.tls !== undefined}`;
 }
 
-function reasonForNone(named: readonly UpstreamTarget[]): string {
+function reasonForNone(named: readonly UpstreamEndpoint[]): string {
   if (named.length === 0) return 'no nameserver found to forward to';
   const names = named.map(formatEndpoint).join(', ');
   return `${names}: nodens itself listens there, and no other upstream is named`;

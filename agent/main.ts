@@ -11,8 +11,8 @@ if (major < OLDEST_NODE) {
   );
   process.exitCode = 2;
 } else {
-  const { takeHeap } = await import('./cli/heap.ts');
-  takeHeap(process.argv.slice(2));
+  const { reexecWithHeapFlags } = await import('./cli/heap.ts');
+  reexecWithHeapFlags(process.argv.slice(2));
   const { main } = await import('./cli/main.ts');
   process.exit(await main(process.argv.slice(2)));
 }

@@ -1,6 +1,6 @@
 /**
  * The errors of nodens. Three kinds a reader can tell apart: `InternalError` is our bug, `UsageError` and
- * `ConfigError` are the operator's, `NetworkError` and `DnsError` are the world's: weather, printed without a stack.
+ * `ConfigError` are the operator's. `NetworkError` and `DnsError` come from the world outside and have no stack trace.
  */
 
 /** Root of every error nodens throws on purpose. `code` is stable and machine-readable. */
@@ -46,11 +46,8 @@ export class ConfigError extends NodensError {
   }
 }
 
-/**
- * Errors of the world come by the thousand in an outage, and where in us they were made says nothing: noting that down
- * would cost more than all else that is done for a query.
- */
-class WeatherError extends NodensError {
+/** No stack trace: an outage creates one of these for each query, and the stack would not help. */
+class ExpectedError extends NodensError {
   constructor(code: string, message: string, options?: ErrorOptions) {
     const { stackTraceLimit } = Error;
     Error.stackTraceLimit = 0;
@@ -63,7 +60,7 @@ class WeatherError extends NodensError {
 export type Phase = 'bind' | 'connect' | 'handshake' | 'write' | 'wait' | 'match';
 
 /** Thrown when the network, not the protocol, failed. `errno` is the system's name (ECONNREFUSED, ETIMEDOUT). */
-export class NetworkError extends WeatherError {
+export class NetworkError extends ExpectedError {
   readonly errno: string;
   readonly phase: Phase;
 
@@ -81,10 +78,11 @@ export interface ExtendedError {
 }
 
 /**
- * Thrown by a plugin when a query ends without an answer. `server/dispatch` alone turns it into a response with
- * `rcode` and the extended error; `rcode` -1 means silence (the query is dropped and counted).
+ * Thrown by a plugin when a query ends without an answer. `server/dispatch` turns it into a response with `rcode` and the
+ * extended error. Plugins above the one that throws may turn it into an answer first: `cache` into a stale one, `rewrite`
+ * and `dns64` into one of their own.
  */
-export class DnsError extends WeatherError {
+export class DnsError extends ExpectedError {
   readonly rcode: number;
   readonly extended: ExtendedError | undefined;
   /**
@@ -97,6 +95,13 @@ export class DnsError extends WeatherError {
     super('NODENS_DNS', message, options);
     this.rcode = rcode;
     this.extended = extended;
+  }
+}
+
+/** Thrown by a plugin that wants the query dropped: the client gets no response, and no plugin may make one. */
+export class DropQuery extends ExpectedError {
+  constructor(message: string) {
+    super('NODENS_DROP', message);
   }
 }
 

@@ -122,8 +122,8 @@ export class ResponseWriter {
   failed(query: Query, key: string, error: unknown): Answer {
     // It was not asked: that concerns this client alone, and tells others nothing of the name.
     if (error instanceof GaveWayError) throw error;
-    // Silence is wanted, and a fault of our own must not hide behind an old answer.
-    if (!(error instanceof DnsError) || error.rcode < 0) throw error;
+    // A dropped query gets no answer, and a fault of our own must not hide behind an old one.
+    if (!(error instanceof DnsError)) throw error;
     const good = this.#lastGood(key);
     if (good !== undefined) return good;
     if (error.rcode === RCODE.SERVFAIL && !error.isLocal) {

@@ -18,7 +18,7 @@ export async function agentCommand(argv: readonly string[]): Promise<number> {
 }
 
 /** No command line at all: the built-in Corefile, a banner for the person at the terminal. */
-export async function laptopCommand(): Promise<number> {
+export async function standaloneCommand(): Promise<number> {
   const options = agentOptions({ basecorefile: '', kubednscm: '' });
   return await serve(options, (daemon) => {
     process.stdout.write(banner(daemon));
@@ -43,7 +43,7 @@ export async function serve(
   } catch (error) {
     // Asked to go while it waited for something: a stop like any other.
     if (daemon.isStopping) return await stopped;
-    daemon.foundation.log.error({ event: 'start-failed' }, messageOf(error));
+    daemon.processServices.log.error({ event: 'start-failed' }, messageOf(error));
     await daemon.stop();
     return 1;
   }
@@ -62,7 +62,7 @@ function stopOnSignal(daemon: Daemon): Promise<number> {
     const stop = (signal: string): void => {
       if (isStopping) process.exit(2);
       isStopping = true;
-      daemon.foundation.log.info({ signal }, 'stopping');
+      daemon.processServices.log.info({ signal }, 'stopping');
       daemon.stop().then(
         () => resolve(0),
         () => resolve(1),
@@ -79,7 +79,7 @@ function stopOnSignal(daemon: Daemon): Promise<number> {
  * leaves behind is at worst one unanswered query.
  */
 function surviveOwnFaults(daemon: Daemon): void {
-  const { log, metrics } = daemon.foundation;
+  const { log, metrics } = daemon.processServices;
   const report = (error: unknown): void => {
     metrics.counter('coredns_panics_total').value++;
     const stack = error instanceof Error ? error.stack : undefined;

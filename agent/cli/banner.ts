@@ -1,17 +1,17 @@
 /** What a start says: a banner for people, a log line for machines. */
 import { type Endpoint, formatEndpoint } from '../base/address.ts';
 import type { Daemon } from '../daemon/daemon.ts';
-import type { Foundation } from '../daemon/foundation.ts';
+import type { ProcessServices } from '../daemon/process-services.ts';
 import { isEveryAddress } from '../server/listen/places.ts';
 import { VERSION } from './version.ts';
 
 const MEBIBYTE = 2 ** 20;
 
 /** A few lines: what listens, where misses go, a command to try. */
-export function banner({ foundation }: Daemon): string {
-  const { listeners, budget, admin } = foundation;
+export function banner({ processServices }: Daemon): string {
+  const { listeners, budget, admin } = processServices;
   const first = listeners.endpoints[0];
-  const targets = targetsOf(foundation);
+  const targets = targetsOf(processServices);
   return [
     `nodens ${VERSION}`,
     `  answers on   ${listeners.endpoints.map(placeText).join(', ')} (UDP and TCP)`,
@@ -39,13 +39,13 @@ function addressOf({ address }: Endpoint): string {
 }
 
 /** The same in one structured line. */
-export function logServing({ foundation }: Daemon): void {
-  const { listeners, budget, admin, log } = foundation;
+export function logServing({ processServices }: Daemon): void {
+  const { listeners, budget, admin, log } = processServices;
   log.info(
     {
       version: VERSION,
       listeners: listeners.endpoints.map(formatEndpoint),
-      upstreams: targetsOf(foundation),
+      upstreams: targetsOf(processServices),
       cacheBytes: budget.bytes,
       cacheBytesFrom: budget.reason,
       pages: admin.served,
@@ -55,6 +55,6 @@ export function logServing({ foundation }: Daemon): void {
 }
 
 /** Where misses go; blocks that share an upstream name it once. */
-function targetsOf({ upstreams }: Foundation): string[] {
+function targetsOf({ upstreams }: ProcessServices): string[] {
   return [...new Set(upstreams.summary().map(({ to }) => to))];
 }

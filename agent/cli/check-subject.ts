@@ -6,7 +6,7 @@ import { messageOf, UsageError } from '../base/errors.ts';
 import type { Environment } from '../config/corefile/env.ts';
 import type { ConfigFiles } from '../config/corefile/imports.ts';
 import { fileOf, openFile, systemFiles } from '../config/files.ts';
-import { serviceHostVariable, serviceIpOf } from '../config/pillars.ts';
+import { serviceHostVariable, serviceIpOf } from '../config/placeholders.ts';
 import type { AgentOptions } from '../daemon/options.ts';
 import type { Files, OpenFile } from '../query/services/files.ts';
 import type { CheckFlags } from './check-flags.ts';

@@ -83,7 +83,7 @@ async function examine(
   // In a pod: its own limit.
   const roomBytes = fileBudgetBytes(cgroupLimitBytes(readText));
   const run = await withPatterns(() => dryRun(corefile, plugged, roomBytes));
-  await prepareAll(run.assembly.plugins, 'at once');
+  await prepareAll(run.serverConfig.plugins, 'at once');
   warnings.push(...run.warnings);
   for (const name of run.foreignInterfaces)
     warnings.push(`bind ${name}: taken for an interface of the node, this machine has none`);

@@ -52,7 +52,7 @@ export function heapFlags(cacheBytes: number, limitBytes: number | undefined): s
  * Starts this program anew, in this process, with the flags it should have; returns where it has them, where it does not
  * serve, or where somebody has set the size of the heap by hand.
  */
-export function takeHeap(argv: readonly string[]): void {
+export function reexecWithHeapFlags(argv: readonly string[]): void {
   const { execArgv, execPath, env } = process;
   const script = process.argv[1];
   if (!isServing(argv) || script === undefined) return;

@@ -34,7 +34,7 @@ async function run(argv: readonly string[]): Promise<number> {
   if (first === 'help' || /^--?(help|h)$/.test(first)) return print(GENERAL_HELP);
   if (/^--?(version|v)$/.test(first) || first === 'version') return print(await versionText());
   if (/^--?plugins$/.test(first)) return print(await pluginList());
-  if (argv.length === 0) return await (await import('./agent.ts')).laptopCommand();
+  if (argv.length === 0) return await (await import('./agent.ts')).standaloneCommand();
   if (first.startsWith('-')) return await (await import('./dropin.ts')).dropinCommand(argv);
   const load = Object.hasOwn(SUBCOMMANDS, first) ? SUBCOMMANDS[first] : undefined;
   if (load === undefined) throw unknownSubcommand(first);

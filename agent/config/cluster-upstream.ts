@@ -2,7 +2,7 @@
 import { addressBytes, familyOf, formatAddress, parseEndpoint } from '../base/address.ts';
 import type { Environment } from './corefile/env.ts';
 import type { Block, Corefile, Line } from './corefile/types.ts';
-import { serviceIpOf } from './pillars.ts';
+import { serviceIpOf } from './placeholders.ts';
 
 /** Services in front of kube-dns, as they are called where the kubelet tells their addresses. */
 const SERVICES = ['nodens-upstream', 'kube-dns-upstream', 'kube-dns', 'coredns'];

@@ -10,14 +10,14 @@ import { watchFiles } from '../config/watch.ts';
 import { InitLink } from '../server/init-link.ts';
 import { nodeInterfaces } from '../server/listen/node-addresses.ts';
 import { BlockIdentities } from './configuration/block-ids.ts';
-import { Configurations, type ReloadReason } from './configuration/config-reloader.ts';
+import { ConfigReloader, type ReloadReason } from './configuration/config-reloader.ts';
 import { ConfigSource } from './configuration/config-source.ts';
-import { type Assembly, assemble } from './configuration/server-config-builder.ts';
-import { type Foundation, layFoundation } from './foundation.ts';
+import { buildServerConfig, type ServerConfig } from './configuration/server-config-builder.ts';
 import { initReporter } from './init-reporter.ts';
 import { watchOwnNetworks } from './node/own-networks.ts';
 import type { AgentOptions } from './options.ts';
-import { proveUpstreams, zonesToProve } from './self-test.ts';
+import { createProcessServices, type ProcessServices } from './process-services.ts';
+import { waitForUpstreams, zonesToProve } from './self-test.ts';
 import { DelayReport, isWorthWaiting } from './start-delay.ts';
 import { watchDescriptors } from './state/descriptor-watch.ts';
 import { SnapshotFile } from './state/snapshot-file.ts';
@@ -32,10 +32,10 @@ const DRAIN_MS = 5_000;
 const DRAIN_LOOK_MS = 10;
 
 export class Daemon {
-  readonly foundation: Foundation;
+  readonly processServices: ProcessServices;
   readonly #options: AgentOptions;
   readonly #clock: Clock;
-  readonly #configurations: Configurations;
+  readonly #reloader: ConfigReloader;
   readonly #source: ConfigSource;
   readonly #initLink: InitLink | undefined;
   readonly #snapshot: SnapshotFile | undefined;
@@ -54,28 +54,28 @@ export class Daemon {
     this.#options = options;
     this.#clock = clock;
     this.#env = env;
-    const foundation = layFoundation(options, clock);
-    this.foundation = foundation;
-    const { log, metrics, listeners, dispatcher, traffic, shared, tellLack } = foundation;
+    const processServices = createProcessServices(options, clock);
+    this.processServices = processServices;
+    const { log, metrics, listeners, dispatcher, traffic, shared, tellLack } = processServices;
     this.#descriptorWatch = watchDescriptors(clock, tellLack);
     this.#networkWatch = watchOwnNetworks(clock);
     const init = initReporter(metrics, log);
     const onProblem = (): void => init.configMapFailed();
     this.#source = new ConfigSource(options, { files: systemFiles, env, log, onProblem });
     const identities = new BlockIdentities();
-    this.#snapshot = snapshotFile(options.snapshotPath, foundation, identities);
-    this.#configurations = new Configurations({
+    this.#snapshot = snapshotFile(options.snapshotPath, processServices, identities);
+    this.#reloader = new ConfigReloader({
       ...{ listeners, dispatcher, clock, log, metrics, tellLack },
       load: () => this.#load(),
       inputs: () => this.#source.inputs,
-      assemble: (corefile) =>
-        assemble(corefile, {
+      buildServerConfig: (corefile) =>
+        buildServerConfig(corefile, {
           ...{ shared, identities, interfaces: nodeInterfaces },
           label: (endpoint) => listeners.label(endpoint),
-          trafficRow: (server, zone, view) => traffic.row(server, zone, view),
-          holdUps: () => this.#holdUps(),
+          requestMetrics: (server, zone, view) => traffic.row(server, zone, view),
+          notReadyReasons: () => this.#notReadyReasons(),
         }),
-      publish: (assembly) => this.#publish(assembly),
+      publish: (serverConfig) => this.#publish(serverConfig),
     });
     const { socketPath } = options;
     this.#initLink =
@@ -84,10 +84,10 @@ export class Daemon {
         : new InitLink({
             ...{ path: socketPath, clock, log, onGone: init.onGone },
             onStatus: (status) => {
-              foundation.identity.probePorts = status.probePorts;
+              processServices.identity.probePorts = status.probePorts;
               init.onStatus(status);
             },
-            nonce: foundation.identity.nonce,
+            nonce: processServices.identity.nonce,
           });
   }
 
@@ -96,23 +96,23 @@ export class Daemon {
    * `stop` is called in the meantime it does one or the other.
    */
   async start(): Promise<void> {
-    let assembly = await this.#patiently(() => this.#configurations.prepare());
+    let serverConfig = await this.#retryStartup(() => this.#reloader.prepare());
     const restored = this.#snapshot?.load() ?? 0;
     this.#snapshot?.start();
     // On its own machine nobody would answer in the meantime: only a node with init has kube-dns to wait behind. What
     // comes with answers need not wait for upstreams: it may be back in the middle of an outage.
-    for (let proved: Assembly | undefined; proved !== assembly && !this.#isStopping; ) {
-      proved = assembly;
-      await this.#prove(assembly, restored > 0);
+    for (let proved: ServerConfig | undefined; proved !== serverConfig && !this.#isStopping; ) {
+      proved = serverConfig;
+      await this.#prove(serverConfig, restored > 0);
       // A reload may have mended it meanwhile.
-      assembly = this.#configurations.current ?? assembly;
+      serverConfig = this.#reloader.current ?? serverConfig;
     }
     if (this.#isStopping) return;
-    await this.#patiently(() => this.#listen());
+    await this.#retryStartup(() => this.#listen());
     this.#isListening = true;
     // A reload came while it was binding: what that has brought in was not asked about.
-    const { current } = this.#configurations;
-    if (current !== undefined && current !== assembly) void this.#prove(current, true);
+    const { current } = this.#reloader;
+    if (current !== undefined && current !== serverConfig) void this.#prove(current, true);
     if (this.#options.pidFile !== undefined) this.#writePidFile(this.#options.pidFile);
     this.#initLink?.ready();
   }
@@ -126,7 +126,7 @@ export class Daemon {
   }
 
   reload(reason: ReloadReason): Promise<void> {
-    return this.#configurations.reload(reason);
+    return this.#reloader.reload(reason);
   }
 
   /**
@@ -134,10 +134,10 @@ export class Daemon {
    * then the sockets.
    */
   async stop(): Promise<void> {
-    const { listeners, log, admin, upstreams, cache, lines } = this.foundation;
+    const { listeners, log, admin, upstreams, cache, lines } = this.processServices;
     this.#isStopping = true;
     this.#watch?.close();
-    const lameduckMs = this.#configurations.current?.settings.lameduckMs ?? 0;
+    const lameduckMs = this.#reloader.current?.settings.lameduckMs ?? 0;
     if (lameduckMs > 0) await sleep(this.#clock, lameduckMs);
     if (this.#initLink !== undefined) {
       const isAcknowledged = await this.#initLink.withdraw();
@@ -150,7 +150,7 @@ export class Daemon {
     this.#descriptorWatch.cancel();
     this.#networkWatch.cancel();
     this.#initLink?.close();
-    this.#configurations.stop();
+    this.#reloader.stop();
     await admin.close();
     await upstreams.close();
     await this.#snapshot?.stop();
@@ -162,7 +162,7 @@ export class Daemon {
   }
 
   async #drained(): Promise<void> {
-    const { listeners } = this.foundation;
+    const { listeners } = this.processServices;
     const endMs = this.#clock.nowMs() + DRAIN_MS;
     while (listeners.pending > 0 && this.#clock.nowMs() < endMs) {
       await sleep(this.#clock, DRAIN_LOOK_MS);
@@ -170,14 +170,14 @@ export class Daemon {
   }
 
   /** Where a configuration has taken the place of this one meanwhile, there is nothing left to prove. */
-  async #prove({ corefile, endpoints }: Assembly, isRestored: boolean): Promise<void> {
+  async #prove({ corefile, endpoints }: ServerConfig, isRestored: boolean): Promise<void> {
     if (this.#initLink === undefined) return;
-    const { listeners, log, shared } = this.foundation;
+    const { listeners, log, shared } = this.processServices;
     const { knowsKubernetes, upstreamService } = this.#options;
     const proof = {};
     this.#proof = proof;
     this.#isDenied = false;
-    await proveUpstreams(zonesToProve(corefile), {
+    await waitForUpstreams(zonesToProve(corefile), {
       ...{ log, clock: this.#clock, resolve: shared.resolve, isRestored },
       isServing: this.#isListening,
       domains: knowsKubernetes ? clusterDomainsOf(corefile, this.#env, upstreamService) : [],
@@ -189,7 +189,7 @@ export class Daemon {
     });
   }
 
-  #holdUps(): string[] {
+  #notReadyReasons(): string[] {
     if (this.#isStopping) return ['shutdown'];
     // All at once: who has asked does not ask again for what was not among the first reasons.
     return [
@@ -201,9 +201,9 @@ export class Daemon {
 
   async #listen(): Promise<void> {
     try {
-      await this.#configurations.listen();
+      await this.#reloader.listen();
     } catch (error) {
-      const { metrics } = this.foundation;
+      const { metrics } = this.processServices;
       if (error instanceof NetworkError)
         metrics.counter('nodens_listen_errors_total', { errno: error.errno }).value++;
       throw error;
@@ -211,10 +211,10 @@ export class Daemon {
   }
 
   /** Tries until it works, or until it is not worth waiting for any more. */
-  async #patiently<Result>(attempt: () => Promise<Result>): Promise<Result> {
+  async #retryStartup<Result>(attempt: () => Promise<Result>): Promise<Result> {
     const startMs = this.#clock.nowMs();
     const isBehindInit = this.#initLink !== undefined;
-    const report = new DelayReport(this.foundation.log, isBehindInit);
+    const report = new DelayReport(this.processServices.log, isBehindInit);
     for (;;) {
       try {
         return await attempt();
@@ -228,13 +228,16 @@ export class Daemon {
     }
   }
 
-  async #publish(assembly: Assembly): Promise<void> {
-    const { admin, metricsPages } = this.foundation;
-    const routes = await metricsPages.routes(assembly.metricsPages, this.#options.metricsAddress);
-    await admin.reconcile([...routes, ...assembly.adminRoutes]);
+  async #publish(serverConfig: ServerConfig): Promise<void> {
+    const { admin, metricsPages } = this.processServices;
+    const routes = await metricsPages.routes(
+      serverConfig.metricsPages,
+      this.#options.metricsAddress,
+    );
+    await admin.reconcile([...routes, ...serverConfig.adminRoutes]);
     // What was to be proved is in force no more. A reload does not wait: the old configuration may be wrong by now, too.
     this.#proof = {};
-    if (this.#isListening) void this.#prove(assembly, true);
+    if (this.#isListening) void this.#prove(serverConfig, true);
   }
 
   #load(): Corefile {
@@ -253,7 +256,7 @@ export class Daemon {
     this.#watch?.close();
     const watch = watchFiles(watched, this.#clock, () => this.#changed(), {
       onError: (error) =>
-        this.foundation.log.warn(
+        this.processServices.log.warn(
           { event: 'watch-failed' },
           `cannot watch files: ${messageOf(error)}`,
         ),
@@ -262,7 +265,7 @@ export class Daemon {
   }
 
   #changed(): void {
-    const reloads = this.#configurations.current?.settings.reload !== undefined;
+    const reloads = this.#reloader.current?.settings.reload !== undefined;
     if (reloads || this.#options.reloadWithSignal) void this.reload('change');
   }
 
@@ -270,7 +273,7 @@ export class Daemon {
     try {
       writeInPlace(path, `${process.pid}\n`);
     } catch (error) {
-      this.foundation.log.warn(
+      this.processServices.log.warn(
         { event: 'pid-file', path },
         `cannot write the PID file: ${messageOf(error)}`,
       );
@@ -280,7 +283,7 @@ export class Daemon {
 
 function snapshotFile(
   path: string | undefined,
-  { cache, clock, metrics, log, budget, tellLack }: Foundation,
+  { cache, clock, metrics, log, budget, tellLack }: ProcessServices,
   identities: BlockIdentities,
 ): SnapshotFile | undefined {
   if (path === undefined) return undefined;

@@ -52,7 +52,7 @@ type Said = 'there' | 'denied' | 'nothing';
  * kube-dns denies the Service `kubernetes.default` in every one of `domains`, every name of the cluster would be denied:
  * then not before it knows it in one of them.
  */
-export async function proveUpstreams(
+export async function waitForUpstreams(
   zones: readonly string[],
   parts: SelfTestParts,
 ): Promise<void> {

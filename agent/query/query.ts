@@ -36,11 +36,11 @@ const NO_OCTETS = Buffer.alloc(0);
 const NO_SERVER: ServerLabel = { index: 0, label: '' };
 
 /** Counters of one (listener, zone, view); made at routing, kept over reloads. */
-export interface TrafficRow {
+export interface RequestMetrics {
   /** Called once for every query, when its response has been sized. `plugin` made the answer; '' for the server. */
   record(query: Query, rcode: number, responseBytes: number, plugin: string): void;
   /** Called when responses leave: `count` queries have taken `durationMs` each. */
-  took(durationMs: number, count: number): void;
+  recordDuration(durationMs: number, count: number): void;
 }
 
 export class Query {
@@ -66,7 +66,7 @@ export class Query {
   /** Questions a plugin asked for the sake of another one, counted from the client's: bounds re-entry. */
   depth = 0;
   /** Counters of (listener, zone, view), set by routing; undefined where the block has no `prometheus`. */
-  row: TrafficRow | undefined;
+  requestMetrics: RequestMetrics | undefined;
   /** Whether no client waits: a refresh, a prefetch, or a question a plugin asks for itself. */
   isInternal = false;
   /** What plugins tell of this query by `plugin/label`; undefined, at no cost, unless the block has `metadata`. */
@@ -100,7 +100,7 @@ export class Query {
     this.maxUdpBytes = LIMITS.ednsUdpSizeBytes.default;
     this.budgetMs = LIMITS.queryDeadlineMs.default;
     this.responseOptions = undefined;
-    this.row = undefined;
+    this.requestMetrics = undefined;
     this.metadata = undefined;
     this.#client = undefined;
     this.#clientSource = client;
@@ -153,7 +153,7 @@ export class Query {
     query.maxUdpBytes = this.maxUdpBytes;
     query.budgetMs = this.budgetMs;
     query.depth = this.depth;
-    query.row = this.row;
+    query.requestMetrics = this.requestMetrics;
     query.metadata = this.metadata;
     query.isInternal = this.isInternal;
     query.#client = this.client;

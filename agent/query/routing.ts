@@ -5,7 +5,7 @@
 import { TYPE } from '../dns/iana.ts';
 import { nameFromText } from '../dns/name.ts';
 import type { Handler } from './handler.ts';
-import type { Query, TrafficRow } from './query.ts';
+import type { Query, RequestMetrics } from './query.ts';
 
 /** What a zone of one listener leads to. */
 export interface Route {
@@ -13,7 +13,7 @@ export interface Route {
   readonly zone: string;
   readonly handler: Handler;
   /** Undefined where the block is not measured. */
-  readonly row: TrafficRow | undefined;
+  readonly requestMetrics: RequestMetrics | undefined;
   /** Whether questions of other classes than IN may pass (the block has `forward` or `chaos`, as in CoreDNS). */
   readonly anyClass: boolean;
   /** Whether the block takes the query; undefined for a block without views, which takes all of its zone. */
@@ -27,11 +27,11 @@ interface Entry extends Route {
 /** The zones of one listener. Built once per configuration, never changed. */
 export class ZoneTable {
   /** Counters of queries that no zone takes; CoreDNS's zone label `dropped`. */
-  readonly droppedRow: TrafficRow | undefined;
+  readonly droppedRow: RequestMetrics | undefined;
   /** Zones by the length of their wire name: each suffix of a query is compared with few of them. */
   readonly #byLength: Entry[][] = [];
 
-  constructor(routes: readonly Route[], droppedRow: TrafficRow | undefined) {
+  constructor(routes: readonly Route[], droppedRow: RequestMetrics | undefined) {
     this.droppedRow = droppedRow;
     for (const route of routes) {
       const name = nameFromText(route.zone);

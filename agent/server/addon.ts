@@ -8,13 +8,13 @@ import { fileURLToPath } from 'node:url';
 import { messageOf } from '../base/errors.ts';
 import type { PagesAddon } from '../base/pages.ts';
 import type { MemoryHolderAddon } from './memory-holder.ts';
-import type { SteerAddon } from './tcp/steer.ts';
+import type { TakeoverAddon } from './tcp/reuseport-takeover.ts';
 import type { BatchAddon } from './udp/addon-buffers.ts';
 
 /** Beside the bundle, or where the install script puts it in a source tree. */
 const PLACES = ['../native/agent.node', '../../build/agent.node'];
 
-type Addon = BatchAddon & MemoryHolderAddon & PagesAddon & SteerAddon;
+type Addon = BatchAddon & MemoryHolderAddon & PagesAddon & TakeoverAddon;
 
 /** The addon, or why there is none. Loading it again costs nothing. */
 export function loadAddon(): Addon | Error {

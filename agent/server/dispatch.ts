@@ -1,5 +1,5 @@
 /** Runs a query through its block's chain. The only place where the errors of a chain become rcodes. */
-import { DnsError, messageOf } from '../base/errors.ts';
+import { DnsError, DropQuery, messageOf } from '../base/errors.ts';
 import { CLASS, EDE, RCODE } from '../dns/iana.ts';
 import type { Answer } from '../query/answer.ts';
 import type { Result } from '../query/handler.ts';
@@ -8,10 +8,7 @@ import type { ZoneTable } from '../query/routing.ts';
 import type { Logger } from '../query/services/log.ts';
 import type { Counter } from '../query/services/metrics.ts';
 import { Identity } from './identity.ts';
-import { errorAnswer, SILENCE } from './respond.ts';
-
-/** Rcode by which a `DnsError` asks for silence. */
-const NO_RESPONSE = -1;
+import { DROPPED, errorAnswer } from './respond.ts';
 
 export class Dispatcher {
   readonly #log: Logger;
@@ -45,10 +42,10 @@ export class Dispatcher {
     const table = this.#tables[query.server.index];
     const route = table?.find(query);
     if (route === undefined) {
-      query.row = table?.droppedRow;
+      query.requestMetrics = table?.droppedRow;
       return errorAnswer(query, RCODE.REFUSED);
     }
-    query.row = route.row;
+    query.requestMetrics = route.requestMetrics;
     if (query.class !== CLASS.IN && !route.anyClass) return errorAnswer(query, RCODE.REFUSED);
     try {
       return route.handler(query);
@@ -59,10 +56,8 @@ export class Dispatcher {
 
   /** What a client gets in place of an answer. */
   failed(query: Query, error: unknown): Answer {
-    if (error instanceof DnsError) {
-      if (error.rcode === NO_RESPONSE) return SILENCE;
-      return errorAnswer(query, error.rcode, error.extended);
-    }
+    if (error instanceof DnsError) return errorAnswer(query, error.rcode, error.extended);
+    if (error instanceof DropQuery) return DROPPED;
     // Anything else is our own fault: the client still gets an answer, and we get to know.
     this.#panics.value++;
     const stack = error instanceof Error ? error.stack : undefined;

@@ -3,8 +3,8 @@ import { type Endpoint, formatEndpoint, isWildcard } from '../base/address.ts';
 import type { MemoryLedger } from '../base/clients/memory-ledger.ts';
 import { NetworkError } from '../base/errors.ts';
 import type { ServerLabel } from '../query/services/block.ts';
-import { FOLD_BY } from '../query/services/log.ts';
-import type { TcpPatience } from '../query/services/process.ts';
+import { DEDUPLICATE_BY } from '../query/services/log.ts';
+import type { TcpTimeouts } from '../query/services/process.ts';
 import { type Bound, type BoundParts, bindPlace } from './listen/bound.ts';
 import { EachAddress } from './listen/each-address.ts';
 import { type Place, placesOf } from './listen/places.ts';
@@ -38,7 +38,7 @@ export class Listeners {
   /** Endpoints that have sockets of their own, or are about to. */
   #specific: ReadonlySet<string> = new Set();
   /** By listener index; holds for listeners to come, too. */
-  #patience: readonly (TcpPatience | undefined)[] = [];
+  #timeouts: readonly (TcpTimeouts | undefined)[] = [];
 
   constructor(options: ListenersOptions) {
     this.#options = options;
@@ -87,7 +87,7 @@ export class Listeners {
         if (this.#open.has(key)) continue;
         const bound = await this.#bind(place);
         if (bound === undefined) continue;
-        bound.bePatient(this.#patienceOf(place.listener));
+        bound.setTcpTimeouts(this.#timeoutsOf(place.listener));
         this.#open.set(key, { listener: place.listener, bound });
         opened.push(key);
       }
@@ -108,17 +108,17 @@ export class Listeners {
   }
 
   /**
-   * Sets the patience with TCP clients of every listener, now and later; the default where `byServer`, by index, says
+   * Sets the timeouts with TCP clients of every listener, now and later; the default where `byServer`, by index, says
    * nothing.
    */
-  bePatient(byServer: readonly (TcpPatience | undefined)[]): void {
-    this.#patience = byServer;
+  setTcpTimeouts(byServer: readonly (TcpTimeouts | undefined)[]): void {
+    this.#timeouts = byServer;
     for (const { listener, bound } of this.#open.values())
-      bound.bePatient(this.#patienceOf(listener));
+      bound.setTcpTimeouts(this.#timeoutsOf(listener));
   }
 
-  #patienceOf(listener: Endpoint): TcpPatience {
-    return this.#patience[this.label(listener).index] ?? {};
+  #timeoutsOf(listener: Endpoint): TcpTimeouts {
+    return this.#timeouts[this.label(listener).index] ?? {};
   }
 
   /** TCP clients get the answers they have asked for and are told to go; UDP goes on until `close`. */
@@ -170,7 +170,7 @@ export class Listeners {
       'an address that is local only by a route gets none';
     const listener = formatEndpoint(place.listener);
     const fields = { event: 'each-address', listener, remedy } as const;
-    log.warn({ ...fields, [FOLD_BY]: `${fields.event} ${listener}` }, text);
+    log.warn({ ...fields, [DEDUPLICATE_BY]: `${fields.event} ${listener}` }, text);
     return each;
   }
 }

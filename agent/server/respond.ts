@@ -28,8 +28,8 @@ const MAX_MESSAGE_BYTES = 65_535;
 /** What every client takes over UDP (RFC 1035 §4.2.1). */
 const MIN_UDP_BYTES = 512;
 
-/** An answer that is never sent: the client hears nothing. */
-export const SILENCE = new Answer({
+/** In place of an answer: no response is sent (`DropQuery`). */
+export const DROPPED = new Answer({
   wire: Buffer.alloc(0),
   ttlOffsets: [],
   rcode: 0,
@@ -43,7 +43,7 @@ export function responseCapacity(answer: Answer, options?: Uint8Array): number {
 
 /**
  * Writes the response for `query` into `out` (at least `responseCapacity` octets) and returns its length; 0 for
- * `SILENCE`. `nowMs` decides how far TTLs have counted down.
+ * `DROPPED`. `nowMs` decides how far TTLs have counted down.
  */
 export function respond(query: Query, answer: Answer, nowMs: number, out: Buffer): number {
   const { length } = answer;

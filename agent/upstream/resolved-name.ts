@@ -7,7 +7,7 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { CLASS, RCODE, rcodeName, TYPE } from '../dns/iana.ts';
 import { nameToText } from '../dns/name.ts';
-import { FOLD_BY, type Logger } from '../query/services/log.ts';
+import { DEDUPLICATE_BY, type Logger } from '../query/services/log.ts';
 import type { Metrics } from '../query/services/metrics.ts';
 import type { UpstreamGroup, UpstreamReply } from '../query/services/upstreams.ts';
 
@@ -145,7 +145,12 @@ export class ResolvedName {
     const { log } = this.#context;
     const remedy = isOwn ? OWN_REMEDY : UNKNOWN_REMEDY;
     log.warn(
-      { name: this.text, event: 'upstream-name', remedy, [FOLD_BY]: `upstream-name ${this.text}` },
+      {
+        name: this.text,
+        event: 'upstream-name',
+        remedy,
+        [DEDUPLICATE_BY]: `upstream-name ${this.text}`,
+      },
       `upstream ${this.text} cannot be resolved: ${failure ?? own}; ${next}, will retry`,
     );
   }

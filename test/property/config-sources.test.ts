@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { parseEndpoint } from '../../agent/base/address.ts';
 import { expandZone, reverseZones } from '../../agent/config/corefile/keys.ts';
 import { NO_KUBE_DNS, readKubeDns } from '../../agent/config/kube-dns.ts';
-import { renderCorefile } from '../../agent/config/pillars.ts';
+import { renderCorefile } from '../../agent/config/placeholders.ts';
 import { clusterDomainOf, parseResolvConf } from '../../agent/config/resolv-conf.ts';
 import { memoryFiles } from '../support/corefiles/memory-files.ts';
 import { parseText } from '../support/corefiles/parse.ts';

@@ -9,7 +9,7 @@ import type { BlockContext } from '../../agent/query/services/block.ts';
 import type { FinishedSpan } from '../../agent/query/services/exports.ts';
 import type { LogFields, Logger } from '../../agent/query/services/log.ts';
 import type { Labels } from '../../agent/query/services/metrics.ts';
-import type { TcpPatience } from '../../agent/query/services/process.ts';
+import type { TcpTimeouts } from '../../agent/query/services/process.ts';
 import type { Services } from '../../agent/query/services/services.ts';
 import { FakeClock } from './fake-clock.ts';
 import { ledgerWith } from './ledger.ts';
@@ -63,7 +63,7 @@ export interface RecordedProcess {
   reload: { intervalMs: number; jitterMs: number } | undefined;
   debug: boolean;
   measured: boolean;
-  tcpPatience: TcpPatience | undefined;
+  tcpTimeouts: TcpTimeouts | undefined;
   unready: readonly string[];
 }
 
@@ -105,7 +105,7 @@ export function fakeServices(overrides: Partial<FakeServices> = {}): FakeService
     reload: undefined,
     debug: false,
     measured: false,
-    tcpPatience: undefined,
+    tcpTimeouts: undefined,
     unready: [],
   };
   const { clock = new FakeClock() } = overrides;
@@ -164,8 +164,8 @@ function recordingProcess(asked: RecordedProcess): Services['process'] {
     measureTraffic: () => {
       asked.measured = true;
     },
-    tcpPatience: (patience) => {
-      asked.tcpPatience = patience;
+    tcpTimeouts: (patience) => {
+      asked.tcpTimeouts = patience;
     },
     unready: () => asked.unready,
   };

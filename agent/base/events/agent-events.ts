@@ -14,7 +14,7 @@ export const AGENT_EVENTS = {
     remedy:
       'EADDRNOTAVAIL: see why init has not put the address on the node; other errors: see the message',
     runbook: 'port-taken',
-    foldsTexts: true,
+    ignoresText: true,
   },
   'port-taken': {
     level: 'warn',
@@ -22,7 +22,7 @@ export const AGENT_EVENTS = {
       'Another process has port 53 on an address of the agent. kube-dns serves; the agent retries.',
     remedy: 'find the process on the node with ss and have it leave the port',
     runbook: 'port-taken',
-    foldsTexts: true,
+    ignoresText: true,
   },
   'each-address': {
     level: 'warn',
@@ -48,7 +48,7 @@ export const AGENT_EVENTS = {
     meaning: 'No upstream answers yet: the agent does not listen, kube-dns serves the node.',
     remedy: 'see why the upstreams in the Corefile do not answer from this node',
     runbook: 'upstream-down',
-    foldsTexts: true,
+    ignoresText: true,
   },
   'cluster-domain': {
     level: 'error',
@@ -59,7 +59,7 @@ export const AGENT_EVENTS = {
       'correct the cluster domain (CLUSTER_DOMAIN, or the zone in the Corefile) or its upstream (-upstreamsvc, must be ' +
       'kube-dns). Only if kube-dns really does not know this Service: start the agent with -without-kubernetes-service',
     runbook: 'cluster-domain',
-    foldsTexts: true,
+    ignoresText: true,
   },
   'init-late': {
     level: 'warn',
@@ -67,7 +67,7 @@ export const AGENT_EVENTS = {
     remedy:
       'see the log of nodens init; where no init runs on purpose, start the agent with -without-init',
     runbook: 'agent-not-ready',
-    foldsTexts: true,
+    ignoresText: true,
   },
   'init-gone': {
     level: 'warn',
@@ -133,7 +133,7 @@ export const AGENT_EVENTS = {
       'An upstream denies many names at once: their last good answers are kept. At level info: denials count again.',
     remedy: 'ask the upstream directly whether these names exist',
     runbook: 'last-known-good',
-    foldsTexts: true,
+    ignoresText: true,
   },
   'client-limited': {
     level: 'warn',
@@ -148,7 +148,7 @@ export const AGENT_EVENTS = {
       'This node lacks file descriptors, memory or local ports (`what`). No upstream is blamed.',
     remedy: 'raise the limit on the node that `what` names',
     runbook: 'node-resources',
-    foldsTexts: true,
+    ignoresText: true,
   },
   'tcp-accept': {
     level: 'warn',
@@ -162,7 +162,7 @@ export const AGENT_EVENTS = {
     remedy:
       'none for a damaged or outdated file: the next snapshot replaces it. Else correct the folder',
     runbook: 'snapshot',
-    foldsTexts: true,
+    ignoresText: true,
   },
   'reload-refused': {
     level: 'error',
@@ -272,6 +272,6 @@ export const AGENT_EVENTS = {
     meaning: 'A fault of nodens itself. The agent goes on.',
     remedy: 'please report the line with its `stack`',
     runbook: 'internal-fault',
-    foldsTexts: true,
+    ignoresText: true,
   },
 } as const satisfies Record<string, LogEvent>;

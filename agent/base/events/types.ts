@@ -7,6 +7,6 @@ export interface LogEvent {
   readonly remedy: string;
   /** Page in docs/runbooks, without `.md`. */
   readonly runbook: string;
-  /** Repeats are folded whatever their text says. Without it only lines with the same text are. */
-  readonly foldsTexts?: true;
+  /** Repeats are deduplicated whatever their text says. Without it only lines with the same text are. */
+  readonly ignoresText?: true;
 }

@@ -28,11 +28,11 @@ const MAX_WORD_CHARS = 64;
 /** The entry of `known` closest to `word`, letter case aside, or undefined where none is close enough to be meant. */
 export function nearest(word: string, known: Iterable<string>): string | undefined {
   if (word.length > MAX_WORD_CHARS) return undefined;
-  const folded = word.toLowerCase();
+  const deduplicated = word.toLowerCase();
   let bestEdits = Math.max(1, Math.floor(word.length / 3)) + 1;
   let best: string | undefined;
   for (const candidate of known) {
-    const edits = distance(folded, candidate.toLowerCase());
+    const edits = distance(deduplicated, candidate.toLowerCase());
     if (edits >= bestEdits) continue;
     bestEdits = edits;
     best = candidate;

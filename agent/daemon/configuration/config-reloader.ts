@@ -15,7 +15,7 @@ import type { Logger } from '../../query/services/log.ts';
 import type { Metrics } from '../../query/services/metrics.ts';
 import type { Dispatcher } from '../../server/dispatch.ts';
 import type { Listeners } from '../../server/listeners.ts';
-import type { Assembly } from './server-config-builder.ts';
+import type { ServerConfig } from './server-config-builder.ts';
 
 export interface ConfigurationsParts {
   /** Reads and parses the configuration. Throws what is wrong with it. */
@@ -23,11 +23,11 @@ export interface ConfigurationsParts {
   /** Hash of what `load` read last. */
   readonly inputs: () => string;
   /** Makes it servable. Throws ConfigError. */
-  readonly assemble: (corefile: Corefile) => Assembly;
-  readonly listeners: Pick<Listeners, 'open' | 'retain' | 'bePatient'>;
+  readonly buildServerConfig: (corefile: Corefile) => ServerConfig;
+  readonly listeners: Pick<Listeners, 'open' | 'retain' | 'setTcpTimeouts'>;
   readonly dispatcher: Dispatcher;
   /** Takes over what is served over HTTP. */
-  readonly publish: (assembly: Assembly) => Promise<void>;
+  readonly publish: (serverConfig: ServerConfig) => Promise<void>;
   readonly clock: Clock;
   readonly log: AdjustableLogger;
   readonly metrics: Metrics;
@@ -41,9 +41,9 @@ const AGAIN_MS = 5_000;
 /** Why a reload is looked at; `signal` takes over even an unchanged Corefile (files it names may have changed). */
 export type ReloadReason = 'signal' | 'change' | 'interval';
 
-export class Configurations {
+export class ConfigReloader {
   readonly #parts: ConfigurationsParts;
-  #current: Assembly | undefined;
+  #current: ServerConfig | undefined;
   /** Reloads run one after the other. */
   #queue: Promise<void> = Promise.resolve();
   #interval: Timer | undefined;
@@ -58,17 +58,17 @@ export class Configurations {
     this.#parts = parts;
   }
 
-  get current(): Assembly | undefined {
+  get current(): ServerConfig | undefined {
     return this.#current;
   }
 
   /**
    * Makes the first configuration work, but for its listeners: chains run, admin pages answer. Rejects with ConfigError.
    */
-  async prepare(): Promise<Assembly> {
-    const { load, assemble, publish } = this.#parts;
+  async prepare(): Promise<ServerConfig> {
+    const { load, buildServerConfig, publish } = this.#parts;
     const corefile = load();
-    const first = await withPatterns(() => assemble(corefile));
+    const first = await withPatterns(() => buildServerConfig(corefile));
     await prepareAll(first.plugins, 'at once');
     this.#takeOver(first);
     await publish(first);
@@ -154,9 +154,9 @@ export class Configurations {
     );
   }
 
-  async #apply(corefile: Corefile): Promise<Assembly> {
-    const { assemble, dispatcher, listeners, publish } = this.#parts;
-    const next = await withPatterns(() => assemble(corefile));
+  async #apply(corefile: Corefile): Promise<ServerConfig> {
+    const { buildServerConfig, dispatcher, listeners, publish } = this.#parts;
+    const next = await withPatterns(() => buildServerConfig(corefile));
     await prepareAll(next.plugins, 'beside queries');
     const previous = this.#current;
     try {
@@ -176,12 +176,12 @@ export class Configurations {
     return next;
   }
 
-  #takeOver(next: Assembly): void {
+  #takeOver(next: ServerConfig): void {
     const { dispatcher, listeners, log } = this.#parts;
     // A listener that goes answers what it has received, until it is closed.
     dispatcher.swap(filledUp(next.tables, this.#current?.tables ?? []));
     log.setLevel(next.settings.isDebug ? 'debug' : 'info');
-    listeners.bePatient(next.tcpPatience);
+    listeners.setTcpTimeouts(next.tcpTimeouts);
     startAll(next.plugins, log);
     this.#report(this.#current, next);
     this.#current = next;
@@ -189,26 +189,29 @@ export class Configurations {
   }
 
   /** Queries that started on the old chains have at most one deadline left to live. */
-  #retire(previous: Assembly | undefined): void {
+  #retire(previous: ServerConfig | undefined): void {
     if (previous === undefined) return;
     this.#parts.clock.after(LIMITS.queryDeadlineMs.default, () => {
       for (const plugin of previous.plugins) plugin.stop?.();
     });
   }
 
-  #watchInterval(assembly: Assembly): void {
+  #watchInterval(serverConfig: ServerConfig): void {
     this.#interval?.cancel();
-    const { reload } = assembly.settings;
+    const { reload } = serverConfig.settings;
     if (reload === undefined) return;
     const periodMs = reload.intervalMs + (Math.random() - 0.5) * reload.jitterMs;
     this.#interval = this.#parts.clock.every(periodMs, () => void this.reload('interval'));
   }
 
-  #report(previous: Assembly | undefined, next: Assembly): void {
+  #report(previous: ServerConfig | undefined, next: ServerConfig): void {
     const { metrics } = this.#parts;
     for (const labels of previous?.enabled ?? []) metrics.drop('coredns_plugin_enabled', labels);
     for (const labels of next.enabled) metrics.gauge('coredns_plugin_enabled', labels).value = 1;
-    const version = (assembly: Assembly) => ({ hash: 'sha512', value: assembly.corefile.hash });
+    const version = (serverConfig: ServerConfig) => ({
+      hash: 'sha512',
+      value: serverConfig.corefile.hash,
+    });
     if (previous !== undefined) metrics.drop('coredns_reload_version_info', version(previous));
     metrics.gauge('coredns_reload_version_info', version(next)).value = 1;
     metrics.gauge('nodens_config_valid').value = 1;
@@ -230,7 +233,10 @@ function lackBehind(error: unknown): LackOf | undefined {
 }
 
 /** `tables`, and of `others` those of listeners that `tables` does not have. */
-function filledUp(tables: Assembly['tables'], others: Assembly['tables']): Assembly['tables'] {
+function filledUp(
+  tables: ServerConfig['tables'],
+  others: ServerConfig['tables'],
+): ServerConfig['tables'] {
   const length = Math.max(tables.length, others.length);
   return Array.from({ length }, (_, index) => tables[index] ?? others[index]);
 }

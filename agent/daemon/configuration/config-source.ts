@@ -14,7 +14,7 @@ import {
   readKubeDns,
   STUB_DOMAINS,
 } from '../../config/kube-dns.ts';
-import { renderCorefile, serviceIpOf } from '../../config/pillars.ts';
+import { renderCorefile, serviceIpOf } from '../../config/placeholders.ts';
 import { clusterDomainOf, parseResolvConf } from '../../config/resolv-conf.ts';
 import { writeAtomically } from '../../config/watch.ts';
 import type { Logger } from '../../query/services/log.ts';

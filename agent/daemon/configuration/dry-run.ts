@@ -14,10 +14,10 @@ import type { Logger } from '../../query/services/log.ts';
 import type { Services } from '../../query/services/services.ts';
 import type { UpstreamGroupOptions } from '../../query/services/upstreams.ts';
 import { BlockIdentities } from './block-ids.ts';
-import { type Assembly, assemble } from './server-config-builder.ts';
+import { buildServerConfig, type ServerConfig } from './server-config-builder.ts';
 
 export interface DryRun {
-  readonly assembly: Assembly;
+  readonly serverConfig: ServerConfig;
   /** In the order of the `cache` directives of the file. */
   readonly caches: readonly CacheOptions[];
   /** In the order of the `forward` lines of the file. */
@@ -58,22 +58,22 @@ export function dryRun(
   const warn = (_fields: unknown, message: string): void => void warnings.push(message);
   const log: Logger = { debug: () => {}, info: () => {}, warn, error: warn };
   const labels = new Map<string, ServerLabel>();
-  const assembly = assemble(corefile, {
-    shared: stillServices(log, files, fileBudgetBytes, caches, groups),
+  const serverConfig = buildServerConfig(corefile, {
+    shared: noopServices(log, files, fileBudgetBytes, caches, groups),
     identities: new BlockIdentities(),
     interfaces: () => new Interfaces(foreign),
-    holdUps: () => [],
+    notReadyReasons: () => [],
     label: (endpoint) => {
       const label = `dns://${formatEndpoint(endpoint)}`;
       const known = labels.get(label) ?? { index: labels.size, label };
       labels.set(label, known);
       return known;
     },
-    trafficRow: () => ({ record: () => {}, took: () => {} }),
+    requestMetrics: () => ({ record: () => {}, recordDuration: () => {} }),
   });
   // Forward asks for its upstreams when it starts; whatever else a plugin starts waits for a clock that stands still.
-  for (const plugin of assembly.plugins) if (plugin.name === 'forward') plugin.start?.();
-  return { assembly, caches, groups, warnings, foreignInterfaces: [...foreign] };
+  for (const plugin of serverConfig.plugins) if (plugin.name === 'forward') plugin.start?.();
+  return { serverConfig, caches, groups, warnings, foreignInterfaces: [...foreign] };
 }
 
 /** The loopback, and any name that might be an interface of a node. */
@@ -93,7 +93,7 @@ class Interfaces extends Map<string, readonly string[]> {
   }
 }
 
-function stillServices(
+function noopServices(
   log: Logger,
   files: Pick<Files, 'read' | 'open'>,
   fileBudgetBytes: number,

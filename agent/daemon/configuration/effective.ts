@@ -20,7 +20,7 @@ const DEFAULT_ARGS: Readonly<Record<string, string>> = {
   bufsize: '1232',
 };
 
-export function effectiveCorefile({ assembly, caches, groups }: DryRun): string {
+export function effectiveCorefile({ serverConfig, caches, groups }: DryRun): string {
   const nextCache = caches[Symbol.iterator]();
   const nextGroup = groups[Symbol.iterator]();
   const directive = (found: Directive): string[] => {
@@ -31,7 +31,7 @@ export function effectiveCorefile({ assembly, caches, groups }: DryRun): string 
         : lineOf(use, DEFAULT_ARGS[found.name]),
     );
   };
-  return assembly.corefile.blocks.map((block) => blockText(block, directive)).join('\n');
+  return serverConfig.corefile.blocks.map((block) => blockText(block, directive)).join('\n');
 }
 
 function blockText(block: Block, directive: (found: Directive) => string[]): string {

@@ -7,11 +7,11 @@ import { checkDirectives } from '../../config/known-directives.ts';
 import { bindAddresses } from '../../plugins/bind/setup.ts';
 import { PLUGINS, SUPPORTED } from '../../plugins/order.ts';
 import { compose, type Plugin } from '../../query/plugin.ts';
-import type { TrafficRow } from '../../query/query.ts';
+import type { RequestMetrics } from '../../query/query.ts';
 import type { Route, ZoneTable } from '../../query/routing.ts';
 import type { AdminHandler, AdminRoutes, MetricsPageOptions } from '../../query/services/admin.ts';
 import type { BlockContext, ServerLabel } from '../../query/services/block.ts';
-import type { ProcessSettings, TcpPatience } from '../../query/services/process.ts';
+import type { ProcessSettings, TcpTimeouts } from '../../query/services/process.ts';
 import type { Services } from '../../query/services/services.ts';
 import { refuse } from '../../server/dispatch.ts';
 import { tablesOf, type Zone } from '../../server/listen/tables.ts';
@@ -32,14 +32,14 @@ export interface Settings {
 }
 
 /** A configuration ready to serve. */
-export interface Assembly {
+export interface ServerConfig {
   readonly corefile: Corefile;
   /** Listeners, as the Corefile names them: the address is '' for a block without `bind`. */
   readonly endpoints: readonly Endpoint[];
   /** By listener index. */
   readonly tables: readonly (ZoneTable | undefined)[];
   /** By listener index. */
-  readonly tcpPatience: readonly (TcpPatience | undefined)[];
+  readonly tcpTimeouts: readonly (TcpTimeouts | undefined)[];
   readonly plugins: readonly Plugin[];
   readonly adminRoutes: readonly AdminRoute[];
   /** What /metrics shows, by address. */
@@ -50,20 +50,20 @@ export interface Assembly {
 }
 
 /** What assembling needs from the process. */
-export interface AssemblyParts {
+export interface ServerConfigParts {
   /** Services that are the same for every block. */
   readonly shared: Omit<Services, 'block' | 'admin' | 'process'>;
   readonly identities: BlockIdentities;
   readonly label: (endpoint: Endpoint) => ServerLabel;
   readonly interfaces: () => ReadonlyMap<string, readonly string[]>;
   /** What keeps the whole process from being ready: it has not begun to listen, or is on its way out. */
-  readonly holdUps: () => readonly string[];
-  readonly trafficRow: (server: ServerLabel, zone: string, view: string) => TrafficRow;
+  readonly notReadyReasons: () => readonly string[];
+  readonly requestMetrics: (server: ServerLabel, zone: string, view: string) => RequestMetrics;
 }
 
 /** Throws ConfigError for anything in `corefile` that cannot be served. */
-export function assemble(corefile: Corefile, parts: AssemblyParts): Assembly {
-  return boundingPatterns(() => new Assembler(corefile, parts).run());
+export function buildServerConfig(corefile: Corefile, parts: ServerConfigParts): ServerConfig {
+  return boundingPatterns(() => new ServerConfigBuilder(corefile, parts).run());
 }
 
 /** Address of a listener of a block without `bind`. */
@@ -76,24 +76,24 @@ interface Placed {
   readonly addresses: readonly string[];
 }
 
-class Assembler {
+class ServerConfigBuilder {
   readonly #corefile: Corefile;
-  readonly #parts: AssemblyParts;
+  readonly #parts: ServerConfigParts;
   readonly #plugins: Plugin[] = [];
   readonly #adminRoutes: AdminRoute[] = [];
   readonly #metricsPages = new Map<string, MetricsPageOptions>();
   readonly #settings: Settings = { lameduckMs: 0, reload: undefined, isDebug: false };
   readonly #zones = new Map<string, Zone[]>();
   readonly #endpoints = new Map<string, Endpoint>();
-  readonly #tcpPatience: (TcpPatience | undefined)[] = [];
-  readonly #enabled: Assembly['enabled'][number][] = [];
+  readonly #tcpTimeouts: (TcpTimeouts | undefined)[] = [];
+  readonly #enabled: ServerConfig['enabled'][number][] = [];
 
-  constructor(corefile: Corefile, parts: AssemblyParts) {
+  constructor(corefile: Corefile, parts: ServerConfigParts) {
     this.#corefile = corefile;
     this.#parts = parts;
   }
 
-  run(): Assembly {
+  run(): ServerConfig {
     checkDirectives(this.#corefile, SUPPORTED);
     const placed = this.#corefile.blocks.map((block) => this.#place(block));
     for (const block of placed) this.#addBlock(block);
@@ -101,7 +101,7 @@ class Assembler {
       corefile: this.#corefile,
       endpoints: [...this.#endpoints.values()],
       tables: tablesOf([...this.#endpoints.values()], this.#zones, this.#parts),
-      tcpPatience: this.#tcpPatience,
+      tcpTimeouts: this.#tcpTimeouts,
       plugins: this.#plugins,
       adminRoutes: this.#adminRoutes,
       metricsPages: this.#metricsPages,
@@ -182,9 +182,9 @@ class Assembler {
         settings.isDebug = true;
       },
       measureTraffic,
-      tcpPatience: (patience) => {
+      tcpTimeouts: (patience) => {
         for (const { index } of servers)
-          this.#tcpPatience[index] = { ...this.#tcpPatience[index], ...patience };
+          this.#tcpTimeouts[index] = { ...this.#tcpTimeouts[index], ...patience };
       },
       unready: () => this.#unready(),
     };
@@ -192,7 +192,7 @@ class Assembler {
 
   #unready(): string[] {
     const unready = this.#plugins.filter((plugin) => plugin.ready?.() === false);
-    return [...this.#parts.holdUps(), ...unready.map(({ name }) => name)];
+    return [...this.#parts.notReadyReasons(), ...unready.map(({ name }) => name)];
   }
 
   #addZone(

@@ -36,8 +36,8 @@ const ANSWERING = new Set(
 
 /** `clusterDomain` is lower case with trailing dot. */
 export function warningsOf(run: DryRun, clusterDomain: string): Warning[] {
-  const { caches, groups, assembly } = run;
-  const { blocks } = assembly.corefile;
+  const { caches, groups, serverConfig } = run;
+  const { blocks } = serverConfig.corefile;
   const nextCache = caches[Symbol.iterator]();
   const nextGroup = groups[Symbol.iterator]();
   const meant = blocks.map((block): Meant => {
@@ -121,9 +121,9 @@ function* missingClusterDomain(meant: readonly Meant[], clusterDomain: string): 
 }
 
 /** Pages that meet something else on their port. */
-function* adminPorts({ assembly }: DryRun): Iterable<Warning> {
-  const place = { file: assembly.corefile.file, line: 1 };
-  const { adminRoutes, metricsPages } = assembly;
+function* adminPorts({ serverConfig }: DryRun): Iterable<Warning> {
+  const place = { file: serverConfig.corefile.file, line: 1 };
+  const { adminRoutes, metricsPages } = serverConfig;
   const addresses = new Set([...adminRoutes.map(({ address }) => address), ...metricsPages.keys()]);
   const hosts = new Map<number, Set<string>>();
   for (const address of addresses) {

@@ -6,7 +6,7 @@ import type { Server } from 'node:net';
 import type { Timer } from '../../base/clock.ts';
 import { errnoOf, messageOf } from '../../base/errors.ts';
 import { lackOfOpening } from '../../base/lack.ts';
-import { FOLD_BY } from '../../query/services/log.ts';
+import { DEDUPLICATE_BY } from '../../query/services/log.ts';
 import { askFirst } from './first-request.ts';
 import { type HttpClients, type HttpClientsOptions, UNIX } from './http-clients.ts';
 import type { Pages } from './http-request.ts';
@@ -114,7 +114,10 @@ export class AdminListener {
     const { log } = this.#options;
     const address = this.#address;
     const fields = { address, errno: errnoOf(error), reason: messageOf(error), ...more };
-    log[level]({ event: 'admin-port', [FOLD_BY]: `${message} ${address}`, ...fields }, message);
+    log[level](
+      { event: 'admin-port', [DEDUPLICATE_BY]: `${message} ${address}`, ...fields },
+      message,
+    );
   }
 }
 

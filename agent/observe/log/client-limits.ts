@@ -1,7 +1,7 @@
 /** Tells which clients the agent had to limit: a counter by client for a few of them, and a log line. */
 import { clientName } from '../../base/clients/client-key.ts';
 import type { Limited } from '../../query/services/client-limits.ts';
-import { FOLD_BY, type Logger } from '../../query/services/log.ts';
+import { DEDUPLICATE_BY, type Logger } from '../../query/services/log.ts';
 import type { Counter, Metrics } from '../../query/services/metrics.ts';
 
 /** Clients with a series of their own; all later ones share one, so that no client makes series at will. */
@@ -67,6 +67,6 @@ export function clientLimits(metrics: Metrics, log: Logger): (what: Limited, key
     // One client must not keep the name of another out of the log.
     const same = `client-limited ${what} ${label}`;
     const fields = { event: 'client-limited', what, client, remedy: REMEDIES[what] } as const;
-    log.warn({ ...fields, [FOLD_BY]: same }, MESSAGES[what]);
+    log.warn({ ...fields, [DEDUPLICATE_BY]: same }, MESSAGES[what]);
   };
 }

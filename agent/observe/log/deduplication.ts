@@ -1,12 +1,12 @@
 /**
- * Repeats folded: the first of an event is written at once, those of the next 10 s become one line with `repeated`.
+ * Repeats deduplicated: the first of an event is written at once, those of the next 10 s become one line with `repeated`.
  * An outage then costs a line per kind of failure and window, not a line per query.
  */
 import type { Clock, Timer } from '../../base/clock.ts';
 import { eventOf } from '../../base/events/table.ts';
-import { FOLD_BY, type Logger, type ProblemFields } from '../../query/services/log.ts';
+import { DEDUPLICATE_BY, type Logger, type ProblemFields } from '../../query/services/log.ts';
 
-export const FOLD_WINDOW_MS = 10_000;
+export const DEDUPLICATION_WINDOW_MS = 10_000;
 /** Kinds of events remembered at once; over it the oldest window ends early. */
 export const MAX_EVENTS = 1_000;
 
@@ -22,17 +22,21 @@ interface Window {
   message: string;
 }
 
-export interface FoldedLogger extends Logger {
+export interface DeduplicatingLogger extends Logger {
   /** Ends every window now: what was held back is written. */
   close(): void;
 }
 
 /**
- * Folds warnings and errors of `log`. Two lines are the same where level and `FOLD_BY` agree; without it level and the
- * field `event` if the table of events says so, else level and message. The folded line carries the last repeat's fields
+ * Folds warnings and errors of `log`. Two lines are the same where level and `DEDUPLICATE_BY` agree; without it level and the
+ * field `event` if the table of events says so, else level and message. The deduplicated line carries the last repeat's fields
  * and its time: a line that is written late must not read as if it happened after the lines before it.
  */
-export function folded(log: Logger, clock: Clock, windowMs = FOLD_WINDOW_MS): FoldedLogger {
+export function deduplicated(
+  log: Logger,
+  clock: Clock,
+  windowMs = DEDUPLICATION_WINDOW_MS,
+): DeduplicatingLogger {
   const windows = new Map<string, Window>();
 
   const end = (key: string): void => {
@@ -46,11 +50,13 @@ export function folded(log: Logger, clock: Clock, windowMs = FOLD_WINDOW_MS): Fo
     window.write({ ...fields, repeated, lastTime }, `${message} (repeated, last at ${lastTime})`);
   };
 
-  const fold =
+  const deduplicate =
     (level: string, write: Write): Write =>
     (fields, message) => {
-      const { event, [FOLD_BY]: same = eventOf(event)?.foldsTexts === true ? event : message } =
-        fields;
+      const {
+        event,
+        [DEDUPLICATE_BY]: same = eventOf(event)?.ignoresText === true ? event : message,
+      } = fields;
       const key = `${level} ${same}`;
       const window = windows.get(key);
       if (window !== undefined) {
@@ -69,8 +75,8 @@ export function folded(log: Logger, clock: Clock, windowMs = FOLD_WINDOW_MS): Fo
   return {
     debug: log.debug,
     info: log.info,
-    warn: fold('warn', log.warn),
-    error: fold('error', log.error),
+    warn: deduplicate('warn', log.warn),
+    error: deduplicate('error', log.error),
     close: () => {
       for (const key of windows.keys()) end(key);
     },

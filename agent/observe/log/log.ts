@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import type { Clock } from '../../base/clock.ts';
 import { withRemedy } from '../../base/events/table.ts';
 import type { Logger } from '../../query/services/log.ts';
-import { folded } from './deduplication.ts';
+import { deduplicated } from './deduplication.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -17,12 +17,12 @@ export interface LogOptions {
 
 export interface AdjustableLogger extends Logger {
   setLevel(level: LogLevel): void;
-  /** Writes out what is being folded. For the end of the process. */
+  /** Writes out what is being deduplicated. For the end of the process. */
   close(): void;
 }
 
 /**
- * The logger of the process. Warnings and errors that repeat within 10 s are folded (see `fold.ts`). A line reads
+ * The logger of the process. Warnings and errors that repeat within 10 s are deduplicated (see `fold.ts`). A line reads
  * `{"level":"error","time":"2026-01-31T12:00:00.000Z",…fields,"msg":"…"}`.
  */
 export function createLogger({ level, writeLine, clock }: LogOptions): AdjustableLogger {
@@ -41,7 +41,7 @@ export function createLogger({ level, writeLine, clock }: LogOptions): Adjustabl
     warn: (fields, message) => out.warn(withRemedy(fields), message),
     error: (fields, message) => out.error(withRemedy(fields), message),
   };
-  const { close, ...logger } = folded(plain, clock);
+  const { close, ...logger } = deduplicated(plain, clock);
   const setLevel = (next: LogLevel): void => {
     out.level = next;
   };

@@ -2,7 +2,7 @@
 import type { Histogram } from '../../query/services/metrics.ts';
 import type { Sample } from './samples.ts';
 
-export class Distribution implements Histogram {
+export class HistogramSeries implements Histogram {
   readonly #bounds: Float64Array;
   /** Observations per bucket, not cumulative; the last is +Inf. */
   readonly #counts: Float64Array;

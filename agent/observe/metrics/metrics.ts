@@ -1,14 +1,14 @@
 /** Counters, gauges and histograms as plain numbers; looked at only when somebody scrapes. */
 import { InternalError } from '../../base/errors.ts';
 import type { Counter, Gauge, Histogram, Labels, Metrics } from '../../query/services/metrics.ts';
-import { Distribution } from './histogram.ts';
+import { HistogramSeries } from './histogram.ts';
 import { COUNTED_SERIES, type SeriesSpec } from './names.ts';
 import { type Family, lazily, type Sample, type Source } from './samples.ts';
 
 /** A cell is a number, a distribution, or a gauge that is asked. */
 interface Series {
   readonly labels: Labels;
-  cell: { value: number } | Distribution;
+  cell: { value: number } | HistogramSeries;
   read: (() => number) | undefined;
 }
 
@@ -43,7 +43,7 @@ export class SeriesTable implements Metrics, Source {
   }
 
   histogram(name: string, labels: Labels = NO_LABELS): Histogram {
-    return this.#series(name, 'histogram', labels).cell as Distribution;
+    return this.#series(name, 'histogram', labels).cell as HistogramSeries;
   }
 
   gaugeFrom(name: string, labels: Labels, read: () => number): void {
@@ -83,7 +83,7 @@ function seriesOf(entry: Entry, labels: Labels): Series {
   let series = entry.series.get(key);
   if (series === undefined) {
     const { buckets } = entry.spec;
-    const cell = buckets === undefined ? { value: 0 } : new Distribution(buckets);
+    const cell = buckets === undefined ? { value: 0 } : new HistogramSeries(buckets);
     series = { labels: { ...labels }, cell, read: undefined };
     entry.series.set(key, series);
   }
@@ -107,6 +107,6 @@ function* samplesOfAll(name: string, series: ReadonlyMap<string, Series>): Itera
 }
 
 function samplesOf(name: string, { labels, cell, read }: Series): Sample[] {
-  if (cell instanceof Distribution) return cell.samples(name, labels);
+  if (cell instanceof HistogramSeries) return cell.samples(name, labels);
   return [{ labels, value: read === undefined ? cell.value : read() }];
 }

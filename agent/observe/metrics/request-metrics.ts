@@ -4,10 +4,10 @@
  */
 import type { Family as AddressFamily } from '../../base/address.ts';
 import { rcodeName, TYPE } from '../../dns/iana.ts';
-import type { Query, TrafficRow } from '../../query/query.ts';
+import type { Query, RequestMetrics } from '../../query/query.ts';
 import type { ServerLabel } from '../../query/services/block.ts';
 import type { Labels } from '../../query/services/metrics.ts';
-import { Distribution } from './histogram.ts';
+import { HistogramSeries } from './histogram.ts';
 import { SIZE_BUCKETS, TIME_BUCKETS, TRAFFIC_SERIES } from './names.ts';
 import { type Family, lazily, type Sample, type Source } from './samples.ts';
 
@@ -52,14 +52,14 @@ const REQUESTS_OF_FAMILY = PROTOCOLS.length * TYPE_LABELS.length;
 
 type FamilyName = keyof typeof TRAFFIC_SERIES;
 
-class Row implements TrafficRow {
+class Row implements RequestMetrics {
   readonly labels: Labels;
   /** Of a listener with one address, which is that of all its clients. */
   readonly #family: AddressFamily;
   readonly #requests = new Float64Array(FAMILIES.length * REQUESTS_OF_FAMILY);
-  readonly #requestSizes = PROTOCOLS.map(() => new Distribution(SIZE_BUCKETS));
-  readonly #responseSizes = PROTOCOLS.map(() => new Distribution(SIZE_BUCKETS));
-  readonly #durations = new Distribution(TIME_BUCKETS);
+  readonly #requestSizes = PROTOCOLS.map(() => new HistogramSeries(SIZE_BUCKETS));
+  readonly #responseSizes = PROTOCOLS.map(() => new HistogramSeries(SIZE_BUCKETS));
+  readonly #durations = new HistogramSeries(TIME_BUCKETS);
   #dnssecOk = 0;
   readonly #responses = new Map<string, Float64Array>();
   /** The plugin that answered last, which most often answers next. */
@@ -79,8 +79,8 @@ class Row implements TrafficRow {
     const familyAt = (server.family ?? this.#family) === 4 ? 0 : REQUESTS_OF_FAMILY;
     add(this.#requests, familyAt + tcp * TYPE_LABELS.length + typeIndex);
     if (query.dnssecOk) this.#dnssecOk++;
-    (this.#requestSizes[tcp] as Distribution).observe(query.length);
-    (this.#responseSizes[tcp] as Distribution).observe(responseBytes);
+    (this.#requestSizes[tcp] as HistogramSeries).observe(query.length);
+    (this.#responseSizes[tcp] as HistogramSeries).observe(responseBytes);
     if (plugin !== this.#lastPlugin) {
       this.#lastResponses = this.#responsesOf(plugin);
       this.#lastPlugin = plugin;
@@ -88,7 +88,7 @@ class Row implements TrafficRow {
     add(this.#lastResponses, Math.min(rcode, RCODES));
   }
 
-  took(durationMs: number, count: number): void {
+  recordDuration(durationMs: number, count: number): void {
     this.#durations.observe(durationMs / 1_000, count);
   }
 
@@ -140,7 +140,7 @@ class Row implements TrafficRow {
     yield* this.#sizes(name, this.#responseSizes);
   }
 
-  *#sizes(name: string, sizes: readonly Distribution[]): Iterable<Sample> {
+  *#sizes(name: string, sizes: readonly HistogramSeries[]): Iterable<Sample> {
     for (const [i, distribution] of sizes.entries()) {
       if (distribution.count === 0) continue;
       yield* distribution.samples(name, { ...this.labels, proto: PROTOCOLS[i] as string });
@@ -169,7 +169,7 @@ export class TrafficTable implements Source {
    * The row of a listener, zone (lower case, with trailing dot; `dropped` for what was refused before routing) and view
    * ('' without one). The same row for the same three, always.
    */
-  row(server: ServerLabel, zone: string, view: string): TrafficRow {
+  row(server: ServerLabel, zone: string, view: string): RequestMetrics {
     const key = `${server.label}\u0000${zone}\u0000${view}`;
     let row = this.#rows.get(key);
     if (row === undefined) {

@@ -1,5 +1,5 @@
 import { addressBytes, type Cidr, cidrContains } from '../../base/address.ts';
-import { DnsError, type ExtendedError } from '../../base/errors.ts';
+import { DropQuery, type ExtendedError } from '../../base/errors.ts';
 import { EDE, RCODE } from '../../dns/iana.ts';
 import { isSubdomain } from '../../dns/name.ts';
 import { madeAnswer } from '../../query/answer.ts';
@@ -38,8 +38,6 @@ export interface AclCounters {
 
 const BLOCKED: ExtendedError = { code: EDE.BLOCKED, text: '' };
 const FILTERED: ExtendedError = { code: EDE.FILTERED, text: '' };
-/** Rcode of a query that gets no response. */
-const SILENCE = -1;
 
 /** In each rule whose zone holds the name the first policy that matches decides; `allow` ends the search. */
 export function aclHandler(
@@ -57,7 +55,7 @@ export function aclHandler(
     }
     const { action, zone } = verdict;
     count.of(action, zone).value++;
-    if (action === 'drop') throw new DnsError(SILENCE, 'dropped by acl');
+    if (action === 'drop') throw new DropQuery('dropped by acl');
     if (action === 'block') return denied(query, RCODE.REFUSED, BLOCKED);
     return denied(query, RCODE.NOERROR, FILTERED);
   };

@@ -60,7 +60,9 @@ export function dns64Handler(options: Dns64Options): (query: Query, next: Handle
 
 /** Silence is wanted, a fault of our own is none of the name's, and what does not exist has no addresses either. */
 function isFailure(error: unknown): boolean {
-  return error instanceof DnsError && error.rcode > 0 && error.rcode !== RCODE.NXDOMAIN;
+  return (
+    error instanceof DnsError && error.rcode !== RCODE.NOERROR && error.rcode !== RCODE.NXDOMAIN
+  );
 }
 
 /**

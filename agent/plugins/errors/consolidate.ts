@@ -2,7 +2,7 @@
 import type { Clock, Timer } from '../../base/clock.ts';
 import { formatDuration } from '../../base/text/duration.ts';
 import type { Pattern } from '../../base/text/pattern.ts';
-import { FOLD_BY, type Logger } from '../../query/services/log.ts';
+import { DEDUPLICATE_BY, type Logger } from '../../query/services/log.ts';
 
 export interface ConsolidationOptions {
   readonly windowMs: number;
@@ -56,6 +56,9 @@ export class Consolidation {
     if (count === 0 || (count === 1 && showFirst)) return;
     const message = `${count} errors like '${text}' occurred in last ${formatDuration(windowMs)}`;
     const event = 'errors-consolidated';
-    this.#log[level]({ event, count, [FOLD_BY]: `${event} ${text}` }, `plugin/errors: ${message}`);
+    this.#log[level](
+      { event, count, [DEDUPLICATE_BY]: `${event} ${text}` },
+      `plugin/errors: ${message}`,
+    );
   }
 }

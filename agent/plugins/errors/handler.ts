@@ -1,13 +1,13 @@
 import { formatEndpoint } from '../../base/address.ts';
 import { OWN_KEY } from '../../base/clients/memory-ledger.ts';
 import type { Clock } from '../../base/clock.ts';
-import { DnsError, messageOf } from '../../base/errors.ts';
+import { DnsError, DropQuery, messageOf } from '../../base/errors.ts';
 import { RCODE, rcodeName, typeName } from '../../dns/iana.ts';
 import type { Result } from '../../query/handler.ts';
 import type { Plugin } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
 import {
-  FOLD_BY,
+  DEDUPLICATE_BY,
   type LogFields,
   type Logger,
   type ProblemFields,
@@ -40,9 +40,9 @@ export function reportErrors(options: ErrorsOptions): NonNullable<Plugin['handle
 }
 
 function report(options: ErrorsOptions, query: Query, error: unknown): void {
-  const rcode = error instanceof DnsError ? error.rcode : RCODE.SERVFAIL;
   // A query that is dropped on purpose is no error.
-  if (rcode < 0) return;
+  if (error instanceof DropQuery) return;
+  const rcode = error instanceof DnsError ? error.rcode : RCODE.SERVFAIL;
   const reason = messageOf(error);
   const isOwn = query.isInternal && query.clientKey === OWN_KEY;
   const consolidation = isOwn
@@ -63,7 +63,7 @@ function describe(query: Query, error: unknown, rcode: number, nowMs: number): P
   const where = `${source.upstream ?? ''} ${source.phase ?? messageOf(error)}`;
   return {
     event: 'query-failed',
-    [FOLD_BY]: `query-failed ${rcode} ${where}`,
+    [DEDUPLICATE_BY]: `query-failed ${rcode} ${where}`,
     client: query.isInternal ? 'internal' : formatEndpoint(query.client),
     question: `${query.nameText} ${typeName(query.type)}`,
     rcode: rcodeName(rcode),

@@ -3,7 +3,7 @@ import type { Timer } from '../../base/clock.ts';
 import { ConfigError, errnoOf, messageOf, type Place } from '../../base/errors.ts';
 import { lackOfOpening, UnreadError } from '../../base/lack.ts';
 import type { Pace } from '../../query/plugin.ts';
-import { FOLD_BY } from '../../query/services/log.ts';
+import { DEDUPLICATE_BY } from '../../query/services/log.ts';
 import type { Services } from '../../query/services/services.ts';
 import { HostsAnswers } from './answers.ts';
 import { NoRoomError, Room } from './arena.ts';
@@ -154,7 +154,7 @@ export class Source {
     const { file } = this.#options;
     metrics.counter('nodens_hosts_refused_total', { hostsfile: file }).value++;
     const fields = { event: 'hosts-refused', file, neededBytes, availableBytes } as const;
-    log.error({ ...fields, [FOLD_BY]: `${fields.event} ${file}` }, message);
+    log.error({ ...fields, [DEDUPLICATE_BY]: `${fields.event} ${file}` }, message);
   }
 
   #publish(): void {

@@ -8,7 +8,8 @@ import type { Query } from '../../query/query.ts';
 /** What became of a query, as the line tells it. */
 export interface Outcome {
   /** -1 for a query that gets no response. */
-  readonly rcode: number;
+  /** Undefined for a query that is dropped. */
+  readonly rcode: number | undefined;
   /** The response's flags word, before `respond` fits it to the client. */
   readonly flags: number;
   /** Octets of the response, before truncation and without OPT. */
@@ -37,22 +38,28 @@ export const FIELDS: Readonly<Record<string, Field>> = {
   '>opcode': (query) => String(opcodeOf(query.head.flags)),
   '>do': (query) => String(query.dnssecOk),
   '>bufsize': (query) => String(query.transport === 'tcp' ? 65_535 : query.head.udpSizeBytes),
-  rcode: (_query, { rcode }) => (rcode < 0 ? EMPTY : rcodeName(rcode)),
-  '>rflags': (query, outcome) => (outcome.rcode < 0 ? EMPTY : flagNames(query, outcome.flags)),
+  rcode: (_query, { rcode }) => (rcode === undefined ? EMPTY : rcodeName(rcode)),
+  '>rflags': (query, outcome) =>
+    outcome.rcode === undefined ? EMPTY : flagNames(query, outcome.flags),
   rsize: (_query, { bytes }) => String(bytes),
   duration: (_query, { durationMs }) => `${seconds(durationMs)}s`,
 };
 
 export function answered(answer: Answer, durationMs: number): Outcome {
   const { length: bytes, rcode } = answer;
-  if (bytes === 0) return { rcode: -1, flags: 0, bytes, durationMs };
+  if (bytes === 0) return dropped(durationMs);
   return { rcode, flags: answer.flags, bytes, durationMs };
 }
 
 /** The server will write header, question and rcode. */
 export function failed(query: Query, rcode: number, durationMs: number): Outcome {
-  const bytes = rcode < 0 ? 0 : HEADER_BYTES + query.head.nameLength + 4;
+  const bytes = HEADER_BYTES + query.head.nameLength + 4;
   return { rcode, flags: FLAG.QR, bytes, durationMs };
+}
+
+/** The server will send nothing. */
+export function dropped(durationMs: number): Outcome {
+  return { rcode: undefined, flags: 0, bytes: 0, durationMs };
 }
 
 /** In CoreDNS's order. */

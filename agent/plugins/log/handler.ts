@@ -1,11 +1,11 @@
 import type { Clock } from '../../base/clock.ts';
-import { DnsError } from '../../base/errors.ts';
+import { DnsError, DropQuery } from '../../base/errors.ts';
 import { RCODE } from '../../dns/iana.ts';
 import { isSubdomain } from '../../dns/name.ts';
 import { after, type Plugin } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
 import { classify, type ResponseClass } from './classify.ts';
-import { answered, failed, type Outcome } from './fields.ts';
+import { answered, dropped, failed, type Outcome } from './fields.ts';
 import type { LineFormat } from './format.ts';
 
 export interface LogRule {
@@ -40,13 +40,19 @@ export function logQueries(
       },
       (error) => {
         if (classes === undefined || classes.has('error')) {
-          const rcode = error instanceof DnsError ? error.rcode : RCODE.SERVFAIL;
-          write(rule, query, failed(query, rcode, clock.nowMs() - query.arrivedMs));
+          const durationMs = clock.nowMs() - query.arrivedMs;
+          write(rule, query, outcomeOf(query, error, durationMs));
         }
         throw error;
       },
     );
   };
+}
+
+function outcomeOf(query: Query, error: unknown, durationMs: number): Outcome {
+  if (error instanceof DropQuery) return dropped(durationMs);
+  const rcode = error instanceof DnsError ? error.rcode : RCODE.SERVFAIL;
+  return failed(query, rcode, durationMs);
 }
 
 function firstRule(rules: readonly LogRule[], query: Query): LogRule | undefined {

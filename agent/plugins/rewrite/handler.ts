@@ -52,7 +52,7 @@ function tried(apply: OrderedRule['apply'], draft: Draft): Undo | undefined {
 
 /** An error that a rcode rule is for becomes an answer without records. */
 function failed(query: Query, error: unknown, undos: readonly Undo[]): Answer {
-  if (!(error instanceof DnsError) || error.rcode < 0) throw error;
+  if (!(error instanceof DnsError)) throw error;
   const rcode = rcodeAfter(error.rcode, undos);
   if (rcode === error.rcode) throw error;
   const { extended } = error;

@@ -3,7 +3,7 @@ import { ConfigError } from '../../base/errors.ts';
 import { durationArg, intArg, noArgs, oneArg, readOptions } from '../../config/corefile/args.ts';
 import type { Block, Directive, Line } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { TcpPatience } from '../../query/services/process.ts';
+import type { TcpTimeouts } from '../../query/services/process.ts';
 import type { Services } from '../../query/services/services.ts';
 
 const RANGE = { minMs: 1_000, maxMs: 24 * 3_600_000, bareSeconds: true } as const;
@@ -11,13 +11,13 @@ const UNLIMITED = -1;
 
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   // Of several the last word counts, as in CoreDNS.
-  services.process.tcpPatience(Object.assign({}, ...directive.uses.map(readPatience)));
+  services.process.tcpTimeouts(Object.assign({}, ...directive.uses.map(readPatience)));
   return { name: 'timeouts' };
 }
 
-function readPatience(line: Line): TcpPatience {
+function readPatience(line: Line): TcpTimeouts {
   noArgs(line);
-  const patience: { -readonly [K in keyof TcpPatience]?: TcpPatience[K] } = {};
+  const patience: { -readonly [K in keyof TcpTimeouts]?: TcpTimeouts[K] } = {};
   const duration = (option: Line): number => durationArg(oneArg(option), RANGE);
   readOptions(line, {
     read: (option) => {

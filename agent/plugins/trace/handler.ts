@@ -1,6 +1,6 @@
 /** Spans of sampled queries: `servedns` for the whole chain, one below it for each plugin that was asked. */
 import type { Clock } from '../../base/clock.ts';
-import { DnsError } from '../../base/errors.ts';
+import { DnsError, DropQuery } from '../../base/errors.ts';
 import { RCODE, rcodeName, typeName } from '../../dns/iana.ts';
 import type { Handle, Result } from '../../query/handler.ts';
 import { after } from '../../query/plugin.ts';
@@ -104,8 +104,14 @@ function observed(
       return answer;
     },
     (error) => {
-      done(error instanceof DnsError ? Math.max(0, error.rcode) : RCODE.SERVFAIL);
+      done(rcodeOf(error));
       throw error;
     },
   );
+}
+
+/** A dropped query is no failure. */
+function rcodeOf(error: unknown): number {
+  if (error instanceof DropQuery) return RCODE.NOERROR;
+  return error instanceof DnsError ? error.rcode : RCODE.SERVFAIL;
 }

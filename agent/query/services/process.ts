@@ -1,7 +1,7 @@
 /** What a directive may ask of the whole process. */
 
 /** Patience with TCP clients; what is absent keeps its default. */
-export interface TcpPatience {
+export interface TcpTimeouts {
   /** How long a connection may be without its first query, milliseconds; as `idleMs` by default. */
   readonly readMs?: number;
   /** How long a client may leave answers unread, milliseconds. */
@@ -22,7 +22,7 @@ export interface ProcessSettings {
   /** Measure this block's queries (`coredns_dns_*`). */
   measureTraffic(): void;
   /** Patience with clients of the addresses that this block is served on. */
-  tcpPatience(patience: TcpPatience): void;
+  tcpTimeouts(patience: TcpTimeouts): void;
   /** Names of plugins, of every block, that are not ready to answer. */
   unready(): readonly string[];
 }

@@ -44,7 +44,7 @@ export interface UpstreamGroupOptions {
   readonly policy: Policy;
   readonly forceTcp: boolean;
   readonly preferUdp: boolean;
-  /** Failed probes in a row above which an upstream counts as down; 0: never, and no probes. */
+  /** Failed probes in a requestMetrics above which an upstream counts as down; 0: never, and no probes. */
   readonly maxFails: number;
   readonly healthCheck: HealthCheckOptions;
   /** An idle connection is closed after this, milliseconds. */

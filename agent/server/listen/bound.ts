@@ -8,12 +8,12 @@ import type { ServerLabel } from '../../query/services/block.ts';
 import type { Limited } from '../../query/services/client-limits.ts';
 import type { Logger } from '../../query/services/log.ts';
 import type { Metrics } from '../../query/services/metrics.ts';
-import type { TcpPatience } from '../../query/services/process.ts';
-import { Admission, type AdmissionCounters } from '../admission.ts';
+import type { TcpTimeouts } from '../../query/services/process.ts';
 import type { Dispatcher } from '../dispatch.ts';
+import { QueryProcessor, type QueryProcessorCounters } from '../query-processor.ts';
 import type { TcpClients } from '../tcp/clients.ts';
 import { TcpListener } from '../tcp/listener.ts';
-import type { ListenTcp } from '../tcp/steer.ts';
+import type { ListenTcp } from '../tcp/reuseport-takeover.ts';
 import type { OpenUdp } from '../udp/contract.ts';
 import { UdpListener } from '../udp/listener.ts';
 import type { Place } from './places.ts';
@@ -22,7 +22,7 @@ import type { Place } from './places.ts';
 export interface Bound {
   /** Queries whose answer is still awaited; while draining also clients still being served. */
   pending(): number;
-  bePatient(patience: TcpPatience): void;
+  setTcpTimeouts(timeouts: TcpTimeouts): void;
   /** TCP clients get the answers they have asked for and are told to go; UDP goes on until `close`. */
   drain(): void;
   close(): Promise<void>;
@@ -56,13 +56,13 @@ export async function bindPlace(place: Place, parts: BoundParts): Promise<Bound>
   const maxUdpBytes = isWildcard(endpoint.address)
     ? undefined
     : parts.udpSizeBytes?.(endpoint.address);
-  const [udpAdmission, tcpAdmission] = (['udp', 'tcp'] as const).map(
-    (transport) => new Admission(server, transport, dispatcher, clock, counters, maxUdpBytes),
-  ) as [Admission, Admission];
+  const [udpProcessor, tcpProcessor] = (['udp', 'tcp'] as const).map(
+    (transport) => new QueryProcessor(server, transport, dispatcher, clock, counters, maxUdpBytes),
+  ) as [QueryProcessor, QueryProcessor];
   const tcp = await TcpListener.open({
     endpoint,
     listen: listenTcp,
-    admission: tcpAdmission,
+    processor: tcpProcessor,
     clock,
     clients: parts.tcpClients,
     connections: metrics.gauge('nodens_tcp_connections', { listener }),
@@ -75,7 +75,7 @@ export async function bindPlace(place: Place, parts: BoundParts): Promise<Bound>
   const udp = await openUdp({
     endpoint,
     receiveBufferBytes: LIMITS.udpReceiveBufferBytes.default,
-    sink: new UdpListener(udpAdmission, clock),
+    sink: new UdpListener(udpProcessor, clock),
     receiveDrops: metrics.counter('nodens_udp_receive_drops_total', { listener }),
     onError: (error) => udpFailed(parts, listener, error),
   }).catch(async (error: unknown) => {
@@ -83,9 +83,9 @@ export async function bindPlace(place: Place, parts: BoundParts): Promise<Bound>
     throw error;
   });
   return {
-    pending: () => udpAdmission.pending + tcpAdmission.pending + tcp.owed,
-    bePatient: (patience) => {
-      tcp.patience = patience;
+    pending: () => udpProcessor.pending + tcpProcessor.pending + tcp.unfinishedConnections,
+    setTcpTimeouts: (timeouts) => {
+      tcp.timeouts = timeouts;
     },
     drain: () => tcp.drain(),
     close: async () => void (await Promise.all([udp.close(), tcp.close()])),
@@ -101,7 +101,7 @@ function serverAt({ at, listener }: Place, server: ServerLabel): ServerLabel {
     : { ...server, family, address: at.address };
 }
 
-function countersOf(metrics: Metrics, listener: string): AdmissionCounters {
+function countersOf(metrics: Metrics, listener: string): QueryProcessorCounters {
   const dropped = (reason: string) =>
     metrics.counter('nodens_packets_dropped_total', { listener, reason });
   const malformed = (verdict: string) =>

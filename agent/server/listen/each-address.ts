@@ -6,7 +6,7 @@ import { type Endpoint, familyOf, formatEndpoint, isWildcard } from '../../base/
 import type { Clock, Timer } from '../../base/clock.ts';
 import { messageOf, NetworkError } from '../../base/errors.ts';
 import type { Logger } from '../../query/services/log.ts';
-import type { TcpPatience } from '../../query/services/process.ts';
+import type { TcpTimeouts } from '../../query/services/process.ts';
 import type { Bound } from './bound.ts';
 import type { Place } from './places.ts';
 
@@ -30,7 +30,7 @@ export class EachAddress implements Bound {
   readonly #bound = new Map<string, Bound>();
   /** Addresses that could not be bound: said once. */
   readonly #failed = new Set<string>();
-  #patience: TcpPatience = {};
+  #timeouts: TcpTimeouts = {};
   #timer: Timer | undefined;
   /** A look under way, which a close waits for. */
   #look: Promise<void> = Promise.resolve();
@@ -64,9 +64,9 @@ export class EachAddress implements Bound {
     return sum;
   }
 
-  bePatient(patience: TcpPatience): void {
-    this.#patience = patience;
-    for (const bound of this.#bound.values()) bound.bePatient(patience);
+  setTcpTimeouts(timeouts: TcpTimeouts): void {
+    this.#timeouts = timeouts;
+    for (const bound of this.#bound.values()) bound.setTcpTimeouts(timeouts);
   }
 
   drain(): void {
@@ -96,7 +96,7 @@ export class EachAddress implements Bound {
     const { bind, place } = this.#parts;
     try {
       const bound = await bind({ at: endpoint, listener: place.listener });
-      bound.bePatient(this.#patience);
+      bound.setTcpTimeouts(this.#timeouts);
       this.#bound.set(formatEndpoint(endpoint), bound);
     } catch (error) {
       // Gone between the look and now, or a v6 address that is not proved unique yet.

@@ -1,7 +1,7 @@
 /** What every listener of a configuration serves: its own zones, and those of wildcards that take in its address. */
 import { type Endpoint, formatEndpoint } from '../../base/address.ts';
 import { ConfigError, type Place } from '../../base/errors.ts';
-import type { TrafficRow } from '../../query/query.ts';
+import type { RequestMetrics } from '../../query/query.ts';
 import { type Route, ZoneTable } from '../../query/routing.ts';
 import type { ServerLabel } from '../../query/services/block.ts';
 import { behind } from './places.ts';
@@ -18,7 +18,7 @@ export interface Zone extends Pick<Route, 'handler' | 'anyClass' | 'accepts'> {
 
 export interface TableParts {
   readonly label: (listener: Endpoint) => ServerLabel;
-  readonly trafficRow: (server: ServerLabel, zone: string, view: string) => TrafficRow;
+  readonly requestMetrics: (server: ServerLabel, zone: string, view: string) => RequestMetrics;
 }
 
 /**
@@ -28,7 +28,7 @@ export interface TableParts {
 export function tablesOf(
   listeners: readonly Endpoint[],
   zones: ReadonlyMap<string, readonly Zone[]>,
-  { label, trafficRow }: TableParts,
+  { label, requestMetrics }: TableParts,
 ): (ZoneTable | undefined)[] {
   const tables: (ZoneTable | undefined)[] = [];
   const zonesAt = (listener: Endpoint) => zones.get(formatEndpoint(listener)) ?? [];
@@ -43,13 +43,13 @@ export function tablesOf(
     const routes = all.map(
       ({ isMeasured, view, place: _place, ...chain }): Route => ({
         ...chain,
-        row: isMeasured ? trafficRow(server, chain.zone, view) : undefined,
+        requestMetrics: isMeasured ? requestMetrics(server, chain.zone, view) : undefined,
       }),
     );
     const isMeasured = all.some((zone) => zone.isMeasured);
     tables[server.index] = new ZoneTable(
       routes,
-      isMeasured ? trafficRow(server, 'dropped', '') : undefined,
+      isMeasured ? requestMetrics(server, 'dropped', '') : undefined,
     );
   }
   return tables;

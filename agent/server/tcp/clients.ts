@@ -83,6 +83,6 @@ export class TcpClients {
 }
 
 function isIdler(one: TcpConnection, other: TcpConnection): boolean {
-  if (one.isOwed !== other.isOwed) return other.isOwed;
+  if (one.hasPendingResponses !== other.hasPendingResponses) return other.hasPendingResponses;
   return one.activeMs < other.activeMs;
 }

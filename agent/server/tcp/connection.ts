@@ -9,9 +9,9 @@ import type { ClientShare, Holding } from '../../base/clients/memory-ledger.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { FrameReader, frame, putFrame } from '../../dns/frame.ts';
 import type { Client } from '../../query/query.ts';
-import { type Admission, NONSENSE, PENDING } from '../admission.ts';
+import { NONSENSE, PENDING, type QueryProcessor } from '../query-processor.ts';
+import { RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES } from './reuseport-takeover.ts';
 import type { TcpScheduler } from './scheduler.ts';
-import { RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES } from './steer.ts';
 
 /** Room for the largest response and its OPT: over TCP none is delivered synchronously. */
 const OUT_BYTES = 65_535 + 256;
@@ -37,7 +37,7 @@ export interface TcpConnectionParts {
   readonly socket: Socket;
   /** `clientKey` of the client. */
   readonly key: string;
-  readonly admission: Admission;
+  readonly processor: QueryProcessor;
   readonly nowMs: () => number;
   readonly share: ClientShare;
   readonly isPressed: (share: ClientShare) => boolean;
@@ -53,7 +53,7 @@ export class TcpConnection implements Holding {
   readonly key: string;
   readonly #parts: TcpConnectionParts;
   readonly #socket: Socket;
-  readonly #admission: Admission;
+  readonly #processor: QueryProcessor;
   readonly #frames = new FrameReader();
   readonly #remote: Client;
   /** Queries of this client that are not answered yet. */
@@ -74,10 +74,10 @@ export class TcpConnection implements Holding {
   readonly #deliver = (response: Buffer): void => this.#answered(response);
 
   constructor(parts: TcpConnectionParts) {
-    const { socket, key, admission, nowMs } = parts;
+    const { socket, key, processor, nowMs } = parts;
     this.#parts = parts;
     this.#socket = socket;
-    this.#admission = admission;
+    this.#processor = processor;
     this.activeMs = nowMs();
     const address = socket.remoteAddress ?? '';
     const family = (familyOf(address) ?? 4) as Family;
@@ -131,7 +131,7 @@ export class TcpConnection implements Holding {
   }
 
   /** Whether it waits for an answer, or for the bytes of one. */
-  get isOwed(): boolean {
+  get hasPendingResponses(): boolean {
     return this.#pending > 0 || this.#frames.hasMore || this.#socket.writableLength > 0;
   }
 
@@ -142,7 +142,7 @@ export class TcpConnection implements Holding {
   }
 
   /** Whether it has just been sent a FIN: closing now would answer a query on its way with a reset, which eats the FIN. */
-  get mayNotKnow(): boolean {
+  get isFinRecent(): boolean {
     return this.#endedMs !== undefined && this.#parts.nowMs() - this.#endedMs < LINGER_MS;
   }
 
@@ -187,7 +187,7 @@ export class TcpConnection implements Holding {
       if (!this.#take(message)) break;
     }
     this.#flush();
-    this.#admission.depart();
+    this.#processor.flushDurations();
     this.#settle();
   }
 
@@ -231,7 +231,7 @@ export class TcpConnection implements Holding {
     this.#received++;
     if (this.#received >= this.#parts.maxQueries()) this.#endingMs ??= this.#parts.nowMs();
     this.activeMs = this.#parts.nowMs();
-    const length = this.#admission.receive(
+    const length = this.#processor.receive(
       message,
       message.length,
       this.activeMs,

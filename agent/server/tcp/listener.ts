@@ -6,11 +6,11 @@ import type { Clock, Timer } from '../../base/clock.ts';
 import { errnoOf, messageOf, NetworkError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { Counter, Gauge } from '../../query/services/metrics.ts';
-import type { TcpPatience } from '../../query/services/process.ts';
-import type { Admission } from '../admission.ts';
+import type { TcpTimeouts } from '../../query/services/process.ts';
+import type { QueryProcessor } from '../query-processor.ts';
 import type { TcpClients } from './clients.ts';
 import { type CloseReason, TcpConnection } from './connection.ts';
-import type { ListenTcp } from './steer.ts';
+import type { ListenTcp } from './reuseport-takeover.ts';
 
 const SWEEP_MS = 1_000;
 /** Connections that are looked at in one turn of the event loop: to close one takes up to 0.1 ms. */
@@ -24,7 +24,7 @@ const LAST_TURNS = BACKLOG;
 export interface TcpOptions {
   readonly endpoint: Endpoint;
   readonly listen: ListenTcp;
-  readonly admission: Admission;
+  readonly processor: QueryProcessor;
   readonly clock: Clock;
   /** Shared by all listeners of the process. */
   readonly clients: TcpClients;
@@ -50,7 +50,7 @@ export class TcpListener {
   readonly #unswept = new Set<TcpConnection>();
   readonly #closed: Promise<void>;
   /** Replaced by a reload; holds for clients that are connected already, too. */
-  patience: TcpPatience = {};
+  timeouts: TcpTimeouts = {};
   #isDraining = false;
   /** Connections so far. */
   #accepted = 0;
@@ -88,11 +88,11 @@ export class TcpListener {
   }
 
   /** Clients that a drain still has to satisfy, and one more while it accepts; 0 while nobody drains. */
-  get owed(): number {
+  get unfinishedConnections(): number {
     if (!this.#isDraining) return 0;
     let count = this.#server.listening ? 1 : 0;
     for (const client of this.#clients)
-      if (!client.isEnding || client.isOwed || client.mayNotKnow) count++;
+      if (!client.isEnding || client.hasPendingResponses || client.isFinRecent) count++;
     return count;
   }
 
@@ -131,7 +131,7 @@ export class TcpListener {
 
   #accept(socket: Socket): void {
     this.#accepted++;
-    const { rejected, connections, clients, clock, admission, onClosed } = this.#options;
+    const { rejected, connections, clients, clock, processor, onClosed } = this.#options;
     const key = clientKey(socket.remoteAddress ?? '');
     const closed = clients.makeRoomFor(key);
     if (closed !== undefined) {
@@ -140,11 +140,11 @@ export class TcpListener {
     }
     const { ledger, scheduler } = clients;
     const client = new TcpConnection({
-      ...{ socket, key, admission, scheduler, onClosed },
+      ...{ socket, key, processor, scheduler, onClosed },
       nowMs: () => clock.nowMs(),
       share: ledger.share(key),
       isPressed: (share) => ledger.isPressed(share),
-      maxQueries: () => this.patience.maxQueries ?? Number.POSITIVE_INFINITY,
+      maxQueries: () => this.timeouts.maxQueries ?? Number.POSITIVE_INFINITY,
     });
     clients.add(client);
     this.#clients.add(client);
@@ -168,8 +168,8 @@ export class TcpListener {
   #closeIdle(): void {
     const nowMs = this.#options.clock.nowMs();
     const { writeMs = LIMITS.tcpWriteMs.default, idleMs = LIMITS.tcpIdleMs.default } =
-      this.patience;
-    const { readMs = idleMs } = this.patience;
+      this.timeouts;
+    const { readMs = idleMs } = this.timeouts;
     let left = SWEPT_AT_ONCE;
     for (const client of this.#unswept) {
       if (left-- === 0) {
@@ -182,8 +182,10 @@ export class TcpListener {
       const quietMs = nowMs - client.activeMs;
       if (client.isUnread && quietMs > writeMs) client.abandon();
       else if (client.isStuck && quietMs > idleMs) this.#options.clients.release(client);
-      else if (client.isEnding && !client.isOwed && quietMs > writeMs) client.destroy();
-      else if (!client.isOwed && quietMs > (client.hasAsked ? idleMs : readMs)) client.end();
+      else if (client.isEnding && !client.hasPendingResponses && quietMs > writeMs)
+        client.destroy();
+      else if (!client.hasPendingResponses && quietMs > (client.hasAsked ? idleMs : readMs))
+        client.end();
     }
   }
 }

@@ -66,7 +66,7 @@ export function slotsOf(whole: Buffer): Buffer[] {
 }
 
 /** Messages of one turn of the event loop, sent by one system call at its end. */
-export class Outbox {
+export class DeferredReplies {
   readonly #buffers: Buffers;
   /** Sends the first `count` messages. */
   readonly #send: (count: number) => void;

@@ -6,9 +6,9 @@ import type { Client } from '../../query/query.ts';
 import {
   ADDRESS_BYTES,
   type BatchAddon,
+  DeferredReplies,
   type Handle,
   makeBuffers,
-  Outbox,
   PEER_BYTES,
   SLOT_BYTES,
   slotsOf,
@@ -85,7 +85,7 @@ class BatchTransport implements UdpTransport {
   readonly #outputs = slotsOf(this.#buffers.output);
   /** Of what is known of a client. */
   readonly #peerBytes: number;
-  readonly #outbox = new Outbox(this.#buffers, (count) => this.#sendDeferred(count));
+  readonly #outbox = new DeferredReplies(this.#buffers, (count) => this.#sendDeferred(count));
   #sendsFailed = 0;
   #dropsSeen = 0;
   #isClosing = false;

@@ -4,9 +4,9 @@ import type { Endpoint } from '../../base/address.ts';
 import { errnoOf, type Phase } from '../../base/errors.ts';
 import {
   type BatchAddon,
+  DeferredReplies,
   type Handle,
   makeBuffers,
-  Outbox,
   SLOT_BYTES,
   slotsOf,
 } from './addon-buffers.ts';
@@ -45,7 +45,7 @@ class Shared {
   readonly addon: BatchAddon;
   readonly buffers = makeBuffers(DEFERRED_BYTES);
   readonly inputs = slotsOf(this.buffers.input);
-  readonly #outbox = new Outbox(this.buffers, (count) => this.#sender?.sendNow(count));
+  readonly #outbox = new DeferredReplies(this.buffers, (count) => this.#sender?.sendNow(count));
   /** Whose messages are in the outbox. */
   #sender: ConnectedSocket | undefined;
 

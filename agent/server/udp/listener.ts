@@ -1,11 +1,11 @@
 /** One bound UDP address: datagrams in, responses out, late ones through the transport. */
 import type { Clock } from '../../base/clock.ts';
 import type { Client, Query } from '../../query/query.ts';
-import type { Admission } from '../admission.ts';
+import type { QueryProcessor } from '../query-processor.ts';
 import type { DatagramSink, UdpTransport } from './contract.ts';
 
 export class UdpListener implements DatagramSink {
-  readonly #admission: Admission;
+  readonly #processor: QueryProcessor;
   readonly #clock: Clock;
   #arrivedMs = 0;
   #transport: UdpTransport | undefined;
@@ -15,14 +15,14 @@ export class UdpListener implements DatagramSink {
     if (response.length > 0) this.#transport?.send(response, query.client);
   };
 
-  constructor(admission: Admission, clock: Clock) {
-    this.#admission = admission;
+  constructor(processor: QueryProcessor, clock: Clock) {
+    this.#processor = processor;
     this.#clock = clock;
   }
 
   /** Queries whose answer is still awaited. */
   get pending(): number {
-    return this.#admission.pending;
+    return this.#processor.pending;
   }
 
   batchStart(): void {
@@ -30,7 +30,7 @@ export class UdpListener implements DatagramSink {
   }
 
   batchEnd(): void {
-    this.#admission.depart();
+    this.#processor.flushDurations();
   }
 
   datagram(
@@ -43,7 +43,7 @@ export class UdpListener implements DatagramSink {
     this.#transport = transport;
     this.#clients[slot] ??= () => transport.clientOf(slot);
     const client = this.#clients[slot];
-    const written = this.#admission.receive(
+    const written = this.#processor.receive(
       wire,
       length,
       this.#arrivedMs,

@@ -11,7 +11,7 @@ import { type Asked, acceptReply } from '../../../agent/dns/reply/accept.ts';
 import { truncateAt } from '../../../agent/dns/truncate.ts';
 import { Answer, ttlOffsetsOf } from '../../../agent/query/answer.ts';
 import type { Query } from '../../../agent/query/query.ts';
-import { NONSENSE } from '../../../agent/server/admission.ts';
+import { NONSENSE } from '../../../agent/server/query-processor.ts';
 import { queryFor, replyTo } from '../../../init/endpoints/message.ts';
 import { CLIENT } from '../../support/dns/queries.ts';
 import { packetsIn } from '../../support/packets/read.ts';
@@ -46,7 +46,7 @@ function answerTo({ head }: Query): Answer {
 }
 
 const rig = rigFor(answerTo, { anyClass: true });
-const ways = [rig.admission('udp'), rig.admission('tcp')];
+const ways = [rig.processor('udp'), rig.processor('tcp')];
 
 /** A message from a client: what becomes of it depends on its own bytes alone, and any answer is one to it. */
 const query: Target = {
@@ -75,16 +75,16 @@ const query: Target = {
           length = late.copy(out);
         },
       );
-      way.depart();
+      way.flushDurations();
       assert.equal(rig.panics.value, 0);
       if (length === 0 || length === NONSENSE) continue;
       assert.equal(idOf(out), idOf(input));
       assert.ok((flagsOf(out) & FLAG.QR) !== 0);
       assert.notEqual(readRecords(out, length), undefined);
     }
-    rig.row.recorded.length = 0;
+    rig.requestMetrics.recorded.length = 0;
     rig.dropped.recorded.length = 0;
-    rig.row.durations.length = 0;
+    rig.requestMetrics.durations.length = 0;
   },
 };
 

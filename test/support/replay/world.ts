@@ -4,8 +4,8 @@ import { type Endpoint, formatEndpoint } from '../../../agent/base/address.ts';
 import { createCache, type ProcessCache } from '../../../agent/cache/cache.ts';
 import { BlockIdentities } from '../../../agent/daemon/configuration/block-ids.ts';
 import {
-  type Assembly,
-  assemble,
+  buildServerConfig,
+  type ServerConfig,
 } from '../../../agent/daemon/configuration/server-config-builder.ts';
 import { buildQuery } from '../../../agent/dns/build.ts';
 import { FLAG, flagsOf, RCODE_MASK, u16 } from '../../../agent/dns/header.ts';
@@ -89,7 +89,7 @@ export class World {
   readonly #identities = new BlockIdentities();
   readonly #labels = new Map<string, ServerLabel>();
   readonly #options: WorldOptions;
-  #assembly: Assembly | undefined;
+  #serverConfig: ServerConfig | undefined;
   #corefile = '';
   #id = 0;
 
@@ -111,20 +111,20 @@ export class World {
 
   /** Takes a Corefile into service, as a reload does. */
   configure(text: string): void {
-    const before = this.#assembly;
+    const before = this.#serverConfig;
     const { clock, metrics, log, cache } = this;
     const shared = fakeServices({ clock, metrics, log, cache, upstreams: this.#upstreams });
-    const next = assemble(parseText(text), {
+    const next = buildServerConfig(parseText(text), {
       shared,
       identities: this.#identities,
       interfaces: () => new Map([['lo', [ADDRESS]]]),
-      holdUps: () => [],
+      notReadyReasons: () => [],
       label: (endpoint) => this.#label(endpoint),
-      trafficRow: () => ({ record: () => {}, took: () => {} }),
+      requestMetrics: () => ({ record: () => {}, recordDuration: () => {} }),
     });
     this.#dispatcher.swap(next.tables);
     for (const plugin of next.plugins) plugin.start?.();
-    this.#assembly = next;
+    this.#serverConfig = next;
     this.#corefile = text;
     if (before === undefined) return;
     clock.after(RETIRE_MS, () => {
@@ -164,7 +164,7 @@ export class World {
   /** Ends timers and connections, so that nothing is left behind. */
   async close(): Promise<void> {
     await this.clock.advance(2 * RETIRE_MS);
-    for (const plugin of this.#assembly?.plugins ?? []) plugin.stop?.();
+    for (const plugin of this.#serverConfig?.plugins ?? []) plugin.stop?.();
     await this.room.close();
     this.cache.close();
   }
@@ -192,7 +192,7 @@ export class World {
     if (readQueryHead(wire, wire.length, query.head) !== VERDICT.answer) {
       throw new Error(`not a query: ${name}`);
     }
-    const [endpoint = { address: ADDRESS, port: 53 }] = this.#assembly?.endpoints ?? [];
+    const [endpoint = { address: ADDRESS, port: 53 }] = this.#serverConfig?.endpoints ?? [];
     const server = this.#label(endpoint);
     const client = clientAt('10.244.0.7', 40_053);
     const { transport = 'udp' } = fields;

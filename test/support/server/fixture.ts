@@ -1,4 +1,4 @@
-/** One listener's way in, with a chain the test writes: dispatcher, admission and everything they count. */
+/** One listener's way in, with a chain the test writes: dispatcher, processor and everything they count. */
 
 import { buildQuery, buildResponse, type NewRecord } from '../../../agent/dns/build.ts';
 import { FLAG } from '../../../agent/dns/header.ts';
@@ -7,11 +7,14 @@ import { nameFromText } from '../../../agent/dns/name.ts';
 import { readRecords } from '../../../agent/dns/records.ts';
 import { Answer, ttlOffsetsOf } from '../../../agent/query/answer.ts';
 import type { Handler } from '../../../agent/query/handler.ts';
-import type { Query, TrafficRow, Transport } from '../../../agent/query/query.ts';
+import type { Query, RequestMetrics, Transport } from '../../../agent/query/query.ts';
 import { ZoneTable } from '../../../agent/query/routing.ts';
 import type { ServerLabel } from '../../../agent/query/services/block.ts';
-import { Admission, type AdmissionCounters } from '../../../agent/server/admission.ts';
 import { Dispatcher } from '../../../agent/server/dispatch.ts';
+import {
+  QueryProcessor,
+  type QueryProcessorCounters,
+} from '../../../agent/server/query-processor.ts';
 import { FakeClock } from '../fake-clock.ts';
 import { RecordingLogger } from '../services.ts';
 
@@ -23,18 +26,18 @@ export interface Recorded {
   readonly plugin: string;
 }
 
-/** A traffic row that remembers. */
-export class RecordingRow implements TrafficRow {
+/** A traffic requestMetrics that remembers. */
+export class RecordingMetrics implements RequestMetrics {
   readonly recorded: Recorded[] = [];
 
-  /** How long each query took, milliseconds, and how many took that long. */
+  /** How long each query recordDuration, milliseconds, and how many recordDuration that long. */
   readonly durations: [number, number][] = [];
 
   record(_query: Query, rcode: number, bytes: number, plugin: string): void {
     this.recorded.push({ rcode, bytes, plugin });
   }
 
-  took(durationMs: number, count: number): void {
+  recordDuration(durationMs: number, count: number): void {
     this.durations.push([durationMs, count]);
   }
 }
@@ -43,12 +46,12 @@ export interface Rig {
   readonly clock: FakeClock;
   readonly log: RecordingLogger;
   readonly panics: { value: number };
-  readonly row: RecordingRow;
-  readonly dropped: RecordingRow;
-  readonly counters: AdmissionCounters;
+  readonly requestMetrics: RecordingMetrics;
+  readonly dropped: RecordingMetrics;
+  readonly counters: QueryProcessorCounters;
   readonly dispatcher: Dispatcher;
   /** `maxUdpBytes`: what its listener lets a UDP response have. */
-  admission(transport: Transport, maxUdpBytes?: number): Admission;
+  processor(transport: Transport, maxUdpBytes?: number): QueryProcessor;
 }
 
 /** `zone` (default the root) is answered by `handler`, on every address. */
@@ -59,11 +62,11 @@ export function rigFor(
   const clock = new FakeClock();
   const log = new RecordingLogger();
   const panics = { value: 0 };
-  const row = new RecordingRow();
-  const dropped = new RecordingRow();
+  const requestMetrics = new RecordingMetrics();
+  const dropped = new RecordingMetrics();
   const dispatcher = new Dispatcher(log, panics);
   const { zone = '.', anyClass = false } = options;
-  dispatcher.swap([new ZoneTable([{ zone, handler, row, anyClass }], dropped)]);
+  dispatcher.swap([new ZoneTable([{ zone, handler, requestMetrics, anyClass }], dropped)]);
   const counters = {
     tooShort: { value: 0 },
     notAQuery: { value: 0 },
@@ -71,9 +74,9 @@ export function rigFor(
     notImp: { value: 0 },
     badVers: { value: 0 },
   };
-  const admission = (transport: Transport, maxUdpBytes?: number): Admission =>
-    new Admission(SERVER, transport, dispatcher, clock, counters, maxUdpBytes);
-  return { clock, log, panics, row, dropped, counters, dispatcher, admission };
+  const processor = (transport: Transport, maxUdpBytes?: number): QueryProcessor =>
+    new QueryProcessor(SERVER, transport, dispatcher, clock, counters, maxUdpBytes);
+  return { clock, log, panics, requestMetrics, dropped, counters, dispatcher, processor };
 }
 
 /** An RD query with an OPT of `udpSizeBytes`, or without one. */

@@ -7,7 +7,7 @@ import type { Query } from '../../../agent/query/query.ts';
 import { TcpClients } from '../../../agent/server/tcp/clients.ts';
 import type { CloseReason } from '../../../agent/server/tcp/connection.ts';
 import { TcpListener } from '../../../agent/server/tcp/listener.ts';
-import { sharedListen } from '../../../agent/server/tcp/steer.ts';
+import { sharedListen } from '../../../agent/server/tcp/reuseport-takeover.ts';
 import { ledgerWith } from '../ledger.ts';
 import { eventually } from '../netns/netns.ts';
 import { answerTo, queryWire, type Rig, rigFor } from './fixture.ts';
@@ -43,7 +43,7 @@ export async function listen(
   const closed: CloseReason[] = [];
   const listener = await TcpListener.open({
     ...{ endpoint: { address: '127.0.0.1', port: 0 }, listen: sharedListen },
-    admission: rig.admission('tcp'),
+    processor: rig.processor('tcp'),
     ...{ clock: rig.clock, clients, connections, rejected },
     onClosed: (reason) => void closed.push(reason),
     onCrowded: () => undefined,

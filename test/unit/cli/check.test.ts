@@ -161,8 +161,8 @@ describe('nodens check', () => {
     const corefile = parseText(block('hosts /etc/hosts'));
     const text = Buffer.from('192.0.2.1 a\n'.repeat(1_000));
     const open = () => Promise.resolve(fileOf(text, ''));
-    const { assembly, warnings } = dryRun(corefile, { read: () => '', open }, 1_000);
-    await prepareAll(assembly.plugins, 'at once');
+    const { serverConfig, warnings } = dryRun(corefile, { read: () => '', open }, 1_000);
+    await prepareAll(serverConfig.plugins, 'at once');
     assert.match(
       warnings.join('\n'),
       /^hosts file \/etc\/hosts cannot be read: needs \d+ bytes .*, 1000 are available; continuing without it$/,

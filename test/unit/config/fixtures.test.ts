@@ -7,7 +7,7 @@ import { DEFAULT_COREFILE } from '../../../agent/config/defaults.ts';
 import { systemFiles } from '../../../agent/config/files.ts';
 import { checkDirectives } from '../../../agent/config/known-directives.ts';
 import { NO_KUBE_DNS } from '../../../agent/config/kube-dns.ts';
-import { renderCorefile } from '../../../agent/config/pillars.ts';
+import { renderCorefile } from '../../../agent/config/placeholders.ts';
 import {
   type CorefileFixture,
   corefileFixture,

@@ -7,14 +7,14 @@ const block = (zone: string, prometheus: string): string =>
 
 describe('pages of metrics in a configuration', () => {
   it('have older names where one of the blocks that share the address asks for them', () => {
-    const { assembly } = assembled(
+    const { serverConfig } = assembled(
       block('a.test', 'prometheus :9253') +
         block('b.test', 'prometheus :9253 {\n older_names\n }') +
         block('c.test', 'prometheus :9253') +
         block('d.test', 'prometheus :9254'),
     );
     assert.deepEqual(
-      [...assembly.metricsPages],
+      [...serverConfig.metricsPages],
       [
         [':9253', { isOlder: true }],
         [':9254', { isOlder: false }],

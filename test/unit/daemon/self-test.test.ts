@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { AGENT_EVENTS } from '../../../agent/base/events/table.ts';
-import { proveUpstreams, zonesToProve } from '../../../agent/daemon/self-test.ts';
+import { waitForUpstreams, zonesToProve } from '../../../agent/daemon/self-test.ts';
 import { RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import { nameToText } from '../../../agent/dns/name.ts';
 import { madeAnswer } from '../../../agent/query/answer.ts';
@@ -53,7 +53,7 @@ async function prove(
       onDenied: () => assert.fail('no domain, no denial'),
     },
   };
-  void proveUpstreams(zones, parts).then(() => {
+  void waitForUpstreams(zones, parts).then(() => {
     isDone = true;
   });
   for (let round = 0; round < rounds; round++) await clock.advance(1_100);
@@ -67,7 +67,7 @@ async function prove(
   };
 }
 
-describe('proveUpstreams', () => {
+describe('waitForUpstreams', () => {
   it('ends with the first good answer', async () => {
     const { asked, isDone, log } = await prove(['cluster.local.'], () => RCODE.NOERROR, 3);
     assert.equal(isDone, true);
@@ -140,7 +140,7 @@ async function proveDomain(
     if (rcode === undefined) return new Promise<never>(() => undefined);
     return Promise.resolve(madeAnswer({ ...question, class: 1 }, { rcode, flags: 0 }, ''));
   };
-  void proveUpstreams(['a.test.'], {
+  void waitForUpstreams(['a.test.'], {
     ...{ resolve, servers: [SERVER], clock, log, domains, isRestored, isServing },
     ...{ isStopping: () => false, onDenied: (isDenied) => denials.push(isDenied) },
   }).then(() => {

@@ -117,7 +117,7 @@ describe('what counts of several uses', () => {
 
   it('timeouts: each option from where it stands last', () => {
     const { asked } = built('timeouts', 'timeouts {\nread 5s\nidle 6s\n}\ntimeouts {\nread 7s\n}');
-    assert.deepEqual(asked.tcpPatience, { readMs: 7_000, idleMs: 6_000 });
+    assert.deepEqual(asked.tcpTimeouts, { readMs: 7_000, idleMs: 6_000 });
   });
 
   it('cancel: the last, which may be the default', () => {

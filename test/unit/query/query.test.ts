@@ -108,14 +108,17 @@ describe('a received query', () => {
   it('forgets what plugins did to the one before', () => {
     const query = queryFor('a', 'A');
     query.maxUdpBytes = 600;
-    query.row = { record: () => {}, took: () => {} };
+    query.requestMetrics = { record: () => {}, recordDuration: () => {} };
     query.budgetMs = 1;
     query.responseOptions = Buffer.from([0, 3, 0, 0]);
     query.metadata = new Map([['view/name', 'x']]);
     assert.equal(query.client.port, 40_053);
     const other: Client = clientAt('::1', 1);
     query.receive(query.wire, query.length, 'tcp', query.server, 5, () => other);
-    assert.deepEqual([query.maxUdpBytes, query.row, query.arrivedMs], [1_232, undefined, 5]);
+    assert.deepEqual(
+      [query.maxUdpBytes, query.requestMetrics, query.arrivedMs],
+      [1_232, undefined, 5],
+    );
     assert.deepEqual([query.transport, query.client], ['tcp', other]);
     const { budgetMs, responseOptions, metadata } = query;
     const fresh = { budgetMs: new Query().budgetMs, responseOptions: undefined };

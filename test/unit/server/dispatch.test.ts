@@ -1,12 +1,12 @@
 import { strict as assert } from 'node:assert';
 import { it } from 'node:test';
-import { DnsError } from '../../../agent/base/errors.ts';
+import { DnsError, DropQuery } from '../../../agent/base/errors.ts';
 import { CLASS, EDE, RCODE } from '../../../agent/dns/iana.ts';
 import { Answer } from '../../../agent/query/answer.ts';
 import type { Handler } from '../../../agent/query/handler.ts';
 import { ZoneTable } from '../../../agent/query/routing.ts';
 import { refuse } from '../../../agent/server/dispatch.ts';
-import { SILENCE } from '../../../agent/server/respond.ts';
+import { DROPPED } from '../../../agent/server/respond.ts';
 import { decoded, queryFor } from '../../support/dns/queries.ts';
 import { answerTo, rigFor } from '../../support/server/fixture.ts';
 
@@ -21,20 +21,20 @@ function now(
   return { answer, rig };
 }
 
-it('gives what the chain of the zone gives, and notes its row', () => {
+it('gives what the chain of the zone gives, and notes its requestMetrics', () => {
   const rig = rigFor(answerTo, { zone: 'test.' });
   const query = queryFor('a.test', 'A');
   assert.equal((rig.dispatcher.handle(query) as Answer).plugin, 'test');
-  assert.equal(query.row, rig.row);
+  assert.equal(query.requestMetrics, rig.requestMetrics);
 });
 
-it('refuses names that no zone of the listener holds, on the row of dropped ones', () => {
+it('refuses names that no zone of the listener holds, on the requestMetrics of dropped ones', () => {
   const rig = rigFor(answerTo, { zone: 'test.' });
   const query = queryFor('a.example', 'A');
   const answer = rig.dispatcher.handle(query) as Answer;
   assert.equal(answer.rcode, RCODE.REFUSED);
   assert.deepEqual(decoded(answer).questions, [{ name: 'a.example', type: 'A', class: 'IN' }]);
-  assert.equal(query.row, rig.dropped);
+  assert.equal(query.requestMetrics, rig.dropped);
 });
 
 it('refuses on a listener that the configuration does not know', () => {
@@ -42,7 +42,7 @@ it('refuses on a listener that the configuration does not know', () => {
   rig.dispatcher.swap([]);
   const query = queryFor('a.test', 'A');
   assert.equal((rig.dispatcher.handle(query) as Answer).rcode, RCODE.REFUSED);
-  assert.equal(query.row, undefined);
+  assert.equal(query.requestMetrics, undefined);
 });
 
 it('refuses classes other than IN unless the block forwards', () => {
@@ -58,7 +58,7 @@ it('takes a new configuration for the next query', () => {
     throw new DnsError(RCODE.NXDOMAIN, 'gone');
   };
   rig.dispatcher.swap([
-    new ZoneTable([{ zone: '.', handler, row: undefined, anyClass: false }], undefined),
+    new ZoneTable([{ zone: '.', handler, requestMetrics: undefined, anyClass: false }], undefined),
   ]);
   assert.equal((rig.dispatcher.handle(queryFor('a.test', 'A')) as Answer).rcode, RCODE.NXDOMAIN);
 });
@@ -80,9 +80,9 @@ it('turns a DnsError into its rcode and extended error, thrown or rejected', asy
 
 it('is silent where a DnsError asks for it', () => {
   const { answer } = now(() => {
-    throw new DnsError(-1, 'drop');
+    throw new DropQuery('drop');
   });
-  assert.equal(answer, SILENCE);
+  assert.equal(answer, DROPPED);
 });
 
 it('turns any other fault into SERVFAIL, counted and logged with its stack, thrown or rejected', async () => {

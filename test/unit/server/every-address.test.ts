@@ -9,7 +9,7 @@ import { loadAddon } from '../../../agent/server/addon.ts';
 import { Dispatcher } from '../../../agent/server/dispatch.ts';
 import { LOOK_MS } from '../../../agent/server/listen/each-address.ts';
 import { Listeners, type ListenersOptions } from '../../../agent/server/listeners.ts';
-import { sharedListen, steeredListen } from '../../../agent/server/tcp/steer.ts';
+import { sharedListen, takeoverListen } from '../../../agent/server/tcp/reuseport-takeover.ts';
 import { batchOpener } from '../../../agent/server/udp/batch.ts';
 import { openDgram } from '../../../agent/server/udp/dgram.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -55,7 +55,7 @@ function made(options: Partial<ListenersOptions> = {}) {
       seen.push({ label, family, asked: askedEndpoint(query)?.address });
       return answerTo(query);
     },
-    row: undefined,
+    requestMetrics: undefined,
     anyClass: false,
   };
   const table = new ZoneTable([route], undefined);
@@ -180,7 +180,7 @@ describe('without sockets of every address', () => {
 const addon = loadAddon();
 if (!(addon instanceof Error)) {
   const native = {
-    ...{ openUdp: batchOpener(addon), isUdpWildcard: true, listenTcp: steeredListen(addon) },
+    ...{ openUdp: batchOpener(addon), isUdpWildcard: true, listenTcp: takeoverListen(addon) },
   };
 
   describe('sockets of every address', () => {

@@ -7,7 +7,7 @@ import { clientAt } from '../../../agent/query/query.ts';
 import { ZoneTable } from '../../../agent/query/routing.ts';
 import { Dispatcher } from '../../../agent/server/dispatch.ts';
 import { Listeners } from '../../../agent/server/listeners.ts';
-import { sharedListen } from '../../../agent/server/tcp/steer.ts';
+import { sharedListen } from '../../../agent/server/tcp/reuseport-takeover.ts';
 import type { UdpTransport } from '../../../agent/server/udp/contract.ts';
 import { openDgram } from '../../../agent/server/udp/dgram.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -39,7 +39,7 @@ function make(openUdp = openDgram): Listeners {
 }
 
 function answerEverywhere(): void {
-  const route = { zone: '.', handler: answerTo, row: undefined, anyClass: false };
+  const route = { zone: '.', handler: answerTo, requestMetrics: undefined, anyClass: false };
   const table = new ZoneTable([route], undefined);
   dispatcher.swap([table, table, table]);
 }
@@ -107,11 +107,11 @@ it('closes what is not retained, and can open it again', async () => {
   assert.deepEqual(await answers(A), [true, true]);
 });
 
-it('has the patience it was told before it opened, also with listeners that come later', async () => {
+it('has the timeouts it was told before it opened, also with listeners that come later', async () => {
   const { index } = listeners.label(B);
-  const patience = [];
-  patience[index] = { maxQueries: 1 };
-  listeners.bePatient(patience);
+  const timeouts = [];
+  timeouts[index] = { maxQueries: 1 };
+  listeners.setTcpTimeouts(timeouts);
   await listeners.open([A, B]);
   answerEverywhere();
   const both = Buffer.concat([1, 2].map((id) => frame(queryWire('a.test', id))));

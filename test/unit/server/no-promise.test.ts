@@ -3,18 +3,18 @@ import { createHook } from 'node:async_hooks';
 import { it } from 'node:test';
 import { createCache } from '../../../agent/cache/cache.ts';
 import { BlockIdentities } from '../../../agent/daemon/configuration/block-ids.ts';
-import { assemble } from '../../../agent/daemon/configuration/server-config-builder.ts';
+import { buildServerConfig } from '../../../agent/daemon/configuration/server-config-builder.ts';
 import { buildResponse } from '../../../agent/dns/build.ts';
 import { FLAG } from '../../../agent/dns/header.ts';
 import { CLASS, RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
 import { readReply } from '../../../agent/dns/reply.ts';
-import { Admission, PENDING } from '../../../agent/server/admission.ts';
 import { Dispatcher } from '../../../agent/server/dispatch.ts';
+import { PENDING, QueryProcessor } from '../../../agent/server/query-processor.ts';
 import { parseText } from '../../support/corefiles/parse.ts';
 import { CLIENT } from '../../support/dns/queries.ts';
 import { settle } from '../../support/fake-clock.ts';
-import { queryWire, RecordingRow, SERVER } from '../../support/server/fixture.ts';
+import { queryWire, RecordingMetrics, SERVER } from '../../support/server/fixture.ts';
 import { fakeServices } from '../../support/services.ts';
 
 const COREFILE = `.:53 {
@@ -55,18 +55,18 @@ function agentOfSixPlugins() {
       release: () => undefined,
     }),
   };
-  const row = new RecordingRow();
-  const assembly = assemble(parseText(COREFILE), {
+  const requestMetrics = new RecordingMetrics();
+  const serverConfig = buildServerConfig(parseText(COREFILE), {
     shared: { ...base, cache, upstreams },
     identities: new BlockIdentities(),
     interfaces: () => new Map(),
-    holdUps: () => [],
+    notReadyReasons: () => [],
     label: () => SERVER,
-    trafficRow: () => row,
+    requestMetrics: () => requestMetrics,
   });
-  for (const plugin of assembly.plugins) plugin.start?.();
+  for (const plugin of serverConfig.plugins) plugin.start?.();
   const dispatcher = new Dispatcher(log, { value: 0 });
-  dispatcher.swap(assembly.tables);
+  dispatcher.swap(serverConfig.tables);
   const count = { value: 0 };
   const counters = {
     tooShort: count,
@@ -75,11 +75,11 @@ function agentOfSixPlugins() {
     notImp: count,
     badVers: count,
   };
-  const admission = new Admission(SERVER, 'udp', dispatcher, clock, counters);
+  const processor = new QueryProcessor(SERVER, 'udp', dispatcher, clock, counters);
   const out = Buffer.alloc(4_096);
   const wire = queryWire('a.test', 1, 1_232);
   const receive = (): number =>
-    admission.receive(
+    processor.receive(
       wire,
       wire.length,
       clock.nowMs(),
@@ -88,14 +88,14 @@ function agentOfSixPlugins() {
       () => undefined,
     );
   const stop = (): void => {
-    for (const plugin of assembly.plugins) plugin.stop?.();
+    for (const plugin of serverConfig.plugins) plugin.stop?.();
     cache.close();
   };
-  return { receive, stop, asked, row, lines: base.lines };
+  return { receive, stop, asked, requestMetrics, lines: base.lines };
 }
 
 it('six plugins answer a hit without making a promise', async () => {
-  const { receive, stop, asked, row, lines } = agentOfSixPlugins();
+  const { receive, stop, asked, requestMetrics, lines } = agentOfSixPlugins();
   assert.equal(receive(), PENDING, 'the first is a miss');
   await settle();
   assert.ok(receive() > 0, 'the second is a hit');
@@ -114,7 +114,7 @@ it('six plugins answer a hit without making a promise', async () => {
   assert.equal(onHits, 0);
   assert.ok(promises > 0, 'the hook sees promises');
   assert.equal(asked.value, 1);
-  assert.equal(row.recorded.length, 102);
+  assert.equal(requestMetrics.recorded.length, 102);
   assert.equal(lines.length, 102, 'each has its line in the query log');
   stop();
 });

@@ -10,11 +10,11 @@ import { readReply } from '../../../agent/dns/reply.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
 import { Query } from '../../../agent/query/query.ts';
 import {
+  DROPPED,
   errorAnswer,
   respond,
   respondHeaderOnly,
   responseCapacity,
-  SILENCE,
 } from '../../../agent/server/respond.ts';
 import { queryFor } from '../../support/dns/queries.ts';
 import { SERVER, txtAnswer } from '../../support/server/fixture.ts';
@@ -221,8 +221,8 @@ describe('size of a response', () => {
 });
 
 describe('responses of the server itself', () => {
-  it('are silent for SILENCE', () => {
-    assert.equal(respond(asked('a.test'), SILENCE, 0, Buffer.alloc(0)), 0);
+  it('are silent for DROPPED', () => {
+    assert.equal(respond(asked('a.test'), DROPPED, 0, Buffer.alloc(0)), 0);
   });
 
   it('hold the question of an internal query, which has no message', () => {

@@ -2,15 +2,15 @@
 import { formatEndpoint } from '../../../../agent/base/address.ts';
 import { BlockIdentities } from '../../../../agent/daemon/configuration/block-ids.ts';
 import {
-  type Assembly,
-  assemble,
+  buildServerConfig,
+  type ServerConfig,
 } from '../../../../agent/daemon/configuration/server-config-builder.ts';
 import type { ServerLabel } from '../../../../agent/query/services/block.ts';
 import { parseText } from '../../../support/corefiles/parse.ts';
 import { type FakeServices, fakeServices } from '../../../support/services.ts';
 
 export interface Assembled {
-  readonly assembly: Assembly;
+  readonly serverConfig: ServerConfig;
   readonly services: FakeServices;
   /** `server zone view` of every row of counters that was made. */
   readonly rows: string[];
@@ -30,21 +30,21 @@ export function assembled(text: string): Assembled {
       },
     },
   });
-  const assembly = assemble(parseText(text), {
+  const serverConfig = buildServerConfig(parseText(text), {
     shared: services,
     identities: new BlockIdentities(),
     interfaces: () => new Map([['lo', ['127.0.0.1']]]),
-    holdUps: () => [],
+    notReadyReasons: () => [],
     label: (endpoint) => {
       const label = `dns://${formatEndpoint(endpoint)}`;
       const known = labels.get(label) ?? { index: labels.size, label };
       labels.set(label, known);
       return known;
     },
-    trafficRow: (server, zone, view) => {
+    requestMetrics: (server, zone, view) => {
       rows.push(`${server.label} ${zone} ${view}`);
-      return { record: () => {}, took: () => {} };
+      return { record: () => {}, recordDuration: () => {} };
     },
   });
-  return { assembly, services, rows, blockIds };
+  return { serverConfig, services, rows, blockIds };
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { NetworkError } from '../../../../agent/base/errors.ts';
 import { UnreadError } from '../../../../agent/base/lack.ts';
-import { Configurations } from '../../../../agent/daemon/configuration/config-reloader.ts';
+import { ConfigReloader } from '../../../../agent/daemon/configuration/config-reloader.ts';
 import { RCODE, TYPE } from '../../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
 import type { Plugin } from '../../../../agent/query/plugin.ts';
@@ -45,20 +45,20 @@ function setUp() {
   const state: State = { text: ONE, unread: undefined, plugin, onOpen: nothing, onRetain: nothing };
   const clock = new FakeClock();
   const lacks: string[] = [];
-  const configurations = new Configurations({
+  const configurations = new ConfigReloader({
     load: () => {
       if (state.unread !== undefined) throw state.unread;
       return parseText(state.text);
     },
     inputs: () => state.text,
-    assemble: () => {
-      const { assembly } = assembled(state.text);
-      return { ...assembly, plugins: [...assembly.plugins, state.plugin] };
+    buildServerConfig: () => {
+      const { serverConfig } = assembled(state.text);
+      return { ...serverConfig, plugins: [...serverConfig.plugins, state.plugin] };
     },
     listeners: {
       open: () => state.onOpen(),
       retain: () => state.onRetain(),
-      bePatient: () => {},
+      setTcpTimeouts: () => {},
     },
     publish: () => Promise.resolve(),
     ...{ dispatcher, log, clock, metrics },

@@ -33,8 +33,8 @@ org {
 const SECURE = { dnssecOk: true, udpSizeBytes: 1_232 };
 
 describe('views of one zone', () => {
-  const { assembly, rows } = assembled(VIEWS);
-  const table = assembly.tables[0];
+  const { serverConfig, rows } = assembled(VIEWS);
+  const table = serverConfig.tables[0];
   const zoneOf = (query: Query): string | undefined => table?.find(query)?.zone;
 
   it('the first that takes a query answers it', () => {
@@ -56,7 +56,7 @@ describe('views of one zone', () => {
       'dns://127.0.0.1:53 example.org. secure',
       'dns://127.0.0.1:53 dropped ',
     ]);
-    const views = new Set(assembly.enabled.map(({ zone, view }) => `${zone} ${view}`));
+    const views = new Set(serverConfig.enabled.map(({ zone, view }) => `${zone} ${view}`));
     assert.deepEqual([...views], ['example.org. addresses', 'example.org. secure', 'org. ']);
   });
 
@@ -84,11 +84,11 @@ describe('metadata', () => {
       }
       whoami
     }`;
-    const { assembly } = assembled(text);
+    const { serverConfig } = assembled(text);
     const inside = queryFor('www.example.org', 'A');
     const outside = queryFor('www.example.com', 'A');
-    assembly.tables[0]?.find(inside);
-    assembly.tables[0]?.find(outside);
+    serverConfig.tables[0]?.find(inside);
+    serverConfig.tables[0]?.find(outside);
     assert.equal(inside.metadata?.get('view/name'), 'named');
     assert.equal(outside.metadata, undefined);
   });
@@ -107,7 +107,7 @@ describe('metadata', () => {
 
 describe('timeouts', () => {
   it('hold for every address of their block, the last word of several counts', () => {
-    const { assembly } = assembled(`
+    const { serverConfig } = assembled(`
       a.example {
         bind 127.0.0.1
         timeouts {
@@ -127,6 +127,6 @@ describe('timeouts', () => {
         bind 127.0.0.1
         whoami
       }`);
-    assert.deepEqual(assembly.tcpPatience, [{ readMs: 3_000, idleMs: 30_000 }]);
+    assert.deepEqual(serverConfig.tcpTimeouts, [{ readMs: 3_000, idleMs: 30_000 }]);
   });
 });

@@ -3,38 +3,41 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { formatEndpoint } from '../../../../agent/base/address.ts';
 import { ConfigError } from '../../../../agent/base/errors.ts';
-import type { Assembly } from '../../../../agent/daemon/configuration/server-config-builder.ts';
+import type { ServerConfig } from '../../../../agent/daemon/configuration/server-config-builder.ts';
 import { queryFor } from '../../../support/dns/queries.ts';
 import { assembled } from './assembling.ts';
 
 const block = (zone: string, ...lines: string[]): string =>
   `${zone} {\n${lines.join('\n')}\nprometheus\nwhoami\n}\n`;
 
-const endpointsOf = ({ endpoints }: Assembly): string[] => endpoints.map(formatEndpoint);
+const endpointsOf = ({ endpoints }: ServerConfig): string[] => endpoints.map(formatEndpoint);
 
 /** The zone that answers `name` on the listener `at`. */
-function zoneAt(assembly: Assembly, at: string, name: string): string | undefined {
-  const index = endpointsOf(assembly).indexOf(at);
-  return assembly.tables[index]?.find(queryFor(name, 'A'))?.zone;
+function zoneAt(serverConfig: ServerConfig, at: string, name: string): string | undefined {
+  const index = endpointsOf(serverConfig).indexOf(at);
+  return serverConfig.tables[index]?.find(queryFor(name, 'A'))?.zone;
 }
 
 describe('a block without bind', () => {
   it('has one listener, whatever addresses the node has', () => {
-    const { assembly, rows } = assembled(block('.'));
-    assert.deepEqual(endpointsOf(assembly), [':53']);
+    const { serverConfig, rows } = assembled(block('.'));
+    assert.deepEqual(endpointsOf(serverConfig), [':53']);
     assert.deepEqual(rows, ['dns://:53 . ', 'dns://:53 dropped ']);
-    assert.deepEqual(new Set(assembly.enabled.map(({ server }) => server)), new Set(['dns://:53']));
+    assert.deepEqual(
+      new Set(serverConfig.enabled.map(({ server }) => server)),
+      new Set(['dns://:53']),
+    );
   });
 
   it('is served on addresses of other blocks too, where those have no such zone', () => {
     const text = block('.') + block('a.test', 'bind 10.0.0.1') + block('b.test', 'bind ::');
-    const { assembly, rows } = assembled(text);
-    assert.deepEqual(endpointsOf(assembly), [':53', '10.0.0.1:53', '[::]:53']);
-    assert.equal(zoneAt(assembly, ':53', 'a.test'), '.');
-    assert.equal(zoneAt(assembly, '10.0.0.1:53', 'www.a.test'), 'a.test.');
-    assert.equal(zoneAt(assembly, '10.0.0.1:53', 'other.test'), '.');
-    assert.equal(zoneAt(assembly, '[::]:53', 'b.test'), 'b.test.');
-    assert.equal(zoneAt(assembly, '[::]:53', 'other.test'), '.');
+    const { serverConfig, rows } = assembled(text);
+    assert.deepEqual(endpointsOf(serverConfig), [':53', '10.0.0.1:53', '[::]:53']);
+    assert.equal(zoneAt(serverConfig, ':53', 'a.test'), '.');
+    assert.equal(zoneAt(serverConfig, '10.0.0.1:53', 'www.a.test'), 'a.test.');
+    assert.equal(zoneAt(serverConfig, '10.0.0.1:53', 'other.test'), '.');
+    assert.equal(zoneAt(serverConfig, '[::]:53', 'b.test'), 'b.test.');
+    assert.equal(zoneAt(serverConfig, '[::]:53', 'other.test'), '.');
     assert.ok(rows.includes('dns://10.0.0.1:53 . '));
   });
 
@@ -58,10 +61,10 @@ it('of 0.0.0.0 and an address the address wins, for the zone that both serve', (
     block('a.test', 'bind 10.0.0.1') +
     block('b.test', 'bind 0.0.0.0') +
     block('b.test', 'bind 10.0.0.2', view);
-  const { assembly } = assembled(text);
+  const { serverConfig } = assembled(text);
   const routesAt = (at: string, name: string, type: 'A' | 'AAAA') => {
-    const index = endpointsOf(assembly).indexOf(at);
-    return assembly.tables[index]?.find(queryFor(name, type))?.handler;
+    const index = endpointsOf(serverConfig).indexOf(at);
+    return serverConfig.tables[index]?.find(queryFor(name, type))?.handler;
   };
   const wild = routesAt('0.0.0.0:53', 'a.test', 'A');
   assert.ok(wild !== undefined);

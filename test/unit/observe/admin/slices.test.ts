@@ -117,7 +117,7 @@ describe('a page in slices', () => {
     for (let i = 0; i < 500; i++) {
       const row = traffic.row(query.server, `zone${i}.`, '');
       row.record(query, 0, 100, 'cache');
-      row.took(1, 1);
+      row.recordDuration(1, 1);
     }
     const text = await rendered(clock, traffic);
     assert.equal(samplesIn(text, 'coredns_dns_requests_total{'), 500);

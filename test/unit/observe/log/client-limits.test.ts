@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { clientKey } from '../../../../agent/base/clients/client-key.ts';
 import { clientLimits } from '../../../../agent/observe/log/client-limits.ts';
-import { FOLD_WINDOW_MS } from '../../../../agent/observe/log/deduplication.ts';
+import { DEDUPLICATION_WINDOW_MS } from '../../../../agent/observe/log/deduplication.ts';
 import { createLogger } from '../../../../agent/observe/log/log.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { ReadableMetrics } from '../../../support/services.ts';
@@ -48,7 +48,7 @@ describe('clients that are limited', () => {
     const { lines, clock, metrics, limited } = setUp();
     const name = 'nodens_client_limited_total';
     for (let i = 0; i < 5_000; i++) limited('memory', clientKey(address(i)));
-    await clock.advance(FOLD_WINDOW_MS);
+    await clock.advance(DEDUPLICATION_WINDOW_MS);
     assert.ok(lines.length < 50, `${lines.length} lines`);
     assert.equal(metrics.value(name, { what: 'memory', client: address(0) }), 1);
     assert.ok(metrics.value(name, { what: 'memory', client: 'other' }) > 4_900);

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { AGENT_EVENTS } from '../../../../agent/base/events/table.ts';
-import { FOLD_WINDOW_MS, MAX_EVENTS } from '../../../../agent/observe/log/deduplication.ts';
+import {
+  DEDUPLICATION_WINDOW_MS,
+  MAX_EVENTS,
+} from '../../../../agent/observe/log/deduplication.ts';
 import { createLogger } from '../../../../agent/observe/log/log.ts';
-import { FOLD_BY } from '../../../../agent/query/services/log.ts';
+import { DEDUPLICATE_BY } from '../../../../agent/query/services/log.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 
 function setUp(level: 'debug' | 'info' = 'info') {
@@ -57,7 +60,7 @@ describe('folding', () => {
     const { lines, clock, log } = setUp();
     for (let i = 0; i < 5; i++) log.error({ event: 'refresh-failed', try: i }, 'no answer');
     assert.equal(lines.length, 1);
-    await clock.advance(FOLD_WINDOW_MS);
+    await clock.advance(DEDUPLICATION_WINDOW_MS);
     assert.deepEqual(
       lines.map((line) => [line.try, line.repeated]),
       [
@@ -74,7 +77,7 @@ describe('folding', () => {
     await clock.advance(1_000);
     log.warn({ event: 'watch-failed' }, 'down');
     const lastTime = new Date(clock.wallMs()).toISOString();
-    await clock.advance(FOLD_WINDOW_MS);
+    await clock.advance(DEDUPLICATION_WINDOW_MS);
     assert.deepEqual(
       lines.map((line) => [line.msg, line.lastTime]),
       [
@@ -87,7 +90,7 @@ describe('folding', () => {
   it('writes nothing more for an event that did not repeat', async () => {
     const { lines, clock, log } = setUp();
     log.warn({ event: 'watch-failed' }, 'once');
-    await clock.advance(FOLD_WINDOW_MS);
+    await clock.advance(DEDUPLICATION_WINDOW_MS);
     log.warn({ event: 'watch-failed' }, 'once');
     assert.equal(lines.length, 2);
     assert.equal(lines[1]?.repeated, undefined);
@@ -112,9 +115,9 @@ describe('folding', () => {
 
   it('folds by what is never written, where that is given', () => {
     const { lines, log } = setUp();
-    log.error({ event: 'fault', [FOLD_BY]: 'a of x' }, 'one');
-    log.error({ event: 'fault', [FOLD_BY]: 'a of x' }, 'two');
-    log.error({ event: 'fault', [FOLD_BY]: 'a of y' }, 'one');
+    log.error({ event: 'fault', [DEDUPLICATE_BY]: 'a of x' }, 'one');
+    log.error({ event: 'fault', [DEDUPLICATE_BY]: 'a of x' }, 'two');
+    log.error({ event: 'fault', [DEDUPLICATE_BY]: 'a of y' }, 'one');
     assert.equal(lines.length, 2);
     assert.deepEqual(Object.keys(lines[0] ?? {}), ['level', 'time', 'event', 'remedy', 'msg']);
   });

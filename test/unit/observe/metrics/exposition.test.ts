@@ -123,7 +123,7 @@ describe('exposition', () => {
     const query = queryFor('example.org.', 'A', { udpSizeBytes: 1232, dnssecOk: true });
     const row = traffic.row(query.server, '.', '');
     row.record(query, 0, 100, 'cache');
-    row.took(1, 1);
+    row.recordDuration(1, 1);
     const body = await render([table, traffic], true);
     for (const name of Object.keys(SERIES)) assert.ok(body.includes(`\n# TYPE ${name} `), name);
     const check = spawnSync('promtool', ['check', 'metrics'], { input: body, encoding: 'utf8' });

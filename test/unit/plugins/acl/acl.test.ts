@@ -30,7 +30,7 @@ function acl(text: string, keys = '.') {
       assert.equal(answer.shareable, false);
       return `${answer.rcode} ${answer.extended?.code}`;
     } catch (error) {
-      assert.equal((error as { rcode?: number }).rcode, -1);
+      assert.ok(error instanceof DropQuery);
       return 'drop';
     }
   };
@@ -52,7 +52,7 @@ describe('acl', () => {
     assert.equal(verdict({ from: '192.0.2.1' }), 'allow');
   });
 
-  it('says nothing at all to who is dropped', () => {
+  it('sends no response to a client that it drops', () => {
     assert.equal(acl('acl {\ndrop net 10.244.0.7\n}').verdict(), 'drop');
   });
 

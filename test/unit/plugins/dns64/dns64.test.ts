@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { addressBytes } from '../../../../agent/base/address.ts';
-import { DnsError } from '../../../../agent/base/errors.ts';
+import { DnsError, DropQuery } from '../../../../agent/base/errors.ts';
 import type { NewRecord } from '../../../../agent/dns/build.ts';
 import { RCODE, TYPE } from '../../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
@@ -139,7 +139,7 @@ describe('dns64 without an answer for AAAA', () => {
   });
 
   it('leaves silence, NXDOMAIN and our own faults as they are', async () => {
-    const silence = new DnsError(-1, 'dropped');
+    const silence = new DropQuery('dropped');
     const nxdomain = new DnsError(RCODE.NXDOMAIN, 'blocked');
     for (const ends of [silence, nxdomain, new Error('a fault')]) {
       const { got, asked } = await wait({ ends, afterMs: 50, foundAfterMs: 10 });

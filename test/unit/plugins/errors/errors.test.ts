@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ConfigError, DnsError, NetworkError } from '../../../../agent/base/errors.ts';
+import { ConfigError, DnsError, DropQuery, NetworkError } from '../../../../agent/base/errors.ts';
 import { RCODE } from '../../../../agent/dns/iana.ts';
 import { setup } from '../../../../agent/plugins/errors/setup.ts';
 import { Query } from '../../../../agent/query/query.ts';
-import { FOLD_BY } from '../../../../agent/query/services/log.ts';
+import { DEDUPLICATE_BY } from '../../../../agent/query/services/log.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { NextSpy, queryFor } from '../../../support/dns/queries.ts';
 import { fakeServices } from '../../../support/services.ts';
@@ -55,7 +55,7 @@ describe('errors', () => {
         message: 'plugin/errors: 2 example.org. AAAA: no answer in time',
         fields: {
           event: 'query-failed',
-          [FOLD_BY]: 'query-failed 2 10.96.0.10:53 wait',
+          [DEDUPLICATE_BY]: 'query-failed 2 10.96.0.10:53 wait',
           client: '10.244.0.7:40053',
           question: 'example.org. AAAA',
           rcode: 'SERVFAIL',
@@ -91,7 +91,7 @@ describe('errors', () => {
     fail(timeout, 'a.');
     fail(timeout, 'b.');
     fail(new DnsError(RCODE.SERVFAIL, 'other'), 'a.');
-    const folds = records.map(({ fields }) => fields[FOLD_BY]);
+    const folds = records.map(({ fields }) => fields[DEDUPLICATE_BY]);
     assert.equal(folds[0], folds[1]);
     assert.notEqual(folds[0], folds[2]);
     assert.deepEqual(
@@ -102,7 +102,7 @@ describe('errors', () => {
 
   it('says nothing of a query dropped on purpose', () => {
     const { fail, records } = errors();
-    fail(new DnsError(-1, 'dropped'));
+    fail(new DropQuery('dropped'));
     assert.deepEqual(records, []);
   });
 

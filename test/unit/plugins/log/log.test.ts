@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ConfigError, DnsError } from '../../../../agent/base/errors.ts';
+import { ConfigError, DnsError, DropQuery } from '../../../../agent/base/errors.ts';
 import { FLAG } from '../../../../agent/dns/header.ts';
 import { CLASS, RCODE, TYPE } from '../../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
@@ -8,7 +8,7 @@ import { setup } from '../../../../agent/plugins/log/setup.ts';
 import { Answer, madeAnswer } from '../../../../agent/query/answer.ts';
 import type { Handler } from '../../../../agent/query/handler.ts';
 import { clientAt, Query } from '../../../../agent/query/query.ts';
-import { SILENCE } from '../../../../agent/server/respond.ts';
+import { DROPPED } from '../../../../agent/server/respond.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { type QueryOptions, queryFor } from '../../../support/dns/queries.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
@@ -168,8 +168,8 @@ describe('log', () => {
       async () => await run(query, () => Promise.reject(new DnsError(RCODE.SERVFAIL, 'no'))),
       DnsError,
     );
-    assert.throws(() => run(query, fail(new DnsError(-1, 'dropped'))), DnsError);
-    hit(query, () => SILENCE);
+    assert.throws(() => run(query, fail(new DropQuery('dropped'))), DropQuery);
+    hit(query, () => DROPPED);
     assert.deepEqual(lines, [
       '[INFO] REFUSED qr,rd 29',
       '[INFO] SERVFAIL qr,rd 29',
@@ -188,7 +188,7 @@ describe('log classes', () => {
     ['no data', (query) => withAuthority(query, RCODE.NOERROR, TYPE.SOA), 'denial'],
     ['NXDOMAIN', (query) => empty(query, RCODE.NXDOMAIN), 'denial'],
     ['SERVFAIL', (query) => empty(query, RCODE.SERVFAIL), 'error'],
-    ['silence', () => SILENCE, 'error'],
+    ['silence', () => DROPPED, 'error'],
   ];
 
   for (const [title, make, expected] of outcomes) {

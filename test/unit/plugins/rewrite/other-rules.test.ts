@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { DnsError } from '../../../../agent/base/errors.ts';
+import { DnsError, DropQuery } from '../../../../agent/base/errors.ts';
 import { flagsOf } from '../../../../agent/dns/header.ts';
 import { CLASS, RCODE } from '../../../../agent/dns/iana.ts';
 import type { Answer } from '../../../../agent/query/answer.ts';
@@ -62,9 +62,9 @@ describe('rewrite rcode', () => {
     assert.deepEqual([answer.rcode, answer.extended?.code, answer.shareable], [0, 22, false]);
     await assert.rejects(run('rewrite rcode a.example 5 0', 'a.example A', fails), { rcode: 2 });
     const silent = (): never => {
-      throw new DnsError(-1, 'silence');
+      throw new DropQuery('silence');
     };
-    await assert.rejects(run('rewrite rcode a.example 2 0', 'a.example A', silent), { rcode: -1 });
+    await assert.rejects(run('rewrite rcode a.example 2 0', 'a.example A', silent), DropQuery);
   });
 });
 

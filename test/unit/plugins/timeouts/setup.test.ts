@@ -9,7 +9,7 @@ function patience(body: string) {
   const services = fakeServices();
   const { directive, block } = parseDirective(`timeouts {\n${body}\n}`);
   setup(directive, block, services);
-  return services.asked.tcpPatience;
+  return services.asked.tcpTimeouts;
 }
 
 describe('timeouts', () => {

@@ -95,7 +95,7 @@ describe('a TCP client', () => {
     await eventually('gone', () => connections.value === 0);
     parked.get(1)?.();
     await settle();
-    assert.equal(rig.row.recorded.length, 1);
+    assert.equal(rig.requestMetrics.recorded.length, 1);
   });
 
   it('cannot ask more at once than the limit; the rest waits in order and is answered', async () => {
@@ -129,18 +129,21 @@ describe('a TCP client', () => {
     const asked = 1_500;
     client.ask(...queries(0, asked));
     await eventually('stuck', async () => {
-      const before = rig.row.recorded.length;
+      const before = rig.requestMetrics.recorded.length;
       await settle();
-      return before > 0 && rig.row.recorded.length === before;
+      return before > 0 && rig.requestMetrics.recorded.length === before;
     });
-    assert.ok(rig.row.recorded.length < asked / 4, `${rig.row.recorded.length} answers made`);
+    assert.ok(
+      rig.requestMetrics.recorded.length < asked / 4,
+      `${rig.requestMetrics.recorded.length} answers made`,
+    );
     client.socket.resume();
     await client.received(asked);
     assert.deepEqual(client.ids(), ids(0, asked));
 
     client.socket.pause();
     client.ask(...queries(0, asked));
-    await eventually('asked', () => rig.row.recorded.length > asked);
+    await eventually('asked', () => rig.requestMetrics.recorded.length > asked);
     await settle();
     await rig.clock.advance(LIMITS.tcpWriteMs.default + 2_000);
     client.socket.resume();

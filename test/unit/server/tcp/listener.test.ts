@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
 import { TcpClients } from '../../../../agent/server/tcp/clients.ts';
 import { TcpListener } from '../../../../agent/server/tcp/listener.ts';
-import { sharedListen } from '../../../../agent/server/tcp/steer.ts';
+import { sharedListen } from '../../../../agent/server/tcp/reuseport-takeover.ts';
 import { ledgerWith } from '../../../support/ledger.ts';
 import { eventually } from '../../../support/netns/netns.ts';
 import { answerTo, queryWire, rigFor } from '../../../support/server/fixture.ts';
@@ -26,17 +26,24 @@ describe('a TCP listener that drains', () => {
     listener.drain();
     await eventually('FIN for the idle one', () => idle.ended.fin);
     assert.deepEqual([...parked.keys()], [1, 2]);
-    assert.equal(listener.owed, 2, 'one waits for answers, one may not have read its FIN');
+    assert.equal(
+      listener.unfinishedConnections,
+      2,
+      'one waits for answers, one may not have read its FIN',
+    );
     await rig.clock.advance(500);
-    assert.equal(listener.owed, 1);
+    assert.equal(listener.unfinishedConnections, 1);
     assert.equal(busy.ended.fin, false);
     await assert.rejects(tcpClient(listener.endpoint.port), { code: 'ECONNREFUSED' });
     for (const answer of parked.values()) answer();
     await eventually('FIN', () => busy.ended.fin);
     assert.deepEqual(busy.ids(), [1, 2]);
-    assert.equal(listener.owed, 1);
+    assert.equal(listener.unfinishedConnections, 1);
     busy.socket.end();
-    await eventually('no client is owed an answer', () => listener.owed === 0);
+    await eventually(
+      'no client is unfinishedConnections an answer',
+      () => listener.unfinishedConnections === 0,
+    );
   });
 
   it('answers what is asked before its FIN, but not for ever', async () => {
@@ -46,7 +53,7 @@ describe('a TCP listener that drains', () => {
     client.ask(queryWire('a.test', 1));
     await eventually('asked', () => parked.size === 1);
     listener.drain();
-    await eventually('closed', () => listener.owed === 1);
+    await eventually('closed', () => listener.unfinishedConnections === 1);
     client.ask(queryWire('a.test', 2));
     await eventually('asked again', () => parked.size === 2);
     await rig.clock.advance(1_000);
@@ -72,7 +79,7 @@ it('says which address cannot be bound, and why', async () => {
   const { port } = alone.address() as AddressInfo;
   const rig = rigFor(answerTo);
   const options = {
-    ...{ admission: rig.admission('tcp'), clock: rig.clock, clients: new TcpClients(ledgerWith()) },
+    ...{ processor: rig.processor('tcp'), clock: rig.clock, clients: new TcpClients(ledgerWith()) },
     listen: sharedListen,
     ...{ connections: { value: 0 }, rejected: { value: 0 }, onError: assert.ifError },
     ...{ onClosed: assert.fail, onCrowded: assert.fail },

@@ -7,11 +7,11 @@ import { closeListeners, listen, parking } from '../../../support/server/tcp-lis
 
 afterEach(closeListeners);
 
-describe('patience with TCP clients', () => {
+describe('timeouts with TCP clients', () => {
   it('a connection that has brought all it may is answered and closed', async () => {
     const { handler, parked } = parking();
     const { listener, connect } = await listen(handler);
-    listener.patience = { maxQueries: 2 };
+    listener.timeouts = { maxQueries: 2 };
     const client = await connect();
     client.ask(queryWire('a', 1), queryWire('b', 2), queryWire('c', 3));
     await eventually('two are asked', () => parked.size === 2);
@@ -26,7 +26,7 @@ describe('patience with TCP clients', () => {
     const asking = await connect();
     asking.ask(queryWire('a', 1));
     await asking.received(1);
-    listener.patience = { readMs: 3_000, idleMs: 60_000 };
+    listener.timeouts = { readMs: 3_000, idleMs: 60_000 };
     await rig.clock.advance(5_000);
     await eventually('the silent one is told to go', () => silent.ended.fin);
     assert.equal(asking.ended.fin, false);

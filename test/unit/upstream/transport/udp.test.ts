@@ -100,7 +100,7 @@ for (const [file, reason] of [
   ['malformed-records/a-3-bytes', 'malformed'],
   ['malformed-records/additional-owner-to-itself', 'malformed'],
   ['unrelated/other-owner', 'unrelated'],
-  ['unrelated/not-the-upstream', 'unrelated'],
+  ['unrelated/not-the-target', 'unrelated'],
 ] as const) {
   test(`${file} is a failed attempt: the next upstream is asked, else it is SERVFAIL`, async () => {
     const deliver = (socket: FakeDatagram): void => {

@@ -2,11 +2,15 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ConfigError } from '../../../agent/base/errors.ts';
 import { NO_KUBE_DNS } from '../../../agent/config/kube-dns.ts';
-import { type PillarValues, renderCorefile, serviceIpOf } from '../../../agent/config/pillars.ts';
+import {
+  type PlaceholderValues,
+  renderCorefile,
+  serviceIpOf,
+} from '../../../agent/config/placeholders.ts';
 import { corefileFixture } from '../../support/corefiles/fixtures.ts';
 import { parseText } from '../../support/corefiles/parse.ts';
 
-const values: PillarValues = {
+const values: PlaceholderValues = {
   localIps: ['169.254.20.10', '10.96.0.10'],
   upstreamService: 'kube-dns-upstream',
   upstreamServiceIp: '10.96.0.11',
@@ -15,9 +19,9 @@ const values: PillarValues = {
   kubeDns: NO_KUBE_DNS,
   clusterDomain: undefined,
 };
-const render = (template: string, change: Partial<PillarValues> = {}): string =>
+const render = (template: string, change: Partial<PlaceholderValues> = {}): string =>
   renderCorefile(template, 'base', { ...values, ...change }).text;
-const upstreams = (...servers: string[]): Partial<PillarValues> => ({
+const upstreams = (...servers: string[]): Partial<PlaceholderValues> => ({
   kubeDns: { ...NO_KUBE_DNS, upstreamNameservers: servers },
 });
 

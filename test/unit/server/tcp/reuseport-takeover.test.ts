@@ -6,7 +6,11 @@ import { afterEach, describe, it } from 'node:test';
 import { loadAddon } from '../../../../agent/server/addon.ts';
 import { TcpClients } from '../../../../agent/server/tcp/clients.ts';
 import { TcpListener } from '../../../../agent/server/tcp/listener.ts';
-import { type ListenTcp, sharedListen, steeredListen } from '../../../../agent/server/tcp/steer.ts';
+import {
+  type ListenTcp,
+  sharedListen,
+  takeoverListen,
+} from '../../../../agent/server/tcp/reuseport-takeover.ts';
 import { ledgerWith } from '../../../support/ledger.ts';
 import { eventually } from '../../../support/netns/netns.ts';
 import { answerTo, queryWire, rigFor } from '../../../support/server/fixture.ts';
@@ -43,7 +47,7 @@ if (addon instanceof Error) {
     assert.notEqual(spawnSync('cc', ['--version']).status, 0, addon.message);
   });
 } else {
-  const steered = steeredListen(addon);
+  const steered = takeoverListen(addon);
 
   describe('a steered listener', () => {
     for (const address of ['127.0.0.1', '::1']) {
@@ -97,7 +101,7 @@ it('a drain answers connections that nobody has accepted yet', async () => {
   const rig = rigFor(answerTo);
   const listener = await TcpListener.open({
     ...{ endpoint: { address: '127.0.0.1', port: 0 }, listen: sharedListen },
-    ...{ admission: rig.admission('tcp'), clock: rig.clock, clients: new TcpClients(ledgerWith()) },
+    ...{ processor: rig.processor('tcp'), clock: rig.clock, clients: new TcpClients(ledgerWith()) },
     ...{ connections: { value: 0 }, rejected: { value: 0 }, onError: assert.ifError },
     ...{ onClosed: assert.fail, onCrowded: assert.fail },
   });
@@ -116,7 +120,7 @@ it('a drain answers connections that nobody has accepted yet', async () => {
   await once(asking, 'exit');
   assert.equal(answered, 'x'.repeat(count));
   // The agent may see the ends of the connections later than this test sees the end of the process.
-  await eventually('nothing is owed', () => listener.owed === 0);
+  await eventually('nothing is unfinishedConnections', () => listener.unfinishedConnections === 0);
 });
 
 /** A process with `count` clients that ask one query each, and print x for each answer. */

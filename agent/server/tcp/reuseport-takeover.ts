@@ -8,7 +8,7 @@ export const RECEIVE_BUFFER_BYTES = 2 * 16 * 1_024;
 export const SEND_BUFFER_BYTES = 2 * 32 * 1_024;
 
 /** What `native/tcp/listen.c` exports. */
-export interface SteerAddon {
+export interface TakeoverAddon {
   /** Descriptor of a listening socket that gets every new connection. Throws the system's error. */
   listenWithTakeover(address: string, port: number, backlog: number): number;
 }
@@ -17,7 +17,7 @@ export interface SteerAddon {
 export type ListenTcp = (server: Server, endpoint: Endpoint, backlog: number) => Promise<void>;
 
 /** By `addon`: the newest listener of an address gets all its new connections. */
-export function steeredListen(addon: SteerAddon): ListenTcp {
+export function takeoverListen(addon: TakeoverAddon): ListenTcp {
   return async (server, { address, port }, backlog) => {
     server.listen({ fd: addon.listenWithTakeover(address, port, backlog) }, backlog);
     await once(server, 'listening');

@@ -26,7 +26,7 @@ import { Dispatcher } from '../server/dispatch.ts';
 import { Identity } from '../server/identity.ts';
 import { nodeAddresses } from '../server/listen/node-addresses.ts';
 import { Listeners } from '../server/listeners.ts';
-import { chooseNative } from '../server/native.ts';
+import { selectTransport } from '../server/select-transport.ts';
 import type { ConnectUdp } from '../server/udp/connected.ts';
 import { nodeSockets } from '../upstream/transport/node-sockets.ts';
 import type { Sockets } from '../upstream/transport/ports.ts';
@@ -47,7 +47,7 @@ const STDOUT = 1;
 
 const LIMITED_BY_KIND = { query: 'queries', connection: 'memory', http: 'http' } as const;
 
-export interface Foundation {
+export interface ProcessServices {
   readonly clock: Clock;
   readonly log: AdjustableLogger;
   readonly lines: LineWriter;
@@ -66,7 +66,7 @@ export interface Foundation {
   readonly shared: Omit<Services, 'block' | 'admin' | 'process'>;
 }
 
-export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
+export function createProcessServices(options: AgentOptions, clock: Clock): ProcessServices {
   const metrics = new SeriesTable();
   const traffic = new TrafficTable();
   const dropped = metrics.counter('nodens_log_lines_dropped_total');
@@ -87,7 +87,7 @@ export function layFoundation(options: AgentOptions, clock: Clock): Foundation {
   metrics.gauge('nodens_file_memory_limit_bytes').value = ledger.fileBudgetBytes;
   const tellLack = lackTeller(metrics, log, clock);
   const random = Math.random;
-  const { connectUdp, ...transports } = chooseNative(log, clock);
+  const { connectUdp, ...transports } = selectTransport(log, clock);
   const sockets = connectUdp === undefined ? nodeSockets : withConnected(connectUdp);
   const cache = createCache({ clock, metrics, log, totalBytes: budget.bytes, random, ledger });
   const upstreams = createUpstreams({

@@ -4,7 +4,7 @@ import { releaseRegularly } from '../base/pages.ts';
 import type { Logger } from '../query/services/log.ts';
 import { loadAddon } from './addon.ts';
 import { startMemoryHolder } from './memory-holder.ts';
-import { type ListenTcp, sharedListen, steeredListen } from './tcp/steer.ts';
+import { type ListenTcp, sharedListen, takeoverListen } from './tcp/reuseport-takeover.ts';
 import { batchOpener } from './udp/batch.ts';
 import { type ConnectUdp, connectedOpener } from './udp/connected.ts';
 import type { OpenUdp } from './udp/contract.ts';
@@ -23,7 +23,7 @@ export interface Native {
  * With one line that says so where the addon is not used. `NODENS_UDP=dgram` in the environment asks for that: to
  * compare the two, or to rule the addon out when something is odd.
  */
-export function chooseNative(log: Logger, clock: Clock): Native {
+export function selectTransport(log: Logger, clock: Clock): Native {
   const portable: Native = {
     ...{ openUdp: openDgram, isUdpWildcard: false, listenTcp: sharedListen },
     connectUdp: undefined,
@@ -39,7 +39,7 @@ export function chooseNative(log: Logger, clock: Clock): Native {
     return {
       openUdp: batchOpener(addon),
       isUdpWildcard: true,
-      listenTcp: steeredListen(addon),
+      listenTcp: takeoverListen(addon),
       connectUdp: connectedOpener(addon),
     };
   }

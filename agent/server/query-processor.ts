@@ -7,7 +7,7 @@ import { LIMITS } from '../base/limits.ts';
 import { RCODE } from '../dns/iana.ts';
 import { readQueryHead, VERDICT, type Verdict } from '../dns/query-head.ts';
 import type { Answer } from '../query/answer.ts';
-import type { TrafficRow } from '../query/query.ts';
+import type { RequestMetrics } from '../query/query.ts';
 import { type Client, Query, type Transport } from '../query/query.ts';
 import type { ServerLabel } from '../query/services/block.ts';
 import type { Counter } from '../query/services/metrics.ts';
@@ -15,7 +15,7 @@ import type { Dispatcher } from './dispatch.ts';
 import { errorAnswer, respond, respondHeaderOnly, responseCapacity } from './respond.ts';
 
 /** Counters of one listener, by what happened to messages that are not answered from a zone. */
-export interface AdmissionCounters {
+export interface QueryProcessorCounters {
   readonly tooShort: Counter;
   readonly notAQuery: Counter;
   readonly formErr: Counter;
@@ -32,26 +32,26 @@ const scratch = Buffer.allocUnsafe(4_096);
  */
 export type Deliver = (response: Buffer, query: Query) => void;
 
-/** Returned by `Admission.receive` where the answer is still awaited: `deliver` will be called exactly once. */
+/** Returned by `QueryProcessor.receive` where the answer is still awaited: `deliver` will be called exactly once. */
 export const PENDING = -1;
-/** Returned by `Admission.receive` for what is no query: too short to have an ID, or a response. */
+/** Returned by `QueryProcessor.receive` for what is no query: too short to have an ID, or a response. */
 export const NONSENSE = -2;
 
 /** One listener's way in. Not shared between listeners: it reuses its query object. */
-export class Admission {
+export class QueryProcessor {
   readonly #server: ServerLabel;
   readonly #transport: Transport;
   readonly #dispatcher: Dispatcher;
   readonly #clock: Clock;
-  readonly #counters: AdmissionCounters;
+  readonly #counters: QueryProcessorCounters;
   readonly #maxUdpBytes: number;
   #query = new Query();
   /** Queries whose answer is still awaited. */
   pending = 0;
   /** Whose answers are to leave together, how many they are, and since when they have been here. */
-  #leaving: TrafficRow | undefined;
-  #leavingCount = 0;
-  #leavingSinceMs = 0;
+  #pendingMetrics: RequestMetrics | undefined;
+  #pendingCount = 0;
+  #pendingSinceMs = 0;
 
   /** `maxUdpBytes`: what a UDP response may have where no plugin says, octets. */
   constructor(
@@ -59,7 +59,7 @@ export class Admission {
     transport: Transport,
     dispatcher: Dispatcher,
     clock: Clock,
-    counters: AdmissionCounters,
+    counters: QueryProcessorCounters,
     maxUdpBytes: number = LIMITS.ednsUdpSizeBytes.default,
   ) {
     this.#server = server;
@@ -73,7 +73,7 @@ export class Admission {
   /**
    * Handles one message: the first `length` octets of `wire`. A response that is ready and fits goes into `out`, and
    * its length comes back (0: there is none, or `PENDING`, or `NONSENSE`); every other one goes through `deliver`. Never
-   * throws. `depart` is to be called behind the last message of a batch.
+   * throws. `flushDurations` is to be called behind the last message of a batch.
    */
   receive(
     wire: Buffer,
@@ -101,10 +101,13 @@ export class Admission {
   }
 
   /** What was answered at once leaves now: one reading of the clock is for all of it. */
-  depart(): void {
-    if (this.#leaving === undefined) return;
-    this.#leaving.took(this.#clock.nowMs() - this.#leavingSinceMs, this.#leavingCount);
-    this.#leaving = undefined;
+  flushDurations(): void {
+    if (this.#pendingMetrics === undefined) return;
+    this.#pendingMetrics.recordDuration(
+      this.#clock.nowMs() - this.#pendingSinceMs,
+      this.#pendingCount,
+    );
+    this.#pendingMetrics = undefined;
   }
 
   #reject(verdict: Verdict, length: number, out: Buffer): number {
@@ -130,7 +133,7 @@ export class Admission {
       const out = bytes <= scratch.length ? scratch : Buffer.allocUnsafe(bytes);
       const nowMs = this.#clock.nowMs();
       const length = this.#write(query, answer, nowMs, out);
-      query.row?.took(nowMs - query.arrivedMs, 1);
+      query.requestMetrics?.recordDuration(nowMs - query.arrivedMs, 1);
       deliver(out.subarray(0, length), query);
     };
     // Should `done` fail, that is a fault for the process edge to report.
@@ -138,8 +141,8 @@ export class Admission {
   }
 
   #finish(query: Query, answer: Answer, out: Buffer, deliver: Deliver): number {
-    const { row, arrivedMs } = query;
-    if (row !== undefined) this.#leaves(row, arrivedMs);
+    const { requestMetrics, arrivedMs } = query;
+    if (requestMetrics !== undefined) this.#countPending(requestMetrics, arrivedMs);
     if (responseCapacity(answer, query.responseOptions) <= out.length)
       return this.#write(query, answer, arrivedMs, out);
     const own = Buffer.allocUnsafe(responseCapacity(answer, query.responseOptions));
@@ -148,19 +151,19 @@ export class Admission {
     return 0;
   }
 
-  #leaves(row: TrafficRow, sinceMs: number): void {
-    if (row !== this.#leaving) {
-      this.depart();
-      this.#leaving = row;
-      this.#leavingSinceMs = sinceMs;
-      this.#leavingCount = 0;
+  #countPending(requestMetrics: RequestMetrics, sinceMs: number): void {
+    if (requestMetrics !== this.#pendingMetrics) {
+      this.flushDurations();
+      this.#pendingMetrics = requestMetrics;
+      this.#pendingSinceMs = sinceMs;
+      this.#pendingCount = 0;
     }
-    this.#leavingCount++;
+    this.#pendingCount++;
   }
 
   #write(query: Query, answer: Answer, nowMs: number, out: Buffer): number {
     const length = respond(query, answer, nowMs, out);
-    query.row?.record(query, answer.rcode, length, answer.plugin);
+    query.requestMetrics?.record(query, answer.rcode, length, answer.plugin);
     return length;
   }
 }

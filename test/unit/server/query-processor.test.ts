@@ -5,8 +5,8 @@ import { RCODE } from '../../../agent/dns/iana.ts';
 import { readReply } from '../../../agent/dns/reply.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
 import { type Client, clientAt, type Query } from '../../../agent/query/query.ts';
-import { NONSENSE, PENDING } from '../../../agent/server/admission.ts';
-import { SILENCE } from '../../../agent/server/respond.ts';
+import { NONSENSE, PENDING } from '../../../agent/server/query-processor.ts';
+import { DROPPED } from '../../../agent/server/respond.ts';
 import { settle } from '../../support/fake-clock.ts';
 import { answerTo, queryWire, type Rig, rigFor, txtAnswer } from '../../support/server/fixture.ts';
 
@@ -23,13 +23,13 @@ function receive(
   rig: Rig,
   wire: Buffer,
   outBytes = 4_096,
-  admission = rig.admission('udp'),
+  processor = rig.processor('udp'),
 ): Received {
   const out = Buffer.alloc(outBytes);
   const delivered: Received['delivered'] = [];
   const deliver = (response: Buffer, query: Query): void =>
     void delivered.push({ response: Buffer.from(response), query });
-  const length = admission.receive(wire, wire.length, 0, () => CLIENT, out, deliver);
+  const length = processor.receive(wire, wire.length, 0, () => CLIENT, out, deliver);
   return { length, out: out.subarray(0, Math.max(0, length)), delivered };
 }
 
@@ -103,30 +103,30 @@ describe('a question answered at once', () => {
     const { length, out, delivered } = receive(rig, QUERY);
     assert.equal(readReply(out)?.records.length, 1);
     assert.deepEqual(delivered, []);
-    assert.deepEqual(rig.row.recorded, [{ rcode: 0, bytes: length, plugin: 'test' }]);
+    assert.deepEqual(rig.requestMetrics.recorded, [{ rcode: 0, bytes: length, plugin: 'test' }]);
     assert.deepEqual(counted(rig), [0, 0, 0, 0, 0]);
   });
 
-  it('has taken as long as its batch, which is timed once for each row', async () => {
+  it('has taken as long as its batch, which is timed once for each requestMetrics', async () => {
     const rig = rigFor(answerTo);
-    const admission = rig.admission('udp');
+    const processor = rig.processor('udp');
     const out = Buffer.alloc(512);
     const take = (): void => {
       const nowMs = rig.clock.nowMs();
-      admission.receive(QUERY, QUERY.length, nowMs, () => CLIENT, out, assert.fail);
+      processor.receive(QUERY, QUERY.length, nowMs, () => CLIENT, out, assert.fail);
     };
     take();
     take();
-    assert.deepEqual(rig.row.durations, []);
+    assert.deepEqual(rig.requestMetrics.durations, []);
     await rig.clock.advance(3);
-    admission.depart();
-    admission.depart();
-    assert.deepEqual(rig.row.durations, [[3, 2]]);
+    processor.flushDurations();
+    processor.flushDurations();
+    assert.deepEqual(rig.requestMetrics.durations, [[3, 2]]);
   });
 
   it('is delivered on its own where the place is too small for it', () => {
     const rig = rigFor(() => txtAnswer('a.test.', 17, 100));
-    const roomy = rig.admission('udp', 4_096);
+    const roomy = rig.processor('udp', 4_096);
     const { length, delivered } = receive(rig, queryWire('a.test', 7, 4096), 512, roomy);
     assert.equal(length, 0);
     assert.deepEqual(
@@ -134,7 +134,7 @@ describe('a question answered at once', () => {
       [24 + 17 * 112 + 11],
     );
     assert.deepEqual(
-      rig.row.recorded.map(({ bytes }) => bytes),
+      rig.requestMetrics.recorded.map(({ bytes }) => bytes),
       [24 + 17 * 112 + 11],
     );
   });
@@ -145,8 +145,8 @@ describe('a question answered at once', () => {
   ] as const) {
     it(`has at most the ${maxUdpBytes} octets of its listener, and says so, whatever the client takes`, () => {
       const rig = rigFor(() => txtAnswer('a.test.', 100, 100));
-      const admission = rig.admission('udp', maxUdpBytes);
-      const { delivered } = receive(rig, queryWire('a.test', 7, 65_535), 4_096, admission);
+      const processor = rig.processor('udp', maxUdpBytes);
+      const { delivered } = receive(rig, queryWire('a.test', 7, 65_535), 4_096, processor);
       const out = delivered[0]?.response ?? Buffer.alloc(0);
       const reply = readReply(out);
       assert.deepEqual([reply?.truncated, reply?.records.length], [true, count]);
@@ -157,7 +157,7 @@ describe('a question answered at once', () => {
 
   it('may be silence', () => {
     const { length, delivered } = receive(
-      rigFor(() => SILENCE),
+      rigFor(() => DROPPED),
       QUERY,
     );
     assert.equal(length, 0);
@@ -171,9 +171,9 @@ describe('a question answered at once', () => {
       query.maxUdpBytes = 600;
       return answerTo(query);
     });
-    const admission = rig.admission('udp');
-    receive(rig, QUERY, 4_096, admission);
-    receive(rig, queryWire('bc.test', 8), 4_096, admission);
+    const processor = rig.processor('udp');
+    receive(rig, QUERY, 4_096, processor);
+    receive(rig, queryWire('bc.test', 8), 4_096, processor);
     assert.deepEqual(seen, [
       [1_232, 'a.test.', 15, 40_053],
       [1_232, 'bc.test.', 16, 40_053],
@@ -190,40 +190,42 @@ describe('a question answered later', () => {
 
   it('outlives the buffer it came in and is delivered exactly once', async () => {
     const { rig, asked } = parked();
-    const admission = rig.admission('udp');
+    const processor = rig.processor('udp');
     const wire = Buffer.from(QUERY);
-    const { length, delivered } = receive(rig, wire, 4_096, admission);
+    const { length, delivered } = receive(rig, wire, 4_096, processor);
     assert.equal(length, PENDING);
-    assert.equal(admission.pending, 1);
+    assert.equal(processor.pending, 1);
     wire.fill(0xff);
-    receive(rig, queryWire('other.test', 9), 4_096, admission);
-    assert.equal(admission.pending, 2);
+    receive(rig, queryWire('other.test', 9), 4_096, processor);
+    assert.equal(processor.pending, 2);
     const [first, second] = asked;
     assert.ok(first !== undefined && second !== undefined);
     assert.equal(first.query.nameText, 'a.test.');
     assert.equal(second.query.nameText, 'other.test.');
     first.resolve(answerTo(first.query));
     await settle();
-    assert.equal(admission.pending, 1);
+    assert.equal(processor.pending, 1);
     assert.equal(delivered.length, 1);
     const [{ response, query }] = delivered as [Received['delivered'][0]];
     assert.equal(response.readUInt16BE(0), 7);
     assert.deepEqual(response.subarray(12, 24), QUERY.subarray(12, 24), 'its own question');
     assert.equal(query.client, CLIENT);
-    assert.deepEqual(rig.row.recorded, [{ rcode: 0, bytes: response.length, plugin: 'test' }]);
+    assert.deepEqual(rig.requestMetrics.recorded, [
+      { rcode: 0, bytes: response.length, plugin: 'test' },
+    ]);
   });
 
   it('is over, with nothing to send, when the answer is silence', async () => {
     const { rig, asked } = parked();
-    const admission = rig.admission('udp');
-    const { delivered } = receive(rig, QUERY, 4_096, admission);
-    asked[0]?.resolve(SILENCE);
+    const processor = rig.processor('udp');
+    const { delivered } = receive(rig, QUERY, 4_096, processor);
+    asked[0]?.resolve(DROPPED);
     await settle();
     assert.deepEqual(
       delivered.map(({ response }) => response.length),
       [0],
     );
-    assert.equal(admission.pending, 0);
+    assert.equal(processor.pending, 0);
   });
 
   it('is SERVFAIL when the chain rejects, and TTLs are those of the moment it leaves', async () => {

@@ -25,7 +25,7 @@ const PLACEHOLDERS = [
 
 const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
 
-export interface PillarValues {
+export interface PlaceholderValues {
   /** `-localip`, in its order; probes and admin pages that take one address get the first. */
   readonly localIps: readonly string[];
   /** Name of the service behind `-upstreamsvc`, and its ClusterIP where it is known. */
@@ -77,7 +77,7 @@ export function serviceIpOf(service: string, env: Environment): string | undefin
 export function renderCorefile(
   template: string,
   file: string,
-  values: PillarValues,
+  values: PlaceholderValues,
 ): RenderedCorefile {
   const uses = placesOf(template, file);
   const warnings: string[] = [];
@@ -162,7 +162,7 @@ function withLocalIps(word: string, localIps: readonly string[]): string {
 function withStubBlocks(
   template: string,
   file: string,
-  { kubeDns, dnsPort, localIps }: PillarValues,
+  { kubeDns, dnsPort, localIps }: PlaceholderValues,
 ): Omit<RenderedCorefile, 'warnings'> {
   const bind = localIps.length === 0 ? '' : `    bind ${localIps.join(' ')}\n`;
   const own = template.split('\n').length;

@@ -17,7 +17,7 @@
 enum {
   NEWER_SOCKET = 1,
   /*
-   * As in agent/server/tcp/steer.ts. Accepted sockets inherit these sizes, and the kernel doubles them. Its defaults grow
+   * As in agent/server/tcp/reuseport-takeover.ts. Accepted sockets inherit these sizes, and the kernel doubles them. Its defaults grow
    * to megabytes for a client that sends queries and does not read the answers.
    */
   RECEIVE_BUFFER_BYTES = 16 * 1024,

@@ -7,7 +7,7 @@ import type { BlockContext } from '../query/services/block.ts';
 import type { BlockCache, Cache, CacheOptions } from '../query/services/cache.ts';
 import type { Logger } from '../query/services/log.ts';
 import type { Metrics } from '../query/services/metrics.ts';
-import { blockLabels, countersFor, type SeriesType } from './counters.ts';
+import { countersFor, type SeriesType } from './counters.ts';
 import { Lookup } from './lookup.ts';
 import { DenialBurstDetector } from './policy/denial-bursts.ts';
 import { type EntriesByKind, ResponseWriter } from './response-writer.ts';
@@ -52,6 +52,8 @@ export interface ProcessCache extends Cache {
   snapshot(identityOf: (id: number) => string | undefined): Generator<Buffer, SnapshotTotals>;
   /** Takes the entries of a snapshot into blocks that are open. Throws SnapshotError; then nothing, or a part, is in. */
   restore(file: Buffer, idOf: (identity: string) => number | undefined): Restored;
+  /** Forgets a block and its entries, because another block gets its identity. */
+  forgetBlock(id: number): void;
   /** Ends the timers and forgets every entry. */
   close(): void;
 }
@@ -77,7 +79,7 @@ export function createCache(parts: CacheParts): ProcessCache {
     blocks.set(block.id, memory);
     memory.capacity = options.success.capacity;
     showEntries(metrics, block, zonesLabel, memory.entriesByKind);
-    const configVersion = generationOf(memory, block.belowCache);
+    const configVersion = configVersionOf(memory, block.belowCache);
     const { entriesByKind, denialBursts } = memory;
     const responseWriter = new ResponseWriter({
       store,
@@ -88,7 +90,9 @@ export function createCache(parts: CacheParts): ProcessCache {
       configVersion,
       options,
     });
-    const counters = perServer((server) => countersFor(metrics, blockLabels(server, zonesLabel)));
+    const counters = perServer((server) =>
+      countersFor(metrics, { server, zones: zonesLabel, view: block.view }),
+    );
     for (const server of block.servers) counters(server);
     const blockId = block.id;
     return new Lookup({
@@ -121,6 +125,10 @@ export function createCache(parts: CacheParts): ProcessCache {
       encodeSnapshot(snapshotBlocks(blocks, identityOf), clock, parts.totalBytes),
     restore: (file, idOf) =>
       restore(file, store, clock, (identity) => restoreBlock(blocks, idOf(identity))),
+    forgetBlock: (id) => {
+      store.forgetBlock(Object.values(blocks.get(id)?.entriesByKind ?? {}));
+      blocks.delete(id);
+    },
     close: () => {
       store.close();
       inflightQueries.close();
@@ -134,7 +142,8 @@ function newMemory(
   zonesLabel: string,
 ): BlockMemory {
   // A block's listeners share its entries: an eviction is counted once, at the first of them.
-  const labels = blockLabels(block.servers[0]?.label ?? '', zonesLabel);
+  const server = block.servers[0]?.label ?? '';
+  const labels = { server, zones: zonesLabel, view: block.view };
   const entries = (type: SeriesType): BlockEntries<Entry> =>
     new BlockEntries(metrics.counter('coredns_cache_evictions_total', { ...labels, type }));
   return {
@@ -152,7 +161,7 @@ function showEntries(
   { positive, negative }: EntriesByKind,
 ): void {
   for (const { label } of block.servers) {
-    const labels = blockLabels(label, zonesLabel);
+    const labels = { server: label, zones: zonesLabel, view: block.view };
     const show = (type: SeriesType, entries: BlockEntries<Entry>): void =>
       metrics.gaugeFrom('coredns_cache_entries', { ...labels, type }, () => entries.count);
     show('success', positive);
@@ -161,7 +170,7 @@ function showEntries(
 }
 
 /** Number of a configuration below `cache`: the same text has the same number, now and after any reload. */
-function generationOf({ configVersions }: BlockMemory, belowCache: string): number {
+function configVersionOf({ configVersions }: BlockMemory, belowCache: string): number {
   const known = configVersions.indexOf(belowCache);
   return known >= 0 ? known : configVersions.push(belowCache) - 1;
 }
@@ -184,6 +193,6 @@ function restoreBlock(
   const memory = id === undefined ? undefined : blocks.get(id);
   if (id === undefined || memory === undefined) return undefined;
   const { entriesByKind, capacity } = memory;
-  const numberOf = (fingerprint: string): number => generationOf(memory, fingerprint);
-  return { id, blockEntries: entriesByKind.positive, capacity, generationOf: numberOf };
+  const numberOf = (fingerprint: string): number => configVersionOf(memory, fingerprint);
+  return { id, blockEntries: entriesByKind.positive, capacity, configVersionOf: numberOf };
 }

@@ -13,11 +13,6 @@ export interface BlockLabels {
   readonly view: string;
 }
 
-/** Blocks are not told apart by views yet; CoreDNS leaves the label empty then. */
-export function blockLabels(server: string, zones: string): BlockLabels {
-  return { server, zones, view: '' };
-}
-
 export interface Counters {
   readonly requests: Counter;
   readonly misses: Counter;

@@ -11,7 +11,7 @@ import { type RecordView, readRecords } from '../dns/records.ts';
 import { type Answer, ttlOffsetsOf } from '../query/answer.ts';
 import type { Query } from '../query/query.ts';
 import type { Entry } from './store/entry.ts';
-import type { Share } from './store/store.ts';
+import type { Partition } from './store/store.ts';
 
 /** Octets of block, type, class, and DO and CD before the name (query.keyIn). */
 const KEY_HEAD = 7;
@@ -38,7 +38,7 @@ export class NxdomainCuts {
   find(
     query: Query,
     key: string,
-    denials: Share,
+    denials: Partition,
     isGood: (entry: Entry) => boolean,
   ): Answer | undefined {
     if (!this.covers(query)) return undefined;
@@ -50,7 +50,7 @@ export class NxdomainCuts {
   }
 
   /** Forgets every cut that the existence of the query's name disproves. */
-  disproved(query: Query, key: string, denials: Share): void {
+  disproved(query: Query, key: string, denials: Partition): void {
     if (!this.covers(query)) return;
     for (const cut of cutKeys(key, query)) denials.delete(cut);
   }

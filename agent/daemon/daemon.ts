@@ -62,7 +62,7 @@ export class Daemon {
     const init = initReporter(metrics, log);
     const onProblem = (): void => init.configMapFailed();
     this.#source = new ConfigSource(options, { files: systemFiles, env, log, onProblem });
-    const identities = new BlockIdentities();
+    const identities = new BlockIdentities((id) => processServices.cache.forgetBlock(id));
     this.#snapshot = snapshotFile(options.snapshotPath, processServices, identities);
     this.#reloader = new ConfigReloader({
       ...{ listeners, dispatcher, clock, log, metrics, tellLack },

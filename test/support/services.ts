@@ -89,6 +89,7 @@ export interface FakeServices extends Services {
 export const TEST_BLOCK: BlockContext = {
   id: 1,
   zones: ['.'],
+  view: '',
   belowCache: 'forward . 192.0.2.53',
   servers: [{ index: 0, label: 'dns://127.0.0.1:53' }],
 };

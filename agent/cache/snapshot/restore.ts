@@ -18,7 +18,7 @@ export interface RestoreBlock {
   readonly blockEntries: BlockEntries<Entry>;
   readonly capacity: number;
   /** Number of a fingerprint of what lies below the cache. */
-  readonly generationOf: (fingerprint: string) => number;
+  readonly configVersionOf: (fingerprint: string) => number;
 }
 
 export interface Restored {
@@ -47,7 +47,7 @@ export function restore(
     block(identity, fingerprints) {
       const found = find(identity);
       block = found;
-      numbers = found === undefined ? [] : fingerprints.map((text) => found.generationOf(text));
+      numbers = found === undefined ? [] : fingerprints.map((text) => found.configVersionOf(text));
     },
     entry(record) {
       if (block === undefined) return;

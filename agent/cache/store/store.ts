@@ -7,10 +7,11 @@ import { LRUCache } from 'lru-cache';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Query } from '../../query/query.ts';
 import type { Counter, Metrics } from '../../query/services/metrics.ts';
+import type { BlockEntries } from './block-entries.ts';
 import type { Entry } from './entry.ts';
 import { HotIndex } from './hot-index.ts';
 
-/** Share of all bytes that denials and remembered failures may take. */
+/** Partition of all bytes that denials and remembered failures may take. */
 const DENIAL_SHARE = 0.2;
 const SWEEP_INTERVAL_MS = 1_000;
 /** A sweep passes over everything within about this many steps, but never looks at fewer or more than these. */
@@ -20,7 +21,7 @@ const MAX_SWEEP = 2_000;
 
 export type StoreName = 'answers' | 'denials';
 
-export class Share {
+export class Partition {
   readonly #lru: LRUCache<string, Entry>;
   readonly #swept: Counter;
   /** Every blockEntries that ever had an entry here: as many as there are blocks. */
@@ -105,21 +106,21 @@ export class Share {
 }
 
 export class Store {
-  readonly answers: Share;
-  readonly denials: Share;
+  readonly answers: Partition;
+  readonly denials: Partition;
   readonly #timer: Timer;
   readonly #hotIndex = new HotIndex();
 
   constructor(clock: Clock, metrics: Metrics, totalBytes: number) {
-    const share = (store: StoreName, bytes: number): Share => {
+    const partition = (store: StoreName, bytes: number): Partition => {
       const swept = metrics.counter('nodens_cache_entries_swept_total', { store });
-      const made = new Share(bytes, swept, this.#hotIndex);
+      const made = new Partition(bytes, swept, this.#hotIndex);
       metrics.gaugeFrom('nodens_cache_bytes', { store }, () => made.bytes);
       return made;
     };
     const denialBytes = Math.floor(totalBytes * DENIAL_SHARE);
-    this.answers = share('answers', totalBytes - denialBytes);
-    this.denials = share('denials', denialBytes);
+    this.answers = partition('answers', totalBytes - denialBytes);
+    this.denials = partition('denials', denialBytes);
     this.#timer = clock.every(SWEEP_INTERVAL_MS, () => this.sweep(clock.nowMs()));
   }
 
@@ -133,7 +134,7 @@ export class Store {
    * of the use once a second, which is what recency is counted in then.
    */
   findAsked(query: Query, blockId: number): Entry | undefined {
-    // Options sent upstream are part of the key, which the hotIndex does not know of.
+    // Options sent upstream are part of the key, which the hot index does not know.
     if (query.upstreamOptions !== undefined) return this.find(query.keyIn(blockId));
     const second = (query.arrivedMs / 1_000) | 0;
     const known = this.#hotIndex.find(query, blockId);
@@ -157,12 +158,12 @@ export class Store {
 
   /** Puts an answer in the place of `before`, which `peek` has just found: only one of them can be true. */
   replace(before: Entry | undefined, entry: Entry, capacity: number): void {
-    if (before !== undefined) this.#shareOf(before).delete(before.key);
+    if (before !== undefined) this.#partitionOf(before).delete(before.key);
     if (this.denials.failures > 0) this.denials.delete(failureKey(entry.key));
-    this.#shareOf(entry).add(entry, capacity);
+    this.#partitionOf(entry).add(entry, capacity);
   }
 
-  #shareOf({ kind }: Entry): Share {
+  #partitionOf({ kind }: Entry): Partition {
     return kind === 'positive' ? this.answers : this.denials;
   }
 
@@ -170,6 +171,12 @@ export class Store {
   forget(key: string): void {
     this.answers.delete(key);
     this.denials.delete(key);
+  }
+
+  /** Forgets every entry of a block. */
+  forgetBlock(lists: Iterable<BlockEntries<Entry>>): void {
+    for (const list of lists)
+      for (const entry of list.walk()) this.#partitionOf(entry).delete(entry.key);
   }
 
   sweep(nowMs: number): void {

@@ -3,22 +3,38 @@ import { createHash } from 'node:crypto';
 import { formatKey } from '../../config/corefile/keys.ts';
 import type { Block, Directive, Line } from '../../config/corefile/types.ts';
 
-const MAX_BLOCKS = 65_536;
+/** As many as two bytes of a cache key tell apart. */
+export const MAX_BLOCKS = 65_536;
 
 export class BlockIdentities {
+  /** In the order of their last use. */
   readonly #ids = new Map<string, number>();
+  readonly #onReuse: (id: number) => void;
+  readonly #max: number;
+
+  /** `onReuse` is called before another block gets an identity: what is cached under it must go. */
+  constructor(onReuse: (id: number) => void, max: number = MAX_BLOCKS) {
+    this.#onReuse = onReuse;
+    this.#max = max;
+  }
 
   /** The identity of a block: its zones and ports, the addresses it is bound to, and its view. */
   idOf(block: Block, addresses: readonly string[]): number {
     const keys = block.keys.map(formatKey).sort().join(' ');
     const view = fingerprint(block.directives.filter(({ name }) => name === 'view'));
     const text = `${keys} @ ${[...addresses].sort().join(' ')} ${view}`;
-    const known = this.find(text);
-    if (known !== undefined) return known;
-    // A process that lives through that many different blocks starts over: at worst some names are asked again.
-    if (this.#ids.size >= MAX_BLOCKS) this.#ids.clear();
-    const id = this.#ids.size;
+    const id = this.find(text) ?? this.#free();
+    this.#ids.delete(text);
     this.#ids.set(text, id);
+    return id;
+  }
+
+  /** One that was never used, else that of the block that was used longest ago. */
+  #free(): number {
+    if (this.#ids.size < this.#max) return this.#ids.size;
+    const [[text, id] = ['', 0]] = this.#ids;
+    this.#ids.delete(text);
+    this.#onReuse(id);
     return id;
   }
 

@@ -60,7 +60,7 @@ export function dryRun(
   const labels = new Map<string, ServerLabel>();
   const serverConfig = buildServerConfig(corefile, {
     shared: noopServices(log, files, fileBudgetBytes, caches, groups),
-    identities: new BlockIdentities(),
+    identities: new BlockIdentities(() => {}),
     interfaces: () => new Interfaces(foreign),
     notReadyReasons: () => [],
     label: (endpoint) => {

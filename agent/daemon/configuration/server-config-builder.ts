@@ -133,6 +133,7 @@ class ServerConfigBuilder {
     const context: BlockContext = {
       id: this.#parts.identities.idOf(block, addresses),
       zones,
+      view: viewNameOf(block),
       belowCache: fingerprint(ordered.slice(cacheAt + 1)),
       servers: endpoints.map((endpoint) => this.#parts.label(endpoint)),
       listening: [...this.#endpoints.keys()],
@@ -154,7 +155,8 @@ class ServerConfigBuilder {
       anyClass: plugins.some(({ name }) => name === 'forward' || name === 'chaos'),
       accepts: acceptanceOf(plugins),
     };
-    for (const key of block.keys) this.#addZone(key, endpoints, chain, isMeasured, plugins);
+    for (const key of block.keys)
+      this.#addZone(key, endpoints, { ...chain, view: context.view, isMeasured }, plugins);
   }
 
   #admin(): AdminRoutes {
@@ -198,12 +200,11 @@ class ServerConfigBuilder {
   #addZone(
     key: BlockKey,
     endpoints: readonly Endpoint[],
-    chain: Chain,
-    isMeasured: boolean,
+    chain: Chain & Pick<Zone, 'view' | 'isMeasured'>,
     plugins: readonly Plugin[],
   ): void {
     const { zone, place } = key;
-    const view = viewOf(plugins);
+    const { view } = chain;
     for (const endpoint of endpoints.filter((candidate) => candidate.port === key.port)) {
       const server = this.#parts.label(endpoint);
       const at = formatEndpoint(endpoint);
@@ -215,7 +216,7 @@ class ServerConfigBuilder {
           `zone ${zone} is already served on ${server.label}: a block with a view goes before it`,
         );
       }
-      zones.push({ zone, view, isMeasured, place, ...chain });
+      zones.push({ zone, place, ...chain });
       for (const { name } of plugins) {
         if (name !== 'bind') this.#enabled.push({ server: server.label, zone, view, name });
       }
@@ -226,8 +227,9 @@ class ServerConfigBuilder {
 /** What all routes of a block share. */
 type Chain = Pick<Route, 'handler' | 'anyClass' | 'accepts'>;
 
-function viewOf(plugins: readonly Plugin[]): string {
-  return plugins.find((plugin) => plugin.view !== undefined)?.view ?? '';
+/** Plugins want it before `view` is set up, which checks that there is one name. */
+function viewNameOf({ directives }: Block): string {
+  return directives.find(({ name }) => name === 'view')?.uses[0]?.args[0]?.text ?? '';
 }
 
 /** Collects metadata, where the block wants it, and asks the block's filters. Undefined where there is neither. */

@@ -20,6 +20,8 @@ export interface BlockContext {
   readonly id: number;
   /** Lower-case zones with trailing dot. */
   readonly zones: readonly string[];
+  /** Name of its `view`; '' for a block without one. Label `view` of series. */
+  readonly view: string;
   /** Fingerprint of all directives below `cache`: when it changes, cached answers may no longer be right. */
   readonly belowCache: string;
   readonly servers: readonly ServerLabel[];

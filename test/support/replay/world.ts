@@ -86,7 +86,7 @@ export class World {
   readonly room: UpstreamsRoom;
   readonly #upstreams: Upstreams;
   readonly #dispatcher: Dispatcher;
-  readonly #identities = new BlockIdentities();
+  readonly #identities = new BlockIdentities(() => {});
   readonly #labels = new Map<string, ServerLabel>();
   readonly #options: WorldOptions;
   #serverConfig: ServerConfig | undefined;

@@ -58,7 +58,7 @@ function agentOfSixPlugins() {
   const requestMetrics = new RecordingMetrics();
   const serverConfig = buildServerConfig(parseText(COREFILE), {
     shared: { ...base, cache, upstreams },
-    identities: new BlockIdentities(),
+    identities: new BlockIdentities(() => {}),
     interfaces: () => new Map(),
     notReadyReasons: () => [],
     label: () => SERVER,

@@ -166,4 +166,21 @@ describe('cache store', () => {
     assert.equal(bench.services.clock.pendingTimers, 0);
     assert.equal(bench.cache.stats().answers, 0);
   });
+
+  it('counts for each view of a zone by itself', () => {
+    const bench = new Bench();
+    world(bench);
+    const labels = (view: string) => ({ server: 'dns://127.0.0.1:53', zones: '.', view });
+    for (const [i, view] of ['inside', 'outside'].entries()) {
+      bench.open({}, { id: i + 2, view });
+      for (let asked = 0; asked <= i; asked++) bench.hit({ name: name(asked) });
+    }
+    for (const [i, view] of ['inside', 'outside'].entries()) {
+      assert.equal(bench.count('coredns_cache_requests_total', labels(view)), i + 1);
+      assert.equal(
+        bench.count('coredns_cache_entries', { ...labels(view), type: 'success' }),
+        i + 1,
+      );
+    }
+  });
 });

@@ -16,23 +16,27 @@ export interface Assembled {
   readonly rows: string[];
   /** Identities of the blocks that have a cache. */
   readonly blockIds: number[];
+  /** Views of the blocks that open the cache. */
+  readonly views: readonly string[];
 }
 
 export function assembled(text: string): Assembled {
   const rows: string[] = [];
   const blockIds: number[] = [];
+  const views: string[] = [];
   const labels = new Map<string, ServerLabel>();
   const services = fakeServices({
     cache: {
-      open: ({ id }) => {
+      open: ({ id, view }) => {
         blockIds.push(id);
+        views.push(view);
         return { handle: (query, next) => next(query) };
       },
     },
   });
   const serverConfig = buildServerConfig(parseText(text), {
     shared: services,
-    identities: new BlockIdentities(),
+    identities: new BlockIdentities(() => {}),
     interfaces: () => new Map([['lo', ['127.0.0.1']]]),
     notReadyReasons: () => [],
     label: (endpoint) => {
@@ -46,5 +50,5 @@ export function assembled(text: string): Assembled {
       return { record: () => {}, recordDuration: () => {} };
     },
   });
-  return { serverConfig, services, rows, blockIds };
+  return { serverConfig, services, rows, blockIds, views };
 }

@@ -60,6 +60,11 @@ describe('views of one zone', () => {
     assert.deepEqual([...views], ['example.org. addresses', 'example.org. secure', 'org. ']);
   });
 
+  it('are known to the plugins of their blocks, which name their series after them', () => {
+    const { views } = assembled(VIEWS.replaceAll('whoami', 'cache\n    whoami'));
+    assert.deepEqual(views, ['addresses', 'secure', '']);
+  });
+
   it('have identities of their own', () => {
     const { blockIds } = assembled(VIEWS.replaceAll('whoami', 'cache\nwhoami'));
     assert.equal(new Set(blockIds).size, 3);

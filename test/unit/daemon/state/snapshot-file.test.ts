@@ -30,7 +30,7 @@ class Process {
   readonly file: SnapshotFile;
 
   constructor(path: string, maxBytes = 1_000_000) {
-    const identities = new BlockIdentities();
+    const identities = new BlockIdentities(() => {});
     // Another process may number its blocks in another order.
     for (let i = Math.floor(Math.random() * 5); i >= 0; i--) {
       identities.idOf(parseText(`z${i}:53 {\ncache\n}\n`).blocks[0] as never, []);

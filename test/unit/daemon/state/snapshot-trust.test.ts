@@ -35,7 +35,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 function made(): { bench: Bench; file: SnapshotFile } {
   const bench = new Bench();
-  const identities = new BlockIdentities();
+  const identities = new BlockIdentities(() => {});
   bench.open({}, { id: identities.idOf(BLOCK as never, ['127.0.0.1']) });
   bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(60)] });
   const { clock, metrics, log } = bench.services;

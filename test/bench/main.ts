@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: nodens beside other resolvers and a floor, in one run. `--quick` is done in two minutes and writes no
+ * `npm run bench`: nodens beside other resolvers and a baseline, in one run. `--quick` is done in two minutes and writes no
  * page unless `--page` asks for it; `--rounds N`; `--only NAME,…` picks scenarios, `--subjects NAME,…` who takes part.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
@@ -138,7 +138,7 @@ async function measured(
   bench: Bench,
 ): Promise<Results> {
   const [loadBefore = 0] = loadavg();
-  const all = subjects(compile('floor'));
+  const all = subjects(compile('baseline'));
   const chosen = all.filter(({ name }) => names?.includes(name) ?? true);
   const scenarios = SCENARIOS.filter(({ name }) => only?.includes(name) ?? true);
   const samples = await runScenarios(bench, chosen, scenarios);

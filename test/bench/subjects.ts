@@ -36,8 +36,8 @@ function written(place: Place, name: string, text: string): string {
   return path;
 }
 
-const floor = (binary: string): Subject => ({
-  name: 'floor',
+const baseline = (binary: string): Subject => ({
+  name: 'baseline',
   setups: ['plain'],
   answersTcp: false,
   resolves: false,
@@ -184,10 +184,10 @@ export const PEER_PACKAGES: Readonly<Record<string, string>> = {
 };
 
 /** Everybody who takes part; Debian's servers where they are installed. */
-export function subjects(floorBinary: string): Subject[] {
+export function subjects(baselineBinary: string): Subject[] {
   const debian = { unbound, dnsmasq, pdns_recursor: pdnsRecursor };
   return [
-    floor(floorBinary),
+    baseline(baselineBinary),
     nodens('nodens', {}),
     nodens('nodens-dgram', { env: { NODENS_UDP: 'dgram' } }),
     ...Object.entries(debian).flatMap(([program, subject]) =>

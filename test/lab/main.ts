@@ -4,8 +4,8 @@ import { sweepOrphans, sweepOwn } from '../support/cluster/names.ts';
 import { PROXIES, type ProxyKind } from '../support/cluster/proxy/proxy.ts';
 import { hasProgram, isRoot } from '../support/packages.ts';
 import { Report } from './report.ts';
+import { setStage, tell } from './scenario.ts';
 import { leaveUp } from './shell.ts';
-import { setStage, tell } from './story.ts';
 
 const HELP = `Usage: sudo npm run lab -- [--proxy iptables|nft|both] [--shell]
 
@@ -64,11 +64,11 @@ async function main({ kinds, shell }: Options): Promise<void> {
   for (const kind of shell ? kinds.slice(0, 1) : kinds) {
     report.act(`kube-proxy by ${kind}`);
     try {
-      const stage = await setStage(kind, report);
+      const fixture = await setStage(kind, report);
       try {
-        await (shell ? leaveUp(stage) : tell(stage));
+        await (shell ? leaveUp(fixture) : tell(fixture));
       } finally {
-        stage.cluster.down();
+        fixture.cluster.down();
       }
     } catch (error) {
       report.broke(error);

@@ -1,13 +1,13 @@
 /** `--shell`: the cluster stays up with nodens running, for playing. */
 import { once } from 'node:events';
 import { V4 } from '../support/cluster/plan.ts';
-import { start } from './scenes/start.ts';
-import type { Stage } from './stage.ts';
+import type { LabFixture } from './fixture.ts';
+import { start } from './steps/start.ts';
 
 /** Starts nodens, says how to get in, and returns when Enter is pressed. */
-export async function leaveUp(stage: Stage): Promise<void> {
-  const { cluster, report } = stage;
-  await start(stage);
+export async function leaveUp(fixture: LabFixture): Promise<void> {
+  const { cluster, report } = fixture;
+  await start(fixture);
   const [pod1, pod2] = cluster.pods;
   const web = 'web.default.svc.cluster.local';
   report.act('The cluster is up');

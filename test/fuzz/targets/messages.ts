@@ -15,7 +15,7 @@ import { NONSENSE } from '../../../agent/server/query-processor.ts';
 import { queryFor, replyTo } from '../../../init/endpoints/message.ts';
 import { CLIENT } from '../../support/dns/queries.ts';
 import { packetsIn } from '../../support/packets/read.ts';
-import { rigFor } from '../../support/server/fixture.ts';
+import { fixtureFor } from '../../support/server/fixture.ts';
 import type { Target } from '../loop.ts';
 
 const packets = (...folders: string[]): Buffer[] =>
@@ -45,8 +45,8 @@ function answerTo({ head }: Query): Answer {
   return new Answer({ wire, ttlOffsets, rcode: RCODE.NOERROR, plugin: 'test', bornMs: 0 });
 }
 
-const rig = rigFor(answerTo, { anyClass: true });
-const ways = [rig.processor('udp'), rig.processor('tcp')];
+const fixture = fixtureFor(answerTo, { anyClass: true });
+const ways = [fixture.processor('udp'), fixture.processor('tcp')];
 
 /** A message from a client: what becomes of it depends on its own bytes alone, and any answer is one to it. */
 const query: Target = {
@@ -76,15 +76,15 @@ const query: Target = {
         },
       );
       way.flushDurations();
-      assert.equal(rig.panics.value, 0);
+      assert.equal(fixture.panics.value, 0);
       if (length === 0 || length === NONSENSE) continue;
       assert.equal(idOf(out), idOf(input));
       assert.ok((flagsOf(out) & FLAG.QR) !== 0);
       assert.notEqual(readRecords(out, length), undefined);
     }
-    rig.requestMetrics.recorded.length = 0;
-    rig.dropped.recorded.length = 0;
-    rig.requestMetrics.durations.length = 0;
+    fixture.requestMetrics.recorded.length = 0;
+    fixture.dropped.recorded.length = 0;
+    fixture.requestMetrics.durations.length = 0;
   },
 };
 

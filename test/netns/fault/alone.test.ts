@@ -8,10 +8,10 @@ import { PROXIES, type ProxyKind } from '../../support/cluster/proxy/proxy.ts';
 import { type Running, startNodens } from '../../support/cluster/site.ts';
 import { slowness } from '../../support/machine.ts';
 import {
+  BackgroundLoad,
   lostQueries,
   QUERIES_PER_MS,
   type Seen,
-  SteadyClients,
   stallIn,
 } from '../../support/netns/background-load.ts';
 import { pause, queryRules } from '../../support/netns/faults.ts';
@@ -42,7 +42,7 @@ const alone = (end: End) => (proxy: ProxyKind) =>
     const hostGapsMs: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       const { init, agent } = await startNodens(site);
-      const clients = await SteadyClients.start(site);
+      const clients = await BackgroundLoad.start(site);
       await pause(500);
       init.signal('SIGSTOP');
       await end(agent);

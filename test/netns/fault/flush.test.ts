@@ -5,7 +5,7 @@ import { V4 } from '../../support/cluster/plan.ts';
 import { timed, until } from '../../support/cluster/process/wait.ts';
 import type { ProxyKind } from '../../support/cluster/proxy/proxy.ts';
 import { type Site, startNodens } from '../../support/cluster/site.ts';
-import { lostQueries, type Seen, SteadyClients } from '../../support/netns/background-load.ts';
+import { BackgroundLoad, lostQueries, type Seen } from '../../support/netns/background-load.ts';
 import { assertSettled, pause, queryRules } from '../../support/netns/faults.ts';
 import { LEGACY_RULE } from '../../support/netns/init.ts';
 import { describeSites, withSite } from '../../support/netns/sites.ts';
@@ -33,7 +33,7 @@ async function repair(
   damage: readonly string[],
 ): Promise<{ tookMs: number; seen: readonly Seen[] }> {
   const before = await setup(site);
-  const clients = await SteadyClients.start(site);
+  const clients = await BackgroundLoad.start(site);
   await site.cluster.node.must(damage);
   const [, tookMs] = await timed(() =>
     until(`repaired: ${damage.join(' ')}`, async () => (await setup(site)) === before),

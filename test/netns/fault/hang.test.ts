@@ -10,7 +10,7 @@ import { timed, until } from '../../support/cluster/process/wait.ts';
 import { PROXIES, type ProxyKind } from '../../support/cluster/proxy/proxy.ts';
 import { intercepting, type Running, type Site } from '../../support/cluster/site.ts';
 import { allowedMs } from '../../support/machine.ts';
-import { lostQueries, type Seen, SteadyClients } from '../../support/netns/background-load.ts';
+import { BackgroundLoad, lostQueries, type Seen } from '../../support/netns/background-load.ts';
 import { pause, queryRules, ROUNDS } from '../../support/netns/faults.ts';
 import { describeSites, withSite } from '../../support/netns/sites.ts';
 
@@ -56,7 +56,7 @@ async function hang(
   begin: () => void,
   end: () => Promise<void>,
 ): Promise<readonly Seen[]> {
-  const clients = await SteadyClients.start(site);
+  const clients = await BackgroundLoad.start(site);
   await pause(300);
   const [, tookMs] = await timed(async () => {
     begin();

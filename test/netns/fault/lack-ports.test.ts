@@ -76,9 +76,9 @@ async function starve(node: Netns, pod: Netns, folder: string, transport: string
   await serve(node, folder, 'upstream', UPSTREAM);
   const log = await serve(node, folder, 'agent', agentConf(transport));
   const range = await node.run('sysctl', ['-n', 'net.ipv4.ip_local_port_range']);
-  // The one port that is left is the squatter's, over both transports.
-  const squatter = node.start(process.execPath, ['-e', SQUATTER]);
-  await eventually('the port is taken', () => squatter.output().includes('taken'), 60_000);
+  // The one port that is left is the occupier's, over both transports.
+  const occupier = node.start(process.execPath, ['-e', OCCUPIER]);
+  await eventually('the port is taken', () => occupier.output().includes('taken'), 60_000);
   await setPorts(node, '40000 40000');
   await eventually('a query fails for the lack', async () => isLack(await ask(pod)), 60_000);
   await setPorts(node, range.trim().replace(/\s+/, ' '));
@@ -91,7 +91,7 @@ async function starve(node: Netns, pod: Netns, folder: string, transport: string
   assert.match(log(), /"level":"error".*"event":"local-lack","what":"ports"/);
 }
 
-const SQUATTER = `
+const OCCUPIER = `
 const { createSocket } = require('node:dgram');
 const { createServer } = require('node:net');
 const udp = createSocket('udp4').bind({ port: 40000, address: '127.0.0.1', exclusive: true });

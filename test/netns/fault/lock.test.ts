@@ -11,9 +11,9 @@ import type { ProxyKind } from '../../support/cluster/proxy/proxy.ts';
 import { intercepting, type Site } from '../../support/cluster/site.ts';
 import { allowedMs } from '../../support/machine.ts';
 import {
+  BackgroundLoad,
   QUERIES_PER_MS,
   type Seen,
-  SteadyClients,
   stallIn,
 } from '../../support/netns/background-load.ts';
 import { pause, queryRules, ROUNDS } from '../../support/netns/faults.ts';
@@ -76,7 +76,7 @@ const locked = (): void => {
     withSite('iptables', async (site) => {
       const { nodens, lock } = await withLock(site);
       let release = await hold(lock);
-      const clients = await SteadyClients.start(site, { servers: [V4.vip] });
+      const clients = await BackgroundLoad.start(site, { servers: [V4.vip] });
       const [init, agent] = [nodens.startInit('--backend', 'iptables'), nodens.startAgent()];
       await pause(HOLD_MS);
       assert.ok(init.running && agent.running, init.tail());
@@ -89,7 +89,7 @@ const locked = (): void => {
       await assertServed(seen);
 
       release = await hold(lock);
-      const pods = await SteadyClients.start(site, { wheres: ['pod'] });
+      const pods = await BackgroundLoad.start(site, { wheres: ['pod'] });
       const [codes, tookMs] = await timed(async () => [await agent.stop(), await init.stop()]);
       await pause(500);
       const stopped = await pods.stop();

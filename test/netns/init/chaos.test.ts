@@ -10,11 +10,11 @@ import { PROXIES, type ProxyKind } from '../../support/cluster/proxy/proxy.ts';
 import { buildSite, intercepting, type Running, type Site } from '../../support/cluster/site.ts';
 import { slowness } from '../../support/machine.ts';
 import {
+  BackgroundLoad,
   lostQueries,
   QUERIES_PER_MS,
   quantiles,
   type Seen,
-  SteadyClients,
   stallIn,
 } from '../../support/netns/background-load.ts';
 import { type Fault, KILLS, pause, queryRules, ROUNDS } from '../../support/netns/faults.ts';
@@ -92,7 +92,7 @@ class Victim {
   /** Strikes while clients ask; resolves to what they saw. */
   async strike({ strike, isWithdrawn }: Fault): Promise<readonly Seen[]> {
     const running = await this.whole();
-    const clients = await SteadyClients.start(this.site);
+    const clients = await BackgroundLoad.start(this.site);
     await pause(SETTLE_MS);
     await strike(running, this.group);
     await pause(700);

@@ -11,19 +11,19 @@ import { until } from '../../support/cluster/process/wait.ts';
 import { intercepting } from '../../support/cluster/site.ts';
 import { describeSites, withSite } from '../../support/netns/sites.ts';
 
-const SQUATTER = new URL('../../support/port-occupier.ts', import.meta.url).pathname;
+const OCCUPIER = new URL('../../support/port-occupier.ts', import.meta.url).pathname;
 const ZONE = 'any.default.svc.cluster.local';
 const SERVERS = [V4.vip, V4.local];
 
 async function squat(cluster: Cluster, ...ports: readonly string[]): Promise<Daemon> {
-  const squatter = new Daemon({
-    name: 'squatter',
+  const occupier = new Daemon({
+    name: 'occupier',
     netns: cluster.node,
-    argv: [process.execPath, SQUATTER, ...ports],
-    logFile: `${cluster.runDir}/squatter.log`,
+    argv: [process.execPath, OCCUPIER, ...ports],
+    logFile: `${cluster.runDir}/occupier.log`,
   });
-  await until('the ports to be taken', () => squatter.log().includes('taken'));
-  return squatter;
+  await until('the ports to be taken', () => occupier.log().includes('taken'));
+  return occupier;
 }
 
 /** Lines of the log with this event or message, as objects. */
@@ -48,7 +48,7 @@ describeSites(
   (proxy) => {
     it('8080, 9253 or 9353: DNS is served, the page comes when the port is free', () =>
       withSite(proxy, async ({ cluster, nodens }) => {
-        const squatter = await squat(cluster, 'tcp:8080', 'tcp:9253', 'tcp:9353');
+        const occupier = await squat(cluster, 'tcp:8080', 'tcp:9253', 'tcp:9353');
         const dropIn = nodens.startDropIn();
         await until('interception', () => dropIn.log().includes('"state":"intercepting"'));
         await assertAnswered(cluster, 'ports');
@@ -66,7 +66,7 @@ describeSites(
         const upstreams = serving?.upstreams as string[];
         assert.deepEqual(upstreams, [...new Set(upstreams)]);
 
-        await squatter.stop('SIGKILL');
+        await occupier.stop('SIGKILL');
         const health = (): Promise<string> =>
           httpGet(cluster.node, `http://${V4.local}:8080/health`).catch(() => '');
         await until('/health', async () => (await health()) === 'OK');
@@ -90,7 +90,7 @@ describeSites(
       it(`0.0.0.0:53 (${ports.join(', ')}), by one who does not: kube-dns serves, nodens says so and waits`, () =>
         withSite(proxy, async (site) => {
           const { cluster, nodens } = site;
-          const squatter = await squat(cluster, ...ports);
+          const occupier = await squat(cluster, ...ports);
           const init = nodens.startInit();
           const agent = nodens.startAgent();
           await until('the agent to say so', () => lines(agent, 'port-taken').length > 0);
@@ -106,7 +106,7 @@ describeSites(
           );
           const samples = await metrics(cluster.node, METRICS_URL);
           assert.ok(total(samples, 'nodens_listen_errors_total', '"EADDRINUSE"') > 0);
-          await squatter.stop('SIGKILL');
+          await occupier.stop('SIGKILL');
           await intercepting(site, [init, agent]);
         }));
   },

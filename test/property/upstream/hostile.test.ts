@@ -4,7 +4,14 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { frame } from '../../../agent/dns/frame.ts';
 import { settle } from '../../support/fake-clock.ts';
-import { A, groupOptions, question, replyOf, rig, watch } from '../../support/upstream/fixture.ts';
+import {
+  A,
+  fixture,
+  groupOptions,
+  question,
+  replyOf,
+  watch,
+} from '../../support/upstream/fixture.ts';
 import { replyTo, type SeenQuery } from '../../support/upstream/messages.ts';
 
 const ADDRESS = [192, 0, 2, 80] as const;
@@ -33,7 +40,7 @@ function tell(lie: Lie, query: SeenQuery): Buffer {
 test('UDP: every exchange ends by its deadline, answered or with a DnsError', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(lies, { maxLength: 12 }), async (told) => {
-      const { room, sockets, clock } = rig();
+      const { room, sockets, clock } = fixture();
       const watched = watch(room.group(groupOptions()).exchange(question(), 2_000));
       for (const lie of told) {
         const socket = sockets.udp(A.address);
@@ -55,7 +62,7 @@ test('UDP: octets from nowhere never keep the real reply from winning', async ()
     fc.asyncProperty(
       fc.array(fc.uint8Array({ maxLength: 80 }), { maxLength: 20 }),
       async (noise) => {
-        const { room, sockets } = rig();
+        const { room, sockets } = fixture();
         const watched = watch(room.group(groupOptions()).exchange(question(), 2_000));
         const socket = sockets.udp(A.address);
         for (const octets of noise) socket.deliver(Buffer.from(octets));
@@ -73,7 +80,7 @@ test('TCP: a stream of lies in chunks of any size ends as quietly', async () => 
   const chunked = fc.tuple(fc.array(lies, { maxLength: 12 }), fc.integer({ min: 1, max: 40 }));
   await fc.assert(
     fc.asyncProperty(chunked, async ([told, chunkBytes]) => {
-      const { room, sockets, clock } = rig();
+      const { room, sockets, clock } = fixture();
       const group = room.group(groupOptions({ forceTcp: true }));
       const watched = watch(group.exchange(question(), 2_000));
       const stream = sockets.tcp(A.address);

@@ -8,9 +8,9 @@ import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { it } from 'node:test';
 import fc from 'fast-check';
+import { ReplayFixture } from '../../support/replay/fixture.ts';
 import { OutageModel, type StaleRules, TTL_SECONDS } from '../../support/replay/model.ts';
 import { type Behaviour, GOOD, STATES, type State } from '../../support/replay/upstream.ts';
-import { World } from '../../support/replay/world.ts';
 
 const SECONDS = Number(process.env.NODENS_MODEL_SECONDS ?? 20);
 const MAX_RUNS = 1_000_000;
@@ -97,7 +97,7 @@ function corefile({ mode }: StaleRules, forward: string): string {
 
 class Run {
   readonly model: OutageModel;
-  #world: World;
+  #fixture: ReplayFixture;
   readonly #rules: StaleRules;
   readonly #behaviours = new Map<string, Behaviour>();
   #forward = FORWARDS[0] as string;
@@ -111,19 +111,19 @@ class Run {
     this.#rules = rules;
     const model = new OutageModel(
       rules,
-      () => this.#world.clock.nowMs(),
+      () => this.#fixture.clock.nowMs(),
       () => this.#isAllDown(),
     );
     this.model = model;
     model.generation = this.#forward;
     const text = corefile(rules, this.#forward);
-    this.#world = new World(text, { random, watch: (room) => model.watch(room) });
+    this.#fixture = new ReplayFixture(text, { random, watch: (room) => model.watch(room) });
     this.#listen();
     for (const address of ADDRESSES) this.#set(address, GOOD);
   }
 
   #listen(): void {
-    const { upstream } = this.#world;
+    const { upstream } = this.#fixture;
     upstream.addressFor = () => {
       const version = ++this.#version;
       return [10, (version >> 16) & 0xff, (version >> 8) & 0xff, version & 0xff];
@@ -134,22 +134,22 @@ class Run {
   }
 
   #isAllDown(): boolean {
-    return this.#world.room.summary().every(({ state }) => state === 'down');
+    return this.#fixture.room.summary().every(({ state }) => state === 'down');
   }
 
   async step(next: Step): Promise<void> {
     switch (next.do) {
       case 'ask':
         for (let i = 0; i < next.times; i++) this.#ask(next.name);
-        await this.#world.clock.advance(0);
+        await this.#fixture.clock.advance(0);
         break;
       case 'askMany':
         // Names of their own: one broken name says little of an upstream.
         for (let i = 0; i < 12; i++) this.#ask(`n${this.#names++}.example.org.`);
-        await this.#world.clock.advance(0);
+        await this.#fixture.clock.advance(0);
         break;
       case 'wait':
-        await this.#world.clock.advance(next.ms);
+        await this.#fixture.clock.advance(next.ms);
         break;
       case 'upstream':
         this.#set(next.at, { ...GOOD, state: next.state, afterMs: next.afterMs });
@@ -158,37 +158,37 @@ class Run {
         this.#forward = next.to;
         this.model.generation = next.to;
         this.model.healthIsLearnedAnew();
-        this.#world.configure(corefile(this.#rules, next.to));
+        this.#fixture.configure(corefile(this.#rules, next.to));
         this.#judgeUpstreams();
         break;
       case 'restart':
-        this.#world = this.#world.restarted(next.downMs);
+        this.#fixture = this.#fixture.restarted(next.downMs);
         this.#unanswered = 0;
         this.model.restarted();
         this.#listen();
     }
-    const healthy = this.#world.room.summary().filter(({ state }) => state === 'up');
+    const healthy = this.#fixture.room.summary().filter(({ state }) => state === 'up');
     this.model.judgeHealth(healthy.map(({ to }) => to.replace(/:53$/, '')));
     this.#rethrow();
   }
 
   async finish(): Promise<void> {
-    await this.#world.clock.advance(10_000);
+    await this.#fixture.clock.advance(10_000);
     this.#rethrow();
     assert.equal(this.#unanswered, 0, 'a client without an answer');
     this.model.atEnd();
-    assert.equal(this.#world.cache.stats().inflightQueries, 0);
-    assert.equal(this.#world.metrics.value('coredns_panics_total'), 0);
-    await this.#world.close();
+    assert.equal(this.#fixture.cache.stats().inflightQueries, 0);
+    assert.equal(this.#fixture.metrics.value('coredns_panics_total'), 0);
+    await this.#fixture.close();
     // Replies that nobody waits for any more.
-    await this.#world.clock.advance(10_000);
-    assert.equal(this.#world.clock.pendingTimers, 0, 'a timer left behind');
+    await this.#fixture.clock.advance(10_000);
+    assert.equal(this.#fixture.clock.pendingTimers, 0, 'a timer left behind');
   }
 
   #ask(name: string): void {
     const question = this.model.asks(name);
     this.#unanswered++;
-    this.#world.ask({ name, type: 'A' }, (got) => {
+    this.#fixture.ask({ name, type: 'A' }, (got) => {
       this.#unanswered--;
       this.#guarded(() => this.model.got(question, got));
     });
@@ -197,7 +197,7 @@ class Run {
   #set(address: string, behaviour: Behaviour): void {
     const full = { ...behaviour, ttlSeconds: TTL_SECONDS };
     this.#behaviours.set(address, full);
-    this.#world.upstream.set(address, full);
+    this.#fixture.upstream.set(address, full);
     this.model.behaves(address, USELESS.includes(behaviour.state));
     this.#judgeUpstreams();
   }

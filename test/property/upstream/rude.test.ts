@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { DnsError } from '../../../agent/base/errors.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
-import { groupOptions, question, rig, watch } from '../../support/upstream/fixture.ts';
+import { fixture, groupOptions, question, watch } from '../../support/upstream/fixture.ts';
 import { type Manners, RudeServer } from '../../support/upstream/rude-server.ts';
 
 const BUDGET_MS = 2_000;
@@ -28,10 +28,10 @@ const bursts = fc.array(fc.tuple(fc.integer({ min: 1, max: 60 }), manners), {
 test('every query ends by its deadline, with a bounded number of queries and connections', async () => {
   await fc.assert(
     fc.asyncProperty(bursts, fc.boolean(), async (told, mayRepeat) => {
-      const world = rig({ random: () => 0.5 });
+      const network = fixture({ random: () => 0.5 });
       const options = { forceTcp: true, maxConnectAttempts: mayRepeat ? 0 : 1 };
-      const group = world.room.group(groupOptions(options));
-      const server = new RudeServer(world, {});
+      const group = network.room.group(groupOptions(options));
+      const server = new RudeServer(network, {});
       for (const [count, behaviour] of told) {
         server.manners = behaviour;
         const before = server.queries;
@@ -43,15 +43,15 @@ test('every query ends by its deadline, with a bounded number of queries and con
         // Where nine answers or more come on a connection that is not remembered: the rest goes to the next.
         const bound = count * Math.min(count, 64 / 9) + 12 * count + 20;
         assert.ok(server.queries - before <= bound, `${server.queries - before} for ${count}`);
-        const open = world.metrics.value('nodens_upstream_connections', { transport: 'tcp' });
+        const open = network.metrics.value('nodens_upstream_connections', { transport: 'tcp' });
         assert.ok(open <= 17, `${open} connections`);
         const isKind = behaviour.inAll !== 0 && behaviour.staysOpen !== true && told.length === 1;
         const errors = watched.filter(({ outcome }) => outcome instanceof DnsError);
         if (isKind && behaviour.perWrite === undefined) assert.equal(errors.length, 0);
       }
-      await world.room.close();
-      assert.equal(world.room.inFlight, 0);
-      assert.equal(world.clock.pendingTimers, 0);
+      await network.room.close();
+      assert.equal(network.room.inFlight, 0);
+      assert.equal(network.clock.pendingTimers, 0);
     }),
     { numRuns: 25, interruptAfterTimeLimit: 10_000 },
   );

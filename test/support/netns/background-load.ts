@@ -7,8 +7,8 @@ import { until } from '../cluster/process/wait.ts';
 import type { Site } from '../cluster/site.ts';
 
 const NAME = 'kubernetes.default.svc.cluster.local';
-const SOURCE = new URL('../clients/steady.c', import.meta.url).pathname;
-const TCP_CLIENT = new URL('../clients/tcp-steady.ts', import.meta.url).pathname;
+const SOURCE = new URL('../clients/background-load.c', import.meta.url).pathname;
+const TCP_CLIENT = new URL('../clients/tcp-background-load.ts', import.meta.url).pathname;
 /** In each of pod and host, on each of the two addresses over UDP: 5,000 queries a second in all. */
 const QUERIES_PER_SECOND = 1_250;
 /** Over TCP, on each address: half of them with one connection for all queries. */
@@ -78,7 +78,7 @@ class Client {
 }
 
 /** A pod's and the host's clients of the VIP and of the link-local address, over UDP and TCP. */
-export class SteadyClients {
+export class BackgroundLoad {
   readonly #clients: readonly Client[];
 
   private constructor(clients: readonly Client[]) {
@@ -89,8 +89,8 @@ export class SteadyClients {
   static async start(
     { cluster }: Site,
     { wheres = ['pod', 'host'], servers = [V4.vip, V4.local] }: Choice = {},
-  ): Promise<SteadyClients> {
-    const program = `${cluster.runDir}/steady`;
+  ): Promise<BackgroundLoad> {
+    const program = `${cluster.runDir}/background-load`;
     await must(['musl-gcc', '-static', '-O2', '-Wall', '-o', program, SOURCE]);
     const spaces = [
       ['pod', cluster.pods[0]],
@@ -104,7 +104,7 @@ export class SteadyClients {
       ]),
     ]);
     await until('clients to be answered', () => clients.every(({ isAsking }) => isAsking));
-    return new SteadyClients(clients);
+    return new BackgroundLoad(clients);
   }
 
   async stop(): Promise<Seen[]> {

@@ -1,4 +1,4 @@
-/** Steady TCP clients in a namespace, as `clients/tcp-steady.ts` counts them. */
+/** TCP clients that ask without a pause in a namespace, as `clients/tcp-background-load.ts` counts them. */
 import type { Netns } from '../cluster/netns.ts';
 
 export interface TcpLoadOptions {
@@ -18,7 +18,7 @@ export interface TcpLoadResult {
   readonly slowestMs: number;
 }
 
-const CLIENT = new URL('../clients/tcp-steady.ts', import.meta.url).pathname;
+const CLIENT = new URL('../clients/tcp-background-load.ts', import.meta.url).pathname;
 
 /** Where nothing ends it. */
 const MAX_MS = 150_000;

@@ -12,8 +12,8 @@ import type { ServeStaleOptions } from '../../../agent/query/services/cache.ts';
 import type { UpstreamGroup, Upstreams } from '../../../agent/query/services/upstreams.ts';
 import type { UpstreamsRoom } from '../../../agent/upstream/upstreams.ts';
 import { hasSoa } from './denials.ts';
+import type { Got } from './fixture.ts';
 import { UselessUpstreams } from './useless-upstreams.ts';
-import type { Got } from './world.ts';
 
 /** TTL of everything that the scripted upstreams say; the cache's smallest bound. */
 export const TTL_SECONDS = 5;

@@ -1,10 +1,10 @@
-/** Plays a scenario in a world of its own; throws AssertionError, with file and line, where it goes another way. */
+/** Plays a scenario in a setting of its own; throws AssertionError, with file and line, where it goes another way. */
 import assert from 'node:assert/strict';
 import { FLAG } from '../../../agent/dns/header.ts';
 import { RCODE, type TYPE } from '../../../agent/dns/iana.ts';
+import { type Asked, type AskFields, type Got, ReplayFixture } from './fixture.ts';
 import { changed, fieldsOf, type Line, parseChange, type Scenario, timeMs } from './scenario.ts';
 import { type Behaviour, GOOD, STATES, type State } from './upstream.ts';
-import { type Asked, type AskFields, type Got, World } from './world.ts';
 
 /** Longer than any query may take. */
 const PATIENCE_MS = 10_000;
@@ -37,7 +37,7 @@ export async function play(scenario: Scenario, corefile = scenario.corefile): Pr
 
 class Player {
   readonly shown: Shown[] = [];
-  #world: World;
+  #fixture: ReplayFixture;
   #corefile: string;
   #asked: Asked[] = [];
   #sentSeen = 0;
@@ -46,12 +46,12 @@ class Player {
 
   constructor(corefile: string) {
     this.#corefile = corefile;
-    this.#world = new World(corefile);
+    this.#fixture = new ReplayFixture(corefile);
   }
 
   async close(): Promise<void> {
-    await this.#world.close();
-    assert.equal(this.#world.metrics.value('coredns_panics_total'), 0, 'a plugin failed');
+    await this.#fixture.close();
+    assert.equal(this.#fixture.metrics.value('coredns_panics_total'), 0, 'a plugin failed');
   }
 
   async step({ word, rest }: Line): Promise<void> {
@@ -66,27 +66,27 @@ class Player {
         await this.#expect(rest);
         return;
       case 'wait':
-        await this.#world.clock.advance(timeMs(rest));
+        await this.#fixture.clock.advance(timeMs(rest));
         return;
       case 'sent':
         this.#sent(rest);
         return;
       case 'probes':
-        check(this.#world.upstream.probes - this.#probesSeen, rest);
-        this.#probesSeen = this.#world.upstream.probes;
+        check(this.#fixture.upstream.probes - this.#probesSeen, rest);
+        this.#probesSeen = this.#fixture.upstream.probes;
         return;
       case 'transport':
-        assert.equal(this.#world.upstream.arrived.at(-1)?.transport, rest);
+        assert.equal(this.#fixture.upstream.arrived.at(-1)?.transport, rest);
         return;
       case 'metric':
         this.#metric(rest);
         return;
       case 'reload':
         this.#corefile = changed(this.#corefile, parseChange(rest));
-        this.#world.configure(this.#corefile);
+        this.#fixture.configure(this.#corefile);
         return;
       case 'restart':
-        this.#world = this.#world.restarted(timeMs(rest));
+        this.#fixture = this.#fixture.restarted(timeMs(rest));
         this.#sentSeen = 0;
         this.#probesSeen = 0;
         return;
@@ -112,7 +112,7 @@ class Player {
       ttlSeconds: Number(fields.get('ttl') ?? GOOD.ttlSeconds),
       address: a === undefined ? GOOD.address : a.split('.').map(Number),
     };
-    this.#world.upstream.set(address, behaviour);
+    this.#fixture.upstream.set(address, behaviour);
   }
 
   async #ask(rest: string): Promise<void> {
@@ -129,13 +129,13 @@ class Player {
     };
     this.#asked = [];
     for (let i = 0; i < times; i++) {
-      this.#asked.push(this.#world.ask({ ...fields, name: name.replace('%', String(i)) }));
+      this.#asked.push(this.#fixture.ask({ ...fields, name: name.replace('%', String(i)) }));
     }
-    await this.#world.clock.advance(0);
+    await this.#fixture.clock.advance(0);
   }
 
   async #expect(rest: string): Promise<void> {
-    const { clock } = this.#world;
+    const { clock } = this.#fixture;
     const isOpen = (): boolean => this.#asked.some(({ got }) => got === undefined);
     for (let waited = 0; isOpen() && waited < PATIENCE_MS; waited++) await clock.advance(1);
     for (const { got } of this.#asked) {
@@ -149,7 +149,7 @@ class Player {
   }
 
   #sent(rest: string): void {
-    const { arrived } = this.#world.upstream;
+    const { arrived } = this.#fixture.upstream;
     check(arrived.length - this.#sentSeen, rest);
     this.#sentSeen = arrived.length;
     for (const { message } of arrived) {
@@ -163,7 +163,7 @@ class Player {
     const wanted = Object.fromEntries(
       Array.from(labels.matchAll(/(\w+)="([^"]*)"/g), ([, key, value]) => [key, value]),
     ) as Record<string, string>;
-    check(this.#world.metrics.value(name, wanted), bound);
+    check(this.#fixture.metrics.value(name, wanted), bound);
   }
 }
 

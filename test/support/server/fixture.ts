@@ -42,7 +42,7 @@ export class RecordingMetrics implements RequestMetrics {
   }
 }
 
-export interface Rig {
+export interface Fixture {
   readonly clock: FakeClock;
   readonly log: RecordingLogger;
   readonly panics: { value: number };
@@ -55,10 +55,10 @@ export interface Rig {
 }
 
 /** `zone` (default the root) is answered by `handler`, on every address. */
-export function rigFor(
+export function fixtureFor(
   handler: Handler,
   options: { readonly zone?: string; readonly anyClass?: boolean } = {},
-): Rig {
+): Fixture {
   const clock = new FakeClock();
   const log = new RecordingLogger();
   const panics = { value: 0 };

@@ -10,11 +10,11 @@ import { TcpListener } from '../../../agent/server/tcp/listener.ts';
 import { sharedListen } from '../../../agent/server/tcp/reuseport-takeover.ts';
 import { ledgerWith } from '../ledger.ts';
 import { eventually } from '../netns/netns.ts';
-import { answerTo, queryWire, type Rig, rigFor } from './fixture.ts';
+import { answerTo, type Fixture, fixtureFor, queryWire } from './fixture.ts';
 import { type TcpClient, tcpClient } from './tcp-client.ts';
 
 interface Listening {
-  readonly rig: Rig;
+  readonly fixture: Fixture;
   readonly listener: TcpListener;
   readonly connections: { value: number };
   readonly rejected: { value: number };
@@ -37,14 +37,14 @@ export async function listen(
   handler: Handler,
   clients = new TcpClients(ledgerWith()),
 ): Promise<Listening> {
-  const rig = rigFor(handler);
+  const fixture = fixtureFor(handler);
   const connections = { value: 0 };
   const rejected = { value: 0 };
   const closed: CloseReason[] = [];
   const listener = await TcpListener.open({
     ...{ endpoint: { address: '127.0.0.1', port: 0 }, listen: sharedListen },
-    processor: rig.processor('tcp'),
-    ...{ clock: rig.clock, clients, connections, rejected },
+    processor: fixture.processor('tcp'),
+    ...{ clock: fixture.clock, clients, connections, rejected },
     onClosed: (reason) => void closed.push(reason),
     onCrowded: () => undefined,
     onError: assert.ifError,
@@ -54,7 +54,7 @@ export async function listen(
   cleanups.push(async () => {
     for (const { socket } of made) socket.destroy();
     await listener.close();
-    assert.equal(rig.clock.pendingTimers, 0, 'a timer is left');
+    assert.equal(fixture.clock.pendingTimers, 0, 'a timer is left');
     await eventually('no connection is left', () => connections.value === 0);
   });
   const connect = async (from?: string): Promise<TcpClient> => {
@@ -67,7 +67,7 @@ export async function listen(
     );
     return client;
   };
-  return { rig, listener, connections, rejected, closed, connect };
+  return { fixture, listener, connections, rejected, closed, connect };
 }
 
 /** A chain whose answers the test gives when it likes, by ID. */

@@ -19,7 +19,7 @@ import { FakeSockets } from './fake-sockets.ts';
 export const A: Endpoint = { address: '192.0.2.1', port: 53 };
 export const B: Endpoint = { address: '192.0.2.2', port: 53 };
 
-export interface Rig {
+export interface Fixture {
   readonly clock: FakeClock;
   readonly metrics: ReadableMetrics;
   readonly log: RecordingLogger;
@@ -34,7 +34,7 @@ interface Overrides {
 }
 
 /** `random` always gives 0, so that one socket of each pool is used and the first upstream comes first. */
-export function rig(overrides: Overrides = {}): Rig {
+export function fixture(overrides: Overrides = {}): Fixture {
   const clock = new FakeClock();
   const metrics = new ReadableMetrics();
   const log = new RecordingLogger();

@@ -1,6 +1,6 @@
 /** A TCP server on fake sockets that takes less than it should: so many queries a connection, so many of each write. */
 import type { FakeStream } from './fake-sockets.ts';
-import type { Rig } from './fixture.ts';
+import type { Fixture } from './fixture.ts';
 
 export interface Manners {
   /** Answers before it closes a connection. */
@@ -15,22 +15,22 @@ export interface Manners {
 
 export class RudeServer {
   manners: Manners;
-  readonly #world: Rig;
+  readonly #network: Fixture;
   readonly #halfOpen = new Set<FakeStream>();
   readonly #seen = new Map<FakeStream, { batches: number; answers: number }>();
 
-  constructor(world: Rig, manners: Manners) {
-    this.#world = world;
+  constructor(network: Fixture, manners: Manners) {
+    this.#network = network;
     this.manners = manners;
   }
 
   /** Connections it has seen, and queries on them. */
   get connections(): number {
-    return this.#world.sockets.streams.length;
+    return this.#network.sockets.streams.length;
   }
 
   get queries(): number {
-    return this.#world.sockets.streams.reduce((sum, { queries }) => sum + queries.length, 0);
+    return this.#network.sockets.streams.reduce((sum, { queries }) => sum + queries.length, 0);
   }
 
   /** Says nothing more on `stream`, and does not close it either. */
@@ -41,9 +41,9 @@ export class RudeServer {
   /** Answers what comes for `ms` on the fake clock, each query a millisecond after it came. */
   async serve(ms: number): Promise<void> {
     for (let i = 0; i < ms; i++) {
-      for (const stream of [...this.#world.sockets.streams])
+      for (const stream of [...this.#network.sockets.streams])
         if (stream.state === 'open' && !this.#halfOpen.has(stream)) this.#look(stream);
-      await this.#world.clock.advance(1);
+      await this.#network.clock.advance(1);
     }
   }
 

@@ -46,7 +46,7 @@ const words = (line: Line | undefined): string =>
 const keysOf = (corefile: Corefile): string[] =>
   corefile.blocks.flatMap((block) => block.keys.map(formatKey));
 
-describe('Corefiles as they are in the world', () => {
+describe('Corefiles as they are in the network', () => {
   for (const fixture of corefileFixtures()) {
     it(`${fixture.name} is understood whole`, () => {
       const corefile = load(fixture);

@@ -8,59 +8,62 @@ import { ZoneTable } from '../../../agent/query/routing.ts';
 import { refuse } from '../../../agent/server/dispatch.ts';
 import { DROPPED } from '../../../agent/server/respond.ts';
 import { decoded, queryFor } from '../../support/dns/queries.ts';
-import { answerTo, rigFor } from '../../support/server/fixture.ts';
+import { answerTo, fixtureFor } from '../../support/server/fixture.ts';
 
 function now(
   handler: Handler,
   name = 'a.test',
   options = {},
-): { answer: Answer; rig: ReturnType<typeof rigFor> } {
-  const rig = rigFor(handler, options);
-  const answer = rig.dispatcher.handle(queryFor(name, 'A'));
+): { answer: Answer; fixture: ReturnType<typeof fixtureFor> } {
+  const fixture = fixtureFor(handler, options);
+  const answer = fixture.dispatcher.handle(queryFor(name, 'A'));
   assert.ok(answer instanceof Answer, 'not at once');
-  return { answer, rig };
+  return { answer, fixture };
 }
 
 it('gives what the chain of the zone gives, and notes its requestMetrics', () => {
-  const rig = rigFor(answerTo, { zone: 'test.' });
+  const fixture = fixtureFor(answerTo, { zone: 'test.' });
   const query = queryFor('a.test', 'A');
-  assert.equal((rig.dispatcher.handle(query) as Answer).plugin, 'test');
-  assert.equal(query.requestMetrics, rig.requestMetrics);
+  assert.equal((fixture.dispatcher.handle(query) as Answer).plugin, 'test');
+  assert.equal(query.requestMetrics, fixture.requestMetrics);
 });
 
 it('refuses names that no zone of the listener holds, on the requestMetrics of dropped ones', () => {
-  const rig = rigFor(answerTo, { zone: 'test.' });
+  const fixture = fixtureFor(answerTo, { zone: 'test.' });
   const query = queryFor('a.example', 'A');
-  const answer = rig.dispatcher.handle(query) as Answer;
+  const answer = fixture.dispatcher.handle(query) as Answer;
   assert.equal(answer.rcode, RCODE.REFUSED);
   assert.deepEqual(decoded(answer).questions, [{ name: 'a.example', type: 'A', class: 'IN' }]);
-  assert.equal(query.requestMetrics, rig.dropped);
+  assert.equal(query.requestMetrics, fixture.dropped);
 });
 
 it('refuses on a listener that the configuration does not know', () => {
-  const rig = rigFor(answerTo);
-  rig.dispatcher.swap([]);
+  const fixture = fixtureFor(answerTo);
+  fixture.dispatcher.swap([]);
   const query = queryFor('a.test', 'A');
-  assert.equal((rig.dispatcher.handle(query) as Answer).rcode, RCODE.REFUSED);
+  assert.equal((fixture.dispatcher.handle(query) as Answer).rcode, RCODE.REFUSED);
   assert.equal(query.requestMetrics, undefined);
 });
 
 it('refuses classes other than IN unless the block forwards', () => {
   const chaos = queryFor('version.bind', 'TXT', { class: CLASS.CH });
-  assert.equal((rigFor(answerTo).dispatcher.handle(chaos) as Answer).rcode, RCODE.REFUSED);
-  const forwarding = rigFor(answerTo, { anyClass: true }).dispatcher;
+  assert.equal((fixtureFor(answerTo).dispatcher.handle(chaos) as Answer).rcode, RCODE.REFUSED);
+  const forwarding = fixtureFor(answerTo, { anyClass: true }).dispatcher;
   assert.equal((forwarding.handle(chaos) as Answer).rcode, RCODE.NOERROR);
 });
 
 it('takes a new configuration for the next query', () => {
-  const rig = rigFor(answerTo);
+  const fixture = fixtureFor(answerTo);
   const handler = (): never => {
     throw new DnsError(RCODE.NXDOMAIN, 'gone');
   };
-  rig.dispatcher.swap([
+  fixture.dispatcher.swap([
     new ZoneTable([{ zone: '.', handler, requestMetrics: undefined, anyClass: false }], undefined),
   ]);
-  assert.equal((rig.dispatcher.handle(queryFor('a.test', 'A')) as Answer).rcode, RCODE.NXDOMAIN);
+  assert.equal(
+    (fixture.dispatcher.handle(queryFor('a.test', 'A')) as Answer).rcode,
+    RCODE.NXDOMAIN,
+  );
 });
 
 it('turns a DnsError into its rcode and extended error, thrown or rejected', async () => {
@@ -71,10 +74,10 @@ it('turns a DnsError into its rcode and extended error, thrown or rejected', asy
   });
   assert.equal(thrown.answer.rcode, RCODE.SERVFAIL);
   assert.deepEqual(thrown.answer.extended, extended);
-  assert.equal(thrown.rig.panics.value, 0);
-  assert.deepEqual(thrown.rig.log.records, []);
-  const rig = rigFor(() => Promise.reject(error));
-  const rejected = await rig.dispatcher.handle(queryFor('a.test', 'A'));
+  assert.equal(thrown.fixture.panics.value, 0);
+  assert.deepEqual(thrown.fixture.log.records, []);
+  const fixture = fixtureFor(() => Promise.reject(error));
+  const rejected = await fixture.dispatcher.handle(queryFor('a.test', 'A'));
   assert.deepEqual(rejected, thrown.answer);
 });
 
@@ -86,18 +89,18 @@ it('is silent where a DnsError asks for it', () => {
 });
 
 it('turns any other fault into SERVFAIL, counted and logged with its stack, thrown or rejected', async () => {
-  const { answer, rig } = now(() => {
+  const { answer, fixture } = now(() => {
     throw new TypeError('no such thing');
   });
   assert.equal(answer.rcode, RCODE.SERVFAIL);
   assert.deepEqual(answer.extended, { code: EDE.OTHER, text: 'internal error' });
-  assert.equal(rig.panics.value, 1);
-  const [record] = rig.log.records;
+  assert.equal(fixture.panics.value, 1);
+  const [record] = fixture.log.records;
   assert.equal(record?.message, 'a plugin failed: no such thing');
   assert.match(String(record?.fields.stack), /dispatch\.test/);
   assert.equal(record?.fields.question, 'a.test.');
 
-  const later = rigFor(() => Promise.reject(new RangeError('later')));
+  const later = fixtureFor(() => Promise.reject(new RangeError('later')));
   const rejected = await later.dispatcher.handle(queryFor('a.test', 'A'));
   assert.equal(rejected.rcode, RCODE.SERVFAIL);
   assert.equal(later.panics.value, 1);

@@ -8,7 +8,13 @@ import { type Client, clientAt, type Query } from '../../../agent/query/query.ts
 import { NONSENSE, PENDING } from '../../../agent/server/query-processor.ts';
 import { DROPPED } from '../../../agent/server/respond.ts';
 import { settle } from '../../support/fake-clock.ts';
-import { answerTo, queryWire, type Rig, rigFor, txtAnswer } from '../../support/server/fixture.ts';
+import {
+  answerTo,
+  type Fixture,
+  fixtureFor,
+  queryWire,
+  txtAnswer,
+} from '../../support/server/fixture.ts';
 
 const CLIENT: Client = clientAt('10.244.0.7', 40_053);
 const QUERY = queryWire('a.test', 7);
@@ -20,10 +26,10 @@ interface Received {
 }
 
 function receive(
-  rig: Rig,
+  fixture: Fixture,
   wire: Buffer,
   outBytes = 4_096,
-  processor = rig.processor('udp'),
+  processor = fixture.processor('udp'),
 ): Received {
   const out = Buffer.alloc(outBytes);
   const delivered: Received['delivered'] = [];
@@ -33,8 +39,8 @@ function receive(
   return { length, out: out.subarray(0, Math.max(0, length)), delivered };
 }
 
-function counted(rig: Rig): number[] {
-  const { tooShort, notAQuery, formErr, notImp, badVers } = rig.counters;
+function counted(fixture: Fixture): number[] {
+  const { tooShort, notAQuery, formErr, notImp, badVers } = fixture.counters;
   return [tooShort, notAQuery, formErr, notImp, badVers].map((counter) => counter.value);
 }
 
@@ -50,91 +56,93 @@ describe('a message that is no question', () => {
   };
 
   it('of fewer than 12 octets is dropped and counted', () => {
-    const rig = rigFor(unasked);
+    const fixture = fixtureFor(unasked);
     for (const bytes of [0, 1, 11])
-      assert.equal(receive(rig, QUERY.subarray(0, bytes)).length, NONSENSE);
-    assert.deepEqual(counted(rig), [3, 0, 0, 0, 0]);
+      assert.equal(receive(fixture, QUERY.subarray(0, bytes)).length, NONSENSE);
+    assert.deepEqual(counted(fixture), [3, 0, 0, 0, 0]);
   });
 
   it('that is a response is dropped and counted', () => {
-    const rig = rigFor(unasked);
+    const fixture = fixtureFor(unasked);
     const { length } = receive(
-      rig,
+      fixture,
       edited(QUERY, (copy) => copy.writeUInt16BE(FLAG.QR, 2)),
     );
     assert.equal(length, NONSENSE);
-    assert.deepEqual(counted(rig), [0, 1, 0, 0, 0]);
+    assert.deepEqual(counted(fixture), [0, 1, 0, 0, 0]);
   });
 
   it('that cannot be read is a format error without question', () => {
-    const rig = rigFor(unasked);
-    const { out } = receive(rig, QUERY.subarray(0, QUERY.length - 1));
+    const fixture = fixtureFor(unasked);
+    const { out } = receive(fixture, QUERY.subarray(0, QUERY.length - 1));
     assert.equal(out.toString('hex'), '000781010000000000000000');
-    assert.deepEqual(counted(rig), [0, 0, 1, 0, 0]);
+    assert.deepEqual(counted(fixture), [0, 0, 1, 0, 0]);
   });
 
   it('of another opcode is not implemented, the opcode echoed', () => {
-    const rig = rigFor(unasked);
+    const fixture = fixtureFor(unasked);
     const { out } = receive(
-      rig,
+      fixture,
       edited(QUERY, (copy) => copy.writeUInt16BE(0x2000, 2)),
     );
     assert.equal(out.toString('hex'), '0007a0040000000000000000');
-    assert.deepEqual(counted(rig), [0, 0, 0, 1, 0]);
+    assert.deepEqual(counted(fixture), [0, 0, 0, 1, 0]);
   });
 
   it('of another EDNS version is BADVERS with our OPT and its question', () => {
-    const rig = rigFor(unasked);
+    const fixture = fixtureFor(unasked);
     const wire = queryWire('a.test', 7, 1232);
     const { out } = receive(
-      rig,
+      fixture,
       edited(wire, (copy) => copy.writeUInt8(1, wire.length - 5)),
     );
     assert.equal(readReply(out)?.rcode, RCODE.BADVERS);
     assert.equal(out.readUInt16BE(4), 1);
     assert.equal(out[out.length - 5], 0, 'our own version');
-    assert.deepEqual(counted(rig), [0, 0, 0, 0, 1]);
+    assert.deepEqual(counted(fixture), [0, 0, 0, 0, 1]);
   });
 });
 
 describe('a question answered at once', () => {
   it('has its response in place, counted once', () => {
-    const rig = rigFor(answerTo);
-    const { length, out, delivered } = receive(rig, QUERY);
+    const fixture = fixtureFor(answerTo);
+    const { length, out, delivered } = receive(fixture, QUERY);
     assert.equal(readReply(out)?.records.length, 1);
     assert.deepEqual(delivered, []);
-    assert.deepEqual(rig.requestMetrics.recorded, [{ rcode: 0, bytes: length, plugin: 'test' }]);
-    assert.deepEqual(counted(rig), [0, 0, 0, 0, 0]);
+    assert.deepEqual(fixture.requestMetrics.recorded, [
+      { rcode: 0, bytes: length, plugin: 'test' },
+    ]);
+    assert.deepEqual(counted(fixture), [0, 0, 0, 0, 0]);
   });
 
   it('has taken as long as its batch, which is timed once for each requestMetrics', async () => {
-    const rig = rigFor(answerTo);
-    const processor = rig.processor('udp');
+    const fixture = fixtureFor(answerTo);
+    const processor = fixture.processor('udp');
     const out = Buffer.alloc(512);
     const take = (): void => {
-      const nowMs = rig.clock.nowMs();
+      const nowMs = fixture.clock.nowMs();
       processor.receive(QUERY, QUERY.length, nowMs, () => CLIENT, out, assert.fail);
     };
     take();
     take();
-    assert.deepEqual(rig.requestMetrics.durations, []);
-    await rig.clock.advance(3);
+    assert.deepEqual(fixture.requestMetrics.durations, []);
+    await fixture.clock.advance(3);
     processor.flushDurations();
     processor.flushDurations();
-    assert.deepEqual(rig.requestMetrics.durations, [[3, 2]]);
+    assert.deepEqual(fixture.requestMetrics.durations, [[3, 2]]);
   });
 
   it('is delivered on its own where the place is too small for it', () => {
-    const rig = rigFor(() => txtAnswer('a.test.', 17, 100));
-    const roomy = rig.processor('udp', 4_096);
-    const { length, delivered } = receive(rig, queryWire('a.test', 7, 4096), 512, roomy);
+    const fixture = fixtureFor(() => txtAnswer('a.test.', 17, 100));
+    const roomy = fixture.processor('udp', 4_096);
+    const { length, delivered } = receive(fixture, queryWire('a.test', 7, 4096), 512, roomy);
     assert.equal(length, 0);
     assert.deepEqual(
       delivered.map(({ response }) => response.length),
       [24 + 17 * 112 + 11],
     );
     assert.deepEqual(
-      rig.requestMetrics.recorded.map(({ bytes }) => bytes),
+      fixture.requestMetrics.recorded.map(({ bytes }) => bytes),
       [24 + 17 * 112 + 11],
     );
   });
@@ -144,9 +152,9 @@ describe('a question answered at once', () => {
     [1_232, 10],
   ] as const) {
     it(`has at most the ${maxUdpBytes} octets of its listener, and says so, whatever the client takes`, () => {
-      const rig = rigFor(() => txtAnswer('a.test.', 100, 100));
-      const processor = rig.processor('udp', maxUdpBytes);
-      const { delivered } = receive(rig, queryWire('a.test', 7, 65_535), 4_096, processor);
+      const fixture = fixtureFor(() => txtAnswer('a.test.', 100, 100));
+      const processor = fixture.processor('udp', maxUdpBytes);
+      const { delivered } = receive(fixture, queryWire('a.test', 7, 65_535), 4_096, processor);
       const out = delivered[0]?.response ?? Buffer.alloc(0);
       const reply = readReply(out);
       assert.deepEqual([reply?.truncated, reply?.records.length], [true, count]);
@@ -157,7 +165,7 @@ describe('a question answered at once', () => {
 
   it('may be silence', () => {
     const { length, delivered } = receive(
-      rigFor(() => DROPPED),
+      fixtureFor(() => DROPPED),
       QUERY,
     );
     assert.equal(length, 0);
@@ -166,14 +174,14 @@ describe('a question answered at once', () => {
 
   it('does not see what the query before left behind', () => {
     const seen: unknown[] = [];
-    const rig = rigFor((query) => {
+    const fixture = fixtureFor((query) => {
       seen.push([query.maxUdpBytes, query.nameText, query.keyIn(1).length, query.client.port]);
       query.maxUdpBytes = 600;
       return answerTo(query);
     });
-    const processor = rig.processor('udp');
-    receive(rig, QUERY, 4_096, processor);
-    receive(rig, queryWire('bc.test', 8), 4_096, processor);
+    const processor = fixture.processor('udp');
+    receive(fixture, QUERY, 4_096, processor);
+    receive(fixture, queryWire('bc.test', 8), 4_096, processor);
     assert.deepEqual(seen, [
       [1_232, 'a.test.', 15, 40_053],
       [1_232, 'bc.test.', 16, 40_053],
@@ -182,21 +190,24 @@ describe('a question answered at once', () => {
 });
 
 describe('a question answered later', () => {
-  function parked(): { rig: Rig; asked: { query: Query; resolve: (answer: Answer) => void }[] } {
+  function parked(): {
+    fixture: Fixture;
+    asked: { query: Query; resolve: (answer: Answer) => void }[];
+  } {
     const asked: { query: Query; resolve: (answer: Answer) => void }[] = [];
-    const rig = rigFor((query) => new Promise((resolve) => asked.push({ query, resolve })));
-    return { rig, asked };
+    const fixture = fixtureFor((query) => new Promise((resolve) => asked.push({ query, resolve })));
+    return { fixture, asked };
   }
 
   it('outlives the buffer it came in and is delivered exactly once', async () => {
-    const { rig, asked } = parked();
-    const processor = rig.processor('udp');
+    const { fixture, asked } = parked();
+    const processor = fixture.processor('udp');
     const wire = Buffer.from(QUERY);
-    const { length, delivered } = receive(rig, wire, 4_096, processor);
+    const { length, delivered } = receive(fixture, wire, 4_096, processor);
     assert.equal(length, PENDING);
     assert.equal(processor.pending, 1);
     wire.fill(0xff);
-    receive(rig, queryWire('other.test', 9), 4_096, processor);
+    receive(fixture, queryWire('other.test', 9), 4_096, processor);
     assert.equal(processor.pending, 2);
     const [first, second] = asked;
     assert.ok(first !== undefined && second !== undefined);
@@ -210,15 +221,15 @@ describe('a question answered later', () => {
     assert.equal(response.readUInt16BE(0), 7);
     assert.deepEqual(response.subarray(12, 24), QUERY.subarray(12, 24), 'its own question');
     assert.equal(query.client, CLIENT);
-    assert.deepEqual(rig.requestMetrics.recorded, [
+    assert.deepEqual(fixture.requestMetrics.recorded, [
       { rcode: 0, bytes: response.length, plugin: 'test' },
     ]);
   });
 
   it('is over, with nothing to send, when the answer is silence', async () => {
-    const { rig, asked } = parked();
-    const processor = rig.processor('udp');
-    const { delivered } = receive(rig, QUERY, 4_096, processor);
+    const { fixture, asked } = parked();
+    const processor = fixture.processor('udp');
+    const { delivered } = receive(fixture, QUERY, 4_096, processor);
     asked[0]?.resolve(DROPPED);
     await settle();
     assert.deepEqual(
@@ -229,7 +240,7 @@ describe('a question answered later', () => {
   });
 
   it('is SERVFAIL when the chain rejects, and TTLs are those of the moment it leaves', async () => {
-    const failing = rigFor(() => Promise.reject(new Error('broken')));
+    const failing = fixtureFor(() => Promise.reject(new Error('broken')));
     const { delivered } = receive(failing, QUERY);
     await settle();
     assert.equal(
@@ -238,10 +249,10 @@ describe('a question answered later', () => {
     );
     assert.equal(failing.panics.value, 1);
 
-    const { rig, asked } = parked();
-    const late = receive(rig, QUERY);
-    const answer = txtAnswer('a.test.', 1, 4, rig.clock.nowMs());
-    await rig.clock.advance(3_000);
+    const { fixture, asked } = parked();
+    const late = receive(fixture, QUERY);
+    const answer = txtAnswer('a.test.', 1, 4, fixture.clock.nowMs());
+    await fixture.clock.advance(3_000);
     asked[0]?.resolve(answer);
     await settle();
     const [{ response }] = late.delivered as [Received['delivered'][0]];

@@ -8,11 +8,11 @@ import type { UpstreamGroup } from '../../../agent/query/services/upstreams.ts';
 import { settle } from '../../support/fake-clock.ts';
 import {
   A,
+  type Fixture,
+  fixture,
   groupOptions,
   question,
-  type Rig,
   replyOf,
-  rig,
   watch,
 } from '../../support/upstream/fixture.ts';
 import type { SeenQuery } from '../../support/upstream/messages.ts';
@@ -30,7 +30,7 @@ interface Said {
 const told = new WeakSet<SeenQuery>();
 
 /** Waits until the upstream is asked for endpoints again, and answers. */
-async function tell({ sockets, clock }: Rig, said: Said, type: number = TYPE.A): Promise<void> {
+async function tell({ sockets, clock }: Fixture, said: Said, type: number = TYPE.A): Promise<void> {
   for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 20) {
     await clock.advance(20);
     for (const socket of sockets.datagrams.filter(({ to }) => to.address === A.address)) {
@@ -61,7 +61,11 @@ const address = (last: number): NewRecord => ({
 });
 
 /** Who gets the next `count` queries, each answered at once. */
-async function askedOf({ sockets }: Rig, group: UpstreamGroup, count: number): Promise<string[]> {
+async function askedOf(
+  { sockets }: Fixture,
+  group: UpstreamGroup,
+  count: number,
+): Promise<string[]> {
   const upstreams: string[] = [];
   for (let i = 0; i < count; i++) {
     const watched = watch(group.exchange(question(), 4_000));
@@ -75,58 +79,61 @@ async function askedOf({ sockets }: Rig, group: UpstreamGroup, count: number): P
   return upstreams;
 }
 
-const rigWith = (name = NAME): { world: Rig; group: UpstreamGroup } => {
-  const world = rig({ random: () => 0 });
-  return { world, group: world.room.group(groupOptions({ endpointsName: nameFromText(name) })) };
+const fixtureWith = (name = NAME): { network: Fixture; group: UpstreamGroup } => {
+  const network = fixture({ random: () => 0 });
+  return {
+    network,
+    group: network.room.group(groupOptions({ endpointsName: nameFromText(name) })),
+  };
 };
 
 test('the addresses behind a name get the queries in turn', async () => {
-  const { world, group } = rigWith();
-  await tell(world, { answer: [address(1), address(2), address(3)] });
-  const asked = await askedOf(world, group, 6);
+  const { network, group } = fixtureWith();
+  await tell(network, { answer: [address(1), address(2), address(3)] });
+  const asked = await askedOf(network, group, 6);
   const expected = ['10.244.0.2:53', '10.244.0.3:53', '10.244.0.1:53'];
   assert.deepEqual(asked, [...expected, ...expected]);
-  const known = world.metrics.value('nodens_upstream_endpoints', { name: NAME });
+  const known = network.metrics.value('nodens_upstream_endpoints', { name: NAME });
   assert.equal(known, 3);
-  await tell(world, { answer: [address(2), address(3), address(1)] });
-  const told = world.log.records.filter(({ message }) => message.includes('endpoints behind'));
+  await tell(network, { answer: [address(2), address(3), address(1)] });
+  const told = network.log.records.filter(({ message }) => message.includes('endpoints behind'));
   assert.equal(told.length, 1, 'the same list again is no news');
 });
 
 test('until a list is known, and where the name has none, the upstream itself is asked', async () => {
-  const { world, group } = rigWith();
-  assert.deepEqual(await askedOf(world, group, 1), [TO_A]);
-  await tell(world, { rcode: RCODE.NXDOMAIN });
-  assert.deepEqual(await askedOf(world, group, 2), [TO_A, TO_A]);
+  const { network, group } = fixtureWith();
+  assert.deepEqual(await askedOf(network, group, 1), [TO_A]);
+  await tell(network, { rcode: RCODE.NXDOMAIN });
+  assert.deepEqual(await askedOf(network, group, 2), [TO_A, TO_A]);
 });
 
 test('the last list is kept whatever is said afterwards, a new one replaces it', async () => {
-  const { world, group } = rigWith();
-  await tell(world, { answer: [address(1)] });
+  const { network, group } = fixtureWith();
+  await tell(network, { answer: [address(1)] });
   for (const said of [{ rcode: RCODE.NXDOMAIN }, { rcode: RCODE.SERVFAIL }, { answer: [] }]) {
-    await tell(world, said);
-    assert.deepEqual(await askedOf(world, group, 1), ['10.244.0.1:53']);
+    await tell(network, said);
+    assert.deepEqual(await askedOf(network, group, 1), ['10.244.0.1:53']);
   }
-  await tell(world, { answer: [address(7)] });
-  assert.deepEqual(await askedOf(world, group, 1), ['10.244.0.7:53']);
+  await tell(network, { answer: [address(7)] });
+  assert.deepEqual(await askedOf(network, group, 1), ['10.244.0.7:53']);
 });
 
 test('what a removed endpoint was asked is still waited for', async () => {
-  const { world, group } = rigWith();
-  await tell(world, { answer: [address(1)] });
-  await world.clock.advance(22_000);
+  const { network, group } = fixtureWith();
+  await tell(network, { answer: [address(1)] });
+  await network.clock.advance(22_000);
   const waiting = watch(group.exchange(question(), 4_000));
-  const old = world.sockets.udp('10.244.0.1');
-  await tell(world, { answer: [address(2)] });
+  const old = network.sockets.udp('10.244.0.1');
+  await tell(network, { answer: [address(2)] });
   old.answer({ address: ADDRESS });
   await settle();
   assert.equal(replyOf(waiting).upstream, '10.244.0.1:53');
-  await world.clock.advance(41_000);
+  await network.clock.advance(41_000);
   assert.equal(old.isClosed, true);
 });
 
 test('SRV records name ports and, with their addresses, endpoints; others are left out', async () => {
-  const { world, group } = rigWith(`_dns._udp.${NAME}`);
+  const { network, group } = fixtureWith(`_dns._udp.${NAME}`);
   const service = (port: number, upstream: string): NewRecord => ({
     type: TYPE.SRV,
     ttlSeconds: 30,
@@ -136,7 +143,7 @@ test('SRV records name ports and, with their addresses, endpoints; others are le
     ]),
   });
   await tell(
-    world,
+    network,
     {
       answer: [service(1053, 'a.pods.local.'), service(1054, 'gone.pods.local.')],
       additional: [
@@ -146,13 +153,13 @@ test('SRV records name ports and, with their addresses, endpoints; others are le
     },
     TYPE.SRV,
   );
-  assert.deepEqual(await askedOf(world, group, 2), ['10.244.0.9:1053', '10.244.0.9:1053']);
+  assert.deepEqual(await askedOf(network, group, 2), ['10.244.0.9:1053', '10.244.0.9:1053']);
 });
 
 test('an endpoint that does not answer is passed over; with all of them down the upstream is asked', async () => {
-  const { world, group } = rigWith();
-  const { clock, room } = world;
-  await tell(world, { answer: [address(1), address(2)] });
+  const { network, group } = fixtureWith();
+  const { clock, room } = network;
+  await tell(network, { answer: [address(1), address(2)] });
   watch(group.exchange(question(), 4_000));
   await clock.advance(4_000);
   const states = Object.fromEntries(room.summary().map(({ to, state }) => [to, state]));
@@ -163,11 +170,11 @@ test('an endpoint that does not answer is passed over; with all of them down the
 });
 
 test('releasing the group lets go of endpoints and stops asking for them', async () => {
-  const { world, group } = rigWith();
-  await tell(world, { answer: [address(1), address(2)] });
-  await askedOf(world, group, 2);
+  const { network, group } = fixtureWith();
+  await tell(network, { answer: [address(1), address(2)] });
+  await askedOf(network, group, 2);
   group.release();
-  await world.clock.advance(60_000);
-  assert.ok(world.sockets.datagrams.every(({ isClosed }) => isClosed));
-  assert.equal(world.clock.pendingTimers, 0);
+  await network.clock.advance(60_000);
+  assert.ok(network.sockets.datagrams.every(({ isClosed }) => isClosed));
+  assert.equal(network.clock.pendingTimers, 0);
 });

@@ -9,10 +9,10 @@ import {
   A,
   B,
   errorOf,
+  fixture,
   groupOptions,
   question,
   replyOf,
-  rig,
   watch,
 } from '../../support/upstream/fixture.ts';
 
@@ -27,7 +27,7 @@ test('the transport follows the client unless the Corefile says otherwise', () =
     [{ forceTcp: true, preferUdp: true }, 'udp', 'tcp'],
   ] as const;
   for (const [options, clientTransport, expected] of cases) {
-    const { room, sockets } = rig();
+    const { room, sockets } = fixture();
     watch(room.group(groupOptions(options)).exchange(question({ clientTransport }), 1_000));
     const used = sockets.streams.length > 0 ? 'tcp' : 'udp';
     assert.equal(used, expected, JSON.stringify([options, clientTransport]));
@@ -35,7 +35,7 @@ test('the transport follows the client unless the Corefile says otherwise', () =
 });
 
 test('an upstream that is unresponsive over the client’s transport is asked over the other', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const watched = watch(room.group(groupOptions({ maxFails: 0 })).exchange(question(), 4_000));
   await clock.advance(1_100);
   const stream = sockets.tcp(A.address);
@@ -46,7 +46,7 @@ test('an upstream that is unresponsive over the client’s transport is asked ov
 });
 
 test('max_concurrent: the excess is refused and counted', async () => {
-  const { room, sockets, metrics } = rig();
+  const { room, sockets, metrics } = fixture();
   const group = room.group(groupOptions({ maxConcurrent: 1 }));
   watch(group.exchange(question(), 1_000));
   const excess = watch(group.exchange(question(), 1_000));
@@ -61,7 +61,7 @@ test('max_concurrent: the excess is refused and counted', async () => {
 const forQueries = (count: number) => ({ ledger: ledgerWith(count * WAITING_QUERY_BYTES) });
 
 test('the client with the most waiting queries gives way, its oldest first, over all groups', async () => {
-  const { room, metrics } = rig(forQueries(4));
+  const { room, metrics } = fixture(forQueries(4));
   const [dead, other] = [room.group(groupOptions()), room.group(groupOptions({ upstreams: [B] }))];
   const flood = [dead, dead, other].map((group) =>
     watch(group.exchange(question({ clientKey: 'flood' }), 1_000)),
@@ -78,7 +78,7 @@ test('the client with the most waiting queries gives way, its oldest first, over
 });
 
 test('the client with the most waiting queries gets no more places, and keeps those it has', async () => {
-  const { room, sockets } = rig(forQueries(2));
+  const { room, sockets } = fixture(forQueries(2));
   const group = room.group(groupOptions());
   const ask = () => watch(group.exchange(question({ clientKey: 'flood' }), 1_000));
   const waiting = [ask(), ask()];
@@ -89,7 +89,7 @@ test('the client with the most waiting queries gets no more places, and keeps th
 });
 
 test('a dead upstream does not take the places of a client that asks another one', async () => {
-  const { room, sockets } = rig(forQueries(4));
+  const { room, sockets } = fixture(forQueries(4));
   const dead = room.group(groupOptions());
   const asks = Array.from({ length: 4 }, () => watch(dead.exchange(question(), 1_000)));
   const other = watch(room.group(groupOptions({ upstreams: [B] })).exchange(question(), 1_000));
@@ -104,7 +104,7 @@ test('a dead upstream does not take the places of a client that asks another one
 
 test('what has ended holds nothing', async () => {
   const { ledger } = forQueries(10);
-  const { room, sockets, clock } = rig({ ledger });
+  const { room, sockets, clock } = fixture({ ledger });
   const group = room.group(groupOptions());
   const answered = watch(group.exchange(question({ clientKey: 'a' }), 1_000));
   sockets.udp(A.address).answer({ address: ADDRESS });
@@ -117,7 +117,7 @@ test('what has ended holds nothing', async () => {
 });
 
 test('failover asks every upstream once, then the last answer stands', async () => {
-  const { room, sockets } = rig();
+  const { room, sockets } = fixture();
   const failoverRcodes = [RCODE.SERVFAIL, RCODE.REFUSED];
   const group = room.group(groupOptions({ upstreams: [A, B], failoverRcodes }));
   const watched = watch(group.exchange(question(), 4_000));
@@ -132,7 +132,7 @@ test('failover asks every upstream once, then the last answer stands', async () 
 });
 
 test('without failover what the upstream says is the answer', async () => {
-  const { room, sockets } = rig();
+  const { room, sockets } = fixture();
   const group = room.group(groupOptions({ upstreams: [A, B] }));
   watch(group.exchange(question(), 4_000));
   sockets.udp(A.address).answer({ address: ADDRESS });
@@ -143,7 +143,7 @@ test('without failover what the upstream says is the answer', async () => {
 });
 
 test('the deadline holds, whatever the number of attempts', async () => {
-  const { room, clock } = rig();
+  const { room, clock } = fixture();
   const group = room.group(groupOptions({ upstreams: [A, B], maxConnectAttempts: 1_000 }));
   const watched = watch(group.exchange(question(), 1_500));
   await clock.advance(1_480);
@@ -154,7 +154,7 @@ test('the deadline holds, whatever the number of attempts', async () => {
 });
 
 test('groups share an upstream; it is closed when the last lets go', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const [one, two] = [room.group(groupOptions()), room.group(groupOptions())];
   for (const group of [one, two]) {
     watch(group.exchange(question(), 1_000));
@@ -169,7 +169,7 @@ test('groups share an upstream; it is closed when the last lets go', async () =>
 });
 
 test('a released group answers what is under way and takes nothing new', async () => {
-  const { room, sockets } = rig();
+  const { room, sockets } = fixture();
   const group = room.group(groupOptions());
   const before = watch(group.exchange(question(), 1_000));
   group.release();
@@ -183,7 +183,7 @@ test('a released group answers what is under way and takes nothing new', async (
 });
 
 test('close fails what is in flight at once and leaves nothing behind', async () => {
-  const { room, sockets, clock, metrics } = rig();
+  const { room, sockets, clock, metrics } = fixture();
   const group = room.group(groupOptions({ upstreams: [A, B] }));
   const udp = watch(group.exchange(question(), 4_000));
   const tcp = watch(group.exchange(question({ clientTransport: 'tcp' }), 4_000));
@@ -198,7 +198,7 @@ test('close fails what is in flight at once and leaves nothing behind', async ()
 });
 
 test('every spelling of an address is one upstream', async () => {
-  const { room, sockets } = rig();
+  const { room, sockets } = fixture();
   const spellings = ['2001:DB8:0::1', '2001:db8::1'];
   for (const address of spellings) {
     const group = room.group(groupOptions({ upstreams: [{ address, port: 53 }] }));

@@ -7,22 +7,22 @@ import { settle } from '../../support/fake-clock.ts';
 import {
   A,
   B,
+  type Fixture,
+  fixture,
   groupOptions,
   question,
-  type Rig,
   replyOf,
-  rig,
   watch,
 } from '../../support/upstream/fixture.ts';
 import type { SeenQuery } from '../../support/upstream/messages.ts';
 
 const ADDRESS = [192, 0, 2, 80] as const;
-const hedges = ({ metrics }: Rig, result: string): number =>
+const hedges = ({ metrics }: Fixture, result: string): number =>
   metrics.value('nodens_upstream_hedges_total', { result });
 
 /** Queries that are answered at once: they teach the latency and fill the budget. */
 async function warmUp(
-  { room: _, sockets }: Rig,
+  { room: _, sockets }: Fixture,
   group: UpstreamGroup,
   count: number,
 ): Promise<void> {
@@ -34,16 +34,16 @@ async function warmUp(
 }
 
 test('a query that takes longer than most is asked of another upstream too, the first reply wins', async () => {
-  const world = rig();
-  const { room, sockets, clock } = world;
+  const network = fixture();
+  const { room, sockets, clock } = network;
   const group = room.group(groupOptions({ upstreams: [A, B] }));
-  await warmUp(world, group, 40);
+  await warmUp(network, group, 40);
   const watched = watch(group.exchange(question(), 4_000));
   await clock.advance(70);
   sockets.udp(B.address).answer({ address: ADDRESS });
   await settle();
   assert.equal(replyOf(watched).upstream, '192.0.2.2:53');
-  assert.deepEqual([hedges(world, 'won'), hedges(world, 'lost')], [1, 0]);
+  assert.deepEqual([hedges(network, 'won'), hedges(network, 'lost')], [1, 0]);
   assert.deepEqual(
     room.summary().map(({ state }) => state),
     ['up', 'up'],
@@ -52,10 +52,10 @@ test('a query that takes longer than most is asked of another upstream too, the 
 });
 
 test('with one upstream the hedge takes another socket, and loses to a reply to the first', async () => {
-  const world = rig();
-  const { room, sockets, clock } = world;
+  const network = fixture();
+  const { room, sockets, clock } = network;
   const group = room.group(groupOptions());
-  await warmUp(world, group, 40);
+  await warmUp(network, group, 40);
   const watched = watch(group.exchange(question(), 4_000));
   const [first] = sockets.datagrams;
   const query = first?.queries.at(-1) as SeenQuery;
@@ -64,12 +64,12 @@ test('with one upstream the hedge takes another socket, and loses to a reply to 
   first?.answer({ address: ADDRESS }, query);
   await settle();
   assert.equal(replyOf(watched).reply.rcode, 0);
-  assert.deepEqual([hedges(world, 'won'), hedges(world, 'lost')], [0, 1]);
+  assert.deepEqual([hedges(network, 'won'), hedges(network, 'lost')], [0, 1]);
 });
 
 test('over TCP the hedge takes another connection', async () => {
-  const world = rig();
-  const { room, sockets, clock } = world;
+  const network = fixture();
+  const { room, sockets, clock } = network;
   const group = room.group(groupOptions({ forceTcp: true }));
   for (let i = 0; i < 40; i++) {
     watch(group.exchange(question(), 4_000));
@@ -86,28 +86,28 @@ test('over TCP the hedge takes another connection', async () => {
   fresh.answer({ address: ADDRESS });
   await settle();
   assert.equal(replyOf(watched).reply.rcode, 0);
-  assert.equal(hedges(world, 'won'), 1);
+  assert.equal(hedges(network, 'won'), 1);
 });
 
 test('hedges are at most one in twenty queries', async () => {
-  const world = rig();
-  const { room, sockets, clock } = world;
+  const network = fixture();
+  const { room, sockets, clock } = network;
   const group = room.group(groupOptions());
-  await warmUp(world, group, 40);
+  await warmUp(network, group, 40);
   for (let i = 0; i < 200; i++) watch(group.exchange(question(), 4_000));
   const sent = (): number => sockets.datagrams.flatMap(({ queries }) => queries).length;
   const before = sent();
   await clock.advance(100);
   const extra = sent() - before;
   assert.ok(extra >= 10 && extra <= 12, `${extra} hedges after 240 queries`);
-  assert.equal(hedges(world, 'denied'), 200 - extra);
+  assert.equal(hedges(network, 'denied'), 200 - extra);
 });
 
 test('max_connect_attempts 1 allows no hedge', async () => {
-  const world = rig();
-  const { room, sockets, clock } = world;
+  const network = fixture();
+  const { room, sockets, clock } = network;
   const group = room.group(groupOptions({ maxConnectAttempts: 1 }));
-  await warmUp(world, group, 40);
+  await warmUp(network, group, 40);
   watch(group.exchange(question(), 4_000));
   await clock.advance(150);
   assert.equal(sockets.datagrams.length, 1);

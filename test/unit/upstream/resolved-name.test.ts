@@ -13,11 +13,11 @@ import { settle } from '../../support/fake-clock.ts';
 import {
   A,
   errorOf,
+  type Fixture,
+  fixture,
   groupOptions,
   question,
-  type Rig,
   replyOf,
-  rig,
   watch,
 } from '../../support/upstream/fixture.ts';
 import type { SeenQuery } from '../../support/upstream/messages.ts';
@@ -42,7 +42,7 @@ const EMPTY: Said = { A: [], AAAA: [] };
 const told = new WeakSet<SeenQuery>();
 
 /** Queries for the name that were not answered yet. */
-function looks({ sockets }: Rig): { query: SeenQuery; deliver: (wire: Buffer) => void }[] {
+function looks({ sockets }: Fixture): { query: SeenQuery; deliver: (wire: Buffer) => void }[] {
   return sockets.datagrams
     .filter(({ to }) => to.address === RESOLVER.address)
     .flatMap((socket) =>
@@ -53,11 +53,11 @@ function looks({ sockets }: Rig): { query: SeenQuery; deliver: (wire: Buffer) =>
 }
 
 /** Waits until the name is looked up again, and answers; milliseconds it took. */
-async function say(world: Rig, said: Said, withinMs = 60_000): Promise<number> {
+async function say(network: Fixture, said: Said, withinMs = 60_000): Promise<number> {
   for (let waitedMs = 0; waitedMs <= withinMs; waitedMs += 20) {
-    const found = looks(world);
+    const found = looks(network);
     if (found.length < 2) {
-      await world.clock.advance(20);
+      await network.clock.advance(20);
       continue;
     }
     for (const { query, deliver } of found) {
@@ -79,7 +79,7 @@ async function say(world: Rig, said: Said, withinMs = 60_000): Promise<number> {
 }
 
 /** The upstream that is asked; each query is answered at once. */
-async function askedOf({ sockets }: Rig, group: UpstreamGroup): Promise<string> {
+async function askedOf({ sockets }: Fixture, group: UpstreamGroup): Promise<string> {
   const watched = watch(group.exchange(question(), 4_000));
   for (const socket of sockets.datagrams) {
     if (socket.to.address === RESOLVER.address) continue;
@@ -90,133 +90,133 @@ async function askedOf({ sockets }: Rig, group: UpstreamGroup): Promise<string> 
   return replyOf(watched).upstream;
 }
 
-function rigWith(overrides: Partial<UpstreamGroupOptions> = {}) {
-  const world = rig();
+function fixtureWith(overrides: Partial<UpstreamGroupOptions> = {}) {
+  const network = fixture();
   const options = {
     upstreams: [],
     names: [{ ...HOST, before: 0 }],
     resolvers: [RESOLVER],
     ...overrides,
   };
-  return { world, group: world.room.group(groupOptions(options)) };
+  return { network, group: network.room.group(groupOptions(options)) };
 }
 
-const warnings = ({ log }: Rig): string[] =>
+const warnings = ({ log }: Fixture): string[] =>
   log.records.filter(({ level }) => level === 'warn').map(({ message }) => message);
 
-const remedies = ({ log }: Rig): string[] =>
+const remedies = ({ log }: Fixture): string[] =>
   log.records.flatMap(({ fields: { remedy } }) => (remedy === undefined ? [] : [String(remedy)]));
 
 test('without an address its queries fail at once, and it is asked for every second', async () => {
-  const { world, group } = rigWith();
+  const { network, group } = fixtureWith();
   const watched = watch(group.exchange(question(), 4_000));
   await settle();
   assert.match(errorOf(watched).message, /ns\.corp\.example\. is not resolved yet/);
   assert.equal(group.isResolved?.(), false);
-  await say(world, EMPTY);
-  for (let round = 0; round < 3; round++) assert.ok((await say(world, EMPTY)) <= 1_000);
-  assert.deepEqual(warnings(world), [
+  await say(network, EMPTY);
+  for (let round = 0; round < 3; round++) assert.ok((await say(network, EMPTY)) <= 1_000);
+  assert.deepEqual(warnings(network), [
     'upstream ns.corp.example. cannot be resolved: it has no address; its queries get SERVFAIL, will retry',
   ]);
-  assert.match(remedies(world).join(), /^see that the resolvers know the name: option resolver/);
-  await say(world, { A: [v4(1)], AAAA: [] });
-  assert.equal(await askedOf(world, group), '10.1.0.1:53');
+  assert.match(remedies(network).join(), /^see that the resolvers know the name: option resolver/);
+  await say(network, { A: [v4(1)], AAAA: [] });
+  assert.equal(await askedOf(network, group), '10.1.0.1:53');
   assert.equal(group.isResolved?.(), true);
 });
 
 test('its addresses of both families are upstreams, with health and series of their own', async () => {
-  const { world, group } = rigWith({ policy: 'round_robin' });
-  await say(world, { A: [v4(1), v4(2)], AAAA: [v6(1)] });
+  const { network, group } = fixtureWith({ policy: 'round_robin' });
+  await say(network, { A: [v4(1), v4(2)], AAAA: [v6(1)] });
   const asked = [
-    await askedOf(world, group),
-    await askedOf(world, group),
-    await askedOf(world, group),
+    await askedOf(network, group),
+    await askedOf(network, group),
+    await askedOf(network, group),
   ];
   assert.deepEqual(asked, ['10.1.0.2:53', '[fd00::1]:53', '10.1.0.1:53']);
   assert.deepEqual(
-    world.room
+    network.room
       .summary()
       .map(({ to }) => to)
       .sort(),
     ['10.1.0.1:53', '10.1.0.2:53', '[fd00::1]:53'],
   );
-  assert.equal(world.metrics.value('nodens_upstream_endpoints', { name: 'ns.corp.example.' }), 3);
+  assert.equal(network.metrics.value('nodens_upstream_endpoints', { name: 'ns.corp.example.' }), 3);
 });
 
 test('it is looked up again when the TTL ends, and a change is taken over', async () => {
-  const { world, group } = rigWith();
-  await say(world, { A: [v4(1, 60)], AAAA: [] });
-  const waitedMs = await say(world, { A: [v4(2, 60)], AAAA: [] });
+  const { network, group } = fixtureWith();
+  await say(network, { A: [v4(1, 60)], AAAA: [] });
+  const waitedMs = await say(network, { A: [v4(2, 60)], AAAA: [] });
   assert.ok(waitedMs >= 44_000 && waitedMs <= 60_000, `${waitedMs}`);
-  assert.equal(await askedOf(world, group), '10.1.0.2:53');
-  await world.clock.advance(31_000);
+  assert.equal(await askedOf(network, group), '10.1.0.2:53');
+  await network.clock.advance(31_000);
   assert.deepEqual(
-    world.room.summary().map(({ to }) => to),
+    network.room.summary().map(({ to }) => to),
     ['10.1.0.2:53'],
   );
 });
 
 test('what was known last stays in use while resolving fails, which is said once', async () => {
-  const { world, group } = rigWith();
-  await say(world, { A: [v4(1, 5)], AAAA: [v6(1)] });
+  const { network, group } = fixtureWith();
+  await say(network, { A: [v4(1, 5)], AAAA: [v6(1)] });
   for (const said of [
     { A: RCODE.SERVFAIL, AAAA: RCODE.SERVFAIL },
     { A: RCODE.NXDOMAIN, AAAA: RCODE.NXDOMAIN },
     {},
     EMPTY,
   ] as Said[]) {
-    await say(world, said);
-    await world.clock.advance(4_100);
-    assert.equal(await askedOf(world, group), '10.1.0.1:53');
+    await say(network, said);
+    await network.clock.advance(4_100);
+    assert.equal(await askedOf(network, group), '10.1.0.1:53');
   }
-  assert.equal(warnings(world).length, 1);
-  assert.match(warnings(world)[0] ?? '', /SERVFAIL; the addresses known so far stay in use/);
-  await say(world, { A: [v4(9)], AAAA: [] });
-  assert.equal(await askedOf(world, group), '10.1.0.9:53');
-  assert.match(world.log.records.at(-1)?.message ?? '', /can be resolved again/);
+  assert.equal(warnings(network).length, 1);
+  assert.match(warnings(network)[0] ?? '', /SERVFAIL; the addresses known so far stay in use/);
+  await say(network, { A: [v4(9)], AAAA: [] });
+  assert.equal(await askedOf(network, group), '10.1.0.9:53');
+  assert.match(network.log.records.at(-1)?.message ?? '', /can be resolved again/);
 });
 
 test('a family that is not answered keeps what it had', async () => {
-  const { world } = rigWith();
-  await say(world, { A: [v4(1)], AAAA: [v6(1)] });
-  await say(world, { A: [v4(2)], AAAA: RCODE.SERVFAIL });
-  await world.clock.advance(31_000);
+  const { network } = fixtureWith();
+  await say(network, { A: [v4(1)], AAAA: [v6(1)] });
+  await say(network, { A: [v4(2)], AAAA: RCODE.SERVFAIL });
+  await network.clock.advance(31_000);
   assert.deepEqual(
-    world.room.summary().map(({ to }) => to),
+    network.room.summary().map(({ to }) => to),
     ['10.1.0.2:53', '[fd00::1]:53'],
   );
 });
 
 test('it stands where the Corefile has it, between addresses', async () => {
   const B = { address: '192.0.2.2', port: 53 };
-  const { world, group } = rigWith({
+  const { network, group } = fixtureWith({
     upstreams: [A, B],
     names: [{ ...HOST, port: 5353, before: 1 }],
   });
-  assert.equal(await askedOf(world, group), '192.0.2.1:53');
-  await say(world, { A: [v4(1)], AAAA: [] });
+  assert.equal(await askedOf(network, group), '192.0.2.1:53');
+  await say(network, { A: [v4(1)], AAAA: [] });
   assert.deepEqual(
-    world.room.summary().map(({ to }) => to),
+    network.room.summary().map(({ to }) => to),
     ['192.0.2.1:53', '10.1.0.1:5353', '192.0.2.2:53'],
   );
 });
 
 test('it is never followed to nodens itself', async () => {
   const isOwn = ({ address }: { address: string }) => address === '10.1.0.1';
-  const { world, group } = rigWith({ isOwn });
-  await say(world, { A: [v4(1)], AAAA: [] });
-  assert.match(warnings(world)[0] ?? '', /nodens itself listens at its addresses/);
-  assert.match(remedies(world).join(), /^give forward a name or an address at which another/);
+  const { network, group } = fixtureWith({ isOwn });
+  await say(network, { A: [v4(1)], AAAA: [] });
+  assert.match(warnings(network)[0] ?? '', /nodens itself listens at its addresses/);
+  assert.match(remedies(network).join(), /^give forward a name or an address at which another/);
   assert.equal(group.isResolved?.(), false);
-  await say(world, { A: [v4(1), v4(2)], AAAA: [] });
-  assert.equal(await askedOf(world, group), '10.1.0.2:53');
+  await say(network, { A: [v4(1), v4(2)], AAAA: [] });
+  assert.equal(await askedOf(network, group), '10.1.0.2:53');
 });
 
 test('a group that is released asks no more', async () => {
-  const { world, group } = rigWith();
-  await say(world, { A: [v4(1, 5)], AAAA: [] });
+  const { network, group } = fixtureWith();
+  await say(network, { A: [v4(1, 5)], AAAA: [] });
   group.release();
-  await world.clock.advance(60_000);
-  assert.deepEqual(looks(world), []);
-  assert.deepEqual(world.room.summary(), []);
+  await network.clock.advance(60_000);
+  assert.deepEqual(looks(network), []);
+  assert.deepEqual(network.room.summary(), []);
 });

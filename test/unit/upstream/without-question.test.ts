@@ -5,7 +5,14 @@ import { frame } from '../../../agent/dns/frame.ts';
 import { qdcountOf } from '../../../agent/dns/header.ts';
 import { RCODE } from '../../../agent/dns/iana.ts';
 import { settle } from '../../support/fake-clock.ts';
-import { A, groupOptions, question, replyOf, rig, watch } from '../../support/upstream/fixture.ts';
+import {
+  A,
+  fixture,
+  groupOptions,
+  question,
+  replyOf,
+  watch,
+} from '../../support/upstream/fixture.ts';
 import { bareReplyTo, type SeenQuery } from '../../support/upstream/messages.ts';
 
 const ADDRESS = [192, 0, 2, 80] as const;
@@ -17,7 +24,7 @@ for (const rcode of ERRORS) {
   for (const hasOpt of rcode === 'BADVERS' ? [true] : [false, true]) {
     const what = `${rcode} of ${hasOpt ? 23 : 12} bytes`;
     test(`${what} over UDP is a reply, and comes with the question that was asked`, async () => {
-      const { room, sockets } = rig();
+      const { room, sockets } = fixture();
       const watched = watch(room.group(groupOptions(ONCE)).exchange(question(), 1_000));
       const socket = sockets.udp(A.address);
       const say = (): void => {
@@ -33,7 +40,7 @@ for (const rcode of ERRORS) {
     });
 
     test(`${what} over TCP is a reply, and comes with the question that was asked`, async () => {
-      const { room, sockets } = rig();
+      const { room, sockets } = fixture();
       const group = room.group(groupOptions({ ...ONCE, forceTcp: true }));
       const watched = watch(group.exchange(question(), 1_000));
       const stream = sockets.tcp(A.address);
@@ -55,7 +62,7 @@ for (const rcode of ERRORS) {
 
 for (const rcode of ['NOERROR', 'NXDOMAIN'] as const) {
   test(`${rcode} without a question is no answer: over UDP the real one still wins`, async () => {
-    const { room, sockets, metrics } = rig();
+    const { room, sockets, metrics } = fixture();
     const watched = watch(room.group(groupOptions(ONCE)).exchange(question(), 1_000));
     const socket = sockets.udp(A.address);
     for (const hasOpt of [false, true])
@@ -70,7 +77,7 @@ for (const rcode of ['NOERROR', 'NXDOMAIN'] as const) {
   });
 
   test(`${rcode} without a question over TCP is a failed attempt, not silence`, async () => {
-    const { room, sockets, clock } = rig();
+    const { room, sockets, clock } = fixture();
     const group = room.group(groupOptions({ forceTcp: true, maxFails: 0 }));
     const watched = watch(group.exchange(question(), 4_000));
     const stream = sockets.tcp(A.address);
@@ -84,7 +91,7 @@ for (const rcode of ['NOERROR', 'NXDOMAIN'] as const) {
 }
 
 test('an error without a question that brings records or other octets is none', async () => {
-  const { room, sockets } = rig();
+  const { room, sockets } = fixture();
   const watched = watch(room.group(groupOptions(ONCE)).exchange(question(), 1_000));
   const socket = sockets.udp(A.address);
   const query = socket.queries[0] as SeenQuery;
@@ -102,7 +109,7 @@ test('an error without a question that brings records or other octets is none', 
 
 for (const hasOpt of [false, true])
   test(`with random letter case FORMERR ${hasOpt ? 'with' : 'without'} OPT is believed, any other error asked about over TCP`, async () => {
-    const { room, sockets, metrics } = rig();
+    const { room, sockets, metrics } = fixture();
     const group = room.group(groupOptions({ ...ONCE, randomizeCase: true }));
     const watched = watch(group.exchange(question(), 1_000));
     const socket = sockets.udp(A.address);

@@ -8,7 +8,7 @@ const SECOND = 1_000;
 const name = (i: number): string => `n${i}.example.org.`;
 
 /** Names that start with `no` do not exist; the others have an address for `ttl` seconds. */
-function world(bench: Bench, ttl = 60): void {
+function network(bench: Bench, ttl = 60): void {
   bench.upstream = (query) =>
     query.nameText.startsWith('no')
       ? bench.reply(query, nxdomain(ttl))
@@ -20,7 +20,7 @@ const keep = (capacity: number) => ({ capacity, maxTtlSeconds: 3_600, minTtlSeco
 describe('cache store', () => {
   it('keeps within its bytes, denials within a fifth of them', () => {
     const bench = new Bench({}, { totalBytes: 100_000 });
-    world(bench);
+    network(bench);
     for (let i = 0; i < 500; i++) {
       bench.hit({ name: name(i) });
       bench.hit({ name: `no${i}.example.org.` });
@@ -36,7 +36,7 @@ describe('cache store', () => {
 
   it('loses no answer to a flood of names that do not exist', () => {
     const bench = new Bench({}, { totalBytes: 200_000 });
-    world(bench);
+    network(bench);
     for (let i = 0; i < 50; i++) bench.hit({ name: name(i) });
     for (let i = 0; i < 5_000; i++) bench.hit({ name: `no${i}.example.org.` });
     bench.asked.length = 0;
@@ -46,7 +46,7 @@ describe('cache store', () => {
 
   it('lets the least recently used go first when bytes run out', () => {
     const bench = new Bench({}, { totalBytes: 30_000 });
-    world(bench);
+    network(bench);
     for (let i = 0; i < 200; i++) {
       bench.hit({ name: name(i) });
       bench.hit({ name: name(0) });
@@ -61,7 +61,7 @@ describe('cache store', () => {
 
   it('makes room within the block: never at the expense of another', () => {
     const bench = new Bench({ success: keep(10) });
-    world(bench);
+    network(bench);
     bench.open({ success: keep(10) }, { id: 2 });
     for (let i = 0; i < 10; i++) bench.hit({ name: name(i) });
     bench.open({ success: keep(10) }, { id: 1 });
@@ -75,7 +75,7 @@ describe('cache store', () => {
 
   it('spares within a capacity what was asked for', () => {
     const bench = new Bench({ success: keep(10) });
-    world(bench);
+    network(bench);
     for (let i = 0; i < 40; i++) {
       bench.hit({ name: name(i) });
       bench.hit({ name: name(0) });
@@ -88,7 +88,7 @@ describe('cache store', () => {
 
   it('shrinks to a smaller capacity with the next entry', () => {
     const bench = new Bench({ success: keep(10) });
-    world(bench);
+    network(bench);
     for (let i = 0; i < 10; i++) bench.hit({ name: name(i) });
     bench.open({ success: keep(3) });
     bench.hit({ name: name(10) });
@@ -97,7 +97,7 @@ describe('cache store', () => {
 
   it('does not evict when an entry replaces itself', async () => {
     const bench = new Bench({ success: keep(2) });
-    world(bench, 5);
+    network(bench, 5);
     bench.hit({ name: name(0) });
     bench.hit({ name: name(1) });
     await bench.services.clock.advance(5 * SECOND);
@@ -107,7 +107,7 @@ describe('cache store', () => {
 
   it('sweeps away in time what is of no more use, and only that', async () => {
     const bench = new Bench({ serveStale: { ...IMMEDIATE, windowMs: 60 * SECOND } });
-    world(bench, 5);
+    network(bench, 5);
     for (let i = 0; i < 3_000; i++) bench.hit({ name: name(i) });
     for (let i = 0; i < 100; i++) bench.hit({ name: `no${i}.example.org.` });
     await bench.services.clock.advance(30 * SECOND);
@@ -120,7 +120,7 @@ describe('cache store', () => {
 
   it('looks at a bounded number of entries in one sweep', async () => {
     const bench = new Bench();
-    world(bench, 5);
+    network(bench, 5);
     for (let i = 0; i < 3_000; i++) bench.hit({ name: name(i) });
     await bench.services.clock.advance(5_000);
     const { answers } = bench.cache.stats();
@@ -146,13 +146,13 @@ describe('cache store', () => {
   it('stores nothing of a disabled kind, and forgets what it knew', () => {
     const zone = Buffer.from('\x07example\x03org\x00', 'latin1');
     const success = new Bench({ disableSuccess: [zone] });
-    world(success);
+    network(success);
     success.hit({ name: name(1) });
     success.hit({ name: 'no.example.org.' });
     success.hit({ name: 'www.example.net.' });
     assert.deepEqual([success.cache.stats().answers, success.cache.stats().denials], [1, 1]);
     const denial = new Bench({ disableDenial: [zone] });
-    world(denial);
+    network(denial);
     denial.hit({ name: name(1), type: TYPE.A });
     denial.hit({ name: 'no.example.org.' });
     assert.deepEqual([denial.cache.stats().answers, denial.cache.stats().denials], [1, 0]);
@@ -160,7 +160,7 @@ describe('cache store', () => {
 
   it('ends its timers when it is closed', () => {
     const bench = new Bench();
-    world(bench);
+    network(bench);
     bench.hit();
     bench.cache.close();
     assert.equal(bench.services.clock.pendingTimers, 0);
@@ -169,7 +169,7 @@ describe('cache store', () => {
 
   it('counts for each view of a zone by itself', () => {
     const bench = new Bench();
-    world(bench);
+    network(bench);
     const labels = (view: string) => ({ server: 'dns://127.0.0.1:53', zones: '.', view });
     for (const [i, view] of ['inside', 'outside'].entries()) {
       bench.open({}, { id: i + 2, view });

@@ -28,7 +28,7 @@ const ANSWER = new Answer({
   plugin: 'forward',
 });
 
-interface World {
+interface Network {
   readonly plugin: Plugin;
   readonly services: FakeServices;
   /** What went past loop towards the upstream. */
@@ -38,7 +38,7 @@ interface World {
 }
 
 /** A block with loop whose upstream is scripted; `resolve` runs straight into the plugin. */
-function world(shared: Partial<FakeServices> = {}): World {
+function network(shared: Partial<FakeServices> = {}): Network {
   let seed = 0;
   const { clock, metrics } = { ...fakeServices(), ...shared };
   const services = fakeServices({
@@ -63,7 +63,7 @@ function world(shared: Partial<FakeServices> = {}): World {
     if (made.upstream === 'loops') return plugin.handle?.(received(query.name), forward) ?? ANSWER;
     return ANSWER;
   };
-  const made: World = {
+  const made: Network = {
     plugin,
     services,
     sent: [],
@@ -92,11 +92,11 @@ function received(name: Uint8Array): Query {
   return query;
 }
 
-const detected = ({ services }: World): number =>
+const detected = ({ services }: Network): number =>
   services.metrics.value('nodens_loop_detected', { zone: 'example.org.' });
 
 test('a block that does not loop is checked once, under a random name, and left alone', async () => {
-  const made = world();
+  const made = network();
   made.plugin.start?.();
   await made.services.clock.advance(120_000);
   assert.equal(made.sent.length, 1);
@@ -107,7 +107,7 @@ test('a block that does not loop is checked once, under a random name, and left 
 });
 
 test('a loop quarantines the block with a reason, tells once, and is lifted when it is gone', async () => {
-  const made = world();
+  const made = network();
   made.upstream = 'loops';
   made.plugin.start?.();
   await made.services.clock.advance(250);
@@ -133,7 +133,7 @@ test('a loop quarantines the block with a reason, tells once, and is lifted when
 });
 
 test('the name that goes upstream is not the one we ask ourselves', async () => {
-  const made = world();
+  const made = network();
   const asked: string[] = [];
   const { resolve } = made.services;
   Object.assign(made.services, {
@@ -149,7 +149,7 @@ test('the name that goes upstream is not the one we ask ourselves', async () => 
 });
 
 test('while no upstream answers the check is repeated, for half a minute', async () => {
-  const made = world();
+  const made = network();
   made.upstream = 'fails';
   made.plugin.start?.();
   await made.services.clock.advance(10_500);
@@ -165,7 +165,7 @@ test('while no upstream answers the check is repeated, for half a minute', async
 });
 
 test('stop ends the checks and the quarantine of a configuration that is over', async () => {
-  const made = world();
+  const made = network();
   made.upstream = 'loops';
   made.plugin.start?.();
   await made.services.clock.advance(250);
@@ -175,10 +175,10 @@ test('stop ends the checks and the quarantine of a configuration that is over', 
 });
 
 test('a configuration that stops late does not hide what the next one found', async () => {
-  const old = world();
+  const old = network();
   old.plugin.start?.();
   await old.services.clock.advance(250);
-  const made = world(old.services);
+  const made = network(old.services);
   made.upstream = 'loops';
   made.plugin.start?.();
   await made.services.clock.advance(250);

@@ -44,13 +44,13 @@ describe('a TCP client', () => {
   });
 
   it('goes on after garbage that has an ID', async () => {
-    const { connect, rig } = await listen(answerTo);
+    const { connect, fixture } = await listen(answerTo);
     const client = await connect();
     client.ask(Buffer.alloc(300, 0x41), queryWire('a.test', 1));
     await client.received(2);
     // Opcode 8 of the garbage's flags is not implemented.
     assert.deepEqual(client.ids(), [0x4141, 1]);
-    assert.equal(rig.counters.notImp.value, 1);
+    assert.equal(fixture.counters.notImp.value, 1);
   });
 
   const response = queryWire('a.test', 5);
@@ -62,13 +62,13 @@ describe('a TCP client', () => {
   ] as const;
   for (const [what, message, counter] of nonsense) {
     it(`that sends ${what} is closed, with the answers to what it asked before`, async () => {
-      const { connect, rig, closed } = await listen(answerTo);
+      const { connect, fixture, closed } = await listen(answerTo);
       const client = await connect();
       client.ask(queryWire('a.test', 1), message, queryWire('a.test', 2));
       await eventually('closed', () => client.ended.closed || client.ended.fin);
       assert.deepEqual(client.ids(), [1]);
       assert.deepEqual(closed, ['nonsense']);
-      assert.equal(rig.counters[counter].value, 1);
+      assert.equal(fixture.counters[counter].value, 1);
     });
   }
 
@@ -87,7 +87,7 @@ describe('a TCP client', () => {
 
   it('that has gone does not disturb the answer it was waiting for', async () => {
     const { handler, parked } = parking();
-    const { connect, rig, connections } = await listen(handler);
+    const { connect, fixture, connections } = await listen(handler);
     const client = await connect();
     client.ask(queryWire('a.test', 1));
     await eventually('asked', () => parked.size === 1);
@@ -95,7 +95,7 @@ describe('a TCP client', () => {
     await eventually('gone', () => connections.value === 0);
     parked.get(1)?.();
     await settle();
-    assert.equal(rig.requestMetrics.recorded.length, 1);
+    assert.equal(fixture.requestMetrics.recorded.length, 1);
   });
 
   it('cannot ask more at once than the limit; the rest waits in order and is answered', async () => {
@@ -123,19 +123,19 @@ describe('a TCP client', () => {
   });
 
   it('that does not read is not read either, gets all of it when it does, and is closed if it never does', async () => {
-    const { connect, rig } = await listen(() => txtAnswer('a.test.', 736, 77));
+    const { connect, fixture } = await listen(() => txtAnswer('a.test.', 736, 77));
     const client = await connect();
     client.socket.pause();
     const asked = 1_500;
     client.ask(...queries(0, asked));
     await eventually('stuck', async () => {
-      const before = rig.requestMetrics.recorded.length;
+      const before = fixture.requestMetrics.recorded.length;
       await settle();
-      return before > 0 && rig.requestMetrics.recorded.length === before;
+      return before > 0 && fixture.requestMetrics.recorded.length === before;
     });
     assert.ok(
-      rig.requestMetrics.recorded.length < asked / 4,
-      `${rig.requestMetrics.recorded.length} answers made`,
+      fixture.requestMetrics.recorded.length < asked / 4,
+      `${fixture.requestMetrics.recorded.length} answers made`,
     );
     client.socket.resume();
     await client.received(asked);
@@ -143,9 +143,9 @@ describe('a TCP client', () => {
 
     client.socket.pause();
     client.ask(...queries(0, asked));
-    await eventually('asked', () => rig.requestMetrics.recorded.length > asked);
+    await eventually('asked', () => fixture.requestMetrics.recorded.length > asked);
     await settle();
-    await rig.clock.advance(LIMITS.tcpWriteMs.default + 2_000);
+    await fixture.clock.advance(LIMITS.tcpWriteMs.default + 2_000);
     client.socket.resume();
     await eventually('closed', () => client.ended.closed || client.ended.fin);
     assert.ok(client.messages.length < 2 * asked);

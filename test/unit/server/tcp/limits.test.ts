@@ -16,13 +16,13 @@ afterEach(closeListeners);
 describe('limits on TCP clients', () => {
   it('end an idle one, but none that waits for its answer', async () => {
     const { handler, parked } = parking();
-    const { connect, rig } = await listen(handler);
+    const { connect, fixture } = await listen(handler);
     const [idle, waiting] = [await connect(), await connect()];
     waiting.ask(queryWire('a.test', 1));
     await eventually('asked', () => parked.size === 1);
-    await rig.clock.advance(LIMITS.tcpIdleMs.default - 1_000);
+    await fixture.clock.advance(LIMITS.tcpIdleMs.default - 1_000);
     assert.equal(idle.ended.fin, false);
-    await rig.clock.advance(3_000);
+    await fixture.clock.advance(3_000);
     await eventually('FIN', () => idle.ended.fin);
     assert.equal(waiting.ended.fin, false);
     parked.get(1)?.();
@@ -30,11 +30,11 @@ describe('limits on TCP clients', () => {
   });
 
   it('end one that drips octets without ever finishing a query', async () => {
-    const { connect, rig } = await listen(answerTo);
+    const { connect, fixture } = await listen(answerTo);
     const client = await connect();
     for (let i = 0; i < 12; i++) {
       client.socket.write(Buffer.of(0x10));
-      await rig.clock.advance(1_000);
+      await fixture.clock.advance(1_000);
     }
     await eventually('FIN', () => client.ended.fin);
   });
@@ -43,12 +43,12 @@ describe('limits on TCP clients', () => {
     const clients = new TcpClients(ledgerWith(), 3);
     const [one, two] = [await listen(answerTo, clients), await listen(answerTo, clients)];
     const [first, second, third] = [await one.connect(), await two.connect(), await one.connect()];
-    for (const [rig, client] of [
-      [one.rig, first],
-      [two.rig, third],
+    for (const [fixture, client] of [
+      [one.fixture, first],
+      [two.fixture, third],
     ] as const) {
-      await one.rig.clock.advance(10);
-      await rig.clock.advance(0);
+      await one.fixture.clock.advance(10);
+      await fixture.clock.advance(0);
       client.ask(queryWire('a.test', 1));
       await client.received(1);
     }
@@ -62,13 +62,13 @@ describe('limits on TCP clients', () => {
 
   it('close one of the client that has the most, although all of them wait for answers', async () => {
     const { handler, parked } = parking();
-    const { connect, rejected, rig } = await listen(handler, new TcpClients(ledgerWith(), 4));
+    const { connect, rejected, fixture } = await listen(handler, new TcpClients(ledgerWith(), 4));
     const many: TcpClient[] = [];
     for (let id = 0; id < 4; id++) {
       const client = await connect('127.0.0.66');
       client.ask(queryWire('a.test', id));
       await eventually('asked', () => parked.size === id + 1);
-      await rig.clock.advance(10);
+      await fixture.clock.advance(10);
       many.push(client);
     }
     const other = await connect('127.0.0.7');
@@ -128,7 +128,7 @@ describe('what a TCP client makes the agent hold', () => {
   it('is not made larger while memory is short and the client holds the most', async () => {
     const { handler, parked } = parking();
     const ledger = ledgerWith(200_000);
-    const { connect, rig } = await listen(handler, new TcpClients(ledger));
+    const { connect, fixture } = await listen(handler, new TcpClients(ledger));
     const client = await connect('127.0.0.66');
     const share = ledger.share(clientKey('127.0.0.66'));
     const held: Holding = { kind: 'query', heldBytes: 150_000, giveWay: assert.fail };
@@ -137,7 +137,7 @@ describe('what a TCP client makes the agent hold', () => {
     await eventually('received', () => ledger.usedBytes > 150_000 + 2 * 12_288);
     assert.equal(parked.size, 0);
     share.remove(held);
-    await rig.clock.advance(1_000);
+    await fixture.clock.advance(1_000);
     await eventually('asked', () => parked.size === 3);
   });
 
@@ -147,7 +147,7 @@ describe('what a TCP client makes the agent hold', () => {
       ...{ clientBudgetBytes: 600_000, fileBudgetBytes: 0 },
       onLimited: ({ key }) => void limited.push(key),
     });
-    const { connect, connections, rig } = await listen(answerTo, new TcpClients(ledger));
+    const { connect, connections, fixture } = await listen(answerTo, new TcpClients(ledger));
     // Together they hold three quarters of what there is, each with a message that has not come whole.
     const unfinished = Buffer.concat([Buffer.of(0xff, 0xff), Buffer.alloc(40_000)]);
     const greedy: TcpClient[] = [];
@@ -156,9 +156,9 @@ describe('what a TCP client makes the agent hold', () => {
     await eventually('memory is short', () => ledger.usedBytes > 450_000);
     for (const { socket } of greedy) socket.end(Buffer.alloc(10_000));
     await settle();
-    await rig.clock.advance(LIMITS.tcpIdleMs.default + 2_000);
+    await fixture.clock.advance(LIMITS.tcpIdleMs.default + 2_000);
     await eventually('memory is free', () => ledger.usedBytes < 450_000);
-    await rig.clock.advance(LIMITS.tcpIdleMs.default + 2_000);
+    await fixture.clock.advance(LIMITS.tcpIdleMs.default + 2_000);
     await eventually('they are gone', () => connections.value === 0);
     assert.ok(limited.length > 0 && limited.length < 9, `${limited.length} closed for it`);
     assert.equal(limited[0], clientKey('127.0.0.66'));

@@ -7,7 +7,7 @@ import { TcpListener } from '../../../../agent/server/tcp/listener.ts';
 import { sharedListen } from '../../../../agent/server/tcp/reuseport-takeover.ts';
 import { ledgerWith } from '../../../support/ledger.ts';
 import { eventually } from '../../../support/netns/netns.ts';
-import { answerTo, queryWire, rigFor } from '../../../support/server/fixture.ts';
+import { answerTo, fixtureFor, queryWire } from '../../../support/server/fixture.ts';
 import { tcpClient } from '../../../support/server/tcp-client.ts';
 import { closeListeners, listen, parking } from '../../../support/server/tcp-listening.ts';
 
@@ -16,7 +16,7 @@ afterEach(closeListeners);
 describe('a TCP listener that drains', () => {
   it('answers what was asked before, also what was not read yet, then sends FIN', async () => {
     const { handler, parked } = parking();
-    const { connect, listener, rig } = await listen(handler);
+    const { connect, listener, fixture } = await listen(handler);
     const [busy, idle] = [await connect(), await connect()];
     busy.ask(queryWire('a.test', 1));
     await eventually('asked', () => parked.size === 1);
@@ -31,7 +31,7 @@ describe('a TCP listener that drains', () => {
       2,
       'one waits for answers, one may not have read its FIN',
     );
-    await rig.clock.advance(500);
+    await fixture.clock.advance(500);
     assert.equal(listener.unfinishedConnections, 1);
     assert.equal(busy.ended.fin, false);
     await assert.rejects(tcpClient(listener.endpoint.port), { code: 'ECONNREFUSED' });
@@ -48,7 +48,7 @@ describe('a TCP listener that drains', () => {
 
   it('answers what is asked before its FIN, but not for ever', async () => {
     const { handler, parked } = parking();
-    const { connect, listener, rig } = await listen(handler);
+    const { connect, listener, fixture } = await listen(handler);
     const client = await connect();
     client.ask(queryWire('a.test', 1));
     await eventually('asked', () => parked.size === 1);
@@ -56,7 +56,7 @@ describe('a TCP listener that drains', () => {
     await eventually('closed', () => listener.unfinishedConnections === 1);
     client.ask(queryWire('a.test', 2));
     await eventually('asked again', () => parked.size === 2);
-    await rig.clock.advance(1_000);
+    await fixture.clock.advance(1_000);
     client.ask(queryWire('a.test', 3));
     for (const answer of parked.values()) answer();
     await eventually('FIN', () => client.ended.fin);
@@ -77,9 +77,13 @@ it('says which address cannot be bound, and why', async () => {
   const alone = createServer().listen(0, '127.0.0.1');
   await once(alone, 'listening');
   const { port } = alone.address() as AddressInfo;
-  const rig = rigFor(answerTo);
+  const fixture = fixtureFor(answerTo);
   const options = {
-    ...{ processor: rig.processor('tcp'), clock: rig.clock, clients: new TcpClients(ledgerWith()) },
+    ...{
+      processor: fixture.processor('tcp'),
+      clock: fixture.clock,
+      clients: new TcpClients(ledgerWith()),
+    },
     listen: sharedListen,
     ...{ connections: { value: 0 }, rejected: { value: 0 }, onError: assert.ifError },
     ...{ onClosed: assert.fail, onCrowded: assert.fail },
@@ -91,5 +95,5 @@ it('says which address cannot be bound, and why', async () => {
     message: new RegExp(`cannot bind 127.0.0.1:${port}/tcp`),
   });
   alone.close();
-  assert.equal(rig.clock.pendingTimers, 0);
+  assert.equal(fixture.clock.pendingTimers, 0);
 });

@@ -13,7 +13,7 @@ import {
 } from '../../../../agent/server/tcp/reuseport-takeover.ts';
 import { ledgerWith } from '../../../support/ledger.ts';
 import { eventually } from '../../../support/netns/netns.ts';
-import { answerTo, queryWire, rigFor } from '../../../support/server/fixture.ts';
+import { answerTo, fixtureFor, queryWire } from '../../../support/server/fixture.ts';
 import { tcpClient } from '../../../support/server/tcp-client.ts';
 
 const BACKLOG = 128;
@@ -98,10 +98,14 @@ if (addon instanceof Error) {
 }
 
 it('a drain answers connections that nobody has accepted yet', async () => {
-  const rig = rigFor(answerTo);
+  const fixture = fixtureFor(answerTo);
   const listener = await TcpListener.open({
     ...{ endpoint: { address: '127.0.0.1', port: 0 }, listen: sharedListen },
-    ...{ processor: rig.processor('tcp'), clock: rig.clock, clients: new TcpClients(ledgerWith()) },
+    ...{
+      processor: fixture.processor('tcp'),
+      clock: fixture.clock,
+      clients: new TcpClients(ledgerWith()),
+    },
     ...{ connections: { value: 0 }, rejected: { value: 0 }, onError: assert.ifError },
     ...{ onClosed: assert.fail, onCrowded: assert.fail },
   });

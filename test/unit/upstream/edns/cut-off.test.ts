@@ -7,11 +7,11 @@ import type { UpstreamGroup } from '../../../../agent/query/services/upstreams.t
 import type { FakeStream } from '../../../support/upstream/fake-sockets.ts';
 import {
   errorOf,
+  type Fixture,
+  fixture,
   groupOptions,
   question,
-  type Rig,
   replyOf,
-  rig,
   watch,
 } from '../../../support/upstream/fixture.ts';
 import { replyTo, type SeenQuery } from '../../../support/upstream/messages.ts';
@@ -45,9 +45,9 @@ const answers: Says = (stream, query) => stream.answer({ address: ADDRESS }, que
 const said = new WeakSet<SeenQuery>();
 
 /** Opens each connection, and says to each query what `says` does. */
-async function serve(world: Rig, ms: number, says: Says): Promise<void> {
+async function serve(network: Fixture, ms: number, says: Says): Promise<void> {
   for (let i = 0; i < ms; i++) {
-    for (const stream of [...world.sockets.streams]) {
+    for (const stream of [...network.sockets.streams]) {
       if (stream.state !== 'open') continue;
       stream.open();
       for (const query of [...stream.queries]) {
@@ -56,18 +56,18 @@ async function serve(world: Rig, ms: number, says: Says): Promise<void> {
         says(stream, query);
       }
     }
-    await world.clock.advance(1);
+    await network.clock.advance(1);
   }
 }
 
-const queriesOf = ({ sockets }: Rig): SeenQuery[] =>
+const queriesOf = ({ sockets }: Fixture): SeenQuery[] =>
   sockets.streams.flatMap(({ queries }) => queries);
 
-async function ask(world: Rig, group: UpstreamGroup, says: Says, ms = 300) {
-  const before = new Set(queriesOf(world));
+async function ask(network: Fixture, group: UpstreamGroup, says: Says, ms = 300) {
+  const before = new Set(queriesOf(network));
   const watched = watch(group.exchange(question(), 4_000));
-  await serve(world, ms, says);
-  const sent = queriesOf(world).filter((query) => !before.has(query) && !isOwn(query));
+  await serve(network, ms, says);
+  const sent = queriesOf(network).filter((query) => !before.has(query) && !isOwn(query));
   return { watched, sent: sent.map(hasOpt) };
 }
 
@@ -80,39 +80,39 @@ for (const [what, bad] of [
   const dislike: Says = (stream, query) => (hasOpt(query) ? bad : answers)(stream, query);
 
   test(`an upstream that ${what} at EDNS is asked without, and so from then on`, async () => {
-    const world = rig();
-    const group = world.room.group(TCP);
-    const first = await ask(world, group, dislike);
+    const network = fixture();
+    const group = network.room.group(TCP);
+    const first = await ask(network, group, dislike);
     assert.equal(replyOf(first.watched).reply.records.length, 1);
-    const second = await ask(world, group, dislike);
+    const second = await ask(network, group, dislike);
     assert.equal(replyOf(second.watched).reply.records.length, 1);
     assert.deepEqual(second.sent, [false]);
     const labels = { transport: 'tcp', what: 'edns' };
-    assert.equal(world.metrics.value('nodens_upstream_learned_total', labels), 1);
+    assert.equal(network.metrics.value('nodens_upstream_learned_total', labels), 1);
   });
 
   test(`one that ${what} at any query is asked without three times a minute`, async () => {
-    const world = rig();
-    const group = world.room.group(TCP);
+    const network = fixture();
+    const group = network.room.group(TCP);
     let plain = 0;
     for (let i = 0; i < 12; i++) {
-      const { watched, sent } = await ask(world, group, bad, 4_100);
+      const { watched, sent } = await ask(network, group, bad, 4_100);
       assert.ok(errorOf(watched));
       plain += sent.filter((opt) => !opt).length;
     }
     // A query that ended a connection is sent on another one once.
     assert.ok(plain >= 3 && plain <= 6, `${plain} without OPT`);
-    assert.equal(world.metrics.value('nodens_upstream_learned_total'), 0);
+    assert.equal(network.metrics.value('nodens_upstream_learned_total'), 0);
   });
 }
 
 test('a connection that breaks after an answer to EDNS says nothing of it', async () => {
-  const world = rig();
-  const group = world.room.group(TCP);
-  await ask(world, group, answers);
+  const network = fixture();
+  const group = network.room.group(TCP);
+  await ask(network, group, answers);
   for (let i = 0; i < 8; i++) {
     let isFirst = true;
-    const { sent } = await ask(world, group, (stream, query) => {
+    const { sent } = await ask(network, group, (stream, query) => {
       (isFirst ? closes() : answers)(stream, query);
       isFirst = false;
     });

@@ -9,11 +9,11 @@ import type { FakeDatagram } from '../../../support/upstream/fake-sockets.ts';
 import {
   A,
   errorOf,
+  type Fixture,
+  fixture,
   groupOptions,
   question,
-  type Rig,
   replyOf,
-  rig,
   type Watched,
   watch,
 } from '../../../support/upstream/fixture.ts';
@@ -36,43 +36,44 @@ const DISLIKES: readonly [string, Dislike][] = [
 ];
 
 const isOwn = ({ head }: SeenQuery): boolean => head.type === TYPE.NS;
-const queriesOf = ({ sockets }: Rig): SeenQuery[] =>
+const queriesOf = ({ sockets }: Fixture): SeenQuery[] =>
   sockets.datagrams.flatMap(({ queries }) => queries);
-const clientsOf = (world: Rig): SeenQuery[] => queriesOf(world).filter((query) => !isOwn(query));
+const clientsOf = (network: Fixture): SeenQuery[] =>
+  queriesOf(network).filter((query) => !isOwn(query));
 
 /**
  * Asks one question of an upstream that says `dislike` to an OPT, to questions of the agent's own as well; returns how
  * many of the client's queries that took.
  */
-function ask(world: Rig, group: UpstreamGroup, dislike: Dislike): [Watched, number] {
-  const before = clientsOf(world).length;
+function ask(network: Fixture, group: UpstreamGroup, dislike: Dislike): [Watched, number] {
+  const before = clientsOf(network).length;
   const watched = watch(group.exchange(question({ dnssecOk: true }), 4_000));
-  const socket = world.sockets.udp(A.address);
+  const socket = network.sockets.udp(A.address);
   for (const [i, query] of socket.queries.entries()) {
     if (i < socket.queries.length - 1) continue;
     if (hasOpt(query)) dislike(socket, query);
     else socket.answer({ address: ADDRESS }, query);
   }
-  return [watched, clientsOf(world).length - before];
+  return [watched, clientsOf(network).length - before];
 }
 
 for (const [what, dislike] of DISLIKES) {
   test(`${what} to EDNS: asked without at once, and so from then on`, async () => {
-    const world = rig();
-    const group = world.room.group(UDP);
+    const network = fixture();
+    const group = network.room.group(UDP);
     for (const expected of [2, 1, 1]) {
-      const [watched, sent] = ask(world, group, dislike);
+      const [watched, sent] = ask(network, group, dislike);
       await settle();
       assert.equal(replyOf(watched).reply.records.length, 1);
       assert.equal(sent, expected);
     }
     const labels = { transport: 'udp', what: 'edns' };
-    assert.equal(world.metrics.value('nodens_upstream_learned_total', labels), 1);
+    assert.equal(network.metrics.value('nodens_upstream_learned_total', labels), 1);
   });
 }
 
 test('what was under way with EDNS when it was learned is asked again, too', async () => {
-  const { room, sockets } = rig();
+  const { room, sockets } = fixture();
   const group = room.group(UDP);
   const all = Array.from({ length: 300 }, () => watch(group.exchange(question(), 4_000)));
   const socket = sockets.udp(A.address);
@@ -90,7 +91,7 @@ test('what was under way with EDNS when it was learned is asked again, too', asy
 });
 
 test('where EDNS is known to be understood an error is one, until there are five in a row', async () => {
-  const { room, sockets } = rig();
+  const { room, sockets } = fixture();
   const group = room.group(UDP);
   watch(group.exchange(question(), 4_000));
   const socket = sockets.udp(A.address);
@@ -110,7 +111,7 @@ test('where EDNS is known to be understood an error is one, until there are five
 });
 
 test('an upstream that means its SERVFAIL gets three queries more a minute, and the reply is the first', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const group = room.group(UDP);
   const askOften = async (): Promise<number> => {
     let sent = 0;
@@ -134,7 +135,7 @@ test('an upstream that means its SERVFAIL gets three queries more a minute, and 
 });
 
 test('where nothing comes without OPT either, what was said with it stands as soon as that is late', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const watched = watch(room.group(UDP).exchange(question(), 4_000));
   const socket = sockets.udp(A.address);
   socket.answer({ rcode: RCODE.REFUSED });
@@ -145,7 +146,7 @@ test('where nothing comes without OPT either, what was said with it stands as so
 });
 
 test('a query with OPT that is dropped is asked without as soon as it is late, the next ones at once when our own question has shown it', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const group = room.group({ ...UDP, maxFails: 2 });
   const watched = watch(group.exchange(question(), 4_000));
   await clock.advance(1_020);
@@ -169,7 +170,7 @@ test('a query with OPT that is dropped is asked without as soon as it is late, t
 });
 
 test('a dead upstream costs no more time, and a few queries more', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const group = room.group(UDP);
   const sent = (): number => sockets.datagrams.flatMap(({ queries }) => queries).length;
   for (let i = 0; i < 50; i++) {
@@ -184,8 +185,8 @@ test('a dead upstream costs no more time, and a few queries more', async () => {
 });
 
 test('a dead upstream that returns without EDNS is not kept waiting for the next minute', async () => {
-  const world = rig();
-  const { room, sockets, clock } = world;
+  const network = fixture();
+  const { room, sockets, clock } = network;
   const group = room.group({ ...UDP, maxConnectAttempts: 1 });
   for (let i = 0; i < 4; i++) {
     watch(group.exchange(question(), 4_000));
@@ -216,11 +217,11 @@ test('a dead upstream that returns without EDNS is not kept waiting for the next
 });
 
 test('ten seconds later, and every ten minutes, our own question goes out with EDNS beside a query without', async () => {
-  const world = rig();
-  const { room, clock, sockets } = world;
+  const network = fixture();
+  const { room, clock, sockets } = network;
   const group = room.group(UDP);
   const [, dislike] = DISLIKES[0] as [string, Dislike];
-  ask(world, group, dislike);
+  ask(network, group, dislike);
   const askAt = async (seconds: number): Promise<boolean[]> => {
     await clock.advance(seconds * 1_000);
     watch(group.exchange(question(), 4_000));
@@ -241,13 +242,13 @@ test('ten seconds later, and every ten minutes, our own question goes out with E
 });
 
 test('a look that is not answered keeps no socket, and ends with the upstream', async () => {
-  const world = rig();
-  const { room, clock, sockets } = world;
+  const network = fixture();
+  const { room, clock, sockets } = network;
   const group = room.group(UDP);
   const [, dislike] = DISLIKES[0] as [string, Dislike];
-  ask(world, group, dislike);
+  ask(network, group, dislike);
   await clock.advance(11_000);
-  const [watched] = ask(world, group, dislike);
+  const [watched] = ask(network, group, dislike);
   await clock.advance(20_000);
   assert.notEqual(watched.outcome, undefined);
   assert.deepEqual(
@@ -255,13 +256,13 @@ test('a look that is not answered keeps no socket, and ends with the upstream', 
     sockets.datagrams.map(() => true),
   );
   await clock.advance(600_000);
-  ask(world, group, dislike);
+  ask(network, group, dislike);
   await room.close();
   assert.equal(clock.pendingTimers, 0);
 });
 
 test('what is truncated without OPT is asked without over TCP', async () => {
-  const { room, sockets } = rig();
+  const { room, sockets } = fixture();
   const watched = watch(room.group(UDP).exchange(question(), 4_000));
   const socket = sockets.udp(A.address);
   socket.answer({ rcode: RCODE.SERVFAIL });
@@ -275,10 +276,10 @@ test('what is truncated without OPT is asked without over TCP', async () => {
 });
 
 test('EDNS that does not get through over UDP is still used over TCP', async () => {
-  const world = rig();
-  const { room, sockets } = world;
+  const network = fixture();
+  const { room, sockets } = network;
   const [, dislike] = DISLIKES[0] as [string, Dislike];
-  ask(world, room.group(UDP), dislike);
+  ask(network, room.group(UDP), dislike);
   watch(room.group({ ...UDP, preferUdp: false, forceTcp: true }).exchange(question(), 4_000));
   const stream = sockets.tcp(A.address);
   stream.open();
@@ -286,7 +287,7 @@ test('EDNS that does not get through over UDP is still used over TCP', async () 
 });
 
 test('no_edns: no query has an OPT, no probe either, and nothing is learned', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const group = room.group({ ...UDP, maxFails: 2, noEdns: true });
   for (let i = 0; i < 5; i++) watch(group.exchange(question({ dnssecOk: true }), 4_000));
   await clock.advance(700_000);

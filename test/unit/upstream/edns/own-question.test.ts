@@ -6,11 +6,11 @@ import type { UpstreamGroup } from '../../../../agent/query/services/upstreams.t
 import { settle } from '../../../support/fake-clock.ts';
 import {
   A,
+  type Fixture,
+  fixture,
   groupOptions,
   question,
-  type Rig,
   replyOf,
-  rig,
   type Watched,
   watch,
 } from '../../../support/upstream/fixture.ts';
@@ -20,23 +20,24 @@ const ADDRESS = [192, 0, 2, 80] as const;
 const UDP = groupOptions({ preferUdp: true, maxFails: 0 });
 const hasOpt = ({ head }: SeenQuery): boolean => head.hasOpt;
 const isOwn = ({ head }: SeenQuery): boolean => head.type === TYPE.NS;
-const queriesOf = ({ sockets }: Rig): SeenQuery[] =>
+const queriesOf = ({ sockets }: Fixture): SeenQuery[] =>
   sockets.datagrams.flatMap(({ queries }) => queries);
-const clientsOf = (world: Rig): SeenQuery[] => queriesOf(world).filter((query) => !isOwn(query));
-const ownOf = (world: Rig): SeenQuery[] => queriesOf(world).filter(isOwn);
+const clientsOf = (network: Fixture): SeenQuery[] =>
+  queriesOf(network).filter((query) => !isOwn(query));
+const ownOf = (network: Fixture): SeenQuery[] => queriesOf(network).filter(isOwn);
 
 /** Asks a question to which the upstream says `toOpt` with an OPT, and an address without. */
-function askZone(world: Rig, group: UpstreamGroup, toOpt: ReplyFields): Watched {
+function askZone(network: Fixture, group: UpstreamGroup, toOpt: ReplyFields): Watched {
   const watched = watch(group.exchange(question(), 4_000));
-  const socket = world.sockets.udp(A.address);
-  const query = clientsOf(world).at(-1) as SeenQuery;
+  const socket = network.sockets.udp(A.address);
+  const query = clientsOf(network).at(-1) as SeenQuery;
   socket.answer(hasOpt(query) ? toOpt : { address: ADDRESS }, query);
-  const again = clientsOf(world).at(-1) as SeenQuery;
+  const again = clientsOf(network).at(-1) as SeenQuery;
   if (again !== query) socket.answer({ address: ADDRESS }, again);
   return watched;
 }
 
-const learned = ({ metrics }: Rig): number =>
+const learned = ({ metrics }: Fixture): number =>
   metrics.value('nodens_upstream_learned_total', { transport: 'udp', what: 'edns' });
 
 for (const [what, fields] of [
@@ -45,63 +46,63 @@ for (const [what, fields] of [
   ['FORMERR', { rcode: RCODE.FORMERR }],
 ] as const) {
   test(`${what} to EDNS in one zone is not learned of an upstream that takes EDNS`, async () => {
-    const world = rig();
-    const group = world.room.group(UDP);
+    const network = fixture();
+    const group = network.room.group(UDP);
     for (let i = 0; i < 40; i++) {
-      const watched = askZone(world, group, fields);
-      const socket = world.sockets.udp(A.address);
-      const own = ownOf(world).at(-1);
+      const watched = askZone(network, group, fields);
+      const socket = network.sockets.udp(A.address);
+      const own = ownOf(network).at(-1);
       if (own !== undefined) socket.answer({ address: ADDRESS }, own);
       await settle();
       // An error is one, as long as EDNS is not in doubt.
       if (i === 0) assert.equal(replyOf(watched).reply.records.length, 1);
       watch(group.exchange(question(), 4_000));
-      const next = clientsOf(world).at(-1) as SeenQuery;
+      const next = clientsOf(network).at(-1) as SeenQuery;
       assert.ok(hasOpt(next), 'other clients are asked for with EDNS');
       if (i % 10 === 9) socket.answer({ address: ADDRESS }, next);
     }
-    assert.deepEqual(ownOf(world).map(hasOpt), [true], 'it is asked once in ten seconds');
-    assert.equal(learned(world), 0);
+    assert.deepEqual(ownOf(network).map(hasOpt), [true], 'it is asked once in ten seconds');
+    assert.equal(learned(network), 0);
   });
 }
 
 test('silence to the first query of a zone is not learned of an upstream that takes EDNS', async () => {
-  const world = rig();
-  const { room, sockets, clock } = world;
+  const network = fixture();
+  const { room, sockets, clock } = network;
   const group = room.group({ ...UDP, maxConnectAttempts: 1 });
   const watched = watch(group.exchange(question(), 4_000));
   await clock.advance(1_020);
-  const plain = clientsOf(world).at(-1) as SeenQuery;
+  const plain = clientsOf(network).at(-1) as SeenQuery;
   assert.equal(hasOpt(plain), false);
   sockets.udp(A.address).answer({ address: ADDRESS }, plain);
-  assert.deepEqual(ownOf(world).map(hasOpt), [true]);
+  assert.deepEqual(ownOf(network).map(hasOpt), [true]);
   sockets.udp(A.address).answer({ address: ADDRESS });
   await settle();
   assert.equal(replyOf(watched).reply.records.length, 1);
   watch(group.exchange(question(), 4_000));
-  assert.ok(hasOpt(clientsOf(world).at(-1) as SeenQuery));
-  assert.equal(learned(world), 0);
+  assert.ok(hasOpt(clientsOf(network).at(-1) as SeenQuery));
+  assert.equal(learned(network), 0);
 });
 
 test('nothing is learned where our own question has no better answer without OPT', async () => {
   for (const fields of [{ rcode: RCODE.SERVFAIL }, undefined]) {
-    const world = rig();
-    const { room, sockets, clock } = world;
+    const network = fixture();
+    const { room, sockets, clock } = network;
     const group = room.group(UDP);
-    askZone(world, group, {});
+    askZone(network, group, {});
     const socket = sockets.udp(A.address);
     if (fields !== undefined) for (let i = 0; i < 2; i++) socket.answer(fields);
     await clock.advance(4_100);
-    assert.deepEqual(ownOf(world).map(hasOpt), [true, false]);
+    assert.deepEqual(ownOf(network).map(hasOpt), [true, false]);
     watch(group.exchange(question(), 4_000));
-    assert.ok(hasOpt(clientsOf(world).at(-1) as SeenQuery));
-    assert.equal(learned(world), 0);
+    assert.ok(hasOpt(clientsOf(network).at(-1) as SeenQuery));
+    assert.equal(learned(network), 0);
   }
 });
 
 test('silence to our own question on a connection that has answered some says nothing of EDNS', async () => {
-  const world = rig();
-  const { room, sockets, clock } = world;
+  const network = fixture();
+  const { room, sockets, clock } = network;
   const group = room.group({ ...UDP, preferUdp: false, forceTcp: true });
   const asked = (): Promise<unknown> => group.exchange(question(), 4_000).catch(() => undefined);
   void asked();
@@ -124,25 +125,25 @@ test('silence to our own question on a connection that has answered some says no
 });
 
 test('an upstream that refuses EDNS and cannot answer our own question is looked at by that, too', async () => {
-  const world = rig();
-  const { room, sockets, clock } = world;
+  const network = fixture();
+  const { room, sockets, clock } = network;
   const group = room.group(UDP);
-  askZone(world, group, { rcode: RCODE.FORMERR });
+  askZone(network, group, { rcode: RCODE.FORMERR });
   const answer = (rcode: number): void => {
-    const own = ownOf(world).at(-1) as SeenQuery;
+    const own = ownOf(network).at(-1) as SeenQuery;
     sockets.udp(A.address).answer({ rcode }, own);
   };
   answer(RCODE.FORMERR);
   answer(RCODE.SERVFAIL);
-  assert.equal(learned(world), 1);
+  assert.equal(learned(network), 1);
   await clock.advance(11_000);
-  askZone(world, group, {});
+  askZone(network, group, {});
   await clock.advance(3_000);
-  askZone(world, group, {});
-  assert.equal(hasOpt(clientsOf(world).at(-1) as SeenQuery), false, 'silence is no answer');
+  askZone(network, group, {});
+  assert.equal(hasOpt(clientsOf(network).at(-1) as SeenQuery), false, 'silence is no answer');
   await clock.advance(600_000);
-  askZone(world, group, {});
+  askZone(network, group, {});
   answer(RCODE.SERVFAIL);
   watch(group.exchange(question(), 4_000));
-  assert.ok(hasOpt(clientsOf(world).at(-1) as SeenQuery), 'it is understood again');
+  assert.ok(hasOpt(clientsOf(network).at(-1) as SeenQuery), 'it is understood again');
 });

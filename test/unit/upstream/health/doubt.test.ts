@@ -10,11 +10,11 @@ import {
   A,
   B,
   errorOf,
+  type Fixture,
+  fixture,
   groupOptions,
   question,
-  type Rig,
   replyOf,
-  rig,
   watch,
 } from '../../../support/upstream/fixture.ts';
 import type { SeenQuery } from '../../../support/upstream/messages.ts';
@@ -27,24 +27,29 @@ const probes = (sockets: FakeSockets, address: string): SeenQuery[] =>
     .filter(({ to }) => to.address === address)
     .flatMap(({ queries }) => queries.filter(({ head }) => head.type === TYPE.NS));
 
-const states = ({ room }: Rig): string[] => room.summary().map(({ state }) => state);
+const states = ({ room }: Fixture): string[] => room.summary().map(({ state }) => state);
 
 /** Has a client's query answered well. */
-function serve({ sockets }: Rig, group: UpstreamGroup): void {
+function serve({ sockets }: Fixture, group: UpstreamGroup): void {
   watch(group.exchange(question(), 4_000));
   sockets.udp(A.address).answer({ address: ADDRESS });
 }
 
 /** Has the upstream show that it has an answer to the probe. */
-async function know(world: Rig, group: UpstreamGroup): Promise<void> {
-  serve(world, group);
-  await world.clock.advance(2_100);
-  serve(world, group);
-  world.sockets.udp(A.address).answer({}, probes(world.sockets, A.address).at(-1));
+async function know(network: Fixture, group: UpstreamGroup): Promise<void> {
+  serve(network, group);
+  await network.clock.advance(2_100);
+  serve(network, group);
+  network.sockets.udp(A.address).answer({}, probes(network.sockets, A.address).at(-1));
 }
 
 /** Asks for `count` names of which all end in SERVFAIL. */
-function breakNames({ sockets }: Rig, group: UpstreamGroup, count: number, isOne = false): void {
+function breakNames(
+  { sockets }: Fixture,
+  group: UpstreamGroup,
+  count: number,
+  isOne = false,
+): void {
   for (let i = 0; i < count; i++) {
     const name = nameFromText(isOne ? 'broken.example.' : `broken${i}.example.`);
     watch(group.exchange(question({ name }), 1_000));
@@ -57,95 +62,95 @@ function breakNames({ sockets }: Rig, group: UpstreamGroup, count: number, isOne
 }
 
 test('one probe shows what its answer is worth while all is well, and an unanswered one is no fault', async () => {
-  const world = rig();
-  const { room, sockets, clock } = world;
+  const network = fixture();
+  const { room, sockets, clock } = network;
   const group = room.group(UDP_PAIR);
-  serve(world, group);
+  serve(network, group);
   await clock.advance(20_000);
   assert.equal(probes(sockets, A.address).length, 0, 'the client has brought nothing since');
-  serve(world, group);
+  serve(network, group);
   assert.equal(probes(sockets, A.address).length, 1);
   await clock.advance(10_000);
-  assert.deepEqual(states(world), ['up', 'up']);
-  serve(world, group);
+  assert.deepEqual(states(network), ['up', 'up']);
+  serve(network, group);
   assert.equal(probes(sockets, A.address).length, 1);
   await clock.advance(21_000);
-  serve(world, group);
+  serve(network, group);
   assert.equal(probes(sockets, A.address).length, 2);
   sockets.udp(A.address).answer({});
   for (let i = 0; i < 30; i++) {
     await clock.advance(60_000);
-    serve(world, group);
+    serve(network, group);
   }
   assert.equal(probes(sockets, A.address).length, 2);
 });
 
 test('an upstream that has shown no answer to the probe yet is not down for broken names', async () => {
-  const world = rig();
-  const group = world.room.group(groupOptions({ preferUdp: true }));
-  breakNames(world, group, 12);
+  const network = fixture();
+  const group = network.room.group(groupOptions({ preferUdp: true }));
+  breakNames(network, group, 12);
   for (let i = 0; i < 50; i++) {
-    world.sockets.udp(A.address).answer({ rcode: RCODE.SERVFAIL });
-    await world.clock.advance(100);
-    assert.deepEqual(states(world), ['suspect']);
+    network.sockets.udp(A.address).answer({ rcode: RCODE.SERVFAIL });
+    await network.clock.advance(100);
+    assert.deepEqual(states(network), ['suspect']);
   }
 });
 
 test('an upstream that never has an answer to the probe is not down for one client’s broken names', async () => {
-  const world = rig();
-  const { room, sockets, clock } = world;
+  const network = fixture();
+  const { room, sockets, clock } = network;
   const group = room.group(groupOptions({ preferUdp: true }));
   const sayToProbes = async (rcode: number, seconds: number): Promise<void> => {
     for (let i = 0; i < seconds * 10; i++) {
       const socket = sockets.udp(A.address);
       const probe = socket.queries.at(-1);
       if (probe?.head.type === TYPE.NS) socket.answer({ rcode }, probe);
-      assert.notEqual(states(world)[0], 'down');
+      assert.notEqual(states(network)[0], 'down');
       await clock.advance(100);
     }
   };
-  serve(world, group);
+  serve(network, group);
   await clock.advance(2_100);
-  serve(world, group);
+  serve(network, group);
   await sayToProbes(RCODE.SERVFAIL, 1);
   assert.equal(probes(sockets, A.address).length, 1);
-  breakNames(world, group, 12);
+  breakNames(network, group, 12);
   await sayToProbes(RCODE.SERVFAIL, 5);
-  assert.deepEqual(states(world), ['suspect'], 'its errors are not the last word');
+  assert.deepEqual(states(network), ['suspect'], 'its errors are not the last word');
   const watched = watch(group.exchange(question(), 1_000));
   sockets.udp(A.address).answer({ address: ADDRESS });
   await settle();
   assert.equal(replyOf(watched).reply.rcode, RCODE.NOERROR);
-  assert.deepEqual(states(world), ['up']);
+  assert.deepEqual(states(network), ['up']);
   // From then on it knows the root.
   await clock.advance(601_000);
-  serve(world, group);
+  serve(network, group);
   sockets.udp(A.address).answer({}, probes(sockets, A.address).at(-1));
-  breakNames(world, group, 12);
+  breakNames(network, group, 12);
   for (let i = 0; i < 30; i++) {
     sockets.udp(A.address).answer({ rcode: RCODE.SERVFAIL });
     await clock.advance(100);
   }
-  assert.deepEqual(states(world), ['down'], 'SERVFAIL to everything');
+  assert.deepEqual(states(network), ['down'], 'SERVFAIL to everything');
 });
 
 test('SERVFAIL to everything is a fault, to the probe or to one name it is none', async () => {
-  const world = rig();
-  const { room, sockets, clock } = world;
+  const network = fixture();
+  const { room, sockets, clock } = network;
   const group = room.group(groupOptions({ preferUdp: true }));
-  await know(world, group);
-  breakNames(world, group, 30, true);
-  breakNames(world, group, 8);
+  await know(network, group);
+  breakNames(network, group, 30, true);
+  breakNames(network, group, 8);
   watch(group.exchange(question(), 1_000));
   sockets.udp(A.address).answer({ rcode: RCODE.NXDOMAIN });
-  assert.deepEqual(states(world), ['up']);
-  breakNames(world, group, 10);
-  assert.deepEqual(states(world), ['suspect']);
+  assert.deepEqual(states(network), ['up']);
+  breakNames(network, group, 10);
+  assert.deepEqual(states(network), ['suspect']);
   for (let i = 0; i < 20; i++) {
     sockets.udp(A.address).answer({ rcode: RCODE.SERVFAIL });
     await clock.advance(100);
   }
-  assert.deepEqual(states(world), ['down']);
+  assert.deepEqual(states(network), ['down']);
   await clock.advance(1_000);
   const trial = watch(group.exchange(question(), 1_000));
   const second = watch(group.exchange(question(), 1_000));
@@ -154,14 +159,14 @@ test('SERVFAIL to everything is a fault, to the probe or to one name it is none'
   sockets.udp(A.address).answer({ address: ADDRESS });
   await settle();
   assert.equal(replyOf(trial).reply.rcode, 0);
-  assert.deepEqual(states(world), ['up'], 'a real answer says more than a probe');
+  assert.deepEqual(states(network), ['up'], 'a real answer says more than a probe');
 });
 
 test('what an upstream in doubt says is not the last word where there is another', async () => {
-  const world = rig();
-  const { room, sockets } = world;
+  const network = fixture();
+  const { room, sockets } = network;
   const group = room.group({ ...UDP_PAIR, policy: 'sequential' });
-  breakNames(world, group, 9);
+  breakNames(network, group, 9);
   const watched = watch(group.exchange(question(), 1_000));
   sockets.udp(A.address).answer({ rcode: RCODE.SERVFAIL });
   sockets.udp(B.address).answer({ address: ADDRESS });
@@ -170,7 +175,7 @@ test('what an upstream in doubt says is not the last word where there is another
 });
 
 test('while EDNS is in doubt every second probe has none: an upstream that drops it is not down', async () => {
-  const { room, sockets, clock, metrics } = rig();
+  const { room, sockets, clock, metrics } = fixture();
   const group = room.group(groupOptions({ preferUdp: true, maxConnectAttempts: 1 }));
   watch(group.exchange(question(), 1_050));
   for (let ms = 0; ms < 5_000; ms += 100) {

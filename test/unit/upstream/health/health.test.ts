@@ -8,11 +8,11 @@ import {
   A,
   B,
   errorOf,
+  type Fixture,
+  fixture,
   groupOptions,
   question,
-  type Rig,
   replyOf,
-  rig,
   watch,
 } from '../../../support/upstream/fixture.ts';
 import { replyTo, type SeenQuery } from '../../../support/upstream/messages.ts';
@@ -25,30 +25,30 @@ const probes = (sockets: FakeSockets, address: string): SeenQuery[] =>
     .filter(({ to }) => to.address === address)
     .flatMap(({ queries }) => queries.filter(({ head }) => head.type === TYPE.NS));
 
-const states = ({ room }: Rig): string[] => room.summary().map(({ state }) => state);
+const states = ({ room }: Fixture): string[] => room.summary().map(({ state }) => state);
 
 test('three failed probes take an upstream out of use, one good answer brings it back', async () => {
-  const world = rig();
-  const { room, sockets, clock, metrics, log } = world;
+  const network = fixture();
+  const { room, sockets, clock, metrics, log } = network;
   const group = room.group(UDP_PAIR);
   watch(group.exchange(question(), 4_000));
   await clock.advance(1_100);
-  assert.deepEqual(states(world), ['suspect', 'up']);
+  assert.deepEqual(states(network), ['suspect', 'up']);
   sockets.udp(B.address).answer({ address: ADDRESS });
   await clock.advance(4_000);
-  assert.deepEqual(states(world), ['down', 'up']);
+  assert.deepEqual(states(network), ['down', 'up']);
   const labels = { proxy_name: 'forward', to: '192.0.2.1:53' };
   assert.ok(metrics.value('coredns_proxy_healthcheck_failures_total', labels) >= 3);
   const before = probes(sockets, A.address).length;
   await clock.advance(3_000);
   const perSecond = (probes(sockets, A.address).length - before) / 3;
   assert.ok(perSecond > 1 && perSecond <= 3, `${perSecond} probes a second`);
-  for (let i = 0; i < 20 && states(world)[0] === 'down'; i++) {
+  for (let i = 0; i < 20 && states(network)[0] === 'down'; i++) {
     await clock.advance(100);
     const socket = sockets.udp(A.address);
     if (socket.queries.length > 0) socket.answer({});
   }
-  assert.deepEqual(states(world), ['up', 'up']);
+  assert.deepEqual(states(network), ['up', 'up']);
   const said = log.records.map(({ message }) => message);
   assert.deepEqual(said, [
     'upstream 192.0.2.1:53 is down: queries avoid it, probes go on',
@@ -57,7 +57,7 @@ test('three failed probes take an upstream out of use, one good answer brings it
 });
 
 test('the probe asks what health_check says, over TCP where force_tcp says so', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const healthCheck = {
     intervalMs: 500,
     recursionDesired: false,
@@ -77,8 +77,8 @@ test('the probe asks what health_check says, over TCP where force_tcp says so', 
 });
 
 test('garbage and the wrong question do not count as health', async () => {
-  const world = rig();
-  const { room, sockets, clock } = world;
+  const network = fixture();
+  const { room, sockets, clock } = network;
   watch(room.group(UDP_PAIR).exchange(question(), 1_000));
   for (let i = 0; i < 60; i++) {
     await clock.advance(100);
@@ -87,39 +87,42 @@ test('garbage and the wrong question do not count as health', async () => {
     socket.deliver(replyTo(query, { type: TYPE.TXT }));
     socket.deliver(Buffer.from('no name server at all'));
   }
-  assert.deepEqual(states(world), ['down', 'up']);
+  assert.deepEqual(states(network), ['down', 'up']);
 });
 
 test('two lost queries are not an outage, however far apart; three are', async () => {
-  const world = rig();
-  const { room, clock } = world;
+  const network = fixture();
+  const { room, clock } = network;
   const healthCheck = { ...UDP_PAIR.healthCheck, intervalMs: 60_000 };
   const group = room.group(groupOptions({ maxConnectAttempts: 1, healthCheck }));
   for (const expected of ['suspect', 'suspect', 'down']) {
     watch(group.exchange(question(), 1_500));
     await clock.advance(1_600);
-    assert.deepEqual(states(world), [expected]);
+    assert.deepEqual(states(network), [expected]);
   }
 });
 
 test('after silence any answer to the probe is good enough', async () => {
-  const world = rig();
-  const { room, sockets, clock } = world;
+  const network = fixture();
+  const { room, sockets, clock } = network;
   watch(room.group(groupOptions({ preferUdp: true })).exchange(question(), 1_000));
   await clock.advance(1_010);
-  assert.deepEqual(states(world), ['suspect']);
+  assert.deepEqual(states(network), ['suspect']);
   sockets.udp(A.address).answer({ rcode: RCODE.SERVFAIL });
-  assert.deepEqual(states(world), ['up']);
+  assert.deepEqual(states(network), ['up']);
 });
 
 /** Takes every upstream of a group down. */
-async function blackout(world: Rig, group: ReturnType<Rig['room']['group']>): Promise<void> {
+async function blackout(
+  network: Fixture,
+  group: ReturnType<Fixture['room']['group']>,
+): Promise<void> {
   watch(group.exchange(question(), 4_000));
-  await world.clock.advance(12_000);
+  await network.clock.advance(12_000);
 }
 
 test('however many queries fail, one probe at a time is on its way', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const group = room.group(UDP_PAIR);
   for (let i = 0; i < 20; i++) watch(group.exchange(question(), 4_000));
   await clock.advance(1_350);
@@ -127,11 +130,11 @@ test('however many queries fail, one probe at a time is on its way', async () =>
 });
 
 test('with all down nobody waits and only probes go up', async () => {
-  const world = rig({ random: () => 0.5 });
-  const { room, sockets, clock, metrics } = world;
+  const network = fixture({ random: () => 0.5 });
+  const { room, sockets, clock, metrics } = network;
   const group = room.group(UDP_PAIR);
-  await blackout(world, group);
-  assert.deepEqual(states(world), ['down', 'down']);
+  await blackout(network, group);
+  assert.deepEqual(states(network), ['down', 'down']);
   const before = sockets.datagrams.flatMap(({ queries }) => queries).length;
   for (let i = 0; i < 100; i++) {
     const watched = watch(group.exchange(question(), 2_000));
@@ -149,8 +152,8 @@ test('with all down nobody waits and only probes go up', async () => {
 });
 
 test('an upstream that refuses connections is told as a network error', async () => {
-  const world = rig();
-  const { room, sockets, clock } = world;
+  const network = fixture();
+  const { room, sockets, clock } = network;
   const group = room.group(groupOptions({ forceTcp: true, maxFails: 0, maxConnectAttempts: 1 }));
   const watched = watch(group.exchange(question(), 2_000));
   while (watched.outcome === undefined) {
@@ -161,8 +164,8 @@ test('an upstream that refuses connections is told as a network error', async ()
 });
 
 test('once it is known that nobody answers, those who wait are told', async () => {
-  const world = rig();
-  const { room, sockets, clock } = world;
+  const network = fixture();
+  const { room, sockets, clock } = network;
   const group = room.group(groupOptions({ preferUdp: true }));
   watch(group.exchange(question(), 4_000));
   sockets.udp(A.address).answer({ address: ADDRESS });
@@ -172,8 +175,8 @@ test('once it is known that nobody answers, those who wait are told', async () =
 });
 
 test('a slow name is waited for while the upstream answers probes', async () => {
-  const world = rig();
-  const { room, sockets, clock } = world;
+  const network = fixture();
+  const { room, sockets, clock } = network;
   const group = room.group(groupOptions({ preferUdp: true }));
   watch(group.exchange(question(), 4_000));
   sockets.udp(A.address).answer({ address: ADDRESS });
@@ -192,14 +195,14 @@ test('a slow name is waited for while the upstream answers probes', async () => 
 
 test('the first query after an upstream came back is answered within a second', async () => {
   for (const forceTcp of [false, true]) {
-    const world = rig({ random: () => 0.99 });
-    const { room, sockets, clock } = world;
+    const network = fixture({ random: () => 0.99 });
+    const { room, sockets, clock } = network;
     const group = room.group(groupOptions({ forceTcp, preferUdp: true }));
-    await blackout(world, group);
-    assert.deepEqual(states(world), ['down']);
+    await blackout(network, group);
+    assert.deepEqual(states(network), ['down']);
     await clock.advance(333);
     let waitedMs = 0;
-    for (; states(world)[0] !== 'up'; waitedMs += 10) {
+    for (; states(network)[0] !== 'up'; waitedMs += 10) {
       // What was sent before the return is lost.
       const count = sockets.datagrams.flatMap(({ queries }) => queries).length;
       const dialled = sockets.streams.length;
@@ -216,26 +219,26 @@ test('the first query after an upstream came back is answered within a second', 
 });
 
 test('max_fails 0: no probes, never down', async () => {
-  const world = rig();
-  const group = world.room.group({ ...UDP_PAIR, maxFails: 0 });
-  await blackout(world, group);
-  assert.deepEqual(states(world), ['up', 'up']);
-  assert.equal(probes(world.sockets, A.address).length, 0);
+  const network = fixture();
+  const group = network.room.group({ ...UDP_PAIR, maxFails: 0 });
+  await blackout(network, group);
+  assert.deepEqual(states(network), ['up', 'up']);
+  assert.equal(probes(network.sockets, A.address).length, 0);
 });
 
 test('releasing a group ends its probes', async () => {
-  const world = rig();
-  const group = world.room.group(UDP_PAIR);
-  await blackout(world, group);
+  const network = fixture();
+  const group = network.room.group(UDP_PAIR);
+  await blackout(network, group);
   group.release();
-  assert.deepEqual(states(world), []);
-  await world.clock.advance(100);
-  assert.equal(world.clock.pendingTimers, 0);
-  assert.ok(world.sockets.datagrams.every(({ isClosed }) => isClosed));
+  assert.deepEqual(states(network), []);
+  await network.clock.advance(100);
+  assert.equal(network.clock.pendingTimers, 0);
+  assert.ok(network.sockets.datagrams.every(({ isClosed }) => isClosed));
 });
 
 test('a failed upstream is behind the others until it answers', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const group = room.group(UDP_PAIR);
   watch(group.exchange(question(), 4_000));
   await clock.advance(1_010);
@@ -247,13 +250,13 @@ test('a failed upstream is behind the others until it answers', async () => {
 });
 
 test('what is known about an upstream outlives a reload', async () => {
-  const world = rig();
-  const before = world.room.group(UDP_PAIR);
-  await blackout(world, before);
-  const after = world.room.group(UDP_PAIR);
+  const network = fixture();
+  const before = network.room.group(UDP_PAIR);
+  await blackout(network, before);
+  const after = network.room.group(UDP_PAIR);
   before.release();
-  assert.deepEqual(states(world), ['down', 'down']);
+  assert.deepEqual(states(network), ['down', 'down']);
   after.release();
-  world.room.group(UDP_PAIR);
-  assert.deepEqual(states(world), ['up', 'up'], 'nobody remembered it meanwhile');
+  network.room.group(UDP_PAIR);
+  assert.deepEqual(states(network), ['up', 'up'], 'nobody remembered it meanwhile');
 });

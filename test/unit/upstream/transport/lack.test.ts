@@ -7,11 +7,11 @@ import {
   A,
   B,
   errorOf,
+  type Fixture,
+  fixture,
   groupOptions,
   question,
-  type Rig,
   replyOf,
-  rig,
   type Watched,
   watch,
 } from '../../../support/upstream/fixture.ts';
@@ -28,19 +28,19 @@ const LACKS = [
 ] as const;
 
 interface Told {
-  readonly world: Rig;
+  readonly network: Fixture;
   readonly lacks: string[];
 }
 
 function lacking(): Told {
   const lacks: string[] = [];
-  const world = rig({
+  const network = fixture({
     tellLack: (what, errno, during) => void lacks.push(`${what} ${errno} ${during}`),
   });
-  return { world, lacks };
+  return { network, lacks };
 }
 
-function assertUnblamed({ room, metrics, log }: Rig): void {
+function assertUnblamed({ room, metrics, log }: Fixture): void {
   assert.deepEqual(new Set(room.summary().map(({ state }) => state)), new Set(['up']));
   assert.equal(metrics.value('nodens_upstream_failures_total'), 0);
   assert.equal(metrics.value('coredns_proxy_healthcheck_failures_total'), 0);
@@ -48,8 +48,8 @@ function assertUnblamed({ room, metrics, log }: Rig): void {
 }
 
 /** Fails every socket that an exchange opens, as long as it opens some. */
-async function failAll(world: Rig, errno: string, asked: Watched): Promise<void> {
-  const { sockets, clock } = world;
+async function failAll(network: Fixture, errno: string, asked: Watched): Promise<void> {
+  const { sockets, clock } = network;
   for (let i = 0; i < 40 && asked.outcome === undefined; i++) {
     for (const each of sockets.datagrams.splice(0)) each.fail({ phase: 'connect', errno });
     for (const each of sockets.streams.splice(0)) each.close(errno);
@@ -61,13 +61,13 @@ describe('a lack of this node', () => {
   for (const [errno, what] of LACKS) {
     for (const transport of ['udp', 'tcp'] as const) {
       it(`${errno} over ${transport} ends the query as such and blames no upstream`, async () => {
-        const { world, lacks } = lacking();
-        const group = world.room.group(
+        const { network, lacks } = lacking();
+        const group = network.room.group(
           groupOptions({ upstreams: [A, B], forceTcp: transport === 'tcp' }),
         );
         for (let i = 0; i < 5; i++) {
           const asked = watch(group.exchange(question(), 4_000));
-          await failAll(world, errno, asked);
+          await failAll(network, errno, asked);
           const error = errorOf(asked);
           assert.deepEqual([error.rcode, error.isLocal], [RCODE.SERVFAIL, true]);
           assert.equal(
@@ -80,18 +80,18 @@ describe('a lack of this node', () => {
             ? `ask ${A.address}:53 over udp`
             : `connect to ${A.address}:53 over tcp`;
         assert.ok(lacks.includes(`${what} ${errno} ${during}`), lacks.join());
-        assertUnblamed(world);
+        assertUnblamed(network);
       });
     }
   }
 
   it('that ends is over at once', async () => {
     for (const forceTcp of [false, true]) {
-      const { world } = lacking();
-      const { room, sockets, clock } = world;
+      const { network } = lacking();
+      const { room, sockets, clock } = network;
       const group = room.group(groupOptions({ forceTcp }));
       for (let i = 0; i < 5; i++) {
-        await failAll(world, 'EMFILE', watch(group.exchange(question(), 4_000)));
+        await failAll(network, 'EMFILE', watch(group.exchange(question(), 4_000)));
       }
       await clock.advance(25);
       const next = watch(group.exchange(question(), 4_000));
@@ -101,20 +101,20 @@ describe('a lack of this node', () => {
       } else sockets.udp(A.address).answer({ address: ADDRESS });
       await settle();
       assert.equal(replyOf(next).reply.rcode, RCODE.NOERROR);
-      assertUnblamed(world);
+      assertUnblamed(network);
     }
   });
 
   it('costs a query two sockets for each upstream, and no more', async () => {
-    const { world, lacks } = lacking();
-    const group = world.room.group(groupOptions({ upstreams: [A, B] }));
-    await failAll(world, 'EMFILE', watch(group.exchange(question(), 4_000)));
+    const { network, lacks } = lacking();
+    const group = network.room.group(groupOptions({ upstreams: [A, B] }));
+    await failAll(network, 'EMFILE', watch(group.exchange(question(), 4_000)));
     assert.ok(lacks.length <= 4, `${lacks.length} sockets`);
   });
 
   it('counts in the end of a query whatever came after it: its failure must not be remembered', async () => {
-    const { world } = lacking();
-    const { room, sockets, clock } = world;
+    const { network } = lacking();
+    const { room, sockets, clock } = network;
     const asked = watch(
       room.group(groupOptions({ upstreams: [A, B] })).exchange(question(), 4_000),
     );
@@ -124,8 +124,8 @@ describe('a lack of this node', () => {
   });
 
   it('leaves what an upstream really did to the upstream', async () => {
-    const { world } = lacking();
-    const { room, sockets, metrics } = world;
+    const { network } = lacking();
+    const { room, sockets, metrics } = network;
     const asked = watch(
       room.group(groupOptions({ upstreams: [A, B] })).exchange(question(), 4_000),
     );
@@ -140,8 +140,8 @@ describe('a lack of this node', () => {
   });
 
   it('ends no probe with a failure: an upstream that is down comes back when a probe gets out', async () => {
-    const { world } = lacking();
-    const { room, sockets, clock, metrics } = world;
+    const { network } = lacking();
+    const { room, sockets, clock, metrics } = network;
     watch(room.group(groupOptions()).exchange(question(), 4_000));
     await clock.advance(6_000);
     const state = (): string => room.summary()[0]?.state ?? '';
@@ -163,20 +163,20 @@ describe('a lack of this node', () => {
   });
 
   it('teaches no detour: a transport without sockets is not one that the upstream is unresponsive to', async () => {
-    const { world } = lacking();
-    const group = world.room.group(groupOptions({ maxConnectAttempts: 2 }));
+    const { network } = lacking();
+    const group = network.room.group(groupOptions({ maxConnectAttempts: 2 }));
     for (let i = 0; i < 5; i++) {
       const asked = watch(group.exchange(question(), 4_000));
-      await answerOverTcpAlone(world, asked);
+      await answerOverTcpAlone(network, asked);
       assert.equal(replyOf(asked).transport, 'tcp');
     }
     watch(group.exchange(question(), 4_000));
-    assert.equal(world.sockets.datagrams.length, 1, 'asked over UDP first');
+    assert.equal(network.sockets.datagrams.length, 1, 'asked over UDP first');
   });
 });
 
 /** Until `asked` has ended: there is no socket for UDP, and streams answer. */
-async function answerOverTcpAlone({ sockets, clock }: Rig, asked: Watched): Promise<void> {
+async function answerOverTcpAlone({ sockets, clock }: Fixture, asked: Watched): Promise<void> {
   for (let i = 0; i < 40 && asked.outcome === undefined; i++) {
     for (const each of sockets.datagrams.splice(0))
       each.fail({ phase: 'connect', errno: 'EMFILE' });

@@ -5,10 +5,10 @@ import { nameFromText } from '../../../../agent/dns/name.ts';
 import type { UpstreamGroup } from '../../../../agent/query/services/upstreams.ts';
 import {
   errorOf,
+  fixture,
   groupOptions,
   question,
   replyOf,
-  rig,
   type Watched,
   watch,
 } from '../../../support/upstream/fixture.ts';
@@ -38,9 +38,9 @@ const RUDE: readonly [string, Manners, number][] = [
 
 for (const [what, manners, inAll] of RUDE) {
   test(`a server that ${what} answers thirty names asked at once, and gets what it takes`, async () => {
-    const world = rig();
-    const group = world.room.group(groupOptions(ONCE));
-    const server = new RudeServer(world, manners);
+    const network = fixture();
+    const group = network.room.group(groupOptions(ONCE));
+    const server = new RudeServer(network, manners);
     const first = askAtOnce(group, 30);
     await server.serve(150);
     assertAnswered(first);
@@ -52,24 +52,27 @@ for (const [what, manners, inAll] of RUDE) {
     await server.serve(150);
     assertAnswered(next);
     assert.equal(server.queries - before, 30);
-    const carried = world.sockets.streams.slice(-5).map(({ queries }) => queries.length);
+    const carried = network.sockets.streams.slice(-5).map(({ queries }) => queries.length);
     assert.ok(Math.max(...carried) <= inAll, carried.join());
-    assert.equal(world.metrics.value('nodens_upstream_failures_total'), 0);
+    assert.equal(network.metrics.value('nodens_upstream_failures_total'), 0);
     const labels = { transport: 'tcp', what: 'queries_per_connection' };
-    assert.equal(world.metrics.value('nodens_upstream_learned_total', labels), 1);
+    assert.equal(network.metrics.value('nodens_upstream_learned_total', labels), 1);
   });
 }
 
 test('no more than sixteen connections are open to a server that takes one query on each', async () => {
-  const world = rig();
-  const group = world.room.group(groupOptions(ONCE));
-  const server = new RudeServer(world, { inAll: 1 });
+  const network = fixture();
+  const group = network.room.group(groupOptions(ONCE));
+  const server = new RudeServer(network, { inAll: 1 });
   askAtOnce(group, 3);
   await server.serve(20);
   const many = askAtOnce(group, 200, 100);
   let most = 0;
   for (let i = 0; i < 200; i++) {
-    most = Math.max(most, world.metrics.value('nodens_upstream_connections', { transport: 'tcp' }));
+    most = Math.max(
+      most,
+      network.metrics.value('nodens_upstream_connections', { transport: 'tcp' }),
+    );
     await server.serve(1);
   }
   assertAnswered(many);
@@ -77,9 +80,9 @@ test('no more than sixteen connections are open to a server that takes one query
 });
 
 test('a connection that closes without an answer is a failure, whatever was learned', async () => {
-  const world = rig();
-  const group = world.room.group(groupOptions(ONCE));
-  const server = new RudeServer(world, { inAll: 1 });
+  const network = fixture();
+  const group = network.room.group(groupOptions(ONCE));
+  const server = new RudeServer(network, { inAll: 1 });
   assertAnswered(await served(server, askAtOnce(group, 3)));
   server.manners = { inAll: 0 };
   const before = server.connections;
@@ -96,9 +99,9 @@ async function served(server: RudeServer, watched: Watched[]): Promise<Watched[]
 }
 
 test('one connection that ends in the middle of its work teaches nothing', async () => {
-  const world = rig();
-  const group = world.room.group(groupOptions(ONCE));
-  const server = new RudeServer(world, { inAll: 3 });
+  const network = fixture();
+  const group = network.room.group(groupOptions(ONCE));
+  const server = new RudeServer(network, { inAll: 3 });
   const first = askAtOnce(group, 5);
   await server.serve(2);
   server.manners = {};
@@ -110,18 +113,18 @@ test('one connection that ends in the middle of its work teaches nothing', async
 });
 
 test('now and then more is offered, and taken where the server has changed', async () => {
-  const world = rig();
-  const group = world.room.group(groupOptions({ ...ONCE, expireMs: 3_600_000 }));
-  const server = new RudeServer(world, { inAll: 1 });
+  const network = fixture();
+  const group = network.room.group(groupOptions({ ...ONCE, expireMs: 3_600_000 }));
+  const server = new RudeServer(network, { inAll: 1 });
   assertAnswered(await served(server, askAtOnce(group, 10)));
-  await world.clock.advance(61_000);
+  await network.clock.advance(61_000);
   const before = server.queries;
   assertAnswered(await served(server, askAtOnce(group, 10, 100)));
   const extra = server.queries - before - 10;
   assert.ok(extra >= 1 && extra <= 10, `${extra} queries more for an offer that is refused`);
   server.manners = {};
   for (let minutes = 0; minutes < 10; minutes++) {
-    await world.clock.advance(61_000);
+    await network.clock.advance(61_000);
     assertAnswered(await served(server, askAtOnce(group, 1, 1_000 + minutes)));
   }
   const connections = server.connections;
@@ -131,9 +134,9 @@ test('now and then more is offered, and taken where the server has changed', asy
 
 for (const perWrite of [1, 2]) {
   test(`a server that reads ${perWrite} of each segment answers thirty names at once, then one at a time`, async () => {
-    const world = rig();
-    const group = world.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
-    const server = new RudeServer(world, { perWrite });
+    const network = fixture();
+    const group = network.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
+    const server = new RudeServer(network, { perWrite });
     const first = askAtOnce(group, 30);
     await server.serve(400);
     assertAnswered(first);
@@ -142,7 +145,7 @@ for (const perWrite of [1, 2]) {
     await server.serve(200);
     assertAnswered(next);
     assert.equal(server.queries - before, 100, 'nothing is asked twice');
-    const { streams } = world.sockets;
+    const { streams } = network.sockets;
     for (const { batches } of streams.slice(-8))
       assert.ok(batches.every((each) => each.length === 1));
     assert.ok(streams.length <= 20, `${streams.length} connections`);
@@ -150,9 +153,9 @@ for (const perWrite of [1, 2]) {
 }
 
 test('a server that reads one query a connection and leaves it open gets one on each', async () => {
-  const world = rig();
-  const group = world.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
-  const server = new RudeServer(world, { inAll: 1, staysOpen: true });
+  const network = fixture();
+  const group = network.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
+  const server = new RudeServer(network, { inAll: 1, staysOpen: true });
   for (const from of [0, 100]) {
     const answered = askAtOnce(group, 30, from);
     await server.serve(3_500);
@@ -166,10 +169,10 @@ test('a server that reads one query a connection and leaves it open gets one on 
 });
 
 test('slow names on every connection of such a server do not keep others waiting', async () => {
-  const world = rig();
-  const { sockets, clock } = world;
-  const group = world.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
-  const server = new RudeServer(world, { perWrite: 1 });
+  const network = fixture();
+  const { sockets, clock } = network;
+  const group = network.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
+  const server = new RudeServer(network, { perWrite: 1 });
   const first = askAtOnce(group, 30);
   await server.serve(400);
   assertAnswered(first);
@@ -191,9 +194,9 @@ test('slow names on every connection of such a server do not keep others waiting
 });
 
 test('names that are slow are not taken for queries that were not read', async () => {
-  const world = rig();
-  const { sockets, clock } = world;
-  const group = world.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
+  const network = fixture();
+  const { sockets, clock } = network;
+  const group = network.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
   const slow = askAtOnce(group, 30);
   const [stream] = sockets.streams;
   stream?.open();
@@ -209,14 +212,14 @@ test('names that are slow are not taken for queries that were not read', async (
   askAtOnce(group, 30, 100);
   await clock.advance(1);
   assert.equal(stream?.batches.at(-1)?.length, 30);
-  assert.equal(world.metrics.value('nodens_upstream_learned_total'), 0);
+  assert.equal(network.metrics.value('nodens_upstream_learned_total'), 0);
 });
 
 test('a connection that goes half open in the middle of its work teaches nothing', async () => {
-  const world = rig();
-  const { sockets } = world;
-  const group = world.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
-  const server = new RudeServer(world, { perWrite: 1 });
+  const network = fixture();
+  const { sockets } = network;
+  const group = network.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
+  const server = new RudeServer(network, { perWrite: 1 });
   const first = askAtOnce(group, 30);
   await server.serve(3);
   const [halfOpen] = sockets.streams;
@@ -231,12 +234,12 @@ test('a connection that goes half open in the middle of its work teaches nothing
   assertAnswered(next);
   const sizes = sockets.streams.slice(1).map(({ batches }) => batches.at(-1)?.length ?? 0);
   assert.ok(Math.max(...sizes) >= 10, sizes.join());
-  assert.equal(world.metrics.value('nodens_upstream_learned_total'), 0);
+  assert.equal(network.metrics.value('nodens_upstream_learned_total'), 0);
 });
 
 test('a scout that is not answered is given up, and what waits ends with the upstream', async () => {
-  const world = rig();
-  const { sockets, clock, room } = world;
+  const network = fixture();
+  const { sockets, clock, room } = network;
   const group = room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
   askAtOnce(group, 30);
   const [stream] = sockets.streams;
@@ -244,7 +247,7 @@ test('a scout that is not answered is given up, and what waits ends with the ups
   stream?.answer({ address: [192, 0, 2, 80] }, stream.queries[0]);
   await clock.advance(5_000);
   assert.equal(stream?.state, 'destroyed');
-  const server = new RudeServer(world, { inAll: 1 });
+  const server = new RudeServer(network, { inAll: 1 });
   assertAnswered(await served(server, askAtOnce(group, 3, 100)));
   const waiting = askAtOnce(group, 40, 200);
   await clock.advance(1);

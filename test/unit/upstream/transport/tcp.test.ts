@@ -6,11 +6,11 @@ import {
   A,
   B,
   errorOf,
+  type Fixture,
+  fixture,
   groupOptions,
   question,
-  type Rig,
   replyOf,
-  rig,
   watch,
 } from '../../../support/upstream/fixture.ts';
 
@@ -18,7 +18,7 @@ const ADDRESS = [192, 0, 2, 80] as const;
 const TCP = groupOptions({ forceTcp: true });
 
 test('queries that come together are written together, on one connection', async () => {
-  const { room, sockets, metrics } = rig();
+  const { room, sockets, metrics } = fixture();
   const group = room.group(TCP);
   for (let i = 0; i < 3; i++) watch(group.exchange(question(), 4_000));
   const stream = sockets.tcp(A.address);
@@ -34,7 +34,7 @@ test('queries that come together are written together, on one connection', async
 });
 
 test('what was given up before the connection opened is not sent', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const group = room.group(TCP);
   watch(group.exchange(question({ type: 1 }), 100));
   watch(group.exchange(question({ type: 28 }), 4_000));
@@ -45,7 +45,7 @@ test('what was given up before the connection opened is not sent', async () => {
 });
 
 test('a busy connection gets company, up to four', async () => {
-  const { room, sockets } = rig({ random: () => 0.5 });
+  const { room, sockets } = fixture({ random: () => 0.5 });
   const group = room.group(TCP);
   for (let i = 0; i < 64; i++) watch(group.exchange(question(), 4_000));
   assert.equal(sockets.streams.length, 1);
@@ -57,7 +57,7 @@ test('a busy connection gets company, up to four', async () => {
 });
 
 test('what a dying connection had in flight is asked on a fresh one, once', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   // With EDNS it would be asked without as well.
   const options = { forceTcp: true, maxConnectAttempts: 1, noEdns: true };
   const watched = watch(room.group(groupOptions(options)).exchange(question(), 4_000));
@@ -77,7 +77,7 @@ test('what a dying connection had in flight is asked on a fresh one, once', asyn
 });
 
 test('an idle connection is closed after expire, and the next query opens another', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const group = room.group(groupOptions({ forceTcp: true, expireMs: 5_000 }));
   watch(group.exchange(question(), 4_000));
   const first = sockets.tcp(A.address);
@@ -92,7 +92,7 @@ test('an idle connection is closed after expire, and the next query opens anothe
 });
 
 test('a connection that cannot be opened is given up after two seconds', async () => {
-  const { room, sockets, clock, metrics } = rig();
+  const { room, sockets, clock, metrics } = fixture();
   const group = room.group(groupOptions({ forceTcp: true, maxConnectAttempts: 1, maxFails: 0 }));
   const watched = watch(group.exchange(question(), 4_000));
   await clock.advance(2_100);
@@ -104,7 +104,7 @@ test('a connection that cannot be opened is given up after two seconds', async (
 });
 
 test('queries do not pile up on a connection that has gone silent', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const group = room.group(groupOptions({ forceTcp: true, maxFails: 0 }));
   watch(group.exchange(question(), 4_000));
   const silent = sockets.tcp(A.address);
@@ -123,7 +123,7 @@ test('queries do not pile up on a connection that has gone silent', async () => 
 });
 
 test('a connection that still answers others survives a query it does not answer', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const group = room.group(groupOptions({ forceTcp: true, maxConnectAttempts: 1, maxFails: 0 }));
   const slow = watch(group.exchange(question({ type: 16 }), 2_000));
   const stream = sockets.tcp(A.address);
@@ -139,7 +139,7 @@ test('a connection that still answers others survives a query it does not answer
 });
 
 test('a dead first upstream leaves time for the second', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const watched = watch(
     room.group(groupOptions({ forceTcp: true, upstreams: [A, B] })).exchange(question(), 4_000),
   );
@@ -153,7 +153,7 @@ test('a dead first upstream leaves time for the second', async () => {
 
 /** One query after the other, each answered on the connection it went out on. */
 async function askInTurn(
-  { room: _, sockets }: Rig,
+  { room: _, sockets }: Fixture,
   group: UpstreamGroup,
   count: number,
 ): Promise<void> {
@@ -170,17 +170,17 @@ async function askInTurn(
 }
 
 test('a connection is used until its replacement is open, then drained and closed', async () => {
-  const world = rig({ random: () => 0.5 });
-  const { room, sockets } = world;
+  const network = fixture({ random: () => 0.5 });
+  const { room, sockets } = network;
   const group = room.group(TCP);
   watch(group.exchange(question(), 4_000));
   const [first] = sockets.streams;
   first?.open();
   first?.answer({ address: ADDRESS });
-  await askInTurn(world, group, 70);
+  await askInTurn(network, group, 70);
   assert.equal(sockets.streams.length, 1, 'many queries in a moment are no reason to dial');
-  await world.clock.advance(100);
-  await askInTurn(world, group, 1);
+  await network.clock.advance(100);
+  await askInTurn(network, group, 1);
   assert.equal(sockets.streams.length, 2);
   assert.equal(first?.queries.length, 72, 'the replacement is not open yet');
   const pending = watch(group.exchange(question(), 4_000));
@@ -188,7 +188,7 @@ test('a connection is used until its replacement is open, then drained and close
   const last = first?.queries.at(-1);
   sockets.streams[1]?.open();
   assert.equal(first?.state, 'open', 'something is in flight on it');
-  await askInTurn(world, group, 3);
+  await askInTurn(network, group, 3);
   assert.equal(sockets.streams[1]?.queries.length, 3);
   first?.answer({ address: ADDRESS }, last);
   await settle();
@@ -197,15 +197,15 @@ test('a connection is used until its replacement is open, then drained and close
 
 test('a connection is too old after about thirty seconds, max_age moves that, 0 lifts it', async () => {
   const ages = async (maxAgeMs: number | undefined, random: number): Promise<number> => {
-    const world = rig({ random: () => random });
-    const { room, sockets, clock } = world;
+    const network = fixture({ random: () => random });
+    const { room, sockets, clock } = network;
     const options = { forceTcp: true, maxFails: 0, expireMs: 1_000_000 };
     const group = room.group(groupOptions({ ...options, maxAgeMs }));
     watch(group.exchange(question(), 4_000));
     sockets.streams[0]?.open();
     sockets.streams[0]?.answer({ address: ADDRESS });
     for (let seconds = 0; seconds < 60; seconds += 2) {
-      await askInTurn(world, group, 1);
+      await askInTurn(network, group, 1);
       if (sockets.streams.length > 1) return seconds;
       await clock.advance(2_000);
     }
@@ -217,7 +217,7 @@ test('a connection is too old after about thirty seconds, max_age moves that, 0 
 });
 
 test('of idle connections only so many are kept', async () => {
-  const { room, sockets, clock } = rig({ random: () => 0.999 });
+  const { room, sockets, clock } = fixture({ random: () => 0.999 });
   const group = room.group(groupOptions({ forceTcp: true, maxIdleConnections: 1 }));
   for (let i = 0; i < 240; i++) watch(group.exchange(question(), 4_000));
   for (const stream of sockets.streams) stream.open();
@@ -229,8 +229,8 @@ test('of idle connections only so many are kept', async () => {
 });
 
 test('a silent connection is avoided as soon as it is late, and dropped once it has nothing to lose', async () => {
-  const world = rig({ random: () => 0.5 });
-  const { room, sockets, clock } = world;
+  const network = fixture({ random: () => 0.5 });
+  const { room, sockets, clock } = network;
   const group = room.group(TCP);
   watch(group.exchange(question(), 4_000));
   const [silent] = sockets.streams;
@@ -249,7 +249,7 @@ for (const { errno, most } of [
   { errno: 'ECONNREFUSED', most: 21 },
 ])
   test(`dials that fail with ${errno} are bounded, whoever asks`, async () => {
-    const { room, sockets, clock } = rig();
+    const { room, sockets, clock } = fixture();
     const group = room.group(groupOptions({ forceTcp: true, maxFails: 0 }));
     for (let ms = 0; ms < 5_000; ms += 10) {
       watch(group.exchange(question(), 100));
@@ -261,7 +261,7 @@ for (const { errno, most } of [
   });
 
 test('a Service with a dead endpoint is dialled at once, many times in a row', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const group = room.group(groupOptions({ forceTcp: true, maxFails: 0 }));
   for (let query = 0; query < 4; query++) {
     watch(group.exchange(question(), 4_000));

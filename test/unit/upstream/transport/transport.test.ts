@@ -9,10 +9,10 @@ import { settle } from '../../../support/fake-clock.ts';
 import type { FakeSockets } from '../../../support/upstream/fake-sockets.ts';
 import {
   A,
+  fixture,
   groupOptions,
   question,
   replyOf,
-  rig,
   watch,
 } from '../../../support/upstream/fixture.ts';
 import type { SeenQuery } from '../../../support/upstream/messages.ts';
@@ -24,7 +24,7 @@ const refuseTcp = (sockets: FakeSockets): void => {
 };
 
 test('a UDP-only upstream is resolved under force_tcp, and asked over UDP first from the third time on', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const group = room.group(groupOptions({ forceTcp: true }));
   for (let i = 0; i < 3; i++) {
     const watched = watch(group.exchange(question(), 4_000));
@@ -49,7 +49,7 @@ test('a UDP-only upstream is resolved under force_tcp, and asked over UDP first 
 });
 
 test('a TCP-only upstream is resolved under prefer_udp, and asked over TCP first from the third time on', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const group = room.group(groupOptions({ preferUdp: true }));
   for (let i = 0; i < 3; i++) {
     const watched = watch(group.exchange(question(), 4_000));
@@ -68,7 +68,7 @@ test('a TCP-only upstream is resolved under prefer_udp, and asked over TCP first
 });
 
 test('one lost datagram teaches nothing', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const group = room.group(groupOptions({ preferUdp: true }));
   for (let i = 0; i < 6; i++) {
     const watched = watch(group.exchange(question(), 4_000));
@@ -87,7 +87,7 @@ test('one lost datagram teaches nothing', async () => {
 });
 
 test('randomized case: the reply must repeat it, and nobody sees it afterwards', async () => {
-  const { room, sockets, metrics } = rig();
+  const { room, sockets, metrics } = fixture();
   const group = room.group(groupOptions({ randomizeCase: true }));
   const lower = question().name;
   const spellings = new Set<string>();
@@ -111,7 +111,7 @@ test('randomized case: the reply must repeat it, and nobody sees it afterwards',
 });
 
 test('randomized case is in no name of the reply, wherever the upstream put it', async () => {
-  const { room, sockets } = rig();
+  const { room, sockets } = fixture();
   const group = room.group(groupOptions({ randomizeCase: true }));
   const lower = question().name;
   for (let i = 0; i < 20; i++) {
@@ -142,7 +142,7 @@ test('randomized case is in no name of the reply, wherever the upstream put it',
 });
 
 test('an upstream that does not keep the case is asked over TCP', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const group = room.group(groupOptions({ randomizeCase: true }));
   // Of the twelve letters at least one is upper case with these IDs.
   for (let i = 0; i < 5; i++) watch(group.exchange(question(), 100));
@@ -159,7 +159,7 @@ test('an upstream that does not keep the case is asked over TCP', async () => {
 });
 
 test('a socket per query: none is used twice', async () => {
-  const { room, sockets } = rig();
+  const { room, sockets } = fixture();
   const group = room.group(groupOptions({ socketPerQuery: true }));
   for (let i = 0; i < 10; i++) {
     watch(group.exchange(question(), 4_000));

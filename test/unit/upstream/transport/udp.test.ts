@@ -10,10 +10,10 @@ import {
   A,
   B,
   errorOf,
+  fixture,
   groupOptions,
   question,
   replyOf,
-  rig,
   watch,
 } from '../../../support/upstream/fixture.ts';
 import { replyTo, type SeenQuery } from '../../../support/upstream/messages.ts';
@@ -21,7 +21,7 @@ import { replyTo, type SeenQuery } from '../../../support/upstream/messages.ts';
 const ADDRESS = [192, 0, 2, 80] as const;
 
 test('the upstream query is ours: RD and AD, DO and CD as asked, our payload size, no options', async () => {
-  const { room, sockets } = rig();
+  const { room, sockets } = fixture();
   const group = room.group(groupOptions());
   watch(group.exchange(question({ dnssecOk: true, checkingDisabled: true }), 1_000));
   const { head } = sockets.udp(A.address).queries[0] as SeenQuery;
@@ -32,7 +32,7 @@ test('the upstream query is ours: RD and AD, DO and CD as asked, our payload siz
 });
 
 test('a matching reply ends the exchange and is counted', async () => {
-  const { room, sockets, metrics, clock } = rig();
+  const { room, sockets, metrics, clock } = fixture();
   const group = room.group(groupOptions());
   const watched = watch(group.exchange(question(), 1_000));
   sockets.udp(A.address).answer({ address: ADDRESS });
@@ -56,7 +56,7 @@ const IMPOSTORS: readonly [string, (query: SeenQuery) => Buffer, Record<string, 
 
 for (const [what, make, labels] of IMPOSTORS) {
   test(`${what} is ignored and counted, the real reply still wins`, async () => {
-    const { room, sockets, metrics } = rig();
+    const { room, sockets, metrics } = fixture();
     const watched = watch(room.group(groupOptions()).exchange(question(), 1_000));
     const socket = sockets.udp(A.address);
     socket.deliver(make(socket.queries[0] as SeenQuery));
@@ -70,7 +70,7 @@ for (const [what, make, labels] of IMPOSTORS) {
 }
 
 test('a right reply from a wrong source is ignored', async () => {
-  const { room, sockets, metrics } = rig();
+  const { room, sockets, metrics } = fixture();
   const watched = watch(room.group(groupOptions()).exchange(question(), 1_000));
   const socket = sockets.udp(A.address);
   const reply = replyTo(socket.queries[0] as SeenQuery, { address: ADDRESS });
@@ -83,7 +83,7 @@ test('a right reply from a wrong source is ignored', async () => {
 });
 
 test('a reply that is malformed behind the question is not waited out', async () => {
-  const { room, sockets, metrics } = rig();
+  const { room, sockets, metrics } = fixture();
   const watched = watch(
     room.group(groupOptions({ upstreams: [A, B] })).exchange(question(), 1_000),
   );
@@ -108,7 +108,7 @@ for (const [file, reason] of [
       putU16(message, 0, idOf((socket.queries.at(-1) as SeenQuery).message));
       socket.deliver(message);
     };
-    const { room, sockets, metrics } = rig();
+    const { room, sockets, metrics } = fixture();
     const both = room.group(groupOptions({ upstreams: [A, B] }));
     const answered = watch(both.exchange(question(), 1_000));
     deliver(sockets.udp(A.address));
@@ -130,7 +130,7 @@ for (const [file, reason] of [
 }
 
 test('a truncated reply whose chain was cut off is asked again over TCP', async () => {
-  const { room, sockets } = rig();
+  const { room, sockets } = fixture();
   const watched = watch(room.group(groupOptions()).exchange(question(), 1_000));
   const socket = sockets.udp(A.address);
   const message = packet('unrelated/other-owner');
@@ -145,7 +145,7 @@ test('a truncated reply whose chain was cut off is asked again over TCP', async 
 });
 
 test('truncated over UDP is asked again over TCP', async () => {
-  const { room, sockets } = rig();
+  const { room, sockets } = fixture();
   const watched = watch(room.group(groupOptions()).exchange(question(), 1_000));
   sockets.udp(A.address).answer({ truncated: true, address: ADDRESS });
   const stream = sockets.tcp(A.address);
@@ -157,7 +157,7 @@ test('truncated over UDP is asked again over TCP', async () => {
 });
 
 test('a datagram cut in the middle of a record is a truncated one', async () => {
-  const { room, sockets, metrics } = rig();
+  const { room, sockets, metrics } = fixture();
   const watched = watch(room.group(groupOptions()).exchange(question(), 1_000));
   const socket = sockets.udp(A.address);
   const whole = replyTo(socket.queries[0] as SeenQuery, { truncated: true, address: ADDRESS });
@@ -171,7 +171,7 @@ test('a datagram cut in the middle of a record is a truncated one', async () => 
 });
 
 test('where TCP fails the truncated reply is better than none', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const group = room.group(groupOptions({ maxConnectAttempts: 1 }));
   const watched = watch(group.exchange(question(), 1_000));
   sockets.udp(A.address).answer({ truncated: true, address: ADDRESS });
@@ -182,7 +182,7 @@ test('where TCP fails the truncated reply is better than none', async () => {
 });
 
 test('FORMERR to EDNS is asked again without OPT, which is remembered for a while', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const group = room.group(groupOptions({ maxFails: 0 }));
   const watched = watch(group.exchange(question(), 1_000));
   const socket = sockets.udp(A.address);
@@ -205,7 +205,7 @@ test('FORMERR to EDNS is asked again without OPT, which is remembered for a whil
 });
 
 test('FORMERR with and without OPT is about the query: EDNS stays', async () => {
-  const { room, sockets } = rig();
+  const { room, sockets } = fixture();
   const group = room.group(groupOptions());
   const watched = watch(group.exchange(question(), 1_000));
   const socket = sockets.udp(A.address);
@@ -218,7 +218,7 @@ test('FORMERR with and without OPT is about the query: EDNS stays', async () => 
 });
 
 test('no two queries in flight on a socket share an ID', async () => {
-  const { room, sockets } = rig();
+  const { room, sockets } = fixture();
   const group = room.group(groupOptions());
   for (let i = 0; i < 500; i++) watch(group.exchange(question(), 1_000));
   const [socket] = sockets.datagrams;
@@ -227,7 +227,7 @@ test('no two queries in flight on a socket share an ID', async () => {
 });
 
 test('a socket is given up after a thousand queries and closed when the last is answered', async () => {
-  const { room, sockets } = rig();
+  const { room, sockets } = fixture();
   const group = room.group(groupOptions());
   const pending = watch(group.exchange(question(), 4_000));
   const [first] = sockets.datagrams;
@@ -246,7 +246,7 @@ test('a socket is given up after a thousand queries and closed when the last is 
 });
 
 test('a socket is given up after ten seconds', async () => {
-  const { room, sockets, metrics, clock } = rig();
+  const { room, sockets, metrics, clock } = fixture();
   const group = room.group(groupOptions());
   watch(group.exchange(question(), 1_000));
   sockets.udp(A.address).answer({ address: ADDRESS });
@@ -258,7 +258,7 @@ test('a socket is given up after ten seconds', async () => {
 });
 
 test('a refused port is tried twice round, with a pause, not in a busy loop', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const group = room.group(groupOptions({ preferUdp: true, maxFails: 0 }));
   const watched = watch(group.exchange(question(), 4_000));
   sockets.udp(A.address).fail({ phase: 'wait', errno: 'ECONNREFUSED' });
@@ -278,7 +278,7 @@ test('a refused port is tried twice round, with a pause, not in a busy loop', as
 });
 
 test('a lost query is asked again before the deadline, a late reply to the first still counts', async () => {
-  const { room, sockets, clock } = rig();
+  const { room, sockets, clock } = fixture();
   const group = room.group(groupOptions({ preferUdp: true }));
   const watched = watch(group.exchange(question(), 4_000));
   const [query] = sockets.udp(A.address).queries;

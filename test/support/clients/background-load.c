@@ -1,7 +1,7 @@
 /*
  * Asks name servers for one name at a steady pace, each from a few UDP sockets in turn, and keeps book of every query.
  *
- *     steady NAME QUERIES_PER_SECOND SERVER...
+ *     background-load NAME QUERIES_PER_SECOND SERVER...
  *
  * The rate is for each server. Prints `asking` once queries are answered; when its standard input ends, it waits a second
  * for late answers and prints, as JSON, for each server: `sent`, `lost` (no answer without error within that second),
@@ -159,7 +159,7 @@ int main(int argc, char **argv) {
   static struct pollfd polled[MAX_SERVERS * SOCKETS + 1];
   server_count = argc - 3;
   if (server_count < 1 || server_count > MAX_SERVERS || atoi(argv[2]) < 1) {
-    fprintf(stderr, "usage: steady NAME QUERIES_PER_SECOND SERVER...\n");
+    fprintf(stderr, "usage: background-load NAME QUERIES_PER_SECOND SERVER...\n");
     return 2;
   }
   make_query(argv[1]);

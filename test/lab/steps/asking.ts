@@ -5,21 +5,21 @@ import { dig } from '../../support/cluster/clients/dig.ts';
 import type { Asked } from '../../support/cluster/nameserver.ts';
 import { clientEntries } from '../../support/cluster/observe.ts';
 import { V4, V6 } from '../../support/cluster/plan.ts';
-import { type Ask, ask, counters, type Stage } from '../stage.ts';
+import { type Ask, ask, counters, type LabFixture } from '../fixture.ts';
 
 const KUBE_DNS = ['kube-dns tcp'];
 const PODS = [...V4.pods, ...V6.pods];
 const WEB = 'web.default.svc.cluster.local';
 
-export async function clusterNames(stage: Stage): Promise<void> {
-  const { cluster, report } = stage;
+export async function clusterNames(fixture: LabFixture): Promise<void> {
+  const { cluster, report } = fixture;
   const [pod1, pod2] = cluster.pods;
   const first = { who: 'pod1', from: pod1, server: V4.local };
   report.scene('Cluster names: a miss goes to kube-dns over TCP, a hit stays on the node');
   const web = { name: WEB, data: ['10.96.7.7'] };
-  await ask(stage, { ...first, ...web, upstream: KUBE_DNS });
-  await ask(stage, { ...web, who: 'pod2', from: pod2, server: V4.vip, upstream: [] });
-  await ask(stage, {
+  await ask(fixture, { ...first, ...web, upstream: KUBE_DNS });
+  await ask(fixture, { ...web, who: 'pod2', from: pod2, server: V4.vip, upstream: [] });
+  await ask(fixture, {
     ...web,
     who: 'pod2',
     from: pod2,
@@ -28,7 +28,7 @@ export async function clusterNames(stage: Stage): Promise<void> {
     tcp: true,
     upstream: [],
   });
-  await ask(stage, { ...web, who: 'node', from: cluster.node, server: V4.vip, upstream: [] });
+  await ask(fixture, { ...web, who: 'node', from: cluster.node, server: V4.vip, upstream: [] });
   const more: Pick<Ask, 'name' | 'type' | 'data' | 'status'>[] = [
     { name: WEB, type: 'AAAA', data: ['fd00:96::77'] },
     { name: 'db.default.svc.cluster.local', data: ['10.244.1.31', '10.244.1.32', '10.244.1.33'] },
@@ -37,13 +37,13 @@ export async function clusterNames(stage: Stage): Promise<void> {
     { name: 'nobody.default.svc.cluster.local', data: [], status: 'NXDOMAIN' },
   ];
   for (const question of more) {
-    await ask(stage, { ...first, ...question, upstream: KUBE_DNS });
-    await ask(stage, { ...first, ...question, server: V4.vip, upstream: [] });
+    await ask(fixture, { ...first, ...question, upstream: KUBE_DNS });
+    await ask(fixture, { ...first, ...question, server: V4.vip, upstream: [] });
   }
 }
 
-export async function externalNames(stage: Stage): Promise<void> {
-  const { cluster, report } = stage;
+export async function externalNames(fixture: LabFixture): Promise<void> {
+  const { cluster, report } = fixture;
   const pod = { who: 'pod1', from: cluster.pods[0], server: V4.vip };
   report.scene(
     'Other names: to the internet over UDP, over TCP only where the answer does not fit',
@@ -52,10 +52,10 @@ export async function externalNames(stage: Stage): Promise<void> {
     name: 'www.example.com',
     data: ['192.0.2.91', 'edge.example.com.', 'host.example.org.'],
   };
-  await ask(stage, { ...pod, ...www, upstream: ['internet udp'] });
-  await ask(stage, { ...pod, ...www, upstream: [] });
+  await ask(fixture, { ...pod, ...www, upstream: ['internet udp'] });
+  await ask(fixture, { ...pod, ...www, upstream: [] });
   const nowhere = { name: 'nowhere.example.org', data: [], status: 'NXDOMAIN' };
-  const denied = await ask(stage, { ...pod, ...nowhere, upstream: ['internet udp'] });
+  const denied = await ask(fixture, { ...pod, ...nowhere, upstream: ['internet udp'] });
   report.same(
     'authority of the denial',
     denied.authority.map(({ type }) => type),
@@ -73,26 +73,26 @@ export async function externalNames(stage: Stage): Promise<void> {
   report.same('further upstream queries', cluster.wayOf(big.name).length - way.length, 0);
 }
 
-export async function ipv6(stage: Stage): Promise<void> {
-  const { cluster, report } = stage;
+export async function ipv6(fixture: LabFixture): Promise<void> {
+  const { cluster, report } = fixture;
   const [pod1, pod2] = cluster.pods;
   report.scene('The same cache on IPv6 addresses');
   const api = { name: 'api.default.svc.cluster.local', data: ['10.96.7.8'] };
-  await ask(stage, { ...api, who: 'pod1', from: pod1, server: V6.local, upstream: KUBE_DNS });
-  await ask(stage, { ...api, who: 'pod2', from: pod2, server: V6.vip, upstream: [] });
+  await ask(fixture, { ...api, who: 'pod1', from: pod1, server: V6.local, upstream: KUBE_DNS });
+  await ask(fixture, { ...api, who: 'pod2', from: pod2, server: V6.vip, upstream: [] });
   const tcp = { program: 'kdig', tcp: true } as const;
-  await ask(stage, { ...api, ...tcp, who: 'pod2', from: pod2, server: V6.vip, upstream: [] });
+  await ask(fixture, { ...api, ...tcp, who: 'pod2', from: pod2, server: V6.vip, upstream: [] });
 }
 
-export async function libraries(stage: Stage): Promise<void> {
-  const { cluster, report } = stage;
+export async function libraries(fixture: LabFixture): Promise<void> {
+  const { cluster, report } = fixture;
   const pod = cluster.pods[1];
   report.scene('Programs ask through their C library, with a search list and ndots:5');
   for (const server of [V4.vip, V4.local]) {
     cluster.usePodNameserver(server);
     const lookups: [string, Promise<string[]>][] = [
       ['glibc getent ahosts web', glibcLookup(pod, 'web')],
-      ['musl getaddrinfo web', muslLookup(pod, stage.musl, 'web')],
+      ['musl getaddrinfo web', muslLookup(pod, fixture.musl, 'web')],
     ];
     for (const [what, lookup] of lookups) {
       report.same(`${what} (${server})`, await lookup, ['10.96.7.7', 'fd00:96::77']);
@@ -102,10 +102,10 @@ export async function libraries(stage: Stage): Promise<void> {
   }
 }
 
-export async function traces(stage: Stage): Promise<void> {
-  const { cluster, report } = stage;
+export async function traces(fixture: LabFixture): Promise<void> {
+  const { cluster, report } = fixture;
   report.scene('What all this left on the node');
-  await counters(stage);
+  await counters(fixture);
   const entries = await Promise.all(PODS.map((pod) => clientEntries(cluster.node, pod)));
   report.same('conntrack entries of pods asking DNS', entries.flat(), []);
   const plain = cluster.kubeDns.flatMap((dns) => dns.asked()).filter(isUdpOf(V4.node));

@@ -4,9 +4,12 @@ import { OneSocketClient } from '../../support/cluster/clients/clients.ts';
 import { difference, footprint } from '../../support/cluster/observe.ts';
 import { V4 } from '../../support/cluster/plan.ts';
 import type { Running } from '../../support/cluster/site.ts';
-import type { Stage } from '../stage.ts';
+import type { LabFixture } from '../fixture.ts';
 
-export async function stop({ cluster, report }: Stage, { init, agent }: Running): Promise<void> {
+export async function stop(
+  { cluster, report }: LabFixture,
+  { init, agent }: Running,
+): Promise<void> {
   report.scene('SIGTERM for agent and init while a pod asks from one socket');
   const client = new OneSocketClient(cluster.pods[0], V4.vip);
   try {
@@ -30,7 +33,10 @@ export async function stop({ cluster, report }: Stage, { init, agent }: Running)
   }
 }
 
-export async function cleanup({ cluster, nodens, report }: Stage, before: string): Promise<void> {
+export async function cleanup(
+  { cluster, nodens, report }: LabFixture,
+  before: string,
+): Promise<void> {
   report.scene('nodens init --cleanup');
   const first = await nodens.cleanup();
   report.same('exit code', first.code, 0);

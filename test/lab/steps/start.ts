@@ -11,9 +11,9 @@ import {
 } from '../../support/cluster/observe.ts';
 import { V4 } from '../../support/cluster/plan.ts';
 import { type Running, startNodens } from '../../support/cluster/site.ts';
-import type { Stage } from '../stage.ts';
+import type { LabFixture } from '../fixture.ts';
 
-export async function beforeNodens({ cluster, report }: Stage): Promise<void> {
+export async function beforeNodens({ cluster, report }: LabFixture): Promise<void> {
   report.scene('A node without nodens: kube-proxy hands the VIP to a kube-dns pod');
   const name = 'before.any.default.svc.cluster.local';
   const { status } = await dig(cluster.pods[0], { server: V4.vip, name });
@@ -29,10 +29,10 @@ export async function beforeNodens({ cluster, report }: Stage): Promise<void> {
   report.holds('conntrack entries of pod1', entries.length > 0, entries.length, 'at least 1');
 }
 
-export async function start(stage: Stage): Promise<Running> {
-  const { cluster, nodens, report } = stage;
+export async function start(fixture: LabFixture): Promise<Running> {
+  const { cluster, nodens, report } = fixture;
   report.scene('init and agent start, as the DaemonSet runs them');
-  const running = await startNodens(stage);
+  const running = await startNodens(fixture);
   const { init, agent } = running;
   const manifest = nodens.containers;
   report.same('init runs as', privileges(init.pid), rightsOf(manifest.init));

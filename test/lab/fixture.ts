@@ -8,7 +8,7 @@ import { METRICS_URL } from '../support/cluster/process/nodens.ts';
 import type { Site } from '../support/cluster/site.ts';
 import type { Report } from './report.ts';
 
-export interface Stage extends Site {
+export interface LabFixture extends Site {
   readonly report: Report;
   /** Path of the musl client. */
   readonly musl: string;
@@ -26,7 +26,7 @@ export interface Ask extends Question {
 }
 
 /** Asks, prints the question, and expects status, data and way of the upstream queries. */
-export async function ask({ cluster, report }: Stage, wanted: Ask): Promise<DigResult> {
+export async function ask({ cluster, report }: LabFixture, wanted: Ask): Promise<DigResult> {
   const before = cluster.wayOf(wanted.name);
   const result = await dig(wanted.from, wanted);
   const way = added(before, cluster.wayOf(wanted.name));
@@ -66,7 +66,7 @@ function shorten(text: string): string {
 }
 
 /** Prints what was counted so far: at the cache, at the upstreams, by the rules, in conntrack. */
-export async function counters({ cluster, report }: Stage): Promise<void> {
+export async function counters({ cluster, report }: LabFixture): Promise<void> {
   const samples = await metrics(cluster.node, METRICS_URL);
   const sum = (name: string): number => total(samples, `coredns_cache_${name}_total`);
   const upstream = cluster.counts();

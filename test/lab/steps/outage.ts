@@ -4,7 +4,7 @@ import { dig } from '../../support/cluster/clients/dig.ts';
 import { V4 } from '../../support/cluster/plan.ts';
 import { until } from '../../support/cluster/process/wait.ts';
 import { CLUSTER_TTL_SECONDS } from '../../support/cluster/zones.ts';
-import { ask, counters, type Stage } from '../stage.ts';
+import { ask, counters, type LabFixture } from '../fixture.ts';
 
 const WARM = 'web.default.svc.cluster.local';
 const STALE_TTL_SECONDS = 30;
@@ -12,15 +12,15 @@ const NEW_ADDRESS = '10.96.7.99';
 /** A cold name may take as long as a client's own patience, and no longer. */
 const COLD_BUDGET_MS = 5_000;
 
-export async function outage(stage: Stage): Promise<void> {
-  stage.report.scene('kube-dns and the internet resolver stop');
-  await dig(stage.cluster.pods[0], { server: V4.vip, name: WARM });
-  await stage.cluster.stopUpstreams();
-  await warmName(stage);
-  await coldName(stage);
+export async function outage(fixture: LabFixture): Promise<void> {
+  fixture.report.scene('kube-dns and the internet resolver stop');
+  await dig(fixture.cluster.pods[0], { server: V4.vip, name: WARM });
+  await fixture.cluster.stopUpstreams();
+  await warmName(fixture);
+  await coldName(fixture);
 }
 
-async function warmName({ cluster, report }: Stage): Promise<void> {
+async function warmName({ cluster, report }: LabFixture): Promise<void> {
   const found = await until(
     `${WARM} to be served stale`,
     async () => {
@@ -42,7 +42,7 @@ async function warmName({ cluster, report }: Stage): Promise<void> {
   );
 }
 
-async function coldName({ cluster, report }: Stage): Promise<void> {
+async function coldName({ cluster, report }: LabFixture): Promise<void> {
   const name = 'cold.any.default.svc.cluster.local';
   report.note(`pod1 › dig @${V4.vip} ${name} A, which nobody asked before`);
   const question = { server: V4.vip, name, timeoutSeconds: 10 };
@@ -59,8 +59,8 @@ async function coldName({ cluster, report }: Stage): Promise<void> {
   report.holds("within a client's patience", patient, `${Math.round(elapsedMs)} ms`, budget);
 }
 
-export async function recovery(stage: Stage): Promise<void> {
-  const { cluster, report } = stage;
+export async function recovery(fixture: LabFixture): Promise<void> {
+  const { cluster, report } = fixture;
   const pod = cluster.pods[0];
   report.scene(`They come back; meanwhile ${WARM} moved to ${NEW_ADDRESS}`);
   await cluster.startUpstreams({ web: NEW_ADDRESS });
@@ -76,7 +76,7 @@ export async function recovery(stage: Stage): Promise<void> {
   report.same('fresh answer', record?.data, NEW_ADDRESS);
   const ttl = record?.ttl ?? Number.POSITIVE_INFINITY;
   report.holds('its TTL', ttl <= CLUSTER_TTL_SECONDS, ttl, `≤ ${CLUSTER_TTL_SECONDS}`);
-  await ask(stage, {
+  await ask(fixture, {
     who: 'pod1',
     from: pod,
     server: V4.vip,
@@ -84,5 +84,5 @@ export async function recovery(stage: Stage): Promise<void> {
     data: ['10.96.9.9'],
     upstream: ['kube-dns tcp'],
   });
-  await counters(stage);
+  await counters(fixture);
 }

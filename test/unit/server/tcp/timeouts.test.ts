@@ -21,16 +21,16 @@ describe('timeouts with TCP clients', () => {
   });
 
   it('holds for clients that are there already: read before the first query, idle after it', async () => {
-    const { rig, listener, connect } = await listen(answerTo);
+    const { fixture, listener, connect } = await listen(answerTo);
     const silent = await connect();
     const asking = await connect();
     asking.ask(queryWire('a', 1));
     await asking.received(1);
     listener.timeouts = { readMs: 3_000, idleMs: 60_000 };
-    await rig.clock.advance(5_000);
+    await fixture.clock.advance(5_000);
     await eventually('the silent one is told to go', () => silent.ended.fin);
     assert.equal(asking.ended.fin, false);
-    await rig.clock.advance(60_000);
+    await fixture.clock.advance(60_000);
     await eventually('the idle one too', () => asking.ended.fin);
   });
 });

@@ -1,6 +1,6 @@
 /*
- * The floor: what a UDP answer costs when nothing is looked up. Reads up to 64 datagrams a call, turns each query into
- * a response by two bits of its header, and sends them back in one call. `floor PORT`
+ * The baseline: what a UDP answer costs when nothing is looked up. Reads up to 64 datagrams a call, turns each query into
+ * a response by two bits of its header, and sends them back in one call. `baseline PORT`
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -24,7 +24,7 @@ static int open_socket(int port) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
   if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0) {
-    perror("floor: bind");
+    perror("baseline: bind");
     exit(1);
   }
   return fd;

@@ -77,7 +77,7 @@ export interface WorldOptions {
   readonly watch?: (room: UpstreamsRoom) => Upstreams;
 }
 
-export class World {
+export class ReplayFixture {
   readonly clock: FakeClock;
   readonly metrics = new ReadableMetrics();
   readonly log = new RecordingLogger();
@@ -151,11 +151,11 @@ export class World {
   }
 
   /** The process anew, `downMs` later, with its snapshot. What was under way is lost; servers behave as before. */
-  restarted(downMs: number): World {
+  restarted(downMs: number): ReplayFixture {
     const pieces = this.cache.snapshot((id) => this.#identities.textOf(id));
     const file = Buffer.concat(Array.from(pieces, (piece) => Buffer.from(piece)));
     const startMs = this.clock.nowMs() + downMs;
-    const next = new World(this.#corefile, { ...this.#options, startMs });
+    const next = new ReplayFixture(this.#corefile, { ...this.#options, startMs });
     next.upstream.behaveLike(this.upstream);
     next.cache.restore(file, (text) => next.#identities.find(text));
     return next;

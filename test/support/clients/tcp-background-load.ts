@@ -2,7 +2,7 @@
  * Clients that ask over TCP without a pause until standard input ends: half of them keep their connection, as resolvers
  * with RFC 7766 do, half open one for each query.
  *
- *     node tcp-steady.ts SERVER[,SERVER] CLIENTS
+ *     node tcp-background-load.ts SERVER[,SERVER] CLIENTS
  *
  * CLIENTS is for each server. Prints `asking` once each server has answered, and in the end a line of JSON, a list with
  * one entry for each server: `answered`; `closed`: the server had sent FIN when a query was on its way, which

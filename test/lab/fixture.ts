@@ -1,4 +1,4 @@
-/** What the scenes of the lab share. */
+/** What the steps of the lab share. */
 
 import { type DigResult, dataOf, dig, type Question } from '../support/cluster/clients/dig.ts';
 import type { Netns } from '../support/cluster/netns.ts';

@@ -1,4 +1,4 @@
-/** What the lab prints: scenes, notes, and expectations with what was found. */
+/** What the lab prints: steps, notes, and expectations with what was found. */
 import { isDeepStrictEqual } from 'node:util';
 
 const WIDTH = 46;
@@ -8,7 +8,7 @@ export class Report {
   readonly #write: (text: string) => void;
   #held = 0;
   readonly #broken: string[] = [];
-  #scene = '';
+  #step = '';
 
   constructor(write: (text: string) => void) {
     this.#write = write;
@@ -19,12 +19,12 @@ export class Report {
   }
 
   act(title: string): void {
-    this.#scene = title;
+    this.#step = title;
     this.#line(`\n━━ ${title} ${'━'.repeat(Math.max(0, 76 - title.length))}`);
   }
 
-  scene(title: string): void {
-    this.#scene = title;
+  step(title: string): void {
+    this.#step = title;
     this.#line(`\n${title}`);
   }
 
@@ -44,15 +44,15 @@ export class Report {
       this.#held += 1;
       this.#line(`  ✓ ${text}`);
     } else {
-      this.#broken.push(`${this.#scene}: ${label}`);
+      this.#broken.push(`${this.#step}: ${label}`);
       this.#line(`  ✗ ${text}   expected ${show(expected)}`);
     }
   }
 
-  /** A story that could not go on counts as a broken expectation. */
+  /** A scenario that could not go on counts as a broken expectation. */
   broke(error: unknown): void {
     const text = error instanceof Error ? error.message : String(error);
-    this.#broken.push(`${this.#scene}: ${text.split('\n', 1)[0]}`);
+    this.#broken.push(`${this.#step}: ${text.split('\n', 1)[0]}`);
     this.#line(`  ✗ ${text}`);
   }
 

@@ -1,4 +1,4 @@
-/** One run through the whole story, with one kind of kube-proxy. */
+/** One run through the whole scenario, with one kind of kube-proxy. */
 
 import { buildMuslClient } from '../support/cluster/clients/clients.ts';
 import { footprint } from '../support/cluster/observe.ts';
@@ -11,7 +11,7 @@ import { outage, recovery } from './steps/outage.ts';
 import { beforeNodens, start } from './steps/start.ts';
 import { cleanup, stop } from './steps/stop.ts';
 
-/** Builds the site and what else the scenes need; the caller takes `fixture.cluster` down. */
+/** Builds the site and what else the steps need; the caller takes `fixture.cluster` down. */
 export async function setStage(proxy: ProxyKind, report: Report): Promise<LabFixture> {
   const site = await buildSite(proxy, DUAL_STACK);
   try {

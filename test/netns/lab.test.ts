@@ -1,4 +1,4 @@
-/** `npm run lab` itself: its story holds, and whatever ends it, it leaves nothing behind. */
+/** `npm run lab` itself: its scenario holds, and whatever ends it, it leaves nothing behind. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';

@@ -9,7 +9,7 @@ import type { UpstreamQuestion } from '../../query/services/upstreams.ts';
 import type { Failure } from '../transport/failure.ts';
 import { PendingQuery, type PendingQueryOwner } from '../transport/pending-query.ts';
 import { type Expiring, NOT_WAITING, type TimerWheel } from '../transport/timer-wheel.ts';
-import { GOOD, SILENCE, USELESS, worthOf } from './worth.ts';
+import { GOOD, NO_REPLY, USELESS, worthOf } from './worth.ts';
 
 /** Longer than a resolver takes for a name that it answers. */
 const PATIENCE_MS = 2_000;
@@ -32,7 +32,7 @@ export class OwnQuestion implements PendingQueryOwner, Expiring {
   #isLook = false;
   /** What a reply with EDNS must be worth to show that it is taken, and what one was worth. */
   #enough = GOOD;
-  #withEdns = SILENCE;
+  #withEdns = NO_REPLY;
 
   /** `onVerdict` is not called where nothing was found out. */
   constructor(
@@ -80,7 +80,7 @@ export class OwnQuestion implements PendingQueryOwner, Expiring {
     // A connection that has answered some and then is silent is half open.
     const mayBeEdns = pending?.phase === 'wait' && pending.connection?.isProven !== true;
     this.stop();
-    if (pending?.edns && mayBeEdns && !this.#isLook) this.#heard(pending, SILENCE);
+    if (pending?.edns && mayBeEdns && !this.#isLook) this.#heard(pending, NO_REPLY);
   }
 
   stop(): void {

@@ -10,7 +10,7 @@ export const USELESS = 1;
 /** NOERROR and not a single record, not even the SOA of a denial (RFC 2308 §2.2). */
 const EMPTY = 2;
 /** Only a good answer says more: one packet is soon lost, and an error may take its time. */
-export const SILENCE = 3;
+export const NO_REPLY = 3;
 export const GOOD = 4;
 
 export function worthOf({ rcode, records, truncated }: Reply): number {

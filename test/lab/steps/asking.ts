@@ -15,7 +15,7 @@ export async function clusterNames(fixture: LabFixture): Promise<void> {
   const { cluster, report } = fixture;
   const [pod1, pod2] = cluster.pods;
   const first = { who: 'pod1', from: pod1, server: V4.local };
-  report.scene('Cluster names: a miss goes to kube-dns over TCP, a hit stays on the node');
+  report.step('Cluster names: a miss goes to kube-dns over TCP, a hit stays on the node');
   const web = { name: WEB, data: ['10.96.7.7'] };
   await ask(fixture, { ...first, ...web, upstream: KUBE_DNS });
   await ask(fixture, { ...web, who: 'pod2', from: pod2, server: V4.vip, upstream: [] });
@@ -45,9 +45,7 @@ export async function clusterNames(fixture: LabFixture): Promise<void> {
 export async function externalNames(fixture: LabFixture): Promise<void> {
   const { cluster, report } = fixture;
   const pod = { who: 'pod1', from: cluster.pods[0], server: V4.vip };
-  report.scene(
-    'Other names: to the internet over UDP, over TCP only where the answer does not fit',
-  );
+  report.step('Other names: to the internet over UDP, over TCP only where the answer does not fit');
   const www = {
     name: 'www.example.com',
     data: ['192.0.2.91', 'edge.example.com.', 'host.example.org.'],
@@ -76,7 +74,7 @@ export async function externalNames(fixture: LabFixture): Promise<void> {
 export async function ipv6(fixture: LabFixture): Promise<void> {
   const { cluster, report } = fixture;
   const [pod1, pod2] = cluster.pods;
-  report.scene('The same cache on IPv6 addresses');
+  report.step('The same cache on IPv6 addresses');
   const api = { name: 'api.default.svc.cluster.local', data: ['10.96.7.8'] };
   await ask(fixture, { ...api, who: 'pod1', from: pod1, server: V6.local, upstream: KUBE_DNS });
   await ask(fixture, { ...api, who: 'pod2', from: pod2, server: V6.vip, upstream: [] });
@@ -87,7 +85,7 @@ export async function ipv6(fixture: LabFixture): Promise<void> {
 export async function libraries(fixture: LabFixture): Promise<void> {
   const { cluster, report } = fixture;
   const pod = cluster.pods[1];
-  report.scene('Programs ask through their C library, with a search list and ndots:5');
+  report.step('Programs ask through their C library, with a search list and ndots:5');
   for (const server of [V4.vip, V4.local]) {
     cluster.usePodNameserver(server);
     const lookups: [string, Promise<string[]>][] = [
@@ -104,7 +102,7 @@ export async function libraries(fixture: LabFixture): Promise<void> {
 
 export async function traces(fixture: LabFixture): Promise<void> {
   const { cluster, report } = fixture;
-  report.scene('What all this left on the node');
+  report.step('What all this left on the node');
   await counters(fixture);
   const entries = await Promise.all(PODS.map((pod) => clientEntries(cluster.node, pod)));
   report.same('conntrack entries of pods asking DNS', entries.flat(), []);

@@ -13,7 +13,7 @@ const NEW_ADDRESS = '10.96.7.99';
 const COLD_BUDGET_MS = 5_000;
 
 export async function outage(fixture: LabFixture): Promise<void> {
-  fixture.report.scene('kube-dns and the internet resolver stop');
+  fixture.report.step('kube-dns and the internet resolver stop');
   await dig(fixture.cluster.pods[0], { server: V4.vip, name: WARM });
   await fixture.cluster.stopUpstreams();
   await warmName(fixture);
@@ -62,7 +62,7 @@ async function coldName({ cluster, report }: LabFixture): Promise<void> {
 export async function recovery(fixture: LabFixture): Promise<void> {
   const { cluster, report } = fixture;
   const pod = cluster.pods[0];
-  report.scene(`They come back; meanwhile ${WARM} moved to ${NEW_ADDRESS}`);
+  report.step(`They come back; meanwhile ${WARM} moved to ${NEW_ADDRESS}`);
   await cluster.startUpstreams({ web: NEW_ADDRESS });
   const fresh = await until(
     `a fresh answer for ${WARM}`,

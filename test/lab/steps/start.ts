@@ -14,7 +14,7 @@ import { type Running, startNodens } from '../../support/cluster/site.ts';
 import type { LabFixture } from '../fixture.ts';
 
 export async function beforeNodens({ cluster, report }: LabFixture): Promise<void> {
-  report.scene('A node without nodens: kube-proxy hands the VIP to a kube-dns pod');
+  report.step('A node without nodens: kube-proxy hands the VIP to a kube-dns pod');
   const name = 'before.any.default.svc.cluster.local';
   const { status } = await dig(cluster.pods[0], { server: V4.vip, name });
   report.same(`pod1 asks ${V4.vip}`, status, 'NOERROR');
@@ -31,7 +31,7 @@ export async function beforeNodens({ cluster, report }: LabFixture): Promise<voi
 
 export async function start(fixture: LabFixture): Promise<Running> {
   const { cluster, nodens, report } = fixture;
-  report.scene('init and agent start, as the DaemonSet runs them');
+  report.step('init and agent start, as the DaemonSet runs them');
   const running = await startNodens(fixture);
   const { init, agent } = running;
   const manifest = nodens.containers;

@@ -10,7 +10,7 @@ export async function stop(
   { cluster, report }: LabFixture,
   { init, agent }: Running,
 ): Promise<void> {
-  report.scene('SIGTERM for agent and init while a pod asks from one socket');
+  report.step('SIGTERM for agent and init while a pod asks from one socket');
   const client = new OneSocketClient(cluster.pods[0], V4.vip);
   try {
     await client.ask('first.any.default.svc.cluster.local');
@@ -37,7 +37,7 @@ export async function cleanup(
   { cluster, nodens, report }: LabFixture,
   before: string,
 ): Promise<void> {
-  report.scene('nodens init --cleanup');
+  report.step('nodens init --cleanup');
   const first = await nodens.cleanup();
   report.same('exit code', first.code, 0);
   if (first.stdout !== '') report.note(first.stdout);

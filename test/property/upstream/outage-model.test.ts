@@ -115,7 +115,7 @@ class Run {
       () => this.#isAllDown(),
     );
     this.model = model;
-    model.generation = this.#forward;
+    model.configuration = this.#forward;
     const text = corefile(rules, this.#forward);
     this.#fixture = new ReplayFixture(text, { random, watch: (room) => model.watch(room) });
     this.#listen();
@@ -156,7 +156,7 @@ class Run {
         break;
       case 'reload':
         this.#forward = next.to;
-        this.model.generation = next.to;
+        this.model.configuration = next.to;
         this.model.healthIsLearnedAnew();
         this.#fixture.configure(corefile(this.#rules, next.to));
         this.#judgeUpstreams();

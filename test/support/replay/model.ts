@@ -54,13 +54,13 @@ export class OutageModel {
   readonly #known = new Map<string, Known>();
   readonly #inFlight = new Map<string, number>();
   readonly #lastFailureMs = new Map<string, number>();
-  readonly #servfail = new Map<string, { atMs: number; generation: string }>();
+  readonly #servfail = new Map<string, { atMs: number; configuration: string }>();
   readonly #useless: UselessUpstreams;
   readonly #trials = new Map<string, number[]>();
   readonly #lastStaleMs = new Map<string, number>();
   #goodSinceMs = Number.POSITIVE_INFINITY;
   /** Which upstreams the configuration in force names. */
-  generation = '';
+  configuration = '';
   /** Checks made, by kind: a model that never sees a stale answer proves nothing. */
   readonly seen = { fresh: 0, stale: 0, denied: 0, failed: 0, exchanges: 0, trials: 0, useless: 0 };
 
@@ -80,12 +80,12 @@ export class OutageModel {
         return {
           exchange: (question, budgetMs) => {
             const name = nameToText(question.name);
-            const { generation } = this;
-            this.#begins(name, generation);
+            const { configuration } = this;
+            this.#begins(name, configuration);
             const exchange = group.exchange(question, budgetMs);
             exchange.then(
-              ({ reply }) => this.#brought(name, reply, generation),
-              (error: unknown) => this.#failed(name, error, generation),
+              ({ reply }) => this.#brought(name, reply, configuration),
+              (error: unknown) => this.#failed(name, error, configuration),
             );
             return exchange;
           },
@@ -172,7 +172,7 @@ export class OutageModel {
   }
 
   /** Invariant 4. */
-  #begins(name: string, generation: string): void {
+  #begins(name: string, configuration: string): void {
     this.seen.exchanges++;
     const now = this.#now();
     assert.equal(this.#inFlight.get(name) ?? 0, 0, 'one exchange under way for a name');
@@ -184,17 +184,17 @@ export class OutageModel {
       return;
     }
     const servfail = this.#servfail.get(name);
-    if (servfail === undefined || servfail.generation !== generation) return;
+    if (servfail === undefined || servfail.configuration !== configuration) return;
     assert.ok(now - servfail.atMs >= SERVFAIL_MS, 'a failure is remembered');
   }
 
-  #brought(name: string, reply: Reply, generation: string): void {
+  #brought(name: string, reply: Reply, configuration: string): void {
     this.#inFlight.set(name, 0);
     const now = this.#now();
     const { wire, rcode, truncated } = reply;
     const isAnswer = !truncated && (rcode === RCODE.NOERROR || rcode === RCODE.NXDOMAIN);
     if (!isAnswer) {
-      this.#noted(name, now, rcode === RCODE.SERVFAIL ? generation : undefined);
+      this.#noted(name, now, rcode === RCODE.SERVFAIL ? configuration : undefined);
       return;
     }
     // What stands before NXDOMAIN is an alias.
@@ -211,10 +211,10 @@ export class OutageModel {
     this.#servfail.delete(name);
   }
 
-  #failed(name: string, error: unknown, generation: string): void {
+  #failed(name: string, error: unknown, configuration: string): void {
     this.#inFlight.set(name, 0);
     assert.ok(error instanceof DnsError, String(error));
-    this.#noted(name, this.#now(), error.rcode === RCODE.SERVFAIL ? generation : undefined);
+    this.#noted(name, this.#now(), error.rcode === RCODE.SERVFAIL ? configuration : undefined);
   }
 
   /** A failure; `remembered` is the configuration that remembers it, if any. */
@@ -223,7 +223,7 @@ export class OutageModel {
     const usable = this.#usable(name, now);
     if (usable !== undefined) usable.failedMs = now;
     else if (remembered !== undefined) {
-      this.#servfail.set(name, { atMs: now, generation: remembered });
+      this.#servfail.set(name, { atMs: now, configuration: remembered });
     }
   }
 

@@ -32,14 +32,14 @@ const APART = [
 
 const library = (name: string): string => run('cc', [`-print-file-name=${name}`]);
 
-it('the addons, watched by the address and undefined-behaviour sanitizers, survive a hammering', () => {
+it('the addons, watched by the address and undefined-behaviour sanitizers, survive stress', () => {
   if (!canCompile) return;
   const folder = mkdtempSync(join(tmpdir(), 'nodens-sanitized-'));
   try {
     const flags = ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'];
     run(process.execPath, [path('../../../compile.mjs'), folder, ...flags]);
-    const hammer = ['--expose-gc', path('../../support/server/addon-stress.ts'), folder, '40'];
-    const [program = '', ...args] = [...APART, process.execPath, ...hammer];
+    const stress = ['--expose-gc', path('../../support/server/addon-stress.ts'), folder, '40'];
+    const [program = '', ...args] = [...APART, process.execPath, ...stress];
     const printed = run(program, args, {
       PRELOAD: `${library('libasan.so')} ${library('libubsan.so')}`,
       // Node itself frees little at its exit: leaks are looked for by counting descriptors and memory elsewhere.

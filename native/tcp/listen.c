@@ -17,8 +17,8 @@
 enum {
   NEWER_SOCKET = 1,
   /*
-   * As in agent/server/tcp/reuseport-takeover.ts. Accepted sockets inherit these sizes, and the kernel doubles them. Its defaults grow
-   * to megabytes for a client that sends queries and does not read the answers.
+   * As in agent/server/tcp/reuseport-takeover.ts. Accepted sockets inherit these sizes, and the kernel doubles them.
+   * Its defaults grow to megabytes for a client that sends queries and does not read the answers.
    */
   RECEIVE_BUFFER_BYTES = 16 * 1024,
   SEND_BUFFER_BYTES = 32 * 1024,

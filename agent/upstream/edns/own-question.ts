@@ -72,7 +72,7 @@ export class OwnQuestion implements PendingQueryOwner, Expiring {
   /** What could not be sent says nothing of EDNS; a query that ends a connection is as good as dropped. */
   onFailure(pending: PendingQuery, { mayBeEdns }: Failure): void {
     this.stop();
-    if (pending.edns && mayBeEdns === true && !this.#isLook) this.#heard(pending, SILENCE);
+    if (pending.edns && mayBeEdns === true && !this.#isLook) this.#heard(pending, NO_REPLY);
   }
 
   onDeadline(): void {

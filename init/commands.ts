@@ -17,11 +17,11 @@ import { clusterIpFault, unserved } from './plan/fallback.ts';
 import {
   fallbackOf,
   keptOf,
-  leftoversOf,
   planFor,
   type Site,
   selectFirewall,
   siteOf,
+  takeoverOf,
 } from './site.ts';
 import { stay } from './stay.ts';
 
@@ -96,7 +96,7 @@ async function once(site: Site): Promise<number> {
   });
   const complete = await reconciler.want('socket-guarded');
   reconciler.stop();
-  await leftoversOf(site).takeOver();
+  await takeoverOf(site).takeOver();
   if (complete) log.info('set up', { backend: firewall?.name, reason: firewall?.reason });
   return complete ? 0 : 1;
 }
@@ -107,7 +107,7 @@ async function observe(site: Site): Promise<number> {
   const lines = site.remarks.map((remark) => `# ${remark}`);
   if (options.setupInterface) lines.push(...(await new Link(system.run, quiet, plan).explain()));
   if (options.stateDir !== undefined) lines.push(...(await explainStateDir(options.stateDir)));
-  lines.push(...(await leftoversOf(site).explain()));
+  lines.push(...(await takeoverOf(site).explain()));
   if (site.hasRules) lines.push(...(await observeRules(site)));
   print(`${lines.join('\n').trimEnd()}\n`);
   return 0;

@@ -103,7 +103,7 @@ export function keptOf(
   return new KeptIps({ system, clock, log, plan, standingIps, link });
 }
 
-export function leftoversOf({ environment, options, plan, hasRules }: Site): Leftovers {
+export function takeoverOf({ environment, options, plan, hasRules }: Site): Leftovers {
   const { system, clock, log } = environment;
   return new Leftovers({
     ...{ system, clock, log, plan, port: options.port },

@@ -3,37 +3,52 @@ import { randomBytes } from 'node:crypto';
 import { releaseRegularly } from '../agent/base/pages.ts';
 import { listenControl } from './agent/control-socket.ts';
 import { isRedirectedToAgent, makeProbe, probeAll } from './agent/probe.ts';
-import { reapOrphans } from './agent/reaping.ts';
+import { reapChildren } from './agent/reaping.ts';
 import { startAgent } from './agent/supervisor.ts';
 import type { ServiceEdge } from './control/edge.ts';
+import { Lifecycle } from './control/lifecycle.ts';
+import { Reconciler } from './control/reconciler.ts';
+import { lookAtNode } from './control/rule-state.ts';
 import { Service } from './control/service.ts';
 import { NftOwnerProcess } from './firewall/nft/owner-process.ts';
 import type { Log } from './log.ts';
 import { type InitAddon, initAddon } from './node/addon.ts';
+import { Link } from './node/link.ts';
 import { startMonitor } from './node/monitor.ts';
-import { type RunEdge, run } from './run.ts';
-import { endpointsOf, fallbackOf, keptOf, leftoversOf, type Site, selectFirewall } from './site.ts';
+import { prepareStateDir } from './node/state-dir.ts';
+import { endpointsOf, fallbackOf, keptOf, type Site, selectFirewall, takeoverOf } from './site.ts';
 
 /** Runs until a signal or the child's end; resolves to the exit code. */
 export async function stay(site: Site): Promise<number> {
   const { environment, options, plan } = site;
   const { system, clock, log } = environment;
-  let service: Service | undefined;
-  const owner = new NftOwnerProcess(clock, () => service?.onOwnerLost());
+  const lifecycle = new Lifecycle();
+  const owner = new NftOwnerProcess(clock, () => lifecycle.send('owner-ended'));
   try {
     const instance = randomBytes(4).toString('hex');
     const firewall = site.hasRules ? await selectFirewall(site, { owner, instance }) : undefined;
     const endpoints = firewall?.hasFallback === true ? endpointsOf(site) : undefined;
     const fallback = fallbackOf(site, firewall, endpoints);
-    const parts = { options, system, clock, log };
-    const [kept, leftovers] = [keptOf(site, firewall), leftoversOf(site)];
+    const [kept, takeover] = [keptOf(site, firewall), takeoverOf(site)];
     const addon = addonOrWarning(log);
     if (addon !== undefined) releaseRegularly(addon, clock);
-    service = new Service({
-      ...{ ...parts, plan, firewall, fallback, kept, endpoints, leftovers },
-      edge: serviceEdge(site),
+    if (options.stateDir !== undefined) void prepareStateDir(options.stateDir, log);
+    const reconciler = new Reconciler({
+      link: options.setupInterface ? new Link(system.run, log, plan) : undefined,
+      firewall,
+      plan,
+      look: () => lookAtNode({ firewall, fallback, kept }),
+      isPending: () => firewall !== undefined && fallback.isPending,
+      ...{ clock, log, syncIntervalMs: options.syncIntervalMs },
+      onChange: () => service.onRules(),
     });
-    return await run(service, { ...parts, edge: runEdge(site, addon) });
+    kept.onQuiet = () => reconciler.pass();
+    if (endpoints !== undefined) endpoints.onChange = () => reconciler.pass();
+    const service = new Service({
+      ...{ lifecycle, options, plan, firewall, reconciler, fallback, kept, takeover, endpoints },
+      ...{ edge: edgeOf(site, addon), system, clock, log },
+    });
+    return await service.run();
   } finally {
     await owner.drop();
   }
@@ -49,21 +64,19 @@ function addonOrWarning(log: Log): InitAddon | undefined {
   return undefined;
 }
 
-function serviceEdge({ environment: { clock }, options, plan }: Site): ServiceEdge {
+function edgeOf(
+  { environment: { system, clock, log }, options, plan }: Site,
+  addon: InitAddon | undefined,
+): ServiceEdge {
   const probe = makeProbe(clock, options.probePorts);
   return {
     listen: listenControl,
     monitor: startMonitor,
     probe: () => probeAll(probe, plan.interceptedIps, options.port),
     reachesAgent: (ip) => isRedirectedToAgent(clock, ip, options.port),
-  };
-}
-
-function runEdge({ environment: { system, log } }: Site, addon: InitAddon | undefined): RunEdge {
-  return {
     signals: process,
     startAgent: (args, socketPath) => {
-      reapOrphans(addon);
+      reapChildren(addon);
       return startAgent(system, log, args, socketPath);
     },
   };

@@ -1,62 +1,67 @@
 /**
- * Decides whether the agent is there to take what interception brings: by what it says on the control socket, and by
- * probing it as long as it says that it is there, or as long as no agent ever connected.
+ * Probes the agent and judges what the probes find: proven, answering, hanging, not there. What follows from a judgement
+ * is the business of `init/control/machine.ts`; here are the counts and the times. init probes while an agent says that it
+ * is ready, or as long as no agent ever said so.
  */
 import type { Clock, Timer } from '../../agent/base/clock.ts';
+import type { Event } from '../control/machine.ts';
 import type { Round } from './probe.ts';
 
 const ROUND_INTERVAL_MS = 250;
-/** While nobody has said anything and nobody answers. */
+/** While no agent was ever ready and none answers. */
 const IDLE_INTERVAL_MS = 1_000;
-/** Failed rounds in a row that count as gone. */
-const MAX_FAILURES = 3;
-/** An agent that hung is not trusted again for this long, so that a node does not flap. */
+/** Failed rounds in a row after which the agent hangs, or is not there. */
+export const MAX_FAILURES = 3;
+/** No agent is proven for this long after one hung, so that a node does not flap. */
 const HOLD_OFF_MS = 60_000;
-/** Good rounds in a row after which an agent that hung is trusted again. */
+/** Good rounds in a row that prove an agent after one hung. */
 const STEADY_ROUNDS = 8;
 
-export interface WatchParts {
+export interface HealthParts {
   readonly clock: Clock;
   /** Never rejects. */
   readonly probe: () => Promise<Round>;
-  /** Called on every change of mind; `true`: intercept. */
-  readonly onVerdict: (answers: boolean) => Promise<void>;
-  /** The agent was there and does not answer any more: what did not answer. */
-  readonly onWedge: (silent: readonly string[]) => void;
+  /** Whether init wants query rules: then every probe without an answer counts, and rounds are frequent. */
+  readonly isIntercepting: () => boolean;
+  readonly send: (
+    event: Extract<
+      Event,
+      | 'agent-proven'
+      | 'agent-answered'
+      | 'probe-missed'
+      | 'agent-unresponsive'
+      | 'agent-refused'
+      | 'agent-left'
+    >,
+  ) => void;
 }
 
-export class AgentWatch {
-  readonly #parts: WatchParts;
+export class AgentHealth {
+  readonly #parts: HealthParts;
   /** Agents that are ready, by their connection, with their nonces. */
   readonly #ready = new Map<object, string | undefined>();
-  #spoken = false;
-  #verdict = false;
+  #wasReady = false;
   #failures = 0;
   #goodRounds = 0;
   #heldUntilMs: number | undefined;
+  #silent: readonly string[] = [];
   #timer: Timer | undefined;
-  #isAsking = false;
-  #stopped = false;
-  #flaps = 0;
+  #isProbing = false;
+  #isStopped = false;
   #probeFailures = 0;
 
-  constructor(parts: WatchParts) {
+  constructor(parts: HealthParts) {
     this.#parts = parts;
   }
 
-  /** How often interception went although the agent lived on, because it hung. */
-  get flaps(): number {
-    return this.#flaps;
-  }
-
-  /** Probes that found no answer although an agent had said that it answers. */
+  /** Probes without an answer, although an agent had said that it answers or init intercepts. */
   get probeFailures(): number {
     return this.#probeFailures;
   }
 
-  /** Whether the last round was answered everywhere. */
-  get answers(): boolean {
-    return this.#goodRounds > 0;
+  /** What did not answer in the last round: `udp 169.254.20.10` and the like. */
+  get silent(): readonly string[] {
+    return this.#silent;
   }
 
   start(): void {
@@ -64,13 +69,13 @@ export class AgentWatch {
   }
 
   stop(): void {
-    this.#stopped = true;
+    this.#isStopped = true;
     this.#timer?.cancel();
   }
 
-  /** An agent says that it answers: believed after a round of probes that brings its nonce. */
+  /** An agent says that it answers. A round of probes that brings its nonce proves it. */
   ready(agent: object, nonce: string | undefined): void {
-    this.#spoken = true;
+    this.#wasReady = true;
     this.#ready.set(agent, nonce);
     this.#schedule(0);
   }
@@ -80,42 +85,47 @@ export class AgentWatch {
     return this.#ready.has(agent);
   }
 
-  /** An agent leaves, or is gone. Resolves when interception is gone too, unless another agent is ready. */
-  async leave(agent: object): Promise<void> {
-    if (!this.#ready.delete(agent) || this.#ready.size > 0) return;
-    if (!this.#stopped) await this.#decide(false);
+  /** An agent said goodbye, or its connection ended. */
+  leave(agent: object): void {
+    if (this.#ready.delete(agent) && this.#ready.size === 0) this.#parts.send('agent-left');
   }
 
-  async #ask(): Promise<void> {
-    if (this.#isAsking || !this.#mayAsk()) return;
-    this.#isAsking = true;
+  /** An agent hung: from now on it takes time and steady answers to prove one. */
+  holdOff(): void {
+    this.#heldUntilMs = this.#parts.clock.nowMs() + HOLD_OFF_MS;
+  }
+
+  async #probe(): Promise<void> {
+    if (this.#isProbing || !this.#mayProbe()) return;
+    this.#isProbing = true;
     const round = await this.#parts.probe();
-    this.#isAsking = false;
-    if (this.#stopped || !this.#mayAsk()) return;
-    if (round.silent.length === 0) await this.#heard(round);
-    else await this.#missed(round);
-    this.#schedule(this.#spoken || this.#verdict ? ROUND_INTERVAL_MS : IDLE_INTERVAL_MS);
+    this.#isProbing = false;
+    if (this.#isStopped || !this.#mayProbe()) return;
+    this.#silent = round.silent;
+    if (round.silent.length === 0) this.#onAnswered(round);
+    else this.#onMissed(round);
+    const isClose = this.#wasReady || this.#parts.isIntercepting();
+    this.#schedule(isClose ? ROUND_INTERVAL_MS : IDLE_INTERVAL_MS);
   }
 
-  async #heard({ names }: Round): Promise<void> {
+  #onAnswered({ names }: Round): void {
     this.#failures = 0;
     this.#goodRounds++;
-    if (this.#verdict || !this.#isOurs(names) || !this.#isSteady()) return;
+    if (!this.#isOurs(names) || !this.#isSteady()) {
+      this.#parts.send('agent-answered');
+      return;
+    }
     this.#heldUntilMs = undefined;
-    await this.#decide(true);
+    this.#parts.send('agent-proven');
   }
 
-  async #missed({ silent, isRefused }: Round): Promise<void> {
+  #onMissed({ silent, isRefused }: Round): void {
     this.#failures++;
     this.#goodRounds = 0;
-    if (this.#verdict || this.#ready.size > 0) this.#probeFailures += silent.length;
-    if (!this.#verdict || this.#failures !== MAX_FAILURES) return;
-    if (!isRefused) {
-      this.#heldUntilMs = this.#parts.clock.nowMs() + HOLD_OFF_MS;
-      this.#flaps++;
-    }
-    await this.#decide(false);
-    if (!isRefused) this.#parts.onWedge(silent);
+    if (this.#parts.isIntercepting() || this.#ready.size > 0) this.#probeFailures += silent.length;
+    this.#parts.send('probe-missed');
+    if (this.#failures === MAX_FAILURES)
+      this.#parts.send(isRefused ? 'agent-refused' : 'agent-unresponsive');
   }
 
   /** During an upgrade another nodens may answer: it serves, but proves nothing about ours. */
@@ -129,20 +139,14 @@ export class AgentWatch {
     return this.#goodRounds >= STEADY_ROUNDS && this.#parts.clock.nowMs() >= this.#heldUntilMs;
   }
 
-  /** Who has used the socket is judged by it: an agent that drains still answers and must not be brought back. */
-  #mayAsk(): boolean {
-    return !this.#spoken || this.#ready.size > 0;
+  /** An agent that drains still answers, and must not be intercepted again: after a goodbye only `ready` counts. */
+  #mayProbe(): boolean {
+    return !this.#wasReady || this.#ready.size > 0;
   }
 
   #schedule(delayMs: number): void {
     this.#timer?.cancel();
-    if (this.#stopped || !this.#mayAsk()) return;
-    this.#timer = this.#parts.clock.after(delayMs, () => void this.#ask());
-  }
-
-  async #decide(answers: boolean): Promise<void> {
-    if (answers === this.#verdict) return;
-    this.#verdict = answers;
-    await this.#parts.onVerdict(answers);
+    if (this.#isStopped || !this.#mayProbe()) return;
+    this.#timer = this.#parts.clock.after(delayMs, () => void this.#probe());
   }
 }

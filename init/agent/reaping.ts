@@ -9,7 +9,7 @@ import type { InitAddon } from '../node/addon.ts';
 const MEMORY_HOLDER = 'nodens-mem-hold';
 
 /** Takes the status of every memory holder that has ended as a child of init. */
-export function reapOrphans(addon: InitAddon | undefined): void {
+export function reapChildren(addon: InitAddon | undefined): void {
   if (addon === undefined) return;
   for (const pid of readdirSync('/proc')) {
     if (/^\d+$/.test(pid) && isEndedHolder(statOf(pid))) addon.reap(Number(pid));

@@ -25,7 +25,7 @@ export interface AgentChild {
 }
 
 /**
- * Starts the agent with these arguments. Its output is ours; the control socket's path, empty for none, is in its
+ * Starts the agent with these arguments. It writes to the output of init; the control socket's path, empty for none, is in its
  * environment.
  */
 export async function startAgent(
@@ -49,11 +49,12 @@ export async function startAgent(
 const MIN_BACKOFF_MS = 1_000;
 const MAX_BACKOFF_MS = 30_000;
 
-/** The agent as child for good: one that hangs is ended and begun anew, one that ends by itself ends us. */
+/** The agent as child: `restart` replaces one that hangs, and one that ends by itself is the end of init. */
 export class Supervisor {
   readonly #start: () => Promise<AgentChild>;
   readonly #clock: Clock;
   readonly #ended = Promise.withResolvers<number>();
+  #exitCode: number | undefined;
   #child: AgentChild | undefined;
   #isRestarting = false;
   #isStopping = false;
@@ -64,20 +65,25 @@ export class Supervisor {
     this.#start = start;
   }
 
-  /** Resolves to the exit code of an agent that nobody restarts. */
+  /** Resolves to the exit code of an agent that ended and is not restarted. */
   get exited(): Promise<number> {
     return this.#ended.promise;
+  }
+
+  /** The same, undefined before. */
+  get exitCode(): number | undefined {
+    return this.#exitCode;
   }
 
   async start(): Promise<void> {
     const child = await this.#start();
     this.#child = child;
     void child.exited.then((code) => {
-      if (!this.#isRestarting) this.#ended.resolve(code);
+      if (!this.#isRestarting) this.#end(code);
     });
   }
 
-  /** SIGKILL, a pause that doubles from time to time, a new start. */
+  /** SIGKILL, a pause that doubles each time, a new start. */
   async restart(): Promise<void> {
     if (this.#isRestarting || this.#isStopping || this.#child === undefined) return;
     this.#isRestarting = true;
@@ -85,7 +91,7 @@ export class Supervisor {
     const code = await this.#child.exited;
     await sleep(this.#clock, this.#backoffMs);
     this.#backoffMs = Math.min(2 * this.#backoffMs, MAX_BACKOFF_MS);
-    if (this.#isStopping) this.#ended.resolve(code);
+    if (this.#isStopping) this.#end(code);
     else await this.start();
     this.#isRestarting = false;
   }
@@ -94,12 +100,17 @@ export class Supervisor {
   stop(signal: NodeJS.Signals): void {
     this.#isStopping = true;
     this.kill(signal);
-    // Frozen, it would not hear the signal.
+    // A stopped process does not handle the signal.
     this.kill('SIGCONT');
   }
 
   kill(signal: NodeJS.Signals): void {
     this.#child?.kill(signal);
+  }
+
+  #end(code: number): void {
+    this.#exitCode = code;
+    this.#ended.resolve(code);
   }
 }
 

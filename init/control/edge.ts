@@ -1,6 +1,7 @@
-/** What init does with sockets and child processes while it runs; tests replace it. */
+/** What init does with sockets, child processes and signals while it runs; tests replace it. */
 import type { listenControl } from '../agent/control-socket.ts';
 import type { Round } from '../agent/probe.ts';
+import type { AgentChild } from '../agent/supervisor.ts';
 import type { startMonitor } from '../node/monitor.ts';
 
 export interface ServiceEdge {
@@ -10,4 +11,7 @@ export interface ServiceEdge {
   readonly probe: () => Promise<Round>;
   /** Whether a query of this node to the local IP reaches an agent. Never rejects. */
   readonly reachesAgent: (localIp: string) => Promise<boolean>;
+  readonly signals: Pick<NodeJS.EventEmitter, 'on' | 'off'>;
+  /** Drop-in mode: the agent with these arguments, told the path of the control socket, empty for none. */
+  readonly startAgent: (args: readonly string[], socketPath: string) => Promise<AgentChild>;
 }

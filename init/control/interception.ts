@@ -1,36 +1,36 @@
-/** Gives interception and takes it away; what is decided later overrules what an earlier decision still had to do. */
+/** Installs and withdraws interception. A later request overrules what an earlier one still had to do. */
 import type { Interception } from '../plan/desired-rules.ts';
 import type { Reconciler } from './reconciler.ts';
 
-export class InterceptionSwitch {
+export class InterceptionController {
   readonly #reconciler: Pick<Reconciler, 'want' | 'release'>;
   readonly #dropsAtOnce: boolean;
-  #decisions = 0;
+  #requests = 0;
   #gone: Promise<unknown> = Promise.resolve();
 
-  /** `dropsAtOnce`: the kernel drops the query rules at a word, and no pass is needed for that. */
+  /** `dropsAtOnce`: the kernel drops the query rules without a pass. */
   constructor(reconciler: Pick<Reconciler, 'want' | 'release'>, dropsAtOnce: boolean) {
     this.#reconciler = reconciler;
     this.#dropsAtOnce = dropsAtOnce;
   }
 
-  /** Resolves when nothing leads to the agent any more that was last taken away; never rejects. */
+  /** Resolves when no rule takes queries to the agent that was withdrawn last; never rejects. */
   get gone(): Promise<unknown> {
     return this.#gone;
   }
 
   /** Resolves after a pass with that goal; never rejects. */
-  async on(): Promise<void> {
-    this.#decisions++;
+  async install(): Promise<void> {
+    this.#requests++;
     await this.#reconciler.want('full');
   }
 
   /** `rest`: what may stay. Resolves when everything else is gone, which may be later than `gone`; never rejects. */
-  off(rest: Interception = 'none'): Promise<unknown> {
-    const decision = ++this.#decisions;
+  withdraw(rest: Interception = 'none'): Promise<unknown> {
+    const request = ++this.#requests;
     const released = this.#reconciler.release();
     const done = released.then(async () => {
-      if (decision === this.#decisions) await this.#reconciler.want(rest);
+      if (request === this.#requests) await this.#reconciler.want(rest);
     });
     this.#gone = this.#dropsAtOnce ? released : done;
     return done;

@@ -1,40 +1,47 @@
-/** What init does while it runs: keep the node as the plan says, judge the agent, and tell it the state. */
+/**
+ * init while it runs: feeds the events of `machine.ts` and carries out its actions. `#actions` is the list of what follows;
+ * each object here knows its own task and none of the others.
+ */
 import type { Clock, Timer } from '../../agent/base/clock.ts';
-import type { InitMessage, InterceptionState } from '../../agent/base/control.ts';
+import type { InterceptionState } from '../../agent/base/control.ts';
 import { messageOf } from '../../agent/base/errors.ts';
 import { AlreadyRunningError, type Control } from '../agent/control-socket.ts';
-import { AgentWatch } from '../agent/health.ts';
+import { AgentHealth } from '../agent/health.ts';
 import { AGENT_UID } from '../agent/supervisor.ts';
 import type { EndpointFollower } from '../endpoints/follow.ts';
 import { fallbackPackets } from '../firewall/nft/fallback.ts';
 import type { Firewall } from '../firewall/select.ts';
 import type { Log } from '../log.ts';
-import { Link } from '../node/link.ts';
 import type { System } from '../node/system.ts';
 import { resetConnections } from '../node/tcp-connections.ts';
 import type { InitOptions } from '../options.ts';
-import type { Interception } from '../plan/desired-rules.ts';
 import type { Plan } from '../plan/plan.ts';
+import { Child } from './child.ts';
 import type { ServiceEdge } from './edge.ts';
 import type { FallbackReadiness } from './fallback-readiness.ts';
-import { InterceptionSwitch } from './interception.ts';
+import { InterceptionController } from './interception.ts';
 import type { KeptIps } from './kept-ips.ts';
-import { Reconciler } from './reconciler.ts';
-import { lookAtNode } from './rule-state.ts';
+import type { Actions, Lifecycle } from './lifecycle.ts';
+import { reportedState, WANTING } from './machine.ts';
+import { NodeWatch } from './node-watch.ts';
+import type { Reconciler } from './reconciler.ts';
+import { StatusReport } from './status.ts';
 import type { Leftovers } from './takeover.ts';
 
-/** How often the fallback's counters are read. */
-const COUNT_INTERVAL_MS = 5_000;
+/** Withdrawal on the way out may wait for a lock, but not longer than this: the kubelet kills after 30 s. */
+const LEAVE_BOUND_MS = 6_000;
 
 export interface ServiceParts {
+  readonly lifecycle: Lifecycle;
   readonly options: InitOptions;
   readonly plan: Plan;
   /** Undefined where no rules are to be installed. */
   readonly firewall: Firewall | undefined;
+  readonly reconciler: Reconciler;
   readonly fallback: FallbackReadiness;
   readonly kept: KeptIps;
-  readonly leftovers: Pick<Leftovers, 'watch' | 'stop'>;
-  /** Undefined where the fallback shall not lead to endpoints. */
+  readonly takeover: Pick<Leftovers, 'watch' | 'stop'>;
+  /** Undefined where the fallback must not lead to endpoints. */
   readonly endpoints: EndpointFollower | undefined;
   readonly edge: ServiceEdge;
   readonly system: System;
@@ -43,158 +50,149 @@ export interface ServiceParts {
 }
 
 export class Service {
-  /** Called when the agent was there and hangs. */
-  onWedge: () => void = () => undefined;
   readonly #parts: ServiceParts;
-  readonly #reconciler: Reconciler;
-  readonly #switch: InterceptionSwitch;
-  readonly #watch: AgentWatch;
+  readonly #interception: InterceptionController;
+  readonly #health: AgentHealth;
+  readonly #status: StatusReport;
+  readonly #watch: NodeWatch;
+  readonly #child: Child;
+  readonly #exit = Promise.withResolvers<number>();
   #control: Control | undefined;
-  #endMonitor: () => void = () => undefined;
-  #counting: Timer | undefined;
-  #packets = 0;
-  #intercepted = false;
-  #isLeaving = false;
-  #told: InterceptionState | undefined;
-  #sent = '';
+  #signal: NodeJS.Signals | undefined;
+  #leaveBound: Timer | undefined;
+  #flaps = 0;
 
   constructor(parts: ServiceParts) {
-    const { options, plan, firewall, fallback, kept, endpoints, system, clock, log } = parts;
+    const { lifecycle, options, firewall, reconciler, fallback, edge, system, clock, log } = parts;
     this.#parts = parts;
-    this.#reconciler = new Reconciler({
-      link: options.setupInterface ? new Link(system.run, log, plan) : undefined,
-      firewall,
-      plan,
-      look: () => lookAtNode({ firewall, fallback, kept }),
-      isPending: () => firewall !== undefined && fallback.isPending,
-      clock,
-      log,
-      syncIntervalMs: options.syncIntervalMs,
-      onChange: () => this.#onChange(),
+    this.#interception = new InterceptionController(reconciler, firewall?.isOwner === true);
+    this.#health = new AgentHealth({
+      ...{ clock, probe: edge.probe, send: lifecycle.send },
+      isIntercepting: () => WANTING.has(lifecycle.state),
     });
-    this.#switch = new InterceptionSwitch(this.#reconciler, firewall?.isOwner === true);
-    kept.onQuiet = () => this.#reconciler.pass();
-    if (endpoints !== undefined) endpoints.onChange = () => this.#reconciler.pass();
-    this.#watch = new AgentWatch({
-      clock,
-      probe: parts.edge.probe,
-      onVerdict: (answers) => this.#decide(answers),
-      onWedge: (silent) => {
-        const fields = { event: 'agent-unresponsive', silent } as const;
-        log.warn('agent does not answer probes: interception withdrawn', fields);
-        void this.#forget();
-        this.onWedge();
-      },
+    this.#status = new StatusReport({
+      state: () => this.#reportedState(),
+      facts: () => ({
+        backend: firewall?.name ?? 'none',
+        setupErrors: reconciler.errors,
+        flaps: this.#flaps,
+        probeFailures: this.#health.probeFailures,
+        probePorts: options.probePorts,
+        hasFallback: fallback.readyIps.length > 0,
+      }),
+      fallbackPackets: () => fallbackPackets(system.run),
+      broadcast: (message) => this.#control?.broadcast(message),
+      ...{ clock, log },
+    });
+    this.#watch = new NodeWatch({ ...parts, onChange: () => lifecycle.send('node-changed') });
+    this.#child = new Child({
+      ...{ lifecycle, edge, clock, log, args: options.supervise },
+      socketPath: () => (this.#control === undefined ? '' : options.socketPath),
     });
   }
 
-  /** Whether the last probes were all answered. */
-  get agentAnswers(): boolean {
-    return this.#watch.answers;
-  }
-
-  /** Whether agents can connect: a parent goes on where it could not listen. */
-  get hearsAgents(): boolean {
-    return this.#control !== undefined;
-  }
-
-  /** From now on agents are heard. Rejects with `AlreadyRunningError`. */
-  async listen(): Promise<void> {
+  /** Runs until a signal or the child's end; resolves to the exit code. Rejects with `AlreadyRunningError`. */
+  async run(): Promise<number> {
+    const { lifecycle, edge } = this.#parts;
+    for (const name of ['SIGTERM', 'SIGINT'] as const)
+      edge.signals.on(name, () => {
+        this.#signal ??= name;
+        lifecycle.send('signal');
+      });
     this.#control = await this.#listen();
+    lifecycle.start(this.#actions, () => this.#onChange());
+    // The agent is not waited for, nor does it wait: another program's lock must not delay its start.
+    void this.#setUp();
+    await this.#child.start();
+    return this.#exit.promise;
   }
 
-  /** Puts addresses and rules, which may wait for somebody's lock, and begins to watch. Never rejects. */
-  async setUp(): Promise<void> {
-    const { options, plan, firewall, endpoints, edge, clock, log } = this.#parts;
+  /** To be called after each pass that changed what is in the kernel. */
+  onRules(): void {
+    const { lifecycle } = this.#parts;
+    lifecycle.send(this.#isInKernel ? 'rules-installed' : 'rules-missing');
+    this.#onChange();
+  }
+
+  /** What carries out each action of the machine. */
+  readonly #actions: Actions = {
+    watch: () => {
+      const { firewall } = this.#parts;
+      this.#watch.start();
+      if (firewall !== undefined) this.#health.start();
+      if (firewall?.hasFallback === true) this.#status.startCounting();
+    },
+    intercept: () => void this.#interception.install().then(() => this.onRules()),
+    withdraw: () => void this.#interception.withdraw(),
+    reinstall: () => {
+      const message = 'the nft process that owns the query rules ended: installing them again';
+      this.#parts.log.warn(message, { event: 'rules-lost' });
+      void this.#parts.reconciler.lost();
+    },
+    reconcile: () => void this.#parts.reconciler.pass(),
+    distrust: () => {
+      const fields = { event: 'agent-unresponsive', silent: this.#health.silent } as const;
+      this.#parts.log.warn('agent does not answer probes: interception withdrawn', fields);
+      this.#flaps++;
+      this.#health.holdOff();
+    },
+    'reset-connections': () => void this.#interception.gone.then(() => this.#resetConnections()),
+    'report-killed': () => {
+      const message = 'agent killed: its connection ended without a withdrawal';
+      this.#parts.log.warn(message, { event: 'agent-killed' });
+    },
+    'await-recovery': () => this.#child.awaitRecovery(),
+    'restart-agent': () => this.#child.restart(),
+    'stop-watching': () => {
+      this.#health.stop();
+      this.#watch.stop();
+      this.#status.stopCounting();
+      this.#child.stopWaiting();
+    },
+    leave: () => void this.#leave(),
+    'stop-agent': () => void this.#child.stop(this.#signal),
+    exit: () => void this.#close(),
+  };
+
+  get #isInKernel(): boolean {
+    return this.#parts.reconciler.interception === 'full';
+  }
+
+  #reportedState(): InterceptionState {
+    const { firewall, lifecycle } = this.#parts;
+    return firewall === undefined ? 'off' : reportedState(lifecycle.state, this.#isInKernel);
+  }
+
+  #onChange(): void {
+    this.#parts.endpoints?.use(this.#reportedState() !== 'intercepting');
+    this.#status.publish();
+  }
+
+  /** Never rejects. */
+  async #setUp(): Promise<void> {
+    const { options, firewall, endpoints, reconciler, lifecycle, log } = this.#parts;
     await endpoints?.adopt();
-    const complete = await this.#reconciler.pass();
+    const complete = await reconciler.pass();
     log.info(complete ? 'set up' : 'set-up incomplete, will retry', {
       localIps: options.localIps,
       backend: firewall?.name ?? 'none',
       reason: firewall?.reason,
       diesWithInit: firewall?.isOwner,
     });
-    if (this.#isLeaving) return;
-    this.#parts.kept.watch();
-    void this.#parts.leftovers.watch();
-    this.#endMonitor = edge.monitor({
-      clock,
-      addresses: options.setupInterface ? plan.addresses : [],
-      interfaceName: options.interfaceName,
-      hasNft: firewall?.hasFallback === true,
-      isIntact:
-        firewall?.name.startsWith('iptables') === true ? () => this.#isRedirected() : undefined,
-      onChange: () => void this.#reconciler.pass(),
-    });
-    if (firewall === undefined) return;
-    this.#watch.start();
-    if (firewall.hasFallback)
-      this.#counting = clock.every(COUNT_INTERVAL_MS, () => void this.#count());
-  }
-
-  /** The kernel has dropped the host's query rules with the process that held them. */
-  onOwnerLost(): void {
-    const message = 'the nft process that owns the query rules ended: installing them again';
-    this.#parts.log.warn(message, { event: 'rules-lost' });
-    void this.#reconciler.lost();
-  }
-
-  /** Takes the query direction away; addresses and standing rules stay, so that a restart is not a hole. */
-  async withdraw(): Promise<void> {
-    this.#isLeaving = true;
-    this.#watch.stop();
-    this.#parts.leftovers.stop();
-    this.#parts.kept.stop();
-    this.#endMonitor();
-    this.#counting?.cancel();
-    this.#parts.endpoints?.stop();
-    this.#reconciler.stop();
-    if (this.#parts.firewall === undefined) return;
-    await this.#switch.off(this.#idle());
-  }
-
-  async stop(): Promise<void> {
-    await this.#control?.close();
-  }
-
-  /** Rules that only match while a socket is bound harm nobody who wants rules to stay. */
-  #idle(): Interception {
-    return this.#parts.options.skipTeardown ? 'socket-guarded' : 'none';
-  }
-
-  /** An agent that waits need not wait for what the kernel has not dropped at once. */
-  async #decide(answers: boolean): Promise<void> {
-    if (answers) return this.#switch.on();
-    void this.#switch.off();
-    await this.#switch.gone;
-  }
-
-  /** Whoever leaves is told when nothing leads to it any more, whoever has taken it away. */
-  async #onLeave(agent: object): Promise<void> {
-    await this.#watch.leave(agent);
-    await this.#switch.gone;
-  }
-
-  /** An agent that stops has asked to withdraw before. */
-  #onGone(agent: object): void {
-    if (this.#watch.isReady(agent) && !this.#isLeaving)
-      this.#parts.log.warn('agent killed: its connection ended without a withdrawal', {
-        event: 'agent-killed',
-      });
-    void this.#watch.leave(agent);
+    lifecycle.send('set-up');
   }
 
   async #listen(): Promise<Control | undefined> {
     const { options, edge, log } = this.#parts;
     try {
       return await edge.listen(options.socketPath, AGENT_UID, log, {
-        status: () => this.#status(),
-        onReady: (agent, nonce) => this.#watch.ready(agent, nonce),
-        onWithdraw: (agent) => this.#onLeave(agent),
-        onGone: (agent) => this.#onGone(agent),
+        status: () => this.#status.message(),
+        onReady: (agent, nonce) => this.#health.ready(agent, nonce),
+        onWithdraw: (agent) => this.#onGoodbye(agent),
+        onGone: (agent) => this.#onDisconnected(agent),
       });
     } catch (error) {
-      // A child's end is seen without a socket, and probes say when it answers; a sidecar has nothing else.
+      // init sees the end of a child without a socket, and probes show when it answers; a sidecar has no other way.
       if (error instanceof AlreadyRunningError || options.supervise === undefined) throw error;
       const fields = { event: 'no-control-socket', error: messageOf(error) } as const;
       log.warn('cannot open the control socket: judging the agent by probes alone', fields);
@@ -202,71 +200,50 @@ export class Service {
     }
   }
 
-  /** Whether the node's own queries reach the agent, as far as they should. */
-  async #isRedirected(): Promise<boolean> {
-    const { plan, edge } = this.#parts;
-    if (this.#reconciler.interception !== 'full') return true;
-    return (await Promise.all(plan.interceptedIps.map(edge.reachesAgent))).every(Boolean);
+  /** Acknowledged only after all query rules are gone, also those of an earlier withdrawal. */
+  async #onGoodbye(agent: object): Promise<void> {
+    this.#health.leave(agent);
+    await this.#interception.gone;
   }
 
-  /** Who is connected to an agent that hangs had better be told so by a reset than wait for an answer. */
-  async #forget(): Promise<void> {
+  #onDisconnected(agent: object): void {
+    if (this.#health.isReady(agent)) this.#parts.lifecycle.send('agent-lost');
+    this.#health.leave(agent);
+  }
+
+  /** A reset makes clients ask again at once; else they would wait for the agent that hangs. */
+  async #resetConnections(): Promise<void> {
     const { firewall, plan, options, system, log } = this.#parts;
     const [reset, forgotten] = await Promise.allSettled([
       resetConnections(system.run, plan.interceptedIps, options.port),
       firewall?.forget(),
     ]);
-    const failed = (what: string, reason: unknown): void =>
+    const fail = (what: string, reason: unknown): void =>
       log.warn(`cannot ${what}`, { event: 'connections-stay', error: messageOf(reason) });
     if (reset.status === 'fulfilled')
       log.info('reset the TCP connections to the unresponsive agent', { reset: reset.value });
-    else failed('reset the TCP connections to the unresponsive agent', reset.reason);
-    if (forgotten.status === 'rejected')
-      failed('empty the set of TCP connections', forgotten.reason);
+    else fail('reset the TCP connections to the unresponsive agent', reset.reason);
+    if (forgotten.status === 'rejected') fail('empty the set of TCP connections', forgotten.reason);
   }
 
-  async #count(): Promise<void> {
-    try {
-      this.#packets = await fallbackPackets(this.#parts.system.run);
-    } catch (error) {
-      const fields = { event: 'counters-unread', error: messageOf(error) } as const;
-      this.#parts.log.warn('cannot read the counters of the fallback', fields);
-    }
-    this.#tell();
+  /** Addresses and standing rules stay, so that clients are served until the next init. */
+  async #leave(): Promise<void> {
+    const { options, firewall, lifecycle, clock, log } = this.#parts;
+    const cause =
+      this.#signal === undefined
+        ? { agentExitCode: this.#child.exitCode }
+        : { signal: this.#signal };
+    log.info('stopping', cause);
+    this.#leaveBound = clock.after(LEAVE_BOUND_MS, () => lifecycle.send('withdrawal-late'));
+    // Rules that match only while the agent's socket is bound cannot outlive it.
+    const rest = options.skipTeardown ? 'socket-guarded' : 'none';
+    if (firewall !== undefined) await this.#interception.withdraw(rest);
+    lifecycle.send('withdrawn');
   }
 
-  #onChange(): void {
-    const state = this.#state();
-    this.#parts.endpoints?.use(state !== 'intercepting');
-    if (state === 'intercepting') this.#intercepted = true;
-    if (state !== this.#told) this.#parts.log.info('interception', { state });
-    this.#told = state;
-    this.#tell();
-  }
-
-  #tell(): void {
-    const status = this.#status();
-    const text = JSON.stringify(status);
-    if (text !== this.#sent) this.#control?.broadcast(status);
-    this.#sent = text;
-  }
-
-  #status(): InitMessage {
-    return {
-      type: 'status',
-      state: this.#state(),
-      backend: this.#parts.firewall?.name ?? 'none',
-      setupErrors: this.#reconciler.errors,
-      flaps: this.#watch.flaps,
-      probeFailures: this.#watch.probeFailures,
-      probePorts: this.#parts.options.probePorts,
-      fallback: { configured: this.#parts.fallback.readyIps.length > 0, packets: this.#packets },
-    };
-  }
-
-  #state(): InterceptionState {
-    if (this.#parts.firewall === undefined) return 'off';
-    if (this.#reconciler.interception === 'full') return 'intercepting';
-    return this.#intercepted ? 'withdrawn' : 'waiting';
+  async #close(): Promise<void> {
+    this.#leaveBound?.cancel();
+    await this.#control?.close();
+    this.#exit.resolve(this.#child.exitCode ?? 0);
   }
 }

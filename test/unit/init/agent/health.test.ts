@@ -1,42 +1,67 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { AgentWatch } from '../../../../init/agent/health.ts';
+import { AgentHealth } from '../../../../init/agent/health.ts';
 import type { Round } from '../../../../init/agent/probe.ts';
+import { type Actions, Lifecycle } from '../../../../init/control/lifecycle.ts';
+import { WANTING } from '../../../../init/control/machine.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 
 const REFUSED: Round = { silent: ['udp a', 'tcp a'], isRefused: true, names: new Set() };
 const HUNG: Round = { silent: ['udp a'], isRefused: false, names: new Set() };
 const answered = (name: string): Round => ({ silent: [], isRefused: true, names: new Set([name]) });
 
-function setup() {
+/** Health with the life of init, whose rules are installed at once. */
+function setup(probe?: () => Promise<Round>) {
   const clock = new FakeClock();
-  const node = { round: REFUSED, probes: 0, verdicts: [] as boolean[], wedges: 0 };
-  const watch = new AgentWatch({
+  const node = { round: REFUSED, probes: 0, verdicts: [] as boolean[], hangs: 0, answered: 0 };
+  const lifecycle = new Lifecycle();
+  const health = new AgentHealth({
     clock,
-    probe: async () => {
-      node.probes++;
-      return node.round;
+    probe:
+      probe ??
+      (async () => {
+        node.probes++;
+        return node.round;
+      }),
+    isIntercepting: () => WANTING.has(lifecycle.state),
+    send: (event) => {
+      if (event === 'agent-answered') node.answered++;
+      lifecycle.send(event);
     },
-    onVerdict: async (answers) => void node.verdicts.push(answers),
-    onWedge: () => void node.wedges++,
   });
-  watch.start();
-  return { clock, node, watch };
+  const none = (): void => undefined;
+  const actions: Actions = {
+    ...{ watch: none, reinstall: none, reconcile: none, 'report-killed': none, leave: none },
+    ...{ 'await-recovery': none, 'restart-agent': none, 'stop-watching': none, exit: none },
+    ...{ 'stop-agent': none, 'reset-connections': none },
+    intercept: () => {
+      node.verdicts.push(true);
+      lifecycle.send('rules-installed');
+    },
+    withdraw: () => void node.verdicts.push(false),
+    distrust: () => {
+      node.hangs++;
+      health.holdOff();
+    },
+  };
+  lifecycle.start(actions, none);
+  health.start();
+  return { clock, node, health, lifecycle };
 }
 
 /** An agent that said it is ready, was believed, and hangs. */
-async function wedged() {
+async function hung() {
   const all = setup();
   const agent = {};
   all.node.round = answered('me');
-  all.watch.ready(agent, 'me');
+  all.health.ready(agent, 'me');
   await all.clock.advance(0);
   all.node.round = HUNG;
   await all.clock.advance(750);
   return { ...all, agent };
 }
 
-describe('watch over the agent', () => {
+describe('health of the agent', () => {
   it('without a word from an agent, an answered round means yes', async () => {
     const { clock, node } = setup();
     await clock.advance(5_000);
@@ -62,9 +87,9 @@ describe('watch over the agent', () => {
   });
 
   it('ready counts once a round brings its nonce, not that of another', async () => {
-    const { clock, node, watch } = setup();
+    const { clock, node, health } = setup();
     node.round = answered('another');
-    watch.ready({}, 'mine');
+    health.ready({}, 'mine');
     await clock.advance(3_000);
     assert.deepEqual(node.verdicts, []);
     node.round = answered('mine');
@@ -76,14 +101,14 @@ describe('watch over the agent', () => {
   });
 
   it('an agent that hangs is withdrawn within a second of rounds and counted as a flap', async () => {
-    const { node, watch } = await wedged();
+    const { node, health } = await hung();
     assert.deepEqual(node.verdicts, [true, false]);
-    assert.deepEqual([watch.flaps, watch.probeFailures, node.wedges], [1, 3, 1]);
-    assert.equal(watch.answers, false);
+    assert.deepEqual([node.hangs, health.probeFailures], [1, 3]);
+    assert.deepEqual(health.silent, ['udp a']);
   });
 
   it('comes back after a minute and eight good rounds, not before', async () => {
-    const { clock, node } = await wedged();
+    const { clock, node } = await hung();
     node.round = answered('me');
     await clock.advance(59_000);
     assert.deepEqual(node.verdicts, [true, false]);
@@ -97,10 +122,10 @@ describe('watch over the agent', () => {
   });
 
   it('a new agent after one that hung waits for the minute, too', async () => {
-    const { clock, node, watch, agent } = await wedged();
-    await watch.leave(agent);
+    const { clock, node, health, agent } = await hung();
+    health.leave(agent);
     node.round = answered('new');
-    watch.ready({}, 'new');
+    health.ready({}, 'new');
     await clock.advance(50_000);
     assert.deepEqual(node.verdicts, [true, false]);
     await clock.advance(12_000);
@@ -108,7 +133,7 @@ describe('watch over the agent', () => {
   });
 
   it('an agent that nobody listens for is gone, not hung: no flap, no waiting', async () => {
-    const { clock, node, watch } = setup();
+    const { clock, node } = setup();
     node.round = answered('x');
     await clock.advance(1_000);
     node.round = REFUSED;
@@ -116,64 +141,66 @@ describe('watch over the agent', () => {
     node.round = answered('x');
     await clock.advance(1_000);
     assert.deepEqual(node.verdicts, [true, false, true]);
-    assert.deepEqual([watch.flaps, node.wedges], [0, 0]);
+    assert.equal(node.hangs, 0);
   });
 
   it('an agent that withdrew but still answers is not brought back', async () => {
-    const { clock, node, watch } = setup();
+    const { clock, node, health } = setup();
     const agent = {};
     node.round = answered('me');
-    watch.ready(agent, 'me');
+    health.ready(agent, 'me');
     await clock.advance(0);
-    await watch.leave(agent);
+    health.leave(agent);
     const { probes } = node;
     await clock.advance(60_000);
     assert.deepEqual(node.verdicts, [true, false]);
     assert.equal(node.probes, probes);
-    watch.ready(agent, 'me');
+    health.ready(agent, 'me');
     await clock.advance(0);
     assert.deepEqual(node.verdicts, [true, false, true]);
   });
 
   it('the last ready agent decides', async () => {
-    const { clock, node, watch } = setup();
+    const { clock, node, health } = setup();
     const [first, second] = [{}, {}];
     node.round = answered('2');
-    watch.ready(first, '1');
-    watch.ready(second, '2');
+    health.ready(first, '1');
+    health.ready(second, '2');
     await clock.advance(0);
-    assert.equal(watch.isReady(first), true);
-    await watch.leave(first);
-    await watch.leave(first);
-    assert.deepEqual([watch.isReady(first), watch.isReady(second)], [false, true]);
+    assert.equal(health.isReady(first), true);
+    health.leave(first);
+    health.leave(first);
+    assert.deepEqual([health.isReady(first), health.isReady(second)], [false, true]);
     assert.deepEqual(node.verdicts, [true]);
-    await watch.leave(second);
+    health.leave(second);
     assert.deepEqual(node.verdicts, [true, false]);
   });
 
   it('an answer that comes after the agent left changes nothing', async () => {
-    const clock = new FakeClock();
-    const verdicts: boolean[] = [];
     const { promise, resolve } = Promise.withResolvers<Round>();
-    const watch = new AgentWatch({
-      clock,
-      probe: () => promise,
-      onVerdict: async (answers) => void verdicts.push(answers),
-      onWedge: () => undefined,
-    });
+    const { clock, node, health } = setup(() => promise);
     const agent = {};
-    watch.ready(agent, 'x');
+    health.ready(agent, 'x');
     await clock.advance(0);
-    await watch.leave(agent);
+    health.leave(agent);
     resolve(answered('x'));
     await clock.advance(10_000);
-    assert.deepEqual(verdicts, []);
+    assert.deepEqual(node.verdicts, []);
+  });
+
+  it('an agent that answers in the hold-off is said to answer, not to be proven', async () => {
+    const { clock, node, lifecycle } = await hung();
+    assert.equal(lifecycle.state, 'hanging');
+    node.round = answered('me');
+    await clock.advance(250);
+    assert.equal(lifecycle.state, 'recovering');
+    assert.equal(node.answered, 1);
   });
 
   it('stopped, it leaves no timer', async () => {
-    const { clock, watch } = setup();
+    const { clock, health } = setup();
     await clock.advance(1_500);
-    watch.stop();
+    health.stop();
     assert.equal(clock.pendingTimers, 0);
   });
 });

@@ -7,11 +7,14 @@ import type { Round } from '../../../../init/agent/probe.ts';
 import type { ServiceEdge } from '../../../../init/control/edge.ts';
 import { FallbackReadiness } from '../../../../init/control/fallback-readiness.ts';
 import { KeptIps } from '../../../../init/control/kept-ips.ts';
+import { Lifecycle } from '../../../../init/control/lifecycle.ts';
+import type { State } from '../../../../init/control/machine.ts';
+import { Reconciler } from '../../../../init/control/reconciler.ts';
+import { lookAtNode } from '../../../../init/control/rule-state.ts';
 import { Service } from '../../../../init/control/service.ts';
 import type { Firewall } from '../../../../init/firewall/select.ts';
 import { initOptionsFrom } from '../../../../init/options.ts';
 import { planOf } from '../../../../init/plan/plan.ts';
-import { type RunEdge, run } from '../../../../init/run.ts';
 import { FakeClock, settle } from '../../../support/fake-clock.ts';
 import { fakeLog, fakeSystem, type Script } from '../fake-system.ts';
 
@@ -118,7 +121,7 @@ class FakeEdge {
     this.#cannotListen = cannotListen;
   }
 
-  readonly ofService: ServiceEdge = {
+  readonly edge: ServiceEdge = {
     listen: async (_path, _uid, _log, handlers) => {
       if (this.#cannotListen !== undefined) throw this.#cannotListen;
       this.handlers = handlers;
@@ -136,9 +139,6 @@ class FakeEdge {
     },
     probe: async () => this.node.round,
     reachesAgent: async () => true,
-  };
-
-  readonly ofRun: RunEdge = {
     signals: this.signals,
     startAgent: async (_args, socketPath) => {
       this.socketPaths.push(socketPath);
@@ -178,21 +178,34 @@ export async function startFakeInit(given: FakeInitOptions = {}) {
   const { system, calls } = fakeSystem(fakePrograms(localIps));
   const { log, lines } = fakeLog();
   const parts = { options, plan, system, clock, log };
-  const service = new Service({
-    ...parts,
-    firewall: options.setupRules ? fakeFirewall(node, isOwner) : undefined,
-    fallback: new FallbackReadiness({
-      ...{ possible: plan.fallback, isServed: async () => true, obstacle: undefined },
-      ...{ endpoints: undefined, log },
-    }),
-    kept: new KeptIps({
-      ...{ ...parts, link: undefined },
-      standingIps: async () => [],
-    }),
-    leftovers: { watch: async () => undefined, stop: () => undefined },
-    ...{ endpoints: undefined, edge: edge.ofService },
+  const firewall = options.setupRules ? fakeFirewall(node, isOwner) : undefined;
+  const lifecycle = new Lifecycle();
+  const fallback = new FallbackReadiness({
+    ...{ possible: plan.fallback, isServed: async () => true, obstacle: undefined },
+    ...{ endpoints: undefined, log },
   });
-  const exited = run(service, { options, clock, log, edge: edge.ofRun });
+  const kept = new KeptIps({
+    ...{ ...parts, link: undefined },
+    standingIps: async () => [],
+  });
+  const reconciler = new Reconciler({
+    ...{
+      link: undefined,
+      firewall,
+      plan,
+      look: () => lookAtNode({ firewall, fallback, kept }),
+      clock,
+      log,
+      syncIntervalMs: 60_000,
+    },
+    onChange: () => service.onRules(),
+  });
+  const service = new Service({
+    ...{ ...parts, lifecycle, firewall, reconciler, fallback, kept, endpoints: undefined },
+    takeover: { watch: async () => undefined, stop: () => undefined },
+    edge: edge.edge,
+  });
+  const exited = service.run();
   let code: number | undefined;
   void exited.then(
     (ended) => {
@@ -208,6 +221,7 @@ export async function startFakeInit(given: FakeInitOptions = {}) {
     /** The newest status that agents were sent. */
     status,
     state: () => status()?.state,
+    phase: (): State => lifecycle.state,
     code: () => code,
     isMonitoring: () => edge.isMonitoring,
     /** Another program has removed rules. */
@@ -217,7 +231,7 @@ export async function startFakeInit(given: FakeInitOptions = {}) {
       await settle();
     },
     loseOwner: async () => {
-      service.onOwnerLost();
+      lifecycle.send('owner-ended');
       await settle();
     },
     signal: async (name: 'SIGTERM' | 'SIGINT' | 'SIGUSR1') => {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { InterceptionSwitch } from '../../../../init/control/interception.ts';
+import { InterceptionController } from '../../../../init/control/interception.ts';
 import type { Interception } from '../../../../init/plan/desired-rules.ts';
 
-/** A switch whose steps end when the test says so: `finish('release')`. */
+/** A controller whose steps end when the test says so: `finish('release')`. */
 function setup(dropsAtOnce: boolean) {
   const steps: string[] = [];
   const pending = new Map<string, () => void>();
@@ -24,7 +24,7 @@ function setup(dropsAtOnce: boolean) {
     pending.get(name)?.();
     await settled();
   };
-  return { steps, finish, switched: new InterceptionSwitch(reconciler, dropsAtOnce) };
+  return { steps, finish, controller: new InterceptionController(reconciler, dropsAtOnce) };
 }
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -33,13 +33,13 @@ async function isDone(promise: Promise<unknown>): Promise<boolean> {
   return Promise.race([promise.then(() => true), settled().then(() => false)]);
 }
 
-describe('the switch of interception', () => {
-  it('what the kernel drops at a word is gone with the release, the rest follows', async () => {
-    const { steps, finish, switched } = setup(true);
-    const off = switched.off();
-    assert.equal(await isDone(switched.gone), false);
+describe('interception controller', () => {
+  it('what the kernel drops without a pass is gone with the release, the rest follows', async () => {
+    const { steps, finish, controller } = setup(true);
+    const off = controller.withdraw();
+    assert.equal(await isDone(controller.gone), false);
     await finish('release');
-    assert.equal(await isDone(switched.gone), true);
+    assert.equal(await isDone(controller.gone), true);
     assert.equal(await isDone(off), false);
     await finish('none');
     assert.equal(await isDone(off), true);
@@ -47,28 +47,28 @@ describe('the switch of interception', () => {
   });
 
   it('where rules go with a pass only, nothing is gone before it', async () => {
-    const { steps, finish, switched } = setup(false);
-    void switched.off('socket-guarded');
+    const { steps, finish, controller } = setup(false);
+    void controller.withdraw('socket-guarded');
     await finish('release');
-    assert.equal(await isDone(switched.gone), false);
+    assert.equal(await isDone(controller.gone), false);
     await finish('socket-guarded');
-    assert.equal(await isDone(switched.gone), true);
+    assert.equal(await isDone(controller.gone), true);
     assert.deepEqual(steps, ['release', 'socket-guarded']);
   });
 
   it('a release that ends after interception was wanted again does not end it', async () => {
-    const { steps, finish, switched } = setup(true);
-    void switched.off();
-    void switched.on();
+    const { steps, finish, controller } = setup(true);
+    void controller.withdraw();
+    void controller.install();
     await finish('release');
     assert.deepEqual(steps, ['release', 'full']);
   });
 
-  it('who comes while it is taken away waits until it is gone', async () => {
-    const { finish, switched } = setup(true);
-    assert.equal(await isDone(switched.gone), true);
-    void switched.off();
-    const { gone } = switched;
+  it('an agent that comes during a withdrawal waits until it is done', async () => {
+    const { finish, controller } = setup(true);
+    assert.equal(await isDone(controller.gone), true);
+    void controller.withdraw();
+    const { gone } = controller;
     assert.equal(await isDone(gone), false);
     await finish('release');
     assert.equal(await isDone(gone), true);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { AlreadyRunningError } from '../../../init/agent/control-socket.ts';
-import { answered, HUNG, intercepting, startFakeInit } from './control/fake-init.ts';
+import { AlreadyRunningError } from '../../../../init/agent/control-socket.ts';
+import { answered, HUNG, intercepting, startFakeInit } from './fake-init.ts';
 
 const DROP_IN = { argv: ['--supervise', '--', '-localip', '169.254.20.10'] };
 
@@ -85,6 +85,18 @@ describe('a run of init', () => {
     node.round = answered('me');
     await clock.advance(30_000);
     assert.deepEqual(children[0]?.signals, []);
+  });
+
+  it('as parent: an agent that hangs once more before it is trusted again is restarted, too', async () => {
+    const { node, clock, children, phase } = await intercepting(DROP_IN);
+    node.round = HUNG;
+    await clock.advance(1_000);
+    node.round = answered('me');
+    await clock.advance(20_000);
+    assert.equal(phase(), 'recovering');
+    node.round = HUNG;
+    await clock.advance(3_500);
+    assert.deepEqual(children[0]?.signals, ['SIGKILL']);
   });
 
   it('as sidecar: an agent that hangs is left to its liveness probe', async () => {

@@ -30,21 +30,21 @@ export function isNodeLocal({ rules }: Pick<Facts, 'rules'>, address: string): b
 export function answers(facts: Facts): Finding {
   const id = 'answers';
   const byAddress = facts.localIps.map((address) => ({ address, by: whoServes(facts, address) }));
-  const says = byAddress.map(({ address, by }) => `${address}: ${by}`).join('\n');
+  const message = byAddress.map(({ address, by }) => `${address}: ${by}`).join('\n');
   if (byAddress.length === 0) {
     const remedy = 'is nodens installed here? kubectl get pods -A -o wide -l k8s-app=nodens';
-    return { id, verdict: 'bad', says: 'no address of nodens is known', remedy };
+    return { id, verdict: 'fail', message: 'no address of nodens is known', remedy };
   }
   if (byAddress.some(({ by }) => by === 'no server')) {
-    const remedy = 'pods that ask there have no DNS: the lines below marked BAD say why';
-    return { id, verdict: 'bad', says, remedy };
+    const remedy = 'pods that ask there have no DNS: the lines below marked FAIL say why';
+    return { id, verdict: 'fail', message, remedy };
   }
   if (byAddress.some(({ by }) => by !== 'nodens')) {
     const remedy =
       'pods have DNS, but not from the cache: is the agent running, does its log say why not?';
-    return { id, verdict: 'warn', says, remedy };
+    return { id, verdict: 'warn', message, remedy };
   }
-  return { id, verdict: 'ok', says };
+  return { id, verdict: 'ok', message };
 }
 
 function whoServes(facts: Facts, address: string): Who {
@@ -66,17 +66,17 @@ export function agents({ local }: Facts): Finding {
     const remedy = silent.some(({ reply }) => 'error' in reply && reply.error === 'timeout')
       ? 'it hangs or packets are dropped: see its log, and the lines on rules and queues here'
       : 'nothing listens there: kubectl describe pod says why its container ended (a refused Corefile?); can it bind?';
-    return { id, verdict: 'bad', says: `no answer on ${silent.map(where).join(', ')}`, remedy };
+    return { id, verdict: 'fail', message: `no answer on ${silent.map(where).join(', ')}`, remedy };
   }
   const others = local.filter(({ reply }) => who(reply) === 'another server');
   if (others.length > 0) {
-    const says = `answered on ${others.map(where).join(', ')}, but not by nodens`;
+    const message = `answered on ${others.map(where).join(', ')}, but not by nodens`;
     const remedy =
       'kube-dns serves by the fallback, or another DNS server has the address: start nodens, or stop the other';
-    return { id, verdict: 'warn', says, remedy };
+    return { id, verdict: 'warn', message, remedy };
   }
-  const says = `answers on ${local.map(where).join(', ') || 'no address'}`;
-  return { id, verdict: local.length > 0 ? 'ok' : 'bad', says };
+  const message = `answers on ${local.map(where).join(', ') || 'no address'}`;
+  return { id, verdict: local.length > 0 ? 'ok' : 'fail', message };
 }
 
 function where({ address, transport, reply }: LocalReply): string {
@@ -93,19 +93,23 @@ export function fallback(facts: Pick<Facts, 'rules' | 'localIps'>): Finding {
   const families = familiesOf(ownRuleIds(ownText(rules.value)), 'fallback-', 'direct-');
   const without = linkLocal.filter((ip) => !families.includes(familyOf(ip) ?? 4));
   if (linkLocal.length === 0) {
-    return { id, verdict: 'ok', says: "none needed: kube-proxy's rules are behind every local IP" };
+    return {
+      id,
+      verdict: 'ok',
+      message: "none needed: kube-proxy's rules are behind every local IP",
+    };
   }
   if (without.length === 0) {
     return {
       id,
       verdict: 'ok',
-      says: `${linkLocal.join(', ')} goes to kube-dns while nodens does not answer`,
+      message: `${linkLocal.join(', ')} goes to kube-dns while nodens does not answer`,
     };
   }
   return {
     id,
     verdict: 'warn',
-    says: `none for ${without.join(', ')}: pods that ask there have no DNS while nodens is down`,
+    message: `none for ${without.join(', ')}: pods that ask there have no DNS while nodens is down`,
     remedy: 'name the ClusterIP of kube-dns to init: --clusterdns; its log says why there is none',
   };
 }
@@ -118,9 +122,10 @@ export function corefile({ isConfigValid }: Pick<Facts, 'isConfigValid'>): Findi
       "is the agent running? Where the Corefile's prometheus lines name another address: --metrics ADDR:PORT";
     return unseen(id, { ...isConfigValid, remedy });
   }
-  if (isConfigValid.value) return { id, verdict: 'ok', says: 'what is on disk is what is served' };
-  const says = 'what is on disk is refused: the one before is served until the next start';
+  if (isConfigValid.value)
+    return { id, verdict: 'ok', message: 'what is on disk is what is served' };
+  const message = 'what is on disk is refused: the one before is served until the next start';
   const remedy =
     "the agent's log names file, line and reason; `nodens check` in its container does, too (kubectl exec)";
-  return { id, verdict: 'bad', says, remedy };
+  return { id, verdict: 'fail', message, remedy };
 }

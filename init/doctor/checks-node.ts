@@ -16,13 +16,13 @@ export function resolvConf({ resolvConf: text }: Facts): Finding {
   const servers = nameserversIn(text.value);
   if (servers.length === 0) {
     const remedy = "the kubelet's resolv.conf names no server: set one on the node";
-    return { id, verdict: 'bad', says: 'no nameserver', remedy };
+    return { id, verdict: 'fail', message: 'no nameserver', remedy };
   }
   if (servers.length > MAX_NAMESERVERS) {
-    const says = `${servers.length} nameservers: C libraries use the first ${MAX_NAMESERVERS}`;
-    return { id, verdict: 'warn', says, remedy: 'keep three' };
+    const message = `${servers.length} nameservers: C libraries use the first ${MAX_NAMESERVERS}`;
+    return { id, verdict: 'warn', message, remedy: 'keep three' };
   }
-  return { id, verdict: 'ok', says: servers.join(', ') };
+  return { id, verdict: 'ok', message: servers.join(', ') };
 }
 
 /** Names that nodens sends to a resolver must not come back to it. */
@@ -32,19 +32,19 @@ export function loops({ resolvConf: text, localIps }: Facts): Finding {
   const servers = nameserversIn(text.value);
   const own = servers.filter((server) => localIps.includes(server));
   if (own.length > 0) {
-    const says = `resolv.conf names ${own.join(', ')}, where nodens itself answers`;
+    const message = `resolv.conf names ${own.join(', ')}, where nodens itself answers`;
     const remedy =
       "give the node its real resolvers (kubelet's --resolv-conf), or name them in the Corefile";
-    return { id, verdict: 'bad', says, remedy };
+    return { id, verdict: 'fail', message, remedy };
   }
   const stubs = servers.filter((server) => /^127\.|^::1$/.test(server));
   if (stubs.length > 0) {
-    const says = `resolv.conf names ${stubs.join(', ')}, a stub on the node that may itself ask nodens`;
+    const message = `resolv.conf names ${stubs.join(', ')}, a stub on the node that may itself ask nodens`;
     const remedy =
       'point the kubelet at the real ones: --resolv-conf=/run/systemd/resolve/resolv.conf';
-    return { id, verdict: 'warn', says, remedy };
+    return { id, verdict: 'warn', message, remedy };
   }
-  return { id, verdict: 'ok', says: 'no upstream leads back to nodens' };
+  return { id, verdict: 'ok', message: 'no upstream leads back to nodens' };
 }
 
 export function conntrack({ conntrack: tracked }: Facts): Finding {
@@ -52,17 +52,17 @@ export function conntrack({ conntrack: tracked }: Facts): Finding {
   if (!isSeen(tracked)) return unseen(id, tracked);
   const { count, max, insertFailed, drop } = tracked.value;
   const share = count / max;
-  const says = `${count} of ${max} entries, ${insertFailed} insert_failed, ${drop} drop since boot`;
+  const message = `${count} of ${max} entries, ${insertFailed} insert_failed, ${drop} drop since boot`;
   if (share >= FILLING) {
     const remedy = 'raise net.netfilter.nf_conntrack_max (kube-proxy: --conntrack-max-per-core)';
-    return { id, verdict: share >= FULL ? 'bad' : 'warn', says, remedy };
+    return { id, verdict: share >= FULL ? 'fail' : 'warn', message, remedy };
   }
   if (insertFailed + drop > 0) {
     const remedy =
       'flows were lost to races or a full table; what nodens intercepts is not tracked: compare again later';
-    return { id, verdict: 'warn', says, remedy };
+    return { id, verdict: 'warn', message, remedy };
   }
-  return { id, verdict: 'ok', says };
+  return { id, verdict: 'ok', message };
 }
 
 export function queues({ sockets, localIps, port }: Facts): Finding {
@@ -71,17 +71,17 @@ export function queues({ sockets, localIps, port }: Facts): Finding {
   const ours = sockets.value.filter((one) => one.port === port && localIps.includes(one.address));
   const sum = (key: 'drops' | 'waitingBytes'): number =>
     ours.reduce((total, one) => total + one[key], 0);
-  const says = `${ours.length} UDP sockets, ${sum('drops')} datagrams dropped, ${sum('waitingBytes')} bytes waiting`;
+  const message = `${ours.length} UDP sockets, ${sum('drops')} datagrams dropped, ${sum('waitingBytes')} bytes waiting`;
   if (ours.length === 0) {
     const remedy = 'no socket on the local IPs: the agent is down or has not bound yet';
-    return { id, verdict: 'warn', says, remedy };
+    return { id, verdict: 'warn', message, remedy };
   }
   if (sum('drops') > 0) {
     const remedy =
       'the agent got too little CPU for the load: raise its request, or net.core.rmem_max';
-    return { id, verdict: 'warn', says, remedy };
+    return { id, verdict: 'warn', message, remedy };
   }
-  return { id, verdict: 'ok', says };
+  return { id, verdict: 'ok', message };
 }
 
 export function kubeProxy({ rules, links, localIps }: Facts): Finding {
@@ -91,17 +91,22 @@ export function kubeProxy({ rules, links, localIps }: Facts): Finding {
   const modes = proxyModes(rules.value);
   if (links.value.includes('kube-ipvs0')) {
     const vips = localIps.filter((ip) => !isLinkLocal(ip));
-    if (vips.length === 0) return { id, verdict: 'ok', says: 'IPVS' };
-    const says = `IPVS has the VIP on kube-ipvs0, and nodens is told to answer on ${vips.join(', ')}`;
-    return { id, verdict: 'bad', says, remedy: 'use the overlay ipvs: link-local addresses only' };
+    if (vips.length === 0) return { id, verdict: 'ok', message: 'IPVS' };
+    const message = `IPVS has the VIP on kube-ipvs0, and nodens is told to answer on ${vips.join(', ')}`;
+    return {
+      id,
+      verdict: 'fail',
+      message,
+      remedy: 'use the overlay ipvs: link-local addresses only',
+    };
   }
-  if (modes.length > 0) return { id, verdict: 'ok', says: modes.join(' and ') };
+  if (modes.length > 0) return { id, verdict: 'ok', message: modes.join(' and ') };
   const bpf = links.value.find((name) => /^(cilium_|bpf\w+\.cali|cali)/.test(name));
-  const says =
+  const message =
     bpf === undefined ? 'no rules of kube-proxy' : `none; link ${bpf}: an eBPF data path`;
   const remedy =
     bpf === undefined
       ? 'nothing serves the VIP while nodens does not: is kube-proxy running?'
       : 'such data paths decide before netfilter: see docs/environments.md for what works there';
-  return { id, verdict: 'warn', says, remedy };
+  return { id, verdict: 'warn', message, remedy };
 }

@@ -24,14 +24,14 @@ export function interception(facts: Pick<Facts, 'rules' | 'localIps'>): Finding 
   const left = localIps.filter((ip) => !led.includes(familyOf(ip) ?? 4));
   if (has('query-pod') && has('reply')) {
     const host = has('query-host') ? 'pods and the host' : 'pods only';
-    const says = `${ids.length} rules by ${by}: ${host}, ${led.map((family) => `IPv${family}`).join(' and ')}`;
-    if (left.length === 0) return { id, verdict: 'ok', says };
+    const message = `${ids.length} rules by ${by}: ${host}, ${led.map((family) => `IPv${family}`).join(' and ')}`;
+    if (left.length === 0) return { id, verdict: 'ok', message };
     const remedy = 'init says in its log what it could not set up for that family';
-    return { id, verdict: 'warn', says: `${says}; not ${left.join(', ')}`, remedy };
+    return { id, verdict: 'warn', message: `${message}; not ${left.join(', ')}`, remedy };
   }
   if (has('query-')) {
-    const says = 'query rules without reply rules: late answers capture sockets in conntrack';
-    return { id, verdict: 'bad', says, remedy: 'init puts them back: is it running?' };
+    const message = 'query rules without reply rules: late answers capture sockets in conntrack';
+    return { id, verdict: 'fail', message, remedy: 'init puts them back: is it running?' };
   }
   const state =
     ids.length === 0 ? 'no rules of nodens' : `withdrawn (${ids.length} standing rules by ${by})`;
@@ -39,7 +39,7 @@ export function interception(facts: Pick<Facts, 'rules' | 'localIps'>): Finding 
   return {
     id,
     verdict: vips.length > 0 || ids.length === 0 ? 'warn' : 'ok',
-    says: `${state}: ${vips.length > 0 ? `kube-dns serves ${vips.join(', ')}` : 'packets are tracked'}`,
+    message: `${state}: ${vips.length > 0 ? `kube-dns serves ${vips.join(', ')}` : 'packets are tracked'}`,
     remedy: 'init intercepts when the agent answers its probes: see the log of init',
   };
 }
@@ -58,15 +58,15 @@ export function leftovers({ rules, addresses, local, leftIps }: Facts): Finding 
     return {
       id,
       verdict: 'ok',
-      says: `nothing of node-local-dns${leftIps.length > 0 ? earlier : ''}`,
+      message: `nothing of node-local-dns${leftIps.length > 0 ? earlier : ''}`,
     };
   }
   const isServed = local.length > 0 && local.every(({ reply }) => who(reply) !== 'no server');
   const effect = isServed ? '' : ', and no server answers: queries are lost';
   return {
     id,
-    verdict: isServed ? 'warn' : 'bad',
-    says: `node-local-dns: ${lines.length} rules, ${links.length} addresses${effect}`,
+    verdict: isServed ? 'warn' : 'fail',
+    message: `node-local-dns: ${lines.length} rules, ${links.length} addresses${effect}`,
     remedy:
       'a running nodens init takes over from one that is dead, and leaves one that lives alone: see its log; ' +
       'without init: nodens init --cleanup',
@@ -84,7 +84,7 @@ export function foreign({ rules }: Facts): Finding {
 export function policies({ rules }: Facts): Finding {
   return listed('policies', rules, droppingChains, {
     none: 'no policy drops queries or answers',
-    verdict: 'bad',
+    verdict: 'fail',
     remedy: 'these policies drop and no rule accepts port 53: init adds such rules, is it running?',
   });
 }
@@ -95,12 +95,12 @@ function listed(
   id: string,
   rules: Facts['rules'],
   find: (rules: Rules) => string[],
-  words: { none: string; verdict: 'warn' | 'bad'; remedy: string },
+  words: { none: string; verdict: 'warn' | 'fail'; remedy: string },
 ): Finding {
   if (!isSeen(rules)) return unseen(id, rules);
   const found = find(rules.value);
-  if (found.length === 0) return { id, verdict: 'ok', says: words.none };
+  if (found.length === 0) return { id, verdict: 'ok', message: words.none };
   const more = found.length > SHOWN ? [`and ${found.length - SHOWN} more`] : [];
-  const says = [...found.slice(0, SHOWN), ...more].join('\n');
-  return { id, verdict: words.verdict, says, remedy: words.remedy };
+  const message = [...found.slice(0, SHOWN), ...more].join('\n');
+  return { id, verdict: words.verdict, message, remedy: words.remedy };
 }

@@ -18,7 +18,7 @@ export function kubeDns({ upstreams, kubeDns: servers, rules }: Facts): Finding 
     return {
       id,
       verdict: 'unseen',
-      says: 'not asked: a ClusterIP of it that nodens does not answer on is not known',
+      message: 'not asked: a ClusterIP of it that nodens does not answer on is not known',
       remedy: 'name the ClusterIP of nodens-upstream: --kubedns IP',
     };
   }
@@ -29,10 +29,10 @@ export function kubeDns({ upstreams, kubeDns: servers, rules }: Facts): Finding 
       (server) => isSeen(rules) && hasNoEndpoints(rules.value, server),
     );
     const why = unserved.length > 0 ? `: no endpoints behind ${unserved.join(', ')}` : '';
-    const says = `${asked.map(describe).join(', ')}${why}`;
-    const verdict = refusing.length === servers.length ? 'bad' : 'warn';
+    const message = `${asked.map(describe).join(', ')}${why}`;
+    const verdict = refusing.length === servers.length ? 'fail' : 'warn';
     const remedy = unserved.length > 0 ? NO_ENDPOINTS : `${NO_ENDPOINTS} ${OR_A_POLICY}`;
-    return { id, verdict, says, remedy };
+    return { id, verdict, message, remedy };
   }
   return reachable(id, asked, {
     tcp: 'cluster names go over TCP: allow TCP 53 from the node to kube-dns (policies, security groups)',
@@ -44,7 +44,7 @@ export function resolvers({ upstreams }: Facts): Finding {
   const asked = upstreams.filter(({ role }) => role === 'resolver');
   if (asked.length === 0) {
     const remedy = 'names outside the cluster need a resolver in resolv.conf, or in the Corefile';
-    return { id: 'resolvers', verdict: 'warn', says: 'none to ask', remedy };
+    return { id: 'resolvers', verdict: 'warn', message: 'none to ask', remedy };
   }
   return reachable('resolvers', asked, {
     udp: 'names outside the cluster go over UDP: is the server up, is UDP 53 allowed from the node?',
@@ -75,12 +75,12 @@ function reachable(
   remedies: Readonly<Record<'udp' | 'tcp', string>>,
 ): Finding {
   const faults = asked.filter(({ reply }) => 'error' in reply || reply.rcode === SERVFAIL);
-  const says = asked.map(describe).join(', ');
-  if (faults.length === 0) return { id, verdict: 'ok', says };
+  const message = asked.map(describe).join(', ');
+  if (faults.length === 0) return { id, verdict: 'ok', message };
   const isUsable = asked.some((one) => !faults.includes(one) && one.transport !== SECOND[one.role]);
   const first = faults.find(({ role, transport }) => transport !== SECOND[role]) ?? faults[0];
   const remedy = remedies[first?.transport ?? 'udp'];
-  return { id, verdict: isUsable ? 'warn' : 'bad', says, remedy };
+  return { id, verdict: isUsable ? 'warn' : 'fail', message, remedy };
 }
 
 function describe({ server, transport, reply }: UpstreamReply): string {
@@ -97,7 +97,7 @@ export function clusterDomain({
   const id = 'cluster-domain';
   const { domain, isDomainTold, knowsKubernetes } = cluster;
   const name = `kubernetes.default.svc.${domain}`;
-  if (!knowsKubernetes) return { id, verdict: 'ok', says: `${domain}, not asked for ${name}` };
+  if (!knowsKubernetes) return { id, verdict: 'ok', message: `${domain}, not asked for ${name}` };
   const asked = upstreams.filter(({ role }) => role === 'kube-dns');
   const said = (rcode: number): string[] =>
     asked
@@ -105,27 +105,33 @@ export function clusterDomain({
       .map(({ server, transport }) => `${server}/${transport}`);
   const denied = said(NXDOMAIN);
   if (denied.length > 0) {
-    const says = `NXDOMAIN for ${name} from ${denied.join(', ')}`;
+    const message = `NXDOMAIN for ${name} from ${denied.join(', ')}`;
     const told =
       "set CLUSTER_DOMAIN to the cluster's domain (`search` in a pod's resolv.conf names it), and the upstream to its " +
       'kube-dns: the agent does not listen before; where kube-dns knows no such Service: --without-kubernetes-service';
     const guessed = "name the cluster's domain: --domain";
     return isDomainTold
-      ? { id, verdict: 'bad', says, remedy: told }
-      : { id, verdict: 'warn', says, remedy: guessed };
+      ? { id, verdict: 'fail', message, remedy: told }
+      : { id, verdict: 'warn', message, remedy: guessed };
   }
   if (said(NOERROR).length > 0)
-    return { id, verdict: 'ok', says: `${domain}: kube-dns knows ${name}` };
+    return { id, verdict: 'ok', message: `${domain}: kube-dns knows ${name}` };
   const remedy = 'see the line kube-dns';
-  return { id, verdict: 'unseen', says: `not seen: kube-dns did not answer for ${name}`, remedy };
+  return {
+    id,
+    verdict: 'unseen',
+    message: `not seen: kube-dns did not answer for ${name}`,
+    remedy,
+  };
 }
 
 export function clusterIp({ cluster, localIps }: Pick<Facts, 'cluster' | 'localIps'>): Finding {
   const id = 'cluster-ip';
   const { clusterIps: asked, kubeDnsService: serviceHost } = cluster;
   const fault = clusterIpFault({ localIps, asked, serviceHost });
-  if (fault !== undefined) return { id, verdict: 'warn', says: fault, remedy: CLUSTER_IP_REMEDY };
-  const says =
+  if (fault !== undefined)
+    return { id, verdict: 'warn', message: fault, remedy: CLUSTER_IP_REMEDY };
+  const message =
     serviceHost ?? 'not known here: KUBE_DNS_SERVICE_HOST is set in the namespace of kube-dns only';
-  return { id, verdict: 'ok', says };
+  return { id, verdict: 'ok', message };
 }

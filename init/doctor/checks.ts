@@ -35,29 +35,35 @@ function addresses({ localIps, addresses: present }: Facts): Finding {
   const id = 'addresses';
   if (!isSeen(present)) return unseen(id, present);
   if (localIps.length === 0) {
-    const says = 'no local IP of nodens on this node';
-    return { id, verdict: 'bad', says, remedy: 'start nodens here, or name them: --localip IP,…' };
+    const message = 'no local IP of nodens on this node';
+    return {
+      id,
+      verdict: 'fail',
+      message,
+      remedy: 'start nodens here, or name them: --localip IP,…',
+    };
   }
   const missing = localIps.filter((ip) => !present.value.some(({ address }) => address === ip));
   if (missing.length > 0) {
-    const says = `${missing.join(', ')} not on the node`;
+    const message = `${missing.join(', ')} not on the node`;
     const remedy = "init puts them there and keeps them: see its log for 'set-up failed'";
-    return { id, verdict: 'bad', says, remedy };
+    return { id, verdict: 'fail', message, remedy };
   }
   const ours = present.value.filter(({ address }) => localIps.includes(address));
   const exposed = ours.filter(({ scope, deprecated }) => scope === 'global' && !deprecated);
   if (exposed.length > 0) {
     const where = exposed.map(({ address, link }) => `${address} on ${link}`).join(', ');
-    const says = `${where} may become a source address of the node`;
+    const message = `${where} may become a source address of the node`;
     const remedy = 'let init put it on: it uses scope host (v6: preferred_lft 0)';
-    return { id, verdict: 'warn', says, remedy };
+    return { id, verdict: 'warn', message, remedy };
   }
-  const says = ours.map(({ address, link }) => `${address} on ${link}`).join(', ');
-  return { id, verdict: 'ok', says };
+  const message = ours.map(({ address, link }) => `${address} on ${link}`).join(', ');
+  return { id, verdict: 'ok', message };
 }
 
 function networkPolicy({ localIps, kubeDns: upstream }: Facts): Finding {
   const targets = [...localIps, ...upstream.map((ip) => `${ip} (kube-dns)`)].join(', ');
-  const says = `where policies limit egress, pods need port 53 UDP and TCP to ${targets || 'the local IPs'} and kube-dns's pods`;
-  return { id: 'network-policy', verdict: 'ok', says };
+  const where = targets || 'the local IPs';
+  const message = `where policies limit egress, pods need port 53 UDP and TCP to ${where} and kube-dns's pods`;
+  return { id: 'network-policy', verdict: 'ok', message };
 }

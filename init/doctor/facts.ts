@@ -98,13 +98,13 @@ export interface Facts {
   readonly sockets: Seen<readonly UdpSocket[]>;
 }
 
-export type Verdict = 'ok' | 'warn' | 'bad' | 'unseen';
+export type Verdict = 'ok' | 'warn' | 'fail' | 'unseen';
 
 /** One line of the doctor's screen. */
 export interface Finding {
   readonly id: string;
   readonly verdict: Verdict;
-  readonly says: string;
+  readonly message: string;
   /** What to do; undefined where nothing is to be done. */
   readonly remedy?: string;
 }

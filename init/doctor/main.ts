@@ -6,7 +6,7 @@ import { makeAsk } from './ask.ts';
 import { examine } from './checks.ts';
 import { gather } from './gather.ts';
 import { doctorOptionsFrom, helpText, USAGE } from './options.ts';
-import { exitCodeOf, screen } from './report.ts';
+import { exitCodeOf, jsonOf, screen } from './report.ts';
 
 /** Resolves to the exit code: 0 all is well, 1 something is odd or was not seen, 2 broken or wrong usage. */
 export async function doctor(argv: readonly string[]): Promise<number> {
@@ -18,7 +18,7 @@ export async function doctor(argv: readonly string[]): Promise<number> {
     const options = doctorOptionsFrom(argv, process.env);
     const facts = await gather(options, realSystem, makeAsk(systemClock));
     const findings = examine(facts);
-    const text = options.isJson ? JSON.stringify({ findings, facts }, null, 2) : screen(findings);
+    const text = options.isJson ? jsonOf(findings, facts) : screen(findings);
     process.stdout.write(`${text}\n`);
     return exitCodeOf(findings);
   } catch (error) {

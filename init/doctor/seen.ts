@@ -15,7 +15,7 @@ export function unseen(
   return {
     id,
     verdict: 'unseen',
-    says: `not seen: ${reason}`,
+    message: `not seen: ${reason}`,
     remedy,
   };
 }

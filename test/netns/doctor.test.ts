@@ -39,7 +39,7 @@ function line({ findings }: Report, id: string): Finding {
 }
 
 const odd = ({ findings }: Report): string[] =>
-  findings.filter(({ verdict }) => verdict !== 'ok').map(({ id, says }) => `${id}: ${says}`);
+  findings.filter(({ verdict }) => verdict !== 'ok').map(({ id, message }) => `${id}: ${message}`);
 
 interface Damage {
   readonly what: string;
@@ -75,7 +75,7 @@ const DAMAGES: readonly Damage[] = [
     ),
   },
   {
-    ...{ what: 'kube-dns out of reach over TCP', id: 'kube-dns', verdict: 'bad' },
+    ...{ what: 'kube-dns out of reach over TCP', id: 'kube-dns', verdict: 'fail' },
     flags: () => ['--kubedns', V4.upstreamVip],
     harm: nft(
       `table inet block { chain c { type filter hook output priority 10; ip daddr { ${V4.backends.join(', ')} } tcp dport 53 reject with tcp reset; }; }`,
@@ -83,11 +83,11 @@ const DAMAGES: readonly Damage[] = [
     ),
   },
   {
-    ...{ what: 'no resolver that answers', id: 'resolvers', verdict: 'bad' },
+    ...{ what: 'no resolver that answers', id: 'resolvers', verdict: 'fail' },
     ...resolvers(`nameserver ${V4.backends[0].replace(/\d+$/, '99')}\n`),
   },
-  { what: 'no resolver', id: 'resolv.conf', verdict: 'bad', ...resolvers('search a.test\n') },
-  { what: 'a loop', id: 'loops', verdict: 'bad', ...resolvers(`nameserver ${V4.local}\n`) },
+  { what: 'no resolver', id: 'resolv.conf', verdict: 'fail', ...resolvers('search a.test\n') },
+  { what: 'a loop', id: 'loops', verdict: 'fail', ...resolvers(`nameserver ${V4.local}\n`) },
   {
     ...{ what: 'leftovers of node-local-dns', id: 'leftovers', verdict: 'warn' },
     harm: nft(
@@ -113,12 +113,12 @@ describeSites('the doctor at a node that is well', (proxy) => {
         const mend = await harm(site);
         const [, report] = await examined(site, ...(flags?.(site.cluster.runDir) ?? []));
         const found = line(report, id);
-        assert.equal(found.verdict, verdict, `${what}: ${found.says}`);
+        assert.equal(found.verdict, verdict, `${what}: ${found.message}`);
         assert.ok(found.remedy !== undefined, what);
         await mend();
       }
       assert.deepEqual(odd((await examined(site))[1]), []);
-      assert.equal(line(healthy, 'kube-proxy').says, proxy === 'nft' ? 'nftables' : 'iptables');
+      assert.equal(line(healthy, 'kube-proxy').message, proxy === 'nft' ? 'nftables' : 'iptables');
     }));
 });
 
@@ -133,19 +133,19 @@ describeSites('the doctor', () => {
       });
       const [code, report] = await examined(site);
       assert.equal(line(report, 'agent').verdict, 'warn');
-      assert.match(line(report, 'answers').says, new RegExp(`${V4.vip}: another server`));
+      assert.match(line(report, 'answers').message, new RegExp(`${V4.vip}: another server`));
       assert.equal(line(report, 'queues').verdict, 'warn');
       assert.equal(line(report, 'interception').verdict, 'warn');
       assert.equal(code, 1);
       await init.stop();
       const { node } = site.cluster;
       await node.must(['nft', '-f', '-'], { input: WALL });
-      assert.equal(line((await examined(site))[1], 'policies').verdict, 'bad');
+      assert.equal(line((await examined(site))[1], 'policies').verdict, 'fail');
       await node.must(['nft', 'delete table inet wall']);
       await site.nodens.cleanup();
       const [gone, cleaned] = await examined(site);
       assert.equal(gone, 2);
-      assert.equal(line(cleaned, 'addresses').verdict, 'bad');
+      assert.equal(line(cleaned, 'addresses').verdict, 'fail');
     }));
 
   it('sees rules that iptables put, of which nft does not say whose they are', () =>
@@ -154,7 +154,7 @@ describeSites('the doctor', () => {
       const [code, report] = await examined(site);
       assert.deepEqual(odd(report), []);
       assert.equal(code, 0);
-      assert.match(line(report, 'interception').says, / by (nft and )?iptables-nft/);
+      assert.match(line(report, 'interception').message, / by (nft and )?iptables-nft/);
     }));
 
   it('says that the Corefile on disk is refused, while the one before is served', () =>
@@ -165,7 +165,7 @@ describeSites('the doctor', () => {
       writeFileSync(path, `${before}\n. {\n  nonsense\n}\n`);
       const verdict = async (): Promise<string> =>
         line((await examined(site))[1], 'corefile').verdict;
-      await until('the doctor to say so', async () => (await verdict()) === 'bad');
+      await until('the doctor to say so', async () => (await verdict()) === 'fail');
       assert.equal(line((await examined(site))[1], 'answers').verdict, 'ok');
       writeFileSync(path, before);
       await until('all to be well again', async () => (await verdict()) === 'ok');

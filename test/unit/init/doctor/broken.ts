@@ -22,13 +22,13 @@ import {
 } from './healthy.ts';
 
 export const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][] = [
-  ['no address known', { localIps: [], local: [] }, 'answers', 'bad', /no address/],
-  ['no address known', { localIps: [], local: [] }, 'addresses', 'bad', /no local IP/],
+  ['no address known', { localIps: [], local: [] }, 'answers', 'fail', /no address/],
+  ['no address known', { localIps: [], local: [] }, 'addresses', 'fail', /no local IP/],
   [
     'address gone',
     { addresses: { value: [address(VIP)] } },
     'addresses',
-    'bad',
+    'fail',
     /^169.254.20.10 not/,
   ],
   [
@@ -40,17 +40,17 @@ export const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][
     'agent gone',
     { local: local(refused, LOCAL, VIP) },
     'agent',
-    'bad',
+    'fail',
     /169.254.20.10\/udp \(ECONN/,
   ],
   [
     'agent gone',
     { local: local(refused, LOCAL, VIP) },
     'answers',
-    'bad',
+    'fail',
     /169.254.20.10: no server/,
   ],
-  ['agent hangs', { local: local({ error: 'timeout' }, LOCAL) }, 'agent', 'bad', /timeout/],
+  ['agent hangs', { local: local({ error: 'timeout' }, LOCAL) }, 'agent', 'fail', /timeout/],
   ['served by kube-dns', { local: local(good, LOCAL, VIP) }, 'agent', 'warn', /not by nodens/],
   ['served by kube-dns', { local: local(good, LOCAL, VIP) }, 'answers', 'warn', /another server/],
   [
@@ -63,7 +63,7 @@ export const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][
     rules((nft) => without('query-pod')(without('query-host')(nft))),
     ...(['interception', 'warn', /withdrawn \(2 standing rules by nft\)/] as const),
   ],
-  ['reply rules flushed', rules(without('reply')), 'interception', 'bad', /without reply rules/],
+  ['reply rules flushed', rules(without('reply')), 'interception', 'fail', /without reply rules/],
   ['all rules flushed', rules(() => ''), 'interception', 'warn', /no rules of nodens/],
   ['no fallback', rules(without('fallback')), 'fallback', 'warn', /none for 169.254.20.10/],
   [
@@ -76,7 +76,7 @@ export const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][
   [
     "node-local-dns's black hole",
     { ...rules(beside(NODE_LOCAL_DNS_RULES)), local: local({ error: 'timeout' }, VIP) },
-    ...(['leftovers', 'bad', /queries are lost/] as const),
+    ...(['leftovers', 'fail', /queries are lost/] as const),
   ],
   [
     "node-local-dns's link",
@@ -100,19 +100,19 @@ export const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][
     'a policy that drops',
     rules(beside(dropping('tcp dport 22 accept'))),
     'policies',
-    'bad',
+    'fail',
     /^inet filter input$/,
   ],
   [
     'a legacy policy that drops',
     rules(same, '*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n'),
-    ...(['policies', 'bad', /^legacy filter INPUT$/] as const),
+    ...(['policies', 'fail', /^legacy filter INPUT$/] as const),
   ],
   [
     'kube-dns without TCP',
     { upstreams: upstreams({ kt: refused }) },
     'kube-dns',
-    'bad',
+    'fail',
     /tcp ECONNREFUSED/,
   ],
   [
@@ -125,7 +125,7 @@ export const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][
   [
     'kube-dns that fails',
     { upstreams: upstreams({ kt: { ...good, rcode: 2 }, ku: { ...good, rcode: 2 } }) },
-    ...(['kube-dns', 'bad', /SERVFAIL/] as const),
+    ...(['kube-dns', 'fail', /SERVFAIL/] as const),
   ],
   [
     'kube-dns without endpoints, kube-proxy by nft',
@@ -133,7 +133,7 @@ export const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][
       ...rules(beside(UNSERVED_NFT)),
       upstreams: upstreams({ ku: refused, kt: refused }),
     },
-    ...(['kube-dns', 'bad', /no endpoints behind 10\.96\.0\.11$/] as const),
+    ...(['kube-dns', 'fail', /no endpoints behind 10\.96\.0\.11$/] as const),
   ],
   [
     'kube-dns without endpoints, kube-proxy by iptables',
@@ -141,18 +141,18 @@ export const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][
       rules: { value: { nft: NFT, iptables: UNSERVED_IPTABLES, legacy: '' } },
       upstreams: upstreams({ ku: refused, kt: refused }),
     },
-    ...(['kube-dns', 'bad', /no endpoints behind 10\.96\.0\.11$/] as const),
+    ...(['kube-dns', 'fail', /no endpoints behind 10\.96\.0\.11$/] as const),
   ],
   [
     'kube-dns that refuses, and no rules that say why',
     { upstreams: upstreams({ ku: refused, kt: refused }) },
-    ...(['kube-dns', 'bad', /udp ECONNREFUSED, 10\.96\.0\.11\/tcp ECONNREFUSED$/] as const),
+    ...(['kube-dns', 'fail', /udp ECONNREFUSED, 10\.96\.0\.11\/tcp ECONNREFUSED$/] as const),
   ],
   [
     'a Corefile that is refused',
     { isConfigValid: { value: false } },
     'corefile',
-    'bad',
+    'fail',
     /on disk is refused/,
   ],
   [
@@ -192,7 +192,7 @@ export const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][
     'resolver without UDP',
     { upstreams: upstreams({ ru: refused }) },
     'resolvers',
-    'bad',
+    'fail',
     /udp ECONNREFUSED/,
   ],
   [
@@ -207,10 +207,10 @@ export const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][
     'empty resolv.conf',
     { resolvConf: { value: 'search x\n' } },
     'resolv.conf',
-    'bad',
+    'fail',
     /no nameserver/,
   ],
-  ['a loop', { resolvConf: { value: `nameserver ${LOCAL}\n` } }, 'loops', 'bad', /nodens itself/],
+  ['a loop', { resolvConf: { value: `nameserver ${LOCAL}\n` } }, 'loops', 'fail', /nodens itself/],
   [
     'a stub',
     { resolvConf: { value: 'nameserver 127.0.0.53\n' } },
@@ -221,7 +221,7 @@ export const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][
   [
     'conntrack full',
     { conntrack: { value: { count: 990, max: 1_000, insertFailed: 0, drop: 0 } } },
-    ...(['conntrack', 'bad', /990 of 1000/] as const),
+    ...(['conntrack', 'fail', /990 of 1000/] as const),
   ],
   [
     'conntrack fills',
@@ -247,7 +247,7 @@ export const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][
     'warn',
     /0 UDP sockets/,
   ],
-  ['IPVS and a VIP', { links: { value: ['kube-ipvs0'] } }, 'kube-proxy', 'bad', /10.96.0.10/],
+  ['IPVS and a VIP', { links: { value: ['kube-ipvs0'] } }, 'kube-proxy', 'fail', /10.96.0.10/],
   [
     'eBPF',
     { ...rules(() => ''), links: { value: ['cilium_host'] } },

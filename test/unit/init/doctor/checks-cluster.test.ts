@@ -19,16 +19,16 @@ const upstreams = (udp: Reply, tcp: Reply): Facts['upstreams'] =>
   }));
 
 describe('the line on the domain of the cluster', () => {
-  for (const [what, verdict, says, replies, told] of [
+  for (const [what, verdict, message, replies, told] of [
     ['known', 'ok', /^k8s\.test: kube-dns knows/, [good, good], {}],
     [
       'denied',
-      'bad',
+      'fail',
       /^NXDOMAIN for kubernetes\.default\.svc\.k8s\.test/,
       [nxdomain, nxdomain],
       {},
     ],
-    ['denied over TCP', 'bad', /from 10\.96\.0\.11\/tcp$/, [good, nxdomain], {}],
+    ['denied over TCP', 'fail', /from 10\.96\.0\.11\/tcp$/, [good, nxdomain], {}],
     ['guessed', 'warn', /^NXDOMAIN/, [nxdomain, nxdomain], { isDomainTold: false }],
     ['not asked', 'ok', /not asked/, [nxdomain, nxdomain], { knowsKubernetes: false }],
     ['failing', 'unseen', /did not answer/, [failed, { error: 'timeout' }], {}],
@@ -37,8 +37,8 @@ describe('the line on the domain of the cluster', () => {
       const [udp, tcp] = replies;
       const cluster = { ...TOLD, ...told };
       const found = clusterDomain({ cluster, upstreams: upstreams(udp, tcp) });
-      assert.equal(found.verdict, verdict, found.says);
-      assert.match(found.says, says);
+      assert.equal(found.verdict, verdict, found.message);
+      assert.match(found.message, message);
       assert.equal(found.remedy === undefined, verdict === 'ok');
     });
   }
@@ -74,7 +74,7 @@ describe('the ClusterIP of kube-dns', () => {
   it('has a line of its own', () => {
     const line = (told: Partial<ClusterTold>) =>
       clusterIp({ localIps: both, cluster: { ...TOLD, ...told } });
-    assert.deepEqual(line({}), { id: 'cluster-ip', verdict: 'ok', says: '10.96.0.10' });
+    assert.deepEqual(line({}), { id: 'cluster-ip', verdict: 'ok', message: '10.96.0.10' });
     assert.equal(line({ kubeDnsService: undefined }).verdict, 'ok');
     const wrong = line({ kubeDnsService: '10.96.0.99' });
     assert.equal(wrong.verdict, 'warn');

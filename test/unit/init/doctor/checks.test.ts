@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { examine } from '../../../../init/doctor/checks.ts';
 import type { Facts, Finding, Rules } from '../../../../init/doctor/facts.ts';
-import { exitCodeOf, screen } from '../../../../init/doctor/report.ts';
+import { exitCodeOf, jsonOf, screen } from '../../../../init/doctor/report.ts';
 import { BROKEN } from './broken.ts';
 import { beside, dropping, HEALTHY, NFT, rules } from './healthy.ts';
 
@@ -24,20 +24,35 @@ describe('the doctor', () => {
     assert.ok(screen(findings).split('\n').length <= 24, 'one screen');
   });
 
+  it('gives each finding its text as message, and as says for programs of 0.2', () => {
+    const findings = examine(HEALTHY);
+    const { findings: given } = JSON.parse(jsonOf(findings, HEALTHY)) as {
+      findings: { message: string; says: string }[];
+    };
+    const texts = findings.map(({ message }) => [message, message]);
+    assert.deepEqual(
+      given.map(({ message, says }) => [message, says]),
+      texts,
+    );
+  });
+
   it('does not call a local IP of earlier settings broken', () => {
     const facts = { ...HEALTHY, leftIps: ['10.96.0.99'] };
     for (const { id, verdict } of examine(facts)) assert.equal(verdict, 'ok', id);
-    assert.match(finding(facts, 'leftovers').says, /10\.96\.0\.99 of earlier settings goes when/);
+    assert.match(
+      finding(facts, 'leftovers').message,
+      /10\.96\.0\.99 of earlier settings goes when/,
+    );
   });
 
-  for (const [what, change, id, verdict, says] of BROKEN)
+  for (const [what, change, id, verdict, message] of BROKEN)
     it(`${what}: ${id} is ${verdict}, with a remedy`, () => {
       const facts = { ...HEALTHY, ...change };
       const found = finding(facts, id);
-      assert.equal(found.verdict, verdict, found.says);
-      assert.match(found.says, says);
+      assert.equal(found.verdict, verdict, found.message);
+      assert.match(found.message, message);
       assert.ok(found.remedy !== undefined && found.remedy.length > 10);
-      assert.equal(exitCodeOf([found]), verdict === 'bad' ? 2 : 1);
+      assert.equal(exitCodeOf([found]), verdict === 'fail' ? 2 : 1);
       assert.ok(screen([found]).includes(`→ ${found.remedy}`));
     });
 
@@ -59,13 +74,13 @@ describe('the doctor', () => {
     const legacy = `*raw\n:N - [0:0]\n-A N -m ${tag} -j NOTRACK\n-A N --dport 53 -j DROP -m ${tag}\nCOMMIT\n`;
     const facts = { ...HEALTHY, rules: { value: { nft, iptables: '', legacy } satisfies Rules } };
     assert.match(
-      finding(facts, 'interception').says,
+      finding(facts, 'interception').message,
       /by iptables-nft and iptables-legacy: pods only/,
     );
     const saved = { nft: NFT, iptables, legacy: '' };
     const both = { ...HEALTHY, rules: { value: saved satisfies Rules } };
-    assert.match(finding(both, 'interception').says, /by nft and iptables-nft: /);
-    assert.equal(finding(facts, 'kube-proxy').says, 'nftables');
+    assert.match(finding(both, 'interception').message, /by nft and iptables-nft: /);
+    assert.equal(finding(facts, 'kube-proxy').message, 'nftables');
     assert.equal(finding(facts, 'foreign-rules').verdict, 'ok');
   });
 
@@ -82,7 +97,7 @@ describe('the doctor', () => {
       ...['addresses', 'interception', 'fallback', 'leftovers', 'foreign-rules', 'policies'],
       ...['resolv.conf', 'loops', 'conntrack', 'queues', 'kube-proxy'],
     ]);
-    assert.match(finding(blind, 'policies').says, /Operation not permitted/);
+    assert.match(finding(blind, 'policies').message, /Operation not permitted/);
     assert.equal(exitCodeOf(findings), 1);
   });
 });

@@ -67,21 +67,21 @@ function line(known: Facts, id: string): Finding {
 describe('the doctor where rules are iptables’', () => {
   it('sees that nodens intercepts, for both families', async () => {
     const known = await facts(node('nodens'));
-    const { verdict, says } = line(known, 'interception');
-    assert.equal(verdict, 'ok', says);
-    assert.match(says, /^\d+ rules by nft and iptables-nft: pods only, IPv4 and IPv6$/);
+    const { verdict, message } = line(known, 'interception');
+    assert.equal(verdict, 'ok', message);
+    assert.match(message, /^\d+ rules by nft and iptables-nft: pods only, IPv4 and IPv6$/);
     assert.deepEqual(
-      line(known, 'answers').says.split('\n'),
+      line(known, 'answers').message.split('\n'),
       LOCAL.map((ip) => `${ip}: nodens`),
     );
     assert.deepEqual(known.kubeDns, ['10.96.0.11'], 'by a comment of kube-proxy');
-    assert.equal(line(known, 'kube-proxy').says, 'iptables');
-    assert.match(line(known, 'fallback').says, /^none for 169\.254\.20\.10, fd00:53::10: /);
+    assert.equal(line(known, 'kube-proxy').message, 'iptables');
+    assert.match(line(known, 'fallback').message, /^none for 169\.254\.20\.10, fd00:53::10: /);
   });
 
   it('counts the rules of a node-local-dns', async () => {
     const known = await facts(node('node-local-dns'));
-    assert.match(line(known, 'leftovers').says, /^node-local-dns: 24 rules, 0 addresses$/);
+    assert.match(line(known, 'leftovers').message, /^node-local-dns: 24 rules, 0 addresses$/);
   });
 
   it('shows each table once', async () => {
@@ -121,9 +121,9 @@ describe('the doctor where rules are iptables’', () => {
   it('names a program that was killed for memory, and what to do', async () => {
     const killed = new CommandError('iptables-nft-save', undefined, '', true);
     const known = await facts(node('nodens', { 'iptables-nft-save': killed }));
-    const { verdict, says, remedy } = line(known, 'interception');
+    const { verdict, message, remedy } = line(known, 'interception');
     assert.equal(verdict, 'unseen');
-    assert.match(says, /^not seen: iptables-nft-save: killed \(SIGKILL\)/);
+    assert.match(message, /^not seen: iptables-nft-save: killed \(SIGKILL\)/);
     assert.match(remedy ?? '', /^raise the memory limit of this container/);
   });
 });

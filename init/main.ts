@@ -14,7 +14,7 @@ if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
     process.exitCode = await doctor(rest);
   } else {
     const { main } = await import('./commands.ts');
-    // Not by itself: a program that waits for somebody's lock would keep us.
+    // A child that waits for another program's lock would keep the event loop alive.
     process.exit(await main(process.argv.slice(2)));
   }
 }

@@ -27,15 +27,15 @@ export interface InitOptions {
   readonly backend: BackendWish;
   /** ClusterIPs of kube-dns that were asked for, at most one of a family; canonical text. */
   readonly clusterDns: readonly string[];
-  /** Full name of the headless Service in front of kube-dns; undefined: the fallback never leads to endpoints. */
+  /** Full name of the headless Service in front of kube-dns; undefined: the fallback never uses endpoints. */
   readonly fallbackService: string | undefined;
   /** A single bit. */
   readonly fallbackMark: number;
   readonly probePorts: PortRange;
-  /** Intercept although the data path looks as if it would not care. */
+  /** Intercept although the data path seems to bypass netfilter. */
   readonly force: boolean;
   readonly socketPath: string;
-  /** Folder that the agent shall be able to write its snapshot to; undefined: none is looked after. */
+  /** Folder to make writable for the agent's snapshot; undefined for none. */
   readonly stateDir: string | undefined;
   /** Arguments of the agent to run as child, undefined to run none. */
   readonly supervise: readonly string[] | undefined;

@@ -2,7 +2,7 @@
 import { makeProbe } from './agent/probe.ts';
 import { FallbackReadiness } from './control/fallback-readiness.ts';
 import { KeptIps } from './control/kept-ips.ts';
-import { Leftovers } from './control/takeover.ts';
+import { NodeLocalDnsTakeover } from './control/takeover.ts';
 import type { EndpointFollower } from './endpoints/follow.ts';
 import { endpointFollower } from './endpoints/setup.ts';
 import type { Environment } from './environment.ts';
@@ -103,9 +103,9 @@ export function keptOf(
   return new KeptIps({ system, clock, log, plan, standingIps, link });
 }
 
-export function takeoverOf({ environment, options, plan, hasRules }: Site): Leftovers {
+export function takeoverOf({ environment, options, plan, hasRules }: Site): NodeLocalDnsTakeover {
   const { system, clock, log } = environment;
-  return new Leftovers({
+  return new NodeLocalDnsTakeover({
     ...{ system, clock, log, plan, port: options.port },
     probe: makeProbe(clock, options.probePorts),
     tables: async () =>

@@ -1,4 +1,4 @@
-/** The local socket's server side: hears the agent, tells it the state, and notices its end. */
+/** The control socket: init listens, agents connect. An agent reports ready and goodbye; init sends it the state. */
 import { chmod, chown, mkdir, rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
@@ -15,7 +15,7 @@ import type { Log } from '../log.ts';
 const MAX_CONNECTIONS = 8;
 
 export interface ControlHandlers {
-  /** What a newly connected agent is told first. */
+  /** The first message to an agent that connects. */
   readonly status: () => InitMessage;
   /** `agent` is the same object for one connection's lifetime. */
   readonly onReady: (agent: object, nonce: string | undefined) => void;
@@ -27,7 +27,7 @@ export interface ControlHandlers {
 
 export interface Control {
   broadcast(message: InitMessage): void;
-  /** To be called when interception is gone: agents are told so. */
+  /** To be called when interception is withdrawn: agents get that message. */
   close(): Promise<void>;
 }
 
@@ -46,7 +46,7 @@ export async function listenControl(
   handlers: ControlHandlers,
 ): Promise<Control> {
   await mkdir(dirname(path), { recursive: true });
-  if (await somebodyListens(path)) throw new AlreadyRunningError(path);
+  if (await isListening(path)) throw new AlreadyRunningError(path);
   await rm(path, { force: true });
   const agents = new Set<Socket>();
   const server = createServer((socket) => serve(socket, { agents, log, handlers }));
@@ -60,10 +60,10 @@ export async function listenControl(
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        // An agent that stops with us may be about to ask, or wait for, what has happened already.
+        // An agent that stops with init may wait for `withdrawn`, or be about to ask for it.
         const last = encodeControl({ type: 'withdrawn' });
         for (const agent of agents) {
-          // One that hangs and has not read what it was told before is not waited for.
+          // An agent that hangs has not read earlier messages: do not wait for it.
           if (agent.writableLength > 0) agent.destroy();
           else agent.end(last, () => agent.destroy());
         }
@@ -80,14 +80,14 @@ interface Serving {
 function serve(socket: Socket, { agents, log, handlers }: Serving): void {
   agents.add(socket);
   socket.setEncoding('utf8');
-  const say = (message: InitMessage): void => {
+  const send = (message: InitMessage): void => {
     if (socket.writable) socket.write(encodeControl(message));
   };
-  const hear = controlDecoder<AgentMessage>(
+  const onData = controlDecoder<AgentMessage>(
     (message) => {
       if (message.type === 'ready') handlers.onReady(socket, nonceOf(message));
       else if (message.type === 'withdraw')
-        void handlers.onWithdraw(socket).then(() => say({ type: 'withdrawn' }));
+        void handlers.onWithdraw(socket).then(() => send({ type: 'withdrawn' }));
     },
     (line) => {
       log.warn('control socket: closed a connection that sent no message', {
@@ -97,17 +97,17 @@ function serve(socket: Socket, { agents, log, handlers }: Serving): void {
       socket.destroy();
     },
   );
-  socket.on('data', hear);
-  // 'close' follows and tells the news; the reason does not matter.
+  socket.on('data', onData);
+  // 'close' follows, whatever the reason.
   socket.on('error', () => undefined);
   socket.on('close', () => {
     agents.delete(socket);
     handlers.onGone(socket);
   });
-  say(handlers.status());
+  send(handlers.status());
 }
 
-/** What comes over a socket is not what its type says until it is looked at. */
+/** A message of the socket is not what its type says until it is checked. */
 function nonceOf(message: { readonly nonce?: unknown }): string | undefined {
   return typeof message.nonce === 'string' ? message.nonce : undefined;
 }
@@ -122,7 +122,7 @@ function listening(server: Server, path: string): Promise<void> {
   });
 }
 
-function somebodyListens(path: string): Promise<boolean> {
+function isListening(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
     const finish = (answer: boolean): void => {

@@ -1,6 +1,6 @@
 /**
  * Asks the agent on a local IP which one it is, over UDP and TCP, as a client would: from a reserved source port that
- * rules keep out of connection tracking, so that nobody but a socket of this node can answer.
+ * rules keep out of connection tracking, so that only a socket of this node can answer.
  */
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
@@ -16,7 +16,7 @@ const PROBE_TIMEOUT_MS = 500;
 /** The kernel picks one. */
 const ANY_PORT = 0;
 
-/** Text of the answer; else whether somebody refused (nothing listens there) or nothing came at all. */
+/** Text of the answer; else whether the port refused (no socket is there) or no answer came. */
 export type ProbeResult =
   | { readonly text: string }
   | { readonly text: undefined; readonly isRefused: boolean };
@@ -77,7 +77,7 @@ function probeOnce(
 
 /**
  * Whether the agent answers a program of this node that asks `address`, from a port that no rule exempts: without the
- * query rules somebody else does, or nobody. Never rejects.
+ * query rules another server does, or none. Never rejects.
  */
 export function isRedirectedToAgent(clock: Clock, address: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
@@ -174,13 +174,13 @@ function skipName(message: Uint8Array, offset: number): number {
   }
 }
 
-/** What asking everywhere once came to. */
+/** The result of one round: a probe to each local IP over both transports. */
 export interface Round {
   /** `udp 169.254.20.10` and the like, for each that did not answer. */
   readonly silent: readonly string[];
-  /** Whether every one of `silent` was refused: nobody listens, as opposed to nobody answers. */
+  /** Whether every one of `silent` was refused: no socket is there, as opposed to one that does not answer. */
   readonly isRefused: boolean;
-  /** What the agents that answered over UDP call themselves. */
+  /** The nonces of the agents that answered over UDP. */
   readonly names: ReadonlySet<string>;
 }
 

@@ -1,4 +1,4 @@
-/** Takes nodens, and what a crashed node-local-dns left, off the node; everything else stays as it is. */
+/** Removes from the node what nodens put there and what a crashed node-local-dns left, and nothing else. */
 import { allBackends } from '../firewall/select.ts';
 import type { Log } from '../log.ts';
 import { removeLinks } from '../node/link.ts';
@@ -7,9 +7,9 @@ import type { System } from '../node/system.ts';
 import type { Plan } from '../plan/plan.ts';
 
 /**
- * Addresses that carry no mark are known from the rules as well as from `plan`, so that cleanup works without flags.
- * Rules first: an address without rules only answers less, rules without an address swallow queries. Each part is
- * tried even if another fails; the first failure is thrown at the end. `stateDir` is where the agent keeps its cache.
+ * Finds addresses without a mark by the rules as well as by `plan`, so that cleanup works without flags. Removes rules
+ * first: an address without rules is harmless, but rules without the address drop queries. Tries each part even if another
+ * fails; throws the first failure at the end. `stateDir` is where the agent keeps its snapshot.
  */
 export async function cleanUp(
   system: System,

@@ -7,7 +7,7 @@ import type { Plan } from '../plan/plan.ts';
 import type { ServiceEdge } from './edge.ts';
 import type { KeptIps } from './kept-ips.ts';
 import type { Reconciler } from './reconciler.ts';
-import type { Leftovers } from './takeover.ts';
+import type { NodeLocalDnsTakeover } from './takeover.ts';
 
 export interface NodeWatchParts {
   readonly options: Pick<InitOptions, 'setupInterface' | 'interfaceName'>;
@@ -15,7 +15,7 @@ export interface NodeWatchParts {
   readonly firewall: Pick<Firewall, 'name' | 'hasFallback'> | undefined;
   readonly reconciler: Pick<Reconciler, 'interception' | 'stop'>;
   readonly kept: Pick<KeptIps, 'watch' | 'stop'>;
-  readonly takeover: Pick<Leftovers, 'watch' | 'stop'>;
+  readonly takeover: Pick<NodeLocalDnsTakeover, 'watch' | 'stop'>;
   readonly endpoints: Pick<EndpointFollower, 'stop'> | undefined;
   readonly edge: Pick<ServiceEdge, 'monitor' | 'reachesAgent'>;
   readonly clock: Clock;

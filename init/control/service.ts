@@ -26,7 +26,7 @@ import { reportedState, WANTING } from './machine.ts';
 import { NodeWatch } from './node-watch.ts';
 import type { Reconciler } from './reconciler.ts';
 import { StatusReport } from './status.ts';
-import type { Leftovers } from './takeover.ts';
+import type { NodeLocalDnsTakeover } from './takeover.ts';
 
 /** Withdrawal on the way out may wait for a lock, but not longer than this: the kubelet kills after 30 s. */
 const LEAVE_BOUND_MS = 6_000;
@@ -40,7 +40,7 @@ export interface ServiceParts {
   readonly reconciler: Reconciler;
   readonly fallback: FallbackReadiness;
   readonly kept: KeptIps;
-  readonly takeover: Pick<Leftovers, 'watch' | 'stop'>;
+  readonly takeover: Pick<NodeLocalDnsTakeover, 'watch' | 'stop'>;
   /** Undefined where the fallback must not lead to endpoints. */
   readonly endpoints: EndpointFollower | undefined;
   readonly edge: ServiceEdge;

@@ -1,6 +1,6 @@
 /**
- * Takes over from a node-local-dns that has died and left its rules and its link: they take queries away from kube-dns
- * for good, whoever answers or not. One that lives is left alone.
+ * Takeover from a dead node-local-dns: removes the rules and the link that it left, because they keep queries from
+ * kube-dns although no server answers. A node-local-dns that still runs is left alone.
  */
 import type { Clock, Timer } from '../../agent/base/clock.ts';
 import { messageOf } from '../../agent/base/errors.ts';
@@ -12,39 +12,39 @@ import { peerLinkCommands } from '../node/link.ts';
 import type { System } from '../node/system.ts';
 import type { Plan } from '../plan/plan.ts';
 
-/** While one lives, or something went wrong. */
+/** While one still runs, or after a failure. */
 const RETRY_MS = 5_000;
 
 export type PeerTables = Pick<Iptables, 'peerRules' | 'removePeer'>;
 
-export interface LeftoverParts {
+export interface TakeoverParts {
   readonly system: System;
   readonly clock: Clock;
   readonly log: Log;
   readonly probe: Probe;
   readonly plan: Pick<Plan, 'interfaceName' | 'addresses'>;
   readonly port: number;
-  /** Where rules are looked for; none where rules are somebody else's business. Asked once. */
+  /** Where to look for rules; none where init installs no rules. Called once. */
   readonly tables: () => Promise<readonly PeerTables[]>;
-  /** Whether the local IPs are on a link of ours, so that the other one can go. */
+  /** Whether init puts the local IPs on its own link, so that the other link can go. */
   readonly ownsAddresses: boolean;
   readonly syncIntervalMs: number;
 }
 
-/** What there is: lines of iptables, commands that take the link away. */
+/** What node-local-dns left: lines of iptables, commands that remove the link. */
 interface Found {
   readonly rules: readonly string[];
   readonly link: readonly (readonly string[])[];
 }
 
-export class Leftovers {
-  readonly #parts: LeftoverParts;
+export class NodeLocalDnsTakeover {
+  readonly #parts: TakeoverParts;
   #tables: Promise<readonly PeerTables[]> | undefined;
   #timer: Timer | undefined;
   #isStopped = false;
-  #said = '';
+  #lastLogged = '';
 
-  constructor(parts: LeftoverParts) {
+  constructor(parts: TakeoverParts) {
     this.#parts = parts;
   }
 
@@ -63,10 +63,10 @@ export class Leftovers {
     try {
       const found = await this.#find();
       if (found.rules.length + found.link.length === 0) return true;
-      const living = await this.#living();
-      if (living.length > 0) {
-        this.#say('a node-local-dns still runs here: nodens leaves it alone and waits', {
-          addresses: living,
+      const running = await this.#stillRunning();
+      if (running.length > 0) {
+        this.#warn('a node-local-dns still runs here: nodens leaves it alone and waits', {
+          addresses: running,
         });
         return false;
       }
@@ -74,7 +74,7 @@ export class Leftovers {
         log.info('removed what a dead node-local-dns left', { removed });
       return true;
     } catch (error) {
-      this.#say('cannot remove what a dead node-local-dns left', { error: messageOf(error) });
+      this.#warn('cannot remove what a dead node-local-dns left', { error: messageOf(error) });
       return false;
     }
   }
@@ -84,13 +84,13 @@ export class Leftovers {
     this.#timer?.cancel();
   }
 
-  /** Lines for somebody who only looks. */
+  /** What `takeOver` would do, as lines for `--observe`. */
   async explain(): Promise<string[]> {
     const { rules, link } = await this.#find();
     if (rules.length + link.length === 0) return [];
-    const living = await this.#living();
+    const running = await this.#stillRunning();
     const fate =
-      living.length === 0 ? 'removed' : `left alone, it still runs on ${living.join(', ')}`;
+      running.length === 0 ? 'removed' : `left alone, it still runs on ${running.join(', ')}`;
     return [
       `# left by node-local-dns: ${rules.length} rules of iptables, to be ${fate}`,
       ...link.map((args) => `ip ${args.join(' ')}`),
@@ -105,7 +105,7 @@ export class Leftovers {
     return { rules, link: ownsAddresses ? await peerLinkCommands(system.run, plan) : [] };
   }
 
-  /** Rules first: an address without rules only answers less, rules without an address swallow queries. */
+  /** Rules first: an address without rules is harmless, but rules without the address drop queries. */
   async #remove({ link }: Found): Promise<string[]> {
     const { system } = this.#parts;
     const removed: string[] = [];
@@ -117,8 +117,8 @@ export class Leftovers {
     return removed;
   }
 
-  /** Local IPs that a socket is bound to which is not nodens': node-local-dns does not know the probe's name. */
-  async #living(): Promise<string[]> {
+  /** Local IPs with a socket that is not nodens': node-local-dns does not answer the probe's name. */
+  async #stillRunning(): Promise<string[]> {
     const { system, plan, port, probe } = this.#parts;
     const v4 = udpSocketsIn((await system.read('/proc/net/udp')) ?? '', 4);
     const v6 = udpSocketsIn((await system.read('/proc/net/udp6')) ?? '', 6);
@@ -129,10 +129,11 @@ export class Leftovers {
     return bound.filter((_, i) => texts[i] === undefined);
   }
 
-  /** The same is said once. */
-  #say(message: string, fields: Readonly<Record<string, unknown>>): void {
-    const said = JSON.stringify([message, fields]);
-    if (said !== this.#said) this.#parts.log.warn(message, { event: 'node-local-dns', ...fields });
-    this.#said = said;
+  /** Logs a warning once, until it changes. */
+  #warn(message: string, fields: Readonly<Record<string, unknown>>): void {
+    const line = JSON.stringify([message, fields]);
+    if (line !== this.#lastLogged)
+      this.#parts.log.warn(message, { event: 'node-local-dns', ...fields });
+    this.#lastLogged = line;
   }
 }

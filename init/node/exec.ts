@@ -2,7 +2,7 @@
 import { execa } from 'execa';
 import { NodensError } from '../../agent/base/errors.ts';
 
-/** A program takes longer than this only when it waits for somebody else; it is killed then. */
+/** A program takes longer than this only when it waits for another one. Then init kills it. */
 const COMMAND_TIMEOUT_MS = 30_000;
 
 /**
@@ -15,7 +15,7 @@ export type Run = (program: string, args: readonly string[], input?: string) => 
 export class CommandError extends NodensError {
   readonly exitCode: number | undefined;
   readonly stderr: string;
-  /** Whether something else than we ended it by SIGKILL: mostly the kernel, for memory. */
+  /** Whether another process than init ended it by SIGKILL: mostly the kernel, for memory. */
   readonly isKilled: boolean;
 
   constructor(command: string, exitCode: number | undefined, stderr: string, isKilled = false) {
@@ -34,7 +34,7 @@ export class CommandError extends NodensError {
     return this.isKilled ? KILLED_REMEDY : undefined;
   }
 
-  /** Whether somebody else held the lock of legacy iptables for as long as we were willing to wait. */
+  /** Whether another program held the lock of legacy iptables for as long as init waits. */
   get lockHeld(): boolean {
     return this.stderr.includes('holding the xtables lock');
   }

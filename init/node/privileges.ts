@@ -27,7 +27,7 @@ export async function requireCapability(
 ): Promise<void> {
   const status = (await system.read('/proc/self/status')) ?? '';
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
-  // A kernel that does not say is asked by trying.
+  // Without that line the first command shows whether it is allowed.
   if (effective === undefined) return;
   if (((BigInt(`0x${effective}`) >> BIT[capability]) & 1n) === 0n)
     throw new PrivilegeError(capability, purpose);

@@ -1,7 +1,7 @@
 /**
- * The folder of the node that keeps the agent's snapshot from pod to pod. The kubelet makes it root's; here it becomes
- * the agent's group's. An owner may do that for a group that it is in itself: no capability is needed (the manifests
- * give init the agent's group), and nobody else on the node can put a cache there.
+ * The folder on the node that keeps the agent's snapshot from pod to pod. The kubelet creates it for root; init gives it to
+ * the agent's group. An owner may do that for a group of its own, so init needs no capability (the manifests give it the
+ * agent's group), and no other user of the node can write a snapshot there.
  */
 import { constants, type Stats } from 'node:fs';
 import { lstat, mkdir, open, readdir, rm, rmdir } from 'node:fs/promises';
@@ -11,11 +11,11 @@ import { distrustOfFolder } from '../../agent/base/trust.ts';
 import { AGENT_UID } from '../agent/supervisor.ts';
 import type { Log } from '../log.ts';
 
-/** Its number is its user's. */
+/** The same number as the user's. */
 const AGENT_GID = AGENT_UID;
 const MODE = 0o770;
 const OWNER_WRITES = 0o300;
-/** The folder itself: a link in its place would have another folder given away. */
+/** Opens no link: init would give another folder to the agent. */
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 /** The snapshot as the manifests call it, one that was moved aside, and what a killed agent left half written. */
 const STATE_FILE = /^cache\.snapshot(\.damaged|\.untrusted|\.tmp-[0-9a-f-]+)?$/;
@@ -37,9 +37,9 @@ export async function prepareStateDir(path: string, log: Log): Promise<void> {
   }
 }
 
-/** Makes the folder the agent's; resolves to whether it was not. Rejects with what the system says, for a link too. */
+/** Gives the folder to the agent; resolves to whether that was needed. Rejects with the system's error, for a link too. */
 async function give(path: string): Promise<boolean> {
-  // Not opened: one that is the agent's alone need not be readable here.
+  // lstat, not open: init may not be able to read a folder of the agent.
   if (isAgents(await lstat(path))) return false;
   const folder = await open(path, OPEN_FLAGS);
   try {
@@ -76,7 +76,7 @@ export async function removeStateDir(path: string): Promise<string[]> {
   return (await removeFolder(path)) ? [...removed, path] : removed;
 }
 
-/** Something else is in it, it is a mount, or the folder above is not ours to write. */
+/** The folder is not empty, it is a mount, or init may not write the folder above. */
 const FOLDER_STAYS: ReadonlySet<string> = new Set([
   ...['EEXIST', 'ENOENT', 'ENOTEMPTY'],
   ...['EBUSY', 'EROFS', 'EACCES', 'EPERM'],

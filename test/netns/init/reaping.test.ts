@@ -10,7 +10,7 @@ const FIRST_PROCESS = `
   import { readdirSync, readFileSync } from 'node:fs';
   import { setTimeout as pause } from 'node:timers/promises';
   import { initAddon } from '${fileURLToPath(new URL('../../../init/node/addon.ts', import.meta.url))}';
-  import { reapOrphans } from '${fileURLToPath(new URL('../../../init/agent/reaping.ts', import.meta.url))}';
+  import { reapChildren } from '${fileURLToPath(new URL('../../../init/agent/reaping.ts', import.meta.url))}';
 
   const holders = (pattern = /^Name:/m) => readdirSync('/proc').filter((pid) => {
     try {
@@ -31,7 +31,7 @@ const FIRST_PROCESS = `
   }
   for (let tries = 0; tries < 500 && holders(/^State:\\s*Z/m).length < 2; tries++) await pause(10);
   const before = holders().length;
-  reapOrphans(initAddon());
+  reapChildren(initAddon());
   console.log(JSON.stringify([before, holders().length]));
   process.exit();
 `;

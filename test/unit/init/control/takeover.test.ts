@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Leftovers, type PeerTables } from '../../../../init/control/takeover.ts';
+import { NodeLocalDnsTakeover, type PeerTables } from '../../../../init/control/takeover.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { failure, fakeLog, fakeSystem, type Script } from '../fake-system.ts';
 
@@ -37,7 +37,7 @@ function watched(node: Node) {
       return node.rules.splice(0);
     },
   };
-  const leftovers = new Leftovers({
+  const leftovers = new NodeLocalDnsTakeover({
     system: { ...system, read: async (path) => (path === '/proc/net/udp' ? node.sockets : '') },
     ...{ clock, log, port: 53, ownsAddresses: true, syncIntervalMs: 60_000 },
     plan: { interfaceName: 'lo', addresses: ['169.254.20.10'] },

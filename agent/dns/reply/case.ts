@@ -1,6 +1,6 @@
 /**
  * Takes a question's random letter case (draft-vixie-dnsext-dns0x20) out of the reply to it. A server repeats our
- * randomizedName where it copies from the question: in owners, in parts of other names, and in the alias that a DNAME makes.
+ * letter case where it copies from the question: in owners, in parts of other names, and in the alias that a DNAME makes.
  */
 import { HEADER_BYTES } from '../header.ts';
 import { lowerOctet, MAX_LABEL_BYTES } from '../name.ts';
@@ -8,8 +8,8 @@ import { isName, partEnd, shapeOf } from '../rdata.ts';
 import type { RecordView } from '../records.ts';
 
 /**
- * Writes to `wire`, whose question is spelt as `randomizedName`. The question gets `name` (lower-case wire form) back, and so
- * does every owner that is the same name. Everywhere else each label that is spelt as in the question becomes lower
+ * Writes to `wire`, whose question is `randomizedName`. The question gets `name` (lower-case wire form) back, and so does
+ * every owner that is the same name. Everywhere else each label that is spelt as in the question becomes lower
  * case: letters that match by chance lose nothing but their case.
  */
 export function restoreCase(

@@ -1,7 +1,7 @@
 /**
  * Writes a message anew with its names compressed (RFC 1035 §4.1.4). A name is replaced by a pointer only where the
  * same bytes stand already: letter case stays as it came. To the question only an owner points that is the whole
- * question: `respond` puts each client's own randomizedName there, which an alias's target or an SOA must not take on. In
+ * question: `respond` puts each client's own letter case there, which an alias's target or an SOA must not take on. In
  * RDATA only names of the types of RFC 1035 are compressed, those of other types are written out (RFC 3597 §4).
  *
  * Work and memory are bounded by the size of the two messages: every byte is written once, every name looked up by node.

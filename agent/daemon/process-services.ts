@@ -67,66 +67,30 @@ export interface ProcessServices {
 }
 
 export function createProcessServices(options: AgentOptions, clock: Clock): ProcessServices {
-  const metrics = new SeriesTable();
-  const traffic = new TrafficTable();
-  const dropped = metrics.counter('nodens_log_lines_dropped_total');
-  const lines = new LineWriter(fileSink(STDOUT, dropped), dropped);
-  const log = createLogger({ level: 'info', writeLine: lines.writeLine, clock });
-  const limitBytes = cgroupLimitBytes(readText);
-  const budget = cacheBudget(options.memoryBytes, limitBytes);
-  const heapBytes = getHeapStatistics().heap_size_limit;
-  const onLimited = clientLimits(metrics, log);
-  const ledger = new MemoryLedger({
-    ...ledgerBudget(heapBytes, budget.bytes, limitBytes),
-    weightOf: nodeWeight(options.nodeShare, clock),
-    onLimited: ({ key }, kind) => onLimited(LIMITED_BY_KIND[kind], key),
-  });
-  metrics.gaugeFrom('nodens_client_memory_bytes', {}, () => ledger.usedBytes);
-  metrics.gauge('nodens_client_memory_limit_bytes').value = ledger.clientBudgetBytes;
-  metrics.gaugeFrom('nodens_file_memory_bytes', {}, () => ledger.fileBytes);
-  metrics.gauge('nodens_file_memory_limit_bytes').value = ledger.fileBudgetBytes;
-  const tellLack = lackTeller(metrics, log, clock);
+  const observed = createObservation(clock);
+  const { metrics, traffic, lines, log, onLimited, tellLack } = observed;
+  const { budget, ledger } = createLedger(options, clock, observed);
   const random = Math.random;
   const { connectUdp, ...transports } = selectTransport(log, clock);
   const sockets = connectUdp === undefined ? nodeSockets : withConnected(connectUdp);
   const cache = createCache({ clock, metrics, log, totalBytes: budget.bytes, random, ledger });
-  const upstreams = createUpstreams({
-    ...{ clock, metrics, log, random, ledger },
-    sockets,
-    tellLack,
-  });
+  const upstreams = createUpstreams({ clock, metrics, log, random, ledger, sockets, tellLack });
   const identity = new Identity();
   const dispatcher = new Dispatcher(log, metrics.counter('coredns_panics_total'), identity);
   const listeners = new Listeners({
-    ...{ ...transports, dispatcher, clock, metrics, log, ledger, onLimited },
+    ...{ ...transports, dispatcher, clock, metrics, log, ledger, onLimited, tellLack },
     addresses: nodeAddresses,
     intercepted: intercepted(options),
     maxTcpConnections: tcpConnectionBound(readText),
     udpSizeBytes: udpSizes(options.localIps),
-    tellLack,
   });
+  metrics.gaugeFrom('nodens_in_flight_queries', {}, () => listeners.pending);
   const work = new PacedWork(clock);
   const admin = new AdminServer({ clock, metrics, log, ledger, work, onLimited });
   const metricsPages = new MetricsPages([metrics, traffic], work, clock);
-  describeBuild(metrics);
-  metrics.gaugeFrom('nodens_in_flight_queries', {}, () => listeners.pending);
   return {
-    ...{
-      clock,
-      log,
-      lines,
-      metrics,
-      traffic,
-      budget,
-      cache,
-      upstreams,
-      identity,
-      dispatcher,
-      listeners,
-      admin,
-      metricsPages,
-      tellLack,
-    },
+    ...{ clock, log, lines, metrics, traffic, budget, cache, upstreams, identity, dispatcher },
+    ...{ listeners, admin, metricsPages, tellLack },
     shared: {
       ...{ clock, log, metrics, cache, upstreams, random, ledger, work },
       writeLine: lines.writeLine,
@@ -138,7 +102,44 @@ export function createProcessServices(options: AgentOptions, clock: Clock): Proc
   };
 }
 
-/** Where init leads the pods' queries to. */
+type Observation = ReturnType<typeof createObservation>;
+
+/** What the agent is seen by: series, log, and what it reports of clients and of this node. */
+function createObservation(clock: Clock) {
+  const metrics = new SeriesTable();
+  describeBuild(metrics);
+  const dropped = metrics.counter('nodens_log_lines_dropped_total');
+  const lines = new LineWriter(fileSink(STDOUT, dropped), dropped);
+  const log = createLogger({ level: 'info', writeLine: lines.writeLine, clock });
+  return {
+    ...{ metrics, lines, log, traffic: new TrafficTable() },
+    onLimited: clientLimits(metrics, log),
+    tellLack: lackTeller(metrics, log, clock),
+  };
+}
+
+/** Divides the memory limit among the cache, clients and files. */
+function createLedger(
+  options: AgentOptions,
+  clock: Clock,
+  { metrics, onLimited }: Observation,
+): { budget: CacheBudget; ledger: MemoryLedger } {
+  const limitBytes = cgroupLimitBytes(readText);
+  const budget = cacheBudget(options.memoryBytes, limitBytes);
+  const heapBytes = getHeapStatistics().heap_size_limit;
+  const ledger = new MemoryLedger({
+    ...ledgerBudget(heapBytes, budget.bytes, limitBytes),
+    weightOf: nodeWeight(options.nodeShare, clock),
+    onLimited: ({ key }, kind) => onLimited(LIMITED_BY_KIND[kind], key),
+  });
+  metrics.gaugeFrom('nodens_client_memory_bytes', {}, () => ledger.usedBytes);
+  metrics.gauge('nodens_client_memory_limit_bytes').value = ledger.clientBudgetBytes;
+  metrics.gaugeFrom('nodens_file_memory_bytes', {}, () => ledger.fileBytes);
+  metrics.gauge('nodens_file_memory_limit_bytes').value = ledger.fileBudgetBytes;
+  return { budget, ledger };
+}
+
+/** Addresses to which init redirects the pods' queries. */
 function intercepted({ socketPath, localIps, port }: AgentOptions): Endpoint[] {
   if (socketPath === undefined) return [];
   return localIps.map((address) => ({ address: formatAddress(addressBytes(address)), port }));

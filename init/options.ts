@@ -7,7 +7,7 @@ import { INIT_MODES } from '../agent/base/flags/init-flags.ts';
 import { type FlagValues, parseWith } from '../agent/base/flags/parse.ts';
 import { defaultOf } from '../agent/base/flags/table.ts';
 import { parseSyncIntervalMs } from '../agent/base/text/duration.ts';
-import { isHostName } from './endpoints/message.ts';
+import { isHostName } from './endpoints/lookup.ts';
 import type { BackendWish } from './firewall/select.ts';
 import type { PortRange } from './plan/plan.ts';
 

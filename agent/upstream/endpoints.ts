@@ -1,12 +1,12 @@
 /**
  * The endpoints behind an upstream, found by asking it: the addresses of a headless Service, or SRV records (RFC 2782)
- * with the addresses of their upstreams. The last list that named anybody is kept whatever is said afterwards.
+ * with the addresses of their targets. The last list that named anybody is kept whatever is said afterwards.
  */
-import { type Endpoint, familyOf, formatAddress, formatEndpoint } from '../base/address.ts';
+import { type Endpoint, familyOf, formatEndpoint } from '../base/address.ts';
 import type { Clock, Timer } from '../base/clock.ts';
-import { u16 } from '../dns/header.ts';
+import { addressesOf, readHostRecords } from '../dns/client/host-records.ts';
 import { CLASS, RCODE, TYPE } from '../dns/iana.ts';
-import { nameToText, octetKey, readName } from '../dns/name.ts';
+import { nameToText } from '../dns/name.ts';
 import type { RecordView } from '../dns/records.ts';
 import type { Reply } from '../dns/reply.ts';
 import type { Logger } from '../query/services/log.ts';
@@ -20,8 +20,6 @@ const MAX_AGE_MS = 30_000;
 /** More endpoints than one node has use for; which ones is chance, so that all of them get their share. */
 const MAX_ENDPOINTS = 16;
 const UNDERSCORE = 0x5f;
-/** Priority, weight, port, and the root. */
-const MIN_SRV_BYTES = 7;
 
 export interface EndpointsOptions {
   readonly name: Uint8Array;
@@ -112,40 +110,27 @@ export class Endpoints {
 
   #read({ wire, records }: Reply): Endpoint[] {
     const { behind } = this.#options;
-    const wanted = addressType(behind);
-    const octets = wanted === TYPE.A ? 4 : 16;
-    const addresses = records.filter(
-      ({ type, rdataStart, rdataEnd }) => type === wanted && rdataEnd - rdataStart === octets,
-    );
-    const text = ({ rdataStart, rdataEnd }: RecordView): string =>
-      formatAddress(wire.subarray(rdataStart, rdataEnd));
+    const isOurs = (address: string): boolean => familyOf(address) === familyOf(behind.address);
+    const found = readHostRecords(wire, records) ?? [];
     if (this.#question.type !== TYPE.SRV)
-      return addresses
+      return found
         .filter(isAnswer)
-        .map((record) => ({ address: text(record), port: behind.port }));
-    const services = records.filter(
-      ({ type, rdataStart, rdataEnd }) =>
-        type === TYPE.SRV && rdataEnd - rdataStart >= MIN_SRV_BYTES,
+        .flatMap(({ data }) => ('address' in data && isOurs(data.address) ? [data.address] : []))
+        .map((address) => ({ address, port: behind.port }));
+    return found.flatMap(({ data }) =>
+      'target' in data
+        ? addressesOf(found, data.target)
+            .filter(isOurs)
+            .map((address) => ({ address, port: data.port }))
+        : [],
     );
-    return services.flatMap((service) => {
-      const port = u16(wire, service.rdataStart + 4);
-      const upstream = nameAt(wire, service.rdataStart + 6);
-      return addresses
-        .filter(({ start }) => upstream !== undefined && nameAt(wire, start) === upstream)
-        .map((record) => ({ address: text(record), port }));
-    });
   }
 }
 
-function isAnswer({ section }: RecordView): boolean {
+function isAnswer({ section }: Pick<RecordView, 'section'>): boolean {
   return section === 'answer';
 }
 
 function addressType({ address }: Endpoint): number {
   return familyOf(address) === 6 ? TYPE.AAAA : TYPE.A;
-}
-
-function nameAt(wire: Uint8Array, offset: number): string | undefined {
-  const name = readName(wire, offset, wire.length);
-  return name && octetKey(name);
 }

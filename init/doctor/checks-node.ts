@@ -1,7 +1,7 @@
 /** What the node brings along: its resolv.conf, conntrack, socket queues, kube-proxy and data path. */
+import { parseResolvConf } from '../../agent/base/resolv-conf.ts';
 import { isLinkLocal } from './checks-answers.ts';
 import type { Facts, Finding } from './facts.ts';
-import { nameserversIn } from './proc.ts';
 import { proxyModes } from './ruleset.ts';
 import { isSeen, unseen } from './seen.ts';
 
@@ -13,7 +13,7 @@ const FILLING = 0.8;
 export function resolvConf({ resolvConf: text }: Facts): Finding {
   const id = 'resolv.conf';
   if (!isSeen(text)) return unseen(id, text);
-  const servers = nameserversIn(text.value);
+  const servers = parseResolvConf(text.value).nameservers;
   if (servers.length === 0) {
     const remedy = "the kubelet's resolv.conf names no server: set one on the node";
     return { id, verdict: 'fail', message: 'no nameserver', remedy };
@@ -29,7 +29,7 @@ export function resolvConf({ resolvConf: text }: Facts): Finding {
 export function loops({ resolvConf: text, localIps }: Facts): Finding {
   const id = 'loops';
   if (!isSeen(text)) return unseen(id, text);
-  const servers = nameserversIn(text.value);
+  const servers = parseResolvConf(text.value).nameservers;
   const own = servers.filter((server) => localIps.includes(server));
   if (own.length > 0) {
     const message = `resolv.conf names ${own.join(', ')}, where nodens itself answers`;

@@ -1,10 +1,13 @@
 /** Collects the facts. Nothing here changes anything, and nothing here is judged. */
+
 import { familyOf } from '../../agent/base/address.ts';
 import { PROBE_NAME } from '../../agent/base/control.ts';
 import { messageOf } from '../../agent/base/errors.ts';
+import { parseResolvConf } from '../../agent/base/resolv-conf.ts';
+import { CLASS, TYPE } from '../../agent/dns/iana.ts';
 import { CommandError } from '../node/exec.ts';
 import type { System } from '../node/system.ts';
-import { type Ask, CLASS, TYPE } from './ask.ts';
+import type { Ask } from './ask.ts';
 import type {
   Conntrack,
   Facts,
@@ -18,7 +21,7 @@ import type {
 import { type Fetch, fetchPage, readConfigValid } from './look/corefile.ts';
 import { readRules } from './look/rules.ts';
 import type { DoctorOptions } from './options.ts';
-import { conntrackIn, nameserversIn, udpSocketsIn } from './proc.ts';
+import { conntrackIn, udpSocketsIn } from './proc.ts';
 import { leftIpsIn, nodeLocalDnsLines, ownText } from './ruleset.ts';
 import { kubeDnsOn } from './services.ts';
 
@@ -45,7 +48,7 @@ export async function gather(
   const found = localIpsIn(addresses, rules).filter((ip) => !left.includes(ip));
   const localIps = options.localIps.length > 0 ? options.localIps : found;
   const leftIps = left.filter((ip) => !localIps.includes(ip));
-  const resolvers = 'value' in resolvConf ? nameserversIn(resolvConf.value) : [];
+  const resolvers = 'value' in resolvConf ? parseResolvConf(resolvConf.value).nameservers : [];
   const { kubeDns: told } = options;
   const kubeDns = told.length > 0 ? told : kubeDnsOn(rules, localIps, options);
   const [local, upstreams] = await Promise.all([

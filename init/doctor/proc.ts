@@ -50,8 +50,3 @@ export function conntrackIn(stat: string, count: string, max: string): Conntrack
   };
   return Object.values(numbers).every(Number.isFinite) ? numbers : undefined;
 }
-
-/** `nameserver` lines. */
-export function nameserversIn(resolvConf: string): string[] {
-  return [...resolvConf.matchAll(/^\s*nameserver\s+(\S+)/gm)].map((match) => match[1] as string);
-}

@@ -1,17 +1,27 @@
-/** Asks the cluster's DNS over TCP: nothing is truncated, and nobody off the way can slip in an answer. */
+/** Asks the cluster's DNS over TCP: no answer is truncated, and no host off the path can forge one. */
 import { randomInt } from 'node:crypto';
-import { connect } from 'node:net';
 import type { Endpoint } from '../../agent/base/address.ts';
 import type { Clock } from '../../agent/base/clock.ts';
 import { NodensError } from '../../agent/base/errors.ts';
-import { queryFor, type RecordType, type Reply, replyTo } from './message.ts';
+import type { QuestionFields } from '../../agent/dns/build.ts';
+import { type HostRecord, readHostRecords } from '../../agent/dns/client/host-records.ts';
+import { replyTo, simpleQuery } from '../../agent/dns/client/simple-query.ts';
+import { FLAG } from '../../agent/dns/header.ts';
+import { CLASS, RCODE, TYPE } from '../../agent/dns/iana.ts';
+import { lowerName, nameFromText } from '../../agent/dns/name.ts';
+import { EXCHANGES } from '../node/dns-exchange.ts';
 
 /** kube-dns answers for the cluster's own names from memory. */
 const ASK_TIMEOUT_MS = 1_000;
-const NOERROR = 0;
-const NXDOMAIN = 3;
 
-/** Thrown when no server said what there is: whatever was known before may still be true. */
+export type RecordType = 'A' | 'AAAA' | 'SRV';
+
+export interface Reply {
+  readonly rcode: number;
+  readonly records: readonly HostRecord[];
+}
+
+/** Thrown when no server answered: the endpoints known before may still exist. */
 export class NoAnswerError extends NodensError {
   constructor(name: string, servers: readonly Endpoint[]) {
     const asked = servers.map(({ address }) => address).join(', ');
@@ -19,42 +29,58 @@ export class NoAnswerError extends NodensError {
   }
 }
 
-/** Resolves to an answer that says what there is, be it nothing (NXDOMAIN). Rejects with `NoAnswerError`. */
+/** Resolves to an answer, which may be empty (NXDOMAIN). Rejects with `NoAnswerError`. */
 export type Ask = (name: string, type: RecordType) => Promise<Reply>;
 
-/** Asks one of `servers` after the other until one says what there is; the next question goes to that one first. */
+/** Asks one of `servers` after the other until one answers; the next question goes to that one first. */
 export function makeAsk(clock: Clock, servers: readonly Endpoint[]): Ask {
-  let silent = 0;
+  let failed = 0;
   return async (name, type) => {
     for (let tries = 0; tries < servers.length; tries++) {
-      const server = servers[silent % servers.length] as Endpoint;
-      const reply = await askOne(clock, server, queryFor(randomInt(0x1_0000), name, type));
-      if (reply?.rcode === NOERROR || reply?.rcode === NXDOMAIN) return reply;
-      silent++;
+      const server = servers[failed % servers.length] as Endpoint;
+      const reply = await askOne(clock, server, name, type);
+      if (reply?.rcode === RCODE.NOERROR || reply?.rcode === RCODE.NXDOMAIN) return reply;
+      failed++;
     }
     throw new NoAnswerError(name, servers);
   };
 }
 
-function askOne(clock: Clock, server: Endpoint, query: Uint8Array): Promise<Reply | undefined> {
+function askOne(
+  clock: Clock,
+  server: Endpoint,
+  name: string,
+  type: RecordType,
+): Promise<Reply | undefined> {
+  const id = randomInt(0x1_0000);
+  const question = questionFor(name, type);
   return new Promise((resolve) => {
-    const socket = connect({ host: server.address, port: server.port });
     const timer = clock.after(ASK_TIMEOUT_MS, () => finish(undefined));
     const finish = (reply: Reply | undefined): void => {
       timer.cancel();
-      socket.destroy();
+      end();
       resolve(reply);
     };
-    let received = Buffer.alloc(0);
-    socket.on('error', () => finish(undefined));
-    socket.on('close', () => finish(undefined));
-    socket.on('data', (chunk) => {
-      received = Buffer.concat([received, chunk]);
-      const end = received.length < 2 ? Number.POSITIVE_INFINITY : 2 + received.readUInt16BE();
-      if (received.length >= end) finish(replyTo(query, received.subarray(2, end)));
+    const end = EXCHANGES.tcp(server, simpleQuery(id, question, FLAG.RD), {
+      onMessage: (message) => finish(readAnswer(id, question, message)),
+      onError: () => finish(undefined),
     });
-    socket.on('connect', () =>
-      socket.write(Buffer.concat([Uint8Array.of(query.length >> 8, query.length & 0xff), query])),
-    );
   });
+}
+
+/** Throws RangeError where `name` is no name. */
+export function questionFor(name: string, type: RecordType): QuestionFields {
+  return { name: lowerName(nameFromText(name)), type: TYPE[type], class: CLASS.IN };
+}
+
+/** The answer in `message` to the query `id`; undefined where it is none, truncated or malformed. */
+export function readAnswer(
+  id: number,
+  question: QuestionFields,
+  message: Buffer,
+): Reply | undefined {
+  const reply = replyTo(id, question, message);
+  if (reply === undefined || reply.truncated) return undefined;
+  const records = readHostRecords(reply.wire, reply.records);
+  return records && { rcode: reply.rcode, records };
 }

@@ -1,16 +1,16 @@
 /**
- * Finds kube-dns's pods by the name of a headless Service in front of them, as DNS shows it (Kubernetes DNS-based
- * service discovery 1.1, §2.4): SRV records of its ports, addresses of their targets.
+ * Finds kube-dns's pods by the name of a headless Service in front of them (Kubernetes DNS-based service discovery 1.1,
+ * §2.4): SRV records of its ports, addresses of their targets.
  */
 import { type Endpoint, familyOf } from '../../agent/base/address.ts';
+import { addressesOf, type HostRecord } from '../../agent/dns/client/host-records.ts';
 import type { Ask } from './ask.ts';
-import { type DnsRecord, isHostName } from './message.ts';
 import { type Endpoints, tidied } from './set.ts';
 
 /** `endpoints` may be none; then `reason` says why. */
 export interface Found {
   readonly endpoints: Endpoints;
-  /** How long this may be believed, by the records themselves. */
+  /** How long this is valid, by the TTLs of the records. */
   readonly ttlSeconds: number;
   readonly reason?: string;
 }
@@ -18,7 +18,7 @@ export interface Found {
 /** Ports of kube-dns by the names that its own Service gives them. */
 const PORTS = { udp: '_dns._udp', tcp: '_dns-tcp._tcp' } as const;
 const DNS_PORT = 53;
-/** Targets whose addresses are asked for one by one, where the answer did not bring them. */
+/** Targets whose addresses init asks for one by one, where the answer does not have them. */
 const MAX_ASKED_TARGETS = 32;
 
 export interface Wanted {
@@ -36,7 +36,7 @@ export async function lookUp(ask: Ask, { service, excluded }: Wanted): Promise<F
   const ttls: number[] = [];
   const question: Ask = async (name, type) => {
     const reply = await ask(name, type);
-    ttls.push(...[...reply.answers, ...reply.additionals].map(({ ttlSeconds }) => ttlSeconds));
+    ttls.push(...reply.records.filter(isUseful).map(({ ttlSeconds }) => ttlSeconds));
     return reply;
   };
   const udp = await endpointsOf(question, service, PORTS.udp);
@@ -50,7 +50,7 @@ export async function lookUp(ask: Ask, { service, excluded }: Wanted): Promise<F
   return { ...NOTHING, reason: `${service} has no endpoints` };
 }
 
-/** Without records there is no TTL: it may be otherwise at once. */
+/** Without records there is no TTL: this may change at once. */
 const NOTHING: Found = { endpoints: { udp: [], tcp: [] }, ttlSeconds: 0 };
 
 async function endpointsOf(
@@ -58,17 +58,17 @@ async function endpointsOf(
   service: string,
   port: string,
 ): Promise<Endpoint[] | 'not headless'> {
-  const { answers, additionals } = await ask(`${port}.${service}`, 'SRV');
-  const targets = answers.flatMap(({ data }) => ('target' in data ? [data] : []));
+  const { records } = await ask(`${port}.${service}`, 'SRV');
+  const targets = records.filter(isAnswer).flatMap(({ data }) => ('target' in data ? [data] : []));
   // The target of a Service with a ClusterIP is its own name; that of a headless one is a name for each pod.
   if (targets.some(({ target }) => target === service.toLowerCase())) return 'not headless';
-  if (targets.length === 0) return (await addressesOf(ask, service)).map(at(DNS_PORT));
+  if (targets.length === 0) return (await askAddresses(ask, service)).map(at(DNS_PORT));
   const found: Endpoint[] = [];
   let asked = 0;
   for (const { target, port: number } of targets) {
-    const given = addressesIn(additionals.filter(({ name }) => name === target));
+    const given = addressesOf(records, target).filter(isReachable);
     const isMissing = given.length === 0 && asked++ < MAX_ASKED_TARGETS;
-    found.push(...(isMissing ? await addressesOf(ask, target) : given).map(at(number)));
+    found.push(...(isMissing ? await askAddresses(ask, target) : given).map(at(number)));
   }
   return found;
 }
@@ -77,19 +77,29 @@ function at(port: number): (address: string) => Endpoint {
   return (address) => ({ address, port });
 }
 
-async function addressesOf(ask: Ask, name: string): Promise<string[]> {
+async function askAddresses(ask: Ask, name: string): Promise<string[]> {
   if (!isHostName(name)) return [];
   const replies = [await ask(name, 'A'), await ask(name, 'AAAA')];
-  return replies.flatMap(({ answers }) => addressesIn(answers));
+  return replies
+    .flatMap(({ records }) => records.filter(isAnswer))
+    .flatMap(({ data }) => ('address' in data ? [data.address] : []))
+    .filter(isReachable);
 }
 
-function addressesIn(records: readonly DnsRecord[]): string[] {
-  return records.flatMap(({ data }) =>
-    'address' in data && isReachable(data.address) ? [data.address] : [],
-  );
+/** Letters, digits, hyphens and underscores in labels of 1–63, 253 characters at most, no trailing dot. */
+export function isHostName(text: string): boolean {
+  return text.length <= 253 && /^[\w-]{1,63}(\.[\w-]{1,63})*$/.test(text);
 }
 
-/** Addresses that no pod can have, and that would lead a packet to the node itself or to nobody. */
+function isAnswer({ section }: HostRecord): boolean {
+  return section === 'answer';
+}
+
+function isUseful({ section }: HostRecord): boolean {
+  return section !== 'authority';
+}
+
+/** Whether a pod can have this address: a packet to any other would stay on the node, or reach no host. */
 function isReachable(address: string): boolean {
   const nowhere =
     familyOf(address) === 4

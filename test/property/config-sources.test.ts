@@ -3,10 +3,10 @@ import { isIP } from 'node:net';
 import { it } from 'node:test';
 import fc from 'fast-check';
 import { parseEndpoint } from '../../agent/base/address.ts';
+import { clusterDomainOf, parseResolvConf } from '../../agent/base/resolv-conf.ts';
 import { expandZone, reverseZones } from '../../agent/config/corefile/keys.ts';
 import { NO_KUBE_DNS, readKubeDns } from '../../agent/config/kube-dns.ts';
 import { renderCorefile } from '../../agent/config/placeholders.ts';
-import { clusterDomainOf, parseResolvConf } from '../../agent/config/resolv-conf.ts';
 import { memoryFiles } from '../support/corefiles/memory-files.ts';
 import { parseText } from '../support/corefiles/parse.ts';
 

@@ -3,6 +3,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { dirname, posix } from 'node:path';
 import { ConfigError, errnoOf, messageOf } from '../../base/errors.ts';
 import { lackOfOpening, UnreadError } from '../../base/lack.ts';
+import { clusterDomainOf, parseResolvConf } from '../../base/resolv-conf.ts';
 import type { Environment } from '../../config/corefile/env.ts';
 import { type ConfigFiles, recordReads } from '../../config/corefile/imports.ts';
 import { parseCorefile } from '../../config/corefile/parser.ts';
@@ -15,7 +16,6 @@ import {
   STUB_DOMAINS,
 } from '../../config/kube-dns.ts';
 import { renderCorefile, serviceIpOf } from '../../config/placeholders.ts';
-import { clusterDomainOf, parseResolvConf } from '../../config/resolv-conf.ts';
 import { writeAtomically } from '../../config/watch.ts';
 import type { Logger } from '../../query/services/log.ts';
 import type { AgentOptions } from '../options.ts';

@@ -1,4 +1,5 @@
 /** The upstreams a forward line names: addresses, names, and files in the format of resolv.conf(5). */
+
 import {
   addressBytes,
   type Endpoint,
@@ -11,6 +12,7 @@ import {
 } from '../../base/address.ts';
 import { ConfigError, messageOf } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
+import { parseResolvConf } from '../../base/resolv-conf.ts';
 import type { Token } from '../../config/corefile/types.ts';
 import { lowerName, nameFromText, nameToText } from '../../dns/name.ts';
 import type { Services } from '../../query/services/services.ts';
@@ -216,12 +218,10 @@ function fromFile(
  * `onOdd` gets its line, from 1.
  */
 export function nameservers(text: string, onOdd: (line: number) => void = () => {}): Endpoint[] {
-  return text.split('\n').flatMap((line, i) => {
-    const [, address] = /^\s*nameserver\s+([^\s#;]+)/.exec(line) ?? [];
-    if (address === undefined) return [];
+  return parseResolvConf(text).nameserverLines.flatMap(({ text: address, line }) => {
     const endpoint = parseEndpoint(address, DNS_PORT);
     if (endpoint !== undefined && !address.startsWith('[')) return [endpoint];
-    onOdd(i + 1);
+    onOdd(line);
     return [];
   });
 }

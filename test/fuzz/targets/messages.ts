@@ -1,6 +1,7 @@
 /** Readers of DNS messages: what clients ask, and what upstreams reply. */
 import assert from 'node:assert/strict';
 import { buildResponse } from '../../../agent/dns/build.ts';
+import { simpleQuery } from '../../../agent/dns/client/simple-query.ts';
 import { FLAG, flagsOf, HEADER_BYTES, idOf, qdcountOf, u16 } from '../../../agent/dns/header.ts';
 import { CLASS, RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText, readName, skipName } from '../../../agent/dns/name.ts';
@@ -12,7 +13,7 @@ import { truncateAt } from '../../../agent/dns/truncate.ts';
 import { Answer, ttlOffsetsOf } from '../../../agent/query/answer.ts';
 import type { Query } from '../../../agent/query/query.ts';
 import { NONSENSE } from '../../../agent/server/query-processor.ts';
-import { queryFor, replyTo } from '../../../init/endpoints/message.ts';
+import { questionFor, readAnswer } from '../../../init/endpoints/ask.ts';
 import { CLIENT } from '../../support/dns/queries.ts';
 import { packetsIn } from '../../support/packets/read.ts';
 import { fixtureFor } from '../../support/server/fixture.ts';
@@ -158,7 +159,8 @@ const rewritten: Target = {
 };
 
 const ENDPOINTS_NAME = 'dns-pods.kube-system.svc.cluster.local';
-const SRV_QUERY = queryFor(7, ENDPOINTS_NAME, 'SRV');
+const SRV_QUESTION = questionFor(ENDPOINTS_NAME, 'SRV');
+const SRV_QUERY = simpleQuery(7, SRV_QUESTION, FLAG.RD);
 
 /** What init asks about endpoints: a reply to its question, or none. */
 const endpoints: Target = {
@@ -166,9 +168,8 @@ const endpoints: Target = {
   run: (input) => {
     for (const id of [undefined, 7]) {
       if (id !== undefined && input.length > 4) input.writeUInt32BE((id << 16) | 0x8180);
-      const read = replyTo(SRV_QUERY, input);
-      const count = [...(read?.answers ?? []), ...(read?.additionals ?? [])].length;
-      assert.ok(count <= input.length);
+      const read = readAnswer(7, SRV_QUESTION, input);
+      assert.ok((read?.records ?? []).length <= input.length);
     }
   },
 };

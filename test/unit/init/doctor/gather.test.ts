@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import type { Ask } from '../../../../init/doctor/ask.ts';
 import { gather } from '../../../../init/doctor/gather.ts';
 import { doctorOptionsFrom } from '../../../../init/doctor/options.ts';
-import { conntrackIn, nameserversIn, udpSocketsIn } from '../../../../init/doctor/proc.ts';
+import { conntrackIn, udpSocketsIn } from '../../../../init/doctor/proc.ts';
 import type { System } from '../../../../init/node/system.ts';
 
 const FILES: Readonly<Record<string, string>> = {
@@ -195,9 +195,5 @@ describe('tables of /proc', () => {
   it('conntrack counters of all processors, nothing from another form', () => {
     assert.equal(conntrackIn('entries searched\n00000005 00000000\n', '5', '10'), undefined);
     assert.equal(conntrackIn('', '5', '10'), undefined);
-  });
-
-  it('resolv.conf', () => {
-    assert.deepEqual(nameserversIn('# nameserver 1.1.1.1\n nameserver ::1 \nsearch a\n'), ['::1']);
   });
 });

@@ -43,8 +43,9 @@ describe('asking the DNS of the cluster', () => {
     const good = await server(() => ({ answers: [A_RECORD] }));
     const ask = makeAsk(systemClock, [refusing, leaving, good].map(at));
     for (let i = 0; i < 2; i++) {
-      const { answers } = await ask('a.test', 'A');
-      assert.deepEqual(answers, [{ name: 'a.test', ttlSeconds: 5, data: { address: '10.2.0.2' } }]);
+      const { records } = await ask('a.test', 'A');
+      const data = { address: '10.2.0.2' };
+      assert.deepEqual(records, [{ section: 'answer', name: 'a.test', ttlSeconds: 5, data }]);
     }
     assert.deepEqual([refusing.asked(), leaving.asked(), good.asked()], [1, 1, 2]);
     for (const each of [refusing, leaving, good]) each.end();
@@ -54,6 +55,14 @@ describe('asking the DNS of the cluster', () => {
     const denying = await server(() => ({ flags: 3 }));
     assert.equal((await makeAsk(systemClock, [at(denying)])('a.test', 'A')).rcode, 3);
     denying.end();
+  });
+
+  it('goes on where an answer is truncated', async () => {
+    const cut = await server(() => ({ flags: 0x0200, answers: [A_RECORD] }));
+    const good = await server(() => ({ answers: [A_RECORD] }));
+    await makeAsk(systemClock, [cut, good].map(at))('a.test', 'A');
+    assert.deepEqual([cut.asked(), good.asked()], [1, 1]);
+    for (const each of [cut, good]) each.end();
   });
 
   it('does not wait for a server that is silent', async () => {

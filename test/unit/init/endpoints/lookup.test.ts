@@ -1,20 +1,25 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { NoAnswerError } from '../../../../init/endpoints/ask.ts';
+import type { HostRecord } from '../../../../agent/dns/client/host-records.ts';
+import { NoAnswerError, type Reply } from '../../../../init/endpoints/ask.ts';
 import { type Found, lookUp } from '../../../../init/endpoints/lookup.ts';
-import type { DnsRecord, Reply } from '../../../../init/endpoints/message.ts';
 
 const SERVICE = 'dns-pods.kube-system.svc.cluster.local';
 const UDP = `_dns._udp.${SERVICE} SRV`;
 const TCP = `_dns-tcp._tcp.${SERVICE} SRV`;
 
-type Zone = Readonly<Record<string, Partial<Reply>>>;
+interface Said {
+  readonly answers?: readonly Omit<HostRecord, 'section'>[];
+  readonly additionals?: readonly Omit<HostRecord, 'section'>[];
+}
 
-const srv = (target: string, port: number, ttlSeconds = 30): DnsRecord => ({
+type Zone = Readonly<Record<string, Said>>;
+
+const srv = (target: string, port: number, ttlSeconds = 30): Omit<HostRecord, 'section'> => ({
   ...{ name: 'asked', ttlSeconds },
   data: { target, port },
 });
-const address = (name: string, text: string, ttlSeconds = 30): DnsRecord => ({
+const address = (name: string, text: string, ttlSeconds = 30): Omit<HostRecord, 'section'> => ({
   ...{ name, ttlSeconds },
   data: { address: text },
 });
@@ -23,7 +28,12 @@ async function found(zone: Zone, excluded: string[] = []): Promise<Found & { ask
   const asked: string[] = [];
   const ask = async (name: string, type: string): Promise<Reply> => {
     asked.push(`${name} ${type}`);
-    return { rcode: 3, answers: [], additionals: [], ...zone[`${name} ${type}`] };
+    const { answers = [], additionals = [] } = zone[`${name} ${type}`] ?? {};
+    const records = [
+      ...answers.map((record) => ({ ...record, section: 'answer' as const })),
+      ...additionals.map((record) => ({ ...record, section: 'additional' as const })),
+    ];
+    return { rcode: records.length === 0 ? 3 : 0, records };
   };
   return { ...(await lookUp(ask, { service: SERVICE, excluded })), asked };
 }
@@ -70,7 +80,7 @@ describe('endpoints of a headless Service', () => {
   });
 
   it('are none where there is no such Service, or none is ready: to be asked again soon', async () => {
-    const { asked: _, ...rest } = await found({ [UDP]: { rcode: 0 } });
+    const { asked: _, ...rest } = await found({ [UDP]: {} });
     const reason = `${SERVICE} has no endpoints`;
     assert.deepEqual(rest, { endpoints: { udp: [], tcp: [] }, ttlSeconds: 0, reason });
   });

@@ -1,7 +1,15 @@
-/** resolv.conf(5) as far as a forwarder and a search-path detective need it. */
-import { familyOf } from '../base/address.ts';
+/** resolv.conf(5) as far as agent and init need it; no other file parses it. */
+import { familyOf } from './address.ts';
+
+export interface NameserverLine {
+  /** The word after `nameserver`; it may be no address. */
+  readonly text: string;
+  /** From 1. */
+  readonly line: number;
+}
 
 export interface ResolvConf {
+  readonly nameserverLines: readonly NameserverLine[];
   /** IP addresses in file order, each once; v6 may carry a `%zone`. */
   readonly nameservers: readonly string[];
   /** Domains of the last `search` or `domain` line, as written but for a trailing dot. */
@@ -15,21 +23,27 @@ const MAX_NDOTS = 15;
 
 /** Reads what is understood and skips the rest, as every resolver does: never throws. */
 export function parseResolvConf(text: string): ResolvConf {
-  const nameservers = new Set<string>();
+  const nameserverLines: NameserverLine[] = [];
   let search: readonly string[] = [];
   let ndots = 1;
-  for (const line of text.split('\n')) {
-    const [keyword, ...values] = line
+  for (const [index, content] of text.split('\n').entries()) {
+    const [keyword, ...values] = content
       .replace(/[#;].*$/, '')
       .split(/\s+/)
       .filter(Boolean);
     const first = values[0] ?? '';
-    if (keyword === 'nameserver' && familyOf(first) !== undefined) nameservers.add(first);
+    if (keyword === 'nameserver' && first !== '')
+      nameserverLines.push({ text: first, line: index + 1 });
     else if (keyword === 'search') search = values.map(withoutDot).filter(Boolean);
     else if (keyword === 'domain' && first !== '') search = [withoutDot(first)].filter(Boolean);
     else if (keyword === 'options') ndots = ndotsOf(values) ?? ndots;
   }
-  return { nameservers: [...nameservers], search, ndots };
+  const addresses = nameserverLines.map((line) => line.text).filter(isAddress);
+  return { nameserverLines, nameservers: [...new Set(addresses)], search, ndots };
+}
+
+function isAddress(text: string): boolean {
+  return familyOf(text) !== undefined;
 }
 
 function withoutDot(domain: string): string {
@@ -41,11 +55,15 @@ function ndotsOf(options: readonly string[]): number | undefined {
   return digits === undefined ? undefined : Math.min(Number(digits), MAX_NDOTS);
 }
 
-/** The cluster domain a pod's search path tells, lower case: X of the first `svc.X`; undefined where none does. */
-export function clusterDomainOf(conf: ResolvConf): string | undefined {
-  for (const domain of conf.search) {
+/** The cluster domains in a pod's search path: X of each `svc.X`, lower case. */
+export function searchedClusterDomains({ search }: ResolvConf): string[] {
+  return search.flatMap((domain) => {
     const found = /^svc\.([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)$/i.exec(domain)?.[1];
-    if (found !== undefined) return found.toLowerCase();
-  }
-  return undefined;
+    return found === undefined ? [] : [found.toLowerCase()];
+  });
+}
+
+/** The first of them; undefined where there is none. */
+export function clusterDomainOf(conf: ResolvConf): string | undefined {
+  return searchedClusterDomains(conf)[0];
 }

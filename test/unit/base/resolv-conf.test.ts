@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { clusterDomainOf, parseResolvConf } from '../../../agent/config/resolv-conf.ts';
+import { clusterDomainOf, parseResolvConf } from '../../../agent/base/resolv-conf.ts';
 
 it('reads name servers, search path and ndots', () => {
   const text = `# made by hand
@@ -13,6 +13,11 @@ options timeout:1 ndots:5 rotate
 `;
   const conf = parseResolvConf(text.replaceAll('\n', '\r\n'));
   assert.deepEqual(conf, {
+    nameserverLines: [
+      { text: '10.96.0.10', line: 3 },
+      { text: 'fd00::1%eth0', line: 4 },
+      { text: '10.96.0.10', line: 5 },
+    ],
     nameservers: ['10.96.0.10', 'fd00::1%eth0'],
     search: ['default.svc.Cluster.Local', 'svc.Cluster.Local'],
     ndots: 5,
@@ -23,7 +28,13 @@ options timeout:1 ndots:5 rotate
 it('skips what nobody understands', () => {
   const text =
     'nameserver\nnameserver ns.test\nnameserver 300.1.1.1\nsearch .\noptions ndots:x\n\0=\nsearch';
-  assert.deepEqual(parseResolvConf(text), { nameservers: [], search: [], ndots: 1 });
+  assert.deepEqual(parseResolvConf(text), {
+    nameserverLines: [
+      { text: 'ns.test', line: 2 },
+      { text: '300.1.1.1', line: 3 },
+    ],
+    ...{ nameservers: [], search: [], ndots: 1 },
+  });
   assert.equal(parseResolvConf('options ndots:99').ndots, 15);
   assert.deepEqual(parseResolvConf('search a b\ndomain c.').search, ['c']);
 });

@@ -1,0 +1,63 @@
+/** Carries one DNS query to a server, over UDP or TCP. */
+import { createSocket } from 'node:dgram';
+import { connect } from 'node:net';
+import { familyOf } from '../../agent/base/address.ts';
+import { errnoOf } from '../../agent/base/errors.ts';
+import { FrameReader, frame } from '../../agent/dns/frame.ts';
+
+export interface Target {
+  readonly address: string;
+  readonly port: number;
+  /** Where the query comes from; absent: the kernel selects both. */
+  readonly source?: { readonly address: string; readonly port: number };
+}
+
+export interface ExchangeEvents {
+  /** A whole message, whatever it is. It is valid only during the call. */
+  readonly onMessage: (message: Buffer) => void;
+  /** Gets an errno, or `closed unanswered`. */
+  readonly onError: (error: string) => void;
+}
+
+/** Sends `query`; the caller ends the exchange by calling the result. After that there are no events. */
+export type Exchange = (target: Target, query: Uint8Array, events: ExchangeEvents) => () => void;
+
+const overUdp: Exchange = ({ address, port, source }, query, { onMessage, onError }) => {
+  const socket = createSocket(familyOf(address) === 6 ? 'udp6' : 'udp4');
+  socket.on('error', (error) => onError(errnoOf(error)));
+  socket.on('message', onMessage);
+  // Connected: the kernel then reports ICMP "port unreachable", and drops datagrams of other senders.
+  const send = (): void => socket.connect(port, address, () => socket.send(query));
+  if (source === undefined) send();
+  else socket.bind({ ...source, exclusive: true }, send);
+  return () => {
+    socket.removeAllListeners();
+    socket.on('error', () => undefined);
+    socket.close();
+  };
+};
+
+const overTcp: Exchange = ({ address, port, source }, query, { onMessage, onError }) => {
+  const local = source && { localAddress: source.address, localPort: source.port };
+  const socket = connect({ host: address, port, ...local });
+  const reader = new FrameReader();
+  let isEnded = false;
+  socket.on('connect', () => socket.write(frame(query)));
+  socket.on('data', (chunk) =>
+    reader.push(chunk, (message) => {
+      if (!isEnded) onMessage(message);
+    }),
+  );
+  socket.on('error', (error) => onError(errnoOf(error)));
+  socket.on('close', () => onError('closed unanswered'));
+  return () => {
+    isEnded = true;
+    socket.removeAllListeners();
+    socket.on('error', () => undefined);
+    // Without a FIN there is no TIME_WAIT, which would keep the source port for a minute.
+    if (source === undefined) socket.destroy();
+    else socket.resetAndDestroy();
+  };
+};
+
+export const EXCHANGES = { udp: overUdp, tcp: overTcp } as const;

@@ -83,7 +83,7 @@ async function once(site: Site): Promise<number> {
   const { system, clock, log } = environment;
   const firewall = site.hasRules ? await selectFirewall(site) : undefined;
   const fallback = fallbackOf(site, firewall);
-  const kept = keptOf(site, firewall);
+  const kept = keptOf(site, firewall, () => reconciler.pass());
   const reconciler = new Reconciler({
     link: options.setupInterface ? new Link(system.run, log, plan) : undefined,
     firewall,

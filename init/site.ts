@@ -72,10 +72,13 @@ export async function siteOf(environment: Environment, options: InitOptions): Pr
 }
 
 /** For an init that stays. Rules to an endpoint that no process follows may lead to another pod tomorrow. */
-export function endpointsOf({ environment, options, plan }: Site): EndpointFollower | undefined {
+export function endpointsOf(
+  { environment, options, plan }: Site,
+  pass: () => Promise<boolean>,
+): EndpointFollower | undefined {
   const service = options.fallbackService;
   if (service === undefined) return undefined;
-  return endpointFollower({ service, plan, ...environment });
+  return endpointFollower({ service, plan, pass, ...environment });
 }
 
 export function fallbackOf(
@@ -97,10 +100,11 @@ export function fallbackOf(
 export function keptOf(
   { environment: { system, clock, log }, options, plan }: Site,
   firewall: Firewall | undefined,
+  pass: () => Promise<boolean>,
 ): KeptIps {
   const standingIps = async () => firewall?.standingIps() ?? [];
   const link = options.setupInterface ? new Link(system.run, log, plan) : undefined;
-  return new KeptIps({ system, clock, log, plan, standingIps, link });
+  return new KeptIps({ system, clock, log, plan, standingIps, pass, link });
 }
 
 export function takeoverOf({ environment, options, plan, hasRules }: Site): NodeLocalDnsTakeover {

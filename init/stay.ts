@@ -25,11 +25,13 @@ export async function stay(site: Site): Promise<number> {
   const lifecycle = new Lifecycle();
   const owner = new NftOwnerProcess(clock, () => lifecycle.send('owner-ended'));
   try {
+    // Rules depend on endpoints and kept local IPs; a change of these asks for a pass over the rules.
+    const pass = (): Promise<boolean> => reconciler.pass();
     const instance = randomBytes(4).toString('hex');
     const firewall = site.hasRules ? await selectFirewall(site, { owner, instance }) : undefined;
-    const endpoints = firewall?.hasFallback === true ? endpointsOf(site) : undefined;
+    const endpoints = firewall?.hasFallback === true ? endpointsOf(site, pass) : undefined;
     const fallback = fallbackOf(site, firewall, endpoints);
-    const [kept, takeover] = [keptOf(site, firewall), takeoverOf(site)];
+    const [kept, takeover] = [keptOf(site, firewall, pass), takeoverOf(site)];
     const addon = addonOrWarning(log);
     if (addon !== undefined) releaseRegularly(addon, clock);
     if (options.stateDir !== undefined) void prepareStateDir(options.stateDir, log);
@@ -42,8 +44,6 @@ export async function stay(site: Site): Promise<number> {
       ...{ clock, log, syncIntervalMs: options.syncIntervalMs },
       onChange: () => service.onRules(),
     });
-    kept.onQuiet = () => reconciler.pass();
-    if (endpoints !== undefined) endpoints.onChange = () => reconciler.pass();
     const service = new Service({
       ...{ lifecycle, options, plan, firewall, reconciler, fallback, kept, takeover, endpoints },
       ...{ edge: edgeOf(site, addon), system, clock, log },

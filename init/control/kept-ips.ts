@@ -29,6 +29,8 @@ export interface KeptParts {
   readonly plan: Pick<Plan, 'addresses' | 'interceptedIps' | 'port'>;
   /** Local IPs that standing rules in the kernel name. */
   readonly standingIps: () => Promise<readonly string[]>;
+  /** One pass over addresses and rules; resolves to whether all is in place. */
+  readonly pass: () => Promise<boolean>;
   /** Undefined where another program adds the addresses. */
   readonly link: Pick<Link, 'strays' | 'remove'> | undefined;
   readonly system: System;
@@ -37,8 +39,6 @@ export interface KeptParts {
 }
 
 export class KeptIps {
-  /** Installs the rules once more; resolves to whether all is in place. */
-  onQuiet: () => Promise<boolean> = async () => false;
   readonly #parts: KeptParts;
   #known: readonly string[] = [];
   /** Those that init may remove; undefined before the first look. */
@@ -119,7 +119,7 @@ export class KeptIps {
       if ((await this.#endEntries(ip)) || this.#isQuiet(ip, ENTRIES_MS)) due.push(ip);
     if (due.length === 0) return;
     this.#removed = due;
-    const isDone = await this.onQuiet();
+    const isDone = await this.#parts.pass();
     this.#removed = [];
     if (!isDone) return;
     const { plan, link, log } = this.#parts;

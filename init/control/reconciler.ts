@@ -1,4 +1,4 @@
-/** Keeps the node as the plan says: one pass at a time, on demand and every sync interval, never giving up. */
+/** Keeps addresses and rules on the node as the plan says: one pass at a time, on demand and in every sync interval. */
 
 import type { Clock, Timer } from '../../agent/base/clock.ts';
 import { SETUP_ERROR_TYPES, type SetupErrorType } from '../../agent/base/control.ts';
@@ -19,9 +19,9 @@ import type { Plan, RuleSet } from '../plan/plan.ts';
 const RETRY_MS = 5_000;
 
 export interface ReconcilerParts {
-  /** Undefined where somebody else puts the addresses. */
+  /** Undefined where another program adds the addresses. */
   readonly link: Pick<Link, 'ensure'> | undefined;
-  /** Undefined where somebody else installs the rules. */
+  /** Undefined where init installs no rules. */
   readonly firewall: Pick<Firewall, 'apply' | 'release' | 'isOwner'> | undefined;
   readonly plan: Plan;
   /** Reads from the node what decides which rules exist, besides interception. */
@@ -40,13 +40,13 @@ export class Reconciler {
   readonly #errors = new Map<SetupErrorType, number>(SETUP_ERROR_TYPES.map((type) => [type, 0]));
   #wanted: Interception = 'none';
   #applied: Interception | undefined;
-  /** `#releases` when `#applied` was put. */
+  /** `#releases` when the pass for `#applied` ran. */
   #appliedAt = 0;
   /** Whether the kernel has dropped query rules since. */
   #isLost = false;
   #passes: Promise<unknown> = Promise.resolve();
   #timer: Timer | undefined;
-  #wished = '';
+  #lastRules = '';
   #settled = false;
   /** Counts `release`: a pass that began before one has not brought interception back. */
   #releases = 0;
@@ -73,22 +73,22 @@ export class Reconciler {
   }
 
   /**
-   * Takes query rules away at once, without waiting for a pass that runs. Resolves when those are gone that the backend
-   * can take away so; a pass with that goal has to follow for the others. Never rejects.
+   * Removes query rules at once, without waiting for a pass that runs. Resolves when those are gone that the backend can
+   * remove so; a pass with that goal has to follow for the others. Never rejects.
    */
   async release(): Promise<void> {
     this.#wanted = 'none';
     const release = ++this.#releases;
     const { firewall, onChange } = this.#parts;
     await firewall?.release();
-    // Somebody may have put it back meanwhile.
+    // A later request may have installed them again.
     if (firewall?.isOwner !== true || this.#appliedAt >= release || this.#applied !== 'full')
       return;
     this.#applied = 'none';
     onChange();
   }
 
-  /** The kernel has dropped the query rules. Resolves after a pass that puts back what is wanted; never rejects. */
+  /** The kernel has dropped the query rules. Resolves after a pass that installs what is wanted; never rejects. */
   async lost(): Promise<void> {
     this.#isLost = true;
     await this.pass();
@@ -101,7 +101,7 @@ export class Reconciler {
     return pass;
   }
 
-  /** No pass by itself any more; `want` still works. */
+  /** Ends the passes of the sync interval; `want` still works. */
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
@@ -111,17 +111,17 @@ export class Reconciler {
     const { link, firewall, plan, look, onChange } = this.#parts;
     const before = this.#fingerprint();
     let [goal, releases] = [this.#wanted, this.#releases];
-    // Addresses first: a client must find somebody at the address before its packets are led there. Both are tried.
+    // Addresses first: rules must not send packets to an address that the node does not have. Both are tried.
     const linked = await this.#step('address', async () => link?.ensure());
     const filtered = await this.#step('rules', async () => {
       const found = await look();
       // Rules that were released meanwhile stay away.
       [goal, releases] = [this.#wanted, this.#releases];
-      const wished = desiredRules(plan, { ...found, interception: goal });
-      const isPut = this.#isNews(wished) || this.#isLost;
-      const changed = await firewall?.apply(wished);
+      const rules = desiredRules(plan, { ...found, interception: goal });
+      const isPut = this.#isNews(rules) || this.#isLost;
+      const changed = await firewall?.apply(rules);
       // After a release the firewall may not have installed all of it: the next pass does.
-      if (releases !== this.#releases) this.#wished = '';
+      if (releases !== this.#releases) this.#lastRules = '';
       return changed === true && !isPut;
     });
     if (filtered) this.#isLost = false;
@@ -161,8 +161,8 @@ export class Reconciler {
   /** Whether these are other rules than at the last pass: then init installs them, and does not restore them. */
   #isNews(rules: RuleSet): boolean {
     const text = fingerprintOf(rules);
-    const isNews = text !== this.#wished;
-    this.#wished = text;
+    const isNews = text !== this.#lastRules;
+    this.#lastRules = text;
     return isNews;
   }
 

@@ -25,13 +25,13 @@ export interface FollowParts {
   readonly lookup: (known: readonly Endpoint[]) => Promise<Found>;
   /** What the rules in the kernel lead to: an init that died has left them. Never rejects. */
   readonly inKernel: () => Promise<Endpoints>;
+  /** One pass over the rules, for other endpoints; resolves to whether they are in place. */
+  readonly pass: () => Promise<boolean>;
   /** Ends the flows to endpoints that the rules do not lead to any more. Never rejects. */
   readonly removeFlows: (gone: Endpoints) => Promise<void>;
 }
 
 export class EndpointFollower {
-  /** Puts the rules for other endpoints; resolves to whether they are in place. */
-  onChange: () => Promise<boolean> = async () => true;
   readonly #parts: FollowParts;
   #known = NO_ENDPOINTS;
   #reason = 'kube-dns was not asked for its endpoints yet';
@@ -120,7 +120,7 @@ export class EndpointFollower {
     const news = JSON.stringify([endpoints, this.#reason]);
     if (news === this.#lastLearned && areSame(endpoints, this.#redirected)) return;
     this.#lastLearned = news;
-    if (!(await this.onChange()) || areSame(endpoints, this.#redirected)) return;
+    if (!(await this.#parts.pass()) || areSame(endpoints, this.#redirected)) return;
     const gone = without(this.#redirected, endpoints);
     this.#redirected = endpoints;
     await this.#parts.removeFlows(gone);

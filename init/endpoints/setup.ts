@@ -22,19 +22,21 @@ export interface EndpointParts {
   readonly service: string;
   readonly plan: Plan;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** One pass over the rules; resolves to whether they are in place. */
+  readonly pass: () => Promise<boolean>;
   readonly system: System;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 export function endpointFollower(parts: EndpointParts): EndpointFollower {
-  const { service, plan, env, system, clock, log } = parts;
+  const { service, plan, env, pass, system, clock, log } = parts;
   const serviceIps = serviceIpsOf(env, plan.clusterIps);
   const excluded = [...plan.addresses, ...serviceIps];
   // At a local IP the agent would answer, and might remember what was.
   const servers = serviceIps.filter((ip) => !plan.addresses.includes(ip)).map(dnsAt);
   return new EndpointFollower({
-    clock,
+    ...{ clock, pass },
     lookup: (known) => lookUp(makeAsk(clock, [...servers, ...known]), { service, excluded }),
     inKernel: async () => {
       try {

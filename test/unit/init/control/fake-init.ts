@@ -11,7 +11,7 @@ import { Lifecycle } from '../../../../init/control/lifecycle.ts';
 import type { State } from '../../../../init/control/machine.ts';
 import { Reconciler } from '../../../../init/control/reconciler.ts';
 import { lookAtNode } from '../../../../init/control/rule-state.ts';
-import { Service } from '../../../../init/control/service.ts';
+import { Service, type ServiceParts } from '../../../../init/control/service.ts';
 import type { Firewall } from '../../../../init/firewall/select.ts';
 import { initOptionsFrom } from '../../../../init/options.ts';
 import { planOf } from '../../../../init/plan/plan.ts';
@@ -167,6 +167,32 @@ class FakeEdge {
   }
 }
 
+type Given = Pick<ServiceParts, 'options' | 'plan' | 'system' | 'clock' | 'log' | 'lifecycle'>;
+
+/** As `stay.ts` puts it together, with a fake firewall and without a link. */
+function serviceOn(edge: FakeEdge, given: Given, isOwner: boolean): Service {
+  const { options, plan, clock, log } = given;
+  const firewall = options.setupRules ? fakeFirewall(edge.node, isOwner) : undefined;
+  const link = undefined;
+  const fallback = new FallbackReadiness({
+    ...{ possible: plan.fallback, isServed: async () => true, obstacle: undefined },
+    ...{ endpoints: undefined, log },
+  });
+  const pass = (): Promise<boolean> => reconciler.pass();
+  const kept = new KeptIps({ ...given, link, standingIps: async () => [], pass });
+  const look = () => lookAtNode({ firewall, fallback, kept });
+  const reconciler = new Reconciler({
+    ...{ link, firewall, plan, look, clock, log, syncIntervalMs: 60_000 },
+    onChange: () => service.onRules(),
+  });
+  const service = new Service({
+    ...{ ...given, firewall, reconciler, fallback, kept, endpoints: undefined },
+    takeover: { watch: async () => undefined, stop: () => undefined },
+    edge: edge.edge,
+  });
+  return service;
+}
+
 /** Starts init and lets it settle once. */
 export async function startFakeInit(given: FakeInitOptions = {}) {
   const { isOwner = true, localIps = '169.254.20.10', argv = [] } = given;
@@ -177,34 +203,8 @@ export async function startFakeInit(given: FakeInitOptions = {}) {
   const { node, messages, children, socketPaths, signals } = edge;
   const { system, calls } = fakeSystem(fakePrograms(localIps));
   const { log, lines } = fakeLog();
-  const parts = { options, plan, system, clock, log };
-  const firewall = options.setupRules ? fakeFirewall(node, isOwner) : undefined;
   const lifecycle = new Lifecycle();
-  const fallback = new FallbackReadiness({
-    ...{ possible: plan.fallback, isServed: async () => true, obstacle: undefined },
-    ...{ endpoints: undefined, log },
-  });
-  const kept = new KeptIps({
-    ...{ ...parts, link: undefined },
-    standingIps: async () => [],
-  });
-  const reconciler = new Reconciler({
-    ...{
-      link: undefined,
-      firewall,
-      plan,
-      look: () => lookAtNode({ firewall, fallback, kept }),
-      clock,
-      log,
-      syncIntervalMs: 60_000,
-    },
-    onChange: () => service.onRules(),
-  });
-  const service = new Service({
-    ...{ ...parts, lifecycle, firewall, reconciler, fallback, kept, endpoints: undefined },
-    takeover: { watch: async () => undefined, stop: () => undefined },
-    edge: edge.edge,
-  });
+  const service = serviceOn(edge, { options, plan, system, clock, log, lifecycle }, isOwner);
   const exited = service.run();
   let code: number | undefined;
   void exited.then(

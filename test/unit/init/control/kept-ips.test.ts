@@ -38,9 +38,15 @@ function setup(node: Partial<Node> = {}) {
   );
   const removed: string[][] = [];
   const passes: (readonly string[])[] = [];
-  const kept = new KeptIps({
+  const kept: KeptIps = new KeptIps({
     ...{ plan: { addresses: [OWN], interceptedIps: [OWN], port: 53 }, clock, log },
     standingIps: async () => state.held,
+    pass: async () => {
+      const { removedIps } = await kept.look();
+      passes.push(removedIps);
+      if (state.complete) state.held = state.held.filter((ip) => !removedIps.includes(ip));
+      return state.complete;
+    },
     link: {
       strays: async () => [...state.strays],
       remove: async (addresses) => {
@@ -50,12 +56,6 @@ function setup(node: Partial<Node> = {}) {
     },
     system: { ...system, read: async (path) => state.files[path] },
   });
-  kept.onQuiet = async () => {
-    const { removedIps } = await kept.look();
-    passes.push(removedIps);
-    if (state.complete) state.held = state.held.filter((ip) => !removedIps.includes(ip));
-    return state.complete;
-  };
   return { state, clock, kept, removed, passes, lines, calls };
 }
 

@@ -21,8 +21,12 @@ function setup(inKernel: Endpoints = NO_ENDPOINTS) {
   };
   const rules = { changes: 0, work: true };
   const forgotten: Endpoints[] = [];
+  const pass = async (): Promise<boolean> => {
+    rules.changes++;
+    return rules.work;
+  };
   const follower = new EndpointFollower({
-    clock,
+    ...{ clock, pass },
     lookup: async (known) => {
       dns.asked++;
       dns.known = known;
@@ -32,11 +36,7 @@ function setup(inKernel: Endpoints = NO_ENDPOINTS) {
     inKernel: async () => inKernel,
     removeFlows: async (gone) => void forgotten.push(gone),
   });
-  follower.onChange = async () => {
-    rules.changes++;
-    return rules.work;
-  };
-  return { clock, dns, rules, forgotten, follower };
+  return { clock, dns, rules, forgotten, follower, pass };
 }
 
 describe('following endpoints', () => {
@@ -133,16 +133,14 @@ describe('following endpoints', () => {
   });
 
   it('leaves rules alone when an answer comes after the end', async () => {
-    const { clock, dns, rules, follower } = setup();
+    const { clock, dns, rules, pass } = setup();
     const late = Promise.withResolvers<void>();
-    const parts = {
-      clock,
+    const waiting = new EndpointFollower({
+      ...{ clock, pass },
       lookup: () => late.promise.then((): Found => ({ endpoints: TWO, ttlSeconds: 1 })),
       inKernel: async () => NO_ENDPOINTS,
       removeFlows: async () => undefined,
-    };
-    const waiting = new EndpointFollower(parts);
-    waiting.onChange = follower.onChange;
+    });
     waiting.want();
     await clock.advance(0);
     waiting.stop();

@@ -16,6 +16,8 @@ export interface Fault {
   readonly strike: (running: Running, group: MemoryGroup) => Promise<void> | void;
   /** Whether the query rules go: agent and init are then started anew before the next strike. */
   readonly isWithdrawn: boolean;
+  /** Of 5,000 UDP queries a second; as for the other faults where it is not given. */
+  readonly maxLost?: number;
 }
 
 export const KILLS: readonly Fault[] = [

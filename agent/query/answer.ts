@@ -1,4 +1,4 @@
-/** What a chain gives back: shared, read-only bytes and what `respond` needs to fit them to one client. */
+/** The result of a chain: shared, read-only bytes, and what `respond` needs to fit them to one client. */
 import type { ExtendedError } from '../base/errors.ts';
 import { buildResponse, type NewResponse, type QuestionFields } from '../dns/build.ts';
 import { FLAG, flagsOf, putU16, putU32, u32 } from '../dns/header.ts';
@@ -8,32 +8,32 @@ import type { Reply } from '../dns/reply.ts';
 
 export interface AnswerFields {
   /**
-   * A whole response without OPT; its ID, RD, CD and question case are overwritten for each client. A string has one
-   * octet in each character.
+   * A whole response without OPT. `respond` overwrites ID, RD, CD and the question's letter case for each client. A
+   * string has one byte in each character.
    */
   readonly wire: Buffer | string;
-  /** Where each TTL is in `wire`. */
+  /** Offset of each TTL in `wire`. */
   readonly ttlOffsets: readonly number[];
-  /** The whole rcode; the low 4 bits stand in `wire` as well. */
+  /** The whole rcode; `wire` contains its low 4 bits. */
   readonly rcode: number;
-  /** Name of the plugin that made it (label `plugin` of coredns_dns_responses_total); '' where the server did. */
+  /** Name of the plugin that made it (label `plugin` of coredns_dns_responses_total); '' for the server itself. */
   readonly plugin: string;
   /** Clock moment at which the TTLs in `wire` were right; undefined for TTLs that do not age. */
   readonly bornMs?: number | undefined;
-  /** Where defined, every TTL given out, seconds (stale answers, RFC 8767 §4). */
+  /** If defined, the TTL of every record in a response, seconds (stale answers, RFC 8767 §4). */
   readonly ttlOverrideSeconds?: number | undefined;
-  /** Extended errors to tell an EDNS client (RFC 8914). */
+  /** Extended errors for an EDNS client (RFC 8914). */
   readonly extended?: ExtendedError | undefined;
-  /** Whether it is known that the question in `wire` is spelt in lower case. */
+  /** Whether the question in `wire` is known to be in lower case. */
   readonly isLowerCase?: boolean;
-  /** The records in `wire`, where somebody has read them already. */
+  /** The records in `wire`, if they have been parsed already. */
   readonly records?: readonly RecordView[] | undefined;
-  /** False where the answer is only for this client (whoami): never stored, never given to another waiter. */
+  /** False if the answer is only for this client (whoami): the cache never stores it and no other waiter gets it. */
   readonly shareable?: boolean;
 }
 
 export class Answer {
-  // What a hit looks at comes first and so lies together in memory.
+  // A cache hit reads these fields; placed first, they are close together in memory.
   readonly #octets: Buffer | string;
   readonly ttlOffsets: readonly number[];
   readonly rcode: number;
@@ -58,7 +58,7 @@ export class Answer {
     this.shareable = fields.shareable ?? true;
   }
 
-  /** Octets of the message. */
+  /** Length of the message in bytes. */
   get length(): number {
     return this.#octets.length;
   }
@@ -70,7 +70,7 @@ export class Answer {
     return (octets.charCodeAt(2) << 8) | octets.charCodeAt(3);
   }
 
-  /** The message; made anew by every call where the answer is packed. */
+  /** The message. If the answer is packed, every call allocates a new buffer. */
   get wire(): Buffer {
     const octets = this.#octets;
     return typeof octets === 'string' ? Buffer.from(octets, 'latin1') : octets;
@@ -81,7 +81,7 @@ export class Answer {
     return this.#records ?? readRecords(this.wire);
   }
 
-  /** Writes the message to the start of `out`, which has room for it. */
+  /** Writes the message to the start of `out`, which must have room for it. */
   writeTo(out: Buffer): void {
     const octets = this.#octets;
     if (typeof octets === 'string') out.latin1Write(octets, 0);
@@ -89,8 +89,8 @@ export class Answer {
   }
 
   /**
-   * The message as a string of one octet per character: to keep one costs an eighth of what a Buffer costs, whose octets
-   * are an allocation of their own that the collector has to keep account of.
+   * The message as a string of one byte per character. A stored string costs an eighth of a stored Buffer, whose bytes
+   * are an external allocation that the garbage collector tracks.
    */
   get packed(): string {
     const octets = this.#octets;
@@ -102,7 +102,7 @@ export class Answer {
     const { ttlOffsets, rcode, plugin, bornMs, ttlOverrideSeconds, extended, shareable } = this;
     const times = { bornMs, ttlOverrideSeconds };
     const wire = this.#octets;
-    // Of another message nothing is known.
+    // The case of the question in a new message is unknown.
     const isLowerCase = changes.wire === undefined && this.isLowerCase;
     const own = { wire, ttlOffsets, rcode, plugin, isLowerCase, ...times, extended, shareable };
     return new Answer({ ...own, ...changes });
@@ -135,7 +135,7 @@ export function remade(answer: Answer, wire: Buffer, nowMs: number): Answer {
   return answer.with({ wire, ttlOffsets, bornMs: nowMs, ttlOverrideSeconds: undefined });
 }
 
-/** Where the TTLs of these records are. */
+/** Offsets of the TTLs of these records. */
 export function ttlOffsetsOf(records: readonly RecordView[]): readonly number[] {
   return records.map((record) => record.ttlOffset);
 }
@@ -155,7 +155,7 @@ export function relayedAnswer(reply: Reply, plugin: string, bornMs: number): Ans
   });
 }
 
-/** An answer of a plugin's own making. */
+/** An answer that a plugin makes itself. */
 export function madeAnswer(
   question: QuestionFields,
   response: NewResponse,

@@ -1,10 +1,10 @@
-/** Where a query came to. */
+/** The address and port that a query was sent to. */
 import { type Endpoint, isWildcard } from '../base/address.ts';
 import type { Query } from './query.ts';
 
 /**
- * Our address and port that `query` was sent to. Undefined for a question of our own where the listener has more than
- * one address.
+ * The agent's address and port that `query` was sent to. Undefined for an internal question if the listener has more
+ * than one address.
  */
 export function askedEndpoint(query: Query): Endpoint | undefined {
   const { label, address: ofSocket } = query.server;

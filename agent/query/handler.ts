@@ -1,12 +1,12 @@
-/** How a query goes down the chain, and its answer up. */
+/** How a query passes down the chain and its answer comes back up. */
 import type { Answer } from './answer.ts';
 import type { Query } from './query.ts';
 
-/** An answer now, or later. A hit never makes a promise. */
+/** An answer now, or later. A cache hit never creates a promise. */
 export type Result = Answer | Promise<Answer>;
 
-/** The rest of the chain. Throws, or rejects with, a `DnsError` where there is no answer. */
+/** The rest of the chain. Throws or rejects with a `DnsError` if there is no answer. */
 export type Handler = (query: Query) => Result;
 
-/** What a plugin does with a query; `next` is the rest of the chain. */
+/** How a plugin handles a query; `next` is the rest of the chain. */
 export type Handle = (query: Query, next: Handler) => Result;

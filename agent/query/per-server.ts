@@ -1,9 +1,9 @@
-/** Series labelled by listener, without label work per query. */
+/** Series labelled by listener, without building labels for each query. */
 import type { ServerLabel } from './services/block.ts';
 
 /**
- * A value for each listener, made by `make` from its label when that listener is first seen and found by index ever
- * after. Indexes are small and dense, so an array holds them.
+ * A value for each listener: `make` builds it from the label when the listener first appears; later calls find it by
+ * index. Indexes are small and dense, so an array is enough.
  */
 export function perServer<T>(make: (label: string) => T): (server: ServerLabel) => T {
   const made: T[] = [];

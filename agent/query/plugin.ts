@@ -5,46 +5,46 @@ import type { Handle, Handler, Result } from './handler.ts';
 import type { Query } from './query.ts';
 import type { Services } from './services/services.ts';
 
-/** Whether there are queries to be answered in the meantime. */
+/** Whether the agent answers queries in the meantime. */
 export type Pace = 'at once' | 'beside queries';
 
 export interface Plugin {
   readonly name: string;
   /**
-   * Answers, or passes on to `next`. A plain function, never `async`. Undefined for directives that only configure
-   * (bind, health, prometheus).
+   * Answers, or passes the query on to `next`. A plain function, never `async`. Undefined for directives that only
+   * configure (bind, health, prometheus).
    */
   readonly handle?: Handle;
-  /** Looks on at every plugin behind it in the chain: gives the handler to use in its place. */
+  /** Wraps the handler of every later plugin in the chain: returns the handler to use instead. */
   readonly watch?: (name: string, handle: Handle) => Handle;
-  /** Tells what it knows of a query, before routing has chosen a view; run only where the block has `metadata`. */
+  /** Collects metadata of a query before routing chooses a view. Runs only if the block has `metadata`. */
   readonly describe?: (query: Query) => void;
-  /** Whether its block answers the query (`view`): another block with the same zone may, where this says no. */
+  /** Whether its block answers the query (`view`). If not, another block with the same zone may. */
   readonly accepts?: (query: Query) => boolean;
-  /** Name of the view its block is; label `view` of series. */
+  /** Name of the block's view; label `view` of series. */
   readonly view?: string;
-  /** False while the plugin cannot answer yet; `ready` asks. Absent means always ready. */
+  /** False while the plugin cannot answer yet; the `ready` plugin polls it. Absent: always ready. */
   readonly ready?: () => boolean;
   /**
-   * Does what must be done before the plugin can answer and takes time, such as reading a file of any size; the old
-   * configuration serves in the meantime. Rejects with ConfigError where the plugin cannot answer.
+   * Slow work that must be done before the plugin can answer, such as reading a file of any size. The old configuration
+   * serves in the meantime. Rejects with ConfigError if the plugin cannot answer.
    */
   readonly prepare?: (pace: Pace) => Promise<void>;
-  /** Called once, in place of `start` and `stop`, when the configuration does not come to serve. */
+  /** Called once, instead of `start` and `stop`, if the configuration is never put into service. */
   readonly discard?: () => void;
-  /** Called once when the configuration it belongs to has begun to serve. */
+  /** Called once when the configuration has been put into service. */
   readonly start?: () => void;
-  /** Called once when that configuration serves no more: timers, probes and watches end here. */
+  /** Called once when the configuration is out of service: ends timers, probes and watches. */
   readonly stop?: () => void;
 }
 
 /**
- * Makes a plugin from all uses of its directive in one block. Throws ConfigError with the place of the fault. Must not
- * start or read anything that takes long: `start` and `prepare` do.
+ * Creates a plugin from all uses of its directive in one block. Throws ConfigError with the position of the fault. Must
+ * not start or read anything slow: `start` and `prepare` do.
  */
 export type Setup = (directive: Directive, block: Block, services: Services) => Plugin;
 
-/** Prepares `plugins`, one after the other. Rejects with what the first one says, the others discarded. */
+/** Prepares `plugins` one after the other. If one fails, rejects with its error and discards the others. */
 export async function prepareAll(plugins: readonly Plugin[], pace: Pace): Promise<void> {
   try {
     for (const plugin of plugins) await plugin.prepare?.(pace);
@@ -54,7 +54,7 @@ export async function prepareAll(plugins: readonly Plugin[], pace: Pace): Promis
   }
 }
 
-/** The last link of every chain is given by the caller: what happens when no plugin answers. */
+/** `last` ends every chain: it decides what happens if no plugin answers. */
 export function compose(plugins: readonly Plugin[], last: Handler): Handler {
   let next = last;
   for (const [index, plugin] of [...plugins.entries()].toReversed()) {
@@ -69,7 +69,7 @@ export function compose(plugins: readonly Plugin[], last: Handler): Handler {
 }
 
 /**
- * Acts behind the rest of the chain: value, throw, promise and rejection reach the same two functions, and a value
+ * Runs after the rest of the chain. A value, throw, promise and rejection reach the same two functions, and a value
  * stays a value. `onError` may answer, or throw again (its default).
  */
 export function after(

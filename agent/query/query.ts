@@ -1,6 +1,6 @@
 /**
- * A query on its way through the chain: a lazy view of the receive buffer. It is reused for the next datagram as soon
- * as the chain has answered synchronously; the first promise detaches it (`detach`), after which it lives on its own.
+ * A query on its way through the chain: a lazy view of the receive buffer. The listener reuses it for the next datagram
+ * once the chain has answered synchronously. The first promise detaches it (`detach`): it then owns its memory.
  */
 import { type Family, familyOf } from '../base/address.ts';
 import { clientKey } from '../base/clients/client-key.ts';
@@ -15,14 +15,14 @@ import type { ServerLabel } from './services/block.ts';
 
 export type Transport = 'udp' | 'tcp';
 
-/** Who asked. Made only when somebody looks, or when the query outlives its batch. */
+/** Sender of a query. Created only when it is read, or when the query outlives its batch. */
 export interface Client {
   readonly address: string;
   readonly port: number;
   readonly family: Family;
-  /** `clientKey` of `address`: what the client holds counts against this. */
+  /** `clientKey` of `address`: the memory ledger counts what the client uses under this key. */
   readonly key: string;
-  /** The address of ours that it asked, where the listener has more than one. */
+  /** The agent's address that the client sent to, if the listener has more than one. */
   readonly asked?: string | undefined;
 }
 
@@ -37,16 +37,16 @@ const NO_SERVER: ServerLabel = { index: 0, label: '' };
 
 /** Counters of one (listener, zone, view); made at routing, kept over reloads. */
 export interface RequestMetrics {
-  /** Called once for every query, when its response has been sized. `plugin` made the answer; '' for the server. */
+  /** Called once for every query, when its response has been sized. `plugin` made the answer; '' means the server. */
   record(query: Query, rcode: number, responseBytes: number, plugin: string): void;
-  /** Called when responses leave: `count` queries have taken `durationMs` each. */
+  /** Called when responses are sent: `count` queries have taken `durationMs` each. */
   recordDuration(durationMs: number, count: number): void;
 }
 
 export class Query {
-  /** What the bounded pass found; for internal queries what `Query.internal` was given. */
+  /** Result of the bounded parse; for internal queries, what `Query.internal` was given. */
   readonly head = new QueryHead();
-  /** The message as received in the first `length` octets; the listener's buffer until detached. */
+  /** The message as received, in the first `length` bytes; the listener's buffer until detached. */
   wire: Buffer = NO_OCTETS;
   length = 0;
   transport: Transport = 'udp';
@@ -55,34 +55,34 @@ export class Query {
   /** Clock moment of arrival, milliseconds; one reading per batch. */
   arrivedMs = 0;
   /**
-   * What a UDP response may have, octets: the listener's limit, or the one that a plugin puts in its place. `respond` takes
-   * the smaller of this and the client's own, and tells clients this one.
+   * Maximum bytes of a UDP response: the listener's limit, or one that a plugin sets. `respond` uses the smaller of
+   * this and the client's own limit, and announces this one to clients.
    */
   maxUdpBytes: number = LIMITS.ednsUdpSizeBytes.default;
-  /** Time from `arrivedMs` in which upstreams must have answered, milliseconds; plugins may lower it. */
+  /** Time from `arrivedMs` within which upstreams must answer, milliseconds; plugins may lower it. */
   budgetMs: number = LIMITS.queryDeadlineMs.default;
-  /** EDNS options, as on the wire, that the response carries if the client sent an OPT. */
+  /** EDNS options, as on the wire, for the response if the client sent an OPT. */
   responseOptions: Buffer | undefined;
-  /** Questions a plugin asked for the sake of another one, counted from the client's: bounds re-entry. */
+  /** How many plugin questions separate this one from the client's; bounds re-entry. */
   depth = 0;
   /** Counters of (listener, zone, view), set by routing; undefined where the block has no `prometheus`. */
   requestMetrics: RequestMetrics | undefined;
-  /** Whether no client waits: a refresh, a prefetch, or a question a plugin asks for itself. */
+  /** Whether no client waits: a refresh, a prefetch, or a question that a plugin asks for itself. */
   isInternal = false;
-  /** What plugins tell of this query by `plugin/label`; undefined, at no cost, unless the block has `metadata`. */
+  /** Metadata from plugins by `plugin/label`; undefined, at no cost, unless the block has `metadata`. */
   metadata: Map<string, string> | undefined;
 
   #client: Client | undefined;
   #clientSource: () => Client = () => NO_CLIENT;
   #clientKey: string | undefined;
   #upstreamOptions: Buffer | undefined;
-  /** For whose sake an internal question is asked. */
+  /** Key of the client for which an internal question is asked. */
   #behalfOf: string = OWN_KEY;
   #key = '';
   #keyBlock = -1;
   #name: Uint8Array | undefined;
 
-  /** Points this query at a freshly received message, whose head has just been read into `head`. */
+  /** Binds this query to a newly received message, whose head has just been read into `head`. */
   receive(
     wire: Buffer,
     length: number,
@@ -96,7 +96,7 @@ export class Query {
     this.transport = transport;
     this.server = server;
     this.arrivedMs = arrivedMs;
-    // Whatever a plugin may have put on the query before: none of it is this client's.
+    // Resets what plugins may have set for the previous client's query.
     this.maxUdpBytes = LIMITS.ednsUdpSizeBytes.default;
     this.budgetMs = LIMITS.queryDeadlineMs.default;
     this.responseOptions = undefined;
@@ -110,8 +110,8 @@ export class Query {
   }
 
   /**
-   * A question of our own (refresh, plugin re-entry): RD set, no client waits on a socket. What it makes the process hold
-   * counts against the client `behalfOf`.
+   * A question of the agent's own (refresh, plugin re-entry): RD set, no client waits on a socket. Its memory counts
+   * against the client `behalfOf`.
    */
   static internal(question: InternalQuestion, arrivedMs: number, behalfOf = OWN_KEY): Query {
     const query = new Query();
@@ -135,8 +135,8 @@ export class Query {
   }
 
   /**
-   * The same client's query for something else, with a message of its own; what it does not change it keeps. The
-   * client's own EDNS options stay behind. `question.name` is lower-case wire form.
+   * The same client's query for something else, with its own message. Fields that `question` does not change are
+   * copied. The client's own EDNS options are not. `question.name` is lower-case wire form.
    */
   derive(question: DerivedQuestion): Query {
     const query = new Query();
@@ -181,7 +181,7 @@ export class Query {
     return (this.head.flags & FLAG.CD) !== 0;
   }
 
-  /** DO and CD as one number: what else an answer may depend on. */
+  /** DO and CD as one number: an answer may depend on both. */
   get variant(): number {
     const { dnssecOk, flags } = this.head;
     return (dnssecOk ? 1 : 0) | ((flags & FLAG.CD) !== 0 ? 2 : 0);
@@ -199,13 +199,13 @@ export class Query {
   }
 
   /**
-   * Block, lower-case name, type, class, DO, CD and the options sent upstream as a string of one octet per character:
-   * what a cached answer may depend on. Made once per query and block.
+   * Block, lower-case name, type, class, DO, CD and the options sent upstream, as a string of one byte per character:
+   * everything a cached answer may depend on. Built once per query and block.
    */
   keyIn(blockId: number): string {
     if (this.#keyBlock !== blockId) {
       const key = questionKey(blockId, this);
-      // A wire name ends by itself, so what follows it cannot be taken for more of it.
+      // A wire name is self-terminating, so the bytes after it are never read as part of it.
       const options = this.#upstreamOptions;
       this.#key = options === undefined ? key : key + options.latin1Slice();
       this.#keyBlock = blockId;
@@ -213,7 +213,7 @@ export class Query {
     return this.#key;
   }
 
-  /** EDNS options, as on the wire, that go upstream in our own query's OPT; undefined: none. */
+  /** EDNS options, as on the wire, for the OPT of the agent's own upstream query; undefined: none. */
   get upstreamOptions(): Buffer | undefined {
     return this.#upstreamOptions;
   }
@@ -223,7 +223,7 @@ export class Query {
     return this.#client;
   }
 
-  /** The client against whose share counts what this query makes the process hold. */
+  /** Key of the client whose share this query's memory counts against. */
   get clientKey(): string {
     if (this.isInternal) return this.#behalfOf;
     this.#clientKey ??= this.client.key;
@@ -235,7 +235,7 @@ export class Query {
     const own = Buffer.allocUnsafe(this.length);
     this.wire.copy(own, 0, 0, this.length);
     this.wire = own;
-    // The slot that told the client will hold another datagram soon.
+    // The batch slot that holds the client's address will soon hold another datagram.
     this.#client = this.client;
   }
 }
@@ -251,7 +251,7 @@ export interface InternalQuestion {
   readonly transport?: Transport;
   readonly depth?: number;
   readonly upstreamOptions?: Buffer | undefined;
-  /** The client for whose sake it is asked, where there is one. */
+  /** The client for which the question is asked, if any. */
   readonly behalfOf?: string;
 }
 

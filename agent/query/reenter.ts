@@ -1,16 +1,16 @@
-/** Questions that a plugin asks the whole server for the sake of a client's. */
+/** Questions that a plugin asks the whole server in order to answer a client. */
 import { DnsError } from '../base/errors.ts';
 import { EDE, RCODE } from '../dns/iana.ts';
 import type { Answer } from './answer.ts';
 import type { Query } from './query.ts';
 import type { Services } from './services/services.ts';
 
-/** Questions that may beget each other; as long as CoreDNS's chains of aliases. */
+/** Maximum depth of questions that cause further questions; the same as CoreDNS's limit for chains of aliases. */
 const MAX_DEPTH = 8;
 
 /**
  * The server's answer to `name` (lower-case wire form) and `type`, with the class, DO and CD of `query`. Rejects with
- * DnsError where questions lead to questions without end.
+ * DnsError if questions cause questions without end.
  */
 export function resolveFor(
   query: Query,

@@ -1,18 +1,18 @@
 /**
- * From a query to the server block that answers it: the longest zone that the name lies in, and of several views of
- * that zone the first that takes the query. Where none does, the next shorter zone is looked at, as in CoreDNS.
+ * Finds the server block for a query: the longest zone that contains the name, and of several views of that zone the
+ * first that accepts the query. If no view accepts it, the next shorter zone is tried, as in CoreDNS.
  */
 import { TYPE } from '../dns/iana.ts';
 import { nameFromText } from '../dns/name.ts';
 import type { Handler } from './handler.ts';
 import type { Query, RequestMetrics } from './query.ts';
 
-/** What a zone of one listener leads to. */
+/** What serves a zone of one listener. */
 export interface Route {
   /** Lower-case presentation format with trailing dot. */
   readonly zone: string;
   readonly handler: Handler;
-  /** Undefined where the block is not measured. */
+  /** Undefined if the block is not measured. */
   readonly requestMetrics: RequestMetrics | undefined;
   /** Whether questions of other classes than IN may pass (the block has `forward` or `chaos`, as in CoreDNS). */
   readonly anyClass: boolean;
@@ -26,9 +26,9 @@ interface Entry extends Route {
 
 /** The zones of one listener. Built once per configuration, never changed. */
 export class ZoneTable {
-  /** Counters of queries that no zone takes; CoreDNS's zone label `dropped`. */
+  /** Counters of queries in no zone; CoreDNS's zone label `dropped`. */
   readonly droppedRow: RequestMetrics | undefined;
-  /** Zones by the length of their wire name: each suffix of a query is compared with few of them. */
+  /** Zones by the length of their wire name, so that each suffix of a query is compared with few of them. */
   readonly #byLength: Entry[][] = [];
 
   constructor(routes: readonly Route[], droppedRow: RequestMetrics | undefined) {
@@ -41,8 +41,8 @@ export class ZoneTable {
   }
 
   /**
-   * The route of the longest zone that `query`'s name is in, or undefined. A DS question belongs to the parent side of
-   * a zone cut (RFC 4035 §3.1.4.1): the next shorter zone takes it where there is one.
+   * The route of the longest zone that contains `query`'s name, or undefined. A DS question belongs to the parent side
+   * of a zone cut (RFC 4035 §3.1.4.1): the next shorter zone, if any, gets it.
    */
   find(query: Query): Route | undefined {
     const { head } = query;

@@ -1,6 +1,6 @@
 /**
  * Loads the agent's addon (`native/`): batches of datagrams, TCP listeners that take over from an older one, the memory
- * holder, and pages that are not needed any more.
+ * holder, and the release of unneeded memory pages.
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -11,12 +11,12 @@ import type { MemoryHolderAddon } from './memory-holder.ts';
 import type { TakeoverAddon } from './tcp/reuseport-takeover.ts';
 import type { BatchAddon } from './udp/addon-buffers.ts';
 
-/** Beside the bundle, or where the install script puts it in a source tree. */
+/** Next to the bundle, or where the install script builds it in a source tree. */
 const PLACES = ['../native/agent.node', '../../build/agent.node'];
 
 type Addon = BatchAddon & MemoryHolderAddon & PagesAddon & TakeoverAddon;
 
-/** The addon, or why there is none. Loading it again costs nothing. */
+/** The addon, or the reason why it cannot be loaded. Further calls cost nothing. */
 export function loadAddon(): Addon | Error {
   const place = PLACES.map((path) => fileURLToPath(new URL(path, import.meta.url))).find(
     existsSync,

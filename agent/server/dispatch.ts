@@ -1,4 +1,4 @@
-/** Runs a query through its block's chain. The only place where the errors of a chain become rcodes. */
+/** Runs a query through its block's chain, and turns the chain's errors into rcodes. */
 import { DnsError, DropQuery, messageOf } from '../base/errors.ts';
 import { CLASS, EDE, RCODE } from '../dns/iana.ts';
 import type { Answer } from '../query/answer.ts';
@@ -14,7 +14,7 @@ export class Dispatcher {
   readonly #log: Logger;
   readonly #panics: Counter;
   readonly #identity: Identity;
-  /** Zone tables by listener index. Replaced as a whole by a reload: a query sees one configuration. */
+  /** Zone tables by listener index. A reload replaces the whole array, so a query sees one configuration. */
   #tables: readonly (ZoneTable | undefined)[] = [];
 
   constructor(log: Logger, panics: Counter, identity: Identity = new Identity()) {
@@ -23,7 +23,7 @@ export class Dispatcher {
     this.#identity = identity;
   }
 
-  /** Takes effect for the next query; those under way finish on the chains they started on. */
+  /** Takes effect for the next query; queries in flight finish on their old chains. */
   swap(tables: readonly (ZoneTable | undefined)[]): void {
     this.#tables = tables;
   }
@@ -35,7 +35,7 @@ export class Dispatcher {
     return result.catch((error: unknown) => this.failed(query, error));
   }
 
-  /** As `handle`, but what comes later may reject: `failed` makes an answer of that. */
+  /** As `handle`, but a later result may reject: `failed` turns the error into an answer. */
   begin(query: Query): Result {
     const probed = this.#identity.answerTo(query);
     if (probed !== undefined) return probed;
@@ -54,11 +54,11 @@ export class Dispatcher {
     }
   }
 
-  /** What a client gets in place of an answer. */
+  /** The answer that a client gets for an error. */
   failed(query: Query, error: unknown): Answer {
     if (error instanceof DnsError) return errorAnswer(query, error.rcode, error.extended);
     if (error instanceof DropQuery) return DROPPED;
-    // Anything else is our own fault: the client still gets an answer, and we get to know.
+    // Any other error is a bug: the client still gets an answer, and the log and a counter report it.
     this.#panics.value++;
     const stack = error instanceof Error ? error.stack : undefined;
     this.#log.error(
@@ -75,7 +75,7 @@ export class Dispatcher {
   }
 }
 
-/** Last link of every chain: no plugin took the query. CoreDNS says that only of a block without any plugin, else SERVFAIL. */
+/** Last link of every chain: no plugin answered. CoreDNS refuses only for a block without any plugin, else SERVFAIL. */
 export function refuse(): never {
   throw new DnsError(RCODE.REFUSED, 'no plugin of this server block answers the query');
 }

@@ -1,6 +1,6 @@
 /**
- * Says which agent this is to init's probes, which must not take another server's answer for ours. What they
- * are told is for them alone: a program that knew it could answer for an agent that is gone.
+ * Identifies this agent to init's probes, which must not accept another server's answer. The nonce is secret from other
+ * programs: one that knew it could answer in place of a dead agent.
  */
 import { randomBytes } from 'node:crypto';
 import { addressBytes } from '../base/address.ts';
@@ -15,21 +15,22 @@ import type { Query } from '../query/query.ts';
 const NONCE_BYTES = 16;
 const NAME = nameFromText(PROBE_NAME);
 const QUESTION = { name: NAME, type: TYPE.TXT, class: CLASS.CH };
-/** What the node's own programs are told: an agent answers here, whichever it is. */
+/** The answer for the node's own programs: an agent answers here. It does not identify the agent. */
 const PRESENCE = textAnswer('nodens');
 const REFUSAL = madeAnswer(QUESTION, { rcode: RCODE.REFUSED, flags: 0 }, '', { shareable: false });
 
 export class Identity {
-  /** Hex text, new with every process. */
+  /** Hex text, new for every process. */
   readonly nonce: string = randomBytes(NONCE_BYTES).toString('hex');
-  /** Source ports of init's probes; undefined while init has not told: every port of the node may be init's. */
+  /** Source ports of init's probes; undefined until init has sent them: every port of the node may be init's. */
   probePorts: ProbePorts | undefined;
   readonly #answer = textAnswer(this.nonce);
 
   /**
-   * The answer where `query` asks for the name of probes, else undefined. The nonce goes to init's probes: from the address
-   * that was asked itself, which the kernel takes from no pod and delivers to no pod, and from init's source ports. What
-   * else asks from that address is a program of the node, which hears that an agent answers; a pod is refused.
+   * The answer if `query` asks for the name of probes, else undefined. Only init's probes get the nonce: they come from
+   * the asked address itself, which the kernel accepts from no pod and delivers to no pod, and from init's source
+   * ports. Other programs that ask from that address run on the node: they learn only that an agent answers. A pod is
+   * refused.
    */
   answerTo(query: Query): Answer | undefined {
     if (query.class !== CLASS.CH || query.type !== TYPE.TXT) return undefined;
@@ -51,7 +52,7 @@ function textAnswer(text: string): Answer {
   );
 }
 
-/** Whether two addresses in text form, undefined or '' where there is none, are one and the same. */
+/** Whether two addresses in text form are the same; undefined or '' means none. */
 function isSame(asked: string | undefined, asker: string): boolean {
   if (asked === undefined || asker === '') return false;
   return Buffer.compare(addressBytes(asked), addressBytes(asker)) === 0;

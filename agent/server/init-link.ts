@@ -1,4 +1,4 @@
-/** The agent's end of the local socket to init: says `ready`, asks to withdraw, hears init's counters. */
+/** The agent's side of the control socket to init: sends `ready` and `withdraw`, receives init's counters. */
 import { connect, type Socket } from 'node:net';
 import type { Clock, Timer } from '../base/clock.ts';
 import {
@@ -11,39 +11,39 @@ import {
 import type { Logger } from '../query/services/log.ts';
 
 const RETRY_MS = 200;
-/** An init that has not come by then is worth a warning. With a very large ruleset it needs a minute. */
+/** Warn if init has not connected by then. With a very large ruleset init needs a minute. */
 const LATE_MS = 30_000;
-/** How long a stop waits for init to take interception away. */
+/** How long a shutdown waits for init to remove interception. */
 const WITHDRAW_MS = 2_000;
 
 export type InitStatus = Extract<InitMessage, { type: 'status' }>;
 
 export interface InitLinkOptions {
   readonly path: string;
-  /** What this agent answers to init's probes with. */
+  /** The nonce that this agent answers init's probes with. */
   readonly nonce: string;
   readonly clock: Clock;
   readonly log: Logger;
   readonly onStatus: (status: InitStatus) => void;
-  /** Init, which was there, has gone: what it last said holds no more. */
+  /** Init was connected and is gone: its last state is no longer valid. */
   readonly onGone: () => void;
 }
 
-/** Connects as soon as init listens, and again whenever it has gone. */
+/** Connects as soon as init listens, and reconnects after it has gone. */
 export class InitLink {
   readonly #options: InitLinkOptions;
   #socket: Socket | undefined;
   #retry: Timer | undefined;
   readonly #startMs: number;
-  /** As the init that is connected said last; undefined while none did. */
+  /** Last state that the connected init has sent; undefined before that. */
   #state: InterceptionState | undefined;
   #isLateSaid = false;
   #isReady = false;
   #isClosed = false;
   #isConnected = false;
-  /** The last thing that init, which leaves with us, has said. */
+  /** Init's last message said that interception is withdrawn. */
   #isWithdrawn = false;
-  /** Ends the wait of `withdraw`; told whether init has acknowledged. */
+  /** Ends the wait of `withdraw`, with whether init has acknowledged. */
   #finishWithdraw: ((isAcknowledged: boolean) => void) | undefined;
 
   constructor(options: InitLinkOptions) {
@@ -53,8 +53,8 @@ export class InitLink {
   }
 
   /**
-   * Whether interception is still to come: init has not said that it intercepts, or that it has nothing to set up. It is
-   * started with us, and until it has led queries here no agent that leaves should count on us.
+   * Whether interception is still to come: init has not reported that it intercepts or that it has nothing to set up.
+   * Until then this agent must not be ready: otherwise a rolling update stops the old pod too early.
    */
   get isAwaited(): boolean {
     return this.#state !== 'intercepting' && this.#state !== 'off';
@@ -64,15 +64,15 @@ export class InitLink {
     return this.#isConnected;
   }
 
-  /** From now on init is told, and told again when it comes back, that the agent answers. */
+  /** From now on, every init that connects learns that the agent answers. */
   ready(): void {
     this.#isReady = true;
     this.#sayReady();
   }
 
   /**
-   * Asks init to take interception away. Resolves to whether it has said so; false where no init is there or it does
-   * not answer in time: it will then see our end.
+   * Asks init to remove interception. Resolves to whether init has acknowledged; false if init is not connected or does
+   * not answer in time: it will then notice that the agent is gone.
    */
   withdraw(): Promise<boolean> {
     this.#isReady = false;
@@ -122,7 +122,7 @@ export class InitLink {
       if (this.#isReady) this.#sayReady();
     });
     socket.on('data', hear);
-    // 'close' follows and retries; that init is not there yet is no news.
+    // 'close' follows and retries; an init that does not listen yet is expected.
     socket.on('error', () => undefined);
     socket.on('close', () => this.#lost());
   }

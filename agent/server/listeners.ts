@@ -12,13 +12,13 @@ import { TcpClients } from './tcp/clients.ts';
 
 export interface ListenersOptions extends Omit<BoundParts, 'tcpClients' | 'label'> {
   readonly ledger: MemoryLedger;
-  /** Most TCP connections at once. */
+  /** Maximum TCP connections. */
   readonly maxTcpConnections?: number;
-  /** Whether `openUdp` can serve every address with one socket: it answers from the address that was asked. */
+  /** Whether `openUdp` can serve every address with one socket: it must answer from the address that was asked. */
   readonly isUdpWildcard: boolean;
-  /** The node's addresses now. */
+  /** Reads the node's current addresses. */
   readonly addresses: () => readonly string[];
-  /** Where init leads the pods' packets to. */
+  /** Endpoints to which init redirects the pods' packets. */
   readonly intercepted: readonly Endpoint[];
 }
 
@@ -35,9 +35,9 @@ export class Listeners {
   readonly #parts: BoundParts;
   readonly #labels = new Map<string, ServerLabel>();
   readonly #open = new Map<string, Open>();
-  /** Endpoints that have sockets of their own, or are about to. */
+  /** Endpoints that have their own sockets, or are about to. */
   #specific: ReadonlySet<string> = new Set();
-  /** By listener index; holds for listeners to come, too. */
+  /** By listener index; also for listeners opened later. */
   #timeouts: readonly (TcpTimeouts | undefined)[] = [];
 
   constructor(options: ListenersOptions) {
@@ -49,7 +49,7 @@ export class Listeners {
     };
   }
 
-  /** The label of a listener; the same object for ever, so that its series go on over reloads. */
+  /** The label of a listener; always the same object, so that its series continue over reloads. */
   label(listener: Endpoint): ServerLabel {
     const label = `dns://${formatEndpoint(listener)}`;
     const known = this.#labels.get(label);
@@ -59,13 +59,13 @@ export class Listeners {
     return made;
   }
 
-  /** What is listened on, as the Corefile names it; the address is '' where it names none. */
+  /** Endpoints as the Corefile names them; the address is '' if it names none. */
   get endpoints(): Endpoint[] {
     const listeners = [...this.#open.values()].map(({ listener }) => listener);
     return [...new Map(listeners.map((listener) => [formatEndpoint(listener), listener])).values()];
   }
 
-  /** Queries whose answer is still awaited, all listeners together; while draining also clients still being served. */
+  /** Queries in progress on all listeners; while draining also TCP clients that still have answers to come. */
   get pending(): number {
     let sum = 0;
     for (const { bound } of this.#open.values()) sum += bound.pending();
@@ -73,8 +73,8 @@ export class Listeners {
   }
 
   /**
-   * Binds what `listeners` need and is not bound yet. Rejects with NetworkError (phase `bind`) after releasing what
-   * this call has bound: all or nothing.
+   * Binds what `listeners` need and is not bound yet. On failure, releases what this call has bound and rejects with
+   * NetworkError (phase `bind`): all or nothing.
    */
   async open(listeners: readonly Endpoint[]): Promise<void> {
     const places = placesOf(listeners, this.#options.intercepted);
@@ -98,7 +98,7 @@ export class Listeners {
     }
   }
 
-  /** Closes what `listeners` do not need. */
+  /** Closes the sockets that `listeners` do not need. */
   async retain(listeners: readonly Endpoint[]): Promise<void> {
     const places = placesOf(listeners, this.#options.intercepted);
     this.#specific = new Set(specificOf(places));
@@ -107,10 +107,7 @@ export class Listeners {
     await Promise.all(gone.map((key) => this.#close(key)));
   }
 
-  /**
-   * Sets the timeouts with TCP clients of every listener, now and later; the default where `byServer`, by index, says
-   * nothing.
-   */
+  /** Sets the TCP timeouts of every listener, current and later; the default if `byServer`, by index, has none. */
   setTcpTimeouts(byServer: readonly (TcpTimeouts | undefined)[]): void {
     this.#timeouts = byServer;
     for (const { listener, bound } of this.#open.values())
@@ -121,7 +118,7 @@ export class Listeners {
     return this.#timeouts[this.label(listener).index] ?? {};
   }
 
-  /** TCP clients get the answers they have asked for and are told to go; UDP goes on until `close`. */
+  /** TCP clients get their outstanding answers and are then asked to leave; UDP continues until `close`. */
   drain(): void {
     for (const { bound } of this.#open.values()) bound.drain();
   }
@@ -136,7 +133,7 @@ export class Listeners {
     await open?.bound.close();
   }
 
-  /** Undefined where the node has no such family of addresses. */
+  /** Undefined if the node has no addresses of that family. */
   async #bind(place: Place): Promise<Bound | undefined> {
     const { log, isUdpWildcard } = this.#options;
     const { at } = place;
@@ -152,7 +149,7 @@ export class Listeners {
         log.info({ listener, errno }, 'this node has no IPv6: serving over IPv4');
         return undefined;
       }
-      // Another server has the port on one address: that keeps a socket of every address away, and no other one.
+      // Another server has the port on one address: that prevents a wildcard socket, but no other one.
       if (errno !== 'EADDRINUSE') throw error;
       return this.#bindEach(place, message, portRemedy(at.port));
     }

@@ -2,7 +2,7 @@
 import { errnoOf } from '../base/errors.ts';
 import type { Logger } from '../query/services/log.ts';
 
-/** What `native/process/memory_holder.c` exports. */
+/** Exports of `native/process/memory_holder.c`. */
 export interface MemoryHolderAddon {
   /** Starts the memory holder unless it runs, and returns its process id. Throws the system's error. */
   holdMemory(): number;

@@ -1,6 +1,6 @@
 /**
- * From received octets to a response: reads the head, refuses what is not a question, lets the dispatcher answer the
- * rest and counts each query once. UDP and TCP meet here.
+ * From received bytes to a response: reads the head, refuses messages that are not questions, passes the rest to the
+ * dispatcher and counts each query once. Shared code of UDP and TCP.
  */
 import type { Clock } from '../base/clock.ts';
 import { LIMITS } from '../base/limits.ts';
@@ -14,7 +14,7 @@ import type { Counter } from '../query/services/metrics.ts';
 import type { Dispatcher } from './dispatch.ts';
 import { errorAnswer, respond, respondHeaderOnly, responseCapacity } from './respond.ts';
 
-/** Counters of one listener, by what happened to messages that are not answered from a zone. */
+/** Counters of one listener for messages that no zone answers. */
 export interface QueryProcessorCounters {
   readonly tooShort: Counter;
   readonly notAQuery: Counter;
@@ -23,21 +23,21 @@ export interface QueryProcessorCounters {
   readonly badVers: Counter;
 }
 
-/** Late responses are made here, one after the other. */
+/** Late responses are built here, one at a time. */
 const scratch = Buffer.allocUnsafe(4_096);
 
 /**
- * Where a response goes that comes later or does not fit in place; it is only valid during the call. An empty one means
- * silence: nothing is sent, but the query is over.
+ * Sends a response that is late or too long to be written in place; the buffer is valid only during the call. An empty
+ * one means that the query is finished and no response is sent.
  */
 export type Deliver = (response: Buffer, query: Query) => void;
 
-/** Returned by `QueryProcessor.receive` where the answer is still awaited: `deliver` will be called exactly once. */
+/** Result of `QueryProcessor.receive`: the answer is pending and `deliver` will be called exactly once. */
 export const PENDING = -1;
-/** Returned by `QueryProcessor.receive` for what is no query: too short to have an ID, or a response. */
+/** Result of `QueryProcessor.receive`: the message is not a query, because it is too short for an ID or a response. */
 export const NONSENSE = -2;
 
-/** One listener's way in. Not shared between listeners: it reuses its query object. */
+/** Query processing of one listener. Not shared between listeners, because it reuses its query object. */
 export class QueryProcessor {
   readonly #server: ServerLabel;
   readonly #transport: Transport;
@@ -46,14 +46,14 @@ export class QueryProcessor {
   readonly #counters: QueryProcessorCounters;
   readonly #maxUdpBytes: number;
   #query = new Query();
-  /** Queries whose answer is still awaited. */
+  /** Queries in progress. */
   pending = 0;
-  /** Whose answers are to leave together, how many they are, and since when they have been here. */
+  /** Metrics of queries whose responses are sent together, their number, and their arrival time. */
   #pendingMetrics: RequestMetrics | undefined;
   #pendingCount = 0;
   #pendingSinceMs = 0;
 
-  /** `maxUdpBytes`: what a UDP response may have where no plugin says, octets. */
+  /** `maxUdpBytes`: maximum bytes of a UDP response unless a plugin changes it. */
   constructor(
     server: ServerLabel,
     transport: Transport,
@@ -71,9 +71,9 @@ export class QueryProcessor {
   }
 
   /**
-   * Handles one message: the first `length` octets of `wire`. A response that is ready and fits goes into `out`, and
-   * its length comes back (0: there is none, or `PENDING`, or `NONSENSE`); every other one goes through `deliver`. Never
-   * throws. `flushDurations` is to be called behind the last message of a batch.
+   * Handles one message: the first `length` bytes of `wire`. A response that is ready and fits is written into `out`;
+   * the result is its length (0: no response, or `PENDING`, or `NONSENSE`). Every other response goes to `deliver`.
+   * Never throws. Call `flushDurations` after the last message of a batch.
    */
   receive(
     wire: Buffer,
@@ -100,7 +100,7 @@ export class QueryProcessor {
     return PENDING;
   }
 
-  /** What was answered at once leaves now: one reading of the clock is for all of it. */
+  /** Synchronous answers are sent now: one reading of the clock serves them all. */
   flushDurations(): void {
     if (this.#pendingMetrics === undefined) return;
     this.#pendingMetrics.recordDuration(
@@ -136,7 +136,7 @@ export class QueryProcessor {
       query.requestMetrics?.recordDuration(nowMs - query.arrivedMs, 1);
       deliver(out.subarray(0, length), query);
     };
-    // Should `done` fail, that is a fault for the process edge to report.
+    // An error in `done` is a bug: the process's handler of unhandled rejections reports it.
     void result.then(done, (error: unknown) => done(this.#dispatcher.failed(query, error)));
   }
 

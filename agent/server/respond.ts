@@ -1,6 +1,6 @@
 /**
- * Fits an answer to one client: the only code that patches and sizes response bytes, for hits and misses alike.
- * RFC 1035 §4.1.1 (ID, flags), RFC 4035 §3.2 (AD, CD), RFC 6891 §6.2 (OPT), RFC 2181 §9 (TC).
+ * Fits an answer to one client: the only code that patches and sizes response bytes, for hits and misses alike. RFC
+ * 1035 §4.1.1 (ID, flags), RFC 4035 §3.2 (AD, CD), RFC 6891 §6.2 (OPT), RFC 2181 §9 (TC).
  */
 import type { ExtendedError } from '../base/errors.ts';
 import { optBytes, putOpt } from '../dns/edns.ts';
@@ -20,15 +20,15 @@ import { truncateAt } from '../dns/truncate.ts';
 import { Answer, putTtls } from '../query/answer.ts';
 import type { Query } from '../query/query.ts';
 
-/** Bits of the answer's own flags that every client gets. AD is not among them. */
+/** Bits of the answer's own flags that every client gets. AD is not one of them. */
 const KEPT_FLAGS = FLAG.AA | FLAG.TC | FLAG.RA;
-/** Bits of the query's flags that come back as they were sent. */
+/** Bits of the query's flags that the response repeats. */
 const ECHOED_FLAGS = OPCODE_MASK | FLAG.RD | FLAG.CD;
 const MAX_MESSAGE_BYTES = 65_535;
-/** What every client takes over UDP (RFC 1035 §4.2.1). */
+/** What every client must accept over UDP (RFC 1035 §4.2.1). */
 const MIN_UDP_BYTES = 512;
 
-/** In place of an answer: no response is sent (`DropQuery`). */
+/** Stands for an answer if no response is sent (`DropQuery`). */
 export const DROPPED = new Answer({
   wire: Buffer.alloc(0),
   ttlOffsets: [],
@@ -36,14 +36,16 @@ export const DROPPED = new Answer({
   plugin: '',
 });
 
-/** Octets a buffer needs for `respond`, whatever the client's limits; `options` are the query's `responseOptions`. */
+/**
+ * Buffer size in bytes that `respond` needs, whatever the client's limits; `options` are the query's `responseOptions`.
+ */
 export function responseCapacity(answer: Answer, options?: Uint8Array): number {
   return answer.length + optBytes(answer.extended, options);
 }
 
 /**
- * Writes the response for `query` into `out` (at least `responseCapacity` octets) and returns its length; 0 for
- * `DROPPED`. `nowMs` decides how far TTLs have counted down.
+ * Writes the response for `query` into `out` (at least `responseCapacity` bytes) and returns its length; 0 for
+ * `DROPPED`. TTLs are counted down to `nowMs`.
  */
 export function respond(query: Query, answer: Answer, nowMs: number, out: Buffer): number {
   const { length } = answer;
@@ -69,19 +71,19 @@ export function respond(query: Query, answer: Answer, nowMs: number, out: Buffer
 function responseFlags(head: QueryHead, answerFlags: number, rcode: number): number {
   const wantsAd = head.dnssecOk || (head.flags & FLAG.AD) !== 0;
   const kept = answerFlags & (wantsAd ? KEPT_FLAGS | FLAG.AD : KEPT_FLAGS);
-  // An extended rcode needs an OPT: without one its low bits would be another rcode (RFC 6891 §6.1.3).
+  // An extended rcode needs an OPT: its low bits alone would be another rcode (RFC 6891 §6.1.3).
   const low = rcode > 0xf && !head.hasOpt ? RCODE.SERVFAIL : rcode & 0xf;
   return FLAG.QR | kept | (head.flags & ECHOED_FLAGS) | low;
 }
 
-/** Puts the client's own spelling of the name into the question; owner names that point there follow it. */
+/** Copies the client's letter case into the question; owner names that point there then have it as well. */
 function echoQuestion(query: Query, out: Buffer): number {
   if (qdcountOf(out) === 0) return HEADER_BYTES;
   const { nameLength } = query.head;
   const nameEnd = HEADER_BYTES + nameLength;
   if (query.length >= nameEnd) {
     const asked = query.wire;
-    // For this few octets a call that copies costs more than the copy.
+    // For so few bytes the call of a copy function costs more than the copy.
     for (let i = HEADER_BYTES; i < nameEnd; i++) out[i] = asked[i] as number;
   }
   return nameEnd + 4;
@@ -92,7 +94,10 @@ function udpLimit({ head, maxUdpBytes }: Query): number {
   return Math.max(MIN_UDP_BYTES, Math.min(head.udpSizeBytes, maxUdpBytes));
 }
 
-/** Our own OPT: the size that holds here, DO as the client sent it, none of its options (RFC 6891 §6.1.1, RFC 3225 §3). */
+/**
+ * The agent's own OPT: its size limit, DO as the client sent it, none of the client's options (RFC 6891 §6.1.1, RFC
+ * 3225 §3).
+ */
 function appendOpt(out: Buffer, end: number, query: Query, { rcode, extended }: Answer): number {
   putU16(out, 10, arcountOf(out) + 1);
   const udpSizeBytes = Math.max(MIN_UDP_BYTES, query.maxUdpBytes);
@@ -106,14 +111,14 @@ export function errorAnswer(query: Query, rcode: number, extended?: ExtendedErro
   const nameEnd = HEADER_BYTES + head.nameLength;
   const wire = Buffer.allocUnsafe(nameEnd + 4);
   putHeader(wire, 0, FLAG.QR, [1, 0, 0, 0]);
-  // Internal queries have no message; clients get their own spelling from `respond`.
+  // Internal queries have no message; `respond` restores the client's letter case.
   wire.set(query.name, HEADER_BYTES);
   putU16(wire, nameEnd, head.type);
   putU16(wire, nameEnd + 2, head.class);
   return new Answer({ wire, ttlOffsets: [], rcode, plugin: '', extended });
 }
 
-/** Writes the 12-octet response to a message whose question is not to be trusted; returns 12. */
+/** Writes the 12-byte response to a message whose question cannot be trusted; returns 12. */
 export function respondHeaderOnly(head: QueryHead, rcode: number, out: Buffer): number {
   putHeader(out, head.id, FLAG.QR | (head.flags & ECHOED_FLAGS) | rcode, [0, 0, 0, 0]);
   return HEADER_BYTES;

@@ -1,4 +1,4 @@
-/** What this process takes from the compiled addon where that loads, and what stands in its place where it does not. */
+/** Selects the compiled addon's transports if it loads, and their replacements in Node.js if not. */
 import type { Clock } from '../base/clock.ts';
 import { releaseRegularly } from '../base/pages.ts';
 import type { Logger } from '../query/services/log.ts';
@@ -15,13 +15,13 @@ export interface Native {
   /** Whether one socket of `openUdp` can serve every address. */
   readonly isUdpWildcard: boolean;
   readonly listenTcp: ListenTcp;
-  /** For questions to upstreams; undefined where node:dgram is to be used. */
+  /** For queries to upstreams; undefined: use node:dgram. */
   readonly connectUdp: ConnectUdp | undefined;
 }
 
 /**
- * With one line that says so where the addon is not used. `NODENS_UDP=dgram` in the environment asks for that: to
- * compare the two, or to rule the addon out when something is odd.
+ * Logs one line if the addon is not used. `NODENS_UDP=dgram` in the environment forces that: to compare the two, or to
+ * exclude the addon as the cause of a fault.
  */
 export function selectTransport(log: Logger, clock: Clock): Native {
   const portable: Native = {

@@ -1,24 +1,24 @@
-/** Pages over HTTP, as plugins add them. */
+/** HTTP endpoints, as plugins add them. */
 
 export interface AdminResponse {
   readonly status: number;
   readonly contentType: string;
-  /** In parts where it is long. Bytes are not copied, and must not change. */
+  /** In parts if it is long. The bytes are not copied and must not change. */
   readonly body: string | Uint8Array | readonly Uint8Array[];
 }
 
-/** Answers one request; `params` is what stands behind the question mark. */
+/** Answers one request; `params` is the query string. */
 export type AdminHandler = (params: URLSearchParams) => AdminResponse | Promise<AdminResponse>;
 
-/** Collects what this configuration wants served over HTTP; the listeners are reconciled when it takes over. */
+/** Collects the HTTP endpoints of this configuration; the listeners are reconciled when it takes over. */
 export interface AdminRoutes {
   /** `address` is `host:port`, `:port` or `[v6]:port`. */
   add(address: string, path: string, handler: AdminHandler): void;
-  /** Every series, at /metrics; under older names as well where one directive for this address wants them. */
+  /** Every series, at /metrics; under older names as well if one directive for this address asks for them. */
   addMetrics(address: string, options: MetricsPageOptions): void;
 }
 
 export interface MetricsPageOptions {
-  /** Also the names that CoreDNS has dropped (`observe/older-names.ts`). */
+  /** Also the names that CoreDNS has dropped (`observe/metrics/legacy-names.ts`). */
   readonly isOlder: boolean;
 }

@@ -2,15 +2,15 @@
 import type { Family } from '../../base/address.ts';
 
 /**
- * A listener as metrics name it. `label` reads `dns://169.254.20.10:53`, and `dns://:53` for every address; `index` is
+ * A listener as metrics name it. `label` is `dns://169.254.20.10:53`, or `dns://:53` for every address; `index` is
  * small, dense and never reused.
  */
 export interface ServerLabel {
   readonly index: number;
   readonly label: string;
-  /** Of the socket that a query came in at, where its listener has several. */
+  /** Address family of the socket that received the query, if its listener has several sockets. */
   readonly family?: Family;
-  /** As `family`; undefined where the socket itself takes every address. */
+  /** As `family`; undefined if the socket itself serves every address. */
   readonly address?: string;
 }
 
@@ -22,11 +22,11 @@ export interface BlockContext {
   readonly zones: readonly string[];
   /** Name of its `view`; '' for a block without one. Label `view` of series. */
   readonly view: string;
-  /** Fingerprint of all directives below `cache`: when it changes, cached answers may no longer be right. */
+  /** Fingerprint of all directives below `cache`: after a change, cached answers may be wrong. */
   readonly belowCache: string;
   readonly servers: readonly ServerLabel[];
-  /** `address:port` of every listener of the configuration, other blocks' too. */
+  /** `address:port` of every listener of the configuration, including other blocks. */
   readonly listening?: readonly string[];
-  /** The node's addresses now. */
+  /** Reads the node's current addresses. */
   readonly nodeAddresses?: () => readonly string[];
 }

@@ -9,17 +9,19 @@ export interface ServeStaleOptions {
   /** How long past its TTL an answer may be used, milliseconds. */
   readonly windowMs: number;
   readonly mode: StaleMode;
-  /** What a client waits before it gets the stale answer, milliseconds: immediate 0, verify 200 (docs/outages.md). */
+  /**
+   * How long a client waits before it gets the stale answer, milliseconds: immediate 0, verify 200 (docs/outages.md).
+   */
   readonly budgetMs: number;
   /** TTL of a stale answer, seconds (RFC 8767 §4: 30). */
   readonly ttlSeconds: number;
-  /** After a failed refresh stale is given at once for this long, milliseconds. */
+  /** After a failed refresh, clients get the stale answer at once for this long, milliseconds. */
   readonly recheckMs: number;
 }
 
-/** How long and how much one kind of answer is kept. */
+/** How long one kind of answer is stored, and how many entries. */
 export interface TtlBounds {
-  /** Most entries of this block; its own entries make room, never another block's. */
+  /** Maximum entries of this block. Only its own entries make room, never another block's. */
   readonly capacity: number;
   readonly maxTtlSeconds: number;
   readonly minTtlSeconds: number;
@@ -28,34 +30,34 @@ export interface TtlBounds {
 export interface CacheOptions {
   readonly success: TtlBounds;
   readonly denial: TtlBounds;
-  /** How long SERVFAIL is remembered, milliseconds; 0 not at all (RFC 9520). */
+  /** How long SERVFAIL is stored, milliseconds; 0: never (RFC 9520). */
   readonly servfailMs: number;
   /** Zones, lower-case wire form, whose answers or denials are not stored. */
   readonly disableSuccess: readonly Uint8Array[];
   readonly disableDenial: readonly Uint8Array[];
-  /** Give out the original TTL until expiry. */
+  /** Respond with the original TTL until expiry. */
   readonly keepTtl: boolean;
   readonly prefetch: PrefetchOptions | undefined;
   readonly serveStale: ServeStaleOptions | undefined;
   readonly lastKnownGood: LastKnownGoodOptions | undefined;
-  /** Zones, lower-case wire form, in which nothing exists below a name that does not (RFC 8020). */
+  /** Zones, lower-case wire form, in which a missing name denies all names below it (RFC 8020). */
   readonly nxdomainCut: readonly Uint8Array[];
   readonly cluster: ClusterOptions;
 }
 
-/** What holds for names that Kubernetes makes and removes at any moment. */
+/** Settings for names that Kubernetes creates and removes at any moment. */
 export interface ClusterOptions {
   /** Cluster domains, lower-case wire form. */
   readonly domains: readonly Uint8Array[];
-  /** How their denials are kept: a Service that is missing now may be there in a second. */
+  /** How long their denials are stored: a missing Service may exist a second later. */
   readonly denial: TtlBounds;
 }
 
-/** Answers that outlive a denial, for upstreams that begin to deny many names they used to answer. */
+/** Good answers that are kept despite a denial, for upstreams that start to deny many names they used to answer. */
 export interface LastKnownGoodOptions {
-  /** How long past its TTL an answer may stand against a denial, milliseconds. */
+  /** How long past its TTL an answer may be used instead of a denial, milliseconds. */
   readonly windowMs: number;
-  /** Zones, lower-case wire form; cluster domains are left out whatever they say. */
+  /** Zones, lower-case wire form; cluster domains are always excluded. */
   readonly zones: readonly Uint8Array[];
 }
 
@@ -63,13 +65,13 @@ export interface PrefetchOptions {
   /** Hits within `windowMs` of each other that make a name popular. */
   readonly amount: number;
   readonly windowMs: number;
-  /** Share of the TTL, in percent, that is left when a popular entry is refreshed. */
+  /** Percentage of the TTL that is left when a popular entry is refreshed. */
   readonly percentage: number;
 }
 
 /** One block's view of the cache. */
 export interface BlockCache {
-  /** Answers from the cache, or runs `next` once for all who ask the same, and stores what it brings. */
+  /** Answers from the cache, or runs `next` once for all clients with the same question and stores the result. */
   handle(query: Query, next: Handler): Result;
 }
 

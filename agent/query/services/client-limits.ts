@@ -1,9 +1,9 @@
 /** Why the agent limited a client. */
 
 /**
- * What a client was limited for: it had the most queries waiting, its connection made the agent hold the most, it had the
- * most connections, it sent what is no query over TCP, it left its answers unread. On HTTP ports: it had the most
- * connections or memory, it was slow to ask or to read, it sent what is not HTTP.
+ * The client's offence: it had the most queries waiting, its connection used the most memory, it had the most
+ * connections, it sent invalid queries over TCP, or it left its answers unread. On HTTP ports: it had the most
+ * connections or memory, it was slow to send or to read, or it sent something that is not HTTP.
  */
 export type Limited =
   | 'queries'

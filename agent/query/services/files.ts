@@ -1,22 +1,24 @@
 /** Files that plugins read and watch. */
 
-/** Content of a file, one chunk after the other. */
+/** Content of a file, in chunks. */
 export interface OpenFile {
-  /** Another for other content, as far as the system tells. */
+  /** Changes with the content, as far as the system reports it. */
   readonly identity: string;
   readonly sizeBytes: number;
-  /** The next octets, to be used before the next call; none at the end. Rejects with what the system says. */
+  /** The next bytes, valid until the next call; none at the end. Rejects with the system's error. */
   read(): Promise<Uint8Array>;
-  /** Whether the file is still what it was when it was opened. */
+  /** Whether the file is unchanged since it was opened. */
   isUnchanged(): Promise<boolean>;
   close(): Promise<void>;
 }
 
 export interface Files {
-  /** Text of a file of up to 2 MiB; U+FFFD stands for what is not UTF-8. Throws what the system says. */
+  /** Text of a file of up to 2 MiB; U+FFFD replaces invalid UTF-8. Throws the system's error. */
   read(path: string): string;
-  /** Opens a regular file of any size. Rejects with what the system says, and for anything else with what it is. */
+  /**
+   * Opens a regular file of any size. Rejects with the system's error; for anything but a regular file, with its kind.
+   */
   open(path: string): Promise<OpenFile>;
-  /** Calls `onChange` after the file's content may have changed; looks at least every `intervalMs`. */
+  /** Calls `onChange` after the file's content may have changed; checks at least every `intervalMs`. */
   watch(path: string, intervalMs: number, onChange: () => void): { close(): void };
 }

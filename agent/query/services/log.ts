@@ -1,14 +1,14 @@
-/** Structured logs, as the rooms write them. */
+/** The structured log interface of all rooms. */
 import type { AgentEvent } from '../../base/events/table.ts';
 
 /**
- * Fields of one line. `event`, where there is one, is the event's name; of warnings and errors with the same `DEDUPLICATE_BY`,
- * which is never written, only the first is written at once and repeats are counted. Without it the event's name
- * tells, else the message.
+ * Fields of one line. `event`, if present, is the event's name. Of warnings and errors with the same `DEDUPLICATE_BY`,
+ * which is never written, only the first is written at once and repeats are counted. Without it, the event's name is
+ * used, else the message.
  */
 export type LogFields = Readonly<Record<string, unknown>> & { readonly [DEDUPLICATE_BY]?: string };
 
-/** Of a warning or an error: its event is in the table of base/events. */
+/** Fields of a warning or an error: its event is in the table of base/events. */
 export type ProblemFields = LogFields & { readonly event: AgentEvent };
 
 export const DEDUPLICATE_BY: unique symbol = Symbol('fold by');

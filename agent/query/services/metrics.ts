@@ -1,8 +1,8 @@
-/** Series, as the rooms count them. */
+/** The metrics interface of all rooms. */
 
 export type Labels = Readonly<Record<string, string>>;
 
-/** Count with `counter.value++`: a plain number, read when somebody scrapes. */
+/** Count with `counter.value++`: a plain number, read at each scrape. */
 export interface Counter {
   value: number;
 }
@@ -16,8 +16,9 @@ export interface Histogram {
 }
 
 /**
- * Series by the names in `observe/names.ts`. The same name and labels always give the same object, so counters go on
- * over reloads. Throws InternalError for a name that is not in the table or labels that are not its own.
+ * Series by the names in `observe/metrics/names.ts`. The same name and labels always return the same object, so
+ * counters continue over reloads. Throws InternalError for a name that is not in the table or for labels that are not
+ * its own.
  */
 export interface Metrics {
   counter(name: string, labels?: Labels): Counter;
@@ -25,11 +26,11 @@ export interface Metrics {
   histogram(name: string, labels?: Labels): Histogram;
   /** A gauge that is computed at each scrape. A second call replaces the function. */
   gaugeFrom(name: string, labels: Labels, read: () => number): void;
-  /** Forgets one series, such as an info gauge whose label value has changed. */
+  /** Removes one series, such as an info gauge whose label value has changed. */
   drop(name: string, labels: Labels): void;
 }
 
-/** A page of series, one part after the other; shared and read-only. */
+/** A page of series, in parts; shared and read-only. */
 export interface MetricsText {
   readonly contentType: string;
   readonly body: readonly Uint8Array[];

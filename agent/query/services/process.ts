@@ -1,28 +1,28 @@
-/** What a directive may ask of the whole process. */
+/** Settings of the whole process that a directive may change. */
 
-/** Patience with TCP clients; what is absent keeps its default. */
+/** Timeouts of TCP clients; an absent one keeps its default. */
 export interface TcpTimeouts {
-  /** How long a connection may be without its first query, milliseconds; as `idleMs` by default. */
+  /** Maximum time before a connection's first query, milliseconds; default `idleMs`. */
   readonly readMs?: number;
-  /** How long a client may leave answers unread, milliseconds. */
+  /** Maximum time a client may leave answers unread, milliseconds. */
   readonly writeMs?: number;
-  /** How long a connection may be without a query, milliseconds. */
+  /** Maximum time without a query, milliseconds. */
   readonly idleMs?: number;
-  /** Queries after which a connection is answered and closed. */
+  /** Maximum queries of a connection; then they are answered and it is closed. */
   readonly maxQueries?: number;
 }
 
-/** What a directive may ask of the whole process. The last block that says wins. */
+/** Settings of the whole process that a directive may change. If several blocks set one, the last wins. */
 export interface ProcessSettings {
-  /** Answer on for this long after shutdown begins, milliseconds. */
+  /** Keep answering for this long after shutdown begins, milliseconds. */
   lameduck(durationMs: number): void;
-  /** Look for a changed Corefile at this interval, milliseconds; 0 jitter allowed. */
+  /** Check for a changed Corefile at this interval, milliseconds; jitter 0 is allowed. */
   reload(intervalMs: number, jitterMs: number): void;
   debug(): void;
   /** Measure this block's queries (`coredns_dns_*`). */
   measureTraffic(): void;
-  /** Patience with clients of the addresses that this block is served on. */
+  /** Timeouts of TCP clients on the addresses of this block. */
   tcpTimeouts(patience: TcpTimeouts): void;
-  /** Names of plugins, of every block, that are not ready to answer. */
+  /** Names of plugins, in all blocks, that are not ready to answer. */
   unready(): readonly string[];
 }

@@ -1,6 +1,6 @@
 /**
- * What a plugin may use. Only shapes: `agent/daemon` fills them, tests fake them. Cache, upstreams and series outlive a
- * reload.
+ * What a plugin may use. Interfaces only: `agent/daemon` implements them, tests fake them. Cache, upstreams and series
+ * outlive a reload.
  */
 import type { MemoryLedger } from '../../base/clients/memory-ledger.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -26,16 +26,16 @@ export interface Services {
   readonly cache: Cache;
   readonly upstreams: Upstreams;
   readonly files: Files;
-  /** What clients and files make the process hold. */
+  /** Memory that clients and files make the process use. */
   readonly ledger: MemoryLedger;
-  /** Takes turns with DNS: for what takes long and may. */
+  /** Runs long work in slices between DNS queries. */
   readonly work: PacedWork;
   readonly admin: AdminRoutes;
   readonly process: ProcessSettings;
   readonly block: BlockContext;
   /**
-   * Asks the whole server, from routing on: for plugins that need another name's answer. Never rejects: a failure is an
-   * answer, too (SERVFAIL, REFUSED).
+   * Asks the whole server, including routing: for plugins that need another name's answer. Never rejects: a failure is
+   * an answer as well (SERVFAIL, REFUSED).
    */
   readonly resolve: (question: InternalQuestion) => Promise<Answer>;
   /** Uniform random number in [0, 1); not for IDs or ports. */

@@ -1,4 +1,4 @@
-/** One UDP and one TCP socket at the same address, and what they count. */
+/** One UDP and one TCP socket at the same address, and their counters. */
 import { type Endpoint, type Family, familyOf, isWildcard } from '../../base/address.ts';
 import type { Clock } from '../../base/clock.ts';
 import { errnoOf, messageOf } from '../../base/errors.ts';
@@ -18,12 +18,12 @@ import type { OpenUdp } from '../udp/contract.ts';
 import { UdpListener } from '../udp/listener.ts';
 import type { Place } from './places.ts';
 
-/** What serves at a place, be it one pair of sockets or several. */
+/** The server of one place, with one pair of sockets or several. */
 export interface Bound {
-  /** Queries whose answer is still awaited; while draining also clients still being served. */
+  /** Queries in progress; while draining also TCP clients that still have answers to come. */
   pending(): number;
   setTcpTimeouts(timeouts: TcpTimeouts): void;
-  /** TCP clients get the answers they have asked for and are told to go; UDP goes on until `close`. */
+  /** TCP clients get their outstanding answers and are then asked to leave; UDP continues until `close`. */
   drain(): void;
   close(): Promise<void>;
 }
@@ -36,23 +36,23 @@ export interface BoundParts {
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly tcpClients: TcpClients;
-  /** Told of what this node lacked where a client could not be accepted. */
+  /** Called with the resource that this node lacked if a client could not be accepted. */
   readonly tellLack?: TellLack | undefined;
-  /** What a UDP response may have that leaves by this address, octets; asked before each binding. */
+  /** Maximum bytes of a UDP response sent from this address; read before each bind. */
   readonly udpSizeBytes?: ((address: string) => number) | undefined;
   readonly label: (listener: Endpoint) => ServerLabel;
-  /** A client was limited: what it did, and its `clientKey`. */
+  /** A client was limited: the reason, and its `clientKey`. */
   readonly onLimited: (what: Limited, key: string) => void;
 }
 
-/** Rejects with NetworkError (phase `bind`) and leaves nothing behind. */
+/** Rejects with NetworkError (phase `bind`) and leaves no socket open. */
 export async function bindPlace(place: Place, parts: BoundParts): Promise<Bound> {
   const { clock, openUdp, listenTcp, metrics, dispatcher } = parts;
   const { at: endpoint } = place;
   const server = serverAt(place, parts.label(place.listener));
   const { label: listener } = server;
   const counters = countersOf(metrics, listener);
-  // A socket of every address answers on those that leave the node, too.
+  // A wildcard socket also answers clients outside the node.
   const maxUdpBytes = isWildcard(endpoint.address)
     ? undefined
     : parts.udpSizeBytes?.(endpoint.address);
@@ -71,7 +71,7 @@ export async function bindPlace(place: Place, parts: BoundParts): Promise<Bound>
     onCrowded: (key) => parts.onLimited('connections', key),
     onError: (error) => acceptFailed(parts, listener, error),
   });
-  // UDP last: with SO_REUSEADDR its bind takes the address over, so nothing may fail behind it.
+  // UDP last: with SO_REUSEADDR its bind takes the address over, so no step after it may fail.
   const udp = await openUdp({
     endpoint,
     receiveBufferBytes: LIMITS.udpReceiveBufferBytes.default,
@@ -92,7 +92,7 @@ export async function bindPlace(place: Place, parts: BoundParts): Promise<Bound>
   };
 }
 
-/** The listener's label, with what of a query it does not tell. */
+/** The listener's label, with the address or family that the label does not contain. */
 function serverAt({ at, listener }: Place, server: ServerLabel): ServerLabel {
   if (at.address === listener.address && !isWildcard(at.address)) return server;
   const family = familyOf(at.address) as Family;

@@ -1,6 +1,6 @@
 /**
- * In place of a socket of every address, where there can be none: sockets on each address that the node has now. The
- * addresses are looked at again and again. One that is local by route only is on no interface, and not served.
+ * Replaces a wildcard socket where one is impossible: a socket on each current address of the node. The addresses are
+ * polled. An address that is local by route only is on no interface, and is not served.
  */
 import { type Endpoint, familyOf, formatEndpoint, isWildcard } from '../../base/address.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
@@ -10,16 +10,16 @@ import type { TcpTimeouts } from '../../query/services/process.ts';
 import type { Bound } from './bound.ts';
 import type { Place } from './places.ts';
 
-/** Between two looks: a listing costs a millisecond where a node has hundreds of interfaces. */
+/** Poll interval: a listing costs a millisecond on a node with hundreds of interfaces. */
 export const LOOK_MS = 2_000;
 
 export interface EachAddressParts {
-  /** Of a wildcard. */
+  /** The place of a wildcard. */
   readonly place: Place;
   readonly bind: (place: Place) => Promise<Bound>;
-  /** The node's addresses now, of both families. */
+  /** The node's current addresses, of both families. */
   readonly addresses: () => readonly string[];
-  /** Whether another listener or place has an endpoint for itself. */
+  /** Whether another listener or place has its own socket for an endpoint. */
   readonly isTaken: (endpoint: Endpoint) => boolean;
   readonly clock: Clock;
   readonly log: Logger;
@@ -28,11 +28,11 @@ export interface EachAddressParts {
 export class EachAddress implements Bound {
   readonly #parts: EachAddressParts;
   readonly #bound = new Map<string, Bound>();
-  /** Addresses that could not be bound: said once. */
+  /** Addresses that could not be bound: each is logged once. */
   readonly #failed = new Set<string>();
   #timeouts: TcpTimeouts = {};
   #timer: Timer | undefined;
-  /** A look under way, which a close waits for. */
+  /** A poll in progress, which `close` awaits. */
   #look: Promise<void> = Promise.resolve();
   #isEnding = false;
 
@@ -41,8 +41,8 @@ export class EachAddress implements Bound {
   }
 
   /**
-   * Binds every address that is there. Rejects with NetworkError (phase `bind`) and leaves nothing behind where one of
-   * them cannot be had; an address that is gone again is none.
+   * Binds every current address. If one cannot be bound, rejects with NetworkError (phase `bind`) and leaves no socket
+   * open; an address that has just disappeared is skipped.
    */
   static async open(parts: EachAddressParts): Promise<EachAddress> {
     const each = new EachAddress(parts);
@@ -99,7 +99,7 @@ export class EachAddress implements Bound {
       bound.setTcpTimeouts(this.#timeouts);
       this.#bound.set(formatEndpoint(endpoint), bound);
     } catch (error) {
-      // Gone between the look and now, or a v6 address that is not proved unique yet.
+      // Removed since the listing, or a v6 address whose duplicate detection is not finished.
       if (!(error instanceof NetworkError) || error.errno !== 'EADDRNOTAVAIL') throw error;
     }
   }

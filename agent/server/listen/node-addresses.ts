@@ -1,7 +1,7 @@
-/** The node's addresses as they are now. */
+/** The node's current addresses. */
 import { networkInterfaces } from 'node:os';
 
-/** By interface name; v6 link-local ones carry their `%zone`. */
+/** By interface name; v6 link-local addresses include their `%zone`. */
 export function nodeInterfaces(): ReadonlyMap<string, readonly string[]> {
   return new Map(
     Object.entries(networkInterfaces()).map(([name, addresses = []]) => [
@@ -13,7 +13,7 @@ export function nodeInterfaces(): ReadonlyMap<string, readonly string[]> {
   );
 }
 
-/** All of them. */
+/** Addresses of all interfaces. */
 export function nodeAddresses(): readonly string[] {
   return [...new Set([...nodeInterfaces().values()].flat())];
 }

@@ -1,17 +1,17 @@
 /**
- * Which sockets serve the listeners of a configuration, and to which of them each belongs. Opens nothing.
+ * Decides which sockets serve the listeners of a configuration, and which listeners each socket serves. Opens nothing.
  *
  * A listener is an address and a port as a Corefile names them. The address may be '' (no `bind`), `0.0.0.0` or `::`:
- * every address of every moment, of both families, as in CoreDNS. Of several listeners that take in an address the
- * most specific has it: that address itself, then the wildcard of its family, then '', then the other wildcard.
+ * every address at any time, of both families, as in CoreDNS. If several listeners include an address, the most
+ * specific gets it: that address itself, then the wildcard of its family, then '', then the other wildcard.
  */
 import { type Endpoint, type Family, familyOf, formatEndpoint } from '../../base/address.ts';
 
-/** One UDP and one TCP socket to be. */
+/** One UDP and one TCP socket to open. */
 export interface Place {
-  /** Where they are bound. */
+  /** Their address and port. */
   readonly at: Endpoint;
-  /** Whose label and zones they have. */
+  /** The listener whose label and zones they have. */
   readonly listener: Endpoint;
 }
 
@@ -22,14 +22,14 @@ export function isEveryAddress(address: string): boolean {
   return address === '' || address === ANY[4] || address === ANY[6];
 }
 
-/** Wildcards that take in an address of `family`, the most specific first. */
+/** Wildcards that include an address of `family`, the most specific first. */
 function wildcardsFor(family: Family): readonly string[] {
   return [ANY[family], '', ANY[family === 4 ? 6 : 4]];
 }
 
 /**
- * Sockets for `listeners`. `intercepted` get sockets of their own next to a wildcard that takes them in: init's rules
- * lead packets only to such (a wildcard's may be another server's).
+ * Sockets for `listeners`. `intercepted` endpoints get their own sockets beside a wildcard that includes them: init's
+ * rules send packets only to such sockets (a wildcard's may belong to another server).
  */
 export function placesOf(
   listeners: readonly Endpoint[],
@@ -57,7 +57,7 @@ export function placesOf(
   return [...places.values()];
 }
 
-/** Those of `listeners` whose zones are served on `listener`, too, behind its own; the most specific first. */
+/** Those of `listeners` whose zones `listener` serves after its own; the most specific first. */
 export function behind(listener: Endpoint, listeners: readonly Endpoint[]): Endpoint[] {
   const { address, port } = listener;
   const order =

@@ -1,4 +1,4 @@
-/** What every listener of a configuration serves: its own zones, and those of wildcards that take in its address. */
+/** Zones of every listener of a configuration: its own, and those of wildcards that include its address. */
 import { type Endpoint, formatEndpoint } from '../../base/address.ts';
 import { ConfigError, type Place } from '../../base/errors.ts';
 import type { RequestMetrics } from '../../query/query.ts';
@@ -10,7 +10,7 @@ import { behind } from './places.ts';
 export interface Zone extends Pick<Route, 'handler' | 'anyClass' | 'accepts'> {
   /** Lower case, with trailing dot. */
   readonly zone: string;
-  /** '' for a block without one, which takes every query of its zone. */
+  /** '' for a block without a view, which accepts every query of its zone. */
   readonly view: string;
   readonly isMeasured: boolean;
   readonly place: Place;
@@ -22,7 +22,7 @@ export interface TableParts {
 }
 
 /**
- * Tables by listener index. Throws ConfigError where a block without `bind` and one with it serve the same zone on one
+ * Tables by listener index. Throws ConfigError if a block without `bind` and a block with it serve the same zone on one
  * port (CoreDNS: "zone overlap listener capacity").
  */
 export function tablesOf(
@@ -55,7 +55,7 @@ export function tablesOf(
   return tables;
 }
 
-/** Whether no query comes to `later` past `earlier`. */
+/** Whether `earlier` leaves no query for `later`. */
 function hides(earlier: Zone, later: Zone): boolean {
   return earlier.zone === later.zone && earlier.view === '';
 }

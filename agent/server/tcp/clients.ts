@@ -21,8 +21,8 @@ export class TcpClients {
   }
 
   /**
-   * Makes room for one more connection of the client `key` where there is none: closes the idlest connection of the
-   * client that would have the most, which comes back.
+   * Makes room for one more connection of the client `key` if there is none: closes the idlest connection of the client
+   * with the most, counting the new one.
    */
   makeRoomFor(key: string): TcpConnection | undefined {
     if (this.#count < this.#max) return undefined;
@@ -33,7 +33,7 @@ export class TcpClients {
     return idlest;
   }
 
-  /** Closes a connection that holds memory and waits for some: only its own end, or that of its like, would free any. */
+  /** Closes a connection that uses memory and waits for more: only the end of such connections would free any. */
   release(connection: TcpConnection): void {
     const share = this.ledger.share(connection.key);
     share.remove(connection);
@@ -55,7 +55,7 @@ export class TcpClients {
     if (own.size === 0) this.#byClient.delete(connection.key);
   }
 
-  /** The client with the most connections by its weight, `newcomer` with one more than it has. */
+  /** The client with the most connections by its weight; `newcomer` counts one more than it has. */
   #largestBeside(newcomer: string): ReadonlySet<TcpConnection> {
     let largest: ReadonlySet<TcpConnection> = this.#byClient.get(newcomer) ?? new Set();
     let most = this.#weighted(newcomer, largest.size === 0 ? 0 : largest.size + 1);
@@ -72,7 +72,7 @@ export class TcpClients {
     return count / this.ledger.weightOf(key);
   }
 
-  /** The connection that waits for nothing and was used longest ago; where all wait, the one used longest ago. */
+  /** The least recently used connection without a pending answer; if all have one, the least recently used. */
   #idlest(connections: ReadonlySet<TcpConnection>): TcpConnection | undefined {
     let idlest: TcpConnection | undefined;
     for (const connection of connections) {

@@ -1,7 +1,7 @@
 /**
- * One TCP client (RFC 7766): queries are read as they come and answered as they are ready, in any order; responses
- * that are ready together leave in one write. A client that does not read its answers is not read either, and what a
- * connection makes the process hold counts against its client's share.
+ * One TCP client (RFC 7766). Queries are read as they arrive and answered as they are ready, in any order; responses
+ * that are ready together are sent in one write. If a client does not read its answers, the agent stops reading its
+ * queries. The connection's memory counts against its client's share.
  */
 import type { Socket } from 'node:net';
 import { type Family, familyOf } from '../../base/address.ts';
@@ -13,24 +13,24 @@ import { NONSENSE, PENDING, type QueryProcessor } from '../query-processor.ts';
 import { RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES } from './reuseport-takeover.ts';
 import type { TcpScheduler } from './scheduler.ts';
 
-/** Room for the largest response and its OPT: over TCP none is delivered synchronously. */
+/** Room for the largest response and its OPT: over TCP, no response is written in place. */
 const OUT_BYTES = 65_535 + 256;
-/** How long a client is given to read our FIN and send its own. */
+/** How long a client may take to read the agent's FIN and send its own. */
 const LINGER_MS = 500;
-/** A client that is to end but still waits for answers may ask for so long: then one that never stops asking is ended, too. */
+/** How long a client that must leave but waits for answers may send queries: one that never stops is closed as well. */
 const LAST_QUERIES_MS = 1_000;
-/** Messages of one connection that are handled before others have their turn. */
+/** Messages of one connection that are handled before other connections get their turn. */
 const MESSAGES_PER_SLICE = 32;
-/** Responses of one slice that are put together before they are written. */
+/** Responses of one slice that are combined before they are written. */
 const WRITE_BYTES = 16 * 1_024;
-/** What a connection costs that does nothing: objects on both sides of the system call, measured. */
+/** Memory of an idle connection: objects on both sides of the system call, measured. */
 const CONNECTION_BYTES = 12 * 1_024;
 /** Shared scratch: a response is copied into its frame before the next one is written here. */
 const out = Buffer.allocUnsafe(OUT_BYTES);
 /** Shared scratch: responses of one slice, each in its frame. */
 const framed = Buffer.allocUnsafe(WRITE_BYTES + OUT_BYTES);
 
-/** What a client did for which its connection was closed: it sent what is no query, or left its answers unread. */
+/** Why a connection was closed: its client sent invalid queries, or left its answers unread. */
 export type CloseReason = 'nonsense' | 'unread';
 
 export interface TcpConnectionParts {
@@ -42,7 +42,7 @@ export interface TcpConnectionParts {
   readonly share: ClientShare;
   readonly isPressed: (share: ClientShare) => boolean;
   readonly scheduler: TcpScheduler;
-  /** After so many queries it answers those and closes. */
+  /** After so many queries the agent answers them and closes. */
   readonly maxQueries: () => number;
   readonly onClosed: (reason: CloseReason, key: string) => void;
 }
@@ -56,19 +56,19 @@ export class TcpConnection implements Holding {
   readonly #processor: QueryProcessor;
   readonly #frames = new FrameReader();
   readonly #remote: Client;
-  /** Queries of this client that are not answered yet. */
+  /** Queries of this client that are in progress. */
   #pending = 0;
-  /** Clock moment of the last query or answer, for the idle sweep. */
+  /** Clock time of the last query or answer, for the idle sweep. */
   activeMs: number;
-  /** When it was told to end. */
+  /** When the client was asked to leave. */
   #endingMs: number | undefined;
-  /** When it was sent our FIN. */
+  /** When the agent sent its FIN. */
   #endedMs: number | undefined;
-  /** Whether it has asked the scheduler for a turn. */
+  /** Whether it waits in the scheduler's queue. */
   #isQueued = false;
-  /** Bytes of `framed` that are this connection's, during a slice. */
+  /** Bytes in `framed` that belong to this connection, during a slice. */
   #framedBytes = 0;
-  /** Whole queries that have arrived. */
+  /** Complete queries received. */
   #received = 0;
   readonly #client = (): Client => this.#remote;
   readonly #deliver = (response: Buffer): void => this.#answered(response);
@@ -92,14 +92,14 @@ export class TcpConnection implements Holding {
     socket.on('data', (chunk) => this.#data(chunk));
     socket.on('end', () => this.end());
     socket.on('drain', () => this.goOn());
-    // A reset is the client's affair; 'close' follows and the listener lets go of us.
+    // A reset needs no action: 'close' follows and the listener forgets the connection.
     socket.on('error', () => socket.destroy());
     socket.on('close', () => parts.share.remove(this));
     parts.share.add(this);
   }
 
   /**
-   * Answers what has been asked, and what is asked until then, and closes (RFC 7766 §6.2.3: the server may close an idle
+   * Answers the queries received so far and until the close, and closes (RFC 7766 §6.2.3: the server may close an idle
    * connection).
    */
   end(): void {
@@ -119,34 +119,37 @@ export class TcpConnection implements Holding {
     this.#socket.destroy();
   }
 
-  /** Makes room for other clients. A reset, because after a FIN the kernel would go on holding what was not read. */
+  /** Makes room for other clients. A reset, because after a FIN the kernel would keep the unread data. */
   giveWay(): void {
     this.#socket.resetAndDestroy();
   }
 
-  /** Its answers are not read. */
+  /** Closes because the client does not read its answers. */
   abandon(): void {
     this.#parts.onClosed('unread', this.key);
     this.#socket.resetAndDestroy();
   }
 
-  /** Whether it waits for an answer, or for the bytes of one. */
+  /** Whether an answer, or unsent bytes of one, is pending. */
   get hasPendingResponses(): boolean {
     return this.#pending > 0 || this.#frames.hasMore || this.#socket.writableLength > 0;
   }
 
-  /** Whether it has sent what is not read for want of memory, and has no answer to come whose end would free some. */
+  /** Whether received data cannot be read for want of memory, and no pending answer would free any. */
   get isStuck(): boolean {
     const isAnswered = this.#pending === 0 && this.#socket.writableLength === 0;
     return isAnswered && this.#frames.hasMore && !this.#hasRoom;
   }
 
-  /** Whether it has just been sent a FIN: closing now would answer a query on its way with a reset, which eats the FIN. */
+  /**
+   * Whether the agent has just sent a FIN: if it closed now, the kernel would answer a query in transit with a reset,
+   * and the client would lose the FIN.
+   */
   get isFinRecent(): boolean {
     return this.#endedMs !== undefined && this.#parts.nowMs() - this.#endedMs < LINGER_MS;
   }
 
-  /** Whether answers wait because the client does not read. */
+  /** Whether answers are unsent because the client does not read. */
   get isUnread(): boolean {
     return this.#socket.writableLength > 0;
   }
@@ -155,7 +158,7 @@ export class TcpConnection implements Holding {
     return this.#socket.writableLength >= this.#socket.writableHighWaterMark;
   }
 
-  /** Not after our FIN, nor when it has brought all it may: it is still read, so that its own end is noticed. */
+  /** False after the agent's FIN or at the query limit. The socket is still read, to notice the client's FIN. */
   get #mayAsk(): boolean {
     if (this.#endedMs !== undefined || this.#received >= this.#parts.maxQueries()) return false;
     return this.#endingMs === undefined || this.#parts.nowMs() - this.#endingMs < LAST_QUERIES_MS;
@@ -174,7 +177,7 @@ export class TcpConnection implements Holding {
     else this.#yield();
   }
 
-  /** Handles a part of what has been received, then lets others have their turn. */
+  /** Handles part of the received data, then lets other connections have their turn. */
   work(): void {
     this.#isQueued = false;
     if (this.#socket.destroyed) return;
@@ -191,7 +194,7 @@ export class TcpConnection implements Holding {
     this.#settle();
   }
 
-  /** Reads on, waits for a turn or for room, or ends: whatever there is left to do. */
+  /** Decides the next step: read on, wait for a turn or for memory, or close. */
   #settle(): void {
     const hasRoom = this.#hasRoom;
     if (this.#frames.hasMore) {
@@ -216,7 +219,7 @@ export class TcpConnection implements Holding {
     this.#parts.scheduler.enqueue(this);
   }
 
-  /** What it makes the process and the kernel hold. */
+  /** Memory that the connection uses in the process and the kernel. */
   #cost(): number {
     const unsent = this.#socket.writableLength;
     const unread = this.#socket.isPaused() ? RECEIVE_BUFFER_BYTES : 0;
@@ -224,9 +227,9 @@ export class TcpConnection implements Holding {
     return CONNECTION_BYTES + this.#frames.heldBytes + unsent + kernel;
   }
 
-  /** False where the connection had to be closed. */
+  /** False if the connection had to be closed. */
   #take(message: Buffer): boolean {
-    // Several may have come in one read: those behind the last that is allowed are not asked.
+    // One read may bring several queries: those beyond the limit are ignored.
     if (!this.#mayAsk) return true;
     this.#received++;
     if (this.#received >= this.#parts.maxQueries()) this.#endingMs ??= this.#parts.nowMs();
@@ -246,7 +249,7 @@ export class TcpConnection implements Holding {
     this.#parts.onClosed('nonsense', this.key);
     this.#endingMs ??= this.activeMs;
     this.#endedMs = this.activeMs;
-    // The answers to what it asked before go out first.
+    // The answers to its earlier queries are sent first.
     this.#socket.destroySoon();
     return false;
   }
@@ -262,7 +265,7 @@ export class TcpConnection implements Holding {
     if (bytes > 0) this.#write(Buffer.from(framed.subarray(0, bytes)));
   }
 
-  /** An answer that came later. */
+  /** Sends a late answer. */
   #answered(response: Buffer): void {
     this.#pending--;
     this.activeMs = this.#parts.nowMs();
@@ -272,7 +275,7 @@ export class TcpConnection implements Holding {
 
   #write(bytes: Buffer): void {
     if (!this.#socket.writable) return;
-    // Answers to what was asked before the client stopped reading pile up only so far.
+    // Bound on unsent answers to queries from before the client stopped reading.
     if (this.#socket.writableLength <= LIMITS.tcpUnsentBytes.default) {
       this.#socket.write(bytes);
       return;
@@ -280,7 +283,7 @@ export class TcpConnection implements Holding {
     this.abandon();
   }
 
-  /** After an answer, when the client has read, or when memory may have become free: handles what was left. */
+  /** Resumes after an answer, after the client has read, or after memory may have become free. */
   goOn(): void {
     if (this.#socket.destroyed || this.#isQueued) return;
     if (this.#frames.hasMore && this.#hasRoom) this.#yield();

@@ -13,12 +13,12 @@ import { type CloseReason, TcpConnection } from './connection.ts';
 import type { ListenTcp } from './reuseport-takeover.ts';
 
 const SWEEP_MS = 1_000;
-/** Connections that are looked at in one turn of the event loop: to close one takes up to 0.1 ms. */
+/** Connections checked in one turn of the event loop: closing one takes up to 0.1 ms. */
 const SWEPT_AT_ONCE = 16;
-/** A client that is silent for so long must give a sign of life; what init installs forgets one that is silent longer. */
+/** Keep-alive probes start after this silence; init's conntrack rules forget a connection that is silent for longer. */
 const KEEP_ALIVE_MS = 60_000;
 const BACKLOG = 1_024;
-/** Turns of the event loop that a drain gives to connections which wait to be accepted: one each. */
+/** Turns of the event loop in which a drain accepts the connections in the backlog: one each. */
 const LAST_TURNS = BACKLOG;
 
 export interface TcpOptions {
@@ -32,11 +32,11 @@ export interface TcpOptions {
   readonly connections: Gauge;
   /** Connections closed because there were too many. */
   readonly rejected: Counter;
-  /** A connection was closed for what its client did. */
+  /** A connection was closed because of what its client did. */
   readonly onClosed: (reason: CloseReason, key: string) => void;
   /** A connection of the client `key` was closed because there were too many. */
   readonly onCrowded: (key: string) => void;
-  /** The system could not hand over a connection (EMFILE). */
+  /** The kernel could not accept a connection (EMFILE). */
   readonly onError: (error: Error) => void;
 }
 
@@ -46,13 +46,13 @@ export class TcpListener {
   readonly #options: TcpOptions;
   readonly #clients = new Set<TcpConnection>();
   readonly #sweep: Timer;
-  /** Connections that the sweep under way has not looked at yet. */
+  /** Connections that the current sweep has not checked yet. */
   readonly #unswept = new Set<TcpConnection>();
   readonly #closed: Promise<void>;
-  /** Replaced by a reload; holds for clients that are connected already, too. */
+  /** Replaced by a reload; also applies to connected clients. */
   timeouts: TcpTimeouts = {};
   #isDraining = false;
-  /** Connections so far. */
+  /** Connections accepted so far. */
   #accepted = 0;
 
   private constructor(server: Server, endpoint: Endpoint, options: TcpOptions) {
@@ -87,7 +87,7 @@ export class TcpListener {
     return new TcpListener(server, { address, port: boundPort }, options);
   }
 
-  /** Clients that a drain still has to satisfy, and one more while it accepts; 0 while nobody drains. */
+  /** Clients that a drain still waits for, plus one while it accepts; 0 without a drain. */
   get unfinishedConnections(): number {
     if (!this.#isDraining) return 0;
     let count = this.#server.listening ? 1 : 0;
@@ -97,9 +97,9 @@ export class TcpListener {
   }
 
   /**
-   * Stops to accept and lets every client have the answers it has asked for. What the kernel has already received
-   * counts: closing would reset connections that wait to be accepted, so those are accepted first, and two turns of
-   * the event loop read what they ask before the clients are told to go.
+   * Stops accepting and lets every client have its outstanding answers. Connections in the kernel's backlog count: a
+   * close would reset them. So they are accepted first, and two turns of the event loop read their queries before the
+   * clients are asked to leave.
    */
   drain(): void {
     if (this.#isDraining) return;
@@ -107,7 +107,7 @@ export class TcpListener {
     this.#closeWhenQuiet(LAST_TURNS, this.#accepted);
   }
 
-  /** Closes after a whole turn of the event loop in which nobody came. */
+  /** Closes after a whole turn of the event loop without a new connection. */
   #closeWhenQuiet(turns: number, accepted: number): void {
     afterTwoTurns(() => {
       if (turns > 0 && this.#accepted !== accepted) {
@@ -121,7 +121,7 @@ export class TcpListener {
     });
   }
 
-  /** Closes for good; what is still unanswered is cut off. */
+  /** Closes for good; pending answers are lost. */
   async close(): Promise<void> {
     this.#sweep.cancel();
     if (this.#server.listening) this.#server.close();
@@ -157,14 +157,14 @@ export class TcpListener {
     });
   }
 
-  /** One after the other: where the agent is busy, a sweep may take longer than the time between two. */
+  /** One sweep at a time: on a busy agent a sweep may take longer than the interval. */
   #beginSweep(): void {
     if (this.#unswept.size > 0) return;
     for (const client of this.#clients) this.#unswept.add(client);
     this.#closeIdle();
   }
 
-  /** Looks at some connections, and at the others in later turns. */
+  /** Checks some connections now and the others in later turns. */
   #closeIdle(): void {
     const nowMs = this.#options.clock.nowMs();
     const { writeMs = LIMITS.tcpWriteMs.default, idleMs = LIMITS.tcpIdleMs.default } =
@@ -177,7 +177,7 @@ export class TcpListener {
         return;
       }
       this.#unswept.delete(client);
-      // What was not read because memory was short may be read now.
+      // Data that was left unread for want of memory may be read now.
       client.goOn();
       const quietMs = nowMs - client.activeMs;
       if (client.isUnread && quietMs > writeMs) client.abandon();
@@ -190,7 +190,7 @@ export class TcpListener {
   }
 }
 
-/** Between two of these callbacks the event loop has looked at every socket. */
+/** Between two of these callbacks the event loop has polled every socket. */
 function afterTwoTurns(work: () => void): void {
   setImmediate(() => setImmediate(work));
 }

@@ -1,22 +1,22 @@
-/** Opens a TCP listener next to an older one of the same address, and takes its new connections over at once. */
+/** Opens a TCP listener next to an older one of the same address, and takes over its new connections at once. */
 import { once } from 'node:events';
 import type { Server } from 'node:net';
 import { type Endpoint, familyOf } from '../../base/address.ts';
 
-/** What the kernel holds at most for one connection, each way: twice what `native/tcp/listen.c` asks for. */
+/** Maximum data in the kernel for one connection, each direction: twice what `native/tcp/listen.c` asks for. */
 export const RECEIVE_BUFFER_BYTES = 2 * 16 * 1_024;
 export const SEND_BUFFER_BYTES = 2 * 32 * 1_024;
 
-/** What `native/tcp/listen.c` exports. */
+/** Exports of `native/tcp/listen.c`. */
 export interface TakeoverAddon {
-  /** Descriptor of a listening socket that gets every new connection. Throws the system's error. */
+  /** Returns a listening socket's descriptor that gets every new connection. Throws the system's error. */
   listenWithTakeover(address: string, port: number, backlog: number): number;
 }
 
 /** Makes `server` listen. Rejects with the system's error. */
 export type ListenTcp = (server: Server, endpoint: Endpoint, backlog: number) => Promise<void>;
 
-/** By `addon`: the newest listener of an address gets all its new connections. */
+/** With `addon`: the newest listener of an address gets all its new connections. */
 export function takeoverListen(addon: TakeoverAddon): ListenTcp {
   return async (server, { address, port }, backlog) => {
     server.listen({ fd: addon.listenWithTakeover(address, port, backlog) }, backlog);

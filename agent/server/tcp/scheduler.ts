@@ -1,7 +1,7 @@
 /**
- * Shares the event loop between TCP clients: in one turn only so many messages of all connections together are handled,
- * then datagrams have their turn. Clients take turns, not connections, so a client with many connections does not slow
- * down one with a single connection.
+ * Shares the event loop between TCP clients: one turn handles a limited number of messages of all connections, then
+ * datagrams get their turn. Turns go to clients, not connections, so a client with many connections does not slow down
+ * one with a single connection.
  */
 
 /** Messages handled in one turn of the event loop, about half a millisecond of cache hits. */
@@ -11,7 +11,7 @@ const MESSAGES_PER_TURN = 128;
 export interface TcpWork {
   /** `clientKey` of its client. */
   readonly key: string;
-  /** Handles some of what has been received; the connection asks for another turn if it needs one. */
+  /** Handles part of the received data; the connection asks for another turn if it needs one. */
   work(): void;
 }
 
@@ -27,13 +27,13 @@ export class TcpScheduler {
     return this.#left > 0;
   }
 
-  /** Notes that a message has been handled. */
+  /** Counts a handled message. */
   spend(): void {
     this.#left--;
     this.#arm();
   }
 
-  /** Calls `connection.work` in a later turn. A connection must not wait twice. */
+  /** Calls `connection.work` in a later turn. A connection must not be queued twice. */
   enqueue(connection: TcpWork): void {
     const queue = this.#waiting.get(connection.key);
     if (queue === undefined) this.#waiting.set(connection.key, [connection]);
@@ -50,12 +50,12 @@ export class TcpScheduler {
   readonly #turn = (): void => {
     this.#isArmed = false;
     this.#left = MESSAGES_PER_TURN;
-    // A connection that has handled its part may be in the queue again: each client gets its turn before that.
+    // A connection that has had its turn may be queued again: each client gets its turn before that.
     for (let next = this.#take(); next !== undefined; next = this.#take()) next.work();
     if (this.#waiting.size > 0) this.#arm();
   };
 
-  /** The next client's first connection; that client goes to the end of the line. */
+  /** The next client's first connection; the client then moves to the end of the queue. */
   #take(): TcpWork | undefined {
     if (this.#left <= 0) return undefined;
     const [first] = this.#waiting;

@@ -1,11 +1,11 @@
-/** The memory that JavaScript and the addon share, and the messages that go out through it on their own. */
+/** Memory that JavaScript and the addon share, and the messages that are sent outside a batch's slots. */
 
-/** As in `native/udp/transport.h`. */
+/** The same as in `native/udp/transport.h`. */
 export const BATCH = 64;
 export const ADDRESS_BYTES = 28;
-/** An address, and behind it the address of ours that it asked, where the socket is a wildcard's. */
+/** The peer's address, then the agent's address that it asked if the socket is a wildcard. */
 export const PEER_BYTES = 48;
-/** Longest message read, and longest reply written in place; longer replies are sent on their own. */
+/** Maximum length of a message received, and of a reply written in place; longer replies are sent on their own. */
 export const SLOT_BYTES = 4_096;
 
 declare const handleBrand: unique symbol;
@@ -17,14 +17,14 @@ export interface Buffers {
   readonly peers: Buffer;
   readonly inputLengths: Int32Array;
   readonly outputLengths: Int32Array;
-  /** Messages that go out at the end of a turn of the event loop, one behind the other. */
+  /** Messages sent at the end of a turn of the event loop, one after the other. */
   readonly deferred: Buffer;
   readonly deferredLengths: Int32Array;
   readonly deferredPeers: Buffer;
   readonly stats: Uint32Array;
 }
 
-/** What `native/udp/exports.c` exports. `onBatch` gets the number of datagrams, or of an error, negative. */
+/** Exports of `native/udp/exports.c`. `onBatch` gets the number of datagrams, or a negative errno. */
 export interface BatchAddon {
   open(
     address: string,
@@ -34,16 +34,16 @@ export interface BatchAddon {
     buffers: Buffers,
     onBatch: (count: number) => void,
   ): Handle;
-  /** As `open`, to one other side. Such a socket does not keep the process alive. */
+  /** As `open`, connected to one peer. Such a socket does not keep the process alive. */
   connect: BatchAddon['open'];
   port(handle: Handle): number;
-  /** Sends the first `count` of `deferred`; 0, or the number of an error. */
+  /** Sends the first `count` of `deferred`; returns 0 or an errno. */
   sendDeferred(handle: Handle, count: number): number | undefined;
-  /** Hands over what is still in the receive queue before it returns. */
+  /** Delivers what is still in the receive queue before it returns. */
   close(handle: Handle): Promise<void>;
 }
 
-/** `deferredBytes`: room for what is sent in one turn of the event loop, and for the longest message. */
+/** `deferredBytes`: room for the messages of one turn of the event loop, and for the longest message. */
 export function makeBuffers(deferredBytes: number): Buffers {
   return {
     input: Buffer.alloc(BATCH * SLOT_BYTES),
@@ -58,7 +58,7 @@ export function makeBuffers(deferredBytes: number): Buffers {
   };
 }
 
-/** One view for each slot of `whole`, made once. */
+/** One view for each slot of `whole`, created once. */
 export function slotsOf(whole: Buffer): Buffer[] {
   return Array.from({ length: BATCH }, (_, slot) =>
     whole.subarray(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES),
@@ -79,8 +79,8 @@ export class DeferredReplies {
   }
 
   /**
-   * Takes a copy of `message`, at most as long as `deferred`; `peer`, an octet in each character, where the
-   * socket is not connected.
+   * Copies `message`, at most as long as `deferred`; `peer`, one byte in each character, if the socket is not
+   * connected.
    */
   put(message: Uint8Array, peer?: string): void {
     const { deferred, deferredLengths, deferredPeers } = this.#buffers;

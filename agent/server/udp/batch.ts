@@ -1,4 +1,4 @@
-/** The fast UDP transport: up to 64 datagrams a system call, by the addon (`native/udp`). */
+/** The fast UDP transport: up to 64 datagrams in one system call, through the addon (`native/udp`). */
 import { type Endpoint, formatAddress, formatEndpoint, isWildcard } from '../../base/address.ts';
 import { v6Key } from '../../base/clients/client-key.ts';
 import { errnoOf, messageOf, NetworkError } from '../../base/errors.ts';
@@ -16,7 +16,7 @@ import {
 import type { OpenUdp, UdpOptions, UdpTransport } from './contract.ts';
 
 const AF_INET = 2;
-/** Where the address is in a sockaddr_in and in a sockaddr_in6. */
+/** Offset of the address in a sockaddr_in and in a sockaddr_in6. */
 const V4_AT = 4;
 const V6_AT = 8;
 const STAT_RECEIVE_DROPS = 0;
@@ -24,7 +24,7 @@ const STAT_SEND_FAILED = 1;
 /** Room for two of the longest replies. */
 const DEFERRED_BYTES = 128 * 1024;
 
-/** Opens transports by `addon`. */
+/** Opens transports through `addon`. */
 export function batchOpener(addon: BatchAddon): OpenUdp {
   return (options) => {
     try {
@@ -37,9 +37,9 @@ export function batchOpener(addon: BatchAddon): OpenUdp {
   };
 }
 
-/** A client with the address the kernel gave, which a late reply needs; text is made only on request. */
+/** A client with the kernel's address bytes, which a late reply needs; the text is built only on request. */
 class BatchClient implements Client {
-  /** Its address, and the one it asked where the socket is a wildcard's. One octet in each character. */
+  /** The client's address, and the one it asked if the socket is a wildcard. One byte in each character. */
   readonly peer: string;
 
   constructor(peer: string) {
@@ -80,19 +80,19 @@ class BatchTransport implements UdpTransport {
   readonly #options: UdpOptions;
   readonly #handle: Handle;
   readonly #buffers = makeBuffers(DEFERRED_BYTES);
-  /** One view per slot, made once: the hit path makes none. */
+  /** One view per slot, created once: the hit path creates none. */
   readonly #inputs = slotsOf(this.#buffers.input);
   readonly #outputs = slotsOf(this.#buffers.output);
-  /** Of what is known of a client. */
+  /** Bytes of a client's address. */
   readonly #peerBytes: number;
   readonly #outbox = new DeferredReplies(this.#buffers, (count) => this.#sendDeferred(count));
   #sendsFailed = 0;
   #dropsSeen = 0;
   #isClosing = false;
-  /** Behind the last batch, which comes during `close`. */
+  /** Set after the last batch, which comes during `close`. */
   #isClosed = false;
 
-  /** Throws the system's error where the address cannot be bound. */
+  /** Throws the system's error if the address cannot be bound. */
   constructor(addon: BatchAddon, options: UdpOptions) {
     const { endpoint, receiveBufferBytes } = options;
     this.#addon = addon;
@@ -120,19 +120,19 @@ class BatchTransport implements UdpTransport {
       try {
         outputLengths[slot] = sink.datagram(this, slot, input, length, output);
       } catch (error) {
-        // One packet's fault must not cost the rest of the batch its answers.
+        // A failure of one packet must not cost the rest of the batch its answers.
         this.#options.onError(error as Error);
       }
     }
     sink.batchEnd();
-    // There will be no later.
+    // No later turn will flush it.
     if (this.#isClosing) this.#outbox.flush();
     this.#readStats();
   }
 
   #readStats(): void {
     const { stats } = this.#buffers;
-    // The kernel counts per socket, modulo 2³²; the counter outlives sockets and never goes back.
+    // The kernel counts per socket, modulo 2³²; this counter outlives sockets and never decreases.
     const drops = stats[STAT_RECEIVE_DROPS] as number;
     const fresh = (drops - this.#dropsSeen) | 0;
     if (fresh > 0) {

@@ -1,4 +1,7 @@
-/** UDP sockets that ask one server, by the addon: what comes and goes in one turn of the event loop moves together. */
+/**
+ * Connected UDP sockets for queries to one upstream, through the addon: the messages of one turn of the event loop move
+ * together.
+ */
 import { getSystemErrorName } from 'node:util';
 import type { Endpoint } from '../../base/address.ts';
 import { errnoOf, type Phase } from '../../base/errors.ts';
@@ -11,9 +14,9 @@ import {
   slotsOf,
 } from './addon-buffers.ts';
 
-/** Replies wait here while we are busy: a burst of a thousand. */
+/** Holds the replies that arrive while the agent is busy: a burst of a thousand. */
 const RECEIVE_BUFFER_BYTES = 1024 * 1024;
-/** Our own queries are short. */
+/** The agent's own queries are short. */
 const DEFERRED_BYTES = 32 * 1024;
 
 export type ConnectedPhase = Extract<Phase, 'connect' | 'wait'>;
@@ -21,18 +24,18 @@ export type ConnectedPhase = Extract<Phase, 'connect' | 'wait'>;
 export interface ConnectedEvents {
   /** `message` is only valid during the call. */
   onMessage(message: Buffer): void;
-  /** The system's name of an error: there is no socket (`connect`), or nobody can be reached there (`wait`). */
+  /** The system's error name: no socket could be opened (`connect`), or the peer is unreachable (`wait`). */
   onError(errno: string, phase: ConnectedPhase): void;
 }
 
 export interface ConnectedUdp {
-  /** Takes a copy of `message`. */
+  /** Copies `message`. */
   send(message: Uint8Array): void;
   /** Idempotent; no event comes after it. */
   close(): void;
 }
 
-/** Opens a socket to `to`, which does not keep the process alive. No event comes from within the call. */
+/** Opens a socket to `to`, which does not keep the process alive. No event fires during the call. */
 export type ConnectUdp = (to: Endpoint, events: ConnectedEvents) => ConnectedUdp;
 
 export function connectedOpener(addon: BatchAddon): ConnectUdp {
@@ -40,13 +43,13 @@ export function connectedOpener(addon: BatchAddon): ConnectUdp {
   return (to, events) => new ConnectedSocket(shared, to, events);
 }
 
-/** A batch is handled, and a turn's messages are sent, before the next: all sockets do with the same memory. */
+/** Each batch is handled and each turn's messages are sent before the next, so all sockets share this memory. */
 class Shared {
   readonly addon: BatchAddon;
   readonly buffers = makeBuffers(DEFERRED_BYTES);
   readonly inputs = slotsOf(this.buffers.input);
   readonly #outbox = new DeferredReplies(this.buffers, (count) => this.#sender?.sendNow(count));
-  /** Whose messages are in the outbox. */
+  /** The socket whose messages are in the outbox. */
   #sender: ConnectedSocket | undefined;
 
   constructor(addon: BatchAddon) {

@@ -1,4 +1,6 @@
-/** The portable UDP transport: node:dgram, one datagram a batch. It cannot ask the kernel for drops (SO_RXQ_OVFL). */
+/**
+ * The portable UDP transport: node:dgram, one datagram a batch. It cannot read the kernel's drop counter (SO_RXQ_OVFL).
+ */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -7,11 +9,11 @@ import { errnoOf, messageOf, NetworkError } from '../../base/errors.ts';
 import { type Client, clientAt } from '../../query/query.ts';
 import type { OpenUdp, UdpOptions, UdpTransport } from './contract.ts';
 
-/** Longest reply written in place; a longer one comes through `send` with a buffer of its own. */
+/** Maximum reply written in place; a longer one goes through `send` with its own buffer. */
 const OUT_BYTES = 4_096;
-/** Replies that may wait for the kernel, as in `native/udp/transport.h`; more are dropped and counted. */
+/** Maximum replies that wait for the kernel, as in `native/udp/transport.h`; more are dropped and counted. */
 const MAX_WAITING = 1_024;
-/** Turns of the event loop that a close gives to what has been received: 32 datagrams each. */
+/** Turns of the event loop in which `close` reads what has been received: 32 datagrams each. */
 const LAST_TURNS = 512;
 
 export const openDgram: OpenUdp = async (options) => {
@@ -32,12 +34,12 @@ export const openDgram: OpenUdp = async (options) => {
   return new DgramTransport(socket, options);
 };
 
-/** The kernel grants at most net.core.rmem_max; less than asked is not a fault. */
+/** The kernel grants at most net.core.rmem_max; a smaller buffer is not an error. */
 function enlargeReceiveBuffer(socket: Socket, bytes: number): void {
   try {
     socket.setRecvBufferSize(bytes);
   } catch {
-    // The default size serves as well, with less room for bursts.
+    // The default size works too, with less room for bursts.
   }
 }
 
@@ -51,7 +53,7 @@ class DgramTransport implements UdpTransport {
   #count = 0;
   #isHandling = false;
   #isClosing = false;
-  /** Behind the last datagram, which comes during `close`. */
+  /** Set after the last datagram, which comes during `close`. */
   #isClosed = false;
 
   constructor(socket: Socket, options: UdpOptions) {
@@ -78,7 +80,7 @@ class DgramTransport implements UdpTransport {
     }
     sink.batchEnd();
     this.#isHandling = false;
-    // The kernel may take the bytes later than this call: they need a buffer of their own.
+    // The kernel may read the bytes after this call: they need their own buffer.
     if (length > 0) this.#send(Buffer.from(this.#out.subarray(0, length)), sender);
   }
 
@@ -112,11 +114,11 @@ class DgramTransport implements UdpTransport {
     await closed;
   }
 
-  /** Resolves when a turn of the event loop has brought no datagram: what had been received is handled. */
+  /** Resolves after a turn of the event loop without a datagram: everything received is handled. */
   async #emptied(): Promise<void> {
     for (let turn = 0; turn < LAST_TURNS; turn++) {
       const before = this.#count;
-      // Reading comes between two of them.
+      // The event loop reads sockets between two turns.
       await nextTurn();
       await nextTurn();
       if (this.#count === before) return;

@@ -1,4 +1,4 @@
-/** One bound UDP address: datagrams in, responses out, late ones through the transport. */
+/** One bound UDP address: datagrams in, responses out; late responses go through the transport. */
 import type { Clock } from '../../base/clock.ts';
 import type { Client, Query } from '../../query/query.ts';
 import type { QueryProcessor } from '../query-processor.ts';
@@ -9,7 +9,7 @@ export class UdpListener implements DatagramSink {
   readonly #clock: Clock;
   #arrivedMs = 0;
   #transport: UdpTransport | undefined;
-  /** One function per batch slot, made once: a query asks for its client only when somebody looks. */
+  /** One function per batch slot, created once: the client's address is read only on request. */
   readonly #clients: (() => Client)[] = [];
   readonly #deliver = (response: Buffer, query: Query): void => {
     if (response.length > 0) this.#transport?.send(response, query.client);
@@ -20,7 +20,7 @@ export class UdpListener implements DatagramSink {
     this.#clock = clock;
   }
 
-  /** Queries whose answer is still awaited. */
+  /** Queries in progress. */
   get pending(): number {
     return this.#processor.pending;
   }
@@ -51,7 +51,7 @@ export class UdpListener implements DatagramSink {
       out,
       this.#deliver,
     );
-    // Negative where there is no response now.
+    // Negative: no response now.
     return written < 0 ? 0 : written;
   }
 }

@@ -1,4 +1,4 @@
-/** The cache of the whole process: made once, outlives reloads; each block opens its view of it. */
+/** The cache of the whole process: created once, outlives reloads; each block opens its view of it. */
 
 import type { MemoryLedger } from '../base/clients/memory-ledger.ts';
 import type { Clock } from '../base/clock.ts';
@@ -22,11 +22,11 @@ export interface CacheParts {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly log: Logger;
-  /** Memory all entries together may take, octets. */
+  /** Maximum memory of all entries together, bytes. */
   readonly totalBytes: number;
   /** Uniform random number in [0, 1). */
   readonly random: () => number;
-  /** What clients that wait for queries of others are accounted in. */
+  /** Accounts for clients that wait for another client's query. */
   readonly ledger: MemoryLedger;
 }
 
@@ -35,36 +35,38 @@ export interface CacheStats {
   readonly answerBytes: number;
   readonly denials: number;
   readonly denialBytes: number;
-  /** Upstream queries that somebody may be waiting for. */
+  /** Upstream queries in flight. */
   readonly inflightQueries: number;
 }
 
 export interface ProcessCache extends Cache {
-  /** Removes some entries that are no good any more; runs by itself once a second. */
+  /** Removes some entries that are past any use; runs once a second. */
   sweep(): void;
   stats(): CacheStats;
-  /** Good answers stored so far: what has not grown needs no new snapshot. */
+  /** Good answers stored so far: if unchanged, no new snapshot is needed. */
   readonly stored: number;
   /**
-   * The good answers of blocks that `identityOf` knows, in pieces of a moment's work each, to be written down. A piece
-   * holds until the next one is asked for.
+   * The good answers of blocks that `identityOf` knows, encoded for a file, in chunks that take a moment each. A chunk
+   * is valid until the next one is requested.
    */
   snapshot(identityOf: (id: number) => string | undefined): Generator<Buffer, SnapshotTotals>;
-  /** Takes the entries of a snapshot into blocks that are open. Throws SnapshotError; then nothing, or a part, is in. */
+  /**
+   * Adds the entries of a snapshot to open blocks. Throws SnapshotError, possibly after some entries have been added.
+   */
   restore(file: Buffer, idOf: (identity: string) => number | undefined): Restored;
-  /** Forgets a block and its entries, because another block gets its identity. */
+  /** Removes a block and its entries, because another block gets its identity. */
   forgetBlock(id: number): void;
-  /** Ends the timers and forgets every entry. */
+  /** Ends the timers and removes every entry. */
   close(): void;
 }
 
-/** What a block keeps over reloads. */
+/** State of a block that outlives reloads. */
 interface BlockMemory {
   readonly entriesByKind: EntriesByKind;
   readonly denialBursts: DenialBurstDetector;
-  /** Fingerprints of what lay below `cache`, by configVersion. */
+  /** Fingerprints of the directives below `cache`, by configVersion. */
   readonly configVersions: string[];
-  /** Most good answers it may have, by the configuration in force. */
+  /** Maximum good answers, by the current configuration. */
   capacity: number;
 }
 
@@ -141,7 +143,7 @@ function newMemory(
   block: BlockContext,
   zonesLabel: string,
 ): BlockMemory {
-  // A block's listeners share its entries: an eviction is counted once, at the first of them.
+  // A block's listeners share its entries: an eviction is counted once, at the first listener.
   const server = block.servers[0]?.label ?? '';
   const labels = { server, zones: zonesLabel, view: block.view };
   const entries = (type: SeriesType): BlockEntries<Entry> =>
@@ -169,7 +171,7 @@ function showEntries(
   }
 }
 
-/** Number of a configuration below `cache`: the same text has the same number, now and after any reload. */
+/** Number of a configuration below `cache`: the same text has the same number after any reload. */
 function configVersionOf({ configVersions }: BlockMemory, belowCache: string): number {
   const known = configVersions.indexOf(belowCache);
   return known >= 0 ? known : configVersions.push(belowCache) - 1;

@@ -1,10 +1,10 @@
-/** Series of one (block, listener), resolved once; a query only adds to plain numbers. */
+/** Series of one (block, listener), resolved once; a query only increments plain numbers. */
 import type { Counter, Metrics } from '../query/services/metrics.ts';
 import type { DenialReason } from './policy/denial-bursts.ts';
 import type { StaleReason } from './policy/stale.ts';
 import type { EntryKind } from './store/entry.ts';
 
-/** Value of the label `type`: CoreDNS counts remembered failures among the denials. */
+/** Value of the label `type`: CoreDNS counts stored failures as denials. */
 export type SeriesType = 'success' | 'denial';
 
 export interface BlockLabels {

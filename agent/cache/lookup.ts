@@ -1,6 +1,6 @@
 /**
- * The path of a query through the cache of one block. A hit is synchronous and allocates nothing but the key. Everything
- * that needs the rest of the chain is one query in flight per key.
+ * The path of a query through the cache of one block. A hit is synchronous and allocates nothing but the key. Work that
+ * needs the rest of the chain is one query in flight per key.
  */
 import type { Clock } from '../base/clock.ts';
 import { DnsError, GaveWayError, messageOf } from '../base/errors.ts';
@@ -37,7 +37,7 @@ export interface LookupParts {
   readonly counters: (server: ServerLabel) => Counters;
 }
 
-/** Stores what a query in flight brings. A class and no closures: there is one for each query that waits. */
+/** Stores the result of a query in flight. A class instead of closures: every waiting query has one. */
 class StoreResult implements ResultHandler {
   readonly #responseWriter: ResponseWriter;
   readonly #query: Query;
@@ -119,7 +119,7 @@ export class Lookup implements BlockCache {
     this.#refresh(entry.key, query, next);
   }
 
-  /** An entry past its TTL, or from before a reload, which may be served where there is nothing better. */
+  /** An entry past its TTL, or from before a reload, which may be served if nothing better arrives. */
   #expired(entry: Entry, query: Query, next: Handler, count: Counters): Result {
     const now = query.arrivedMs;
     if (now < entry.recheckMs) return this.#serveStale(entry, count, 'recheck');
@@ -132,7 +132,10 @@ export class Lookup implements BlockCache {
     return this.#verify(entry, query, next, count);
   }
 
-  /** Asks; after the client's budget it gets the stale answer. The query in flight continues, and its answer is stored. */
+  /**
+   * Asks upstream; after its budget the client gets the stale answer. The query in flight continues, and its answer is
+   * stored.
+   */
   #verify(entry: Entry, query: Query, next: Handler, count: Counters): Result {
     let isAnswered = false;
     const result = after(
@@ -141,7 +144,7 @@ export class Lookup implements BlockCache {
       (answer) => (isAnswered ? answer : this.#counted(entry, answer, count)),
       (error) => {
         if (isAnswered) throw error;
-        // The client had no room to wait: that says nothing about the name.
+        // The client had no room to wait: that is no failure of the name.
         if (error instanceof GaveWayError) return this.#serveStale(entry, count, 'failure');
         count.misses.value++;
         throw error;
@@ -168,7 +171,7 @@ export class Lookup implements BlockCache {
     return promise;
   }
 
-  /** Counts what came behind an expired entry: either the entry itself, because asking failed, or a fresh answer. */
+  /** Counts the result for an expired entry: the entry itself, because the query failed, or a fresh answer. */
   #counted(entry: Entry, answer: Answer, count: Counters): Answer {
     if (answer === entry.stale || answer === entry.answer) {
       this.#countStale(entry, count, 'failure');
@@ -203,7 +206,7 @@ export class Lookup implements BlockCache {
       (answer) => (answer.shareable ? answer : next(query)),
       (error: unknown) => {
         if (!(error instanceof GaveWayError) || waiter.hasGivenWay || !waiter.isGuest) throw error;
-        // The client that asked first had to give way: the other clients still get an answer.
+        // The client that asked first had to give way; the other clients still get an answer.
         return this.#ask(inflight.key, query, next, count);
       },
     );
@@ -223,7 +226,7 @@ export class Lookup implements BlockCache {
     return inflightQueries.start(key, query.clientKey, result, handler).answer;
   }
 
-  /** Fetches in the background: no client waits for it. */
+  /** Fetches in the background: no client waits for the result. */
   #refresh(key: string, query: Query, next: Handler): void {
     const { inflightQueries } = this.#parts;
     if (inflightQueries.find(key) !== undefined) return;
@@ -233,7 +236,7 @@ export class Lookup implements BlockCache {
       return;
     }
     count.prefetch.value++;
-    // A query of its own: the client's query object is reused as soon as the client has its answer.
+    // An internal query: the client's query object is reused as soon as the client has its answer.
     const own = Query.internal(query, this.#parts.clock.nowMs());
     try {
       const result = this.#fetch(key, own, next, count);
@@ -244,7 +247,7 @@ export class Lookup implements BlockCache {
     }
   }
 
-  /** A failed background refresh was counted where it failed; a fault of our own is logged. */
+  /** A failed background refresh has been counted already; only a bug is logged. */
   #refreshFailed(query: Query, error: unknown): void {
     if (error instanceof DnsError) return;
     const { log } = this.#parts;

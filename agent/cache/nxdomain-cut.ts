@@ -1,6 +1,6 @@
 /**
- * Where a name does not exist, nothing below it does (RFC 8020). Such a denial stands a second time under a key that
- * has neither type nor class, which no question has, so that questions below it find it.
+ * If a name does not exist, no name below it does (RFC 8020). The cache stores such a denial a second time, under a key
+ * with neither type nor class. No question has such a key, but questions below the name look it up.
  */
 
 import { buildResponse } from '../dns/build.ts';
@@ -13,9 +13,9 @@ import type { Query } from '../query/query.ts';
 import type { Entry } from './store/entry.ts';
 import type { Partition } from './store/store.ts';
 
-/** Octets of block, type, class, and DO and CD before the name (query.keyIn). */
+/** Bytes of block, type, class, and DO and CD before the name (query.keyIn). */
 const KEY_HEAD = 7;
-/** Five 32-bit fields behind an SOA's two names (RFC 1035 §3.3.13). */
+/** Five 32-bit fields after an SOA's two names (RFC 1035 §3.3.13). */
 const SOA_FIXED_BYTES = 20;
 
 export class NxdomainCuts {
@@ -26,15 +26,15 @@ export class NxdomainCuts {
   }
 
   /**
-   * Whether denials of `query` are cuts. One that came with DNSSEC records proves its own name only, and one that
-   * depends on EDNS options is not for everybody.
+   * Whether denials of `query` are cuts. A denial with DNSSEC records proves only its own name; a denial that depends
+   * on EDNS options is not valid for every client.
    */
   covers(query: Query): boolean {
     if (query.dnssecOk || query.upstreamOptions !== undefined) return false;
     return this.#zones.some((zone) => isSubdomain(query.name, zone));
   }
 
-  /** The denial of a name above that of `query`, as an answer to it; undefined where there is none that still counts. */
+  /** The denial of a name above that of `query`, as an answer to it; undefined if no valid one is stored. */
   find(
     query: Query,
     key: string,
@@ -49,19 +49,19 @@ export class NxdomainCuts {
     return undefined;
   }
 
-  /** Forgets every cut that the existence of the query's name disproves. */
+  /** Removes every cut that the existence of the query's name disproves. */
   disproved(query: Query, key: string, denials: Partition): void {
     if (!this.covers(query)) return;
     for (const cut of cutKeys(key, query)) denials.delete(cut);
   }
 }
 
-/** Key under which the query's own denial stands as a cut. */
+/** Key of the query's own denial as a cut. */
 export function cutKey(key: string): string {
   return `${key.slice(0, 2)}\0\0\0\0${key.slice(6)}`;
 }
 
-/** Cut keys of the query's name and of all names above it but the root, nearest first. */
+/** Cut keys of the query's name and of all names above it except the root, nearest first. */
 function cutKeys(key: string, query: Query): string[] {
   const { labelCount } = query.head;
   const head = cutKey(key).slice(0, KEY_HEAD);
@@ -72,7 +72,7 @@ function cutKeys(key: string, query: Query): string[] {
   return keys;
 }
 
-/** The denial's SOA under another question. */
+/** The denial's SOA with another question. */
 function below(denial: Answer, query: Query): Answer | undefined {
   const { wire } = denial;
   const soa = readRecords(wire)?.find(
@@ -91,7 +91,7 @@ function below(denial: Answer, query: Query): Answer | undefined {
   return denial.with({ wire: message, ttlOffsets });
 }
 
-/** An SOA's RDATA without compression; undefined where it is malformed. */
+/** An SOA's RDATA without compression; undefined if it is malformed. */
 function soaRdata(wire: Buffer, { rdataStart, rdataEnd }: RecordView): Buffer | undefined {
   const fixedAt = rdataEnd - SOA_FIXED_BYTES;
   const primary = readName(wire, rdataStart, fixedAt);

@@ -1,6 +1,7 @@
 /**
- * What becomes of what the rest of the chain says: stored, remembered, passed on, or put aside for the last good
- * answer. A failure never replaces, shadows or shortens a usable positive entry (docs/architecture.md, invariant 1).
+ * Decides what happens to the result of the rest of the chain: store it, store it as a failure, pass it on, or serve
+ * the last good answer instead. A failure never replaces, hides or shortens a usable positive entry
+ * (docs/architecture.md, invariant 1).
  */
 import type { Clock } from '../base/clock.ts';
 import { DnsError, GaveWayError } from '../base/errors.ts';
@@ -44,9 +45,9 @@ export interface ResponseWriterParts {
   readonly options: CacheOptions;
 }
 
-/** Name under which a cached answer is counted, hit and miss alike, as in CoreDNS. */
+/** Plugin name under which cached answers, hits and misses alike, are counted, as in CoreDNS. */
 export const PLUGIN = 'cache';
-/** A refresh may come this much later than its moment, as a share of the time left then: nodes must not march in step. */
+/** Maximum delay of a refresh, as a share of the remaining TTL, so that nodes do not refresh at the same time. */
 const REFRESH_JITTER = 0.5;
 
 const RULES: Readonly<Partial<Record<Verdict, TtlRule>>> = {
@@ -55,7 +56,7 @@ const RULES: Readonly<Partial<Record<Verdict, TtlRule>>> = {
   denial: 'negative',
 };
 
-/** The answer as it is kept. */
+/** The answer in its stored form. */
 function packed(answer: Answer, wire: Buffer, bornMs: number | undefined): Answer {
   const { ttlOffsets, rcode, ttlOverrideSeconds, extended } = answer;
   return new Answer({
@@ -88,7 +89,7 @@ export class ResponseWriter {
     this.#cuts = new NxdomainCuts(parts.options.nxdomainCut);
   }
 
-  /** Takes in an answer to the question behind `key`; returns what to give to those who wait. */
+  /** Accepts an answer to the question behind `key`; returns what the waiters get. */
   accept(query: Query, key: string, answer: Answer, count: Counters): Answer {
     if (!answer.shareable) return answer;
     const wallSeconds = Math.floor(this.#parts.clock.wallMs() / 1_000);
@@ -118,11 +119,11 @@ export class ResponseWriter {
     }
   }
 
-  /** Takes in that there is no answer; returns the last good one, or throws `error`. */
+  /** Handles a missing answer; returns the last good one, or throws `error`. */
   failed(query: Query, key: string, error: unknown): Answer {
-    // It was not asked: that concerns this client alone, and tells others nothing of the name.
+    // The query was never sent: a limit of this client is no failure of the name.
     if (error instanceof GaveWayError) throw error;
-    // A dropped query gets no answer, and a fault of our own must not hide behind an old one.
+    // A dropped query gets no answer, and an old answer must not hide a bug.
     if (!(error instanceof DnsError)) throw error;
     const good = this.#lastGood(key);
     if (good !== undefined) return good;
@@ -142,7 +143,7 @@ export class ResponseWriter {
     const { kept, ttlSeconds } = this.#bounded(answer, born, classified, keep);
     const disabled = kind === 'positive' ? options.disableSuccess : options.disableDenial;
     if (ttlSeconds <= 0 || disabled.some((zone) => isSubdomain(query.name, zone))) {
-      // It is true all the same, so whatever was known is not any more.
+      // Valid although it cannot be stored, so the stored answer is outdated.
       store.forget(key);
       return kept;
     }
@@ -173,8 +174,8 @@ export class ResponseWriter {
   }
 
   /**
-   * A name that does not exist denies all below it; one that exists takes back every denial above it. An alias exists,
-   * whatever it leads to.
+   * A name that does not exist denies all names below it; one that exists removes every denial above it. An alias
+   * exists, whatever its target.
    */
   #cut(query: Query, entry: Entry, isAliased: boolean, capacity: number): void {
     const { denials } = this.#parts.store;
@@ -193,7 +194,7 @@ export class ResponseWriter {
     }
   }
 
-  /** The answer as it is stored, and for how long. */
+  /** The answer as it is stored, with its lifetime. */
   #bounded(
     answer: Answer,
     born: number,
@@ -212,7 +213,10 @@ export class ResponseWriter {
     return expiresMs - leftMs * (1 - REFRESH_JITTER * this.#parts.random());
   }
 
-  /** The usable positive answer, if there is one; it is not asked for again before the recheck interval has passed. */
+  /**
+   * The usable positive answer, if there is one; the upstream is not asked again before the recheck interval has
+   * passed.
+   */
   #lastGood(key: string): Answer | undefined {
     const { store, clock } = this.#parts;
     const entry = store.peek(key);
@@ -222,7 +226,7 @@ export class ResponseWriter {
     return isUsable(entry, now, this.#stale) ? lastGoodAnswer(entry, now, this.#stale) : undefined;
   }
 
-  /** Remembers a failure, so that it is not asked for again at once (RFC 9520 §3.2). */
+  /** Stores a failure, so that the upstream is not asked again at once (RFC 9520 §3.2). */
   #remember(key: string, answer: Answer): Answer {
     const { clock, options, entriesByKind, configVersion, store } = this.#parts;
     if (options.servfailMs <= 0) return answer;
@@ -244,7 +248,7 @@ export class ResponseWriter {
     return answer;
   }
 
-  /** A true answer that cannot be stored ends the life of what it contradicts once that has run out. */
+  /** A valid answer that cannot be stored removes the entry that it contradicts, if that has expired. */
   #dropExpired(key: string): void {
     const { store, clock, configVersion } = this.#parts;
     const entry = store.peek(key);

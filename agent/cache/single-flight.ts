@@ -1,6 +1,6 @@
 /**
- * One question, one upstream query, however many ask: misses, refreshes and prefetch alike. Keyed by the
- * whole cache key. The map is in order of age, so one look at its front finds what has taken too long.
+ * One upstream query per question, however many clients ask: misses, refreshes and prefetch alike. Keyed by the whole
+ * cache key. The map is ordered by age, so its first entries are those that have taken too long.
  */
 
 import type { ClientShare, Holding, MemoryLedger } from '../base/clients/memory-ledger.ts';
@@ -11,17 +11,17 @@ import { EDE, RCODE } from '../dns/iana.ts';
 import type { Answer } from '../query/answer.ts';
 import type { Counter } from '../query/services/metrics.ts';
 
-/** How long a query may be in flight: longer than the deadline of any client that still waits for it. */
+/** Maximum time in flight: longer than the deadline of any client that still waits for it. */
 const MAX_INFLIGHT_MS = LIMITS.queryDeadlineMs.default + 1_000;
 const CHECK_INTERVAL_MS = 500;
-/** Background refreshes that all blocks together may begin in a second, and at once after a pause. */
+/** Background refreshes that all blocks together may start in a second, and in a burst after a pause. */
 const REFRESHES_PER_SECOND = 200;
 const REFRESH_BURST = 200;
 
-/** What a client costs that waits for the query of another: its query, a promise and its place in the set; measured. */
+/** Memory of a waiter: its query, a promise and its place in the set; measured. */
 export const WAITER_BYTES = 4 * 1_024;
 
-/** Waiters of one client are alike, whatever they wait for. */
+/** All waiters of one client are interchangeable for the ledger. */
 const WAITERS = {};
 const NONE: readonly Waiter[] = [];
 
@@ -35,18 +35,18 @@ export interface ResultHandler {
 
 export interface InflightQuery {
   readonly key: string;
-  /** What the first client gets. */
+  /** Result for the first client. */
   readonly answer: Promise<Answer>;
-  /** One client has waited its whole budget for it: further clients get the stale answer at once. */
+  /** One client has waited its whole budget: further clients get the stale answer at once. */
   isOverdue: boolean;
   /**
-   * Adds a client that waits. `gaveWay` counts if it has to give way before the end. Throws GaveWayError where this client
-   * already has the most queries waiting and there is no room for more.
+   * Adds a waiter. `gaveWay` is incremented if it has to give way. Throws GaveWayError if this client already has the
+   * most queries waiting and there is no room for more.
    */
   join(clientKey: string, gaveWay: Counter): Waiter;
 }
 
-/** A client that waits for the query of another. */
+/** A client that waits for another client's query. */
 export class Waiter implements Holding {
   readonly kind = 'query';
   readonly lane = WAITERS;
@@ -98,7 +98,7 @@ class RunningQuery implements InflightQuery {
   readonly key: string;
   readonly clientKey: string;
   isOverdue = false;
-  /** Clients that wait besides the first; seldom there are any. */
+  /** Waiting clients besides the first; usually none. */
   #waiters: Set<Waiter> | undefined;
   readonly answer: Promise<Answer>;
   readonly startedMs: number;
@@ -138,7 +138,7 @@ class RunningQuery implements InflightQuery {
     return waiter;
   }
 
-  /** `waiter` does not wait any more. */
+  /** `waiter` no longer waits. */
   leave(waiter: Waiter): void {
     this.#waiters?.delete(waiter);
   }
@@ -194,8 +194,8 @@ export class InflightQueries {
   }
 
   /**
-   * Whether a background refresh may begin now; counts it if so. No client waits for a refresh, so it can be put off: when
-   * an outage ends, a cache full of expired names must not flood the upstream.
+   * Whether a background refresh may start now; counts it if so. No client waits for a refresh, so it can be put off:
+   * when an outage ends, a cache full of expired names must not flood the upstream.
    */
   takeRefresh(): boolean {
     const nowMs = this.#clock.nowMs();
@@ -208,9 +208,8 @@ export class InflightQueries {
   }
 
   /**
-   * Lets other clients join `work`, which the client behind `clientKey` asked for, until it ends. Waiters get the result of
-   * `onAnswer` or `onError`. Where `work` takes too long, they get SERVFAIL and the key is free; a late reply is still given
-   * to `handler`.
+   * Lets other clients join `work`, which the client behind `clientKey` asked for. Waiters get the result of `onAnswer`
+   * or `onError`. If `work` takes too long, they get SERVFAIL and the key is free; `handler` still gets a late reply.
    */
   start(
     key: string,
@@ -247,7 +246,7 @@ export class InflightQueries {
   }
 
   #complete(key: string, inflight: RunningQuery): void {
-    // A query that took too long was completed before, and its key may belong to a newer one.
+    // A query that took too long has been completed before, and its key may belong to a newer one.
     if (this.#running.get(key) === inflight) this.#running.delete(key);
   }
 }

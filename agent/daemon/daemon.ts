@@ -23,11 +23,11 @@ import { watchDescriptors } from './state/descriptor-watch.ts';
 import { SnapshotFile } from './state/snapshot-file.ts';
 import { writeInPlace } from './state/trusted-file.ts';
 
-/** Between attempts to bind an address that init has not put on the node yet. */
+/** Retry interval while init has not yet added an address to the node. */
 const RETRY_MS = 250;
-/** Datagrams that were on their way when interception ended are still in the socket. */
+/** Time for datagrams that were in transit when interception ended. */
 const LAST_DATAGRAMS_MS = 100;
-/** Longest wait for answers that are under way at a stop; as CoreDNS's grace. */
+/** Maximum wait for queries in flight during a stop; the same as CoreDNS's grace period. */
 const DRAIN_MS = 5_000;
 const DRAIN_LOOK_MS = 10;
 
@@ -43,9 +43,9 @@ export class Daemon {
   readonly #networkWatch: Timer;
   #watch: { readonly paths: string; close(): void } | undefined;
   readonly #env: Environment;
-  /** Whether kube-dns denies what every cluster has. */
+  /** Whether kube-dns denies a name that every cluster has. */
   #isDenied = false;
-  /** What proves the configuration in force. */
+  /** Identifies the proof of the current configuration. */
   #proof: object = {};
   #isListening = false;
   #isStopping = false;
@@ -92,25 +92,25 @@ export class Daemon {
   }
 
   /**
-   * Resolves when everything listens. Rejects with ConfigError or NetworkError; where
-   * `stop` is called in the meantime it does one or the other.
+   * Resolves when every listener is bound. Rejects with ConfigError or NetworkError; if `stop` is called meanwhile, it
+   * does either.
    */
   async start(): Promise<void> {
     let serverConfig = await this.#retryStartup(() => this.#reloader.prepare());
     const restored = this.#snapshot?.load() ?? 0;
     this.#snapshot?.start();
-    // On its own machine nobody would answer in the meantime: only a node with init has kube-dns to wait behind. What
-    // comes with answers need not wait for upstreams: it may be back in the middle of an outage.
+    // Only with init does kube-dns answer meanwhile; without it, waiting would leave no server. An agent with restored
+    // answers need not wait for upstreams: it may restart during an outage.
     for (let proved: ServerConfig | undefined; proved !== serverConfig && !this.#isStopping; ) {
       proved = serverConfig;
       await this.#prove(serverConfig, restored > 0);
-      // A reload may have mended it meanwhile.
+      // A reload may have fixed it in the meantime.
       serverConfig = this.#reloader.current ?? serverConfig;
     }
     if (this.#isStopping) return;
     await this.#retryStartup(() => this.#listen());
     this.#isListening = true;
-    // A reload came while it was binding: what that has brought in was not asked about.
+    // A reload during the bind brought in a configuration that has not been proved.
     const { current } = this.#reloader;
     if (current !== undefined && current !== serverConfig) void this.#prove(current, true);
     if (this.#options.pidFile !== undefined) this.#writePidFile(this.#options.pidFile);
@@ -130,8 +130,8 @@ export class Daemon {
   }
 
   /**
-   * Leaves without a hole: not ready, lameduck, interception withdrawn by init, then every answer that is under way,
-   * then the sockets.
+   * Stops without a gap: not ready, lameduck, init withdraws interception, all queries in flight are answered, sockets
+   * close.
    */
   async stop(): Promise<void> {
     const { listeners, log, admin, upstreams, cache, lines } = this.processServices;
@@ -169,7 +169,7 @@ export class Daemon {
     }
   }
 
-  /** Where a configuration has taken the place of this one meanwhile, there is nothing left to prove. */
+  /** If another configuration has replaced this one, there is nothing left to prove. */
   async #prove({ corefile, endpoints }: ServerConfig, isRestored: boolean): Promise<void> {
     if (this.#initLink === undefined) return;
     const { listeners, log, shared } = this.processServices;
@@ -191,7 +191,7 @@ export class Daemon {
 
   #notReadyReasons(): string[] {
     if (this.#isStopping) return ['shutdown'];
-    // All at once: who has asked does not ask again for what was not among the first reasons.
+    // All reasons at once, so that one check shows everything that is missing.
     return [
       ...(this.#isDenied ? ['cluster-domain'] : []),
       ...(this.#isListening ? [] : ['listeners']),
@@ -210,7 +210,7 @@ export class Daemon {
     }
   }
 
-  /** Tries until it works, or until it is not worth waiting for any more. */
+  /** Retries until the attempt succeeds or waiting is pointless. */
   async #retryStartup<Result>(attempt: () => Promise<Result>): Promise<Result> {
     const startMs = this.#clock.nowMs();
     const isBehindInit = this.#initLink !== undefined;
@@ -235,7 +235,8 @@ export class Daemon {
       this.#options.metricsAddress,
     );
     await admin.reconcile([...routes, ...serverConfig.adminRoutes]);
-    // What was to be proved is in force no more. A reload does not wait: the old configuration may be wrong by now, too.
+    // The configuration to be proved is no longer in force. A reload does not wait: the old configuration may be wrong
+    // as well.
     this.#proof = {};
     if (this.#isListening) void this.#prove(serverConfig, true);
   }
@@ -244,7 +245,7 @@ export class Daemon {
     try {
       return this.#source.load();
     } finally {
-      // Whatever it imports now, also where that is what was wrong with it.
+      // Watches the current imports, even if one of them caused a failure.
       this.#rewatch();
     }
   }

@@ -1,4 +1,6 @@
-/** Shows on our pages what init reports: its errors since its start, and the state of interception. */
+/**
+ * Shows init's reports in the agent's metrics and endpoints: errors since init's start, and the state of interception.
+ */
 import { type InterceptionState, SETUP_ERROR_TYPES, type SetupErrorType } from '../base/control.ts';
 import type { Logger } from '../query/services/log.ts';
 import type { Metrics } from '../query/services/metrics.ts';
@@ -8,16 +10,16 @@ const STATES: readonly InterceptionState[] = ['off', 'waiting', 'intercepting', 
 
 export interface InitReporter {
   readonly onStatus: (status: InitStatus) => void;
-  /** Nobody knows the state any more: with init its rules may have gone. No state is shown until it is back. */
+  /** Init is gone and its rules may be as well: the state is unknown, and none is shown until init is back. */
   readonly onGone: () => void;
-  /** The kube-dns ConfigMap was wrong: the one setup error that happens in the agent. */
+  /** The kube-dns ConfigMap was invalid: the only setup error that the agent itself detects. */
   readonly configMapFailed: () => void;
 }
 
 export function initReporter(metrics: Metrics, log: Logger): InitReporter {
   const counter = (errortype: SetupErrorType) =>
     metrics.counter('coredns_nodecache_setup_errors_total', { errortype });
-  /** What init had counted when it last told us; it starts from 0 when it restarts, a counter must not. */
+  /** Init's last counts. They restart from 0 with init; a counter must not. */
   const told = new Map<string, number>();
   const grow = (key: string, counter: { value: number }, total: number): void => {
     const before = told.get(key) ?? 0;

@@ -1,14 +1,14 @@
-/** What the agent is started with. */
+/** Start options of the agent. */
 
 export interface AgentOptions {
-  /** Empty when the Corefile alone says where to listen. */
+  /** Empty if the Corefile alone decides where to listen. */
   readonly localIps: readonly string[];
-  /** Where the Corefile is, or is to be written; undefined: the template alone, or the built-in one. */
+  /** Path of the Corefile to read or write; undefined: only the template, or the built-in one. */
   readonly confPath: string | undefined;
   readonly basePath: string;
   readonly kubeDnsDir: string;
   readonly upstreamService: string;
-  /** Whether kube-dns has the Service `kubernetes.default`, as every cluster's has. */
+  /** Whether kube-dns is expected to know the Service `kubernetes.default`, as in every cluster. */
   readonly knowsKubernetes: boolean;
   readonly port: number;
   /** Second /metrics address; undefined for none. */
@@ -17,13 +17,13 @@ export interface AgentOptions {
   readonly reloadWithSignal: boolean;
   readonly pidFile: string | undefined;
   readonly isQuiet: boolean;
-  /** Where init listens; undefined: no init sets this node up. */
+  /** Init's control socket; undefined: no init sets up this node. */
   readonly socketPath: string | undefined;
-  /** Whether init can say there what it does: false under a parent that could not listen. */
+  /** Whether init can report there: false if the parent could not listen. */
   readonly hearsInit: boolean;
   readonly memoryBytes: number | undefined;
-  /** How many times a pod's share of memory and connections the node itself may hold. */
+  /** The node's own share of memory and connections, as a multiple of a pod's. */
   readonly nodeShare: number;
-  /** Where the cache is kept over restarts; undefined: nowhere. */
+  /** File of the cache's snapshot; undefined: none. */
   readonly snapshotPath: string | undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * Proves, before anything is bound, that this agent can answer: with SO_REUSEADDR a bind takes the address away from an
- * agent that works, and interception takes the node's queries away from kube-dns (docs/lifecycle.md).
+ * Proves, before anything is bound, that this agent can answer: with SO_REUSEADDR a bind takes the address from a
+ * working agent, and interception takes the node's queries from kube-dns (docs/lifecycle.md).
  */
 import { type Clock, sleep } from '../base/clock.ts';
 import type { Corefile } from '../config/corefile/types.ts';
@@ -10,31 +10,34 @@ import type { ServerLabel } from '../query/services/block.ts';
 import type { Logger } from '../query/services/log.ts';
 import type { Services } from '../query/services/services.ts';
 
-/** Between rounds: long enough that a failure remembered by the cache is forgotten. */
+/** Interval of rounds: long enough for the cache to drop a stored failure. */
 const ROUND_MS = 1_100;
-/** How long an agent that has answers waits for a word on its cluster domain: it may be back in the middle of an outage. */
+/**
+ * How long an agent with restored answers waits for the result on its cluster domain: it may have restarted during an
+ * outage.
+ */
 const RESTORED_MS = 1_000;
 
 export interface SelfTestParts {
   readonly resolve: Services['resolve'];
-  /** The listeners to be; not every one serves every zone. */
+  /** The planned listeners; not every one serves every zone. */
   readonly servers: readonly ServerLabel[];
-  /** Domains in which kube-dns has to know the Service `kubernetes.default`. */
+  /** Domains in which kube-dns must know the Service `kubernetes.default`. */
   readonly domains: readonly string[];
-  /** Whether the cache has come back with answers, so that no upstream needs to answer. */
+  /** Whether the cache was restored with answers, so that no upstream needs to answer. */
   readonly isRestored: boolean;
-  /** Whether this agent answers clients already: a reload has brought in what is to be proved. */
+  /** Whether this agent already answers clients: a reload has brought in the configuration to prove. */
   readonly isServing: boolean;
   readonly clock: Clock;
   readonly log: Logger;
   readonly isStopping: () => boolean;
-  /** Called when kube-dns denies the cluster domain, and when it does so no more. */
+  /** Called when kube-dns denies the cluster domain, and when it no longer does. */
   readonly onDenied: (isDenied: boolean) => void;
 }
 
 /**
- * Zones whose upstream has to answer. Those of the cluster where there are any: what kube-dns can answer must not be
- * taken from it. An internet that is unreachable is so for kube-dns, too, and no reason to stay away.
+ * Zones whose upstream must answer: those of the cluster if there are any. Interception must not take from kube-dns
+ * what it could answer. An unreachable internet is unreachable for kube-dns as well, so it is no reason to wait.
  */
 export function zonesToProve(corefile: Corefile): string[] {
   const zones = corefile.blocks
@@ -44,13 +47,13 @@ export function zonesToProve(corefile: Corefile): string[] {
   return [...new Set(cluster.length > 0 ? cluster : zones)];
 }
 
-/** `denied`: kube-dns answers, but the domain is not the cluster's, or it is not kube-dns that answers. */
+/** `denied`: kube-dns answers, but the domain is not the cluster's, or another server answers. */
 type Said = 'there' | 'denied' | 'nothing';
 
 /**
- * Resolves when one of `zones` has been answered for from upstream, at once where there is none; or when stopping. Where
- * kube-dns denies the Service `kubernetes.default` in every one of `domains`, every name of the cluster would be denied:
- * then not before it knows it in one of them.
+ * Resolves when an upstream has answered for one of `zones`, at once if there are none, or when the agent stops. If
+ * kube-dns denies the Service `kubernetes.default` in every one of `domains`, every name of the cluster would be
+ * denied: then it waits until kube-dns knows it in one of them.
  */
 export async function waitForUpstreams(
   zones: readonly string[],
@@ -100,7 +103,7 @@ async function domainSaid(parts: SelfTestParts): Promise<Said> {
 
 async function said(name: string, { resolve, servers }: SelfTestParts): Promise<Said> {
   for (const server of servers) {
-    // With CD it is not what the snapshot has brought back: clients do not ask so.
+    // CD bypasses restored answers: clients do not set it.
     const flags = { dnssecOk: false, checkingDisabled: true };
     const question = { name: nameFromText(name), type: TYPE.A, ...flags, server };
     const { rcode } = await resolve(question);

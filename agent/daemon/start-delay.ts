@@ -1,4 +1,4 @@
-/** What a start waits for, how long, and what it says meanwhile. */
+/** What a start waits for, how long, and how it is logged. */
 import { errnoOf, messageOf, NetworkError } from '../base/errors.ts';
 import { lackOfOpening, UnreadError } from '../base/lack.ts';
 import type { Logger, ProblemFields } from '../query/services/log.ts';
@@ -7,9 +7,8 @@ import type { Logger, ProblemFields } from '../query/services/log.ts';
 const START_MS = 60_000;
 
 /**
- * Whether what stopped a start `waitedMs` after its begin may be over soon: another process is at work on it. An
- * address, or a port on it, would not be free for a new container either, and behind init kube-dns serves as long as it
- * takes.
+ * Whether the cause that stopped a start `waitedMs` after its begin may end soon, because another process works on it.
+ * A new container would not get an address, or a port on it, any sooner; with init, kube-dns answers in the meantime.
  */
 export function isWorthWaiting(error: unknown, waitedMs: number, isBehindInit: boolean): boolean {
   const errno = errnoOf((error as { cause?: unknown } | null)?.cause);
@@ -18,12 +17,12 @@ export function isWorthWaiting(error: unknown, waitedMs: number, isBehindInit: b
   return (isOthers || isLack) && (isBehindInit || waitedMs < START_MS);
 }
 
-/** How long init may take to put an address on the node before that is worth a warning. */
+/** How long init may take to add an address to the node before that is a warning. */
 export const ADDRESS_MS = 30_000;
 
 /**
- * Tells what a start waits for, at each attempt. That init has not put an address on the node yet is in every start: once
- * at level info, and a warning only when it lasts.
+ * Logs what a start waits for, at each attempt. A missing address is normal in every start: logged once at level info,
+ * and as a warning only if it lasts.
  */
 export class DelayReport {
   readonly #log: Logger;
@@ -45,7 +44,7 @@ export class DelayReport {
   }
 }
 
-/** Fields of the line that tells of it. */
+/** Fields of the log line. */
 export function delayFields(error: unknown): ProblemFields {
   const errno = error instanceof NetworkError ? error.errno : undefined;
   if (errno !== 'EADDRINUSE') return { event: 'start', errno };

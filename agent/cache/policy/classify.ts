@@ -1,4 +1,7 @@
-/** What an answer is worth to the cache. CoreDNS's rules (1.14), with SOA-less negatives never stored. */
+/**
+ * Decides whether and how the cache stores an answer. CoreDNS's rules (1.14), but negatives without SOA are never
+ * stored.
+ */
 import { FLAG, flagsOf, u32 } from '../../dns/header.ts';
 import { CLASS, RCODE, TYPE } from '../../dns/iana.ts';
 import type { RecordView } from '../../dns/records.ts';
@@ -7,9 +10,9 @@ import type { Answer } from '../../query/answer.ts';
 
 /**
  * - `success`, `delegation`, `denial` (NXDOMAIN, NODATA): may be stored.
- * - `passing`: true, but nothing says for how long: SOA-less negatives, signatures out of their time.
- * - `failure`: SERVFAIL or NOTIMP; remembered for a moment.
- * - `refusal`: another error, or only part of an answer: given to whoever asked if there is nothing better.
+ * - `passing`: valid, but without a usable lifetime: negatives without SOA, signatures outside their validity period.
+ * - `failure`: SERVFAIL or NOTIMP; stored briefly.
+ * - `refusal`: another error, or a partial answer: the client gets it if there is nothing better.
  * - `mismatch`: the answer to another question.
  */
 export type Verdict =
@@ -34,11 +37,11 @@ export interface Classified {
   readonly records: readonly RecordView[];
 }
 
-/** Types that stand for more than one set, or for a hop's own business: never cached (RFC 6895 §3.1). */
+/** Types that stand for more than one RRset, or that concern one hop only: never cached (RFC 6895 §3.1). */
 const FIRST_META_TYPE = 128;
 const LAST_META_TYPE = 255;
 
-/** Whether answers to the question may be kept and shared at all. */
+/** Whether answers to the question may be stored and shared at all. */
 export function isCacheable(type: number, qclass: number): boolean {
   if (qclass !== CLASS.IN || type === TYPE.OPT) return false;
   return type < FIRST_META_TYPE || type > LAST_META_TYPE;
@@ -63,8 +66,8 @@ export function classify(asked: Asked, answer: Answer, wallSeconds: number): Cla
 }
 
 /**
- * NXDOMAIN is of the last name in a chain of aliases, and of the question's as long as that lasts (RFC 2308 §2.1,
- * RFC 6604 §3). One that comes with what was asked for contradicts itself.
+ * NXDOMAIN applies to the last name in a chain of aliases, and to the question's as long as the chain lasts (RFC 2308
+ * §2.1, RFC 6604 §3). An NXDOMAIN that contains the requested records contradicts itself.
  */
 function nameError({ type: asked }: Asked, records: readonly RecordView[]): Verdict {
   const isAnswer = ({ section, type }: RecordView): boolean =>
@@ -72,10 +75,10 @@ function nameError({ type: asked }: Asked, records: readonly RecordView[]): Verd
   return hasSoa(records) && !records.some(isAnswer) ? 'denial' : 'uncacheable';
 }
 
-/** What a chain consists of. */
+/** Record types in a chain of aliases. */
 const ALIASES: ReadonlySet<number> = new Set([TYPE.CNAME, TYPE.DNAME, TYPE.RRSIG]);
 
-/** A NOERROR answer, by what is in it; a chain of aliases that ends nowhere is a denial if an SOA says so. */
+/** A NOERROR answer, by its records; a chain of aliases without an end is a denial if an SOA proves it. */
 function content(asked: Asked, records: readonly RecordView[]): Verdict {
   const { type } = asked;
   if (records.some((record) => record.section === 'answer' && record.type === type))

@@ -1,15 +1,16 @@
 /**
- * Whether an upstream that used to answer names has begun to deny them: some names may really go, many at once rarely
- * do. Until enough names have turned, each denial is believed and what it replaced is held; then that is given back.
+ * Detects an upstream that starts to deny names it used to answer: a few names may really be removed, many at once
+ * rarely are. Until enough names have turned, each denial is believed and the answer it replaced is kept; then those
+ * answers are restored.
  */
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../query/services/log.ts';
 import type { Entry } from '../store/entry.ts';
 
-/** Names with good answers that turn negative within this time, and from how many on nobody believes it. */
+/** If so many names with good answers turn negative within this time, denials are no longer believed. */
 const WINDOW_MS = 60_000;
 const DISTINCT_NAMES = 5;
-/** Bounds of what is remembered: names, and answers held for a name (types, DO, CD). */
+/** Limits: names, and answers kept for a name (types, DO, CD). */
 const MAX_NAMES = 256;
 const MAX_HELD = 8;
 
@@ -21,12 +22,12 @@ interface Turned {
   readonly held: readonly Entry[];
 }
 
-/** One block's denialBursts; outlives reloads. */
+/** Detector of one block; outlives reloads. */
 export class DenialBurstDetector {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #zones: string;
-  /** By name, the one that turned longest ago first. */
+  /** By name, the oldest denial first. */
   readonly #turned = new Map<string, Turned>();
   #isDoubtful = false;
 
@@ -38,8 +39,8 @@ export class DenialBurstDetector {
   }
 
   /**
-   * Notes that `name`, with the good answer `entry`, is denied. Undefined: believe it. Else the good answers that
-   * earlier denials have replaced, which are to be put back.
+   * Records that `name`, with the good answer `entry`, is denied. Undefined: believe it. Otherwise the good answers
+   * that earlier denials have replaced, which the caller restores.
    */
   turned(name: string, entry: Entry): readonly Entry[] | undefined {
     const before = this.#turned.get(name)?.held ?? [];
@@ -55,7 +56,7 @@ export class DenialBurstDetector {
     return held.filter((other) => other !== entry);
   }
 
-  /** Notes that `name` has a good answer again. */
+  /** Records that `name` has a good answer again. */
   answered(name: string): void {
     if (this.#turned.delete(name)) this.#look();
   }

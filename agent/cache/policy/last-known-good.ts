@@ -1,4 +1,7 @@
-/** Good answers against denials, where many names are denied at once (`last_known_good`). Never for cluster domains. */
+/**
+ * Serves good answers instead of denials when many names are denied at once (`last_known_good`). Never for cluster
+ * domains.
+ */
 import type { Clock } from '../../base/clock.ts';
 import { isSubdomain, octetKey } from '../../dns/name.ts';
 import type { Answer } from '../../query/answer.ts';
@@ -27,7 +30,7 @@ export class LastKnownGood {
     this.#windowMs = parts.options.lastKnownGood?.windowMs ?? 0;
   }
 
-  /** How long past its TTL a good answer for `query` may stand against a denial, milliseconds. */
+  /** How long past its TTL a good answer for `query` may be served instead of a denial, milliseconds. */
   windowMs({ name }: Query): number {
     const { lastKnownGood, cluster } = this.#parts.options;
     const isBelow = (zone: Uint8Array): boolean => isSubdomain(name, zone);
@@ -39,7 +42,7 @@ export class LastKnownGood {
     if (this.#windowMs > 0) this.#parts.denialBursts.answered(octetKey(query.name));
   }
 
-  /** What to answer in place of a denial; undefined where it is to be believed. */
+  /** The answer to serve instead of a denial; undefined if the denial is believed. */
   against(query: Query, key: string, reason: DenialReason, count: Counters): Answer | undefined {
     const { store, clock, denialBursts, stale } = this.#parts;
     const entry = store.peek(key);
@@ -56,7 +59,7 @@ export class LastKnownGood {
     return lastGoodAnswer(entry, nowMs, stale);
   }
 
-  /** Takes back a denial that was believed, unless something better has come since. */
+  /** Reverts a denial that was believed, unless a better answer has arrived since. */
   #putBack(before: Entry, nowMs: number): void {
     const { store, options } = this.#parts;
     const untilMs = before.expiresMs + this.#windowMs;

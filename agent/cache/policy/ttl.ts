@@ -1,6 +1,6 @@
 /**
  * How long an answer lives. TTLs are bounded record by record, so a client sees each record's own; the answer lives as
- * long as its shortest (RFC 2181 §5.2 within a set). Negative answers live for the smaller of the SOA's TTL and its
+ * long as its shortest TTL (RFC 2181 §5.2 within a set). Negative answers live for the smaller of the SOA's TTL and its
  * MINIMUM (RFC 2308 §5).
  */
 import { putU32, u32 } from '../../dns/header.ts';
@@ -8,7 +8,7 @@ import { TYPE } from '../../dns/iana.ts';
 import type { RecordView } from '../../dns/records.ts';
 import type { TtlBounds } from '../../query/services/cache.ts';
 
-/** Lifetime of what has no TTL of its own to go by, as in CoreDNS: delegations, answers without records. */
+/** Lifetime of answers without a usable TTL, as in CoreDNS: delegations, answers without records. */
 const BASE_TTL_SECONDS = 5;
 /** A TTL with the highest bit set counts as 0 (RFC 2181 §8). */
 const MAX_WIRE_TTL_SECONDS = 0x7fffffff;
@@ -23,7 +23,7 @@ export interface Lifetime {
 
 export type TtlRule = 'records' | 'negative' | 'base';
 
-/** Never writes to `wire`: where a TTL changes, the result is a copy. */
+/** Never writes to `wire`: if a TTL changes, the result is a copy. */
 export function lifetimeOf(
   wire: Buffer,
   records: readonly RecordView[],

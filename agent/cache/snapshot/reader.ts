@@ -1,4 +1,4 @@
-/** Reads what `snapshot.ts` writes. Hostile to nothing but damage: the checksum is looked at before anything else. */
+/** Reads files of `snapshot/writer.ts`. Guards against damage, not against forgery: the checksum is verified first. */
 import { crc32 } from 'node:zlib';
 import { NodensError } from '../../base/errors.ts';
 import { KIND, MAGIC, NO_EXTENDED, type SnapshotRecord, VERSION } from './writer.ts';
@@ -25,7 +25,7 @@ export interface SnapshotVisitor {
 const CRC_BYTES = 4;
 const HEADER_BYTES = MAGIC.length + 12;
 
-/** Unix milliseconds of the writing. Throws SnapshotError; whatever it throws, nothing has been visited. */
+/** Time of writing in Unix milliseconds. Throws SnapshotError before any entry has been visited. */
 export function checkSnapshot(file: Buffer): number {
   const end = file.length - CRC_BYTES;
   if (end < HEADER_BYTES || !file.subarray(0, MAGIC.length).equals(MAGIC)) {
@@ -41,7 +41,7 @@ export function checkSnapshot(file: Buffer): number {
   return file.readDoubleBE(MAGIC.length + 4);
 }
 
-/** Shows every block and entry of a checked snapshot. Throws SnapshotError where it ends too early. */
+/** Visits every block and entry of a checked snapshot. Throws SnapshotError if it is truncated. */
 export function readSnapshot(file: Buffer, visitor: SnapshotVisitor): void {
   const input = new Input(file.subarray(0, file.length - CRC_BYTES), HEADER_BYTES);
   try {
@@ -85,7 +85,7 @@ function readEntry(input: Input): SnapshotRecord {
   };
 }
 
-/** Reads on from a place. Throws RangeError at the end. */
+/** Reads sequentially. Throws RangeError at the end. */
 class Input {
   readonly #file: Buffer;
   #at: number;

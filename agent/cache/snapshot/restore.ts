@@ -1,4 +1,4 @@
-/** Puts the entries of a snapshot back, older by the time that has passed since. */
+/** Restores the entries of a snapshot, aged by the time since it was written. */
 import type { Clock } from '../../base/clock.ts';
 import { readRecords } from '../../dns/records.ts';
 import { Answer, ttlOffsetsOf } from '../../query/answer.ts';
@@ -9,27 +9,26 @@ import type { Store } from '../store/store.ts';
 import { checkSnapshot, readSnapshot } from './reader.ts';
 import type { SnapshotRecord } from './writer.ts';
 
-/** No entry is of use longer than this past its TTL, whatever a file says. */
+/** Upper bound on use past the TTL, whatever a file contains. */
 const MAX_WINDOW_MS = 7 * 86_400_000;
 
-/** Where a block's entries go. */
+/** Target of a block's entries. */
 export interface RestoreBlock {
   readonly id: number;
   readonly blockEntries: BlockEntries<Entry>;
   readonly capacity: number;
-  /** Number of a fingerprint of what lies below the cache. */
+  /** Number of a fingerprint of the directives below the cache. */
   readonly configVersionOf: (fingerprint: string) => number;
 }
 
 export interface Restored {
   readonly entries: number;
-  /** How old the snapshot is; 0 where the clock says it comes from the future. */
+  /** Age of the snapshot; 0 if its time is in the future. */
   readonly ageMs: number;
 }
 
 /**
- * `find` gives the block of an identity, undefined where there is none any more. Throws SnapshotError for a file that
- * cannot be used.
+ * `find` returns the block of an identity, undefined if it no longer exists. Throws SnapshotError for an unusable file.
  */
 export function restore(
   file: Buffer,
@@ -37,7 +36,7 @@ export function restore(
   clock: Clock,
   find: (identity: string) => RestoreBlock | undefined,
 ): Restored {
-  // A wall clock that was set back must not make entries younger than they were.
+  // A wall clock that was set back must not make entries younger.
   const passedMs = Math.max(0, clock.wallMs() - checkSnapshot(file));
   const nowMs = clock.nowMs();
   let entries = 0;
@@ -53,7 +52,7 @@ export function restore(
       if (block === undefined) return;
       const configVersion = numbers[record.configVersion] ?? -1;
       const entry = entryOf(record, block, configVersion, { nowMs, passedMs });
-      // What was learned since the start is newer.
+      // An answer from after the start is newer.
       if (entry === undefined || store.peek(entry.key) !== undefined) return;
       store.replace(undefined, entry, block.capacity);
       entries++;
@@ -62,7 +61,7 @@ export function restore(
   return { entries, ageMs: passedMs };
 }
 
-/** Undefined for an entry of no more use. */
+/** Undefined for an entry past any use. */
 function entryOf(
   record: SnapshotRecord,
   { id, blockEntries }: RestoreBlock,
@@ -75,7 +74,7 @@ function entryOf(
   const ttlMs = Math.min(...records.map(({ ttlSeconds }) => ttlSeconds * 1_000));
   const expiresMs = nowMs + Math.min(record.expiresInMs - passedMs, ttlMs);
   const dropAfterMs = Math.min(nowMs + record.dropAfterInMs - passedMs, expiresMs + MAX_WINDOW_MS);
-  // Also where a moment is not a number.
+  // Also if a time is not a number.
   if (!(dropAfterMs > nowMs)) return undefined;
   const bornMs = ageMs === undefined ? undefined : nowMs - Math.max(0, ageMs) - passedMs;
   const wire = record.wire.latin1Slice(0, record.wire.length);

@@ -1,7 +1,7 @@
 /**
- * The good answers of a cache as octets, for a start in the middle of an outage. Written in slices, so that a big cache
- * stops no query; read as a whole, before anybody asks. Times are relative to the moment of writing, because the clock
- * of entries begins anew with each process.
+ * Encodes the good answers of a cache, for a start during an outage. The writer works in slices, so that a big cache
+ * does not delay queries; the reader reads the whole file before the agent serves. Times are relative to the time of
+ * writing, because the clock of entries restarts with each process.
  *
  * File: MAGIC, version (u32), Unix milliseconds (f64), records, CRC-32 of all before it (u32). A record begins with its
  * kind (u8): a block (identity text and fingerprints, each u32 length and UTF-8), an entry of the block before it, or
@@ -15,33 +15,33 @@ import type { Entry } from '../store/entry.ts';
 export const MAGIC = Buffer.from('nodens snapshot\n', 'latin1');
 export const VERSION = 1;
 export const KIND = { end: 0, block: 1, entry: 2 } as const;
-/** In place of an extended error's code, where there is none. */
+/** Means that there is no extended error. */
 export const NO_EXTENDED = 0xffff;
 
-/** What one slice may take, and how often that is looked at. */
+/** Maximum time of one slice, and how often it is checked. */
 const SLICE_MS = 2;
 const ENTRIES_PER_LOOK = 16;
 const SLICE_BYTES = 64 * 1024;
-/** Room for one record more: a message, a key and an extended error's text. */
+/** Room for one more record: a message, a key and an extended error's text. */
 const RECORD_BYTES = 160 * 1024;
 const MAX_TEXT_BYTES = 1_024;
 
-/** A block and its entries as they are written. */
+/** A block and its entries to write. */
 export interface SnapshotBlock {
-  /** Tells the block from others, in this process and the next. */
+  /** Identifies the block, in this process and the next. */
   readonly identity: string;
-  /** Fingerprints of what lay below the cache, by configVersion. */
+  /** Fingerprints of the directives below the cache, by configVersion. */
   readonly configVersions: readonly string[];
   readonly entries: Iterable<Entry>;
 }
 
-/** An entry as it is read. Moments are relative to the writing. */
+/** An entry as read. Times are relative to the time of writing. */
 export interface SnapshotRecord {
-  /** The key behind its block's number. */
+  /** The key after its block's number. */
   readonly key: string;
   readonly configVersion: number;
   readonly rcode: number;
-  /** Undefined where TTLs do not age. */
+  /** Undefined if the TTLs do not age. */
   readonly ageMs: number | undefined;
   readonly expiresInMs: number;
   readonly dropAfterInMs: number;
@@ -56,8 +56,8 @@ export interface SnapshotTotals {
 }
 
 /**
- * Yields the file in pieces, each the work of a moment; stops taking entries at `maxBytes`. A piece holds until the next
- * one is asked for: however large the cache, writing it takes one buffer.
+ * Yields the file in chunks that take a moment each; stops adding entries at `maxBytes`. A chunk is valid until the
+ * next one is requested, so a cache of any size needs one buffer.
  */
 export function* encodeSnapshot(
   blocks: Iterable<SnapshotBlock>,
@@ -101,7 +101,7 @@ class Slices {
     this.#f64(wallMs);
   }
 
-  /** False, and nothing written, where the block's texts are longer than a slice has room for. */
+  /** Returns false and writes nothing if the block's texts do not fit into a slice. */
   block(identity: string, configVersions: readonly string[]): boolean {
     const texts = [identity, ...configVersions].map((text) => Buffer.from(text, 'utf8'));
     const bytes = texts.reduce((sum, text) => sum + text.length + 4, 0);
@@ -182,5 +182,5 @@ class Slices {
   }
 }
 
-/** Octets of a key that name its block: a number that only this process knows. */
+/** Characters of a key that identify its block: a number valid only in this process. */
 export const BLOCK_CHARS = 2;

@@ -1,30 +1,30 @@
 /**
- * The entries of one block in one store, by age: counts them against the block's capacity and finds the one that makes
- * room, so that a block can only evict its own. Constant time per entry added, removed or evicted.
+ * The entries of one block in one store, by age. Counts them against the block's capacity and selects the one to evict,
+ * so that a block can only evict its own. Constant time per entry added, removed or evicted.
  */
 import type { Counter } from '../../query/services/metrics.ts';
 
-/** Entries that get a second chance before one is evicted whether it was asked for or not. */
+/** Maximum entries that get a second chance; the next one is evicted even if it was hit. */
 const MAX_SECOND_CHANCES = 8;
 
-/** What makes an entry one of a list by age. */
+/** Links of an entry in a list by age. */
 export interface Aged<T> {
   older: T | undefined;
   newer: T | undefined;
-  /** Asked for since the last look for an entry that makes room. */
+  /** Hit since the last search for an entry to evict. */
   wasHit: boolean;
   readonly dropAfterMs: number;
 }
 
 export class BlockEntries<T extends Aged<T>> {
   count = 0;
-  /** Entries that made room for others, counted by whoever evicts. */
+  /** Evicted entries, counted by the caller that evicts. */
   readonly evictions: Counter;
   #oldest: T | undefined;
   #newest: T | undefined;
-  /** Where the sweep goes on. */
+  /** Where the next sweep continues. */
   #cursor: T | undefined;
-  /** Where a walk goes on. */
+  /** Where a walk continues. */
   #walker: T | undefined;
 
   constructor(evictions: Counter) {
@@ -41,7 +41,7 @@ export class BlockEntries<T extends Aged<T>> {
     this.#unlink(entry);
   }
 
-  /** The oldest entry that nobody asked for lately (second chance, an approximation of LRU that costs a hit one write). */
+  /** The oldest entry without a recent hit (second chance, an approximation of LRU that costs a hit one write). */
   victim(): T | undefined {
     for (let chances = MAX_SECOND_CHANCES; chances > 0; chances--) {
       const entry = this.#oldest;
@@ -53,7 +53,10 @@ export class BlockEntries<T extends Aged<T>> {
     return this.#oldest;
   }
 
-  /** Looks at up to `budget` entries from where it stopped last; gives each useless one to `drop`, which removes it. */
+  /**
+   * Checks up to `budget` entries from where it last stopped; calls `drop`, which removes the entry, for each useless
+   * one.
+   */
   sweep(nowMs: number, budget: number, drop: (entry: T) => void): void {
     let entry = this.#cursor ?? this.#oldest;
     for (let left = Math.min(budget, this.count); left > 0 && entry !== undefined; left--) {
@@ -64,7 +67,7 @@ export class BlockEntries<T extends Aged<T>> {
     }
   }
 
-  /** The entries there are now, by age. Entries may come and go between two steps; one walk at a time. */
+  /** The current entries, by age. Entries may be added or removed between two steps; one walk at a time. */
   *walk(): Generator<T> {
     this.#walker = this.#oldest;
     for (let left = this.count; left > 0 && this.#walker !== undefined; left--) {

@@ -1,13 +1,13 @@
-/** One stored answer. Holds wire bytes and moments only, nothing that depends on where it is stored. */
+/** One stored answer: wire bytes and times only, nothing that depends on where it is stored. */
 import type { Answer } from '../../query/answer.ts';
 import type { BlockEntries } from './block-entries.ts';
 
-/** `failure` is memory of a SERVFAIL (RFC 9520); it has a key of its own. */
+/** `failure` is a stored SERVFAIL (RFC 9520) under a key of its own. */
 export type EntryKind = 'positive' | 'negative' | 'failure';
 
 /**
- * What an entry costs besides its octets and its key: Entry and Answer, and the store's links. Measured against
- * resident memory on Node 24 with 50,000 entries (test/unit/cache/store/accounting.test.ts).
+ * Memory of an entry besides its bytes and its key: Entry and Answer, and the store's links. Measured against resident
+ * memory on Node 24 with 50,000 entries (test/unit/cache/store/accounting.test.ts).
  */
 const ENTRY_OVERHEAD_BYTES = 440;
 
@@ -16,13 +16,13 @@ export interface EntryFields {
   readonly kind: EntryKind;
   readonly answer: Answer;
   readonly blockEntries: BlockEntries<Entry>;
-  /** Which configuration below `cache` it came from: another one's answers are only good as stale ones. */
+  /** Number of the configuration below `cache` that produced it: after a change the answer is only served as stale. */
   readonly configVersion: number;
-  /** Clock moment at which its TTL has run out. */
+  /** Clock time at which its TTL expires. */
   readonly expiresMs: number;
-  /** Clock moment after which it is no good even in an outage. */
+  /** Clock time after which it is useless even in an outage. */
   readonly dropAfterMs: number;
-  /** Clock moment from which a popular entry is refreshed; `expiresMs` without prefetch. */
+  /** Clock time from which a popular entry is refreshed; `expiresMs` without prefetch. */
   readonly refreshMs: number;
   /** Hits of the entry it replaces: popularity outlives a refresh. */
   readonly hits: number;
@@ -30,16 +30,16 @@ export interface EntryFields {
 }
 
 export class Entry {
-  // What a hit looks at comes first and so lies together in memory.
+  // A cache hit reads these fields; placed first, they are close together in memory.
   readonly answer: Answer;
   readonly configVersion: number;
   readonly expiresMs: number;
   readonly kind: EntryKind;
-  /** Asked for since the blockEntries last looked for something to evict. */
+  /** Hit since the block last searched for an entry to evict. */
   wasHit = false;
-  /** Where the hotIndex table has it; -1 where it never had. */
+  /** Slot in the hot index; -1 if it never had one. */
   hotSlot = -1;
-  /** The second of our clock in which the store was last told of its use. */
+  /** Second of the agent's clock in which the store last recorded a use. */
   usedSecond = -1;
   readonly key: string;
   readonly blockEntries: BlockEntries<Entry>;
@@ -48,13 +48,13 @@ export class Entry {
   readonly costBytes: number;
   hits: number;
   lastHitMs: number;
-  /** No refresh before this clock moment: the last one failed. */
+  /** No refresh before this clock time: the last one failed. */
   recheckMs = 0;
-  /** Stands against denials until this clock moment (last known good). */
+  /** Served instead of denials until this clock time (last known good). */
   keptUntilMs = 0;
-  /** The answer as it is given out when stale; made on first use, shares the bytes. */
+  /** The answer as served when stale; created on first use, shares the bytes. */
   stale: Answer | undefined = undefined;
-  /** Neighbours in the blockEntries, by age. */
+  /** Neighbours in the block's list by age. */
   older: Entry | undefined = undefined;
   newer: Entry | undefined = undefined;
 
@@ -64,7 +64,7 @@ export class Entry {
     this.answer = fields.answer;
     this.blockEntries = fields.blockEntries;
     this.configVersion = fields.configVersion;
-    // Whole milliseconds are small integers for weeks: each fraction would be an object of its own.
+    // Whole milliseconds are small integers for weeks: every fraction would be a heap object.
     this.expiresMs = Math.floor(fields.expiresMs);
     this.dropAfterMs = Math.floor(fields.dropAfterMs);
     this.refreshMs = Math.floor(fields.refreshMs);

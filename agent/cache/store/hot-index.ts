@@ -1,15 +1,15 @@
 /**
- * A small table before the store, for questions as clients send them: found by a hash of their octets and compared word
- * by word, so that a hit makes no string and moves nothing. Whatever is not in it is found in the store as ever.
+ * A small table before the store, for questions in the form clients send them. It hashes their bytes and compares them
+ * word by word, so that a hit creates no string and moves no list entry. The store finds what is not in this table.
  */
 import type { Query } from '../../query/query.ts';
 import type { Entry } from './entry.ts';
 
-/** A power of two. A question has two places, in slots that differ in their lowest bit. */
+/** A power of two. A question has two possible slots, which differ in their lowest bit. */
 const SLOTS = 8_192;
-/** A row: hash, type and length of the name, block and variant, and the name in words of four octets. */
+/** A row: hash, type and length of the name, block and variant, and the name in words of four bytes. */
 const NAME_AT = 3;
-/** Longer names are not kept here: they would make every row longer. */
+/** Longer names are not indexed: they would make every row longer. */
 const MAX_NAME_WORDS = 29;
 const ROW_WORDS = NAME_AT + MAX_NAME_WORDS;
 
@@ -17,7 +17,7 @@ export class HotIndex {
   readonly #entries: (Entry | undefined)[] = new Array<Entry | undefined>(SLOTS).fill(undefined);
   readonly #rows = new Int32Array(SLOTS * ROW_WORDS);
 
-  /** The entry that answers `query` in the block, if it is here. */
+  /** The entry that answers `query` in the block, if it is indexed. */
   find(query: Query, blockId: number): Entry | undefined {
     const hash = hashOf(query, blockId);
     const slot = slotOf(hash);
@@ -38,7 +38,7 @@ export class HotIndex {
     return true;
   }
 
-  /** Remembers an entry of the store, in place of the one that has been here longer. */
+  /** Indexes an entry of the store; replaces the older of the two candidates. */
   put(entry: Entry, query: Query, blockId: number): void {
     const { nameWords, nameWordCount } = query.head;
     if (nameWordCount > MAX_NAME_WORDS) return;
@@ -62,7 +62,7 @@ export class HotIndex {
     entry.hotSlot = slot;
   }
 
-  /** To be called for every entry that leaves the store. */
+  /** Must be called for every entry that leaves the store. */
   drop(entry: Entry): void {
     const { hotSlot } = entry;
     if (hotSlot >= 0 && this.#entries[hotSlot] === entry) this.#entries[hotSlot] = undefined;
@@ -74,7 +74,7 @@ function shapeOf({ head }: Query): number {
   return (head.type << 8) | head.nameLength;
 }
 
-/** What, besides name and type, an entry is the answer to. */
+/** Everything besides name and type that an answer depends on. */
 function idOf(query: Query, blockId: number): number {
   return (blockId << 2) | query.variant;
 }

@@ -1,7 +1,7 @@
 /**
- * Two caches, each with a byte share of its own, so that a flood of names that do not exist cannot evict answers
- * (docs/decisions/002-two-caches.md). Within a share the least recently used entry goes first, of any block; a block's
- * capacity is kept by its blockEntries.
+ * Two caches, each with its own share of bytes, so that a flood of names that do not exist cannot evict answers
+ * (docs/decisions/002-two-caches.md). Within a share the least recently used entry of any block is evicted first;
+ * BlockEntries enforces a block's capacity.
  */
 import { LRUCache } from 'lru-cache';
 import type { Clock, Timer } from '../../base/clock.ts';
@@ -11,10 +11,10 @@ import type { BlockEntries } from './block-entries.ts';
 import type { Entry } from './entry.ts';
 import { HotIndex } from './hot-index.ts';
 
-/** Partition of all bytes that denials and remembered failures may take. */
+/** Share of all bytes that denials and stored failures may use. */
 const DENIAL_SHARE = 0.2;
 const SWEEP_INTERVAL_MS = 1_000;
-/** A sweep passes over everything within about this many steps, but never looks at fewer or more than these. */
+/** A sweep checks all entries within about this many steps, but in each step at least and at most these numbers. */
 const SWEEP_STEPS = 60;
 const MIN_SWEEP = 256;
 const MAX_SWEEP = 2_000;
@@ -24,11 +24,11 @@ export type StoreName = 'answers' | 'denials';
 export class Partition {
   readonly #lru: LRUCache<string, Entry>;
   readonly #swept: Counter;
-  /** Every blockEntries that ever had an entry here: as many as there are blocks. */
+  /** Every BlockEntries that ever had an entry here: as many as there are blocks. */
   readonly #entriesByKind = new Set<Entry['blockEntries']>();
-  /** Entries put in, ever. */
+  /** Entries stored so far. */
   stored = 0;
-  /** Remembered failures among the entries: mostly none, and then nobody needs to look for one. */
+  /** Failures among the entries: usually none, so the lookup for one can be skipped. */
   failures = 0;
 
   constructor(maxBytes: number, swept: Counter, hotIndex: HotIndex) {
@@ -61,13 +61,13 @@ export class Partition {
     return this.#lru.peek(key);
   }
 
-  /** Stores `entry` in the place of what has its key. */
+  /** Stores `entry`, replacing any entry with its key. */
   put(entry: Entry, capacity: number): void {
     this.#lru.delete(entry.key);
     this.add(entry, capacity);
   }
 
-  /** Stores `entry`, whose key nothing has; the block keeps to `capacity` by losing one of its own. */
+  /** Stores `entry` under an unused key; a block at `capacity` loses one of its own entries. */
   add(entry: Entry, capacity: number): void {
     const { blockEntries } = entry;
     if (capacity <= 0 || entry.costBytes > this.#lru.maxSize) return;
@@ -92,7 +92,7 @@ export class Partition {
     this.#lru.clear();
   }
 
-  /** Removes some of the entries that are no good any more: bounded work, everything is passed over in time. */
+  /** Removes some entries that are past any use. Bounded work per call; repeated calls reach every entry. */
   sweep(nowMs: number): void {
     const drop = (entry: Entry): void => {
       this.#swept.value++;
@@ -130,11 +130,11 @@ export class Store {
   }
 
   /**
-   * As `find`, for a question as it was received. What is asked for often is found without its key; the store is told
-   * of the use once a second, which is what recency is counted in then.
+   * As `find`, for a question as received. A frequent question is found without building its key; the store then
+   * records its use only once a second, which is enough for LRU order.
    */
   findAsked(query: Query, blockId: number): Entry | undefined {
-    // Options sent upstream are part of the key, which the hot index does not know.
+    // Options sent upstream are part of the key, and the hot index does not contain them.
     if (query.upstreamOptions !== undefined) return this.find(query.keyIn(blockId));
     const second = (query.arrivedMs / 1_000) | 0;
     const known = this.#hotIndex.find(query, blockId);
@@ -146,17 +146,17 @@ export class Store {
     return entry;
   }
 
-  /** As `find`, without counting as use. */
+  /** As `find`, without counting as a use. */
   peek(key: string): Entry | undefined {
     return this.answers.peek(key) ?? this.denials.peek(key);
   }
 
-  /** The remembered failure of a question. */
+  /** The stored failure of a question. */
   failure(key: string): Entry | undefined {
     return this.denials.failures === 0 ? undefined : this.denials.get(failureKey(key));
   }
 
-  /** Puts an answer in the place of `before`, which `peek` has just found: only one of them can be true. */
+  /** Replaces `before`, which `peek` has just found: positive and negative answers exclude each other. */
   replace(before: Entry | undefined, entry: Entry, capacity: number): void {
     if (before !== undefined) this.#partitionOf(before).delete(before.key);
     if (this.denials.failures > 0) this.denials.delete(failureKey(entry.key));
@@ -167,13 +167,13 @@ export class Store {
     return kind === 'positive' ? this.answers : this.denials;
   }
 
-  /** Forgets a question's answer, positive or negative. */
+  /** Removes a question's answer, positive or negative. */
   forget(key: string): void {
     this.answers.delete(key);
     this.denials.delete(key);
   }
 
-  /** Forgets every entry of a block. */
+  /** Removes every entry of a block. */
   forgetBlock(lists: Iterable<BlockEntries<Entry>>): void {
     for (const list of lists)
       for (const entry of list.walk()) this.#partitionOf(entry).delete(entry.key);
@@ -191,7 +191,10 @@ export class Store {
   }
 }
 
-/** A key ends in a name or in EDNS options, and neither is followed by a single octet: it is no question's key. */
+/**
+ * A question's key ends in a name or in EDNS options, and neither can be followed by a single byte: no question has
+ * this key.
+ */
 export function failureKey(key: string): string {
   return `${key}!`;
 }

@@ -1,18 +1,18 @@
-/** Integers for server blocks that stay the same over reloads, so that what is cached for a block is found again. */
+/** Integers for server blocks that stay the same over reloads, so that a block's cached answers are found again. */
 import { createHash } from 'node:crypto';
 import { formatKey } from '../../config/corefile/keys.ts';
 import type { Block, Directive, Line } from '../../config/corefile/types.ts';
 
-/** As many as two bytes of a cache key tell apart. */
+/** As many as two bytes of a cache key can distinguish. */
 export const MAX_BLOCKS = 65_536;
 
 export class BlockIdentities {
-  /** In the order of their last use. */
+  /** Ordered by last use. */
   readonly #ids = new Map<string, number>();
   readonly #onReuse: (id: number) => void;
   readonly #max: number;
 
-  /** `onReuse` is called before another block gets an identity: what is cached under it must go. */
+  /** `onReuse` is called before another block gets an identity: it must remove what is cached under it. */
   constructor(onReuse: (id: number) => void, max: number = MAX_BLOCKS) {
     this.#onReuse = onReuse;
     this.#max = max;
@@ -29,7 +29,7 @@ export class BlockIdentities {
     return id;
   }
 
-  /** One that was never used, else that of the block that was used longest ago. */
+  /** An unused one, else that of the least recently used block. */
   #free(): number {
     if (this.#ids.size < this.#max) return this.#ids.size;
     const [[text, id] = ['', 0]] = this.#ids;
@@ -38,19 +38,19 @@ export class BlockIdentities {
     return id;
   }
 
-  /** The identity behind a text that a snapshot holds; undefined where no block of this process has it. */
+  /** The identity for a text from a snapshot; undefined if no block of this process has it. */
   find(text: string): number | undefined {
     return this.#ids.get(text);
   }
 
-  /** What tells the block from others, the same in every process. */
+  /** Identifies the block, the same in every process. */
   textOf(id: number): string | undefined {
     for (const [text, known] of this.#ids) if (known === id) return text;
     return undefined;
   }
 }
 
-/** Fingerprint of directives as written, comments and places aside. */
+/** Fingerprint of directives as written, without comments and positions. */
 export function fingerprint(directives: readonly Directive[]): string {
   const text = JSON.stringify(directives.map(({ name, uses }) => [name, uses.map(lineData)]));
   return createHash('sha256').update(text).digest('base64');

@@ -1,7 +1,7 @@
 /**
- * Takes configurations into service, one after the other. A reload is one swap: what is new is bound and started, then
- * every next query sees the new chains; queries under way finish on the old ones. A configuration that cannot be served
- * changes nothing.
+ * Puts configurations into service, one after the other. A reload is one swap: everything new is bound and started,
+ * then every next query uses the new chains; queries in flight finish on the old ones. A configuration that cannot be
+ * served changes nothing.
  */
 import type { Clock, Timer } from '../../base/clock.ts';
 import { InternalError, messageOf, NetworkError } from '../../base/errors.ts';
@@ -18,27 +18,27 @@ import type { Listeners } from '../../server/listeners.ts';
 import type { ServerConfig } from './server-config-builder.ts';
 
 export interface ConfigurationsParts {
-  /** Reads and parses the configuration. Throws what is wrong with it. */
+  /** Reads and parses the configuration. Throws if it is invalid. */
   readonly load: () => Corefile;
   /** Hash of what `load` read last. */
   readonly inputs: () => string;
-  /** Makes it servable. Throws ConfigError. */
+  /** Builds chains and routes. Throws ConfigError. */
   readonly buildServerConfig: (corefile: Corefile) => ServerConfig;
   readonly listeners: Pick<Listeners, 'open' | 'retain' | 'setTcpTimeouts'>;
   readonly dispatcher: Dispatcher;
-  /** Takes over what is served over HTTP. */
+  /** Replaces the HTTP endpoints. */
   readonly publish: (serverConfig: ServerConfig) => Promise<void>;
   readonly clock: Clock;
   readonly log: AdjustableLogger;
   readonly metrics: Metrics;
-  /** Told of what this node lacked for a reload. */
+  /** Called with the resource that this node lacked for a reload. */
   readonly tellLack?: TellLack;
 }
 
-/** Before a reload that was put off for a lack of this node's is tried again, milliseconds. */
+/** Retry interval of a reload that was put off because the node lacks a resource, milliseconds. */
 const AGAIN_MS = 5_000;
 
-/** Why a reload is looked at; `signal` takes over even an unchanged Corefile (files it names may have changed). */
+/** Why a reload is considered; `signal` reloads even an unchanged Corefile (files it names may have changed). */
 export type ReloadReason = 'signal' | 'change' | 'interval';
 
 export class ConfigReloader {
@@ -47,11 +47,11 @@ export class ConfigReloader {
   /** Reloads run one after the other. */
   #queue: Promise<void> = Promise.resolve();
   #interval: Timer | undefined;
-  /** The next try of a reload that was put off. */
+  /** The next attempt of a reload that was put off. */
   #again: Timer | undefined;
   #isListening = false;
   #isStopped = false;
-  /** What was read, and what was wrong with it, when a reload failed last. */
+  /** Input and error of the last failed reload. */
   #failure: string | undefined;
 
   constructor(parts: ConfigurationsParts) {
@@ -63,7 +63,8 @@ export class ConfigReloader {
   }
 
   /**
-   * Makes the first configuration work, but for its listeners: chains run, admin pages answer. Rejects with ConfigError.
+   * Puts the first configuration into service without its listeners: chains run, admin endpoints answer. Rejects with
+   * ConfigError.
    */
   async prepare(): Promise<ServerConfig> {
     const { load, buildServerConfig, publish } = this.#parts;
@@ -76,8 +77,8 @@ export class ConfigReloader {
   }
 
   /**
-   * Binds what the configuration in force listens on; a reload binds nothing before. Rejects with NetworkError (phase
-   * `bind`).
+   * Binds the listeners of the current configuration; before this call a reload binds nothing. Rejects with
+   * NetworkError (phase `bind`).
    */
   listen(): Promise<void> {
     const done = this.#queue.then(async () => {
@@ -88,7 +89,10 @@ export class ConfigReloader {
     return done;
   }
 
-  /** Looks at the configuration again. Never rejects: what is wrong is logged and counted, the old one serves on. */
+  /**
+   * Reads the configuration again. Never rejects: an error is logged and counted, and the old configuration stays in
+   * service.
+   */
   reload(reason: ReloadReason): Promise<void> {
     this.#queue = this.#queue.then(() => this.#reload(reason));
     return this.#queue;
@@ -126,7 +130,7 @@ export class ConfigReloader {
     }
   }
 
-  /** What could not be read, or bound, for a lack is not wrong: it is looked at again. */
+  /** If a resource was lacking, the configuration may be right: it is tried again. */
   #putOff(reason: ReloadReason, { lack, errno }: LackOf, message: string): void {
     const { clock, log, tellLack } = this.#parts;
     tellLack?.(lack, errno, 'reload its configuration');
@@ -138,7 +142,7 @@ export class ConfigReloader {
     this.#again = clock.after(AGAIN_MS, () => void this.reload(reason));
   }
 
-  /** Counted and logged once for each change, and each time that it is asked for: not at every look at the same file. */
+  /** Counts and logs once for each change and for each signal, not at every check of the same file. */
   #failed(reason: ReloadReason, message: string): void {
     const { inputs, metrics, log } = this.#parts;
     metrics.gauge('nodens_config_valid').value = 0;
@@ -161,7 +165,7 @@ export class ConfigReloader {
     const previous = this.#current;
     try {
       if (this.#isStopped) throw new InternalError('stopped while a reload was prepared');
-      // A listener that is new answers from its first datagram on: not REFUSED until all are bound.
+      // A new listener answers from its first datagram on, instead of REFUSED until all are bound.
       if (previous !== undefined) dispatcher.swap(filledUp(previous.tables, next.tables));
       if (this.#isListening) await listeners.open(next.endpoints);
     } catch (error) {
@@ -178,7 +182,7 @@ export class ConfigReloader {
 
   #takeOver(next: ServerConfig): void {
     const { dispatcher, listeners, log } = this.#parts;
-    // A listener that goes answers what it has received, until it is closed.
+    // A listener that is being closed still answers what it has received.
     dispatcher.swap(filledUp(next.tables, this.#current?.tables ?? []));
     log.setLevel(next.settings.isDebug ? 'debug' : 'info');
     listeners.setTcpTimeouts(next.tcpTimeouts);
@@ -188,7 +192,7 @@ export class ConfigReloader {
     this.#watchInterval(next);
   }
 
-  /** Queries that started on the old chains have at most one deadline left to live. */
+  /** Queries on the old chains end within one deadline. */
   #retire(previous: ServerConfig | undefined): void {
     if (previous === undefined) return;
     this.#parts.clock.after(LIMITS.queryDeadlineMs.default, () => {
@@ -223,7 +227,7 @@ interface LackOf {
   readonly errno: string;
 }
 
-/** What this node lacked for a configuration that may be right; undefined where that is not what failed. */
+/** The resource that this node lacked for a configuration that may be right; undefined for other errors. */
 function lackBehind(error: unknown): LackOf | undefined {
   if (error instanceof UnreadError) return error;
   if (!(error instanceof NetworkError)) return undefined;
@@ -232,7 +236,7 @@ function lackBehind(error: unknown): LackOf | undefined {
   return lack === undefined ? undefined : { lack, errno };
 }
 
-/** `tables`, and of `others` those of listeners that `tables` does not have. */
+/** `tables`, plus the tables in `others` of listeners that are missing in `tables`. */
 function filledUp(
   tables: ServerConfig['tables'],
   others: ServerConfig['tables'],

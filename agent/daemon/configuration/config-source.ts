@@ -1,4 +1,4 @@
-/** Where the Corefile comes from: a template with placeholders, a plain file, or the one built in. */
+/** Source of the Corefile: a template with placeholders, a plain file, or the built-in one. */
 import { createHash, type Hash } from 'node:crypto';
 import { dirname, posix } from 'node:path';
 import { ConfigError, errnoOf, messageOf } from '../../base/errors.ts';
@@ -26,9 +26,9 @@ export interface ConfigSourceParts {
   readonly files: ConfigFiles;
   readonly env: Environment;
   readonly log: Logger;
-  /** Called for each key of the kube-dns ConfigMap, or Corefile copy, that went wrong. */
+  /** Called for each invalid key of the kube-dns ConfigMap, and if the copy of the Corefile cannot be written. */
   readonly onProblem: () => void;
-  /** Whether the rendered Corefile is left unwritten: somebody only looks. */
+  /** Does not write the rendered Corefile, for a check. */
   readonly isDryRun?: boolean;
 }
 
@@ -36,10 +36,10 @@ export class ConfigSource {
   readonly #options: AgentOptions;
   readonly #parts: ConfigSourceParts;
   #kubeDns: KubeDnsConfig = NO_KUBE_DNS;
-  /** What the last parse imported, or looked for. */
+  /** Files that the last parse imported or searched for. */
   #imported: ReadonlySet<string> = new Set();
   #inputs = '';
-  /** What is to be said of the inputs that are being read. */
+  /** Warnings and problems of the inputs being read, logged later. */
   #reports: (() => void)[] = [];
 
   constructor(options: AgentOptions, parts: ConfigSourceParts) {
@@ -54,14 +54,14 @@ export class ConfigSource {
     return file === undefined ? [] : [file, kubeDnsDir, ...this.#imported];
   }
 
-  /** Hash of every text that the last `load` read: the same for files that are still what they were. */
+  /** Hash of every text that the last `load` read: unchanged files have the same hash. */
   get inputs(): string {
     return this.#inputs;
   }
 
   /**
-   * Reads everything anew. Throws ConfigError (`file:line: reason`), or UnreadError where this node lacks the means to
-   * read. Warnings and problems of texts that are the same as at the load before are neither logged nor counted again.
+   * Reads everything again. Throws ConfigError (`file:line: reason`), or UnreadError if this node lacks a resource to
+   * read. Warnings and problems of texts unchanged since the last load are neither logged nor counted again.
    */
   load(): Corefile {
     const hash = createHash('sha256');
@@ -73,7 +73,7 @@ export class ConfigSource {
       return corefile;
     } catch (error) {
       if (files.unread === undefined) throw error;
-      // Whatever is said to be wrong followed from it.
+      // Any reported problem was a consequence of the lack.
       this.#reports = [];
       throw files.unread;
     } finally {
@@ -93,7 +93,7 @@ export class ConfigSource {
     this.#imported = recorded.paths;
     const parsed = parseCorefile(rendered.text, {
       ...{ file, env, defaultPort: port, files: recorded, placeOf: rendered.placeOf },
-      // node-local-dns resolves imports beside the file it renders to, not beside the template.
+      // node-local-dns resolves imports relative to the file it renders to, not to the template.
       directory: isTemplate && confPath !== undefined ? dirname(confPath) : undefined,
     });
     for (const warning of [...rendered.warnings, ...parsed.warnings])
@@ -151,12 +151,12 @@ export class ConfigSource {
     try {
       return clusterDomainOf(parseResolvConf(this.#parts.files.read(RESOLV_CONF)));
     } catch {
-      // Only a hint for a placeholder that the installer should have filled in.
+      // Only a hint for a placeholder that the installer should have replaced.
       return undefined;
     }
   }
 
-  /** For people and for tools that look at `-conf`; a read-only file system is no fault. */
+  /** For people and tools that read `-conf`; a read-only file system is not an error. */
   #writeCopy(path: string, text: string): void {
     try {
       writeAtomically(path, text);
@@ -166,7 +166,7 @@ export class ConfigSource {
   }
 }
 
-/** `files`, of which it notices those that could not be read for a lack of this node's. */
+/** Wraps `files` and records which could not be read for lack of a resource. */
 class LackSeer implements ConfigFiles {
   readonly #files: ConfigFiles;
   unread: UnreadError | undefined;
@@ -190,7 +190,7 @@ class LackSeer implements ConfigFiles {
   }
 }
 
-/** `files` whose texts, and what kept them from being read, go into `hash`. */
+/** Wraps `files` and adds their texts and read errors to `hash`. */
 function hashReads(files: ConfigFiles, hash: Hash): ConfigFiles {
   return {
     ...files,
@@ -208,8 +208,8 @@ function hashReads(files: ConfigFiles, hash: Hash): ConfigFiles {
 }
 
 /**
- * Throws ConfigError where the Corefile has no server block, whatever the kube-dns ConfigMap adds: an empty mount, or
- * imports that vanished, must not close DNS.
+ * Throws ConfigError if the Corefile has no server block, whatever the kube-dns ConfigMap adds: an empty mount, or
+ * missing imports, must not stop DNS.
  */
 function refuseEmpty({ file, blocks, warnings }: Corefile, kubeDnsDir: string): void {
   const generated = posix.join(kubeDnsDir, STUB_DOMAINS);

@@ -1,4 +1,4 @@
-/** Assembles a configuration as the agent would, with services that open nothing, and remembers what was asked of them. */
+/** Builds a configuration as the agent would, with services that open nothing, and records what plugins requested. */
 import { networkInterfaces } from 'node:os';
 import { formatEndpoint } from '../../base/address.ts';
 import { MemoryLedger } from '../../base/clients/memory-ledger.ts';
@@ -18,20 +18,20 @@ import { buildServerConfig, type ServerConfig } from './server-config-builder.ts
 
 export interface DryRun {
   readonly serverConfig: ServerConfig;
-  /** In the order of the `cache` directives of the file. */
+  /** In the order of the file's `cache` directives. */
   readonly caches: readonly CacheOptions[];
-  /** In the order of the `forward` lines of the file. */
+  /** In the order of the file's `forward` lines. */
   readonly groups: readonly UpstreamGroupOptions[];
-  /** What plugins warned about. */
+  /** Warnings of plugins. */
   readonly warnings: readonly string[];
-  /** Names in `bind` taken for interfaces of a node that is not this machine. */
+  /** Names in `bind` that are taken for interfaces of another machine. */
   readonly foreignInterfaces: readonly string[];
 }
 
-/** A check does not know the memory limit of the pod. */
+/** A check cannot know the pod's memory limit. */
 const NO_LIMIT = Number.MAX_SAFE_INTEGER;
 
-/** Time stands still: nothing that a plugin plans comes to pass. */
+/** A clock that never advances: no timer of a plugin fires. */
 const STILL: Clock = {
   nowMs: () => 0,
   wallMs: () => 0,
@@ -39,12 +39,12 @@ const STILL: Clock = {
   every: () => ({ cancel: () => {} }),
 };
 
-/** Stands in for the addresses of an interface of another machine (RFC 5737). */
+/** Placeholder for the address of another machine's interface (RFC 5737). */
 const STAND_IN_ADDRESS = '192.0.2.1';
 
 /**
- * Throws ConfigError for what the agent would refuse. `files` are those that plugins name; their content may take
- * `fileBudgetBytes`. Plugins are not prepared.
+ * Throws ConfigError for everything that the agent would refuse. `files` are those that plugins name; their content may
+ * use `fileBudgetBytes`. Plugins are not prepared.
  */
 export function dryRun(
   corefile: Corefile,
@@ -71,7 +71,7 @@ export function dryRun(
     },
     requestMetrics: () => ({ record: () => {}, recordDuration: () => {} }),
   });
-  // Forward asks for its upstreams when it starts; whatever else a plugin starts waits for a clock that stands still.
+  // Forward creates its upstreams in `start`; anything else that a plugin starts waits for the stopped clock.
   for (const plugin of serverConfig.plugins) if (plugin.name === 'forward') plugin.start?.();
   return { serverConfig, caches, groups, warnings, foreignInterfaces: [...foreign] };
 }

@@ -1,4 +1,4 @@
-/** A configuration as a Corefile that says everything: defaults filled in, files and placeholders resolved. */
+/** A configuration as an explicit Corefile: defaults filled in, files and placeholders resolved. */
 import { formatEndpoint } from '../../base/address.ts';
 import { formatDuration } from '../../base/text/duration.ts';
 import { formatKey } from '../../config/corefile/keys.ts';
@@ -11,7 +11,7 @@ import type { DryRun } from './dry-run.ts';
 
 const INDENT = '    ';
 
-/** Arguments of directives that are written without any. */
+/** Arguments of directives that were written without any. */
 const DEFAULT_ARGS: Readonly<Record<string, string>> = {
   health: ':8080',
   prometheus: 'localhost:9153',
@@ -35,7 +35,7 @@ export function effectiveCorefile({ serverConfig, caches, groups }: DryRun): str
 }
 
 function blockText(block: Block, directive: (found: Directive) => string[]): string {
-  // Octets that mean something in a key and nothing in a name are written as escapes.
+  // Characters with a meaning in a key but not in a name are escaped.
   const escaped = (zone: string) => zone.replace(/[#,:]/g, (char) => `\\0${char.charCodeAt(0)}`);
   const keys = block.keys.map((key) =>
     formatKey({ ...key, zone: escaped(key.zone) }).replace(/^dns:\/\//, ''),
@@ -88,7 +88,7 @@ function cacheLines(options: CacheOptions, { uses }: Directive): string[] {
   return braces(['cache', ...use.args.map(word)].join(' '), lines);
 }
 
-/** A TTL in `denial` holds for the cluster's names too, so one that nobody wrote is told in a comment. */
+/** A TTL in `denial` also applies to cluster names, so a default one is printed as a comment. */
 function denialLine({ denial, cluster }: CacheOptions, use: Line): string {
   const ttls = `${denial.maxTtlSeconds} ${denial.minTtlSeconds}`;
   const isSaid = use.body?.some(({ name, args }) => name.text === 'denial' && args.length > 1);
@@ -108,7 +108,7 @@ function staleLine(stale: NonNullable<CacheOptions['serveStale']>): string {
   return ['serve_stale', formatDuration(windowMs), mode, ...rest].join(' ');
 }
 
-/** Options that a group of upstreams tells; those of one line only (`except`, `next`) stay as written. */
+/** Options of a group of upstreams; options of a single line (`except`, `next`) stay as written. */
 const GROUP_OPTIONS = new Set(
   `force_tcp prefer_udp policy max_fails health_check expire max_concurrent max_connect_attempts
   failfast_all_unhealthy_upstreams failover`.split(/\s+/),
@@ -125,7 +125,7 @@ function forwardLines(use: Line, group: UpstreamGroupOptions): string[] {
   const failover = group.failoverRcodes.map(rcodeName).join(' ');
   const kept = (use.body ?? []).filter(({ name }) => !GROUP_OPTIONS.has(name.text));
   const [from, ...to] = use.args.map(word);
-  // What is said of a TLS target stays with its address.
+  // TLS settings stay with the upstream's address.
   const isPlain =
     group.upstreams.every(({ tls }) => tls === undefined) &&
     group.upstreams.length > 0 &&

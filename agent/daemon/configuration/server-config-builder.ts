@@ -1,4 +1,4 @@
-/** Turns a Corefile into something that can serve: addresses, chains and routes. Opens and starts nothing. */
+/** Turns a Corefile into a configuration ready to serve: addresses, chains and routes. Opens and starts nothing. */
 import { type Endpoint, formatEndpoint } from '../../base/address.ts';
 import { ConfigError } from '../../base/errors.ts';
 import { boundingPatterns } from '../../config/corefile/pattern.ts';
@@ -17,14 +17,14 @@ import { refuse } from '../../server/dispatch.ts';
 import { tablesOf, type Zone } from '../../server/listen/tables.ts';
 import { type BlockIdentities, fingerprint } from './block-ids.ts';
 
-/** A path to be served over HTTP while a configuration is in force. */
+/** A path served over HTTP while a configuration is in force. */
 export interface AdminRoute {
   readonly address: string;
   readonly path: string;
   readonly handler: AdminHandler;
 }
 
-/** What a configuration asks of the process. */
+/** Settings of the process that a configuration requests. */
 export interface Settings {
   lameduckMs: number;
   reload: { readonly intervalMs: number; readonly jitterMs: number } | undefined;
@@ -34,7 +34,7 @@ export interface Settings {
 /** A configuration ready to serve. */
 export interface ServerConfig {
   readonly corefile: Corefile;
-  /** Listeners, as the Corefile names them: the address is '' for a block without `bind`. */
+  /** Listeners as the Corefile names them: the address is '' for a block without `bind`. */
   readonly endpoints: readonly Endpoint[];
   /** By listener index. */
   readonly tables: readonly (ZoneTable | undefined)[];
@@ -42,21 +42,21 @@ export interface ServerConfig {
   readonly tcpTimeouts: readonly (TcpTimeouts | undefined)[];
   readonly plugins: readonly Plugin[];
   readonly adminRoutes: readonly AdminRoute[];
-  /** What /metrics shows, by address. */
+  /** Options of /metrics, by address. */
   readonly metricsPages: ReadonlyMap<string, MetricsPageOptions>;
   readonly settings: Settings;
   /** Label sets of coredns_plugin_enabled. */
   readonly enabled: readonly Readonly<Record<'server' | 'zone' | 'view' | 'name', string>>[];
 }
 
-/** What assembling needs from the process. */
+/** What the process provides to build a configuration. */
 export interface ServerConfigParts {
   /** Services that are the same for every block. */
   readonly shared: Omit<Services, 'block' | 'admin' | 'process'>;
   readonly identities: BlockIdentities;
   readonly label: (endpoint: Endpoint) => ServerLabel;
   readonly interfaces: () => ReadonlyMap<string, readonly string[]>;
-  /** What keeps the whole process from being ready: it has not begun to listen, or is on its way out. */
+  /** Why the process as a whole is not ready: it does not listen yet, or is stopping. */
   readonly notReadyReasons: () => readonly string[];
   readonly requestMetrics: (server: ServerLabel, zone: string, view: string) => RequestMetrics;
 }
@@ -224,15 +224,15 @@ class ServerConfigBuilder {
   }
 }
 
-/** What all routes of a block share. */
+/** Fields that all routes of a block share. */
 type Chain = Pick<Route, 'handler' | 'anyClass' | 'accepts'>;
 
-/** Plugins want it before `view` is set up, which checks that there is one name. */
+/** Plugins need the name before `view` is set up, which checks that there is exactly one. */
 function viewNameOf({ directives }: Block): string {
   return directives.find(({ name }) => name === 'view')?.uses[0]?.args[0]?.text ?? '';
 }
 
-/** Collects metadata, where the block wants it, and asks the block's filters. Undefined where there is neither. */
+/** Collects metadata if the block asks for it, and applies the block's filters. Undefined if it has neither. */
 function acceptanceOf(plugins: readonly Plugin[]): Route['accepts'] {
   const isDescribed = plugins.some((plugin) => plugin.name === 'metadata');
   const describers = isDescribed ? plugins.filter((plugin) => plugin.describe !== undefined) : [];

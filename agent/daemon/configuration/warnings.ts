@@ -1,4 +1,4 @@
-/** What is valid and still bites people: said by `nodens check`, each with its place. */
+/** Valid settings that cause trouble: `nodens check` prints each with its position. */
 
 import type { Place } from '../../base/errors.ts';
 import { formatDuration } from '../../base/text/duration.ts';
@@ -12,16 +12,16 @@ export interface Warning {
   readonly text: string;
 }
 
-/** A block with what its directives came to. */
+/** A block with the effective options of its directives. */
 interface Meant {
   readonly block: Block;
   readonly cache: CacheOptions | undefined;
   readonly forwards: readonly { readonly use: Line; readonly group: UpstreamGroupOptions }[];
 }
 
-/** Longest memory of a failure that nobody notices. */
+/** Longest time to store a failure that causes no noticeable delay. */
 const LONG_SERVFAIL_MS = 10_000;
-/** Ports of the node that a pod in the host network meets, by whose they are. */
+/** Ports that a pod in the host network shares with the node, by their usual owner. */
 const NODE_PORTS: ReadonlyMap<number, string> = new Map([
   [10_248, 'the kubelet'],
   [10_249, 'kube-proxy'],
@@ -29,7 +29,7 @@ const NODE_PORTS: ReadonlyMap<number, string> = new Map([
   [10_256, 'kube-proxy'],
   [9_100, 'the Prometheus node exporter'],
 ]);
-/** Directives that answer queries. The others only act on what these bring. */
+/** Directives that answer queries. The others only act on the answers of these. */
 const ANSWERING = new Set(
   'forward whoami hosts template file any chaos local acl rewrite dns64'.split(' '),
 );
@@ -104,7 +104,9 @@ function isClusterZone(zone: string, clusterDomain: string): boolean {
   return [clusterDomain, 'in-addr.arpa.', 'ip6.arpa.'].some((known) => isWithin(zone, known));
 }
 
-/** Cluster names then go where all others go, which only works if that is the cluster's DNS. */
+/**
+ * Without it, cluster names go to the same upstreams as all others, which only works if those are the cluster's DNS.
+ */
 function* missingClusterDomain(meant: readonly Meant[], clusterDomain: string): Iterable<Warning> {
   const zones = meant.flatMap(({ block }) => block.keys.map(({ zone }) => zone));
   if (zones.some((zone) => zone !== '.' && isWithin(clusterDomain, zone))) return;
@@ -120,7 +122,7 @@ function* missingClusterDomain(meant: readonly Meant[], clusterDomain: string): 
   yield { place: root.block.place, text };
 }
 
-/** Pages that meet something else on their port. */
+/** HTTP endpoints whose port is usually taken. */
 function* adminPorts({ serverConfig }: DryRun): Iterable<Warning> {
   const place = { file: serverConfig.corefile.file, line: 1 };
   const { adminRoutes, metricsPages } = serverConfig;

@@ -1,13 +1,13 @@
 /**
- * What memory is for: the cache (its size as configured, else a share of the cgroup's memory limit), what clients make the
- * process hold, and the content of files.
+ * Divides memory between the cache (its configured size, else a share of the cgroup's memory limit), clients, and the
+ * content of files.
  */
 import { readFileSync } from 'node:fs';
 import { LIMITS } from '../../base/limits.ts';
 
-/** What the process needs besides the cache: Node, the bundle, buffers, young generation. */
+/** Memory of the process besides the cache: Node, the bundle, buffers, young generation. */
 const PROCESS_BYTES = 96 * 2 ** 20;
-/** Share of the limit that the cache gets: entries cost their bytes and as much again in heap slack during floods. */
+/** Cache's share of the limit: in floods, entries cost their bytes and the same again in heap slack. */
 const CACHE_SHARE = 0.25;
 const SMALLEST_BYTES = 4 * 2 ** 20;
 
@@ -17,7 +17,7 @@ const NO_LIMIT_BYTES = 2 ** 60;
 /** As `readText`. */
 export type ReadText = (path: string) => string | undefined;
 
-/** Text of a file, or undefined where there is none. */
+/** Text of a file, or undefined if it cannot be read. */
 export function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
@@ -26,7 +26,7 @@ export function readText(path: string): string | undefined {
   }
 }
 
-/** The smallest memory limit on this process's way up the cgroup tree, octets; undefined where there is none. */
+/** The smallest memory limit from this process up the cgroup tree, bytes; undefined if there is none. */
 export function cgroupLimitBytes(read: ReadText): number | undefined {
   const limits = (read('/proc/self/cgroup') ?? '')
     .split('\n')
@@ -59,11 +59,11 @@ function upwards(path: string): string[] {
 
 export interface CacheBudget {
   readonly bytes: number;
-  /** Why that many, for the banner. */
+  /** Reason for the size, for the banner. */
   readonly reason: string;
 }
 
-/** `askedBytes`: the flag's or undefined. */
+/** `askedBytes`: the flag's value or undefined. */
 export function cacheBudget(
   askedBytes: number | undefined,
   limitBytes: number | undefined,
@@ -79,13 +79,13 @@ export function cacheBudget(
   };
 }
 
-/** Heap of a process that has nothing cached and nothing under way, with room for the collector. */
+/** Heap of an idle process with an empty cache, including room for the garbage collector. */
 const IDLE_HEAP_BYTES = 18 * 2 ** 20;
-/** Without a memory limit, off the heap. */
+/** Used without a memory limit; off the heap. */
 const FILE_BYTES = 256 * 2 ** 20;
-/** Share of a memory limit that the content of files (hosts) may take, off the heap. */
+/** Share of a memory limit for the content of files (hosts), off the heap. */
 const FILE_SHARE = 1 / 6;
-/** Share of a memory limit that clients may make the process hold, on the heap and off it. */
+/** Share of a memory limit for clients, on the heap and off it. */
 const CLIENT_SHARE = 0.16;
 
 export interface LedgerBudget {
@@ -93,7 +93,7 @@ export interface LedgerBudget {
   readonly fileBudgetBytes: number;
 }
 
-/** What clients and files may make the process hold beside a full cache. */
+/** Memory for clients and files beside a full cache. */
 export function ledgerBudget(
   heapBytes: number,
   cacheBytes: number,
@@ -108,15 +108,15 @@ export function ledgerBudget(
   };
 }
 
-/** What the content of files may take. */
+/** Memory for the content of files. */
 export function fileBudgetBytes(limitBytes: number | undefined): number {
   return limitBytes === undefined ? FILE_BYTES : Math.floor(limitBytes * FILE_SHARE);
 }
 
-/** Share of the descriptors that the process may have which TCP clients may take: the rest is for upstreams and files. */
+/** Share of the file descriptors for TCP clients: the rest is for upstreams and files. */
 const DESCRIPTOR_SHARE = 0.5;
 
-/** TCP connections of clients at once, by the limit of open files. */
+/** Maximum TCP connections of clients, by the limit of open files. */
 export function tcpConnectionBound(read: ReadText): number {
   const { default: most, min } = LIMITS.tcpConnections;
   const hard = /^Max open files\s+\d+\s+(\d+)/m.exec(read('/proc/self/limits') ?? '')?.[1];

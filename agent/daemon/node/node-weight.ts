@@ -1,12 +1,12 @@
-/** The share of the node itself: all pods with host network, and the node's own programs, are one client to the agent. */
+/** The node's own share: all pods with host network and the node's own programs count as one client. */
 import { networkInterfaces } from 'node:os';
 import { clientKey } from '../../base/clients/client-key.ts';
 import type { Clock } from '../../base/clock.ts';
 
-/** Addresses come and go while the agent runs. */
+/** Addresses change while the agent runs. */
 const FRESH_MS = 10_000;
 
-/** How many times a pod's share a client may hold: `nodeShare` for an address of the node, else 1. */
+/** A client's share as a multiple of a pod's: `nodeShare` for an address of the node, else 1. */
 export function nodeWeight(nodeShare: number, clock: Clock): (key: string) => number {
   let keys: ReadonlySet<string> = new Set();
   let readMs = Number.NEGATIVE_INFINITY;

@@ -1,4 +1,4 @@
-/** The IPv6 networks that this node is in: those of its pods, mostly, and of its links. */
+/** The IPv6 networks of this node: mostly those of its pods, and of its links. */
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { addressBytes, familyOf } from '../../base/address.ts';
@@ -7,12 +7,12 @@ import type { Clock, Timer } from '../../base/clock.ts';
 
 /** The kernel's IPv6 routes, in hex: destination, prefix length, source, its length, next hop, metric, …, device. */
 const ROUTES = '/proc/net/ipv6_route';
-/** Pods, their links and routes come and go while the agent runs. */
+/** Pods, links and routes change while the agent runs. */
 const FRESH_MS = 10_000;
 const NO_HOP = '0'.repeat(32);
 const MIN_PREFIX = 64;
 
-/** Keeps `clientKey` informed, from now on. */
+/** Keeps `clientKey` up to date from now on. */
 export function watchOwnNetworks(clock: Clock): Timer {
   const look = (): void => {
     const addresses = Object.values(networkInterfaces()).flatMap((list = []) => list);
@@ -23,7 +23,7 @@ export function watchOwnNetworks(clock: Clock): Timer {
   return clock.every(FRESH_MS, look);
 }
 
-/** Empty where there is no IPv6. */
+/** Empty without IPv6. */
 function routes(): string {
   try {
     return readFileSync(ROUTES, 'latin1');
@@ -33,8 +33,8 @@ function routes(): string {
 }
 
 /**
- * The /64s of the node's own `addresses`, and those in which the kernel has a route straight to a link: a network plugin
- * that gives the node no address among its pods' has at least one of these. The first eight bytes of each.
+ * The /64s of the node's own `addresses`, and those to which the kernel has a direct route by link: a network plugin
+ * that gives the node no address in the pods' network has at least one such route. The first eight bytes of each.
  */
 export function ownNetworks(addresses: readonly string[], routeTable: string): Set<string> {
   const networks = new Set<string>();

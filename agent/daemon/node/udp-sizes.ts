@@ -1,4 +1,7 @@
-/** How large a UDP response may be, by the address that clients asked: one that stays on the node needs no caution. */
+/**
+ * Maximum size of a UDP response, by the address that clients asked: a response that stays on the node needs no
+ * fragmentation limit.
+ */
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import { addressBytes, cidrContains, formatAddress, parseCidr } from '../../base/address.ts';
 import { LIMITS } from '../../base/limits.ts';
@@ -11,8 +14,8 @@ const ON_NODE = ['127.0.0.0/8', '::1/128', '169.254.0.0/16', 'fe80::/10'].flatMa
 type Interfaces = () => Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
 
 /**
- * Octets for a response from an address in text form: the larger default where it is one of `localIps`, loopback,
- * link-local or on the loopback interface.
+ * Maximum bytes of a response from an address in text form: the larger default if the address is one of `localIps`,
+ * loopback, link-local or on the loopback interface.
  */
 export function udpSizes(
   localIps: readonly string[],

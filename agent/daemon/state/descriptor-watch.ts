@@ -1,6 +1,6 @@
 /**
- * Notices that there is no descriptor left. Where a listener has none for a client, libuv closes the connection and tells
- * its caller nothing, so it is tried out.
+ * Detects that no file descriptor is left. If a listener has none for a client, libuv closes the connection without an
+ * error, so this tries to open one.
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import type { Clock, Timer } from '../../base/clock.ts';
@@ -8,10 +8,10 @@ import { errnoOf } from '../../base/errors.ts';
 import { lackOfOpening, type TellLack } from '../../base/lack.ts';
 
 const LOOK_MS = 1_000;
-/** There on every machine, and opened without I/O. */
+/** Exists on every machine, and opens without I/O. */
 const ALWAYS_THERE = '/';
 
-/** Tells `tellLack` once a second while nothing can be opened. */
+/** Calls `tellLack` once a second while nothing can be opened. */
 export function watchDescriptors(clock: Clock, tellLack: TellLack): Timer {
   return clock.every(LOOK_MS, () => {
     try {

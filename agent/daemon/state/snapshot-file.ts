@@ -1,4 +1,4 @@
-/** The cache's snapshot on disk: written aside and renamed, so that what is there is always whole. */
+/** The cache's snapshot on disk: written to a temporary file and renamed, so that the file is always complete. */
 import { randomUUID } from 'node:crypto';
 import { lstatSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
@@ -15,9 +15,9 @@ import type { BlockIdentities } from '../configuration/block-ids.ts';
 import { readTrusted, TooLargeError, UntrustedError } from './trusted-file.ts';
 
 const INTERVAL_MS = 60_000;
-/** What has not been written to for this long is being written by nobody, another pod of the node included. */
+/** No process, in another pod of the node either, still writes a file that has not changed for this long. */
 const LEFTOVER_MS = 600_000;
-/** Nobody's secret, but which names a node asks for is nobody's business either. */
+/** The names that a node asks for are private. */
 const FILE_MODE = 0o600;
 
 export interface SnapshotFileParts {
@@ -27,9 +27,9 @@ export interface SnapshotFileParts {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly log: Logger;
-  /** A larger file is none of ours. */
+  /** A larger file is not nodens's. */
   readonly maxBytes: number;
-  /** Told of what this node lacked to read or write it. */
+  /** Called with the resource that this node lacked to read or write it. */
   readonly tellLack?: TellLack;
 }
 
@@ -39,11 +39,11 @@ export class SnapshotFile {
   readonly #parts: SnapshotFileParts;
   #timer: Timer | undefined;
   #writing: Promise<void> = Promise.resolve();
-  /** `cache.stored` when the snapshot on disk was begun. */
+  /** `cache.stored` when writing of the last snapshot began. */
   #storedThen = 0;
-  /** Clock moment at which the snapshot on disk was true. */
+  /** Clock time of the last snapshot's content. */
   #trueMs: number | undefined;
-  /** What is wrong since the last snapshot that was written: told once, however often it is tried. */
+  /** Faults since the last snapshot that was written: each is logged once, however often it is retried. */
   readonly #told = new Set<string>();
 
   constructor(parts: SnapshotFileParts) {
@@ -52,8 +52,8 @@ export class SnapshotFile {
   }
 
   /**
-   * Takes the snapshot into the cache; the number of entries. Never throws: a file that cannot be used is counted and
-   * moved aside, and the start goes on. Runs before anything listens, so it may take its time.
+   * Restores the snapshot into the cache; returns the number of entries. Never throws: an unusable file is counted and
+   * moved aside, and the start continues. Runs before any listener, so it may be slow.
    */
   load(): number {
     const { path, cache, identities, metrics, log, clock } = this.#parts;
@@ -74,18 +74,18 @@ export class SnapshotFile {
     }
   }
 
-  /** Writes every minute from now on, where there is something new. */
+  /** From now on, writes every minute if there is something new. */
   start(): void {
     this.#timer = this.#parts.clock.every(INTERVAL_MS, () => void this.write());
   }
 
-  /** Writes a last time. Never rejects. */
+  /** Writes one last time. Never rejects. */
   stop(): Promise<void> {
     this.#timer?.cancel();
     return this.write();
   }
 
-  /** Writes now, after what is being written. Never rejects: what goes wrong is counted and told. */
+  /** Writes after any write in progress. Never rejects: an error is counted and logged. */
   write(): Promise<void> {
     this.#writing = this.#writing.then(() => this.#write());
     return this.#writing;
@@ -117,7 +117,7 @@ export class SnapshotFile {
     const handle = await open(path, 'wx', FILE_MODE);
     try {
       const pieces = cache.snapshot((id) => identities.textOf(id));
-      // Queries are answered while a piece is on its way to the disk.
+      // Queries are answered while a chunk is written to disk.
       for (;;) {
         const { value, done } = pieces.next();
         if (done === true) {
@@ -131,7 +131,7 @@ export class SnapshotFile {
     }
   }
 
-  /** Counts and tells why the file is of no use; one that will not be of use later either is moved aside. */
+  /** Counts and logs why the file is unusable; moves it aside if it will never be usable. */
   #unusable(error: unknown): void {
     const { path } = this.#parts;
     const reason = faultOf(error);
@@ -147,11 +147,11 @@ export class SnapshotFile {
     this.#failed(reason, error, { remedy, where });
   }
 
-  /** Why it stays where it is, undefined where it does not. */
+  /** The reason why the file cannot be moved aside; undefined if it was moved. */
   #moveAside(aside: string): string | undefined {
     const { path } = this.#parts;
     try {
-      // It may hold anything: an operator may have given the folder in place of the file.
+      // It may contain anything: an operator may have given a folder instead of a file.
       if (lstatSync(path).isDirectory()) return 'it is a folder, which nodens does not move';
       renameSync(path, aside);
       return undefined;
@@ -160,7 +160,10 @@ export class SnapshotFile {
     }
   }
 
-  /** Where every user can put files, one may take ours away or bring an old one back; what we read is ours all the same. */
+  /**
+   * In a folder that every user can write, another user may remove the file or restore an old one; the content is still
+   * this user's.
+   */
   #judgeFolder(): void {
     const folder = dirname(this.#parts.path);
     try {
@@ -169,11 +172,11 @@ export class SnapshotFile {
       const remedy = `chown root ${folder}; chmod o-w ${folder} (nodens init -statedir ${folder} does that)`;
       this.#failed('untrusted', new UntrustedError(folder, why), { remedy });
     } catch {
-      // One that is missing is told of where the snapshot is missed.
+      // A missing folder is reported when the snapshot is missed.
     }
   }
 
-  /** No snapshot yet is no news, but that there never will be one is told at the start, not in a minute. */
+  /** A missing snapshot is normal; a folder that cannot be written is reported at the start, not a minute later. */
   #nothingThere(): 0 {
     try {
       statSync(dirname(this.#parts.path));
@@ -183,7 +186,7 @@ export class SnapshotFile {
     return 0;
   }
 
-  /** What a process left that died while it wrote. During an update the old pod writes beside us. */
+  /** Removes files of processes that died while writing. During an update the old pod writes in the same folder. */
   #removeLeftovers(): void {
     const { path, clock } = this.#parts;
     const folder = dirname(path);
@@ -193,7 +196,7 @@ export class SnapshotFile {
       try {
         if (lstatSync(join(folder, name)).mtimeMs < endMs) rmSync(join(folder, name));
       } catch {
-        // Another agent may have been faster, and what cannot be removed does no harm.
+        // Another agent may have removed it; a remaining file does no harm.
       }
     }
   }
@@ -217,10 +220,10 @@ export class SnapshotFile {
   }
 }
 
-/** What a warning says beyond the error. */
+/** Fields of a warning besides the error. */
 interface Told {
   readonly remedy?: string | undefined;
-  /** What has become of the file. */
+  /** What happened to the file. */
   readonly where?: string;
 }
 
@@ -234,7 +237,7 @@ function untrustedRemedy(path: string): string {
   return `find out which program on the node made it, then remove ${path}; the next snapshot replaces it within a minute`;
 }
 
-/** A folder that cannot be read is told of when it is written to. */
+/** An unreadable folder is reported when it is written to. */
 function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder);
@@ -243,7 +246,7 @@ function namesIn(folder: string): string[] {
   }
 }
 
-/** What the operator can do about it; undefined where nothing is to be done. */
+/** What the operator can do; undefined if nothing. */
 function remedyFor(reason: Fault, errno: string, folder: string): string | undefined {
   if (reason === 'damaged' || reason === 'version') return undefined;
   if (errno === 'ENOENT')
@@ -258,7 +261,7 @@ function remedyFor(reason: Fault, errno: string, folder: string): string | undef
   return undefined;
 }
 
-/** A rename is only on disk when its folder is. */
+/** A rename is durable only after fsync of its folder. */
 async function syncDirectory(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {

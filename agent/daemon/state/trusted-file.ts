@@ -1,4 +1,4 @@
-/** Reads and writes files of this agent's own, if they are. */
+/** Reads and writes this agent's own files, after checking that they are its own. */
 import {
   closeSync,
   constants,
@@ -11,31 +11,31 @@ import {
 import { NodensError } from '../../base/errors.ts';
 import { distrustOfFile } from '../../base/trust.ts';
 
-/** No link is followed, and a FIFO that takes the place of the file does not block the process. */
+/** Follow no symbolic link, and do not block on a FIFO in place of the file. */
 const CAREFUL = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | CAREFUL;
 
-/** Thrown for a file that must not be believed. */
+/** Thrown for a file that must not be trusted. */
 export class UntrustedError extends NodensError {
   constructor(path: string, why: string) {
     super('NODENS_UNTRUSTED', `${path} ${why}`);
   }
 }
 
-/** Thrown for a file that has more octets than it may have. */
+/** Thrown for a file that exceeds its maximum size. */
 export class TooLargeError extends NodensError {
   constructor(sizeBytes: number) {
     super('NODENS_TOO_LARGE', `${sizeBytes} bytes are too many`);
   }
 }
 
-/** The file's octets. Throws UntrustedError, TooLargeError, or what the system says. */
+/** The file's content. Throws UntrustedError, TooLargeError, or the system's error. */
 export function readTrusted(path: string, maxBytes: number): Buffer {
-  // Before it is opened: to open a device may do something, and to open another user's file may not be allowed.
+  // Checked before opening: opening a device may have an effect, and opening another user's file may be forbidden.
   judge(path, lstatSync(path));
   const fd = openSync(path, constants.O_RDONLY | CAREFUL);
   try {
-    // Once more: another file may have taken its place.
+    // Checked again: another file may have replaced it.
     const stats = fstatSync(fd);
     judge(path, stats);
     if (stats.size > maxBytes) throw new TooLargeError(stats.size);
@@ -45,7 +45,7 @@ export function readTrusted(path: string, maxBytes: number): Buffer {
   }
 }
 
-/** Writes a file that others may read. Throws what the system says, for a link or a FIFO in its place too. */
+/** Writes a file that other users may read. Throws the system's error, also for a link or a FIFO at its path. */
 export function writeInPlace(path: string, text: string): void {
   const fd = openSync(path, WRITE_FLAGS, 0o644);
   try {

@@ -1,6 +1,6 @@
 /**
  * The endpoints behind an upstream, found by asking it: the addresses of a headless Service, or SRV records (RFC 2782)
- * with the addresses of their targets. The last list that named anybody is kept whatever is said afterwards.
+ * with the addresses of their targets. The last list that was not empty stays in use, whatever later replies contain.
  */
 import { type Endpoint, familyOf, formatEndpoint } from '../base/address.ts';
 import type { Clock, Timer } from '../base/clock.ts';
@@ -14,18 +14,18 @@ import type { Metrics } from '../query/services/metrics.ts';
 import type { UpstreamQuestion, UpstreamReply } from '../query/services/upstreams.ts';
 
 const ASK_BUDGET_MS = 2_000;
-/** How long a list is believed, whatever its TTL says. */
+/** Minimum lifetime of a list, whatever its TTL. */
 const MIN_AGE_MS = 5_000;
 const MAX_AGE_MS = 30_000;
-/** More endpoints than one node has use for; which ones is chance, so that all of them get their share. */
+/** More endpoints than one node needs; chosen at random, so that the nodes together use all of them. */
 const MAX_ENDPOINTS = 16;
 const UNDERSCORE = 0x5f;
 
 export interface EndpointsOptions {
   readonly name: Uint8Array;
-  /** The upstream behind which they are: its family and port are theirs, unless SRV says the port. */
+  /** The upstream in front of them: they have its family and, unless SRV names a port, its port. */
   readonly behind: Endpoint;
-  /** Asks the upstream itself. */
+  /** Queries the upstream itself. */
   readonly ask: (question: UpstreamQuestion, budgetMs: number) => Promise<UpstreamReply>;
   /** Called with a list that differs from the one before; never empty. */
   readonly onChange: (endpoints: readonly Endpoint[]) => void;
@@ -101,7 +101,7 @@ export class Endpoints {
     this.#options.onChange(turned.slice(0, MAX_ENDPOINTS));
   }
 
-  /** A little earlier or later each time, so that the nodes of a cluster do not ask in step. */
+  /** With jitter, so that the nodes of a cluster do not ask at the same time. */
   #lookAgainIn(ms: number): void {
     if (this.#isStopped) return;
     const { clock, random } = this.#context;

@@ -1,4 +1,4 @@
-/** An upstream as one group sees it: shared sockets, the group's idea of health, the group's labels. */
+/** An upstream as one group uses it: shared sockets, the group's health settings, the group's labels. */
 import { rcodeName } from '../dns/iana.ts';
 import type { Transport } from '../query/query.ts';
 import type { Counter, Histogram, Metrics } from '../query/services/metrics.ts';
@@ -17,9 +17,9 @@ interface CacheCounters {
 
 export class GroupMember implements Candidate {
   readonly upstream: Upstream;
-  /** Undefined where the group does not check health. */
+  /** Undefined if the group does not check health. */
   readonly health: Health | undefined;
-  /** A question of this node's own, with an answer that no client has a hand in. */
+  /** A question of the agent's own, whose answer no client can influence. */
   readonly probe: UpstreamQuestion;
   readonly #proxyName: string;
   readonly #metrics: Metrics;
@@ -37,7 +37,7 @@ export class GroupMember implements Candidate {
     this.probe = probeQuestion(settings);
     this.#proxyName = settings.proxyName;
     this.#metrics = metrics;
-    // CoreDNS's word for DNS over TLS.
+    // CoreDNS's label for DNS over TLS.
     const stream = upstream.isTls ? 'tcp-tls' : 'tcp';
     this.#connections = { udp: this.#cacheCounters('udp'), tcp: this.#cacheCounters(stream) };
   }
@@ -51,7 +51,7 @@ export class GroupMember implements Candidate {
   }
 
   send(pending: PendingQuery): void {
-    // `pending` may have failed, and with it been counted, by the time this returns.
+    // On return, `pending` may have failed and been counted already.
     const counters = this.#connections[pending.transport];
     const wasOpen = this.upstream.send(pending);
     if (wasOpen) counters.hits.value++;
@@ -64,7 +64,7 @@ export class GroupMember implements Candidate {
     this.#duration(rcode).observe(durationMs / 1_000);
   }
 
-  /** An attempt failed, or has been waiting too long. What this node lacks is not the upstream's failure. */
+  /** An attempt failed or is overdue. A local lack of resources is not the upstream's failure. */
   failed(pending: PendingQuery, failure: Failure): void {
     if (isLack(failure)) return;
     this.upstream.metrics.failed(pending.transport, failure.phase);
@@ -75,7 +75,7 @@ export class GroupMember implements Candidate {
     let histogram = this.#durations.get(rcode);
     if (histogram === undefined) {
       const name = rcodeName(rcode);
-      // A server that makes up rcodes must not make up series.
+      // An upstream that invents rcodes must not create series.
       const label = name.startsWith('RCODE') ? 'other' : name;
       const labels = { proxy_name: this.#proxyName, to: this.upstream.name, rcode: label };
       histogram = this.#metrics.histogram('coredns_proxy_request_duration_seconds', labels);

@@ -1,4 +1,4 @@
-/** The upstreams of a group in the order of the Corefile: addresses, and what its names resolve to at the moment. */
+/** The upstreams of a group in the order of the Corefile: addresses, and the current addresses of names. */
 import type {
   UpstreamEndpoint,
   UpstreamGroup,
@@ -8,14 +8,14 @@ import type { GroupMember } from './group-member.ts';
 import { ResolvedName, type ResolvedNameContext } from './resolved-name.ts';
 
 export interface GroupUpstreamsParts {
-  /** Asked for the names; undefined where there are none. */
+  /** Resolves the names; undefined if there are none. */
   readonly resolver: UpstreamGroup | undefined;
   readonly member: (upstream: UpstreamEndpoint) => GroupMember;
-  /** Lets go of members that were replaced, when what they were asked last has been answered or given up. */
+  /** Releases replaced members once their last queries are answered or abandoned. */
   readonly replaced: (members: readonly GroupMember[]) => void;
 }
 
-/** Members of one word of the Corefile. */
+/** Members of one argument in the Corefile. */
 interface Slot {
   members: readonly GroupMember[];
 }
@@ -32,7 +32,7 @@ export class GroupUpstreams {
   ) {
     const slots: Slot[] = upstreams.map((upstream) => ({ members: [member(upstream)] }));
     const resolved: ResolvedName[] = [];
-    // From the end, so that places in the order of the addresses stay what they are.
+    // From the end, so that positions among the addresses stay valid.
     for (const { name, port, tls, before } of names.toReversed()) {
       if (resolver === undefined) break;
       const slot: Slot = { members: [] };
@@ -55,7 +55,7 @@ export class GroupUpstreams {
     return this.#all;
   }
 
-  /** Names that no address is known of yet, for people; '' where there are none. */
+  /** Names without a known address, as text for logs; '' if there are none. */
   get unresolved(): string {
     const missing = this.#names.filter(({ isResolved }) => !isResolved);
     return missing.map(({ text }) => text).join(', ');

@@ -26,13 +26,16 @@ import { HedgeBudget } from './hedge-budget.ts';
 import type { Registry } from './registry.ts';
 import { SelectionPolicy } from './selection-policy.ts';
 
-/** Attempts for one query where the Corefile does not say: twice round, as CoreDNS, and a lost packet's worth. */
+/**
+ * Attempts for one query unless the Corefile sets a number: twice round, as in CoreDNS, plus spare ones for a lost
+ * packet.
+ */
 const ROUNDS = 2;
 const MIN_ATTEMPTS = 3;
-/** Attempts more where connections could not be made. */
+/** Extra attempts after failed connections. */
 const EXTRA_DIALS = 6;
 
-/** Endpoints that one query tries before it goes through the upstream they are behind. */
+/** Endpoints that one query tries before the upstream in front of them. */
 const ENDPOINTS_TRIED = 3;
 
 export interface GroupContext extends ExchangeContext {
@@ -41,15 +44,15 @@ export interface GroupContext extends ExchangeContext {
   readonly random: () => number;
   readonly registry: Registry;
   readonly checks: HealthRegistry;
-  /** Queries under way in all groups together. */
+  /** Queries in flight in all groups. */
   readonly load: { inFlight: number };
 }
 
 export class Group implements UpstreamGroup {
   readonly #upstreams: GroupUpstreams;
-  /** Asked for the addresses of names. */
+  /** Resolves the addresses of names. */
   readonly #resolver: Group | undefined;
-  /** Found behind the upstreams; asked before them. */
+  /** Endpoints behind the upstreams; tried before them. */
   #endpoints: readonly GroupMember[] = [];
   readonly #discovery: Endpoints | undefined;
   readonly #context: GroupContext;
@@ -92,10 +95,10 @@ export class Group implements UpstreamGroup {
     return this.#upstreams.unresolved === '';
   }
 
-  /** As `UpstreamGroup.exchange`; throws GAVE_WAY where the client has no place left. */
+  /** As `UpstreamGroup.exchange`; throws GAVE_WAY if the client's share is used up. */
   exchange(question: UpstreamQuestion, budgetMs: number): Promise<UpstreamReply> {
     const share = this.#context.ledger.share(question.clientKey ?? OWN_KEY);
-    // Thrown, not rejected: under a flood the cheapest end is the best one.
+    // Thrown, not rejected: in a flood the cheapest way to fail matters.
     if (!share.admits(this, WAITING_QUERY_BYTES)) throw GAVE_WAY;
     const refusal = this.#refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
@@ -111,14 +114,14 @@ export class Group implements UpstreamGroup {
     return exchange.reply;
   }
 
-  /** One for all exchanges. */
+  /** One callback for all exchanges. */
   readonly #onEnd = (): void => {
     this.#inFlight--;
     this.#context.load.inFlight--;
     this.#detachIfIdle();
   };
 
-  /** Queries under way are still answered; then the upstreams are let go. */
+  /** Queries in flight are still answered; then the upstreams are released. */
   release(): void {
     this.#isReleased = true;
     this.#discovery?.stop();
@@ -127,7 +130,7 @@ export class Group implements UpstreamGroup {
     this.#detachIfIdle();
   }
 
-  /** A group of its own: resolvers are asked over UDP first, and have nothing to do with the health of the upstreams. */
+  /** A separate group: resolvers are tried over UDP first, and their health is independent of the upstreams'. */
   #resolverOf({ names = [], resolvers = [] }: UpstreamGroupOptions): Group | undefined {
     if (names.length === 0) return undefined;
     const plain = {
@@ -167,7 +170,7 @@ export class Group implements UpstreamGroup {
     return new Endpoints({ name, behind: canonical(behind), ask, onChange }, this.#context);
   }
 
-  /** Those that are gone are let go when what they were asked last has been answered or given up. */
+  /** Endpoints that disappeared are released once their last queries are answered or abandoned. */
   #useEndpoints(found: readonly Endpoint[]): void {
     const before = this.#endpoints;
     const { tls } = this.#options.upstreams[0] ?? {};
@@ -218,7 +221,7 @@ export class Group implements UpstreamGroup {
       budgetMs,
       members,
       maxAttempts: areAllDown ? 1 : this.#maxAttempts(members.length),
-      // The Corefile's number of attempts is not stretched.
+      // A number of attempts from the Corefile is never exceeded.
       extraDials: areAllDown || maxConnectAttempts > 0 ? 0 : EXTRA_DIALS,
       isTrial: areAllDown,
       transport: this.#transport(question.clientTransport),
@@ -267,7 +270,7 @@ export class Group implements UpstreamGroup {
   }
 }
 
-/** The text that the system uses for the same address, so that names and sources compare. */
+/** The system's text form of the same address, so that configured addresses and reply sources compare equal. */
 function canonical({ address, port }: Endpoint): Endpoint {
   const zone = address.indexOf('%');
   const suffix = zone === -1 ? '' : address.slice(zone);

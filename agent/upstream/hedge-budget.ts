@@ -1,4 +1,4 @@
-/** How much hedging may add to the traffic of a group: a token bucket that the group's queries fill. */
+/** Limits the traffic that hedging adds to a group: a token bucket that the group's queries fill. */
 
 /** Hedges per query: five in a hundred. */
 const SHARE = 0.05;
@@ -6,7 +6,7 @@ const SHARE = 0.05;
 const MAX_TOKENS = 50;
 
 export class HedgeBudget {
-  /** None at first: nothing is known of the upstream yet, so nothing can be late. */
+  /** None at first: without replies yet, no query can count as late. */
   #tokens = 0;
 
   /** One more query of the group. */
@@ -14,7 +14,7 @@ export class HedgeBudget {
     this.#tokens = Math.min(MAX_TOKENS, this.#tokens + SHARE);
   }
 
-  /** Whether one more hedge may go out. */
+  /** Takes a token if there is one. */
   take(): boolean {
     if (this.#tokens < 1) return false;
     this.#tokens--;

@@ -1,10 +1,10 @@
-/** All upstreams in use, each once: groups and configurations that want the same of the same address share it. */
+/** All upstreams in use, each once: groups and configurations with the same address and settings share one. */
 
 import { type Endpoint, formatEndpoint } from '../base/address.ts';
 import type { Timer } from '../base/clock.ts';
 import { Upstream, type UpstreamContext, type UpstreamSettings } from './upstream.ts';
 
-/** How often sockets are looked after, milliseconds: the precision of `expire` and of socket ages. */
+/** How often sockets are checked, milliseconds: the precision of `expire` and of socket ages. */
 const TIDY_MS = 1_000;
 
 interface Entry {
@@ -22,7 +22,7 @@ export class Registry {
     this.#context = context;
   }
 
-  /** One more user of the upstream at `endpoint`. Throws where its TLS settings are unusable. */
+  /** Adds a user of the upstream at `endpoint`. Throws if its TLS settings are unusable. */
   acquire(endpoint: Endpoint, settings: UpstreamSettings): Upstream {
     const key = `${formatEndpoint(endpoint)} ${JSON.stringify(settings)}`;
     let entry = this.#entries.get(key);
@@ -36,7 +36,7 @@ export class Registry {
     return entry.upstream;
   }
 
-  /** One user less; the last one closes it. */
+  /** Removes a user; without users the upstream is closed. */
   release(upstream: Upstream): void {
     const key = this.#keys.get(upstream) ?? '';
     const entry = this.#entries.get(key);

@@ -1,6 +1,6 @@
 /**
- * The addresses of an upstream that the Corefile gives by name. They are asked of resolvers of their own, never of the
- * server itself, and again when their TTL ends. What was found last stays in use while resolving fails.
+ * The addresses of an upstream that the Corefile gives by name. Separate resolvers are asked, never this agent itself,
+ * and again when the TTL ends. The last addresses stay in use while resolving fails.
  */
 import { familyOf, formatAddress } from '../base/address.ts';
 import type { Clock, Timer } from '../base/clock.ts';
@@ -12,12 +12,12 @@ import type { Metrics } from '../query/services/metrics.ts';
 import type { UpstreamGroup, UpstreamReply } from '../query/services/upstreams.ts';
 
 const ASK_BUDGET_MS = 4_000;
-/** How soon a name is asked again that has no address yet. */
+/** How soon a name without an address is asked again. */
 const FIRST_RETRY_MS = 1_000;
-/** How long addresses are believed, whatever their TTL says. */
+/** Minimum lifetime of addresses, whatever their TTL. */
 const MIN_AGE_MS = 5_000;
 const MAX_AGE_MS = 3_600_000;
-/** More addresses than one node has use for. */
+/** More addresses than one node needs. */
 const MAX_ADDRESSES = 16;
 
 const UNKNOWN_REMEDY =
@@ -28,7 +28,7 @@ export interface ResolvedNameOptions {
   /** Lower-case wire form. */
   readonly name: Uint8Array;
   readonly resolver: UpstreamGroup;
-  /** Whether nodens itself listens there: such an address is a loop. */
+  /** Whether nodens itself listens there: such an address would be a loop. */
   readonly isOwn: (address: string) => boolean;
   /** Called with addresses that differ from those before; never empty. */
   readonly onChange: (addresses: readonly string[]) => void;
@@ -50,7 +50,7 @@ export class ResolvedName {
   readonly text: string;
   readonly #options: ResolvedNameOptions;
   readonly #context: ResolvedNameContext;
-  /** By record type: what the last answer that said anything held. */
+  /** By record type: addresses of the last usable answer. */
   readonly #found = new Map<number, readonly string[]>();
   #known = '';
   #isFailing = false;
@@ -88,7 +88,7 @@ export class ResolvedName {
     this.#lookAgainIn(isWhole ? Math.min(MAX_AGE_MS, ...ages) : this.#retryMs());
   }
 
-  /** What an answer says of one type, which is kept unless it says nothing; a text tells why it does not. */
+  /** The addresses that an answer gives for one type, which are stored; or a text that says why there are none. */
   #learn(type: number, answer: PromiseSettledResult<UpstreamReply> | undefined): Found | string {
     if (answer?.status !== 'fulfilled') return messageOf(answer?.reason);
     const { wire, rcode, records } = answer.value.reply;
@@ -106,7 +106,7 @@ export class ResolvedName {
     const others = [...this.#found].some(
       ([, list]) => list.length > 0 && familyOf(list[0] ?? '') !== family,
     );
-    // An answer without any address ends neither family: the other one may come with the next answer.
+    // An answer without any address removes neither family: the other family's answer may still come.
     if (addresses.length > 0 || others) this.#found.set(type, addresses);
     const ttls = own.map(({ ttlSeconds }) => ttlSeconds * 1_000);
     return {
@@ -115,7 +115,7 @@ export class ResolvedName {
     };
   }
 
-  /** Async, so that a refusal that is thrown is a rejection like any other. */
+  /** Async, so that a thrown error becomes a rejection. */
   async #ask(type: number): Promise<UpstreamReply> {
     const { name, resolver } = this.#options;
     const flags = { recursionDesired: true, checkingDisabled: false, dnssecOk: false };
@@ -133,7 +133,7 @@ export class ResolvedName {
     this.#options.onChange(addresses);
   }
 
-  /** Said once, until it works again. */
+  /** Logged once, until resolving works again. */
   #failed(failure: string | undefined, addresses: readonly string[]): void {
     if (this.#isFailing) return;
     this.#isFailing = true;
@@ -165,7 +165,7 @@ export class ResolvedName {
     return this.isResolved ? MIN_AGE_MS : FIRST_RETRY_MS;
   }
 
-  /** A little earlier each time, so that the nodes of a cluster do not ask in step, and none asks late. */
+  /** Randomly earlier, so that the nodes of a cluster do not ask at the same time, and no node asks late. */
   #lookAgainIn(ms: number): void {
     const { clock, random } = this.#context;
     this.#timer = clock.after(ms * (0.75 + random() / 4), () => void this.#look());

@@ -1,15 +1,15 @@
-/** In which order the upstreams of a group are tried for one query. */
+/** The order in which a group's upstreams are tried for one query. */
 import type { Policy } from '../query/services/upstreams.ts';
 
 /** What the order depends on besides the policy. */
 export interface Candidate {
   /** More probes in a row have failed than the group allows. */
   readonly isDown: boolean;
-  /** It is being probed after a fault. */
+  /** It is probed after a fault. */
   readonly isSuspect: boolean;
 }
 
-/** Orders candidates; one instance per group, because round_robin has a memory. */
+/** Orders candidates; one instance per group, because round_robin has state. */
 export class SelectionPolicy<T extends Candidate> {
   readonly #policy: Policy;
   readonly #random: () => number;
@@ -20,7 +20,7 @@ export class SelectionPolicy<T extends Candidate> {
     this.#random = random;
   }
 
-  /** Those that are up, in the order of the policy, suspects behind the others; empty where all are down. */
+  /** Candidates that are up, in the order of the policy, suspects last; empty if all are down. */
   of(candidates: readonly T[]): readonly T[] {
     const [only] = candidates;
     if (candidates.length === 1 && only !== undefined) return only.isDown ? [] : candidates;

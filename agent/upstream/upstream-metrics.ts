@@ -4,19 +4,17 @@ import type { Transport } from '../query/query.ts';
 import type { Counter, Gauge, Histogram, Metrics } from '../query/services/metrics.ts';
 import { MISMATCHES, type Mismatch } from './transport/match.ts';
 
-/** What an upstream may not take: EDNS, more than a few queries on a connection, more than one at once. */
+/** What an upstream may not accept: EDNS, more than a few queries on a connection, more than one at once. */
 export type Limit = 'edns' | 'queries_per_connection' | 'queries_at_once';
 
 /** Label value of a transport as it is on the wire. */
 export type WireTransport = Transport | 'tls';
 
-/** Phases that take time; a match is made or not. */
+/** Phases with a duration; `match` has none. */
 const TIMED_PHASES = ['connect', 'handshake', 'write', 'wait'] as const;
 type TimedPhase = (typeof TIMED_PHASES)[number];
 
-/**
- * How a hedge ended: its reply was taken, another was, or there was no budget for it. A hedge that fails has lost.
- */
+/** Result of a hedge: its reply was used, another was, or there was no budget for it. A hedge that fails has lost. */
 export type HedgeResult = 'won' | 'lost' | 'denied';
 
 export interface TransportMetrics {

@@ -1,4 +1,4 @@
-/** One upstream as one way of speaking to it: its sockets, its latency, what it understands. */
+/** One upstream with one set of settings: its sockets, its latency, what it accepts. */
 import type { Endpoint } from '../base/address.ts';
 import { formatEndpoint } from '../base/address.ts';
 import type { Clock } from '../base/clock.ts';
@@ -16,25 +16,25 @@ import type { TimerWheel } from './transport/timer-wheel.ts';
 import { UdpPool } from './transport/udp-pool.ts';
 import { UpstreamMetrics } from './upstream-metrics.ts';
 
-/** How long a transport that an upstream does not understand is remembered. */
+/** How long a failing transport is remembered. */
 const MEMORY_MS = 600_000;
-/** Replies in a row over the other transport, and none over the wanted one, before it is asked over the other first. */
+/** After so many replies in a row over the other transport, and none over the wanted one, the other is tried first. */
 const TRANSPORT_STREAK = 3;
 
 /**
- * A connection to a ClusterIP reaches one endpoint, chosen by chance: short lives spread the load and find new endpoints.
- * With twenty a second two endpoints' loads are seldom further than a tenth apart over half a minute, and a new one for
- * every 64 of 40,000 queries would cost a tenth of them.
+ * A connection to a ClusterIP reaches one random endpoint: short lifetimes spread the load and find new endpoints. With
+ * twenty connections a second, the loads of two endpoints seldom differ by more than a tenth over half a minute. At
+ * 40,000 queries a second, a new connection for every 64 would cost a tenth of them.
  */
 const TCP_LIFETIME = { ageMs: 30_000, queries: 64, youthMs: 50 };
-/** A handshake is dear, and who offers TLS balances load itself. */
+/** A handshake is expensive, and operators of TLS servers balance load themselves. */
 const TLS_LIFETIME = { ageMs: 600_000, queries: Number.POSITIVE_INFINITY, youthMs: 0 };
 
-/** How an upstream is spoken to. Whoever wants the same shares it. */
+/** Settings of an upstream. Groups with the same settings share it. */
 export interface UpstreamSettings {
   readonly tls: UpstreamTls | undefined;
   readonly expireMs: number;
-  /** 0: no bound; undefined: by transport. */
+  /** 0: no limit; undefined: the transport's default. */
   readonly maxAgeMs: number | undefined;
   readonly maxIdle: number;
   readonly readTimeoutMs: number | undefined;
@@ -60,7 +60,7 @@ export class Upstream {
   readonly name: string;
   readonly isTls: boolean;
   readonly metrics: UpstreamMetrics;
-  /** What is known of EDNS, over each transport: often it is something on the way that does not like it. */
+  /** EDNS support over each transport: often a middlebox on the path blocks EDNS. */
   readonly edns: Readonly<Record<Transport, EdnsMemory>>;
   readonly #clock: Clock;
   readonly #tcp: TcpPool;
@@ -72,7 +72,7 @@ export class Upstream {
   #detour: Transport | undefined;
   #detourUntilMs = Number.NEGATIVE_INFINITY;
 
-  /** Throws what OpenSSL says of unusable certificates. */
+  /** Throws OpenSSL's error for unusable certificates. */
   constructor(endpoint: Endpoint, settings: UpstreamSettings, context: UpstreamContext) {
     const { tls, readTimeoutMs, randomizeCase } = settings;
     const { sockets, random } = context;
@@ -131,7 +131,7 @@ export class Upstream {
     return this.#tcp.hasOpen;
   }
 
-  /** The transport to ask over first where `wanted` is asked for. */
+  /** The transport to try first if `wanted` is requested. */
   transportFor(wanted: Transport): Transport {
     if (this.isTls) return 'tcp';
     if (this.#detour === undefined || this.#clock.nowMs() >= this.#detourUntilMs) return wanted;
@@ -146,7 +146,7 @@ export class Upstream {
     this.#detourUntilMs = this.#clock.nowMs() + MEMORY_MS;
   }
 
-  /** A reply came over the transport that was wanted. */
+  /** A reply came over the wanted transport. */
   tookWay(transport: Transport): void {
     if (transport === this.#detour) return;
     this.#detours = 0;
@@ -158,7 +158,7 @@ export class Upstream {
     this.#tcp.tidy();
   }
 
-  /** Closes everything; what is in flight fails. */
+  /** Closes everything; queries in flight fail. */
   close(): void {
     this.#isClosed = true;
     this.edns.udp.close();

@@ -1,4 +1,4 @@
-/** The room's door: everything that asks upstream goes through one `Upstreams`, made once per process. */
+/** The room's interface: everything that asks upstream uses one `Upstreams`, created once per process. */
 
 import type { MemoryLedger } from '../base/clients/memory-ledger.ts';
 import type { Clock } from '../base/clock.ts';
@@ -26,15 +26,15 @@ export interface UpstreamsDependencies {
   readonly ids?: IdSource;
   /** Node's own by default. */
   readonly sockets?: Sockets;
-  /** Told of everything this node lacks to reach them. */
+  /** Called with each resource that this node lacks to reach them. */
   readonly tellLack?: TellLack;
-  /** What waiting queries are accounted in. */
+  /** Accounts for waiting queries. */
   readonly ledger: MemoryLedger;
 }
 
-/** One upstream of one group as readiness and the banner tell it. */
+/** One upstream of one group, for readiness and the banner. */
 export interface UpstreamState {
-  /** Who forwards to it. */
+  /** The plugin that forwards to it. */
   readonly group: string;
   /** `address:port`. */
   readonly to: string;
@@ -44,9 +44,9 @@ export interface UpstreamState {
 export interface UpstreamsRoom extends Upstreams {
   /** Every upstream of every group that has not been released. */
   summary(): readonly UpstreamState[];
-  /** Queries under way. */
+  /** Queries in flight. */
   readonly inFlight: number;
-  /** Closes every socket; what is in flight fails at once. */
+  /** Closes every socket; queries in flight fail at once. */
   close(): Promise<void>;
 }
 

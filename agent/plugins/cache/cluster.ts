@@ -1,4 +1,4 @@
-/** Which domains are the cluster's own: the usual one, and the one that a pod's search path names. */
+/** The cluster's own domains: the usual one, and the one in a pod's search path. */
 import { parseResolvConf, searchedClusterDomains } from '../../base/resolv-conf.ts';
 import type { Files } from '../../query/services/files.ts';
 
@@ -6,7 +6,7 @@ export const DEFAULT_CLUSTER_DOMAIN = 'cluster.local.';
 
 const RESOLV_CONF = '/etc/resolv.conf';
 
-/** Presentation format, lower case, with trailing dots. A file that is not there says nothing. */
+/** Presentation format, lower case, with trailing dots. A missing file adds none. */
 export function clusterDomains(files: Files): string[] {
   const found = searchedClusterDomains(parseResolvConf(textOf(files)));
   return [...new Set([DEFAULT_CLUSTER_DOMAIN, ...found.map((domain) => `${domain}.`)])];

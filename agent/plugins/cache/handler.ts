@@ -1,9 +1,9 @@
-/** Sends a query through its block's cache, unless it is for a zone the cache was told to leave alone. */
+/** Passes a query through its block's cache, unless its zone is not to be cached. */
 import { isSubdomain } from '../../dns/name.ts';
 import type { Plugin } from '../../query/plugin.ts';
 import type { BlockCache } from '../../query/services/cache.ts';
 
-/** `zones` in lower-case wire form; undefined where all of the block's names are cached. */
+/** `zones` in lower-case wire form; undefined if all names of the block are cached. */
 export function handler(
   cache: BlockCache,
   zones: readonly Uint8Array[] | undefined,

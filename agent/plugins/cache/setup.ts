@@ -1,4 +1,4 @@
-/** `cache [TTL] [ZONES…] { … }`: reads the directive into CacheOptions. Syntax and defaults as CoreDNS's 1.14. */
+/** `cache [TTL] [ZONES…] { … }`: reads the directive into CacheOptions. Syntax and defaults as in CoreDNS 1.14. */
 import { ConfigError } from '../../base/errors.ts';
 import {
   argsBetween,
@@ -56,9 +56,9 @@ const POLICIES = ['prefer_positive'] as const;
 
 export interface CacheConfig {
   readonly options: CacheOptions;
-  /** Zones it caches for, presentation format: the block's own unless the directive says. */
+  /** Zones to cache, presentation format: the block's own unless the directive names some. */
   readonly zones: readonly string[];
-  /** Whether `zones` may be narrower than what the block is asked for. */
+  /** Whether `zones` may be narrower than the block's zones. */
   readonly isNarrowed: boolean;
 }
 
@@ -123,7 +123,7 @@ export function readCache(
   return { options, zones: zonesOf(zoneTokens, block), isNarrowed: zoneTokens.length > 0 };
 }
 
-/** Unless the Corefile says how long denials live, those of cluster names live 5 s at most, and never longer than told. */
+/** Unless the Corefile sets a lifetime for denials, those of cluster names live 5 s at most; never longer than set. */
 function clusterOptions(
   domains: readonly Uint8Array[],
   denial: TtlBounds,
@@ -152,7 +152,7 @@ function defaults(): Writable<CacheOptions> {
   };
 }
 
-/** `least` is what the longest TTL may be at least: 0 where to keep nothing is a wish. */
+/** `least`: minimum of the longest TTL; 0 if "store nothing" is a valid setting. */
 function readKeep(option: Line, before: TtlBounds, least = 1): TtlBounds {
   const [capacity, maxTtl, minTtl] = argsBetween(option, 1, 3);
   const { maxTtlSeconds, minTtlSeconds } = before;
@@ -203,7 +203,7 @@ function budgetOf(mode: StaleMode, timeout: Token | undefined): number {
   return timeout === undefined ? VERIFY_MS : durationArg(timeout);
 }
 
-/** `last_known_good [DURATION] [ZONES…]`: refused for cluster domains, whose names come and go for good reasons. */
+/** `last_known_good [DURATION] [ZONES…]`: refused for cluster domains, whose names are created and removed normally. */
 function readLastKnownGood(
   option: Line,
   block: Block,

@@ -1,4 +1,4 @@
-/** Sends a query to the first forward of its block that is meant for it. */
+/** Passes a query to the first forward of its block that serves its name. */
 import type { Clock } from '../../base/clock.ts';
 import { DnsError } from '../../base/errors.ts';
 import { EDE, isTransfer, RCODE, rcodeName } from '../../dns/iana.ts';
@@ -23,9 +23,9 @@ const NO_TRANSFER = [
 
 /** One forward line. */
 export interface Forwarder {
-  /** Zone, wire form, whose names it takes. */
+  /** Zone, wire form, whose names it forwards. */
   readonly from: Uint8Array;
-  /** Zones below `from`, wire form, whose names it leaves. */
+  /** Zones below `from`, wire form, that it does not forward. */
   readonly except: readonly Uint8Array[];
   readonly nextRcodes: ReadonlySet<number>;
   readonly nextOnNoData: boolean;
@@ -74,7 +74,7 @@ export function forwardHandler(
   };
 }
 
-/** What an upstream says of its hop to us (EDNS version, cookies, keys: RFC 6895 §2.3) is not for a client of ours. */
+/** An upstream's errors about its hop to the agent (EDNS version, cookies, keys: RFC 6895 §2.3) are not for clients. */
 function hopError({ reply, upstream, transport }: UpstreamReply): DnsError {
   const text = `${upstream} over ${transport}: ${rcodeName(reply.rcode)}`;
   return new DnsError(RCODE.SERVFAIL, text, { code: EDE.NO_REACHABLE_AUTHORITY, text });
@@ -88,7 +88,7 @@ function wantsNext({ nextRcodes, nextOnNoData }: Forwarder, { reply }: UpstreamR
 
 function questionOf(query: Query): UpstreamQuestion {
   return {
-    // A view, which stays: a query whose answer is awaited is not used for the next datagram.
+    // A view is safe: the query object is not reused while its answer is pending.
     name: query.name,
     type: query.type,
     class: query.class,

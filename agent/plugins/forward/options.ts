@@ -1,4 +1,4 @@
-/** The braces of a forward line. */
+/** The options in braces of a forward line. */
 import { ConfigError } from '../../base/errors.ts';
 import {
   argsBetween,
@@ -27,13 +27,13 @@ export type GroupSettings = Writable<
 
 export interface ForwardOptions {
   readonly group: GroupSettings;
-  /** Zones, wire form, that are left to what comes behind. */
+  /** Zones, wire form, that are left to later plugins. */
   readonly except: Uint8Array[];
-  /** Rcodes on which the next forward of the block is asked. */
+  /** Rcodes on which the block's next forward is asked. */
   readonly nextRcodes: Set<number>;
   nextOnNoData: boolean;
   readonly tls: Writable<TlsOptions>;
-  /** Words of `resolver`. */
+  /** Arguments of `resolver`. */
   readonly resolvers: Token[];
 }
 
@@ -61,7 +61,7 @@ function defaults(): ForwardOptions {
   };
 }
 
-/** Options of one forward line. Throws ConfigError at the first that is wrong, unknown or not supported yet. */
+/** Options of one forward line. Throws ConfigError at the first that is invalid, unknown or not supported yet. */
 export function readForwardOptions(line: Line, block: Block, files: Files): ForwardOptions {
   const options = defaults();
   readOptions(line, {
@@ -198,7 +198,7 @@ function rcodeArg(token: Token): number {
 /** `health_check DURATION [no_rec] [domain FQDN]`. */
 function healthCheck(option: Line, block: Block): GroupSettings['healthCheck'] {
   const [interval, ...rest] = argsBetween(option, 1, 4);
-  // Less would be a load of its own on an upstream that is in trouble.
+  // A shorter interval would load an upstream that is in trouble.
   const intervalMs = durationArg(interval as Token, { minMs: 10 });
   let recursionDesired = true;
   let domain: Uint8Array = ROOT;

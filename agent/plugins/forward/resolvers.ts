@@ -1,4 +1,4 @@
-/** Who tells the addresses of upstreams that are given by name: `resolver IP…`, or the node's servers; never ourselves. */
+/** Servers that resolve upstreams given by name: `resolver IP…`, or the node's servers; never the agent itself. */
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../../base/address.ts';
 import { ConfigError, messageOf } from '../../base/errors.ts';
 import { badValue } from '../../config/corefile/args.ts';
@@ -9,7 +9,7 @@ import { nameservers, ownListeners } from './upstreams.ts';
 const DNS_PORT = 53;
 const RESOLV_CONF = '/etc/resolv.conf';
 
-/** Servers for the names of a forward line at `line`. Throws ConfigError where only nodens itself could be asked. */
+/** Servers for the names of a forward line at `line`. Throws ConfigError if only nodens itself could be asked. */
 export function readResolvers(
   tokens: readonly Token[],
   line: Token,

@@ -1,4 +1,4 @@
-/** `forward FROM TO… { … }`: asks other resolvers. May stand several times in a block; the first that fits is used. */
+/** `forward FROM TO… { … }`: asks other resolvers. A block may have several; the first that matches is used. */
 import { ConfigError } from '../../base/errors.ts';
 import { badValue, minArgs, zonesOf } from '../../config/corefile/args.ts';
 import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
@@ -11,7 +11,7 @@ import { type ForwardOptions, readForwardOptions } from './options.ts';
 import { readResolvers } from './resolvers.ts';
 import { type ForwardUpstreams, ownListeners, readUpstreams } from './upstreams.ts';
 
-/** How long names that are not resolved keep the process from being ready: they concern some zones, not all. */
+/** How long unresolved names keep the process from being ready: they concern some zones, not all. */
 const RESOLVE_MS = 30_000;
 
 export function setup(directive: Directive, block: Block, services: Services): Plugin {
@@ -63,7 +63,7 @@ function readForward(line: Line, block: Block, services: Services): Forward {
   };
 }
 
-/** What a group needs besides where some of its upstreams are given by name. */
+/** Additional settings of a group with upstreams given by name. */
 function byName(
   names: ForwardUpstreams['names'],
   line: Line,
@@ -91,14 +91,14 @@ function byName(
   };
 }
 
-/** A network that spans several zones stands for the first of them, as in CoreDNS. */
+/** For a network that spans several zones the first one is used, as in CoreDNS. */
 function fromZone(token: Token, block: Block): Uint8Array {
   const [zone] = zonesOf([token], block);
   if (zone === undefined) throw badValue(token, 'a zone');
   return nameFromText(zone);
 }
 
-/** Made on first use, so that a configuration that is refused later leaves nothing behind. */
+/** Created on first use, so that a configuration that is refused later leaves nothing behind. */
 function lazyGroup(
   services: Services,
   options: UpstreamGroupOptions,

@@ -1,4 +1,4 @@
-/** What a forward line says of DNS over TLS: `tls [CERT KEY] [CA]`, `tls_servername NAME`, `tls://IP%NAME`. */
+/** A forward line's settings of DNS over TLS: `tls [CERT KEY] [CA]`, `tls_servername NAME`, `tls://IP%NAME`. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { ConfigError, messageOf } from '../../base/errors.ts';
 import { maxArgs } from '../../config/corefile/args.ts';
@@ -10,11 +10,11 @@ import type { UpstreamTls } from '../../query/services/upstreams.ts';
 export interface TlsOptions {
   readonly files: Omit<UpstreamTls, 'serverName'>;
   readonly serverName: string | undefined;
-  /** Where the Corefile says any of it. */
+  /** Position in the Corefile of the first of these settings. */
   readonly place: Token | undefined;
 }
 
-/** Reads and checks the files of a `tls` option. Throws ConfigError where one is unreadable or is not what it should be. */
+/** Reads and checks the files of a `tls` option. Throws ConfigError if one is unreadable or invalid. */
 export function readTlsFiles(option: Line, files: Files): TlsOptions['files'] {
   const args = maxArgs(option, 3);
   const [first, second, third] = args;
@@ -56,7 +56,7 @@ function checked<T>(token: Token, reason: string, parse: () => T): T {
   }
 }
 
-/** Letters, digits, hyphens and dots: what a certificate can name (RFC 6125 §6.4). */
+/** Letters, digits, hyphens and dots: what a certificate can contain (RFC 6125 §6.4). */
 export function serverName(token: Token, text = token.text): string {
   if (text.length <= 253 && /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?\.?$/i.test(text))
     return text.replace(/\.$/, '');

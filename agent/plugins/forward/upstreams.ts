@@ -1,4 +1,4 @@
-/** The upstreams a forward line names: addresses, names, and files in the format of resolv.conf(5). */
+/** The upstreams of a forward line: addresses, names, and files in the format of resolv.conf(5). */
 
 import {
   addressBytes,
@@ -24,7 +24,7 @@ const TLS_PORT = 853;
 /** Schemes that CoreDNS forwards over and nodens does not. */
 const LATER_SCHEMES = ['https', 'https3', 'quic', 'grpc', 'unix'];
 
-/** What a forward line forwards to. */
+/** Targets of a forward line. */
 export interface ForwardUpstreams {
   readonly upstreams: readonly UpstreamEndpoint[];
   readonly names: readonly UpstreamName[];
@@ -35,9 +35,9 @@ type Named =
   | { readonly host: Omit<UpstreamName, 'before'> };
 
 /**
- * ForwardUpstreams and names in the order of the text, each once, without our own listening addresses: asking ourselves is a
- * loop. Where a file names nothing else there is no target, because what the node's administrator wrote there must not
- * keep other zones from being served. Throws ConfigError where the text itself leaves nothing, or too much.
+ * Upstreams and names in the order of the text, each once. The agent's own listening addresses are left out, because
+ * they would be a loop. If a file contains nothing else there is no upstream: what the node's administrator wrote there
+ * must not stop other zones. Throws ConfigError if the text itself leaves no upstream, or too many.
  */
 export function readUpstreams(
   tokens: readonly Token[],
@@ -91,8 +91,8 @@ function reasonForNone(named: readonly UpstreamEndpoint[]): string {
 }
 
 /**
- * Whether a listener of the configuration is at an endpoint: a query sent to another block comes back here, too. A
- * wildcard is at every address that the node has when the question is put.
+ * Whether a listener of the configuration is at an endpoint: a query to another block comes back to this process as
+ * well. A wildcard includes every address that the node has at the time of the check.
  */
 export function ownListeners({ block }: Services): (endpoint: Endpoint) => boolean {
   const labels = block.servers.map(({ label }) => label.replace(/^[a-z0-9]+:\/\//, ''));
@@ -137,7 +137,7 @@ function namedBy(token: Token, tls: TlsOptions, services: Services): readonly Na
   return fromFile(token, host, services);
 }
 
-/** A name with or without port. What ends in digits is an address that was mistyped. */
+/** A name with or without port. Text that ends in digits is a mistyped address. */
 function hostOf(text: string, defaultPort: number): Omit<UpstreamName, 'before'> | undefined {
   const [, host = '', digits] = /^([a-z0-9_.-]+?)(?::(\d{1,5}))?$/i.exec(text) ?? [];
   const port = digits === undefined ? defaultPort : parsePort(digits);
@@ -149,7 +149,7 @@ function hostOf(text: string, defaultPort: number): Omit<UpstreamName, 'before'>
   }
 }
 
-/** `IP[%servername][:port]` or a name; the server name may stand within the brackets of an IPv6 address as well. */
+/** `IP[%servername][:port]` or a name; the server name may also be inside the brackets of an IPv6 address. */
 function overTls(token: Token, text: string, tls: TlsOptions): Named {
   const [, own] = /%([^\]:]+)/.exec(text) ?? [];
   const plain = own === undefined ? text : text.replace(`%${own}`, '');
@@ -162,7 +162,7 @@ function overTls(token: Token, text: string, tls: TlsOptions): Named {
       `"${token.text}" names its server, and so does tls_servername`,
     );
   const said = own === undefined ? tls.serverName : serverName(token, own);
-  // The certificate of an upstream that is given by name holds that name, unless the Corefile says otherwise.
+  // The certificate of an upstream given by name must contain that name, unless the Corefile sets another.
   const name = said ?? (host && nameToText(host.name).replace(/\.$/, ''));
   const over = { ...tls.files, ...(name !== undefined && { serverName: name }) };
   if (host !== undefined) return { host: { ...host, tls: over } };
@@ -183,7 +183,7 @@ function notATarget(token: Token): ConfigError {
   );
 }
 
-/** The servers of a file in the format of resolv.conf, or the name that `token` is where there is no such file. */
+/** The servers of a file in the format of resolv.conf, or the name that `token` is if there is no such file. */
 function fromFile(
   token: Token,
   host: Omit<UpstreamName, 'before'> | undefined,
@@ -214,8 +214,8 @@ function fromFile(
 }
 
 /**
- * Addresses on the `nameserver` lines of a resolv.conf, port 53; what is no address is left out, as libc does, and
- * `onOdd` gets its line, from 1.
+ * Addresses on the `nameserver` lines of a resolv.conf, port 53; invalid addresses are left out, as in libc, and
+ * `onOdd` gets their line number, from 1.
  */
 export function nameservers(text: string, onOdd: (line: number) => void = () => {}): Endpoint[] {
   return parseResolvConf(text).nameserverLines.flatMap(({ text: address, line }) => {

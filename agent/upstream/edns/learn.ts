@@ -1,16 +1,19 @@
-/** What the answers to one question, with EDNS and without, teach. */
+/** What the replies to one question, with EDNS and without, show about the upstream. */
 import type { Reply } from '../../dns/reply.ts';
 import type { GroupMember } from '../group-member.ts';
 import type { PendingQuery } from '../transport/pending-query.ts';
 import { isGood, refusesEdns, worthOf } from './worth.ts';
 
 /**
- * Why a query that had an OPT is asked again without: it was refused in so many words, it was answered by what may be
- * because of it, or it was not answered.
+ * Why a query with OPT is sent again without: the upstream refused EDNS explicitly, its reply may be an effect of EDNS,
+ * or it did not reply.
  */
 export type PlainReason = 'refusal' | 'doubt' | 'silence';
 
-/** Learns from `reply` to a query without OPT; whether it brings more than `held`, the reply to the one with. */
+/**
+ * Learns from `reply` to a query without OPT; returns whether it is better than `held`, the reply to the query with
+ * OPT.
+ */
 export function learnFromPlain(
   { pending, member }: { readonly pending: PendingQuery; readonly member: GroupMember },
   why: PlainReason,

@@ -1,11 +1,11 @@
 /**
- * Whether an upstream takes queries with EDNS over one transport. Some refuse it in so many words (RFC 6891 §7); others
- * say SERVFAIL, REFUSED or nothing in an answer, or drop the query. Such a query is asked again without OPT. If that
- * brings more, a question of this node's own shows whether EDNS is the reason: if so, queries go out without, until our
- * question is answered with EDNS as well (`own-question.ts`).
+ * Whether an upstream accepts queries with EDNS over one transport. Some upstreams refuse EDNS explicitly (RFC 6891
+ * §7); others answer SERVFAIL, REFUSED or without records, or drop the query. The agent then repeats the query without
+ * OPT. If the reply is better, a question of the agent's own shows whether EDNS is the reason. If so, queries are sent
+ * without OPT until the agent's question is answered with EDNS as well (`own-question.ts`).
  *
- * An upstream that is dead, or whose SERVFAIL is meant, must not get twice the queries: there are such tries only while
- * EDNS is in doubt, and after a few that brought nothing there are none for a minute.
+ * An upstream that is dead, or whose SERVFAIL is genuine, must not get twice the queries. So queries are repeated only
+ * while EDNS support is in doubt, and after a few repeats without benefit there are none for a minute.
  */
 import type { Transport } from '../../query/query.ts';
 import type { UpstreamQuestion } from '../../query/services/upstreams.ts';
@@ -13,16 +13,16 @@ import type { PendingQuery } from '../transport/pending-query.ts';
 import type { UpstreamMetrics } from '../upstream-metrics.ts';
 import { OwnQuestion, type OwnQuestionContext } from './own-question.ts';
 
-/** Replies to EDNS in a row that may be because of it, silence included, after which it is in doubt. */
+/** EDNS support is in doubt after so many replies in a row that may be an effect of EDNS, timeouts included. */
 const DOUBTFUL = 5;
-/** Tries without OPT that brought nothing, and tries at all, after which there are none for a while. */
+/** Repeats without benefit, and repeats in all, after which there are none for a while. */
 const MAX_FRUITLESS = 3;
 const MAX_TRIES = 128;
 const REST_MS = 60_000;
-/** When EDNS is looked at again: soon after it was learned, because one answer of two may be chance; then seldom. */
+/** When EDNS is tested again: first soon after it was switched off, because the result may be chance; then seldom. */
 const FIRST_LOOK_MS = 10_000;
 const LOOK_MS = 600_000;
-/** Between two questions of our own that may find EDNS to be the reason. */
+/** Interval of the agent's own questions. */
 const ASK_MS = 10_000;
 
 export interface EdnsContext extends OwnQuestionContext {
@@ -34,7 +34,7 @@ export class EdnsMemory {
   readonly #transport: Transport;
   readonly #isOff: boolean;
   readonly #own: OwnQuestion;
-  /** Nothing is known at first. */
+  /** Starts in doubt. */
   #refusals = DOUBTFUL;
   #tries = 0;
   #fruitless = 0;
@@ -45,7 +45,7 @@ export class EdnsMemory {
   #askMs = Number.NEGATIVE_INFINITY;
   #isNextProbePlain = true;
 
-  /** `isOff`: the Corefile says that there is no EDNS. */
+  /** `isOff`: the Corefile switches EDNS off. */
   constructor(context: EdnsContext, transport: Transport, isOff: boolean) {
     this.#context = context;
     this.#transport = transport;
@@ -53,31 +53,31 @@ export class EdnsMemory {
     this.#own = new OwnQuestion(context, transport, (isTaken) => this.#learn(isTaken));
   }
 
-  /** Whether queries go out with an OPT. */
+  /** Whether queries are sent with an OPT. */
   get isUsed(): boolean {
     return !this.#isOff && !this.#isPlain;
   }
 
-  /** The same for a probe of health: while EDNS is in doubt every second one has none, which shows an upstream that lives. */
+  /**
+   * As `isUsed`, for a health probe. While EDNS is in doubt every second probe has no OPT, so that a working upstream
+   * answers some.
+   */
   takeProbe(): boolean {
     if (!this.isUsed || this.#refusals < DOUBTFUL) return this.isUsed;
     this.#isNextProbePlain = !this.#isNextProbePlain;
     return this.#isNextProbePlain;
   }
 
-  /** A good answer came to a query with EDNS. */
+  /** A query with EDNS got a good reply. */
   liked(): void {
     if (this.#refusals === 0) return;
     this.#refusals = 0;
     this.#wake();
   }
 
-  /**
-   * A query with EDNS was not answered, or by something that may be because of it; whether it may be asked again
-   * without.
-   */
+  /** A query with EDNS got no reply, or one that may be an effect of EDNS; returns whether to repeat it without. */
   disliked(): boolean {
-    // It was under way when that was learned, or is being learned.
+    // The query was sent before the result was known, or during the test.
     if (this.#isPlain || this.#own.isUnderWay) return true;
     if (this.#refusals < DOUBTFUL) this.#refusals++;
     const isResting = this.#context.clock.nowMs() < this.#restUntilMs;
@@ -86,17 +86,17 @@ export class EdnsMemory {
     return true;
   }
 
-  /** A query without OPT was answered, by whatever: the upstream lives. */
+  /** A query without OPT got a reply of any kind: the upstream works. */
   heard(): void {
     if (this.#isRestForSilence) this.#wake();
   }
 
-  /** A try brought no more than EDNS did; `isSilence`: it brought nothing. */
+  /** A repeat brought no better reply than EDNS did; `isSilence`: it brought none. */
   wasFruitless(isSilence: boolean): void {
     if (++this.#fruitless >= MAX_FRUITLESS) this.#rest(isSilence);
   }
 
-  /** Without OPT there was an answer that EDNS had not brought: `question`, which is ours, shows why. */
+  /** A repeat without OPT brought a better reply: `question`, the agent's own, tests whether EDNS is the reason. */
   wasFruitful(question: UpstreamQuestion): void {
     this.#fruitless = 0;
     const nowMs = this.#context.clock.nowMs();
@@ -105,7 +105,7 @@ export class EdnsMemory {
     this.#own.ask(question);
   }
 
-  /** Asks with EDNS beside `pending`, which has none, where it is time to look whether that is understood. */
+  /** If a test is due, sends the agent's question with EDNS alongside `pending`, which has none. */
   lookBeside({ edns }: PendingQuery): void {
     if (edns || !this.#isPlain || this.#own.isUnderWay) return;
     const nowMs = this.#context.clock.nowMs();
@@ -114,7 +114,7 @@ export class EdnsMemory {
     this.#own.look();
   }
 
-  /** Sends nothing more. */
+  /** Stops all tests. */
   close(): void {
     this.#own.stop();
   }

@@ -1,6 +1,6 @@
 /**
- * Finds out whether an upstream takes EDNS with a question of this node's own. What clients' names bring is only the
- * reason to ask: the owner of a zone may have its server answer in a way that looks like a dislike of EDNS.
+ * Tests with a question of the agent's own whether an upstream accepts EDNS. Replies to clients' questions only trigger
+ * the test: the owner of a zone could make its server answer as if it rejected EDNS.
  */
 import type { Clock } from '../../base/clock.ts';
 import { acceptReply } from '../../dns/reply/accept.ts';
@@ -11,7 +11,7 @@ import { PendingQuery, type PendingQueryOwner } from '../transport/pending-query
 import { type Expiring, NOT_WAITING, type TimerWheel } from '../transport/timer-wheel.ts';
 import { GOOD, NO_REPLY, USELESS, worthOf } from './worth.ts';
 
-/** Longer than a resolver takes for a name that it answers. */
+/** Longer than a resolver takes for a name that it can answer. */
 const PATIENCE_MS = 2_000;
 
 export interface OwnQuestionContext {
@@ -30,11 +30,11 @@ export class OwnQuestion implements PendingQueryOwner, Expiring {
   #question: UpstreamQuestion | undefined;
   #pending: PendingQuery | undefined;
   #isLook = false;
-  /** What a reply with EDNS must be worth to show that it is taken, and what one was worth. */
+  /** How good a reply with EDNS must be to show that EDNS is accepted, and how good one was. */
   #enough = GOOD;
   #withEdns = NO_REPLY;
 
-  /** `onVerdict` is not called where nothing was found out. */
+  /** `onVerdict` is not called if the test had no result. */
   constructor(
     context: OwnQuestionContext,
     transport: Transport,
@@ -49,7 +49,7 @@ export class OwnQuestion implements PendingQueryOwner, Expiring {
     return this.#pending !== undefined;
   }
 
-  /** Asks with EDNS and, where that brings no good answer, without: EDNS is not taken where that brings more. */
+  /** Asks with EDNS and, without a good reply, again without: if that is better, the upstream does not accept EDNS. */
   ask(question: UpstreamQuestion): void {
     this.#question = question;
     this.#isLook = false;
@@ -57,7 +57,7 @@ export class OwnQuestion implements PendingQueryOwner, Expiring {
     this.#send(question, true);
   }
 
-  /** Asks the same with EDNS once more: it is taken where that brings as much as the question without had. */
+  /** Asks the same with EDNS once more: if the reply is as good as the one without, the upstream accepts EDNS. */
   look(): void {
     if (this.#question === undefined) return;
     this.#isLook = true;
@@ -69,7 +69,7 @@ export class OwnQuestion implements PendingQueryOwner, Expiring {
     this.#heard(pending, typeof reply === 'string' ? USELESS : worthOf(reply));
   }
 
-  /** What could not be sent says nothing of EDNS; a query that ends a connection is as good as dropped. */
+  /** A query that could not be sent says nothing about EDNS; a query that ends its connection counts as dropped. */
   onFailure(pending: PendingQuery, { mayBeEdns }: Failure): void {
     this.stop();
     if (pending.edns && mayBeEdns === true && !this.#isLook) this.#heard(pending, NO_REPLY);
@@ -77,7 +77,7 @@ export class OwnQuestion implements PendingQueryOwner, Expiring {
 
   onDeadline(): void {
     const pending = this.#pending;
-    // A connection that has answered some and then is silent is half open.
+    // A connection that has answered some queries and is then silent is half open.
     const mayBeEdns = pending?.phase === 'wait' && pending.connection?.isProven !== true;
     this.stop();
     if (pending?.edns && mayBeEdns && !this.#isLook) this.#heard(pending, NO_REPLY);

@@ -1,8 +1,8 @@
 /**
- * One question and its one deadline. Upstreams are tried in order; an attempt that stays unanswered is left to run
- * while the next one begins, and the first good reply wins. One that takes longer than most is hedged: asked a second
- * time elsewhere, within a budget. Truncated replies are asked again over TCP, what may be because of EDNS again
- * without it (`edns/memory.ts`).
+ * One question with one deadline. Upstreams are tried in order. A slow attempt continues while the next one begins, and
+ * the first good reply wins. An attempt that takes longer than most is hedged, within a budget: the same question is
+ * sent elsewhere. Truncated replies are asked again over TCP, possible effects of EDNS again without it
+ * (`edns/memory.ts`).
  */
 
 import type { ClientShare, Holding } from '../../base/clients/memory-ledger.ts';
@@ -30,9 +30,9 @@ import { Race } from './race.ts';
 import { Troubles } from './troubles.ts';
 import { type Verdict, verdictOf } from './verdict.ts';
 
-/** Before an upstream that failed at once is tried again, milliseconds. */
+/** Pause before an upstream that failed at once is tried again, milliseconds. */
 const RETRY_PAUSE_MS = 50;
-/** How often an exchange that is late looks whether waiting is still of use, milliseconds. */
+/** How often an overdue exchange checks whether waiting still makes sense, milliseconds. */
 const LOOK_MS = 200;
 
 export class Exchange implements PendingQueryOwner, Expiring, Holding {
@@ -57,15 +57,15 @@ export class Exchange implements PendingQueryOwner, Expiring, Holding {
   readonly #race: Race;
   #isLate = false;
   #isDone = false;
-  /** What is better than nothing: a truncated reply, or one with a rcode to fail over from. */
+  /** Better than no reply: a truncated one, or one with an rcode to fail over from. */
   #fallback: UpstreamReply | undefined;
   #troubles: Troubles | undefined;
-  /** A query is tried without OPT once. */
+  /** A query is repeated without OPT only once. */
   #hasTriedPlain = false;
-  /** What was said to it with OPT, while it is tried without. */
+  /** The reply to the attempt with OPT, while the query is repeated without. */
   #held: { readonly attempt: Attempt; readonly reply: Reply } | undefined;
 
-  /** `share` is the client's. `onEnd` is called once, later or from within `start`. */
+  /** `share` is the client's. `onEnd` is called once, later or during `start`. */
   constructor(context: ExchangeContext, plan: Plan, share: ClientShare, onEnd: () => void) {
     const { promise, resolve, reject } = Promise.withResolvers<UpstreamReply>();
     this.reply = promise;
@@ -101,10 +101,10 @@ export class Exchange implements PendingQueryOwner, Expiring, Holding {
       attempt.member.answered(pending, reply.rcode, this.#context.clock.nowMs() - pending.sentMs);
       this.#compare(attempt, reply);
     } else if (pending.transport === 'udp' && isTruncated(message)) {
-      // Some servers cut in the middle of a record.
+      // Some servers truncate in the middle of a record.
       this.#again(attempt, 'tcp', pending.edns, attempt.plainFor);
     } else {
-      // The question matched, so this is what the upstream has to say; there is nothing more to wait for.
+      // The question matched, so this is the upstream's reply; no better one will come.
       metrics.mismatched(reply);
       const mayBeEdns = reply === 'malformed';
       this.#failed(attempt, { phase: 'match', errno: 'EBADMSG', mayBeEdns });
@@ -116,7 +116,7 @@ export class Exchange implements PendingQueryOwner, Expiring, Holding {
     if (attempt !== undefined) this.#failed(attempt, failure);
   }
 
-  /** Ends it at once, so that queries of other clients have room. */
+  /** Ends the exchange at once, to make room for other clients' queries. */
   giveWay(): void {
     this.#finish(GAVE_WAY);
   }
@@ -130,7 +130,7 @@ export class Exchange implements PendingQueryOwner, Expiring, Holding {
     this.#schedule();
   }
 
-  /** Learns whether the upstream likes EDNS. */
+  /** Learns whether the upstream accepts EDNS. */
   #compare(attempt: Attempt, reply: Reply): void {
     const { pending, member, plainFor } = attempt;
     if (plainFor === undefined) {
@@ -141,7 +141,7 @@ export class Exchange implements PendingQueryOwner, Expiring, Holding {
     const held = this.#held;
     this.#held = undefined;
     const isBetter = learnFromPlain(attempt, plainFor, reply, held?.reply);
-    // What was said with EDNS and is as good was said first.
+    // If the reply with EDNS was as good, it came first and counts.
     if (held !== undefined && !isBetter) this.#judge(held.attempt, held.reply);
     else this.#judge(attempt, reply);
   }
@@ -170,12 +170,12 @@ export class Exchange implements PendingQueryOwner, Expiring, Holding {
     }
   }
 
-  /** Whether `reply` is not much, and there is no other upstream whose turn it is. */
+  /** Whether `reply` is poor, but no other upstream is left to ask. */
   #isLastWord(verdict: Verdict, reply: Reply): boolean {
     return !isGood(reply) && (verdict !== 'elsewhere' || !this.#race.hasFresh);
   }
 
-  /** Asks the same without OPT, where that may be what the upstream does not like; `reply` to the query with it is held. */
+  /** Repeats the query without OPT if OPT may be the problem; keeps `reply` to the query with it. */
   #tryPlain(attempt: Attempt, why: PlainReason, reply?: Reply): boolean {
     const { pending, member } = attempt;
     if (!pending.edns || this.#hasTriedPlain) return false;
@@ -186,7 +186,7 @@ export class Exchange implements PendingQueryOwner, Expiring, Holding {
     return true;
   }
 
-  /** Nothing came without OPT: what was said to the query with it stands. Returns whether something was. */
+  /** The repeat without OPT failed: the reply to the query with OPT counts. Returns whether there was one. */
   #endTry({ pending, member, plainFor }: Attempt): boolean {
     if (plainFor === undefined || plainFor === 'refusal') return false;
     member.upstream.edns[pending.transport].wasFruitless(true);
@@ -206,7 +206,7 @@ export class Exchange implements PendingQueryOwner, Expiring, Holding {
     this.#schedule();
   }
 
-  /** Every upstream is asked once; then the last answer stands. */
+  /** Asks the remaining upstreams once each; then the last reply counts. */
   #failOver(): void {
     if (this.#race.hasFresh) this.#race.tryNext(this.#context.clock.nowMs());
     else if (this.#race.waiting.length === 0) this.#giveUp();
@@ -237,7 +237,7 @@ export class Exchange implements PendingQueryOwner, Expiring, Holding {
     this.#schedule();
   }
 
-  /** An upstream that has not answered by now is under suspicion, or else it does not like EDNS. */
+  /** An overdue upstream becomes suspect, unless it may have rejected EDNS. */
   #blameOverdue(nowMs: number): void {
     const attempt = this.#race.takeOverdue(nowMs);
     if (attempt === undefined) return;
@@ -245,8 +245,8 @@ export class Exchange implements PendingQueryOwner, Expiring, Holding {
     const failure = { phase: attempt.pending.phase, errno: 'ETIMEDOUT' };
     attempt.member.failed(attempt.pending, failure);
     this.#note(attempt, failure);
-    // What has not been sent cannot be disliked, a connection that has answered some and then is silent is half open, and at
-    // the end there is nothing to be gained.
+    // EDNS is not the reason if the query has not been sent, if the connection has answered some queries and is then
+    // silent (half open), or if too little time is left for a repeat.
     const isProven = attempt.pending.connection?.isProven === true;
     const mayBeEdns = failure.phase === 'wait' && !isProven && nowMs < this.#deadlineMs;
     if (!this.#endTry(attempt) && mayBeEdns) this.#tryPlain(attempt, 'silence');

@@ -1,18 +1,18 @@
-/** What an exchange tells when no upstream answered. */
+/** Errors of an exchange without a usable reply. */
 import { DnsError, NetworkError } from '../../base/errors.ts';
 import { LocalLackError, lackOf } from '../../base/lack.ts';
 import { EDE, RCODE } from '../../dns/iana.ts';
 import type { GroupMember } from '../group-member.ts';
 import { type Failure, isLack } from '../transport/failure.ts';
 
-/** SERVFAIL that tells nothing of the network: our own doing. */
+/** SERVFAIL with a cause in the agent, not in the network. */
 export function servfail(text: string): DnsError {
   return new DnsError(RCODE.SERVFAIL, text, { code: EDE.OTHER, text });
 }
 
 /**
- * SERVFAIL after attempts of which the last failed so, or one for a lack of this node's; EDE 22 where there was only
- * silence, else 23 (RFC 8914 §4).
+ * SERVFAIL after attempts, of which the last failed with `failure`, or for lack of a local resource. EDE 22 if there
+ * were only timeouts, else 23 (RFC 8914 §4).
  */
 export function unanswered(failure: NetworkError | undefined, attempts: number): DnsError {
   const lack = failure && lackOf(failure.errno);
@@ -23,7 +23,7 @@ export function unanswered(failure: NetworkError | undefined, attempts: number):
   return new DnsError(RCODE.SERVFAIL, text, { code, text }, { cause: failure });
 }
 
-/** SERVFAIL at once, because every upstream is known to be of no use. `unresolved`: names without an address yet. */
+/** SERVFAIL at once, because every upstream is known to be down. `unresolved`: names without an address. */
 export function allDown(members: readonly GroupMember[], unresolved: string): DnsError {
   const [first] = members;
   if (first === undefined) {
@@ -38,12 +38,15 @@ export function allDown(members: readonly GroupMember[], unresolved: string): Dn
   return new DnsError(RCODE.SERVFAIL, text, { code: codeOf(failure?.errno ?? ''), text });
 }
 
-/** Which of two failures in a row is to be told: a lack, without which there might have been an answer, or the later one. */
+/**
+ * Which of two consecutive failures to report: a local lack, without which there might have been a reply, else the
+ * later one.
+ */
 export function telling(before: NetworkError | undefined, latest: NetworkError): NetworkError {
   return before !== undefined && isLack(before) ? before : latest;
 }
 
-/** The failure of one attempt in words. */
+/** Text of one attempt's failure. */
 export function failureOf(
   { upstream }: GroupMember,
   transport: string,
@@ -55,7 +58,7 @@ export function failureOf(
   return new NetworkError(phase, errno, text);
 }
 
-/** Silence and answers of no use are nobody's network. */
+/** Timeouts and useless replies are not network errors. */
 function codeOf(errno: string): number {
   const isNetwork = errno !== 'ETIMEDOUT' && errno !== 'EBADMSG' && errno !== '';
   return isNetwork ? EDE.NETWORK_ERROR : EDE.NO_REACHABLE_AUTHORITY;

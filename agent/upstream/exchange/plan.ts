@@ -1,4 +1,4 @@
-/** What one exchange is to do, and one attempt of it. */
+/** The plan of one exchange, and its attempts. */
 
 import type { MemoryLedger } from '../../base/clients/memory-ledger.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -12,19 +12,19 @@ import type { TimerWheel } from '../transport/timer-wheel.ts';
 
 export interface Plan {
   readonly question: UpstreamQuestion;
-  /** The group that is asked; a client's queries to one group give way before those to another. */
+  /** The group that is asked; each client's queries to one group give way to each other first. */
   readonly lane: object;
   readonly budgetMs: number;
-  /** In the order in which they are tried; not empty. */
+  /** In the order of attempts; not empty. */
   readonly members: readonly GroupMember[];
-  /** Attempts at most; hedges and repeats for TC and without OPT aside. */
+  /** Maximum attempts, not counting hedges and repeats for TC or without OPT. */
   readonly maxAttempts: number;
-  /** Attempts more where a connection could not be made: another endpoint of the Service may take the next. */
+  /** Extra attempts after failed connections: another endpoint of the Service may accept the next. */
   readonly extraDials: number;
   /** Whether this query tests an upstream that is down. */
   readonly isTrial: boolean;
   readonly transport: Transport;
-  /** When a second try at the same upstream may use the other transport; `unopened`: where no connection opens. */
+  /** When a second attempt at the same upstream may use the other transport; `unopened`: if no connection opens. */
   readonly mayChangeTransport: 'always' | 'unopened';
   readonly failoverRcodes: readonly number[];
   /** Undefined: no hedging. */
@@ -40,17 +40,17 @@ export interface ExchangeContext {
 export interface Attempt {
   readonly pending: PendingQuery;
   readonly member: GroupMember;
-  /** Set where the same was asked with an OPT before. */
+  /** Set for a repeat of a query that had an OPT. */
   readonly plainFor: PlainReason | undefined;
-  /** When a reply should have come, clock milliseconds. */
+  /** When the reply is overdue, clock milliseconds. */
   readonly dueMs: number;
   isOverdue: boolean;
 }
 
-/** What a query costs that waits for an upstream: itself, its promises, its place in maps, its end as garbage; measured. */
+/** Memory of a query that waits for an upstream: itself, promises, map entries, uncollected garbage; measured. */
 export const WAITING_QUERY_BYTES = 12 * 1_024;
 
-/** How `member` is asked in its `round`th turn; every second one over the other transport, where that may be. */
+/** The transport for `member` in its `round`th turn: every second turn uses the other transport, if allowed. */
 export function transportOf(
   { transport: wanted, mayChangeTransport }: Plan,
   { upstream }: GroupMember,
@@ -62,7 +62,7 @@ export function transportOf(
   return transport === 'udp' ? 'tcp' : 'udp';
 }
 
-/** Whether every member that is to be asked is known as down by now. */
+/** Whether every member to be asked is known to be down. */
 export function isHopeless({ members, isTrial }: Plan): boolean {
   return !isTrial && members.every((member) => member.isDown);
 }

@@ -1,4 +1,4 @@
-/** The attempts of one exchange: which upstream is asked when, and how; those under way. */
+/** The attempts of one exchange: decides when and how each upstream is asked, and tracks the attempts in flight. */
 import type { Transport } from '../../query/query.ts';
 import type { PlainReason } from '../edns/learn.ts';
 import type { GroupMember } from '../group-member.ts';
@@ -9,14 +9,14 @@ const NONE: readonly Attempt[] = [];
 const NEVER = Number.POSITIVE_INFINITY;
 
 export class Race {
-  /** Attempts so far; hedges and repeats aside. */
+  /** Attempts so far, not counting hedges and repeats. */
   attempts = 0;
   readonly #plan: Plan;
   readonly #owner: PendingQueryOwner;
   #waiting = NONE;
   #maxAttempts: number;
   #extraDials: number;
-  /** When the next attempt is due, and when the one under way is hedged. */
+  /** When the next attempt is due, and when the current one is hedged. */
   #nextTryMs = NEVER;
   #hedgeMs = NEVER;
 
@@ -42,17 +42,17 @@ export class Race {
     return this.attempts < this.#maxAttempts;
   }
 
-  /** Whether an upstream is left that has not been asked. */
+  /** Whether an upstream is left that has not been asked yet. */
   get hasFresh(): boolean {
     return this.mayTry && this.attempts < this.#plan.members.length;
   }
 
-  /** When there is something to do besides waiting, clock milliseconds. */
+  /** When the next action is due, clock milliseconds. */
   get dueMs(): number {
     return Math.min(this.#nextTryMs, this.#hedgeMs);
   }
 
-  /** Does what is due. */
+  /** Starts what is due. */
   run(nowMs: number): void {
     if (nowMs >= this.#nextTryMs) this.tryNext(nowMs);
     else if (nowMs >= this.#hedgeMs) this.#hedge(nowMs);
@@ -70,19 +70,19 @@ export class Race {
     this.#send(member, transportOf(this.#plan, member, round), 'query', nowMs);
   }
 
-  /** The next attempt is due at `atMs` at the latest. */
+  /** Makes the next attempt due no later than `atMs`. */
   tryBy(atMs: number): void {
     this.#nextTryMs = Math.min(this.#nextTryMs, atMs);
   }
 
-  /** A connection could not be made: another endpoint of the Service may take the next. */
+  /** A connection failed: allows an extra attempt, because another endpoint of the Service may accept it. */
   forgiveDial(): void {
     if (this.#extraDials === 0) return;
     this.#extraDials--;
     this.#maxAttempts++;
   }
 
-  /** The same question to the same upstream, in another way. */
+  /** Repeats the question to the same upstream in another way. */
   again(
     { member, pending }: Attempt,
     transport: Transport,
@@ -95,7 +95,7 @@ export class Race {
     this.#launch(member, again, plainFor, nowMs);
   }
 
-  /** The attempt that `pending` was, which has ended. */
+  /** Removes and returns the attempt of `pending`, which has ended. */
   take(pending: PendingQuery): Attempt | undefined {
     const attempt = this.#waiting.find((each) => each.pending === pending);
     if (this.#waiting.length === 1 && attempt !== undefined) this.#waiting = NONE;
@@ -103,7 +103,7 @@ export class Race {
     return attempt;
   }
 
-  /** The next attempt that has become overdue; its reply is still welcome. */
+  /** The next attempt that has become overdue; a late reply still counts. */
   takeOverdue(nowMs: number): Attempt | undefined {
     const overdue = this.#waiting.find((each) => !each.isOverdue && each.dueMs <= nowMs);
     if (overdue === undefined) return undefined;
@@ -121,7 +121,7 @@ export class Race {
     }
   }
 
-  /** Asks a second time, elsewhere: another upstream, or another way to the same. */
+  /** Sends the question a second time: to another upstream, or another way to the same one. */
   #hedge(nowMs: number): void {
     this.#hedgeMs = NEVER;
     const { hedges, members } = this.#plan;
@@ -164,9 +164,9 @@ export class Race {
     const round = Math.floor((this.attempts - 1) / this.#plan.members.length);
     const dueMs = nowMs + member.upstream.timeoutMs(pending.transport) * 2 ** Math.min(round, 2);
     const attempt = { pending, member, plainFor, dueMs, isOverdue: false };
-    // Most exchanges are one attempt: a list made with it has no room to spare.
+    // Most exchanges have one attempt: an array literal has no spare capacity.
     this.#waiting = this.#waiting.length === 0 ? [attempt] : [...this.#waiting, attempt];
-    // A hedge comes on top, and so does what is asked beside silence: they put nothing off.
+    // Hedges and repeats after a timeout are extra: they do not delay the next attempt.
     if (pending.purpose !== 'hedge' && plainFor !== 'silence') this.#nextTryMs = dueMs;
     member.send(pending);
   }

@@ -1,4 +1,4 @@
-/** What went wrong in one exchange; most have none. */
+/** Failures in one exchange; most have none. */
 import type { NetworkError } from '../../base/errors.ts';
 import type { Transport } from '../../query/query.ts';
 import type { GroupMember } from '../group-member.ts';
@@ -9,10 +9,10 @@ import { failureOf, telling } from './outcome.ts';
 export class Troubles {
   last: NetworkError | undefined;
   readonly #wanted: Transport;
-  /** Upstreams that did not answer over the transport they were asked over first. */
+  /** Upstreams that did not reply over the transport that was tried first. */
   readonly #unresponsive: GroupMember[] = [];
 
-  /** `wanted`: the transport that is asked over first. */
+  /** `wanted`: the transport that is tried first. */
   constructor(wanted: Transport) {
     this.#wanted = wanted;
   }

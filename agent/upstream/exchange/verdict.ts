@@ -1,12 +1,12 @@
-/** What becomes of a reply that could be read. */
+/** Decides what to do with a reply that could be parsed. */
 import type { Reply } from '../../dns/reply.ts';
 import { refusesEdns } from '../edns/worth.ts';
 import { isUseless } from '../health/usefulness.ts';
 import type { Attempt, Plan } from './plan.ts';
 
 /**
- * `plain`: asked again without OPT. `tcp`: asked again over TCP. `elsewhere`: another upstream is asked, the reply is
- * better than none. `take`: it is the answer.
+ * `plain`: repeat without OPT. `tcp`: repeat over TCP. `elsewhere`: ask another upstream, and use this reply only if
+ * there is none better. `take`: it is the answer.
  */
 export type Verdict = 'plain' | 'tcp' | 'elsewhere' | 'take';
 
@@ -17,7 +17,9 @@ export function verdictOf(attempt: Attempt, reply: Reply, plan: Plan): Verdict {
   return failsOver(attempt, reply, plan) ? 'elsewhere' : 'take';
 }
 
-/** Where the Corefile says so, and where an upstream gives nothing else (docs/architecture.md, invariant 6). */
+/**
+ * For the Corefile's failover rcodes, and for upstreams that give no useful reply (docs/architecture.md, invariant 6).
+ */
 function failsOver({ member }: Attempt, { rcode }: Reply, { failoverRcodes }: Plan): boolean {
   return failoverRcodes.includes(rcode) || (member.isSuspect && isUseless(rcode));
 }

@@ -1,4 +1,4 @@
-/** The health of every upstream in use, each way of checking it once: it is shared by groups and outlives reloads. */
+/** The health of every upstream in use, one instance per settings: groups share it and it outlives reloads. */
 
 import type { Upstream } from '../upstream.ts';
 import { Health, type HealthContext, type HealthSettings, type HealthState } from './health.ts';
@@ -19,7 +19,7 @@ export class HealthRegistry {
     this.#context = context;
   }
 
-  /** One more user of the health of `upstream` as `settings` measure it. */
+  /** Adds a user of `upstream`'s health as `settings` measure it. */
   acquire(upstream: Upstream, settings: HealthSettings): Health {
     const key = keyOf(settings);
     const ways = this.#entries.get(upstream) ?? new Map<string, Entry>();
@@ -35,7 +35,7 @@ export class HealthRegistry {
     return entry.health;
   }
 
-  /** One user less; the last one ends the probes. */
+  /** Removes a user; without users the probes end. */
   release(upstream: Upstream, settings: HealthSettings): void {
     const key = keyOf(settings);
     const ways = this.#entries.get(upstream);
@@ -52,7 +52,7 @@ export class HealthRegistry {
     return ways.filter((entry) => entry.to === to).map(({ health }) => health);
   }
 
-  /** The worst that any way of checking says. */
+  /** The worst state under any settings. */
   #stateOf(to: string): HealthState {
     const states = this.#of(to).map(({ state }) => state);
     return STATES.findLast((state) => states.includes(state)) ?? 'up';

@@ -1,8 +1,8 @@
 /**
- * Whether an upstream is fit for use: a circuit breaker. One that answers is asked nothing, but for a probe to know
- * what its answer looks like in good times; after a fault it is probed until it answers again, as in CoreDNS. It is
- * down when more than `maxFails` probes in a row have failed, or when for a second nothing but faults was seen, several
- * of them. Then it gets probes only (docs/architecture.md, invariant 7).
+ * Whether an upstream is fit for use: a circuit breaker. A working upstream gets no probes, except one that records
+ * what its answer looks like in good times. After a fault it is probed until it answers again, as in CoreDNS. It is
+ * down when more than `maxFails` probes in a row have failed, or when for a second there were only faults, and several
+ * of them. Then it gets only probes (docs/architecture.md, invariant 7).
  */
 import type { Clock } from '../../base/clock.ts';
 import { CLASS, TYPE } from '../../dns/iana.ts';
@@ -19,20 +19,20 @@ import { type Expiring, NOT_WAITING, type TimerWheel } from '../transport/timer-
 import type { Upstream } from '../upstream.ts';
 import { isUseless, Usefulness } from './usefulness.ts';
 
-/** An upstream that pauses for less than this is late, not gone. */
+/** An upstream that pauses for less than this is slow, not down. */
 const OPEN_AFTER_MS = 1_000;
-/** Faults, queries' and probes' alike, that one lost packet cannot explain. */
+/** Faults, of queries and probes alike, that one lost packet cannot explain. */
 const OPEN_FAULTS = 3;
 
 /**
- * When a probe finds out what its answer is worth in good times: soon after the first good answer, later where there was
- * none, and seldom where it was worth nothing.
+ * When a probe records how useful its answer is in good times: soon after the first good answer, later if there was
+ * none, and seldom if the answer is useless.
  */
 const FIRST_LOOK_MS = 2_000;
 const NEXT_LOOK_MS = 30_000;
 const LOOK_MS = 600_000;
 
-/** How health is measured: what the Corefile says. */
+/** Health settings from the Corefile. */
 export interface HealthSettings {
   readonly proxyName: string;
   readonly transport: Transport;
@@ -45,18 +45,18 @@ export interface HealthContext {
   readonly timers: TimerWheel;
   readonly metrics: Metrics;
   readonly log: Logger;
-  /** Uniform in [0, 1): keeps a thousand nodes from probing in step. */
+  /** Uniform in [0, 1): keeps a thousand nodes from probing at the same time. */
   readonly random: () => number;
 }
 
-/** `suspect`: being probed after a fault, still in use. */
+/** `suspect`: probed after a fault, but still in use. */
 export type HealthState = 'up' | 'suspect' | 'down';
 
 export class Health implements PendingQueryOwner, Expiring {
   dueTick = NOT_WAITING;
   dueBefore: Expiring | undefined;
   dueAfter: Expiring | undefined;
-  /** What went wrong last. */
+  /** The latest failure. */
   lastFailure: Failure = { phase: 'wait', errno: 'ETIMEDOUT' };
   readonly #upstream: Upstream;
   readonly #settings: HealthSettings;
@@ -65,12 +65,12 @@ export class Health implements PendingQueryOwner, Expiring {
   readonly #question: UpstreamQuestion;
   readonly #usefulness = new Usefulness();
   #probe: PendingQuery | undefined;
-  /** Whether the upstream has once had a useful answer to the probe. */
+  /** Whether the upstream has ever given a useful answer to the probe. */
   #knowsProbe = false;
   #lookMs: number | undefined;
   /** Failed probes in a row. */
   #fails = 0;
-  /** Faults since the last good answer, and when the first of them was. */
+  /** Faults since the last good answer, and the time of the first one. */
   #faults = 0;
   #faultySinceMs = 0;
   #isProbing = false;
@@ -100,13 +100,13 @@ export class Health implements PendingQueryOwner, Expiring {
     return this.#isProbing ? 'suspect' : 'up';
   }
 
-  /** An attempt failed or stays unanswered: probe until it answers. */
+  /** An attempt failed or is overdue: probes until the upstream answers. */
   fault(failure: Failure): void {
     this.#count(failure);
     this.#suspect();
   }
 
-  /** Judges a client's query that was answered. A good answer ends all suspicion, a row of useless ones raises it. */
+  /** Evaluates the reply to a client's query. A good one ends all suspicion; many useless ones in a row raise it. */
   heard(rcode: number, name: Uint8Array): void {
     if (!isUseless(rcode)) {
       this.#recovered();
@@ -118,8 +118,8 @@ export class Health implements PendingQueryOwner, Expiring {
   }
 
   /**
-   * Whether a client's query may go to an upstream that is down: one that answers, but nothing of use, may fail the
-   * probe's name and serve others. At most one such query per interval.
+   * Whether a client's query may go to an upstream that is down: one that answers, but nothing useful, may fail the
+   * probe's name and still serve others. At most one such query per interval.
    */
   takeTrial(): boolean {
     const nowMs = this.#context.clock.nowMs();
@@ -128,7 +128,7 @@ export class Health implements PendingQueryOwner, Expiring {
     return true;
   }
 
-  /** Ends probing for good. */
+  /** Stops probing permanently. */
   stop(): void {
     this.#calm();
     this.#endProbe();
@@ -143,10 +143,10 @@ export class Health implements PendingQueryOwner, Expiring {
     if (!this.#isProbing) {
       this.#looked(reply, isUseful);
     } else if (isUseful || (typeof reply !== 'string' && !this.#usefulness.isInDoubt)) {
-      // A server that cannot resolve the probe's name may well serve others, so the rcode counts only in doubt.
+      // A server that cannot resolve the probe's name may still serve others, so the rcode counts only in doubt.
       this.#recovered();
     } else if (typeof reply !== 'string' && !this.#knowsProbe) {
-      // It may say so in good times as well: there is doubt, and no fault.
+      // It may give the same answer in good times: doubt, but no fault.
       this.#abandonProbe();
       this.#lives();
     } else {
@@ -154,14 +154,14 @@ export class Health implements PendingQueryOwner, Expiring {
     }
   }
 
-  /** A probe that this node could not send says nothing: the next one is due all the same. */
+  /** A probe that could not be sent for a local reason proves nothing: the next one is still due. */
   onFailure(_flight: PendingQuery, failure: Failure): void {
     if (!this.#isProbing) this.#endProbe();
     else if (!isLack(failure)) this.#failed(failure);
     else this.#abandonProbe();
   }
 
-  /** The next probe is due; the one before it, where it is still out, has failed. */
+  /** The next probe is due; if the previous one has no reply yet, it has failed. */
   onDeadline(): void {
     if (!this.#isProbing) {
       this.#endProbe();
@@ -172,8 +172,8 @@ export class Health implements PendingQueryOwner, Expiring {
   }
 
   /**
-   * Probes an upstream that is well, where it is time: only one that has an answer to the probe can be told to have an
-   * outage by an error, when clients' names, which a single client may have chosen, raise doubt.
+   * Probes a healthy upstream from time to time. Later, an error in reply to the probe proves an outage only if the
+   * probe was once answered. Clients' names alone are no proof, because a single client may have chosen them.
    */
   #look(): void {
     const nowMs = this.#context.clock.nowMs();
@@ -265,7 +265,7 @@ export class Health implements PendingQueryOwner, Expiring {
   }
 }
 
-/** What a probe asks: the Corefile says it, clients have no hand in it. */
+/** The probe's question: the Corefile sets it, and no client can influence it. */
 export function probeQuestion({ options, transport }: HealthSettings): UpstreamQuestion {
   return {
     name: options.domain,

@@ -1,15 +1,17 @@
 /** How long an upstream usually takes, learned from its replies. */
 
-/** Patience with an upstream nobody has heard of. */
+/** Timeout for an upstream without any reply yet. */
 const INITIAL_MS = 1_000;
-/** Resolvers answer from cache in a millisecond and recurse for hundreds: less patience would only double traffic. */
+/**
+ * Resolvers answer from cache in a millisecond and recurse for hundreds: a shorter timeout would only double traffic.
+ */
 const FLOOR_MS = 200;
 const CEILING_MS = 1_000;
 
-/** Shorter than patience with a query: an upstream's return must not be waited out. */
+/** Shorter than a query's timeout, to notice a recovered upstream soon. */
 const PROBE_INITIAL_MS = 500;
 
-/** Below this a pause of ours or theirs would pass for an upstream's trouble. */
+/** Below this, a pause of either process would look like an upstream's failure. */
 const HEDGE_FLOOR_MS = 40;
 const HEDGE_INITIAL_MS = 200;
 /** A step up for each of the slowest twentieth, nineteen steps down for the others: the 95th percentile. */
@@ -22,7 +24,7 @@ export class RoundTrip {
   #variationMs = 0;
   #slowMs = HEDGE_INITIAL_MS;
 
-  /** `ceilingMs`: patience there is at most, whatever is learned. */
+  /** `ceilingMs`: maximum timeout, whatever is learned. */
   constructor(ceilingMs = CEILING_MS) {
     this.#ceilingMs = Math.min(ceilingMs, CEILING_MS);
   }
@@ -40,19 +42,19 @@ export class RoundTrip {
     this.#slowMs = Math.max(0.01, this.#slowMs * (isSlow ? STEP_UP : STEP_DOWN));
   }
 
-  /** After this long without a reply something is wrong (the estimator of RFC 6298 §2), milliseconds. */
+  /** Timeout of a reply (the estimator of RFC 6298 §2), milliseconds. */
   get timeoutMs(): number {
     if (this.#smoothedMs === undefined) return Math.min(INITIAL_MS, this.#ceilingMs);
     const usualMs = this.#smoothedMs + 4 * this.#variationMs;
     return Math.min(this.#ceilingMs, Math.max(FLOOR_MS, usualMs));
   }
 
-  /** After this long without a reply a probe of an upstream in trouble has failed, milliseconds. */
+  /** Timeout of a probe to an upstream in trouble, milliseconds. */
   get probeMs(): number {
     return this.#smoothedMs === undefined ? PROBE_INITIAL_MS : this.timeoutMs;
   }
 
-  /** After this long without a reply it is worth asking a second time, milliseconds: longer than 95 of 100 take. */
+  /** When to send a hedge, milliseconds: later than 95 of 100 replies take. */
   get hedgeMs(): number {
     return Math.min(this.timeoutMs, Math.max(HEDGE_FLOOR_MS, this.#slowMs));
   }

@@ -1,7 +1,7 @@
-/** Tells a server that answers nothing of use from names that have no useful answer. */
+/** Distinguishes a server without useful replies from names without useful answers. */
 import { RCODE } from '../../dns/iana.ts';
 
-/** What a server says that does not serve us: one such reply is about the name, only these are about the server. */
+/** Rcodes that give the client nothing: a single one is about the name, but many in a row are about the server. */
 const USELESS_RCODES: ReadonlySet<number> = new Set([
   RCODE.FORMERR,
   RCODE.SERVFAIL,
@@ -9,7 +9,7 @@ const USELESS_RCODES: ReadonlySet<number> = new Set([
   RCODE.REFUSED,
 ]);
 
-/** Different names in a row with useless replies that put an upstream under suspicion. */
+/** Number of different names in a row with useless replies that make an upstream suspect. */
 const USELESS_NAMES = 10;
 
 export function isUseless(rcode: number): boolean {
@@ -17,7 +17,7 @@ export function isUseless(rcode: number): boolean {
 }
 
 export class Usefulness {
-  /** Names, one octet a character, since the last useful reply; one broken name asked often says little. */
+  /** Names, one byte a character, since the last useful reply; one broken name asked often proves little. */
   readonly #names = new Set<string>();
 
   heard(rcode: number, name: Uint8Array): void {

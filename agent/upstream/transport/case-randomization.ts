@@ -6,7 +6,7 @@ const BITS_PER_DRAW = 16;
 
 const isLower = (octet: number): boolean => octet >= 0x61 && octet <= 0x7a;
 
-/** `name` (lower-case wire form) with each letter in a case of chance. Length octets, at most 63, are no letters. */
+/** `name` (lower-case wire form) with each letter in random case. Length bytes, at most 63, are not letters. */
 export function randomCase(name: Uint8Array, ids: IdSource): Uint8Array {
   let bits = 0;
   let left = 0;

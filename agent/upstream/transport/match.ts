@@ -20,9 +20,9 @@ import { matchesQuestion } from '../../dns/reply.ts';
 import type { Transport } from '../../query/query.ts';
 
 /**
- * Why a message does not count. `id`: no query in flight has it, as with forgeries, duplicates and replies that come
- * too late. `case`: the letter case of the question is not ours. The socket finds `source`; `malformed` and `unrelated`
- * are found when a reply that matches is read.
+ * Why a message is ignored. `id`: no query in flight has the ID, as with forgeries, duplicates and late replies.
+ * `case`: the question's letter case differs. The socket detects `source`; `malformed` and `unrelated` are detected
+ * when a matching reply is parsed.
  */
 export const MISMATCHES = [
   'source',
@@ -35,11 +35,11 @@ export const MISMATCHES = [
 ] as const;
 export type Mismatch = (typeof MISMATCHES)[number];
 
-/** What a reply is held against. */
+/** What a reply is compared with. */
 export interface Matchable {
   readonly question: QuestionFields;
   readonly transport: Transport;
-  /** The name as it was sent, where its letter case has to come back. */
+  /** The name as sent, if the reply must repeat its letter case. */
   readonly randomizedName?: Uint8Array | undefined;
 }
 
@@ -60,7 +60,7 @@ export function matchReply<T extends Matchable>(
   return randomizedName === undefined || hasSameCase(message, randomizedName) ? pending : 'case';
 }
 
-/** Whether a message that `matchReply` took says that it is not all there is. */
+/** Whether a message that `matchReply` accepted is truncated. */
 export function isTruncated(message: Uint8Array): boolean {
   return (flagsOf(message) & FLAG.TC) !== 0;
 }
@@ -73,11 +73,10 @@ function hasSameCase(message: Uint8Array, randomizedName: Uint8Array): boolean {
 }
 
 /**
- * Whether a message without a question is what the upstream has to say to `pending`. A server that could not read the
- * question, or did not want to, says so without repeating it (RFC 6891 §7). On a connection only the upstream could,
- * so anything counts; `acceptReply` takes errors alone for a reply. A datagram has to be an error and nothing else: it
- * carries no data, so believing it can poison nothing, and a forger who has guessed ID and port could as well repeat
- * the question.
+ * Whether a message without a question is the upstream's reply to `pending`. A server that cannot or will not read the
+ * question responds without repeating it (RFC 6891 §7). On a connection only the upstream can send, so any such message
+ * counts; `acceptReply` accepts only errors as replies. A datagram must be an error without data: accepting it cannot
+ * poison the cache, and a forger who has guessed ID and port could as well repeat the question.
  */
 function isOwnError(message: Uint8Array, { transport }: Matchable): boolean {
   if (transport === 'tcp') return true;
@@ -88,10 +87,10 @@ function isOwnError(message: Uint8Array, { transport }: Matchable): boolean {
 }
 
 /**
- * Whether `message`, which matches a query sent as `randomizedName`, lacks the letter case that should have come back with
- * the question: it is easier to forge than a reply must be there. FORMERR and NOTIMP are believed all the same, because
- * they come from servers that cannot read a question, and what follows is the same question without EDNS. Any other
- * error would be the end of a query; so it is only a reason to ask over TCP, which is harder to forge than the case is.
+ * Whether `message`, which matches a query sent as `randomizedName`, fails to repeat the letter case. Such a message is
+ * easier to forge. FORMERR and NOTIMP are accepted all the same: they come from servers that cannot parse the question,
+ * and their only effect is the same question without EDNS. Any other error would end the query, so the agent asks again
+ * over TCP, which is harder to forge.
  */
 export function isUnproven(message: Uint8Array, randomizedName: Uint8Array | undefined): boolean {
   if (randomizedName === undefined || qdcountOf(message) !== 0) return false;
@@ -99,7 +98,7 @@ export function isUnproven(message: Uint8Array, randomizedName: Uint8Array | und
   return rcode !== RCODE.FORMERR && rcode !== RCODE.NOTIMP;
 }
 
-/** One additional record without a question before it, an OPT. */
+/** One additional record, an OPT, and no question before it. */
 function hasOnlyOpt(message: Uint8Array): boolean {
   return (
     arcountOf(message) === 1 &&
@@ -109,7 +108,7 @@ function hasOnlyOpt(message: Uint8Array): boolean {
   );
 }
 
-/** The whole rcode of a message without a question: an OPT has its upper bits (RFC 6891 §6.1.3). */
+/** The whole rcode of a message without a question: an OPT contains its upper bits (RFC 6891 §6.1.3). */
 function rcodeOf(message: Uint8Array): number {
   const upper = hasOnlyOpt(message) ? (message[HEADER_BYTES + 5] as number) : 0;
   return (upper << 4) | (flagsOf(message) & RCODE_MASK);

@@ -1,4 +1,4 @@
-/** The ports of this room on node:dgram, node:net and node:tls. */
+/** Implements this room's ports with node:dgram, node:net and node:tls. */
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
 import { type Endpoint, familyOf } from '../../base/address.ts';
@@ -10,7 +10,7 @@ import { secure } from './tls-dial.ts';
 export const nodeSockets: Sockets = { datagram, stream, secure };
 
 /**
- * A connected UDP socket on a port of the kernel's choice: the kernel drops what others send and tells us of ICMP
+ * A connected UDP socket on a port that the kernel chooses: the kernel drops other senders' packets and reports ICMP
  * errors.
  */
 function datagram(to: Endpoint, events: DatagramEvents): DatagramPort {

@@ -1,4 +1,4 @@
-/** One query on its way to one upstream over one transport. */
+/** One query in flight to one upstream over one transport. */
 
 import { LIMITS } from '../../base/limits.ts';
 import { buildQuery } from '../../dns/build.ts';
@@ -7,29 +7,29 @@ import type { Transport } from '../../query/query.ts';
 import type { UpstreamQuestion } from '../../query/services/upstreams.ts';
 import type { Failure } from './failure.ts';
 
-/** `errno` of a query whose upstream has been let go: there is no use in trying again. */
+/** `errno` of a query whose upstream was released: a retry is useless. */
 export const CLOSED = 'ECANCELED';
 
-/** The sender of a query. Exactly one of the two is called, unless the query is abandoned before. */
+/** The sender of a query. Exactly one of the two methods is called, unless the query is abandoned first. */
 export interface PendingQueryOwner {
-  /** A reply whose source, ID and question match; the rest of it is unread. `message` is only valid during the call. */
+  /** A reply with matching source, ID and question; the rest is unparsed. `message` is valid only during the call. */
   onReply(pending: PendingQuery, message: Buffer): void;
   onFailure(pending: PendingQuery, failure: Failure): void;
 }
 
-/** The socket or connection a query is on. */
+/** The socket or connection of a query. */
 export interface Connection {
-  /** Takes a query off that nobody waits for any more. */
+  /** Removes a query that no client waits for any more. */
   abandon(pending: PendingQuery): void;
-  /** `pending` takes longer than most. */
+  /** `pending` takes longer than most queries. */
   late(pending: PendingQuery): void;
   /** Whether a query with EDNS has been answered on it. */
   readonly isProven: boolean;
-  /** Where a query is that has not been answered yet. */
+  /** The phase of a query without a reply. */
   readonly phase: 'connect' | 'handshake' | 'wait';
 }
 
-/** `hedge` and `probe` want a way of their own: not the one on which another is waiting. */
+/** `hedge` and `probe` need another socket or connection than the one on which a query is waiting. */
 export type Purpose = 'query' | 'hedge' | 'probe';
 
 export class PendingQuery {
@@ -40,16 +40,16 @@ export class PendingQuery {
   readonly owner: PendingQueryOwner;
   readonly purpose: Purpose;
   id = -1;
-  /** When it was handed to a socket or connection. */
+  /** When it was given to a socket or connection. */
   sentMs = 0;
-  /** When it went out, which on a connection that is still to be opened is later. */
+  /** When it was written, which on a connection that is still opening is later. */
   writtenMs = 0;
   connection: Connection | undefined;
-  /** Where it must not go: a connection that is silent. */
+  /** A silent connection that must not carry it. */
   avoid: Connection | undefined;
-  /** Whether a dying connection has handed it on already. */
+  /** Whether a failed connection has passed it on already. */
   isMoved = false;
-  /** The name as sent, where the reply must repeat its letter case. */
+  /** The name as sent, if the reply must repeat its letter case. */
   randomizedName: Uint8Array | undefined;
 
   constructor(
@@ -66,7 +66,7 @@ export class PendingQuery {
     this.purpose = purpose;
   }
 
-  /** Where it is while nobody has answered. */
+  /** The current phase while there is no reply. */
   get phase(): Connection['phase'] {
     return this.connection?.phase ?? 'wait';
   }
@@ -76,7 +76,7 @@ export class PendingQuery {
     this.connection = undefined;
   }
 
-  /** The query message: our own, never a copy of the client's. */
+  /** The query message: the agent's own, never a copy of the client's. */
   encode(): Buffer {
     const { question } = this;
     const { type, class: qclass, dnssecOk, options } = question;

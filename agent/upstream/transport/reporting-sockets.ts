@@ -1,9 +1,9 @@
-/** Sockets that tell what this node lacked when one could not be opened or used. */
+/** Sockets that report which local resource was lacking when one could not be opened or used. */
 import { formatEndpoint } from '../../base/address.ts';
 import { lackOf, type TellLack } from '../../base/lack.ts';
 import type { Dial, Sockets, StreamEvents } from './ports.ts';
 
-/** `sockets` as before, and `tell` is called for every one that failed for a lack. */
+/** Wraps `sockets` and calls `tell` for each one that failed for a lack. */
 export function tellingLacks(sockets: Sockets, tell: TellLack): Sockets {
   const judge = (errno: string | undefined, during: string): void => {
     const lack = errno === undefined ? undefined : lackOf(errno);

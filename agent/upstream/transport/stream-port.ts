@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { errnoOf } from '../../base/errors.ts';
 import type { StreamEvents, StreamPort } from './ports.ts';
 
-/** The port on a socket, TLS or not; whoever made it says when it is open. */
+/** The port on a socket, TLS or not; the caller reports when it is open. */
 export function portOf(socket: Socket, events: StreamEvents): StreamPort {
   let errno: string | undefined;
   let isDestroyed = false;
@@ -17,11 +17,11 @@ export function portOf(socket: Socket, events: StreamEvents): StreamPort {
   });
   return {
     write: (chunk) => void socket.write(chunk),
-    // Not `end` alone: a server that never closes its side would keep the descriptor.
+    // `end` alone would keep the descriptor if the server never closes its side.
     end: () => socket.destroySoon(),
     destroy() {
       isDestroyed = true;
-      // A reset is one packet where a goodbye to a dead peer is repeated for minutes.
+      // A reset is one packet, while the kernel would retransmit a FIN to a dead peer for minutes.
       if (socket.readyState === 'open' && !('encrypted' in socket)) socket.resetAndDestroy();
       else socket.destroy();
     },

@@ -1,13 +1,13 @@
-/** One timer for everything that waits: moments are rounded up to ticks, so that waiting costs two links. */
+/** One timer for everything that waits: times are rounded up to ticks, so that a wait costs two links. */
 import type { Clock, Timer } from '../../base/clock.ts';
 
 const TICK_MS = 20;
 
-/** Something that waits for a moment; at most once at a time. */
+/** Waits for one deadline at a time. */
 export interface Expiring {
   /** Owned by `TimerWheel`; starts as `NOT_WAITING`. */
   dueTick: number;
-  /** Owned by `TimerWheel`: neighbours with the same tick, which cost less than a place in a Set. */
+  /** Owned by `TimerWheel`: neighbours with the same tick; links cost less than an entry in a Set. */
   dueBefore: Expiring | undefined;
   dueAfter: Expiring | undefined;
   onDeadline(): void;
@@ -19,7 +19,10 @@ export class TimerWheel {
   readonly #clock: Clock;
   /** The first of each tick. */
   readonly #byTick = new Map<number, Expiring>();
-  /** By how much this process was late for the latest tick, milliseconds: what seems to be others' silence is ours. */
+  /**
+   * How late this process was for the latest tick, milliseconds: that much of a peer's apparent silence is the agent's
+   * own.
+   */
   lagMs = 0;
   #timer: Timer | undefined;
   #tickedMs = 0;
@@ -28,7 +31,7 @@ export class TimerWheel {
     this.#clock = clock;
   }
 
-  /** Calls `entry.onDeadline` at `atMs` (clock milliseconds) or up to a tick later; replaces an earlier wish. */
+  /** Calls `entry.onDeadline` at `atMs` (clock milliseconds) or up to a tick later; replaces an earlier deadline. */
   set(entry: Expiring, atMs: number): void {
     const tick = Math.ceil(atMs / TICK_MS);
     if (entry.dueTick === tick) return;
@@ -51,7 +54,7 @@ export class TimerWheel {
     forget(entry);
   }
 
-  /** Forgets everything that waits. */
+  /** Removes everything that waits. */
   close(): void {
     for (const tick of this.#byTick.keys()) {
       for (const entry of this.#take(tick)) entry.dueTick = NOT_WAITING;
@@ -66,7 +69,7 @@ export class TimerWheel {
       const nowMs = this.#clock.nowMs();
       this.lagMs = Math.max(0, nowMs - this.#tickedMs - TICK_MS);
       this.#tickedMs = nowMs;
-      // Behind what has arrived meanwhile: a reply that lies in a buffer is not late.
+      // After the data that has arrived meanwhile: a reply in the receive buffer is not late.
       setImmediate(this.#run);
     });
   }
@@ -76,7 +79,7 @@ export class TimerWheel {
     const due = [...this.#byTick.keys()].filter((tick) => tick <= nowTick).sort((a, b) => a - b);
     for (const tick of due) {
       for (const entry of this.#take(tick)) {
-        // Cleared or set anew by one that ran before it.
+        // Cleared or set again by an entry that ran before it.
         if (entry.dueTick !== tick) continue;
         entry.dueTick = NOT_WAITING;
         entry.onDeadline();
@@ -85,7 +88,7 @@ export class TimerWheel {
     if (this.#byTick.size === 0) this.#stop();
   };
 
-  /** Those that wait for `tick`, out of the list. */
+  /** Removes and returns the entries of `tick`. */
   #take(tick: number): Expiring[] {
     const entries: Expiring[] = [];
     let next = this.#byTick.get(tick);
@@ -97,7 +100,7 @@ export class TimerWheel {
       entry.dueTick = tick;
       entries.push(entry);
     }
-    // The first is the one that came last.
+    // The list starts with the newest.
     return entries.reverse();
   }
 

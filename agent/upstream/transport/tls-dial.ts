@@ -5,11 +5,11 @@ import type { Dial } from './ports.ts';
 import { portOf } from './stream-port.ts';
 
 /**
- * Dials `to`. Without a server name the certificate must hold the address. Throws what OpenSSL says of unusable
+ * Dials `to`. Without a server name the certificate must contain the address. Throws OpenSSL's error for unusable
  * certificates or keys.
  */
 export function secure(to: Endpoint, tls: UpstreamTls): Dial {
-  // Loaded by the first upstream that is asked over TLS: it is worth 4 MB, and most nodes have none.
+  // Loaded by the first upstream over TLS: it costs 4 MB, and most nodes have none.
   const { connect, createSecureContext } = process.getBuiltinModule('node:tls');
   const { serverName, ca, cert, key } = tls;
   const secureContext = createSecureContext({ ca, cert, key, minVersion: 'TLSv1.2' });
@@ -24,7 +24,7 @@ export function secure(to: Endpoint, tls: UpstreamTls): Dial {
       ...(session !== undefined && { session }),
     });
     let ticket: Buffer | undefined;
-    // TLS 1.2 gives the ticket before, TLS 1.3 after the certificate has been judged.
+    // The ticket arrives before the certificate is verified in TLS 1.2, after it in TLS 1.3.
     const keep = (): void => {
       if (socket.authorized && ticket !== undefined) session = ticket;
     };
@@ -38,7 +38,7 @@ export function secure(to: Endpoint, tls: UpstreamTls): Dial {
       keep();
       events.onOpen();
     });
-    // A ticket the server does not like must not spoil the next attempt.
+    // A ticket that the server rejects must not spoil the next attempt.
     socket.on('error', () => {
       session = undefined;
     });

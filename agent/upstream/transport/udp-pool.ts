@@ -1,6 +1,6 @@
 /**
- * The UDP sockets of one upstream. Each is on a port the kernel chose at random and is given up after a number of
- * queries or seconds, so that an off-path forger has to guess a moving port besides the ID (RFC 5452 §9.2).
+ * The UDP sockets of one upstream. Each has a random port from the kernel and is replaced after a number of queries or
+ * seconds, so that an off-path forger must guess a changing port besides the ID (RFC 5452 §9.2).
  */
 
 import type { Failure } from './failure.ts';
@@ -11,7 +11,7 @@ const POOL_SOCKETS = 8;
 /** Also bounds the queries in flight on one socket, far below the 65,536 IDs. */
 const QUERIES_PER_SOCKET = 1_000;
 const SOCKET_AGE_MS = 10_000;
-/** Queries in a row on one socket: those of one turn of the event loop then leave together. */
+/** Consecutive queries on one socket, so that those of one turn of the event loop are sent together. */
 const QUERIES_IN_A_ROW = 16;
 
 export class UdpPool {
@@ -20,18 +20,18 @@ export class UdpPool {
   readonly #queriesPerSocket: number;
   readonly #slots = new Array<UdpSocket | undefined>(POOL_SOCKETS).fill(undefined);
   readonly #draining = new Set<UdpSocket>();
-  /** The slot in use, and for how many queries more. */
+  /** The current slot, and how many more queries it gets. */
   #slot = 0;
   #slotLeft = 0;
 
-  /** `random` in [0, 1) spreads queries over the sockets. `socketPerQuery`: none is used twice. */
+  /** `random` in [0, 1) spreads queries over the sockets. `socketPerQuery`: no socket is used twice. */
   constructor(context: SocketContext, random: () => number, socketPerQuery: boolean) {
     this.#context = context;
     this.#random = random;
     this.#queriesPerSocket = socketPerQuery ? 1 : QUERIES_PER_SOCKET;
   }
 
-  /** Sends; returns whether a socket was there already. */
+  /** Sends; returns whether an open socket was used. */
   send(pending: PendingQuery): boolean {
     const slot = this.#slotFor(pending);
     const existing = this.#slots[slot];
@@ -42,7 +42,7 @@ export class UdpPool {
     return usable;
   }
 
-  /** Gives up sockets that are too old. Called about once a second. */
+  /** Replaces sockets that are too old. Called about once a second. */
   tidy(): void {
     for (const [slot, socket] of this.#slots.entries()) {
       if (socket !== undefined && this.#isSpent(socket)) this.#retire(slot, socket);
@@ -56,7 +56,7 @@ export class UdpPool {
     for (const socket of sockets) socket?.destroy(failure);
   }
 
-  /** Another port may lead to another endpoint behind a ClusterIP: a hedge takes the next one. */
+  /** Another port may reach another endpoint behind a ClusterIP: a hedge uses the next slot. */
   #slotFor({ avoid }: PendingQuery): number {
     if (this.#slotLeft-- <= 0) {
       this.#slot = Math.floor(this.#random() * POOL_SOCKETS);

@@ -16,7 +16,7 @@ export interface SocketContext {
   readonly ids: IdSource;
   readonly endpoint: Endpoint;
   readonly metrics: UpstreamMetrics;
-  /** Whether questions over UDP go out in random letter case. */
+  /** Whether questions over UDP are sent in random letter case. */
   readonly randomizeCase: boolean;
 }
 
@@ -29,10 +29,10 @@ export interface UdpSocketEvents {
 
 export class UdpSocket implements Connection {
   readonly phase = 'wait';
-  /** Datagrams have nothing to do with each other. */
+  /** Datagrams are independent of each other. */
   readonly isProven = false;
   readonly openedMs: number;
-  /** Queries it has carried, answered or not. */
+  /** Queries sent, answered or not. */
   carried = 0;
   readonly #context: SocketContext;
   readonly #port: DatagramPort;
@@ -71,16 +71,16 @@ export class UdpSocket implements Connection {
   }
 
   late(): void {
-    // Datagrams get lost one by one.
+    // A late datagram says nothing about the others.
   }
 
-  /** Sends no more; closes when the last query in flight has ended. */
+  /** Accepts no more queries; closes when the last one in flight has ended. */
   drain(): void {
     this.#isDraining = true;
     this.#closeIfDrained();
   }
 
-  /** Closes at once and fails what is in flight. */
+  /** Closes at once and fails the queries in flight. */
   destroy(failure: Failure): void {
     const unanswered = [...this.#inFlight.values()];
     this.#inFlight.clear();

@@ -1,16 +1,17 @@
 /**
- * How much an upstream takes on one connection: how many queries in all, and how many that have not been answered.
- * A server should take any number of both (RFC 7766 §6.2.1.1, §6.2.3), and is held to take that until it has been seen
- * not to, twice where it closed: a server that ends has connections, too. Now and then it is offered twice as much.
+ * How much an upstream accepts on one connection: queries in all, and unanswered queries at once. A server should
+ * accept any number of both (RFC 7766 §6.2.1.1, §6.2.3). The agent assumes that until the server has shown a limit; a
+ * limit on queries needs two early closes, because a server that shuts down also closes. From time to time the agent
+ * tries twice as much.
  */
 import type { Clock } from '../../../base/clock.ts';
 import type { Limit, UpstreamMetrics } from '../../upstream-metrics.ts';
 
-/** With this many queries a connection there is nothing to be gained. */
+/** Larger limits are not worth observing. */
 const MAX_BOUND = 8;
-/** Connections that were closed so soon one after the other are a habit. */
+/** Two early closes within this time show a limit. */
 const HABIT_MS = 10_000;
-/** Until more is offered: longer each time that it was not taken. */
+/** Wait before more is tried: longer after each failure. */
 const FIRST_OFFER_MS = 60_000;
 const LAST_OFFER_MS = 16 * FIRST_OFFER_MS;
 
@@ -30,17 +31,17 @@ export class Appetite {
     this.#metrics = metrics;
   }
 
-  /** Queries that a connection carries. */
+  /** Maximum queries of a connection. */
   get inAll(): number {
     return this.#inAll;
   }
 
-  /** Queries without an answer that a connection carries. */
+  /** Maximum unanswered queries of a connection. */
   get atOnce(): number {
     return this.#atOnce;
   }
 
-  /** Whether there is a bound; offers more where that is due. */
+  /** Whether there is a limit; raises it if a trial is due. */
   isBounded(): boolean {
     if (this.#inAll === UNBOUNDED && this.#atOnce === UNBOUNDED) return false;
     const nowMs = this.#clock.nowMs();
@@ -51,7 +52,7 @@ export class Appetite {
     return this.#inAll !== UNBOUNDED || this.#atOnce !== UNBOUNDED;
   }
 
-  /** A connection opened at `startedMs` was closed, or of no more use, after `answers`; queries on it had none. */
+  /** A connection opened at `startedMs` was closed or became unusable after `answers`, with unanswered queries. */
   closedAfter(answers: number, startedMs: number): void {
     if (answers === 0 || answers > MAX_BOUND || answers >= this.#inAll) return;
     const nowMs = this.#clock.nowMs();
@@ -62,7 +63,7 @@ export class Appetite {
     this.#learned('queries_per_connection');
   }
 
-  /** Only the first of several queries that went out together was read. */
+  /** Of several queries that were sent together, the server read only the first. */
   takesOneAtOnce(): void {
     this.#atOnce = 1;
     this.#learned('queries_at_once');

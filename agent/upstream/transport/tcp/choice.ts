@@ -1,9 +1,9 @@
-/** Which of several connections a query goes over. */
+/** Selects the connection for a query. */
 import type { PendingQuery } from '../pending-query.ts';
 import type { Appetite } from './appetite.ts';
 import type { TcpConnection } from './connection.ts';
 
-/** Open before opening, young before spent, then the one with less to do. */
+/** Open before opening, young before spent, then the less busy one. */
 export function isBetter(one: TcpConnection, other: TcpConnection, nowMs: number): boolean {
   if (one.isOpen !== other.isOpen) return one.isOpen;
   const isSpent = one.isSpent(nowMs);
@@ -11,7 +11,7 @@ export function isBetter(one: TcpConnection, other: TcpConnection, nowMs: number
   return one.load < other.load;
 }
 
-/** The one with the least to do of those that take more queries. */
+/** The least busy connection that accepts more queries. */
 export function leastBusy(
   connections: readonly TcpConnection[],
   { inAll }: Appetite,
@@ -23,7 +23,7 @@ export function leastBusy(
   return best;
 }
 
-/** One that takes `pending` besides what it has, and has not been silent for `quietMs`. */
+/** A connection that can take `pending` and has not been silent for `quietMs`. */
 export function withRoom(
   connections: readonly TcpConnection[],
   { avoid }: PendingQuery,

@@ -12,12 +12,12 @@ import type { SocketContext } from '../udp-socket.ts';
 
 /** Covers one lost SYN (RFC 6298 §2: 1 s), or a TLS handshake that stalls. */
 const OPEN_TIMEOUT_MS = 2_000;
-/** A server that sends so many messages in a row that nobody asked for is not one. */
+/** A server that sends so many unsolicited messages in a row is faulty. */
 const MAX_STRAY_MESSAGES = 1_000;
 
 export interface ConnectionEvents {
   onOpen(): void;
-  /** It is gone. `unanswered` have not been answered; `wasOpen` tells a broken connection from one that never was. */
+  /** The connection is closed. `unanswered` got no reply; `wasOpen` is false if it never opened. */
   onGone(
     connection: TcpConnection,
     unanswered: readonly PendingQuery[],
@@ -26,7 +26,7 @@ export interface ConnectionEvents {
   ): void;
   /** A query was answered. */
   onAnswered(connection: TcpConnection): void;
-  /** `pending`, which is on it, takes longer than most. */
+  /** `pending`, which is on it, takes longer than most queries. */
   onLate(connection: TcpConnection, pending: PendingQuery): void;
 }
 
@@ -36,7 +36,7 @@ export interface ConnectionContext extends SocketContext {
   readonly roundTrip: RoundTrip;
 }
 
-/** How much a connection is meant to carry before another takes its place. */
+/** How much a connection should carry before another replaces it. */
 export interface Lifetime {
   readonly ageMs: number;
   /** Queries count once it is `youthMs` old. */
@@ -49,14 +49,14 @@ export class TcpConnection implements Connection, Expiring {
   dueBefore: Expiring | undefined;
   dueAfter: Expiring | undefined;
   phase: Connection['phase'] = 'connect';
-  /** Queries it has taken, and those it has answered. */
+  /** Queries sent, and queries answered. */
   carried = 0;
   answers = 0;
   isProven = false;
   isClosedByPeer = false;
-  /** Whether the other side does not read what it is sent. */
+  /** Whether the server does not read the queries that it is sent. */
   isUnread = false;
-  /** Whether it is being found out why it is silent: until then it stays. */
+  /** Whether a scout is examining why it is silent: until then it stays. */
   isWatched = false;
   readonly startedMs: number;
   lastHeardMs: number;
@@ -69,9 +69,9 @@ export class TcpConnection implements Connection, Expiring {
   #unsent: PendingQuery[] = [];
   #state: 'opening' | 'open' | 'draining' | 'gone' = 'opening';
   #phaseStartedMs: number;
-  /** Of those that went out together last. */
+  /** Answers to the queries that were last written together. */
   #batchAnswers = 0;
-  /** Since when something should have been heard; undefined while nothing is expected. */
+  /** Since when a reply has been due; undefined while none is expected. */
   #waitingSinceMs: number | undefined;
   #strays = 0;
 
@@ -104,32 +104,35 @@ export class TcpConnection implements Connection, Expiring {
   }
 
   /**
-   * Whether what it leaves unanswered is asked again at no cost (RFC 7766 §6.2.1.1): it has answered something, so there
-   * can be no more such connections than answers.
+   * Whether its unanswered queries are repeated without being charged (RFC 7766 §6.2.1.1): it has answered at least
+   * one, so there can be no more such connections than answers.
    */
   get isFree(): boolean {
     return this.answers > 0 && (this.isClosedByPeer || this.isUnread);
   }
 
-  /** For how long nothing has been heard although something should have been, milliseconds. */
+  /** How long no reply has come although one was due, milliseconds. */
   silentMs(nowMs: number): number {
     if (this.#state === 'opening') return nowMs - this.startedMs;
     return this.#waitingSinceMs === undefined ? 0 : nowMs - this.#waitingSinceMs;
   }
 
-  /** How long it has had nothing to do, milliseconds. */
+  /** How long it has been idle, milliseconds. */
   idleMs(nowMs: number): number {
     return this.#inFlight.size > 0 ? 0 : nowMs - this.lastHeardMs;
   }
 
-  /** Whether another should take its place. */
+  /** Whether another should replace it. */
   isSpent(nowMs: number): boolean {
     const { ageMs, queries, youthMs } = this.#lifetime;
     const age = nowMs - this.startedMs;
     return age >= ageMs || (age >= youthMs && this.carried >= queries);
   }
 
-  /** Whether most of what went out with `pending` was passed over, as if only the first had been read. */
+  /**
+   * Whether most of the queries written together with `pending` are unanswered, as if the server had read only the
+   * first.
+   */
   seemsUnread(pending: PendingQuery): boolean {
     const wasHeard = this.#batchAnswers > 0 && pending.writtenMs <= this.lastHeardMs;
     return wasHeard && 2 * this.#batchAnswers <= this.load;
@@ -145,17 +148,17 @@ export class TcpConnection implements Connection, Expiring {
     this.carried++;
     metrics.tcp.queries.value++;
     this.#unsent.push(pending);
-    // One write for everything that comes in this turn of the event loop.
+    // One write for all queries of this turn of the event loop.
     if (this.#unsent.length === 1 && this.#state === 'open') setImmediate(this.#flush);
   }
 
-  /** A connection that has been silent for too long when a query on it is given up is half open: it is dropped. */
+  /** If the connection has been silent for too long when a query on it is abandoned, it is half open and is dropped. */
   abandon(pending: PendingQuery): void {
     this.#inFlight.delete(pending.id);
     const { clock, roundTrip } = this.#context;
     const isDead =
       this.#state === 'opening'
-        ? // Whoever probes dials anew each time: a repeated SYN comes later than the next probe.
+        ? // Each probe dials again: a retransmitted SYN would come later than the next probe.
           pending.purpose === 'probe' && this.#inFlight.size === 0
         : this.silentMs(clock.nowMs()) >= roundTrip.timeoutMs;
     if (isDead && !this.isWatched) this.destroy('ETIMEDOUT');
@@ -166,7 +169,7 @@ export class TcpConnection implements Connection, Expiring {
     if (this.#state === 'open') this.#events.onLate(this, pending);
   }
 
-  /** Takes no more queries; closes when the last in flight has been answered. */
+  /** Accepts no more queries; closes when the last one in flight is answered. */
   drain(): void {
     if (this.#state !== 'open') return;
     this.#flush();
@@ -174,13 +177,13 @@ export class TcpConnection implements Connection, Expiring {
     this.#endIfDrained();
   }
 
-  /** Closes an idle connection the polite way. */
+  /** Closes an idle connection with a FIN. */
   end(): void {
     this.#leave();
     this.#port.end();
   }
 
-  /** Drops it and hands on what is in flight. */
+  /** Drops the connection and passes on its queries in flight. */
   destroy(errno: string): void {
     this.#port.destroy();
     this.#gone(errno);
@@ -199,7 +202,7 @@ export class TcpConnection implements Connection, Expiring {
     this.#events.onOpen();
   }
 
-  /** Ends one phase and begins the next; returns the moment. */
+  /** Ends one phase and begins the next; returns the current time. */
   #enter(ended: 'connect' | 'handshake', next: Connection['phase']): number {
     const nowMs = this.#context.clock.nowMs();
     this.#context.metrics.tcp.phases[ended].observe((nowMs - this.#phaseStartedMs) / 1_000);
@@ -269,7 +272,7 @@ export class TcpConnection implements Connection, Expiring {
     this.#events.onGone(this, unanswered, wasOpen, { phase: this.phase, errno, mayBeEdns });
   }
 
-  /** False where it had gone already. */
+  /** False if it was closed already. */
   #leave(): boolean {
     if (this.#state === 'gone') return false;
     this.#state = 'gone';
@@ -280,7 +283,7 @@ export class TcpConnection implements Connection, Expiring {
   }
 }
 
-/** The queries, each behind its length (RFC 1035 §4.2.2), as one chunk. */
+/** The queries as one chunk, each after its length (RFC 1035 §4.2.2). */
 function framed(pendingQueries: readonly PendingQuery[]): Buffer {
   const messages = pendingQueries.map((pending) => pending.encode());
   const chunk = Buffer.allocUnsafe(messages.reduce((sum, { length }) => sum + length + 2, 0));

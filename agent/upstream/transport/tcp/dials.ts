@@ -1,23 +1,23 @@
-/** When connections may be dialled: after failures in a row there are pauses. */
+/** Decides when connections may be dialled: after several failures in a row there are pauses. */
 import type { Clock } from '../../../base/clock.ts';
 import type { Failure } from '../failure.ts';
 import { isLack } from '../failure.ts';
 
-/** Failed dials in a row before the next has to wait: a Service with one dead endpoint is worth another try. */
+/** Failed dials in a row without a pause: behind a Service with one dead endpoint, another dial may succeed. */
 const FREE_REDIALS = 2;
 /**
- * So many of them may be refused before that counts: a refusal comes at once. Where one endpoint of two is dead, chance
- * brings a pause to one connection of 512.
+ * Additional refused dials without a pause, because a refusal comes at once. With one of two endpoints dead, nine
+ * failures in a row have p = 1/512.
  */
 const FREE_REFUSALS = 7;
 const REDIAL_MS = 25;
 const MAX_REDIAL_MS = 1_000;
 
 export class Dials {
-  /** What went wrong with the one that failed last. */
+  /** Failure of the latest failed dial. */
   lastFailure: Failure = { phase: 'connect', errno: 'ECONNREFUSED' };
   readonly #clock: Clock;
-  /** Failed dials since one worked, and refusals that are still free. */
+  /** Failed dials since the last success, and refusals that are still free. */
   #failed = 0;
   #freeRefusals = FREE_REFUSALS;
   #nextMs = Number.NEGATIVE_INFINITY;
@@ -39,7 +39,7 @@ export class Dials {
   failed(failure: Failure): void {
     this.lastFailure = failure;
     if (isLack(failure)) {
-      // Nothing the upstream could help: only not at once again.
+      // Not the upstream's fault: only wait before the next dial.
       this.#nextMs = this.#clock.nowMs() + REDIAL_MS;
       return;
     }

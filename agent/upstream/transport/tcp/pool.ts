@@ -1,12 +1,12 @@
 /**
  * The few persistent connections of one upstream. One is enough for most loads; more are opened while the others are
- * busy or silent. What a dying connection had in flight is asked once more on another: a server that closes an idle
- * connection just as we write to it (RFC 7766 §6.2.4) costs the client nothing. Where it had answered something before,
- * that does not count as once: some servers take one or two queries a connection. They then get no more than they take
- * (`appetite.ts`), and queries wait for a connection with room.
+ * busy or silent. Unanswered queries of a closed connection are repeated once on another: a server that closes an idle
+ * connection just as the agent writes to it (RFC 7766 §6.2.4) costs the client nothing. If the closed connection had
+ * answered some queries, the repeat is not counted: some servers accept only one or two queries per connection. They
+ * then get no more than that (`appetite.ts`), and queries wait for a connection with room.
  *
- * Behind a ClusterIP each connection is bound to one endpoint, so a connection is given up after a number of queries
- * and seconds: that is what spreads the load and what finds new endpoints. It is used until its replacement is open.
+ * Behind a ClusterIP each connection is bound to one endpoint. So a connection is replaced after a number of queries
+ * and seconds: that spreads the load and finds new endpoints. It is used until its replacement is open.
  */
 
 import type { Failure } from '../failure.ts';
@@ -19,17 +19,17 @@ import { Queue } from './queue.ts';
 import { Scout } from './scout.ts';
 
 const MAX_CONNECTIONS = 4;
-/** In pending on every connection before another one is opened. */
+/** Queries in flight on every connection before another one is opened. */
 const BUSY_QUERIES = 64;
-/** Connections at most where each takes but few queries. */
+/** Maximum connections if each accepts only few queries. */
 const MAX_BOUNDED_CONNECTIONS = 16;
 
 export interface PoolSettings {
-  /** An idle connection is closed after this, milliseconds. */
+  /** An idle connection is closed after this time, milliseconds. */
   readonly expireMs: number;
   /** Idle connections kept; 0: all. */
   readonly maxIdle: number;
-  /** What one connection is for, give or take a third. */
+  /** Lifetime of one connection, plus or minus a third. */
   readonly lifetime: Lifetime;
 }
 
@@ -41,7 +41,7 @@ export class TcpPool {
   readonly #draining = new Set<TcpConnection>();
   readonly #dials: Dials;
   readonly #appetite: Appetite;
-  /** Empty unless the appetite is bounded. */
+  /** Empty unless the upstream limits queries per connection. */
   readonly #queue = new Queue((pending) => this.#overflow(pending));
   #isServing = false;
   readonly #scout: Scout;
@@ -61,7 +61,7 @@ export class TcpPool {
     return this.#connections.some(({ isOpen }) => isOpen);
   }
 
-  /** Sends, or fails at once while dialling is no use; returns whether it found an open connection. */
+  /** Sends, or fails at once while dialling is paused; returns whether an open connection was used. */
   send(pending: PendingQuery): boolean {
     const nowMs = this.#context.clock.nowMs();
     if (this.#appetite.isBounded()) {
@@ -80,7 +80,7 @@ export class TcpPool {
     return wasOpen;
   }
 
-  /** Closes connections that are idle for too long, or too many, or dead. Called about once a second. */
+  /** Closes connections that have been idle for too long, are too many, or are dead. Called about once a second. */
   tidy(): void {
     const nowMs = this.#context.clock.nowMs();
     const { expireMs, maxIdle } = this.#settings;
@@ -107,7 +107,7 @@ export class TcpPool {
     this.#scout.end();
   }
 
-  /** The best connection that is not silent, or a new one; undefined where it is too early to dial again. */
+  /** The best connection that is not silent, or a new one; undefined if dialling is paused. */
   #pick(pending: PendingQuery, nowMs: number): TcpConnection | undefined {
     const quietMs = this.#quietMs;
     let best: TcpConnection | undefined;
@@ -121,7 +121,7 @@ export class TcpPool {
     const isWorn = !hasYoung || best.load >= BUSY_QUERIES;
     if (!isWorn || this.#isFull || !this.#dials.mayDial(nowMs)) return best;
     const fresh = this.#open();
-    // An open one can take more; a fresh one may turn out to lead nowhere.
+    // An open connection can take more queries; a new one may never open.
     return best.isOpen ? best : fresh;
   }
 
@@ -129,14 +129,14 @@ export class TcpPool {
     const others = this.#connections.filter((connection) => connection !== pending.avoid);
     if (!this.#dials.mayDial(nowMs) && pending.purpose !== 'probe') return others[0];
     if (!this.#isFull) return this.#open();
-    // Opened first, so that what the old one has in flight finds it.
+    // Opened first, so that the old connection's queries can move to it.
     const [oldest] = others;
     const fresh = this.#open();
     oldest?.destroy('ETIMEDOUT');
     return fresh;
   }
 
-  /** A connection is avoided after this long without a word, milliseconds; our own lateness is not its silence. */
+  /** A connection is avoided after this silence, milliseconds; the agent's own delay does not count. */
   get #quietMs(): number {
     const { roundTrip, timers } = this.#context;
     return roundTrip.hedgeMs + timers.lagMs;
@@ -163,7 +163,7 @@ export class TcpPool {
     return connection;
   }
 
-  /** There is a replacement: a connection that has done its part may go. */
+  /** A replacement is open: a spent connection may close. */
   #onOpen(): void {
     this.#dials.worked();
     const nowMs = this.#context.clock.nowMs();
@@ -185,7 +185,7 @@ export class TcpPool {
     this.#remove(gone);
     if (!wasOpen) this.#dials.failed(failure);
     const { isFree } = gone;
-    // One that has gone silent is of no more use than one that was closed.
+    // A connection that became silent is as useless as one that was closed.
     if (wasOpen && !gone.isUnread && unanswered.length > 0)
       this.#appetite.closedAfter(gone.answers, gone.startedMs);
     const isBounded = this.#appetite.isBounded();
@@ -214,7 +214,7 @@ export class TcpPool {
     if (!this.#queue.isEmpty) this.#serve(this.#context.clock.nowMs());
   }
 
-  /** Sends what waits for room, as far as there is some. */
+  /** Sends queries that wait for room, as far as there is room. */
   #serve(nowMs: number): void {
     if (this.#isServing) return;
     this.#isServing = true;
@@ -230,7 +230,9 @@ export class TcpPool {
     for (const pending of this.#queue.takeAll()) pending.owner.onFailure(pending, lastFailure);
   }
 
-  /** Names that are slow hold every connection: others must not wait for them, at the risk of not being read. */
+  /**
+   * Slow names occupy every connection: other queries must not wait for them, even at the risk that they are not read.
+   */
   #overflow(pending: PendingQuery): void {
     const connection = leastBusy(this.#connections, this.#appetite);
     if (connection === undefined) return;
@@ -250,7 +252,7 @@ export class TcpPool {
     return this.#open();
   }
 
-  /** A query has been on a connection for long: it may never have been read. */
+  /** A query has been on a connection for long: the server may never have read it. */
   #onLate(silent: TcpConnection, pending: PendingQuery): void {
     if (!silent.seemsUnread(pending) || !this.#scout.isReady(this.#context.clock.nowMs())) return;
     const onUnread = (): void => {
@@ -262,8 +264,8 @@ export class TcpPool {
   }
 
   /**
-   * Where unanswered queries go: others opened at the same time may be just as dead, so after an open connection to a new one;
-   * after one that could not be opened to one that is, or to another dial while that is free.
+   * Where unanswered queries go. After an open connection: to a new one, because others opened at the same time may be
+   * just as dead. After a connection that failed to open: to an open one, or to another dial while dialling is allowed.
    */
   #replacement(wasOpen: boolean, { errno }: Failure): TcpConnection | undefined {
     const nowMs = this.#context.clock.nowMs();

@@ -3,12 +3,12 @@ import type { Connection, PendingQuery } from '../pending-query.ts';
 
 export class Queue implements Connection {
   readonly #onLate: (pending: PendingQuery) => void;
-  /** They have not been sent. */
+  /** The queries have not been sent. */
   readonly phase = 'connect';
   readonly isProven = false;
   readonly #pendingQueries = new Set<PendingQuery>();
 
-  /** `onLate`: a query has waited for longer than most take that are answered. */
+  /** `onLate`: a query has waited longer than most answered queries take. */
   constructor(onLate: (pending: PendingQuery) => void) {
     this.#onLate = onLate;
   }
@@ -23,7 +23,7 @@ export class Queue implements Connection {
     this.#pendingQueries.add(pending);
   }
 
-  /** The one that has waited longest, until it is taken off. */
+  /** The query that has waited longest, until it is removed. */
   get first(): PendingQuery | undefined {
     const [first] = this.#pendingQueries;
     return first;

@@ -1,23 +1,23 @@
 /**
- * Finds out whether queries on a connection are slow or were never read: some servers read one query of each segment.
- * One of them is asked a second time on the same connection, alone. Where that is answered and none of the others is,
- * they were not read. A connection that is half open answers nothing, and one that is slow answers both.
+ * Finds out whether queries on a connection are slow or were never read: some servers read only one query of each
+ * segment. It repeats one of them alone on the same connection. If only the repeat is answered, the server did not read
+ * the others. A half-open connection answers nothing, and a slow server answers both.
  */
 
 import { PendingQuery, type PendingQueryOwner } from '../pending-query.ts';
 import { type Expiring, NOT_WAITING } from '../timer-wheel.ts';
 import type { ConnectionContext, TcpConnection } from './connection.ts';
 
-/** For an answer to the first that comes at the same time, milliseconds. */
+/** Wait for an answer to the original that arrives at the same time, milliseconds. */
 const SETTLE_MS = 40;
-/** Between one look and the next, milliseconds. */
+/** Interval of examinations, milliseconds. */
 const PAUSE_MS = 1_000;
 
 export interface Look {
   readonly silent: TcpConnection;
-  /** In pending on it. */
+  /** Its queries in flight. */
   readonly pending: PendingQuery;
-  /** Called where what is in flight on `silent` was not read. */
+  /** Called if the server did not read the queries in flight on `silent`. */
   readonly onUnread: () => void;
 }
 
@@ -48,7 +48,7 @@ export class Scout implements PendingQueryOwner, Expiring {
     this.#nextMs = this.#waitFor(this.#context.roundTrip.hedgeMs) + PAUSE_MS;
     silent.isWatched = true;
     this.#copy = new PendingQuery(pending.question, 'tcp', pending.edns, this, 'probe');
-    // On another connection its answer would say nothing.
+    // An answer over another connection would prove nothing.
     this.#copy.isMoved = true;
     silent.send(this.#copy);
   }
@@ -67,13 +67,13 @@ export class Scout implements PendingQueryOwner, Expiring {
     const look = this.#look;
     if (look === undefined) return;
     const { silent, onUnread } = look;
-    // Besides the answer to the copy.
+    // Without counting the answer to the copy.
     const isStillSilent = silent.isOpen && silent.load > 0 && silent.answers === this.#answers + 1;
     this.end();
     if (this.#isAnswered && isStillSilent) onUnread();
   }
 
-  /** Looks no longer. */
+  /** Ends the examination. */
   end(): void {
     if (this.#look !== undefined) this.#look.silent.isWatched = false;
     this.#look = undefined;
@@ -83,7 +83,7 @@ export class Scout implements PendingQueryOwner, Expiring {
     copy?.abandon();
   }
 
-  /** Returns the moment. */
+  /** Returns the current time. */
   #waitFor(ms: number): number {
     const { clock, timers } = this.#context;
     const nowMs = clock.nowMs();

@@ -15,7 +15,7 @@ export function familyOf(text: string): Family | undefined {
   return kind === 0 ? undefined : (kind as Family);
 }
 
-/** Whether `address` stands for every address of a family. */
+/** Whether `address` means every address of a family. */
 export function isWildcard(address: string): boolean {
   return address === '0.0.0.0' || address === '::';
 }
@@ -26,7 +26,7 @@ export function formatEndpoint(endpoint: Endpoint): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-/** Port number of a text of digits in 1–65535, else undefined. */
+/** Port number if `text` is digits in 1–65535, else undefined. */
 export function parsePort(text: string): number | undefined {
   if (!/^\d{1,5}$/.test(text)) return undefined;
   const port = Number(text);
@@ -34,8 +34,8 @@ export function parsePort(text: string): number | undefined {
 }
 
 /**
- * Endpoint of `1.2.3.4`, `1.2.3.4:53`, `fd00::1`, `[fd00::1]` or `[fd00::1]:53`; undefined where the text is none of
- * these. Without a port, `defaultPort`.
+ * Endpoint of `1.2.3.4`, `1.2.3.4:53`, `fd00::1`, `[fd00::1]` or `[fd00::1]:53`; undefined for anything else. Without a
+ * port, `defaultPort`.
  */
 export function parseEndpoint(text: string, defaultPort: number): Endpoint | undefined {
   if (isIP(text) !== 0) return { address: text, port: defaultPort };
@@ -48,7 +48,7 @@ export function parseEndpoint(text: string, defaultPort: number): Endpoint | und
   return valid && port !== undefined ? { address, port } : undefined;
 }
 
-/** Bytes of an IP address: 4 or 16 octets, network order. Throws RangeError where `text` is not an IP address. */
+/** The 4 or 16 bytes of an IP address, network order. Throws RangeError if `text` is not an IP address. */
 export function addressBytes(text: string): Uint8Array {
   if (isIP(text) === 0) throw new RangeError(`not an IP address: ${text}`);
   const bare = text.split('%', 1)[0] as string;
@@ -73,7 +73,7 @@ function v6Groups(text: string): number[] {
   });
 }
 
-/** Canonical text of 4 or 16 octets (RFC 5952 for v6; v4-mapped addresses stay v6 text in dotted form). */
+/** Canonical text of 4 or 16 bytes (RFC 5952 for v6; v4-mapped addresses stay v6 text in dotted form). */
 export function formatAddress(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join('.');
   const groups = Array.from(
@@ -105,7 +105,7 @@ export interface Cidr {
   readonly family: Family;
 }
 
-/** Parses `10.0.0.0/8`, `fd00::/8` or a bare address (a host prefix); undefined where the text is neither. */
+/** Parses `10.0.0.0/8`, `fd00::/8` or a bare address (a host prefix); undefined for anything else. */
 export function parseCidr(text: string): Cidr | undefined {
   const [address = '', prefixText, more] = text.split('/', 3);
   const family = familyOf(address);
@@ -117,7 +117,7 @@ export function parseCidr(text: string): Cidr | undefined {
   return { bytes: addressBytes(address), prefix, family };
 }
 
-/** Whether `cidr` contains the address whose octets are `bytes`. */
+/** Whether `cidr` contains the address with these `bytes`. */
 export function cidrContains(cidr: Cidr, bytes: Uint8Array): boolean {
   if (bytes.length !== cidr.bytes.length) return false;
   const whole = cidr.prefix >> 3;

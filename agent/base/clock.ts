@@ -1,4 +1,4 @@
-/** The only reader of time and the only setter of timers: everything else gets a `Clock` handed in. */
+/** The only code that reads time and sets timers: all other code is given a `Clock`. */
 
 /** A running timer; `cancel` is idempotent. */
 export interface Timer {
@@ -6,7 +6,7 @@ export interface Timer {
 }
 
 export interface Clock {
-  /** Monotonic milliseconds (fractional) since an arbitrary moment; never goes back. */
+  /** Monotonic milliseconds (fractional) since an arbitrary start; never decreases. */
   nowMs(): number;
   /** Milliseconds since the Unix epoch; may jump. For snapshots and log lines only. */
   wallMs(): number;
@@ -36,10 +36,10 @@ export function sleep(clock: Clock, delayMs: number): Promise<void> {
   });
 }
 
-/** Longest delay a timer of Node takes. */
+/** Maximum delay of a timer in Node.js. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
-/** Keeps the process running, whatever else it waits for, until the returned timer is cancelled. */
+/** Keeps the process running until the returned timer is cancelled. */
 export function keepAlive(): Timer {
   const handle = setInterval(() => {}, MAX_DELAY_MS);
   return { cancel: () => clearInterval(handle) };

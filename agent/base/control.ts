@@ -1,6 +1,6 @@
 /**
- * What agent and init say to each other over the local socket: one JSON object a line. init listens, the agent
- * connects; the end of the connection is the news of the other's death.
+ * Messages between agent and init over the control socket: one JSON object a line. init listens, the agent connects;
+ * the end of the connection means that the other process is gone.
  */
 
 /** Kinds of `coredns_nodecache_setup_errors_total` (node-local-dns's label values). */
@@ -17,9 +17,9 @@ export type SetupErrorType = (typeof SETUP_ERROR_TYPES)[number];
 export type InterceptionState = 'off' | 'waiting' | 'intercepting' | 'withdrawn';
 
 /**
- * Name by which init asks an agent, on its public sockets, which agent it is: class CH, type TXT, answered with the
- * nonce of its `ready`, at once and without upstreams. An answer without it comes from another server (kube-dns). Only
- * init's probes get it; other programs of the node are told that an agent answers, and pods are refused.
+ * The name in init's probes to an agent's DNS sockets: class CH, type TXT, answered with the nonce of the agent's
+ * `ready` message, at once and without upstreams. An answer without the nonce comes from another server (kube-dns).
+ * Only init's probes get it. Other programs of the node only learn that an agent answers, and pods are refused.
  */
 export const PROBE_NAME = 'instance.nodens.';
 
@@ -29,14 +29,12 @@ export interface ProbePorts {
   readonly last: number;
 }
 
-/**
- * agent → init. `ready`: the agent answers, intercept; `withdraw`: it is about to stop, take interception away.
- */
+/** agent → init. `ready`: the agent answers, so intercept; `withdraw`: it is about to stop, so remove interception. */
 export type AgentMessage =
   | { readonly type: 'ready'; readonly nonce: string }
   | { readonly type: 'withdraw' };
 
-/** init → agent. `withdrawn` acknowledges `withdraw`; `status` carries totals since init's start. */
+/** init → agent. `withdrawn` acknowledges `withdraw`; `status` contains totals since init's start. */
 export type InitMessage =
   | { readonly type: 'withdrawn' }
   | {
@@ -44,19 +42,19 @@ export type InitMessage =
       readonly state: InterceptionState;
       readonly backend: string;
       readonly setupErrors: Readonly<Partial<Record<SetupErrorType, number>>>;
-      /** How often interception was withdrawn although the agent lived on: it hung. */
+      /** How often init withdrew interception from a running agent, because it hung. */
       readonly flaps?: number;
-      /** Probes that found no answer although an agent had said that it answers. */
+      /** Probes without an answer after an agent had reported that it answers. */
       readonly probeFailures?: number;
-      /** To whom the agent may tell its nonce. */
+      /** Source ports to which the agent may send its nonce. */
       readonly probePorts?: ProbePorts;
-      /** Whether a local IP has a way to kube-dns behind it, and how many packets have gone it. */
+      /** Whether the fallback to kube-dns is configured for a local IP, and how many packets have used it. */
       readonly fallback?: { readonly configured: boolean; readonly packets: number };
     };
 
 /**
- * Where init listens by default. Under init as parent the child is told by the environment variable: an empty one says
- * that init could not listen.
+ * Where init listens by default. If init is the agent's parent, an environment variable contains the path; an empty one
+ * means that init could not listen.
  */
 export const DEFAULT_CONTROL_SOCKET = '/run/nodens/control.sock';
 export const CONTROL_SOCKET_ENV = 'NODENS_CONTROL_SOCKET';
@@ -69,15 +67,15 @@ export function encodeControl(message: AgentMessage | InitMessage): string {
 const MAX_LINE_CHARS = 4_096;
 
 /**
- * Splits a byte stream into messages. A line that is too long or is not an object with a string `type` goes to
- * `onGarbage` and is skipped.
+ * Splits a byte stream into messages. A line that is too long, or not an object with a string `type`, is passed to
+ * `onGarbage` and skipped.
  */
 export function controlDecoder<M extends AgentMessage | InitMessage>(
   onMessage: (message: M) => void,
   onGarbage: (line: string) => void,
 ): (chunk: string) => void {
   let rest = '';
-  /** Whether what comes up to the next newline belongs to a line that was given up. */
+  /** Whether the data up to the next newline belongs to a line that is being skipped. */
   let isSkipping = false;
   const onLine = (line: string): void => {
     const message = line.length > MAX_LINE_CHARS ? undefined : parseLine<M>(line);

@@ -1,9 +1,9 @@
 /**
- * The errors of nodens. Three kinds a reader can tell apart: `InternalError` is our bug, `UsageError` and
- * `ConfigError` are the operator's. `NetworkError` and `DnsError` come from the world outside and have no stack trace.
+ * The errors of nodens. `InternalError` is a bug; `UsageError` and `ConfigError` are the operator's mistakes.
+ * `NetworkError` and `DnsError` have external causes and no stack trace.
  */
 
-/** Root of every error nodens throws on purpose. `code` is stable and machine-readable. */
+/** Root of every error that nodens throws on purpose. `code` is stable and machine-readable. */
 export class NodensError extends Error {
   readonly code: string;
 
@@ -14,27 +14,27 @@ export class NodensError extends Error {
   }
 }
 
-/** Thrown when an invariant of our own is broken. */
+/** Thrown when an internal invariant is broken. */
 export class InternalError extends NodensError {
   constructor(message: string, options?: ErrorOptions) {
     super('NODENS_INTERNAL', message, options);
   }
 }
 
-/** Thrown when a command line cannot be understood: exit code 2, with the usage line. */
+/** Thrown for an invalid command line: exit code 2, with the usage line. */
 export class UsageError extends NodensError {
   constructor(message: string) {
     super('NODENS_USAGE', message);
   }
 }
 
-/** A place in a configuration text; `line` counts from 1. */
+/** A position in a configuration text; `line` counts from 1. */
 export interface Place {
   readonly file: string;
   readonly line: number;
 }
 
-/** Thrown when a configuration text is wrong. The message reads `file:line: reason`. */
+/** Thrown for an invalid configuration text. The message is `file:line: reason`. */
 export class ConfigError extends NodensError {
   readonly place: Place;
   readonly reason: string;
@@ -56,10 +56,10 @@ class ExpectedError extends NodensError {
   }
 }
 
-/** Where in its life an exchange with an upstream, or a listener, failed. */
+/** The phase in which an exchange with an upstream, or a listener, failed. */
 export type Phase = 'bind' | 'connect' | 'handshake' | 'write' | 'wait' | 'match';
 
-/** Thrown when the network, not the protocol, failed. `errno` is the system's name (ECONNREFUSED, ETIMEDOUT). */
+/** Thrown when the network failed, not the protocol. `errno` is the system's name (ECONNREFUSED, ETIMEDOUT). */
 export class NetworkError extends ExpectedError {
   readonly errno: string;
   readonly phase: Phase;
@@ -78,15 +78,15 @@ export interface ExtendedError {
 }
 
 /**
- * Thrown by a plugin when a query ends without an answer. `server/dispatch` turns it into a response with `rcode` and the
- * extended error. Plugins above the one that throws may turn it into an answer first: `cache` into a stale one, `rewrite`
- * and `dns64` into one of their own.
+ * Thrown by a plugin when a query ends without an answer. `server/dispatch` turns it into a response with `rcode` and
+ * the extended error. Earlier plugins of the chain may turn it into an answer first: `cache` into a stale one,
+ * `rewrite` and `dns64` into one of their own.
  */
 export class DnsError extends ExpectedError {
   readonly rcode: number;
   readonly extended: ExtendedError | undefined;
   /**
-   * Whether the failure is this agent's own lack of room or means: it says nothing of the name or of an upstream, so it is
+   * Whether the cause is the agent's own lack of resources: it says nothing about the name or an upstream, so it is
    * never stored.
    */
   readonly isLocal: boolean = false;
@@ -98,7 +98,7 @@ export class DnsError extends ExpectedError {
   }
 }
 
-/** Thrown by a plugin that wants the query dropped: the client gets no response, and no plugin may make one. */
+/** Thrown by a plugin to drop the query: the client gets no response, and no plugin may create one. */
 export class DropQuery extends ExpectedError {
   constructor(message: string) {
     super('NODENS_DROP', message);
@@ -108,7 +108,7 @@ export class DropQuery extends ExpectedError {
 const SERVFAIL = 2;
 const OTHER_ERROR = 0;
 
-/** How a query ends for the agent's own lack of room or means: SERVFAIL with an extended error that says so. */
+/** Ends a query for the agent's own lack of resources: SERVFAIL with an extended error that says so. */
 export class LocalError extends DnsError {
   override readonly isLocal = true;
 
@@ -117,23 +117,23 @@ export class LocalError extends DnsError {
   }
 }
 
-/** How a query ends that has to make room because its client makes the agent hold more than any other client does. */
+/** Ends a query to make room, because its client makes the agent use more memory than any other client. */
 export class GaveWayError extends LocalError {
   constructor() {
     super('gave way to queries of other clients: this client has the most queries waiting');
   }
 }
 
-/** One for all: under a flood it ends thousands of queries a second, and has no stack that would tell them apart. */
+/** One shared instance: in a flood it ends thousands of queries a second, and a stack would not distinguish them. */
 export const GAVE_WAY = new GaveWayError();
 
-/** The system's error name of anything thrown (`ECONNREFUSED`), or `UNKNOWN`. */
+/** The system's error name of any thrown value (`ECONNREFUSED`), or `UNKNOWN`. */
 export function errnoOf(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'string' ? code : 'UNKNOWN';
 }
 
-/** One line of text for anything thrown. */
+/** One line of text for any thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

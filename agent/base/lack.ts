@@ -1,6 +1,6 @@
 /**
- * What this machine itself may lack: descriptors, memory, local ports. Such a failure says nothing of the server that was to
- * be asked, nor of the file that was to be read.
+ * Resources that this machine may lack: descriptors, memory, local ports. Such a failure says nothing about the server
+ * that was to be asked or the file that was to be read.
  */
 import { errnoOf, LocalError, NodensError } from './errors.ts';
 
@@ -13,34 +13,34 @@ const BY_ERRNO: Readonly<Partial<Record<string, Lack>>> = {
   ENFILE: 'descriptors',
   ENOMEM: 'memory',
   ENOBUFS: 'memory',
-  // What `connect` says where every local port to that server is taken: for TCP, after a bind, and for UDP.
+  // `connect` fails so if every local port to that server is taken: for TCP after a bind, and for UDP.
   EADDRNOTAVAIL: 'ports',
   EADDRINUSE: 'ports',
   EAGAIN: 'ports',
 };
 
-/** What a failed attempt to reach a server lacked on this side; undefined where it lacked nothing. */
+/** The local resource that a failed attempt to reach a server lacked; undefined for other failures. */
 export function lackOf(errno: string): Lack | undefined {
   return BY_ERRNO[errno];
 }
 
-/** As `lackOf`, where something was to be opened or bound: a port that is taken is the configuration's fault then. */
+/** As `lackOf`, for opening or binding: a port that is taken is then the configuration's fault. */
 export function lackOfOpening(errno: string): Exclude<Lack, 'ports'> | undefined {
   const lack = BY_ERRNO[errno];
   return lack === 'ports' ? undefined : lack;
 }
 
-/** Counts a lack and tells it. `during` completes "the agent could not …". */
+/** Counts and logs a lack. `during` completes "the agent could not …". */
 export type TellLack = (lack: Lack, errno: string, during: string) => void;
 
-/** How a query ends that could not be asked: SERVFAIL with an extended error that blames this node. Never stored. */
+/** Ends a query that could not be sent: SERVFAIL with an extended error that names this node's lack. Never stored. */
 export class LocalLackError extends LocalError {
   constructor(lack: Lack, errno: string) {
     super(`no upstream was asked: this node lacks ${lack} (${errno})`);
   }
 }
 
-/** Thrown where files could not be looked at for a lack: what is in them is not known, so it is not wrong. */
+/** Thrown if files could not be read for a lack: their content is unknown, not invalid. */
 export class UnreadError extends NodensError {
   readonly lack: Lack;
   readonly errno: string;

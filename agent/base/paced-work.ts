@@ -1,12 +1,12 @@
 /**
  * Work that must not delay DNS: rendering metrics, answering HTTP. It runs in short slices, with the event loop in
- * between, and takes only a share of the time, however much of it there is. Clients take turns.
+ * between, and uses only a fixed share of the time, however much work there is. Clients take turns.
  */
 import { type Clock, sleep } from './clock.ts';
 
-/** Work goes on for this long without a rest, milliseconds. The last job before a rest may end later. */
+/** Work runs for this long without a rest, milliseconds. The last job before a rest may end later. */
 const SLICE_MS = 0.5;
-/** It then rests for this many times as long as it has worked: 4 leaves four fifths of the time to DNS. */
+/** A rest is this many times as long as the work before it: 4 leaves four fifths of the time to DNS. */
 const REST_FACTOR = 4;
 
 interface Job {
@@ -17,10 +17,10 @@ interface Job {
 
 export class PacedWork {
   readonly #clock: Clock;
-  /** Waiting jobs by key, in the order in which the keys have their turn. */
+  /** Waiting jobs by key, in the order of the keys' turns. */
   readonly #waiting = new Map<string, Job[]>();
   #isWorking = false;
-  /** How long work may go on before it rests. Work spends it, all other time earns it back. */
+  /** How long work may run before it rests. Work spends it, all other time refills it. */
   #budgetMs = SLICE_MS;
   #countedMs: number;
 
@@ -31,7 +31,7 @@ export class PacedWork {
 
   /**
    * Runs `job` when it is the turn of `key`, one job a turn. Resolves and rejects as the job does. A job must be short
-   * and must not wait for timers or sockets: the other jobs wait with it.
+   * and must not wait for timers or sockets, because the other jobs wait for it.
    */
   run<T>(key: string, job: () => T | Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -45,7 +45,7 @@ export class PacedWork {
 
   async #work(): Promise<void> {
     this.#isWorking = true;
-    // Not within the caller's own work.
+    // Do not run jobs within the caller's own work.
     await Promise.resolve();
     while (this.#waiting.size > 0) {
       await this.#rest();
@@ -76,7 +76,7 @@ export class PacedWork {
     this.#budgetMs -= this.#countedMs - startMs;
   }
 
-  /** Takes one job of the key whose turn it is; a key that has more goes to the end of the line. */
+  /** Takes one job of the next key; a key with more jobs moves to the end of the queue. */
   #next(): Job {
     const [key, jobs] = this.#waiting.entries().next().value as [string, Job[]];
     const job = jobs.shift() as Job;

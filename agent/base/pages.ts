@@ -1,16 +1,16 @@
-/** Keeps a process as small as what it uses (`native/process/release_pages.c`). */
+/** Releases memory pages that the process no longer uses (`native/process/release_pages.c`). */
 import type { Clock, Timer } from './clock.ts';
 
-/** What it exports. */
+/** Exports of that file. */
 export interface PagesAddon {
-  /** Lets go of the program's own pages; the ones in use come back as they are used. About half a millisecond. */
+  /** Releases the program's own pages; pages in use are loaded again on access. About half a millisecond. */
   releasePages(): void;
 }
 
-/** Long enough that what comes back costs nothing, short enough that a start or a flood is soon forgotten. */
+/** Long enough that reloading pages costs nothing, short enough that memory soon shrinks after a start or a flood. */
 const INTERVAL_MS = 5_000;
 
-/** Lets go of pages from time to time, until cancelled. */
+/** Releases pages at intervals, until cancelled. */
 export function releaseRegularly(addon: PagesAddon, clock: Clock): Timer {
   return clock.every(INTERVAL_MS, () => addon.releasePages());
 }

@@ -1,10 +1,8 @@
-/** resolv.conf(5) as far as agent and init need it; no other file parses it. */
+/** resolv.conf(5), as far as forwarding and finding the cluster domain need it. */
 import { familyOf } from './address.ts';
 
 export interface NameserverLine {
-  /** The word after `nameserver`; it may be no address. */
   readonly text: string;
-  /** From 1. */
   readonly line: number;
 }
 
@@ -12,16 +10,16 @@ export interface ResolvConf {
   readonly nameserverLines: readonly NameserverLine[];
   /** IP addresses in file order, each once; v6 may carry a `%zone`. */
   readonly nameservers: readonly string[];
-  /** Domains of the last `search` or `domain` line, as written but for a trailing dot. */
+  /** Domains of the last `search` or `domain` line, as written but without a trailing dot. */
   readonly search: readonly string[];
-  /** 0–15; 1 where nothing says otherwise. */
+  /** 0–15; 1 by default. */
   readonly ndots: number;
 }
 
-/** glibc's cap. */
+/** glibc's maximum. */
 const MAX_NDOTS = 15;
 
-/** Reads what is understood and skips the rest, as every resolver does: never throws. */
+/** Reads what it understands and skips the rest, as every resolver does: never throws. */
 export function parseResolvConf(text: string): ResolvConf {
   const nameserverLines: NameserverLine[] = [];
   let search: readonly string[] = [];
@@ -55,7 +53,7 @@ function ndotsOf(options: readonly string[]): number | undefined {
   return digits === undefined ? undefined : Math.min(Number(digits), MAX_NDOTS);
 }
 
-/** The cluster domains in a pod's search path: X of each `svc.X`, lower case. */
+/** The cluster domain in a pod's search path, lower case: X of the first `svc.X`; undefined if there is none. */
 export function searchedClusterDomains({ search }: ResolvConf): string[] {
   return search.flatMap((domain) => {
     const found = /^svc\.([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)$/i.exec(domain)?.[1];

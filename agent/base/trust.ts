@@ -1,9 +1,9 @@
 /**
- * Which files of the node are believed: what a process reads back must have been written by itself, or by root. The caller
- * gives what the system says of the file; links are not followed on the way there.
+ * Which files a process trusts: files that it reads back must have been written by itself or by root. The caller passes
+ * the system's facts about the file, without following links.
  */
 
-/** What `lstat` and `fstat` say. */
+/** Results of `lstat` and `fstat`. */
 export interface FileFacts {
   readonly uid: number;
   readonly mode: number;
@@ -17,10 +17,10 @@ export interface FileFacts {
 const ROOT = 0;
 const GROUP_OR_OTHERS_WRITE = 0o022;
 const OTHERS_WRITE = 0o002;
-/** In such a folder only the owner of a file can rename or remove it. */
+/** In such a folder only a file's owner can rename or remove it. */
 const STICKY = 0o1000;
 
-/** Why a process of `ownUid` must not believe this file, in words that follow "it"; undefined where it may. */
+/** Why a process of `ownUid` must not trust this file, as a text after "it"; undefined if it may. */
 export function distrustOfFile(facts: FileFacts, ownUid: number): string | undefined {
   if (!facts.isFile()) return `is ${kindOf(facts)}, not a regular file`;
   if (!isOurs(facts, ownUid)) return `belongs to uid ${facts.uid}, not to uid ${ownUid} or root`;
@@ -28,7 +28,7 @@ export function distrustOfFile(facts: FileFacts, ownUid: number): string | undef
   return `can be written by others than its owner (mode ${modeText(facts)})`;
 }
 
-/** Why a process of `ownUid` must not count on what it keeps in this folder, as `distrustOfFile`. */
+/** Why a process of `ownUid` must not rely on files in this folder; text as in `distrustOfFile`. */
 export function distrustOfFolder(facts: FileFacts, ownUid: number): string | undefined {
   if (!facts.isDirectory()) return `is ${kindOf(facts)}, not a folder`;
   if (!isOurs(facts, ownUid)) return `belongs to uid ${facts.uid}, not to uid ${ownUid} or root`;

@@ -1,17 +1,19 @@
-/** Which domains the Corefile sends to the cluster's own DNS: those in which the Service `kubernetes.default` has a name. */
+/**
+ * Which domains the Corefile forwards to the cluster's own DNS: the Service `kubernetes.default` has a name in each.
+ */
 import { addressBytes, familyOf, formatAddress, parseEndpoint } from '../base/address.ts';
 import type { Environment } from './corefile/env.ts';
 import type { Block, Corefile, Line } from './corefile/types.ts';
 import { serviceIpOf } from './placeholders.ts';
 
-/** Services in front of kube-dns, as they are called where the kubelet tells their addresses. */
+/** Usual names of Services in front of kube-dns; the kubelet passes their addresses in environment variables. */
 const SERVICES = ['nodens-upstream', 'kube-dns-upstream', 'kube-dns', 'coredns'];
 const DNS_PORT = 53;
 
 /**
- * Lower-case domains with trailing dot, without doubles: zones that are forwarded to the ClusterIP of `upstreamService` or
- * of another Service in front of kube-dns. The root and reverse zones are none, and a zone below `svc.` only tells of the
- * domain above.
+ * Lower-case domains with trailing dot, without duplicates: zones that are forwarded to the ClusterIP of
+ * `upstreamService` or of another Service in front of kube-dns. The root and reverse zones are excluded; a zone `svc.X`
+ * or below counts as X.
  */
 export function clusterDomainsOf(
   corefile: Corefile,
@@ -34,7 +36,7 @@ function forwardsOf(block: Block): readonly Line[] {
   return block.directives.filter(({ name }) => name === 'forward').flatMap(({ uses }) => uses);
 }
 
-/** A `forward` may take less than its block has. */
+/** A `forward` may serve only part of its block's zones. */
 function zonesOf({ keys }: Block, { args }: Line): string[] {
   const from = `${(args[0]?.text ?? '.').toLowerCase().replace(/\.$/, '')}.`;
   return from === '.' ? keys.map(({ zone }) => zone) : [from];

@@ -1,11 +1,11 @@
-/** What runs when nobody says what: `nodens` on a laptop. */
+/** The configuration of `nodens` without any settings, as on a laptop. */
 
 /** File name of the embedded Corefile in messages. */
 export const DEFAULT_COREFILE_NAME = 'built-in Corefile';
 
 /**
- * Unprivileged and on the loopback only: answers on 127.0.0.1:1053 from a cache that outlives its upstreams, pages for
- * people and probes on 127.0.0.1:9253. `loop` because resolv.conf may lead, through a stub resolver, back to us.
+ * Unprivileged and on the loopback only: answers on 127.0.0.1:1053 with `serve_stale`, HTTP endpoints on
+ * 127.0.0.1:9253. `loop`, because resolv.conf may point back to the agent through a stub resolver.
  */
 export const DEFAULT_COREFILE = `.:1053 {
     bind 127.0.0.1

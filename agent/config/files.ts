@@ -1,4 +1,4 @@
-/** Files of the machine: text, and content of any size in chunks. What is no regular file is never opened for reading. */
+/** Files of the machine: text, and content of any size in chunks. Only regular files are opened for reading. */
 import {
   closeSync,
   constants,
@@ -13,13 +13,13 @@ import { open, stat } from 'node:fs/promises';
 import type { Clock } from '../base/clock.ts';
 import type { ConfigFiles } from './corefile/imports.ts';
 
-/** Twice what a ConfigMap can hold. */
+/** Twice the maximum size of a ConfigMap. */
 const MAX_TEXT_BYTES = 2 * 1024 * 1024;
 const CHUNK_BYTES = 64 * 1024;
-/** The system's clock of file times ticks in steps: what was written a moment ago may be written again in the same one. */
+/** The kernel's file times advance in steps: a file that was written a moment ago may change again in the same step. */
 const TICK_MS = 50;
 
-/** The machine's files. `read` throws for what is not a regular file or too big. */
+/** The machine's files. `read` throws for a file that is not regular or is too big. */
 export const systemFiles: ConfigFiles = {
   read: (path) => {
     const fd = openRegular(path);
@@ -39,12 +39,12 @@ export const systemFiles: ConfigFiles = {
   },
 };
 
-/** Octets as text; U+FFFD stands for what is not UTF-8. A byte order mark stays. */
+/** Bytes as text; U+FFFD replaces invalid UTF-8. A byte order mark stays. */
 export function textOf(octets: Uint8Array): string {
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(octets);
 }
 
-/** What `Files.open` gives (`query/services/files.ts`). */
+/** Result of `Files.open` (`query/services/files.ts`). */
 export interface OpenFile {
   readonly identity: string;
   readonly sizeBytes: number;
@@ -53,7 +53,7 @@ export interface OpenFile {
   close(): Promise<void>;
 }
 
-/** Opens a regular file. Rejects with what the system says, and for anything else with what it is. */
+/** Opens a regular file. Rejects with the system's error; for anything but a regular file, with its kind. */
 export async function openFile(path: string, clock: Pick<Clock, 'wallMs'>): Promise<OpenFile> {
   refuseOthers(path, await stat(path));
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -75,7 +75,7 @@ export async function openFile(path: string, clock: Pick<Clock, 'wallMs'>): Prom
   }
 }
 
-/** A file that is all there: for what is not on this machine. */
+/** A file whose content is complete in memory: for files that are not on this machine. */
 export function fileOf(octets: Uint8Array, identity: string): OpenFile {
   let isRead = false;
   return {
@@ -91,7 +91,9 @@ export function fileOf(octets: Uint8Array, identity: string): OpenFile {
   };
 }
 
-/** A descriptor of a regular file. Throws as `openFile` rejects. Opening a named pipe would wait for its writer. */
+/**
+ * A descriptor of a regular file. Throws what `openFile` rejects with. Opening a named pipe would wait for its writer.
+ */
 export function openRegular(path: string): number {
   refuseOthers(path, statSync(path));
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -107,7 +109,7 @@ export function openRegular(path: string): number {
 /** Major 1, minor 3 on every Linux. */
 const NULL_DEVICE = 0x103;
 
-/** `/dev/null` stands for no file, as in `hosts /dev/null { … }`: it ends at once. */
+/** `/dev/null` means no file, as in `hosts /dev/null { … }`: it ends at once. */
 function refuseOthers(path: string, stats: Stats): void {
   const isNull = stats.isCharacterDevice() && stats.rdev === NULL_DEVICE;
   if (stats.isFile() || isNull) return;
@@ -122,7 +124,9 @@ function kindOf(stats: Stats): string {
 
 let fresh = 0;
 
-/** Text that is equal for the same file with the same content; never for one that was written to just now. */
+/**
+ * Text that is equal for the same file with the same content; always different for a file that was written just now.
+ */
 export function identityOf(stats: Stats, clock: Pick<Clock, 'wallMs'>): string {
   const isFresh = Math.abs(clock.wallMs() - stats.ctimeMs) < TICK_MS;
   return isFresh ? `${contentOf(stats)} ${++fresh}` : contentOf(stats);

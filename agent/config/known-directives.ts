@@ -1,9 +1,9 @@
-/** The directives of the CoreDNS world, and what to say to one that nodens does not have. */
+/** The directives of CoreDNS, and the errors for those that nodens does not have. */
 import { ConfigError } from '../base/errors.ts';
 import { nearest } from '../base/text/nearest.ts';
 import type { Corefile, Directive } from './corefile/types.ts';
 
-/** Every directive name of CoreDNS 1.14, which holds those of node-local-dns. */
+/** Every directive name of CoreDNS 1.14, including those of node-local-dns. */
 const KNOWN_DIRECTIVES: ReadonlySet<string> = new Set(
   `acl any auto autopath azure bind bufsize cache cancel chaos clouddns debug dns64 dnssec dnstap
   erratic errors etcd file forward geoip grpc grpc_server header health hosts https https3
@@ -13,7 +13,7 @@ const KNOWN_DIRECTIVES: ReadonlySet<string> = new Set(
 );
 
 /**
- * Throws ConfigError for the first directive that is not in `supported`: by name where CoreDNS knows it, else with the
+ * Throws ConfigError for the first directive that is not in `supported`: by name if CoreDNS has it, else with the
  * nearest known name.
  */
 export function checkDirectives(corefile: Corefile, supported: ReadonlySet<string>): void {

@@ -1,7 +1,7 @@
 /**
- * The kube-dns ConfigMap as a mounted directory, one file per key: `stubDomains`, `upstreamNameservers` and, only looked
- * at, `federations`. Limits are node-local-dns's. A key that is wrong keeps its former value and is
- * reported; the others count.
+ * The kube-dns ConfigMap as a mounted directory, one file per key: `stubDomains`, `upstreamNameservers` and, only
+ * checked, `federations`. Limits are node-local-dns's. An invalid key keeps its former value and is reported; the other
+ * keys are used.
  */
 import { posix } from 'node:path';
 import { parseEndpoint } from '../base/address.ts';
@@ -10,11 +10,11 @@ import { LIMITS } from '../base/limits.ts';
 import type { ConfigFiles } from './corefile/imports.ts';
 
 export interface KubeDnsConfig {
-  /** Lower-case domain without trailing dot → servers, each an IP address, perhaps with a port. */
+  /** Lower-case domain without trailing dot → servers, each an IP address with an optional port. */
   readonly stubDomains: ReadonlyMap<string, readonly string[]>;
-  /** Where each of them is written: errors of the block made from it point there. */
+  /** Position of each domain: errors in the block generated from it point there. */
   readonly stubPlaces?: ReadonlyMap<string, Place>;
-  /** At most three servers in place of /etc/resolv.conf; none means resolv.conf. */
+  /** At most three servers to use instead of /etc/resolv.conf; none means resolv.conf. */
   readonly upstreamNameservers: readonly string[];
 }
 
@@ -22,16 +22,16 @@ export const NO_KUBE_DNS: KubeDnsConfig = { stubDomains: new Map(), upstreamName
 
 /** The key of the stub domains. */
 export const STUB_DOMAINS = 'stubDomains';
-/** As node-local-dns. */
+/** The same as node-local-dns. */
 const MAX_UPSTREAM_NAMESERVERS = 3;
-/** RFC 1123 subdomain as Kubernetes checks it, letter case aside. */
+/** RFC 1123 subdomain as Kubernetes checks it, ignoring letter case. */
 const LABEL = '[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?';
 const SUBDOMAIN = new RegExp(`^${LABEL}(?:\\.${LABEL})*$`);
 const MAX_DOMAIN_CHARS = 253;
 
 /**
- * Reads the directory. A directory or key that is not there counts as empty; `previous` is what a wrong key falls back
- * to. `problems` says what was wrong, each with the file of its key.
+ * Reads the directory. A missing directory or key counts as empty; an invalid key keeps its value from `previous`.
+ * `problems` lists the errors, each with the file of its key.
  */
 export function readKubeDns(
   dir: string,
@@ -113,7 +113,7 @@ function readUpstreams(json: unknown, key: string): readonly string[] {
   return servers;
 }
 
-/** Federations are gone from Kubernetes; node-local-dns ignores them but refuses malformed ones. */
+/** Kubernetes has removed federations; node-local-dns ignores them but refuses malformed ones. */
 function checkFederations(json: unknown, key: string): undefined {
   for (const [name, value] of entriesOf(json, key)) {
     domainOf(name);

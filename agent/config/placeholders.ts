@@ -1,6 +1,6 @@
 /**
- * The placeholders of node-local-dns's Corefile template, in its order but by words instead of bytes, so that a
- * template which only differs in layout, or an agent with two local IPs, does not break. Line numbers stay the template's.
+ * The placeholders of node-local-dns's Corefile template, replaced in its order. Words are replaced instead of bytes,
+ * so that a template with another layout, or an agent with two local IPs, works. Line numbers stay the template's.
  */
 import { familyOf } from '../base/address.ts';
 import { ConfigError, type Place } from '../base/errors.ts';
@@ -26,9 +26,9 @@ const PLACEHOLDERS = [
 const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
 
 export interface PlaceholderValues {
-  /** `-localip`, in its order; probes and admin pages that take one address get the first. */
+  /** `-localip`, in its order; probes and HTTP endpoints that accept one address get the first. */
   readonly localIps: readonly string[];
-  /** Name of the service behind `-upstreamsvc`, and its ClusterIP where it is known. */
+  /** Name of the service in `-upstreamsvc`, and its ClusterIP if known. */
   readonly upstreamService: string;
   readonly upstreamServiceIp: string | undefined;
   /** `-prometheus-listen-address`. */
@@ -36,20 +36,20 @@ export interface PlaceholderValues {
   /** `-dns.port`: the port of stub-domain blocks. */
   readonly dnsPort: number;
   readonly kubeDns: KubeDnsConfig;
-  /** What resolv.conf tells of the cluster domain, if it does. */
+  /** The cluster domain from resolv.conf, if there is one. */
   readonly clusterDomain: string | undefined;
 }
 
 export interface RenderedCorefile {
   readonly text: string;
-  /** Where a line of `text` comes from: the template's own, or the kube-dns ConfigMap for a block made from it. */
+  /** Source of a line of `text`: the template itself, or the kube-dns ConfigMap for a block generated from it. */
   readonly placeOf: (line: number) => Place;
   readonly warnings: readonly string[];
 }
 
 /**
- * The environment of a process never changes, so there is nothing to wait for: the agent ends, the kubelet starts its
- * container anew, and that one finds the variable as soon as the Service exists.
+ * The environment of a process never changes, so waiting is useless: the agent exits, the kubelet restarts its
+ * container, and the new process finds the variable once the Service exists.
  */
 function missingService(service: string, place: Place): ConfigError {
   const reason =
@@ -59,19 +59,19 @@ function missingService(service: string, place: Place): ConfigError {
   return new ConfigError(place, reason);
 }
 
-/** Name of the variable in which Kubernetes tells a pod the ClusterIP of `service`. */
+/** Name of the variable in which Kubernetes passes the ClusterIP of `service` to a pod. */
 export function serviceHostVariable(service: string): string {
   return `${service.toUpperCase().replaceAll('-', '_')}_SERVICE_HOST`;
 }
 
-/** ClusterIP of `service` as the environment tells it, or undefined where it tells no address. */
+/** ClusterIP of `service` from the environment, or undefined if the variable has no address. */
 export function serviceIpOf(service: string, env: Environment): string | undefined {
   const host = env[serviceHostVariable(service)] ?? '';
   return familyOf(host) === undefined ? undefined : host;
 }
 
 /**
- * The Corefile of a template, with a block for each stub domain behind it. `file` names the template in errors. Throws
+ * The Corefile of a template, followed by a block for each stub domain. `file` names the template in errors. Throws
  * ConfigError for a placeholder that is unknown or has no value.
  */
 export function renderCorefile(
@@ -119,7 +119,7 @@ function placesOf(template: string, file: string): ReadonlyMap<string, Place> {
   return places;
 }
 
-/** Placeholders may stand without anything between them. */
+/** Placeholders may be adjacent. */
 function splitPlaceholders(text: string): string[] {
   return text.split(/(?<=__)(?=__(?:PILLAR|PROMETHEUS)__)/);
 }
@@ -131,8 +131,8 @@ const UPSTREAM_FORWARD = new RegExp(
 const FORCE_TCP = /^[ \t]*force_tcp[ \t\r]*(#.*)?$/gm;
 
 /**
- * Servers from the ConfigMap are asked over UDP, as node-local-dns does: they need not speak TCP, so `force_tcp` goes
- * from the forwards to them.
+ * Servers from the ConfigMap are asked over UDP, as in node-local-dns: they may not support TCP, so `force_tcp` is
+ * removed from the forwards to them.
  */
 function withUpstreamServers(template: string, servers: readonly string[]): string {
   if (servers.length === 0) return template.replaceAll(UPSTREAM_SERVERS, '/etc/resolv.conf');
@@ -144,11 +144,11 @@ function withUpstreamServers(template: string, servers: readonly string[]): stri
     .replaceAll(UPSTREAM_SERVERS, servers.join(' '));
 }
 
-/** A word of the template that holds the local-IP placeholder. */
+/** A word of the template with the local-IP placeholder. */
 const LOCAL_WORD = new RegExp(`(?<![^\\s"])[^\\s"]*${LOCAL_DNS}[^\\s"]*`, 'g');
 const LOCAL_IN_WORD = new RegExp(`(\\[?)${LOCAL_DNS}(?:\\]?)(:?)`, 'g');
 
-/** All local IPs where the placeholder is a word of its own; the first where it is part of one, as in `health IP:8080`. */
+/** All local IPs if the placeholder is a word of its own; the first if it is part of one, as in `health IP:8080`. */
 function withLocalIps(word: string, localIps: readonly string[]): string {
   if (word === LOCAL_DNS) return localIps.join(' ');
   const first = localIps[0] ?? LOCAL_DNS;
@@ -158,7 +158,7 @@ function withLocalIps(word: string, localIps: readonly string[]): string {
   });
 }
 
-/** Blocks of node-local-dns's shape, in the order of names: the same ConfigMap always gives the same text. */
+/** Blocks of node-local-dns's shape, ordered by name: the same ConfigMap always produces the same text. */
 function withStubBlocks(
   template: string,
   file: string,

@@ -1,4 +1,4 @@
-/** Configuration files on disk: watching and writing. With files.ts the only file of this room that touches node:fs. */
+/** Configuration files on disk: watching and writing. Only this file and files.ts use node:fs in this room. */
 import { createHash } from 'node:crypto';
 import {
   closeSync,
@@ -18,23 +18,23 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { errnoOf } from '../base/errors.ts';
 import { identityOf, openRegular, systemFiles } from './files.ts';
 
-/** Larger files are known by their times and size: reading them at each look would take longer than a query may wait. */
+/** Larger files are identified by times and size: hashing them at each check would delay queries. */
 const MAX_HASHED_BYTES = 256 * 1024;
-/** A writer that truncates and then writes is given this long, so that nobody reads the empty file in between. */
+/** Delay for a writer that truncates and then writes, so that the empty file in between is not read. */
 const SETTLE_MS = 50;
-/** How soon a change is seen that the kernel told nobody about (network file systems, watches used up). */
+/** Interval of polling, for changes that the kernel does not report (network file systems, no watches left). */
 const POLL_MS = 10_000;
 
 export interface WatchOptions {
   readonly pollMs?: number;
-  /** Told when the kernel cannot watch a path or `onChange` throws; watching goes on. */
+  /** Called when the kernel cannot watch a path or `onChange` throws; watching continues. */
   readonly onError?: (error: unknown) => void;
 }
 
 /**
- * Calls `onChange` with those of `paths` (files or directories, existing or not) whose content is another than before:
- * written in place, replaced by a rename, or swapped through a ConfigMap volume's `..data` link. A directory's content
- * is that of its regular files that are not hidden. Nothing throws out of the callbacks.
+ * Calls `onChange` with those of `paths` (files or directories, existing or not) whose content has changed: written in
+ * place, replaced by a rename, or swapped through a ConfigMap volume's `..data` link. A directory's content is that of
+ * its regular files that are not hidden. No callback lets an error escape.
  */
 export function watchFiles(
   paths: readonly string[],
@@ -54,7 +54,7 @@ class FileWatch {
   readonly #onError: (error: unknown) => void;
   readonly #pollMs: number;
   readonly #contents = new Map<string, string>();
-  /** By path and inode, so that a replaced file is watched anew. */
+  /** By path and inode, so that a replaced file gets a new watcher. */
   readonly #watchers = new Map<string, FSWatcher>();
   readonly #failed = new Set<string>();
   #settle: Timer | undefined;
@@ -102,7 +102,7 @@ class FileWatch {
     }
   }
 
-  /** Watches what the paths are now; forgets what they were. */
+  /** Watches the current targets of the paths; drops the others. */
   #rewatch(): void {
     const targets = new Map(this.#paths.flatMap(watchTargets).map((path) => [inodeOf(path), path]));
     targets.delete(undefined);
@@ -134,7 +134,7 @@ class FileWatch {
     }
   }
 
-  /** Once for each path: the poll sees changes all the same. */
+  /** Once for each path: polling detects changes anyway. */
   #report(path: string, error: unknown): void {
     if (this.#failed.has(path)) return;
     this.#failed.add(path);
@@ -143,8 +143,8 @@ class FileWatch {
 }
 
 /**
- * What to watch for `path`: the directory that holds its name (rename, link swap), itself (written in place, also when
- * bind-mounted alone), and the same behind symbolic links.
+ * What to watch for `path`: the directory that contains its name (rename, link swap), the file itself (written in
+ * place, also if bind-mounted alone), and the same for the targets of symbolic links.
  */
 function watchTargets(path: string): string[] {
   try {
@@ -155,7 +155,7 @@ function watchTargets(path: string): string[] {
   }
 }
 
-/** With the time of birth, because inode numbers are used again at once. */
+/** Includes the birth time, because inode numbers are reused at once. */
 function inodeOf(path: string): string | undefined {
   const stats = statOf(path);
   return stats === undefined ? undefined : `${stats.dev}:${stats.ino}:${stats.birthtimeMs}`;
@@ -169,7 +169,7 @@ function statOf(path: string): Stats | undefined {
   }
 }
 
-/** Text that is equal for equal content; names the error where there is none to read. */
+/** Text that is equal for equal content; the error's name if it cannot be read. */
 function fingerprint(path: string, clock: Clock): string {
   const stats = statOf(path);
   if (stats === undefined) return 'absent';
@@ -191,20 +191,20 @@ function directoryFingerprint(dir: string, clock: Clock): string {
     .join('\n');
 }
 
-/** Errors that say "not beside it, not over it" where writing the file itself may still work. */
+/** Errors of the rename after which writing the file in place may still work. */
 const NO_RENAME = new Set(['EROFS', 'EACCES', 'EPERM', 'EBUSY', 'EXDEV']);
 
 /**
- * Gives `path` the content `text` so that a reader sees the old or the new one, whole; written in place where the
- * directory cannot be written or the file is a mount of its own. Symbolic links stay. Throws the system's error where
- * neither works.
+ * Replaces the content of `path` by `text` so that a reader sees either the old or the new text in full. If the
+ * directory is not writable or the file is a mount of its own, writes in place. Symbolic links stay. Throws the
+ * system's error if neither works.
  */
 export function writeAtomically(path: string, text: string): 'unchanged' | 'replaced' | 'in-place' {
   const target = systemFiles.kind(path) === undefined ? path : realpathSync(path);
   if (hasContent(target, text)) return 'unchanged';
   const beside = join(dirname(target), `.${basename(target)}.${process.pid}`);
   try {
-    // What another process has put there is not written through.
+    // A file of another process at this path must not be written through.
     rmSync(beside, { force: true });
     writeFileSync(beside, text, { mode: 0o644, flag: 'wx' });
     renameSync(beside, target);
@@ -217,7 +217,7 @@ export function writeAtomically(path: string, text: string): 'unchanged' | 'repl
   }
 }
 
-/** Throws the system's error, and for what is no regular file. */
+/** Throws the system's error, also if it is not a regular file. */
 function contentOf(path: string): Buffer {
   const fd = openRegular(path);
   try {

@@ -1,16 +1,16 @@
 /**
- * What counts as one client: an IPv4 address, or the /64 of an IPv6 address, because a host can take any address of its
- * /64 (RFC 6177). In a network that this node itself is in, each address is a client: the pods of a node share a /64.
+ * What counts as one client: an IPv4 address, or the /64 of an IPv6 address, because a host can use any address of its
+ * /64 (RFC 6177). In a network of this node itself each address is a client: the pods of a node share a /64.
  */
 import { addressBytes, familyOf, formatAddress } from '../address.ts';
 
 const V4_MAPPED_PREFIX_BYTES = 12;
-/** Bytes of an IPv6 address that name its network. */
+/** Bytes of an IPv6 address that identify its network. */
 export const NETWORK_BYTES = 8;
 
 let ownNetworks: ReadonlySet<string> = new Set();
 
-/** Tells which /64s this node is in: their first eight bytes, one in each character. */
+/** Sets the /64s of this node: their first eight bytes, one in each character. */
 export function setOwnNetworks(networks: ReadonlySet<string>): void {
   ownNetworks = networks;
 }
@@ -21,7 +21,9 @@ export function v6Key(address: string): string {
   return ownNetworks.has(network) ? address : network;
 }
 
-/** The client's bytes, one in each character; '' for a text that is no address (a unix socket, a closed one). */
+/**
+ * The client's address bytes, one in each character; '' if `address` is not an address (a unix socket, a closed one).
+ */
 export function clientKey(address: string): string {
   if (familyOf(address) === undefined) return '';
   const bytes = addressBytes(address);
@@ -30,7 +32,7 @@ export function clientKey(address: string): string {
   return v6Key(String.fromCharCode(...bytes));
 }
 
-/** The client as logs and series name it: `10.0.0.7`, `fd00:1:2:3::7`, `fd00:1:2:3::/64`, `-` for what no client asked for. */
+/** The client as logs and series name it: `10.0.0.7`, `fd00:1:2:3::7`, `fd00:1:2:3::/64`; `-` if no client asked. */
 export function clientName(key: string): string {
   if (key === '') return '-';
   const bytes = Uint8Array.from(key, (char) => char.charCodeAt(0));

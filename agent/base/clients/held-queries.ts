@@ -1,21 +1,21 @@
-/** What a client makes the process hold, and its queries that wait for the same, by age. */
+/** Memory that the process uses for a client, and the client's waiting queries by age. */
 
-/** One thing that the process holds for a client and can give up. */
+/** Memory that the process uses for a client and can free. */
 export interface Holding {
   readonly kind: 'query' | 'connection' | 'http';
   /** What a query waits for (a group of upstreams): within a client, the lane with the most queries gives way first. */
   readonly lane?: object | undefined;
-  /** What it costs. Change it through `ClientShare.resize` only. */
+  /** Its cost in bytes. Change it only through `ClientShare.resize`. */
   heldBytes: number;
-  /** Owned by the ledger. Of queries: neighbours by age in their lane, which cost less than a place in a Set. */
+  /** Owned by the ledger. For queries: neighbours by age in their lane; links cost less than an entry in a Set. */
   isHeld?: boolean;
   older?: Holding | undefined;
   newer?: Holding | undefined;
-  /** Frees what is held. The ledger has taken it off the client's share before this call. Must not throw. */
+  /** Frees the memory. The ledger has already removed it from the client's share. Must not throw. */
   giveWay(): void;
 }
 
-/** Queries that wait for the same. */
+/** Queries that wait for the same thing. */
 export class Lane {
   oldest: Holding | undefined;
   newest: Holding | undefined;

@@ -1,34 +1,34 @@
 /**
- * Bytes that clients and files make the process hold, against budgets that derive from the memory limit. Where clients
- * hold too much, the client that holds the most gives way first, so that a client that asks little always has a place.
- * A cache hit over UDP holds nothing and never comes here.
+ * Counts the memory that clients and files make the process use, against budgets that derive from the memory limit. If
+ * clients use too much, the client that uses the most gives way first, so that a client with few queries always has
+ * room. A cache hit over UDP uses none and is never counted.
  */
 import { type Holding, Lane } from './held-queries.ts';
 
 export type { Holding } from './held-queries.ts';
 
 export interface LedgerOptions {
-  /** What all clients together may make the process hold. */
+  /** Budget of all clients together. */
   readonly clientBudgetBytes: number;
-  /** What all files together may. */
+  /** Budget of all files together. */
   readonly fileBudgetBytes: number;
-  /** How many times an ordinary client's share the client behind `key` may hold; 1 by default. */
+  /** Share of the client behind `key` as a multiple of an ordinary client's; 1 by default. */
   readonly weightOf?: (key: string) => number;
-  /** Called when something of `share` had to give way, or was refused. */
+  /** Called when memory of `share` had to be freed, or was refused. */
   readonly onLimited?: (share: ClientShare, kind: Holding['kind']) => void;
 }
 
-/** Key of what no client asked for: refreshes, probes of our own. */
+/** Key of internal work: refreshes, the agent's own probes. */
 export const OWN_KEY = '';
 
-/** Empty shares that are kept, so that a client that asks now and then does not cost an object each time. */
+/** Empty shares that are kept, so that a client that asks from time to time does not cost a new object each time. */
 const MAX_SHARES_KEPT = 1_024;
-/** Shares that are looked at to find the largest one; the largest one found so far is always among the candidates. */
+/** Shares that are checked to find the largest one; the largest found so far is always one of them. */
 const CANDIDATES = 32;
 
 const NO_LANE = {};
 
-/** What one client holds. */
+/** What one client uses. */
 export class ClientShare {
   /** `clientKey` of its address. */
   readonly key: string;
@@ -44,7 +44,7 @@ export class ClientShare {
     this.#ledger = ledger;
   }
 
-  /** `bytes` in proportion to what the client may hold. */
+  /** `bytes` relative to the client's weight. */
   get load(): number {
     return this.bytes / this.weight;
   }
@@ -54,9 +54,9 @@ export class ClientShare {
   }
 
   /**
-   * Whether one more query of `bytes` may wait in `lane`. Where there is no room, a query of the client that holds the
-   * most is refused unless it waits for something else than most of that client's queries do: what it has waiting is
-   * closer to an answer. Any other client may wait, and the one that holds the most gives way.
+   * Whether one more query of `bytes` may wait in `lane`. Without room, the query of another client than the largest is
+   * admitted, and the largest gives way. A query of the largest client is refused if it would wait in its longest lane:
+   * the queries already there are closer to an answer.
    */
   admits(lane: object, bytes: number): boolean {
     if (this.bytes === 0 || this.#ledger.hasRoomFor(bytes, this)) return true;
@@ -65,7 +65,7 @@ export class ClientShare {
     return false;
   }
 
-  /** Holds `holding`. It may have to give way before this returns. */
+  /** Adds `holding`. It may have to give way before this returns. */
   add(holding: Holding): void {
     const lane = this.#laneOf(holding);
     holding.isHeld = true;
@@ -75,7 +75,7 @@ export class ClientShare {
     this.#ledger.relieve(this);
   }
 
-  /** `holding` costs `bytes` from now on. No effect on what has given way. */
+  /** Changes the cost of `holding` to `bytes`. No effect if it has given way. */
   resize(holding: Holding, bytes: number): void {
     if (bytes === holding.heldBytes || holding.isHeld !== true) return;
     this.#count(this.#laneOf(holding), bytes - holding.heldBytes);
@@ -83,7 +83,7 @@ export class ClientShare {
     this.#ledger.relieve(this);
   }
 
-  /** Holds `holding` no more. No effect on what has given way. */
+  /** Removes `holding`. No effect if it has given way. */
   remove(holding: Holding): void {
     if (holding.isHeld !== true) return;
     const lane = this.#laneOf(holding);
@@ -93,7 +93,7 @@ export class ClientShare {
     this.#count(lane, -holding.heldBytes);
   }
 
-  /** Gives up the largest connection, or the oldest query of the largest lane, of whichever kind it holds more bytes. */
+  /** Frees the largest connection, or the oldest query of the largest lane, whichever kind uses more bytes. */
   giveWay(): Holding | undefined {
     const holding = this.#victim();
     if (holding === undefined) return undefined;
@@ -122,7 +122,7 @@ export class ClientShare {
     return largest;
   }
 
-  /** Undefined for what is no query. */
+  /** Undefined for anything but a query. */
   #laneOf({ kind, lane = NO_LANE }: Holding): Lane | undefined {
     if (kind !== 'query') return undefined;
     const known = this.#lanes.get(lane);
@@ -136,12 +136,12 @@ export class ClientShare {
     this.bytes += bytes;
     this.#ledger.usedBytes += bytes;
     if (lane !== undefined) lane.bytes += bytes;
-    // Lanes of configurations that are gone must not be kept.
+    // Lanes of old configurations must not be kept.
     if (this.bytes === 0) this.#lanes.clear();
   }
 }
 
-/** Room for one file's content, held until `release`. */
+/** Memory for one file's content, reserved until `release`. */
 export interface FileReservation {
   readonly bytes: number;
   release(): void;
@@ -152,13 +152,13 @@ export class MemoryLedger {
   readonly fileBudgetBytes: number;
   readonly #options: LedgerOptions;
   readonly #shares = new Map<string, ClientShare>();
-  /** Where the look for the largest share goes on. */
+  /** Position of the search for the largest share. */
   #rotation: Iterator<ClientShare> = this.#shares.values();
   #largestSeen: ClientShare | undefined;
   #isRelieving = false;
-  /** Held for clients. Written by `ClientShare` only. */
+  /** Used for clients. Written only by `ClientShare`. */
   usedBytes = 0;
-  /** Held for files. */
+  /** Reserved for files. */
   fileBytes = 0;
 
   constructor(options: LedgerOptions) {
@@ -167,12 +167,12 @@ export class MemoryLedger {
     this.fileBudgetBytes = options.fileBudgetBytes;
   }
 
-  /** How many times an ordinary client's share the client behind `key` may hold. */
+  /** Share of the client behind `key` as a multiple of an ordinary client's. */
   weightOf(key: string): number {
     return this.#options.weightOf?.(key) ?? 1;
   }
 
-  /** The share of the client behind `key` (`clientKey`). Use it before the next share is asked for. */
+  /** The share of the client behind `key` (`clientKey`). Use it before asking for another share. */
   share(key: string): ClientShare {
     const known = this.#shares.get(key);
     if (known !== undefined) return known;
@@ -182,14 +182,14 @@ export class MemoryLedger {
     return made;
   }
 
-  /** Clients that hold something, or did a moment ago. */
+  /** Clients that use memory, or did a moment ago. */
   get shares(): Iterable<ClientShare> {
     return this.#shares.values();
   }
 
   /**
-   * Whether `share` should not be made any larger: memory is getting short, and this client holds more than others.
-   * Then its connections are not read.
+   * Whether `share` must not grow: memory is nearly used up, and this client uses more than others. Its connections are
+   * then not read.
    */
   isPressed(share: ClientShare): boolean {
     if (this.usedBytes * 4 < this.clientBudgetBytes * 3) return false;
@@ -197,7 +197,7 @@ export class MemoryLedger {
     return largest !== undefined && share.load * 2 > largest.load;
   }
 
-  /** Room for a file's content; undefined where there is none (`fileRoomBytes` tells how much there is). */
+  /** Memory for a file's content; undefined if there is not enough (see `fileRoomBytes`). */
   reserveFile(bytes: number): FileReservation | undefined {
     if (bytes > this.fileRoomBytes) return undefined;
     this.fileBytes += bytes;
@@ -214,12 +214,12 @@ export class MemoryLedger {
     return this.fileBudgetBytes - this.fileBytes;
   }
 
-  /** Tells that something of `share` had to give way, or was refused. */
+  /** Reports that memory of `share` had to be freed, or was refused. */
   limited(share: ClientShare, kind: Holding['kind']): void {
     this.#options.onLimited?.(share, kind);
   }
 
-  /** Whether `bytes` more of `share` fit, or another client would have to give way to them. */
+  /** Whether `bytes` more of `share` fit, or another client would have to give way. */
   hasRoomFor(bytes: number, share: ClientShare): boolean {
     if (this.usedBytes + bytes <= this.clientBudgetBytes) return true;
     const largest = this.#largest();
@@ -227,7 +227,7 @@ export class MemoryLedger {
     return share.load + bytes / share.weight <= largest.load;
   }
 
-  /** Called by `ClientShare` when `grown` holds more: makes the largest holders give way until the rest fits. */
+  /** Called by `ClientShare` when `grown` uses more: the largest shares give way until the rest fits. */
   relieve(grown: ClientShare): void {
     if (this.#largestSeen === undefined || grown.load > this.#largestSeen.load)
       this.#largestSeen = grown;
@@ -243,8 +243,8 @@ export class MemoryLedger {
   }
 
   /**
-   * The share with the highest load among a few candidates: the largest of those that grew, which may have shrunk since,
-   * and the next ones in turn.
+   * The share with the highest load among a few candidates: the largest of those that grew, which may have shrunk
+   * since, and the next ones in turn.
    */
   #largest(): ClientShare | undefined {
     let largest = this.#largestSeen;
@@ -269,7 +269,7 @@ export class MemoryLedger {
     return this.#rotation.next().value as ClientShare | undefined;
   }
 
-  /** A few steps for each new share keep the number of shares near that of the clients that hold something. */
+  /** A few steps for each new share keep the number of shares close to that of the clients that use memory. */
   #dropEmpty(): void {
     for (let steps = 0; steps < 2; steps++) {
       const share = this.#nextInRotation();

@@ -1,12 +1,12 @@
-/** What the table of log events says about an event. */
+/** An entry in the table of log events. */
 
 export interface LogEvent {
   readonly level: 'error' | 'warn' | 'warn or info';
   readonly meaning: string;
-  /** What to do. Both loggers add it to a line that brings no `remedy` of its own. */
+  /** What to do. Both loggers add it to a line without its own `remedy`. */
   readonly remedy: string;
   /** Page in docs/runbooks, without `.md`. */
   readonly runbook: string;
-  /** Repeats are deduplicated whatever their text says. Without it only lines with the same text are. */
+  /** Repeats are deduplicated whatever their text. Without it, only lines with the same text are. */
   readonly ignoresText?: true;
 }

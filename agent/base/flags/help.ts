@@ -5,12 +5,12 @@ import type { CommandName, Flag } from './types.ts';
 const COLUMN = 34;
 const WIDTH = 110;
 
-/** A line for each flag that `command` takes, or more where the text is long. */
+/** A line for each flag of `command`, or more if the text is long. */
 export function flagHelp(command: CommandName): string {
   return flagsOf(command).map(describe).join('\n');
 }
 
-/** What `nodens init --help` prints, and the program of init itself. */
+/** Output of `nodens init --help`, and of the init program's own `--help`. */
 export function initHelp(): string {
   return `nodens init: puts the local IPs on the node and intercepts DNS queries while the agent answers\n\n${flagHelp('init')}`;
 }

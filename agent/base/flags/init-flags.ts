@@ -1,9 +1,9 @@
-/** Flags of init alone. */
+/** Flags of init only. */
 import type { CommandName, Flag } from './types.ts';
 
 const INIT: readonly CommandName[] = ['init', 'drop-in'];
 
-/** Modes of `nodens init`. Without one, init stays and keeps addresses and rules. */
+/** Modes of `nodens init`. Without one, init keeps running and maintains addresses and rules. */
 export const INIT_MODES = ['once', 'cleanup', 'observe'] as const;
 
 export const INIT_FLAGS: readonly Flag[] = [

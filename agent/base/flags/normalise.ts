@@ -1,6 +1,6 @@
 /**
- * Rewrites a command line as Go's flag package takes it (`-localip=IP`, `-p 53`, `-quiet=false`) into the form that
- * commander takes: `--name=value` throughout.
+ * Rewrites a command line in the form of Go's flag package (`-localip=IP`, `-p 53`, `-quiet=false`) into the form that
+ * commander accepts: `--name=value` throughout.
  */
 import { UsageError } from '../errors.ts';
 import { nearest } from '../text/nearest.ts';
@@ -15,7 +15,7 @@ export interface Normalised {
 const TRUE = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
 const FALSE = new Set(['0', 'f', 'F', 'false', 'FALSE', 'False']);
 
-/** Throws UsageError for an unknown flag, a missing value, or a word that is no flag at all. */
+/** Throws UsageError for an unknown flag, a missing value, or an argument that is not a flag. */
 export function normalise(argv: readonly string[], flags: readonly Flag[]): Normalised {
   const byName = new Map(
     flags.flatMap((flag) => [flag.name, ...(flag.aliases ?? [])].map((name) => [name, flag])),

@@ -1,9 +1,12 @@
-/** From a command line to the values of its flags, by commander and the table of flags. */
+/** Parses a command line with commander and the table of flags. */
 import { normalise } from './normalise.ts';
 import { flagsOf } from './table.ts';
 import type { CommandName, Flag } from './types.ts';
 
-/** Flags as given, by name; switches as `true` or `false`. Absent ones are absent, defaults not yet applied. */
+/**
+ * Flags as given, by name; switches as `true` or `false`. A flag that is not given is absent: defaults are applied
+ * later.
+ */
 export type FlagValues = Readonly<Record<string, string | undefined>>;
 
 export interface ParsedFlags {
@@ -11,7 +14,7 @@ export interface ParsedFlags {
   readonly wantsHelp: boolean;
 }
 
-/** What is used of commander's `Command`: base imports no package, so the two programs bring one along. */
+/** The methods of commander's `Command` that are used. base imports no package, so both programs pass an instance. */
 export interface OptionParser {
   exitOverride(): unknown;
   helpOption(flags: false): unknown;
@@ -39,7 +42,7 @@ export function parseWith(
   return { values, wantsHelp };
 }
 
-/** commander files `--health-port` under `healthPort`. */
+/** commander stores `--health-port` as `healthPort`. */
 function camelCase(flag: Flag): string {
   return flag.name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -1,6 +1,6 @@
 /**
- * Every flag of every command of nodens. The parsers of both programs, `--help` and docs/reference/flags.md are made from
- * this table: flags of node-local-dns under their own names, and those that only nodens has.
+ * Every flag of every command of nodens. The parsers of both programs, `--help` and docs/reference/flags.md are
+ * generated from this table: flags of node-local-dns under their own names, and those that only nodens has.
  */
 import { INIT_FLAGS } from './init-flags.ts';
 import { TOOL_FLAGS } from './tool-flags.ts';
@@ -138,12 +138,12 @@ const AGENT_FLAGS: readonly Flag[] = [
 
 export const FLAGS: readonly Flag[] = [...AGENT_FLAGS, ...INIT_FLAGS, ...TOOL_FLAGS];
 
-/** Flags that `command` takes, in the order of its help text. */
+/** Flags of `command`, in the order of its help text. */
 export function flagsOf(command: CommandName): readonly Flag[] {
   return FLAGS.filter((flag) => flag.commands.includes(command));
 }
 
-/** Default of a flag of `command`; undefined where it has none. */
+/** Default of a flag of `command`; undefined if it has none. */
 export function defaultOf(command: CommandName, name: string): string | undefined {
   return flagsOf(command).find((flag) => flag.name === name)?.default;
 }

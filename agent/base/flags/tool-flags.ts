@@ -1,4 +1,4 @@
-/** Flags of the commands that look and change nothing. */
+/** Flags of the read-only commands. */
 import type { Flag } from './types.ts';
 
 export const TOOL_FLAGS: readonly Flag[] = [

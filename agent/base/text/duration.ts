@@ -1,4 +1,4 @@
-/** Durations as Go writes them (`1h30m`, `500ms`), which is what Corefiles and node-local-dns's flags contain. */
+/** Durations in Go's format (`1h30m`, `500ms`), as in Corefiles and node-local-dns's flags. */
 
 const UNIT_MS: Readonly<Record<string, number>> = {
   ns: 1e-6,
@@ -13,7 +13,7 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 
 const PART = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/y;
 
-/** Milliseconds of a Go duration, or undefined where the text is not one. A unit is mandatory except for `0`. */
+/** Milliseconds of a Go duration, or undefined for other text. A unit is mandatory except for `0`. */
 export function parseDurationMs(text: string): number | undefined {
   const negative = text.startsWith('-');
   const body = text.replace(/^[+-]/, '');
@@ -37,15 +37,15 @@ export function parseSecondsOrDurationMs(text: string): number | undefined {
 const MIN_SYNC_INTERVAL_MS = 1_000;
 
 /**
- * Milliseconds of `-syncinterval`, or undefined where the text is no time of at least a second. node-local-dns
- * multiplies by one second, so that what works there is written `60ns`: kept as 60 s.
+ * Milliseconds of `-syncinterval`, or undefined if the text is not at least a second. node-local-dns multiplies the
+ * value by one second, so its users write `60ns` for 60 s.
  */
 export function parseSyncIntervalMs(text: string): number | undefined {
   const ms = parseSecondsOrDurationMs(/^(\d+)ns$/.exec(text)?.[1] ?? text);
   return ms !== undefined && ms >= MIN_SYNC_INTERVAL_MS ? ms : undefined;
 }
 
-/** Text of a duration, in the largest units that stay whole: `1h30m`, `90s` → `1m30s`, `250ms`. */
+/** Text of a duration, in the largest units without a fraction: `1h30m`, `90s` → `1m30s`, `250ms`. */
 export function formatDuration(durationMs: number): string {
   if (durationMs < 1_000) return `${durationMs}ms`;
   let rest = durationMs;

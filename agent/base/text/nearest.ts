@@ -1,4 +1,4 @@
-/** The known word somebody probably meant: one place for every "did you mean". */
+/** The known word closest to a misspelt one: the only code for "did you mean". */
 
 /** Edits (insert, delete, replace, swap of neighbours) between two words. */
 function distance(a: string, b: string): number {
@@ -22,10 +22,10 @@ function distance(a: string, b: string): number {
   return above[b.length] as number;
 }
 
-/** Words longer than this are nobody's typing mistake, and comparing them would cost. */
+/** Longer words are not typing mistakes, and comparing them would be slow. */
 const MAX_WORD_CHARS = 64;
 
-/** The entry of `known` closest to `word`, letter case aside, or undefined where none is close enough to be meant. */
+/** The entry of `known` closest to `word`, ignoring letter case, or undefined if none is close enough. */
 export function nearest(word: string, known: Iterable<string>): string | undefined {
   if (word.length > MAX_WORD_CHARS) return undefined;
   const deduplicated = word.toLowerCase();
@@ -40,7 +40,7 @@ export function nearest(word: string, known: Iterable<string>): string | undefin
   return best;
 }
 
-/** ` did you mean "x"?` style ending for a message about an unknown word; lists what is known where nothing is near. */
+/** The ` did you mean "x"?` ending of a message about an unknown word; lists the known words if none is close. */
 export function suggestion(word: string, known: readonly string[]): string {
   const meant = nearest(word, known);
   return meant === undefined ? `known: ${known.join(', ')}` : `did you mean "${meant}"?`;

@@ -1,14 +1,14 @@
-/** A regular expression in Go's syntax whose cost grows with the text and not with the patience of an attacker. */
+/** A regular expression in Go's syntax that runs in linear time, so that an attacker cannot make it slow. */
 
 export interface Pattern {
-  /** As the configuration has it. */
+  /** As written in the configuration. */
   readonly source: string;
-  /** Number of groups, the whole match not counted. */
+  /** Number of groups, without the whole match. */
   readonly groups: number;
   /** Index of each named group, from 1. */
   readonly names: ReadonlyMap<string, number>;
   /** Whether it matches anywhere in `text`. */
   test(text: string): boolean;
-  /** The first match and its groups; '' for a group that took no part (as in Go). Undefined where there is none. */
+  /** The first match and its groups; '' for a group that did not match (as in Go). Undefined without a match. */
   match(text: string): readonly string[] | undefined;
 }

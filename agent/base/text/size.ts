@@ -1,4 +1,4 @@
-/** Sizes as Kubernetes writes quantities of memory (`64Mi`, `200M`, `1048576`). */
+/** Memory quantities in Kubernetes format (`64Mi`, `200M`, `1048576`). */
 
 const UNIT_BYTES: Readonly<Record<string, number>> = {
   '': 1,
@@ -11,7 +11,7 @@ const UNIT_BYTES: Readonly<Record<string, number>> = {
   Gi: 2 ** 30,
 };
 
-/** Octets of a quantity, or undefined where the text is none or is not above zero. */
+/** Bytes of a quantity, or undefined if the text is not one or is not above zero. */
 export function parseSizeBytes(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)(Ki|Mi|Gi|[kKMG])?$/.exec(text);
   if (match === null) return undefined;

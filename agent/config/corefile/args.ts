@@ -1,6 +1,6 @@
 /**
- * Reading a directive's arguments and options: every plugin's setup is made of these, so that all refuse bad input in
- * the same words. Every function throws ConfigError at the place of the offending token.
+ * Reads a directive's arguments and options. Every plugin's setup uses these functions, so that all refuse bad input in
+ * the same words. Each throws ConfigError at the position of the offending token.
  */
 import { type Cidr, familyOf, parseCidr } from '../../base/address.ts';
 import { ConfigError } from '../../base/errors.ts';
@@ -14,12 +14,12 @@ import { suggestion } from '../../base/text/nearest.ts';
 import { expandZone } from './keys.ts';
 import type { Block, Directive, Line, Token } from './types.ts';
 
-/** The error for a value that is not `what`: for checks that only one plugin makes. */
+/** The error for a value that is not `what`, for checks of a single plugin. */
 export function badValue(token: Token, what: string): ConfigError {
   return new ConfigError(token.place, `"${token.text}" is not ${what}`);
 }
 
-/** The single use of a directive that may stand once per server block. */
+/** The single use of a directive that is allowed once per server block. */
 export function onlyUse(directive: Directive): Line {
   const [first, second] = directive.uses;
   if (second === undefined) return first as Line;
@@ -30,14 +30,14 @@ export function onlyUse(directive: Directive): Line {
   );
 }
 
-/** Where a setup says what is valid and not as it seems. */
+/** Where a setup reports settings that are valid but misleading. */
 export interface WarningLog {
   warn(fields: { readonly event: AgentEvent; readonly directive?: string }, message: string): void;
 }
 
 /**
- * The use that counts of a directive which may stand several times, as `import *.override` makes of it, but of which
- * CoreDNS reads the first alone. The others are told in a warning.
+ * The effective use of a directive that may be repeated, as `import *.override` does, but of which CoreDNS reads only
+ * the first. A warning lists the others.
  */
 export function firstUse(directive: Directive, log: WarningLog): Line {
   const [first, ...others] = directive.uses as readonly [Line, ...Line[]];
@@ -53,24 +53,24 @@ function placed({ name: { place } }: Line): string {
   return `${place.file}:${place.line}`;
 }
 
-/** For a directive that is only a word: no arguments, no braces. */
+/** For a directive without arguments or braces. */
 export function bare(line: Line): void {
   noArgs(line);
   noBody(line);
 }
 
-/** Refuses braces behind a directive, unless there is nothing in them: CoreDNS lets empty ones be for most. */
+/** Refuses braces after a directive, unless they are empty, as in CoreDNS. */
 export function noBody(line: Line): void {
   if (line.body?.length !== 0) noBraces(line);
 }
 
-/** Refuses braces behind an option. */
+/** Refuses braces after an option. */
 export function noBraces(line: Line): void {
   if (line.body !== undefined)
     throw new ConfigError(line.name.place, `${line.name.text} takes no braces: remove them`);
 }
 
-/** Arguments of `line`, at least `min` and at most `max`. */
+/** Arguments of `line`, checked to be from `min` to `max`. */
 export function argsBetween(line: Line, min: number, max: number): readonly Token[] {
   const { name, args } = line;
   if (args.length < min)
@@ -108,12 +108,12 @@ export function minArgs(line: Line, min: number): readonly Token[] {
   return argsBetween(line, min, Number.POSITIVE_INFINITY);
 }
 
-/** What to do with each option in a directive's braces, by the option's name. */
+/** Handlers of the options in a directive's braces, by name. */
 export type Options = Readonly<Record<string, (option: Line) => void>>;
 
 /**
- * Runs the handler of every line in `line`'s braces, in order; refuses unknown names and braces within. With `anyCase`
- * names count in any letter case.
+ * Runs the handler of every line in `line`'s braces, in order; refuses unknown names and nested braces. With `anyCase`
+ * names match in any letter case.
  */
 export function readOptions(line: Line, options: Options, anyCase = false): void {
   for (const option of line.body ?? []) {
@@ -133,7 +133,7 @@ export interface NumberRange {
   readonly max?: number;
 }
 
-/** A whole number in `range`, which is unbounded where it says nothing. */
+/** A whole number in `range`; without limits in `range`, any. */
 export function intArg(token: Token, range: NumberRange = {}): number {
   const value = /^[+-]?\d+$/.test(token.text) ? Number(token.text) : Number.NaN;
   if (!Number.isSafeInteger(value)) throw badValue(token, 'a whole number');
@@ -149,11 +149,11 @@ export function percentArg(token: Token, range: NumberRange): number {
 export interface DurationRange {
   readonly minMs?: number;
   readonly maxMs?: number;
-  /** Whether a number without a unit counts in seconds; else it is refused, as CoreDNS does. */
+  /** Whether a number without a unit means seconds; otherwise it is refused, as in CoreDNS. */
   readonly bareSeconds?: boolean;
 }
 
-/** Milliseconds of a duration like `1h30m`; never negative, whatever `range` says. */
+/** Milliseconds of a duration like `1h30m`; never negative, whatever `range` allows. */
 export function durationArg(token: Token, range: DurationRange = {}): number {
   const parse = range.bareSeconds === true ? parseSecondsOrDurationMs : parseDurationMs;
   const ms = parse(token.text);
@@ -175,7 +175,7 @@ function inRange(
   return value;
 }
 
-/** `token` in lower case: for words that CoreDNS takes in any letter case. */
+/** `token` in lower case: for words that CoreDNS accepts in any letter case. */
 export function lowerCase<Word extends Token>(token: Word): Word {
   return { ...token, text: token.text.toLowerCase() };
 }
@@ -187,14 +187,14 @@ export function choiceArg<Choice extends string>(token: Token, choices: readonly
   throw new ConfigError(token.place, `unknown "${token.text}": ${suggestion(token.text, choices)}`);
 }
 
-/** A network; a bare address is its host network. */
+/** A network; a bare address means its host network. */
 export function cidrArg(token: Token): Cidr {
   const cidr = parseCidr(token.text);
   if (cidr === undefined) throw badValue(token, 'a network like 10.0.0.0/8 or fd00::/8');
   return cidr;
 }
 
-/** Where an admin page listens. `host` '' is every address; port 0 lets the kernel choose. */
+/** Listening address of an HTTP endpoint. `host` '' is every address; port 0 lets the kernel choose. */
 export type ListenAddress =
   | { readonly host: string; readonly port: number }
   | { readonly path: string };
@@ -214,7 +214,7 @@ export function listenArg(token: Token): ListenAddress {
   return { host: bracketed ?? (match?.[2] as string), port };
 }
 
-/** Zones a directive names, lower case with trailing dots, networks as reverse zones; without any, the block's own. */
+/** Zones of a directive, lower case with trailing dots, networks as reverse zones; without any, the block's own. */
 export function zonesOf(tokens: readonly Token[], block: Block): string[] {
   if (tokens.length === 0) return blockZones(block);
   return [...new Set(tokens.flatMap((token) => expandZone(token.text, token.place)))];
@@ -225,7 +225,7 @@ function blockZones(block: Block): string[] {
   return [...new Set(block.keys.map((key) => key.zone))];
 }
 
-/** Name of the view that a block serves, as metrics label it; '' where it has none. */
+/** Name of a block's view, as metrics label it; '' if it has none. */
 export function viewOf(block: Block): string {
   const view = block.directives.find((directive) => directive.name === 'view');
   return view?.uses[0]?.args[0]?.text ?? '';

@@ -1,4 +1,4 @@
-/** What lines of a server block come to: directives with all their uses, and a hash that tells a change. */
+/** The content of a server block's lines: directives with all their uses, and a hash that changes with them. */
 import { createHash } from 'node:crypto';
 import type { Block, Directive, Line } from './types.ts';
 
@@ -12,7 +12,7 @@ export function groupByName(lines: readonly Line[]): Directive[] {
   }));
 }
 
-/** Places are left out, so that a comment or a blank line is no change. */
+/** Positions are left out: comments and blank lines do not count as a change. */
 export function hashOf(blocks: readonly Block[]): string {
   const content = JSON.stringify(blocks, (key, value: unknown) =>
     key === 'place' || key === 'quoted' ? undefined : value,

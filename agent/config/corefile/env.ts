@@ -1,10 +1,10 @@
-/** Environment references in Corefile words: `{%NAME%}` first, then `{$NAME}`, as CoreDNS. */
+/** Environment references in Corefile words: `{%NAME%}` first, then `{$NAME}`, as in CoreDNS. */
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * `text` with every reference replaced. An undefined variable becomes the empty string and is told to `onMissing`;
- * the result is one word whatever the value holds.
+ * `text` with every reference replaced. An undefined variable becomes the empty string and is passed to `onMissing`;
+ * the result stays one word whatever the value.
  */
 export function substitute(
   text: string,
@@ -19,7 +19,7 @@ export function substitute(
   return replaceReferences(replaceReferences(text, '{%', '%}', value), '{$', '}', value);
 }
 
-/** One pass from left to right; a reference without a name stays as it is. */
+/** One pass from left to right; a reference without a name is left unchanged. */
 function replaceReferences(
   text: string,
   open: string,

@@ -1,18 +1,18 @@
-/** What `import` means: a file, or a glob over files. */
+/** Resolves `import`: a file, or a glob over files. */
 import { posix } from 'node:path';
 import { ConfigError, messageOf, type Place } from '../../base/errors.ts';
 
-/** Files as the configuration sees them: handed in, so that parsing opens nothing itself. */
+/** The configuration's access to files: passed in, so that parsing opens nothing itself. */
 export interface ConfigFiles {
-  /** Text of a file; U+FFFD stands for what is not UTF-8. Throws where it cannot be read. */
+  /** Text of a file; U+FFFD replaces invalid UTF-8. Throws if it cannot be read. */
   read(path: string): string;
-  /** Names in a directory, in any order. Throws where it cannot be read. */
+  /** Names in a directory, in any order. Throws if it cannot be read. */
   list(dir: string): string[];
-  /** What is at `path`, links followed; undefined where there is nothing. Throws where nobody may look. */
+  /** Kind of `path`, links followed; undefined if it does not exist. Throws if access is denied. */
   kind(path: string): 'file' | 'directory' | undefined;
 }
 
-/** `files` that remembers in `paths` what was read, listed or missed: what to watch for a reload. */
+/** Wraps `files` and records in `paths` what was read, listed or missing: paths to watch for a reload. */
 export function recordReads(files: ConfigFiles): ConfigFiles & { readonly paths: Set<string> } {
   const paths = new Set<string>();
   return {
@@ -32,16 +32,15 @@ function remember(paths: Set<string>, path: string): string {
   return path;
 }
 
-/** A file brought in by an import. */
+/** An imported file. */
 export interface ImportedFile {
   readonly path: string;
   readonly text: string;
 }
 
 /**
- * Files that `pattern`, imported at `place`, names relative to `directory`, in name order; none where a glob matches
- * none. Throws ConfigError
- * for a missing file, a directory, an unreadable file or a glob that CoreDNS refuses, too.
+ * Files that match `pattern`, imported at `place`, relative to `directory`, ordered by name; none if a glob matches
+ * none. Throws ConfigError for a missing file, a directory, an unreadable file or a glob that CoreDNS refuses as well.
  */
 export function readImports(
   pattern: string,
@@ -85,7 +84,7 @@ function expandGlob(path: string, place: Place, files: ConfigFiles): string[] {
   return found;
 }
 
-/** Entries of `dir` that match; hidden ones (a ConfigMap volume's `..data`) only where the pattern asks for a dot. */
+/** Entries of `dir` that match; hidden ones (a ConfigMap volume's `..data`) only if the pattern starts with a dot. */
 function matchingEntries(dir: string, part: string, files: ConfigFiles): string[] {
   if (files.kind(dir) !== 'directory') return [];
   const source = part

@@ -1,4 +1,4 @@
-/** Keys of server blocks, `[scheme://]zone[:port]`, and zones: names or networks whose reverse zones are meant. */
+/** Keys of server blocks, `[scheme://]zone[:port]`, and zones: names, or networks that mean their reverse zones. */
 import { type Cidr, familyOf, parseCidr } from '../../base/address.ts';
 import { ConfigError, messageOf, type Place } from '../../base/errors.ts';
 import { suggestion } from '../../base/text/nearest.ts';
@@ -16,7 +16,7 @@ const SCHEME_PORTS: Readonly<Record<Scheme, number>> = {
 };
 const SCHEMES = Object.keys(SCHEME_PORTS) as Scheme[];
 
-/** The keys that one word stands for: several where it is a network that does not end on a label boundary. */
+/** The keys of one word: several for a network whose prefix does not end on a label boundary. */
 export function expandKey(text: string, place: Place, defaultPort: number): BlockKey[] {
   refuseLong(text, place);
   const { scheme, rest } = splitScheme(text, place);
@@ -36,8 +36,8 @@ export function formatKey(key: BlockKey): string {
 }
 
 /**
- * Zones that `text` stands for, in lower case with a trailing dot: itself, or the reverse zones of a network. Throws
- * ConfigError where it is neither a domain name (RFC 1035 §2.3.4 limits) nor a network.
+ * Zones of `text`, in lower case with a trailing dot: the name itself, or the reverse zones of a network. Throws
+ * ConfigError if it is neither a domain name (RFC 1035 §2.3.4 limits) nor a network.
  */
 export function expandZone(text: string, place: Place): string[] {
   refuseLong(text, place);
@@ -56,7 +56,7 @@ export function expandZone(text: string, place: Place): string[] {
   }
 }
 
-/** 255 octets, each written as an escape, with scheme and port. */
+/** 255 bytes, each written as an escape, with scheme and port. */
 const MAX_KEY_CHARS = 1_100;
 
 function refuseLong(text: string, place: Place): void {
@@ -76,7 +76,7 @@ function splitScheme(text: string, place: Place): { scheme: Scheme; rest: string
   return { scheme, rest: text.slice(match[0].length) };
 }
 
-/** Port 0 is let through: the kernel then picks one. */
+/** Port 0 is allowed: the kernel then chooses one. */
 function splitPort(text: string, place: Place): { zone: string; port: number | undefined } {
   const colon = text.lastIndexOf(':');
   if (colon === -1 || familyOf(text) === 6) return { zone: text, port: undefined };
@@ -89,7 +89,7 @@ function splitPort(text: string, place: Place): { zone: string; port: number | u
   return { zone: text.slice(0, colon), port };
 }
 
-/** A name may hold a slash (RFC 2317 §4), so only what starts like an address is taken for a network. */
+/** A name may contain a slash (RFC 2317 §4), so only text that starts like an address is parsed as a network. */
 function parseNetwork(text: string, place: Place): Cidr | undefined {
   const match = /^([\d.]+|[\da-f.:]*:[\da-f.:]*)\/(\d+)$/i.exec(text);
   if (match === null) return undefined;
@@ -100,8 +100,8 @@ function parseNetwork(text: string, place: Place): Cidr | undefined {
 }
 
 /**
- * Reverse zones that together cover a network (RFC 1035 §3.5, RFC 3596 §2.5): where the prefix ends inside a label
- * (octet or nibble), one zone for each value the label may take.
+ * Reverse zones that together cover a network (RFC 1035 §3.5, RFC 3596 §2.5): if the prefix ends inside a label (byte
+ * or nibble), one zone for each possible value of the label.
  */
 export function reverseZones(cidr: Cidr): string[] {
   const unitBits = cidr.family === 4 ? 8 : 4;

@@ -1,23 +1,23 @@
 /**
- * Corefile text to words and braces. The rules are CoreDNS's: words end at white space, `"` opens a quoted word only
- * at a word's start, `#` outside quotes starts a comment even in the middle of a word, carriage returns do not count.
+ * Splits a Corefile's text into words and braces. The rules are CoreDNS's: words end at white space, `"` opens a quoted
+ * word only at a word's start, `#` outside quotes starts a comment even inside a word, carriage returns are ignored.
  */
 import { ConfigError } from '../../base/errors.ts';
 import type { Token } from './types.ts';
 
-/** A token with what the grammar needs to know of it. Only a brace that stands alone and unquoted is structure. */
+/** A token with additional facts for the parser. Only an unquoted brace on its own is structural. */
 export interface Lexeme extends Token {
   readonly kind: 'word' | 'open' | 'close';
-  /** Whether a line starts here: the first word of a line of text, or the first behind an opening brace. */
+  /** Whether a line starts here: the first word of a line of text, or the first after an opening brace. */
   readonly first: boolean;
 }
 
-/** White space as Unicode has it, without the line feed, which also counts lines. */
+/** Unicode white space without the line feed, which also counts lines. */
 const SPACE = String.raw`\t\v\f \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000`;
 const BLANK = new RegExp(`[${SPACE}\\r]+|#[^\\n]*`, 'y');
 const WORD = new RegExp(`[^${SPACE}\\r\\n#][^${SPACE}\\n#]*`, 'y');
 
-/** Words and braces of `text`, in order. Throws ConfigError where a quote is never closed or octets are not UTF-8. */
+/** Words and braces of `text`, in order. Throws ConfigError for an unclosed quote or invalid UTF-8. */
 export function lex(text: string, file: string): Lexeme[] {
   const lexemes: Lexeme[] = [];
   let line = 1;
@@ -56,7 +56,7 @@ export function lex(text: string, file: string): Lexeme[] {
   return lexemes;
 }
 
-/** What stands in texts for octets that are not UTF-8. Comments may hold any. */
+/** Replaces invalid UTF-8 in texts. Comments may contain any bytes. */
 const NOT_UTF8 = '\ufffd';
 
 function notUtf8(word: string): string {
@@ -73,7 +73,7 @@ function matchAt(pattern: RegExp, text: string, at: number): string | undefined 
   return pattern.exec(text)?.[0];
 }
 
-/** Index of the quote that closes a quoted word; a backslash keeps the character behind it from closing. */
+/** Index of the quote that closes a quoted word; a backslash escapes the character after it. */
 function closingQuote(text: string, from: number): number {
   for (let i = from; i < text.length; i++) {
     if (text[i] === '\\') i++;

@@ -1,4 +1,4 @@
-/** Corefile grammar: server blocks, snippets and imports, as CoreDNS has them. Text in, data out. */
+/** Corefile grammar: server blocks, snippets and imports, as in CoreDNS. Text in, data out. */
 import { posix } from 'node:path';
 import { ConfigError, type Place } from '../../base/errors.ts';
 import { groupByName, hashOf } from './content.ts';
@@ -12,25 +12,25 @@ import type { Block, BlockKey, Corefile, Line, Token } from './types.ts';
 export interface ParseOptions {
   /** Name of the text in messages. */
   readonly file: string;
-  /** Where relative imports of the text start; its file's directory where nothing is said. */
+  /** Base directory of the text's relative imports; by default its file's directory. */
   readonly directory?: string | undefined;
-  /** Place of a line of the text where it is another than `file` and that line: parts of it may be generated. */
+  /** Position of a line of the text if it differs from `file` and the line number: parts of it may be generated. */
   readonly placeOf?: (line: number) => Place;
-  /** Port of keys that name none (`-dns.port`). */
+  /** Port of keys without one (`-dns.port`). */
   readonly defaultPort: number;
   readonly env: Environment;
   readonly files: ConfigFiles;
 }
 
-/** As CoreDNS. */
+/** The same as CoreDNS. */
 const MAX_SNIPPET_IMPORTS = 10_000;
 const MAX_FILE_IMPORTS = 100_000;
-/** Deeper than any directive nests, shallow enough for our stack. */
+/** Deeper than any directive nests, and safe for the call stack. */
 const MAX_NESTING = 32;
 
 /**
- * Parses a Corefile and everything it imports. A text without blocks gives `blocks: []`. Throws ConfigError, with the
- * place and the way out, for everything else it does not understand.
+ * Parses a Corefile and everything it imports. A text without blocks returns `blocks: []`. Throws ConfigError, with
+ * position and remedy, for any other text that it does not understand.
  */
 export function parseCorefile(text: string, options: ParseOptions): Corefile {
   return new Parser(text, options).parse();
@@ -92,7 +92,10 @@ class Parser {
     return this.#stream.next() as Lexeme;
   }
 
-  /** Closing braces that close nothing, at the end of the text: CoreDNS takes them for a zone that no client asks for. */
+  /**
+   * Closing braces without an opening one, at the end of the text: CoreDNS reads them as a zone that no client asks
+   * for.
+   */
   #skipLastBraces(): void {
     const first = this.#peek() as Lexeme;
     for (let next = this.#peek(); next !== undefined; next = this.#peek()) {
@@ -102,7 +105,7 @@ class Parser {
     this.#warn(first.place, 'this } closes nothing that was opened here: taken for nothing');
   }
 
-  /** The brace that opens a block, taken; one glued to the last of `words` is cut off there. */
+  /** Consumes and returns the brace that opens a block; a brace attached to the last of `words` is split off. */
   #opening(words: Token[]): Lexeme | undefined {
     const next = this.#peek();
     if (next?.kind === 'open') return this.#take();
@@ -115,7 +118,7 @@ class Parser {
     return { ...last, text: '{', kind: 'open', first: false };
   }
 
-  /** Words up to the end of the line, or further where one ends in a comma; the opening brace is left. */
+  /** Words up to the end of the line, or further if a line ends in a comma; does not consume the opening brace. */
   #keyWords(): Token[] {
     const words: Token[] = [];
     let taken = 0;
@@ -154,7 +157,7 @@ class Parser {
     return keys;
   }
 
-  /** A file without braces holds one block; a closing brace ends it all the same, as in CoreDNS. */
+  /** A file without braces contains one block; a closing brace still ends it, as in CoreDNS. */
   #linesWithoutBraces(words: readonly Token[]): Line[] {
     const source = this.#stream.current;
     const lines: Line[] = [];
@@ -171,7 +174,7 @@ class Parser {
     return lines;
   }
 
-  /** Lines between `open`, which is taken already, and its closing brace. `depth` 0 is a server block's own. */
+  /** Lines between `open`, already consumed, and its closing brace. `depth` 0 is a server block's own. */
   #body(open: Lexeme, depth: number): Line[] {
     if (depth > MAX_NESTING)
       throw new ConfigError(open.place, `braces nest deeper than ${MAX_NESTING}: close some`);
@@ -239,7 +242,7 @@ class Parser {
     throw new ConfigError(open.place, 'the brace opened here is never closed: add a }');
   }
 
-  /** Replaces an `import` line, if one is next, by what it names. */
+  /** If the next line is an `import`, replaces it by the imported words. */
   #tryImport(): boolean {
     const next = this.#peek();
     if (next?.kind !== 'word' || !next.first || next.text !== 'import') return false;
@@ -286,7 +289,7 @@ function strayBrace(lexeme: Lexeme): ConfigError {
   return new ConfigError(lexeme.place, 'this } closes nothing that was opened here: remove it');
 }
 
-/** `name` where the only word is `(name)`. */
+/** `name` if the only word is `(name)`. */
 function snippetName(words: readonly Token[]): string | undefined {
   return words.length === 1 ? /^\((.+)\)$/s.exec((words[0] as Token).text)?.[1] : undefined;
 }

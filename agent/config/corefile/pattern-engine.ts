@@ -1,19 +1,19 @@
-/** The only file that knows re2js: linear time, Go's syntax. It is loaded when a Corefile has a pattern. */
+/** The only file that imports re2js: linear time, Go's syntax. It is loaded if a Corefile contains a pattern. */
 import { RE2JS, RE2Set } from 're2js';
 import type { Pattern } from '../../base/text/pattern.ts';
 
-/** What the automaton of one pattern may hold: over it states are thrown away, and found again when they are needed. */
+/** Maximum memory of one pattern's automaton: above it states are discarded and computed again on demand. */
 const AUTOMATON_BYTES = 256 * 1024;
 
 export interface CompiledPattern extends Pattern {
-  /** Instructions of its program: what a character of text costs at most. */
+  /** Instructions of its program: the maximum cost of a character of text. */
   readonly instructions: number;
 }
 
-/** Throws an Error that says what is wrong, in Go's words. */
+/** Throws an Error with the reason, in Go's words. */
 export function compilePattern(source: string): CompiledPattern {
   const groups = RE2JS.compile(source);
-  // Whether there is a match at all is told by an automaton, many times faster than the search for groups.
+  // An automaton decides whether there is a match, many times faster than the search for groups.
   const automaton = new RE2Set(RE2Set.UNANCHORED, 0, AUTOMATON_BYTES);
   automaton.add(source);
   automaton.compile();

@@ -1,4 +1,4 @@
-/** Patterns of a Corefile: compiled by an engine that is loaded for the first of them, and bounded in what they cost. */
+/** Patterns of a Corefile: the engine is loaded for the first one, and their cost is bounded. */
 import { ConfigError, messageOf, NodensError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { Pattern } from '../../base/text/pattern.ts';
@@ -6,10 +6,10 @@ import type { compilePattern } from './pattern-engine.ts';
 import type { Token } from './types.ts';
 
 let compile: typeof compilePattern | undefined;
-/** Instructions of the patterns that the configuration at hand has had so far. */
+/** Instructions of the current configuration's patterns so far. */
 let spent = 0;
 
-/** Thrown for a pattern before the engine is there. `withPatterns` catches it. */
+/** Thrown for a pattern before the engine is loaded. `withPatterns` catches it. */
 class EngineMissingError extends NodensError {
   constructor() {
     super('NODENS_PATTERNS', 'the engine of patterns is not loaded yet');
@@ -21,7 +21,7 @@ export async function loadPatternEngine(): Promise<void> {
   compile ??= (await import('./pattern-engine.ts')).compilePattern;
 }
 
-/** The result of `build`, which runs once more if it meets a pattern before the engine is loaded. */
+/** The result of `build`, which runs a second time if it meets a pattern before the engine is loaded. */
 export async function withPatterns<Result>(build: () => Result): Promise<Result> {
   try {
     return build();
@@ -32,15 +32,15 @@ export async function withPatterns<Result>(build: () => Result): Promise<Result>
   }
 }
 
-/** Runs `build`, all of whose patterns together may cost a query no more than LIMITS say. */
+/** Runs `build`; the cost of all its patterns together for a query is bounded by LIMITS. */
 export function boundingPatterns<Result>(build: () => Result): Result {
   spent = 0;
   return build();
 }
 
 /**
- * A pattern in the syntax of Go's regexp package. Throws ConfigError for what Go refuses, with Go's reason, and for
- * patterns that could cost a query too much.
+ * A pattern in the syntax of Go's regexp package. Throws ConfigError for patterns that Go refuses, with Go's reason,
+ * and for patterns that could cost a query too much.
  */
 export function patternArg(token: Token): Pattern {
   const { place } = token;

@@ -1,8 +1,8 @@
-/** The words still to be parsed, with what imports put in front of them. */
+/** The words still to be parsed, with imported words in front. */
 import { ConfigError, type Place } from '../../base/errors.ts';
 import type { Lexeme } from './lexer.ts';
 
-/** A run of words from one file or snippet. `importer` is the source whose import brought it in. */
+/** A run of words from one file or snippet. `importer` is the source whose import included it. */
 export interface Source {
   readonly origin: string;
   readonly lexemes: readonly Lexeme[];
@@ -10,7 +10,7 @@ export interface Source {
   at: number;
 }
 
-/** Bounds what nested imports may multiply to. */
+/** Limits how much nested imports may multiply. */
 const MAX_LEXEMES = 500_000;
 
 export class LexemeStream {
@@ -24,7 +24,7 @@ export class LexemeStream {
     this.#total = lexemes.length;
   }
 
-  /** The source of the lexeme that `next` returned last. */
+  /** The source of the last lexeme from `next`. */
   get current(): Source {
     return this.#current;
   }
@@ -47,8 +47,8 @@ export class LexemeStream {
   }
 
   /**
-   * Puts imported words in front, in the order given, as if they stood where the current source's import does. Throws
-   * ConfigError at `place` on a cycle and on more words than any configuration has.
+   * Inserts imported words in front, in the given order, in place of the current source's import. Throws ConfigError at
+   * `place` on a cycle and on too many words.
    */
   splice(imports: readonly { origin: string; lexemes: readonly Lexeme[] }[], place: Place): void {
     const importer = this.#current;

@@ -1,4 +1,4 @@
-/** What a parsed Corefile is: data with places, nothing resolved and nothing opened. */
+/** A parsed Corefile: data with positions; nothing is resolved or opened. */
 import type { Place } from '../../base/errors.ts';
 
 /** A word of the text after environment substitution. */
@@ -8,7 +8,7 @@ export interface Token {
   readonly quoted: boolean;
 }
 
-/** One line inside a directive's braces: `name args…`, perhaps with braces of its own. */
+/** One line inside a directive's braces: `name args…`, possibly with its own braces. */
 export interface Line {
   readonly name: Token;
   readonly args: readonly Token[];

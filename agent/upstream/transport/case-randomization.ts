@@ -1,4 +1,4 @@
-/** Random letter case in a question: bits that a forger has to guess besides ID and port (draft-vixie-dnsext-dns0x20). */
+/** Random letter case in a question: bits that a forger must guess besides ID and port (draft-vixie-dnsext-dns0x20). */
 import type { IdSource } from './ids.ts';
 
 const CASE_BIT = 0x20;

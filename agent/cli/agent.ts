@@ -1,4 +1,4 @@
-/** `nodens agent`, and `nodens` alone: the resolver. */
+/** `nodens agent`, and `nodens` without a subcommand: the resolver. */
 import { keepAlive, systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { flagHelp } from '../base/flags/help.ts';
@@ -17,7 +17,7 @@ export async function agentCommand(argv: readonly string[]): Promise<number> {
   return await serve(agentOptions(values));
 }
 
-/** No command line at all: the built-in Corefile, a banner for the person at the terminal. */
+/** No command line at all: the built-in Corefile, and a banner for the terminal. */
 export async function standaloneCommand(): Promise<number> {
   const options = agentOptions({ basecorefile: '', kubednscm: '' });
   return await serve(options, (daemon) => {
@@ -25,7 +25,7 @@ export async function standaloneCommand(): Promise<number> {
   });
 }
 
-/** Serves until a signal says otherwise; resolves to the exit code. */
+/** Serves until a signal; resolves to the exit code. */
 export async function serve(
   options: AgentOptions,
   onServing: (daemon: Daemon) => void = logServing,
@@ -41,7 +41,7 @@ export async function serve(
     await daemon.start();
     if (!options.isQuiet && daemon.isListening) onServing(daemon);
   } catch (error) {
-    // Asked to go while it waited for something: a stop like any other.
+    // A stop was requested during the wait: handled like any other.
     if (daemon.isStopping) return await stopped;
     daemon.processServices.log.error({ event: 'start-failed' }, messageOf(error));
     await daemon.stop();
@@ -53,8 +53,8 @@ export async function serve(
 }
 
 /**
- * SIGTERM and SIGINT stop in order and give 0; a second one ends at once with 2. SIGQUIT ends at once with 0, without
- * the answers that are under way (as CoreDNS). init sees our end in any case.
+ * SIGTERM and SIGINT stop in order with exit code 0; a second one exits at once with 2. SIGQUIT exits at once with 0,
+ * without the pending answers (as in CoreDNS). init notices the exit in any case.
  */
 function stopOnSignal(daemon: Daemon): Promise<number> {
   return new Promise((resolve) => {
@@ -75,8 +75,8 @@ function stopOnSignal(daemon: Daemon): Promise<number> {
 }
 
 /**
- * A fault of our own in a callback must not take a node's DNS away: counted, logged with its stack, and on. What it
- * leaves behind is at worst one unanswered query.
+ * A bug in a callback must not end the node's DNS: it is counted and logged with its stack, and the agent continues. At
+ * worst one query stays unanswered.
  */
 function surviveOwnFaults(daemon: Daemon): void {
   const { log, metrics } = daemon.processServices;

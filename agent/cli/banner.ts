@@ -1,4 +1,4 @@
-/** What a start says: a banner for people, a log line for machines. */
+/** Start messages: a banner for people, a log line for machines. */
 import { type Endpoint, formatEndpoint } from '../base/address.ts';
 import type { Daemon } from '../daemon/daemon.ts';
 import type { ProcessServices } from '../daemon/process-services.ts';
@@ -7,7 +7,7 @@ import { VERSION } from './version.ts';
 
 const MEBIBYTE = 2 ** 20;
 
-/** A few lines: what listens, where misses go, a command to try. */
+/** A few lines: listeners, upstreams, a command to try. */
 export function banner({ processServices }: Daemon): string {
   const { listeners, budget, admin } = processServices;
   const first = listeners.endpoints[0];
@@ -32,13 +32,13 @@ function placeText(listener: Endpoint): string {
   return isEveryAddress(listener.address) ? `${text} on every address` : text;
 }
 
-/** One that a command on this machine can ask. */
+/** An address that a command on this machine can ask. */
 function addressOf({ address }: Endpoint): string {
   if (!isEveryAddress(address)) return address;
   return address === '::' ? '::1' : '127.0.0.1';
 }
 
-/** The same in one structured line. */
+/** The same as one structured line. */
 export function logServing({ processServices }: Daemon): void {
   const { listeners, budget, admin, log } = processServices;
   log.info(
@@ -54,7 +54,7 @@ export function logServing({ processServices }: Daemon): void {
   );
 }
 
-/** Where misses go; blocks that share an upstream name it once. */
+/** Upstreams of misses, each once even if blocks share it. */
 function targetsOf({ upstreams }: ProcessServices): string[] {
   return [...new Set(upstreams.summary().map(({ to }) => to))];
 }

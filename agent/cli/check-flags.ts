@@ -7,7 +7,7 @@ import { type FlagValues, parseFlags } from './options.ts';
 export interface CheckFlags {
   /** Flags of the agent. */
   readonly values: FlagValues;
-  /** `-` for standard input; undefined: what the agent would read. */
+  /** `-` for standard input; undefined: the file that the agent would read. */
   readonly file: string | undefined;
   readonly isManifest: boolean;
   readonly isStrict: boolean;
@@ -17,7 +17,7 @@ export interface CheckFlags {
 
 export const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
 
-/** Our own flags and the file taken out, the rest read as the agent's. Throws UsageError. */
+/** Separates check's own flags and the file; parses the rest as the agent's flags. Throws UsageError. */
 export function readCheckFlags(
   argv: readonly string[],
   env: Environment = process.env,
@@ -49,7 +49,7 @@ export function readCheckFlags(
   return { values, file, isManifest, isStrict, clusterDomain: domain };
 }
 
-/** `-name=value` as two words where the flag takes a value, so that all are read alike. */
+/** `-name=value` as two words if the flag has a value, so that both forms are parsed alike. */
 function splitAssignment(word: string): string[] {
   const [, name = '', value = ''] = /^--?([\w.-]+)=([\s\S]*)$/.exec(word) ?? [];
   return takesValue(name) ? [`-${name}`, value] : [word];

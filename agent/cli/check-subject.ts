@@ -1,4 +1,4 @@
-/** What `nodens check` looks at: options, environment and files as the agent would find them. */
+/** Input of `nodens check`: options, environment and files as the agent would find them. */
 import { readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { systemClock } from '../base/clock.ts';
@@ -17,11 +17,11 @@ export interface Subject {
   readonly options: AgentOptions;
   readonly env: Environment;
   readonly files: ConfigFiles;
-  /** `Files.open` of what the agent would find. */
+  /** `Files.open` for the files that the agent would find. */
   readonly open: Files['open'];
 }
 
-/** Stand-ins for what only a cluster knows (RFC 5737; the local address of the stock manifest). */
+/** Placeholders for values that only a cluster has (RFC 5737; the local address of the stock manifest). */
 const LOCAL_IP = '169.254.20.10';
 const DNS_SERVER = '192.0.2.10';
 const UPSTREAM = '192.0.2.53';
@@ -37,7 +37,7 @@ function subjectWith(
   return { options, env: withUpstreamService(options, env), files, open };
 }
 
-/** Text of a file that a plugin names; a resolv.conf that is not here is the node's. */
+/** Text of a file that a plugin names; if a resolv.conf is missing, this machine's own is read. */
 export function readForPlugin({ files }: Subject, path: string): string {
   try {
     return files.read(path);
@@ -48,8 +48,8 @@ export function readForPlugin({ files }: Subject, path: string): string {
 }
 
 /**
- * `running` are the flags of the agent whose container this is, for what a command line does not say. Throws UsageError
- * for a file that cannot be read or holds no configuration.
+ * `running` are the flags of the agent in whose container this runs; they apply unless the command line sets them.
+ * Throws UsageError for a file that is unreadable or contains no configuration.
  */
 export async function subjectOf(flags: CheckFlags, running: FlagValues = {}): Promise<Subject> {
   const { file, isManifest } = flags;
@@ -71,7 +71,10 @@ function readSubject(file: string): string {
   }
 }
 
-/** What the agent would find in its container; the cluster's own values stand in where the YAML leaves them out. */
+/**
+ * What the agent would find in its container; values of the cluster are replaced by placeholders if the YAML lacks
+ * them.
+ */
 async function manifestSubject(
   text: string,
   { values, file = '', clusterDomain }: CheckFlags,
@@ -99,13 +102,13 @@ async function manifestSubject(
   return subjectWith(named, view.env, files, open);
 }
 
-/** A Service's address is known in the cluster only: one from RFC 5737 stands in for it. */
+/** Only the cluster knows a Service's address: an address of RFC 5737 replaces it. */
 function withUpstreamService({ upstreamService }: AgentOptions, env: Environment): Environment {
   if (serviceIpOf(upstreamService, env) !== undefined) return env;
   return { ...env, [serviceHostVariable(upstreamService)]: UPSTREAM };
 }
 
-/** `texts` by absolute path, in front of other files. Directories are implied by the paths. */
+/** `texts` by absolute path, before other files. Directories are implied by the paths. */
 function overlayFiles(texts: Readonly<Record<string, string>>, beneath: ConfigFiles): ConfigFiles {
   const paths = Object.keys(texts);
   const below = (dir: string): string[] =>

@@ -1,4 +1,6 @@
-/** `nodens check [FILE]`: validates a configuration, prints what is in effect and warns. Opens no socket. */
+/**
+ * `nodens check [FILE]`: validates a configuration, prints the effective configuration and warnings. Opens no socket.
+ */
 import { messageOf, NodensError } from '../base/errors.ts';
 import { flagHelp } from '../base/flags/help.ts';
 import { withPatterns } from '../config/corefile/pattern.ts';
@@ -24,7 +26,7 @@ ${flagHelp('check')}
 Exit code: 0 valid, 1 not valid (with -strict: or with warnings), 2 wrong usage.
 `;
 
-/** Where a command writes: the process, or a test. */
+/** Output of a command: the process, or a test. */
 export interface Output {
   readonly stdout: { write(text: string): unknown };
   readonly stderr: { write(text: string): unknown };
@@ -66,7 +68,7 @@ function flagText(flags: FlagValues): string {
     .join(' ');
 }
 
-/** The effective Corefile; warnings go to `warnings`. Throws ConfigError for what the agent would refuse. */
+/** The effective Corefile; warnings go to `warnings`. Throws ConfigError for everything that the agent would refuse. */
 async function examine(
   subject: Subject,
   { clusterDomain }: CheckFlags,
@@ -80,7 +82,7 @@ async function examine(
   });
   const corefile = source.load();
   const plugged = { read: (path: string) => readForPlugin(subject, path), open: subject.open };
-  // In a pod: its own limit.
+  // In a pod: the pod's own limit.
   const roomBytes = fileBudgetBytes(cgroupLimitBytes(readText));
   const run = await withPatterns(() => dryRun(corefile, plugged, roomBytes));
   await prepareAll(run.serverConfig.plugins, 'at once');

@@ -1,4 +1,4 @@
-/** `nodens doctor`: becomes the init program in its mode that only looks. */
+/** `nodens doctor`: becomes the init program in its read-only mode. */
 import { becomeInit } from './init.ts';
 
 export function doctorCommand(argv: readonly string[]): Promise<number> {

@@ -1,6 +1,6 @@
 /**
  * `nodens -localip … -conf …`: node-local-dns's command line. init becomes the parent and the agent its unprivileged
- * child; with `-setupinterface=false -setupiptables=false` there is nothing to set up, and it only serves.
+ * child. With `-setupinterface=false -setupiptables=false` there is nothing to set up, so the agent runs alone.
  */
 import { parsePort } from '../base/address.ts';
 import { UsageError } from '../base/errors.ts';
@@ -20,12 +20,12 @@ export async function dropinCommand(argv: readonly string[]): Promise<number> {
   }
   const metrics = 'metrics-listen-address';
   const forAgent = { ...values, [metrics]: flagOr(values, metrics) };
-  // Checked here already: a wrong flag is exit code 2 and the usage line, before anything is set up.
+  // Checked before anything is set up: a wrong flag means exit code 2 and the usage line.
   const options = agentOptions(forAgent);
   const setsUp = (name: string): boolean => flagOr(values, name) === 'true';
   if (!setsUp('setupinterface') && !setsUp('setupiptables')) {
     refuseNonsense(values);
-    // No init to wait for, unless one is named; and nothing that says kube-dns serves in the meantime.
+    // No init to wait for, unless a socket is given; and no sign that kube-dns answers in the meantime.
     return await serve({ ...options, socketPath: values.socket || undefined });
   }
   if (values['without-init'] === 'true') {
@@ -49,7 +49,7 @@ export async function dropinCommand(argv: readonly string[]): Promise<number> {
   ]);
 }
 
-/** Flags that init would have refused mean nothing here, but a command line that is wrong shall not look right. */
+/** In this mode init's flags have no effect, but invalid values are still refused. */
 function refuseNonsense(values: FlagValues): void {
   const { syncinterval, 'health-port': healthPort } = values;
   if (syncinterval !== undefined && parseSyncIntervalMs(syncinterval) === undefined)

@@ -1,4 +1,4 @@
-/** What `nodens --help` prints. */
+/** Output of `nodens --help`. */
 import { flagHelp } from '../base/flags/help.ts';
 
 export const USAGE =

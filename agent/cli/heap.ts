@@ -1,41 +1,40 @@
 /**
- * Node's heap, sized for what the process is to keep. Left alone, the old generation may take what a container's limit
- * does not have, and the young one 48 MB: both would spend what is promised to the cache. V8 takes these flags only on
- * the command line.
+ * Sizes Node's heap for the process. By default the old generation may grow beyond a container's limit, and the young
+ * one to 48 MB: both would use memory meant for the cache. V8 accepts these flags only on the command line.
  */
 import { setFlagsFromString } from 'node:v8';
 import { parseSizeBytes } from '../base/text/size.ts';
 import { cacheBudget, cgroupLimitBytes, readText } from '../daemon/node/memory.ts';
 
 const MIB = 2 ** 20;
-/** Room for what there is without any cache: program, connections, and as many queries under way as may be. */
+/** Room without any cache: program, connections, and the maximum of queries in flight. */
 const BASE_BYTES = 232 * MIB;
-/** Entries are on the heap as they are; the collector needs half as much again. */
+/** Entries are on the heap as they are; the garbage collector needs half as much again. */
 const HEAP_PER_CACHE = 1.5;
-/** Share of a memory limit that the old generation may take at most. */
+/** Maximum share of a memory limit for the old generation. */
 const MAX_SHARE = 0.5;
 /**
- * What queries under way outgrow is copied: 4 MiB make a miss 1.2 µs cheaper than 2 and the process 4 MB bigger, which a
- * container with little memory has not got. Measured with the scenarios of `npm run bench`.
+ * Objects that survive are copied: 4 MiB instead of 2 make a miss 1.2 µs cheaper. More would make the process 4 MB
+ * bigger, which is too much for a small container. Measured with the scenarios of `npm run bench`.
  */
 const SEMI_SPACE_MIB = 4;
 const SMALL_SEMI_SPACE_MIB = 2;
 const SMALL_LIMIT_BYTES = 192 * MIB;
 
 /**
- * The middle compiler (Maglev) leaves 20 MB of arenas behind and makes no hit cheaper: what is hot is soon compiled by the
- * last one.
+ * The middle compiler (Maglev) keeps 20 MB of arenas and makes no hit cheaper: hot code soon reaches the optimizing
+ * compiler.
  */
 const NO_MAGLEV = '--no-maglev';
 
-/** What makes a command line one that serves: no word, `agent`, or flags that ask for more than a line of text. */
+/** Whether a command line serves: no subcommand, `agent`, or flags that do more than print a text. */
 export function isServing(argv: readonly string[]): boolean {
   const [first] = argv;
   if (first === undefined || first === 'agent') return true;
   return first.startsWith('-') && !/^--?(help|h|version|v|plugins)$/.test(first);
 }
 
-/** Flags for a cache of `cacheBytes` under a memory limit, if there is one. */
+/** Flags for a cache of `cacheBytes` and an optional memory limit. */
 export function heapFlags(cacheBytes: number, limitBytes: number | undefined): string[] {
   const wanted = BASE_BYTES + cacheBytes * HEAP_PER_CACHE;
   const limit = limitBytes ?? Number.POSITIVE_INFINITY;
@@ -49,15 +48,15 @@ export function heapFlags(cacheBytes: number, limitBytes: number | undefined): s
 }
 
 /**
- * Starts this program anew, in this process, with the flags it should have; returns where it has them, where it does not
- * serve, or where somebody has set the size of the heap by hand.
+ * Restarts this program, in this process, with the flags it should have. Returns if it has them already, if it does not
+ * serve, or if the user has set the heap's size.
  */
 export function reexecWithHeapFlags(argv: readonly string[]): void {
   const { execArgv, execPath, env } = process;
   const script = process.argv[1];
   if (!isServing(argv) || script === undefined) return;
   if ([...execArgv, env.NODE_OPTIONS ?? ''].some((word) => word.includes('-space-size'))) {
-    // The sizes are settled; for this it is not too late.
+    // The sizes are already set; this flag can still be changed.
     setFlagsFromString(NO_MAGLEV);
     return;
   }
@@ -66,7 +65,7 @@ export function reexecWithHeapFlags(argv: readonly string[]): void {
   process.execve?.(execPath, [execPath, ...flags, ...execArgv, script, ...argv], env);
 }
 
-/** Value of `-memory`; a wrong one is refused later, where flags are read. */
+/** Value of `-memory`; an invalid one is refused later, when flags are parsed. */
 function memoryFlag(argv: readonly string[]): number | undefined {
   const at = argv.findIndex((word) => /^--?memory(=|$)/.test(word));
   const word = argv[at];

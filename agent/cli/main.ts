@@ -1,4 +1,4 @@
-/** Which subcommand a command line means. One file each; what only one of them needs is loaded by it alone. */
+/** Selects the subcommand of a command line. One file each, loaded only if needed. */
 import { messageOf, NodensError, UsageError } from '../base/errors.ts';
 import { nearest } from '../base/text/nearest.ts';
 import { GENERAL_HELP, USAGE } from './general-help.ts';
@@ -12,7 +12,7 @@ const SUBCOMMANDS: Readonly<Record<string, () => Promise<Subcommand>>> = {
   init: async () => (await import('./init.ts')).initCommand,
 };
 
-/** Runs the command line; resolves to the exit code: 0 done, 1 could not start, serve or be valid, 2 wrong usage. */
+/** Runs the command line; resolves to the exit code: 0 success, 1 could not start, serve or validate, 2 wrong usage. */
 export async function main(argv: readonly string[]): Promise<number> {
   try {
     return await run(argv);

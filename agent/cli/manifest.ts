@@ -1,6 +1,6 @@
 /**
- * A Kubernetes manifest as users have it (one or many documents, `kubectl get -o yaml` lists, rendered kustomize or Helm)
- * as what the agent would find in its container: command line, environment and files.
+ * Reads a Kubernetes manifest (one or many documents, `kubectl get -o yaml` lists, rendered kustomize or Helm) and
+ * returns what the agent would find in its container: command line, environment and files.
  */
 import { posix } from 'node:path';
 import { parseAllDocuments } from 'yaml';
@@ -12,7 +12,7 @@ export interface ContainerView {
   readonly env: Environment;
   /** Text of every mounted file by absolute path. */
   readonly files: Readonly<Record<string, string>>;
-  /** Where the Corefile is when the command line does not say. */
+  /** Path of the Corefile if the command line has none. */
   readonly corefile: string | undefined;
 }
 
@@ -62,10 +62,10 @@ interface Resource extends ConfigMap {
   };
 }
 
-/** Where a Corefile without a container around it is put. */
+/** Path of a Corefile that has no container. */
 const LOOSE = '/etc/coredns';
 
-/** Throws UsageError for text that is not YAML or holds no Corefile. */
+/** Throws UsageError for text that is not YAML or contains no Corefile. */
 export function readManifest(text: string, file: string): ContainerView {
   const documents = parseAllDocuments(text);
   const found: Resource[] = [];
@@ -89,7 +89,7 @@ function flatten(resource: Resource | null): Resource[] {
 
 type Maps = ReadonlyMap<string, Readonly<Record<string, string>>>;
 
-/** The first container that is started with a Corefile. */
+/** The first container that starts with a Corefile. */
 function agentContainer(resources: readonly Resource[], maps: Maps): ContainerView | undefined {
   for (const { spec } of resources) {
     const pod = spec?.template?.spec;
@@ -143,7 +143,7 @@ function mounted(
   return files;
 }
 
-/** A ConfigMap on its own: all its keys side by side. */
+/** A ConfigMap alone: all its keys in one folder. */
 function looseCorefile(maps: Maps, file: string): ContainerView {
   for (const data of maps.values()) {
     const key = ['Corefile', 'Corefile.base'].find((name) => data[name] !== undefined);

@@ -1,4 +1,4 @@
-/** From a normalised command line to what the agent is started with. */
+/** From a normalised command line to the agent's start options. */
 import { Command } from 'commander';
 import { type Endpoint, familyOf, parseEndpoint, parsePort } from '../base/address.ts';
 import { CONTROL_SOCKET_ENV, DEFAULT_CONTROL_SOCKET } from '../base/control.ts';
@@ -12,7 +12,7 @@ import type { AgentOptions } from '../daemon/options.ts';
 
 export type { FlagValues };
 
-/** Reads the flags of `command`. Throws UsageError. */
+/** Parses the flags of `command`. Throws UsageError. */
 export function parseFlags(argv: readonly string[], command: CommandName): ParsedFlags {
   return parseWith(new Command(), command, argv);
 }
@@ -22,7 +22,7 @@ export function flagOr(values: FlagValues, name: string): string | undefined {
   return values[name] ?? defaultOf('drop-in', name);
 }
 
-/** Throws UsageError naming the flag and what it takes. */
+/** Throws UsageError with the flag and its valid values. */
 export function agentOptions(values: FlagValues): AgentOptions {
   return {
     localIps: addresses(values.localip ?? ''),
@@ -45,7 +45,7 @@ export function agentOptions(values: FlagValues): AgentOptions {
   };
 }
 
-/** Where local IPs are named there is an init to talk to, unless `-without-init` (or `-socket ""`) says that there is none. */
+/** With local IPs there is an init to connect to, unless `-without-init` (or `-socket ""`) says that there is none. */
 function socketPath(values: FlagValues): string | undefined {
   const { socket, localip } = values;
   if (values['without-init'] === 'true') {

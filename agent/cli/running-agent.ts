@@ -1,17 +1,17 @@
 /**
- * The flags of the agent in whose container a command runs: what `kubectl exec POD -- nodens check` is to mean. The
- * environment needs no such look, since every process of a container has it.
+ * The flags of the agent in whose container a command runs: `kubectl exec POD -- nodens check` should check that agent.
+ * Every process of the container has the environment already.
  */
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../base/errors.ts';
 import { type FlagValues, parseFlags } from './options.ts';
 
-/** The first process of a container is what its DaemonSet starts. */
+/** The DaemonSet starts a container's first process. */
 const FIRST_PROCESS = '/proc/1/cmdline';
 const AGENT_PROGRAM = /\/agent\/main\.[jt]s$/;
 const INIT_PROGRAM = /\/init\/main\.[jt]s$/;
 
-/** Command line of the first process, a word each; empty where it cannot be read. */
+/** Command line of the first process; empty if it cannot be read. */
 export function firstProcess(): readonly string[] {
   try {
     return readFileSync(FIRST_PROCESS, 'utf8').replace(/\0$/, '').split('\0');
@@ -20,7 +20,7 @@ export function firstProcess(): readonly string[] {
   }
 }
 
-/** Flags of the agent that `words` run, by itself or as the child of init; undefined where they run none. */
+/** Flags of the agent in `words`, started directly or as init's child; undefined if they start none. */
 export function agentFlags(words: readonly string[]): FlagValues | undefined {
   const argv = agentArgv(words);
   if (argv === undefined) return undefined;
@@ -29,7 +29,7 @@ export function agentFlags(words: readonly string[]): FlagValues | undefined {
   if (first !== 'agent' && !isDropIn) return undefined;
   try {
     const { values } = parseFlags(isDropIn ? argv : rest, isDropIn ? 'drop-in' : 'agent');
-    // Of what the agent prints at its start, not of what a check prints.
+    // It affects the agent's start output, not the check's.
     return { ...values, quiet: undefined };
   } catch (error) {
     if (error instanceof UsageError) return undefined;
@@ -37,7 +37,7 @@ export function agentFlags(words: readonly string[]): FlagValues | undefined {
   }
 }
 
-/** Flags that were given: absent ones do not hide what stands before them. */
+/** Only the flags that were given, so that absent ones do not override others. */
 export function given(values: FlagValues): FlagValues {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }

@@ -1,4 +1,4 @@
-/** The version, put in by the build; `package.json` says the same. */
+/** The version, inserted by the build; the same as in `package.json`. */
 declare const NODENS_VERSION: string | undefined;
 
 /** Semantic version of this build; `0.0.0` when run from source. */

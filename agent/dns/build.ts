@@ -1,10 +1,10 @@
-/** Messages of our own making: upstream queries, and responses that plugins synthesise. */
+/** Messages that the agent builds itself: upstream queries, and responses that plugins synthesise. */
 import { OPT_BYTES, putOpt } from './edns.ts';
 import { MAX_FRAME_BYTES } from './frame.ts';
 import { FLAG, HEADER_BYTES, putHeader, putU16, putU32 } from './header.ts';
 import { RCODE } from './iana.ts';
 
-/** What an upstream query of ours asks. `name` is lower-case wire form. */
+/** The question of an upstream query. `name` is lower-case wire form. */
 export interface QuestionFields {
   readonly name: Uint8Array;
   readonly type: number;
@@ -16,9 +16,9 @@ export interface QueryFields extends QuestionFields {
   /** FLAG bits to set: RD, AD, CD. */
   readonly flags: number;
   readonly dnssecOk: boolean;
-  /** Payload size of the OPT; undefined sends no OPT (an upstream that said FORMERR to EDNS, RFC 6891 §7). */
+  /** Payload size of the OPT; undefined sends no OPT (an upstream that answered FORMERR to EDNS, RFC 6891 §7). */
   readonly udpSizeBytes: number | undefined;
-  /** EDNS options as on the wire, for the OPT where there is one. */
+  /** EDNS options as on the wire, for the OPT if there is one. */
   readonly options?: Uint8Array | undefined;
 }
 
@@ -70,8 +70,8 @@ export interface NewResponse {
 }
 
 /**
- * A response without OPT to `question`; records take the question's class. ID 0: `respond` sets the client's. Throws
- * RangeError where the message would be over 65,535 octets.
+ * A response without OPT to `question`; records get the question's class. ID 0: `respond` sets the client's. Throws
+ * RangeError if the message would exceed 65,535 bytes.
  */
 export function buildResponse(question: QuestionFields, response: NewResponse): Buffer {
   const { answer = [], authority = [], additional = [] } = response;
@@ -108,7 +108,7 @@ function putRecord(wire: Buffer, offset: number, record: NewRecord, qclass: numb
   return at + 10 + record.rdata.length;
 }
 
-/** RDATA of character-strings, each at most 255 octets of UTF-8 (RFC 1035 §3.3). Throws RangeError where one is longer. */
+/** RDATA of character-strings, each at most 255 bytes of UTF-8 (RFC 1035 §3.3). Throws RangeError if one is longer. */
 export function characterStrings(texts: readonly string[]): Uint8Array {
   const strings = texts.map((text) => Buffer.from(text, 'utf8'));
   if (strings.some(({ length }) => length > 255)) throw new RangeError('string over 255 bytes');

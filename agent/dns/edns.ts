@@ -1,14 +1,14 @@
-/** EDNS(0) OPT records (RFC 6891) and the extended errors they carry (RFC 8914). */
+/** EDNS(0) OPT records (RFC 6891) and the extended errors in them (RFC 8914). */
 import type { ExtendedError } from '../base/errors.ts';
 import { putU16, u16 } from './header.ts';
 import { EDNS_OPTION, TYPE } from './iana.ts';
 
-/** Octets of an OPT without options. */
+/** Bytes of an OPT without options. */
 export const OPT_BYTES = 11;
-/** Longest EXTRA-TEXT we send, octets: it is for people, not for payload. */
+/** Longest EXTRA-TEXT to send, bytes: it is for people, not a payload. */
 const MAX_EDE_TEXT_BYTES = 128;
 
-/** What an OPT of ours says. */
+/** Fields of an OPT to write. */
 export interface OptFields {
   readonly udpSizeBytes: number;
   /** The whole rcode; its upper 8 bits go into the OPT (RFC 6891 §6.1.3). */
@@ -19,13 +19,13 @@ export interface OptFields {
   readonly options?: Uint8Array | undefined;
 }
 
-/** Octets `putOpt` will write. */
+/** Bytes that `putOpt` will write. */
 export function optBytes(extended: ExtendedError | undefined, options?: Uint8Array): number {
   const bytes = OPT_BYTES + (options === undefined ? 0 : options.length);
   return extended === undefined ? bytes : bytes + 6 + extraText(extended.text).length;
 }
 
-/** EXTRA-TEXT in UTF-8 (RFC 8914 §2), cut between characters where it is too long. */
+/** EXTRA-TEXT in UTF-8 (RFC 8914 §2), cut between characters if it is too long. */
 function extraText(text: string): Buffer {
   const octets = Buffer.from(text, 'utf8');
   if (octets.length <= MAX_EDE_TEXT_BYTES) return octets;
@@ -34,7 +34,7 @@ function extraText(text: string): Buffer {
   return octets.subarray(0, end);
 }
 
-/** Writes an OPT, version 0, at `offset`; returns the offset behind it. */
+/** Writes an OPT, version 0, at `offset`; returns the offset after it. */
 export function putOpt(wire: Buffer, offset: number, fields: OptFields): number {
   wire[offset] = 0;
   putU16(wire, offset + 1, TYPE.OPT);
@@ -72,8 +72,8 @@ export function ednsOption(code: number, data: Uint8Array): Buffer {
 }
 
 /**
- * The first option with `code` in an OPT's RDATA, by offsets of its data; undefined where there is none or the option
- * list is malformed.
+ * The first option with `code` in an OPT's RDATA, as offsets of its data; undefined if there is none or the option list
+ * is malformed.
  */
 export function findOption(
   wire: Uint8Array,

@@ -6,28 +6,28 @@ export const MAX_FRAME_BYTES = 65_535;
 const FIRST_PART_BYTES = 512;
 
 /**
- * NxdomainCuts a byte stream into messages, one at a time. Holds at most one chunk and one unfinished message. The buffer for an
- * unfinished message grows with what has arrived, not with the length the sender announced, so a sender that announces
- * 65,535 bytes and sends two costs next to nothing.
+ * Splits a byte stream into messages, one at a time. Holds at most one chunk and one unfinished message. The buffer for
+ * an unfinished message grows with the data that has arrived, not with the announced length. So a sender that announces
+ * 65,535 bytes and sends two uses almost no memory.
  */
 export class FrameReader {
   #chunk: Buffer | undefined;
-  /** How far `#chunk` has been read. */
+  /** Read position in `#chunk`. */
   #at = 0;
-  /** First byte of the length where only that one has arrived, else -1. */
+  /** First byte of the length if only that one has arrived, else -1. */
   #lengthHigh = -1;
-  /** Length of the message that has arrived in part, else -1. */
+  /** Length of the partly received message, else -1. */
   #length = -1;
   #part: Buffer | undefined;
   #filled = 0;
 
-  /** Takes the next chunk of the stream. Call it when `next` has returned undefined, and not before. */
+  /** Accepts the next chunk of the stream. Call it only after `next` has returned undefined. */
   feed(chunk: Buffer): void {
     this.#chunk = chunk;
     this.#at = 0;
   }
 
-  /** The next whole message, valid until the next call; undefined where the chunk holds no more. */
+  /** The next whole message, valid until the next call; undefined if the chunk contains no more. */
   next(): Buffer | undefined {
     const chunk = this.#chunk;
     if (chunk === undefined) return undefined;
@@ -44,19 +44,19 @@ export class FrameReader {
     return there === missing ? this.#whole() : this.#end();
   }
 
-  /** As `feed` and `next` to the end of the chunk. Each message is only valid during its call. */
+  /** As `feed` and `next` to the end of the chunk. Each message is valid only during its call. */
   push(chunk: Buffer, onMessage: (message: Buffer) => void): void {
     this.feed(chunk);
     for (let message = this.next(); message !== undefined; message = this.next())
       onMessage(message);
   }
 
-  /** Whether there are bytes that `next` has not looked at. */
+  /** Whether there are unread bytes. */
   get hasMore(): boolean {
     return this.#chunk !== undefined && this.#at < this.#chunk.length;
   }
 
-  /** Whether an unfinished message waits for more. */
+  /** Whether a message is incomplete. */
   get isMidFrame(): boolean {
     return this.#length >= 0 || this.#lengthHigh >= 0;
   }
@@ -108,14 +108,14 @@ export class FrameReader {
   }
 }
 
-/** A message with its length in front. Throws RangeError over 65,535 bytes. */
+/** A message after its length. Throws RangeError above 65,535 bytes. */
 export function frame(message: Uint8Array): Buffer {
   const framed = Buffer.allocUnsafe(message.length + 2);
   putFrame(framed, 0, message);
   return framed;
 }
 
-/** Writes `message` with its length in front into `out` at `offset`; returns the end. Throws RangeError over 65,535 bytes. */
+/** Writes `message` after its length into `out` at `offset`; returns the end. Throws RangeError above 65,535 bytes. */
 export function putFrame(out: Buffer, offset: number, message: Uint8Array): number {
   if (message.length > MAX_FRAME_BYTES) throw new RangeError(`message of ${message.length} bytes`);
   out.writeUInt16BE(message.length, offset);

@@ -1,4 +1,4 @@
-/** The 12 octets at the head of every message (RFC 1035 §4.1.1; AD and CD: RFC 4035 §3). */
+/** The 12-byte header of every message (RFC 1035 §4.1.1; AD and CD: RFC 4035 §3). */
 
 export const HEADER_BYTES = 12;
 

@@ -1,16 +1,16 @@
 /**
- * Domain names on the wire (RFC 1035 §3.1, §4.1.4) and in presentation format (§5.1). Labels are octets, not text:
- * comparison folds only ASCII letters (RFC 4343).
+ * Domain names on the wire (RFC 1035 §3.1, §4.1.4) and in presentation format (§5.1). Labels are bytes, not text:
+ * comparison ignores the case of ASCII letters only (RFC 4343).
  */
 
 export const MAX_NAME_BYTES = 255;
 export const MAX_LABEL_BYTES = 63;
 const POINTER = 0xc0;
-/** Pointers one name may need: one before each label of the longest name. More only cost time. */
+/** Maximum pointers in one name: one before each label of the longest name. More only cost time. */
 const MAX_POINTERS = 127;
 const ROOT = Uint8Array.of(0);
 
-/** Upper-case ASCII letters to lower case, every other octet (length octets included) unchanged. */
+/** Upper-case ASCII letters to lower case, every other byte (lengths of labels included) unchanged. */
 const LOWER = Uint8Array.from({ length: 256 }, (_, octet) =>
   octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet,
 );
@@ -20,7 +20,7 @@ export function lowerOctet(octet: number): number {
 }
 
 /**
- * Offset behind the name that starts at `offset`, without following pointers; -1 where it runs past `end` or holds a
+ * Offset after the name that starts at `offset`, without following pointers; -1 if it exceeds `end` or contains a
  * reserved label type.
  */
 export function skipName(wire: Uint8Array, offset: number, end: number): number {
@@ -37,9 +37,9 @@ export function skipName(wire: Uint8Array, offset: number, end: number): number 
 }
 
 /**
- * Copies the name at `offset`, pointers followed, uncompressed into `out`; its length, or -1 where it is malformed.
- * A pointer must point before the label run it ends, so the walk always terminates (RFC 1035 §4.1.4), and there may be
- * no more of them than a name has labels, so that chains of pointers do not make the walk long.
+ * Copies the name at `offset`, following pointers, uncompressed into `out`; returns its length, or -1 if it is
+ * malformed. A pointer must point before the label run that it ends, so the walk always terminates (RFC 1035 §4.1.4).
+ * The number of pointers is limited to that of a name's labels, so that chains of pointers do not make the walk long.
  */
 export function expandName(wire: Uint8Array, offset: number, end: number, out: Uint8Array): number {
   let at = offset;
@@ -68,13 +68,13 @@ export function expandName(wire: Uint8Array, offset: number, end: number, out: U
 
 const scratch = new Uint8Array(MAX_NAME_BYTES);
 
-/** The name at `offset` as octets of its own, pointers followed; undefined where it is malformed. */
+/** The name at `offset` as a copy, with pointers followed; undefined if it is malformed. */
 export function readName(wire: Uint8Array, offset: number, end: number): Uint8Array | undefined {
   const length = expandName(wire, offset, end, scratch);
   return length < 0 ? undefined : scratch.slice(0, length);
 }
 
-/** Whether two uncompressed wire names are the same, letter case aside. */
+/** Whether two uncompressed wire names are equal, ignoring letter case. */
 export function sameName(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) {
@@ -83,7 +83,7 @@ export function sameName(a: Uint8Array, b: Uint8Array): boolean {
   return true;
 }
 
-/** Whether uncompressed `name` is `zone` or lies below it, letter case aside. */
+/** Whether uncompressed `name` is `zone` or below it, ignoring letter case. */
 export function isSubdomain(name: Uint8Array, zone: Uint8Array): boolean {
   let at = 0;
   while (name.length - at > zone.length) at += (name[at] as number) + 1;
@@ -97,7 +97,7 @@ export function lowerName(name: Uint8Array): Uint8Array {
 
 const keyScratch = Buffer.alloc(MAX_NAME_BYTES);
 
-/** An uncompressed wire name as a string of one character per octet: a key for maps. */
+/** An uncompressed wire name as a string of one character per byte: a key for maps. */
 export function octetKey(name: Uint8Array): string {
   keyScratch.set(name);
   return keyScratch.latin1Slice(0, name.length);
@@ -111,7 +111,7 @@ export function labelCount(name: Uint8Array): number {
 }
 
 /**
- * Wire form of a name in presentation format; a missing trailing dot is forgiven. `\.` and `\DDD` escapes as RFC 1035
+ * Wire form of a name in presentation format; the trailing dot may be missing. `\.` and `\DDD` escapes as in RFC 1035
  * §5.1. Throws RangeError on an empty label, a label over 63 bytes or a name over 255.
  */
 export function nameFromText(text: string): Uint8Array {
@@ -137,7 +137,7 @@ export function nameFromText(text: string): Uint8Array {
   return Uint8Array.from(octets);
 }
 
-/** Decodes the escape at `at` into `label`; returns how many octets it took beyond the backslash. */
+/** Decodes the escape at `at` into `label`; returns its length without the backslash. */
 function pushEscape(source: Uint8Array, at: number, label: number[], text: string): number {
   const digits = Buffer.from(source.subarray(at + 1, at + 4)).toString('latin1');
   if (/^\d{3}$/.test(digits)) {
@@ -159,14 +159,14 @@ export function nameToText(name: Uint8Array): string {
   return plainText(name) ?? escapedText(name);
 }
 
-/** Octets that stand for themselves. */
+/** Bytes that need no escape. */
 const PLAIN = Uint8Array.from({ length: 256 }, (_, octet) =>
   octet > 0x20 && octet < 0x7f && !SPECIAL.has(octet) ? 1 : 0,
 );
 const DOT = 0x2e;
 const textOctets = Buffer.alloc(MAX_NAME_BYTES);
 
-/** Text of a name in which nothing needs to be escaped, else undefined. */
+/** Text of a name without bytes to escape, else undefined. */
 function plainText(name: Uint8Array): string | undefined {
   let at = 0;
   for (let length = name[0] ?? 0; length !== 0; length = name[at] ?? 0) {

@@ -1,6 +1,6 @@
 /**
- * The one bounded pass over a received query: header, question, and as many records as a query may carry. What it
- * accepts and refuses follows CoreDNS (the accept rules of miekg/dns) and RFC 6891 §6.1.
+ * The single bounded parse of a received query: header, question, and as many records as a query may contain. It
+ * accepts and refuses the same as CoreDNS (the accept rules of miekg/dns) and RFC 6891 §6.1.
  */
 import {
   ancountOf,
@@ -18,11 +18,11 @@ import { CLASS, OPCODE, TYPE } from './iana.ts';
 import { MAX_LABEL_BYTES, MAX_NAME_BYTES } from './name.ts';
 import { skipRecord } from './records.ts';
 
-/** What to do with a datagram or frame after the pass. */
+/** What to do with a datagram or frame after the parse. */
 export const VERDICT = {
   /** A question to resolve. */
   answer: 0,
-  /** Nothing: not a query, or too short to have an ID. */
+  /** No response: not a query, or too short to have an ID. */
   silence: 1,
   formErr: 2,
   notImp: 3,
@@ -30,16 +30,16 @@ export const VERDICT = {
 } as const;
 export type Verdict = (typeof VERDICT)[keyof typeof VERDICT];
 
-/** Heads that share an allocation, which costs more than all the rest of a head. */
+/** Heads that share an allocation, which costs more than the rest of a head. */
 const HEADS_PER_SLAB = 32;
 const NAME_ROOM = 256;
-/** Name, and the offsets of as many labels as one of 255 octets can have, the root included. */
+/** Room for the name, and the offsets of as many labels as one of 255 bytes can have, the root included. */
 const HEAD_BYTES = NAME_ROOM + 128;
 
 let slab = new ArrayBuffer(0);
 let slabUsed = 0;
 
-/** Where the octets of a new head are in `slab`. */
+/** Offset in `slab` for the bytes of a new head. */
 function takeRoom(): number {
   if (slabUsed + HEAD_BYTES > slab.byteLength) {
     slab = new ArrayBuffer(HEADS_PER_SLAB * HEAD_BYTES);
@@ -49,30 +49,32 @@ function takeRoom(): number {
   return slabUsed - HEAD_BYTES;
 }
 
-/** What the pass finds. One instance is refilled for every datagram; only `answer` verdicts fill all of it. */
+/** Result of the parse. One instance is reused for every datagram; only `answer` verdicts fill all of it. */
 export class QueryHead {
   id = 0;
   /** The flags word as received. */
   flags = 0;
-  /** QNAME in lower case, wire form, in the first `nameLength` octets; labels' offsets (`labelOffset`) behind. */
+  /**
+   * QNAME in lower case, wire form, in the first `nameLength` bytes, followed by the labels' offsets (`labelOffset`).
+   */
   readonly name: Uint8Array;
   nameLength = 0;
-  /** `name` in words of four octets, the last filled up with zeros; `nameWordCount` of them. */
+  /** `name` in words of four bytes, the last padded with zeros; `nameWordCount` of them. */
   readonly nameWords: Int32Array;
-  /** Of the words of the name; 32 bits. Quick, not safe from collisions. */
+  /** 32-bit hash of the name's words. Fast, but not collision-resistant. */
   nameHash = 0;
-  /** Whether the client spelt the name in lower case. */
+  /** Whether the client sent the name in lower case. */
   isLowerCase = true;
   labelCount = 0;
   type = 0;
   class = 0;
-  /** Offset behind QTYPE and QCLASS; 12 where the question could not be read. */
+  /** Offset after QTYPE and QCLASS; 12 if the question could not be parsed. */
   questionEnd = HEADER_BYTES;
   hasOpt = false;
   /** Client's UDP payload size from OPT, at least 512; 512 without OPT (RFC 6891 §6.2.3). */
   udpSizeBytes = 512;
   dnssecOk = false;
-  /** Where the OPT's RDATA is, both 0 without OPT. */
+  /** Offsets of the OPT's RDATA, both 0 without OPT. */
   optRdataStart = 0;
   optRdataEnd = 0;
 
@@ -82,7 +84,7 @@ export class QueryHead {
     this.nameWords = new Int32Array(slab, at, NAME_ROOM / 4);
   }
 
-  /** Offset into `name` of a label; of the root, where `label` is `labelCount`. */
+  /** Offset of a label in `name`; of the root if `label` is `labelCount`. */
   labelOffset(label: number): number {
     return this.name[NAME_ROOM + label] as number;
   }
@@ -107,7 +109,7 @@ function reset(head: QueryHead, wire: Uint8Array): void {
   head.optRdataEnd = 0;
 }
 
-/** Reads the first `length` octets of `wire` into `head`. Never throws, never reads past `length`. */
+/** Parses the first `length` bytes of `wire` into `head`. Never throws, never reads past `length`. */
 export function readQueryHead(wire: Uint8Array, length: number, head: QueryHead): Verdict {
   if (length < HEADER_BYTES) return VERDICT.silence;
   reset(head, wire);
@@ -120,7 +122,7 @@ export function readQueryHead(wire: Uint8Array, length: number, head: QueryHead)
   return readRest(wire, length, head);
 }
 
-/** Notes the name's labels and copies it in lower case. A compressed QNAME has nothing to point to: malformed. */
+/** Records the name's labels and copies it in lower case. A compressed QNAME cannot point to anything: malformed. */
 function readQuestion(wire: Uint8Array, length: number, head: QueryHead): boolean {
   const { name } = head;
   let at = HEADER_BYTES;
@@ -145,7 +147,7 @@ function readQuestion(wire: Uint8Array, length: number, head: QueryHead): boolea
   return true;
 }
 
-/** Gives a fresh head a name, lower-case wire form, that nobody sent. */
+/** Sets the name, lower-case wire form, of a new head without a message. */
 export function setName(head: QueryHead, name: Uint8Array): void {
   head.name.set(name);
   head.nameLength = name.length;
@@ -163,7 +165,7 @@ function mixed(hash: number, word: number): number {
   return next ^ (next >>> 15);
 }
 
-/** Four octets at a time; behind the name there are at least four more, so that no word runs past the message. */
+/** Copies four bytes at a time; at least four more follow the name, so no word exceeds the message. */
 function copyName(wire: Uint8Array, head: QueryHead): void {
   const { nameWords, nameLength, nameWordCount } = head;
   let hash = 0;
@@ -191,7 +193,7 @@ function wordAt(wire: Uint8Array, at: number): number {
   );
 }
 
-/** The highest bit of each of the four octets that is a capital letter. The lengths of labels are below all letters. */
+/** The highest bit of each of the four bytes that is a capital letter. Lengths of labels are below all letters. */
 function capitalsIn(word: number): number {
   const low = word & 0x7f7f7f7f;
   const fromA = low + 0x3f3f3f3f;
@@ -199,7 +201,7 @@ function capitalsIn(word: number): number {
   return (fromA ^ behindZ) & ~word & 0x80808080;
 }
 
-/** Walks what follows the question; octets behind the last counted record are tolerated, as CoreDNS does. */
+/** Parses the records after the question; bytes after the last counted record are tolerated, as in CoreDNS. */
 function readRest(wire: Uint8Array, length: number, head: QueryHead): Verdict {
   let at = head.questionEnd;
   for (let left = ancountOf(wire) + nscountOf(wire); left > 0; left--) {
@@ -220,7 +222,7 @@ function readRest(wire: Uint8Array, length: number, head: QueryHead): Verdict {
   return version === 0 ? VERDICT.answer : VERDICT.badVers;
 }
 
-/** Notes the OPT record at `at`; returns its EDNS version (RFC 6891 §6.1.3). */
+/** Records the OPT at `at`; returns its EDNS version (RFC 6891 §6.1.3). */
 function readOpt(wire: Uint8Array, at: number, end: number, head: QueryHead): number {
   head.hasOpt = true;
   head.udpSizeBytes = Math.max(512, u16(wire, at + 3));

@@ -1,5 +1,5 @@
 /**
- * Shapes of RDATA: which fields a type has and where names are in them. A type without a shape is opaque (RFC 3597 §3):
+ * Shapes of RDATA: the fields of a type, and where names are in them. A type without a shape is opaque (RFC 3597 §3):
  * its bytes are neither checked nor changed.
  */
 import { u16 } from './header.ts';
@@ -9,23 +9,23 @@ import { skipName } from './name.ts';
 /**
  * One field:
  * - a number: so many bytes;
- * - `name`: a domain name that may arrive compressed (RFC 3597 §4);
- * - `plain`: a domain name of a type that is newer than RFC 3597, where a pointer is an error;
- * - `text`: one character-string, `texts`: as many as there are, at least one (RFC 1035 §3.3);
+ * - `name`: a domain name that may be compressed (RFC 3597 §4);
+ * - `plain`: a domain name of a type newer than RFC 3597, where a pointer is an error;
+ * - `text`: one character-string, `texts`: one or more (RFC 1035 §3.3);
  * - `params`: the parameters of a service binding (RFC 9460 §2.2);
- * - `some`: what is left, at least one byte; `rest`: what is left, perhaps nothing.
+ * - `some`: the remaining bytes, at least one; `rest`: the remaining bytes, possibly none.
  */
 export type Part = number | 'name' | 'plain' | 'text' | 'texts' | 'params' | 'some' | 'rest';
 
 export interface Shape {
   readonly parts: readonly Part[];
-  /** Whether names in it may be sent compressed: types of RFC 1035 only (RFC 3597 §4). */
+  /** Whether its names may be sent compressed: types of RFC 1035 only (RFC 3597 §4). */
   readonly compresses: boolean;
-  /** Whether other classes give the type another meaning (A) or none. */
+  /** Whether the type has this shape only in class IN (A). */
   readonly onlyIn: boolean;
   /** Whether there is a name among the parts. */
   readonly hasName: boolean;
-  /** Bytes of RDATA where the type always has as many, else -1. */
+  /** Bytes of RDATA if the type has a fixed length, else -1. */
   readonly fixedBytes: number;
 }
 
@@ -50,8 +50,8 @@ const TEXTS = ANY_CLASS('texts');
 const SERVICE = INTERNET(2, 'plain', 'params');
 
 /**
- * By RFC, as BIND, Knot and miekg/dns read them. NULL, APL, HIP, IPSECKEY, AMTRELAY, TSIG and TKEY are left opaque: no
- * resolver acts on what is in them.
+ * By RFC, as BIND, Knot and miekg/dns parse them. NULL, APL, HIP, IPSECKEY, AMTRELAY, TSIG and TKEY are opaque: no
+ * resolver acts on their content.
  */
 const SHAPES: readonly (readonly [number, Shape])[] = [
   [TYPE.A, INTERNET(4)],
@@ -120,13 +120,13 @@ const BY_TYPE: readonly (Shape | undefined)[] = Array.from(
   (_, type) => SHAPES.find(([known]) => known === type)?.[1],
 );
 
-/** The shape of a record's RDATA; undefined where that is opaque. */
+/** The shape of a record's RDATA; undefined if it is opaque. */
 export function shapeOf(type: number, qclass: number): Shape | undefined {
   const found = type < BY_TYPE.length ? BY_TYPE[type] : undefined;
   return found?.onlyIn === true && qclass !== CLASS.IN ? undefined : found;
 }
 
-/** Offset behind the field at `at`, or -1 where it does not end at or before `end`. Pointers in names are not followed. */
+/** Offset after the field at `at`, or -1 if it does not end at or before `end`. Pointers in names are not followed. */
 export function partEnd(wire: Uint8Array, at: number, end: number, part: Part): number {
   let next: number;
   if (typeof part === 'number') next = at + part;
@@ -139,7 +139,7 @@ export function partEnd(wire: Uint8Array, at: number, end: number, part: Part): 
   return next <= end ? next : -1;
 }
 
-/** A name that ends in the root, not in a pointer. */
+/** Offset after a name that ends in the root, not in a pointer. */
 function plainNameEnd(wire: Uint8Array, at: number, end: number): number {
   const next = skipName(wire, at, end);
   let label = at;

@@ -1,7 +1,7 @@
 /**
- * Writes a message anew with other names or other records in it. A name of another length moves all that follows, and
- * with it what compression pointers point to (RFC 1035 §4.1.4), so every name is expanded and written again; RDATA of
- * types that hold no names, or that we do not know, is copied as it is (RFC 3597 §4).
+ * Rewrites a message with other names or other records. A name of another length moves everything after it, including
+ * targets of compression pointers (RFC 1035 §4.1.4), so every name is expanded and written again. RDATA of types
+ * without names, or of unknown types, is copied unchanged (RFC 3597 §4).
  */
 import type { QuestionFields } from './build.ts';
 import { MAX_FRAME_BYTES } from './frame.ts';
@@ -10,36 +10,33 @@ import { readName, skipName } from './name.ts';
 import { partEnd, shapeOf } from './rdata.ts';
 import { type RecordView, readRecords } from './records.ts';
 
-/** A record to write in place of one that is there; its RDATA holds no names. */
+/** A record that replaces another one; its RDATA contains no names. */
 export interface Substitute {
   readonly type: number;
   readonly ttlSeconds: number;
   readonly rdata: Uint8Array;
 }
 
-/** What is to be different; what is absent stays. Names are uncompressed wire form, letter case as received. */
+/** The changes; absent ones leave the message as it is. Names are uncompressed wire form, letter case as received. */
 export interface Changes {
   readonly question?: QuestionFields;
   readonly owner?: (name: Uint8Array) => Uint8Array;
-  /** A name in the RDATA of a record of `type`. */
+  /** Changes a name in the RDATA of a record of `type`. */
   readonly target?: (name: Uint8Array, type: number) => Uint8Array;
   readonly substitute?: (record: RecordView) => Substitute | undefined;
-  /** Records to leave out say false. */
+  /** Returns false for records to leave out. */
   readonly keeps?: (record: RecordView) => boolean;
 }
 
 /**
- * The message with `changes`, without what follows its last record; undefined where it is malformed or becomes longer
- * than a message may be. The input is not kept and not written to.
+ * The message with `changes`, without data after its last record; undefined if it is malformed or would exceed the
+ * maximum size. The input is neither kept nor changed.
  */
 export function rebuild(wire: Buffer, changes: Changes): Buffer | undefined {
   return rebuildAll([wire], changes);
 }
 
-/**
- * As `rebuild`, with the answer sections of further messages behind that of the first: chains of aliases are put
- * together so.
- */
+/** As `rebuild`, with the answer sections of further messages after that of the first, to join chains of aliases. */
 export function rebuildAll(wires: readonly Buffer[], changes: Changes): Buffer | undefined {
   const [first] = wires as readonly [Buffer];
   const sections = sectionsOf(wires, changes);
@@ -85,7 +82,7 @@ function questionOf(wire: Buffer, { question }: Changes): QuestionFields {
   return { name, type: u16(wire, fixed), class: u16(wire, fixed + 2) };
 }
 
-/** Thrown inside this file where a message cannot be written. */
+/** Thrown inside this file if a message cannot be written. */
 class Unwritable extends Error {}
 
 function nameAt(wire: Uint8Array, offset: number, end: number): Uint8Array {
@@ -94,13 +91,13 @@ function nameAt(wire: Uint8Array, offset: number, end: number): Uint8Array {
   return name;
 }
 
-/** Highest offset a compression pointer can hold. */
+/** Highest offset that a compression pointer can express. */
 const MAX_POINTER = 0x3fff;
 
 class Writer {
   #out: Buffer;
   #at = 0;
-  /** Where a name, as octets, has been written. */
+  /** Offsets of the names written so far, by their bytes. */
   readonly #places = new Map<string, number>();
 
   constructor(bytes: number) {
@@ -158,7 +155,7 @@ class Writer {
     this.#bytes(wire.subarray(at, rdataEnd));
   }
 
-  /** Writes a name, from the longest part of it that stands somewhere already as a pointer. */
+  /** Writes a name; its longest part that was written before becomes a pointer. */
   #name(name: Uint8Array, compresses: boolean): void {
     this.#room(name.length);
     const octets = Buffer.from(name.buffer, name.byteOffset, name.length);

@@ -7,21 +7,21 @@ export type Section = 'answer' | 'authority' | 'additional';
 /** One record, by offsets into the message. */
 export interface RecordView {
   readonly section: Section;
-  /** Where the owner name starts. */
+  /** Offset of the owner name. */
   readonly start: number;
   readonly type: number;
   readonly class: number;
   readonly ttlSeconds: number;
-  /** Where the 4 TTL octets are. */
+  /** Offset of the 4 TTL bytes. */
   readonly ttlOffset: number;
   readonly rdataStart: number;
   readonly rdataEnd: number;
 }
 
-/** An owner name of one octet, and what follows it. */
+/** An owner name of one byte, and the fields after it. */
 const MIN_RECORD_BYTES = 11;
 
-/** Offset behind the question section, or -1 where it is malformed. */
+/** Offset after the question section, or -1 if it is malformed. */
 export function skipQuestions(wire: Uint8Array, end: number): number {
   let at = HEADER_BYTES;
   for (let left = qdcountOf(wire); left > 0; left--) {
@@ -32,7 +32,7 @@ export function skipQuestions(wire: Uint8Array, end: number): number {
   return at;
 }
 
-/** Offset behind the record that starts at `offset`, or -1 where it runs past `end`. */
+/** Offset after the record that starts at `offset`, or -1 if it exceeds `end`. */
 export function skipRecord(wire: Uint8Array, offset: number, end: number): number {
   const fixed = skipName(wire, offset, end);
   if (fixed < 0 || fixed + 10 > end) return -1;
@@ -60,7 +60,7 @@ export function recordAt(
   };
 }
 
-/** All records in order, or undefined where the header's counts and the octets do not agree. */
+/** All records in order, or undefined if the header's counts do not match the message. */
 export function readRecords(wire: Uint8Array, end = wire.length): RecordView[] | undefined {
   if (end < HEADER_BYTES) return undefined;
   let at = skipQuestions(wire, end);
@@ -68,7 +68,7 @@ export function readRecords(wire: Uint8Array, end = wire.length): RecordView[] |
   const authorityFrom = ancountOf(wire);
   const additionalFrom = authorityFrom + nscountOf(wire);
   const count = additionalFrom + arcountOf(wire);
-  // Before there is an array of that length: a header may say anything.
+  // Before an array of that length is allocated: the header's count may be false.
   if (count * MIN_RECORD_BYTES > end - at) return undefined;
   const records = new Array<RecordView>(count);
   for (let i = 0; i < count; i++) {

@@ -1,6 +1,6 @@
 /**
- * A reply message as the cache and `respond` need it: bytes without OPT, record offsets, and what the OPT said. Names
- * and RDATA are not looked at: `acceptReply` does that for what comes from upstream.
+ * A reply message as the cache and `respond` need it: bytes without OPT, record offsets, and the OPT's content. Names
+ * and RDATA are not checked: `acceptReply` does that for upstream replies.
  */
 import type { ExtendedError } from '../base/errors.ts';
 import { readExtendedError } from './edns.ts';
@@ -20,19 +20,19 @@ import { lowerOctet } from './name.ts';
 import { type RecordView, readRecords, skipQuestions } from './records.ts';
 
 export interface Reply {
-  /** The message without its OPT; a copy, safe to share, never written to again. */
+  /** The message without its OPT; a copy that never changes, safe to share. */
   readonly wire: Buffer;
   readonly records: readonly RecordView[];
-  /** The whole rcode, OPT's upper bits included. */
+  /** The whole rcode, including the OPT's upper bits. */
   readonly rcode: number;
   readonly truncated: boolean;
   readonly extended: ExtendedError | undefined;
 }
 
 /**
- * Reads a whole reply message; undefined where it is malformed. The input is not kept. Additional records behind an
- * OPT are cut off with it: taking the OPT out from before them would move what compression pointers point to, and
- * they are optional data (RFC 1034 §3.7). Servers put OPT last, or before a TSIG that ends at this hop anyway.
+ * Parses a whole reply message; undefined if it is malformed. The input is not kept. Additional records after an OPT
+ * are removed with it: removing only the OPT would move what compression pointers point to, and those records are
+ * optional (RFC 1034 §3.7). Servers put OPT last, or before a TSIG that is valid for this hop only.
  */
 export function readReply(message: Buffer): Reply | undefined {
   const records = readRecords(message);
@@ -51,7 +51,7 @@ export function readReply(message: Buffer): Reply | undefined {
   };
 }
 
-/** A copy of the message that ends behind `records`, with ARCOUNT corrected. */
+/** A copy of the message that ends after `records`, with ARCOUNT corrected. */
 function upTo(message: Buffer, records: readonly RecordView[]): Buffer {
   const end = records.at(-1)?.rdataEnd ?? skipQuestions(message, message.length);
   const wire = Buffer.allocUnsafe(end);
@@ -60,7 +60,7 @@ function upTo(message: Buffer, records: readonly RecordView[]): Buffer {
   return wire;
 }
 
-/** Whether a well-formed message has a question, spelt in lower case. */
+/** Whether a well-formed message has a question in lower case. */
 export function hasLowerQuestion(message: Uint8Array): boolean {
   if (qdcountOf(message) === 0) return false;
   for (let at = HEADER_BYTES; message[at] !== 0; at++) {
@@ -71,8 +71,8 @@ export function hasLowerQuestion(message: Uint8Array): boolean {
 }
 
 /**
- * Whether the reply's single question is `name` (lower-case wire form), `type` and `class`; letter case aside
- * (RFC 5452 §9.1). Bounded: safe on any bytes.
+ * Whether the reply's single question is `name` (lower-case wire form), `type` and `class`, ignoring letter case (RFC
+ * 5452 §9.1). Bounded: safe on any bytes.
  */
 export function matchesQuestion(
   message: Uint8Array,

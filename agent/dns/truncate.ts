@@ -1,11 +1,11 @@
-/** Sizes a response for its client by leaving out whole records (RFC 2181 §9). */
+/** Shortens a response to its client's limit by leaving out whole records (RFC 2181 §9). */
 import { ancountOf, arcountOf, nscountOf, putU16 } from './header.ts';
 import { skipRecord } from './records.ts';
 
 /**
- * Drops records from the end of the well-formed message in `message[0, end)` until it fits `maxBytes`, corrects the
- * counts and returns the new end. `questionEnd` is where the first record starts. The caller
- * sets TC. Pointers always point back, so cutting the end breaks none.
+ * Removes records from the end of the well-formed message in `message[0, end)` until it fits `maxBytes`, corrects the
+ * counts and returns the new end. `questionEnd` is the offset of the first record. The caller sets TC. Pointers always
+ * point backwards, so removing the end breaks none.
  */
 export function truncateAt(
   message: Buffer,

@@ -1,6 +1,6 @@
 /**
- * A reply from upstream as it may be stored and given out: read whole, nothing in it that was not asked for, and no
- * longer than it needs to be. What is not touched stays byte for byte as it came.
+ * Turns an upstream's reply into one that may be stored and served: fully parsed, without unrequested records, and no
+ * longer than necessary. Everything else stays byte for byte as received.
  */
 import { buildResponse, type QuestionFields } from '../build.ts';
 import { MAX_FRAME_BYTES } from '../frame.ts';
@@ -19,7 +19,7 @@ export interface Asked extends QuestionFields {
   readonly dnssecOk: boolean;
 }
 
-/** Why a reply does not count: it cannot be parsed, or its answers belong to another question. */
+/** Why a reply is rejected: it cannot be parsed, or its answers belong to another question. */
 export const REJECTIONS = ['malformed', 'unrelated'] as const;
 export type Rejection = (typeof REJECTIONS)[number];
 
@@ -28,12 +28,12 @@ const suffixes = new Suffixes(names);
 const tables = { names, suffixes };
 
 /**
- * Reads the reply in `message` to `asked`, whose question matches where there is one. `randomizedName` is the name as it was
- * sent, where that was in random letter case. The input is not kept and not written to.
+ * Parses the reply in `message` to `asked`; its question, if present, matches. `randomizedName` is the name as sent, if
+ * it was sent in random letter case. The input is neither kept nor changed.
  *
- * Left out are answers that the chain of aliases from the question does not lead to, and DNSSEC records that were not
- * asked for (RFC 4035 §3.2.1). Where the answer section held records and none of them answers the question, the reply
- * is no answer. An error without a question (RFC 6891 §7) gets the one that was asked.
+ * Removed are answers outside the chain of aliases from the question, and DNSSEC records that were not requested (RFC
+ * 4035 §3.2.1). If the answer section has records but none of them answers the question, the reply is rejected. An
+ * error without a question (RFC 6891 §7) gets the question that was asked.
  */
 export function acceptReply(
   message: Buffer,
@@ -57,7 +57,7 @@ export function acceptReply(
   return { wire: written.wire, records: written.records, rcode, truncated, extended };
 }
 
-/** An error has no need of records; anything else without a question answers none. */
+/** An error needs no records; any other reply without a question answers none. */
 function withQuestion(reply: Reply, asked: Asked): Reply | Rejection {
   const { rcode } = reply;
   if (rcode === RCODE.NOERROR || rcode === RCODE.NXDOMAIN) return 'malformed';
@@ -65,7 +65,7 @@ function withQuestion(reply: Reply, asked: Asked): Reply | Rejection {
   return { ...reply, wire: buildResponse(asked, { rcode, flags }), records: [] };
 }
 
-/** The records to keep: the same array where all are; undefined where no answer is one. */
+/** The records to keep: the same array if all are kept; undefined if no answer belongs to the question. */
 function wanted({ wire, records, rcode }: Reply, asked: Asked): readonly RecordView[] | undefined {
   const answers = ancountOf(wire);
   const belongs = chainOf(wire, records, answers, tables, asked);
@@ -81,7 +81,7 @@ function wanted({ wire, records, rcode }: Reply, asked: Asked): readonly RecordV
   );
 }
 
-/** Types that only serve to prove others (RFC 4034, RFC 5155, and RFC 2535 before them). */
+/** Types that only prove others (RFC 4034, RFC 5155, and RFC 2535 before them). */
 const PROOFS: readonly number[] = [
   TYPE.SIG,
   TYPE.KEY,

@@ -1,6 +1,6 @@
 /**
- * Takes a question's random letter case (draft-vixie-dnsext-dns0x20) out of the reply to it. A server repeats our
- * letter case where it copies from the question: in owners, in parts of other names, and in the alias that a DNAME makes.
+ * Removes a question's random letter case (draft-vixie-dnsext-dns0x20) from the reply. A server repeats the letter case
+ * wherever it copies from the question: in owners, in parts of other names, and in the alias that a DNAME creates.
  */
 import { HEADER_BYTES } from '../header.ts';
 import { lowerOctet, MAX_LABEL_BYTES } from '../name.ts';
@@ -8,9 +8,9 @@ import { isName, partEnd, shapeOf } from '../rdata.ts';
 import type { RecordView } from '../records.ts';
 
 /**
- * Writes to `wire`, whose question is `randomizedName`. The question gets `name` (lower-case wire form) back, and so does
- * every owner that is the same name. Everywhere else each label that is spelt as in the question becomes lower
- * case: letters that match by chance lose nothing but their case.
+ * Changes `wire`, whose question has the case of `randomizedName`. The question gets `name` (lower-case wire form)
+ * back, as does every owner with the same name. Elsewhere each label with the same case as in the question becomes
+ * lower case: a label that matches by chance loses only its case.
  */
 export function restoreCase(
   wire: Buffer,
@@ -41,14 +41,14 @@ function restoreRdata(wire: Buffer, record: RecordView, capitals: ReadonlySet<st
   let at = rdataStart;
   for (const part of shape?.parts ?? []) {
     const end = partEnd(wire, at, rdataEnd, part);
-    // Malformed, which is for others to say.
+    // A malformed reply: other checks reject it.
     if (end < 0) return;
     if (isName(part)) restoreLabels(wire, at, end, capitals);
     at = end;
   }
 }
 
-/** The labels that stand at `start` themselves; what a pointer leads to has its own turn. */
+/** Restores the labels written at `start`; the target of a pointer is restored separately. */
 function restoreLabels(
   wire: Buffer,
   start: number,
@@ -67,7 +67,7 @@ function restoreLabels(
   }
 }
 
-/** The labels of an uncompressed name that hold a capital letter, each with its length, one character per byte. */
+/** The labels of an uncompressed name with capital letters, each with its length, one character per byte. */
 function capitalLabels(name: Buffer): ReadonlySet<string> {
   const labels = new Set<string>();
   for (let at = 0; name[at] !== 0; ) {

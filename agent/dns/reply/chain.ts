@@ -1,6 +1,6 @@
 /**
- * What of an answer section answers the question: the records of its name and of every name that a chain of aliases
- * leads to from there (RFC 1034 §4.3.2, RFC 6672 §3.2), in whatever order they stand.
+ * Which records of an answer section answer the question: those of its name and of every name that a chain of aliases
+ * reaches from there (RFC 1034 §4.3.2, RFC 6672 §3.2), in any order.
  */
 import type { QuestionFields } from '../build.ts';
 import { HEADER_BYTES, u16 } from '../header.ts';
@@ -11,19 +11,19 @@ import { POINTER_TO_QUESTION } from './check.ts';
 import type { NameReader } from './names.ts';
 import type { Suffixes } from './suffixes.ts';
 
-/** The names of the message, read. */
+/** The message's names, already read. */
 export interface Tables {
   readonly names: NameReader;
   readonly suffixes: Suffixes;
 }
 
-/** Names that a chain may have. Resolvers give up sooner: unbound after 11, BIND after 16. */
+/** Maximum names in a chain. Resolvers stop earlier: unbound after 11, BIND after 16. */
 const MAX_NAMES = 32;
 
 /**
- * Whether each of the first `count` of `records`, the answers, belongs to the chain, by index; undefined where all do.
- * The names have been read. Of a record that does not belong, nothing is known but that it answers another question. In
- * transfers all belong: their records have whatever names the zone has.
+ * Whether each of the first `count` of `records`, the answers, belongs to the chain, by index; undefined if all do. The
+ * names have been read. A record that does not belong only answers another question. In transfers all belong: their
+ * records have any name of the zone.
  */
 export function chainOf(
   wire: Uint8Array,
@@ -47,7 +47,7 @@ export function chainOf(
   return belongs.includes(false) ? belongs : undefined;
 }
 
-/** The most usual case: no aliases, and owners that are pointers to the question. */
+/** The most frequent case: no aliases, and owners that are pointers to the question. */
 function isDirect(
   wire: Uint8Array,
   records: readonly RecordView[],
@@ -62,7 +62,7 @@ function isDirect(
   return true;
 }
 
-/** The usual case: each alias stands before what it leads to, with the same letters. */
+/** The usual case: each alias comes before the records of its target, with the same letter case. */
 function isInOrder(
   wire: Uint8Array,
   records: readonly RecordView[],
@@ -96,7 +96,7 @@ interface Aliases {
   readonly redirects: ReadonlyMap<string, string>;
 }
 
-/** Aliases of another class than `asked` lead nowhere: they are not kept, either. */
+/** Aliases of another class than `asked` are ignored, and not kept. */
 function aliasesIn(
   wire: Uint8Array,
   answers: readonly RecordView[],
@@ -126,7 +126,7 @@ function aliasesIn(
   return { owners, aliases, redirects };
 }
 
-/** Every name that `question` leads to, itself included, and every owner of a DNAME on the way. */
+/** Every name reachable from `question`, itself included, and every owner of a DNAME on the way. */
 function follow(
   question: string,
   { aliases, redirects }: Aliases,
@@ -136,7 +136,7 @@ function follow(
   const add = (name: string): void => {
     if (name.length <= MAX_NAME_BYTES && reached.size < MAX_NAMES) reached.add(name);
   };
-  // What is added meanwhile is looked at as well.
+  // Names added during the loop are visited as well.
   for (const name of reached) {
     for (const target of aliases.get(name) ?? []) add(target);
     if (redirects.size === 0) continue;

@@ -1,7 +1,7 @@
 /**
- * Whether every name and every field of a message is well-formed; what is not would be garbage to a client, too. A
- * pointer must lead to a name that stands before it: what else it could lead to changes on the way to a client (ID,
- * flags, TTLs), and a name would change with it.
+ * Whether every name and every field of a message is well-formed; clients could not parse it otherwise. A pointer must
+ * point to a name before it: any other target may change on the way to a client (ID, flags, TTLs), and the name would
+ * change with it.
  */
 import { HEADER_BYTES, u16 } from '../header.ts';
 import { isName, partEnd, shapeOf } from '../rdata.ts';
@@ -10,10 +10,10 @@ import type { NameReader } from './names.ts';
 
 const POINTER = 0xc0;
 export const POINTER_TO_QUESTION = (POINTER << 8) | HEADER_BYTES;
-/** Type, class, TTL and RDLENGTH: what lies between an owner name and RDATA. */
+/** Type, class, TTL and RDLENGTH: the fields between an owner name and RDATA. */
 const FIXED_BYTES = 10;
 
-/** Reads the names of `records`, in order, into `names`; false where a name or RDATA is malformed. */
+/** Reads the names of `records`, in order, into `names`; false if a name or RDATA is malformed. */
 export function areWellFormed(
   wire: Uint8Array,
   records: readonly RecordView[],
@@ -28,7 +28,7 @@ export function areWellFormed(
 
 function isOwnerWellFormed(wire: Uint8Array, record: RecordView, names: NameReader): boolean {
   const { start, rdataStart } = record;
-  // Most owners are that, and what it leads to has been read.
+  // Most owners are a pointer to the question, whose name has been read.
   if (u16(wire, start) === POINTER_TO_QUESTION) return true;
   if (!names.read(start, rdataStart - FIXED_BYTES, true)) return false;
   // The root is shorter than a pointer to it.

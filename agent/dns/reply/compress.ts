@@ -1,10 +1,11 @@
 /**
- * Writes a message anew with its names compressed (RFC 1035 §4.1.4). A name is replaced by a pointer only where the
- * same bytes stand already: letter case stays as it came. To the question only an owner points that is the whole
- * question: `respond` puts each client's own letter case there, which an alias's target or an SOA must not take on. In
- * RDATA only names of the types of RFC 1035 are compressed, those of other types are written out (RFC 3597 §4).
+ * Rewrites a message with its names compressed (RFC 1035 §4.1.4). A pointer replaces a name only if the same bytes were
+ * written before, so letter case stays as received. Only an owner that is the whole question name points to the
+ * question: `respond` puts each client's letter case there, and an alias's target or an SOA must not change with it. In
+ * RDATA only names of the types of RFC 1035 are compressed, those of other types are written in full (RFC 3597 §4).
  *
- * Work and memory are bounded by the size of the two messages: every byte is written once, every name looked up by node.
+ * Work and memory are bounded by the size of the two messages: every byte is written once, every name looked up by
+ * node.
  */
 import { MAX_FRAME_BYTES } from '../frame.ts';
 import { HEADER_BYTES, putU16, u16 } from '../header.ts';
@@ -13,24 +14,24 @@ import type { RecordView } from '../records.ts';
 import { POINTER_TO_QUESTION } from './check.ts';
 import { ROOT, type Suffixes } from './suffixes.ts';
 
-/** Highest offset a compression pointer can hold. */
+/** Highest offset that a compression pointer can express. */
 const MAX_POINTER_OFFSET = 0x3fff;
 /** Type, class, TTL and RDLENGTH. */
 const FIXED_BYTES = 10;
-/** Longest name, and what may follow it before the room that is left is looked at again. */
+/** Longest name plus the data after it, up to the next check for remaining room. */
 const SLACK_BYTES = 512;
 
 const out = Buffer.allocUnsafeSlow(MAX_FRAME_BYTES + SLACK_BYTES);
 
 export interface Written {
-  /** A message of its own, exactly as long as it needs to be. */
+  /** A new message, exactly as long as necessary. */
   readonly wire: Buffer;
   readonly records: readonly RecordView[];
 }
 
 /**
- * The message in `wire` with `records` alone, whose names are in `suffixes`; undefined where it would take more than
- * `maxBytes`. `wire` is not written to.
+ * The message in `wire` with only `records`, whose names are in `suffixes`; undefined if it would exceed `maxBytes`.
+ * `wire` is not changed.
  */
 export function compressed(
   wire: Buffer,
@@ -59,14 +60,14 @@ export function compressed(
   return { wire: own, records: written };
 }
 
-/** The question's name is not compressed: there is nothing before it. */
+/** The question's name is not compressed: no name precedes it. */
 function questionEndOf(wire: Uint8Array): number {
   let at = HEADER_BYTES;
   while (wire[at] !== 0) at += (wire[at] as number) + 1;
   return at + 5;
 }
 
-/** Writes `record` at `start` of `out`; undefined where it does not end within `limit`. */
+/** Writes `record` at `start` of `out`; undefined if it exceeds `limit`. */
 function putRecord(
   wire: Buffer,
   record: RecordView,
@@ -102,7 +103,7 @@ function putOwner(wire: Uint8Array, { start }: RecordView, suffixes: Suffixes, a
   return at + 2;
 }
 
-/** Offset behind the RDATA; -1 where it would end behind `limit`. */
+/** Offset after the RDATA; -1 if it would exceed `limit`. */
 function putRdata(
   wire: Buffer,
   record: RecordView,
@@ -140,13 +141,13 @@ function putParts(
 function putBytes(wire: Buffer, from: number, end: number, to: number, limit: number): number {
   const next = to + end - from;
   if (next > limit) return -1;
-  // For a few bytes a call that copies costs more than the copy.
+  // For a few bytes the call of a copy function costs more than the copy.
   if (end - from > 64) wire.copy(out, to, from, end);
   else for (let i = 0; i < end - from; i++) out[to + i] = wire[from + i] as number;
   return next;
 }
 
-/** Writes a name at `start`, at most 255 bytes, as a pointer from its longest suffix on that stands somewhere already. */
+/** Writes a name at `start`, at most 255 bytes; its longest suffix that was written before becomes a pointer. */
 function putName(
   wire: Uint8Array,
   name: number,

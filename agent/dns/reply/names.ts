@@ -1,35 +1,37 @@
 /**
- * Reads the names of a message one after the other. A pointer must lead to a name that was read before (RFC 1035
- * §4.1.4), so what is there is known already: a name costs its own bytes and no more, whatever its pointers lead to.
+ * Reads the names of a message one after the other. A pointer must point to a name that was read before (RFC 1035
+ * §4.1.4), so its target is already known: a name costs only its own bytes, wherever its pointers point.
  */
 import { HEADER_BYTES } from '../header.ts';
 import { MAX_LABEL_BYTES, MAX_NAME_BYTES } from '../name.ts';
 
 const MAX_MESSAGE_BYTES = 65_536;
 const POINTER = 0xc0;
-/** Pointers one name may need, as in `expandName`. */
+/** Maximum pointers in one name, as in `expandName`. */
 const MAX_POINTERS = 127;
 const NO_POINTER = -1;
-/** Names with labels of their own that are compared with each other; where there are more, compressing is tried. */
+/** Names with their own labels that are compared with each other; if there are more, compression is tried. */
 const MAX_COMPARED = 32;
 
-/** One for all messages: what it knows is about the message of the last `start`. */
+/** One instance for all messages: its state belongs to the message of the last `start`. */
 export class NameReader {
-  /** By offset: the number of the message, and where the first label of the name there is. */
+  /** By offset: the number of the message, and the offset of the first label of the name there. */
   readonly #firsts = new Uint32Array(MAX_MESSAGE_BYTES);
-  /** By offset: bytes of the name there, pointers followed, and how many pointers that were. */
+  /** By offset: bytes of the name there, pointers followed, and the number of pointers. */
   readonly #bytes = new Uint8Array(MAX_MESSAGE_BYTES);
   readonly #pointers = new Uint8Array(MAX_MESSAGE_BYTES);
   #message = 0;
-  /** Messages there have been: another number is another message. */
+  /** Number of the current message: entries with another number are obsolete. */
   serial = 0;
-  /** Of names with labels of their own: the last of those labels, and where what follows it is (0: the root). */
+  /**
+   * For names with their own labels: the last of those labels, and the offset of the rest of the name (0: the root).
+   */
   readonly #lastLabels = new Uint16Array(MAX_COMPARED);
   readonly #rests = new Uint16Array(MAX_COMPARED);
   #compared = 0;
   #hasQuestion = false;
   wire: Uint8Array = new Uint8Array(0);
-  /** Whether a name that may be compressed is perhaps longer than it needs to be. */
+  /** Whether a compressible name may be longer than necessary. */
   canShrink = false;
 
   /** Begins a new message, whose question is well-formed. */
@@ -46,13 +48,13 @@ export class NameReader {
     this.#hasQuestion = false;
   }
 
-  /** Reads the name at `offset`, which must end at or before `end`; false where it is malformed. */
+  /** Reads the name at `offset`, which must end at or before `end`; false if it is malformed. */
   read(offset: number, end: number, isCompressible: boolean): boolean {
     if (!this.#hasQuestion) this.#readQuestion();
     return this.#read(offset, end, isCompressible);
   }
 
-  /** In many messages nothing but whole owners leads to the question: then its labels are of no interest. */
+  /** In many messages only whole owners point to the question: then its labels are not needed. */
   #readQuestion(): void {
     this.#hasQuestion = true;
     this.#read(HEADER_BYTES, this.wire.length, false);
@@ -78,7 +80,7 @@ export class NameReader {
   }
 
   /**
-   * Where the first label, or the root, of the name at `offset` is; 0 where no name that was read has a label there.
+   * Offset of the first label, or the root, of the name at `offset`; 0 if no name that was read has a label there.
    * Names with the same first label are the same.
    */
   first(offset: number): number {
@@ -87,7 +89,7 @@ export class NameReader {
     return known >>> 16 === this.#message ? known & 0xffff : 0;
   }
 
-  /** Whether the name at `offset` has the bytes of the one in the question. */
+  /** Whether the name at `offset` has the same bytes as the question's. */
   isQuestion(offset: number): boolean {
     const { wire } = this;
     let at = this.first(offset);
@@ -102,7 +104,7 @@ export class NameReader {
     return true;
   }
 
-  /** Notes the name whose labels are in `[offset, end)`, with the root or a pointer to `target` behind them. */
+  /** Records the name whose labels are in `[offset, end)`, followed by the root or a pointer to `target`. */
   #note(
     offset: number,
     end: number,
@@ -130,7 +132,9 @@ export class NameReader {
     this.#pointers[at] = pointers;
   }
 
-  /** Looks whether another name ends in the same label and rest. If so, this one, or a part of it, can be a pointer. */
+  /**
+   * Checks whether another name ends in the same label and rest. If so, this one, or a part of it, can be a pointer.
+   */
   #compare(lastLabel: number, rest: number, isCompressible: boolean): void {
     const count = this.#compared;
     for (let i = 0; i < count && isCompressible; i++) {

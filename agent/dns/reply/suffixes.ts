@@ -1,6 +1,7 @@
 /**
- * The names of one message as a tree of suffixes, each distinct one once: a node is a label and the node of what
- * follows it. Names with the same node have the same bytes; equal names differ in their node where letter case differs.
+ * The names of one message as a tree of suffixes, each distinct one once: a node is a label plus the node of the rest
+ * of the name. Names with the same node have the same bytes; names that differ only in letter case have different
+ * nodes.
  */
 import { HEADER_BYTES } from '../header.ts';
 import { lowerOctet, MAX_NAME_BYTES } from '../name.ts';
@@ -10,7 +11,7 @@ const MAX_MESSAGE_BYTES = 65_536;
 /** A label takes two bytes at least. */
 const MAX_NODES = MAX_MESSAGE_BYTES / 2;
 const BUCKETS = 8_192;
-/** Suffixes compared with a new one at most. Labels made to collide are kept twice; that costs bytes, not time. */
+/** Maximum suffixes compared with a new one. Labels chosen to collide are stored twice, which costs bytes, not time. */
 const MAX_PROBES = 16;
 const POINTER = 0xc0;
 const NONE = -1;
@@ -20,23 +21,25 @@ export const ROOT = 0;
 
 const text = Buffer.alloc(MAX_NAME_BYTES);
 
-/** One for all messages. A node is made when it is first asked for; each label of a message is looked up once. */
+/**
+ * One instance for all messages. A node is created when it is first needed; each label of a message is looked up once.
+ */
 export class Suffixes {
   readonly #names: NameReader;
-  /** For nodes: what follows the label, where the label is, and the next node in the bucket. */
+  /** By node: the rest of the name, the label's offset, and the next node in the bucket. */
   readonly parent = new Uint16Array(MAX_NODES);
   readonly label = new Uint16Array(MAX_NODES);
   readonly #next = new Uint16Array(MAX_NODES);
-  /** Where a writer has put the name of a node; 0: nowhere yet. */
+  /** Offset at which a writer has put a node's name; 0: not written yet. */
   readonly place = new Uint16Array(MAX_NODES);
   #count = ROOT + 1;
-  /** First node of each bucket, and the node at each offset of the message: above, the number of the message. */
+  /** First node of each bucket, and the node at each offset of the message; the upper bits are the message's number. */
   readonly #buckets = new Uint32Array(BUCKETS);
   readonly #nodes = new Uint32Array(MAX_MESSAGE_BYTES);
   readonly #path = new Uint16Array(MAX_NAME_BYTES);
   #message = 0;
   #wire: Uint8Array = new Uint8Array(0);
-  /** The node asked for last: the next owner is often the same. */
+  /** The last node returned: the next owner is often the same. */
   #last = ROOT;
   #question = ROOT;
   #serial = 0;
@@ -63,7 +66,7 @@ export class Suffixes {
     return this.#last;
   }
 
-  /** Whether the names at two offsets have the same bytes; most often one of them is a pointer to the other. */
+  /** Whether the names at two offsets have the same bytes; usually one is a pointer to the other. */
   areSame(a: number, b: number): boolean {
     return a === b || this.of(a) === this.of(b);
   }
@@ -97,7 +100,7 @@ export class Suffixes {
     this.#question = this.of(HEADER_BYTES);
   }
 
-  /** Whether the labels at `first`, to the root and without a pointer, are those of `name`. */
+  /** Whether the labels at `first`, up to the root and without a pointer, are those of `name`. */
   #isSame(first: number, name: number): boolean {
     const wire = this.#wire;
     let at = first;
@@ -108,7 +111,7 @@ export class Suffixes {
     return name !== ROOT && wire[at] === 0;
   }
 
-  /** Goes down to what is known, and back up. */
+  /** Descends to a known suffix, and adds nodes on the way back. */
   #descend(first: number): number {
     const wire = this.#wire;
     const path = this.#path;

@@ -1,17 +1,17 @@
-/** Fields of RDATA in presentation format: each takes its words from the front of a list and gives its bytes. */
+/** Fields of RDATA in presentation format: each consumes words from the front of a list and returns its bytes. */
 import { addressBytes, familyOf } from '../../base/address.ts';
 import { putU16, putU32 } from '../header.ts';
 import { typeNumber } from '../iana.ts';
 import { nameFromText } from '../name.ts';
 import { bytesOf, type Word } from './words.ts';
 
-/** Words of a record that are not read yet. */
+/** Words of a record that are not consumed yet. */
 export type Words = Word[];
 
-/** Takes what it needs from the front of `words`. Throws RangeError for what it is not. */
+/** Consumes what it needs from the front of `words`. Throws RangeError if they do not match. */
 export type Field = (words: Words) => Uint8Array;
 
-/** Throws RangeError where no word is left. */
+/** Throws RangeError if no word is left. */
 export function nextWord(words: Words): Word {
   const word = words.shift();
   if (word === undefined) throw new RangeError('the record has too few fields');
@@ -41,7 +41,7 @@ export const u16: Field = oneWord((text) => unsigned(text, 2));
 export const u32: Field = oneWord((text) => unsigned(text, 4));
 export const u64: Field = oneWord((text) => unsigned(text, 8));
 
-/** A number of one or two bytes that may also be written by name. */
+/** A number of one or two bytes that may also be written as a name. */
 export function mnemonic(bytes: 1 | 2, numbers: Readonly<Record<string, number>>): Field {
   return oneWord((text) => {
     const upper = text.toUpperCase();
@@ -74,7 +74,7 @@ export const text: Field = (words) => {
   return Buffer.concat([Uint8Array.of(bytes.length), bytes]);
 };
 
-/** All that is left, at least one. */
+/** All remaining words, at least one. */
 export const texts: Field = (words) => {
   const all = [text(words)];
   while (words.length > 0) all.push(text(words));
@@ -92,7 +92,7 @@ const UNIT_SECONDS: Readonly<Record<string, number>> = {
   w: 604_800,
 };
 
-/** `60`, `1h30m` or `1w`, as zone files have them; at most what RFC 2181 §8 allows. */
+/** `60`, `1h30m` or `1w`, as in zone files; at most what RFC 2181 §8 allows. */
 export function seconds(word: string): number {
   if (!/^(\d+[smhdw])*\d*$/i.test(word)) throw new RangeError(`"${word}" is no TTL`);
   let total = 0;
@@ -128,7 +128,7 @@ export function base64Bytes(digits: string): Buffer {
   return Buffer.from(digits, 'base64');
 }
 
-/** All that is left, which may be split by blanks; at least one byte unless `mayBeEmpty`. */
+/** All remaining words, which may be split by blanks; at least one byte unless `mayBeEmpty`. */
 const restOf =
   (read: (digits: string) => Buffer, mayBeEmpty = false): Field =>
   (words) => {
@@ -142,7 +142,7 @@ export const hexRest = restOf(hexBytes);
 export const base64Rest = restOf(base64Bytes);
 export const base64OrNothing = restOf(base64Bytes, true);
 
-/** Bytes with a length byte in front. */
+/** Bytes after a length byte. */
 export function withLength(bytes: Uint8Array): Uint8Array {
   if (bytes.length > 255) throw new RangeError('a field of over 255 bytes');
   return Buffer.concat([Uint8Array.of(bytes.length), bytes]);

@@ -1,4 +1,4 @@
-/** RDATA of each type as a row of fields, in the order of presentation and of the wire. */
+/** RDATA of each type as a list of fields, in the order of presentation and of the wire. */
 import { TYPE } from '../iana.ts';
 import {
   address,
@@ -61,7 +61,7 @@ const certificate = mnemonic(2, {
 /** The second string may be missing (RFC 1183 §3.2). */
 const mayBeText: Field = (words) => (words.length === 0 ? new Uint8Array() : text(words));
 
-/** `0x` and hex digits, dots between them do not count (RFC 1706 §7). */
+/** `0x` and hex digits; dots between them are ignored (RFC 1706 §7). */
 const nsap: Field = (words) => {
   const { raw } = nextWord(words);
   if (!/^0x/i.test(raw)) throw new RangeError(`"${raw}" does not start with 0x`);

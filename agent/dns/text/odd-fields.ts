@@ -1,4 +1,4 @@
-/** Fields that only one type has: places on earth, lists of networks, gateways. */
+/** Fields of a single type: geographic locations, lists of networks, gateways. */
 import { addressBytes, familyOf, parseCidr } from '../../base/address.ts';
 import { putU32 } from '../header.ts';
 import { nameFromText } from '../name.ts';

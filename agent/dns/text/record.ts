@@ -14,16 +14,17 @@ export interface TextRecord {
   readonly rdata: Uint8Array;
 }
 
-/** TTL of a record that says none, seconds (the parser of CoreDNS). */
+/** TTL of a record without one, seconds (CoreDNS's parser). */
 const DEFAULT_TTL_SECONDS = 3_600;
-/** What stands before RDATA of any type (RFC 3597 §5). */
+/** Precedes RDATA of any type (RFC 3597 §5). */
 const GENERIC = '\\#';
 /** RDLENGTH has two bytes. */
 const MAX_RDATA_BYTES = 0xffff;
 
 /**
  * `NAME [TTL] [CLASS] TYPE RDATA`; names are complete with or without a trailing dot. Parentheses and comments as in
- * zone files. RDATA in the form of its type, or of RFC 3597 §5 (`\# 4 c0000201`). Throws RangeError for anything else.
+ * zone files. RDATA in the type's own format, or that of RFC 3597 §5 (`\# 4 c0000201`). Throws RangeError for anything
+ * else.
  */
 export function recordFromText(text: string): TextRecord {
   const [name, ...words] = wordsOf(text);
@@ -42,7 +43,7 @@ export function recordFromText(text: string): TextRecord {
   }
 }
 
-/** Whether RDATA of `type` has a form of its own; if not it is written as `\# LENGTH HEX`. */
+/** Whether RDATA of `type` has its own format; otherwise it is written as `\# LENGTH HEX`. */
 export function isWritable(type: number): boolean {
   return LAYOUTS.has(type);
 }
@@ -66,7 +67,7 @@ function ownRdata(type: number, words: Words): Uint8Array {
   return rdata;
 }
 
-/** For a type whose RDATA has no form of its own. */
+/** For a type whose RDATA has no format of its own. */
 export function notWritable(type: number): RangeError {
   return new RangeError(
     `records of type ${typeName(type)} are written as ${GENERIC} LENGTH HEX (RFC 3597)`,

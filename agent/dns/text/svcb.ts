@@ -30,7 +30,7 @@ function keyNumber(text: string): number {
 
 type ReadValue = (value: Buffer) => Uint8Array;
 
-/** By the key as written: `key4` is the number with a value of any bytes. */
+/** By the key as written: `key4` is the number with an arbitrary value. */
 const VALUES: Readonly<Record<string, ReadValue>> = {
   mandatory: mandatoryKeys,
   alpn: (value) => Buffer.concat(listOf(value).map(withLength)),
@@ -86,7 +86,7 @@ function paramOf(word: Word): [key: number, value: Uint8Array] {
   return [keyNumber(key), read === undefined ? value : read(value)];
 }
 
-/** All that is left, in the order of the keys, each once. */
+/** All remaining words, ordered by key, each key once. */
 export const svcParams: Field = (words) => {
   const params = new Map<number, Uint8Array>();
   for (const word of words.splice(0)) {

@@ -1,7 +1,7 @@
 /** Words of a record in presentation format (RFC 1035 §5.1): blanks, quotes, parentheses, comments, escapes. */
 
 export interface Word {
-  /** As written, without quotes and with its escapes: what names are read from. */
+  /** As written, with escapes but without quotes: names are parsed from this form. */
   readonly raw: string;
   readonly isQuoted: boolean;
 }
@@ -10,7 +10,7 @@ const BLANK = /[\s()]+|;[^\n]*/y;
 /** A quoted string, or a run of characters that may end in `="…"` (SvcParams, RFC 9460 §2.1). */
 const WORD = /"((?:[^"\\]|\\.)*)"|((?:[^\s"();\\]|\\.)+)(?:(?<==)"((?:[^"\\]|\\.)*)")?/sy;
 
-/** Throws RangeError for a quote or an escape without its end. */
+/** Throws RangeError for an unfinished quote or escape. */
 export function wordsOf(text: string): Word[] {
   const words: Word[] = [];
   let at = 0;
@@ -32,7 +32,7 @@ export function wordsOf(text: string): Word[] {
 
 const BACKSLASH = 0x5c;
 
-/** Bytes of a word: UTF-8, with `\X` and `\DDD` undone. Throws RangeError for an escape over 255. */
+/** Bytes of a word: UTF-8, with `\X` and `\DDD` decoded. Throws RangeError for an escape over 255. */
 export function bytesOf({ raw }: Word): Buffer {
   if (!raw.includes('\\')) return Buffer.from(raw, 'utf8');
   const source = Buffer.from(raw, 'utf8');

@@ -1,13 +1,13 @@
 /**
- * The admin pages (/metrics, /health, /ready) over HTTP. Each configuration says which pages it wants where; a reload
- * swaps the pages and leaves alone the ports that stay.
+ * The HTTP endpoints (/metrics, /health, /ready). Each configuration lists its paths by address; a reload replaces them
+ * and leaves ports that stay open.
  */
 import type { AdminHandler } from '../../query/services/admin.ts';
 import { HttpClients } from './http-clients.ts';
 import type { Pages } from './http-request.ts';
 import { AdminListener, type AdminOptions } from './listener.ts';
 
-/** One page. `address` is `host:port`, `:port` or `[v6]:port`. */
+/** One endpoint. `address` is `host:port`, `:port` or `[v6]:port`. */
 export interface AdminRoute {
   readonly address: string;
   readonly path: string;
@@ -25,8 +25,8 @@ export class AdminServer {
   }
 
   /**
-   * Serves `routes` and nothing else; of two routes for the same page the last counts. Resolves when every new port has
-   * been tried once, and never rejects: a port that cannot be opened is tried again in the background.
+   * Serves `routes` and nothing else; of two routes for the same path the last one is used. Resolves when every new
+   * port has been tried once. Never rejects: a port that cannot be opened is retried in the background.
    */
   async reconcile(routes: readonly AdminRoute[]): Promise<void> {
     const wanted = pagesByAddress(routes);
@@ -40,12 +40,12 @@ export class AdminServer {
       this.#listeners.delete(address);
       gone.push(listener);
     }
-    // First closed, then opened: `:9253` may become `127.0.0.1:9253`.
+    // Close before opening: `:9253` may become `127.0.0.1:9253`.
     await Promise.all(gone.map((listener) => listener.close()));
     await Promise.all(this.#missing(wanted).map((listener) => listener.open()));
   }
 
-  /** Ports in use right now, by the address as configured. */
+  /** Open ports, by the address as configured. */
   get ports(): ReadonlyMap<string, number> {
     const ports = new Map<string, number>();
     for (const [address, { port }] of this.#listeners) {
@@ -54,7 +54,7 @@ export class AdminServer {
     return ports;
   }
 
-  /** Pages that can be asked for right now, as URLs, sorted. */
+  /** Current endpoints as URLs, sorted. */
   get served(): string[] {
     const open = [...this.#listeners].filter(([, { isOpen }]) => isOpen);
     return open
@@ -66,7 +66,7 @@ export class AdminServer {
     await this.reconcile([]);
   }
 
-  /** Listeners made for the addresses that have none. */
+  /** Creates listeners for the addresses that have none. */
   #missing(wanted: ReadonlyMap<string, Pages>): AdminListener[] {
     const made: AdminListener[] = [];
     for (const [address, pages] of wanted) {

@@ -1,14 +1,14 @@
-/** The first request to an admin port, made by ourselves. */
+/** The first request to an admin port, sent by the agent itself. */
 import { connect, type NetConnectOpts, type Server } from 'node:net';
 import type { Clock } from '../../base/clock.ts';
 
 const REQUEST = 'HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
-/** The kernel may have rules that keep us from our own address. */
+/** A firewall may keep the process from its own address. */
 const PATIENCE_MS = 200;
 
 /**
- * The first request takes several milliseconds, because everything behind it is compiled. It is asked before there are
- * queries to wait for it. Resolves when it is over, whatever came of it.
+ * The first request takes several milliseconds, because all code behind it is compiled. So the agent sends one before
+ * it serves queries. Resolves at its end, whatever the result.
  */
 export function askFirst(server: Server, clock: Clock): Promise<void> {
   const target = targetOf(server.address());

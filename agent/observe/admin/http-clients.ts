@@ -1,4 +1,4 @@
-/** The HTTP connections of all admin ports together: whatever one client does, every other client has a place. */
+/** The HTTP connections of all admin ports: whatever one client does, every other client can connect. */
 import type { Socket } from 'node:net';
 import { clientKey } from '../../base/clients/client-key.ts';
 import type { MemoryLedger } from '../../base/clients/memory-ledger.ts';
@@ -16,14 +16,14 @@ export interface HttpClientsOptions {
   readonly metrics: Metrics;
   readonly ledger: MemoryLedger;
   readonly work: PacedWork;
-  /** Counts and logs that a client was limited (`observe/client-limits.ts`). */
+  /** Counts and logs that a client was limited (`observe/log/client-limits.ts`). */
   readonly onLimited: (what: Limited, key: string) => void;
 }
 
-/** What the address of a unix socket begins with. */
+/** Prefix of a unix socket's address. */
 export const UNIX = 'unix:';
 
-/** What its client is told to have done. The ledger tells by itself where memory was short. */
+/** The offence reported for a close reason. The ledger itself reports a lack of memory. */
 const LIMITED: Readonly<Record<CloseReason, Limited | undefined>> = {
   request_timeout: 'http_slow',
   response_timeout: 'http_slow',
@@ -35,10 +35,10 @@ const LIMITED: Readonly<Record<CloseReason, Limited | undefined>> = {
 export class HttpClients {
   readonly #options: HttpClientsOptions;
   readonly #max: number;
-  /** By client, in order of age. */
+  /** By client, ordered by age. */
   readonly #byKey = new Map<string, Set<HttpConnection>>();
   readonly #addresses = new Map<HttpConnection, string>();
-  /** Whether no connection has been taken yet. */
+  /** Whether no connection has been accepted yet. */
   isUnused = true;
 
   constructor(options: HttpClientsOptions, max: number = LIMITS.adminConnections.default) {
@@ -46,13 +46,13 @@ export class HttpClients {
     this.#max = max;
   }
 
-  /** Takes a connection to the admin port `address`; `serve` gets it when its client has sent something. */
+  /** Accepts a connection to the admin port `address`; `serve` gets it once its client has sent something. */
   accept(socket: Socket, address: string, serve: (connection: HttpConnection) => void): void {
     this.isUnused = false;
     const { remoteAddress } = socket;
     const isLocal = address.startsWith(UNIX);
     if (!isLocal && remoteAddress === undefined) {
-      // It has gone already.
+      // Already closed.
       socket.destroy();
       return;
     }
@@ -80,7 +80,7 @@ export class HttpClients {
     for (const [connection, own] of this.#addresses) if (own === address) connection.destroy();
   }
 
-  /** Closes one that has been answered and only waits for its end, else the oldest of the client with most of them. */
+  /** Closes an answered connection that only waits for its end, else the oldest one of the client with the most. */
   #makeRoom(): void {
     let largest: ReadonlySet<HttpConnection> = new Set();
     for (const own of this.#byKey.values()) {

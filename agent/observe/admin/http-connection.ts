@@ -1,7 +1,7 @@
 /**
- * One HTTP connection, between its socket and the parser of node:http, which would read as much as a client sends and
- * hold every response to it. Here a request is not read before the response to the one before has left, every wait has
- * an end, and what the kernel may hold for the client is known.
+ * One HTTP connection, between its socket and node:http's parser, which alone would read everything a client sends and
+ * buffer every response. This class reads a request only after the previous response was sent, limits every wait, and
+ * knows how much the kernel may buffer for the client.
  */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
@@ -11,7 +11,7 @@ import { LIMITS } from '../../base/limits.ts';
 import type { PacedWork } from '../../base/paced-work.ts';
 import { RequestLines } from './request-lines.ts';
 
-/** Why a connection was closed before its client was done. */
+/** Why a connection was closed early. */
 export type CloseReason =
   | 'request_timeout'
   | 'response_timeout'
@@ -20,27 +20,27 @@ export type CloseReason =
   | 'malformed';
 
 export interface HttpConnectionParts {
-  /** Whose turn it is (`PacedWork`) when something is done for this connection. */
+  /** Key of this connection's client in `PacedWork`. */
   readonly key: string;
   readonly clock: Clock;
   readonly work: PacedWork;
-  /** Gives the connection to an HTTP server. Called when the first bytes are here. */
+  /** Passes the connection to an HTTP server. Called when the first bytes have arrived. */
   readonly serve: (connection: HttpConnection) => void;
-  /** The connection costs `bytes` from now on. */
+  /** The connection now costs `bytes`. */
   readonly onHeld: (bytes: number) => void;
-  /** Called once, when it has been closed. `reason` is undefined where nothing was cut off. */
+  /** Called once, when it is closed. `reason` is undefined if nothing was cut off. */
   readonly onClosed: (reason: CloseReason | undefined) => void;
 }
 
-/** Of a connection with nothing to send: 6 KiB here (measured with 800 of them), the rest for the kernel's part. */
+/** Memory of an idle connection: 6 KiB in the process (measured with 800 of them), the rest for the kernel's part. */
 const CONNECTION_BYTES = 16 * 1_024;
-/** Lines given to the parser in one piece of work. */
+/** Lines passed to the parser in one job. */
 const LINES_AT_ONCE = 32;
-/** Over this a request is refused, where the parser has not refused it already: it does not count empty lines. */
+/** A larger request is refused, if the parser has not refused it already: it does not count empty lines. */
 const MAX_REQUEST_BYTES = 16 * 1_024;
-/** Less than this is sent at once, more when it is this client's turn. */
+/** Less than this is sent at once, more in this client's turn. */
 const SMALL_BYTES = 8 * 1_024;
-/** How long a connection that was closed by its client, or for being idle, is kept for what is still under way. */
+/** How long a connection closed by its client, or for being idle, is kept for data in transit. */
 const LEAVE_MS = 2_000;
 const TOO_LATE = 'HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n';
 
@@ -50,15 +50,15 @@ export class HttpConnection extends Duplex implements Holding {
   readonly #socket: Socket;
   readonly #parts: HttpConnectionParts;
   readonly #lines: RequestLines;
-  /** Bytes of the request that is being read. */
+  /** Bytes of the current request. */
   #requestBytes = 0;
-  /** Bytes of all responses. The kernel may still hold them: it does not tell what the client has taken. */
+  /** Bytes of all responses. The kernel may still buffer them: it does not report how much the client has read. */
   #sentBytes = 0;
-  /** Those of them that `respond` has announced and that are not written yet. */
+  /** Bytes that `respond` has announced and that are not written yet. */
   #announcedBytes = 0;
   #isServed = false;
   #isScheduled = false;
-  /** The parser has been told that nothing more comes. */
+  /** The parser has received the end of the input. */
   #isParsed = false;
   #isAnswering = false;
   #isSending = false;
@@ -81,19 +81,22 @@ export class HttpConnection extends Duplex implements Holding {
     this.#within(LIMITS.adminRequestMs.default, () => this.#refuseLate());
   }
 
-  /** Whether everything is answered and only the client's end is waited for. */
+  /** Whether everything is answered and only the client's FIN is missing. */
   get isLeaving(): boolean {
     return this.#isLeaving;
   }
 
-  /** A request is complete; nothing is read until `answered`. */
+  /** A request is complete; nothing more is read until `answered`. */
   answering(): void {
     this.#isAnswering = true;
     this.#isSending = false;
     this.#deadline?.cancel();
   }
 
-  /** The response has a body of `bytes`. Whether it should be the last one: the kernel may hold enough then. */
+  /**
+   * The response has a body of `bytes`. Returns whether it should be the last one, because the kernel may then buffer
+   * enough.
+   */
   respond(bytes: number): { readonly isLast: boolean } {
     this.#announcedBytes = bytes;
     this.#sentBytes += bytes;
@@ -101,14 +104,14 @@ export class HttpConnection extends Duplex implements Holding {
     return { isLast: this.#isUsedUp };
   }
 
-  /** Its response has been handed to the kernel. */
+  /** The kernel has accepted the response. */
   answered(): void {
     this.#isAnswering = false;
     this.#announcedBytes = 0;
     if (!this.writableEnded) this.#awaitRequest();
   }
 
-  /** Ends the connection, whatever is under way. */
+  /** Closes the connection in any state. */
   close(reason: CloseReason): void {
     this.#reason ??= reason;
     this.destroy();
@@ -118,7 +121,7 @@ export class HttpConnection extends Duplex implements Holding {
     this.close('memory');
   }
 
-  /** More comes when the parser has taken what it was given. */
+  /** More data is pushed once the parser has consumed the last. */
   override _read(): void {}
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error) => void): void {
@@ -132,7 +135,7 @@ export class HttpConnection extends Duplex implements Holding {
     );
   }
 
-  /** The response that was written was the last one. */
+  /** The last response has been written. */
   override _final(done: () => void): void {
     if (this.#lines.hasEnded) this.#leave(LEAVE_MS);
     else this.#leave(LIMITS.adminResponseMs.default, 'response_timeout');
@@ -140,8 +143,8 @@ export class HttpConnection extends Duplex implements Holding {
   }
 
   /**
-   * Resets the connection, so that the kernel frees what the client has not taken; after a normal close it would retry
-   * for minutes. Errors are not passed on: the connection is gone, and no caller could do more.
+   * Resets the connection, so that the kernel frees what the client has not read; after a normal close it would
+   * retransmit for minutes. Errors are not passed on: the connection is closed and the caller cannot react.
    */
   override _destroy(
     error: (Error & { code?: string }) | null,
@@ -179,7 +182,7 @@ export class HttpConnection extends Duplex implements Holding {
     });
   }
 
-  /** Gives the parser one line at a time: a request's head ends with one, so that no piece holds two requests. */
+  /** Passes one line at a time to the parser: a request's head ends with a line, so no chunk contains two requests. */
   #parse(): void {
     if (this.#isUsedUp) {
       this.#leave(LIMITS.adminResponseMs.default, 'response_timeout');
@@ -200,7 +203,7 @@ export class HttpConnection extends Duplex implements Holding {
   }
 
   #count(line: Buffer): void {
-    // The first request's time began with the connection.
+    // The first request's timeout started with the connection.
     if (this.#requestBytes === 0 && this.#sentBytes > 0)
       this.#within(LIMITS.adminRequestMs.default, () => this.#refuseLate());
     this.#requestBytes += line.length;
@@ -251,18 +254,18 @@ export class HttpConnection extends Duplex implements Holding {
 
   #sent(done: (error?: Error) => void): void {
     done();
-    // node:http answers some requests by itself.
+    // node:http answers some requests itself.
     if (!this.#isAnswering && this.writableLength === 0 && !this.writableEnded)
       this.#awaitRequest();
   }
 
   #onEnd(): void {
-    // It has seen our end, and so everything before that.
+    // The client has received the agent's FIN, and so everything before it.
     if (this.#isLeaving && this.#socket.writableEnded) this.destroy();
     else this.#schedule();
   }
 
-  /** The client sends no more, and everything it asked is answered; whether it has read that is not known. */
+  /** The client sends no more, and all its requests are answered; it is unknown whether it has read the responses. */
   #clientIsDone(): void {
     this.#isParsed = true;
     if (this.#requestBytes > 0) this.push(null);
@@ -270,8 +273,8 @@ export class HttpConnection extends Duplex implements Holding {
   }
 
   /**
-   * Sends our end and waits for the client's, which comes when it has read everything, for `withinMs`. Where the client's
-   * end is here already ours is not sent: the socket would be closed at once.
+   * Sends the agent's FIN and waits for the client's, which comes when it has read everything, for up to `withinMs`. If
+   * the client's FIN has arrived already, the agent's is not sent: the socket would be closed at once.
    */
   #leave(withinMs: number, reason?: CloseReason): void {
     const { writableLength, readableEnded } = this.#socket;

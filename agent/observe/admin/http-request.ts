@@ -1,14 +1,14 @@
-/** One request to an admin page. */
+/** One request to an HTTP endpoint. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { InternalError, messageOf } from '../../base/errors.ts';
 import type { AdminHandler, AdminResponse } from '../../query/services/admin.ts';
 import { HttpConnection } from './http-connection.ts';
 
-/** Pages of one address by path. */
+/** Endpoints of one address by path. */
 export type Pages = ReadonlyMap<string, AdminHandler>;
 
 const TEXT = 'text/plain; charset=utf-8';
-/** Handed to the kernel at once: copying them takes less than 0.1 ms. */
+/** Passed to the kernel in one write: copying them takes less than 0.1 ms. */
 const PART_BYTES = 64 * 1_024;
 
 /** Answers GET and HEAD; never rejects. */
@@ -32,7 +32,7 @@ export async function answerRequest(
     'Cache-Control': 'no-store',
   };
   if (page.status === 405) headers.Allow = 'GET, HEAD';
-  // Nobody reads a body sent to us, so the connection cannot be used again behind one.
+  // A request's body is never read, so the connection cannot be reused after one.
   const hasBody = request.headers['content-length'] ?? request.headers['transfer-encoding'];
   if (hasBody !== undefined || isLast) headers.Connection = 'close';
   response.writeHead(page.status, headers);
@@ -50,7 +50,7 @@ function* partsOf(body: readonly Uint8Array[]): Iterator<Uint8Array> {
       yield bytes.subarray(start, start + PART_BYTES);
 }
 
-/** Sends one part after the other, each when the kernel has taken the one before. */
+/** Sends one part after the other, each when the kernel has accepted the previous one. */
 function send(response: ServerResponse, parts: Iterator<Uint8Array>): void {
   const part = parts.next();
   if (part.done === true) response.end();

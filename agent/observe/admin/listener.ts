@@ -1,6 +1,6 @@
 /**
- * One admin port. Where it cannot be opened that is a counter and a line, tried again until it can: it is never a reason
- * not to answer queries. What every start or update brings along is a warning only once it lasts.
+ * One admin port. If it cannot be opened, the agent counts and logs that and retries; DNS is not affected. A cause that
+ * every start or update may have is a warning only if it lasts.
  */
 import type { Server } from 'node:net';
 import type { Timer } from '../../base/clock.ts';
@@ -16,15 +16,15 @@ export type AdminOptions = HttpClientsOptions;
 export const MIN_RETRY_MS = 250;
 const MAX_RETRY_MS = 5_000;
 /**
- * How long a reason is none to worry, milliseconds. In an update the pod before has the port until it has drained; at a
- * start init may not have put the address on the node yet.
+ * How long a cause is normal, milliseconds. In an update the old pod has the port until it has drained; at a start init
+ * may not have added the address to the node yet.
  */
 export const USUAL_MS: Readonly<Partial<Record<string, number>>> = {
   EADDRINUSE: 60_000,
   EADDRNOTAVAIL: 30_000,
 };
 
-/** One port, open or on its way there. */
+/** One port, open or being opened. */
 export class AdminListener {
   pages: Pages;
   readonly #address: string;
@@ -33,7 +33,7 @@ export class AdminListener {
   #server: Server | undefined;
   #retry: Timer | undefined;
   #retryMs = MIN_RETRY_MS;
-  /** Why the port cannot be opened, since when, and at which level that was told: not at every try. */
+  /** Why the port cannot be opened, since when, and the level at which that was logged: not at every attempt. */
   #trouble: { errno: string; sinceMs: number; told: 'info' | 'warn' | undefined } | undefined;
   #closed = false;
 
@@ -56,13 +56,13 @@ export class AdminListener {
   async open(): Promise<void> {
     const { log, clock } = this.#options;
     try {
-      // Loaded when the first page is wanted: node:http is not for nothing.
+      // Loaded when the first endpoint is needed, because node:http costs memory.
       const { openAdminPort } = await import('./port.ts');
       const server = await openAdminPort(this.#address, () => this.pages, this.#clients);
       if (this.#closed) return void server.close();
       this.#server = server;
       this.#trouble = undefined;
-      // Whatever happens to a listener that works, such as too many open files, is not worth the process.
+      // An error of an open listener, such as too many open files, must not end the process.
       server.on('error', (error) => this.#tell('warn', error, 'admin port has failed', {}));
       if (this.#clients.isUnused) await askFirst(server, clock);
       log.info({ address: this.#address, pages: [...this.pages.keys()] }, 'admin port open');
@@ -121,7 +121,7 @@ export class AdminListener {
   }
 }
 
-/** What the operator can do about it; at level info, what will mostly come of it. */
+/** What the operator can do; at level info, the likely outcome. */
 function remedyFor(errno: string, address: string, level: 'info' | 'warn'): string {
   if (errno === 'EADDRINUSE' && !address.startsWith(UNIX)) {
     const port = address.slice(address.lastIndexOf(':') + 1);

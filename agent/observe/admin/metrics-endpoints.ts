@@ -1,4 +1,4 @@
-/** /metrics of every address: one rendering serves all requests of one moment. */
+/** /metrics of every address: concurrent requests share one rendering. */
 import type { Clock } from '../../base/clock.ts';
 import type { PacedWork } from '../../base/paced-work.ts';
 import type { AdminHandler, MetricsPageOptions } from '../../query/services/admin.ts';
@@ -8,7 +8,7 @@ import type { Source } from '../metrics/samples.ts';
 import type { AdminRoute } from './admin.ts';
 import { shared } from './shared.ts';
 
-/** A page is used again for this long after it was made, milliseconds. */
+/** A page is reused for this long after it was rendered, milliseconds. */
 export const FRESH_MS = 250;
 
 export class MetricsPages {
@@ -24,8 +24,8 @@ export class MetricsPages {
   }
 
   /**
-   * Routes for `pages`, and for `extraAddress` where it is none of them: there older names are shown where any of `pages`
-   * shows them. Resolves when a page can be made without delay for DNS.
+   * Routes for `pages`, and for `extraAddress` if it is not one of them: it shows older names if any of `pages` does.
+   * Resolves when a page can be rendered without delaying DNS.
    */
   async routes(
     pages: ReadonlyMap<string, MetricsPageOptions>,

@@ -1,4 +1,4 @@
-/** An admin port as the system opens it, TCP or a unix socket: node:http's server behind connections of our own. */
+/** Opens an admin port, TCP or a unix socket: node:http's server on this room's own connections. */
 import { rmSync } from 'node:fs';
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import { connect, createServer, type Server } from 'node:net';
@@ -9,10 +9,10 @@ import { answerRequest, type Pages } from './http-request.ts';
 import { READ_BYTES } from './request-lines.ts';
 
 const MAX_HEADER_BYTES = 8 * 1024;
-/** Then the connection is closed, so that no client holds one for ever. */
+/** Then the connection is closed, so that no client keeps one for ever. */
 const REQUESTS_PER_CONNECTION = 1_000;
 
-/** Opens `address`. Rejects with what the system says. */
+/** Opens `address`. Rejects with the system's error. */
 export async function openAdminPort(
   address: string,
   pages: () => Pages,
@@ -36,11 +36,11 @@ export async function openAdminPort(
   return server;
 }
 
-/** Parses requests and writes responses. It listens nowhere, and has no timers: connections bring their own. */
+/** Parses requests and writes responses. It does not listen and has no timers: the connections have their own. */
 function httpServer(pages: () => Pages): HttpServer {
   const options = {
     maxHeaderSize: MAX_HEADER_BYTES,
-    // Only told to clients.
+    // Only announced to clients.
     keepAliveTimeout: LIMITS.adminIdleMs.default,
   };
   const server = createHttpServer(
@@ -52,8 +52,8 @@ function httpServer(pages: () => Pages): HttpServer {
 }
 
 /**
- * `:9253` is every address, v6 and v4; `localhost` is 127.0.0.1, as CoreDNS has it, whatever the resolver says;
- * `unix:/path` is a socket that only processes who see the same file system reach.
+ * `:9253` is every address, v6 and v4; `localhost` is 127.0.0.1, as in CoreDNS, whatever the resolver says;
+ * `unix:/path` is a socket for processes that see the same file system.
  */
 function listenOptions(address: string): { host?: string; port: number } | { path: string } {
   if (address.startsWith(UNIX)) return { path: address.slice(UNIX.length) };
@@ -64,7 +64,7 @@ function listenOptions(address: string): { host?: string; port: number } | { pat
   return { host: host === 'localhost' ? '127.0.0.1' : host, port };
 }
 
-/** A process that was killed leaves its socket behind, and nobody can listen at that path before it is gone. */
+/** A killed process leaves its socket file behind, and the path cannot be used before the file is removed. */
 async function removeDead(path: string): Promise<void> {
   const errno = await new Promise<string | undefined>((resolve) => {
     const socket = connect(path, () => {

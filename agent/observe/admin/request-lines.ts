@@ -1,31 +1,31 @@
-/** What a client sends, line by line. It stays with the socket until it is asked for. */
+/** A client's data, line by line. It stays in the socket until it is requested. */
 import type { Socket } from 'node:net';
 
-/** Taken from the socket at once; a socket with as much unread is not read any more. */
+/** Bytes read from the socket at once; a socket with as many unread bytes is not read any more. */
 export const READ_BYTES = 512;
 const LINE_FEED = 0x0a;
 const NOTHING = Buffer.alloc(0);
 
 export class RequestLines {
   readonly #socket: Socket;
-  /** Taken from the socket and not handed out yet. */
+  /** Read from the socket but not returned yet. */
   #taken: Buffer = NOTHING;
 
   constructor(socket: Socket) {
     this.#socket = socket;
   }
 
-  /** Whether there are bytes, or an end that was not seen yet. */
+  /** Whether there is unread data, or an unseen end. */
   get hasMore(): boolean {
     return this.#taken.length > 0 || this.#socket.readableLength > 0 || this.hasEnded;
   }
 
-  /** Whether the client sends no more and everything has been handed out. */
+  /** Whether the client has ended and all data has been returned. */
   get hasEnded(): boolean {
     return this.#taken.length === 0 && this.#socket.readableEnded;
   }
 
-  /** Up to the next line feed, or what there is; undefined where there is nothing. */
+  /** Data up to the next line feed, or what there is; undefined if there is nothing. */
   next(): Buffer | undefined {
     if (this.#taken.length === 0) this.#taken = this.#take();
     if (this.#taken.length === 0) return undefined;
@@ -37,7 +37,7 @@ export class RequestLines {
 
   #take(): Buffer {
     const { readableLength } = this.#socket;
-    // Without bytes to take, the call makes the socket tell that the client has ended.
+    // Without bytes to read, the call makes the socket report the client's end.
     const bytes = readableLength === 0 ? undefined : Math.min(readableLength, READ_BYTES);
     return (this.#socket.read(bytes) as Buffer | null) ?? NOTHING;
   }

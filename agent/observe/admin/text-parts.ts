@@ -1,6 +1,6 @@
-/** A long text as bytes, in parts that none of them is long to encode, send or copy. */
+/** A long text as bytes, in parts small enough to encode, send or copy quickly. */
 
-/** Characters gathered before they become bytes. */
+/** Characters collected before they are encoded. */
 const PART_CHARS = 32 * 1_024;
 
 export class TextParts {
@@ -14,7 +14,7 @@ export class TextParts {
     if (this.#chars >= PART_CHARS) this.#encode();
   }
 
-  /** All of it. Nothing may be added after that. */
+  /** All parts. No text may be added afterwards. */
   end(): readonly Uint8Array[] {
     this.#encode();
     return this.#parts;

@@ -1,4 +1,4 @@
-/** Spans, dnstap frames and profiles on their way out. What only they need is loaded when the first is asked for. */
+/** Exports spans, dnstap frames and profiles. Their modules are loaded at first use. */
 import type { Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import type {
@@ -28,7 +28,7 @@ export function createExports(context: ExportsContext): Exports {
   };
 }
 
-/** Takes spans from the first moment on; what comes while the SDK is being loaded waits, within the backlog. */
+/** Accepts spans at once; those that arrive while the SDK is loading wait, within the backlog. */
 function lateSpans(options: SpanExportOptions, { log, metrics }: ExportsContext): SpanSink {
   const failures = metrics.counter('nodens_trace_export_failures_total');
   const waiting: FinishedSpan[] = [];

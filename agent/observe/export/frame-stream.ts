@@ -1,6 +1,7 @@
 /**
- * A Frame Streams writer, bidirectional: READY, ACCEPT, START, data, STOP (fstrm's protocol, which dnstap travels in).
- * Frames wait in a bounded queue while nobody listens or the reader is slow; those beyond are dropped and counted.
+ * A bidirectional Frame Streams writer: READY, ACCEPT, START, data, STOP (fstrm's protocol, which carries dnstap).
+ * Frames wait in a bounded queue while no reader is connected or the reader is slow; further frames are dropped and
+ * counted.
  */
 import { connect, type Socket } from 'node:net';
 import type { Clock, Timer } from '../../base/clock.ts';
@@ -11,10 +12,10 @@ import type { Counter, Metrics } from '../../query/services/metrics.ts';
 
 const CONTROL = { accept: 1, start: 2, stop: 3, ready: 4 } as const;
 const FIELD_CONTENT_TYPE = 1;
-/** A control frame of the reader is at most this long; longer ones are not Frame Streams. */
+/** Maximum length of a reader's control frame; longer ones are not Frame Streams. */
 const MAX_CONTROL_BYTES = 512;
 const RETRY_MS = 1_000;
-/** Octets handed to the kernel at once, so that the queue, not the socket, is what waits. */
+/** Bytes passed to the kernel at once, so that frames wait in the queue and not in the socket. */
 const CHUNK_BYTES = 256 * 1024;
 
 export class FrameStream implements FrameSink {
@@ -84,7 +85,7 @@ export class FrameStream implements FrameSink {
     });
   }
 
-  /** Waits for ACCEPT; whatever a reader says afterwards is of no interest. */
+  /** Waits for ACCEPT; later messages of the reader are ignored. */
   #read(socket: Socket, chunk: Buffer): void {
     if (this.#isStarted) return;
     this.#received = Buffer.concat([this.#received, chunk]);

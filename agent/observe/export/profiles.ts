@@ -1,4 +1,4 @@
-/** CPU and heap profiles of this process by V8's samplers, in pprof's format. Loaded when the first is asked for. */
+/** CPU and heap profiles of this process from V8's samplers, in pprof's format. Loaded at first use. */
 import { Session } from 'node:inspector/promises';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
@@ -16,9 +16,9 @@ import { NodensError } from '../../base/errors.ts';
 import type { ProfileKind } from '../../query/services/exports.ts';
 
 const compress = promisify(gzip);
-/** Octets allocated between two samples of the heap, as V8's default and Go's. */
+/** Bytes allocated between two samples of the heap, the default of V8 and Go. */
 const HEAP_INTERVAL_BYTES = 512 * 1024;
-/** Time between two samples of the CPU: 100 a second, as Go. */
+/** Interval of CPU samples: 100 a second, as in Go. */
 const CPU_INTERVAL_US = 10_000;
 
 const running = new Set<ProfileKind>();

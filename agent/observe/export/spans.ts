@@ -1,4 +1,4 @@
-/** Spans to a Zipkin collector, by OpenTelemetry's own batching and export. Loaded only where a block has `trace`. */
+/** Exports spans to a Zipkin collector with OpenTelemetry's batching. Loaded only if a block has `trace`. */
 import { type HrTime, SpanKind, SpanStatusCode, TraceFlags } from '@opentelemetry/api';
 import { ZipkinExporter } from '@opentelemetry/exporter-zipkin';
 import { resourceFromAttributes } from '@opentelemetry/resources';
@@ -9,7 +9,7 @@ const EXPORT_TIMEOUT_MS = 5_000;
 const RESOURCE = resourceFromAttributes({});
 const SCOPE = { name: 'nodens' };
 
-/** `onFailure` hears of every batch that the collector did not take. */
+/** `onFailure` is called for every batch that the collector did not accept. */
 export function zipkinSpans(
   options: SpanExportOptions,
   onFailure: (error: unknown) => void,
@@ -19,7 +19,7 @@ export function zipkinSpans(
     export: (spans, done) =>
       zipkin.export(spans, (result) => {
         if (result.error !== undefined) onFailure(result.error);
-        // Told already: the SDK would only print it.
+        // Reported already: the SDK would only print it.
         done({ code: 0 });
       }),
     shutdown: () => zipkin.shutdown(),

@@ -1,10 +1,10 @@
-/** Tells which clients the agent had to limit: a counter by client for a few of them, and a log line. */
+/** Reports which clients the agent had to limit: a counter by client for a few of them, and a log line. */
 import { clientName } from '../../base/clients/client-key.ts';
 import type { Limited } from '../../query/services/client-limits.ts';
 import { DEDUPLICATE_BY, type Logger } from '../../query/services/log.ts';
 import type { Counter, Metrics } from '../../query/services/metrics.ts';
 
-/** Clients with a series of their own; all later ones share one, so that no client makes series at will. */
+/** Clients with their own series; all later ones share one, so that clients cannot create series at will. */
 const NAMED_CLIENTS = 32;
 const OTHERS = 'other';
 
@@ -52,7 +52,7 @@ export function clientLimits(metrics: Metrics, log: Logger): (what: Limited, key
   };
 
   const counterFor = (what: Limited, key: string, label: string): Counter => {
-    // A flood asks thousands of times a second.
+    // In a flood this is called thousands of times a second.
     const known = counters.get(`${what} ${key}`);
     if (known !== undefined) return known;
     const counter = metrics.counter('nodens_client_limited_total', { what, client: label });
@@ -64,7 +64,7 @@ export function clientLimits(metrics: Metrics, log: Logger): (what: Limited, key
     const client = clientName(key);
     const label = labelOf(key, client);
     counterFor(what, key, label).value++;
-    // One client must not keep the name of another out of the log.
+    // The log line of one client must not suppress that of another.
     const same = `client-limited ${what} ${label}`;
     const fields = { event: 'client-limited', what, client, remedy: REMEDIES[what] } as const;
     log.warn({ ...fields, [DEDUPLICATE_BY]: same }, MESSAGES[what]);

@@ -1,13 +1,13 @@
 /**
- * Repeats deduplicated: the first of an event is written at once, those of the next 10 s become one line with `repeated`.
- * An outage then costs a line per kind of failure and window, not a line per query.
+ * Deduplicates repeated lines: the first of an event is written at once, those of the next 10 s become one line with
+ * `repeated`. An outage then costs one line per kind of failure and window, not one per query.
  */
 import type { Clock, Timer } from '../../base/clock.ts';
 import { eventOf } from '../../base/events/table.ts';
 import { DEDUPLICATE_BY, type Logger, type ProblemFields } from '../../query/services/log.ts';
 
 export const DEDUPLICATION_WINDOW_MS = 10_000;
-/** Kinds of events remembered at once; over it the oldest window ends early. */
+/** Maximum kinds of events remembered at once; above it the oldest window ends early. */
 export const MAX_EVENTS = 1_000;
 
 type Write = (fields: ProblemFields, message: string) => void;
@@ -16,21 +16,21 @@ interface Window {
   readonly write: Write;
   readonly timer: Timer;
   repeated: number;
-  /** Of the last repeat. */
+  /** Time of the last repeat. */
   lastMs: number;
   fields: ProblemFields;
   message: string;
 }
 
 export interface DeduplicatingLogger extends Logger {
-  /** Ends every window now: what was held back is written. */
+  /** Ends every window now and writes the repeats that were held back. */
   close(): void;
 }
 
 /**
- * Folds warnings and errors of `log`. Two lines are the same where level and `DEDUPLICATE_BY` agree; without it level and the
- * field `event` if the table of events says so, else level and message. The deduplicated line carries the last repeat's fields
- * and its time: a line that is written late must not read as if it happened after the lines before it.
+ * Deduplicates warnings and errors of `log`. Two lines are the same if level and `DEDUPLICATE_BY` are equal; without
+ * it, level and the field `event` if the table of events says so, else level and message. The deduplicated line has the
+ * last repeat's fields and time: a line that is written late must not look as if it happened after the lines before it.
  */
 export function deduplicated(
   log: Logger,

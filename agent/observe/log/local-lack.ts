@@ -1,4 +1,4 @@
-/** Tells that this node lacks something: a counter, and an error in the log at most once a minute for each. */
+/** Reports a local lack of resources: a counter, and an error in the log at most once a minute for each. */
 import type { Clock } from '../../base/clock.ts';
 import { LACKS, type Lack, type TellLack } from '../../base/lack.ts';
 import type { Logger } from '../../query/services/log.ts';

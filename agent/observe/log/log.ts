@@ -1,4 +1,4 @@
-/** Structured logs: one JSON object a line, by pino without transports. */
+/** Structured logs: one JSON object a line, with pino without transports. */
 import { pino } from 'pino';
 import type { Clock } from '../../base/clock.ts';
 import { withRemedy } from '../../base/events/table.ts';
@@ -10,20 +10,20 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface LogOptions {
   readonly level: LogLevel;
-  /** Takes one line without its line feed. */
+  /** Accepts one line without its line feed. */
   readonly writeLine: (line: string) => void;
   readonly clock: Clock;
 }
 
 export interface AdjustableLogger extends Logger {
   setLevel(level: LogLevel): void;
-  /** Writes out what is being deduplicated. For the end of the process. */
+  /** Writes the lines held back by deduplication. For the end of the process. */
   close(): void;
 }
 
 /**
- * The logger of the process. Warnings and errors that repeat within 10 s are deduplicated (see `fold.ts`). A line reads
- * `{"level":"error","time":"2026-01-31T12:00:00.000Z",…fields,"msg":"…"}`.
+ * The logger of the process. Warnings and errors that repeat within 10 s are deduplicated (see `deduplication.ts`). A
+ * line is `{"level":"error","time":"2026-01-31T12:00:00.000Z",…fields,"msg":"…"}`.
  */
 export function createLogger({ level, writeLine, clock }: LogOptions): AdjustableLogger {
   const out = pino(

@@ -1,19 +1,19 @@
 /**
- * Standard output, for the query log and for structured logs alike: lines of one turn of the event loop leave in one
- * write, which never waits for the reader. What does not fit the buffer is dropped and counted: a log nobody reads
- * must not cost an answer.
+ * Standard output, for the query log and for structured logs: lines of one turn of the event loop leave in one write,
+ * which never waits for the reader. What does not fit the buffer is dropped and counted: an unread log must not cost an
+ * answer.
  */
 import { pino } from 'pino';
 import type { Counter } from '../../query/services/metrics.ts';
 
-/** Where lines end up. `write` never blocks; `flushSync` may. */
+/** Destination of lines. `write` never blocks; `flushSync` may. */
 export interface Sink {
   write(text: string): void;
   flushSync(): void;
 }
 
 const MAX_BUFFER_BYTES = 1024 * 1024;
-/** One write system call takes up to this; more than a pipe holds gains nothing. */
+/** Maximum of one write system call; more than a pipe's buffer gains nothing. */
 const MAX_WRITE_BYTES = 64 * 1024;
 
 /** A sink on an open file descriptor that holds at most 1 MiB while the reader is slow. */
@@ -27,7 +27,7 @@ export function fileSink(fd: number, dropped: Counter): Sink {
   stream.on('drop', (text: string) => {
     dropped.value += countLines(text);
   });
-  // A reader that went away (EPIPE) is no reason to stop answering.
+  // The agent keeps answering if the reader has gone (EPIPE).
   stream.on('error', () => {
     dropped.value++;
   });
@@ -46,7 +46,7 @@ export class LineWriter {
   readonly #maxChars: number;
   #pending = '';
 
-  /** `maxChars` bounds what one turn of the event loop may write. */
+  /** `maxChars` limits how much one turn of the event loop may write. */
   constructor(sink: Sink, dropped: Counter, maxChars = MAX_BUFFER_BYTES) {
     this.#sink = sink;
     this.#dropped = dropped;
@@ -63,7 +63,7 @@ export class LineWriter {
     this.#pending += `${line}\n`;
   };
 
-  /** Writes out everything, waiting for the reader if need be. For the end of the process. */
+  /** Writes everything, waiting for the reader if necessary. For the end of the process. */
   flushSync(): void {
     this.#flush();
     this.#sink.flushSync();

@@ -1,6 +1,6 @@
 /**
- * Series as the text that Prometheus scrapes, written by prom-client, which also knows the process (process_*,
- * nodejs_*). A page is made in small steps: however many series there are, DNS does not wait for it.
+ * Series as text for Prometheus, written by prom-client, which also provides process metrics (process_*, nodejs_*). A
+ * page is rendered in small steps, so that any number of series does not delay DNS.
  */
 import { readdirSync, statSync } from 'node:fs';
 import type { Metric, Registry } from 'prom-client';
@@ -11,16 +11,16 @@ import { olderNames } from './legacy-names.ts';
 import type { Family, Sample, Source, Step } from './samples.ts';
 
 /**
- * What is left out of the library's process metrics: lists of handles, which are costly to make and of names that no
- * linter accepts, the event loop monitor, which wakes the process 100 times a second
- * (`coredns_health_request_duration_seconds` tells the same), and the count of descriptors, which is counted below.
+ * Excluded process metrics of the library: lists of handles, which are slow and have names that linters refuse; the
+ * event loop monitor, which wakes the process 100 times a second (`coredns_health_request_duration_seconds` measures
+ * the same); and the number of descriptors, which is computed below.
  */
 const LEFT_OUT = /^nodejs_(active|eventloop)_|^process_open_fds$/;
-/** The monitor cannot be switched off, but it can be made to sleep. */
+/** The monitor cannot be disabled, but its interval can be long. */
 const MONITOR_INTERVAL_MS = 3_600_000;
-/** Samples written without a look at the clock: about 0.1 ms, and 0.6 before the code is compiled. */
+/** Samples written between two readings of the clock: about 0.1 ms, and 0.6 before the code is compiled. */
 const STEP_SAMPLES = 16;
-/** Whose turn it is (`PacedWork`) when a page is written. No client has such a key. */
+/** Key of rendering in `PacedWork`. No client has such a key. */
 const WORK_KEY = 'exposition';
 
 type PromClient = typeof import('prom-client');
@@ -35,16 +35,13 @@ export class Exposition {
     this.#work = work;
   }
 
-  /** Loads prom-client, which takes long enough for queries to be late. To be called before there are any. */
+  /** Loads prom-client, which would delay queries. Call it before the agent serves. */
   async load(): Promise<void> {
     this.#loading ??= load();
     await this.#loading;
   }
 
-  /**
-   * Renders all sources in the order of names, behind the process's metrics, and with `isOlder` what they count under
-   * older names as well.
-   */
+  /** Renders the process's metrics, then all sources in the order of names; with `isOlder` older names as well. */
   async render(isOlder: boolean): Promise<MetricsText> {
     this.#loading ??= load();
     const { client, own } = await this.#loading;
@@ -85,7 +82,7 @@ export class Exposition {
   }
 }
 
-/** Takes the next few steps; whether they were the last. */
+/** Runs the next few steps; returns whether they were the last. */
 function take(steps: Iterator<Step>, samples: Sample[]): boolean {
   for (let count = 0; count < STEP_SAMPLES; count++) {
     const step = steps.next();
@@ -95,7 +92,7 @@ function take(steps: Iterator<Step>, samples: Sample[]): boolean {
   return false;
 }
 
-/** Writes one family, some samples at a time. */
+/** Writes one family, a few samples at a time. */
 class FamilyWriter {
   readonly #registry: Registry;
   readonly #name: string;
@@ -105,12 +102,12 @@ class FamilyWriter {
   constructor({ name, help, type }: Family<Step>, client: PromClient) {
     this.#name = name;
     this.#registry = new client.Registry();
-    // A registry asks a metric for its name and for `get()`, and nothing else.
+    // A registry only uses a metric's name and `get()`.
     const get = () => Promise.resolve({ name, help, type, values: this.#samples });
     this.#registry.registerMetric({ name, get } as unknown as Metric);
   }
 
-  /** Lines with a line end each; the first time with those that say what the family is. */
+  /** Lines with line feeds; the first time with HELP and TYPE. */
   async text(samples: readonly Sample[]): Promise<string> {
     this.#samples = samples;
     const text = await this.#registry.getSingleMetricAsString(this.#name);
@@ -153,12 +150,12 @@ async function load(): Promise<Loaded> {
 }
 
 /**
- * Linux 6.2 and later tell the number as the folder's size; on an older one all are listed, 1 µs each (proc(5),
+ * Linux 6.2 and later report the number as the folder's size; on older kernels all are listed, 1 µs each (proc(5),
  * `/proc/pid/fd`).
  */
 function openDescriptors(): number {
   const { size } = statSync(OWN_DESCRIPTORS);
-  // Listing them opens one.
+  // The listing itself opens one.
   return size > 0 ? size : readdirSync(OWN_DESCRIPTORS).length - 1;
 }
 

@@ -6,7 +6,7 @@ export class HistogramSeries implements Histogram {
   readonly #bounds: Float64Array;
   /** Observations per bucket, not cumulative; the last is +Inf. */
   readonly #counts: Float64Array;
-  /** In an array of its own, because a number with a fraction in a field is a new object at each change. */
+  /** In an array, because a fractional number in a field would be a new object at each change. */
   readonly #sum = new Float64Array(1);
 
   constructor(bounds: readonly number[]) {
@@ -27,7 +27,7 @@ export class HistogramSeries implements Histogram {
     return this.#counts.reduce((total, count) => total + count, 0);
   }
 
-  /** Samples as Prometheus wants them: cumulative `_bucket`s, then `_sum` and `_count`. */
+  /** Samples in Prometheus's form: cumulative `_bucket`s, then `_sum` and `_count`. */
   samples(name: string, labels: Readonly<Record<string, string>>): Sample[] {
     const metricName = `${name}_bucket`;
     const samples: Sample[] = [];

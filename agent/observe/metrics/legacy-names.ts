@@ -1,7 +1,7 @@
 /**
- * Names that dashboards and alert rules still ask for though CoreDNS has dropped them: it renamed its series in 1.7 and
- * moved those of its upstreams from `coredns_forward_*` to `coredns_proxy_*` in 1.11. Only where the meaning is the same.
- * Nothing is counted for them: each is computed at a scrape, from a series that is counted.
+ * Names that dashboards and alert rules still use although CoreDNS has dropped them: it renamed its series in 1.7 and
+ * moved those of upstreams from `coredns_forward_*` to `coredns_proxy_*` in 1.11. Only names with the same meaning.
+ * They are not counted: each is computed at a scrape from a current series.
  */
 import type { SERIES, SeriesSpec } from './names.ts';
 import { type Family, lazily, type Sample, type Step } from './samples.ts';
@@ -11,11 +11,11 @@ type Current = keyof typeof SERIES;
 export interface OlderName {
   /** The series it is computed from. */
   readonly of: Current;
-  /** Labels it has; samples that differ in others only are added up. */
+  /** Its labels; samples that differ only in other labels are added up. */
   readonly labels: readonly string[];
-  /** Shows how many values a histogram has seen. */
+  /** Exports a histogram's number of observations. */
   readonly counts?: true;
-  /** Where it is not the type of `of`. */
+  /** If it differs from the type of `of`. */
   readonly type?: SeriesSpec['type'];
 }
 
@@ -75,7 +75,7 @@ export const OLDER_NAMES: Readonly<Record<string, OlderName>> = {
   },
   coredns_forward_sockets_open: { of: 'nodens_upstream_connections', labels: ['to'] },
   coredns_reload_failed_count_total: { of: 'coredns_reload_failed_total', labels: [] },
-  // Without `_total` a counter is what linters refuse; rates and sums do not look at the type.
+  // A linter refuses a counter without `_total`; rates and sums ignore the type.
   coredns_nodecache_setup_errors: {
     of: 'coredns_nodecache_setup_errors_total',
     labels: ['errortype'],
@@ -116,7 +116,7 @@ function* viewOf(
   yield* sums.values();
 }
 
-/** Of `labels` those in `names`, in their order, and a bucket's bound. */
+/** The labels listed in `names`, in their order, and a bucket's bound. */
 function project(labels: Sample['labels'], names: readonly string[]): Sample['labels'] {
   const kept = [...names, 'le'].filter((label) => label in labels);
   return Object.fromEntries(kept.map((label) => [label, labels[label] as string]));

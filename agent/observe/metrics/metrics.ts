@@ -1,11 +1,11 @@
-/** Counters, gauges and histograms as plain numbers; looked at only when somebody scrapes. */
+/** Counters, gauges and histograms as plain numbers, read only at a scrape. */
 import { InternalError } from '../../base/errors.ts';
 import type { Counter, Gauge, Histogram, Labels, Metrics } from '../../query/services/metrics.ts';
 import { HistogramSeries } from './histogram.ts';
 import { COUNTED_SERIES, type SeriesSpec } from './names.ts';
 import { type Family, lazily, type Sample, type Source } from './samples.ts';
 
-/** A cell is a number, a distribution, or a gauge that is asked. */
+/** A cell is a number, a histogram, or a function that computes a gauge. */
 interface Series {
   readonly labels: Labels;
   cell: { value: number } | HistogramSeries;
@@ -90,7 +90,7 @@ function seriesOf(entry: Entry, labels: Labels): Series {
   return series;
 }
 
-/** Label values in the table's order, with a separator that no label value here holds. */
+/** Label values in the table's order, with a separator that no label value contains. */
 function keyOf({ name, spec }: Entry, labels: Labels): string {
   const values = spec.labels.map((label) => labels[label]);
   if (values.includes(undefined) || Object.keys(labels).length !== values.length) {
@@ -101,7 +101,7 @@ function keyOf({ name, spec }: Entry, labels: Labels): string {
   return values.join('\u0000');
 }
 
-/** A list of its own: what a reload drops and adds meanwhile would come twice. */
+/** A copy: a series that a reload drops and adds meanwhile would appear twice. */
 function* samplesOfAll(name: string, series: ReadonlyMap<string, Series>): Iterable<Sample> {
   for (const one of [...series.values()]) yield* samplesOf(name, one);
 }

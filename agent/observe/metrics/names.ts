@@ -1,6 +1,6 @@
 /**
- * Every series that nodens exports, in one table; docs/reference/metrics.md is made from it. Series that start with
- * `coredns_` keep the names, labels and buckets of CoreDNS and node-local-dns, so that dashboards and alerts go on
+ * Every series that nodens exports, in one table; docs/reference/metrics.md is generated from it. Series that start
+ * with `coredns_` have the names, labels and buckets of CoreDNS and node-local-dns, so that dashboards and alerts keep
  * working; series that only nodens has start with `nodens_`.
  */
 import { SETUP_ERROR_TYPES } from '../../base/control.ts';
@@ -13,11 +13,11 @@ function exponential(start: number, factor: number, count: number): readonly num
   return Array.from({ length: count }, (_, k) => Number((start * factor ** k).toPrecision(12)));
 }
 
-/** 0.25 ms doubling to 8.192 s: all times that a client or an upstream waits. */
+/** 0.25 ms doubling to 8.192 s: the range of waits of clients and for upstreams. */
 export const TIME_BUCKETS = exponential(0.00025, 2, 16);
 /** 0.25 ms times ten, to 2.5 s. */
 export const SLIM_TIME_BUCKETS = exponential(0.00025, 10, 5);
-/** Bytes of a message; 511 and 1023 sit just below the sizes at which transports change. */
+/** Bytes of a message; 511 and 1023 are just below the sizes at which transports change. */
 export const SIZE_BUCKETS: readonly number[] = [
   0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16000, 32000, 48000, 64000,
 ];
@@ -28,7 +28,7 @@ const ROUTE = ['server', 'zone', 'view'];
 const TEMPLATE = [...ROUTE, 'class', 'type'];
 const PROXY = ['proxy_name', 'to'];
 
-/** Counted by `observe/traffic.ts` alone. */
+/** Counted only by `observe/metrics/request-metrics.ts`. */
 export const TRAFFIC_SERIES = {
   coredns_dns_requests_total: counter('Queries received.', [...ROUTE, 'proto', 'family', 'type']),
   coredns_dns_do_requests_total: counter('Queries with the DNSSEC OK bit.', ROUTE),

@@ -1,6 +1,6 @@
 /**
- * What `coredns_dns_*` counts: a row of plain numbers for every (listener, zone, view), found once at routing and
- * written to for every query.
+ * Counts `coredns_dns_*`: a row of plain numbers for every (listener, zone, view), looked up once at routing and
+ * updated for every query.
  */
 import type { Family as AddressFamily } from '../../base/address.ts';
 import { rcodeName, TYPE } from '../../dns/iana.ts';
@@ -42,7 +42,7 @@ TYPES.forEach((type, index) => {
   TYPE_INDEX[TYPE[type]] = index;
 });
 
-/** Rcodes above BADCOOKIE are nobody's but a liar's; they share one series. */
+/** Rcodes above BADCOOKIE are not assigned; they share one series. */
 const RCODES = 24;
 
 const PROTOCOLS = ['udp', 'tcp'] as const;
@@ -54,7 +54,7 @@ type FamilyName = keyof typeof TRAFFIC_SERIES;
 
 class Row implements RequestMetrics {
   readonly labels: Labels;
-  /** Of a listener with one address, which is that of all its clients. */
+  /** Address family of a listener with one address, and so of all its clients. */
   readonly #family: AddressFamily;
   readonly #requests = new Float64Array(FAMILIES.length * REQUESTS_OF_FAMILY);
   readonly #requestSizes = PROTOCOLS.map(() => new HistogramSeries(SIZE_BUCKETS));
@@ -62,7 +62,7 @@ class Row implements RequestMetrics {
   readonly #durations = new HistogramSeries(TIME_BUCKETS);
   #dnssecOk = 0;
   readonly #responses = new Map<string, Float64Array>();
-  /** The plugin that answered last, which most often answers next. */
+  /** The plugin that answered last, which usually answers next. */
   #lastPlugin = '';
   #lastResponses: Float64Array;
 
@@ -161,13 +161,13 @@ const SAMPLES: Readonly<Record<FamilyName, (row: Row, name: string) => Iterable<
   coredns_dns_responses_total: (row) => row.responses(),
 };
 
-/** All rows of the process. They are never removed: a counter must not go back because of a reload. */
+/** All rows of the process. They are never removed: a reload must not reset a counter. */
 export class TrafficTable implements Source {
   readonly #rows = new Map<string, Row>();
 
   /**
-   * The row of a listener, zone (lower case, with trailing dot; `dropped` for what was refused before routing) and view
-   * ('' without one). The same row for the same three, always.
+   * The row of a listener, zone (lower case, with trailing dot; `dropped` for queries refused before routing) and view
+   * ('' without one). Always the same object for the same three.
    */
   row(server: ServerLabel, zone: string, view: string): RequestMetrics {
     const key = `${server.label}\u0000${zone}\u0000${view}`;

@@ -1,11 +1,11 @@
 /**
- * What a source of series hands to the exposition: families of samples. Nothing is computed before it is iterated, so
- * that a page of any size can be made in small steps.
+ * Families of samples that a source passes to the exposition. Nothing is computed before it is iterated, so that a page
+ * of any size can be rendered in small steps.
  */
 import type { SeriesSpec } from './names.ts';
 
 export interface Sample {
-  /** Where it differs from the family's: `…_bucket`, `…_sum`, `…_count`. */
+  /** If it differs from the family's: `…_bucket`, `…_sum`, `…_count`. */
   readonly metricName?: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
@@ -18,16 +18,16 @@ export interface Family<Value extends Step = Sample> {
   readonly name: string;
   readonly help: string;
   readonly type: SeriesSpec['type'];
-  /** Computed at each iteration, one by one. A family without a sample is not shown. */
+  /** Computed at each iteration, one by one. A family without samples is omitted. */
   readonly values: Iterable<Value>;
 }
 
 export interface Source {
-  /** Each name from one source only. */
+  /** Each name comes from one source only. */
   families(): Iterable<Family>;
 }
 
-/** What `make` gives, made anew at each iteration and not before. */
+/** The values of `make`, created anew at each iteration and not before. */
 export function lazily<Value>(make: () => Iterable<Value>): Iterable<Value> {
   return { [Symbol.iterator]: () => make()[Symbol.iterator]() };
 }

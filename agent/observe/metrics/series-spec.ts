@@ -1,12 +1,12 @@
-/** What the table of series says about one of them. */
+/** An entry in the table of series. */
 
 export interface SeriesSpec {
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly help: string;
   readonly labels: readonly string[];
-  /** Upper bounds in ascending order, +Inf left out; histograms only. */
+  /** Upper bounds in ascending order, without +Inf; histograms only. */
   readonly buckets?: readonly number[];
-  /** Label values that are shown as 0 from the start, so that a rate over them exists before the first event. */
+  /** Label values that are exported as 0 from the start, so that a rate over them exists before the first event. */
   readonly preset?: readonly Readonly<Record<string, string>>[];
 }
 

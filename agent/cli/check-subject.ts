@@ -37,7 +37,7 @@ function subjectWith(
   return { options, env: withUpstreamService(options, env), files, open };
 }
 
-/** Text of a file that a plugin names; if a resolv.conf is missing, this machine's own is read. */
+/** Text of a file that a plugin names; a missing /etc/resolv.conf is replaced by one with a placeholder address. */
 export function readForPlugin({ files }: Subject, path: string): string {
   try {
     return files.read(path);

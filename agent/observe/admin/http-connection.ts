@@ -93,10 +93,7 @@ export class HttpConnection extends Duplex implements Holding {
     this.#deadline?.cancel();
   }
 
-  /**
-   * The response has a body of `bytes`. Returns whether it should be the last one, because the kernel may then buffer
-   * enough.
-   */
+  /** The response has a body of `bytes`. Returns whether it should be the last: the kernel then buffers enough. */
   respond(bytes: number): { readonly isLast: boolean } {
     this.#announcedBytes = bytes;
     this.#sentBytes += bytes;

@@ -159,6 +159,6 @@ function looseCorefile(maps: Maps, file: string): ContainerView {
     return { argv: [], env: {}, files, corefile: posix.join(LOOSE, key) };
   }
   throw new UsageError(
-    `${file} holds neither a ConfigMap with a Corefile nor a pod that mounts one`,
+    `${file} contains neither a ConfigMap with a Corefile nor a pod that mounts one`,
   );
 }

@@ -1,4 +1,4 @@
-/** Everything that outlives a reload, made once: series, logs, cache, upstreams, listeners, admin pages. */
+/** Everything that outlives a reload, created once: series, logs, cache, upstreams, listeners, HTTP endpoints. */
 import { getHeapStatistics } from 'node:v8';
 import { addressBytes, type Endpoint, formatAddress } from '../base/address.ts';
 import { MemoryLedger } from '../base/clients/memory-ledger.ts';
@@ -104,7 +104,7 @@ export function createProcessServices(options: AgentOptions, clock: Clock): Proc
 
 type Observation = ReturnType<typeof createObservation>;
 
-/** What the agent is seen by: series, log, and what it reports of clients and of this node. */
+/** How the agent is observed: series, log, and reports about clients and this node. */
 function createObservation(clock: Clock) {
   const metrics = new SeriesTable();
   describeBuild(metrics);
@@ -145,7 +145,7 @@ function intercepted({ socketPath, localIps, port }: AgentOptions): Endpoint[] {
   return localIps.map((address) => ({ address: formatAddress(addressBytes(address)), port }));
 }
 
-/** Node's sockets, but datagrams by the addon. */
+/** Node's sockets, with datagrams through the addon. */
 function withConnected(connect: ConnectUdp): Sockets {
   return {
     ...nodeSockets,

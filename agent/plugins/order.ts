@@ -1,6 +1,6 @@
 /**
- * Every plugin, in the order a query meets them, whatever the order in the Corefile (CoreDNS's list of 1.14). A plugin
- * sees what those below it give back and must not care about those above.
+ * Every plugin, in the order of the chain, whatever the order in the Corefile (CoreDNS's list of 1.14). A plugin sees
+ * the answers of later plugins ("below" it) and must not depend on earlier ones ("above").
  */
 import type { Setup } from '../query/plugin.ts';
 import { setup as acl } from './acl/setup.ts';
@@ -42,60 +42,60 @@ export interface OrderedPlugin {
 }
 
 export const PLUGINS: readonly OrderedPlugin[] = [
-  // First: it makes the place where the others put what they know.
+  // First: it creates the map for the metadata of the others.
   { name: 'metadata', setup: metadata },
-  // Above whatever waits: its time runs from the start.
+  // Above everything that waits: its time runs from the start.
   { name: 'cancel', setup: cancel },
   { name: 'timeouts', setup: timeouts },
   { name: 'reload', setup: reload },
-  // Above everything that answers: whoever answers, this is who we are.
+  // Above everything that answers: the identifier belongs in every response.
   { name: 'nsid', setup: nsid },
-  // Above everything that answers, so that its limit holds for every response.
+  // Above everything that answers, so that its limit applies to every response.
   { name: 'bufsize', setup: bufsize },
   { name: 'bind', setup: bind },
   { name: 'debug', setup: debug },
-  // Above all that handles queries: it looks on at what stands below.
+  // Above everything that handles queries: it wraps the plugins below it.
   { name: 'trace', setup: trace },
   { name: 'ready', setup: ready },
   { name: 'health', setup: health },
   { name: 'pprof', setup: pprof },
   { name: 'prometheus', setup: prometheus },
-  // Above log, so that an error is reported once, after everything below has had its chance to answer.
+  // Above log, so that an error is reported once, after everything below could have answered.
   { name: 'errors', setup: errors },
   // Above cache, so that hits are logged too.
   { name: 'log', setup: log },
-  // Above cache, so that hits are told too.
+  // Above cache, so that hits are included.
   { name: 'dnstap', setup: dnstap },
-  // What is answered without asking anybody, above all that would.
+  // Answers that need no upstream, above everything that asks one.
   { name: 'local', setup: local },
-  // Above cache, which has the AAAA and the A answers, each under its own key.
+  // Above cache, which stores the AAAA and the A answers, each under its own key.
   { name: 'dns64', setup: dns64 },
   { name: 'any', setup: anyType },
   { name: 'chaos', setup: chaos },
-  // Above cache, so that every hit is shuffled anew and the shuffled order is never stored.
+  // Above cache, so that every hit is shuffled again and the shuffled order is never stored.
   { name: 'loadbalance', setup: loadbalance },
-  // Above cache, which then knows one name where rules make many into one; below log, which tells what was asked.
+  // Above cache, which then stores one name if rules map many to one; below log, which shows the client's question.
   { name: 'rewrite', setup: rewrite },
-  // Above cache: a cached answer is not for everybody. Below rewrite: it judges what is really asked.
+  // Above cache: a cached answer is not for every client. Below rewrite: it checks the rewritten question.
   { name: 'acl', setup: acl },
-  // Above whatever has to wait, below whatever concerns one client only.
+  // Above everything that waits, below everything that concerns one client only.
   { name: 'cache', setup: cache },
-  // Below cache, so that their work is done once for each answer stored.
+  // Below cache, so that they run once for each stored answer.
   { name: 'header', setup: header },
   { name: 'minimal', setup: minimal },
-  // Before hosts and forward: it answers in their place.
+  // Before hosts and forward: it answers instead of them.
   { name: 'template', setup: template },
-  // Below cache, as in CoreDNS: a changed file shows when the cached answer has expired.
+  // Below cache, as in CoreDNS: a changed file takes effect when the cached answer has expired.
   { name: 'hosts', setup: hosts },
-  // Directly above forward: it must see the queries of ours that come back to us.
+  // Directly above forward: it must see the agent's own queries that come back.
   { name: 'loop', setup: loop },
-  // Answers everything but its `except` zones, so what stands below only serves those.
+  // Answers everything but its `except` zones, so plugins below only serve those.
   { name: 'forward', setup: forward },
   // Answers everything: last.
   { name: 'whoami', setup: whoami },
-  // Acts in routing, before the chain.
+  // Used by routing, before the chain.
   { name: 'view', setup: view },
 ];
 
-/** Directives that `PLUGINS` serves. */
+/** Directives that `PLUGINS` implements. */
 export const SUPPORTED: ReadonlySet<string> = new Set(PLUGINS.map((plugin) => plugin.name));

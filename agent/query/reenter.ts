@@ -19,7 +19,7 @@ export function resolveFor(
   { resolve }: Pick<Services, 'resolve'>,
 ): Promise<Answer> {
   if (query.depth >= MAX_DEPTH) {
-    const text = `more than ${MAX_DEPTH} questions for the sake of one`;
+    const text = `more than ${MAX_DEPTH} nested questions for one query`;
     return Promise.reject(new DnsError(RCODE.SERVFAIL, text, { code: EDE.OTHER, text }));
   }
   const { class: qclass, dnssecOk, checkingDisabled, server, transport } = query;

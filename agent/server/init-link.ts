@@ -112,7 +112,7 @@ export class InitLink {
       (line) =>
         log.warn(
           { event: 'control-message', line },
-          'control socket: ignored a line that is no message',
+          'control socket: ignored a line that is not a message',
         ),
     );
     socket.on('connect', () => {

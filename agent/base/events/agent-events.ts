@@ -54,7 +54,7 @@ export const AGENT_EVENTS = {
     level: 'error',
     meaning:
       'kube-dns answers NXDOMAIN for `kubernetes.default.svc.DOMAIN`. At a start the agent does not listen and kube-dns ' +
-      'serves the node; after a reload the agent goes on, and names of the cluster are denied.',
+      'serves the node; after a reload the agent continues, and names of the cluster are denied.',
     remedy:
       'correct the cluster domain (CLUSTER_DOMAIN, or the zone in the Corefile) or its upstream (-upstreamsvc, must be ' +
       'kube-dns). Only if kube-dns really does not know this Service: start the agent with -without-kubernetes-service',
@@ -90,7 +90,7 @@ export const AGENT_EVENTS = {
   },
   'upstream-down': {
     level: 'warn',
-    meaning: 'An upstream failed its health probes. Queries go to the others; probes go on.',
+    meaning: 'An upstream failed its health probes. Queries go to the others; probes continue.',
     remedy: 'see whether the upstream runs and whether this node reaches it',
     runbook: 'upstream-down',
   },
@@ -138,7 +138,7 @@ export const AGENT_EVENTS = {
   'client-limited': {
     level: 'warn',
     meaning:
-      'A client asked for more than its share: the agent dropped queries or connections of it.',
+      'A client used more than its share: the agent dropped some of its queries or connections.',
     remedy: 'look at the client (`client`) and at `what`',
     runbook: 'client-limited',
   },
@@ -251,7 +251,7 @@ export const AGENT_EVENTS = {
   },
   'control-message': {
     level: 'warn',
-    meaning: 'Something that is no message came over the control socket between agent and init.',
+    meaning: 'A line that is not a message came over the control socket between agent and init.',
     remedy: 'find out which program other than nodens uses the socket',
     runbook: 'agent-not-ready',
   },
@@ -269,7 +269,7 @@ export const AGENT_EVENTS = {
   },
   fault: {
     level: 'error',
-    meaning: 'A fault of nodens itself. The agent goes on.',
+    meaning: 'A bug in nodens. The agent continues.',
     remedy: 'please report the line with its `stack`',
     runbook: 'internal-fault',
     ignoresText: true,

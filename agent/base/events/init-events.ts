@@ -101,7 +101,7 @@ export const INIT_EVENTS = {
   },
   'control-message': {
     level: 'warn',
-    meaning: 'Something that is no message came over the control socket between agent and init.',
+    meaning: 'A line that is not a message came over the control socket between agent and init.',
     remedy: 'find out which program other than nodens uses the socket',
     runbook: 'agent-not-ready',
   },
@@ -142,7 +142,7 @@ export const INIT_EVENTS = {
   'counters-unread': {
     level: 'warn',
     meaning:
-      "init cannot read the fallback's counters: `nodens_fallback_packets_total` stands still.",
+      "init cannot read the fallback's counters: `nodens_fallback_packets_total` does not change.",
     remedy: 'see `error`',
     runbook: 'setup-failed',
   },

@@ -26,7 +26,7 @@ export function onlyUse(directive: Directive): Line {
   const before = `${directive.place.file}:${directive.place.line}`;
   throw new ConfigError(
     second.name.place,
-    `${directive.name} may stand once per server block and does at ${before}: merge the two`,
+    `${directive.name} is allowed once per server block and is already at ${before}: merge the two`,
   );
 }
 
@@ -42,7 +42,7 @@ export interface WarningLog {
 export function firstUse(directive: Directive, log: WarningLog): Line {
   const [first, ...others] = directive.uses as readonly [Line, ...Line[]];
   for (const { name } of others) {
-    const ignored = `second ${directive.name} in this server block: ignored, the one at ${placed(first)} counts`;
+    const ignored = `second ${directive.name} in this server block: ignored, the one at ${placed(first)} is used`;
     const fields = { event: 'corefile-warning', directive: directive.name } as const;
     log.warn(fields, `${name.place.file}:${name.place.line}: ${ignored}`);
   }

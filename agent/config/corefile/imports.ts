@@ -74,7 +74,7 @@ function readOne(path: string, place: Place, files: ConfigFiles): string {
 
 function expandGlob(path: string, place: Place, files: ConfigFiles): string[] {
   if (path.split('*').length > 2 || path.split('?').length > 2 || /[[\]]/.test(path))
-    throw new ConfigError(place, 'import: a pattern may hold one * and one ?, and no brackets');
+    throw new ConfigError(place, 'import: a pattern may contain one * and one ?, and no brackets');
   let found = ['/'];
   for (const part of path.split('/').filter((name) => name !== '')) {
     found = isGlob(part)

@@ -42,13 +42,13 @@ export function formatKey(key: BlockKey): string {
 export function expandZone(text: string, place: Place): string[] {
   refuseLong(text, place);
   if (text.includes(','))
-    throw new ConfigError(place, `"${text}": put a blank behind the comma to list several zones`);
+    throw new ConfigError(place, `"${text}": put a blank after the comma to list several zones`);
   const network = parseNetwork(text, place);
   if (network !== undefined) return reverseZones(network);
   if (familyOf(text) === 6)
     throw new ConfigError(place, `"${text}" is an address; for its reverse zone: ${text}/128`);
   if (text.includes(':'))
-    throw new ConfigError(place, `"${text}": behind the last colon must be a port number`);
+    throw new ConfigError(place, `"${text}": a port number must follow the last colon`);
   try {
     return [nameToText(lowerName(nameFromText(text)))];
   } catch (error) {
@@ -81,7 +81,7 @@ function splitPort(text: string, place: Place): { zone: string; port: number | u
   const colon = text.lastIndexOf(':');
   if (colon === -1 || familyOf(text) === 6) return { zone: text, port: undefined };
   const digits = text.slice(colon + 1);
-  if (digits === '') throw new ConfigError(place, `"${text}": a port is missing behind the colon`);
+  if (digits === '') throw new ConfigError(place, `"${text}": a port is missing after the colon`);
   if (!/^\d+$/.test(digits)) return { zone: text, port: undefined };
   const port = Number(digits);
   if (port > 65_535)

@@ -60,7 +60,7 @@ export function lex(text: string, file: string): Lexeme[] {
 const NOT_UTF8 = '\ufffd';
 
 function notUtf8(word: string): string {
-  return `"${word.slice(0, 40)}" holds bytes that are not UTF-8: save the file as UTF-8`;
+  return `"${word.slice(0, 40)}" contains bytes that are not UTF-8: save the file as UTF-8`;
 }
 
 function kindOf(word: string): Lexeme['kind'] {

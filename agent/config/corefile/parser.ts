@@ -102,7 +102,7 @@ class Parser {
       if (next.kind !== 'close') throw strayBrace(first);
       this.#take();
     }
-    this.#warn(first.place, 'this } closes nothing that was opened here: taken for nothing');
+    this.#warn(first.place, 'this } has no opening brace: ignored');
   }
 
   /** Consumes and returns the brace that opens a block; a brace attached to the last of `words` is split off. */
@@ -152,7 +152,10 @@ class Parser {
       if (/^\d+\.\d+\.\d+\.\d+\.$/.test(zone))
         this.#warn(word.place, `${zone} is served as a domain name; to listen on an address: bind`);
       if (/[{}]/.test(zone))
-        this.#warn(word.place, `${zone} is served as a domain name; a brace stands alone`);
+        this.#warn(
+          word.place,
+          `${zone} is served as a domain name; a brace must be a word of its own`,
+        );
     }
     return keys;
   }
@@ -196,7 +199,7 @@ class Parser {
     if (this.#peek()?.kind === 'open')
       throw new ConfigError(
         this.#take().place,
-        'an opening brace must stand at the end of the line it belongs to',
+        'an opening brace must be at the end of the line it belongs to',
       );
     const name = tokenOf(this.#take());
     const args = this.#restOfLine();
@@ -210,7 +213,7 @@ class Parser {
     for (let next = this.#peek(); next !== undefined && !next.first; next = this.#peek()) {
       if (next.kind === 'open') break;
       if (next.kind === 'close')
-        throw new ConfigError(next.place, 'a closing brace must stand on a line of its own');
+        throw new ConfigError(next.place, 'a closing brace must be on a line of its own');
       words.push(tokenOf(this.#take()));
     }
     return words;
@@ -286,7 +289,7 @@ function tokenOf({ text, place, quoted }: Lexeme): Token {
 }
 
 function strayBrace(lexeme: Lexeme): ConfigError {
-  return new ConfigError(lexeme.place, 'this } closes nothing that was opened here: remove it');
+  return new ConfigError(lexeme.place, 'this } has no opening brace: remove it');
 }
 
 /** `name` if the only word is `(name)`. */

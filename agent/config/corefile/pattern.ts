@@ -60,7 +60,7 @@ export function patternArg(token: Token): Pattern {
     throw new ConfigError(
       place,
       `the patterns up to here need over ${allPatternInstructions.max} steps for each character of a name: ` +
-        'have fewer, or rules without a pattern',
+        'use fewer, or rules without a pattern',
     );
   return pattern;
 }

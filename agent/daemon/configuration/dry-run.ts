@@ -101,7 +101,7 @@ function noopServices(
   groups: UpstreamGroupOptions[],
 ): Omit<Services, 'block' | 'admin' | 'process'> {
   const never = (): never => {
-    throw new InternalError('a dry run asks nobody');
+    throw new InternalError('a dry run asks no upstream');
   };
   return {
     ...{ clock: STILL, log, metrics: new SeriesTable(), random: () => 0.5 },

@@ -11,10 +11,10 @@ const OTHERS = 'other';
 const MESSAGES: Readonly<Record<Limited, string>> = {
   queries:
     'the client has the most queries waiting: its oldest ones get SERVFAIL or a stale answer',
-  memory: 'the TCP connections of the client hold the most memory: nodens closed the largest one',
+  memory: 'the TCP connections of the client use the most memory: nodens closed the largest one',
   connections:
     'the client has the most TCP connections: nodens closed its idlest one for a new one',
-  http: 'the client holds the most connections to HTTP ports, or the most memory there: nodens closed one',
+  http: 'the client has the most connections to HTTP ports, or uses the most memory there: nodens closed one',
   http_slow:
     'the client did not complete its request or read its response in time: nodens closed the HTTP connection',
   http_nonsense:

@@ -9,11 +9,11 @@ const SILENT_MS = 60_000;
 const REMEDIES: Readonly<Record<Lack, string>> = {
   descriptors:
     'raise the limit of open files of the container or service (ulimit -n, LimitNOFILE), or of the node ' +
-    '(fs.file-max); nodens_client_limited_total names clients that hold many connections',
+    '(fs.file-max); nodens_client_limited_total names clients that have many connections',
   memory:
     "look at the node's free memory and at net.core.wmem_max, net.ipv4.udp_mem and net.ipv4.tcp_mem",
   ports:
-    'widen net.ipv4.ip_local_port_range on the node, or find the process that holds its ports (ss -s); ' +
+    'widen net.ipv4.ip_local_port_range on the node, or find the process that uses its ports (ss -s); ' +
     'for an IPv6 upstream the node needs an IPv6 address',
 };
 

@@ -39,13 +39,13 @@ export interface AclCounters {
 const BLOCKED: ExtendedError = { code: EDE.BLOCKED, text: '' };
 const FILTERED: ExtendedError = { code: EDE.FILTERED, text: '' };
 
-/** In each rule whose zone holds the name the first policy that matches decides; `allow` ends the search. */
+/** For each rule whose zone contains the name, the first matching policy decides; `allow` ends the search. */
 export function aclHandler(
   rules: readonly Rule[],
   counters: (server: ServerLabel) => AclCounters,
 ): (query: Query, next: Handler) => Result {
   return (query, next) => {
-    // What we ask ourselves has no client to be judged by.
+    // Internal queries have no client to check.
     if (query.isInternal) return next(query);
     const count = counters(query.server);
     const verdict = judge(rules, query);

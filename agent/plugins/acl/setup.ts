@@ -1,4 +1,4 @@
-/** `acl [ZONES…] { allow|block|filter|drop [type T…] [net CIDR…] }`: who may ask what. */
+/** `acl [ZONES…] { allow|block|filter|drop [type T…] [net CIDR…] }`: which clients may ask what. */
 import { type Cidr, parseCidr } from '../../base/address.ts';
 import { ConfigError } from '../../base/errors.ts';
 import {
@@ -57,7 +57,7 @@ function warnOfNone({ place }: Token, log: Logger): void {
   );
 }
 
-/** `type A AAAA net 10.0.0.0/8 fd00::/8`, in any order; what is not named is not limited. */
+/** `type A AAAA net 10.0.0.0/8 fd00::/8`, in any order; a missing criterion matches everything. */
 function readPolicy(action: Action, option: Line, log: Logger): Policy {
   const types: Token[] = [];
   const nets: Token[] = [];
@@ -77,7 +77,7 @@ function readPolicy(action: Action, option: Line, log: Logger): Policy {
   return { action, types: typesOf(types, log), nets: netsOf(nets) };
 }
 
-/** Undefined for every type: no type is named, or `*` is. `ANY` is the type 255, which clients do ask for. */
+/** Undefined for every type: no type is given, or `*` is. `ANY` is the type 255, which clients do ask for. */
 function typesOf(tokens: readonly Token[], log: Logger): ReadonlySet<number> | undefined {
   const named = tokens.filter(({ text }) => text !== '*');
   const types = new Set(named.map(typeArg));
@@ -86,7 +86,7 @@ function typesOf(tokens: readonly Token[], log: Logger): ReadonlySet<number> | u
   return types;
 }
 
-/** Until 0.2.0 it was every type, which a policy may still mean. */
+/** Before version 0.2.0 `ANY` meant every type, and a policy may still rely on that. */
 function warnOfAny({ place }: Token, log: Logger): void {
   const { file, line } = place;
   log.warn(

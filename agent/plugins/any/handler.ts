@@ -7,7 +7,7 @@ import type { Query } from '../../query/query.ts';
 const RDATA = characterStrings(['ANY obsoleted', 'See RFC 8482']);
 const TTL_SECONDS = 8_482;
 
-/** A made-up HINFO in place of everything there is (RFC 8482 §4.2). */
+/** A synthetic HINFO instead of all records (RFC 8482 §4.2). */
 export function answerAny(query: Query, next: Handler): Result {
   if (query.type !== TYPE.ANY) return next(query);
   const answer = [{ type: TYPE.HINFO, ttlSeconds: TTL_SECONDS, rdata: RDATA }];

@@ -1,16 +1,16 @@
-/** `bind ADDR|IFACE… { except ADDR|IFACE… }`: which of the node's addresses a block is served on. */
+/** `bind ADDR|IFACE… { except ADDR|IFACE… }`: the node's addresses on which a block is served. */
 import { addressBytes, familyOf, formatAddress } from '../../base/address.ts';
 import { ConfigError } from '../../base/errors.ts';
 import { badValue, minArgs, readOptions } from '../../config/corefile/args.ts';
 import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
 
-/** The node's addresses by interface name; v6 link-local ones carry their `%zone`. */
+/** The node's addresses by interface name; v6 link-local ones include their `%zone`. */
 export type Interfaces = () => ReadonlyMap<string, readonly string[]>;
 
 const WILDCARDS: Readonly<Record<string, 4 | 6>> = { '0.0.0.0': 4, '::': 6 };
 
-/** Validates only: `bindAddresses` says what to listen on, before chains are built. */
+/** Only validates: `bindAddresses` selects the addresses before chains are built. */
 export function setup(directive: Directive): Plugin {
   for (const use of directive.uses) readUse(use);
   return { name: 'bind' };
@@ -18,9 +18,9 @@ export function setup(directive: Directive): Plugin {
 
 /**
  * Addresses to listen on for `block`, each once, in canonical form and in the order written; none means every address
- * of the node, because no `bind` narrows it down. `0.0.0.0` and `::` stay as they are, unless an `except` of the same
- * use takes something out of them. Throws ConfigError for what is neither an address nor an interface, for an interface
- * without addresses and where `except` leaves nothing.
+ * of the node, because no `bind` restricts it. `0.0.0.0` and `::` are kept, unless an `except` of the same use excludes
+ * some addresses. Throws ConfigError for a word that is neither an address nor an interface, for an interface without
+ * addresses and if `except` leaves none.
  */
 export function bindAddresses(block: Block, interfaces: Interfaces): string[] {
   const uses = block.directives.find((directive) => directive.name === 'bind')?.uses ?? [];
@@ -51,7 +51,7 @@ function addressesOf(use: Line, interfaces: Interfaces): string[] {
   return left;
 }
 
-/** What one word stands for. */
+/** The addresses of one word. */
 function resolve(token: Token, interfaces: Interfaces): string[] {
   if (familyOf(token.text) !== undefined) return [canonical(token.text)];
   const ofInterface = interfaces().get(token.text);
@@ -62,7 +62,7 @@ function resolve(token: Token, interfaces: Interfaces): string[] {
   return ofInterface.map(canonical);
 }
 
-/** The addresses behind a wildcard, so that some can be left out of it. */
+/** The addresses of a wildcard, so that some can be excluded. */
 function withoutWildcard(address: string, interfaces: Interfaces): string[] {
   const family = WILDCARDS[address];
   if (family === undefined) return [address];

@@ -1,4 +1,4 @@
-/** `bufsize [SIZE]`: an upper bound for UDP responses to clients that speak EDNS. */
+/** `bufsize [SIZE]`: maximum size of UDP responses to clients with EDNS. */
 import { LIMITS } from '../../base/limits.ts';
 import { firstUse, intArg, maxArgs, noBody } from '../../config/corefile/args.ts';
 import type { Block, Directive } from '../../config/corefile/types.ts';

@@ -221,7 +221,7 @@ function readLastKnownGood(
     const where = `${zone} is in the cluster domain ${nameToText(domain)}`;
     throw new ConfigError(
       option.name.place,
-      `${where}, whose names may go at any moment: last_known_good is for other zones`,
+      `${where}, whose names may be removed at any time: last_known_good is for other zones`,
     );
   }
   return { windowMs, zones: zones.map(nameFromText) };

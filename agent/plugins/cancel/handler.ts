@@ -1,7 +1,7 @@
 import type { Handler, Result } from '../../query/handler.ts';
 import type { Query } from '../../query/query.ts';
 
-/** Upstreams have until then; `forward` answers SERVFAIL when it is over. */
+/** Shortens the time for upstreams; at its end `forward` answers SERVFAIL. */
 export function limitBudget(ms: number): (query: Query, next: Handler) => Result {
   return (query, next) => {
     query.budgetMs = Math.min(query.budgetMs, ms);

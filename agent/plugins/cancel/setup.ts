@@ -1,4 +1,4 @@
-/** `cancel [TIMEOUT]`: a bound on how long a query may wait for upstreams. */
+/** `cancel [TIMEOUT]`: maximum time that a query may wait for upstreams. */
 import { badValue, durationArg, maxArgs, noBody } from '../../config/corefile/args.ts';
 import type { Directive, Line } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
@@ -7,7 +7,7 @@ import { limitBudget } from './handler.ts';
 const DEFAULT_MS = 5_001;
 
 export function setup(directive: Directive): Plugin {
-  // Of several the last one counts, as in CoreDNS.
+  // The last of several uses is effective, as in CoreDNS.
   const [ms = DEFAULT_MS] = directive.uses.map(readTimeoutMs).slice(-1);
   return { name: 'cancel', handle: limitBudget(ms) };
 }

@@ -11,7 +11,7 @@ export interface Identity {
   readonly hostname: string;
 }
 
-/** The names of RFC 4892 §3 and BIND's own; all else goes on. */
+/** Answers the names of RFC 4892 §3 and BIND's own; passes on all others. */
 export function chaosHandler(identity: Identity): (query: Query, next: Handler) => Result {
   const version = txt([identity.version]);
   const host = txt([identity.hostname]);

@@ -1,4 +1,4 @@
-/** `chaos [VERSION] [AUTHORS…]`: answers the CH questions that tell servers apart. */
+/** `chaos [VERSION] [AUTHORS…]`: answers the CH questions that identify a server. */
 import { hostname } from 'node:os';
 import { badValue, firstUse, noBody } from '../../config/corefile/args.ts';
 import type { Block, Directive, Token } from '../../config/corefile/types.ts';
@@ -8,7 +8,7 @@ import { chaosHandler } from './handler.ts';
 
 const DEFAULT_VERSION = 'nodens';
 const DEFAULT_AUTHORS: readonly string[] = ['the nodens authors'];
-/** Of one character-string (RFC 1035 §3.3). */
+/** Maximum of one character-string (RFC 1035 §3.3). */
 const MAX_BYTES = 255;
 
 export function setup(directive: Directive, _block: Block, { log }: Services): Plugin {

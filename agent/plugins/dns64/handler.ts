@@ -1,4 +1,7 @@
-/** DNS64 (RFC 6147), for resolvers in front of a NAT64. It makes no signatures: clients must not validate. */
+/**
+ * DNS64 (RFC 6147), for resolvers in front of a NAT64. The records it makes have no signatures: clients must not
+ * validate.
+ */
 import type { Cidr } from '../../base/address.ts';
 import { sleep, type Timer } from '../../base/clock.ts';
 import { DnsError } from '../../base/errors.ts';
@@ -23,9 +26,9 @@ export interface Dns64Options {
   readonly translated: (server: ServerLabel) => Counter;
 }
 
-/** TTL at most where the empty answer has no SOA, seconds (RFC 6147 §5.1.7). */
+/** Maximum TTL if the empty answer has no SOA, seconds (RFC 6147 §5.1.7). */
 const TTL_WITHOUT_SOA_SECONDS = 600;
-/** How long AAAA may take before A is asked for as well, milliseconds. Most resolvers need less for both. */
+/** Wait for AAAA before A is asked for as well, milliseconds. Most resolvers need less for both. */
 const LATE_MS = 1_000;
 
 export function dns64Handler(options: Dns64Options): (query: Query, next: Handler) => Result {
@@ -38,12 +41,12 @@ export function dns64Handler(options: Dns64Options): (query: Query, next: Handle
     const onAnswer = (answer: Answer): Result => {
       addresses.stopWaiting();
       const records = readRecords(answer.wire);
-      // NXDOMAIN goes for every type; any other error counts as an empty answer (RFC 6147 §5.1.2).
+      // NXDOMAIN applies to every type; any other error counts as an empty answer (RFC 6147 §5.1.2).
       if (records === undefined || answer.rcode === RCODE.NXDOMAIN) return answer;
       if (!translateAll && records.some(isAnswer(TYPE.AAAA))) return answer;
       return translated(query, addresses.ask(), records, () => answer, options);
     };
-    // So does no answer at all (RFC 6147 §5.1.3).
+    // A missing answer counts as an empty one as well (RFC 6147 §5.1.3).
     const onError = (error: unknown): Result => {
       addresses.stopWaiting();
       if (!isFailure(error)) throw error;
@@ -58,7 +61,7 @@ export function dns64Handler(options: Dns64Options): (query: Query, next: Handle
   };
 }
 
-/** Silence is wanted, a fault of our own is none of the name's, and what does not exist has no addresses either. */
+/** Not a failure: a query that is dropped on purpose, a bug, and a name that does not exist and so has no A records. */
 function isFailure(error: unknown): boolean {
   return (
     error instanceof DnsError && error.rcode !== RCODE.NOERROR && error.rcode !== RCODE.NXDOMAIN
@@ -66,8 +69,8 @@ function isFailure(error: unknown): boolean {
 }
 
 /**
- * The A records of a query's name. Where the answer for AAAA is late they are asked for meanwhile, so that they are
- * there by the client's deadline if no answer ever comes.
+ * The A records of a query's name. If the AAAA answer is late, they are asked for meanwhile, so that they arrive by the
+ * client's deadline if no AAAA answer ever does.
  */
 class Addresses {
   readonly #query: Query;
@@ -83,7 +86,7 @@ class Addresses {
   askWhenLate(): void {
     if (this.#asked !== undefined) return;
     this.#timer = this.#services.clock.after(LATE_MS, () => {
-      // A failure is dealt with when it is needed, if ever.
+      // A failure is handled only if the result is needed.
       this.ask().catch(() => undefined);
     });
   }
@@ -97,7 +100,7 @@ class Addresses {
     return this.#asked;
   }
 
-  /** As `ask`; but what `giveUp` says where they are not there by the client's deadline. */
+  /** As `ask`, but with the result of `giveUp` if they have not arrived by the client's deadline. */
   inTime(giveUp: () => never): Promise<Answer> {
     const { clock } = this.#services;
     const { arrivedMs, budgetMs } = this.#query;
@@ -110,7 +113,7 @@ function isAnswer(type: number): (record: RecordView) => boolean {
   return (record) => record.section === 'answer' && record.type === type;
 }
 
-/** The A records that `found` brings as AAAA records; `otherwise` where it brings none. */
+/** The A records from `found` as AAAA records; `otherwise` if there are none. */
 function translated(
   query: Query,
   found: Promise<Answer>,

@@ -1,4 +1,4 @@
-/** `dns64 [PREFIX] { … }`: AAAA records made from A records, for clients that only speak IPv6. */
+/** `dns64 [PREFIX] { … }`: AAAA records made from A records, for clients with IPv6 only. */
 import { type Cidr, parseCidr } from '../../base/address.ts';
 import { ConfigError } from '../../base/errors.ts';
 import {
@@ -22,7 +22,7 @@ const PREFIX_LENGTHS = [32, 40, 48, 56, 64, 96];
 
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   const settings: Settings = { prefix: undefined, translateAll: false, allowIpv4: false };
-  // Of several the last prefix counts, and each option that any of them has, as in CoreDNS.
+  // Of several uses the last prefix is effective, and every option of any use, as in CoreDNS.
   for (const line of directive.uses) readUse(line, settings);
   const { prefix, translateAll, allowIpv4 } = settings;
   const { metrics } = services;

@@ -11,17 +11,17 @@ import { encodeDnstap, MESSAGE, type Origin, type TappedMessage } from './messag
 /** One destination. */
 export interface Tap {
   readonly origin: Origin;
-  /** Whether the messages themselves go along. */
+  /** Whether the messages themselves are included. */
   readonly isFull: boolean;
   sink: FrameSink | undefined;
 }
 
-/** Tells every tap of each client's query and response. Questions of our own are nobody's. */
+/** Sends each client's query and response to every tap. Internal questions are not sent. */
 export function tapQueries(taps: readonly Tap[], clock: Clock): Handle {
   return (query, next) => {
     if (query.isInternal) return next(query);
     const common = commonOf(query, clock);
-    // A copy: the buffer is the next datagram's as soon as this one is answered.
+    // A copy: the buffer is reused for the next datagram once this one is answered.
     const wire = taps.some(({ isFull }) => isFull)
       ? Buffer.from(query.wire.subarray(0, query.length))
       : undefined;
@@ -52,7 +52,7 @@ function tell(taps: readonly Tap[], message: TappedMessage): void {
     sink?.add(encodeDnstap(isFull ? message : brief, origin));
 }
 
-/** The response with the client's ID and flags; TTLs, OPT and truncation are fitted to the client later. */
+/** The response with the client's ID and flags; `respond` fits TTLs, OPT and truncation to the client later. */
 function responseOf(query: Query, { wire, rcode }: Answer): Buffer {
   const echoed = query.head.flags & (FLAG.RD | FLAG.CD);
   const flags = flagsOf(wire) & ~(FLAG.RD | FLAG.CD | 0xf);

@@ -1,6 +1,6 @@
 /**
- * dnstap messages (dnstap.proto of dnstap.info) in Protocol Buffers' wire format: the few fields that are written need
- * a few lines, less than any library.
+ * dnstap messages (dnstap.proto of dnstap.info) in Protocol Buffers' wire format: writing these few fields needs less
+ * code than a library.
  */
 import { addressBytes } from '../../base/address.ts';
 import type { Client, Transport } from '../../query/query.ts';
@@ -9,7 +9,7 @@ export const CONTENT_TYPE = 'protobuf:dnstap.Dnstap';
 
 export const MESSAGE = { clientQuery: 5, clientResponse: 6 } as const;
 
-/** Texts that every message carries. */
+/** Texts in every message. */
 export interface Origin {
   readonly identity: string;
   readonly version: string;
@@ -20,12 +20,12 @@ export interface TappedMessage {
   readonly type: (typeof MESSAGE)[keyof typeof MESSAGE];
   readonly transport: Transport;
   readonly client: Client;
-  /** Address and port that received the query; undefined where the listener does not know. */
+  /** Address and port that received the query; undefined if the listener does not know. */
   readonly server: { readonly address: string; readonly port: number } | undefined;
   /** Milliseconds since the Unix epoch. */
   readonly queryMs: number;
   readonly responseMs?: number;
-  /** The messages themselves; undefined unless all of them is wanted. */
+  /** The messages themselves; undefined unless complete messages are requested. */
   readonly query?: Uint8Array | undefined;
   readonly response?: Uint8Array | undefined;
 }
@@ -49,7 +49,7 @@ function messageFields(message: TappedMessage): Uint8Array[] {
     ...number(1, type),
     ...number(2, client.family === 4 ? 1 : 2),
     ...number(3, transport === 'udp' ? 1 : 2),
-    // A TCP client may be gone before it could be asked who it is.
+    // A TCP client may disconnect before its address is read.
     ...(client.address === '' ? [] : bytes(4, addressBytes(client.address))),
     ...(server === undefined ? [] : bytes(5, addressBytes(server.address))),
     ...number(6, client.port),
@@ -61,7 +61,7 @@ function messageFields(message: TappedMessage): Uint8Array[] {
   ];
 }
 
-/** Seconds in field `at`, nanoseconds in the one behind. */
+/** Seconds in field `at`, nanoseconds in the next one. */
 function time(at: number, ms: number): Uint8Array[] {
   const seconds = Math.floor(ms / 1_000);
   const nanoseconds = Buffer.alloc(4);
@@ -81,7 +81,7 @@ function number(field: number, value: number): Uint8Array[] {
   return [varint(field * 8 + WIRE.varint), varint(value)];
 }
 
-/** Seven bits an octet, lowest first; beyond 32 bits too. */
+/** Seven bits a byte, lowest first; also beyond 32 bits. */
 function varint(value: number): Uint8Array {
   const octets: number[] = [];
   let rest = value;

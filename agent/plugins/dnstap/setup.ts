@@ -17,7 +17,7 @@ import { type Tap, tapQueries } from './handler.ts';
 import { CONTENT_TYPE } from './message.ts';
 
 const MIB = 1024 * 1024;
-/** The unit in which the length of the queue is written. */
+/** The unit of the queue's length. */
 const QUEUE_UNIT = 10_000;
 const DEFAULT_PORT = 6_000;
 
@@ -87,6 +87,6 @@ function targetOf(token: Token): DnstapTarget {
   const path = text.replace(/^unix:\/\//, '');
   if (path === '' || path.includes('://'))
     throw badValue(token, 'the path of a socket, or tcp://HOST:PORT');
-  // Relative to the folder that the process runs in, as in CoreDNS.
+  // Relative to the process's working folder, as in CoreDNS.
   return { kind: 'unix', path };
 }

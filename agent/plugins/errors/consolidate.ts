@@ -1,4 +1,4 @@
-/** Errors of one kind as one line per window, in the operator's words rather than ours. */
+/** Errors of one kind as one line per window, with the operator's pattern as text. */
 import type { Clock, Timer } from '../../base/clock.ts';
 import { formatDuration } from '../../base/text/duration.ts';
 import type { Pattern } from '../../base/text/pattern.ts';
@@ -7,14 +7,14 @@ import { DEDUPLICATE_BY, type Logger } from '../../query/services/log.ts';
 export interface ConsolidationOptions {
   readonly windowMs: number;
   readonly pattern: Pattern;
-  /** The pattern as the Corefile has it. */
+  /** The pattern as written in the Corefile. */
   readonly text: string;
   readonly level: keyof Logger;
   /** Whether the first error of a window is logged in full as well. */
   readonly showFirst: boolean;
 }
 
-/** More of a message than this is not looked at: a pattern costs by the character. */
+/** Only this much of a message is matched: a pattern's cost grows with the text. */
 const MATCHED_CHARS = 512;
 
 export class Consolidation {
@@ -38,7 +38,7 @@ export class Consolidation {
     return this.#options.pattern.test(message.slice(0, MATCHED_CHARS));
   }
 
-  /** Counts one error. True where it is to be logged in full too. The window opens with the first. */
+  /** Counts one error. Returns true if it should be logged in full as well. The first error opens the window. */
   add(): boolean {
     this.#count++;
     if (this.#timer !== undefined) return false;
@@ -46,7 +46,7 @@ export class Consolidation {
     return this.#options.showFirst;
   }
 
-  /** Closes the window: a line with the number of errors, unless all of them (one) were shown already. */
+  /** Closes the window: one line with the number of errors, unless the only one was logged in full. */
   end(): void {
     const { level, text, windowMs, showFirst } = this.#options;
     const count = this.#count;

@@ -18,7 +18,7 @@ export interface ErrorsOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly stacktrace: boolean;
-  /** The first that matches an error takes it. */
+  /** The first matching pattern counts an error. */
   readonly consolidations: readonly Consolidation[];
 }
 
@@ -34,13 +34,13 @@ export function reportErrors(options: ErrorsOptions): NonNullable<Plugin['handle
     } catch (error) {
       return reported(query, error);
     }
-    // Most answers come at once: nothing is made for the errors they are not.
+    // Most answers are synchronous: no promise is created for them.
     return result instanceof Promise ? result.catch((error) => reported(query, error)) : result;
   };
 }
 
 function report(options: ErrorsOptions, query: Query, error: unknown): void {
-  // A query that is dropped on purpose is no error.
+  // A query that is dropped on purpose is not an error.
   if (error instanceof DropQuery) return;
   const rcode = error instanceof DnsError ? error.rcode : RCODE.SERVFAIL;
   const reason = messageOf(error);
@@ -53,11 +53,11 @@ function report(options: ErrorsOptions, query: Query, error: unknown): void {
   const trace = stacktrace && error instanceof Error ? { stack: error.stack } : {};
   const fields = { ...describe(query, error, rcode, clock.nowMs()), ...trace };
   const message = `plugin/errors: ${rcode} ${query.nameText} ${typeName(query.type)}: ${reason}`;
-  // What the agent asks for its own sake (`loop`, the proof at the start) may fail: who asks says what it means.
+  // The agent's own questions (`loop`, the self-test at the start) may fail; their callers report the result.
   log[isOwn ? 'debug' : (consolidation?.level ?? 'error')](fields, message);
 }
 
-/** Who asked what, and where it went wrong. Repeats of one upstream's failure in one phase fold into one line. */
+/** Client, question and cause. Repeats of one upstream's failure in one phase are deduplicated. */
 function describe(query: Query, error: unknown, rcode: number, nowMs: number): ProblemFields {
   const source = sourceOf(error);
   const where = `${source.upstream ?? ''} ${source.phase ?? messageOf(error)}`;
@@ -74,10 +74,10 @@ function describe(query: Query, error: unknown, rcode: number, nowMs: number): P
 }
 
 const SOURCE_FIELDS = ['upstream', 'phase', 'errno'] as const;
-/** Errors wrap errors; a chain longer than this is a circle. */
+/** Errors wrap errors; a longer chain is circular. */
 const MAX_CAUSES = 8;
 
-/** What the error, or what caused it, knows of the upstream; the innermost knows best. */
+/** What the error or its causes know about the upstream; the innermost is the most precise. */
 function sourceOf(error: unknown): LogFields {
   const found: Record<string, string> = {};
   let at: unknown = error;

@@ -1,4 +1,4 @@
-/** `errors [stdout] { stacktrace; consolidate DUR REGEX [LEVEL] [show_first] }`: errors from below, in the log. */
+/** `errors [stdout] { stacktrace; consolidate DUR REGEX [LEVEL] [show_first] }`: logs errors of later plugins. */
 import { ConfigError } from '../../base/errors.ts';
 import {
   argsBetween,

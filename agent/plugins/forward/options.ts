@@ -211,7 +211,7 @@ function healthCheck(option: Line, block: Block): GroupSettings['healthCheck'] {
 }
 
 function domainArg(token: Token | undefined, before: Token, block: Block): Uint8Array {
-  if (token === undefined) throw new ConfigError(before.place, 'domain needs a name behind it');
+  if (token === undefined) throw new ConfigError(before.place, 'domain needs a name after it');
   const [zone = '.'] = zonesOf([token], block);
   return nameFromText(zone);
 }

@@ -36,13 +36,13 @@ function read(token: Token, files: Files): string {
 
 function certificate(token: Token, files: Files): string {
   const pem = read(token, files);
-  checked(token, 'holds no certificate in PEM', () => new X509Certificate(pem));
+  checked(token, 'contains no certificate in PEM', () => new X509Certificate(pem));
   return pem;
 }
 
 function privateKey(token: Token, files: Files, cert: string): string {
   const pem = read(token, files);
-  const key = checked(token, 'holds no private key in PEM', () => createPrivateKey(pem));
+  const key = checked(token, 'contains no private key in PEM', () => createPrivateKey(pem));
   if (!new X509Certificate(cert).checkPrivateKey(key))
     throw new ConfigError(token.place, `"${token.text}" is not the key of the certificate`);
   return pem;

@@ -172,7 +172,7 @@ function overTls(token: Token, text: string, tls: TlsOptions): Named {
 function unsupportedScheme(token: Token, scheme: string): ConfigError {
   const reason = LATER_SCHEMES.includes(scheme)
     ? `forwarding to ${token.text} is not supported yet: only plain DNS and DNS over TLS are`
-    : `unknown scheme in "${token.text}": dns:// and tls:// are those there are`;
+    : `unknown scheme in "${token.text}": only dns:// and tls:// are supported`;
   return new ConfigError(token.place, reason);
 }
 

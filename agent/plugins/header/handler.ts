@@ -4,13 +4,13 @@ import type { Handler, Result } from '../../query/handler.ts';
 import { after } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
 
-/** FLAG bits to turn on and off. */
+/** FLAG bits to set and clear. */
 export interface FlagChange {
   readonly set: number;
   readonly clear: number;
 }
 
-/** RD in a response is an echo of the query's (RFC 1035 §4.1.1), so it is changed there. */
+/** RD in a response repeats the query's (RFC 1035 §4.1.1), so it is changed in the query. */
 export function headerHandler(
   asked: FlagChange,
   answered: FlagChange,

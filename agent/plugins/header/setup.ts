@@ -1,4 +1,4 @@
-/** `header { query|response set|clear FLAG… }`: header bits as an operator wants them. */
+/** `header { query|response set|clear FLAG… }`: sets or clears header bits. */
 import { ConfigError } from '../../base/errors.ts';
 import {
   badValue,
@@ -40,7 +40,7 @@ export function setup(directive: Directive): Plugin {
   return { name: 'header', handle: headerHandler(query, response) };
 }
 
-/** `before` with a further line; of two that contradict each other the later one counts. */
+/** `before` plus another line; if two contradict each other, the later one wins. */
 function readChange(before: FlagChange, option: Line): FlagChange {
   const [action, ...flags] = minArgs(option, 2) as readonly [Token, ...Token[]];
   const bits = flags.reduce((sum, token) => sum | flagArg(token), 0);

@@ -1,4 +1,6 @@
-/** `health [ADDR] { lameduck DUR }`: a page that says the process is alive, and a check that it runs on time. */
+/**
+ * `health [ADDR] { lameduck DUR }`: an HTTP endpoint that shows that the process is alive, and a check of its delay.
+ */
 import type { Clock, Timer } from '../../base/clock.ts';
 import {
   durationArg,
@@ -15,14 +17,14 @@ import type { Services } from '../../query/services/services.ts';
 
 const DEFAULT_ADDRESS = ':8080';
 const CHECK_INTERVAL_MS = 1_000;
-/** A check as late as this counts as failed: the time CoreDNS's own request would have been given. */
+/** A check as late as this counts as failed: the timeout of CoreDNS's own request. */
 const FAILED_AFTER_MS = 3_000;
 
 const OK: AdminResponse = { status: 200, contentType: 'text/plain; charset=utf-8', body: 'OK' };
 
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   let address = DEFAULT_ADDRESS;
-  // Of several the last word counts, as in CoreDNS.
+  // The last value of several uses is effective, as in CoreDNS.
   for (const line of directive.uses) {
     const [token] = maxArgs(line, 1);
     if (token !== undefined) listenArg(token);
@@ -36,8 +38,8 @@ export function setup(directive: Directive, _block: Block, services: Services): 
 }
 
 /**
- * Once a second, how late a timer runs. CoreDNS sends itself an HTTP request; what such a request waits for in a
- * process with one thread is the event loop, and a timer that should have fired meanwhile has waited just as long.
+ * Measures once a second how late a timer fires. CoreDNS sends itself an HTTP request; in a process with one thread,
+ * such a request waits for the event loop just as long as a late timer.
  */
 function selfCheck(clock: Clock, metrics: Metrics): Required<Pick<Plugin, 'start' | 'stop'>> {
   const durations = metrics.histogram('coredns_health_request_duration_seconds');

@@ -1,4 +1,4 @@
-/** Answers from a table, made when first asked for; those asked for last are kept. */
+/** Answers from a table, built when first asked for; the most recent ones are kept. */
 import type { NewRecord } from '../../dns/build.ts';
 import { FLAG } from '../../dns/header.ts';
 import { CLASS, RCODE, TYPE } from '../../dns/iana.ts';
@@ -6,15 +6,15 @@ import { type Answer, madeAnswer } from '../../query/answer.ts';
 import type { Query } from '../../query/query.ts';
 import type { HostsTable } from './table.ts';
 
-/** What kept answers may take, octets: a client that asks every name of a large file must not make us hold it twice. */
+/** Maximum size of kept answers, bytes: a client that asks every name of a large file must not double its memory. */
 const KEPT_BYTES = 2 ** 20;
-/** What an answer takes besides its message, octets. */
+/** Memory of an answer besides its message, bytes. */
 const ANSWER_BYTES = 400;
 
 export class HostsAnswers {
   readonly table: HostsTable;
   readonly #ttlSeconds: number;
-  /** In the order made. By what `HostsTable` finds, and the type. */
+  /** In order of creation. The key is the number from `HostsTable` and the type. */
   readonly #kept = new Map<number, Answer>();
   #keptBytes = 0;
 
@@ -23,7 +23,7 @@ export class HostsAnswers {
     this.#ttlSeconds = ttlSeconds;
   }
 
-  /** The answer to a question in class IN of any type but PTR; undefined where the name is unknown. */
+  /** The answer to a question in class IN of any type but PTR; undefined if the name is unknown. */
   find(query: Query): Answer | undefined {
     const { name, type } = query;
     const found = this.table.findName(name);
@@ -39,14 +39,14 @@ export class HostsAnswers {
     return any === 0 ? undefined : this.#make(query, any);
   }
 
-  /** The answer to a PTR question; undefined where the name is not that of an address here. */
+  /** The answer to a PTR question; undefined if the name is not that of a known address. */
   findReverse(query: Query): Answer | undefined {
     const found = this.table.findReverse(query.name);
     if (found === 0) return undefined;
     return this.#kept.get(2 * found) ?? this.#keep(2 * found, this.#makeReverse(query, found));
   }
 
-  /** Empty where the name has nothing of the type: NODATA without SOA, since hosts has none. */
+  /** Empty if the name has no records of the type: NODATA without SOA, since hosts has none. */
   #make(query: Query, found: number): Answer {
     return this.#answer(query, this.table.addressesOf(found, query.type));
   }

@@ -1,20 +1,18 @@
-/**
- * Octets that are only ever added to, in segments off the heap, and what room they take of the ledger's budget for files.
- */
+/** Append-only bytes in segments outside the heap, and their share of the ledger's budget for files. */
 
 import type { FileReservation, MemoryLedger } from '../../base/clients/memory-ledger.ts';
 import { NodensError } from '../../base/errors.ts';
 
 const SEGMENT_BITS = 18;
 const SEGMENT_BYTES = 1 << SEGMENT_BITS;
-/** A table of a file of a few lines need not have more. */
+/** A table of a file of a few lines needs no more. */
 const SMALLEST_BYTES = 1_024;
-/** Offsets have 28 bits: the other four of a word are the index's. */
+/** Offsets have 28 bits: the index uses the other four of a word. */
 const MAX_SEGMENTS = 1 << (28 - SEGMENT_BITS);
 
-/** Thrown where a table does not fit. */
+/** Thrown if a table does not fit. */
 export class NoRoomError extends NodensError {
-  /** What the whole table is thought to need; a multiple of what was read so far. */
+  /** Estimated size of the whole table, extrapolated from the part read so far. */
   readonly neededBytes: number;
   readonly availableBytes: number;
 
@@ -28,11 +26,11 @@ export class NoRoomError extends NodensError {
   }
 }
 
-/** What one table holds of the budget. */
+/** What one table uses of the budget. */
 export class Room {
   readonly #ledger: MemoryLedger;
   readonly #held = new Set<FileReservation>();
-  /** What is thought to be read of the file, 0 to 1: `neededBytes` of an error is in proportion. */
+  /** Estimated part of the file that has been read, 0 to 1: an error's `neededBytes` is extrapolated from it. */
   progress = 0;
   bytes = 0;
 
@@ -40,7 +38,7 @@ export class Room {
     this.#ledger = ledger;
   }
 
-  /** Room for `bytes` more. Throws NoRoomError. */
+  /** Reserves `bytes` more. Throws NoRoomError. */
   take(bytes: number): FileReservation {
     const held = this.#ledger.reserveFile(bytes);
     if (held === undefined) {
@@ -63,7 +61,7 @@ export class Room {
   }
 }
 
-/** Frees the memory of an array now, not when the collector comes to it: the next table needs it. */
+/** Frees the memory of an array now, not at the next garbage collection: the next table needs it. */
 export function free(array: Uint8Array | Uint32Array): void {
   (array.buffer as ArrayBuffer).transfer(0);
 }
@@ -71,41 +69,41 @@ export function free(array: Uint8Array | Uint32Array): void {
 export class Arena {
   readonly #room: Room;
   readonly #segments: Uint8Array[] = [];
-  /** Where the last segment begins. */
+  /** Offset of the last segment. */
   #base = -SEGMENT_BYTES;
-  /** How much of the last segment is in use. Offset 0 is nothing's. */
+  /** Bytes used in the last segment. Offset 0 is never used. */
   #used = SEGMENT_BYTES;
 
   constructor(room: Room) {
     this.#room = room;
   }
 
-  /** Offset of `bytes` fresh octets in a row: `ensure` has been called for at least as many. */
+  /** Offset of `bytes` new contiguous bytes: `ensure` must have been called for at least as many. */
   add(bytes: number): number {
     const offset = this.next;
     this.#used += bytes;
     return offset;
   }
 
-  /** Offset of what is added next, if it fits. */
+  /** Offset of the next addition, if it fits. */
   get next(): number {
     return this.#base + this.#used;
   }
 
   /**
-   * Makes the next `bytes` octets, a few hundred, lie in one segment. A new one has as many octets as are thought to come,
-   * `hintBytes`, within bounds. Throws NoRoomError.
+   * Ensures that the next `bytes` bytes, a few hundred, are in one segment. A new segment's size is the expected rest,
+   * `hintBytes`, within limits. Throws NoRoomError.
    */
   ensure(bytes: number, hintBytes: number): void {
     if (!this.hasRoom(bytes)) this.#grow(hintBytes);
   }
 
-  /** The segment that holds `offset`; its own octets begin at `offset & Arena.MASK`. */
+  /** The segment that contains `offset`; the data begins at `offset & Arena.MASK`. */
   segment(offset: number): Uint8Array {
     return this.#segments[offset >>> SEGMENT_BITS] as Uint8Array;
   }
 
-  /** Whether `bytes` more octets would be in the segment of the last ones. */
+  /** Whether `bytes` more bytes fit into the last segment. */
   hasRoom(bytes: number): boolean {
     return this.#used + bytes <= (this.#segments.at(-1)?.length ?? 0);
   }

@@ -1,4 +1,4 @@
-/** Makes a table of the words of hosts files, in steps short enough to go between two packets. */
+/** Builds a table from the words of hosts files, in steps short enough to run between two packets. */
 import { isSubdomain, MAX_NAME_BYTES } from '../../dns/name.ts';
 import type { Room } from './arena.ts';
 import { hashOf, type OffsetIndex } from './offset-index.ts';
@@ -8,15 +8,15 @@ import { HostsTable } from './table.ts';
 import { writeAddress, writeName } from './words.ts';
 
 export interface TableOptions {
-  /** Zones, lower-case wire form; names outside them are left out. */
+  /** Zones, lower-case wire form; other names are left out. */
   readonly zones: readonly Uint8Array[];
   /** Whether addresses answer PTR questions with their names. */
   readonly reverse: boolean;
 }
 
-/** Records take a little less than the text as a rule. */
+/** Records are usually a little smaller than the text. */
 const ARENA_PER_TEXT = 1.1;
-/** How much must be read for its proportions to be believed. */
+/** How much must be read before proportions are extrapolated. */
 const SAMPLE_BYTES = 2 ** 16;
 const HASTY_GROWTH = 4;
 
@@ -32,11 +32,11 @@ export class TableBuilder implements Words {
   readonly #address = new Uint8Array(16);
   readonly #candidate = new Uint8Array(16);
   #addressLength = 0;
-  /** The last group, if it is of the address at hand, else 0. */
+  /** The last group, if it has the current address, else 0. */
   #group = 0;
   /** Whether PTR questions find the group. */
   #isGroupFound = false;
-  /** Octets of PTR records of the address at hand. */
+  /** Bytes of PTR records of the current address. */
   #ptrBytes = 0;
 
   /** For a text of about `sizeBytes`. */
@@ -48,13 +48,13 @@ export class TableBuilder implements Words {
     this.table = new HostsTable(room);
   }
 
-  /** Adds what a chunk of the file says. Throws NoRoomError, from any step. */
+  /** Adds a chunk of the file. Any step may throw NoRoomError. */
   *add(chunk: Uint8Array): Generator<void> {
     this.#room.progress = (this.#scanner.readBytes + chunk.length) / Math.max(1, this.#sizeBytes);
     yield* this.#scanner.scan(chunk);
   }
 
-  /** Ends the file and adds lines from elsewhere. */
+  /** Ends the file and adds the inline lines. */
   *end(inline: string): Generator<void> {
     yield* this.#scanner.endLine();
     this.#isInline = true;
@@ -120,7 +120,7 @@ export class TableBuilder implements Words {
     else if (this.#options.reverse) this.#addPtr(length);
   }
 
-  /** What the records of a name take already, octets; -1 where the address at hand is among them. */
+  /** Bytes of a name's records so far; -1 if the current address is among them. */
   #bytesOf(found: number): number {
     const { records } = this.table;
     let bytes = 0;
@@ -163,7 +163,7 @@ export class TableBuilder implements Words {
     records.setPtrBytes(this.#group, this.#ptrBytes);
   }
 
-  /** How many keys an index will have when the whole text is read, if it goes on like this. */
+  /** Expected number of keys in an index after the whole text, extrapolated. */
   #expected(index: OffsetIndex): number {
     const readBytes = Math.max(1, this.#scanner.readBytes);
     const expected = Math.ceil((index.count + 1) * Math.max(1, this.#sizeBytes / readBytes));

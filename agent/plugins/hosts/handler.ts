@@ -6,11 +6,11 @@ import type { Query } from '../../query/query.ts';
 import type { HostsAnswers } from './answers.ts';
 
 export interface HostsOptions {
-  /** Zones, lower-case wire form, that hosts answers for. */
+  /** Zones, lower-case wire form, that hosts serves. */
   readonly zones: readonly Uint8Array[];
-  /** Zones in which an unknown name goes to the next plugin. */
+  /** Zones in which an unknown name is passed to the next plugin. */
   readonly fallthrough: readonly Uint8Array[];
-  /** Whether a known name asked for another type than A and AAAA falls through as well. */
+  /** Whether a known name falls through as well if the type is neither A nor AAAA. */
   readonly fallthroughUnsupported: boolean;
 }
 
@@ -19,8 +19,9 @@ function isIn(zones: readonly Uint8Array[], name: Uint8Array): boolean {
 }
 
 /**
- * A known name is answered, if only with NODATA; an unknown one falls through or is a SERVFAIL: without a SOA there is
- * no honest NXDOMAIN (RFC 2308 §3; CoreDNS does the same). PTR questions are answered in every zone and never refused.
+ * A known name is answered, possibly with NODATA; an unknown one falls through or gets SERVFAIL: without a SOA an
+ * NXDOMAIN would be incorrect (RFC 2308 §3; CoreDNS does the same). PTR questions are answered in every zone and never
+ * refused.
  */
 export function hostsHandler(options: HostsOptions, answers: () => HostsAnswers) {
   return (query: Query, next: Handler): Result => {

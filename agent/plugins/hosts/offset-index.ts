@@ -1,13 +1,13 @@
 /**
- * A hash table of offsets into an arena: open addressing in a typed array, whose words hold an offset (28 bits) and four
- * bits of the hash, so that few keys are compared in vain. Keys are in the arena alone. Nothing is ever taken out.
+ * A hash table of offsets into an arena: open addressing in a typed array. A word contains an offset (28 bits) and four
+ * bits of the hash, so that few keys are compared in vain. Keys are only in the arena. Entries are never removed.
  */
 import type { FileReservation } from '../../base/clients/memory-ledger.ts';
 import { free, type Room } from './arena.ts';
 
-/** Reads keys where records are. */
+/** Access to the keys of records. */
 export interface Keys {
-  /** Whether the record at `offset` has the `length` octets of `key` as its key. */
+  /** Whether the key of the record at `offset` is the first `length` bytes of `key`. */
   isAt(offset: number, key: Uint8Array, length: number): boolean;
   /** `hashOf` the key of the record at `offset`. */
   hashAt(offset: number): number;
@@ -16,17 +16,17 @@ export interface Keys {
 const OFFSET_BITS = 28;
 const OFFSET_MASK = (1 << OFFSET_BITS) - 1;
 const SMALLEST = 16;
-/** Slots in use, at most. */
+/** Maximum share of slots in use. */
 const LOAD = 0.75;
-/** Load that a growing table aims at for the whole file. */
+/** Load that a growing table should have at the end of the file. */
 const TARGET_LOAD = 0.7;
-/** Growth that is worth the work. */
+/** Smallest growth that is worth the work. */
 const LEAST_GROWTH = 1.25;
-/** Slots moved between two steps of the work. */
+/** Slots moved per step. */
 const STEP_SLOTS = 256;
 const UINT32 = 2 ** 32;
 
-/** FNV-1a with a last stir, unsigned 32 bits. */
+/** FNV-1a with a final mixing step, unsigned 32 bits. */
 export function hashOf(key: Uint8Array, start: number, end: number): number {
   let hash = 0x811c9dc5;
   for (let i = start; i < end; i++) hash = Math.imul(hash ^ (key[i] as number), 0x01000193);
@@ -47,7 +47,7 @@ export class OffsetIndex {
     this.#room = room;
   }
 
-  /** The record with this key; 0 where there is none. `hash` is that of the key's octets. */
+  /** The record with this key; 0 if there is none. `hash` is the hash of the key's bytes. */
   find(key: Uint8Array, length: number, hash: number): number {
     const slots = this.#slots;
     if (slots.length === 0) return 0;
@@ -59,13 +59,13 @@ export class OffsetIndex {
     }
   }
 
-  /** Puts a new key's record in: `makeRoom` has been called. */
+  /** Adds the record of a new key: `makeRoom` must have been called. */
   add(offset: number, hash: number): void {
     put(this.#slots, offset, hash);
     this.count++;
   }
 
-  /** The record of the same key at `from` gives its place to the one at `to`. */
+  /** Replaces the record at `from` by the one at `to` with the same key. */
   replace(from: number, to: number, hash: number): void {
     const slots = this.#slots;
     const word = wordOf(from, hash);
@@ -78,7 +78,7 @@ export class OffsetIndex {
     return this.count >= this.#slots.length * LOAD;
   }
 
-  /** Grows, for `expected` keys where that is known to be enough. Throws NoRoomError. */
+  /** Grows, to `expected` keys if that number is enough. Throws NoRoomError. */
   *grow(expected: number): Generator<void> {
     const old = this.#slots;
     const wanted = Math.ceil(expected / TARGET_LOAD);
@@ -109,7 +109,7 @@ function slotOf(hash: number, length: number): number {
   return Math.floor(hash * (length / UINT32));
 }
 
-/** The lowest bits of the hash tell most other keys apart: the highest choose the slot. */
+/** The lowest bits of the hash distinguish most keys; the highest ones select the slot. */
 function wordOf(offset: number, hash: number): number {
   return ((hash << OFFSET_BITS) | offset) >>> 0;
 }

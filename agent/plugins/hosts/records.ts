@@ -1,11 +1,11 @@
 /**
- * Names and addresses of hosts files as octets in an arena. An address record is followed by the names that were beside it
- * (a group); each record begins with a word whose two highest bits tell what it is:
+ * Names and addresses of hosts files as bytes in an arena. An address record is followed by the names of its line (a
+ * group). Each record begins with a word whose two highest bits are its kind:
  *
  * - name: 14 bits of distance to its address; the name in wire form, lower case;
- * - name that the table has already: the same, with the offset of the record before, 4 octets, in front of the name;
- * - IPv4 or IPv6 address: 4 or 16 octets. Where the lowest bit of the word is set, the group that has the same address
- *   comes before, and its offset, 4 octets, and the octets of PTR records up to the end of this group, 2, follow.
+ * - name that the table has already: the same, with the offset of the previous record, 4 bytes, before the name;
+ * - IPv4 or IPv6 address: 4 or 16 bytes. If the lowest bit of the word is set, an earlier group has the same address:
+ *   its offset, 4 bytes, and the bytes of PTR records up to the end of this group, 2, follow.
  */
 import { MAX_NAME_BYTES } from '../../dns/name.ts';
 import { Arena, type Room } from './arena.ts';
@@ -15,16 +15,16 @@ const KIND = { name: 0, again: 1, v4: 2, v6: 3 } as const;
 const KIND_SHIFT = 14;
 const LOW_MASK = (1 << KIND_SHIFT) - 1;
 const LINK_BYTES = 6;
-/** A segment has room for this much, so that a name is where its address is. */
+/** A segment has room for this much, so that a name is in the same segment as its address. */
 const LARGEST_BYTES = 2 + 16 + LINK_BYTES + 2 + 4 + MAX_NAME_BYTES;
-/** What the records of one owner may take, octets, so that every answer fits a message. */
+/** Maximum bytes of the records of one owner, so that every answer fits into a message. */
 export const MAX_RECORDS_BYTES = 60_000;
-/** Octets of a record whose owner is a pointer, RDATA aside (RFC 1035 §3.2.1). */
+/** Bytes of a record whose owner is a pointer, without RDATA (RFC 1035 §3.2.1). */
 export const RECORD_FIXED_BYTES = 12;
-/** More octets of PTR records than one answer has. */
+/** More bytes of PTR records than one answer can contain. */
 const TOO_MANY = 0xffff;
 
-/** Lengths of octets that follow a name's first word. */
+/** Length in bytes of the data after a name's first word. */
 export function nameLength(segment: Uint8Array, start: number): number {
   let at = start;
   for (let length = segment[at] ?? 0; length !== 0; length = segment[at] ?? 0) at += length + 1;
@@ -50,7 +50,7 @@ export class Records {
 
   // ── writing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Whether a name of any length may follow the last group, `group`. */
+  /** Whether a name of any length may be added to the last group, `group`. */
   canFollow(group: number): boolean {
     return (
       this.#arena.hasRoom(LARGEST_BYTES) && this.#arena.next - group <= LOW_MASK - LARGEST_BYTES
@@ -58,11 +58,11 @@ export class Records {
   }
 
   /**
-   * Begins a group; `before` is the group of the same address before it, or 0. `hintBytes`: how much is thought to come.
+   * Begins a group; `before` is the previous group of the same address, or 0. `hintBytes`: expected size of the rest.
    * Throws NoRoomError.
    */
   addGroup(address: Uint8Array, length: number, before: number, hintBytes: number): number {
-    // A first name comes along into the same segment.
+    // The first name must fit into the same segment.
     this.#arena.ensure(LARGEST_BYTES, hintBytes);
     const offset = this.#arena.add(2 + length + (before === 0 ? 0 : LINK_BYTES));
     const segment = this.#arena.segment(offset);
@@ -74,7 +74,7 @@ export class Records {
     return offset;
   }
 
-  /** Adds a name of the last group, `group`; `before` is the record of the same name before it, or 0. */
+  /** Adds a name to the last group, `group`; `before` is the previous record of the same name, or 0. */
   addName(name: Uint8Array, length: number, group: number, before: number): number {
     const head = before === 0 ? 2 : 6;
     const offset = this.#arena.add(head + length);
@@ -90,7 +90,7 @@ export class Records {
     return offset;
   }
 
-  /** Notes how many octets of PTR records the groups of one address have up to and with this linked one. */
+  /** Stores the bytes of PTR records of one address's groups up to and including this linked one. */
   setPtrBytes(group: number, bytes: number): void {
     const segment = this.#arena.segment(group);
     const at = group & Arena.MASK;
@@ -100,26 +100,26 @@ export class Records {
 
   // ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The record of the same name before the one at `offset`; 0 where there is none. */
+  /** The previous record of the name at `offset`; 0 if there is none. */
   nameBefore(offset: number): number {
     const segment = this.#arena.segment(offset);
     const at = offset & Arena.MASK;
     return kindAt(segment, at) === KIND.again ? offsetAt(segment, at + 2) : 0;
   }
 
-  /** The group that the name record at `offset` is in. */
+  /** The group of the name record at `offset`. */
   groupOf(offset: number): number {
     return offset - (wordAt(this.#arena.segment(offset), offset & Arena.MASK) & LOW_MASK);
   }
 
-  /** The group of the same address before the one at `group`; 0 where there is none. */
+  /** The previous group with the address of `group`; 0 if there is none. */
   groupBefore(group: number): number {
     const segment = this.#arena.segment(group);
     const at = group & Arena.MASK;
     return isLinked(segment, at) ? offsetAt(segment, at + 2 + addressLength(segment, at)) : 0;
   }
 
-  /** Octets of the PTR records of one address up to and with the group at `group`. */
+  /** Bytes of the PTR records of one address up to and including `group`. */
   ptrBytes(group: number): number {
     const segment = this.#arena.segment(group);
     const at = group & Arena.MASK;
@@ -131,7 +131,7 @@ export class Records {
     return bytes;
   }
 
-  /** 4 or 16 octets; a view that must not be kept. */
+  /** 4 or 16 bytes; a view that must not be kept. */
   address(group: number): Uint8Array {
     const segment = this.#arena.segment(group);
     const at = group & Arena.MASK;
@@ -150,14 +150,14 @@ export class Records {
     return true;
   }
 
-  /** Calls `visit` with where each name of a group is, in the segment that is the third argument; not for `*.` names. */
+  /** Calls `visit` with the position of each name of a group in the segment (third argument); not for `*.` names. */
   eachName(group: number, visit: (start: number, end: number, segment: Uint8Array) => void): void {
     const segment = this.#arena.segment(group);
     let at = group & Arena.MASK;
     at += 2 + addressLength(segment, at) + (isLinked(segment, at) ? LINK_BYTES : 0);
     for (;;) {
       const word = wordAt(segment, at);
-      // Behind the last record there are zeros, or there is nothing.
+      // After the last record there are zeros, or the segment ends.
       if (word === 0 || word >>> KIND_SHIFT > KIND.again) return;
       const start = at + (word >>> KIND_SHIFT === KIND.again ? 6 : 2);
       const end = start + nameLength(segment, start);

@@ -1,34 +1,34 @@
 /**
- * Words of a hosts file (hosts(5)), octet by octet: chunks and words may end anywhere, and lines may be of any length. Text
- * is octets; only a word with octets over 127 is looked at as UTF-8.
+ * Words of a hosts file (hosts(5)), byte by byte: chunks and words may end anywhere, and lines may have any length.
+ * Only a word with bytes above 127 is decoded as UTF-8.
  */
 
-/** Takes what a scanner finds. */
+/** Receives the words. */
 export interface Words {
   /** The first word of a line; returns whether names may follow. */
   address(word: Uint8Array, length: number): boolean;
   name(word: Uint8Array, length: number): void;
   /** A word that is too long or not UTF-8. */
   nonsense(): void;
-  /** Whether there is work to be done before the next word. */
+  /** Whether work must be done before the next word. */
   isPending(): boolean;
-  /** Does it. */
+  /** Does that work. */
   catchUp(): Generator<void>;
 }
 
 const NEWLINE = 0x0a;
 const HASH = 0x23;
 const SPACE = 0x20;
-/** A name of 255 octets with every octet as `\DDD` has fewer. */
+/** A name of 255 bytes, every byte written as `\DDD`, is shorter. */
 const MAX_WORD_BYTES = 1_024;
-/** Octets between two steps of the work; 64 words are about as many. */
+/** Bytes between two steps; about 64 words. */
 const STEP_BYTES = 2_048;
 
 const NO_STEPS: readonly never[] = [];
 const LINE_END = Uint8Array.of(NEWLINE);
 
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
-/** What the decoder has for octets that are not UTF-8. */
+/** The decoder's replacement for invalid UTF-8. */
 const NOT_UTF8 = '\ufffd';
 const encoder = new TextEncoder();
 
@@ -40,20 +40,20 @@ export class Scanner {
   readonly #words: Words;
   readonly #word = new Uint8Array(MAX_WORD_BYTES);
   #length = 0;
-  /** All octets of the word, one upon the other: tells whether any is over 127. */
+  /** All bytes of the word combined with OR: shows whether any is above 127. */
   #bits = 0;
   #isAddressNext = true;
-  /** The rest of the line is a comment, or makes no sense. */
+  /** The rest of the line is a comment or invalid. */
   #isSkipping = false;
   line = 1;
-  /** Of all chunks, up to the last step. */
+  /** Bytes read of all chunks, up to the last step. */
   readBytes = 0;
 
   constructor(words: Words) {
     this.#words = words;
   }
 
-  /** Reads `chunk` in steps. Throws what `words` throw. */
+  /** Reads `chunk` in steps. Throws errors of `words`. */
   *scan(chunk: Uint8Array): Generator<void> {
     const startBytes = this.readBytes;
     for (let i = 0; i < chunk.length; i++) {
@@ -77,7 +77,7 @@ export class Scanner {
     this.readBytes = startBytes + chunk.length;
   }
 
-  /** Ends the line, whether or not there was one. */
+  /** Ends the current line, if any. */
   endLine(): Generator<void> {
     return this.scan(LINE_END);
   }
@@ -88,7 +88,7 @@ export class Scanner {
     this.#bits |= octet;
   }
 
-  /** Steps to be taken; none but for work that is pending and for words of more than ASCII. */
+  /** Steps to run; none except for pending work and for words with more than ASCII. */
   #endWord(): Iterable<void> {
     const [length, bits] = [this.#length, this.#bits];
     this.#length = 0;
@@ -118,7 +118,7 @@ export class Scanner {
     if (this.#isAddressNext) this.#isSkipping = true;
   }
 
-  /** Spaces of Unicode, a byte order mark among them, end words too. */
+  /** Unicode spaces, including a byte order mark, end words as well. */
   *#wide(word: Uint8Array): Generator<void> {
     for (const part of utf8.decode(word).split(/\s+/).filter(Boolean)) {
       const octets = encoder.encode(part);

@@ -1,4 +1,4 @@
-/** The table in force: file and inline lines together, read again when the file changes. */
+/** The current table: file and inline lines together, read again when the file changes. */
 import type { Timer } from '../../base/clock.ts';
 import { ConfigError, errnoOf, messageOf, type Place } from '../../base/errors.ts';
 import { lackOfOpening, UnreadError } from '../../base/lack.ts';
@@ -13,7 +13,7 @@ import { ChangedError, type HeldTable, type Tables, tablesOf, type Wanted } from
 export interface SourceOptions extends Wanted {
   readonly ttlSeconds: number;
   readonly reloadMs: number;
-  /** Where the directive stands. */
+  /** Position of the directive. */
   readonly place: Place;
 }
 
@@ -28,7 +28,7 @@ export class Source {
   #reloading: Promise<void> | undefined;
   #isChanged = false;
   #isEnded = false;
-  /** Whether there was no room for the file at the start. */
+  /** Whether the file did not fit at the start. */
   #isRefused = false;
   answers: HostsAnswers;
 
@@ -41,8 +41,8 @@ export class Source {
   }
 
   /**
-   * Reads the file. Rejects with ConfigError for one that is there and cannot be read, and with UnreadError where this
-   * node lacks the means.
+   * Reads the file. Rejects with ConfigError if it exists but cannot be read, and with UnreadError if this node lacks a
+   * resource.
    */
   async prepare(pace: Pace): Promise<void> {
     const { file, place } = this.#options;
@@ -53,7 +53,8 @@ export class Source {
       const reason = `hosts file ${file} cannot be read: ${messageOf(error)}`;
       const lack = lackOfOpening(errnoOf(error));
       if (lack !== undefined) throw new UnreadError(file, lack, error);
-      // A start without the file is better than none: pods would ask kube-dns, which does not know it either.
+      // At the start a missing file is acceptable: without this agent, pods would ask kube-dns, which does not know the
+      // file either.
       this.#isRefused = error instanceof NoRoomError && pace === 'at once';
       if (error instanceof NoRoomError && this.#isRefused)
         this.#refused(error, `${reason}; continuing without it`);
@@ -81,7 +82,7 @@ export class Source {
     this.#held?.release();
   }
 
-  /** Reads again, and once more where the file changes in the meantime. */
+  /** Reads the file again, and once more if it changes in the meantime. */
   #changed(): void {
     this.#isChanged = true;
     this.#reloading ??= this.#reloadAll().finally(() => {
@@ -96,7 +97,7 @@ export class Source {
     }
   }
 
-  /** What was read before stays in force while the file is gone, as in CoreDNS, and while there is no room for it. */
+  /** The former content stays in use while the file is missing, as in CoreDNS, or does not fit. */
   async #reload(): Promise<void> {
     const { file } = this.#options;
     const { log } = this.#services;
@@ -111,13 +112,13 @@ export class Source {
       const reason = `hosts file ${file} cannot be read, keeping its former content: ${messageOf(error)}`;
       if (lackOfOpening(errnoOf(error)) !== undefined) this.#tryAgain();
       if (error instanceof NoRoomError) this.#refused(error, reason);
-      // That a file has never been there has been said at the start.
+      // A file that has never existed was reported at the start.
       else if (!isMissing(error) || this.#held?.identity !== '')
         log.warn({ event: 'hosts-file', file }, reason);
     }
   }
 
-  /** The file does not change when this node has got the means to read it. */
+  /** The file does not change when this node's resources suffice again, so it must be retried. */
   #tryAgain(): void {
     this.#retry?.cancel();
     const { clock } = this.#services;

@@ -1,4 +1,4 @@
-/** What hosts files say, by name and by address (hosts(5)): records in an arena, and an index each way. */
+/** Content of hosts files by name and by address (hosts(5)): records in an arena, and an index for each direction. */
 import { TYPE } from '../../dns/iana.ts';
 import { MAX_NAME_BYTES, octetKey } from '../../dns/name.ts';
 import type { Room } from './arena.ts';
@@ -8,11 +8,11 @@ import { writeReversed } from './words.ts';
 
 /** Words that were left out. */
 export interface LeftOut {
-  /** Words that are neither an address nor a name, and addresses of a name that are too many for a message. */
+  /** Words that are neither an address nor a name, and addresses of a name that do not fit into a message. */
   skipped: number;
-  /** Line of the first word that makes no sense, 0 where none in the file does. */
+  /** Line of the first invalid word, 0 if the file has none. */
   firstLine: number;
-  /** Names of an address that are too many for a message: as a rule, those of a list of names to be blocked. */
+  /** Names of an address that do not fit into a message: usually a list of names to block. */
   surplusNames: number;
 }
 
@@ -38,17 +38,17 @@ export class HostsTable {
     this.addresses = new OffsetIndex(this.records.addresses, room);
   }
 
-  /** What it takes, octets. */
+  /** Its size in bytes. */
   get bytes(): number {
     return this.#room.bytes;
   }
 
-  /** A number that stands for a name, lower-case wire form; 0 where it is not here. */
+  /** Number of a name, lower-case wire form; 0 if it is unknown. */
   findName(name: Uint8Array): number {
     return this.names.find(name, name.length, hashOf(name, 0, name.length));
   }
 
-  /** The same for the name with its first label, `labelBytes` octets with their length, replaced by `*`. */
+  /** The same for the name with its first label, `labelBytes` bytes including the length, replaced by `*`. */
   findWildcard(name: Uint8Array, labelBytes: number): number {
     if (!this.hasWildcards) return 0;
     asked.set(ANY_LABEL);
@@ -57,13 +57,13 @@ export class HostsTable {
     return this.names.find(asked, length, hashOf(asked, 0, length));
   }
 
-  /** A number that stands for the address of a PTR owner; 0 where it is not here. */
+  /** Number of the address of a PTR owner; 0 if it is unknown. */
   findReverse(name: Uint8Array): number {
     const length = writeReversed(name, address);
     return length === 0 ? 0 : this.addresses.find(address, length, hashOf(address, 0, length));
   }
 
-  /** Addresses of the name that `found` stands for, of type A or AAAA; in the order of the file. */
+  /** Addresses of type A or AAAA of the name with number `found`, in the order of the file. */
   addressesOf(found: number, type: number): Uint8Array[] {
     const length = type === TYPE.A ? 4 : type === TYPE.AAAA ? 16 : 0;
     const octets: Uint8Array[] = [];
@@ -75,7 +75,7 @@ export class HostsTable {
     return octets.reverse();
   }
 
-  /** Names of the address that `found` stands for, as many as one message holds; in the order of the file. */
+  /** Names of the address with number `found`, as many as fit into a message, in the order of the file. */
   namesOf(found: number): Uint8Array[] {
     const groups: number[] = [];
     for (let at = found; at !== 0; at = this.records.groupBefore(at)) groups.push(at);
@@ -92,7 +92,7 @@ export class HostsTable {
     return [...names.values()];
   }
 
-  /** Frees its memory in steps. Nothing is found in it from the first one on. */
+  /** Frees its memory in steps. From the first step on the table must not be used. */
   *free(): Generator<void> {
     this.names.free();
     this.addresses.free();

@@ -1,7 +1,6 @@
 /**
- * Tables of hosts files, shared by all directives that want the same one: by those of other blocks, and by the
- * configuration before and the one after a reload. One table is made at a time, so that no more than one is in memory that
- * is not in force.
+ * Tables of hosts files, shared by all directives with the same content: those of other blocks, and those before and
+ * after a reload. One table is built at a time, so that at most one unused table is in memory.
  */
 import { NodensError } from '../../base/errors.ts';
 import type { Pace } from '../../query/plugin.ts';
@@ -11,25 +10,25 @@ import { Room } from './arena.ts';
 import { TableBuilder, type TableOptions } from './builder.ts';
 import type { HostsTable } from './table.ts';
 
-/** Longest stretch of work between two looks at the sockets, milliseconds. */
+/** Maximum time of a slice of work, milliseconds. */
 const SLICE_MS = 0.25;
 const TURN = 'hosts';
 
 export interface Wanted extends TableOptions {
   readonly file: string;
-  /** Lines that come behind those of the file. */
+  /** Lines added after those of the file. */
   readonly inline: string;
 }
 
-/** A table in use: released when nothing is asked of it any more. */
+/** A table in use: release it when it is no longer queried. */
 export interface HeldTable {
   readonly table: HostsTable;
-  /** Of the file as it was read; '' where there is none. */
+  /** Identity of the file as it was read; '' if there is none. */
   readonly identity: string;
   release(): void;
 }
 
-/** Thrown for a file that was written to while it was read. */
+/** Thrown for a file that changed while it was read. */
 export class ChangedError extends NodensError {
   constructor() {
     super('NODENS_CHANGED', 'the file changed while it was read');
@@ -57,7 +56,7 @@ export function tablesOf(services: Services): Tables {
 export class Tables {
   readonly #parts: Parts;
   readonly #shared = new Map<string, Shared>();
-  /** The last table that is being made, or freed. */
+  /** The table that is being built or freed. */
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(parts: Parts) {
@@ -65,15 +64,15 @@ export class Tables {
   }
 
   /**
-   * The table of a file and the lines given inline. Rejects with what the system says of the file, with NoRoomError, and,
-   * beside queries, with ChangedError.
+   * The table of a file plus inline lines. Rejects with the system's error for the file, with NoRoomError, and, beside
+   * queries, with ChangedError.
    */
   async hold(wanted: Wanted, pace: Pace): Promise<HeldTable> {
     const file = await this.#parts.files.open(wanted.file);
     return await this.#hold(wanted, file.identity, file, () => this.#read(wanted, file, pace));
   }
 
-  /** The table of the lines given inline alone. */
+  /** The table of inline lines only. */
   async holdInline(wanted: Wanted, pace: Pace): Promise<HeldTable> {
     return await this.#hold(wanted, '', undefined, () => this.#make(wanted, undefined, pace));
   }
@@ -114,7 +113,7 @@ export class Tables {
     );
   }
 
-  /** Before the next table is made: it needs the room. */
+  /** Before the next table is built: it needs the memory. */
   #free(table: HostsTable): void {
     this.#queue = this.#queue.then(() => this.#run(table.free(), 'beside queries'));
   }
@@ -122,7 +121,7 @@ export class Tables {
   async #read(wanted: Wanted, file: OpenFile, pace: Pace): Promise<HostsTable> {
     try {
       const table = await this.#make(wanted, file, pace);
-      // At the start half a file is better than none, and the watch is about to see the other half.
+      // At the start half a file is better than none, and the watch will soon report the other half.
       if (pace === 'at once' || (await file.isUnchanged())) return table;
       this.#free(table);
       throw new ChangedError();

@@ -1,4 +1,4 @@
-/** Words of hosts files, octets as they stand there, as names and addresses of the wire. */
+/** Parses words of hosts files, as bytes, into names and addresses in wire form. */
 import { addressBytes, familyOf } from '../../base/address.ts';
 import { lowerOctet, MAX_LABEL_BYTES, MAX_NAME_BYTES } from '../../dns/name.ts';
 
@@ -9,8 +9,8 @@ const ZERO = 0x30;
 const MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
 /**
- * Writes the name that `word` is into `out`, 256 octets: wire form, lower case, escapes and trailing dot as in
- * `nameFromText`. Its length, or 0 for what is no name (RFC 1035 §2.3.4, §5.1).
+ * Writes the name in `word` into `out`, 256 bytes: wire form, lower case, escapes and trailing dot as in
+ * `nameFromText`. Returns its length, or 0 if it is not a name (RFC 1035 §2.3.4, §5.1).
  */
 export function writeName(word: Uint8Array, length: number, out: Uint8Array): number {
   if (length === 1 && word[0] === DOT) return writeRoot(out);
@@ -29,7 +29,7 @@ export function writeName(word: Uint8Array, length: number, out: Uint8Array): nu
       i += isDecimal(word, i, length) ? 3 : 1;
       octet = escaped;
     }
-    // The octet behind the last label is the root's.
+    // The byte after the last label is the root's.
     if (to >= MAX_NAME_BYTES - 1) return 0;
     out[to++] = lowerOctet(octet);
   }
@@ -50,7 +50,7 @@ function closeLabel(out: Uint8Array, labelAt: number, end: number): boolean {
   return length > 0 && length <= MAX_LABEL_BYTES && end < MAX_NAME_BYTES;
 }
 
-/** What the escape at `at` stands for; -1 where it makes no sense. */
+/** The byte for the escape at `at`; -1 if it is invalid. */
 function escapedOctet(word: Uint8Array, at: number, length: number): number {
   if (at + 1 >= length) return -1;
   if (!isDecimal(word, at, length)) return word[at + 1] as number;
@@ -71,7 +71,9 @@ function isDigit(value: number): boolean {
   return value >= 0 && value <= 9;
 }
 
-/** Writes the address that `word` is into `out`: 4 or 16 octets, or 0 for what is none. A `%zone` is left out. */
+/**
+ * Writes the address in `word` into `out`; returns 4 or 16 bytes, or 0 if it is not an address. A `%zone` is left out.
+ */
 export function writeAddress(word: Uint8Array, length: number, out: Uint8Array): number {
   if (writeV4(word, length, out)) return 4;
   const text = String.fromCharCode(...word.subarray(0, length));
@@ -101,13 +103,13 @@ function writeV4(word: Uint8Array, length: number, out: Uint8Array): boolean {
   return part === 4;
 }
 
-/** A v4-mapped v6 address (`::ffff:10.0.0.1`) is meant as v4, as in CoreDNS. */
+/** A v4-mapped v6 address (`::ffff:10.0.0.1`) means v4, as in CoreDNS. */
 function unmapped(address: Uint8Array): Uint8Array {
   const isMapped = address.length === 16 && MAPPED.every((octet, i) => address[i] === octet);
   return isMapped ? address.slice(MAPPED.length) : address;
 }
 
-/** Octets of `.in-addr.arpa` and `.ip6.arpa` behind the first dot, wire form. */
+/** `.in-addr.arpa` and `.ip6.arpa` after the first dot, wire form. */
 const V4_SUFFIX = Uint8Array.from([7, ...ascii('in-addr'), 4, ...ascii('arpa'), 0]);
 const V6_SUFFIX = Uint8Array.from([3, ...ascii('ip6'), 4, ...ascii('arpa'), 0]);
 const NIBBLES = 32;
@@ -117,8 +119,8 @@ function ascii(text: string): number[] {
 }
 
 /**
- * Writes the address whose PTR owner is `name`, lower-case wire form, into `out`: 4 or 16 octets, or 0 for another name
- * (RFC 1035 §3.5, RFC 3596 §2.5).
+ * Writes the address of the PTR owner `name`, lower-case wire form, into `out`; returns 4 or 16 bytes, or 0 for another
+ * name (RFC 1035 §3.5, RFC 3596 §2.5).
  */
 export function writeReversed(name: Uint8Array, out: Uint8Array): number {
   if (endsWith(name, V6_SUFFIX) && name.length === 2 * NIBBLES + V6_SUFFIX.length)

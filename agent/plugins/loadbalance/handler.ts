@@ -7,8 +7,8 @@ import type { Policy } from './policies.ts';
 import { findRuns, type Run } from './runs.ts';
 
 /**
- * Orders the records of each address RRset anew, in a copy of the answer; an answer with nothing to order passes as it
- * is. The order within an RRset means nothing (RFC 2181 §5), so signatures stay good.
+ * Reorders the records of each address RRset in a copy of the answer; other answers are passed on unchanged. The order
+ * within an RRset has no meaning (RFC 2181 §5), so signatures stay valid.
  */
 export function balance(policy: Policy): (query: Query, next: Handler) => Result {
   const reorder = (answer: Answer): Answer => {

@@ -1,11 +1,11 @@
-/** In which order the records of a run go out. An order is a list of indexes into `run.offsets`. */
+/** The order of the records of a run, as a list of indexes into `run.offsets`. */
 import { type Cidr, cidrContains } from '../../base/address.ts';
 import { TYPE } from '../../dns/iana.ts';
 import { lowerName, octetKey, readName } from '../../dns/name.ts';
 import { FIXED_BYTES, type Run } from './runs.ts';
 import { addressKey, type Weights } from './weights.ts';
 
-/** Orders the records of `run` anew, in place: `order` comes as 0, 1, 2, … */
+/** Reorders the records of `run` in place: `order` is initially 0, 1, 2, … */
 export type Policy = (order: number[], wire: Uint8Array, run: Run) => void;
 
 function swap(order: number[], a: number, b: number): void {
@@ -21,13 +21,16 @@ export function roundRobin(random: () => number): Policy {
   };
 }
 
-/** Octets of the address in the record of `run` with this index. */
+/** Address bytes of the record with this index in `run`. */
 function addressAt(wire: Uint8Array, run: Run, index: number): Uint8Array {
   const offset = run.offsets[index] as number;
   return wire.subarray(offset + FIXED_BYTES, offset + run.bytes);
 }
 
-/** One address comes first, with a chance by its weight; the others stay. Addresses not listed weigh 1. */
+/**
+ * One address comes first, with a probability by its weight; the others keep their order. Addresses not listed have
+ * weight 1.
+ */
 export function weighted(weights: () => Weights, random: () => number): Policy {
   return (order, wire, run) => {
     if (run.type === TYPE.MX) return;
@@ -43,7 +46,7 @@ export function weighted(weights: () => Weights, random: () => number): Policy {
   };
 }
 
-/** Behind `policy`, addresses in the networks of `prefer` come first, in the order of the networks. */
+/** After `policy`, moves addresses in the networks of `prefer` to the front, in the order of the networks. */
 export function preferring(policy: Policy, prefer: readonly Cidr[]): Policy {
   return (order, wire, run) => {
     policy(order, wire, run);

@@ -5,12 +5,12 @@ import { readName, sameName } from '../../dns/name.ts';
 import { skipQuestions } from '../../dns/records.ts';
 
 /**
- * Two or more records of one RRset that stand side by side. `offsets` are those of their TTLs: what moves is TTL,
- * RDLENGTH and RDATA, `bytes` long in each, so owner names and all other offsets stay.
+ * Two or more adjacent records of one RRset. `offsets` are those of their TTLs: TTL, RDLENGTH and RDATA are moved,
+ * `bytes` long in each, so owner names and all other offsets stay.
  */
 export interface Run {
   readonly type: number;
-  /** Where the owner name of the first record starts. */
+  /** Offset of the first record's owner name. */
   readonly ownerOffset: number;
   readonly offsets: readonly number[];
   readonly bytes: number;
@@ -18,12 +18,12 @@ export interface Run {
 
 const NONE: readonly Run[] = [];
 
-/** Octets of TTL and RDLENGTH. */
+/** Bytes of TTL and RDLENGTH. */
 export const FIXED_BYTES = 6;
 
 /**
  * Runs of A, AAAA and MX records in a well-formed response, given the offset of every record's TTL in order. MX records
- * form a run only where their RDATA is of one length and no compression pointer leads into it.
+ * form a run only if their RDATA has the same length and no compression pointer points into it.
  */
 export function findRuns(wire: Uint8Array, ttlOffsets: readonly number[]): readonly Run[] {
   const records = ancountOf(wire) + nscountOf(wire) + arcountOf(wire);
@@ -41,7 +41,7 @@ export function findRuns(wire: Uint8Array, ttlOffsets: readonly number[]): reado
   return runs;
 }
 
-/** Whether a closer look is worth its cost: most answers have one record, or one of each type. */
+/** A quick check: most answers have one record, or one of each type. */
 function hasNeighbours(wire: Uint8Array, ttlOffsets: readonly number[]): boolean {
   let before = 0;
   for (let i = 0; i < ttlOffsets.length; i++) {
@@ -61,8 +61,8 @@ function endOf(wire: Uint8Array, ttlOffset: number): number {
 }
 
 /**
- * Of the records with these TTL offsets, all in one section, the first and those right behind it that form an RRset
- * with it; just the first where its type is not ours.
+ * The first of the records with these TTL offsets, all in one section, and the records directly after it in the same
+ * RRset; only the first if its type is not reordered.
  */
 function runAt(wire: Uint8Array, ttlOffsets: readonly number[], start: number): Run {
   const first = ttlOffsets[0] as number;
@@ -87,7 +87,7 @@ function belongs(wire: Uint8Array, run: Run, start: number, ttlOffset: number): 
   const first = run.offsets[0] as number;
   if (u16(wire, ttlOffset - 4) !== run.type) return false;
   if (u16(wire, ttlOffset - 2) !== u16(wire, first - 2)) return false;
-  // Servers write the same pointer for every record of an RRset.
+  // Servers usually write the same pointer for every record of an RRset.
   if (ttlOffset - start === 6 && first - run.ownerOffset === 6) {
     return u16(wire, start) === u16(wire, run.ownerOffset);
   }
@@ -96,7 +96,10 @@ function belongs(wire: Uint8Array, run: Run, start: number, ttlOffset: number): 
   return a !== undefined && b !== undefined && sameName(a, b);
 }
 
-/** Addresses hold no names. An MX may hold what pointers elsewhere lead to; any octets that look like one count. */
+/**
+ * Addresses contain no names. An MX may contain the target of a pointer elsewhere; any bytes that look like a pointer
+ * count.
+ */
 function mayMove(wire: Uint8Array, run: Run): boolean {
   if (run.type !== TYPE.MX) return true;
   const from = run.offsets[0] as number;

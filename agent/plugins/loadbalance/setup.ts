@@ -22,7 +22,7 @@ const DEFAULT_RELOAD_MS = 30_000;
 
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   const settings = directive.uses.map(readSettings);
-  // Of several the last policy counts, and what all of them prefer, as in CoreDNS.
+  // Of several uses the last policy is effective, and the `prefer` of all, as in CoreDNS.
   const { file, reloadMs } = settings.at(-1) as Settings;
   const prefer = settings.flatMap((one) => one.prefer);
   const withPrefer = (policy: Policy): Policy =>
@@ -64,7 +64,7 @@ function readSettings(line: Line): Settings {
   return { file, reloadMs, prefer };
 }
 
-/** The weights in force, read again when the file changes. */
+/** The current weights, read again when the file changes. */
 class WeightSource {
   readonly #file: Token;
   readonly #reloadMs: number;
@@ -93,7 +93,7 @@ class WeightSource {
     return parseWeights(this.#services.files.read(text), text);
   }
 
-  /** A file that is not there yet may come, where we look again. */
+  /** A missing file may appear later, if it is watched. */
   #readFirst(): Weights {
     try {
       return this.#read();

@@ -3,7 +3,7 @@ import { addressBytes, familyOf } from '../../base/address.ts';
 import { ConfigError } from '../../base/errors.ts';
 import { lowerName, nameFromText, octetKey } from '../../dns/name.ts';
 
-/** Weight by `octetKey` of the domain, then by latin-1 text of the address's octets. */
+/** Weight by `octetKey` of the domain, then by latin-1 text of the address's bytes. */
 export type Weights = ReadonlyMap<string, ReadonlyMap<string, number>>;
 
 export function addressKey(octets: Uint8Array): string {
@@ -11,8 +11,8 @@ export function addressKey(octets: Uint8Array): string {
 }
 
 /**
- * A line with one word starts a domain, a line `ADDRESS WEIGHT` belongs to the last one; weights are 1 to 255. Throws
- * ConfigError with the place in `file`.
+ * A line with one word starts a domain, a line `ADDRESS WEIGHT` belongs to the last domain; weights are 1 to 255.
+ * Throws ConfigError with the position in `file`.
  */
 export function parseWeights(text: string, file: string): Weights {
   const weights = new Map<string, Map<string, number>>();

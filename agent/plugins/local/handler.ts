@@ -1,4 +1,4 @@
-/** Names that mean the machine itself (RFC 6761 §6.3) and the reverse zones of its addresses (RFC 6303 §4). */
+/** Names of the machine itself (RFC 6761 §6.3) and the reverse zones of its addresses (RFC 6303 §4). */
 import { addressBytes } from '../../base/address.ts';
 import type { NewRecord } from '../../dns/build.ts';
 import { putU32 } from '../../dns/header.ts';
@@ -13,7 +13,7 @@ const TTL_SECONDS = 604_800;
 const LOCALHOST = nameFromText('localhost.');
 const LOOPBACK = nameFromText('1.0.0.127.in-addr.arpa.');
 const REVERSE = ['0', '127', '255'].map((octet) => nameFromText(`${octet}.in-addr.arpa.`));
-/** Octets of the label `localhost` with its length. */
+/** Bytes of the label `localhost` with its length. */
 const LABEL_BYTES = LOCALHOST.length - 1;
 
 const A = record(TYPE.A, addressBytes('127.0.0.1'));
@@ -34,7 +34,7 @@ function soaData(): Uint8Array {
   return Uint8Array.from([...LOCALHOST, ...nameFromText('root.localhost.'), ...numbers]);
 }
 
-/** `takesPrefix`: whether `localhost.` in front of any other name, a resolver's search list at work, counts as well. */
+/** `takesPrefix`: whether `localhost.` in front of any other name, the effect of a search list, counts as well. */
 export function localHandler(
   takesPrefix: boolean,
   prefixed: Counter,
@@ -59,7 +59,7 @@ function matches(name: Uint8Array): (octet: number, at: number) => boolean {
   return (octet, at) => name[at] === octet;
 }
 
-/** A name that means this machine. SOA and NS stand at `localhost.` itself only. */
+/** A name of this machine. Only `localhost.` itself has SOA and NS. */
 function host(query: Query, isApex: boolean): Answer {
   if (query.type === TYPE.A) return positive(query, A);
   if (query.type === TYPE.AAAA) return positive(query, AAAA);

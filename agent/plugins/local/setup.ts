@@ -1,4 +1,4 @@
-/** `local { localhost_prefix on|off }`: answers names of the machine itself, so that they never leave it. */
+/** `local { localhost_prefix on|off }`: answers names of the machine itself, so that they are never forwarded. */
 import { choiceArg, noArgs, oneArg, readOptions } from '../../config/corefile/args.ts';
 import type { Block, Directive } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';

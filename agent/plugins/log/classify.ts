@@ -1,4 +1,4 @@
-/** The three classes of responses a log rule chooses from. */
+/** The three classes of responses for a log rule. */
 import { ancountOf, nscountOf, u16 } from '../../dns/header.ts';
 import { RCODE, TYPE } from '../../dns/iana.ts';
 import { skipName } from '../../dns/name.ts';

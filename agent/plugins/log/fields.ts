@@ -1,25 +1,24 @@
-/** What each placeholder of a log format stands for (CoreDNS's names). */
+/** The placeholders of a log format (CoreDNS's names). */
 import { FLAG, HEADER_BYTES, opcodeOf } from '../../dns/header.ts';
 import { className, rcodeName, typeName } from '../../dns/iana.ts';
 import type { Answer } from '../../query/answer.ts';
 import { askedEndpoint } from '../../query/asked.ts';
 import type { Query } from '../../query/query.ts';
 
-/** What became of a query, as the line tells it. */
+/** Result of a query for its log line. */
 export interface Outcome {
-  /** -1 for a query that gets no response. */
   /** Undefined for a query that is dropped. */
   readonly rcode: number | undefined;
   /** The response's flags word, before `respond` fits it to the client. */
   readonly flags: number;
-  /** Octets of the response, before truncation and without OPT. */
+  /** Bytes of the response, before truncation and without OPT. */
   readonly bytes: number;
   readonly durationMs: number;
 }
 
 export type Field = (query: Query, outcome: Outcome) => string;
 
-/** What stands where there is nothing to say. */
+/** Replaces a missing value. */
 export const EMPTY = '-';
 
 export const FIELDS: Readonly<Record<string, Field>> = {

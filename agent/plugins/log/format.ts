@@ -9,7 +9,7 @@ const COMBINED_FORMAT = `${COMMON_FORMAT} "{>opcode}"`;
 
 export type LineFormat = (query: Query, outcome: Outcome) => string;
 
-/** Placeholders nobody knows stay as they are; `{/label}` is metadata, `-` where nobody told any. */
+/** Unknown placeholders are left unchanged; `{/label}` is metadata, `-` if no plugin provides it. */
 export function compileFormat(text: string): LineFormat {
   const whole = text
     .replaceAll('{common}', COMMON_FORMAT)

@@ -9,14 +9,14 @@ import { answered, dropped, failed, type Outcome } from './fields.ts';
 import type { LineFormat } from './format.ts';
 
 export interface LogRule {
-  /** Lower-case wire form; names at and below it. */
+  /** Lower-case wire form; matches the name itself and names below it. */
   readonly zone: Uint8Array;
   readonly format: LineFormat;
   /** Undefined for all. */
   readonly classes: ReadonlySet<ResponseClass> | undefined;
 }
 
-/** Only the first rule whose name matches decides, as in CoreDNS. Questions of our own are not logged. */
+/** Only the first rule whose name matches decides, as in CoreDNS. Internal questions are not logged. */
 export function logQueries(
   rules: readonly LogRule[],
   clock: Clock,
@@ -57,7 +57,7 @@ function outcomeOf(query: Query, error: unknown, durationMs: number): Outcome {
 
 function firstRule(rules: readonly LogRule[], query: Query): LogRule | undefined {
   for (const rule of rules) {
-    // The root needs no look at the name, and it is what most rules say.
+    // The root, as in most rules, matches without comparing names.
     if (rule.zone.length === 1 || isSubdomain(query.name, rule.zone)) return rule;
   }
   return undefined;

@@ -1,25 +1,25 @@
-/** Tells a query that came back to us from one that is on its way out, and keeps a looping block quiet. */
+/** Recognizes the agent's own check query when it comes back, and stops forwarding in a looping block. */
 import { DnsError, type ExtendedError } from '../../base/errors.ts';
 import { EDE, RCODE } from '../../dns/iana.ts';
 import { sameName } from '../../dns/name.ts';
 import type { Handler, Result } from '../../query/handler.ts';
 import { Query } from '../../query/query.ts';
 
-/** What one check is looking for. */
+/** Names of one check. */
 export interface Probe {
-  /** Name, wire form, that we ask ourselves. */
+  /** Name, wire form, that the agent asks itself. */
   readonly ask: Uint8Array;
   /**
-   * Name that goes upstream in its place. Were it the same, its return would be a second asker of one and the same
-   * question and would wait in the cache for its own answer instead of coming here.
+   * Name that is sent upstream instead. With the same name, the returning query would wait in the cache for its own
+   * answer and never reach this plugin.
    */
   readonly send: Uint8Array;
 }
 
 export interface LoopState {
-  /** The check under way. */
+  /** The check in progress. */
   probe: Probe | undefined;
-  /** What sent comes back: no query may go upstream. */
+  /** The sent query has come back: no query may go upstream. */
   isLooping: boolean;
   readonly onReturn: () => void;
 }
@@ -47,7 +47,7 @@ function sentAs(query: Query, name: Uint8Array): Query {
   return Query.internal({ name, type, dnssecOk, checkingDisabled, server }, query.arrivedMs);
 }
 
-/** What a client of a quarantined block is told. */
+/** The error for clients of a block whose queries loop. */
 export function quarantineOf(zone: string): ExtendedError {
   return { code: EDE.OTHER, text: `forwarding loop: queries for ${zone} come back to this server` };
 }

@@ -1,4 +1,4 @@
-/** `loop`: finds out whether what we forward comes back to us, and stops forwarding while it does. */
+/** `loop`: detects whether forwarded queries come back, and stops forwarding while they do. */
 import type { Timer } from '../../base/clock.ts';
 import { ConfigError, messageOf } from '../../base/errors.ts';
 import { bare, onlyUse } from '../../config/corefile/args.ts';
@@ -9,13 +9,13 @@ import type { Plugin } from '../../query/plugin.ts';
 import type { Services } from '../../query/services/services.ts';
 import { type LoopState, loopHandler, type Probe, quarantineOf } from './handler.ts';
 
-/** Until routes and listeners are in place, so that the first check takes the way of every query. */
+/** Time until routes and listeners are in place, so that the first check takes the path of every query. */
 const FIRST_CHECK_MS = 200;
-/** Before a check that came to nothing, because no upstream answered, is made again. */
+/** Interval of retries if no upstream answered the check. */
 const RETRY_MS = 1_000;
-/** After this long without an answer from upstream the check is left: a loop would have shown. */
+/** After this long without an answer from upstream the check ends: a loop would have been detected. */
 const RETRY_FOR_MS = 30_000;
-/** How often a block that loops is looked at again. */
+/** How often a looping block is checked again. */
 const RECHECK_MS = 30_000;
 
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
@@ -48,7 +48,7 @@ class Guard implements LoopState {
 
   start(): void {
     const { clock, metrics } = this.#services;
-    // Replaces that of the configuration before, which may stop later than this one starts.
+    // Replaces the gauge of the old configuration, which may stop later than this one starts.
     metrics.gaugeFrom('nodens_loop_detected', { zone: this.#zone }, () => Number(this.isLooping));
     this.#retryUntilMs = clock.nowMs() + RETRY_FOR_MS;
     this.#timer = clock.after(FIRST_CHECK_MS, () => this.#check());
@@ -79,7 +79,7 @@ class Guard implements LoopState {
     );
   }
 
-  /** `failure` tells why no upstream answered, where none did. */
+  /** `failure` says why no upstream answered, if none did. */
   #judge(failure: string | undefined): void {
     if (this.#isStopped) return;
     this.probe = undefined;
@@ -100,7 +100,7 @@ class Guard implements LoopState {
   #quarantine(): void {
     if (this.isLooping) return;
     this.isLooping = true;
-    const text = `forwarding loop: queries of ${this.#zone} come back to nodens; the zone gets SERVFAIL until that ends`;
+    const text = `forwarding loop: queries of ${this.#zone} come back to nodens; the zone gets SERVFAIL meanwhile`;
     const recheckSeconds = RECHECK_MS / 1_000;
     this.#services.log.error({ event: 'forwarding-loop', zone: this.#zone, recheckSeconds }, text);
   }

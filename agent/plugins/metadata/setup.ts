@@ -1,4 +1,4 @@
-/** `metadata [ZONES…]`: plugins of the block tell what they know of a query, for logs, traces and views. */
+/** `metadata [ZONES…]`: the block's plugins collect metadata of a query, for logs, traces and views. */
 import { noBody, onlyUse, zonesOf } from '../../config/corefile/args.ts';
 import type { Block, Directive } from '../../config/corefile/types.ts';
 import { isSubdomain, nameFromText } from '../../dns/name.ts';
@@ -10,7 +10,7 @@ export function setup(directive: Directive, block: Block): Plugin {
   const zones = zonesOf(line.args, block).map((zone) => nameFromText(zone));
   return {
     name: 'metadata',
-    // First of its block in the order of plugins, so that the others find the map.
+    // The first plugin of its block, so that the others find the map.
     describe: (query) => {
       if (zones.some((zone) => isSubdomain(query.name, zone))) query.metadata = new Map();
     },

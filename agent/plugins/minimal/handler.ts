@@ -6,7 +6,7 @@ import type { Handler, Result } from '../../query/handler.ts';
 import { after } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
 
-/** Answers that hold data lose their other sections; denials and delegations need theirs (RFC 2308, RFC 1034 §4.3.1). */
+/** Removes the other sections of answers with data; denials and delegations need theirs (RFC 2308, RFC 1034 §4.3.1). */
 export function minimise(query: Query, next: Handler): Result {
   return after(next, query, cut);
 }
@@ -19,7 +19,7 @@ function cut(answer: Answer): Answer {
   let end = skipQuestions(wire, wire.length);
   for (let left = count; left > 0 && end >= 0; left--) end = skipRecord(wire, end, wire.length);
   if (end < 0) return answer;
-  // Compression pointers only point backwards, so what is left stays readable (RFC 1035 §4.1.4).
+  // Compression pointers only point backwards, so the rest stays valid (RFC 1035 §4.1.4).
   const shorter = Buffer.from(wire.subarray(0, end));
   putU16(shorter, 8, 0);
   putU16(shorter, 10, 0);

@@ -1,4 +1,4 @@
-/** `minimal`: answers without the records nobody asked for. */
+/** `minimal`: answers without unrequested records. */
 import { bare, firstUse } from '../../config/corefile/args.ts';
 import type { Block, Directive } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';

@@ -1,4 +1,4 @@
-/** `nsid [DATA…]`: tells clients that ask which server answered. */
+/** `nsid [DATA…]`: identifies the server to clients that ask for it. */
 import { hostname } from 'node:os';
 import { badValue, noBody, onlyUse } from '../../config/corefile/args.ts';
 import type { Directive, Token } from '../../config/corefile/types.ts';

@@ -17,9 +17,9 @@ const INDEX: AdminResponse = {
   status: 200,
   contentType: TEXT,
   body:
-    `${ROOT}/profile?seconds=N  CPU, ${DEFAULT_CPU_SECONDS} seconds unless said\n` +
-    `${ROOT}/heap?seconds=N     heap: what is allocated meanwhile and still there at the end, ` +
-    `${DEFAULT_HEAP_SECONDS} seconds unless said\n`,
+    `${ROOT}/profile?seconds=N  CPU, ${DEFAULT_CPU_SECONDS} seconds by default\n` +
+    `${ROOT}/heap?seconds=N     heap: memory allocated in this time and still in use at its end, ` +
+    `${DEFAULT_HEAP_SECONDS} seconds by default\n`,
 };
 
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
@@ -28,7 +28,7 @@ export function setup(directive: Directive, _block: Block, services: Services): 
   if (token !== undefined) listenArg(token);
   readOptions(line, {
     block: (option) => {
-      // A rate of blocking goroutines: understood, without effect where there is one thread.
+      // A rate of blocking goroutines: accepted, without effect in a process with one thread.
       for (const rate of maxArgs(option, 1)) intArg(rate, { min: 1 });
     },
   });

@@ -1,4 +1,4 @@
-/** `prometheus [ADDR] { older_names }`: measures a block's queries and shows every series of the process. */
+/** `prometheus [ADDR] { older_names }`: counts a block's queries and exports every series of the process. */
 import { listenArg, maxArgs, noArgs, onlyUse, readOptions } from '../../config/corefile/args.ts';
 import type { Block, Directive } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';

@@ -1,4 +1,4 @@
-/** `ready [ADDR] { monitor until-ready|continuously }`: a page that says whether every plugin can answer. */
+/** `ready [ADDR] { monitor until-ready|continuously }`: an HTTP endpoint that shows whether every plugin can answer. */
 import {
   choiceArg,
   listenArg,
@@ -31,7 +31,7 @@ export function setup(directive: Directive, _block: Block, services: Services): 
   return { name: 'ready' };
 }
 
-/** Names that are not ready; until-ready does not ask again for a plugin that has been ready once. */
+/** Plugins that are not ready; until-ready does not check a plugin again that has been ready once. */
 function monitor(mode: MonitorMode, unready: () => readonly string[]): () => readonly string[] {
   if (mode === 'continuously') return unready;
   let waiting: readonly string[] | undefined;

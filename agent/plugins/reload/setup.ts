@@ -1,4 +1,4 @@
-/** `reload [INTERVAL] [JITTER]`: how often the process looks whether the Corefile has changed. */
+/** `reload [INTERVAL] [JITTER]`: how often the process checks the Corefile for changes. */
 import { durationArg, firstUse, maxArgs, noBody } from '../../config/corefile/args.ts';
 import type { Block, Directive, Token } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
@@ -22,7 +22,7 @@ export function setup(directive: Directive, _block: Block, services: Services): 
   return { name: 'reload' };
 }
 
-/** 0 switches jitter off; otherwise CoreDNS's minimum holds. */
+/** 0 switches jitter off; otherwise CoreDNS's minimum applies. */
 function jitterArg(token: Token): number {
   const ms = durationArg(token);
   return ms === 0 ? 0 : durationArg(token, { minMs: MIN_JITTER_MS });

@@ -1,23 +1,23 @@
-/** A query while rules change it, and what they want done to its response. */
+/** A query while rules change it, and the changes to make to its response. */
 import { findOption } from '../../dns/edns.ts';
 import { nameFromText, nameToText } from '../../dns/name.ts';
 import type { Query } from '../../query/query.ts';
 
-/** What becomes of a name in a response; names are lower-case presentation format with trailing dot. */
+/** Maps a name in a response; names are lower-case presentation format with trailing dot. */
 export type Renaming = (name: string) => string;
 
-/** What a rule that matched wants done to the response. */
+/** A matching rule's changes to the response. */
 export interface Undo {
   readonly owner?: Renaming;
   readonly target?: Renaming;
-  /** TTL of each record from the TTL it has, seconds. */
+  /** TTL of each record from its original TTL, seconds. */
   readonly ttl?: (seconds: number) => number;
   readonly rcode?: (rcode: number) => number;
-  /** A CNAME's new target where it gets one; the answer is then looked up there. */
+  /** A CNAME's new target, if the rule changes it; the answer is then looked up there. */
   readonly alias?: (target: string) => string | undefined;
 }
 
-/** Tries to apply itself to `draft`; undefined where it does not match. Throws RangeError for an impossible name. */
+/** Applies itself to `draft`; undefined if it does not match. Throws RangeError for an impossible name. */
 export type Rule = (draft: Draft) => Undo | undefined;
 
 export class Draft {
@@ -36,7 +36,7 @@ export class Draft {
     this.class = query.class;
   }
 
-  /** The name as it is now, presentation format. Throws RangeError when set to what is no name. */
+  /** The current name, presentation format. Setting it throws RangeError for an invalid name. */
   get name(): string {
     this.#text ??= this.query.nameText;
     return this.#text;
@@ -47,7 +47,7 @@ export class Draft {
     this.#text = nameToText(this.#renamed);
   }
 
-  /** Data of the option with `code`: as rules have set it, or as the client sent it. */
+  /** Data of the option with `code`: as set by rules, else as sent by the client. */
   option(code: number): Buffer | undefined {
     const { head, wire } = this.query;
     const found = findOption(wire, head.optRdataStart, head.optRdataEnd, code);
@@ -63,7 +63,7 @@ export class Draft {
     this.#options.delete(code);
   }
 
-  /** What goes down the chain: the client's own query where nothing of it has changed. */
+  /** The query for later plugins: the client's own query if nothing has changed. */
   derived(encode: (code: number, data: Buffer) => Buffer): Query {
     const { query, type } = this;
     const isSame = this.#renamed === undefined && type === query.type && this.class === query.class;

@@ -1,4 +1,4 @@
-/** `edns0 local|nsid|subnet ACTION …`: EDNS options of the query that goes upstream. */
+/** `edns0 local|nsid|subnet ACTION …`: EDNS options of the upstream query. */
 import { addressBytes } from '../../base/address.ts';
 import { ConfigError } from '../../base/errors.ts';
 import { badValue, choiceArg, intArg } from '../../config/corefile/args.ts';
@@ -11,7 +11,7 @@ import type { Draft, Rule, Undo } from './draft.ts';
 const ACTIONS = ['set', 'append', 'replace', 'unset'] as const;
 type Action = (typeof ACTIONS)[number];
 
-/** Data of an option; undefined where there is none for this query. */
+/** Data of an option; undefined if there is none for this query. */
 type Value = (draft: Draft) => Buffer | undefined;
 
 const NOTHING: Undo = {};
@@ -69,7 +69,7 @@ function subnetRule(line: Line, action: Action, values: readonly Token[]): Rule 
   });
 }
 
-/** FAMILY, SOURCE and SCOPE PREFIX-LENGTH, and as many octets as the prefix needs (RFC 7871 §6). */
+/** FAMILY, SOURCE and SCOPE PREFIX-LENGTH, and as many bytes as the prefix needs (RFC 7871 §6). */
 function subnet(family: 4 | 6, address: Uint8Array, bits: number): Buffer {
   const octets = Math.ceil(bits / 8);
   const data = Buffer.alloc(4 + octets);
@@ -95,7 +95,7 @@ function dataOf(token: Token): Value {
   const variable = /^\{(.*)\}$/.exec(text)?.[1];
   if (variable !== undefined) return variableOf(token, variable);
   const isHex = text.startsWith('0x');
-  if (isHex && !/^0x([\da-f]{2})*$/i.test(text)) throw badValue(token, 'whole octets in hex');
+  if (isHex && !/^0x([\da-f]{2})*$/i.test(text)) throw badValue(token, 'whole bytes in hex');
   const data = isHex ? Buffer.from(text.slice(2), 'hex') : Buffer.from(text, 'utf8');
   return () => data;
 }

@@ -10,7 +10,7 @@ import { Draft, type Undo } from './draft.ts';
 import { rewritten } from './response.ts';
 import type { OrderedRule } from './rules.ts';
 
-/** Rules in file order on the way down; on the way back what they want undone, the last one first. */
+/** Applies the rules in file order to the query, and their changes to the response in reverse order. */
 export function rewriteHandler(
   rules: readonly OrderedRule[],
   services: Pick<Services, 'resolve' | 'clock'>,
@@ -50,7 +50,7 @@ function tried(apply: OrderedRule['apply'], draft: Draft): Undo | undefined {
   }
 }
 
-/** An error that a rcode rule is for becomes an answer without records. */
+/** An error that matches an rcode rule becomes an answer without records. */
 function failed(query: Query, error: unknown, undos: readonly Undo[]): Answer {
   if (!(error instanceof DnsError)) throw error;
   const rcode = rcodeAfter(error.rcode, undos);

@@ -1,4 +1,4 @@
-/** `name [MATCH] FROM TO [answer …]`: asks for another name, and gives the answer the names the client knows. */
+/** `name [MATCH] FROM TO [answer …]`: asks for another name, and restores the client's names in the answer. */
 import { ConfigError } from '../../base/errors.ts';
 import { badValue } from '../../config/corefile/args.ts';
 import type { Line, Token } from '../../config/corefile/types.ts';
@@ -20,7 +20,7 @@ interface AnswerRules {
   readonly target: readonly Renaming[];
 }
 
-/** A word for a match, or `exact` where the first word is none and only `count` words are left. */
+/** A match keyword, or `exact` if the first word is none and only `count` words are left. */
 export function matchOf(args: readonly Token[], count: number): [Match, readonly Token[]] {
   const [first, ...rest] = args;
   if (args.length <= count || first === undefined) return ['exact', args];
@@ -59,7 +59,7 @@ function oneAfterTheOther(renamings: readonly Renaming[]): Renaming {
   return (name) => renamings.reduce((current, rename) => rename(current), name);
 }
 
-/** `answer (auto | name FROM TO | value FROM TO)`, more of them behind it with or without the word `answer`. */
+/** `answer (auto | name FROM TO | value FROM TO)`; further ones with or without the word `answer`. */
 function readAnswers(args: readonly Token[]): AnswerRules {
   const rules = { isAuto: false, owner: [] as Renaming[], target: [] as Renaming[] };
   const left = [...args];

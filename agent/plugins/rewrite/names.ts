@@ -1,4 +1,4 @@
-/** Ways to find and replace in a name. All work on lower-case presentation format with trailing dot. */
+/** Ways to match and replace names. All work on lower-case presentation format with trailing dot. */
 import { ConfigError } from '../../base/errors.ts';
 import { badValue } from '../../config/corefile/args.ts';
 import { patternArg } from '../../config/corefile/pattern.ts';
@@ -9,7 +9,7 @@ import type { Renaming } from './draft.ts';
 export const MATCHES = ['exact', 'prefix', 'suffix', 'substring', 'regex'] as const;
 export type Match = (typeof MATCHES)[number];
 
-/** Gives the new name, or undefined where the name does not match. */
+/** Returns the new name, or undefined if the name does not match. */
 export type Replace = (name: string) => string | undefined;
 export type Test = (name: string) => boolean;
 
@@ -58,7 +58,7 @@ const exact =
   (name) =>
     name === from ? to : undefined;
 
-/** As it stands: `.example.org` asks for a label in front, `example.org` is the end of `myexample.org` too. */
+/** Literally: `.example.org` requires a label in front, `example.org` also matches the end of `myexample.org`. */
 export const suffix =
   (from: string, to: string): Replace =>
   (name) =>
@@ -79,7 +79,7 @@ function nonEmpty(token: Token): string {
   return token.text.toLowerCase();
 }
 
-/** `to` with `{0}` the whole match and `{1}` on the groups; the whole name becomes that. */
+/** `to`, with `{0}` replaced by the whole match and `{1}` etc. by the groups, becomes the whole name. */
 export function regex(from: Token, to: Token): Replace {
   const pattern = patternArg(from);
   const template = to.text.toLowerCase();
@@ -97,12 +97,12 @@ export function regex(from: Token, to: Token): Replace {
   };
 }
 
-/** `replace`, where it matches. */
+/** `replace`, if it matches. */
 export function whereMatching(replace: Replace): Renaming {
   return (name) => replace(name) ?? name;
 }
 
-/** Puts `to` in place of `from`, in names below it as well. */
+/** Replaces `from` by `to`, in names below it as well. */
 export function remap(from: string, to: string): Renaming {
   return (name) => {
     if (name === from) return to;

@@ -1,4 +1,4 @@
-/** A response as the client may see it: its own question, and whatever the rules that matched want changed. */
+/** The response for the client: its own question, and the changes of the matching rules. */
 import { DnsError } from '../../base/errors.ts';
 import { flagsOf, putU16, putU32, RCODE_MASK, u32 } from '../../dns/header.ts';
 import { EDE, RCODE, TYPE } from '../../dns/iana.ts';
@@ -12,7 +12,7 @@ import { resolveFor } from '../../query/reenter.ts';
 import type { Services } from '../../query/services/services.ts';
 import type { Renaming, Undo } from './draft.ts';
 
-/** `below` is the query that was answered, `undos` are in the order in which they take effect. */
+/** `below` is the query that was answered; `undos` are in the order in which they apply. */
 export function rewritten(
   query: Query,
   below: Query,
@@ -20,7 +20,7 @@ export function rewritten(
   undos: readonly Undo[],
   services: Pick<Services, 'resolve' | 'clock'>,
 ): Result {
-  // Silence stays silence.
+  // A dropped query stays dropped.
   if (answer.wire.length === 0) return answer;
   const nowMs = services.clock.nowMs();
   const moved = movedAlias(answer, undos);
@@ -39,12 +39,12 @@ export function rewritten(
 }
 
 interface Moved {
-  /** The alias that gets another target: what came behind it is dropped. */
+  /** The alias that gets another target: the records after it are removed. */
   readonly record: RecordView;
   readonly target: Uint8Array;
 }
 
-/** The first CNAME that a rule points elsewhere. */
+/** The first CNAME whose target a rule changes. */
 function movedAlias({ wire }: Answer, undos: readonly Undo[]): Moved | undefined {
   const moves = undos.flatMap(({ alias }) => (alias === undefined ? [] : [alias]));
   if (moves.length === 0) return undefined;
@@ -67,7 +67,7 @@ function checkedName(text: string): Uint8Array {
   }
 }
 
-/** The answer up to the alias, the alias with its new target, and what is there. */
+/** The answer up to the alias, the alias with its new target, and the answer found there. */
 function joined(answer: Answer, { record, target }: Moved, found: Answer, nowMs: number): Buffer {
   const first = wireAt(answer, nowMs);
   putRcode(first, found.rcode);
@@ -139,7 +139,7 @@ const REWRITTEN: ReadonlySet<number> = new Set([
   TYPE.PTR,
 ]);
 
-/** A name that no rule changes keeps its letter case; one that becomes impossible stays what it was. */
+/** A name that no rule changes keeps its letter case; one that would become invalid is left unchanged. */
 function renamer(rules: readonly (Renaming | undefined)[]): (name: Uint8Array) => Uint8Array {
   return (name) => {
     const before = nameToText(lowerName(name));

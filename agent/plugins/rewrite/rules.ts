@@ -10,7 +10,7 @@ import { replacer, tester } from './names.ts';
 
 export interface OrderedRule {
   readonly apply: Rule;
-  /** Whether rules behind it are not tried once it has matched. */
+  /** Whether later rules are skipped once it has matched. */
   readonly stops: boolean;
 }
 
@@ -55,7 +55,7 @@ function ruleOf(line: Line, field: Token, args: readonly Token[]): Rule {
   if (name === 'answer')
     throw new ConfigError(
       field.place,
-      'answer rules stand behind a name rule, in one line or block',
+      'answer rules must follow a name rule, in one line or block',
     );
   const read = Object.hasOwn(FIELDS, name) ? FIELDS[name] : undefined;
   if (read === undefined) throw badValue(field, `one of ${Object.keys(FIELDS).join(', ')}`);
@@ -89,7 +89,7 @@ function numberRule(field: 'type' | 'class', numberOf: (text: string) => number 
   };
 }
 
-/** A rule that leaves the query alone and changes the response to some names. */
+/** A rule that does not change the query and changes the response for some names. */
 function responseRule(test: (name: string) => boolean, undo: Undo): Rule {
   return (draft) => (test(draft.name) ? undo : undefined);
 }

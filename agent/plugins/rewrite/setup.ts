@@ -1,4 +1,4 @@
-/** `rewrite [continue|stop] FIELD …`: changes queries on their way down and responses on their way back. */
+/** `rewrite [continue|stop] FIELD …`: changes queries and their responses. */
 import type { Block, Directive } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
 import type { Services } from '../../query/services/services.ts';

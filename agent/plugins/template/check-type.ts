@@ -1,18 +1,18 @@
-/** The type of a record that is made from actions, where the text tells it beforehand. */
+/** The type of a record that is made from actions, if the text determines it. */
 import { classNumber, TYPE, typeNumber } from '../../dns/iana.ts';
 import { isWritable, notWritable } from '../../dns/text/record.ts';
 
-/** Stands for an action while words are looked at. */
+/** Replaces an action while words are parsed. */
 const ACTION = '\u0001';
-/** Stands for `{{ .Type }}`. */
+/** Replaces `{{ .Type }}`. */
 const OWN_TYPE = '\u0002';
 const CONTROL = /\{\{-?\s*(if|else|with|end|\$)/;
-/** What stands before data of any type (RFC 3597 §5). */
+/** Precedes data of any type (RFC 3597 §5). */
 const GENERIC = '\\#';
 
 /**
- * Throws RangeError where every record that `text` makes is of a type that cannot be written. `asked` is the type that
- * the template is for. What only values decide is left to them.
+ * Throws RangeError if every record that `text` makes has a type that cannot be written. `asked` is the type of the
+ * template. A type that depends on values is checked at run time.
  */
 export function checkType(text: string, asked: number): void {
   if (CONTROL.test(text)) return;

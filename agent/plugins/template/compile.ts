@@ -1,11 +1,11 @@
 /**
  * Go's text/template, as far as records need it: text, fields, variables, pipelines, function calls, `if` and `with`.
- * Everything is checked when the Corefile is read; what is left to go wrong are values.
+ * Everything but values is checked when the Corefile is parsed.
  */
 import { type ActionPart, type ActionToken, partsOf, type TextPart } from './lexer.ts';
 import { FUNCTIONS, isTrue, printed, TemplateError, type Value } from './values.ts';
 
-/** What `.` and `$` stand for, and the variables set so far. */
+/** Values of `.` and `$`, and the variables set so far. */
 interface Scope {
   readonly root: ReadonlyMap<string, Value>;
   readonly dot: Value;
@@ -18,7 +18,7 @@ type Render = (scope: Scope) => string;
 export interface Compiled {
   /** Throws TemplateError. */
   readonly fill: (data: ReadonlyMap<string, Value>) => string;
-  /** Fields of the data that it reads. */
+  /** Fields of the data that it uses. */
   readonly fields: ReadonlySet<string>;
 }
 
@@ -35,7 +35,7 @@ const BEYOND = [
   'urlquery',
 ];
 
-/** Throws RangeError for what is wrong or not supported; `known` are the fields there are. */
+/** Throws RangeError for invalid or unsupported text; `known` are the available fields. */
 export function compile(source: string, known: readonly string[]): Compiled {
   const parser = new Parser(partsOf(source), known);
   const render = parser.all();
@@ -53,7 +53,7 @@ class Parser {
   #at = 0;
   #tokens: readonly ActionToken[] = [];
   #token = 0;
-  /** Depth of `with`: there `.` is something else than the data. */
+  /** Depth of `with`: inside one, `.` is not the data. */
   #withs = 0;
 
   constructor(parts: readonly (TextPart | ActionPart)[], known: readonly string[]) {
@@ -152,7 +152,7 @@ class Parser {
     return name.text;
   }
 
-  /** Operands in a row: the first one is called with the others, and with what a pipe brings as the last. */
+  /** Operands in sequence: the first one is called with the others, and with a pipe's value as the last. */
   #command(piped: Evaluate | undefined): Evaluate {
     const operands: Evaluate[] = [];
     for (;;) {
@@ -245,7 +245,7 @@ class Parser {
 
   #done(): void {
     const token = this.#tokens[this.#token];
-    if (token !== undefined) throw new RangeError(`"${token.text}" cannot stand there`);
+    if (token !== undefined) throw new RangeError(`"${token.text}" is not allowed there`);
   }
 }
 
@@ -269,7 +269,7 @@ function wordValue(word: string): Value {
   );
 }
 
-/** A map that lacks the key gives the empty text, as Go's map of strings. */
+/** A missing key of a map returns the empty text, as in Go's map of strings. */
 function fieldOf(value: Value, field: string): Value {
   if (value instanceof Map) return (value as ReadonlyMap<string, Value>).get(field) ?? '';
   throw new TemplateError(`.${field} of what has no fields`);

@@ -1,9 +1,9 @@
-/** What templates may use of a query. */
+/** Data of a query that templates may use. */
 import { className, typeName } from '../../dns/iana.ts';
 import type { Query } from '../../query/query.ts';
 import { printed, TemplateError, type Value } from './values.ts';
 
-/** Fields of the data, as templates write them behind a dot. */
+/** Fields of the data, as templates write them after a dot. */
 export const FIELDS = [
   'Zone',
   'Name',
@@ -16,10 +16,10 @@ export const FIELDS = [
   'Meta',
 ] as const;
 
-/** Fields that differ between clients that ask the same: an answer made from them is for one client only. */
+/** Fields that differ between clients with the same question: an answer made from them is for one client only. */
 export const PRIVATE_FIELDS: readonly string[] = ['Remote', 'Meta'];
 
-/** What a pattern found: the whole match, its groups, and the index of those that have a name. */
+/** Result of a pattern: the whole match, its groups, and the index of the named ones. */
 export interface Match {
   readonly texts: readonly string[];
   readonly names: ReadonlyMap<string, number>;

@@ -20,16 +20,16 @@ export type Section = 'answer' | 'authority' | 'additional';
 
 export interface RecordTemplate {
   readonly section: Section;
-  /** As it stands in the Corefile. */
+  /** As written in the Corefile. */
   readonly text: string;
   /** Throws TemplateError. */
   readonly fill: (data: ReadonlyMap<string, Value>) => string;
-  /** Whether it uses what differs between clients. */
+  /** Whether it uses fields that differ between clients. */
   readonly isPrivate: boolean;
 }
 
 export interface Template {
-  /** CLASS.ANY and TYPE.ANY: every one. */
+  /** CLASS.ANY and TYPE.ANY match every one. */
   readonly class: number;
   readonly type: number;
   readonly zones: readonly { readonly text: string; readonly name: Uint8Array }[];
@@ -38,13 +38,13 @@ export interface Template {
   readonly records: readonly RecordTemplate[];
   readonly rcode: number;
   readonly extended: ExtendedError | undefined;
-  /** Zones in which a name that no pattern matches goes on. */
+  /** Zones in which a name that matches no pattern is passed on. */
   readonly fallthrough: readonly Uint8Array[];
 }
 
 type Needs = Pick<Services, 'resolve' | 'clock' | 'metrics'>;
 
-/** The first template whose zone, class, type and pattern fit answers. */
+/** The first template with matching zone, class, type and pattern answers. */
 export function templateHandler(
   templates: readonly Template[],
   view: string,
@@ -67,7 +67,7 @@ export function templateHandler(
   };
 }
 
-/** The longest zone of `template` that the name lies in, if class and type fit as well. */
+/** The longest zone of `template` that contains the name, if class and type match as well. */
 function zoneOf(template: Template, { name, class: qclass, type }: Query): string | undefined {
   if (template.class !== qclass && template.class !== CLASS.ANY && qclass !== CLASS.ANY)
     return undefined;
@@ -79,7 +79,7 @@ function zoneOf(template: Template, { name, class: qclass, type }: Query): strin
   return found?.text;
 }
 
-/** Undefined where no pattern matches; without patterns the whole name is the match. */
+/** Undefined if no pattern matches; without patterns the whole name is the match. */
 function matchOf({ patterns }: Template, name: string): Match | undefined {
   if (patterns.length === 0) return { texts: [name], names: NO_NAMES };
   for (const { match, names } of patterns) {
@@ -105,7 +105,7 @@ function answered(
 ): Result {
   const { rcode, extended, records } = template;
   services.metrics.counter('coredns_template_matches_total', labels).value++;
-  if (rcode === RCODE.SERVFAIL) throw new DnsError(rcode, 'a template says SERVFAIL', extended);
+  if (rcode === RCODE.SERVFAIL) throw new DnsError(rcode, 'a template answers SERVFAIL', extended);
   const sections: Record<Section, NewRecord[]> = { answer: [], authority: [], additional: [] };
   for (const source of records) {
     const record = recordOf(source, data, labels, services);
@@ -118,7 +118,7 @@ function answered(
   return chased(query, compressed(made), sections.answer, services);
 }
 
-/** A template writes every owner out: with pointers in place of them more records fit into a UDP answer. */
+/** A template writes every owner in full: with pointers instead, more records fit into a UDP answer. */
 function compressed(made: Answer): Answer {
   const wire = rebuild(made.wire, {});
   if (wire === undefined || wire.length >= made.length) return made;
@@ -153,7 +153,7 @@ function recordOf(
   }
 }
 
-/** A CNAME that answers a question for addresses is followed: its target's answer is put behind it. */
+/** A CNAME in answer to a question for addresses is followed: its target's answer is appended. */
 function chased(query: Query, made: Answer, answer: readonly NewRecord[], services: Needs): Result {
   const { type, name } = query;
   if (type !== TYPE.A && type !== TYPE.AAAA) return made;

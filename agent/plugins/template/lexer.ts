@@ -15,7 +15,7 @@ export type TokenKind = 'string' | 'number' | 'field' | 'variable' | 'word' | 's
 export interface ActionToken {
   readonly kind: TokenKind;
   readonly text: string;
-  /** Whether no blank stands in front: `.a.b` is one operand, `.a .b` are two. */
+  /** Whether no blank precedes it: `.a.b` is one operand, `.a .b` are two. */
   readonly isJoined: boolean;
 }
 
@@ -44,7 +44,7 @@ export function partsOf(source: string): (TextPart | ActionPart)[] {
   return parts;
 }
 
-/** In the order in which they are tried. */
+/** In the order of matching. */
 const PATTERNS: readonly (readonly [TokenKind, RegExp])[] = [
   ['string', /"(?:[^"\\]|\\.)*"|`[^`]*`/],
   ['number', /-?(?:0x[\da-f]+|\d+)(?![\w.])/],

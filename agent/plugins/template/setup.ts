@@ -1,4 +1,4 @@
-/** `template CLASS TYPE [ZONES…] { … }`: answers made from the question. May stand several times; tried in order. */
+/** `template CLASS TYPE [ZONES…] { … }`: answers made from the question. May be repeated; tried in order. */
 import { ConfigError, messageOf } from '../../base/errors.ts';
 import type { Pattern } from '../../base/text/pattern.ts';
 import {
@@ -64,7 +64,7 @@ function readTemplate(line: Line, block: Block): Template {
       template.fallthrough = args.length === 0 ? [ROOT] : zonesOf(args, block).map(nameFromText);
     },
     upstream: ({ name, args }) => {
-      // Long without a meaning in CoreDNS, still in old Corefiles.
+      // Has no effect in CoreDNS, but is still in old Corefiles.
       if (args.length > 0) throw new ConfigError(name.place, 'upstream takes no argument any more');
     },
     var: notYet,
@@ -90,7 +90,7 @@ function numberArg(
 function readRecord(section: Section, type: number, token: Token): RecordTemplate {
   try {
     const { fill, fields } = compile(token.text, FIELDS);
-    // Without an action it is the same record each time, so a mistake in it can be told now.
+    // Without an action it is always the same record, so an error in it can be reported now.
     if (!token.text.includes('{{')) recordFromText(token.text);
     else checkType(token.text, type);
     const isPrivate = PRIVATE_FIELDS.some((field) => fields.has(field));

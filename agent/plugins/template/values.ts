@@ -1,4 +1,4 @@
-/** What a template computes with, and the functions it may call: the part of Go's text/template that makes records. */
+/** Values and functions of templates: the part of Go's text/template that makes records. */
 
 export type Value =
   | string
@@ -11,10 +11,10 @@ export type Value =
 
 export type TemplateFunction = (...args: Value[]) => Value;
 
-/** Thrown while a template is filled in. */
+/** Thrown while a template is evaluated. */
 export class TemplateError extends Error {}
 
-/** As Go prints it. */
+/** In Go's format. */
 export function printed(value: Value): string {
   if (value === undefined) return '<no value>';
   if (typeof value === 'function') throw new TemplateError('a function needs its arguments');
@@ -26,7 +26,7 @@ export function printed(value: Value): string {
   return `[${(value as readonly Value[]).map(printed).join(' ')}]`;
 }
 
-/** Go's truth: whatever is not empty or zero. */
+/** Go's truth: anything but empty and zero values. */
 export function isTrue(value: Value): boolean {
   if (value instanceof Map) return value.size > 0;
   return Array.isArray(value) ? value.length > 0 : Boolean(value);
@@ -126,7 +126,7 @@ function formatted(all: string, verb: string, value: Value, precision: string | 
 
 const cased = (text: string, verb: string): string => (verb === 'X' ? text.toUpperCase() : text);
 
-/** Fields wider than any name only cost memory. */
+/** Fields wider than any name only waste memory. */
 const MAX_WIDTH = 1_024;
 
 function padded(text: string, flags: string, width: number): string {

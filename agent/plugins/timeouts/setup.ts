@@ -1,4 +1,4 @@
-/** `timeouts { read D; write D; idle D; maxtcpqueries N|-1 }`: patience with TCP clients of the block's addresses. */
+/** `timeouts { read D; write D; idle D; maxtcpqueries N|-1 }`: TCP timeouts on the block's addresses. */
 import { ConfigError } from '../../base/errors.ts';
 import { durationArg, intArg, noArgs, oneArg, readOptions } from '../../config/corefile/args.ts';
 import type { Block, Directive, Line } from '../../config/corefile/types.ts';
@@ -10,7 +10,7 @@ const RANGE = { minMs: 1_000, maxMs: 24 * 3_600_000, bareSeconds: true } as cons
 const UNLIMITED = -1;
 
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
-  // Of several the last word counts, as in CoreDNS.
+  // The last value of several uses is effective, as in CoreDNS.
   services.process.tcpTimeouts(Object.assign({}, ...directive.uses.map(readPatience)));
   return { name: 'timeouts' };
 }

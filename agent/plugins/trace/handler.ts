@@ -1,4 +1,4 @@
-/** Spans of sampled queries: `servedns` for the whole chain, one below it for each plugin that was asked. */
+/** Spans of sampled queries: `servedns` for the whole chain, and a child span for each plugin that was called. */
 import type { Clock } from '../../base/clock.ts';
 import { DnsError, DropQuery } from '../../base/errors.ts';
 import { RCODE, rcodeName, typeName } from '../../dns/iana.ts';
@@ -15,16 +15,16 @@ export interface TracingParts {
   readonly add: (span: FinishedSpan) => void;
 }
 
-/** A trace under way. */
+/** A trace in progress. */
 interface Trace {
   readonly traceId: string;
-  /** The span that the next one is below. */
+  /** The parent of the next span. */
   spanId: string;
 }
 
 export class Tracing {
   readonly #parts: TracingParts;
-  /** Only traced queries are in here, and only while their chain runs. */
+  /** Contains only traced queries, while their chain runs. */
   readonly #traces = new Map<Query, Trace>();
   #count = 0;
 
@@ -38,7 +38,7 @@ export class Tracing {
     const trace: Trace = { traceId: this.#id() + this.#id(), spanId: this.#id() };
     this.#traces.set(query, trace);
     query.metadata?.set('trace/traceid', trace.traceId);
-    // Read now: a query that is answered at once is soon another one.
+    // Read now: the query object is reused after a synchronous answer.
     const { client, transport } = query;
     const tags = {
       'coredns.io/name': query.nameText,
@@ -55,7 +55,7 @@ export class Tracing {
     return observed(query, next, done);
   };
 
-  /** A span around `handle` for queries that are traced; others pay one look at a map that is mostly empty. */
+  /** A span around `handle` for traced queries; other queries cost one lookup in a map that is usually empty. */
   readonly watch = (name: string, handle: Handle): Handle => {
     return (query, next) => {
       const trace = this.#traces.get(query);
@@ -90,7 +90,7 @@ export class Tracing {
   }
 }
 
-/** Calls `done` with the rcode when there is an answer or none, and changes neither. */
+/** Calls `done` with the rcode of the answer or error, and changes neither. */
 function observed(
   query: Query,
   next: (query: Query) => Result,
@@ -110,7 +110,7 @@ function observed(
   );
 }
 
-/** A dropped query is no failure. */
+/** A dropped query is not a failure. */
 function rcodeOf(error: unknown): number {
   if (error instanceof DropQuery) return RCODE.NOERROR;
   return error instanceof DnsError ? error.rcode : RCODE.SERVFAIL;

@@ -24,14 +24,14 @@ export function setup(directive: Directive, _block: Block, services: Services): 
   const settings: Settings = {
     ...{ url: '', service: 'coredns', backlog: 1_000, batch: 100, intervalMs: 1_000, every: 1 },
   };
-  // Of several the last word counts, as in CoreDNS.
+  // The last value of several uses is effective, as in CoreDNS.
   for (const line of directive.uses) readUse(line, settings);
   const { every, ...options } = settings;
   return plugin(options, every, services);
 }
 
 interface Settings extends Writable<SpanExportOptions> {
-  /** One query in so many is traced. */
+  /** One query in this many is traced. */
   every: number;
 }
 
@@ -44,7 +44,7 @@ function readUse(line: Line, options: Settings): void {
     service: (option) => {
       options.service = oneArg(option).text;
     },
-    // How a client span and its server span are told apart: all of ours are server spans.
+    // Accepted without effect: all of nodens's spans are server spans.
     client_server: (option) => void maxArgs(option, 1),
     datadog_analytics_rate: (option) => {
       throw noDatadog(option.name);
@@ -82,7 +82,7 @@ function endpointOf(args: readonly Token[]): string {
   if (first !== undefined && kind === 'datadog') throw noDatadog(first);
   const isNamed = kind === 'zipkin';
   if (!isNamed && second !== undefined)
-    throw badValue(first as Token, 'a kind of collector: zipkin is the one there is');
+    throw badValue(first as Token, 'a kind of collector: only zipkin is supported');
   const token = isNamed ? second : first;
   const text = token?.text ?? DEFAULT_ENDPOINT;
   const url = /^https?:\/\//.test(text) ? text : `http://${text}${PATH}`;

@@ -1,6 +1,6 @@
 /**
- * Expressions over a query, in the part of the expr language that views are written in: functions, text, numbers,
- * lists, comparison, arithmetic, `in`, text operators, logic. Types are checked when the configuration is read.
+ * Expressions over a query, in the part of the expr language that views need: functions, text, numbers, lists,
+ * comparison, arithmetic, `in`, text operators, logic. Types are checked when the configuration is parsed.
  */
 import type { Query } from '../../query/query.ts';
 import { call } from './functions.ts';
@@ -8,10 +8,10 @@ import { compare, contains, type MakePattern, textOperator } from './operators.t
 import { constant, mustBe, type Term, truth, type Value } from './terms.ts';
 import { type Word, wordsOf } from './words.ts';
 
-/** Deeper than anybody writes, shallow enough for our stack. */
+/** Deeper than any real expression, and safe for the call stack. */
 const MAX_DEPTH = 64;
 
-/** Whether a query is meant. Throws RangeError for what is no expression, or is not either true or false. */
+/** Whether a query matches. Throws RangeError for text that is not an expression, or one that is not boolean. */
 export function compileExpression(
   text: string,
   makePattern: MakePattern,
@@ -21,7 +21,7 @@ export function compileExpression(
     try {
       return term.of(query) as boolean;
     } catch {
-      // As CoreDNS: what cannot be evaluated does not match.
+      // As in CoreDNS: an expression that cannot be evaluated does not match.
       return false;
     }
   };
@@ -48,7 +48,7 @@ class Parser {
     return this.#words[this.#at] as Word;
   }
 
-  /** Takes the next word if it is one of `texts` and not quoted. */
+  /** Consumes the next word if it is one of `texts` and not quoted. */
   #take(...texts: readonly string[]): string | undefined {
     const { kind, text } = this.#next;
     if (kind === 'text' || kind === 'end' || !texts.includes(text)) return undefined;

@@ -1,4 +1,4 @@
-/** What an expression may ask of a query: CoreDNS's functions, with CoreDNS's types (ports are text). */
+/** Functions of expressions: CoreDNS's, with CoreDNS's types (ports are text). */
 import { addressBytes, type Cidr, cidrContains, familyOf, parseCidr } from '../../base/address.ts';
 import { opcodeOf } from '../../dns/header.ts';
 import { className, typeName } from '../../dns/iana.ts';
@@ -47,7 +47,7 @@ const CALL_ARGS: Readonly<Record<string, number>> = { metadata: 1, incidr: 2 };
 
 export const FUNCTIONS: readonly string[] = [...Object.keys(PROPERTIES), ...Object.keys(CALLS)];
 
-/** The term for `name(args…)`. Throws RangeError for an unknown name and for arguments it does not take. */
+/** The term for `name(args…)`. Throws RangeError for an unknown name and for invalid arguments. */
 export function call(name: string, args: readonly Term[]): Term {
   const wanted = Object.hasOwn(CALL_ARGS, name) ? (CALL_ARGS[name] as number) : 0;
   if (!FUNCTIONS.includes(name)) {

@@ -1,8 +1,8 @@
-/** Operators that give true or false. */
+/** Operators with a boolean result. */
 import type { Pattern } from '../../base/text/pattern.ts';
 import { mustBe, type Term, truth } from './terms.ts';
 
-/** A pattern from its text. Throws for text that is none. */
+/** A pattern from its text. Throws for invalid text. */
 export type MakePattern = (text: string) => Pattern;
 
 type Ordered = number | string;

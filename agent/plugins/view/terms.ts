@@ -1,4 +1,4 @@
-/** Terms of an expression: what type a part has, known when the configuration is read, and how to find its value. */
+/** Terms of an expression: the type of a part, known when the configuration is parsed, and how to compute its value. */
 import type { Query } from '../../query/query.ts';
 
 export type Value = boolean | number | string | readonly Value[];
@@ -8,7 +8,7 @@ export interface Term {
   readonly kind: Kind;
   /** Value of a term that is the same for every query. */
   readonly constant?: Value;
-  /** Throws where there is no value: the expression then counts as false. */
+  /** Throws if there is no value: the expression then counts as false. */
   readonly of: (query: Query) => Value;
 }
 

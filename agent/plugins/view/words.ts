@@ -10,7 +10,7 @@ const PATTERN =
 
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r' };
 
-/** Throws RangeError at the first character that begins no word. */
+/** Throws RangeError at the first character that starts no word. */
 export function wordsOf(text: string): Word[] {
   const words: Word[] = [];
   const whole = text.trimEnd();

@@ -6,7 +6,7 @@ import { MAX_NAME_BYTES } from '../../dns/name.ts';
 import { type Answer, madeAnswer } from '../../query/answer.ts';
 import type { Client, Query } from '../../query/query.ts';
 
-/** Any question, any type: an empty answer with the client in the additional section. */
+/** Answers any question of any type: an empty answer with the client in the additional section. */
 export function whoami(query: Query): Answer {
   const { name, type, class: qclass } = query;
   const additional = query.isInternal ? [] : [addressRecord(query.client), ...portRecord(query)];
@@ -19,7 +19,7 @@ function addressRecord({ address, family }: Client): NewRecord {
   return { type, ttlSeconds: 0, rdata: addressBytes(address) };
 }
 
-/** SRV 0 0 port `.` at `_udp.` or `_tcp.` below the question; nothing where that name would be too long. */
+/** SRV 0 0 port `.` at `_udp.` or `_tcp.` below the question; none if that name would be too long. */
 function portRecord({ name, transport, client }: Query): NewRecord[] {
   const label = Buffer.from(`_${transport}`);
   if (name.length + 1 + label.length > MAX_NAME_BYTES) return [];

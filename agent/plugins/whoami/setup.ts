@@ -1,4 +1,4 @@
-/** `whoami`: tells a client its own address, port and transport. */
+/** `whoami`: returns the client's own address, port and transport. */
 import { bare, firstUse } from '../../config/corefile/args.ts';
 import type { Block, Directive } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';

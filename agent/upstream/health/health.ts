@@ -231,7 +231,10 @@ export class Health implements PendingQueryOwner, Expiring {
       failedProbes: this.#fails,
       ...failure,
     } as const;
-    this.#context.log.warn(fields, `upstream ${upstream} is down: queries avoid it, probes go on`);
+    this.#context.log.warn(
+      fields,
+      `upstream ${upstream} is down: queries avoid it, probes continue`,
+    );
   }
 
   #recovered(): void {

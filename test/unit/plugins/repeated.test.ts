@@ -72,7 +72,10 @@ describe('a directive that stands twice', () => {
       assert.ok(behaviour !== undefined, `say what ${name} does`);
       const twice = () => built(name, `${use}\n${use}`);
       if (behaviour === 'error') {
-        assert.throws(twice, /Corefile:\d+: .* may stand once per server block and does at /);
+        assert.throws(
+          twice,
+          /Corefile:\d+: .* is allowed once per server block and is already at /,
+        );
         return;
       }
       const warnings = twice().log.records.map(({ message }) => message);

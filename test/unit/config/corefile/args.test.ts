@@ -21,7 +21,7 @@ describe('uses, arguments and braces', () => {
     assert.equal(line('cache 30').args[0]?.text, '30');
     refuses(
       () => args.onlyUse(parseDirective('cache\nerrors\ncache 5').directive),
-      '/etc/Corefile:4: cache may stand once per server block and does at /etc/Corefile:2: ' +
+      '/etc/Corefile:4: cache is allowed once per server block and is already at /etc/Corefile:2: ' +
         'merge the two',
     );
   });

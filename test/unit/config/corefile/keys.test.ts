@@ -41,9 +41,9 @@ describe('keys', () => {
 
   it('are refused with a reason', () => {
     const table: [text: string, reason: string][] = [
-      ['a.test:', '"a.test:": a port is missing behind the colon'],
+      ['a.test:', '"a.test:": a port is missing after the colon'],
       ['a.test:65536', '"a.test:65536": port 65536 is out of range; use 1 to 65535'],
-      ['a.test:dns', '"a.test:dns": behind the last colon must be a port number'],
+      ['a.test:dns', '"a.test:dns": a port number must follow the last colon'],
       ['htps://.', 'unknown scheme "htps://": did you mean "https"?'],
       ['unix:///run/x', 'unknown scheme "unix://": known: dns, tls, quic, grpc, https, https3'],
       ['fd00::1', '"fd00::1" is an address; for its reverse zone: fd00::1/128'],

@@ -142,8 +142,13 @@ describe('braces out of place that CoreDNS starts with', () => {
       [['.', 'log']],
       /:1: "\(s\)\{" is taken for/,
     ],
-    ['one too many at the end', '. {\n log\n}\n}\n', [['.', 'log']], /:4: this \} closes nothing/],
-    ['more at the end', '. {\n}\n} }\n}', [['.']], /:3: this \} closes nothing/],
+    [
+      'one too many at the end',
+      '. {\n log\n}\n}\n',
+      [['.', 'log']],
+      /:4: this \} has no opening brace/,
+    ],
+    ['more at the end', '. {\n}\n} }\n}', [['.']], /:3: this \} has no opening brace/],
     [
       'closing what is not open',
       '.\nlog\n}\na.org {\n}',

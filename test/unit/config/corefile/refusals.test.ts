@@ -10,20 +10,12 @@ describe('refusals name the place and the way out', () => {
     ['unclosed quote', '. {\n log "a\n}', '2: this quote is never closed: add a "'],
     ['unclosed block', '# x\n. {\n log\n', '2: the brace opened here is never closed: add a }'],
     ['unclosed body', '. {\n cache {\n', '2: the brace opened here is never closed: add a }'],
-    [
-      'stray brace',
-      '. {\n}\n}\na {\n}',
-      '3: this } closes nothing that was opened here: remove it',
-    ],
-    ['stray brace behind a zone', 'a }', '1: this } closes nothing'],
-    ['brace behind a directive', '. {\n log }\n', '2: a closing brace must stand on a line'],
-    ['one-line block', '. { whoami }', '1: a closing brace must stand on a line of its own'],
+    ['stray brace', '. {\n}\n}\na {\n}', '3: this } has no opening brace: remove it'],
+    ['stray brace behind a zone', 'a }', '1: this } has no opening brace'],
+    ['brace behind a directive', '. {\n log }\n', '2: a closing brace must be on a line'],
+    ['one-line block', '. { whoami }', '1: a closing brace must be on a line of its own'],
     ['words behind a brace', '. {\n cache {\n } 5\n}', '3: nothing may follow a closing brace'],
-    [
-      'brace on the next line',
-      '. {\n cache\n {\n }\n}',
-      '3: an opening brace must stand at the end',
-    ],
+    ['brace on the next line', '. {\n cache\n {\n }\n}', '3: an opening brace must be at the end'],
     ['no key', '{\n log\n}', '1: a server block needs a zone in front of it'],
     ['comma before a brace', 'a.test, {\n}', '1: another zone must follow the comma'],
     ['comma at the end', '\na.test,', '2: another zone must follow the comma'],
@@ -32,8 +24,8 @@ describe('refusals name the place and the way out', () => {
     ['import with two', 'import a b', '1: import takes one argument'],
     ['import with braces', '. {\n import a {\n }\n}', '2: import takes no braces'],
     ['missing file', 'import nope', '1: import: /etc/nope is neither a file nor a snippet'],
-    ['pattern with two stars', 'import */*', '1: import: a pattern may hold one *'],
-    ['pattern with brackets', 'import a[bc]', '1: import: a pattern may hold one *'],
+    ['pattern with two stars', 'import */*', '1: import: a pattern may contain one *'],
+    ['pattern with brackets', 'import a[bc]', '1: import: a pattern may contain one *'],
     ['snippet twice', '(a) {\n}\n(a) {\n}', '3: snippet (a) is defined twice'],
     ['snippet without braces', '(a)\nlog', '1: snippet (a) needs a body in braces'],
     ['snippet not closed', '(a) {\n log {\n }\n', '1: the brace opened here is never closed'],
@@ -88,12 +80,12 @@ describe('refusals name the place and the way out', () => {
   it('a brace of an imported file that closes a block of the importing one', () => {
     assert.equal(
       refusal('. {\n import a', { files: { '/etc/a': 'log\n}' } }),
-      '/etc/a:2: this } closes nothing that was opened here: remove it',
+      '/etc/a:2: this } has no opening brace: remove it',
     );
   });
 
   it('octets that are not UTF-8, at their line; not in comments', () => {
-    const reason = 'holds bytes that are not UTF-8: save the file as UTF-8';
+    const reason = 'contains bytes that are not UTF-8: save the file as UTF-8';
     assert.equal(
       refusal('. {\n log # \ufffd\n fo\ufffdo\n}'),
       `/etc/Corefile:3: "fo\ufffdo" ${reason}`,

@@ -179,7 +179,7 @@ describe('cache setup', () => {
   for (const [text, message] of [
     ['cache 0', /:2: "0" is too little: at least 1$/],
     ['cache -5', /:2: "-5" is too little/],
-    ['cache\ncache', /:3: cache may stand once per server block/],
+    ['cache\ncache', /:3: cache is allowed once per server block/],
     ['cache {\nsuccess\n}', /:3: success needs at least one argument/],
     ['cache {\nsuccess many\n}', /:3: "many" is not a whole number/],
     ['cache {\nsuccess 100 0\n}', /:3: "0" is too little/],

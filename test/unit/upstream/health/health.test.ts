@@ -51,7 +51,7 @@ test('three failed probes take an upstream out of use, one good answer brings it
   assert.deepEqual(states(network), ['up', 'up']);
   const said = log.records.map(({ message }) => message);
   assert.deepEqual(said, [
-    'upstream 192.0.2.1:53 is down: queries avoid it, probes go on',
+    'upstream 192.0.2.1:53 is down: queries avoid it, probes continue',
     'upstream 192.0.2.1:53 answers again',
   ]);
 });

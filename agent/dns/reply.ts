@@ -71,8 +71,8 @@ export function hasLowerQuestion(message: Uint8Array): boolean {
 }
 
 /**
- * Whether the reply's single question is `name` (lower-case wire form), `type` and `class`, ignoring letter case (RFC
- * 5452 §9.1). Bounded: safe on any bytes.
+ * Whether the reply's single question is `name` (lower-case wire form), `type` and `class`, ignoring letter case
+ * (RFC 5452 §9.1). Bounded: safe on any bytes.
  */
 export function matchesQuestion(
   message: Uint8Array,

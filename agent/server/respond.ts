@@ -1,6 +1,6 @@
 /**
- * Fits an answer to one client: the only code that patches and sizes response bytes, for hits and misses alike. RFC
- * 1035 §4.1.1 (ID, flags), RFC 4035 §3.2 (AD, CD), RFC 6891 §6.2 (OPT), RFC 2181 §9 (TC).
+ * Fits an answer to one client: the only code that patches and sizes response bytes, for hits and misses alike.
+ * RFC 1035 §4.1.1 (ID, flags), RFC 4035 §3.2 (AD, CD), RFC 6891 §6.2 (OPT), RFC 2181 §9 (TC).
  */
 import type { ExtendedError } from '../base/errors.ts';
 import { optBytes, putOpt } from '../dns/edns.ts';
@@ -95,8 +95,8 @@ function udpLimit({ head, maxUdpBytes }: Query): number {
 }
 
 /**
- * The agent's own OPT: its size limit, DO as the client sent it, none of the client's options (RFC 6891 §6.1.1, RFC
- * 3225 §3).
+ * The agent's own OPT: its size limit, DO as the client sent it, none of the client's options (RFC 6891 §6.1.1,
+ * RFC 3225 §3).
  */
 function appendOpt(out: Buffer, end: number, query: Query, { rcode, extended }: Answer): number {
   putU16(out, 10, arcountOf(out) + 1);

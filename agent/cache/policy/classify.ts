@@ -10,7 +10,7 @@ import type { Answer } from '../../query/answer.ts';
 
 /**
  * - `success`, `delegation`, `denial` (NXDOMAIN, NODATA): may be stored.
- * - `passing`: valid, but without a usable lifetime: negatives without SOA, signatures outside their validity period.
+ * - `uncacheable`: valid, but without a usable lifetime: negatives without SOA, signatures outside their validity period.
  * - `failure`: SERVFAIL or NOTIMP; stored briefly.
  * - `refusal`: another error, or a partial answer: the client gets it if there is nothing better.
  * - `mismatch`: the answer to another question.

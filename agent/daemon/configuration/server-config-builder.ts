@@ -184,9 +184,9 @@ class ServerConfigBuilder {
         settings.isDebug = true;
       },
       measureTraffic,
-      tcpTimeouts: (patience) => {
+      tcpTimeouts: (timeouts) => {
         for (const { index } of servers)
-          this.#tcpTimeouts[index] = { ...this.#tcpTimeouts[index], ...patience };
+          this.#tcpTimeouts[index] = { ...this.#tcpTimeouts[index], ...timeouts };
       },
       unready: () => this.#unready(),
     };

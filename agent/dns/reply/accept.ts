@@ -31,8 +31,8 @@ const tables = { names, suffixes };
  * Parses the reply in `message` to `asked`; its question, if present, matches. `randomizedName` is the name as sent, if
  * it was sent in random letter case. The input is neither kept nor changed.
  *
- * Removed are answers outside the chain of aliases from the question, and DNSSEC records that were not requested (RFC
- * 4035 §3.2.1). If the answer section has records but none of them answers the question, the reply is rejected. An
+ * Removed are answers outside the chain of aliases from the question, and DNSSEC records that were not requested
+ * (RFC 4035 §3.2.1). If the answer section has records but none of them answers the question, the reply is rejected. An
  * error without a question (RFC 6891 §7) gets the question that was asked.
  */
 export function acceptReply(

@@ -4,7 +4,7 @@ import type { Clock } from '../../base/clock.ts';
 
 const REQUEST = 'HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
 /** A firewall may keep the process from its own address. */
-const PATIENCE_MS = 200;
+const TIMEOUT_MS = 200;
 
 /**
  * The first request takes several milliseconds, because all code behind it is compiled. So the agent sends one before
@@ -15,7 +15,7 @@ export function askFirst(server: Server, clock: Clock): Promise<void> {
   if (target === undefined) return Promise.resolve();
   return new Promise((resolve) => {
     const socket = connect(target, () => socket.write(REQUEST));
-    const timer = clock.after(PATIENCE_MS, () => socket.destroy());
+    const timer = clock.after(TIMEOUT_MS, () => socket.destroy());
     socket.resume();
     socket.on('error', () => {});
     socket.on('close', () => {

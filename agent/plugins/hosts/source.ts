@@ -53,8 +53,7 @@ export class Source {
       const reason = `hosts file ${file} cannot be read: ${messageOf(error)}`;
       const lack = lackOfOpening(errnoOf(error));
       if (lack !== undefined) throw new UnreadError(file, lack, error);
-      // At the start a missing file is acceptable: without this agent, pods would ask kube-dns, which does not know the
-      // file either.
+      // A start without the file is better than none: otherwise pods would ask kube-dns, which does not know it either.
       this.#isRefused = error instanceof NoRoomError && pace === 'at once';
       if (error instanceof NoRoomError && this.#isRefused)
         this.#refused(error, `${reason}; continuing without it`);

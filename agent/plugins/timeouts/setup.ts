@@ -11,33 +11,33 @@ const UNLIMITED = -1;
 
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   // The last value of several uses is effective, as in CoreDNS.
-  services.process.tcpTimeouts(Object.assign({}, ...directive.uses.map(readPatience)));
+  services.process.tcpTimeouts(Object.assign({}, ...directive.uses.map(readTimeouts)));
   return { name: 'timeouts' };
 }
 
-function readPatience(line: Line): TcpTimeouts {
+function readTimeouts(line: Line): TcpTimeouts {
   noArgs(line);
-  const patience: { -readonly [K in keyof TcpTimeouts]?: TcpTimeouts[K] } = {};
+  const timeouts: { -readonly [K in keyof TcpTimeouts]?: TcpTimeouts[K] } = {};
   const duration = (option: Line): number => durationArg(oneArg(option), RANGE);
   readOptions(line, {
     read: (option) => {
-      patience.readMs = duration(option);
+      timeouts.readMs = duration(option);
     },
     write: (option) => {
-      patience.writeMs = duration(option);
+      timeouts.writeMs = duration(option);
     },
     idle: (option) => {
-      patience.idleMs = duration(option);
+      timeouts.idleMs = duration(option);
     },
     maxtcpqueries: (option) => {
       const count = intArg(oneArg(option), { min: UNLIMITED });
-      patience.maxQueries = count <= 0 ? Number.POSITIVE_INFINITY : count;
+      timeouts.maxQueries = count <= 0 ? Number.POSITIVE_INFINITY : count;
     },
   });
-  if (Object.keys(patience).length === 0)
+  if (Object.keys(timeouts).length === 0)
     throw new ConfigError(
       line.name.place,
       'timeouts needs one of read, write, idle, maxtcpqueries',
     );
-  return patience;
+  return timeouts;
 }

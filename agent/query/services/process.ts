@@ -22,7 +22,7 @@ export interface ProcessSettings {
   /** Measure this block's queries (`coredns_dns_*`). */
   measureTraffic(): void;
   /** Timeouts of TCP clients on the addresses of this block. */
-  tcpTimeouts(patience: TcpTimeouts): void;
+  tcpTimeouts(timeouts: TcpTimeouts): void;
   /** Names of plugins, in all blocks, that are not ready to answer. */
   unready(): readonly string[];
 }

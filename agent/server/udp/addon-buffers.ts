@@ -3,7 +3,7 @@
 /** The same as in `native/udp/transport.h`. */
 export const BATCH = 64;
 export const ADDRESS_BYTES = 28;
-/** The peer's address, then the agent's address that it asked if the socket is a wildcard. */
+/** The sender's address, then the agent's address that it asked if the socket is a wildcard. */
 export const PEER_BYTES = 48;
 /** Maximum length of a message received, and of a reply written in place; longer replies are sent on their own. */
 export const SLOT_BYTES = 4_096;

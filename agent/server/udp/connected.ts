@@ -24,7 +24,7 @@ export type ConnectedPhase = Extract<Phase, 'connect' | 'wait'>;
 export interface ConnectedEvents {
   /** `message` is only valid during the call. */
   onMessage(message: Buffer): void;
-  /** The system's error name: no socket could be opened (`connect`), or the peer is unreachable (`wait`). */
+  /** The system's error name: no socket could be opened (`connect`), or the server is unreachable (`wait`). */
   onError(errno: string, phase: ConnectedPhase): void;
 }
 

@@ -12,7 +12,7 @@ import { type Expiring, NOT_WAITING, type TimerWheel } from '../transport/timer-
 import { GOOD, NO_REPLY, USELESS, worthOf } from './worth.ts';
 
 /** Longer than a resolver takes for a name that it can answer. */
-const PATIENCE_MS = 2_000;
+const TIMEOUT_MS = 2_000;
 
 export interface OwnQuestionContext {
   readonly clock: Clock;
@@ -105,7 +105,7 @@ export class OwnQuestion implements PendingQueryOwner, Expiring {
     const { clock, timers, send } = this.#context;
     const pending = new PendingQuery(question, this.#transport, edns, this, 'probe');
     this.#pending = pending;
-    timers.set(this, clock.nowMs() + PATIENCE_MS);
+    timers.set(this, clock.nowMs() + TIMEOUT_MS);
     send(pending);
   }
 

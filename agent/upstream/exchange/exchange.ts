@@ -246,7 +246,7 @@ export class Exchange implements PendingQueryOwner, Expiring, Holding {
     attempt.member.failed(attempt.pending, failure);
     this.#note(attempt, failure);
     // EDNS is not the reason if the query has not been sent, if the connection has answered some queries and is then
-    // silent (half open), or if too little time is left for a repeat.
+    // silent (half open), or if the deadline has passed.
     const isProven = attempt.pending.connection?.isProven === true;
     const mayBeEdns = failure.phase === 'wait' && !isProven && nowMs < this.#deadlineMs;
     if (!this.#endTry(attempt) && mayBeEdns) this.#tryPlain(attempt, 'silence');

@@ -36,7 +36,7 @@ export interface StreamEvents {
   onOpen(): void;
   /** `chunk` is valid only during the call. */
   onData(chunk: Buffer): void;
-  /** Called once, whatever the reason; `errno` is undefined if the peer closed normally. */
+  /** Called once, whatever the reason; `errno` is undefined if the server closed normally. */
   onClose(errno: string | undefined): void;
 }
 

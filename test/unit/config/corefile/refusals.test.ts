@@ -19,7 +19,7 @@ describe('refusals name the place and the way out', () => {
     ['no key', '{\n log\n}', '1: a server block needs a zone in front of it'],
     ['comma before a brace', 'a.test, {\n}', '1: another zone must follow the comma'],
     ['comma at the end', '\na.test,', '2: another zone must follow the comma'],
-    ['keys glued by a comma', 'a.test,b.test {\n}', '1: "a.test,b.test": put a blank behind'],
+    ['keys glued by a comma', 'a.test,b.test {\n}', '1: "a.test,b.test": put a blank after'],
     ['import without argument', '. {\n import\n}', '2: import takes one argument'],
     ['import with two', 'import a b', '1: import takes one argument'],
     ['import with braces', '. {\n import a {\n }\n}', '2: import takes no braces'],

@@ -1,8 +1,10 @@
-/** resolv.conf(5), as far as forwarding and finding the cluster domain need it. */
+/** resolv.conf(5) as far as agent and init need it; no other file parses it. */
 import { familyOf } from './address.ts';
 
 export interface NameserverLine {
+  /** The word after `nameserver`; it may not be an address. */
   readonly text: string;
+  /** Line number, from 1. */
   readonly line: number;
 }
 
@@ -53,7 +55,7 @@ function ndotsOf(options: readonly string[]): number | undefined {
   return digits === undefined ? undefined : Math.min(Number(digits), MAX_NDOTS);
 }
 
-/** The cluster domain in a pod's search path, lower case: X of the first `svc.X`; undefined if there is none. */
+/** The cluster domains in a pod's search path: X of each `svc.X`, lower case. */
 export function searchedClusterDomains({ search }: ResolvConf): string[] {
   return search.flatMap((domain) => {
     const found = /^svc\.([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)$/i.exec(domain)?.[1];
@@ -61,7 +63,7 @@ export function searchedClusterDomains({ search }: ResolvConf): string[] {
   });
 }
 
-/** The first of them; undefined where there is none. */
+/** The first of them; undefined if there is none. */
 export function clusterDomainOf(conf: ResolvConf): string | undefined {
   return searchedClusterDomains(conf)[0];
 }

@@ -1,4 +1,4 @@
-/** Addresses and SRV targets in a message: what a program needs that finds servers by DNS (RFC 1035, RFC 3596, RFC 2782). */
+/** Addresses and SRV targets in a message, for programs that find servers by DNS (RFC 1035, RFC 3596, RFC 2782). */
 import { formatAddress } from '../../base/address.ts';
 import { u16 } from '../header.ts';
 import { CLASS, TYPE } from '../iana.ts';
@@ -24,7 +24,7 @@ const SRV_TARGET_AT = 6;
 /** RFC 2181 §8: a TTL has 31 bits. */
 const MAX_TTL = 0x7fff_ffff;
 
-/** The A, AAAA and SRV records of class IN; undefined where a name in one of them is malformed. */
+/** The A, AAAA and SRV records of class IN; undefined if a name in one of them is malformed. */
 export function readHostRecords(
   wire: Uint8Array,
   records: readonly RecordView[],
@@ -38,7 +38,7 @@ export function readHostRecords(
   return read.every((record) => record !== undefined) ? read : undefined;
 }
 
-/** The addresses that `records` give `name`, as after an SRV record that names it. */
+/** The addresses of `name` in `records`, such as of an SRV target. */
 export function addressesOf(records: readonly HostRecord[], name: string): string[] {
   return records.flatMap((record) =>
     record.name === name && 'address' in record.data ? [record.data.address] : [],

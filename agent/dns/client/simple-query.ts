@@ -1,4 +1,4 @@
-/** One question without EDNS, and the reply to it: for programs that ask a server now and then. */
+/** One question without EDNS and its reply, for programs that rarely ask a server. */
 import { buildQuery, type QuestionFields } from '../build.ts';
 import { FLAG, flagsOf, HEADER_BYTES, idOf, OPCODE_MASK, qdcountOf } from '../header.ts';
 import { RCODE, TYPE } from '../iana.ts';
@@ -10,8 +10,8 @@ export function simpleQuery(id: number, question: QuestionFields, flags: number)
 }
 
 /**
- * The reply in `message` to the query `id` for `question`; undefined where it is none, or malformed. An error may come
- * without a question, as from servers that could not parse the query.
+ * The reply in `message` to the query `id` for `question`; undefined if it is malformed or another message. An error
+ * may come without a question, as from servers that could not parse the query.
  */
 export function replyTo(
   id: number,
@@ -26,7 +26,7 @@ export function replyTo(
   return isError && qdcountOf(message) === 0 ? reply : undefined;
 }
 
-/** First string of the first answer, where that is a TXT record. */
+/** First string of the first answer, if that is a TXT record. */
 export function firstText({ wire, records: [first] }: Reply): string | undefined {
   if (first?.section !== 'answer' || first.type !== TYPE.TXT) return undefined;
   const start = first.rdataStart + 1;

@@ -42,7 +42,7 @@ describe('familyOf', () => {
   }
 });
 
-describe('address octets', () => {
+describe('address bytes', () => {
   for (const [text, hex, canonical = text] of [
     ['10.1.2.255', '0a0102ff'],
     ['::', '0'.repeat(32)],

@@ -14,7 +14,7 @@ import {
 describe('errors', () => {
   const cause = new Error('deep');
 
-  it('of the world are made without a stack, and leave everybody else theirs', () => {
+  it('that are expected have no stack, and other errors keep theirs', () => {
     const weather = [new NetworkError('wait', 'ETIMEDOUT', 'x'), new DnsError(2, 'x')];
     for (const { stack } of weather) assert.doesNotMatch(stack ?? '', /\n\s+at /);
     assert.match(new InternalError('x').stack ?? '', /\n\s+at /);

@@ -25,7 +25,7 @@ options timeout:1 ndots:5 rotate
   assert.equal(clusterDomainOf(conf), 'cluster.local');
 });
 
-it('skips what nobody understands', () => {
+it('skips unknown lines', () => {
   const text =
     'nameserver\nnameserver ns.test\nnameserver 300.1.1.1\nsearch .\noptions ndots:x\n\0=\nsearch';
   assert.deepEqual(parseResolvConf(text), {

@@ -162,7 +162,7 @@ export function ttlIn(answer: Answer, index = 0): number {
   return answer.wire.readUInt32BE(answer.ttlOffsets[index] as number);
 }
 
-/** Last octet of the first record: which of several answers this is. */
+/** Last byte of the first record: which of several answers this is. */
 export function lastOctet(answer: Answer): number {
   return answer.wire[(answer.ttlOffsets[0] as number) + 9] as number;
 }

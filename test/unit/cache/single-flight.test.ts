@@ -8,7 +8,7 @@ import { addressRecord, Bench, IMMEDIATE, lastOctet, servfail, VERIFY } from './
 
 const SECOND = 1_000;
 
-/** Answers `octet` when told to. */
+/** Answers with `octet` as the last byte of the address when released. */
 function held(bench: Bench, octet = 1) {
   const releases: (() => void)[] = [];
   bench.upstream = (query) =>
@@ -19,7 +19,7 @@ function held(bench: Bench, octet = 1) {
 }
 
 describe('single flight', () => {
-  it('asks once for all who ask the same, and gives all the same answer', async () => {
+  it('sends one upstream query for all clients with the same question, and gives all the same answer', async () => {
     const bench = new Bench();
     const releases = held(bench);
     const asks = Array.from({ length: 100 }, () => bench.waiting());
@@ -69,7 +69,7 @@ describe('single flight', () => {
     assert.equal(bench.count('coredns_cache_hits_total', { type: 'denial' }), 1);
   });
 
-  it('does not remember that somebody was refused or that a plugin is broken', async () => {
+  it('does not remember that one client was refused or that a plugin is broken', async () => {
     for (const error of [new DnsError(RCODE.REFUSED, 'full'), new TypeError('bug')]) {
       const bench = new Bench();
       bench.upstream = () => Promise.reject(error);

@@ -123,7 +123,7 @@ describe('nodens check', () => {
       block('').replace('cache', 'cache {\nserve_stale\nservfail 1m\n}'),
       /:4: servfail 1m: .*, while serve_stale waits to help/,
     ],
-    ['nobody answers', '. {\nbind 127.0.0.1\nerrors\n}', /:1: no plugin of this block answers/],
+    ['no plugin answers', '. {\nbind 127.0.0.1\nerrors\n}', /:1: no plugin of this block answers/],
     ['no cache', block('').replace('cache', ''), /:1: no cache/],
     ['no errors', block('').replace('errors', ''), /:1: no errors/],
     ['a forward behind another', block('forward . 192.0.2.8'), /:6: never asked: an earlier/],

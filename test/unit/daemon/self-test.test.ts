@@ -75,7 +75,7 @@ describe('waitForUpstreams', () => {
     assert.deepEqual(log.records, []);
   });
 
-  it('takes NXDOMAIN for an answer: somebody is there', async () => {
+  it('accepts NXDOMAIN as an answer: a server is there', async () => {
     const { isDone } = await prove(['a.example.'], () => RCODE.NXDOMAIN, 1);
     assert.equal(isDone, true);
   });

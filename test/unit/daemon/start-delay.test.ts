@@ -39,7 +39,7 @@ describe('what a start waits for', () => {
     }
   });
 
-  it('never for what nobody else can mend', () => {
+  it('never for an error that another process cannot mend', () => {
     assert.equal(isWorthWaiting(failedBind('EACCES'), 0, true), false);
     assert.equal(isWorthWaiting(new ConfigError(PLACE, 'no'), 0, true), false);
   });

@@ -29,7 +29,7 @@ describe('putOpt', () => {
   });
 
   for (const text of ['', 'why', 'é'.repeat(64), 'x'.repeat(128)]) {
-    it(`carries ${Buffer.byteLength(text)} octets of text`, () => {
+    it(`carries ${Buffer.byteLength(text)} bytes of text`, () => {
       assert.deepEqual(readBack(withOpt({ code: 22, text })), { code: 22, text });
     });
   }

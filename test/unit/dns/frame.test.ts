@@ -19,7 +19,7 @@ describe('FrameReader', () => {
     assert.deepEqual(collect(chunk), { messages: ['one', '', 'three'], isMidFrame: false });
   });
 
-  it('puts a message together from single octets', () => {
+  it('puts a message together from single bytes', () => {
     const chunks = [...Buffer.concat([framed('one'), framed('two')])].map((o) => Buffer.of(o));
     assert.deepEqual(collect(...chunks), { messages: ['one', 'two'], isMidFrame: false });
   });

@@ -18,7 +18,7 @@ describe('registry names', () => {
     }
   });
 
-  it('have a form for what nobody has named (RFC 3597 §5)', () => {
+  it('have a form for numbers without a name (RFC 3597 §5)', () => {
     assert.equal(iana.typeName(1234), 'TYPE1234');
     assert.equal(iana.typeNumber('type65535'), 65_535);
     assert.equal(iana.className(77), 'CLASS77');

@@ -130,8 +130,8 @@ describe('skipName', () => {
     ['half a pointer', bytes(1, 'a', 0xc0), -1],
     ['label type 01', bytes(0x41, 0), -1],
     ['label type 10', bytes(0xbf, 0), -1],
-    ['255 octets', Buffer.concat([Buffer.from('\x01a'.repeat(127)), bytes(0)]), 255],
-    ['257 octets', Buffer.concat([Buffer.from('\x01a'.repeat(128)), bytes(0)]), -1],
+    ['255 bytes', Buffer.concat([Buffer.from('\x01a'.repeat(127)), bytes(0)]), 255],
+    ['257 bytes', Buffer.concat([Buffer.from('\x01a'.repeat(128)), bytes(0)]), -1],
   ] as const) {
     it(`${what}: ${expected}`, () => assert.equal(skipName(wire, 0, wire.length), expected));
   }

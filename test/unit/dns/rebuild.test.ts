@@ -79,7 +79,7 @@ describe('rebuild', () => {
     assert.equal(wire.length, 12 + LONG.length + 4 + 2 + 10 + 4);
   });
 
-  it('names the type to who renames targets', () => {
+  it('passes the type to the function that renames targets', () => {
     const seen: string[] = [];
     rebuild(message(TYPE.MX, [0, 1, ...POINTER]), {
       target: (name, type) => {

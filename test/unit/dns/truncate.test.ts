@@ -32,7 +32,7 @@ describe('truncateAt', () => {
 
   for (let maxBytes = QUESTION_END; maxBytes <= whole.length; maxBytes++) {
     const kept = ends.findLastIndex((end) => end <= maxBytes);
-    it(`keeps ${kept} records in ${maxBytes} octets`, () => {
+    it(`keeps ${kept} records in ${maxBytes} bytes`, () => {
       const wire = message();
       const end = truncateAt(wire, QUESTION_END, wire.length, maxBytes);
       assert.equal(end, ends[kept]);

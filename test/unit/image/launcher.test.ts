@@ -170,7 +170,7 @@ function asContainers(): void {
     assert.match(report.stderr, /^nodens-launch: no CAP_NET_BIND_SERVICE, .*\n$/);
   });
 
-  test('no warning where the node lets everybody bind port 53', () => {
+  test('no warning where the node lets every user bind port 53', () => {
     const report = run({ uid: UNPRIVILEGED_ID, capabilities: 0, firstUnprivilegedPort: 53 });
     assert.deepEqual([report.bindErrno, report.stderr], [0, '']);
   });

@@ -25,7 +25,7 @@ function corefileOf(resources: readonly Resource[]): Corefile {
   const data = Object.assign({}, ...maps.map((map) => map.data)) as Record<string, string>;
   const { Corefile: template = '', ...env } = data;
   const text = Object.entries(FILLED).reduce((t, [from, to]) => t.replaceAll(from, to), template);
-  assert.doesNotMatch(text, /__[A-Z_]+__/, 'a placeholder nobody fills');
+  assert.doesNotMatch(text, /__[A-Z_]+__/, 'a placeholder that is never filled');
   for (const [, name] of text.matchAll(/\{\$(\w+)\}/g))
     assert.ok(env[name as string] !== undefined, `$${name} is not set`);
   return parseCorefile(text, {

@@ -37,7 +37,7 @@ for (const overlay of [...INSTALLATIONS, 'drop-in', 'cleanup']) {
       assert.ok(
         wanted['k8s-app'] === 'kube-dns' ||
           wanted['k8s-app'] === template.metadata.labels['k8s-app'],
-        `${service.metadata.name} selects nobody`,
+        `${service.metadata.name} selects no pod`,
       );
     }
   });

@@ -36,8 +36,8 @@ export function schemaErrors(resource: Resource): string[] {
 
 /**
  * `value` as the validator sees it, with the path of everything it reads noted. The schemas allow
- * additional fields, but compiled code asks for the fields it knows by name: a field nobody asked
- * for is in no schema.
+ * additional fields, but compiled code asks for the fields it knows by name: a field that it never
+ * asks for is in no schema.
  */
 function watched(value: object, path: string, read: Set<string>): object {
   return new Proxy(value, {

@@ -21,7 +21,7 @@ for (const overlay of ['iptables-nftables', 'ipvs', 'cleanup']) {
   const daemonSet = daemonSetOf(overlay);
   const pod = podOf(daemonSet) as PodSpec;
   const containers = containersOf(daemonSet);
-  /** Who takes the folder away needs the one above it: what is mounted itself cannot be removed. */
+  /** Removing the folder needs write access to its parent: a mount point itself cannot be removed. */
   const stateVolume =
     overlay === 'cleanup'
       ? { 'var-lib': { path: dirname(STATE_DIR), type: 'Directory' } }

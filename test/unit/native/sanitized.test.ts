@@ -19,7 +19,7 @@ function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv = 
   return stdout.trim();
 }
 
-/** Root may change tables of the kernel: those of a network that nobody else has. */
+/** Root may change tables of the kernel: the tests run in a network namespace of their own. */
 const APART = [
   ...(canMakeNetns() ? ['unshare', '--net'] : []),
   ...[

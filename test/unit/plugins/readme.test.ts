@@ -19,7 +19,7 @@ const readmeOf = (name: string): string => readFileSync(new URL(`${name}/README.
 /** Upstreams that are never asked: examples name real ones. */
 const upstreams = {
   group: () => ({
-    exchange: () => Promise.reject(new Error('an example asks nobody')),
+    exchange: () => Promise.reject(new Error('an example sends no upstream query')),
     release: () => {},
   }),
 };

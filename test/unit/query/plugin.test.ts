@@ -118,7 +118,7 @@ describe('after', () => {
     assert.deepEqual(seen, [boom, boom]);
   });
 
-  it('passes errors on where nobody takes them', async () => {
+  it('passes errors on where no plugin handles them', async () => {
     const keep = (got: Answer): Answer => got;
     assert.throws(() => after(fail, query, keep), boom);
     await assert.rejects(async () => after(() => Promise.reject(boom), query, keep), boom);

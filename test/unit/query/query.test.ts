@@ -92,7 +92,7 @@ describe('a received query', () => {
     );
   });
 
-  it('asks for its client once, and only when somebody looks', () => {
+  it('determines its client once, and only on the first read', () => {
     let asked = 0;
     const source = (): Client => {
       asked++;

@@ -26,7 +26,7 @@ async function serve(address: string): Promise<Server> {
 
 function cases(connect: ConnectUdp): void {
   for (const address of ['127.0.0.1', '::1']) {
-    it(`asks ${address} and hears its answers, and nobody else's`, async () => {
+    it(`sends to ${address} and receives its answers only`, async () => {
       const server = await serve(address);
       const stranger = await serve(address);
       const heard: string[] = [];
@@ -64,12 +64,12 @@ function cases(connect: ConnectUdp): void {
     server.socket.close();
   });
 
-  it('says that nobody is there, and nothing more once it is closed', async () => {
-    const nobody = await serve('127.0.0.1');
-    nobody.socket.close();
+  it('reports that no server listens, and nothing more once it is closed', async () => {
+    const closed = await serve('127.0.0.1');
+    closed.socket.close();
     const errors: string[] = [];
     const socket = connect(
-      { address: '127.0.0.1', port: nobody.port },
+      { address: '127.0.0.1', port: closed.port },
       {
         onMessage: unheard,
         onError(errno) {

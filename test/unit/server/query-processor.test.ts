@@ -55,7 +55,7 @@ describe('a message that is no question', () => {
     throw new Error('the chain was asked');
   };
 
-  it('of fewer than 12 octets is dropped and counted', () => {
+  it('of fewer than 12 bytes is dropped and counted', () => {
     const fixture = fixtureFor(unasked);
     for (const bytes of [0, 1, 11])
       assert.equal(receive(fixture, QUERY.subarray(0, bytes)).length, NONSENSE);
@@ -151,7 +151,7 @@ describe('a question answered at once', () => {
     [4_096, 36],
     [1_232, 10],
   ] as const) {
-    it(`has at most the ${maxUdpBytes} octets of its listener, and says so, whatever the client takes`, () => {
+    it(`has at most the ${maxUdpBytes} bytes of its listener, and says so, whatever the client takes`, () => {
       const fixture = fixtureFor(() => txtAnswer('a.test.', 100, 100));
       const processor = fixture.processor('udp', maxUdpBytes);
       const { delivered } = receive(fixture, queryWire('a.test', 7, 65_535), 4_096, processor);

@@ -40,7 +40,7 @@ function asked(name: string, { flags = FLAG.RD, dnssecOk = false, ...rest }: Ask
   }
   readQueryHead(wire, wire.length, query.head);
   query.receive(wire, wire.length, rest.transport ?? 'udp', SERVER, 0, () => {
-    throw new Error('nobody asks who the client is');
+    throw new Error('these tests do not need the client');
   });
   return query;
 }
@@ -79,7 +79,7 @@ describe('header of a response', () => {
     assert.equal(flagsOf(responseTo(asked('a.test', { flags: 0 }), kept)), 0x8600);
   });
 
-  it('gives AD only to who sent AD or DO', () => {
+  it('sets AD only for a client that sent AD or DO', () => {
     const secure = withFlags(answer, FLAG.QR | FLAG.AD);
     const ad = (options: Asked) => flagsOf(responseTo(asked('a.test', options), secure)) & FLAG.AD;
     assert.equal(ad({}), 0);
@@ -158,7 +158,7 @@ describe('OPT of a response', () => {
 });
 
 describe('size of a response', () => {
-  // 17 records of 112 octets: 1,924 octets behind a question of 12.
+  // 17 records of 112 bytes: 1,924 bytes behind a question of 12.
   const big = txtAnswer('a.test.', 17, 100);
 
   function sized(
@@ -191,7 +191,7 @@ describe('size of a response', () => {
     });
   });
 
-  it('is no less than 512 octets, whatever a client or a plugin says', () => {
+  it('is no less than 512 bytes, whatever a client or a plugin says', () => {
     assert.equal(sized({ udpSizeBytes: 0 }).count, 4);
     assert.equal(sized({ udpSizeBytes: 4096 }, 100).count, 4);
   });
@@ -205,14 +205,14 @@ describe('size of a response', () => {
     assert.equal(sized({ transport: 'tcp', udpSizeBytes: 512 }).count, 17);
   });
 
-  it('is what the listener allows for a client that says it takes 65,535 octets', () => {
+  it('is what the listener allows for a client that says it takes 65,535 bytes', () => {
     const query = asked('a.test', { udpSizeBytes: 65_535 });
     const response = responseTo(query, txtAnswer('a.test.', 2_620, 13));
     assert.ok(response.length <= 1_232, `${response.length}`);
     assert.ok(readReply(response)?.truncated);
   });
 
-  it('is at most 65,535 octets over TCP with an OPT behind the largest message', () => {
+  it('is at most 65,535 bytes over TCP with an OPT behind the largest message', () => {
     const query = asked('a.test', { transport: 'tcp', udpSizeBytes: 1232 });
     const response = responseTo(query, txtAnswer('a.test.', 736, 77));
     assert.ok(response.length <= 65_535, `${response.length}`);
@@ -232,7 +232,7 @@ describe('responses of the server itself', () => {
     assert.deepEqual(questions, [{ name: 'in.test', type: 'A', class: 'IN' }]);
   });
 
-  it('are 12 octets with ID, opcode, RD and rcode where the question cannot be trusted', () => {
+  it('are 12 bytes with ID, opcode, RD and rcode where the question cannot be trusted', () => {
     const { head } = queryFor('a.test', 'A');
     head.id = 0x1234;
     head.flags = 0x2800 | FLAG.RD | FLAG.TC;

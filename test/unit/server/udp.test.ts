@@ -34,7 +34,7 @@ if (addon instanceof Error) {
   const open = batchOpener(addon);
   udpContract('batch', open);
 
-  it('batch: says what the kernel dropped while nobody read, over the lives of sockets', async () => {
+  it('batch: counts what the kernel dropped while the agent did not read, across sockets', async () => {
     const receiveDrops = { value: 0 };
     for (const lives of [1, 2]) {
       let handled = 0;
@@ -82,7 +82,7 @@ if (addon instanceof Error) {
     const [command, ...args] =
       process.getuid?.() === 0 ? (['setpriv', ...unprivileged, ...node] as const) : node;
     const { status, stderr } = spawnSync(command, args, { encoding: 'utf8', timeout: 20_000 });
-    // Containers may allow every port to everybody.
+    // Containers may allow every port to every user.
     const firstFree = readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8');
     assert.equal(status, Number(firstFree) > 53 ? 0 : 1, stderr);
   });

@@ -48,7 +48,7 @@ async function tell({ sockets, clock }: Fixture, said: Said, type: number = TYPE
       return;
     }
   }
-  assert.fail('nobody asked');
+  assert.fail('no upstream was asked');
 }
 
 const isLook = ({ head }: SeenQuery): boolean =>
@@ -60,7 +60,7 @@ const address = (last: number): NewRecord => ({
   rdata: Uint8Array.of(10, 244, 0, last),
 });
 
-/** Who gets the next `count` queries, each answered at once. */
+/** The upstreams of the next `count` queries, each answered at once. */
 async function askedOf(
   { sockets }: Fixture,
   group: UpstreamGroup,

@@ -31,7 +31,7 @@ function orders(policy: Policy, candidates: Named[], count: number, random = 0):
   );
 }
 
-test('policies choose who is first', () => {
+test('policies choose the first upstream', () => {
   const three = [up('a'), up('b'), up('c')];
   assert.deepEqual(orders('sequential', three, 2), ['abc', 'abc']);
   assert.deepEqual(orders('round_robin', three, 4), ['bca', 'cab', 'abc', 'bca']);

@@ -1,4 +1,4 @@
-/** Upstreams that are given by name: who is asked for their addresses, when, and what is used meanwhile. */
+/** Upstreams given by name: which server resolves them, when, and what is used meanwhile. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { buildResponse, type NewRecord } from '../../../agent/dns/build.ts';

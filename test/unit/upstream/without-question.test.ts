@@ -90,7 +90,7 @@ for (const rcode of ['NOERROR', 'NXDOMAIN'] as const) {
   });
 }
 
-test('an error without a question that brings records or other octets is none', async () => {
+test('an error without a question that brings records or other bytes is none', async () => {
   const { room, sockets } = fixture();
   const watched = watch(room.group(groupOptions(ONCE)).exchange(question(), 1_000));
   const socket = sockets.udp(A.address);

@@ -111,7 +111,7 @@ describe('the memory ledger', () => {
     assert.equal(ledger.usedBytes, 0);
   });
 
-  it('says who is pressed only when memory gets short, and never the small one', () => {
+  it('reports limited clients only when memory is short, and never a small client', () => {
     const ledger = ledgerOf(100);
     hold(ledger.share('large'), 6, 10);
     hold(ledger.share('small'), 1, 10);

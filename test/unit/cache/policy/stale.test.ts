@@ -170,7 +170,7 @@ describe('stale answers, verify', () => {
     assert.equal(answered, false);
     await bench.services.clock.advance(1);
     assert.equal(isStale(await ask), true);
-    assert.equal(isStale(bench.hit()), true, 'nobody pays the budget twice');
+    assert.equal(isStale(bench.hit()), true, 'no client waits for the budget twice');
     assert.equal(bench.count('nodens_cache_stale_served_total', { reason: 'budget' }), 2);
     await bench.services.clock.advance(300);
     assert.equal(lastOctet(bench.hit()), 2);

@@ -181,7 +181,7 @@ describe('snapshot', () => {
     assert.equal((await restarted(file, 0)).restored, 3);
   });
 
-  it('is refused whole when a single octet has changed, or some are missing', async () => {
+  it('is refused whole when a single byte has changed, or some are missing', async () => {
     const file = fileOf(await warm(NAMES));
     const isRefused = (damaged: Buffer): void =>
       assert.throws(

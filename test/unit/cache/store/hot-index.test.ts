@@ -61,7 +61,7 @@ describe('front table', () => {
     for (const [query, block] of others) assert.equal(front.find(query, block), undefined);
   });
 
-  it('compares octets where hashes are the same', () => {
+  it('compares bytes where hashes are the same', () => {
     const front = new HotIndex();
     const asked = received('www.example.org.');
     const other = received('wwx.example.org.');

@@ -84,7 +84,7 @@ describe('refusals name the place and the way out', () => {
     );
   });
 
-  it('octets that are not UTF-8, at their line; not in comments', () => {
+  it('bytes that are not UTF-8, at their line; not in comments', () => {
     const reason = 'contains bytes that are not UTF-8: save the file as UTF-8';
     assert.equal(
       refusal('. {\n log # \ufffd\n fo\ufffdo\n}'),

@@ -20,13 +20,13 @@ describe('the size of UDP responses', () => {
     ...['127.0.0.1', '127.8.9.10', '::1', '169.254.20.10', 'fe80::1%eth0'],
     ...['10.96.0.10', 'fd00::a', '10.53.0.53', 'fd00::53'],
   ]) {
-    it(`is 4,096 octets from ${address}, which does not leave the node`, () => {
+    it(`is 4,096 bytes from ${address}, which does not leave the node`, () => {
       assert.equal(sizeOf(address), 4_096);
     });
   }
 
   for (const address of ['192.0.2.7', '10.96.0.11', 'fd00::b', '0.0.0.0', '::']) {
-    it(`is 1,232 octets from ${address}`, () => {
+    it(`is 1,232 bytes from ${address}`, () => {
       assert.equal(sizeOf(address), 1_232);
     });
   }

@@ -113,7 +113,7 @@ describe('snapshot file', () => {
     assert.equal(nowhere.count('errors_total', { reason: 'write' }), 1);
   });
 
-  it('leaves nothing behind of a process that died while it wrote, and leaves alone who writes', () => {
+  it('removes the files of a process that died while it wrote, and keeps those of a process that still writes', () => {
     const path = join(folder, 'cache.snapshot');
     const { file, bench } = new Process(path);
     const nowSeconds = bench.services.clock.wallMs() / 1_000;

@@ -38,7 +38,7 @@ function ask(port: number, name: string): Promise<Buffer | undefined> {
     };
     const timer = setTimeout(() => done(undefined), ATTEMPT_MS);
     socket.once('message', done);
-    // Nobody listens yet: the pause is the timer's.
+    // No server listens yet: the pause is the timer's.
     socket.once('error', () => {});
     socket.connect(port, '127.0.0.1', () => socket.send(wire));
   });

@@ -104,7 +104,7 @@ describe('AdminServer', () => {
     agent.destroy();
   });
 
-  it('closes a port nobody wants any more', async () => {
+  it('closes a port that no configuration uses any more', async () => {
     await admin.reconcile([page(ANY, '/a', 'a')]);
     const port = portOf(ANY);
     await admin.reconcile([page('[::1]:0', '/a', 'a')]);
@@ -179,7 +179,7 @@ describe('AdminServer', () => {
   });
 
   it('gives up trying when closed', async () => {
-    // 192.0.2.1 is nobody's (RFC 5737): EADDRNOTAVAIL, as for a local IP that init has yet to add.
+    // No host has 192.0.2.1 (RFC 5737): EADDRNOTAVAIL, as for a local IP that init has yet to add.
     const address = '192.0.2.1:8080';
     await admin.reconcile([page(address, '/health', 'OK')]);
     assert.equal(services.clock.pendingTimers, 1);

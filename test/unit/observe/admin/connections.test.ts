@@ -232,7 +232,7 @@ describe('connections to admin ports', () => {
     await eventually('it is answered again', () => good.text.endsWith('b'));
   });
 
-  it('counts what is not HTTP, and names who sent it', async () => {
+  it('counts what is not HTTP, and names the client that sent it', async () => {
     await serve(answer('a'));
     const one = await client('127.0.0.3');
     one.read();

@@ -31,7 +31,7 @@ const textOf = ({ body }: AdminResponse): string =>
   Buffer.concat([...(body as readonly Uint8Array[])]).toString();
 
 describe('/metrics', () => {
-  it('is rendered once for all who ask within a moment, and not copied', async () => {
+  it('is rendered once for all requests within a moment, and not copied', async () => {
     const clock = new FakeClock();
     const source = new CountedSource();
     const pages = new MetricsPages([source], new PacedWork(clock), clock);

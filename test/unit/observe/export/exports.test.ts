@@ -66,7 +66,7 @@ describe('FrameStream', () => {
     close();
   });
 
-  it('drops and counts what is too much, and tries again when nobody listens', async () => {
+  it('drops and counts what is too much, and retries while no receiver listens', async () => {
     const { target, close, sockets } = await reader(control(1));
     close();
     const parts = context();
@@ -81,7 +81,7 @@ describe('FrameStream', () => {
     assert.equal(sockets.length, 0);
   });
 
-  it('leaves who does not speak Frame Streams', async () => {
+  it('disconnects from a receiver that does not speak Frame Streams', async () => {
     const { target, close, sockets } = await reader(Buffer.from('HTTP/1.1 400 Bad Request\r\n'));
     const parts = context();
     const stream = new FrameStream({ ...options, target }, parts);

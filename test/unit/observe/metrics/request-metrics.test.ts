@@ -162,8 +162,8 @@ describe('TrafficTable', () => {
       return (process.memoryUsage().heapUsed - before) / 20_000;
     });
     // Until V8 has compiled it, which takes longer on a busy machine, doubles are objects.
-    // One object a call would be 16 octets at the least; compiled code and a collection may blur a burst or two.
+    // One object a call would be 16 bytes at the least; compiled code and a collection may blur a burst or two.
     const least = perRecord.map(Math.abs).sort((a, b) => a - b)[0] as number;
-    assert.ok(least < 1, `${perRecord} octets per record`);
+    assert.ok(least < 1, `${perRecord} bytes per record`);
   });
 });

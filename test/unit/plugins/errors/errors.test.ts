@@ -46,7 +46,7 @@ describe('errors', () => {
     assert.deepEqual(records, []);
   });
 
-  it('says who asked what, and where it went wrong', () => {
+  it('names the client, the question and the place of the error', () => {
     const { fail, records } = errors('errors stdout');
     fail(timeout, 'Example.org.');
     assert.deepEqual(records, [

@@ -116,7 +116,7 @@ test('own addresses and files without nameservers are left out with a warning', 
   ]);
 });
 
-test('a file that names nobody but ourselves leaves no target and is no reason to stay down', () => {
+test('a file that names only our own addresses leaves no upstream, and the agent starts all the same', () => {
   const text = 'nameserver 169.254.20.10\nnameserver FD00:0::10\n';
   const seen = forward('forward . /etc/resolv.conf', { '/etc/resolv.conf': text });
   assert.deepEqual(targetsOf(seen), []);
@@ -210,7 +210,7 @@ test('names stand where they are written, each once, with the resolvers that kno
   assert.equal(isOwn?.({ address: 'fd00::10', port: 54 }), false);
 });
 
-test('resolver says who is asked for names, and does nothing without any', () => {
+test('resolver sets the servers that resolve names of upstreams, and does nothing without such names', () => {
   const [group] = forward('forward . a.example {\nresolver 192.0.2.7 [fd00::7]:54\n}').groups;
   assert.deepEqual(group?.resolvers, [
     { address: '192.0.2.7', port: 53 },

@@ -98,7 +98,7 @@ describe('hosts file', () => {
     assert.ok(readAt() > startedAt);
   });
 
-  it('may hold octets that are not UTF-8: in comments unnoticed, in names left out', async () => {
+  it('may hold bytes that are not UTF-8: in comments unnoticed, in names left out', async () => {
     const text = Buffer.from(
       '\ufeff10.0.0.1 a # caf\xe9\n# \xff\xfe\n10.0.0.2 b\xe9 c\nx\xe9 y\n',
       'utf8',

@@ -14,7 +14,7 @@ import { type QueryOptions, queryFor } from '../../../support/dns/queries.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { fakeServices } from '../../../support/services.ts';
 
-/** A message of 12 + 13 + 4 octets of question and 16 of answer. */
+/** A message of 12 + 13 + 4 bytes of question and 16 of answer. */
 function positive(query: Query, flags: number = FLAG.RA): Answer {
   const record = { type: TYPE.A, ttlSeconds: 30, rdata: Uint8Array.of(192, 0, 2, 1) };
   return madeAnswer(question(query), { rcode: RCODE.NOERROR, flags, answer: [record] }, 'x');
@@ -79,8 +79,8 @@ describe('log', () => {
   it('knows every placeholder, keeps foreign ones, and has no metadata', () => {
     const { line } = logging('log . "{combined}"');
     assert.match(line('a.') ?? '', / 0\.0005s "0"$/);
-    const other = logging('log . "{/trace/id} {nobody} {type}{class} {rcode} {{name}}"');
-    assert.equal(other.line('a.'), '[INFO] - {nobody} AIN NOERROR {a.}');
+    const other = logging('log . "{/trace/id} {unknown} {type}{class} {rcode} {{name}}"');
+    assert.equal(other.line('a.'), '[INFO] - {unknown} AIN NOERROR {a.}');
     assert.match(logging('log . "x {common}"').line('a.') ?? '', /^\[INFO\] x 10\.244\.0\.7:/);
   });
 
@@ -88,7 +88,7 @@ describe('log', () => {
     assert.equal(logging('log "{name}"').line('a.'), '[INFO] a.');
   });
 
-  it('writes names so that no octet can break the line', () => {
+  it('writes names so that no byte can break the line', () => {
     const { line } = logging('log . "{name}"');
     assert.equal(line('a\\010b\\"c.'), '[INFO] a\\010b\\"c.');
   });

@@ -32,7 +32,7 @@ const NSID = ednsOption(EDNS_OPTION.NSID, Buffer.alloc(0));
 const COOKIE = ednsOption(EDNS_OPTION.COOKIE, Buffer.from('12345678'));
 
 describe('nsid', () => {
-  it('tells who asks for it', () => {
+  it('is sent to a client that asks for it', () => {
     const expected = ednsOption(EDNS_OPTION.NSID, Buffer.from('node 7'));
     const bytes = response('nsid node 7', asked(Buffer.concat([COOKIE, NSID])));
     assert.deepEqual(bytes.subarray(-expected.length), expected);
@@ -43,7 +43,7 @@ describe('nsid', () => {
     assert.ok(response('nsid', asked(NSID)).includes(hostname()));
   });
 
-  it('tells nobody else', () => {
+  it('is sent to no other client', () => {
     for (const query of [asked(COOKIE), asked(undefined)])
       assert.ok(!response('nsid secret', query).includes('secret'));
     const plain = asked(undefined, undefined);
@@ -51,7 +51,7 @@ describe('nsid', () => {
     assert.ok(!response('nsid secret', plain).includes('secret'));
   });
 
-  it('refuses more than 255 octets', () => {
+  it('refuses more than 255 bytes', () => {
     const text = `nsid ${'x'.repeat(256)}`;
     assert.throws(() => setup(parseDirective(text).directive), { name: 'ConfigError' });
   });

@@ -65,7 +65,7 @@ describe('rewrite edns0', () => {
     it(`${rule} sends ${expected}`, () => assert.equal(sent(`rewrite edns0 ${rule}`), expected));
   }
 
-  it('takes whole octets of an IPv6 prefix, spare bits zero', () => {
+  it('takes whole bytes of an IPv6 prefix, spare bits zero', () => {
     const client = clientAt('2001:db8:1:ffff::7', 1);
     const query = queryWith(undefined, client);
     assert.equal(sent('rewrite edns0 subnet set 24 50', query), '0008000b0002320020010db80001c0');

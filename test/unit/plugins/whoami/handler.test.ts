@@ -19,7 +19,7 @@ function tell(query: Query) {
 
 describe('whoami', () => {
   it('tells address, transport and port', () => {
-    const answer = tell(queryFor('who.Example', 'TXT'));
+    const answer = tell(queryFor('whoami.Example', 'TXT'));
     assert.equal(flagsOf(answer.wire) & FLAG.AA, FLAG.AA);
     assert.equal(answer.shareable, false);
     const packet = decoded(answer);
@@ -31,8 +31,8 @@ describe('whoami', () => {
         'data' in rest && rest.data,
       ]),
       [
-        ['who.example', 'A', '10.244.0.7'],
-        ['_udp.who.example', 'SRV', { priority: 0, weight: 0, port: 40_053, target: '.' }],
+        ['whoami.example', 'A', '10.244.0.7'],
+        ['_udp.whoami.example', 'SRV', { priority: 0, weight: 0, port: 40_053, target: '.' }],
       ],
     );
     assert.deepEqual(

@@ -29,7 +29,7 @@ describe('a TCP client', () => {
     assert.deepEqual(client.ids(), [3, 1, 2]);
   });
 
-  it('may send its query octet by octet, or many in one segment', async () => {
+  it('may send its query byte by byte, or many in one segment', async () => {
     const { connect } = await listen(answerTo);
     const client = await connect();
     client.socket.setNoDelay(true);

@@ -29,7 +29,7 @@ describe('limits on TCP clients', () => {
     await waiting.received(1);
   });
 
-  it('end one that drips octets without ever finishing a query', async () => {
+  it('end one that drips bytes without ever finishing a query', async () => {
     const { connect, fixture } = await listen(answerTo);
     const client = await connect();
     for (let i = 0; i < 12; i++) {

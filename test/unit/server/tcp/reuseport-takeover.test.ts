@@ -97,7 +97,7 @@ if (addon instanceof Error) {
   });
 }
 
-it('a drain answers connections that nobody has accepted yet', async () => {
+it('a drain answers connections that are not accepted yet', async () => {
   const fixture = fixtureFor(answerTo);
   const listener = await TcpListener.open({
     ...{ endpoint: { address: '127.0.0.1', port: 0 }, listen: sharedListen },

@@ -129,7 +129,7 @@ test('however many queries fail, one probe at a time is on its way', async () =>
   assert.equal(probes(sockets, A.address).length, 1);
 });
 
-test('with all down nobody waits and only probes go up', async () => {
+test('with all upstreams down no client waits and the agent sends only probes', async () => {
   const network = fixture({ random: () => 0.5 });
   const { room, sockets, clock, metrics } = network;
   const group = room.group(UDP_PAIR);
@@ -163,7 +163,7 @@ test('an upstream that refuses connections is told as a network error', async ()
   assert.equal(errorOf(watched).extended?.code, 23);
 });
 
-test('once it is known that nobody answers, those who wait are told', async () => {
+test('once all upstreams are known to be down, waiting queries fail at once', async () => {
   const network = fixture();
   const { room, sockets, clock } = network;
   const group = room.group(groupOptions({ preferUdp: true }));
@@ -258,5 +258,5 @@ test('what is known about an upstream outlives a reload', async () => {
   assert.deepEqual(states(network), ['down', 'down']);
   after.release();
   network.room.group(UDP_PAIR);
-  assert.deepEqual(states(network), ['up', 'up'], 'nobody remembered it meanwhile');
+  assert.deepEqual(states(network), ['up', 'up'], 'the old state is not remembered');
 });

@@ -248,7 +248,7 @@ for (const { errno, most } of [
   { errno: 'EHOSTUNREACH', most: 14 },
   { errno: 'ECONNREFUSED', most: 21 },
 ])
-  test(`dials that fail with ${errno} are bounded, whoever asks`, async () => {
+  test(`dials that fail with ${errno} are bounded, whichever client asks`, async () => {
     const { room, sockets, clock } = fixture();
     const group = room.group(groupOptions({ forceTcp: true, maxFails: 0 }));
     for (let ms = 0; ms < 5_000; ms += 10) {

@@ -86,7 +86,7 @@ test('one lost datagram teaches nothing', async () => {
   }
 });
 
-test('randomized case: the reply must repeat it, and nobody sees it afterwards', async () => {
+test('randomized case: the reply must repeat it, and no client sees it afterwards', async () => {
   const { room, sockets, metrics } = fixture();
   const group = room.group(groupOptions({ randomizeCase: true }));
   const lower = question().name;

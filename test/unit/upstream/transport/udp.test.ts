@@ -50,7 +50,7 @@ const IMPOSTORS: readonly [string, (query: SeenQuery) => Buffer, Record<string, 
   ['another ID', (query) => replyTo(query, { idOffset: 1 }), { reason: 'id' }],
   ['another question', (query) => replyTo(query, { type: TYPE.AAAA }), { reason: 'question' }],
   ['a query', ({ message }) => message, { reason: 'not_reply' }],
-  ['eleven octets', () => Buffer.alloc(11, 0xff), { reason: 'short' }],
+  ['eleven bytes', () => Buffer.alloc(11, 0xff), { reason: 'short' }],
   ['nothing', () => Buffer.alloc(0), { reason: 'short' }],
 ];
 

@@ -1,4 +1,4 @@
-/** SECURITY.md promises nothing without a test. */
+/** SECURITY.md names a test for each promise. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
@@ -14,7 +14,7 @@ describe('SECURITY.md', () => {
     for (const line of promises) assert.match(line, /`test\/[^`]+\.test\.ts`/);
   });
 
-  it('names tests that are there', () => {
+  it('names tests that exist', () => {
     const paths = [...text.matchAll(/`(test\/[^`]+)`/g)].map(([, path = '']) => path);
     assert.deepEqual(
       paths.filter((path) => !existsSync(path)),

@@ -15,7 +15,7 @@ function offenders(files: readonly string[], pattern: RegExp): string[] {
 }
 
 describe('house rules', () => {
-  it('lines fit a screen', () => {
+  it('lines fit on a screen', () => {
     const wide = offenders(sources, new RegExp(`^.{${MAX_COLUMNS},}$`));
     assert.deepEqual(wide, [], 'wrap the comment or the text');
   });
@@ -26,19 +26,19 @@ describe('house rules', () => {
     assert.deepEqual(offenders(others, calls), [], 'take a Clock');
   });
 
-  it('nothing is left for later', () => {
-    // In two halves, so that this file is not one of them.
+  it('code has no marks of unfinished work', () => {
+    // In two halves, so that this file has no such mark.
     const marks = ['TO-DO', 'FIX-ME', 'X-XX', 'HA-CK'].map((mark) => mark.replace('-', ''));
     const found = offenders(sources, new RegExp(`\\b(${marks.join('|')})\\b`));
-    assert.deepEqual(found, [], 'do it, or say it in an issue');
+    assert.deepEqual(found, [], 'do it, or write an issue');
   });
 
-  it('types are not silenced', () => {
+  it('code does not silence type checks', () => {
     const silencers = /@ts-(ignore|nocheck|expect-error)|\bas any\b|biome-ignore|oxlint-disable/;
     assert.deepEqual(offenders(sources, silencers), [], 'give it its type');
   });
 
-  it('a package that is loaded late is not taken apart', () => {
+  it('a package loaded late is used through its default export', () => {
     const named = offenders(
       sources,
       /\}\s*=\s*await import\('(?![./]|node:)|import\('(?![./]|node:)[^']*'\)\)\.(?!default)/,

@@ -26,7 +26,7 @@ export interface Recorded {
   readonly plugin: string;
 }
 
-/** A traffic requestMetrics that remembers. */
+/** Request metrics that record their calls. */
 export class RecordingMetrics implements RequestMetrics {
   readonly recorded: Recorded[] = [];
 

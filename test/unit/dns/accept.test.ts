@@ -19,7 +19,7 @@ import {
 import { expanded, writeMessage } from '../../support/dns/wire-messages.ts';
 import { packetsIn } from '../../support/packets/read.ts';
 
-/** The question that a packet of the corpus repeats, or the one it would have repeated. */
+/** The question that a packet of the corpus repeats, or should have repeated. */
 function askedIn(wire: Buffer): Asked {
   const end = 12 + nameFromText(NAME).length;
   const isThere = wire.length >= end + 4 && wire.readUInt16BE(4) > 0;
@@ -35,7 +35,7 @@ describe('acceptReply refuses', () => {
   }
 
   it('a record that is too short or too long for its type, whatever the type', () => {
-    // Types with at least one byte in front of what may have any length.
+    // Types with at least one byte before a part of any length.
     const fixed = [
       ['A', 4],
       ['AAAA', 16],
@@ -70,7 +70,7 @@ describe('acceptReply refuses', () => {
   });
 });
 
-describe('acceptReply keeps what the chain from the question leads to', () => {
+describe('acceptReply keeps the records of the chain from the question', () => {
   const cases: readonly [string, Told][] = [
     ['a chain', { answer: [`${NAME} CNAME b.x`, 'b.x CNAME c.x', 'c.x A'] }],
     ['a chain backwards', { answer: ['c.x A', 'b.x CNAME c.x', `${NAME} CNAME b.x`] }],
@@ -106,7 +106,7 @@ describe('acceptReply keeps what the chain from the question leads to', () => {
     });
   }
 
-  it('and leaves out the rest', () => {
+  it('and omits the others', () => {
     const answer = ['evil.x A', `${NAME} CNAME b.x`, 'evil.x TXT', 'b.x A', 'b.x A', 'x A'];
     for (const compressed of [false, true]) {
       const { wire, asked } = told({ answer, additional: ['evil.x A'], compressed });
@@ -115,7 +115,7 @@ describe('acceptReply keeps what the chain from the question leads to', () => {
     }
   });
 
-  it('and leaves out what is of another class', () => {
+  it('and omits records of another class', () => {
     const records = [record(`${NAME} A`), { ...record(`${NAME} A`, 2), class: 3 }];
     const wire = writeMessage({ question: labels(NAME), type: TYPE.A, records });
     assert.equal(accepted(wire, asking(NAME, TYPE.A)).records.length, 1);
@@ -128,7 +128,7 @@ describe('acceptReply keeps what the chain from the question leads to', () => {
     assert.equal(acceptReply(wire, asking(NAME, TYPE.A)), 'unrelated');
   });
 
-  it('and believes a denial all the same', () => {
+  it('and accepts a denial all the same', () => {
     const authority = ['example.org SOA example.org'];
     const { wire, asked } = told({ answer: ['evil.x A'], authority, rcode: RCODE.NXDOMAIN });
     const reply = accepted(wire, asked);
@@ -137,7 +137,7 @@ describe('acceptReply keeps what the chain from the question leads to', () => {
   });
 });
 
-describe('acceptReply leaves out DNSSEC records', () => {
+describe('acceptReply omits DNSSEC records', () => {
   const answer = [`${NAME} A`, `${NAME} RRSIG`];
   const authority = ['example.org NSEC', 'example.org NSEC3', 'example.org DS', 'example.org NS x'];
   const additional = ['x A', 'x RRSIG', 'x DNSKEY'];
@@ -149,7 +149,7 @@ describe('acceptReply leaves out DNSSEC records', () => {
     }
   });
 
-  it('but not for those that understand them', () => {
+  it('but not for clients with DO', () => {
     const { wire, asked } = told({ answer, authority, additional });
     const reply = accepted(wire, { ...asked, dnssecOk: true });
     assert.deepEqual(expanded(reply.wire), expanded(wire));
@@ -165,8 +165,8 @@ describe('acceptReply leaves out DNSSEC records', () => {
   });
 });
 
-describe('acceptReply puts the question', () => {
-  it('into an error that came without it', () => {
+describe('acceptReply inserts the question', () => {
+  it('into an error without it', () => {
     for (const [edns, rcode] of [
       [false, RCODE.FORMERR],
       [true, RCODE.FORMERR],
@@ -185,7 +185,7 @@ describe('acceptReply puts the question', () => {
   });
 });
 
-describe('acceptReply takes random letter case back', () => {
+describe('acceptReply undoes random letter case', () => {
   const SPELT = 'wWw.ExAmPlE.oRg';
   const randomizedName = nameFromText(SPELT);
   const restored = (message: Told): string[] => {
@@ -201,7 +201,7 @@ describe('acceptReply takes random letter case back', () => {
   };
 
   for (const compressed of [false, true]) {
-    it(`out of ${compressed ? 'compressed' : 'plain'} names`, () => {
+    it(`in ${compressed ? 'compressed' : 'plain'} names`, () => {
       const texts = restored({
         compressed,
         answer: [`${SPELT} CNAME UP.ExAmPlE.oRg`, 'UP.ExAmPlE.oRg A'],
@@ -209,13 +209,13 @@ describe('acceptReply takes random letter case back', () => {
       });
       const found = texts.join(' ');
       assert.doesNotMatch(found, /wWw|ExAmPlE|oRg|WWW/);
-      // What the server spelt by itself stays.
+      // The server's own letter case stays.
       assert.match(found, /UP\.example\.org/);
       assert.match(found, /nS\.example\.org/);
     });
   }
 
-  it('out of the alias that a DNAME makes', () => {
+  it('in the alias that a DNAME creates', () => {
     const answer = ['ExAmPlE.oRg DNAME Other.X', `${SPELT} CNAME wWw.Other.X`, 'wWw.Other.X A'];
     const found = restored({ answer }).join(' ');
     assert.doesNotMatch(found, /wWw|ExAmPlE|oRg/);

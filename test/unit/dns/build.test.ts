@@ -11,7 +11,7 @@ const QUESTION = { name: nameFromText('www.example.org'), type: TYPE.A, class: C
 describe('buildQuery', () => {
   const fields = { ...QUESTION, id: 0xfffe, flags: FLAG.RD | FLAG.AD, dnssecOk: false };
 
-  it('is what another implementation reads', () => {
+  it('is read alike by another implementation', () => {
     const packet = decode(buildQuery({ ...fields, udpSizeBytes: 1232, dnssecOk: true }));
     assert.equal(packet.id, 0xfffe);
     assert.equal(packet.type, 'query');
@@ -25,13 +25,13 @@ describe('buildQuery', () => {
     );
   });
 
-  it('has no OPT where EDNS is not understood', () => {
+  it('has no OPT where the upstream does not support EDNS', () => {
     assert.deepEqual(decode(buildQuery({ ...fields, udpSizeBytes: undefined })).additionals, []);
   });
 });
 
 describe('buildResponse', () => {
-  it('is what another implementation reads', () => {
+  it('is read alike by another implementation', () => {
     const wire = buildResponse(QUESTION, {
       rcode: RCODE.NXDOMAIN,
       flags: FLAG.AA,
@@ -69,7 +69,7 @@ describe('buildResponse', () => {
     assert.equal((wire[3] as number) & 0xf, 7);
   });
 
-  it('refuses to be longer than a message can be', () => {
+  it('refuses more bytes than a message can have', () => {
     const record = { type: TYPE.TXT, ttlSeconds: 0, rdata: Buffer.alloc(255) };
     const answer = new Array<typeof record>(246).fill(record);
     assert.throws(() => buildResponse(QUESTION, { rcode: 0, flags: 0, answer }), RangeError);

@@ -24,7 +24,7 @@ describe('acceptReply compresses', () => {
     new Array<string>(count).fill(`${name} ${type}`);
 
   it('so that as many records fit as CoreDNS sends', () => {
-    /** Most records of which the whole response, question included, fits. */
+    /** The largest number of records with which the whole response, question included, fits. */
     const fitting = (limit: number, name: string, make: (i: number) => string): number => {
       for (let count = 1; ; count++) {
         const answer = Array.from({ length: count }, (_, i) => make(i));
@@ -48,13 +48,13 @@ describe('acceptReply compresses', () => {
     );
   });
 
-  it('nothing in a message that is compressed: not a byte, not a record anew', () => {
+  it('nothing in a compressed message: not a byte changes', () => {
     const { wire, asked } = told({ answer: pods(9, SERVICE, 'A'), name: SERVICE });
     const { wire: ours } = accepted(wire, asked);
     assert.deepEqual(accepted(ours, asked).wire, ours);
   });
 
-  it('letters only where they are the same', () => {
+  it('names only where the letter case is the same', () => {
     const answer = [`${NAME} CNAME a.Example.org`, 'a.Example.org CNAME b.example.org'];
     const { wire, asked } = told({ answer: [...answer, 'B.example.org A'] });
     const reply = accepted(wire, asked);
@@ -62,7 +62,7 @@ describe('acceptReply compresses', () => {
     assert.ok(reply.wire.length < wire.length);
   });
 
-  it('no name to a part of the question, which is spelt as each client spells it', () => {
+  it('no name to a part of the question, whose letter case differs by client', () => {
     const answer = [`${NAME} CNAME a.example.org`, 'a.example.org A', 'a.example.org A'];
     const { wire, asked } = told({ answer });
     const reply = Buffer.from(accepted(wire, asked).wire);
@@ -71,7 +71,7 @@ describe('acceptReply compresses', () => {
     assert.deepEqual(found, ['www.EXAMPLE.org', 'a.example.org', 'a.example.org']);
   });
 
-  it('no target of SRV, but the owners behind it', () => {
+  it('no target of SRV, but the owners after it', () => {
     const name = 'web-0.headless.default.svc.cluster.local';
     const answer = [`${SERVICE} SRV ${name}`, `${SERVICE} SRV ${name}`];
     const { wire, asked } = told({ name: SERVICE, type: 'SRV', answer, additional: [`${name} A`] });
@@ -88,12 +88,12 @@ describe('acceptReply compresses', () => {
     const answer = [`${SERVICE} SRV ${SERVICE}`, `${SERVICE} SRV ${SERVICE}`];
     const plain = told({ name: SERVICE, type: 'SRV', answer });
     const { wire, asked } = told({ name: SERVICE, type: 'SRV', answer, compressed: true });
-    // One owner in full: there is something to gain, and more to lose.
+    // One owner in full: compression would save less than it would cost.
     assert.deepEqual(accepted(wire, asked).wire, wire);
     assert.ok(accepted(plain.wire, plain.asked).wire.length < plain.wire.length);
   });
 
-  it('to nothing that a pointer cannot reach', () => {
+  it('no name beyond the range of a pointer', () => {
     const text: WireRecord = {
       ...record('a.x TXT'),
       rdata: [
@@ -109,7 +109,7 @@ describe('acceptReply compresses', () => {
     assert.deepEqual(reply.wire, wire);
   });
 
-  it('each message by itself, however many there were', () => {
+  it('each message independently of earlier ones', () => {
     const one = told({ answer: pods(2, NAME, 'A') });
     const other = told({
       name: 'other.x',
@@ -125,7 +125,7 @@ describe('acceptReply compresses', () => {
     }
   });
 
-  it('what stands before an OPT, and cuts what stands behind it and behind the message', () => {
+  it('records before an OPT, and cuts records after it and bytes after the message', () => {
     const { wire, asked } = told({
       answer: pods(2, NAME, 'A'),
       additional: ['a.x A', 'a.x AAAA'],
@@ -156,7 +156,7 @@ describe('acceptReply takes time by the size of a message', () => {
       rdata,
     ]);
 
-  /** As many records as there is room for. */
+  /** As many records as fit. */
   function full(make: (i: number) => Buffer, type: number = TYPE.AXFR): Buffer {
     const question = Buffer.concat([long(1), Buffer.of(type >> 8, type & 0xff, 0, 1)]);
     const parts: Uint8Array[] = [Buffer.from('123481800001000000000000', 'hex'), question];
@@ -173,7 +173,7 @@ describe('acceptReply takes time by the size of a message', () => {
     }
   }
 
-  /** Labels that the table keeps in one bucket, whatever it does with them. */
+  /** Labels that the table keeps in one bucket, whatever its hash is. */
   function colliding(count: number): Uint8Array[] {
     const found: Uint8Array[] = [];
     for (let i = 0; found.length < count; i++) {

@@ -18,7 +18,7 @@ function withOpt(extended: ExtendedError | undefined, rcode: number = RCODE.NOER
 const readBack = (wire: Buffer) => readExtendedError(wire, 12 + 11, wire.length);
 
 describe('putOpt', () => {
-  it('is what another implementation reads', () => {
+  it('is read alike by another implementation', () => {
     const [opt] = decode(withOpt({ code: EDE.STALE_ANSWER, text: 'old' }, 0xabc)).additionals ?? [];
     assert.ok(opt?.type === 'OPT');
     assert.deepEqual([opt.name, opt.udpPayloadSize, opt.flag_do], ['.', 1232, true]);
@@ -44,7 +44,7 @@ describe('putOpt', () => {
     });
   }
 
-  it('may say nothing', () => {
+  it('may have an empty text', () => {
     const wire = withOpt(undefined);
     assert.equal(wire.length, 12 + 11);
     assert.equal(readBack(wire), undefined);
@@ -60,7 +60,7 @@ describe('findOption', () => {
     assert.equal(findOption(options, 0, options.length, 3), undefined);
   });
 
-  it('gives up where an option runs over the end', () => {
+  it('returns none where an option exceeds the end', () => {
     for (let end = 0; end < options.length; end++) {
       assert.equal(findOption(options, 0, end, 15), undefined, `${end}`);
     }

@@ -14,12 +14,12 @@ function collect(...chunks: Uint8Array[]): { messages: string[]; isMidFrame: boo
 const framed = (text: string): Buffer => frame(Buffer.from(text, 'latin1'));
 
 describe('FrameReader', () => {
-  it('cuts several messages out of one chunk', () => {
+  it('reads several messages from one chunk', () => {
     const chunk = Buffer.concat([framed('one'), framed(''), framed('three')]);
     assert.deepEqual(collect(chunk), { messages: ['one', '', 'three'], isMidFrame: false });
   });
 
-  it('puts a message together from single bytes', () => {
+  it('assembles a message from single bytes', () => {
     const chunks = [...Buffer.concat([framed('one'), framed('two')])].map((o) => Buffer.of(o));
     assert.deepEqual(collect(...chunks), { messages: ['one', 'two'], isMidFrame: false });
   });
@@ -31,7 +31,7 @@ describe('FrameReader', () => {
     assert.deepEqual(collect(Buffer.of()), { messages: [], isMidFrame: false });
   });
 
-  it('carries the longest message', () => {
+  it('reads the longest message', () => {
     const longest = 'x'.repeat(MAX_FRAME_BYTES);
     const bytes = framed(longest);
     assert.deepEqual(collect(bytes.subarray(0, 9), bytes.subarray(9)).messages, [longest]);
@@ -39,11 +39,11 @@ describe('FrameReader', () => {
 });
 
 describe('frame', () => {
-  it('puts the length in front', () => {
+  it('adds the length', () => {
     assert.deepEqual(framed('abc'), Buffer.from('\0\x03abc', 'latin1'));
   });
 
-  it('refuses what no frame can carry', () => {
+  it('refuses a message that no frame can hold', () => {
     assert.throws(() => frame(Buffer.alloc(MAX_FRAME_BYTES + 1)), RangeError);
   });
 });

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import * as iana from '../../../agent/dns/iana.ts';
 
 describe('registry names', () => {
-  it('give the number back', () => {
+  it('give the number again', () => {
     for (const [name, number] of Object.entries(iana.TYPE)) {
       assert.equal(iana.typeName(number), name);
       assert.equal(iana.typeNumber(name.toLowerCase()), number);
@@ -26,7 +26,7 @@ describe('registry names', () => {
     assert.equal(iana.rcodeName(77), 'RCODE77');
   });
 
-  it('do not make numbers of other words', () => {
+  it('do not turn other words into numbers', () => {
     for (const text of [
       '',
       'TYPE',

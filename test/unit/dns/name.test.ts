@@ -55,7 +55,7 @@ describe('names in text', () => {
     });
   }
 
-  it('takes the longest label and the longest name', () => {
+  it('accepts the longest label and the longest name', () => {
     assert.equal(nameFromText(`${`${L63}.`.repeat(3)}${'y'.repeat(61)}`).length, 255);
     assert.equal(nameFromText('a.'.repeat(127)).length, 255);
   });
@@ -112,7 +112,7 @@ describe('expandName', () => {
     assert.equal(expand(chain(128), 1 + 2 * 127), -1);
   });
 
-  it('never reads behind the end it is told', () => {
+  it('never reads beyond the given end', () => {
     const wire = bytes(3, 'www', 0xc0, 7, 0, 0);
     for (let end = 0; end < wire.length; end++) assert.equal(expand(wire, 0, end), -1);
   });
@@ -148,7 +148,7 @@ describe('comparing names', () => {
     assert.deepEqual(lowerName(name('AZ@[')), name('az@['));
   });
 
-  it('tells subdomains by whole labels', () => {
+  it('recognises subdomains by whole labels', () => {
     for (const [inner, zone, expected] of [
       ['www.example.org', 'Example.Org', true],
       ['example.org', 'example.org', true],
@@ -171,7 +171,7 @@ describe('comparing names', () => {
     );
   });
 
-  it('makes keys that differ where names do', () => {
+  it('returns keys that differ where names differ', () => {
     const texts = ['.', 'a', 'b', 'a.b', 'a\\.b', '\\200', '\\201', 'A'];
     assert.equal(new Set(texts.map((text) => octetKey(name(text)))).size, texts.length);
     assert.equal(octetKey(name('a')), '\u0001a\u0000');

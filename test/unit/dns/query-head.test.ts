@@ -22,7 +22,7 @@ function read(wire: Uint8Array): QueryHead {
 }
 
 for (const [folder, verdict] of Object.entries(FOLDERS)) {
-  describe(`a query is met with ${folder}`, () => {
+  describe(`a query is handled with ${folder}`, () => {
     for (const { name, bytes } of packetsIn(`queries/${folder}`)) {
       it(name, () => {
         assert.equal(readQueryHead(bytes, bytes.length, new QueryHead()), verdict);
@@ -42,7 +42,7 @@ describe('readQueryHead', () => {
     udpSizeBytes: 1400,
   };
 
-  it('finds everything of a query', () => {
+  it('reads all fields of a query', () => {
     const wire = buildQuery(fields);
     const head = read(wire);
     assert.equal(head.id, 0xbeef);
@@ -63,7 +63,7 @@ describe('readQueryHead', () => {
     assert.equal(read(buildQuery({ ...fields, udpSizeBytes: 100 })).udpSizeBytes, 512);
   });
 
-  it('keeps nothing of the query before', () => {
+  it('keeps no field of the query before', () => {
     const head = read(buildQuery(fields));
     const plain = buildQuery({
       name: Uint8Array.of(0),
@@ -80,7 +80,7 @@ describe('readQueryHead', () => {
     assert.deepEqual([head.optRdataStart, head.optRdataEnd], [0, 0]);
   });
 
-  it('has room for the most labels a name can have', () => {
+  it('has room for the maximum number of labels', () => {
     const [most] = packetsIn('queries/answer').filter(({ name }) => name === 'qname-127-labels');
     assert.ok(most !== undefined);
     const head = read(most.bytes);
@@ -88,7 +88,7 @@ describe('readQueryHead', () => {
     assert.equal(head.labelOffset(127), 254);
   });
 
-  it('believes the length it is told, not that of the buffer', () => {
+  it('uses the given length, not that of the buffer', () => {
     const wire = buildQuery(fields);
     const head = new QueryHead();
     for (let length = 0; length < wire.length; length++) {

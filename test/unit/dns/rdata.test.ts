@@ -4,7 +4,7 @@ import { CLASS, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
 import { type Part, partEnd, shapeOf } from '../../../agent/dns/rdata.ts';
 
-/** Whether RDATA is exactly as long as its type wants it. */
+/** Whether RDATA has exactly the length that its type requires. */
 function fits(type: number, rdata: Uint8Array, qclass: number = CLASS.IN): boolean | undefined {
   const shape = shapeOf(type, qclass);
   if (shape === undefined) return undefined;
@@ -19,7 +19,7 @@ function fits(type: number, rdata: Uint8Array, qclass: number = CLASS.IN): boole
 const zeros = (count: number): number[] => new Array<number>(count).fill(0);
 const NAME = [...nameFromText('a.example.')];
 
-/** RDATA of each type that has to be exactly so long. */
+/** RDATA of each type with a fixed length. */
 const EXACT: readonly (readonly [number, readonly number[]])[] = [
   [TYPE.A, [192, 0, 2, 1]],
   [TYPE.AAAA, zeros(16)],
@@ -71,7 +71,7 @@ const LEAST: readonly (readonly [number, readonly number[]])[] = [
 
 describe('RDATA', () => {
   for (const [type, rdata] of EXACT) {
-    it(`of type ${type} is so long and no other`, () => {
+    it(`of type ${type} has exactly this length`, () => {
       assert.equal(fits(type, Uint8Array.from(rdata)), true);
       assert.equal(fits(type, Uint8Array.from([...rdata, 0])), false);
       for (let length = 0; length < rdata.length; length++)
@@ -80,7 +80,7 @@ describe('RDATA', () => {
   }
 
   for (const [type, rdata] of LEAST) {
-    it(`of type ${type} is no shorter`, () => {
+    it(`of type ${type} has at least this length`, () => {
       assert.equal(fits(type, Uint8Array.from(rdata)), true);
       assert.equal(fits(type, Uint8Array.from([...rdata, 1, 2, 3])), true);
       for (let length = 0; length < rdata.length; length++)
@@ -116,7 +116,7 @@ describe('RDATA', () => {
     }
   });
 
-  it('is opaque where the type is not known, or known in another class only', () => {
+  it('is opaque where the type is unknown, or known in another class only', () => {
     for (const type of [
       0,
       TYPE.NULL,
@@ -133,7 +133,7 @@ describe('RDATA', () => {
     assert.equal(fits(TYPE.TXT, Uint8Array.of(1), CLASS.CH), false);
   });
 
-  it('is not read behind its end', () => {
+  it('is not read beyond its end', () => {
     const parts: Part[] = [4, 'name', 'plain', 'text', 'texts', 'params', 'some', 'rest'];
     const wire = Uint8Array.from([3, 97, 98, 99, 0, 0, 0, 0, 0]);
     for (const part of parts) {

@@ -8,7 +8,7 @@ import { rebuild } from '../../../agent/dns/rebuild.ts';
 import { readRecords } from '../../../agent/dns/records.ts';
 
 const QUESTION = { name: nameFromText('a.example'), type: TYPE.A, class: 1 };
-/** A pointer to the question's name, as old servers put it into any type. */
+/** A pointer to the question's name, as old servers write it in any type. */
 const POINTER = [0xc0, 12];
 
 function message(type: number, rdata: readonly number[]): Buffer {
@@ -27,7 +27,7 @@ const LONG = nameFromText('a.much.longer.name.test');
 const WIRE_NAME = [...nameFromText('a.example')];
 
 describe('rebuild', () => {
-  it('writes nothing where there is more than one question', () => {
+  it('returns nothing where there is more than one question', () => {
     const wire = message(TYPE.A, [192, 0, 2, 1]);
     const question = wire.subarray(12, 12 + QUESTION.name.length + 4);
     const twice = Buffer.concat([wire.subarray(0, 12), question, wire.subarray(12)]);
@@ -45,7 +45,7 @@ describe('rebuild', () => {
     ['AFSDB', [0, 1], []],
     ['DNAME', [], []],
   ] as const) {
-    it(`expands a compressed name in ${type}, and copies what is around it`, () => {
+    it(`expands a compressed name in ${type}, and copies the data around it`, () => {
       const rdata = rdataOf(rebuild(message(TYPE[type], [...before, ...POINTER, ...after]), {}));
       assert.deepEqual([...rdata], [...before, ...WIRE_NAME, ...after]);
     });
@@ -63,13 +63,13 @@ describe('rebuild', () => {
     });
   }
 
-  it('copies RDATA of types it does not know', () => {
+  it('copies RDATA of unknown types', () => {
     const octets = [0, 1, ...POINTER, 255];
     assert.deepEqual([...rdataOf(rebuild(message(TYPE.HTTPS, octets), {}))], octets);
     assert.deepEqual([...rdataOf(rebuild(message(61_000, octets), {}))], octets);
   });
 
-  it('gives another question and follows it with pointers', () => {
+  it('writes another question and points to it', () => {
     const question = { ...QUESTION, name: LONG, type: TYPE.AAAA };
     const wire = rebuild(message(TYPE.A, [192, 0, 2, 1]), { question, owner: () => LONG });
     assert.ok(wire !== undefined);
@@ -90,7 +90,7 @@ describe('rebuild', () => {
     assert.deepEqual(seen, ['a.example. 15']);
   });
 
-  it('puts another record in place of one, and leaves some out', () => {
+  it('replaces one record, and omits others', () => {
     const answer = [1, 2].map((last) => ({
       type: TYPE.A,
       ttlSeconds: 60,
@@ -107,7 +107,7 @@ describe('rebuild', () => {
     );
   });
 
-  it('points at nothing beyond what a pointer can hold', () => {
+  it('has no pointer beyond the range of a pointer', () => {
     const answer = Array.from({ length: 400 }, (_, at) => ({
       name: nameFromText(`${'x'.repeat(50)}${at >> 1}.test`),
       type: TYPE.NS,
@@ -124,7 +124,7 @@ describe('rebuild', () => {
     );
   });
 
-  it('gives up on what is malformed or becomes too long', () => {
+  it('returns nothing for a malformed message or one that becomes too long', () => {
     for (const [type, rdata] of [
       [TYPE.MX, [0]],
       [TYPE.SRV, [0, 0, 0, 0, 0, 0]],

@@ -190,7 +190,7 @@ describe('examples of the RFCs', () => {
   });
 });
 
-describe('what no type takes', () => {
+describe('input that no type accepts', () => {
   for (const text of [
     'a DS 1 5 1',
     'a DS 65536 5 1 00',

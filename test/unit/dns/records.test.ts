@@ -46,7 +46,7 @@ describe('readRecords', () => {
     for (let end = 0; end < wire.length; end++) assert.equal(readRecords(wire, end), undefined);
   });
 
-  it('tolerates bytes behind the last record', () => {
+  it('tolerates bytes after the last record', () => {
     assert.deepEqual(readRecords(Buffer.concat([wire, Buffer.of(1, 2, 3)])), readRecords(wire));
   });
 });

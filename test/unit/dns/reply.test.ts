@@ -30,7 +30,7 @@ describe('readReply refuses', () => {
 
 describe('readReply reads', () => {
   for (const [name, bytes] of readable) {
-    it(`${name}, without OPT and agreeing with itself`, () => {
+    it(`${name}, without OPT and consistently`, () => {
       const { wire, records } = reply(name);
       assert.deepEqual(readRecords(wire), records);
       assert.ok(records.every((record) => record.type !== TYPE.OPT));
@@ -39,7 +39,7 @@ describe('readReply reads', () => {
     });
   }
 
-  it('what stands before the OPT, and nothing behind it', () => {
+  it('records before the OPT, and none after it', () => {
     const kept = (name: string) => decode(reply(name).wire).additionals?.length;
     assert.equal(kept('opt-last'), 0);
     assert.equal(kept('opt-first'), 0);
@@ -58,14 +58,14 @@ describe('readReply reads', () => {
     );
   });
 
-  it('the extended error where there is a whole one', () => {
+  it('the extended error where it is complete', () => {
     assert.deepEqual(reply('ede-stale').extended, { code: 3, text: 'stale' });
     assert.equal(reply('ede-without-code').extended, undefined);
     assert.equal(reply('ede-behind-broken-option').extended, undefined);
     assert.equal(reply('opt-last').extended, undefined);
   });
 
-  it('its input without keeping or changing it', () => {
+  it('its input without a reference to it or a change of it', () => {
     const input = Buffer.from(packet('opt-in-the-middle'));
     const before = Buffer.from(input);
     const read = readReply(input);
@@ -80,7 +80,7 @@ describe('matchesQuestion', () => {
   const wire = packet('opt-last');
   const name = lowerName(nameFromText('www.example.org'));
 
-  it('accepts the question, whatever its letter case', () => {
+  it('accepts the question, in any letter case', () => {
     assert.ok(matchesQuestion(wire, name, TYPE.A, CLASS.IN));
     const shouted = Buffer.from(wire);
     shouted.write('WwW', 13, 'latin1');

@@ -47,7 +47,7 @@ describe('truncateAt', () => {
     });
   }
 
-  it('leaves the question where nothing else fits', () => {
+  it('keeps the question where nothing else fits', () => {
     const wire = message();
     assert.equal(truncateAt(wire, QUESTION_END, wire.length, 0), QUESTION_END);
     assert.equal(decode(wire.subarray(0, QUESTION_END)).questions?.length, 1);

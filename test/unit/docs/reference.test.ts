@@ -1,4 +1,4 @@
-/** docs/reference is what the tables in code say. */
+/** docs/reference matches the tables in code. */
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -23,11 +23,11 @@ for (const [room, table] of [
   ['agent', AGENT_EVENTS],
   ['init', INIT_EVENTS],
 ] as const)
-  test(`${room}: the table of events is what its log calls name, and nothing else`, () => {
+  test(`${room}: the table of events has exactly the events of its log calls`, () => {
     const texts = globSync(`${room}/**/*.ts`, { cwd: ROOT })
       .filter((path) => !path.startsWith('agent/base/events/'))
       .map(read);
-    // Of those that the types of the loggers do not check: lines at level info.
+    // Only lines at level info: the types of the loggers check the others.
     const named = texts.flatMap((text) =>
       [...text.matchAll(/\bevent: '([a-z-]+)'/g)].map(([, event = '']) => event),
     );
@@ -41,13 +41,13 @@ for (const [room, table] of [
     assert.deepEqual(unused, []);
   });
 
-test('an event that both programs have means the same in both', () => {
+test('an event of both programs has the same meaning in both', () => {
   const both = Object.entries<LogEvent>(INIT_EVENTS).filter(([name]) => name in AGENT_EVENTS);
   const agents: Readonly<Record<string, LogEvent>> = AGENT_EVENTS;
   for (const [name, event] of both) assert.deepEqual(event, agents[name]);
 });
 
-test('the level of an event is the one that its log calls use', () => {
+test('the level of an event is that of its log calls', () => {
   const sources = globSync('{agent,init}/**/*.ts', { cwd: ROOT });
   const calls = sources.flatMap((path) => [
     ...[...read(path).matchAll(/log\.(warn|error)\(\s*\{ (?:\.\.\.\{ )?event: '([a-z-]+)'/g)].map(

@@ -1,4 +1,4 @@
-/** Each alert and each event of the log leads to a runbook that knows it. */
+/** Each alert and each log event has a runbook that names it. */
 import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
@@ -28,7 +28,7 @@ const runbooks = globSync('docs/runbooks/*.md', { cwd: ROOT }).filter(
 
 describe('runbooks', () => {
   for (const path of runbooks)
-    it(`${path} has the fixed sections, and the index has it`, () => {
+    it(`${path} has the fixed sections, and is in the index`, () => {
       const headings = [...read(path).matchAll(/^## (.+)$/gm)].map(([, heading]) => heading);
       const isTask = path.endsWith('clean-a-node.md');
       assert.deepEqual(headings, isTask ? SECTIONS.slice(-1) : SECTIONS);
@@ -36,20 +36,20 @@ describe('runbooks', () => {
     });
 
   for (const [name, { runbook }] of Object.entries({ ...AGENT_EVENTS, ...INIT_EVENTS }))
-    it(`the event ${name} stands on its page`, () => {
+    it(`the event ${name} is on its page`, () => {
       assert.ok(read(`docs/runbooks/${runbook}.md`).includes(`\`${name}\``), runbook);
     });
 });
 
 describe('alerts', () => {
-  it('have names of their own', () => {
+  it('have unique names', () => {
     const names = alerts.map(({ alert }) => alert);
     assert.ok(names.length > 20);
     assert.deepEqual(names, [...new Set(names)]);
   });
 
   for (const { alert, expr, annotations } of alerts) {
-    it(`${alert} leads to a runbook that names it, and so does the index`, () => {
+    it(`${alert} has a runbook that names it, also in the index`, () => {
       const { runbook_url: page } = annotations;
       assert.ok(existsSync(`${ROOT}${page}`), page);
       assert.ok(read(page).includes(`\`${alert}\``), page);
@@ -59,7 +59,7 @@ describe('alerts', () => {
       assert.ok(row?.includes(`](${page.split('/').at(-1)})`), alert);
     });
 
-    it(`${alert} asks for series and labels that exist`, () => {
+    it(`${alert} queries series and labels that exist`, () => {
       const asked = [...expr.matchAll(/\b((?:nodens|coredns)_\w+)(?:\{(\w+))?/g)];
       for (const [, name = '', label] of asked) {
         const spec = (SERIES as Readonly<Record<string, SeriesSpec | undefined>>)[name];
@@ -69,7 +69,7 @@ describe('alerts', () => {
     });
   }
 
-  it('are the only ones that a page names', () => {
+  it('are the only alerts that pages name', () => {
     const known = new Set(alerts.map(({ alert }) => alert));
     for (const page of globSync('docs/**/*.md', { cwd: ROOT }))
       for (const [, name = ''] of read(page).matchAll(/`(Nodens[A-Z]\w+)`/g))
@@ -79,7 +79,7 @@ describe('alerts', () => {
 
 describe('tables', () => {
   const pages = ['README.md', 'CHANGELOG.md', 'manifests/*.md', 'docs/**/*.md'];
-  // A test reads docs/rooms.md, whose cells are lists of packages.
+  // Excluded: docs/rooms.md, which a test reads, and whose cells are lists of packages.
   const isRead = (page: string): boolean => page !== 'docs/rooms.md';
   for (const page of pages.flatMap((pattern) => globSync(pattern, { cwd: ROOT })).filter(isRead))
     it(`${page}: no cell is longer than ${MAX_CELL} characters`, () => {

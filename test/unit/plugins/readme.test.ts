@@ -24,7 +24,7 @@ const upstreams = {
   }),
 };
 
-/** Sets up every directive of `text`, as the daemon would. */
+/** Sets up every directive of `text`, as the daemon does. */
 function setUpAll(text: string): void {
   const files = { '/etc/resolv.conf': 'nameserver 192.0.2.53\n' };
   const services = fakeServices({ upstreams });
@@ -34,7 +34,7 @@ function setUpAll(text: string): void {
   for (const block of blocks) {
     for (const directive of block.directives) {
       const plugin = PLUGINS.find(({ name }) => name === directive.name);
-      assert.ok(plugin !== undefined, `an example uses ${directive.name}, which there is not`);
+      assert.ok(plugin !== undefined, `an example uses ${directive.name}, which does not exist`);
       assert.equal(plugin.setup(directive, block, services).name, directive.name);
     }
   }

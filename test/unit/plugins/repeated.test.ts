@@ -1,4 +1,4 @@
-/** What a directive given twice in a block means, as `import *.override` makes it: CoreDNS's way, plugin by plugin. */
+/** The meaning of a directive given twice in a block, as `import *.override` causes it: as in CoreDNS, for each plugin. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { PLUGINS } from '../../../agent/plugins/order.ts';
@@ -43,7 +43,7 @@ const BEHAVIOUR: Readonly<Record<string, 'error' | 'first' | 'merged'>> = {
   whoami: 'first',
 };
 
-/** A use that each plugin takes; for the others its bare name. */
+/** A use that each plugin accepts; for the others its bare name. */
 const USES: Readonly<Record<string, string>> = {
   acl: 'acl {\nblock net 10.0.0.0/8\n}',
   bind: 'bind 127.0.0.1',
@@ -64,7 +64,7 @@ function built(name: string, text: string): FakeServices {
   return services;
 }
 
-describe('a directive that stands twice', () => {
+describe('a directive that is used twice', () => {
   for (const { name } of PLUGINS) {
     const use = USES[name] ?? name;
     const behaviour = BEHAVIOUR[name];
@@ -84,7 +84,7 @@ describe('a directive that stands twice', () => {
     });
   }
 
-  it('empty braces are no fault of a directive that takes none', () => {
+  it('empty braces are no error for a directive without options', () => {
     for (const name of [
       'bufsize',
       'cancel',
@@ -100,13 +100,13 @@ describe('a directive that stands twice', () => {
   });
 });
 
-describe('what counts of several uses', () => {
-  it('reload: the first, whatever the others say', () => {
+describe('of several uses', () => {
+  it('reload: the first counts, whatever the others are', () => {
     const { asked } = built('reload', 'reload 10s 0s\nreload nonsense');
     assert.deepEqual(asked.reload, { intervalMs: 10_000, jitterMs: 0 });
   });
 
-  it('health: the last address and the last lameduck', () => {
+  it('health: the last address and the last lameduck count', () => {
     const { pages, asked } = built(
       'health',
       'health 127.0.0.1:8081 {\nlameduck 5s\n}\nhealth :8082\nhealth {\nlameduck 1s\n}',
@@ -118,12 +118,12 @@ describe('what counts of several uses', () => {
     assert.equal(asked.lameduckMs, 1_000);
   });
 
-  it('timeouts: each option from where it stands last', () => {
+  it('timeouts: the last use of each option counts', () => {
     const { asked } = built('timeouts', 'timeouts {\nread 5s\nidle 6s\n}\ntimeouts {\nread 7s\n}');
     assert.deepEqual(asked.tcpTimeouts, { readMs: 7_000, idleMs: 6_000 });
   });
 
-  it('cancel: the last, which may be the default', () => {
+  it('cancel: the last counts, which may be the default', () => {
     const budgetOf = (text: string): number => {
       const { setup } = PLUGINS.find(({ name }) => name === 'cancel') ?? assert.fail();
       let budgetMs = 0;
@@ -137,7 +137,7 @@ describe('what counts of several uses', () => {
     assert.equal(budgetOf('cancel 1s\ncancel 2s'), 2_000);
   });
 
-  it('dns64: the last prefix', () => {
+  it('dns64: the last prefix counts', () => {
     assert.throws(() => built('dns64', 'dns64 64:ff9b::/96\ndns64 64:ff9b::/33'), /ff9b::\/33/);
     built('dns64', 'dns64 64:ff9b::/96\ndns64 {\nprefix fd00::/64\ntranslate_all\n}');
   });
@@ -154,5 +154,5 @@ describe('words in capitals', () => {
     ['rewrite', 'rewrite EDNS0 LOCAL SET 0xffee abc'],
     ['forward', 'forward . 192.0.2.1 {\nfailover servfail\n}'],
   ] as const)
-    it(`${text.replaceAll('\n', ' ')} is taken as in CoreDNS`, () => void built(name, text));
+    it(`${text.replaceAll('\n', ' ')} is accepted as in CoreDNS`, () => void built(name, text));
 });

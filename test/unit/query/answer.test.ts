@@ -17,7 +17,7 @@ describe('madeAnswer', () => {
     'hosts',
   );
 
-  it('knows where its TTLs are, and that they do not age', () => {
+  it('knows the positions of its TTLs, and that they do not age', () => {
     assert.deepEqual(
       [...made.ttlOffsets].map((offset) => u32(made.wire, offset)),
       [77, 77],

@@ -12,7 +12,7 @@ const asked = (server: Omit<ServerLabel, 'index'>, address?: string) => {
   return askedEndpoint(query);
 };
 
-it('the address and port that a query came to: the listener’s, its socket’s, or what the client asked', () => {
+it('the endpoint that a query was sent to is that of the listener, of its socket, or the one that the client asked', () => {
   const at = (address: string, port = 53) => ({ address, port });
   assert.deepEqual(asked({ label: 'dns://10.0.0.1:53' }, '10.0.0.2'), at('10.0.0.1'));
   assert.deepEqual(asked({ label: 'dns://[fe80::1%eth0]:5353' }), at('fe80::1%eth0', 5_353));
@@ -24,5 +24,5 @@ it('the address and port that a query came to: the listener’s, its socket’s,
   const { name } = queryFor('a.test', 'A');
   const server = { index: 0, label: 'dns://:53' };
   const question = { name, type: 1, dnssecOk: false, checkingDisabled: false, server };
-  assert.equal(askedEndpoint(Query.internal(question, 0)), undefined, 'a question of our own');
+  assert.equal(askedEndpoint(Query.internal(question, 0)), undefined, 'a query of the agent');
 });

@@ -13,7 +13,7 @@ import { CLIENT, queryFor } from '../../support/dns/queries.ts';
 const OPTION = ednsOption(0xffee, Buffer.from('data'));
 
 describe('Query.derive', () => {
-  it('changes what it is told to, in a message of its own', () => {
+  it('changes the given fields, in a new message', () => {
     const query = queryFor('a.example', 'A', {
       transport: 'tcp',
       udpSizeBytes: 1_400,
@@ -41,7 +41,7 @@ describe('Query.derive', () => {
     assert.equal(queryFor('a.example', 'A').derive({}).head.hasOpt, false);
   });
 
-  it('keys answers by the options that go upstream, over refreshes too', () => {
+  it('keys answers by the options sent upstream, also on refreshes', () => {
     const query = queryFor('a.example', 'A');
     const derived = query.derive({ upstreamOptions: OPTION });
     assert.notEqual(derived.keyIn(1), query.keyIn(1));
@@ -53,7 +53,7 @@ describe('Query.derive', () => {
 });
 
 describe('buildQuery', () => {
-  it('puts options into the OPT, and nowhere without one', () => {
+  it('adds options to the OPT, and none without an OPT', () => {
     const fields = { name: nameFromText('a'), type: 1, class: 1, id: 1, flags: 0, dnssecOk: false };
     const wire = buildQuery({ ...fields, udpSizeBytes: 1_232, options: OPTION });
     const head = new QueryHead();
@@ -66,7 +66,7 @@ describe('buildQuery', () => {
 });
 
 describe('resolveFor', () => {
-  it('asks one level deeper, up to a bound', async () => {
+  it('resolves one level deeper, up to a bound', async () => {
     const query = queryFor('a.example', 'A', { class: CLASS.CH });
     const asked: unknown[] = [];
     const answer = madeAnswer(query, { rcode: 0, flags: 0 }, 'x');
@@ -82,7 +82,7 @@ describe('resolveFor', () => {
 });
 
 describe('wireAt and remade', () => {
-  it('settle the age of an answer', () => {
+  it('apply the age of an answer to its TTLs', () => {
     const record = { type: TYPE.A, ttlSeconds: 60, rdata: Uint8Array.of(192, 0, 2, 1) };
     const made = madeAnswer(queryFor('a', 'A'), { rcode: 0, flags: 0, answer: [record] }, 'x');
     const ttl = (wire: Buffer) => wire.readUInt32BE(made.ttlOffsets[0] as number);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { perServer } from '../../../agent/query/per-server.ts';
 
-it('makes a value once for each listener, whatever the order they come in', () => {
+it('creates a value once for each listener, in any order', () => {
   const made: string[] = [];
   const values = perServer((label) => {
     made.push(label);

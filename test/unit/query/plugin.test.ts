@@ -52,12 +52,12 @@ describe('compose', () => {
     assert.deepEqual(seen, ['a', 'b', 'last']);
   });
 
-  it('of nothing is the last link', () => {
+  it('returns the last link for no plugins', () => {
     const last: Handler = () => answer;
     assert.equal(compose([], last), last);
   });
 
-  it('lets a plugin answer for those below', () => {
+  it('lets a plugin answer before the plugins below', () => {
     const next = new NextSpy();
     const chain = compose([{ name: 'a', handle: () => other }, passOn('b')], next.handler);
     assert.equal(chain(query), other);
@@ -73,7 +73,7 @@ describe('compose', () => {
     });
     assert.equal(result, answer);
     assert.equal(made, 0);
-    // The count counts: one promise is seen.
+    // The counter works: one promise is counted.
     assert.equal(
       promisesIn(() => void Promise.resolve()),
       1,
@@ -107,7 +107,7 @@ describe('after', () => {
     assert.equal((await result).plugin, 'seen');
   });
 
-  it('hands a throw and a rejection to the same function', async () => {
+  it('passes a throw and a rejection to the same function', async () => {
     const seen: unknown[] = [];
     const onError = (error: unknown): Answer => {
       seen.push(error);
@@ -124,7 +124,7 @@ describe('after', () => {
     await assert.rejects(async () => after(() => Promise.reject(boom), query, keep), boom);
   });
 
-  it('does not take what onAnswer throws for an error of the chain', async () => {
+  it('does not treat an error thrown by onAnswer as an error of the chain', async () => {
     const wrong = (): Answer => other;
     assert.throws(() => after(() => answer, query, fail, wrong), boom);
     await assert.rejects(

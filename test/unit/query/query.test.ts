@@ -62,7 +62,7 @@ describe('keyIn', () => {
     assert.equal(new Set([key, ...others]).size, others.length + 1);
   });
 
-  it('is made anew for another block and for the next datagram', () => {
+  it('is computed again for another block and for the next datagram', () => {
     const query = queryOf(BASE);
     const first = query.keyIn(1);
     assert.notEqual(query.keyIn(2), first);
@@ -74,7 +74,7 @@ describe('keyIn', () => {
     assert.equal(query.keyIn(1), next.keyIn(1));
   });
 
-  it('survives a second query being asked for its key', () => {
+  it('is not changed when another query computes its key', () => {
     const before = `${key}`;
     queryOf({ ...BASE, name: 'zzz.example.net' }).keyIn(1);
     assert.equal(queryOf(BASE).keyIn(1), before);
@@ -82,7 +82,7 @@ describe('keyIn', () => {
 });
 
 describe('a received query', () => {
-  it('tells what was asked', () => {
+  it('has the fields of the question', () => {
     const query = queryFor('WwW.Example', 'HTTPS', { dnssecOk: true, udpSizeBytes: 1232 });
     assert.equal(query.nameText, 'www.example.');
     assert.deepEqual([query.id, query.type, query.class], [4_711, TYPE.HTTPS, CLASS.IN]);
@@ -105,7 +105,7 @@ describe('a received query', () => {
     assert.equal(asked, 1);
   });
 
-  it('forgets what plugins did to the one before', () => {
+  it('has no state of the query before', () => {
     const query = queryFor('a', 'A');
     query.maxUdpBytes = 600;
     query.requestMetrics = { record: () => {}, recordDuration: () => {} };
@@ -127,7 +127,7 @@ describe('a received query', () => {
 });
 
 describe('detach', () => {
-  it('keeps bytes and client when the listener goes on', () => {
+  it('keeps bytes and client when the listener reads the next query', () => {
     const slot = { address: '10.0.0.1', port: 1 };
     const buffer = Buffer.alloc(512);
     const source = queryFor('a.example', 'A');
@@ -166,7 +166,7 @@ describe('Query.internal', () => {
     assert.equal(query.client.address, '');
   });
 
-  it('has the head that a message with this question would have', () => {
+  it('has the header of a message with this question', () => {
     const received = queryOf({ ...BASE, type: TYPE.AAAA, dnssecOk: true, cd: true });
     assert.equal(query.keyIn(1), received.keyIn(1));
     assert.equal(query.head.labelCount, received.head.labelCount);
@@ -182,7 +182,7 @@ describe('Query.internal', () => {
     assert.equal(copied.nameText, 'www.example.org.');
   });
 
-  it('survives detaching', () => {
+  it('stays the same after detach', () => {
     const detached = Query.internal(question, 0);
     detached.detach();
     assert.equal(detached.length, 0);

@@ -88,7 +88,7 @@ function cases(connect: ConnectUdp): void {
     assert.deepEqual(errors, ['ECONNREFUSED']);
   });
 
-  it('says later that there is no such address', async () => {
+  it('reports later that there is no such address', async () => {
     const errors: string[] = [];
     const events = {
       onMessage: unheard,
@@ -102,7 +102,7 @@ function cases(connect: ConnectUdp): void {
     socket.close();
   });
 
-  it('hands over what is longer than any reply as nothing', async () => {
+  it('delivers a datagram longer than any reply as an empty one', async () => {
     const server = await serve('127.0.0.1');
     server.socket.on('message', (_, from) => server.socket.send(Buffer.alloc(5_000), from.port));
     const lengths: number[] = [];
@@ -121,7 +121,7 @@ function cases(connect: ConnectUdp): void {
 
 const addon = loadAddon();
 if (addon instanceof Error) {
-  it('the addon is compiled wherever a compiler is', () => {
+  it('the addon is compiled wherever there is a compiler', () => {
     assert.notEqual(spawnSync('cc', ['--version']).status, 0, addon.message);
   });
 } else {

@@ -21,14 +21,14 @@ function now(
   return { answer, fixture };
 }
 
-it('gives what the chain of the zone gives, and notes its requestMetrics', () => {
+it('returns the answer of the zone’s chain, and records its metrics', () => {
   const fixture = fixtureFor(answerTo, { zone: 'test.' });
   const query = queryFor('a.test', 'A');
   assert.equal((fixture.dispatcher.handle(query) as Answer).plugin, 'test');
   assert.equal(query.requestMetrics, fixture.requestMetrics);
 });
 
-it('refuses names that no zone of the listener holds, on the requestMetrics of dropped ones', () => {
+it('refuses names outside the zones of the listener, and counts them as dropped', () => {
   const fixture = fixtureFor(answerTo, { zone: 'test.' });
   const query = queryFor('a.example', 'A');
   const answer = fixture.dispatcher.handle(query) as Answer;
@@ -37,7 +37,7 @@ it('refuses names that no zone of the listener holds, on the requestMetrics of d
   assert.equal(query.requestMetrics, fixture.dropped);
 });
 
-it('refuses on a listener that the configuration does not know', () => {
+it('refuses on a listener that is not in the configuration', () => {
   const fixture = fixtureFor(answerTo);
   fixture.dispatcher.swap([]);
   const query = queryFor('a.test', 'A');
@@ -52,7 +52,7 @@ it('refuses classes other than IN unless the block forwards', () => {
   assert.equal((forwarding.handle(chaos) as Answer).rcode, RCODE.NOERROR);
 });
 
-it('takes a new configuration for the next query', () => {
+it('uses a new configuration for the next query', () => {
   const fixture = fixtureFor(answerTo);
   const handler = (): never => {
     throw new DnsError(RCODE.NXDOMAIN, 'gone');
@@ -81,7 +81,7 @@ it('turns a DnsError into its rcode and extended error, thrown or rejected', asy
   assert.deepEqual(rejected, thrown.answer);
 });
 
-it('is silent where a DnsError asks for it', () => {
+it('sends no response where a DnsError says so', () => {
   const { answer } = now(() => {
     throw new DropQuery('drop');
   });

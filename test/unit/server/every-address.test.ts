@@ -1,4 +1,4 @@
-/** Listeners of every address: by one socket each family, and where that cannot be, by one for each address. */
+/** Listeners on every address: with one socket for each family, and where that is not possible, with one for each address. */
 import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
@@ -92,7 +92,7 @@ const warnings = (log: RecordingLogger): string[] =>
   log.records.filter(({ level }) => level === 'warn').map(({ message }) => message);
 
 describe('without sockets of every address', () => {
-  it('each address has its own, under one label; new ones come, old ones go', async () => {
+  it('each address has its own socket, under one label; sockets follow new and removed addresses', async () => {
     const { listeners, clock, log, seen, addresses } = made();
     addresses.push('127.0.0.2', '::1', '192.0.2.1');
     await listeners.open([EVERY]);
@@ -122,7 +122,7 @@ describe('without sockets of every address', () => {
     await assertSilent('127.0.0.3', '::1');
   });
 
-  it('leave an address to the listener that has it for itself', async () => {
+  it('leave an address to the listener bound to it', async () => {
     const { listeners, clock, seen, addresses } = made();
     addresses.push('127.0.0.2', SPECIFIC.address);
     await listeners.open([EVERY, SPECIFIC]);
@@ -140,7 +140,7 @@ describe('without sockets of every address', () => {
     });
   });
 
-  it('say once what cannot be bound later, and go on trying', async () => {
+  it('log once which address cannot be bound later, and keep trying', async () => {
     const { listeners, clock, log, addresses } = made();
     addresses.push('127.0.0.2');
     await listeners.open([EVERY]);
@@ -150,11 +150,11 @@ describe('without sockets of every address', () => {
     addresses.push('127.0.0.4');
     const told = () => warnings(log).filter((line) => line.includes('127.0.0.4'));
     await clock.advance(LOOK_MS);
-    await eventually('word of it', () => told().length === 1);
+    await eventually('the log line', () => told().length === 1);
     await clock.advance(3 * LOOK_MS);
     addresses.push('127.0.0.5');
     await clock.advance(LOOK_MS);
-    await eventually('a later look is over', () => isServed('127.0.0.5'));
+    await eventually('a later check is over', () => isServed('127.0.0.5'));
     assert.equal(told().length, 1);
     assert.match(
       told().join(),
@@ -165,7 +165,7 @@ describe('without sockets of every address', () => {
     await eventually('it is served', () => isServed('127.0.0.4'));
   });
 
-  it('fail to open where one address of now is another server’s, and leave nothing behind', async () => {
+  it('fail to open where another server has one of the addresses, and leave no socket open', async () => {
     const { listeners, clock, addresses } = made();
     addresses.push('127.0.0.2', '127.0.0.4');
     const holder = createServer().listen(port, '127.0.0.4');
@@ -184,7 +184,7 @@ if (!(addon instanceof Error)) {
   };
 
   describe('sockets of every address', () => {
-    it('serve what is local by route, beside listeners and intercepted addresses of their own', async () => {
+    it('serve addresses that are local by route, beside listeners of single addresses and intercepted addresses', async () => {
       const intercepted = [{ address: '127.0.0.20', port }];
       const { listeners, seen } = made({ ...native, intercepted });
       await listeners.open([EVERY, SPECIFIC]);
@@ -204,7 +204,7 @@ if (!(addon instanceof Error)) {
       }
     });
 
-    it('are for IPv4 alone where the kernel knows no IPv6', async () => {
+    it('are for IPv4 only where the kernel has no IPv6', async () => {
       const listenTcp: ListenersOptions['listenTcp'] = (server, endpoint, backlog) => {
         const fault = Object.assign(new Error('no such family'), { code: 'EAFNOSUPPORT' });
         return endpoint.address === '::'
@@ -231,7 +231,7 @@ if (!(addon instanceof Error)) {
       await eventually('none', () => connections() === 0);
     });
 
-    it('give way to one for each address where another server has one of them', async () => {
+    it('are replaced by one for each address where another server has one of them', async () => {
       const { listeners, log, addresses, seen } = made(native);
       addresses.push('127.0.0.2', '::1');
       const holder = createServer().listen(port, '127.0.0.53');
@@ -245,7 +245,7 @@ if (!(addon instanceof Error)) {
       assert.match(String(told?.fields.remedy), new RegExp(`ss -lntup 'sport = :${port}'`));
     });
 
-    it('take over from older ones, of whatever kind, and hand over to newer ones', async () => {
+    it('take over from older sockets of any kind, and hand over to newer ones', async () => {
       const [old, next, last] = [made(native), made(native), made(native)];
       await old.listeners.open([{ address: '127.0.0.2', port }]);
       await next.listeners.open([EVERY]);

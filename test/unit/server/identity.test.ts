@@ -40,7 +40,7 @@ const LOCALS = [
 describe('the nonce', () => {
   for (const [listener, address] of LOCALS) {
     for (const transport of ['udp', 'tcp'] as const) {
-      it(`is for the probes of init from ${address} over ${transport}, and for no other program`, () => {
+      it(`is sent to the probes of init from ${address} over ${transport}, and to no other program`, () => {
         const identity = new Identity();
         identity.probePorts = PROBE_PORTS;
         const from = (port: number) =>
@@ -60,7 +60,7 @@ describe('the nonce', () => {
     'fd00::7',
     '::ffff:169.254.20.10',
   ]) {
-    it(`is refused to ${address}, from whichever port`, () => {
+    it(`is refused to ${address}, from any port`, () => {
       const identity = new Identity();
       for (const probePorts of [undefined, PROBE_PORTS]) {
         identity.probePorts = probePorts;
@@ -72,7 +72,7 @@ describe('the nonce', () => {
     });
   }
 
-  it('is told where the socket of a local IP belongs to a listener of every address', () => {
+  it('is sent where the socket of a local IP belongs to a listener of every address', () => {
     const identity = new Identity();
     const query = asked(':53', '169.254.20.10', PROBE_PORTS.first);
     query.server = { ...query.server, family: 4, address: '169.254.20.10' };
@@ -82,13 +82,13 @@ describe('the nonce', () => {
     assert.equal(said(identity.answerTo(pod)), RCODE.REFUSED);
   });
 
-  it('is for every port of the local IP while init has not told which are its own', () => {
+  it('is sent to every port of the local IP until init has sent its port range', () => {
     const identity = new Identity();
     const answer = identity.answerTo(asked('169.254.20.10:53', '169.254.20.10', 40_000));
     assert.equal(said(answer), identity.nonce);
   });
 
-  it('is not for a question that a plugin asks', () => {
+  it('is not returned to a plugin', () => {
     const question = {
       ...{ name: nameFromText('instance.nodens'), type: TYPE.TXT, class: CLASS.CH },
       ...{
@@ -100,7 +100,7 @@ describe('the nonce', () => {
     assert.equal(said(new Identity().answerTo(Query.internal(question, 0))), RCODE.REFUSED);
   });
 
-  it('has nothing to do with other names, types and classes', () => {
+  it('is not sent for other names, types and classes', () => {
     const identity = new Identity();
     for (const query of [
       queryFor('other.nodens', 'TXT', { class: CLASS.CH }),

@@ -18,7 +18,7 @@ let link: InitLink | undefined;
 let init: FakeInit | undefined;
 let gone = 0;
 
-/** The other end: hears, and says what the test wants. */
+/** The other end of the socket: records messages, and sends what the test wants. */
 class FakeInit {
   readonly heard: AgentMessage[] = [];
   readonly #server: Server;
@@ -75,7 +75,7 @@ async function connected(): Promise<{ link: InitLink; init: FakeInit }> {
   return made;
 }
 
-it('waits for init to come, tells it when the agent answers, and tells the next one again', async () => {
+it('waits for init, tells it when the agent answers, and tells the next init again', async () => {
   const made = linked();
   made.ready();
   await eventually('a retry is due', () => clock.pendingTimers === 1);
@@ -97,7 +97,7 @@ it('waits for init to come, tells it when the agent answers, and tells the next 
   await eventually('ready again', () => second.heard.length === 1);
 });
 
-it('hears counters, and warns of what it does not understand', async () => {
+it('reads counters, and warns of unknown messages', async () => {
   const heard: InitStatus[] = [];
   init = new FakeInit(path);
   const made = linked((status) => heard.push(status));
@@ -121,7 +121,7 @@ it('hears counters, and warns of what it does not understand', async () => {
   );
 });
 
-it('an init that has not come is awaited for as long as it takes, and missed once after 30 s', async () => {
+it('waits for init without a limit, and logs once after 30 s that init is missing', async () => {
   const alone = linked();
   for (const _ of Array(50)) {
     await eventually('a retry is due', () => clock.pendingTimers === 1);
@@ -134,7 +134,7 @@ it('an init that has not come is awaited for as long as it takes, and missed onc
   );
 });
 
-it('init is awaited until it intercepts or sets nothing up', async () => {
+it('waits until init intercepts or has nothing to set up', async () => {
   const made = await connected();
   assert.equal(made.link.isAwaited, true, 'connected, but nothing said');
   const tell = async (state: InitStatus['state'], isAwaited: boolean): Promise<void> => {
@@ -152,7 +152,7 @@ it('init is awaited until it intercepts or sets nothing up', async () => {
   await eventually('gone', () => made.link.isAwaited);
 });
 
-it('a withdrawal is acknowledged by init', async () => {
+it('init acknowledges a withdrawal', async () => {
   const made = await connected();
   const withdrawn = made.link.withdraw();
   await eventually('asked', () => made.init.heard.length === 1);
@@ -162,7 +162,7 @@ it('a withdrawal is acknowledged by init', async () => {
   assert.equal(clock.pendingTimers, 0);
 });
 
-it('an init that stopped a moment earlier has acknowledged what it was not asked', async () => {
+it('an init that stopped just before counts as having acknowledged the withdrawal', async () => {
   const made = await connected();
   made.init.say(encodeControl({ type: 'withdrawn' }));
   await made.init.die();
@@ -170,7 +170,7 @@ it('an init that stopped a moment earlier has acknowledged what it was not asked
   assert.equal(await made.link.withdraw(), true);
 });
 
-it('a withdrawal is not acknowledged by an init that is not there, dies, or says nothing', async () => {
+it('a withdrawal is not acknowledged by an init that is missing, dies, or sends nothing', async () => {
   assert.equal(await linked().withdraw(), false);
   link?.close();
   const made = await connected();
@@ -182,7 +182,7 @@ it('a withdrawal is not acknowledged by an init that is not there, dies, or says
   assert.equal(await dying, false);
 });
 
-it('does not come back once closed', async () => {
+it('does not reconnect once closed', async () => {
   const made = await connected();
   made.link.close();
   await eventually('closed', () => !made.link.isConnected);

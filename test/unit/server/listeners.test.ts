@@ -70,7 +70,7 @@ it('answers over UDP and TCP on every address it has opened', async () => {
   assert.equal(listeners.pending, 0);
 });
 
-it('binds all or nothing: what was open stays, what was new is released', async () => {
+it('binds all or nothing: open sockets stay, new ones are closed', async () => {
   await listeners.open([A]);
   answerEverywhere();
   await assert.rejects(listeners.open([A, B, ELSEWHERE]), {
@@ -83,7 +83,7 @@ it('binds all or nothing: what was open stays, what was new is released', async 
   await listeners.open([B]);
 });
 
-it('leaves no TCP listener behind where UDP cannot be bound', async () => {
+it('closes the TCP listener where UDP cannot be bound', async () => {
   const refused = make(() => Promise.reject(new NetworkError('bind', 'EACCES', 'no')));
   await assert.rejects(refused.open([A]), { errno: 'EACCES' });
   assert.equal(clock.pendingTimers, 0);
@@ -91,7 +91,7 @@ it('leaves no TCP listener behind where UDP cannot be bound', async () => {
   await listeners.open([A]);
 });
 
-it('closes what is not retained, and can open it again', async () => {
+it('closes listeners that are not retained, and can open them again', async () => {
   await listeners.open([A, B]);
   answerEverywhere();
   await listeners.retain([B]);
@@ -107,7 +107,7 @@ it('closes what is not retained, and can open it again', async () => {
   assert.deepEqual(await answers(A), [true, true]);
 });
 
-it('has the timeouts it was told before it opened, also with listeners that come later', async () => {
+it('applies timeouts set before it opened, also to later listeners', async () => {
   const { index } = listeners.label(B);
   const timeouts = [];
   timeouts[index] = { maxQueries: 1 };
@@ -132,7 +132,7 @@ async function answersOnOne({ address, port }: typeof A, frames: Buffer): Promis
   return count;
 }
 
-it('gives an address the same label for ever, whether or not it is open', async () => {
+it('gives an address the same label at all times, whether or not it is open', async () => {
   const label = listeners.label(A);
   assert.deepEqual(label, { index: 0, label: `dns://127.0.0.2:${A.port}` });
   assert.equal(listeners.label(B).index, 1);
@@ -141,7 +141,7 @@ it('gives an address the same label for ever, whether or not it is open', async 
   assert.equal(listeners.label({ ...A }), label);
 });
 
-it('counts on the listener what it drops and refuses, over its lives', async () => {
+it('counts dropped and refused queries of a listener, across reopenings', async () => {
   for (const life of [1, 2]) {
     await listeners.open([A]);
     const target = { host: A.address, port: A.port };

@@ -10,7 +10,7 @@ import { eventually } from '../../support/netns/netns.ts';
 import { RecordingLogger } from '../../support/services.ts';
 
 const ADDON = new URL('../../../agent/server/addon.ts', import.meta.url).href;
-/** Opens a socket before and after, so that both would be seen in the memory holder. A line asks for it again. */
+/** Opens a socket before and after, so that the memory holder could inherit either. A line starts it again. */
 const PROGRAM = `
   import { createSocket } from 'node:dgram';
   import { createInterface } from 'node:readline';
@@ -24,7 +24,7 @@ const PROGRAM = `
   process.on('SIGTERM', () => process.exit(3));
 `;
 
-/** A process with a memory holder, whose id it prints. */
+/** A process with a memory holder; it prints the id of the holder. */
 async function startPair() {
   const child = spawn(process.execPath, ['--input-type=module', '-e', PROGRAM], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -59,7 +59,7 @@ if (!(loadAddon() instanceof Error))
     });
 
     for (const signal of ['SIGKILL', 'SIGTERM'] as const)
-      it(`ends with a process that ends by ${signal}, and hears no signal itself`, async () => {
+      it(`ends with a process that ends by ${signal}, and receives no signal itself`, async () => {
         const { child, holder } = await startPair();
         process.kill(holder, 'SIGTERM');
         process.kill(holder, 'SIGSTOP');
@@ -71,7 +71,7 @@ if (!(loadAddon() instanceof Error))
         await eventually('the holder is gone', () => gone(holder), 2_000);
       });
 
-    it('starts again after it was killed, and leaves no descriptor behind', async () => {
+    it('starts again after it was killed, without a descriptor leak', async () => {
       const { child, holder, lines } = await startPair();
       const open = (): number => readdirSync(`/proc/${child.pid}/fd`).length;
       const before = open();
@@ -89,7 +89,7 @@ if (!(loadAddon() instanceof Error))
       await once(child, 'exit');
     });
 
-    it('takes nothing with it when it is killed', async () => {
+    it('does not affect the agent when it is killed', async () => {
       const { child, holder } = await startPair();
       process.kill(holder, 'SIGKILL');
       await eventually('the holder is gone', () => gone(holder), 2_000);
@@ -99,7 +99,7 @@ if (!(loadAddon() instanceof Error))
     });
   });
 
-it('the agent starts without it where the system refuses it', () => {
+it('the agent starts without it where the kernel refuses it', () => {
   const log = new RecordingLogger();
   const refuse = (): never => {
     throw Object.assign(new Error('clone EPERM'), { code: 'EPERM' });

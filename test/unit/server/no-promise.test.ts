@@ -112,7 +112,7 @@ it('six plugins answer a hit without making a promise', async () => {
   hook.disable();
 
   assert.equal(onHits, 0);
-  assert.ok(promises > 0, 'the hook sees promises');
+  assert.ok(promises > 0, 'the hook counts promises');
   assert.equal(asked.value, 1);
   assert.equal(requestMetrics.recorded.length, 102);
   assert.equal(lines.length, 102, 'each has its line in the query log');

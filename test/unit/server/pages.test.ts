@@ -6,7 +6,7 @@ import { loadAddon } from '../../../agent/server/addon.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 const ADDON = new URL('../../../agent/server/addon.ts', import.meta.url).href;
-/** Kilobytes of files that the process has mapped, before and after, and what runs on the pages that were let go of. */
+/** Kilobytes of files that the process has mapped, before and after, and functions that run on released pages. */
 const PROGRAM = `
   import { readFileSync } from 'node:fs';
   import { loadAddon } from ${JSON.stringify(ADDON)};
@@ -25,7 +25,7 @@ const PROGRAM = `
 `;
 
 if (!(loadAddon() instanceof Error))
-  it("lets go of most of the program's pages, and everything goes on", () => {
+  it("releases most of the program's pages, and everything works afterwards", () => {
     const flags = ['--input-type=module', '-e', PROGRAM];
     const { stdout, status, stderr } = spawnSync(process.execPath, flags, { encoding: 'utf8' });
     assert.equal(status, 0, stderr);
@@ -34,7 +34,7 @@ if (!(loadAddon() instanceof Error))
     assert.equal(works, 50 * 17);
   });
 
-it('does so again and again, until it is told not to', async () => {
+it('releases them repeatedly, until it is stopped', async () => {
   const clock = new FakeClock();
   let times = 0;
   const timer = releaseRegularly({ releasePages: () => times++ }, clock);

@@ -30,9 +30,9 @@ describe('sockets for listeners', () => {
     [[V6, V4], [], [V4, V6]],
     [[':53', V4], [], [V4, `${V6} of :53`]],
     [[':53', ':54'], [], [`${V4} of :53`, `${V6} of :53`, '0.0.0.0:54 of :54', '[::]:54 of :54']],
-    // Specific ones come first, and are not the wildcard's.
+    // Specific addresses come first, and do not belong to the wildcard.
     [[':53', '10.0.0.1:53'], [], ['10.0.0.1:53', `${V4} of :53`, `${V6} of :53`]],
-    // What init leads packets to has sockets of its own, of whichever listener takes it in.
+    // An intercepted address has a socket of its own, which belongs to the listener that covers it.
     [
       [':53'],
       ['10.0.0.1:53', '[fd00::1]:53'],
@@ -52,7 +52,7 @@ describe('sockets for listeners', () => {
     });
 });
 
-it('a listener serves the zones of the wildcards that take it in, the most specific first', () => {
+it('a listener serves the zones of the wildcards that cover it, the most specific first', () => {
   const all = [':53', '0.0.0.0:53', '[::]:53', '10.0.0.1:53', '[fe80::1%eth0]:53', ':54'];
   const listeners = all.map(endpoint);
   const behindOf = (text: string) => behind(endpoint(text), listeners).map(formatEndpoint);

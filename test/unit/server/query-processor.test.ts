@@ -104,7 +104,7 @@ describe('a message that is no question', () => {
 });
 
 describe('a question answered at once', () => {
-  it('has its response in place, counted once', () => {
+  it('has its response in the output buffer, counted once', () => {
     const fixture = fixtureFor(answerTo);
     const { length, out, delivered } = receive(fixture, QUERY);
     assert.equal(readReply(out)?.records.length, 1);
@@ -115,7 +115,7 @@ describe('a question answered at once', () => {
     assert.deepEqual(counted(fixture), [0, 0, 0, 0, 0]);
   });
 
-  it('has taken as long as its batch, which is timed once for each requestMetrics', async () => {
+  it('has the duration of its batch, which is measured once for each series', async () => {
     const fixture = fixtureFor(answerTo);
     const processor = fixture.processor('udp');
     const out = Buffer.alloc(512);
@@ -132,7 +132,7 @@ describe('a question answered at once', () => {
     assert.deepEqual(fixture.requestMetrics.durations, [[3, 2]]);
   });
 
-  it('is delivered on its own where the place is too small for it', () => {
+  it('is sent separately where the output buffer is too small for it', () => {
     const fixture = fixtureFor(() => txtAnswer('a.test.', 17, 100));
     const roomy = fixture.processor('udp', 4_096);
     const { length, delivered } = receive(fixture, queryWire('a.test', 7, 4096), 512, roomy);
@@ -151,7 +151,7 @@ describe('a question answered at once', () => {
     [4_096, 36],
     [1_232, 10],
   ] as const) {
-    it(`has at most the ${maxUdpBytes} bytes of its listener, and says so, whatever the client takes`, () => {
+    it(`has at most the ${maxUdpBytes} bytes of its listener, and announces that, whatever size the client accepts`, () => {
       const fixture = fixtureFor(() => txtAnswer('a.test.', 100, 100));
       const processor = fixture.processor('udp', maxUdpBytes);
       const { delivered } = receive(fixture, queryWire('a.test', 7, 65_535), 4_096, processor);
@@ -163,7 +163,7 @@ describe('a question answered at once', () => {
     });
   }
 
-  it('may be silence', () => {
+  it('may have no response', () => {
     const { length, delivered } = receive(
       fixtureFor(() => DROPPED),
       QUERY,
@@ -172,7 +172,7 @@ describe('a question answered at once', () => {
     assert.deepEqual(delivered, []);
   });
 
-  it('does not see what the query before left behind', () => {
+  it('does not see state of the query before', () => {
     const seen: unknown[] = [];
     const fixture = fixtureFor((query) => {
       seen.push([query.maxUdpBytes, query.nameText, query.keyIn(1).length, query.client.port]);
@@ -199,7 +199,7 @@ describe('a question answered later', () => {
     return { fixture, asked };
   }
 
-  it('outlives the buffer it came in and is delivered exactly once', async () => {
+  it('outlives the buffer of its query and is delivered exactly once', async () => {
     const { fixture, asked } = parked();
     const processor = fixture.processor('udp');
     const wire = Buffer.from(QUERY);
@@ -226,7 +226,7 @@ describe('a question answered later', () => {
     ]);
   });
 
-  it('is over, with nothing to send, when the answer is silence', async () => {
+  it('ends without a response when the query is dropped', async () => {
     const { fixture, asked } = parked();
     const processor = fixture.processor('udp');
     const { delivered } = receive(fixture, QUERY, 4_096, processor);
@@ -239,7 +239,7 @@ describe('a question answered later', () => {
     assert.equal(processor.pending, 0);
   });
 
-  it('is SERVFAIL when the chain rejects, and TTLs are those of the moment it leaves', async () => {
+  it('is SERVFAIL when the chain rejects, and TTLs are those of the moment of sending', async () => {
     const failing = fixtureFor(() => Promise.reject(new Error('broken')));
     const { delivered } = receive(failing, QUERY);
     await settle();

@@ -63,7 +63,7 @@ function withFlags(answer: Answer, flags: number): Answer {
 describe('header of a response', () => {
   const answer = txtAnswer('a.test.', 1, 4);
 
-  it('carries the ID of the query, not the one of the answer', () => {
+  it('has the ID of the query, not that of the answer', () => {
     assert.equal(responseTo(asked('a.test'), answer).readUInt16BE(0), 0xbeef);
   });
 
@@ -88,7 +88,7 @@ describe('header of a response', () => {
     assert.equal(ad({ udpSizeBytes: 1232, dnssecOk: true }), FLAG.AD);
   });
 
-  it('spells the question as the client does, and the shared answer stays as it was', () => {
+  it('repeats the question in the client’s letter case, and leaves the shared answer unchanged', () => {
     const before = Buffer.from(answer.wire);
     const { questions, answers } = decode(responseTo(asked('A.tESt'), answer));
     assert.equal(questions?.[0]?.name, 'A.tESt');
@@ -96,7 +96,7 @@ describe('header of a response', () => {
     assert.deepEqual(answer.wire, before);
   });
 
-  it('puts an extended rcode into the OPT, and says SERVFAIL where there is none', () => {
+  it('puts an extended rcode into the OPT, and is SERVFAIL where there is no OPT', () => {
     const extended = answer.with({ rcode: 23 });
     assert.equal(
       readReply(responseTo(asked('a.test', { udpSizeBytes: 1232 }), extended))?.rcode,
@@ -107,7 +107,7 @@ describe('header of a response', () => {
 });
 
 describe('TTLs of a response', () => {
-  it('count down by whole seconds since the answer was right, and stop at 0', () => {
+  it('count down by whole seconds since the answer was received, and stop at 0', () => {
     const answer = txtAnswer('a.test.', 2, 4, 5_000);
     const at = (nowMs: number) => ttls(responseTo(asked('a.test'), answer, nowMs));
     assert.deepEqual(at(5_999), [60, 60]);
@@ -118,7 +118,7 @@ describe('TTLs of a response', () => {
     assert.deepEqual(at(4_000), [60, 60], 'a clock reading from before the answer');
   });
 
-  it('do not age without a birth, and are what the override says where there is one', () => {
+  it('do not age without a time of receipt, and are replaced by an override', () => {
     const ageless = txtAnswer('a.test.', 1, 4);
     assert.deepEqual(ttls(responseTo(asked('a.test'), ageless, 1e9)), [60]);
     const stale = ageless.with({ bornMs: 0, ttlOverrideSeconds: 30 });
@@ -138,7 +138,7 @@ describe('OPT of a response', () => {
     return { size, ttl: response.readUInt32BE(at + 5), rdata: response.subarray(at + 11) };
   }
 
-  it('is there exactly where the client sent one, with our size and its DO', () => {
+  it('is present exactly where the client sent one, with our size and its DO', () => {
     assert.equal(optOf(responseTo(asked('a.test'), answer)), undefined);
     const plain = optOf(responseTo(asked('a.test', { udpSizeBytes: 4096 }), answer));
     assert.deepEqual(plain, { size: 1232, ttl: 0, rdata: Buffer.alloc(0) });
@@ -177,7 +177,7 @@ describe('size of a response', () => {
     assert.deepEqual(sized({}), { bytes: 24 + 4 * 112, tc: true, count: 4 });
   });
 
-  it('is what the EDNS client takes, our OPT included', () => {
+  it('is what the EDNS client accepts, our OPT included', () => {
     assert.deepEqual(sized({ udpSizeBytes: 1232 }), {
       bytes: 24 + 10 * 112 + 11,
       tc: true,
@@ -196,7 +196,7 @@ describe('size of a response', () => {
     assert.equal(sized({ udpSizeBytes: 4096 }, 100).count, 4);
   });
 
-  it('is what the listener or bufsize allows where that is less', () => {
+  it('is what the listener or bufsize allows where that is lower', () => {
     assert.equal(sized({ udpSizeBytes: 4096 }, 1232).count, 10);
   });
 
@@ -205,7 +205,7 @@ describe('size of a response', () => {
     assert.equal(sized({ transport: 'tcp', udpSizeBytes: 512 }).count, 17);
   });
 
-  it('is what the listener allows for a client that says it takes 65,535 bytes', () => {
+  it('is what the listener allows for a client that accepts 65,535 bytes', () => {
     const query = asked('a.test', { udpSizeBytes: 65_535 });
     const response = responseTo(query, txtAnswer('a.test.', 2_620, 13));
     assert.ok(response.length <= 1_232, `${response.length}`);
@@ -221,11 +221,11 @@ describe('size of a response', () => {
 });
 
 describe('responses of the server itself', () => {
-  it('are silent for DROPPED', () => {
+  it('are not sent for DROPPED', () => {
     assert.equal(respond(asked('a.test'), DROPPED, 0, Buffer.alloc(0)), 0);
   });
 
-  it('hold the question of an internal query, which has no message', () => {
+  it('contain the question of an internal query, which has no message', () => {
     const question = { type: TYPE.A, dnssecOk: false, checkingDisabled: false, server: SERVER };
     const query = Query.internal({ ...question, name: nameFromText('in.test') }, 0);
     const { questions } = decode(errorAnswer(query, RCODE.REFUSED).wire);

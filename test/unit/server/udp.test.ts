@@ -27,7 +27,7 @@ udpContract('dgram', openDgram);
 
 const addon = loadAddon();
 if (addon instanceof Error) {
-  it('the addon is compiled wherever a compiler is', () => {
+  it('the addon is compiled wherever there is a compiler', () => {
     assert.notEqual(spawnSync('cc', ['--version']).status, 0, addon.message);
   });
 } else {
@@ -52,7 +52,7 @@ if (addon instanceof Error) {
       // Synchronously: this process does not read meanwhile.
       assert.equal(spawnSync(process.execPath, ['-e', flood], { timeout: 20_000 }).status, 0);
       const one = createSocket('udp4');
-      await eventually('the kernel says', () => {
+      await eventually('the kernel reports', () => {
         one.send(Buffer.alloc(1), transport.endpoint.port, '127.0.0.1');
         return receiveDrops.value >= lives * 1_000;
       });

@@ -70,7 +70,7 @@ const ADDRESSES = ['127.0.0.1', '127.0.0.10', '127.3.2.1'];
 
 if (!(addon instanceof Error))
   describe('a socket for every address', () => {
-    it('answers from the address that was asked, and knows it', async () => {
+    it('answers from the address that the client asked, and reports it', async () => {
       const { port, asked } = await opened('0.0.0.0', echo);
       const { socket, from } = await asker();
       for (const [i, address] of ADDRESSES.entries()) {
@@ -80,7 +80,7 @@ if (!(addon instanceof Error))
       }
     });
 
-    it('does so for IPv6, next to that for IPv4 on the same port', async () => {
+    it('does so for IPv6, beside the socket for IPv4 on the same port', async () => {
       const { port } = await opened('0.0.0.0', echo);
       const { asked, clients } = await opened('::', echo, port);
       const { socket, from } = await asker(true);
@@ -91,7 +91,7 @@ if (!(addon instanceof Error))
       const v4 = await asker();
       v4.socket.send('hello', port, '127.0.0.10');
       await eventually('an answer over IPv4', () => v4.from.length === 1);
-      assert.equal(asked.length, 1, 'not by the socket for IPv6');
+      assert.equal(asked.length, 1, 'not through the socket for IPv6');
     });
 
     it('does so in a batch of several addresses, for late answers and for long ones', async () => {
@@ -113,7 +113,7 @@ if (!(addon instanceof Error))
       }
     });
 
-    it('leaves an address to a socket of its own, and is taken over by the next of its kind', async () => {
+    it('leaves an address to a socket bound to it, and is taken over by the next wildcard socket', async () => {
       const old = await opened('0.0.0.0', echo);
       const own = await opened('127.0.0.10', echo, old.port);
       const next = await opened('0.0.0.0', echo, old.port);
@@ -122,10 +122,10 @@ if (!(addon instanceof Error))
       await eventually('two answers', () => from.length === 2);
       const counts = [old, own, next].map(({ clients }) => clients.length);
       assert.deepEqual(counts, [0, 1, 1]);
-      assert.deepEqual(own.asked, [undefined], 'a socket of one address need not be told');
+      assert.deepEqual(own.asked, [undefined], 'a socket of one address needs no destination');
     });
 
-    it('answers nothing that was sent to many', async () => {
+    it('does not answer broadcast or multicast', async () => {
       const { port, lengths } = await opened('0.0.0.0', echo);
       const { socket, from } = await asker();
       socket.setBroadcast(true);

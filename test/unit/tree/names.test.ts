@@ -1,4 +1,4 @@
-/** Names of the field: what nodens used to call by words of its own keeps the standard name. */
+/** Names of the field: the former names of our own do not come back. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 import { treeFiles } from '../../support/tree/imports.ts';
 import { identifiersIn } from '../../support/tree/names.ts';
 
-/** What must not come back: the standard name. */
+/** Former name: standard name. */
 const STANDARD: Readonly<Record<string, string>> = {
   Admission: 'QueryProcessor',
   TrafficRow: 'RequestMetrics',
@@ -59,7 +59,7 @@ const STANDARD: Readonly<Record<string, string>> = {
   scene: 'step',
 };
 
-/** Of a file, the name without its endings. */
+/** Former name of a file, without its endings: standard name. */
 const STANDARD_FILES: Readonly<Record<string, string>> = {
   admission: 'query-processor',
   steer: 'reuseport-takeover',

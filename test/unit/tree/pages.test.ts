@@ -1,4 +1,4 @@
-/** What pages for contributors and files for the forge name is there. */
+/** Paths and scripts that pages for contributors and files for the forge name exist. */
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
@@ -64,7 +64,7 @@ describe('the workflow of the forge', () => {
   const { jobs } = parse(text) as { jobs: Readonly<Record<string, Job>> };
   const steps = Object.values(jobs).flatMap((job) => job.steps);
 
-  it('pins every action by commit and says its version', () => {
+  it('pins every action by commit and names its version', () => {
     const lines = text.split('\n').filter((line) => line.includes('uses:'));
     assert.equal(lines.length, steps.filter(({ uses }) => uses !== undefined).length);
     for (const line of lines)

@@ -16,14 +16,14 @@ const has = (path: string): boolean => globSync(path).length > 0;
 const TREE: Tree = { has, read: (path) => readFileSync(path, 'utf8') };
 
 describe('references', () => {
-  it('lead to what is in the tree', () => {
+  it('resolve within the tree', () => {
     assert.ok(FILES.length > 800);
     const found = FILES.flatMap((file) => brokenReferences(file, TREE.read(file), TREE));
     assert.deepEqual(found, []);
   });
 
-  it('are refused where they lead nowhere', () => {
-    // In pieces, so that this file does not refer to what it makes up.
+  it('are refused where they do not resolve', () => {
+    // In pieces, so that this file has no such reference itself.
     const [sign, folder] = ['\u00a7', 'docs'];
     const tree: Tree = {
       has: (path) => [`${folder}/a.md`, `${folder}/b.md`, 'agent/main.ts'].includes(path),
@@ -64,7 +64,7 @@ describe('decisions', () => {
   const index = TREE.read('docs/decisions/README.md');
   const HEADINGS = ['Context', 'What was measured', 'Decision', 'What would change it'];
 
-  it('have numbers of their own, and the index has each', () => {
+  it('have unique numbers, and the index has each', () => {
     assert.ok(pages.length > 0);
     const numbers = pages.map((page) => /(\d{3})-[a-z0-9-]+\.md$/.exec(page)?.[1]);
     assert.equal(new Set(numbers).size, pages.length);
@@ -77,7 +77,7 @@ describe('decisions', () => {
   });
 
   for (const page of pages)
-    it(`${page} has the headings of all, in one screen`, () => {
+    it(`${page} has the fixed headings, and fits one screen`, () => {
       const text = TREE.read(page);
       const headings = Array.from(text.matchAll(/^## (.+)$/gm), ([, heading]) => heading);
       assert.deepEqual(headings, HEADINGS);

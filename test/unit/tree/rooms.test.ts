@@ -1,4 +1,4 @@
-/** `docs/rooms.md` says which room may import which; here it is held. */
+/** `docs/rooms.md` lists the allowed imports of each room; this test enforces it. */
 import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
@@ -19,11 +19,11 @@ describe('the tree', () => {
     );
   });
 
-  it('has no import circle, of types neither', () => {
-    assert.deepEqual(circles(imports), [], 'move what both need into a third file');
+  it('has no import cycle, of types neither', () => {
+    assert.deepEqual(circles(imports), [], 'move the shared part into a third file');
   });
 
-  it('imports by names that this check can read', () => {
+  it('names its imports so that this check can read them', () => {
     const sources = files.filter((file) => /^(agent|init)\//.test(file));
     // The addon is the one file that is loaded by a path, which depends on where the bundle is.
     const hidden = sources.flatMap((file) =>
@@ -32,7 +32,7 @@ describe('the tree', () => {
     assert.deepEqual(hidden, []);
   });
 
-  it('reads as many imports as the text has', () => {
+  it('reads all imports of the text', () => {
     assert.ok(imports.length > 1_000);
     for (const { file, target, isModule } of imports)
       if (!isModule) assert.ok(existsSync(target), `${file}: ${target}`);
@@ -115,7 +115,7 @@ const ALLOWED: readonly (readonly [string, string])[] = [
 
 describe('the check of imports', () => {
   for (const [file, target] of FORBIDDEN)
-    it(`refuses ${target} in ${file}, however it is imported`, () => {
+    it(`refuses ${target} in ${file}, in every form of import`, () => {
       for (const statement of [
         `import { a } from '${target}';`,
         `import a, { type b } from '${target}';`,
@@ -134,7 +134,7 @@ describe('the check of imports', () => {
       assert.equal(isRefused(file, `import { a } from '${target}';`), false);
     });
 
-  it('knows which names are taken from a module', () => {
+  it('knows which names are imported from a module', () => {
     const from = (clause: string): boolean =>
       isRefused('agent/base/x.ts', `import ${clause} from 'node:net';`);
     assert.deepEqual(
@@ -150,7 +150,7 @@ describe('the check of imports', () => {
     );
   });
 
-  it('finds a circle, of types as well, and only circles', () => {
+  it('finds a cycle, of types as well, and only cycles', () => {
     const tree = [
       importsOf('a.ts', "import { b } from './b.ts';\nimport { d } from './d.ts';"),
       importsOf('b.ts', "import { c } from './c.ts';\nimport { d } from './d.ts';"),
@@ -159,7 +159,7 @@ describe('the check of imports', () => {
     assert.deepEqual(circles(tree), [['b.ts', 'c.ts']]);
   });
 
-  it('sees an import whose target the text hides', () => {
+  it('finds an import whose target is computed', () => {
     assert.deepEqual(hiddenImports('await import(name); import("x"); import(\'y\')'), [
       'import(name)',
       'import("x")',

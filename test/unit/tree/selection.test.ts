@@ -38,11 +38,11 @@ describe('what npm test runs', () => {
   });
 
   for (const unknown of ['units', 'test/unit/d.test.ts', 'test/unit', 'test/unit/a/helper.ts', ''])
-    it(`refuses "${unknown}" and says what it takes`, () => {
+    it(`refuses "${unknown}" and lists the accepted names`, () => {
       assert.throws(() => selectTests([unknown], ALL), /no tests at ".*": name folders \(unit, /);
     });
 
-  it('the command ends with 2 and that text before it installs or builds anything', () => {
+  it('the command exits with 2 and that text before it installs or builds anything', () => {
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
       ['test/run.ts', 'unit', 'nonsense'],

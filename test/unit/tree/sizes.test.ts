@@ -21,7 +21,7 @@ describe('sizes', () => {
     assert.deepEqual(found, [], 'make folders by topic');
   });
 
-  it('the measures find what is too large', () => {
+  it('the checks find what is too large', () => {
     assert.ok(longFiles(['agent/base/flags/table.ts'], 10).length === 1);
     assert.ok(longFunctions(25).length > longFunctions(50).length);
     assert.deepEqual(fullFolders(['a/b/c.ts', 'a/b/d.ts', 'a/e.ts'], 1), ['a/b']);

@@ -87,7 +87,7 @@ const fixtureWith = (name = NAME): { network: Fixture; group: UpstreamGroup } =>
   };
 };
 
-test('the addresses behind a name get the queries in turn', async () => {
+test('the addresses behind a name get queries in turn', async () => {
   const { network, group } = fixtureWith();
   await tell(network, { answer: [address(1), address(2), address(3)] });
   const asked = await askedOf(network, group, 6);
@@ -97,17 +97,17 @@ test('the addresses behind a name get the queries in turn', async () => {
   assert.equal(known, 3);
   await tell(network, { answer: [address(2), address(3), address(1)] });
   const told = network.log.records.filter(({ message }) => message.includes('endpoints behind'));
-  assert.equal(told.length, 1, 'the same list again is no news');
+  assert.equal(told.length, 1, 'the same list again changes nothing');
 });
 
-test('until a list is known, and where the name has none, the upstream itself is asked', async () => {
+test('until a list is known, and where the name has none, the upstream itself gets the queries', async () => {
   const { network, group } = fixtureWith();
   assert.deepEqual(await askedOf(network, group, 1), [TO_A]);
   await tell(network, { rcode: RCODE.NXDOMAIN });
   assert.deepEqual(await askedOf(network, group, 2), [TO_A, TO_A]);
 });
 
-test('the last list is kept whatever is said afterwards, a new one replaces it', async () => {
+test('the last list is kept after failed look-ups, and a new one replaces it', async () => {
   const { network, group } = fixtureWith();
   await tell(network, { answer: [address(1)] });
   for (const said of [{ rcode: RCODE.NXDOMAIN }, { rcode: RCODE.SERVFAIL }, { answer: [] }]) {
@@ -118,7 +118,7 @@ test('the last list is kept whatever is said afterwards, a new one replaces it',
   assert.deepEqual(await askedOf(network, group, 1), ['10.244.0.7:53']);
 });
 
-test('what a removed endpoint was asked is still waited for', async () => {
+test('queries sent to a removed endpoint are still waited for', async () => {
   const { network, group } = fixtureWith();
   await tell(network, { answer: [address(1)] });
   await network.clock.advance(22_000);
@@ -156,7 +156,7 @@ test('SRV records name ports and, with their addresses, endpoints; others are le
   assert.deepEqual(await askedOf(network, group, 2), ['10.244.0.9:1053', '10.244.0.9:1053']);
 });
 
-test('an endpoint that does not answer is passed over; with all of them down the upstream is asked', async () => {
+test('an endpoint that does not answer is skipped; with all of them down the upstream itself gets the queries', async () => {
   const { network, group } = fixtureWith();
   const { clock, room } = network;
   await tell(network, { answer: [address(1), address(2)] });
@@ -169,7 +169,7 @@ test('an endpoint that does not answer is passed over; with all of them down the
   assert.deepEqual(down.map(({ to }) => to).sort(), ['10.244.0.1:53', '10.244.0.2:53', TO_A]);
 });
 
-test('releasing the group lets go of endpoints and stops asking for them', async () => {
+test('releasing the group releases endpoints and stops look-ups', async () => {
   const { network, group } = fixtureWith();
   await tell(network, { answer: [address(1), address(2)] });
   await askedOf(network, group, 2);

@@ -60,7 +60,7 @@ test('max_concurrent: the excess is refused and counted', async () => {
 
 const forQueries = (count: number) => ({ ledger: ledgerWith(count * WAITING_QUERY_BYTES) });
 
-test('the client with the most waiting queries gives way, its oldest first, over all groups', async () => {
+test('the client with the most waiting queries loses its oldest query first, across all groups', async () => {
   const { room, metrics } = fixture(forQueries(4));
   const [dead, other] = [room.group(groupOptions()), room.group(groupOptions({ upstreams: [B] }))];
   const flood = [dead, dead, other].map((group) =>
@@ -83,12 +83,12 @@ test('the client with the most waiting queries gets no more places, and keeps th
   const ask = () => watch(group.exchange(question({ clientKey: 'flood' }), 1_000));
   const waiting = [ask(), ask()];
   assert.throws(ask, GaveWayError);
-  assert.equal(sockets.udp(A.address).queries.length, 2, 'what is refused is not sent');
+  assert.equal(sockets.udp(A.address).queries.length, 2, 'a refused query is not sent');
   await settle();
   for (const { outcome } of waiting) assert.equal(outcome, undefined);
 });
 
-test('a dead upstream does not take the places of a client that asks another one', async () => {
+test('waiting for a dead upstream does not use up a client’s places for another upstream', async () => {
   const { room, sockets } = fixture(forQueries(4));
   const dead = room.group(groupOptions());
   const asks = Array.from({ length: 4 }, () => watch(dead.exchange(question(), 1_000)));
@@ -102,7 +102,7 @@ test('a dead upstream does not take the places of a client that asks another one
   );
 });
 
-test('what has ended holds nothing', async () => {
+test('a query that has ended holds no place', async () => {
   const { ledger } = forQueries(10);
   const { room, sockets, clock } = fixture({ ledger });
   const group = room.group(groupOptions());
@@ -124,14 +124,14 @@ test('failover asks every upstream once, then the last answer stands', async () 
   sockets.udp(A.address).answer({ rcode: RCODE.SERVFAIL });
   sockets.udp(B.address).answer({ rcode: RCODE.REFUSED });
   assert.equal(sockets.udp(A.address).queries.length, 1);
-  // Not because of EDNS.
+  // The errors are not because of EDNS.
   sockets.udp(B.address).answer({ rcode: RCODE.REFUSED });
   await settle();
   const { reply, upstream } = replyOf(watched);
   assert.deepEqual([reply.rcode, upstream], [RCODE.REFUSED, '192.0.2.2:53']);
 });
 
-test('without failover what the upstream says is the answer', async () => {
+test('without failover the first reply is the answer', async () => {
   const { room, sockets } = fixture();
   const group = room.group(groupOptions({ upstreams: [A, B] }));
   watch(group.exchange(question(), 4_000));
@@ -142,7 +142,7 @@ test('without failover what the upstream says is the answer', async () => {
   assert.equal(replyOf(watched).reply.rcode, RCODE.SERVFAIL);
 });
 
-test('the deadline holds, whatever the number of attempts', async () => {
+test('a query ends at its deadline, whatever the number of attempts', async () => {
   const { room, clock } = fixture();
   const group = room.group(groupOptions({ upstreams: [A, B], maxConnectAttempts: 1_000 }));
   const watched = watch(group.exchange(question(), 1_500));
@@ -153,7 +153,7 @@ test('the deadline holds, whatever the number of attempts', async () => {
   assert.equal(room.inFlight, 0);
 });
 
-test('groups share an upstream; it is closed when the last lets go', async () => {
+test('groups share an upstream; it is closed when the last group releases it', async () => {
   const { room, sockets, clock } = fixture();
   const [one, two] = [room.group(groupOptions()), room.group(groupOptions())];
   for (const group of [one, two]) {
@@ -168,7 +168,7 @@ test('groups share an upstream; it is closed when the last lets go', async () =>
   assert.equal(sockets.datagrams[0]?.isClosed, true);
 });
 
-test('a released group answers what is under way and takes nothing new', async () => {
+test('a released group answers queries in flight and accepts no new ones', async () => {
   const { room, sockets } = fixture();
   const group = room.group(groupOptions());
   const before = watch(group.exchange(question(), 1_000));
@@ -182,7 +182,7 @@ test('a released group answers what is under way and takes nothing new', async (
   assert.equal(sockets.datagrams[0]?.isClosed, true);
 });
 
-test('close fails what is in flight at once and leaves nothing behind', async () => {
+test('close fails what is in flight at once and leaves no socket and no timer', async () => {
   const { room, sockets, clock, metrics } = fixture();
   const group = room.group(groupOptions({ upstreams: [A, B] }));
   const udp = watch(group.exchange(question(), 4_000));

@@ -20,7 +20,7 @@ const ADDRESS = [192, 0, 2, 80] as const;
 const hedges = ({ metrics }: Fixture, result: string): number =>
   metrics.value('nodens_upstream_hedges_total', { result });
 
-/** Queries that are answered at once: they teach the latency and fill the budget. */
+/** Queries that are answered at once: they set the learned latency and fill the budget. */
 async function warmUp(
   { room: _, sockets }: Fixture,
   group: UpstreamGroup,
@@ -33,7 +33,7 @@ async function warmUp(
   }
 }
 
-test('a query that takes longer than most is asked of another upstream too, the first reply wins', async () => {
+test('a query that takes longer than most is sent to another upstream too, and the first reply wins', async () => {
   const network = fixture();
   const { room, sockets, clock } = network;
   const group = room.group(groupOptions({ upstreams: [A, B] }));
@@ -51,7 +51,7 @@ test('a query that takes longer than most is asked of another upstream too, the 
   );
 });
 
-test('with one upstream the hedge takes another socket, and loses to a reply to the first', async () => {
+test('with one upstream the hedge uses another socket, and loses to a reply to the first', async () => {
   const network = fixture();
   const { room, sockets, clock } = network;
   const group = room.group(groupOptions());
@@ -67,7 +67,7 @@ test('with one upstream the hedge takes another socket, and loses to a reply to 
   assert.deepEqual([hedges(network, 'won'), hedges(network, 'lost')], [0, 1]);
 });
 
-test('over TCP the hedge takes another connection', async () => {
+test('over TCP the hedge uses another connection', async () => {
   const network = fixture();
   const { room, sockets, clock } = network;
   const group = room.group(groupOptions({ forceTcp: true }));
@@ -122,7 +122,7 @@ test('the budget holds a burst and no more', () => {
   assert.equal(taken, 50);
 });
 
-test('the delay is what 95 of 100 replies keep, with a floor and never beyond patience', () => {
+test('the delay is that of the 95th percentile, with a minimum and never above the timeout', () => {
   const trip = new RoundTrip();
   assert.equal(trip.hedgeMs, 200);
   for (let i = 0; i < 200; i++) trip.sample(1);
@@ -134,7 +134,7 @@ test('the delay is what 95 of 100 replies keep, with a floor and never beyond pa
   assert.equal(trip.hedgeMs, trip.timeoutMs);
 });
 
-test('read_timeout bounds patience', () => {
+test('read_timeout bounds the timeout', () => {
   assert.equal(new RoundTrip(300).timeoutMs, 300);
   assert.equal(new RoundTrip(100).hedgeMs, 100);
   assert.equal(new RoundTrip(5_000).timeoutMs, 1_000);

@@ -62,11 +62,11 @@ test('a thousand questions at once over TCP share a handful of connections', asy
   const asked = Array.from({ length: 1_000 }, () => group.exchange(question(), 4_000));
   const answered = await Promise.all(asked);
   assert.equal(answered.length, 1_000);
-  // Four at a time, each for 64 queries at least.
+  // Four connections at a time, each for at least 64 queries.
   assert.ok(server.accepted <= 20, `${server.accepted} connections`);
 });
 
-test('replies in reverse order find their askers', async (t) => {
+test('replies in reverse order reach their clients', async (t) => {
   const waiting: Parameters<Script>[0][] = [];
   const { group } = await real(
     t,
@@ -87,7 +87,7 @@ test('replies in reverse order find their askers', async (t) => {
 });
 
 for (const how of ['close', 'reset'] as const) {
-  test(`a server that answers ${how === 'close' ? 'with FIN' : 'with RST'} once is asked again unseen`, async (t) => {
+  test(`a server that answers ${how === 'close' ? 'with FIN' : 'with RST'} once is asked again, unnoticed by the client`, async (t) => {
     let isFirst = true;
     const { group, server } = await real(
       t,
@@ -104,7 +104,7 @@ for (const how of ['close', 'reset'] as const) {
   });
 }
 
-test('a refused port is told by the kernel, over both transports', async (t) => {
+test('a refused port is reported by the kernel, over both transports', async (t) => {
   const { group, server, metrics } = await real(t, obedient, { maxConnectAttempts: 1 });
   await server.close();
   for (const clientTransport of ['udp', 'tcp'] as const) {
@@ -119,7 +119,7 @@ test('a refused port is told by the kernel, over both transports', async (t) => 
   assert.deepEqual([failures('udp') > 0, failures('tcp') > 0], [true, true]);
 });
 
-test('an endless stream of rubbish is dropped after a bound and the next attempt is told so', async (t) => {
+test('an endless stream of garbage is dropped after a bound, which counts as a failed attempt', async (t) => {
   const rubbish = Buffer.alloc(64 * 1024);
   const { group, metrics } = await real(t, (asked) => asked.raw(rubbish), {
     forceTcp: true,
@@ -130,7 +130,7 @@ test('an endless stream of rubbish is dropped after a bound and the next attempt
   assert.ok(strays >= 1_000 && strays <= 2_000, `${strays}`);
 });
 
-test('the largest message there is fits', async (t) => {
+test('the largest possible message fits', async (t) => {
   const { group } = await real(
     t,
     (asked) => {

@@ -38,7 +38,7 @@ test('policies choose the first upstream', () => {
   assert.deepEqual(orders('random', three, 1, 0.99), ['cab']);
 });
 
-test('those that are down are left out, suspects come last', () => {
+test('upstreams that are down are omitted, suspect ones come last', () => {
   assert.deepEqual(orders('sequential', [suspect('a'), down('b'), up('c')], 1), ['ca']);
   assert.deepEqual(orders('round_robin', [down('a'), down('b')], 1), ['']);
   assert.deepEqual(orders('random', [down('a')], 1), ['']);
@@ -61,7 +61,7 @@ test('IDs come from the generator, in batches, and skip those in use', () => {
   assert.equal(batches, 2);
 });
 
-test('a socket without a free ID is our own fault', () => {
+test('a socket without a free ID is an internal fault', () => {
   const all = new Map(Array.from({ length: 65_536 }, (_, id) => [id, 0]));
   assert.throws(() => freeId(() => 0, all), InternalError);
 });
@@ -76,7 +76,7 @@ test('IDs of the real generator are spread over all 16 bits', () => {
   }
 });
 
-test('patience starts at a second and follows what is learned, within bounds', () => {
+test('the timeout starts at a second and follows the measured latency, within bounds', () => {
   const trip = new RoundTrip();
   assert.equal(trip.timeoutMs, 1_000);
   trip.sample(1);
@@ -106,7 +106,7 @@ class Waiter implements Expiring {
   }
 }
 
-test('entries taken out of a tick leave the others, which ring in the order in which they came', async () => {
+test('entries removed from a tick do not affect the others, which fire in the order of insertion', async () => {
   const all = [0, 1, 2, 3];
   for (let mask = 0; mask < 2 ** all.length; mask++) {
     const clock = new FakeClock(1_000);
@@ -125,7 +125,7 @@ test('entries taken out of a tick leave the others, which ring in the order in w
   }
 });
 
-test('one that rings may take others of its tick out, and set itself anew', async () => {
+test('an entry that fires may remove others of its tick, and insert itself again', async () => {
   const clock = new FakeClock(1_000);
   const timers = new TimerWheel(clock);
   const second = new Waiter(clock);
@@ -138,7 +138,7 @@ test('one that rings may take others of its tick out, and set itself anew', asyn
   assert.deepEqual([first.rang.length, second.rang.length], [3, 0]);
 });
 
-test('a deadline rings once, never early, at most a tick late; the timer ends with the last', async () => {
+test('a deadline fires once, never early, at most a tick late; the timer ends with the last', async () => {
   const clock = new FakeClock(1_000);
   const timers = new TimerWheel(clock);
   const [a, b, c] = [new Waiter(clock), new Waiter(clock), new Waiter(clock)];
@@ -155,7 +155,7 @@ test('a deadline rings once, never early, at most a tick late; the timer ends wi
   assert.equal(clock.pendingTimers, 0);
 });
 
-test('a tick that comes late is known as our own lag', async () => {
+test('a late tick counts as lag of the agent', async () => {
   const clock = new FakeClock(1_000);
   let stalledMs = 0;
   const lagging: Clock = {

@@ -35,13 +35,13 @@ const v6 = (last: number): NewRecord => ({
   rdata: Uint8Array.from({ length: 16 }, (_, at) => (at === 0 ? 0xfd : at === 15 ? last : 0)),
 });
 
-/** What the resolver says of each type; nothing: it does not answer. */
+/** The resolver's reply for each type; undefined: no reply. */
 type Said = Partial<Record<'A' | 'AAAA', readonly NewRecord[] | number>>;
 const EMPTY: Said = { A: [], AAAA: [] };
 
 const told = new WeakSet<SeenQuery>();
 
-/** Queries for the name that were not answered yet. */
+/** Unanswered queries for the name. */
 function looks({ sockets }: Fixture): { query: SeenQuery; deliver: (wire: Buffer) => void }[] {
   return sockets.datagrams
     .filter(({ to }) => to.address === RESOLVER.address)
@@ -52,7 +52,7 @@ function looks({ sockets }: Fixture): { query: SeenQuery; deliver: (wire: Buffer
     );
 }
 
-/** Waits until the name is looked up again, and answers; milliseconds it took. */
+/** Waits until the name is looked up again, and answers; returns the wait in milliseconds. */
 async function say(network: Fixture, said: Said, withinMs = 60_000): Promise<number> {
   for (let waitedMs = 0; waitedMs <= withinMs; waitedMs += 20) {
     const found = looks(network);
@@ -78,7 +78,7 @@ async function say(network: Fixture, said: Said, withinMs = 60_000): Promise<num
   return assert.fail('the name was not looked up');
 }
 
-/** The upstream that is asked; each query is answered at once. */
+/** The upstream that gets the query; each query is answered at once. */
 async function askedOf({ sockets }: Fixture, group: UpstreamGroup): Promise<string> {
   const watched = watch(group.exchange(question(), 4_000));
   for (const socket of sockets.datagrams) {
@@ -107,7 +107,7 @@ const warnings = ({ log }: Fixture): string[] =>
 const remedies = ({ log }: Fixture): string[] =>
   log.records.flatMap(({ fields: { remedy } }) => (remedy === undefined ? [] : [String(remedy)]));
 
-test('without an address its queries fail at once, and it is asked for every second', async () => {
+test('without an address its queries fail at once, and it is looked up every second', async () => {
   const { network, group } = fixtureWith();
   const watched = watch(group.exchange(question(), 4_000));
   await settle();
@@ -124,7 +124,7 @@ test('without an address its queries fail at once, and it is asked for every sec
   assert.equal(group.isResolved?.(), true);
 });
 
-test('its addresses of both families are upstreams, with health and series of their own', async () => {
+test('its addresses of both families are upstreams, each with its own health and series', async () => {
   const { network, group } = fixtureWith({ policy: 'round_robin' });
   await say(network, { A: [v4(1), v4(2)], AAAA: [v6(1)] });
   const asked = [
@@ -143,7 +143,7 @@ test('its addresses of both families are upstreams, with health and series of th
   assert.equal(network.metrics.value('nodens_upstream_endpoints', { name: 'ns.corp.example.' }), 3);
 });
 
-test('it is looked up again when the TTL ends, and a change is taken over', async () => {
+test('it is looked up again when the TTL ends, and a change is applied', async () => {
   const { network, group } = fixtureWith();
   await say(network, { A: [v4(1, 60)], AAAA: [] });
   const waitedMs = await say(network, { A: [v4(2, 60)], AAAA: [] });
@@ -156,7 +156,7 @@ test('it is looked up again when the TTL ends, and a change is taken over', asyn
   );
 });
 
-test('what was known last stays in use while resolving fails, which is said once', async () => {
+test('the last known addresses stay in use while the look-up fails, which is logged once', async () => {
   const { network, group } = fixtureWith();
   await say(network, { A: [v4(1, 5)], AAAA: [v6(1)] });
   for (const said of [
@@ -176,7 +176,7 @@ test('what was known last stays in use while resolving fails, which is said once
   assert.match(network.log.records.at(-1)?.message ?? '', /can be resolved again/);
 });
 
-test('a family that is not answered keeps what it had', async () => {
+test('a family without a reply keeps its addresses', async () => {
   const { network } = fixtureWith();
   await say(network, { A: [v4(1)], AAAA: [v6(1)] });
   await say(network, { A: [v4(2)], AAAA: RCODE.SERVFAIL });
@@ -187,7 +187,7 @@ test('a family that is not answered keeps what it had', async () => {
   );
 });
 
-test('it stands where the Corefile has it, between addresses', async () => {
+test('it keeps its position in the Corefile, between addresses', async () => {
   const B = { address: '192.0.2.2', port: 53 };
   const { network, group } = fixtureWith({
     upstreams: [A, B],
@@ -201,7 +201,7 @@ test('it stands where the Corefile has it, between addresses', async () => {
   );
 });
 
-test('it is never followed to nodens itself', async () => {
+test('addresses of nodens itself are never used', async () => {
   const isOwn = ({ address }: { address: string }) => address === '10.1.0.1';
   const { network, group } = fixtureWith({ isOwn });
   await say(network, { A: [v4(1)], AAAA: [] });
@@ -212,7 +212,7 @@ test('it is never followed to nodens itself', async () => {
   assert.equal(await askedOf(network, group), '10.1.0.2:53');
 });
 
-test('a group that is released asks no more', async () => {
+test('a released group stops look-ups', async () => {
   const { network, group } = fixtureWith();
   await say(network, { A: [v4(1, 5)], AAAA: [] });
   group.release();

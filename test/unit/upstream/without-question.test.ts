@@ -1,4 +1,4 @@
-/** Errors that do not repeat the question: replies all the same, where they cannot do harm. */
+/** Errors that do not repeat the question: accepted as replies where that does no harm. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { frame } from '../../../agent/dns/frame.ts';
@@ -17,13 +17,13 @@ import { bareReplyTo, type SeenQuery } from '../../support/upstream/messages.ts'
 
 const ADDRESS = [192, 0, 2, 80] as const;
 const ERRORS = ['FORMERR', 'NOTIMP', 'SERVFAIL', 'REFUSED', 'NOTAUTH', 'BADVERS'] as const;
-/** One attempt, so that what it says is the end. */
+/** One attempt, so that its reply is final. */
 const ONCE = { maxConnectAttempts: 1, maxFails: 0 };
 
 for (const rcode of ERRORS) {
   for (const hasOpt of rcode === 'BADVERS' ? [true] : [false, true]) {
     const what = `${rcode} of ${hasOpt ? 23 : 12} bytes`;
-    test(`${what} over UDP is a reply, and comes with the question that was asked`, async () => {
+    test(`${what} over UDP is a reply, and is returned with the client’s question`, async () => {
       const { room, sockets } = fixture();
       const watched = watch(room.group(groupOptions(ONCE)).exchange(question(), 1_000));
       const socket = sockets.udp(A.address);
@@ -39,7 +39,7 @@ for (const rcode of ERRORS) {
       assert.deepEqual([reply.rcode, qdcountOf(reply.wire)], [RCODE[rcode], 1]);
     });
 
-    test(`${what} over TCP is a reply, and comes with the question that was asked`, async () => {
+    test(`${what} over TCP is a reply, and is returned with the client’s question`, async () => {
       const { room, sockets } = fixture();
       const group = room.group(groupOptions({ ...ONCE, forceTcp: true }));
       const watched = watch(group.exchange(question(), 1_000));
@@ -61,7 +61,7 @@ for (const rcode of ERRORS) {
 }
 
 for (const rcode of ['NOERROR', 'NXDOMAIN'] as const) {
-  test(`${rcode} without a question is no answer: over UDP the real one still wins`, async () => {
+  test(`${rcode} without a question is no answer: over UDP the real reply still wins`, async () => {
     const { room, sockets, metrics } = fixture();
     const watched = watch(room.group(groupOptions(ONCE)).exchange(question(), 1_000));
     const socket = sockets.udp(A.address);
@@ -90,7 +90,7 @@ for (const rcode of ['NOERROR', 'NXDOMAIN'] as const) {
   });
 }
 
-test('an error without a question that brings records or other bytes is none', async () => {
+test('an error without a question with records or other bytes is no reply', async () => {
   const { room, sockets } = fixture();
   const watched = watch(room.group(groupOptions(ONCE)).exchange(question(), 1_000));
   const socket = sockets.udp(A.address);
@@ -108,7 +108,7 @@ test('an error without a question that brings records or other bytes is none', a
 });
 
 for (const hasOpt of [false, true])
-  test(`with random letter case FORMERR ${hasOpt ? 'with' : 'without'} OPT is believed, any other error asked about over TCP`, async () => {
+  test(`with random letter case FORMERR ${hasOpt ? 'with' : 'without'} OPT is accepted, and any other error leads to a query over TCP`, async () => {
     const { room, sockets, metrics } = fixture();
     const group = room.group(groupOptions({ ...ONCE, randomizeCase: true }));
     const watched = watch(group.exchange(question(), 1_000));
@@ -117,7 +117,7 @@ for (const hasOpt of [false, true])
     assert.equal(socket.queries.length, 2, 'once more, without OPT');
     socket.deliver(bareReplyTo(socket.queries[1] as SeenQuery, RCODE.SERVFAIL, hasOpt));
     await settle();
-    assert.equal(watched.outcome, undefined, 'a forger has to guess the letters, too');
+    assert.equal(watched.outcome, undefined, 'a forger must guess the letter case, too');
     const labels = { reason: 'question' };
     assert.equal(metrics.value('nodens_upstream_mismatched_replies_total', labels), 1);
     const stream = sockets.tcp(A.address);

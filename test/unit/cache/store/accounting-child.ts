@@ -1,6 +1,6 @@
 /**
- * Prints, as JSON, how much resident memory 50,000 entries took and how much the cache says they take. Run with
- * --expose-gc and a small young configVersion, so that garbage does not blur the picture.
+ * Prints, as JSON, the resident memory of 50,000 entries and the memory that the cache accounts for. Run with
+ * --expose-gc and a small young generation, so that garbage does not blur the result.
  */
 import { addressRecord, Bench } from '../harness.ts';
 

@@ -41,7 +41,7 @@ const BLOCKED = `${RCODE.REFUSED} ${EDE.BLOCKED}`;
 const FILTERED = `${RCODE.NOERROR} ${EDE.FILTERED}`;
 
 describe('acl', () => {
-  it('the first policy that matches decides, the rest is allowed', () => {
+  it('the first policy that matches decides, and other queries are allowed', () => {
     const { verdict } = acl(
       'acl {\nallow net 10.244.0.0/24\nfilter type AAAA net 10.0.0.0/8\nblock net fd00::/8\n}',
     );
@@ -56,14 +56,14 @@ describe('acl', () => {
     assert.equal(acl('acl {\ndrop net 10.244.0.7\n}').verdict(), 'drop');
   });
 
-  it('applies to its zones, one use after the other; allow ends the search', () => {
+  it('applies to its zones, in the order of its uses; allow ends the search', () => {
     const { verdict } = acl('acl example.org {\nallow net 10.0.0.0/8\n}\nacl {\nblock\n}');
     assert.equal(verdict({ name: 'a.example.org' }), 'allow');
     assert.equal(verdict({ name: 'a.example.org', from: '192.0.2.1' }), BLOCKED);
     assert.equal(verdict({ name: 'a.example' }), BLOCKED);
   });
 
-  it('* stands for everything, as does what is left out', () => {
+  it('* matches everything, as does an omitted part', () => {
     for (const text of [
       'block',
       'block type *',
@@ -97,7 +97,7 @@ describe('acl', () => {
     );
   });
 
-  it('without a policy lets every query pass, with a warning that names its place', () => {
+  it('without a policy allows every query, with a warning that names its place', () => {
     for (const text of ['acl', 'acl {\n}', 'acl example.org {\n}']) {
       const { verdict, services } = acl(text);
       assert.equal(verdict({ name: 'a.example.org' }), 'allow');
@@ -123,7 +123,7 @@ describe('acl', () => {
     assert.equal(value('allowed', { server: SERVER, view: '' }), 2);
   });
 
-  it('does not judge what we ask ourselves', () => {
+  it('does not apply to the agent’s own queries', () => {
     const question = { name: nameFromText('a.example'), type: TYPE.A, dnssecOk: false };
     const server = { index: 0, label: SERVER };
     const query = Query.internal({ ...question, checkingDisabled: false, server }, 0);

@@ -32,7 +32,7 @@ describe('any', () => {
     assert.equal(ask(any, queryFor('a.example', 'HINFO'), next.handler), next.answer);
   });
 
-  it('takes no arguments', () => {
+  it('accepts no arguments', () => {
     assert.throws(() => setUp(setup, 'any thing'), { name: 'ConfigError' });
   });
 });

@@ -48,7 +48,7 @@ describe('bindAddresses', () => {
 describe('bind', () => {
   const setUp = (directives: string) => setup(parseDirective(directives).directive);
 
-  it('takes no part in queries', () => {
+  it('does not handle queries', () => {
     assert.equal(setUp('bind lo {\nexcept ::1\n}').handle, undefined);
   });
 

@@ -12,7 +12,7 @@ describe('bufsize', () => {
     ['bufsize 512', 512],
     ['bufsize 4096', 4096],
   ] as const) {
-    it(`${text} puts the limit at ${expected} and passes on`, () => {
+    it(`${text} sets the limit to ${expected} and passes the query on`, () => {
       const next = new NextSpy();
       const query = queryFor('a.example', 'A', { udpSizeBytes: 4096 });
       assert.equal(ask(bufsize(text), query, next.handler), next.answer);
@@ -20,7 +20,7 @@ describe('bufsize', () => {
     });
   }
 
-  it("holds for more than the listener's limit as well as for less", () => {
+  it("applies above the listener's limit as well as below", () => {
     for (const listeners of [600, 4_096]) {
       const query = queryFor('a.example', 'A');
       query.maxUdpBytes = listeners;

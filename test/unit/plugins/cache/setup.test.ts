@@ -42,7 +42,7 @@ describe('cache setup', () => {
   describe('denials of cluster names', () => {
     const cluster = (text: string) => config(text, 'cluster.local').options.cluster.denial;
 
-    it('live 5 s at most where the Corefile does not say, and never longer than it says', () => {
+    it('have a TTL of at most 5 s by default, and never more than the Corefile allows', () => {
       assert.deepEqual(cluster('cache 30'), {
         capacity: 9_984,
         maxTtlSeconds: 5,
@@ -56,12 +56,12 @@ describe('cache setup', () => {
       });
     });
 
-    it('live as long as denial says, 0 included', () => {
+    it('have the TTL of denial, 0 included', () => {
       assert.equal(cluster('cache {\ndenial 9984 60\n}').maxTtlSeconds, 60);
       assert.equal(cluster('cache {\ndenial 9984 0\n}').maxTtlSeconds, 0);
     });
 
-    it('are known by the search path, too', () => {
+    it('are recognised by the search path, too', () => {
       const services = fakeServices();
       services.texts.set('/etc/resolv.conf', 'search ns.svc.k8s.corp svc.K8s.corp corp\n');
       assert.deepEqual(clusterDomains(services.files), ['cluster.local.', 'k8s.corp.']);
@@ -84,7 +84,7 @@ describe('cache setup', () => {
       });
     }
 
-    it('takes a network for its reverse zone, not for a duration', () => {
+    it('reads a network as its reverse zone, not as a duration', () => {
       const read = options('cache {\nlast_known_good 10.0.0.0/8\n}').lastKnownGood;
       assert.deepEqual(read?.zones, [nameFromText('10.in-addr.arpa.')]);
     });
@@ -101,7 +101,7 @@ describe('cache setup', () => {
       });
     }
 
-    it('is refused over a day', () => {
+    it('is refused above a day', () => {
       assert.throws(() => options('cache {\nlast_known_good 25h\n}'), /too much/);
     });
   });
@@ -116,7 +116,7 @@ describe('cache setup', () => {
     ]);
   });
 
-  it('takes TTL and zones from the first line', () => {
+  it('reads TTL and zones from the first line', () => {
     const { options: read, zones, isNarrowed } = config('cache 30 Example.org 10.0.0.0/8');
     assert.deepEqual([read.success.maxTtlSeconds, read.denial.maxTtlSeconds], [30, 30]);
     assert.deepEqual(zones, ['example.org.', '10.in-addr.arpa.']);
@@ -124,7 +124,7 @@ describe('cache setup', () => {
     assert.deepEqual(config('cache example.org').zones, ['example.org.']);
   });
 
-  it('takes capacity and TTLs of each kind', () => {
+  it('reads capacity and TTLs of each kind', () => {
     const read = options('cache 30 {\nsuccess 100 7200 0\ndenial 50 10\n}');
     assert.deepEqual(read.success, { capacity: 100, maxTtlSeconds: 7_200, minTtlSeconds: 0 });
     assert.deepEqual(read.denial, { capacity: 50, maxTtlSeconds: 10, minTtlSeconds: 5 });
@@ -211,7 +211,7 @@ describe('cache plugin', () => {
     plugin: 'next',
   });
 
-  /** Names that reach the cache out of those asked, with the label its block got. */
+  /** The queried names that reach the cache, with the label that their block got. */
   function through(text: string, names: readonly string[]) {
     const { directive, block } = parseDirective(text, 'example.org example.net');
     const seen: string[] = [];
@@ -248,7 +248,7 @@ describe('cache plugin', () => {
     assert.deepEqual(opened, ['example.org.,example.net.']);
   });
 
-  it('leaves names outside its zones alone', () => {
+  it('passes on names outside its zones', () => {
     const { seen, opened } = through('cache sub.example.org', [
       'example.org.',
       'sub.example.org.',

@@ -12,7 +12,7 @@ function budgetWith(text: string): number {
 }
 
 describe('cancel', () => {
-  it('shortens the time for upstreams, and never makes it longer', () => {
+  it('shortens the time for upstreams, and never extends it', () => {
     assert.equal(budgetWith('cancel 1s'), 1_000);
     assert.equal(budgetWith('cancel'), 4_000);
     assert.equal(budgetWith('cancel 1h'), 4_000);

@@ -13,11 +13,11 @@ function asked(text: string): boolean {
 }
 
 describe('debug', () => {
-  it('asks for debug lines', () => {
+  it('enables debug lines', () => {
     assert.equal(asked('debug'), true);
   });
 
-  it('takes nothing', () => {
+  it('accepts no arguments', () => {
     for (const text of ['debug on', 'debug {\nthing\n}']) {
       assert.throws(() => asked(text), ConfigError, text);
     }

@@ -40,7 +40,7 @@ interface Told {
   readonly client?: 4 | 6;
 }
 
-/** What the client gets, and how often the server was asked for A records. */
+/** The client's answer, and the number of queries for A records. */
 async function tell({ text = 'dns64', below = made('AAAA', []), found, client = 6 }: Told = {}) {
   const asked: string[] = [];
   const services = fakeServices({
@@ -60,14 +60,14 @@ async function tell({ text = 'dns64', below = made('AAAA', []), found, client = 
 }
 
 interface Waiting {
-  /** How the question for AAAA records ends, and after how long, milliseconds. */
+  /** The result of the query for AAAA records, and its delay in milliseconds. */
   readonly ends: Answer | Error;
   readonly afterMs: number;
-  /** After how long the question for A records is answered, milliseconds; undefined: never. */
+  /** The delay of the answer to the query for A records, milliseconds; undefined: never. */
   readonly foundAfterMs?: number;
 }
 
-/** Asks and moves the clock until the client hears something; what that is, when, and when A records were asked for. */
+/** Asks and moves the clock until the client gets a result; returns it, its time, and the time of the query for A. */
 async function wait({ ends, afterMs, foundAfterMs }: Waiting) {
   const clock = new FakeClock();
   const startMs = clock.nowMs();
@@ -97,7 +97,7 @@ async function wait({ ends, afterMs, foundAfterMs }: Waiting) {
   assert.ok(result instanceof Promise);
   result.then(note, note);
   for (let ms = 0; ms < 10_000 && outcome === undefined; ms += 10) await clock.advance(10);
-  assert.ok(outcome !== undefined, 'the client hears nothing');
+  assert.ok(outcome !== undefined, 'the client gets no result');
   const { got, atMs } = outcome;
   const addresses = got instanceof Error ? got : decoded(got as Answer).answers?.length;
   return { got, atMs, addresses, asked };
@@ -114,7 +114,7 @@ describe('dns64 without an answer for AAAA', () => {
     }
   });
 
-  it('has the A records by the time that the question for AAAA runs out', async () => {
+  it('has the A records when the query for AAAA times out', async () => {
     const { addresses, atMs, asked } = await wait({
       ends: TIMEOUT,
       afterMs: 4_000,
@@ -130,7 +130,7 @@ describe('dns64 without an answer for AAAA', () => {
     assert.deepEqual([soon.got, soon.atMs], [TIMEOUT, 4_000]);
   });
 
-  it('does not ask for A where AAAA is slow, but there', async () => {
+  it('does not ask for A where AAAA is slow, but answered', async () => {
     const full = made('AAAA', [{ type: TYPE.AAAA, ttlSeconds: 1, rdata: addressBytes('fd00::1') }]);
     const quick = await wait({ ends: full, afterMs: 990 });
     assert.deepEqual([quick.got, quick.asked], [full, []]);
@@ -138,7 +138,7 @@ describe('dns64 without an answer for AAAA', () => {
     assert.deepEqual([slow.got, slow.asked], [full, [1_000]]);
   });
 
-  it('leaves silence, NXDOMAIN and our own faults as they are', async () => {
+  it('does not change dropped queries, NXDOMAIN and internal faults', async () => {
     const silence = new DropQuery('dropped');
     const nxdomain = new DnsError(RCODE.NXDOMAIN, 'blocked');
     for (const ends of [silence, nxdomain, new Error('a fault')]) {
@@ -159,7 +159,7 @@ describe('dns64', () => {
     assert.equal(services.metrics.value('coredns_dns64_requests_translated_total', labels), 1);
   });
 
-  it('keeps what else the answer holds', async () => {
+  it('keeps the other records of the answer', async () => {
     const target = nameFromText('other.example');
     const alias = { type: TYPE.CNAME, ttlSeconds: 60, rdata: target };
     const { answer } = await tell({
@@ -186,7 +186,7 @@ describe('dns64', () => {
     });
   }
 
-  it('counts the age of a cached A answer', async () => {
+  it('subtracts the age of a cached A answer', async () => {
     const found = made('A', [a('192.0.2.33', 20)]).with({
       bornMs: new FakeClock().nowMs() - 5_000,
     });
@@ -195,7 +195,7 @@ describe('dns64', () => {
     assert.deepEqual((await tell({ found: stale })).addresses, ['64:ff9b::c000:221 7']);
   });
 
-  it('leaves IPv4 clients, names with AAAA, NXDOMAIN', async () => {
+  it('does not translate for IPv4 clients, names with AAAA and NXDOMAIN', async () => {
     const aaaa = { type: TYPE.AAAA, ttlSeconds: 1, rdata: addressBytes('fd00::1') };
     const full = made('AAAA', [aaaa]);
     for (const told of [
@@ -210,13 +210,13 @@ describe('dns64', () => {
     assert.equal((await tell({ client: 4, text: 'dns64 {\nallow_ipv4\n}' })).asked.length, 1);
   });
 
-  it('gives the first answer where there is no A either', async () => {
+  it('returns the first answer where there is no A either', async () => {
     const below = made('AAAA', []);
     for (const found of [made('A', []), made('A', [], RCODE.SERVFAIL)])
       assert.equal((await tell({ below, found })).answer, below);
   });
 
-  it('does not translate what we ask ourselves', () => {
+  it('does not translate the agent’s own queries', () => {
     const { directive, block } = parseDirective('dns64 {\nallow_ipv4\n}');
     const plugin = setup(directive, block, fakeServices());
     const question = { name: nameFromText(NAME), type: TYPE.AAAA, dnssecOk: false };

@@ -40,7 +40,7 @@ function tapping(text: string) {
 }
 
 describe('dnstap', () => {
-  it('tells of query and response with all that is known', () => {
+  it('sends query and response with all known fields', () => {
     const origin = '{\nidentity me\nversion 1.2\nextra more\n}';
     const { handle, messages } = tapping(`dnstap /run/x.sock full ${origin}`);
     const query = queryFor('www.example.org', 'A');
@@ -71,10 +71,10 @@ describe('dnstap', () => {
     const response = second.inner.get(14)?.[0] as Buffer;
     assert.equal(idOf(response), 4_711);
     assert.equal(flagsOf(response), FLAG.QR | FLAG.RA | FLAG.RD | RCODE.NXDOMAIN);
-    assert.equal(idOf(answer.wire), 0, 'the answer itself is shared');
+    assert.equal(idOf(answer.wire), 0, 'the answer is shared');
   });
 
-  it('leaves messages out unless full, and all of our own questions', () => {
+  it('omits messages unless full, and always the agent’s own queries', () => {
     const { handle, messages } = tapping('dnstap tcp://localhost');
     const query = queryFor('a', 'A', {
       ...{ transport: 'tcp', client: clientAt('fd00::7%eth0', 1) },
@@ -99,7 +99,7 @@ describe('dnstap', () => {
     assert.equal(messages().length, 2);
   });
 
-  it('reads where to and how much may wait', () => {
+  it('reads the destination and the size of the buffer', () => {
     const target = (text: string) => tapping(`dnstap ${text}`).asked[0]?.target;
     assert.deepEqual(target('/a'), { kind: 'unix', path: '/a' });
     assert.deepEqual(target('unix:///a'), { kind: 'unix', path: '/a' });
@@ -114,7 +114,7 @@ describe('dnstap', () => {
     ]);
   });
 
-  it('takes a relative path, with a warning', () => {
+  it('accepts a relative path, with a warning', () => {
     const services = fakeServices();
     setUp(setup, 'dnstap tap.sock', services);
     assert.match(services.log.records[0]?.message ?? '', /tap\.sock: taken as a path relative/);

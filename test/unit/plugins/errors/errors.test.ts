@@ -15,7 +15,7 @@ function errors(text = 'errors') {
   const plugin = setup(directive, block, services);
   const { handle } = plugin;
   assert.ok(handle !== undefined);
-  /** Has a query fail with `error`, which must come through unchanged. */
+  /** Has a query fail with `error`, which must be passed on unchanged. */
   const fail = (error: unknown, name = 'example.org.'): void => {
     const query = queryFor(name, 'AAAA');
     query.arrivedMs = services.clock.nowMs() - 12.5;
@@ -37,7 +37,7 @@ const timeout = new DnsError(RCODE.SERVFAIL, 'no answer in time', undefined, {
 });
 
 describe('errors', () => {
-  it('leaves answers alone, at once or later', async () => {
+  it('passes answers on, immediate or delayed', async () => {
     const { handle, records } = errors();
     const next = new NextSpy();
     assert.equal(handle(queryFor('a.', 'A'), next.handler), next.answer);
@@ -69,14 +69,14 @@ describe('errors', () => {
     ]);
   });
 
-  it('reports what fails later too', async () => {
+  it('reports delayed failures, too', async () => {
     const { handle, records } = errors();
     const rejected = (): Promise<never> => Promise.reject(timeout);
     await assert.rejects(async () => await handle(queryFor('a.', 'A'), rejected), DnsError);
     assert.equal(records.length, 1);
   });
 
-  it('reports faults of our own as SERVFAIL, with the stack if asked', () => {
+  it('reports internal faults as SERVFAIL, with the stack if enabled', () => {
     const plain = errors();
     plain.fail(new TypeError('bug'));
     assert.equal(plain.records[0]?.message, 'plugin/errors: 2 example.org. AAAA: bug');
@@ -86,7 +86,7 @@ describe('errors', () => {
     assert.match(String(traced.records[0]?.fields.stack), /errors\.test\.ts/);
   });
 
-  it('folds the same failure of different names, under one event', () => {
+  it('deduplicates the same failure of different names, under one event', () => {
     const { fail, records } = errors();
     fail(timeout, 'a.');
     fail(timeout, 'b.');
@@ -100,13 +100,13 @@ describe('errors', () => {
     );
   });
 
-  it('says nothing of a query dropped on purpose', () => {
+  it('does not report a query dropped on purpose', () => {
     const { fail, records } = errors();
     fail(new DropQuery('dropped'));
     assert.deepEqual(records, []);
   });
 
-  it('is no alarm where the agent asked for its own sake, nor counted as one', async () => {
+  it('logs failures of the agent’s own queries at level debug, and does not count them', async () => {
     const { handle, records, clock } = errors('errors {\nconsolidate 1m ".*"\n}');
     const { name, type } = queryFor('1234.5678.example.org.', 'HINFO');
     const server = { index: 0, label: '' };
@@ -120,7 +120,7 @@ describe('errors', () => {
       records.map(({ level, fields }) => [level, fields.client]),
       [['debug', 'internal']],
     );
-    // Asked for a client's sake it is the client's error.
+    // In a query for a client it is the client's error.
     assert.throws(() => handle(Query.internal(ask, 0, '10.244.0.7'), failing), DnsError);
     await clock.advance(60_000);
     assert.deepEqual(
@@ -129,7 +129,7 @@ describe('errors', () => {
     );
   });
 
-  it('survives errors that cause each other and things that are no errors', () => {
+  it('handles errors that cause each other and thrown values that are no errors', () => {
     const { fail, records } = errors();
     const one = new DnsError(RCODE.SERVFAIL, 'one');
     one.cause = new Error('two', { cause: one });
@@ -138,7 +138,7 @@ describe('errors', () => {
     assert.equal(records[1]?.message, 'plugin/errors: 2 example.org. AAAA: just text');
   });
 
-  it('refuses what it does not know', () => {
+  it('refuses unknown options', () => {
     for (const text of [
       'errors stderr',
       'errors stdout x',
@@ -176,7 +176,7 @@ describe('consolidate', () => {
     assert.equal(records.length, 2);
   });
 
-  it('lets the first pattern that matches take an error', async () => {
+  it('counts an error for the first pattern that matches', async () => {
     const { fail, records, clock } = errors(
       'errors {\nconsolidate 1s time\nconsolidate 1s answer\n}',
     );
@@ -192,7 +192,7 @@ describe('consolidate', () => {
     );
   });
 
-  it('shows the first in full if asked, and then no line for it alone', async () => {
+  it('shows the first in full if configured, and then no line for it alone', async () => {
     const { fail, records, clock } = errors('errors {\nconsolidate 1s time info show_first\n}');
     fail(timeout);
     await clock.advance(1_000);
@@ -208,7 +208,7 @@ describe('consolidate', () => {
     assert.equal(records[2]?.level, 'info');
   });
 
-  it('writes what it holds when it stops, and leaves no timer', () => {
+  it('writes pending summaries when it stops, and leaves no timer', () => {
     const { fail, records, clock, plugin } = errors('errors {\nconsolidate 1s time\n}');
     fail(timeout);
     plugin.stop?.();

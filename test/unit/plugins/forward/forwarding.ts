@@ -1,4 +1,4 @@
-/** Runs the setup of `forward` on a text and shows what it asks of the upstreams. */
+/** Sets up `forward` from a text and shows the upstream groups that it requests. */
 import { readFileSync } from 'node:fs';
 import { after } from 'node:test';
 import { parseCorefile } from '../../../../agent/config/corefile/parser.ts';
@@ -14,7 +14,7 @@ interface Seen {
   readonly services: FakeServices;
 }
 
-/** Sets up and starts the forward lines of one block; gives the groups they asked for. */
+/** Sets up and starts the forward lines of one block; returns the requested groups. */
 export function forward(
   lines: string,
   files: Record<string, string> = {},

@@ -92,7 +92,7 @@ function query(name: string, transport: 'udp' | 'tcp' = 'udp'): Query {
 const ask = async (forwarders: readonly Forwarder[], name: string): Promise<Answer> =>
   forwardHandler(forwarders, clock)(query(name), () => ELSEWHERE);
 
-test('asks our own question with what is left of the deadline, and clears AA', async () => {
+test('sends a query of its own within the remaining time, and clears AA', async () => {
   const only = upstream('.');
   const asked = query('www.example.org.', 'tcp');
   await clock.advance(1_000);
@@ -119,7 +119,7 @@ test('asks our own question with what is left of the deadline, and clears AA', a
   );
 });
 
-test('the first forward that takes the name is asked; except leaves it to those behind', async () => {
+test('the first forward that matches the name is asked; except leaves a name to the following ones', async () => {
   const special = upstream('example.org.', { except: [nameFromText('lab.example.org.')] });
   const rest = upstream('.', { except: [nameFromText('invalid.')] });
   const lines = [special, rest];
@@ -149,7 +149,7 @@ test('next_on_nodata: an empty NOERROR is passed on, a full one is not', async (
   assert.equal(second.asked.length, 1);
 });
 
-test('what an upstream says of the hop between us is not for clients', async () => {
+test('rcodes about the hop to the upstream do not reach clients', async () => {
   for (const rcode of [RCODE.BADVERS, RCODE.BADCOOKIE, RCODE.BADKEY]) {
     const pending = ask([upstream('.', { rcode })], 'a.example.');
     await assert.rejects(pending, (error) => {

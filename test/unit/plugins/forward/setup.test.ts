@@ -83,7 +83,7 @@ test('a resolv.conf gives its nameservers', () => {
   ]);
 });
 
-test('a listener of every address is at those that the node has when forward asks, on its own port', () => {
+test('a listener on every address covers the node’s addresses at the time of the query, on its own port', () => {
   const addresses = ['127.0.0.1', 'FD00::0:10'];
   for (const [label, listening] of [
     ['dns://:53', []],
@@ -96,7 +96,7 @@ test('a listener of every address is at those that the node has when forward ask
     const own = (address: string, port = 53) => isOwn({ address, port });
     for (const address of ['127.0.0.1', 'fd00::10', '0.0.0.0', '::']) assert.ok(own(address));
     assert.ok(!own('127.0.0.1', 5_353));
-    // Another server's on many nodes: what is local by route only may be asked.
+    // On many nodes another server has this address: an address that is local by route only may be an upstream.
     assert.ok(!own('127.0.0.53'));
     assert.ok(!own('192.0.2.1'));
     addresses.push('192.0.2.1');
@@ -105,7 +105,7 @@ test('a listener of every address is at those that the node has when forward ask
   }
 });
 
-test('own addresses and files without nameservers are left out with a warning', () => {
+test('own addresses and files without nameservers are omitted with a warning', () => {
   const seen = forward('forward . 169.254.20.10 [fd00::10]:53 /empty 192.0.2.1', { '/empty': '' });
   assert.deepEqual(targetsOf(seen), ['192.0.2.1 53']);
   const warnings = seen.services.log.records.map(({ level, message }) => `${level} ${message}`);
@@ -124,7 +124,7 @@ test('a file that names only our own addresses leaves no upstream, and the agent
   assert.match(warnings.at(-1) ?? '', /forward has no upstream left: .* get SERVFAIL/);
 });
 
-test('what another block listens on is ours, too', () => {
+test('an address of another block is our own, too', () => {
   const listening = ['169.254.20.10:53', '10.96.0.10:53', '127.0.0.1:5353'];
   const seen = forward('forward . 10.96.0.10 127.0.0.1 127.0.0.1:5353', {}, listening);
   assert.deepEqual(targetsOf(seen), ['127.0.0.1 53']);
@@ -146,7 +146,7 @@ test('TLS upstreams in every spelling', () => {
   );
 });
 
-test('tls reads its files, tls_servername names all servers', () => {
+test('tls reads its files, tls_servername applies to all servers', () => {
   const cases = [
     ['tls', {}],
     ['tls /ca.pem', { ca: PEMS['/ca.pem'] }],
@@ -162,7 +162,7 @@ test('tls reads its files, tls_servername names all servers', () => {
   }
 });
 
-test('tls without a target that is spoken to over it says so', () => {
+test('tls without a TLS upstream gives a warning', () => {
   const { services } = forward('forward . 192.0.2.1 {\ntls\n}');
   assert.match(services.log.records[0]?.message ?? '', /tls has no effect/);
 });
@@ -186,7 +186,7 @@ test('connections, sockets and spelling are options of the group', () => {
   assert.equal(nameToText(endpointsName), 'dns.kube-system.svc.cluster.local.');
 });
 
-test('names stand where they are written, each once, with the resolvers that know them', () => {
+test('names keep their position, each once, with the resolvers for them', () => {
   const files = { '/etc/resolv.conf': 'nameserver 169.254.20.10\nnameserver 192.0.2.9\n' };
   const { groups } = forward(
     'forward . 192.0.2.1 NS.Corp.example 192.0.2.2:54 ns.corp.example. dns://other.example:5353 tls://dot.example',
@@ -220,7 +220,7 @@ test('resolver sets the servers that resolve names of upstreams, and does nothin
   assert.match(services.log.records[0]?.message ?? '', /resolver has no effect/);
 });
 
-test('a file of that name comes before a name', () => {
+test('a file of that name has priority over a name', () => {
   const seen = forward('forward . dns.servers', { 'dns.servers': 'nameserver 192.0.2.4\n' });
   assert.deepEqual(targetsOf(seen), ['192.0.2.4 53']);
 });

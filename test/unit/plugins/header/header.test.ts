@@ -9,7 +9,7 @@ import { ask, NextSpy, queryFor } from '../../../support/dns/queries.ts';
 const header = (lines: string) => setup(parseDirective(lines).directive);
 
 describe('header', () => {
-  it('changes what is seen below, and what comes back', () => {
+  it('changes the query for the plugins below, and the answer', () => {
     const plugin = header('header {\nquery clear rd\nresponse set aa RA\n}');
     const query = queryFor('a.example', 'A');
     const next = new NextSpy();
@@ -23,13 +23,13 @@ describe('header', () => {
     assert.equal(flagsOf(next.answer.wire), 0, 'a shared answer was written to');
   });
 
-  it('changes rd of a response where it is echoed from', () => {
+  it('changes rd of a response where it is echoed from the query', () => {
     const query = queryFor('a.example', 'A');
     ask(header('header {\nresponse clear rd\n}'), query, new NextSpy().handler);
     assert.equal(query.head.flags & FLAG.RD, 0);
   });
 
-  it('reads every use, the later line wins, an unchanged answer stays itself', () => {
+  it('reads every use, the later line wins, an unchanged answer is the same object', () => {
     const next = new NextSpy();
     const plugin = header('header {\nresponse set aa\n}\nheader {\nresponse clear aa\n}');
     assert.equal(ask(plugin, queryFor('a.example', 'A'), next.handler), next.answer);

@@ -8,7 +8,7 @@ import { FakeClock } from '../../../support/fake-clock.ts';
 import { familyOf } from '../../../support/metrics/families.ts';
 import { type FakeServices, fakeServices } from '../../../support/services.ts';
 
-/** A clock whose timers fire late, as they do when the event loop is held up. */
+/** A clock whose timers fire late, as they do when the event loop is blocked. */
 class HeldUpClock extends FakeClock {
   lateMs = 0;
 
@@ -32,7 +32,7 @@ function checks(services: FakeServices): Record<string, number> {
 }
 
 describe('health', () => {
-  it('says OK at /health, on :8080 unless told', async () => {
+  it('returns OK at /health, on :8080 by default', async () => {
     const { services } = setUp('health');
     assert.deepEqual(
       services.pages.map(({ address, path }) => [address, path]),
@@ -47,12 +47,12 @@ describe('health', () => {
     assert.equal(setUp('health [fd00::10]:8080').services.pages[0]?.address, '[fd00::10]:8080');
   });
 
-  it('asks for the lameduck it is given, and for none by default', () => {
+  it('has the configured lameduck, and none by default', () => {
     assert.equal(setUp('health').services.asked.lameduckMs, undefined);
     assert.equal(setUp('health {\nlameduck 5s\n}').services.asked.lameduckMs, 5_000);
   });
 
-  it('observes once a second how late it runs', async () => {
+  it('measures its own lag once a second', async () => {
     const { services, plugin, clock } = setUp('health');
     await clock.advance(10_000);
     assert.equal(checks(services)['+Inf'], 0, 'nothing may run before start');

@@ -24,7 +24,7 @@ describe('hosts file', () => {
     });
   });
 
-  it('that this node lacks the means to read is put off, and tried again', async () => {
+  it('that cannot be read for lack of resources is postponed, and read later', async () => {
     const lacking = Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' });
     const services = withFile('10.0.0.1 a\n');
     const { open } = services.files;
@@ -43,7 +43,7 @@ describe('hosts file', () => {
     assert.deepEqual(lines(plugin, 'a', 'A'), ['A 10.0.0.2']);
   });
 
-  it('is read again when it changes, and kept while it is gone', async () => {
+  it('is read again when it changes, and its table is kept while the file is missing', async () => {
     const services = withFile('10.0.0.1 a\n');
     const plugin = await hosts('hosts', '.', services);
     plugin.start?.();
@@ -79,7 +79,7 @@ describe('hosts file', () => {
     assert.deepEqual(lines(plugin, 'a', 'A'), ['A 10.0.0.1']);
   });
 
-  it('is counted once it is in force', async () => {
+  it('is counted once it is in use', async () => {
     const services = withFile('10.0.0.1 a b\n10.0.0.1 *.c\n');
     const plugin = await hosts('hosts', '.', services);
     const entries = () => services.metrics.value('coredns_hosts_entries', { hostsfile: FILE });
@@ -92,13 +92,13 @@ describe('hosts file', () => {
     await services.clock.advance(60_000);
     services.touch(FILE);
     await services.clock.advance(0);
-    assert.equal(readAt(), startedAt, 'read anew without need');
+    assert.equal(readAt(), startedAt, 'read again without need');
     await change(services, '10.0.0.1 a\n');
     assert.equal(entries(), 2);
     assert.ok(readAt() > startedAt);
   });
 
-  it('may hold bytes that are not UTF-8: in comments unnoticed, in names left out', async () => {
+  it('may contain bytes that are not UTF-8: in comments they are ignored, such names are omitted', async () => {
     const text = Buffer.from(
       '\ufeff10.0.0.1 a # caf\xe9\n# \xff\xfe\n10.0.0.2 b\xe9 c\nx\xe9 y\n',
       'utf8',
@@ -126,7 +126,7 @@ describe('hosts file', () => {
     assert.deepEqual(lines(plugin, 'a', 'A'), ['A 10.0.0.1']);
   });
 
-  it('may be a file only: a named pipe, a directory or a device is refused as what it is', async (t) => {
+  it('may be a file only: a named pipe, a directory or a device is refused with its kind', async (t) => {
     const dir = mkdtempSync(join(tmpdir(), 'nodens-hosts-'));
     t.after(() => rmSync(dir, { recursive: true }));
     execFileSync('mkfifo', [join(dir, 'pipe')]);

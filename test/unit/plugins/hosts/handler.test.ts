@@ -34,7 +34,7 @@ describe('hosts answers', () => {
     });
   }
 
-  it('speaks with authority, TTL 3600, without SOA', () => {
+  it('answers with AA, TTL 3600, without SOA', () => {
     const answer = ask(plugin, queryFor('db', 'A'), new NextSpy().handler);
     assert.equal(flagsOf(answer.wire) & (FLAG.AA | FLAG.QR), FLAG.AA | FLAG.QR);
     assert.equal(answer.bornMs, undefined);
@@ -46,7 +46,7 @@ describe('hosts answers', () => {
     assert.equal(decoded(nodata).questions?.[0]?.type, 'AAAA');
   });
 
-  it('makes an answer once', () => {
+  it('builds an answer once', () => {
     const again = () => ask(plugin, queryFor('db', 'A'), new NextSpy().handler);
     assert.equal(again(), again());
   });
@@ -72,7 +72,7 @@ describe('hosts does not know a name', () => {
     fails(plugin, 'nope.example.net', 'A');
   });
 
-  it('passes on what it is not asked about: other zones, classes, addresses', async () => {
+  it('passes on other zones, classes and addresses', async () => {
     const plugin = await hosts('hosts /etc/hosts example.org');
     passes(plugin, 'localhost', 'A');
     passes(plugin, '1.0.0.127.in-addr.arpa', 'PTR');
@@ -82,7 +82,7 @@ describe('hosts does not know a name', () => {
     assert.deepEqual(lines(plugin, '1.0.0.10.in-addr.arpa', 'PTR'), ['PTR db.example.org']);
   });
 
-  it('keeps a known name to itself unless fallthrough_unsupported', async () => {
+  it('does not fall through for a known name unless fallthrough_unsupported', async () => {
     assert.deepEqual(lines(await hosts('hosts {\nfallthrough\n}'), 'db', 'HTTPS'), []);
     const plugin = await hosts('hosts {\nfallthrough\nfallthrough_unsupported\n}');
     passes(plugin, 'db', 'HTTPS');
@@ -104,13 +104,13 @@ describe('hosts options', () => {
     passes(await hosts('hosts {\nno_reverse\n}'), '1.0.0.127.in-addr.arpa', 'PTR');
   });
 
-  it('skips and reports what is neither address nor name', async () => {
+  it('skips and reports entries that are neither address nor name', async () => {
     const services = withFile('10.0.0.1 good bad..name\nnonsense line\n');
     assert.deepEqual(lines(await hosts('hosts', '.', services), 'good', 'A'), ['A 10.0.0.1']);
     assert.equal(services.log.records[0]?.fields.skipped, 2);
   });
 
-  it('leaves out what would not fit an answer', async () => {
+  it('omits records that would not fit an answer', async () => {
     const many = Array.from({ length: 5_000 }, (_, i) => `10.0.${i >> 8}.${i & 255} many`);
     const services = withFile(many.join('\n'));
     const count = lines(await hosts('hosts', '.', services), 'many', 'A').length;

@@ -1,4 +1,4 @@
-/** The hosts plugin as a test asks it. */
+/** Queries to the hosts plugin, for tests. */
 import assert from 'node:assert/strict';
 import type { TYPE } from '../../../../agent/dns/iana.ts';
 import { setup } from '../../../../agent/plugins/hosts/setup.ts';
@@ -58,7 +58,7 @@ export function fails(plugin: Plugin, name: string, type: keyof typeof TYPE): vo
 
 export const FILE = '/etc/hosts';
 
-/** Changes the file, and lets all work be done that comes of it. */
+/** Changes the file, and runs all work that follows. */
 export async function change(services: FakeServices, text: string | Uint8Array): Promise<void> {
   services.texts.set(FILE, text);
   services.touch(FILE);

@@ -24,7 +24,7 @@ function withRoom(fileBudgetBytes: number, text: string): FakeServices {
 }
 
 describe('a large hosts file', () => {
-  it('may have any size; its table goes into the ledger and takes less than twice the text', async () => {
+  it('may have any size; its table counts in the ledger and needs less than twice the size of the text', async () => {
     const text = manyHosts(60_000, 'of-three-mebioctets-of-text.example.org');
     const services = withFile(text);
     assert.ok(text.length > 3 * 2 ** 20);
@@ -40,7 +40,7 @@ describe('a large hosts file', () => {
     assert.equal(services.ledger.fileBytes, 0);
   });
 
-  it('may be a list of names to be blocked, as many of which are PTR records as fit an answer', async () => {
+  it('may be a block list; it has as many PTR records as fit an answer', async () => {
     const names = Array.from({ length: 20_000 }, (_, i) => `b${i}.tracker.example`);
     const services = withFile(names.map((name) => `0.0.0.0 ${name}\n`).join(''));
     const plugin = await hosts('hosts', '.', services);
@@ -63,7 +63,7 @@ describe('a large hosts file', () => {
     ]);
   });
 
-  it('is refused at the start where there is no room, and what is inline serves', async () => {
+  it('is refused at the start where the memory does not suffice, and the inline entries serve', async () => {
     const services = withRoom(16_384, manyHosts(5_000));
     const plugin = await hosts('hosts {\n10.9.9.9 inline\n}', '.', services);
     assert.deepEqual(lines(plugin, 'inline', 'A'), ['A 10.9.9.9']);
@@ -80,7 +80,7 @@ describe('a large hosts file', () => {
     assert.equal(services.log.records.length, 1, 'said once');
   });
 
-  it('is refused at a reload where there is no room, the old one stays, and none is lost', async () => {
+  it('is refused at a reload where the memory does not suffice; the old table stays, and no entry is lost', async () => {
     const services = withRoom(500_000, manyHosts(5_000));
     const plugin = await hosts('hosts', '.', services);
     plugin.start?.();
@@ -100,7 +100,7 @@ describe('a large hosts file', () => {
     assert.deepEqual(lines(plugin, 'h5000.example.org', 'A'), ['A 10.0.19.136']);
   });
 
-  it('is refused with the configuration that brings it in', async () => {
+  it('is refused with the configuration that adds it', async () => {
     const services = withRoom(16_384, manyHosts(5_000));
     const { directive, block } = parseDirective('hosts');
     const plugin = setup(directive, block, services);
@@ -112,7 +112,7 @@ describe('a large hosts file', () => {
     assert.equal(services.ledger.fileBytes, 0);
   });
 
-  it('serves the old table until the new one is ready, and reads no more while it is changing', async () => {
+  it('serves the old table until the new one is ready, and does not read again while the file is changing', async () => {
     const services = withFile('10.0.0.1 a\n');
     const chunks: PromiseWithResolvers<Uint8Array>[] = [];
     let isUnchanged = false;
@@ -140,7 +140,7 @@ describe('a large hosts file', () => {
     services.touch(FILE);
     await read('10.0.0.2 a');
     await read('');
-    assert.equal(services.ledger.fileBytes, heldBytes, 'half a file is held');
+    assert.equal(services.ledger.fileBytes, heldBytes, 'half a file is in memory');
     isUnchanged = true;
     services.touch(FILE);
     await read('10.0.0.3');
@@ -150,7 +150,7 @@ describe('a large hosts file', () => {
     assert.deepEqual(lines(plugin, 'a', 'A'), ['A 10.0.0.3']);
   });
 
-  it('is read once for all that want the same of it, before and after a reload', async () => {
+  it('is read once for all uses with the same options, before and after a reload', async () => {
     const services = withFile(manyHosts(1_000));
     const first = await hosts('hosts', '.', services);
     first.start?.();

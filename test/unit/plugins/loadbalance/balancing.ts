@@ -1,4 +1,4 @@
-/** Answers that go through `loadbalance`. */
+/** Answers that pass through `loadbalance`. */
 import assert from 'node:assert/strict';
 import { encode, type Answer as PacketRecord } from 'dns-packet';
 import { readReply } from '../../../../agent/dns/reply.ts';

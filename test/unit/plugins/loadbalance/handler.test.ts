@@ -9,7 +9,7 @@ import { answerLines, decoded, queryFor } from '../../../support/dns/queries.ts'
 import { addresses, cycle, loadbalance, plain, relayed, THREE, through } from './balancing.ts';
 
 describe('loadbalance round_robin', () => {
-  it('gives every order of three addresses, each alike', () => {
+  it('returns every order of three addresses equally often', () => {
     const seen = new Map<string, number>();
     for (const a of [0, 0.4, 0.8]) {
       for (const b of [0.2, 0.7]) {
@@ -21,7 +21,7 @@ describe('loadbalance round_robin', () => {
     assert.deepEqual([...seen.values()], [1, 1, 1, 1, 1, 1]);
   });
 
-  it('leaves the bytes it was given alone', () => {
+  it('does not change its input', () => {
     const answer = plain({ answers: THREE });
     const before = Buffer.from(answer.wire);
     assert.notEqual(through('loadbalance', answer), answer);
@@ -39,7 +39,7 @@ describe('loadbalance round_robin', () => {
     assert.equal(after.bornMs, answer.bornMs);
   });
 
-  it('shuffles A and AAAA apart, in every section, behind their CNAME', () => {
+  it('shuffles A and AAAA separately, in every section, behind their CNAME', () => {
     const cname: PacketRecord = { name: 'www.example', type: 'CNAME', ttl: 5, data: 'x.example' };
     const answer = plain({
       answers: [cname, ...addresses('x.example', '10.0.0.1', '10.0.0.2', '::1', '::2')],
@@ -80,7 +80,7 @@ describe('loadbalance round_robin', () => {
     assert.equal(through('loadbalance', answer), answer);
   });
 
-  it('sees one owner behind different spellings and pointers', () => {
+  it('treats different letter case and pointers as one owner', () => {
     const record = (name: Uint8Array | undefined, octet: number): NewRecord => ({
       ...(name && { name }),
       type: TYPE.A,
@@ -102,7 +102,7 @@ describe('loadbalance round_robin', () => {
     ]);
   });
 
-  it('passes single records, other rcodes and empty answers as they are', () => {
+  it('does not change single records, other rcodes and empty answers', () => {
     for (const answer of [
       plain({ answers: addresses('www.example', '10.0.0.1') }),
       plain({ answers: THREE }, RCODE.NXDOMAIN),
@@ -112,7 +112,7 @@ describe('loadbalance round_robin', () => {
     }
   });
 
-  it('lets errors pass', () => {
+  it('passes errors on', () => {
     const plugin = loadbalance('loadbalance');
     const boom = new Error('boom');
     assert.throws(
@@ -155,7 +155,7 @@ describe('loadbalance and MX', () => {
     assert.equal(through('loadbalance', answer), answer);
   });
 
-  it('keeps the order where a pointer leads into an exchange', () => {
+  it('keeps the order where a pointer refers into an exchange', () => {
     const firstRdata = 12 + question.name.length + 4 + 12;
     const pointer = Uint8Array.of(0xc0, firstRdata + 2);
     const glue = { name: pointer, type: TYPE.A, ttlSeconds: 1, rdata: Uint8Array.of(1, 2, 3, 4) };

@@ -32,7 +32,7 @@ describe('loadbalance weighted', () => {
     });
   }
 
-  it('reads the file again when it changes, and keeps weights that were good', () => {
+  it('reads the file again when it changes, and keeps the last good weights', () => {
     const services = withFile(() => 0.5);
     const plugin = loadbalance('loadbalance weighted /weights', services);
     plugin.start?.();
@@ -49,7 +49,7 @@ describe('loadbalance weighted', () => {
     assert.equal(order(plugin)[0], 'A 10.0.0.3');
   });
 
-  it('starts without the file if it may come', () => {
+  it('starts without the file if it may appear later', () => {
     const services = fakeServices();
     order(loadbalance('loadbalance weighted /weights', services));
     assert.equal(services.log.records[0]?.level, 'warn');

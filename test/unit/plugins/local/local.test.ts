@@ -15,7 +15,7 @@ function local(text = 'local') {
   return { plugin: setup(directive, block, services), services };
 }
 
-/** `RCODE`, then `owner type data` of what is in the answer and authority sections. */
+/** `RCODE`, then `owner type data` of the records in the answer and authority sections. */
 function told(name: string, type: keyof typeof TYPE): string[] {
   const next = new NextSpy();
   const answer = ask(local().plugin, queryFor(name, type), next.handler);
@@ -52,7 +52,7 @@ describe('local', () => {
     it(`${name} ${type}`, () => assert.deepEqual(told(name, type), expected));
   }
 
-  it('counts prefixes, and leaves them alone where it is told to', () => {
+  it('counts prefixes, and passes them on where configured', () => {
     const { plugin, services } = local();
     ask(plugin, queryFor('localhost', 'A'), new NextSpy().handler);
     assert.equal(services.metrics.value(COUNTER), 0);

@@ -67,7 +67,7 @@ describe('log', () => {
     );
   });
 
-  it('writes brackets around IPv6 and what TCP means for sizes', () => {
+  it('writes brackets around IPv6 and the size of a TCP message', () => {
     const { line } = logging('log . "{remote}:{port} {proto} {>bufsize} {local}"');
     const client = clientAt('fd00::7', 5);
     assert.equal(
@@ -76,7 +76,7 @@ describe('log', () => {
     );
   });
 
-  it('knows every placeholder, keeps foreign ones, and has no metadata', () => {
+  it('replaces every placeholder, keeps unknown ones, and has no metadata', () => {
     const { line } = logging('log . "{combined}"');
     assert.match(line('a.') ?? '', / 0\.0005s "0"$/);
     const other = logging('log . "{/trace/id} {unknown} {type}{class} {rcode} {{name}}"');
@@ -84,7 +84,7 @@ describe('log', () => {
     assert.match(logging('log . "x {common}"').line('a.') ?? '', /^\[INFO\] x 10\.244\.0\.7:/);
   });
 
-  it('takes a format without a name', () => {
+  it('accepts a format without a name', () => {
     assert.equal(logging('log "{name}"').line('a.'), '[INFO] a.');
   });
 
@@ -100,7 +100,7 @@ describe('log', () => {
     assert.equal(lines[0], '[INFO] qr,aa,tc,rd,ra,ad');
   });
 
-  it('gives seconds without an exponent', () => {
+  it('writes seconds without an exponent', () => {
     const { hit, lines } = logging('log . "{duration}"');
     const query = queryFor('a.', 'A');
     const at = (arrivedMs: number): string | undefined => {
@@ -119,7 +119,7 @@ describe('log', () => {
     const { line, lines } = logging(
       'log a.org {\nclass error\n}\nlog org b.net "2 {name}"\nlog net "3 {name}"',
     );
-    assert.equal(line('x.a.org.'), undefined, 'the first rule wants errors only');
+    assert.equal(line('x.a.org.'), undefined, 'the first rule logs errors only');
     assert.equal(line('b.org.'), '[INFO] 2 b.org.');
     assert.equal(line('B.NET.'), '[INFO] 2 b.net.');
     assert.equal(line('c.net.'), '[INFO] 3 c.net.');
@@ -140,7 +140,7 @@ describe('log', () => {
     assert.equal(lines.length, 2);
   });
 
-  it('does not log questions of our own', () => {
+  it('does not log the agent’s own queries', () => {
     const { hit, lines } = logging('log');
     const query = Query.internal(
       {
@@ -156,7 +156,7 @@ describe('log', () => {
     assert.deepEqual(lines, []);
   });
 
-  it('logs errors as the response the server will make of them', async () => {
+  it('logs errors as the response that the server makes of them', async () => {
     const { run, hit, lines } = logging('log . "{rcode} {>rflags} {rsize}"');
     const query = queryFor('example.org.', 'A');
     const fail = (error: unknown) => () => {
@@ -203,7 +203,7 @@ describe('log classes', () => {
     });
   }
 
-  it('adds up, and all is everything', () => {
+  it('are cumulative, and all means every class', () => {
     const count = (text: string): number => {
       const { hit, lines } = logging(text);
       for (const [, make] of outcomes) {

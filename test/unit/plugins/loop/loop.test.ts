@@ -31,13 +31,13 @@ const ANSWER = new Answer({
 interface Network {
   readonly plugin: Plugin;
   readonly services: FakeServices;
-  /** What went past loop towards the upstream. */
+  /** Queries that passed loop towards the upstream. */
   readonly sent: string[];
   upstream: 'answers' | 'loops' | 'fails';
   ask(name: string): Result;
 }
 
-/** A block with loop whose upstream is scripted; `resolve` runs straight into the plugin. */
+/** A block with loop whose upstream is scripted; `resolve` calls the plugin directly. */
 function network(shared: Partial<FakeServices> = {}): Network {
   let seed = 0;
   const { clock, metrics } = { ...fakeServices(), ...shared };
@@ -95,7 +95,7 @@ function received(name: Uint8Array): Query {
 const detected = ({ services }: Network): number =>
   services.metrics.value('nodens_loop_detected', { zone: 'example.org.' });
 
-test('a block that does not loop is checked once, under a random name, and left alone', async () => {
+test('a block that does not loop is checked once, under a random name, and not again', async () => {
   const made = network();
   made.plugin.start?.();
   await made.services.clock.advance(120_000);
@@ -106,7 +106,7 @@ test('a block that does not loop is checked once, under a random name, and left 
   assert.equal(made.services.clock.pendingTimers, 0);
 });
 
-test('a loop quarantines the block with a reason, tells once, and is lifted when it is gone', async () => {
+test('a loop quarantines the block with a reason, logs once, and is lifted when the loop is gone', async () => {
   const made = network();
   made.upstream = 'loops';
   made.plugin.start?.();
@@ -132,7 +132,7 @@ test('a loop quarantines the block with a reason, tells once, and is lifted when
   assert.match(made.services.log.records.at(-1)?.message ?? '', /is gone/);
 });
 
-test('the name that goes upstream is not the one we ask ourselves', async () => {
+test('the name sent upstream is not the one that the agent asks itself', async () => {
   const made = network();
   const asked: string[] = [];
   const { resolve } = made.services;
@@ -164,7 +164,7 @@ test('while no upstream answers the check is repeated, for half a minute', async
   assert.equal(detected(made), 0);
 });
 
-test('stop ends the checks and the quarantine of a configuration that is over', async () => {
+test('stop ends the checks and the quarantine of a replaced configuration', async () => {
   const made = network();
   made.upstream = 'loops';
   made.plugin.start?.();
@@ -174,7 +174,7 @@ test('stop ends the checks and the quarantine of a configuration that is over', 
   assert.equal(made.services.clock.pendingTimers, 0);
 });
 
-test('a configuration that stops late does not hide what the next one found', async () => {
+test('a configuration that stops late does not hide the result of the next one', async () => {
   const old = network();
   old.plugin.start?.();
   await old.services.clock.advance(250);

@@ -20,7 +20,7 @@ describe('metadata', () => {
     assert.deepEqual(metadataOf('metadata a.example.org', 'x.a.example.org'), new Map());
   });
 
-  it('takes no braces and stands once', () => {
+  it('accepts no braces and only one use', () => {
     assert.throws(() => metadataOf('metadata {\nthing\n}', 'a'), ConfigError);
     assert.throws(() => metadataOf('metadata\nmetadata', 'a'), ConfigError);
   });

@@ -37,7 +37,7 @@ describe('minimal', () => {
     assert.deepEqual(before.wire, copy, 'a shared answer was written to');
   });
 
-  it('leaves delegations, denials and errors', () => {
+  it('does not change delegations, denials and errors', () => {
     for (const answer of [
       made(RCODE.NOERROR, []),
       made(RCODE.NXDOMAIN, [A]),

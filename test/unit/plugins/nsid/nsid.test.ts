@@ -21,7 +21,7 @@ function asked(options: Buffer | undefined, udpSizeBytes: number | undefined = 1
   return query;
 }
 
-/** What the client gets. */
+/** The NSID that the client gets. */
 function response(text: string, query: Query): Buffer {
   const answer = ask(setup(parseDirective(text).directive), query, new NextSpy().handler);
   const out = Buffer.alloc(responseCapacity(answer, query.responseOptions));

@@ -19,7 +19,7 @@ async function get(path: string, params = '') {
 }
 
 describe('pprof', () => {
-  it('serves profiles for as long as asked', async () => {
+  it('serves profiles for the requested time', async () => {
     assert.deepEqual(await get('/debug/pprof/profile', 'seconds=2'), {
       status: 200,
       body: 'cpu 2',
@@ -29,12 +29,12 @@ describe('pprof', () => {
     assert.match((await get('/debug/pprof/')).body, /profile\?seconds=N/);
   });
 
-  it('for a bounded time only', async () => {
+  it('limits the time', async () => {
     for (const seconds of ['0', '301', '-1', 'x', '1.5', '1e3'])
       assert.equal((await get('/debug/pprof/heap', `seconds=${seconds}`)).status, 400, seconds);
   });
 
-  it('listens where it is told', () => {
+  it('listens on the configured address', () => {
     assert.equal(pages('pprof')[0]?.address, 'localhost:6053');
     assert.equal(pages('pprof :6060 {\nblock 5\n}')[0]?.address, ':6060');
     for (const text of ['pprof nowhere', 'pprof :1 :2', 'pprof {\nblock 0\n}', 'pprof\npprof'])

@@ -13,13 +13,13 @@ function setUp(text: string): FakeServices {
 }
 
 describe('prometheus', () => {
-  it('shows every series, on localhost:9153 unless told', () => {
+  it('shows every series, on localhost:9153 by default', () => {
     const { metricsPages } = setUp('prometheus');
     assert.deepEqual(metricsPages, [{ address: 'localhost:9153', isOlder: false }]);
     assert.equal(setUp('prometheus :9253').metricsPages[0]?.address, ':9253');
   });
 
-  it('shows older names where it is told to', () => {
+  it('shows older names where configured', () => {
     const { metricsPages } = setUp('prometheus :9253 {\n older_names\n}');
     assert.deepEqual(metricsPages, [{ address: ':9253', isOlder: true }]);
     assert.deepEqual(setUp('prometheus :9253 {\n}').metricsPages[0]?.isOlder, false);

@@ -21,7 +21,7 @@ function setUp(text: string) {
 }
 
 describe('ready', () => {
-  it('is served at /ready, on :8181 unless told', () => {
+  it('is served at /ready, on :8181 by default', () => {
     const { page } = setUp('ready');
     assert.deepEqual([page.address, page.path], [':8181', '/ready']);
     assert.equal(setUp('ready 127.0.0.1:1').page.address, '127.0.0.1:1');
@@ -33,7 +33,7 @@ describe('ready', () => {
     assert.deepEqual(ask(), [200, 'OK']);
   });
 
-  it('does not ask a plugin again once it has been ready', () => {
+  it('does not check a plugin again once it has been ready', () => {
     const { ask } = setUp('ready {\nmonitor until-ready\n}');
     assert.deepEqual(ask('a', 'b'), [503, 'a,b']);
     assert.deepEqual(ask('b', 'c'), [503, 'b'], 'c was ready before');
@@ -42,7 +42,7 @@ describe('ready', () => {
     assert.deepEqual(ask('a', 'b'), [200, 'OK']);
   });
 
-  it('asks every time when it monitors continuously', () => {
+  it('checks every time when it monitors continuously', () => {
     const { ask } = setUp('ready {\nmonitor continuously\n}');
     assert.deepEqual(ask(), [200, 'OK']);
     assert.deepEqual(ask('a'), [503, 'a']);

@@ -14,7 +14,7 @@ function asked(text: string): unknown[] {
 }
 
 describe('reload', () => {
-  it('looks every 30 s with 15 s of jitter unless told', () => {
+  it('checks every 30 s with 15 s of jitter by default', () => {
     assert.deepEqual(asked('reload'), [30_000, 15_000]);
     assert.deepEqual(asked('reload 60s'), [60_000, 15_000]);
     assert.deepEqual(asked('reload 60s 20s'), [60_000, 20_000]);
@@ -25,11 +25,11 @@ describe('reload', () => {
     assert.deepEqual(asked('reload 2s 1h'), [2_000, 1_000]);
   });
 
-  it('lets jitter be off', () => {
+  it('allows no jitter', () => {
     assert.deepEqual(asked('reload 2s 0s'), [2_000, 0]);
   });
 
-  it('refuses less than the minima, what is no duration, and more arguments', () => {
+  it('refuses less than the minima, words that are no duration, and more arguments', () => {
     for (const text of [
       'reload 1s',
       'reload 30',

@@ -65,13 +65,13 @@ describe('rewrite edns0', () => {
     it(`${rule} sends ${expected}`, () => assert.equal(sent(`rewrite edns0 ${rule}`), expected));
   }
 
-  it('takes whole bytes of an IPv6 prefix, spare bits zero', () => {
+  it('sends whole bytes of an IPv6 prefix, spare bits zero', () => {
     const client = clientAt('2001:db8:1:ffff::7', 1);
     const query = queryWith(undefined, client);
     assert.equal(sent('rewrite edns0 subnet set 24 50', query), '0008000b0002320020010db80001c0');
   });
 
-  it('sees what the client sent', () => {
+  it('reads the client’s options', () => {
     assert.equal(
       sent('rewrite edns0 local replace 0xffee new', queryWith(LOCAL)),
       'ffee00036e6577',
@@ -81,18 +81,18 @@ describe('rewrite edns0', () => {
     assert.equal(sent('rewrite name a.example b.example', queryWith(LOCAL)), undefined);
   });
 
-  it('tells metadata', () => {
+  it('sends metadata', () => {
     const query = queryWith();
     query.metadata = new Map([['some/label', 'x']]);
     assert.equal(sent('rewrite edns0 local set 0xffee {some/label}', query), 'ffee000178');
   });
 
-  it('takes back what a rule before has set', () => {
+  it('removes the option of an earlier rule', () => {
     const rules = 'rewrite continue edns0 nsid set\nrewrite edns0 nsid unset';
     assert.equal(sent(rules), undefined);
   });
 
-  it('makes part of the cache key', () => {
+  it('is part of the cache key', () => {
     const key = (query: Query) => query.keyIn(1);
     const derived = (options?: Buffer) => queryWith().derive({ upstreamOptions: options });
     assert.equal(key(derived()), key(queryWith()));

@@ -93,7 +93,7 @@ describe('rewrite name', () => {
     assert.equal((await run(rules(''), 'b.test A')).asked, 'c.test. A');
   });
 
-  it('renames in SRV and MX, and not what no rule names', async () => {
+  it('renames in SRV and MX, and no names that no rule matches', async () => {
     const { answer } = await run('rewrite name exact a.example b.test', 'a.example SRV', (name) =>
       reply(name, [
         'b.test 60 SRV 80 x.b.test',
@@ -108,7 +108,7 @@ describe('rewrite name', () => {
     ]);
   });
 
-  it('says SERVFAIL to a name that is none', async () => {
+  it('answers SERVFAIL for an invalid name', async () => {
     await assert.rejects(run('rewrite name regex (.*) {1}..x', 'a.example A'), {
       name: 'DnsError',
       rcode: RCODE.SERVFAIL,
@@ -117,13 +117,13 @@ describe('rewrite name', () => {
     await assert.rejects(run(long, 'abc.example A'), { rcode: RCODE.SERVFAIL });
   });
 
-  it('leaves a query that no rule is for as it is', async () => {
+  it('does not change a query that no rule matches', async () => {
     const { below: seen } = await run('rewrite name a.example b.example', 'c.example A');
     assert.equal(seen.id, 4_711);
     assert.equal(seen.nameText, 'c.example.');
   });
 
-  it('asks as the same client, with a message of its own', async () => {
+  it('keeps the client, with a new message', async () => {
     const { below: seen } = await run(
       'rewrite name a.example b.example',
       'a.example A',

@@ -37,7 +37,7 @@ describe('rewrite ttl', () => {
     });
   }
 
-  it('is for the names it matches', async () => {
+  it('applies to the names it matches', async () => {
     const below = reply('a.example A', ['a.example 60 A 192.0.2.1']);
     const { answer } = await run('rewrite ttl suffix .test 15', 'a.example A', () => below);
     assert.equal(answer, below);
@@ -54,7 +54,7 @@ describe('rewrite rcode', () => {
     assert.deepEqual([answer.rcode, flagsOf(answer.wire) & 15], [3, 3]);
   });
 
-  it('makes an answer of an error', async () => {
+  it('turns an error into an answer', async () => {
     const fails = (): never => {
       throw new DnsError(RCODE.SERVFAIL, 'no upstream answers', { code: 22, text: 'gone' });
     };
@@ -76,7 +76,7 @@ describe('rewrite cname', () => {
       'cdn.test 40 A 192.0.2.1',
     ]);
 
-  it('looks the new target up', async () => {
+  it('resolves the new target', async () => {
     const rule = 'rewrite cname exact cdn.test own.cdn.test';
     const resolve = (): Answer => reply('own.cdn.test A', ['own.cdn.test 30 A 192.0.2.9']);
     const { answer, resolved } = await run(rule, 'a.example A', below, { resolve });
@@ -88,7 +88,7 @@ describe('rewrite cname', () => {
     assert.deepEqual([resolved.length, resolved[0]?.depth], [1, 1]);
   });
 
-  it('takes over the rcode of what is there', async () => {
+  it('returns the rcode of the target', async () => {
     const resolve = (asked: string): Answer => reply(asked, [], RCODE.NXDOMAIN);
     const rule = 'rewrite cname suffix .test .invalid';
     const { answer } = await run(rule, 'a.example A', below, { resolve });
@@ -96,7 +96,7 @@ describe('rewrite cname', () => {
     assert.equal(shown(answer).length, 2);
   });
 
-  it('leaves other answers alone', async () => {
+  it('does not change other answers', async () => {
     const { resolved, answer } = await run('rewrite cname x.test y.test', 'a.example A', below);
     assert.deepEqual([resolved.length, shown(answer).length], [0, 3]);
   });

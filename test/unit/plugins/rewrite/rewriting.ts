@@ -1,4 +1,4 @@
-/** Runs a query through rules of `rewrite` and shows what goes down and what comes back. */
+/** Runs a query through rules of `rewrite` and shows the query below and the answer. */
 import assert from 'node:assert/strict';
 import { encode, type Answer as PacketRecord, type RecordType } from 'dns-packet';
 import { type TYPE, typeName } from '../../../../agent/dns/iana.ts';
@@ -47,7 +47,7 @@ export const shown = (answer: Answer): string[] =>
 
 interface Ran {
   readonly answer: Answer;
-  /** What lay below was asked: `name TYPE`. */
+  /** Queries to the plugins below: `name TYPE`. */
   readonly asked: string;
   readonly below: Query;
   readonly resolved: InternalQuestion[];

@@ -45,7 +45,7 @@ describe('a template', () => {
     it(source, () => assert.equal(fill(source), expected));
   }
 
-  it('tells which fields it reads', () => {
+  it('lists the fields that it reads', () => {
     const { fields } = compile('{{ if .Name }}{{ $.Number }}{{ end }}', ['Name', 'Number']);
     assert.deepEqual([...fields], ['Name', 'Number']);
   });

@@ -30,14 +30,14 @@ answer "{{ .Name }} 60 IN A 10.0.{{ .Group.a }}.{{ .Group.b }}"
 `;
 
 describe('template', () => {
-  it('answers with what it makes of the name, with authority', async () => {
+  it('answers from the name, with AA', async () => {
     const answer = await template(`${IP}}`).ask('www.IP-1-2.example');
     assert.deepEqual(answerLines(answer), ['A 10.0.1.2']);
     assert.equal(flagsOf(answer.wire) & FLAG.AA, FLAG.AA);
     assert.deepEqual([answer.plugin, answer.shareable], ['template', true]);
   });
 
-  it('fills every section, and says the rcode and extended error', async () => {
+  it('fills every section, and sets the rcode and extended error', async () => {
     const { ask } = template(`template ANY ANY invalid {
 rcode NXDOMAIN
 authority "{{ .Zone }} 60 {{ .Class }} SOA ns.invalid. hostmaster.invalid. (1 60 60 60 60)"
@@ -72,14 +72,14 @@ ederror 21 "Blocked"
     );
   });
 
-  it('leaves other zones, types and classes to the next plugin', async () => {
+  it('passes other zones, types and classes on', async () => {
     const { ask, next } = template(`${IP}}`);
     assert.equal(await ask('ip-1-2.test'), next.answer);
     assert.equal(await ask('ip-1-2.example', 'AAAA'), next.answer);
     assert.equal(await ask('ip-1-2.example', 'A', CLASS.CH), next.answer);
   });
 
-  it('says SERVFAIL where no pattern matches, unless it falls through', async () => {
+  it('answers SERVFAIL where no pattern matches, unless it falls through', async () => {
     await assert.rejects(template(`${IP}}`).ask('nope.example'), { name: 'DnsError', rcode: 2 });
     const all = template(`${IP}fallthrough\n}`);
     assert.equal(await all.ask('nope.example'), all.next.answer);
@@ -96,7 +96,7 @@ ederror 21 "Blocked"
     assert.deepEqual(answerLines(await ask('other.example')), ['A 192.0.2.9']);
   });
 
-  it('says SERVFAIL itself where it is told to', async () => {
+  it('answers SERVFAIL where configured', async () => {
     const { ask } = template('template IN ANY . {\nrcode SERVFAIL\nederror 15 no\n}');
     await assert.rejects(ask('a.example'), { rcode: 2, extended: { code: 15, text: 'no' } });
   });
@@ -142,7 +142,7 @@ describe('template with a CNAME', () => {
     return { asked, ...template(text, '.', services) };
   }
 
-  it('adds what its target is', async () => {
+  it('adds the records of its target', async () => {
     const { ask, asked } = chasing('google.example 30 A 192.0.2.7');
     const answer = await ask('foogle.example');
     assert.deepEqual(answerLines(answer), ['CNAME Google.example', 'A 192.0.2.7']);
@@ -165,7 +165,7 @@ describe('template with a CNAME', () => {
     assert.deepEqual([asked.length, self.asked.length], [0, 0]);
   });
 
-  it('ends where questions beget questions', async () => {
+  it('ends where look-ups cause each other', async () => {
     const { directive, block } = parseDirective(ALIAS);
     const services = fakeServices();
     const plugin = setup(directive, block, services);
@@ -209,7 +209,7 @@ describe('types that a template can write', () => {
     '{{ .Name }} NULL {{ .Name }}',
     '{{ if true }}{{ .Name }} A 192.0.2.1{{ else }}{{ .Name }} NULL x{{ end }}',
   ])
-    it(`takes ${answer}`, () => void setUp(setup, `template IN MX {\nanswer "${answer}"\n}`));
+    it(`accepts ${answer}`, () => void setUp(setup, `template IN MX {\nanswer "${answer}"\n}`));
 
   for (const [type, answer] of [
     ['NULL', '{{ .Name }} 60 IN NULL 00ff'],

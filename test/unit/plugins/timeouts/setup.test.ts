@@ -13,7 +13,7 @@ function patience(body: string) {
 }
 
 describe('timeouts', () => {
-  it('say only what is written', () => {
+  it('set only the given options', () => {
     assert.deepEqual(patience('read 3s'), { readMs: 3_000 });
     assert.deepEqual(patience('write 2\nidle 1h\nmaxtcpqueries 5'), {
       ...{ writeMs: 2_000, idleMs: 3_600_000, maxQueries: 5 },
@@ -34,7 +34,7 @@ describe('timeouts', () => {
     it(`refused: ${body}`, () => assert.throws(() => patience(body), ConfigError));
   }
 
-  it('take no argument and need an option', () => {
+  it('accept no argument and need an option', () => {
     for (const text of ['timeouts', 'timeouts 3s']) {
       const { directive, block } = parseDirective(text);
       assert.throws(() => setup(directive, block, fakeServices()), ConfigError);

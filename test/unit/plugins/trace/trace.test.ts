@@ -33,7 +33,7 @@ const late: Plugin = { name: 'late', handle: async (query, next) => await next(q
 const through: Plugin = { name: 'through', handle: (query, next) => next(query) };
 
 describe('trace', () => {
-  it('makes a span of the chain and one of each plugin, one below the other', async () => {
+  it('creates a span of the chain and one of each plugin, nested', async () => {
     const { plugin, spans } = tracing();
     const query = queryFor('www.example.org', 'AAAA');
     query.metadata = new Map();
@@ -59,7 +59,7 @@ describe('trace', () => {
     });
   });
 
-  it('an answer that comes at once stays one, and a failure too', () => {
+  it('an immediate answer stays immediate, and a failure too', () => {
     const { plugin, spans } = tracing();
     const next = new NextSpy();
     assert.equal(compose([plugin, through], next.handler)(queryFor('a', 'A')), next.answer);
@@ -70,7 +70,7 @@ describe('trace', () => {
     assert.equal(spans.at(-1)?.tags['coredns.io/rcode'], 'REFUSED');
   });
 
-  it('traces one query in every N, and none of our own', () => {
+  it('traces one query in every N, and none of the agent’s own', () => {
     const { plugin, spans } = tracing('trace {\nevery 3\n}');
     const chain = compose([plugin, through], new NextSpy().handler);
     for (let i = 0; i < 7; i++) void chain(queryFor('a', 'A'));

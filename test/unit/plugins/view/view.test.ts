@@ -35,7 +35,7 @@ function refused(expression: string): string {
 }
 
 describe('view expressions', () => {
-  it('ask every property of a query', () => {
+  it('can read every property of a query', () => {
     const query = queryFor('WWW.Example.org', 'AAAA', {
       ...{ transport: 'tcp', dnssecOk: true, udpSizeBytes: 1_400, client: V6 },
     });
@@ -62,7 +62,7 @@ describe('view expressions', () => {
     }
   });
 
-  it('size of the OPT counts over UDP, 512 without one', () => {
+  it('the size in the OPT counts over UDP, 512 without one', () => {
     assert.ok(accepts('bufsize() == 512'));
     assert.ok(accepts('bufsize() == 1400', queryFor('a', 'A', { udpSizeBytes: 1_400 })));
   });
@@ -118,7 +118,7 @@ describe('view expressions', () => {
 });
 
 describe('view', () => {
-  it('takes a query for which all its expressions are true, and tells its name', () => {
+  it('matches a query for which all its expressions are true, and reports its name', () => {
     const plugin = view('do()', "type() == 'A'");
     const query = queryFor('a', 'A', { dnssecOk: true, udpSizeBytes: 1_232 });
     query.metadata = new Map();

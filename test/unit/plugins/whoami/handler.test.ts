@@ -18,7 +18,7 @@ function tell(query: Query) {
 }
 
 describe('whoami', () => {
-  it('tells address, transport and port', () => {
+  it('returns address, transport and port', () => {
     const answer = tell(queryFor('whoami.Example', 'TXT'));
     assert.equal(flagsOf(answer.wire) & FLAG.AA, FLAG.AA);
     assert.equal(answer.shareable, false);
@@ -41,7 +41,7 @@ describe('whoami', () => {
     );
   });
 
-  it('tells a v6 client over TCP', () => {
+  it('returns the address of an IPv6 client over TCP', () => {
     const client = clientAt('fd00::7', 1);
     const packet = decoded(tell(queryFor('.', 'A', { client, transport: 'tcp' })));
     assert.deepEqual(
@@ -53,7 +53,7 @@ describe('whoami', () => {
     );
   });
 
-  it('leaves out the SRV whose name would not fit', () => {
+  it('omits the SRV whose name would not fit', () => {
     const longest = `${`${'x'.repeat(63)}.`.repeat(3)}${'y'.repeat(61)}`;
     assert.equal(nameFromText(longest).length, 255);
     assert.equal(decoded(tell(queryFor(longest, 'A'))).additionals?.length, 1);
@@ -66,7 +66,7 @@ describe('whoami', () => {
     assert.equal(packet.questions?.[0]?.class, 'CH');
   });
 
-  it('has nothing to tell where no client asks', () => {
+  it('returns no records where no client asks', () => {
     const question = {
       name: nameFromText('a.example'),
       type: TYPE.A,

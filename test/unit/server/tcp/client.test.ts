@@ -43,7 +43,7 @@ describe('a TCP client', () => {
     assert.deepEqual(client.ids(), ids(1, 51));
   });
 
-  it('goes on after garbage that has an ID', async () => {
+  it('continues after garbage that has an ID', async () => {
     const { connect, fixture } = await listen(answerTo);
     const client = await connect();
     client.ask(Buffer.alloc(300, 0x41), queryWire('a.test', 1));
@@ -61,7 +61,7 @@ describe('a TCP client', () => {
     ['a response', response, 'notAQuery'],
   ] as const;
   for (const [what, message, counter] of nonsense) {
-    it(`that sends ${what} is closed, with the answers to what it asked before`, async () => {
+    it(`that sends ${what} is closed after the answers to its earlier queries`, async () => {
       const { connect, fixture, closed } = await listen(answerTo);
       const client = await connect();
       client.ask(queryWire('a.test', 1), message, queryWire('a.test', 2));
@@ -72,7 +72,7 @@ describe('a TCP client', () => {
     });
   }
 
-  it('is still answered after it has closed its own end, then gets a FIN', async () => {
+  it('is still answered after it has closed its side, then gets a FIN', async () => {
     const { handler, parked } = parking();
     const { connect } = await listen(handler);
     const client = await connect();
@@ -85,7 +85,7 @@ describe('a TCP client', () => {
     assert.deepEqual(client.ids(), [1]);
   });
 
-  it('that has gone does not disturb the answer it was waiting for', async () => {
+  it('that has gone does not disturb the answer to its query', async () => {
     const { handler, parked } = parking();
     const { connect, fixture, connections } = await listen(handler);
     const client = await connect();
@@ -98,7 +98,7 @@ describe('a TCP client', () => {
     assert.equal(fixture.requestMetrics.recorded.length, 1);
   });
 
-  it('cannot ask more at once than the limit; the rest waits in order and is answered', async () => {
+  it('cannot have more concurrent queries than the limit; the others wait in order and are answered', async () => {
     const { handler, parked } = parking();
     const { connect } = await listen(handler);
     const client = await connect();
@@ -122,7 +122,7 @@ describe('a TCP client', () => {
     );
   });
 
-  it('that does not read is not read either, gets all of it when it does, and is closed if it never does', async () => {
+  it('that does not read its answers is not read from, gets all of them once it reads, and is closed if it never does', async () => {
     const { connect, fixture } = await listen(() => txtAnswer('a.test.', 736, 77));
     const client = await connect();
     client.socket.pause();

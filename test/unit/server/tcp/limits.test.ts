@@ -14,7 +14,7 @@ import { closeListeners, listen, parking, queries } from '../../../support/serve
 afterEach(closeListeners);
 
 describe('limits on TCP clients', () => {
-  it('end an idle one, but none that waits for its answer', async () => {
+  it('close an idle connection, but none that waits for its answer', async () => {
     const { handler, parked } = parking();
     const { connect, fixture } = await listen(handler);
     const [idle, waiting] = [await connect(), await connect()];
@@ -29,7 +29,7 @@ describe('limits on TCP clients', () => {
     await waiting.received(1);
   });
 
-  it('end one that drips bytes without ever finishing a query', async () => {
+  it('close a connection that sends single bytes without ever finishing a query', async () => {
     const { connect, fixture } = await listen(answerTo);
     const client = await connect();
     for (let i = 0; i < 12; i++) {
@@ -39,7 +39,7 @@ describe('limits on TCP clients', () => {
     await eventually('FIN', () => client.ended.fin);
   });
 
-  it('close the one that has been idle longest to make room, over all listeners', async () => {
+  it('close the connection that has been idle longest to make room, over all listeners', async () => {
     const clients = new TcpClients(ledgerWith(), 3);
     const [one, two] = [await listen(answerTo, clients), await listen(answerTo, clients)];
     const [first, second, third] = [await one.connect(), await two.connect(), await one.connect()];
@@ -60,7 +60,7 @@ describe('limits on TCP clients', () => {
     assert.equal(two.rejected.value, 1);
   });
 
-  it('close one of the client that has the most, although all of them wait for answers', async () => {
+  it('close a connection of the client that has the most, although all of them wait for answers', async () => {
     const { handler, parked } = parking();
     const { connect, rejected, fixture } = await listen(handler, new TcpClients(ledgerWith(), 4));
     const many: TcpClient[] = [];
@@ -81,7 +81,7 @@ describe('limits on TCP clients', () => {
     await many[3]?.received(1);
   });
 
-  it('close one of the newcomer where that has the most itself', async () => {
+  it('close a connection of the new client where that client has the most', async () => {
     const { connect, rejected } = await listen(answerTo, new TcpClients(ledgerWith(), 3));
     const other = await connect('127.0.0.7');
     const first = await connect('127.0.0.66');
@@ -94,8 +94,8 @@ describe('limits on TCP clients', () => {
   });
 });
 
-describe('what a TCP client makes the agent hold', () => {
-  it('is accounted for, and the largest connection is closed where it is too much', async () => {
+describe('the memory of a TCP client', () => {
+  it('is accounted for, and the largest connection is closed where the memory exceeds the budget', async () => {
     const ledger = ledgerWith(1_000_000);
     const { connect, connections } = await listen(
       () => txtAnswer('a.test.', 736, 77),
@@ -104,7 +104,7 @@ describe('what a TCP client makes the agent hold', () => {
     const greedy: TcpClient[] = [];
     for (let i = 0; i < 8; i++) greedy.push(await connect('127.0.0.66'));
     const other = await connect('127.0.0.7');
-    // Enough to fill the buffers of the kernel, and then ours.
+    // Enough to fill the buffers of the kernel and then those of the agent.
     for (const client of greedy) {
       client.socket.pause();
       client.ask(...queries(0, 1_500));
@@ -115,7 +115,7 @@ describe('what a TCP client makes the agent hold', () => {
     await other.received(1);
   });
 
-  it('does not depend on the length it announces', async () => {
+  it('does not depend on the announced length', async () => {
     const ledger = ledgerWith();
     const { connect } = await listen(answerTo, new TcpClients(ledger));
     const client = await connect();
@@ -141,14 +141,14 @@ describe('what a TCP client makes the agent hold', () => {
     await eventually('asked', () => parked.size === 3);
   });
 
-  it('is let go of where only its own end could free any', async () => {
+  it('is freed by closing where only that can free any', async () => {
     const limited: string[] = [];
     const ledger = new MemoryLedger({
       ...{ clientBudgetBytes: 600_000, fileBudgetBytes: 0 },
       onLimited: ({ key }) => void limited.push(key),
     });
     const { connect, connections, fixture } = await listen(answerTo, new TcpClients(ledger));
-    // Together they hold three quarters of what there is, each with a message that has not come whole.
+    // Together they hold three quarters of the budget, each with an incomplete message.
     const unfinished = Buffer.concat([Buffer.of(0xff, 0xff), Buffer.alloc(40_000)]);
     const greedy: TcpClient[] = [];
     for (let i = 0; i < 9; i++) greedy.push(await connect('127.0.0.66'));

@@ -14,7 +14,7 @@ import { closeListeners, listen, parking } from '../../../support/server/tcp-lis
 afterEach(closeListeners);
 
 describe('a TCP listener that drains', () => {
-  it('answers what was asked before, also what was not read yet, then sends FIN', async () => {
+  it('answers earlier queries, also those not read yet, then sends FIN', async () => {
     const { handler, parked } = parking();
     const { connect, listener, fixture } = await listen(handler);
     const [busy, idle] = [await connect(), await connect()];
@@ -40,13 +40,10 @@ describe('a TCP listener that drains', () => {
     assert.deepEqual(busy.ids(), [1, 2]);
     assert.equal(listener.unfinishedConnections, 1);
     busy.socket.end();
-    await eventually(
-      'no client is unfinishedConnections an answer',
-      () => listener.unfinishedConnections === 0,
-    );
+    await eventually('no client waits for an answer', () => listener.unfinishedConnections === 0);
   });
 
-  it('answers what is asked before its FIN, but not for ever', async () => {
+  it('answers queries that arrive before its FIN, for a limited time', async () => {
     const { handler, parked } = parking();
     const { connect, listener, fixture } = await listen(handler);
     const client = await connect();
@@ -73,7 +70,7 @@ describe('a TCP listener that drains', () => {
   });
 });
 
-it('says which address cannot be bound, and why', async () => {
+it('names the address that cannot be bound, and the reason', async () => {
   const alone = createServer().listen(0, '127.0.0.1');
   await once(alone, 'listening');
   const { port } = alone.address() as AddressInfo;

@@ -43,15 +43,15 @@ async function connections(count: number, port: number, host?: string): Promise<
 
 const addon = loadAddon();
 if (addon instanceof Error) {
-  it('the addon is compiled wherever a compiler is', () => {
+  it('the addon is compiled wherever there is a compiler', () => {
     assert.notEqual(spawnSync('cc', ['--version']).status, 0, addon.message);
   });
 } else {
   const steered = takeoverListen(addon);
 
-  describe('a steered listener', () => {
+  describe('a listener with reuseport takeover', () => {
     for (const address of ['127.0.0.1', '::1']) {
-      it(`gets every new connection while an older one is there, and is enough alone (${address})`, async () => {
+      it(`gets every new connection beside an older listener, and works alone (${address})`, async () => {
         const first = await listening(steered, 0, address);
         await connections(20, first.port, address);
         await eventually('alone', () => first.seen.count === 20);
@@ -70,7 +70,7 @@ if (addon instanceof Error) {
       });
     }
 
-    it('takes over from one that is not steered, as an agent without the addon has', async () => {
+    it('takes over from a listener without takeover, as of an agent without the addon', async () => {
       const old = await listening(sharedListen);
       const fresh = await listening(steered, old.port);
       await connections(40, old.port);
@@ -78,13 +78,13 @@ if (addon instanceof Error) {
       assert.equal(fresh.seen.count, 40);
     });
 
-    it('has the backlog it was asked for', async () => {
+    it('has the requested backlog', async () => {
       const { port } = await listening(steered);
       const { stdout } = spawnSync('ss', ['-Hltn', `sport = :${port}`], { encoding: 'utf8' });
       assert.equal(stdout.trim().split(/\s+/)[2], String(BACKLOG));
     });
 
-    it('fails with the name of the reason', async () => {
+    it('fails with the errno', async () => {
       const alone = createServer().listen(0, '127.0.0.1');
       await once(alone, 'listening');
       closers.push(() => alone.close());
@@ -117,14 +117,14 @@ it('a drain answers connections that are not accepted yet', async () => {
   asking.stdout?.on('data', (chunk: Buffer) => {
     answered += chunk.toString();
   });
-  // Holds this process until all have connected: none of them is accepted meanwhile.
+  // Blocks this process until all have connected: none of them is accepted meanwhile.
   const queue = `until [ "$(ss -Hltn sport = :${listener.endpoint.port} | awk '{print $2}')" = ${count} ]; do sleep 0.02; done`;
   assert.equal(spawnSync('sh', ['-c', queue], { timeout: 20_000 }).status, 0);
   listener.drain();
   await once(asking, 'exit');
   assert.equal(answered, 'x'.repeat(count));
   // The agent may see the ends of the connections later than this test sees the end of the process.
-  await eventually('nothing is unfinishedConnections', () => listener.unfinishedConnections === 0);
+  await eventually('no connection is unfinished', () => listener.unfinishedConnections === 0);
 });
 
 /** A process with `count` clients that ask one query each, and print x for each answer. */

@@ -8,7 +8,7 @@ import { closeListeners, listen, parking } from '../../../support/server/tcp-lis
 afterEach(closeListeners);
 
 describe('timeouts with TCP clients', () => {
-  it('a connection that has brought all it may is answered and closed', async () => {
+  it('a connection that has sent the maximum number of queries is answered and closed', async () => {
     const { handler, parked } = parking();
     const { listener, connect } = await listen(handler);
     listener.timeouts = { maxQueries: 2 };
@@ -20,7 +20,7 @@ describe('timeouts with TCP clients', () => {
     assert.deepEqual(client.ids(), [1, 2]);
   });
 
-  it('holds for clients that are there already: read before the first query, idle after it', async () => {
+  it('applies to connected clients: read before the first query, idle after it', async () => {
     const { fixture, listener, connect } = await listen(answerTo);
     const silent = await connect();
     const asking = await connect();
@@ -28,14 +28,14 @@ describe('timeouts with TCP clients', () => {
     await asking.received(1);
     listener.timeouts = { readMs: 3_000, idleMs: 60_000 };
     await fixture.clock.advance(5_000);
-    await eventually('the silent one is told to go', () => silent.ended.fin);
+    await eventually('the silent one gets a FIN', () => silent.ended.fin);
     assert.equal(asking.ended.fin, false);
     await fixture.clock.advance(60_000);
     await eventually('the idle one too', () => asking.ended.fin);
   });
 });
 
-it('a client that falls silent is asked for a sign of life', async () => {
+it('the kernel sends keep-alive probes to a silent client', async () => {
   const { connect, listener } = await listen(answerTo);
   await connect();
   const port = listener.endpoint.port.toString(16).toUpperCase().padStart(4, '0');

@@ -1,4 +1,4 @@
-/** Upstreams that close the connection at a query with EDNS, or answer it with what cannot be read. */
+/** Upstreams that close the connection at a query with EDNS, or answer it with an unreadable reply. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { frame } from '../../../../agent/dns/frame.ts';
@@ -29,7 +29,7 @@ const closes =
     stream.state = 'ended';
     stream.close(errno);
   };
-/** An additional record is counted, and is not there: the count of the query, repeated by a server that knows no OPT. */
+/** The header counts an additional record that is missing: a server that knows no OPT repeats the count of the query. */
 const miscounts: Says = (stream, query) => {
   const message = replyTo(query, { address: ADDRESS });
   message.writeUInt16BE(1, 10);
@@ -44,7 +44,7 @@ const answers: Says = (stream, query) => stream.answer({ address: ADDRESS }, que
 
 const said = new WeakSet<SeenQuery>();
 
-/** Opens each connection, and says to each query what `says` does. */
+/** Opens each connection, and handles each query with `says`. */
 async function serve(network: Fixture, ms: number, says: Says): Promise<void> {
   for (let i = 0; i < ms; i++) {
     for (const stream of [...network.sockets.streams]) {
@@ -79,7 +79,7 @@ for (const [what, bad] of [
 ] as const) {
   const dislike: Says = (stream, query) => (hasOpt(query) ? bad : answers)(stream, query);
 
-  test(`an upstream that ${what} at EDNS is asked without, and so from then on`, async () => {
+  test(`an upstream that ${what} at EDNS is asked without EDNS, also from then on`, async () => {
     const network = fixture();
     const group = network.room.group(TCP);
     const first = await ask(network, group, dislike);
@@ -91,7 +91,7 @@ for (const [what, bad] of [
     assert.equal(network.metrics.value('nodens_upstream_learned_total', labels), 1);
   });
 
-  test(`one that ${what} at any query is asked without three times a minute`, async () => {
+  test(`an upstream that ${what} at any query is asked without EDNS three times a minute`, async () => {
     const network = fixture();
     const group = network.room.group(TCP);
     let plain = 0;
@@ -106,7 +106,7 @@ for (const [what, bad] of [
   });
 }
 
-test('a connection that breaks after an answer to EDNS says nothing of it', async () => {
+test('a connection that breaks after an answer to EDNS does not count against EDNS', async () => {
   const network = fixture();
   const group = network.room.group(TCP);
   await ask(network, group, answers);

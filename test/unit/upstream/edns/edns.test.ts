@@ -1,4 +1,4 @@
-/** Upstreams that do not like EDNS answer all the same; those that are dead or mean their SERVFAIL get no more than before. */
+/** Upstreams that reject EDNS answer all the same. Upstreams that are dead or return a true SERVFAIL get no more queries. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RCODE, TYPE } from '../../../../agent/dns/iana.ts';
@@ -23,7 +23,7 @@ const ADDRESS = [192, 0, 2, 80] as const;
 const UDP = groupOptions({ preferUdp: true, maxFails: 0 });
 const hasOpt = ({ head }: SeenQuery): boolean => head.hasOpt;
 
-/** Answers the query sent last where it has no OPT, and says `bad` to it where it has one. */
+/** Answers the last query if it has no OPT, and replies `bad` if it has one. */
 type Dislike = (socket: FakeDatagram, query: SeenQuery) => void;
 
 const DISLIKES: readonly [string, Dislike][] = [
@@ -58,7 +58,7 @@ function ask(network: Fixture, group: UpstreamGroup, dislike: Dislike): [Watched
 }
 
 for (const [what, dislike] of DISLIKES) {
-  test(`${what} to EDNS: asked without at once, and so from then on`, async () => {
+  test(`${what} to EDNS: the agent asks without EDNS at once, and from then on`, async () => {
     const network = fixture();
     const group = network.room.group(UDP);
     for (const expected of [2, 1, 1]) {
@@ -72,7 +72,7 @@ for (const [what, dislike] of DISLIKES) {
   });
 }
 
-test('what was under way with EDNS when it was learned is asked again, too', async () => {
+test('queries with EDNS in flight at that moment are sent again without, too', async () => {
   const { room, sockets } = fixture();
   const group = room.group(UDP);
   const all = Array.from({ length: 300 }, () => watch(group.exchange(question(), 4_000)));
@@ -90,7 +90,7 @@ test('what was under way with EDNS when it was learned is asked again, too', asy
   assert.equal(socket.queries.length, 602);
 });
 
-test('where EDNS is known to be understood an error is one, until there are five in a row', async () => {
+test('where the upstream is known to support EDNS an error stands, until there are five in a row', async () => {
   const { room, sockets } = fixture();
   const group = room.group(UDP);
   watch(group.exchange(question(), 4_000));
@@ -110,7 +110,7 @@ test('where EDNS is known to be understood an error is one, until there are five
   assert.equal(replyOf(fifth).reply.records.length, 1);
 });
 
-test('an upstream that means its SERVFAIL gets three queries more a minute, and the reply is the first', async () => {
+test('an upstream with a true SERVFAIL gets three more queries a minute, and the client gets the first reply', async () => {
   const { room, sockets, clock } = fixture();
   const group = room.group(UDP);
   const askOften = async (): Promise<number> => {
@@ -134,7 +134,7 @@ test('an upstream that means its SERVFAIL gets three queries more a minute, and 
   assert.equal(await askOften(), 53);
 });
 
-test('where nothing comes without OPT either, what was said with it stands as soon as that is late', async () => {
+test('where the query without OPT gets no reply, the reply with OPT stands as soon as the other is late', async () => {
   const { room, sockets, clock } = fixture();
   const watched = watch(room.group(UDP).exchange(question(), 4_000));
   const socket = sockets.udp(A.address);
@@ -145,7 +145,7 @@ test('where nothing comes without OPT either, what was said with it stands as so
   assert.deepEqual([socket.queries.length, sockets.streams.length], [2, 0]);
 });
 
-test('a query with OPT that is dropped is asked without as soon as it is late, the next ones at once when our own question has shown it', async () => {
+test('a dropped query with OPT is sent without as soon as it is late, the next ones at once when our own question has shown the cause', async () => {
   const { room, sockets, clock } = fixture();
   const group = room.group({ ...UDP, maxFails: 2 });
   const watched = watch(group.exchange(question(), 4_000));
@@ -169,7 +169,7 @@ test('a query with OPT that is dropped is asked without as soon as it is late, t
   assert.equal(replyOf(next).reply.records.length, 1);
 });
 
-test('a dead upstream costs no more time, and a few queries more', async () => {
+test('a dead upstream costs no more time, and only a few more queries', async () => {
   const { room, sockets, clock } = fixture();
   const group = room.group(UDP);
   const sent = (): number => sockets.datagrams.flatMap(({ queries }) => queries).length;
@@ -184,7 +184,7 @@ test('a dead upstream costs no more time, and a few queries more', async () => {
   assert.ok(sent() <= 100 + 4 * 3, `${sent()} queries`);
 });
 
-test('a dead upstream that returns without EDNS is not kept waiting for the next minute', async () => {
+test('a dead upstream that returns without EDNS is used before the next minute', async () => {
   const network = fixture();
   const { room, sockets, clock } = network;
   const group = room.group({ ...UDP, maxConnectAttempts: 1 });
@@ -216,7 +216,7 @@ test('a dead upstream that returns without EDNS is not kept waiting for the next
   assert.equal(replyOf(watched).reply.records.length, 1);
 });
 
-test('ten seconds later, and every ten minutes, our own question goes out with EDNS beside a query without', async () => {
+test('ten seconds later, and every ten minutes, the agent sends its own question with EDNS beside a query without', async () => {
   const network = fixture();
   const { room, clock, sockets } = network;
   const group = room.group(UDP);
@@ -232,16 +232,20 @@ test('ten seconds later, and every ten minutes, our own question goes out with E
     const { queries } = sockets.udp(A.address);
     return queries.map(hasOpt);
   };
-  assert.deepEqual(await askAt(11), [false, true], 'the look is not answered');
-  assert.deepEqual(await askAt(3), [false, true, false], 'so it stays without, for longer');
+  assert.deepEqual(await askAt(11), [false, true], 'the check is not answered');
+  assert.deepEqual(
+    await askAt(3),
+    [false, true, false],
+    'so the agent stays without EDNS, for longer',
+  );
   assert.deepEqual(await askAt(300), [false]);
   assert.deepEqual(await askAt(300), [false, true]);
   sockets.udp(A.address).answer({ address: ADDRESS });
   watch(group.exchange(question(), 4_000));
-  assert.equal(sockets.udp(A.address).queries.at(-1)?.head.hasOpt, true, 'it is understood again');
+  assert.equal(sockets.udp(A.address).queries.at(-1)?.head.hasOpt, true, 'EDNS is supported again');
 });
 
-test('a look that is not answered keeps no socket, and ends with the upstream', async () => {
+test('a check that is not answered keeps no socket, and ends with the upstream', async () => {
   const network = fixture();
   const { room, clock, sockets } = network;
   const group = room.group(UDP);
@@ -261,7 +265,7 @@ test('a look that is not answered keeps no socket, and ends with the upstream', 
   assert.equal(clock.pendingTimers, 0);
 });
 
-test('what is truncated without OPT is asked without over TCP', async () => {
+test('a reply truncated without OPT is asked again over TCP without OPT', async () => {
   const { room, sockets } = fixture();
   const watched = watch(room.group(UDP).exchange(question(), 4_000));
   const socket = sockets.udp(A.address);
@@ -275,7 +279,7 @@ test('what is truncated without OPT is asked without over TCP', async () => {
   assert.equal(replyOf(watched).transport, 'tcp');
 });
 
-test('EDNS that does not get through over UDP is still used over TCP', async () => {
+test('EDNS that is lost over UDP is still used over TCP', async () => {
   const network = fixture();
   const { room, sockets } = network;
   const [, dislike] = DISLIKES[0] as [string, Dislike];

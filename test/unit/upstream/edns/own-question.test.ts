@@ -1,4 +1,4 @@
-/** A client's names are only the reason to ask: whether an upstream takes EDNS shows a question of the agent's own. */
+/** A client's query only triggers the check: the agent's own question shows whether an upstream supports EDNS. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RCODE, TYPE } from '../../../../agent/dns/iana.ts';
@@ -45,7 +45,7 @@ for (const [what, fields] of [
   ['SERVFAIL', { rcode: RCODE.SERVFAIL }],
   ['FORMERR', { rcode: RCODE.FORMERR }],
 ] as const) {
-  test(`${what} to EDNS in one zone is not learned of an upstream that takes EDNS`, async () => {
+  test(`${what} to EDNS in one zone does not turn off EDNS for an upstream that supports it`, async () => {
     const network = fixture();
     const group = network.room.group(UDP);
     for (let i = 0; i < 40; i++) {
@@ -54,11 +54,11 @@ for (const [what, fields] of [
       const own = ownOf(network).at(-1);
       if (own !== undefined) socket.answer({ address: ADDRESS }, own);
       await settle();
-      // An error is one, as long as EDNS is not in doubt.
+      // An error stands while EDNS is not in doubt.
       if (i === 0) assert.equal(replyOf(watched).reply.records.length, 1);
       watch(group.exchange(question(), 4_000));
       const next = clientsOf(network).at(-1) as SeenQuery;
-      assert.ok(hasOpt(next), 'other clients are asked for with EDNS');
+      assert.ok(hasOpt(next), 'queries of other clients have EDNS');
       if (i % 10 === 9) socket.answer({ address: ADDRESS }, next);
     }
     assert.deepEqual(ownOf(network).map(hasOpt), [true], 'it is asked once in ten seconds');
@@ -66,7 +66,7 @@ for (const [what, fields] of [
   });
 }
 
-test('silence to the first query of a zone is not learned of an upstream that takes EDNS', async () => {
+test('silence to the first query of a zone does not turn off EDNS for an upstream that supports it', async () => {
   const network = fixture();
   const { room, sockets, clock } = network;
   const group = room.group({ ...UDP, maxConnectAttempts: 1 });
@@ -100,7 +100,7 @@ test('nothing is learned where our own question has no better answer without OPT
   }
 });
 
-test('silence to our own question on a connection that has answered some says nothing of EDNS', async () => {
+test('silence to our own question on a connection that has answered some does not count against EDNS', async () => {
   const network = fixture();
   const { room, sockets, clock } = network;
   const group = room.group({ ...UDP, preferUdp: false, forceTcp: true });
@@ -120,11 +120,11 @@ test('silence to our own question on a connection that has answered some says no
   await settle();
   assert.deepEqual(stream.queries.filter(isOwn).map(hasOpt), [true]);
   await clock.advance(4_100);
-  assert.equal(sockets.streams.length, 1, 'no connection is opened to ask without');
+  assert.equal(sockets.streams.length, 1, 'no connection is opened to ask without EDNS');
   assert.deepEqual(stream.queries.filter(isOwn).map(hasOpt), [true]);
 });
 
-test('an upstream that refuses EDNS and cannot answer our own question is looked at by that, too', async () => {
+test('an upstream that refuses EDNS and cannot answer our own question is checked with that question, too', async () => {
   const network = fixture();
   const { room, sockets, clock } = network;
   const group = room.group(UDP);
@@ -145,5 +145,5 @@ test('an upstream that refuses EDNS and cannot answer our own question is looked
   askZone(network, group, {});
   answer(RCODE.SERVFAIL);
   watch(group.exchange(question(), 4_000));
-  assert.ok(hasOpt(clientsOf(network).at(-1) as SeenQuery), 'it is understood again');
+  assert.ok(hasOpt(clientsOf(network).at(-1) as SeenQuery), 'EDNS is supported again');
 });

@@ -1,4 +1,4 @@
-/** What an error to the probe says of an upstream: more where it has had an answer for the probe before. */
+/** What an error reply to the probe means: more where the upstream has answered the probe before. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RCODE, TYPE } from '../../../../agent/dns/iana.ts';
@@ -29,13 +29,13 @@ const probes = (sockets: FakeSockets, address: string): SeenQuery[] =>
 
 const states = ({ room }: Fixture): string[] => room.summary().map(({ state }) => state);
 
-/** Has a client's query answered well. */
+/** Has the upstream answer a client's query well. */
 function serve({ sockets }: Fixture, group: UpstreamGroup): void {
   watch(group.exchange(question(), 4_000));
   sockets.udp(A.address).answer({ address: ADDRESS });
 }
 
-/** Has the upstream show that it has an answer to the probe. */
+/** Has the upstream answer the probe. */
 async function know(network: Fixture, group: UpstreamGroup): Promise<void> {
   serve(network, group);
   await network.clock.advance(2_100);
@@ -43,7 +43,7 @@ async function know(network: Fixture, group: UpstreamGroup): Promise<void> {
   network.sockets.udp(A.address).answer({}, probes(network.sockets, A.address).at(-1));
 }
 
-/** Asks for `count` names of which all end in SERVFAIL. */
+/** Asks for `count` names that all end in SERVFAIL. */
 function breakNames(
   { sockets }: Fixture,
   group: UpstreamGroup,
@@ -56,18 +56,18 @@ function breakNames(
     const socket = sockets.udp(A.address);
     const asked = socket.queries.length;
     socket.answer({ rcode: RCODE.SERVFAIL });
-    // The same without OPT, as long as the upstream may not like that.
+    // The same without OPT, while the upstream may not support EDNS.
     if (socket.queries.length > asked) socket.answer({ rcode: RCODE.SERVFAIL });
   }
 }
 
-test('one probe shows what its answer is worth while all is well, and an unanswered one is no fault', async () => {
+test('one probe in good times shows the normal answer to it, and an unanswered one is no fault', async () => {
   const network = fixture();
   const { room, sockets, clock } = network;
   const group = room.group(UDP_PAIR);
   serve(network, group);
   await clock.advance(20_000);
-  assert.equal(probes(sockets, A.address).length, 0, 'the client has brought nothing since');
+  assert.equal(probes(sockets, A.address).length, 0, 'no client has asked since');
   serve(network, group);
   assert.equal(probes(sockets, A.address).length, 1);
   await clock.advance(10_000);
@@ -85,7 +85,7 @@ test('one probe shows what its answer is worth while all is well, and an unanswe
   assert.equal(probes(sockets, A.address).length, 2);
 });
 
-test('an upstream that has shown no answer to the probe yet is not down for broken names', async () => {
+test('an upstream that has not answered the probe yet is not down for broken names', async () => {
   const network = fixture();
   const group = network.room.group(groupOptions({ preferUdp: true }));
   breakNames(network, group, 12);
@@ -96,7 +96,7 @@ test('an upstream that has shown no answer to the probe yet is not down for brok
   }
 });
 
-test('an upstream that never has an answer to the probe is not down for one client’s broken names', async () => {
+test('an upstream that never answers the probe is not down for one client’s broken names', async () => {
   const network = fixture();
   const { room, sockets, clock } = network;
   const group = room.group(groupOptions({ preferUdp: true }));
@@ -116,13 +116,13 @@ test('an upstream that never has an answer to the probe is not down for one clie
   assert.equal(probes(sockets, A.address).length, 1);
   breakNames(network, group, 12);
   await sayToProbes(RCODE.SERVFAIL, 5);
-  assert.deepEqual(states(network), ['suspect'], 'its errors are not the last word');
+  assert.deepEqual(states(network), ['suspect'], 'its errors are not final');
   const watched = watch(group.exchange(question(), 1_000));
   sockets.udp(A.address).answer({ address: ADDRESS });
   await settle();
   assert.equal(replyOf(watched).reply.rcode, RCODE.NOERROR);
   assert.deepEqual(states(network), ['up']);
-  // From then on it knows the root.
+  // From then on it answers for the root.
   await clock.advance(601_000);
   serve(network, group);
   sockets.udp(A.address).answer({}, probes(sockets, A.address).at(-1));
@@ -134,7 +134,7 @@ test('an upstream that never has an answer to the probe is not down for one clie
   assert.deepEqual(states(network), ['down'], 'SERVFAIL to everything');
 });
 
-test('SERVFAIL to everything is a fault, to the probe or to one name it is none', async () => {
+test('SERVFAIL to every query is a fault, SERVFAIL to the probe or to one name is none', async () => {
   const network = fixture();
   const { room, sockets, clock } = network;
   const group = room.group(groupOptions({ preferUdp: true }));
@@ -159,10 +159,10 @@ test('SERVFAIL to everything is a fault, to the probe or to one name it is none'
   sockets.udp(A.address).answer({ address: ADDRESS });
   await settle();
   assert.equal(replyOf(trial).reply.rcode, 0);
-  assert.deepEqual(states(network), ['up'], 'a real answer says more than a probe');
+  assert.deepEqual(states(network), ['up'], 'a real answer counts more than a probe');
 });
 
-test('what an upstream in doubt says is not the last word where there is another', async () => {
+test('an error of a suspect upstream is not final where there is another upstream', async () => {
   const network = fixture();
   const { room, sockets } = network;
   const group = room.group({ ...UDP_PAIR, policy: 'sequential' });

@@ -56,7 +56,7 @@ test('three failed probes take an upstream out of use, one good answer brings it
   ]);
 });
 
-test('the probe asks what health_check says, over TCP where force_tcp says so', async () => {
+test('the probe asks the name of health_check, over TCP with force_tcp', async () => {
   const { room, sockets, clock } = fixture();
   const healthCheck = {
     intervalMs: 500,
@@ -102,7 +102,7 @@ test('two lost queries are not an outage, however far apart; three are', async (
   }
 });
 
-test('after silence any answer to the probe is good enough', async () => {
+test('after silence any answer to the probe is sufficient', async () => {
   const network = fixture();
   const { room, sockets, clock } = network;
   watch(room.group(groupOptions({ preferUdp: true })).exchange(question(), 1_000));
@@ -121,7 +121,7 @@ async function blackout(
   await network.clock.advance(12_000);
 }
 
-test('however many queries fail, one probe at a time is on its way', async () => {
+test('however many queries fail, one probe at a time is in flight', async () => {
   const { room, sockets, clock } = fixture();
   const group = room.group(UDP_PAIR);
   for (let i = 0; i < 20; i++) watch(group.exchange(question(), 4_000));
@@ -151,7 +151,7 @@ test('with all upstreams down no client waits and the agent sends only probes', 
   assert.equal(metrics.value('nodens_upstream_state', { to: '192.0.2.1:53', state: 'down' }), 1);
 });
 
-test('an upstream that refuses connections is told as a network error', async () => {
+test('an upstream that refuses connections is reported as a network error', async () => {
   const network = fixture();
   const { room, sockets, clock } = network;
   const group = room.group(groupOptions({ forceTcp: true, maxFails: 0, maxConnectAttempts: 1 }));
@@ -203,7 +203,7 @@ test('the first query after an upstream came back is answered within a second', 
     await clock.advance(333);
     let waitedMs = 0;
     for (; states(network)[0] !== 'up'; waitedMs += 10) {
-      // What was sent before the return is lost.
+      // Queries sent before the return are lost.
       const count = sockets.datagrams.flatMap(({ queries }) => queries).length;
       const dialled = sockets.streams.length;
       await clock.advance(10);

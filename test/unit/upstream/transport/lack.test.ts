@@ -1,4 +1,4 @@
-/** What this node lacks is never an upstream's fault. */
+/** A lack of resources on this node never counts against an upstream. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { RCODE } from '../../../../agent/dns/iana.ts';
@@ -47,7 +47,7 @@ function assertUnblamed({ room, metrics, log }: Fixture): void {
   assert.deepEqual(log.records, []);
 }
 
-/** Fails every socket that an exchange opens, as long as it opens some. */
+/** Fails every socket that an exchange opens, while it opens any. */
 async function failAll(network: Fixture, errno: string, asked: Watched): Promise<void> {
   const { sockets, clock } = network;
   for (let i = 0; i < 40 && asked.outcome === undefined; i++) {
@@ -57,10 +57,10 @@ async function failAll(network: Fixture, errno: string, asked: Watched): Promise
   }
 }
 
-describe('a lack of this node', () => {
+describe('a lack of resources', () => {
   for (const [errno, what] of LACKS) {
     for (const transport of ['udp', 'tcp'] as const) {
-      it(`${errno} over ${transport} ends the query as such and blames no upstream`, async () => {
+      it(`${errno} over ${transport} ends the query with that reason and does not count against an upstream`, async () => {
         const { network, lacks } = lacking();
         const group = network.room.group(
           groupOptions({ upstreams: [A, B], forceTcp: transport === 'tcp' }),
@@ -85,7 +85,7 @@ describe('a lack of this node', () => {
     }
   }
 
-  it('that ends is over at once', async () => {
+  it('has no effect once it has ended', async () => {
     for (const forceTcp of [false, true]) {
       const { network } = lacking();
       const { room, sockets, clock } = network;
@@ -105,14 +105,14 @@ describe('a lack of this node', () => {
     }
   });
 
-  it('costs a query two sockets for each upstream, and no more', async () => {
+  it('costs a query at most two sockets for each upstream', async () => {
     const { network, lacks } = lacking();
     const group = network.room.group(groupOptions({ upstreams: [A, B] }));
     await failAll(network, 'EMFILE', watch(group.exchange(question(), 4_000)));
     assert.ok(lacks.length <= 4, `${lacks.length} sockets`);
   });
 
-  it('counts in the end of a query whatever came after it: its failure must not be remembered', async () => {
+  it('is the reason of a failed query whatever followed: the failure must not be remembered', async () => {
     const { network } = lacking();
     const { room, sockets, clock } = network;
     const asked = watch(
@@ -123,7 +123,7 @@ describe('a lack of this node', () => {
     assert.equal(errorOf(asked).isLocal, true);
   });
 
-  it('leaves what an upstream really did to the upstream', async () => {
+  it('does not hide a true failure of an upstream', async () => {
     const { network } = lacking();
     const { room, sockets, metrics } = network;
     const asked = watch(
@@ -139,7 +139,7 @@ describe('a lack of this node', () => {
     assert.equal(asked.outcome, undefined);
   });
 
-  it('ends no probe with a failure: an upstream that is down comes back when a probe gets out', async () => {
+  it('fails no probe: an upstream that is down recovers when a probe is sent', async () => {
     const { network } = lacking();
     const { room, sockets, clock, metrics } = network;
     watch(room.group(groupOptions()).exchange(question(), 4_000));
@@ -152,7 +152,7 @@ describe('a lack of this node', () => {
         each.fail({ phase: 'connect', errno: 'EMFILE' });
       await clock.advance(500);
     }
-    // One probe was out when the lack began.
+    // One probe was in flight when the lack began.
     assert.ok(metrics.value('coredns_proxy_healthcheck_failures_total') <= failures + 1);
     for (let i = 0; i < 20 && state() === 'down'; i++) {
       await clock.advance(100);
@@ -162,7 +162,7 @@ describe('a lack of this node', () => {
     assert.equal(state(), 'up');
   });
 
-  it('teaches no detour: a transport without sockets is not one that the upstream is unresponsive to', async () => {
+  it('does not change the transport: a transport without sockets is not one on which the upstream is unresponsive', async () => {
     const { network } = lacking();
     const group = network.room.group(groupOptions({ maxConnectAttempts: 2 }));
     for (let i = 0; i < 5; i++) {

@@ -1,4 +1,4 @@
-/** TCP servers that take less than what is pipelined to them (RFC 7766 §6.2.1.1): nothing is lost, and it is bounded. */
+/** TCP servers that read less than is pipelined to them (RFC 7766 §6.2.1.1): no query is lost, and the cost is bounded. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nameFromText } from '../../../../agent/dns/name.ts';
@@ -37,14 +37,14 @@ const RUDE: readonly [string, Manners, number][] = [
 ];
 
 for (const [what, manners, inAll] of RUDE) {
-  test(`a server that ${what} answers thirty names asked at once, and gets what it takes`, async () => {
+  test(`a server that ${what} answers thirty names asked at once, and gets as many queries as it accepts`, async () => {
     const network = fixture();
     const group = network.room.group(groupOptions(ONCE));
     const server = new RudeServer(network, manners);
     const first = askAtOnce(group, 30);
     await server.serve(150);
     assertAnswered(first);
-    // All of them on the first two connections, then no more than it takes.
+    // All of them on the first two connections, then no more than it accepts.
     assert.ok(server.queries <= 30 + 30 + 30, `${server.queries} queries`);
     assert.ok(server.connections <= 30 / inAll + 2, `${server.connections} connections`);
     const before = server.queries;
@@ -60,7 +60,7 @@ for (const [what, manners, inAll] of RUDE) {
   });
 }
 
-test('no more than sixteen connections are open to a server that takes one query on each', async () => {
+test('no more than sixteen connections are open to a server that accepts one query on each', async () => {
   const network = fixture();
   const group = network.room.group(groupOptions(ONCE));
   const server = new RudeServer(network, { inAll: 1 });
@@ -79,7 +79,7 @@ test('no more than sixteen connections are open to a server that takes one query
   assert.equal(most, 16);
 });
 
-test('a connection that closes without an answer is a failure, whatever was learned', async () => {
+test('a connection that closes without an answer is a failure, whatever was measured', async () => {
   const network = fixture();
   const group = network.room.group(groupOptions(ONCE));
   const server = new RudeServer(network, { inAll: 1 });
@@ -89,7 +89,7 @@ test('a connection that closes without an answer is a failure, whatever was lear
   const failed = askAtOnce(group, 3, 10);
   await server.serve(100);
   for (const each of failed) assert.match(errorOf(each).message, /ECONNRESET in wait/);
-  // Each once more on another.
+  // Each query once more on another connection.
   assert.equal(server.connections - before, 6);
 });
 
@@ -98,7 +98,7 @@ async function served(server: RudeServer, watched: Watched[]): Promise<Watched[]
   return watched;
 }
 
-test('one connection that ends in the middle of its work teaches nothing', async () => {
+test('one connection that ends with queries in flight changes nothing', async () => {
   const network = fixture();
   const group = network.room.group(groupOptions(ONCE));
   const server = new RudeServer(network, { inAll: 3 });
@@ -112,7 +112,7 @@ test('one connection that ends in the middle of its work teaches nothing', async
   assert.equal(server.connections, before);
 });
 
-test('now and then more is offered, and taken where the server has changed', async () => {
+test('from time to time the agent offers more queries, and keeps doing so where the server has changed', async () => {
   const network = fixture();
   const group = network.room.group(groupOptions({ ...ONCE, expireMs: 3_600_000 }));
   const server = new RudeServer(network, { inAll: 1 });
@@ -144,7 +144,7 @@ for (const perWrite of [1, 2]) {
     const next = askAtOnce(group, 100, 100);
     await server.serve(200);
     assertAnswered(next);
-    assert.equal(server.queries - before, 100, 'nothing is asked twice');
+    assert.equal(server.queries - before, 100, 'no query is sent twice');
     const { streams } = network.sockets;
     for (const { batches } of streams.slice(-8))
       assert.ok(batches.every((each) => each.length === 1));
@@ -152,7 +152,7 @@ for (const perWrite of [1, 2]) {
   });
 }
 
-test('a server that reads one query a connection and leaves it open gets one on each', async () => {
+test('a server that reads one query a connection and leaves it open gets one query on each', async () => {
   const network = fixture();
   const group = network.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
   const server = new RudeServer(network, { inAll: 1, staysOpen: true });
@@ -168,7 +168,7 @@ test('a server that reads one query a connection and leaves it open gets one on 
   assert.equal(server.queries - before, 30);
 });
 
-test('slow names on every connection of such a server do not keep others waiting', async () => {
+test('slow names on every connection of such a server do not delay others', async () => {
   const network = fixture();
   const { sockets, clock } = network;
   const group = network.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
@@ -193,7 +193,7 @@ test('slow names on every connection of such a server do not keep others waiting
   assertAnswered(other);
 });
 
-test('names that are slow are not taken for queries that were not read', async () => {
+test('slow names do not count as queries that were not read', async () => {
   const network = fixture();
   const { sockets, clock } = network;
   const group = network.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
@@ -215,7 +215,7 @@ test('names that are slow are not taken for queries that were not read', async (
   assert.equal(network.metrics.value('nodens_upstream_learned_total'), 0);
 });
 
-test('a connection that goes half open in the middle of its work teaches nothing', async () => {
+test('a connection that goes half open with queries in flight changes nothing', async () => {
   const network = fixture();
   const { sockets } = network;
   const group = network.room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));
@@ -237,7 +237,7 @@ test('a connection that goes half open in the middle of its work teaches nothing
   assert.equal(network.metrics.value('nodens_upstream_learned_total'), 0);
 });
 
-test('a scout that is not answered is given up, and what waits ends with the upstream', async () => {
+test('a trial query that is not answered is abandoned, and waiting queries end with the upstream', async () => {
   const network = fixture();
   const { sockets, clock, room } = network;
   const group = room.group(groupOptions({ ...ONCE, maxConnectAttempts: 0 }));

@@ -33,7 +33,7 @@ test('queries that come together are written together, on one connection', async
   assert.equal(metrics.value('coredns_proxy_conn_cache_hits_total', labels), 5);
 });
 
-test('what was given up before the connection opened is not sent', async () => {
+test('a query abandoned before the connection opened is not sent', async () => {
   const { room, sockets, clock } = fixture();
   const group = room.group(TCP);
   watch(group.exchange(question({ type: 1 }), 100));
@@ -44,7 +44,7 @@ test('what was given up before the connection opened is not sent', async () => {
   assert.deepEqual(types, [28]);
 });
 
-test('a busy connection gets company, up to four', async () => {
+test('the agent opens more connections beside a busy one, up to four', async () => {
   const { room, sockets } = fixture({ random: () => 0.5 });
   const group = room.group(TCP);
   for (let i = 0; i < 64; i++) watch(group.exchange(question(), 4_000));
@@ -56,9 +56,9 @@ test('a busy connection gets company, up to four', async () => {
   assert.ok(Math.max(...loads) - Math.min(...loads) <= 1, loads.join());
 });
 
-test('what a dying connection had in flight is asked on a fresh one, once', async () => {
+test('queries in flight on a dying connection are sent on a new one, once', async () => {
   const { room, sockets, clock } = fixture();
-  // With EDNS it would be asked without as well.
+  // With EDNS the query would be sent without EDNS as well.
   const options = { forceTcp: true, maxConnectAttempts: 1, noEdns: true };
   const watched = watch(room.group(groupOptions(options)).exchange(question(), 4_000));
   const [first] = sockets.streams;
@@ -91,7 +91,7 @@ test('an idle connection is closed after expire, and the next query opens anothe
   assert.notEqual(sockets.tcp(A.address), first);
 });
 
-test('a connection that cannot be opened is given up after two seconds', async () => {
+test('a connection that cannot be opened is abandoned after two seconds', async () => {
   const { room, sockets, clock, metrics } = fixture();
   const group = room.group(groupOptions({ forceTcp: true, maxConnectAttempts: 1, maxFails: 0 }));
   const watched = watch(group.exchange(question(), 4_000));
@@ -103,7 +103,7 @@ test('a connection that cannot be opened is given up after two seconds', async (
   assert.equal(metrics.value('nodens_upstream_connections', { transport: 'tcp' }), 0);
 });
 
-test('queries do not pile up on a connection that has gone silent', async () => {
+test('the agent sends no more queries on a connection that has become silent', async () => {
   const { room, sockets, clock } = fixture();
   const group = room.group(groupOptions({ forceTcp: true, maxFails: 0 }));
   watch(group.exchange(question(), 4_000));
@@ -114,15 +114,15 @@ test('queries do not pile up on a connection that has gone silent', async () => 
   const stuck = watch(group.exchange(question(), 4_000));
   await clock.advance(300);
   const fresh = sockets.tcp(A.address);
-  assert.notEqual(fresh, silent, 'the second attempt has a connection of its own');
+  assert.notEqual(fresh, silent, 'the second attempt has its own connection');
   fresh.open();
   fresh.answer({ address: ADDRESS });
   await settle();
   assert.equal(replyOf(stuck).reply.rcode, 0);
-  assert.equal(silent.state, 'destroyed', 'nothing came back on it since the query was sent');
+  assert.equal(silent.state, 'destroyed', 'nothing was received on it since the query was sent');
 });
 
-test('a connection that still answers others survives a query it does not answer', async () => {
+test('a connection that answers other queries survives one that it does not answer', async () => {
   const { room, sockets, clock } = fixture();
   const group = room.group(groupOptions({ forceTcp: true, maxConnectAttempts: 1, maxFails: 0 }));
   const slow = watch(group.exchange(question({ type: 16 }), 2_000));
@@ -138,7 +138,7 @@ test('a connection that still answers others survives a query it does not answer
   assert.deepEqual([stream.state, sockets.streams.length], ['open', 1]);
 });
 
-test('a dead first upstream leaves time for the second', async () => {
+test('a dead first upstream leaves enough time for the second', async () => {
   const { room, sockets, clock } = fixture();
   const watched = watch(
     room.group(groupOptions({ forceTcp: true, upstreams: [A, B] })).exchange(question(), 4_000),
@@ -151,7 +151,7 @@ test('a dead first upstream leaves time for the second', async () => {
   assert.equal(replyOf(watched).upstream, '192.0.2.2:53');
 });
 
-/** One query after the other, each answered on the connection it went out on. */
+/** One query after the other; each is answered on its connection. */
 async function askInTurn(
   { room: _, sockets }: Fixture,
   group: UpstreamGroup,
@@ -178,7 +178,7 @@ test('a connection is used until its replacement is open, then drained and close
   first?.open();
   first?.answer({ address: ADDRESS });
   await askInTurn(network, group, 70);
-  assert.equal(sockets.streams.length, 1, 'many queries in a moment are no reason to dial');
+  assert.equal(sockets.streams.length, 1, 'many queries at one moment are no reason to dial');
   await network.clock.advance(100);
   await askInTurn(network, group, 1);
   assert.equal(sockets.streams.length, 2);
@@ -187,7 +187,7 @@ test('a connection is used until its replacement is open, then drained and close
   await settle();
   const last = first?.queries.at(-1);
   sockets.streams[1]?.open();
-  assert.equal(first?.state, 'open', 'something is in flight on it');
+  assert.equal(first?.state, 'open', 'a query is in flight on it');
   await askInTurn(network, group, 3);
   assert.equal(sockets.streams[1]?.queries.length, 3);
   first?.answer({ address: ADDRESS }, last);
@@ -195,7 +195,7 @@ test('a connection is used until its replacement is open, then drained and close
   assert.deepEqual([replyOf(pending).reply.rcode, first?.state], [0, 'ended']);
 });
 
-test('a connection is too old after about thirty seconds, max_age moves that, 0 lifts it', async () => {
+test('a connection expires after about thirty seconds; max_age changes that and 0 removes the limit', async () => {
   const ages = async (maxAgeMs: number | undefined, random: number): Promise<number> => {
     const network = fixture({ random: () => random });
     const { room, sockets, clock } = network;
@@ -216,7 +216,7 @@ test('a connection is too old after about thirty seconds, max_age moves that, 0 
   assert.equal(await ages(0, 0.5), Number.POSITIVE_INFINITY);
 });
 
-test('of idle connections only so many are kept', async () => {
+test('the number of idle connections is bounded', async () => {
   const { room, sockets, clock } = fixture({ random: () => 0.999 });
   const group = room.group(groupOptions({ forceTcp: true, maxIdleConnections: 1 }));
   for (let i = 0; i < 240; i++) watch(group.exchange(question(), 4_000));
@@ -228,7 +228,7 @@ test('of idle connections only so many are kept', async () => {
   assert.equal(sockets.streams.filter(({ state }) => state === 'open').length, 1);
 });
 
-test('a silent connection is avoided as soon as it is late, and dropped once it has nothing to lose', async () => {
+test('a silent connection is avoided as soon as it is late, and dropped once it has no query in flight', async () => {
   const network = fixture({ random: () => 0.5 });
   const { room, sockets, clock } = network;
   const group = room.group(TCP);
@@ -240,7 +240,7 @@ test('a silent connection is avoided as soon as it is late, and dropped once it 
   await clock.advance(60);
   watch(group.exchange(question(), 4_000));
   await settle();
-  assert.equal(sockets.streams.length, 2, 'the next query has another');
+  assert.equal(sockets.streams.length, 2, 'the next query uses another');
   assert.equal(silent?.queries.length, 2);
 });
 
@@ -260,7 +260,7 @@ for (const { errno, most } of [
     assert.ok(dialled >= 6 && dialled <= most, `${dialled} dials in 5 s`);
   });
 
-test('a Service with a dead endpoint is dialled at once, many times in a row', async () => {
+test('a Service with a dead endpoint is dialled again at once, many times in a row', async () => {
   const { room, sockets, clock } = fixture();
   const group = room.group(groupOptions({ forceTcp: true, maxFails: 0 }));
   for (let query = 0; query < 4; query++) {

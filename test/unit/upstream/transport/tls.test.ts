@@ -68,7 +68,7 @@ test('unbound is asked over TLS, verified by name and by address', async (t) => 
     }
     const labels = { transport: 'tls' };
     assert.ok(metrics.value('nodens_upstream_queries_total', labels) >= 50);
-    // One does, on a machine that is not too busy to answer.
+    // One attempt succeeds where the machine is not too busy.
     const connections = metrics.value('nodens_upstream_connections', labels);
     assert.ok(connections >= 1 && connections <= 4, `${connections} connections`);
     const phases = familyOf(metrics, 'nodens_upstream_phase_seconds');
@@ -81,7 +81,7 @@ test('unbound is asked over TLS, verified by name and by address', async (t) => 
   }
 });
 
-test('an expired certificate, a wrong name, a wrong address and a stranger’s signature are refused', async (t) => {
+test('an expired certificate, a wrong name, a wrong address and an unknown CA are refused', async (t) => {
   const expired = authority.sign('DNS:dns.example.org', -1);
   const byNameOnly = authority.sign('DNS:dns.example.org');
   const cases = [
@@ -94,13 +94,13 @@ test('an expired certificate, a wrong name, a wrong address and a stranger’s s
     const server = await startTls(t, pair);
     const { group, metrics } = client(t, server.port, tls, { maxConnectAttempts: 1 });
     await refusedIn(group, reason);
-    assert.equal(server.queries, 0, 'nothing is told to a stranger');
+    assert.equal(server.queries, 0, 'no query is sent to an unverified server');
     const labels = { transport: 'tls', phase: 'handshake' };
     assert.ok(metrics.value('nodens_upstream_failures_total', labels) >= 1);
   }
 });
 
-test('dials are bounded, however many queries want one', async (t) => {
+test('dials are bounded, however many queries need one', async (t) => {
   const expired = authority.sign('IP:127.0.0.1', -1);
   const server = await startTls(t, expired);
   const { group } = client(t, server.port, {});
@@ -110,7 +110,7 @@ test('dials are bounded, however many queries want one', async (t) => {
   assert.ok(server.dialled >= 3 && server.dialled <= 12, `${server.dialled} dials in a second`);
 });
 
-test('a server that closes idle connections costs nothing, and the session is resumed', async (t) => {
+test('a server that closes idle connections costs no failure, and the session is resumed', async (t) => {
   const server = await startTls(t, GOOD);
   const { group } = client(t, server.port, { serverName: 'dns.example.org' });
   for (let i = 0; i < 3; i++) {
@@ -121,7 +121,7 @@ test('a server that closes idle connections costs nothing, and the session is re
   assert.deepEqual(server.resumed, [false, true, true]);
 });
 
-test('a handshake that stalls is given up and told', async (t) => {
+test('a handshake that stalls is abandoned and reported', async (t) => {
   const sockets = new Set<Socket>();
   const stalling = createTcpServer((socket) => {
     sockets.add(socket);
@@ -138,7 +138,7 @@ interface TlsServer {
   readonly port: number;
   queries: number;
   dialled: number;
-  /** Of each connection: whether its session was resumed. */
+  /** For each connection, whether its session was resumed. */
   readonly resumed: boolean[];
   closeAll(): Promise<void>;
 }

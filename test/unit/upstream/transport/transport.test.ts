@@ -1,4 +1,4 @@
-/** Upstreams that speak one transport only, or one kind of DNS: all resolve, and what was learned is used. */
+/** Upstreams with one transport only, or with partial support of DNS: all resolve, and the agent remembers what works. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decode } from 'dns-packet';
@@ -23,7 +23,7 @@ const refuseTcp = (sockets: FakeSockets): void => {
   for (const stream of sockets.streams) if (stream.state === 'open') stream.close('ECONNREFUSED');
 };
 
-test('a UDP-only upstream is resolved under force_tcp, and asked over UDP first from the third time on', async () => {
+test('a UDP-only upstream is resolved under force_tcp, over UDP first from the third query on', async () => {
   const { room, sockets, clock } = fixture();
   const group = room.group(groupOptions({ forceTcp: true }));
   for (let i = 0; i < 3; i++) {
@@ -45,10 +45,10 @@ test('a UDP-only upstream is resolved under force_tcp, and asked over UDP first 
   assert.equal(sockets.streams.length, dialled, 'TCP was not tried');
   await clock.advance(600_000);
   watch(group.exchange(question(), 4_000));
-  assert.equal(sockets.streams.length, dialled + 1, 'after ten minutes it is');
+  assert.equal(sockets.streams.length, dialled + 1, 'after ten minutes TCP is tried');
 });
 
-test('a TCP-only upstream is resolved under prefer_udp, and asked over TCP first from the third time on', async () => {
+test('a TCP-only upstream is resolved under prefer_udp, over TCP first from the third query on', async () => {
   const { room, sockets, clock } = fixture();
   const group = room.group(groupOptions({ preferUdp: true }));
   for (let i = 0; i < 3; i++) {
@@ -67,7 +67,7 @@ test('a TCP-only upstream is resolved under prefer_udp, and asked over TCP first
   assert.equal(sockets.datagrams.length, sockets4, 'UDP was not tried');
 });
 
-test('one lost datagram teaches nothing', async () => {
+test('one lost datagram does not change the transport', async () => {
   const { room, sockets, clock } = fixture();
   const group = room.group(groupOptions({ preferUdp: true }));
   for (let i = 0; i < 6; i++) {
@@ -110,7 +110,7 @@ test('randomized case: the reply must repeat it, and no client sees it afterward
   assert.equal(metrics.value('nodens_upstream_mismatched_replies_total', { reason: 'case' }), 20);
 });
 
-test('randomized case is in no name of the reply, wherever the upstream put it', async () => {
+test('randomized case is in no name of the reply, wherever the upstream placed it', async () => {
   const { room, sockets } = fixture();
   const group = room.group(groupOptions({ randomizeCase: true }));
   const lower = question().name;
@@ -152,13 +152,13 @@ test('an upstream that does not keep the case is asked over TCP', async () => {
   const stream = sockets.tcp(A.address);
   stream.open();
   const sent = stream.queries.at(-1)?.message.subarray(12, 12 + question().name.length);
-  assert.deepEqual([...(sent ?? [])], [...question().name], 'a stream needs no such bits');
+  assert.deepEqual([...(sent ?? [])], [...question().name], 'a stream does not need the entropy');
   stream.answer({ address: ADDRESS });
   await settle();
   assert.equal(replyOf(watched).transport, 'tcp');
 });
 
-test('a socket per query: none is used twice', async () => {
+test('with a socket for each query none is used twice', async () => {
   const { room, sockets } = fixture();
   const group = room.group(groupOptions({ socketPerQuery: true }));
   for (let i = 0; i < 10; i++) {

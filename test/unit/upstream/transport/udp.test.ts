@@ -20,7 +20,7 @@ import { replyTo, type SeenQuery } from '../../../support/upstream/messages.ts';
 
 const ADDRESS = [192, 0, 2, 80] as const;
 
-test('the upstream query is ours: RD and AD, DO and CD as asked, our payload size, no options', async () => {
+test('the upstream query has our flags: RD and AD, DO and CD of the client, our payload size, no options', async () => {
   const { room, sockets } = fixture();
   const group = room.group(groupOptions());
   watch(group.exchange(question({ dnssecOk: true, checkingDisabled: true }), 1_000));
@@ -43,7 +43,7 @@ test('a matching reply ends the exchange and is counted', async () => {
   assert.equal(metrics.value('nodens_upstream_queries_total', { to: '192.0.2.1:53' }), 1);
   assert.equal(room.inFlight, 0);
   await clock.advance(100);
-  assert.equal(clock.pendingTimers, 1, 'only the caretaker of idle sockets is left');
+  assert.equal(clock.pendingTimers, 1, 'only the timer of idle sockets is left');
 });
 
 const IMPOSTORS: readonly [string, (query: SeenQuery) => Buffer, Record<string, string>][] = [
@@ -82,7 +82,7 @@ test('a right reply from a wrong source is ignored', async () => {
   assert.equal(metrics.value('nodens_upstream_mismatched_replies_total', labels), 2);
 });
 
-test('a reply that is malformed behind the question is not waited out', async () => {
+test('a reply that is malformed after the question ends the attempt at once', async () => {
   const { room, sockets, metrics } = fixture();
   const watched = watch(
     room.group(groupOptions({ upstreams: [A, B] })).exchange(question(), 1_000),
@@ -102,7 +102,7 @@ for (const [file, reason] of [
   ['unrelated/other-owner', 'unrelated'],
   ['unrelated/not-the-target', 'unrelated'],
 ] as const) {
-  test(`${file} is a failed attempt: the next upstream is asked, else it is SERVFAIL`, async () => {
+  test(`${file} is a failed attempt: the next upstream gets the query, and without one it is SERVFAIL`, async () => {
     const deliver = (socket: FakeDatagram): void => {
       const message = packet(file);
       putU16(message, 0, idOf((socket.queries.at(-1) as SeenQuery).message));
@@ -121,7 +121,7 @@ for (const [file, reason] of [
       room.group(groupOptions({ maxConnectAttempts: 1 })).exchange(question(), 1_000),
     );
     deliver(sockets.udp(A.address));
-    // What cannot be read may be because of EDNS.
+    // A reply may be unreadable because of EDNS.
     if (reason === 'malformed') deliver(sockets.udp(A.address));
     await settle();
     const { rcode, extended } = errorOf(failed);
@@ -129,7 +129,7 @@ for (const [file, reason] of [
   });
 }
 
-test('a truncated reply whose chain was cut off is asked again over TCP', async () => {
+test('a truncated reply whose chain is incomplete is asked again over TCP', async () => {
   const { room, sockets } = fixture();
   const watched = watch(room.group(groupOptions()).exchange(question(), 1_000));
   const socket = sockets.udp(A.address);
@@ -156,7 +156,7 @@ test('truncated over UDP is asked again over TCP', async () => {
   assert.deepEqual([transport, reply.truncated], ['tcp', false]);
 });
 
-test('a datagram cut in the middle of a record is a truncated one', async () => {
+test('a datagram that ends within a record counts as truncated', async () => {
   const { room, sockets, metrics } = fixture();
   const watched = watch(room.group(groupOptions()).exchange(question(), 1_000));
   const socket = sockets.udp(A.address);
@@ -181,7 +181,7 @@ test('where TCP fails the truncated reply is better than none', async () => {
   assert.equal(replyOf(watched).reply.truncated, true);
 });
 
-test('FORMERR to EDNS is asked again without OPT, which is remembered for a while', async () => {
+test('FORMERR to EDNS is asked again without OPT, and the agent remembers that for a while', async () => {
   const { room, sockets, clock } = fixture();
   const group = room.group(groupOptions({ maxFails: 0 }));
   const watched = watch(group.exchange(question(), 1_000));
@@ -193,7 +193,7 @@ test('FORMERR to EDNS is asked again without OPT, which is remembered for a whil
   socket.answer({ address: ADDRESS });
   await settle();
   assert.equal(replyOf(watched).reply.rcode, RCODE.NOERROR);
-  // So is the agent's own question, which shows that it is not the name.
+  // So does the agent's own question: the name is not the cause.
   assert.equal(socket.queries.at(-1)?.head.type, TYPE.NS);
   socket.answer({ rcode: RCODE.FORMERR });
   socket.answer({});
@@ -204,7 +204,7 @@ test('FORMERR to EDNS is asked again without OPT, which is remembered for a whil
   assert.equal(sockets.udp(A.address).queries.at(-1)?.head.hasOpt, true);
 });
 
-test('FORMERR with and without OPT is about the query: EDNS stays', async () => {
+test('FORMERR with and without OPT is an error of the query: EDNS stays', async () => {
   const { room, sockets } = fixture();
   const group = room.group(groupOptions());
   const watched = watch(group.exchange(question(), 1_000));
@@ -226,7 +226,7 @@ test('no two queries in flight on a socket share an ID', async () => {
   assert.equal(ids.size, 500);
 });
 
-test('a socket is given up after a thousand queries and closed when the last is answered', async () => {
+test('a socket is replaced after a thousand queries and closed when the last is answered', async () => {
   const { room, sockets } = fixture();
   const group = room.group(groupOptions());
   const pending = watch(group.exchange(question(), 4_000));
@@ -245,7 +245,7 @@ test('a socket is given up after a thousand queries and closed when the last is 
   assert.equal(first?.isClosed, true);
 });
 
-test('a socket is given up after ten seconds', async () => {
+test('a socket is replaced after ten seconds', async () => {
   const { room, sockets, metrics, clock } = fixture();
   const group = room.group(groupOptions());
   watch(group.exchange(question(), 1_000));
@@ -257,7 +257,7 @@ test('a socket is given up after ten seconds', async () => {
   assert.equal(sockets.datagrams[0]?.isClosed, true);
 });
 
-test('a refused port is tried twice round, with a pause, not in a busy loop', async () => {
+test('a refused port is tried in two rounds, with a pause between them', async () => {
   const { room, sockets, clock } = fixture();
   const group = room.group(groupOptions({ preferUdp: true, maxFails: 0 }));
   const watched = watch(group.exchange(question(), 4_000));
@@ -271,13 +271,13 @@ test('a refused port is tried twice round, with a pause, not in a busy loop', as
     for (const stream of sockets.streams) if (stream.state === 'open') stream.close('ECONNREFUSED');
   }
   assert.equal(sockets.datagrams.length, 2);
-  assert.equal(sockets.streams.length, 2, 'one dial more is free');
+  assert.equal(sockets.streams.length, 2, 'one more dial is free');
   const error = errorOf(watched);
   assert.match(error.message, /192\.0\.2\.1:53 over udp: ECONNREFUSED in wait after \d+ ms/);
   assert.deepEqual([error.rcode, error.extended?.code], [RCODE.SERVFAIL, 23]);
 });
 
-test('a lost query is asked again before the deadline, a late reply to the first still counts', async () => {
+test('a lost query is asked again before the deadline, and a late reply to the first still counts', async () => {
   const { room, sockets, clock } = fixture();
   const group = room.group(groupOptions({ preferUdp: true }));
   const watched = watch(group.exchange(question(), 4_000));

@@ -25,7 +25,7 @@ const SECONDS = Number(process.env.NODENS_FLOOD_SECONDS ?? 12);
 const RATE = Number(process.env.NODENS_FLOOD_RATE ?? 8_000);
 const MEBI = 2 ** 20;
 const LIMIT_BYTES = 128 * MEBI;
-/** In the cache before the flood begins; a block holds 9,984 when nobody says otherwise. */
+/** In the cache before the flood begins; a block holds 9,984 by default. */
 const WARM_NAMES = 9_000;
 const ASK_EVERY_MS = 50;
 /** So many questions for one that is not cached. */

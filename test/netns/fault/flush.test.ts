@@ -1,4 +1,4 @@
-/** Somebody else flushes rules, takes an address off or a link down: repaired within a second, and clients are served. */
+/** Another program flushes rules, removes an address or sets a link down: init repairs it within a second. Clients are served. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { V4 } from '../../support/cluster/plan.ts';
@@ -72,7 +72,7 @@ describeSites(
           await assertRepaired(site, damage);
       }));
 
-    it('a flush of legacy iptables, which nobody is told of: repaired within 1 s, pods and host served', () =>
+    it('a flush of legacy iptables, of which the kernel sends no notice: repaired within 1 s, pods and host served', () =>
       withSite(proxy, async (site) => {
         const { node } = site.cluster;
         await node.must(['iptables-legacy', ...LEGACY_RULE]);

@@ -1,4 +1,4 @@
-/** Somebody holds the lock of legacy iptables while nodens starts and while it stops: serving and stopping go on. */
+/** Another program holds the lock of legacy iptables while nodens starts and stops: serving and stopping continue. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -72,7 +72,7 @@ async function assertServed(seen: readonly Seen[]): Promise<void> {
 }
 
 const locked = (): void => {
-  it(`held ${HOLD_MS / 1_000} s at start, and at stop: nobody misses an answer, and both stop in time`, () =>
+  it(`held ${HOLD_MS / 1_000} s at start, and at stop: no client misses an answer, and both stop in time`, () =>
     withSite('iptables', async (site) => {
       const { nodens, lock } = await withLock(site);
       let release = await hold(lock);
@@ -106,7 +106,7 @@ const locked = (): void => {
 };
 
 describeSites(
-  "somebody else's xtables lock",
+  "another program's xtables lock",
   locked as (proxy: ProxyKind) => void,
   ['iptables'],
   400_000,

@@ -1,4 +1,4 @@
-/** Rules and addresses of init that somebody else flushes, deletes, or would like to. */
+/** Other programs flush or delete rules and addresses of init, or try to. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -77,7 +77,7 @@ else
         assert.equal(init.output().split('"event":"rules-restored"').length, said);
       }));
 
-    it('nobody else can take the query rules away, and nft alone cannot keep them', () =>
+    it('no other program can remove the query rules, and nft alone cannot keep them', () =>
       withRoom(async (room) => {
         const { node } = room;
         const init = await startedInit(room, '--syncinterval', '1h');

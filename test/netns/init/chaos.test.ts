@@ -22,7 +22,7 @@ import { MemoryGroup } from '../../support/netns/memory-group.ts';
 import { sayLeftOut } from '../../support/netns/netns.ts';
 import { describeSites } from '../../support/netns/sites.ts';
 
-/** Nobody waits longer for an answer than this. */
+/** No client waits longer than this for an answer. */
 const MAX_GAP_MS = 50;
 /** 0.5 % of what is asked in a second. */
 const MAX_LOST = 25;
@@ -37,10 +37,10 @@ const MIN_ROUNDS = 3;
 const SETTLE_MS = 800;
 
 interface Rules {
-  /** Who puts nodens's rules. */
+  /** Backend of init that installs the rules. */
   readonly backend: 'nft' | 'iptables';
   readonly flags: readonly string[];
-  /** Who is promised to be served at once. */
+  /** Clients that get the short gap. */
   readonly promised: readonly Seen['where'][];
 }
 
@@ -51,7 +51,7 @@ const IPTABLES: Rules = {
   flags: ['--backend', 'iptables'],
   promised: ['pod'],
 };
-/** For whom less is promised. */
+/** For the other clients. */
 const MAX_OTHER_GAP_MS = 200;
 
 /** One node on which things break, again and again. */
@@ -154,8 +154,12 @@ const struck =
     });
 
     for (const fault of faults)
+<<<<<<< HEAD
       it(`${fault.what}: nobody waits longer than ${MAX_GAP_MS} ms, on VIP and link-local address`, async () => {
         const { maxLost = MAX_LOST } = fault;
+=======
+      it(`${fault.what}: no client waits longer than ${MAX_GAP_MS} ms, on VIP and link-local address`, async () => {
+>>>>>>> 943f75b (tests of init: titles name client, server and program)
         const isGood = ({ seen: all, slow }: Round): boolean => {
           const seen = all.filter(({ where }) => rules.promised.includes(where));
           const stallMs = stallIn(all);
@@ -191,7 +195,7 @@ const OUT_OF_MEMORY: Fault = {
 
 const CONSOLE = '/proc/sys/kernel/printk';
 
-/** A line of the OOM killer's on a serial console stops a machine of two processors for 2 to 5 ms, whoever runs on it. */
+/** A line of the OOM killer on a serial console stops a machine of two processors for 2 to 5 ms, with any DNS server. */
 async function withQuietConsole(work: () => Promise<void>): Promise<void> {
   const before = readFileSync(CONSOLE, 'utf8');
   writeFileSync(CONSOLE, '1');

@@ -16,7 +16,7 @@ import {
 
 const INIT = fileURLToPath(new URL('../../../init/main.ts', import.meta.url));
 
-/** Says who it is, talks to init as the agent does, and ends as its first argument says. */
+/** Logs its user and group, talks to init as the agent does, and ends as its first argument says. */
 const AGENT = `
 import { readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';

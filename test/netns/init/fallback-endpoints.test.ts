@@ -27,15 +27,15 @@ const MIN_ROUNDS = 3;
 /** Of two endpoints one is chosen by chance: that one is never chosen in so many rounds does not happen. */
 const MAX_ROUNDS = 10;
 
-/** Every one of `clients` asks every way, several times: who answered is one of `names`, and each of them did. */
+/** Each of `clients` asks on each path several times: only `names` answer, and each of them at least once. */
 async function expectAnswers(clients: readonly Netns[], ...names: string[]): Promise<void> {
   const seen = new Set<string>();
   for (let i = 0; i < MIN_ROUNDS || (i < MAX_ROUNDS && seen.size < names.length); i++)
     for (const client of clients)
       for (const [to, transport] of PATHS) {
-        const who = (await whoAnswers(client, to, transport)) ?? 'nobody';
-        assert.ok(names.includes(who), `${who} to ${client.name} on ${to} ${transport}`);
-        seen.add(who);
+        const answerer = (await whoAnswers(client, to, transport)) ?? 'none';
+        assert.ok(names.includes(answerer), `${answerer} to ${client.name} on ${to} ${transport}`);
+        seen.add(answerer);
       }
   assert.deepEqual([...seen].sort(), [...names].sort());
 }
@@ -105,7 +105,7 @@ else
         const ofHost = await socketLedTo('dns2', node, LINK_LOCAL);
         const connection = await connectionLedTo('dns2', pod);
 
-        // Silent, as an address that is nobody's any more: a refusal would be an answer.
+        // Silent, as an address without a host: a refusal would be an answer.
         doomed.kill('SIGSTOP');
         await cluster.announce([backends[0]]);
         // As a libc asks: once again after five seconds, on the same socket.
@@ -128,7 +128,7 @@ else
         await expectAnswers([pod, node], 'dns1', 'dns2');
       }));
 
-    it('leads nowhere while nobody knows, and a socket that asked then is not stuck after', () =>
+    it('gives no answer while no endpoint is known, and a socket that asked then works later', () =>
       withCluster(async (cluster) => {
         const { pod, backends } = cluster;
         await cluster.announce([backends[0]]);
@@ -174,7 +174,7 @@ else
         for (const init of inits) assert.doesNotMatch(init.output(), /put back|"level":"error"/);
       }));
 
-    it('an init that begins while nobody answers keeps what the last one left', () =>
+    it('an init that starts while no endpoint answers keeps the rules of the last one', () =>
       withCluster(async (cluster) => {
         const { pod, node, backends } = cluster;
         await cluster.announce([backends[0]]);

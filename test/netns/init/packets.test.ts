@@ -63,17 +63,17 @@ const PATHS = [
   { to: VIP6, flags: ['+tcp'] },
 ] as const;
 
-async function expectAnswers(from: Netns, who: string): Promise<void> {
+async function expectAnswers(from: Netns, expected: string): Promise<void> {
   for (const { to, flags } of PATHS)
-    assert.equal(await whoAnswers(from, to, ...flags), who, `${to} ${flags.join()}`);
+    assert.equal(await whoAnswers(from, to, ...flags), expected, `${to} ${flags.join()}`);
 }
 
-async function expectLinkLocal(clients: readonly Netns[], who: string): Promise<void> {
+async function expectLinkLocal(clients: readonly Netns[], expected: string): Promise<void> {
   for (const client of clients)
     for (const to of [LINK_LOCAL, LINK_LOCAL6])
       for (const transport of ['+notcp', '+tcp']) {
         const what = `${client.name} to ${to} ${transport}`;
-        assert.equal(await whoAnswers(client, to, transport), who, what);
+        assert.equal(await whoAnswers(client, to, transport), expected, what);
       }
 }
 
@@ -162,7 +162,8 @@ else
             const args = ['--localip', localIps, '--socket', socketPath(), ...flags];
             const init = startInit(node, args);
             await eventually('set up', () => init.output().includes('"msg":"set up"'));
-            const everywhere = (who: string): Promise<void> => expectLinkLocal([pod, node], who);
+            const everywhere = (expected: string): Promise<void> =>
+              expectLinkLocal([pod, node], expected);
             await everywhere('kube-dns');
             const agent = await startEcho(node, 'agent', ...localIps.split(','));
             await eventually('intercepting', () =>

@@ -1,4 +1,4 @@
-/** Who is told which agent answers: init's probes, and no pod. */
+/** The agent tells its name to init's probes, and to no pod. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -60,7 +60,7 @@ function listenAsInit(path: string): { nonce(): string | undefined; close(): voi
   return { nonce: () => nonce, close: () => void server.close() };
 }
 
-if (!canMakeNetns()) sayLeftOut('who is told the nonce');
+if (!canMakeNetns()) sayLeftOut('the nonce reaches init only');
 else {
   it("the nonce is told to init's probes, that an agent answers to the node, nothing to pods", async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'nodens-nonce-'));

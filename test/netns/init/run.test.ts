@@ -190,7 +190,7 @@ else
         agent.end();
       }));
 
-    it('stops while somebody holds the xtables lock', () =>
+    it('stops while another program holds the xtables lock', () =>
       withRoom(async (room) => {
         const lock = `${room.socket}.lock`;
         await room.node.run('iptables-legacy', LEGACY_RULE);

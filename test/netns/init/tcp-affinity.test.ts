@@ -1,4 +1,4 @@
-/** TCP connections that are open when interception comes and goes: whoever has one keeps it, to the last answer. */
+/** TCP connections that are open when interception starts or stops: each continues to its last answer. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { runInit, startEcho, startInit, whoAnswers } from '../../support/netns/init.ts';
@@ -36,21 +36,21 @@ async function hold(clients: readonly Netns[], addresses: readonly string[]): Pr
   );
 }
 
-async function expectHeld(held: readonly Held[], who: string): Promise<void> {
+async function expectHeld(held: readonly Held[], expected: string): Promise<void> {
   for (const { what, connection } of held) {
-    assert.equal(await connection.ask('name.test', 'TXT'), `NOERROR ${who}`, what);
+    assert.equal(await connection.ask('name.test', 'TXT'), `NOERROR ${expected}`, what);
     assert.deepEqual(connection.events, ['connected'], what);
   }
 }
 
 async function expectNew(
   clients: readonly Netns[],
-  who: string,
+  expected: string,
   addresses: readonly string[] = [VIP, VIP6],
 ): Promise<void> {
   for (const client of clients)
     for (const to of addresses)
-      assert.equal(await whoAnswers(client, to, '+tcp'), who, `${client.name} to ${to}`);
+      assert.equal(await whoAnswers(client, to, '+tcp'), expected, `${client.name} to ${to}`);
 }
 
 async function startedInit(node: Netns, ...flags: readonly string[]): Promise<Started> {
@@ -125,7 +125,7 @@ else
         await expectNew([pod], 'kube-dns');
       }));
 
-    it('the agent hangs: who is connected to it is told so', () =>
+    it('the agent hangs: its connected clients get a reset', () =>
       withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
         await cluster(pod, node, dns, 'nft');
         const init = await startedInit(node);

@@ -55,7 +55,7 @@ function countOf(init: Started, words: string): number {
   return init.output().split(words).length - 1;
 }
 
-/** Rules with handles, which count up whenever somebody writes; without counters. */
+/** Rules with handles, which increase with each write; without counters. */
 async function rulesOf(node: Netns, [program, ...args]: Case['list']): Promise<string> {
   return (await node.run(program, args)).replaceAll(/packets \d+ bytes \d+/g, '');
 }
@@ -73,12 +73,12 @@ else
     for (const { backend, list, damage } of CASES)
       it(`the newer writes once, the older leaves it alone ${backend.join(' ')}`, () =>
         withNetns(['node'], async (node) => {
-          // Where the policy drops there are rules of ours in a chain of somebody else, too.
+          // Where the policy drops our rules are in a chain of another program, too.
           await node.run('nft', ['-f', '-'], DROPPING);
           const old = await started(node, [...OLD, ...backend]);
           assert.match(await rulesOf(node, list), /sport 20253-20260/);
           const next = await started(node, [...NEW, ...backend]);
-          // Rules in somebody else's chain stand beside each other: those of the older come back, once.
+          // Both versions have rules in the chain of another program: those of the older one come back, once.
           await eventually('ACCEPTs of both', async () =>
             OWN_ACCEPT.test(await rulesOf(node, list)),
           );

@@ -66,7 +66,7 @@ describe('health of the agent', () => {
     const { clock, node } = setup();
     await clock.advance(5_000);
     assert.deepEqual(node.verdicts, []);
-    node.round = answered('anybody');
+    node.round = answered('other');
     await clock.advance(1_000);
     assert.deepEqual(node.verdicts, [true]);
   });
@@ -132,7 +132,7 @@ describe('health of the agent', () => {
     assert.deepEqual(node.verdicts, [true, false, true]);
   });
 
-  it('an agent that nobody listens for is gone, not hung: no flap, no waiting', async () => {
+  it('an agent without a listening socket is gone, not hung: init does not wait, and interception does not flap', async () => {
     const { clock, node } = setup();
     node.round = answered('x');
     await clock.advance(1_000);

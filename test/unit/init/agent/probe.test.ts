@@ -133,7 +133,7 @@ describe('probing', () => {
     close();
   });
 
-  it('where nobody listens it is refused', async () => {
+  it('is refused where no server listens', async () => {
     const { port, close } = await server('me');
     close();
     const round = await probeAll(makeProbe(systemClock, PORTS), ['127.0.0.1'], port);
@@ -166,7 +166,7 @@ describe('a query that rules have to lead', () => {
     }
   }
 
-  it('has reached the agent when it brings a name, and nobody else', async () => {
+  it('has reached the agent only when the reply carries its name', async () => {
     assert.equal(await askOf((query) => answer(query, 'nonce')), true);
     const refused = (query: Buffer): Buffer => {
       const bytes = answer(query, 'nonce');
@@ -177,7 +177,7 @@ describe('a query that rules have to lead', () => {
     assert.equal(await askOf(() => undefined), false);
   });
 
-  it('has not where nobody listens', async () => {
+  it('has not reached the agent where no server listens', async () => {
     assert.equal(await isRedirectedToAgent(systemClock, '127.0.0.1', 9), false);
   });
 });

@@ -68,7 +68,7 @@ describe('reconciler', () => {
     assert.equal(reconciler.interception, 'none');
   });
 
-  it('a release that takes long does not overrule who wants interception back meanwhile', async () => {
+  it('a slow release does not overrule a later request for interception', async () => {
     const gone = Promise.withResolvers<void>();
     const { reconciler } = setup(60_000, gone.promise);
     await reconciler.want('full');

@@ -56,7 +56,7 @@ describe('the doctor', () => {
       assert.ok(screen([found]).includes(`→ ${found.remedy}`));
     });
 
-  it('lets an accept for port 53, ours or anybody’s, stand for a policy that drops', () => {
+  it('accepts a policy that drops where any rule, ours or not, accepts port 53', () => {
     for (const rule of [
       'udp dport { 53, 443 } accept',
       'tcp dport 53 ip daddr { 10.96.0.10 } counter packets 0 bytes 0 accept comment "nodens:accept-dns-in-query-tcp4:00000009"',

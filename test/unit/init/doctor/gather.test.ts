@@ -52,7 +52,7 @@ const page = async (): Promise<string> => '# HELP nodens_config_valid x\nnodens_
 const silent: Ask = async () => ({ error: 'timeout' });
 
 describe('what the doctor gathers', () => {
-  it('finds the local IPs by their marks and by rules, and asks everybody once over each transport', async () => {
+  it('finds the local IPs by their marks and by rules, and asks each server once over each transport', async () => {
     const asked: string[] = [];
     const ask: Ask = async (transport, address, port, { name }) => {
       asked.push(`${name || '.'} ${address}:${port}/${transport}`);

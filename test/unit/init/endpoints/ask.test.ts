@@ -37,7 +37,7 @@ async function server(
 const at = ({ port }: { port: number }) => ({ address: '127.0.0.1', port });
 
 describe('asking the DNS of the cluster', () => {
-  it('takes the first answer that says what there is, and goes on with who gave it', async () => {
+  it('takes the first answer with endpoints, and continues with the server that gave it', async () => {
     const refusing = await server(() => ({ flags: 5 }));
     const leaving = await server(() => 'hang up');
     const good = await server(() => ({ answers: [A_RECORD] }));
@@ -75,7 +75,7 @@ describe('asking the DNS of the cluster', () => {
     silent.end();
   });
 
-  it('says that it knows nobody', async () => {
+  it('reports that it knows no server', async () => {
     await assert.rejects(makeAsk(systemClock, [])('a.test', 'A'), NoAnswerError);
     await assert.rejects(makeAsk(systemClock, [])('a.test', 'A'), /no server is known/);
   });

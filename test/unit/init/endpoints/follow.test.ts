@@ -40,7 +40,7 @@ function setup(inKernel: Endpoints = NO_ENDPOINTS) {
 }
 
 describe('following endpoints', () => {
-  it('asks nobody before they are needed, and at once when they are', async () => {
+  it('sends no query before endpoints are needed, and asks at once when they are', async () => {
     const { clock, dns, rules, follower } = setup();
     await follower.adopt();
     await clock.advance(60_000);
@@ -81,7 +81,7 @@ describe('following endpoints', () => {
     const { clock, dns, rules, forgotten, follower } = setup();
     follower.want();
     await clock.advance(0);
-    // Whoever asked before there was any rule is let go, too.
+    // The flows of clients that asked before there was any rule are deleted, too.
     assert.deepEqual(forgotten, [NO_ENDPOINTS]);
     dns.found = { endpoints: ONE, ttlSeconds: 30 };
     rules.work = false;
@@ -93,7 +93,7 @@ describe('following endpoints', () => {
     assert.equal(rules.changes, 3);
   });
 
-  it('keeps what it knew while nobody answers, asks that, and gives it up in the end', async () => {
+  it('keeps the known endpoints while no server answers, asks those, and discards them in the end', async () => {
     const { clock, dns, rules, forgotten, follower } = setup();
     follower.want();
     await clock.advance(0);

@@ -92,7 +92,7 @@ describe('endpoints of a headless Service', () => {
     assert.match(reason ?? '', /is a Service with a ClusterIP/);
   });
 
-  it('are never what is not a pod: local IPs, ClusterIPs, the node itself, nobody, port 0', async () => {
+  it('are only pods: no local IP, no ClusterIP, not the node itself, no unspecified address, no port 0', async () => {
     const wrong = [
       '127.0.0.1',
       '0.0.0.0',
@@ -123,7 +123,7 @@ describe('endpoints of a headless Service', () => {
     assert.ok(asked.length < 100, `${asked.length} questions`);
   });
 
-  it('stay as they were where nobody answers: that is no answer', async () => {
+  it('stay as they were where no server answers: that is no answer', async () => {
     const silent = () => Promise.reject(new NoAnswerError(SERVICE, []));
     await assert.rejects(lookUp(silent, { service: SERVICE, excluded: [] }), NoAnswerError);
   });

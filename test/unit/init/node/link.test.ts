@@ -116,7 +116,7 @@ describe('removal of links', () => {
     ]);
   });
 
-  it('leaves alone an address of ours that somebody else had put', async () => {
+  it('leaves alone an address of ours that another program had added', async () => {
     const addr_info = [{ local: 'fd00::a', prefixlen: 128, scope: 'global' }];
     assert.deepEqual(await removed([{ ...LO, addr_info }]), []);
   });

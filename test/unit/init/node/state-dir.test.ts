@@ -40,7 +40,7 @@ const isRoot = process.getuid?.() === 0;
 
 describe('folder for the snapshot', () => {
   if (isRoot)
-    it("is made where it is missing and given to the agent's group, to nobody else", async () => {
+    it("is created where it is missing, with access for the agent's group only", async () => {
       const path = join(root, 'lib', 'nodens');
       assert.equal((await explainStateDir(path))[0], `mkdir -p ${path}`);
       await prepareStateDir(path, log);

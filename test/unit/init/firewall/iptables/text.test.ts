@@ -99,7 +99,7 @@ describe('iptables text', () => {
     assert.deepEqual(
       flushed,
       whole,
-      'all of them, so that two who repair do not leave half of each',
+      'all of them, so that two repairing inits do not leave half of each',
     );
 
     const jump = '-A PREROUTING -m comment --comment nodens -j NODENS-QUERY-PREROUTING';

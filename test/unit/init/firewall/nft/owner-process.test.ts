@@ -103,7 +103,7 @@ describe('the nft owner process', () => {
       assert.equal(isAlive(pid), false);
     }
     await hung;
-    assert.equal(losses, 0, 'nobody else has ended it');
+    assert.equal(losses, 0, 'no other program has ended it');
   });
 
   it('what waits at a drop is not for the next child, what comes after it is', async () => {

@@ -48,7 +48,7 @@ describe('a standing table', () => {
     assert.equal(scripts.length, 1);
   });
 
-  it('of another version is replaced once, by who comes later', async () => {
+  it('of another version is replaced once, by the later init', async () => {
     const { scripts, reported, sync } = kernel(listed(theirs), () => listed(ours));
     assert.equal(await sync.apply([ours]), true);
     assert.equal(scripts.length, 1);
@@ -98,7 +98,7 @@ describe('a standing table', () => {
     assert.doesNotMatch(scripts[0] ?? '', /delete (set .* flows4|table)/);
   });
 
-  it('is put back when it is not what its writer declared, whoever that was', async () => {
+  it('is repaired when it differs from what its writer declared, whichever init wrote it', async () => {
     for (const damage of [/^.*comment.*\n/m, /declared_\w+/, /nodens:reply:/]) {
       const { node, scripts, sync } = kernel(listed(ours), () => listed(ours));
       await sync.apply([ours]);
@@ -128,7 +128,7 @@ describe('a standing table', () => {
     assert.equal(scripts.length, 1);
   });
 
-  it('that somebody changes while it is written is an error', async () => {
+  it('that another program changes during the write is an error', async () => {
     const { sync } = kernel(undefined, () => listed(ours).replace(/nodens:reply:/, ''));
     await assert.rejects(sync.apply([ours]), ReadBackError);
   });

@@ -123,7 +123,7 @@ describeSites('the doctor at a node that is well', (proxy) => {
 });
 
 describeSites('the doctor', () => {
-  it('says who answers when the agent is killed, and when init has withdrawn', () =>
+  it('names the server that answers when the agent is killed, and when init has withdrawn', () =>
     withSite('nft', async (site) => {
       const { agent, init } = await startNodens(site);
       await agent.stop('SIGKILL');

@@ -20,7 +20,7 @@ const LINK_LOCAL = '169.254.20.10';
 const VIP = '10.96.0.10';
 const ON_LOOPBACK = '10.53.0.53';
 
-/** 270 records of 112 octets. */
+/** 270 records of 112 bytes. */
 const BIG = Array.from(
   { length: 270 },
   (_, i) => `    answer "{{ .Name }} 60 IN TXT ${String(i).padStart(99, 'x')}"`,
@@ -46,7 +46,7 @@ interface Sizes {
   readonly told: number;
 }
 
-/** The answer to a pod that says it takes 4,096 octets. */
+/** The answer to a pod that says it takes 4,096 bytes. */
 async function sizesOf(pod: Netns, address: string, port: number): Promise<Sizes> {
   const how = ['+notcp', '+ignore', '+bufsize=4096', '+tries=1', '+time=3'];
   const text = await pod.run('dig', [`@${address}`, '-p', String(port), ...how, 'big.test', 'TXT']);
@@ -92,7 +92,7 @@ function withAgent(work: (pod: Netns) => Promise<void>): Promise<void> {
 
 if (!canMakeNetns()) sayLeftOut('sizes of UDP answers by address');
 else {
-  it('is at most 4,096 octets on local IPs, 1,232 elsewhere, and what bufsize says', () =>
+  it('is at most 4,096 bytes on local IPs, 1,232 elsewhere, and what bufsize says', () =>
     withAgent(async (pod) => {
       const cases = [
         ...[LINK_LOCAL, VIP, ON_LOOPBACK].map((address) => [address, PORT, 4_096] as const),

@@ -91,7 +91,7 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
       }
     }));
 
-  it('SIGTERM: TCP connections that are open lose no answer, whoever has them', () =>
+  it('SIGTERM: open TCP connections lose no answer, to the agent or to kube-dns', () =>
     withSite(proxy, async (site) => {
       const { cluster } = site;
       const [pod] = cluster.pods;
@@ -125,7 +125,7 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
       for (const connection of [proxied, ...held]) await connection.close();
     }));
 
-  it('SIGKILL of init: the agent answers to the end those who are connected to it', () =>
+  it('SIGKILL of init: the agent answers its connected clients to the end', () =>
     withSite(proxy, async (site) => {
       const { cluster } = site;
       const [pod] = cluster.pods;

@@ -58,7 +58,7 @@ describeSites('queries through a node', (proxy: ProxyKind) => {
   });
 
   it('relays and caches denials with their SOA', async () => {
-    const question = { server: V4.vip, name: 'nobody.default.svc.cluster.local' };
+    const question = { server: V4.vip, name: 'missing.default.svc.cluster.local' };
     for (const pod of site.cluster.pods) {
       const denial = await dig(pod, question);
       assert.equal(denial.status, 'NXDOMAIN');

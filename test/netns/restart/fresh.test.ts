@@ -18,7 +18,7 @@ import { type TcpLoadResult, tcpLoad } from '../../support/netns/tcp-load.ts';
 /** `npm run chaos` takes the whole half minute. */
 const OUTAGE_SECONDS = Number(process.env.NODENS_START_OUTAGE_SECONDS ?? 4);
 
-/** Keeps the agent, and nobody else, from kube-dns: a firewall, a Service that is not there yet. */
+/** Blocks the agent, and no other program, from kube-dns: a firewall, a Service that is not there yet. */
 const BARRIER = `
 table inet barrier {
   chain out { type filter hook output priority -310; ip daddr ${V4.upstreamVip} drop; }

@@ -17,7 +17,7 @@ const RATE = Number(process.env.NODENS_RESTART_RATE ?? Math.floor(500 / (await s
 const MAX_SECONDS = 60 + ROUNDS * 15;
 /** Time for the clients to come up to speed. */
 const SETTLE_MS = 500;
-/** Nobody asks twice: what takes longer than this a resolver would have asked again. */
+/** No client asks twice: a resolver would have repeated a query that takes longer than this. */
 const PATIENCE_MS = await allowedMs(1_000);
 const NAMES = Array.from({ length: 200 }, (_, i) => `load${i}.any.default.svc.cluster.local`);
 

@@ -1,4 +1,4 @@
-/** Ports that somebody else has: DNS is served where it can be, and what cannot be had is named and waited for. */
+/** Ports in use by other programs: the agent serves DNS where it can, names the ports that it lacks and waits for them. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { dataOf, dig } from '../../support/cluster/clients/dig.ts';
@@ -62,7 +62,7 @@ describeSites(
           assert.match(String(remedy), /^ss -ltnp 'sport = :(8080|9253|9353)' names the process/);
         }
         const [serving] = lines(dropIn, 'serving');
-        assert.deepEqual(serving?.pages, [], 'no page that nobody can ask for');
+        assert.deepEqual(serving?.pages, [], 'no endpoint that no client can reach');
         const upstreams = serving?.upstreams as string[];
         assert.deepEqual(upstreams, [...new Set(upstreams)]);
 
@@ -77,7 +77,7 @@ describeSites(
           assert.ok(total(samples, 'nodens_admin_listen_errors_total', `"${address}"`) > 0);
       }));
 
-    it('0.0.0.0:53, by one who lets others have it too: the local IPs are served', () =>
+    it('0.0.0.0:53, used by a program that shares it: the local IPs are served', () =>
       withSite(proxy, async (site) => {
         await squat(site.cluster, 'udp:53:shared');
         const [init, agent] = [site.nodens.startInit(), site.nodens.startAgent()];
@@ -87,7 +87,7 @@ describeSites(
       }));
 
     for (const ports of [['udp:53'], ['tcp:53'], ['udp:53', 'tcp:53']])
-      it(`0.0.0.0:53 (${ports.join(', ')}), by one who does not: kube-dns serves, nodens says so and waits`, () =>
+      it(`0.0.0.0:53 (${ports.join(', ')}), by a program that does not share it: kube-dns serves, nodens logs it and waits`, () =>
         withSite(proxy, async (site) => {
           const { cluster, nodens } = site;
           const occupier = await squat(cluster, ...ports);

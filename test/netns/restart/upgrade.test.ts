@@ -1,4 +1,4 @@
-/** Rolling updates under load: a new pod beside the old one, then the old one leaves. Nobody notices. */
+/** Rolling updates under load: a new pod starts beside the old one, then the old one leaves. No client notices. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { load } from '../../support/cluster/clients/load.ts';

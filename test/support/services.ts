@@ -41,7 +41,7 @@ export class RecordingLogger implements Logger {
 
 /** The real table of series, so that a wrong name or label fails the test, readable by tests. */
 export class ReadableMetrics extends SeriesTable {
-  /** Value of a counter or gauge; 0 where nobody has touched it. Throws for a name that is not in the table. */
+  /** Value of a counter or gauge; 0 where no code has touched it. Throws for a name that is not in the table. */
   value(name: string, labels: Labels = {}): number {
     if (!Object.hasOwn(SERIES, name)) throw new InternalError(`no series named ${name}`);
     const sample = familyOf(this, name)?.values.find(({ labels: found }) =>
@@ -82,7 +82,7 @@ export interface FakeServices extends Services {
   readonly asked: RecordedProcess;
   /** Text of the files that exist; set an entry and call `touch` to change one. */
   readonly texts: Map<string, string | Uint8Array>;
-  /** Tells whoever watches `path` that it may have changed. */
+  /** Notifies the watchers of `path` that it may have changed. */
   readonly touch: (path: string) => void;
 }
 

@@ -6,9 +6,9 @@ const options = new URL(import.meta.url).searchParams;
 const totalMs = Number(options.get('ms') ?? 10_000);
 const share = Number(options.get('share') ?? 1);
 const SLICE_MS = 200;
-const nobody = new Int32Array(new SharedArrayBuffer(4));
+const neverWoken = new Int32Array(new SharedArrayBuffer(4));
 
-const block = (ms) => Atomics.wait(nobody, 0, 0, ms);
+const block = (ms) => Atomics.wait(neverWoken, 0, 0, ms);
 
 process.on('SIGUSR2', () => {
   const endMs = performance.now() + totalMs;

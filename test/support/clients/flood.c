@@ -3,7 +3,7 @@
  *
  *     flood ADDRESS SOURCE_PORT PACKETS_PER_SECOND SECONDS
  *
- * From one of the ports of init's probes, which rules keep untracked: what it sends reaches the agent and nobody else.
+ * From one of the ports of init's probes, which rules keep untracked: what it sends reaches the agent only.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

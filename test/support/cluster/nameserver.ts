@@ -1,4 +1,4 @@
-/** An unbound that serves zones on port 53 of a namespace and remembers who asked what, over which transport. */
+/** An unbound that serves zones on port 53 of a namespace and records each query with its client and transport. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import type { Netns } from './netns.ts';
 import { Daemon } from './process/process.ts';
@@ -130,7 +130,7 @@ export class Nameserver {
       'do-udp': transport === 'udp' ? 'yes' : 'no',
       'do-tcp': transport === 'tcp' ? 'yes' : 'no',
       'tcp-idle-timeout': '60000',
-      // As with CoreDNS, nobody waits for a connection: unbound's own limit is ten.
+      // As with CoreDNS, no client waits for a connection: unbound's own limit is ten.
       'incoming-num-tcp': '500',
       // On processors that it shares, it loses nothing that one with a processor of its own would not.
       'so-rcvbuf': '4m',

@@ -1,4 +1,4 @@
-/** The one-machine cluster as data: who has which address. */
+/** The one-machine cluster as data: the addresses of nodes, pods and servers. */
 
 /** Addresses of one IP family; prefixes are in `network`s only. */
 export interface Addresses {

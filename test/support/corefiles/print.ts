@@ -14,7 +14,7 @@ export function printCorefile(corefile: Corefile): string {
     .join('\n');
 }
 
-/** With the octets escaped that mean something in a key and nothing in a name. */
+/** With the bytes escaped that mean something in a key and nothing in a name. */
 function printKey(key: BlockKey): string {
   const zone = key.zone.replace(/[#,:]/g, (char) => `\\0${char.charCodeAt(0)}`);
   return formatKey({ ...key, zone });

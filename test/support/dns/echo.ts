@@ -1,5 +1,5 @@
 /**
- * A DNS server that answers everything with one TXT record: its own name, so that a test sees who answered. Arguments:
+ * A DNS server that answers everything with one TXT record: its own name, so that a test sees which server answered. Arguments:
  * name, then the addresses to bind on port 53, UDP and TCP. Prints `listening` when all are bound. UDP answers are late
  * by DELAY_MS of the environment. With AS_COREDNS it refuses what is not of class IN, as a CoreDNS does.
  */

@@ -1,6 +1,6 @@
 /**
  * A kube-dns pod: answers on its endpoints for the headless Service in front of kube-dns as a file says now, and TXT
- * queries with its own name, so that a test sees who answered. Arguments: name, the file, then what to bind
+ * queries with its own name, so that a test sees which server answered. Arguments: name, the file, then what to bind
  * (`10.2.0.2:53`, `[fd02::2]:1053`), UDP and TCP. Prints `listening` when all are bound.
  */
 import { createSocket } from 'node:dgram';

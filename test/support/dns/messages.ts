@@ -2,7 +2,7 @@
 import { encode, type Answer as PacketRecord } from 'dns-packet';
 import fc from 'fast-check';
 
-/** A wire name of any octets, at most 255 long. */
+/** A wire name of any bytes, at most 255 long. */
 export const wireName: fc.Arbitrary<Uint8Array> = fc
   .array(fc.uint8Array({ minLength: 1, maxLength: 63 }), { maxLength: 12 })
   .map((labels) => Uint8Array.from([...labels.flatMap((label) => [label.length, ...label]), 0]))
@@ -41,7 +41,7 @@ export const response = fc
     wire: encode({ type: 'response', questions: [{ type: 'A', name }], ...sections }),
   }));
 
-/** `wire` with some octets replaced, or cut. */
+/** `wire` with some bytes replaced, or cut. */
 export function damaged(wire: Buffer): fc.Arbitrary<Buffer> {
   const change = fc.tuple(fc.nat(wire.length - 1), fc.integer({ min: 0, max: 255 }));
   return fc

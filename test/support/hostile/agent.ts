@@ -43,9 +43,9 @@ export interface HostileAgent {
   /** Path of its Corefile. */
   readonly conf: string;
   readonly isRunning: boolean;
-  /** Of the agent alone, octets. */
+  /** Of the agent alone, bytes. */
   readonly residentBytes: number;
-  /** What the kernel could not take back from it: its own pages, and those that the kernel needs for it; octets. */
+  /** What the kernel could not take back from it: its own pages, and those that the kernel needs for it; bytes. */
   readonly neededBytes: number;
   /** Processes in its memory group that the kernel has killed; 0 where there is none. */
   readonly oomKills: number;

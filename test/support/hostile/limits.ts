@@ -12,7 +12,7 @@ export function within(limit: string): { readonly limitMebi?: number } {
   return limit === NONE ? {} : { limitMebi: Number(limit) };
 }
 
-/** What an agent within `limit` must not exceed, octets. */
+/** What an agent within `limit` must not exceed, bytes. */
 export function boundBytes(limit: string): number {
   return limit === NONE ? UNLIMITED_BYTES : Number(limit) * MEBI;
 }

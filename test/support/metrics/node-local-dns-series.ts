@@ -1,6 +1,6 @@
 /**
  * The series of node-local-dns (CoreDNS 1.13 to 1.14 inside), written down from its behaviour and not from our own table:
- * a name, a label or a bucket that changes here breaks somebody's dashboard.
+ * a name, a label or a bucket that changes here breaks dashboards.
  */
 export interface ExpectedSeries {
   readonly type: 'counter' | 'gauge' | 'histogram';

@@ -32,7 +32,7 @@ export interface Observed {
 interface Ports {
   readonly dns: number;
   readonly upstream: number;
-  readonly nobody: number;
+  readonly closed: number;
   readonly metrics: number;
   readonly health: number;
 }
@@ -96,7 +96,7 @@ busy.test:${ports.dns} {
 }
 down.test:${ports.dns} {
   ${shared}
-  forward . ${HOST}:${ports.nobody} {
+  forward . ${HOST}:${ports.closed} {
     health_check 100ms
   }
 }
@@ -168,10 +168,10 @@ async function askEverything(port: number, round: number): Promise<void> {
 export async function startObserved(isOlder: boolean): Promise<Observed> {
   const folder = mkdtempSync(join(tmpdir(), 'nodens-observed-'));
   const server: FakeServer = await startServer(upstream);
-  const [dns, nobody, metrics, health, second] = await Promise.all([
+  const [dns, closed, metrics, health, second] = await Promise.all([
     ...[freePort(), freePort(), freePort(), freePort(), freePort()],
   ]);
-  const ports = { dns, nobody, metrics, health, upstream: server.port } as Ports;
+  const ports = { dns, closed, metrics, health, upstream: server.port } as Ports;
   const hosts = join(folder, 'hosts');
   writeFileSync(hosts, '192.0.2.7 h.test\n');
   const conf = join(folder, 'Corefile');

@@ -1,4 +1,4 @@
-/** Makes a namespace deaf to DNS, without a word to whoever asks. */
+/** Makes a namespace drop DNS queries silently. */
 import type { Netns } from '../cluster/netns.ts';
 
 const TABLE = 'deaf';

@@ -25,7 +25,7 @@ export function startInit(
   return space.start(process.execPath, [INIT, ...args], env);
 }
 
-/** A rule of somebody else's: with it, `iptables-legacy` is what the node uses. */
+/** A rule of another program: with it, the node uses `iptables-legacy`. */
 export const LEGACY_RULE = '-w 5 -t raw -A OUTPUT -p icmp -j ACCEPT'.split(' ');
 
 /** A node, and a control socket for the init on it. */
@@ -86,7 +86,7 @@ export async function startSlowEcho(
   return echo;
 }
 
-/** Who answers a query to `server`: the name of a `startEcho`, or undefined for nobody within a second. */
+/** The name of the `startEcho` that answers a query to `server`; undefined without an answer within a second. */
 export async function whoAnswers(
   space: Netns,
   server: string,

@@ -42,7 +42,7 @@ export async function load(from: Netns, options: LoadOptions): Promise<Load> {
     '-t',
     `${PATIENCE_SECONDS}`,
   ];
-  // What the client itself drops is nobody's error.
+  // Large receive buffers: a response that the client itself drops is no error of the server.
   const roomy = ['-b', '8192'];
   const argv = ['dnsperf', '-s', server, '-d', file, '-v', ...roomy, ...pace];
   const late = (): Promise<void> => delay(PATIENCE_SECONDS * 1_000);

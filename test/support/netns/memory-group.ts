@@ -67,7 +67,7 @@ export class MemoryGroup {
     return usable() !== undefined;
   }
 
-  /** Undefined where this machine lets nobody make one. */
+  /** Undefined where this machine allows none. */
   static make(): MemoryGroup | undefined {
     const files = usable();
     return files && new MemoryGroup(files);
@@ -84,7 +84,7 @@ export class MemoryGroup {
     return ['/bin/sh', '-c', enter, 'sh', ...argv];
   }
 
-  /** All that runs inside has no more than this, octets. */
+  /** All that runs inside has no more than this, bytes. */
   limit(bytes: number): void {
     writeFileSync(`${this.#dir}/${this.#files.limit}`, `${bytes}`);
   }
@@ -94,7 +94,7 @@ export class MemoryGroup {
     return Number(/^oom_kill (\d+)$/m.exec(this.#read(this.#files.events))?.[1]);
   }
 
-  /** What the kernel itself holds for those inside: sockets, page tables, octets. */
+  /** What the kernel itself holds for those inside: sockets, page tables, bytes. */
   get kernelBytes(): number {
     const [file, line] = this.#files.kernel;
     return Number(line.exec(this.#read(file))?.[1]);

@@ -62,7 +62,7 @@ export class Rollout {
   }
 }
 
-/** HTTP status of a page behind a unix socket, undefined where nobody answers. */
+/** HTTP status of an endpoint behind a unix socket, undefined where no process listens. */
 export function statusOf(socketPath: string, path: string): Promise<number | undefined> {
   return new Promise((resolve) => {
     request({ socketPath, path, agent: false }, (response) => {

@@ -23,7 +23,7 @@ export function packet(path: string): Buffer {
   return fromHex(readFileSync(new URL(`replies/${path}.hex`, import.meta.url), 'utf8'));
 }
 
-/** Octets from hex; `#` begins a comment. Throws where it is no hex. */
+/** Bytes from hex; `#` begins a comment. Throws where it is no hex. */
 export function fromHex(text: string): Buffer {
   const digits = text.replace(/#.*/g, '').replace(/\s+/g, '');
   const bytes = Buffer.from(digits, 'hex');

@@ -22,7 +22,7 @@ const TTL_MS = TTL_SECONDS * 1_000;
 const DEADLINE_MS = 4_000 + 50;
 /** How long SERVFAIL is remembered. */
 const SERVFAIL_MS = 1_000;
-/** After this long of nothing but quick good answers from all upstreams nobody gets anything else. */
+/** Once all upstreams have sent only quick good answers for this long, every client gets a good answer. */
 const RECOVERED_MS = 6_000;
 /** A refresh from a good upstream takes less. */
 const REFRESHED_MS = 200;

@@ -21,7 +21,7 @@ import { bareReplyTo, type SeenQuery, seenQuery } from '../upstream/messages.ts'
  * - `drop`: packets vanish, connections that were open stay so and say nothing.
  * - `refuse`: port unreachable; `reset`: connections open, and break when asked.
  * - `truncated`: TC over UDP and TCP; `udp-truncated`: over UDP only.
- * - `garbage`: octets that are no message; `wrong`: the answer to another question.
+ * - `garbage`: bytes that are no message; `wrong`: the answer to another question.
  * - `malformed`: an address that lacks a byte; `unrelated`: the address of another name.
  * - `dangling`: an alias to a name that does not exist.
  * - `edns-…`: good without OPT; a query with one is dropped, or answered with that code, or with nothing.
@@ -56,7 +56,7 @@ export interface Behaviour {
   /** Time to the reply, milliseconds. */
   readonly afterMs: number;
   readonly ttlSeconds: number;
-  /** Octets of the address in a good answer. */
+  /** Bytes of the address in a good answer. */
   readonly address: readonly number[];
 }
 

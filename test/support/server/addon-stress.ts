@@ -62,7 +62,7 @@ async function round(bound: string, address: string): Promise<void> {
   for (const sender of senders) sender.close();
 }
 
-/** Several sockets that ask a server which answers anything at once, one of which nobody answers. */
+/** Several sockets query a server that answers anything at once; one of them queries a server that never answers. */
 async function askingRound(address: string): Promise<void> {
   const server = createSocket(address.includes(':') ? 'udp6' : 'udp4');
   server.on('message', (_, from) => {

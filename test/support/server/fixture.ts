@@ -92,7 +92,7 @@ export function queryWire(name: string, id: number, udpSizeBytes?: number): Buff
   });
 }
 
-/** `count` records of type TXT with `bytes` octets of data each, TTL 60, born at `bornMs`. */
+/** `count` records of type TXT with `bytes` bytes of data each, TTL 60, born at `bornMs`. */
 export function txtAnswer(name: string, count: number, bytes: number, bornMs?: number): Answer {
   const answer = Array.from({ length: count }, (_, i): NewRecord => {
     const rdata = Buffer.alloc(bytes, i);

@@ -35,9 +35,9 @@ export interface Site {
   readonly subject: Target;
   /** Others in the subject's place. */
   readonly peers: Readonly<Record<PeerName, Target>>;
-  /** Who knows the zones. */
+  /** Server that knows the zones. */
   readonly upstream: Target;
-  /** Resident memory of the subject, octets; undefined where it was given and not started. */
+  /** Resident memory of the subject, bytes; undefined where it was given and not started. */
   residentBytes(): number | undefined;
   stop(): Promise<void>;
 }
@@ -52,7 +52,7 @@ middle CNAME EnD.ChAin.test.
 end A 192.0.2.7
 `;
 
-/** 40 TXT records of 100 octets: larger than every UDP size asked for. */
+/** 40 TXT records of 100 bytes: larger than every UDP size asked for. */
 const BIG = Array.from({ length: 40 }, (_, i) => `big TXT "${String(i).padStart(100, 'x')}"`);
 const ZONE = [
   ...['a A 192.0.2.1', 'a AAAA 2001:db8::1', 'short A 192.0.2.2', 'alias CNAME a.conf.test.'],

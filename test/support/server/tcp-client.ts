@@ -1,4 +1,4 @@
-/** A TCP client that sends raw octets and collects whole messages. */
+/** A TCP client that sends raw bytes and collects whole messages. */
 import { connect, type Socket } from 'node:net';
 import { FrameReader, frame } from '../../../agent/dns/frame.ts';
 import { eventually } from '../netns/netns.ts';

@@ -81,7 +81,7 @@ export function udpContract(name: string, open: OpenUdp): void {
     afterEach(cleanUp);
 
     for (const address of ['127.0.0.1', '::1']) {
-      it(`are answered to who sent them (${address})`, async () => {
+      it(`are answered to their sender (${address})`, async () => {
         const seen: Client[] = [];
         const { transport } = await opened(
           open,
@@ -143,7 +143,7 @@ export function udpContract(name: string, open: OpenUdp): void {
       await eventually('an error', () => errors.length === 1);
     });
 
-    it('without octets, or longer than any query, do no harm', async () => {
+    it('without bytes, or longer than any query, do no harm', async () => {
       const lengths: number[] = [];
       const { transport } = await opened(open, (self, slot, datagram, out) => {
         lengths.push(datagram.length);
@@ -159,7 +159,7 @@ export function udpContract(name: string, open: OpenUdp): void {
       assert.ok([65_507, 0].includes(lengths[1] as number));
     });
 
-    it('whose handler throws cost nobody else an answer', async () => {
+    it('whose handler throws do not affect other queries', async () => {
       const { transport, errors } = await opened(open, (self, slot, datagram, out) => {
         if (String(datagram) === 'datagram 50') throw new Error('handler');
         return echo(self, slot, datagram, out);
@@ -173,7 +173,7 @@ export function udpContract(name: string, open: OpenUdp): void {
       );
     });
 
-    it('that nobody reads do not stop the transport', async () => {
+    it('that the receiver does not read do not stop the transport', async () => {
       const big = Buffer.alloc(30_000, 9);
       const { transport } = await opened(open, (self, slot, datagram, out) => {
         if (datagram[0] !== 0x21) return echo(self, slot, datagram, out);

@@ -19,7 +19,7 @@ export function seenQuery(message: Buffer): SeenQuery {
 
 export interface ReplyFields {
   readonly rcode?: number;
-  /** Octets of one A record's address; none: no record. */
+  /** Bytes of one A record's address; none: no record. */
   readonly address?: readonly [number, number, number, number];
   readonly truncated?: boolean;
   readonly idOffset?: number;
@@ -43,7 +43,7 @@ export function replyTo({ message, head }: SeenQuery, fields: ReplyFields = {}):
   return wire;
 }
 
-/** An error without a question: 12 octets, or 23 with an OPT, which BADVERS and its like need. */
+/** An error without a question: 12 bytes, or 23 with an OPT, which BADVERS and its like need. */
 export function bareReplyTo({ message }: SeenQuery, rcode: number, hasOpt: boolean): Buffer {
   const header = Buffer.alloc(12);
   putU16(header, 0, idOf(message));

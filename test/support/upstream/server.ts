@@ -11,7 +11,7 @@ export interface Asked extends SeenQuery {
   readonly beforeInChunk: number;
   /** Sends a reply made from the query. */
   answer(fields: ReplyFields): void;
-  /** Sends octets as they are; over TCP without a length in front. */
+  /** Sends bytes as they are; over TCP without a length in front. */
   raw(octets: Buffer): void;
   /** Ends the TCP connection: `close` with FIN, `reset` with RST. */
   hangUp(how: 'close' | 'reset'): void;

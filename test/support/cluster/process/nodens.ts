@@ -42,7 +42,7 @@ export class Nodens {
     this.#dir = `${options.runDir}/nodens`;
     for (const volume of ['coredns', 'run', 'tmp'])
       mkdirSync(`${this.#dir}/${volume}`, { recursive: true });
-    // An emptyDir is everybody's to write.
+    // Every user may write to an emptyDir.
     for (const volume of ['run', 'tmp']) chmodSync(`${this.#dir}/${volume}`, 0o777);
     // As the kubelet makes a hostPath.
     mkdirSync(this.stateDir, { recursive: true, mode: 0o755 });

@@ -1,6 +1,6 @@
 /*
  * Asks at a fixed pace and measures every answer from the moment its question was due, not from when it was sent: a
- * server that stalls is charged for all who would have asked meanwhile. Reads lines of `NAME TYPE` as dnsperf does.
+ * server that stalls is charged for all queries that were due meanwhile. Reads lines of `NAME TYPE` as dnsperf does.
  * `latency PORT FILE QPS SECONDS` prints one line of JSON, times in microseconds.
  */
 #define _GNU_SOURCE

@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: nodens beside other resolvers and a baseline, in one run. `--quick` is done in two minutes and writes no
- * page unless `--page` asks for it; `--rounds N`; `--only NAME,…` picks scenarios, `--subjects NAME,…` who takes part.
+ * page unless `--page` asks for it; `--rounds N`; `--only NAME,…` picks scenarios, `--subjects NAME,…` the servers.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const BUILD = join(root, 'build/bench');
 const UPSTREAM_PORT = 20_053;
 
-/** Above this load average somebody else needs the cores. */
+/** Above this load average other programs need the cores. */
 const QUIET_LOAD = 0.5;
 
 const say = (text: string): void => {

@@ -183,7 +183,7 @@ export const PEER_PACKAGES: Readonly<Record<string, string>> = {
   pdns_recursor: 'pdns-recursor',
 };
 
-/** Everybody who takes part; Debian's servers where they are installed. */
+/** All servers to compare; Debian's servers where they are installed. */
 export function subjects(baselineBinary: string): Subject[] {
   const debian = { unbound, dnsmasq, pdns_recursor: pdnsRecursor };
   return [

@@ -40,7 +40,7 @@ static uint8_t *put_record(uint8_t *at, int type, const void *rdata, size_t leng
   return put(put(at, fixed, sizeof fixed), rdata, length);
 }
 
-/* Writes the answer to `query` into `out` (SLOT octets) and returns its length; 0 where it is no query. */
+/* Writes the answer to `query` into `out` (SLOT bytes) and returns its length; 0 where it is no query. */
 static size_t answer(const uint8_t *query, size_t length, uint8_t *out) {
   static const uint8_t address[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
   static const uint8_t soa[] = {0, 0, 0, 0, 0, 1, 0, 0, 0x0e, 0x10, 0, 0, 3, 0x84, 0, 9, 0x3a, 0x80, 0, 0, 0x0e, 0x10};

@@ -139,7 +139,7 @@ for (const [transport, ask] of Object.entries(transports)) {
       }
     });
 
-    it('octets behind the question are overlooked', async () => {
+    it('bytes behind the question are overlooked', async () => {
       const wire = Buffer.concat([queryWire('a.conf.test', 77), Buffer.from('garbage')]);
       assert.equal(readReply((await ask(site.subject, wire)) as Buffer)?.rcode, 0);
     });

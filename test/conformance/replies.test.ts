@@ -152,7 +152,7 @@ describe('a reply that cannot be parsed', () => {
     });
   }
 
-  it('says why to those who can read it', async () => {
+  it('carries the reason for clients with EDNS', async () => {
     says(packet('malformed-records/a-3-bytes'));
     const response = await ask('www.example.org', 'A', false);
     assert.equal(readReply(response)?.extended?.code, EDE.NO_REACHABLE_AUTHORITY);

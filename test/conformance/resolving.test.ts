@@ -1,4 +1,4 @@
-/** What every cache in front of a resolver owes its clients: the same cases for the subject and for others in its place. */
+/** What every cache in front of a resolver must do for its clients: the same cases for the subject and for other servers. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
@@ -46,7 +46,7 @@ async function ask(target: Target, name: string, wanted?: Wanted): Promise<Buffe
   return response;
 }
 
-/** A peer is asked once more where nothing came: dnsdist's connections upstream stall, for seconds, now and then. */
+/** A peer is asked once more where no response came: dnsdist's upstream connections sometimes stall for seconds. */
 async function askOverTcp(target: Target, wire: Buffer): Promise<Buffer | undefined> {
   const response = await overTcp(target, wire);
   return response ?? (target === site.subject ? undefined : overTcp(target, wire));
@@ -127,12 +127,12 @@ for (const [name, target] of Object.entries(TARGETS)) {
       assert.deepEqual([rcode(response), spelt(response)], [0, ['a.conf.test A 192.0.2.1']]);
     });
 
-    it('says which server it is to those who ask (NSID, CH)', async () => {
+    it('identifies itself to a client that asks (NSID, CH)', async () => {
       const { host, port } = target();
       const at = [`@${host}`, '-p', String(port), '+tries=1', '+time=3'];
       const nsid = await run('dig', [...at, '+nsid', 'a.conf.test']);
       assert.match(nsid.stdout, new RegExp(`NSID: .*\\("${IDENTITY.node}"\\)`));
-      // Behind the other, so that nothing of it is left for those who do not ask.
+      // After the query with NSID: the agent must not reuse that response for a query without NSID.
       const plain = await run('dig', [...at, 'a.conf.test']);
       assert.doesNotMatch(plain.stdout, /NSID/);
       const version = await run('dig', [...at, 'CH', 'TXT', 'version.bind', '+short']);

@@ -14,7 +14,7 @@ import { type HostileAgent, type Ports, startAgent } from '../support/hostile/ag
 import { overTcp, overUdp } from '../support/server/subject.ts';
 
 const RECORDS = 270;
-/** 270 records of 112 octets make a message of 30 kB. */
+/** 270 records of 112 bytes make a message of 30 kB. */
 const BIG = Array.from(
   { length: RECORDS },
   (_, i) => `    answer "{{ .Name }} 60 IN TXT ${String(i).padStart(99, 'x')}"`,
@@ -55,7 +55,7 @@ function read(response: Buffer | undefined): Reply {
   return reply;
 }
 
-/** Octets of a record, the least that cutting between records leaves unused. */
+/** Bytes of a record, the least that cutting between records leaves unused. */
 const RECORD_BYTES = 112;
 
 interface Case {
@@ -86,17 +86,17 @@ describe('a UDP response that is larger than its client should get', () => {
       }
     });
 
-    it(`goes with an OPT that says ${maxBytes} octets where clients ask on ${where}`, async () => {
+    it(`goes with an OPT that says ${maxBytes} bytes where clients ask on ${where}`, async () => {
       const target = { host: '127.0.0.1', port: port() };
       for (const ask of [overUdp, overTcp]) {
         const response = (await ask(target, query('opt.test', 1_232))) as Buffer;
-        // The OPT is the last record and carries no option: its class is 8 octets before the end.
+        // The OPT is the last record and carries no option: its class is 8 bytes before the end.
         assert.equal(response.readUInt16BE(response.length - 8), maxBytes);
       }
     });
   }
 
-  it('is what a query may have, too: one of 4,096 octets is answered', async () => {
+  it('is what a query may have, too: one of 4,096 bytes is answered', async () => {
     const options = Buffer.alloc(4_096 - query('a.test', 1_232).length);
     // One option of a code for local use (RFC 6891 §9).
     options.writeUInt16BE(65_001, 0);

@@ -1,6 +1,6 @@
 /**
- * One pod does what it can over DNS; the agent lives, stays within its memory limit, says who it was, and the pod beside
- * it notices nothing. `npm run hostile` does each within every limit (`NODENS_HOSTILE_LIMITS`, MiB) and for longer
+ * One pod attacks over DNS. The agent stays alive and within its memory limit, names the attacker, and serves the pod beside
+ * it as before. `npm run hostile` repeats each attack within every limit (`NODENS_HOSTILE_LIMITS`, MiB) and for longer
  * (`NODENS_HOSTILE_SECONDS`), and compares with a quiet time before.
  */
 import assert from 'node:assert/strict';
@@ -213,7 +213,7 @@ async function besideAttack(row: Row, agent: HostileAgent, limit: string): Promi
   await assertNamed(agent, row);
   assertUnharmed(outcome);
   assert.equal(agent.oomKills, 0);
-  assert.ok(needed < boundBytes(limit), `${needed} octets needed`);
+  assert.ok(needed < boundBytes(limit), `${needed} bytes needed`);
   if (SECONDS === undefined) return;
   for (const [held, most] of Object.entries(MOST_LEFT))
     await eventually(

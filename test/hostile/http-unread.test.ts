@@ -71,7 +71,7 @@ async function begin({ attack, agent, clients }: Attacked): Promise<void> {
   }
 }
 
-/** Looks on for two seconds; the most memory that the agent had, octets. */
+/** Looks on for two seconds; the most memory that the agent had, bytes. */
 async function watch(agent: HostileAgent): Promise<number> {
   let peak = 0;
   for (let i = 0; i < 20; i++) {
@@ -119,7 +119,7 @@ function unread(limit: string): void {
       assert.ok(asked > 50);
       assert.equal(lost, 0, `${lost} of ${asked} hits lost`);
       assert.equal(agent.oomKills, 0);
-      assert.ok(peak < boundBytes(limit), `${peak} octets needed`);
+      assert.ok(peak < boundBytes(limit), `${peak} bytes needed`);
     });
   }
 

@@ -16,8 +16,8 @@ export interface LabFixture extends Site {
 
 export interface Ask extends Question {
   readonly from: Netns;
-  /** How the client is called in the output. */
-  readonly who: string;
+  /** Name of the client in the output. */
+  readonly asker: string;
   /** Data of the answer section, sorted. */
   readonly data: readonly string[];
   /** Upstream queries it must cause, `kube-dns tcp` and the like in order; none: a hit. */
@@ -25,14 +25,14 @@ export interface Ask extends Question {
   readonly status?: string;
 }
 
-/** Asks, prints the question, and expects status, data and way of the upstream queries. */
+/** Asks, prints the question, and checks the status, the data and the path of the upstream queries. */
 export async function ask({ cluster, report }: LabFixture, wanted: Ask): Promise<DigResult> {
   const before = cluster.wayOf(wanted.name);
   const result = await dig(wanted.from, wanted);
   const way = added(before, cluster.wayOf(wanted.name));
   const question = `${wanted.name} ${wanted.type ?? 'A'}`;
   const tool = `${wanted.program ?? 'dig'}${wanted.tcp === true ? ' +tcp' : ''}`;
-  report.note(`${wanted.who} › ${tool} @${wanted.server} ${question}`);
+  report.note(`${wanted.asker} › ${tool} @${wanted.server} ${question}`);
   const ttl = result.answers[0]?.ttl;
   const found = [result.status, ...dataOf(result)];
   const expected = [wanted.status ?? 'NOERROR', ...wanted.data];

@@ -245,7 +245,7 @@ class Model {
     const failedMs = this.#lastFailureMs.get(name) ?? Number.NEGATIVE_INFINITY;
     const isOverdue = (this.#inFlight.get(name) ?? 0) > 0;
     assert.ok(now - askedMs >= budgetMs || now - failedMs < recheckMs || isOverdue);
-    assert.ok(now - askedMs <= budgetMs, 'nobody waits longer than the budget');
+    assert.ok(now - askedMs <= budgetMs, 'no client waits longer than the budget');
   }
 
   #checkFailure(name: string, wasUsable: boolean): void {

@@ -162,7 +162,7 @@ describe('a table of hosts', () => {
     );
   });
 
-  it('takes any octets', () => {
+  it('takes any bytes', () => {
     const damaged = fc
       .tuple(text, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 20 }))
       .map(([octets, changes]) => {

@@ -1,6 +1,6 @@
 /**
- * A name that has just become popular: thousands of clients miss it while its upstream is slow. One query goes up, and
- * everybody is answered by what it brings.
+ * A name that has just become popular: thousands of clients miss it while its upstream is slow. The agent sends one
+ * upstream query, and its reply answers all of them.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -16,7 +16,7 @@ import { freePort } from '../support/free-port.ts';
 
 const MAIN = new URL('../../dist/agent/main.js', import.meta.url).pathname;
 const NAME = 'popular.example.org';
-/** Over TCP no datagram can be lost on the way: whoever is not answered was not answered. */
+/** TCP loses no datagram: a client without a response was not answered. */
 const CONNECTIONS = 20;
 const QUERIES_EACH = 250;
 const UPSTREAM_MS = 500;

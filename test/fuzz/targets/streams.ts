@@ -41,7 +41,7 @@ const frames: Target = {
       const chunk = stream.subarray(at, at + chunkBytes);
       reader.push(chunk, (message) => read.push(Buffer.from(message)));
       const bound = Math.min(MAX_FRAME_BYTES, 2 * (at + chunk.length) + SLACK_BYTES);
-      assert.ok(reader.heldBytes <= bound, `${reader.heldBytes} octets held of ${at}`);
+      assert.ok(reader.heldBytes <= bound, `${reader.heldBytes} bytes held of ${at}`);
       assert.ok(!reader.hasMore);
     }
     const expected = messagesIn(stream);

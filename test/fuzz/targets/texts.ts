@@ -31,7 +31,7 @@ const corefile: Target = {
   },
 };
 
-/** A record in the form of its type: octets that fit into a message, or a reason. */
+/** A record in the form of its type: bytes that fit into a message, or a reason. */
 const record: Target = {
   seeds: [...RECORD_TEXTS.map(({ type, data }) => Buffer.from(`x.test. 300 IN ${type} ${data}`))],
   words: [

@@ -14,27 +14,27 @@ const WEB = 'web.default.svc.cluster.local';
 export async function clusterNames(fixture: LabFixture): Promise<void> {
   const { cluster, report } = fixture;
   const [pod1, pod2] = cluster.pods;
-  const first = { who: 'pod1', from: pod1, server: V4.local };
+  const first = { asker: 'pod1', from: pod1, server: V4.local };
   report.step('Cluster names: a miss goes to kube-dns over TCP, a hit stays on the node');
   const web = { name: WEB, data: ['10.96.7.7'] };
   await ask(fixture, { ...first, ...web, upstream: KUBE_DNS });
-  await ask(fixture, { ...web, who: 'pod2', from: pod2, server: V4.vip, upstream: [] });
+  await ask(fixture, { ...web, asker: 'pod2', from: pod2, server: V4.vip, upstream: [] });
   await ask(fixture, {
     ...web,
-    who: 'pod2',
+    asker: 'pod2',
     from: pod2,
     server: V4.vip,
     program: 'kdig',
     tcp: true,
     upstream: [],
   });
-  await ask(fixture, { ...web, who: 'node', from: cluster.node, server: V4.vip, upstream: [] });
+  await ask(fixture, { ...web, asker: 'node', from: cluster.node, server: V4.vip, upstream: [] });
   const more: Pick<Ask, 'name' | 'type' | 'data' | 'status'>[] = [
     { name: WEB, type: 'AAAA', data: ['fd00:96::77'] },
     { name: 'db.default.svc.cluster.local', data: ['10.244.1.31', '10.244.1.32', '10.244.1.33'] },
     { name: '_http._tcp.web.default.svc.cluster.local', type: 'SRV', data: [`0 100 80 ${WEB}.`] },
     { name: '7.7.96.10.in-addr.arpa', type: 'PTR', data: [`${WEB}.`] },
-    { name: 'nobody.default.svc.cluster.local', data: [], status: 'NXDOMAIN' },
+    { name: 'missing.default.svc.cluster.local', data: [], status: 'NXDOMAIN' },
   ];
   for (const question of more) {
     await ask(fixture, { ...first, ...question, upstream: KUBE_DNS });
@@ -44,7 +44,7 @@ export async function clusterNames(fixture: LabFixture): Promise<void> {
 
 export async function externalNames(fixture: LabFixture): Promise<void> {
   const { cluster, report } = fixture;
-  const pod = { who: 'pod1', from: cluster.pods[0], server: V4.vip };
+  const pod = { asker: 'pod1', from: cluster.pods[0], server: V4.vip };
   report.step('Other names: to the internet over UDP, over TCP only where the answer does not fit');
   const www = {
     name: 'www.example.com',
@@ -76,10 +76,10 @@ export async function ipv6(fixture: LabFixture): Promise<void> {
   const [pod1, pod2] = cluster.pods;
   report.step('The same cache on IPv6 addresses');
   const api = { name: 'api.default.svc.cluster.local', data: ['10.96.7.8'] };
-  await ask(fixture, { ...api, who: 'pod1', from: pod1, server: V6.local, upstream: KUBE_DNS });
-  await ask(fixture, { ...api, who: 'pod2', from: pod2, server: V6.vip, upstream: [] });
+  await ask(fixture, { ...api, asker: 'pod1', from: pod1, server: V6.local, upstream: KUBE_DNS });
+  await ask(fixture, { ...api, asker: 'pod2', from: pod2, server: V6.vip, upstream: [] });
   const tcp = { program: 'kdig', tcp: true } as const;
-  await ask(fixture, { ...api, ...tcp, who: 'pod2', from: pod2, server: V6.vip, upstream: [] });
+  await ask(fixture, { ...api, ...tcp, asker: 'pod2', from: pod2, server: V6.vip, upstream: [] });
 }
 
 export async function libraries(fixture: LabFixture): Promise<void> {

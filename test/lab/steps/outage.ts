@@ -44,7 +44,7 @@ async function warmName({ cluster, report }: LabFixture): Promise<void> {
 
 async function coldName({ cluster, report }: LabFixture): Promise<void> {
   const name = 'cold.any.default.svc.cluster.local';
-  report.note(`pod1 › dig @${V4.vip} ${name} A, which nobody asked before`);
+  report.note(`pod1 › dig @${V4.vip} ${name} A, asked for the first time`);
   const question = { server: V4.vip, name, timeoutSeconds: 10 };
   const { status, extendedErrors, elapsedMs } = await dig(cluster.pods[0], question);
   report.same('answer', status, 'SERVFAIL');
@@ -77,7 +77,7 @@ export async function recovery(fixture: LabFixture): Promise<void> {
   const ttl = record?.ttl ?? Number.POSITIVE_INFINITY;
   report.holds('its TTL', ttl <= CLUSTER_TTL_SECONDS, ttl, `≤ ${CLUSTER_TTL_SECONDS}`);
   await ask(fixture, {
-    who: 'pod1',
+    asker: 'pod1',
     from: pod,
     server: V4.vip,
     name: 'warm-again.any.default.svc.cluster.local',

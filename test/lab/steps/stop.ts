@@ -26,7 +26,7 @@ export async function stop(
     report.same('a query after it', await client.ask(after), 'NOERROR 10.96.9.9');
     const way = cluster
       .askedAbout(after)
-      .map(({ client: who, transport }) => `${who} ${transport}`);
+      .map(({ client: asker, transport }) => `${asker} ${transport}`);
     report.same('asked at kube-dns by', way, [`${V4.pods[0]} udp`]);
   } finally {
     await client.close();

@@ -20,7 +20,7 @@ const QUERY = buildQuery({
   udpSizeBytes: 1232,
 });
 
-/** Random octets, damaged queries and damaged responses. */
+/** Random bytes, damaged queries and damaged responses. */
 const anything: fc.Arbitrary<Buffer> = fc.oneof(
   fc.uint8Array({ maxLength: 80 }).map((octets) => Buffer.from(octets)),
   damaged(QUERY),
@@ -34,7 +34,7 @@ function withTails(message: Buffer): [Buffer, Buffer] {
 }
 
 describe('readQueryHead', () => {
-  it('judges by the octets it is given, whatever stands behind them', () => {
+  it('judges by the bytes it is given, whatever stands behind them', () => {
     fc.assert(
       fc.property(anything, (message) => {
         const [first, second] = withTails(message).map((wire) => {
@@ -77,7 +77,7 @@ describe('readQueryHead', () => {
   });
 });
 
-describe('names in arbitrary octets', () => {
+describe('names in arbitrary bytes', () => {
   it('expand to well-formed names or not at all', () => {
     const out = new Uint8Array(255);
     fc.assert(
@@ -105,7 +105,7 @@ describe('names in arbitrary octets', () => {
 });
 
 describe('replies', () => {
-  it('are read within their octets or refused', () => {
+  it('are read within their bytes or refused', () => {
     fc.assert(
       fc.property(anything, (message) => {
         for (const wire of withTails(message)) {

@@ -23,7 +23,7 @@ import { ask, queryFor } from '../../support/dns/queries.ts';
 import { fakeServices } from '../../support/services.ts';
 
 describe('names', () => {
-  it('go through text and back, octet by octet', () => {
+  it('go through text and back, byte by byte', () => {
     fc.assert(
       fc.property(wireName, (name) => assert.deepEqual(nameFromText(nameToText(name)), name)),
       BOUNDED,

@@ -17,7 +17,7 @@ import { replyTo, type SeenQuery } from '../../support/upstream/messages.ts';
 const ADDRESS = [192, 0, 2, 80] as const;
 const BOUNDS = { numRuns: 150, interruptAfterTimeLimit: 5_000 };
 
-/** A true reply with one octet behind the ID and the flags changed, or cut short, or octets from nowhere. */
+/** A true reply with one byte behind the ID and the flags changed, or cut short, or bytes from nowhere. */
 type Lie =
   | { readonly kind: 'flip'; readonly at: number; readonly to: number }
   | { readonly kind: 'cut'; readonly at: number }
@@ -57,7 +57,7 @@ test('UDP: every exchange ends by its deadline, answered or with a DnsError', as
   );
 });
 
-test('UDP: octets from nowhere never keep the real reply from winning', async () => {
+test('UDP: bytes from nowhere never keep the real reply from winning', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.uint8Array({ maxLength: 80 }), { maxLength: 20 }),

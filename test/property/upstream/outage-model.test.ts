@@ -104,7 +104,7 @@ class Run {
   #version = 0;
   #unanswered = 0;
   #names = 0;
-  /** What the model threw within somebody else's callback. */
+  /** An error that the model threw within a callback of other code. */
   #fault: unknown;
 
   constructor(rules: StaleRules, random: () => number) {
@@ -180,7 +180,7 @@ class Run {
     assert.equal(this.#fixture.cache.stats().inflightQueries, 0);
     assert.equal(this.#fixture.metrics.value('coredns_panics_total'), 0);
     await this.#fixture.close();
-    // Replies that nobody waits for any more.
+    // Replies to queries that have ended.
     await this.#fixture.clock.advance(10_000);
     assert.equal(this.#fixture.clock.pendingTimers, 0, 'a timer left behind');
   }

@@ -102,7 +102,7 @@ describe('parseEndpoint', () => {
 });
 
 describe('parsePort', () => {
-  it('takes digits from 1 to 65535', () => {
+  it('accepts numbers from 1 to 65535', () => {
     assert.deepEqual(
       ['1', '65535', '0', '65536', '-1', '1.5', '', ' 53', '053', '0x35', '100000'].map(parsePort),
       [

@@ -28,7 +28,7 @@ function decode(...chunks: string[]): { messages: unknown[]; garbage: string[] }
 describe('control messages', () => {
   const lines = encodeControl({ type: 'ready', nonce: 'n1' }) + encodeControl(STATUS);
 
-  it('come back whole from any chunks', () => {
+  it('are read whole from chunks of any size', () => {
     const expected = { messages: [{ type: 'ready', nonce: 'n1' }, STATUS], garbage: [] };
     assert.deepEqual(decode(lines), expected);
     assert.deepEqual(decode(...lines), expected);
@@ -37,12 +37,12 @@ describe('control messages', () => {
     }
   });
 
-  it('wait for their newline', () => {
+  it('are complete only with their newline', () => {
     assert.deepEqual(decode('{"type":"ready"}'), { messages: [], garbage: [] });
   });
 
   for (const line of ['', 'ready', '{', '"type"', 'null', '7', '[]', '{}', '{"type":1}']) {
-    it(`${JSON.stringify(line)} is garbage, and the next line is read`, () => {
+    it(`${JSON.stringify(line)} is invalid, and the next line is read`, () => {
       const { messages, garbage } = decode(
         `${line}\n${encodeControl({ type: 'ready', nonce: 'n1' })}`,
       );
@@ -54,11 +54,11 @@ describe('control messages', () => {
   const long = JSON.stringify({ type: 'ready', padding: 'x'.repeat(5_000) });
   const ready = encodeControl({ type: 'ready', nonce: 'n1' });
 
-  it('that are too long are garbage, once, to their end', () => {
+  it('that are too long are reported as invalid once', () => {
     const expected = { messages: [{ type: 'ready', nonce: 'n1' }], garbage: [long.slice(0, 200)] };
     assert.deepEqual(decode(`${long}\n${ready}`), expected);
     assert.deepEqual(decode(long, `\n${ready}`), expected);
-    // What looks like a message inside a line that was given up is none.
+    // Text inside a rejected line is no message, even if it looks like one.
     assert.deepEqual(decode(long, '{"type":"withdraw"}\n', ready), expected);
     assert.deepEqual(decode(long, long, long, `\n${ready}`), expected);
   });

@@ -19,7 +19,7 @@ const TABLE = [
 
 describe('what this node lacks', () => {
   for (const [errno, reaching, opening] of TABLE) {
-    it(`is told by ${errno}: ${reaching} for a server, ${opening} for a file or a bind`, () => {
+    it(`is derived from ${errno}: ${reaching} for a server, ${opening} for a file or a bind`, () => {
       assert.deepEqual([lackOf(errno), lackOfOpening(errno)], [reaching, opening]);
     });
   }

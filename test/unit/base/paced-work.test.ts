@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { PacedWork } from '../../../agent/base/paced-work.ts';
 import { FakeClock, settle } from '../../support/fake-clock.ts';
 
-/** A clock that jobs move on by what they cost. */
+/** A clock that advances by the cost of each job. */
 class WorkClock extends FakeClock {
   workedMs = 0;
   override nowMs(): number {
@@ -12,7 +12,7 @@ class WorkClock extends FakeClock {
 }
 
 describe('paced work', () => {
-  it('does everything, in order, and hands results and errors back', async () => {
+  it('runs all jobs in order, and returns results and errors', async () => {
     const work = new PacedWork(new FakeClock());
     const done: number[] = [];
     const results = [1, 2, 3].map((each) =>
@@ -21,7 +21,7 @@ describe('paced work', () => {
         return each * 10;
       }),
     );
-    assert.deepEqual(done, [], 'not within the work of the caller');
+    assert.deepEqual(done, [], 'not before the caller continues');
     assert.deepEqual(await Promise.all(results), [10, 20, 30]);
     assert.deepEqual(done, [1, 2, 3]);
     const broken = work.run('a', () => {
@@ -35,7 +35,7 @@ describe('paced work', () => {
     assert.equal(await work.run('a', () => 'goes on'), 'goes on');
   });
 
-  it('gives the keys their turns, however much one of them wants', async () => {
+  it('gives each key its turn, however many jobs one key has', async () => {
     const work = new PacedWork(new FakeClock());
     const turns: string[] = [];
     const want = (key: string) => work.run(key, () => void turns.push(key));

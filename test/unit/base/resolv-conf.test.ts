@@ -39,7 +39,7 @@ it('skips unknown lines', () => {
   assert.deepEqual(parseResolvConf('search a b\ndomain c.').search, ['c']);
 });
 
-it('finds no cluster domain where none is told', () => {
+it('finds no cluster domain where the file has none', () => {
   for (const search of ['corp.test', 'svc.', 'svc.$&', 'svcx.test'])
     assert.equal(clusterDomainOf(parseResolvConf(`search ${search}`)), undefined, search);
 });

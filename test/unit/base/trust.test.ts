@@ -18,7 +18,7 @@ function facts(kind: Kind, uid: number, mode: number): FileFacts {
 describe('a file of our own', () => {
   for (const uid of [0, 65_532]) {
     for (const mode of [0o600, 0o644, 0o400, 0o755]) {
-      it(`is believed with mode ${mode.toString(8)} of uid ${uid}`, () => {
+      it(`is trusted with mode ${mode.toString(8)} of uid ${uid}`, () => {
         assert.equal(distrustOfFile(facts('file', uid, mode), 65_532), undefined);
       });
     }
@@ -37,13 +37,13 @@ describe('a file of our own', () => {
     });
   }
 
-  it('does not belong to another user, nor to ours where we are root', () => {
+  it('is not trusted if it belongs to another user, nor to ours where we are root', () => {
     assert.match(distrustOfFile(facts('file', 1_000, 0o600), 65_532) ?? '', /belongs to uid 1000/);
     assert.match(distrustOfFile(facts('file', 65_532, 0o600), 0) ?? '', /belongs to uid 65532/);
   });
 
   for (const mode of [0o620, 0o602, 0o666]) {
-    it(`cannot be written by others (${mode.toString(8)})`, () => {
+    it(`is not trusted if others may write it (${mode.toString(8)})`, () => {
       const why = distrustOfFile(facts('file', 65_532, 0o100_000 | mode), 65_532);
       assert.match(why ?? '', new RegExp(`mode 0${mode.toString(8)}`));
     });
@@ -56,7 +56,7 @@ describe('a folder of our own', () => {
     [65_532, 0o750],
     [0, 0o1777],
   ] as const) {
-    it(`is counted on with mode ${mode.toString(8)} of uid ${uid}`, () => {
+    it(`is trusted with mode ${mode.toString(8)} of uid ${uid}`, () => {
       assert.equal(distrustOfFolder(facts('folder', uid, mode), 65_532), undefined);
     });
   }

@@ -15,17 +15,17 @@ async function denied(name: string, soaSeconds: number, maxTtlSeconds = 5): Prom
 }
 
 describe('denials of cluster names', () => {
-  it('live as long as their own options say, not as others do', async () => {
+  it('have the TTL of their own options', async () => {
     assert.equal(await denied(NAME, 60), 5);
     assert.equal(await denied('www.example.org.', 60), 60);
   });
 
-  it('live no longer than their SOA says, however short', async () => {
+  it('have at most the TTL of their SOA', async () => {
     assert.equal(await denied(NAME, 2), 2);
     assert.equal(await denied('www.example.org.', 2), 5);
   });
 
-  it('are not kept where that is 0', async () => {
+  it('are not stored where that TTL is 0', async () => {
     assert.equal(await denied(NAME, 60, 0), 0);
     assert.equal(await denied(NAME, 0), 0);
   });

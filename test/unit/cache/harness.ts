@@ -1,4 +1,4 @@
-/** A cache over a scripted upstream, on a clock that stands still. */
+/** A cache over a scripted upstream, on a clock that only the test advances. */
 import { createCache, type ProcessCache } from '../../../agent/cache/cache.ts';
 import { buildResponse, type NewRecord, type NewResponse } from '../../../agent/dns/build.ts';
 import { FLAG } from '../../../agent/dns/header.ts';
@@ -89,21 +89,21 @@ export class Bench {
     return this.block.handle(queryFor(ask, this.services.clock.nowMs()), this.next);
   }
 
-  /** Asks and insists on an answer at once. */
+  /** Sends a query that must be answered at once. */
   hit(ask: Ask = {}): Answer {
     const result = this.ask(ask);
     if (result instanceof Promise) throw new Error('a hit must not make a promise');
     return result;
   }
 
-  /** Asks and insists on having to wait. */
+  /** Sends a query that must wait. */
   waiting(ask: Ask = {}): Promise<Answer> {
     const result = this.ask(ask);
     if (!(result instanceof Promise)) throw new Error('an answer came at once');
     return result;
   }
 
-  /** A relayed reply, as forward gives it, born now. */
+  /** A relayed reply as forward returns it, received now. */
   reply(query: Query, response: Partial<NewResponse> = {}): Answer {
     return replyTo(query, response, this.services.clock.nowMs());
   }

@@ -37,7 +37,7 @@ function promisesIn(run: () => unknown): number {
 }
 
 describe('cache lookup', () => {
-  it('answers a second ask with the very object that was stored, without a promise', () => {
+  it('answers the second query with the stored object itself, without a promise', () => {
     const bench = new Bench();
     positive(bench);
     const first = bench.ask();
@@ -69,7 +69,7 @@ describe('cache lookup', () => {
     );
   });
 
-  it('keeps apart what went upstream with different EDNS options, however often it is asked', () => {
+  it('separates answers to upstream queries with different EDNS options, however often they are asked', () => {
     const bench = new Bench();
     const asked = (option: string): Query => {
       const question = { name: nameFromText('opt.example.org.'), type: TYPE.A };
@@ -94,7 +94,7 @@ describe('cache lookup', () => {
     assert.equal(bench.asked.length, 3);
   });
 
-  it('asks again once the TTL has run out, to the second', async () => {
+  it('asks the upstream again as soon as the TTL has expired, to the second', async () => {
     const bench = new Bench();
     positive(bench, 60);
     await bench.ask();
@@ -106,7 +106,7 @@ describe('cache lookup', () => {
     assert.equal(bench.asked.length, 2);
   });
 
-  it('keeps apart what an answer may depend on: name, type, DO, CD, block', async () => {
+  it('separates answers by name, type, DO, CD and block', async () => {
     const bench = new Bench();
     positive(bench);
     await bench.ask();
@@ -126,7 +126,7 @@ describe('cache lookup', () => {
     assert.equal(bench.asked.length, before + 1);
   });
 
-  it('stores nothing for other classes and for types that are no sets', async () => {
+  it('stores nothing for other classes and for types that are no record sets', async () => {
     const bench = new Bench();
     positive(bench);
     const asks = [
@@ -149,7 +149,7 @@ describe('cache lookup', () => {
     assert.equal(bench.count('coredns_cache_requests_total'), 0);
   });
 
-  it('answers RD=0 from what is fresh, and else asks alone and stores nothing', async () => {
+  it('answers RD=0 from fresh entries; otherwise asks upstream for this query alone and stores nothing', async () => {
     const bench = new Bench();
     positive(bench);
     await bench.ask({ recursionDesired: false });
@@ -177,7 +177,7 @@ describe('cache lookup', () => {
     }
   });
 
-  it('serves NXDOMAIN behind an alias for as long as both last, and never past that', async () => {
+  it('serves NXDOMAIN behind an alias while both TTLs last, and never stale', async () => {
     for (const [aliasTtl, minimum, seconds] of [
       [20, 300, 20],
       [300, 20, 20],
@@ -196,7 +196,7 @@ describe('cache lookup', () => {
     }
   });
 
-  it('lets an NXDOMAIN take the place of an answer, and an answer that of an NXDOMAIN', async () => {
+  it('replaces an answer by an NXDOMAIN, and an NXDOMAIN by an answer', async () => {
     const bench = new Bench();
     positive(bench, 5);
     await bench.ask();
@@ -211,7 +211,7 @@ describe('cache lookup', () => {
     assert.equal(lastOctet(bench.hit()), 2);
   });
 
-  it('remembers SERVFAIL for its time only', async () => {
+  it('remembers SERVFAIL for its configured time only', async () => {
     const bench = new Bench({ servfailMs: 1_000 });
     bench.upstream = (query) => bench.reply(query, servfail);
     await bench.ask();
@@ -223,7 +223,7 @@ describe('cache lookup', () => {
     assert.equal(bench.cache.stats().denials, 0);
   });
 
-  it('gives out the original TTL with keepttl', () => {
+  it('sends the original TTL with keepttl', () => {
     const kept = new Bench({ keepTtl: true });
     positive(kept);
     kept.hit();
@@ -234,7 +234,7 @@ describe('cache lookup', () => {
     assert.equal(aged.hit().bornMs, aged.services.clock.nowMs());
   });
 
-  it('neither stores nor shares what is for one client only', async () => {
+  it('neither stores nor shares an answer for one client only', async () => {
     const bench = new Bench();
     const { promise, resolve } = Promise.withResolvers<void>();
     bench.upstream = async (query) => {
@@ -250,7 +250,7 @@ describe('cache lookup', () => {
     assert.equal(bench.cache.stats().answers, 0);
   });
 
-  it('treats what came from another configuration as expired, and as good in an outage', async () => {
+  it('treats an entry of another configuration as expired, and serves it in an outage', async () => {
     const bench = new Bench();
     positive(bench);
     await bench.ask();

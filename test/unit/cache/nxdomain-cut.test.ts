@@ -10,7 +10,7 @@ const ON = { nxdomainCut: [nameFromText('example.org.')] };
 const TOP = 'gone.example.org.';
 const BELOW = 'a.b.gone.example.org.';
 
-/** A bench that has been told that TOP does not exist, for a minute. */
+/** A bench whose upstream has denied TOP for a minute. */
 async function cut(options: ConstructorParameters<typeof Bench>[0] = ON): Promise<Bench> {
   const bench = new Bench(options);
   bench.upstream = (query) => bench.reply(query, nxdomain());
@@ -20,7 +20,7 @@ async function cut(options: ConstructorParameters<typeof Bench>[0] = ON): Promis
 }
 
 describe('NXDOMAIN cut', () => {
-  it('denies what is below a name that does not exist, of any type, with the SOA of that denial', async () => {
+  it('denies every type of every name below a name that does not exist, with the SOA of that denial', async () => {
     const bench = await cut();
     await bench.services.clock.advance(10_000);
     const answer = bench.hit({ name: BELOW, type: TYPE.AAAA });
@@ -51,14 +51,14 @@ describe('NXDOMAIN cut', () => {
     assert.equal((await bench.ask({ name: BELOW })).rcode, RCODE.NOERROR);
   });
 
-  it('is for the name and what is below it, not beside or above it', async () => {
+  it('covers the name and the names below it, not beside or above it', async () => {
     const bench = await cut();
     for (const name of ['bgone.example.org.', 'x.example.org.', 'example.org.']) {
       assert.equal((await bench.ask({ name })).rcode, RCODE.NOERROR, name);
     }
   });
 
-  it('does not come from NODATA: the name exists', async () => {
+  it('is not made by NODATA: the name exists', async () => {
     const bench = new Bench(ON);
     bench.upstream = (query) => bench.reply(query, nodata());
     await bench.ask({ name: TOP });
@@ -66,7 +66,7 @@ describe('NXDOMAIN cut', () => {
     assert.equal((await bench.ask({ name: BELOW })).rcode, RCODE.NOERROR);
   });
 
-  it('does not come from an alias that leads nowhere: the alias exists', async () => {
+  it('is not made by an alias to a missing name: the alias exists', async () => {
     const alias = { type: TYPE.CNAME, ttlSeconds: 60, rdata: nameFromText('no.example.net.') };
     const bench = new Bench(ON);
     bench.upstream = (query) => bench.reply(query, { ...nxdomain(), answer: [alias] });
@@ -76,7 +76,7 @@ describe('NXDOMAIN cut', () => {
     assert.equal((await bench.ask({ name: BELOW })).rcode, RCODE.NOERROR);
   });
 
-  it('is taken back by an alias that leads nowhere', async () => {
+  it('is removed by an alias to a missing name', async () => {
     const alias = { type: TYPE.CNAME, ttlSeconds: 60, rdata: nameFromText('no.example.net.') };
     const bench = await cut();
     bench.upstream = (query) => bench.reply(query, { ...nxdomain(), answer: [alias] });
@@ -85,12 +85,12 @@ describe('NXDOMAIN cut', () => {
     assert.equal((await bench.ask({ name: BELOW })).rcode, RCODE.NOERROR);
   });
 
-  it('is not for clients that want proof', async () => {
+  it('does not apply to clients with DO', async () => {
     const bench = await cut();
     assert.equal((await bench.ask({ name: BELOW, dnssecOk: true })).rcode, RCODE.NOERROR);
   });
 
-  it('is taken back by an answer for the name itself', async () => {
+  it('is removed by an answer for the name itself', async () => {
     const bench = await cut();
     const answer = [{ type: TYPE.AAAA, ttlSeconds: 60, rdata: new Uint8Array(16) }];
     bench.upstream = (query) => bench.reply(query, { answer });
@@ -99,7 +99,7 @@ describe('NXDOMAIN cut', () => {
     assert.equal((await bench.ask({ name: BELOW })).rcode, RCODE.NOERROR);
   });
 
-  it('is taken back by the refresh of an answer below it', async () => {
+  it('is removed by the refresh of an answer below it', async () => {
     const serveStale = IMMEDIATE;
     const bench = new Bench({ ...ON, serveStale });
     bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(5)] });

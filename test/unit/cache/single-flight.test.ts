@@ -40,7 +40,7 @@ describe('single flight', () => {
     assert.equal(bench.asked.length, 1);
   });
 
-  it('does not wait for ever: the key is free again, a late answer is stored', async () => {
+  it('stops waiting after the timeout: the key is free again, and a late answer is stored', async () => {
     const bench = new Bench({ servfailMs: 0 });
     const releases = held(bench);
     const ask = assert.rejects(async () => bench.ask(), { rcode: RCODE.SERVFAIL });
@@ -57,7 +57,7 @@ describe('single flight', () => {
     assert.equal(bench.cache.stats().inflightQueries, 0);
   });
 
-  it('remembers that asking failed, with what the failure said', async () => {
+  it('remembers that the upstream query failed, with the reason of the failure', async () => {
     const bench = new Bench();
     const extended = { code: EDE.NETWORK_ERROR, text: 'refused' };
     bench.upstream = () => Promise.reject(new DnsError(RCODE.SERVFAIL, 'down', extended));
@@ -93,7 +93,7 @@ describe('prefetch', () => {
     return bench;
   }
 
-  it('refreshes a popular name when the share of its TTL is left', async () => {
+  it('refreshes a popular name when the configured share of its TTL is left', async () => {
     const bench = await popular(1);
     await bench.services.clock.advance(50 * SECOND);
     bench.hit();
@@ -117,7 +117,7 @@ describe('prefetch', () => {
     assert.equal(bench.asked.length, 2);
   });
 
-  it('comes later by chance, so that nodes do not march in step', async () => {
+  it('is delayed at random, so that nodes do not refresh at the same time', async () => {
     const bench = await popular(3, () => 0.8);
     await bench.services.clock.advance(45 * SECOND);
     bench.hit();
@@ -149,7 +149,7 @@ describe('prefetch', () => {
     assert.equal(bench.asked.length, 3);
   });
 
-  it('hands its popularity on to the entry it brings', async () => {
+  it('passes the popularity of the entry to the new one', async () => {
     const bench = await popular(3);
     await bench.services.clock.advance(50 * SECOND);
     bench.hit();
@@ -166,7 +166,7 @@ describe('prefetch', () => {
 describe('background refreshes', () => {
   const NAMES = Array.from({ length: 300 }, (_, i) => `n${i}.example.org.`);
 
-  it('are bounded by a rate; what is put off is answered stale and asked for later', async () => {
+  it('are bounded by a rate; a postponed name is answered stale and refreshed later', async () => {
     const bench = new Bench({ serveStale: IMMEDIATE });
     bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(5)] });
     for (const name of NAMES) await bench.ask({ name });
@@ -183,11 +183,11 @@ describe('background refreshes', () => {
   });
 });
 
-describe('over the bound of queries under way', () => {
+describe('over the limit of concurrent queries', () => {
   const overload = (): Promise<Answer> =>
     Promise.reject(new DnsError(RCODE.SERVFAIL, 'too many', { code: EDE.OTHER, text: 'too many' }));
 
-  it('an expired answer is given without waiting, then at once; an unknown name gets the reason', async () => {
+  it('an expired answer is sent without waiting; an unknown name gets SERVFAIL with the reason', async () => {
     const bench = new Bench({ serveStale: VERIFY });
     bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(5)] });
     await bench.ask();

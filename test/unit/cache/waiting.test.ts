@@ -18,8 +18,8 @@ function begun(inflightQueries: InflightQueries, key: string, clientKey = 'first
   return { flight, complete: () => resolve(ANSWER) };
 }
 
-describe('clients that wait for queries of others', () => {
-  it('count against their shares until those end, and the largest gives way', async () => {
+describe('clients that wait for upstream queries of other clients', () => {
+  it('count against their shares until those end, and the client with the most is limited', async () => {
     const ledger = ledgerWith(3 * WAITER_BYTES);
     const inflightQueries = new InflightQueries(new FakeClock(), ledger);
     const [one, two] = [begun(inflightQueries, 'one'), begun(inflightQueries, 'two')];
@@ -36,7 +36,7 @@ describe('clients that wait for queries of others', () => {
     inflightQueries.close();
   });
 
-  it('hold nothing when the query is given up, nor when it ends after all', async () => {
+  it('free their share when the query is abandoned, and when it ends late', async () => {
     const clock = new FakeClock();
     const ledger = ledgerWith();
     const inflightQueries = new InflightQueries(clock, ledger);
@@ -52,8 +52,8 @@ describe('clients that wait for queries of others', () => {
   });
 });
 
-describe('when the client that asked first has to make room', () => {
-  /** Rejects what was asked first with a `GaveWayError`, answers what is asked later. */
+describe('when the query of the first client is dropped', () => {
+  /** Rejects the first query with a `GaveWayError` and answers later ones. */
   function yielding(bench: Bench) {
     const { promise, reject } = Promise.withResolvers<Answer>();
     bench.upstream = () => promise;
@@ -64,7 +64,7 @@ describe('when the client that asked first has to make room', () => {
     };
   }
 
-  it('another client that waits for the same name asks itself', async () => {
+  it('another client that waits for the same name sends its own upstream query', async () => {
     const bench = new Bench();
     const giveWay = yielding(bench);
     const first = bench.waiting({ behalfOf: 'flood' });
@@ -77,7 +77,7 @@ describe('when the client that asked first has to make room', () => {
     assert.equal(bench.asked.length, 2);
   });
 
-  it('the failure is not remembered: it says nothing of the name', async () => {
+  it('the failure is not remembered: it says nothing about the name', async () => {
     const bench = new Bench();
     const giveWay = yielding(bench);
     const first = bench.waiting({ behalfOf: 'flood' });
@@ -86,7 +86,7 @@ describe('when the client that asked first has to make room', () => {
     assert.equal(lastOctet(await bench.ask()), 7);
   });
 
-  it('a stale answer is given where there is one', async () => {
+  it('a stale answer is sent where there is one', async () => {
     const bench = new Bench({ serveStale: { ...IMMEDIATE, mode: 'verify', budgetMs: 200 } });
     bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(5, 3)] });
     await bench.ask();
@@ -97,7 +97,7 @@ describe('when the client that asked first has to make room', () => {
     assert.equal(lastOctet(await first), 3);
   });
 
-  it('it alone has the old answer of a name that has expired, and the others ask', async () => {
+  it('only this client gets the old answer of an expired name, and the others ask upstream', async () => {
     const bench = new Bench({ serveStale: VERIFY });
     const { clock } = bench.services;
     bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(5, 3)] });
@@ -111,7 +111,7 @@ describe('when the client that asked first has to make room', () => {
     assert.equal(lastOctet(await bench.ask({ behalfOf: 'quiet' })), 9);
   });
 
-  it('a client that waits for the same expired name asks by itself', async () => {
+  it('a client that waits for the same expired name sends its own upstream query', async () => {
     const bench = new Bench({ serveStale: VERIFY });
     bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(5, 3)] });
     await bench.ask();

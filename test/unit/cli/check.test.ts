@@ -43,7 +43,7 @@ const block = (lines: string, keys = '.'): string =>
   `${keys} {\nbind 127.0.0.1\nerrors\ncache\nforward . 192.0.2.7\n${lines}\n}\n`;
 
 describe('nodens check', () => {
-  it('prints what a Corefile comes to, with every default', async () => {
+  it('prints the effective configuration, with every default', async () => {
     const { code, out, warnings } = await check(file(block('prometheus\nlog a.example'), 'x'));
     assert.deepEqual({ code, warnings }, { code: 0, warnings: [] });
     assert.match(out, /^\.:53 \{\n {4}bind 127\.0\.0\.1\n {4}errors\n {4}cache \{\n/);
@@ -55,7 +55,7 @@ describe('nodens check', () => {
     assert.match(out, /\n {4}prometheus localhost:9153\n {4}log a\.example\n\}\n$/);
   });
 
-  it('what it prints means the same', async () => {
+  it('its output is a Corefile with the same meaning', async () => {
     const options = 'prefetch 3 2m 20%\nserve_stale 2h verify 300ms 20s 3s\nkeepttl\nservfail 2s';
     const text = `x.example:5353 10.0.0.0/8 {
       bind 127.0.0.1
@@ -84,7 +84,7 @@ describe('nodens check', () => {
     for (const option of options.split('\n').slice(0, 3)) assert.ok(first.out.includes(option));
   });
 
-  it('refuses what the agent would refuse, with place and reason', async () => {
+  it('refuses what the agent refuses, with place and reason', async () => {
     const path = file('. {\n  bind 127.0.0.1\n  forwrad . 192.0.2.1\n}');
     const { code, out, err } = await check(path);
     assert.equal(code, 1);
@@ -157,7 +157,7 @@ describe('nodens check', () => {
     assert.match(refused.err, /Corefile:6: hosts file .* is a directory, not a regular file/);
   });
 
-  it('says what a hosts file needs and what there is', async () => {
+  it('prints the memory that a hosts file needs and the memory available', async () => {
     const corefile = parseText(block('hosts /etc/hosts'));
     const text = Buffer.from('192.0.2.1 a\n'.repeat(1_000));
     const open = () => Promise.resolve(fileOf(text, ''));
@@ -169,7 +169,7 @@ describe('nodens check', () => {
     );
   });
 
-  it('takes flags of the agent before and behind the file', async () => {
+  it('accepts flags of the agent before and after the file', async () => {
     const path = file(block('').replace('. {', 'cluster.internal {'));
     for (const argv of [
       ['-dns.port', '1053', path],
@@ -181,7 +181,7 @@ describe('nodens check', () => {
     assert.match((await check('-help')).out, /-from-cluster-manifest/);
   });
 
-  it('wrong usage is told as such', async () => {
+  it('wrong usage is reported as such', async () => {
     const path = file(block(''));
     for (const argv of [
       [path, path],
@@ -196,14 +196,14 @@ describe('nodens check', () => {
 });
 
 describe('nodens check of a manifest', () => {
-  it('takes a DaemonSet with its ConfigMap as the cluster has it', async () => {
+  it('accepts a DaemonSet with its ConfigMap as the cluster has it', async () => {
     const { code, out, err } = await check(`${ROOT}manifests/overlays/drop-in/node-local-dns.yaml`);
     assert.equal(code, 0, err);
     assert.equal(out.match(/^ {4}bind 169\.254\.20\.10 192\.0\.2\.10$/gm)?.length, 4);
     assert.match(out, /^cluster\.local\.:53 \{/);
   });
 
-  it('takes a ConfigMap on its own, in a list, with files beside', async () => {
+  it('accepts a ConfigMap alone, in a list, with other files', async () => {
     const data = { Corefile: '.:53 {\nimport own\n}\n', own: 'bind 127.0.0.1\nwhoami\n' };
     const list = { kind: 'List', items: [{ kind: 'ConfigMap', metadata: { name: 'x' }, data }] };
     const { code, out } = await check('-from-cluster-manifest', file(JSON.stringify(list)));
@@ -211,7 +211,7 @@ describe('nodens check of a manifest', () => {
     assert.equal(out, '.:53 {\n    bind 127.0.0.1\n    whoami\n}\n');
   });
 
-  it('fills in what the environment of the container says', async () => {
+  it('fills in the environment of the container', async () => {
     const text = `
 kind: ConfigMap
 metadata: {name: conf}
@@ -248,7 +248,7 @@ describe('nodens check of Corefiles in the wild', () => {
   const env = { CLUSTER_DOMAIN: 'cluster.local', NODE_DNS_ADDRESS: '169.254.20.10' };
   Object.assign(process.env, env, { KUBE_DNS_SVC_IP: '10.0.0.10' });
   for (const path of globSync(`${ROOT}test/support/corefiles/*.corefile`)) {
-    it(`${path.slice(path.lastIndexOf('/') + 1)} is valid, and what is printed too`, async () => {
+    it(`${path.slice(path.lastIndexOf('/') + 1)} is valid, and so is the output of check`, async () => {
       assert.ok(readFileSync(path, 'utf8').length > 0);
       const { code, out, err } = await check(path);
       assert.equal(code, 0, err);

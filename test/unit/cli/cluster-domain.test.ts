@@ -1,4 +1,4 @@
-/** The agent beside an init, with a domain that kube-dns denies: it does not listen before kube-dns knows it, and says so. */
+/** The agent beside an init, with a domain that kube-dns denies: it does not listen until kube-dns knows it, and logs why. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -27,7 +27,7 @@ interface Site {
 
 const confOf = ({ dns }: Site): string => join(folder, `Corefile.${dns}`);
 
-/** What the agent reads from now on: it serves `domain`. */
+/** Sets the Corefile of the agent: it serves `domain`. */
 function configure(site: Site, domain: string): void {
   const block = `${domain}:${site.dns} {
 bind 127.0.0.1
@@ -99,7 +99,7 @@ const DENIED =
 const DENIED_SINCE =
   /"level":"error".*NXDOMAIN for kubernetes\.default\.svc\.wrong\.test\.: since the reload/;
 
-it('refuses a domain that kube-dns denies, says why, and serves it once kube-dns knows it', () =>
+it('refuses a domain that kube-dns denies, logs why, and serves it once kube-dns knows it', () =>
   withSite(async (site, domains) => {
     let denials = 0;
     for await (const line of agentLog(site, 'wrong.test')) {
@@ -125,7 +125,7 @@ it('serves once the Corefile has the right domain', () =>
     assert.ok(isReloaded, 'it listened for the wrong one');
   }));
 
-it('says it where a reload brings in a domain that kube-dns denies, and is not ready', () =>
+it('logs it where a reload adds a domain that kube-dns denies, and is not ready', () =>
   withSite(async (site, domains) => {
     domains.add('right.test');
     let isDenied = false;
@@ -139,7 +139,7 @@ it('says it where a reload brings in a domain that kube-dns denies, and is not r
     assert.ok(isDenied);
   }));
 
-it('does not ask where the cluster has no such Service', () =>
+it('does not check the domain where the cluster has no such Service', () =>
   withSite(async (site, _domains, kubeDns) => {
     for await (const line of agentLog(site, 'wrong.test', '-without-kubernetes-service')) {
       assert.doesNotMatch(line, /cluster-domain/);

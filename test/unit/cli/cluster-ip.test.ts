@@ -1,4 +1,4 @@
-/** What init says at the start where the VIP of its settings is not the one of the Service kube-dns. */
+/** Init warns at the start where the VIP of its settings is not the one of the Service kube-dns. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,7 +14,7 @@ const LOCAL_IPS = '169.254.20.10,10.96.0.10';
 const folder = mkdtempSync(join(tmpdir(), 'nodens-cluster-ip-'));
 after(() => rmSync(folder, { recursive: true }));
 
-/** Lines of the log until init has set up, which here changes nothing on the node. */
+/** Lines of the log until init has set up; in this test it changes nothing on the node. */
 async function started(serviceHost: string): Promise<Record<string, unknown>[]> {
   const nothing = ['-setupinterface=false', '-setupiptables=false'];
   const argv = [MAIN, '-localip', LOCAL_IPS, '-socket', join(folder, 'control.sock'), ...nothing];
@@ -43,7 +43,7 @@ it('a local IP that is not the Service’s is a warning at the start', async () 
   );
 });
 
-it('one that is the Service’s is none', async () => {
+it('a local IP that is the Service’s is no warning', async () => {
   const found = (await started('10.96.0.10')).filter(({ level }) => level === 'warn');
   assert.deepEqual(found, []);
 });

@@ -10,7 +10,7 @@ const MIB = 2 ** 20;
 const MAIN = fileURLToPath(new URL('../../../dist/agent/main.js', import.meta.url));
 
 describe('heapFlags', () => {
-  it('make room for the index of the cache', () => {
+  it('reserve room for the index of the cache', () => {
     assert.deepEqual(heapFlags(32 * MIB, undefined), [
       '--max-old-space-size=280',
       '--max-semi-space-size=4',
@@ -22,7 +22,7 @@ describe('heapFlags', () => {
     assert.equal(heapFlags(48 * MIB, 192 * MIB)[0], '--max-old-space-size=96');
   });
 
-  it('give the young generation less where there is little', () => {
+  it('limit the young generation where memory is short', () => {
     assert.equal(heapFlags(32 * MIB, 256 * MIB)[1], '--max-semi-space-size=4');
     assert.equal(heapFlags(32 * MIB, 192 * MIB)[1], '--max-semi-space-size=2');
   });
@@ -48,7 +48,7 @@ describe('isServing', () => {
 });
 
 describe('a process that serves', () => {
-  it('starts itself anew with the flags its memory asks for, and only once', async () => {
+  it('restarts itself with the flags for its memory limit, and only once', async () => {
     const conf = fileURLToPath(new URL('heap.corefile', import.meta.url));
     const args = [MAIN, 'agent', '-conf', conf, '-memory', '8Mi'];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -28,7 +28,7 @@ describe('agentOptions', () => {
     assert.equal(optionsOf('-localip', '169.254.20.10', '-without-init').socketPath, undefined);
   });
 
-  it('takes -corefile, which -conf overrides', () => {
+  it('accepts -corefile, which -conf overrides', () => {
     assert.equal(optionsOf('-corefile', '/a').confPath, '/a');
     assert.equal(optionsOf('-corefile', '/a', '-conf', '/b').confPath, '/b');
   });
@@ -37,7 +37,7 @@ describe('agentOptions', () => {
     assert.equal(optionsOf('-memory', '64Mi').memoryBytes, 64 * 2 ** 20);
   });
 
-  it('knows -p and -dns.port as one flag', () => {
+  it('treats -p and -dns.port as one flag', () => {
     assert.equal(optionsOf('-p', '5353').port, 5353);
     assert.equal(optionsOf('-dns.port=5354').port, 5354);
   });
@@ -62,7 +62,7 @@ describe('agentOptions', () => {
 });
 
 describe('parseFlags', () => {
-  it('refuses a flag of the other half', () => {
+  it('refuses a flag of the other program', () => {
     assert.throws(() => parseFlags(['-backend', 'nft'], 'agent'), /unknown flag -backend/);
     assert.throws(() => parseFlags(['-conf', 'x'], 'init'), /unknown flag -conf/);
   });

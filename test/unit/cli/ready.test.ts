@@ -1,4 +1,4 @@
-/** What /ready says of a start where no init will come, and of one where it has not come yet. */
+/** The text of /ready at a start without init, and at a start where init has not connected yet. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,7 +19,7 @@ interface Page {
   readonly body: string;
 }
 
-/** The page once the agent serves. */
+/** The text of /ready once the agent serves. */
 async function readyWhenServing(args: readonly string[], env = process.env): Promise<Page> {
   const page = `127.0.0.1:${await freePort()}`;
   const conf = join(folder, `Corefile.${page}`);
@@ -40,24 +40,24 @@ async function readyWhenServing(args: readonly string[], env = process.env): Pro
   }
 }
 
-it('waits for an init that is to come', async () => {
+it('waits for an init that has not connected yet', async () => {
   const page = await readyWhenServing(['-socket', join(folder, 'control.sock')]);
   assert.deepEqual(page, { status: 503, body: 'interception' });
 });
 
-it('waits for none where the flag says that none will come', async () => {
+it('does not wait where the flag says that there is no init', async () => {
   const { status, body } = await readyWhenServing(['-without-init']);
   assert.deepEqual([status, body], [200, 'OK']);
 });
 
-it('is refused where init is the parent', () => {
+it('the flag is refused where init is the parent', () => {
   const argv = [MAIN, '-localip', '127.0.0.1', '-conf', join(folder, 'none'), '-without-init'];
   const { status, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8' });
   assert.equal(status, 2);
   assert.match(stderr, /flag -without-init: here init is the parent/);
 });
 
-it('waits for nothing that a parent which could not listen cannot say', async () => {
+it('does not wait for a parent that could not open its control socket', async () => {
   const env = { ...process.env, NODENS_CONTROL_SOCKET: '' };
   const { status, body } = await readyWhenServing(['-socket', join(folder, 'none.sock')], env);
   assert.deepEqual([status, body], [200, 'OK']);

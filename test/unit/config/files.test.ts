@@ -50,7 +50,7 @@ describe('the machine’s files', () => {
 });
 
 describe('a file of any size', () => {
-  it('is read in chunks, and tells whether it has changed since', async (t) => {
+  it('is read in chunks, and reports whether it has changed since', async (t) => {
     const path = join(scratchDir(t), 'f');
     const octets = Buffer.alloc(200_000, 'abc');
     writeFileSync(path, octets);
@@ -68,7 +68,7 @@ describe('a file of any size', () => {
     await assert.rejects(openFile(join(path, '..'), new FakeClock()), /is a directory/);
   });
 
-  it('is another when it was written to, and as long as it may be written to in the same moment', (t) => {
+  it('counts as changed after a write, and while a write in the same clock tick is possible', (t) => {
     const path = join(scratchDir(t), 'f');
     writeFileSync(path, 'one');
     const old = new FakeClock();

@@ -46,9 +46,9 @@ const words = (line: Line | undefined): string =>
 const keysOf = (corefile: Corefile): string[] =>
   corefile.blocks.flatMap((block) => block.keys.map(formatKey));
 
-describe('Corefiles as they are in the network', () => {
+describe('Corefiles in use', () => {
   for (const fixture of corefileFixtures()) {
-    it(`${fixture.name} is understood whole`, () => {
+    it(`${fixture.name} is parsed completely`, () => {
       const corefile = load(fixture);
       assert.ok(corefile.blocks.length > 0);
       checkDirectives(corefile, plugins);
@@ -84,7 +84,7 @@ describe('Corefiles as they are in the network', () => {
     assert.equal(words(root?.uses[0]), 'forward . /etc/resolv.conf');
   });
 
-  it('customers’ rules arrive in the blocks that import them', () => {
+  it('customers’ rules are in the blocks that import them', () => {
     const corefile = load(corefileFixture('gardener'));
     assert.deepEqual(keysOf(corefile), [
       'dns://cluster.local.:53',
@@ -102,7 +102,7 @@ describe('Corefiles as they are in the network', () => {
     );
   });
 
-  it('networks become the reverse zones they cover', () => {
+  it('networks become the reverse zones that they cover', () => {
     const keys = keysOf(load(corefileFixture('eks-recipe')));
     assert.deepEqual(keys.slice(3, 6), [
       'dns://20.172.in-addr.arpa.:53',

@@ -14,11 +14,11 @@ function check(text: string): string {
   }
 }
 
-it('lets supported directives pass', () => {
+it('accepts supported directives', () => {
   assert.equal(check('. {\n errors\n cache\n}'), '');
 });
 
-it('names a directive that CoreDNS has and nodens has not', () => {
+it('names a directive that CoreDNS supports and nodens does not', () => {
   assert.equal(
     check('. {\n errors\n dns64\n}'),
     '/etc/Corefile:3: directive "dns64" is known to CoreDNS but nodens does not support it yet: ' +
@@ -26,7 +26,7 @@ it('names a directive that CoreDNS has and nodens has not', () => {
   );
 });
 
-it('gives the nearest name of an unknown one, or all of them', () => {
+it('suggests the nearest name of an unknown one, or all of them', () => {
   assert.equal(
     check('. {\n foward . 1.1.1.1\n}'),
     '/etc/Corefile:2: unknown directive "foward": did you mean "forward"?',

@@ -40,7 +40,7 @@ it('reads stub domains and upstream name servers', () => {
   });
 });
 
-it('takes a directory or a key that is absent or blank as empty', () => {
+it('reads a directory or a key that is absent or blank as empty', () => {
   assert.deepEqual(read({}), { config: NOTHING, problems: [] });
   assert.deepEqual(read({ stubDomains: ' \n', upstreamNameservers: [] }), {
     config: NOTHING,
@@ -48,7 +48,7 @@ it('takes a directory or a key that is absent or blank as empty', () => {
   });
 });
 
-it('keeps the former value of a wrong key and takes the right ones', () => {
+it('keeps the former value of a wrong key and uses the right ones', () => {
   const previous = {
     stubDomains: new Map([['old.test', ['1.1.1.1']]]),
     upstreamNameservers: ['9.9.9.9'],

@@ -26,7 +26,7 @@ const upstreams = (...servers: string[]): Partial<PlaceholderValues> => ({
 });
 
 describe('local IPs', () => {
-  it('are all of them as a word, the first one within a word', () => {
+  it('are all of them where the placeholder is a word, the first one within a word', () => {
     assert.equal(
       render(
         'bind __PILLAR__LOCAL__DNS__ __PILLAR__DNS__SERVER__\nhealth __PILLAR__LOCAL__DNS__:80',
@@ -44,7 +44,7 @@ describe('local IPs', () => {
     assert.equal(render('[__PILLAR__LOCAL__DNS__]:80'), '169.254.20.10:80');
   });
 
-  it('are demanded only where the template uses them', () => {
+  it('are required only where the template uses them', () => {
     assert.equal(render('. # __PILLAR__LOCAL__DNS__', { localIps: [] }).slice(0, 1), '.');
     assert.throws(
       () => render('x\nbind __PILLAR__LOCAL__DNS__', { localIps: [] }),
@@ -81,12 +81,12 @@ describe('cluster DNS', () => {
 describe('upstream servers', () => {
   const block = (layout: string): string => `. {\n${layout}\n}\n`;
 
-  it('are resolv.conf without a ConfigMap, over TCP if the template says so', () => {
+  it('are those of resolv.conf without a ConfigMap, over TCP if the template says so', () => {
     const text = render(block('  forward . __PILLAR__UPSTREAM__SERVERS__ {\n force_tcp\n }'));
     assert.equal(text, block('  forward . /etc/resolv.conf {\n force_tcp\n }'));
   });
 
-  it('are asked over UDP when they come from the ConfigMap, in whatever layout', () => {
+  it('are asked over UDP when they come from the ConfigMap, in any layout', () => {
     for (const layout of [
       '    forward . __PILLAR__UPSTREAM__SERVERS__ {\n            force_tcp\n    }',
       '\tforward\t.  __PILLAR__UPSTREAM__SERVERS__{\r\n force_tcp # old\r\n\t}',
@@ -109,7 +109,7 @@ describe('upstream servers', () => {
     assert.equal(text, block('forward . fd00::1 {\n\n max_fails 3\n}'));
   });
 
-  it('leave force_tcp to the forwards that go elsewhere', () => {
+  it('leave force_tcp to the forwards to other servers', () => {
     const { text, file } = corefileFixture('stock-old-force-tcp');
     const rendered = renderCorefile(text, file, { ...values, ...upstreams('1.1.1.1') }).text;
     assert.deepEqual(rendered.match(/force_tcp/g)?.length, 1);
@@ -118,7 +118,7 @@ describe('upstream servers', () => {
 });
 
 describe('the cluster domain', () => {
-  it('is found out, with a warning, where the installer left it open', () => {
+  it('is derived, with a warning, where the installer did not fill it in', () => {
     const found = renderCorefile('\n__PILLAR__DNS__DOMAIN__:53 {\n}\n', 'base', {
       ...values,
       clusterDomain: 'k8s.example',

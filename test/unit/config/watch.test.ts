@@ -29,7 +29,7 @@ function scratchDir(t: TestContext): string {
   return dir;
 }
 
-/** Root may write everywhere: gives its rights up until the test is over. */
+/** Root may write everywhere: gives up its privileges until the test ends. */
 function withoutRoot(t: TestContext): void {
   if (process.geteuid?.() !== 0) return;
   process.seteuid?.(65_532);
@@ -47,10 +47,10 @@ function publish(dir: string, version: number, files: Readonly<Record<string, st
   else for (const name of Object.keys(files)) symlinkSync(join('..data', name), join(dir, name));
 }
 
-/** For tests that wait for the kernel to tell something. */
+/** For tests that wait for an event of the kernel. */
 const PATIENCE = { timeout: 10_000 };
 
-/** Changes told by the kernel: the poll is too slow to have a part in it. */
+/** Changes that the kernel reports: the poll interval is too long to find them. */
 function kernelWatch(t: TestContext, paths: string[]): () => Promise<readonly string[]> {
   const told: (readonly string[])[] = [];
   let wake = (): void => {};
@@ -75,7 +75,7 @@ function kernelWatch(t: TestContext, paths: string[]): () => Promise<readonly st
 }
 
 describe('watching', () => {
-  it('sees writes in place and atomic renames, again and again', PATIENCE, async (t) => {
+  it('detects writes in place and atomic renames, again and again', PATIENCE, async (t) => {
     const file = join(scratchDir(t), 'Corefile');
     writeFileSync(file, 'one');
     const next = kernelWatch(t, [file]);
@@ -102,31 +102,35 @@ describe('watching', () => {
     },
   );
 
-  it('sees a file behind a link change, appear, go and move', PATIENCE, async (t) => {
-    const dir = scratchDir(t);
-    mkdirSync(join(dir, 'run'));
-    const target = join(dir, 'run', 'stub.conf');
-    const link = join(dir, 'resolv.conf');
-    writeFileSync(target, 'one');
-    symlinkSync(target, link);
-    const next = kernelWatch(t, [link]);
-    writeFileSync(target, 'two');
-    assert.deepEqual(await next(), [link]);
-    unlinkSync(link);
-    assert.deepEqual(await next(), [link]);
-    writeFileSync(link, 'three');
-    assert.deepEqual(await next(), [link]);
-    mkdirSync(join(dir, 'elsewhere'));
-    const moved = join(dir, 'elsewhere', 'resolv.conf');
-    writeFileSync(moved, 'four');
-    symlinkSync(moved, join(dir, 'link_tmp'));
-    renameSync(join(dir, 'link_tmp'), link);
-    assert.deepEqual(await next(), [link]);
-    writeFileSync(moved, 'five');
-    assert.deepEqual(await next(), [link]);
-  });
+  it(
+    'detects when a file behind a link changes, appears, disappears and moves',
+    PATIENCE,
+    async (t) => {
+      const dir = scratchDir(t);
+      mkdirSync(join(dir, 'run'));
+      const target = join(dir, 'run', 'stub.conf');
+      const link = join(dir, 'resolv.conf');
+      writeFileSync(target, 'one');
+      symlinkSync(target, link);
+      const next = kernelWatch(t, [link]);
+      writeFileSync(target, 'two');
+      assert.deepEqual(await next(), [link]);
+      unlinkSync(link);
+      assert.deepEqual(await next(), [link]);
+      writeFileSync(link, 'three');
+      assert.deepEqual(await next(), [link]);
+      mkdirSync(join(dir, 'elsewhere'));
+      const moved = join(dir, 'elsewhere', 'resolv.conf');
+      writeFileSync(moved, 'four');
+      symlinkSync(moved, join(dir, 'link_tmp'));
+      renameSync(join(dir, 'link_tmp'), link);
+      assert.deepEqual(await next(), [link]);
+      writeFileSync(moved, 'five');
+      assert.deepEqual(await next(), [link]);
+    },
+  );
 
-  it('polls for what the kernel does not tell, and only tells of new content', async (t) => {
+  it('polls for changes that the kernel does not report, and reports only new content', async (t) => {
     const dir = scratchDir(t);
     const file = join(dir, 'later', 'still', 'Corefile');
     const clock = new FakeClock();
@@ -146,7 +150,7 @@ describe('watching', () => {
     assert.equal(clock.pendingTimers, 0);
   });
 
-  it('knows a large file by its times and size', async (t) => {
+  it('compares a large file by its times and size', async (t) => {
     const file = join(scratchDir(t), 'hosts');
     writeFileSync(file, 'x'.repeat(2 ** 20));
     const clock = new FakeClock();
@@ -180,7 +184,7 @@ describe('watching', () => {
 });
 
 describe('writing', () => {
-  it('replaces the file whole, leaves no other behind and keeps a link', (t) => {
+  it('replaces the file whole, leaves no temporary file behind and keeps a link', (t) => {
     const dir = scratchDir(t);
     mkdirSync(join(dir, 'real'));
     symlinkSync(join(dir, 'real', 'f'), join(dir, 'link'));
@@ -199,7 +203,7 @@ describe('writing', () => {
     assert.equal(readFileSync(pipe, 'utf8'), 'text');
   });
 
-  it('writes in place where the directory is closed', (t) => {
+  it('writes in place where the directory is not writable', (t) => {
     withoutRoot(t);
     const dir = scratchDir(t);
     writeFileSync(join(dir, 'f'), 'one');
@@ -209,7 +213,7 @@ describe('writing', () => {
     assert.throws(() => writeAtomically(join(dir, 'new'), 'x'), { code: 'EACCES' });
   });
 
-  it('leaves nothing behind where it fails', (t) => {
+  it('leaves no file behind where it fails', (t) => {
     const dir = scratchDir(t);
     mkdirSync(join(dir, 'f'));
     assert.throws(() => writeAtomically(join(dir, 'f'), 'x'), { code: 'EISDIR' });

@@ -5,7 +5,7 @@ import { ReadableMetrics, RecordingLogger } from '../../support/services.ts';
 
 const STATES = ['off', 'waiting', 'intercepting', 'withdrawn'];
 
-it('shows the state that init reports, and none while it is away', () => {
+it('shows the state that init reports, and none while init is not connected', () => {
   const metrics = new ReadableMetrics();
   const { onStatus, onGone } = initReporter(metrics, new RecordingLogger());
   const shown = (): string[] =>

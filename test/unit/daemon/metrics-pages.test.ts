@@ -6,7 +6,7 @@ const block = (zone: string, prometheus: string): string =>
   `${zone}:1053 {\n bind lo\n ${prometheus}\n whoami\n}\n`;
 
 describe('pages of metrics in a configuration', () => {
-  it('have older names where one of the blocks that share the address asks for them', () => {
+  it('have older names where any block with the same address asks for them', () => {
     const { serverConfig } = assembled(
       block('a.test', 'prometheus :9253') +
         block('b.test', 'prometheus :9253 {\n older_names\n }') +

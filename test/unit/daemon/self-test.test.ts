@@ -13,12 +13,12 @@ import { RecordingLogger } from '../../support/services.ts';
 const SERVER = { index: 0, label: 'dns://169.254.20.10:53' };
 
 describe('zonesToProve', () => {
-  it('are those of the cluster where there are any', () => {
+  it('are the zones of the cluster where there are any', () => {
     const text = 'cluster.local {\nforward . 10.96.0.11\n}\n. {\nforward . 192.0.2.1\n}\n';
     assert.deepEqual(zonesToProve(parseText(text)), ['cluster.local.']);
   });
 
-  it('are all that is forwarded where there are none', () => {
+  it('are all forwarded zones where there are no cluster zones', () => {
     assert.deepEqual(zonesToProve(parseText('. {\nforward . 192.0.2.1\n}\n')), ['.']);
   });
 
@@ -27,7 +27,7 @@ describe('zonesToProve', () => {
   });
 });
 
-/** Runs the proof against upstreams that give `rcodes`, by the number of questions so far. */
+/** Runs the proof against upstreams that answer with `rcodes`, by the number of questions so far. */
 async function prove(
   zones: readonly string[],
   rcodeFor: (zone: string, asked: number) => number,
@@ -81,7 +81,7 @@ describe('waitForUpstreams', () => {
   });
 
   for (const rcode of [RCODE.SERVFAIL, RCODE.REFUSED]) {
-    it(`goes on asking, and says so, while the rcode is ${rcode}`, async () => {
+    it(`continues to ask, and logs it, while the rcode is ${rcode}`, async () => {
       const { asked, isDone, log } = await prove(['.'], () => rcode, 3);
       assert.equal(isDone, false);
       assert.ok(asked.length >= 3);
@@ -99,20 +99,20 @@ describe('waitForUpstreams', () => {
     assert.equal(asked.length, 3);
   });
 
-  it('is content with one zone of several', async () => {
+  it('succeeds with one zone of several', async () => {
     const one = (zone: string) => (zone === 'b.' ? RCODE.NOERROR : RCODE.SERVFAIL);
     const { isDone } = await prove(['a.', 'b.'], one, 1);
     assert.equal(isDone, true);
   });
 
-  it('asks nothing where nothing is forwarded', async () => {
+  it('sends no query where nothing is forwarded', async () => {
     const { asked, isDone } = await prove([], () => RCODE.SERVFAIL, 1);
     assert.equal(isDone, true);
     assert.deepEqual(asked, []);
   });
 });
 
-/** Rcodes of the Service by round, the last for good; zones answer. Advances `clock` itself until all is said. */
+/** Rcodes of the Service by round, the last for all later rounds; zones answer. Advances `clock` itself until the proof ends. */
 async function proveDomain(
   says: readonly Readonly<Record<string, number>>[],
   {
@@ -160,7 +160,7 @@ describe('the domain of the cluster', () => {
     assert.deepEqual(log.records, []);
   });
 
-  it('is refused for as long as kube-dns denies that Service, with the reason', async () => {
+  it('is refused while kube-dns denies that Service, with the reason', async () => {
     const denied = { 'a.test.': DENIED };
     const { isDone, denials, log } = await proveDomain([denied, denied, denied]);
     assert.equal(isDone, false);
@@ -176,7 +176,7 @@ describe('the domain of the cluster', () => {
     assert.match(remedy, /CLUSTER_DOMAIN.*-without-kubernetes-service/);
   });
 
-  it('denied since a reload, is said to be, once', async () => {
+  it('denied since a reload, is logged once', async () => {
     const denied = { 'a.test.': DENIED };
     const serving = { isRestored: true, isServing: true };
     const { denials, log } = await proveDomain([denied, denied, { 'a.test.': THERE }], serving);
@@ -184,7 +184,7 @@ describe('the domain of the cluster', () => {
     assert.match(log.records[0]?.message ?? '', /since the reload, names .* are denied/);
   });
 
-  it('once denied, has to be there: that nothing is said any more proves nothing', async () => {
+  it('once denied, must be confirmed: silence of kube-dns proves nothing', async () => {
     const denied = { 'a.test.': DENIED };
     const still = await proveDomain([denied, { 'a.test.': FAILED }]);
     assert.equal(still.isDone, false);
@@ -200,16 +200,16 @@ describe('the domain of the cluster', () => {
     assert.deepEqual([isDone, denials], [true, []]);
   });
 
-  it('is in doubt where the Service fails: then any zone that is answered will do', async () => {
+  it('is not known where the Service fails: then any answered zone suffices', async () => {
     const said = [{ 'a.test.': FAILED }, { 'a.test.': FAILED }];
     assert.equal((await proveDomain(said)).isDone, true);
     assert.equal((await proveDomain(said, { zone: FAILED })).isDone, false);
   });
 
-  it('is asked for once where the cache came back with answers, and not waited for', async () => {
+  it('is asked for once, without waiting, where the snapshot restored answers', async () => {
     const restored = { isRestored: true, zone: FAILED };
     assert.equal((await proveDomain([{ 'a.test.': FAILED }], restored)).isDone, true);
-    assert.equal((await proveDomain([{}], restored)).isDone, true, 'no word within a second');
+    assert.equal((await proveDomain([{}], restored)).isDone, true, 'not done within a second');
     const denied = await proveDomain([{ 'a.test.': DENIED }, { 'a.test.': FAILED }], restored);
     assert.deepEqual([denied.isDone, denied.denials], [false, [true]]);
     const none = await proveDomain([{}], { ...restored, domains: [] });

@@ -18,8 +18,8 @@ function failedBind(errno: string, where = '169.254.20.10:53/udp'): NetworkError
   return new NetworkError('bind', errno, `cannot bind ${where}: ${errno}`, { cause });
 }
 
-describe('what a start waits for', () => {
-  it('an address or port: for good behind init, else for a minute', () => {
+describe('a start waits for', () => {
+  it('an address or port: without a limit with init, else for a minute', () => {
     for (const errno of ['EADDRNOTAVAIL', 'EADDRINUSE']) {
       assert.equal(isWorthWaiting(failedBind(errno), HOUR_MS, true), true);
       assert.equal(isWorthWaiting(failedBind(errno), 59_999, false), true);
@@ -27,7 +27,7 @@ describe('what a start waits for', () => {
     }
   });
 
-  it('what this node lacks, to read or to bind', () => {
+  it('resources that this node lacks, to read or to bind', () => {
     const cause = Object.assign(new Error('EMFILE'), { code: 'EMFILE' });
     for (const error of [
       failedBind('EMFILE'),
@@ -44,14 +44,14 @@ describe('what a start waits for', () => {
     assert.equal(isWorthWaiting(new ConfigError(PLACE, 'no'), 0, true), false);
   });
 
-  it('says whose port it is and what to do', () => {
+  it('names the owner of the port and the remedy', () => {
     const { event, remedy } = delayFields(failedBind('EADDRINUSE', '[fd00::10]:1053/tcp'));
     assert.equal(event, 'port-taken');
     assert.match(String(remedy), /ss -lntup 'sport = :1053'/);
     assert.equal(delayFields(failedBind('EADDRNOTAVAIL')).remedy, undefined);
   });
 
-  /** Levels of the lines about `attempts` by `errno`, a quarter of a second apart. */
+  /** Levels of the log lines about `attempts` by `errno`, a quarter of a second apart. */
   function levels(errno: string, attempts: number, isBehindInit = true): string[] {
     const log = new RecordingLogger();
     const report = new DelayReport(log, isBehindInit);
@@ -60,13 +60,13 @@ describe('what a start waits for', () => {
     return log.records.map(({ level }) => level);
   }
 
-  it('an address that init has yet to put on the node is a warning only when it lasts', () => {
+  it('an address that init has yet to put on the node is a warning only after a while', () => {
     const usual = ADDRESS_MS / 250;
     assert.deepEqual(levels('EADDRNOTAVAIL', usual), ['info']);
     assert.deepEqual(levels('EADDRNOTAVAIL', usual + 1), ['info', 'warn']);
   });
 
-  it('a port that is taken, and an address without init, are warnings at once', () => {
+  it('a port in use, and an address without init, are warnings at once', () => {
     assert.deepEqual(levels('EADDRINUSE', 1), ['warn']);
     assert.deepEqual(levels('EADDRNOTAVAIL', 1, false), ['warn']);
   });

@@ -23,7 +23,7 @@ const contextSources = stages
   .flatMap(copiesOf)
   .flatMap((copy) => (copy.from === undefined ? copy.sources : []));
 
-/** Programs that nodens and the image's build run, and the package that brings each. */
+/** Programs that nodens and the image's build run, with the package of each. */
 const PROGRAMS: Readonly<Record<string, string>> = {
   ip: 'iproute2',
   nft: 'nftables',
@@ -55,7 +55,7 @@ test('every source of a COPY is in the tree, and reaches the builder past .docke
   assert.deepEqual(kept.map((line) => line.slice(1)).sort(), [...contextSources].sort());
 });
 
-test('the build runs on what the stage copies, and makes what the final stage takes from it', () => {
+test('the build needs only the copied files, and makes the files that the final stage copies', () => {
   const workdir = mkdtempSync(join(tmpdir(), 'nodens-image-'));
   try {
     for (const source of contextSources)
@@ -106,7 +106,7 @@ function mappedPackages(workdir: string): string[] {
     .sort();
 }
 
-/** What the build stage runs, but for what needs a network. */
+/** The commands of the build stage, without those that need a network. */
 function buildCommands(): string[] {
   assert.deepEqual(argsOf(build, 'WORKDIR'), ['/src']);
   const commands = argsOf(build, 'RUN').filter((command) => !/apt-get|npm ci/.test(command));
@@ -143,7 +143,7 @@ test('the bundle is ESM for node by the package.json beside it', () => {
   assert.equal((JSON.parse(read('package.json')) as { type: string }).type, 'module');
 });
 
-test('the image has the licences of nodens and of Node', () => {
+test('the image includes the licences of nodens and of Node', () => {
   const copied = copiesOf(final).flatMap(({ sources, target }) =>
     sources.map((source) => `${source} → ${target}`),
   );
@@ -162,7 +162,7 @@ test('every program that nodens runs is in a package that the final stage instal
     assert.ok(packages.includes(owner), `${program} needs ${owner}`);
 });
 
-test('Debian knows every package by this name, and each brings the programs expected of it', (t) => {
+test('Debian has every package under this name, and each contains its expected programs', (t) => {
   const { stdout } = spawnSync('apt-cache', ['show', 'libc6', ...stages.flatMap(packagesOf)], {
     encoding: 'utf8',
     maxBuffer: 64 * 1024 * 1024,

@@ -40,13 +40,13 @@ interface Report {
   readonly argv: readonly string[];
 }
 
-test('the launcher runs node with the bundle and the arguments as they came', () => {
+test('the launcher runs node with the bundle and the unchanged arguments', () => {
   const args = ['-localip', '169.254.20.10,10.96.0.10', '', 'two words', '--'];
   const { stdout } = spawnSync(launcher, args, { encoding: 'utf8' });
   assert.deepEqual((JSON.parse(stdout) as Report).argv, [probe, '/main.js', ...args]);
 });
 
-test('without node: one line that says so, and exit code 127 as a shell would', () => {
+test('without node: one line that says so, and exit code 127 as from a shell', () => {
   const lost = compile('lost', SOURCE, { NODENS_NODE: '/nonexistent/node' });
   const { status, stderr } = spawnSync(lost, { encoding: 'utf8' });
   assert.equal(status, 127);
@@ -56,7 +56,7 @@ test('without node: one line that says so, and exit code 127 as a shell would', 
   );
 });
 
-/** `nodens probe`: exit code and what it says. */
+/** `nodens probe`: its exit code and output. */
 async function ask(...args: string[]): Promise<[number | null, string]> {
   const child = spawn(launcher, ['probe', ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
   let stderr = '';
@@ -67,7 +67,7 @@ async function ask(...args: string[]): Promise<[number | null, string]> {
   return [code, stderr];
 }
 
-test('probe asks the page of the agent behind a unix socket, and says what is wrong', async () => {
+test('probe reads an endpoint of the agent on a unix socket, and prints what is wrong', async () => {
   const socket = join(folder, 'probe.sock');
   const pages: Readonly<Record<string, [number, string]>> = {
     '/health': [200, 'OK'],
@@ -96,7 +96,7 @@ test('probe asks the page of the agent behind a unix socket, and says what is wr
   assert.equal((await ask(socket, '/health'))[0], 1);
 });
 
-test('probe waits for a second page, and then says what the first one says', async (t) => {
+test('probe waits for a second endpoint, and then prints the result of the first', async (t) => {
   const socket = join(folder, 'wait.sock');
   const asked: string[] = [];
   let [health, readyAfter] = [200, 3];
@@ -106,7 +106,7 @@ test('probe waits for a second page, and then says what the first one says', asy
     response.writeHead(url === '/health' ? health : isReady ? 200 : 503).end('no');
   });
   t.after(() => server.close());
-  // The agent's socket is not there yet when the kubelet begins to ask.
+  // The agent's socket is not there yet when the kubelet starts to probe.
   const early = ask(socket, '/health', '/ready', '60');
   await new Promise<void>((resolve) => server.listen(socket, resolve));
   assert.deepEqual(await early, [0, '']);
@@ -175,7 +175,7 @@ function asContainers(): void {
     assert.deepEqual([report.bindErrno, report.stderr], [0, '']);
   });
 
-  test("init's container, root whose bounding set lacks the capability, starts and gains nothing", () => {
+  test("init's container, root whose bounding set lacks the capability, starts and gains no capability", () => {
     const report = run({ uid: 0, capabilities: NET_ADMIN });
     assert.equal(report.effective, NET_ADMIN);
     assert.equal(report.ambient, 0);

@@ -1,4 +1,4 @@
-/* Stands in for node: says as JSON what it was started with and whether it may bind UDP port 53. */
+/* Stands in for node: prints its arguments and environment as JSON and whether it may bind UDP port 53. */
 #include <errno.h>
 #include <linux/capability.h>
 #include <netinet/in.h>

@@ -30,7 +30,7 @@ for (const overlay of overlays) {
     );
   });
 
-  test(`${overlay}: all in kube-system, where system-node-critical is allowed, and no name twice`, () => {
+  test(`${overlay}: all resources are in kube-system, where system-node-critical is allowed, and no name twice`, () => {
     for (const resource of resources) assert.equal(resource.metadata.namespace, 'kube-system');
     const ids = resources.map(idOf);
     assert.equal(new Set(ids).size, ids.length);
@@ -41,7 +41,7 @@ for (const overlay of overlays) {
     assert.deepEqual([...new Set(images)], [`nodens:${version}`]);
   });
 
-  test(`${overlay}: why a container ended is in what kubectl describes`, () => {
+  test(`${overlay}: kubectl describe shows why a container ended`, () => {
     for (const { name, terminationMessagePolicy } of resources.flatMap(containersOf))
       assert.equal(terminationMessagePolicy, 'FallbackToLogsOnError', name);
   });
@@ -68,7 +68,7 @@ for (const overlay of ['cleanup', 'iptables-nftables', 'ipvs'])
       }
   });
 
-test('drop-in: the file itself runs nodens, and a rolling update waits for its pods', () => {
+test('drop-in: the file runs nodens, and a rolling update waits for its pods', () => {
   const text = readFileSync(`${OVERLAYS}/drop-in/node-local-dns.yaml`, 'utf8');
   assert.deepEqual(text.match(/^ *image: .*$/gm), [`          image: nodens:${version}`]);
   const [container] = build(`${OVERLAYS}/drop-in`).flatMap(containersOf);
@@ -100,7 +100,7 @@ function realBuild(folder: string): Resource[] | undefined {
   return parseAllDocuments(text).map((document) => document.toJS() as Resource);
 }
 
-test('the builder of these tests makes what kustomize makes, where it is there to ask', (t) => {
+test('the builder of these tests gives the same result as kustomize, where that is installed', (t) => {
   for (const overlay of overlays) {
     const real = realBuild(`${OVERLAYS}/${overlay}`);
     if (real === undefined) {

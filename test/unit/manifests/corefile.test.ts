@@ -11,7 +11,7 @@ const OVERLAYS = new URL('../../../manifests/overlays/', import.meta.url).pathna
 const DOCKERFILE = readFileSync(new URL('../../../Dockerfile', import.meta.url), 'utf8');
 const ENTRYPOINT = /^ENTRYPOINT \["([^"]+)"\]$/m.exec(DOCKERFILE)?.[1];
 
-/** What the agent, or before it the installer's sed, puts in place of the placeholders. */
+/** The values that the agent, or the installer's sed before it, puts in place of the placeholders. */
 const FILLED: Readonly<Record<string, string>> = {
   __PILLAR__UPSTREAM__SERVERS__: '/etc/resolv.conf',
   __PILLAR__CLUSTER__DNS__: '10.96.0.99',
@@ -79,7 +79,7 @@ for (const overlay of ['iptables-nftables', 'ipvs']) {
     assert.deepEqual(usesOf(root, 'forward'), ['forward . /etc/resolv.conf']);
   });
 
-  test(`${overlay}: the probes ask where the Corefile answers`, () => {
+  test(`${overlay}: the probes use the addresses of the Corefile`, () => {
     const agent = containersOf(resources.find((r) => r.kind === 'DaemonSet') as Resource).find(
       (container) => container.name === 'agent',
     ) as Container;
@@ -97,7 +97,7 @@ for (const overlay of ['iptables-nftables', 'ipvs']) {
     assert.equal(target(agent.startupProbe), health);
     const { exec, timeoutSeconds } = agent.startupProbe as Probe;
     const [until, seconds] = exec.command.slice(4);
-    assert.equal(until, '/ready', 'a start that becomes ready fails no probe');
+    assert.equal(until, '/ready', 'a slow start that becomes ready fails no probe');
     assert.ok(Number(seconds) > 0 && Number(seconds) < (timeoutSeconds ?? 1));
     assert.equal(target(agent.livenessProbe), health);
     assert.equal(target(agent.readinessProbe), usesOf(cluster, 'ready')[0]);

@@ -24,7 +24,7 @@ function bytesOf(quantity: string): number | undefined {
   return match === null ? undefined : Number(match[1]) * (match[2] === 'Gi' ? 1024 : 1) * MEBI;
 }
 
-test('the memory table says what the agent takes, and holds the limit of the manifests', () => {
+test('the memory table has the values of the agent, and includes the limit of the manifests', () => {
   const table = /^\| (\S+) \| (\d+) MiB \| ([\d,]+) \| (\d+) MiB \|$/gm;
   const rows = [...read('manifests/README.md').matchAll(table)];
   for (const [, limit = '', mebibytes = '', queries = '', files = ''] of rows) {
@@ -33,7 +33,7 @@ test('the memory table says what the agent takes, and holds the limit of the man
     const [old = 0, young = 0] = heapFlags(bytes, bytesOf(limit)).map((flag) =>
       Number(flag.replace(/\D+/, '')),
     );
-    // V8 counts the young generation three times: two halves, and what is promoted while they change places.
+    // V8 counts the young generation three times: two halves, and what is promoted while they swap.
     const budget = ledgerBudget((old + 3 * young) * MEBI, bytes, bytesOf(limit));
     const { clientBudgetBytes, fileBudgetBytes } = budget;
     assert.equal(Math.floor(fileBudgetBytes / MEBI), Number(files), limit);
@@ -49,10 +49,10 @@ test('the memory table says what the agent takes, and holds the limit of the man
   assert.ok(rows.some(([, limit]) => limit === agent?.resources.limits?.memory));
 });
 
-test('every series of nodens itself stands on a page that says what it means', () => {
+test('every series of nodens is explained on a page', () => {
   const pages = ['*.md', 'docs/**/*.md', 'manifests/*.md', 'agent/**/*.md']
     .flatMap((pattern) => globSync(pattern, { cwd: ROOT }))
-    // What is new in a version is named there, not what it means; and the list of all is made from the table.
+    // The changelog names new series but does not explain them; the reference is generated from the table.
     .filter((page) => page !== 'CHANGELOG.md' && !page.startsWith('docs/reference/'));
   const named = new Set(pages.flatMap((page) => read(page).match(/\bnodens_\w+/g) ?? []));
   const series = Object.keys(SERIES).filter((name) => name.startsWith('nodens_'));
@@ -83,7 +83,7 @@ for (const page of PAGES) {
         assert.ok(known.has(flag), flag);
   });
 
-  test(`${page}: every path and link leads somewhere`, () => {
+  test(`${page}: every path and link resolves`, () => {
     const text = read(page);
     const folder = page.replace(/[^/]+$/, '');
     for (const [path] of text.matchAll(/(?<![/\w])manifests\/[\w./-]*\w/g))
@@ -97,7 +97,7 @@ for (const page of PAGES) {
   });
 }
 
-/** Anchors of the headings, as a forge makes them. */
+/** Anchors of the headings, as a forge derives them. */
 function headingsOf(text: string): string[] {
   return [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
     title

@@ -1,5 +1,5 @@
 /**
- * What `kustomize build` makes of our overlays, for machines without kustomize. It knows the few
+ * The result of `kustomize build` for our overlays, for machines without kustomize. It knows the few
  * features the manifests use and throws on every other, so that an overlay cannot quietly mean
  * something else here than in a cluster. Generated names get no hash suffix.
  */
@@ -92,7 +92,7 @@ function apply(folder: string, inherited: readonly Resource[]): Resource[] {
   return resources;
 }
 
-/** The one transformer in use: gives a namespace to what has none. */
+/** The one transformer in use: sets the namespace of resources without one. */
 function setNamespace(path: string, resources: readonly Resource[]): void {
   const transformer = parse(readFileSync(path, 'utf8')) as NamespaceTransformer;
   refuseUnknown(path, transformer, new Set(['apiVersion', 'kind', 'metadata', 'unsetOnly']));

@@ -72,7 +72,7 @@ for (const overlay of [...INSTALLATIONS, 'drop-in', 'cleanup']) {
   });
 
   for (const container of daemonSets.flatMap(containersOf).filter((c) => c.args !== undefined))
-    test(`${overlay}: nodens takes the arguments of ${container.name}`, () => {
+    test(`${overlay}: nodens accepts the arguments of ${container.name}`, () => {
       const settings = Object.assign({}, ...environmentsOf(container, configMaps)) as Environment;
       takes(container, expand(container.args ?? [], settings));
     });
@@ -103,7 +103,7 @@ function expand(args: readonly string[], settings: Environment): string[] {
   });
 }
 
-/** Parses the arguments as the program does: every flag exists for this subcommand and takes this value. */
+/** Parses the arguments as the program does: every flag exists for this subcommand and accepts this value. */
 function takes(container: Container, args: readonly string[]): void {
   const [first = '', ...rest] = args;
   if (first === 'init') {
@@ -124,7 +124,7 @@ for (const overlay of INSTALLATIONS) {
   const flag = (container: Container, name: string): string | undefined =>
     container.args?.find((arg) => arg.startsWith(`--${name}=`))?.split('=')[1];
 
-  test(`${overlay}: init and agent mean the same addresses, and meet on one socket that both mount`, () => {
+  test(`${overlay}: init and agent have the same addresses, and connect over one socket that both mount`, () => {
     assert.equal(flag(init, 'localip'), flag(agent, 'localip'));
     assert.equal(
       flag(agent, 'localip'),
@@ -145,7 +145,7 @@ for (const overlay of INSTALLATIONS) {
     );
   });
 
-  test(`${overlay}: the upstream Service is the one the agent asks for`, () => {
+  test(`${overlay}: the upstream Service is the one that the agent uses`, () => {
     const names = resources.filter((r) => r.kind === 'Service').map((r) => r.metadata.name);
     assert.ok(names.includes(flag(agent, 'upstreamsvc') ?? ''));
   });

@@ -27,7 +27,7 @@ for (const overlay of ['iptables-nftables', 'ipvs', 'cleanup']) {
       ? { 'var-lib': { path: dirname(STATE_DIR), type: 'Directory' } }
       : { state: { path: STATE_DIR, type: 'DirectoryOrCreate' } };
 
-  test(`${overlay}: no container can gain rights, write its root or skip seccomp`, () => {
+  test(`${overlay}: no container can gain privileges, write to its root file system or run without seccomp`, () => {
     assert.equal(pod.securityContext?.seccompProfile?.type, 'RuntimeDefault');
     for (const { securityContext } of containers) {
       assert.equal(securityContext.privileged ?? false, false);
@@ -37,7 +37,7 @@ for (const overlay of ['iptables-nftables', 'ipvs', 'cleanup']) {
     }
   });
 
-  test(`${overlay}: only what sets the network up is root, with what nft and legacy iptables need`, () => {
+  test(`${overlay}: only the container that sets up the network is root, with what nft and legacy iptables need`, () => {
     for (const container of pod.initContainers ?? []) {
       assert.equal(container.securityContext.runAsUser, 0);
       assert.deepEqual(container.securityContext.capabilities.add, ['NET_ADMIN', 'NET_RAW']);
@@ -86,7 +86,7 @@ for (const overlay of ['iptables-nftables', 'ipvs', 'cleanup']) {
     );
   });
 
-  test(`${overlay}: every container asks for memory and has a limit; none is throttled`, () => {
+  test(`${overlay}: every container requests memory and has a memory limit; none has a CPU limit`, () => {
     for (const { resources } of containers) {
       assert.ok(resources.requests?.cpu !== undefined);
       assert.ok(mebibytes(resources.requests?.memory) <= mebibytes(resources.limits?.memory));
@@ -96,7 +96,7 @@ for (const overlay of ['iptables-nftables', 'ipvs', 'cleanup']) {
 }
 
 for (const overlay of ['iptables-nftables', 'ipvs']) {
-  test(`${overlay}: an update puts the new pod beside the old one before it takes that away`, () => {
+  test(`${overlay}: an update starts the new pod beside the old one before it removes that one`, () => {
     const { updateStrategy } = daemonSetOf(overlay).spec as { updateStrategy: unknown };
     const rollingUpdate = { maxSurge: 1, maxUnavailable: 0 };
     assert.deepEqual(updateStrategy, { type: 'RollingUpdate', rollingUpdate });

@@ -1,4 +1,4 @@
-/** What `native/sources.json` makes of the C files. */
+/** The addons that `native/sources.json` defines. */
 import { strict as assert } from 'node:assert';
 import { spawnSync } from 'node:child_process';
 import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -36,7 +36,7 @@ it('has a README that names every file', () => {
   assert.deepEqual(missing, [], 'add it to the table of native/README.md');
 });
 
-it('compiles without a warning, and each addon offers what its program needs and nothing else', () => {
+it('compiles without a warning, and each addon exports what its program needs and nothing else', () => {
   if (!hasHeaders || spawnSync('cc', ['--version']).status !== 0) return;
   const folder = mkdtempSync(join(tmpdir(), 'nodens-addons-'));
   try {
@@ -53,7 +53,7 @@ it('compiles without a warning, and each addon offers what its program needs and
   }
 });
 
-it('says what failed, and that it failed, where it is called by hand', () => {
+it('prints the failure and fails when called by hand', () => {
   if (!hasHeaders) return;
   const folder = mkdtempSync(join(tmpdir(), 'nodens-addons-'));
   try {

@@ -42,7 +42,7 @@ it('the addons, watched by the address and undefined-behaviour sanitizers, survi
     const [program = '', ...args] = [...APART, process.execPath, ...stress];
     const printed = run(program, args, {
       PRELOAD: `${library('libasan.so')} ${library('libubsan.so')}`,
-      // Node itself frees little at its exit: leaks are looked for by counting descriptors and memory elsewhere.
+      // Node itself frees little at its exit: other tests look for leaks by counting descriptors and memory.
       ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=1',
     });
     assert.match(printed, /^survived [1-9]\d{3,}$/);
@@ -52,7 +52,7 @@ it('the addons, watched by the address and undefined-behaviour sanitizers, survi
 });
 
 for (const part of PARTS) {
-  it(`${part}.c does with any bytes what it must`, () => {
+  it(`${part}.c is correct for any bytes`, () => {
     if (!canCompile) return;
     const folder = mkdtempSync(join(tmpdir(), 'nodens-sanitized-'));
     try {

@@ -16,7 +16,7 @@ describe('the key of a client', () => {
     assert.equal(clientName(clientKey('fd00:1:2:3::1')), 'fd00:1:2:3::/64');
   });
 
-  it('is empty for what has no address', () => {
+  it('is empty for a client without an address', () => {
     assert.equal(clientKey(''), '');
     assert.equal(clientName(''), '-');
   });

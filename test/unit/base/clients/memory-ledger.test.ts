@@ -39,7 +39,7 @@ const ledgerOf = (clientBudgetBytes: number, weightOf?: (key: string) => number)
 const gone = (helds: readonly Held[]): number => helds.filter(({ gaveWay }) => gaveWay > 0).length;
 
 describe('the memory ledger', () => {
-  it('lets the largest holder give way, its oldest query first', () => {
+  it('drops the oldest query of the client that holds the most', () => {
     const ledger = ledgerOf(100);
     const large = hold(ledger.share('large'), 8, 10);
     const small = hold(ledger.share('small'), 4, 10);
@@ -51,7 +51,7 @@ describe('the memory ledger', () => {
     assert.equal(ledger.usedBytes, 100);
   });
 
-  it('has a place for a client that asks little beside thousands of others that ask as much', () => {
+  it('has room for a client with few queries beside thousands of others with as few', () => {
     const ledger = ledgerOf(1_000);
     for (let i = 0; i < 3_000; i++) hold(ledger.share(`client ${i % 40}`), 1, 10);
     const [mine] = hold(ledger.share('mine'), 1, 10);
@@ -91,7 +91,7 @@ describe('the memory ledger', () => {
     share.resize(greedy, 1_000);
     assert.deepEqual([quiet.gaveWay, greedy.gaveWay], [0, 1]);
     assert.equal(ledger.usedBytes, 100);
-    // What has given way can neither grow nor be taken off again.
+    // A dropped entry can neither grow nor be removed again.
     share.resize(greedy, 5_000);
     share.remove(greedy);
     assert.equal(ledger.usedBytes, 100);
@@ -104,7 +104,7 @@ describe('the memory ledger', () => {
     assert.deepEqual([gone(node), gone(pod)], [0, 2]);
   });
 
-  it('survives a holding that gives way the moment it is added', () => {
+  it('survives an entry that is dropped at the moment it is added', () => {
     const ledger = ledgerOf(100);
     const [held] = hold(ledger.share('a'), 1, 200);
     assert.equal(held?.gaveWay, 1);
@@ -144,10 +144,10 @@ describe('the memory ledger', () => {
   });
 });
 
-describe('a place for one more query', () => {
+describe('room for one more query', () => {
   const [dead, healthy] = [{}, {}];
 
-  it('is refused to the client that holds the most, unless it waits for something else', () => {
+  it('is refused to the client that holds the most, unless its query waits for another name', () => {
     const ledger = ledgerOf(100);
     const share = ledger.share('flood');
     for (let i = 0; i < 9; i++) share.add({ ...new Held(10), lane: dead, giveWay: assert.fail });
@@ -157,7 +157,7 @@ describe('a place for one more query', () => {
     assert.equal(share.admits(healthy, 10), true);
   });
 
-  it('is there for any other client, at the cost of the one that holds the most', () => {
+  it('exists for any other client, at the cost of the one that holds the most', () => {
     const ledger = ledgerOf(100);
     hold(ledger.share('flood'), 9, 10);
     hold(ledger.share('quiet'), 1, 10);
@@ -165,13 +165,13 @@ describe('a place for one more query', () => {
     assert.equal(ledger.share('new').admits(dead, 10), true);
   });
 
-  it('is there for a new client beside many that hold as much', () => {
+  it('exists for a new client beside many that hold as much', () => {
     const ledger = ledgerOf(100);
     for (let i = 0; i < 10; i++) hold(ledger.share(`client ${i}`), 1, 10);
     assert.equal(ledger.share('new').admits(dead, 10), true);
   });
 
-  it('within a client, the lane with the most gives way', () => {
+  it('within a client, the kind of memory with the most entries is dropped first', () => {
     const ledger = ledgerOf(100);
     const share = ledger.share('a');
     const gaveWay: string[] = [];

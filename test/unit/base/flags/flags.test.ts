@@ -8,7 +8,7 @@ const COMMANDS: readonly CommandName[] = ['agent', 'init', 'drop-in', 'check', '
 
 describe('the table of flags', () => {
   for (const command of COMMANDS) {
-    it(`${command}: no spelling stands for two flags`, () => {
+    it(`${command}: no spelling names two flags`, () => {
       const spellings = flagsOf(command).flatMap(({ name, aliases = [] }) => [name, ...aliases]);
       assert.ok(spellings.length > 0);
       assert.deepEqual(spellings, [...new Set(spellings)]);
@@ -28,7 +28,7 @@ describe('the table of flags', () => {
     });
   }
 
-  it('a drop-in takes the flags of agent and init, but no mode of init', () => {
+  it('a drop-in accepts the flags of agent and init, but no mode of init', () => {
     const names = new Set(flagsOf('drop-in').map((flag) => flag.name));
     const halves = [...flagsOf('agent'), ...flagsOf('init')].map((flag) => flag.name);
     const missing = halves.filter((name) => !names.has(name));

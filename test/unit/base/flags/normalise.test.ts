@@ -22,7 +22,7 @@ describe('normalise', () => {
     });
   }
 
-  it('takes the arguments of the stock manifest', () => {
+  it('accepts the arguments of the stock manifest', () => {
     const argv = [
       ...['-localip', '169.254.20.10,10.96.0.10', '-conf', '/etc/Corefile'],
       ...['-upstreamsvc', 'kube-dns-upstream', '-pidfile', '/tmp/node-cache.pid'],
@@ -35,7 +35,7 @@ describe('normalise', () => {
     ]);
   });
 
-  it('sees -h and --help anywhere', () => {
+  it('recognises -h and --help anywhere', () => {
     assert.equal(normalise(['-quiet', '--help'], FLAGS).wantsHelp, true);
     assert.equal(normalise(['-h'], FLAGS).wantsHelp, true);
   });

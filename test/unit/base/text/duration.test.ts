@@ -48,7 +48,7 @@ describe('durations', () => {
     assert.equal(parseDurationMs('1h'), 3_600_000);
   });
 
-  it('may be bare seconds where people write those', () => {
+  it('may be a number of seconds where that is the custom', () => {
     assert.deepEqual(['60', '60s', '1m', '0', '1.5', '-60', 'x'].map(parseSecondsOrDurationMs), [
       60_000,
       60_000,

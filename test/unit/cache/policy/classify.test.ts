@@ -79,7 +79,7 @@ describe('classify', () => {
     it(`${what} is a ${expected}`, () => assert.equal(verdict(response), expected));
   }
 
-  it('minds signatures only where they were asked for', () => {
+  it('counts signatures only where the client asked for them', () => {
     const signed = (from: number, to: number) => ({ answer: [a, rrsig(NOW + from, NOW + to)] });
     assert.equal(verdict(signed(-100, -1)), 'success');
     const asked = { dnssecOk: true };
@@ -88,7 +88,7 @@ describe('classify', () => {
     assert.equal(verdict(signed(1, 100), asked), 'uncacheable');
   });
 
-  it('notices the answer to another question', () => {
+  it('rejects the answer to another question', () => {
     const query = queryFor({}, 0);
     for (const ask of [{ name: 'other.example.org.' }, { type: TYPE.AAAA }, { class: CLASS.CH }]) {
       const answer = replyTo(queryFor(ask, 0), { answer: [a] }, 0);
@@ -99,7 +99,7 @@ describe('classify', () => {
     assert.equal(classify(query, cut, NOW).verdict, 'mismatch');
   });
 
-  it('keeps only single sets of class IN', () => {
+  it('stores only single record sets of class IN', () => {
     assert.equal(isCacheable(TYPE.HTTPS, CLASS.IN), true);
     assert.equal(isCacheable(TYPE.CAA, CLASS.IN), true);
     assert.equal(isCacheable(TYPE.A, CLASS.CH), false);
@@ -120,7 +120,7 @@ describe('lifetime', () => {
     return { ttlSeconds: found.ttlSeconds, ttls, isSame: found.wire === wire };
   }
 
-  it('bounds each record, and lasts as long as the shortest', () => {
+  it('bounds the TTL of each record; the lowest one is that of the answer', () => {
     const answer = [0, 60, 100_000].map((ttl) => addressRecord(ttl));
     assert.deepEqual(lifetime({ answer }, 'records'), {
       ttlSeconds: 5,
@@ -129,7 +129,7 @@ describe('lifetime', () => {
     });
   });
 
-  it('copies nothing where nothing changes', () => {
+  it('returns the same bytes where no TTL changes', () => {
     const response = { answer: [a], additional: [addressRecord(30)] };
     assert.deepEqual(lifetime(response, 'records'), {
       ttlSeconds: 30,
@@ -138,13 +138,13 @@ describe('lifetime', () => {
     });
   });
 
-  it('takes a TTL with the highest bit as 0', () => {
+  it('reads a TTL with the highest bit set as 0', () => {
     const response = { answer: [addressRecord(0x80000000)] };
     const { ttlSeconds } = lifetime(response, 'records', { ...keep, minTtlSeconds: 0 });
     assert.equal(ttlSeconds, 0);
   });
 
-  it('takes the smaller of SOA TTL and MINIMUM for a denial', () => {
+  it('uses the smaller of SOA TTL and MINIMUM for a denial', () => {
     for (const [ttl, minimum, expected] of [
       [3_600, 30, 30],
       [30, 3_600, 30],
@@ -156,7 +156,7 @@ describe('lifetime', () => {
     }
   });
 
-  it('does not mind the MINIMUM of an SOA that was asked for', () => {
+  it('ignores the MINIMUM of an SOA that was asked for', () => {
     assert.equal(lifetime({ answer: [soaRecord(600, 30)] }, 'records').ttlSeconds, 600);
   });
 

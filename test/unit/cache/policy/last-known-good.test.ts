@@ -43,10 +43,10 @@ describe('last known good', () => {
     ['nodata', nodata()],
     ['empty', {}],
   ] as const) {
-    it(`stands against ${reason} for many names at once, counted and told once`, async () => {
+    it(`keeps answers against ${reason} for many names at once, counted and logged once`, async () => {
       const bench = await denied(lie);
       assert.deepEqual(await asked(bench), [false, false, false, false, true, true, true]);
-      // What was believed before is taken back, without another look at the upstream.
+      // Denials that were stored before are removed without another upstream query.
       assert.deepEqual(
         await asked(bench),
         NAMES.map(() => true),
@@ -67,13 +67,13 @@ describe('last known good', () => {
     assert.equal(bench.count('nodens_cache_last_known_good_total'), 0);
   });
 
-  it('believes the denial of a few names', async () => {
+  it('accepts the denial of a few names', async () => {
     const bench = await denied(nxdomain());
     assert.deepEqual(await asked(bench, NAMES.slice(0, 4)), [false, false, false, false]);
     assert.equal(bench.hit({ name: NAMES[0] as string }).rcode, RCODE.NXDOMAIN);
   });
 
-  it('believes denials that come one after the other, minutes apart', async () => {
+  it('accepts denials that arrive minutes apart', async () => {
     const bench = await denied(nxdomain());
     for (const name of NAMES) {
       assert.equal((await bench.ask({ name })).rcode, RCODE.NXDOMAIN);
@@ -81,7 +81,7 @@ describe('last known good', () => {
     }
   });
 
-  it('never for cluster names, whatever the zones say', async () => {
+  it('is never applied to cluster names, whatever its zones are', async () => {
     const zones = [nameFromText('.')];
     const names = NAMES.map((name) => name.replace('example.org', 'ns.svc.cluster.local'));
     const lastKnownGood = { windowMs: 600 * SECOND, zones };
@@ -92,13 +92,13 @@ describe('last known good', () => {
     );
   });
 
-  it('never for a name that had no good answer', async () => {
+  it('is never applied to a name without a good answer', async () => {
     const bench = await denied(nxdomain());
     await asked(bench);
     assert.equal((await bench.ask({ name: 'new.example.org.' })).rcode, RCODE.NXDOMAIN);
   });
 
-  it('asks again after the recheck interval only, and the first good answer wins', async () => {
+  it('asks again only after the recheck interval, and the first good answer wins', async () => {
     const bench = await denied(nxdomain());
     await asked(bench);
     await asked(bench);
@@ -122,7 +122,7 @@ describe('last known good', () => {
     );
   });
 
-  it('ends when the upstream is itself again: then a denial is believed', async () => {
+  it('ends when the upstream has recovered: then a denial is accepted', async () => {
     const bench = await denied(nxdomain());
     await asked(bench);
     good(bench, 2);

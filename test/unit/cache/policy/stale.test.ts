@@ -19,7 +19,7 @@ import {
 
 const SECOND = 1_000;
 
-/** A bench with one entry of 5 s whose TTL ran out a moment ago. */
+/** A bench with one entry of 5 s whose TTL has just expired. */
 async function expired(serveStale = IMMEDIATE): Promise<Bench> {
   const bench = new Bench({ serveStale });
   bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(5, 1)] });
@@ -46,7 +46,7 @@ const isStale = (answer: { ttlOverrideSeconds: number | undefined }): boolean =>
   answer.ttlOverrideSeconds !== undefined;
 
 describe('stale answers, immediate', () => {
-  it('come at once, with their TTL and extended error, while one refresh runs', async () => {
+  it('are sent at once, with their TTL and extended error, while one refresh runs', async () => {
     const bench = await expired();
     slow(bench, 50, { answer: [addressRecord(60, 2)] });
     for (let i = 0; i < 3; i++) {
@@ -66,7 +66,7 @@ describe('stale answers, immediate', () => {
     assert.equal(isStale(fresh), false);
   });
 
-  it('are not asked for again before the recheck interval has passed', async () => {
+  it('are not refreshed again before the recheck interval has passed', async () => {
     const bench = await expired();
     failing(bench);
     bench.hit();
@@ -79,7 +79,7 @@ describe('stale answers, immediate', () => {
     assert.equal(bench.asked.length, 2);
   });
 
-  it('end with their window', async () => {
+  it('end with the stale window', async () => {
     const bench = await expired({ ...IMMEDIATE, windowMs: 10_500 });
     failing(bench);
     await bench.services.clock.advance(9_499);
@@ -99,7 +99,7 @@ describe('stale answers, immediate', () => {
     }
   });
 
-  it('give way to an honest NXDOMAIN, and to an empty answer that cannot be kept', async () => {
+  it('are replaced by an NXDOMAIN, and by an empty answer that cannot be stored', async () => {
     for (const [response, rcode] of [
       [nxdomain(60), RCODE.NXDOMAIN],
       [{}, RCODE.NOERROR],
@@ -114,7 +114,7 @@ describe('stale answers, immediate', () => {
     }
   });
 
-  it('are refreshed by the same question, EDNS options and depth included', async () => {
+  it('are refreshed with the same question, EDNS options and depth', async () => {
     const bench = await expired();
     const question = {
       name: nameFromText('opt.example.org.'),
@@ -138,7 +138,7 @@ describe('stale answers, immediate', () => {
     assert.equal(lastOctet(await bench.block.handle(asked(), bench.next)), 2);
   });
 
-  it('tell a fault of our own to the log', async () => {
+  it('log an internal fault', async () => {
     const bench = await expired();
     bench.upstream = () => Promise.reject(new TypeError('bug'));
     bench.hit();
@@ -148,7 +148,7 @@ describe('stale answers, immediate', () => {
 });
 
 describe('stale answers, verify', () => {
-  it('wait for the fresh one, which wins within the budget', async () => {
+  it('wait for the fresh answer, which is sent if it arrives within the budget', async () => {
     const bench = await expired(VERIFY);
     slow(bench, 199, { answer: [addressRecord(60, 2)] });
     const asks = [bench.waiting(), bench.waiting()];
@@ -158,7 +158,7 @@ describe('stale answers, verify', () => {
     assert.equal(bench.count('coredns_cache_served_stale_total'), 0);
   });
 
-  it('come when the budget is spent; the late answer is stored all the same', async () => {
+  it('are sent when the budget is spent; the late answer is stored all the same', async () => {
     const bench = await expired(VERIFY);
     slow(bench, 500, { answer: [addressRecord(60, 2)] });
     let answered = false;
@@ -177,7 +177,7 @@ describe('stale answers, verify', () => {
     assert.equal(bench.asked.length, 1);
   });
 
-  it('come as soon as asking has failed, whatever the failure', async () => {
+  it('are sent as soon as the upstream query has failed, whatever the failure', async () => {
     const down: ((bench: Bench) => void)[] = [
       (bench) => failing(bench),
       (bench) => failing(bench, RCODE.REFUSED),
@@ -203,7 +203,7 @@ describe('stale answers, verify', () => {
       assert.equal(isStale(bench.hit()), true);
       assert.equal(bench.asked.length, 1);
       assert.equal(bench.count('nodens_cache_stale_served_total', { reason: 'recheck' }), 1);
-      assert.equal(bench.cache.stats().denials, 0, 'a failure casts no shadow');
+      assert.equal(bench.cache.stats().denials, 0, 'a failure is not stored over the answer');
     }
   });
 

@@ -22,7 +22,7 @@ import {
 const SECOND = 1_000;
 const IDENTITY = '. @ 127.0.0.1';
 
-/** A bench that has answers of 60 s for these names. */
+/** A bench with cached answers of 60 s for these names. */
 async function warm(
   names: readonly string[],
   options: Partial<CacheOptions> = { serveStale: VERIFY },
@@ -46,7 +46,7 @@ async function restarted(
 ): Promise<Bench & { restored: number }> {
   const bench = new Bench(options);
   bench.open(options, { id: 300, belowCache: below });
-  // Its clock begins anew; the wall clock has gone on.
+  // Its monotonic clock starts at zero; the wall clock has advanced.
   const { clock } = bench.services;
   const begun = clock.wallMs();
   clock.wallMs = () => begun + passedMs;
@@ -57,7 +57,7 @@ async function restarted(
 const NAMES = ['a.example.org.', 'b.example.org.', 'c.example.org.'];
 
 describe('snapshot', () => {
-  it('brings answers back, older by the time that has passed', async () => {
+  it('restores answers, older by the time that has passed', async () => {
     const source = await warm(NAMES);
     const bench = await restarted(fileOf(source), 20 * SECOND);
     assert.equal(bench.restored, 3);
@@ -70,7 +70,7 @@ describe('snapshot', () => {
     assert.equal(bench.asked.length, 0);
   });
 
-  it('brings expired answers back as stale ones, within their window only', async () => {
+  it('restores expired answers as stale ones, within their window only', async () => {
     const file = fileOf(await warm(NAMES));
     const bench = await restarted(file, 600 * SECOND, { options: { serveStale: IMMEDIATE } });
     bench.upstream = () => Promise.withResolvers<never>().promise;
@@ -78,7 +78,7 @@ describe('snapshot', () => {
     assert.equal((await restarted(file, 3_661 * SECOND)).restored, 0);
   });
 
-  it('asks again where what lies below the cache has changed, and falls back on the answer', async () => {
+  it('asks upstream where the plugins below the cache have changed, and falls back on the stored answer', async () => {
     const bench = await restarted(fileOf(await warm(NAMES)), SECOND, {
       below: 'forward . 192.0.2.99',
     });
@@ -109,13 +109,13 @@ describe('snapshot', () => {
     assert.equal((await restarted(fileOf(source), 0)).restored, 0);
   });
 
-  it('leaves out blocks that are not there any more', async () => {
+  it('omits blocks that no longer exist', async () => {
     const file = fileOf(await warm(NAMES));
     const bench = new Bench();
     assert.equal(bench.cache.restore(file, () => undefined).entries, 0);
   });
 
-  it('what was learned since the start stays', async () => {
+  it('answers received since the start stay', async () => {
     const file = fileOf(await warm(NAMES));
     const bench = await warm([NAMES[0] as string]);
     bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(60, 9)] });

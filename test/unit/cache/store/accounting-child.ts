@@ -28,7 +28,7 @@ function fill(count: number): void {
   }
 }
 
-// The heap takes its working size before anything is kept.
+// The heap grows to its working size before the measurement.
 bench.open({ success: { ...success, capacity: 0 } }, { id: 2 });
 fill(CHURN);
 bench.open({ success });

@@ -13,5 +13,5 @@ it('accounts for the memory that entries take, within a fifth', () => {
   const { residentBytes, answers, answerBytes } = JSON.parse(output) as Record<string, number>;
   assert.equal(answers, 50_000);
   const ratio = (answerBytes as number) / (residentBytes as number);
-  assert.ok(ratio > 0.8 && ratio < 1.2, `accounted for ${ratio.toFixed(2)} of what was taken`);
+  assert.ok(ratio > 0.8 && ratio < 1.2, `accounted for ${ratio.toFixed(2)} of the memory in use`);
 });

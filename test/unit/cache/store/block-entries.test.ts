@@ -26,7 +26,7 @@ function filled(count: number, dropAfterMs: (i: number) => number = () => 0) {
 }
 
 describe('blockEntries', () => {
-  it('evicts by age, and gives a second chance only once for each time it was asked for', () => {
+  it('evicts by age, and gives one second chance for each query', () => {
     const { blockEntries, entries } = filled(3);
     const evict = (): string | undefined => {
       const victim = blockEntries.victim();
@@ -38,7 +38,7 @@ describe('blockEntries', () => {
     assert.equal(blockEntries.count, 0);
   });
 
-  it('finds a victim among many that were all asked for', () => {
+  it('finds an entry to evict among many that were all asked for', () => {
     const { blockEntries, entries } = filled(20);
     for (const entry of entries) entry.wasHit = true;
     assert.equal(blockEntries.victim()?.key, '8');
@@ -47,7 +47,7 @@ describe('blockEntries', () => {
     assert.equal(blockEntries.count, 20);
   });
 
-  it('sweeps on from where it stopped, though that entry is gone since', () => {
+  it('continues a sweep where it stopped, though that entry is gone', () => {
     const { blockEntries, entries } = filled(6, () => 10);
     const dropped: string[] = [];
     const drop = (entry: Entry): void => {
@@ -64,13 +64,13 @@ describe('blockEntries', () => {
     assert.equal(blockEntries.count, 0);
   });
 
-  it('is walked by age, whatever comes and goes between two steps', () => {
+  it('is walked by age, whatever is added and removed between two steps', () => {
     const { blockEntries, entries } = filled(5);
     const seen: string[] = [];
     for (const entry of blockEntries.walk()) {
       seen.push(entry.key);
       if (entry.key !== '1') continue;
-      // The one seen last, the one that comes next, and a new one.
+      // The entry visited last, the next one, and a new one.
       blockEntries.remove(entry);
       blockEntries.remove(entries[2] as Entry);
       blockEntries.add(filled(1).entries[0] as Entry);

@@ -40,7 +40,7 @@ function entryFor(text: string, type: number = TYPE.A): Entry {
 }
 
 describe('front table', () => {
-  it('finds an entry by its question, however that is spelt', () => {
+  it('finds an entry by its question, in any letter case', () => {
     const front = new HotIndex();
     const entry = entryFor('www.example.org.');
     assert.equal(front.find(received('www.example.org.'), BLOCK), undefined);
@@ -49,7 +49,7 @@ describe('front table', () => {
     assert.equal(front.find(received('WWW.example.ORG.'), BLOCK), entry);
   });
 
-  it('takes no other question for it', () => {
+  it('does not return it for another question', () => {
     const front = new HotIndex();
     front.put(entryFor('www.example.org.'), received('www.example.org.'), BLOCK);
     const others: [Query, number][] = [
@@ -70,7 +70,7 @@ describe('front table', () => {
     assert.equal(front.find(other, BLOCK), undefined);
   });
 
-  it('has nothing that was dropped, under whatever hash it was put', () => {
+  it('does not return dropped entries, whatever their hash', () => {
     const front = new HotIndex();
     const entry = entryFor('www.example.org.');
     const ours = received('www.example.org.');
@@ -82,7 +82,7 @@ describe('front table', () => {
     assert.equal(front.find(received('www.example.org.'), BLOCK), undefined);
   });
 
-  it('gives the right entry or none when it is overfull, and forgets every one of them', () => {
+  it('returns the right entry or none when it is overfull, and forgets all of them', () => {
     const front = new HotIndex();
     const all = Array.from({ length: MANY }, (_, i) => `n${i}.example.org.`);
     const entries = all.map((name) => entryFor(name));

@@ -18,7 +18,7 @@ function network(bench: Bench, ttl = 60): void {
 const keep = (capacity: number) => ({ capacity, maxTtlSeconds: 3_600, minTtlSeconds: 5 });
 
 describe('cache store', () => {
-  it('keeps within its bytes, denials within a fifth of them', () => {
+  it('stays within its size in bytes, and keeps denials within a fifth of it', () => {
     const bench = new Bench({}, { totalBytes: 100_000 });
     network(bench);
     for (let i = 0; i < 500; i++) {
@@ -44,7 +44,7 @@ describe('cache store', () => {
     assert.equal(bench.asked.length, 0);
   });
 
-  it('lets the least recently used go first when bytes run out', () => {
+  it('evicts the least recently used entry when the size is reached', () => {
     const bench = new Bench({}, { totalBytes: 30_000 });
     network(bench);
     for (let i = 0; i < 200; i++) {
@@ -73,7 +73,7 @@ describe('cache store', () => {
     assert.equal(bench.asked.length, 0);
   });
 
-  it('spares within a capacity what was asked for', () => {
+  it('keeps entries that were asked for, within the capacity', () => {
     const bench = new Bench({ success: keep(10) });
     network(bench);
     for (let i = 0; i < 40; i++) {
@@ -105,7 +105,7 @@ describe('cache store', () => {
     assert.equal(bench.count('coredns_cache_evictions_total', { type: 'success' }), 0);
   });
 
-  it('sweeps away in time what is of no more use, and only that', async () => {
+  it('sweeps expired entries in time, and only those', async () => {
     const bench = new Bench({ serveStale: { ...IMMEDIATE, windowMs: 60 * SECOND } });
     network(bench, 5);
     for (let i = 0; i < 3_000; i++) bench.hit({ name: name(i) });
@@ -143,7 +143,7 @@ describe('cache store', () => {
     assert.equal(wire.readUInt16BE(4), 1);
   });
 
-  it('stores nothing of a disabled kind, and forgets what it knew', () => {
+  it('stores nothing of a disabled kind, and forgets its entries', () => {
     const zone = Buffer.from('\x07example\x03org\x00', 'latin1');
     const success = new Bench({ disableSuccess: [zone] });
     network(success);
@@ -158,7 +158,7 @@ describe('cache store', () => {
     assert.deepEqual([denial.cache.stats().answers, denial.cache.stats().denials], [1, 0]);
   });
 
-  it('ends its timers when it is closed', () => {
+  it('stops its timers when it is closed', () => {
     const bench = new Bench();
     network(bench);
     bench.hit();
@@ -167,7 +167,7 @@ describe('cache store', () => {
     assert.equal(bench.cache.stats().answers, 0);
   });
 
-  it('counts for each view of a zone by itself', () => {
+  it('counts each view of a zone separately', () => {
     const bench = new Bench();
     network(bench);
     const labels = (view: string) => ({ server: 'dns://127.0.0.1:53', zones: '.', view });

@@ -12,20 +12,20 @@ describe('server blocks', () => {
     assert.deepEqual(corefile.blocks[0]?.directives[1]?.place, { file: '/etc/Corefile', line: 3 });
   });
 
-  it('takes several keys on a line and goes on behind a comma', () => {
+  it('accepts several keys on a line and continues after a comma', () => {
     const corefile = parse('a.test b.test:5353,\n  c.test,\n  d.test {\n}\n');
     const keys = ['dns://a.test.:53', 'dns://b.test.:5353', 'dns://c.test.:53', 'dns://d.test.:53'];
     assert.deepEqual(outline(corefile), [[keys, []]]);
   });
 
-  it('takes one block without braces, and one without directives', () => {
+  it('accepts one block without braces, and one without directives', () => {
     assert.deepEqual(outline(parse('a.test\nwhoami\nlog\n')), [
       [['dns://a.test.:53'], [['whoami'], ['log']]],
     ]);
     assert.deepEqual(outline(parse('a.test')), [[['dns://a.test.:53'], []]]);
   });
 
-  it('takes the opening brace of a block on the next line, and its first directive behind it', () => {
+  it('accepts the opening brace of a block on the next line, and its first directive after it', () => {
     assert.deepEqual(outline(parse('a.test\n{ whoami\n}\nb.test { log\n} c.test {\n}\n')), [
       [['dns://a.test.:53'], [['whoami']]],
       [['dns://b.test.:53'], [['log']]],
@@ -33,7 +33,7 @@ describe('server blocks', () => {
     ]);
   });
 
-  it('begins a line behind an opening brace, also for imports and closing braces', () => {
+  it('starts a line after an opening brace, also for imports and closing braces', () => {
     const text = '(base) { errors\n}\n. { import base\n cache { }\n log { class all\n }\n}\n';
     assert.deepEqual(outline(parse(text)), [
       [['dns://.:53'], [['errors'], ['cache', []], ['log', [['class', 'all']]]]],
@@ -51,12 +51,12 @@ describe('server blocks', () => {
     );
   });
 
-  it('gives no block for an empty text', () => {
+  it('returns no block for an empty text', () => {
     for (const text of ['', '\n\n', '# nothing\n', '\ufeff', '(unused) {\n log\n}\n'])
       assert.deepEqual(parse(text).blocks, [], JSON.stringify(text));
   });
 
-  it('hashes what it says, not how it is laid out', () => {
+  it('hashes the content, not the layout', () => {
     const { hash } = parse('. {\n log\n errors\n}');
     assert.match(hash, /^[0-9a-f]{128}$/);
     assert.equal(parse('# new\n.:53 {\n\n  "log" # why\n  errors\n}').hash, hash);
@@ -91,7 +91,7 @@ describe('words', () => {
     assert.equal(block?.directives[1]?.place.line, 5);
   });
 
-  it('takes quotes and braces inside a word literally', () => {
+  it('reads quotes and braces inside a word literally', () => {
     assert.deepEqual(outline(parse('. {\n log say"hi" {common} {{ .Name }} {}\n}')), [
       [['dns://.:53'], [['log', 'say"hi"', '{common}', '{{', '.Name', '}}', '{}']]],
     ]);
@@ -108,7 +108,7 @@ describe('environment', () => {
     assert.deepEqual(corefile.warnings, []);
   });
 
-  it('takes an undefined variable as empty and says so', () => {
+  it('reads an undefined variable as empty and warns', () => {
     const corefile = parse('. {\n log {$toString}\n}');
     assert.deepEqual(outline(corefile), [[['dns://.:53'], [['log', '']]]]);
     assert.deepEqual(corefile.warnings, [
@@ -116,7 +116,7 @@ describe('environment', () => {
     ]);
   });
 
-  it('never makes structure of a value', () => {
+  it('never reads structure from a value', () => {
     const corefile = parse('. {\n log {$B} # {$B}\n}', { env: { B: '{' } });
     assert.deepEqual(outline(corefile), [[['dns://.:53'], [['log', '{']]]]);
   });

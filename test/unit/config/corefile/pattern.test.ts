@@ -10,13 +10,13 @@ import {
   withPatterns,
 } from '../../../../agent/config/corefile/pattern.ts';
 
-/** Names as long, and with as many labels, as there are. */
+/** The longest names with the most labels. */
 const LABELS = 'a.'.repeat(126);
 const LONG = `${'a'.repeat(63)}.${'a'.repeat(63)}.${'a'.repeat(63)}.${'b'.repeat(61)}.`;
 
 const arg = (text: string) => patternArg({ text, place: { file: 'f', line: 7 }, quoted: false });
 
-it('the engine is loaded for the first pattern, and what needs it is built again', async () => {
+it('the engine is loaded for the first pattern, and the server that needs it is built again', async () => {
   let builds = 0;
   const build = (): boolean => {
     builds++;
@@ -109,7 +109,7 @@ describe('cost', () => {
     ['(a|aa)+[.]x', LONG],
     ['(\\w+)(\\w+)(\\w+)(\\w+)(\\w+)(\\w+)Z', LONG],
   ] as const) {
-    it(`stays small however ${pattern} is meant to be hard`, () => {
+    it(`stays small for the hostile pattern ${pattern}`, () => {
       const { match } = arg(pattern);
       const before = process.cpuUsage();
       for (let i = 0; i < 200; i++) match(text);
@@ -118,7 +118,7 @@ describe('cost', () => {
     });
   }
 
-  it('is bounded by the length of a pattern and by what it unfolds to', () => {
+  it('is bounded by the length of a pattern and by its expanded size', () => {
     assert.throws(() => arg('a'.repeat(10_001)), /a pattern of over 10000 characters/);
     assert.throws(() => arg(`(${'[a-z0-9.]{999}'.repeat(6)})`), /f:7: .*steps for each character/);
   });
@@ -134,7 +134,7 @@ describe('cost', () => {
   });
 });
 
-it('finds what another engine finds, where both mean the same', async () => {
+it('finds the same as another engine, where both have the same syntax', async () => {
   await loadPatternEngine();
   const atom = fc.constantFrom('a', 'b', '[.]', '[a-c]', '[^.]', '(a|b)', '(?:ab)', '(b)', '.');
   const times = fc.constantFrom('', '', '*', '+', '?', '*?', '+?', '{2}');
@@ -152,7 +152,7 @@ it('finds what another engine finds, where both mean the same', async () => {
       text,
       (body, head, tail, name) => {
         const source = `${head}${body}${tail}`;
-        // A group that is repeated keeps its last round in both, but JavaScript forgets those within.
+        // A group that is repeated keeps its last match in both, but JavaScript forgets its inner groups.
         const expected = new RegExp(source).exec(name)?.[0];
         assert.equal(arg(source).match(name)?.[0], expected);
       },

@@ -5,7 +5,7 @@ import type { ConfigFiles } from '../../../../agent/config/corefile/imports.ts';
 import { parseCorefile } from '../../../../agent/config/corefile/parser.ts';
 import { refusal } from './outline.ts';
 
-describe('refusals name the place and the way out', () => {
+describe('refusals name the place and the fix', () => {
   const table: [what: string, text: string, message: string][] = [
     ['unclosed quote', '. {\n log "a\n}', '2: this quote is never closed: add a "'],
     ['unclosed block', '# x\n. {\n log\n', '2: the brace opened here is never closed: add a }'],
@@ -55,7 +55,7 @@ describe('refusals name the place and the way out', () => {
     );
   });
 
-  it('what the file system refuses', () => {
+  it('what the file system rejects', () => {
     const denied = (): never => {
       throw new Error('EACCES: permission denied');
     };
@@ -96,7 +96,7 @@ describe('refusals name the place and the way out', () => {
     );
   });
 
-  it('a snippet that begins in an imported file and would end in the importing one', () => {
+  it('a snippet that starts in an imported file and would end in the importing one', () => {
     assert.equal(
       refusal('import a\n}\n', { files: { '/etc/a': '\n(s) {\n log' } }),
       '/etc/a:2: the brace opened here is never closed: add a }',

@@ -1,4 +1,4 @@
-/** Assembling a Corefile in a test: real plugins, faked services. */
+/** Builds the server configuration of a Corefile in a test: real plugins, faked services. */
 import { formatEndpoint } from '../../../../agent/base/address.ts';
 import { BlockIdentities } from '../../../../agent/daemon/configuration/block-ids.ts';
 import {

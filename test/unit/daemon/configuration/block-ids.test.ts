@@ -7,7 +7,7 @@ import { addressRecord, Bench, IMMEDIATE } from '../../cache/harness.ts';
 const blockOf = (zone: string) => parseText(`${zone} {\n  cache\n}\n`).blocks[0] as never;
 
 describe('identities of server blocks', () => {
-  it('stay with a block, whatever others come and go', () => {
+  it('stay with a block when other blocks are added or removed', () => {
     const ids = new BlockIdentities(() => assert.fail('none is used again'), 3);
     const before = ['a', 'b', 'c'].map((zone) => ids.idOf(blockOf(zone), []));
     const after = ['c', 'a', 'b'].map((zone) => ids.idOf(blockOf(zone), []));
@@ -20,7 +20,7 @@ describe('identities of server blocks', () => {
     );
   });
 
-  it('are used again only when none is left: that of the block that was used longest ago', () => {
+  it('are reused only when none is left: first that of the block removed longest ago', () => {
     const reused: number[] = [];
     const ids = new BlockIdentities((id) => reused.push(id), 2);
     for (const zone of ['a', 'b', 'a', 'c']) ids.idOf(blockOf(zone), []);
@@ -28,7 +28,7 @@ describe('identities of server blocks', () => {
     assert.equal(ids.idOf(blockOf('a'), []), 0);
   });
 
-  it('are free of what was cached for the block before', async () => {
+  it('have no cached entries of the former block', async () => {
     const bench = new Bench({ serveStale: IMMEDIATE });
     const ids = new BlockIdentities((id) => bench.cache.forgetBlock(id), 1);
     bench.open({}, { id: ids.idOf(blockOf('a'), []) });

@@ -1,4 +1,4 @@
-/** What the configuration's texts come to, and where what is wrong with them is said to be. */
+/** Reading the configuration's texts, and the places that its errors name. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { agentOptions } from '../../../../agent/cli/options.ts';
@@ -27,7 +27,7 @@ describe('a Corefile without a server block', () => {
     ['empty', ''],
     ['white space and comments', '\n# . {\n\t \n'],
     ['a snippet', '(a) {\n whoami\n}\n'],
-    ['imports of what is not there', 'import /etc/coredns/custom/*.server\n'],
+    ['imports without a matching file', 'import /etc/coredns/custom/*.server\n'],
     ['imports of an empty file', 'import empty\n'],
   ] as const)
     it(`is refused: ${what}`, () => {
@@ -39,7 +39,7 @@ describe('a Corefile without a server block', () => {
       });
     });
 
-  it('says which import brought nothing', () => {
+  it('names the import that matches no file', () => {
     const { config } = source({ [BASE]: '\nimport custom/*.server\n' });
     assert.throws(
       () => config.load(),
@@ -76,7 +76,7 @@ describe('places', () => {
   });
 });
 
-describe('what cannot be read for want of a descriptor', () => {
+describe('a text that cannot be read for lack of a descriptor', () => {
   const texts = {
     [BASE]: `import more\n${BLOCK}`,
     '/etc/coredns/more': 'a.test {\n  bind 127.0.0.1\n  whoami\n}\n',
@@ -84,7 +84,7 @@ describe('what cannot be read for want of a descriptor', () => {
   };
 
   for (const path of Object.keys(texts))
-    it(`says nothing of the configuration: ${path}`, () => {
+    it(`is no error of the configuration: ${path}`, () => {
       const { config, files, log, told } = source(texts);
       const { read } = files;
       const before = config.load().hash;
@@ -100,7 +100,7 @@ describe('what cannot be read for want of a descriptor', () => {
 });
 
 describe('warnings and problems', () => {
-  it('are told once as long as the texts stay what they are', () => {
+  it('are logged once while the texts do not change', () => {
     const texts = { [BASE]: `import none/*\n${BLOCK}`, '/etc/kube-dns/stubDomains': '{' };
     const { config, log, told } = source(texts);
     for (let look = 0; look < 3; look++) config.load();

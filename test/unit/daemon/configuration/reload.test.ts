@@ -1,4 +1,4 @@
-/** What a reload changes, and when. */
+/** The effects of a reload, and their order. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { NetworkError } from '../../../../agent/base/errors.ts';
@@ -19,7 +19,7 @@ const TWO = '.:5301 .:5302 {\nbind 127.0.0.1\ndebug\nwhoami\n}\n';
 
 interface State {
   text: string;
-  /** Why it cannot be read. */
+  /** Error on reading, if any. */
   unread: UnreadError | undefined;
   plugin: Plugin;
   onOpen: () => Promise<void>;
@@ -81,7 +81,7 @@ it('a listener that a reload adds answers as soon as it is bound', async () => {
   assert.equal(atOpen, RCODE.NOERROR);
 });
 
-it('a listener that a reload takes away answers until it is closed', async () => {
+it('a listener that a reload removes answers until it is closed', async () => {
   const { configurations, rcodeAt, state } = setUp();
   state.text = TWO;
   await configurations.prepare();
@@ -96,7 +96,7 @@ it('a listener that a reload takes away answers until it is closed', async () =>
   assert.equal(await rcodeAt(1), RCODE.REFUSED);
 });
 
-it('`debug` comes and goes with a reload', async () => {
+it('`debug` follows a reload', async () => {
   const { configurations, state, levels } = setUp();
   await configurations.prepare();
   await configurations.listen();
@@ -107,7 +107,7 @@ it('`debug` comes and goes with a reload', async () => {
   assert.deepEqual(levels, ['info', 'debug', 'info']);
 });
 
-it('a bad file is counted and logged once for each change, not at each look', async () => {
+it('a bad file is counted and logged once for each change, not at each check', async () => {
   const { configurations, state, metrics, log } = setUp();
   await configurations.prepare();
   await configurations.listen();
@@ -126,7 +126,7 @@ it('a bad file is counted and logged once for each change, not at each look', as
   for (const reason of ['interval', 'interval'] as const) await configurations.reload(reason);
   assert.deepEqual(told(), failed(2));
   await configurations.reload('signal');
-  assert.deepEqual(told(), failed(3), 'asked for, it is told again');
+  assert.deepEqual(told(), failed(3), 'a requested reload logs it again');
   state.text = ONE;
   await configurations.reload('interval');
   assert.deepEqual(told(), { ...failed(3), valid: 1 });
@@ -135,7 +135,7 @@ it('a bad file is counted and logged once for each change, not at each look', as
   assert.deepEqual(told(), failed(4), 'a file that became bad again');
 });
 
-it('a reload for which this node lacks the means is put off, not called invalid', async () => {
+it('a reload for which this node lacks resources is postponed, not counted as invalid', async () => {
   const { configurations, state, metrics, log, clock, lacks, rcodeAt } = setUp();
   await configurations.prepare();
   await configurations.listen();
@@ -152,7 +152,7 @@ it('a reload for which this node lacks the means is put off, not called invalid'
   assert.deepEqual([failures(), metrics.value('nodens_config_valid')], [[0, 0, 0], 1]);
   assert.match(log.records.at(-1)?.message ?? '', /^reload deferred, .* lacks descriptors/);
 
-  // It can be read again, but not bound.
+  // The file can be read again, but the port not bound.
   state.unread = undefined;
   state.onOpen = () => Promise.reject(new NetworkError('bind', 'ENOBUFS', 'cannot bind'));
   await clock.advance(5_000);
@@ -168,7 +168,7 @@ it('a reload for which this node lacks the means is put off, not called invalid'
   assert.equal(results('success'), 1, 'once');
 });
 
-it('a port that is taken is the fault of a configuration, not a lack', async () => {
+it('a port in use is an error of the configuration, not a lack of resources', async () => {
   const { configurations, state, metrics, lacks } = setUp();
   await configurations.prepare();
   await configurations.listen();
@@ -179,7 +179,7 @@ it('a port that is taken is the fault of a configuration, not a lack', async () 
   assert.deepEqual(lacks, []);
 });
 
-/** A plugin that notes what is asked of it, and whose preparation ends when told to. */
+/** A plugin that records its calls, and whose preparation ends when the test says so. */
 function slowPlugin(): { plugin: Plugin; calls: string[]; end: (error?: Error) => void } {
   const calls: string[] = [];
   const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -196,7 +196,7 @@ function slowPlugin(): { plugin: Plugin; calls: string[]; end: (error?: Error) =
   return { plugin, calls, end: (error) => (error === undefined ? resolve() : reject(error)) };
 }
 
-it('what takes long is done before a configuration serves, and the old one serves on', async () => {
+it('slow preparation ends before a configuration serves, and the old one serves until then', async () => {
   const { configurations, rcodeAt, state } = setUp();
   const first = slowPlugin();
   first.end();
@@ -217,7 +217,7 @@ it('what takes long is done before a configuration serves, and the old one serve
   assert.equal(await rcodeAt(1), RCODE.NOERROR);
 });
 
-it('a configuration that comes to nothing is discarded', async () => {
+it('a configuration that cannot start is discarded', async () => {
   const { configurations, rcodeAt, state, log } = setUp();
   await configurations.prepare();
   await configurations.listen();
@@ -236,7 +236,7 @@ it('a configuration that comes to nothing is discarded', async () => {
   assert.deepEqual(unbound.calls, ['prepare beside queries', 'discard']);
 });
 
-it('a stop in the middle of a reload ends it: nothing is opened any more', async () => {
+it('a stop during a reload ends it: nothing is opened any more', async () => {
   const { configurations, state, log } = setUp();
   await configurations.prepare();
   await configurations.listen();
@@ -254,7 +254,7 @@ it('a stop in the middle of a reload ends it: nothing is opened any more', async
   assert.deepEqual(log.records, []);
 });
 
-it('a reload before there are listeners binds nothing: then what is in force is bound', async () => {
+it('a reload before the listeners exist binds nothing: the start then binds those of the new configuration', async () => {
   const { configurations, rcodeAt, state } = setUp();
   await configurations.prepare();
   let opened = 0;

@@ -37,7 +37,7 @@ describe('views of one zone', () => {
   const table = serverConfig.tables[0];
   const zoneOf = (query: Query): string | undefined => table?.find(query)?.zone;
 
-  it('the first that takes a query answers it', () => {
+  it('the first view that matches a query answers it', () => {
     const first = table?.find(queryFor('www.example.org', 'A', SECURE));
     const second = table?.find(queryFor('www.example.org', 'MX', SECURE));
     assert.equal(first?.zone, 'example.org.');
@@ -45,7 +45,7 @@ describe('views of one zone', () => {
     assert.notEqual(first?.handler, second?.handler);
   });
 
-  it('a query that none takes goes to the next shorter zone', () => {
+  it('a query that matches no view goes to the next shorter zone', () => {
     assert.equal(zoneOf(queryFor('www.example.org', 'MX')), 'org.');
     assert.equal(zoneOf(queryFor('www.example.com', 'MX')), undefined);
   });
@@ -70,7 +70,7 @@ describe('views of one zone', () => {
     assert.equal(new Set(blockIds).size, 3);
   });
 
-  it('one that could never match is refused', () => {
+  it('a view that can never match is refused', () => {
     const block = 'a.example {\nbind 127.0.0.1\nwhoami\n}\n';
     const viewed = block.replace('whoami', 'view v {\nexpr do()\n}\nwhoami');
     assembled(viewed + block);
@@ -80,7 +80,7 @@ describe('views of one zone', () => {
 });
 
 describe('metadata', () => {
-  it('is there before views are asked, and only where a block wants it', () => {
+  it('is collected before views are evaluated, and only where a block uses it', () => {
     const text = `. {
       bind 127.0.0.1
       metadata example.org
@@ -98,7 +98,7 @@ describe('metadata', () => {
     assert.equal(outside.metadata, undefined);
   });
 
-  it('is forgotten with the query', () => {
+  it('is dropped with the query', () => {
     const query = queryFor('www.example.org', 'A');
     query.metadata = new Map([['a/b', 'c']]);
     const server: ServerLabel = query.server;
@@ -111,7 +111,7 @@ describe('metadata', () => {
 });
 
 describe('timeouts', () => {
-  it('hold for every address of their block, the last word of several counts', () => {
+  it('apply to every address of their block; the last of several values counts', () => {
     const { serverConfig } = assembled(`
       a.example {
         bind 127.0.0.1

@@ -19,7 +19,7 @@ function zoneAt(serverConfig: ServerConfig, at: string, name: string): string | 
 }
 
 describe('a block without bind', () => {
-  it('has one listener, whatever addresses the node has', () => {
+  it('has one listener, for any number of addresses of the node', () => {
     const { serverConfig, rows } = assembled(block('.'));
     assert.deepEqual(endpointsOf(serverConfig), [':53']);
     assert.deepEqual(rows, ['dns://:53 . ', 'dns://:53 dropped ']);
@@ -29,7 +29,7 @@ describe('a block without bind', () => {
     );
   });
 
-  it('is served on addresses of other blocks too, where those have no such zone', () => {
+  it('is served on addresses of other blocks too, where those blocks do not have its zone', () => {
     const text = block('.') + block('a.test', 'bind 10.0.0.1') + block('b.test', 'bind ::');
     const { serverConfig, rows } = assembled(text);
     assert.deepEqual(endpointsOf(serverConfig), [':53', '10.0.0.1:53', '[::]:53']);
@@ -41,7 +41,7 @@ describe('a block without bind', () => {
     assert.ok(rows.includes('dns://10.0.0.1:53 . '));
   });
 
-  it('beside one with it, both for one zone, is refused as in CoreDNS', () => {
+  it('beside a block with bind for the same zone is refused as in CoreDNS', () => {
     for (const bind of ['10.0.0.1', '0.0.0.0', '::', '192.0.2.77']) {
       const bound = block('a.test', `bind ${bind}`);
       for (const text of [block('a.test') + bound, bound + block('a.test')])
@@ -54,7 +54,7 @@ describe('a block without bind', () => {
   });
 });
 
-it('of 0.0.0.0 and an address the address wins, for the zone that both serve', () => {
+it('with 0.0.0.0 and an address bound, the address wins for the zone that both serve', () => {
   const view = "view v {\nexpr type() in ['A']\n}";
   const text =
     block('a.test', 'bind 0.0.0.0') +
@@ -70,13 +70,13 @@ it('of 0.0.0.0 and an address the address wins, for the zone that both serve', (
   assert.ok(wild !== undefined);
   assert.notEqual(routesAt('10.0.0.1:53', 'a.test', 'A'), wild);
   assert.equal(routesAt('10.0.0.2:53', 'a.test', 'A'), wild);
-  // A view that does not take a query leaves it to the wildcard's block.
+  // A query that does not match the view goes to the wildcard's block.
   const wildB = routesAt('0.0.0.0:53', 'b.test', 'A');
   assert.notEqual(routesAt('10.0.0.2:53', 'b.test', 'A'), wildB);
   assert.equal(routesAt('10.0.0.2:53', 'b.test', 'AAAA'), wildB);
 });
 
-it('the identity of a block without bind, by which its cache is found, does not hang on addresses', () => {
+it('the identity of a block without bind, which is the key of its cache, does not depend on addresses', () => {
   const cached = (text: string) => assembled(text.replaceAll('whoami', 'cache\nwhoami'));
   assert.deepEqual(cached(block('.')).blockIds, [0]);
   const text = block('a', 'bind 0.0.0.0') + block('a', 'bind 10.0.0.1');

@@ -35,7 +35,7 @@ describe('cgroupLimitBytes', () => {
     assert.equal(cgroupLimitBytes(read), 128 * MIB);
   });
 
-  it('takes the smallest limit on the way up', () => {
+  it('uses the smallest limit of all parent groups', () => {
     const read = files({
       '/proc/self/cgroup': '0::/a/b\n',
       '/sys/fs/cgroup/a/b/memory.max': 'max\n',
@@ -53,7 +53,7 @@ describe('cgroupLimitBytes', () => {
     assert.equal(cgroupLimitBytes(read), 64 * MIB);
   });
 
-  it('knows no limit', () => {
+  it('returns no limit where there is none', () => {
     assert.equal(cgroupLimitBytes(files({})), undefined);
     const unlimited = files({
       '/proc/self/cgroup': '9:memory:/\n',
@@ -64,11 +64,11 @@ describe('cgroupLimitBytes', () => {
 });
 
 describe('cacheBudget', () => {
-  it('does what it is told', () => {
+  it('uses the configured size', () => {
     assert.deepEqual(cacheBudget(5 * MIB, 128 * MIB), { bytes: 5 * MIB, reason: '-memory' });
   });
 
-  it('leaves the process its share of a limit', () => {
+  it('reserves a share of the limit for the process', () => {
     assert.equal(cacheBudget(undefined, 128 * MIB).bytes, 32 * MIB);
     assert.equal(cacheBudget(undefined, 100 * MIB).bytes, 4 * MIB);
     assert.equal(cacheBudget(undefined, 1024 * MIB).bytes, 256 * MIB);
@@ -91,7 +91,7 @@ describe('ledgerBudget', () => {
   const queriesWithin = (limitBytes: number | undefined): number =>
     budgetWithin(limitBytes).clientBudgetBytes / WAITING_QUERY_BYTES;
 
-  it('lets thousands of queries wait, and no more than the heap has room for beside a full cache', () => {
+  it('allows thousands of waiting queries, and no more than fit into the heap beside a full cache', () => {
     assert.ok(queriesWithin(undefined) > 15_000);
     for (const [limit, least, most] of [
       [96, 1_000, 1_500],
@@ -103,11 +103,11 @@ describe('ledgerBudget', () => {
     }
   });
 
-  it('lets 5,000 clients wait for one name in the pod of our manifests', () => {
+  it('allows 5,000 clients to wait for one name in the pod of our manifests', () => {
     assert.ok(budgetWithin(192 * MIB).clientBudgetBytes > 5_000 * WAITER_BYTES);
   });
 
-  it('is never nothing, and files have a part of the limit', () => {
+  it('is never zero, and files have a part of the limit', () => {
     const { clientBudgetBytes, fileBudgetBytes } = ledgerBudget(16 * MIB, 64 * MIB, 60 * MIB);
     assert.ok(clientBudgetBytes >= 4 * MIB);
     assert.equal(fileBudgetBytes, 10 * MIB);
@@ -120,7 +120,7 @@ describe('tcpConnectionBound', () => {
       `Limit  Soft Limit  Hard Limit  Units\nMax open files            1024                 ${hard}                files\n`;
   };
 
-  it('leaves descriptors for upstreams and files', () => {
+  it('reserves descriptors for upstreams and files', () => {
     assert.equal(tcpConnectionBound(limits('64')), 32);
     assert.equal(tcpConnectionBound(limits('1048576')), LIMITS.tcpConnections.default);
     assert.equal(

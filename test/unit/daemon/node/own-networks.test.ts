@@ -22,7 +22,7 @@ const ROUTES = [
 describe('clients over IPv6', () => {
   afterEach(() => setOwnNetworks(new Set()));
 
-  it('are pods of this node one by one, and hosts elsewhere by their /64', () => {
+  it('are counted by address for pods of this node, and by /64 for other hosts', () => {
     setOwnNetworks(ownNetworks(['10.0.0.1', 'fd00:99::1', 'fe80::1%eth0'], ROUTES));
     for (const [one, other] of [
       ['fd00:244::7', 'fd00:244::8'],
@@ -39,13 +39,13 @@ describe('clients over IPv6', () => {
       assert.equal(clientKey(one), clientKey(other), one);
   });
 
-  it('are named as they are counted', () => {
+  it('have names that match how they are counted', () => {
     setOwnNetworks(ownNetworks([], ROUTES));
     assert.equal(clientName(clientKey('fd00:244::7')), 'fd00:244::7');
     assert.equal(clientName(clientKey('2001:db8::7')), '2001:db8::/64');
   });
 
-  it('are their /64 where the table of routes is not to be had', () => {
+  it('are counted by /64 where the routing table cannot be read', () => {
     assert.deepEqual(ownNetworks([], ''), new Set());
     assert.deepEqual(ownNetworks([], 'nonsense\nmore of it'), new Set());
   });

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 const file = (path: string): string =>
   fileURLToPath(new URL(`../../../../${path}`, import.meta.url));
 
-/** In a process of its own, which takes every descriptor that it may have. */
+/** Runs in a child process that opens every descriptor of its limit. */
 const SCRIPT = `
 import { closeSync, openSync } from 'node:fs';
 import { watchDescriptors } from ${JSON.stringify(file('agent/daemon/state/descriptor-watch.ts'))};
@@ -28,7 +28,7 @@ watch.cancel();
 process.stdout.write(JSON.stringify({ before, during, after: told.length }));
 `;
 
-it('that nothing can be opened is told once a second, and no more when something can', () => {
+it('the lack of descriptors is logged once a second, and no longer once a file can be opened', () => {
   const node = [process.execPath, '--input-type=module', '-e', SCRIPT];
   const text = execFileSync('prlimit', ['--nofile=64', ...node], { encoding: 'utf8' });
   const during = Array.from({ length: 3 }, () => 'descriptors EMFILE');

@@ -65,7 +65,7 @@ describe('snapshot file', () => {
     second.bench.hit();
   });
 
-  it('is written every minute, where there is something new', async () => {
+  it('is written every minute, where there are new entries', async () => {
     const path = join(folder, 'cache.snapshot');
     const { file, bench } = new Process(path);
     file.start();
@@ -82,7 +82,7 @@ describe('snapshot file', () => {
     assert.equal(bench.count('nodens_snapshot_age_seconds'), 60);
   });
 
-  it('that is damaged is counted and moved aside, and the start goes on', () => {
+  it('that is damaged is counted and moved aside, and the start continues', () => {
     const path = join(folder, 'cache.snapshot');
     writeFileSync(path, 'something else');
     const { file, bench } = new Process(path);
@@ -125,7 +125,7 @@ describe('snapshot file', () => {
     assert.deepEqual(readdirSync(folder), ['cache.snapshot.tmp-alive']);
   });
 
-  it('without a folder is one warning that says what to do, and is counted each time', async () => {
+  it('without a folder is one warning with a remedy, and is counted each time', async () => {
     const path = join(folder, 'state', 'cache.snapshot');
     const { file, bench } = new Process(path);
     const warnings = (): string[] =>
@@ -151,15 +151,15 @@ describe('snapshot file', () => {
     rmSync(join(folder, 'state'), { recursive: true });
     await bench.ask({ name: 'other.' });
     await file.stop();
-    assert.equal(warnings().length, 2, 'gone again after it had worked');
+    assert.equal(warnings().length, 2, 'missing again after it had worked');
   });
 
-  it('of two pods that overlap is always whole, and is what the last one wrote', async () => {
+  it('of two pods that overlap is always whole, and is that of the last writer', async () => {
     const path = join(folder, 'cache.snapshot');
     const [old, next] = [new Process(path), new Process(path)];
     for (const { bench } of [old, next]) await bench.ask();
     await old.file.write();
-    assert.equal(next.file.load(), 0, 'what it had learned itself is newer');
+    assert.equal(next.file.load(), 0, 'the entries in the cache are newer');
     await Promise.all([old.file.write(), next.file.write(), old.file.stop()]);
     assert.deepEqual(readdirSync(folder), ['cache.snapshot']);
     assert.equal(new Process(path).file.load(), 1);

@@ -1,4 +1,4 @@
-/** The program itself: killed, and started again in the middle of an outage, it answers what it had answered. */
+/** The program itself, killed and restarted in an outage: it answers from its snapshot. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
@@ -15,7 +15,7 @@ import { freePort } from '../../../support/free-port.ts';
 import { startServer } from '../../../support/upstream/server.ts';
 
 const MAIN = new URL('../../../../dist/agent/main.js', import.meta.url).pathname;
-/** Tries until the program answers, each with a pause of this. */
+/** Tries until the program answers, with this pause between them. */
 const ATTEMPTS = 100;
 const ATTEMPT_MS = 100;
 
@@ -44,7 +44,7 @@ function ask(port: number, name: string): Promise<Buffer | undefined> {
   });
 }
 
-/** The first answer to `name` that the program gives at all. */
+/** The first answer to `name` from the program. */
 async function answerOf(port: number, name: string): Promise<Buffer> {
   for (let left = ATTEMPTS; left > 0; left--) {
     const answer = await ask(port, name);

@@ -1,4 +1,4 @@
-/** What lies where the snapshot should be, and is none of ours. */
+/** Files at the path of the snapshot that nodens does not trust. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
@@ -22,7 +22,7 @@ import { parseText } from '../../../support/corefiles/parse.ts';
 import { addressRecord, Bench } from '../../cache/harness.ts';
 
 const [BLOCK] = parseText('.:53 {\ncache\n}\n').blocks;
-/** Only root can give a file away. */
+/** Only root can change the owner of a file. */
 const isRoot = process.getuid?.() === 0;
 let folder = '';
 let path = '';
@@ -92,7 +92,7 @@ if (isRoot)
   });
 
 function refused({ what, why, make }: Case): void {
-  it(`${what} is not read, moved aside and told of, and a new snapshot takes its place`, async () => {
+  it(`${what} is not read but moved aside and logged, and a new snapshot replaces it`, async () => {
     await make();
     const { bench, file } = made();
     assert.equal(file.load(), 0);
@@ -113,7 +113,7 @@ function refused({ what, why, make }: Case): void {
   });
 }
 
-describe('what cannot be moved aside', () => {
+describe('a file that cannot be moved aside', () => {
   it('is left and ignored, and a snapshot is written all the same', async () => {
     execFileSync('mkfifo', [path]);
     mkdirSync(`${path}.untrusted`);
@@ -127,7 +127,7 @@ describe('what cannot be moved aside', () => {
     assert.ok(lstatSync(path).isFile());
   });
 
-  it('is a folder, with what is in it', () => {
+  it('may be a folder with files in it', () => {
     mkdirSync(path);
     writeFileSync(join(path, 'notes'), 'kept');
     const { bench, file } = made();
@@ -142,7 +142,7 @@ describe('what cannot be moved aside', () => {
 });
 
 describe('a folder that every user may write', () => {
-  it('is told of with the fix; what is ours in it is read', async () => {
+  it('is logged with the remedy; our own file in it is read', async () => {
     await writeGood();
     chmodSync(folder, 0o777);
     const { bench, file } = made();
@@ -153,7 +153,7 @@ describe('a folder that every user may write', () => {
     assert.match(String(warning?.fields.remedy), new RegExp(`chmod o-w ${folder}`));
   });
 
-  it('is good enough with the sticky bit, as /tmp has it', () => {
+  it('is accepted with the sticky bit, as /tmp has it', () => {
     chmodSync(folder, 0o1777);
     const { bench, file } = made();
     assert.equal(file.load(), 0);

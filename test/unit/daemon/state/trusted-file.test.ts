@@ -22,11 +22,11 @@ describe('a file of our own', () => {
     assert.throws(() => readTrusted(path, 4), { name: 'TooLargeError' });
   });
 
-  it('that is missing is what the system says', () => {
+  it('that is missing gives the error of the system', () => {
     assert.throws(() => readTrusted(path, 4), { code: 'ENOENT' });
   });
 
-  it('is written over, and readable for others', () => {
+  it('is overwritten, and readable for others', () => {
     writeInPlace(path, 'the first text');
     writeInPlace(path, 'text');
     assert.equal(readFileSync(path, 'utf8'), 'text');
@@ -47,13 +47,13 @@ describe('a file of our own', () => {
 });
 
 describe('the copy of the Corefile', () => {
-  it('takes the place of a FIFO, which would wait for its writer', () => {
+  it('replaces a FIFO, which would wait for its writer', () => {
     execFileSync('mkfifo', [path]);
     assert.equal(writeAtomically(path, 'text'), 'replaced');
     assert.equal(readFileSync(path, 'utf8'), 'text');
   });
 
-  it('is not written through a link that waits where it is made', () => {
+  it('is not written through a link at its temporary path', () => {
     writeFileSync(join(folder, 'other'), 'untouched');
     symlinkSync(join(folder, 'other'), join(folder, `.file.${process.pid}`));
     assert.equal(writeAtomically(path, 'text'), 'replaced');

@@ -63,7 +63,7 @@ describe('AdminServer', () => {
     return port;
   };
 
-  it('serves pages by path to GET and HEAD and refuses the rest', async () => {
+  it('serves endpoints by path to GET and HEAD and refuses other methods', async () => {
     await admin.reconcile([page(ANY, '/health', 'OK'), page(ANY, '/ready', 'R')]);
     const port = portOf(ANY);
     const got = await ask(port, '/health?x=1');
@@ -77,14 +77,14 @@ describe('AdminServer', () => {
     assert.deepEqual([post.status, post.headers.allow], [405, 'GET, HEAD']);
   });
 
-  it('answers 500 where a page fails, and goes on', async () => {
+  it('answers 500 where an endpoint fails, and continues', async () => {
     const broken = { ...page(ANY, '/metrics', ''), handler: () => Promise.reject(new Error('no')) };
     await admin.reconcile([broken]);
     assert.equal((await ask(portOf(ANY), '/metrics')).status, 500);
     assert.equal((await ask(portOf(ANY), '/metrics')).status, 500);
   });
 
-  it('swaps pages without closing the port or its connections', async () => {
+  it('replaces endpoints without closing the port or its connections', async () => {
     await admin.reconcile([page(ANY, '/a', 'old'), page(ANY, '/b', 'gone soon')]);
     const port = portOf(ANY);
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -112,7 +112,7 @@ describe('AdminServer', () => {
     assert.deepEqual([...admin.ports.keys()], ['[::1]:0']);
   });
 
-  it('says and counts where a port is busy, and takes it once it is free', async () => {
+  it('logs and counts a busy port, and opens it once it is free', async () => {
     const blocker = createServer();
     await new Promise<void>((resolve) => blocker.listen(0, '127.0.0.1', resolve));
     const { port } = blocker.address() as AddressInfo;
@@ -134,10 +134,10 @@ describe('AdminServer', () => {
   });
 
   for (const [what, errno] of [
-    ['a port that the pod before still has', 'EADDRINUSE'],
-    ['an address that init has not put on the node yet', 'EADDRNOTAVAIL'],
+    ['a port that the previous pod still has', 'EADDRINUSE'],
+    ['an address that init has not added to the node yet', 'EADDRNOTAVAIL'],
   ] as const)
-    it(`${what} is a warning only once it lasts, told once`, async (t) => {
+    it(`${what} is a warning only after a while, logged once`, async (t) => {
       const blocker = createServer();
       await new Promise<void>((resolve) => blocker.listen(0, '127.0.0.1', resolve));
       t.after(() => blocker.close());
@@ -159,7 +159,7 @@ describe('AdminServer', () => {
       assert.match(String(last), /end it|is init running/);
     });
 
-  it('serves on a unix socket, also where a killed process has left its own', async () => {
+  it('serves on a unix socket, also where a killed process left its socket', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'nodens-admin-'));
     const path = join(folder, 'probe.sock');
     const socket = `unix:${path}`;
@@ -171,14 +171,14 @@ describe('AdminServer', () => {
 
     const second = adminServer(services);
     await second.reconcile([page(socket, '/health', 'second')]);
-    assert.equal((await ask(0, '/health', { socketPath: path })).body, 'OK', 'not taken away');
+    assert.equal((await ask(0, '/health', { socketPath: path })).body, 'OK', 'not removed');
     await second.close();
     await admin.reconcile([]);
     assert.equal(existsSync(path), false);
     rmSync(folder, { recursive: true });
   });
 
-  it('gives up trying when closed', async () => {
+  it('stops retrying when closed', async () => {
     // No host has 192.0.2.1 (RFC 5737): EADDRNOTAVAIL, as for a local IP that init has yet to add.
     const address = '192.0.2.1:8080';
     await admin.reconcile([page(address, '/health', 'OK')]);
@@ -186,7 +186,7 @@ describe('AdminServer', () => {
     await services.clock.advance(MIN_RETRY_MS);
     await eventually('a retry', () => services.clock.pendingTimers === 1);
     assert.equal(services.metrics.value('nodens_admin_listen_errors_total', { address }), 2);
-    assert.equal(services.log.records.length, 1, 'the same reason is told once');
+    assert.equal(services.log.records.length, 1, 'the same reason is logged once');
     await admin.close();
     assert.equal(services.clock.pendingTimers, 0);
   });

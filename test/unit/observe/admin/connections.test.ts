@@ -1,4 +1,4 @@
-/** What a client of an admin port may not do to others: hold a place, memory or time. */
+/** A client of an admin port may not use up places, memory or time of other clients. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { clientKey } from '../../../../agent/base/clients/client-key.ts';
@@ -14,7 +14,7 @@ import { type FakeServices, fakeServices } from '../../../support/services.ts';
 
 const ADDRESS = '127.0.0.1:0';
 const GET = 'GET /a HTTP/1.1\r\nHost: x\r\n\r\n';
-/** More than the kernel holds for a client that does not read. */
+/** More than the kernel buffers for a client that does not read. */
 const LARGE = Buffer.alloc(12 * 2 ** 20, 'x');
 const PAGE = Buffer.alloc(200 * 1_024, 'x');
 
@@ -42,7 +42,7 @@ describe('connections to admin ports', () => {
     services.metrics.value('nodens_client_limited_total', { what, client });
   const open = (): number =>
     services.metrics.value('nodens_admin_connections', { address: ADDRESS });
-  /** Lets everything happen that needs no time to pass. */
+  /** Runs everything that is due without advancing the clock. */
   const quiet = async (): Promise<void> => {
     for (let i = 0; i < 50; i++) await settle();
   };
@@ -77,7 +77,7 @@ describe('connections to admin ports', () => {
     assert.equal(mostAtOnce, 1);
   });
 
-  it('reads no request while a response waits', async () => {
+  it('reads no request while a response is pending', async () => {
     let asked = 0;
     const go: (() => void)[] = [];
     await serve(async () => {
@@ -97,7 +97,7 @@ describe('connections to admin ports', () => {
     assert.deepEqual([asked, one.statuses.length], [2, 1]);
   });
 
-  it('makes no page for a client that does not read the pages before', async () => {
+  it('renders no page for a client that does not read the previous ones', async () => {
     let asked = 0;
     await serve(() => {
       asked++;
@@ -117,7 +117,7 @@ describe('connections to admin ports', () => {
     assert.equal(closed('response_timeout'), 1);
   });
 
-  it('says so when a response is the last one, and waits until it has been read', async () => {
+  it('marks the last response of a connection, and waits until the client has read it', async () => {
     await serve(answer(PAGE));
     const one = await client();
     one.read();
@@ -133,7 +133,7 @@ describe('connections to admin ports', () => {
     assert.equal(closed('response_timeout'), 0);
   });
 
-  it('gives a request five seconds, however slowly it comes', async () => {
+  it('allows five seconds for a request, however slowly it arrives', async () => {
     await serve(answer('a'));
     const [idle, slow] = [await client(), await client()];
     for (const one of [idle, slow]) one.read();
@@ -154,7 +154,7 @@ describe('connections to admin ports', () => {
     assert.equal(limited('http_slow', '127.0.0.1'), 2);
   });
 
-  it('gives a response ten seconds, also where the client reads a little now and then', async () => {
+  it('allows ten seconds for a response, also where the client reads slowly', async () => {
     await serve(answer(LARGE));
     const one = await client();
     one.send(GET);
@@ -170,7 +170,7 @@ describe('connections to admin ports', () => {
     assert.ok(one.text.length < LARGE.length);
   });
 
-  it('closes an idle connection without a word', async () => {
+  it('closes an idle connection without a response', async () => {
     await serve(answer('a'));
     const one = await client();
     one.read();
@@ -191,7 +191,7 @@ describe('connections to admin ports', () => {
     );
   });
 
-  it('has a place for another client, whatever one does', async () => {
+  it('has a place for another client, whatever one client does', async () => {
     await serve(answer('a'));
     const max = LIMITS.adminConnections.default;
     for (let i = 0; i < max; i++) (await client()).send('GET /a HTTP/1.1\r\n');
@@ -205,7 +205,7 @@ describe('connections to admin ports', () => {
     assert.equal(closed('connections'), max + 1);
     const others = clients.filter((each) => each !== prometheus);
     for (const each of others) each.read();
-    await eventually('its oldest ones gave way', () =>
+    await eventually('its oldest ones were closed', () =>
       others.every((each, i) => each.isClosed === i <= max),
     );
     const [line] = services.log.records.filter(({ level }) => level === 'warn');
@@ -214,7 +214,7 @@ describe('connections to admin ports', () => {
     assert.equal(limited('http', '127.0.0.2'), 0);
   });
 
-  it('gives way where memory is short, and the others go on', async () => {
+  it('is closed where memory is short, and the other connections continue', async () => {
     const ledger = ledgerWith(4 * 2 ** 20);
     services = fakeServices({ ledger });
     let body: string | Uint8Array = 'a';
@@ -243,7 +243,7 @@ describe('connections to admin ports', () => {
     assert.equal(limited('http_nonsense', '127.0.0.3'), 1);
   });
 
-  it('does not read empty lines for ever', async () => {
+  it('reads a bounded number of empty lines', async () => {
     await serve(answer('a'));
     const one = await client();
     one.read();
@@ -255,7 +255,7 @@ describe('connections to admin ports', () => {
     assert.equal(closed('malformed'), 1);
   });
 
-  it('answers a client that sends no more, and keeps it no longer than it takes to read', async () => {
+  it('answers a client that has ended its side, and closes once it has read the response', async () => {
     await serve(answer(PAGE));
     const one = await client();
     one.read();
@@ -272,7 +272,7 @@ describe('connections to admin ports', () => {
     );
   });
 
-  it('ends behind a request with a body, which is not read', async () => {
+  it('closes the connection after a request with a body, which it does not read', async () => {
     await serve(answer('a'));
     const one = await client();
     one.read();

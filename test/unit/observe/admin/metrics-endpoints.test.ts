@@ -7,7 +7,7 @@ import { type Family, lazily, type Source } from '../../../../agent/observe/metr
 import type { AdminResponse } from '../../../../agent/query/services/admin.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 
-/** A source with one series that is named in `OLDER_NAMES`, and how often it was read. */
+/** A source with one series that is named in `OLDER_NAMES`, with a count of its reads. */
 class CountedSource implements Source {
   reads = 0;
   isBroken = false;
@@ -49,7 +49,7 @@ describe('/metrics', () => {
     assert.equal(clock.pendingTimers, 0);
   });
 
-  it('is tried again after an error', async () => {
+  it('is rendered again after an error', async () => {
     const clock = new FakeClock();
     const source = new CountedSource();
     const pages = new MetricsPages([source], new PacedWork(clock), clock);
@@ -60,7 +60,7 @@ describe('/metrics', () => {
     assert.match(textOf(await ask()), /^coredns_panics_total 1$/m);
   });
 
-  it('has older names where they are wanted, and on the extra address where any page has them', async () => {
+  it('has older names where a block enables them, and on the extra address where any page has them', async () => {
     const clock = new FakeClock();
     const pages = new MetricsPages([new CountedSource()], new PacedWork(clock), clock);
     const isOlderAt = async (routes: readonly AdminRoute[], address: string): Promise<boolean> =>

@@ -1,4 +1,4 @@
-/** However many series there are: DNS waits for a few samples, not for a page. Measured in samples, on a clock of our own. */
+/** DNS waits for a few samples, not for a whole page, however many series there are. Measured in samples, on a fake clock. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Timer } from '../../../../agent/base/clock.ts';
@@ -17,10 +17,10 @@ import { FakeClock } from '../../../support/fake-clock.ts';
 
 /** What a sample costs on a slow machine, milliseconds. */
 const SAMPLE_MS = 0.01;
-/** Half a millisecond's worth, and a step of 16 that was begun within it. */
+/** Samples of half a millisecond, and a step of 16 that started within it. */
 const MAX_AT_ONCE = 50 + 16;
 
-/** Time passes with each sample that is made, and the most that were made without a rest are known. */
+/** Each sample advances the clock; the class counts the most samples without a rest. */
 class SampleClock extends FakeClock {
   made = 0;
   mostAtOnce = 0;
@@ -134,7 +134,7 @@ describe('a page in slices', () => {
     assert.deepEqual([...(cacheBytes?.values ?? [])], [{ labels: { store: 'answers' }, value: 1 }]);
   });
 
-  it('shows no series twice where a reload makes it anew meanwhile', () => {
+  it('shows no series twice where a reload creates it again meanwhile', () => {
     const table = new SeriesTable();
     const named = (name: string) => ({ server: 's', zone: '.', view: '', name });
     for (const name of ['a', 'b']) table.gauge('coredns_plugin_enabled', named(name)).value = 1;

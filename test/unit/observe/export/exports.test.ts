@@ -52,7 +52,7 @@ describe('FrameStream', () => {
     };
   }
 
-  it('shakes hands, then sends what has waited and what comes, then says it stops', async () => {
+  it('sends the handshake, the waiting frames, the new frames and then the stop frame', async () => {
     const { target, all, close } = await reader(control(2 - 1));
     const stream = new FrameStream({ ...options, target }, context());
     stream.add(Buffer.from('one'));
@@ -119,7 +119,7 @@ describe('spans', () => {
   }
   const limits = { service: 'nodens', backlog: 10, batch: 5, intervalMs: 10 };
 
-  it('reach a Zipkin collector, those too that came before the SDK', async () => {
+  it('reach a Zipkin collector, also those from before the SDK was loaded', async () => {
     const { bodies, close, url } = await collector(202);
     const sink = createExports(context()).spans({ url, ...limits });
     sink.add(span);
@@ -143,7 +143,7 @@ describe('spans', () => {
     ]);
   });
 
-  it('that are not taken are counted', async () => {
+  it('that the collector does not accept are counted', async () => {
     const { close, url } = await collector(500);
     const parts = context();
     const sink = createExports(parts).spans({ url, ...limits });

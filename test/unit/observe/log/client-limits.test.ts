@@ -21,7 +21,7 @@ function setUp() {
 }
 
 describe('clients that are limited', () => {
-  it('have a line each, however often others are', () => {
+  it('have a line each, however often other clients are limited', () => {
     const { lines, limited } = setUp();
     for (let i = 0; i < 100; i++) limited('queries', clientKey('10.0.0.1'));
     limited('queries', clientKey('10.0.0.2'));
@@ -35,7 +35,7 @@ describe('clients that are limited', () => {
     );
   });
 
-  it('are told of with what to do', () => {
+  it('are logged with a remedy', () => {
     const { lines, limited } = setUp();
     const whats = ['queries', 'memory', 'connections', 'nonsense', 'unread'] as const;
     for (const what of whats) limited(what, clientKey('10.0.0.1'));
@@ -44,7 +44,7 @@ describe('clients that are limited', () => {
     for (const { remedy } of lines) assert.match(String(remedy), /^[a-z].{10,}$/);
   });
 
-  it('cost no more lines and series than a few, however many they are', async () => {
+  it('cause few lines and series, however many clients are limited', async () => {
     const { lines, clock, metrics, limited } = setUp();
     const name = 'nodens_client_limited_total';
     for (let i = 0; i < 5_000; i++) limited('memory', clientKey(address(i)));

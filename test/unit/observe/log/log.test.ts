@@ -43,7 +43,7 @@ describe('createLogger', () => {
     assert.deepEqual(remedies, [AGENT_EVENTS['pid-file'].remedy, 'own', undefined]);
   });
 
-  it('leaves out what is below its level until that changes', () => {
+  it('omits lines below its level until the level changes', () => {
     const { lines, log } = setUp();
     log.debug({}, 'no');
     log.setLevel('debug');
@@ -55,7 +55,7 @@ describe('createLogger', () => {
   });
 });
 
-describe('folding', () => {
+describe('deduplication', () => {
   it('writes the first at once and the repeats of a window as one line', async () => {
     const { lines, clock, log } = setUp();
     for (let i = 0; i < 5; i++) log.error({ event: 'refresh-failed', try: i }, 'no answer');
@@ -71,7 +71,7 @@ describe('folding', () => {
     assert.equal(clock.pendingTimers, 0);
   });
 
-  it('says of what it held back when that happened last: something else may have been logged since', async () => {
+  it('writes when the last repeat happened: other lines may have been logged since', async () => {
     const { lines, clock, log } = setUp();
     log.warn({ event: 'watch-failed' }, 'down');
     await clock.advance(1_000);
@@ -87,7 +87,7 @@ describe('folding', () => {
     );
   });
 
-  it('writes nothing more for an event that did not repeat', async () => {
+  it('writes no summary for an event that did not repeat', async () => {
     const { lines, clock, log } = setUp();
     log.warn({ event: 'watch-failed' }, 'once');
     await clock.advance(DEDUPLICATION_WINDOW_MS);
@@ -96,7 +96,7 @@ describe('folding', () => {
     assert.equal(lines[1]?.repeated, undefined);
   });
 
-  it('tells lines apart by level and message', () => {
+  it('separates lines by level and message', () => {
     const { lines, log } = setUp();
     log.warn({ event: 'watch-failed' }, 'x');
     log.error({ event: 'watch-failed' }, 'x');
@@ -105,7 +105,7 @@ describe('folding', () => {
     assert.equal(lines.length, 3);
   });
 
-  it('folds lines of an event whatever they say, where the table says so', () => {
+  it('deduplicates all lines of an event, where the table says so', () => {
     const { lines, log } = setUp();
     log.error({ event: 'fault' }, 'one');
     log.error({ event: 'fault' }, 'two');
@@ -113,7 +113,7 @@ describe('folding', () => {
     assert.equal(lines.length, 2);
   });
 
-  it('folds by what is never written, where that is given', () => {
+  it('deduplicates by a key that is not written, where the call gives one', () => {
     const { lines, log } = setUp();
     log.error({ event: 'fault', [DEDUPLICATE_BY]: 'a of x' }, 'one');
     log.error({ event: 'fault', [DEDUPLICATE_BY]: 'a of x' }, 'two');
@@ -122,14 +122,14 @@ describe('folding', () => {
     assert.deepEqual(Object.keys(lines[0] ?? {}), ['level', 'time', 'event', 'remedy', 'msg']);
   });
 
-  it('never folds what is not a warning', () => {
+  it('deduplicates only warnings and errors', () => {
     const { lines, log } = setUp('debug');
     for (let i = 0; i < 3; i++) log.info({}, 'i');
     for (let i = 0; i < 3; i++) log.debug({}, 'd');
     assert.equal(lines.length, 6);
   });
 
-  it('remembers a bounded number of events and ends the oldest early', () => {
+  it('keeps a bounded number of events and ends the window of the oldest early', () => {
     const { lines, clock, log } = setUp();
     log.error({ event: 'tcp-accept' }, 'first');
     log.error({ event: 'tcp-accept' }, 'first');
@@ -138,7 +138,7 @@ describe('folding', () => {
     assert.equal(lines.filter((line) => line.repeated === 1).length, 1);
   });
 
-  it('writes what it holds back when closed', () => {
+  it('writes pending summaries when closed', () => {
     const { lines, clock, log } = setUp();
     log.error({ event: 'refresh-failed' }, 'a');
     log.error({ event: 'refresh-failed' }, 'a');

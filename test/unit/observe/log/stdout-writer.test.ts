@@ -20,7 +20,7 @@ function recorder(): Sink & { readonly writes: string[]; syncs: number } {
 }
 
 describe('LineWriter', () => {
-  it('writes the lines of one turn at once, in order', async () => {
+  it('writes the lines of one event loop turn at once, in order', async () => {
     const sink = recorder();
     const writer = new LineWriter(sink, { value: 0 });
     writer.writeLine('a');
@@ -45,7 +45,7 @@ describe('LineWriter', () => {
     assert.equal(sink.writes.at(-1), 'next\n');
   });
 
-  it('writes out everything when told, and nothing twice', async () => {
+  it('flushes all lines on request, and none twice', async () => {
     const sink = recorder();
     const writer = new LineWriter(sink, { value: 0 });
     writer.writeLine('last');
@@ -58,7 +58,7 @@ describe('LineWriter', () => {
 });
 
 describe('fileSink', () => {
-  it('keeps at most its bound for a slow reader and counts the lines it drops', () => {
+  it('buffers at most its bound for a slow reader and counts the lines it drops', () => {
     const folder = mkdtempSync(join(tmpdir(), 'nodens-lines-'));
     const file = join(folder, 'out');
     const fd = openSync(file, 'w');

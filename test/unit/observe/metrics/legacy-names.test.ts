@@ -33,7 +33,7 @@ const lines = ({ values }: ComputedFamily, metricName: string): string[] =>
     .map(({ labels, value }) => `${JSON.stringify(labels)} ${value}`);
 
 describe('older names', () => {
-  it('count upstream requests and responses as their histogram has', () => {
+  it('count upstream requests and responses with the counts of their histogram', () => {
     const table = tableWithUpstreams();
     const requests = older(table.families(), 'coredns_forward_requests_total');
     assert.equal(requests.type, 'counter');
@@ -64,7 +64,7 @@ describe('older names', () => {
     assert.ok(lines(seconds, `${seconds.name}_sum`).includes(`${first}} 0.0031`));
   });
 
-  it('add up what differs only in a label that came later', () => {
+  it('add up series that differ only in a newer label', () => {
     const traffic = new TrafficTable();
     const row = traffic.row({ index: 0, label: 'dns://10.0.0.1:53' }, '.', '');
     for (const type of ['A', 'A', 'AAAA'] as const) {
@@ -83,7 +83,7 @@ describe('older names', () => {
     assert.deepEqual(lines(rcodes, rcodes.name), [`{${route},"rcode":"NOERROR"} 4`]);
   });
 
-  it('are scraped with the others where they are wanted, and where there is something to show', async () => {
+  it('are scraped with the others where they are enabled and have values', async () => {
     const table = tableWithUpstreams();
     const text = await render([table], true);
     assert.match(text, /^coredns_forward_requests_total\{to="10.0.0.1:53"\} 3$/m);
@@ -98,7 +98,7 @@ describe('older names', () => {
     assert.match(text, /^coredns_panics_total 0$/m);
   });
 
-  it('have labels that the series they come from has', () => {
+  it('have labels that the original series has', () => {
     for (const [name, { of, labels, counts }] of Object.entries(OLDER_NAMES)) {
       const spec: SeriesSpec = SERIES[of];
       assert.deepEqual(

@@ -5,7 +5,7 @@ import { SeriesTable } from '../../../../agent/observe/metrics/metrics.ts';
 import { familyOf as family } from '../../../support/metrics/families.ts';
 
 describe('SeriesTable', () => {
-  it('gives the same object for the same name and labels', () => {
+  it('returns the same object for the same name and labels', () => {
     const table = new SeriesTable();
     const labels = { to: '10.0.0.1:53', transport: 'udp' };
     const counter = table.counter('nodens_upstream_queries_total', labels);
@@ -17,7 +17,7 @@ describe('SeriesTable', () => {
     ]);
   });
 
-  it('keeps series apart by every label value', () => {
+  it('separates series by every label value', () => {
     const table = new SeriesTable();
     table.counter('nodens_upstream_queries_total', { to: 'a', transport: 'udp' }).value = 1;
     table.counter('nodens_upstream_queries_total', { to: 'a', transport: 'tcp' }).value = 2;
@@ -40,7 +40,7 @@ describe('SeriesTable', () => {
     assert.throws(() => table.counter('coredns_dns_requests_total'), InternalError);
   });
 
-  it('reads computed gauges at each scrape, and the last function counts', () => {
+  it('reads computed gauges at each scrape, and the last function wins', () => {
     const table = new SeriesTable();
     let bytes = 10;
     table.gaugeFrom('nodens_cache_bytes', { store: 'answers' }, () => 1);
@@ -50,7 +50,7 @@ describe('SeriesTable', () => {
     assert.equal(family(table, 'nodens_cache_bytes')?.values[0]?.value, 20);
   });
 
-  it('forgets a dropped series', () => {
+  it('omits a dropped series', () => {
     const table = new SeriesTable();
     const labels = { hash: 'sha512', value: 'abc' };
     table.gauge('coredns_reload_version_info', labels).value = 1;
@@ -59,7 +59,7 @@ describe('SeriesTable', () => {
     assert.equal(family(table, 'coredns_reload_version_info'), undefined);
   });
 
-  it('shows zeros from the start where nothing is unknown about the labels', () => {
+  it('shows zeros from the start where all label values are known', () => {
     const table = new SeriesTable();
     assert.deepEqual(family(table, 'coredns_panics_total')?.values, [{ labels: {}, value: 0 }]);
     assert.deepEqual(

@@ -8,7 +8,7 @@ import { computed, familyOf } from '../../../support/metrics/families.ts';
 const V4 = { index: 0, label: 'dns://169.254.20.10:53' };
 const V6 = { index: 1, label: 'dns://[fd00::10]:53' };
 
-/** A received query as far as counting looks at it. */
+/** The properties of a received query that the metrics use. */
 function query(type: number, transport: 'udp' | 'tcp' = 'udp', length = 40, dnssecOk = false) {
   const one = new Query();
   one.head.type = type;
@@ -25,7 +25,7 @@ function valuesOf(table: TrafficTable, name: string): readonly Sample[] {
 const common = { server: V4.label, zone: 'cluster.local.', view: '' };
 
 describe('TrafficTable', () => {
-  it('gives the same row for the same listener, zone and view', () => {
+  it('returns the same row for the same listener, zone and view', () => {
     const table = new TrafficTable();
     const row = table.row(V4, '.', '');
     assert.equal(table.row({ ...V4, index: 9 }, '.', ''), row);
@@ -62,7 +62,7 @@ describe('TrafficTable', () => {
     ]);
   });
 
-  it('counts queries of a listener with sockets of both families by that of the socket', () => {
+  it('counts queries of a listener with sockets of both families by the family of the socket', () => {
     const every = { index: 2, label: 'dns://:53' };
     const table = new TrafficTable();
     const row = table.row(every, '.', '');
@@ -161,7 +161,7 @@ describe('TrafficTable', () => {
       burst(20_000);
       return (process.memoryUsage().heapUsed - before) / 20_000;
     });
-    // Until V8 has compiled it, which takes longer on a busy machine, doubles are objects.
+    // Doubles are objects until V8 has compiled the code, which takes longer on a busy machine.
     // One object a call would be 16 bytes at the least; compiled code and a collection may blur a burst or two.
     const least = perRecord.map(Math.abs).sort((a, b) => a - b)[0] as number;
     assert.ok(least < 1, `${perRecord} bytes per record`);

@@ -154,12 +154,8 @@ const struck =
     });
 
     for (const fault of faults)
-<<<<<<< HEAD
-      it(`${fault.what}: nobody waits longer than ${MAX_GAP_MS} ms, on VIP and link-local address`, async () => {
+      it(`$fault.what: no client waits longer than $MAX_GAP_MSms, on VIP and link-local address`, async () => {
         const { maxLost = MAX_LOST } = fault;
-=======
-      it(`${fault.what}: no client waits longer than ${MAX_GAP_MS} ms, on VIP and link-local address`, async () => {
->>>>>>> 943f75b (tests of init: titles name client, server and program)
         const isGood = ({ seen: all, slow }: Round): boolean => {
           const seen = all.filter(({ where }) => rules.promised.includes(where));
           const stallMs = stallIn(all);
@@ -176,7 +172,7 @@ const struck =
         while (rounds.length < ROUNDS || !isSettled()) rounds.push(await round());
         await victim.whole();
         report(
-          `${fault.what}, ${proxy}, rules by ${rules.backend}`,
+          `$fault.what, $proxy, rules by $rules.backend`,
           rounds.map(({ seen }) => seen),
           maxLost,
         );

@@ -289,15 +289,3 @@ test('EDNS that is lost over UDP is still used over TCP', async () => {
   stream.open();
   assert.equal(stream.queries.at(-1)?.head.hasOpt, true);
 });
-
-test('no_edns: no query has an OPT, no probe either, and nothing is learned', async () => {
-  const { room, sockets, clock } = fixture();
-  const group = room.group({ ...UDP, maxFails: 2, noEdns: true });
-  for (let i = 0; i < 5; i++) watch(group.exchange(question({ dnssecOk: true }), 4_000));
-  await clock.advance(700_000);
-  watch(group.exchange(question(), 4_000));
-  await clock.advance(5_000);
-  const queries = [...sockets.datagrams, ...sockets.streams].flatMap((each) => each.queries);
-  assert.ok(queries.length > 10);
-  assert.equal(queries.some(hasOpt), false);
-});

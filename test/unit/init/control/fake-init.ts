@@ -167,9 +167,9 @@ class FakeEdge {
   }
 }
 
-/** The parts of init on a fake node, put together. */
 type Given = Pick<ServiceParts, 'options' | 'plan' | 'system' | 'clock' | 'log' | 'lifecycle'>;
 
+/** As `stay.ts` puts it together, with a fake firewall and without a link. */
 function serviceOn(edge: FakeEdge, given: Given, isOwner: boolean): Service {
   const { options, plan, clock, log } = given;
   const firewall = options.setupRules ? fakeFirewall(edge.node, isOwner) : undefined;
@@ -193,16 +193,18 @@ function serviceOn(edge: FakeEdge, given: Given, isOwner: boolean): Service {
   return service;
 }
 
+/** Starts init and lets it settle once. */
 export async function startFakeInit(given: FakeInitOptions = {}) {
   const { isOwner = true, localIps = '169.254.20.10', argv = [] } = given;
   const options = initOptionsFrom(['--localip', localIps, ...argv]);
   const plan = planOf({ ...options, clusterIps: [] });
   const clock = new FakeClock();
+  const edge = new FakeEdge(given.cannotListen);
+  const { node, messages, children, socketPaths, signals } = edge;
   const { system, calls } = fakeSystem(fakePrograms(localIps));
   const { log, lines } = fakeLog();
   const lifecycle = new Lifecycle();
   const service = serviceOn(edge, { options, plan, system, clock, log, lifecycle }, isOwner);
-/** Starts init and lets it settle once. */
   const exited = service.run();
   let code: number | undefined;
   void exited.then(

@@ -4,7 +4,6 @@ import { test } from 'node:test';
 import { fixture, groupOptions, question, watch } from '../../../support/upstream/fixture.ts';
 import type { SeenQuery } from '../../../support/upstream/messages.ts';
 
-const _ADDRESS = [192, 0, 2, 80] as const;
 const UDP = groupOptions({ preferUdp: true, maxFails: 0 });
 const hasOpt = ({ head }: SeenQuery): boolean => head.hasOpt;
 

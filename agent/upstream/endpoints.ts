@@ -20,7 +20,6 @@ const MAX_AGE_MS = 30_000;
 /** More endpoints than one node needs; chosen at random, so that the nodes together use all of them. */
 const MAX_ENDPOINTS = 16;
 const UNDERSCORE = 0x5f;
-/** Priority, weight, port, and the root name. */
 
 export interface EndpointsOptions {
   readonly name: Uint8Array;

@@ -1,4 +1,4 @@
-/** A clock that only tests move. */
+/** A clock that only tests advance. */
 import type { Clock, Timer } from '../../agent/base/clock.ts';
 
 interface Pending {
@@ -33,14 +33,14 @@ export class FakeClock implements Clock {
     return this.#add(intervalMs, intervalMs, callback);
   }
 
-  /** Number of timers that still wait: a leak check for tests. */
+  /** Number of pending timers: a leak check for tests. */
   get pendingTimers(): number {
     return this.#pending.size;
   }
 
   /**
-   * Moves time by `deltaMs`, running due timers in order; promise callbacks settle between timers, so code that awaits
-   * sees each moment as it would in real time.
+   * Advances time by `deltaMs`, running due timers in order; promise callbacks settle between timers, so code that awaits
+   * runs as in real time.
    */
   async advance(deltaMs: number): Promise<void> {
     const targetMs = this.#nowMs + deltaMs;
@@ -74,7 +74,7 @@ export class FakeClock implements Clock {
   }
 }
 
-/** Lets every promise callback that is ready run, and those they make ready. */
+/** Runs all promise callbacks that are ready, and those that they make ready. */
 export function settle(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);

@@ -3,15 +3,15 @@ import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 
 const HOST = '127.0.0.1';
-/** Below what the kernel gives to sockets that ask for any port: no client takes one before its server does. */
+/** Below the kernel's ephemeral range: no client uses such a port before its server does. */
 const FIRST = 10_000;
 const COUNT = 10_000;
-/** Test files that run beside each other do not choose the same ones. */
+/** Test files that run in parallel choose different ports. */
 const PER_PROCESS = 100;
 
 let taken = 0;
 
-/** A port of 127.0.0.1 that is free for UDP and TCP, and another one each time. */
+/** A port of 127.0.0.1 that is free for UDP and TCP, a different one each time. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = FIRST + ((process.pid * PER_PROCESS + taken++) % COUNT);

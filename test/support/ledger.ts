@@ -1,4 +1,4 @@
-/** A ledger for tests: with all the room in the world, or with room for so many bytes of clients. */
+/** A ledger for tests: without a limit, or with a budget in bytes for clients. */
 import { MemoryLedger } from '../../agent/base/clients/memory-ledger.ts';
 
 export function ledgerWith(clientBudgetBytes: number = Number.MAX_SAFE_INTEGER): MemoryLedger {

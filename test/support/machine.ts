@@ -1,13 +1,13 @@
-/** How slow this machine is at present, so that a time that is promised for an ordinary one can be asked of it, too. */
+/** How slow this machine is at present, so that time limits for an ordinary machine can be scaled. */
 import { execa } from 'execa';
 
 /** How long an idle machine of two cores takes to start Node, milliseconds. */
 const ORDINARY_START_MS = 40;
 const STARTS = 5;
-/** A limit that is longer than this many times the promised one would show nothing. */
+/** Maximum factor: a longer limit would prove nothing. */
 const MAX_SLOWNESS = 8;
 
-/** How many times longer than an ordinary idle machine this one needs at present: 1 to 8. */
+/** The slowdown of this machine against an ordinary idle one: 1 to 8. */
 export async function slowness(): Promise<number> {
   const tookMs: number[] = [];
   for (let i = 0; i < STARTS; i++) {
@@ -19,7 +19,7 @@ export async function slowness(): Promise<number> {
   return Math.min(MAX_SLOWNESS, Math.max(1, median / ORDINARY_START_MS));
 }
 
-/** What a promise of `limitMs` for an ordinary machine is on this one at present, milliseconds. */
+/** The limit `limitMs` of an ordinary machine, scaled for this one, milliseconds. */
 export async function allowedMs(limitMs: number): Promise<number> {
   return Math.ceil(limitMs * (await slowness()));
 }

@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
-/** A program, and the package that brings it. */
+/** A program, and its package. */
 const PROGRAMS: Readonly<Record<string, string>> = {
   ip: 'iproute2',
   nft: 'nftables',
@@ -28,7 +28,7 @@ export function hasProgram(name: string): boolean {
 
 export const isRoot = process.getuid?.() === 0;
 
-/** Packages whose program is not there. */
+/** Packages whose program is missing. */
 export function missingPackages(): string[] {
   const missing = Object.entries(PROGRAMS).filter(([program]) => !hasProgram(program));
   return [...new Set(missing.map(([, name]) => name))];
@@ -37,7 +37,7 @@ export function missingPackages(): string[] {
 /** Installs what is missing; needs root and a Debian system. Throws when apt-get fails. */
 export function installPackages(names: readonly string[]): void {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  // A service that a package would start is none of a test's business.
+  // A test needs no service that a package would start.
   const args = ['install', '-y', '--no-install-recommends', ...names];
   execFileSync('apt-get', ['update', '-q'], { stdio: 'ignore', env });
   const { status, stderr } = spawnSync('apt-get', args, { env, encoding: 'utf8' });

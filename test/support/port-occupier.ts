@@ -1,6 +1,6 @@
 /**
- * Takes ports on every IPv4 address of its namespace, as a foreign server would. Arguments: `tcp:8080`, `udp:53`, or
- * `udp:53:shared` for one that lets others have the port on an address of theirs. Prints `taken` when it has them all.
+ * Binds ports on every IPv4 address of its namespace, as another server would. Arguments: `tcp:8080`, `udp:53`, or
+ * `udp:53:shared` to share the port with sockets on other addresses. Prints `taken` when all are bound.
  */
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';

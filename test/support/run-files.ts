@@ -1,11 +1,11 @@
-/** Runs test files with their output as it comes, and keeps the lines in which tests say what they measured. */
+/** Runs test files with live output, and keeps the lines with measurements of tests. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 export interface FilesOutcome {
   readonly isGood: boolean;
   readonly seconds: number;
-  /** Lines that begin with `# `, without it. */
+  /** Lines that start with `# `, without it. */
   readonly measured: readonly string[];
 }
 

@@ -1,4 +1,4 @@
-/** What a plugin gets in a test: a clock that stands still, and services that remember what they were asked. */
+/** The services of a plugin in a test: a clock that only the test advances, and services that record their calls. */
 import { InternalError } from '../../agent/base/errors.ts';
 import { PacedWork } from '../../agent/base/paced-work.ts';
 import { fileOf, textOf } from '../../agent/config/files.ts';
@@ -21,7 +21,7 @@ export interface LogRecord {
   readonly message: string;
 }
 
-/** Everything that was said, in order. */
+/** All log records, in order. */
 export class RecordingLogger implements Logger {
   readonly records: LogRecord[] = [];
 
@@ -57,7 +57,7 @@ export interface AdminPage {
   readonly handler: (params?: URLSearchParams) => ReturnType<AdminHandler>;
 }
 
-/** What the directives of one configuration asked of the process. */
+/** What the directives of one configuration requested of the process. */
 export interface RecordedProcess {
   lameduckMs: number | undefined;
   reload: { intervalMs: number; jitterMs: number } | undefined;
@@ -74,9 +74,9 @@ export interface FakeServices extends Services {
   /** Lines given to `writeLine`. */
   readonly lines: string[];
   readonly pages: AdminPage[];
-  /** Each time that /metrics was asked for. */
+  /** Each request for /metrics. */
   readonly metricsPages: ({ readonly address: string } & MetricsPageOptions)[];
-  /** What was exported, in order. */
+  /** All exports, in order. */
   readonly spans: FinishedSpan[];
   readonly frames: Uint8Array[];
   readonly asked: RecordedProcess;
@@ -94,7 +94,7 @@ export const TEST_BLOCK: BlockContext = {
   servers: [{ index: 0, label: 'dns://127.0.0.1:53' }],
 };
 
-/** Services of their own for one test. The cache passes everything on; there are no upstreams and no files. */
+/** New services for one test. The cache passes everything on; there are no upstreams and no files. */
 export function fakeServices(overrides: Partial<FakeServices> = {}): FakeServices {
   const lines: string[] = [];
   const pages: AdminPage[] = [];

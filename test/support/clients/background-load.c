@@ -1,5 +1,5 @@
 /*
- * Asks name servers for one name at a steady pace, each from a few UDP sockets in turn, and keeps book of every query.
+ * Asks name servers for one name at a steady rate, each from a few UDP sockets in turn, and records every query.
  *
  *     background-load NAME QUERIES_PER_SECOND SERVER...
  *
@@ -29,7 +29,7 @@ struct server {
   socklen_t length;
   int fds[SOCKETS];
   int sent;
-  /* By the query's number. */
+  /* Indexed by the number of the query. */
   double *sent_ms, *took_ms;
 };
 
@@ -100,7 +100,7 @@ static void ask(struct server *server) {
   sendto(server->fds[number % SOCKETS], query, query_length, 0, (struct sockaddr *)&server->address, server->length);
 }
 
-/* IDs come round again: the latest query with this one is meant. */
+/* IDs repeat: the latest query with this ID counts. */
 static void hear(struct server *server, int fd) {
   uint8_t answer[QUERY_BYTES];
   ssize_t length;

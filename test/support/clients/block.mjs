@@ -1,6 +1,6 @@
 /**
- * Loaded into a process by `--import`: on SIGUSR2 its event loop is blocked, without using CPU. `?ms=10000` says for how
- * long; with `&share=0.95` it gets through now and then, for 5 % of that time.
+ * Loaded into a process by `--import`: on SIGUSR2 its event loop is blocked, without using CPU. `?ms=10000` says how
+ * long; with `&share=0.95` it runs now and then, for 5 % of that time.
  */
 const options = new URL(import.meta.url).searchParams;
 const totalMs = Number(options.get('ms') ?? 10_000);

@@ -1,5 +1,5 @@
 /*
- * Sends queries to port 53 of an address as fast as told, and reads no answer.
+ * Sends queries to port 53 of an address at the given rate, and reads no answer.
  *
  *     flood ADDRESS SOURCE_PORT PACKETS_PER_SECOND SECONDS
  *
@@ -27,7 +27,7 @@ int main(int argc, char **argv) {
   if (inet_pton(AF_INET, argv[1], &to.sin_addr) != 1) return 2;
   from.sin_addr = to.sin_addr;
   int fd = socket(AF_INET, SOCK_DGRAM, 0);
-  /* A probe of init's may have the port for a moment. */
+  /* A probe of init may use the port for a moment. */
   for (int tries = 0; bind(fd, (struct sockaddr *)&from, sizeof from) != 0; tries++) {
     if (errno != EADDRINUSE || tries == BIND_TRIES) {
       perror("bind");

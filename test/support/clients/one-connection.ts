@@ -3,7 +3,7 @@
  *
  *     node one-connection.ts SERVER [PORT]
  *
- * PORT is its own. Prints `connected`. Each line `TYPE NAME` on standard input sends a query, its ID counting from 1; each response is a
+ * PORT is the client's own port. Prints `connected`. Each line `TYPE NAME` on standard input sends a query, its ID counting from 1; each response is a
  * line `ID RCODE DATA...` on standard output. `ended`: the server has sent its FIN; `broken CODE`: there is no
  * connection any more. Ends with standard input.
  */

@@ -25,7 +25,7 @@ socket.on('message', (bytes) => {
   const response = decode(bytes) as Packet & { rcode?: string };
   process.stdout.write(`${[response.id, response.rcode, ...addressesIn(response)].join(' ')}\n`);
 });
-// An ICMP error shows as an event; the query simply stays unanswered.
+// An ICMP error is an event; the query stays unanswered.
 socket.on('error', () => undefined);
 socket.connect(53, server, () => {
   createInterface({ input: process.stdin })

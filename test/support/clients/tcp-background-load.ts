@@ -35,7 +35,7 @@ class Connection {
   readonly #socket: Socket;
   #received = Buffer.alloc(0);
   #settle: ((outcome: Outcome) => void) | undefined;
-  /** Why it can take no more queries. */
+  /** Why the connection can take no more queries. */
   #over: Outcome | undefined;
 
   constructor(server: string) {
@@ -79,7 +79,7 @@ class Connection {
     this.#settle?.('answered');
   }
 
-  /** A FIN in the middle of an answer cuts it off as a reset does. */
+  /** A FIN in the middle of an answer truncates it as a reset does. */
   #end(outcome: Outcome): void {
     this.#over = outcome === 'closed' && this.#received.length > 0 ? 'reset' : outcome;
     this.#settle?.(this.#over);

@@ -1,9 +1,9 @@
 /*
- * Asks 127.0.0.1 for names that never come twice, at a steady pace, and counts the answers.
+ * Asks 127.0.0.1 for names that are never repeated, at a steady rate, and counts the answers.
  *
  *     unique PORT QUERIES_PER_SECOND SECONDS
  *
- * Prints, as JSON, `sent` and `answered`; what is answered within a second after the last query counts.
+ * Prints, as JSON, `sent` and `answered`; answers within a second after the last query count.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

@@ -1,4 +1,4 @@
-/** A one-machine cluster: everything there is, brought up and taken down as one. */
+/** A one-machine cluster: all parts are started and removed together. */
 import { rmSync } from 'node:fs';
 import { type Namespaces, wire } from './links.ts';
 import { makeRunDir, netnsName } from './names.ts';
@@ -36,7 +36,7 @@ export class Cluster {
     this.internet = new Nameserver({ name: 'internet', netns: all.internet, addresses, runDir });
   }
 
-  /** Builds everything and starts the name servers; leaves nothing behind where that fails. */
+  /** Builds everything and starts the name servers; removes everything where that fails. */
   static async up(proxy: ProxyKind): Promise<Cluster> {
     instances += 1;
     const instance = instances;
@@ -82,7 +82,7 @@ export class Cluster {
     return [...this.kubeDns, this.internet];
   }
 
-  /** Starts every name server that does not run, with the cluster's facts as they are now. */
+  /** Starts every name server that does not run, with the current facts of the cluster. */
   async startUpstreams(facts: ClusterFacts = FACTS): Promise<void> {
     const zones = clusterZones(facts);
     await Promise.all([
@@ -97,7 +97,7 @@ export class Cluster {
     await Promise.all(this.upstreams.map((upstream) => upstream.stop()));
   }
 
-  /** What the name servers were asked about `name` (no trailing dot needed). */
+  /** The queries for `name` that the name servers received (no trailing dot needed). */
   askedAbout(name: string): Asked[] {
     const wanted = `${name.toLowerCase().replace(/\.$/, '')}.`;
     return this.upstreams.flatMap((upstream) => upstream.askedAbout(wanted));
@@ -119,7 +119,7 @@ export class Cluster {
     return { kubeDns: of(this.kubeDns), internet: of([this.internet]) };
   }
 
-  /** Tells pods which name server their libc asks. */
+  /** Sets the name server that the pods' libc asks. */
   usePodNameserver(address: string): void {
     for (const pod of this.pods) pod.etc('resolv.conf', podResolvConf(address));
   }

@@ -13,7 +13,7 @@ export interface Namespaces {
 
 const BOTH: readonly Addresses[] = [V4, V6];
 
-/** Commands of `ip` by the namespace in which they are run, in order: a process for each command would take most of the time. */
+/** Commands of `ip` by namespace, in order: one process for each command would take most of the time. */
 type Commands = ReadonlyMap<Netns, string[]>;
 
 /**
@@ -51,7 +51,7 @@ function bridge(name: string): string[] {
   return [`link add ${name} type bridge`, `link set ${name} up`];
 }
 
-/** A cable from `bridgeName` (its end is called `port`) to a new `eth0` of `guest`. */
+/** A veth pair from `bridgeName` (its end is called `port`) to a new `eth0` of `guest`. */
 function plug(bridgeName: string, port: string, guest: Netns): string[] {
   return [
     `link add ${port} type veth peer name eth0 netns ${guest.name}`,

@@ -1,4 +1,4 @@
-/** What the manifests say about running nodens: arguments, rights and Corefile, for the namespaces to follow. */
+/** What the manifests set for nodens: arguments, privileges and Corefile. The namespaces use the same. */
 import { readFileSync } from 'node:fs';
 import { parse, parseAllDocuments } from 'yaml';
 import { V4 } from './plan.ts';
@@ -6,7 +6,7 @@ import { V4 } from './plan.ts';
 const MANIFESTS = new URL('../../../manifests/', import.meta.url);
 const DOMAIN = 'cluster.local';
 
-/** One container: what it is told and what it may do. */
+/** One container: its arguments and its privileges. */
 export interface Container {
   readonly args: readonly string[];
   readonly uid: number;
@@ -20,7 +20,7 @@ export interface OurDaemonSet {
   readonly init: Container;
   readonly agent: Container;
   readonly corefile: string;
-  /** What `envFrom` gives both containers. */
+  /** The variables that `envFrom` gives both containers. */
   readonly env: Readonly<Record<string, string>>;
 }
 

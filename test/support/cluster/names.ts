@@ -1,4 +1,4 @@
-/** Names that tell which process made a thing, so that what a killed run left can be found and swept. */
+/** Names that contain the id of their process, so that the remains of a killed run can be found and removed. */
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { NETNS_ETC, NETNS_NAMES, removeNetns } from './netns.ts';
@@ -10,19 +10,19 @@ export function netnsName(instance: number, role: string): string {
   return `${PREFIX}${process.pid}-${instance}-${role}`;
 }
 
-/** A fresh directory every user may enter. */
+/** A fresh directory that every user may enter. */
 export function makeRunDir(): string {
   const dir = mkdtempSync(`${tmpdir()}/${PREFIX}${process.pid}-`);
   chmodSync(dir, 0o755);
   return dir;
 }
 
-/** Removes what runs left whose process is gone. */
+/** Removes the remains of runs whose process has ended. */
 export function sweepOrphans(): void {
   sweep((pid) => !existsSync(`/proc/${pid}`));
 }
 
-/** Removes everything this process made. */
+/** Removes everything that this process made. */
 export function sweepOwn(): void {
   sweep((pid) => pid === process.pid);
 }

@@ -23,7 +23,7 @@ export interface NameserverOptions {
 }
 
 /**
- * unbound's query log does not say the transport, so UDP and TCP are two processes with a log each. That also lets
+ * unbound's query log does not name the transport, so UDP and TCP are two processes with a log each. This also lets
  * one transport fail alone.
  */
 export class Nameserver {
@@ -47,7 +47,7 @@ export class Nameserver {
   async start(zones: readonly Zone[]): Promise<void> {
     mkdirSync(this.#dir, { recursive: true });
     const { netns, name } = this.#options;
-    // Before either process: one of them must not read a file that is written for the other.
+    // Before either process: neither must read a file that is written for the other.
     for (const zone of zones) writeFileSync(this.#zoneFile(zone), zone.text);
     const started = TRANSPORTS.map((transport): [Transport, Daemon] => {
       const conf = `${this.#dir}/${transport}.conf`;
@@ -66,17 +66,17 @@ export class Nameserver {
     );
   }
 
-  /** Ends it: a connection attempt is refused from now on. */
+  /** Ends it: connection attempts are refused from then on. */
   async stop(): Promise<void> {
     await Promise.all([...this.#processes.values()].map((daemon) => daemon.stop('SIGKILL')));
   }
 
-  /** Lets it hang: packets and connections are taken and never answered. */
+  /** Makes it hang: it accepts packets and connections and never answers. */
   freeze(transports: readonly Transport[] = TRANSPORTS): void {
     for (const transport of transports) this.#processes.get(transport)?.signal('SIGSTOP');
   }
 
-  /** Ends a hang; what queued up meanwhile is answered now. */
+  /** Ends the hang; queued queries are answered then. */
   thaw(transports: readonly Transport[] = TRANSPORTS): void {
     for (const transport of transports) this.#processes.get(transport)?.signal('SIGCONT');
   }
@@ -132,7 +132,7 @@ export class Nameserver {
       'tcp-idle-timeout': '60000',
       // As with CoreDNS, no client waits for a connection: unbound's own limit is ten.
       'incoming-num-tcp': '500',
-      // On processors that it shares, it loses nothing that one with a processor of its own would not.
+      // With shared processors it loses no more queries than with its own.
       'so-rcvbuf': '4m',
       'log-queries': 'yes',
       'log-tag-queryreply': 'yes',
@@ -145,7 +145,7 @@ export class Nameserver {
     return ['server:', ...lines, ...zones.flatMap((zone) => this.#zone(zone))].join('\n');
   }
 
-  /** Not answered downstream, a zone is what the iterator finds: it chases CNAMEs from one into the other. */
+  /** Zones are not answered directly: the iterator finds them and follows CNAMEs from one into the other. */
   #zone(zone: Zone): string[] {
     return [
       'auth-zone:',

@@ -57,19 +57,19 @@ export class Netns {
     await this.must(['sh', '-ec', script.join('\n')]);
   }
 
-  /** Gives programs started inside from now on their own `/etc/<file>`. */
+  /** Programs started inside after this have their own `/etc/<file>`. */
   etc(file: string, text: string): void {
     mkdirSync(`${NETNS_ETC}/${this.name}`, { recursive: true });
     writeFileSync(`${NETNS_ETC}/${this.name}/${file}`, text);
   }
 
-  /** Ends whatever still runs inside and removes the namespace with its files. */
+  /** Ends all processes inside and removes the namespace with its files. */
   remove(): void {
     removeNetns(this.name);
   }
 }
 
-/** Removes a namespace by name. Synchronous, so that a signal handler can do it whatever else is under way. */
+/** Removes a namespace by name. Synchronous, so that a signal handler can do it at any time. */
 export function removeNetns(name: string): void {
   if (existsSync(`${NETNS_NAMES}/${name}`)) {
     const inside = spawnSync('ip', ['netns', 'pids', name], { encoding: 'utf8' });
@@ -83,6 +83,6 @@ function killIfThere(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
-    // It ended by itself meanwhile.
+    // It has already ended.
   }
 }

@@ -1,4 +1,4 @@
-/** What the node shows: conntrack, rules, addresses, routes, the agent's metrics. */
+/** The state of the node: conntrack, rules, addresses, routes, the agent's metrics. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FRESH_MS } from '../../../agent/observe/admin/metrics-endpoints.ts';
@@ -28,8 +28,8 @@ export async function forgetClients(node: Netns): Promise<void> {
 }
 
 /**
- * The whole set-up that init may touch, in a form two of which can be compared: rules without counters, links, addresses
- * and routes without what the kernel still does to them by itself (operational state, IPv6 link-local addresses).
+ * The whole set-up that init may touch, in a form that can be compared: rules without counters, links, addresses
+ * and routes without the kernel's own changes (operational state, IPv6 link-local addresses).
  */
 export async function footprint(node: Netns): Promise<string> {
   const rules = await node.must(['nft', '-s', 'list', 'ruleset']);
@@ -55,7 +55,7 @@ export function difference(before: string, after: string): string[] {
   return [...gone, ...added];
 }
 
-/** Saving reads only tables that exist, so looking does not make any. */
+/** Saving reads only tables that exist, so it creates none. */
 async function legacySave(node: Netns, tool: string): Promise<string> {
   const { stdout } = await node.run([tool]);
   return stdout.replace(/^#.*$/gm, '').replace(/\[\d+:\d+\]/g, '');
@@ -74,10 +74,10 @@ export interface Sample {
   readonly value: number;
 }
 
-/** A shell starts in a fraction of the time that Node takes, and this is asked in every wait for interception. */
+/** A shell starts in a fraction of the time that Node takes, and every wait for interception calls it. */
 const FETCH = `exec 3<>"/dev/tcp/$1/$2"; printf 'GET %s HTTP/1.0\\r\\n\\r\\n' "$3" >&3; cat <&3`;
 
-/** Body of an HTTP resource as programs inside `from` get it. Throws where there is none. */
+/** Body of an HTTP resource for programs inside `from`. Throws where there is none. */
 export async function httpGet(from: Netns, url: string): Promise<string> {
   const { hostname, port, pathname } = new URL(url);
   const host = hostname.replaceAll(/[[\]]/g, '');
@@ -87,7 +87,7 @@ export async function httpGet(from: Netns, url: string): Promise<string> {
   return response.slice(response.indexOf('\r\n\r\n') + 4);
 }
 
-/** Samples of a page that is made after the call: nodens may show one that is a moment old. */
+/** Samples of a page rendered after the call: nodens may return a page of a moment ago. */
 export async function metrics(from: Netns, url: string): Promise<Sample[]> {
   await delay(FRESH_MS + 1);
   const page = await httpGet(from, url);
@@ -107,7 +107,7 @@ export function total(samples: readonly Sample[], name: string, ...having: strin
     .reduce((sum, sample) => sum + sample.value, 0);
 }
 
-/** Packets that each rule of nodens has matched so far, by the rule's name; its counters start anew with the rule. */
+/** Packets that each rule of nodens has matched so far, by the rule's name; its counter restarts with the rule. */
 export async function ruleCounters(node: Netns): Promise<Map<string, number>> {
   const { stdout } = await node.run(['nft', 'list', 'ruleset']);
   const rules = stdout.matchAll(/counter packets (\d+) .*comment "nodens:([\w-]+)/g);
@@ -133,7 +133,7 @@ export function privileges(pid: number): Privileges {
   };
 }
 
-/** Those of linux/capability.h that nodens has to do with. */
+/** Those of linux/capability.h that matter to nodens. */
 const CAPABILITY_NAMES: Readonly<Record<number, string>> = {
   10: 'net_bind_service',
   12: 'net_admin',

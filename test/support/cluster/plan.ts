@@ -4,7 +4,7 @@
 export interface Addresses {
   /** What the agent binds. */
   readonly local: string;
-  /** ClusterIP of kube-dns, and of the Service the agent asks. */
+  /** ClusterIP of kube-dns, and of the Service that the agent asks. */
   readonly vip: string;
   readonly upstreamVip: string;
   readonly podNetwork: string;
@@ -76,7 +76,7 @@ export function dnsServices(a: Addresses): Service[] {
   ];
 }
 
-/** What a kubelet writes into a pod that asks `nameserver`. */
+/** The resolv.conf that a kubelet writes into a pod that asks `nameserver`. */
 export function podResolvConf(nameserver: string): string {
   return [
     `nameserver ${nameserver}`,

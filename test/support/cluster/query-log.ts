@@ -1,4 +1,4 @@
-/** What an unbound writes about the queries it gets, read a piece at a time: a whole log takes long when it is looked at often. */
+/** The query log of an unbound, read incrementally: reading the whole log each time takes long. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
 /** One line of the log. `name` is lower-case and ends in a dot. */

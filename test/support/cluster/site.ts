@@ -53,7 +53,7 @@ export async function startNodens(site: Site, ...initFlags: string[]): Promise<R
 
 let asked = 0;
 
-/** Resolves when the agent, not kube-proxy's path, answers a pod on the VIP: what kube-dns is asked, the pod has not sent. */
+/** Resolves when the agent, not kube-proxy's path, answers a pod on the VIP: kube-dns gets no query from the pod's address. */
 export async function intercepting({ cluster }: Site, daemons: readonly Daemon[]): Promise<void> {
   const logs = (): string =>
     daemons.map((daemon) => `--- ${daemon.name}\n${daemon.tail()}`).join('\n');
@@ -74,7 +74,7 @@ export async function intercepting({ cluster }: Site, daemons: readonly Daemon[]
   );
 }
 
-/** Requests the agent has counted, undefined where it does not tell. */
+/** Requests that the agent has counted, undefined where it does not respond. */
 export async function requestsServed(node: Netns): Promise<number | undefined> {
   const samples = await metrics(node, METRICS_URL).catch(() => undefined);
   return samples && total(samples, 'coredns_dns_requests_total');

@@ -1,4 +1,4 @@
-/** What the name servers of the cluster and of the internet know, as zone files (RFC 1035 §5). */
+/** Zone files (RFC 1035 §5) of the name servers of the cluster and of the internet. */
 
 export interface Zone {
   readonly origin: string;
@@ -15,7 +15,7 @@ export interface ClusterFacts {
 
 export const FACTS: ClusterFacts = { web: '10.96.7.7' };
 
-/** Seconds the cluster's records live: CoreDNS's default for the kubernetes zone. */
+/** TTL of the cluster's records in seconds: CoreDNS's default for the kubernetes zone. */
 export const CLUSTER_TTL_SECONDS = 5;
 
 const CLUSTER_TTLS = { ttl: CLUSTER_TTL_SECONDS, negative: CLUSTER_TTL_SECONDS };
@@ -43,7 +43,7 @@ function zone(origin: string, seconds: ZoneTtls, authoritative: boolean, records
 
 /**
  * kube-dns: ClusterIP services (`web` with AAAA, `api` without), a headless one with several addresses and SRV,
- * an ExternalName (`shop`), PTR, any name under `any.default.svc`, and `blink`, whose records live one second.
+ * an ExternalName (`shop`), PTR, any name under `any.default.svc`, and `blink`, whose records have a TTL of one second.
  */
 export function clusterZones(facts: ClusterFacts): Zone[] {
   const local = zone(

@@ -1,8 +1,8 @@
-/** Random Corefiles: a model of what is meant, the text that says it in some layout, and texts damaged on purpose. */
+/** Random Corefiles: a model, its text in some layout, and texts damaged on purpose. */
 import fc from 'fast-check';
 import { isQuotable, quote } from './print.ts';
 
-/** A directive or option as it should be understood: its words, then perhaps the lines in its braces. */
+/** A directive or option as it should be parsed: its words, then perhaps the lines in its braces. */
 export interface MeantLine {
   readonly words: readonly string[];
   readonly body: readonly MeantLine[] | undefined;
@@ -14,7 +14,7 @@ export interface MeantBlock {
   readonly lines: readonly MeantLine[];
 }
 
-/** Text with what it means. Its imports are in `files`. */
+/** Text with its expected meaning. Its imports are in `files`. */
 export interface Written<Meaning> {
   readonly text: string;
   readonly meaning: Meaning;
@@ -62,7 +62,7 @@ function lineOf(depth: number): fc.Arbitrary<Written<MeantLine>> {
 
 let files = 0;
 
-/** Lines, some of them moved out into a file that is imported in their place. */
+/** Lines, some of them moved to a file that is imported in their place. */
 function linesOf(depth: number): fc.Arbitrary<Written<readonly MeantLine[]>> {
   const group = fc
     .tuple(fc.array(lineOf(depth), { maxLength: 3 }), fc.boolean(), lineEnd)
@@ -113,7 +113,7 @@ const block = fc
     return written(`${head} {${open}${lines.text}}${end}`, { keys, lines: lines.meaning }, [lines]);
   });
 
-/** Corefiles that must be understood. */
+/** Corefiles that must be parsed. */
 export const validCorefile: fc.Arbitrary<Written<readonly MeantBlock[]>> = fc
   .tuple(fc.constantFrom('', '\ufeff', '# first\n\n'), fc.array(block, { maxLength: 4 }))
   .map(([start, blocks]) =>
@@ -124,7 +124,7 @@ export const validCorefile: fc.Arbitrary<Written<readonly MeantBlock[]>> = fc
     ),
   );
 
-/** What breaks a Corefile, or changes it, wherever it is put. */
+/** Insertions that break or change a Corefile at any place. */
 const debris = fc.constantFrom(
   ...['{', '}', ' { ', ' }\n', '"', '\\', '#', '\n', ' ', ',', ':', '/', '.', '..', '\r', '\0'],
   ...[
@@ -151,7 +151,7 @@ const debris = fc.constantFrom(
   ],
 );
 
-/** Corefiles with pieces cut out and rubbish put in; and plain rubbish. */
+/** Corefiles with pieces cut out and garbage inserted; and plain garbage. */
 export const damagedCorefile: fc.Arbitrary<Written<undefined>> = fc.oneof(
   fc
     .tuple(

@@ -1,10 +1,10 @@
-/** Parsing in tests: a text, perhaps with an environment and files around it. */
+/** Parsing in tests: a text, optionally with an environment and files. */
 import { parseCorefile } from '../../../agent/config/corefile/parser.ts';
 import { loadPatternEngine } from '../../../agent/config/corefile/pattern.ts';
 import type { Block, Corefile, Directive } from '../../../agent/config/corefile/types.ts';
 import { memoryFiles } from './memory-files.ts';
 
-// What the agent does where it meets the first pattern.
+// As the agent does at the first pattern.
 await loadPatternEngine();
 
 export interface Surroundings {
@@ -23,7 +23,7 @@ export function parseText(text: string, around: Surroundings = {}): Corefile {
   });
 }
 
-/** A directive as a plugin's setup gets it, with its block, from the text of its uses: `cache 30 {\n keepttl\n}`. */
+/** A directive as a plugin's setup receives it, with its block, from the text of its uses: `cache 30 {\n keepttl\n}`. */
 export function parseDirective(
   text: string,
   keys = '.',

@@ -1,6 +1,6 @@
 /**
- * Corefile text of parsed data: parsing it again must give the same data. Environment values may hold what no word can be
- * written with, so this is for Corefiles without references.
+ * Corefile text of parsed data: parsing it again must give the same data. Environment values may contain text that no word
+ * can express, so this is for Corefiles without references.
  */
 import { formatKey } from '../../../agent/config/corefile/keys.ts';
 import type { BlockKey, Corefile, Line, Token } from '../../../agent/config/corefile/types.ts';
@@ -14,7 +14,7 @@ export function printCorefile(corefile: Corefile): string {
     .join('\n');
 }
 
-/** With the bytes escaped that mean something in a key and nothing in a name. */
+/** With the bytes escaped that are special in a key but not in a name. */
 function printKey(key: BlockKey): string {
   const zone = key.zone.replace(/[#,:]/g, (char) => `\\0${char.charCodeAt(0)}`);
   return formatKey({ ...key, zone });
@@ -36,7 +36,7 @@ export function quote(text: string): string {
   return `"${text.replaceAll('"', '\\"')}"`;
 }
 
-/** Whether quotes can hold `text`: a backslash of its own must not get to escape a quote. */
+/** Whether quotes can hold `text`: its own backslash must not escape a quote. */
 export function isQuotable(text: string): boolean {
   return !text.includes('\\"') && !/(?<!\\)(?:\\\\)*\\$/.test(text);
 }

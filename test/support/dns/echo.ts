@@ -1,7 +1,7 @@
 /**
  * A DNS server that answers everything with one TXT record: its own name, so that a test sees which server answered. Arguments:
- * name, then the addresses to bind on port 53, UDP and TCP. Prints `listening` when all are bound. UDP answers are late
- * by DELAY_MS of the environment. With AS_COREDNS it refuses what is not of class IN, as a CoreDNS does.
+ * name, then the addresses to bind on port 53, UDP and TCP. Prints `listening` when all are bound. UDP answers are delayed
+ * by DELAY_MS of the environment. With AS_COREDNS it refuses classes other than IN, as CoreDNS does.
  */
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';

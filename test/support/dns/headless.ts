@@ -1,5 +1,5 @@
 /**
- * A kube-dns pod: answers on its endpoints for the headless Service in front of kube-dns as a file says now, and TXT
+ * A kube-dns pod: answers queries for the headless Service of kube-dns from a file, and TXT
  * queries with its own name, so that a test sees which server answered. Arguments: name, the file, then what to bind
  * (`10.2.0.2:53`, `[fd02::2]:1053`), UDP and TCP. Prints `listening` when all are bound.
  */
@@ -9,7 +9,7 @@ import { createServer } from 'node:net';
 import dnsPacket, { type Answer } from 'dns-packet';
 import { type Endpoint, familyOf, parseEndpoint } from '../../../agent/base/address.ts';
 
-/** What the file holds: the endpoints of the Service, none for no such name. */
+/** Content of the file: the endpoints of the Service, none for no such name. */
 export interface HeadlessService {
   readonly name: string;
   readonly ttlSeconds: number;

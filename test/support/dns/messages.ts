@@ -8,12 +8,12 @@ export const wireName: fc.Arbitrary<Uint8Array> = fc
   .map((labels) => Uint8Array.from([...labels.flatMap((label) => [label.length, ...label]), 0]))
   .filter((name) => name.length <= 255);
 
-/** A name that text-based codecs can carry. */
+/** A name that text-based codecs can represent. */
 const hostName = fc
   .array(fc.stringMatching(/^[a-z0-9-]{1,12}$/), { minLength: 1, maxLength: 5 })
   .map((labels) => labels.join('.'));
 
-/** Few names, so that some records share one. */
+/** A small set of names, so that records share them. */
 const owner = fc.constantFrom('www.example.org', 'a.example.org');
 
 const ttl = fc.integer({ min: 0, max: 0xffffffff });

@@ -1,4 +1,4 @@
-/** Queries as a listener would hand them over, and answers read with the eyes of another implementation. */
+/** Queries as a listener passes them on, and answers parsed by another implementation. */
 import { strict as assert } from 'node:assert';
 import { type DecodedPacket, decode } from 'dns-packet';
 import { buildQuery } from '../../../agent/dns/build.ts';
@@ -44,7 +44,7 @@ export function queryFor(
   return query;
 }
 
-/** The end of a chain that remembers whether it was asked. */
+/** The end of a chain; it records whether it was called. */
 export class NextSpy {
   readonly answer = new Answer({
     wire: Buffer.alloc(12),
@@ -59,7 +59,7 @@ export class NextSpy {
   };
 }
 
-/** What `plugin` gives for `query`, which must come at once. */
+/** The answer of `plugin` to `query`, which must be synchronous. */
 export function ask(plugin: Plugin, query: Query, next: Handler): Answer {
   const result = plugin.handle?.(query, next) as Result;
   assert.ok(result instanceof Answer, `${plugin.name} did not answer synchronously`);

@@ -1,6 +1,6 @@
-/** A record of each type in presentation format, as one would write it, without owner, TTL and class. */
+/** A record of each type in presentation format, as a person writes it, without owner, TTL and class. */
 
-/** `dig` is what dig prints of it where that is not what is written here. */
+/** `dig` is the output of dig where it differs from the text. */
 export interface RecordText {
   readonly type: string;
   readonly data: string;

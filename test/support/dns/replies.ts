@@ -1,4 +1,4 @@
-/** Replies of upstreams, told in lines, and what is made of them. */
+/** Replies of upstreams, written as lines, and the messages made from them. */
 import assert from 'node:assert/strict';
 import { decode } from 'dns-packet';
 import { CLASS, TYPE } from '../../../agent/dns/iana.ts';
@@ -73,7 +73,7 @@ export function told({
   return { wire, asked: asking(name.toLowerCase(), TYPE[type]) };
 }
 
-/** Owner and type of what is kept of each section. */
+/** Owner and type of the kept records of each section. */
 export function kept(reply: Reply): string[] {
   const { answers = [], authorities = [], additionals = [] } = decode(reply.wire);
   return [answers, authorities, additionals].map((section) =>

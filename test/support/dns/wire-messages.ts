@@ -1,10 +1,10 @@
 /**
- * Responses of any shape, written by a compressor of our own that leaves chance to decide which names become pointers,
- * and read by a reader of our own: neither knows anything of the code under test.
+ * Responses of any shape, written by the test's own compressor, which chooses at random which names become pointers,
+ * and read by the test's own reader: neither uses the code under test.
  */
 import fc from 'fast-check';
 
-/** What RDATA is made of. */
+/** Parts of RDATA. */
 export type Piece =
   | { readonly name: readonly string[]; readonly maybeCompressed: boolean }
   | { readonly bytes: readonly number[] };
@@ -128,7 +128,7 @@ export function expanded(wire: Buffer): readonly string[] {
 
 const label = fc.constantFrom('a', 'A', 'ns', 'www', 'WwW', 'b'.repeat(20), 'x.y', '\xff\0');
 const ZONES = [[], ['org'], ['example', 'org'], ['Example', 'org'], ['svc', 'cluster', 'local']];
-/** Few labels below few zones, so that names share suffixes, and letter case differs now and then. */
+/** Few labels below few zones, so that names share suffixes, and some differ in letter case. */
 export const labels: fc.Arbitrary<readonly string[]> = fc
   .tuple(fc.array(label, { maxLength: 3 }), fc.constantFrom(...ZONES))
   .map(([own, zone]) => [...own, ...zone]);

@@ -1,4 +1,4 @@
-/** The pages in docs/reference, made from the tables in code. */
+/** The pages in docs/reference, generated from the tables in code. */
 import { AGENT_EVENTS, INIT_EVENTS } from '../../../agent/base/events/table.ts';
 import type { LogEvent } from '../../../agent/base/events/types.ts';
 import { flagsOf } from '../../../agent/base/flags/table.ts';

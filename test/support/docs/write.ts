@@ -1,4 +1,4 @@
-/** `npm run docs`: brings docs/reference up to date with the tables in code. */
+/** `npm run docs`: generates docs/reference from the tables in code. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { referencePages } from './reference.ts';
 

@@ -1,4 +1,4 @@
-/** nodens as built, on loopback, before an upstream that answers everything: what an attack is aimed at. */
+/** nodens as built, on loopback, with an upstream that answers everything: the target of an attack. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ import { scrape } from './scrape.ts';
 
 const NODENS = fileURLToPath(new URL('../../../dist/agent/main.js', import.meta.url));
 const MEBI = 2 ** 20;
-/** As a container with a request for CPU beside those without: an attacker's process does not take its processor. */
+/** As a container with a CPU request beside containers without: an attacker's process does not take its CPU. */
 const BEFORE_OTHERS = isRoot ? ['nice', '-n', '-20'] : [];
 
 export interface Ports {
@@ -27,12 +27,12 @@ export interface Ports {
 }
 
 export interface AgentOptions {
-  /** Within a memory limit, where this machine lets a test set one. */
+  /** Within a memory limit, where this machine allows a test to set one. */
   readonly limitMebi?: number;
   readonly corefile?: (ports: Ports) => string;
-  /** What the upstream does; by default it answers everything. */
+  /** The upstream's behaviour; by default it answers everything. */
   readonly script?: Script;
-  /** More of its command line; what it may have open at most. */
+  /** More arguments; the limit of open descriptors. */
   readonly args?: readonly string[];
   readonly descriptors?: number;
 }
@@ -45,16 +45,16 @@ export interface HostileAgent {
   readonly isRunning: boolean;
   /** Of the agent alone, bytes. */
   readonly residentBytes: number;
-  /** What the kernel could not take back from it: its own pages, and those that the kernel needs for it; bytes. */
+  /** Memory that the kernel cannot reclaim: the agent's own pages and the kernel's memory for it; bytes. */
   readonly neededBytes: number;
   /** Processes in its memory group that the kernel has killed; 0 where there is none. */
   readonly oomKills: number;
-  /** What it has written so far. */
+  /** Its output so far. */
   log(): string;
   /** Sum of the samples of `name` that have `labels`. */
   metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
   stop(): Promise<void>;
-  /** As `stop`, without waiting for the clients that it owes an answer. */
+  /** As `stop`, without waiting for pending answers. */
   kill(): Promise<void>;
 }
 

@@ -1,9 +1,9 @@
-/** What the kernel holds on the way between clients and the agent. */
+/** Data that the kernel buffers between clients and the agent. */
 import { readFileSync } from 'node:fs';
 
 const localPort = (port: number): string => `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
 
-/** Bytes of datagrams, as the kernel counts them, that came to UDP port `port` and were not read yet. */
+/** Bytes of datagrams, as the kernel counts them, in the receive buffers of UDP port `port`. */
 export function unreadBytes(port: number): number {
   return readFileSync('/proc/net/udp', 'utf8')
     .split('\n')
@@ -12,7 +12,7 @@ export function unreadBytes(port: number): number {
     .reduce((sum, [, , , , queues = ':0']) => sum + Number.parseInt(queues.slice(9), 16), 0);
 }
 
-/** Bytes sent from TCP port `port` that their clients have not taken, of open connections and of closed ones. */
+/** Bytes sent from TCP port `port` that their clients have not acknowledged, of open connections and of closed ones. */
 export function untakenBytes(port: number): number {
   return readFileSync('/proc/net/tcp', 'utf8')
     .split('\n')

@@ -1,4 +1,4 @@
-/** A client that does nothing wrong, beside one that does: it asks what is cached, and knows what became of it. */
+/** A well-behaved client beside an attacker: it asks for cached names and records the answers. */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { allowedMs } from '../machine.ts';
@@ -6,15 +6,15 @@ import { queryWire } from '../server/fixture.ts';
 
 const NAME = 'neighbour.test';
 const HOST = '127.0.0.1';
-/** A second on an ordinary machine: a stub resolver asks again after five. */
+/** A second on an ordinary machine: a stub resolver retries after five. */
 const IN_TIME_MS = await allowedMs(1_000);
 
 export interface NeighbourOptions {
   /** Any of 127.0.0.0/8. */
   readonly localAddress?: string;
-  /** The name that is asked the nth time; by default one that is in the cache from the first time on. */
+  /** The name of the nth query; by default one that is cached after the first. */
   readonly nameOf?: (asked: number) => string;
-  /** An answer that comes later is as good as lost; a second by default. */
+  /** A later answer counts as lost; a second by default. */
   readonly inTimeMs?: number;
 }
 
@@ -22,11 +22,11 @@ export interface Neighbourhood {
   readonly asked: number;
   /** Not answered in time, or with an error. */
   readonly lost: number;
-  /** How long answers took, ascending, milliseconds. */
+  /** Latencies of the answers, ascending, milliseconds. */
   readonly tookMs: readonly number[];
 }
 
-/** How long one answer took, milliseconds; undefined where none came in time. */
+/** Latency of one answer, milliseconds; undefined without one in time. */
 export async function ask(port: number): Promise<number | undefined> {
   const neighbour = await Neighbour.open(port);
   neighbour.ask();
@@ -58,12 +58,12 @@ export class Neighbour {
     });
   }
 
-  /** A client of its own address, any of 127.0.0.0/8. */
+  /** A client with its own address, any of 127.0.0.0/8. */
   static async open(port: number, options: NeighbourOptions = {}): Promise<Neighbour> {
     const socket = createSocket('udp4');
     socket.bind(0, options.localAddress ?? '127.0.0.8');
     await once(socket, 'listening');
-    // A test that fails does not come to close it.
+    // A failed test does not close it.
     socket.unref();
     return new Neighbour(socket, port, options);
   }
@@ -80,7 +80,7 @@ export class Neighbour {
     this.#asking = setInterval(() => this.ask(), everyMs).unref();
   }
 
-  /** Waits for the answers that are still to come. */
+  /** Waits for pending answers. */
   async close(): Promise<Neighbourhood> {
     clearInterval(this.#asking);
     const endMs = performance.now() + this.#inTimeMs;

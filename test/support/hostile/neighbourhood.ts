@@ -1,4 +1,4 @@
-/** A well-behaved pod: it asks over UDP and TCP what is cached, and over UDP what is not. */
+/** A well-behaved pod: it asks for cached names over UDP and TCP, and for uncached ones over UDP. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -6,8 +6,8 @@ import { type Neighbourhood, quantile } from './neighbour.ts';
 
 const POD = fileURLToPath(new URL('./pod.ts', import.meta.url));
 /**
- * A process that others on this machine do not delay, where that may be: what is measured is how long the agent takes,
- * not how long a client waits for a processor.
+ * A process that has priority on this machine, where that is possible: the test measures the latency of the agent, not how
+ * long a client waits for a processor.
  */
 const REAL_TIME = ['chrt', '--fifo', '1'];
 const UNDELAYED = spawnSync('chrt', ['--fifo', '1', 'true']).status === 0 ? REAL_TIME : [];
@@ -15,15 +15,15 @@ const UNDELAYED = spawnSync('chrt', ['--fifo', '1', 'true']).status === 0 ? REAL
 export interface PodOutcome {
   /** Cached names over UDP. */
   readonly hits: Neighbourhood;
-  /** The same over TCP, a connection each. */
+  /** The same over TCP, one connection for each query. */
   readonly tcp: Neighbourhood;
-  /** Names that come once, which the upstream answers. */
+  /** Unique names, which the upstream answers. */
   readonly fresh: Neighbourhood;
 }
 
 let pods = 0;
 
-/** The pod at `address` asks for as long as `meanwhile` takes; what became of its questions. */
+/** The pod at `address` asks while `meanwhile` runs; returns the results. */
 export async function besidePod(
   port: number,
   address: string,
@@ -47,7 +47,7 @@ export async function besidePod(
   return JSON.parse(outcome) as PodOutcome;
 }
 
-/** `0/150 p50 0.4 p99 2.1 max 3.0 ms`: lost of asked, and how long answers took. */
+/** `0/150 p50 0.4 p99 2.1 max 3.0 ms`: lost of asked, and the latencies. */
 export function told({ asked, lost, tookMs }: Neighbourhood): string {
   const [p50, p99, max] = [0.5, 0.99, 1].map((q) => quantile(tookMs, q).toFixed(1));
   return `${lost}/${asked} p50 ${p50} p99 ${p99} max ${max} ms`;

@@ -1,6 +1,6 @@
 /**
- * A well-behaved pod, as a process: `pod.ts PORT ADDRESS NAMES` asks until its input ends, over UDP and TCP what is
- * cached, and over UDP names below `NAMES`, which are not. It writes what became of its questions, as JSON.
+ * A well-behaved pod, as a process. `pod.ts PORT ADDRESS NAMES` asks until its input ends: for cached names over UDP and
+ * TCP, and for uncached names below `NAMES` over UDP. It writes the results as JSON.
  */
 import { Neighbour } from './neighbour.ts';
 import { TcpNeighbour } from './tcp-neighbour.ts';
@@ -9,8 +9,8 @@ const HITS_EVERY_MS = 20;
 const TCP_EVERY_MS = 100;
 const NEW_EVERY_MS = 20;
 /**
- * An answer that comes later never comes. Far beyond what a stub resolver waits, because how long answers take measures
- * the machine as well, and is told apart.
+ * A later answer counts as lost. Far beyond the timeout of a stub resolver: latencies also measure the machine, and are
+ * reported separately.
  */
 const IN_TIME_MS = 20_000;
 
@@ -20,7 +20,7 @@ const nameOf = (asked: number): string => `n${asked}.${names}`;
 const hits = await Neighbour.open(Number(port), common);
 const fresh = await Neighbour.open(Number(port), { ...common, nameOf });
 const tcp = new TcpNeighbour({ ...common, port: Number(port) });
-// It is there: what comes from now on, it sees.
+// The listener is in place: the end of input is not missed.
 process.stdout.write('\n');
 hits.start(HITS_EVERY_MS);
 fresh.start(NEW_EVERY_MS);

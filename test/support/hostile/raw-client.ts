@@ -1,4 +1,4 @@
-/** A TCP client that does what no good client does: it sends what it likes, reads when it likes, and has any address. */
+/** A TCP client for hostile tests: it sends any bytes, reads at any time, and has any address. */
 import { connect, type Socket } from 'node:net';
 
 export interface RawClientOptions {
@@ -6,7 +6,7 @@ export interface RawClientOptions {
   readonly port: number;
   /** Its own address: any of 127.0.0.0/8. */
   readonly localAddress?: string;
-  /** It reads no more than so many bytes at a time, each time that `sip` is called. */
+  /** Maximum number of bytes for each call of `sip`. */
   readonly sipBytes?: number;
 }
 
@@ -15,7 +15,7 @@ export class RawClient {
   #text = '';
   /** Whether the server has closed, or reset, the connection. */
   isClosed = false;
-  /** The server's end, or an error such as ECONNRESET, was seen. */
+  /** The server has sent FIN, or an error such as ECONNRESET occurred. */
   isEnded = false;
 
   private constructor(socket: Socket) {
@@ -53,7 +53,7 @@ export class RawClient {
     });
   }
 
-  /** What it has read so far, a character for each byte. */
+  /** The data read so far, one character for each byte. */
   get text(): string {
     return this.#text;
   }
@@ -71,7 +71,7 @@ export class RawClient {
     this.#socket.write(bytes);
   }
 
-  /** Sends no more, and goes on reading if it does. */
+  /** Ends its sending side; reading continues. */
   half(): void {
     this.#socket.end();
   }
@@ -87,7 +87,7 @@ export class RawClient {
     this.#socket.resume();
   }
 
-  /** Ends with a RST. */
+  /** Closes with a RST. */
   reset(): void {
     this.#socket.resetAndDestroy();
   }

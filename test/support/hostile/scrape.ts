@@ -1,4 +1,4 @@
-/** One scrape, as Prometheus does it, from an address of its own. */
+/** One scrape, as Prometheus does it, from its own address. */
 import { request } from 'node:http';
 
 /** Prometheus's default. */
@@ -10,7 +10,7 @@ export interface Scraped {
   readonly tookMs: number;
 }
 
-/** `localAddress`: any of 127.0.0.0/8. Rejects where there is no whole page within ten seconds. */
+/** `localAddress`: any of 127.0.0.0/8. Rejects without a complete page within ten seconds. */
 export function scrape(port: number, localAddress: string, path = '/metrics'): Promise<Scraped> {
   const startMs = performance.now();
   return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 /**
- * `scrapers.ts PORT COUNT SECONDS`: so many clients ask for /metrics again and again, each as soon as it has its page or
- * has lost its connection. A program of its own, so that it has a core for itself. Prints `{"pages": N}`.
+ * `scrapers.ts PORT COUNT SECONDS`: COUNT clients ask for /metrics repeatedly, each as soon as it has its page or
+ * has lost its connection. A separate program, so that it runs on another core. Prints `{"pages": N}`.
  */
 import { connect } from 'node:net';
 

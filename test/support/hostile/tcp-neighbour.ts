@@ -1,4 +1,4 @@
-/** As `Neighbour`, over TCP: each question on a connection of its own, as a stub resolver asks again after TC. */
+/** As `Neighbour`, over TCP: each question on a new connection, as a stub resolver asks after TC. */
 import { FrameReader, frame } from '../../../agent/dns/frame.ts';
 import { queryWire } from '../server/fixture.ts';
 import type { Neighbourhood } from './neighbour.ts';
@@ -10,7 +10,7 @@ export interface TcpNeighbourOptions {
   readonly port: number;
   /** Any of 127.0.0.0/8. */
   readonly localAddress: string;
-  /** An answer that comes later is as good as lost. */
+  /** A later answer counts as lost. */
   readonly inTimeMs: number;
 }
 
@@ -33,7 +33,7 @@ export class TcpNeighbour {
     }, everyMs).unref();
   }
 
-  /** Waits for the answers that are still to come. */
+  /** Waits for pending answers. */
   async close(): Promise<Neighbourhood> {
     clearInterval(this.#asking);
     await Promise.all(this.#underWay);
@@ -59,7 +59,7 @@ export class TcpNeighbour {
       }
       client.close();
     } catch {
-      // Refused or reset while connecting: it has no answer.
+      // Refused or reset while connecting: there is no answer.
     }
   }
 }

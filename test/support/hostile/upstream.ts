@@ -1,11 +1,11 @@
-/** The upstream of a node under attack: it knows every name, but says nothing of some. */
+/** The upstream of a node under attack: it answers every name except some. */
 import { buildResponse } from '../../../agent/dns/build.ts';
 import { frame } from '../../../agent/dns/frame.ts';
 import { FLAG, idOf, putU16 } from '../../../agent/dns/header.ts';
 import { RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import type { Asked } from '../upstream/server.ts';
 
-/** Names below it get no answer. */
+/** Names below this get no answer. */
 export const SILENT = 'silent.test';
 /** Its answer is a large set of TXT records. */
 export const BIG = 'big.test';

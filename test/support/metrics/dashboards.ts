@@ -1,5 +1,5 @@
 /**
- * What the well-known dashboards and alert rules for CoreDNS and NodeLocal DNSCache ask Prometheus: by panel, in PromQL.
+ * Queries of the well-known dashboards and alert rules for CoreDNS and NodeLocal DNSCache: by panel, in PromQL.
  * `$sel` stands for the labels that choose the instances, `$window` for Grafana's rate interval.
  */
 export interface Panel {
@@ -9,9 +9,9 @@ export interface Panel {
 
 export interface Alert {
   readonly name: string;
-  /** What is compared; must have a value while nodens runs. */
+  /** The compared expression; must have a value while nodens runs. */
   readonly value: string;
-  /** The comparison behind it. */
+  /** The comparison after it. */
   readonly fires: string;
   /** Whether it is true of a nodens one of whose upstreams is down. */
   readonly isOn?: true;
@@ -23,7 +23,7 @@ const rate = (series: string, by: string, more = ''): string =>
 const quantile = (q: number, series: string, by: string, more = ''): string =>
   `histogram_quantile(${q}, ${rate(`${series}_bucket`, by, more)})`;
 
-/** The old name first, the new one where that has nothing: what dashboards for all versions do. */
+/** The old name first, else the new one, as dashboards for all versions do. */
 const either = (old: string, now: string, by: string): string =>
   `${rate(old, by)} or ${rate(now, by)}`;
 
@@ -156,7 +156,7 @@ export const DASHBOARDS: Readonly<Record<string, readonly Panel[]>> = {
   'CoreDNS and NodeLocal DNS mixins': MIXINS,
 };
 
-/** What only Go or a plugin that a node cache does not have can show. */
+/** Panels that need Go or a plugin that a node cache does not have. */
 export const STAYS_EMPTY: readonly Panel[] = [
   { title: 'goroutines', expr: 'go_goroutines{$sel}' },
   {

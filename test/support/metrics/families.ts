@@ -1,4 +1,4 @@
-/** The families of a source with their samples computed, as a page would show them. */
+/** The families of a source with their samples computed, as on a page. */
 import type { Family, Sample, Source, Step } from '../../../agent/observe/metrics/samples.ts';
 
 export interface ComputedFamily extends Omit<Family, 'values'> {

@@ -27,7 +27,7 @@ const histogram = (buckets: readonly number[], ...labels: string[]): ExpectedSer
   buckets,
 });
 
-/** What every installation of node-local-dns shows, and what its plugins add when they are used. */
+/** The series of every installation of node-local-dns, and those of its plugins in use. */
 export const NODE_LOCAL_DNS_SERIES: Readonly<Record<string, ExpectedSeries>> = {
   coredns_build_info: gauge('version', 'revision', 'goversion'),
   coredns_panics_total: counter(),
@@ -78,7 +78,7 @@ export const NODE_LOCAL_DNS_SERIES: Readonly<Record<string, ExpectedSeries>> = {
   ),
 };
 
-/** Names that node-local-dns has dropped and dashboards have not, with the labels they had. */
+/** Names that node-local-dns has dropped but dashboards still use, with their labels. */
 export const DROPPED_SERIES: Readonly<Record<string, ExpectedSeries>> = {
   coredns_panic_count_total: counter(),
   coredns_dns_request_count_total: counter('server', 'zone', 'view', 'proto', 'family'),
@@ -99,6 +99,6 @@ export const DROPPED_SERIES: Readonly<Record<string, ExpectedSeries>> = {
   coredns_forward_conn_cache_misses_total: counter('to', 'proto'),
   coredns_forward_sockets_open: gauge('to'),
   coredns_reload_failed_count_total: counter(),
-  // A counter by its meaning, without the ending that makes linters accept one.
+  // A counter without the `_total` that linters require.
   coredns_nodecache_setup_errors: gauge('errortype'),
 };

@@ -1,4 +1,4 @@
-/** nodens as built, on loopback, with a Corefile and questions that make each of its series move. */
+/** nodens as built, on loopback, with a Corefile and questions that change each of its series. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,7 +24,7 @@ export interface Observed {
   readonly addresses: readonly [string, string];
   /** Asks every kind of question once; takes less than half a second. */
   round(): Promise<void>;
-  /** Puts a Corefile there that cannot be served. */
+  /** Writes a Corefile that cannot be served. */
   breakCorefile(): void;
   stop(): Promise<void>;
 }
@@ -39,7 +39,7 @@ interface Ports {
 
 function corefile(ports: Ports, hosts: string, isOlder: boolean): string {
   const shared = `bind ${HOST}\n  errors\n  prometheus ${HOST}:${ports.metrics}`;
-  // Of all blocks that share the address one asks for older names.
+  // One of the blocks with the same address enables older names.
   const older = `${shared} {\n    older_names\n  }`;
   const good = `forward . ${HOST}:${ports.upstream}`;
   return `.:${ports.dns} {
@@ -103,7 +103,7 @@ down.test:${ports.dns} {
 `;
 }
 
-/** Addresses for A, silence for `slow`, SERVFAIL for `fail`, NXDOMAIN with its SOA for `none`, nothing else. */
+/** Addresses for A, no reply for `slow`, SERVFAIL for `fail`, NXDOMAIN with its SOA for `none`, nothing else. */
 function upstream(asked: Asked): void {
   const { head } = asked;
   const name = head.name.slice(0, head.nameLength);
@@ -131,7 +131,7 @@ function question(name: string, type: TypeName, dnssecOk = false): Buffer {
   });
 }
 
-/** Longer than a hit takes, shorter than a client would wait. */
+/** Longer than a hit takes, shorter than the timeout of a client. */
 const WAIT_MS = 150;
 
 /** A name asked only in every twelfth round has expired in between, and is stale. */
@@ -164,7 +164,7 @@ async function askEverything(port: number, round: number): Promise<void> {
   ]);
 }
 
-/** Starts upstream and nodens, with `isOlder` showing older metric names as well; resolves when it answers. */
+/** Starts upstream and nodens, with `isOlder` showing older metric names too; resolves when it answers. */
 export async function startObserved(isOlder: boolean): Promise<Observed> {
   const folder = mkdtempSync(join(tmpdir(), 'nodens-observed-'));
   const server: FakeServer = await startServer(upstream);
@@ -202,7 +202,7 @@ export async function startObserved(isOlder: boolean): Promise<Observed> {
   };
 }
 
-/** The page as text and taken apart. */
+/** The page as text and parsed. */
 export async function scrape(
   address: string,
 ): Promise<{ text: string; families: ReadonlyMap<string, PageFamily> }> {

@@ -1,4 +1,4 @@
-/** A page that Prometheus would scrape, taken apart. */
+/** A parsed page for Prometheus. */
 export interface PageSample {
   /** With `_bucket`, `_sum` or `_count` where the family is a histogram. */
   readonly name: string;
@@ -11,7 +11,7 @@ export interface PageFamily {
   readonly samples: readonly PageSample[];
 }
 
-/** Families by name. Label values that hold a quote or a line end are not expected. */
+/** Families by name. Label values have no quote and no line end. */
 export function parsePage(text: string): ReadonlyMap<string, PageFamily> {
   const families = new Map<string, { type: string; samples: PageSample[] }>();
   let samples: PageSample[] = [];
@@ -30,7 +30,7 @@ export function parsePage(text: string): ReadonlyMap<string, PageFamily> {
   return families;
 }
 
-/** Sum of the samples that carry the family's own name, or that of its count. */
+/** Sum of the samples with the name of the family, or of its count. */
 export function totalOf(page: ReadonlyMap<string, PageFamily>, family: string): number {
   const samples = page.get(family)?.samples ?? [];
   return samples

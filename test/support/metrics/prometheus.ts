@@ -1,4 +1,4 @@
-/** A real Prometheus on loopback, with its data in a directory of its own. */
+/** A real Prometheus on loopback, with its own data directory. */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import { eventually } from '../netns/netns.ts';
 import { stopped } from '../server/subject.ts';
 
 export interface Prometheus {
-  /** Values an instant query gives, one a series. Throws an Error with Prometheus's reason where it refuses. */
+  /** Values of an instant query, one a series. Throws an Error with Prometheus's reason where it refuses. */
   query(expr: string): Promise<number[]>;
   stop(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** Pods and the node's own programs asking without a pause while something breaks, and what became of each query. */
+/** Pods and programs of the node send queries without a pause during a fault; records the result of each query. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Netns } from '../cluster/netns.ts';
 import { V4 } from '../cluster/plan.ts';
@@ -9,12 +9,12 @@ import type { Site } from '../cluster/site.ts';
 const NAME = 'kubernetes.default.svc.cluster.local';
 const SOURCE = new URL('../clients/background-load.c', import.meta.url).pathname;
 const TCP_CLIENT = new URL('../clients/tcp-background-load.ts', import.meta.url).pathname;
-/** In each of pod and host, on each of the two addresses over UDP: 5,000 queries a second in all. */
+/** From pod and host each, to each of the two addresses over UDP: 5,000 queries a second in all. */
 const QUERIES_PER_SECOND = 1_250;
-/** Over TCP, on each address: half of them with one connection for all queries. */
+/** Over TCP, for each address: half of them keep one connection for all queries. */
 const TCP_CLIENTS = 2;
 
-/** What one kind of client saw at one address. */
+/** The results of one kind of client at one address. */
 export interface Seen {
   readonly where: 'pod' | 'host';
   readonly transport: 'udp' | 'tcp';
@@ -22,14 +22,14 @@ export interface Seen {
   readonly sent: number;
   /** UDP: no answer without error within a second. TCP: none on a second connection either. */
   readonly lost: number;
-  /** Longest time without an answer: from the first query that got none to the next that got one. */
+  /** Longest time without an answer: from the first query without one to the next with one. */
   readonly gapMs: number;
   readonly slowestMs: number;
   /** UDP: how late the client itself was at worst. */
   readonly stallMs?: number;
 }
 
-/** Which clients; all, unless said otherwise. */
+/** Which clients; all by default. */
 interface Choice {
   readonly wheres?: readonly Seen['where'][];
   readonly servers?: readonly string[];
@@ -112,20 +112,20 @@ export class BackgroundLoad {
   }
 }
 
-/** UDP queries in `seen` that found no answer. */
+/** UDP queries in `seen` without an answer. */
 export function lostQueries(seen: readonly Seen[]): number {
   return seen.reduce((sum, { transport, lost }) => sum + (transport === 'udp' ? lost : 0), 0);
 }
 
 /**
- * What the machine may have added to a gap, milliseconds: it took so long from a client at worst, and as long, perhaps,
- * from a server.
+ * What the machine may have added to a gap, milliseconds: the longest delay of a client, and the same, perhaps,
+ * of a server.
  */
 export function stallIn(seen: readonly Seen[]): number {
   return 2 * Math.max(0, ...seen.map(({ stallMs = 0 }) => stallMs));
 }
 
-/** UDP queries that all clients together ask in a millisecond. */
+/** UDP queries of all clients together in a millisecond. */
 export const QUERIES_PER_MS = (4 * QUERIES_PER_SECOND) / 1_000;
 
 /** `median 1.2, p90 3.4, max 5.6 of 40`. */

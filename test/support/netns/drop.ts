@@ -3,7 +3,7 @@ import type { Netns } from '../cluster/netns.ts';
 
 const TABLE = 'deaf';
 
-/** What comes in for port 53 is counted and dropped from now on. */
+/** Counts and drops incoming packets for port 53 from now on. */
 export async function deafen(netns: Netns): Promise<void> {
   const rules = `table inet ${TABLE} {
     chain input {

@@ -22,8 +22,8 @@ interface Backend {
 }
 
 /**
- * A pod, its node with the link that kube-proxy in IPVS mode makes, and two kube-dns pods with the ClusterIPs before
- * them: what netfilter does not see, and the second of which listens on a port of its own.
+ * A pod, its node with the link of kube-proxy in IPVS mode, and two kube-dns pods behind the ClusterIPs, which netfilter
+ * does not see. The second one listens on another port.
  */
 class Cluster {
   readonly pod: Netns;
@@ -59,20 +59,20 @@ class Cluster {
     for (const { space } of backends)
       for (const vip of [`${VIP}/32`, `${VIP6}/128`])
         await space.run('ip', ['addr', 'add', vip, 'dev', 'lo']);
-    // As on another node: there the local IPs are that node's own.
+    // As on another node: there the local IPs belong to that node.
     for (const address of [LINK_LOCAL, LINK_LOCAL6])
       await backends[1].space.run('ip', ['route', 'add', 'unreachable', address]);
     await this.leadVip(0);
   }
 
-  /** Which kube-dns pod the ClusterIPs lead to. */
+  /** The kube-dns pod behind the ClusterIPs. */
   async leadVip(to: 0 | 1): Promise<void> {
     const { node } = this;
     await node.run('ip', ['route', 'replace', `${VIP}/32`, 'via', `10.${to + 2}.0.2`]);
     await node.run('ip', ['-6', 'route', 'replace', `${VIP6}/128`, 'via', `fd0${to + 2}::2`]);
   }
 
-  /** What DNS says from now on. */
+  /** Sets the endpoints in DNS. */
   async announce(backends: readonly Backend[], ttlSeconds = 5): Promise<void> {
     const endpoints = backends.flatMap((backend) => backend.endpoints);
     const service: HeadlessService = { name: SERVICE, ttlSeconds, endpoints };
@@ -100,7 +100,7 @@ class Cluster {
     return init;
   }
 
-  /** The endpoints that rules on the node lead to. */
+  /** The endpoints in the rules of the node. */
   async led(): Promise<string> {
     const ruleset = await this.node.run('nft', ['list', 'ruleset']);
     return [...ruleset.matchAll(/dnat ip6? to .*map \{([^}]*)\}/g)].map((m) => m[1]).join();

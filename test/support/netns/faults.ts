@@ -1,4 +1,4 @@
-/** Ways in which a node's nodens ends, and what is left of its rules then. */
+/** Ways in which nodens ends on a node, and the rules that remain. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { keepAlive, sleep, systemClock } from '../../../agent/base/clock.ts';
@@ -7,14 +7,14 @@ import type { Running, Site } from '../cluster/site.ts';
 import { allowedMs } from '../machine.ts';
 import type { MemoryGroup } from './memory-group.ts';
 
-/** How often each fault strikes; `npm run chaos` sets it. */
+/** Rounds of each fault; `npm run chaos` sets it. */
 export const ROUNDS = Number(process.env.NODENS_CHAOS_ROUNDS ?? 1);
 
 export interface Fault {
   readonly what: string;
   /** `group` is where the agent's memory is counted. */
   readonly strike: (running: Running, group: MemoryGroup) => Promise<void> | void;
-  /** Whether the query rules go: agent and init are then started anew before the next strike. */
+  /** Whether the query rules are removed: agent and init are then restarted before the next fault. */
   readonly isWithdrawn: boolean;
   /** Of 5,000 UDP queries a second; as for the other faults where it is not given. */
   readonly maxLost?: number;
@@ -52,7 +52,7 @@ function childPid(parent: Daemon, commandLine: string): number {
   return Number(pid);
 }
 
-/** Names of the rules that lead queries to the agent, whichever program has put them. */
+/** Names of the rules that redirect queries to the agent, in either backend. */
 export async function queryRules({ cluster }: Site): Promise<string[]> {
   const lists = [['nft', 'list', 'ruleset'], ['iptables-nft-save'], ['iptables-legacy-save']];
   const texts = await Promise.all(lists.map((argv) => cluster.node.run(argv)));
@@ -62,8 +62,8 @@ export async function queryRules({ cluster }: Site): Promise<string[]> {
 }
 
 /**
- * Asserts that what `measure` tells, milliseconds, is at most `limitMs`. Where it is more, the machine itself may have been
- * late once, or be slow: it is measured twice more, and the median counts, on this machine.
+ * Asserts that the result of `measure`, milliseconds, is at most `limitMs`. Where it is more, the machine may have been
+ * late once, or be slow: the test measures twice more, and the median counts, scaled for this machine.
  */
 export async function assertSettled(
   what: string,

@@ -1,4 +1,4 @@
-/** init under test, and the node it works on, as the netns tests need them. */
+/** The init under test and its node, for the netns tests. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,11 +8,11 @@ import { eventually, type Netns, type Started, withNetns } from './netns.ts';
 export const LINK_LOCAL = '169.254.20.10';
 
 const path = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
-/** As it ships. */
+/** The bundle of the image. */
 export const INIT = path('../../../dist/init/main.js');
 const DNS_ECHO = path('../dns/echo.ts');
 
-/** Runs init to its end; resolves to what it printed, rejects where the exit code is not 0. */
+/** Runs init to its end; resolves to its output, rejects where the exit code is not 0. */
 export function runInit(space: Netns, ...args: readonly string[]): Promise<string> {
   return space.run(process.execPath, [INIT, ...args]);
 }
@@ -35,7 +35,7 @@ export interface Room {
   readonly args: readonly string[];
 }
 
-/** A node of its own and a folder for the control socket. */
+/** A new node and a folder for the control socket. */
 export async function withRoom(work: (room: Room) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'nodens-init-'));
   const socket = join(folder, 'control.sock');
@@ -52,14 +52,14 @@ export async function withRoom(work: (room: Room) => Promise<void>): Promise<voi
   }
 }
 
-/** Resolves when init has set up what stands. */
+/** Resolves when init has installed the standing rules. */
 export async function startedInit(room: Room, ...more: string[]): Promise<Started> {
   const init = startInit(room.node, [...room.args, ...more]);
   await eventually('set up', () => init.output().includes('"msg":"set up"'));
   return init;
 }
 
-/** Whether the rules are in that lead queries to the agent. */
+/** Whether the rules that redirect queries to the agent are present. */
 export async function hasQueryTable(node: Netns): Promise<boolean> {
   return (await node.run('nft', ['list', 'tables'])).includes('nodens_query_');
 }
@@ -110,10 +110,10 @@ const SNAPSHOTS = [
   ['ip', '-j', 'route', 'show', 'table', 'all'],
 ] as const;
 
-/** Counters, and connections that the kernel remembers for a time. */
+/** Counters, and connections in sets with a timeout. */
 const MOVING = /packets \d+ bytes \d+|\[\d+:\d+\]|^\s*elements = \{[^}]* expires [^}]*\}\n/gm;
 
-/** Rules, addresses and routes of a node as text; without what moves by itself. */
+/** Rules, addresses and routes of a node as text; without the parts that change by themselves. */
 export async function snapshot(space: Netns): Promise<string> {
   const parts: string[] = [];
   for (const [program, ...args] of SNAPSHOTS) {
@@ -123,12 +123,12 @@ export async function snapshot(space: Netns): Promise<string> {
   return parts.join('\n---\n');
 }
 
-/** As `snapshot`, without the handles that count how often something was put. */
+/** As `snapshot`, without the handles, which change with each write. */
 export async function snapshotWithoutHandles(space: Netns): Promise<string> {
   return (await snapshot(space)).replaceAll(/ # handle \d+/g, '');
 }
 
-/** Rules of a crashed node-local-dns for these IPs, in the order and wording in which it leaves them. */
+/** Rules of a crashed node-local-dns for these IPs, in its order and wording. */
 export async function leaveNodeLocalDnsRules(
   space: Pick<Netns, 'run'>,
   iptables: string,

@@ -1,4 +1,4 @@
-/** Queries at a steady rate from inside a namespace, and what became of each. */
+/** Queries at a steady rate from inside a namespace, and the result of each. */
 import { writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Netns } from '../cluster/netns.ts';
@@ -8,23 +8,23 @@ export interface LoadOptions {
   /** Names asked in turn, type A. */
   readonly names: readonly string[];
   readonly perSecond: number;
-  /** At most. */
+  /** Maximum duration. */
   readonly seconds: number;
-  /** What it outlasts, where that is sooner, by as long as an answer may take: so what was lost meanwhile is counted. */
+  /** Condition for an earlier end; the load runs on for one timeout, so that lost queries are counted. */
   readonly until?: Promise<unknown>;
-  /** Where the list of names may be written. */
+  /** Folder for the list of names. */
   readonly dir: string;
 }
 
 export interface Load {
   readonly sent: number;
-  /** Queries by rcode; `lost` where no response came within 5 s. */
+  /** Queries by rcode; `lost` without a response within 5 s. */
   readonly outcomes: Readonly<Record<string, number>>;
   /** Latencies of the answered ones, ascending, milliseconds. */
   readonly latenciesMs: readonly number[];
 }
 
-/** What no answer came for in this time is lost. */
+/** A query without an answer in this time is lost. */
 const PATIENCE_SECONDS = 5;
 
 /** Runs dnsperf; queries do not wait for one another. */
@@ -51,7 +51,7 @@ export async function load(from: Netns, options: LoadOptions): Promise<Load> {
   return parse(stdout);
 }
 
-/** Lines read `> NOERROR www.example.org A 0.000321`, `> T …` for a timeout, `> I …` for what was on its way at the end. */
+/** Lines read `> NOERROR www.example.org A 0.000321`, `> T …` for a timeout, `> I …` for a query in flight at the end. */
 function parse(stdout: string): Load {
   const outcomes: Record<string, number> = {};
   const latenciesMs: number[] = [];
@@ -66,7 +66,7 @@ function parse(stdout: string): Load {
   return { sent, outcomes, latenciesMs };
 }
 
-/** The latency that `share` (0 to 1) of the answers kept, milliseconds. */
+/** The latency that `share` (0 to 1) of the answers did not exceed, milliseconds. */
 export function percentile({ latenciesMs }: Load, share: number): number {
   const at = Math.min(latenciesMs.length - 1, Math.floor(latenciesMs.length * share));
   return latenciesMs[at] ?? Number.POSITIVE_INFINITY;

@@ -1,4 +1,4 @@
-/** A memory cgroup of one's own (v1 or v2), with a limit, or in which the kernel's OOM killer can be called up. */
+/** A memory cgroup (v1 or v2) with a limit, or one in which a test can trigger the OOM killer. */
 import {
   accessSync,
   constants,
@@ -13,7 +13,7 @@ import { until } from '../cluster/process/wait.ts';
 
 const V1 = '/sys/fs/cgroup/memory';
 const V2 = '/sys/fs/cgroup';
-/** A step down at a time: the kernel refuses a limit it cannot reach by giving up caches. */
+/** The limit is lowered in steps: the kernel refuses a limit that it cannot reach by dropping caches. */
 const STEP_BYTES = 64 * 1_024;
 
 interface Files {
@@ -22,7 +22,7 @@ interface Files {
   readonly limit: string;
   /** Holds a line `oom_kill N`. */
   readonly events: string;
-  /** What the kernel holds for those inside, and in which line of its file. */
+  /** The line, and its file, with the kernel's own memory for the group. */
   readonly kernel: readonly [file: string, line: RegExp];
 }
 
@@ -62,7 +62,7 @@ export class MemoryGroup {
     mkdirSync(this.#dir);
   }
 
-  /** Whether this machine lets a test make one. */
+  /** Whether this machine allows a test to create one. */
   static get isPossible(): boolean {
     return usable() !== undefined;
   }
@@ -73,34 +73,34 @@ export class MemoryGroup {
     return files && new MemoryGroup(files);
   }
 
-  /** What a process and its children take from now on counts. */
+  /** Memory that a process and its children allocate from now on counts. */
   add(pid: number): void {
     writeFileSync(`${this.#dir}/cgroup.procs`, `${pid}`);
   }
 
-  /** A command that runs `argv` inside, from its first page on. */
+  /** A command that runs `argv` inside from the start. */
   command(argv: readonly string[]): string[] {
     const enter = `echo $$ > ${this.#dir}/cgroup.procs; exec "$@"`;
     return ['/bin/sh', '-c', enter, 'sh', ...argv];
   }
 
-  /** All that runs inside has no more than this, bytes. */
+  /** Sets the memory limit of all processes inside, bytes. */
   limit(bytes: number): void {
     writeFileSync(`${this.#dir}/${this.#files.limit}`, `${bytes}`);
   }
 
-  /** Processes that the kernel has killed for memory. */
+  /** Number of OOM kills. */
   get oomKills(): number {
     return Number(/^oom_kill (\d+)$/m.exec(this.#read(this.#files.events))?.[1]);
   }
 
-  /** What the kernel itself holds for those inside: sockets, page tables, bytes. */
+  /** The kernel's own memory for the processes inside: sockets, page tables, bytes. */
   get kernelBytes(): number {
     const [file, line] = this.#files.kernel;
     return Number(line.exec(this.#read(file))?.[1]);
   }
 
-  /** Puts the limit where memory is used up; resolves when the kernel has killed `victim` for it. */
+  /** Lowers the limit below the used memory; resolves when the kernel has killed `victim`. */
   async squeeze(victim: Daemon): Promise<void> {
     await until('the kernel to kill for memory', () => {
       if (!victim.running) return true;
@@ -109,7 +109,7 @@ export class MemoryGroup {
     });
   }
 
-  /** To be called when nothing runs in it any more. */
+  /** To be called once no process runs inside. */
   async remove(): Promise<void> {
     await until('the memory group to be empty', () => {
       try {
@@ -134,7 +134,7 @@ export class MemoryGroup {
         writeFileSync(`${this.#dir}/${limit}`, `${bytes}`);
       }
     } catch {
-      // Version 1 says EBUSY: what is used now is the limit.
+      // Version 1 returns EBUSY: the limit is the memory in use.
     }
   }
 }

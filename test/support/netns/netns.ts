@@ -1,4 +1,4 @@
-/** Network namespaces for tests: made with unique names, gone at the end whatever happens. Needs root. */
+/** Network namespaces for tests: created with unique names, always removed at the end. Needs root. */
 import { execa } from 'execa';
 
 /** Options of every command: it fails loudly and cannot hang a test run. */
@@ -21,7 +21,7 @@ export interface Netns {
 /** A running program whose output is collected. */
 export interface Started {
   readonly pid: number;
-  /** Everything written to stdout and stderr so far. */
+  /** The output on stdout and stderr so far. */
   output(): string;
   kill(signal: NodeJS.Signals): void;
   /** Resolves to the exit code, undefined where a signal ended it. */
@@ -33,12 +33,12 @@ export function canMakeNetns(): boolean {
   return process.getuid?.() === 0;
 }
 
-/** Says, once and in one line, what a run without root leaves out. */
+/** Prints, once and in one line, what a run without root leaves out. */
 export function sayLeftOut(what: string): void {
   process.stdout.write(`# left out: ${what} (needs root for network namespaces)\n`);
 }
 
-/** Makes as many namespaces as `labels`, `lo` up, hands them to `work`, and deletes them with all that runs inside. */
+/** Makes as many namespaces as `labels`, `lo` up, passes them to `work`, and deletes them with all processes inside. */
 export async function withNetns<const L extends readonly string[]>(
   labels: L,
   work: (...spaces: { [K in keyof L]: Netns }) => Promise<void>,
@@ -50,21 +50,21 @@ export async function withNetns<const L extends readonly string[]>(
     await work(...(spaces as { [K in keyof L]: Netns }));
   } finally {
     for (const started of running) started.kill('SIGKILL');
-    // Before the wait: a child that outlives its parent holds the output open.
+    // Before the wait: a child that outlives its parent keeps the output open.
     for (const { name } of spaces) await emptyNetns(name);
     await Promise.all([...running].map((started) => started.exited));
     for (const { name } of spaces) await execa('ip', ['netns', 'del', name], BOUND);
   }
 }
 
-/** Children of what was killed may still be inside: a killed init cannot end its monitors. */
+/** Children of killed processes may still be inside: a killed init cannot end its monitors. */
 async function emptyNetns(name: string): Promise<void> {
   const { stdout } = await execa('ip', ['netns', 'pids', name], BOUND);
   for (const pid of stdout.split('\n').filter(Boolean)) {
     try {
       process.kill(Number(pid), 'SIGKILL');
     } catch {
-      // It ended by itself meanwhile.
+      // It has already ended.
     }
   }
 }
@@ -80,7 +80,7 @@ async function makeNetns(label: string, running: Set<Started>): Promise<Netns> {
     start: (program, args, extra = {}) => start([...inside, program, ...args], extra, running),
   };
   await space.run('ip', ['link', 'set', 'lo', 'up']);
-  // Duplicate address detection would hold back IPv6 for a second on every new link.
+  // Duplicate address detection would delay IPv6 by a second on every new link.
   await space.run('sysctl', ['-qw', 'net.ipv6.conf.default.accept_dad=0']);
   return space;
 }
@@ -99,7 +99,7 @@ function start(
     // `ip netns exec` execs: its pid is the program's.
     pid: child.pid as number,
     output: () => text,
-    // Not by execa's `kill`, which loses patience sooner than a kubelet.
+    // Not with execa's `kill`, whose timeout is shorter than a kubelet's.
     kill: (signal) => {
       if (running.has(started)) process.kill(started.pid, signal);
     },
@@ -134,7 +134,7 @@ export async function connectNetns(
   }
 }
 
-/** Polls `condition` until it holds; throws with `what` after `boundMs`. For what only the kernel's state shows. */
+/** Polls `condition` until it holds; throws with `what` after `boundMs`. For conditions that only the kernel's state shows. */
 export async function eventually(
   what: string,
   condition: () => Promise<boolean> | boolean,

@@ -1,4 +1,4 @@
-/** A client in a namespace that asks all its queries over one TCP connection. */
+/** A client in a namespace that sends all its queries over one TCP connection. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -10,7 +10,7 @@ const ANSWER_MS = 3_000;
 export class OneConnection {
   readonly #child: ChildProcess;
   readonly #responses = new Map<number, string>();
-  /** What else happened to the connection, in order: `connected`, `ended`, `broken CODE`. */
+  /** Events of the connection, in order: `connected`, `ended`, `broken CODE`. */
   readonly events: string[] = [];
   #sent = 0;
 
@@ -18,7 +18,7 @@ export class OneConnection {
     const argv = ['netns', 'exec', netns, process.execPath, PROGRAM, ...args];
     this.#child = spawn('ip', argv, { stdio: ['pipe', 'pipe', 'inherit'] });
     if (this.#child.stdout === null) throw new Error('a client without standard output');
-    // A test that fails leaves it behind: it ends with us, and does not keep us.
+    // After a failed test it is still running: it ends with this process, and does not keep it alive.
     this.#child.unref();
     for (const stream of [this.#child.stdin, this.#child.stdout]) (stream as Socket).unref();
     createInterface({ input: this.#child.stdout }).on('line', (line) => {
@@ -28,7 +28,7 @@ export class OneConnection {
     });
   }
 
-  /** Resolves when the connection from `netns` (and `ownPort`, if given) to port 53 of `server` is there. */
+  /** Resolves when the connection from `netns` (and `ownPort`, if given) to port 53 of `server` is open. */
   static async open(
     netns: { readonly name: string },
     server: string,
@@ -50,7 +50,7 @@ export class OneConnection {
     return this.#sent;
   }
 
-  /** `RCODE DATA...` of query `id`; what became of the connection where it does not come. */
+  /** `RCODE DATA...` of query `id`; the last event of the connection without a response. */
   async response(id: number): Promise<string> {
     const isOver = (): boolean =>
       this.#responses.has(id) || this.events.some((event) => event.startsWith('broken'));

@@ -1,4 +1,4 @@
-/** A DaemonSet's pods on one node, one after another: each with init, agent and volumes of its own. */
+/** A DaemonSet's pods on one node, one after another: each has its own init, agent and volumes. */
 import { mkdirSync } from 'node:fs';
 import { request } from 'node:http';
 import { V4 } from '../cluster/plan.ts';
@@ -11,7 +11,7 @@ import type { Site } from '../cluster/site.ts';
 export interface Pod {
   readonly init: Daemon;
   readonly agent: Daemon;
-  /** The socket in the pod's volume on which the kubelet's probes ask. */
+  /** The socket for the kubelet's probes, in the pod's volume. */
   readonly probeSocket: string;
 }
 
@@ -25,12 +25,12 @@ export class Rollout {
     this.#site = site;
   }
 
-  /** The node's folder for snapshots, as a hostPath: what outlives a pod. */
+  /** The node's folder for snapshots, as a hostPath, which outlives a pod. */
   get stateDir(): string {
     return `${this.#site.cluster.runDir}/state`;
   }
 
-  /** Starts a pod beside those that run; resolves when the kubelet would call it Ready. */
+  /** Starts a pod beside the running ones; resolves when the kubelet would mark it Ready. */
   async start(): Promise<Pod> {
     const { cluster } = this.#site;
     const runDir = `${cluster.runDir}/pod${++this.#pods}`;

@@ -6,7 +6,7 @@ import { PROXIES, type ProxyKind } from '../cluster/proxy/proxy.ts';
 import { buildSite, type Site } from '../cluster/site.ts';
 import { canMakeNetns, sayLeftOut } from './netns.ts';
 
-/** Declares `body`'s tests once for each kind of kube-proxy; without root, says what is left out instead. */
+/** Declares `body`'s tests once for each kind of kube-proxy; without root, prints what is left out. */
 export function describeSites(
   title: string,
   body: (proxy: ProxyKind) => void,
@@ -23,7 +23,7 @@ export function describeSites(
   }
 }
 
-/** Builds a site, hands it to `work`, and takes it down. */
+/** Builds a site, passes it to `work`, and removes it. */
 export async function withSite(
   proxy: ProxyKind,
   work: (site: Site) => Promise<void>,

@@ -20,7 +20,7 @@ export interface TcpLoadResult {
 
 const CLIENT = new URL('../clients/tcp-background-load.ts', import.meta.url).pathname;
 
-/** Where nothing ends it. */
+/** Without an end condition. */
 const MAX_MS = 150_000;
 
 export async function tcpLoad(from: Netns, options: TcpLoadOptions): Promise<TcpLoadResult> {

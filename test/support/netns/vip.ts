@@ -1,4 +1,4 @@
-/** A pod, its node and a kube-dns behind it, as tests of what init installs need them. */
+/** A pod, its node and a kube-dns, for tests of init's rules. */
 import { startEcho, whoAnswers } from './init.ts';
 import { connectNetns, eventually, type Netns } from './netns.ts';
 
@@ -8,7 +8,7 @@ export const VIP = '10.96.0.10';
 export const VIP6 = 'fd00::a';
 export const LOCAL_IPS = `${LINK_LOCAL},${VIP},${VIP6}`;
 
-/** A pod, its node, and a kube-dns behind it to which the node DNATs the VIPs as kube-proxy would. */
+/** A pod, its node, and a kube-dns behind it to which the node DNATs the VIPs as kube-proxy does. */
 export async function cluster(
   pod: Netns,
   node: Netns,
@@ -67,7 +67,7 @@ async function legacyKubeProxy(node: Netns): Promise<void> {
 
 let sockets = 0;
 
-/** A path for init's control socket, another at each call. */
+/** A path for init's control socket, a new one at each call. */
 export function socketPath(): string {
   return `/tmp/nodens-test-${process.pid}-${++sockets}/control.sock`;
 }

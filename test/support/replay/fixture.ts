@@ -30,7 +30,7 @@ const ADDRESS = '127.0.0.1';
 const RETIRE_MS = 4_000;
 const EDE_OPTION = 15;
 
-/** dns-packet knows fewer codes than there are. */
+/** dns-packet does not know all codes. */
 interface EdnsOption {
   readonly code: number;
   readonly data: Buffer;
@@ -47,7 +47,7 @@ export interface AskFields {
   readonly options?: Uint8Array;
 }
 
-/** What a client got. */
+/** The client's answer. */
 export interface Got {
   readonly rcode: number;
   readonly flags: number;
@@ -60,7 +60,7 @@ export interface Got {
   readonly wire: Buffer;
 }
 
-/** A client's question; `got` appears when it is answered. */
+/** A client's question; `got` is set when it is answered. */
 export interface Asked {
   readonly fields: AskFields;
   readonly askedMs: number;
@@ -68,12 +68,12 @@ export interface Asked {
 }
 
 export interface WorldOptions {
-  /** Where its clock begins, milliseconds. */
+  /** The initial time of its clock, milliseconds. */
   readonly startMs?: number;
   readonly totalBytes?: number;
   /** Uniform in [0, 1). */
   readonly random?: () => number;
-  /** Stands between `forward` and the upstream room. */
+  /** Wraps the upstream room for `forward`. */
   readonly watch?: (room: UpstreamsRoom) => Upstreams;
 }
 
@@ -109,7 +109,7 @@ export class ReplayFixture {
     this.configure(corefile);
   }
 
-  /** Takes a Corefile into service, as a reload does. */
+  /** Applies a Corefile, as a reload does. */
   configure(text: string): void {
     const before = this.#serverConfig;
     const { clock, metrics, log, cache } = this;
@@ -150,7 +150,7 @@ export class ReplayFixture {
     return asked;
   }
 
-  /** The process anew, `downMs` later, with its snapshot. What was under way is lost; servers behave as before. */
+  /** Restarts the process `downMs` later, with its snapshot. Queries in flight are lost; servers behave as before. */
   restarted(downMs: number): ReplayFixture {
     const pieces = this.cache.snapshot((id) => this.#identities.textOf(id));
     const file = Buffer.concat(Array.from(pieces, (piece) => Buffer.from(piece)));
@@ -161,7 +161,7 @@ export class ReplayFixture {
     return next;
   }
 
-  /** Ends timers and connections, so that nothing is left behind. */
+  /** Ends timers and connections, so that none remain. */
   async close(): Promise<void> {
     await this.clock.advance(2 * RETIRE_MS);
     for (const plugin of this.#serverConfig?.plugins ?? []) plugin.stop?.();

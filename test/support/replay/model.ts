@@ -1,6 +1,6 @@
 /**
- * What must hold in an outage (the invariants of docs/architecture.md), asserted while a real chain runs. The model is
- * between cache and upstream room: it knows what each exchange has brought, and from that what a client may get.
+ * Assertions of the invariants of an outage (docs/architecture.md) while a real chain runs. The model is between cache and
+ * upstream room: it records the result of each exchange, and derives what a client may get.
  */
 import assert from 'node:assert/strict';
 import { DnsError } from '../../../agent/base/errors.ts';
@@ -15,18 +15,18 @@ import { hasSoa } from './denials.ts';
 import type { Got } from './fixture.ts';
 import { UselessUpstreams } from './useless-upstreams.ts';
 
-/** TTL of everything that the scripted upstreams say; the cache's smallest bound. */
+/** TTL of all records of the scripted upstreams; the cache's smallest bound. */
 export const TTL_SECONDS = 5;
 const TTL_MS = TTL_SECONDS * 1_000;
-/** A client's deadline, and what looking at deadlines in steps adds. */
+/** A client's deadline, plus the step of the timer wheel. */
 const DEADLINE_MS = 4_000 + 50;
-/** How long SERVFAIL is remembered. */
+/** TTL of a stored SERVFAIL. */
 const SERVFAIL_MS = 1_000;
 /** Once all upstreams have sent only quick good answers for this long, every client gets a good answer. */
 const RECOVERED_MS = 6_000;
-/** A refresh from a good upstream takes less. */
+/** A refresh from a good upstream takes less than this. */
 const REFRESHED_MS = 200;
-/** Queries an upstream may get in a second while all are down: trials. */
+/** Limit of queries to an upstream in a second while all are down: trials. */
 const MAX_TRIALS = 5;
 
 export type StaleRules = Pick<ServeStaleOptions, 'mode' | 'budgetMs' | 'recheckMs' | 'windowMs'>;
@@ -38,7 +38,7 @@ interface Known {
   failedMs: number;
 }
 
-/** What a name's client may be judged by, as it was when it asked. */
+/** The state by which a client's answer is judged, as of its query. */
 export interface Question {
   readonly name: string;
   readonly askedMs: number;
@@ -48,7 +48,7 @@ export interface Question {
 export class OutageModel {
   readonly #now: () => number;
   readonly #isAllDown: () => boolean;
-  /** Names whose exchange began when every upstream was down. */
+  /** Names whose exchange started while every upstream was down. */
   readonly #beganDown = new Map<string, boolean>();
   readonly #rules: StaleRules;
   readonly #known = new Map<string, Known>();
@@ -59,12 +59,12 @@ export class OutageModel {
   readonly #trials = new Map<string, number[]>();
   readonly #lastStaleMs = new Map<string, number>();
   #goodSinceMs = Number.POSITIVE_INFINITY;
-  /** Which upstreams the configuration in force names. */
+  /** The upstreams of the current configuration. */
   configuration = '';
-  /** Checks made, by kind: a model that never sees a stale answer proves nothing. */
+  /** Checks made, by kind: a run without a stale answer proves nothing. */
   readonly seen = { fresh: 0, stale: 0, denied: 0, failed: 0, exchanges: 0, trials: 0, useless: 0 };
 
-  /** `isAllDown` tells whether every upstream in use counts as down. */
+  /** `isAllDown` returns whether every upstream in use counts as down. */
   constructor(rules: StaleRules, now: () => number, isAllDown: () => boolean) {
     this.#isAllDown = isAllDown;
     this.#rules = rules;
@@ -72,7 +72,7 @@ export class OutageModel {
     this.#useless = new UselessUpstreams(now);
   }
 
-  /** Puts the model between `forward` and the upstreams. */
+  /** Inserts the model between `forward` and the upstreams. */
   watch(room: UpstreamsRoom): Upstreams {
     return {
       group: (options): UpstreamGroup => {
@@ -95,13 +95,13 @@ export class OutageModel {
     };
   }
 
-  /** All upstreams of the configuration are well from now on, or not. */
+  /** Sets whether all upstreams of the configuration are healthy from now on. */
   upstreamsAreGood(areGood: boolean): void {
     if (!areGood) this.#goodSinceMs = Number.POSITIVE_INFINITY;
     else if (this.#goodSinceMs === Number.POSITIVE_INFINITY) this.#goodSinceMs = this.#now();
   }
 
-  /** Whether an upstream says nothing of use, whatever it is asked, from now on, or begins to do so in another way. */
+  /** Sets whether an upstream is useless from now on: it never sends a usable reply. Also called when its fault changes. */
   behaves(upstream: string, isUseless: boolean): void {
     this.#useless.behaves(upstream, isUseless);
   }
@@ -111,7 +111,7 @@ export class OutageModel {
     this.seen.useless += this.#useless.judgeHealth(up);
   }
 
-  /** Invariant 7, for a query that arrives at `upstream`: what was begun before it was down may still be tried. */
+  /** Invariant 7, for a query that arrives at `upstream`: exchanges that started before it was down may still try it. */
   arrived(upstream: string, name: string): void {
     this.#useless.arrived(upstream, name);
     if (!this.#isAllDown() || this.#beganDown.get(name) !== true) return;
@@ -130,7 +130,7 @@ export class OutageModel {
     return { name, askedMs, wasUsable: this.#usable(name, askedMs) !== undefined };
   }
 
-  /** Judges what a client got, at the moment it got it. */
+  /** Checks a client's answer at the moment of its arrival. */
   got(question: Question, got: Got): void {
     const { name, askedMs } = question;
     const waitedMs = this.#now() - askedMs;
@@ -144,13 +144,13 @@ export class OutageModel {
     if (got.extended === 3) this.#lastStaleMs.set(name, askedMs);
   }
 
-  /** No configuration in between named the upstreams, or no process knew them. */
+  /** Forgets the health of all upstreams: the last configuration did not have them, or the process is new. */
   healthIsLearnedAnew(): void {
     this.#trials.clear();
     this.#useless.learnAnew();
   }
 
-  /** A new process with the old one's snapshot: denials, failures and what was under way are forgotten. */
+  /** A new process with the old one's snapshot: denials, failures and exchanges in flight are forgotten. */
   restarted(): void {
     this.#inFlight.clear();
     this.#servfail.clear();
@@ -175,7 +175,7 @@ export class OutageModel {
   #begins(name: string, configuration: string): void {
     this.seen.exchanges++;
     const now = this.#now();
-    assert.equal(this.#inFlight.get(name) ?? 0, 0, 'one exchange under way for a name');
+    assert.equal(this.#inFlight.get(name) ?? 0, 0, 'one exchange in flight for a name');
     this.#inFlight.set(name, 1);
     this.#beganDown.set(name, this.#isAllDown());
     const usable = this.#usable(name, now);
@@ -197,11 +197,11 @@ export class OutageModel {
       this.#noted(name, now, rcode === RCODE.SERVFAIL ? configuration : undefined);
       return;
     }
-    // What stands before NXDOMAIN is an alias.
+    // Records with an NXDOMAIN are aliases.
     const isThere = rcode === RCODE.NOERROR && ancountOf(wire) > 0;
     const address = isThere ? [...wire.subarray(-4)].join('.') : '';
     if (address === '' && !hasSoa(wire)) {
-      // It cannot be kept, and ends what it contradicts.
+      // It cannot be stored, and removes the answer that it contradicts.
       this.#known.delete(name);
       return;
     }
@@ -236,8 +236,8 @@ export class OutageModel {
   #judgeAddress({ name, askedMs }: Question, got: Got): void {
     const now = this.#now();
     const known = this.#known.get(name);
-    assert.ok(known?.isPositive === true, 'an answer that is not what was said last');
-    assert.equal(got.addresses[0], known.address, 'an answer that has been overtaken');
+    assert.ok(known?.isPositive === true, 'an answer that is not the last known one');
+    assert.equal(got.addresses[0], known.address, 'an outdated answer');
     const left = (known.expiresMs - now) / 1_000;
     if (got.extended === undefined) {
       this.seen.fresh++;
@@ -253,7 +253,7 @@ export class OutageModel {
     this.#judgeBudget(name, now - askedMs);
   }
 
-  /** Invariant 2: stale comes at once after a failure or behind a spent budget, else when the budget is spent. */
+  /** Invariant 2: a stale answer is sent at once after a failure or a spent budget, else when the budget is spent. */
   #judgeBudget(name: string, waitedMs: number): void {
     const { mode, budgetMs, recheckMs } = this.#rules;
     if (mode === 'immediate') {
@@ -271,28 +271,28 @@ export class OutageModel {
   #judgeDenial(name: string, got: Got): void {
     this.seen.denied++;
     const known = this.#known.get(name);
-    assert.ok(known?.isPositive === false, 'a denial that is not what was said last');
+    assert.ok(known?.isPositive === false, 'a denial that is not the last known one');
     assert.ok(this.#now() < known.expiresMs, 'a denial past its TTL');
     assert.equal(got.extended, undefined);
   }
 
-  /** Invariant 1. What cannot be kept (an empty answer) has ended the known one, so it is none of these. */
+  /** Invariant 1. An answer that cannot be stored (an empty one) has removed the known one, so it does not count here. */
   #judgeFailure({ name, wasUsable }: Question, got: Got): void {
     this.seen.failed++;
     const isUsable = this.#usable(name, this.#now()) !== undefined;
     assert.ok(!(wasUsable && isUsable), `rcode ${got.rcode} in place of a usable answer`);
   }
 
-  /** Invariant 5: no lingering. */
+  /** Invariant 5: recovery is immediate. */
   #judgeRecovery({ name, askedMs }: Question, got: Got): void {
     if (askedMs < this.#goodSinceMs + RECOVERED_MS) return;
-    // `immediate` gives the old answer once; then the refresh has come, and lasts.
+    // `immediate` sends the old answer once; then the refreshed answer lasts.
     const sinceMs = askedMs - (this.#lastStaleMs.get(name) ?? Number.NEGATIVE_INFINITY);
     const isRefreshed = sinceMs >= REFRESHED_MS && sinceMs < TTL_MS - REFRESHED_MS;
     if (this.#rules.mode === 'immediate' && !isRefreshed) return;
     assert.ok(
       got.addresses.length > 0 && got.extended === undefined,
-      'the outage is over, not here',
+      'the outage is over, but not for this name',
     );
   }
 }

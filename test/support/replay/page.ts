@@ -1,14 +1,14 @@
-/** The table of docs/outages.md, from what the scenarios showed. */
+/** The table of docs/outages.md, from the results of the scenarios. */
 import type { Shown } from './run.ts';
 
 const BEGIN = '<!-- table: generated from test/replay -->';
 const END = '<!-- end of table -->';
 
-/** `page` with its table replaced. Throws where it has no place for one. */
+/** `page` with its table replaced. Throws without its markers. */
 export function outagesPage(page: string, shown: readonly Shown[]): string {
   const begin = page.indexOf(BEGIN);
   const end = page.indexOf(END);
-  if (begin < 0 || end < begin) throw new Error('docs/outages.md has no place for its table');
+  if (begin < 0 || end < begin) throw new Error('docs/outages.md has no markers for its table');
   return `${page.slice(0, begin)}${BEGIN}\n\n${table(shown)}\n${page.slice(end)}`;
 }
 

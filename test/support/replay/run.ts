@@ -1,4 +1,4 @@
-/** Plays a scenario in a setting of its own; throws AssertionError, with file and line, where it goes another way. */
+/** Plays a scenario in a new fixture; throws AssertionError, with file and line, where the result differs. */
 import assert from 'node:assert/strict';
 import { FLAG } from '../../../agent/dns/header.ts';
 import { RCODE, type TYPE } from '../../../agent/dns/iana.ts';
@@ -192,7 +192,7 @@ function matches(got: Got, rest: string): void {
     else if (key === 'after<') assert.ok(got.afterMs <= timeMs(value), `after ${got.afterMs} ms`);
     else if (key in FLAGS) {
       assert.equal(Number((got.flags & (FLAGS[key] as number)) !== 0), Number(value), key);
-    } else throw new Error(`nothing is called ${key}`);
+    } else throw new Error(`unknown key ${key}`);
   }
 }
 
@@ -200,7 +200,7 @@ export function rcodeName(rcode: number): string {
   return Object.entries(RCODE).find(([, code]) => code === rcode)?.[0] ?? String(rcode);
 }
 
-/** What a client sees, in the words of the table. */
+/** The client's result, in the words of the table. */
 function describe({ rcode, flags, addresses, ttlSeconds, extended, afterMs }: Got): string {
   const after = afterMs === 0 ? 'at once' : afterMs <= BUDGET_MS ? 'within 200 ms' : 'within 4 s';
   const name = rcodeName(rcode);

@@ -1,7 +1,7 @@
 /**
  * Replay scenarios as text. A line is a word and its arguments; `#` begins a comment.
  *
- *     title TEXT                      what is shown
+ *     title TEXT                      what the scenario shows
  *     covers WORDS                    invariants of an outage (docs/architecture.md) and topics of replay.test.ts
  *     control /REGEXP/ -> /TEXT/      change of the Corefile under which the scenario must fail
  *     corefile … end                  the Corefile, on lines between
@@ -11,10 +11,10 @@
  *     wait TIME
  *     sent [<=]N                      queries that reached upstreams since the last `sent`, probes aside
  *     probes <=N                      health probes since the last `probes`
- *     transport udp|tcp               what the last query upstream came over
+ *     transport udp|tcp               transport of the last upstream query
  *     metric NAME[{LABEL="VALUE",…}] [<=]N
- *     reload /REGEXP/ -> /TEXT/       changes the Corefile and takes it over
- *     restart TIME                    the process ends, and begins anew TIME later with its snapshot
+ *     reload /REGEXP/ -> /TEXT/       changes the Corefile and applies it
+ *     restart TIME                    the process ends, and starts TIME later with its snapshot
  *     show ROW | COLUMN               puts the answer to the next question into the table of docs/outages.md
  */
 import { parseDurationMs } from '../../../agent/base/text/duration.ts';
@@ -39,7 +39,7 @@ export interface Scenario {
   readonly steps: readonly Line[];
 }
 
-/** Throws Error naming file and line for what it does not understand. */
+/** Throws an Error with file and line for an unknown line. */
 export function parseScenario(file: string, text: string): Scenario {
   const lines = text.split('\n');
   const corefile: string[] = [];
@@ -73,7 +73,7 @@ export function parseScenario(file: string, text: string): Scenario {
   };
 }
 
-/** `/REGEXP/ -> /TEXT/`; `\\n` in TEXT begins a line. */
+/** `/REGEXP/ -> /TEXT/`; `\\n` in TEXT starts a line. */
 export function parseChange(text: string): Change {
   const [, pattern, replacement] = /^\/(.+)\/ -> \/(.*)\/$/.exec(text) ?? [];
   if (pattern === undefined || replacement === undefined) throw new Error(`no change: ${text}`);

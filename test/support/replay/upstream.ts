@@ -1,4 +1,4 @@
-/** Name servers that exist on a fake clock only: each address behaves as the test says, whatever the transport. */
+/** Name servers that exist on a fake clock only: each address behaves as the test sets, over both transports. */
 import type { Endpoint } from '../../../agent/base/address.ts';
 import type { Clock } from '../../../agent/base/clock.ts';
 import { buildResponse, type NewRecord, type NewResponse } from '../../../agent/dns/build.ts';
@@ -18,8 +18,8 @@ import type {
 import { bareReplyTo, type SeenQuery, seenQuery } from '../upstream/messages.ts';
 
 /**
- * - `drop`: packets vanish, connections that were open stay so and say nothing.
- * - `refuse`: port unreachable; `reset`: connections open, and break when asked.
+ * - `drop`: packets are lost, open connections stay open and silent.
+ * - `refuse`: port unreachable; `reset`: connections open, and are reset at a query.
  * - `truncated`: TC over UDP and TCP; `udp-truncated`: over UDP only.
  * - `garbage`: bytes that are no message; `wrong`: the answer to another question.
  * - `malformed`: an address that lacks a byte; `unrelated`: the address of another name.
@@ -78,13 +78,13 @@ export interface Arrived extends SeenQuery {
 export class ScriptedSockets implements Sockets {
   readonly #clock: Clock;
   readonly #behaviours = new Map<string, Behaviour>();
-  /** Everything that was asked, in order. */
+  /** All queries, in order. */
   readonly arrived: Arrived[] = [];
   /** Health probes (NS of the root). */
   probes = 0;
-  /** Makes the address of each good answer; by default the behaviour's own. */
+  /** Returns the address of each good answer; by default that of the behaviour. */
   addressFor: (behaviour: Behaviour) => readonly number[] = ({ address }) => address;
-  /** Told of each query that arrives, probes aside. */
+  /** Called for each query that arrives, except probes. */
   onArrival: (query: Arrived) => void = () => {};
 
   constructor(clock: Clock) {
@@ -159,7 +159,7 @@ export class ScriptedSockets implements Sockets {
   }
 }
 
-/** How a server that may not like EDNS behaves to a query with or without OPT. */
+/** The behaviour of a server without EDNS to a query with or without OPT. */
 function withOrWithout(state: State, hasOpt: boolean): State {
   if (!state.startsWith('edns-')) return state;
   if (!hasOpt) return 'good';
@@ -222,7 +222,7 @@ const OTHER = nameFromText('evil.example.');
 function replyOf(query: Arrived, behaviour: Behaviour): Buffer {
   const { message, head, transport } = query;
   const { state } = behaviour;
-  // In the asker's own letter case.
+  // In the letter case of the query.
   const own = message.subarray(HEADER_BYTES, HEADER_BYTES + head.nameLength);
   const name = state === 'wrong' ? OTHER : own;
   const isCut = state === 'truncated' || (state === 'udp-truncated' && transport === 'udp');
@@ -236,7 +236,7 @@ function replyOf(query: Arrived, behaviour: Behaviour): Buffer {
     ...(isCut ? {} : sections(behaviour, head.type)),
   });
   putU16(wire, 0, idOf(message));
-  // The header says that there are records, and there are none.
+  // The header counts records, but there are none.
   if (state === 'garbage') putU16(wire, 6, 9);
   return wire;
 }

@@ -1,15 +1,15 @@
-/** Upstreams that say nothing of use, and how long they may count as healthy (invariant 6 of an outage). */
+/** Upstreams without a usable reply, and how long they may count as healthy (invariant 6 of an outage). */
 import assert from 'node:assert/strict';
 
-/** Names that such an upstream must have been asked, and the time after that, before it has to count as unhealthy. */
+/** Names sent to such an upstream, and the time after that, before it must count as unhealthy. */
 const ENOUGH_NAMES = 12;
 const SETTLED_MS = 5_000;
 
-/** What an upstream that says nothing of use has been asked since it began to. */
+/** The queries to a useless upstream since it became useless. */
 interface Uselessness {
   readonly sinceMs: number;
   readonly names: Set<string>;
-  /** When there were enough of them. */
+  /** The time at which there were enough of them. */
   enoughMs: number;
 }
 
@@ -21,7 +21,7 @@ export class UselessUpstreams {
     this.#now = now;
   }
 
-  /** Whether an upstream says nothing of use, whatever it is asked, from now on, or begins to do so in another way. */
+  /** Sets whether an upstream is useless from now on. Also called when its fault changes. */
   behaves(upstream: string, isUseless: boolean): void {
     if (!isUseless) this.#upstreams.delete(upstream);
     else {
@@ -33,7 +33,7 @@ export class UselessUpstreams {
   /** A query for `name` has arrived at `upstream`. */
   arrived(upstream: string, name: string): void {
     const useless = this.#upstreams.get(upstream);
-    // Before that, good replies to earlier queries may still come.
+    // Before that, good replies to earlier queries may still arrive.
     if (useless !== undefined && this.#now() - useless.sinceMs >= SETTLED_MS)
       useless.names.add(name);
     if (useless?.names.size === ENOUGH_NAMES)
@@ -51,7 +51,7 @@ export class UselessUpstreams {
     return checks;
   }
 
-  /** What was known of their health is forgotten. */
+  /** Forgets the known health of all upstreams. */
   learnAnew(): void {
     for (const upstream of this.#upstreams.keys()) this.behaves(upstream, true);
   }

@@ -1,4 +1,4 @@
-/** `node test/support/replay/write-page.ts`: brings the table of docs/outages.md up to date. */
+/** `node test/support/replay/write-page.ts`: regenerates the table of docs/outages.md. */
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { outagesPage } from './page.ts';
 import { play } from './run.ts';

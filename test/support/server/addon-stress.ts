@@ -1,6 +1,6 @@
 /**
- * Stresses the agent's addon, in the folder given as argument, for some rounds: floods of datagrams of any length, replies of any
- * length at once and late, closing in the middle, garbage collection; sockets whose upstream answers anything. Prints
+ * Stresses the agent's addon, in the folder given as argument, for some rounds: floods of datagrams of any length; replies
+ * of any length, at once and late; closing under load; garbage collection; sockets whose upstream answers anything. Prints
  * `survived` and the number of datagrams handled.
  */
 import { createSocket } from 'node:dgram';
@@ -17,7 +17,7 @@ const load = createRequire(import.meta.url);
 const addon = load(join(folder, 'agent.node')) as BatchAddon;
 const open = batchOpener(addon);
 const connect = connectedOpener(addon);
-/** Of our own questions. */
+/** For queries of the agent. */
 const ASKED = [0, 12, 40, 300, 4_096, 20_000];
 const LENGTHS = [0, 1, 11, 12, 40, 512, 1_232, 4_095, 4_096, 4_097, 30_000, 65_507];
 let handled = 0;

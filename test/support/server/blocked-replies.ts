@@ -1,13 +1,13 @@
 /**
- * Answers each of its own queries to 127.0.0.10, over a loopback so slow that the kernel does not take the answers at
- * once. Prints the addresses that answers came from, how many came, and how many of the queries' answers were lost.
+ * Answers each of its own queries to 127.0.0.10 over a loopback so slow that the kernel does not send the answers at once.
+ * Prints the source addresses of the answers, their number, and the number of lost ones.
  */
 import { createSocket, type RemoteInfo } from 'node:dgram';
 import { loadAddon } from '../../../agent/server/addon.ts';
 import { batchOpener } from '../../../agent/server/udp/batch.ts';
 
 const ANSWER = Buffer.alloc(60_000, 7);
-/** Together larger than a send buffer: some must wait. */
+/** Together larger than a send buffer: some replies must wait. */
 const COUNT = 12;
 
 const addon = loadAddon();

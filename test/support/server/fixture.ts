@@ -1,4 +1,4 @@
-/** One listener's way in, with a chain the test writes: dispatcher, processor and everything they count. */
+/** One listener's path of a query with a chain of the test: dispatcher, processor and all counters. */
 
 import { buildQuery, buildResponse, type NewRecord } from '../../../agent/dns/build.ts';
 import { FLAG } from '../../../agent/dns/header.ts';
@@ -30,7 +30,7 @@ export interface Recorded {
 export class RecordingMetrics implements RequestMetrics {
   readonly recorded: Recorded[] = [];
 
-  /** How long each query recordDuration, milliseconds, and how many recordDuration that long. */
+  /** Durations of queries in milliseconds, and the number of queries with each. */
   readonly durations: [number, number][] = [];
 
   record(_query: Query, rcode: number, bytes: number, plugin: string): void {
@@ -50,11 +50,11 @@ export interface Fixture {
   readonly dropped: RecordingMetrics;
   readonly counters: QueryProcessorCounters;
   readonly dispatcher: Dispatcher;
-  /** `maxUdpBytes`: what its listener lets a UDP response have. */
+  /** `maxUdpBytes`: the listener's limit of a UDP response. */
   processor(transport: Transport, maxUdpBytes?: number): QueryProcessor;
 }
 
-/** `zone` (default the root) is answered by `handler`, on every address. */
+/** `handler` answers for `zone` (default the root), on every address. */
 export function fixtureFor(
   handler: Handler,
   options: { readonly zone?: string; readonly anyClass?: boolean } = {},
@@ -92,7 +92,7 @@ export function queryWire(name: string, id: number, udpSizeBytes?: number): Buff
   });
 }
 
-/** `count` records of type TXT with `bytes` bytes of data each, TTL 60, born at `bornMs`. */
+/** `count` records of type TXT with `bytes` bytes of data each, TTL 60, received at `bornMs`. */
 export function txtAnswer(name: string, count: number, bytes: number, bornMs?: number): Answer {
   const answer = Array.from({ length: count }, (_, i): NewRecord => {
     const rdata = Buffer.alloc(bytes, i);
@@ -105,7 +105,7 @@ export function txtAnswer(name: string, count: number, bytes: number, bornMs?: n
   return new Answer({ wire, ttlOffsets, rcode: RCODE.NOERROR, plugin: 'test', bornMs });
 }
 
-/** An answer to `query` with one record: what an echoing chain gives. */
+/** An answer to `query` with one record: the result of an echoing chain. */
 export function answerTo(query: Query): Answer {
   return txtAnswer(query.nameText, 1, 4);
 }

@@ -16,7 +16,7 @@ import { eventually } from '../netns/netns.ts';
 import { queryWire } from './fixture.ts';
 
 const NODENS = fileURLToPath(new URL('../../../dist/agent/main.js', import.meta.url));
-/** Where a given subject must forward to. */
+/** The upstream that a given subject must use. */
 const GIVEN_UPSTREAM_PORT = process.env.DNS_TEST_UPSTREAM_PORT ?? '5399';
 
 export interface Target {
@@ -24,16 +24,16 @@ export interface Target {
   readonly port: number;
 }
 
-/** unbound answers and remembers by itself, dnsdist passes on and remembers packets. */
+/** unbound resolves and caches, dnsdist forwards and caches packets. */
 export const PEERS = ['unbound', 'dnsdist'] as const;
 export type PeerName = (typeof PEERS)[number];
 
-/** What tells clients which server they talk to. */
+/** Identity of the server for clients. */
 export const IDENTITY = { version: 'conformance', node: 'node-7' } as const;
 
 export interface Site {
   readonly subject: Target;
-  /** Others in the subject's place. */
+  /** Other servers in place of the subject. */
   readonly peers: Readonly<Record<PeerName, Target>>;
   /** Server that knows the zones. */
   readonly upstream: Target;
@@ -42,7 +42,7 @@ export interface Site {
   stop(): Promise<void>;
 }
 
-/** Names as an authority may spell them, that lead to each other. */
+/** Names in an authority's letter case that refer to each other. */
 const CHAIN = `$ORIGIN chain.test.
 $TTL 300
 @ SOA ns.chain.test. root.chain.test. 1 2 3 4 60

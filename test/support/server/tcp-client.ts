@@ -11,12 +11,12 @@ export interface TcpClient {
   readonly ended: { fin: boolean; closed: boolean };
   /** Sends messages in one write, each in its frame. */
   ask(...messages: readonly Buffer[]): void;
-  /** Resolves when `count` messages are there. */
+  /** Resolves when `count` messages have arrived. */
   received(count: number): Promise<void>;
   ids(): number[];
 }
 
-/** `from` is the address it connects from, where it matters. */
+/** `from` is the source address, where it matters. */
 export async function tcpClient(
   port: number,
   host = '127.0.0.1',

@@ -1,4 +1,4 @@
-/** A TCP listener with clients that leave nothing behind: no connection, no timer, nothing accounted for. */
+/** A TCP listener with clients; the end of a test checks that no connection, no timer and no accounted memory remain. */
 import { strict as assert } from 'node:assert';
 import type { MemoryLedger } from '../../../agent/base/clients/memory-ledger.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
@@ -70,7 +70,7 @@ export async function listen(
   return { fixture, listener, connections, rejected, closed, connect };
 }
 
-/** A chain whose answers the test gives when it likes, by ID. */
+/** A chain whose answers the test releases by ID. */
 export function parking(): { handler: Handler; parked: Map<number, () => void> } {
   const parked = new Map<number, () => void>();
   const handler = (query: Query): Promise<Answer> =>

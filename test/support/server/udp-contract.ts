@@ -1,4 +1,4 @@
-/** What every UDP transport must do: one suite, run by each of them. */
+/** The contract of UDP transports: one suite, run by each of them. */
 import { strict as assert } from 'node:assert';
 import { spawnSync } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
@@ -102,7 +102,7 @@ export function udpContract(name: string, open: OpenUdp): void {
       });
     }
 
-    it('come several hundred at once, each gets its own reply', async () => {
+    it('arrive several hundred at once, and each gets its own reply', async () => {
       const { transport, errors } = await opened(open, echo);
       const asker = await client();
       for (let i = 0; i < 600; i++) asker.send(numbered(i), transport.endpoint.port);
@@ -111,7 +111,7 @@ export function udpContract(name: string, open: OpenUdp): void {
       assert.deepEqual(errors, []);
     });
 
-    it('may be answered later, when their batch is long over', async () => {
+    it('may be answered later, long after their batch', async () => {
       const late: [Client, Buffer][] = [];
       const { transport } = await opened(open, (self, slot, datagram) => {
         late.push([self.clientOf(slot), Buffer.from(datagram)]);
@@ -127,7 +127,7 @@ export function udpContract(name: string, open: OpenUdp): void {
       }
     });
 
-    it('may get a reply of nearly 64 KiB; what no datagram can hold is an error, not a throw', async () => {
+    it('may get a reply of nearly 64 KiB; a reply too large for a datagram is an error, not a throw', async () => {
       const { transport, errors } = await opened(open, (self, slot, datagram) => {
         self.send(Buffer.alloc(Number(String(datagram)), 7), self.clientOf(slot));
         return 0;
@@ -143,7 +143,7 @@ export function udpContract(name: string, open: OpenUdp): void {
       await eventually('an error', () => errors.length === 1);
     });
 
-    it('without bytes, or longer than any query, do no harm', async () => {
+    it('without bytes, or longer than any query, do not disturb the transport', async () => {
       const lengths: number[] = [];
       const { transport } = await opened(open, (self, slot, datagram, out) => {
         lengths.push(datagram.length);
@@ -189,10 +189,10 @@ export function udpContract(name: string, open: OpenUdp): void {
     });
   });
 
-  describe(`${name}: life`, () => {
+  describe(`${name}: lifetime`, () => {
     afterEach(cleanUp);
 
-    it('ends in the middle of traffic, also from inside the handler; nothing is handled afterwards', async () => {
+    it('closes under traffic, also from inside the handler; no datagram is handled afterwards', async () => {
       let handled = 0;
       let isClosed = false;
       const { transport } = await opened(open, (self, slot, datagram, out) => {
@@ -212,7 +212,7 @@ export function udpContract(name: string, open: OpenUdp): void {
       await transport.close();
     });
 
-    it('answers what it has received, however much, before it closes', async () => {
+    it('answers all received queries before it closes', async () => {
       let handled = 0;
       const { transport } = await opened(
         open,
@@ -229,7 +229,7 @@ export function udpContract(name: string, open: OpenUdp): void {
       assert.equal(handled, count);
     });
 
-    it('fails to begin with the name of the reason', async () => {
+    it('fails to open with the errno', async () => {
       const bind = (address: string, port = 0) => opened(open, echo, { address, port });
       const fault = { name: 'NetworkError', phase: 'bind' };
       await assert.rejects(bind('192.0.2.1'), { ...fault, errno: 'EADDRNOTAVAIL' });
@@ -238,7 +238,7 @@ export function udpContract(name: string, open: OpenUdp): void {
       await assert.rejects(bind('127.0.0.1', port), { ...fault, errno: 'EADDRINUSE' });
     });
 
-    it('hands its address over to the next one while it is still open', async () => {
+    it('shares its address with the next one while it is still open', async () => {
       const old = await opened(open, echo);
       const { port } = old.transport.endpoint;
       let handled = 0;
@@ -256,7 +256,7 @@ export function udpContract(name: string, open: OpenUdp): void {
       assert.equal(handled, 1);
     });
 
-    it('begins and ends a thousand times without leaving descriptors behind', async () => {
+    it('opens and closes a thousand times without a descriptor leak', async () => {
       const descriptors = (): number => readdirSync('/proc/self/fd').length;
       const before = descriptors();
       for (let i = 0; i < 1_000; i++) {

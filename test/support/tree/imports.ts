@@ -1,4 +1,4 @@
-/** Imports of the tree's TypeScript files, read from their text: type-only and dynamic ones count, too. */
+/** Imports of the tree's TypeScript files, read from their text, with type-only and dynamic ones. */
 import { globSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 
@@ -9,11 +9,11 @@ export interface Import {
   readonly target: string;
   readonly isModule: boolean;
   readonly isTypeOnly: boolean;
-  /** Names taken from it, without those given here; undefined for all of it. */
+  /** Imported names, not their local aliases; undefined for all of the module. */
   readonly names: readonly string[] | undefined;
 }
 
-/** Biome formats the tree: an import begins a line, and strings have single quotes. A `$` is text of a template. */
+/** Biome formats the tree: an import starts a line, and strings have single quotes. A `$` is text of a template. */
 const FORMS: readonly RegExp[] = [
   /^(?:import|export)\s(?<clause>[^;'"]*?)\bfrom\s+'(?<target>[^'$]+)'/gm,
   /^import\s+'(?<target>[^'$]+)'/gm,
@@ -42,7 +42,7 @@ export function importsOf(file: string, text = readFileSync(file, 'utf8')): Impo
   );
 }
 
-/** Names in the braces of an import clause; undefined where the clause takes a default or the namespace. */
+/** Names in the braces of an import clause; undefined where the clause has a default or the namespace. */
 function namesIn(clause: string | undefined): string[] | undefined {
   const [, list] = /^(?:type\s+)?\{?([^{}*]*)\}?\s*$/.exec(clause?.trim() ?? '*') ?? [];
   if (list === undefined || (clause !== undefined && /^\w+\s*$/.test(clause))) return undefined;
@@ -53,7 +53,7 @@ function namesIn(clause: string | undefined): string[] | undefined {
     .filter((name) => name !== '');
 }
 
-/** `import(x)` and `require(x)` whose target the text does not show: a check of imports cannot see them. */
+/** `import(x)` and `require(x)` whose target is computed: the check of imports cannot read them. */
 export function hiddenImports(text: string): string[] {
   return Array.from(
     text.matchAll(/\b(?:import|require|getBuiltinModule)\((?!\s*')[^)]*\)?/g),
@@ -61,7 +61,7 @@ export function hiddenImports(text: string): string[] {
   );
 }
 
-/** Circles among files: each is the sorted list of the files that reach one another. */
+/** Cycles among files: each is the sorted list of the files that reach one another. */
 export function circles(imports: readonly Import[]): string[][] {
   const next = Map.groupBy(
     imports.filter(({ isModule }) => !isModule),

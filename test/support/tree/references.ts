@@ -1,8 +1,8 @@
-/** What a text of the tree refers to, and what of it a reader of the tree cannot find. */
+/** References in a text of the tree, and those that do not resolve. */
 import { posix } from 'node:path';
 
 export interface Tree {
-  /** Whether a path, or a pattern with `*`, names something; paths are relative to the root. */
+  /** Whether a path, or a pattern with `*`, matches something; paths are relative to the root. */
   readonly has: (path: string) => boolean;
   /** Text of a markdown page. */
   readonly read: (path: string) => string;
@@ -10,15 +10,15 @@ export interface Tree {
 
 /** Documents that are not in the tree, in halves, so that this file does not refer to them. */
 const OUTSIDE: readonly (readonly [pattern: RegExp, fix: string])[] = [
-  [new RegExp(`\\bdesign${'(\\.md)?'} ?\\u00a7`), 'say it, or link to a page of docs/'],
+  [new RegExp(`\\bdesign${'(\\.md)?'} ?\\u00a7`), 'write it here, or link to a page of docs/'],
   [new RegExp(`\\bthe ${'peer'}\\b(?!-)|\\b${'peer'} behaviou?r`, 'i'), 'name it'],
-  [new RegExp(`\\bcomplaint ${'\\d'}`), 'say what it is about'],
+  [new RegExp(`\\bcomplaint ${'\\d'}`), 'name the topic'],
   [
     new RegExp(`\\.\\./${'shared'}/|\\b${'peer'}-spec\\b|\\b${'users'}\\.md\\b`),
     'put it into docs/',
   ],
 ];
-/** What a section sign may belong to: a document that has a number. */
+/** Documents with a number that a section sign may belong to. */
 const NUMBERED = /RFC \d+|draft-[\w-]+|service discovery \d/;
 /** Characters before a section sign in which the document must be named. */
 const NAMED_WITHIN = 700;
@@ -27,7 +27,7 @@ const LINK = /\]\(([^()\s]+)\)/g;
 const QUOTED_PATH =
   /`((?:agent|init|native|test|docs|manifests|examples)\/[\w./*-]*[\w*/]|(?:README|CONTRIBUTING|SECURITY|CHANGELOG)\.md)`/g;
 
-/** What is wrong with `text`, one line each. */
+/** Problems of `text`, one line each. */
 export function brokenReferences(file: string, text: string, tree: Tree): string[] {
   const isPage = file.endsWith('.md');
   return [
@@ -68,7 +68,7 @@ function links(file: string, text: string, tree: Tree): string[] {
     .flatMap((target) => linkFault(file, text, target, tree) ?? []);
 }
 
-/** Without what only looks like a link: code between backticks, and indented or fenced code. */
+/** Without text that only looks like a link: code between backticks, and indented or fenced code. */
 function withoutCode(text: string): string {
   return text
     .replace(/^```[\s\S]*?^```/gm, '')
@@ -84,7 +84,7 @@ function linkFault(file: string, text: string, target: string, tree: Tree): stri
   return `link to ${target}: ${page} has no such heading`;
 }
 
-/** Anchors as forges make them from headings. */
+/** Anchors as forges derive them from headings. */
 function anchorsOf(page: string): Set<string> {
   const anchors = new Set<string>();
   for (const [, heading = ''] of page.matchAll(/^#{1,6} (.+)$/gm)) {

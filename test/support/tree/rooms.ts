@@ -1,4 +1,4 @@
-/** The table of rooms in `docs/rooms.md`, and what in the tree breaks it. */
+/** The table of rooms in `docs/rooms.md`, and the imports that break it. */
 import { readFileSync } from 'node:fs';
 import { matchesGlob } from 'node:path';
 import type { Import } from './imports.ts';
@@ -15,7 +15,7 @@ export interface Room {
 interface ModuleRule {
   /** Name, or a pattern such as `node:*`. */
   readonly module: string;
-  /** The only names that may be taken from it; undefined for all. */
+  /** The only names that may be imported from it; undefined for all. */
   readonly names: readonly string[] | undefined;
 }
 
@@ -50,7 +50,7 @@ export function roomOf(file: string, rooms: readonly Room[]): Room | undefined {
   return undefined;
 }
 
-/** Why the table forbids an import; undefined where it allows it. */
+/** The reason why the table forbids an import; undefined where it allows it. */
 export function objection(found: Import, rooms: readonly Room[]): string | undefined {
   const { file, line, target, isModule, names } = found;
   const room = roomOf(file, rooms);

@@ -1,7 +1,7 @@
 /** Which test files `npm test` runs, from its arguments. */
 import { relative, resolve } from 'node:path';
 
-/** In this order: what is quick to fail comes first. */
+/** In this order: quick tests come first. */
 export const FOLDERS = ['unit', 'property', 'replay', 'conformance', 'hostile', 'netns'];
 
 export interface TestGroup {

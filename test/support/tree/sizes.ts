@@ -20,7 +20,7 @@ export function fullFolders(files: readonly string[], maxFiles: number): string[
   return Array.from(folders).flatMap(([folder, { length }]) => (length > maxFiles ? [folder] : []));
 }
 
-/** A function that declares tests is a chapter: it is as long as its tests are many. */
+/** A function that declares tests is exempt: its length depends on the number of tests. */
 const DECLARES = /^\s+(it|test|describe)\(/;
 
 /** Functions of TypeScript with more than `maxLines` lines of code, as `file: first line`. */

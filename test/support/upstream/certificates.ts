@@ -1,4 +1,4 @@
-/** Certificates made with openssl in a directory of their own. */
+/** Certificates created with openssl in a temporary directory. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ export interface Pair {
   readonly key: string;
 }
 
-/** An authority that signs what it is asked to. */
+/** A certificate authority. */
 export class Authority {
   readonly dir = mkdtempSync(`${tmpdir()}/nodens-tls-`);
   readonly #ca: Pair = { cert: `${this.dir}/ca.pem`, key: `${this.dir}/ca.key` };

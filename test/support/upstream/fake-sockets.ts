@@ -1,4 +1,4 @@
-/** Sockets that only exist in a test: it sees what is sent and says what comes back. */
+/** Sockets for tests: the test reads what is sent and sets what is received. */
 import type { Endpoint } from '../../../agent/base/address.ts';
 import { FrameReader, frame } from '../../../agent/dns/frame.ts';
 import type { UpstreamTls } from '../../../agent/query/services/upstreams.ts';
@@ -78,7 +78,7 @@ export class FakeStream implements StreamPort {
     this.state = 'destroyed';
   }
 
-  /** The connection is there, TLS is not yet. */
+  /** The connection is open, TLS is not yet. */
   shakeHands(): void {
     this.#events.onHandshake();
   }
@@ -101,7 +101,7 @@ export class FakeStream implements StreamPort {
   }
 }
 
-/** Every socket that was made, in order. */
+/** All sockets, in order. */
 export class FakeSockets implements Sockets {
   readonly datagrams: FakeDatagram[] = [];
   readonly streams: FakeStream[] = [];

@@ -33,7 +33,7 @@ interface Overrides {
   readonly tellLack?: TellLack;
 }
 
-/** `random` always gives 0, so that one socket of each pool is used and the first upstream comes first. */
+/** `random` always returns 0, so that one socket of each pool is used and the first upstream comes first. */
 export function fixture(overrides: Overrides = {}): Fixture {
   const clock = new FakeClock();
   const metrics = new ReadableMetrics();
@@ -85,7 +85,7 @@ export function question(overrides: Partial<UpstreamQuestion> = {}): UpstreamQue
   };
 }
 
-/** How an exchange ended; undefined while it runs. */
+/** The result of an exchange; undefined while it runs. */
 export interface Watched {
   outcome: UpstreamReply | DnsError | undefined;
 }
@@ -105,14 +105,14 @@ export function watch(exchange: Promise<UpstreamReply>): Watched {
   return watched;
 }
 
-/** The reply an exchange ended with. Throws where it has not, or failed. */
+/** The reply of an exchange. Throws where it runs or has failed. */
 export function replyOf({ outcome }: Watched): UpstreamReply {
   if (outcome === undefined) throw new Error('the exchange is still running');
   if (outcome instanceof DnsError) throw outcome;
   return outcome;
 }
 
-/** The error an exchange ended with. Throws where it has not, or was answered. */
+/** The error of an exchange. Throws where it runs or has been answered. */
 export function errorOf({ outcome }: Watched): DnsError {
   if (outcome instanceof DnsError) return outcome;
   throw new Error(outcome === undefined ? 'the exchange is still running' : 'it was answered');

@@ -1,4 +1,4 @@
-/** What fake upstreams say, made from the query they got. */
+/** Replies of fake upstreams, built from the query. */
 import { buildResponse } from '../../../agent/dns/build.ts';
 import { FLAG, flagsOf, idOf, putU16 } from '../../../agent/dns/header.ts';
 import { TYPE } from '../../../agent/dns/iana.ts';
@@ -9,7 +9,7 @@ export interface SeenQuery {
   readonly head: QueryHead;
 }
 
-/** Reads a query an upstream received. Throws where it is no query. */
+/** Reads a query that an upstream received. Throws where it is no query. */
 export function seenQuery(message: Buffer): SeenQuery {
   const head = new QueryHead();
   const copy = Buffer.from(message);

@@ -1,4 +1,4 @@
-/** What a client asks through nodens, what a scripted upstream says to it, and what comes back. */
+/** A client's question through nodens, the reply of a scripted upstream, and the client's answer. */
 import { decode } from 'dns-packet';
 import { buildQuery } from '../../../agent/dns/build.ts';
 import { FLAG, flagsOf, putU16 } from '../../../agent/dns/header.ts';
@@ -21,12 +21,12 @@ export function send(asked: Asked, message: Buffer): void {
   else asked.raw(Buffer.concat([Buffer.of(own.length >> 8, own.length & 0xff), own]));
 }
 
-/** Names of CoreDNS's making are not compressed over TCP. */
+/** CoreDNS does not compress names over TCP. */
 export const plain = (message: Told): Buffer => told(message).wire;
 
 export const rcodeOf = (response: Buffer): number => flagsOf(response) & 0xf;
 
-/** Owner, type and data of each answer, as they are spelt. */
+/** Owner, type and data of each answer, in their letter case. */
 export function answersOf(response: Buffer): string[] {
   return (decode(response).answers ?? []).map(
     (answer) => `${answer.name} ${answer.type} ${'data' in answer ? String(answer.data) : ''}`,

@@ -1,15 +1,15 @@
-/** A TCP server on fake sockets that takes less than it should: so many queries a connection, so many of each write. */
+/** A TCP server on fake sockets with limits: a number of queries for each connection, and for each write. */
 import type { FakeStream } from './fake-sockets.ts';
 import type { Fixture } from './fixture.ts';
 
 export interface Manners {
   /** Answers before it closes a connection. */
   readonly inAll?: number;
-  /** Queries it reads of each write; the rest is lost. */
+  /** Number of queries it reads from each write; the others are lost. */
   readonly perWrite?: number;
   /** With RST in place of FIN. */
   readonly resets?: boolean;
-  /** Stays open in place of closing, and reads no more. */
+  /** Stays open instead of closing, and reads no more. */
   readonly staysOpen?: boolean;
 }
 
@@ -33,12 +33,12 @@ export class RudeServer {
     return this.#network.sockets.streams.reduce((sum, { queries }) => sum + queries.length, 0);
   }
 
-  /** Says nothing more on `stream`, and does not close it either. */
+  /** Sends nothing more on `stream`, and does not close it. */
   forget(stream: FakeStream | undefined): void {
     if (stream !== undefined) this.#halfOpen.add(stream);
   }
 
-  /** Answers what comes for `ms` on the fake clock, each query a millisecond after it came. */
+  /** Answers queries for `ms` on the fake clock, each a millisecond after its arrival. */
   async serve(ms: number): Promise<void> {
     for (let i = 0; i < ms; i++) {
       for (const stream of [...this.#network.sockets.streams])

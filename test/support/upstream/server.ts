@@ -1,4 +1,4 @@
-/** A name server on loopback, UDP and TCP on one port, that does what the test says. */
+/** A name server on loopback, UDP and TCP on one port, with the behaviour of the test. */
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { createServer, type Server, type Socket } from 'node:net';
 import { FrameReader, frame } from '../../../agent/dns/frame.ts';
@@ -6,10 +6,10 @@ import { type ReplyFields, replyTo, type SeenQuery, seenQuery } from './messages
 
 export interface Asked extends SeenQuery {
   readonly transport: 'udp' | 'tcp';
-  /** How many queries came before it on its connection, and in the same chunk of it; 0 for datagrams. */
+  /** Number of earlier queries on its connection, and in the same chunk of it; 0 for datagrams. */
   readonly before: number;
   readonly beforeInChunk: number;
-  /** Sends a reply made from the query. */
+  /** Sends a reply built from the query. */
   answer(fields: ReplyFields): void;
   /** Sends bytes as they are; over TCP without a length in front. */
   raw(octets: Buffer): void;
@@ -21,7 +21,7 @@ export type Script = (asked: Asked) => void;
 
 export interface FakeServer {
   readonly port: number;
-  /** Everything that was asked, in order. */
+  /** All queries, in order. */
   readonly seen: readonly Asked[];
   /** Number of TCP connections accepted. */
   readonly accepted: number;

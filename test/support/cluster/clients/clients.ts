@@ -57,7 +57,7 @@ export class OneSocketClient {
     return this.#responses.get(id);
   }
 
-  /** Sends and waits: the response, or undefined where none came in time. */
+  /** Sends and waits: the response, or undefined where none arrived in time. */
   async ask(name: string, budgetMs = 1_500): Promise<string | undefined> {
     const id = this.send(name);
     return until(`a response for ${name}`, () => this.response(id), budgetMs).catch(

@@ -1,4 +1,4 @@
-/** Questions asked with dig and kdig, and what their output says. */
+/** Questions asked with dig and kdig, and their parsed output. */
 import type { Netns } from '../netns.ts';
 import { timed } from '../process/wait.ts';
 
@@ -10,7 +10,7 @@ export interface Answered {
 }
 
 export interface DigResult {
-  /** `NOERROR`, `NXDOMAIN`…; `TIMEOUT` where no response came. */
+  /** `NOERROR`, `NXDOMAIN`…; `TIMEOUT` where no response arrived. */
   readonly status: string;
   readonly flags: readonly string[];
   readonly answers: readonly Answered[];

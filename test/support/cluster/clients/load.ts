@@ -1,4 +1,4 @@
-/** A steady stream of queries from a pod, and how many of them found no answer. */
+/** A steady stream of queries from a pod, and the number without an answer. */
 import { writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Cluster } from '../cluster.ts';
@@ -7,7 +7,7 @@ import type { Netns } from '../netns.ts';
 export interface LoadOptions {
   readonly server: string;
   readonly queriesPerSecond: number;
-  /** What the load outlasts, by as long as an answer may take: so a query that was lost meanwhile counts as lost. */
+  /** The load ends this long after its end condition, so that a query lost before that counts as lost. */
   readonly until: Promise<unknown>;
   /** UDP sockets, each used for as long as the load lasts. */
   readonly sockets: number;
@@ -21,9 +21,9 @@ export interface LoadResult {
 }
 
 const NAMES = 200;
-/** What no answer came for in this time is lost. */
+/** A query without an answer in this time is lost. */
 const PATIENCE_SECONDS = 3;
-/** Where nothing ends it. */
+/** Without an end condition. */
 const MAX_SECONDS = 120;
 
 /** Asks for a few hundred cluster names in turn; rejects where dnsperf fails. */
@@ -51,7 +51,7 @@ export async function load(
   const count = (what: RegExp): number => Number(what.exec(report)?.[1] ?? 0);
   const codes = /Response codes: *(.*)/.exec(report)?.[1] ?? '';
   return {
-    // Without those that were on their way when it ended.
+    // Without queries in flight at the end.
     sent: count(/Queries sent: *(\d+)/) - count(/Queries interrupted: *(\d+)/),
     lost: count(/Queries lost: *(\d+)/),
     codes: Object.fromEntries(

@@ -13,7 +13,7 @@ import { Daemon } from './process.ts';
 import type { Programs } from './programs.ts';
 import type { Ran } from './run.ts';
 
-/** What a container runtime leaves to root when nothing is dropped. */
+/** The capabilities that a container runtime leaves to root by default. */
 const DEFAULT_CAPABILITIES = [
   ...['chown', 'dac_override', 'fowner', 'fsetid', 'kill', 'setgid', 'setuid', 'setpcap'],
   ...['net_bind_service', 'net_raw', 'sys_chroot', 'mknod', 'audit_write', 'setfcap'],
@@ -26,12 +26,12 @@ export interface NodensOptions {
   readonly node: Netns;
   readonly programs: Programs;
   readonly runDir: string;
-  /** The node's folder for snapshots, which pods share; one of its own where there is but one pod. */
+  /** The node's folder for snapshots, which pods share; its own one where there is only one pod. */
   readonly stateDir?: string;
   readonly addresses: LocalAddresses;
 }
 
-/** The node's nodens: start init and agent, or both as a drop-in; clean up. */
+/** Starts init and agent on the node, or both as a drop-in; cleans up. */
 export class Nodens {
   readonly #options: NodensOptions;
   readonly #dir: string;
@@ -44,7 +44,7 @@ export class Nodens {
       mkdirSync(`${this.#dir}/${volume}`, { recursive: true });
     // Every user may write to an emptyDir.
     for (const volume of ['run', 'tmp']) chmodSync(`${this.#dir}/${volume}`, 0o777);
-    // As the kubelet makes a hostPath.
+    // As the kubelet creates a hostPath.
     mkdirSync(this.stateDir, { recursive: true, mode: 0o755 });
   }
 
@@ -75,7 +75,7 @@ export class Nodens {
     return this.#start('agent', [...asContainer(agent), ...argv], env);
   }
 
-  /** What an operator changes in the ConfigMap: `edit` of what the manifests have. */
+  /** An edit of the ConfigMap: applied to the Corefile of the manifests. */
   editCorefile(edit: (corefile: string) => string): void {
     this.#mountCorefile(edit(this.containers.corefile));
   }
@@ -117,7 +117,7 @@ export class Nodens {
     writeFileSync(`${this.#dir}/coredns/Corefile.base`, this.#placed([corefile]).join());
   }
 
-  /** Containers have a file system each, clusters in namespaces share one: its volumes are directories of ours. */
+  /** Containers have a file system each, clusters in namespaces share one: its volumes are directories of the test. */
   #placed(args: readonly string[]): string[] {
     return args.map((arg) =>
       arg
@@ -139,7 +139,7 @@ export class Nodens {
       // The kubelet sets one such variable for each Service of the pod's namespace.
       env: {
         ...env,
-        // /run is a container's own; here it would be the machine's.
+        // /run belongs to the container; here it would be that of the machine.
         NODENS_CONTROL_SOCKET: `${this.#dir}/run/control.sock`,
         KUBE_DNS_UPSTREAM_SERVICE_HOST: V4.upstreamVip,
         NODENS_UPSTREAM_SERVICE_HOST: V4.upstreamVip,

@@ -26,7 +26,7 @@ export class Daemon {
   readonly #child: ChildProcess;
   readonly #logFile: string;
 
-  /** Starts `argv` in a process group of its own: a terminal's Ctrl-C is for us to hand on, in order. */
+  /** Starts `argv` in its own process group: the lab passes a Ctrl-C on, in order. */
   constructor(options: DaemonOptions) {
     const [file = '', ...args] = options.netns.argv(...options.argv);
     const log = openSync(options.logFile, 'a');
@@ -58,7 +58,7 @@ export class Daemon {
     return readFileSync(this.#logFile, 'utf8');
   }
 
-  /** The end of it, for an error message. */
+  /** The end of the output, for an error message. */
   tail(lines = 20): string {
     return this.log().split('\n').slice(-lines).join('\n');
   }
@@ -70,7 +70,7 @@ export class Daemon {
   /** Sends `signal`, waits for the end and returns the exit code; SIGKILL after a budget. */
   async stop(signal: NodeJS.Signals = 'SIGTERM', budgetMs = STOP_BUDGET_MS): Promise<number> {
     this.signal(signal);
-    // A stopped process does not see a SIGTERM before it goes on.
+    // A stopped process does not handle a SIGTERM before it continues.
     this.signal('SIGCONT');
     const code = await within(this.exited, budgetMs);
     if (code !== undefined) return code;

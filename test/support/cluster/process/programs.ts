@@ -1,4 +1,4 @@
-/** The built programs, at a place where an unprivileged user can run them. */
+/** The built programs, in a place where an unprivileged user can run them. */
 import { chmodSync, copyFileSync, cpSync, existsSync } from 'node:fs';
 import { run } from './run.ts';
 
@@ -15,14 +15,14 @@ const DIST = new URL('../../../../dist/', import.meta.url).pathname;
 
 /**
  * Node and `dist/` where they are if the agent's user can read them; else copies in `runDir`: a checkout under a
- * private home directory is nothing another user may enter.
+ * private home directory is closed to other users.
  */
 export async function programs(runDir: string): Promise<Programs> {
   if (!existsSync(`${DIST}agent/main.js`)) throw new Error('dist/ is missing: npm run build');
   const inPlace = at(process.execPath, DIST);
   if (await usableByAgent(inPlace)) return inPlace;
   cpSync(DIST, `${runDir}/dist`, { recursive: true });
-  // Says that these are ES modules.
+  // Marks these as ES modules.
   copyFileSync(`${DIST}../package.json`, `${runDir}/package.json`);
   copyFileSync(process.execPath, `${runDir}/node`);
   chmodSync(`${runDir}/node`, 0o755);

@@ -1,4 +1,4 @@
-/** Programs run to their end, with a bound on time. */
+/** Programs run to their end, with a time limit. */
 import { execa } from 'execa';
 
 export interface Ran {
@@ -11,15 +11,15 @@ export interface RunOptions {
   readonly input?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
-  /** What the program outlasts: its standard input stays open until this settles. */
+  /** The program runs until this settles: its standard input stays open. */
   readonly until?: Promise<unknown>;
-  /** What it gets then, too. */
+  /** The signal that it gets then, too. */
   readonly endSignal?: NodeJS.Signals;
 }
 
 const DEFAULT_TIMEOUT_MS = 45_000;
 
-/** Runs `argv` and tells how it ended; a program that could not start or ran out of time has code -1. */
+/** Runs `argv` and returns how it ended; a program that could not start or exceeded its time has code -1. */
 export async function run(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const [file = '', ...args] = argv;
   const running = execa(file, args, {
@@ -48,7 +48,7 @@ function stdinOf({ input, until }: RunOptions): { stdin: 'ignore' | 'pipe' } | {
   return { stdin: until === undefined ? 'ignore' : 'pipe' };
 }
 
-/** As `run`, for what must succeed: its standard output. Throws an Error that quotes command and standard error. */
+/** As `run`, for a program that must succeed: returns its standard output. Throws an Error that quotes command and standard error. */
 export async function must(argv: readonly string[], options: RunOptions = {}): Promise<string> {
   const ran = await run(argv, options);
   if (ran.code !== 0) {

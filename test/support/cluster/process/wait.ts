@@ -4,7 +4,7 @@ import { systemClock } from '../../../../agent/base/clock.ts';
 
 const POLL_MS = 25;
 
-/** Runs `work` and tells how many milliseconds it took. */
+/** Runs `work` and returns the milliseconds it took. */
 export async function timed<T>(work: () => Promise<T>): Promise<[result: T, elapsedMs: number]> {
   const startMs = systemClock.nowMs();
   const result = await work();
@@ -13,7 +13,7 @@ export async function timed<T>(work: () => Promise<T>): Promise<[result: T, elap
 
 /**
  * Polls `probe` until it returns something other than undefined or false, and returns that. Throws an Error naming
- * `what` (and the last thing `explain` says) after `budgetMs`.
+ * `what` (and the last result of `explain`) after `budgetMs`.
  */
 export async function until<T>(
   what: string,
@@ -28,7 +28,7 @@ export async function until<T>(
     if (systemClock.nowMs() > endMs) {
       throw new Error(`gave up after ${budgetMs} ms waiting for ${what}\n${explain()}`.trimEnd());
     }
-    // The base clock's timers do not keep the process alive; here nothing else may be running meanwhile.
+    // The base clock's timers do not keep the process alive; here they may be the only ones.
     await delay(POLL_MS);
   }
 }

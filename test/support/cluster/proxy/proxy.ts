@@ -7,7 +7,7 @@ import { nftProxyRules } from './nft.ts';
 export const PROXIES = ['iptables', 'nft'] as const;
 export type ProxyKind = (typeof PROXIES)[number];
 
-/** Installs the rules kube-proxy would for the DNS services of both families. */
+/** Installs the rules of kube-proxy for the DNS services of both families. */
 export async function installProxy(node: Netns, kind: ProxyKind): Promise<void> {
   for (const a of [V4, V6]) {
     const services = dnsServices(a);

@@ -1,4 +1,4 @@
-/** A process that attacks until its input ends: `attacker.ts PORT ADDRESS ATTACK …`, several attacks at the same time. */
+/** A process that attacks until its input ends: `attacker.ts PORT ADDRESS ATTACK …`, several attacks in parallel. */
 import type { Target } from './crowd.ts';
 import { TCP_ATTACKS } from './tcp.ts';
 import { UDP_ATTACKS } from './udp.ts';
@@ -9,7 +9,7 @@ const ATTACKS: Readonly<Record<string, (target: Target) => Promise<unknown>>> = 
 };
 
 const [port, address = '', ...names] = process.argv.slice(2);
-// Even where connecting takes for ever.
+// Even where a connection attempt never ends.
 process.stdin.resume().on('end', () => process.exit());
 await Promise.all(
   names.map((name) => {

@@ -1,4 +1,4 @@
-/** Many TCP connections of one client, made anew as the agent closes them. */
+/** Many TCP connections of one client, opened again when the agent closes them. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { RawClient } from '../raw-client.ts';
 
@@ -11,18 +11,18 @@ export interface Target {
 export interface CrowdOptions {
   readonly size: number;
   readonly sipBytes?: number;
-  /** What one does when it is connected. */
+  /** Action of a connection once it is open. */
   readonly begin: (client: RawClient) => void;
-  /** What one does every `everyMs` after that. */
+  /** Action of a connection every `everyMs` after that. */
   readonly goOn?: (client: RawClient) => void;
   readonly everyMs?: number;
 }
 
-/** Connections that are under way at once, as a backlog holds them. */
+/** Connection attempts in parallel, as many as a backlog holds. */
 const AT_ONCE = 100;
 const PAUSE_MS = 20;
 
-/** Holds `size` connections for as long as the process runs. */
+/** Keeps `size` connections open while the process runs. */
 export async function crowd(target: Target, options: CrowdOptions): Promise<never> {
   const { size, sipBytes, begin, goOn, everyMs = 1_000 } = options;
   let held: RawClient[] = [];

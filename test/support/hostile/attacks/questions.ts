@@ -1,4 +1,4 @@
-/** What attackers ask. */
+/** Questions of attackers. */
 import { buildQuery } from '../../../../agent/dns/build.ts';
 import { frame } from '../../../../agent/dns/frame.ts';
 import { FLAG } from '../../../../agent/dns/header.ts';
@@ -38,7 +38,7 @@ export function pipelinedBig(bytes: number): Buffer {
   return filled(bytes, frame(question(BIG, TYPE.TXT)));
 }
 
-/** `questions` that get no answer, in frames. */
+/** `questions` without an answer, in frames. */
 export function silentFrames(questions: number): Buffer {
   return Buffer.concat(Array.from({ length: questions }, () => frame(silentQuestion())));
 }

@@ -1,4 +1,4 @@
-/** What a client can do with TCP connections. */
+/** Attacks over TCP connections. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { frame, MAX_FRAME_BYTES } from '../../../../agent/dns/frame.ts';
 import { RawClient } from '../raw-client.ts';
@@ -14,16 +14,16 @@ import {
 
 const EMPTY_FRAMES = 32_768;
 const PIPELINED_BYTES = 60_000;
-/** As many as a connection may have unanswered. */
+/** The limit of unanswered queries on a connection. */
 const QUESTIONS = 256;
 const SIP_BYTES = 1_024;
-/** Connections of a storm that are made at once, and the pause behind each: at most 2,000 a second. */
+/** Connections of a storm opened at once, and the pause after them: at most 2,000 a second. */
 const STORM = 20;
 const STORM_PAUSE_MS = 10;
 
 type Attack = (target: Target) => Promise<unknown>;
 
-/** The kernel holds all that was sent for as long as the agent does not read. */
+/** The kernel buffers all data while the agent does not read. */
 const unanswered: Attack = (target) =>
   crowd(target, {
     size: 20,
@@ -61,7 +61,7 @@ const slowReaders: Attack = (target) => {
   });
 };
 
-/** Each sends a byte of a question a second. */
+/** Each connection sends a byte of a question a second. */
 const slowWriters: Attack = (target) => {
   const bytes = frame(question('neighbour.test'));
   const sent = new WeakMap<RawClient, number>();
@@ -82,14 +82,14 @@ const halfClosed: Attack = (target) =>
     },
   });
 
-/** Each wants to send the longest message, and keeps back its last byte. */
+/** Each connection starts the longest message, and does not send its last byte. */
 const unfinished: Attack = (target) => {
   const bytes = Buffer.alloc(MAX_FRAME_BYTES + 1, frame(silentQuestion()));
   bytes.writeUInt16BE(MAX_FRAME_BYTES);
   return crowd(target, { size: 600, begin: (client) => client.sendBytes(bytes) });
 };
 
-/** Whole messages of the longest size: a question, and behind it what is no record. */
+/** Whole messages of the longest size: a question, and garbage in place of records. */
 const longFrames: Attack = (target) => {
   const message = Buffer.alloc(MAX_FRAME_BYTES, 0xc0);
   silentQuestion().copy(message);
@@ -99,7 +99,7 @@ const longFrames: Attack = (target) => {
   return crowd(target, { size: 100, begin: write, goOn: write, everyMs: 100 });
 };
 
-/** Connections that are made and given up again. */
+/** Connections that are opened and closed again. */
 function storm(act: (client: RawClient) => void): Attack {
   return async ({ port, address: localAddress }) => {
     const one = async (): Promise<void> => {
@@ -107,7 +107,7 @@ function storm(act: (client: RawClient) => void): Attack {
         try {
           act(await RawClient.open({ port, localAddress }));
         } catch {
-          // The agent had no place for it.
+          // The agent had no place for the connection.
         }
         await pause(STORM_PAUSE_MS);
       }

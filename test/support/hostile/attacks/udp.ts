@@ -1,4 +1,4 @@
-/** What a client can do with datagrams. */
+/** Attacks with datagrams. */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -8,12 +8,12 @@ import { silentQuestion } from './questions.ts';
 
 const HOST = '127.0.0.1';
 const TICK_MS = 5;
-/** Of an attack that takes many addresses: each is a client of its own. */
+/** Addresses of an attack from many clients. */
 const ADDRESSES = 100;
 
 /**
- * What the agent has not read yet when the attacker waits: what a busy machine has no time for the kernel drops, from all
- * clients alike, and that is not what is tried here.
+ * Unread datagrams at which the attacker waits: the kernel would drop what a busy machine cannot read, from all clients
+ * alike, and that is not the subject of these tests.
  */
 const MAX_UNREAD_BYTES = 256 * 1_024;
 
@@ -26,7 +26,7 @@ async function boundTo(address: string): Promise<Socket> {
   return socket;
 }
 
-/** Sends what `make` makes, `perSecond`, from each of `sockets` in turn. */
+/** Sends the datagrams of `make`, `perSecond`, from each of `sockets` in turn. */
 async function send(
   { port }: Target,
   sockets: readonly Socket[],
@@ -36,7 +36,7 @@ async function send(
   const startMs = performance.now();
   let sent = 0;
   for (;;) {
-    // A sender that was kept waiting does not make up for more than a tenth of a second.
+    // A delayed sender makes up for at most a tenth of a second.
     const due = Math.floor(((performance.now() - startMs) * perSecond) / 1_000);
     sent = Math.max(sent, due - Math.ceil(perSecond / 10));
     if (unreadBytes(port) > MAX_UNREAD_BYTES) sent = due;
@@ -45,18 +45,18 @@ async function send(
   }
 }
 
-/** Names that get no answer, none of them twice. */
+/** Unique names without an answer. */
 function silentNames(perSecond: number): Attack {
   return async (target) => send(target, [await boundTo(target.address)], perSecond, silentQuestion);
 }
 
-/** The same by many clients, none of which asks much. */
+/** The same from many clients with few queries each. */
 const manyClients: Attack = async (target) => {
   const addresses = Array.from({ length: ADDRESSES }, (_, i) => `127.0.6.${i + 1}`);
   await send(target, await Promise.all(addresses.map(boundTo)), 4_000, silentQuestion);
 };
 
-/** Datagrams that are no questions. */
+/** Datagrams that are no DNS queries. */
 const garbage: Attack = async (target) => {
   let count = 0;
   const make = (): Buffer => {

@@ -1,5 +1,5 @@
 /*
- * The baseline: what a UDP answer costs when nothing is looked up. Reads up to 64 datagrams a call, turns each query into
+ * The baseline: the cost of a UDP answer without a lookup. Reads up to 64 datagrams a call, turns each query into
  * a response by two bits of its header, and sends them back in one call. `baseline PORT`
  */
 #define _GNU_SOURCE

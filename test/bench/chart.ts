@@ -1,4 +1,4 @@
-/** The plot of docs/performance.md: CPU per question, user and system stacked, one panel a scenario. */
+/** The plot of docs/performance.md: CPU per question, user and system stacked, one panel for each scenario. */
 import type { Row, Table } from './results.ts';
 
 const WIDTH = 760;

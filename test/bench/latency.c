@@ -1,5 +1,5 @@
 /*
- * Asks at a fixed pace and measures every answer from the moment its question was due, not from when it was sent: a
+ * Asks at a fixed rate and measures every answer from the moment its question was due, not from when it was sent: a
  * server that stalls is charged for all queries that were due meanwhile. Reads lines of `NAME TYPE` as dnsperf does.
  * `latency PORT FILE QPS SECONDS` prints one line of JSON, times in microseconds.
  */
@@ -22,7 +22,7 @@ struct question {
 
 static struct question *questions;
 static size_t question_count;
-/* When the question under each ID was due; 0 where none is open. */
+/* The due time of the question with each ID; 0 where none is open. */
 static int64_t due[IDS];
 static float *samples;
 static size_t sample_count;

@@ -1,4 +1,4 @@
-/** The asking side: dnsperf for throughput, `latency.c` for percentiles, both on the other core. */
+/** The clients: dnsperf for throughput, `latency.c` for percentiles, both on the other core. */
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -44,12 +44,12 @@ export interface Asking {
   readonly port: number;
   readonly file: string;
   readonly transport: 'udp' | 'tcp';
-  /** `seconds` of it, or the file once. */
+  /** `seconds` long, or the file once. */
   readonly seconds?: number;
   readonly more?: readonly string[];
 }
 
-/** As fast as it goes. */
+/** At the maximum rate. */
 export async function ask(asking: Asking): Promise<Throughput> {
   const { port, file, transport, seconds, more = [] } = asking;
   const text = await output([
@@ -68,7 +68,7 @@ export async function ask(asking: Asking): Promise<Throughput> {
   };
 }
 
-/** At a fixed pace. */
+/** At a fixed rate. */
 export async function pace(
   binary: string,
   asking: { port: number; file: string; qps: number; seconds: number },

@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: nodens beside other resolvers and a baseline, in one run. `--quick` is done in two minutes and writes no
+ * `npm run bench`: nodens beside other resolvers and a baseline, in one run. `--quick` takes two minutes and writes no
  * page unless `--page` asks for it; `--rounds N`; `--only NAME,…` picks scenarios, `--subjects NAME,…` the servers.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';

@@ -1,4 +1,4 @@
-/** docs/performance.md, written from the results of a whole run. */
+/** docs/performance.md, written from the results of a full run. */
 import { cells, footprintCells, type Results } from './results.ts';
 import { PACE_QPS } from './rounds.ts';
 

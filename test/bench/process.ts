@@ -6,7 +6,7 @@ import { openSync, readdirSync, readFileSync } from 'node:fs';
 /** Cores of the two sides. */
 export const SERVER_CORE = 0;
 export const LOAD_CORE = 1;
-/** USER_HZ: what /proc counts CPU time in on every Linux that Node runs on. */
+/** USER_HZ: the unit of CPU time in /proc on every Linux that Node supports. */
 const TICK_MS = 10;
 const STOP_MS = 3_000;
 
@@ -25,7 +25,7 @@ export interface Command {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Fields of /proc/PID/stat from the third on; undefined where the process has gone. */
+/** Fields of /proc/PID/stat from the third on; undefined where the process has ended. */
 function statOf(pid: number): string[] | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -35,7 +35,7 @@ function statOf(pid: number): string[] | undefined {
   }
 }
 
-/** `pid` and everything it started. */
+/** `pid` and its descendants. */
 function family(pid: number): number[] {
   const parents = new Map<number, number[]>();
   for (const name of readdirSync('/proc')) {
@@ -80,7 +80,7 @@ export class Server {
   memory(): Memory {
     const sum = { rssMb: 0, anonymousMb: 0 };
     for (const pid of family(this.#child.pid as number)) {
-      // The memory holder has no memory but the agent's.
+      // The memory holder only shares the agent's memory.
       if (readFileSync(`/proc/${pid}/comm`, 'utf8') === 'nodens-mem-hold\n') continue;
       const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
       const megabytes = (field: string): number =>

@@ -25,7 +25,7 @@ export interface Machine {
   readonly cpu: string;
   readonly cores: number;
   readonly kernel: string;
-  /** Load average of the last minute before the run: what else the machine had to do. */
+  /** Load average of the last minute before the run: other work of the machine. */
   readonly load: number;
   readonly node: string;
   readonly date: string;
@@ -39,7 +39,7 @@ export interface Results {
   readonly soakSeconds: number;
   readonly tables: readonly Table[];
   readonly footprints: readonly Footprint[];
-  /** Longest pause of nodens' garbage collector under the load that footprints are taken under, milliseconds. */
+  /** Longest pause of nodens' garbage collector under the load of the memory measurement, milliseconds. */
   readonly longestPauseMs: number | undefined;
   readonly samples: readonly Sample[];
 }
@@ -79,7 +79,7 @@ export function tableOf(scenario: string, title: string, samples: readonly Sampl
 
 const COLUMNS = ['', 'user', 'sys', 'total', 'nodens ÷', 'q/s', 'lost', 'p50', 'p99', 'p99.9'];
 
-/** Cells of a table: µs of CPU per question, nodens' total in relation to each, latencies in µs at a fixed pace. */
+/** Cells of a table: µs of CPU per question, nodens' total in relation to each, latencies in µs at a fixed rate. */
 export function cells(table: Table): string[][] {
   const own = table.rows.find(({ subject }) => subject === 'nodens')?.totalUs ?? Number.NaN;
   const micros = (value: number | undefined): string =>
@@ -112,7 +112,7 @@ export function footprintCells(results: Results): string[][] {
   ];
 }
 
-/** Columns set flush for a terminal: the first to the left, numbers to the right. */
+/** Columns aligned for a terminal: the first to the left, numbers to the right. */
 export function flush(lines: readonly (readonly string[])[]): string {
   const widths = (lines[0] ?? []).map((_, column) =>
     Math.max(...lines.map((line) => (line[column] ?? '').length)),

@@ -1,4 +1,4 @@
-/** Runs scenarios in interleaved rounds: every subject in turn, so that what else the machine does hits all alike. */
+/** Runs scenarios in interleaved rounds: every subject in turn, so that other work of the machine affects all alike. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ask, firstAnswer, type Latency, pace, type Throughput } from './load.ts';
@@ -14,7 +14,7 @@ export interface Sample {
   readonly userUs: number;
   readonly sysUs: number;
   readonly qps: number;
-  /** Share of the questions that got no answer. */
+  /** Share of the questions without an answer. */
   readonly lostShare: number;
   readonly latency?: Latency;
 }
@@ -29,12 +29,12 @@ export interface Bench {
   readonly upstreamPort: number;
   readonly latencyBinary: string;
   readonly rounds: number;
-  /** Load before the first measurement of a scenario: code that is compiled as it runs needs it. */
+  /** Load before the first measurement of a scenario: code that is compiled at run time needs it. */
   readonly warmSeconds: number;
-  /** Of each throughput measurement. */
+  /** Duration of each throughput measurement. */
   readonly seconds: number;
   readonly latencySeconds: number;
-  /** Load before memory is read. */
+  /** Load before memory is measured. */
   readonly soakSeconds: number;
   readonly say: (line: string) => void;
 }
@@ -100,7 +100,7 @@ function takesPart(subject: Subject, scenario: Scenario): boolean {
   return scenario.isCached || subject.resolves;
 }
 
-/** The servers of a run, started when first needed and kept: measured code has had its time to warm up. */
+/** The servers of a run, started when first needed and kept: measured code is warm. */
 class Field {
   readonly #bench: Bench;
   readonly #running = new Map<string, Started>();
@@ -111,7 +111,7 @@ class Field {
     this.#bench = bench;
   }
 
-  /** Undefined where the subject takes no part. One that fails is told of and left out from there on. */
+  /** Undefined where the subject does not support it. A subject that fails is reported and omitted from then on. */
   async measure(
     subject: Subject,
     scenario: Scenario,

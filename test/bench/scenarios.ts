@@ -1,4 +1,4 @@
-/** What is asked: questions as files for dnsperf. */
+/** The queries: files for dnsperf. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Setup } from './subjects.ts';
@@ -8,17 +8,17 @@ export interface Scenario {
   readonly title: string;
   readonly setup: Setup;
   readonly transport: 'udp' | 'tcp';
-  /** Whether every answer is in the cache: the file is asked once before anything is measured. */
+  /** Whether every answer is in the cache: the file is queried once before the measurement. */
   readonly isCached: boolean;
   /** Further arguments of dnsperf; each list is a part of the measured time. */
   readonly legs: readonly (readonly string[])[];
-  /** Whether latency at a fixed pace is measured as well. */
+  /** Whether latency at a fixed rate is measured as well. */
   readonly measuresLatency: boolean;
   /** Lines `NAME TYPE`. Misses need new names in every `round`. */
   questions(round: number): string[];
 }
 
-/** Deterministic numbers in [0, 1): every run asks the same (mulberry32). */
+/** Deterministic numbers in [0, 1): every run has the same queries (mulberry32). */
 function randomFrom(seed: number): () => number {
   let state = seed;
   return () => {
@@ -32,7 +32,7 @@ function randomFrom(seed: number): () => number {
 const HOT_NAMES = 2_000;
 const ZIPF_NAMES = 10_000;
 const ZIPF_QUESTIONS = 200_000;
-/** More than any subject answers in one measurement. */
+/** More queries than any subject answers in one measurement. */
 const MISSES = 400_000;
 
 const typeOf = (index: number): string => (index % 2 === 0 ? 'A' : 'AAAA');
@@ -44,7 +44,7 @@ function hotNames(): string[] {
   );
 }
 
-/** Popularity by rank⁻¹ over 10,000 names. Every name comes once, so that the whole file warms the cache. */
+/** Popularity by rank⁻¹ over 10,000 names. Every name occurs once, so that the whole file warms the cache. */
 function zipfNames(): string[] {
   const random = randomFrom(1);
   const all = Array.from({ length: ZIPF_NAMES }, (_, i) => `host-${i}.example.org. ${typeOf(i)}`);
@@ -68,7 +68,7 @@ function zipfNames(): string[] {
   return [...all, ...Array.from({ length: ZIPF_QUESTIONS }, draw)];
 }
 
-/** What a pod's resolver asks before the name it means (ndots:5): the name under each search domain. */
+/** The queries of a pod's resolver before the intended name (ndots:5): the name under each search domain. */
 function expandedNames(): string[] {
   const domains = ['shop.svc.cluster.local', 'svc.cluster.local', 'cluster.local'];
   return Array.from({ length: 500 }, (_, i) =>
@@ -99,7 +99,7 @@ const missed = {
   measuresLatency: false,
 } as const;
 
-/** Misses come last: they push out what the others had cached. */
+/** Misses come last: they evict the entries of the others. */
 export const SCENARIOS: readonly Scenario[] = [
   {
     ...cached,
@@ -123,7 +123,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     ...cached,
     name: 'log',
-    title: 'hot hits with a log line each',
+    title: 'hot hits with one log line each',
     setup: 'log',
     measuresLatency: false,
     questions: hotNames,

@@ -1,15 +1,15 @@
-/** The servers that are compared, each set up as its manual would for one core. */
+/** The compared servers, each set up for one core as its manual recommends. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { hasProgram } from '../support/packages.ts';
 import type { Command } from './process.ts';
 
-/** What is asked of a server: upstream over UDP, over TCP, or a line for every query. */
+/** Options of a server: upstream over UDP, over TCP, or a line for every query. */
 export type Setup = 'plain' | 'tcp-upstream' | 'log';
 
 export interface Place {
-  /** For configuration files; the server's own. */
+  /** The server's folder for configuration files. */
   readonly dir: string;
   readonly port: number;
   readonly upstreamPort: number;
@@ -20,14 +20,14 @@ export interface Subject {
   readonly name: string;
   readonly setups: readonly Setup[];
   readonly answersTcp: boolean;
-  /** Whether it looks anything up. */
+  /** Whether it resolves queries. */
   readonly resolves: boolean;
   command(place: Place): Command;
 }
 
 const MAIN = fileURLToPath(new URL('../../dist/agent/main.js', import.meta.url));
 const ALL: readonly Setup[] = ['plain', 'tcp-upstream', 'log'];
-/** Entries every cache may hold: more than any scenario but the misses needs. */
+/** Capacity of every cache: more than any scenario but the misses needs. */
 const CAPACITY = 30_000;
 
 function written(place: Place, name: string, text: string): string {
@@ -65,7 +65,7 @@ function corefile(place: Place): string {
 
 export interface NodensOptions {
   readonly env?: Readonly<Record<string, string>>;
-  /** Flags for Node itself. */
+  /** Flags of Node. */
   readonly nodeFlags?: readonly string[];
 }
 
@@ -156,7 +156,7 @@ const pdnsRecursor: Subject = {
   }),
 };
 
-/** `BENCH_PEER_<NAME>="command with {port} {upstream}"`: any further server, run by a shell that it replaces. */
+/** `BENCH_PEER_<NAME>="command with {port} {upstream}"`: an additional server, run by a shell that it replaces. */
 function peers(): Subject[] {
   return Object.entries(process.env)
     .filter(([name]) => name.startsWith('BENCH_PEER_'))

@@ -1,5 +1,5 @@
 /*
- * The upstream of every subject: answers at once, over UDP and over pipelined TCP, so that a miss costs what the subject
+ * The upstream of every subject: answers at once, over UDP and over pipelined TCP, so that a miss costs only what the subject
  * spends on it. A and AAAA get one record of an hour; a name whose first label begins with `nx` gets NXDOMAIN with a
  * SOA. `upstream PORT`
  */
@@ -89,7 +89,7 @@ static void serve_udp(int fd) {
   if (count > 0) sendmmsg(fd, out_messages, (unsigned)count, 0);
 }
 
-/* Answers every whole frame that has come (RFC 1035 §4.2.2), all in one write; -1 when the connection is over. */
+/* Answers every complete frame that has arrived (RFC 1035 §4.2.2), all in one write; -1 when the connection is over. */
 static int serve_tcp(struct connection *self) {
   ssize_t got = recv(self->fd, self->in + self->have, READ - self->have, MSG_DONTWAIT);
   if (got <= 0) return -1;

@@ -1,10 +1,10 @@
-/** Which code of nodens has run so far, byte by byte of its sources, as V8 counts it (blocks, not only functions). */
+/** The code of nodens that has run so far, byte by byte of its sources, as V8 counts it (blocks, not only functions). */
 import { type Profiler, Session } from 'node:inspector';
 
 const ROOT = new URL('../../', import.meta.url).href;
 const OURS = [`${ROOT}agent/`, `${ROOT}init/`];
 
-/** Of each source: 1 where the byte has run. */
+/** For each source: 1 where the byte has run. */
 type Painted = Map<string, Uint8Array>;
 
 export class Coverage {
@@ -19,7 +19,7 @@ export class Coverage {
     this.#session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
   }
 
-  /** Whether code has run since the last call that never ran before. */
+  /** Whether code has run for the first time since the last call. */
   isNew(): boolean {
     for (const [url, painted] of this.#take()) {
       const seen = this.#seen.get(url);
@@ -28,7 +28,7 @@ export class Coverage {
     return false;
   }
 
-  /** What has run since the last call is not new any more. */
+  /** Marks the code that has run since the last call as known. */
   learn(): void {
     for (const [url, painted] of this.#take()) {
       const seen = this.#sized(url, painted.length);
@@ -53,7 +53,7 @@ export class Coverage {
     return grown;
   }
 
-  /** V8 counts from zero again behind each call. */
+  /** V8 resets its counts at each call. */
   #take(): Painted {
     const painted: Painted = new Map();
     this.#session.post('Profiler.takePreciseCoverage', (error, taken) => {
@@ -66,7 +66,7 @@ export class Coverage {
   }
 }
 
-/** Outer functions and blocks come before inner ones, which so have the last word about their bytes. */
+/** Outer functions and blocks come before inner ones, so the inner ones decide about their bytes. */
 function paint(functions: readonly Profiler.FunctionCoverage[]): Uint8Array {
   const ranges = functions.flatMap((one) => one.ranges);
   const painted = new Uint8Array(Math.max(0, ...ranges.map(({ endOffset }) => endOffset)));

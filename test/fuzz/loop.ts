@@ -1,24 +1,24 @@
-/** The search for inputs that break a target, led by the code that they reach. */
+/** The search for inputs that break a target, guided by code coverage. */
 import { Coverage } from './coverage.ts';
 import { Chance, mutated } from './mutate.ts';
 
-/** One reader of what others have written. */
+/** One reader of foreign input. */
 export interface Target {
   readonly seeds: readonly Buffer[];
-  /** Pieces of the language of its inputs. */
+  /** Tokens of its input language. */
   readonly words?: readonly string[];
   readonly maxBytes?: number;
-  /** Throws where it does not do with the input what it must. */
+  /** Throws where the reader mishandles the input. */
   readonly run: (input: Buffer) => void;
 }
 
 export interface SearchOptions {
   /** The same seed makes the same inputs. */
   readonly seed: number;
-  /** When a search ends: CPU time of this thread, or inputs. */
+  /** The end of a search: CPU time of this thread, or number of inputs. */
   readonly cpuSeconds?: number;
   readonly executions?: number;
-  /** Told each input before it is run. */
+  /** Called with each input before it is run. */
   readonly onInput?: (input: Buffer) => void;
 }
 
@@ -29,18 +29,18 @@ export interface Finding {
 
 export interface Figures {
   readonly executions: number;
-  /** Bytes of sources that the seeds ran, and that all inputs ran. */
+  /** Bytes of sources that the seeds reached, and that all inputs reached. */
   readonly seedBytes: number;
   readonly bytes: number;
-  /** Inputs kept because they ran something new, seeds included. */
+  /** Inputs kept because they reached new code, seeds included. */
   readonly corpus: number;
   readonly findings: readonly Finding[];
 }
 
 const MAX_BYTES = 4_096;
-/** Inputs between two looks at the coverage, each of which costs 2 ms: few while much is new. */
+/** Inputs between two reads of the coverage, each of which costs 2 ms: few while much is new. */
 const BATCH = { least: 16, most: 2_048 };
-/** More findings of one target are told by the ones that are known. */
+/** Further findings of one target are mostly known ones. */
 const MAX_FINDINGS = 10;
 
 export class Search {
@@ -61,14 +61,14 @@ export class Search {
     this.#chance = new Chance(options.seed);
   }
 
-  /** Runs the seeds, and `count` inputs made from them: no coverage, no clock, the same ones each time. */
+  /** Runs the seeds, and `count` inputs made from them: no coverage, no clock, the same each time. */
   repeat(count: number): readonly Finding[] {
     for (const seed of this.#corpus) this.#run(seed);
     for (let i = 0; i < count; i++) this.#run(this.#next());
     return [...this.#findings.values()];
   }
 
-  /** Searches until it has used its time, or has found enough. */
+  /** Searches until its time is used up, or it has enough findings. */
   search(): Figures {
     const coverage = new Coverage();
     for (const seed of this.#corpus) this.#run(seed);
@@ -95,7 +95,7 @@ export class Search {
     };
   }
 
-  /** Finds the inputs of a batch that run something new, by halves. */
+  /** Finds the inputs of a batch that reach new code, by bisection. */
   #keepNew(batch: readonly Buffer[], coverage: Coverage): void {
     const isNew = (inputs: readonly Buffer[]): boolean => {
       for (const input of inputs) this.#run(input);

@@ -1,6 +1,6 @@
 /**
- * `npm run fuzz`: searches each reader of foreign input for inputs that break it, led by the code that they reach. What is
- * found is kept in `seeds/`, where every test runs it. The compiled part is searched by libFuzzer, with sanitizers.
+ * `npm run fuzz`: searches each reader of foreign input for inputs that break it, guided by code
+ * coverage. Findings are kept in `seeds/`, where every test runs them. libFuzzer searches the compiled part, with sanitizers.
  */
 import { parseArgs } from 'node:util';
 import { prepare, searchAddon } from './addon/search.ts';
@@ -22,12 +22,12 @@ const HELP = `npm run fuzz -- [options] [TARGET …]
 targets (all, unless some are named): ${NAMES.join(' ')}
 `;
 
-/** Whether nothing was found. */
+/** Whether there was no finding. */
 function searchOne(name: string, target: Target, options: SearchOptions): boolean {
   const { executions, seedBytes, bytes, corpus, findings } = new Search(target, options).search();
   process.stdout.write(
     `# ${name}: ${executions} executions, ${corpus} inputs kept, code reached: ` +
-      `${seedBytes} bytes by the seeds, ${bytes} in the end; ${findings.length} findings\n`,
+      `${seedBytes} bytes by the seeds, ${bytes} at the end; ${findings.length} findings\n`,
   );
   for (const { input, error } of findings) {
     const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -1,4 +1,4 @@
-/** Inputs kept beside the code: what a search has found is run by every test from then on. Hex, with comments. */
+/** Inputs kept beside the code: every test runs the findings of earlier searches. Hex, with comments. */
 
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { fromHex } from '../support/packets/read.ts';
 const folderOf = (target: string): string =>
   fileURLToPath(new URL(`seeds/${target}/`, import.meta.url));
 
-/** Of a part of the addon. */
+/** Seeds of a part of the addon. */
 export const seedsName = (part: string): string => `addon-${part}`;
 
 export function keptSeeds(target: string): Buffer[] {
@@ -19,7 +19,7 @@ export function keptSeeds(target: string): Buffer[] {
     .map((file) => fromHex(readFileSync(`${folder}${file}`, 'utf8')));
 }
 
-/** Keeps an input that broke `target`; the path. */
+/** Stores an input that broke `target`; returns its path. */
 export function keepFinding(target: string, input: Buffer, reason: string): string {
   const folder = folderOf(target);
   mkdirSync(folder, { recursive: true });

@@ -1,11 +1,11 @@
-/** Tells of an input that a target does not come to an end with: this thread looks on while the other one runs. */
+/** Reports an input on which a target does not end: this thread watches while the other one runs. */
 import { writeSync } from 'node:fs';
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
 
 const MAX_INPUT_BYTES = 65_536;
-/** Even on a machine that is busy with others. */
+/** Sufficient even on a busy machine. */
 const HANG_MS = 60_000;
-/** How often an input has been noted, then its length. */
+/** Number of inputs noted, then the length of the last one. */
 const NUMBERS = 2;
 
 export class Watchdog {
@@ -32,7 +32,7 @@ export class Watchdog {
   }
 }
 
-/** Ends the process where no other input follows in time. */
+/** Ends the process where no further input follows in time. */
 function watch(shared: SharedArrayBuffer): void {
   const numbers = new Int32Array(shared, 0, NUMBERS);
   let before = 0;

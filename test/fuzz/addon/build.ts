@@ -9,11 +9,11 @@ export type Part = (typeof PARTS)[number];
 const path = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 const FLAGS = [
   ...['-g', '-O1', '-fno-sanitize-recover=undefined', '-no-pie', '-ffunction-sections'],
-  // Node's functions that a search does not call are not there.
+  // Node's functions that a search does not call are missing.
   ...['-Wl,--gc-sections', '-Wl,-z,lazy', '-Wl,--unresolved-symbols=ignore-all'],
 ];
 
-/** What every C file of the addons is compiled with; undefined without Node's headers. */
+/** The compiler flags of every C file of the addons; undefined without Node's headers. */
 const ADDON_FLAGS = (() => {
   const args = [path('../../../compile.mjs'), '--cflags'];
   const { status, stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' });
@@ -22,7 +22,7 @@ const ADDON_FLAGS = (() => {
 
 export const hasHeaders = ADDON_FLAGS !== undefined;
 
-/** Compiles `part` with libFuzzer (clang), or with `replay.c`. Throws with what the compiler says. */
+/** Compiles `part` with libFuzzer (clang), or with `replay.c`. Throws with the compiler's message. */
 export function compile(part: Part, compiler: 'clang' | 'cc', output: string): void {
   const isSearch = compiler === 'clang';
   const sanitizers = `-fsanitize=${isSearch ? 'fuzzer,' : ''}address,undefined`;

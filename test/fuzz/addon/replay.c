@@ -1,6 +1,6 @@
 /*
  * Runs a search's function without the search, for compilers that have no libFuzzer: `replay COUNT FILE …` runs it with
- * each file, and with COUNT inputs that are the same ones each time.
+ * each file, and with COUNT inputs that are the same each time.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@ static uint32_t next(uint32_t *state) {
   return *state ^= *state << 5;
 }
 
-/* In memory of its own length, so that the sanitizer sees what is read behind it. */
+/* In memory of exactly its length, so that the sanitizer detects reads beyond it. */
 static void run(const uint8_t *data, size_t size) {
   uint8_t *copy = malloc(size + 1);
   if (copy == NULL) abort();
@@ -37,7 +37,7 @@ int main(int argc, char **argv) {
   }
   for (long left = argc > 1 ? atol(argv[1]) : 0; left > 0; left--) {
     size_t size = next(&state) % (next(&state) % 2048 + 1);
-    /* Bits are rare in one half, so that small numbers are not. */
+    /* One half has few bits set, so that small numbers are frequent. */
     uint32_t mask = left % 2 == 0 ? 0xff : 0x07;
     for (size_t i = 0; i < size; i++) bytes[i] = (uint8_t)(next(&state) & mask);
     run(bytes, size);

@@ -10,11 +10,11 @@ import { compile, hasHeaders, PARTS, type Part } from './build.ts';
 /** clang, and its libFuzzer, of Debian's default version. */
 const PACKAGES = ['clang', 'libclang-rt-14-dev'];
 
-/** Why the addon cannot be searched here; undefined where it can. Installs clang where that is all. */
+/** The reason why the addon cannot be searched here; undefined where it can. Installs clang if only that is missing. */
 export function prepare(): string | undefined {
   if (!hasHeaders) return "Node's headers are not there";
   if (hasProgram('clang')) return undefined;
-  if (!isRoot || !hasProgram('apt-get')) return 'clang is not there';
+  if (!isRoot || !hasProgram('apt-get')) return 'clang is missing';
   try {
     installPackages(PACKAGES);
     return undefined;
@@ -42,7 +42,7 @@ function searchOne(part: Part, seconds: number, seed: number): boolean {
     const reached = [...stderr.matchAll(/ cov: (\d+)/g)].map(([, count]) => count);
     process.stdout.write(
       `# addon ${part}: ${runs} executions, code reached: ${reached[0]} edges by the seeds, ` +
-        `${reached.at(-1)} in the end; ${status === 0 ? 0 : 1} findings\n`,
+        `${reached.at(-1)} at the end; ${status === 0 ? 0 : 1} findings\n`,
     );
     if (status === 0) return true;
     for (const file of readdirSync(folder).filter((name) => name.startsWith('found-')))

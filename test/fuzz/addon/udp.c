@@ -1,6 +1,6 @@
 /*
- * native/udp/receive.c and send.c between a kernel and a JavaScript that do anything they may: libFuzzer's bytes say
- * how many datagrams come and how long they are, what JavaScript puts into its slots, and what the kernel takes of it.
+ * native/udp/receive.c and send.c between a kernel and a JavaScript with any allowed behaviour: libFuzzer's bytes set
+ * the number and length of datagrams, the data that JavaScript writes into its slots, and how much the kernel accepts.
  */
 #include <assert.h>
 #include <errno.h>
@@ -23,7 +23,7 @@ static uint32_t take(uint32_t bound) {
 
 static uint32_t sum;
 
-/* Reads each byte, so that the sanitizer sees those that are not ours. */
+/* Reads each byte, so that the sanitizer detects bytes outside the buffer. */
 static void look_at(const struct msghdr *header) {
   const uint8_t *bytes = header->msg_iov->iov_base;
   for (size_t i = 0; i < header->msg_iov->iov_len; i++) sum += bytes[i];
@@ -44,7 +44,7 @@ static size_t put_control(struct msghdr *header, size_t at, int level, int type,
   return at + CMSG_SPACE(bytes);
 }
 
-/* Which address was asked, where there is room to say it, and how many datagrams were dropped. */
+/* The destination address, where the buffer has room for it, and the number of dropped datagrams. */
 static void put_controls(struct msghdr *header, int is_v6) {
   size_t room = header->msg_controllen, bytes = is_v6 ? sizeof(struct in6_pktinfo) : sizeof(struct in_pktinfo), at = 0;
   if (room >= DROPS_CONTROL_BYTES + DESTINATION_CONTROL_BYTES && take(4) != 0)
@@ -179,7 +179,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   self->is_connected = (int)take(2);
   self->is_wildcard = !self->is_connected && take(2) == 0;
   self->backlog_end = &self->backlog_first;
-  /* Each is an allocation of its own, exactly as long as JavaScript must make it. */
+  /* Each is a separate allocation, exactly as long as JavaScript must make it. */
   self->input = calloc(BATCH, self->slot_bytes);
   self->output = calloc(BATCH, self->slot_bytes);
   self->peers = calloc(BATCH, sizeof(struct peer));

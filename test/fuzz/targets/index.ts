@@ -1,4 +1,4 @@
-/** Everything that is fuzzed, by name. */
+/** All fuzz targets, by name. */
 import type { Target } from '../loop.ts';
 import { keptSeeds } from '../seeds.ts';
 import { MESSAGES } from './messages.ts';

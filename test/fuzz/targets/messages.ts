@@ -1,4 +1,4 @@
-/** Readers of DNS messages: what clients ask, and what upstreams reply. */
+/** Readers of DNS messages: queries of clients and replies of upstreams. */
 import assert from 'node:assert/strict';
 import { buildResponse } from '../../../agent/dns/build.ts';
 import { simpleQuery } from '../../../agent/dns/client/simple-query.ts';
@@ -31,7 +31,7 @@ const QUERIES = packets(
 const OUT_BYTES = 65_535 + 256;
 const out = Buffer.alloc(OUT_BYTES);
 
-/** As many records as the type says, so that some answers are too long for their client. */
+/** As many records as the number of the type, so that some answers are too long for their client. */
 function answerTo({ head }: Query): Answer {
   const question = {
     name: head.name.slice(0, head.nameLength),
@@ -49,7 +49,7 @@ function answerTo({ head }: Query): Answer {
 const fixture = fixtureFor(answerTo, { anyClass: true });
 const ways = [fixture.processor('udp'), fixture.processor('tcp')];
 
-/** A message from a client: what becomes of it depends on its own bytes alone, and any answer is one to it. */
+/** A message from a client: the result depends on its own bytes only, and any answer is an answer to it. */
 const query: Target = {
   seeds: QUERIES,
   maxBytes: 1_500,
@@ -101,13 +101,13 @@ function askedIn(wire: Buffer): Asked | undefined {
   return { name, type: u16(wire, end), class: u16(wire, end + 2), dnssecOk };
 }
 
-/** A reply: it counts or not, is not written to, and what is kept of it is a message that counts again. */
+/** A reply: it is accepted or not, it is not modified, and the accepted part is accepted again. */
 const reply: Target = {
   seeds: REPLIES,
   run: (input) => {
     const before = Buffer.from(input);
     const asked = askedIn(input);
-    // It is no reply to what was asked, and is not read.
+    // It is no reply to the question, and is not read.
     if (asked === undefined) return;
     for (const spelling of [undefined, asked.name]) {
       const accepted = acceptReply(input, asked, spelling);
@@ -124,7 +124,7 @@ const reply: Target = {
   },
 };
 
-/** Cut to any size it is still a message. */
+/** Truncated to any size it is still a message. */
 function assertCut(wire: Buffer): void {
   const questionEnd = skipName(wire, HEADER_BYTES, wire.length) + 4;
   for (const size of [512, 1_232]) {
@@ -135,7 +135,7 @@ function assertCut(wire: Buffer): void {
   }
 }
 
-/** The rewriter: it writes a whole message or none, and leaves alone what it reads. */
+/** The rewriter: it writes a complete message or none, and does not modify its input. */
 const rewritten: Target = {
   seeds: REPLIES,
   run: (input) => {
@@ -162,7 +162,7 @@ const ENDPOINTS_NAME = 'dns-pods.kube-system.svc.cluster.local';
 const SRV_QUESTION = questionFor(ENDPOINTS_NAME, 'SRV');
 const SRV_QUERY = simpleQuery(7, SRV_QUESTION, FLAG.RD);
 
-/** What init asks about endpoints: a reply to its question, or none. */
+/** Replies to init's queries for endpoints: a reply to its question, or none. */
 const endpoints: Target = {
   seeds: REPLIES.map((bytes) => Buffer.concat([SRV_QUERY, bytes.subarray(HEADER_BYTES)])),
   run: (input) => {

@@ -10,10 +10,10 @@ import { KIND, MAGIC, NO_EXTENDED, VERSION } from '../../../agent/cache/snapshot
 import { FrameReader, frame, MAX_FRAME_BYTES } from '../../../agent/dns/frame.ts';
 import type { Target } from '../loop.ts';
 
-/** First size of a part, and the most that a reader asks for beyond what has come. */
+/** First size of a part, and the most that a reader requests beyond the received bytes. */
 const SLACK_BYTES = 512;
 
-/** Messages of a stream, read in the plainest way. */
+/** Messages of a stream, read in the simplest way. */
 function messagesIn(stream: Buffer): Buffer[] {
   const messages: Buffer[] = [];
   for (let at = 0; at + 2 <= stream.length; ) {
@@ -25,7 +25,7 @@ function messagesIn(stream: Buffer): Buffer[] {
   return messages;
 }
 
-/** The first byte says in what chunks the stream comes. */
+/** The first byte sets the chunks of the stream. */
 const frames: Target = {
   seeds: [
     Buffer.concat([Buffer.of(3), frame(Buffer.alloc(40, 1)), frame(Buffer.alloc(0))]),
@@ -67,7 +67,7 @@ function numbers(...list: readonly (readonly [bits: 16 | 32 | 64, value: number]
   );
 }
 
-/** What `encodeSnapshot` writes for one block with one entry, without the checksum. */
+/** The output of `encodeSnapshot` for one block with one entry, without the checksum. */
 const SNAPSHOT = Buffer.concat([
   ...[MAGIC, numbers([32, VERSION], [64, 1e12])],
   ...[Buffer.of(KIND.block), numbers([32, 2]), octets(Buffer.from('.')), octets(Buffer.from('g'))],
@@ -76,7 +76,7 @@ const SNAPSHOT = Buffer.concat([
   ...[octets(Buffer.alloc(40, 1)), Buffer.of(KIND.end)],
 ]);
 
-/** With the checksum that belongs to it, which an attacker would write as well. */
+/** With a valid checksum, which an attacker would write, too. */
 const snapshot: Target = {
   seeds: [SNAPSHOT],
   run: (input) => {

@@ -8,7 +8,7 @@ import { printCorefile } from '../../support/corefiles/print.ts';
 import { RECORD_TEXTS } from '../../support/dns/record-texts.ts';
 import type { Target } from '../loop.ts';
 
-/** Understood, or refused at a line that is there; what is understood means the same when it is printed. */
+/** Parsed, or refused at an existing line; a parsed text has the same meaning when it is printed. */
 const corefile: Target = {
   seeds: corefileFixtures().map(({ text }) => Buffer.from(text)),
   words: [

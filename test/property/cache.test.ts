@@ -1,4 +1,4 @@
-/** The cache against a model that only knows what the upstream said last: the invariants of an outage, at every step. */
+/** The cache against a model that only knows the last replies of the upstream: the invariants of an outage, at every step. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
@@ -55,7 +55,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** What the upstream said last about a name that was worth keeping. */
+/** The last reply for a name that can be stored. */
 interface Known {
   readonly isPositive: boolean;
   readonly version: number;
@@ -96,7 +96,7 @@ class Model {
     }
   }
 
-  /** Everything that was asked has been answered, at the latest by the upstream's own deadline. */
+  /** Every query has been answered, at the latest at the upstream's deadline. */
   async finish(): Promise<void> {
     await this.bench.services.clock.advance(10_000);
     await Promise.all(this.#pending);
@@ -106,7 +106,7 @@ class Model {
     );
     assert.equal(this.bench.cache.stats().inflightQueries, 0);
     this.#checkCounts();
-    // What goes wrong in a background refresh is heard of here only.
+    // Failures of background refreshes are reported only here.
     assert.deepEqual(this.bench.services.log.records, []);
     this.bench.cache.close();
     assert.equal(this.bench.services.clock.pendingTimers, 0);
@@ -194,7 +194,7 @@ class Model {
       return replyTo(query, nxdomain(5), now);
     }
     if (outcome === 'empty') {
-      // It cannot be kept, and ends what it contradicts.
+      // It cannot be stored, and removes the answer that it contradicts.
       this.#known.delete(name);
       return replyTo(query, {}, now);
     }
@@ -217,14 +217,14 @@ class Model {
     if (answer.ttlOffsets.length === 0) return;
     const known = this.#known.get(name);
     const now = this.#now;
-    assert.ok(known !== undefined, 'an answer that the upstream never gave');
+    assert.ok(known !== undefined, 'an answer that the upstream never sent');
     if (rcode === RCODE.NXDOMAIN) {
-      assert.equal(known.isPositive, false, 'a denial that has been overtaken');
+      assert.equal(known.isPositive, false, 'an outdated denial');
       assert.ok(now < known.expiresMs, 'a denial past its TTL');
       return;
     }
     assert.equal(answer.wire.readUInt16BE((answer.ttlOffsets[0] as number) + 8), known.version);
-    assert.equal(known.isPositive, true, 'an answer that has been overtaken');
+    assert.equal(known.isPositive, true, 'an outdated answer');
     if (answer.ttlOverrideSeconds === undefined) {
       assert.ok(now < known.expiresMs, 'an expired answer that looks fresh');
       return;
@@ -234,7 +234,7 @@ class Model {
     this.#checkBudget(name, askedMs);
   }
 
-  /** Stale comes when the budget is spent on this query or on the flight it found, or a failure is recent. */
+  /** A stale answer is sent when the budget of this query or of the query in flight is spent, or after a recent failure. */
   #checkBudget(name: string, askedMs: number): void {
     const { mode, budgetMs, recheckMs } = this.#serveStale;
     const now = this.#now;

@@ -1,4 +1,4 @@
-/** `nodens check`'s pipeline on random Corefiles: understood or refused with a place, and what it prints means the same. */
+/** `nodens check`'s pipeline on random Corefiles: parsed or refused with a place, and its output has the same meaning. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { it } from 'node:test';
@@ -20,7 +20,7 @@ interface Examined {
 function examine(text: string, files: Readonly<Record<string, string>> = {}): Examined {
   const run = dryRun(parseText(text, { files, env: { A: 'va lue' } }), {
     read: (path) => {
-      // A word without a slash is a file only where there is one: else it is the name of an upstream.
+      // A word without a slash is a file if that exists, else the name of an upstream.
       if (!path.includes('/')) throw new Error(`no file ${path}`);
       return path === '/etc/resolv.conf' ? 'nameserver 192.0.2.53\n' : '';
     },
@@ -30,7 +30,7 @@ function examine(text: string, files: Readonly<Record<string, string>> = {}): Ex
   return { effective: effectiveCorefile(run), places };
 }
 
-/** Undefined for a Corefile that is refused as it should be. */
+/** Undefined for a Corefile that is rightly refused. */
 function examinedOrRefused(text: string, files?: Record<string, string>): Examined | undefined {
   try {
     return examine(text, files);
@@ -71,7 +71,7 @@ const word = fc.oneof(
     '::1',
   ),
 );
-/** Blocks made of lines that plugins understand, and of words that they know in places they do not expect. */
+/** Blocks of valid lines, and of known words in unexpected places. */
 const plausible = fc
   .array(
     fc.tuple(
@@ -95,7 +95,7 @@ const plausible = fc
     blocks.map(([key, lines]) => `${key} {\nbind 127.0.0.1\n${lines.join('\n')}\n}\n`).join(''),
   );
 
-/** Examples of the READMEs with a word changed, or a line gone, or one more. */
+/** Examples of the READMEs with a word changed, a line removed, or one added. */
 const mutated = fc
   .tuple(fc.constantFrom(...EXAMPLES), fc.nat(), word, fc.constantFrom('word', 'drop', 'add'))
   .map(([text, at, other, how]) => {
@@ -107,7 +107,7 @@ const mutated = fc
     return lines.join('\n');
   });
 
-it('every example of a README is valid, and what is printed for it means the same', () => {
+it('every example of a README is valid, and its printed form has the same meaning', () => {
   for (const text of EXAMPLES) {
     const { effective } = examine(text);
     assert.equal(examine(effective).effective, effective, text);
@@ -118,7 +118,7 @@ for (const [name, texts] of [
   ['plausible Corefiles', plausible],
   ['examples with a change', mutated],
 ] as const) {
-  it(`${name} are understood or refused with a place, never anything else`, () => {
+  it(`${name} are parsed or refused with a place`, () => {
     let valid = 0;
     fc.assert(
       fc.property(texts, (text) => {
@@ -134,7 +134,7 @@ for (const [name, texts] of [
   });
 }
 
-it('so are those of the grammar, and rubbish', () => {
+it('so are those of the grammar, and garbage', () => {
   fc.assert(
     fc.property(fc.oneof(validCorefile, damagedCorefile), ({ text, files }) => {
       examinedOrRefused(text, files);

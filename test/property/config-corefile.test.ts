@@ -16,7 +16,7 @@ const meant = (line: Line): MeantLine => ({
   body: line.body?.map(meant),
 });
 
-/** Data without places, which printing moves, and without how words were quoted. */
+/** Data without places, which printing changes, and without quoting. */
 function dataOf({ blocks }: Corefile): unknown {
   return blocks.map(({ keys, directives }) => ({
     keys: keys.map(formatKey),
@@ -30,7 +30,7 @@ function survivesPrinting(corefile: Corefile): void {
   assert.equal(again.hash, corefile.hash);
 }
 
-it('a Corefile means what was meant, and its print means the same', () => {
+it('a Corefile has the meaning of its model, and its printed form has the same', () => {
   fc.assert(
     fc.property(validCorefile, ({ text, meaning, files }) => {
       const corefile = parseText(text, { files });
@@ -49,7 +49,7 @@ it('a Corefile means what was meant, and its print means the same', () => {
   );
 });
 
-it('a damaged Corefile is understood or refused at a line that exists, never anything else', () => {
+it('a damaged Corefile is parsed or refused at a line that exists', () => {
   fc.assert(
     fc.property(damagedCorefile, ({ text, files }) => {
       let corefile: Corefile;

@@ -17,7 +17,7 @@ const resolvPiece = fc.constantFrom(
   ...['10.0.0.1', 'fd00::1', 'fe80::1%eth0', '256.1.1.1', 'svc.cluster.local', 'ndots:5', 'ndots:'],
 );
 
-it('whatever resolv.conf holds, only addresses come out', () => {
+it('whatever resolv.conf contains, the result has only addresses', () => {
   fc.assert(
     fc.property(fc.array(resolvPiece, { maxLength: 40 }), (pieces) => {
       const conf = parseResolvConf(pieces.join(''));
@@ -42,7 +42,7 @@ const domain = fc.oneof(
   fc.constantFrom('Acme.Local', 'a b', '', '.', '{', 'x\n}\ny {'),
 );
 
-it('whatever the kube-dns ConfigMap holds, the rendered Corefile can be parsed', () => {
+it('whatever the kube-dns ConfigMap contains, the rendered Corefile can be parsed', () => {
   const keys = fc.record({
     stubDomains: fc.oneof(
       fc.dictionary(domain, fc.array(server, { maxLength: 3 }), { maxKeys: 2 }),

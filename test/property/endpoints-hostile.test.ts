@@ -46,7 +46,7 @@ test('whatever a server sends is a reply or none, and its names are bounded', ()
   );
 });
 
-test('whatever replies say, only addresses and ports come into rules, and not many', async () => {
+test('for any reply, rules contain only addresses and ports, and few of them', async () => {
   const text = fc.oneof(fc.string({ maxLength: 20 }), fc.constantFrom(SERVICE, 'a', '10.2.0.2'));
   const data = fc.oneof(
     fc.record({ address: fc.oneof(fc.ipV4(), fc.ipV6()) }),
@@ -73,7 +73,7 @@ test('whatever replies say, only addresses and ports come into rules, and not ma
   );
 });
 
-test('whatever stands in a ruleset is read as endpoints or not at all', () => {
+test('any ruleset is read as endpoints or not at all', () => {
   const part = fc.constantFrom(
     'udp dport 53 ',
     'numgen random mod 1 map {',

@@ -1,4 +1,4 @@
-/** What `npm run fuzz` searches, without the search: the seeds, what was found before, and the same changes each time. */
+/** The targets of `npm run fuzz` without the search: the seeds, earlier findings, and the same changes each time. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Search, type Target } from '../fuzz/loop.ts';
@@ -16,7 +16,7 @@ describe('readers of foreign input', () => {
     });
   }
 
-  it('the search reaches what its seeds do not, and tells what it finds there', () => {
+  it('the search reaches code that its seeds do not, and reports findings there', () => {
     const { run, seeds } = TARGETS.get('query') as Target;
     const poor = { seeds: seeds.slice(0, 1), run };
     const { bytes, seedBytes, corpus } = new Search(poor, { seed: 1, executions: 5_000 }).search();

@@ -1,4 +1,4 @@
-/** The table of a hosts file says what a plain reading of the file says, however the file is cut into chunks. */
+/** The table of a hosts file has the entries of a simple reader, however the file is split into chunks. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
@@ -63,7 +63,7 @@ function listed(map: Map<string, Set<string>>): Map<string, string[]> {
   return new Map([...map].map(([key, values]) => [key, [...values]]));
 }
 
-/** The table of `octets`, read in chunks of `sizes`, one after the other and over again. */
+/** The table of `octets`, read in chunks of `sizes`, which repeat. */
 function tableOf(
   octets: Uint8Array,
   sizes: readonly number[],
@@ -141,7 +141,7 @@ const text = fc
 const chunks = fc.array(fc.integer({ min: 1, max: 200 }), { minLength: 1, maxLength: 5 });
 
 describe('a table of hosts', () => {
-  it('says what the file says', () => {
+  it('has the entries of the file', () => {
     fc.assert(
       fc.property(text, chunks, (octets, sizes) => {
         assertSame(tableOf(octets, sizes), plainReading(octets, ALL));
@@ -150,7 +150,7 @@ describe('a table of hosts', () => {
     );
   });
 
-  it('says it of its zones, without PTR records where they are not wanted', () => {
+  it('has the entries of its zones, without PTR records where they are off', () => {
     const options = { zones: ['a', 'x.y'].map(nameFromText), reverse: false };
     fc.assert(
       fc.property(text, chunks, (octets, sizes) => {
@@ -162,7 +162,7 @@ describe('a table of hosts', () => {
     );
   });
 
-  it('takes any bytes', () => {
+  it('accepts any bytes', () => {
     const damaged = fc
       .tuple(text, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 20 }))
       .map(([octets, changes]) => {
@@ -182,7 +182,7 @@ describe('a table of hosts', () => {
     );
   });
 
-  it('says the same of many names, addresses and segments, whatever repeats', () => {
+  it('has the entries for many names, addresses and segments, with repetitions', () => {
     const words = fc.record({
       names: fc.integer({ min: 1, max: 30_000 }),
       addresses: fc.integer({ min: 1, max: 30_000 }),
@@ -197,7 +197,7 @@ describe('a table of hosts', () => {
         });
         const octets = Buffer.from(lines.join('\n'));
         const plain = plainReading(octets, ALL);
-        // More than a message holds is left out: that is another test's.
+        // Records beyond one message are omitted: another test covers that.
         fc.pre(
           [...plain.byName.values(), ...plain.byAddress.values()].every(
             (all) => all.length < 1_000,
@@ -209,7 +209,7 @@ describe('a table of hosts', () => {
     );
   });
 
-  it('gives back all that it took of the budget, also where that was too little', () => {
+  it('returns its whole memory to the budget, also where that was too small', () => {
     fc.assert(
       fc.property(text, fc.integer({ min: 0, max: 6_000 }), (octets, budget) => {
         const ledger = new MemoryLedger({ clientBudgetBytes: 0, fileBudgetBytes: budget });

@@ -1,7 +1,7 @@
 /**
- * A memory limit is a promise: names that never come twice, sent faster than a dead upstream can be given up on, do not
- * take the process over the limit that its cache was sized for, and hits are answered all along.
- * `NODENS_SOAK_SECONDS=600` (npm run chaos -- --soak) makes it last.
+ * The agent stays within its memory limit: unique names, sent faster than they time out at a dead upstream, do not
+ * take the process over the limit that its cache was sized for, and hits are answered throughout.
+ * `NODENS_SOAK_SECONDS=600` (npm run chaos -- --soak) makes it longer.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -51,7 +51,7 @@ function answerAll(upstream: Socket): void {
 const queryFor = (id: number, name: string): Buffer =>
   encode({ type: 'query', id, flags: 0x100, questions: [{ type: 'A', name, class: 'IN' }] });
 
-/** The answer's rcode, undefined where none came in time. */
+/** The answer's rcode, undefined without one in time. */
 async function ask(port: number, name: string): Promise<string | undefined> {
   const socket = await bound();
   try {

@@ -1,6 +1,6 @@
 /**
- * A ConfigMap that changes all the time, half of it nonsense, under load: no query is lost, what is wrong changes
- * nothing, what is right serves at once. `NODENS_STORM_SECONDS=30` (npm run chaos) makes the storm longer.
+ * A ConfigMap that changes all the time, half of the versions invalid, under load: no query is lost, an invalid version changes
+ * nothing, and a valid one serves at once. `NODENS_STORM_SECONDS=30` (npm run chaos) makes the storm longer.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -31,7 +31,7 @@ const NONSENSE = [
   'import /nonexistent/file',
 ];
 
-/** A mounted ConfigMap: `Corefile` leads through `..data`, which is swapped as the kubelet does. */
+/** A mounted ConfigMap: `Corefile` leads through `..data`, which is swapped as by the kubelet. */
 class ConfigMapVolume {
   readonly dir = mkdtempSync(join(tmpdir(), 'nodens-storm-'));
   readonly file = join(this.dir, 'Corefile');
@@ -135,7 +135,7 @@ describe('a storm of reloads under load', () => {
     rmSync(volume.dir, { recursive: true });
   });
 
-  it('loses nothing, and serves what was valid last', async () => {
+  it('loses no query, and serves the last valid configuration', async () => {
     let isOver = false;
     const load = async (): Promise<number> => {
       let asked = 0;
@@ -171,12 +171,12 @@ describe('a storm of reloads under load', () => {
     assert.equal(await metric('coredns_panics_total'), 0);
   });
 
-  it('a ConfigMap swap is seen at once, without any signal', async () => {
+  it('a ConfigMap swap is noticed at once, without any signal', async () => {
     volume.put(corefile(252));
     await until('the new configuration', async () => (await mark()) === '192.0.2.252');
   });
 
-  it('nonsense changes nothing, is counted and told with its place', async () => {
+  it('an invalid Corefile changes nothing, is counted, and is logged with its place', async () => {
     const failed = await metric('coredns_reload_failed_total');
     volume.put('. {\n  bind 127.0.0.1\n  forwrad . 192.0.2.1\n}\n');
     await until('the refusal', async () => (await metric('nodens_config_valid')) === 0);
@@ -189,7 +189,7 @@ describe('a storm of reloads under load', () => {
     await until('the end of it', async () => (await metric('nodens_config_valid')) === 1);
   });
 
-  it('a signal takes over a Corefile whose files have changed', async () => {
+  it('a signal applies a Corefile whose files have changed', async () => {
     const success = await metric('nodens_config_reloads_total\\{result="success"\\}');
     agent.kill('SIGUSR1');
     await until(

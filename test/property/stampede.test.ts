@@ -29,7 +29,7 @@ const pause = (ms: number): Promise<void> =>
     setTimeout(resolve, ms);
   });
 
-/** Answers after `UPSTREAM_MS`; how often it was asked for the name is in what is returned. */
+/** Answers after `UPSTREAM_MS`; the result has the number of queries for the name. */
 async function slowUpstream(): Promise<{ socket: Socket; asked: () => number }> {
   const socket = createSocket('udp4');
   let asked = 0;

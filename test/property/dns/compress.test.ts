@@ -1,4 +1,4 @@
-/** What is stored is never longer than what came, and means the same record by record. */
+/** A stored message is never longer than the received one, and has the same records. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { decode } from 'dns-packet';
@@ -11,7 +11,7 @@ import { matchesQuestion, type Reply } from '../../../agent/dns/reply.ts';
 import { BOUNDED, damaged, response } from '../../support/dns/messages.ts';
 import { choices, expanded, wireMessage, writeMessage } from '../../support/dns/wire-messages.ts';
 
-/** A transfer's records may have any name, so nothing is left out. */
+/** A transfer's records may have any name, so no record is omitted. */
 function askedIn(wire: Buffer, type: number = TYPE.AXFR): Asked {
   const name = new Uint8Array(MAX_NAME_BYTES);
   const length = expandName(wire, 12, wire.length, name);
@@ -25,7 +25,7 @@ function accepted(wire: Buffer): Reply {
 }
 
 describe('an accepted reply', () => {
-  it('means what came, is no longer, and agrees with its records', () => {
+  it('has the same records, is no longer, and is consistent', () => {
     fc.assert(
       fc.property(wireMessage, choices, (message, chosen) => {
         const wire = writeMessage(message, chosen);
@@ -50,7 +50,7 @@ describe('an accepted reply', () => {
     );
   });
 
-  it('says to dns-packet what it said before', () => {
+  it('is read by dns-packet as before', () => {
     fc.assert(
       fc.property(response, ({ wire }) => {
         const { questions, answers, authorities, additionals } = decode(wire);
@@ -64,7 +64,7 @@ describe('an accepted reply', () => {
     );
   });
 
-  it('has no name that others could not read, whatever came', () => {
+  it('has only names that other implementations can read', () => {
     const broken = fc.tuple(wireMessage, choices).chain(([message, chosen]) => {
       const wire = writeMessage(message, chosen);
       const asked = askedIn(wire);
@@ -73,7 +73,7 @@ describe('an accepted reply', () => {
     const out = new Uint8Array(MAX_NAME_BYTES);
     fc.assert(
       fc.property(broken, ({ bytes, asked, type }) => {
-        // What is no reply to the question does not get here.
+        // Only replies to the question get here.
         fc.pre(matchesQuestion(bytes, asked.name, type, 1));
         const reply = acceptReply(bytes, asked);
         if (typeof reply === 'string') return;

@@ -1,4 +1,4 @@
-/** Whatever arrives: no throw, no endless walk, nothing read from behind the message. */
+/** For any input the readers do not throw, always end, and read no byte beyond the message. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
@@ -27,14 +27,14 @@ const anything: fc.Arbitrary<Buffer> = fc.oneof(
   response.chain(({ wire }) => damaged(wire)),
 );
 
-/** The same message with two different tails behind it: what is read must not depend on them. */
+/** The same message with two different tails after it: the result must not depend on them. */
 function withTails(message: Buffer): [Buffer, Buffer] {
   const tail = (octet: number) => Buffer.concat([message, Buffer.alloc(600, octet)]);
   return [tail(0), tail(0xff)];
 }
 
 describe('readQueryHead', () => {
-  it('judges by the bytes it is given, whatever stands behind them', () => {
+  it('depends only on its bytes, not on those after them', () => {
     fc.assert(
       fc.property(anything, (message) => {
         const [first, second] = withTails(message).map((wire) => {
@@ -63,7 +63,7 @@ describe('readQueryHead', () => {
     );
   });
 
-  it('reads every question that can be asked', () => {
+  it('reads every valid question', () => {
     fc.assert(
       fc.property(wireName, fc.nat(65_535), fc.nat(65_535), (name, type, qclass) => {
         const fields = { id: 1, flags: 0, dnssecOk: false, udpSizeBytes: undefined };
@@ -140,7 +140,7 @@ describe('replies', () => {
 });
 
 describe('findOption', () => {
-  it('finds only what lies within', () => {
+  it('finds only options within the message', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), fc.nat(16), (rdata, code) => {
         const found = findOption(rdata, 0, rdata.length, code);

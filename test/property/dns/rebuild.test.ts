@@ -1,4 +1,4 @@
-/** A message written anew means what it meant, and a renamed one differs in its names only. */
+/** A rewritten message has the same meaning, and a renamed one differs in its names only. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { decode } from 'dns-packet';
@@ -25,7 +25,7 @@ describe('rebuild', () => {
     );
   });
 
-  it('renames every owner and target, whatever their lengths', () => {
+  it('renames every owner and target, of any length', () => {
     const suffix = nameFromText('a.rather.long.suffix.example');
     const longer = (name: Uint8Array) =>
       name.length + suffix.length > 255
@@ -49,7 +49,7 @@ describe('rebuild', () => {
     );
   });
 
-  it('puts the answers of several messages together', () => {
+  it('joins the answers of several messages', () => {
     fc.assert(
       fc.property(response, response, (a, b) => {
         const both = rebuildAll([a.wire, b.wire], {});
@@ -63,7 +63,7 @@ describe('rebuild', () => {
     );
   });
 
-  it('survives damaged messages', () => {
+  it('handles damaged messages', () => {
     const broken = response.chain(({ wire }) => damaged(wire)).filter(({ length }) => length >= 12);
     fc.assert(
       fc.property(broken, (wire) => {

@@ -1,4 +1,4 @@
-/** Records in presentation format: any name goes through, any text ends in a record or a RangeError. */
+/** Records in presentation format: any name survives, and any text gives a record or a RangeError. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { encode } from 'dns-packet';
@@ -15,7 +15,7 @@ const hex = fc.uint8Array({ minLength: 1, maxLength: 40 }).map((bytes) => Buffer
 const label = fc.stringMatching(/^[a-z0-9]{1,12}$/);
 const host = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join('.'));
 const string = fc.uint8Array({ maxLength: 255 }).map((bytes) => Buffer.from(bytes));
-/** A character-string with every byte escaped that may need it, and some that need not. */
+/** A character-string with all necessary escapes, and some unnecessary ones. */
 const quoted = (bytes: Buffer): string =>
   `"${[...bytes].map((octet) => (octet > 0x22 && octet < 0x5b ? String.fromCharCode(octet) : `\\${String(octet).padStart(3, '0')}`)).join('')}"`;
 const types = fc.uniqueArray(
@@ -93,7 +93,7 @@ const others: fc.Arbitrary<[text: string, answer: Record<string, unknown>]> = fc
 );
 
 describe('recordFromText', () => {
-  it('means what another implementation means', () => {
+  it('has the same result as another implementation', () => {
     fc.assert(
       fc.property(others, ([text, answer]) => {
         const encoded = encode({ type: 'response', answers: [{ name: 'a', ...answer }] } as never);
@@ -107,7 +107,7 @@ describe('recordFromText', () => {
     );
   });
 
-  it('takes a name as nameToText writes it, as owner and as data', () => {
+  it('accepts a name as nameToText writes it, as owner and as data', () => {
     fc.assert(
       fc.property(wireName, wireName, (owner, target) => {
         const text = `${nameToText(owner)} 60 IN PTR ${nameToText(target)}`;
@@ -119,7 +119,7 @@ describe('recordFromText', () => {
     );
   });
 
-  it('survives any text', () => {
+  it('handles any text', () => {
     const words = fc.constantFrom(
       'a',
       '60',
@@ -153,7 +153,7 @@ describe('recordFromText', () => {
 });
 
 describe('compile', () => {
-  it('survives any template', () => {
+  it('handles any template', () => {
     const words = fc.constantFrom(
       ...[
         '{{',

@@ -1,4 +1,4 @@
-/** What we write, cut and frame is what another reader finds. */
+/** Another reader finds the data that we write, truncate and frame. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { decode } from 'dns-packet';
@@ -23,21 +23,21 @@ import { ask, queryFor } from '../../support/dns/queries.ts';
 import { fakeServices } from '../../support/services.ts';
 
 describe('names', () => {
-  it('go through text and back, byte by byte', () => {
+  it('survive the conversion to text and back, byte by byte', () => {
     fc.assert(
       fc.property(wireName, (name) => assert.deepEqual(nameFromText(nameToText(name)), name)),
       BOUNDED,
     );
   });
 
-  it('never make text of anything but printable ASCII', () => {
+  it('have only printable ASCII as text', () => {
     fc.assert(
       fc.property(wireName, (name) => assert.match(nameToText(name), /^[!-~]+$/)),
       BOUNDED,
     );
   });
 
-  it('are one name in any letter case, below their parents, and keyed alike', () => {
+  it('are equal in any letter case, below their parents, and have the same key', () => {
     fc.assert(
       fc.property(wireName, (name) => {
         const lower = lowerName(name);
@@ -71,7 +71,7 @@ describe('truncateAt', () => {
 });
 
 describe('frames', () => {
-  it('come back whole however the stream is cut', () => {
+  it('are read completely, however the stream is split', () => {
     const messages = fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 5 });
     const cuts = fc.array(fc.nat(1_600), { maxLength: 8 });
     fc.assert(

@@ -1,4 +1,4 @@
-/** Whatever an upstream says: no crash, bounded waiting, and a real reply still wins. */
+/** For any input from an upstream: no crash, bounded waiting, and a real reply still wins. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -17,7 +17,7 @@ import { replyTo, type SeenQuery } from '../../support/upstream/messages.ts';
 const ADDRESS = [192, 0, 2, 80] as const;
 const BOUNDS = { numRuns: 150, interruptAfterTimeLimit: 5_000 };
 
-/** A true reply with one byte behind the ID and the flags changed, or cut short, or bytes from nowhere. */
+/** A true reply with one byte behind the ID and the flags changed, or cut short, or random bytes. */
 type Lie =
   | { readonly kind: 'flip'; readonly at: number; readonly to: number }
   | { readonly kind: 'cut'; readonly at: number }
@@ -57,7 +57,7 @@ test('UDP: every exchange ends by its deadline, answered or with a DnsError', as
   );
 });
 
-test('UDP: bytes from nowhere never keep the real reply from winning', async () => {
+test('UDP: random bytes never keep the real reply from winning', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.uint8Array({ maxLength: 80 }), { maxLength: 20 }),
@@ -76,7 +76,7 @@ test('UDP: bytes from nowhere never keep the real reply from winning', async () 
   );
 });
 
-test('TCP: a stream of lies in chunks of any size ends as quietly', async () => {
+test('TCP: a stream of forged replies in chunks of any size ends in the same way', async () => {
   const chunked = fc.tuple(fc.array(lies, { maxLength: 12 }), fc.integer({ min: 1, max: 40 }));
   await fc.assert(
     fc.asyncProperty(chunked, async ([told, chunkBytes]) => {

@@ -1,8 +1,8 @@
 /**
  * Random outages against the real chain: routing, cache, forward and upstream room on a fake clock, with name servers
- * that do whatever the sequence says. `test/support/replay/model.ts` asserts the invariants at every step.
+ * with the behaviour of the sequence. `test/support/replay/model.ts` asserts the invariants at every step.
  *
- * NODENS_MODEL_SECONDS is how long to look (default 20), NODENS_MODEL_SEED and NODENS_MODEL_PATH repeat a case.
+ * NODENS_MODEL_SECONDS is the duration in seconds (default 20), NODENS_MODEL_SEED and NODENS_MODEL_PATH repeat a case.
  */
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
@@ -144,7 +144,7 @@ class Run {
         await this.#fixture.clock.advance(0);
         break;
       case 'askMany':
-        // Names of their own: one broken name says little of an upstream.
+        // Separate names: one broken name proves little about an upstream.
         for (let i = 0; i < 12; i++) this.#ask(`n${this.#names++}.example.org.`);
         await this.#fixture.clock.advance(0);
         break;
@@ -182,7 +182,7 @@ class Run {
     await this.#fixture.close();
     // Replies to queries that have ended.
     await this.#fixture.clock.advance(10_000);
-    assert.equal(this.#fixture.clock.pendingTimers, 0, 'a timer left behind');
+    assert.equal(this.#fixture.clock.pendingTimers, 0, 'a pending timer');
   }
 
   #ask(name: string): void {

@@ -1,4 +1,4 @@
-/** However little a TCP upstream takes of what it is sent: every query ends, and what goes up is bounded. */
+/** For any TCP upstream that reads only a part of its input: every query ends, and the number of upstream queries is bounded. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -19,7 +19,7 @@ const manners: fc.Arbitrary<Manners> = fc.record(
   { requiredKeys: [] },
 );
 
-/** Names asked at once, and how the server behaves to them. */
+/** Names asked at once, and the behaviour of the server. */
 const bursts = fc.array(fc.tuple(fc.integer({ min: 1, max: 60 }), manners), {
   minLength: 1,
   maxLength: 4,
@@ -40,7 +40,7 @@ test('every query ends by its deadline, with a bounded number of queries and con
         );
         await server.serve(BUDGET_MS + 100);
         for (const { outcome } of watched) assert.notEqual(outcome, undefined);
-        // Where nine answers or more come on a connection that is not remembered: the rest goes to the next.
+        // With nine answers or more on a connection its limit is not remembered: the remaining queries go to the next one.
         const bound = count * Math.min(count, 64 / 9) + 12 * count + 20;
         assert.ok(server.queries - before <= bound, `${server.queries - before} for ${count}`);
         const open = network.metrics.value('nodens_upstream_connections', { transport: 'tcp' });

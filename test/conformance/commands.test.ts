@@ -132,7 +132,7 @@ describe('agent', () => {
   });
 });
 
-it('what only some Corefiles need is loaded by them alone', () => {
+it('a chunk that only some Corefiles need is loaded for these only', () => {
   const chunks = join(ROOT, 'dist/chunks');
   const names = readdirSync(chunks).filter((name) => name.endsWith('.js'));
   for (const late of ['pattern-engine']) {

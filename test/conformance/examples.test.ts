@@ -1,6 +1,6 @@
 /**
- * Every Corefile of `examples/`: the built agent starts with it and does what it is an example of. Addresses outside
- * stand for servers of this test on loopback, each of which answers with an address of its own.
+ * Every Corefile of `examples/`: the built agent starts with it and behaves as the example says. Outside addresses
+ * are replaced by servers of this test on loopback, each of which answers with its own address.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
@@ -46,7 +46,7 @@ class Example {
       .replaceAll(/(?<=[a-z.]):53(?= )/g, `:${this.#port}`)
       .replaceAll(':9253', `127.0.0.1:${await freePort()}`)
       .replaceAll('/etc/nodens', this.#folder)
-      // Shorter to wait for.
+      // Shortens the test.
       .replaceAll('cache 30 {', 'cache 5 {');
     const path = join(this.#folder, 'Corefile');
     writeFileSync(path, text);
@@ -102,7 +102,7 @@ class Example {
     };
   }
 
-  /** Which upstream, by its address in the Corefile, gave an answer. */
+  /** The upstream of an answer, by its address in the Corefile. */
   by(said: Said): string | undefined {
     const last = /198\.51\.100\.(\d+)$/.exec(said.answers[0] ?? '')?.[1];
     return [...this.upstreams.keys()][Number(last) - 1];
@@ -122,7 +122,7 @@ interface Said {
   readonly isStale: boolean;
 }
 
-/** What shows the point of each example. */
+/** The check of each example. */
 const POINTS: Readonly<Record<string, (example: Example) => Promise<void>>> = {
   'cluster.corefile': async (example) => {
     const ofCluster = await example.ask('a.default.svc.cluster.local', 'A');
@@ -159,7 +159,7 @@ const POINTS: Readonly<Record<string, (example: Example) => Promise<void>>> = {
   'outage.corefile': async (example) => {
     const { answers } = await example.ask('www.example', 'A');
     for (const upstream of example.upstreams.values()) await upstream.close();
-    // When its TTL is over.
+    // After its TTL.
     await eventually('an old answer', async () => (await example.ask('www.example', 'A')).isStale);
     assert.deepEqual((await example.ask('www.example', 'A')).answers, answers);
   },
@@ -189,7 +189,7 @@ describe('examples', () => {
       await point(example);
     });
 
-  it('each has a test and stands in the README', () => {
+  it('each has a test and is in the README', () => {
     const files = globSync('examples/*.corefile').map((file) => basename(file));
     const named = readFileSync('examples/README.md', 'utf8').matchAll(/\]\(([\w-]+\.corefile)\)/g);
     assert.deepEqual(files.toSorted(), Object.keys(POINTS).toSorted());

@@ -1,4 +1,4 @@
-/** What nodens as built listens on without `bind` and with a wildcard, and how series, logs and views name it. */
+/** The listeners of nodens as built without `bind` and with a wildcard, and their names in series, logs and views. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
@@ -46,7 +46,7 @@ async function started(corefile: CorefileOf): Promise<Agent> {
   return { port, metricsPort, child, configure, output: () => text };
 }
 
-/** A response over UDP from the very address that was asked: a connected socket takes no other. */
+/** A response over UDP from the address that was asked: a connected socket accepts no other. */
 function overUdpFrom(host: string, port: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
@@ -89,13 +89,13 @@ describe('listening on every address', () => {
     ['bind 0.0.0.0', '0.0.0.0'],
     ['bind ::', '[::]'],
   ] as const)
-    it(`${bind || 'no bind'}: what is local by route answers, series say dns://${label}:PORT`, async () => {
+    it(`${bind || 'no bind'}: addresses that are local by route answer, and series have the label dns://${label}:PORT`, async () => {
       const agent = await started(plain(bind));
       await assertServed(agent, '127.0.0.1', '127.0.0.10', '::1');
       assert.deepEqual(await labelsOf(agent), [`dns://${label}:${agent.port}`]);
     });
 
-  it('logs and views tell the address that was asked', async () => {
+  it('logs and views have the address that was asked', async () => {
     const view = "view asked {\nexpr server_ip() == '127.0.0.10'\n}";
     const agent = await started(
       (port, metricsPort) =>
@@ -111,7 +111,7 @@ describe('listening on every address', () => {
     assert.doesNotMatch(agent.output(), /(first 127\.0\.0\.11|second 127\.0\.0\.10)\n/);
   });
 
-  it('an address of another block leads to that block first, then to the one without bind', async () => {
+  it('an address of another block is served by that block first, then by the one without bind', async () => {
     const agent = await started(
       (port, metricsPort) =>
         plain()(port, metricsPort) +
@@ -122,7 +122,7 @@ describe('listening on every address', () => {
     assert.deepEqual(await labelsOf(agent), labels.sort());
   });
 
-  it('a reload from one to the other and back leaves no query behind', async () => {
+  it('a reload from one to the other and back loses no query', async () => {
     const agent = await started(plain());
     let count = 0;
     let isOver = false;

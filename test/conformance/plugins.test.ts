@@ -1,4 +1,4 @@
-/** What plugins that answer by themselves say on the wire: acl, any, chaos; the subject is always nodens. */
+/** Answers of plugins on the wire: acl, any, chaos; the subject is always nodens. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { hostname } from 'node:os';
@@ -23,7 +23,7 @@ interface Said {
   readonly bytes: number;
 }
 
-/** What dig prints, taken apart; a status of `none` where nothing came. */
+/** The parsed output of dig; status `none` without a response. */
 async function dig(...args: string[]): Promise<Said> {
   const { host, port } = site.subject;
   const at = [`@${host}`, '-p', String(port), '+tries=1', '+time=1', ...args];
@@ -52,7 +52,7 @@ describe('acl', () => {
     assert.deepEqual([status, extendedError, answers], ['NOERROR', '17 (Filtered)', []]);
   });
 
-  it('drop: silence over UDP and TCP, and others are served', async () => {
+  it('drop: no response over UDP and TCP, and other clients are served', async () => {
     assert.equal((await dig('a.conf.test', 'RP')).status, 'none');
     assert.equal((await dig('+tcp', 'a.conf.test', 'RP')).status, 'none');
     assert.equal((await dig('a.conf.test', 'A')).status, 'NOERROR');
@@ -72,7 +72,7 @@ describe('any', () => {
 
 describe('chaos', () => {
   for (const name of ['version.bind', 'version.server']) {
-    it(`${name}: the version of the Corefile, to be asked again each time`, async () => {
+    it(`${name}: the version of the Corefile, with TTL 0`, async () => {
       const { status, answers } = await dig('CH', 'TXT', name);
       assert.deepEqual([status, answers], ['NOERROR', [`0 CH TXT "${IDENTITY.version}"`]]);
     });

@@ -1,4 +1,4 @@
-/** What a client sees, case by case; where the case is shared, others in the subject's place must say the same. */
+/** Responses to clients, case by case; in a shared case other servers must respond in the same way. */
 import { strict as assert } from 'node:assert';
 import { execFile } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
@@ -49,7 +49,7 @@ async function seen(target: Target, ...args: string[]): Promise<string[]> {
   ];
 }
 
-/** As `seen`, once more where nothing came: dnsdist's TCP connections upstream stall, for seconds, now and then. */
+/** As `seen`, with a retry without a response: dnsdist's TCP connections upstream sometimes stall for seconds. */
 async function seenAtPeer(peer: Target, ...args: string[]): Promise<string[]> {
   return seen(peer, ...args).catch(() => seen(peer, ...args));
 }
@@ -100,7 +100,7 @@ for (const [transport, ask] of Object.entries(transports)) {
       assert.equal(response.readUInt16BE(10), 0);
     });
 
-    it('the question comes back as it was spelt, and the answer’s owner with it', async () => {
+    it('the question comes back in its letter case, and so does the answer’s owner', async () => {
       for (const name of ['a.conf.test', 'A.CONF.TEST', 'a.COnf.tESt']) {
         const wire = edited((copy) => {
           let at = 13;
@@ -120,7 +120,7 @@ for (const [transport, ask] of Object.entries(transports)) {
       }
     });
 
-    it('a response is met with silence', async () => {
+    it('a response gets no response', async () => {
       const wire = edited((copy) => copy.writeUInt16BE(FLAG.QR, 2));
       assert.equal(await ask(site.subject, wire, 300), undefined);
     });
@@ -139,7 +139,7 @@ for (const [transport, ask] of Object.entries(transports)) {
       }
     });
 
-    it('bytes behind the question are overlooked', async () => {
+    it('bytes behind the question are ignored', async () => {
       const wire = Buffer.concat([queryWire('a.conf.test', 77), Buffer.from('garbage')]);
       assert.equal(readReply((await ask(site.subject, wire)) as Buffer)?.rcode, 0);
     });
@@ -157,7 +157,7 @@ for (const [transport, ask] of Object.entries(transports)) {
   });
 }
 
-it('what is too long is cut between records to the size the client takes, and TC is set', async () => {
+it('a response that is too long is cut between records to the size that the client accepts, and TC is set', async () => {
   const whole = await overTcp(site.subject, bigQuery());
   assert.equal(readReply(whole as Buffer)?.records.length, 40);
   for (const size of [undefined, 512, 1_232, 4_000]) {
@@ -174,7 +174,7 @@ function bigQuery(udpSizeBytes?: number): Buffer {
   return wire;
 }
 
-it('another EDNS version is BADVERS, with the version that is spoken', async () => {
+it('another EDNS version is BADVERS, with the supported version', async () => {
   const options = ['+edns=1', '+noednsnegotiation', 'a.conf.test', 'A'];
   const [status, , edns, ...answers] = await seen(site.subject, ...options);
   assert.deepEqual([status, edns, answers], ['BADVERS', '0', []]);

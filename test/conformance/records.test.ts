@@ -1,4 +1,4 @@
-/** Records of a template as another implementation reads them: dig prints what nodens serves, and that means the same. */
+/** Records of a template as another implementation reads them: the output of dig has the same meaning. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,7 +19,7 @@ const folder = mkdtempSync(join(tmpdir(), 'nodens-records-'));
 let port = 0;
 let agent: ChildProcess;
 
-/** An NSEC3 record's owner is a hash: dig refuses another. */
+/** An NSEC3 record's owner is a hash: dig refuses other names. */
 const ownerOf = (index: number): string =>
   `${RECORD_TEXTS[index]?.type === 'NSEC3' ? '2t7b4g4vsa5smi47k61mv5bv1a22bojr.' : ''}r${index}.x.test.`;
 
@@ -53,7 +53,7 @@ after(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** The data of the only answer, as dig writes it. */
+/** The data of the only answer, as dig prints it. */
 async function dig(index: number, type: string): Promise<string> {
   const at = ['@127.0.0.1', '-p', String(port), '+noall', '+answer', '+nosplit', '+time=5'];
   const { stdout } = await run('dig', [...at, ownerOf(index), type]);

@@ -1,4 +1,4 @@
-/** What clients get of replies as upstreams really send them: long, broken, beside the question, with too much in them. */
+/** Clients' responses to real upstream replies: long, malformed, unrelated to the question, with too many records. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -82,7 +82,7 @@ after(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** Lets the upstream answer with `message`, whatever it is asked. */
+/** Makes the upstream answer every query with `message`. */
 function says(message: Buffer): void {
   upstream.script = (asked) => send(asked, message);
 }
@@ -121,7 +121,7 @@ describe('an answer over TCP without compression', () => {
     });
   }
 
-  it('keeps the letters that are not the question’s, however a client spells that', async () => {
+  it('keeps the letter case of names that do not repeat the question', async () => {
     const answer = ['www.tcp.test CNAME Other.tcp.test', 'Other.tcp.test A'];
     says(plain({ name: 'www.tcp.test', answer }));
     for (const spelling of ['www.tcp.test', 'WWW.TCP.test']) {
@@ -135,7 +135,7 @@ describe('an answer over TCP without compression', () => {
 describe('a reply that cannot be parsed', () => {
   for (const { name, bytes } of packetsIn('replies/malformed-records')) {
     if (qdcountOf(bytes) === 0) continue;
-    it(`${name} is SERVFAIL, and not kept`, async () => {
+    it(`${name} is SERVFAIL, and not stored`, async () => {
       says(bytes);
       const wire = Buffer.from(bytes);
       const end = 12 + nameFromText('www.example.org').length + 4;
@@ -167,7 +167,7 @@ describe('an answer to another question', () => {
     });
   }
 
-  it('is left out where it stands beside a right one, from the cache, too', async () => {
+  it('is omitted beside a right one, from the cache, too', async () => {
     const name = 'mixed.example.org';
     says(plain({ name, answer: ['evil.example A', `${name} A`, 'evil.example A'] }));
     for (let i = 0; i < 2; i++)
@@ -190,7 +190,7 @@ describe('an error without a question', () => {
   }
 });
 
-describe('an alias to a name that does not exist', () => {
+describe('an alias to a missing name', () => {
   for (const alias of ['CNAME no.example', 'DNAME']) {
     it(`${alias}: six questions are one upstream query`, async () => {
       const name = `www.${alias.slice(0, 5).toLowerCase()}.test`;
@@ -209,7 +209,7 @@ describe('an alias to a name that does not exist', () => {
 });
 
 describe('random letter case', () => {
-  it('is in no name that a client sees, fresh or from the cache', async () => {
+  it('is in no name of a response, fresh or from the cache', async () => {
     const name = 'www.case.test';
     upstream.script = (seen) => {
       const spelt = nameToText(seen.message.subarray(12, 12 + seen.head.nameLength)).slice(0, -1);
@@ -229,8 +229,8 @@ describe('random letter case', () => {
   });
 });
 
-describe('DNSSEC records that came unasked', () => {
-  it('are not given to a client that does not understand them', async () => {
+describe('DNSSEC records that were not requested', () => {
+  it('are not sent to a client without DO', async () => {
     const name = 'signed.example.org';
     const authority = ['example.org NS ns.example.org', 'example.org NSEC'];
     says(plain({ name, answer: [`${name} A`, `${name} RRSIG`], authority }));
@@ -242,7 +242,7 @@ describe('DNSSEC records that came unasked', () => {
   });
 });
 
-describe('what belongs to one hop', () => {
+describe('signals of one hop', () => {
   it('BADVERS of an upstream is SERVFAIL with a reason', async () => {
     const name = 'badvers.example.org';
     const opt = Buffer.from('00002904d0010000000000', 'hex');

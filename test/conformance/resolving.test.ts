@@ -57,7 +57,7 @@ const ttl = (response: Buffer): number =>
 
 const rcode = (response: Buffer): number => flagsOf(response) & 0xf;
 
-/** Owner, type and target of each answer, as they are spelt. */
+/** Owner, type and target of each answer, in their letter case. */
 function spelt(response: Buffer): string[] {
   return (decode(response).answers ?? []).map(
     (answer) => `${answer.name} ${answer.type} ${'data' in answer ? String(answer.data) : ''}`,
@@ -71,7 +71,7 @@ const TARGETS: Readonly<Record<string, () => Target>> = {
 
 for (const [name, target] of Object.entries(TARGETS)) {
   describe(name, () => {
-    it('gives a hit with the TTL that is left, an answer and a denial alike', async () => {
+    it('answers a hit with the remaining TTL, for an answer and a denial', async () => {
       for (const asked of ['many.conf.test', 'gone.conf.test']) {
         const first = ttl(await ask(target(), asked));
         await delay(1_100);
@@ -80,14 +80,14 @@ for (const [name, target] of Object.entries(TARGETS)) {
       }
     });
 
-    it('asks anew when the TTL is over', async () => {
+    it('asks the upstream again when the TTL has expired', async () => {
       const first = ttl(await ask(target(), 'short.conf.test'));
       assert.ok(first <= 5, `${first}`);
       await delay(first * 1_000 + 1_100);
       assert.ok(ttl(await ask(target(), 'short.conf.test')) > 0);
     });
 
-    it('sets TC on what does not fit over UDP, and sends all of it over TCP', async () => {
+    it('sets TC where the answer does not fit over UDP, and sends all of it over TCP', async () => {
       for (const udpSizeBytes of [undefined, 512, 1_232]) {
         const wanted = { type: 'TXT', ...(udpSizeBytes && { udpSizeBytes }) } as const;
         const cut = await ask(target(), 'big.conf.test', wanted);
@@ -98,7 +98,7 @@ for (const [name, target] of Object.entries(TARGETS)) {
       assert.equal(readReply(whole as Buffer)?.records.length, 40);
     });
 
-    it('has OPT in the response exactly where the question had it', async () => {
+    it('has OPT in the response exactly where the query had it', async () => {
       for (const udpSizeBytes of [undefined, 1_232]) {
         const { additionals = [] } = decode(
           await ask(target(), 'a.conf.test', udpSizeBytes === undefined ? {} : { udpSizeBytes }),
@@ -110,7 +110,7 @@ for (const [name, target] of Object.entries(TARGETS)) {
       }
     });
 
-    it('keeps the spelling of the names in a chain of aliases', async () => {
+    it('keeps the letter case of the names in a chain of aliases', async () => {
       const upstream = await overTcp(site.upstream, query('start.chain.test'));
       const [first = '', ...rest] = spelt(upstream as Buffer);
       assert.equal(rest.length, 2, `${first} ${rest}`);
@@ -121,7 +121,7 @@ for (const [name, target] of Object.entries(TARGETS)) {
       }
     });
 
-    it('answers without RD what it has', async () => {
+    it('answers queries without RD from the cache', async () => {
       await ask(target(), 'a.conf.test');
       const response = await ask(target(), 'a.conf.test', { flags: 0 });
       assert.deepEqual([rcode(response), spelt(response)], [0, ['a.conf.test A 192.0.2.1']]);

@@ -1,5 +1,5 @@
 /**
- * How large nodens as built lets a UDP response be, a miss and a hit alike. Addresses that are not loopback's are in
+ * The maximum size of a UDP response of nodens as built, for a miss and a hit. Addresses other than loopback are in
  * test/netns/udp-sizes.test.ts.
  */
 import { strict as assert } from 'node:assert';
@@ -55,7 +55,7 @@ function read(response: Buffer | undefined): Reply {
   return reply;
 }
 
-/** Bytes of a record, the least that cutting between records leaves unused. */
+/** Bytes of a record: a cut between records may leave that many unused. */
 const RECORD_BYTES = 112;
 
 interface Case {
@@ -69,7 +69,7 @@ const CASES: readonly Case[] = [
   { where: 'a local IP with bufsize 700', port: () => extra.lowered, maxBytes: 700 },
 ];
 
-describe('a UDP response that is larger than its client should get', () => {
+describe('a UDP response that exceeds its limit', () => {
   for (const { where, port, maxBytes } of CASES) {
     it(`has at most ${maxBytes} bytes where clients ask on ${where}, and TC`, async () => {
       const target = { host: '127.0.0.1', port: port() };
@@ -86,7 +86,7 @@ describe('a UDP response that is larger than its client should get', () => {
       }
     });
 
-    it(`goes with an OPT that says ${maxBytes} bytes where clients ask on ${where}`, async () => {
+    it(`has an OPT with ${maxBytes} bytes where clients ask on ${where}`, async () => {
       const target = { host: '127.0.0.1', port: port() };
       for (const ask of [overUdp, overTcp]) {
         const response = (await ask(target, query('opt.test', 1_232))) as Buffer;
@@ -96,7 +96,7 @@ describe('a UDP response that is larger than its client should get', () => {
     });
   }
 
-  it('is what a query may have, too: one of 4,096 bytes is answered', async () => {
+  it('is the limit of a query, too: a query of 4,096 bytes is answered', async () => {
     const options = Buffer.alloc(4_096 - query('a.test', 1_232).length);
     // One option of a code for local use (RFC 6891 §9).
     options.writeUInt16BE(65_001, 0);

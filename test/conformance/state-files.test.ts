@@ -1,4 +1,4 @@
-/** nodens as built starts with whatever lies where its snapshot should be, and believes only what is its own. */
+/** nodens as built starts with any file at the path of its snapshot, and reads only its own. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
@@ -17,14 +17,14 @@ import { freePort } from '../support/free-port.ts';
 import { type HostileAgent, type Ports, startAgent } from '../support/hostile/agent.ts';
 import { ask } from '../support/hostile/neighbour.ts';
 
-/** Only root can give a file away. */
+/** Only root can change the owner of a file. */
 const isRoot = process.getuid?.() === 0;
 const folder = mkdtempSync(join(tmpdir(), 'nodens-state-files-'));
 /** A snapshot with an entry. */
 const good = join(folder, 'good');
 const path = join(folder, 'cache.snapshot');
 
-/** The same for every agent here: what is restored is what the same address had answered. */
+/** The same for all agents here: the snapshot restores answers of the same address. */
 let keptPort = 0;
 
 const corefile = ({ dns, metrics, upstream }: Ports): string =>
@@ -94,7 +94,7 @@ const CASES: readonly Case[] = [
 ];
 
 function refused({ what, why, make }: Case): void {
-  it(`${what}, which is moved aside, counted and told of`, async () => {
+  it(`${what}, which is moved aside, counted and logged`, async () => {
     make();
     const agent = await start(path);
     try {

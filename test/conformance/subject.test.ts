@@ -28,7 +28,7 @@ function suite(
 ): Promise<Outcome> {
   const chosen = patterns.map((pattern) => `--test-name-pattern=${pattern}`);
   const args = ['--test', '--test-concurrency=1', ...chosen, ...files];
-  // What tells a file that a test runner has started it would make this one silent.
+  // Without the variable of the test runner, which would make this run silent.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   return new Promise((resolve) => {
     const options = {

@@ -22,13 +22,13 @@ const POD = '127.0.0.8';
 const OTHER_POD = '127.0.0.66';
 /** The node's own address, whose share is larger. */
 const NODE = '127.0.0.1';
-/** Of uncached names, where places are short. */
+/** For uncached names, where places are limited. */
 const MAX_LOST = 0.01;
 const WATCH_MS = 100;
-/** Much longer than a query waits for an answer, and a client is given to read it. */
+/** Much longer than a query waits for an answer, and than a client may take to read it. */
 const GIVEN_BACK_MS = 30_000;
 const LIMITED_MS = 30_000;
-/** Behind an attack; the client that asks for these figures holds something itself. */
+/** Memory after an attack; the client that reads these figures uses some itself. */
 const MOST_LEFT = { nodens_in_flight_queries: 0, nodens_client_memory_bytes: MEBI / 4 };
 const COUNTER = 'nodens_client_limited_total';
 
@@ -38,7 +38,7 @@ interface Row {
   readonly name: string;
   readonly attacks: readonly string[];
   readonly from?: string;
-  /** How the client must have been limited, one of these; none where it takes nothing from others. */
+  /** The limit that the client must have hit, one of these; none where it does not affect other clients. */
   readonly limited?: readonly Limited[];
   /** In `npm test`: the limit, MiB, and for how long. */
   readonly limit: string;
@@ -49,7 +49,7 @@ const ROWS: readonly Row[] = [
   {
     ...{ name: '20 TCP connections: 256 questions without an answer, frames of length zero' },
     ...{ attacks: ['unanswered'], limited: ['queries', 'memory', 'nonsense'] },
-    // A query waits for 4 s; what is behind it is read then.
+    // A query waits for 4 s; frames after it are read then.
     ...{ limit: '192', seconds: 6 },
   },
   {
@@ -65,8 +65,8 @@ const ROWS: readonly Row[] = [
     limited: ['memory', 'unread'],
   },
   {
-    ...{ name: '1,000 TCP connections, a question that waits on each', attacks: ['waiting'] },
-    // Whichever runs out first: places, or what so many queries and connections cost.
+    ...{ name: '1,000 TCP connections, a pending question on each', attacks: ['waiting'] },
+    // The first limit to be reached: places, or memory of the queries and connections.
     ...{ limited: ['connections', 'memory', 'queries'], limit: '192' },
   },
   {
@@ -83,7 +83,7 @@ const ROWS: readonly Row[] = [
   {
     ...{ name: '4,000 a second by 100 clients', attacks: ['manyClients'], limit: '128' },
   },
-  { name: 'datagrams that are no questions', attacks: ['garbage'], limit: '96' },
+  { name: 'datagrams that are no queries', attacks: ['garbage'], limit: '96' },
   {
     ...{ name: '300 TCP connections that read 10 kB a second', attacks: ['slowReaders'] },
     ...{ limited: ['memory', 'unread'], limit: '128' },
@@ -101,15 +101,15 @@ const ROWS: readonly Row[] = [
     limited: ['memory'],
   },
   { name: 'frames of 65,535 bytes', attacks: ['longFrames'], limit: '128' },
-  { name: 'TCP connections made and closed', attacks: ['floods'], limit: '96' },
-  { name: 'TCP connections made and reset', attacks: ['resets'], limit: '96' },
+  { name: 'TCP connections opened and closed', attacks: ['floods'], limit: '96' },
+  { name: 'TCP connections opened and reset', attacks: ['resets'], limit: '96' },
   {
     ...{ name: 'all kinds together', attacks: ['unread', 'waiting', 'silent1000', 'unfinished'] },
     ...{ limited: ['memory', 'connections', 'queries'], limit: '96', seconds: 4 },
   },
 ];
 
-/** Ends with the test's process at the latest, because its input does. */
+/** Ends at the latest with the test's process, which closes its input. */
 class Attacker {
   readonly #child: ChildProcess;
   readonly #ended: Promise<unknown>;
@@ -135,13 +135,13 @@ interface Peak {
   needed: number;
 }
 
-/** Attacks for so many seconds, and until the attacker has been limited where it must be. */
+/** Attacks for the given seconds, and until the attacker has been limited where it must be. */
 async function attacked(row: Row, agent: HostileAgent, seconds: number): Promise<Peak> {
   const peak = { resident: 0, needed: 0 };
   const attacker = new Attacker(row, agent.ports.dns);
   const look = (): void => {
-    assert.ok(agent.isRunning, 'the agent lives');
-    assert.ok(attacker.isRunning, 'the attack goes on');
+    assert.ok(agent.isRunning, 'the agent is alive');
+    assert.ok(attacker.isRunning, 'the attack continues');
     peak.resident = Math.max(peak.resident, agent.residentBytes);
     peak.needed = Math.max(peak.needed, agent.neededBytes);
   };
@@ -165,7 +165,7 @@ async function attacked(row: Row, agent: HostileAgent, seconds: number): Promise
   return peak;
 }
 
-/** How the attacker was limited, and how often. */
+/** The limits that the attacker hit, with their counts. */
 async function limits(agent: HostileAgent, { from: client = OTHER_POD, limited }: Row) {
   const counted: string[] = [];
   for (const what of limited ?? []) {
@@ -183,7 +183,7 @@ function assertUnharmed({ hits, tcp, fresh }: PodOutcome): void {
   assert.ok(fresh.lost <= Math.ceil(fresh.asked * MAX_LOST), lost);
 }
 
-/** That the attacker, and it alone, is in the counter and in the log. */
+/** Checks that only the attacker is in the counter and in the log. */
 async function assertNamed(agent: HostileAgent, { from = OTHER_POD, limited }: Row): Promise<void> {
   assert.equal(await agent.metric(COUNTER, { client: POD }), 0, 'the pod was not limited');
   if (limited === undefined) return;
@@ -223,7 +223,7 @@ async function besideAttack(row: Row, agent: HostileAgent, limit: string): Promi
     );
 }
 
-/** Without a memory limit there is room for what these attacks make the agent hold: what is sure is named here. */
+/** Without a memory limit the agent may have room for these attacks: only limits that are always hit are checked. */
 const WITHOUT_LIMIT: readonly Limited[] = ['connections', 'nonsense'];
 
 function rowWithin(row: Row, limit: string): Row {

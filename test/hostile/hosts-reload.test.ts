@@ -11,10 +11,10 @@ import { eventually } from '../support/netns/netns.ts';
 const MEBI = 2 ** 20;
 const POD = '127.0.0.8';
 const LIMITS_MEBI = [128, 192];
-/** Reading takes a fifth of the time, on a machine that may be busy. */
+/** Reading takes a fifth of the time; this allows for a busy machine. */
 const PATIENCE_MS = 60_000;
 
-/** Lines of one name each: of as many addresses, or all of the one that blocks. */
+/** Lines of one name each: with different addresses, or all with the blocking address. */
 function hostsText(count: number, isBlocking: boolean, domain: string): string {
   const address = (i: number): string =>
     isBlocking ? '0.0.0.0' : `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`;
@@ -37,7 +37,7 @@ const corefileWith =
 }
 `;
 
-/** Gives the file this content, whole, and asks what is cached until `isDone`; then nothing may be lost. */
+/** Replaces the content of the file, and asks for cached names until `isDone`; no answer may be lost. */
 async function reload(
   agent: HostileAgent,
   file: string,
@@ -49,7 +49,7 @@ async function reload(
   const { hits } = await besidePod(agent.ports.dns, POD, async () => {
     renameSync(`${file}.new`, file);
     await eventually(
-      'the file is dealt with',
+      'the file is processed',
       () => {
         peakBytes = Math.max(peakBytes, agent.residentBytes);
         return isDone();
@@ -62,14 +62,14 @@ async function reload(
   process.stdout.write(
     `# ${size}: at most ${(peakBytes / MEBI).toFixed(0)} MiB; hits ${told(hits)}\n`,
   );
-  assert.ok(agent.isRunning, 'the agent lives');
+  assert.ok(agent.isRunning, 'the agent is alive');
   assert.equal(agent.oomKills, 0);
   assert.equal(lost, 0, `${lost} of ${asked} hits lost`);
 }
 
 for (const limitMebi of LIMITS_MEBI) {
   describe(`within ${limitMebi} MiB`, () => {
-    it('large hosts files come and go, and a file that has no room changes nothing', async (t) => {
+    it('large hosts files are added and removed, and a file that does not fit changes nothing', async (t) => {
       const dir = mkdtempSync(join(tmpdir(), 'nodens-hosts-'));
       t.after(() => rmSync(dir, { recursive: true }));
       const file = join(dir, 'hosts');
@@ -93,9 +93,9 @@ for (const limitMebi of LIMITS_MEBI) {
       const limitBytes = await agent.metric('nodens_file_memory_limit_bytes');
       const heldBytes = await agent.metric('nodens_file_memory_bytes');
       assert.ok(heldBytes > 0 && heldBytes < limitBytes, `${heldBytes} of ${limitBytes}`);
-      // As in our manifests: there it can be read anew.
+      // As in our manifests: this limit allows a second read.
       if (limitMebi === 192) assert.ok(2 * heldBytes < limitBytes, `${heldBytes} of ${limitBytes}`);
-      // Where no memory group can be made there is no limit, and room for more than a test should write.
+      // Without a memory group there is no limit, and more memory than a test should fill.
       if (limitBytes > limitMebi * MEBI) return;
       const inForce = await entries();
       const isRefused = async (): Promise<boolean> => (await refused()) > 0;

@@ -1,4 +1,4 @@
-/** Scrapers that never stop cost pods nothing. */
+/** Permanent scrapers do not affect pods. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
@@ -17,7 +17,7 @@ const SCRAPERS = fileURLToPath(new URL('../support/hostile/scrapers.ts', import.
 const POD = '127.0.0.8';
 const COUNT = 64;
 const SECONDS = 5;
-/** Each asked for pages as fast as it got them, and hits took 110 ms. Two cores are shared by all of us here. */
+/** Without a limit for scrapers, hits took 110 ms. Here agent, scrapers and test share two cores. */
 const MAX_MEDIAN_MS = await allowedMs(10);
 
 describe('64 scrapers', () => {
@@ -27,7 +27,7 @@ describe('64 scrapers', () => {
   });
   after(() => agent.stop());
 
-  it('leave hits, and another scraper, as they are', async () => {
+  it('do not affect hits and another scraper', async () => {
     const args = [SCRAPERS, `${agent.ports.metrics}`, `${COUNT}`, `${SECONDS}`];
     const running = promisify(execFile)(process.execPath, args);
     await pause(1_000);

@@ -1,4 +1,4 @@
-/** A client that takes every place of the admin ports, and takes it again when it is lost, cannot keep others out. */
+/** A client that occupies every place of the admin ports, again and again, cannot lock out other clients. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -15,7 +15,7 @@ const ATTACKER = '127.0.0.1';
 const PLACES = LIMITS.adminConnections.default;
 const SECONDS = 3;
 
-/** Bytes that begin something and do not end it. */
+/** The start of a request without its end. */
 const BEGINNINGS: Readonly<Record<string, string>> = {
   'unfinished requests': 'GET /metrics HTTP/1.1\r\nHost: x\r\n',
   'connections without a byte': '',
@@ -23,7 +23,7 @@ const BEGINNINGS: Readonly<Record<string, string>> = {
   'what is not HTTP': '\u0016\u0003\u0001\r\n',
 };
 
-/** Keeps as many connections as there are places, and makes those anew that the agent has closed. */
+/** Keeps as many connections as there are places, and reopens those that the agent has closed. */
 class Attacker {
   readonly #port: number;
   readonly #sends: string;
@@ -60,7 +60,7 @@ class Attacker {
   }
 }
 
-describe('every place taken by one client', () => {
+describe('every place occupied by one client', () => {
   let agent: HostileAgent;
   before(async () => {
     agent = await startAgent();
@@ -96,7 +96,7 @@ describe('every place taken by one client', () => {
     });
   }
 
-  it('is told, by its name', async () => {
+  it('is logged, with the client’s address', async () => {
     assert.ok((await agent.metric('nodens_client_limited_total', { client: ATTACKER })) > 0);
     assert.equal(await agent.metric('nodens_client_limited_total', { client: '127.0.0.2' }), 0);
     assert.match(agent.log(), /"what":"http","client":"127\.0\.0\.1"/);

@@ -18,7 +18,7 @@ const MEBI = 2 ** 20;
 const LIMITS = LONG_LIMITS ?? ['192'];
 const ATTACKER = '127.0.0.1';
 const GET = 'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n';
-/** Much longer than a response may take, and the requests before it on a busy machine. */
+/** Much longer than the time limit of a response and of the requests before it, on a busy machine. */
 const UNTIL_CLOSED_MS = 60_000;
 
 interface Attack {
@@ -26,7 +26,7 @@ interface Attack {
   readonly connections: number;
   readonly sends: string;
   readonly isHalfClosed?: true;
-  /** The kernel may take all that one connection may be sent: then it ends as any other does. */
+  /** The kernel may buffer all data of one connection: then it ends like any other. */
   readonly mayFit?: true;
 }
 
@@ -71,12 +71,12 @@ async function begin({ attack, agent, clients }: Attacked): Promise<void> {
   }
 }
 
-/** Looks on for two seconds; the most memory that the agent had, bytes. */
+/** Observes for two seconds; the maximum memory of the agent, bytes. */
 async function watch(agent: HostileAgent): Promise<number> {
   let peak = 0;
   for (let i = 0; i < 20; i++) {
     await pause(100);
-    assert.ok(agent.isRunning, 'the agent lives');
+    assert.ok(agent.isRunning, 'the agent is alive');
     peak = Math.max(peak, agent.neededBytes);
     if (i % 5 !== 0) continue;
     const { status, tookMs } = await scrape(agent.ports.metrics, '127.0.0.2');
@@ -86,14 +86,14 @@ async function watch(agent: HostileAgent): Promise<number> {
   return peak;
 }
 
-/** Connections closed because their client did not read, or because it held too much. */
+/** Connections closed because their client did not read, or because it used too much memory. */
 async function closed(agent: HostileAgent): Promise<number> {
   const name = 'nodens_admin_connections_closed_total';
   const counts = ['response_timeout', 'memory'].map((reason) => agent.metric(name, { reason }));
   return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
 }
 
-/** Each attack has an agent of its own: while the next one begins, this one waits for its connections to be closed. */
+/** Each attack has its own agent: while the next one starts, this one waits for its connections to be closed. */
 function unread(limit: string): void {
   const all: Attacked[] = [];
   after(async () => {
@@ -126,18 +126,18 @@ function unread(limit: string): void {
   it('have their connections closed', async () => {
     for (const { attack, agent } of all) {
       const open = (): Promise<number> => agent.metric('nodens_admin_connections');
-      // The scrape that counts has a connection of its own.
+      // The scrape that reads the counter has its own connection.
       await eventually('they are closed', async () => (await open()) <= 1, UNTIL_CLOSED_MS);
       const untaken = (): number => untakenBytes(agent.ports.metrics);
-      // Where what is under way has been acknowledged.
+      // Once data in flight has been acknowledged.
       await eventually('the kernel holds nothing for them', () => untaken() === 0);
-      // A client that has sent its end may have read everything: that is no offence.
+      // A client that has ended its side may have read everything: that is not counted.
       if (attack.isHalfClosed !== true && attack.mayFit !== true)
         assert.equal(await closed(agent), attack.connections);
     }
   });
 
-  it('are told, with the name of their client', async () => {
+  it('are logged, with the address of their client', async () => {
     const what = 'http_slow';
     for (const { attack, agent } of all) {
       if (attack.isHalfClosed === true || attack.mayFit === true) continue;

@@ -1,4 +1,4 @@
-/** The agent has no descriptors left: that is this node's lack, told as such, and no upstream's failure. */
+/** The agent has no free descriptors: it names the lack of resources, and does not count it against an upstream. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { queryWire } from '../support/server/fixture.ts';
 import { overUdp } from '../support/server/subject.ts';
 
 const LACKS = /no upstream was asked: this node lacks descriptors \(EMFILE\)/;
-/** Enough to run on, not enough for what clients can open. */
+/** Enough for the agent, not enough for the connections of clients. */
 const DESCRIPTORS = 64;
 const ATTACKER = '127.0.0.1';
 
@@ -24,7 +24,7 @@ async function ask({ ports }: HostileAgent, name: string): Promise<Reply | undef
   return response && readReply(response);
 }
 
-/** A name that the agent has never been asked. */
+/** A new name. */
 const fresh = (): string => `n${asked}.fresh.test`;
 
 const isLack = (reply: Reply | undefined): boolean => LACKS.test(reply?.extended?.text ?? '');
@@ -32,7 +32,7 @@ const isLack = (reply: Reply | undefined): boolean => LACKS.test(reply?.extended
 const isGood = (reply: Reply | undefined): boolean =>
   reply?.rcode === 0 && reply.records.length === 1;
 
-/** What upstreams are blamed for. */
+/** Counted failures of upstreams. */
 async function blamed(agent: HostileAgent): Promise<unknown> {
   return {
     failures: await agent.metric('nodens_upstream_failures_total'),
@@ -47,7 +47,7 @@ function lackLines(agent: HostileAgent): Record<string, unknown>[] {
   return lines.filter((line) => line.includes('"local-lack"')).map((line) => JSON.parse(line));
 }
 
-/** Opens connections to every port of the agent, and again what the agent closes, until `end`. */
+/** Opens connections to every port of the agent, and reopens those that the agent closes, until `end`. */
 async function takeDescriptors({ dns, metrics }: Ports, end: AbortSignal): Promise<void> {
   let held: RawClient[] = [];
   while (!end.aborted) {
@@ -62,13 +62,13 @@ async function takeDescriptors({ dns, metrics }: Ports, end: AbortSignal): Promi
       }
     }
     await pause(100);
-    // More than the agent can hold need not be kept.
+    // The test does not keep more than the agent can accept.
     for (const each of held.splice(0, Math.max(0, held.length - 6 * DESCRIPTORS))) each.close();
   }
   for (const each of held) each.close();
 }
 
-/** What the agent may open: nothing more, or as much as at its start. */
+/** The agent's limit of descriptors: no more, or that of its start. */
 function squeeze({ pid }: HostileAgent, soft: number): void {
   execFileSync('prlimit', [`--pid=${pid}`, `--nofile=${soft}:${DESCRIPTORS}`]);
 }
@@ -87,8 +87,8 @@ const withStale = ({ dns, metrics, upstream }: Ports): string => `.:${dns} {
 }
 `;
 
-describe(`an agent that may have ${DESCRIPTORS} descriptors`, () => {
-  it('names the lack while clients take them all, blames no upstream, and serves when they have gone', async (t) => {
+describe(`an agent with a limit of ${DESCRIPTORS} descriptors`, () => {
+  it('names the lack while clients use them all, counts no upstream failure, and serves when the clients have gone', async (t) => {
     const agent = await startAgent({ descriptors: DESCRIPTORS });
     t.after(() => agent.stop());
     const attack = new AbortController();
@@ -107,7 +107,7 @@ describe(`an agent that may have ${DESCRIPTORS} descriptors`, () => {
     attack.abort();
     await attacking;
     await eventually('what failed is answered', async () => isGood(await ask(agent, failed)));
-    await eventually('the page is served', async () => {
+    await eventually('the endpoint is served', async () => {
       return (await agent.metric('nodens_local_lack_total', { what: 'descriptors' })) > 0;
     });
     assert.deepEqual(await blamed(agent), NOTHING);
@@ -116,24 +116,28 @@ describe(`an agent that may have ${DESCRIPTORS} descriptors`, () => {
     assert.match(String(told?.remedy), /limit of open files/);
   });
 
-  it('answers what it has, if it is old, and puts a reload off', async (t) => {
+  it('answers from the cache, even with stale entries, and postpones a reload', async (t) => {
     const agent = await startAgent({ descriptors: DESCRIPTORS, corefile: withStale });
     t.after(() => agent.stop());
     assert.ok(isGood(await ask(agent, 'kept.test')));
     // Its TTL is a second.
     await pause(1_500);
     squeeze(agent, 3);
-    await eventually('the lack is told', async () => isLack(await ask(agent, fresh())), 60_000);
+    await eventually('the lack is reported', async () => isLack(await ask(agent, fresh())), 60_000);
     writeFileSync(agent.conf, `${readFileSync(agent.conf, 'utf8')}# changed\n`);
     process.kill(agent.pid, 'SIGUSR1');
     await eventually(
-      'the reload is put off',
+      'the reload is postponed',
       () => agent.log().includes('reload deferred'),
       60_000,
     );
     assert.ok(isGood(await ask(agent, 'kept.test')), 'a stale answer');
     squeeze(agent, DESCRIPTORS);
-    await eventually('the reload is made up for', () => agent.log().includes('"reloaded"'), 60_000);
+    await eventually(
+      'the postponed reload has run',
+      () => agent.log().includes('"reloaded"'),
+      60_000,
+    );
     assert.ok(isGood(await ask(agent, fresh())));
     assert.deepEqual(await blamed(agent), NOTHING);
     assert.deepEqual(

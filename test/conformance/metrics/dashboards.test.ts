@@ -1,4 +1,4 @@
-/** A real Prometheus scrapes nodens; every panel of the usual dashboards has data, every alert can tell. */
+/** A real Prometheus scrapes nodens; every panel of the usual dashboards has data, every alert can fire. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -1,4 +1,4 @@
-/** The metrics page of nodens as built, after events of every kind, beside what dashboards of node-local-dns expect. */
+/** The metrics page of nodens as built, after events of every kind, compared with what dashboards of node-local-dns expect. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
@@ -61,8 +61,8 @@ function bucketsOf({ samples }: PageFamily): string[] {
   return bounds.slice(0, bounds.indexOf('+Inf'));
 }
 
-describe('what node-local-dns shows', () => {
-  it('has moved with the events it counts', () => {
+describe('the series of node-local-dns', () => {
+  it('have counted their events', () => {
     assert.deepEqual(unmoved(), []);
   });
 
@@ -76,7 +76,7 @@ describe('what node-local-dns shows', () => {
     });
   }
 
-  it('is all that is called coredns_', () => {
+  it('are the only ones with the prefix coredns_', () => {
     const ours = [...families.keys()].filter((name) => name.startsWith('coredns_'));
     assert.deepEqual(
       ours.filter((name) => !(name in EXPECTED)),
@@ -91,13 +91,13 @@ describe('the page', () => {
     assert.deepEqual([check.status, check.stdout, check.stderr], [0, '', '']);
   });
 
-  it('names a semantic version', () => {
+  it('has a semantic version', () => {
     const [sample] = families.get('coredns_build_info')?.samples ?? [];
     assert.match(sample?.labels.version ?? '', /^\d+\.\d+\.\d+(-[\w.]+)?$/);
     assert.equal(sample?.value, 1);
   });
 
-  it('shows the process, as the panels for memory and CPU ask', () => {
+  it('has the process metrics for the panels of memory and CPU', () => {
     for (const name of ['process_resident_memory_bytes', 'process_cpu_seconds_total']) {
       assert.ok(totalOf(families, name) > 0, name);
     }
@@ -111,7 +111,7 @@ describe('the page', () => {
           `${name} ${type}`,
           ...samples.map((sample) => `${sample.name} ${JSON.stringify(sample.labels)}`),
         ])
-        // How many pages of a heap there are is a matter of the moment.
+        // Heap sizes change at any moment.
         .filter((line) => !line.startsWith('nodejs_'));
     assert.ok(series(first).length > 500);
     assert.deepEqual(series(first), series(second));

@@ -1,4 +1,4 @@
-/** Older metric names are there where a Corefile asks for them, and nowhere else: together with the names of today they
+/** Older metric names exist only where a Corefile enables them: together with the names of today they
  * make queries that match names by pattern fail. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -9,10 +9,10 @@ import { eventually } from '../../support/netns/netns.ts';
 
 const BOUND_MS = 30_000;
 const OFTEN_ENOUGH = 'min(count_over_time(up[1m])) > 3';
-/** Of one event, under its name of every version of CoreDNS. */
+/** Series of one event, with its names in all versions of CoreDNS. */
 const BY_PATTERN = 'rate({__name__=~"coredns_panics?(_count)?_total"}[30s])';
 
-/** Results of `expr`, or what Prometheus says against it. */
+/** Results of `expr`, or the error of Prometheus. */
 async function asked(address: string, expr: string): Promise<number[] | string> {
   const prometheus = await startPrometheus(address, 'node-local-dns');
   try {
@@ -55,7 +55,7 @@ describe('older names', () => {
     });
   });
 
-  it('are on both pages where one block asks for them, and such a query does not', async () => {
+  it('are on both pages where one block enables them, and such a query fails', async () => {
     await withObserved(true, async (observed) => {
       for (const names of await older(observed)) assert.ok(names.length > 10, `${names}`);
       assert.match(String(await asked(observed.addresses[0], BY_PATTERN)), /same labelset/);

@@ -1,4 +1,4 @@
-/** Damaged messages over real sockets: the process lives, stays small, and answers the next good question. */
+/** Damaged messages over real sockets: the process stays alive, its memory stays small, and it answers the next good question. */
 import { strict as assert } from 'node:assert';
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';

@@ -17,7 +17,7 @@ const sockets: Socket[] = [];
 const asked = { resolver: [] as string[] };
 let agent: ChildProcess | undefined;
 let port = 0;
-/** What the resolver says of the upstream's name; undefined: SERVFAIL. */
+/** The resolver's addresses of the upstream's name; undefined: SERVFAIL. */
 let address: string | undefined;
 
 interface Question {
@@ -25,7 +25,7 @@ interface Question {
   readonly type: string;
 }
 
-/** A server on `host`:`at` that answers A questions with what `answerOf` gives. */
+/** A server on `host`:`at` that answers A questions with the results of `answerOf`. */
 async function serve(
   host: string,
   at: number,
@@ -53,7 +53,7 @@ async function serve(
   sockets.push(socket);
 }
 
-/** The address that the agent gives for `name`; its rcode where there is none. */
+/** The address that the agent returns for `name`; its rcode where there is none. */
 async function ask(name: string): Promise<string> {
   const socket = createSocket('udp4');
   const question = { type: 'A' as const, name };
@@ -90,7 +90,7 @@ before(async () => {
   await serve('127.0.0.31', upstreamPort, () => '192.0.2.31');
   await serve('127.0.0.32', upstreamPort, () => '192.0.2.32');
   await serve('127.0.0.33', resolverPort, ({ name, type }) => {
-    // An answer that gets better between the question with EDNS and the one without has the agent ask one of its own.
+    // If the answer improves between the query with EDNS and the one without, the agent sends a query of its own.
     if (name !== '.') asked.resolver.push(`${name} ${type}`);
     return address;
   });
@@ -116,7 +116,7 @@ after(async () => {
   rmSync(folder, { recursive: true });
 });
 
-it('starts without an address, finds one, follows the name, and keeps the last while resolving fails', async () => {
+it('starts without an address, finds one, follows the name, and keeps the last one while the look-up fails', async () => {
   await answers('rcode 2');
   address = '127.0.0.31';
   await answers('192.0.2.31');

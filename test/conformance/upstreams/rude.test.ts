@@ -1,4 +1,4 @@
-/** Upstreams that are less than polite, on real sockets: every name that they know reaches the clients of nodens as built. */
+/** Upstreams with faults, on real sockets: clients of nodens as built get every name that the upstream has. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -80,7 +80,7 @@ const hangsUp =
   (asked) => {
     if (asked.transport === 'tcp') asked.hangUp(how);
   };
-/** A server that knows no OPT repeats the count of additional records from the query, and puts none there. */
+/** A server that knows no OPT repeats the count of additional records from the query, and adds none. */
 const miscounts: Script = (asked) => {
   const message = replyTo(asked, { address: [192, 0, 2, 1] });
   putU16(message, 10, 1);
@@ -163,7 +163,7 @@ function query(name: string): Buffer {
 
 const serverOf = (zone: string): FakeServer => servers.get(zone) as FakeServer;
 
-/** What clients get that ask for so many names at once. */
+/** The answers to clients that ask for many names at once. */
 async function askAtOnce(zone: string, round: string): Promise<(string | undefined)[]> {
   const responses = await Promise.all(
     Array.from({ length: NAMES }, (_, i) =>
@@ -178,7 +178,7 @@ async function askAtOnce(zone: string, round: string): Promise<(string | undefin
 
 const EXPECTED = new Array<string>(NAMES).fill('192.0.2.1');
 
-describe('a TCP upstream that takes less than it should answers thirty names at once', () => {
+describe('a TCP upstream with limits answers thirty names at once', () => {
   for (const { zone } of PIPELINES) {
     it(`${zone}, and then gets each of them once`, async () => {
       assert.deepEqual(await askAtOnce(zone, 'a'), EXPECTED);
@@ -186,28 +186,28 @@ describe('a TCP upstream that takes less than it should answers thirty names at 
       const before = seen.length;
       assert.deepEqual(await askAtOnce(zone, 'b'), EXPECTED);
       const again = seen.slice(before).filter(({ head }) => head.type === TYPE.A).length - NAMES;
-      // Those that are hedged, or late on a busy machine, come on top.
+      // Hedged queries, and late ones on a busy machine, come in addition.
       assert.ok(again <= NAMES / 2, `${again} queries more than names`);
     });
   }
 });
 
-describe('an upstream that does not like EDNS answers thirty names at once', () => {
+describe('an upstream without EDNS answers thirty names at once', () => {
   for (const { zone } of EDNS) {
-    it(`${zone}, and then is asked without`, async () => {
+    it(`${zone}, and then gets queries without EDNS`, async () => {
       assert.deepEqual(await askAtOnce(zone, 'a'), EXPECTED);
       const { seen } = serverOf(zone);
-      // A question of the agent's own shows why, which takes a moment where there is only silence.
+      // The agent's own question shows the cause, which takes a moment where the upstream is silent.
       await eventually(`${zone} is asked without`, async () => {
         const before = seen.length;
         await overUdp(subject, query(`w${before}.${zone}`), PATIENCE_MS);
         return seen.slice(before).every(({ head }) => !head.hasOpt);
       });
       assert.deepEqual(await askAtOnce(zone, 'b'), EXPECTED);
-      // Behind the length of the first label.
+      // After the length of the first label.
       const isAsked = ({ head, message }: Asked): boolean =>
         head.hasOpt && message[HEADER_BYTES + 1] === 'b'.charCodeAt(0);
-      // One is sent beside another after ten seconds, and a late one may go over the other transport.
+      // After ten seconds the agent sends a second one, and a late one may use the other transport.
       const withOpt = seen.filter(isAsked).length;
       assert.ok(withOpt <= NAMES / 3, `${withOpt} with EDNS`);
       if (zone === 'told.test') assert.equal(seen.filter(({ head }) => head.hasOpt).length, 0);

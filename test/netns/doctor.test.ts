@@ -1,4 +1,4 @@
-/** `nodens doctor` on a node that is well, and on one that is broken in each way it knows. */
+/** `nodens doctor` on a healthy node, and on a node with each fault that it recognises. */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { it } from 'node:test';
@@ -46,7 +46,7 @@ interface Damage {
   readonly id: string;
   readonly verdict: Finding['verdict'];
   readonly flags?: (runDir: string) => string[];
-  /** Breaks the node; resolves to what mends it. */
+  /** Breaks the node; resolves to the repair. */
   readonly harm: (site: Site) => Promise<() => Promise<unknown>>;
 }
 
@@ -57,7 +57,7 @@ const nft =
     return () => cluster.node.must(['nft', '-f', '-'], { input: undo });
   };
 
-/** Resolvers of the node as this file says. */
+/** Sets the node's resolvers to this file. */
 const resolvers = (text: string): Pick<Damage, 'flags' | 'harm'> => ({
   flags: (runDir) => ['--resolvconf', `${runDir}/resolv.test`],
   harm: async ({ cluster }) => {
@@ -100,8 +100,8 @@ const DAMAGES: readonly Damage[] = [
 const WALL = `table inet wall { chain in {
   type filter hook input priority 0; policy drop; iif "lo" accept; ct state established accept; }; }`;
 
-describeSites('the doctor at a node that is well', (proxy) => {
-  it('finds nothing, and each damage by its line', () =>
+describeSites('the doctor on a healthy node', (proxy) => {
+  it('finds nothing, and each fault with its line', () =>
     withSite(proxy, async (site) => {
       await startNodens(site);
       const [code, healthy] = await examined(site);
@@ -148,7 +148,7 @@ describeSites('the doctor', () => {
       assert.equal(line(cleaned, 'addresses').verdict, 'fail');
     }));
 
-  it('sees rules that iptables put, of which nft does not say whose they are', () =>
+  it('finds rules of iptables, which nft lists without their owner', () =>
     withSite('iptables', async (site) => {
       await startNodens(site, '--backend', 'iptables');
       const [code, report] = await examined(site);
@@ -157,7 +157,7 @@ describeSites('the doctor', () => {
       assert.match(line(report, 'interception').message, / by (nft and )?iptables-nft/);
     }));
 
-  it('says that the Corefile on disk is refused, while the one before is served', () =>
+  it('reports that the Corefile on disk is refused, while the previous one is served', () =>
     withSite('nft', async (site) => {
       await startNodens(site);
       const path = `${site.cluster.runDir}/nodens/coredns/Corefile.base`;
@@ -168,10 +168,10 @@ describeSites('the doctor', () => {
       await until('the doctor to say so', async () => (await verdict()) === 'fail');
       assert.equal(line((await examined(site))[1], 'answers').verdict, 'ok');
       writeFileSync(path, before);
-      await until('all to be well again', async () => (await verdict()) === 'ok');
+      await until('the node to be healthy again', async () => (await verdict()) === 'ok');
     }));
 
-  it('looks at legacy tables without making any, and says what it may not see', () =>
+  it('reads legacy tables without creating any, and names what it may not read', () =>
     withSite('nft', async (site) => {
       const { node } = site.cluster;
       await startNodens(site);

@@ -1,4 +1,4 @@
-/** `npm run lab` itself: its scenario holds, and whatever ends it, it leaves nothing behind. */
+/** `npm run lab` itself: its scenario passes, and in every case it removes everything that it created. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
@@ -29,7 +29,7 @@ function startLab(...args: string[]): Lab {
   return { child, exited, output: () => text };
 }
 
-/** Names of namespaces, their files and run directories that this lab made. */
+/** Names of namespaces, their files and run directories that this lab created. */
 function leftovers({ child }: Lab): string[] {
   const places = ['/run/netns', '/etc/netns', tmpdir()].filter((dir) => existsSync(dir));
   const ours = `nodens-lab-${child.pid}-`;
@@ -38,7 +38,7 @@ function leftovers({ child }: Lab): string[] {
 
 if (canMakeNetns()) {
   describe('the lab', { timeout: 400_000 }, () => {
-    it('holds every expectation and takes itself down', async () => {
+    it('meets every expectation and cleans up', async () => {
       const lab = startLab('--proxy', 'nft');
       const code = await lab.exited;
       const broken = lab
@@ -51,7 +51,7 @@ if (canMakeNetns()) {
       assert.deepEqual(leftovers(lab), []);
     });
 
-    it('takes itself down on Ctrl-C', async () => {
+    it('cleans up on Ctrl-C', async () => {
       const lab = startLab('--proxy', 'iptables');
       await until(
         'nodens to start',

@@ -1,4 +1,4 @@
-/** The manifests' agent with a Corefile that binds nothing: init's rules lead packets only to sockets of a local IP. */
+/** The manifests' agent with a Corefile that binds nothing: init's rules redirect packets only to sockets of a local IP. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { dataOf, dig } from '../support/cluster/clients/dig.ts';
@@ -42,7 +42,7 @@ describeSites('a Corefile without bind', (proxy) => {
         );
         assert.deepEqual([...labels], ['dns://:53']);
 
-        // Its death is what the rules look for: kube-dns serves at once.
+        // The rules match only while its socket exists: kube-dns serves at once.
         await agent.stop('SIGKILL');
         await until('kube-dns to serve', async () => {
           const name = 'x.any.default.svc.cluster.local';

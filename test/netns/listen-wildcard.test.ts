@@ -1,4 +1,4 @@
-/** A block without `bind`, as built: addresses that come later, and those that are local by route only. */
+/** A block without `bind`, as built: addresses added later, and addresses that are local by route only. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,7 @@ before(() => {
 });
 after(() => rmSync(folder, { recursive: true }));
 
-/** The status of an answer that comes from `server`, or what dig says instead. */
+/** The status of an answer that comes from `server`, or dig's error. */
 async function ask(space: Netns, server: string, ...options: string[]): Promise<string> {
   const args = [`@${server}`, 'x.test', '+time=5', '+tries=1', ...options];
   const text = await space.run('dig', args).catch((error: Error) => error.message);
@@ -73,12 +73,12 @@ if (!canMakeNetns()) sayLeftOut('listen-wildcard');
 else
   describe('a block without bind', { timeout: 400_000 }, () => {
     for (const bind of ['', 'bind 0.0.0.0', 'bind ::'])
-      it(`serves every address of every moment (${bind || 'no bind'})`, () =>
+      it(`serves the current addresses at any time (${bind || 'no bind'})`, () =>
         withAgent(`. {\n${bind}\nwhoami\n}\n`, {}, async (space) => {
           await assertServed(space, '127.0.0.1', '::1');
           for (const address of LATER) await addAddress(space, address);
           await addRoutes(space);
-          // At once: nothing is waited for.
+          // At once, without a wait.
           await assertServed(space, ...LATER, ...BY_ROUTE);
         }));
 
@@ -92,7 +92,7 @@ else
         await assertServed(space, '127.0.0.10');
       }));
 
-    it('serves without the addon what is on an interface, within seconds, and says so', () =>
+    it('serves, without the addon, addresses of interfaces within seconds, and logs it', () =>
       withAgent('. {\nwhoami\n}\n', { NODENS_UDP: 'dgram' }, async (space, log) => {
         await assertServed(space, '127.0.0.1', '::1');
         assert.match(
@@ -126,7 +126,7 @@ else
         );
       }));
 
-    it('answers from the asked address also what had to wait for room', () =>
+    it('answers from the asked address also when the answer waits for buffer space', () =>
       withNetns(['node'], async (space) => {
         await addRoutes(space);
         const slow = 'root tbf rate 100mbit burst 100k limit 10m'.split(' ');

@@ -1,4 +1,4 @@
-/** Corefiles as distributions and cloud recipes write them, for this node's addresses: they start, and names resolve. */
+/** Corefiles of distributions and cloud recipes, for this node's addresses: the agent starts with them, and names resolve. */
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,25 +15,25 @@ import { describeSites } from '../support/netns/sites.ts';
 
 type Transport = 'udp' | 'tcp';
 
-/** One Corefile: what in it stands for what of this node, and what it is to do. */
+/** One Corefile, its replacements for this node, and its expected behaviour. */
 interface Shape {
   readonly fixture: string;
-  /** Link-local address it answers on; `V4.local` where it is not said. */
+  /** Link-local address it answers on; `V4.local` by default. */
   readonly local?: string;
   readonly clusterDns: readonly string[];
   readonly vips?: readonly string[];
   readonly resolvers?: readonly string[];
-  /** Servers of its stub domains, and the domain that stands for all of them. */
+  /** Servers of its stub domains, and the domain that represents all of them. */
   readonly stubServers?: readonly string[];
   readonly stubDomain?: string;
-  /** Zones of addresses, in place of which the cluster's stand. */
+  /** Reverse zones that are replaced by those of the cluster. */
   readonly reverseZone?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** How names of the cluster go up, how those of the world, and whether reverse names are the cluster's. */
+  /** Upstream transport of cluster names and of other names, and whether reverse names belong to the cluster. */
   readonly cluster: Transport;
   readonly world: Transport;
   readonly reverse: 'cluster' | 'world';
-  /** Where /health is. */
+  /** The address of /health. */
   readonly health: string;
 }
 
@@ -139,7 +139,7 @@ const SHAPES: readonly Shape[] = [
   },
 ];
 
-/** What stands in the text, and what takes its place. The first is the one that fits. */
+/** Texts and their replacements. The first match counts. */
 function replacements(shape: Shape): [string, string][] {
   const { clusterDns, vips = [], resolvers = [], stubServers = [], stubDomain } = shape;
   const each = (texts: readonly string[], by: string): [string, string][] =>
@@ -162,7 +162,7 @@ function rendered(text: string, shape: Shape): string {
   return replacements(shape).reduce((now, [from, to]) => now.replaceAll(from, to), text);
 }
 
-/** Writes the Corefile, and what it imports, into `folder`. */
+/** Writes the Corefile, and its imports, into `folder`. */
 function place(shape: Shape, folder: string): void {
   const { file, text } = corefileFixture(shape.fixture);
   mkdirSync(join(folder, 'kube-dns'), { recursive: true });
@@ -212,12 +212,12 @@ describeSites(
       });
     }
 
-    /** Asks from a pod; the data of the answer, and the way the one upstream query took. */
+    /** Asks from a pod; returns the data of the answer and the path of the only upstream query. */
     async function ask(shape: Shape, name: string, type = 'A'): Promise<string> {
       const { local = V4.local } = shape;
       const before = cluster.wayOf(name);
       const answer = await dig(cluster.pods[0], { server: local, name, type });
-      // The name servers' logs are not in one order.
+      // The name servers' logs have no common order.
       const way = cluster.wayOf(name);
       for (const step of before) way.splice(way.indexOf(step), 1);
       return [answer.status, ...dataOf(answer), ...way].join(' ').replace(/dns[12]/, 'kube-dns');

@@ -1,4 +1,4 @@
-/** Each overlay of the manifests on a node: it starts, and pods and host get answers where the overlay says. */
+/** Each overlay of the manifests on a node: nodens starts, and pods and host get answers on the addresses of the overlay. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { dataOf, dig } from '../support/cluster/clients/dig.ts';
@@ -69,7 +69,7 @@ describeSites('overlays', (proxy: ProxyKind) => {
           assert.ok(clients.includes(pod), `kube-dns was, by ${pod} itself: ${clients.join()}`);
         }
         assert.doesNotMatch(await cluster.node.ip('addr', 'show'), new RegExp(`${V4.vip}/`));
-        assert.ok([...(await ruleCounters(cluster.node)).keys()].length > 0, 'rules are in');
+        assert.ok([...(await ruleCounters(cluster.node)).keys()].length > 0, 'rules exist');
       },
       LINK_LOCAL_ONLY,
     ));
@@ -81,7 +81,7 @@ describeSites('overlays', (proxy: ProxyKind) => {
       assert.equal(site.cluster.wayOf('both.any.default.svc.cluster.local').length, 1);
     }));
 
-  it('cleanup: nothing is left', () =>
+  it('cleanup: no rule and no address is left', () =>
     withSite(proxy, async (site) => {
       const { cluster, nodens } = site;
       const { init, agent } = await startNodens(site);

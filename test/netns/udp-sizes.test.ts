@@ -1,4 +1,4 @@
-/** How large a UDP answer is that a pod gets, by the address of the node that it asked. */
+/** The size of UDP answers to a pod, by the address of the node. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -35,18 +35,18 @@ ${BIG}
 `;
 const PORT = 5_353;
 const RAISED_PORT = 5_354;
-/** Where one socket has every address. */
+/** One socket on every address. */
 const WILDCARD_PORT = 5_355;
 const BIND = `bind ${[NODE_IP, LINK_LOCAL, VIP, ON_LOOPBACK].join(' ')}`;
 
 interface Sizes {
   readonly isTruncated: boolean;
   readonly bytes: number;
-  /** What the OPT of the answer says. */
+  /** The size in the OPT of the answer. */
   readonly told: number;
 }
 
-/** The answer to a pod that says it takes 4,096 bytes. */
+/** The answer to a pod that accepts 4,096 bytes. */
 async function sizesOf(pod: Netns, address: string, port: number): Promise<Sizes> {
   const how = ['+notcp', '+ignore', '+bufsize=4096', '+tries=1', '+time=3'];
   const text = await pod.run('dig', [`@${address}`, '-p', String(port), ...how, 'big.test', 'TXT']);

@@ -12,7 +12,7 @@ import { describeSites, withSite } from '../../support/netns/sites.ts';
 
 const ZONE = 'any.default.svc.cluster.local';
 
-/** Ids of the processes that hold a socket on port 53. */
+/** Ids of the processes with a socket on port 53. */
 async function owners(node: Netns): Promise<number[]> {
   const listed = await node.must(['ss', '-Hlnutp', 'sport = :53']);
   return [...new Set([...listed.matchAll(/pid=(\d+)/g)].map((match) => Number(match[1])))];
@@ -23,14 +23,14 @@ function parentOf(pid: number): number {
 }
 
 describeSites('a drop-in for node-local-dns', (proxy: ProxyKind) => {
-  it('serves with the stock arguments and ConfigMap, the agent unprivileged, and leaves in order', () =>
+  it('serves with the stock arguments and ConfigMap, with an unprivileged agent, and stops in order', () =>
     withSite(proxy, async (site) => {
       const { cluster, nodens } = site;
       const dropIn = nodens.startDropIn();
       await intercepting(site, [dropIn]);
 
       const [agent, ...others] = await owners(cluster.node);
-      assert.deepEqual(others, [], 'one process has port 53');
+      assert.deepEqual(others, [], 'only one process has port 53');
       assert.deepEqual(privileges(agent as number), {
         uid: 65_532,
         capabilities: ['net_bind_service'],

@@ -1,4 +1,4 @@
-/** How nodens leaves: stopped, killed, cleaned up. The VIP is served all along, and nothing stays that should not. */
+/** nodens stops, is killed, and is cleaned up. The VIP is served throughout, and no unwanted rule remains. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { OneSocketClient } from '../../support/cluster/clients/clients.ts';
@@ -17,7 +17,7 @@ const ZONE = 'any.default.svc.cluster.local';
 const ANSWER = 'NOERROR 10.96.9.9';
 const OWN_PORTS = [40_001, 40_002, 40_003, 40_004];
 
-/** Resolves when a backend's kernel holds a query over TCP that its frozen name server does not read. */
+/** Resolves when a backend's kernel has buffered a query over TCP that its frozen name server does not read. */
 function pendingUpstream(cluster: Cluster): Promise<boolean> {
   const pending = async (): Promise<boolean> => {
     const listed = await Promise.all(
@@ -44,7 +44,7 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
       const { agent } = await startNodens(site);
       agent.signal('SIGTERM');
       await withdrawn(cluster);
-      // Each may be led to either of the kube-dns pods.
+      // Each may reach either of the kube-dns pods.
       for (const [i, port] of OWN_PORTS.entries())
         for (const space of [cluster.pods[0], cluster.node]) {
           const toVip = await OneConnection.open(space, V4.vip, port);
@@ -58,7 +58,7 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
         }
     }));
 
-  it("SIGTERM: kube-proxy's path serves at once, a socket with a query in flight included", () =>
+  it("SIGTERM: kube-proxy's path serves at once, also a socket with a query in flight", () =>
     withSite(proxy, async (site) => {
       const { cluster } = site;
       const { init, agent } = await startNodens(site);
@@ -120,7 +120,7 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
       assert.equal(await agent.exited, 0);
       assert.equal(await init.stop(), 0);
       for (const { events } of held) assert.deepEqual(events, ['connected', 'ended']);
-      assert.equal(await proxied.ask(`last.${ZONE}`), ANSWER, 'when nodens has left');
+      assert.equal(await proxied.ask(`last.${ZONE}`), ANSWER, 'after nodens has stopped');
       assert.deepEqual(proxied.events, ['connected']);
       for (const connection of [proxied, ...held]) await connection.close();
     }));
@@ -179,7 +179,7 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
       assert.deepEqual(codes, { NOERROR: sent });
     }));
 
-  it('SIGKILL of the agent: pods are served by kube-dns with the next packet', () =>
+  it('SIGKILL of the agent: kube-dns serves pods from the next packet on', () =>
     withSite(proxy, async (site) => {
       const { cluster } = site;
       const { agent } = await startNodens(site);
@@ -192,7 +192,7 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
       }
     }));
 
-  it('SIGTERM leaves addresses and standing rules; --cleanup leaves the node as it was', () =>
+  it('SIGTERM leaves addresses and standing rules; --cleanup restores the node', () =>
     withSite(proxy, async (site) => {
       const { cluster, nodens } = site;
       const before = await footprint(cluster.node);
@@ -219,7 +219,7 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
       }
     }));
 
-  it('--cleanup takes away what a killed init left', () =>
+  it('--cleanup removes the rules of a killed init', () =>
     withSite(proxy, async (site) => {
       const { cluster, nodens } = site;
       const before = await footprint(cluster.node);

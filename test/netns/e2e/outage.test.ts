@@ -1,4 +1,4 @@
-/** Upstreams that refuse and upstreams that hang: warm names go on, cold ones fail in time, and recovery is seen. */
+/** Upstreams that refuse and upstreams that hang: warm names are served, cold ones fail in time, and recovery is noticed. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { type DigResult, dataOf, dig } from '../../support/cluster/clients/dig.ts';
@@ -11,11 +11,11 @@ import { describeSites, withSite } from '../../support/netns/sites.ts';
 
 const WARM = 'web.default.svc.cluster.local';
 const NEW_ADDRESS = '10.96.7.99';
-/** RFC 8767 §4: the TTL that a stale answer is given out with. */
+/** RFC 8767 §4: the TTL of a stale answer. */
 const STALE_TTL_SECONDS = 30;
 const PATIENCE_MS = 5_000;
 
-/** Asks for the warm name until its fresh answer has run out. */
+/** Asks for the warm name until its fresh answer has expired. */
 function staleAnswer(cluster: Cluster): Promise<DigResult> {
   return until(
     'a stale answer',
@@ -62,7 +62,7 @@ async function lastsAndRecovers(
 describeSites(
   'an outage of every upstream',
   (proxy) => {
-    it('that refuses', () =>
+    it('with refused connections', () =>
       withSite(proxy, async (site) => {
         const { cluster } = site;
         await startNodens(site);
@@ -70,7 +70,7 @@ describeSites(
         await lastsAndRecovers(cluster, () => cluster.stopUpstreams(), restart, NEW_ADDRESS);
       }));
 
-    it('that hangs', () =>
+    it('with silent upstreams', () =>
       withSite(proxy, async (site) => {
         const { cluster } = site;
         await startNodens(site);

@@ -1,4 +1,4 @@
-/** The way of a query through a node: what stays on it, what leaves it and how, what it leaves behind. */
+/** The path of a query through a node: local answers, upstream queries, and the state that they leave in the kernel. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { glibcLookup } from '../../support/cluster/clients/clients.ts';
@@ -22,14 +22,14 @@ describeSites('queries through a node', (proxy: ProxyKind) => {
   before(async () => {
     site = await buildSite(proxy, DUAL_STACK);
     await startNodens(site);
-    // What kube-proxy's path tracked before interception began is not ours.
+    // Entries from before interception are those of kube-proxy's path.
     await forgetClients(site.cluster.node);
   });
 
   after(() => site.cluster.down());
 
   for (const server of SERVERS) {
-    it(`asks kube-dns once, over TCP, for a name asked again and again on ${server}`, async () => {
+    it(`asks kube-dns once, over TCP, for a name asked repeatedly on ${server}`, async () => {
       const { cluster } = site;
       const name = `x${SERVERS.indexOf(server)}.any.default.svc.cluster.local`;
       for (const from of [...cluster.pods, cluster.node]) {
@@ -42,7 +42,7 @@ describeSites('queries through a node', (proxy: ProxyKind) => {
     });
   }
 
-  it('asks the internet over UDP, and over TCP what UDP cannot carry', async () => {
+  it('asks the internet over UDP, and over TCP where the answer does not fit UDP', async () => {
     const { cluster } = site;
     const name = 'y.any.example.com';
     for (const server of SERVERS) {

@@ -1,5 +1,5 @@
 /**
- * The agent ends while init hangs, so that no process takes its rules away. Pods are served at once: their rules match only
+ * The agent ends while init hangs, so that no process removes its rules. Pods are served at once: their rules match only
  * while the agent's socket exists. Host-network clients are refused until init runs again.
  */
 import assert from 'node:assert/strict';
@@ -18,9 +18,9 @@ import { pause, queryRules } from '../../support/netns/faults.ts';
 import { describeSites, withSite } from '../../support/netns/sites.ts';
 
 const MAX_GAP_MS = 50;
-/** Of the 2,500 queries a second that pods ask, 0.5 %. */
+/** 0.5 % of the 2,500 queries a second of pods. */
 const MAX_LOST = 12;
-/** Of these the one in the middle counts for what is lost. */
+/** Rounds; the median of the lost queries counts. */
 const ROUNDS = Number(process.env.NODENS_CHAOS_ROUNDS ?? 3);
 /** How long init hangs. */
 const HANG_MS = 500;
@@ -30,7 +30,7 @@ type End = (agent: Running['agent']) => Promise<void>;
 const udpOf = (seen: readonly Seen[], where: Seen['where']): Seen[] =>
   seen.filter((one) => one.where === where && one.transport === 'udp');
 
-/** How many queries of pods were lost beyond what is allowed on this machine, and how many in all. */
+/** Lost queries of pods: above the limit on this machine, and in total. */
 function lossOf(pods: readonly Seen[], slow: number): { lost: number; excess: number } {
   const lost = lostQueries(pods);
   return { lost, excess: lost - MAX_LOST * slow - stallIn(pods) * QUERIES_PER_MS };
@@ -48,7 +48,7 @@ const alone = (end: End) => (proxy: ProxyKind) =>
       await end(agent);
       const endedMs = performance.now();
       await pause(HANG_MS);
-      assert.ok((await queryRules(site)).length > 0, 'init has not taken them away');
+      assert.ok((await queryRules(site)).length > 0, 'init has not removed them');
       init.signal('SIGCONT');
       const hangMs = performance.now() - endedMs;
       await pause(HANG_MS);

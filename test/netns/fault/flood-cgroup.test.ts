@@ -1,7 +1,7 @@
 /**
- * A memory limit that the kernel enforces: names that never come twice, far more of them than a dead upstream can be given
- * up on, neither get the agent killed for memory nor keep hits, and misses of a healthy upstream, from their answers.
- * `NODENS_FLOOD_SECONDS=600` (npm run chaos -- --soak) makes it last, `NODENS_FLOOD_RATE` makes it faster.
+ * A memory limit that the kernel enforces, and a flood of unique names, more than time out at a dead upstream. The kernel
+ * does not kill the agent for memory, and hits and misses of a healthy upstream keep their answers.
+ * `NODENS_FLOOD_SECONDS=600` (npm run chaos -- --soak) makes it longer, `NODENS_FLOOD_RATE` makes it faster.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
@@ -21,18 +21,18 @@ import { MemoryGroup } from '../../support/netns/memory-group.ts';
 import { sayLeftOut } from '../../support/netns/netns.ts';
 
 const SECONDS = Number(process.env.NODENS_FLOOD_SECONDS ?? 12);
-/** What a slow machine carries, too; `npm run chaos` asks for more. */
+/** A rate for slow machines, too; `npm run chaos` sets a higher one. */
 const RATE = Number(process.env.NODENS_FLOOD_RATE ?? 8_000);
 const MEBI = 2 ** 20;
 const LIMIT_BYTES = 128 * MEBI;
 /** In the cache before the flood begins; a block holds 9,984 by default. */
 const WARM_NAMES = 9_000;
 const ASK_EVERY_MS = 50;
-/** So many questions for one that is not cached. */
+/** Number of queries for cached names for each query for an uncached one. */
 const NEW_EVERY = 4;
-/** Within which a stub resolver has its answer without asking again. */
+/** Time within which a stub resolver gets its answer without a retry. */
 const IN_TIME_MS = await allowedMs(1_000);
-/** Of all datagrams; none on a machine with nothing else to do. */
+/** Share of all datagrams; none on an idle machine. */
 const MAX_DROPPED = 0.05;
 const MAIN = fileURLToPath(new URL('../../../dist/agent/main.js', import.meta.url));
 const FLOOD = fileURLToPath(new URL('../../support/clients/unique.c', import.meta.url));
@@ -69,7 +69,7 @@ function answerAll(upstream: Socket): void {
   });
 }
 
-/** Asks for what is cached, and at times for what a healthy upstream knows; knows how long each answer took. */
+/** Asks for cached names, and at times for names of a healthy upstream; records the latency of each answer. */
 class Hits {
   readonly #socket: Socket;
   readonly #port: number;
@@ -183,20 +183,20 @@ async function flooded(group: MemoryGroup, folder: string): Promise<void> {
         `slowest ${hits.slowestMs.toFixed(0)} ms; ${dropped} datagrams dropped by the kernel\n`,
     );
     assert.ok(peak + kernel < LIMIT_BYTES, `${peak} bytes resident, ${kernel} in the kernel`);
-    // Hits share the socket with the flood: of what the kernel had to drop for want of a core, they have their part.
+    // Hits share the socket with the flood: a share of the datagrams that the kernel drops under load are hits.
     const share = dropped / (sent + hits.asked);
     const forgiven = dropped === 0 ? 0 : 2 + 2 * share * hits.asked;
     assert.ok(hits.late <= forgiven, `${hits.late} hits late of ${hits.asked}`);
     assert.ok(share < MAX_DROPPED, `${dropped} datagrams dropped`);
     assert.ok(sent > 0.9 * RATE * SECONDS, `${sent} names were asked`);
-    // What was asked is accounted for, to the last datagram.
+    // Every datagram is accounted for.
     assert.ok(taken + dropped >= sent + hits.asked, `${taken} counted, ${dropped} dropped`);
     assert.ok(reached <= 2 * sent, `${reached} queries reached the dead upstream`);
     await until('nothing to be in flight', async () => {
       return (await counted(metricsPort, 'nodens_in_flight_queries')) === 0;
     });
     const limited = await counted(metricsPort, 'nodens_client_limited_total');
-    assert.ok(limited > 0, 'the bound was passed');
+    assert.ok(limited > 0, 'the limit was reached');
   } finally {
     agent.kill('SIGKILL');
     await until('the agent to be gone', () => agent.exitCode !== null || agent.signalCode !== null);

@@ -11,12 +11,12 @@ import { LEGACY_RULE } from '../../support/netns/init.ts';
 import { describeSites, withSite } from '../../support/netns/sites.ts';
 
 const REPAIR_MS = 1_000;
-/** A client's kernel sends a SYN again after this, whenever the damage was repaired. */
+/** A client's kernel retransmits a SYN after this time, even if the repair was faster. */
 const SECOND_SYN_MS = 1_000;
-/** Longer than any test: nothing here is repaired because it was time to look. */
+/** Longer than any test: no repair here comes from the periodic check. */
 const NO_SYNC = ['--syncinterval', '1h'];
 
-/** What tells one state of nodens's rules and addresses from another; counters and handles do not. */
+/** The state of nodens's rules and addresses, without counters and handles. */
 async function setup({ cluster }: Site): Promise<string> {
   const { stdout: rules } = await cluster.node.run(['nft', '-s', 'list', 'ruleset']);
   const { stdout: saved } = await cluster.node.run(['iptables-legacy-save', '-t', 'raw']);
@@ -27,7 +27,7 @@ async function setup({ cluster }: Site): Promise<string> {
   return [...ours.sort(), ...addresses, `lo up: ${up}`].join('\n');
 }
 
-/** Does the damage while clients ask; tells how long it lasted and what they saw of it. */
+/** Does the damage while clients ask; returns its duration and the results of the clients. */
 async function repair(
   site: Site,
   damage: readonly string[],
@@ -42,7 +42,7 @@ async function repair(
   return { tookMs, seen: await clients.stop() };
 }
 
-/** How long a repair took, or a client was without an answer, milliseconds. */
+/** The duration of a repair, or of a client's gap, milliseconds. */
 async function repairMs(site: Site, damage: readonly string[]): Promise<number> {
   const { tookMs, seen } = await repair(site, damage);
   const gapOf = (transport: Seen['transport']): number =>
@@ -59,7 +59,7 @@ const assertRepaired = (site: Site, damage: readonly string[]): Promise<void> =>
   assertSettled(damage.join(' '), REPAIR_MS, () => repairMs(site, damage));
 
 describeSites(
-  'damage by others',
+  'damage by other programs',
   (proxy: ProxyKind) => {
     it('nft flush, ip addr del, link down: repaired within 1 s, pods and host served', () =>
       withSite(proxy, async (site) => {
@@ -86,7 +86,11 @@ describeSites(
           await assertRepaired(site, damage);
         const said = init.log().split('"event":"rules-restored"').length;
         await pause(1_500);
-        assert.equal(init.log().split('"event":"rules-restored"').length, said, 'comes to rest');
+        assert.equal(
+          init.log().split('"event":"rules-restored"').length,
+          said,
+          'no further repair',
+        );
       }));
   },
   ['iptables'],

@@ -1,4 +1,4 @@
-/** The agent is there and does not answer: frozen, its event loop blocked, its receive queue full. kube-dns takes over. */
+/** The agent runs but does not answer: frozen, its event loop blocked, its receive queue full. kube-dns takes over. */
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { it } from 'node:test';
@@ -16,12 +16,12 @@ import { describeSites, withSite } from '../../support/netns/sites.ts';
 
 /** Pods are served again within this. */
 const MAX_GAP_MS = await allowedMs(3_000);
-/** How long the agent's hang lasts; `npm run chaos` has time for more. */
+/** The duration of the agent's hang; longer in `npm run chaos`. */
 const HANG_MS = ROUNDS > 1 ? 10_000 : 1_000 * Math.ceil(await allowedMs(4));
-/** After it the agent answers again, and is not trusted before a minute is over. */
+/** After the hang the agent answers again; init does not trust it for a minute. */
 const AFTERWARDS_MS = 1_500;
 const FLOOD_PER_SECOND = 15_000;
-/** The last of those that init's probes may use. */
+/** The last of the ports of init's probes. */
 const FLOOD_PORT = 20_260;
 
 const source = (file: string): string =>
@@ -48,7 +48,7 @@ async function startBlockable(site: Site, share: number): Promise<Running> {
   return running;
 }
 
-/** Lets the agent hang while clients ask; checks that they were served, and that it was withdrawn once and for long. */
+/** Makes the agent hang while clients ask; checks that they were served, and that init withdrew interception once. */
 async function hang(
   site: Site,
   what: string,
@@ -64,7 +64,7 @@ async function hang(
   });
   await end();
   await pause(AFTERWARDS_MS);
-  assert.deepEqual(await queryRules(site), [], 'not trusted again so soon');
+  assert.deepEqual(await queryRules(site), [], 'not trusted again yet');
   const seen = await clients.stop();
   const gaps = seen.map(({ gapMs }) => gapMs.toFixed(0)).join(' ');
   process.stdout.write(
@@ -77,7 +77,7 @@ async function hang(
 }
 
 const hanging = (proxy: ProxyKind): void => {
-  it('SIGSTOP: served again within 3 s by kube-dns, and once only', () =>
+  it('SIGSTOP: served again within 3 s by kube-dns, with one withdrawal', () =>
     withSite(proxy, async (site) => {
       const running = await startBlockable(site, 1);
       const { agent } = running;

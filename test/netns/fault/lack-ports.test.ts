@@ -1,4 +1,4 @@
-/** A node without a free local port: that is this node's lack, told as such, and no upstream's failure. */
+/** A node without a free local port: the agent names the lack of resources, and does not count it against an upstream. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -40,7 +40,7 @@ const agentConf = (transport: string): string => `.:${PORT} {
 
 let asked = 0;
 
-/** What a pod gets for a name that the agent has never been asked. */
+/** The answer to a pod for a new name. */
 function ask(pod: Netns): Promise<string> {
   const how = ['-p', String(PORT), '+notcp', '+tries=1', '+time=5'];
   return pod.run('dig', [`@${NODE_IP}`, ...how, `n${asked++}.test`]);
@@ -76,7 +76,7 @@ async function starve(node: Netns, pod: Netns, folder: string, transport: string
   await serve(node, folder, 'upstream', UPSTREAM);
   const log = await serve(node, folder, 'agent', agentConf(transport));
   const range = await node.run('sysctl', ['-n', 'net.ipv4.ip_local_port_range']);
-  // The one port that is left is the occupier's, over both transports.
+  // The occupier has the only remaining port, over both transports.
   const occupier = node.start(process.execPath, ['-e', OCCUPIER]);
   await eventually('the port is taken', () => occupier.output().includes('taken'), 60_000);
   await setPorts(node, '40000 40000');
@@ -103,7 +103,7 @@ udp.on('listening', () => {
 if (!canMakeNetns()) sayLeftOut('an agent without local ports');
 else
   for (const transport of ['prefer_udp', 'force_tcp'])
-    it(`without a local port left (${transport}) the lack is named, and no upstream is blamed`, async (t) => {
+    it(`without a free local port (${transport}) the agent names the lack, and no upstream failure is counted`, async (t) => {
       const folder = mkdtempSync(join(tmpdir(), 'nodens-ports-'));
       t.after(() => rmSync(folder, { recursive: true }));
       await withNetns(['node', 'pod'], (node, pod) => starve(node, pod, folder, transport));

@@ -22,10 +22,10 @@ import { describeSites, withSite } from '../../support/netns/sites.ts';
 
 /** How long the lock is held; longer than the 5 s that a command of init waits for it. */
 const HOLD_MS = ROUNDS > 1 ? 60_000 : 6_000;
-/** The agent's and init's bounds for a withdrawal, and what they need themselves. */
+/** The agent's and init's bounds for a withdrawal, and the time of their own work. */
 const STOP_MS = 10_000;
 
-/** nodens with a lock of its own instead of the machine's, on a node on which legacy iptables is in use. */
+/** nodens with its own lock file instead of the machine's, on a node on which legacy iptables is in use. */
 async function withLock({ cluster }: Site): Promise<{ nodens: Nodens; lock: string }> {
   const { node, runDir } = cluster;
   await node.must(['iptables-legacy', ...LEGACY_RULE]);
@@ -81,7 +81,9 @@ const locked = (): void => {
       await pause(HOLD_MS);
       assert.ok(init.running && agent.running, init.tail());
       assert.deepEqual(await queryRules(site), [], 'rules without the lock');
-      await until('a wait given up', () => init.log().includes('"errortype":"iptables_lock"'));
+      await until('a wait that ended without the lock', () =>
+        init.log().includes('"errortype":"iptables_lock"'),
+      );
       await release();
       await intercepting(site, [init, agent]);
       await until('query rules', async () => (await queryRules(site)).length > 0, 15_000);

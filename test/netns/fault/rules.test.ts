@@ -24,8 +24,8 @@ async function setup(node: Netns): Promise<string> {
 }
 
 /**
- * Does the damage and waits until the node is as before; returns how long that took, milliseconds. A check under way may
- * put back one half, the next one the other.
+ * Does the damage and waits until the node is as before; returns the time, milliseconds. A check in progress may
+ * restore one half, and the next one the other.
  */
 async function repairMs(node: Netns, before: string, damage: readonly string[]): Promise<number> {
   await node.run(damage[0] as string, damage.slice(1));
@@ -36,8 +36,8 @@ async function repairMs(node: Netns, before: string, damage: readonly string[]):
 
 if (!canMakeNetns()) sayLeftOut('fault-rules');
 else
-  describe('rules that others would change', { concurrency: false }, () => {
-    it('puts back what others flush or delete', () =>
+  describe('rules that other programs change', { concurrency: false }, () => {
+    it('restores rules that other programs flush or delete', () =>
       withRoom(async (room) => {
         const { node } = room;
         const init = await startedInit(room);
@@ -57,7 +57,7 @@ else
         }
       }));
 
-    it('repairs within a second, whatever the interval, and comes to rest', () =>
+    it('repairs within a second, whatever the interval, and then makes no further change', () =>
       withRoom(async (room) => {
         const { node } = room;
         const init = await startedInit(room, '--syncinterval', '1h');

@@ -1,4 +1,4 @@
-/** One client socket, kept through withdrawal, death and return, with a query in flight each time: it is never stuck. */
+/** One client socket, kept while interception is withdrawn, the agent dies and returns, with a query in flight each time: it always works. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { OneSocketClient } from '../../support/cluster/clients/clients.ts';
@@ -12,10 +12,10 @@ import { describeSites, withSite } from '../../support/netns/sites.ts';
 
 const ZONE = 'any.default.svc.cluster.local';
 const ANSWER = 'NOERROR 10.96.9.9';
-/** As long as stub resolvers wait before they ask again. */
+/** The retry interval of stub resolvers. */
 const PATIENCE_MS = await allowedMs(2_000);
 
-/** A client as it stays, and where it is. */
+/** A client, and its place. */
 interface Asker {
   readonly what: string;
   readonly client: OneSocketClient;
@@ -33,7 +33,7 @@ async function areHeld({ cluster }: Site, transport: 'tcp' | 'udp'): Promise<boo
   );
 }
 
-/** Something happens while each of `askers` waits for kube-dns; then each is answered, by the first or one more query. */
+/** Runs an event while each of `askers` waits for kube-dns; then each is answered, by the first or one more query. */
 async function during(
   site: Site,
   askers: readonly Asker[],

@@ -55,7 +55,7 @@ udp.bind(53, '169.254.20.10', () => {
 });
 `;
 
-/** A build output with the real init and the stand-in agent beside it, as `dist/` has them. */
+/** A build output with the real init and the stand-in agent, laid out like `dist/`. */
 async function withDist(work: (init: string, node: Netns) => Promise<void>): Promise<void> {
   const dist = await mkdtemp(join(tmpdir(), 'nodens-dist-'));
   try {
@@ -128,7 +128,7 @@ else
         assert.match(await node.run('nft', ['list', 'tables']), /nodens_standing_main/);
       }));
 
-    it('ends an agent that hangs and begins it anew; what is frozen is stopped, too', () =>
+    it('restarts an agent that hangs, also a frozen one', () =>
       withDist(async (program, node) => {
         const init = node.start(process.execPath, supervise(program, `${program}.sock`, 'drain'));
         await eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
@@ -150,7 +150,7 @@ else
         assert.equal(await init.exited, 0);
       }));
 
-    it('runs it as it is, with one warning, where the user cannot be changed', () =>
+    it('runs it with init’s user, with one warning, where the user cannot be changed', () =>
       withDist(async (program, node) => {
         const args = supervise(program, `${program}.sock`, 'drain');
         const init = node.start('setpriv', [
@@ -163,7 +163,7 @@ else
         assert.equal(await init.exited, 0);
       }));
 
-    it('goes on without a control socket where none can be made', () =>
+    it('continues without a control socket where it cannot create one', () =>
       withDist(async (program, node) => {
         const args = supervise(program, `${program}/control.sock`, 'drain');
         const init = node.start(process.execPath, args);

@@ -14,7 +14,7 @@ import {
 import { OneConnection } from '../../support/netns/one-connection.ts';
 
 /**
- * How soon rules follow while clients depend on them: an interval, two ClusterIPs that are silent, and what it takes; in
+ * The delay of rule changes while clients depend on them: an interval, two silent ClusterIPs, and the work; in
  * any case before a libc asks again, after five seconds.
  */
 const FOLLOWED_MS = await allowedMs(4_900);
@@ -24,7 +24,7 @@ const PATHS = [LINK_LOCAL, LINK_LOCAL6].flatMap((to) =>
 );
 
 const MIN_ROUNDS = 3;
-/** Of two endpoints one is chosen by chance: that one is never chosen in so many rounds does not happen. */
+/** The kernel chooses one of two endpoints at random: after this many rounds each has been chosen. */
 const MAX_ROUNDS = 10;
 
 /** Each of `clients` asks on each path several times: only `names` answer, and each of them at least once. */
@@ -40,13 +40,13 @@ async function expectAnswers(clients: readonly Netns[], ...names: string[]): Pro
   assert.deepEqual([...seen].sort(), [...names].sort());
 }
 
-/** A UDP source port of `client` whose queries go to `name`: as long as it is used, connection tracking sticks to it. */
+/** A UDP source port of `client` whose queries go to `name`: while it is in use, connection tracking keeps the endpoint. */
 async function socketLedTo(name: string, client: Netns, source: string): Promise<string[]> {
   for (let port = 40_000; port < 40_040; port++) {
     const socket = ['-b', `${source}#${port}`];
     if ((await whoAnswers(client, LINK_LOCAL, ...socket)) === name) return socket;
   }
-  throw new Error(`nothing is led to ${name}`);
+  throw new Error(`no query goes to ${name}`);
 }
 
 async function connectionLedTo(name: string, client: Netns): Promise<OneConnection> {
@@ -55,10 +55,10 @@ async function connectionLedTo(name: string, client: Netns): Promise<OneConnecti
     if ((await connection.ask('name.test', 'TXT')).includes(name)) return connection;
     await connection.close();
   }
-  throw new Error(`no connection is led to ${name}`);
+  throw new Error(`no connection goes to ${name}`);
 }
 
-/** The endpoints in the last word of an init about its fallback. */
+/** The endpoints in an init’s last log line about its fallback. */
 function endpointsSaid(init: Started): string[] {
   const last = init
     .output()
@@ -69,15 +69,15 @@ function endpointsSaid(init: Started): string[] {
 
 if (!canMakeNetns()) sayLeftOut('fallback-endpoints');
 else
-  describe('fallback where netfilter knows no ClusterIP', { concurrency: false }, () => {
-    it('leads to the endpoints that DNS names, before, after and without agent and init', () =>
+  describe('fallback where netfilter has no ClusterIP', { concurrency: false }, () => {
+    it('sends queries to the endpoints in DNS, before, after and without agent and init', () =>
       withCluster(async (cluster) => {
         const { pod, node, backends } = cluster;
         await cluster.announce(backends);
         for (const backend of backends) await cluster.serve(backend);
         const init = cluster.startInit();
         await eventually('rules to both', () => cluster.leads(...backends));
-        // A pod of kube-dns that asks may be led to itself.
+        // A pod of kube-dns may get its own query.
         await expectAnswers([pod, node, backends[0].space], 'dns1', 'dns2');
 
         const agent = await startEcho(node, 'agent', LINK_LOCAL, LINK_LOCAL6);
@@ -93,7 +93,7 @@ else
         await expectAnswers([pod, node], 'dns1', 'dns2');
       }));
 
-    it('follows when an endpoint goes, the one behind the ClusterIP at that, and takes open sockets along', () =>
+    it('follows when an endpoint ends, even the one behind the ClusterIP, and moves open sockets', () =>
       withCluster(async (cluster) => {
         const { pod, node, backends } = cluster;
         await cluster.announce(backends);
@@ -108,17 +108,17 @@ else
         // Silent, as an address without a host: a refusal would be an answer.
         doomed.kill('SIGSTOP');
         await cluster.announce([backends[0]]);
-        // As a libc asks: once again after five seconds, on the same socket.
+        // As a libc asks: one retry after five seconds, on the same socket.
         const patient = ['+tries=2', '+time=5'];
         const asked = [
           whoAnswers(pod, LINK_LOCAL, ...ofPod, ...patient),
           whoAnswers(node, LINK_LOCAL, ...ofHost, ...patient),
         ];
         await eventually('rules to what is left', () => cluster.leads(backends[0]), FOLLOWED_MS);
-        // dig speaks of the first time, which was in vain.
+        // dig reports the first attempt, which had no answer.
         const last = (await Promise.all(asked)).map((said) => said?.split('\n').at(-1));
         assert.deepEqual(last, ['dns1', 'dns1']);
-        // It is broken at once, instead of waiting for what is not there.
+        // It is reset at once, instead of waiting for a missing endpoint.
         assert.match(await connection.ask('name.test', 'TXT'), /broken ECONNRESET/);
         await expectAnswers([pod, node], 'dns1');
 
@@ -151,7 +151,7 @@ else
         assert.match(init.output(), /has no endpoints/);
       }));
 
-    it('two of them on a node, which learn of a change one after the other, do not fight', () =>
+    it('two inits on a node that learn of a change one after the other do not overwrite each other’s rules', () =>
       withCluster(async (cluster) => {
         const { backends } = cluster;
         await cluster.announce(backends);

@@ -1,4 +1,4 @@
-/** The set of local IPs changes, as by other settings: no client is worse off, and what is left goes by itself. */
+/** The set of local IPs changes with the settings: no client loses answers, and init removes the old rules later. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { OneSocketClient } from '../../support/cluster/clients/clients.ts';
@@ -13,9 +13,9 @@ import {
 } from '../../support/netns/netns.ts';
 import { cluster, LINK_LOCAL, LOCAL_IPS, socketPath, VIP, VIP6 } from '../../support/netns/vip.ts';
 
-/** Queries while both inits are there: enough for conntrack to take an answer for the begin of a flow. */
+/** Queries while both inits run: enough for conntrack to treat an answer as the start of a flow. */
 const QUERIES = 6;
-/** What a machine with much to do may take for it. */
+/** Time limit for a busy machine. */
 const PATIENCE_MS = 40_000;
 
 /** A client that keeps one UDP socket, and with it one port, for all its queries. */
@@ -26,7 +26,7 @@ function socketOf({ name }: Netns, server: string): OneSocketClient {
   );
 }
 
-/** As a resolver asks: again where no answer comes. */
+/** As a resolver asks: with retries. */
 async function expectAnswer(socket: OneSocketClient): Promise<void> {
   for (let tries = 0; tries < 3; tries++) if ((await socket.ask('name.test')) !== undefined) return;
   assert.fail('a socket that was answered gets no answer any more');
@@ -54,7 +54,7 @@ async function end(started: Started): Promise<void> {
 if (!canMakeNetns()) sayLeftOut('init-kept');
 else
   describe('local IPs of earlier settings', { concurrency: false }, () => {
-    it('sockets are answered all along, then rules and addresses go', () =>
+    it('sockets are answered throughout, then rules and addresses are removed', () =>
       withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
         await cluster(pod, node, dns, 'nft');
         const before = await started(node, LOCAL_IPS);
@@ -77,7 +77,7 @@ else
         for (const server of [VIP, VIP6]) assert.equal(await whoAnswers(pod, server), 'kube-dns');
 
         await eventually(
-          'the addresses to go',
+          'the removal of the addresses',
           async () => !(await addresses(node)).includes(`${VIP}/32`),
           PATIENCE_MS,
         );

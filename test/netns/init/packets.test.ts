@@ -79,7 +79,7 @@ async function expectLinkLocal(clients: readonly Netns[], expected: string): Pro
 
 if (!canMakeNetns()) sayLeftOut('init-packets');
 else
-  describe('packets through what init installs', { concurrency: false }, () => {
+  describe('packets through the rules of init', { concurrency: false }, () => {
     for (const { backend, flag, proxy } of CASES)
       it(`${backend} beside kube-proxy's ${proxy} rules: local while bound, kube-dns when not`, () =>
         withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
@@ -105,7 +105,7 @@ else
     for (const { backend, flag, proxy } of CASES.filter(
       (c) => c.proxy !== 'legacy' || c.flag === 'iptables',
     ))
-      it(`${backend}: host clients are led to the agent and, after SIGTERM, to kube-dns`, () =>
+      it(`${backend}: queries of host clients go to the agent and, after SIGTERM, to kube-dns`, () =>
         withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
           await cluster(pod, node, dns, proxy);
           const args = ['--localip', LOCAL_IPS, '--backend', flag, '--socket', socketPath()];
@@ -138,7 +138,7 @@ else
 
           const samePort = ['-b', '10.1.0.2#40000'];
           const inFlight = whoAnswers(pod, VIP, ...samePort);
-          await eventually('the query is with the agent', async () =>
+          await eventually('the agent has the query', async () =>
             /query-pod-udp4|NODENS-QUERY-PREROUTING/.test(await counted(node, backend)),
           );
           init.kill('SIGTERM');
@@ -153,7 +153,7 @@ else
       { localIps: `${LINK_LOCAL},${LINK_LOCAL6}`, flags: ['--clusterdns', `${VIP},${VIP6}`] },
     ])
       for (const proxy of ['nft', 'legacy'] as const)
-        it(`behind ${localIps} stands kube-dns, beside ${proxy} rules, whatever dies`, () =>
+        it(`kube-dns answers on ${localIps}, beside ${proxy} rules, whichever process dies`, () =>
           withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
             await cluster(pod, node, dns, proxy);
             // A host client's packet to a ClusterIP needs a route before it is translated.
@@ -180,7 +180,7 @@ else
             await everywhere('kube-dns');
           }));
 
-    it('no local IP becomes the source address on links that have none of their own', () =>
+    it('no local IP becomes the source address on links without an address', () =>
       withNetns(['node', 'peer'], async (node, peer) => {
         await connectNetns(node, undefined, peer, undefined);
         await connectNetns(node, '192.0.2.1/24', peer, '192.0.2.2/24');

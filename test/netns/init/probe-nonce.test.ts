@@ -40,7 +40,7 @@ async function told(space: Netns, address: string, ...more: string[]): Promise<s
   return answer ?? /status: (\w+)/.exec(text)?.[1] ?? text;
 }
 
-/** In place of init on `path`: tells its probes' ports, and hears the agent's nonce. */
+/** Stands in for init on `path`: sends the ports of its probes, and receives the agent's nonce. */
 function listenAsInit(path: string): { nonce(): string | undefined; close(): void } {
   let nonce: string | undefined;
   const server = createServer((socket) => {
@@ -62,7 +62,7 @@ function listenAsInit(path: string): { nonce(): string | undefined; close(): voi
 
 if (!canMakeNetns()) sayLeftOut('the nonce reaches init only');
 else {
-  it("the nonce is told to init's probes, that an agent answers to the node, nothing to pods", async (t) => {
+  it("the agent sends its nonce to init's probes only, its presence to the node, and nothing to pods", async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'nodens-nonce-'));
     t.after(() => rmSync(folder, { recursive: true }));
     const conf = join(folder, 'Corefile');

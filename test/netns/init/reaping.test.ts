@@ -36,7 +36,7 @@ const FIRST_PROCESS = `
   process.exit();
 `;
 
-it('the memory holders of killed agents leave nothing behind in a container whose first process init is', () => {
+it('the memory holders of killed agents leave no zombie in a container whose first process is init', () => {
   const argv = [
     '--pid',
     '--fork',

@@ -10,7 +10,7 @@ import { canMakeNetns, type Netns, sayLeftOut, withNetns } from '../../support/n
 
 const LOCAL = ['--localip', '169.254.20.10,10.96.0.10,fd00::a'];
 
-/** A node with rules of others, policies that drop, in every kind of table that ours could get mixed up with. */
+/** A node with rules of other programs and policies that drop, in every kind of table that could collide with ours. */
 async function populate(node: Netns): Promise<void> {
   await node.run('nft', ['-f', '-'], FOREIGN_NFT);
   await node.run('iptables-nft', ['-P', 'INPUT', 'DROP']);
@@ -38,7 +38,7 @@ table ip6 fw6 {
 }
 `;
 
-/** Legacy tables that exist cannot be unmade, so they are there before the comparison begins. */
+/** Legacy tables cannot be removed, so they exist before the comparison starts. */
 async function useLegacy(node: Netns): Promise<void> {
   for (const program of ['iptables-legacy', 'ip6tables-legacy']) {
     await node.run(program, [
@@ -74,7 +74,7 @@ if (!canMakeNetns()) sayLeftOut('init-rules');
 else {
   for (const { kind, flag, prepare } of KINDS) {
     describe(`init with ${kind}`, { concurrency: false }, () => {
-      it('sets up once, changes nothing when it is right, and cleans up without a trace', () =>
+      it('sets up once, changes nothing when the state is right, and cleans up without a trace', () =>
         withNetns(['node'], async (node) => {
           await prepare(node);
           const before = await snapshotWithoutHandles(node);
@@ -112,7 +112,7 @@ else {
 
   describe('init and leftovers', { concurrency: false }, () => {
     for (const iptables of ['iptables-nft', 'iptables-legacy'])
-      it(`removes what a crashed node-local-dns left in ${iptables}`, () =>
+      it(`removes the rules of a crashed node-local-dns in ${iptables}`, () =>
         withNetns(['node'], async (node) => {
           await populate(node);
           if (iptables === 'iptables-legacy') await useLegacy(node);
@@ -123,7 +123,7 @@ else {
           assert.equal(await snapshotWithoutHandles(node), before);
         }));
 
-    it('are taken over by --once, too', () =>
+    it('--once removes them, too', () =>
       withNetns(['node'], async (node) => {
         await leaveNodeLocalDnsRules(node, 'iptables-nft', ['169.254.20.10']);
         await runInit(node, ...LOCAL, '--once');
@@ -143,7 +143,7 @@ else {
         assert.equal(await snapshotWithoutHandles(node), wanted);
       }));
 
-    it('neither looking nor setting up creates a legacy table', () =>
+    it('neither reading nor setting up creates a legacy table', () =>
       withNetns(['node'], async (node) => {
         const said = await runInit(node, ...LOCAL, '--observe');
         assert.match(said, /backend nft: nft works here/);

@@ -55,7 +55,7 @@ function lastState(agent: Agent): string | undefined {
 
 if (!canMakeNetns()) sayLeftOut('init-run');
 else
-  describe('init as it stays', { concurrency: false }, () => {
+  describe('init as a long-running process', { concurrency: false }, () => {
     it('intercepts when the agent answers, withdraws when it does not, without control socket', () =>
       withRoom(async (room) => {
         const init = await startedInit(room);
@@ -112,7 +112,7 @@ else
         await eventually('withdrawn', async () => !(await hasQueryTable(room.node)));
       }));
 
-    it('two of them on a node serve beside each other and leave one by one', () =>
+    it('two pairs of init and agent on a node serve in parallel and stop one by one', () =>
       withRoom(async (room) => {
         const tables = async (): Promise<number> =>
           (await room.node.run('nft', ['list', 'tables'])).split('nodens_query_').length - 1;
@@ -145,7 +145,7 @@ else
         for (let i = 1; i < cycles; i++) assert.equal(await cycle(), first, `after ${i}`);
       }));
 
-    it('--skipteardown leaves what dies with the agent', () =>
+    it('--skipteardown leaves the rules that end with the agent', () =>
       withRoom(async (room) => {
         const init = await startedInit(room, '--skipteardown');
         await startEcho(room.node, 'agent', LINK_LOCAL);

@@ -63,16 +63,16 @@ function intercepting(init: Started): Promise<void> {
   return eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
 }
 
-/** The connections that the node's kernel remembers. */
+/** The connections in the affinity sets of the node. */
 async function remembered(node: Netns, set = 'flows4'): Promise<string> {
   return node.run('nft', ['list', 'set', 'inet', 'nodens_flows_main', set]);
 }
 
 if (!canMakeNetns()) sayLeftOut('init-flows');
 else
-  describe('TCP connections that are open', { concurrency: false }, () => {
+  describe('open TCP connections', { concurrency: false }, () => {
     for (const { flag, proxy } of CASES)
-      it(`${flag} beside ${proxy} rules: stay where they are when interception comes and goes`, () =>
+      it(`${flag} beside ${proxy} rules: stay with their server when interception starts and stops`, () =>
         withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
           await cluster(pod, node, dns, proxy);
           // A host client's packet to a ClusterIP needs a route before it is translated.
@@ -105,7 +105,7 @@ else
           for (const { connection } of [...before, ...during, ...after]) await connection.close();
         }));
 
-    it('init is killed: the agent keeps its own to the last answer', () =>
+    it('init is killed: the agent keeps its connections to the last answer', () =>
       withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
         await cluster(pod, node, dns, 'nft');
         const init = await startedInit(node);
@@ -119,7 +119,7 @@ else
         agent.kill('SIGKILL');
         await agent.exited;
         for (const { what, connection } of held) {
-          await eventually(`${what}: told of the end`, () => connection.events.length > 1);
+          await eventually(`${what}: ended`, () => connection.events.length > 1);
           await connection.close();
         }
         await expectNew([pod], 'kube-dns');
@@ -143,13 +143,13 @@ else
         await expectNew([pod], 'kube-dns');
       }));
 
-    it("a client's port that was the agent's is kube-dns's with the next connection", () =>
+    it("a client's port that was used with the agent goes to kube-dns with the next connection", () =>
       withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
         await cluster(pod, node, dns, 'nft');
         const init = await startedInit(node);
         await startEcho(node, 'agent', LINK_LOCAL, VIP, VIP6);
         await intercepting(init);
-        // TIME_WAIT is the server's where the server closes; here it is the client's, which may end it after a second.
+        // The side that closes first has TIME_WAIT; here it is the client, which may end it after a second.
         const port = ['-b', '10.1.0.2#40000'];
         assert.equal(await whoAnswers(pod, VIP, '+tcp', ...port), 'agent');
         assert.match(await remembered(node, 'closing4'), /10\.1\.0\.2 \. 40000 \. 10\.96\.0\.10/);
@@ -163,7 +163,7 @@ else
           assert.doesNotMatch(await remembered(node, set), /40000/);
       }));
 
-    it('those that find no room to be remembered are kube-dns’s from the first packet on', () =>
+    it('connections that do not fit into the set go to kube-dns from the first packet on', () =>
       withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
         await cluster(pod, node, dns, 'nft');
         const init = await startedInit(node);
@@ -181,7 +181,7 @@ else
         for (const { connection } of [...early, ...late]) await connection.close();
       }));
 
-    it('are forgotten soon after they have ended, and leave nothing to conntrack', () =>
+    it('are removed from the set soon after their end, and leave no conntrack entry', () =>
       withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
         await cluster(pod, node, dns, 'nft');
         await runInit(node, '--localip', LOCAL_IPS, '--once');
@@ -197,7 +197,7 @@ else
       }));
   });
 
-/** Leaves no room for another connection over IPv4, whatever is remembered already. */
+/** Fills the set, so that it has no room for another connection over IPv4. */
 async function fill(node: Netns): Promise<void> {
   const size = Number(/size (\d+)/.exec(await remembered(node))?.[1]);
   const held = (await remembered(node)).split('expires').length - 1;

@@ -1,4 +1,4 @@
-/** Two versions of init on one node, as in a rolling update: their standing rules differ, and they do not fight. */
+/** Two versions of init on one node, as in a rolling update: their standing rules differ, and they do not overwrite each other. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -15,16 +15,16 @@ import {
 import { socketPath } from '../../support/netns/vip.ts';
 
 const IP = '169.254.20.10';
-/** Some rounds of checks, which come every second, and looks, which come after every change. */
+/** Time for some periodic checks, one a second, and checks after each change. */
 const ROUNDS_MS = 3_500;
 
-/** Another version: other probe ports, so other standing rules, and one local IP more, so other rules everywhere. */
+/** Another version: with other probe ports its standing rules differ, and with one more local IP all rules differ. */
 const OLD = ['--localip', IP, '--probe-port', '20253'];
 const NEW = ['--localip', `${IP},10.96.0.10`, '--probe-port', '21000'];
 
 interface Case {
   readonly backend: readonly string[];
-  /** The standing rules, each with what tells it from one that was put again. */
+  /** The standing rules with their handles, which differ after a rewrite. */
   readonly list: readonly [string, ...string[]];
   readonly damage: readonly [string, ...string[]];
 }
@@ -102,7 +102,7 @@ else
             countOf(old, '"event":"rules-restored"') + countOf(next, '"event":"rules-restored"') >
             1;
           await eventually('repaired', isRepaired, await allowedMs(3_000));
-          // Both have heard of it, and the second may have begun before the first was done.
+          // Both get the event, and the second may start before the first has finished.
           await setTimeout(1_500);
           assert.match(await expectRest(node, list), /sport (21000-21007|20253-20260)/);
 
@@ -113,7 +113,7 @@ else
         }));
   });
 
-/** Of the older version in the chain whose policy drops. */
+/** ACCEPT rules of the older version in the chain whose policy drops. */
 const OWN_ACCEPT = /udp dport 53 ip daddr 169\.254\.20\.10 counter {2}accept/;
 
 const DROPPING = `

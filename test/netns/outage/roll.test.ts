@@ -12,17 +12,17 @@ import { pause } from '../../support/netns/faults.ts';
 import { type Load, load, percentile } from '../../support/netns/load.ts';
 import { describeSites, withSite } from '../../support/netns/sites.ts';
 
-/** What two busy cores carry with the name servers and the client on them, too; `npm run chaos` asks for more. */
+/** A rate that two busy cores carry with name servers and client; `npm run chaos` sets a higher one. */
 const PER_SECOND = Number(process.env.NODENS_ROLL_RATE ?? Math.floor(2_000 / (await slowness())));
 const SECONDS = 14;
 const GONE_MS = 1_500;
 const BETWEEN_MS = 2_500;
 const maxP99Ms = await allowedMs(300);
 const MAX_SKEW = 0.2;
-/** kube-proxy throws a coin for each connection: now and then it takes more of them until the loads are even. */
+/** kube-proxy chooses at random for each connection: sometimes more of them are needed until the loads are even. */
 const EVENING_LOADS = 3;
 
-/** Names that no cache has: each is one query to kube-dns. */
+/** Uncached names: each is one query to kube-dns. */
 const coldNames = (prefix: string): string[] =>
   Array.from(
     { length: PER_SECOND * SECONDS },
@@ -35,7 +35,7 @@ function ask({ runDir: dir, pods }: Cluster, prefix: string): Promise<Load> {
   return load(pods[0], { server: V4.vip, names: coldNames(prefix), ...shape });
 }
 
-/** Takes each backend away for a while, one after the other, while pods ask. */
+/** Stops each backend for a while, one after the other, while pods ask. */
 async function roll(
   cluster: Cluster,
   prefix: string,
@@ -65,7 +65,7 @@ function assertUnnoticed(result: Load, how: string): void {
   assert.ok(p99 <= maxP99Ms, told);
 }
 
-/** How far apart the backends' loads are, as a share of their mean. */
+/** The difference between the backends' loads, as a share of their mean. */
 function skew(cluster: Cluster): number {
   const isOurs = ({ name }: Asked): boolean => name.includes('.any.');
   const counts = cluster.kubeDns.map((backend) => backend.asked().filter(isOurs).length);
@@ -77,7 +77,7 @@ function skew(cluster: Cluster): number {
 describeSites(
   'kube-dns rolled under load',
   (proxy) => {
-    it('no error, no long wait, no lopsided load: half-open and RST', () =>
+    it('no error, no long wait, no uneven load: half-open and RST', () =>
       withSite(proxy, async (site) => {
         const { cluster } = site;
         // In order: node, two pods, two backends, internet.

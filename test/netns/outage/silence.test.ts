@@ -1,4 +1,4 @@
-/** Every upstream a black hole: warm names go on, cold ones are told at once, next to nothing goes up, and it ends fast. */
+/** Every upstream a black hole: warm names are served, cold ones fail at once, the agent sends almost no upstream query, and recovery is fast. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { keepAlive, sleep, systemClock } from '../../../agent/base/clock.ts';
@@ -17,7 +17,7 @@ import { describeSites, withSite } from '../../support/netns/sites.ts';
 const ZONE = 'any.default.svc.cluster.local';
 const WARM = Array.from({ length: 1_000 }, (_, i) => `warm${i}.${ZONE}`);
 const MAX_PER_SECOND = 5;
-/** Time for an open breaker: a second of faults, and a probe or two. */
+/** Time until upstreams count as down: a second of faults, and one or two probes. */
 const SETTLE_SECONDS = 4;
 const OUTAGE_SECONDS = 12;
 
@@ -30,14 +30,14 @@ async function pause(seconds: number): Promise<void> {
 const ask = (cluster: Cluster, label: string): Promise<DigResult> =>
   dig(cluster.pods[1], { server: V4.vip, name: `${label}.${ZONE}`, timeoutSeconds: 5 });
 
-/** How long a cold name takes to fail, with an extended error, milliseconds. */
+/** The time until a cold name fails with an extended error, milliseconds. */
 async function coldFailureMs(cluster: Cluster, label: string): Promise<number> {
   const { status, extendedErrors, elapsedMs } = await ask(cluster, label);
   assert.deepEqual([status, extendedErrors.length > 0], ['SERVFAIL', true], label);
   return elapsedMs;
 }
 
-/** DNS packets a second that reach each upstream: kube-dns, by either backend, and the internet's resolver. */
+/** DNS packets a second to each upstream: kube-dns, through either backend, and the internet's resolver. */
 async function packetsPerSecond(spaces: readonly Netns[], seconds: number): Promise<number[]> {
   const dropped = (): Promise<number[]> => Promise.all(spaces.map(droppedIn));
   const before = await dropped();
@@ -82,7 +82,7 @@ describeSites(
         const laterMs = await coldFailureMs(cluster, 'later');
         const warm = await stale;
         const backMs = await recoveryMs(cluster, upstreams);
-        // About a tenth of them wait for the stale answer's budget, all in the first second and a half.
+        // About a tenth of them wait for the stale answer's budget, all in the first 1.5 s.
         const [p95, worst] = [percentile(warm, 0.95), percentile(warm, 1)];
         const cold = `${firstMs.toFixed(0)} and ${laterMs.toFixed(0)} ms`;
         const told = `warm ${JSON.stringify(warm.outcomes)} p95 ${p95.toFixed(1)} ms, worst ${worst.toFixed(0)} ms; cold ${cold}; ${packets.join(' and ')} packets/s; back after ${backMs.toFixed(0)} ms`;
@@ -92,7 +92,7 @@ describeSites(
         assert.ok(p95 <= 250 * slow && worst <= 1_000 * slow, told);
         assert.ok(firstMs <= 2_000 * slow && laterMs <= 500 * slow, told);
         for (const perSecond of packets) assert.ok(perSecond <= MAX_PER_SECOND, told);
-        assert.ok((packets[0] ?? 0) > 0, 'probes go up');
+        assert.ok((packets[0] ?? 0) > 0, 'the agent sends probes');
         assert.ok(backMs <= 1_000 * slow, told);
       }));
   },

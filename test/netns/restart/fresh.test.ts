@@ -1,4 +1,4 @@
-/** A node on which nodens has never been, and clients that ask all along: none of them is worse off than with kube-dns. */
+/** A node without nodens so far, and clients that ask all the time: no client loses an answer that kube-dns would give. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { dig } from '../../support/cluster/clients/dig.ts';
@@ -15,7 +15,7 @@ import { intercepting, requestsServed } from '../../support/cluster/site.ts';
 import { describeSites, withSite } from '../../support/netns/sites.ts';
 import { type TcpLoadResult, tcpLoad } from '../../support/netns/tcp-load.ts';
 
-/** `npm run chaos` takes the whole half minute. */
+/** `npm run chaos` waits the full half minute. */
 const OUTAGE_SECONDS = Number(process.env.NODENS_START_OUTAGE_SECONDS ?? 4);
 
 /** Blocks the agent, and no other program, from kube-dns: a firewall, a Service that is not there yet. */
@@ -31,7 +31,7 @@ interface Loads {
   readonly tcp: Promise<TcpLoadResult>;
 }
 
-/** Pods and the node itself ask the VIP, and have been answered before this resolves. */
+/** Pods and the node itself ask the VIP, this resolves once they have been answered. */
 async function ask(cluster: Cluster, over: Promise<unknown>): Promise<Loads> {
   const server = V4.vip;
   const udp = { server, queriesPerSecond: 250, until: over, sockets: 8 };
@@ -55,10 +55,10 @@ async function assertNoFailure({ pod, host, tcp }: Loads): Promise<void> {
   assert.deepEqual({ lost, reset }, { lost: 0, reset: 0 });
 }
 
-/** Resolves when the agent, not kube-dns, has answered what the clients ask for some time. */
+/** Resolves when the agent, not kube-dns, has answered the clients for some time. */
 async function servesTheLoad(node: Netns): Promise<void> {
   const served = async (): Promise<boolean> => ((await requestsServed(node)) ?? 0) > 1_000;
-  await until('the agent to take part', served, 20_000);
+  await until('the agent to serve', served, 20_000);
 }
 
 async function state(node: Netns): Promise<string[]> {
@@ -75,7 +75,7 @@ async function queryRules(node: Netns): Promise<string[]> {
 describeSites(
   'a fresh node',
   (proxy: ProxyKind) => {
-    it('clients that ask from before the start never see a failure', () =>
+    it('clients that ask from before the start get no failure', () =>
       withSite(proxy, async (site) => {
         const { cluster, nodens } = site;
         const over = Promise.withResolvers<void>();
@@ -88,7 +88,7 @@ describeSites(
         await assertNoFailure(loads);
       }));
 
-    it(`upstream out of reach for ${OUTAGE_SECONDS} s: kube-dns serves until it answers`, () =>
+    it(`upstream unreachable for ${OUTAGE_SECONDS} s: kube-dns serves until it answers`, () =>
       withSite(proxy, async (site) => {
         const { cluster, nodens } = site;
         const { node } = cluster;
@@ -136,7 +136,7 @@ describeSites(
   400_000 + OUTAGE_SECONDS * 1_000,
 );
 
-/** Everywhere on the node, and the agent answers nothing. */
+/** All addresses of the node; the agent answers on none. */
 async function assertKubeDnsServes({ node, pods }: Cluster): Promise<void> {
   assert.deepEqual(await queryRules(node), []);
   assert.deepEqual(await state(node), ['waiting']);
@@ -146,7 +146,7 @@ async function assertKubeDnsServes({ node, pods }: Cluster): Promise<void> {
   assert.equal(await requestsServed(node), 0);
 }
 
-/** Resolves when the agent has asked its upstream in vain. */
+/** Resolves when the agent has asked its upstream without an answer. */
 async function untilRefused(init: Daemon, agent: Daemon): Promise<void> {
   await until(
     'the agent to miss its upstream',

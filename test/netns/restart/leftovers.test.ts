@@ -1,4 +1,4 @@
-/** A node that a node-local-dns has died on, or still lives on: taken over from the dead, left to the living. */
+/** A node with rules of node-local-dns: init removes those of a dead process, and leaves those of a running one. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { type DigResult, dig } from '../../support/cluster/clients/dig.ts';
@@ -24,13 +24,13 @@ const SAVES = [
   'ip6tables-legacy-save',
 ];
 
-/** A bridge stands for the dummy link, which not every kernel has: the addresses are what matters. */
+/** A bridge replaces the dummy link, which not every kernel has: only the addresses matter. */
 async function makeLink(node: Netns): Promise<void> {
   await node.ip('link', 'add', LINK, 'type', 'bridge');
   await node.ip('link', 'set', LINK, 'up');
 }
 
-/** Rules and addresses as a node-local-dns has them while it lives, and leaves them where it is killed. */
+/** Rules and addresses of a running node-local-dns, which remain after it is killed. */
 async function leave(node: Netns, iptables: string): Promise<void> {
   for (const ip of IPS) await node.ip('addr', 'add', `${ip}/32`, 'dev', LINK);
   const run = (program: string, args: readonly string[]) => node.must([program, ...args]);
@@ -56,7 +56,7 @@ function ask(cluster: Cluster, name: string, server: string = V4.vip): Promise<D
 describeSites('a node with leftovers of node-local-dns', (proxy: ProxyKind) => {
   const iptables = proxy === 'nft' ? 'iptables-nft' : 'iptables-legacy';
 
-  it(`in ${iptables}: a running init ends the black hole, and an agent's death does not bring it back`, () =>
+  it(`in ${iptables}: a running init removes the black hole, and an agent's death does not restore it`, () =>
     withSite(proxy, async (site) => {
       const { cluster, nodens } = site;
       await makeLink(cluster.node);
@@ -79,11 +79,11 @@ describeSites('a node with leftovers of node-local-dns', (proxy: ProxyKind) => {
       assert.ok(init.log().split('dead node-local-dns left').length - 1 >= 26);
     }));
 
-  it(`in ${iptables}: --cleanup leaves the node as it was before, --observe says what would be`, () =>
+  it(`in ${iptables}: --cleanup restores the node, and --observe prints what it would do`, () =>
     withSite(proxy, async ({ cluster, nodens }) => {
       await makeLink(cluster.node);
       if (iptables === 'iptables-legacy') {
-        // Legacy tables, once there, stay.
+        // Legacy tables cannot be removed.
         for (const table of ['raw', 'filter'])
           await cluster.node.must(['iptables-legacy', '-w', '5', '-t', table, '-S']);
       }
@@ -98,7 +98,7 @@ describeSites('a node with leftovers of node-local-dns', (proxy: ProxyKind) => {
       assert.equal(await footprint(cluster.node), before);
     }));
 
-  it(`in ${iptables}: one that lives is left alone; nodens says so, waits, and follows it`, () =>
+  it(`in ${iptables}: a running one is not touched; nodens logs it, waits, and takes over afterwards`, () =>
     withSite(proxy, async (site) => {
       const { cluster, nodens } = site;
       await makeLink(cluster.node);
@@ -126,6 +126,6 @@ describeSites('a node with leftovers of node-local-dns', (proxy: ProxyKind) => {
       await living.stop('SIGKILL');
       await intercepting(site, [init, agent]);
       await until('the rules to go', async () => (await countLeftRules(cluster.node)) === 0);
-      assert.equal(init.log().split('still runs here').length - 1, 1, 'said once');
+      assert.equal(init.log().split('still runs here').length - 1, 1, 'logged once');
     }));
 });

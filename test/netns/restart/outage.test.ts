@@ -1,4 +1,4 @@
-/** A new pod in the middle of an outage: what the one before it had cached goes on being answered. */
+/** A new pod during an outage: it answers from the cache of the pod before it. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { it } from 'node:test';
@@ -16,7 +16,7 @@ const SNAPSHOT = 'cache.snapshot';
 describeSites(
   'a restart during an outage',
   (proxy) => {
-    it('a new pod answers, on every address, what the old one had cached', () =>
+    it('a new pod answers from the old pod’s cache, on every address', () =>
       withSite(proxy, async (site) => {
         const { cluster } = site;
         const rollout = new Rollout(site);
@@ -49,7 +49,7 @@ describeSites(
         assert.doesNotMatch(second.agent.log(), /snapshot: /);
       }));
 
-    it('a damaged snapshot is counted and moved aside, and the start goes on', () =>
+    it('a damaged snapshot is counted and moved aside, and the start continues', () =>
       withSite(proxy, async (site) => {
         const { cluster } = site;
         const rollout = new Rollout(site);

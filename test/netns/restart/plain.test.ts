@@ -1,4 +1,4 @@
-/** Restarts without an overlap, under load: of the agent's container, and of the whole pod. Only latency is seen. */
+/** Restarts without an overlap, under load: of the agent's container, and of the whole pod. Clients notice only latency. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { Cluster } from '../../support/cluster/cluster.ts';
@@ -12,10 +12,10 @@ import { describeSites, withSite } from '../../support/netns/sites.ts';
 import { type TcpLoadResult, tcpLoad } from '../../support/netns/tcp-load.ts';
 
 const ROUNDS = Number(process.env.NODENS_CHAOS_ROUNDS ?? 1);
-/** What a machine cannot carry waits in queues, whether something restarts or not. */
+/** Above the capacity of a machine queries wait in queues, with or without a restart. */
 const RATE = Number(process.env.NODENS_RESTART_RATE ?? Math.floor(500 / (await slowness())));
 const MAX_SECONDS = 60 + ROUNDS * 15;
-/** Time for the clients to come up to speed. */
+/** Time for the clients to reach their full rate. */
 const SETTLE_MS = 500;
 /** No client asks twice: a resolver would have repeated a query that takes longer than this. */
 const PATIENCE_MS = await allowedMs(1_000);
@@ -24,11 +24,11 @@ const NAMES = Array.from({ length: 200 }, (_, i) => `load${i}.any.default.svc.cl
 interface Loads {
   readonly udp: readonly Load[];
   readonly tcp: readonly TcpLoadResult[];
-  /** Datagrams that sockets of kube-dns, or of an agent, had no room for: on a busy machine a server reads them late. */
+  /** Datagrams dropped at full sockets of kube-dns or of an agent: on a busy machine a server reads them late. */
   readonly overflown: number;
 }
 
-/** Datagrams that the kernel has dropped in front of the agent and of the name servers because their sockets were full. */
+/** Datagrams that the kernel has dropped because the sockets of the agent or of the name servers were full. */
 async function overflown({ node, pods, namespaces }: Cluster): Promise<number> {
   const servers = namespaces.filter((netns) => netns === node || !pods.includes(netns));
   const counted = servers.map(async (netns) => {
@@ -40,7 +40,7 @@ async function overflown({ node, pods, namespaces }: Cluster): Promise<number> {
   return (await Promise.all(counted)).reduce((sum, count) => sum + count, 0);
 }
 
-/** Asks the VIP and the link-local address, over both transports, while `work` is done. */
+/** Asks the VIP and the link-local address, over both transports, while `work` runs. */
 async function under(cluster: Cluster, work: () => Promise<void>): Promise<Loads> {
   const [first, second] = cluster.pods;
   const until = work();

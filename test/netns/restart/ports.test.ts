@@ -44,9 +44,9 @@ async function assertAnswered(cluster: Cluster, label: string): Promise<void> {
 }
 
 describeSites(
-  'a port that is taken',
+  'a port in use',
   (proxy) => {
-    it('8080, 9253 or 9353: DNS is served, the page comes when the port is free', () =>
+    it('8080, 9253 or 9353: DNS is served, and the endpoint follows when the port is free', () =>
       withSite(proxy, async ({ cluster, nodens }) => {
         const occupier = await squat(cluster, 'tcp:8080', 'tcp:9253', 'tcp:9353');
         const dropIn = nodens.startDropIn();
@@ -93,7 +93,7 @@ describeSites(
           const occupier = await squat(cluster, ...ports);
           const init = nodens.startInit();
           const agent = nodens.startAgent();
-          await until('the agent to say so', () => lines(agent, 'port-taken').length > 0);
+          await until('the agent to log it', () => lines(agent, 'port-taken').length > 0);
           await until('init to be set up', () => init.log().includes('"msg":"set up"'));
           const [told] = lines(agent, 'port-taken');
           assert.match(String(told?.msg), /cannot bind 169\.254\.20\.10:53\/(udp|tcp)/);

@@ -12,14 +12,14 @@ import { type TcpLoadResult, tcpLoad } from '../../support/netns/tcp-load.ts';
 
 const ROUNDS = Number(process.env.NODENS_CHAOS_ROUNDS ?? 2);
 
-/** Lines of its log that call for an operator. */
+/** Lines of its log that need an operator. */
 function alarmsIn({ init, agent }: Pod): string[] {
   const lines = [init, agent].flatMap((daemon) => daemon.log().split('\n'));
   return lines.filter((line) => /"level":"(?:warn|error)"/.test(line));
 }
 
 const updated = (proxy: ProxyKind): void => {
-  it(`${ROUNDS} times under load: no UDP query lost, no TCP answer cut off`, () =>
+  it(`${ROUNDS} times under load: no UDP query lost, no TCP answer truncated`, () =>
     withSite(proxy, async (site) => {
       const { cluster } = site;
       const rollout = new Rollout(site);
@@ -49,7 +49,7 @@ const updated = (proxy: ProxyKind): void => {
       ]);
       await until;
       alarms.push(...alarmsIn(pod));
-      assert.deepEqual(alarms, [], 'an update is no reason for a warning');
+      assert.deepEqual(alarms, [], 'an update causes no warning');
       const sent = vip.sent + local.sent;
       const sum = (key: keyof TcpLoadResult): number => tcp.reduce((all, one) => all + one[key], 0);
       process.stdout.write(

@@ -1,6 +1,6 @@
 /**
- * `npm run chaos`: the tests that kill, freeze, upgrade and reload, each repeated far more often than `npm test` has
- * time for; in the end a table of what they measured.
+ * `npm run chaos`: the tests that kill, freeze, upgrade and reload, each repeated far more often than `npm test` repeats
+ * them; at the end a table of their measurements.
  */
 import { parseArgs } from 'node:util';
 import { installPackages, isRoot, missingPackages } from './support/packages.ts';
@@ -10,7 +10,7 @@ interface Step {
   readonly name: string;
   readonly what: string;
   readonly file: string;
-  /** What makes the step repeat; undefined where once is all there is. */
+  /** What makes the step repeat; undefined for a step that runs once. */
   readonly env?: (rounds: number) => Readonly<Record<string, string>>;
   readonly needsRoot: boolean;
   /** Only with `--soak`. */
@@ -20,7 +20,7 @@ interface Step {
 const STORM_SECONDS = 30;
 const SOAK_SECONDS = 600;
 const START_OUTAGE_SECONDS = 30;
-/** Queries a second while kube-dns is rolled: needs a machine with nothing else to do. */
+/** Queries a second while kube-dns is rolled: needs an idle machine. */
 const ROLL_RATE = 5_000;
 /** A set-up and tear-down of init is much shorter than a fault and its recovery. */
 const CYCLES_PER_ROUND = 20;
@@ -33,7 +33,7 @@ const STEPS: readonly Step[] = [
     ...{ file: 'netns/init/chaos.test.ts', env: rounds, needsRoot: true },
   },
   {
-    ...{ name: 'alone', what: 'kill -9 of the agent, and a stop, while init hears nothing' },
+    ...{ name: 'alone', what: 'kill -9 of the agent, and a stop, while init hangs' },
     ...{ file: 'netns/fault/alone.test.ts', env: rounds, needsRoot: true },
   },
   {
@@ -49,7 +49,7 @@ const STEPS: readonly Step[] = [
     ...{ file: 'netns/fault/lock.test.ts', env: () => rounds(2), needsRoot: true },
   },
   {
-    ...{ name: 'flush', what: 'rules flushed, addresses and links taken away, under load' },
+    ...{ name: 'flush', what: 'rules flushed, addresses and links removed, under load' },
     ...{ file: 'netns/fault/flush.test.ts', needsRoot: true },
   },
   {
@@ -71,7 +71,7 @@ const STEPS: readonly Step[] = [
   {
     ...{
       name: 'start',
-      what: `a fresh node, its upstream out of reach for ${START_OUTAGE_SECONDS} s`,
+      what: `a fresh node, its upstream unreachable for ${START_OUTAGE_SECONDS} s`,
     },
     ...{ file: 'netns/restart/{fresh,leftovers,ports}.test.ts', needsRoot: true },
     env: () => ({ NODENS_START_OUTAGE_SECONDS: `${START_OUTAGE_SECONDS}` }),
@@ -82,7 +82,7 @@ const STEPS: readonly Step[] = [
     env: (count) => ({ NODENS_CHAOS_CYCLES: `${count * CYCLES_PER_ROUND}` }),
   },
   {
-    ...{ name: 'outage', what: 'upstreams that fall silent, roll and come back', needsRoot: true },
+    ...{ name: 'outage', what: 'upstreams that become silent, roll and recover', needsRoot: true },
     file: 'netns/outage/*.test.ts',
     env: () => ({ NODENS_ROLL_RATE: `${ROLL_RATE}` }),
   },

@@ -1,6 +1,6 @@
 /**
- * `npm run hostile`: every attack of `test/hostile` within memory limits of 96, 128 and 192 MiB and without one, each for
- * longer than `npm test` has time for; in the end a table of what they measured.
+ * `npm run hostile`: every attack of `test/hostile` within memory limits of 96, 128 and 192 MiB and without one, each
+ * longer than in `npm test`; at the end a table of their measurements.
  */
 import { parseArgs } from 'node:util';
 import { MemoryGroup } from './support/netns/memory-group.ts';
@@ -34,7 +34,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const { isGood, seconds, measured } = await runFiles(['hostile/*.test.ts'], env);
   process.stdout.write(`\n${measured.join('\n')}\n`);
   if (!MemoryGroup.isPossible)
-    process.stdout.write('left out: memory limits (this machine lets no test set one)\n');
+    process.stdout.write('left out: memory limits (this machine allows no test to set one)\n');
   process.stdout.write(`${isGood ? 'ok' : 'FAILED'} in ${seconds.toFixed(0)} s\n`);
   return isGood ? 0 : 1;
 }

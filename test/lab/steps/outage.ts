@@ -56,7 +56,7 @@ async function coldName({ cluster, report }: LabFixture): Promise<void> {
   );
   const patient = elapsedMs < COLD_BUDGET_MS;
   const budget = `${COLD_BUDGET_MS} ms`;
-  report.holds("within a client's patience", patient, `${Math.round(elapsedMs)} ms`, budget);
+  report.holds("within a client's timeout", patient, `${Math.round(elapsedMs)} ms`, budget);
 }
 
 export async function recovery(fixture: LabFixture): Promise<void> {

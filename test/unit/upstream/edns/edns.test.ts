@@ -233,11 +233,7 @@ test('ten seconds later, and every ten minutes, the agent sends its own question
     return queries.map(hasOpt);
   };
   assert.deepEqual(await askAt(11), [false, true], 'the check is not answered');
-  assert.deepEqual(
-    await askAt(3),
-    [false, true, false],
-    'so the agent stays without EDNS, for longer',
-  );
+  assert.deepEqual(await askAt(3), [false, true, false], 'so EDNS stays off, for longer');
   assert.deepEqual(await askAt(300), [false]);
   assert.deepEqual(await askAt(300), [false, true]);
   sockets.udp(A.address).answer({ address: ADDRESS });

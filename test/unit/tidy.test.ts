@@ -14,6 +14,16 @@ function offenders(files: readonly string[], pattern: RegExp): string[] {
   );
 }
 
+/** In two halves, so that this file has none of them. */
+const PRONOUNS = ['no-body', 'some-body', 'who-ever', 'who-m'].map((word) => word.replace('-', ''));
+const PRONOUN = new RegExp(`\\b(${PRONOUNS.join('|')})\\b`, 'i');
+
+/** Texts in plain English: code with its comments and titles, pages, scenarios, manifests. */
+const texts = globSync(
+  ['{test,docs,native,manifests}/**/*.{ts,mjs,c,h,md,txt,yaml}', '.github/**/*.{md,yml}', '*.md'],
+  { exclude: ['test/support/packets/**'] },
+).sort();
+
 describe('house rules', () => {
   it('lines fit on a screen', () => {
     const wide = offenders(sources, new RegExp(`^.{${MAX_COLUMNS},}$`));
@@ -51,5 +61,22 @@ describe('house rules', () => {
     const rooms = globSync('agent/*/').map((dir) => `agent/${dir.split('/').at(-1)}`);
     const missing = rooms.filter((room) => room !== 'agent/cli' && !readme.includes(`\`${room}\``));
     assert.deepEqual(missing, [], 'name the room in README.md');
+  });
+
+  it('a sentence names its subject', () => {
+    assert.ok(texts.length > 500, `${texts.length} files`);
+    assert.deepEqual(
+      offenders(texts, PRONOUN),
+      [],
+      'name it: agent, init, client, upstream, kernel',
+    );
+  });
+
+  it('the check of subjects finds each pronoun, as a word of its own only', () => {
+    for (const word of PRONOUNS) {
+      assert.match(`// ${word} listens`, PRONOUN);
+      assert.match(`'${word.toUpperCase()} else'`, PRONOUN);
+      assert.doesNotMatch(`${word}X = my${word}`, PRONOUN);
+    }
   });
 });

@@ -132,7 +132,7 @@ describe('health of the agent', () => {
     assert.deepEqual(node.verdicts, [true, false, true]);
   });
 
-  it('an agent without a listening socket is gone, not hung: init does not wait, and interception does not flap', async () => {
+  it('an agent without a listening socket is gone, not hung: no flap, no waiting', async () => {
     const { clock, node } = setup();
     node.round = answered('x');
     await clock.advance(1_000);

@@ -26,6 +26,11 @@ import { describeSites } from '../../support/netns/sites.ts';
 const MAX_GAP_MS = 50;
 /** 0.5 % of what is asked in a second. */
 const MAX_LOST = 25;
+/**
+ * 1.5 %: in an OOM kill the kernel ends the memory holder, too. It then frees the agent's memory, which takes 5 ms, before it
+ * closes the sockets (docs/decisions/018-herald-removed.md).
+ */
+const MAX_LOST_OUT_OF_MEMORY = 75;
 /** A busy machine disturbs single rounds: the median counts. */
 const MIN_ROUNDS = 3;
 /** Time for clients and agent to reach their full rate. */
@@ -104,14 +109,14 @@ class Victim {
   }
 }
 
-function report(what: string, rounds: readonly (readonly Seen[])[]): void {
+function report(what: string, rounds: readonly (readonly Seen[])[], maxLost: number): void {
   const of = (transport: string): number[] =>
     rounds.flat().flatMap((seen) => (seen.transport === transport ? [seen.gapMs] : []));
   const lost = rounds.map(lostQueries);
-  const over = lost.filter((count) => count > MAX_LOST).length;
+  const over = lost.filter((count) => count > maxLost).length;
   process.stdout.write(
     `# ${what}: gap ms by UDP ${quantiles(of('udp'))}, by TCP ${quantiles(of('tcp'))}; ` +
-      `of 5,000 queries a second lost ${quantiles(lost, 0)}, ${over} of them over ${MAX_LOST}\n`,
+      `of 5,000 queries a second lost ${quantiles(lost, 0)}, ${over} of them over ${maxLost}\n`,
   );
 }
 
@@ -150,11 +155,12 @@ const struck =
 
     for (const fault of faults)
       it(`${fault.what}: no client waits longer than ${MAX_GAP_MS} ms, on VIP and link-local address`, async () => {
+        const { maxLost = MAX_LOST } = fault;
         const isGood = ({ seen: all, slow }: Round): boolean => {
           const seen = all.filter(({ where }) => rules.promised.includes(where));
           const stallMs = stallIn(all);
-          const maxLost = MAX_LOST * slow + stallMs * QUERIES_PER_MS;
-          return lostQueries(seen) <= maxLost && longestGapMs(seen) <= MAX_GAP_MS * slow + stallMs;
+          const mayLose = maxLost * slow + stallMs * QUERIES_PER_MS;
+          return lostQueries(seen) <= mayLose && longestGapMs(seen) <= MAX_GAP_MS * slow + stallMs;
         };
         const round = async (): Promise<Round> => {
           const seen = await victim.strike(fault);
@@ -168,6 +174,7 @@ const struck =
         report(
           `${fault.what}, ${proxy}, rules by ${rules.backend}`,
           rounds.map(({ seen }) => seen),
+          maxLost,
         );
         for (const one of rounds) assertServed(one, rules.promised);
         const bad = rounds.filter((one) => !isGood(one));
@@ -179,6 +186,7 @@ const OUT_OF_MEMORY: Fault = {
   what: 'OOM kill of the agent',
   strike: ({ agent }, group) => withQuietConsole(() => group.squeeze(agent)),
   isWithdrawn: true,
+  maxLost: MAX_LOST_OUT_OF_MEMORY,
 };
 
 const CONSOLE = '/proc/sys/kernel/printk';

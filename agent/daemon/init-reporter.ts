@@ -26,7 +26,7 @@ export function initReporter(metrics: Metrics, log: Logger): InitReporter {
     counter.value += total < before ? total : total - before;
     told.set(key, total);
   };
-  let state: InterceptionState | undefined = 'off';
+  let state: InterceptionState | undefined;
   const show = (): void => {
     for (const each of STATES) {
       metrics.gauge('nodens_interception_state', { state: each }).value = each === state ? 1 : 0;

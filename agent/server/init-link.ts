@@ -37,7 +37,7 @@ export class InitLink {
   readonly #startMs: number;
   /** Last state that the connected init has sent; undefined before that. */
   #state: InterceptionState | undefined;
-  #isLateSaid = false;
+  #needsNoLateWarning = false;
   #isReady = false;
   #isClosed = false;
   #isConnected = false;
@@ -117,7 +117,7 @@ export class InitLink {
     );
     socket.on('connect', () => {
       this.#isConnected = true;
-      this.#isLateSaid = true;
+      this.#needsNoLateWarning = true;
       this.#isWithdrawn = false;
       if (this.#isReady) this.#sayReady();
     });
@@ -148,8 +148,8 @@ export class InitLink {
 
   #sayLate(): void {
     const { clock, log, path } = this.#options;
-    if (this.#isLateSaid || clock.nowMs() - this.#startMs < LATE_MS) return;
-    this.#isLateSaid = true;
+    if (this.#needsNoLateWarning || clock.nowMs() - this.#startMs < LATE_MS) return;
+    this.#needsNoLateWarning = true;
     const message = 'init has not connected: the agent is not ready, interception waits for init';
     log.warn({ event: 'init-late', path }, message);
   }

@@ -38,7 +38,7 @@ export type State = (typeof STATES)[number];
 export const EVENTS = [
   /** The first pass over addresses and rules is over, complete or not. */
   'set-up',
-  /** Every local IP answered, with the nonce of a ready agent, and no hold-off is left. */
+  /** Every local IP answered, one with the nonce of a ready agent, and no hold-off is left. */
   'agent-proven',
   /** Every local IP answered, but that does not prove an agent yet. */
   'agent-answered',
@@ -46,7 +46,7 @@ export const EVENTS = [
   'probe-missed',
   /** So many rounds in a row had no answer that the agent counts as hanging. */
   'agent-unresponsive',
-  /** As many rounds, but all were refused: no socket is there. */
+  /** As many rounds, and what did not answer in the last one refused: no socket is there. */
   'agent-refused',
   /** The connection of a ready agent ended without a goodbye; `agent-left` follows if it was the last. */
   'agent-lost',
@@ -78,7 +78,7 @@ export type Action =
   | 'watch'
   /** Installs the query rules. */
   | 'intercept'
-  /** Removes the query rules at once, as far as the backend can, and with a pass. */
+  /** Drops the owned table at once where there is one; a pass removes the rest. */
   | 'withdraw'
   /** Installs the query rules again that the kernel dropped. */
   | 'reinstall'

@@ -41,7 +41,7 @@ export class Reconciler {
   #wanted: Interception = 'none';
   #applied: Interception | undefined;
   /** `#releases` when the pass for `#applied` ran. */
-  #appliedAt = 0;
+  #appliedAfterReleases = 0;
   /** Whether the kernel has dropped query rules since. */
   #isLost = false;
   #passes: Promise<unknown> = Promise.resolve();
@@ -82,7 +82,11 @@ export class Reconciler {
     const { firewall, onChange } = this.#parts;
     await firewall?.release();
     // A later request may have installed them again.
-    if (firewall?.isOwner !== true || this.#appliedAt >= release || this.#applied !== 'full')
+    if (
+      firewall?.isOwner !== true ||
+      this.#appliedAfterReleases >= release ||
+      this.#applied !== 'full'
+    )
       return;
     this.#applied = 'none';
     onChange();
@@ -118,16 +122,16 @@ export class Reconciler {
       // Rules that were released meanwhile stay away.
       [goal, releases] = [this.#wanted, this.#releases];
       const rules = desiredRules(plan, { ...found, interception: goal });
-      const isPut = this.#isNews(rules) || this.#isLost;
+      const isFirstInstall = this.#isNews(rules) || this.#isLost;
       const changed = await firewall?.apply(rules);
       // After a release the firewall may not have installed all of it: the next pass does.
       if (releases !== this.#releases) this.#lastRules = '';
-      return changed === true && !isPut;
+      return changed === true && !isFirstInstall;
     });
     if (filtered) this.#isLost = false;
     if (filtered && releases === this.#releases) {
       this.#applied = goal;
-      this.#appliedAt = releases;
+      this.#appliedAfterReleases = releases;
     } else if (this.#isLost && this.#applied === 'full') {
       this.#applied = 'none';
     }

@@ -25,7 +25,8 @@ export interface Reply {
 export class NoAnswerError extends NodensError {
   constructor(name: string, servers: readonly Endpoint[]) {
     const asked = servers.map(({ address }) => address).join(', ');
-    super('NODENS_NO_ANSWER', `${name}: no answer from ${asked || 'anybody: no server is known'}`);
+    const why = asked === '' ? 'no server is known' : `no answer from ${asked}`;
+    super('NODENS_NO_ANSWER', `${name}: ${why}`);
   }
 }
 
@@ -34,13 +35,13 @@ export type Ask = (name: string, type: RecordType) => Promise<Reply>;
 
 /** Asks one of `servers` after the other until one answers; the next question goes to that one first. */
 export function makeAsk(clock: Clock, servers: readonly Endpoint[]): Ask {
-  let failed = 0;
+  let next = 0;
   return async (name, type) => {
     for (let tries = 0; tries < servers.length; tries++) {
-      const server = servers[failed % servers.length] as Endpoint;
+      const server = servers[next % servers.length] as Endpoint;
       const reply = await askOne(clock, server, name, type);
       if (reply?.rcode === RCODE.NOERROR || reply?.rcode === RCODE.NXDOMAIN) return reply;
-      failed++;
+      next++;
     }
     throw new NoAnswerError(name, servers);
   };

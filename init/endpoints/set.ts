@@ -11,7 +11,7 @@ export const TRANSPORTS = ['udp', 'tcp'] as const;
 
 export const NO_ENDPOINTS: Endpoints = { udp: [], tcp: [] };
 
-/** For each family and transport; more than these share the load of one node no better. */
+/** For each family and transport; more endpoints would not spread one node's load better. */
 const MAX_ENDPOINTS = 32;
 
 /** `found` in order, without doubles, and not more of a family than rules shall hold. */

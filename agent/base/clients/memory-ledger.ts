@@ -54,9 +54,8 @@ export class ClientShare {
   }
 
   /**
-   * Whether one more query of `bytes` may wait in `lane`. Without room, the query of another client than the largest is
-   * admitted, and the largest gives way. A query of the largest client is refused if it would wait in its longest lane:
-   * the queries already there are closer to an answer.
+   * Whether one more query of `bytes` may wait in `lane`. True if there is room, or if another client holds more: that one
+   * gives way. Otherwise false only for the lane in which this client has the most bytes waiting.
    */
   admits(lane: object, bytes: number): boolean {
     if (this.bytes === 0 || this.#ledger.hasRoomFor(bytes, this)) return true;

@@ -82,8 +82,9 @@ export const INIT_EVENTS = {
   'connections-stay': {
     level: 'warn',
     meaning:
-      'init could not reset the TCP connections to an agent that hangs: their clients wait longer.',
-    remedy: 'none: the kernel needs CONFIG_INET_DIAG_DESTROY for it',
+      'init could not reset the TCP connections to an agent that hangs, or not empty their set: clients wait longer.',
+    remedy:
+      'read `error`: to reset, the kernel needs CONFIG_INET_DIAG_DESTROY; to empty the set, nft',
     runbook: 'agent-unresponsive',
   },
   'init-addon': {

@@ -1,7 +1,7 @@
 /**
  * Two caches, each with its own share of bytes, so that a flood of names that do not exist cannot evict answers
  * (docs/decisions/002-two-caches.md). Within a share the least recently used entry of any block is evicted first;
- * BlockEntries enforces a block's capacity.
+ * each block's list (`block-entries.ts`) enforces the block's capacity.
  */
 import { LRUCache } from 'lru-cache';
 import type { Clock, Timer } from '../../base/clock.ts';
@@ -24,8 +24,8 @@ export type StoreName = 'answers' | 'denials';
 export class Partition {
   readonly #lru: LRUCache<string, Entry>;
   readonly #swept: Counter;
-  /** Every BlockEntries that ever had an entry here: as many as there are blocks. */
-  readonly #entriesByKind = new Set<Entry['blockEntries']>();
+  /** Every block's list that ever had an entry here: as many as there are blocks. */
+  readonly #blockLists = new Set<Entry['blockEntries']>();
   /** Entries stored so far. */
   stored = 0;
   /** Failures among the entries: usually none, so the lookup for one can be skipped. */
@@ -77,7 +77,7 @@ export class Partition {
       this.#lru.delete(victim.key);
       blockEntries.evictions.value++;
     }
-    this.#entriesByKind.add(blockEntries);
+    this.#blockLists.add(blockEntries);
     this.stored++;
     if (entry.kind === 'failure') this.failures++;
     blockEntries.add(entry);
@@ -98,7 +98,7 @@ export class Partition {
       this.#swept.value++;
       this.#lru.delete(entry.key);
     };
-    for (const blockEntries of this.#entriesByKind) {
+    for (const blockEntries of this.#blockLists) {
       const steps = Math.ceil(blockEntries.count / SWEEP_STEPS);
       blockEntries.sweep(nowMs, Math.min(MAX_SWEEP, Math.max(MIN_SWEEP, steps)), drop);
     }

@@ -11,7 +11,7 @@ export type LogFields = Readonly<Record<string, unknown>> & { readonly [DEDUPLIC
 /** Fields of a warning or an error: its event is in the table of base/events. */
 export type ProblemFields = LogFields & { readonly event: AgentEvent };
 
-export const DEDUPLICATE_BY: unique symbol = Symbol('fold by');
+export const DEDUPLICATE_BY: unique symbol = Symbol('deduplicate by');
 
 export interface Logger {
   debug(fields: LogFields, message: string): void;

@@ -58,7 +58,7 @@ export class Exchange implements PendingQueryOwner, Expiring, Holding {
   #isLate = false;
   #isDone = false;
   /** Better than no reply: a truncated one, or one with an rcode to fail over from. */
-  #fallback: UpstreamReply | undefined;
+  #secondBest: UpstreamReply | undefined;
   #troubles: Troubles | undefined;
   /** A query is repeated without OPT only once. */
   #hasTriedPlain = false;
@@ -156,12 +156,12 @@ export class Exchange implements PendingQueryOwner, Expiring, Holding {
     }
     const outcome = { reply, upstream: upstream.name, transport: pending.transport };
     if (verdict === 'tcp') {
-      this.#fallback = outcome;
+      this.#secondBest = outcome;
       this.#again(attempt, 'tcp', pending.edns, undefined);
     } else if (this.#isLastWord(verdict, reply) && this.#tryPlain(attempt, 'doubt', reply)) {
-      this.#fallback ??= outcome;
+      this.#secondBest ??= outcome;
     } else if (verdict === 'elsewhere') {
-      this.#fallback = outcome;
+      this.#secondBest = outcome;
       this.#failOver();
     } else {
       this.#learnTransport(attempt);
@@ -270,7 +270,7 @@ export class Exchange implements PendingQueryOwner, Expiring, Holding {
     const [slow] = this.#race.waiting;
     if (this.#troubles === undefined && slow !== undefined)
       this.#note(slow, { phase: slow.pending.phase, errno: 'ETIMEDOUT' });
-    this.#finish(this.#fallback ?? unanswered(this.#troubles?.last, this.#race.attempts));
+    this.#finish(this.#secondBest ?? unanswered(this.#troubles?.last, this.#race.attempts));
   }
 
   #finish(outcome: UpstreamReply | DnsError): void {

@@ -20,17 +20,17 @@ import type { Upstream } from '../upstream.ts';
 import { isUseless, Usefulness } from './usefulness.ts';
 
 /** An upstream that pauses for less than this is slow, not down. */
-const OPEN_AFTER_MS = 1_000;
+const DOWN_AFTER_MS = 1_000;
 /** Faults, of queries and probes alike, that one lost packet cannot explain. */
-const OPEN_FAULTS = 3;
+const DOWN_FAULTS = 3;
 
 /**
  * When a probe records how useful its answer is in good times: soon after the first good answer, later if there was
  * none, and seldom if the answer is useless.
  */
-const FIRST_LOOK_MS = 2_000;
-const NEXT_LOOK_MS = 30_000;
-const LOOK_MS = 600_000;
+const FIRST_BASELINE_MS = 2_000;
+const NEXT_BASELINE_MS = 30_000;
+const BASELINE_MS = 600_000;
 
 /** Health settings from the Corefile. */
 export interface HealthSettings {
@@ -155,7 +155,7 @@ export class Health implements PendingQueryOwner, Expiring {
   }
 
   /** A probe that could not be sent for a local reason proves nothing: the next one is still due. */
-  onFailure(_flight: PendingQuery, failure: Failure): void {
+  onFailure(_probe: PendingQuery, failure: Failure): void {
     if (!this.#isProbing) this.#endProbe();
     else if (!isLack(failure)) this.#failed(failure);
     else this.#abandonProbe();
@@ -177,16 +177,16 @@ export class Health implements PendingQueryOwner, Expiring {
    */
   #look(): void {
     const nowMs = this.#context.clock.nowMs();
-    this.#lookMs ??= nowMs + FIRST_LOOK_MS;
+    this.#lookMs ??= nowMs + FIRST_BASELINE_MS;
     if (nowMs < this.#lookMs || this.#probe !== undefined) return;
-    this.#lookMs = nowMs + NEXT_LOOK_MS;
+    this.#lookMs = nowMs + NEXT_BASELINE_MS;
     this.#send();
   }
 
   #looked(reply: Reply | Rejection, isUseful: boolean): void {
     this.#endProbe();
     if (typeof reply !== 'string' && !isUseful)
-      this.#lookMs = this.#context.clock.nowMs() + LOOK_MS;
+      this.#lookMs = this.#context.clock.nowMs() + BASELINE_MS;
   }
 
   #suspect(): void {
@@ -221,7 +221,7 @@ export class Health implements PendingQueryOwner, Expiring {
     this.#faults++;
     this.lastFailure = failure;
     if (this.#isDown) return;
-    const isGone = this.#faults >= OPEN_FAULTS && nowMs - this.#faultySinceMs >= OPEN_AFTER_MS;
+    const isGone = this.#faults >= DOWN_FAULTS && nowMs - this.#faultySinceMs >= DOWN_AFTER_MS;
     if (!isGone && this.#fails <= this.#settings.maxFails) return;
     this.#isDown = true;
     const upstream = this.#upstream.name;

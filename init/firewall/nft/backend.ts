@@ -1,6 +1,6 @@
 /**
- * Query and standing rules as nft tables of our own. Query rules that do not end with the agent's socket are in a table
- * that the kernel drops when init ends, where it can (`OwnerProcess`).
+ * Query and standing rules as nft tables of our own. If a query rule does not end with the agent's socket, all query
+ * rules are in a table that the kernel drops when init ends, where it can (`OwnerProcess`).
  */
 
 import type { Run } from '../../node/exec.ts';

@@ -16,7 +16,7 @@ it('shows the state that init reports, and none while init is not connected', ()
     backend: 'nft',
     setupErrors: {},
   } as const;
-  assert.deepEqual(shown(), ['off']);
+  assert.deepEqual(shown(), []);
   onStatus(status);
   assert.deepEqual(shown(), ['intercepting']);
   onGone();

@@ -25,7 +25,7 @@ export interface Reply {
 export class NoAnswerError extends NodensError {
   constructor(name: string, servers: readonly Endpoint[]) {
     const asked = servers.map(({ address }) => address).join(', ');
-    const why = asked === '' ? 'no server is known' : `no answer from ${asked}`;
+    const why = asked === '' ? 'no answer: no server is known' : `no answer from ${asked}`;
     super('NODENS_NO_ANSWER', `${name}: ${why}`);
   }
 }

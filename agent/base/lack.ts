@@ -31,7 +31,7 @@ export function lackOfOpening(errno: string): Exclude<Lack, 'ports'> | undefined
 }
 
 /** Counts and logs a lack. `during` completes "the agent could not …". */
-export type TellLack = (lack: Lack, errno: string, during: string) => void;
+export type ReportLack = (lack: Lack, errno: string, during: string) => void;
 
 /** Ends a query that could not be sent: SERVFAIL with an extended error that names this node's lack. Never stored. */
 export class LocalLackError extends LocalError {

@@ -56,8 +56,8 @@ export class Daemon {
     this.#env = env;
     const processServices = createProcessServices(options, clock);
     this.processServices = processServices;
-    const { log, metrics, listeners, dispatcher, traffic, shared, tellLack } = processServices;
-    this.#descriptorWatch = watchDescriptors(clock, tellLack);
+    const { log, metrics, listeners, dispatcher, traffic, shared, reportLack } = processServices;
+    this.#descriptorWatch = watchDescriptors(clock, reportLack);
     this.#networkWatch = watchOwnNetworks(clock);
     const init = initReporter(metrics, log);
     const onProblem = (): void => init.configMapFailed();
@@ -65,7 +65,7 @@ export class Daemon {
     const identities = new BlockIdentities((id) => processServices.cache.forgetBlock(id));
     this.#snapshot = snapshotFile(options.snapshotPath, processServices, identities);
     this.#reloader = new ConfigReloader({
-      ...{ listeners, dispatcher, clock, log, metrics, tellLack },
+      ...{ listeners, dispatcher, clock, log, metrics, reportLack },
       load: () => this.#load(),
       inputs: () => this.#source.inputs,
       buildServerConfig: (corefile) =>
@@ -222,7 +222,7 @@ export class Daemon {
         const waitedMs = this.#clock.nowMs() - startMs;
         const isHopeless = !isWorthWaiting(error, waitedMs, isBehindInit);
         if (isHopeless || this.#isStopping) throw error;
-        report.tell(error, waitedMs);
+        report.log(error, waitedMs);
         await sleep(this.#clock, RETRY_MS);
       }
     }
@@ -284,13 +284,13 @@ export class Daemon {
 
 function snapshotFile(
   path: string | undefined,
-  { cache, clock, metrics, log, budget, tellLack }: ProcessServices,
+  { cache, clock, metrics, log, budget, reportLack }: ProcessServices,
   identities: BlockIdentities,
 ): SnapshotFile | undefined {
   if (path === undefined) return undefined;
   // A snapshot ends with the entry that makes it as large as the cache may be.
   const maxBytes = 2 * budget.bytes;
   return new SnapshotFile({
-    ...{ path, cache, identities, clock, metrics, log, maxBytes, tellLack },
+    ...{ path, cache, identities, clock, metrics, log, maxBytes, reportLack },
   });
 }

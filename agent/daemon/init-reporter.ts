@@ -20,11 +20,11 @@ export function initReporter(metrics: Metrics, log: Logger): InitReporter {
   const counter = (errortype: SetupErrorType) =>
     metrics.counter('coredns_nodecache_setup_errors_total', { errortype });
   /** Init's last counts. They restart from 0 with init; a counter must not. */
-  const told = new Map<string, number>();
+  const lastCounts = new Map<string, number>();
   const grow = (key: string, counter: { value: number }, total: number): void => {
-    const before = told.get(key) ?? 0;
+    const before = lastCounts.get(key) ?? 0;
     counter.value += total < before ? total : total - before;
-    told.set(key, total);
+    lastCounts.set(key, total);
   };
   let state: InterceptionState | undefined;
   const show = (): void => {

@@ -4,7 +4,7 @@ import { addressBytes, type Endpoint, formatAddress } from '../base/address.ts';
 import { MemoryLedger } from '../base/clients/memory-ledger.ts';
 import type { Clock } from '../base/clock.ts';
 import { errnoOf } from '../base/errors.ts';
-import { lackOfOpening, type TellLack } from '../base/lack.ts';
+import { lackOfOpening, type ReportLack } from '../base/lack.ts';
 import { PacedWork } from '../base/paced-work.ts';
 import { createCache } from '../cache/cache.ts';
 import { VERSION } from '../cli/version.ts';
@@ -14,7 +14,7 @@ import { AdminServer } from '../observe/admin/admin.ts';
 import { MetricsPages } from '../observe/admin/metrics-endpoints.ts';
 import { createExports } from '../observe/export/exports.ts';
 import { clientLimits } from '../observe/log/client-limits.ts';
-import { lackTeller } from '../observe/log/local-lack.ts';
+import { lackReporter } from '../observe/log/local-lack.ts';
 import { type AdjustableLogger, createLogger } from '../observe/log/log.ts';
 import { fileSink, LineWriter } from '../observe/log/stdout-writer.ts';
 import { SeriesTable } from '../observe/metrics/metrics.ts';
@@ -61,24 +61,24 @@ export interface ProcessServices {
   readonly listeners: Listeners;
   readonly admin: AdminServer;
   readonly metricsPages: MetricsPages;
-  readonly tellLack: TellLack;
+  readonly reportLack: ReportLack;
   /** Services that are the same for every block. */
   readonly shared: Omit<Services, 'block' | 'admin' | 'process'>;
 }
 
 export function createProcessServices(options: AgentOptions, clock: Clock): ProcessServices {
   const observed = createObservation(clock);
-  const { metrics, traffic, lines, log, onLimited, tellLack } = observed;
+  const { metrics, traffic, lines, log, onLimited, reportLack } = observed;
   const { budget, ledger } = createLedger(options, clock, observed);
   const random = Math.random;
   const { connectUdp, ...transports } = selectTransport(log, clock);
   const sockets = connectUdp === undefined ? nodeSockets : withConnected(connectUdp);
   const cache = createCache({ clock, metrics, log, totalBytes: budget.bytes, random, ledger });
-  const upstreams = createUpstreams({ clock, metrics, log, random, ledger, sockets, tellLack });
+  const upstreams = createUpstreams({ clock, metrics, log, random, ledger, sockets, reportLack });
   const identity = new Identity();
   const dispatcher = new Dispatcher(log, metrics.counter('coredns_panics_total'), identity);
   const listeners = new Listeners({
-    ...{ ...transports, dispatcher, clock, metrics, log, ledger, onLimited, tellLack },
+    ...{ ...transports, dispatcher, clock, metrics, log, ledger, onLimited, reportLack },
     addresses: nodeAddresses,
     intercepted: intercepted(options),
     maxTcpConnections: tcpConnectionBound(readText),
@@ -90,12 +90,12 @@ export function createProcessServices(options: AgentOptions, clock: Clock): Proc
   const metricsPages = new MetricsPages([metrics, traffic], work, clock);
   return {
     ...{ clock, log, lines, metrics, traffic, budget, cache, upstreams, identity, dispatcher },
-    ...{ listeners, admin, metricsPages, tellLack },
+    ...{ listeners, admin, metricsPages, reportLack },
     shared: {
       ...{ clock, log, metrics, cache, upstreams, random, ledger, work },
       writeLine: lines.writeLine,
       exports: createExports({ clock, log, metrics }),
-      files: pluginFiles(clock, log, tellLack),
+      files: pluginFiles(clock, log, reportLack),
       resolve: async (question) =>
         await dispatcher.handle(Query.internal(question, clock.nowMs(), question.behalfOf)),
     },
@@ -114,7 +114,7 @@ function createObservation(clock: Clock) {
   return {
     ...{ metrics, lines, log, traffic: new TrafficTable() },
     onLimited: clientLimits(metrics, log),
-    tellLack: lackTeller(metrics, log, clock),
+    reportLack: lackReporter(metrics, log, clock),
   };
 }
 
@@ -163,10 +163,10 @@ function describeBuild(metrics: SeriesTable): void {
 }
 
 /** Files as plugins see them (hosts, weights). */
-function pluginFiles(clock: Clock, log: AdjustableLogger, tellLack: TellLack): Files {
-  const told = (error: unknown, path: string): unknown => {
+function pluginFiles(clock: Clock, log: AdjustableLogger, reportLack: ReportLack): Files {
+  const reported = (error: unknown, path: string): unknown => {
     const lack = lackOfOpening(errnoOf(error));
-    if (lack !== undefined) tellLack(lack, errnoOf(error), `read ${path}`);
+    if (lack !== undefined) reportLack(lack, errnoOf(error), `read ${path}`);
     return error;
   };
   return {
@@ -174,14 +174,14 @@ function pluginFiles(clock: Clock, log: AdjustableLogger, tellLack: TellLack): F
       try {
         return systemFiles.read(path);
       } catch (error) {
-        throw told(error, path);
+        throw reported(error, path);
       }
     },
     open: async (path) => {
       try {
         return await openFile(path, clock);
       } catch (error) {
-        throw told(error, path);
+        throw reported(error, path);
       }
     },
     watch: (path, intervalMs, onChange) =>

@@ -27,20 +27,20 @@ export const ADDRESS_MS = 30_000;
 export class DelayReport {
   readonly #log: Logger;
   readonly #isBehindInit: boolean;
-  #told = '';
+  #lastLogged = '';
 
   constructor(log: Logger, isBehindInit: boolean) {
     this.#log = log;
     this.#isBehindInit = isBehindInit;
   }
 
-  tell(error: unknown, waitedMs: number): void {
+  log(error: unknown, waitedMs: number): void {
     const message = `startup: waiting, will retry: ${messageOf(error)}`;
     const fields = delayFields(error);
     const isUsual = this.#isBehindInit && fields.errno === 'EADDRNOTAVAIL';
     if (!isUsual || waitedMs >= ADDRESS_MS) this.#log.warn(fields, message);
-    else if (message !== this.#told) this.#log.info(fields, message);
-    this.#told = message;
+    else if (message !== this.#lastLogged) this.#log.info(fields, message);
+    this.#lastLogged = message;
   }
 }
 

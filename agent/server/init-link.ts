@@ -101,7 +101,7 @@ export class InitLink {
     this.#socket = socket;
     socket.setEncoding('utf8');
     socket.unref();
-    const hear = controlDecoder<InitMessage>(
+    const onData = controlDecoder<InitMessage>(
       (message) => {
         if (message.type === 'status') this.#hearStatus(message);
         else if (message.type === 'withdrawn') {
@@ -121,7 +121,7 @@ export class InitLink {
       this.#isWithdrawn = false;
       if (this.#isReady) this.#sayReady();
     });
-    socket.on('data', hear);
+    socket.on('data', onData);
     // 'close' follows and retries; an init that does not listen yet is expected.
     socket.on('error', () => undefined);
     socket.on('close', () => this.#lost());

@@ -60,7 +60,7 @@ export class GroupMember implements Candidate {
 
   answered(pending: PendingQuery, rcode: number, durationMs: number): void {
     this.upstream.answered(pending);
-    this.health?.heard(rcode, pending.question.name);
+    this.health?.recordReply(rcode, pending.question.name);
     this.#duration(rcode).observe(durationMs / 1_000);
   }
 

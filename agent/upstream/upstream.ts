@@ -112,7 +112,7 @@ export class Upstream {
     const waitMs = this.#clock.nowMs() - pending.writtenMs;
     this.#roundTrips[transport].sample(waitMs);
     this.metrics[transport].phases.wait.observe(waitMs / 1_000);
-    if (!pending.edns) this.edns[transport].heard();
+    if (!pending.edns) this.edns[transport].recordReply();
   }
 
   timeoutMs(transport: Transport): number {

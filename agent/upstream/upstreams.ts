@@ -2,7 +2,7 @@
 
 import type { MemoryLedger } from '../base/clients/memory-ledger.ts';
 import type { Clock } from '../base/clock.ts';
-import type { TellLack } from '../base/lack.ts';
+import type { ReportLack } from '../base/lack.ts';
 import type { Logger } from '../query/services/log.ts';
 import type { Metrics } from '../query/services/metrics.ts';
 import type { UpstreamGroupOptions, Upstreams } from '../query/services/upstreams.ts';
@@ -13,7 +13,7 @@ import { Registry } from './registry.ts';
 import { type IdSource, randomIds } from './transport/ids.ts';
 import { nodeSockets } from './transport/node-sockets.ts';
 import type { Sockets } from './transport/ports.ts';
-import { tellingLacks } from './transport/reporting-sockets.ts';
+import { reportingLacks } from './transport/reporting-sockets.ts';
 import { TimerWheel } from './transport/timer-wheel.ts';
 
 export interface UpstreamsDependencies {
@@ -27,7 +27,7 @@ export interface UpstreamsDependencies {
   /** Node's own by default. */
   readonly sockets?: Sockets;
   /** Called with each resource that this node lacks to reach them. */
-  readonly tellLack?: TellLack;
+  readonly reportLack?: ReportLack;
   /** Accounts for waiting queries. */
   readonly ledger: MemoryLedger;
 }
@@ -52,9 +52,9 @@ export interface UpstreamsRoom extends Upstreams {
 
 export function createUpstreams(dependencies: UpstreamsDependencies): UpstreamsRoom {
   const { clock, metrics, log, random, ledger } = dependencies;
-  const { ids = randomIds(), tellLack } = dependencies;
+  const { ids = randomIds(), reportLack } = dependencies;
   const given = dependencies.sockets ?? nodeSockets;
-  const sockets = tellLack === undefined ? given : tellingLacks(given, tellLack);
+  const sockets = reportLack === undefined ? given : reportingLacks(given, reportLack);
   const timers = new TimerWheel(clock);
   const registry = new Registry({ clock, metrics, random, sockets, ids, timers });
   const checks = new HealthRegistry({ clock, metrics, log, timers, random });

@@ -20,11 +20,11 @@ export function interception(facts: Pick<Facts, 'rules' | 'localIps'>): Finding 
   const ids = [...ownRuleIds(ownText(rules.value))];
   const by = backendsOf(rules.value).join(' and ');
   const has = (prefix: string): boolean => ids.some((rule) => rule.startsWith(prefix));
-  const led = familiesOf(ids, 'query-pod');
-  const left = localIps.filter((ip) => !led.includes(familyOf(ip) ?? 4));
+  const redirected = familiesOf(ids, 'query-pod');
+  const left = localIps.filter((ip) => !redirected.includes(familyOf(ip) ?? 4));
   if (has('query-pod') && has('reply')) {
     const host = has('query-host') ? 'pods and the host' : 'pods only';
-    const message = `${ids.length} rules by ${by}: ${host}, ${led.map((family) => `IPv${family}`).join(' and ')}`;
+    const message = `${ids.length} rules by ${by}: ${host}, ${redirected.map((family) => `IPv${family}`).join(' and ')}`;
     if (left.length === 0) return { id, verdict: 'ok', message };
     const remedy = 'init says in its log what it could not set up for that family';
     return { id, verdict: 'warn', message: `${message}; not ${left.join(', ')}`, remedy };

@@ -106,12 +106,12 @@ export function clusterDomain({
   const denied = said(NXDOMAIN);
   if (denied.length > 0) {
     const message = `NXDOMAIN for ${name} from ${denied.join(', ')}`;
-    const told =
+    const givenRemedy =
       "set CLUSTER_DOMAIN to the cluster's domain (`search` in a pod's resolv.conf names it), and the upstream to its " +
       'kube-dns: the agent does not listen before; where kube-dns knows no such Service: --without-kubernetes-service';
     const guessed = "name the cluster's domain: --domain";
     return isDomainTold
-      ? { id, verdict: 'fail', message, remedy: told }
+      ? { id, verdict: 'fail', message, remedy: givenRemedy }
       : { id, verdict: 'warn', message, remedy: guessed };
   }
   if (said(NOERROR).length > 0)

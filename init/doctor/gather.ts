@@ -49,8 +49,8 @@ export async function gather(
   const localIps = options.localIps.length > 0 ? options.localIps : found;
   const leftIps = left.filter((ip) => !localIps.includes(ip));
   const resolvers = 'value' in resolvConf ? parseResolvConf(resolvConf.value).nameservers : [];
-  const { kubeDns: told } = options;
-  const kubeDns = told.length > 0 ? told : kubeDnsOn(rules, localIps, options);
+  const { kubeDns: given } = options;
+  const kubeDns = given.length > 0 ? given : kubeDnsOn(rules, localIps, options);
   const [local, upstreams] = await Promise.all([
     askLocals(ask, localIps, options.port),
     askUpstreams(

@@ -1,4 +1,4 @@
-/** Where kube-dns can be asked so that it is kube-dns that answers: what kube-proxy's rules say, where nobody told. */
+/** Where kube-dns can be asked so that it is kube-dns that answers: what kube-proxy's rules say, where nobody given. */
 import { familyOf } from '../../agent/base/address.ts';
 import type { Facts, Rules } from './facts.ts';
 import type { DoctorOptions } from './options.ts';
@@ -19,11 +19,11 @@ export function kubeDnsOn(
   const services = 'value' in rules ? serviceIps(rules.value) : new Map();
   const isForeign = (ip: string): boolean => !localIps.includes(ip);
   const found = NAMES.map((name) => [...(services.get(name) ?? [])].filter(isForeign));
-  const told = [kubeDnsUpstream ?? []].flat();
+  const given = [kubeDnsUpstream ?? []].flat();
   const hinted = [kubeDnsService ?? []].flat().filter(isForeign);
-  const seen = found.find((ips) => ips.length > 0) ?? (told.length > 0 ? [] : hinted);
-  const families = new Set(told.map(familyOf));
-  return [...told, ...seen.filter((ip) => !families.has(familyOf(ip)))];
+  const seen = found.find((ips) => ips.length > 0) ?? (given.length > 0 ? [] : hinted);
+  const families = new Set(given.map(familyOf));
+  return [...given, ...seen.filter((ip) => !families.has(familyOf(ip)))];
 }
 
 /** ClusterIPs by the Service's name. */

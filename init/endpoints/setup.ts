@@ -50,10 +50,10 @@ export function endpointFollower(parts: EndpointParts): EndpointFollower {
   });
 }
 
-/** Addresses of the Services that lead to kube-dns, as far as this container is told of them. */
+/** Addresses of the Services that lead to kube-dns, as far as this container is announced of them. */
 function serviceIpsOf(env: EndpointParts['env'], clusterIps: readonly string[]): string[] {
-  const told = UPSTREAM_SERVICES.map((name) => env[name] ?? '');
-  return [...new Set([...told.filter((ip) => familyOf(ip) !== undefined), ...clusterIps])];
+  const announced = UPSTREAM_SERVICES.map((name) => env[name] ?? '');
+  return [...new Set([...announced.filter((ip) => familyOf(ip) !== undefined), ...clusterIps])];
 }
 
 function dnsAt(address: string): Endpoint {

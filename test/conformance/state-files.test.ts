@@ -100,10 +100,10 @@ function refused({ what, why, make }: Case): void {
     try {
       assert.deepEqual([await restored(agent), await refusals(agent)], [0, 1]);
       const lines = agent.log().split('\n');
-      const told = lines.filter((line) => line.includes('"event":"snapshot"'));
-      assert.equal(told.length, 1);
-      assert.match(told[0] ?? '', why);
-      assert.equal(JSON.parse(told[0] ?? '').path, path);
+      const reported = lines.filter((line) => line.includes('"event":"snapshot"'));
+      assert.equal(reported.length, 1);
+      assert.match(reported[0] ?? '', why);
+      assert.equal(JSON.parse(reported[0] ?? '').path, path);
       assert.ok(!existsSync(path));
     } finally {
       await agent.stop();

@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import type { Limited } from '../../agent/query/services/client-limits.ts';
 import { type HostileAgent, startAgent } from '../support/hostile/agent.ts';
 import { boundBytes, LONG_LIMITS, where, within } from '../support/hostile/limits.ts';
-import { besidePod, type PodOutcome, told } from '../support/hostile/neighbourhood.ts';
+import { besidePod, type PodOutcome, summary } from '../support/hostile/neighbourhood.ts';
 import { answerAsked } from '../support/hostile/upstream.ts';
 import { eventually } from '../support/netns/netns.ts';
 
@@ -202,7 +202,8 @@ async function besideAttack(row: Row, agent: HostileAgent, limit: string): Promi
   });
   const { resident, needed } = peak as unknown as Peak;
   const pod = (['hits', 'tcp', 'fresh'] as const).map(
-    (kind) => `${kind} ${told(outcome[kind])}${quiet ? ` (quiet: ${told(quiet[kind])})` : ''}`,
+    (kind) =>
+      `${kind} ${summary(outcome[kind])}${quiet ? ` (quiet: ${summary(quiet[kind])})` : ''}`,
   );
   const mebi = (bytes: number): string => (bytes / MEBI).toFixed(1);
   const memory = `${mebi(needed)} MiB needed, ${mebi(resident)} resident`;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { type HostileAgent, type Ports, startAgent } from '../support/hostile/agent.ts';
-import { besidePod, told } from '../support/hostile/neighbourhood.ts';
+import { besidePod, summary } from '../support/hostile/neighbourhood.ts';
 import { eventually } from '../support/netns/netns.ts';
 
 const MEBI = 2 ** 20;
@@ -60,7 +60,7 @@ async function reload(
   const { asked, lost } = hits;
   const size = `${(text.length / MEBI).toFixed(1)} MiB`;
   process.stdout.write(
-    `# ${size}: at most ${(peakBytes / MEBI).toFixed(0)} MiB; hits ${told(hits)}\n`,
+    `# ${size}: at most ${(peakBytes / MEBI).toFixed(0)} MiB; hits ${summary(hits)}\n`,
   );
   assert.ok(agent.isRunning, 'the agent is alive');
   assert.equal(agent.oomKills, 0);

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type HostileAgent, startAgent } from '../support/hostile/agent.ts';
 import { quantile } from '../support/hostile/neighbour.ts';
-import { besidePod, told } from '../support/hostile/neighbourhood.ts';
+import { besidePod, summary } from '../support/hostile/neighbourhood.ts';
 import { scrape } from '../support/hostile/scrape.ts';
 import { allowedMs } from '../support/machine.ts';
 
@@ -42,7 +42,7 @@ describe('64 scrapers', () => {
     const { asked, lost, tookMs } = hits;
     const { pages } = JSON.parse((await running).stdout) as { pages: number };
     const median = quantile(tookMs, 0.5);
-    process.stdout.write(`# ${pages} pages in ${SECONDS} s; hits ${told(hits)}\n`);
+    process.stdout.write(`# ${pages} pages in ${SECONDS} s; hits ${summary(hits)}\n`);
     assert.ok(pages > COUNT, `${pages} pages`);
     assert.equal(lost, 0, `${lost} of ${asked} hits lost`);
     assert.ok(median < MAX_MEDIAN_MS, `hits took ${median} ms`);

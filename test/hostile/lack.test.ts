@@ -111,9 +111,12 @@ describe(`an agent with a limit of ${DESCRIPTORS} descriptors`, () => {
       return (await agent.metric('nodens_local_lack_total', { what: 'descriptors' })) > 0;
     });
     assert.deepEqual(await blamed(agent), NOTHING);
-    const [told] = lackLines(agent);
-    assert.deepEqual([told?.level, told?.what, told?.errno], ['error', 'descriptors', 'EMFILE']);
-    assert.match(String(told?.remedy), /limit of open files/);
+    const [summary] = lackLines(agent);
+    assert.deepEqual(
+      [summary?.level, summary?.what, summary?.errno],
+      ['error', 'descriptors', 'EMFILE'],
+    );
+    assert.match(String(summary?.remedy), /limit of open files/);
   });
 
   it('answers from the cache, even with stale entries, and postpones a reload', async (t) => {

@@ -4,7 +4,7 @@ import { sweepOrphans, sweepOwn } from '../support/cluster/names.ts';
 import { PROXIES, type ProxyKind } from '../support/cluster/proxy/proxy.ts';
 import { hasProgram, isRoot } from '../support/packages.ts';
 import { Report } from './report.ts';
-import { setStage, tell } from './scenario.ts';
+import { runScenario, setStage } from './scenario.ts';
 import { leaveUp } from './shell.ts';
 
 const HELP = `Usage: sudo npm run lab -- [--proxy iptables|nft|both] [--shell]
@@ -66,7 +66,7 @@ async function main({ kinds, shell }: Options): Promise<void> {
     try {
       const fixture = await setStage(kind, report);
       try {
-        await (shell ? leaveUp(fixture) : tell(fixture));
+        await (shell ? leaveUp(fixture) : runScenario(fixture));
       } finally {
         fixture.cluster.down();
       }

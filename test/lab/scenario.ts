@@ -22,7 +22,7 @@ export async function setStage(proxy: ProxyKind, report: Report): Promise<LabFix
   }
 }
 
-export async function tell(fixture: LabFixture): Promise<void> {
+export async function runScenario(fixture: LabFixture): Promise<void> {
   await beforeNodens(fixture);
   const before = await footprint(fixture.cluster.node);
   const running = await start(fixture);

@@ -43,7 +43,7 @@ interface Sizes {
   readonly isTruncated: boolean;
   readonly bytes: number;
   /** The size in the OPT of the answer. */
-  readonly told: number;
+  readonly reported: number;
 }
 
 /** The answer to a pod that accepts 4,096 bytes. */
@@ -53,7 +53,7 @@ async function sizesOf(pod: Netns, address: string, port: number): Promise<Sizes
   return {
     isTruncated: /flags: [a-z ]*\btc\b/.test(text),
     bytes: Number(/MSG SIZE {2}rcvd: (\d+)/.exec(text)?.[1]),
-    told: Number(/udp: (\d+)/.exec(text)?.[1]),
+    reported: Number(/udp: (\d+)/.exec(text)?.[1]),
   };
 }
 
@@ -104,10 +104,10 @@ else {
       ];
       for (const [address, port, maxBytes] of cases) {
         for (const how of ['miss', 'hit']) {
-          const { isTruncated, bytes, told } = await sizesOf(pod, address, port);
+          const { isTruncated, bytes, reported } = await sizesOf(pod, address, port);
           const where = `${address} port ${port}, ${how}: ${bytes}`;
           assert.ok(isTruncated, where);
-          assert.equal(told, maxBytes, where);
+          assert.equal(reported, maxBytes, where);
           assert.ok(bytes <= maxBytes && bytes > maxBytes - 250, where);
         }
       }

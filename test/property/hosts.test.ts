@@ -96,10 +96,10 @@ function assertSame(table: HostsTable, { byName, byAddress, skipped }: Reading):
   for (const [name, addresses] of byName) {
     const found = table.findName(nameFromText(name));
     assert.notEqual(found, 0, name);
-    const told = [TYPE.A, TYPE.AAAA].flatMap((type) => table.addressesOf(found, type));
+    const reported = [TYPE.A, TYPE.AAAA].flatMap((type) => table.addressesOf(found, type));
     const v6 = (address: string): boolean => address.includes(':');
     const expected = [...addresses.filter((a) => !v6(a)), ...addresses.filter(v6)];
-    assert.deepEqual(told.map(formatAddress), expected, name);
+    assert.deepEqual(reported.map(formatAddress), expected, name);
     assert.deepEqual(table.addressesOf(found, TYPE.MX), []);
   }
   for (const [address, names] of byAddress) {

@@ -5,7 +5,7 @@
  */
 import type { Clock, Timer } from '../../base/clock.ts';
 import { InternalError, messageOf, NetworkError } from '../../base/errors.ts';
-import { type Lack, lackOfOpening, type TellLack, UnreadError } from '../../base/lack.ts';
+import { type Lack, lackOfOpening, type ReportLack, UnreadError } from '../../base/lack.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { withPatterns } from '../../config/corefile/pattern.ts';
 import type { Corefile } from '../../config/corefile/types.ts';
@@ -32,7 +32,7 @@ export interface ConfigurationsParts {
   readonly log: AdjustableLogger;
   readonly metrics: Metrics;
   /** Called with the resource that this node lacked for a reload. */
-  readonly tellLack?: TellLack;
+  readonly reportLack?: ReportLack;
 }
 
 /** Retry interval of a reload that was put off because the node lacks a resource, milliseconds. */
@@ -132,8 +132,8 @@ export class ConfigReloader {
 
   /** If a resource was lacking, the configuration may be right: it is tried again. */
   #putOff(reason: ReloadReason, { lack, errno }: LackOf, message: string): void {
-    const { clock, log, tellLack } = this.#parts;
-    tellLack?.(lack, errno, 'reload its configuration');
+    const { clock, log, reportLack } = this.#parts;
+    reportLack?.(lack, errno, 'reload its configuration');
     log.warn(
       { event: 'reload-deferred', reason },
       `reload deferred, keeping the old configuration: ${message}`,

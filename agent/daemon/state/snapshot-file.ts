@@ -5,7 +5,7 @@ import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { errnoOf, messageOf } from '../../base/errors.ts';
-import { lackOfOpening, type TellLack } from '../../base/lack.ts';
+import { lackOfOpening, type ReportLack } from '../../base/lack.ts';
 import { distrustOfFolder } from '../../base/trust.ts';
 import type { ProcessCache } from '../../cache/cache.ts';
 import { SnapshotError } from '../../cache/snapshot/reader.ts';
@@ -30,7 +30,7 @@ export interface SnapshotFileParts {
   /** A larger file is not nodens's. */
   readonly maxBytes: number;
   /** Called with the resource that this node lacked to read or write it. */
-  readonly tellLack?: TellLack;
+  readonly reportLack?: ReportLack;
 }
 
 type Fault = 'write' | 'read' | 'untrusted' | SnapshotError['reason'];
@@ -44,7 +44,7 @@ export class SnapshotFile {
   /** Clock time of the last snapshot's content. */
   #trueMs: number | undefined;
   /** Faults since the last snapshot that was written: each is logged once, however often it is retried. */
-  readonly #told = new Set<string>();
+  readonly #logged = new Set<string>();
 
   constructor(parts: SnapshotFileParts) {
     this.#parts = parts;
@@ -103,7 +103,7 @@ export class SnapshotFile {
       await syncDirectory(dirname(path));
       this.#storedThen = stored;
       this.#trueMs = trueMs;
-      this.#told.clear();
+      this.#logged.clear();
       metrics.gauge('nodens_snapshot_entries').value = totals.entries;
       metrics.gauge('nodens_snapshot_bytes').value = totals.bytes;
     } catch (error) {
@@ -202,14 +202,14 @@ export class SnapshotFile {
   }
 
   #failed(reason: Fault, error: unknown, more: Told = {}): void {
-    const { path, metrics, log, tellLack } = this.#parts;
+    const { path, metrics, log, reportLack } = this.#parts;
     metrics.counter('nodens_snapshot_errors_total', { reason }).value++;
     const errno = errnoOf(error);
     const lack = lackOfOpening(errno);
-    if (lack !== undefined) tellLack?.(lack, errno, `${reason} the snapshot`);
+    if (lack !== undefined) reportLack?.(lack, errno, `${reason} the snapshot`);
     const what = `${reason} ${errno} ${more.remedy ?? ''}`;
-    if (this.#told.has(what)) return;
-    this.#told.add(what);
+    if (this.#logged.has(what)) return;
+    this.#logged.add(what);
     const remedy = more.remedy ?? remedyFor(reason, errno, dirname(path));
     const where = more.where === undefined ? '' : `; ${more.where}`;
     log.warn({ event: 'snapshot', path, reason, remedy }, `snapshot: ${messageOf(error)}${where}`);

@@ -34,7 +34,7 @@ export class AdminListener {
   #retry: Timer | undefined;
   #retryMs = MIN_RETRY_MS;
   /** Why the port cannot be opened, since when, and the level at which that was logged: not at every attempt. */
-  #trouble: { errno: string; sinceMs: number; told: 'info' | 'warn' | undefined } | undefined;
+  #trouble: { errno: string; sinceMs: number; loggedAt: 'info' | 'warn' | undefined } | undefined;
   #closed = false;
 
   constructor(address: string, pages: Pages, options: AdminOptions, clients: HttpClients) {
@@ -63,7 +63,7 @@ export class AdminListener {
       this.#server = server;
       this.#trouble = undefined;
       // An error of an open listener, such as too many open files, must not end the process.
-      server.on('error', (error) => this.#tell('warn', error, 'admin port has failed', {}));
+      server.on('error', (error) => this.#log('warn', error, 'admin port has failed', {}));
       if (this.#clients.isUnused) await askFirst(server, clock);
       log.info({ address: this.#address, pages: [...this.pages.keys()] }, 'admin port open');
     } catch (error) {
@@ -94,18 +94,19 @@ export class AdminListener {
   #explain(error: unknown): void {
     const errno = errnoOf(error);
     const nowMs = this.#options.clock.nowMs();
-    if (this.#trouble?.errno !== errno) this.#trouble = { errno, sinceMs: nowMs, told: undefined };
+    if (this.#trouble?.errno !== errno)
+      this.#trouble = { errno, sinceMs: nowMs, loggedAt: undefined };
     const trouble = this.#trouble;
     const usualMs = this.#address.startsWith(UNIX) ? 0 : (USUAL_MS[errno] ?? 0);
     const level = nowMs - trouble.sinceMs < usualMs ? 'info' : 'warn';
-    if (trouble.told === level) return;
-    trouble.told = level;
+    if (trouble.loggedAt === level) return;
+    trouble.loggedAt = level;
     const remedy = remedyFor(errno, this.#address, level);
     const message = 'cannot open an admin port, will retry: DNS is not affected';
-    this.#tell(level, error, message, { pages: [...this.pages.keys()], remedy });
+    this.#log(level, error, message, { pages: [...this.pages.keys()], remedy });
   }
 
-  #tell(
+  #log(
     level: 'info' | 'warn',
     error: unknown,
     message: string,

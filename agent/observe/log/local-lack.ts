@@ -1,6 +1,6 @@
 /** Reports a local lack of resources: a counter, and an error in the log at most once a minute for each. */
 import type { Clock } from '../../base/clock.ts';
-import { LACKS, type Lack, type TellLack } from '../../base/lack.ts';
+import { LACKS, type Lack, type ReportLack } from '../../base/lack.ts';
 import type { Logger } from '../../query/services/log.ts';
 import type { Metrics } from '../../query/services/metrics.ts';
 
@@ -17,7 +17,7 @@ const REMEDIES: Readonly<Record<Lack, string>> = {
     'for an IPv6 upstream the node needs an IPv6 address',
 };
 
-export function lackTeller(metrics: Metrics, log: Logger, clock: Clock): TellLack {
+export function lackReporter(metrics: Metrics, log: Logger, clock: Clock): ReportLack {
   const counters = Object.fromEntries(
     LACKS.map((what) => [what, metrics.counter('nodens_local_lack_total', { what })]),
   ) as Record<Lack, { value: number }>;

@@ -25,12 +25,12 @@ export function tapQueries(taps: readonly Tap[], clock: Clock): Handle {
     const wire = taps.some(({ isFull }) => isFull)
       ? Buffer.from(query.wire.subarray(0, query.length))
       : undefined;
-    tell(taps, { ...common, type: MESSAGE.clientQuery, query: wire });
+    send(taps, { ...common, type: MESSAGE.clientQuery, query: wire });
     return after(next, query, (answer) => {
       if (answer.wire.length > 0) {
         const response = wire && responseOf(query, answer);
         const type = MESSAGE.clientResponse;
-        tell(taps, { ...common, type, responseMs: clock.wallMs(), response });
+        send(taps, { ...common, type, responseMs: clock.wallMs(), response });
       }
       return answer;
     });
@@ -46,7 +46,7 @@ function commonOf(query: Query, clock: Clock): Omit<TappedMessage, 'type'> {
   };
 }
 
-function tell(taps: readonly Tap[], message: TappedMessage): void {
+function send(taps: readonly Tap[], message: TappedMessage): void {
   const { query: _query, response: _response, ...brief } = message;
   for (const { sink, isFull, origin } of taps)
     sink?.add(encodeDnstap(isFull ? message : brief, origin));

@@ -2,7 +2,7 @@
 import { type Endpoint, type Family, familyOf, isWildcard } from '../../base/address.ts';
 import type { Clock } from '../../base/clock.ts';
 import { errnoOf, messageOf } from '../../base/errors.ts';
-import { lackOfOpening, type TellLack } from '../../base/lack.ts';
+import { lackOfOpening, type ReportLack } from '../../base/lack.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { ServerLabel } from '../../query/services/block.ts';
 import type { Limited } from '../../query/services/client-limits.ts';
@@ -37,7 +37,7 @@ export interface BoundParts {
   readonly log: Logger;
   readonly tcpClients: TcpClients;
   /** Called with the resource that this node lacked if a client could not be accepted. */
-  readonly tellLack?: TellLack | undefined;
+  readonly reportLack?: ReportLack | undefined;
   /** Maximum bytes of a UDP response sent from this address; read before each bind. */
   readonly udpSizeBytes?: ((address: string) => number) | undefined;
   readonly label: (listener: Endpoint) => ServerLabel;
@@ -116,14 +116,14 @@ function countersOf(metrics: Metrics, listener: string): QueryProcessorCounters 
 }
 
 function acceptFailed(
-  { metrics, log, tellLack }: BoundParts,
+  { metrics, log, reportLack }: BoundParts,
   listener: string,
   error: Error,
 ): void {
   metrics.counter('nodens_tcp_rejected_total', { listener }).value++;
   const errno = errnoOf(error);
   const lack = lackOfOpening(errno);
-  if (lack !== undefined) tellLack?.(lack, errno, `accept a TCP client on ${listener}`);
+  if (lack !== undefined) reportLack?.(lack, errno, `accept a TCP client on ${listener}`);
   log.warn({ event: 'tcp-accept', listener }, `cannot accept a TCP client: ${messageOf(error)}`);
 }
 

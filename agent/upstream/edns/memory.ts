@@ -87,7 +87,7 @@ export class EdnsMemory {
   }
 
   /** A query without OPT got a reply of any kind: the upstream works. */
-  heard(): void {
+  recordReply(): void {
     if (this.#isRestForSilence) this.#wake();
   }
 

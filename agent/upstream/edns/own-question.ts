@@ -66,13 +66,13 @@ export class OwnQuestion implements PendingQueryOwner, Expiring {
 
   onReply(pending: PendingQuery, message: Buffer): void {
     const reply = acceptReply(message, pending.question, pending.randomizedName);
-    this.#heard(pending, typeof reply === 'string' ? USELESS : worthOf(reply));
+    this.#judge(pending, typeof reply === 'string' ? USELESS : worthOf(reply));
   }
 
   /** A query that could not be sent says nothing about EDNS; a query that ends its connection counts as dropped. */
   onFailure(pending: PendingQuery, { mayBeEdns }: Failure): void {
     this.stop();
-    if (pending.edns && mayBeEdns === true && !this.#isLook) this.#heard(pending, NO_REPLY);
+    if (pending.edns && mayBeEdns === true && !this.#isLook) this.#judge(pending, NO_REPLY);
   }
 
   onDeadline(): void {
@@ -80,7 +80,7 @@ export class OwnQuestion implements PendingQueryOwner, Expiring {
     // A connection that has answered some queries and is then silent is half open.
     const mayBeEdns = pending?.phase === 'wait' && pending.connection?.isProven !== true;
     this.stop();
-    if (pending?.edns && mayBeEdns && !this.#isLook) this.#heard(pending, NO_REPLY);
+    if (pending?.edns && mayBeEdns && !this.#isLook) this.#judge(pending, NO_REPLY);
   }
 
   stop(): void {
@@ -88,7 +88,7 @@ export class OwnQuestion implements PendingQueryOwner, Expiring {
     this.#end();
   }
 
-  #heard({ edns, question }: PendingQuery, worth: number): void {
+  #judge({ edns, question }: PendingQuery, worth: number): void {
     this.#end();
     if (!edns) {
       this.#enough = worth;

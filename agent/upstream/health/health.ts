@@ -107,13 +107,13 @@ export class Health implements PendingQueryOwner, Expiring {
   }
 
   /** Evaluates the reply to a client's query. A good one ends all suspicion; many useless ones in a row raise it. */
-  heard(rcode: number, name: Uint8Array): void {
+  recordReply(rcode: number, name: Uint8Array): void {
     if (!isUseless(rcode)) {
       this.#recovered();
       if (!this.#knowsProbe) this.#look();
       return;
     }
-    this.#usefulness.heard(rcode, name);
+    this.#usefulness.recordReply(rcode, name);
     if (this.#usefulness.isInDoubt) this.#suspect();
   }
 

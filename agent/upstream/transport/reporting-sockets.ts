@@ -1,13 +1,13 @@
 /** Sockets that report which local resource was lacking when one could not be opened or used. */
 import { formatEndpoint } from '../../base/address.ts';
-import { lackOf, type TellLack } from '../../base/lack.ts';
+import { lackOf, type ReportLack } from '../../base/lack.ts';
 import type { Dial, Sockets, StreamEvents } from './ports.ts';
 
-/** Wraps `sockets` and calls `tell` for each one that failed for a lack. */
-export function tellingLacks(sockets: Sockets, tell: TellLack): Sockets {
+/** Wraps `sockets` and calls `report` for each one that failed for a lack. */
+export function reportingLacks(sockets: Sockets, report: ReportLack): Sockets {
   const judge = (errno: string | undefined, during: string): void => {
     const lack = errno === undefined ? undefined : lackOf(errno);
-    if (lack !== undefined && errno !== undefined) tell(lack, errno, during);
+    if (lack !== undefined && errno !== undefined) report(lack, errno, during);
   };
   const watched = (events: StreamEvents, during: string): StreamEvents => ({
     ...events,

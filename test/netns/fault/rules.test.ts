@@ -51,9 +51,9 @@ else
           ['nft', 'delete', 'chain', 'inet', 'nodens_standing_main', 'output'],
           ['ip', 'addr', 'del', `${LINK_LOCAL}/32`, 'dev', 'lo'],
         ]) {
-          const told = repairs();
+          const reported = repairs();
           await repairMs(node, before, damage);
-          await eventually('told', () => repairs() > told);
+          await eventually('told', () => repairs() > reported);
         }
       }));
 

@@ -76,7 +76,7 @@ else
         await cluster.announce(backends);
         for (const backend of backends) await cluster.serve(backend);
         const init = cluster.startInit();
-        await eventually('rules to both', () => cluster.leads(...backends));
+        await eventually('rules to both', () => cluster.hasDnatTo(...backends));
         // A pod of kube-dns may get its own query.
         await expectAnswers([pod, node, backends[0].space], 'dns1', 'dns2');
 
@@ -100,7 +100,7 @@ else
         const [, doomed] = [await cluster.serve(backends[0]), await cluster.serve(backends[1])];
         await cluster.leadVip(1);
         cluster.startInit();
-        await eventually('rules to both', () => cluster.leads(...backends));
+        await eventually('rules to both', () => cluster.hasDnatTo(...backends));
         const ofPod = await socketLedTo('dns2', pod, '10.1.0.2');
         const ofHost = await socketLedTo('dns2', node, LINK_LOCAL);
         const connection = await connectionLedTo('dns2', pod);
@@ -114,7 +114,11 @@ else
           whoAnswers(pod, LINK_LOCAL, ...ofPod, ...patient),
           whoAnswers(node, LINK_LOCAL, ...ofHost, ...patient),
         ];
-        await eventually('rules to what is left', () => cluster.leads(backends[0]), FOLLOWED_MS);
+        await eventually(
+          'rules to what is left',
+          () => cluster.hasDnatTo(backends[0]),
+          FOLLOWED_MS,
+        );
         // dig reports the first attempt, which had no answer.
         const last = (await Promise.all(asked)).map((said) => said?.split('\n').at(-1));
         assert.deepEqual(last, ['dns1', 'dns1']);
@@ -124,7 +128,7 @@ else
 
         doomed.kill('SIGCONT');
         await cluster.announce(backends);
-        await eventually('rules to both again', () => cluster.leads(...backends), FOLLOWED_MS);
+        await eventually('rules to both again', () => cluster.hasDnatTo(...backends), FOLLOWED_MS);
         await expectAnswers([pod, node], 'dns1', 'dns2');
       }));
 
@@ -136,18 +140,18 @@ else
         await eventually('a reason', () =>
           /"reason":"link kube-ipvs0.*no answer from/.test(init.output()),
         );
-        assert.equal(await cluster.led(), '');
+        assert.equal(await cluster.dnatTargets(), '');
         const socket = ['-b', '10.1.0.2#40000'];
         assert.equal(await whoAnswers(pod, LINK_LOCAL, ...socket), undefined);
         await cluster.serve(backends[0]);
-        await eventually('rules', () => cluster.leads(backends[0]), FOLLOWED_MS);
+        await eventually('rules', () => cluster.hasDnatTo(backends[0]), FOLLOWED_MS);
         await eventually(
           'its flow has gone',
           async () => (await whoAnswers(pod, LINK_LOCAL, ...socket)) === 'dns1',
           await allowedMs(1_500),
         );
         await cluster.announce([]);
-        await eventually('no rules', async () => (await cluster.led()) === '', FOLLOWED_MS);
+        await eventually('no rules', async () => (await cluster.dnatTargets()) === '', FOLLOWED_MS);
         assert.match(init.output(), /has no endpoints/);
       }));
 
@@ -157,7 +161,7 @@ else
         await cluster.announce(backends);
         await cluster.serve(backends[0]);
         const inits = [cluster.startInit(1)];
-        await eventually('rules to both', () => cluster.leads(...backends));
+        await eventually('rules to both', () => cluster.hasDnatTo(...backends));
         inits.push(cluster.startInit(2));
         await eventually(
           'the second is set up',
@@ -169,7 +173,7 @@ else
           const know = (): boolean =>
             inits.every((init) => endpointsSaid(init).sort().join() === texts.join());
           await eventually('both know', know, FOLLOWED_MS);
-          await eventually('rules', () => cluster.leads(...announced), FOLLOWED_MS);
+          await eventually('rules', () => cluster.hasDnatTo(...announced), FOLLOWED_MS);
         }
         for (const init of inits) assert.doesNotMatch(init.output(), /put back|"level":"error"/);
       }));
@@ -180,7 +184,7 @@ else
         await cluster.announce([backends[0]]);
         const first = await cluster.serve(backends[0]);
         const old = cluster.startInit();
-        await eventually('rules', () => cluster.leads(backends[0]));
+        await eventually('rules', () => cluster.hasDnatTo(backends[0]));
         for (const ended of [old, first]) {
           ended.kill('SIGKILL');
           await ended.exited;
@@ -188,7 +192,7 @@ else
         const init = cluster.startInit();
         await eventually('set up', () => init.output().includes('"msg":"set up"'));
         await eventually('a reason', () => init.output().includes('no answer from'));
-        assert.equal(await cluster.leads(backends[0]), true);
+        assert.equal(await cluster.hasDnatTo(backends[0]), true);
         await cluster.serve(backends[0]);
         await expectAnswers([pod, node], 'dns1');
       }));

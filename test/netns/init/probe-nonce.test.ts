@@ -32,7 +32,7 @@ const STATUS: InitMessage = {
 };
 
 /** Text of the answer to `instance.nodens.`, or its status. */
-async function told(space: Netns, address: string, ...more: string[]): Promise<string> {
+async function identity(space: Netns, address: string, ...more: string[]): Promise<string> {
   const how = ['-p', String(PORT), '+tries=1', '+time=3', ...more];
   const question = ['instance.nodens', 'CH', 'TXT'];
   const text = await space.run('dig', [`@${address}`, ...how, ...question]);
@@ -83,11 +83,15 @@ else {
         for (const over of ['+notcp', '+tcp']) {
           const what = `${address} ${over}`;
           const port = over === '+tcp' ? PROBE_PORTS.last : PROBE_PORTS.first;
-          assert.equal(await told(node, address, over, '-b', `${address}#${port}`), nonce, what);
-          assert.equal(await told(node, address, over), 'nodens', what);
-          assert.equal(await told(pod, address, over), 'REFUSED', what);
+          assert.equal(
+            await identity(node, address, over, '-b', `${address}#${port}`),
+            nonce,
+            what,
+          );
+          assert.equal(await identity(node, address, over), 'nodens', what);
+          assert.equal(await identity(pod, address, over), 'REFUSED', what);
           const fromProbePort = ['-b', `10.1.0.2#${port}`];
-          assert.equal(await told(pod, address, over, ...fromProbePort), 'REFUSED', what);
+          assert.equal(await identity(pod, address, over, ...fromProbePort), 'REFUSED', what);
         }
       }
     });

@@ -25,31 +25,31 @@ import { canMakeNetns, eventually, sayLeftOut } from '../../support/netns/netns.
 
 /** The agent's side of the control socket. */
 interface Agent {
-  readonly heard: InitMessage[];
+  readonly messages: InitMessage[];
   say(message: AgentMessage): void;
   end(): void;
 }
 
 async function connectAgent(path: string): Promise<Agent> {
-  const heard: InitMessage[] = [];
+  const messages: InitMessage[] = [];
   const socket: Socket = connect(path);
   socket.setEncoding('utf8');
   socket.on(
     'data',
-    controlDecoder<InitMessage>((message) => heard.push(message), assert.fail),
+    controlDecoder<InitMessage>((message) => messages.push(message), assert.fail),
   );
   await new Promise<void>((resolve) => {
     socket.once('connect', resolve);
   });
   return {
-    heard,
+    messages,
     say: (message) => void socket.write(encodeControl(message)),
     end: () => void socket.destroy(),
   };
 }
 
 function lastState(agent: Agent): string | undefined {
-  const last = agent.heard.findLast((message) => message.type === 'status');
+  const last = agent.messages.findLast((message) => message.type === 'status');
   return last?.state;
 }
 
@@ -84,7 +84,7 @@ else
         assert.equal(await hasQueryTable(room.node), true);
 
         agent.say({ type: 'withdraw' });
-        await eventually('ack', () => agent.heard.some(({ type }) => type === 'withdrawn'));
+        await eventually('ack', () => agent.messages.some(({ type }) => type === 'withdrawn'));
         assert.equal(await hasQueryTable(room.node), false);
         assert.equal(lastState(agent), 'withdrawn');
 
@@ -105,7 +105,7 @@ else
         second.say({ type: 'ready', nonce: 'agent' });
         await eventually('intercepting', () => lastState(second) === 'intercepting');
         first.say({ type: 'withdraw' });
-        await eventually('ack', () => first.heard.some(({ type }) => type === 'withdrawn'));
+        await eventually('ack', () => first.messages.some(({ type }) => type === 'withdrawn'));
         assert.equal(await hasQueryTable(room.node), true);
         first.end();
         second.end();
@@ -180,8 +180,8 @@ else
         });
         await eventually('counted', () => init.output().includes('"errortype":"iptables_lock"'));
         const agent = await connectAgent(room.socket);
-        await eventually('status', () => agent.heard.length > 0);
-        const [status] = agent.heard;
+        await eventually('status', () => agent.messages.length > 0);
+        const [status] = agent.messages;
         assert.equal(status?.type === 'status' && status.setupErrors.iptables_lock, 1);
         holder.kill('SIGKILL');
         await eventually('set up after the lock is free', async () =>

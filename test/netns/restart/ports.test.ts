@@ -54,10 +54,10 @@ describeSites(
         await assertAnswered(cluster, 'ports');
         assert.match(cluster.wayOf(`ports.${ZONE}`).join(), /^dns[12] tcp$/, 'by the agent');
 
-        const told = lines(dropIn, 'admin-port');
+        const logged = lines(dropIn, 'admin-port');
         const addresses = [`${V4.local}:8080`, ':9253', '0.0.0.0:9353'].sort();
-        assert.deepEqual(told.map(({ address }) => String(address)).sort(), addresses);
-        for (const { remedy, errno } of told) {
+        assert.deepEqual(logged.map(({ address }) => String(address)).sort(), addresses);
+        for (const { remedy, errno } of logged) {
           assert.equal(errno, 'EADDRINUSE');
           assert.match(String(remedy), /^ss -ltnp 'sport = :(8080|9253|9353)' names the process/);
         }
@@ -95,9 +95,9 @@ describeSites(
           const agent = nodens.startAgent();
           await until('the agent to log it', () => lines(agent, 'port-taken').length > 0);
           await until('init to be set up', () => init.log().includes('"msg":"set up"'));
-          const [told] = lines(agent, 'port-taken');
-          assert.match(String(told?.msg), /cannot bind 169\.254\.20\.10:53\/(udp|tcp)/);
-          assert.match(String(told?.remedy), /ss -lntup 'sport = :53'/);
+          const [logged] = lines(agent, 'port-taken');
+          assert.match(String(logged?.msg), /cannot bind 169\.254\.20\.10:53\/(udp|tcp)/);
+          assert.match(String(logged?.remedy), /ss -lntup 'sport = :53'/);
           await assertAnswered(cluster, 'taken');
           const rules = [...(await ruleCounters(cluster.node)).keys()];
           assert.deepEqual(

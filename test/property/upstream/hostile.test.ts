@@ -29,7 +29,7 @@ const lies: fc.Arbitrary<Lie> = fc.oneof(
   fc.record({ kind: fc.constant('noise' as const), octets: fc.uint8Array({ maxLength: 80 }) }),
 );
 
-function tell(lie: Lie, query: SeenQuery): Buffer {
+function reply(lie: Lie, query: SeenQuery): Buffer {
   if (lie.kind === 'noise') return Buffer.from(lie.octets);
   const message = replyTo(query, { address: ADDRESS });
   if (lie.kind === 'cut') return message.subarray(0, lie.at % message.length);
@@ -39,12 +39,12 @@ function tell(lie: Lie, query: SeenQuery): Buffer {
 
 test('UDP: every exchange ends by its deadline, answered or with a DnsError', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(lies, { maxLength: 12 }), async (told) => {
+    fc.asyncProperty(fc.array(lies, { maxLength: 12 }), async (reported) => {
       const { room, sockets, clock } = fixture();
       const watched = watch(room.group(groupOptions()).exchange(question(), 2_000));
-      for (const lie of told) {
+      for (const lie of reported) {
         const socket = sockets.udp(A.address);
-        if (!socket.isClosed) socket.deliver(tell(lie, socket.queries.at(-1) as SeenQuery));
+        if (!socket.isClosed) socket.deliver(reply(lie, socket.queries.at(-1) as SeenQuery));
         await clock.advance(50);
       }
       await clock.advance(2_100);
@@ -79,14 +79,14 @@ test('UDP: random bytes never keep the real reply from winning', async () => {
 test('TCP: a stream of forged replies in chunks of any size ends in the same way', async () => {
   const chunked = fc.tuple(fc.array(lies, { maxLength: 12 }), fc.integer({ min: 1, max: 40 }));
   await fc.assert(
-    fc.asyncProperty(chunked, async ([told, chunkBytes]) => {
+    fc.asyncProperty(chunked, async ([reported, chunkBytes]) => {
       const { room, sockets, clock } = fixture();
       const group = room.group(groupOptions({ forceTcp: true }));
       const watched = watch(group.exchange(question(), 2_000));
       const stream = sockets.tcp(A.address);
       stream.open();
       const query = stream.queries[0] as SeenQuery;
-      const octets = Buffer.concat(told.map((lie) => frame(tell(lie, query))));
+      const octets = Buffer.concat(reported.map((lie) => frame(reply(lie, query))));
       for (let at = 0; at < octets.length && stream.state === 'open'; at += chunkBytes) {
         stream.deliver(octets.subarray(at, at + chunkBytes));
         await clock.advance(1);

@@ -27,12 +27,12 @@ const bursts = fc.array(fc.tuple(fc.integer({ min: 1, max: 60 }), manners), {
 
 test('every query ends by its deadline, with a bounded number of queries and connections', async () => {
   await fc.assert(
-    fc.asyncProperty(bursts, fc.boolean(), async (told, mayRepeat) => {
+    fc.asyncProperty(bursts, fc.boolean(), async (reported, mayRepeat) => {
       const network = fixture({ random: () => 0.5 });
       const options = { forceTcp: true, maxConnectAttempts: mayRepeat ? 0 : 1 };
       const group = network.room.group(groupOptions(options));
       const server = new RudeServer(network, {});
-      for (const [count, behaviour] of told) {
+      for (const [count, behaviour] of reported) {
         server.manners = behaviour;
         const before = server.queries;
         const watched = Array.from({ length: count }, (_, i) =>
@@ -45,7 +45,8 @@ test('every query ends by its deadline, with a bounded number of queries and con
         assert.ok(server.queries - before <= bound, `${server.queries - before} for ${count}`);
         const open = network.metrics.value('nodens_upstream_connections', { transport: 'tcp' });
         assert.ok(open <= 17, `${open} connections`);
-        const isKind = behaviour.inAll !== 0 && behaviour.staysOpen !== true && told.length === 1;
+        const isKind =
+          behaviour.inAll !== 0 && behaviour.staysOpen !== true && reported.length === 1;
         const errors = watched.filter(({ outcome }) => outcome instanceof DnsError);
         if (isKind && behaviour.perWrite === undefined) assert.equal(errors.length, 0);
       }

@@ -41,7 +41,7 @@ class Connection {
   constructor(server: string) {
     this.#socket = connect({ host: server, port: 53, family: isIPv6(server) ? 6 : 4 });
     this.#socket.setNoDelay(true);
-    this.#socket.on('data', (chunk) => this.#hear(chunk));
+    this.#socket.on('data', (chunk) => this.#onData(chunk));
     this.#socket.on('end', () => this.#end('closed'));
     this.#socket.on('error', () => this.#end('reset'));
   }
@@ -70,7 +70,7 @@ class Connection {
     this.#socket.destroy();
   }
 
-  #hear(chunk: Buffer): void {
+  #onData(chunk: Buffer): void {
     this.#received = Buffer.concat([this.#received, chunk]);
     if (this.#received.length < 2) return;
     const length = 2 + this.#received.readUInt16BE(0);

@@ -46,7 +46,7 @@ export function record(line: string, last = 1, section: 0 | 1 | 2 = 0): WireReco
   return { section, owner: labels(owner), type: number, class: 1, ttl: 60, rdata: pieces };
 }
 
-export interface Told {
+export interface Made {
   readonly name?: string;
   readonly type?: keyof typeof TYPE;
   readonly answer?: readonly string[];
@@ -57,13 +57,13 @@ export interface Told {
   readonly compressed?: boolean;
 }
 
-export function told({
+export function made({
   name = NAME,
   type = 'A',
   compressed = false,
   rcode = 0,
   ...sections
-}: Told) {
+}: Made) {
   const { answer = [], authority = [], additional = [] } = sections;
   const records = [answer, authority, additional].flatMap((lines, section) =>
     lines.map((line, i) => record(line, i + 1, section as 0 | 1 | 2)),

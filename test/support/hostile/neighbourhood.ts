@@ -48,7 +48,7 @@ export async function besidePod(
 }
 
 /** `0/150 p50 0.4 p99 2.1 max 3.0 ms`: lost of asked, and the latencies. */
-export function told({ asked, lost, tookMs }: Neighbourhood): string {
+export function summary({ asked, lost, tookMs }: Neighbourhood): string {
   const [p50, p99, max] = [0.5, 0.99, 1].map((q) => quantile(tookMs, q).toFixed(1));
   return `${lost}/${asked} p50 ${p50} p99 ${p99} max ${max} ms`;
 }

@@ -101,17 +101,18 @@ class Cluster {
   }
 
   /** The endpoints in the rules of the node. */
-  async led(): Promise<string> {
+  async dnatTargets(): Promise<string> {
     const ruleset = await this.node.run('nft', ['list', 'ruleset']);
     return [...ruleset.matchAll(/dnat ip6? to .*map \{([^}]*)\}/g)].map((m) => m[1]).join();
   }
 
-  async leads(...backends: readonly Backend[]): Promise<boolean> {
-    const led = await this.led();
+  async hasDnatTo(...backends: readonly Backend[]): Promise<boolean> {
+    const dnatTargets = await this.dnatTargets();
     return this.backends.every(({ endpoints }, i) =>
       endpoints.every(
         ({ address, port }) =>
-          led.includes(`: ${address} . ${port}`) === backends.includes(this.backends[i] as Backend),
+          dnatTargets.includes(`: ${address} . ${port}`) ===
+          backends.includes(this.backends[i] as Backend),
       ),
     );
   }

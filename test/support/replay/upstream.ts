@@ -125,7 +125,7 @@ export class ScriptedSockets implements Sockets {
     else if (state !== 'drop') this.#clock.after(Math.min(afterMs, 10), () => stream.opened());
     stream.onMessage = (message) =>
       this.#arrive(to, 'tcp', message, {
-        reply: (octets) => stream.says(frame(octets)),
+        reply: (octets) => stream.sends(frame(octets)),
         fail: (errno) => stream.closed(errno),
       });
     return stream;
@@ -198,7 +198,7 @@ class Stream implements StreamPort {
     if (this.#isAlive) this.#events.onOpen();
   }
 
-  says(octets: Buffer): void {
+  sends(octets: Buffer): void {
     if (this.#isAlive) this.#events.onData(octets);
   }
 

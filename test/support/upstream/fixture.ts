@@ -2,7 +2,7 @@
 import type { Endpoint } from '../../../agent/base/address.ts';
 import type { MemoryLedger } from '../../../agent/base/clients/memory-ledger.ts';
 import { DnsError } from '../../../agent/base/errors.ts';
-import type { TellLack } from '../../../agent/base/lack.ts';
+import type { ReportLack } from '../../../agent/base/lack.ts';
 import { CLASS, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
 import type {
@@ -30,7 +30,7 @@ export interface Fixture {
 interface Overrides {
   readonly ledger?: MemoryLedger;
   readonly random?: () => number;
-  readonly tellLack?: TellLack;
+  readonly reportLack?: ReportLack;
 }
 
 /** `random` always returns 0, so that one socket of each pool is used and the first upstream comes first. */

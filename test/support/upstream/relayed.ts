@@ -4,7 +4,7 @@ import { buildQuery } from '../../../agent/dns/build.ts';
 import { FLAG, flagsOf, putU16 } from '../../../agent/dns/header.ts';
 import { CLASS, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
-import { type Told, told } from '../dns/replies.ts';
+import { type Made, made } from '../dns/replies.ts';
 import type { Asked } from './server.ts';
 
 export function query(name: string, type: keyof typeof TYPE, dnssecOk?: boolean): Buffer {
@@ -22,7 +22,7 @@ export function send(asked: Asked, message: Buffer): void {
 }
 
 /** CoreDNS does not compress names over TCP. */
-export const plain = (message: Told): Buffer => told(message).wire;
+export const plain = (message: Made): Buffer => made(message).wire;
 
 export const rcodeOf = (response: Buffer): number => flagsOf(response) & 0xf;
 

@@ -52,13 +52,13 @@ const PATIENCE = { timeout: 10_000 };
 
 /** Changes that the kernel reports: the poll interval is too long to find them. */
 function kernelWatch(t: TestContext, paths: string[]): () => Promise<readonly string[]> {
-  const told: (readonly string[])[] = [];
+  const reported: (readonly string[])[] = [];
   let wake = (): void => {};
   const watch = watchFiles(
     paths,
     systemClock,
     (changed) => {
-      told.push(changed);
+      reported.push(changed);
       wake();
     },
     { pollMs: 3_600_000, onError: (error) => assert.fail(String(error)) },
@@ -69,8 +69,8 @@ function kernelWatch(t: TestContext, paths: string[]): () => Promise<readonly st
     clearInterval(keepAlive);
   });
   return async () => {
-    while (told.length === 0) await new Promise<void>((resolve) => (wake = resolve));
-    return told.shift() as readonly string[];
+    while (reported.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+    return reported.shift() as readonly string[];
   };
 }
 
@@ -134,18 +134,20 @@ describe('watching', () => {
     const dir = scratchDir(t);
     const file = join(dir, 'later', 'still', 'Corefile');
     const clock = new FakeClock();
-    const told: unknown[] = [];
-    const watch = watchFiles([file], clock, (changed) => told.push(changed), { pollMs: 10_000 });
+    const reported: unknown[] = [];
+    const watch = watchFiles([file], clock, (changed) => reported.push(changed), {
+      pollMs: 10_000,
+    });
     await clock.advance(60_000);
     mkdirSync(join(dir, 'later', 'still'), { recursive: true });
     writeFileSync(file, 'one');
     await clock.advance(9_999);
-    assert.deepEqual(told, []);
+    assert.deepEqual(reported, []);
     await clock.advance(1);
-    assert.deepEqual(told, [[file]]);
+    assert.deepEqual(reported, [[file]]);
     writeFileSync(file, 'one');
     await clock.advance(60_000);
-    assert.deepEqual(told, [[file]]);
+    assert.deepEqual(reported, [[file]]);
     watch.close();
     assert.equal(clock.pendingTimers, 0);
   });
@@ -154,15 +156,17 @@ describe('watching', () => {
     const file = join(scratchDir(t), 'hosts');
     writeFileSync(file, 'x'.repeat(2 ** 20));
     const clock = new FakeClock();
-    const told: (readonly string[])[] = [];
-    const watch = watchFiles([file], clock, (changed) => told.push(changed), { pollMs: 10_000 });
+    const reported: (readonly string[])[] = [];
+    const watch = watchFiles([file], clock, (changed) => reported.push(changed), {
+      pollMs: 10_000,
+    });
     t.after(() => watch.close());
     await clock.advance(10_000);
-    assert.deepEqual(told, []);
+    assert.deepEqual(reported, []);
     writeFileSync(file, 'y'.repeat(2 ** 20));
     utimesSync(file, 1, 1);
     await clock.advance(10_000);
-    assert.deepEqual(told, [[file]]);
+    assert.deepEqual(reported, [[file]]);
   });
 
   it('survives a callback that throws', async (t) => {

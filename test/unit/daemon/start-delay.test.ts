@@ -56,7 +56,7 @@ describe('a start waits for', () => {
     const log = new RecordingLogger();
     const report = new DelayReport(log, isBehindInit);
     for (let attempt = 0; attempt < attempts; attempt++)
-      report.tell(failedBind(errno), attempt * 250);
+      report.log(failedBind(errno), attempt * 250);
     return log.records.map(({ level }) => level);
   }
 

@@ -11,10 +11,10 @@ import {
   bytes,
   kept,
   labels,
+  type Made,
+  made,
   NAME,
   record,
-  type Told,
-  told,
 } from '../../support/dns/replies.ts';
 import { expanded, writeMessage } from '../../support/dns/wire-messages.ts';
 import { packetsIn } from '../../support/packets/read.ts';
@@ -71,7 +71,7 @@ describe('acceptReply refuses', () => {
 });
 
 describe('acceptReply keeps the records of the chain from the question', () => {
-  const cases: readonly [string, Told][] = [
+  const cases: readonly [string, Made][] = [
     ['a chain', { answer: [`${NAME} CNAME b.x`, 'b.x CNAME c.x', 'c.x A'] }],
     ['a chain backwards', { answer: ['c.x A', 'b.x CNAME c.x', `${NAME} CNAME b.x`] }],
     ['a chain in other letters', { answer: ['WWW.Example.ORG CNAME B.x', 'b.X A'] }],
@@ -99,7 +99,7 @@ describe('acceptReply keeps the records of the chain from the question', () => {
   for (const [what, message] of cases) {
     it(what, () => {
       for (const compressed of [false, true]) {
-        const { wire, asked } = told({ ...message, compressed });
+        const { wire, asked } = made({ ...message, compressed });
         const reply = accepted(wire, asked);
         assert.deepEqual(expanded(reply.wire), expanded(wire));
       }
@@ -109,7 +109,7 @@ describe('acceptReply keeps the records of the chain from the question', () => {
   it('and omits the others', () => {
     const answer = ['evil.x A', `${NAME} CNAME b.x`, 'evil.x TXT', 'b.x A', 'b.x A', 'x A'];
     for (const compressed of [false, true]) {
-      const { wire, asked } = told({ answer, additional: ['evil.x A'], compressed });
+      const { wire, asked } = made({ answer, additional: ['evil.x A'], compressed });
       const reply = accepted(wire, asked);
       assert.deepEqual(kept(reply), [`${NAME} CNAME, b.x A, b.x A`, '', 'evil.x A']);
     }
@@ -130,7 +130,7 @@ describe('acceptReply keeps the records of the chain from the question', () => {
 
   it('and accepts a denial all the same', () => {
     const authority = ['example.org SOA example.org'];
-    const { wire, asked } = told({ answer: ['evil.x A'], authority, rcode: RCODE.NXDOMAIN });
+    const { wire, asked } = made({ answer: ['evil.x A'], authority, rcode: RCODE.NXDOMAIN });
     const reply = accepted(wire, asked);
     assert.deepEqual(kept(reply), ['', 'example.org SOA', '']);
     assert.equal(reply.rcode, RCODE.NXDOMAIN);
@@ -144,23 +144,23 @@ describe('acceptReply omits DNSSEC records', () => {
 
   it('that were not asked for', () => {
     for (const compressed of [false, true]) {
-      const { wire, asked } = told({ answer, authority, additional, compressed });
+      const { wire, asked } = made({ answer, authority, additional, compressed });
       assert.deepEqual(kept(accepted(wire, asked)), [`${NAME} A`, 'example.org NS', 'x A']);
     }
   });
 
   it('but not for clients with DO', () => {
-    const { wire, asked } = told({ answer, authority, additional });
+    const { wire, asked } = made({ answer, authority, additional });
     const reply = accepted(wire, { ...asked, dnssecOk: true });
     assert.deepEqual(expanded(reply.wire), expanded(wire));
   });
 
   it('but not in the answer to a question for them', () => {
     for (const type of ['DS', 'DNSKEY', 'NSEC', 'RRSIG'] as const) {
-      const { wire, asked } = told({ type, answer: [`${NAME} ${type}`] });
+      const { wire, asked } = made({ type, answer: [`${NAME} ${type}`] });
       assert.deepEqual(kept(accepted(wire, asked)), [`${NAME} ${type}`, '', '']);
     }
-    const any = told({ type: 'ANY', answer });
+    const any = made({ type: 'ANY', answer });
     assert.deepEqual(kept(accepted(any.wire, any.asked))[0], `${NAME} A, ${NAME} RRSIG`);
   });
 });
@@ -188,8 +188,8 @@ describe('acceptReply inserts the question', () => {
 describe('acceptReply undoes random letter case', () => {
   const SPELT = 'wWw.ExAmPlE.oRg';
   const randomizedName = nameFromText(SPELT);
-  const restored = (message: Told): string[] => {
-    const { wire } = told({ ...message, name: SPELT });
+  const restored = (message: Made): string[] => {
+    const { wire } = made({ ...message, name: SPELT });
     const before = Buffer.from(wire);
     const asked = asking(NAME, TYPE[message.type ?? 'A']);
     const reply = accepted(wire, asked, randomizedName);

@@ -12,9 +12,9 @@ import {
   bytes,
   kept,
   labels,
+  made,
   NAME,
   record,
-  told,
 } from '../../support/dns/replies.ts';
 import { expanded, type WireRecord, writeMessage } from '../../support/dns/wire-messages.ts';
 
@@ -29,7 +29,7 @@ describe('acceptReply compresses', () => {
       for (let count = 1; ; count++) {
         const answer = Array.from({ length: count }, (_, i) => make(i));
         const type = (answer[0] as string).split(' ')[1] as keyof typeof TYPE;
-        const { wire, asked } = told({ name, type, answer });
+        const { wire, asked } = made({ name, type, answer });
         if (accepted(wire, asked).wire.length > limit) return count - 1;
       }
     };
@@ -49,14 +49,14 @@ describe('acceptReply compresses', () => {
   });
 
   it('nothing in a compressed message: not a byte changes', () => {
-    const { wire, asked } = told({ answer: pods(9, SERVICE, 'A'), name: SERVICE });
+    const { wire, asked } = made({ answer: pods(9, SERVICE, 'A'), name: SERVICE });
     const { wire: ours } = accepted(wire, asked);
     assert.deepEqual(accepted(ours, asked).wire, ours);
   });
 
   it('names only where the letter case is the same', () => {
     const answer = [`${NAME} CNAME a.Example.org`, 'a.Example.org CNAME b.example.org'];
-    const { wire, asked } = told({ answer: [...answer, 'B.example.org A'] });
+    const { wire, asked } = made({ answer: [...answer, 'B.example.org A'] });
     const reply = accepted(wire, asked);
     assert.deepEqual(expanded(reply.wire), expanded(wire));
     assert.ok(reply.wire.length < wire.length);
@@ -64,7 +64,7 @@ describe('acceptReply compresses', () => {
 
   it('no name to a part of the question, whose letter case differs by client', () => {
     const answer = [`${NAME} CNAME a.example.org`, 'a.example.org A', 'a.example.org A'];
-    const { wire, asked } = told({ answer });
+    const { wire, asked } = made({ answer });
     const reply = Buffer.from(accepted(wire, asked).wire);
     reply.write('EXAMPLE', 17);
     const found = (decode(reply).answers ?? []).map(({ name }) => name);
@@ -74,7 +74,7 @@ describe('acceptReply compresses', () => {
   it('no target of SRV, but the owners after it', () => {
     const name = 'web-0.headless.default.svc.cluster.local';
     const answer = [`${SERVICE} SRV ${name}`, `${SERVICE} SRV ${name}`];
-    const { wire, asked } = told({ name: SERVICE, type: 'SRV', answer, additional: [`${name} A`] });
+    const { wire, asked } = made({ name: SERVICE, type: 'SRV', answer, additional: [`${name} A`] });
     const { wire: written, records } = accepted(wire, asked);
     const [first, second, address] = records;
     assert.ok(first && second && address);
@@ -86,8 +86,8 @@ describe('acceptReply compresses', () => {
 
   it('nothing where it would have to write out a target of SRV that came compressed', () => {
     const answer = [`${SERVICE} SRV ${SERVICE}`, `${SERVICE} SRV ${SERVICE}`];
-    const plain = told({ name: SERVICE, type: 'SRV', answer });
-    const { wire, asked } = told({ name: SERVICE, type: 'SRV', answer, compressed: true });
+    const plain = made({ name: SERVICE, type: 'SRV', answer });
+    const { wire, asked } = made({ name: SERVICE, type: 'SRV', answer, compressed: true });
     // One owner in full: compression would save less than it would cost.
     assert.deepEqual(accepted(wire, asked).wire, wire);
     assert.ok(accepted(plain.wire, plain.asked).wire.length < plain.wire.length);
@@ -110,8 +110,8 @@ describe('acceptReply compresses', () => {
   });
 
   it('each message independently of earlier ones', () => {
-    const one = told({ answer: pods(2, NAME, 'A') });
-    const other = told({
+    const one = made({ answer: pods(2, NAME, 'A') });
+    const other = made({
       name: 'other.x',
       answer: pods(2, 'other.x', 'A'),
       authority: ['x NS a.x'],
@@ -126,7 +126,7 @@ describe('acceptReply compresses', () => {
   });
 
   it('records before an OPT, and cuts records after it and bytes after the message', () => {
-    const { wire, asked } = told({
+    const { wire, asked } = made({
       answer: pods(2, NAME, 'A'),
       additional: ['a.x A', 'a.x AAAA'],
     });

@@ -29,16 +29,16 @@ function cases(connect: ConnectUdp): void {
     it(`sends to ${address} and receives its answers only`, async () => {
       const server = await serve(address);
       const stranger = await serve(address);
-      const heard: string[] = [];
-      const onMessage = (message: Buffer): void => void heard.push(String(message));
+      const received: string[] = [];
+      const onMessage = (message: Buffer): void => void received.push(String(message));
       const socket = connect({ address, port: server.port }, { onMessage, onError: assert.fail });
       socket.send(Buffer.from('question'));
       await eventually('asked', () => server.received.length === 1);
       const { port = 0 } = server.received[0]?.from ?? {};
       stranger.socket.send('forged', port, address);
       server.socket.send('answer', port, address);
-      await eventually('answered', () => heard.length > 0);
-      assert.deepEqual(heard, ['answer']);
+      await eventually('answered', () => received.length > 0);
+      assert.deepEqual(received, ['answer']);
       socket.close();
       for (const { socket: each } of [server, stranger]) each.close();
     });

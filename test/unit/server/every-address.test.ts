@@ -98,8 +98,8 @@ describe('without sockets of every address', () => {
     await listeners.open([EVERY]);
     assert.deepEqual(listeners.endpoints, [EVERY]);
     await assertServed('127.0.0.2', '::1');
-    const told = seen.map(({ label, asked, family }) => `${label} ${asked} ${family}`);
-    assert.deepEqual(new Set(told), new Set([`${LABEL} 127.0.0.2 4`, `${LABEL} ::1 6`]));
+    const reported = seen.map(({ label, asked, family }) => `${label} ${asked} ${family}`);
+    assert.deepEqual(new Set(reported), new Set([`${LABEL} 127.0.0.2 4`, `${LABEL} ::1 6`]));
     assert.match(
       warnings(log).join(),
       /cannot open one socket for all addresses .*: opening one for each/,
@@ -148,16 +148,16 @@ describe('without sockets of every address', () => {
     closers.push(() => holder.close());
     await once(holder, 'listening');
     addresses.push('127.0.0.4');
-    const told = () => warnings(log).filter((line) => line.includes('127.0.0.4'));
+    const reported = () => warnings(log).filter((line) => line.includes('127.0.0.4'));
     await clock.advance(LOOK_MS);
-    await eventually('the log line', () => told().length === 1);
+    await eventually('the log line', () => reported().length === 1);
     await clock.advance(3 * LOOK_MS);
     addresses.push('127.0.0.5');
     await clock.advance(LOOK_MS);
     await eventually('a later check is over', () => isServed('127.0.0.5'));
-    assert.equal(told().length, 1);
+    assert.equal(reported().length, 1);
     assert.match(
-      told().join(),
+      reported().join(),
       /^cannot listen on 127\.0\.0\.4:\d+, will retry: cannot bind 127\.0\.0\.4:\d+\/tcp: .*EADDRINUSE/,
     );
     await new Promise((resolve) => void holder.close(resolve));
@@ -241,8 +241,8 @@ if (!(addon instanceof Error)) {
       await assertServed('127.0.0.2', '::1');
       assert.ok(seen.every(({ label }) => label === LABEL));
       assert.match(warnings(log).join(), /cannot bind 0\.0\.0\.0:\d+\/tcp: .*EADDRINUSE/);
-      const [told] = log.records.filter(({ fields }) => fields.event === 'each-address');
-      assert.match(String(told?.fields.remedy), new RegExp(`ss -lntup 'sport = :${port}'`));
+      const [reported] = log.records.filter(({ fields }) => fields.event === 'each-address');
+      assert.match(String(reported?.fields.remedy), new RegExp(`ss -lntup 'sport = :${port}'`));
     });
 
     it('take over from older sockets of any kind, and hand over to newer ones', async () => {

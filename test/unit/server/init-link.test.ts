@@ -20,7 +20,7 @@ let gone = 0;
 
 /** The other end of the socket: records messages, and sends what the test wants. */
 class FakeInit {
-  readonly heard: AgentMessage[] = [];
+  readonly received: AgentMessage[] = [];
   readonly #server: Server;
   #agent: Socket | undefined;
 
@@ -31,7 +31,7 @@ class FakeInit {
       socket.on('error', () => undefined);
       socket.on(
         'data',
-        controlDecoder<AgentMessage>((message) => this.heard.push(message), assert.fail),
+        controlDecoder<AgentMessage>((message) => this.received.push(message), assert.fail),
       );
     }).listen(at);
   }
@@ -82,8 +82,8 @@ it('waits for init, tells it when the agent answers, and tells the next init aga
   init = new FakeInit(path);
   await clock.advance(200);
   const first = init;
-  await eventually('ready', () => first.heard.length === 1);
-  assert.deepEqual(first.heard, [{ type: 'ready', nonce: 'a1b2' }]);
+  await eventually('ready', () => first.received.length === 1);
+  assert.deepEqual(first.received, [{ type: 'ready', nonce: 'a1b2' }]);
   await first.die();
   await eventually('lost', () => !made.isConnected && clock.pendingTimers === 1);
   assert.deepEqual(
@@ -94,17 +94,17 @@ it('waits for init, tells it when the agent answers, and tells the next init aga
   const second = new FakeInit(path);
   init = second;
   await clock.advance(200);
-  await eventually('ready again', () => second.heard.length === 1);
+  await eventually('ready again', () => second.received.length === 1);
 });
 
 it('reads counters, and warns of unknown messages', async () => {
-  const heard: InitStatus[] = [];
+  const received: InitStatus[] = [];
   init = new FakeInit(path);
-  const made = linked((status) => heard.push(status));
+  const made = linked((status) => received.push(status));
   const { say } = { say: (text: string) => init?.say(text) };
   await eventually('connected', () => made.isConnected);
   made.ready();
-  await eventually('heard', () => init?.heard.length === 1);
+  await eventually('heard', () => init?.received.length === 1);
   const status = {
     type: 'status',
     state: 'off',
@@ -113,8 +113,8 @@ it('reads counters, and warns of unknown messages', async () => {
   } as const;
   say('nonsense\n');
   say(encodeControl(status));
-  await eventually('status', () => heard.length === 1);
-  assert.deepEqual(heard, [status]);
+  await eventually('status', () => received.length === 1);
+  assert.deepEqual(received, [status]);
   assert.deepEqual(
     log.records.map(({ level }) => level),
     ['warn'],
@@ -137,17 +137,17 @@ it('waits for init without a limit, and logs once after 30 s that init is missin
 it('waits until init intercepts or has nothing to set up', async () => {
   const made = await connected();
   assert.equal(made.link.isAwaited, true, 'connected, but nothing said');
-  const tell = async (state: InitStatus['state'], isAwaited: boolean): Promise<void> => {
+  const send = async (state: InitStatus['state'], isAwaited: boolean): Promise<void> => {
     made.init.say(encodeControl({ type: 'status', state, backend: 'nft', setupErrors: {} }));
     await eventually(`${state}: ${isAwaited}`, () => made.link.isAwaited === isAwaited);
   };
-  await tell('off', false);
-  await tell('waiting', true);
+  await send('off', false);
+  await send('waiting', true);
   await clock.advance(60_000);
   assert.equal(made.link.isAwaited, true);
-  await tell('intercepting', false);
-  await tell('withdrawn', true);
-  await tell('intercepting', false);
+  await send('intercepting', false);
+  await send('withdrawn', true);
+  await send('intercepting', false);
   await made.init.die();
   await eventually('gone', () => made.link.isAwaited);
 });
@@ -155,8 +155,8 @@ it('waits until init intercepts or has nothing to set up', async () => {
 it('init acknowledges a withdrawal', async () => {
   const made = await connected();
   const withdrawn = made.link.withdraw();
-  await eventually('asked', () => made.init.heard.length === 1);
-  assert.deepEqual(made.init.heard, [{ type: 'withdraw' }]);
+  await eventually('asked', () => made.init.received.length === 1);
+  assert.deepEqual(made.init.received, [{ type: 'withdraw' }]);
   made.init.say(encodeControl({ type: 'withdrawn' }));
   assert.equal(await withdrawn, true);
   assert.equal(clock.pendingTimers, 0);

@@ -150,8 +150,8 @@ describe('OPT of a response', () => {
 
   it('carries the extended error for an EDNS client only', () => {
     const failed = errorAnswer(asked('a.test'), RCODE.SERVFAIL, { code: 22, text: 'gone' });
-    const told = optOf(responseTo(asked('a.test', { udpSizeBytes: 1232 }), failed));
-    assert.deepEqual(told?.rdata, Buffer.from([0, 15, 0, 6, 0, 22, ...Buffer.from('gone')]));
+    const reported = optOf(responseTo(asked('a.test', { udpSizeBytes: 1232 }), failed));
+    assert.deepEqual(reported?.rdata, Buffer.from([0, 15, 0, 6, 0, 22, ...Buffer.from('gone')]));
     const plain = responseTo(asked('a.test'), failed);
     assert.equal(plain.length, 12 + 8 + 4);
   });

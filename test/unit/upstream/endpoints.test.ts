@@ -27,16 +27,20 @@ interface Said {
   readonly additional?: readonly NewRecord[];
 }
 
-const told = new WeakSet<SeenQuery>();
+const made = new WeakSet<SeenQuery>();
 
 /** Waits until the upstream is asked for endpoints again, and answers. */
-async function tell({ sockets, clock }: Fixture, said: Said, type: number = TYPE.A): Promise<void> {
+async function report(
+  { sockets, clock }: Fixture,
+  said: Said,
+  type: number = TYPE.A,
+): Promise<void> {
   for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 20) {
     await clock.advance(20);
     for (const socket of sockets.datagrams.filter(({ to }) => to.address === A.address)) {
-      const query = socket.queries.find((seen) => isLook(seen) && !told.has(seen));
+      const query = socket.queries.find((seen) => isLook(seen) && !made.has(seen));
       if (query === undefined) continue;
-      told.add(query);
+      made.add(query);
       const { head, message } = query;
       assert.equal(head.type, type);
       const asked = { name: head.name.slice(0, head.nameLength), type, class: 1 };
@@ -89,42 +93,42 @@ const fixtureWith = (name = NAME): { network: Fixture; group: UpstreamGroup } =>
 
 test('the addresses behind a name get queries in turn', async () => {
   const { network, group } = fixtureWith();
-  await tell(network, { answer: [address(1), address(2), address(3)] });
+  await report(network, { answer: [address(1), address(2), address(3)] });
   const asked = await askedOf(network, group, 6);
   const expected = ['10.244.0.2:53', '10.244.0.3:53', '10.244.0.1:53'];
   assert.deepEqual(asked, [...expected, ...expected]);
   const known = network.metrics.value('nodens_upstream_endpoints', { name: NAME });
   assert.equal(known, 3);
-  await tell(network, { answer: [address(2), address(3), address(1)] });
-  const told = network.log.records.filter(({ message }) => message.includes('endpoints behind'));
-  assert.equal(told.length, 1, 'the same list again changes nothing');
+  await report(network, { answer: [address(2), address(3), address(1)] });
+  const made = network.log.records.filter(({ message }) => message.includes('endpoints behind'));
+  assert.equal(made.length, 1, 'the same list again changes nothing');
 });
 
 test('until a list is known, and where the name has none, the upstream itself gets the queries', async () => {
   const { network, group } = fixtureWith();
   assert.deepEqual(await askedOf(network, group, 1), [TO_A]);
-  await tell(network, { rcode: RCODE.NXDOMAIN });
+  await report(network, { rcode: RCODE.NXDOMAIN });
   assert.deepEqual(await askedOf(network, group, 2), [TO_A, TO_A]);
 });
 
 test('the last list is kept after failed look-ups, and a new one replaces it', async () => {
   const { network, group } = fixtureWith();
-  await tell(network, { answer: [address(1)] });
+  await report(network, { answer: [address(1)] });
   for (const said of [{ rcode: RCODE.NXDOMAIN }, { rcode: RCODE.SERVFAIL }, { answer: [] }]) {
-    await tell(network, said);
+    await report(network, said);
     assert.deepEqual(await askedOf(network, group, 1), ['10.244.0.1:53']);
   }
-  await tell(network, { answer: [address(7)] });
+  await report(network, { answer: [address(7)] });
   assert.deepEqual(await askedOf(network, group, 1), ['10.244.0.7:53']);
 });
 
 test('queries sent to a removed endpoint are still waited for', async () => {
   const { network, group } = fixtureWith();
-  await tell(network, { answer: [address(1)] });
+  await report(network, { answer: [address(1)] });
   await network.clock.advance(22_000);
   const waiting = watch(group.exchange(question(), 4_000));
   const old = network.sockets.udp('10.244.0.1');
-  await tell(network, { answer: [address(2)] });
+  await report(network, { answer: [address(2)] });
   old.answer({ address: ADDRESS });
   await settle();
   assert.equal(replyOf(waiting).upstream, '10.244.0.1:53');
@@ -142,7 +146,7 @@ test('SRV records name ports and, with their addresses, endpoints; others are le
       nameFromText(upstream),
     ]),
   });
-  await tell(
+  await report(
     network,
     {
       answer: [service(1053, 'a.pods.local.'), service(1054, 'gone.pods.local.')],
@@ -159,7 +163,7 @@ test('SRV records name ports and, with their addresses, endpoints; others are le
 test('an endpoint that does not answer is skipped; with all of them down the upstream itself gets the queries', async () => {
   const { network, group } = fixtureWith();
   const { clock, room } = network;
-  await tell(network, { answer: [address(1), address(2)] });
+  await report(network, { answer: [address(1), address(2)] });
   watch(group.exchange(question(), 4_000));
   await clock.advance(4_000);
   const states = Object.fromEntries(room.summary().map(({ to, state }) => [to, state]));
@@ -171,7 +175,7 @@ test('an endpoint that does not answer is skipped; with all of them down the ups
 
 test('releasing the group releases endpoints and stops look-ups', async () => {
   const { network, group } = fixtureWith();
-  await tell(network, { answer: [address(1), address(2)] });
+  await report(network, { answer: [address(1), address(2)] });
   await askedOf(network, group, 2);
   group.release();
   await network.clock.advance(60_000);

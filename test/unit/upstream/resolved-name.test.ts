@@ -39,7 +39,7 @@ const v6 = (last: number): NewRecord => ({
 type Said = Partial<Record<'A' | 'AAAA', readonly NewRecord[] | number>>;
 const EMPTY: Said = { A: [], AAAA: [] };
 
-const told = new WeakSet<SeenQuery>();
+const made = new WeakSet<SeenQuery>();
 
 /** Unanswered queries for the name. */
 function looks({ sockets }: Fixture): { query: SeenQuery; deliver: (wire: Buffer) => void }[] {
@@ -47,7 +47,7 @@ function looks({ sockets }: Fixture): { query: SeenQuery; deliver: (wire: Buffer
     .filter(({ to }) => to.address === RESOLVER.address)
     .flatMap((socket) =>
       socket.queries
-        .filter((query) => !told.has(query))
+        .filter((query) => !made.has(query))
         .map((query) => ({ query, deliver: (wire: Buffer) => socket.deliver(wire) })),
     );
 }
@@ -61,7 +61,7 @@ async function say(network: Fixture, said: Said, withinMs = 60_000): Promise<num
       continue;
     }
     for (const { query, deliver } of found) {
-      told.add(query);
+      made.add(query);
       const { head, message } = query;
       const what = said[head.type === TYPE.A ? 'A' : 'AAAA'];
       if (what === undefined) continue;

@@ -231,7 +231,7 @@ export class TcpConnection implements Connection, Expiring {
     this.lastHeardMs = this.#context.clock.nowMs();
     const match = matchReply(message, this.#inFlight);
     if (typeof match === 'string') {
-      this.#heard();
+      this.#onActivity();
       this.#stray(match);
       return;
     }
@@ -240,14 +240,14 @@ export class TcpConnection implements Connection, Expiring {
     this.isProven ||= match.edns;
     this.#batchAnswers++;
     this.#inFlight.delete(match.id);
-    this.#heard();
+    this.#onActivity();
     match.connection = undefined;
     match.owner.onReply(match, message);
     this.#events.onAnswered(this);
     this.#endIfDrained();
   };
 
-  #heard(): void {
+  #onActivity(): void {
     this.#waitingSinceMs = this.#inFlight.size > 0 ? this.lastHeardMs : undefined;
   }
 

@@ -52,9 +52,9 @@ describe('last known good', () => {
         NAMES.map(() => true),
       );
       assert.ok(bench.count('nodens_cache_last_known_good_total', { reason }) >= 3);
-      const told = bench.services.log.records.filter(({ level }) => level === 'warn');
-      assert.equal(told.length, 1);
-      assert.deepEqual(told[0]?.fields, { event: 'last-known-good', zones: '.', names: 5 });
+      const reported = bench.services.log.records.filter(({ level }) => level === 'warn');
+      assert.equal(reported.length, 1);
+      assert.deepEqual(reported[0]?.fields, { event: 'last-known-good', zones: '.', names: 5 });
     });
   }
 

@@ -11,15 +11,15 @@ const BLOCK = '. {\n  bind 127.0.0.1\n  whoami\n}\n';
 
 function source(texts: Record<string, string>) {
   const log = new RecordingLogger();
-  const told = { problems: 0 };
+  const reported = { problems: 0 };
   const files = { ...memoryFiles(texts) };
   const config = new ConfigSource(agentOptions({ localip: '127.0.0.1' }), {
     ...{ files, env: {}, log, isDryRun: true },
     onProblem: () => {
-      told.problems++;
+      reported.problems++;
     },
   });
-  return { config, files, log, told };
+  return { config, files, log, reported };
 }
 
 describe('a Corefile without a server block', () => {
@@ -85,7 +85,7 @@ describe('a text that cannot be read for lack of a descriptor', () => {
 
   for (const path of Object.keys(texts))
     it(`is no error of the configuration: ${path}`, () => {
-      const { config, files, log, told } = source(texts);
+      const { config, files, log, reported } = source(texts);
       const { read } = files;
       const before = config.load().hash;
       files.read = (asked) => {
@@ -93,7 +93,7 @@ describe('a text that cannot be read for lack of a descriptor', () => {
         throw Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' });
       };
       assert.throws(() => config.load(), { name: 'UnreadError', lack: 'descriptors' });
-      assert.deepEqual([told.problems, log.records], [0, []]);
+      assert.deepEqual([reported.problems, log.records], [0, []]);
       files.read = read;
       assert.equal(config.load().hash, before);
     });
@@ -102,13 +102,13 @@ describe('a text that cannot be read for lack of a descriptor', () => {
 describe('warnings and problems', () => {
   it('are logged once while the texts do not change', () => {
     const texts = { [BASE]: `import none/*\n${BLOCK}`, '/etc/kube-dns/stubDomains': '{' };
-    const { config, log, told } = source(texts);
+    const { config, log, reported } = source(texts);
     for (let look = 0; look < 3; look++) config.load();
     assert.equal(log.records.length, 2, JSON.stringify(log.records));
-    assert.equal(told.problems, 1);
+    assert.equal(reported.problems, 1);
     texts['/etc/kube-dns/stubDomains'] = '[';
     config.load();
     config.load();
-    assert.equal(told.problems, 2);
+    assert.equal(reported.problems, 2);
   });
 });

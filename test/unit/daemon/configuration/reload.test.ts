@@ -62,7 +62,7 @@ function setUp() {
     },
     publish: () => Promise.resolve(),
     ...{ dispatcher, log, clock, metrics },
-    tellLack: (lack, errno) => void lacks.push(`${lack} ${errno}`),
+    reportLack: (lack, errno) => void lacks.push(`${lack} ${errno}`),
   });
   return { configurations, rcodeAt, state, levels, metrics, log: plain, clock, lacks };
 }
@@ -111,7 +111,7 @@ it('a bad file is counted and logged once for each change, not at each check', a
   const { configurations, state, metrics, log } = setUp();
   await configurations.prepare();
   await configurations.listen();
-  const told = () => ({
+  const reported = () => ({
     failures: metrics.value('nodens_config_reloads_total', { result: 'failure' }),
     older: metrics.value('coredns_reload_failed_total'),
     lines: log.records.filter(({ level }) => level === 'error').length,
@@ -121,18 +121,18 @@ it('a bad file is counted and logged once for each change, not at each check', a
   state.text = '. {\nnonsense';
   for (const reason of ['change', 'interval', 'interval'] as const)
     await configurations.reload(reason);
-  assert.deepEqual(told(), failed(1));
+  assert.deepEqual(reported(), failed(1));
   state.text = '. {\nother nonsense';
   for (const reason of ['interval', 'interval'] as const) await configurations.reload(reason);
-  assert.deepEqual(told(), failed(2));
+  assert.deepEqual(reported(), failed(2));
   await configurations.reload('signal');
-  assert.deepEqual(told(), failed(3), 'a requested reload logs it again');
+  assert.deepEqual(reported(), failed(3), 'a requested reload logs it again');
   state.text = ONE;
   await configurations.reload('interval');
-  assert.deepEqual(told(), { ...failed(3), valid: 1 });
+  assert.deepEqual(reported(), { ...failed(3), valid: 1 });
   state.text = '. {\nother nonsense';
   await configurations.reload('interval');
-  assert.deepEqual(told(), failed(4), 'a file that became bad again');
+  assert.deepEqual(reported(), failed(4), 'a file that became bad again');
 });
 
 it('a reload for which this node lacks resources is postponed, not counted as invalid', async () => {

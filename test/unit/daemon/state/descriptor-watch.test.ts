@@ -11,21 +11,21 @@ const SCRIPT = `
 import { closeSync, openSync } from 'node:fs';
 import { watchDescriptors } from ${JSON.stringify(file('agent/daemon/state/descriptor-watch.ts'))};
 import { FakeClock } from ${JSON.stringify(file('test/support/fake-clock.ts'))};
-const told = [];
+const reported = [];
 const clock = new FakeClock();
-const watch = watchDescriptors(clock, (lack, errno) => told.push(lack + ' ' + errno));
+const watch = watchDescriptors(clock, (lack, errno) => reported.push(lack + ' ' + errno));
 await clock.advance(2_000);
-const before = told.length;
+const before = reported.length;
 const taken = [];
 try {
   for (;;) taken.push(openSync('/'));
 } catch {}
 await clock.advance(3_000);
-const during = told.splice(0);
+const during = reported.splice(0);
 for (const fd of taken) closeSync(fd);
 await clock.advance(3_000);
 watch.cancel();
-process.stdout.write(JSON.stringify({ before, during, after: told.length }));
+process.stdout.write(JSON.stringify({ before, during, after: reported.length }));
 `;
 
 it('the lack of descriptors is logged once a second, and no longer once a file can be opened', () => {

@@ -54,14 +54,14 @@ describe('control socket', () => {
           return withdrawal.promise;
         },
       });
-      let heard = '';
+      let received = '';
       const socket = connect(path).setEncoding('utf8');
       socket.on('data', (chunk) => {
-        heard += chunk;
+        received += chunk;
       });
       socket.write('{"type":"withdraw"}\n{"type":"of a later version"}\n');
       await asked.promise;
-      assert.match(heard, /^{"type":"status","state":"waiting"[^\n]*}\n$/);
+      assert.match(received, /^{"type":"status","state":"waiting"[^\n]*}\n$/);
       const acknowledged = new Promise((resolve) => {
         socket.once('data', resolve);
       });
@@ -74,14 +74,14 @@ describe('control socket', () => {
     withFolder(async (path, listen) => {
       const control = await listen(silent);
       const socket = connect(path);
-      let heard = '';
+      let received = '';
       socket.on('data', (chunk: Buffer) => {
-        heard += chunk.toString();
+        received += chunk.toString();
       });
       await once(socket, 'data');
       void control.close();
       await once(socket, 'close');
-      assert.match(heard, /\n\{"type":"withdrawn"\}\n$/);
+      assert.match(received, /\n\{"type":"withdrawn"\}\n$/);
     }));
 
   it('the end of a connection is news, garbage ends it', () =>

@@ -19,7 +19,7 @@ const upstreams = (udp: Reply, tcp: Reply): Facts['upstreams'] =>
   }));
 
 describe('the line on the domain of the cluster', () => {
-  for (const [what, verdict, message, replies, told] of [
+  for (const [what, verdict, message, replies, reported] of [
     ['known', 'ok', /^k8s\.test: kube-dns knows/, [good, good], {}],
     [
       'denied',
@@ -35,7 +35,7 @@ describe('the line on the domain of the cluster', () => {
   ] as const) {
     it(`${what}: ${verdict}`, () => {
       const [udp, tcp] = replies;
-      const cluster = { ...TOLD, ...told };
+      const cluster = { ...TOLD, ...reported };
       const found = clusterDomain({ cluster, upstreams: upstreams(udp, tcp) });
       assert.equal(found.verdict, verdict, found.message);
       assert.match(found.message, message);
@@ -72,8 +72,8 @@ describe('the ClusterIP of kube-dns', () => {
   }
 
   it('has a line of its own', () => {
-    const line = (told: Partial<ClusterTold>) =>
-      clusterIp({ localIps: both, cluster: { ...TOLD, ...told } });
+    const line = (reported: Partial<ClusterTold>) =>
+      clusterIp({ localIps: both, cluster: { ...TOLD, ...reported } });
     assert.deepEqual(line({}), { id: 'cluster-ip', verdict: 'ok', message: '10.96.0.10' });
     assert.equal(line({ kubeDnsService: undefined }).verdict, 'ok');
     const wrong = line({ kubeDnsService: '10.96.0.99' });

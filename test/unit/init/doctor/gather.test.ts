@@ -86,8 +86,8 @@ describe('what the doctor gathers', () => {
     const facts = await gather(doctorOptionsFrom([], {}), left, silent);
     assert.deepEqual(facts.leftIps, ['fd00::10']);
     assert.deepEqual(facts.localIps, ['169.254.20.10', '10.96.0.10']);
-    const told = await gather(doctorOptionsFrom(['--localip', 'fd00::10'], {}), left, silent);
-    assert.deepEqual([told.localIps, told.leftIps], [['fd00::10'], []]);
+    const reported = await gather(doctorOptionsFrom(['--localip', 'fd00::10'], {}), left, silent);
+    assert.deepEqual([reported.localIps, reported.leftIps], [['fd00::10'], []]);
   });
 
   it('reads legacy tables only where there are some', async () => {
@@ -131,11 +131,11 @@ describe('what the doctor gathers', () => {
     assert.deepEqual(await asked(chain, portal('10.96.0.10', 'kube-dns'), vip), []);
     assert.deepEqual(await asked(chain, portal('10.96.0.99', 'kube-dns'), vip), ['10.96.0.99']);
     assert.deepEqual(await asked('', '', { KUBE_DNS_SERVICE_HOST: '10.96.0.77' }), ['10.96.0.77']);
-    const told = { ...vip, NODENS_UPSTREAM_SERVICE_HOST: '10.96.0.13' };
-    assert.deepEqual(await asked(chain, both, told), ['10.96.0.13']);
+    const reported = { ...vip, NODENS_UPSTREAM_SERVICE_HOST: '10.96.0.13' };
+    assert.deepEqual(await asked(chain, both, reported), ['10.96.0.13']);
     // The kubelet tells one address of a Service, of whichever family is its first.
     const other = mapped('fd00:96::11', 'nodens-upstream');
-    assert.deepEqual(await asked(other, both, told), ['10.96.0.13', 'fd00:96::11']);
+    assert.deepEqual(await asked(other, both, reported), ['10.96.0.13', 'fd00:96::11']);
   });
 
   it('finds kube-dns, too, where nothing stands behind its Services', async () => {

@@ -16,9 +16,14 @@ describe('the command line of the doctor', () => {
     });
     assert.equal(doctorOptionsFrom(['--metrics', ':9353'], {}).metrics, '127.0.0.1:9353');
     const settings = { CLUSTER_DOMAIN: 'k8s.test.', KUBE_DNS_IPS: '10.96.0.10,fd00:96::a' };
-    const told = doctorOptionsFrom(['-without-kubernetes-service'], settings);
+    const reported = doctorOptionsFrom(['-without-kubernetes-service'], settings);
     assert.deepEqual(
-      [told.clusterDomain, told.isDomainTold, told.knowsKubernetes, told.clusterIps],
+      [
+        reported.clusterDomain,
+        reported.isDomainTold,
+        reported.knowsKubernetes,
+        reported.clusterIps,
+      ],
       ['k8s.test', true, false, ['10.96.0.10', 'fd00:96::a']],
     );
     for (const bad of [

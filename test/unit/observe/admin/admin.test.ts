@@ -121,8 +121,8 @@ describe('AdminServer', () => {
     const failures = (): number =>
       services.metrics.value('nodens_admin_listen_errors_total', { address });
     assert.equal(failures(), 1);
-    const told = services.log.records.find(({ fields }) => fields.event === 'admin-port');
-    assert.deepEqual([told?.level, told?.fields.errno], ['info', 'EADDRINUSE']);
+    const reported = services.log.records.find(({ fields }) => fields.event === 'admin-port');
+    assert.deepEqual([reported?.level, reported?.fields.errno], ['info', 'EADDRINUSE']);
     assert.equal((await ask(portOf(ANY), '/a')).body, 'a');
 
     await new Promise<void>((resolve) => blocker.close(() => resolve()));
@@ -144,16 +144,16 @@ describe('AdminServer', () => {
       const { port } = blocker.address() as AddressInfo;
       const address = errno === 'EADDRINUSE' ? `127.0.0.1:${port}` : '192.0.2.1:8080';
       const { clock, log } = services;
-      const told = (): string[] => log.records.map(({ level }) => level);
+      const reported = (): string[] => log.records.map(({ level }) => level);
       const usualMs = USUAL_MS[errno] ?? 0;
       await admin.reconcile([page(address, '/a', 'a')]);
       for (const startMs = clock.nowMs(); clock.nowMs() < startMs + usualMs + 20_000; ) {
-        if (clock.nowMs() < startMs + usualMs) assert.deepEqual(told(), ['info']);
+        if (clock.nowMs() < startMs + usualMs) assert.deepEqual(reported(), ['info']);
         await eventually('the next try', () => clock.pendingTimers === 1);
         await clock.advance(5_000);
       }
       await eventually('the last try', () => clock.pendingTimers === 1);
-      assert.deepEqual(told(), ['info', 'warn']);
+      assert.deepEqual(reported(), ['info', 'warn']);
       const [first, last] = log.records.map(({ fields }) => String(fields.remedy));
       assert.doesNotMatch(String(first), /end it|is init running/);
       assert.match(String(last), /end it|is init running/);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { lackTeller } from '../../../../agent/observe/log/local-lack.ts';
+import { lackReporter } from '../../../../agent/observe/log/local-lack.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { ReadableMetrics, RecordingLogger } from '../../../support/services.ts';
 
@@ -8,12 +8,12 @@ it('a lack is counted each time, and an error in the log at most once a minute f
   const clock = new FakeClock();
   const metrics = new ReadableMetrics();
   const log = new RecordingLogger();
-  const tell = lackTeller(metrics, log, clock);
+  const report = lackReporter(metrics, log, clock);
   for (let second = 0; second < 150; second++) {
-    tell('descriptors', 'EMFILE', 'ask 192.0.2.1:53 over udp');
+    report('descriptors', 'EMFILE', 'ask 192.0.2.1:53 over udp');
     await clock.advance(1_000);
   }
-  tell('memory', 'ENOMEM', 'read Corefile');
+  report('memory', 'ENOMEM', 'read Corefile');
   const count = (what: string): number => metrics.value('nodens_local_lack_total', { what });
   assert.deepEqual([count('descriptors'), count('memory'), count('ports')], [150, 1, 0]);
   assert.deepEqual(

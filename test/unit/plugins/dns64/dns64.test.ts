@@ -41,7 +41,7 @@ interface Told {
 }
 
 /** The client's answer, and the number of queries for A records. */
-async function tell({ text = 'dns64', below = made('AAAA', []), found, client = 6 }: Told = {}) {
+async function reply({ text = 'dns64', below = made('AAAA', []), found, client = 6 }: Told = {}) {
   const asked: string[] = [];
   const services = fakeServices({
     resolve: (question) => {
@@ -150,7 +150,7 @@ describe('dns64 without an answer for AAAA', () => {
 
 describe('dns64', () => {
   it('makes AAAA records from A records', async () => {
-    const { answer, addresses, asked, services } = await tell();
+    const { answer, addresses, asked, services } = await reply();
     assert.deepEqual(addresses, ['64:ff9b::c000:221 30', '64:ff9b::c000:222 10']);
     assert.deepEqual(asked, [`${TYPE.A} 1`]);
     assert.equal(answer.ttlOffsets.length, 2);
@@ -162,7 +162,7 @@ describe('dns64', () => {
   it('keeps the other records of the answer', async () => {
     const target = nameFromText('other.example');
     const alias = { type: TYPE.CNAME, ttlSeconds: 60, rdata: target };
-    const { answer } = await tell({
+    const { answer } = await reply({
       found: made('A', [alias, { ...a('192.0.2.1'), name: target }]),
     });
     const answers = decoded(answer).answers ?? [];
@@ -181,7 +181,7 @@ describe('dns64', () => {
     ['2001:db8:122:344::/96', '2001:db8:122:344::c000:221'],
   ] as const) {
     it(`${prefix} as in RFC 6052 §2.4`, async () => {
-      const { addresses } = await tell({ text: `dns64 {\nprefix ${prefix}\n}` });
+      const { addresses } = await reply({ text: `dns64 {\nprefix ${prefix}\n}` });
       assert.equal(addresses[0], `${expected} 30`);
     });
   }
@@ -190,30 +190,30 @@ describe('dns64', () => {
     const found = made('A', [a('192.0.2.33', 20)]).with({
       bornMs: new FakeClock().nowMs() - 5_000,
     });
-    assert.deepEqual((await tell({ found })).addresses, ['64:ff9b::c000:221 15']);
+    assert.deepEqual((await reply({ found })).addresses, ['64:ff9b::c000:221 15']);
     const stale = found.with({ ttlOverrideSeconds: 7 });
-    assert.deepEqual((await tell({ found: stale })).addresses, ['64:ff9b::c000:221 7']);
+    assert.deepEqual((await reply({ found: stale })).addresses, ['64:ff9b::c000:221 7']);
   });
 
   it('does not translate for IPv4 clients, names with AAAA and NXDOMAIN', async () => {
     const aaaa = { type: TYPE.AAAA, ttlSeconds: 1, rdata: addressBytes('fd00::1') };
     const full = made('AAAA', [aaaa]);
-    for (const told of [
+    for (const reported of [
       { client: 4 as const },
       { below: full },
       { below: made('AAAA', [], RCODE.NXDOMAIN) },
     ]) {
-      const { asked } = await tell(told);
+      const { asked } = await reply(reported);
       assert.deepEqual(asked, []);
     }
-    assert.equal((await tell({ below: full, text: 'dns64 {\ntranslate_all\n}' })).asked.length, 1);
-    assert.equal((await tell({ client: 4, text: 'dns64 {\nallow_ipv4\n}' })).asked.length, 1);
+    assert.equal((await reply({ below: full, text: 'dns64 {\ntranslate_all\n}' })).asked.length, 1);
+    assert.equal((await reply({ client: 4, text: 'dns64 {\nallow_ipv4\n}' })).asked.length, 1);
   });
 
   it('returns the first answer where there is no A either', async () => {
     const below = made('AAAA', []);
     for (const found of [made('A', []), made('A', [], RCODE.SERVFAIL)])
-      assert.equal((await tell({ below, found })).answer, below);
+      assert.equal((await reply({ below, found })).answer, below);
   });
 
   it('does not translate the agent’s own queries', () => {
@@ -231,7 +231,7 @@ describe('dns64', () => {
   it('does not write to the A answer, which the cache shares', async () => {
     const found = made('A', [a('192.0.2.33')]);
     const before = Buffer.from(found.wire);
-    await tell({ found });
+    await reply({ found });
     assert.deepEqual(found.wire, before);
   });
 

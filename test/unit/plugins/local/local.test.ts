@@ -16,7 +16,7 @@ function local(text = 'local') {
 }
 
 /** `RCODE`, then `owner type data` of the records in the answer and authority sections. */
-function told(name: string, type: keyof typeof TYPE): string[] {
+function reported(name: string, type: keyof typeof TYPE): string[] {
   const next = new NextSpy();
   const answer = ask(local().plugin, queryFor(name, type), next.handler);
   if (next.asked > 0) return ['next'];
@@ -49,7 +49,7 @@ describe('local', () => {
     ['1.0.0.10.in-addr.arpa', 'PTR', ['next']],
     ['.', 'NS', ['next']],
   ] as const) {
-    it(`${name} ${type}`, () => assert.deepEqual(told(name, type), expected));
+    it(`${name} ${type}`, () => assert.deepEqual(reported(name, type), expected));
   }
 
   it('counts prefixes, and passes them on where configured', () => {

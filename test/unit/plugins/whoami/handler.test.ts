@@ -10,7 +10,7 @@ import { ask, decoded, NextSpy, queryFor } from '../../../support/dns/queries.ts
 
 const whoami = setUp(setup, 'whoami');
 
-function tell(query: Query) {
+function reply(query: Query) {
   const next = new NextSpy();
   const answer = ask(whoami, query, next.handler);
   assert.equal(next.asked, 0);
@@ -19,7 +19,7 @@ function tell(query: Query) {
 
 describe('whoami', () => {
   it('returns address, transport and port', () => {
-    const answer = tell(queryFor('whoami.Example', 'TXT'));
+    const answer = reply(queryFor('whoami.Example', 'TXT'));
     assert.equal(flagsOf(answer.wire) & FLAG.AA, FLAG.AA);
     assert.equal(answer.shareable, false);
     const packet = decoded(answer);
@@ -43,7 +43,7 @@ describe('whoami', () => {
 
   it('returns the address of an IPv6 client over TCP', () => {
     const client = clientAt('fd00::7', 1);
-    const packet = decoded(tell(queryFor('.', 'A', { client, transport: 'tcp' })));
+    const packet = decoded(reply(queryFor('.', 'A', { client, transport: 'tcp' })));
     assert.deepEqual(
       packet.additionals?.map(({ name, type }) => [name, type]),
       [
@@ -56,13 +56,13 @@ describe('whoami', () => {
   it('omits the SRV whose name would not fit', () => {
     const longest = `${`${'x'.repeat(63)}.`.repeat(3)}${'y'.repeat(61)}`;
     assert.equal(nameFromText(longest).length, 255);
-    assert.equal(decoded(tell(queryFor(longest, 'A'))).additionals?.length, 1);
-    assert.equal(decoded(tell(queryFor(longest.slice(5), 'A'))).additionals?.length, 2);
-    assert.equal(decoded(tell(queryFor(longest.slice(4), 'A'))).additionals?.length, 1);
+    assert.equal(decoded(reply(queryFor(longest, 'A'))).additionals?.length, 1);
+    assert.equal(decoded(reply(queryFor(longest.slice(5), 'A'))).additionals?.length, 2);
+    assert.equal(decoded(reply(queryFor(longest.slice(4), 'A'))).additionals?.length, 1);
   });
 
   it('keeps the class of the question', () => {
-    const packet = decoded(tell(queryFor('a.example', 'A', { class: CLASS.CH })));
+    const packet = decoded(reply(queryFor('a.example', 'A', { class: CLASS.CH })));
     assert.equal(packet.questions?.[0]?.class, 'CH');
   });
 
@@ -74,7 +74,7 @@ describe('whoami', () => {
       checkingDisabled: false,
       server: { index: 0, label: '' },
     };
-    assert.deepEqual(decoded(tell(Query.internal(question, 0))).additionals, []);
+    assert.deepEqual(decoded(reply(Query.internal(question, 0))).additionals, []);
   });
 
   for (const text of ['whoami please', 'whoami {\nthing\n}']) {

@@ -27,15 +27,15 @@ const LACKS = [
   ['EAGAIN', 'ports'],
 ] as const;
 
-interface Told {
+interface Made {
   readonly network: Fixture;
   readonly lacks: string[];
 }
 
-function lacking(): Told {
+function lacking(): Made {
   const lacks: string[] = [];
   const network = fixture({
-    tellLack: (what, errno, during) => void lacks.push(`${what} ${errno} ${during}`),
+    reportLack: (what, errno, during) => void lacks.push(`${what} ${errno} ${during}`),
   });
   return { network, lacks };
 }

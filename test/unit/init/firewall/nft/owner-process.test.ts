@@ -29,7 +29,7 @@ let clock: FakeClock;
 let losses = 0;
 
 /** Lines that reached a child, without marks: its process id and the line. */
-const heard = (): string[][] =>
+const received = (): string[][] =>
   readFileSync(join(folder, 'lines'), 'utf8')
     .split('\n')
     .filter((line) => line !== '' && !line.includes('nodens_done_'))
@@ -67,7 +67,7 @@ describe('the nft owner process', () => {
     await owner.execute('one');
     await assert.rejects(owner.execute('wrong'), /Error: syntax error/);
     await owner.execute('two');
-    const lines = heard();
+    const lines = received();
     assert.deepEqual(
       lines.map(([, line]) => line),
       ['one', 'wrong', 'two'],
@@ -83,19 +83,19 @@ describe('the nft owner process', () => {
 
   it('a child that says nothing is dropped, and what it held is lost', async () => {
     const hung = owner.execute('hang');
-    await eventually('the line is there', () => heard().length === 1);
+    await eventually('the line is there', () => received().length === 1);
     const rejected = assert.rejects(hung, /no answer/);
     await clock.advance(5_000);
     await rejected;
     await eventually('the loss is told', () => losses === 1);
     await owner.execute('after');
-    assert.equal(heard().length, 2);
+    assert.equal(received().length, 2);
     assert.equal(losses, 1);
   });
 
   it('every drop resolves when the child has ended, and its line is rejected', async () => {
     const hung = assert.rejects(owner.execute('hang'), /dropped/);
-    await eventually('the line is there', () => heard().length === 1);
+    await eventually('the line is there', () => received().length === 1);
     const pid = owner.pid as number;
     const drops = [owner.drop(), owner.drop()];
     for (const drop of drops) {
@@ -114,7 +114,7 @@ describe('the nft owner process', () => {
     await owner.execute('after');
     await waiting;
     assert.deepEqual(
-      heard().map(([, line]) => line),
+      received().map(([, line]) => line),
       ['one', 'after'],
     );
     assert.notEqual(owner.pid, first);

@@ -33,7 +33,7 @@ export class NoAnswerError extends NodensError {
 /** Resolves to an answer, which may be empty (NXDOMAIN). Rejects with `NoAnswerError`. */
 export type Ask = (name: string, type: RecordType) => Promise<Reply>;
 
-/** Asks one of `servers` after the other until one answers; the next question goes to that one first. */
+/** Asks one of `servers` after the other until one answers; it gets the next question first. */
 export function makeAsk(clock: Clock, servers: readonly Endpoint[]): Ask {
   let next = 0;
   return async (name, type) => {

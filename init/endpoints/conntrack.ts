@@ -1,6 +1,6 @@
 /**
- * Ends what connection tracking remembers of the way to endpoints that are gone: a UDP client's socket would be led
- * there for as long as it goes on asking.
+ * Removes conntrack entries of flows to endpoints that are gone: otherwise a UDP client's socket would reach that address
+ * for as long as it sends queries.
  */
 import { familyOf } from '../../agent/base/address.ts';
 import { messageOf } from '../../agent/base/errors.ts';
@@ -11,27 +11,27 @@ import { type Endpoints, TRANSPORTS } from './set.ts';
 
 export type FallbackAddress = Pick<EndpointDnat, 'family' | 'from' | 'port'>;
 
-/** For each of `fronts`: ends the flows to endpoints that are `gone`. Says once why it cannot; never rejects. */
+/** For each of `fronts`: removes the flows to endpoints that are `gone`. Logs once why it cannot; never rejects. */
 export function makeFlowRemover(
   run: Run,
   log: Log,
   fronts: readonly FallbackAddress[],
 ): (gone: Endpoints) => Promise<void> {
-  let said = '';
+  let lastLogged = '';
   const end = async (filter: readonly string[]): Promise<void> => {
     try {
       await run('conntrack', ['-D', ...filter]);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
-      // It is no success to have found nothing.
+      // No entries: not a failure.
       if (error.stderr.includes('0 flow entries')) return;
       const reason = error.exitCode === undefined ? 'conntrack does not run' : messageOf(error);
-      if (reason !== said)
+      if (reason !== lastLogged)
         log.warn('flows to kube-dns endpoints that are gone stay until they time out', {
           event: 'endpoint-flows',
           reason,
         });
-      said = reason;
+      lastLogged = reason;
     }
   };
   return async (gone) => {
@@ -49,6 +49,6 @@ function filtersOf({ family, from, port }: FallbackAddress, gone: Endpoints): st
       .filter(({ address }) => familyOf(address) === family)
       .map((to) => [...flow(protocol, to.address), '--reply-port-src', String(to.port)]),
   );
-  // Whoever asked while there was no rule is remembered as led nowhere.
+  // A client that asked while there was no rule has an entry without translation.
   return [...ended, flow('udp', from)];
 }

@@ -1,6 +1,6 @@
 /**
- * Keeps up with kube-dns's endpoints as long as the fallback needs them: asks again when what it knows has run out, and
- * more often while clients depend on it.
+ * Follows kube-dns's endpoints as long as the fallback needs them: asks again when the TTL ends, and more often while
+ * clients depend on them.
  */
 import type { Endpoint } from '../../agent/base/address.ts';
 import type { Clock, Timer } from '../../agent/base/clock.ts';
@@ -9,21 +9,21 @@ import { NoAnswerError } from './ask.ts';
 import type { Found } from './lookup.ts';
 import { areSame, type Endpoints, NO_ENDPOINTS, without } from './set.ts';
 
-/** Bounds for what the records say: every node asks. */
+/** Bounds for the records' TTL: every node asks. */
 const MIN_INTERVAL_MS = 5_000;
 const MAX_INTERVAL_MS = 30_000;
-/** While the agent does not serve: each endpoint that goes takes its share of the clients with it. */
+/** While the agent does not serve: with each endpoint that ends, its share of the clients gets no answer. */
 const USED_INTERVAL_MS = 2_000;
-/** How long endpoints are kept that nobody confirms. Then another pod may have their addresses. */
+/** How long endpoints are kept without an answer that confirms them. Later another pod may have their addresses. */
 const LAST_KNOWN_MS = 600_000;
-/** Endpoints that are asked where no Service's address answers. */
+/** Endpoints that init asks where no Service's address answers. */
 const MAX_ASKED_ENDPOINTS = 3;
 
 export interface FollowParts {
   readonly clock: Clock;
-  /** Asks these endpoints, where everybody else is silent. Rejects with `NoAnswerError`. */
+  /** Asks the endpoints `known` as well, where no other server answers. Rejects with `NoAnswerError`. */
   readonly lookup: (known: readonly Endpoint[]) => Promise<Found>;
-  /** What the rules in the kernel lead to: an init that died has left them. Never rejects. */
+  /** Endpoints in the kernel's rules, which an earlier init installed. Never rejects. */
   readonly inKernel: () => Promise<Endpoints>;
   /** One pass over the rules, for other endpoints; resolves to whether they are in place. */
   readonly pass: () => Promise<boolean>;
@@ -36,7 +36,7 @@ export class EndpointFollower {
   #known = NO_ENDPOINTS;
   #reason = 'kube-dns was not asked for its endpoints yet';
   #knownMs = 0;
-  /** Endpoints that flows may still lead to, as rules for them were in the kernel. */
+  /** Endpoints that flows may still go to, because the kernel had rules for them. */
   #redirected = NO_ENDPOINTS;
   #lastLearned = '';
   #isNeeded = false;
@@ -49,31 +49,31 @@ export class EndpointFollower {
     this.#parts = parts;
   }
 
-  /** What rules may lead to. */
+  /** Endpoints for the rules. */
   get known(): Endpoints {
     return this.#known;
   }
 
-  /** Why that is nothing, or may be out of date; empty where neither is so. */
+  /** Why there are none, or why they may be out of date; otherwise empty. */
   get reason(): string {
     return this.#reason;
   }
 
-  /** Takes over what an earlier init has left in the kernel: better than nothing until somebody answers. */
+  /** Starts with the endpoints in the kernel's rules, until a server answers. */
   async adopt(): Promise<void> {
     this.#known = await this.#parts.inKernel();
     this.#redirected = this.#known;
     this.#knownMs = this.#parts.clock.nowMs();
   }
 
-  /** From now on rules to endpoints are wanted: only then is anybody asked. */
+  /** From now on the fallback needs endpoints: before, init does not ask for them. */
   want(): void {
     if (this.#isNeeded) return;
     this.#isNeeded = true;
     this.#schedule(0);
   }
 
-  /** Whether clients depend on the endpoints now, or only would. */
+  /** Whether clients depend on the endpoints now, or only would in an outage. */
   use(isUsed: boolean): void {
     if (isUsed === this.#isUsed) return;
     this.#isUsed = isUsed;
@@ -114,7 +114,7 @@ export class EndpointFollower {
     }
   }
 
-  /** Flows go after the rules: a client's next packet must find the new ones. */
+  /** Removes flows after the rules have changed: a client's next packet must match the new rules. */
   async #learn(endpoints: Endpoints): Promise<void> {
     this.#known = endpoints;
     const news = JSON.stringify([endpoints, this.#reason]);

@@ -1,4 +1,4 @@
-/** Where kube-dns's pods answer, by transport: data, and how two of them differ. */
+/** Endpoints of kube-dns by transport, as data; comparison of two such sets. */
 import { type Endpoint, type Family, familyOf, formatEndpoint } from '../../agent/base/address.ts';
 
 /** In order and without doubles, so that the same endpoints make the same rules. */
@@ -14,7 +14,7 @@ export const NO_ENDPOINTS: Endpoints = { udp: [], tcp: [] };
 /** For each family and transport; more endpoints would not spread one node's load better. */
 const MAX_ENDPOINTS = 32;
 
-/** `found` in order, without doubles, and not more of a family than rules shall hold. */
+/** `found` in order, without doubles, at most `MAX_ENDPOINTS` of a family. */
 export function tidied(found: Endpoints): Endpoints {
   return { udp: tidiedList(found.udp), tcp: tidiedList(found.tcp) };
 }

@@ -1,4 +1,4 @@
-/** The follower of kube-dns's endpoints as a node needs it: whom it asks, and what of the node it touches. */
+/** Sets up the follower of kube-dns's endpoints: the servers that it asks, and what it reads and changes on the node. */
 import { type Endpoint, familyOf } from '../../agent/base/address.ts';
 import type { Clock } from '../../agent/base/clock.ts';
 import { fallbackEndpoints } from '../firewall/nft/fallback.ts';
@@ -33,7 +33,7 @@ export function endpointFollower(parts: EndpointParts): EndpointFollower {
   const { service, plan, env, pass, system, clock, log } = parts;
   const serviceIps = serviceIpsOf(env, plan.clusterIps);
   const excluded = [...plan.addresses, ...serviceIps];
-  // At a local IP the agent would answer, and might remember what was.
+  // At a local IP the agent would answer, perhaps from its cache.
   const servers = serviceIps.filter((ip) => !plan.addresses.includes(ip)).map(dnsAt);
   return new EndpointFollower({
     ...{ clock, pass },
@@ -50,10 +50,10 @@ export function endpointFollower(parts: EndpointParts): EndpointFollower {
   });
 }
 
-/** Addresses of the Services that lead to kube-dns, as far as this container is announced of them. */
+/** Addresses of the Services in front of kube-dns, as far as this container's environment has them. */
 function serviceIpsOf(env: EndpointParts['env'], clusterIps: readonly string[]): string[] {
-  const announced = UPSTREAM_SERVICES.map((name) => env[name] ?? '');
-  return [...new Set([...announced.filter((ip) => familyOf(ip) !== undefined), ...clusterIps])];
+  const fromKubelet = UPSTREAM_SERVICES.map((name) => env[name] ?? '');
+  return [...new Set([...fromKubelet.filter((ip) => familyOf(ip) !== undefined), ...clusterIps])];
 }
 
 function dnsAt(address: string): Endpoint {

@@ -1,7 +1,4 @@
-/**
- * Data paths of the cluster that netfilter rules do not reach: what is recognised, and what then can be offered. Nothing
- * here changes anything.
- */
+/** Recognises data paths of the cluster that bypass netfilter rules. It only reads. */
 import { CommandError } from './exec.ts';
 import type { System } from './system.ts';
 
@@ -17,7 +14,7 @@ interface LinkHint {
   readonly ifname: string;
 }
 
-/** Looks at links, and at BPF programs only where a link hints at Calico. Never rejects: unknown is netfilter. */
+/** Reads links, and BPF programs only where a link hints at Calico. Never rejects: unknown counts as netfilter. */
 export async function dataPathOf(system: System): Promise<DataPath> {
   const names = await linkNames(system);
   if (names.includes('cilium_host') && (await ciliumReplacesKubeProxy(system, names)))
@@ -38,7 +35,7 @@ async function linkNames(system: System): Promise<string[]> {
   return text === '' ? [] : (JSON.parse(text) as LinkHint[]).map(({ ifname }) => ifname);
 }
 
-/** Cilium beside kube-proxy leaves Services to it; in its place there are none of its chains. */
+/** Beside kube-proxy Cilium leaves Services to it. In its place, no chains of kube-proxy exist. */
 async function ciliumReplacesKubeProxy(system: System, names: string[]): Promise<boolean> {
   return (
     !names.includes('kube-ipvs0') &&
@@ -65,8 +62,8 @@ async function quietly(system: System, program: string, args: string[]): Promise
 }
 
 /**
- * Whether somebody's address translation speaks of `address`, as kube-proxy's does of every ClusterIP. Reads
- * the whole ruleset, which is large on a large cluster: ask until it is there, not again and again.
+ * Whether NAT rules of another program name `address`, as kube-proxy's rules name every ClusterIP. Reads the whole
+ * ruleset, which is large on a large cluster: call it until the result is true, not periodically.
  */
 export async function isServed(system: System, address: string): Promise<boolean> {
   const tables = (await quietly(system, 'nft', ['list', 'ruleset'])).split(/^(?=table )/m);

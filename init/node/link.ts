@@ -1,18 +1,18 @@
-/** The local IPs on a link of the node, such that nothing but the agent ever uses them. */
+/** Adds the local IPs to a link of the node, such that only the agent uses them. */
 import { familyOf } from '../../agent/base/address.ts';
 import { NodensError } from '../../agent/base/errors.ts';
 import type { Log } from '../log.ts';
 import type { Plan } from '../plan/plan.ts';
 import { CommandError, type Run } from './exec.ts';
 
-/** Marks what is ours: the alias of a link we made, the label of an IPv4 address. */
+/** Marks what init has added: the alias of a link, the label of an IPv4 address. */
 const MARK = 'nodens';
 const LOOPBACK = 'lo';
 /** Link of a node-local-dns with the default name. */
 const PEER_LINK = 'nodelocaldns';
 const MAX_LABEL_CHARS = 15;
 
-/** Thrown with the counter that the failure belongs to. */
+/** `type` is the counter of the failure. */
 export class LinkError extends NodensError {
   readonly type: 'interface_check' | 'interface_add';
 
@@ -50,13 +50,13 @@ export class Link {
     this.#plan = plan;
   }
 
-  /** Puts what is missing; resolves to whether something was. Rejects with `LinkError`. */
+  /** Adds missing addresses; resolves to whether any was missing. Rejects with `LinkError`. */
   async ensure(): Promise<boolean> {
     const links = await as('interface_check', readLinks(this.#run));
     return as('interface_add', this.#ensureOn(links));
   }
 
-  /** IPv4 addresses that carry our mark and are none of the plan's. Rejects with `LinkError`. */
+  /** IPv4 addresses with our mark that are not of the plan. Rejects with `LinkError`. */
   async strays(): Promise<string[]> {
     const links = await as('interface_check', readLinks(this.#run));
     const marked = links.flatMap(({ ifname, addr_info }) =>
@@ -65,7 +65,7 @@ export class Link {
     return marked.map(({ local }) => local).filter((ip) => !this.#plan.addresses.includes(ip));
   }
 
-  /** Takes those of `addresses` off that nodens has put on; resolves to lines of `ip`. Rejects with `LinkError`. */
+  /** Removes those of `addresses` that nodens has added; resolves to lines of `ip`. Rejects with `LinkError`. */
   async remove(addresses: readonly string[]): Promise<string[]> {
     const removed: string[] = [];
     const links = await as('interface_check', readLinks(this.#run));
@@ -108,7 +108,7 @@ export class Link {
     return created || missing.length > 0;
   }
 
-  /** False where the kernel has no dummy links: then `lo` has to do. */
+  /** False where the kernel has no dummy links: then init uses `lo`. */
   async #create(name: string): Promise<boolean> {
     try {
       await this.#run('ip', ['link', 'add', name, 'type', 'dummy']);
@@ -132,7 +132,7 @@ export class Link {
     return this.#plan.addresses.filter((address) => !present.has(address));
   }
 
-  /** Addresses that node-local-dns left where the kernel may choose them as source; on `lo` they are another's. */
+  /** Addresses of a node-local-dns that the kernel may select as source; on `lo` they belong to another program. */
   #exposed({ addr_info }: LinkState): LinkAddress[] {
     return addr_info.filter(
       ({ local, scope, deprecated }) =>
@@ -148,8 +148,8 @@ export class Link {
 }
 
 /**
- * Scope host keeps the kernel from choosing an IPv4 address as source on links that have none of their own. IPv6 knows
- * no such scope: a preferred lifetime of 0 makes the address the last choice.
+ * Scope host keeps the kernel from selecting an IPv4 address as source on links without their own address. IPv6 has no
+ * such scope: a preferred lifetime of 0 makes the address the last choice.
  */
 function addArgs(address: string, link: string): string[] {
   if (familyOf(address) === 6)
@@ -177,8 +177,8 @@ async function as<T>(type: LinkError['type'], work: Promise<T>): Promise<T> {
 }
 
 /**
- * Removes the links and addresses that nodens put, and the dummy link of a node-local-dns. An IPv6 address carries no
- * mark: it goes if it is one of `addresses` and looks as `Link` makes them. Resolves to what went, one line each.
+ * Removes the links and addresses that nodens has added, and the dummy link of a node-local-dns. An IPv6 address has no
+ * mark: it is removed if it is one of `addresses` and looks as `Link` adds them. Resolves to the commands, one line each.
  */
 export async function removeLinks(
   run: Run,
@@ -198,8 +198,8 @@ export async function removeLinks(
 }
 
 /**
- * Arguments of `ip` that take away the link of a node-local-dns that is gone, or the local IPs on it where somebody else
- * has made the link; none where it is the link that we use.
+ * Arguments of `ip` that remove the link of a node-local-dns that is gone, or only the local IPs on it where another
+ * program has created the link; none where init itself uses that link.
  */
 export async function peerLinkCommands(
   run: Run,

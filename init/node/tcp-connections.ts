@@ -1,9 +1,9 @@
-/** TCP connections to an agent that hangs: their clients had better be told than wait. */
+/** Resets TCP connections to an agent that hangs: clients then retry at once instead of waiting for a timeout. */
 import type { Run } from './exec.ts';
 
 /**
- * Resets what is open to `port` of `localIps`, the listeners stay; resolves to how many ss names: none where the kernel
- * cannot reset (CONFIG_INET_DIAG_DESTROY). Rejects with `CommandError`.
+ * Resets open connections to `port` of `localIps`; listening sockets stay. Resolves to how many ss reports: none where
+ * the kernel cannot reset (CONFIG_INET_DIAG_DESTROY). Rejects with `CommandError`.
  */
 export async function resetConnections(
   run: Run,

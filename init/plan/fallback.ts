@@ -83,7 +83,7 @@ export interface FallbackState {
   readonly endpoints: Endpoints;
 }
 
-/** What of `possible` leads to a server now: a rewrite to a ClusterIP that is served, else known endpoints. */
+/** What of `possible` reaches a server now: a rewrite to a ClusterIP that is served, else known endpoints. */
 export function fallbackNow(possible: Fallback, { servedIps, endpoints }: FallbackState): Fallback {
   return {
     rewrites: possible.rewrites.filter(({ to }) => servedIps.includes(to)),

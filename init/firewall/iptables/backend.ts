@@ -226,7 +226,7 @@ export class Iptables implements Backend {
     return `${family === 4 ? 'iptables' : 'ip6tables'}-${this.#kind}-${what}`;
   }
 
-  /** iptables-nft-save shows base chains that do not exist; only nft tells which do. */
+  /** iptables-nft-save shows base chains that do not exist; only nft shows which do. */
   async #baseChains(family: Family): Promise<(table: TableName, base: string) => boolean> {
     const chains = await iptablesChains(this.#system, family);
     if (chains === undefined) return () => true;

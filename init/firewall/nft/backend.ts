@@ -217,7 +217,7 @@ function nftMatch(rule: Rule): string {
 }
 
 /**
- * Both mean "a local socket would take this". A socket bound to the wildcard address is somebody else's, so UDP asks
+ * Both mean "a local socket would take this". A socket bound to the wildcard address belongs to another server, so UDP asks
  * for a specific one; TCP asks for what TIME_WAIT sockets can answer, too.
  */
 const SOCKET_MATCH = { udp: 'socket wildcard 0', tcp: 'socket transparent 0' } as const;

@@ -57,7 +57,7 @@ describe('asking the DNS of the cluster', () => {
     denying.end();
   });
 
-  it('goes on where an answer is truncated', async () => {
+  it('asks the next server where an answer is truncated', async () => {
     const cut = await server(() => ({ flags: 0x0200, answers: [A_RECORD] }));
     const good = await server(() => ({ answers: [A_RECORD] }));
     await makeAsk(systemClock, [cut, good].map(at))('a.test', 'A');

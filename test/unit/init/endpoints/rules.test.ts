@@ -91,7 +91,7 @@ describe('flows to kube-dns endpoints that are gone', () => {
     return { commands: commands.slice(0, commands.length / 2), lines };
   }
 
-  it('are ended for the local IP, by transport and port, and those that led nowhere', async () => {
+  it('are removed for the local IP, by transport and port, and so are those without translation', async () => {
     const none = failure('conntrack', 'conntrack v1.4.7: 0 flow entries have been deleted.');
     const { commands, lines } = await forget(() => none, BOTH);
     const flow = (protocol: string) =>
@@ -104,7 +104,7 @@ describe('flows to kube-dns endpoints that are gone', () => {
     assert.deepEqual(lines, []);
   });
 
-  it('stay where conntrack does not run, which is said once', async () => {
+  it('stay where conntrack does not run, which is logged once', async () => {
     const missing = Object.assign(failure('conntrack', 'spawn conntrack ENOENT'), {
       exitCode: undefined,
     });

@@ -70,7 +70,7 @@ describe('choice of the backend', () => {
     assert.equal(firewall.name, 'nft');
   });
 
-  it('is iptables-nft where nft is missing, and says what nft said', async () => {
+  it('is iptables-nft where nft is missing, for the reason that nft printed', async () => {
     const { firewall } = await choose({ broken: ['nft '] });
     assert.equal(firewall.name, 'iptables-nft');
     assert.match(
@@ -103,7 +103,7 @@ describe('choice of the backend', () => {
     await assert.rejects(choose({ broken: ['nft ', 'iptables-'] }), NoBackendError);
   });
 
-  /** A owner that remembers its lines, and fails if told so. */
+  /** An owner process that records its lines, and fails if `fails`. */
   function ownership(fails = false): { given: Ownership; lines: string[] } {
     const lines: string[] = [];
     const execute = async (line: string): Promise<void> => {
@@ -157,7 +157,7 @@ describe('choice of the backend', () => {
     assert.equal(without.firewall.hasFallback, false);
   });
 
-  it('tells what the kernel refuses, and does without: the zone first, then the fallback', async () => {
+  it('reports what the kernel rejects, and continues without: the zone first, then the fallback', async () => {
     const zoneless = await choose({ refused: /zone/ });
     assert.equal(zoneless.firewall.hasFallback, true);
     const text = zoneless.firewall.explain(rules);

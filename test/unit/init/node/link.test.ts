@@ -87,7 +87,7 @@ describe('link', () => {
     assert.ok(calls.some(({ command }) => command.includes('169.254.20.10/32 dev lo ')));
   });
 
-  it('tells reading from adding in its errors', async () => {
+  it('distinguishes reading from adding in its errors', async () => {
     const deny: Script = (command) =>
       failure(command, 'RTNETLINK answers: Operation not permitted', 2);
     const type = (expected: string) => (error: unknown) =>
@@ -168,7 +168,7 @@ describe('addresses of earlier settings', () => {
     },
   ];
 
-  it('are found by our mark, and only what is ours goes', async () => {
+  it('are found by our mark, and only those are removed', async () => {
     const { system, calls } = fakeSystem(showing(there));
     const link = new Link(system.run, fakeLog().log, PLAN);
     assert.deepEqual(await link.strays(), ['10.96.0.10']);

@@ -35,12 +35,12 @@ describe('fallback', () => {
   const of = (localIps: string[], clusterIps: string[]) =>
     possibleFallback({ localIps, clusterIps, port: 53, mark: 0x1000 });
 
-  it('leads the first local IP that is not the ClusterIP to the ClusterIP', () => {
+  it('rewrites the first local IP that is not the ClusterIP to the ClusterIP', () => {
     const { rewrites } = of([VIP, LOCAL, '169.254.20.11'], [VIP]);
     assert.deepEqual(rewrites, [{ family: 4, from: LOCAL, to: VIP, port: 53, mark: 0x1000 }]);
   });
 
-  it('is none for the VIP itself or without a ClusterIP, but masquerading stands', () => {
+  it('is none for the VIP itself or without a ClusterIP, but masquerades exist', () => {
     for (const fallback of [of([VIP], [VIP]), of([LOCAL], []), of([LOCAL], ['fd00::a'])]) {
       assert.deepEqual(fallback.rewrites, []);
       assert.equal(fallback.masquerades.length, 1);

@@ -149,7 +149,7 @@ describe('iptables text', () => {
     }
   });
 
-  it('what it declares goes with the last of its chains', () => {
+  it('the declaration is removed with the last chain', () => {
     const saved = parseSaved(afterRestore(editsOf(EMPTY_TABLE, wanted, always)), 'raw');
     assert.match(
       editsOf(EMPTY_TABLE, wanted, always).find((line) => line.startsWith('-A NODENS-D')) ?? '',
@@ -162,7 +162,7 @@ describe('iptables text', () => {
     assert.ok(removalEdits(saved).includes('-X NODENS-DECLARES'));
   });
 
-  it('over TCP only what opens a connection that is remembered is led', () => {
+  it('over TCP only a remembered SYN matches', () => {
     const lines = wanted.flatMap((chain) => chain.lines);
     const opening = lines.filter((line) =>
       / --tcp-flags FIN,SYN,RST,ACK SYN -m mark --mark 0x1000\/0x1000 /.test(line),

@@ -75,7 +75,7 @@ describe('nft accepts', () => {
     assert.equal(await new NftAccepts(system.run).apply(NO_RULES), false);
   });
 
-  it('of another version are replaced once, and then stand beside ours', async () => {
+  it('of another version are replaced once, and later left beside ours', async () => {
     const wanted = rules.accept.filter((rule) => rule.hook === 'input').map(nftComment);
     const present = { 'inet fw in': ['nodens:other:0'] };
     const chains = [chain('inet', 'fw', 'in', 'input', 'drop')];

@@ -87,7 +87,7 @@ describe('the nft owner process', () => {
     const rejected = assert.rejects(hung, /no answer/);
     await clock.advance(5_000);
     await rejected;
-    await eventually('the loss is told', () => losses === 1);
+    await eventually('the loss is reported', () => losses === 1);
     await owner.execute('after');
     assert.equal(received().length, 2);
     assert.equal(losses, 1);
@@ -120,9 +120,9 @@ describe('the nft owner process', () => {
     assert.notEqual(owner.pid, first);
   });
 
-  it('a child that ends by itself is told', async () => {
+  it('a child that ends by itself is reported', async () => {
     await owner.execute('one');
     process.kill(owner.pid as number, 'SIGKILL');
-    await eventually('told', () => losses === 1);
+    await eventually('reported', () => losses === 1);
   });
 });

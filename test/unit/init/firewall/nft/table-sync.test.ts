@@ -55,7 +55,7 @@ describe('a standing table', () => {
     assert.deepEqual(reported, []);
   });
 
-  it('that a newer version wrote is left alone, and that is said once', async () => {
+  it('that a newer version wrote stays unchanged, which is reported once', async () => {
     const { node, scripts, reported, sync } = kernel(listed(ours), () => listed(ours));
     await sync.apply([ours]);
     node.text = listed(theirs);
@@ -64,7 +64,7 @@ describe('a standing table', () => {
     assert.deepEqual([scripts, reported], [[], [NAME]]);
   });
 
-  it('of another instance has to speak of the local IPs that are needed, and of none that are gone', async () => {
+  it('of another instance has to name the local IPs that are needed, and none that are removed', async () => {
     const reply = (ips: string): Table => {
       const rule = { id: 'reply', match: `udp sport 53 ip saddr { ${ips} }`, action: 'notrack' };
       const chains = ours.chains.map((chain) => ({ ...chain, rules: [rule] }));

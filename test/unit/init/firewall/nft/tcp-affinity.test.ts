@@ -7,7 +7,7 @@ import { failure, fakeSystem, PLAN_BASICS } from '../../fake-system.ts';
 
 const rules = allRules(planOf({ ...PLAN_BASICS, localIps: ['169.254.20.10', 'fd00::a'] }));
 
-describe('memory of TCP connections', () => {
+describe('TCP affinity', () => {
   const text = new NftTcpAffinity(fakeSystem().system.run, () => undefined).explain(rules);
   const baseOf = (name: string): string => text.split(`chain ${name} {\n`)[1]?.split('\n')[0] ?? '';
   const line = (id: string): string =>
@@ -36,7 +36,7 @@ describe('memory of TCP connections', () => {
       assert.match(baseOf(name), new RegExp(`hook \\w+ priority ${priority};`), name);
   });
 
-  it('takes what opens a connection, if there is room', () => {
+  it('remembers a SYN, if there is room', () => {
     assert.match(
       line('flow-open-prerouting-4'),
       /^ +tcp dport 53 ip daddr { 169\.254\.20\.10 } tcp flags & \(fin \| syn \| rst \| ack\) == syn update @flows4 { ip saddr \. tcp sport \. ip daddr timeout 70s } counter meta mark set meta mark \| 0x1000 /,
@@ -93,7 +93,7 @@ describe('memory of TCP connections', () => {
     );
   });
 
-  it('speaks of local IPs and not of clients', async () => {
+  it('names local IPs and no clients', async () => {
     const { system, calls } = fakeSystem(() => 'ip daddr { 10.0.0.1 }');
     const flows = new NftTcpAffinity(system.run, () => undefined);
     assert.deepEqual(await flows.localIps(), ['10.0.0.1']);

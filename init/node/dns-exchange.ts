@@ -27,9 +27,11 @@ const overUdp: Exchange = ({ address, port, source }, query, { onMessage, onErro
   socket.on('error', (error) => onError(errnoOf(error)));
   socket.on('message', onMessage);
   // Connected: the kernel then reports ICMP "port unreachable", and drops datagrams of other senders.
-  const send = (): void => socket.connect(port, address, () => socket.send(query));
-  if (source === undefined) send();
-  else socket.bind({ ...source, exclusive: true }, send);
+  // By the event: a callback would also be called where that fails.
+  socket.on('connect', () => socket.send(query));
+  const reach = (): void => socket.connect(port, address);
+  if (source === undefined) reach();
+  else socket.bind({ ...source, exclusive: true }, reach);
   return () => {
     socket.removeAllListeners();
     socket.on('error', () => undefined);

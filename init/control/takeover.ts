@@ -8,14 +8,14 @@ import type { Probe } from '../agent/probe.ts';
 import { udpSocketsIn } from '../doctor/proc.ts';
 import type { Iptables } from '../firewall/iptables/backend.ts';
 import type { Log } from '../log.ts';
-import { peerLinkCommands } from '../node/link.ts';
+import { nodeLocalDnsLinkCommands } from '../node/link.ts';
 import type { System } from '../node/system.ts';
 import type { Plan } from '../plan/plan.ts';
 
 /** While one still runs, or after a failure. */
 const RETRY_MS = 5_000;
 
-export type PeerTables = Pick<Iptables, 'peerRules' | 'removePeer'>;
+export type NodeLocalDnsTables = Pick<Iptables, 'nodeLocalDnsRules' | 'removeNodeLocalDns'>;
 
 export interface TakeoverParts {
   readonly system: System;
@@ -25,7 +25,7 @@ export interface TakeoverParts {
   readonly plan: Pick<Plan, 'interfaceName' | 'addresses'>;
   readonly port: number;
   /** Where to look for rules; none where init installs no rules. Called once. */
-  readonly tables: () => Promise<readonly PeerTables[]>;
+  readonly tables: () => Promise<readonly NodeLocalDnsTables[]>;
   /** Whether init puts the local IPs on its own link, so that the other link can go. */
   readonly ownsAddresses: boolean;
   readonly syncIntervalMs: number;
@@ -39,7 +39,7 @@ interface Found {
 
 export class NodeLocalDnsTakeover {
   readonly #parts: TakeoverParts;
-  #tables: Promise<readonly PeerTables[]> | undefined;
+  #tables: Promise<readonly NodeLocalDnsTables[]> | undefined;
   #timer: Timer | undefined;
   #isStopped = false;
   #lastLogged = '';
@@ -101,15 +101,16 @@ export class NodeLocalDnsTakeover {
     const { system, plan, tables, ownsAddresses } = this.#parts;
     this.#tables ??= tables();
     const rules: string[] = [];
-    for (const table of await this.#tables) rules.push(...(await table.peerRules()));
-    return { rules, link: ownsAddresses ? await peerLinkCommands(system.run, plan) : [] };
+    for (const table of await this.#tables) rules.push(...(await table.nodeLocalDnsRules()));
+    return { rules, link: ownsAddresses ? await nodeLocalDnsLinkCommands(system.run, plan) : [] };
   }
 
   /** Rules first: an address without rules is harmless, but rules without the address drop queries. */
   async #remove({ link }: Found): Promise<string[]> {
     const { system } = this.#parts;
     const removed: string[] = [];
-    for (const table of (await this.#tables) ?? []) removed.push(...(await table.removePeer()));
+    for (const table of (await this.#tables) ?? [])
+      removed.push(...(await table.removeNodeLocalDns()));
     for (const args of link) {
       await system.run('ip', args);
       removed.push(`ip ${args.join(' ')}`);

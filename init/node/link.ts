@@ -9,7 +9,7 @@ import { CommandError, type Run } from './exec.ts';
 const MARK = 'nodens';
 const LOOPBACK = 'lo';
 /** Link of a node-local-dns with the default name. */
-const PEER_LINK = 'nodelocaldns';
+const NODE_LOCAL_DNS_LINK = 'nodelocaldns';
 const MAX_LABEL_CHARS = 15;
 
 /** `type` is the counter of the failure. */
@@ -201,13 +201,13 @@ export async function removeLinks(
  * Arguments of `ip` that remove the link of a node-local-dns that is gone, or only the local IPs on it where another
  * program has created the link; none where init itself uses that link.
  */
-export async function peerLinkCommands(
+export async function nodeLocalDnsLinkCommands(
   run: Run,
   { interfaceName, addresses }: Pick<Plan, 'interfaceName' | 'addresses'>,
 ): Promise<string[][]> {
-  if (interfaceName === PEER_LINK) return [];
+  if (interfaceName === NODE_LOCAL_DNS_LINK) return [];
   const links = await as('interface_check', readLinks(run));
-  const link = links.find(({ ifname }) => ifname === PEER_LINK);
+  const link = links.find(({ ifname }) => ifname === NODE_LOCAL_DNS_LINK);
   if (link === undefined) return [];
   return isOurLink(link, interfaceName)
     ? [['link', 'del', 'dev', link.ifname]]
@@ -222,7 +222,7 @@ function deletions(link: LinkState, isGoing: (address: LinkAddress) => boolean):
 
 function isOurLink({ ifname, ifalias, linkinfo }: LinkState, wanted: string): boolean {
   if (linkinfo?.info_kind !== 'dummy') return false;
-  return ifalias === MARK || ifname === PEER_LINK || ifname === wanted;
+  return ifalias === MARK || ifname === NODE_LOCAL_DNS_LINK || ifname === wanted;
 }
 
 function isOurAddress(
@@ -233,7 +233,7 @@ function isOurAddress(
   const mark = labelOn(link);
   if (mark !== undefined && label === mark) return true;
   if (!addresses.includes(local)) return false;
-  if (link === PEER_LINK) return true;
+  if (link === NODE_LOCAL_DNS_LINK) return true;
   if (familyOf(local) === 6) return prefixlen === 128 && deprecated === true;
   return mark === undefined && prefixlen === 32 && scope === 'host';
 }

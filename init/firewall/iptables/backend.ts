@@ -14,13 +14,13 @@ import {
   HOST_QUERY_CHAIN,
   isKept,
   isOfAnother,
+  nodeLocalDnsEdits,
+  nodeLocalDnsLines,
   type OwnChain,
   orphanCandidates,
   ownChains,
   ownLines,
   parseSaved,
-  peerEdits,
-  peerLines,
   removalEdits,
   type SavedTable,
   standingLines,
@@ -113,16 +113,16 @@ export class Iptables implements Backend {
   }
 
   /** Removes only rules of a node-local-dns; resolves to one line for each. */
-  removePeer(): Promise<readonly string[]> {
-    return this.#remove(peerEdits);
+  removeNodeLocalDns(): Promise<readonly string[]> {
+    return this.#remove(nodeLocalDnsEdits);
   }
 
   /** Rules of a node-local-dns. */
-  async peerRules(): Promise<readonly string[]> {
+  async nodeLocalDnsRules(): Promise<readonly string[]> {
     const lines: string[] = [];
     for (const family of [4, 6] as const)
       for (const saved of (await this.#read(family)).tables.values())
-        lines.push(...peerLines(saved));
+        lines.push(...nodeLocalDnsLines(saved));
     return lines;
   }
 

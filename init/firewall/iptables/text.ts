@@ -179,19 +179,22 @@ export function isKept(
 /** Lines that remove all chains of ours and everything a crashed node-local-dns left in this table. */
 export function removalEdits(saved: SavedTable): string[] {
   const names = ownNames(saved);
-  return [...peerLines(saved).map(deletion), ...names.flatMap((name) => removeChain(saved, name))];
+  return [
+    ...nodeLocalDnsLines(saved).map(deletion),
+    ...names.flatMap((name) => removeChain(saved, name)),
+  ];
 }
 
 /** As `removalEdits`, but only what node-local-dns kept. */
-export function peerEdits(saved: SavedTable): string[] {
-  return peerLines(saved).map(deletion);
+export function nodeLocalDnsEdits(saved: SavedTable): string[] {
+  return nodeLocalDnsLines(saved).map(deletion);
 }
 
 /** Base chains that have no use after `removalEdits`: init or node-local-dns has created them. */
 export function orphanCandidates(saved: SavedTable): Set<string> {
   const made = ownNames(saved).filter((name) => name.startsWith(MADE));
-  const peers = peerLines(saved).map((line) => line.split(' ')[1] as string);
-  return new Set([...made.map((name) => name.slice(MADE.length)), ...peers]);
+  const bases = nodeLocalDnsLines(saved).map((line) => line.split(' ')[1] as string);
+  return new Set([...made.map((name) => name.slice(MADE.length)), ...bases]);
 }
 
 /** Rules inside chains of ours. */
@@ -216,12 +219,13 @@ function filledNames(saved: SavedTable): string[] {
 }
 
 /** Rules of a node-local-dns, running or not. */
-export function peerLines(saved: SavedTable): string[] {
-  return [...saved.rules.values()].flat().filter((line) => PEER_COMMENT.test(line));
+export function nodeLocalDnsLines(saved: SavedTable): string[] {
+  return [...saved.rules.values()].flat().filter((line) => NODE_LOCAL_DNS_COMMENT.test(line));
 }
 
 /** Comments of node-local-dns's rules, identical in all its versions that have comments. */
-const PEER_COMMENT = /--comment "NodeLocal DNS Cache: (skip conntrack|allow DNS traffic)"/;
+const NODE_LOCAL_DNS_COMMENT =
+  /--comment "NodeLocal DNS Cache: (skip conntrack|allow DNS traffic)"/;
 
 /** All or nothing: two versions that repair at the same moment must not leave half of each. */
 function fillEdits(saved: SavedTable, wanted: readonly OwnChain[]): string[] {

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { NodeLocalDnsTakeover, type PeerTables } from '../../../../init/control/takeover.ts';
+import {
+  type NodeLocalDnsTables,
+  NodeLocalDnsTakeover,
+} from '../../../../init/control/takeover.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { failure, fakeLog, fakeSystem, type Script } from '../fake-system.ts';
 
@@ -30,9 +33,9 @@ function watched(node: Node) {
     command === 'ip -j -d addr show' ? JSON.stringify(node.links) : undefined;
   const { system, calls } = fakeSystem(script);
   const { log, lines } = fakeLog();
-  const table: PeerTables = {
-    peerRules: async () => node.rules,
-    removePeer: async () => {
+  const table: NodeLocalDnsTables = {
+    nodeLocalDnsRules: async () => node.rules,
+    removeNodeLocalDns: async () => {
       if (node.obstacle !== undefined) throw node.obstacle;
       return node.rules.splice(0);
     },

@@ -2,11 +2,15 @@
 import type { Clock } from '../agent/base/clock.ts';
 import { type InitEvent, withRemedy } from '../agent/base/events/table.ts';
 
+/** The value of the field `level` in a log line. */
 export type LogLevel = 'info' | 'warn' | 'error';
+
+/** Fields of a log line beside `level`, `time` and `msg`; `JSON.stringify` leaves out those that are undefined. */
 export type LogFields = Readonly<Record<string, unknown>>;
 /** Of a warning or an error: its event is in the table of base/events. */
 export type ProblemFields = LogFields & { readonly event: InitEvent };
 
+/** Where the parts of init write log lines. Warnings and errors must name an event, so that each has a remedy. */
 export interface Log {
   info(msg: string, fields?: LogFields): void;
   warn(msg: string, fields: ProblemFields): void;

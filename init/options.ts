@@ -11,17 +11,21 @@ import { isHostName } from './endpoints/lookup.ts';
 import type { BackendWish } from './firewall/select.ts';
 import type { PortRange } from './plan/plan.ts';
 
+/** What init does: stay and intercept; set up once and exit; remove everything; print what it would do. */
 export type InitMode = 'run' | 'once' | 'cleanup' | 'observe';
 
+/** The checked command line of init, with defaults filled in. */
 export interface InitOptions {
   readonly mode: InitMode;
   /** Canonical text, no doubles; empty only for cleanup. */
   readonly localIps: readonly string[];
   readonly port: number;
+  /** Port of the agent's health endpoint; undefined for `--health-port 0`. */
   readonly healthPort: number | undefined;
   readonly interfaceName: string;
   readonly setupInterface: boolean;
   readonly setupRules: boolean;
+  /** Whether the query rules for pods, which end with the agent's socket, stay when init leaves. */
   readonly skipTeardown: boolean;
   readonly syncIntervalMs: number;
   readonly backend: BackendWish;
@@ -41,6 +45,7 @@ export interface InitOptions {
   readonly supervise: readonly string[] | undefined;
 }
 
+/** One line for standard error after a `UsageError`. */
 export const USAGE = 'usage: nodens init --localip IP[,IP…] [options] [--supervise -- AGENT-ARG…]';
 
 /** Options of `argv` (without node and script). Throws `UsageError` with the flag and the reason. */

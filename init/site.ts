@@ -28,6 +28,10 @@ export interface Site {
   readonly fallbackObstacle: string | undefined;
 }
 
+/**
+ * The plan with rules for `ruleIps` only, but with the addresses of all local IPs. Looks only at the environment
+ * variables.
+ */
 export function planFor(
   { env }: Environment,
   options: InitOptions,
@@ -40,6 +44,10 @@ export function planFor(
   return { ...plan, addresses: localIps };
 }
 
+/**
+ * Looks at the data path, and decides which rules this node can have: none where eBPF bypasses netfilter, and none for
+ * local IPs that are ClusterIPs in IPVS mode. `--force` and `--setupiptables=false` skip that look. Changes nothing.
+ */
 export async function siteOf(environment: Environment, options: InitOptions): Promise<Site> {
   const { system } = environment;
   const { localIps } = options;
@@ -81,6 +89,7 @@ export function endpointsOf(
   return endpointFollower({ service, plan, pass, ...environment });
 }
 
+/** The fallback of this node. `endpoints` is absent where no process stays to follow kube-dns's endpoints. */
 export function fallbackOf(
   { environment: { system, log }, plan, fallbackObstacle }: Site,
   firewall: Firewall | undefined,
@@ -97,6 +106,7 @@ export function fallbackOf(
   });
 }
 
+/** Watches local IPs of earlier settings. `pass` is one pass of the reconciler, which removes their rules. */
 export function keptOf(
   { environment: { system, clock, log }, options, plan }: Site,
   firewall: Firewall | undefined,
@@ -107,6 +117,7 @@ export function keptOf(
   return new KeptIps({ system, clock, log, plan, standingIps, pass, link });
 }
 
+/** The takeover from a dead node-local-dns; it looks for iptables rules only where init installs rules of its own. */
 export function takeoverOf({ environment, options, plan, hasRules }: Site): NodeLocalDnsTakeover {
   const { system, clock, log } = environment;
   return new NodeLocalDnsTakeover({
@@ -119,6 +130,10 @@ export function takeoverOf({ environment, options, plan, hasRules }: Site): Node
   });
 }
 
+/**
+ * Selects the backend and logs what the kernel rejects. Rejects with `NoBackendError`, or with `PrivilegeError` where
+ * iptables-legacy lacks CAP_NET_RAW.
+ */
 export async function selectFirewall(
   { environment: { system, log }, options, plan }: Site,
   ownership?: Ownership,

@@ -31,6 +31,10 @@ export interface RuleState {
   readonly removedIps: readonly string[];
 }
 
+/**
+ * Pure. The order of `keptIps` does not matter: equal states make the same rules, so a backend has nothing to write
+ * for the second.
+ */
 export function desiredRules(plan: Plan, state: RuleState): RuleSet {
   const own: Subject = { ...plan, ips: plan.interceptedIps };
   const kept: Subject = { ...plan, ips: state.keptIps.toSorted() };

@@ -34,6 +34,7 @@ export interface Masquerade {
   readonly destinations: readonly string[];
 }
 
+/** The rules of the fallback, as the plan may have them or as they exist now. */
 export interface Fallback {
   readonly rewrites: readonly Rewrite[];
   /** Instead of a rewrite for the same local IP, never beside it. In a plan, without endpoints: where one is possible. */
@@ -41,13 +42,16 @@ export interface Fallback {
   readonly masquerades: readonly Masquerade[];
 }
 
+/** For a kernel that cannot rewrite packets before connection tracking: no rules. */
 export const NO_FALLBACK: Fallback = { rewrites: [], endpointDnats: [], masquerades: [] };
 
+/** What of the settings decides where a fallback is possible. */
 export interface FallbackOptions {
   readonly localIps: readonly string[];
   /** ClusterIPs of kube-dns, at most one of a family. */
   readonly clusterIps: readonly string[];
   readonly port: number;
+  /** A single bit, see `Rewrite`. */
   readonly mark: number;
 }
 
@@ -77,6 +81,7 @@ export function possibleFallback({ localIps, clusterIps, port, mark }: FallbackO
   };
 }
 
+/** What init has found out about the ways to kube-dns. */
 export interface FallbackState {
   /** ClusterIPs that kube-proxy's rules know. */
   readonly servedIps: readonly string[];
@@ -103,6 +108,7 @@ export function unserved(
   return endpointDnats.filter(({ from }) => !rewritten.includes(from));
 }
 
+/** Where init may learn the ClusterIP of kube-dns from. */
 export interface ClusterIpSources {
   readonly localIps: readonly string[];
   /** `--clusterdns`. */
@@ -147,6 +153,7 @@ export function clusterIpFault({
   return `${assumed.join(', ')} is to be the VIP of kube-dns, but the Service kube-dns has ${service}`;
 }
 
+/** What to do about a `clusterIpFault`: the text that the log and the doctor share. */
 export const CLUSTER_IP_REMEDY = INIT_EVENTS['cluster-ip'].remedy;
 
 function isLinkLocal(address: string): boolean {

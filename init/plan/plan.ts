@@ -3,9 +3,13 @@ import type { Family } from '../../agent/base/address.ts';
 import { type Fallback, NO_FALLBACK, possibleFallback } from './fallback.ts';
 import type { TcpAffinity } from './tcp-affinity.ts';
 
+/** Hooks of netfilter that rules of a plan are in. */
 export type Hook = 'prerouting' | 'input' | 'output';
+
+/** Transports of DNS; each rule is for one of them. */
 export type Protocol = 'udp' | 'tcp';
 
+/** Ports from `first` to `last`, both included. */
 export interface PortRange {
   readonly first: number;
   readonly last: number;
@@ -62,6 +66,7 @@ export interface Kept {
   readonly removedIps: readonly string[];
 }
 
+/** No rules at all, and no local IP whose rules have to go. */
 export const NO_RULES: RuleSet = {
   query: [],
   standing: [],
@@ -71,11 +76,14 @@ export const NO_RULES: RuleSet = {
   kept: { standing: [], accept: [], removedIps: [] },
 };
 
+/** What init may put on this node: addresses and the parameters of rules. It does not change while init runs. */
 export interface Plan {
   readonly interfaceName: string;
+  /** Local IPs that `Link` puts on the node: all of them, also those for which the data path allows no rules. */
   readonly addresses: readonly string[];
   /** Local IPs that rules intercept, and that init probes. */
   readonly interceptedIps: readonly string[];
+  /** ClusterIPs of kube-dns, at most one of a family. */
   readonly clusterIps: readonly string[];
   readonly port: number;
   /** Port of the agent's health endpoint on the local IPs, undefined for none. */
@@ -88,6 +96,7 @@ export interface Plan {
   readonly fallback: Fallback;
 }
 
+/** What `planOf` needs of the settings. */
 export interface PlanOptions
   extends Pick<Plan, 'interfaceName' | 'port' | 'healthPort' | 'probePorts' | 'fallbackMark'> {
   readonly localIps: readonly string[];
@@ -95,6 +104,10 @@ export interface PlanOptions
   readonly clusterIps: readonly string[];
 }
 
+/**
+ * The plan where every local IP is put on the node and intercepted. Addresses are compared as text, so they must be
+ * canonical.
+ */
 export function planOf(options: PlanOptions): Plan {
   const { localIps, fallbackMark } = options;
   return {

@@ -18,6 +18,7 @@ export interface TcpAffinity {
   readonly mark: number;
 }
 
+/** What `tcpAffinitiesOf` needs of the plan. */
 export interface TcpAffinityOptions {
   readonly interceptedIps: readonly string[];
   readonly port: number;

@@ -14,8 +14,10 @@ import { EXCHANGES } from '../node/dns-exchange.ts';
 /** kube-dns answers for the cluster's own names from memory. */
 const ASK_TIMEOUT_MS = 1_000;
 
+/** Types that a lookup of endpoints asks for. */
 export type RecordType = 'A' | 'AAAA' | 'SRV';
 
+/** A complete reply to one question. `makeAsk` lets only NOERROR and NXDOMAIN through. */
 export interface Reply {
   readonly rcode: number;
   readonly records: readonly HostRecord[];

@@ -9,6 +9,7 @@ import { CommandError, type Run } from '../node/exec.ts';
 import type { EndpointDnat } from '../plan/fallback.ts';
 import { type Endpoints, TRANSPORTS } from './set.ts';
 
+/** The local IP and port that clients ask, as conntrack has them in a flow's original direction. */
 export type FallbackAddress = Pick<EndpointDnat, 'family' | 'from' | 'port'>;
 
 /** For each of `fronts`: removes the flows to endpoints that are `gone`. Logs once why it cannot; never rejects. */

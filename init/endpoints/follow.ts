@@ -19,6 +19,7 @@ const LAST_KNOWN_MS = 600_000;
 /** Endpoints that init asks where no Service's address answers. */
 const MAX_ASKED_ENDPOINTS = 3;
 
+/** What the follower needs of the node and of the cluster's DNS; tests replace each. */
 export interface FollowParts {
   readonly clock: Clock;
   /** Asks the endpoints `known` as well, where no other server answers. Rejects with `NoAnswerError`. */
@@ -31,6 +32,10 @@ export interface FollowParts {
   readonly removeFlows: (gone: Endpoints) => Promise<void>;
 }
 
+/**
+ * Once wanted, asks every 5 to 30 s, by the TTL of the records, and every 2 s while clients depend on the fallback.
+ * Without an answer it keeps the endpoints that it knows for 10 minutes.
+ */
 export class EndpointFollower {
   readonly #parts: FollowParts;
   #known = NO_ENDPOINTS;

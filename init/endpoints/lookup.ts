@@ -21,6 +21,7 @@ const DNS_PORT = 53;
 /** Targets whose addresses init asks for one by one, where the answer does not have them. */
 const MAX_ASKED_TARGETS = 32;
 
+/** What `lookUp` looks for. */
 export interface Wanted {
   /** Full name, without a trailing dot. */
   readonly service: string;

@@ -7,8 +7,10 @@ export interface Endpoints {
   readonly tcp: readonly Endpoint[];
 }
 
+/** Keys of `Endpoints`. */
 export const TRANSPORTS = ['udp', 'tcp'] as const;
 
+/** Where the endpoints are not known, or must not be used. */
 export const NO_ENDPOINTS: Endpoints = { udp: [], tcp: [] };
 
 /** For each family and transport; more endpoints would not spread one node's load better. */
@@ -43,10 +45,12 @@ export function without(before: Endpoints, after: Endpoints): Endpoints {
   return { udp: lacking(before.udp, after.udp), tcp: lacking(before.tcp, after.tcp) };
 }
 
+/** Whether both have the same endpoints for each transport; order does not matter. */
 export function areSame(a: Endpoints, b: Endpoints): boolean {
   return isNone(without(a, b)) && isNone(without(b, a));
 }
 
+/** Whether there is no endpoint for either transport. */
 export function isNone({ udp, tcp }: Endpoints): boolean {
   return udp.length + tcp.length === 0;
 }

@@ -17,6 +17,7 @@ const DNS_PORT = 53;
 /** Set by the kubelet in the namespace of kube-dns: our manifests' Service before kube-dns, and node-local-dns's. */
 const UPSTREAM_SERVICES = ['NODENS_UPSTREAM_SERVICE_HOST', 'KUBE_DNS_UPSTREAM_SERVICE_HOST'];
 
+/** What `endpointFollower` needs of init. */
 export interface EndpointParts {
   /** Full name of the headless Service in front of kube-dns. */
   readonly service: string;
@@ -29,6 +30,10 @@ export interface EndpointParts {
   readonly log: Log;
 }
 
+/**
+ * A follower that asks nothing yet, see `EndpointFollower.want`. It asks ClusterIPs that are no local IPs, and then
+ * endpoints that it knows, always over TCP.
+ */
 export function endpointFollower(parts: EndpointParts): EndpointFollower {
   const { service, plan, env, pass, system, clock, log } = parts;
   const serviceIps = serviceIpsOf(env, plan.clusterIps);

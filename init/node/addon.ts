@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { errnoOf, messageOf } from '../../agent/base/errors.ts';
 import type { PagesAddon } from '../../agent/base/pages.ts';
 
+/** Exports of init's native addon (Node-API). */
 export interface InitAddon extends PagesAddon {
   /** Takes the exit status of a child that has ended and that Node did not start (`native/process/child_reaping.c`). */
   reap(pid: number): void;

@@ -2,6 +2,7 @@
 import { CommandError } from './exec.ts';
 import type { System } from './system.ts';
 
+/** What carries packets to Services on this node, as far as init recognises it. */
 export interface DataPath {
   readonly kind: 'netfilter' | 'ipvs' | 'ebpf';
   /** What it was recognised by; empty for netfilter. */

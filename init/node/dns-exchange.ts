@@ -5,6 +5,7 @@ import { familyOf } from '../../agent/base/address.ts';
 import { errnoOf } from '../../agent/base/errors.ts';
 import { FrameReader, frame } from '../../agent/dns/frame.ts';
 
+/** Where a query goes to, and from where. */
 export interface Target {
   readonly address: string;
   readonly port: number;
@@ -12,6 +13,10 @@ export interface Target {
   readonly source?: { readonly address: string; readonly port: number };
 }
 
+/**
+ * What an exchange reports. Neither event ends it: a UDP server may answer twice, and `closed unanswered` also follows
+ * an answer when the server closes TCP.
+ */
 export interface ExchangeEvents {
   /** A whole message, whatever it is. It is valid only during the call. */
   readonly onMessage: (message: Buffer) => void;
@@ -62,4 +67,5 @@ const overTcp: Exchange = ({ address, port, source }, query, { onMessage, onErro
   };
 };
 
+/** One exchange for each transport. They have no timeout: the caller has to end them. */
 export const EXCHANGES = { udp: overUdp, tcp: overTcp } as const;

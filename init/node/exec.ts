@@ -49,6 +49,10 @@ function firstLine(stderr: string): string {
   return lines[0] ?? 'no message';
 }
 
+/**
+ * `Run` on this node. init ends a program after 30 s, or when it prints more than 64 Mi characters. Programs run with
+ * LC_ALL=C, because init reads their messages.
+ */
 export const runCommand: Run = async (program, args, input = '') => {
   const result = await execa(program, [...args], {
     input,

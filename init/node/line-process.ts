@@ -9,6 +9,7 @@ export type StartLines = (
   handlers: { readonly onLine: (line: string) => void; readonly onEnd: () => void },
 ) => () => void;
 
+/** `StartLines` on this node. The child gets no stdin and its stderr is dropped. */
 export const startLines: StartLines = (program, args, { onLine, onEnd }) => {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'] });
   createInterface({ input: child.stdout }).on('line', onLine);

@@ -38,6 +38,10 @@ interface LinkState {
   readonly addr_info: readonly LinkAddress[];
 }
 
+/**
+ * The local IPs of a plan on the link that the plan names. Where that link is missing, it becomes a dummy link, or `lo`
+ * serves where the kernel has no dummy links (ip-link(8), ip-address(8)).
+ */
 export class Link {
   readonly #run: Run;
   readonly #log: Log;

@@ -17,6 +17,7 @@ const ASK_INTERVAL_MS = 500;
 /** A child that ran this long worked: its end is no reason to wait longer. */
 const WELL_MS = 10_000;
 
+/** What `startMonitor` watches, and where it reports. */
 export interface MonitorOptions {
   readonly clock: Clock;
   /** Local IPs, and the link they are on. */
@@ -26,6 +27,7 @@ export interface MonitorOptions {
   readonly hasNft: boolean;
   /** Whether the rules still work; undefined where `nft monitor` reports every change. Never rejects. */
   readonly isIntact: (() => Promise<boolean>) | undefined;
+  /** Called 50 ms after a first sign of change, and at most twice a second. */
   readonly onChange: () => void;
   /** Starts a child; tests replace it. */
   readonly start?: StartLines;

@@ -2,6 +2,7 @@
 import { NodensError } from '../../agent/base/errors.ts';
 import type { System } from './system.ts';
 
+/** Capabilities that init needs, as the container's securityContext names them: without `CAP_` (capabilities(7)). */
 export type Capability = 'NET_ADMIN' | 'NET_RAW';
 
 /** Bit of the capability in /proc/self/status (linux/capability.h). */

@@ -12,6 +12,7 @@ import type { RuleSet } from '../plan/plan.ts';
  */
 export type Role = 'main' | 'helper';
 
+/** One program's rules on this node. All instances of nodens on the node share the standing ones. */
 export interface Backend {
   /** For logs and metrics: `nft`, `iptables-nft`, `iptables-legacy`. */
   readonly name: string;

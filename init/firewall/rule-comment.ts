@@ -11,6 +11,7 @@ export function ruleComment(id: string, text: string): string {
   return `${PREFIX}${id}:${createHash('sha256').update(text).digest('hex').slice(0, 8)}`;
 }
 
+/** Whether any version or instance of nodens wrote the rule; the hash is not checked. */
 export function isRuleComment(comment: string | undefined): comment is string {
   return comment?.startsWith(PREFIX) ?? false;
 }

@@ -12,6 +12,10 @@ import { OWN_TABLE_PREFIX } from './nft/list.ts';
 import { listTable } from './nft/table.ts';
 import { NftTcpAffinity } from './nft/tcp-affinity.ts';
 
+/**
+ * `--backend`, for query and standing rules: `auto` selects nft where it works. `nft` and `iptables` exclude the
+ * other, and init fails where the named one does not work.
+ */
 export type BackendWish = 'auto' | 'nft' | 'iptables';
 
 /** Thrown when no program on this node can install the rules. */
@@ -21,6 +25,7 @@ export class NoBackendError extends NodensError {
   }
 }
 
+/** The selected backend together with its helpers, as the rest of init uses it. `apply` is idempotent. */
 export interface Firewall extends Pick<Backend, 'name' | 'apply' | 'explain'> {
   /** Why this backend, for the log. */
   readonly reason: string;

@@ -39,7 +39,7 @@ interface LinkState {
 }
 
 /**
- * The local IPs of a plan on the link that the plan names. Where that link is missing, it becomes a dummy link, or `lo`
+ * The local IPs of a plan on the link that the plan names. Where that link is missing, init makes a dummy link; `lo`
  * serves where the kernel has no dummy links (ip-link(8), ip-address(8)).
  */
 export class Link {

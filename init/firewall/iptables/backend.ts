@@ -28,6 +28,7 @@ import {
   type TableName,
 } from './text.ts';
 
+/** Which kernel interface the program writes to: nf_tables or the older x_tables (xtables-nft(8)). */
 export type IptablesKind = 'nft' | 'legacy';
 
 /** How long a command waits for the lock of legacy iptables; the event loop does not wait. */
@@ -46,6 +47,10 @@ interface Edits {
   readonly wanted: ReadonlyMap<string, string>;
 }
 
+/**
+ * Rules by `iptables-nft` or `iptables-legacy`. Reading a legacy table creates it, so init reads only those that
+ * exist.
+ */
 export class Iptables implements Backend {
   readonly name: string;
   readonly #system: System;

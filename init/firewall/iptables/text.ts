@@ -6,7 +6,10 @@ import { addressesIn } from '../backend.ts';
 import { isClaimMet } from '../nft/table.ts';
 import { isRuleComment, ruleComment } from '../rule-comment.ts';
 
+/** Tables that our chains are in: `raw` comes before connection tracking, `filter` has the ACCEPTs. */
 export type TableName = 'raw' | 'filter';
+
+/** Each `TableName`, in the order in which a script edits them. */
 export const TABLES: readonly TableName[] = ['raw', 'filter'];
 
 const OWN = 'NODENS-';
@@ -29,6 +32,7 @@ export interface SavedTable {
   readonly rules: ReadonlyMap<string, readonly string[]>;
 }
 
+/** Stands for a table that does not exist. */
 export const EMPTY_TABLE: SavedTable = { policies: new Map(), rules: new Map() };
 
 /** A chain of our own, jumped to from the head of the base chain `base`. */
@@ -56,6 +60,7 @@ export function parseSaved(text: string, name: TableName): SavedTable {
 /** Rules of one family, as far as iptables installs them. */
 export type FamilyRules = Pick<RuleSet, 'query' | 'standing' | 'accept' | 'kept'>;
 
+/** The rules of one family; the fallback and TCP affinity are left out, because only nft has them. */
 export function familyPart(
   { query, standing, accept, kept }: RuleSet,
   family: Family,

@@ -16,6 +16,10 @@ interface Edit {
   readonly wanted: readonly Rule[];
 }
 
+/**
+ * ACCEPT rules in filter chains of other programs. An accept in a table of our own would not overrule another chain's
+ * drop (nft(8)).
+ */
 export class NftAccepts implements Backend {
   readonly name = 'nft-accept';
   readonly #run: Run;

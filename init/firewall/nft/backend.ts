@@ -37,6 +37,7 @@ export interface Ownership {
   readonly instance: string;
 }
 
+/** Query and standing rules by nft. As a helper it removes the query and standing tables that an earlier init made. */
 export class NftTables implements Backend {
   readonly name = 'nft';
   readonly #run: Run;

@@ -26,6 +26,7 @@ const MASQUERADE_PRIORITY = 99;
 /** After conntrack has undone the DNAT (100). */
 const RESTORE_PRIORITY = 150;
 
+/** Installs the fallback and the masquerading, whether init intercepts or not. */
 export class NftFallback implements Backend {
   readonly name = 'nft-fallback';
   readonly optional: Optional;

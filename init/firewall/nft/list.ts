@@ -1,11 +1,13 @@
 /** `nft -j list …` as typed data: only the fields we look at. */
 import type { Run } from '../../node/exec.ts';
 
+/** A `table` object (libnftables-json(5)). */
 export interface NftTable {
   readonly family: string;
   readonly name: string;
 }
 
+/** A `chain` object (libnftables-json(5)). */
 export interface NftChain {
   readonly family: string;
   readonly table: string;
@@ -17,6 +19,7 @@ export interface NftChain {
   readonly policy?: string;
 }
 
+/** A `rule` object (libnftables-json(5)); `handle` names the rule where one is deleted. */
 export interface NftRule {
   readonly family: string;
   readonly table: string;
@@ -25,6 +28,7 @@ export interface NftRule {
   readonly comment?: string;
 }
 
+/** The objects of one listing, by kind; other kinds are left out. */
 export interface NftListing {
   readonly tables: readonly NftTable[];
   readonly chains: readonly NftChain[];
@@ -51,6 +55,7 @@ export async function listNft(run: Run, what: readonly string[]): Promise<NftLis
 /** What our own tables, all of family inet, are named after. */
 export const OWN_TABLE_PREFIX = 'nodens_';
 
+/** Whether any version or instance of nodens made the table, by its name. */
 export function isOwnTable(family: string, table: string): boolean {
   return family === 'inet' && table.startsWith(OWN_TABLE_PREFIX);
 }

@@ -15,6 +15,7 @@ const MARK = 'nodens_done_';
 const REST_OF_MARK = /^ *\^+\n?/;
 const DROPPED = 'dropped';
 
+/** Runs lines of nft so that tables they add belong to one process; tests replace it. */
 export interface OwnerProcess {
   /**
    * Runs one line of nft as one transaction, and starts the child where it is not running. Rejects with `CommandError`.
@@ -33,6 +34,7 @@ interface Waiting {
   readonly finish: (stderr: string | undefined) => void;
 }
 
+/** `OwnerProcess` by `nft -i`. A line without an answer for 5 s counts as lost: the child is dropped. */
 export class NftOwnerProcess implements OwnerProcess {
   readonly #clock: Clock;
   readonly #onLost: () => void;

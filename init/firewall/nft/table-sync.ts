@@ -28,6 +28,7 @@ function claimText(table: Table): string | undefined {
   return table.claim === undefined ? shapeOf(table) : table.claim.text;
 }
 
+/** Remembers what this instance wanted last, so each backend needs one of its own. */
 export class TableSync {
   readonly #run: Run;
   readonly #onForeign: (table: string) => void;

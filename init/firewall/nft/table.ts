@@ -11,6 +11,7 @@ export interface TableRule {
   readonly action: string;
 }
 
+/** A base chain with policy accept; a lower `priority` sees a packet earlier (nft(8)). */
 export interface TableChain {
   readonly name: string;
   readonly type: 'filter' | 'route' | 'nat';
@@ -120,6 +121,7 @@ function baseText({ type, hook, priority }: TableChain): string {
 /** What distinguishes a table from others: sets, chains, hooks, and the rules' comments in order. */
 export type TableShape = string | undefined;
 
+/** The shape that the kernel has to show for `table`; undefined where the table must not exist. */
 export function shapeOf({ sets = [], chains }: Table): TableShape {
   if (chains.length === 0) return undefined;
   const ofChains = chains.map((chain) =>

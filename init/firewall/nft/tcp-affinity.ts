@@ -37,6 +37,7 @@ const CLOSING_TIMEOUT = '10s';
 /** The packet that opens a connection. */
 export const OPENS_CONNECTION = 'tcp flags & (fin | syn | rst | ack) == syn';
 
+/** Installs the sets of connections and the rules that fill them. Once installed, they work without init. */
 export class NftTcpAffinity implements Backend {
   readonly name = 'nft-flows';
   readonly optional = { what: 'a memory of TCP connections' };

@@ -14,6 +14,7 @@ import type { Log } from '../log.ts';
 /** Two agents during an upgrade, and some spare. */
 const MAX_CONNECTIONS = 8;
 
+/** What init does with messages of agents. None may throw, nor may `onWithdraw` reject: the socket catches nothing. */
 export interface ControlHandlers {
   /** The first message to an agent that connects. */
   readonly status: () => InitMessage;
@@ -25,7 +26,9 @@ export interface ControlHandlers {
   readonly onGone: (agent: object) => void;
 }
 
+/** The open control socket; at most 8 agents are connected at a time. */
 export interface Control {
+  /** Sends to every agent that is connected; does not wait until they have read it. */
   broadcast(message: InitMessage): void;
   /** To be called when interception is withdrawn: agents get that message. */
   close(): Promise<void>;

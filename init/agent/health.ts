@@ -17,6 +17,7 @@ const HOLD_OFF_MS = 60_000;
 /** Good rounds in a row that prove an agent after one hung. */
 const STEADY_ROUNDS = 8;
 
+/** What `AgentHealth` needs of init. */
 export interface HealthParts {
   readonly clock: Clock;
   /** Never rejects. */
@@ -36,6 +37,10 @@ export interface HealthParts {
   ) => void;
 }
 
+/**
+ * Only looks: it sends events and changes nothing. The next round is due after 250 ms, or after 1 s while no agent was
+ * ever ready and init wants no query rules.
+ */
 export class AgentHealth {
   readonly #parts: HealthParts;
   /** Agents that are ready, by their connection, with their nonces. */
@@ -64,10 +69,12 @@ export class AgentHealth {
     return this.#silent;
   }
 
+  /** The first round is due at once. */
   start(): void {
     this.#schedule(0);
   }
 
+  /** For good: later calls start no round. */
   stop(): void {
     this.#isStopped = true;
     this.#timer?.cancel();

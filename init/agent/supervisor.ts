@@ -18,9 +18,11 @@ const UNPRIVILEGED = [
 /** Needs CAP_SETPCAP; without it no-new-privs alone keeps the child from gaining anything. */
 const BOUNDED = ['--bounding-set', '-all,+net_bind_service'];
 
+/** A running agent; tests replace it. */
 export interface AgentChild {
   /** Resolves to the exit code when the child is gone; 128 + n where signal n ended it. */
   readonly exited: Promise<number>;
+  /** Does nothing once the child has ended. */
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -75,6 +77,7 @@ export class Supervisor {
     return this.#exitCode;
   }
 
+  /** Resolves once the child is started, not when it ends. */
   async start(): Promise<void> {
     const child = await this.#start();
     this.#child = child;
@@ -104,6 +107,10 @@ export class Supervisor {
     this.kill('SIGCONT');
   }
 
+  /**
+   * Sends a signal to the child that runs now, if there is one. If the child ends of it, `exited` resolves, unless
+   * `restart` runs.
+   */
   kill(signal: NodeJS.Signals): void {
     this.#child?.kill(signal);
   }

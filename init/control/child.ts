@@ -8,6 +8,7 @@ import type { Lifecycle } from './lifecycle.ts';
 /** Time for a hanging agent to recover after it was withdrawn. */
 const RECOVERY_MS = 3_000;
 
+/** What `Child` needs of init. */
 export interface ChildParts {
   readonly lifecycle: Lifecycle;
   readonly edge: Pick<ServiceEdge, 'signals' | 'startAgent'>;
@@ -19,6 +20,10 @@ export interface ChildParts {
   readonly log: Log;
 }
 
+/**
+ * The agent as child, as events and actions of the machine. For a sidecar (`args` undefined) no method touches an
+ * agent, but events are sent all the same.
+ */
 export class Child {
   readonly #parts: ChildParts;
   readonly #supervisor: Supervisor | undefined;
@@ -56,12 +61,14 @@ export class Child {
     });
   }
 
+  /** SIGKILL and a new start after a pause, see `Supervisor.restart`. Does not wait for either. */
   restart(): void {
     if (this.#supervisor === undefined) return;
     this.#parts.log.warn('agent unresponsive: restarting it', { event: 'agent-restart' });
     void this.#supervisor.restart();
   }
 
+  /** Cancels `awaitRecovery`. */
   stopWaiting(): void {
     this.#recovery?.cancel();
   }

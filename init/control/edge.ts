@@ -4,6 +4,7 @@ import type { Round } from '../agent/probe.ts';
 import type { AgentChild } from '../agent/supervisor.ts';
 import type { startMonitor } from '../node/monitor.ts';
 
+/** All that `Service` does outside the process, except for short programs and files, see `System`. */
 export interface ServiceEdge {
   readonly listen: typeof listenControl;
   readonly monitor: typeof startMonitor;

@@ -8,6 +8,7 @@ import { endpointTexts, NO_ENDPOINTS } from '../endpoints/set.ts';
 import type { Log } from '../log.ts';
 import { type Fallback, type FallbackState, fallbackNow, unserved } from '../plan/fallback.ts';
 
+/** What `FallbackReadiness` needs of init. */
 export interface FallbackReadinessParts {
   /** Of the plan. */
   readonly possible: Fallback;
@@ -20,6 +21,10 @@ export interface FallbackReadinessParts {
   readonly log: Log;
 }
 
+/**
+ * Changes nothing on the node, but `look` may set the endpoint follower going (`want`). Logs the fallback when it
+ * changes.
+ */
 export class FallbackReadiness {
   readonly #parts: FallbackReadinessParts;
   readonly #served = new Set<string>();

@@ -2,6 +2,7 @@
 import type { Interception } from '../plan/desired-rules.ts';
 import type { Reconciler } from './reconciler.ts';
 
+/** Orders `want` and `release` of the reconciler, so that the last request decides which rules exist. */
 export class InterceptionController {
   readonly #reconciler: Pick<Reconciler, 'want' | 'release'>;
   readonly #dropsAtOnce: boolean;

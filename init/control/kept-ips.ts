@@ -25,6 +25,7 @@ const ENTRIES_MS = 180_000;
 /** TCP states in /proc of sockets that answer: ESTABLISHED, CLOSE_WAIT, LISTEN. */
 const TCP_ANSWERS = new Set(['01', '08', '0A']);
 
+/** What `KeptIps` needs of init. */
 export interface KeptParts {
   readonly plan: Pick<Plan, 'addresses' | 'interceptedIps' | 'port'>;
   /** Local IPs that standing rules in the kernel name. */
@@ -38,6 +39,10 @@ export interface KeptParts {
   readonly log: Log;
 }
 
+/**
+ * Looks every 2 s once it watches. It removes an address and its rules after 5 s without a socket, or after 3 minutes
+ * where conntrack's entries cannot be removed.
+ */
 export class KeptIps {
   readonly #parts: KeptParts;
   #known: readonly string[] = [];
@@ -71,6 +76,7 @@ export class KeptIps {
     this.#schedule();
   }
 
+  /** Ends `watch`; `look` still works. */
   stop(): void {
     this.#isWatching = false;
     this.#timer?.cancel();

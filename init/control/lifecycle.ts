@@ -4,6 +4,7 @@ import { type Action, type Event, next, type State } from './machine.ts';
 /** What carries each action out. None of them throws; what takes time sends an event at its end. */
 export type Actions = Readonly<Record<Action, () => void>>;
 
+/** The machine of `machine.ts` as it runs. It starts in `starting`, and holds events back until `start`. */
 export class Lifecycle {
   #state: State = 'starting';
   readonly #events: Event[] = [];

@@ -7,6 +7,7 @@
  */
 import type { InterceptionState } from '../../agent/base/control.ts';
 
+/** In the order of a life: docs/lifecycle.md has the diagram. */
 export const STATES = [
   /** init puts addresses and standing rules on the node for the first time. */
   'starting',
@@ -33,8 +34,11 @@ export const STATES = [
   /** init may exit. */
   'stopped',
 ] as const;
+
+/** One of `STATES`. */
 export type State = (typeof STATES)[number];
 
+/** What can happen. An event that the row of a state does not name is ignored there. */
 export const EVENTS = [
   /** The first pass over addresses and rules is over, complete or not. */
   'set-up',
@@ -71,8 +75,11 @@ export const EVENTS = [
   /** On the way out: another program holds a lock for too long. */
   'withdrawal-late',
 ] as const;
+
+/** One of `EVENTS`. */
 export type Event = (typeof EVENTS)[number];
 
+/** What init does at an event; `Lifecycle.start` gets a function for each. */
 export type Action =
   /** Watches the node and probes the agent. */
   | 'watch'
@@ -103,6 +110,7 @@ export type Action =
   /** Closes the control socket; agents learn that interception is withdrawn. */
   | 'exit';
 
+/** The state after an event, and what init does, in this order. */
 export interface Step {
   readonly state: State;
   readonly actions: readonly Action[];

@@ -9,6 +9,7 @@ import type { KeptIps } from './kept-ips.ts';
 import type { Reconciler } from './reconciler.ts';
 import type { NodeLocalDnsTakeover } from './takeover.ts';
 
+/** What `NodeWatch` starts and ends. */
 export interface NodeWatchParts {
   readonly options: Pick<InitOptions, 'setupInterface' | 'interfaceName'>;
   readonly plan: Pick<Plan, 'addresses' | 'interceptedIps'>;
@@ -23,6 +24,7 @@ export interface NodeWatchParts {
   readonly onChange: () => void;
 }
 
+/** Only looks, apart from the takeover and the kept local IPs, which remove what is out of use. */
 export class NodeWatch {
   readonly #parts: NodeWatchParts;
   #endMonitor: () => void = () => undefined;
@@ -31,6 +33,7 @@ export class NodeWatch {
     this.#parts = parts;
   }
 
+  /** To be called once, when the first pass over addresses and rules is over. */
   start(): void {
     const { options, plan, firewall, kept, takeover, edge, clock, onChange } = this.#parts;
     kept.watch();
@@ -46,6 +49,7 @@ export class NodeWatch {
     });
   }
 
+  /** Ends all of it, the endpoint follower, and the reconciler's passes at intervals. */
   stop(): void {
     const { takeover, kept, endpoints, reconciler } = this.#parts;
     takeover.stop();

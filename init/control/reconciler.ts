@@ -18,6 +18,7 @@ import type { Plan, RuleSet } from '../plan/plan.ts';
 /** After a failed pass the next one does not wait for the whole interval. */
 const RETRY_MS = 5_000;
 
+/** What `Reconciler` needs of init. */
 export interface ReconcilerParts {
   /** Undefined where another program adds the addresses. */
   readonly link: Pick<Link, 'ensure'> | undefined;
@@ -30,11 +31,16 @@ export interface ReconcilerParts {
   readonly isPending?: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
+  /** From a complete pass to the next, where nothing is pending; otherwise at most 5 s. */
   readonly syncIntervalMs: number;
   /** Called after a pass in which `interception` or `errors` changed. */
   readonly onChange: () => void;
 }
 
+/**
+ * Changes the node: each pass is idempotent, and no two run at the same time. A failure is logged and counted, and
+ * never thrown.
+ */
 export class Reconciler {
   readonly #parts: ReconcilerParts;
   readonly #errors = new Map<SetupErrorType, number>(SETUP_ERROR_TYPES.map((type) => [type, 0]));

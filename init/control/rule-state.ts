@@ -4,6 +4,7 @@ import type { RuleState } from '../plan/desired-rules.ts';
 import type { FallbackReadiness } from './fallback-readiness.ts';
 import type { KeptIps } from './kept-ips.ts';
 
+/** What knows the node's state, by its part. */
 export interface RuleStateSources {
   readonly firewall: Pick<Firewall, 'hasTcpAffinity' | 'hasFallback'> | undefined;
   readonly fallback: Pick<FallbackReadiness, 'look'>;

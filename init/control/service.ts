@@ -31,6 +31,7 @@ import type { NodeLocalDnsTakeover } from './takeover.ts';
 /** Withdrawal on the way out may wait for a lock, but not longer than this: the kubelet kills after 30 s. */
 const LEAVE_BOUND_MS = 6_000;
 
+/** The parts that `stay` has put together for one run. */
 export interface ServiceParts {
   readonly lifecycle: Lifecycle;
   readonly options: InitOptions;
@@ -49,6 +50,7 @@ export interface ServiceParts {
   readonly log: Log;
 }
 
+/** One run of init: use it once. After it stopped, addresses and standing rules are still on the node. */
 export class Service {
   readonly #parts: ServiceParts;
   readonly #interception: InterceptionController;

@@ -9,6 +9,7 @@ type Status = Extract<InitMessage, { readonly type: 'status' }>;
 /** How often the fallback's counters are read. */
 const COUNT_INTERVAL_MS = 5_000;
 
+/** Where a status comes from, and where it goes to. */
 export interface StatusParts {
   readonly state: () => InterceptionState;
   /** The rest of a status, without the fallback's packets. */
@@ -20,6 +21,7 @@ export interface StatusParts {
   readonly log: Log;
 }
 
+/** Changes nothing on the node. `publish` does nothing where neither state nor status is new. */
 export class StatusReport {
   readonly #parts: StatusParts;
   #packets = 0;
@@ -31,6 +33,7 @@ export class StatusReport {
     this.#parts = parts;
   }
 
+  /** The status now, with the packets of the last count. */
   message(): InitMessage {
     const { state, facts } = this.#parts;
     const { hasFallback, ...rest } = facts();
@@ -57,6 +60,7 @@ export class StatusReport {
     this.#timer = this.#parts.clock.every(COUNT_INTERVAL_MS, () => void this.#count());
   }
 
+  /** Ends `startCounting`. */
   stopCounting(): void {
     this.#timer?.cancel();
   }

@@ -15,8 +15,10 @@ import type { Plan } from '../plan/plan.ts';
 /** While one still runs, or after a failure. */
 const RETRY_MS = 5_000;
 
+/** A backend that finds and removes node-local-dns's iptables rules. */
 export type NodeLocalDnsTables = Pick<Iptables, 'nodeLocalDnsRules' | 'removeNodeLocalDns'>;
 
+/** What `NodeLocalDnsTakeover` needs of init. */
 export interface TakeoverParts {
   readonly system: System;
   readonly clock: Clock;
@@ -37,6 +39,10 @@ interface Found {
   readonly link: readonly (readonly string[])[];
 }
 
+/**
+ * Recognises rules by node-local-dns's comments, and its link by the name `nodelocaldns`. A socket on a local IP that
+ * does not answer the probe's name counts as a running node-local-dns.
+ */
 export class NodeLocalDnsTakeover {
   readonly #parts: TakeoverParts;
   #tables: Promise<readonly NodeLocalDnsTables[]> | undefined;
@@ -79,6 +85,7 @@ export class NodeLocalDnsTakeover {
     }
   }
 
+  /** Ends `watch`. */
   stop(): void {
     this.#isStopped = true;
     this.#timer?.cancel();

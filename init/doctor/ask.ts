@@ -9,10 +9,13 @@ import type { Reply, Transport } from './facts.ts';
 
 const TIMEOUT_MS = 2_000;
 
+/** What `Ask` asks. */
 export interface Question {
   /** Presentation format. */
   readonly name: string;
+  /** Number of the RR type (IANA). */
   readonly type: number;
+  /** Number of the class: IN, or CH for the probe's name. */
   readonly class: number;
 }
 
@@ -24,6 +27,7 @@ export type Ask = (
   question: Question,
 ) => Promise<Reply>;
 
+/** Asks once, with a bound of 2 s and no second try: a reply that gets lost is a finding, too. */
 export function makeAsk(clock: Clock): Ask {
   return (transport, address, port, question) =>
     new Promise((resolve) => {

@@ -9,11 +9,13 @@ import { isServiceIp } from './services.ts';
 /** Who answered a question for nodens's own name: with its nonce it was nodens. */
 type Who = 'nodens' | 'another server' | 'no server';
 
+/** An error counts as no server. Any reply without a TXT string, also REFUSED, counts as another server. */
 export function who(reply: Reply): Who {
   if ('error' in reply) return 'no server';
   return reply.text === undefined ? 'another server' : 'nodens';
 }
 
+/** 169.254.0.0/16 (RFC 3927) and fe80::/10 (RFC 4291 section 2.5.6). `address` is canonical text. */
 export function isLinkLocal(address: string): boolean {
   return /^(169\.254\.|fe[89ab])/.test(address);
 }
@@ -59,6 +61,7 @@ function whoServes(facts: Facts, address: string): Who {
   return isIntercepted || isNodeLocal(facts, address) ? 'nodens' : 'another server';
 }
 
+/** Whether nodens itself answers on every local IP, over UDP and TCP. */
 export function agents({ local }: Facts): Finding {
   const id = 'agent';
   const silent = local.filter(({ reply }) => who(reply) === 'no server');

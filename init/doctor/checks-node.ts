@@ -10,6 +10,7 @@ const MAX_NAMESERVERS = 3;
 const FULL = 0.95;
 const FILLING = 0.8;
 
+/** Whether the node's resolv.conf names 1 to 3 servers: MAXNS of resolv.conf(5). */
 export function resolvConf({ resolvConf: text }: Facts): Finding {
   const id = 'resolv.conf';
   if (!isSeen(text)) return unseen(id, text);
@@ -47,6 +48,10 @@ export function loops({ resolvConf: text, localIps }: Facts): Finding {
   return { id, verdict: 'ok', message: 'no upstream leads back to nodens' };
 }
 
+/**
+ * How full the conntrack table is: a warning from 80 %, a fault from 95 %. Lost packets (insert_failed, drop) are a
+ * warning, too.
+ */
 export function conntrack({ conntrack: tracked }: Facts): Finding {
   const id = 'conntrack';
   if (!isSeen(tracked)) return unseen(id, tracked);
@@ -65,6 +70,7 @@ export function conntrack({ conntrack: tracked }: Facts): Finding {
   return { id, verdict: 'ok', message };
 }
 
+/** Datagrams that the kernel dropped because a socket of the agent was full (`drops` of /proc/net/udp). */
 export function queues({ sockets, localIps, port }: Facts): Finding {
   const id = 'queues';
   if (!isSeen(sockets)) return unseen(id, sockets);
@@ -84,6 +90,7 @@ export function queues({ sockets, localIps, port }: Facts): Finding {
   return { id, verdict: 'ok', message };
 }
 
+/** What serves the VIP while nodens does not answer: kube-proxy by its mode, or an eBPF data path. */
 export function kubeProxy({ rules, links, localIps }: Facts): Finding {
   const id = 'kube-proxy';
   if (!isSeen(links)) return unseen(id, links);

@@ -13,6 +13,7 @@ import {
 } from './ruleset.ts';
 import { isSeen, unseen } from './seen.ts';
 
+/** Whether rules of nodens take queries to the agent, in each family that has a local IP. */
 export function interception(facts: Pick<Facts, 'rules' | 'localIps'>): Finding {
   const id = 'interception';
   const { rules, localIps } = facts;
@@ -44,6 +45,7 @@ export function interception(facts: Pick<Facts, 'rules' | 'localIps'>): Finding 
   };
 }
 
+/** Rules and addresses of a node-local-dns: a fault where a local IP gets no answer, else a warning. */
 export function leftovers({ rules, addresses, local, leftIps }: Facts): Finding {
   const id = 'leftovers';
   if (!isSeen(rules)) return unseen(id, rules);
@@ -73,6 +75,9 @@ export function leftovers({ rules, addresses, local, leftIps }: Facts): Finding 
   };
 }
 
+/**
+ * Rules of other programs than nodens, node-local-dns and kube-proxy that drop, reject, redirect or rewrite port 53.
+ */
 export function foreign({ rules }: Facts): Finding {
   return listed('foreign-rules', rules, foreignDnsRules, {
     none: 'no other rule drops or redirects port 53',
@@ -81,6 +86,7 @@ export function foreign({ rules }: Facts): Finding {
   });
 }
 
+/** Input and output chains that drop by policy and have no rule that accepts port 53. */
 export function policies({ rules }: Facts): Finding {
   return listed('policies', rules, droppingChains, {
     none: 'no policy drops queries or answers',

@@ -12,6 +12,10 @@ const SERVFAIL = 2;
 const NXDOMAIN = 3;
 const REFUSED = 5;
 
+/**
+ * Whether kube-dns answers from this node. Without TCP to any of its ClusterIPs it is a fault; other failures are
+ * warnings.
+ */
 export function kubeDns({ upstreams, kubeDns: servers, rules }: Facts): Finding {
   const id = 'kube-dns';
   if (servers.length === 0) {
@@ -40,6 +44,7 @@ export function kubeDns({ upstreams, kubeDns: servers, rules }: Facts): Finding 
   });
 }
 
+/** Whether resolvers of resolv.conf answer. Without UDP from any of them it is a fault; other failures are warnings. */
 export function resolvers({ upstreams }: Facts): Finding {
   const asked = upstreams.filter(({ role }) => role === 'resolver');
   if (asked.length === 0) {
@@ -125,6 +130,7 @@ export function clusterDomain({
   };
 }
 
+/** Whether the settings have the ClusterIP that the kubelet gives for the Service kube-dns, see `clusterIpFault`. */
 export function clusterIp({ cluster, localIps }: Pick<Facts, 'cluster' | 'localIps'>): Finding {
   const id = 'cluster-ip';
   const { clusterIps: asked, kubeDnsService: serviceHost } = cluster;

@@ -7,6 +7,7 @@ import { clusterDomain, clusterIp, kubeDns, resolvers } from './checks-upstreams
 import type { Facts, Finding } from './facts.ts';
 import { isSeen, unseen } from './seen.ts';
 
+/** Pure. Each id occurs once, whatever the facts are. */
 export function examine(facts: Facts): Finding[] {
   return [
     answers(facts),

@@ -7,8 +7,10 @@ import type { Family } from '../../agent/base/address.ts';
  */
 export type Seen<T> = { readonly value: T } | { readonly unseen: string; readonly remedy?: string };
 
+/** Transports over which the doctor asks. */
 export type Transport = 'udp' | 'tcp';
 
+/** An address on a link of this node, as ip-address(8) shows it. */
 export interface NodeAddress {
   readonly address: string;
   readonly link: string;
@@ -31,6 +33,7 @@ export interface LocalReply {
   readonly reply: Reply;
 }
 
+/** What kube-dns says of the Service `kubernetes.default`, or a resolver of the root's NS records. */
 export interface UpstreamReply {
   readonly server: string;
   readonly role: 'kube-dns' | 'resolver';
@@ -38,6 +41,7 @@ export interface UpstreamReply {
   readonly reply: Reply;
 }
 
+/** The state of the conntrack table. */
 export interface Conntrack {
   readonly count: number;
   readonly max: number;
@@ -55,6 +59,7 @@ export interface UdpSocket {
   readonly drops: number;
 }
 
+/** All rules of the node as text, each in the words of the program that wrote it. */
 export interface Rules {
   /** `nft list table` of each table that is not, or not only, iptables'. */
   readonly nft: string;
@@ -77,6 +82,7 @@ export interface ClusterTold {
   readonly kubeDnsService: string | undefined;
 }
 
+/** Everything that findings follow from. `--json` prints it beside them. */
 export interface Facts {
   /** Addresses that nodens answers on, as told or found. */
   readonly localIps: readonly string[];
@@ -98,6 +104,7 @@ export interface Facts {
   readonly sockets: Seen<readonly UdpSocket[]>;
 }
 
+/** `unseen`: the doctor could not look. The exit code follows from the worst, see `exitCodeOf`. */
 export type Verdict = 'ok' | 'warn' | 'fail' | 'unseen';
 
 /** One line of the doctor's screen. */

@@ -28,6 +28,10 @@ import { kubeDnsOn } from './services.ts';
 const TRANSPORTS: readonly Transport[] = ['udp', 'tcp'];
 const DNS_PORT = 53;
 
+/**
+ * Never rejects because something cannot be read: that becomes `unseen` with the reason. It sends DNS questions to the
+ * local IPs, kube-dns and the resolvers.
+ */
 export async function gather(
   options: DoctorOptions,
   system: System,

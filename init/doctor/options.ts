@@ -12,6 +12,7 @@ import { flagHelp } from '../../agent/base/flags/help.ts';
 import { parseWith } from '../../agent/base/flags/parse.ts';
 import { defaultOf } from '../../agent/base/flags/table.ts';
 
+/** The checked command line of the doctor, with what the environment adds. */
 export interface DoctorOptions {
   /** Empty where they are to be found on the node. */
   readonly localIps: readonly string[];
@@ -29,12 +30,14 @@ export interface DoctorOptions {
   readonly isDomainTold: boolean;
   /** Whether kube-dns has the Service `kubernetes.default`. */
   readonly knowsKubernetes: boolean;
+  /** Path of the file. */
   readonly resolvConf: string;
   /** Where the agent's /metrics is, `ADDR:PORT`. */
   readonly metrics: string;
   readonly isJson: boolean;
 }
 
+/** Environment variables of the process. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What the kubelet says about Services for kube-dns that nodens does not intercept. */
@@ -42,6 +45,7 @@ const SERVICE_HOSTS = ['NODENS_UPSTREAM_SERVICE_HOST', 'KUBE_DNS_UPSTREAM_SERVIC
 
 const DEFAULT_DOMAIN = 'cluster.local';
 
+/** One line for standard error after a `UsageError`. */
 export const USAGE = 'usage: nodens doctor [--json] [--localip IP,…] [--kubedns IP,…]';
 
 /** What `--help` prints. */

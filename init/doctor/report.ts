@@ -9,6 +9,7 @@ const LABEL: Readonly<Record<Verdict, string>> = {
 };
 const ID_COLUMNS = 14;
 
+/** For each finding its verdict, id and message, and below, indented, its remedy. No newline at the end. */
 export function screen(findings: readonly Finding[]): string {
   return findings.flatMap(linesOf).join('\n');
 }

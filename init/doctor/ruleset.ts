@@ -2,12 +2,17 @@
 import { type Family, familyOf } from '../../agent/base/address.ts';
 import type { Rules } from './facts.ts';
 
+/** One chain of the ruleset, whichever program showed it. */
 export interface Chain {
   /** `inet filter input`, `ip6 filter INPUT` of iptables-nft, or `legacy filter INPUT`. */
   readonly name: string;
+  /** `inet filter`, `ip raw` or `legacy ip6 filter`: the name without the chain. */
   readonly table: string;
+  /** In lower case; undefined for a chain that only rules jump to. */
   readonly hook: string | undefined;
+  /** `accept` or `drop`; undefined or `-` for a chain that only rules jump to. */
   readonly policy: string | undefined;
+  /** Its rules in order, trimmed. nft's also have the line of the hook, and the closing brace. */
   readonly lines: readonly string[];
 }
 
@@ -47,6 +52,7 @@ export function leftIpsIn(rules: Rules): string[] {
   return [...new Set(words.filter((word) => familyOf(word) !== undefined))];
 }
 
+/** Lines with a rule of a node-local-dns, which has the comment "NodeLocal DNS Cache" in it. */
 export function nodeLocalDnsLines(rules: Rules): string[] {
   const { nft, iptables, legacy } = rules;
   return [nft, iptables, legacy]
@@ -98,6 +104,7 @@ export function foreignDnsRules(rules: Rules): string[] {
     );
 }
 
+/** Modes of kube-proxy that leave rules in netfilter; IPVS shows by its link, see `kubeProxy`. */
 export type ProxyMode = 'iptables' | 'nftables';
 
 /** Which rules of kube-proxy there are. */
@@ -117,6 +124,7 @@ function isKubeProxy({ table, name }: Chain): boolean {
   return / kube-proxy$/.test(table) || / KUBE-\S+$/.test(name);
 }
 
+/** Chains that iptables-nft shows have the names that nft gives them. */
 export function chainsOf(rules: Rules): Chain[] {
   return [
     ...chainsIn(rules.nft),

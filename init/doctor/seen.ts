@@ -3,6 +3,7 @@ import type { Finding, Seen } from './facts.ts';
 
 const AS_ROOT = 'run it as root on the node, or in the init container (kubectl exec -c init)';
 
+/** Narrows to what was read. */
 export function isSeen<T>(thing: Seen<T>): thing is { readonly value: T } {
   return 'value' in thing;
 }

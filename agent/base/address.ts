@@ -1,6 +1,7 @@
 /** IP addresses, endpoints and CIDRs as text and bytes. */
 import { isIP, isIPv4, isIPv6 } from 'node:net';
 
+/** Version of an IP address, as `isIP` of node:net returns it. */
 export type Family = 4 | 6;
 
 /** An IP address with a port. `address` is canonical text without brackets; v6 may carry a `%zone`. */
@@ -99,6 +100,7 @@ function longestZeroRun(groups: readonly number[]): [start: number, length: numb
   return best;
 }
 
+/** A network. `bytes` are 4 or 16 bytes in network order; bits after the first `prefix` bits may be set. */
 export interface Cidr {
   readonly bytes: Uint8Array;
   readonly prefix: number;

@@ -5,6 +5,7 @@ export interface Timer {
   cancel(): void;
 }
 
+/** Source of time and timers. Tests pass a clock whose time they advance themselves. */
 export interface Clock {
   /** Monotonic milliseconds (fractional) since an arbitrary start; never decreases. */
   nowMs(): number;

@@ -11,6 +11,7 @@ export const SETUP_ERROR_TYPES = [
   'interface_check',
   'configmap',
 ] as const;
+/** Label `errortype` of that series; init counts by it and reports the totals in `status`. */
 export type SetupErrorType = (typeof SETUP_ERROR_TYPES)[number];
 
 /** State of interception on this node as init sees it. */
@@ -57,6 +58,7 @@ export type InitMessage =
  * means that init could not listen.
  */
 export const DEFAULT_CONTROL_SOCKET = '/run/nodens/control.sock';
+/** Name of that environment variable. */
 export const CONTROL_SOCKET_ENV = 'NODENS_CONTROL_SOCKET';
 
 /** One line on the wire. */

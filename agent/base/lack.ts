@@ -6,6 +6,7 @@ import { errnoOf, LocalError, NodensError } from './errors.ts';
 
 /** Label `what` of `nodens_local_lack_total`. */
 export const LACKS = ['descriptors', 'memory', 'ports'] as const;
+/** A kind of resource that the node may have run out of. */
 export type Lack = (typeof LACKS)[number];
 
 const BY_ERRNO: Readonly<Partial<Record<string, Lack>>> = {

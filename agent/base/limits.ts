@@ -1,5 +1,6 @@
 /** Every limit in one table: its default, and the range that a configuration may set. */
 
+/** One limit: its default, and the least and greatest value that is accepted. All three have the same unit. */
 export interface Limit {
   readonly default: number;
   readonly min: number;
@@ -8,6 +9,7 @@ export interface Limit {
 
 const limit = (def: number, min: number, max: number): Limit => ({ default: def, min, max });
 
+/** All limits by name. The name ends in the unit (`…Ms`, `…Bytes`); without one the value is a count or a factor. */
 export const LIMITS = {
   /**
    * The agent's EDNS UDP payload size, bytes (RFC 6891 §6.2.5; 1232 avoids fragmentation on every common path).

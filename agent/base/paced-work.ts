@@ -15,6 +15,7 @@ interface Job {
   readonly reject: (error: unknown) => void;
 }
 
+/** The queue of all slow work: one job a turn for each key, and on average at most a fifth of the time. */
 export class PacedWork {
   readonly #clock: Clock;
   /** Waiting jobs by key, in the order of the keys' turns. */

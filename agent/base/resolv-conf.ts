@@ -1,6 +1,7 @@
 /** resolv.conf(5) as far as agent and init need it; no other file parses it. */
 import { familyOf } from './address.ts';
 
+/** A `nameserver` line with its position, so that errors can point to it. */
 export interface NameserverLine {
   /** The word after `nameserver`; it may not be an address. */
   readonly text: string;
@@ -8,6 +9,7 @@ export interface NameserverLine {
   readonly line: number;
 }
 
+/** Content of a resolv.conf. Options other than `ndots` are ignored. */
 export interface ResolvConf {
   readonly nameserverLines: readonly NameserverLine[];
   /** IP addresses in file order, each once; v6 may carry a `%zone`. */

@@ -7,6 +7,7 @@ import type { AgentOptions } from '../daemon/options.ts';
 import { banner, logServing } from './banner.ts';
 import { agentOptions, parseFlags } from './options.ts';
 
+/** Resolves to the exit code, once a signal has stopped the agent. Throws UsageError for a wrong flag. */
 export async function agentCommand(argv: readonly string[]): Promise<number> {
   const { values, wantsHelp } = parseFlags(argv, 'agent');
   if (wantsHelp) {

@@ -4,6 +4,7 @@ import { flagsOf } from '../base/flags/table.ts';
 import type { Environment } from '../config/corefile/env.ts';
 import { type FlagValues, parseFlags } from './options.ts';
 
+/** The command line of `check`, taken apart. */
 export interface CheckFlags {
   /** Flags of the agent. */
   readonly values: FlagValues;
@@ -15,6 +16,7 @@ export interface CheckFlags {
   readonly clusterDomain: string;
 }
 
+/** The cluster domain if neither `-cluster-domain` nor the variable `CLUSTER_DOMAIN` names one. */
 export const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
 
 /** Separates check's own flags and the file; parses the rest as the agent's flags. Throws UsageError. */

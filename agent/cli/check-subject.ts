@@ -13,6 +13,7 @@ import type { CheckFlags } from './check-flags.ts';
 import { agentOptions, type FlagValues, parseFlags } from './options.ts';
 import { given } from './running-agent.ts';
 
+/** What `check` examines. The flags decide whether it comes from this machine, from FILE or from a manifest. */
 export interface Subject {
   readonly options: AgentOptions;
   readonly env: Environment;

@@ -32,6 +32,10 @@ export interface Output {
   readonly stderr: { write(text: string): unknown };
 }
 
+/**
+ * Resolves to the exit code, 0 or 1 (see the help text). `container` is the command line of the container's first
+ * process, whose flags apply if it is an agent. Throws UsageError for wrong flags or an unreadable file.
+ */
 export async function checkCommand(
   argv: readonly string[],
   { stdout, stderr }: Output = process,

@@ -12,6 +12,10 @@ import { GENERAL_HELP } from './general-help.ts';
 import { becomeInit, forInit } from './init.ts';
 import { agentOptions, type FlagValues, flagOr, parseFlags } from './options.ts';
 
+/**
+ * Replaces the process with init as the parent; resolves to an exit code only for help and without set-up. Throws
+ * UsageError for a wrong flag, or if neither local addresses nor serving without set-up is asked for.
+ */
 export async function dropinCommand(argv: readonly string[]): Promise<number> {
   const { values, wantsHelp } = parseFlags(argv, 'drop-in');
   if (wantsHelp) {

@@ -1,9 +1,11 @@
 /** Output of `nodens --help`. */
 import { flagHelp } from '../base/flags/help.ts';
 
+/** The line that a wrong command line gets on standard error. */
 export const USAGE =
   'usage: nodens [agent|init|check|doctor] [-flag value …]; nodens --help explains';
 
+/** All commands, and the flags of the drop-in. */
 export const GENERAL_HELP = `nodens: a DNS cache on every Kubernetes node
 
   nodens                     serve this machine on 127.0.0.1:1053 without any configuration

@@ -7,6 +7,7 @@ import { parseAllDocuments } from 'yaml';
 import { UsageError } from '../base/errors.ts';
 import type { Environment } from '../config/corefile/env.ts';
 
+/** The agent's container as the manifest describes it. */
 export interface ContainerView {
   readonly argv: readonly string[];
   readonly env: Environment;

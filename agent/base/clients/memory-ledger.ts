@@ -7,6 +7,7 @@ import { type Holding, Lane } from './held-queries.ts';
 
 export type { Holding } from './held-queries.ts';
 
+/** What a ledger needs: the two budgets, the clients' weights, and a callback for metrics and the log. */
 export interface LedgerOptions {
   /** Budget of all clients together. */
   readonly clientBudgetBytes: number;
@@ -146,6 +147,7 @@ export interface FileReservation {
   release(): void;
 }
 
+/** The shares of all clients and the reservations of all files. The process has one ledger. */
 export class MemoryLedger {
   readonly clientBudgetBytes: number;
   readonly fileBudgetBytes: number;

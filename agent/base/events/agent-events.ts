@@ -1,6 +1,7 @@
 /** Events of the agent's log. */
 import type { LogEvent } from './types.ts';
 
+/** Keyed by the value of the log field `event`. */
 export const AGENT_EVENTS = {
   'start-failed': {
     level: 'error',

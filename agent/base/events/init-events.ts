@@ -1,6 +1,7 @@
 /** Events of init's log. */
 import type { LogEvent } from './types.ts';
 
+/** Keyed by the value of the log field `event`. The agent has `control-message` as well. */
 export const INIT_EVENTS = {
   'init-failed': {
     level: 'error',

@@ -8,7 +8,9 @@ import type { LogEvent } from './types.ts';
 
 export { AGENT_EVENTS, INIT_EVENTS };
 
+/** Names of events that the agent's logger accepts. */
 export type AgentEvent = keyof typeof AGENT_EVENTS;
+/** Names of events that init's logger accepts. */
 export type InitEvent = keyof typeof INIT_EVENTS;
 
 const EVENTS: Readonly<Record<string, LogEvent | undefined>> = { ...AGENT_EVENTS, ...INIT_EVENTS };

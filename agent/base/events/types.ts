@@ -1,5 +1,6 @@
 /** An entry in the table of log events. */
 
+/** One event: what a line with its name means, and what to do about it. */
 export interface LogEvent {
   readonly level: 'error' | 'warn' | 'warn or info';
   readonly meaning: string;

@@ -6,6 +6,7 @@ const INIT: readonly CommandName[] = ['init', 'drop-in'];
 /** Modes of `nodens init`. Without one, init keeps running and maintains addresses and rules. */
 export const INIT_MODES = ['once', 'cleanup', 'observe'] as const;
 
+/** In the order of the help text. `nodens init` has all of them, the drop-in those whose `commands` include it. */
 export const INIT_FLAGS: readonly Flag[] = [
   {
     name: 'once',

@@ -9,6 +9,7 @@ import type { CommandName, Flag } from './types.ts';
  */
 export type FlagValues = Readonly<Record<string, string | undefined>>;
 
+/** A parsed command line. With `wantsHelp` the command prints its help and does nothing else. */
 export interface ParsedFlags {
   readonly values: FlagValues;
   readonly wantsHelp: boolean;

@@ -136,6 +136,7 @@ const AGENT_FLAGS: readonly Flag[] = [
   },
 ];
 
+/** Flags of all commands. Entries for different commands may have the same name. */
 export const FLAGS: readonly Flag[] = [...AGENT_FLAGS, ...INIT_FLAGS, ...TOOL_FLAGS];
 
 /** Flags of `command`, in the order of its help text. */

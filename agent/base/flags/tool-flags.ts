@@ -1,6 +1,7 @@
 /** Flags of the read-only commands. */
 import type { Flag } from './types.ts';
 
+/** Flags of `nodens check` and `nodens doctor`. `check` accepts the agent's flags as well. */
 export const TOOL_FLAGS: readonly Flag[] = [
   {
     name: 'from-cluster-manifest',

@@ -3,6 +3,7 @@
 /** A command line. `drop-in` is node-local-dns's, without a subcommand. */
 export type CommandName = 'agent' | 'init' | 'drop-in' | 'check' | 'doctor';
 
+/** One flag. Parsing, help texts and docs/reference/flags.md come from it. */
 export interface Flag {
   readonly name: string;
   /** Other spellings of the same flag. */

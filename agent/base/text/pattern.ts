@@ -1,5 +1,6 @@
 /** A regular expression in Go's syntax that runs in linear time, so that an attacker cannot make it slow. */
 
+/** A compiled expression, safe to match against text from clients. */
 export interface Pattern {
   /** As written in the configuration. */
   readonly source: string;

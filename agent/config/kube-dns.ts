@@ -9,6 +9,7 @@ import { ConfigError, messageOf, type Place } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { ConfigFiles } from './corefile/imports.ts';
 
+/** The values of the ConfigMap that the agent uses. */
 export interface KubeDnsConfig {
   /** Lower-case domain without trailing dot → servers, each an IP address with an optional port. */
   readonly stubDomains: ReadonlyMap<string, readonly string[]>;
@@ -18,6 +19,7 @@ export interface KubeDnsConfig {
   readonly upstreamNameservers: readonly string[];
 }
 
+/** The values of an empty or missing ConfigMap. */
 export const NO_KUBE_DNS: KubeDnsConfig = { stubDomains: new Map(), upstreamNameservers: [] };
 
 /** The key of the stub domains. */

@@ -25,6 +25,7 @@ const PLACEHOLDERS = [
 
 const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
 
+/** What the placeholders of a template are replaced with. */
 export interface PlaceholderValues {
   /** `-localip`, in its order; probes and HTTP endpoints that accept one address get the first. */
   readonly localIps: readonly string[];
@@ -40,6 +41,7 @@ export interface PlaceholderValues {
   readonly clusterDomain: string | undefined;
 }
 
+/** A template with its placeholders replaced, and what came from where. */
 export interface RenderedCorefile {
   readonly text: string;
   /** Source of a line of `text`: the template itself, or the kube-dns ConfigMap for a block generated from it. */

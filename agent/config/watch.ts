@@ -25,6 +25,7 @@ const SETTLE_MS = 50;
 /** Interval of polling, for changes that the kernel does not report (network file systems, no watches left). */
 const POLL_MS = 10_000;
 
+/** `pollMs` is the interval of polling, 10 s by default. */
 export interface WatchOptions {
   readonly pollMs?: number;
   /** Called when the kernel cannot watch a path or `onChange` throws; watching continues. */

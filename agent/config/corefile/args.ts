@@ -92,18 +92,22 @@ function counted(count: number): string {
   return count === 1 ? 'one argument' : `${count} arguments`;
 }
 
+/** Throws ConfigError at the first argument, if there is one. */
 export function noArgs(line: Line): void {
   argsBetween(line, 0, 0);
 }
 
+/** The only argument of `line`. Throws ConfigError if it is missing or has another after it. */
 export function oneArg(line: Line): Token {
   return argsBetween(line, 1, 1)[0] as Token;
 }
 
+/** Arguments of `line`, possibly none. Throws ConfigError at the first one after `max`. */
 export function maxArgs(line: Line, max: number): readonly Token[] {
   return argsBetween(line, 0, max);
 }
 
+/** Arguments of `line`. Throws ConfigError at its name if there are fewer than `min`. */
 export function minArgs(line: Line, min: number): readonly Token[] {
   return argsBetween(line, min, Number.POSITIVE_INFINITY);
 }
@@ -128,6 +132,7 @@ export function readOptions(line: Line, options: Options, anyCase = false): void
   }
 }
 
+/** Inclusive limits; an absent one does not limit. */
 export interface NumberRange {
   readonly min?: number;
   readonly max?: number;
@@ -146,6 +151,7 @@ export function percentArg(token: Token, range: NumberRange): number {
   return inRange(token, Number(token.text.slice(0, -1)), range, (value) => `${value}%`);
 }
 
+/** Inclusive limits in milliseconds. Without `minMs` 0 is allowed. */
 export interface DurationRange {
   readonly minMs?: number;
   readonly maxMs?: number;

@@ -1,5 +1,6 @@
 /** Environment references in Corefile words: `{%NAME%}` first, then `{$NAME}`, as in CoreDNS. */
 
+/** Variables by name, in the form of `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**

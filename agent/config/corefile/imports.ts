@@ -59,6 +59,7 @@ export function readImports(
   }
 }
 
+/** Whether `import` reads `pattern` as a glob. Brackets count as well, although `readImports` refuses them. */
 export function isGlob(pattern: string): boolean {
   return /[*?[\]]/.test(pattern);
 }

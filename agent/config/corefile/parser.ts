@@ -9,6 +9,7 @@ import { type Lexeme, lex } from './lexer.ts';
 import { LexemeStream } from './stream.ts';
 import type { Block, BlockKey, Corefile, Line, Token } from './types.ts';
 
+/** Where a text comes from, and what its keys, references and imports depend on. */
 export interface ParseOptions {
   /** Name of the text in messages. */
   readonly file: string;

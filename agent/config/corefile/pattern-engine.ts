@@ -5,6 +5,7 @@ import type { Pattern } from '../../base/text/pattern.ts';
 /** Maximum memory of one pattern's automaton: above it states are discarded and computed again on demand. */
 const AUTOMATON_BYTES = 256 * 1024;
 
+/** A pattern with its cost, which `LIMITS.patternInstructions` limits. */
 export interface CompiledPattern extends Pattern {
   /** Instructions of its program: the maximum cost of a character of text. */
   readonly instructions: number;

@@ -13,6 +13,7 @@ export interface Source {
 /** Limits how much nested imports may multiply. */
 const MAX_LEXEMES = 500_000;
 
+/** One sequence of words, from a text and everything it imports. */
 export class LexemeStream {
   readonly #stack: Source[] = [];
   #current: Source;
@@ -29,6 +30,7 @@ export class LexemeStream {
     return this.#current;
   }
 
+  /** The word that `next` returns; undefined at the end. */
   peek(): Lexeme | undefined {
     for (let top = this.#stack.at(-1); top !== undefined; top = this.#stack.at(-1)) {
       if (top.at < top.lexemes.length) return top.lexemes[top.at];
@@ -37,6 +39,7 @@ export class LexemeStream {
     return undefined;
   }
 
+  /** Consumes and returns the next word; undefined at the end. */
   next(): Lexeme | undefined {
     const lexeme = this.peek();
     const top = this.#stack.at(-1);

@@ -25,6 +25,7 @@ export interface Directive {
   readonly uses: readonly Line[];
 }
 
+/** Transports that CoreDNS knows as a key's prefix. The agent listens for `dns` only and refuses the others. */
 export type Scheme = 'dns' | 'tls' | 'quic' | 'grpc' | 'https' | 'https3';
 
 /** One key of a server block. `zone` is lower-case presentation format with a trailing dot (`.` for the root). */

@@ -11,6 +11,7 @@ export interface QuestionFields {
   readonly class: number;
 }
 
+/** An upstream query: its question, header fields and OPT. */
 export interface QueryFields extends QuestionFields {
   readonly id: number;
   /** FLAG bits to set: RD, AD, CD. */
@@ -60,6 +61,7 @@ export interface NewRecord {
   readonly rdata: Uint8Array;
 }
 
+/** A response to synthesise. Only the lower four bits of `rcode` are sent, because the message has no OPT. */
 export interface NewResponse {
   readonly rcode: number;
   /** FLAG bits to set besides QR, such as AA. */

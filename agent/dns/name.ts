@@ -3,7 +3,9 @@
  * comparison ignores the case of ASCII letters only (RFC 4343).
  */
 
+/** Maximum of a name in wire form, with the lengths of its labels and the root (RFC 1035 §2.3.4). */
 export const MAX_NAME_BYTES = 255;
+/** Maximum of a label without its length (RFC 1035 §2.3.4). */
 export const MAX_LABEL_BYTES = 63;
 const POINTER = 0xc0;
 /** Maximum pointers in one name: one before each label of the longest name. More only cost time. */
@@ -15,6 +17,7 @@ const LOWER = Uint8Array.from({ length: 256 }, (_, octet) =>
   octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet,
 );
 
+/** The byte of the lower-case letter for an upper-case ASCII letter; any other byte unchanged. */
 export function lowerOctet(octet: number): number {
   return LOWER[octet] as number;
 }

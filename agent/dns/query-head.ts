@@ -28,6 +28,7 @@ export const VERDICT = {
   notImp: 3,
   badVers: 4,
 } as const;
+/** Result of `readQueryHead`. */
 export type Verdict = (typeof VERDICT)[keyof typeof VERDICT];
 
 /** Heads that share an allocation, which costs more than the rest of a head. */

@@ -17,6 +17,7 @@ import { skipName } from './name.ts';
  */
 export type Part = number | 'name' | 'plain' | 'text' | 'texts' | 'params' | 'some' | 'rest';
 
+/** The RDATA of one type: its fields in the order of the wire. */
 export interface Shape {
   readonly parts: readonly Part[];
   /** Whether its names may be sent compressed: types of RFC 1035 only (RFC 3597 §4). */
@@ -29,6 +30,7 @@ export interface Shape {
   readonly fixedBytes: number;
 }
 
+/** Whether a field is a domain name, compressible or not. */
 export function isName(part: Part): boolean {
   return part === 'name' || part === 'plain';
 }

@@ -2,6 +2,7 @@
 import { ancountOf, arcountOf, HEADER_BYTES, nscountOf, qdcountOf, u16, u32 } from './header.ts';
 import { skipName } from './name.ts';
 
+/** A section of records (RFC 1035 §4.1). */
 export type Section = 'answer' | 'authority' | 'additional';
 
 /** One record, by offsets into the message. */

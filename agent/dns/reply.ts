@@ -19,6 +19,7 @@ import { TYPE } from './iana.ts';
 import { lowerOctet } from './name.ts';
 import { type RecordView, readRecords, skipQuestions } from './records.ts';
 
+/** A parsed reply. `records` are offsets into `wire` and do not include the OPT. */
 export interface Reply {
   /** The message without its OPT; a copy that never changes, safe to share. */
   readonly wire: Buffer;

@@ -15,12 +15,14 @@ import { compressed } from './compress.ts';
 import { NameReader } from './names.ts';
 import { Suffixes } from './suffixes.ts';
 
+/** The question as it was sent upstream. `dnssecOk` is the DO bit of the query (RFC 3225 §3). */
 export interface Asked extends QuestionFields {
   readonly dnssecOk: boolean;
 }
 
 /** Why a reply is rejected: it cannot be parsed, or its answers belong to another question. */
 export const REJECTIONS = ['malformed', 'unrelated'] as const;
+/** Result of `acceptReply` for a reply that must be neither stored nor served. */
 export type Rejection = (typeof REJECTIONS)[number];
 
 const names = new NameReader();

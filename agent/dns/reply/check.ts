@@ -9,6 +9,7 @@ import type { RecordView } from '../records.ts';
 import type { NameReader } from './names.ts';
 
 const POINTER = 0xc0;
+/** A compression pointer to the question's name, which begins after the header (RFC 1035 §4.1.4). */
 export const POINTER_TO_QUESTION = (POINTER << 8) | HEADER_BYTES;
 /** Type, class, TTL and RDLENGTH: the fields between an owner name and RDATA. */
 const FIXED_BYTES = 10;

@@ -23,6 +23,7 @@ const SLACK_BYTES = 512;
 
 const out = Buffer.allocUnsafeSlow(MAX_FRAME_BYTES + SLACK_BYTES);
 
+/** A rewritten message. The offsets of `records` are those in the new `wire`. */
 export interface Written {
   /** A new message, exactly as long as necessary. */
   readonly wire: Buffer;

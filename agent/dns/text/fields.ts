@@ -24,8 +24,10 @@ const oneWord =
   (words) =>
     read(nextWord(words).raw);
 
+/** A domain name, with or without its trailing dot. */
 export const name: Field = oneWord(nameFromText);
 
+/** A decimal number as `bytes` bytes in network order. Throws RangeError if it is none or does not fit. */
 export function unsigned(text: string, bytes: number): Uint8Array {
   const limit = 1n << BigInt(8 * bytes);
   if (!/^\d{1,20}$/.test(text) || BigInt(text) >= limit)
@@ -36,9 +38,13 @@ export function unsigned(text: string, bytes: number): Uint8Array {
   return Buffer.from(hex, 'hex');
 }
 
+/** A decimal number, one byte. */
 export const u8: Field = oneWord((text) => unsigned(text, 1));
+/** A decimal number, two bytes. */
 export const u16: Field = oneWord((text) => unsigned(text, 2));
+/** A decimal number, four bytes. */
 export const u32: Field = oneWord((text) => unsigned(text, 4));
+/** A decimal number, eight bytes. */
 export const u64: Field = oneWord((text) => unsigned(text, 8));
 
 /** A number of one or two bytes that may also be written as a name. */
@@ -57,8 +63,10 @@ export function typeOf(text: string): number {
   return type;
 }
 
+/** A type as in `typeOf`, two bytes. */
 export const typeField: Field = oneWord((text) => unsigned(String(typeOf(text)), 2));
 
+/** An address of `family`, without zone. The field throws RangeError for anything else. */
 export function address(family: 4 | 6): Field {
   return oneWord((text) => {
     if (familyOf(text) !== family || text.includes('%'))
@@ -102,6 +110,7 @@ export function seconds(word: string): number {
   return total;
 }
 
+/** A time as in `seconds`, four bytes. */
 export const interval: Field = oneWord((word) => unsigned(String(seconds(word)), 4));
 
 /** `YYYYMMDDHHmmSS` or seconds since 1970 (RFC 4034 §3.2). */
@@ -116,12 +125,14 @@ export const moment: Field = oneWord((word) => {
   return bytes;
 });
 
+/** Throws RangeError for an odd number of digits and for other characters. An empty text is no bytes. */
 export function hexBytes(digits: string): Buffer {
   if (!/^([\da-f]{2})*$/i.test(digits))
     throw new RangeError(`"${digits}" is no whole bytes in hex`);
   return Buffer.from(digits, 'hex');
 }
 
+/** Throws RangeError for text that is not base64 with its padding. An empty text is no bytes. */
 export function base64Bytes(digits: string): Buffer {
   if (!/^(?:[\w+/]{4})*(?:[\w+/]{2}==|[\w+/]{3}=)?$/.test(digits) || digits.includes('_'))
     throw new RangeError(`"${digits.slice(0, 40)}" is not base64`);
@@ -138,8 +149,11 @@ const restOf =
     return bytes;
   };
 
+/** Hex digits up to the end of the record, at least one byte. */
 export const hexRest = restOf(hexBytes);
+/** base64 up to the end of the record, at least one byte. */
 export const base64Rest = restOf(base64Bytes);
+/** base64 up to the end of the record, possibly nothing. */
 export const base64OrNothing = restOf(base64Bytes, true);
 
 /** Bytes after a length byte. */
@@ -202,6 +216,7 @@ export function groups(count: number, digits: number, separator: string): Field 
   });
 }
 
+/** The lower 16 bits of `value` as two new bytes in network order. */
 export function put16(value: number): Uint8Array {
   const bytes = new Uint8Array(2);
   putU16(bytes, 0, value);

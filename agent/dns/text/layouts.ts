@@ -80,6 +80,7 @@ const SIGNATURE: readonly Field[] = [
 ];
 const SERVICE: readonly Field[] = [u16, name, svcParams];
 
+/** By type. RDATA of a type without an entry can only be written as in RFC 3597 §5. */
 export const LAYOUTS: ReadonlyMap<number, readonly Field[]> = new Map<number, readonly Field[]>([
   [TYPE.A, [address(4)]],
   [TYPE.NS, NAME],

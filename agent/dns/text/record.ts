@@ -5,6 +5,7 @@ import { hexBytes, seconds, type Words } from './fields.ts';
 import { LAYOUTS } from './layouts.ts';
 import { type Word, wordsOf } from './words.ts';
 
+/** A record that was read from its presentation format. */
 export interface TextRecord {
   /** Wire form, letter case as written. */
   readonly name: Uint8Array;

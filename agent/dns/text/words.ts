@@ -1,5 +1,6 @@
 /** Words of a record in presentation format (RFC 1035 §5.1): blanks, quotes, parentheses, comments, escapes. */
 
+/** One word. Quotes matter: `\#` in quotes is a text, not the sign of RFC 3597 §5. */
 export interface Word {
   /** As written, with escapes but without quotes: names are parsed from this form. */
   readonly raw: string;

@@ -14,6 +14,7 @@ export interface AdminRoute {
   readonly handler: AdminHandler;
 }
 
+/** All admin ports of the process. Their connections share one limit. */
 export class AdminServer {
   readonly #options: AdminOptions;
   readonly #clients: HttpClients;

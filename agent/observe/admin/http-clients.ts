@@ -10,6 +10,7 @@ import type { Logger } from '../../query/services/log.ts';
 import type { Metrics } from '../../query/services/metrics.ts';
 import { type CloseReason, HttpConnection } from './http-connection.ts';
 
+/** What the admin ports need of the process. */
 export interface HttpClientsOptions {
   readonly clock: Clock;
   readonly log: Logger;
@@ -32,6 +33,7 @@ const LIMITED: Readonly<Record<CloseReason, Limited | undefined>> = {
   malformed: 'http_nonsense',
 };
 
+/** Keeps at most `max` connections. Above it an answered one is closed, else the oldest of the client with the most. */
 export class HttpClients {
   readonly #options: HttpClientsOptions;
   readonly #max: number;

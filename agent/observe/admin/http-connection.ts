@@ -19,6 +19,7 @@ export type CloseReason =
   | 'memory'
   | 'malformed';
 
+/** What a connection needs, and its callbacks. */
 export interface HttpConnectionParts {
   /** Key of this connection's client in `PacedWork`. */
   readonly key: string;
@@ -44,6 +45,7 @@ const SMALL_BYTES = 8 * 1_024;
 const LEAVE_MS = 2_000;
 const TOO_LATE = 'HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n';
 
+/** The side of the connection that the parser sees. Its `heldBytes` count in the client's share of memory. */
 export class HttpConnection extends Duplex implements Holding {
   readonly kind = 'http';
   heldBytes = CONNECTION_BYTES;

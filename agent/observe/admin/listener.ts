@@ -11,8 +11,10 @@ import { askFirst } from './first-request.ts';
 import { type HttpClients, type HttpClientsOptions, UNIX } from './http-clients.ts';
 import type { Pages } from './http-request.ts';
 
+/** A listener needs the same as the connections it accepts. */
 export type AdminOptions = HttpClientsOptions;
 
+/** Delay of the first retry, milliseconds; each further delay is twice as long, up to a maximum. */
 export const MIN_RETRY_MS = 250;
 const MAX_RETRY_MS = 5_000;
 /**
@@ -44,6 +46,7 @@ export class AdminListener {
     this.#clients = clients;
   }
 
+  /** The TCP port that is open; undefined while none is, and for a unix socket. */
   get port(): number | undefined {
     const bound = this.#server?.address();
     return typeof bound === 'object' ? bound?.port : undefined;
@@ -53,6 +56,7 @@ export class AdminListener {
     return this.#server?.listening === true;
   }
 
+  /** Opens the port, or schedules a retry. Never rejects. */
   async open(): Promise<void> {
     const { log, clock } = this.#options;
     try {
@@ -71,6 +75,7 @@ export class AdminListener {
     }
   }
 
+  /** Ends retries, closes the port and its connections. Resolves when the port is free. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#retry?.cancel();

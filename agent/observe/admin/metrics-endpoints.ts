@@ -11,6 +11,7 @@ import { shared } from './shared.ts';
 /** A page is reused for this long after it was rendered, milliseconds. */
 export const FRESH_MS = 250;
 
+/** The two forms of the page, with and without older names. Each rendering is reused for `FRESH_MS`. */
 export class MetricsPages {
   readonly #exposition: Exposition;
   readonly #current: () => Promise<MetricsText>;

@@ -6,6 +6,7 @@ export const READ_BYTES = 512;
 const LINE_FEED = 0x0a;
 const NOTHING = Buffer.alloc(0);
 
+/** Reads one socket. `next` takes at most `READ_BYTES` from it. */
 export class RequestLines {
   readonly #socket: Socket;
   /** Read from the socket but not returned yet. */

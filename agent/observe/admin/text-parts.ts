@@ -3,6 +3,7 @@
 /** Characters collected before they are encoded. */
 const PART_CHARS = 32 * 1_024;
 
+/** Collects texts as UTF-8. Texts are joined up to `PART_CHARS`, and never split. */
 export class TextParts {
   readonly #parts: Uint8Array[] = [];
   #texts: string[] = [];

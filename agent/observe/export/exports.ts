@@ -11,12 +11,14 @@ import type { Logger } from '../../query/services/log.ts';
 import type { Metrics } from '../../query/services/metrics.ts';
 import { FrameStream } from './frame-stream.ts';
 
+/** Clock of the exports, and where they report failures. */
 export interface ExportsContext {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
 }
 
+/** The exports of the process. Nothing is loaded or connected before one of its functions is called. */
 export function createExports(context: ExportsContext): Exports {
   return {
     spans: (options) => lateSpans(options, context),

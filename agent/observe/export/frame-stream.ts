@@ -18,6 +18,7 @@ const RETRY_MS = 1_000;
 /** Bytes passed to the kernel at once, so that frames wait in the queue and not in the socket. */
 const CHUNK_BYTES = 256 * 1024;
 
+/** A stream to one reader. It connects at once, and again a second after a connection has failed or ended. */
 export class FrameStream implements FrameSink {
   readonly #options: FrameExportOptions;
   readonly #clock: Clock;
@@ -54,6 +55,7 @@ export class FrameStream implements FrameSink {
     if (this.#queue.length === 1) setImmediate(() => this.#flush());
   }
 
+  /** Passes waiting frames to the kernel as far as it accepts them, then ends the stream with STOP. */
   close(): void {
     this.#isClosed = true;
     this.#retry?.cancel();

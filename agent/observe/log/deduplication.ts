@@ -6,6 +6,7 @@ import type { Clock, Timer } from '../../base/clock.ts';
 import { eventOf } from '../../base/events/table.ts';
 import { DEDUPLICATE_BY, type Logger, type ProblemFields } from '../../query/services/log.ts';
 
+/** How long repeats are collected after the first line of an event. */
 export const DEDUPLICATION_WINDOW_MS = 10_000;
 /** Maximum kinds of events remembered at once; above it the oldest window ends early. */
 export const MAX_EVENTS = 1_000;
@@ -22,6 +23,7 @@ interface Window {
   message: string;
 }
 
+/** A logger that holds back repeats of warnings and errors. Lines at info and debug are not deduplicated. */
 export interface DeduplicatingLogger extends Logger {
   /** Ends every window now and writes the repeats that were held back. */
   close(): void;

@@ -17,6 +17,10 @@ const REMEDIES: Readonly<Record<Lack, string>> = {
     'for an IPv6 upstream the node needs an IPv6 address',
 };
 
+/**
+ * The process's `ReportLack`: increments `nodens_local_lack_total` at each call, and logs each kind once a minute at
+ * most.
+ */
 export function lackReporter(metrics: Metrics, log: Logger, clock: Clock): ReportLack {
   const counters = Object.fromEntries(
     LACKS.map((what) => [what, metrics.counter('nodens_local_lack_total', { what })]),

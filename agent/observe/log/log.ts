@@ -5,9 +5,12 @@ import { withRemedy } from '../../base/events/table.ts';
 import type { Logger } from '../../query/services/log.ts';
 import { deduplicated } from './deduplication.ts';
 
+/** From the most lines to none. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+/** The lowest level that is written. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** Where the lines go, and which. */
 export interface LogOptions {
   readonly level: LogLevel;
   /** Accepts one line without its line feed. */
@@ -15,6 +18,7 @@ export interface LogOptions {
   readonly clock: Clock;
 }
 
+/** A logger whose level a reload may change (`debug` in a Corefile). */
 export interface AdjustableLogger extends Logger {
   setLevel(level: LogLevel): void;
   /** Writes the lines held back by deduplication. For the end of the process. */

@@ -40,6 +40,7 @@ function countLines(text: string): number {
   return lines;
 }
 
+/** Collects the lines of one turn of the event loop for one write. Lines that do not fit are dropped and counted. */
 export class LineWriter {
   readonly #sink: Sink;
   readonly #dropped: Counter;

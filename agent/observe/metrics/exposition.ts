@@ -25,6 +25,7 @@ const WORK_KEY = 'exposition';
 
 type PromClient = typeof import('prom-client');
 
+/** The text of /metrics from all sources. Every step of a page is a job of `PacedWork`. */
 export class Exposition {
   readonly #sources: readonly Source[];
   readonly #work: PacedWork;

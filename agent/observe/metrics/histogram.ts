@@ -2,6 +2,7 @@
 import type { Histogram } from '../../query/services/metrics.ts';
 import type { Sample } from './samples.ts';
 
+/** One series of a histogram. `bounds` ascend, without +Inf; a value that equals a bound counts below it. */
 export class HistogramSeries implements Histogram {
   readonly #bounds: Float64Array;
   /** Observations per bucket, not cumulative; the last is +Inf. */

@@ -8,6 +8,7 @@ import { type Family, lazily, type Sample, type Step } from './samples.ts';
 
 type Current = keyof typeof SERIES;
 
+/** How an older name is computed. */
 export interface OlderName {
   /** The series it is computed from. */
   readonly of: Current;
@@ -31,6 +32,7 @@ const PROBE_FAILURES: OlderName = {
   labels: ['to'],
 };
 
+/** By older name. `prometheus { older_names }` exports them. */
 export const OLDER_NAMES: Readonly<Record<string, OlderName>> = {
   coredns_panic_count_total: { of: 'coredns_panics_total', labels: [] },
   coredns_dns_request_count_total: {

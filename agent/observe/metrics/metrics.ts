@@ -20,6 +20,10 @@ interface Entry {
 
 const NO_LABELS: Labels = {};
 
+/**
+ * The values of all series in `specs`. A name, type or set of labels that is not in `specs` throws InternalError.
+ * Counters and histograms without labels exist from the start, all others from their first use or by `preset`.
+ */
 export class SeriesTable implements Metrics, Source {
   readonly #entries = new Map<string, Entry>();
 

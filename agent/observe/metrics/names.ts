@@ -7,6 +7,7 @@ import { SETUP_ERROR_TYPES } from '../../base/control.ts';
 import { LACKS } from '../../base/lack.ts';
 import { counter, gauge, histogram, type SeriesSpec } from './series-spec.ts';
 
+/** The type of the table's entries. */
 export type { SeriesSpec };
 
 function exponential(start: number, factor: number, count: number): readonly number[] {
@@ -291,4 +292,5 @@ export const COUNTED_SERIES = {
   nodens_fallback_packets_total: counter('Query packets that the fallback sent to kube-dns.'),
 } as const satisfies Record<string, SeriesSpec>;
 
+/** Both tables by name. */
 export const SERIES = { ...TRAFFIC_SERIES, ...COUNTED_SERIES };

@@ -4,6 +4,7 @@
  */
 import type { SeriesSpec } from './names.ts';
 
+/** One line of the exposition. */
 export interface Sample {
   /** If it differs from the family's: `…_bucket`, `…_sum`, `…_count`. */
   readonly metricName?: string;
@@ -14,6 +15,7 @@ export interface Sample {
 /** A sample, or one step of the work for a later one. */
 export type Step = Sample | undefined;
 
+/** All samples of one name, with what HELP and TYPE say about it. */
 export interface Family<Value extends Step = Sample> {
   readonly name: string;
   readonly help: string;
@@ -22,6 +24,7 @@ export interface Family<Value extends Step = Sample> {
   readonly values: Iterable<Value>;
 }
 
+/** A part of the agent that has series. A page is rendered from all sources. */
 export interface Source {
   /** Each name comes from one source only. */
   families(): Iterable<Family>;

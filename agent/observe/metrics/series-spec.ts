@@ -1,5 +1,6 @@
 /** An entry in the table of series. */
 
+/** One name: its type, its text for HELP, and the names of its labels. */
 export interface SeriesSpec {
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly help: string;
@@ -12,6 +13,7 @@ export interface SeriesSpec {
 
 type Rest = Pick<SeriesSpec, 'preset'>;
 
+/** Entry of a counter. Without labels it is exported as 0 from the start, else from `preset` or the first event. */
 export const counter = (
   help: string,
   labels: readonly string[] = [],
@@ -22,11 +24,13 @@ export const counter = (
   labels,
   ...rest,
 });
+/** Entry of a gauge. It is exported once it has been set. */
 export const gauge = (help: string, labels: readonly string[] = []): SeriesSpec => ({
   type: 'gauge',
   help,
   labels,
 });
+/** Entry of a histogram. `buckets` are in the unit that its name ends in. */
 export const histogram = (
   help: string,
   buckets: readonly number[],

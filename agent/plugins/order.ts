@@ -36,11 +36,13 @@ import { setup as trace } from './trace/setup.ts';
 import { setup as view } from './view/setup.ts';
 import { setup as whoami } from './whoami/setup.ts';
 
+/** A directive's name and its plugin's setup. */
 export interface OrderedPlugin {
   readonly name: string;
   readonly setup: Setup;
 }
 
+/** The plugins that the agent implements. Those that only configure have a place as well. */
 export const PLUGINS: readonly OrderedPlugin[] = [
   // First: it creates the map for the metadata of the others.
   { name: 'metadata', setup: metadata },

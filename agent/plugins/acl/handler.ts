@@ -8,8 +8,10 @@ import type { Query } from '../../query/query.ts';
 import type { ServerLabel } from '../../query/services/block.ts';
 import type { Counter } from '../../query/services/metrics.ts';
 
+/** What happens to a query: `block` is REFUSED, `filter` an empty answer, `drop` no answer at all. */
 export type Action = 'allow' | 'block' | 'filter' | 'drop';
 
+/** One line of a rule. It matches if its types and its networks do. */
 export interface Policy {
   readonly action: Action;
   /** Undefined: every type. */
@@ -31,6 +33,7 @@ interface Zone {
   readonly name: Uint8Array;
 }
 
+/** Counters of one server. `zone` is the zone of the rule that decided. */
 export interface AclCounters {
   readonly allowed: Counter;
   readonly of: (action: Exclude<Action, 'allow'>, zone: string) => Counter;

@@ -18,6 +18,7 @@ import type { Logger } from '../../query/services/log.ts';
 import type { Services } from '../../query/services/services.ts';
 import { type Action, aclHandler, type Policy, type Rule } from './handler.ts';
 
+/** Every use is a rule, tried in the order of the file. Throws ConfigError for unknown types, networks and sections. */
 export function setup(directive: Directive, block: Block, services: Services): Plugin {
   const rules = directive.uses.map((line) => readRule(line, block, services.log));
   const { metrics } = services;

@@ -6,6 +6,7 @@ import type { Plugin } from '../../query/plugin.ts';
 import type { Services } from '../../query/services/services.ts';
 import { limitUdp } from './handler.ts';
 
+/** The default and the range are `LIMITS.ednsUdpSizeBytes`, bytes. Throws ConfigError for a size outside it. */
 export function setup(directive: Directive, _block: Block, { log }: Services): Plugin {
   const line = firstUse(directive, log);
   noBody(line);

@@ -2,6 +2,7 @@
 import { parseResolvConf, searchedClusterDomains } from '../../base/resolv-conf.ts';
 import type { Files } from '../../query/services/files.ts';
 
+/** The domain of most clusters, presentation format. */
 export const DEFAULT_CLUSTER_DOMAIN = 'cluster.local.';
 
 const RESOLV_CONF = '/etc/resolv.conf';

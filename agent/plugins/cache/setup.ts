@@ -54,6 +54,7 @@ const MAX_LAST_KNOWN_GOOD_MS = 86_400_000;
 const KINDS = ['success', 'denial'] as const;
 const POLICIES = ['prefer_positive'] as const;
 
+/** What a `cache` directive says. */
 export interface CacheConfig {
   readonly options: CacheOptions;
   /** Zones to cache, presentation format: the block's own unless the directive names some. */
@@ -62,6 +63,7 @@ export interface CacheConfig {
   readonly isNarrowed: boolean;
 }
 
+/** Opens the block's cache. Throws ConfigError for a second use and for invalid options. */
 export function setup(directive: Directive, block: Block, services: Services): Plugin {
   const domains = clusterDomains(services.files);
   const { options, zones, isNarrowed } = readCache(directive, block, domains);

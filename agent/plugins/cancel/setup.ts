@@ -6,6 +6,7 @@ import { limitBudget } from './handler.ts';
 
 const DEFAULT_MS = 5_001;
 
+/** The default is CoreDNS's 5,001 ms. Throws ConfigError for a timeout of zero. */
 export function setup(directive: Directive): Plugin {
   // The last of several uses is effective, as in CoreDNS.
   const [ms = DEFAULT_MS] = directive.uses.map(readTimeoutMs).slice(-1);

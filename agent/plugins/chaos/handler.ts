@@ -5,6 +5,7 @@ import { madeAnswer } from '../../query/answer.ts';
 import type { Handler, Result } from '../../query/handler.ts';
 import type { Query } from '../../query/query.ts';
 
+/** The texts of the answers, each at most 255 bytes of UTF-8. */
 export interface Identity {
   readonly version: string;
   readonly authors: readonly string[];

@@ -11,6 +11,7 @@ const DEFAULT_AUTHORS: readonly string[] = ['the nodens authors'];
 /** Maximum of one character-string (RFC 1035 §3.3). */
 const MAX_BYTES = 255;
 
+/** A second use is ignored with a warning. Throws ConfigError for a text of over 255 bytes. */
 export function setup(directive: Directive, _block: Block, { log }: Services): Plugin {
   const line = firstUse(directive, log);
   noBody(line);

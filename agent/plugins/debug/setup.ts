@@ -4,6 +4,7 @@ import type { Block, Directive } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
 import type { Services } from '../../query/services/services.ts';
 
+/** One use in any block is enough. Throws ConfigError for arguments and braces. */
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   for (const use of directive.uses) bare(use);
   services.process.debug();

@@ -17,6 +17,7 @@ import type { ServerLabel } from '../../query/services/block.ts';
 import type { Counter } from '../../query/services/metrics.ts';
 import type { Services } from '../../query/services/services.ts';
 
+/** Settings of the directive. The length of `prefix` is one of RFC 6052 §2.2. */
 export interface Dns64Options {
   readonly prefix: Cidr;
   /** Whether AAAA records that exist are replaced as well. */
@@ -31,6 +32,10 @@ const TTL_WITHOUT_SOA_SECONDS = 600;
 /** Wait for AAAA before A is asked for as well, milliseconds. Most resolvers need less for both. */
 const LATE_MS = 1_000;
 
+/**
+ * Handles AAAA questions in class IN; those of IPv4 clients only with `allowIpv4`. Without A records the answer or
+ * the error stays as it is.
+ */
 export function dns64Handler(options: Dns64Options): (query: Query, next: Handler) => Result {
   const { allowIpv4, translateAll, services } = options;
   return (query, next) => {

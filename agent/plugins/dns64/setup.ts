@@ -20,6 +20,7 @@ const DEFAULT_PREFIX = '64:ff9b::/96';
 /** RFC 6052 §2.2. */
 const PREFIX_LENGTHS = [32, 40, 48, 56, 64, 96];
 
+/** Throws ConfigError for a prefix whose length RFC 6052 §2.2 does not allow, and for two prefixes in one use. */
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   const settings: Settings = { prefix: undefined, translateAll: false, allowIpv4: false };
   // Of several uses the last prefix is effective, and every option of any use, as in CoreDNS.

@@ -5,8 +5,10 @@
 import { addressBytes } from '../../base/address.ts';
 import type { Client, Transport } from '../../query/query.ts';
 
+/** Content type of the Frame Streams handshake. */
 export const CONTENT_TYPE = 'protobuf:dnstap.Dnstap';
 
+/** Values of `Message.Type` in dnstap.proto that are sent. */
 export const MESSAGE = { clientQuery: 5, clientResponse: 6 } as const;
 
 /** Texts in every message. */
@@ -16,6 +18,7 @@ export interface Origin {
   readonly extra: string;
 }
 
+/** A client's query, or the response to it. */
 export interface TappedMessage {
   readonly type: (typeof MESSAGE)[keyof typeof MESSAGE];
   readonly transport: Transport;
@@ -33,6 +36,7 @@ export interface TappedMessage {
 const WIRE = { varint: 0, bytes: 2, fixed32: 5 } as const;
 const TYPE_MESSAGE = 1;
 
+/** One frame: a `Dnstap` of type MESSAGE. Fields without a value are omitted. */
 export function encodeDnstap(message: TappedMessage, origin: Origin): Buffer {
   return Buffer.concat([
     ...text(1, origin.identity),

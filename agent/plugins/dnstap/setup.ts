@@ -21,6 +21,7 @@ const MIB = 1024 * 1024;
 const QUEUE_UNIT = 10_000;
 const DEFAULT_PORT = 6_000;
 
+/** Every use is a stream of its own, from `start` to `stop`. Throws ConfigError for TLS and for an invalid target. */
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   const made = directive.uses.map((line) => readUse(line, services.log));
   const taps = made.map(({ tap }) => tap);

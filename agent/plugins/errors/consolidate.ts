@@ -4,6 +4,7 @@ import { formatDuration } from '../../base/text/duration.ts';
 import type { Pattern } from '../../base/text/pattern.ts';
 import { DEDUPLICATE_BY, type Logger } from '../../query/services/log.ts';
 
+/** One `consolidate` option. */
 export interface ConsolidationOptions {
   readonly windowMs: number;
   readonly pattern: Pattern;
@@ -17,6 +18,7 @@ export interface ConsolidationOptions {
 /** Only this much of a message is matched: a pattern's cost grows with the text. */
 const MATCHED_CHARS = 512;
 
+/** Counts the errors that match one pattern, in windows that begin with an error. */
 export class Consolidation {
   readonly #options: ConsolidationOptions;
   readonly #clock: Clock;
@@ -34,6 +36,7 @@ export class Consolidation {
     return this.#options.level;
   }
 
+  /** Only the first `MATCHED_CHARS` characters of `message` are compared. */
   matches(message: string): boolean {
     return this.#options.pattern.test(message.slice(0, MATCHED_CHARS));
   }

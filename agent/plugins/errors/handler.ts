@@ -14,6 +14,7 @@ import {
 } from '../../query/services/log.ts';
 import type { Consolidation } from './consolidate.ts';
 
+/** Settings of the directive, and where errors are logged. */
 export interface ErrorsOptions {
   readonly clock: Clock;
   readonly log: Logger;
@@ -22,6 +23,7 @@ export interface ErrorsOptions {
   readonly consolidations: readonly Consolidation[];
 }
 
+/** Logs the errors of later plugins, or counts them in a consolidation, and throws them again. */
 export function reportErrors(options: ErrorsOptions): NonNullable<Plugin['handle']> {
   const reported = (query: Query, error: unknown): never => {
     report(options, query, error);

@@ -20,6 +20,7 @@ const LEVELS = { warning: 'warn', error: 'error', info: 'info', debug: 'debug' }
 const LEVEL_WORDS = Object.keys(LEVELS) as (keyof typeof LEVELS)[];
 const SHOW_FIRST = 'show_first';
 
+/** `stop` ends open windows with their line. Throws ConfigError for a second use and a target other than stdout. */
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   const line = onlyUse(directive);
   const [target] = maxArgs(line, 1);

@@ -32,6 +32,10 @@ export interface Forwarder {
   readonly group: () => UpstreamGroup;
 }
 
+/**
+ * A query for a name that no forwarder serves goes to `next`. Rejects with DnsError if an upstream's rcode needs an OPT
+ * (SERVFAIL); throws it for a zone transfer over UDP (REFUSED, RFC 5936 §4.2).
+ */
 export function forwardHandler(
   forwarders: readonly Forwarder[],
   clock: Clock,

@@ -21,10 +21,12 @@ import { readTlsFiles, serverName, type TlsOptions } from './tls.ts';
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
+/** Settings of the upstream group that come from options, not from the targets. */
 export type GroupSettings = Writable<
   Omit<UpstreamGroupOptions, 'name' | 'upstreams' | 'names' | 'resolvers' | 'isOwn'>
 >;
 
+/** Options of one forward line, with the defaults of those that are absent. */
 export interface ForwardOptions {
   readonly group: GroupSettings;
   /** Zones, wire form, that are left to later plugins. */

@@ -14,6 +14,10 @@ import { type ForwardUpstreams, ownListeners, readUpstreams } from './upstreams.
 /** How long unresolved names keep the process from being ready: they concern some zones, not all. */
 const RESOLVE_MS = 30_000;
 
+/**
+ * Creates the upstream groups at `start` at the latest. `ready` waits for the addresses of upstreams by name, 30 s at
+ * most. Throws ConfigError for invalid targets and options.
+ */
 export function setup(directive: Directive, block: Block, services: Services): Plugin {
   const forwards = directive.uses.map((line) => readForward(line, block, services));
   let startedMs = Number.NEGATIVE_INFINITY;

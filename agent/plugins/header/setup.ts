@@ -20,6 +20,7 @@ const FLAGS = new Map([
 ]);
 const NOTHING: FlagChange = { set: 0, clear: 0 };
 
+/** Lines of all uses are merged. Throws ConfigError for a use without braces and for unknown flags. */
 export function setup(directive: Directive): Plugin {
   let query = NOTHING;
   let response = NOTHING;

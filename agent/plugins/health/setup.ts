@@ -22,6 +22,7 @@ const FAILED_AFTER_MS = 3_000;
 
 const OK: AdminResponse = { status: 200, contentType: 'text/plain; charset=utf-8', body: 'OK' };
 
+/** The self-check runs from `start` to `stop`. Throws ConfigError for an invalid address. */
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   let address = DEFAULT_ADDRESS;
   // The last value of several uses is effective, as in CoreDNS.

@@ -11,6 +11,7 @@ const KEPT_BYTES = 2 ** 20;
 /** Memory of an answer besides its message, bytes. */
 const ANSWER_BYTES = 400;
 
+/** The answers of one use of the directive: all records have the same TTL. */
 export class HostsAnswers {
   readonly table: HostsTable;
   readonly #ttlSeconds: number;

@@ -50,12 +50,14 @@ export class Room {
     return held;
   }
 
+  /** Ends one reservation of `take`. A second call has no effect. */
   giveBack(held: FileReservation): void {
     if (!this.#held.delete(held)) return;
     held.release();
     this.bytes -= held.bytes;
   }
 
+  /** Ends all reservations. */
   release(): void {
     for (const held of this.#held) this.giveBack(held);
   }
@@ -66,6 +68,7 @@ export function free(array: Uint8Array | Uint32Array): void {
   (array.buffer as ArrayBuffer).transfer(0);
 }
 
+/** The bytes of one table. Data is found by its offset, and its memory counts in `room`. */
 export class Arena {
   readonly #room: Room;
   readonly #segments: Uint8Array[] = [];
@@ -120,6 +123,7 @@ export class Arena {
     this.#used = this.#base === 0 ? 1 : 0;
   }
 
+  /** Frees one segment a step. Its data must not be read afterwards. */
   *free(): Generator<void> {
     for (const segment of this.#segments.splice(0)) {
       free(segment);

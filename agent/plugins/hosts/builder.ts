@@ -7,6 +7,7 @@ import { Scanner, type Words } from './scanner.ts';
 import { HostsTable } from './table.ts';
 import { writeAddress, writeName } from './words.ts';
 
+/** Which content of a file a table has. */
 export interface TableOptions {
   /** Zones, lower-case wire form; other names are left out. */
   readonly zones: readonly Uint8Array[];
@@ -20,6 +21,7 @@ const ARENA_PER_TEXT = 1.1;
 const SAMPLE_BYTES = 2 ** 16;
 const HASTY_GROWTH = 4;
 
+/** Builds one table: `add` for each chunk, then `end`. Their steps must all be run, in order. */
 export class TableBuilder implements Words {
   readonly table: HostsTable;
   readonly #room: Room;

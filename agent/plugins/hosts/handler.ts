@@ -5,6 +5,7 @@ import type { Handler, Result } from '../../query/handler.ts';
 import type { Query } from '../../query/query.ts';
 import type { HostsAnswers } from './answers.ts';
 
+/** What hosts answers, and what it passes on. */
 export interface HostsOptions {
   /** Zones, lower-case wire form, that hosts serves. */
   readonly zones: readonly Uint8Array[];

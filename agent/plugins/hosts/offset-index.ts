@@ -35,6 +35,7 @@ export function hashOf(key: Uint8Array, start: number, end: number): number {
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
+/** Finds records by their keys. It has no slots before the first `grow`. */
 export class OffsetIndex {
   readonly #keys: Keys;
   readonly #room: Room;
@@ -74,6 +75,7 @@ export class OffsetIndex {
     slots[at] = wordOf(to, hash);
   }
 
+  /** Whether `grow` must run before the next `add`. */
   isFull(): boolean {
     return this.count >= this.#slots.length * LOAD;
   }
@@ -96,6 +98,7 @@ export class OffsetIndex {
     this.#held = held;
   }
 
+  /** Frees the slots at once. Nothing is found afterwards. */
   free(): void {
     if (this.#held === undefined) return;
     free(this.#slots);

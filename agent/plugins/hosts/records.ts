@@ -31,6 +31,7 @@ export function nameLength(segment: Uint8Array, start: number): number {
   return at + 1 - start;
 }
 
+/** Writes and reads records by offset; 0 means none. */
 export class Records {
   readonly #arena: Arena;
   /** Keys of `OffsetIndex`: names of name records. */

@@ -36,6 +36,7 @@ function isSpace(octet: number): boolean {
   return octet === SPACE || (octet >= 0x09 && octet <= 0x0d);
 }
 
+/** Passes the words of one file to `words`. Comments, and lines without a valid address, are skipped. */
 export class Scanner {
   readonly #words: Words;
   readonly #word = new Uint8Array(MAX_WORD_BYTES);

@@ -22,6 +22,7 @@ const ROOT = Uint8Array.of(0);
 
 type Settings = HostsOptions & Omit<SourceOptions, 'place'>;
 
+/** Reads nothing before `prepare`. Throws ConfigError for a second use and for contradicting options. */
 export function setup(directive: Directive, block: Block, services: Services): Plugin {
   const line = onlyUse(directive);
   const settings = readSettings(line, block);

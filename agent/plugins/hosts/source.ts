@@ -10,6 +10,7 @@ import { NoRoomError, Room } from './arena.ts';
 import { HostsTable } from './table.ts';
 import { ChangedError, type HeldTable, type Tables, tablesOf, type Wanted } from './tables.ts';
 
+/** One use of the directive. `reloadMs` 0: the file is not watched. */
 export interface SourceOptions extends Wanted {
   readonly ttlSeconds: number;
   readonly reloadMs: number;
@@ -17,6 +18,7 @@ export interface SourceOptions extends Wanted {
   readonly place: Place;
 }
 
+/** The answers of one use of the directive: `prepare` reads the file, `start` watches it. */
 export class Source {
   readonly #options: SourceOptions;
   readonly #services: Services;
@@ -64,6 +66,7 @@ export class Source {
     }
   }
 
+  /** Publishes the metrics of the table, and watches the file unless `reloadMs` is 0. */
   start(): void {
     const { file, reloadMs } = this.#options;
     this.#publish();
@@ -73,6 +76,7 @@ export class Source {
     if (!this.#isRefused) this.#changed();
   }
 
+  /** Ends the watch and releases the table. Every name is unknown afterwards. */
   stop(): void {
     this.#isEnded = true;
     this.#watch?.close();

@@ -21,6 +21,7 @@ const ANY_LABEL = Uint8Array.of(1, 0x2a);
 const asked = new Uint8Array(MAX_NAME_BYTES + ANY_LABEL.length);
 const address = new Uint8Array(16);
 
+/** One table. The number of a name or address is the offset of a record that links to earlier ones. */
 export class HostsTable {
   readonly records: Records;
   readonly names: OffsetIndex;

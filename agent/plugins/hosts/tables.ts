@@ -14,6 +14,7 @@ import type { HostsTable } from './table.ts';
 const SLICE_MS = 0.25;
 const TURN = 'hosts';
 
+/** What a table is made from. Uses with equal values share a table if the file has not changed in between. */
 export interface Wanted extends TableOptions {
   readonly file: string;
   /** Lines added after those of the file. */
@@ -45,6 +46,7 @@ interface Shared {
 /** Tables of one process: it has one `Files`. */
 const byFiles = new WeakMap<Parts['files'], Tables>();
 
+/** The tables of the process that `services` belongs to. */
 export function tablesOf(services: Services): Tables {
   const known = byFiles.get(services.files);
   if (known !== undefined) return known;
@@ -53,6 +55,7 @@ export function tablesOf(services: Services): Tables {
   return made;
 }
 
+/** Builds tables when they are first wanted, and frees them when their last user has released them. */
 export class Tables {
   readonly #parts: Parts;
   readonly #shared = new Map<string, Shared>();

@@ -20,6 +20,10 @@ import { parseWeights, type Weights } from './weights.ts';
 
 const DEFAULT_RELOAD_MS = 30_000;
 
+/**
+ * Throws ConfigError for a weight file that is invalid or unreadable; one that is missing may appear later if it is
+ * watched.
+ */
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   const settings = directive.uses.map(readSettings);
   // Of several uses the last policy is effective, and the `prefer` of all, as in CoreDNS.

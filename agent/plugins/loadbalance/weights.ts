@@ -6,6 +6,7 @@ import { lowerName, nameFromText, octetKey } from '../../dns/name.ts';
 /** Weight by `octetKey` of the domain, then by latin-1 text of the address's bytes. */
 export type Weights = ReadonlyMap<string, ReadonlyMap<string, number>>;
 
+/** Key of an address in `Weights`, from its 4 or 16 bytes. */
 export function addressKey(octets: Uint8Array): string {
   return Buffer.from(octets).toString('latin1');
 }

@@ -5,6 +5,7 @@ import type { Plugin } from '../../query/plugin.ts';
 import type { Services } from '../../query/services/services.ts';
 import { localHandler } from './handler.ts';
 
+/** `localhost_prefix` is on by default; the last value is effective. Throws ConfigError for arguments. */
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   let takesPrefix = true;
   for (const line of directive.uses) {

@@ -5,6 +5,7 @@ import { skipName } from '../../dns/name.ts';
 import { skipQuestions, skipRecord } from '../../dns/records.ts';
 import type { Answer } from '../../query/answer.ts';
 
+/** Values of the option `class` besides `all`. */
 export type ResponseClass = 'success' | 'denial' | 'error';
 
 /** NOERROR with data or a delegation is a success, NXDOMAIN and no data (RFC 2308 §2.2) a denial, all else an error. */

@@ -16,11 +16,13 @@ export interface Outcome {
   readonly durationMs: number;
 }
 
+/** The text that replaces a placeholder. */
 export type Field = (query: Query, outcome: Outcome) => string;
 
 /** Replaces a missing value. */
 export const EMPTY = '-';
 
+/** By the placeholder without its braces. */
 export const FIELDS: Readonly<Record<string, Field>> = {
   type: (query) => typeName(query.type),
   name: (query) => query.nameText,
@@ -44,6 +46,7 @@ export const FIELDS: Readonly<Record<string, Field>> = {
   duration: (_query, { durationMs }) => `${seconds(durationMs)}s`,
 };
 
+/** The outcome of an answer. An answer of 0 bytes is not sent, so it counts as dropped. */
 export function answered(answer: Answer, durationMs: number): Outcome {
   const { length: bytes, rcode } = answer;
   if (bytes === 0) return dropped(durationMs);

@@ -2,11 +2,13 @@
 import type { Query } from '../../query/query.ts';
 import { EMPTY, FIELDS, type Field, type Outcome } from './fields.ts';
 
+/** The default format, `{common}` in CoreDNS. */
 export const COMMON_FORMAT =
   '{remote}:{port} - {>id} "{type} {class} {name} {proto} {size} {>do} {>bufsize}" ' +
   '{rcode} {>rflags} {rsize} {duration}';
 const COMBINED_FORMAT = `${COMMON_FORMAT} "{>opcode}"`;
 
+/** Formats the line of one query, without a line feed. */
 export type LineFormat = (query: Query, outcome: Outcome) => string;
 
 /** Unknown placeholders are left unchanged; `{/label}` is metadata, `-` if no plugin provides it. */

@@ -8,6 +8,7 @@ import { classify, type ResponseClass } from './classify.ts';
 import { answered, dropped, failed, type Outcome } from './fields.ts';
 import type { LineFormat } from './format.ts';
 
+/** One name of one use of the directive. */
 export interface LogRule {
   /** Lower-case wire form; matches the name itself and names below it. */
   readonly zone: Uint8Array;

@@ -10,6 +10,7 @@ import { type LogRule, logQueries } from './handler.ts';
 
 const CLASSES = ['all', 'success', 'denial', 'error'] as const;
 
+/** A last argument with a brace is the format. Throws ConfigError for invalid names and classes. */
 export function setup(directive: Directive, block: Block, services: Services): Plugin {
   const rules = directive.uses.flatMap((line) => rulesOf(line, block));
   return { name: 'log', handle: logQueries(rules, services.clock, services.writeLine) };

@@ -16,6 +16,7 @@ export interface Probe {
   readonly send: Uint8Array;
 }
 
+/** What the handler and the check share. */
 export interface LoopState {
   /** The check in progress. */
   probe: Probe | undefined;
@@ -24,6 +25,10 @@ export interface LoopState {
   readonly onReturn: () => void;
 }
 
+/**
+ * Sends the check's query on under its other name and calls `onReturn` when that comes back. It then throws DnsError
+ * with SERVFAIL and `quarantined`, as it does for every other query while `isLooping`.
+ */
 export function loopHandler(
   state: LoopState,
   quarantined: ExtendedError,

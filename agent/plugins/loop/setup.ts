@@ -18,6 +18,7 @@ const RETRY_FOR_MS = 30_000;
 /** How often a looping block is checked again. */
 const RECHECK_MS = 30_000;
 
+/** Checks the first zone of the block, from `start` on. Throws ConfigError for a second use and without a zone. */
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   bare(onlyUse(directive));
   const [zone] = services.block.zones;

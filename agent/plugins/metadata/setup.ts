@@ -4,6 +4,7 @@ import type { Block, Directive } from '../../config/corefile/types.ts';
 import { isSubdomain, nameFromText } from '../../dns/name.ts';
 import type { Plugin } from '../../query/plugin.ts';
 
+/** Only queries for names in the zones get a map. Throws ConfigError for a second use. */
 export function setup(directive: Directive, block: Block): Plugin {
   const line = onlyUse(directive);
   noBody(line);

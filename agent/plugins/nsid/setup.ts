@@ -8,6 +8,7 @@ import { nsidHandler } from './handler.ts';
 /** Longer identifiers only take room from answers. */
 const MAX_BYTES = 255;
 
+/** Without arguments the identifier is the host name, as in CoreDNS. Throws ConfigError if it exceeds 255 bytes. */
 export function setup(directive: Directive): Plugin {
   const line = onlyUse(directive);
   noBody(line);

@@ -22,6 +22,10 @@ const INDEX: AdminResponse = {
     `${DEFAULT_HEAP_SECONDS} seconds by default\n`,
 };
 
+/**
+ * Adds `/debug/pprof/profile` and `/debug/pprof/heap`; `seconds` is 1 to 300, else the status is 400. Throws
+ * ConfigError for a second use.
+ */
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   const line = onlyUse(directive);
   const [token] = maxArgs(line, 1);

@@ -6,6 +6,7 @@ import type { Services } from '../../query/services/services.ts';
 
 const DEFAULT_ADDRESS = 'localhost:9153';
 
+/** Throws ConfigError for a second use in the block and for an invalid address. */
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   const line = onlyUse(directive);
   const [token] = maxArgs(line, 1);

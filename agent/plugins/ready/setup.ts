@@ -16,6 +16,7 @@ const DEFAULT_ADDRESS = ':8181';
 const MONITOR_MODES = ['until-ready', 'continuously'] as const;
 type MonitorMode = (typeof MONITOR_MODES)[number];
 
+/** `/ready` responds with 200, or with 503 and the plugins that are not ready. Throws ConfigError for a second use. */
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   const line = onlyUse(directive);
   const [token] = maxArgs(line, 1);

@@ -9,6 +9,7 @@ const MIN_INTERVAL_MS = 2_000;
 const DEFAULT_JITTER_MS = 15_000;
 const MIN_JITTER_MS = 1_000;
 
+/** Defaults and minimums are CoreDNS's. Jitter is at most half the interval. A second use is ignored with a warning. */
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   const line = firstUse(directive, services.log);
   noBody(line);

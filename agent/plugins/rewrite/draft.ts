@@ -20,6 +20,7 @@ export interface Undo {
 /** Applies itself to `draft`; undefined if it does not match. Throws RangeError for an impossible name. */
 export type Rule = (draft: Draft) => Undo | undefined;
 
+/** Rules are applied to it one after the other, so each sees the changes of those before it. */
 export class Draft {
   readonly query: Query;
   type: number;
@@ -54,11 +55,13 @@ export class Draft {
     return this.#options.get(code) ?? (found && Buffer.from(wire.subarray(found.start, found.end)));
   }
 
+  /** Sends the option upstream, in place of one with the same code that an earlier rule has set. */
   setOption(code: number, data: Buffer): void {
     this.#hasOptions = true;
     this.#options.set(code, data);
   }
 
+  /** Withdraws an option that an earlier rule has set. */
   unsetOption(code: number): void {
     this.#options.delete(code);
   }

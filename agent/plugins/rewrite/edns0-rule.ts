@@ -16,6 +16,7 @@ type Value = (draft: Draft) => Buffer | undefined;
 
 const NOTHING: Undo = {};
 
+/** `args` are the words after `edns0`. Throws ConfigError for an unknown kind, action, option code or variable. */
 export function edns0Rule(line: Line, args: readonly Token[]): Rule {
   const [kind, word, ...values] = args;
   if (kind === undefined || word === undefined)

@@ -29,6 +29,7 @@ export function matchOf(args: readonly Token[], count: number): [Match, readonly
   return [match, rest];
 }
 
+/** `args` are the words after `name`. Throws ConfigError for invalid names, patterns and answer rules. */
 export function nameRule(line: Line, args: readonly Token[]): Rule {
   const [match, [from, to, ...rest]] = matchOf(args, 2);
   if (from === undefined || to === undefined)

@@ -6,11 +6,14 @@ import type { Token } from '../../config/corefile/types.ts';
 import { nameFromText } from '../../dns/name.ts';
 import type { Renaming } from './draft.ts';
 
+/** CoreDNS's words for how a name is compared. */
 export const MATCHES = ['exact', 'prefix', 'suffix', 'substring', 'regex'] as const;
+/** How a name is compared. */
 export type Match = (typeof MATCHES)[number];
 
 /** Returns the new name, or undefined if the name does not match. */
 export type Replace = (name: string) => string | undefined;
+/** Whether a name matches. */
 export type Test = (name: string) => boolean;
 
 /** Lower case with a trailing dot. */
@@ -29,6 +32,7 @@ function checkName(token: Token, text: string): void {
   }
 }
 
+/** Throws ConfigError for an invalid name or pattern, and for an empty substring. */
 export function replacer(match: Match, from: Token, to: Token): Replace {
   switch (match) {
     case 'exact':
@@ -44,6 +48,7 @@ export function replacer(match: Match, from: Token, to: Token): Replace {
   }
 }
 
+/** A name matches if `replacer` with the same `match` would replace it. Throws ConfigError as `replacer`. */
 export function tester(match: Match, from: Token): Test {
   if (match === 'regex') {
     const pattern = patternArg(from);

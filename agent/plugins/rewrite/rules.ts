@@ -8,6 +8,7 @@ import { edns0Rule } from './edns0-rule.ts';
 import { matchOf, nameRule } from './name-rule.ts';
 import { replacer, tester } from './names.ts';
 
+/** One use of the directive. */
 export interface OrderedRule {
   readonly apply: Rule;
   /** Whether later rules are skipped once it has matched. */
@@ -17,6 +18,7 @@ export interface OrderedRule {
 /** RFC 2181 §8. */
 const MAX_TTL_SECONDS = 0x7fffffff;
 
+/** Without `continue` a matching rule is the last one, as in CoreDNS. Throws ConfigError. */
 export function readRule(line: Line): OrderedRule {
   const [first, ...rest] = [...line.args, ...inBraces(line)];
   if (first === undefined)

@@ -15,6 +15,7 @@ interface Scope {
 type Evaluate = (scope: Scope) => Value;
 type Render = (scope: Scope) => string;
 
+/** A template that can be filled any number of times. */
 export interface Compiled {
   /** Throws TemplateError. */
   readonly fill: (data: ReadonlyMap<string, Value>) => string;

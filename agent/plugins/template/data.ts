@@ -25,6 +25,7 @@ export interface Match {
   readonly names: ReadonlyMap<string, number>;
 }
 
+/** Values of `FIELDS` for one query. `zone` is the zone that matched, presentation format. */
 export function dataOf(
   query: Query,
   zone: string,

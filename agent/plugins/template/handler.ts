@@ -16,8 +16,10 @@ import type { Services } from '../../query/services/services.ts';
 import { dataOf, type Match } from './data.ts';
 import type { Value } from './values.ts';
 
+/** Where a template's record belongs in the response. */
 export type Section = 'answer' | 'authority' | 'additional';
 
+/** One record in presentation format, with actions. Its text is parsed after it has been filled. */
 export interface RecordTemplate {
   readonly section: Section;
   /** As written in the Corefile. */
@@ -28,6 +30,7 @@ export interface RecordTemplate {
   readonly isPrivate: boolean;
 }
 
+/** One use of the directive. */
 export interface Template {
   /** CLASS.ANY and TYPE.ANY match every one. */
   readonly class: number;

@@ -1,17 +1,21 @@
 /** Splits a template into text and actions, and actions into tokens. Throws RangeError. */
 
+/** Text between actions, after the trimming by `{{- ` and ` -}}`. */
 export interface TextPart {
   readonly kind: 'text';
   readonly text: string;
 }
 
+/** One `{{ … }}` without its braces. */
 export interface ActionPart {
   readonly kind: 'action';
   readonly tokens: readonly ActionToken[];
 }
 
+/** A `sign` is `:=`, `=`, `|` or a parenthesis; a `word` is a keyword, a function or a constant. */
 export type TokenKind = 'string' | 'number' | 'field' | 'variable' | 'word' | 'sign' | 'dot';
 
+/** One token. `text` is as written: a string has its quotes, a field its dot, a variable its `$`. */
 export interface ActionToken {
   readonly kind: TokenKind;
   readonly text: string;
@@ -21,6 +25,7 @@ export interface ActionToken {
 
 const ACTION = /\{\{(-\s)?(.*?)(\s-)?\}\}/gs;
 
+/** Parts in their order, without comments. Throws RangeError for an action without its end or with an unknown token. */
 export function partsOf(source: string): (TextPart | ActionPart)[] {
   const parts: (TextPart | ActionPart)[] = [];
   let at = 0;

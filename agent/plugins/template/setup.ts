@@ -25,6 +25,10 @@ import { type RecordTemplate, type Section, type Template, templateHandler } fro
 
 const ROOT = Uint8Array.of(0);
 
+/**
+ * Throws ConfigError for a template that cannot be parsed, a record that cannot be written, and CoreDNS's options `var`
+ * and `expr`, which are not supported.
+ */
 export function setup(directive: Directive, block: Block, services: Services): Plugin {
   const templates = directive.uses.map((line) => readTemplate(line, block));
   return { name: 'template', handle: templateHandler(templates, viewOf(block), services) };

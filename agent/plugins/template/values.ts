@@ -1,5 +1,6 @@
 /** Values and functions of templates: the part of Go's text/template that makes records. */
 
+/** Undefined is what Go prints as `<no value>`. Numbers are whole. */
 export type Value =
   | string
   | number
@@ -9,6 +10,7 @@ export type Value =
   | ReadonlyMap<string, Value>
   | TemplateFunction;
 
+/** A function that a template calls. It throws TemplateError for arguments that it does not take. */
 export type TemplateFunction = (...args: Value[]) => Value;
 
 /** Thrown while a template is evaluated. */
@@ -143,6 +145,7 @@ function print(...args: Value[]): string {
   }, '');
 }
 
+/** By name: a part of those of Go's text/template, and CoreDNS's `parseInt`. */
 export const FUNCTIONS: ReadonlyMap<string, TemplateFunction> = new Map<string, TemplateFunction>([
   ['and', (...args) => args.find((value) => !isTrue(value)) ?? args.at(-1)],
   ['or', (...args) => args.find(isTrue) ?? args.at(-1)],

@@ -9,6 +9,7 @@ import type { Services } from '../../query/services/services.ts';
 const RANGE = { minMs: 1_000, maxMs: 24 * 3_600_000, bareSeconds: true } as const;
 const UNLIMITED = -1;
 
+/** Durations are 1 s to 24 h; a number without a unit means seconds. Throws ConfigError for a use without options. */
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   // The last value of several uses is effective, as in CoreDNS.
   services.process.tcpTimeouts(Object.assign({}, ...directive.uses.map(readTimeouts)));

@@ -7,6 +7,7 @@ import { after } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
 import type { FinishedSpan } from '../../query/services/exports.ts';
 
+/** What tracing needs. `random` is at least 0 and below 1, as `Math.random`. */
 export interface TracingParts {
   readonly clock: Clock;
   readonly random: () => number;
@@ -22,6 +23,7 @@ interface Trace {
   spanId: string;
 }
 
+/** The tracing of one block: `handle` begins a trace, `watch` adds a span for each plugin. */
 export class Tracing {
   readonly #parts: TracingParts;
   /** Contains only traced queries, while their chain runs. */

@@ -20,6 +20,7 @@ const PATH = '/api/v2/spans';
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
+/** Throws ConfigError for Datadog, an endpoint that is no URL, and options out of range. Connects at `start`. */
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   const settings: Settings = {
     ...{ url: '', service: 'coredns', backlog: 1_000, batch: 100, intervalMs: 1_000, every: 1 },

@@ -45,6 +45,7 @@ const CALLS: Readonly<Record<string, (args: readonly Term[]) => Term>> = {
 };
 const CALL_ARGS: Readonly<Record<string, number>> = { metadata: 1, incidr: 2 };
 
+/** Names that `call` knows. */
 export const FUNCTIONS: readonly string[] = [...Object.keys(PROPERTIES), ...Object.keys(CALLS)];
 
 /** The term for `name(args…)`. Throws RangeError for an unknown name and for invalid arguments. */

@@ -14,6 +14,10 @@ const ORDERS: Readonly<Record<string, (a: Ordered, b: Ordered) => boolean>> = {
   '>=': (a, b) => a >= b,
 };
 
+/**
+ * The term for one of `==`, `!=`, `<`, `<=`, `>` and `>=`. Throws RangeError for terms of different kinds, for lists,
+ * and for the order of truth values.
+ */
 export function compare(sign: string, left: Term, right: Term): Term {
   if (left.kind !== right.kind || left.kind === 'list')
     throw new RangeError(`${sign} cannot compare ${left.kind} with ${right.kind}`);
@@ -40,6 +44,10 @@ const TEXT: Readonly<Record<string, (text: string, part: string) => boolean>> = 
   endsWith: (text, part) => text.endsWith(part),
 };
 
+/**
+ * The term for `contains`, `startsWith`, `endsWith` or `matches`. Throws RangeError unless both terms are text and the
+ * pattern of `matches` is constant.
+ */
 export function textOperator(
   word: string,
   left: Term,

@@ -8,6 +8,7 @@ import type { Plugin } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
 import { compileExpression } from './expression.ts';
 
+/** Throws ConfigError for a second use, a missing name or expression, and an expression that is not valid. */
 export function setup(directive: Directive, _block: Block): Plugin {
   const line = onlyUse(directive);
   const name = oneArg(line);

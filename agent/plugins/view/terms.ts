@@ -1,9 +1,12 @@
 /** Terms of an expression: the type of a part, known when the configuration is parsed, and how to compute its value. */
 import type { Query } from '../../query/query.ts';
 
+/** Value of a term. Numbers may have fractions. */
 export type Value = boolean | number | string | readonly Value[];
+/** Type of a value, as error messages name it. */
 export type Kind = 'true or false' | 'number' | 'text' | 'list';
 
+/** A part of an expression, with its type. */
 export interface Term {
   readonly kind: Kind;
   /** Value of a term that is the same for every query. */
@@ -12,6 +15,7 @@ export interface Term {
   readonly of: (query: Query) => Value;
 }
 
+/** The term of a literal. */
 export function constant(value: Value): Term {
   return { kind: kindOf(value), constant: value, of: () => value };
 }
@@ -22,6 +26,7 @@ function kindOf(value: Value): Kind {
   return typeof value === 'string' ? 'text' : 'list';
 }
 
+/** The term of a condition. */
 export function truth(of: (query: Query) => boolean): Term {
   return { kind: 'true or false', of };
 }

@@ -1,5 +1,6 @@
 /** Words of an expression. */
 
+/** One word. A `text` is without its quotes and escapes; an `end` follows the last word. */
 export interface Word {
   readonly kind: 'text' | 'number' | 'name' | 'sign' | 'end';
   readonly text: string;

@@ -10,6 +10,7 @@ import { LIMITS } from '../base/limits.ts';
 import { parseSizeBytes } from '../base/text/size.ts';
 import type { AgentOptions } from '../daemon/options.ts';
 
+/** The values that `parseFlags` returns and `agentOptions` reads. */
 export type { FlagValues };
 
 /** Parses the flags of `command`. Throws UsageError. */

@@ -5,6 +5,7 @@
  */
 import { type Holding, Lane } from './held-queries.ts';
 
+/** What a share counts. */
 export type { Holding } from './held-queries.ts';
 
 /** What a ledger needs: the two budgets, the clients' weights, and a callback for metrics and the log. */

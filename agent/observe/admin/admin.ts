@@ -63,6 +63,7 @@ export class AdminServer {
       .sort();
   }
 
+  /** Closes all ports and their connections. */
   async close(): Promise<void> {
     await this.reconcile([]);
   }

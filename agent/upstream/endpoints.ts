@@ -21,6 +21,7 @@ const MAX_AGE_MS = 30_000;
 const MAX_ENDPOINTS = 16;
 const UNDERSCORE = 0x5f;
 
+/** Settings of one search. A group has at most one, behind its first upstream. */
 export interface EndpointsOptions {
   readonly name: Uint8Array;
   /** The upstream in front of them: they have its family and, unless SRV names a port, its port. */
@@ -31,6 +32,7 @@ export interface EndpointsOptions {
   readonly onChange: (endpoints: readonly Endpoint[]) => void;
 }
 
+/** Services of the process. `random` is in [0, 1): it varies the interval and chooses among many endpoints. */
 export interface EndpointsContext {
   readonly clock: Clock;
   readonly metrics: Metrics;
@@ -38,6 +40,10 @@ export interface EndpointsContext {
   readonly random: () => number;
 }
 
+/**
+ * Asks at once, and again when the shortest TTL ends, after 5 to 30 s give or take a quarter. A name that begins with
+ * `_` is asked for SRV; any other for A or AAAA, by the family of the upstream.
+ */
 export class Endpoints {
   readonly #options: EndpointsOptions;
   readonly #context: EndpointsContext;
@@ -65,6 +71,7 @@ export class Endpoints {
     this.#timer = context.clock.after(0, () => this.#look());
   }
 
+  /** Ends the search; a reply that is still to come is ignored. Idempotent. */
   stop(): void {
     this.#isStopped = true;
     this.#timer?.cancel();

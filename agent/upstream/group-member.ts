@@ -15,6 +15,10 @@ interface CacheCounters {
   readonly misses: Counter;
 }
 
+/**
+ * An exchange sends through it and reports each reply and failure to it. It passes them to the group's health check and
+ * to CoreDNS's series `coredns_proxy_*`.
+ */
 export class GroupMember implements Candidate {
   readonly upstream: Upstream;
   /** Undefined if the group does not check health. */
@@ -42,6 +46,7 @@ export class GroupMember implements Candidate {
     this.#connections = { udp: this.#cacheCounters('udp'), tcp: this.#cacheCounters(stream) };
   }
 
+  /** False if the group does not check health; so is `isSuspect`. */
   get isDown(): boolean {
     return this.health?.isDown ?? false;
   }
@@ -50,6 +55,7 @@ export class GroupMember implements Candidate {
     return this.health?.isSuspect ?? false;
   }
 
+  /** Sends over the query's transport. A query that cannot be sent fails, possibly before this returns. */
   send(pending: PendingQuery): void {
     // On return, `pending` may have failed and been counted already.
     const counters = this.#connections[pending.transport];
@@ -58,6 +64,7 @@ export class GroupMember implements Candidate {
     else counters.misses.value++;
   }
 
+  /** The upstream replied to `pending`, `durationMs` after it was sent. */
   answered(pending: PendingQuery, rcode: number, durationMs: number): void {
     this.upstream.answered(pending);
     this.health?.recordReply(rcode, pending.question.name);

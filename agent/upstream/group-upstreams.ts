@@ -7,6 +7,7 @@ import type {
 import type { GroupMember } from './group-member.ts';
 import { ResolvedName, type ResolvedNameContext } from './resolved-name.ts';
 
+/** What the list needs of its group. */
 export interface GroupUpstreamsParts {
   /** Resolves the names; undefined if there are none. */
   readonly resolver: UpstreamGroup | undefined;
@@ -20,6 +21,10 @@ interface Slot {
   members: readonly GroupMember[];
 }
 
+/**
+ * Members by argument of the Corefile: one for an address; for a name one for each address that it resolves to now, and
+ * none until it has resolved.
+ */
 export class GroupUpstreams {
   readonly #names: readonly ResolvedName[];
   #slots: readonly Slot[] = [];
@@ -51,6 +56,7 @@ export class GroupUpstreams {
     this.#refresh();
   }
 
+  /** In the order of the Corefile; a new array after each change of a name's addresses. */
   get all(): readonly GroupMember[] {
     return this.#all;
   }
@@ -61,6 +67,7 @@ export class GroupUpstreams {
     return missing.map(({ text }) => text).join(', ');
   }
 
+  /** Ends the resolving of names; the members stay. */
   stop(): void {
     for (const name of this.#names) name.stop();
   }

@@ -38,6 +38,7 @@ const EXTRA_DIALS = 6;
 /** Endpoints that one query tries before the upstream in front of them. */
 const ENDPOINTS_TRIED = 3;
 
+/** What all groups of the process share. `random` is in [0, 1). */
 export interface GroupContext extends ExchangeContext {
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -48,6 +49,7 @@ export interface GroupContext extends ExchangeContext {
   readonly load: { inFlight: number };
 }
 
+/** Its constructor acquires the upstreams, and throws OpenSSL's error if their certificates are unusable. */
 export class Group implements UpstreamGroup {
   readonly #upstreams: GroupUpstreams;
   /** Resolves the addresses of names. */
@@ -91,6 +93,7 @@ export class Group implements UpstreamGroup {
     return [...this.#endpoints, ...this.#upstreams.all];
   }
 
+  /** Also true for a group without names. */
   isResolved(): boolean {
     return this.#upstreams.unresolved === '';
   }

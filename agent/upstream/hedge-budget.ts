@@ -5,6 +5,7 @@ const SHARE = 0.05;
 /** Covers the burst of a connection that dies under load. */
 const MAX_TOKENS = 50;
 
+/** One for each group. Call `earn` once for each query and `take` before each hedge. */
 export class HedgeBudget {
   /** None at first: without replies yet, no query can count as late. */
   #tokens = 0;

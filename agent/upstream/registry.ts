@@ -12,6 +12,7 @@ interface Entry {
   users: number;
 }
 
+/** Counts users: each `acquire` needs one `release`. One timer maintains the sockets of all upstreams. */
 export class Registry {
   readonly #context: UpstreamContext;
   readonly #entries = new Map<string, Entry>();
@@ -46,6 +47,7 @@ export class Registry {
     if (this.#entries.size === 0) this.#stop();
   }
 
+  /** Closes every upstream, whatever its users; queries in flight fail. A later `release` does nothing. */
   closeAll(): void {
     const entries = [...this.#entries.values()];
     this.#entries.clear();

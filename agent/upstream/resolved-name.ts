@@ -24,6 +24,7 @@ const UNKNOWN_REMEDY =
   'see that the resolvers know the name: option resolver of forward, or else /etc/resolv.conf, names them';
 const OWN_REMEDY = 'give forward a name or an address at which another server listens';
 
+/** One upstream of the Corefile that is a name, and what to do with its addresses. */
 export interface ResolvedNameOptions {
   /** Lower-case wire form. */
   readonly name: Uint8Array;
@@ -34,6 +35,7 @@ export interface ResolvedNameOptions {
   readonly onChange: (addresses: readonly string[]) => void;
 }
 
+/** Services of the process. `random` is in [0, 1): it varies when the name is asked again. */
 export interface ResolvedNameContext {
   readonly clock: Clock;
   readonly metrics: Metrics;
@@ -46,6 +48,10 @@ interface Found {
   readonly ageMs: number;
 }
 
+/**
+ * Asks for A and AAAA at once, and again when the shortest TTL ends, after 5 s to an hour. If that fails, it asks again
+ * after 5 s, or after 1 s while the name has no usable address.
+ */
 export class ResolvedName {
   readonly text: string;
   readonly #options: ResolvedNameOptions;
@@ -64,10 +70,12 @@ export class ResolvedName {
     this.#timer = context.clock.after(0, () => void this.#look());
   }
 
+  /** Whether the name has ever had a usable address; later failures do not change that. */
   get isResolved(): boolean {
     return this.#known !== '';
   }
 
+  /** Ends the resolving; a reply that is still to come is ignored. Idempotent. */
   stop(): void {
     this.#isStopped = true;
     this.#timer?.cancel();

@@ -17,6 +17,7 @@ type TimedPhase = (typeof TIMED_PHASES)[number];
 /** Result of a hedge: its reply was used, another was, or there was no budget for it. A hedge that fails has lost. */
 export type HedgeResult = 'won' | 'lost' | 'denied';
 
+/** Series of one transport: UDP, or the stream transport, which is TCP or TLS. */
 export interface TransportMetrics {
   readonly queries: Counter;
   readonly connections: Gauge;
@@ -24,6 +25,7 @@ export interface TransportMetrics {
   readonly phases: Readonly<Record<TimedPhase, Histogram>>;
 }
 
+/** Series with the label `to`; groups and configurations that share the upstream share them. */
 export class UpstreamMetrics {
   readonly udp: TransportMetrics;
   /** Of the stream transport, plain or TLS. */
@@ -50,6 +52,7 @@ export class UpstreamMetrics {
     this.#mismatched[reason].value++;
   }
 
+  /** An attempt failed or is overdue. Over TLS `transport` is `tcp`, and the label says `tls`; so with `learned`. */
   failed(transport: Transport, phase: Phase): void {
     const labels = { to: this.#to, transport: this.#wire(transport), phase };
     this.#metrics.counter('nodens_upstream_failures_total', labels).value++;

@@ -43,6 +43,9 @@ export interface UpstreamSettings {
   readonly noEdns: boolean;
 }
 
+/**
+ * What all upstreams of the process share. `random` is in [0, 1) and only spreads load; IDs and letter case use `ids`.
+ */
 export interface UpstreamContext {
   readonly clock: Clock;
   readonly metrics: Metrics;
@@ -54,6 +57,7 @@ export interface UpstreamContext {
 
 const RELEASED: Failure = { phase: 'wait', errno: CLOSED };
 
+/** Created by `Registry.acquire`, and closed by it when the last user has released it. */
 export class Upstream {
   readonly endpoint: Endpoint;
   /** `address:port`: the label `to`. */
@@ -115,18 +119,22 @@ export class Upstream {
     if (!pending.edns) this.edns[transport].recordReply();
   }
 
+  /** Milliseconds after which a reply is overdue; learned from earlier replies over the same transport. */
   timeoutMs(transport: Transport): number {
     return this.#roundTrips[transport].timeoutMs;
   }
 
+  /** Milliseconds after which a health probe without a reply has failed, at least. */
   probeMs(transport: Transport): number {
     return this.#roundTrips[transport].probeMs;
   }
 
+  /** Milliseconds after which a query may be hedged. */
   hedgeMs(transport: Transport): number {
     return this.#roundTrips[transport].hedgeMs;
   }
 
+  /** Whether a TCP or TLS connection is open, so that a query needs no handshake. */
   get hasOpenConnection(): boolean {
     return this.#tcp.hasOpen;
   }
@@ -153,6 +161,9 @@ export class Upstream {
     this.#detour = undefined;
   }
 
+  /**
+   * Replaces old UDP sockets, and closes connections that are idle for too long or dead. Called about once a second.
+   */
   tidy(): void {
     this.#udp.tidy();
     this.#tcp.tidy();

@@ -16,6 +16,7 @@ import type { Sockets } from './transport/ports.ts';
 import { reportingLacks } from './transport/reporting-sockets.ts';
 import { TimerWheel } from './transport/timer-wheel.ts';
 
+/** Services of the process, which outlive every configuration. */
 export interface UpstreamsDependencies {
   readonly clock: Clock;
   readonly metrics: Metrics;
@@ -41,6 +42,7 @@ export interface UpstreamState {
   readonly state: HealthState;
 }
 
+/** As the daemon sees the upstreams; plugins see only `Upstreams`. */
 export interface UpstreamsRoom extends Upstreams {
   /** Every upstream of every group that has not been released. */
   summary(): readonly UpstreamState[];
@@ -50,6 +52,7 @@ export interface UpstreamsRoom extends Upstreams {
   close(): Promise<void>;
 }
 
+/** Opens no socket before the first query. `group` throws OpenSSL's error if certificates are unusable. */
 export function createUpstreams(dependencies: UpstreamsDependencies): UpstreamsRoom {
   const { clock, metrics, log, random, ledger } = dependencies;
   const { ids = randomIds(), reportLack } = dependencies;

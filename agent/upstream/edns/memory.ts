@@ -25,10 +25,12 @@ const LOOK_MS = 600_000;
 /** Interval of the agent's own questions. */
 const ASK_MS = 10_000;
 
+/** As for the agent's own question, with the upstream's series. */
 export interface EdnsContext extends OwnQuestionContext {
   readonly metrics: UpstreamMetrics;
 }
 
+/** One for each upstream and transport; it lives as long as the upstream. */
 export class EdnsMemory {
   readonly #context: EdnsContext;
   readonly #transport: Transport;

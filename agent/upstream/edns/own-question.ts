@@ -14,12 +14,14 @@ import { GOOD, NO_REPLY, USELESS, worthOf } from './worth.ts';
 /** Longer than a resolver takes for a name that it can answer. */
 const TIMEOUT_MS = 2_000;
 
+/** `send` passes a query to the upstream once, without hedges or repeats. */
 export interface OwnQuestionContext {
   readonly clock: Clock;
   readonly timers: TimerWheel;
   readonly send: (pending: PendingQuery) => void;
 }
 
+/** One test at a time: the caller checks `isUnderWay` first. A test is one or two queries of up to 2 s each. */
 export class OwnQuestion implements PendingQueryOwner, Expiring {
   dueTick = NOT_WAITING;
   dueBefore: Expiring | undefined;
@@ -83,6 +85,7 @@ export class OwnQuestion implements PendingQueryOwner, Expiring {
     if (pending?.edns && mayBeEdns && !this.#isLook) this.#judge(pending, NO_REPLY);
   }
 
+  /** Ends the test without a result. Idempotent. */
   stop(): void {
     this.#pending?.abandon();
     this.#end();

@@ -11,8 +11,10 @@ export const USELESS = 1;
 const EMPTY = 2;
 /** Only a good reply ranks above a timeout: a packet may be lost by chance, and an error may be late. */
 export const NO_REPLY = 3;
+/** A reply about the name: with records, NXDOMAIN, or truncated. */
 export const GOOD = 4;
 
+/** One of the ranks above, larger for a better reply; `NO_REPLY` only stands for a timeout, and is never returned. */
 export function worthOf({ rcode, records, truncated }: Reply): number {
   if (refusesEdns(rcode)) return REFUSAL;
   // Codes above 15 concern EDNS itself.
@@ -20,6 +22,7 @@ export function worthOf({ rcode, records, truncated }: Reply): number {
   return rcode === RCODE.NOERROR && records.length === 0 && !truncated ? EMPTY : GOOD;
 }
 
+/** Whether a repeat without OPT could bring nothing better. */
 export function isGood(reply: Reply): boolean {
   return worthOf(reply) === GOOD;
 }

@@ -35,6 +35,7 @@ const RETRY_PAUSE_MS = 50;
 /** How often an overdue exchange checks whether waiting still makes sense, milliseconds. */
 const LOOK_MS = 200;
 
+/** Used once: `start` begins it, and `reply` settles at the deadline at the latest, within a tick of the timers. */
 export class Exchange implements PendingQueryOwner, Expiring, Holding {
   readonly kind = 'query';
   heldBytes = WAITING_QUERY_BYTES;
@@ -80,6 +81,7 @@ export class Exchange implements PendingQueryOwner, Expiring, Holding {
     this.#share = share;
   }
 
+  /** If the client's share has no room, the exchange may end during this call with GAVE_WAY. */
   start(): void {
     this.#share.add(this);
     if (this.#isDone) return;

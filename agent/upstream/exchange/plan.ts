@@ -10,6 +10,7 @@ import type { HedgeBudget } from '../hedge-budget.ts';
 import type { PendingQuery } from '../transport/pending-query.ts';
 import type { TimerWheel } from '../transport/timer-wheel.ts';
 
+/** Made by the group when a question arrives; it does not change while the exchange runs. */
 export interface Plan {
   readonly question: UpstreamQuestion;
   /** The group that is asked; each client's queries to one group give way to each other first. */
@@ -31,12 +32,14 @@ export interface Plan {
   readonly hedges: HedgeBudget | undefined;
 }
 
+/** What all exchanges of the process share. */
 export interface ExchangeContext {
   readonly clock: Clock;
   readonly timers: TimerWheel;
   readonly ledger: MemoryLedger;
 }
 
+/** One query to one member. A hedge, a repeat over TCP and a repeat without OPT are attempts of their own. */
 export interface Attempt {
   readonly pending: PendingQuery;
   readonly member: GroupMember;

@@ -8,6 +8,7 @@ import { type Attempt, type Plan, transportOf } from './plan.ts';
 const NONE: readonly Attempt[] = [];
 const NEVER = Number.POSITIVE_INFINITY;
 
+/** Used by one exchange, which judges the replies and decides when the race ends. */
 export class Race {
   /** Attempts so far, not counting hedges and repeats. */
   attempts = 0;
@@ -27,6 +28,7 @@ export class Race {
     this.#extraDials = plan.extraDials;
   }
 
+  /** Starts the first attempt, and schedules its hedge if the plan allows hedges. */
   start(nowMs: number): void {
     this.tryNext(nowMs);
     const [first] = this.#waiting;
@@ -58,6 +60,7 @@ export class Race {
     else if (nowMs >= this.#hedgeMs) this.#hedge(nowMs);
   }
 
+  /** Starts the next attempt; does nothing if the maximum is reached. */
   tryNext(nowMs: number): void {
     if (!this.mayTry) {
       this.#nextTryMs = NEVER;
@@ -112,6 +115,7 @@ export class Race {
     return overdue;
   }
 
+  /** Gives up every attempt in flight; a hedge among them counts as lost. */
   abandon(): void {
     const abandoned = this.#waiting;
     this.#waiting = NONE;

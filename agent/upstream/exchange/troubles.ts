@@ -6,6 +6,7 @@ import type { Failure } from '../transport/failure.ts';
 import { isLack } from '../transport/failure.ts';
 import { failureOf, telling } from './outcome.ts';
 
+/** Created at the first failure of an exchange. */
 export class Troubles {
   last: NetworkError | undefined;
   readonly #wanted: Transport;
@@ -17,6 +18,7 @@ export class Troubles {
     this.#wanted = wanted;
   }
 
+  /** An attempt failed `afterMs` after its query was sent. */
   note(member: GroupMember, transport: Transport, failure: Failure, afterMs: number): void {
     this.last = telling(this.last, failureOf(member, transport, failure, afterMs));
     if (transport === this.#wanted && !isLack(failure)) this.#unresponsive.push(member);

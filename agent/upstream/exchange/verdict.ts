@@ -10,6 +10,10 @@ import type { Attempt, Plan } from './plan.ts';
  */
 export type Verdict = 'plain' | 'tcp' | 'elsewhere' | 'take';
 
+/**
+ * Changes nothing; the exchange carries the verdict out. A refusal of EDNS counts first, then truncation, then the
+ * rcode.
+ */
 export function verdictOf(attempt: Attempt, reply: Reply, plan: Plan): Verdict {
   const { pending, member } = attempt;
   if (pending.edns && refusesEdns(reply.rcode)) return 'plain';

@@ -11,6 +11,7 @@ interface Entry {
 
 const STATES: readonly HealthState[] = ['up', 'suspect', 'down'];
 
+/** Counts users: each `acquire` needs one `release` with the same upstream and equal settings. */
 export class HealthRegistry {
   readonly #context: HealthContext;
   readonly #entries = new Map<Upstream, Map<string, Entry>>();

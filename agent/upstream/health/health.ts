@@ -40,6 +40,7 @@ export interface HealthSettings {
   readonly options: HealthCheckOptions;
 }
 
+/** What all health checks of the process share. */
 export interface HealthContext {
   readonly clock: Clock;
   readonly timers: TimerWheel;
@@ -52,6 +53,7 @@ export interface HealthContext {
 /** `suspect`: probed after a fault, but still in use. */
 export type HealthState = 'up' | 'suspect' | 'down';
 
+/** `GroupMember` reports replies with `heard` and failures with `fault`. Before the first report there is no probe. */
 export class Health implements PendingQueryOwner, Expiring {
   dueTick = NOT_WAITING;
   dueBefore: Expiring | undefined;

@@ -18,6 +18,7 @@ const HEDGE_INITIAL_MS = 200;
 const STEP_UP = 1.19;
 const STEP_DOWN = 0.99;
 
+/** One for each upstream and transport. */
 export class RoundTrip {
   readonly #ceilingMs: number;
   #smoothedMs: number | undefined;
@@ -29,6 +30,7 @@ export class RoundTrip {
     this.#ceilingMs = Math.min(ceilingMs, CEILING_MS);
   }
 
+  /** A reply came `durationMs` after its query was written. */
   sample(durationMs: number): void {
     if (this.#smoothedMs === undefined) {
       this.#smoothedMs = durationMs;

@@ -12,10 +12,12 @@ const USELESS_RCODES: ReadonlySet<number> = new Set([
 /** Number of different names in a row with useless replies that make an upstream suspect. */
 const USELESS_NAMES = 10;
 
+/** FORMERR, SERVFAIL, NOTIMP and REFUSED: a reason to ask another upstream if this one is suspect. */
 export function isUseless(rcode: number): boolean {
   return USELESS_RCODES.has(rcode);
 }
 
+/** Of one upstream under one health check. One useful reply removes all doubt. */
 export class Usefulness {
   /** Names, one byte a character, since the last useful reply; one broken name asked often proves little. */
   readonly #names = new Set<string>();
@@ -25,6 +27,7 @@ export class Usefulness {
     else if (!this.isInDoubt) this.#names.add(Buffer.from(name).latin1Slice());
   }
 
+  /** Whether ten different names in a row had useless replies. */
   get isInDoubt(): boolean {
     return this.#names.size >= USELESS_NAMES;
   }

@@ -5,6 +5,7 @@ import { InternalError } from '../../base/errors.ts';
 const BATCH_IDS = 512;
 const ID_SPACE = 0x1_0000;
 
+/** Returns a number from 0 to 65,535 that an off-path forger cannot predict. */
 export type IdSource = () => number;
 
 /** Uniform, unpredictable 16-bit numbers; `fill` overwrites an array with random bits. */

@@ -33,6 +33,7 @@ export const MISMATCHES = [
   'case',
   ...REJECTIONS,
 ] as const;
+/** Label `reason` of nodens_upstream_mismatched_replies_total. */
 export type Mismatch = (typeof MISMATCHES)[number];
 
 /** What a reply is compared with. */

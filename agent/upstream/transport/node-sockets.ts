@@ -7,6 +7,7 @@ import type { DatagramEvents, DatagramPort, Sockets, StreamEvents, StreamPort } 
 import { portOf } from './stream-port.ts';
 import { secure } from './tls-dial.ts';
 
+/** Node.js's own sockets. If the addon is loaded, the daemon replaces `datagram`. */
 export const nodeSockets: Sockets = { datagram, stream, secure };
 
 /**

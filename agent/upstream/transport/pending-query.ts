@@ -32,6 +32,10 @@ export interface Connection {
 /** `hedge` and `probe` need another socket or connection than the one on which a query is waiting. */
 export type Purpose = 'query' | 'hedge' | 'probe';
 
+/**
+ * Created for one attempt; a hedge or a repeat is another one. Its owner may set `avoid`; its socket or connection sets
+ * `id`, the times, `connection` and `randomizedName`.
+ */
 export class PendingQuery {
   readonly question: UpstreamQuestion;
   readonly transport: Transport;
@@ -71,6 +75,7 @@ export class PendingQuery {
     return this.connection?.phase ?? 'wait';
   }
 
+  /** Gives up the query: its owner is not called any more. Idempotent. */
   abandon(): void {
     this.connection?.abandon(this);
     this.connection = undefined;

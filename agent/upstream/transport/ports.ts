@@ -14,6 +14,7 @@ export interface DatagramPort {
   close(): void;
 }
 
+/** Calls from a datagram socket, until it is closed. */
 export interface DatagramEvents {
   /** `address` and `port` are the sender's; `message` is valid only during the call. */
   onMessage(message: Buffer, address: string, port: number): void;
@@ -21,7 +22,9 @@ export interface DatagramEvents {
   onError(failure: Failure): void;
 }
 
+/** A TCP or TLS connection to one upstream. */
 export interface StreamPort {
+  /** Sends `chunk`, which must not change afterwards. Called only after `onOpen`. */
   write(chunk: Buffer): void;
   /** Ends the connection; written data is still sent. `onClose` follows. */
   end(): void;
@@ -29,6 +32,9 @@ export interface StreamPort {
   destroy(): void;
 }
 
+/**
+ * Calls from a stream, in this order: `onHandshake`, `onOpen`, `onData`, `onClose`. A failed dial skips to `onClose`.
+ */
 export interface StreamEvents {
   /** The connection is open and TLS begins; not for plain streams. */
   onHandshake(): void;

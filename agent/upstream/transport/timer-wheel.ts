@@ -13,8 +13,10 @@ export interface Expiring {
   onDeadline(): void;
 }
 
+/** Value of `dueTick` while an entry has no deadline. */
 export const NOT_WAITING = -1;
 
+/** One for the process. Its timer runs only while an entry waits. `onDeadline` may set or clear any entry. */
 export class TimerWheel {
   readonly #clock: Clock;
   /** The first of each tick. */
@@ -44,6 +46,7 @@ export class TimerWheel {
     this.#timer ??= this.#start();
   }
 
+  /** Removes the deadline of `entry`, if it has one. */
   clear(entry: Expiring): void {
     if (entry.dueTick === NOT_WAITING) return;
     const { dueBefore, dueAfter, dueTick } = entry;

@@ -14,6 +14,7 @@ const SOCKET_AGE_MS = 10_000;
 /** Consecutive queries on one socket, so that those of one turn of the event loop are sent together. */
 const QUERIES_IN_A_ROW = 16;
 
+/** Up to eight sockets take new queries. A replaced socket stays open until its last query has ended. */
 export class UdpPool {
   readonly #context: SocketContext;
   readonly #random: () => number;
@@ -49,6 +50,7 @@ export class UdpPool {
     }
   }
 
+  /** Closes every socket at once; queries in flight fail with `failure`. */
   destroy(failure: Failure): void {
     const sockets = [...this.#slots, ...this.#draining];
     this.#slots.fill(undefined);

@@ -10,6 +10,7 @@ import { matchReply } from './match.ts';
 import type { Connection, PendingQuery } from './pending-query.ts';
 import type { DatagramPort, Sockets } from './ports.ts';
 
+/** What all sockets and connections of one upstream share. */
 export interface SocketContext {
   readonly clock: Clock;
   readonly sockets: Sockets;
@@ -20,6 +21,7 @@ export interface SocketContext {
   readonly randomizeCase: boolean;
 }
 
+/** Calls to the pool, which forgets the socket. */
 export interface UdpSocketEvents {
   /** The socket has failed and is closed. */
   onUseless(socket: UdpSocket): void;
@@ -27,6 +29,7 @@ export interface UdpSocketEvents {
   onDrained(socket: UdpSocket): void;
 }
 
+/** Opens at construction. Datagrams from another address or port than the upstream's are counted and ignored. */
 export class UdpSocket implements Connection {
   readonly phase = 'wait';
   /** Datagrams are independent of each other. */
@@ -52,6 +55,7 @@ export class UdpSocket implements Connection {
     });
   }
 
+  /** Gives the query an unused random ID, and random letter case if the group wants it, and sends it. */
   send(pending: PendingQuery): void {
     const { ids, clock, metrics, randomizeCase } = this.#context;
     pending.id = freeId(ids, this.#inFlight);

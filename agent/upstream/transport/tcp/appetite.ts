@@ -17,6 +17,7 @@ const LAST_OFFER_MS = 16 * FIRST_OFFER_MS;
 
 const UNBOUNDED = Number.POSITIVE_INFINITY;
 
+/** One for each pool. A limit is `Infinity` until the server has shown one. */
 export class Appetite {
   #inAll = UNBOUNDED;
   #atOnce = UNBOUNDED;

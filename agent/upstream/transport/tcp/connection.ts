@@ -15,6 +15,7 @@ const OPEN_TIMEOUT_MS = 2_000;
 /** A server that sends so many unsolicited messages in a row is faulty. */
 const MAX_STRAY_MESSAGES = 1_000;
 
+/** Calls to the pool, which replaces, closes and refills connections. */
 export interface ConnectionEvents {
   onOpen(): void;
   /** The connection is closed. `unanswered` got no reply; `wasOpen` is false if it never opened. */
@@ -30,6 +31,7 @@ export interface ConnectionEvents {
   onLate(connection: TcpConnection, pending: PendingQuery): void;
 }
 
+/** As for a UDP socket, with what only a connection needs. */
 export interface ConnectionContext extends SocketContext {
   readonly dial: Dial;
   readonly timers: TimerWheel;
@@ -44,6 +46,7 @@ export interface Lifetime {
   readonly youthMs: number;
 }
 
+/** Dials at construction; queries sent before it is open are written then. It fails if it is not open within 2 s. */
 export class TcpConnection implements Connection, Expiring {
   dueTick = NOT_WAITING;
   dueBefore: Expiring | undefined;

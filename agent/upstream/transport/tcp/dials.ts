@@ -13,6 +13,7 @@ const FREE_REFUSALS = 7;
 const REDIAL_MS = 25;
 const MAX_REDIAL_MS = 1_000;
 
+/** One for each pool. Pauses grow from 25 ms to 1 s; a successful dial ends them. */
 export class Dials {
   /** Failure of the latest failed dial. */
   lastFailure: Failure = { phase: 'connect', errno: 'ECONNREFUSED' };
@@ -30,12 +31,14 @@ export class Dials {
     return nowMs >= this.#nextMs;
   }
 
+  /** A dial succeeded: the next failures are without a pause again. */
   worked(): void {
     this.#failed = 0;
     this.#freeRefusals = FREE_REFUSALS;
     this.#nextMs = Number.NEGATIVE_INFINITY;
   }
 
+  /** A dial failed. A lack of a local resource only causes a short pause. */
   failed(failure: Failure): void {
     this.lastFailure = failure;
     if (isLack(failure)) {

@@ -24,6 +24,7 @@ const BUSY_QUERIES = 64;
 /** Maximum connections if each accepts only few queries. */
 const MAX_BOUNDED_CONNECTIONS = 16;
 
+/** From the Corefile, or defaults that differ between TCP and TLS. */
 export interface PoolSettings {
   /** An idle connection is closed after this time, milliseconds. */
   readonly expireMs: number;
@@ -33,6 +34,7 @@ export interface PoolSettings {
   readonly lifetime: Lifetime;
 }
 
+/** Serves TCP and TLS alike; only `dial` in its context differs. */
 export class TcpPool {
   readonly #context: ConnectionContext;
   readonly #settings: PoolSettings;
@@ -98,6 +100,7 @@ export class TcpPool {
     }
   }
 
+  /** Closes for good. Queries in flight and waiting ones fail with the `errno` of `failure`. */
   destroy(failure: Failure): void {
     this.#isClosed = true;
     const connections = [...this.#connections.splice(0), ...this.#draining];

@@ -1,6 +1,7 @@
 /** Queries that wait for a connection with room for them. */
 import type { Connection, PendingQuery } from '../pending-query.ts';
 
+/** Acts as the connection of its queries, so that they can be abandoned. */
 export class Queue implements Connection {
   readonly #onLate: (pending: PendingQuery) => void;
   /** The queries have not been sent. */
@@ -37,6 +38,7 @@ export class Queue implements Connection {
     this.#onLate(pending);
   }
 
+  /** Removes and returns all queries, the oldest first. */
   takeAll(): PendingQuery[] {
     const all = [...this.#pendingQueries];
     this.#pendingQueries.clear();

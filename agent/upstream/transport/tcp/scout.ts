@@ -13,6 +13,7 @@ const SETTLE_MS = 40;
 /** Interval of examinations, milliseconds. */
 const PAUSE_MS = 1_000;
 
+/** One examination of one connection. */
 export interface Look {
   readonly silent: TcpConnection;
   /** Its queries in flight. */
@@ -21,6 +22,7 @@ export interface Look {
   readonly onUnread: () => void;
 }
 
+/** One for each pool, with at most one examination at a time and one a second. */
 export class Scout implements PendingQueryOwner, Expiring {
   dueTick = NOT_WAITING;
   dueBefore: Expiring | undefined;
@@ -36,6 +38,7 @@ export class Scout implements PendingQueryOwner, Expiring {
     this.#context = context;
   }
 
+  /** Whether `start` may be called now. */
   isReady(nowMs: number): boolean {
     return this.#look === undefined && nowMs >= this.#nextMs;
   }

@@ -10,6 +10,7 @@ import type { Counter } from '../query/services/metrics.ts';
 import { Identity } from './identity.ts';
 import { DROPPED, errorAnswer } from './respond.ts';
 
+/** One for the process. Before the first `swap` it refuses every query except those of init's probes. */
 export class Dispatcher {
   readonly #log: Logger;
   readonly #panics: Counter;

@@ -19,6 +19,7 @@ const QUESTION = { name: NAME, type: TYPE.TXT, class: CLASS.CH };
 const PRESENCE = textAnswer('nodens');
 const REFUSAL = madeAnswer(QUESTION, { rcode: RCODE.REFUSED, flags: 0 }, '', { shareable: false });
 
+/** One for the process. `answerTo` runs before routing, so no Corefile can change its answers. */
 export class Identity {
   /** Hex text, new for every process. */
   readonly nonce: string = randomBytes(NONCE_BYTES).toString('hex');

@@ -16,8 +16,10 @@ const LATE_MS = 30_000;
 /** How long a shutdown waits for init to remove interception. */
 const WITHDRAW_MS = 2_000;
 
+/** Init's report: the state of interception, and counts since init's start. */
 export type InitStatus = Extract<InitMessage, { type: 'status' }>;
 
+/** `path` is the Unix socket at which init listens. */
 export interface InitLinkOptions {
   readonly path: string;
   /** The nonce that this agent answers init's probes with. */
@@ -89,6 +91,7 @@ export class InitLink {
     });
   }
 
+  /** Disconnects and does not reconnect; a `withdraw` in progress resolves to false. */
   close(): void {
     this.#isClosed = true;
     this.#retry?.cancel();

@@ -10,6 +10,7 @@ import { EachAddress } from './listen/each-address.ts';
 import { type Place, placesOf } from './listen/places.ts';
 import { TcpClients } from './tcp/clients.ts';
 
+/** Fixed for the life of the process; only timeouts and the listeners themselves change with the configuration. */
 export interface ListenersOptions extends Omit<BoundParts, 'tcpClients' | 'label'> {
   readonly ledger: MemoryLedger;
   /** Maximum TCP connections. */
@@ -30,6 +31,7 @@ interface Open {
   readonly bound: Bound;
 }
 
+/** Binds nothing until `open`. A socket that the old and the new configuration both need stays open over a reload. */
 export class Listeners {
   readonly #options: ListenersOptions;
   readonly #parts: BoundParts;
@@ -123,6 +125,7 @@ export class Listeners {
     for (const { bound } of this.#open.values()) bound.drain();
   }
 
+  /** Closes every socket; pending answers over TCP are lost. */
   async close(): Promise<void> {
     await this.retain([]);
   }

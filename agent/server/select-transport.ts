@@ -10,6 +10,7 @@ import { type ConnectUdp, connectedOpener } from './udp/connected.ts';
 import type { OpenUdp } from './udp/contract.ts';
 import { openDgram } from './udp/dgram.ts';
 
+/** The transports of this process: all of them the addon's, or all of them Node.js's. */
 export interface Native {
   readonly openUdp: OpenUdp;
   /** Whether one socket of `openUdp` can serve every address. */

@@ -28,6 +28,7 @@ export interface Bound {
   close(): Promise<void>;
 }
 
+/** The same for every place of the process. */
 export interface BoundParts {
   readonly openUdp: OpenUdp;
   readonly listenTcp: ListenTcp;

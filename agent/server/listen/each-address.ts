@@ -13,6 +13,7 @@ import type { Place } from './places.ts';
 /** Poll interval: a listing costs a millisecond on a node with hundreds of interfaces. */
 export const LOOK_MS = 2_000;
 
+/** `addresses` is read again at every poll; `bind` opens the sockets of one address. */
 export interface EachAddressParts {
   /** The place of a wildcard. */
   readonly place: Place;
@@ -25,6 +26,9 @@ export interface EachAddressParts {
   readonly log: Logger;
 }
 
+/**
+ * An added address is bound, and a removed one closed, within two seconds. A failed bind is logged once and retried.
+ */
 export class EachAddress implements Bound {
   readonly #parts: EachAddressParts;
   readonly #bound = new Map<string, Bound>();

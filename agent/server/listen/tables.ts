@@ -16,6 +16,7 @@ export interface Zone extends Pick<Route, 'handler' | 'anyClass' | 'accepts'> {
   readonly place: Place;
 }
 
+/** Both functions return the same object for the same arguments, so that series continue over reloads. */
 export interface TableParts {
   readonly label: (listener: Endpoint) => ServerLabel;
   readonly requestMetrics: (server: ServerLabel, zone: string, view: string) => RequestMetrics;

@@ -8,6 +8,7 @@ import { LIMITS } from '../../base/limits.ts';
 import type { TcpConnection } from './connection.ts';
 import { TcpScheduler } from './scheduler.ts';
 
+/** One for the process. `max` counts the connections of all clients together. */
 export class TcpClients {
   readonly ledger: MemoryLedger;
   readonly scheduler = new TcpScheduler();
@@ -41,6 +42,7 @@ export class TcpClients {
     this.ledger.limited(share, connection.kind);
   }
 
+  /** Counts a new connection. Call `makeRoomFor` first: this method has no limit. */
   add(connection: TcpConnection): void {
     const own = this.#byClient.get(connection.key);
     if (own === undefined) this.#byClient.set(connection.key, new Set([connection]));
@@ -48,6 +50,7 @@ export class TcpClients {
     this.#count++;
   }
 
+  /** Stops counting a connection. Idempotent. */
   delete(connection: TcpConnection): void {
     const own = this.#byClient.get(connection.key);
     if (own?.delete(connection) !== true) return;

@@ -33,6 +33,7 @@ const framed = Buffer.allocUnsafe(WRITE_BYTES + OUT_BYTES);
 /** Why a connection was closed: its client sent invalid queries, or left its answers unread. */
 export type CloseReason = 'nonsense' | 'unread';
 
+/** `maxQueries` is read again for each query, because a reload may change it. */
 export interface TcpConnectionParts {
   readonly socket: Socket;
   /** `clientKey` of the client. */
@@ -47,6 +48,7 @@ export interface TcpConnectionParts {
   readonly onClosed: (reason: CloseReason, key: string) => void;
 }
 
+/** Created when a client is accepted. The listener's sweep closes it when it is idle or its client does not read. */
 export class TcpConnection implements Holding {
   readonly kind = 'connection';
   heldBytes = CONNECTION_BYTES;
@@ -115,6 +117,7 @@ export class TcpConnection implements Holding {
     return this.#endingMs !== undefined;
   }
 
+  /** Closes at once; pending answers are lost. */
   destroy(): void {
     this.#socket.destroy();
   }

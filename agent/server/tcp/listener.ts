@@ -21,6 +21,7 @@ const BACKLOG = 1_024;
 /** Turns of the event loop in which a drain accepts the connections in the backlog: one each. */
 const LAST_TURNS = BACKLOG;
 
+/** What a listener needs, besides the timeouts that a reload may replace. */
 export interface TcpOptions {
   readonly endpoint: Endpoint;
   readonly listen: ListenTcp;
@@ -40,6 +41,7 @@ export interface TcpOptions {
   readonly onError: (error: Error) => void;
 }
 
+/** Accepts clients from `open` until `drain` or `close`. */
 export class TcpListener {
   readonly endpoint: Endpoint;
   readonly #server: Server;

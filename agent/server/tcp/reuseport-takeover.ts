@@ -5,6 +5,7 @@ import { type Endpoint, familyOf } from '../../base/address.ts';
 
 /** Maximum data in the kernel for one connection, each direction: twice what `native/tcp/listen.c` asks for. */
 export const RECEIVE_BUFFER_BYTES = 2 * 16 * 1_024;
+/** As `RECEIVE_BUFFER_BYTES`, for answers that the client has not read. */
 export const SEND_BUFFER_BYTES = 2 * 32 * 1_024;
 
 /** Exports of `native/tcp/listen.c`. */

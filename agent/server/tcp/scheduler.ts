@@ -15,6 +15,10 @@ export interface TcpWork {
   work(): void;
 }
 
+/**
+ * One for the process. A connection handles messages while `hasTime`, counts each with `spend`, and then uses
+ * `enqueue`.
+ */
 export class TcpScheduler {
   /** Messages left in this turn. */
   #left = MESSAGES_PER_TURN;

@@ -2,6 +2,7 @@
 
 /** The same as in `native/udp/transport.h`. */
 export const BATCH = 64;
+/** Size of a `sockaddr_in6`, which has room for an address of either family. */
 export const ADDRESS_BYTES = 28;
 /** The sender's address, then the agent's address that it asked if the socket is a wildcard. */
 export const PEER_BYTES = 48;
@@ -9,8 +10,10 @@ export const PEER_BYTES = 48;
 export const SLOT_BYTES = 4_096;
 
 declare const handleBrand: unique symbol;
+/** An open socket of the addon; opaque to JavaScript. */
 export type Handle = { readonly [handleBrand]: true };
 
+/** Allocated once for each socket, or group of sockets, and never moved: the addon keeps pointers to them. */
 export interface Buffers {
   readonly input: Buffer;
   readonly output: Buffer;

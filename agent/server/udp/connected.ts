@@ -19,8 +19,10 @@ const RECEIVE_BUFFER_BYTES = 1024 * 1024;
 /** The agent's own queries are short. */
 const DEFERRED_BYTES = 32 * 1024;
 
+/** Phases in which a connected UDP socket can fail. */
 export type ConnectedPhase = Extract<Phase, 'connect' | 'wait'>;
 
+/** Calls from a connected socket, until it is closed. */
 export interface ConnectedEvents {
   /** `message` is only valid during the call. */
   onMessage(message: Buffer): void;
@@ -28,6 +30,7 @@ export interface ConnectedEvents {
   onError(errno: string, phase: ConnectedPhase): void;
 }
 
+/** A UDP socket with one upstream. The kernel drops datagrams from other senders. */
 export interface ConnectedUdp {
   /** Copies `message`. */
   send(message: Uint8Array): void;
@@ -38,6 +41,7 @@ export interface ConnectedUdp {
 /** Opens a socket to `to`, which does not keep the process alive. No event fires during the call. */
 export type ConnectUdp = (to: Endpoint, events: ConnectedEvents) => ConnectedUdp;
 
+/** All sockets of one opener share their buffers, so a process needs only one opener. */
 export function connectedOpener(addon: BatchAddon): ConnectUdp {
   const shared = new Shared(addon);
   return (to, events) => new ConnectedSocket(shared, to, events);

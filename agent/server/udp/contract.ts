@@ -22,6 +22,7 @@ export interface DatagramSink {
   ): number;
 }
 
+/** One bound UDP socket. */
 export interface UdpTransport {
   readonly endpoint: Endpoint;
   /** The sender of the datagram in `slot` of the current batch. */
@@ -35,6 +36,7 @@ export interface UdpTransport {
   close(): Promise<void>;
 }
 
+/** If the port of `endpoint` is 0, the kernel chooses one, and the transport's `endpoint` has it. */
 export interface UdpOptions {
   readonly endpoint: Endpoint;
   readonly receiveBufferBytes: number;

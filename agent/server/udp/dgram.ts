@@ -16,6 +16,7 @@ const MAX_WAITING = 1_024;
 /** Turns of the event loop in which `close` reads what has been received: 32 datagrams each. */
 const LAST_TURNS = 512;
 
+/** Used without the addon. It cannot serve a wildcard, because it does not know the address that a client asked. */
 export const openDgram: OpenUdp = async (options) => {
   const { address, port } = options.endpoint;
   const isV6 = familyOf(address) === 6;

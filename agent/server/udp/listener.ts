@@ -4,6 +4,7 @@ import type { Client, Query } from '../../query/query.ts';
 import type { QueryProcessor } from '../query-processor.ts';
 import type { DatagramSink, UdpTransport } from './contract.ts';
 
+/** Belongs to one transport: late responses go through the one that delivered the latest datagram. */
 export class UdpListener implements DatagramSink {
   readonly #processor: QueryProcessor;
   readonly #clock: Clock;

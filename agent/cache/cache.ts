@@ -18,6 +18,7 @@ import { BlockEntries } from './store/block-entries.ts';
 import type { Entry } from './store/entry.ts';
 import { Store } from './store/store.ts';
 
+/** Services and limits of the process, which outlive every configuration. */
 export interface CacheParts {
   readonly clock: Clock;
   readonly metrics: Metrics;
@@ -30,6 +31,7 @@ export interface CacheParts {
   readonly ledger: MemoryLedger;
 }
 
+/** Counts at the moment of the call. Bytes include keys and an estimate of each entry's overhead. */
 export interface CacheStats {
   readonly answers: number;
   readonly answerBytes: number;
@@ -39,6 +41,7 @@ export interface CacheStats {
   readonly inflightQueries: number;
 }
 
+/** As the daemon sees the cache; plugins see only `Cache`. */
 export interface ProcessCache extends Cache {
   /** Removes some entries that are past any use; runs once a second. */
   sweep(): void;
@@ -70,6 +73,10 @@ interface BlockMemory {
   capacity: number;
 }
 
+/**
+ * Starts timers, which `close` ends. Opening a block again keeps its entries; answers from before a change of the
+ * directives below `cache` are served only as stale ones.
+ */
 export function createCache(parts: CacheParts): ProcessCache {
   const { clock, metrics, log, random } = parts;
   const store = new Store(clock, metrics, parts.totalBytes);

@@ -7,12 +7,14 @@ import type { EntryKind } from './store/entry.ts';
 /** Value of the label `type`: CoreDNS counts stored failures as denials. */
 export type SeriesType = 'success' | 'denial';
 
+/** Labels of CoreDNS's cache series. */
 export interface BlockLabels {
   readonly server: string;
   readonly zones: string;
   readonly view: string;
 }
 
+/** CoreDNS's series up to `servedStale`, then nodens's own. */
 export interface Counters {
   readonly requests: Counter;
   readonly misses: Counter;
@@ -28,6 +30,7 @@ export interface Counters {
   readonly deferred: Counter;
 }
 
+/** nodens's own series have only the label `server`: blocks of one listener share them. */
 export function countersFor(metrics: Metrics, labels: BlockLabels): Counters {
   const { server } = labels;
   const hits = (type: SeriesType): Counter =>

@@ -25,6 +25,7 @@ import type { InflightQueries, InflightQuery, ResultHandler } from './single-fli
 import type { Entry } from './store/entry.ts';
 import type { Store } from './store/store.ts';
 
+/** `store` and `inflightQueries` are the process's; `blockId`, `configVersion` and `options` those of one block. */
 export interface LookupParts {
   readonly blockId: number;
   readonly configVersion: number;
@@ -60,6 +61,7 @@ class StoreResult implements ResultHandler {
   }
 }
 
+/** One for each block and configuration; the entries are in `store` and outlive it. */
 export class Lookup implements BlockCache {
   readonly #parts: LookupParts;
   readonly #stale: ServeStaleOptions;
@@ -71,6 +73,10 @@ export class Lookup implements BlockCache {
     this.#stale = parts.options.serveStale ?? AFTER_RELOAD;
   }
 
+  /**
+   * Throws or rejects with the error of `next` if there is no stored answer to serve instead, and with GaveWayError if
+   * the client has no room to wait.
+   */
   handle(query: Query, next: Handler): Result {
     if (!isCacheable(query.type, query.class)) return next(query);
     const { blockId, configVersion, store, options } = this.#parts;

@@ -18,6 +18,7 @@ const KEY_HEAD = 7;
 /** Five 32-bit fields after an SOA's two names (RFC 1035 §3.3.13). */
 const SOA_FIXED_BYTES = 20;
 
+/** Applies to names in `zones`, lower-case wire form; without zones it does nothing. */
 export class NxdomainCuts {
   readonly #zones: readonly Uint8Array[];
 

@@ -34,6 +34,7 @@ export interface EntriesByKind {
   readonly negative: BlockEntries<Entry>;
 }
 
+/** `entriesByKind` and `denialBursts` outlive a reload; `options` are those of one configuration. */
 export interface ResponseWriterParts {
   readonly store: Store;
   readonly clock: Clock;
@@ -75,6 +76,7 @@ function deniedAs({ rcode }: Answer): DenialReason {
   return rcode === RCODE.NXDOMAIN ? 'nxdomain' : 'nodata';
 }
 
+/** One for each block and configuration. Every waiter of a query in flight gets its result. */
 export class ResponseWriter {
   readonly #parts: ResponseWriterParts;
   readonly #stale: ServeStaleOptions;

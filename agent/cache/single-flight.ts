@@ -33,6 +33,7 @@ export interface ResultHandler {
   onError(error: unknown): Answer;
 }
 
+/** A query that the rest of the chain has not answered yet. */
 export interface InflightQuery {
   readonly key: string;
   /** Result for the first client. */
@@ -170,6 +171,7 @@ class RunningQuery implements InflightQuery {
   }
 }
 
+/** One for the process: all blocks share it, and the number of the block is part of the key. */
 export class InflightQueries {
   readonly #clock: Clock;
   readonly #running = new Map<string, RunningQuery>();
@@ -189,6 +191,7 @@ export class InflightQueries {
     return this.#running.size;
   }
 
+  /** Undefined also for a query that has taken too long, although its reply may still come. */
   find(key: string): InflightQuery | undefined {
     return this.#running.get(key);
   }
@@ -232,6 +235,7 @@ export class InflightQueries {
     return inflight;
   }
 
+  /** Ends the timer; queries still in flight then have no time limit of this class. */
   close(): void {
     this.#timer.cancel();
   }

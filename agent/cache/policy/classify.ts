@@ -24,6 +24,7 @@ export type Verdict =
   | 'refusal'
   | 'mismatch';
 
+/** The question, as far as a verdict depends on it. */
 export interface Asked {
   /** Lower-case wire form. */
   readonly name: Uint8Array;
@@ -32,6 +33,7 @@ export interface Asked {
   readonly dnssecOk: boolean;
 }
 
+/** `records` are those of the message, and empty for a `mismatch`. */
 export interface Classified {
   readonly verdict: Verdict;
   readonly records: readonly RecordView[];

@@ -13,6 +13,7 @@ import type { Store } from '../store/store.ts';
 import type { DenialBurstDetector, DenialReason } from './denial-bursts.ts';
 import { lastGoodAnswer } from './stale.ts';
 
+/** `denialBursts` belongs to the block and outlives a reload; `options` and `stale` do not. */
 export interface LastKnownGoodParts {
   readonly store: Store;
   readonly clock: Clock;
@@ -21,6 +22,7 @@ export interface LastKnownGoodParts {
   readonly stale: ServeStaleOptions;
 }
 
+/** Without `last_known_good` in the Corefile, every denial is believed. */
 export class LastKnownGood {
   readonly #parts: LastKnownGoodParts;
   readonly #windowMs: number;
@@ -38,6 +40,7 @@ export class LastKnownGood {
     return isCovered === true ? this.#windowMs : 0;
   }
 
+  /** The query's name has a good answer again. */
   answered(query: Query): void {
     if (this.#windowMs > 0) this.#parts.denialBursts.answered(octetKey(query.name));
   }

@@ -15,12 +15,17 @@ const MAX_WIRE_TTL_SECONDS = 0x7fffffff;
 /** Two root names and five 32-bit fields: the shortest SOA RDATA (RFC 1035 §3.3.13). */
 const MIN_SOA_RDATA_BYTES = 22;
 
+/** `ttlSeconds` is within the bounds of the configuration, whatever the message contains. */
 export interface Lifetime {
   /** The message with bounded TTLs. */
   readonly wire: Buffer;
   readonly ttlSeconds: number;
 }
 
+/**
+ * `records`: the shortest TTL. `negative`: bounded by the SOA's MINIMUM as well. `base`: CoreDNS's 5 s for answers
+ * without a usable TTL.
+ */
 export type TtlRule = 'records' | 'negative' | 'base';
 
 /** Never writes to `wire`: if a TTL changes, the result is a copy. */

@@ -16,6 +16,7 @@ export class SnapshotError extends NodensError {
   }
 }
 
+/** Called in the order of the file. `wire` of a record is a view of the file. */
 export interface SnapshotVisitor {
   /** Called before the block's entries. */
   block(identity: string, configVersions: readonly string[]): void;

@@ -21,6 +21,7 @@ export interface RestoreBlock {
   readonly configVersionOf: (fingerprint: string) => number;
 }
 
+/** `entries` does not count those that are past any use, of unknown blocks, or already stored. */
 export interface Restored {
   readonly entries: number;
   /** Age of the snapshot; 0 if its time is in the future. */

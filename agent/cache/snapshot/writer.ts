@@ -12,8 +12,11 @@ import type { Clock } from '../../base/clock.ts';
 import type { ExtendedError } from '../../base/errors.ts';
 import type { Entry } from '../store/entry.ts';
 
+/** First bytes of every snapshot. */
 export const MAGIC = Buffer.from('nodens snapshot\n', 'latin1');
+/** Version of the format; the reader refuses any other. */
 export const VERSION = 1;
+/** First byte of a record. */
 export const KIND = { end: 0, block: 1, entry: 2 } as const;
 /** Means that there is no extended error. */
 export const NO_EXTENDED = 0xffff;
@@ -50,6 +53,7 @@ export interface SnapshotRecord {
   readonly wire: Buffer;
 }
 
+/** `bytes` is the size of the whole file. */
 export interface SnapshotTotals {
   readonly entries: number;
   readonly bytes: number;

@@ -16,6 +16,7 @@ export interface Aged<T> {
   readonly dropAfterMs: number;
 }
 
+/** One for each block and partition. The links are in the entries, so an entry can be in only one list. */
 export class BlockEntries<T extends Aged<T>> {
   count = 0;
   /** Evicted entries, counted by the caller that evicts. */
@@ -36,6 +37,7 @@ export class BlockEntries<T extends Aged<T>> {
     this.#append(entry);
   }
 
+  /** `entry` must be in this list, which is not checked. */
   remove(entry: T): void {
     this.count--;
     this.#unlink(entry);

@@ -11,6 +11,7 @@ export type EntryKind = 'positive' | 'negative' | 'failure';
  */
 const ENTRY_OVERHEAD_BYTES = 440;
 
+/** Fields of a new entry. Times are clock milliseconds, not Unix time. */
 export interface EntryFields {
   readonly key: string;
   readonly kind: EntryKind;
@@ -29,6 +30,7 @@ export interface EntryFields {
   readonly lastHitMs: number;
 }
 
+/** The answer and its times never change; hits, links and the recheck time do while it is stored. */
 export class Entry {
   // A cache hit reads these fields; placed first, they are close together in memory.
   readonly answer: Answer;
@@ -73,6 +75,7 @@ export class Entry {
     this.costBytes = costOf(fields.key, fields.answer);
   }
 
+  /** False after the TTL, and after a change of the directives below `cache`. */
   isFresh(nowMs: number, configVersion: number): boolean {
     return nowMs < this.expiresMs && this.configVersion === configVersion;
   }

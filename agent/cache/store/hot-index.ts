@@ -13,6 +13,7 @@ const NAME_AT = 3;
 const MAX_NAME_WORDS = 29;
 const ROW_WORDS = NAME_AT + MAX_NAME_WORDS;
 
+/** One for the store, with 8,192 slots. Its entries are also in the store. */
 export class HotIndex {
   readonly #entries: (Entry | undefined)[] = new Array<Entry | undefined>(SLOTS).fill(undefined);
   readonly #rows = new Int32Array(SLOTS * ROW_WORDS);

@@ -19,8 +19,10 @@ const SWEEP_STEPS = 60;
 const MIN_SWEEP = 256;
 const MAX_SWEEP = 2_000;
 
+/** Value of the label `store`. */
 export type StoreName = 'answers' | 'denials';
 
+/** One of the two caches, with its own limit in bytes. An entry larger than the limit is not stored. */
 export class Partition {
   readonly #lru: LRUCache<string, Entry>;
   readonly #swept: Counter;
@@ -105,6 +107,7 @@ export class Partition {
   }
 }
 
+/** One for the process. Keys begin with the number of their block, so blocks do not see each other's entries. */
 export class Store {
   readonly answers: Partition;
   readonly denials: Partition;
@@ -184,6 +187,7 @@ export class Store {
     this.denials.sweep(nowMs);
   }
 
+  /** Ends the timer and removes every entry. */
   close(): void {
     this.#timer.cancel();
     this.answers.clear();

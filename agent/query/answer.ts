@@ -6,6 +6,7 @@ import type { RecordView } from '../dns/records.ts';
 import { readRecords } from '../dns/records.ts';
 import type { Reply } from '../dns/reply.ts';
 
+/** Fields of a new answer. None is copied, so `wire` must not change afterwards. */
 export interface AnswerFields {
   /**
    * A whole response without OPT. `respond` overwrites ID, RD, CD and the question's letter case for each client. A
@@ -32,6 +33,7 @@ export interface AnswerFields {
   readonly shareable?: boolean;
 }
 
+/** Immutable and shared: many clients may get the same answer, each with its own ID, letter case and TTLs. */
 export class Answer {
   // A cache hit reads these fields; placed first, they are close together in memory.
   readonly #octets: Buffer | string;

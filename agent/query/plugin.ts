@@ -8,6 +8,7 @@ import type { Services } from './services/services.ts';
 /** Whether the agent answers queries in the meantime. */
 export type Pace = 'at once' | 'beside queries';
 
+/** One directive of one block. Its configuration calls `prepare`, then either `start` and `stop`, or `discard`. */
 export interface Plugin {
   readonly name: string;
   /**

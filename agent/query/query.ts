@@ -13,6 +13,7 @@ import { MAX_NAME_BYTES, nameToText } from '../dns/name.ts';
 import { QueryHead, readQueryHead, setName } from '../dns/query-head.ts';
 import type { ServerLabel } from './services/block.ts';
 
+/** Between client and agent, or agent and upstream. DNS over TLS counts as `tcp`. */
 export type Transport = 'udp' | 'tcp';
 
 /** Sender of a query. Created only when it is read, or when the query outlives its batch. */
@@ -43,6 +44,10 @@ export interface RequestMetrics {
   recordDuration(durationMs: number, count: number): void;
 }
 
+/**
+ * Name, client and keys are made at first use. A plugin that keeps data of a query after it has answered synchronously
+ * must copy them.
+ */
 export class Query {
   /** Result of the bounded parse; for internal queries, what `Query.internal` was given. */
   readonly head = new QueryHead();
@@ -218,6 +223,7 @@ export class Query {
     return this.#upstreamOptions;
   }
 
+  /** The sender; for an internal query a client with address '' and port 0. */
   get client(): Client {
     this.#client ??= this.#clientSource();
     return this.#client;
@@ -240,6 +246,7 @@ export class Query {
   }
 }
 
+/** A question of the agent's own. Defaults: class IN, UDP, depth 0, and the agent's own share of memory. */
 export interface InternalQuestion {
   /** Lower-case wire form. */
   readonly name: Uint8Array;

@@ -1,5 +1,6 @@
 /** HTTP endpoints, as plugins add them. */
 
+/** A whole HTTP response; `contentType` is the value of its Content-Type header. */
 export interface AdminResponse {
   readonly status: number;
   readonly contentType: string;
@@ -18,6 +19,7 @@ export interface AdminRoutes {
   addMetrics(address: string, options: MetricsPageOptions): void;
 }
 
+/** What one `prometheus` directive asks of the page at its address. */
 export interface MetricsPageOptions {
   /** Also the names that CoreDNS has dropped (`observe/metrics/legacy-names.ts`). */
   readonly isOlder: boolean;

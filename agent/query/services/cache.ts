@@ -3,8 +3,13 @@ import type { Handler, Result } from '../handler.ts';
 import type { Query } from '../query.ts';
 import type { BlockContext } from './block.ts';
 
+/**
+ * As in CoreDNS's `serve_stale`: the stale answer first and a refresh behind it, or the upstream first, within
+ * `budgetMs`.
+ */
 export type StaleMode = 'immediate' | 'verify';
 
+/** Use of answers past their TTL (RFC 8767). */
 export interface ServeStaleOptions {
   /** How long past its TTL an answer may be used, milliseconds. */
   readonly windowMs: number;
@@ -27,6 +32,7 @@ export interface TtlBounds {
   readonly minTtlSeconds: number;
 }
 
+/** A `cache` directive with every default filled in. */
 export interface CacheOptions {
   readonly success: TtlBounds;
   readonly denial: TtlBounds;
@@ -61,6 +67,7 @@ export interface LastKnownGoodOptions {
   readonly zones: readonly Uint8Array[];
 }
 
+/** Refresh of popular answers before they expire, as with CoreDNS's `prefetch`. */
 export interface PrefetchOptions {
   /** Hits within `windowMs` of each other that make a name popular. */
   readonly amount: number;
@@ -75,6 +82,11 @@ export interface BlockCache {
   handle(query: Query, next: Handler): Result;
 }
 
+/** The process's cache; all blocks share its memory, but not their entries. */
 export interface Cache {
+  /**
+   * Opens a block's view, with the block's entries from before a reload. `zonesLabel` is the label `zones` of its
+   * series.
+   */
   open(block: BlockContext, zonesLabel: string, options: CacheOptions): BlockCache;
 }

@@ -13,6 +13,7 @@ export interface FinishedSpan {
   readonly tags: Readonly<Record<string, string>>;
 }
 
+/** Where spans go, and how many may wait. */
 export interface SpanExportOptions {
   /** URL of the Zipkin collector. */
   readonly url: string;
@@ -30,10 +31,12 @@ export interface SpanSink {
   close(): void;
 }
 
+/** Where dnstap messages go: a Unix socket, or a host and a TCP port. */
 export type DnstapTarget =
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
 
+/** One connection that carries dnstap messages as Frame Streams. */
 export interface FrameExportOptions {
   readonly target: DnstapTarget;
   /** Content type of the Frame Streams handshake. */
@@ -49,6 +52,7 @@ export interface FrameSink {
   close(): void;
 }
 
+/** Time in functions, or allocations by function; both from V8's samplers. */
 export type ProfileKind = 'cpu' | 'heap';
 
 /** Features that need sockets, or packages that few users need: loaded at first use. */

@@ -12,6 +12,7 @@ export interface OpenFile {
   close(): Promise<void>;
 }
 
+/** Only for reading. The agent also reports errors that come from a lack of a resource, such as file descriptors. */
 export interface Files {
   /** Text of a file of up to 2 MiB; U+FFFD replaces invalid UTF-8. Throws the system's error. */
   read(path: string): string;

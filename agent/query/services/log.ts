@@ -11,8 +11,10 @@ export type LogFields = Readonly<Record<string, unknown>> & { readonly [DEDUPLIC
 /** Fields of a warning or an error: its event is in the table of base/events. */
 export type ProblemFields = LogFields & { readonly event: AgentEvent };
 
+/** Key of the field that groups repeats; see `LogFields`. */
 export const DEDUPLICATE_BY: unique symbol = Symbol('deduplicate by');
 
+/** One line for each call, except repeats of a warning or an error. `debug` lines need the directive `debug`. */
 export interface Logger {
   debug(fields: LogFields, message: string): void;
   info(fields: LogFields, message: string): void;

@@ -1,5 +1,6 @@
 /** The metrics interface of all rooms. */
 
+/** Label values by label name. */
 export type Labels = Readonly<Record<string, string>>;
 
 /** Count with `counter.value++`: a plain number, read at each scrape. */
@@ -7,10 +8,12 @@ export interface Counter {
   value: number;
 }
 
+/** A value that may also fall; read at each scrape. */
 export interface Gauge {
   value: number;
 }
 
+/** `observe` takes the unit of the metric's name: seconds or bytes. */
 export interface Histogram {
   observe(value: number): void;
 }

@@ -17,6 +17,10 @@ import type { Metrics } from './metrics.ts';
 import type { ProcessSettings } from './process.ts';
 import type { Upstreams } from './upstreams.ts';
 
+/**
+ * Passed to each `Setup`. `block`, `admin` and `process` belong to the block or the configuration, the rest to the
+ * process.
+ */
 export interface Services {
   readonly clock: Clock;
   readonly log: Logger;

@@ -3,6 +3,7 @@ import type { Endpoint } from '../../base/address.ts';
 import type { Reply } from '../../dns/reply.ts';
 import type { Transport } from '../query.ts';
 
+/** The order in which a group tries its upstreams, as CoreDNS's option `policy`. */
 export type Policy = 'random' | 'round_robin' | 'sequential';
 
 /** DNS over TLS to one upstream (RFC 7858): always verified, by name if one is given, else by address. */
@@ -14,6 +15,7 @@ export interface UpstreamTls {
   readonly key?: string | undefined;
 }
 
+/** An upstream given by address. */
 export interface UpstreamEndpoint extends Endpoint {
   /** Undefined: plain DNS. */
   readonly tls?: UpstreamTls | undefined;
@@ -79,6 +81,7 @@ export interface UpstreamGroupOptions {
   readonly endpointsName?: Uint8Array | undefined;
 }
 
+/** CoreDNS's option `health_check` with defaults filled in. `intervalMs` is varied by a quarter for each probe. */
 export interface HealthCheckOptions {
   readonly intervalMs: number;
   readonly recursionDesired: boolean;
@@ -103,6 +106,7 @@ export interface UpstreamQuestion {
   readonly clientKey?: string;
 }
 
+/** A reply that answers the question, whatever its rcode. */
 export interface UpstreamReply {
   readonly reply: Reply;
   /** The upstream that answered, `address:port`. */
@@ -110,6 +114,7 @@ export interface UpstreamReply {
   readonly transport: Transport;
 }
 
+/** Usable until `release`; then `exchange` rejects with SERVFAIL. */
 export interface UpstreamGroup {
   /**
    * One question, one deadline (`budgetMs` from now). Rejects with DnsError(SERVFAIL, …) carrying an extended error
@@ -123,6 +128,7 @@ export interface UpstreamGroup {
   release(): void;
 }
 
+/** The upstreams of the process, as plugins see them. */
 export interface Upstreams {
   /** Connections and health are shared by all groups with the same upstream, and outlive reloads. */
   group(options: UpstreamGroupOptions): UpstreamGroup;

@@ -31,6 +31,7 @@ const LAST_DATAGRAMS_MS = 100;
 const DRAIN_MS = 5_000;
 const DRAIN_LOOK_MS = 10;
 
+/** One for the process, used once: `start`, any number of `reload`, then `stop`. */
 export class Daemon {
   readonly processServices: ProcessServices;
   readonly #options: AgentOptions;
@@ -125,6 +126,7 @@ export class Daemon {
     return this.#isStopping;
   }
 
+  /** Never rejects: on an error the old configuration stays. */
   reload(reason: ReloadReason): Promise<void> {
     return this.#reloader.reload(reason);
   }

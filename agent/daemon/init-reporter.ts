@@ -8,6 +8,7 @@ import type { InitStatus } from '../server/init-link.ts';
 
 const STATES: readonly InterceptionState[] = ['off', 'waiting', 'intercepting', 'withdrawn'];
 
+/** Callbacks for `InitLink` and `ConfigSource`. */
 export interface InitReporter {
   readonly onStatus: (status: InitStatus) => void;
   /** Init is gone and its rules may be as well: the state is unknown, and none is shown until init is back. */
@@ -16,6 +17,10 @@ export interface InitReporter {
   readonly configMapFailed: () => void;
 }
 
+/**
+ * Adds to counters what init reports since its last report; a restart of init, which counts from 0 again, is no
+ * decrease.
+ */
 export function initReporter(metrics: Metrics, log: Logger): InitReporter {
   const counter = (errortype: SetupErrorType) =>
     metrics.counter('coredns_nodecache_setup_errors_total', { errortype });

@@ -1,5 +1,6 @@
 /** Start options of the agent. */
 
+/** Fixed for the life of the process; the Corefile sets what a reload may change. */
 export interface AgentOptions {
   /** Empty if the Corefile alone decides where to listen. */
   readonly localIps: readonly string[];

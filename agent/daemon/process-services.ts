@@ -47,6 +47,7 @@ const STDOUT = 1;
 
 const LIMITED_BY_KIND = { query: 'queries', connection: 'memory', http: 'http' } as const;
 
+/** Shared by all configurations; `Daemon.stop` closes its parts. */
 export interface ProcessServices {
   readonly clock: Clock;
   readonly log: AdjustableLogger;
@@ -66,6 +67,7 @@ export interface ProcessServices {
   readonly shared: Omit<Services, 'block' | 'admin' | 'process'>;
 }
 
+/** Loads the addon if there is one, and binds no socket. */
 export function createProcessServices(options: AgentOptions, clock: Clock): ProcessServices {
   const observed = createObservation(clock);
   const { metrics, traffic, lines, log, onLimited, reportLack } = observed;

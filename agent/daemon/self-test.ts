@@ -18,6 +18,7 @@ const ROUND_MS = 1_100;
  */
 const RESTORED_MS = 1_000;
 
+/** What a self-test may ask, and how it reports. */
 export interface SelfTestParts {
   readonly resolve: Services['resolve'];
   /** The planned listeners; not every one serves every zone. */

@@ -6,6 +6,7 @@ import type { Block, Directive, Line } from '../../config/corefile/types.ts';
 /** As many as two bytes of a cache key can distinguish. */
 export const MAX_BLOCKS = 65_536;
 
+/** One for the process: every cache key begins with such a number. */
 export class BlockIdentities {
   /** Ordered by last use. */
   readonly #ids = new Map<string, number>();

@@ -17,6 +17,10 @@ import type { Dispatcher } from '../../server/dispatch.ts';
 import type { Listeners } from '../../server/listeners.ts';
 import type { ServerConfig } from './server-config-builder.ts';
 
+/**
+ * `load` runs at the start and for every reload; `buildServerConfig` and `publish` at the start, for a changed Corefile,
+ * and after a signal.
+ */
 export interface ConfigurationsParts {
   /** Reads and parses the configuration. Throws if it is invalid. */
   readonly load: () => Corefile;
@@ -41,6 +45,7 @@ const AGAIN_MS = 5_000;
 /** Why a reload is considered; `signal` reloads even an unchanged Corefile (files it names may have changed). */
 export type ReloadReason = 'signal' | 'change' | 'interval';
 
+/** Used once: `prepare`, `listen`, any number of `reload`, then `stop`. */
 export class ConfigReloader {
   readonly #parts: ConfigurationsParts;
   #current: ServerConfig | undefined;
@@ -58,6 +63,7 @@ export class ConfigReloader {
     this.#parts = parts;
   }
 
+  /** The configuration in service; undefined before `prepare`. */
   get current(): ServerConfig | undefined {
     return this.#current;
   }
@@ -98,6 +104,7 @@ export class ConfigReloader {
     return this.#queue;
   }
 
+  /** Stops the plugins of the current configuration; a later `reload` does nothing. */
   stop(): void {
     this.#isStopped = true;
     this.#interval?.cancel();

@@ -22,6 +22,7 @@ import type { AgentOptions } from '../options.ts';
 
 const RESOLV_CONF = '/etc/resolv.conf';
 
+/** What a source reads from and reports to. `env` contains the addresses of Services. */
 export interface ConfigSourceParts {
   readonly files: ConfigFiles;
   readonly env: Environment;
@@ -32,6 +33,7 @@ export interface ConfigSourceParts {
   readonly isDryRun?: boolean;
 }
 
+/** Uses the template at `basePath` if it is a file, else the file at `confPath`, else the built-in Corefile. */
 export class ConfigSource {
   readonly #options: AgentOptions;
   readonly #parts: ConfigSourceParts;

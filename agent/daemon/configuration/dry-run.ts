@@ -16,6 +16,7 @@ import type { UpstreamGroupOptions } from '../../query/services/upstreams.ts';
 import { BlockIdentities } from './block-ids.ts';
 import { buildServerConfig, type ServerConfig } from './server-config-builder.ts';
 
+/** What the agent would do with a configuration, for `nodens check`. */
 export interface DryRun {
   readonly serverConfig: ServerConfig;
   /** In the order of the file's `cache` directives. */

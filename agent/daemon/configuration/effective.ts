@@ -20,6 +20,7 @@ const DEFAULT_ARGS: Readonly<Record<string, string>> = {
   bufsize: '1232',
 };
 
+/** The text that `nodens check` prints; blocks and directives are in the order of `corefile`. */
 export function effectiveCorefile({ serverConfig, caches, groups }: DryRun): string {
   const nextCache = caches[Symbol.iterator]();
   const nextGroup = groups[Symbol.iterator]();

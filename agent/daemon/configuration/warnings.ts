@@ -7,6 +7,7 @@ import type { CacheOptions } from '../../query/services/cache.ts';
 import type { UpstreamGroupOptions } from '../../query/services/upstreams.ts';
 import type { DryRun } from './dry-run.ts';
 
+/** A finding that does not keep the agent from starting. */
 export interface Warning {
   readonly place: Place;
   readonly text: string;

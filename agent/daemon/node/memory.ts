@@ -57,6 +57,7 @@ function upwards(path: string): string[] {
   );
 }
 
+/** `bytes` is the limit of all entries together: keys, messages and overhead. */
 export interface CacheBudget {
   readonly bytes: number;
   /** Reason for the size, for the banner. */
@@ -88,6 +89,7 @@ const FILE_SHARE = 1 / 6;
 /** Share of a memory limit for clients, on the heap and off it. */
 const CLIENT_SHARE = 0.16;
 
+/** Limits for all clients together, and for the content of all files together. */
 export interface LedgerBudget {
   readonly clientBudgetBytes: number;
   readonly fileBudgetBytes: number;

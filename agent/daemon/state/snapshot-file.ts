@@ -20,6 +20,7 @@ const LEFTOVER_MS = 600_000;
 /** The names that a node asks for are private. */
 const FILE_MODE = 0o600;
 
+/** `path` is the complete file; temporary files and unusable ones are beside it. */
 export interface SnapshotFileParts {
   readonly path: string;
   readonly cache: Pick<ProcessCache, 'snapshot' | 'restore' | 'stored'>;
@@ -35,6 +36,7 @@ export interface SnapshotFileParts {
 
 type Fault = 'write' | 'read' | 'untrusted' | SnapshotError['reason'];
 
+/** One for the process: `load` once, before any listener, then `start` and `stop`. */
 export class SnapshotFile {
   readonly #parts: SnapshotFileParts;
   #timer: Timer | undefined;

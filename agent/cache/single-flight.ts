@@ -187,6 +187,7 @@ export class InflightQueries {
     this.#timer = clock.every(CHECK_INTERVAL_MS, () => this.#check());
   }
 
+  /** Queries in flight, without those that have taken too long. */
   get count(): number {
     return this.#running.size;
   }

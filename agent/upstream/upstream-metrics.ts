@@ -48,6 +48,7 @@ export class UpstreamMetrics {
     this.#mismatched = Object.fromEntries(counters) as Record<Mismatch, Counter>;
   }
 
+  /** A message was ignored, or a reply could not be used. */
   mismatched(reason: Mismatch): void {
     this.#mismatched[reason].value++;
   }
@@ -58,11 +59,13 @@ export class UpstreamMetrics {
     this.#metrics.counter('nodens_upstream_failures_total', labels).value++;
   }
 
+  /** The agent has found that the upstream does not accept `what`. */
   learned(transport: Transport, what: Limit): void {
     const labels = { to: this.#to, transport: this.#wire(transport), what };
     this.#metrics.counter('nodens_upstream_learned_total', labels).value++;
   }
 
+  /** A hedge has ended, or was due but not allowed. */
   hedged(result: HedgeResult): void {
     this.#metrics.counter('nodens_upstream_hedges_total', { to: this.#to, result }).value++;
   }

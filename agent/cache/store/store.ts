@@ -59,6 +59,7 @@ export class Partition {
     return this.#lru.get(key);
   }
 
+  /** As `get`, without counting as a use. */
   peek(key: string): Entry | undefined {
     return this.#lru.peek(key);
   }
@@ -182,6 +183,7 @@ export class Store {
       for (const entry of list.walk()) this.#partitionOf(entry).delete(entry.key);
   }
 
+  /** Removes some entries that are past any use. A timer of the store calls it once a second. */
   sweep(nowMs: number): void {
     this.answers.sweep(nowMs);
     this.denials.sweep(nowMs);

@@ -18,8 +18,8 @@ import type { Listeners } from '../../server/listeners.ts';
 import type { ServerConfig } from './server-config-builder.ts';
 
 /**
- * `load` runs at the start and for every reload; `buildServerConfig` and `publish` at the start, for a changed Corefile,
- * and after a signal.
+ * `load` runs at the start and for every reload; `buildServerConfig` and `publish` at the start, for a changed
+ * Corefile, and after a signal.
  */
 export interface ConfigurationsParts {
   /** Reads and parses the configuration. Throws if it is invalid. */

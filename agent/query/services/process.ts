@@ -18,6 +18,7 @@ export interface ProcessSettings {
   lameduck(durationMs: number): void;
   /** Check for a changed Corefile at this interval, milliseconds; jitter 0 is allowed. */
   reload(intervalMs: number, jitterMs: number): void;
+  /** Writes the log's `debug` lines as well. */
   debug(): void;
   /** Measure this block's queries (`coredns_dns_*`). */
   measureTraffic(): void;

@@ -25,6 +25,7 @@ export interface Bound {
   setTcpTimeouts(timeouts: TcpTimeouts): void;
   /** TCP clients get their outstanding answers and are then asked to leave; UDP continues until `close`. */
   drain(): void;
+  /** Closes all its sockets; pending answers over TCP are lost. */
   close(): Promise<void>;
 }
 

@@ -16,8 +16,8 @@ export interface TcpWork {
 }
 
 /**
- * One for the process. A connection handles messages while `hasTime`, counts each with `spend`, and then uses
- * `enqueue`.
+ * One for the process. A connection handles messages while `hasTime`, counts each with `spend`, and calls
+ * `enqueue` if some are left.
  */
 export class TcpScheduler {
   /** Messages left in this turn. */

@@ -14,7 +14,7 @@ export const NO_REPLY = 3;
 /** A reply about the name: with records, NXDOMAIN, or truncated. */
 export const GOOD = 4;
 
-/** One of the ranks above, larger for a better reply; `NO_REPLY` only stands for a timeout, and is never returned. */
+/** One of the ranks above, larger for a better reply; `NO_REPLY` is the rank of a timeout, and is never returned. */
 export function worthOf({ rcode, records, truncated }: Reply): number {
   if (refusesEdns(rcode)) return REFUSAL;
   // Codes above 15 concern EDNS itself.

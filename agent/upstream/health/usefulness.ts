@@ -22,6 +22,7 @@ export class Usefulness {
   /** Names, one byte a character, since the last useful reply; one broken name asked often proves little. */
   readonly #names = new Set<string>();
 
+  /** `name` is in wire form. */
   recordReply(rcode: number, name: Uint8Array): void {
     if (!isUseless(rcode)) this.reset();
     else if (!this.isInDoubt) this.#names.add(Buffer.from(name).latin1Slice());

@@ -18,6 +18,7 @@ export class Queue implements Connection {
     return this.#pendingQueries.size === 0;
   }
 
+  /** Starts the query's time: `sentMs` is set again when a connection takes it. */
   add(pending: PendingQuery, nowMs: number): void {
     pending.sentMs = nowMs;
     pending.connection = this;

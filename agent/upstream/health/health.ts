@@ -53,7 +53,9 @@ export interface HealthContext {
 /** `suspect`: probed after a fault, but still in use. */
 export type HealthState = 'up' | 'suspect' | 'down';
 
-/** `GroupMember` reports replies with `recordReply` and failures with `fault`. Before the first report there is no probe. */
+/**
+ * `GroupMember` reports replies with `recordReply` and failures with `fault`. No probe is sent before the first report.
+ */
 export class Health implements PendingQueryOwner, Expiring {
   dueTick = NOT_WAITING;
   dueBefore: Expiring | undefined;

@@ -129,3 +129,8 @@ export function cidrContains(cidr: Cidr, bytes: Uint8Array): boolean {
   const mask = (0xff << (8 - rest)) & 0xff;
   return ((bytes[whole] as number) & mask) === ((cidr.bytes[whole] as number) & mask);
 }
+
+/** Whether `address`, as `formatAddress` writes it, is link-local: 169.254.0.0/16 (RFC 3927) or fe80::/10 (RFC 4291 §2.5.6). */
+export function isLinkLocal(address: string): boolean {
+  return /^(169\.254\.|fe[89ab][0-9a-f]:)/.test(address);
+}

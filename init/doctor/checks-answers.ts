@@ -1,6 +1,6 @@
 /** Who answers on the local IPs, now and when nodens does not. */
 
-import { familyOf } from '../../agent/base/address.ts';
+import { familyOf, isLinkLocal } from '../../agent/base/address.ts';
 import type { Facts, Finding, LocalReply, Reply } from './facts.ts';
 import { familiesOf, leadsToAgent, ownRuleIds, ownText } from './ruleset.ts';
 import { isSeen, unseen } from './seen.ts';
@@ -13,11 +13,6 @@ type Who = 'nodens' | 'another server' | 'no server';
 export function who(reply: Reply): Who {
   if ('error' in reply) return 'no server';
   return reply.text === undefined ? 'another server' : 'nodens';
-}
-
-/** 169.254.0.0/16 (RFC 3927) and fe80::/10 (RFC 4291 section 2.5.6). `address` is canonical text. */
-export function isLinkLocal(address: string): boolean {
-  return /^(169\.254\.|fe[89ab])/.test(address);
 }
 
 /** Whether a pod that asks `address` has nodens alone, and the fallback: it is no Service's. */

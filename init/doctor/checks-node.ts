@@ -1,6 +1,7 @@
 /** What the node brings along: its resolv.conf, conntrack, socket queues, kube-proxy and data path. */
+
+import { isLinkLocal } from '../../agent/base/address.ts';
 import { parseResolvConf } from '../../agent/base/resolv-conf.ts';
-import { isLinkLocal } from './checks-answers.ts';
 import type { Facts, Finding } from './facts.ts';
 import { proxyModes } from './ruleset.ts';
 import { isSeen, unseen } from './seen.ts';

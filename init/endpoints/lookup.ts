@@ -105,6 +105,6 @@ function isReachable(address: string): boolean {
   const nowhere =
     familyOf(address) === 4
       ? /^(0|127|169\.254|22[4-9]|2[3-5]\d)\./
-      : /^(::1?$|::ffff:|fe[89ab]|ff)/;
+      : /^(::1?$|::ffff:|fe[89ab][0-9a-f]:|ff)/;
   return !nowhere.test(address);
 }

@@ -3,7 +3,13 @@
  * packets to the ClusterIP, where kube-proxy's rules find them, or without such rules straight to kube-dns's endpoints.
  * These rules stay until cleanup: query rules come first and take packets out of connection tracking.
  */
-import { addressBytes, type Family, familyOf, formatAddress } from '../../agent/base/address.ts';
+import {
+  addressBytes,
+  type Family,
+  familyOf,
+  formatAddress,
+  isLinkLocal,
+} from '../../agent/base/address.ts';
 import { INIT_EVENTS } from '../../agent/base/events/table.ts';
 import { type Endpoints, isNone, NO_ENDPOINTS, ofFamily } from '../endpoints/set.ts';
 
@@ -155,7 +161,3 @@ export function clusterIpFault({
 
 /** What to do about a `clusterIpFault`: the text that the log and the doctor share. */
 export const CLUSTER_IP_REMEDY = INIT_EVENTS['cluster-ip'].remedy;
-
-function isLinkLocal(address: string): boolean {
-  return /^(169\.254\.|fe[89ab])/.test(address);
-}

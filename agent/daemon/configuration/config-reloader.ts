@@ -21,7 +21,7 @@ import type { ServerConfig } from './server-config-builder.ts';
  * `load` runs at the start and for every reload; `buildServerConfig` and `publish` at the start, for a changed
  * Corefile, and after a signal.
  */
-export interface ConfigurationsParts {
+export interface ConfigReloaderParts {
   /** Reads and parses the configuration. Throws if it is invalid. */
   readonly load: () => Corefile;
   /** Hash of what `load` read last. */
@@ -47,7 +47,7 @@ export type ReloadReason = 'signal' | 'change' | 'interval';
 
 /** Used once: `prepare`, `listen`, any number of `reload`, then `stop`. */
 export class ConfigReloader {
-  readonly #parts: ConfigurationsParts;
+  readonly #parts: ConfigReloaderParts;
   #current: ServerConfig | undefined;
   /** Reloads run one after the other. */
   #queue: Promise<void> = Promise.resolve();
@@ -59,7 +59,7 @@ export class ConfigReloader {
   /** Input and error of the last failed reload. */
   #failure: string | undefined;
 
-  constructor(parts: ConfigurationsParts) {
+  constructor(parts: ConfigReloaderParts) {
     this.#parts = parts;
   }
 

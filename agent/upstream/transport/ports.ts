@@ -3,7 +3,7 @@ import type { Endpoint } from '../../base/address.ts';
 import type { UpstreamTls } from '../../query/services/upstreams.ts';
 import type { Failure } from './failure.ts';
 
-/** A socket with one peer. */
+/** A socket that is connected to one endpoint. */
 export interface DatagramPort {
   /**
    * Sends, or queues until the socket is open. Errors are reported by `onError`. `message` must not change in this

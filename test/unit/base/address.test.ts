@@ -7,6 +7,7 @@ import {
   familyOf,
   formatAddress,
   formatEndpoint,
+  isLinkLocal,
   parseCidr,
   parseEndpoint,
   parsePort,
@@ -191,4 +192,10 @@ describe('networks', () => {
     const all = parseCidr('0.0.0.0/0');
     assert.ok(all !== undefined && !cidrContains(all, addressBytes('::')));
   });
+});
+
+it('tells link-local addresses from others', () => {
+  for (const address of ['169.254.20.10', 'fe80::1', 'febf:1::1']) assert.ok(isLinkLocal(address));
+  for (const address of ['169.25.4.1', '10.169.254.1', 'fec0::1', 'fe8::1', 'fd00::fe80', '::1'])
+    assert.equal(isLinkLocal(address), false, address);
 });

@@ -67,7 +67,7 @@ export interface ProcessCache extends Cache {
 interface BlockMemory {
   readonly entriesByKind: EntriesByKind;
   readonly denialBursts: DenialBurstDetector;
-  /** Fingerprints of the directives below `cache`, by configVersion. */
+  /** Fingerprints of the directives below `cache`, by configuration version. */
   readonly configVersions: string[];
   /** Maximum good answers, by the current configuration. */
   capacity: number;

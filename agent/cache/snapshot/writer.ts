@@ -33,7 +33,7 @@ const MAX_TEXT_BYTES = 1_024;
 export interface SnapshotBlock {
   /** Identifies the block, in this process and the next. */
   readonly identity: string;
-  /** Fingerprints of the directives below the cache, by configVersion. */
+  /** Fingerprints of the directives below the cache, by configuration version. */
   readonly configVersions: readonly string[];
   readonly entries: Iterable<Entry>;
 }

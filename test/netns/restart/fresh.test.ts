@@ -101,7 +101,7 @@ describeSites(
         await new Promise((resolve) => {
           setTimeout(resolve, OUTAGE_SECONDS * 1_000);
         });
-        await assertKubeDnsServes(cluster);
+        await assertKubeDnsServes(cluster, init);
 
         await node.must(['nft', 'delete', 'table', 'inet', 'barrier']);
         await intercepting(site, [init, agent]);
@@ -125,7 +125,7 @@ describeSites(
           15_000,
           () => `${init.tail()}\n${agent.tail()}`,
         );
-        await assertKubeDnsServes(cluster);
+        await assertKubeDnsServes(cluster, init);
 
         nodens.editCorefile((corefile) => corefile);
         await intercepting(site, [init, agent]);
@@ -136,8 +136,9 @@ describeSites(
   400_000 + OUTAGE_SECONDS * 1_000,
 );
 
-/** All addresses of the node; the agent answers on none. */
-async function assertKubeDnsServes({ node, pods }: Cluster): Promise<void> {
+/** On all addresses of the node, once init has set them up; the agent answers on none. */
+async function assertKubeDnsServes({ node, pods }: Cluster, init: Daemon): Promise<void> {
+  await until('init to be set up', () => init.log().includes('"msg":"set up"'), 15_000);
   assert.deepEqual(await queryRules(node), []);
   assert.deepEqual(await state(node), ['waiting']);
   const name = 'meanwhile.any.default.svc.cluster.local';

@@ -56,14 +56,17 @@ export async function isRedirectedToAgent(
   port: number,
 ): Promise<boolean> {
   const source = { address, port: ANY_PORT };
-  const result = await probeOnce(clock, 'udp', { address, port, source });
+  // The answer of another server is the result: waiting on would put off the repair by the timeout.
+  const result = await probeOnce(clock, 'udp', { address, port, source }, true);
   return result !== 'busy' && result.text !== undefined;
 }
 
+/** `isFirstFinal`: a message without the text is a failure, and not passed over. */
 function probeOnce(
   clock: Clock,
   protocol: Protocol,
   target: Target,
+  isFirstFinal = false,
 ): Promise<ProbeResult | 'busy'> {
   return new Promise((resolve) => {
     const id = randomInt(0x1_0000);
@@ -81,6 +84,7 @@ function probeOnce(
       onMessage: (message) => {
         const text = textIn(message, id);
         if (text !== undefined) finish({ text });
+        else if (isFirstFinal) fail('EBADMSG');
       },
       onError: fail,
     });

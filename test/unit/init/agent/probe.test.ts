@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { createServer, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
-import { systemClock } from '../../../../agent/base/clock.ts';
+import { type Clock, systemClock } from '../../../../agent/base/clock.ts';
 import {
   isRedirectedToAgent,
   makeProbe,
@@ -10,6 +10,7 @@ import {
   probeQuery,
   textIn,
 } from '../../../../init/agent/probe.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
 
 /** Away from the default, which an init on this machine may use. */
 const PORTS = { first: 20_761, last: 20_764 };
@@ -150,7 +151,10 @@ describe('probing', () => {
 
 describe('a query that rules have to lead', () => {
   /** A name server on a port of its own that answers with the bytes that `reply` makes of a query. */
-  async function askOf(reply: (query: Buffer) => Buffer | undefined): Promise<boolean> {
+  async function askOf(
+    reply: (query: Buffer) => Buffer | undefined,
+    clock: Clock = systemClock,
+  ): Promise<boolean> {
     const server = createSocket('udp4');
     server.on('message', (query, from) => {
       const bytes = reply(query);
@@ -160,7 +164,7 @@ describe('a query that rules have to lead', () => {
       server.bind(0, '127.0.0.1', resolve);
     });
     try {
-      return await isRedirectedToAgent(systemClock, '127.0.0.1', server.address().port);
+      return await isRedirectedToAgent(clock, '127.0.0.1', server.address().port);
     } finally {
       server.close();
     }
@@ -174,6 +178,8 @@ describe('a query that rules have to lead', () => {
       return bytes;
     };
     assert.equal(await askOf(refused), false);
+    // Without a wait: this clock stands still.
+    assert.equal(await askOf(refused, new FakeClock()), false);
     assert.equal(await askOf(() => undefined), false);
   });
 

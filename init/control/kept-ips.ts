@@ -8,10 +8,10 @@
 import { type Family, familyOf } from '../../agent/base/address.ts';
 import type { Clock, Timer } from '../../agent/base/clock.ts';
 import { messageOf } from '../../agent/base/errors.ts';
-import { udpSocketsIn } from '../doctor/proc.ts';
 import type { Log } from '../log.ts';
 import { CommandError } from '../node/exec.ts';
 import type { Link } from '../node/link.ts';
+import { udpSocketsIn } from '../node/proc.ts';
 import type { System } from '../node/system.ts';
 import type { RuleState } from '../plan/desired-rules.ts';
 import type { Plan } from '../plan/plan.ts';

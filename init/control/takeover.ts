@@ -5,10 +5,10 @@
 import type { Clock, Timer } from '../../agent/base/clock.ts';
 import { messageOf } from '../../agent/base/errors.ts';
 import type { Probe } from '../agent/probe.ts';
-import { udpSocketsIn } from '../doctor/proc.ts';
 import type { Iptables } from '../firewall/iptables/backend.ts';
 import type { Log } from '../log.ts';
 import { nodeLocalDnsLinkCommands } from '../node/link.ts';
+import { udpSocketsIn } from '../node/proc.ts';
 import type { System } from '../node/system.ts';
 import type { Plan } from '../plan/plan.ts';
 

@@ -1,5 +1,5 @@
 /** What the doctor knows about a node: gathered in one go, judged afterwards by pure functions. */
-import type { Family } from '../../agent/base/address.ts';
+import type { Conntrack, UdpSocket } from '../node/proc.ts';
 
 /**
  * What was read, or why it could not be: a doctor without rights says what it has not seen. `remedy` where it is not to
@@ -41,24 +41,6 @@ export interface UpstreamReply {
   readonly reply: Reply;
 }
 
-/** The state of the conntrack table. */
-export interface Conntrack {
-  readonly count: number;
-  readonly max: number;
-  /** Since boot, all processors together. */
-  readonly insertFailed: number;
-  readonly drop: number;
-}
-
-/** A socket of the UDP table of the kernel. */
-export interface UdpSocket {
-  readonly address: string;
-  readonly port: number;
-  readonly family: Family;
-  readonly waitingBytes: number;
-  readonly drops: number;
-}
-
 /** All rules of the node as text, each in the words of the program that wrote it. */
 export interface Rules {
   /** `nft list table` of each table that is not, or not only, iptables'. */
@@ -89,7 +71,7 @@ export interface Facts {
   /** Local IPs of earlier settings that init has not taken off yet; none of `localIps`. */
   readonly leftIps: readonly string[];
   readonly port: number;
-  /** ClusterIPs behind which kube-dns is asked; empty where nobody told and no rules say. */
+  /** ClusterIPs at which the doctor asks kube-dns; empty if neither the settings nor rules name one. */
   readonly kubeDns: readonly string[];
   readonly cluster: ClusterTold;
   readonly addresses: Seen<readonly NodeAddress[]>;

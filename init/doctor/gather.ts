@@ -6,22 +6,13 @@ import { messageOf } from '../../agent/base/errors.ts';
 import { parseResolvConf } from '../../agent/base/resolv-conf.ts';
 import { CLASS, TYPE } from '../../agent/dns/iana.ts';
 import { CommandError } from '../node/exec.ts';
+import { type Conntrack, conntrackIn, type UdpSocket, udpSocketsIn } from '../node/proc.ts';
 import type { System } from '../node/system.ts';
 import type { Ask } from './ask.ts';
-import type {
-  Conntrack,
-  Facts,
-  LocalReply,
-  NodeAddress,
-  Seen,
-  Transport,
-  UdpSocket,
-  UpstreamReply,
-} from './facts.ts';
+import type { Facts, LocalReply, NodeAddress, Seen, Transport, UpstreamReply } from './facts.ts';
 import { type Fetch, fetchPage, readConfigValid } from './look/corefile.ts';
 import { readRules } from './look/rules.ts';
 import type { DoctorOptions } from './options.ts';
-import { conntrackIn, udpSocketsIn } from './proc.ts';
 import { leftIpsIn, nodeLocalDnsLines, ownText } from './ruleset.ts';
 import { kubeDnsOn } from './services.ts';
 
@@ -148,7 +139,7 @@ async function readSockets(system: System): Promise<UdpSocket[]> {
   return [...udpSocketsIn(v4, 4), ...udpSocketsIn(v6, 6)];
 }
 
-/** Where nobody says which they are: addresses with a mark, and those that rules of ours or of node-local-dns name. */
+/** If no flag names them: addresses with init's mark, and those in rules of nodens or of node-local-dns. */
 function localIpsIn(addresses: Facts['addresses'], rules: Facts['rules']): string[] {
   if (!('value' in addresses)) return [];
   const text =

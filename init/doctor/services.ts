@@ -1,4 +1,4 @@
-/** Where kube-dns can be asked so that it is kube-dns that answers: what kube-proxy's rules say, where nobody given. */
+/** Addresses at which kube-dns itself answers: those given by the settings, else those in kube-proxy's rules. */
 import { familyOf } from '../../agent/base/address.ts';
 import type { Facts, Rules } from './facts.ts';
 import type { DoctorOptions } from './options.ts';

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import type { Ask } from '../../../../init/doctor/ask.ts';
 import { gather } from '../../../../init/doctor/gather.ts';
 import { doctorOptionsFrom } from '../../../../init/doctor/options.ts';
-import { conntrackIn, udpSocketsIn } from '../../../../init/doctor/proc.ts';
+import { conntrackIn, udpSocketsIn } from '../../../../init/node/proc.ts';
 import type { System } from '../../../../init/node/system.ts';
 
 const FILES: Readonly<Record<string, string>> = {

@@ -1,6 +1,23 @@
 /** Tables of /proc as data. */
 import { type Family, formatAddress } from '../../agent/base/address.ts';
-import type { Conntrack, UdpSocket } from './facts.ts';
+
+/** The state of the conntrack table. */
+export interface Conntrack {
+  readonly count: number;
+  readonly max: number;
+  /** Since boot, all processors together. */
+  readonly insertFailed: number;
+  readonly drop: number;
+}
+
+/** A socket of the UDP table of the kernel. */
+export interface UdpSocket {
+  readonly address: string;
+  readonly port: number;
+  readonly family: Family;
+  readonly waitingBytes: number;
+  readonly drops: number;
+}
 
 /** /proc/net/udp and udp6: one line a socket, numbers in hex, addresses in words of the machine's byte order. */
 export function udpSocketsIn(text: string, family: Family): UdpSocket[] {

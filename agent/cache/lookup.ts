@@ -21,7 +21,13 @@ import { NxdomainCuts } from './nxdomain-cut.ts';
 import { isCacheable } from './policy/classify.ts';
 import { AFTER_RELOAD, isUsable, lastGoodAnswer, type StaleReason } from './policy/stale.ts';
 import type { ResponseWriter } from './response-writer.ts';
-import type { InflightQueries, InflightQuery, ResultHandler } from './single-flight.ts';
+import type {
+  AnswerSource,
+  InflightQueries,
+  InflightQuery,
+  ResultHandler,
+  Sourced,
+} from './single-flight.ts';
 import type { Entry } from './store/entry.ts';
 import type { Store } from './store/store.ts';
 
@@ -52,11 +58,11 @@ class StoreResult implements ResultHandler {
     this.#count = count;
   }
 
-  onAnswer(answer: Answer): Answer {
+  onAnswer(answer: Answer): Sourced<Answer> {
     return this.#responseWriter.accept(this.#query, this.#key, answer, this.#count);
   }
 
-  onError(error: unknown): Answer {
+  onError(error: unknown): Sourced<Answer> {
     return this.#responseWriter.failed(this.#query, this.#key, error);
   }
 }
@@ -113,7 +119,7 @@ export class Lookup implements BlockCache {
       return failure.answer;
     }
     count.misses.value++;
-    return this.#ask(key, query, next, count);
+    return this.#ask(key, query, next, count).answer;
   }
 
   /** Counts a hit of a popular entry, and refreshes it shortly before it expires. */
@@ -144,10 +150,17 @@ export class Lookup implements BlockCache {
    */
   #verify(entry: Entry, query: Query, next: Handler, count: Counters): Result {
     let isAnswered = false;
+    let asked: Sourced<Result> | undefined;
     const result = after(
-      (own) => this.#ask(entry.key, own, next, count),
+      (own) => {
+        asked = this.#ask(entry.key, own, next, count);
+        return asked.answer;
+      },
       query,
-      (answer) => (isAnswered ? answer : this.#counted(entry, answer, count)),
+      (answer) => {
+        if (!isAnswered) this.#countSource(entry, asked?.source, count);
+        return answer;
+      },
       (error) => {
         if (isAnswered) throw error;
         // The client had no room to wait: that is no failure of the name.
@@ -177,14 +190,9 @@ export class Lookup implements BlockCache {
     return promise;
   }
 
-  /** Counts the result for an expired entry: the entry itself, because the query failed, or a fresh answer. */
-  #counted(entry: Entry, answer: Answer, count: Counters): Answer {
-    if (answer === entry.stale || answer === entry.answer) {
-      this.#countStale(entry, count, 'failure');
-    } else {
-      count.misses.value++;
-    }
-    return answer;
+  #countSource(entry: Entry, source: AnswerSource | undefined, count: Counters): void {
+    if (source === 'last-good') this.#countStale(entry, count, 'failure');
+    else count.misses.value++;
   }
 
   #serveStale(entry: Entry, count: Counters, reason: StaleReason): Answer {
@@ -199,27 +207,40 @@ export class Lookup implements BlockCache {
   }
 
   /** Joins the query in flight for `key`, or starts it. */
-  #ask(key: string, query: Query, next: Handler, count: Counters): Result {
+  #ask(key: string, query: Query, next: Handler, count: Counters): Sourced<Result> {
     const inflight = this.#parts.inflightQueries.find(key);
     if (inflight !== undefined) return this.#join(inflight, query, next, count);
     return this.#fetch(key, query, next, count);
   }
 
-  #join(inflight: InflightQuery, query: Query, next: Handler, count: Counters): Result {
+  #join(
+    inflight: InflightQuery,
+    query: Query,
+    next: Handler,
+    count: Counters,
+  ): Sourced<Promise<Answer>> {
     count.coalesced.value++;
     const waiter = inflight.join(query.clientKey, count.rejected);
-    return waiter.answer.then(
-      (answer) => (answer.shareable ? answer : next(query)),
+    let from: Sourced<Result> = inflight;
+    const answer = waiter.answer.then(
+      (shared) => (shared.shareable ? shared : next(query)),
       (error: unknown) => {
         if (!(error instanceof GaveWayError) || waiter.hasGivenWay || !waiter.isGuest) throw error;
         // The client that asked first had to give way; the other clients still get an answer.
-        return this.#ask(inflight.key, query, next, count);
+        from = this.#ask(inflight.key, query, next, count);
+        return from.answer;
       },
     );
+    return {
+      answer,
+      get source() {
+        return from.source;
+      },
+    };
   }
 
   /** Runs the rest of the chain. The answer is stored before a client gets it. */
-  #fetch(key: string, query: Query, next: Handler, count: Counters): Result {
+  #fetch(key: string, query: Query, next: Handler, count: Counters): Sourced<Result> {
     const { responseWriter, inflightQueries } = this.#parts;
     let result: Result;
     try {
@@ -229,7 +250,7 @@ export class Lookup implements BlockCache {
     }
     if (!(result instanceof Promise)) return responseWriter.accept(query, key, result, count);
     const handler = new StoreResult(responseWriter, query, key, count);
-    return inflightQueries.start(key, query.clientKey, result, handler).answer;
+    return inflightQueries.start(key, query.clientKey, result, handler);
   }
 
   /** Fetches in the background: no client waits for the result. */
@@ -245,9 +266,9 @@ export class Lookup implements BlockCache {
     // An internal query: the client's query object is reused as soon as the client has its answer.
     const own = Query.internal(query, this.#parts.clock.nowMs());
     try {
-      const result = this.#fetch(key, own, next, count);
-      if (result instanceof Promise)
-        result.catch((error: unknown) => this.#refreshFailed(own, error));
+      const { answer } = this.#fetch(key, own, next, count);
+      if (answer instanceof Promise)
+        answer.catch((error: unknown) => this.#refreshFailed(own, error));
     } catch (error) {
       this.#refreshFailed(own, error);
     }

@@ -24,6 +24,7 @@ import type { DenialBurstDetector, DenialReason } from './policy/denial-bursts.t
 import { LastKnownGood } from './policy/last-known-good.ts';
 import { AFTER_RELOAD, isUsable, lastGoodAnswer } from './policy/stale.ts';
 import { lifetimeOf, type TtlRule } from './policy/ttl.ts';
+import type { Sourced } from './single-flight.ts';
 import type { BlockEntries } from './store/block-entries.ts';
 import { Entry, type EntryKind } from './store/entry.ts';
 import { failureKey, type Store } from './store/store.ts';
@@ -72,6 +73,14 @@ function packed(answer: Answer, wire: Buffer, bornMs: number | undefined): Answe
   });
 }
 
+function fromChain(answer: Answer): Sourced<Answer> {
+  return { answer, source: 'chain' };
+}
+
+function lastGood(answer: Answer): Sourced<Answer> {
+  return { answer, source: 'last-good' };
+}
+
 function deniedAs({ rcode }: Answer): DenialReason {
   return rcode === RCODE.NXDOMAIN ? 'nxdomain' : 'nodata';
 }
@@ -92,37 +101,39 @@ export class ResponseWriter {
   }
 
   /** Accepts an answer to the question behind `key`; returns what the waiters get. */
-  accept(query: Query, key: string, answer: Answer, count: Counters): Answer {
-    if (!answer.shareable) return answer;
+  accept(query: Query, key: string, answer: Answer, count: Counters): Sourced<Answer> {
+    if (!answer.shareable) return fromChain(answer);
     const wallSeconds = Math.floor(this.#parts.clock.wallMs() / 1_000);
     const classified = classify(query, answer, wallSeconds);
     switch (classified.verdict) {
       case 'success':
       case 'delegation':
         this.#lastKnownGood.answered(query);
-        return this.#keep(query, key, answer, classified);
+        return fromChain(this.#keep(query, key, answer, classified));
       case 'denial': {
         const good = this.#lastKnownGood.against(query, key, deniedAs(answer), count);
-        return good ?? this.#keep(query, key, answer, classified);
+        if (good !== undefined) return lastGood(good);
+        return fromChain(this.#keep(query, key, answer, classified));
       }
       case 'uncacheable': {
         const isAnswer = classified.records[0]?.section === 'answer';
         const good = isAnswer ? undefined : this.#lastKnownGood.against(query, key, 'empty', count);
-        if (good === undefined) this.#dropExpired(key);
-        return good ?? answer;
+        if (good !== undefined) return lastGood(good);
+        this.#dropExpired(key);
+        return fromChain(answer);
       }
       case 'mismatch':
         count.drops.value++;
-        return this.#lastGood(key) ?? answer;
+        return this.#lastGood(key) ?? fromChain(answer);
       case 'refusal':
-        return this.#lastGood(key) ?? answer;
+        return this.#lastGood(key) ?? fromChain(answer);
       case 'failure':
-        return this.#lastGood(key) ?? this.#remember(key, answer);
+        return this.#lastGood(key) ?? fromChain(this.#remember(key, answer));
     }
   }
 
   /** Handles a missing answer; returns the last good one, or throws `error`. */
-  failed(query: Query, key: string, error: unknown): Answer {
+  failed(query: Query, key: string, error: unknown): Sourced<Answer> {
     // The query was never sent: a limit of this client is no failure of the name.
     if (error instanceof GaveWayError) throw error;
     // A dropped query gets no answer, and an old answer must not hide a bug.
@@ -219,13 +230,14 @@ export class ResponseWriter {
    * The usable positive answer, if there is one; the upstream is not asked again before the recheck interval has
    * passed.
    */
-  #lastGood(key: string): Answer | undefined {
+  #lastGood(key: string): Sourced<Answer> | undefined {
     const { store, clock } = this.#parts;
     const entry = store.peek(key);
     if (entry === undefined) return undefined;
     const now = clock.nowMs();
     entry.recheckMs = Math.ceil(now + this.#stale.recheckMs);
-    return isUsable(entry, now, this.#stale) ? lastGoodAnswer(entry, now, this.#stale) : undefined;
+    if (!isUsable(entry, now, this.#stale)) return undefined;
+    return lastGood(lastGoodAnswer(entry, now, this.#stale));
   }
 
   /** Stores a failure, so that the upstream is not asked again at once (RFC 9520 §3.2). */

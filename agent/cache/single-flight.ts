@@ -9,6 +9,7 @@ import { DnsError, GAVE_WAY } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import { EDE, RCODE } from '../dns/iana.ts';
 import type { Answer } from '../query/answer.ts';
+import type { Result } from '../query/handler.ts';
 import type { Counter } from '../query/services/metrics.ts';
 
 /** Maximum time in flight: longer than the deadline of any client that still waits for it. */
@@ -27,17 +28,24 @@ const NONE: readonly Waiter[] = [];
 
 const NO_ANSWER = { code: EDE.NO_REACHABLE_AUTHORITY, text: 'no answer in time' };
 
+/** `last-good`: the stored answer, because the rest of the chain failed or its answer is not believed. */
+export type AnswerSource = 'chain' | 'last-good';
+
+/** An answer and where it comes from. If `answer` is a promise, `source` is right once that has resolved. */
+export interface Sourced<R extends Result> {
+  readonly answer: R;
+  readonly source: AnswerSource;
+}
+
 /** Stores the result of a query in flight. Returns what its waiters get, or throws what they get. */
 export interface ResultHandler {
-  onAnswer(answer: Answer): Answer;
-  onError(error: unknown): Answer;
+  onAnswer(answer: Answer): Sourced<Answer>;
+  onError(error: unknown): Sourced<Answer>;
 }
 
 /** A query that the rest of the chain has not answered yet. */
-export interface InflightQuery {
+export interface InflightQuery extends Sourced<Promise<Answer>> {
   readonly key: string;
-  /** Result for the first client. */
-  readonly answer: Promise<Answer>;
   /** One client has waited its whole budget: further clients get the stale answer at once. */
   isOverdue: boolean;
   /**
@@ -99,8 +107,10 @@ class RunningQuery implements InflightQuery {
   readonly key: string;
   readonly clientKey: string;
   isOverdue = false;
+  source: AnswerSource = 'chain';
   /** Waiting clients besides the first; usually none. */
   #waiters: Set<Waiter> | undefined;
+  /** Result for the first client. */
   readonly answer: Promise<Answer>;
   readonly startedMs: number;
   readonly #ledger: MemoryLedger;
@@ -160,7 +170,8 @@ class RunningQuery implements InflightQuery {
     }
   }
 
-  #settle(answer: Answer): void {
+  #settle({ answer, source }: Sourced<Answer>): void {
+    this.source = source;
     this.#resolve(answer);
     for (const waiter of this.#waiters ?? NONE) waiter.arrived(answer);
   }

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { GaveWayError } from '../../../agent/base/errors.ts';
-import { InflightQueries, WAITER_BYTES } from '../../../agent/cache/single-flight.ts';
+import {
+  InflightQueries,
+  type ResultHandler,
+  WAITER_BYTES,
+} from '../../../agent/cache/single-flight.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
 import { FakeClock, settle } from '../../support/fake-clock.ts';
 import { ledgerWith } from '../../support/ledger.ts';
@@ -13,7 +17,10 @@ const gaveWay = { value: 0 };
 /** A query in flight that the test completes. */
 function begun(inflightQueries: InflightQueries, key: string, clientKey = 'first') {
   const { promise, resolve } = Promise.withResolvers<Answer>();
-  const handler = { onAnswer: (answer: Answer) => answer, onError: () => ANSWER };
+  const handler: ResultHandler = {
+    onAnswer: (answer) => ({ answer, source: 'chain' }),
+    onError: () => ({ answer: ANSWER, source: 'last-good' }),
+  };
   const flight = inflightQueries.start(key, clientKey, promise, handler);
   return { flight, complete: () => resolve(ANSWER) };
 }

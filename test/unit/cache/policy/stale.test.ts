@@ -207,6 +207,24 @@ describe('stale answers, verify', () => {
     }
   });
 
+  it('are counted for each client that waited; a fresh answer counts as a miss for each', async () => {
+    const bench = await expired(VERIFY);
+    const misses = bench.count('coredns_cache_misses_total');
+    slow(bench, 10, servfail);
+    const failing = [bench.waiting(), bench.waiting(), bench.waiting()];
+    await bench.services.clock.advance(10);
+    assert.deepEqual((await Promise.all(failing)).map(isStale), [true, true, true]);
+    assert.equal(bench.count('nodens_cache_stale_served_total', { reason: 'failure' }), 3);
+    assert.equal(bench.count('coredns_cache_misses_total'), misses);
+    await bench.services.clock.advance(5_000);
+    slow(bench, 10, { answer: [addressRecord(5)] });
+    const good = [bench.waiting(), bench.waiting()];
+    await bench.services.clock.advance(10);
+    assert.deepEqual((await Promise.all(good)).map(isStale), [false, false]);
+    assert.equal(bench.count('nodens_cache_stale_served_total', { reason: 'failure' }), 3);
+    assert.equal(bench.count('coredns_cache_misses_total'), misses + 2);
+  });
+
   it('leave no timer behind', async () => {
     const bench = await expired(VERIFY);
     const before = bench.services.clock.pendingTimers;

@@ -1,6 +1,9 @@
 /** resolv.conf(5) as far as agent and init need it; no other file parses it. */
 import { familyOf } from './address.ts';
 
+/** The domain of most clusters, without trailing dot. */
+export const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
+
 /** A `nameserver` line with its position, so that errors can point to it. */
 export interface NameserverLine {
   /** The word after `nameserver`; it may not be an address. */

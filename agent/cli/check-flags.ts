@@ -1,6 +1,7 @@
 /** The command line of `nodens check`. */
 import { UsageError } from '../base/errors.ts';
 import { flagsOf } from '../base/flags/table.ts';
+import { DEFAULT_CLUSTER_DOMAIN } from '../base/resolv-conf.ts';
 import type { Environment } from '../config/corefile/env.ts';
 import { type FlagValues, parseFlags } from './options.ts';
 
@@ -15,9 +16,6 @@ export interface CheckFlags {
   /** Lower case, without trailing dot. */
   readonly clusterDomain: string;
 }
-
-/** The cluster domain if neither `-cluster-domain` nor the variable `CLUSTER_DOMAIN` names one. */
-export const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
 
 /** Separates check's own flags and the file; parses the rest as the agent's flags. Throws UsageError. */
 export function readCheckFlags(

@@ -40,8 +40,8 @@ export const systemFiles: ConfigFiles = {
 };
 
 /** Bytes as text; U+FFFD replaces invalid UTF-8. A byte order mark stays. */
-export function textOf(octets: Uint8Array): string {
-  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(octets);
+export function textOf(bytes: Uint8Array): string {
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
 }
 
 /** Result of `Files.open` (`query/services/files.ts`). */
@@ -76,13 +76,13 @@ export async function openFile(path: string, clock: Pick<Clock, 'wallMs'>): Prom
 }
 
 /** A file whose content is complete in memory: for files that are not on this machine. */
-export function fileOf(octets: Uint8Array, identity: string): OpenFile {
+export function fileOf(bytes: Uint8Array, identity: string): OpenFile {
   let isRead = false;
   return {
     identity,
-    sizeBytes: octets.length,
+    sizeBytes: bytes.length,
     read: () => {
-      const rest = isRead ? octets.subarray(octets.length) : octets;
+      const rest = isRead ? bytes.subarray(bytes.length) : bytes;
       isRead = true;
       return Promise.resolve(rest);
     },

@@ -4,6 +4,7 @@
  */
 import { familyOf } from '../base/address.ts';
 import { ConfigError, type Place } from '../base/errors.ts';
+import { DEFAULT_CLUSTER_DOMAIN } from '../base/resolv-conf.ts';
 import { suggestion } from '../base/text/nearest.ts';
 import type { Environment } from './corefile/env.ts';
 import type { KubeDnsConfig } from './kube-dns.ts';
@@ -22,8 +23,6 @@ const PLACEHOLDERS = [
   DNS_DOMAIN,
   PROMETHEUS_ENDPOINT,
 ];
-
-const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
 
 /** What the placeholders of a template are replaced with. */
 export interface PlaceholderValues {

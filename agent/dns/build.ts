@@ -114,5 +114,5 @@ function putRecord(wire: Buffer, offset: number, record: NewRecord, qclass: numb
 export function characterStrings(texts: readonly string[]): Uint8Array {
   const strings = texts.map((text) => Buffer.from(text, 'utf8'));
   if (strings.some(({ length }) => length > 255)) throw new RangeError('string over 255 bytes');
-  return Uint8Array.from(strings.flatMap((octets) => [octets.length, ...octets]));
+  return Uint8Array.from(strings.flatMap((bytes) => [bytes.length, ...bytes]));
 }

@@ -27,11 +27,11 @@ export function optBytes(extended: ExtendedError | undefined, options?: Uint8Arr
 
 /** EXTRA-TEXT in UTF-8 (RFC 8914 §2), cut between characters if it is too long. */
 function extraText(text: string): Buffer {
-  const octets = Buffer.from(text, 'utf8');
-  if (octets.length <= MAX_EDE_TEXT_BYTES) return octets;
+  const bytes = Buffer.from(text, 'utf8');
+  if (bytes.length <= MAX_EDE_TEXT_BYTES) return bytes;
   let end = MAX_EDE_TEXT_BYTES;
-  while (((octets[end] as number) & 0xc0) === 0x80) end--;
-  return octets.subarray(0, end);
+  while (((bytes[end] as number) & 0xc0) === 0x80) end--;
+  return bytes.subarray(0, end);
 }
 
 /** Writes an OPT, version 0, at `offset`; returns the offset after it. */

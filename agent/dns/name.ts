@@ -13,13 +13,13 @@ const MAX_POINTERS = 127;
 const ROOT = Uint8Array.of(0);
 
 /** Upper-case ASCII letters to lower case, every other byte (lengths of labels included) unchanged. */
-const LOWER = Uint8Array.from({ length: 256 }, (_, octet) =>
-  octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet,
+const LOWER = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte,
 );
 
 /** The byte of the lower-case letter for an upper-case ASCII letter; any other byte unchanged. */
-export function lowerOctet(octet: number): number {
-  return LOWER[octet] as number;
+export function lowerByte(byte: number): number {
+  return LOWER[byte] as number;
 }
 
 /**
@@ -50,21 +50,21 @@ export function expandName(wire: Uint8Array, offset: number, end: number, out: U
   let length = 0;
   let pointers = 0;
   while (at < end) {
-    const octet = wire[at] as number;
-    if (octet >= POINTER) {
+    const byte = wire[at] as number;
+    if (byte >= POINTER) {
       if (at + 2 > end) return -1;
-      const target = ((octet & 0x3f) << 8) | (wire[at + 1] as number);
+      const target = ((byte & 0x3f) << 8) | (wire[at + 1] as number);
       if (target >= runStart || ++pointers > MAX_POINTERS) return -1;
       at = target;
       runStart = target;
       continue;
     }
-    if (octet > MAX_LABEL_BYTES || length + octet + 1 > MAX_NAME_BYTES) return -1;
-    if (at + octet + 1 > end) return -1;
-    for (let i = 0; i <= octet; i++) out[length + i] = wire[at + i] as number;
-    length += octet + 1;
-    if (octet === 0) return length;
-    at += octet + 1;
+    if (byte > MAX_LABEL_BYTES || length + byte + 1 > MAX_NAME_BYTES) return -1;
+    if (at + byte + 1 > end) return -1;
+    for (let i = 0; i <= byte; i++) out[length + i] = wire[at + i] as number;
+    length += byte + 1;
+    if (byte === 0) return length;
+    at += byte + 1;
   }
   return -1;
 }
@@ -95,13 +95,13 @@ export function isSubdomain(name: Uint8Array, zone: Uint8Array): boolean {
 
 /** A lower-cased copy of an uncompressed wire name. */
 export function lowerName(name: Uint8Array): Uint8Array {
-  return name.map(lowerOctet);
+  return name.map(lowerByte);
 }
 
 const keyScratch = Buffer.alloc(MAX_NAME_BYTES);
 
 /** An uncompressed wire name as a string of one character per byte: a key for maps. */
-export function octetKey(name: Uint8Array): string {
+export function byteKey(name: Uint8Array): string {
   keyScratch.set(name);
   return keyScratch.latin1Slice(0, name.length);
 }
@@ -119,25 +119,25 @@ export function labelCount(name: Uint8Array): number {
  */
 export function nameFromText(text: string): Uint8Array {
   if (text === '.' || text === '') return ROOT.slice();
-  const octets: number[] = [];
+  const bytes: number[] = [];
   let label: number[] = [];
   const closeLabel = (): void => {
     if (label.length === 0) throw new RangeError(`empty label in name "${text}"`);
     if (label.length > MAX_LABEL_BYTES) throw new RangeError(`label over 63 bytes in "${text}"`);
-    octets.push(label.length, ...label);
+    bytes.push(label.length, ...label);
     label = [];
   };
   const source = Buffer.from(text, 'utf8');
   for (let i = 0; i < source.length; i++) {
-    const octet = source[i] as number;
-    if (octet === 0x2e) closeLabel();
-    else if (octet === 0x5c) i += pushEscape(source, i, label, text);
-    else label.push(octet);
+    const byte = source[i] as number;
+    if (byte === 0x2e) closeLabel();
+    else if (byte === 0x5c) i += pushEscape(source, i, label, text);
+    else label.push(byte);
   }
   if (label.length > 0) closeLabel();
-  octets.push(0);
-  if (octets.length > MAX_NAME_BYTES) throw new RangeError(`name over 255 bytes: "${text}"`);
-  return Uint8Array.from(octets);
+  bytes.push(0);
+  if (bytes.length > MAX_NAME_BYTES) throw new RangeError(`name over 255 bytes: "${text}"`);
+  return Uint8Array.from(bytes);
 }
 
 /** Decodes the escape at `at` into `label`; returns its length without the backslash. */
@@ -163,11 +163,11 @@ export function nameToText(name: Uint8Array): string {
 }
 
 /** Bytes that need no escape. */
-const PLAIN = Uint8Array.from({ length: 256 }, (_, octet) =>
-  octet > 0x20 && octet < 0x7f && !SPECIAL.has(octet) ? 1 : 0,
+const PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte > 0x20 && byte < 0x7f && !SPECIAL.has(byte) ? 1 : 0,
 );
 const DOT = 0x2e;
-const textOctets = Buffer.alloc(MAX_NAME_BYTES);
+const textBytes = Buffer.alloc(MAX_NAME_BYTES);
 
 /** Text of a name without bytes to escape, else undefined. */
 function plainText(name: Uint8Array): string | undefined {
@@ -175,27 +175,27 @@ function plainText(name: Uint8Array): string | undefined {
   for (let length = name[0] ?? 0; length !== 0; length = name[at] ?? 0) {
     const end = at + length;
     for (; at < end; at++) {
-      const octet = name[at + 1] ?? 0;
-      if (PLAIN[octet] === 0) return undefined;
-      textOctets[at] = octet;
+      const byte = name[at + 1] ?? 0;
+      if (PLAIN[byte] === 0) return undefined;
+      textBytes[at] = byte;
     }
-    textOctets[at++] = DOT;
+    textBytes[at++] = DOT;
   }
-  return textOctets.latin1Slice(0, at);
+  return textBytes.latin1Slice(0, at);
 }
 
 function escapedText(name: Uint8Array): string {
   let text = '';
   for (let at = 0; (name[at] ?? 0) !== 0; at += (name[at] as number) + 1) {
     const end = at + (name[at] as number);
-    for (let i = at + 1; i <= end; i++) text += octetText(name[i] as number);
+    for (let i = at + 1; i <= end; i++) text += byteText(name[i] as number);
     text += '.';
   }
   return text;
 }
 
-function octetText(octet: number): string {
-  if (SPECIAL.has(octet)) return `\\${String.fromCharCode(octet)}`;
-  if (octet > 0x20 && octet < 0x7f) return String.fromCharCode(octet);
-  return `\\${String(octet).padStart(3, '0')}`;
+function byteText(byte: number): string {
+  if (SPECIAL.has(byte)) return `\\${String.fromCharCode(byte)}`;
+  if (byte > 0x20 && byte < 0x7f) return String.fromCharCode(byte);
+  return `\\${String(byte).padStart(3, '0')}`;
 }

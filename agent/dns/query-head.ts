@@ -130,12 +130,12 @@ function readQuestion(wire: Uint8Array, length: number, head: QueryHead): boolea
   let labels = 0;
   for (;;) {
     if (at >= length) return false;
-    const octets = wire[at] as number;
+    const labelBytes = wire[at] as number;
     const used = at - HEADER_BYTES;
-    if (octets > MAX_LABEL_BYTES || used + octets + 1 > MAX_NAME_BYTES) return false;
+    if (labelBytes > MAX_LABEL_BYTES || used + labelBytes + 1 > MAX_NAME_BYTES) return false;
     name[NAME_ROOM + labels] = used;
-    at += octets + 1;
-    if (octets === 0) break;
+    at += labelBytes + 1;
+    if (labelBytes === 0) break;
     labels++;
   }
   if (at + 4 > length) return false;

@@ -158,9 +158,9 @@ class Writer {
   /** Writes a name; its longest part that was written before becomes a pointer. */
   #name(name: Uint8Array, compresses: boolean): void {
     this.#room(name.length);
-    const octets = Buffer.from(name.buffer, name.byteOffset, name.length);
+    const bytes = Buffer.from(name.buffer, name.byteOffset, name.length);
     for (let at = 0; (name[at] as number) !== 0; ) {
-      const rest = octets.latin1Slice(at);
+      const rest = bytes.latin1Slice(at);
       const known = this.#places.get(rest);
       if (compresses && known !== undefined) {
         this.#u16(0xc000 | known);
@@ -180,10 +180,10 @@ class Writer {
     this.#at += 2;
   }
 
-  #bytes(octets: Uint8Array): void {
-    this.#room(octets.length);
-    this.#out.set(octets, this.#at);
-    this.#at += octets.length;
+  #bytes(bytes: Uint8Array): void {
+    this.#room(bytes.length);
+    this.#out.set(bytes, this.#at);
+    this.#at += bytes.length;
   }
 
   #room(bytes: number): void {

@@ -16,7 +16,7 @@ import {
   u16,
 } from './header.ts';
 import { TYPE } from './iana.ts';
-import { lowerOctet } from './name.ts';
+import { lowerByte } from './name.ts';
 import { type RecordView, readRecords, skipQuestions } from './records.ts';
 
 /** A parsed reply. `records` are offsets into `wire` and do not include the OPT. */
@@ -65,8 +65,8 @@ function upTo(message: Buffer, records: readonly RecordView[]): Buffer {
 export function hasLowerQuestion(message: Uint8Array): boolean {
   if (qdcountOf(message) === 0) return false;
   for (let at = HEADER_BYTES; message[at] !== 0; at++) {
-    const octet = message[at] as number;
-    if (octet !== lowerOctet(octet)) return false;
+    const byte = message[at] as number;
+    if (byte !== lowerByte(byte)) return false;
   }
   return true;
 }
@@ -84,7 +84,7 @@ export function matchesQuestion(
   const end = HEADER_BYTES + name.length;
   if (message.length < end + 4 || qdcountOf(message) !== 1) return false;
   for (let i = 0; i < name.length; i++) {
-    if (lowerOctet(message[HEADER_BYTES + i] as number) !== name[i]) return false;
+    if (lowerByte(message[HEADER_BYTES + i] as number) !== name[i]) return false;
   }
   return u16(message, end) === type && u16(message, end + 2) === qclass;
 }

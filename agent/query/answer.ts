@@ -36,7 +36,7 @@ export interface AnswerFields {
 /** Immutable and shared: many clients may get the same answer, each with its own ID, letter case and TTLs. */
 export class Answer {
   // A cache hit reads these fields; placed first, they are close together in memory.
-  readonly #octets: Buffer | string;
+  readonly #bytes: Buffer | string;
   readonly ttlOffsets: readonly number[];
   readonly rcode: number;
   readonly plugin: string;
@@ -48,7 +48,7 @@ export class Answer {
   readonly shareable: boolean;
 
   constructor(fields: AnswerFields) {
-    this.#octets = fields.wire;
+    this.#bytes = fields.wire;
     this.ttlOffsets = fields.ttlOffsets;
     this.rcode = fields.rcode;
     this.plugin = fields.plugin;
@@ -62,20 +62,20 @@ export class Answer {
 
   /** Length of the message in bytes. */
   get length(): number {
-    return this.#octets.length;
+    return this.#bytes.length;
   }
 
   /** The message's own flags word. */
   get flags(): number {
-    const octets = this.#octets;
-    if (typeof octets !== 'string') return flagsOf(octets);
-    return (octets.charCodeAt(2) << 8) | octets.charCodeAt(3);
+    const bytes = this.#bytes;
+    if (typeof bytes !== 'string') return flagsOf(bytes);
+    return (bytes.charCodeAt(2) << 8) | bytes.charCodeAt(3);
   }
 
   /** The message. If the answer is packed, every call allocates a new buffer. */
   get wire(): Buffer {
-    const octets = this.#octets;
-    return typeof octets === 'string' ? Buffer.from(octets, 'latin1') : octets;
+    const bytes = this.#bytes;
+    return typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes;
   }
 
   /** The records in the message; undefined where they cannot be read. */
@@ -85,9 +85,9 @@ export class Answer {
 
   /** Writes the message to the start of `out`, which must have room for it. */
   writeTo(out: Buffer): void {
-    const octets = this.#octets;
-    if (typeof octets === 'string') out.latin1Write(octets, 0);
-    else out.set(octets);
+    const bytes = this.#bytes;
+    if (typeof bytes === 'string') out.latin1Write(bytes, 0);
+    else out.set(bytes);
   }
 
   /**
@@ -95,15 +95,15 @@ export class Answer {
    * are an external allocation that the garbage collector tracks.
    */
   get packed(): string {
-    const octets = this.#octets;
-    return typeof octets === 'string' ? octets : octets.latin1Slice(0, octets.length);
+    const bytes = this.#bytes;
+    return typeof bytes === 'string' ? bytes : bytes.latin1Slice(0, bytes.length);
   }
 
   /** The same answer with some fields changed. */
   with(changes: Partial<AnswerFields>): Answer {
     const { ttlOffsets, rcode, plugin, bornMs, ttlOverrideSeconds, extended, shareable } = this;
     const times = { bornMs, ttlOverrideSeconds };
-    const wire = this.#octets;
+    const wire = this.#bytes;
     // The case of the question in a new message is unknown.
     const isLowerCase = changes.wire === undefined && this.isLowerCase;
     const own = { wire, ttlOffsets, rcode, plugin, isLowerCase, ...times, extended, shareable };

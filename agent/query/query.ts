@@ -33,7 +33,7 @@ export function clientAt(address: string, port: number): Client {
 }
 
 const NO_CLIENT: Client = { address: '', port: 0, family: 4, key: OWN_KEY };
-const NO_OCTETS = Buffer.alloc(0);
+const NO_BYTES = Buffer.alloc(0);
 const NO_SERVER: ServerLabel = { index: 0, label: '' };
 
 /** Counters of one (listener, zone, view); made at routing, kept over reloads. */
@@ -52,7 +52,7 @@ export class Query {
   /** Result of the bounded parse; for internal queries, what `Query.internal` was given. */
   readonly head = new QueryHead();
   /** The message as received, in the first `length` bytes; the listener's buffer until detached. */
-  wire: Buffer = NO_OCTETS;
+  wire: Buffer = NO_BYTES;
   length = 0;
   transport: Transport = 'udp';
   /** The listener that received it. */

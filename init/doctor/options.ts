@@ -11,6 +11,7 @@ import { UsageError } from '../../agent/base/errors.ts';
 import { flagHelp } from '../../agent/base/flags/help.ts';
 import { parseWith } from '../../agent/base/flags/parse.ts';
 import { defaultOf } from '../../agent/base/flags/table.ts';
+import { DEFAULT_CLUSTER_DOMAIN } from '../../agent/base/resolv-conf.ts';
 
 /** The checked command line of the doctor, with what the environment adds. */
 export interface DoctorOptions {
@@ -43,8 +44,6 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** What the kubelet says about Services for kube-dns that nodens does not intercept. */
 const SERVICE_HOSTS = ['NODENS_UPSTREAM_SERVICE_HOST', 'KUBE_DNS_UPSTREAM_SERVICE_HOST'];
 
-const DEFAULT_DOMAIN = 'cluster.local';
-
 /** One line for standard error after a `UsageError`. */
 export const USAGE = 'usage: nodens doctor [--json] [--localip IP,…] [--kubedns IP,…]';
 
@@ -72,7 +71,7 @@ export function doctorOptionsFrom(argv: readonly string[], env: Environment): Do
     kubeDnsUpstream: SERVICE_HOSTS.flatMap((name) => env[name] ?? [])[0],
     kubeDnsService: env.KUBE_DNS_SERVICE_HOST,
     clusterIps: (env.KUBE_DNS_IPS ?? '').split(',').filter((ip) => familyOf(ip) !== undefined),
-    clusterDomain: (domain ?? DEFAULT_DOMAIN).replace(/\.$/, ''),
+    clusterDomain: (domain ?? DEFAULT_CLUSTER_DOMAIN).replace(/\.$/, ''),
     isDomainTold: domain !== undefined,
     knowsKubernetes: flags['without-kubernetes-service'] !== 'true',
     resolvConf: value('resolvconf'),

@@ -21,7 +21,7 @@ export class Chance {
 }
 
 /** Counts, lengths, label types and pointers at their edges. */
-const OCTETS = [0, 1, 2, 3, 4, 0x0c, 0x10, 0x29, 0x3f, 0x40, 0x7f, 0x80, 0xc0, 0xfe, 0xff];
+const BYTES = [0, 1, 2, 3, 4, 0x0c, 0x10, 0x29, 0x3f, 0x40, 0x7f, 0x80, 0xc0, 0xfe, 0xff];
 const MAX_STEPS = 6;
 const MAX_PART = 64;
 const STEPS = [flip, set, set16, insert, remove, repeat, graft, word] as const;
@@ -49,8 +49,8 @@ function flip(bytes: Buffer, chance: Chance): Buffer {
 }
 
 function set(bytes: Buffer, chance: Chance): Buffer {
-  const octet = chance.below(2) === 0 ? chance.pick(OCTETS) : chance.below(256);
-  if (bytes.length > 0) bytes[chance.below(bytes.length)] = octet;
+  const byte = chance.below(2) === 0 ? chance.pick(BYTES) : chance.below(256);
+  if (bytes.length > 0) bytes[chance.below(bytes.length)] = byte;
   return bytes;
 }
 

@@ -86,7 +86,7 @@ it('reverse zones cover each address of a network once, and nothing else', () =>
     fc.property(bytes, fc.nat({ max: 32 }), bytes, (network, prefix, address) => {
       const zones = reverseZones({ bytes: network, prefix, family: 4 });
       const name = `${[...address].reverse().join('.')}.in-addr.arpa.`;
-      const toNumber = (octets: Uint8Array): number => Buffer.from(octets).readUInt32BE();
+      const toNumber = (bytes: Uint8Array): number => Buffer.from(bytes).readUInt32BE();
       const shift = 2 ** (32 - prefix);
       const inside =
         Math.floor(toNumber(network) / shift) === Math.floor(toNumber(address) / shift);

@@ -17,9 +17,9 @@ function hostile(query: Uint8Array): fc.Arbitrary<Buffer> {
     fc.nat(3),
     fc.integer({ min: 0, max: 0xffff }),
   );
-  const octet = fc.oneof(fc.nat(255), fc.constantFrom(0, 1, 33, 28, 0xc0, 12, 4));
+  const byte = fc.oneof(fc.nat(255), fc.constantFrom(0, 1, 33, 28, 0xc0, 12, 4));
   return fc
-    .tuple(counts, fc.array(octet, { maxLength: 400 }))
+    .tuple(counts, fc.array(byte, { maxLength: 400 }))
     .map(([[answers, authority, more], tail]) => {
       const bytes = Buffer.from([...query, ...tail]);
       bytes[2] = 0x80;

@@ -24,13 +24,13 @@ interface Reading {
 }
 
 /** Line by line and word by word, in maps of strings. */
-function plainReading(octets: Uint8Array, { zones, reverse }: TableOptions): Reading {
+function plainReading(bytes: Uint8Array, { zones, reverse }: TableOptions): Reading {
   const byName = new Map<string, Set<string>>();
   const byAddress = new Map<string, Set<string>>();
   let skipped = 0;
   const put = (map: Map<string, Set<string>>, key: string, value: string): void =>
     void map.set(key, (map.get(key) ?? new Set()).add(value));
-  for (const line of Buffer.from(octets).toString('utf8').split('\n')) {
+  for (const line of Buffer.from(bytes).toString('utf8').split('\n')) {
     const [address, ...names] = line.replace(/#.*/s, '').split(/\s+/).filter(Boolean);
     if (address === undefined) continue;
     if (familyOf(address) === undefined || address.includes('\ufffd')) {
@@ -63,18 +63,18 @@ function listed(map: Map<string, Set<string>>): Map<string, string[]> {
   return new Map([...map].map(([key, values]) => [key, [...values]]));
 }
 
-/** The table of `octets`, read in chunks of `sizes`, which repeat. */
+/** The table of `bytes`, read in chunks of `sizes`, which repeat. */
 function tableOf(
-  octets: Uint8Array,
+  bytes: Uint8Array,
   sizes: readonly number[],
   options = ALL,
   room = roomOf(),
 ): HostsTable {
-  const builder = new TableBuilder(options, room, octets.length);
+  const builder = new TableBuilder(options, room, bytes.length);
   try {
-    for (let at = 0, i = 0; at < octets.length; i++) {
+    for (let at = 0, i = 0; at < bytes.length; i++) {
       const end = at + (sizes[i % sizes.length] as number);
-      for (const _ of builder.add(octets.subarray(at, end))) void _;
+      for (const _ of builder.add(bytes.subarray(at, end))) void _;
       at = end;
     }
     for (const _ of builder.end('')) void _;
@@ -86,9 +86,9 @@ function tableOf(
 }
 
 function reversed(address: string): Uint8Array {
-  const octets = addressBytes(address);
-  if (octets.length === 4) return nameFromText(`${[...octets].reverse().join('.')}.in-addr.arpa`);
-  const nibbles = [...Buffer.from(octets).toString('hex')].reverse().join('.');
+  const bytes = addressBytes(address);
+  if (bytes.length === 4) return nameFromText(`${[...bytes].reverse().join('.')}.in-addr.arpa`);
+  const nibbles = [...Buffer.from(bytes).toString('hex')].reverse().join('.');
   return nameFromText(`${nibbles}.ip6.arpa`);
 }
 
@@ -143,8 +143,8 @@ const chunks = fc.array(fc.integer({ min: 1, max: 200 }), { minLength: 1, maxLen
 describe('a table of hosts', () => {
   it('has the entries of the file', () => {
     fc.assert(
-      fc.property(text, chunks, (octets, sizes) => {
-        assertSame(tableOf(octets, sizes), plainReading(octets, ALL));
+      fc.property(text, chunks, (bytes, sizes) => {
+        assertSame(tableOf(bytes, sizes), plainReading(bytes, ALL));
       }),
       bounds,
     );
@@ -153,9 +153,9 @@ describe('a table of hosts', () => {
   it('has the entries of its zones, without PTR records where they are off', () => {
     const options = { zones: ['a', 'x.y'].map(nameFromText), reverse: false };
     fc.assert(
-      fc.property(text, chunks, (octets, sizes) => {
-        const table = tableOf(octets, sizes, options);
-        assertSame(table, plainReading(octets, options));
+      fc.property(text, chunks, (bytes, sizes) => {
+        const table = tableOf(bytes, sizes, options);
+        assertSame(table, plainReading(bytes, options));
         assert.equal(table.findReverse(reversed('10.0.0.1')), 0);
       }),
       { ...bounds, numRuns: 300 },
@@ -165,17 +165,16 @@ describe('a table of hosts', () => {
   it('accepts any bytes', () => {
     const damaged = fc
       .tuple(text, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 20 }))
-      .map(([octets, changes]) => {
-        for (const [at, octet] of changes)
-          if (octets.length > 0) octets[at % octets.length] = octet;
-        return octets;
+      .map(([bytes, changes]) => {
+        for (const [at, byte] of changes) if (bytes.length > 0) bytes[at % bytes.length] = byte;
+        return bytes;
       });
     fc.assert(
       fc.property(
         fc.oneof(damaged, fc.uint8Array({ maxLength: 3_000 })),
         chunks,
-        (octets, sizes) => {
-          assertSame(tableOf(octets, sizes), plainReading(octets, ALL));
+        (bytes, sizes) => {
+          assertSame(tableOf(bytes, sizes), plainReading(bytes, ALL));
         },
       ),
       bounds,
@@ -195,15 +194,15 @@ describe('a table of hosts', () => {
           const a = (i * 104_729) % addresses;
           return `10.9.${a >> 8}.${a & 255} n${n}.${'p'.repeat(pad)}example`;
         });
-        const octets = Buffer.from(lines.join('\n'));
-        const plain = plainReading(octets, ALL);
+        const bytes = Buffer.from(lines.join('\n'));
+        const plain = plainReading(bytes, ALL);
         // Records beyond one message are omitted: another test covers that.
         fc.pre(
           [...plain.byName.values(), ...plain.byAddress.values()].every(
             (all) => all.length < 1_000,
           ),
         );
-        assertSame(tableOf(octets, [65_536]), plain);
+        assertSame(tableOf(bytes, [65_536]), plain);
       }),
       { ...bounds, numRuns: 5 },
     );
@@ -211,10 +210,10 @@ describe('a table of hosts', () => {
 
   it('returns its whole memory to the budget, also where that was too small', () => {
     fc.assert(
-      fc.property(text, fc.integer({ min: 0, max: 6_000 }), (octets, budget) => {
+      fc.property(text, fc.integer({ min: 0, max: 6_000 }), (bytes, budget) => {
         const ledger = new MemoryLedger({ clientBudgetBytes: 0, fileBudgetBytes: budget });
         try {
-          for (const _ of tableOf(octets, [100], ALL, new Room(ledger)).free()) void _;
+          for (const _ of tableOf(bytes, [100], ALL, new Room(ledger)).free()) void _;
         } catch (error) {
           assert.ok(error instanceof NoRoomError, String(error));
           assert.equal(error.availableBytes, budget);

@@ -8,9 +8,9 @@ export function readFields(message: Buffer): Fields {
   const varint = (): number => {
     let value = 0;
     for (let scale = 1; ; scale *= 0x80) {
-      const octet = message[at++] as number;
-      value += (octet & 0x7f) * scale;
-      if (octet < 0x80) return value;
+      const byte = message[at++] as number;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
     }
   };
   while (at < message.length) {

@@ -174,7 +174,7 @@ function recordingProcess(asked: RecordedProcess): Services['process'] {
 
 function fakeFiles(): Pick<FakeServices, 'files' | 'texts' | 'touch'> {
   const texts = new Map<string, string | Uint8Array>();
-  const octetsOf = (path: string): Buffer => {
+  const bytesOf = (path: string): Buffer => {
     const text = texts.get(path);
     if (text !== undefined) return Buffer.from(text);
     const missing = new Error(`ENOENT: no such file or directory, open '${path}'`);
@@ -187,11 +187,11 @@ function fakeFiles(): Pick<FakeServices, 'files' | 'texts' | 'touch'> {
       for (const watcher of watchers) if (watcher.path === path) watcher.onChange();
     },
     files: {
-      read: (path) => textOf(octetsOf(path)),
+      read: (path) => textOf(bytesOf(path)),
       open: (path) =>
         Promise.resolve().then(() => {
-          const octets = octetsOf(path);
-          return fileOf(octets, octets.toString('latin1'));
+          const bytes = bytesOf(path);
+          return fileOf(bytes, bytes.toString('latin1'));
         }),
       watch: (path, _intervalMs, onChange) => {
         const watcher = { path, onChange };

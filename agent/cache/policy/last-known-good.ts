@@ -3,7 +3,7 @@
  * domains.
  */
 import type { Clock } from '../../base/clock.ts';
-import { isSubdomain, octetKey } from '../../dns/name.ts';
+import { byteKey, isSubdomain } from '../../dns/name.ts';
 import type { Answer } from '../../query/answer.ts';
 import type { Query } from '../../query/query.ts';
 import type { CacheOptions, ServeStaleOptions } from '../../query/services/cache.ts';
@@ -42,7 +42,7 @@ export class LastKnownGood {
 
   /** The query's name has a good answer again. */
   answered(query: Query): void {
-    if (this.#windowMs > 0) this.#parts.denialBursts.answered(octetKey(query.name));
+    if (this.#windowMs > 0) this.#parts.denialBursts.answered(byteKey(query.name));
   }
 
   /** The answer to serve instead of a denial; undefined if the denial is believed. */
@@ -53,7 +53,7 @@ export class LastKnownGood {
     const nowMs = clock.nowMs();
     const windowMs = this.windowMs(query);
     if (windowMs === 0 || nowMs >= entry.expiresMs + windowMs) return undefined;
-    const held = denialBursts.turned(octetKey(query.name), entry);
+    const held = denialBursts.turned(byteKey(query.name), entry);
     if (held === undefined) return undefined;
     for (const before of held) this.#putBack(before, nowMs);
     entry.keptUntilMs = entry.expiresMs + windowMs;

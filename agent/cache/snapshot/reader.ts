@@ -59,21 +59,21 @@ export function readSnapshot(file: Buffer, visitor: SnapshotVisitor): void {
 
 function readBlock(input: Input, visitor: SnapshotVisitor): void {
   const texts: string[] = [];
-  for (let left = input.u32(); left > 0; left--) texts.push(input.octets().toString('utf8'));
+  for (let left = input.u32(); left > 0; left--) texts.push(input.bytes().toString('utf8'));
   const [identity = '', ...configVersions] = texts;
   visitor.block(identity, configVersions);
 }
 
 function readEntry(input: Input): SnapshotRecord {
-  const key = input.octets().latin1Slice();
+  const key = input.bytes().latin1Slice();
   const configVersion = input.u32();
   const rcode = input.u16();
   const ageMs = input.f64();
   const expiresInMs = input.f64();
   const dropAfterInMs = input.f64();
   const code = input.u16();
-  const text = input.octets().toString('utf8');
-  const wire = input.octets();
+  const text = input.bytes().toString('utf8');
+  const wire = input.bytes();
   return {
     key,
     configVersion,
@@ -113,16 +113,16 @@ class Input {
   }
 
   /** A view: copy it to keep it. */
-  octets(): Buffer {
+  bytes(): Buffer {
     const length = this.u32();
     const at = this.#moved(length);
     if (this.#at > this.#file.length) throw new RangeError('past the end');
     return this.#file.subarray(at, this.#at);
   }
 
-  #moved(octets: number): number {
+  #moved(bytes: number): number {
     const at = this.#at;
-    this.#at += octets;
+    this.#at += bytes;
     return at;
   }
 }

@@ -150,14 +150,14 @@ class Slices {
     return slice;
   }
 
-  #text(octets: Buffer): void {
-    this.#u32(octets.length);
-    this.#bytes(octets);
+  #text(bytes: Buffer): void {
+    this.#u32(bytes.length);
+    this.#bytes(bytes);
   }
 
-  #bytes(octets: Buffer): void {
-    octets.copy(this.#buffer, this.#at);
-    this.#moved(octets.length);
+  #bytes(bytes: Buffer): void {
+    bytes.copy(this.#buffer, this.#at);
+    this.#moved(bytes.length);
   }
 
   #u8(value: number): void {
@@ -180,9 +180,9 @@ class Slices {
     this.#moved(8);
   }
 
-  #moved(octets: number): void {
-    this.#at += octets;
-    this.totalBytes += octets;
+  #moved(bytes: number): void {
+    this.#at += bytes;
+    this.totalBytes += bytes;
   }
 }
 

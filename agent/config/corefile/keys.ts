@@ -123,6 +123,6 @@ export function reverseZones(cidr: Cidr): string[] {
 
 function unitAt(cidr: Cidr, index: number): number {
   if (cidr.family === 4) return cidr.bytes[index] as number;
-  const octet = cidr.bytes[index >> 1] as number;
-  return index % 2 === 0 ? octet >> 4 : octet & 0xf;
+  const byte = cidr.bytes[index >> 1] as number;
+  return index % 2 === 0 ? byte >> 4 : byte & 0xf;
 }

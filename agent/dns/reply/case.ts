@@ -3,7 +3,7 @@
  * wherever it copies from the question: in owners, in parts of other names, and in the alias that a DNAME creates.
  */
 import { HEADER_BYTES } from '../header.ts';
-import { lowerOctet, MAX_LABEL_BYTES } from '../name.ts';
+import { lowerByte, MAX_LABEL_BYTES } from '../name.ts';
 import { isName, partEnd, shapeOf } from '../rdata.ts';
 import type { RecordView } from '../records.ts';
 
@@ -30,7 +30,7 @@ export function restoreCase(
 function isWhole(wire: Buffer, start: number, name: Uint8Array): boolean {
   if (start + name.length > wire.length) return false;
   for (let i = 0; i < name.length; i++) {
-    if (lowerOctet(wire[start + i] as number) !== name[i]) return false;
+    if (lowerByte(wire[start + i] as number) !== name[i]) return false;
   }
   return true;
 }
@@ -61,7 +61,7 @@ function restoreLabels(
     if (length === 0 || length > MAX_LABEL_BYTES || at + length >= end) return;
     const next = at + length + 1;
     if (capitals.has(wire.latin1Slice(at, next))) {
-      for (let i = at; i < next; i++) wire[i] = lowerOctet(wire[i] as number);
+      for (let i = at; i < next; i++) wire[i] = lowerByte(wire[i] as number);
     }
     at = next;
   }
@@ -72,7 +72,7 @@ function capitalLabels(name: Buffer): ReadonlySet<string> {
   const labels = new Set<string>();
   for (let at = 0; name[at] !== 0; ) {
     const end = at + (name[at] as number) + 1;
-    if (name.subarray(at, end).some((byte) => byte !== lowerOctet(byte)))
+    if (name.subarray(at, end).some((byte) => byte !== lowerByte(byte)))
       labels.add(name.latin1Slice(at, end));
     at = end;
   }

@@ -4,7 +4,7 @@
  * nodes.
  */
 import { HEADER_BYTES } from '../header.ts';
-import { lowerOctet, MAX_NAME_BYTES } from '../name.ts';
+import { lowerByte, MAX_NAME_BYTES } from '../name.ts';
 import type { NameReader } from './names.ts';
 
 const MAX_MESSAGE_BYTES = 65_536;
@@ -78,7 +78,7 @@ export class Suffixes {
     for (let rest = node; rest !== ROOT; rest = this.parent[rest] as number) {
       const at = this.label[rest] as number;
       const end = at + (wire[at] as number);
-      for (let i = at; i <= end; i++) text[length++] = lowerOctet(wire[i] as number);
+      for (let i = at; i <= end; i++) text[length++] = lowerByte(wire[i] as number);
     }
     text[length++] = 0;
     return text.latin1Slice(0, length);

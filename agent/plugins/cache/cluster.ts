@@ -1,16 +1,17 @@
 /** The cluster's own domains: the usual one, and the one in a pod's search path. */
-import { parseResolvConf, searchedClusterDomains } from '../../base/resolv-conf.ts';
+import {
+  DEFAULT_CLUSTER_DOMAIN,
+  parseResolvConf,
+  searchedClusterDomains,
+} from '../../base/resolv-conf.ts';
 import type { Files } from '../../query/services/files.ts';
-
-/** The domain of most clusters, presentation format. */
-export const DEFAULT_CLUSTER_DOMAIN = 'cluster.local.';
 
 const RESOLV_CONF = '/etc/resolv.conf';
 
 /** Presentation format, lower case, with trailing dots. A missing file adds none. */
 export function clusterDomains(files: Files): string[] {
   const found = searchedClusterDomains(parseResolvConf(textOf(files)));
-  return [...new Set([DEFAULT_CLUSTER_DOMAIN, ...found.map((domain) => `${domain}.`)])];
+  return [...new Set([DEFAULT_CLUSTER_DOMAIN, ...found].map((domain) => `${domain}.`))];
 }
 
 function textOf(files: Files): string {

@@ -1,5 +1,6 @@
 /** `cache [TTL] [ZONES…] { … }`: reads the directive into CacheOptions. Syntax and defaults as in CoreDNS 1.14. */
 import { ConfigError } from '../../base/errors.ts';
+import { DEFAULT_CLUSTER_DOMAIN } from '../../base/resolv-conf.ts';
 import {
   argsBetween,
   badValue,
@@ -29,7 +30,7 @@ import type {
   TtlBounds,
 } from '../../query/services/cache.ts';
 import type { Services } from '../../query/services/services.ts';
-import { clusterDomains, DEFAULT_CLUSTER_DOMAIN } from './cluster.ts';
+import { clusterDomains } from './cluster.ts';
 import { handler } from './handler.ts';
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };

@@ -1,6 +1,6 @@
 import { characterStrings, type NewRecord } from '../../dns/build.ts';
 import { CLASS, RCODE, TYPE } from '../../dns/iana.ts';
-import { nameFromText, octetKey } from '../../dns/name.ts';
+import { byteKey, nameFromText } from '../../dns/name.ts';
 import { madeAnswer } from '../../query/answer.ts';
 import type { Handler, Result } from '../../query/handler.ts';
 import type { Query } from '../../query/query.ts';
@@ -23,11 +23,11 @@ export function chaosHandler(identity: Identity): (query: Query, next: Handler) 
       ['hostname.bind.', host],
       ['id.server.', host],
       ['authors.bind.', txt(identity.authors)],
-    ].map(([name, records]) => [octetKey(nameFromText(name as string)), records as NewRecord[]]),
+    ].map(([name, records]) => [byteKey(nameFromText(name as string)), records as NewRecord[]]),
   );
   return (query, next) => {
     if (query.class !== CLASS.CH || query.type !== TYPE.TXT) return next(query);
-    const answer = answers.get(octetKey(query.name));
+    const answer = answers.get(byteKey(query.name));
     if (answer === undefined) return next(query);
     return madeAnswer(query, { rcode: RCODE.NOERROR, flags: 0, answer }, 'chaos');
   };

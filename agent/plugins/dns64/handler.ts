@@ -160,13 +160,13 @@ function soaTtl(records: readonly RecordView[]): number {
 }
 
 /** Bits 64 to 71 stay zero, whatever the prefix's length (RFC 6052 §2.2). */
-function embed({ bytes, prefix }: Cidr, address: Uint8Array): Uint8Array {
-  const octets = new Uint8Array(16);
+function embed({ bytes: prefixBytes, prefix }: Cidr, address: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(16);
   let at = prefix / 8;
-  octets.set(bytes.subarray(0, at));
-  for (const octet of address) {
+  bytes.set(prefixBytes.subarray(0, at));
+  for (const byte of address) {
     if (at === 8) at++;
-    octets[at++] = octet;
+    bytes[at++] = byte;
   }
-  return octets;
+  return bytes;
 }

@@ -87,12 +87,12 @@ function number(field: number, value: number): Uint8Array[] {
 
 /** Seven bits a byte, lowest first; also beyond 32 bits. */
 function varint(value: number): Uint8Array {
-  const octets: number[] = [];
+  const bytes: number[] = [];
   let rest = value;
   while (rest >= 0x80) {
-    octets.push((rest % 0x80) | 0x80);
+    bytes.push((rest % 0x80) | 0x80);
     rest = Math.floor(rest / 0x80);
   }
-  octets.push(rest);
-  return Uint8Array.from(octets);
+  bytes.push(rest);
+  return Uint8Array.from(bytes);
 }

@@ -137,18 +137,18 @@ export class TableBuilder implements Words {
 
   #beginGroup(): void {
     const { addresses, records } = this.table;
-    const [octets, length] = [this.#address, this.#addressLength];
+    const [bytes, length] = [this.#address, this.#addressLength];
     const known = this.#options.reverse
-      ? addresses.find(octets, length, hashOf(octets, 0, length))
+      ? addresses.find(bytes, length, hashOf(bytes, 0, length))
       : 0;
     this.#ptrBytes = known === 0 ? 0 : records.ptrBytes(known);
     const isFull = this.#ptrBytes > MAX_RECORDS_BYTES;
     const before = isFull ? 0 : known;
     const { readBytes } = this.#scanner;
     const restBytes = Math.max(this.#sizeBytes - readBytes, readBytes / 8);
-    this.#group = records.addGroup(octets, length, before, restBytes * ARENA_PER_TEXT);
+    this.#group = records.addGroup(bytes, length, before, restBytes * ARENA_PER_TEXT);
     if (before !== 0) {
-      addresses.replace(before, this.#group, hashOf(octets, 0, length));
+      addresses.replace(before, this.#group, hashOf(bytes, 0, length));
       records.setPtrBytes(this.#group, this.#ptrBytes);
     }
     this.#isGroupFound = known !== 0;
@@ -156,8 +156,8 @@ export class TableBuilder implements Words {
 
   #addPtr(length: number): void {
     const { addresses, records } = this.table;
-    const octets = this.#address;
-    if (!this.#isGroupFound) addresses.add(this.#group, hashOf(octets, 0, this.#addressLength));
+    const bytes = this.#address;
+    if (!this.#isGroupFound) addresses.add(this.#group, hashOf(bytes, 0, this.#addressLength));
     this.#isGroupFound = true;
     this.#ptrBytes += RECORD_FIXED_BYTES + length;
     if (this.#ptrBytes <= MAX_RECORDS_BYTES) this.table.entries++;

@@ -197,8 +197,8 @@ export class Records {
 }
 
 /** Whether the wire name at `start` begins with the label `*`. */
-export function isWildcard(octets: Uint8Array, start: number): boolean {
-  return octets[start] === 1 && octets[start + 1] === 0x2a;
+export function isWildcard(bytes: Uint8Array, start: number): boolean {
+  return bytes[start] === 1 && bytes[start + 1] === 0x2a;
 }
 
 function putWord(segment: Uint8Array, at: number, word: number): void {

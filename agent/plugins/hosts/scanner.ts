@@ -32,8 +32,8 @@ const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 const NOT_UTF8 = '\ufffd';
 const encoder = new TextEncoder();
 
-function isSpace(octet: number): boolean {
-  return octet === SPACE || (octet >= 0x09 && octet <= 0x0d);
+function isSpace(byte: number): boolean {
+  return byte === SPACE || (byte >= 0x09 && byte <= 0x0d);
 }
 
 /** Passes the words of one file to `words`. Comments, and lines without a valid address, are skipped. */
@@ -58,21 +58,21 @@ export class Scanner {
   *scan(chunk: Uint8Array): Generator<void> {
     const startBytes = this.readBytes;
     for (let i = 0; i < chunk.length; i++) {
-      const octet = chunk[i] as number;
+      const byte = chunk[i] as number;
       if (i % STEP_BYTES === 0) {
         this.readBytes = startBytes + i;
         yield;
       }
-      if (octet === NEWLINE) {
+      if (byte === NEWLINE) {
         if (this.#length > 0) yield* this.#endWord();
         this.#isAddressNext = true;
         this.#isSkipping = false;
         this.line++;
       } else if (this.#isSkipping) continue;
-      else if (octet !== HASH && !isSpace(octet)) this.#put(octet);
+      else if (byte !== HASH && !isSpace(byte)) this.#put(byte);
       else {
         if (this.#length > 0) yield* this.#endWord();
-        if (octet === HASH) this.#isSkipping = true;
+        if (byte === HASH) this.#isSkipping = true;
       }
     }
     this.readBytes = startBytes + chunk.length;
@@ -83,10 +83,10 @@ export class Scanner {
     return this.scan(LINE_END);
   }
 
-  #put(octet: number): void {
-    if (this.#length < MAX_WORD_BYTES) this.#word[this.#length] = octet;
+  #put(byte: number): void {
+    if (this.#length < MAX_WORD_BYTES) this.#word[this.#length] = byte;
     this.#length++;
-    this.#bits |= octet;
+    this.#bits |= byte;
   }
 
   /** Steps to run; none except for pending work and for words with more than ASCII. */
@@ -122,9 +122,9 @@ export class Scanner {
   /** Unicode spaces, including a byte order mark, end words as well. */
   *#wide(word: Uint8Array): Generator<void> {
     for (const part of utf8.decode(word).split(/\s+/).filter(Boolean)) {
-      const octets = encoder.encode(part);
+      const bytes = encoder.encode(part);
       if (part.includes(NOT_UTF8)) this.#nonsense();
-      else yield* this.#takeSlowly(octets, octets.length);
+      else yield* this.#takeSlowly(bytes, bytes.length);
     }
   }
 }

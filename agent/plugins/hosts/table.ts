@@ -1,6 +1,6 @@
 /** Content of hosts files by name and by address (hosts(5)): records in an arena, and an index for each direction. */
 import { TYPE } from '../../dns/iana.ts';
-import { MAX_NAME_BYTES, octetKey } from '../../dns/name.ts';
+import { byteKey, MAX_NAME_BYTES } from '../../dns/name.ts';
 import type { Room } from './arena.ts';
 import { hashOf, OffsetIndex } from './offset-index.ts';
 import { MAX_RECORDS_BYTES, RECORD_FIXED_BYTES, Records } from './records.ts';
@@ -67,13 +67,13 @@ export class HostsTable {
   /** Addresses of type A or AAAA of the name with number `found`, in the order of the file. */
   addressesOf(found: number, type: number): Uint8Array[] {
     const length = type === TYPE.A ? 4 : type === TYPE.AAAA ? 16 : 0;
-    const octets: Uint8Array[] = [];
+    const bytes: Uint8Array[] = [];
     for (let at = found; at !== 0; at = this.records.nameBefore(at)) {
       const group = this.records.groupOf(at);
       if (this.records.addressLength(group) === length)
-        octets.push(this.records.address(group).slice());
+        bytes.push(this.records.address(group).slice());
     }
-    return octets.reverse();
+    return bytes.reverse();
   }
 
   /** Names of the address with number `found`, as many as fit into a message, in the order of the file. */
@@ -87,7 +87,7 @@ export class HostsTable {
         bytes += RECORD_FIXED_BYTES + end - start;
         if (bytes > MAX_RECORDS_BYTES) return;
         const name = segment.slice(start, end);
-        names.set(octetKey(name), name);
+        names.set(byteKey(name), name);
       });
     }
     return [...names.values()];

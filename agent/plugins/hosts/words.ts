@@ -1,6 +1,6 @@
 /** Parses words of hosts files, as bytes, into names and addresses in wire form. */
 import { addressBytes, familyOf } from '../../base/address.ts';
-import { lowerOctet, MAX_LABEL_BYTES, MAX_NAME_BYTES } from '../../dns/name.ts';
+import { lowerByte, MAX_LABEL_BYTES, MAX_NAME_BYTES } from '../../dns/name.ts';
 
 const DOT = 0x2e;
 const BACKSLASH = 0x5c;
@@ -17,21 +17,21 @@ export function writeName(word: Uint8Array, length: number, out: Uint8Array): nu
   let labelAt = 0;
   let to = 1;
   for (let i = 0; i < length; i++) {
-    let octet = word[i] as number;
-    if (octet === DOT) {
+    let byte = word[i] as number;
+    if (byte === DOT) {
       if (!closeLabel(out, labelAt, to)) return 0;
       labelAt = to++;
       continue;
     }
-    if (octet === BACKSLASH) {
-      const escaped = escapedOctet(word, i, length);
+    if (byte === BACKSLASH) {
+      const escaped = escapedByte(word, i, length);
       if (escaped < 0) return 0;
       i += isDecimal(word, i, length) ? 3 : 1;
-      octet = escaped;
+      byte = escaped;
     }
     // The byte after the last label is the root's.
     if (to >= MAX_NAME_BYTES - 1) return 0;
-    out[to++] = lowerOctet(octet);
+    out[to++] = lowerByte(byte);
   }
   if (to === labelAt + 1) to--;
   else if (!closeLabel(out, labelAt, to)) return 0;
@@ -51,7 +51,7 @@ function closeLabel(out: Uint8Array, labelAt: number, end: number): boolean {
 }
 
 /** The byte for the escape at `at`; -1 if it is invalid. */
-function escapedOctet(word: Uint8Array, at: number, length: number): number {
+function escapedByte(word: Uint8Array, at: number, length: number): number {
   if (at + 1 >= length) return -1;
   if (!isDecimal(word, at, length)) return word[at + 1] as number;
   const [a, b, c] = [digit(word, at + 1), digit(word, at + 2), digit(word, at + 3)];
@@ -78,9 +78,9 @@ export function writeAddress(word: Uint8Array, length: number, out: Uint8Array):
   if (writeV4(word, length, out)) return 4;
   const text = String.fromCharCode(...word.subarray(0, length));
   if (familyOf(text) === undefined) return 0;
-  const octets = unmapped(addressBytes(text));
-  out.set(octets);
-  return octets.length;
+  const bytes = unmapped(addressBytes(text));
+  out.set(bytes);
+  return bytes.length;
 }
 
 /** The usual case, without a string: four numbers up to 255, without leading zeros. */
@@ -88,13 +88,13 @@ function writeV4(word: Uint8Array, length: number, out: Uint8Array): boolean {
   let part = 0;
   let value = -1;
   for (let i = 0; i <= length; i++) {
-    const octet = i === length ? DOT : (word[i] as number);
-    if (octet === DOT) {
+    const byte = i === length ? DOT : (word[i] as number);
+    if (byte === DOT) {
       if (value < 0 || part === 4) return false;
       out[part++] = value;
       value = -1;
     } else {
-      const next = octet - ZERO;
+      const next = byte - ZERO;
       if (!isDigit(next) || value === 0) return false;
       value = Math.max(value, 0) * 10 + next;
       if (value > 255) return false;
@@ -105,7 +105,7 @@ function writeV4(word: Uint8Array, length: number, out: Uint8Array): boolean {
 
 /** A v4-mapped v6 address (`::ffff:10.0.0.1`) means v4, as in CoreDNS. */
 function unmapped(address: Uint8Array): Uint8Array {
-  const isMapped = address.length === 16 && MAPPED.every((octet, i) => address[i] === octet);
+  const isMapped = address.length === 16 && MAPPED.every((byte, i) => address[i] === byte);
   return isMapped ? address.slice(MAPPED.length) : address;
 }
 
@@ -125,12 +125,12 @@ function ascii(text: string): number[] {
 export function writeReversed(name: Uint8Array, out: Uint8Array): number {
   if (endsWith(name, V6_SUFFIX) && name.length === 2 * NIBBLES + V6_SUFFIX.length)
     return writeNibbles(name, out) ? 16 : 0;
-  return endsWith(name, V4_SUFFIX) && writeOctets(name, out) ? 4 : 0;
+  return endsWith(name, V4_SUFFIX) && writeBytes(name, out) ? 4 : 0;
 }
 
 function endsWith(name: Uint8Array, suffix: Uint8Array): boolean {
   const from = name.length - suffix.length;
-  return from > 0 && suffix.every((octet, i) => name[from + i] === octet);
+  return from > 0 && suffix.every((byte, i) => name[from + i] === byte);
 }
 
 function writeNibbles(name: Uint8Array, out: Uint8Array): boolean {
@@ -144,12 +144,12 @@ function writeNibbles(name: Uint8Array, out: Uint8Array): boolean {
   return true;
 }
 
-function nibbleOf(octet: number): number {
-  if (octet >= ZERO && octet <= 0x39) return octet - ZERO;
-  return octet >= 0x61 && octet <= 0x66 ? octet - 0x61 + 10 : -1;
+function nibbleOf(byte: number): number {
+  if (byte >= ZERO && byte <= 0x39) return byte - ZERO;
+  return byte >= 0x61 && byte <= 0x66 ? byte - 0x61 + 10 : -1;
 }
 
-function writeOctets(name: Uint8Array, out: Uint8Array): boolean {
+function writeBytes(name: Uint8Array, out: Uint8Array): boolean {
   let at = 0;
   for (let part = 3; part >= 0; part--) {
     const length = name[at] as number;

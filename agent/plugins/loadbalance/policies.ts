@@ -1,7 +1,7 @@
 /** The order of the records of a run, as a list of indexes into `run.offsets`. */
 import { type Cidr, cidrContains } from '../../base/address.ts';
 import { TYPE } from '../../dns/iana.ts';
-import { lowerName, octetKey, readName } from '../../dns/name.ts';
+import { byteKey, lowerName, readName } from '../../dns/name.ts';
 import { FIXED_BYTES, type Run } from './runs.ts';
 import { addressKey, type Weights } from './weights.ts';
 
@@ -35,7 +35,7 @@ export function weighted(weights: () => Weights, random: () => number): Policy {
   return (order, wire, run) => {
     if (run.type === TYPE.MX) return;
     const owner = readName(wire, run.ownerOffset, wire.length);
-    const known = owner && weights().get(octetKey(lowerName(owner)));
+    const known = owner && weights().get(byteKey(lowerName(owner)));
     const each = order.map((index) => known?.get(addressKey(addressAt(wire, run, index))) ?? 1);
     let left = random() * each.reduce((sum, weight) => sum + weight, 0);
     const chosen = each.findIndex((weight) => {

@@ -1,14 +1,14 @@
 /** Weights of addresses by domain, from a weight file as CoreDNS reads it. */
 import { addressBytes, familyOf } from '../../base/address.ts';
 import { ConfigError } from '../../base/errors.ts';
-import { lowerName, nameFromText, octetKey } from '../../dns/name.ts';
+import { byteKey, lowerName, nameFromText } from '../../dns/name.ts';
 
-/** Weight by `octetKey` of the domain, then by latin-1 text of the address's bytes. */
+/** Weight by `byteKey` of the domain, then by latin-1 text of the address's bytes. */
 export type Weights = ReadonlyMap<string, ReadonlyMap<string, number>>;
 
 /** Key of an address in `Weights`, from its 4 or 16 bytes. */
-export function addressKey(octets: Uint8Array): string {
-  return Buffer.from(octets).toString('latin1');
+export function addressKey(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('latin1');
 }
 
 /**
@@ -46,7 +46,7 @@ function domainOf(
 ): Map<string, number> {
   let key: string;
   try {
-    key = octetKey(lowerName(nameFromText(text)));
+    key = byteKey(lowerName(nameFromText(text)));
   } catch (error) {
     throw new ConfigError(place, `"${text}" is not a domain name`, { cause: error });
   }

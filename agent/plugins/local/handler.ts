@@ -12,7 +12,7 @@ import type { Counter } from '../../query/services/metrics.ts';
 const TTL_SECONDS = 604_800;
 const LOCALHOST = nameFromText('localhost.');
 const LOOPBACK = nameFromText('1.0.0.127.in-addr.arpa.');
-const REVERSE = ['0', '127', '255'].map((octet) => nameFromText(`${octet}.in-addr.arpa.`));
+const REVERSE = ['0', '127', '255'].map((byte) => nameFromText(`${byte}.in-addr.arpa.`));
 /** Bytes of the label `localhost` with its length. */
 const LABEL_BYTES = LOCALHOST.length - 1;
 
@@ -55,8 +55,8 @@ function startsWithLocalhost(name: Uint8Array): boolean {
   return name.length > LOCALHOST.length && LOCALHOST.subarray(0, LABEL_BYTES).every(matches(name));
 }
 
-function matches(name: Uint8Array): (octet: number, at: number) => boolean {
-  return (octet, at) => name[at] === octet;
+function matches(name: Uint8Array): (byte: number, at: number) => boolean {
+  return (byte, at) => name[at] === byte;
 }
 
 /** A name of this machine. Only `localhost.` itself has SOA and NS. */

@@ -72,13 +72,13 @@ function subnetRule(line: Line, action: Action, values: readonly Token[]): Rule 
 
 /** FAMILY, SOURCE and SCOPE PREFIX-LENGTH, and as many bytes as the prefix needs (RFC 7871 §6). */
 function subnet(family: 4 | 6, address: Uint8Array, bits: number): Buffer {
-  const octets = Math.ceil(bits / 8);
-  const data = Buffer.alloc(4 + octets);
+  const length = Math.ceil(bits / 8);
+  const data = Buffer.alloc(4 + length);
   putU16(data, 0, family === 4 ? 1 : 2);
   data[2] = bits;
-  data.set(address.subarray(0, octets), 4);
-  const spare = octets * 8 - bits;
-  if (spare > 0) data[3 + octets] = (data[3 + octets] as number) & (0xff << spare);
+  data.set(address.subarray(0, length), 4);
+  const spare = length * 8 - bits;
+  if (spare > 0) data[3 + length] = (data[3 + length] as number) & (0xff << spare);
   return data;
 }
 
@@ -115,12 +115,12 @@ function variableOf(token: Token, name: string): Value {
 const VARIABLES: Readonly<Record<string, Value>> = {
   qname: (draft) => Buffer.from(draft.name, 'utf8'),
   qtype: (draft) => u16Of(draft.type),
-  client_ip: ({ query }) => (query.isInternal ? undefined : octetsOf(query.client.address)),
+  client_ip: ({ query }) => (query.isInternal ? undefined : bytesOf(query.client.address)),
   client_port: ({ query }) => (query.isInternal ? undefined : u16Of(query.client.port)),
   protocol: ({ query }) => Buffer.from(query.transport),
   server_ip: ({ query }) => {
     const asked = askedEndpoint(query);
-    return asked && octetsOf(asked.address);
+    return asked && bytesOf(asked.address);
   },
   server_port: ({ query }) => {
     const asked = askedEndpoint(query);
@@ -128,10 +128,10 @@ const VARIABLES: Readonly<Record<string, Value>> = {
   },
 };
 
-const octetsOf = (address: string): Buffer => Buffer.from(addressBytes(address));
+const bytesOf = (address: string): Buffer => Buffer.from(addressBytes(address));
 
 function u16Of(value: number): Buffer {
-  const octets = Buffer.alloc(2);
-  putU16(octets, 0, value);
-  return octets;
+  const bytes = Buffer.alloc(2);
+  putU16(bytes, 0, value);
+  return bytes;
 }

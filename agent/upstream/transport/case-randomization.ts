@@ -4,14 +4,14 @@ import type { IdSource } from './ids.ts';
 const CASE_BIT = 0x20;
 const BITS_PER_DRAW = 16;
 
-const isLower = (octet: number): boolean => octet >= 0x61 && octet <= 0x7a;
+const isLower = (byte: number): boolean => byte >= 0x61 && byte <= 0x7a;
 
 /** `name` (lower-case wire form) with each letter in random case. Length bytes, at most 63, are not letters. */
 export function randomCase(name: Uint8Array, ids: IdSource): Uint8Array {
   let bits = 0;
   let left = 0;
-  return name.map((octet) => {
-    if (!isLower(octet)) return octet;
+  return name.map((byte) => {
+    if (!isLower(byte)) return byte;
     if (left === 0) {
       bits = ids();
       left = BITS_PER_DRAW;
@@ -19,6 +19,6 @@ export function randomCase(name: Uint8Array, ids: IdSource): Uint8Array {
     left--;
     const isUpper = (bits & 1) === 1;
     bits >>= 1;
-    return isUpper ? octet & ~CASE_BIT : octet;
+    return isUpper ? byte & ~CASE_BIT : byte;
   });
 }

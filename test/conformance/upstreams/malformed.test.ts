@@ -69,13 +69,13 @@ async function sendUdp(messages: readonly Buffer[]): Promise<void> {
 async function sendTcp(messages: readonly Buffer[]): Promise<void> {
   for (let at = 0; at < messages.length; at += 100) {
     const some = messages.slice(at, at + 100);
-    const octets = Buffer.concat(some.map((message, i) => (i === 99 ? message : frame(message))));
+    const bytes = Buffer.concat(some.map((message, i) => (i === 99 ? message : frame(message))));
     await new Promise<void>((resolve) => {
       const socket = connect(site.subject.port, site.subject.host);
       socket.on('error', () => undefined);
       socket.on('close', () => resolve());
       socket.resume();
-      socket.write(octets, () => socket.resetAndDestroy());
+      socket.write(bytes, () => socket.resetAndDestroy());
     });
   }
 }

@@ -50,10 +50,10 @@ const frames: Target = {
   },
 };
 
-function octets(bytes: Buffer): Buffer {
+function bytes(value: Buffer): Buffer {
   const length = Buffer.alloc(4);
-  length.writeUInt32BE(bytes.length);
-  return Buffer.concat([length, bytes]);
+  length.writeUInt32BE(value.length);
+  return Buffer.concat([length, value]);
 }
 
 function numbers(...list: readonly (readonly [bits: 16 | 32 | 64, value: number])[]): Buffer {
@@ -70,10 +70,10 @@ function numbers(...list: readonly (readonly [bits: 16 | 32 | 64, value: number]
 /** The output of `encodeSnapshot` for one block with one entry, without the checksum. */
 const SNAPSHOT = Buffer.concat([
   ...[MAGIC, numbers([32, VERSION], [64, 1e12])],
-  ...[Buffer.of(KIND.block), numbers([32, 2]), octets(Buffer.from('.')), octets(Buffer.from('g'))],
-  ...[Buffer.of(KIND.entry), octets(Buffer.from('key')), numbers([32, 0], [16, 0])],
-  ...[numbers([64, 1], [64, 2], [64, 3], [16, NO_EXTENDED]), octets(Buffer.alloc(0))],
-  ...[octets(Buffer.alloc(40, 1)), Buffer.of(KIND.end)],
+  ...[Buffer.of(KIND.block), numbers([32, 2]), bytes(Buffer.from('.')), bytes(Buffer.from('g'))],
+  ...[Buffer.of(KIND.entry), bytes(Buffer.from('key')), numbers([32, 0], [16, 0])],
+  ...[numbers([64, 1], [64, 2], [64, 3], [16, NO_EXTENDED]), bytes(Buffer.alloc(0))],
+  ...[bytes(Buffer.alloc(40, 1)), Buffer.of(KIND.end)],
 ]);
 
 /** With a valid checksum, which an attacker would write, too. */

@@ -22,14 +22,14 @@ const QUERY = buildQuery({
 
 /** Random bytes, damaged queries and damaged responses. */
 const anything: fc.Arbitrary<Buffer> = fc.oneof(
-  fc.uint8Array({ maxLength: 80 }).map((octets) => Buffer.from(octets)),
+  fc.uint8Array({ maxLength: 80 }).map((bytes) => Buffer.from(bytes)),
   damaged(QUERY),
   response.chain(({ wire }) => damaged(wire)),
 );
 
 /** The same message with two different tails after it: the result must not depend on them. */
 function withTails(message: Buffer): [Buffer, Buffer] {
-  const tail = (octet: number) => Buffer.concat([message, Buffer.alloc(600, octet)]);
+  const tail = (byte: number) => Buffer.concat([message, Buffer.alloc(600, byte)]);
   return [tail(0), tail(0xff)];
 }
 

@@ -17,7 +17,7 @@ const host = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => lab
 const string = fc.uint8Array({ maxLength: 255 }).map((bytes) => Buffer.from(bytes));
 /** A character-string with all necessary escapes, and some unnecessary ones. */
 const quoted = (bytes: Buffer): string =>
-  `"${[...bytes].map((octet) => (octet > 0x22 && octet < 0x5b ? String.fromCharCode(octet) : `\\${String(octet).padStart(3, '0')}`)).join('')}"`;
+  `"${[...bytes].map((byte) => (byte > 0x22 && byte < 0x5b ? String.fromCharCode(byte) : `\\${String(byte).padStart(3, '0')}`)).join('')}"`;
 const types = fc.uniqueArray(
   fc.constantFrom('A', 'NS', 'MX', 'TXT', 'AAAA', 'SRV', 'CAA', 'TLSA'),
   {

@@ -5,11 +5,11 @@ import { decode } from 'dns-packet';
 import fc from 'fast-check';
 import { FrameReader, frame } from '../../../agent/dns/frame.ts';
 import {
+  byteKey,
   isSubdomain,
   lowerName,
   nameFromText,
   nameToText,
-  octetKey,
   sameName,
 } from '../../../agent/dns/name.ts';
 import { readRecords, skipQuestions } from '../../../agent/dns/records.ts';
@@ -42,7 +42,7 @@ describe('names', () => {
       fc.property(wireName, (name) => {
         const lower = lowerName(name);
         assert.ok(sameName(name, lower));
-        assert.equal(octetKey(lower), octetKey(lowerName(lower)));
+        assert.equal(byteKey(lower), byteKey(lowerName(lower)));
         assert.ok(isSubdomain(name, Uint8Array.of(0)) && isSubdomain(name, lower));
         assert.ok(isSubdomain(name, name.subarray(name.length > 1 ? (name[0] as number) + 1 : 0)));
       }),

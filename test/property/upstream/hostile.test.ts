@@ -21,16 +21,16 @@ const BOUNDS = { numRuns: 150, interruptAfterTimeLimit: 5_000 };
 type Lie =
   | { readonly kind: 'flip'; readonly at: number; readonly to: number }
   | { readonly kind: 'cut'; readonly at: number }
-  | { readonly kind: 'noise'; readonly octets: Uint8Array };
+  | { readonly kind: 'noise'; readonly bytes: Uint8Array };
 
 const lies: fc.Arbitrary<Lie> = fc.oneof(
   fc.record({ kind: fc.constant('flip' as const), at: fc.nat(60), to: fc.nat(255) }),
   fc.record({ kind: fc.constant('cut' as const), at: fc.nat(60) }),
-  fc.record({ kind: fc.constant('noise' as const), octets: fc.uint8Array({ maxLength: 80 }) }),
+  fc.record({ kind: fc.constant('noise' as const), bytes: fc.uint8Array({ maxLength: 80 }) }),
 );
 
 function reply(lie: Lie, query: SeenQuery): Buffer {
-  if (lie.kind === 'noise') return Buffer.from(lie.octets);
+  if (lie.kind === 'noise') return Buffer.from(lie.bytes);
   const message = replyTo(query, { address: ADDRESS });
   if (lie.kind === 'cut') return message.subarray(0, lie.at % message.length);
   message[lie.at % message.length] = lie.to;
@@ -65,7 +65,7 @@ test('UDP: random bytes never keep the real reply from winning', async () => {
         const { room, sockets } = fixture();
         const watched = watch(room.group(groupOptions()).exchange(question(), 2_000));
         const socket = sockets.udp(A.address);
-        for (const octets of noise) socket.deliver(Buffer.from(octets));
+        for (const bytes of noise) socket.deliver(Buffer.from(bytes));
         socket.answer({ address: ADDRESS });
         await settle();
         assert.equal(replyOf(watched).reply.records.length, 1);
@@ -86,9 +86,9 @@ test('TCP: a stream of forged replies in chunks of any size ends in the same way
       const stream = sockets.tcp(A.address);
       stream.open();
       const query = stream.queries[0] as SeenQuery;
-      const octets = Buffer.concat(reported.map((lie) => frame(reply(lie, query))));
-      for (let at = 0; at < octets.length && stream.state === 'open'; at += chunkBytes) {
-        stream.deliver(octets.subarray(at, at + chunkBytes));
+      const bytes = Buffer.concat(reported.map((lie) => frame(reply(lie, query))));
+      for (let at = 0; at < bytes.length && stream.state === 'open'; at += chunkBytes) {
+        stream.deliver(bytes.subarray(at, at + chunkBytes));
         await clock.advance(1);
       }
       await clock.advance(2_100);

@@ -48,7 +48,7 @@ export function damaged(wire: Buffer): fc.Arbitrary<Buffer> {
     .tuple(fc.array(change, { maxLength: 6 }), fc.nat(wire.length))
     .map(([changes, length]) => {
       const copy = Buffer.from(wire.subarray(0, length));
-      for (const [at, octet] of changes) if (at < length) copy[at] = octet;
+      for (const [at, byte] of changes) if (at < length) copy[at] = byte;
       return copy;
     });
 }

@@ -14,7 +14,7 @@ const SECONDS: readonly number[] = [
   ...[0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192],
 ];
 const SLIM_SECONDS: readonly number[] = [0.00025, 0.0025, 0.025, 0.25, 2.5];
-const OCTETS: readonly number[] = [
+const BYTE_BOUNDS: readonly number[] = [
   ...[0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291],
   ...[16000, 32000, 48000, 64000],
 ];
@@ -34,8 +34,8 @@ export const NODE_LOCAL_DNS_SERIES: Readonly<Record<string, ExpectedSeries>> = {
   coredns_plugin_enabled: gauge('server', 'zone', 'view', 'name'),
   coredns_dns_requests_total: counter('server', 'zone', 'view', 'proto', 'family', 'type'),
   coredns_dns_request_duration_seconds: histogram(SECONDS, 'server', 'zone', 'view'),
-  coredns_dns_request_size_bytes: histogram(OCTETS, 'server', 'zone', 'view', 'proto'),
-  coredns_dns_response_size_bytes: histogram(OCTETS, 'server', 'zone', 'view', 'proto'),
+  coredns_dns_request_size_bytes: histogram(BYTE_BOUNDS, 'server', 'zone', 'view', 'proto'),
+  coredns_dns_response_size_bytes: histogram(BYTE_BOUNDS, 'server', 'zone', 'view', 'proto'),
   coredns_dns_do_requests_total: counter('server', 'zone', 'view'),
   coredns_dns_responses_total: counter('server', 'zone', 'view', 'rcode', 'plugin'),
 

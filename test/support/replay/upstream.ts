@@ -108,7 +108,7 @@ export class ScriptedSockets implements Sockets {
     return {
       send: (message) => {
         this.#arrive(to, 'udp', message, {
-          reply: (octets) => isOpen && events.onMessage(octets, to.address, to.port),
+          reply: (bytes) => isOpen && events.onMessage(bytes, to.address, to.port),
           fail: (errno) => isOpen && events.onError({ phase: 'wait', errno }),
         });
       },
@@ -125,7 +125,7 @@ export class ScriptedSockets implements Sockets {
     else if (state !== 'drop') this.#clock.after(Math.min(afterMs, 10), () => stream.opened());
     stream.onMessage = (message) =>
       this.#arrive(to, 'tcp', message, {
-        reply: (octets) => stream.sends(frame(octets)),
+        reply: (bytes) => stream.sends(frame(bytes)),
         fail: (errno) => stream.closed(errno),
       });
     return stream;
@@ -168,7 +168,7 @@ function withOrWithout(state: State, hasOpt: boolean): State {
 }
 
 interface Way {
-  readonly reply: (octets: Buffer) => void;
+  readonly reply: (bytes: Buffer) => void;
   readonly fail: (errno: string) => void;
 }
 
@@ -198,8 +198,8 @@ class Stream implements StreamPort {
     if (this.#isAlive) this.#events.onOpen();
   }
 
-  sends(octets: Buffer): void {
-    if (this.#isAlive) this.#events.onData(octets);
+  sends(bytes: Buffer): void {
+    if (this.#isAlive) this.#events.onData(bytes);
   }
 
   closed(errno: string | undefined): void {

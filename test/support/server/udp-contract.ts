@@ -51,7 +51,7 @@ async function opened(
 interface UdpClient {
   readonly socket: Socket;
   readonly received: Buffer[];
-  send(octets: Buffer, port: number): void;
+  send(bytes: Buffer, port: number): void;
 }
 
 async function client(address = '127.0.0.1'): Promise<UdpClient> {
@@ -63,7 +63,7 @@ async function client(address = '127.0.0.1'): Promise<UdpClient> {
   });
   socket.setRecvBufferSize(1 << 21);
   cleanups.push(() => new Promise((resolve) => void socket.close(resolve)));
-  return { socket, received, send: (octets, port) => socket.send(octets, port, address) };
+  return { socket, received, send: (bytes, port) => socket.send(bytes, port, address) };
 }
 
 const numbered = (number: number): Buffer => Buffer.from(`datagram ${number}`);

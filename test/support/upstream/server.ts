@@ -12,7 +12,7 @@ export interface Asked extends SeenQuery {
   /** Sends a reply built from the query. */
   answer(fields: ReplyFields): void;
   /** Sends bytes as they are; over TCP without a length in front. */
-  raw(octets: Buffer): void;
+  raw(bytes: Buffer): void;
   /** Ends the TCP connection: `close` with FIN, `reset` with RST. */
   hangUp(how: 'close' | 'reset'): void;
 }
@@ -66,7 +66,7 @@ function serve(tcp: Server, udp: DatagramSocket, port: number, script: Script): 
     server.script(asked);
   };
   udp.on('message', (message, from) => {
-    const raw = (octets: Buffer): void => udp.send(octets, from.port, from.address);
+    const raw = (bytes: Buffer): void => udp.send(bytes, from.port, from.address);
     const query = seenQuery(message);
     const answer = (fields: ReplyFields): void => raw(replyTo(query, fields));
     const none = { before: 0, beforeInChunk: 0, hangUp: () => undefined };
@@ -77,7 +77,7 @@ function serve(tcp: Server, udp: DatagramSocket, port: number, script: Script): 
     sockets.add(socket);
     socket.on('error', () => undefined);
     const frames = new FrameReader();
-    const raw = (octets: Buffer): void => void socket.write(octets);
+    const raw = (bytes: Buffer): void => void socket.write(bytes);
     const hangUp = (how: 'close' | 'reset'): void =>
       void (how === 'close' ? socket.end() : socket.resetAndDestroy());
     let before = 0;

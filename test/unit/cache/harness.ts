@@ -138,8 +138,8 @@ export function replyTo(query: Query, response: Partial<NewResponse>, bornMs: nu
   return relayedAnswer(reply, 'forward', bornMs);
 }
 
-export function addressRecord(ttlSeconds: number, lastOctet = 1): NewRecord {
-  return { type: TYPE.A, ttlSeconds, rdata: Uint8Array.of(192, 0, 2, lastOctet) };
+export function addressRecord(ttlSeconds: number, lastByte = 1): NewRecord {
+  return { type: TYPE.A, ttlSeconds, rdata: Uint8Array.of(192, 0, 2, lastByte) };
 }
 
 export function soaRecord(ttlSeconds: number, minimum: number): NewRecord {
@@ -163,6 +163,6 @@ export function ttlIn(answer: Answer, index = 0): number {
 }
 
 /** Last byte of the first record: which of several answers this is. */
-export function lastOctet(answer: Answer): number {
+export function lastByte(answer: Answer): number {
   return answer.wire[(answer.ttlOffsets[0] as number) + 9] as number;
 }

@@ -10,15 +10,15 @@ import {
   addressRecord,
   Bench,
   IMMEDIATE,
-  lastOctet,
+  lastByte,
   nodata,
   nxdomain,
   servfail,
   ttlIn,
 } from './harness.ts';
 
-const positive = (bench: Bench, ttl = 60, octet = 1) => {
-  bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(ttl, octet)] });
+const positive = (bench: Bench, ttl = 60, byte = 1) => {
+  bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(ttl, byte)] });
 };
 
 const PREFETCH = { amount: 1_000, windowMs: 60_000, percentage: 10 };
@@ -81,13 +81,13 @@ describe('cache lookup', () => {
     };
     const options = ['', 'fde9000101', 'fde9000102'];
     bench.upstream = (query) => {
-      const octet = options.indexOf(query.upstreamOptions?.toString('hex') ?? '') + 1;
-      return bench.reply(query, { answer: [addressRecord(60, octet)] });
+      const byte = options.indexOf(query.upstreamOptions?.toString('hex') ?? '') + 1;
+      return bench.reply(query, { answer: [addressRecord(60, byte)] });
     };
     for (let round = 0; round < 3; round++) {
       const answers = options.map((option) => bench.block.handle(asked(option), bench.next));
       assert.deepEqual(
-        answers.map((answer) => lastOctet(answer as Answer)),
+        answers.map((answer) => lastByte(answer as Answer)),
         [1, 2, 3],
       );
     }
@@ -208,7 +208,7 @@ describe('cache lookup', () => {
     positive(bench, 5, 2);
     await bench.ask();
     assert.deepEqual([bench.cache.stats().answers, bench.cache.stats().denials], [1, 0]);
-    assert.equal(lastOctet(bench.hit()), 2);
+    assert.equal(lastByte(bench.hit()), 2);
   });
 
   it('remembers SERVFAIL for its configured time only', async () => {
@@ -256,12 +256,12 @@ describe('cache lookup', () => {
     await bench.ask();
     bench.open({}, { belowCache: 'forward . 198.51.100.1' });
     bench.upstream = (query) => bench.reply(query, servfail);
-    assert.equal(lastOctet(await bench.ask()), 1);
+    assert.equal(lastByte(await bench.ask()), 1);
     assert.equal(bench.asked.length, 2);
     await bench.services.clock.advance(1_000);
     positive(bench, 60, 2);
-    assert.equal(lastOctet(await bench.ask()), 2);
+    assert.equal(lastByte(await bench.ask()), 2);
     bench.open({}, { belowCache: 'forward . 198.51.100.1' });
-    assert.equal(lastOctet(bench.hit()), 2);
+    assert.equal(lastByte(bench.hit()), 2);
   });
 });

@@ -4,16 +4,16 @@ import { DnsError } from '../../../agent/base/errors.ts';
 import { EDE, RCODE } from '../../../agent/dns/iana.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
 import { settle } from '../../support/fake-clock.ts';
-import { addressRecord, Bench, IMMEDIATE, lastOctet, servfail, VERIFY } from './harness.ts';
+import { addressRecord, Bench, IMMEDIATE, lastByte, servfail, VERIFY } from './harness.ts';
 
 const SECOND = 1_000;
 
-/** Answers with `octet` as the last byte of the address when released. */
-function held(bench: Bench, octet = 1) {
+/** Answers with `byte` as the last byte of the address when released. */
+function held(bench: Bench, byte = 1) {
   const releases: (() => void)[] = [];
   bench.upstream = (query) =>
     new Promise((resolve) => {
-      releases.push(() => resolve(bench.reply(query, { answer: [addressRecord(60, octet)] })));
+      releases.push(() => resolve(bench.reply(query, { answer: [addressRecord(60, byte)] })));
     });
   return releases;
 }
@@ -51,7 +51,7 @@ describe('single flight', () => {
     assert.equal(bench.asked.length, 2);
     releases[0]?.();
     await settle();
-    assert.equal(lastOctet(bench.hit()), 1);
+    assert.equal(lastByte(bench.hit()), 1);
     releases[1]?.();
     await again;
     assert.equal(bench.cache.stats().inflightQueries, 0);
@@ -101,9 +101,9 @@ describe('prefetch', () => {
     bench.hit();
     assert.equal(bench.asked.length, 1);
     await bench.services.clock.advance(1);
-    assert.equal(lastOctet(bench.hit()), 1);
+    assert.equal(lastByte(bench.hit()), 1);
     assert.equal(bench.asked.length, 2);
-    assert.equal(lastOctet(bench.hit()), 2);
+    assert.equal(lastByte(bench.hit()), 2);
     assert.equal(bench.count('coredns_cache_prefetch_total'), 1);
   });
 
@@ -145,7 +145,7 @@ describe('prefetch', () => {
     bench.hit();
     assert.equal(bench.asked.length, 2);
     await clock.advance(1 * SECOND);
-    assert.equal(lastOctet(bench.hit()), 1);
+    assert.equal(lastByte(bench.hit()), 1);
     assert.equal(bench.asked.length, 3);
   });
 

@@ -9,7 +9,7 @@ import {
 import type { Answer } from '../../../agent/query/answer.ts';
 import { FakeClock, settle } from '../../support/fake-clock.ts';
 import { ledgerWith } from '../../support/ledger.ts';
-import { addressRecord, Bench, IMMEDIATE, lastOctet, VERIFY } from './harness.ts';
+import { addressRecord, Bench, IMMEDIATE, lastByte, VERIFY } from './harness.ts';
 
 const ANSWER = {} as Answer;
 const gaveWay = { value: 0 };
@@ -80,7 +80,7 @@ describe('when the query of the first client is dropped', () => {
     giveWay();
     await assert.rejects(first, GaveWayError);
     await assert.rejects(same, GaveWayError);
-    for (const answer of await Promise.all(others)) assert.equal(lastOctet(answer), 7);
+    for (const answer of await Promise.all(others)) assert.equal(lastByte(answer), 7);
     assert.equal(bench.asked.length, 2);
   });
 
@@ -90,7 +90,7 @@ describe('when the query of the first client is dropped', () => {
     const first = bench.waiting({ behalfOf: 'flood' });
     giveWay();
     await assert.rejects(first, GaveWayError);
-    assert.equal(lastOctet(await bench.ask()), 7);
+    assert.equal(lastByte(await bench.ask()), 7);
   });
 
   it('a stale answer is sent where there is one', async () => {
@@ -101,7 +101,7 @@ describe('when the query of the first client is dropped', () => {
     const giveWay = yielding(bench);
     const first = bench.waiting({ behalfOf: 'flood' });
     giveWay();
-    assert.equal(lastOctet(await first), 3);
+    assert.equal(lastByte(await first), 3);
   });
 
   it('only this client gets the old answer of an expired name, and the others ask upstream', async () => {
@@ -114,8 +114,8 @@ describe('when the query of the first client is dropped', () => {
       if (query.clientKey === 'flood') throw new GaveWayError();
       return Promise.resolve(bench.reply(query, { answer: [addressRecord(5, 9)] }));
     };
-    assert.equal(lastOctet(await bench.ask({ behalfOf: 'flood' })), 3);
-    assert.equal(lastOctet(await bench.ask({ behalfOf: 'quiet' })), 9);
+    assert.equal(lastByte(await bench.ask({ behalfOf: 'flood' })), 3);
+    assert.equal(lastByte(await bench.ask({ behalfOf: 'quiet' })), 9);
   });
 
   it('a client that waits for the same expired name sends its own upstream query', async () => {
@@ -127,6 +127,6 @@ describe('when the query of the first client is dropped', () => {
     const first = bench.ask({ behalfOf: 'flood' });
     const guest = bench.ask({ behalfOf: 'quiet' });
     giveWay();
-    assert.deepEqual([lastOctet(await first), lastOctet(await guest)], [3, 7]);
+    assert.deepEqual([lastByte(await first), lastByte(await guest)], [3, 7]);
   });
 });

@@ -52,15 +52,15 @@ describe('the machine’s files', () => {
 describe('a file of any size', () => {
   it('is read in chunks, and reports whether it has changed since', async (t) => {
     const path = join(scratchDir(t), 'f');
-    const octets = Buffer.alloc(200_000, 'abc');
-    writeFileSync(path, octets);
+    const bytes = Buffer.alloc(200_000, 'abc');
+    writeFileSync(path, bytes);
     const file = await openFile(path, new FakeClock());
     const chunks: Buffer[] = [];
     for (let chunk = await file.read(); chunk.length > 0; chunk = await file.read())
       chunks.push(Buffer.from(chunk));
     assert.ok(chunks.length > 1);
-    assert.ok(Buffer.concat(chunks).equals(octets));
-    assert.equal(file.sizeBytes, octets.length);
+    assert.ok(Buffer.concat(chunks).equals(bytes));
+    assert.equal(file.sizeBytes, bytes.length);
     assert.equal(await file.isUnchanged(), true);
     appendFileSync(path, 'more');
     assert.equal(await file.isUnchanged(), false);

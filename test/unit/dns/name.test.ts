@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
+  byteKey,
   expandName,
   isSubdomain,
   labelCount,
   lowerName,
   nameFromText,
   nameToText,
-  octetKey,
   readName,
   sameName,
   skipName,
@@ -173,7 +173,7 @@ describe('comparing names', () => {
 
   it('returns keys that differ where names differ', () => {
     const texts = ['.', 'a', 'b', 'a.b', 'a\\.b', '\\200', '\\201', 'A'];
-    assert.equal(new Set(texts.map((text) => octetKey(name(text)))).size, texts.length);
-    assert.equal(octetKey(name('a')), '\u0001a\u0000');
+    assert.equal(new Set(texts.map((text) => byteKey(name(text)))).size, texts.length);
+    assert.equal(byteKey(name('a')), '\u0001a\u0000');
   });
 });

@@ -64,9 +64,9 @@ describe('rebuild', () => {
   }
 
   it('copies RDATA of unknown types', () => {
-    const octets = [0, 1, ...POINTER, 255];
-    assert.deepEqual([...rdataOf(rebuild(message(TYPE.HTTPS, octets), {}))], octets);
-    assert.deepEqual([...rdataOf(rebuild(message(61_000, octets), {}))], octets);
+    const bytes = [0, 1, ...POINTER, 255];
+    assert.deepEqual([...rdataOf(rebuild(message(TYPE.HTTPS, bytes), {}))], bytes);
+    assert.deepEqual([...rdataOf(rebuild(message(61_000, bytes), {}))], bytes);
   });
 
   it('writes another question and points to it', () => {

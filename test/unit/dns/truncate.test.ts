@@ -10,10 +10,10 @@ import { truncateAt } from '../../../agent/dns/truncate.ts';
 const QUESTION = { name: nameFromText('a.example'), type: TYPE.A, class: CLASS.IN };
 const QUESTION_END = 12 + QUESTION.name.length + 4;
 
-const address = (octet: number): NewRecord => ({
+const address = (byte: number): NewRecord => ({
   type: TYPE.A,
   ttlSeconds: 1,
-  rdata: Uint8Array.of(10, 0, 0, octet),
+  rdata: Uint8Array.of(10, 0, 0, byte),
 });
 
 function message(): Buffer {

@@ -6,7 +6,7 @@ import { RCODE } from '../../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
 import type { Answer } from '../../../../agent/query/answer.ts';
 import type { CacheOptions } from '../../../../agent/query/services/cache.ts';
-import { addressRecord, Bench, lastOctet, nodata, nxdomain } from '../harness.ts';
+import { addressRecord, Bench, lastByte, nodata, nxdomain } from '../harness.ts';
 
 const SECOND = 1_000;
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((label) => `${label}.example.org.`);
@@ -24,8 +24,8 @@ async function denied(lie: Partial<NewResponse>, options = ON, names = NAMES): P
   return bench;
 }
 
-function good(bench: Bench, octet: number): void {
-  bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(5, octet)] });
+function good(bench: Bench, byte: number): void {
+  bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(5, byte)] });
 }
 
 const isGood = (answer: Answer): boolean =>
@@ -104,12 +104,12 @@ describe('last known good', () => {
     await asked(bench);
     const before = bench.asked.length;
     const name = NAMES[6] as string;
-    assert.equal(lastOctet(bench.hit({ name })), 1);
+    assert.equal(lastByte(bench.hit({ name })), 1);
     assert.equal(bench.asked.length, before);
     good(bench, 2);
     await bench.services.clock.advance(SECOND);
-    assert.equal(lastOctet(await bench.ask({ name })), 2);
-    assert.equal(lastOctet(bench.hit({ name })), 2);
+    assert.equal(lastByte(await bench.ask({ name })), 2);
+    assert.equal(lastByte(bench.hit({ name })), 2);
   });
 
   it('ends with its duration', async () => {

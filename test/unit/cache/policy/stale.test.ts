@@ -10,7 +10,7 @@ import {
   addressRecord,
   Bench,
   IMMEDIATE,
-  lastOctet,
+  lastByte,
   nodata,
   nxdomain,
   servfail,
@@ -51,7 +51,7 @@ describe('stale answers, immediate', () => {
     slow(bench, 50, { answer: [addressRecord(60, 2)] });
     for (let i = 0; i < 3; i++) {
       const answer = bench.hit();
-      assert.equal(lastOctet(answer), 1);
+      assert.equal(lastByte(answer), 1);
       assert.equal(answer.ttlOverrideSeconds, 30);
       assert.equal(answer.extended?.code, EDE.STALE_ANSWER);
     }
@@ -62,7 +62,7 @@ describe('stale answers, immediate', () => {
     assert.equal(bench.count('coredns_cache_prefetch_total'), 1);
     await bench.services.clock.advance(50);
     const fresh = bench.hit();
-    assert.equal(lastOctet(fresh), 2);
+    assert.equal(lastByte(fresh), 2);
     assert.equal(isStale(fresh), false);
   });
 
@@ -135,7 +135,7 @@ describe('stale answers, immediate', () => {
     const refresh = bench.asked.at(-1) as Query;
     assert.equal(refresh.keyIn(1), asked().keyIn(1));
     assert.deepEqual([refresh.depth, refresh.transport], [3, 'tcp']);
-    assert.equal(lastOctet(await bench.block.handle(asked(), bench.next)), 2);
+    assert.equal(lastByte(await bench.block.handle(asked(), bench.next)), 2);
   });
 
   it('log an internal fault', async () => {
@@ -153,7 +153,7 @@ describe('stale answers, verify', () => {
     slow(bench, 199, { answer: [addressRecord(60, 2)] });
     const asks = [bench.waiting(), bench.waiting()];
     await bench.services.clock.advance(199);
-    for (const answer of await Promise.all(asks)) assert.equal(lastOctet(answer), 2);
+    for (const answer of await Promise.all(asks)) assert.equal(lastByte(answer), 2);
     assert.equal(bench.asked.length, 1);
     assert.equal(bench.count('coredns_cache_served_stale_total'), 0);
   });
@@ -173,7 +173,7 @@ describe('stale answers, verify', () => {
     assert.equal(isStale(bench.hit()), true, 'no client waits for the budget twice');
     assert.equal(bench.count('nodens_cache_stale_served_total', { reason: 'budget' }), 2);
     await bench.services.clock.advance(300);
-    assert.equal(lastOctet(bench.hit()), 2);
+    assert.equal(lastByte(bench.hit()), 2);
     assert.equal(bench.asked.length, 1);
   });
 

@@ -11,7 +11,7 @@ import {
   addressRecord,
   Bench,
   IMMEDIATE,
-  lastOctet,
+  lastByte,
   nxdomain,
   queryFor,
   replyTo,
@@ -63,7 +63,7 @@ describe('snapshot', () => {
     assert.equal(bench.restored, 3);
     for (const name of NAMES) {
       const answer = bench.hit({ name });
-      assert.equal(lastOctet(answer), 7);
+      assert.equal(lastByte(answer), 7);
       assert.equal(ttlIn(answer), 60);
       assert.equal(bench.services.clock.nowMs() - (answer.bornMs as number), 20 * SECOND);
     }
@@ -83,7 +83,7 @@ describe('snapshot', () => {
       below: 'forward . 192.0.2.99',
     });
     bench.upstream = (query) => bench.reply(query, { rcode: RCODE.SERVFAIL });
-    assert.equal(lastOctet(await bench.ask({ name: NAMES[0] as string })), 7);
+    assert.equal(lastByte(await bench.ask({ name: NAMES[0] as string })), 7);
     assert.equal(bench.asked.length, 1);
   });
 
@@ -97,7 +97,7 @@ describe('snapshot', () => {
     assert.equal(bench.services.clock.nowMs() - (answer.bornMs as number), 50 * SECOND);
     await bench.services.clock.advance(10 * SECOND);
     bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(60, 8)] });
-    assert.equal(lastOctet(await bench.ask({ name: NAMES[0] as string })), 8);
+    assert.equal(lastByte(await bench.ask({ name: NAMES[0] as string })), 8);
   });
 
   it('keeps no denials and no failures', async () => {
@@ -121,7 +121,7 @@ describe('snapshot', () => {
     bench.upstream = (query) => bench.reply(query, { answer: [addressRecord(60, 9)] });
     await bench.ask({ name: NAMES[1] as string });
     bench.cache.restore(file, () => 1);
-    assert.equal(lastOctet(bench.hit({ name: NAMES[1] as string })), 9);
+    assert.equal(lastByte(bench.hit({ name: NAMES[1] as string })), 9);
     assert.equal(bench.hit({ name: NAMES[2] as string }).rcode, RCODE.NOERROR);
   });
 

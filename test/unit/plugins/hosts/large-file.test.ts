@@ -25,11 +25,11 @@ function withRoom(fileBudgetBytes: number, text: string): FakeServices {
 
 describe('a large hosts file', () => {
   it('may have any size; its table counts in the ledger and needs less than twice the size of the text', async () => {
-    const text = manyHosts(60_000, 'of-three-mebioctets-of-text.example.org');
+    const text = manyHosts(60_000, 'of-more-than-three-mib-text.example.org');
     const services = withFile(text);
     assert.ok(text.length > 3 * 2 ** 20);
     const plugin = await hosts('hosts', '.', services);
-    assert.deepEqual(lines(plugin, 'h59999.of-three-mebioctets-of-text.example.org', 'A'), [
+    assert.deepEqual(lines(plugin, 'h59999.of-more-than-three-mib-text.example.org', 'A'), [
       'A 10.0.234.95',
     ]);
     const { fileBytes } = services.ledger;

@@ -81,11 +81,11 @@ describe('loadbalance round_robin', () => {
   });
 
   it('treats different letter case and pointers as one owner', () => {
-    const record = (name: Uint8Array | undefined, octet: number): NewRecord => ({
+    const record = (name: Uint8Array | undefined, byte: number): NewRecord => ({
       ...(name && { name }),
       type: TYPE.A,
       ttlSeconds: 1,
-      rdata: Uint8Array.of(10, 0, 0, octet),
+      rdata: Uint8Array.of(10, 0, 0, byte),
     });
     const name = nameFromText('www.example');
     const wire = buildResponse(

@@ -8,10 +8,10 @@ import { setUp } from '../../../support/corefiles/set-up.ts';
 import { ask, decoded, queryFor } from '../../../support/dns/queries.ts';
 
 const minimal = setUp(setup, 'minimal');
-const record = (type: number, octets: readonly number[]) => ({
+const record = (type: number, bytes: readonly number[]) => ({
   type,
   ttlSeconds: 60,
-  rdata: Uint8Array.from(octets),
+  rdata: Uint8Array.from(bytes),
 });
 const A = record(TYPE.A, [192, 0, 2, 1]);
 const NS = record(TYPE.NS, [...nameFromText('ns.example.')]);

@@ -33,8 +33,8 @@ describe('a TCP client', () => {
     const { connect } = await listen(answerTo);
     const client = await connect();
     client.socket.setNoDelay(true);
-    for (const octet of frame(queryWire('a.test', 1))) {
-      client.socket.write(Buffer.of(octet));
+    for (const byte of frame(queryWire('a.test', 1))) {
+      client.socket.write(Buffer.of(byte));
       await settle();
     }
     await client.received(1);

@@ -81,6 +81,16 @@ static napi_value js_send_deferred(napi_env env, napi_callback_info info) {
   return create_int32(env, send_deferred(self, count));
 }
 
+/* receiveNow(handle). Calls `onBatch` for up to one batch of what is in the receive queue, before it returns. */
+static napi_value js_receive_now(napi_env env, napi_callback_info info) {
+  struct arguments arguments;
+  read_arguments(env, info, &arguments);
+  struct transport *self = next_external(&arguments);
+  if (arguments.error != 0) return throw_errno(env, "receiveNow", arguments.error);
+  receive_now(self);
+  return NULL;
+}
+
 /*
  * close(handle) → Promise, resolved when the socket is closed. To be called once. Before it returns it calls `onBatch`
  * for what is in the receive queue.
@@ -103,5 +113,6 @@ void export_udp(napi_env env, napi_value exports) {
   export_function(env, exports, "connect", js_connect);
   export_function(env, exports, "port", js_port);
   export_function(env, exports, "sendDeferred", js_send_deferred);
+  export_function(env, exports, "receiveNow", js_receive_now);
   export_function(env, exports, "close", js_close);
 }

@@ -96,6 +96,12 @@ static void clear_socket_error(struct transport *self) {
   if (self->is_connected && error != 0) call_on_batch(self, -error);
 }
 
+static void answer_batch(struct transport *self, int received) {
+  call_on_batch(self, received);
+  /* JavaScript may have closed the socket in the meantime. */
+  if (!self->is_closing) send_replies(self, received);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events) {
   struct transport *self = poll->data;
   if (self->is_closing) return;
@@ -111,10 +117,13 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
     call_on_batch(self, -errno);
     return;
   }
-  if (received <= 0) return;
-  call_on_batch(self, received);
-  /* JavaScript may have closed the socket in the meantime. */
-  if (!self->is_closing) send_replies(self, received);
+  if (received > 0) answer_batch(self, received);
+}
+
+void receive_now(struct transport *self) {
+  if (self->is_closing || self->is_in_batch || self->backlog_count > 0) return;
+  int received = receive_batch(self);
+  if (received > 0) answer_batch(self, received);
 }
 
 void drain_receive_queue(struct transport *self) {

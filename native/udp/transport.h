@@ -125,6 +125,9 @@ void release_transport(struct transport *self);
 /* Polls for what can be done next: for room in the send buffer while replies are queued, otherwise for datagrams. */
 void update_poll(struct transport *self);
 
+/* Answers one batch of what is in the receive queue. No effect within a batch, or while replies wait for the kernel. */
+void receive_now(struct transport *self);
+
 /* Answers what is in the receive queue, which the kernel discards when the socket closes. */
 void drain_receive_queue(struct transport *self);
 

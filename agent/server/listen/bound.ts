@@ -84,13 +84,18 @@ export async function bindPlace(place: Place, parts: BoundParts): Promise<Bound>
     await tcp.close();
     throw error;
   });
+  const { scheduler } = parts.tcpClients;
+  scheduler.remember(udp);
   return {
     pending: () => udpProcessor.pending + tcpProcessor.pending + tcp.unfinishedConnections,
     setTcpTimeouts: (timeouts) => {
       tcp.timeouts = timeouts;
     },
     drain: () => tcp.drain(),
-    close: async () => void (await Promise.all([udp.close(), tcp.close()])),
+    close: async () => {
+      scheduler.forget(udp);
+      await Promise.all([udp.close(), tcp.close()]);
+    },
   };
 }
 

@@ -96,7 +96,10 @@ export class TcpConnection implements Holding {
     socket.on('drain', () => this.goOn());
     // A reset needs no action: 'close' follows and the listener forgets the connection.
     socket.on('error', () => socket.destroy());
-    socket.on('close', () => parts.share.remove(this));
+    socket.on('close', () => {
+      parts.scheduler.event();
+      parts.share.remove(this);
+    });
     parts.share.add(this);
   }
 
@@ -174,6 +177,7 @@ export class TcpConnection implements Holding {
   }
 
   #data(chunk: Buffer): void {
+    this.#parts.scheduler.event();
     if (!this.#mayAsk) return;
     this.#frames.feed(chunk);
     if (this.#parts.scheduler.hasTime) this.work();

@@ -133,6 +133,7 @@ export class TcpListener {
 
   #accept(socket: Socket): void {
     this.#accepted++;
+    this.#options.clients.scheduler.event();
     const { rejected, connections, clients, clock, processor, onClosed } = this.#options;
     const key = clientKey(socket.remoteAddress ?? '');
     const closed = clients.makeRoomFor(key);

@@ -42,6 +42,8 @@ export interface BatchAddon {
   port(handle: Handle): number;
   /** Sends the first `count` of `deferred`; returns 0 or an errno. */
   sendDeferred(handle: Handle, count: number): number | undefined;
+  /** Delivers up to a batch of what is in the receive queue; nothing when called from within a batch. */
+  receiveNow(handle: Handle): void;
   /** Delivers what is still in the receive queue before it returns. */
   close(handle: Handle): Promise<void>;
 }

@@ -154,6 +154,10 @@ class BatchTransport implements UdpTransport {
     if (!this.#isClosed && client instanceof BatchClient) this.#outbox.put(bytes, client.peer);
   }
 
+  receiveNow(): void {
+    if (!this.#isClosing) this.#addon.receiveNow(this.#handle);
+  }
+
   #sendDeferred(count: number): void {
     if (!this.#isClosed) this.#addon.sendDeferred(this.#handle, count);
   }

@@ -94,6 +94,9 @@ class DgramTransport implements UdpTransport {
     this.#send(Buffer.from(bytes), client);
   }
 
+  /** node:dgram reads only when the event loop says so. */
+  receiveNow(): void {}
+
   #send(bytes: Buffer, to: { readonly address: string; readonly port: number }): void {
     if (this.#isClosed) return;
     if (this.#socket.getSendQueueCount() >= MAX_WAITING) {

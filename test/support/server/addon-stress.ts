@@ -42,6 +42,7 @@ async function round(bound: string, address: string): Promise<void> {
         handled++;
         if (--left === 0) void self.close();
         const chance = Math.random();
+        if (Math.random() < 0.05) self.receiveNow();
         if (chance < 0.1) throw new Error('handler');
         if (chance < 0.3) late.push(self.clientOf(slot));
         if (chance < 0.5) self.send(Buffer.alloc(pick(LENGTHS) + 10, 1), self.clientOf(slot));
@@ -54,6 +55,7 @@ async function round(bound: string, address: string): Promise<void> {
   for (let i = 0; i < 600; i++) {
     pick(senders).send(Buffer.alloc(pick(LENGTHS), i), transport.endpoint.port, address);
     if (i % 50 === 0) await new Promise(setImmediate);
+    if (i % 70 === 0) transport.receiveNow();
   }
   for (const client of late) transport.send(Buffer.alloc(pick(LENGTHS)), client);
   const closing = transport.close();

@@ -17,7 +17,7 @@ const { addons } = JSON.parse(readFileSync(join(NATIVE, 'sources.json'), 'utf8')
 
 const OFFERED: Readonly<Record<string, readonly string[]>> = {
   agent: [
-    ...['close', 'connect', 'open', 'port', 'sendDeferred'],
+    ...['close', 'connect', 'open', 'port', 'receiveNow', 'sendDeferred'],
     ...['holdMemory', 'listenWithTakeover', 'releasePages'],
   ],
   init: ['reap', 'releasePages'],

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { it } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { loadAddon } from '../../../agent/server/addon.ts';
+import { TcpScheduler } from '../../../agent/server/tcp/scheduler.ts';
 import { batchOpener } from '../../../agent/server/udp/batch.ts';
 import { openDgram } from '../../../agent/server/udp/dgram.ts';
 import { eventually } from '../../support/netns/netns.ts';
@@ -60,6 +61,40 @@ if (addon instanceof Error) {
       assert.ok(handled < 1_000);
       await transport.close();
     }
+  });
+
+  it('batch: answers what has arrived between two events of TCP connections, before the next poll', async () => {
+    const scheduler = new TcpScheduler();
+    let handled = 0;
+    const transport = await open({
+      endpoint: { address: '127.0.0.1', port: 0 },
+      receiveBufferBytes: 65_536,
+      receiveDrops: { value: 0 },
+      onError: assert.ifError,
+      sink: {
+        batchStart() {},
+        batchEnd() {},
+        datagram(self) {
+          handled++;
+          self.receiveNow();
+          return 0;
+        },
+      },
+    });
+    scheduler.remember(transport);
+    // Synchronously: the datagrams have arrived, and no poll reports them before the events.
+    const sent = `const s = require('node:dgram').createSocket('udp4');
+      let left = 70; for (let i = left; i > 0; i--) s.send(Buffer.alloc(20), ${transport.endpoint.port}, '127.0.0.1',
+      () => { if (--left === 0) s.close(); });`;
+    assert.equal(spawnSync(process.execPath, ['-e', sent], { timeout: 20_000 }).status, 0);
+    const after = (events: number): number => {
+      for (let i = 0; i < events; i++) scheduler.event();
+      return handled;
+    };
+    assert.deepEqual([after(15), after(1), after(16)], [0, 64, 70]);
+    scheduler.forget(transport);
+    await transport.close();
+    transport.receiveNow();
   });
 
   it('batch: a process exits while sockets are open, closing or just closed', () => {

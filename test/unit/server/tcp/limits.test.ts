@@ -29,6 +29,20 @@ describe('limits on TCP clients', () => {
     await waiting.received(1);
   });
 
+  it('let datagrams be answered between the events of many connections', async () => {
+    const clients = new TcpClients(ledgerWith());
+    let looked = 0;
+    clients.scheduler.remember({ receiveNow: () => looked++ });
+    const { connect } = await listen(answerTo, clients);
+    const open = await Promise.all(Array.from({ length: 16 }, () => connect()));
+    await eventually('sixteen new connections', () => looked === 1);
+    for (const client of open) client.ask(queryWire('a.test', 1));
+    for (const client of open) await client.received(1);
+    assert.equal(looked, 2, 'sixteen questions');
+    for (const client of open) client.socket.destroy();
+    await eventually('sixteen closed connections', () => looked === 3);
+  });
+
   it('close a connection that sends single bytes without ever finishing a query', async () => {
     const { connect, fixture } = await listen(answerTo);
     const client = await connect();

@@ -8,8 +8,8 @@
 /** Messages handled in one turn of the event loop, about half a millisecond of cache hits. */
 const MESSAGES_PER_TURN = 128;
 
-/** Events of connections between two looks at the UDP sockets, about a quarter of a millisecond. */
-const EVENTS_BETWEEN_DATAGRAMS = 16;
+/** Events and messages of connections between two looks at the UDP sockets: at most half a millisecond. */
+const STEPS_BETWEEN_DATAGRAMS = 16;
 
 /** A UDP socket of the agent. */
 export interface DatagramSource {
@@ -33,7 +33,8 @@ export class TcpScheduler {
   /** Messages left in this turn. */
   #left = MESSAGES_PER_TURN;
   #isArmed = false;
-  #events = 0;
+  /** Events and messages since the last look at the UDP sockets. */
+  #steps = 0;
   readonly #datagramSources = new Set<DatagramSource>();
   /** Connections that wait for a turn, by client; the first client is the next one. */
   readonly #waiting = new Map<string, TcpWork[]>();
@@ -49,9 +50,8 @@ export class TcpScheduler {
 
   /** Counts an event of a connection. Call it before any work on that event. */
   event(): void {
-    if (++this.#events < EVENTS_BETWEEN_DATAGRAMS) return;
-    this.#events = 0;
-    for (const source of this.#datagramSources) source.receiveNow();
+    this.#steps++;
+    this.#answerDatagrams();
   }
 
   /** Whether a message may be handled now. */
@@ -62,6 +62,7 @@ export class TcpScheduler {
   /** Counts a handled message. */
   spend(): void {
     this.#left--;
+    this.#steps++;
     this.#arm();
   }
 
@@ -83,9 +84,18 @@ export class TcpScheduler {
     this.#isArmed = false;
     this.#left = MESSAGES_PER_TURN;
     // A connection that has had its turn may be queued again: each client gets its turn before that.
-    for (let next = this.#take(); next !== undefined; next = this.#take()) next.work();
+    for (let next = this.#take(); next !== undefined; next = this.#take()) {
+      next.work();
+      this.#answerDatagrams();
+    }
     if (this.#waiting.size > 0) this.#arm();
   };
+
+  #answerDatagrams(): void {
+    if (this.#steps < STEPS_BETWEEN_DATAGRAMS) return;
+    this.#steps = 0;
+    for (const source of this.#datagramSources) source.receiveNow();
+  }
 
   /** The next client's first connection; the client then moves to the end of the queue. */
   #take(): TcpWork | undefined {

@@ -38,7 +38,7 @@ describe('limits on TCP clients', () => {
     await eventually('sixteen new connections', () => looked === 1);
     for (const client of open) client.ask(queryWire('a.test', 1));
     for (const client of open) await client.received(1);
-    assert.equal(looked, 2, 'sixteen questions');
+    assert.equal(looked, 2, 'an event and a message of each');
     for (const client of open) client.socket.destroy();
     await eventually('sixteen closed connections', () => looked === 3);
   });

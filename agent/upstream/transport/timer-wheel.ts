@@ -2,6 +2,11 @@
 import type { Clock, Timer } from '../../base/clock.ts';
 
 const TICK_MS = 20;
+/**
+ * Deadlines handled in one turn of the event loop, about a millisecond: a client whose thousands of queries end in the
+ * same tick must not delay the other clients' answers.
+ */
+const DEADLINES_PER_TURN = 32;
 
 /** Waits for one deadline at a time. */
 export interface Expiring {
@@ -16,6 +21,11 @@ export interface Expiring {
 /** Value of `dueTick` while an entry has no deadline. */
 export const NOT_WAITING = -1;
 
+interface Due {
+  readonly entry: Expiring;
+  readonly tick: number;
+}
+
 /** One for the process. Its timer runs only while an entry waits. `onDeadline` may set or clear any entry. */
 export class TimerWheel {
   readonly #clock: Clock;
@@ -28,6 +38,10 @@ export class TimerWheel {
   lagMs = 0;
   #timer: Timer | undefined;
   #tickedMs = 0;
+  /** Entries whose tick has passed, oldest first; those before `#next` are done. */
+  #due: Due[] = [];
+  #next = 0;
+  #isArmed = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -62,6 +76,9 @@ export class TimerWheel {
     for (const tick of this.#byTick.keys()) {
       for (const entry of this.#take(tick)) entry.dueTick = NOT_WAITING;
     }
+    for (const { entry, tick } of this.#due) if (entry.dueTick === tick) forget(entry);
+    this.#due = [];
+    this.#next = 0;
     this.#stop();
   }
 
@@ -73,23 +90,43 @@ export class TimerWheel {
       this.lagMs = Math.max(0, nowMs - this.#tickedMs - TICK_MS);
       this.#tickedMs = nowMs;
       // After the data that has arrived meanwhile: a reply in the receive buffer is not late.
-      setImmediate(this.#run);
+      this.#arm();
     });
   }
 
+  #arm(): void {
+    if (this.#isArmed) return;
+    this.#isArmed = true;
+    setImmediate(this.#run);
+  }
+
   readonly #run = (): void => {
-    const nowTick = Math.floor(this.#clock.nowMs() / TICK_MS);
-    const due = [...this.#byTick.keys()].filter((tick) => tick <= nowTick).sort((a, b) => a - b);
-    for (const tick of due) {
-      for (const entry of this.#take(tick)) {
-        // Cleared or set again by an entry that ran before it.
-        if (entry.dueTick !== tick) continue;
-        entry.dueTick = NOT_WAITING;
-        entry.onDeadline();
-      }
+    this.#isArmed = false;
+    this.#collect();
+    let left = DEADLINES_PER_TURN;
+    while (this.#next < this.#due.length && left > 0) {
+      const { entry, tick } = this.#due[this.#next++] as Due;
+      // Cleared or set again in the meantime.
+      if (entry.dueTick !== tick) continue;
+      left--;
+      entry.dueTick = NOT_WAITING;
+      entry.onDeadline();
     }
+    if (this.#next < this.#due.length) {
+      this.#arm();
+      return;
+    }
+    this.#due = [];
+    this.#next = 0;
     if (this.#byTick.size === 0) this.#stop();
   };
+
+  /** Adds the entries of all ticks that have passed to `#due`. */
+  #collect(): void {
+    const nowTick = Math.floor(this.#clock.nowMs() / TICK_MS);
+    const ticks = [...this.#byTick.keys()].filter((tick) => tick <= nowTick).sort((a, b) => a - b);
+    for (const tick of ticks) for (const entry of this.#take(tick)) this.#due.push({ entry, tick });
+  }
 
   /** Removes and returns the entries of `tick`. */
   #take(tick: number): Expiring[] {

@@ -155,6 +155,44 @@ test('a deadline fires once, never early, at most a tick late; the timer ends wi
   assert.equal(clock.pendingTimers, 0);
 });
 
+test('deadlines of one tick are handled in several turns of the event loop, those cleared meanwhile not', async () => {
+  const clock = new FakeClock(1_000);
+  const timers = new TimerWheel(clock);
+  const rang: number[] = [];
+  const waiters = Array.from({ length: 100 }, (_, i) => new Waiter(clock, () => void rang.push(i)));
+  for (const waiter of waiters) timers.set(waiter, 1_100);
+  let before = 0;
+  const perTurn: number[] = [];
+  const look = (): void => {
+    perTurn.push(rang.length - before);
+    before = rang.length;
+    if (before === 32) timers.clear(waiters[40] as Waiter);
+    if (before === 64) timers.set(waiters[90] as Waiter, 9_000);
+    if (before < 98) setImmediate(look);
+  };
+  setImmediate(look);
+  await clock.advance(200);
+  while (rang.length < 98) await new Promise(setImmediate);
+  assert.ok(Math.max(...perTurn) <= 32, String(perTurn));
+  assert.deepEqual(
+    rang,
+    waiters.map((_, i) => i).filter((i) => i !== 40 && i !== 90),
+  );
+  await clock.advance(9_000);
+  assert.equal(rang.at(-1), 90);
+  assert.equal(clock.pendingTimers, 0);
+});
+
+test('deadlines that are due when the wheel is closed do not fire', async () => {
+  const clock = new FakeClock(1_000);
+  const timers = new TimerWheel(clock);
+  const waiters = Array.from({ length: 40 }, () => new Waiter(clock, () => timers.close()));
+  for (const waiter of waiters) timers.set(waiter, 1_100);
+  await clock.advance(500);
+  assert.equal(waiters.filter(({ rang }) => rang.length > 0).length, 1);
+  assert.ok(waiters.every(({ dueTick }) => dueTick === NOT_WAITING));
+});
+
 test('a late tick counts as lag of the agent', async () => {
   const clock = new FakeClock(1_000);
   let stalledMs = 0;

@@ -13,7 +13,7 @@ import type { Limited } from '../../agent/query/services/client-limits.ts';
 import { type HostileAgent, startAgent } from '../support/hostile/agent.ts';
 import { boundBytes, LONG_LIMITS, where, within } from '../support/hostile/limits.ts';
 import { besidePod, type PodOutcome, summary } from '../support/hostile/neighbourhood.ts';
-import { answerAsked } from '../support/hostile/upstream.ts';
+import { startUpstream } from '../support/hostile/upstream.ts';
 import { eventually } from '../support/netns/netns.ts';
 
 const ATTACKER = fileURLToPath(new URL('../support/hostile/attacks/attacker.ts', import.meta.url));
@@ -239,7 +239,8 @@ describe('one client against the agent', () => {
     for (const limit of LONG_LIMITS ?? [each.limit]) {
       const row = rowWithin(each, limit);
       it(`${row.name}, ${where(limit)}`, async (test) => {
-        const agent = await startAgent({ script: answerAsked, ...within(limit) });
+        const upstream = await startUpstream();
+        const agent = await startAgent({ upstream, ...within(limit) });
         test.after(() => agent.kill());
         await besideAttack(row, agent, limit);
       });

@@ -11,9 +11,10 @@ import { MemoryGroup } from '../netns/memory-group.ts';
 import { eventually } from '../netns/netns.ts';
 import { isRoot } from '../packages.ts';
 import { stopped } from '../server/subject.ts';
-import { type FakeServer, type Script, startServer } from '../upstream/server.ts';
+import { type Script, startServer } from '../upstream/server.ts';
 import { ask } from './neighbour.ts';
 import { scrape } from './scrape.ts';
+import type { Upstream } from './upstream.ts';
 
 const NODENS = fileURLToPath(new URL('../../../dist/agent/main.js', import.meta.url));
 const MEBI = 2 ** 20;
@@ -30,8 +31,8 @@ export interface AgentOptions {
   /** Within a memory limit, where this machine allows a test to set one. */
   readonly limitMebi?: number;
   readonly corefile?: (ports: Ports) => string;
-  /** The upstream's behaviour; by default it answers everything. */
-  readonly script?: Script;
+  /** Closed with the agent; by default one in this process that answers everything. */
+  readonly upstream?: Upstream;
   /** More arguments; the limit of open descriptors. */
   readonly args?: readonly string[];
   readonly descriptors?: number;
@@ -72,7 +73,7 @@ const COREFILE = ({ dns, metrics, upstream }: Ports): string => `.:${dns} {
 export async function startAgent(options: AgentOptions = {}): Promise<HostileAgent> {
   const folder = mkdtempSync(join(tmpdir(), 'nodens-hostile-'));
   const answerAll: Script = (asked) => asked.answer({ address: [192, 0, 2, 1] });
-  const upstream = await startServer(options.script ?? answerAll);
+  const upstream = options.upstream ?? (await startServer(answerAll));
   const ports = { dns: await freePort(), metrics: await freePort(), upstream: upstream.port };
   const group = options.limitMebi === undefined ? undefined : MemoryGroup.make();
   group?.limit((options.limitMebi ?? 0) * MEBI);
@@ -98,7 +99,7 @@ interface Around {
   readonly conf: string;
   readonly folder: string;
   readonly group: MemoryGroup | undefined;
-  readonly upstream: FakeServer;
+  readonly upstream: Upstream;
 }
 
 function agentOf(child: ChildProcess, ports: Ports, around: Around): HostileAgent {

@@ -1,16 +1,10 @@
 /** A well-behaved pod: it asks for cached names over UDP and TCP, and for uncached ones over UDP. */
-import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { type Neighbourhood, quantile } from './neighbour.ts';
+import { spawnUndelayed } from './undelayed.ts';
 
 const POD = fileURLToPath(new URL('./pod.ts', import.meta.url));
-/**
- * A process that has priority on this machine, where that is possible: the test measures the latency of the agent, not how
- * long a client waits for a processor.
- */
-const REAL_TIME = ['chrt', '--fifo', '1'];
-const UNDELAYED = spawnSync('chrt', ['--fifo', '1', 'true']).status === 0 ? REAL_TIME : [];
 
 export interface PodOutcome {
   /** Cached names over UDP. */
@@ -30,18 +24,17 @@ export async function besidePod(
   meanwhile: () => Promise<void>,
 ): Promise<PodOutcome> {
   const names = `p${++pods}.fresh.test`;
-  const [file = '', ...args] = [...UNDELAYED, process.execPath, POD, `${port}`, address, names];
-  const pod = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const pod = spawnUndelayed(POD, [`${port}`, address, names]);
   const ended = once(pod, 'close');
   let outcome = '';
-  pod.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+  pod.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
     outcome += chunk;
   });
   try {
-    await once(pod.stdout, 'data');
+    await once(pod.stdout as NodeJS.ReadableStream, 'data');
     await meanwhile();
   } finally {
-    pod.stdin.end();
+    pod.stdin?.end();
     await ended;
   }
   return JSON.parse(outcome) as PodOutcome;

@@ -24,7 +24,7 @@ describe('control socket', () => {
 
   type Listen = (handlers: ControlHandlers, log?: Log) => Promise<Control>;
 
-  /** Everything that listens is closed at the end, so that a failure cannot keep the process alive. */
+  /** Closes all servers at the end, so that a failed test does not keep the process alive. */
   async function withFolder(work: (path: string, listen: Listen) => Promise<void>): Promise<void> {
     const folder = await mkdtemp(join(tmpdir(), 'nodens-control-'));
     const path = join(folder, 'deep', 'control.sock');
@@ -43,7 +43,7 @@ describe('control socket', () => {
 
   const uid = process.getuid?.() ?? 0;
 
-  it('greets with the status, and acknowledges only after withdrawal is done', () =>
+  it('init sends its status first, and acknowledges a withdraw only when withdrawal is done', () =>
     withFolder(async (path, listen) => {
       const withdrawal = Promise.withResolvers<void>();
       const asked = Promise.withResolvers<void>();
@@ -70,7 +70,7 @@ describe('control socket', () => {
       socket.destroy();
     }));
 
-  it('closing tells every agent that interception is gone', () =>
+  it('init sends "withdrawn" to every agent before it closes the socket', () =>
     withFolder(async (path, listen) => {
       const control = await listen(silent);
       const socket = connect(path);
@@ -84,7 +84,7 @@ describe('control socket', () => {
       assert.match(received, /\n\{"type":"withdrawn"\}\n$/);
     }));
 
-  it('the end of a connection is news, garbage ends it', () =>
+  it('init closes a connection that sends no message, and reports the end of its agent', () =>
     withFolder(async (path, listen) => {
       const gone = Promise.withResolvers<object>();
       const ready: object[] = [];
@@ -102,7 +102,7 @@ describe('control socket', () => {
       assert.deepEqual(lines, ['warn control socket: closed a connection that sent no message']);
     }));
 
-  it('is for its owner only, replaces a stale file, and yields to one that is alive', () =>
+  it('the socket has mode 0600, replaces a stale file, and refuses a second init', () =>
     withFolder(async (path, listen) => {
       const first = await listen(silent);
       assert.equal((await stat(path)).mode & 0o777, 0o600);

@@ -10,7 +10,7 @@ const REFUSED: Round = { silent: ['udp a', 'tcp a'], isRefused: true, names: new
 const HUNG: Round = { silent: ['udp a'], isRefused: false, names: new Set() };
 const answered = (name: string): Round => ({ silent: [], isRefused: true, names: new Set([name]) });
 
-/** Health with the life of init, whose rules are installed at once. */
+/** Health with the lifecycle of an init that installs rules at once. */
 function setup(probe?: () => Promise<Round>) {
   const clock = new FakeClock();
   const node = { round: REFUSED, probes: 0, verdicts: [] as boolean[], hangs: 0, answered: 0 };
@@ -49,7 +49,7 @@ function setup(probe?: () => Promise<Round>) {
   return { clock, node, health, lifecycle };
 }
 
-/** An agent that said it is ready, was believed, and hangs. */
+/** An agent that was ready and proven, and now hangs. */
 async function hung() {
   const all = setup();
   const agent = {};
@@ -62,7 +62,7 @@ async function hung() {
 }
 
 describe('health of the agent', () => {
-  it('without a word from an agent, an answered round means yes', async () => {
+  it('one answered round proves an agent that has never connected', async () => {
     const { clock, node } = setup();
     await clock.advance(5_000);
     assert.deepEqual(node.verdicts, []);
@@ -71,7 +71,7 @@ describe('health of the agent', () => {
     assert.deepEqual(node.verdicts, [true]);
   });
 
-  it('three failed rounds in a row mean no, two do not', async () => {
+  it('the agent has failed after three failed rounds in a row, not after two', async () => {
     const { clock, node } = setup();
     node.round = answered('x');
     await clock.advance(1_000);
@@ -86,7 +86,7 @@ describe('health of the agent', () => {
     assert.deepEqual(node.verdicts, [true, false]);
   });
 
-  it('ready counts once a round brings its nonce, not that of another', async () => {
+  it('a ready agent is proven by a round with its own nonce, not with another one', async () => {
     const { clock, node, health } = setup();
     node.round = answered('another');
     health.ready({}, 'mine');
@@ -97,17 +97,21 @@ describe('health of the agent', () => {
     assert.deepEqual(node.verdicts, [true]);
     node.round = answered('another');
     await clock.advance(60_000);
-    assert.deepEqual(node.verdicts, [true], 'another nodens serves');
+    assert.deepEqual(
+      node.verdicts,
+      [true],
+      'a round that another nodens answered ended interception',
+    );
   });
 
-  it('an agent that hangs is withdrawn within a second of rounds and counted as a flap', async () => {
+  it('after three silent rounds the agent hangs, which counts as one flap', async () => {
     const { node, health } = await hung();
     assert.deepEqual(node.verdicts, [true, false]);
     assert.deepEqual([node.hangs, health.probeFailures], [1, 3]);
     assert.deepEqual(health.silent, ['udp a']);
   });
 
-  it('comes back after a minute and eight good rounds, not before', async () => {
+  it('an agent that hung is proven after a minute and eight good rounds, not before', async () => {
     const { clock, node } = await hung();
     node.round = answered('me');
     await clock.advance(59_000);
@@ -121,7 +125,7 @@ describe('health of the agent', () => {
     assert.deepEqual(node.verdicts, [true, false, true]);
   });
 
-  it('a new agent after one that hung waits for the minute, too', async () => {
+  it('a new agent after one that hung waits for a minute, too', async () => {
     const { clock, node, health, agent } = await hung();
     health.leave(agent);
     node.round = answered('new');
@@ -132,7 +136,7 @@ describe('health of the agent', () => {
     assert.deepEqual(node.verdicts, [true, false, true]);
   });
 
-  it('an agent without a listening socket is gone, not hung: no flap, no waiting', async () => {
+  it('an agent whose port refuses is gone and does not hang: no flap, no hold-off', async () => {
     const { clock, node } = setup();
     node.round = answered('x');
     await clock.advance(1_000);
@@ -144,7 +148,7 @@ describe('health of the agent', () => {
     assert.equal(node.hangs, 0);
   });
 
-  it('an agent that withdrew but still answers is not brought back', async () => {
+  it('answers do not prove an agent that has withdrawn; a new ready message does', async () => {
     const { clock, node, health } = setup();
     const agent = {};
     node.round = answered('me');
@@ -160,7 +164,7 @@ describe('health of the agent', () => {
     assert.deepEqual(node.verdicts, [true, false, true]);
   });
 
-  it('the last ready agent decides', async () => {
+  it('with two ready agents, interception ends when both have left', async () => {
     const { clock, node, health } = setup();
     const [first, second] = [{}, {}];
     node.round = answered('2');
@@ -176,7 +180,7 @@ describe('health of the agent', () => {
     assert.deepEqual(node.verdicts, [true, false]);
   });
 
-  it('an answer that comes after the agent left changes nothing', async () => {
+  it('an answer that arrives after the agent has left changes nothing', async () => {
     const { promise, resolve } = Promise.withResolvers<Round>();
     const { clock, node, health } = setup(() => promise);
     const agent = {};
@@ -188,7 +192,7 @@ describe('health of the agent', () => {
     assert.deepEqual(node.verdicts, []);
   });
 
-  it('an agent that answers in the hold-off is said to answer, not to be proven', async () => {
+  it('an agent that answers during the hold-off has answered and is not proven', async () => {
     const { clock, node, lifecycle } = await hung();
     assert.equal(lifecycle.state, 'hanging');
     node.round = answered('me');
@@ -197,7 +201,7 @@ describe('health of the agent', () => {
     assert.equal(node.answered, 1);
   });
 
-  it('stopped, it leaves no timer', async () => {
+  it('no timer remains after stop()', async () => {
     const { clock, health } = setup();
     await clock.advance(1_500);
     health.stop();

@@ -12,7 +12,7 @@ import {
 } from '../../../../init/agent/probe.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 
-/** Away from the default, which an init on this machine may use. */
+/** Not the default ports: an init on this machine may use those. */
 const PORTS = { first: 20_761, last: 20_764 };
 
 const QUESTION = [8, ...Buffer.from('instance'), 6, ...Buffer.from('nodens'), 0, 0, 16, 0, 3];
@@ -39,18 +39,18 @@ function answer(query: Uint8Array, text: string, owner: readonly number[] = [0xc
 }
 
 describe('probe messages', () => {
-  it('ask for instance.nodens. CH TXT', () => {
+  it('a probe asks for instance.nodens. CH TXT', () => {
     const header = [0xab, 0xcd, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     assert.deepEqual([...probeQuery(0xabcd)], [...header, ...QUESTION]);
   });
 
-  it('are answered by a TXT record, its name a pointer or written out', () => {
+  it('an answer has a TXT record, whose name is a pointer or written out', () => {
     const query = probeQuery(7);
     assert.equal(textIn(answer(query, 'a1b2'), 7), 'a1b2');
     assert.equal(textIn(answer(query, 'a1b2', [1, 0x78, 0]), 7), 'a1b2');
   });
 
-  it('nothing else is an answer', () => {
+  it('no other message is an answer', () => {
     const good = answer(probeQuery(7), 'nonce');
     const changed = (at: number, value: number): Buffer => {
       const bytes = Buffer.from(good);
@@ -104,7 +104,7 @@ describe('probing', () => {
     return { port, froms, close };
   }
 
-  it('asks over both transports from the reserved ports, again and again', async () => {
+  it('every round asks over both transports from the reserved ports', async () => {
     const { port, froms, close } = await server('me');
     const probe = makeProbe(systemClock, PORTS);
     for (let i = 0; i < 10; i++) {
@@ -116,7 +116,7 @@ describe('probing', () => {
     assert.ok(froms.every((from) => from >= PORTS.first && from <= PORTS.last));
   });
 
-  it('takes the next port where another init uses one', async () => {
+  it('a probe takes the next port if another init uses one', async () => {
     const { port, froms, close } = await server('me');
     const busy = await Promise.all(
       [PORTS.first, PORTS.first + 1].map(async (taken) => {
@@ -134,7 +134,7 @@ describe('probing', () => {
     close();
   });
 
-  it('is refused where no server listens', async () => {
+  it('a round is refused where no server listens', async () => {
     const { port, close } = await server('me');
     close();
     const round = await probeAll(makeProbe(systemClock, PORTS), ['127.0.0.1'], port);
@@ -142,15 +142,15 @@ describe('probing', () => {
     assert.equal(round.isRefused, true);
   });
 
-  it('an address that is not there is a plain no', async () => {
+  it('an address that no host has is silent, and not refused', async () => {
     const { silent, isRefused } = await probeAll(makeProbe(systemClock, PORTS), ['192.0.2.1'], 53);
     assert.equal(silent.length, 2);
     assert.equal(isRefused, false);
   });
 });
 
-describe('a query that rules have to lead', () => {
-  /** A name server on a port of its own that answers with the bytes that `reply` makes of a query. */
+describe('a query that rules must redirect to the agent', () => {
+  /** Asks a name server that answers a query with the bytes that `reply` returns. */
   async function askOf(
     reply: (query: Buffer) => Buffer | undefined,
     clock: Clock = systemClock,
@@ -170,7 +170,7 @@ describe('a query that rules have to lead', () => {
     }
   }
 
-  it('has reached the agent only when the reply carries its name', async () => {
+  it('has reached the agent only if the reply has a nonce', async () => {
     assert.equal(await askOf((query) => answer(query, 'nonce')), true);
     const refused = (query: Buffer): Buffer => {
       const bytes = answer(query, 'nonce');
@@ -178,7 +178,7 @@ describe('a query that rules have to lead', () => {
       return bytes;
     };
     assert.equal(await askOf(refused), false);
-    // Without a wait: this clock stands still.
+    // The result does not wait for time: this clock stands still.
     assert.equal(await askOf(refused, new FakeClock()), false);
     assert.equal(await askOf(() => undefined), false);
   });

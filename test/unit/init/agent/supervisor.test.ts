@@ -31,7 +31,7 @@ function setup() {
 }
 
 describe('supervisor of the agent', () => {
-  it("an agent that ends by itself ends it with the agent's code", async () => {
+  it('the supervisor ends with the exit code of an agent that ends by itself', async () => {
     const { children, supervisor, code } = setup();
     await supervisor.start();
     children[0]?.end(7);
@@ -39,7 +39,7 @@ describe('supervisor of the agent', () => {
     assert.equal(code(), 7);
   });
 
-  it('a restart kills, waits longer from time to time, and is no end', async () => {
+  it('a restart kills the agent and waits longer each time; the supervisor runs on', async () => {
     const { clock, children, supervisor, code } = setup();
     await supervisor.start();
     for (const waitMs of [1_000, 2_000, 4_000]) {
@@ -58,7 +58,7 @@ describe('supervisor of the agent', () => {
     assert.equal(code(), 3);
   });
 
-  it('stopped in the middle of a restart, it starts no other agent', async () => {
+  it('a stop during a restart starts no other agent', async () => {
     const { clock, children, supervisor, code } = setup();
     await supervisor.start();
     void supervisor.restart();
@@ -69,7 +69,7 @@ describe('supervisor of the agent', () => {
     assert.equal(code(), 137);
   });
 
-  it('what is frozen hears the stop, too', async () => {
+  it('a stop sends SIGCONT after SIGTERM, so that a frozen agent ends, too', async () => {
     const { children, supervisor } = setup();
     await supervisor.start();
     supervisor.stop('SIGTERM');

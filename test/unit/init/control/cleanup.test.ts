@@ -9,7 +9,7 @@ import { CommandError } from '../../../../init/node/exec.ts';
 import { failure, fakeSystem, type Script } from '../fake-system.ts';
 
 const PLAN = { interfaceName: 'lo', addresses: ['fd00::a'] };
-/** A marked address, one that the flags name, one that only a rule names, and one of others. */
+/** A marked address, one that the flags name, one that only a rule names, and a foreign one. */
 const LO = {
   ifname: 'lo',
   flags: ['UP'],
@@ -48,7 +48,7 @@ async function cleaned(script: Script, stateDir?: string) {
 }
 
 describe('cleanup', () => {
-  it('removes rules first, then addresses of nodens by mark, flag or rule, and no other', async () => {
+  it('removes rules, then only addresses with a mark, a flag or a rule of nodens', async () => {
     const { calls, removed, failed, deletions } = await cleaned(node);
     assert.equal(failed, undefined);
     assert.deepEqual(deletions, [
@@ -62,7 +62,7 @@ describe('cleanup', () => {
     assert.deepEqual(removed[0], ['removed', 'nft', 'nft table inet nodens_standing_main']);
   });
 
-  it('goes on after a part that fails, and throws the first failure at the end', async () => {
+  it('continues after a part that fails, and throws the first failure at the end', async () => {
     const { failed, deletions } = await cleaned((command, input) =>
       command === 'nft -f -' ? failure(command, 'busy') : node(command, input),
     );
@@ -71,7 +71,7 @@ describe('cleanup', () => {
     assert.equal(deletions.length, 3);
   });
 
-  it('takes the snapshot off the node only where its folder is named', async () => {
+  it('removes the snapshot only if its folder is given', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'nodens-cleanup-'));
     try {
       await writeFile(join(folder, 'cache.snapshot'), '');

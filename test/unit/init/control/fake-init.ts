@@ -1,4 +1,4 @@
-/** init as it stays, on a fake node: what the agent, the kernel, other programs and the kubelet do is the test's. */
+/** init on a fake node, where the test acts as agent, kernel, other programs and kubelet. */
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import type { InitMessage } from '../../../../agent/base/control.ts';
@@ -25,21 +25,21 @@ export const answered = (...names: string[]): Round => ({
 });
 
 export interface FakeNode {
-  /** What the next probes find. */
+  /** The result of the next probes. */
   round: Round;
-  /** Whether other programs have changed rules: the next pass puts them back. */
+  /** Whether other programs have changed rules: the next pass restores them. */
   areRulesChanged: boolean;
-  /** Thrown by the next passes. */
+  /** The error of the next passes. */
   ruleError: Error | undefined;
-  /** Until it resolves no pass ends: another program has the lock. */
+  /** No pass ends before it resolves: another program has the lock. */
   lock: Promise<void>;
-  /** What happened, in order: `rules N` (query rules put), `release`, `forget`, `agent SIGNAL`, `closed`. */
+  /** What happened: `rules N` (N query rules), `release`, `forget`, `agent SIGNAL`, `closed`. */
   readonly steps: string[];
 }
 
 export interface FakeInitOptions {
   readonly argv?: readonly string[];
-  /** The kernel drops the query rules at a word, and with init. */
+  /** The query rules are in an owned table: the kernel drops it at once, and when init ends. */
   readonly isOwner?: boolean;
   readonly cannotListen?: Error;
   readonly localIps?: string;
@@ -102,7 +102,7 @@ function fakePrograms(localIps: string): Script {
   };
 }
 
-/** The edge of init to sockets and children, as the test moves it. */
+/** The sockets and children of init, which the test controls. */
 class FakeEdge {
   readonly node: FakeNode = {
     ...{ round: REFUSED, areRulesChanged: false, ruleError: undefined },
@@ -169,7 +169,7 @@ class FakeEdge {
 
 type Given = Pick<ServiceParts, 'options' | 'plan' | 'system' | 'clock' | 'log' | 'lifecycle'>;
 
-/** As `stay.ts` puts it together, with a fake firewall and without a link. */
+/** Assembles the service as `stay.ts` does, with a fake firewall and without a link. */
 function serviceOn(edge: FakeEdge, given: Given, isOwner: boolean): Service {
   const { options, plan, clock, log } = given;
   const firewall = options.setupRules ? fakeFirewall(edge.node, isOwner) : undefined;
@@ -193,7 +193,7 @@ function serviceOn(edge: FakeEdge, given: Given, isOwner: boolean): Service {
   return service;
 }
 
-/** Starts init and lets it settle once. */
+/** Starts init and waits for its first pass. */
 export async function startFakeInit(given: FakeInitOptions = {}) {
   const { isOwner = true, localIps = '169.254.20.10', argv = [] } = given;
   const options = initOptionsFrom(['--localip', localIps, ...argv]);
@@ -218,7 +218,7 @@ export async function startFakeInit(given: FakeInitOptions = {}) {
   return {
     ...{ clock, node, lines, messages, children, socketPaths, signals, calls, exited },
     connect: () => edge.connect(clock),
-    /** The newest status that agents were sent. */
+    /** The last status that init has sent to agents. */
     status,
     state: () => status()?.state,
     phase: (): State => lifecycle.state,
@@ -241,7 +241,7 @@ export async function startFakeInit(given: FakeInitOptions = {}) {
   };
 }
 
-/** With an agent that is intercepted. */
+/** Starts init with an agent for which it intercepts. */
 export async function intercepting(given: FakeInitOptions = {}) {
   const init = await startFakeInit(given);
   const agent = init.connect();

@@ -33,7 +33,7 @@ describe('fallback through kube-proxy', () => {
     };
   }
 
-  it('is ready when kube-proxy serves the ClusterIP, and is not checked again', async () => {
+  it('is ready once kube-proxy serves the ClusterIP, and is not checked again', async () => {
     const { node, lines, readiness } = setup();
     assert.deepEqual((await readiness.look()).servedIps, []);
     assert.equal(readiness.isPending, true);
@@ -46,7 +46,7 @@ describe('fallback through kube-proxy', () => {
     assert.deepEqual(lines, ['info fallback', 'info fallback']);
   });
 
-  it('is never ready where there is an obstacle, which is logged once', async () => {
+  it('is never ready on a node with an obstacle, and init logs the obstacle once', async () => {
     const { node, lines, readiness } = setup('IPVS');
     node.served = true;
     await readiness.look();
@@ -76,7 +76,7 @@ function readinessWith(
 }
 
 describe('fallback to endpoints', () => {
-  it("is for each family that kube-proxy's rules do not serve", async () => {
+  it("exists for each family that kube-proxy's rules do not serve", async () => {
     const known = { known: BOTH, reason: '' };
     const { plan, readiness, logged, wanted } = readinessWith(known, { served: true });
     const { rewrites, endpointDnats } = fallbackNow(plan.fallback, await readiness.look());
@@ -96,7 +96,7 @@ describe('fallback to endpoints', () => {
     assert.deepEqual(logged, [{ localIps: [LOCAL, LOCAL6], endpoints, reason }]);
   });
 
-  it('needs no ClusterIP; without endpoints there is none, and a reason', async () => {
+  it('needs no ClusterIP; without endpoints it is not ready, and the log says why', async () => {
     const known = readinessWith({ known: V4, reason: '' }, { clusterIps: [] });
     await known.readiness.look();
     assert.deepEqual(known.readiness.readyIps, [LOCAL]);
@@ -110,7 +110,7 @@ describe('fallback to endpoints', () => {
     );
   });
 
-  it("does not ask for endpoints where kube-proxy's rules serve", async () => {
+  it("asks for no endpoints where kube-proxy's rules serve the ClusterIP", async () => {
     const options = { clusterIps: [VIP], served: true };
     const { readiness, wanted } = readinessWith({ known: BOTH, reason: '' }, options);
     assert.deepEqual((await readiness.look()).endpoints, NO_ENDPOINTS);

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { InterceptionController } from '../../../../init/control/interception.ts';
 import type { Interception } from '../../../../init/plan/desired-rules.ts';
 
-/** A controller whose steps end when the test says so: `finish('release')`. */
+/** A controller whose steps end when the test calls `finish`, as in `finish('release')`. */
 function setup(dropsAtOnce: boolean) {
   const steps: string[] = [];
   const pending = new Map<string, () => void>();
@@ -34,7 +34,7 @@ async function isDone(promise: Promise<unknown>): Promise<boolean> {
 }
 
 describe('interception controller', () => {
-  it('what the kernel drops without a pass is gone with the release, the rest follows', async () => {
+  it('rules in an owned table are gone after the release, before the pass', async () => {
     const { steps, finish, controller } = setup(true);
     const off = controller.withdraw();
     assert.equal(await isDone(controller.gone), false);
@@ -46,7 +46,7 @@ describe('interception controller', () => {
     assert.deepEqual(steps, ['release', 'none']);
   });
 
-  it('where rules go with a pass only, nothing is gone before it', async () => {
+  it('rules without an owned table are gone only after the pass', async () => {
     const { steps, finish, controller } = setup(false);
     void controller.withdraw('socket-guarded');
     await finish('release');
@@ -56,7 +56,7 @@ describe('interception controller', () => {
     assert.deepEqual(steps, ['release', 'socket-guarded']);
   });
 
-  it('a release that ends after interception was wanted again does not end it', async () => {
+  it('a release that ends after a later request for interception does not end it', async () => {
     const { steps, finish, controller } = setup(true);
     void controller.withdraw();
     void controller.install();
@@ -64,7 +64,7 @@ describe('interception controller', () => {
     assert.deepEqual(steps, ['release', 'full']);
   });
 
-  it('an agent that comes during a withdrawal waits until it is done', async () => {
+  it('`gone` waits for a withdrawal that is in progress', async () => {
     const { finish, controller } = setup(true);
     assert.equal(await isDone(controller.gone), true);
     void controller.withdraw();

@@ -13,7 +13,7 @@ const HEAD =
   '  sl  local_address rem_address st tx_queue rx_queue tr tm->when retrnsmt uid timeout inode ref pointer drops\n';
 const socket = (address: string, port: string, state: string): string =>
   `${HEAD} 1: ${address}:${port} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000 0 0 1 2 0 0\n`;
-/** 10.96.0.10 as /proc has it. */
+/** 10.96.0.10 as /proc writes it. */
 const HEX = '0A00600A';
 
 const NONE = { keptIps: [], removedIps: [] };
@@ -59,13 +59,13 @@ function setup(node: Partial<Node> = {}) {
   return { state, clock, kept, removed, passes, lines, calls };
 }
 
-describe('local IPs that are not of the plan', () => {
+describe('local IPs that are not in the plan', () => {
   it('are kept while standing rules name them', async () => {
     const { kept } = setup({ held: [EARLIER6, OWN, EARLIER] });
     assert.deepEqual(await kept.look(), { keptIps: [EARLIER6, EARLIER], removedIps: [] });
   });
 
-  it('are none where the kernel speaks of the plan only', async () => {
+  it('do not exist if rules name only addresses of the plan', async () => {
     const { kept, clock } = setup({ held: [OWN] });
     assert.deepEqual(await kept.look(), NONE);
     kept.watch();
@@ -77,7 +77,7 @@ describe('local IPs that are not of the plan', () => {
     ['a listener', '/proc/net/tcp', socket(HEX, '0035', '0A')],
     ['a connection', '/proc/net/tcp', socket(HEX, '0035', '01')],
   ] as const)
-    it(`are kept as long as there is ${what}`, async () => {
+    it(`are kept while they have ${what}`, async () => {
       const { state, clock, kept, passes } = setup({ files: { [path]: text } });
       await kept.look();
       kept.watch();
@@ -88,7 +88,7 @@ describe('local IPs that are not of the plan', () => {
       assert.equal(passes.length, 1);
     });
 
-  it('go when nothing answers there: entries of conntrack, rules, address', async () => {
+  it('lose conntrack entries, rules and address when no socket is bound to them', async () => {
     const files = {
       '/proc/net/udp': socket('00000000', '0035', '07'),
       '/proc/net/tcp': socket(HEX, '0035', '06') + socket(HEX, '0050', '0A'),
@@ -97,7 +97,7 @@ describe('local IPs that are not of the plan', () => {
     await kept.look();
     kept.watch();
     await clock.advance(4_000);
-    assert.equal(passes.length, 0, 'an agent may be started anew');
+    assert.equal(passes.length, 0, 'removed too early: an agent may restart');
     await clock.advance(16_000);
     assert.deepEqual(
       calls.map(({ command }) => command),
@@ -112,7 +112,7 @@ describe('local IPs that are not of the plan', () => {
     assert.equal(clock.pendingTimers, 0);
   });
 
-  it('go without a rule of ours, too, by the mark of the address', async () => {
+  it('are removed by the mark of their address if no rule names them', async () => {
     const { clock, kept, removed } = setup({ held: [OWN], strays: [EARLIER] });
     assert.deepEqual(await kept.look(), NONE);
     kept.watch();
@@ -120,19 +120,19 @@ describe('local IPs that are not of the plan', () => {
     assert.deepEqual(removed[0], [EARLIER]);
   });
 
-  it('keep their address where the rules could not be taken away', async () => {
+  it('keep their address until their rules can be removed', async () => {
     const { state, clock, kept, removed, passes } = setup({ complete: false });
     await kept.look();
     kept.watch();
     await clock.advance(20_000);
-    assert.ok(passes.length > 1, 'tried again');
+    assert.ok(passes.length > 1, 'the removal was not tried again');
     assert.deepEqual(removed, []);
     state.complete = true;
     await clock.advance(4_000);
     assert.deepEqual(removed, [[EARLIER]]);
   });
 
-  it('are given the time that conntrack needs where its entries cannot be ended', async () => {
+  it('are kept until conntrack entries time out if init cannot delete the entries', async () => {
     const conntrack = new CommandError('conntrack', undefined, 'spawn conntrack ENOENT');
     const { clock, kept, passes, lines } = setup({ conntrack });
     await kept.look();
@@ -148,7 +148,7 @@ describe('local IPs that are not of the plan', () => {
     assert.equal(none.passes.length, 1);
   });
 
-  it('are left alone where they come back, or come only later: an init that lives wants them', async () => {
+  it('are left alone if they appear after the start: another running init needs them', async () => {
     const { state, clock, kept, passes } = setup();
     await kept.look();
     kept.watch();

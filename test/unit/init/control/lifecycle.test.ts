@@ -24,7 +24,7 @@ function recorded(lifecycle: Lifecycle, own: Partial<Actions> = {}) {
 }
 
 describe('lifecycle', () => {
-  it('keeps events that come before its start, in their order', () => {
+  it('keeps events that arrive before its start, in their order', () => {
     const lifecycle = new Lifecycle();
     lifecycle.send('set-up');
     lifecycle.send('agent-proven');
@@ -33,7 +33,7 @@ describe('lifecycle', () => {
     assert.deepEqual(steps, ['watch', 'is waiting', 'intercept', 'is installing']);
   });
 
-  it('handles an event that an action sends after all actions of its own event', () => {
+  it('handles the event of an action after all actions of the current event', () => {
     const lifecycle = new Lifecycle();
     const steps = recorded(lifecycle, {
       'stop-watching': () => lifecycle.send('withdrawn'),
@@ -44,7 +44,7 @@ describe('lifecycle', () => {
     assert.deepEqual(steps, ['stop-watching', 'leave', 'is leaving', ...ending]);
   });
 
-  it('reports a change of the state only', () => {
+  it('reports a state only when it changes', () => {
     const lifecycle = new Lifecycle();
     const steps = recorded(lifecycle);
     lifecycle.send('node-changed');

@@ -24,7 +24,7 @@ const PAIRS = STATES.flatMap((state) =>
   EVENTS.map((event) => ({ state, event, step: next(state, event) })),
 );
 
-/** States that some events lead to from `state`, itself included. */
+/** `state` and all states that events can lead to from it. */
 function reachable(state: State): Set<State> {
   const found = new Set([state]);
   for (const from of found) for (const event of EVENTS) found.add(next(from, event).state);
@@ -33,15 +33,15 @@ function reachable(state: State): Set<State> {
 
 const has = (actions: readonly Action[], action: Action): boolean => actions.includes(action);
 
-describe('the life of init: each event in each state', () => {
-  it('installs the query rules where they come to be wanted, and nowhere else', () => {
+describe('lifecycle of init: each event in each state', () => {
+  it('init installs the query rules exactly when it enters a state that needs them', () => {
     for (const { state, event, step } of PAIRS) {
       const comes = !WANTING.has(state) && WANTING.has(step.state);
       assert.equal(has(step.actions, 'intercept'), comes, `${state}, ${event}`);
     }
   });
 
-  it('withdraws them where they are wanted no more, and nowhere else', () => {
+  it('init withdraws the query rules exactly when it leaves the states that need them', () => {
     for (const { state, event, step } of PAIRS) {
       const ends = WANTING.has(state) && !WANTING.has(step.state);
       const removes = has(step.actions, 'withdraw') || has(step.actions, 'leave');
@@ -50,18 +50,18 @@ describe('the life of init: each event in each state', () => {
     }
   });
 
-  it('only a proven agent is intercepted', () => {
+  it('init intercepts only for a proven agent', () => {
     for (const { event, step } of PAIRS)
       if (has(step.actions, 'intercept')) assert.equal(event, 'agent-proven');
   });
 
-  it('an agent that hangs or is not there is never intercepted afterwards', () => {
+  it('init does not intercept after the agent hangs, refuses or leaves', () => {
     for (const state of STATES)
       for (const event of ['agent-unresponsive', 'agent-refused', 'agent-left'] as const)
         assert.ok(!WANTING.has(next(state, event).state), `${state}, ${event}`);
   });
 
-  it('an agent that hangs is distrusted, its clients are reset, and it gets time to recover', () => {
+  it('when the agent hangs, init withdraws, resets connections and awaits recovery', () => {
     for (const state of WANTING)
       assert.deepEqual(next(state, 'agent-unresponsive'), {
         state: 'hanging',
@@ -69,13 +69,13 @@ describe('the life of init: each event in each state', () => {
       });
   });
 
-  it('restarts an agent only where it still does not answer', () => {
+  it('init restarts an agent only if it still hangs when the time for recovery is over', () => {
     for (const { state, event, step } of PAIRS)
       if (has(step.actions, 'restart-agent'))
         assert.deepEqual([state, event], ['hanging', 'recovery-over']);
   });
 
-  it('puts back what other programs remove in every state before the way out', () => {
+  it('init restores what other programs remove, in every state before it leaves', () => {
     for (const state of STATES) {
       const { actions } = next(state, 'node-changed');
       assert.deepEqual(actions, RUNNING.includes(state) ? ['reconcile'] : [], state);
@@ -84,7 +84,7 @@ describe('the life of init: each event in each state', () => {
     }
   });
 
-  it('the way out begins with a signal or the end of the child, once, and stops what was begun', () => {
+  it('init leaves once, after a signal or the end of its child, and stops watching', () => {
     for (const state of STATES)
       for (const event of ['signal', 'agent-exited'] as const) {
         const { actions } = next(state, event);
@@ -97,14 +97,14 @@ describe('the life of init: each event in each state', () => {
         assert.ok(ON_THE_WAY_OUT.includes(step.state), `${state}, ${event}`);
   });
 
-  it('what a state does not know changes nothing', () => {
+  it('an event that the table does not list for a state changes nothing', () => {
     for (const { state, event, step } of PAIRS)
       if (TABLE[state][event] === undefined) assert.deepEqual(step, { state, actions: [] });
   });
 });
 
-describe('the life of init: the whole of it', () => {
-  it('every state is reached, has a way out, and every event and action is used', () => {
+describe('lifecycle of init: sequences of events', () => {
+  it('every state is reachable and leads to the end, and every event is used', () => {
     assert.deepEqual(reachable('starting'), new Set(STATES));
     for (const state of STATES) assert.ok(reachable(state).has('stopped'), state);
     for (const state of RUNNING) assert.ok(reachable(state).has('intercepting'), state);
@@ -112,7 +112,7 @@ describe('the life of init: the whole of it', () => {
     assert.deepEqual(new Set(used.map(({ event }) => event)), new Set(EVENTS));
   });
 
-  it('leaving ends in an exit, whatever comes between', () => {
+  it('init leaves and exits exactly once, whatever events arrive', () => {
     const noise = fc.array(fc.constantFrom(...EVENTS), { maxLength: 40 });
     fc.assert(
       fc.property(noise, noise, noise, fc.boolean(), (before, during, after, isLate) => {
@@ -126,7 +126,7 @@ describe('the life of init: the whole of it', () => {
         for (const event of before) send(event);
         send('signal');
         for (const event of during) send(event);
-        // What the actions of the way out are sure to send.
+        // The actions of `leaving` always send one of these.
         send(isLate ? 'withdrawal-late' : 'withdrawn');
         for (const event of after) send(event);
         send('agent-exited');
@@ -137,7 +137,7 @@ describe('the life of init: the whole of it', () => {
     );
   });
 
-  it('never intercepts an agent beyond the bound of failed rounds', async () => {
+  it('init never intercepts after the maximum of failed rounds', async () => {
     const round = fc.constantFrom<Round>(
       { silent: [], isRefused: true, names: new Set(['me']) },
       { silent: [], isRefused: true, names: new Set(['another']) },
@@ -179,7 +179,7 @@ describe('the life of init: the whole of it', () => {
 });
 
 describe('what init reports', () => {
-  it('is intercepting exactly while the query rules are in the kernel', () => {
+  it('is "intercepting" exactly while the query rules are in the kernel', () => {
     for (const state of STATES) {
       assert.equal(reportedState(state, true), 'intercepting');
       assert.notEqual(reportedState(state, false), 'intercepting');
@@ -192,20 +192,20 @@ describe('what init reports', () => {
 describe('docs/lifecycle.md', () => {
   const page = readFileSync(new URL('../../../../docs/lifecycle.md', import.meta.url), 'utf8');
 
-  it('has the diagram of the machine, edge by edge', () => {
+  it('has a diagram with exactly the edges of the machine', () => {
     const drawn = [...page.matchAll(/^ {4}(\w+) --> (\w+): (.+)$/gm)].flatMap(
       ([, from = '', to = '', events = '']) =>
         events.split(', ').map((event) => `${from} --> ${to}: ${event}`),
     );
     const edges = PAIRS.filter(({ state, step }) => step.state !== state)
-      // The way out is drawn once for all.
+      // The diagram draws the way out once for all states.
       .filter(({ state, step }) => !(RUNNING.includes(state) && step.state === 'leaving'))
       .map(({ state, event, step }) => `${state} --> ${step.state}: ${event}`);
     const ways = ['running --> leaving: signal', 'running --> leaving: agent-exited'];
     assert.deepEqual(drawn.toSorted(), [...edges, ...ways].toSorted());
   });
 
-  it('says what each state is reported as', () => {
+  it('has the reported state of each state', () => {
     const rows = [...page.matchAll(/^\| `(\w+)` \| `(\w+)` \|/gm)].map(
       ([, state, reported]) => `${state} ${reported}`,
     );

@@ -61,14 +61,14 @@ function setup(syncIntervalMs = 60_000, released?: Promise<void>) {
 }
 
 describe('reconciler', () => {
-  it('addresses come before rules, and standing rules before interception', async () => {
+  it('the first pass sets up addresses, then standing rules, and no query rules', async () => {
     const { node, reconciler } = setup();
     assert.equal(await reconciler.pass(), true);
     assert.deepEqual(node.steps, ['link', 0]);
     assert.equal(reconciler.interception, 'none');
   });
 
-  it('a slow release does not overrule a later request for interception', async () => {
+  it('a slow release does not end interception that was requested later', async () => {
     const gone = Promise.withResolvers<void>();
     const { reconciler } = setup(60_000, gone.promise);
     await reconciler.want('full');
@@ -81,7 +81,7 @@ describe('reconciler', () => {
     assert.equal(reconciler.interception, 'none');
   });
 
-  it('a pass that began before a release does not bring interception back', async () => {
+  it('a pass that began before a release does not install query rules again', async () => {
     const { node, lines, reconciler } = setup(60_000, Promise.resolve());
     node.changed = true;
     await reconciler.want('full');
@@ -95,7 +95,7 @@ describe('reconciler', () => {
     assert.doesNotMatch(JSON.stringify(lines), /put back/);
   });
 
-  it('interception that went is not told of as there, although putting it back fails', async () => {
+  it('reports query rules as gone if they cannot be installed again', async () => {
     const gone = Promise.withResolvers<void>();
     const { node, reconciler } = setup(60_000, gone.promise);
     await reconciler.want('full');
@@ -113,7 +113,7 @@ describe('reconciler', () => {
     assert.equal(node.changes, 5);
   });
 
-  it('query rules that are lost and put back at once are no change', async () => {
+  it('query rules that are lost and restored at once are not reported as a change', async () => {
     const { node, reconciler } = setup();
     await reconciler.want('full');
     await reconciler.lost();
@@ -121,7 +121,7 @@ describe('reconciler', () => {
     assert.equal(node.changes, 1);
   });
 
-  it('goes over everything again at every interval', async () => {
+  it('checks addresses and rules at every interval', async () => {
     const { clock, node, reconciler } = setup();
     await reconciler.want('full');
     await clock.advance(180_000);
@@ -129,7 +129,7 @@ describe('reconciler', () => {
     assert.equal(clock.pendingTimers, 1);
   });
 
-  it('retries soon after a failure and counts it by kind', async () => {
+  it('retries after five seconds, and counts failures by kind', async () => {
     const { clock, node, reconciler } = setup();
     node.linkError = new LinkError('interface_add', failure('ip addr add', 'no'));
     node.ruleError = failure(
@@ -157,7 +157,7 @@ describe('reconciler', () => {
     assert.equal(node.steps.length, steps);
   });
 
-  it('a link that fails does not keep rules from being installed or withdrawn', async () => {
+  it('installs and withdraws rules although the link fails', async () => {
     const { node, reconciler } = setup();
     await reconciler.want('full');
     node.linkError = new LinkError('interface_check', failure('ip', 'no'));
@@ -165,7 +165,7 @@ describe('reconciler', () => {
     assert.equal(reconciler.interception, 'none');
   });
 
-  it('passes never overlap, and the latest wish wins', async () => {
+  it('passes never overlap, and the last request wins', async () => {
     const { node, reconciler } = setup();
     const first = reconciler.want('full');
     const second = reconciler.want('none');
@@ -174,7 +174,7 @@ describe('reconciler', () => {
     assert.equal(reconciler.interception, 'none');
   });
 
-  it('says when it put back what others took, but not when it follows its own wish', async () => {
+  it('logs what it restores after another program, but not its own changes', async () => {
     const { clock, node, lines, reconciler } = setup();
     node.changed = true;
     await reconciler.pass();
@@ -184,7 +184,7 @@ describe('reconciler', () => {
     assert.deepEqual(lines, ['warn restored what another program had removed']);
   });
 
-  it('what could only be put at the second try was not removed by others', async () => {
+  it('does not log a success at the second attempt as a removal by another program', async () => {
     const { clock, node, lines, reconciler } = setup();
     node.linkError = new LinkError('interface_add', failure('ip addr add', 'no'));
     await reconciler.pass();
@@ -194,7 +194,7 @@ describe('reconciler', () => {
     assert.deepEqual(lines, ['error set-up failed']);
   });
 
-  it('tells of changes only', async () => {
+  it('calls onChange only after a change', async () => {
     const { clock, node, reconciler } = setup();
     await reconciler.pass();
     await clock.advance(120_000);
@@ -203,7 +203,7 @@ describe('reconciler', () => {
     assert.equal(node.changes, 2);
   });
 
-  it('stopped, it still does what it is asked, once', async () => {
+  it('executes one request after stop(), and starts no timer', async () => {
     const { clock, node, reconciler } = setup();
     await reconciler.want('full');
     reconciler.stop();

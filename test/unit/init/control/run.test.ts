@@ -6,7 +6,7 @@ import { answered, HUNG, intercepting, startFakeInit } from './fake-init.ts';
 const DROP_IN = { argv: ['--supervise', '--', '-localip', '169.254.20.10'] };
 
 describe('a run of init', () => {
-  it('as sidecar: a signal withdraws, then the socket closes, then it exits with 0', async () => {
+  it('as sidecar: after a signal init withdraws, closes the socket and exits with 0', async () => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) {
       const { signal, node, code, clock, isMonitoring } = await intercepting();
       await signal(name);
@@ -14,17 +14,17 @@ describe('a run of init', () => {
       assert.deepEqual(node.steps, ['release', 'rules 0', 'closed']);
       assert.equal(isMonitoring(), false);
       await clock.advance(600_000);
-      assert.equal(node.steps.length, 3, 'nothing happens after the end');
+      assert.equal(node.steps.length, 3, 'init did something after its end');
     }
   });
 
-  it('with --skipteardown the rules that end with the socket of the agent stay', async () => {
+  it("--skipteardown keeps the rules that end with the agent's socket", async () => {
     const { signal, node } = await intercepting({ argv: ['--skipteardown'] });
     await signal('SIGTERM');
     assert.deepEqual(node.steps, ['release', 'rules 2', 'closed']);
   });
 
-  it('as parent: a signal withdraws first, then goes to the agent, whose code is its own', async () => {
+  it("as parent: init withdraws, forwards a signal and exits with the agent's code", async () => {
     const { signal, node, code, children } = await intercepting(DROP_IN);
     await signal('SIGTERM');
     assert.deepEqual(node.steps, ['release', 'rules 0', 'agent SIGTERM', 'agent SIGCONT']);
@@ -36,7 +36,7 @@ describe('a run of init', () => {
     assert.equal(code(), 3);
   });
 
-  it('as parent: an agent that ends by itself ends init with its code', async () => {
+  it('as parent: init exits with the code of an agent that ends by itself', async () => {
     const { exited, node, children, lines } = await intercepting(DROP_IN);
     children[0]?.exit(7);
     assert.equal(await exited, 7);
@@ -45,7 +45,7 @@ describe('a run of init', () => {
     assert.equal(children.length, 1);
   });
 
-  it('waits at most six seconds for the lock of another program on the way out', async () => {
+  it('before its exit init waits at most six seconds for a lock of another program', async () => {
     const { signal, node, clock, code } = await intercepting();
     node.lock = new Promise(() => undefined);
     await signal('SIGTERM');
@@ -56,7 +56,7 @@ describe('a run of init', () => {
     assert.deepEqual(node.steps, ['release', 'closed']);
   });
 
-  it('as parent: passes SIGUSR1 on to the agent until the end', async () => {
+  it('as parent: init passes SIGUSR1 on to the agent until the agent ends', async () => {
     const { signal, children, signals, exited } = await intercepting(DROP_IN);
     await signal('SIGUSR1');
     assert.deepEqual(children[0]?.signals, ['SIGUSR1']);
@@ -65,7 +65,7 @@ describe('a run of init', () => {
     assert.equal(signals.listenerCount('SIGUSR1'), 0);
   });
 
-  it('as parent: an agent that hangs is restarted after three seconds', async () => {
+  it('as parent: init restarts an agent after it has hung for three seconds', async () => {
     const { node, clock, children, lines } = await intercepting(DROP_IN);
     node.round = HUNG;
     await clock.advance(750);
@@ -78,7 +78,7 @@ describe('a run of init', () => {
     assert.equal(children.length, 2);
   });
 
-  it('as parent: an agent that hung and answers again in that time is not restarted', async () => {
+  it('as parent: init does not restart an agent that answers again in three seconds', async () => {
     const { node, clock, children } = await intercepting(DROP_IN);
     node.round = HUNG;
     await clock.advance(1_000);
@@ -87,7 +87,7 @@ describe('a run of init', () => {
     assert.deepEqual(children[0]?.signals, []);
   });
 
-  it('as parent: an agent that hangs once more before it is trusted again is restarted, too', async () => {
+  it('as parent: init restarts an agent that hangs again during the hold-off', async () => {
     const { node, clock, children, phase } = await intercepting(DROP_IN);
     node.round = HUNG;
     await clock.advance(1_000);
@@ -99,14 +99,14 @@ describe('a run of init', () => {
     assert.deepEqual(children[0]?.signals, ['SIGKILL']);
   });
 
-  it('as sidecar: an agent that hangs is left to its liveness probe', async () => {
+  it('as sidecar: init does not restart an agent that hangs; the liveness probe does', async () => {
     const { node, clock, lines } = await intercepting();
     node.round = HUNG;
     await clock.advance(30_000);
     assert.ok(!lines.includes('warn agent unresponsive: restarting it'));
   });
 
-  it('where another init answers on the socket it ends with that error', async () => {
+  it('init ends with an error if another init listens on the socket', async () => {
     const cannotListen = new AlreadyRunningError('/run/x');
     for (const argv of [[], DROP_IN.argv]) {
       const { exited, node } = await startFakeInit({ argv, cannotListen });
@@ -115,7 +115,7 @@ describe('a run of init', () => {
     }
   });
 
-  it('as parent: does without a socket, tells the agent so, and judges it by probes', async () => {
+  it('as parent: without a control socket init relies on probes', async () => {
     const cannotListen = new Error('read-only file system');
     const init = await startFakeInit({ ...DROP_IN, cannotListen });
     assert.deepEqual(init.socketPaths, ['']);
@@ -125,7 +125,7 @@ describe('a run of init', () => {
     assert.equal(init.node.steps.at(-1), 'rules 4');
   });
 
-  it('as sidecar: ends where it cannot open the socket', async () => {
+  it('as sidecar: init ends if it cannot open the socket', async () => {
     const { exited } = await startFakeInit({ cannotListen: new Error('read-only file system') });
     await assert.rejects(exited, /read-only/);
   });

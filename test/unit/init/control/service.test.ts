@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { failure } from '../fake-system.ts';
 import { answered, HUNG, intercepting, REFUSED, startFakeInit } from './fake-init.ts';
 
-/** Resolved or not, without waiting for time. */
+/** Whether the promise has resolved; the clock does not move. */
 async function isDone(promise: Promise<unknown>): Promise<boolean> {
   const later = new Promise<boolean>((resolve) => {
     setImmediate(resolve, false);
@@ -12,7 +12,7 @@ async function isDone(promise: Promise<unknown>): Promise<boolean> {
 }
 
 describe('service of init', () => {
-  it('waits for the agent with standing rules only, and says so', async () => {
+  it('has only standing rules and reports "waiting" until the agent answers', async () => {
     const init = await startFakeInit();
     init.connect();
     assert.equal(init.state(), 'waiting');
@@ -22,7 +22,7 @@ describe('service of init', () => {
     assert.ok(init.lines.includes('info set up'));
   });
 
-  it('intercepts after one good round for an agent that is ready', async () => {
+  it('intercepts for a ready agent after one good round', async () => {
     const init = await startFakeInit();
     const agent = init.connect();
     await init.clock.advance(2_000);
@@ -32,7 +32,7 @@ describe('service of init', () => {
     assert.equal(init.state(), 'intercepting');
   });
 
-  it('does not intercept for an agent whose nonce no probe brings', async () => {
+  it('does not intercept for a ready agent if probes return another nonce', async () => {
     const init = await startFakeInit();
     init.node.round = answered('another');
     await init.connect().ready('me');
@@ -40,14 +40,14 @@ describe('service of init', () => {
     assert.equal(init.state(), 'waiting');
   });
 
-  it('intercepts for an agent that answers and has never connected', async () => {
+  it('intercepts for an agent that answers but has never connected', async () => {
     const init = await startFakeInit();
     init.node.round = answered('silent');
     await init.clock.advance(1_000);
     assert.equal(init.node.steps.at(-1), 'rules 4');
   });
 
-  it('acknowledges a goodbye when the query rules are gone', async () => {
+  it('acknowledges a withdraw when the query rules are gone', async () => {
     const { agent, node, state, lines } = await intercepting();
     await agent.withdraw();
     assert.deepEqual(node.steps.slice(0, 1), ['release']);
@@ -56,7 +56,7 @@ describe('service of init', () => {
     assert.ok(!lines.some((line) => line.includes('killed')));
   });
 
-  it('where rules go with a pass, a goodbye is acknowledged after that pass', async () => {
+  it('acknowledges a withdraw after the pass if the rules are not in an owned table', async () => {
     const { agent, node } = await intercepting({ isOwner: false });
     const lock = Promise.withResolvers<void>();
     node.lock = lock.promise;
@@ -67,7 +67,7 @@ describe('service of init', () => {
     assert.deepEqual(node.steps, ['release', 'rules 0']);
   });
 
-  it('an agent that says goodbye while it is withdrawn already waits for the same end', async () => {
+  it('acknowledges a withdraw during a withdrawal when that withdrawal is done', async () => {
     const { agent, clock, node } = await intercepting({ isOwner: false });
     const lock = Promise.withResolvers<void>();
     node.lock = lock.promise;
@@ -91,7 +91,7 @@ describe('service of init', () => {
     assert.equal(state(), 'withdrawn');
   });
 
-  it('an agent whose connection ends is withdrawn, and comes back when it is ready again', async () => {
+  it("withdraws when the agent's connection ends, and intercepts at its next ready", async () => {
     const { agent, connect, state, lines } = await intercepting();
     await agent.end();
     assert.ok(lines.includes('warn agent killed: its connection ended without a withdrawal'));
@@ -100,7 +100,7 @@ describe('service of init', () => {
     assert.equal(state(), 'intercepting');
   });
 
-  it('an agent that hangs is withdrawn after three rounds, its connections reset', async () => {
+  it('withdraws when an agent hangs for three rounds, and resets its connections', async () => {
     const { clock, node, state, status, lines, calls } = await intercepting();
     node.round = HUNG;
     await clock.advance(500);
@@ -115,7 +115,7 @@ describe('service of init', () => {
     assert.deepEqual([last?.flaps, last?.probeFailures], [1, 19]);
   });
 
-  it('an agent that hung comes back after a minute and eight good rounds', async () => {
+  it('after a hang it intercepts again after a minute and eight good rounds', async () => {
     const { clock, node, state } = await intercepting();
     node.round = HUNG;
     await clock.advance(750);
@@ -126,7 +126,7 @@ describe('service of init', () => {
     assert.equal(state(), 'intercepting');
   });
 
-  it('an agent whose port refuses is withdrawn without a flap, and comes back at once', async () => {
+  it('withdraws without a flap if the port refuses; intercepts at the next answer', async () => {
     const { clock, node, state, status } = await intercepting();
     node.round = REFUSED;
     await clock.advance(750);
@@ -139,7 +139,7 @@ describe('service of init', () => {
     assert.equal(last?.flaps, 0);
   });
 
-  it('puts back what other programs changed, in every state, and keeps the state', async () => {
+  it('restores what other programs changed, in every state, and keeps the state', async () => {
     const { agent, node, disturb, state, lines } = await intercepting();
     await disturb();
     assert.deepEqual(node.steps, ['rules 4']);
@@ -152,7 +152,7 @@ describe('service of init', () => {
     assert.equal(restored.length, 2);
   });
 
-  it('installs the query rules again when the process that owned them ends', async () => {
+  it('installs the query rules again when the nft owner process ends', async () => {
     const { node, loseOwner, state, lines } = await intercepting();
     await loseOwner();
     assert.deepEqual(node.steps, ['rules 4']);
@@ -160,7 +160,7 @@ describe('service of init', () => {
     assert.ok(!lines.some((line) => line.includes('restored')));
   });
 
-  it('where lost rules cannot be installed again, the state says so until they are', async () => {
+  it('reports "withdrawn" while lost query rules cannot be installed again', async () => {
     const { clock, node, loseOwner, state } = await intercepting();
     node.ruleError = failure('nft', 'no');
     await loseOwner();
@@ -170,7 +170,7 @@ describe('service of init', () => {
     assert.equal(state(), 'intercepting');
   });
 
-  it('a set-up that fails is tried again, and does not keep the agent from being probed', async () => {
+  it('retries a failed set-up, and probes the agent in the meantime', async () => {
     const init = await startFakeInit();
     const agent = init.connect();
     init.node.ruleError = failure('nft', 'no');
@@ -182,7 +182,7 @@ describe('service of init', () => {
     assert.equal(init.state(), 'intercepting');
   });
 
-  it('without rules to install the state is off, whatever the agent does', async () => {
+  it('reports "off" without rules to install, whatever the agent does', async () => {
     const init = await intercepting({ argv: ['--setupiptables=false'] });
     assert.equal(init.state(), 'off');
     await init.agent.withdraw();
@@ -190,7 +190,7 @@ describe('service of init', () => {
     assert.deepEqual(init.node.steps, []);
   });
 
-  it('tells agents only what has changed', async () => {
+  it('sends agents a status only after a change', async () => {
     const { clock, messages } = await intercepting();
     const { length } = messages;
     await clock.advance(60_000);

@@ -19,7 +19,7 @@ const BOUND =
   '  sl  local_address\n   7: 0A14FEA9:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 1 2 0 0\n';
 
 interface Node {
-  /** What the socket on the local IP says to a probe. */
+  /** What the server on the local IP answers to a probe. */
   answer?: string;
   sockets: string;
   rules: string[];
@@ -54,7 +54,7 @@ function watched(node: Node) {
 }
 
 describe('leftovers of node-local-dns', () => {
-  it('of a dead one go, rules and dummy link', async () => {
+  it('init removes rules and dummy link of a dead process', async () => {
     const node = { sockets: '', rules: ['-A OUTPUT x'], links: [LO, LINK] };
     const { leftovers, lines, commands } = watched(node);
     await leftovers.watch();
@@ -64,7 +64,7 @@ describe('leftovers of node-local-dns', () => {
     leftovers.stop();
   });
 
-  it('of a living one stay until it is gone, which is said once and looked at often', async () => {
+  it('init keeps those of a running process, logs it once and checks often', async () => {
     const node: Node = { sockets: BOUND, rules: ['-A OUTPUT x'], links: [LO] };
     const { leftovers, clock, lines } = watched(node);
     await leftovers.watch();
@@ -81,7 +81,7 @@ describe('leftovers of node-local-dns', () => {
     assert.equal(clock.pendingTimers, 0);
   });
 
-  it('go although the local IP is bound, where it is nodens that answers', async () => {
+  it('init removes them although the local IP is bound, if nodens answers there', async () => {
     const node: Node = { sockets: BOUND, answer: 'nonce', rules: ['-A OUTPUT x'], links: [LO] };
     const { leftovers } = watched(node);
     await leftovers.watch();
@@ -89,7 +89,7 @@ describe('leftovers of node-local-dns', () => {
     leftovers.stop();
   });
 
-  it('that come later are seen at the next interval', async () => {
+  it('init removes leftovers that appear later at the next interval', async () => {
     const node: Node = { sockets: '', rules: [], links: [LO] };
     const { leftovers, clock, lines } = watched(node);
     await leftovers.watch();
@@ -100,7 +100,7 @@ describe('leftovers of node-local-dns', () => {
     leftovers.stop();
   });
 
-  it('that cannot be removed are told once and tried again', async () => {
+  it('init logs a failed removal once, and tries again', async () => {
     const node: Node = { sockets: '', rules: ['-A OUTPUT x'], links: [LO] };
     node.obstacle = failure('iptables-restore', 'locked');
     const { leftovers, clock, lines } = watched(node);

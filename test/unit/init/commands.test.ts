@@ -13,7 +13,7 @@ interface NodeParts {
   readonly links?: readonly object[];
 }
 
-/** Runs the command line on a node where everything works and nothing is there. */
+/** Runs the command line on a node where all programs work and nothing is set up. */
 async function run(argv: readonly string[], parts: NodeParts = {}) {
   const { script = () => undefined, files = ALL_CAPABILITIES, links = [] } = parts;
   const { system, calls } = fakeSystem((command, input) => {
@@ -56,7 +56,7 @@ function rememberingKernel(): Script {
 }
 
 describe('commands of init', () => {
-  it('help is for standard output, also before other flags', async () => {
+  it('--help prints to standard output, even beside wrong flags', async () => {
     const { code, out, errors, calls } = await run(['--localip', 'nonsense', '--help']);
     assert.equal(code, 0);
     assert.match(out, /-localip IP/);
@@ -64,13 +64,13 @@ describe('commands of init', () => {
     assert.deepEqual(calls, []);
   });
 
-  it("--help behind -- is the agent's", async () => {
+  it('--help after -- is an argument of the agent', async () => {
     const { code, errors } = await run(['--', '--help']);
     assert.equal(code, 2);
     assert.match(errors, /--supervise/);
   });
 
-  it('a wrong command line is 2, with the reason and the usage', async () => {
+  it('a wrong command line is exit code 2, with the reason and the usage', async () => {
     const { code, errors, lines, calls } = await run(['--localip', 'nonsense']);
     assert.equal(code, 2);
     assert.match(errors, /^nodens init: --localip: "nonsense" is not an IP address\nusage: /);
@@ -78,7 +78,7 @@ describe('commands of init', () => {
     assert.deepEqual(calls, []);
   });
 
-  it('a missing capability is 1, named in the log, and nothing is changed', async () => {
+  it('a missing capability is exit code 1, is named in the log, and nothing changes', async () => {
     const files = { '/proc/self/status': 'CapEff:\t0000000000000000\n' };
     for (const mode of [['--once'], ['--cleanup'], []]) {
       const result = await run([...LOCAL, ...mode], { files });
@@ -88,7 +88,7 @@ describe('commands of init', () => {
     }
   });
 
-  it('observe needs no capability, prints addresses and rules, and changes nothing', async () => {
+  it('--observe needs no capability, prints addresses and rules, and changes nothing', async () => {
     const result = await run([...LOCAL, '--observe'], { files: {} });
     assert.equal(result.code, 0);
     assert.match(result.out, /^ip addr add 169\.254\.20\.10\/32 dev lo/m);
@@ -98,7 +98,7 @@ describe('commands of init', () => {
     assert.deepEqual(changes(result), []);
   });
 
-  it('observe says where no program can install rules', async () => {
+  it('--observe says that no program can install rules', async () => {
     const result = await run([...LOCAL, '--observe'], {
       script: (command) =>
         /^(nft|ip6?tables)/.test(command) ? failure(command, 'not found', 127) : undefined,
@@ -107,7 +107,7 @@ describe('commands of init', () => {
     assert.match(result.out, /^# no backend: /m);
   });
 
-  it('observe prints no rules where netfilter does not see the packets, and says why', async () => {
+  it('--observe prints the reason instead of rules if the data path is eBPF', async () => {
     const result = await run([...LOCAL, '--observe'], { links: [{ ifname: 'cilium_host' }] });
     assert.match(result.out, /^# .*Cilium/);
     assert.doesNotMatch(result.out, /notrack/);
@@ -117,7 +117,7 @@ describe('commands of init', () => {
     assert.match(forced.out, /notrack/);
   });
 
-  it('observe leaves the VIP to kube-proxy in IPVS mode', async () => {
+  it('--observe leaves the VIP to kube-proxy in IPVS mode', async () => {
     const links = [{ ifname: 'kube-ipvs0' }];
     const result = await run([...LOCAL, '--observe', '--clusterdns', '10.96.0.10'], { links });
     assert.match(result.out, /^# .*IPVS.*not for 10\.96\.0\.10$/m);
@@ -125,7 +125,7 @@ describe('commands of init', () => {
     assert.ok(rules.length > 0 && rules.every((line) => !line.includes('10.96.0.10')));
   });
 
-  it('once puts addresses before rules, of the query rules only those that need no init', async () => {
+  it('--once installs addresses, then rules, but no query rules that need an init', async () => {
     const result = await run([...LOCAL, '--once'], { script: rememberingKernel() });
     assert.deepEqual(
       result.lines.filter((line) => !line.startsWith('info ')),
@@ -142,7 +142,7 @@ describe('commands of init', () => {
     assert.doesNotMatch(text.join(''), /query-host/);
   });
 
-  it('once is 1 where something could not be put', async () => {
+  it('--once is exit code 1 if an address or rule was not installed', async () => {
     const result = await run([...LOCAL, '--once'], {
       script: (command) =>
         command.startsWith('ip addr add') ? failure(command, 'no such device') : undefined,
@@ -152,20 +152,20 @@ describe('commands of init', () => {
     assert.ok(!result.lines.includes('info set up'));
   });
 
-  it('says in the log where interception is limited', async () => {
+  it('--once logs that interception is limited in IPVS mode', async () => {
     const links = [{ ifname: 'kube-ipvs0' }];
     const { lines } = await run([...LOCAL, '--once'], { links });
     assert.ok(lines.includes('warn interception is limited on this node'));
   });
 
-  it('cleanup looks for everything that nodens may have put, without flags', async () => {
+  it('--cleanup alone looks for everything that nodens may have installed', async () => {
     const { code, commands } = await run(['--cleanup']);
     assert.equal(code, 0);
     assert.ok(commands.includes('ip -j -d addr show'));
     assert.ok(commands.some((command) => command.startsWith('iptables-legacy')));
   });
 
-  it('cleanup is 1 where a part of it failed', async () => {
+  it('--cleanup is exit code 1 if a part of it failed', async () => {
     const { code, lines } = await run(['--cleanup'], {
       script: (command) =>
         command === 'ip -j -d addr show' ? failure(command, 'no permission') : undefined,

@@ -1,11 +1,11 @@
-/** A node that answers programs from a script and remembers what was run. */
+/** A node that answers commands from a script and records them. */
 
 import type { Log } from '../../../init/log.ts';
 import { CommandError } from '../../../init/node/exec.ts';
 import type { System } from '../../../init/node/system.ts';
 import type { RuleState } from '../../../init/plan/desired-rules.ts';
 
-/** What of a plan most tests do not care about. */
+/** The parts of a plan that most tests do not check. */
 export const PLAN_BASICS = {
   interfaceName: 'lo',
   port: 53,

@@ -5,7 +5,7 @@ import { makeLog } from '../../../init/log.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 describe('log', () => {
-  it('is one JSON object a line', () => {
+  it('has one JSON object per line', () => {
     const lines: string[] = [];
     const clock = new FakeClock();
     makeLog(clock, (line) => lines.push(line)).warn('a\nb', {

@@ -30,7 +30,7 @@ describe('init options', () => {
     });
   });
 
-  it('addresses of both families are made canonical and counted once', () => {
+  it('addresses of both families become canonical, without duplicates', () => {
     const { localIps } = initOptionsFrom([
       '--localip',
       '10.96.0.10, FD00:0::0A,10.96.0.10,fd00::a',
@@ -49,7 +49,7 @@ describe('init options', () => {
       assert.equal(initOptionsFrom([LOCAL, `--syncinterval=${text}`]).syncIntervalMs, ms);
     });
 
-  it('booleans are given as Go flags are', () => {
+  it('boolean flags have the syntax of Go', () => {
     const flags = ['--setupinterface=false', '--setupiptables=F', '--skipteardown'];
     const options = initOptionsFrom([LOCAL, ...flags]);
     assert.equal(options.setupInterface, false);
@@ -59,13 +59,13 @@ describe('init options', () => {
     assert.equal(initOptionsFrom([LOCAL, '--skipteardown=0']).skipTeardown, false);
   });
 
-  it('--port is --dns.port, and health port 0 is none', () => {
+  it('--port is the same flag as --dns.port, and --health-port=0 means no health port', () => {
     assert.equal(initOptionsFrom([LOCAL, '--dns.port=5353']).port, 5353);
     assert.equal(initOptionsFrom([LOCAL, '--port', '5354']).port, 5354);
     assert.equal(initOptionsFrom([LOCAL, '--health-port=0']).healthPort, undefined);
   });
 
-  it('--fallback-service may end in a dot, and be none', () => {
+  it('--fallback-service may end in a dot, and may be empty', () => {
     const of = (name: string) =>
       initOptionsFrom([LOCAL, '--fallback-service', name]).fallbackService;
     assert.equal(
@@ -75,7 +75,7 @@ describe('init options', () => {
     assert.equal(of(''), undefined);
   });
 
-  it('what follows -- is the agent, untouched', () => {
+  it('the arguments after -- are those of the agent, unchanged', () => {
     const argv = [LOCAL, '--supervise', '--', 'agent', '-conf', '--cleanup', '--', '--bad'];
     assert.deepEqual(initOptionsFrom(argv).supervise, [
       'agent',
@@ -86,7 +86,7 @@ describe('init options', () => {
     ]);
   });
 
-  it('cleanup needs no address', () => {
+  it('--cleanup needs no address', () => {
     assert.equal(initOptionsFrom(['--cleanup']).mode, 'cleanup');
   });
 
@@ -125,12 +125,12 @@ describe('init options', () => {
       );
     });
 
-  it('takes --alive-mark of earlier versions, whatever its value, and does nothing with it', () => {
+  it('accepts any value of --alive-mark of earlier versions, and ignores it', () => {
     for (const value of ['0x40', '6', '4096'])
       assert.deepEqual(initOptionsFrom([LOCAL, `--alive-mark=${value}`]), initOptionsFrom([LOCAL]));
   });
 
-  it('help names every flag of the contract', () => {
+  it('the help names every flag', () => {
     const flags =
       'localip setupinterface setupiptables interfacename syncinterval health-port skipteardown dns.port port ' +
       'socket once cleanup observe backend supervise clusterdns fallback-service fallback-mark alive-mark probe-port force';

@@ -8,7 +8,7 @@ import { systemClock } from '../../../../agent/base/clock.ts';
 import { CLASS, TYPE } from '../../../../agent/dns/iana.ts';
 import { makeAsk } from '../../../../init/doctor/ask.ts';
 
-describe('the doctor asks', () => {
+describe('queries of the doctor', () => {
   const question = { name: 'instance.nodens.', type: TYPE.TXT, class: CLASS.CH };
   const answerTo = (query: Buffer): Buffer => {
     const { id, questions } = decode(query);
@@ -30,7 +30,7 @@ describe('the doctor asks', () => {
     return Buffer.concat([wire, Buffer.from([0xc0, 12]), record]);
   };
 
-  it('over UDP and TCP, hears text, refusals and closed connections', async () => {
+  it('return text, refusals and closed connections, over UDP and TCP', async () => {
     const ask = makeAsk(systemClock);
     const udp = createSocket('udp4');
     udp.on('message', (query, { port, address }) => {

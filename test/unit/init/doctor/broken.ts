@@ -1,4 +1,4 @@
-/** What can be wrong with a node: what differs from a healthy one, the check that finds it, its verdict and its text. */
+/** Faults of a node: the difference to a healthy one, the check that finds it, its verdict and text. */
 import type { Facts, Verdict } from '../../../../init/doctor/facts.ts';
 import {
   address,

@@ -18,7 +18,7 @@ const upstreams = (udp: Reply, tcp: Reply): Facts['upstreams'] =>
     reply: transport === 'udp' ? udp : tcp,
   }));
 
-describe('the line on the domain of the cluster', () => {
+describe('the check of the cluster domain', () => {
   for (const [what, verdict, message, replies, reported] of [
     ['known', 'ok', /^k8s\.test: kube-dns knows/, [good, good], {}],
     [
@@ -29,7 +29,7 @@ describe('the line on the domain of the cluster', () => {
       {},
     ],
     ['denied over TCP', 'fail', /from 10\.96\.0\.11\/tcp$/, [good, nxdomain], {}],
-    ['guessed', 'warn', /^NXDOMAIN/, [nxdomain, nxdomain], { isDomainTold: false }],
+    ['denied, and a default', 'warn', /^NXDOMAIN/, [nxdomain, nxdomain], { isDomainTold: false }],
     ['not asked', 'ok', /not asked/, [nxdomain, nxdomain], { knowsKubernetes: false }],
     ['failing', 'unseen', /did not answer/, [failed, { error: 'timeout' }], {}],
   ] as const) {
@@ -57,12 +57,18 @@ describe('the ClusterIP of kube-dns', () => {
       '10.96.0.99',
       /^10\.96\.0\.10 is to be/,
     ],
-    ['not told', both, ['10.96.0.10'], undefined, undefined],
-    ['told in nonsense', both, ['10.96.0.10'], 'None', undefined],
-    ['of the other family', both, ['10.96.0.10'], 'fd00:96::a', undefined],
-    ['written otherwise', ['fe80::1'], ['fd00:96::a'], 'FD00:96:0::A', undefined],
-    ['not named at all', ['169.254.20.10'], [], '10.96.0.10', undefined],
-    ['unlike a local IP that need not be one', ['10.9.9.9'], [], '10.96.0.10', undefined],
+    ['not compared without the environment variable', both, ['10.96.0.10'], undefined, undefined],
+    ['not compared with a Service without an address', both, ['10.96.0.10'], 'None', undefined],
+    ['not compared with one of the other family', both, ['10.96.0.10'], 'fd00:96::a', undefined],
+    ['the same in another notation', ['fe80::1'], ['fd00:96::a'], 'FD00:96:0::A', undefined],
+    ['not configured', ['169.254.20.10'], [], '10.96.0.10', undefined],
+    [
+      'not compared with a local IP that may be another address',
+      ['10.9.9.9'],
+      [],
+      '10.96.0.10',
+      undefined,
+    ],
   ] as const) {
     it(`is ${what}`, () => {
       const found = clusterIpFault({ localIps, asked, serviceHost });
@@ -71,7 +77,7 @@ describe('the ClusterIP of kube-dns', () => {
     });
   }
 
-  it('has a line of its own', () => {
+  it('has a line, which is a warning if it is wrong', () => {
     const line = (reported: Partial<ClusterTold>) =>
       clusterIp({ localIps: both, cluster: { ...TOLD, ...reported } });
     assert.deepEqual(line({}), { id: 'cluster-ip', verdict: 'ok', message: '10.96.0.10' });

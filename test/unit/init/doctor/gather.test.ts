@@ -47,12 +47,12 @@ function node(files = FILES): System {
   };
 }
 
-/** /metrics of an agent that serves what is on disk. */
+/** /metrics of an agent that serves the Corefile on disk. */
 const page = async (): Promise<string> => '# HELP nodens_config_valid x\nnodens_config_valid 1\n';
 const silent: Ask = async () => ({ error: 'timeout' });
 
 describe('what the doctor gathers', () => {
-  it('finds the local IPs by their marks and by rules, and asks each server once over each transport', async () => {
+  it('finds local IPs by marks and rules, and asks each server once per transport', async () => {
     const asked: string[] = [];
     const ask: Ask = async (transport, address, port, { name }) => {
       asked.push(`${name || '.'} ${address}:${port}/${transport}`);
@@ -74,7 +74,7 @@ describe('what the doctor gathers', () => {
     });
   });
 
-  it('does not take local IPs of earlier settings for its own', async () => {
+  it('lists local IPs of earlier settings separately', async () => {
     const rules = NFT.replace('nodens:reply', 'nodens:left-reply');
     const left: System = {
       ...node(),
@@ -90,7 +90,7 @@ describe('what the doctor gathers', () => {
     assert.deepEqual([reported.localIps, reported.leftIps], [['fd00::10'], []]);
   });
 
-  it('reads legacy tables only where there are some', async () => {
+  it('reads legacy tables only if there are some', async () => {
     ran.length = 0;
     const options = doctorOptionsFrom([], {});
     await gather(options, node(), silent, page);
@@ -104,7 +104,7 @@ describe('what the doctor gathers', () => {
     assert.ok(ran.includes('iptables-legacy-save'));
   });
 
-  it('finds where kube-dns can be asked by the rules of kube-proxy, in whichever mode', async () => {
+  it('finds the address of kube-dns in the rules of kube-proxy, in each mode', async () => {
     const portal = (ip: string, name: string): string =>
       `-A KUBE-SERVICES -d ${ip}/32 -p udp -m comment --comment "kube-system/${name}:dns cluster IP" -m udp -j KUBE-SVC-X\n`;
     const mapped = (ip: string, name: string): string =>
@@ -133,12 +133,12 @@ describe('what the doctor gathers', () => {
     assert.deepEqual(await asked('', '', { KUBE_DNS_SERVICE_HOST: '10.96.0.77' }), ['10.96.0.77']);
     const reported = { ...vip, NODENS_UPSTREAM_SERVICE_HOST: '10.96.0.13' };
     assert.deepEqual(await asked(chain, both, reported), ['10.96.0.13']);
-    // The kubelet tells one address of a Service, of whichever family is its first.
+    // The environment has one address of a Service, that of its first family.
     const other = mapped('fd00:96::11', 'nodens-upstream');
     assert.deepEqual(await asked(other, both, reported), ['10.96.0.13', 'fd00:96::11']);
   });
 
-  it('finds kube-dns, too, where nothing stands behind its Services', async () => {
+  it('finds kube-dns, too, if its Services have no endpoints', async () => {
     const unserved =
       '\t\telements = { 10.96.0.11 . udp . 53 comment "kube-system/nodens-upstream:dns" : goto reject-chain }\n';
     const system: System = {
@@ -175,7 +175,7 @@ describe('what the doctor gathers', () => {
     assert.ok('unseen' in refused && refused.unseen.includes('ECONNREFUSED'));
   });
 
-  it('goes on without what it may not read', async () => {
+  it('continues without files that it cannot read', async () => {
     const facts = await gather(doctorOptionsFrom([], {}), node({}), silent, page);
     assert.deepEqual(facts.resolvConf, { unseen: '/etc/resolv.conf is not there' });
     assert.deepEqual(facts.sockets, { unseen: '/proc/net/udp is not there' });
@@ -183,7 +183,7 @@ describe('what the doctor gathers', () => {
 });
 
 describe('tables of /proc', () => {
-  it('UDP sockets, of both families', () => {
+  it('udpSocketsIn reads the sockets of both families', () => {
     assert.deepEqual(udpSocketsIn(FILES['/proc/net/udp'] as string, 4), [
       { address: '169.254.20.10', port: 53, family: 4, waitingBytes: 768, drops: 12 },
     ]);
@@ -192,7 +192,7 @@ describe('tables of /proc', () => {
     assert.deepEqual(udpSocketsIn('', 4), []);
   });
 
-  it('conntrack counters of all processors, nothing from another form', () => {
+  it('conntrackIn returns undefined for another format', () => {
     assert.equal(conntrackIn('entries searched\n00000005 00000000\n', '5', '10'), undefined);
     assert.equal(conntrackIn('', '5', '10'), undefined);
   });

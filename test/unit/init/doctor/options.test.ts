@@ -4,7 +4,7 @@ import { UsageError } from '../../../../agent/base/errors.ts';
 import { doctorOptionsFrom } from '../../../../init/doctor/options.ts';
 
 describe('the command line of the doctor', () => {
-  it('takes flags with one dash or two, and knows kube-dns from the environment', () => {
+  it('takes flags with one dash or two, and reads kube-dns from the environment', () => {
     const env = { KUBE_DNS_UPSTREAM_SERVICE_HOST: '10.96.0.11' };
     const options = doctorOptionsFrom(['-json', '--localip', 'FD00::10, 169.254.20.10'], env);
     assert.deepEqual(options, {

@@ -25,7 +25,7 @@ async function server(
       if (answer === 'nothing') return;
       if (answer === 'hang up') return void socket.end();
       const bytes = dnsPacket.streamEncode({ ...query, type: 'response', ...answer });
-      // In two pieces, as a network may bring it.
+      // In two segments, as a network may deliver it.
       socket.write(bytes.subarray(0, 1), () => socket.write(bytes.subarray(1)));
     });
   }).listen(0, '127.0.0.1');
@@ -37,7 +37,7 @@ async function server(
 const at = ({ port }: { port: number }) => ({ address: '127.0.0.1', port });
 
 describe('asking the DNS of the cluster', () => {
-  it('takes the first answer with endpoints, and continues with the server that gave it', async () => {
+  it('takes the first good answer, and asks that server first the next time', async () => {
     const refusing = await server(() => ({ flags: 5 }));
     const leaving = await server(() => 'hang up');
     const good = await server(() => ({ answers: [A_RECORD] }));
@@ -51,13 +51,13 @@ describe('asking the DNS of the cluster', () => {
     for (const each of [refusing, leaving, good]) each.end();
   });
 
-  it('takes an honest no for an answer', async () => {
+  it('takes NXDOMAIN for an answer', async () => {
     const denying = await server(() => ({ flags: 3 }));
     assert.equal((await makeAsk(systemClock, [at(denying)])('a.test', 'A')).rcode, 3);
     denying.end();
   });
 
-  it('asks the next server where an answer is truncated', async () => {
+  it('asks the next server if an answer is truncated', async () => {
     const cut = await server(() => ({ flags: 0x0200, answers: [A_RECORD] }));
     const good = await server(() => ({ answers: [A_RECORD] }));
     await makeAsk(systemClock, [cut, good].map(at))('a.test', 'A');
@@ -65,7 +65,7 @@ describe('asking the DNS of the cluster', () => {
     for (const each of [cut, good]) each.end();
   });
 
-  it('does not wait for a server that is silent', async () => {
+  it('gives up after a second if a server is silent', async () => {
     const silent = await server(() => 'nothing');
     const clock = new FakeClock();
     const answer = makeAsk(clock, [at(silent)])('a.test', 'A');
@@ -75,7 +75,7 @@ describe('asking the DNS of the cluster', () => {
     silent.end();
   });
 
-  it('reports that it knows no server', async () => {
+  it('is an error if no server is known', async () => {
     await assert.rejects(makeAsk(systemClock, [])('a.test', 'A'), NoAnswerError);
     await assert.rejects(makeAsk(systemClock, [])('a.test', 'A'), /no server is known/);
   });

@@ -13,7 +13,7 @@ const setOf = (...addresses: string[]): Endpoints => {
 const ONE = setOf('10.2.0.1');
 const TWO = setOf('10.2.0.1', '10.2.0.2');
 
-/** A node whose DNS says `dns.found`, or nothing. */
+/** A node whose DNS answers `dns.found`; undefined: no answer. */
 function setup(inKernel: Endpoints = NO_ENDPOINTS) {
   const clock = new FakeClock();
   const dns: { found: Found | undefined; asked: number; known: readonly unknown[] } = {
@@ -51,7 +51,7 @@ describe('following endpoints', () => {
     assert.deepEqual([dns.asked, rules.changes, follower.known, follower.reason], [1, 1, TWO, '']);
   });
 
-  it('asks again when the records have run out, within bounds, and often while clients depend on it', async () => {
+  it('asks again when the TTL ends, within bounds, and often while clients need it', async () => {
     const { clock, dns, follower } = setup();
     const askedIn = async (ms: number): Promise<number> => {
       const before = dns.asked;
@@ -77,11 +77,11 @@ describe('following endpoints', () => {
     assert.equal(clock.pendingTimers, 0);
   });
 
-  it('ends flows to what is gone, after the rules, and only once', async () => {
+  it('removes flows to a missing endpoint after the rules change, and only once', async () => {
     const { clock, dns, rules, forgotten, follower } = setup();
     follower.want();
     await clock.advance(0);
-    // The flows of clients that asked before there was any rule are deleted, too.
+    // Flows from before the first rule are removed, too.
     assert.deepEqual(forgotten, [NO_ENDPOINTS]);
     dns.found = { endpoints: ONE, ttlSeconds: 30 };
     rules.work = false;
@@ -93,7 +93,7 @@ describe('following endpoints', () => {
     assert.equal(rules.changes, 3);
   });
 
-  it('keeps the known endpoints while no server answers, asks those, and discards them in the end', async () => {
+  it('keeps and asks the known endpoints for ten minutes if no server answers', async () => {
     const { clock, dns, rules, forgotten, follower } = setup();
     follower.want();
     await clock.advance(0);
@@ -107,7 +107,7 @@ describe('following endpoints', () => {
     assert.deepEqual(forgotten.at(-1), TWO);
   });
 
-  it('has none as soon as DNS says that there are none, and says why', async () => {
+  it('has no endpoints, and a reason, as soon as DNS says that there are none', async () => {
     const { clock, dns, follower } = setup();
     follower.want();
     await clock.advance(0);
@@ -119,7 +119,7 @@ describe('following endpoints', () => {
     );
   });
 
-  it('takes over what an earlier init left, until DNS says otherwise', async () => {
+  it('uses the endpoints that an earlier init left, until DNS answers', async () => {
     const { clock, dns, rules, forgotten, follower } = setup(TWO);
     dns.found = undefined;
     await follower.adopt();
@@ -132,7 +132,7 @@ describe('following endpoints', () => {
     assert.ok(rules.changes > 0);
   });
 
-  it('leaves rules alone when an answer comes after the end', async () => {
+  it('changes no rules when an answer arrives after its end', async () => {
     const { clock, dns, rules, pass } = setup();
     const late = Promise.withResolvers<void>();
     const waiting = new EndpointFollower({

@@ -45,7 +45,7 @@ const at = (...texts: string[]) =>
   });
 
 describe('endpoints of a headless Service', () => {
-  it('are its ports at the addresses of its targets, in order, without doubles', async () => {
+  it('have port and target address of each SRV record, sorted, without duplicates', async () => {
     const additionals = [
       address('b', '10.2.0.3', 7),
       address('a', '10.2.0.2'),
@@ -61,7 +61,7 @@ describe('endpoints of a headless Service', () => {
     assert.deepEqual([ttlSeconds, reason, asked.length], [7, undefined, 2]);
   });
 
-  it('are asked for one by one where the answer did not bring them', async () => {
+  it('are found by A and AAAA queries if the answer has no addresses', async () => {
     const { endpoints, asked } = await found({
       [UDP]: { answers: [srv('a', 1053), srv('not a host', 53)] },
       'a A': { answers: [address('a', '10.2.0.2')] },
@@ -71,7 +71,7 @@ describe('endpoints of a headless Service', () => {
     assert.deepEqual(asked.slice(0, 3), [UDP, 'a A', 'a AAAA']);
   });
 
-  it('have port 53 where no SRV record says another', async () => {
+  it('have port 53 without an SRV record', async () => {
     const { endpoints } = await found({
       [TCP]: { answers: [srv('a', 1053)], additionals: [address('a', '10.2.0.2')] },
       [`${SERVICE} A`]: { answers: [address(SERVICE, '10.2.0.2')] },
@@ -79,20 +79,20 @@ describe('endpoints of a headless Service', () => {
     assert.deepEqual(endpoints, { udp: at('10.2.0.2 53'), tcp: at('10.2.0.2 1053') });
   });
 
-  it('are none where there is no such Service, or none is ready: to be asked again soon', async () => {
+  it('are none, with TTL 0, if the Service does not exist or no pod is ready', async () => {
     const { asked: _, ...rest } = await found({ [UDP]: {} });
     const reason = `${SERVICE} has no endpoints`;
     assert.deepEqual(rest, { endpoints: { udp: [], tcp: [] }, ttlSeconds: 0, reason });
   });
 
-  it('are none where the Service has a ClusterIP: its target is itself', async () => {
+  it('are none if the Service has a ClusterIP: its SRV target is the Service itself', async () => {
     const answer = { answers: [srv(SERVICE, 53)], additionals: [address(SERVICE, '10.96.0.10')] };
     const { endpoints, reason } = await found({ [UDP]: answer, [TCP]: answer });
     assert.deepEqual(endpoints, { udp: [], tcp: [] });
     assert.match(reason ?? '', /is a Service with a ClusterIP/);
   });
 
-  it('are only pods: no local IP, no ClusterIP, not the node itself, no unspecified address, no port 0', async () => {
+  it('are only pods: no ClusterIP, no address of the node, no port 0', async () => {
     const wrong = [
       '127.0.0.1',
       '0.0.0.0',
@@ -115,7 +115,7 @@ describe('endpoints of a headless Service', () => {
     assert.deepEqual(endpoints, { udp: [], tcp: [] });
   });
 
-  it('are limited, however many a server names', async () => {
+  it('are at most 32, and the number of queries is bounded', async () => {
     const many = Array.from({ length: 300 }, (_, i) => srv(`p${i}`, 53));
     const additionals = many.map((_, i) => address(`p${i}`, `10.2.${i >> 8}.${i & 0xff}`));
     assert.equal((await found({ [UDP]: { answers: many, additionals } })).endpoints.udp.length, 32);
@@ -123,7 +123,7 @@ describe('endpoints of a headless Service', () => {
     assert.ok(asked.length < 100, `${asked.length} questions`);
   });
 
-  it('stay as they were where no server answers: that is no answer', async () => {
+  it('are unknown if no server answers', async () => {
     const silent = () => Promise.reject(new NoAnswerError(SERVICE, []));
     await assert.rejects(lookUp(silent, { service: SERVICE, excluded: [] }), NoAnswerError);
   });

@@ -32,7 +32,7 @@ function textOf(...endpointDnats: EndpointDnat[]): string {
 }
 
 describe('rules to endpoints', () => {
-  it('choose one for each flow, count each packet, and spare what is untracked', () => {
+  it('choose an endpoint for each flow, count each packet, and skip untracked packets', () => {
     const text = textOf(DNAT);
     for (const hook of ['prerouting', 'output']) {
       assert.ok(
@@ -57,13 +57,13 @@ describe('rules to endpoints', () => {
     );
   });
 
-  it('are none for a transport without endpoints', () => {
+  it('do not exist for a transport without endpoints', () => {
     const text = textOf({ ...DNAT, endpoints: { ...V4, tcp: [] } });
     assert.doesNotMatch(text, /tcp/);
     assert.doesNotMatch(textOf({ ...DNAT, endpoints: NO_ENDPOINTS }), /count_|endpoint_|hairpin/);
   });
 
-  it('can be read back, and their endpoints are not taken for addresses of the node', () => {
+  it('can be read back, and their endpoints do not count as local IPs', () => {
     const six: EndpointDnat = {
       family: 6,
       from: LOCAL6,
@@ -91,7 +91,7 @@ describe('flows to kube-dns endpoints that are gone', () => {
     return { commands: commands.slice(0, commands.length / 2), lines };
   }
 
-  it('are removed for the local IP, by transport and port, and so are those without translation', async () => {
+  it('are removed by local IP, transport and port, with flows without translation', async () => {
     const none = failure('conntrack', 'conntrack v1.4.7: 0 flow entries have been deleted.');
     const { commands, lines } = await forget(() => none, BOTH);
     const flow = (protocol: string) =>
@@ -104,7 +104,7 @@ describe('flows to kube-dns endpoints that are gone', () => {
     assert.deepEqual(lines, []);
   });
 
-  it('stay where conntrack does not run, which is logged once', async () => {
+  it('stay if conntrack is missing, and init logs it once', async () => {
     const missing = Object.assign(failure('conntrack', 'spawn conntrack ENOENT'), {
       exitCode: undefined,
     });

@@ -20,10 +20,10 @@ const rules = allRules(plan);
 interface Host {
   /** First words of commands that fail. */
   readonly broken?: readonly string[];
-  /** What the kernel does not take. */
+  /** What the kernel rejects. */
   readonly refused?: RegExp;
   readonly legacyTables?: string;
-  /** What is listed of the table that was made to try whether it can be owned. */
+  /** Listing of the table with which init tries `flags owner`. */
   readonly tried?: string;
   readonly legacyRules?: string;
 }
@@ -54,7 +54,7 @@ function touchesLegacy(calls: readonly Call[]): string[] {
 }
 
 describe('choice of the backend', () => {
-  it('is nft where a trial without commit succeeds, and legacy is not even looked at', async () => {
+  it('is nft if `nft --check` succeeds, and legacy tables are not read', async () => {
     const { firewall, calls } = await choose({});
     assert.equal(firewall.name, 'nft');
     assert.equal(firewall.reason, 'nft works here');
@@ -62,7 +62,7 @@ describe('choice of the backend', () => {
     assert.deepEqual(touchesLegacy(calls), []);
   });
 
-  it('is nft beside legacy tables, too', async () => {
+  it('is also nft beside legacy tables', async () => {
     const { firewall } = await choose({
       legacyTables: 'nat\n',
       legacyRules: '-A OUTPUT -j ACCEPT',
@@ -70,7 +70,7 @@ describe('choice of the backend', () => {
     assert.equal(firewall.name, 'nft');
   });
 
-  it('is iptables-nft where nft is missing, for the reason that nft printed', async () => {
+  it('is iptables-nft if nft does not work, and the reason has the error of nft', async () => {
     const { firewall } = await choose({ broken: ['nft '] });
     assert.equal(firewall.name, 'iptables-nft');
     assert.match(
@@ -79,7 +79,7 @@ describe('choice of the backend', () => {
     );
   });
 
-  it('is iptables-legacy where legacy has rules', async () => {
+  it('is iptables-legacy if a legacy table has rules', async () => {
     const host = { broken: ['nft '], legacyTables: 'nat\n', legacyRules: '*nat\n-A OUTPUT -j X\n' };
     assert.equal((await choose(host)).firewall.name, 'iptables-legacy');
     assert.equal(
@@ -88,17 +88,17 @@ describe('choice of the backend', () => {
     );
   });
 
-  it('a legacy table without rules does not count as use', async () => {
+  it('is iptables-nft if no legacy table has rules', async () => {
     const host = { legacyTables: 'raw\n', legacyRules: '*raw\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n' };
     assert.equal((await choose(host, 'iptables')).firewall.name, 'iptables-nft');
   });
 
-  it('is iptables-legacy where the kernel has no nf_tables', async () => {
+  it('is iptables-legacy if the kernel has no nf_tables', async () => {
     const { firewall } = await choose({ broken: ['nft ', 'iptables-nft-save'] });
     assert.equal(firewall.name, 'iptables-legacy');
   });
 
-  it('a wish that cannot be met is an error, not a substitute', async () => {
+  it('is an error if the requested backend does not work, or none works', async () => {
     await assert.rejects(choose({ broken: ['nft '] }, 'nft'), NoBackendError);
     await assert.rejects(choose({ broken: ['nft ', 'iptables-'] }), NoBackendError);
   });
@@ -114,7 +114,7 @@ describe('choice of the backend', () => {
     return { given: { owner, instance: 'one' }, lines };
   }
 
-  it('owns its table where a table that is owned can be made, and takes the trial away', async () => {
+  it('owns its table if the kernel supports it, and deletes the trial table', async () => {
     const { given, lines } = ownership();
     const { firewall } = await choose({ tried: 'flags owner' }, 'auto', given);
     assert.equal(firewall.isOwner, true);
@@ -124,7 +124,7 @@ describe('choice of the backend', () => {
     ]);
   });
 
-  it('says why it owns none', async () => {
+  it('gives the reason if it does not own its table', async () => {
     const refused = ownership(true);
     const { firewall } = await choose({}, 'auto', refused.given);
     assert.equal(firewall.isOwner, false);
@@ -134,7 +134,7 @@ describe('choice of the backend', () => {
     assert.match(ignored.firewall.reason, /the kernel ignores the flag/);
   });
 
-  it('remembers connections where nft can, before it installs what relies on it', async () => {
+  it('has TCP affinity if nft works, and installs it before the rules that need it', async () => {
     for (const wish of ['auto', 'iptables'] as const) {
       const { firewall, calls } = await choose({}, wish);
       assert.match(firewall.explain(rules), /^table inet nodens_flows_main {/);
@@ -151,13 +151,13 @@ describe('choice of the backend', () => {
     assert.match(text, /--dport 53 -m socket/);
   });
 
-  it('has a fallback where nft can rewrite packets, whatever installs the rest', async () => {
+  it('has a fallback if nft can rewrite packets, with any backend for the others', async () => {
     assert.equal((await choose({}, 'iptables')).firewall.hasFallback, true);
     const without = await choose({ broken: ['nft --check'] });
     assert.equal(without.firewall.hasFallback, false);
   });
 
-  it('reports what the kernel rejects, and continues without: the zone first, then the fallback', async () => {
+  it('reports what the kernel rejects, and omits first the zone, then the fallback', async () => {
     const zoneless = await choose({ refused: /zone/ });
     assert.equal(zoneless.firewall.hasFallback, true);
     const text = zoneless.firewall.explain(rules);

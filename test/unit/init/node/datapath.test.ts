@@ -19,7 +19,7 @@ describe('data path', () => {
     assert.equal((await dataPathOf(system)).kind, 'netfilter');
   });
 
-  it('is eBPF where Cilium is and kube-proxy is not', async () => {
+  it('is eBPF with Cilium and without kube-proxy', async () => {
     const names = ['lo', 'cilium_host'];
     assert.equal(await kindOf(names), 'ebpf');
     const chains = 'table ip nat {\n\tchain KUBE-SERVICES {\n';
@@ -28,13 +28,13 @@ describe('data path', () => {
     assert.equal(await kindOf(names, { 'iptables-legacy-save': legacy }), 'netfilter');
   });
 
-  it("is eBPF where a BPF program is on a pod's link of Calico", async () => {
+  it("is eBPF if a pod's link of Calico has a BPF program", async () => {
     const filter = 'filter protocol all pref 49152 bpf chain 0 handle 0x1 cali_tc_preamble';
     const command = 'tc filter show dev cali7 ingress';
     assert.equal(await kindOf(['lo', 'cali7'], { [command]: filter }), 'ebpf');
   });
 
-  it('is IPVS where its link is', async () => {
+  it('is IPVS if the link kube-ipvs0 exists', async () => {
     assert.equal(await kindOf(['lo', 'kube-ipvs0']), 'ipvs');
   });
 });
@@ -53,12 +53,12 @@ describe('a ClusterIP is served', () => {
   const nat = (rule: string, table = 'ip kube-proxy'): string =>
     `table ${table} {\n\tchain x {\n\t\ttype nat hook output priority -100;\n\t\t${rule}\n\t}\n}\n`;
 
-  it('where address translation names it, by nft or legacy iptables', async () => {
+  it('if a NAT rule of nft or legacy iptables names it', async () => {
     assert.equal(await served(nat('10.96.0.10 . tcp . 53 : goto y')), true);
     assert.equal(await served('', '-A KUBE-SERVICES -d 10.96.0.10/32 -p udp -j X'), true);
   });
 
-  it('not where only others or we ourselves name it, or another address that looks like it', async () => {
+  it('not if only filter rules or nodens name it, or rules name a similar address', async () => {
     assert.equal(await served(''), false);
     assert.equal(await served('table inet fw {\n\tip daddr 10.96.0.10 accept\n}\n'), false);
     assert.equal(await served(nat('ip daddr 10.96.0.10', 'inet nodens_fallback_main')), false);

@@ -4,11 +4,11 @@ import { CommandError, runCommand } from '../../../../init/node/exec.ts';
 import { realSystem } from '../../../../init/node/system.ts';
 
 describe('programs', () => {
-  it('hand over stdin and give back stdout', async () => {
+  it('get stdin and return stdout', async () => {
     assert.equal(await runCommand('cat', [], 'a\nb'), 'a\nb');
   });
 
-  it('a failure names command, exit code and the first line of stderr', async () => {
+  it('an error names command, exit code and the first line of stderr', async () => {
     const script = 'echo "# Warning: not this"; echo no such thing; echo more; exit 4';
     await assert.rejects(
       runCommand('sh', ['-c', `(${script}) >&2; exit 4`]),
@@ -19,7 +19,7 @@ describe('programs', () => {
     );
   });
 
-  it('a program that was killed is named as that, with what to do', async () => {
+  it('the error of a killed program says so, and what to do', async () => {
     await assert.rejects(
       runCommand('sh', ['-c', 'kill -KILL $$']),
       (error) =>
@@ -35,18 +35,18 @@ describe('programs', () => {
     );
   });
 
-  it('a program that is not there is an error of the same kind', async () => {
+  it('a missing program is an error of the same class', async () => {
     await assert.rejects(
       runCommand('nodens-no-such-program', ['x']),
       (error) => error instanceof CommandError && /no-such-program x: .*ENOENT/.test(error.message),
     );
   });
 
-  it('arguments are never taken for shell text', async () => {
+  it('no shell reads the arguments', async () => {
     assert.equal(await runCommand('printf', ['%s', '$(id); `id`']), '$(id); `id`');
   });
 
-  it('a file that is not there reads as undefined', async () => {
+  it('a missing file reads as undefined', async () => {
     assert.equal(await realSystem.read('/nowhere/at/all'), undefined);
   });
 });

@@ -28,7 +28,7 @@ async function ensure(plan: typeof PLAN, script: Script) {
 }
 
 describe('link', () => {
-  it('puts addresses on lo so that they never become a source address', async () => {
+  it('adds addresses to lo that the kernel never uses as a source address', async () => {
     const { changed, commands } = await ensure(PLAN, showing([LO]));
     assert.equal(changed, true);
     assert.deepEqual(commands, [
@@ -37,14 +37,14 @@ describe('link', () => {
     ]);
   });
 
-  it('does nothing where all is there', async () => {
+  it('changes nothing if all addresses exist', async () => {
     const addr_info = [{ local: '169.254.20.10' }, { local: 'fd00::a' }];
     const { changed, commands } = await ensure(PLAN, showing([{ ...LO, addr_info }]));
     assert.equal(changed, false);
     assert.deepEqual(commands, []);
   });
 
-  it('makes a marked dummy link of a given name and brings it up', async () => {
+  it('creates a dummy link with the given name and our alias, and brings it up', async () => {
     const { commands } = await ensure({ ...PLAN, interfaceName: 'nodelocaldns' }, showing([LO]));
     assert.deepEqual(commands, [
       'ip link add nodelocaldns type dummy',
@@ -55,7 +55,7 @@ describe('link', () => {
     ]);
   });
 
-  it('brings up the link that a node-local-dns left down, and hides its address as source', async () => {
+  it('brings up a link of node-local-dns, and gives its address scope host', async () => {
     const left = {
       ifname: 'nodelocaldns',
       flags: ['BROADCAST'],
@@ -73,7 +73,7 @@ describe('link', () => {
     ]);
   });
 
-  it('falls back to lo where the kernel has no dummy links, and says so once', async () => {
+  it('uses lo if the kernel has no dummy links, and logs it once', async () => {
     const { system, calls } = fakeSystem(
       showing([LO], (command) =>
         command.includes('type dummy') ? failure(command, 'Error: Unknown device type.', 2) : '',
@@ -87,7 +87,7 @@ describe('link', () => {
     assert.ok(calls.some(({ command }) => command.includes('169.254.20.10/32 dev lo ')));
   });
 
-  it('distinguishes reading from adding in its errors', async () => {
+  it('has different error types for reading and adding', async () => {
     const deny: Script = (command) =>
       failure(command, 'RTNETLINK answers: Operation not permitted', 2);
     const type = (expected: string) => (error: unknown) =>
@@ -102,7 +102,7 @@ describe('removal of links', () => {
     return removeLinks(fakeSystem(showing(links)).system.run, plan);
   }
 
-  it('knows our addresses by label, or by their shape where they cannot carry one', async () => {
+  it('removes IPv4 addresses with our label, and deprecated IPv6 ones of the plan', async () => {
     const addr_info = [
       { local: '127.0.0.1', prefixlen: 8, scope: 'host', label: 'lo' },
       { local: '10.96.0.99', prefixlen: 32, scope: 'host', label: 'lo:nodens' },
@@ -116,12 +116,12 @@ describe('removal of links', () => {
     ]);
   });
 
-  it('leaves alone an address of ours that another program had added', async () => {
+  it('leaves alone an address of the plan that another program added', async () => {
     const addr_info = [{ local: 'fd00::a', prefixlen: 128, scope: 'global' }];
     assert.deepEqual(await removed([{ ...LO, addr_info }]), []);
   });
 
-  it('takes dummies: the marked, the named, and that of node-local-dns', async () => {
+  it('removes dummy links with our alias, with the given name, and of node-local-dns', async () => {
     const dummy = { flags: [], linkinfo: { info_kind: 'dummy' }, addr_info: [] };
     const links = [
       { ...dummy, ifname: 'nodelocaldns' },
@@ -136,7 +136,7 @@ describe('removal of links', () => {
     ]);
   });
 
-  it('on a foreign link only the addresses go', async () => {
+  it('removes only the addresses from a foreign link', async () => {
     const addr_info = [
       { local: '169.254.20.10', prefixlen: 32, scope: 'host' },
       { local: '192.0.2.1', prefixlen: 24, scope: 'global' },
@@ -168,7 +168,7 @@ describe('addresses of earlier settings', () => {
     },
   ];
 
-  it('are found by our mark, and only those are removed', async () => {
+  it('are found by our mark, and only addresses with a mark are removed', async () => {
     const { system, calls } = fakeSystem(showing(there));
     const link = new Link(system.run, fakeLog().log, PLAN);
     assert.deepEqual(await link.strays(), ['10.96.0.10']);

@@ -50,7 +50,7 @@ function monitored(intact: { value: boolean } | undefined = undefined, hasNft = 
   return { clock, children, child, reports, questions, end };
 }
 
-/** Reports after this line of this program. */
+/** Number of reports after the program has printed the line. */
 async function reportsAfter(program: string, line: string): Promise<number> {
   const { clock, child, reports } = monitored();
   child(program).line(line);
@@ -59,14 +59,14 @@ async function reportsAfter(program: string, line: string): Promise<number> {
 }
 
 describe('monitor of addresses and rules', () => {
-  it('listens to ip, and to nft where that works', () => {
+  it('starts `ip monitor`, and `nft monitor` if nft works', () => {
     const commands = (hasNft: boolean) =>
       monitored(undefined, hasNft).children.map(({ command }) => command);
     assert.deepEqual(commands(true), ['ip monitor link address', 'nft monitor destroy']);
     assert.deepEqual(commands(false), ['ip monitor link address']);
   });
 
-  it('reports a local IP that was deleted and a link that is down, nothing else of ip', async () => {
+  it('reports a deleted local IP and a link that is down, and no other line of ip', async () => {
     const deleted = 'Deleted 1: lo    inet 169.254.20.10/32 scope host lo';
     assert.equal(await reportsAfter('ip', deleted), 1);
     assert.equal(await reportsAfter('ip', '1: lo    inet 169.254.20.10/32 scope host lo'), 0);
@@ -77,13 +77,13 @@ describe('monitor of addresses and rules', () => {
     assert.equal(await reportsAfter('ip', '8: nodens01: <BROADCAST,NOARP> mtu 1500'), 0);
   });
 
-  it('reports what nft destroys of nodens only', async () => {
+  it('reports deleted tables and rules of nodens, and no others', async () => {
     assert.equal(await reportsAfter('nft', 'delete table inet nodens_query_main'), 1);
     assert.equal(await reportsAfter('nft', 'delete rule ip filter NODENS-INPUT handle 3'), 1);
     assert.equal(await reportsAfter('nft', 'delete rule ip nat KUBE-SERVICES handle 3'), 0);
   });
 
-  it('reports a flush of many lines once, soon, and not more often than twice a second', async () => {
+  it('reports a flush of many lines after 50 ms, and at most twice a second', async () => {
     const { clock, child, reports } = monitored();
     for (let ms = 0; ms < 1_000; ms += 10) {
       child('nft').line('delete rule inet nodens_query_main output');
@@ -94,7 +94,7 @@ describe('monitor of addresses and rules', () => {
     assert.deepEqual(reports, [50, 550, 1_050]);
   });
 
-  it('starts a program that ended again, later each time, soon where it had worked', async () => {
+  it('restarts a program later each time, and soon if it has worked for some time', async () => {
     const { clock, children, child } = monitored();
     for (const waitMs of [2_000, 4_000, 8_000]) {
       const before = children.length;
@@ -111,7 +111,7 @@ describe('monitor of addresses and rules', () => {
     assert.equal(child('nft').startedMs, startedMs + 11_001);
   });
 
-  it('waits at most a minute with a program that always ends', async () => {
+  it('waits at most a minute before it restarts a program', async () => {
     const { clock, children, child } = monitored();
     for (let i = 0; i < 12; i++) {
       child('ip').end();
@@ -120,7 +120,7 @@ describe('monitor of addresses and rules', () => {
     assert.equal(children.filter(({ command }) => command.startsWith('ip')).length, 13);
   });
 
-  it('asks every half second whether legacy rules still work, and reports when not', async () => {
+  it('checks legacy rules every half second, and reports when they do not work', async () => {
     const intact = { value: true };
     const { clock, reports, questions } = monitored(intact);
     await clock.advance(1_000);
@@ -131,7 +131,7 @@ describe('monitor of addresses and rules', () => {
     assert.deepEqual(reports, [1_550]);
   });
 
-  it('ended, it kills its children, starts none again and leaves no timer', async () => {
+  it('kills its children at its end, starts none again and leaves no timer', async () => {
     const { clock, children, child, reports, end } = monitored({ value: false });
     await clock.advance(100);
     child('ip').end();

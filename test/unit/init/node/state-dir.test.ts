@@ -35,12 +35,12 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true }));
 
-/** Only root can give a folder away. */
+/** Only root can change the owner of a folder. */
 const isRoot = process.getuid?.() === 0;
 
 describe('folder for the snapshot', () => {
   if (isRoot)
-    it("is created where it is missing, with access for the agent's group only", async () => {
+    it("is created if it is missing, with access for root and the agent's group only", async () => {
       const path = join(root, 'lib', 'nodens');
       assert.equal((await explainStateDir(path))[0], `mkdir -p ${path}`);
       await prepareStateDir(path, log);
@@ -48,11 +48,11 @@ describe('folder for the snapshot', () => {
       assert.deepEqual([uid, gid, mode & 0o777], [0, AGENT_UID, 0o770]);
       assert.deepEqual(await explainStateDir(path), []);
       await prepareStateDir(path, log);
-      assert.equal(said.length, 1, 'the second time there is nothing to do');
+      assert.equal(said.length, 1, 'the second call has changed something');
     });
 
   if (isRoot)
-    it('that the operator gave to the agent stays as it is', async () => {
+    it('is not changed if it belongs to the agent', async () => {
       chownSync(root, AGENT_UID, 0);
       chmodSync(root, 0o750);
       await prepareStateDir(root, log);
@@ -61,7 +61,7 @@ describe('folder for the snapshot', () => {
     });
 
   if (isRoot)
-    it('that every user could write is so no more', async () => {
+    it('loses the write permission of other users', async () => {
       for (const owner of [0, AGENT_UID]) {
         chownSync(root, owner, AGENT_UID);
         chmodSync(root, 0o777);
@@ -71,7 +71,7 @@ describe('folder for the snapshot', () => {
       }
     });
 
-  it('that is a link is not given away, nor what the link leads to', async () => {
+  it('is not changed if it is a symbolic link, nor is the target of the link', async () => {
     const elsewhere = join(root, 'elsewhere');
     mkdirSync(elsewhere, { mode: 0o700 });
     symlinkSync(elsewhere, join(root, 'link'));
@@ -81,14 +81,14 @@ describe('folder for the snapshot', () => {
     assert.match(said.join(), /^warn cannot make the folder writable for the agent/);
   });
 
-  it('that cannot be had is a warning', async () => {
+  it('causes a warning if init cannot create it', async () => {
     writeFileSync(join(root, 'file'), '');
     await prepareStateDir(join(root, 'file', 'below'), log);
     assert.equal(said.length, 1);
     assert.match(said[0] ?? '', /^warn cannot make the folder writable for the agent/);
   });
 
-  it("loses what is the agent's, and nothing else", async () => {
+  it("loses the agent's files at cleanup, and no others", async () => {
     for (const name of [
       'cache.snapshot',
       'cache.snapshot.damaged',
@@ -103,7 +103,7 @@ describe('folder for the snapshot', () => {
     assert.deepEqual(await removeStateDir(join(root, 'missing')), []);
   });
 
-  it('goes where nothing else is in it', async () => {
+  it('is removed at cleanup if no other files are in it', async () => {
     const path = join(root, 'nodens');
     mkdirSync(path);
     writeFileSync(join(path, 'cache.snapshot'), '');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { resetConnections } from '../../../../init/node/tcp-connections.ts';
 
-it('names every address as ss reads it, and counts what was reset', async () => {
+it('the ss command names every address, and its output has a line per reset', async () => {
   const asked: string[] = [];
   const reset = await resetConnections(
     async (program, args) => {

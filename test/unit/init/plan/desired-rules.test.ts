@@ -172,7 +172,11 @@ describe('in every state', () => {
       assert.equal(seen.get(key) ?? text, text, key);
       seen.set(key, text);
     }
-    assert.equal(new Set(seen.values()).size, 5, 'none is the same with and without affinity');
+    assert.equal(
+      new Set(seen.values()).size,
+      5,
+      'not two sets for each interception, and one for none',
+    );
   });
 
   it('a local IP has at most one fallback, and interception does not change it', () => {

@@ -13,19 +13,19 @@ describe('ClusterIP of kube-dns', () => {
   const of = (localIps: string[], asked: string[] = [], serviceHost?: string): string[] =>
     clusterIpsOf({ localIps, asked, serviceHost });
 
-  it('is what was asked for, then the variable, then the only local IP that is not link-local', () => {
+  it('is the flag, else the variable, else the only local IP that is not link-local', () => {
     assert.deepEqual(of([LOCAL, VIP], ['10.0.0.1'], '10.0.0.2'), ['10.0.0.1']);
     assert.deepEqual(of([LOCAL, VIP], [], '10.0.0.2'), ['10.0.0.2']);
     assert.deepEqual(of([LOCAL, VIP]), [VIP]);
   });
 
-  it('is not guessed where there is a choice or none', () => {
+  it('is unknown if there is no such local IP, or several', () => {
     assert.deepEqual(of([LOCAL, VIP, '10.96.0.11']), []);
     assert.deepEqual(of([LOCAL]), []);
     assert.deepEqual(of([LOCAL], [], 'kube-dns'), []);
   });
 
-  it('is found for each family by itself', () => {
+  it('is found separately for each family', () => {
     assert.deepEqual(of([LOCAL, 'fd00::10'], ['fd00::a'], VIP), [VIP, 'fd00::a']);
     assert.deepEqual(of(['fe80::1', 'fd00::a']), ['fd00::a']);
   });
@@ -40,19 +40,19 @@ describe('fallback', () => {
     assert.deepEqual(rewrites, [{ family: 4, from: LOCAL, to: VIP, port: 53, mark: 0x1000 }]);
   });
 
-  it('is none for the VIP itself or without a ClusterIP, but masquerades exist', () => {
+  it('does not exist for the VIP or without a ClusterIP; masquerade rules do', () => {
     for (const fallback of [of([VIP], [VIP]), of([LOCAL], []), of([LOCAL], ['fd00::a'])]) {
       assert.deepEqual(fallback.rewrites, []);
       assert.equal(fallback.masquerades.length, 1);
     }
   });
 
-  it('masquerades for what was rewritten to a ClusterIP that is not local', () => {
+  it('has masquerade rules for packets to a ClusterIP that is no local IP', () => {
     const [masquerade] = of([LOCAL], [VIP]).masquerades;
     assert.deepEqual(masquerade, { family: 4, localIps: [LOCAL], destinations: [LOCAL, VIP] });
   });
 
-  it('is rewritten before conntrack and restored after NAT, and spares what is untracked', () => {
+  it('rewrites before conntrack, restores after NAT, and skips untracked packets', () => {
     const rules = allRules(planOf({ ...PLAN_BASICS, localIps: [LOCAL], clusterIps: [VIP] }));
     const text = new NftFallback(fakeSystem().system.run).explain(rules);
     const rewrite = `udp dport 53 ip daddr ${LOCAL} ct state != untracked counter meta mark set meta mark | 0x1000`;
@@ -67,8 +67,8 @@ describe('fallback', () => {
   });
 });
 
-describe('fallback in a kernel without zones of conntrack', () => {
-  it('is put without them, once', async () => {
+describe('fallback in a kernel without conntrack zones', () => {
+  it('is installed without them, once', async () => {
     const rules = allRules(planOf({ ...PLAN_BASICS, localIps: [LOCAL], clusterIps: [VIP] }));
     const node = { text: undefined as string | undefined };
     const { system, calls } = fakeSystem((command, script) => {

@@ -40,13 +40,13 @@ describe('query rules', () => {
     ]);
   });
 
-  it('end with the socket for pods, never for the host', () => {
+  it("end with the agent's socket for pods, but not for the host", () => {
     for (const rule of queryAt('full'))
       assert.equal(rule.whileBound, rule.hook === 'prerouting', rule.id);
     assert.deepEqual(queryAt('socket-guarded'), queryAt('full').slice(0, 4));
   });
 
-  it('match over TCP only a remembered SYN, where the kernel can remember', () => {
+  it('match over TCP only a SYN with the SYN mark, if the kernel has TCP affinity', () => {
     for (const rule of queryAt('full'))
       assert.equal(rule.synMark, rule.protocol === 'tcp' ? 0x1000 : undefined, rule.id);
     const every = queryAt('full', false);
@@ -69,7 +69,7 @@ describe('standing rules', () => {
     }
   });
 
-  it('untrack health checks over TCP only, and not at all without a port', () => {
+  it('untrack health checks over TCP only, and only with a health port', () => {
     const health = standing.filter((rule) => rule.id.startsWith('health'));
     assert.deepEqual(ids(health), [
       'health-query-tcp4',
@@ -96,7 +96,7 @@ describe('standing rules', () => {
       assert.deepEqual(rule.addresses, rule.family === 4 ? [LOCAL, VIP] : ['fd00::a']);
   });
 
-  it('are of one family where the local IPs are', () => {
+  it('are of one family if all local IPs are', () => {
     const only4 = allRules(planOf({ ...OPTIONS, localIps: [LOCAL] }));
     assert.ok([...only4.query, ...only4.standing, ...only4.accept].every((r) => r.family === 4));
   });
@@ -131,7 +131,7 @@ describe('rules for kept local IPs', () => {
     ]);
   });
 
-  it('change the fingerprint when an address must not be named any more', () => {
+  it('change the fingerprint when an address is removed', () => {
     const before = desiredRules(PLAN, INTERCEPTING);
     const after = desiredRules(PLAN, { ...INTERCEPTING, removedIps: ['10.96.0.97'] });
     assert.notEqual(fingerprintOf(before), fingerprintOf(after));

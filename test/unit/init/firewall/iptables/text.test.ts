@@ -46,14 +46,14 @@ describe('iptables text', () => {
     assert.deepEqual(parseSaved('', 'raw'), EMPTY_TABLE);
   });
 
-  it('the guard is the socket match, in PREROUTING only', () => {
+  it('only query rules in PREROUTING have the socket match', () => {
     const lines = wanted.flatMap((chain) => chain.lines);
     const bound = lines.filter((line) => line.includes('-m socket'));
     assert.equal(bound.length, 2);
     assert.ok(bound.every((line) => line.startsWith('-A NODENS-QUERY-PREROUTING ')));
   });
 
-  it('has those for local IPs of others in the chains of the standing ones, and is claimed for our own', () => {
+  it('rules for kept local IPs are in the standing chains, and the claim omits these IPs', () => {
     const others = desiredRules(plan, { ...INTERCEPTING, keptIps: ['10.96.0.10'] });
     const chains = ownChains('raw', others, EMPTY_TABLE);
     const saved = parseSaved(afterRestore(editsOf(EMPTY_TABLE, chains, always)), 'raw');
@@ -68,10 +68,10 @@ describe('iptables text', () => {
     assert.equal(claimOf(wanted, others.kept), claimOf(wanted, rules.kept));
     assert.notEqual(claimOf(wanted, removed.kept), claimOf(wanted, rules.kept));
     const elsewhere = allRules(planOf({ ...PLAN_BASICS, localIps: ['10.96.0.99'] }));
-    assert.equal(isKeptFor(elsewhere), false, 'our own has to be there');
+    assert.equal(isKeptFor(elsewhere), false, 'rules without our own local IP were kept');
   });
 
-  it('fills an empty table and is content with the result', () => {
+  it('fills an empty table, and then finds nothing to change', () => {
     const edits = editsOf(EMPTY_TABLE, wanted, always);
     assert.deepEqual(
       edits.filter((line) => line.startsWith('-I')),
@@ -84,12 +84,12 @@ describe('iptables text', () => {
     assert.deepEqual(editsOf(parseSaved(afterRestore(edits), 'raw'), wanted, always), []);
   });
 
-  it('never names a base chain in a way that would flush it', () => {
+  it('declares no base chain, because iptables-restore would flush it', () => {
     const edits = editsOf(EMPTY_TABLE, wanted, () => false);
     assert.ok(edits.filter((l) => l.startsWith(':')).every((l) => l.startsWith(':NODENS-')));
   });
 
-  it('repairs a flushed chain, a deleted jump and a doubled jump, and only those', () => {
+  it('repairs a flushed chain, a deleted jump and a duplicate jump, and only those', () => {
     const text = afterRestore(editsOf(EMPTY_TABLE, wanted, always));
     const repair = (damaged: string): string[] =>
       editsOf(parseSaved(damaged, 'raw'), wanted, always);
@@ -99,7 +99,7 @@ describe('iptables text', () => {
     assert.deepEqual(
       flushed,
       whole,
-      'all of them, so that two repairing inits do not leave half of each',
+      'not all chains are repaired: two inits could leave half of each',
     );
 
     const jump = '-A PREROUTING -m comment --comment nodens -j NODENS-QUERY-PREROUTING';
@@ -110,7 +110,7 @@ describe('iptables text', () => {
     assert.deepEqual(repair(doubled), [jump.replace('-A', '-D')]);
   });
 
-  it('a rule whose text changed is replaced although its name is the same', () => {
+  it('replaces a rule whose text has changed and whose name has not', () => {
     const text = afterRestore(editsOf(EMPTY_TABLE, wanted, always));
     const other = allRules(planOf({ ...PLAN_BASICS, localIps: ['169.254.20.11'] }));
     const edits = editsOf(parseSaved(text, 'raw'), ownChains('raw', other, EMPTY_TABLE), always);
@@ -120,7 +120,7 @@ describe('iptables text', () => {
     );
   });
 
-  it('chains of another version are replaced, but once settled only where they are damaged', () => {
+  it('replaces chains of another version at first, and later only if they are damaged', () => {
     const other = allRules(planOf({ ...PLAN_BASICS, localIps: ['169.254.20.11'] }));
     const theirs = ownChains('raw', other, EMPTY_TABLE);
     const text = afterRestore(editsOf(EMPTY_TABLE, theirs, always));
@@ -149,7 +149,7 @@ describe('iptables text', () => {
     }
   });
 
-  it('the declaration is removed with the last chain', () => {
+  it('removes the declaration with the last chain', () => {
     const saved = parseSaved(afterRestore(editsOf(EMPTY_TABLE, wanted, always)), 'raw');
     assert.match(
       editsOf(EMPTY_TABLE, wanted, always).find((line) => line.startsWith('-A NODENS-D')) ?? '',
@@ -162,7 +162,7 @@ describe('iptables text', () => {
     assert.ok(removalEdits(saved).includes('-X NODENS-DECLARES'));
   });
 
-  it('over TCP only a remembered SYN matches', () => {
+  it('TCP query rules match only a SYN with the SYN mark', () => {
     const lines = wanted.flatMap((chain) => chain.lines);
     const opening = lines.filter((line) =>
       / --tcp-flags FIN,SYN,RST,ACK SYN -m mark --mark 0x1000\/0x1000 /.test(line),
@@ -177,7 +177,7 @@ describe('iptables text', () => {
     assert.ok(every.flatMap((chain) => chain.lines).every((line) => !line.includes('--tcp-flags')));
   });
 
-  it('withdrawal removes the chains of the query direction with their jumps', () => {
+  it('withdrawal removes the query chains and their jumps', () => {
     const text = afterRestore(editsOf(EMPTY_TABLE, wanted, always));
     const standing = ownChains('raw', { ...rules, query: [] }, EMPTY_TABLE);
     const edits = editsOf(parseSaved(text, 'raw'), standing, always);
@@ -192,7 +192,7 @@ describe('iptables text', () => {
     ]);
   });
 
-  it('remembers which base chains it made', () => {
+  it('records the base chains that it has created', () => {
     const edits = editsOf(EMPTY_TABLE, wanted, (base) => base === 'OUTPUT');
     assert.equal(edits[0], ':NODENS-MADE-PREROUTING - [0:0]');
     const saved = parseSaved(afterRestore(edits), 'raw');
@@ -202,7 +202,7 @@ describe('iptables text', () => {
     assert.ok(removal.includes('-X NODENS-MADE-PREROUTING'));
   });
 
-  it('ACCEPTs only under a policy that drops', () => {
+  it('has ACCEPT rules only in a chain whose policy drops', () => {
     const saved = parseSaved(
       '*filter\n:INPUT DROP [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n',
       'filter',
@@ -212,7 +212,7 @@ describe('iptables text', () => {
     assert.deepEqual(ownChains('filter', rules, EMPTY_TABLE), []);
   });
 
-  it('cleanup takes what node-local-dns left and nothing of others', () => {
+  it('cleanup removes rules of node-local-dns, and no other rules', () => {
     const theirs = '-A OUTPUT -p tcp -m comment --comment "allow DNS traffic" -j ACCEPT';
     const left = [
       '-A PREROUTING -d 169.254.20.10/32 -p udp -m udp --dport 53 -m comment --comment "NodeLocal DNS Cache: skip conntrack" -j NOTRACK',

@@ -7,7 +7,7 @@ import { NO_RULES } from '../../../../../init/plan/plan.ts';
 import { fakeSystem, type Script } from '../../fake-system.ts';
 import { rules, writes } from './kernel.ts';
 
-describe('nft accepts', () => {
+describe('ACCEPT rules of nft', () => {
   const chain = (family: string, table: string, name: string, hook: string, policy: string) => ({
     chain: { family, table, name, type: 'filter', hook, prio: 0, policy },
   });
@@ -26,7 +26,7 @@ describe('nft accepts', () => {
     };
   }
 
-  it('looks neither at our own tables nor at those of iptables', async () => {
+  it('are in no table of nodens or iptables', async () => {
     const { system, calls } = fakeSystem(
       node(
         [
@@ -42,7 +42,7 @@ describe('nft accepts', () => {
     assert.equal(calls.length, 1);
   });
 
-  it('inserts where the policy drops, rules of the chain family only', async () => {
+  it("are inserted where the policy drops, only those of the chain's family", async () => {
     const wanted = rules.accept.filter((r) => r.hook === 'input' && r.family === 6);
     let written = false;
     const chains = [chain('ip6', 'fw', 'in', 'input', 'drop')];
@@ -60,7 +60,7 @@ describe('nft accepts', () => {
       assert.match(line, /^insert rule ip6 fw in .*fd00::a.* accept comment/);
   });
 
-  it('takes them back where the policy does not drop any more', async () => {
+  it('are removed when the policy does not drop any more', async () => {
     let written = false;
     const chains = [chain('inet', 'fw', 'in', 'input', 'accept')];
     const { system, calls } = fakeSystem((command, input) => {
@@ -75,7 +75,7 @@ describe('nft accepts', () => {
     assert.equal(await new NftAccepts(system.run).apply(NO_RULES), false);
   });
 
-  it('of another version are replaced once, and later left beside ours', async () => {
+  it('of another version are replaced once, and later stay beside ours', async () => {
     const wanted = rules.accept.filter((rule) => rule.hook === 'input').map(nftComment);
     const present = { 'inet fw in': ['nodens:other:0'] };
     const chains = [chain('inet', 'fw', 'in', 'input', 'drop')];
@@ -97,7 +97,7 @@ describe('nft accepts', () => {
   });
 });
 
-it('ACCEPT rules that another version puts back while ours are put are no failure', async () => {
+it('another version may restore its ACCEPT rules during a write without a failure', async () => {
   const wanted = rules.accept.filter((rule) => rule.hook === 'input').map(nftComment);
   let comments = ['nodens:other:0'];
   const fw = { family: 'inet', table: 'fw', name: 'in', type: 'filter', hook: 'input', prio: 0 };

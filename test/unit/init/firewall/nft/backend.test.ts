@@ -10,7 +10,7 @@ describe('nft lines', () => {
   const line = (id: string): string =>
     nftLine([...rules.query, ...rules.standing, ...rules.accept].find((r) => r.id === id) as Rule);
 
-  it('test the port first, then the address, then the socket', () => {
+  it('match the port first, then the address, then the socket', () => {
     assert.match(
       line('query-pod-udp4'),
       /^udp dport 53 ip daddr { 169\.254\.20\.10 } socket wildcard 0 counter notrack comment "nodens:query-pod-udp4:[0-9a-f]{8}"$/,
@@ -29,7 +29,7 @@ describe('nft lines', () => {
 });
 
 describe('nft tables', () => {
-  it('what is missing goes in as one transaction and is read back', async () => {
+  it('init writes missing tables in one transaction, and reads them back', async () => {
     const { system, calls } = fakeSystem(kernel({ query: [], standing: [] }));
     assert.equal(await new NftTables(system.run, undefined).apply(rules), true);
     const [script = '', ...others] = writes(calls);
@@ -45,25 +45,25 @@ describe('nft tables', () => {
     assert.match(calls.at(-1)?.command ?? '', /list table inet nodens_standing_main/);
   });
 
-  it('what is right is left alone', async () => {
+  it('init does not write tables that are right', async () => {
     const { system, calls } = fakeSystem(kernel(rules));
     assert.equal(await new NftTables(system.run, undefined).apply(rules), false);
     assert.deepEqual(writes(calls), []);
   });
 
-  it('only the table that is wrong is replaced', async () => {
+  it('init replaces only the table that differs', async () => {
     const { system, calls } = fakeSystem(kernel({ ...rules, standing: rules.standing.slice(1) }));
     await new NftTables(system.run, undefined).apply(rules);
     assert.doesNotMatch(writes(calls).join(), /query/);
   });
 
-  it('order matters: rules in another order are put right', async () => {
+  it('init replaces a table whose rules are in another order', async () => {
     const { system, calls } = fakeSystem(kernel({ ...rules, query: rules.query.toReversed() }));
     await new NftTables(system.run, undefined).apply(rules);
     assert.equal(writes(calls).length, 1);
   });
 
-  it('withdrawal deletes the query table in one transaction', async () => {
+  it('a withdrawal deletes the query table in one transaction', async () => {
     let gone = false;
     const { system, calls } = fakeSystem((command) => {
       gone ||= command === 'nft -f -';
@@ -77,12 +77,12 @@ describe('nft tables', () => {
     ]);
   });
 
-  it('a kernel that does not hold what it took is an error', async () => {
+  it('a kernel that lacks what it has accepted is an error', async () => {
     const { system } = fakeSystem((command) => (command.includes('list') ? absent(command) : ''));
     await assert.rejects(new NftTables(system.run, undefined).apply(rules), ReadBackError);
   });
 
-  it('other failures of listing are not taken for absence', async () => {
+  it('a failure to list a table does not count as a missing table', async () => {
     const { system, calls } = fakeSystem((command) => failure(command, 'Operation not permitted'));
     await assert.rejects(
       new NftTables(system.run, undefined).apply(rules),
@@ -91,7 +91,7 @@ describe('nft tables', () => {
     assert.deepEqual(writes(calls), []);
   });
 
-  it('cleanup takes tables of any instance of nodens and no others', async () => {
+  it('cleanup removes the tables of any instance of nodens, and no others', async () => {
     const tables = 'table inet nodens_query_old\ntable inet fw\ntable ip nodens_x\n';
     const { system, calls } = fakeSystem((command) =>
       command === 'nft list tables' ? tables : '',

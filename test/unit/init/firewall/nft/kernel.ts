@@ -1,4 +1,4 @@
-/** A plan, and a kernel that holds its tables. */
+/** A plan, and a kernel that has its tables. */
 import { nftComment } from '../../../../../init/firewall/nft/backend.ts';
 import { allRules } from '../../../../../init/plan/desired-rules.ts';
 import { planOf, type Rule } from '../../../../../init/plan/plan.ts';
@@ -11,7 +11,7 @@ export const rules = allRules(
   }),
 );
 
-/** What `nft list` says of a table that holds these rules. */
+/** The output of `nft list` for a table with these rules. */
 export function listing(table: string, list: readonly Rule[]): string {
   const hooks = Object.entries(Object.groupBy(list, (rule) => rule.hook));
   const chains = hooks.map(([hook, ofHook]) => {
@@ -26,7 +26,7 @@ export function listing(table: string, list: readonly Rule[]): string {
 
 export const absent = (command: string) => failure(command, 'Error: No such file or directory\n');
 
-/** A kernel that holds what the tables' rules are here, and takes on all of `rules` when written to. */
+/** A kernel that has the rules of `held`, and all of `rules` after a write. */
 export function kernel(held: { query: readonly Rule[]; standing: readonly Rule[] }): Script {
   let state = held;
   return (command) => {

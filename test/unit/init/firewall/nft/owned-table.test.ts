@@ -5,7 +5,7 @@ import { failure, fakeSystem } from '../../fake-system.ts';
 import { absent, listing, rules } from './kernel.ts';
 
 describe('nft tables with an owner', () => {
-  /** A kernel with a owner beside it, which makes and drops the owned table. */
+  /** A kernel, and an owner process that creates and drops the owned table. */
   function node() {
     const held = { owned: false };
     const lines: string[] = [];
@@ -34,11 +34,11 @@ describe('nft tables with an owner', () => {
     };
   }
 
-  it("are made in one line, and the host's rules are in them", async () => {
+  it("are created in one line, with the host's query rules", async () => {
     const { lines, nft } = node();
     assert.equal(await nft.apply(rules), true);
     const [line = '', ...others] = lines;
-    assert.deepEqual(others, [], 'never gone in between');
+    assert.deepEqual(others, [], 'more than one line: the table is missing in between');
     const table = 'add table inet nodens_query_one { flags owner; }; ';
     assert.ok(
       line.startsWith(`${table}delete table inet nodens_query_one; ${table}add chain inet `),
@@ -48,14 +48,14 @@ describe('nft tables with an owner', () => {
     assert.equal(await nft.apply(rules), false);
   });
 
-  it('rules that die with the socket need none', async () => {
+  it("are not needed for rules that end with the agent's socket", async () => {
     const { lines, nft } = node();
     const bound = { ...rules, query: rules.query.filter((rule) => rule.whileBound) };
     await assert.rejects(nft.apply(bound), /nodens_query_main/);
     assert.deepEqual(lines, []);
   });
 
-  it('release takes them away at once, with their owner', async () => {
+  it('are dropped at once by a release, with their owner', async () => {
     const { held, lines, nft } = node();
     await nft.apply(rules);
     await nft.release();
@@ -63,7 +63,7 @@ describe('nft tables with an owner', () => {
     assert.equal(lines.at(-1), 'drop');
   });
 
-  it('a line that a release has cut off is no failure, any other is', async () => {
+  it('an apply that a release interrupts is no failure, any other failure is', async () => {
     const { owner, nft } = node();
     const cutOff = Promise.withResolvers<void>();
     const begun = Promise.withResolvers<void>();
@@ -82,7 +82,7 @@ describe('nft tables with an owner', () => {
     await assert.rejects(nft.apply(rules), /no answer/);
   });
 
-  it('what is applied while they are released does not come back', async () => {
+  it('are not restored by an apply during a release', async () => {
     const { held, nft } = node();
     const applied = nft.apply(rules);
     await nft.release();

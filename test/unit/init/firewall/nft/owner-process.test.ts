@@ -7,7 +7,7 @@ import { NftOwnerProcess } from '../../../../../init/firewall/nft/owner-process.
 import { FakeClock } from '../../../../support/fake-clock.ts';
 import { eventually } from '../../../../support/netns/netns.ts';
 
-/** Notes each line with its own process id, complains about tables it is to list, and says nothing after `hang`. */
+/** Records each line with its process id, fails to list any table, and is silent after `hang`. */
 const FAKE_NFT = `#!/bin/sh
 while read -r line; do
   echo "$$ $line" >> "$NFT_LINES"
@@ -28,7 +28,7 @@ let owner: NftOwnerProcess;
 let clock: FakeClock;
 let losses = 0;
 
-/** Lines that reached a child, without marks: its process id and the line. */
+/** Process id and text of each line that a child has read, without the end marks. */
 const received = (): string[][] =>
   readFileSync(join(folder, 'lines'), 'utf8')
     .split('\n')
@@ -63,7 +63,7 @@ afterEach(async () => {
 });
 
 describe('the nft owner process', () => {
-  it('is one child for all lines, whose complaints are errors', async () => {
+  it('is one child for all lines, and its error messages reject the line', async () => {
     await owner.execute('one');
     await assert.rejects(owner.execute('wrong'), /Error: syntax error/);
     await owner.execute('two');
@@ -75,15 +75,15 @@ describe('the nft owner process', () => {
     assert.equal(new Set(lines.map(([pid]) => pid)).size, 1);
   });
 
-  it('the last line of one complaint, which may come late, is not an error of what follows', async () => {
+  it('a late last line of an error message does not reject the next line', async () => {
     for (const line of ['one', 'two', 'three']) await owner.execute(line);
     await assert.rejects(owner.execute('wrong'), /nft -i: Error: syntax error/);
     await owner.execute('four');
   });
 
-  it('a child that says nothing is dropped, and what it held is lost', async () => {
+  it('init kills a child that does not answer, and reports the loss of its table', async () => {
     const hung = owner.execute('hang');
-    await eventually('the line is there', () => received().length === 1);
+    await eventually('the child has the line', () => received().length === 1);
     const rejected = assert.rejects(hung, /no answer/);
     await clock.advance(5_000);
     await rejected;
@@ -93,9 +93,9 @@ describe('the nft owner process', () => {
     assert.equal(losses, 1);
   });
 
-  it('every drop resolves when the child has ended, and its line is rejected', async () => {
+  it('every drop resolves when the child has ended, and rejects the pending line', async () => {
     const hung = assert.rejects(owner.execute('hang'), /dropped/);
-    await eventually('the line is there', () => received().length === 1);
+    await eventually('the child has the line', () => received().length === 1);
     const pid = owner.pid as number;
     const drops = [owner.drop(), owner.drop()];
     for (const drop of drops) {
@@ -103,10 +103,10 @@ describe('the nft owner process', () => {
       assert.equal(isAlive(pid), false);
     }
     await hung;
-    assert.equal(losses, 0, 'no other program has ended it');
+    assert.equal(losses, 0, 'a drop was reported as a loss');
   });
 
-  it('what waits at a drop is not for the next child, what comes after it is', async () => {
+  it('a drop rejects the lines that wait; a later line goes to the next child', async () => {
     await owner.execute('one');
     const first = owner.pid;
     const waiting = assert.rejects(owner.execute('before'), /dropped/);
@@ -120,9 +120,9 @@ describe('the nft owner process', () => {
     assert.notEqual(owner.pid, first);
   });
 
-  it('a child that ends by itself is reported', async () => {
+  it('a child that ends by itself is reported as a loss', async () => {
     await owner.execute('one');
     process.kill(owner.pid as number, 'SIGKILL');
-    await eventually('reported', () => losses === 1);
+    await eventually('the loss is reported', () => losses === 1);
   });
 });

@@ -14,14 +14,14 @@ function table(port: number, sets: Table['sets'] = []): Table {
   return { name: NAME, sets, chains: [{ name: 'output', ...base, rules: [rule] }] };
 }
 
-/** As `nft -a list table` shows what `tableText` makes. */
+/** The output of `nft -a list table` for a table of `tableText`. */
 function listed(wanted: Table): string {
   return tableText(wanted)
     .replaceAll(/^ {4}(\S.*comment .*)$/gm, '\t\t$1 # handle 7')
     .replaceAll(/^ {2}(chain|set) (\S+) {$/gm, '\t$1 $2 { # handle 3');
 }
 
-/** A kernel that holds `text` under NAME until something is written; then what `takes` says. */
+/** A kernel whose table NAME is `text`, and after a write what `takes` returns. */
 function kernel(text: string | undefined, takes: (script: string) => string | undefined) {
   const node = { text };
   const reported: string[] = [];
@@ -41,21 +41,21 @@ function kernel(text: string | undefined, takes: (script: string) => string | un
 describe('a standing table', () => {
   const [ours, theirs] = [table(53), table(5353)];
 
-  it('is put where it is missing, and left alone where it is right', async () => {
+  it('is written if it is missing, and not if it is right', async () => {
     const { scripts, sync } = kernel(undefined, () => listed(ours));
     assert.equal(await sync.apply([ours]), true);
     assert.equal(await sync.apply([ours]), false);
     assert.equal(scripts.length, 1);
   });
 
-  it('of another version is replaced once, by the later init', async () => {
+  it('of another version is replaced once, when init starts', async () => {
     const { scripts, reported, sync } = kernel(listed(theirs), () => listed(ours));
     assert.equal(await sync.apply([ours]), true);
     assert.equal(scripts.length, 1);
     assert.deepEqual(reported, []);
   });
 
-  it('that a newer version wrote stays unchanged, which is reported once', async () => {
+  it('is kept and reported once if another version wrote it later', async () => {
     const { node, scripts, reported, sync } = kernel(listed(ours), () => listed(ours));
     await sync.apply([ours]);
     node.text = listed(theirs);
@@ -64,7 +64,7 @@ describe('a standing table', () => {
     assert.deepEqual([scripts, reported], [[], [NAME]]);
   });
 
-  it('of another instance has to name the local IPs that are needed, and none that are removed', async () => {
+  it('of another instance is kept if it names all needed and no removed local IPs', async () => {
     const reply = (ips: string): Table => {
       const rule = { id: 'reply', match: `udp sport 53 ip saddr { ${ips} }`, action: 'notrack' };
       const chains = ours.chains.map((chain) => ({ ...chain, rules: [rule] }));
@@ -87,7 +87,7 @@ describe('a standing table', () => {
     }
   });
 
-  it('that keeps what is in its sets lets go of a set that is not wanted any more', async () => {
+  it('loses a set that is not wanted any more, and keeps the elements of the others', async () => {
     const both = table(53, [SET, { ...SET, name: 'flows6' }]);
     const { scripts, sync } = kernel(listed(both), () => listed(table(53, [SET])));
     assert.equal(await sync.apply([table(53, [SET])]), true);
@@ -98,7 +98,7 @@ describe('a standing table', () => {
     assert.doesNotMatch(scripts[0] ?? '', /delete (set .* flows4|table)/);
   });
 
-  it('is repaired when it differs from what its writer declared, whichever init wrote it', async () => {
+  it('is repaired if it differs from what its writer declared', async () => {
     for (const damage of [/^.*comment.*\n/m, /declared_\w+/, /nodens:reply:/]) {
       const { node, scripts, sync } = kernel(listed(ours), () => listed(ours));
       await sync.apply([ours]);
@@ -108,7 +108,7 @@ describe('a standing table', () => {
     }
   });
 
-  it('is put back when it is gone, and taken away when it is not wanted any more', async () => {
+  it('is restored if it is missing, and deleted if it is not wanted any more', async () => {
     const { node, scripts, sync } = kernel(listed(ours), (script) =>
       script.includes('chain output') ? listed(ours) : undefined,
     );
@@ -120,7 +120,7 @@ describe('a standing table', () => {
     assert.match(scripts[1] ?? '', /^add table inet \S+\ndelete table inet \S+\n$/);
   });
 
-  it('is written when other rules are wanted, although another version wrote last', async () => {
+  it('is written when other rules are wanted, even if another version wrote last', async () => {
     const { node, scripts, sync } = kernel(listed(ours), () => listed(table(54)));
     await sync.apply([ours]);
     node.text = listed(theirs);
@@ -128,12 +128,12 @@ describe('a standing table', () => {
     assert.equal(scripts.length, 1);
   });
 
-  it('that another program changes during the write is an error', async () => {
+  it('is an error if another program changes it during the write', async () => {
     const { sync } = kernel(undefined, () => listed(ours).replace(/nodens:reply:/, ''));
     await assert.rejects(sync.apply([ours]), ReadBackError);
   });
 
-  it('keeps what is in its sets when its rules change', async () => {
+  it('keeps the elements of its sets when its rules change', async () => {
     const [before, after] = [table(53, [SET]), table(54, [SET])];
     const { scripts, sync } = kernel(listed(before), () => listed(after));
     assert.equal(await sync.apply([after]), true);
@@ -143,7 +143,7 @@ describe('a standing table', () => {
     assert.doesNotMatch(script, /delete table/);
   });
 
-  it('loses them where the kernel cannot keep them', async () => {
+  it('loses the elements if the kernel refuses to keep them', async () => {
     const after = table(54, [SET]);
     const { system, calls } = fakeSystem((command, input) => {
       if (command !== 'nft -f -') {

@@ -13,7 +13,7 @@ describe('TCP affinity', () => {
   const line = (id: string): string =>
     text.split('\n').find((each) => each.includes(`nodens:${id}:`)) ?? '';
 
-  it('is bounded, and of its own for each family', () => {
+  it('has bounded sets, separate for each family', () => {
     for (const name of ['flows', 'closing'])
       for (const family of [4, 6])
         assert.match(
@@ -25,7 +25,7 @@ describe('TCP affinity', () => {
         );
   });
 
-  it('begins before the query rules, which need its mark, and forgets after them', () => {
+  it('sets the SYN mark before the query rules, and forgets connections after them', () => {
     for (const [name, priority] of [
       ['remember_prerouting', -301],
       ['remember_output', -301],
@@ -36,14 +36,14 @@ describe('TCP affinity', () => {
       assert.match(baseOf(name), new RegExp(`hook \\w+ priority ${priority};`), name);
   });
 
-  it('remembers a SYN, if there is room', () => {
+  it('remembers and marks a SYN if the set has room', () => {
     assert.match(
       line('flow-open-prerouting-4'),
       /^ +tcp dport 53 ip daddr { 169\.254\.20\.10 } tcp flags & \(fin \| syn \| rst \| ack\) == syn update @flows4 { ip saddr \. tcp sport \. ip daddr timeout 70s } counter meta mark set meta mark \| 0x1000 /,
     );
   });
 
-  it('keeps the rest of it untracked, and never what it does not know', () => {
+  it('untracks later packets of remembered connections, and no others', () => {
     assert.match(
       line('flow-keep-output-6'),
       /tcp flags & syn == 0 ip6 saddr \. tcp sport \. ip6 daddr @flows6 update @flows6 { ip6 saddr \. tcp sport \. ip6 daddr timeout 5m } counter notrack /,
@@ -53,14 +53,14 @@ describe('TCP affinity', () => {
     assert.ok(untracking.every((each) => /@(flows|closing)[46] /.test(each)));
   });
 
-  it('ends with our FIN or RST', () => {
+  it("ends with the agent's FIN or RST", () => {
     assert.match(
       line('flow-close-output-4'),
       /tcp sport 53 ip saddr { 169\.254\.20\.10 } tcp flags & \(fin \| rst\) != 0 ip daddr \. tcp dport \. ip saddr @flows4 update @closing4 { ip daddr \. tcp dport \. ip saddr timeout 10s } counter delete @flows4 /,
     );
   });
 
-  it('forgets what kube-proxy was given to open, and leaves no mark behind', () => {
+  it('forgets a connection that opens at kube-dns, and clears the SYN mark', () => {
     assert.match(
       line('flow-forget-prerouting-6'),
       /== syn ct state != untracked counter delete @flows6 {[^}]*} delete @closing6 /,
@@ -71,14 +71,14 @@ describe('TCP affinity', () => {
     );
   });
 
-  it('is one table of one family where there is one, and none where there is nothing to remember', () => {
+  it('has rules of one family if all local IPs are of it, and none without local IPs', () => {
     const flows = new NftTcpAffinity(fakeSystem().system.run, () => undefined);
     const only4 = allRules(planOf({ ...PLAN_BASICS, localIps: ['169.254.20.10'] }));
     assert.doesNotMatch(flows.explain(only4), /ip6|flows6/);
     assert.equal(flows.explain(NO_RULES), '');
   });
 
-  it('is emptied, of both families, in one transaction', async () => {
+  it('flushes the sets of both families in one transaction', async () => {
     const { system, calls } = fakeSystem();
     const flows = new NftTcpAffinity(system.run, () => undefined);
     await flows.forget();
@@ -93,7 +93,7 @@ describe('TCP affinity', () => {
     );
   });
 
-  it('names local IPs and no clients', async () => {
+  it('lists local IPs, and no clients', async () => {
     const { system, calls } = fakeSystem(() => 'ip daddr { 10.0.0.1 }');
     const flows = new NftTcpAffinity(system.run, () => undefined);
     assert.deepEqual(await flows.localIps(), ['10.0.0.1']);

@@ -48,7 +48,10 @@ const alone = (end: End) => (proxy: ProxyKind) =>
       await end(agent);
       const endedMs = performance.now();
       await pause(HANG_MS);
-      assert.ok((await queryRules(site)).length > 0, 'init has not removed them');
+      assert.ok(
+        (await queryRules(site)).length > 0,
+        'init removed the query rules: it was not frozen',
+      );
       init.signal('SIGCONT');
       const hangMs = performance.now() - endedMs;
       await pause(HANG_MS);
@@ -78,13 +81,13 @@ const alone = (end: End) => (proxy: ProxyKind) =>
 describeSites(
   'the agent ends while init hangs',
   (proxy) => {
-    it('kill -9: kube-dns serves pods at once, and the host as soon as init runs', () =>
+    it('SIGKILL: kube-dns serves pods at once, and the host as soon as init runs', () =>
       alone(async (agent) => {
         agent.signal('SIGKILL');
         await agent.exited;
       })(proxy));
 
-    it('a stop: kube-dns serves pods at once, and the host as soon as init runs', () =>
+    it('SIGTERM: kube-dns serves pods at once, and the host as soon as init runs', () =>
       alone(async (agent) => assert.equal(await agent.stop(), 0))(proxy));
   },
   process.env.NODENS_CHAOS_ROUNDS === undefined ? ['nft'] : PROXIES,

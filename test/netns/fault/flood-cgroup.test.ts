@@ -168,8 +168,8 @@ async function flooded(group: MemoryGroup, folder: string): Promise<void> {
     const { stdout } = await promisify(execFile)(program, [`${port}`, `${RATE}`, `${SECONDS}`]);
     clearInterval(asking);
     clearInterval(watching);
-    assert.equal(group.oomKills, 0, 'processes killed for memory');
-    assert.equal(agent.exitCode ?? agent.signalCode, null, 'the agent runs');
+    assert.equal(group.oomKills, 0, 'the kernel killed processes for memory');
+    assert.equal(agent.exitCode ?? agent.signalCode, null, 'the agent has ended');
     await pause(IN_TIME_MS);
     const { sent, answered } = JSON.parse(stdout) as { sent: number; answered: number };
     const dropped = await counted(metricsPort, 'nodens_udp_receive_drops_total');
@@ -196,7 +196,7 @@ async function flooded(group: MemoryGroup, folder: string): Promise<void> {
       return (await counted(metricsPort, 'nodens_in_flight_queries')) === 0;
     });
     const limited = await counted(metricsPort, 'nodens_client_limited_total');
-    assert.ok(limited > 0, 'the limit was reached');
+    assert.ok(limited > 0, 'the flood did not reach the limit');
   } finally {
     agent.kill('SIGKILL');
     await until('the agent to be gone', () => agent.exitCode !== null || agent.signalCode !== null);

@@ -61,7 +61,7 @@ const assertRepaired = (site: Site, damage: readonly string[]): Promise<void> =>
 describeSites(
   'damage by other programs',
   (proxy: ProxyKind) => {
-    it('nft flush, ip addr del, link down: repaired within 1 s, pods and host served', () =>
+    it('init repairs nft flush, ip addr del and link down in 1 s; pods and host are served', () =>
       withSite(proxy, async (site) => {
         await startNodens(site, ...NO_SYNC);
         for (const damage of [
@@ -72,7 +72,7 @@ describeSites(
           await assertRepaired(site, damage);
       }));
 
-    it('a flush of legacy iptables, of which the kernel sends no notice: repaired within 1 s, pods and host served', () =>
+    it('init repairs a flush of legacy iptables in 1 s; pods and host are served', () =>
       withSite(proxy, async (site) => {
         const { node } = site.cluster;
         await node.must(['iptables-legacy', ...LEGACY_RULE]);
@@ -89,7 +89,7 @@ describeSites(
         assert.equal(
           init.log().split('"event":"rules-restored"').length,
           said,
-          'no further repair',
+          'init repaired again without damage',
         );
       }));
   },

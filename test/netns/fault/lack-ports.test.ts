@@ -80,9 +80,9 @@ async function starve(node: Netns, pod: Netns, folder: string, transport: string
   const occupier = node.start(process.execPath, ['-e', OCCUPIER]);
   await eventually('the port is taken', () => occupier.output().includes('taken'), 60_000);
   await setPorts(node, '40000 40000');
-  await eventually('a query fails for the lack', async () => isLack(await ask(pod)), 60_000);
+  await eventually('a query fails for lack of ports', async () => isLack(await ask(pod)), 60_000);
   await setPorts(node, range.trim().replace(/\s+/, ' '));
-  await eventually('the next is answered', async () => isAnswered(await ask(pod)), 60_000);
+  await eventually('the next query is answered', async () => isAnswered(await ask(pod)), 60_000);
   const page = await node.run(process.execPath, ['-e', FETCH]);
   assert.ok(total(page, 'nodens_local_lack_total{what="ports"}') > 0);
   assert.equal(total(page, 'nodens_upstream_failures_total{'), 0);
@@ -103,7 +103,7 @@ udp.on('listening', () => {
 if (!canMakeNetns()) sayLeftOut('an agent without local ports');
 else
   for (const transport of ['prefer_udp', 'force_tcp'])
-    it(`without a free local port (${transport}) the agent names the lack, and no upstream failure is counted`, async (t) => {
+    it(`no free local port (${transport}): the agent counts no upstream failure`, async (t) => {
       const folder = mkdtempSync(join(tmpdir(), 'nodens-ports-'));
       t.after(() => rmSync(folder, { recursive: true }));
       await withNetns(['node', 'pod'], (node, pod) => starve(node, pod, folder, transport));

@@ -72,7 +72,7 @@ async function assertServed(seen: readonly Seen[]): Promise<void> {
 }
 
 const locked = (): void => {
-  it(`held ${HOLD_MS / 1_000} s at start, and at stop: no client misses an answer, and both stop in time`, () =>
+  it(`held ${HOLD_MS / 1_000} s at start and stop: clients are served, both stop in time`, () =>
     withSite('iptables', async (site) => {
       const { nodens, lock } = await withLock(site);
       let release = await hold(lock);
@@ -80,8 +80,8 @@ const locked = (): void => {
       const [init, agent] = [nodens.startInit('--backend', 'iptables'), nodens.startAgent()];
       await pause(HOLD_MS);
       assert.ok(init.running && agent.running, init.tail());
-      assert.deepEqual(await queryRules(site), [], 'rules without the lock');
-      await until('a wait that ended without the lock', () =>
+      assert.deepEqual(await queryRules(site), [], 'init installed query rules without the lock');
+      await until('init to give up a wait for the lock', () =>
         init.log().includes('"errortype":"iptables_lock"'),
       );
       await release();

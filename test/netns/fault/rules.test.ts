@@ -18,7 +18,7 @@ import { canMakeNetns, eventually, type Netns, sayLeftOut } from '../../support/
 
 const REPAIR_MS = 1_000;
 
-/** The set-up, one line after the other; tables are listed in the order in which they were made. */
+/** Rules and addresses of nodens, sorted: nft lists tables in the order of their creation. */
 async function setup(node: Netns): Promise<string> {
   return (await snapshotWithoutHandles(node)).split('\n').sort().join('\n');
 }
@@ -42,7 +42,7 @@ else
         const { node } = room;
         const init = await startedInit(room);
         await startEcho(node, 'agent', LINK_LOCAL);
-        await eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
+        await eventually('init intercepts', () => init.output().includes('"state":"intercepting"'));
         const repairs = (): number => init.output().split('"event":"rules-restored"').length - 1;
         const before = await setup(node);
         for (const damage of [
@@ -53,16 +53,16 @@ else
         ]) {
           const reported = repairs();
           await repairMs(node, before, damage);
-          await eventually('told', () => repairs() > reported);
+          await eventually('init logs the repair', () => repairs() > reported);
         }
       }));
 
-    it('repairs within a second, whatever the interval, and then makes no further change', () =>
+    it('repairs within a second, with any interval, and then makes no further change', () =>
       withRoom(async (room) => {
         const { node } = room;
         const init = await startedInit(room, '--syncinterval', '1h');
         await startEcho(node, 'agent', LINK_LOCAL);
-        await eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
+        await eventually('init intercepts', () => init.output().includes('"state":"intercepting"'));
         const before = await setup(node);
         for (const damage of [
           ['nft', 'flush', 'ruleset'],
@@ -77,12 +77,12 @@ else
         assert.equal(init.output().split('"event":"rules-restored"').length, said);
       }));
 
-    it('no other program can remove the query rules, and nft alone cannot keep them', () =>
+    it('no other program can remove the query rules, and the kernel drops them with init', () =>
       withRoom(async (room) => {
         const { node } = room;
         const init = await startedInit(room, '--syncinterval', '1h');
         await startEcho(node, 'agent', LINK_LOCAL);
-        await eventually('intercepting', () => hasQueryTable(node));
+        await eventually('init intercepts', () => hasQueryTable(node));
         const name = /nodens_query_[0-9a-f]{8}/.exec(
           await node.run('nft', ['list', 'tables']),
         )?.[0];
@@ -95,7 +95,7 @@ else
         init.kill('SIGKILL');
         await init.exited;
         await eventually(
-          'dropped by the kernel',
+          'the kernel drops the query rules',
           async () => !(await hasQueryTable(node)),
           boundMs,
         );

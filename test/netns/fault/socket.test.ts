@@ -15,7 +15,7 @@ const ANSWER = 'NOERROR 10.96.9.9';
 /** The retry interval of stub resolvers. */
 const PATIENCE_MS = await allowedMs(2_000);
 
-/** A client, and its place. */
+/** A client, and where it runs. */
 interface Asker {
   readonly what: string;
   readonly client: OneSocketClient;
@@ -33,7 +33,7 @@ async function areHeld({ cluster }: Site, transport: 'tcp' | 'udp'): Promise<boo
   );
 }
 
-/** Runs an event while each of `askers` waits for kube-dns; then each is answered, by the first or one more query. */
+/** Runs an event while all `askers` wait for kube-dns; each then gets its answer, or one to a retry. */
 async function during(
   site: Site,
   askers: readonly Asker[],
@@ -44,7 +44,7 @@ async function during(
   const { kubeDns } = site.cluster;
   for (const dns of kubeDns) dns.freeze([transport]);
   const inFlight = askers.map(({ client }, i) => client.send(`${label}-${i}.${ZONE}`));
-  await until(`queries to wait, ${label}`, () => areHeld(site, transport));
+  await until(`queries to wait at kube-dns, ${label}`, () => areHeld(site, transport));
   await event();
   for (const dns of kubeDns) dns.thaw([transport]);
   const asked = await Promise.all(
@@ -53,14 +53,18 @@ async function during(
       const late = await until('a late answer', answered, PATIENCE_MS).catch(() => undefined);
       if (late === ANSWER) return 0;
       const again = await client.ask(`${label}-${i}.${ZONE}`, PATIENCE_MS);
-      assert.equal(again, ANSWER, `${label} ${what}`);
+      assert.equal(again, ANSWER, `no answer to the retry: ${label} ${what}`);
       return 1;
     }),
   );
   for (const { what, client } of askers)
     for (const turn of [1, 2, 3]) {
       const name = `${label}-then-${turn}.${ZONE}`;
-      assert.equal(await client.ask(name, PATIENCE_MS), ANSWER, `after ${label} ${what}, ${turn}`);
+      assert.equal(
+        await client.ask(name, PATIENCE_MS),
+        ANSWER,
+        `no answer after ${label} ${what}, ${turn}`,
+      );
     }
   return asked.reduce<number>((sum, retries) => sum + retries, 0);
 }
@@ -69,7 +73,7 @@ const rulesAre = (site: Site, there: boolean): Promise<boolean> =>
   until('the query rules', async () => (await queryRules(site)).length > 0 === there);
 
 const kept = (proxy: ProxyKind): void => {
-  it('is answered after one retry at most: pods and host, VIP and link-local address', () =>
+  it('pods and host get an answer after one retry at most, from VIP and link-local address', () =>
     withSite(proxy, async (site) => {
       const { pods, node } = site.cluster;
       let running: Running = await startNodens(site);

@@ -95,11 +95,11 @@ async function queryTable(node: Netns): Promise<boolean> {
 if (!canMakeNetns()) sayLeftOut('init-dropin');
 else
   describe('init with the agent as its child', { concurrency: false }, () => {
-    it('runs it unprivileged, passes signals on after withdrawal, and ends with its code', () =>
+    it('runs the agent unprivileged, forwards signals after withdrawal, exits with its code', () =>
       withDist(async (program, node) => {
         const args = supervise(program, `${program}.sock`, 'drain', '-conf', '/etc/Corefile');
         const init = node.start(process.execPath, args);
-        await eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
+        await eventually('init intercepts', () => init.output().includes('"state":"intercepting"'));
         const said = /^agent (\{.*)$/m.exec(init.output())?.[1] ?? '';
         const NET_BIND_SERVICE = (1n << 10n).toString(16).padStart(16, '0');
         assert.deepEqual(JSON.parse(said), {
@@ -112,7 +112,9 @@ else
           noNewPrivs: '1',
         });
         init.kill('SIGUSR1');
-        await eventually('reload signal', () => init.output().includes('agent hears SIGUSR1'));
+        await eventually('the agent gets SIGUSR1', () =>
+          init.output().includes('agent hears SIGUSR1'),
+        );
         assert.doesNotMatch(init.output(), /Debugger listening/);
         init.kill('SIGTERM');
         assert.equal(await init.exited, 0);
@@ -120,7 +122,7 @@ else
         assert.equal(await queryTable(node), false);
       }));
 
-    it("withdraws when it crashes and ends with the agent's exit code", () =>
+    it("withdraws when the agent crashes, and exits with the agent's code", () =>
       withDist(async (program, node) => {
         const init = node.start(process.execPath, supervise(program, `${program}.sock`, 'crash'));
         assert.equal(await init.exited, 7);
@@ -128,47 +130,49 @@ else
         assert.match(await node.run('nft', ['list', 'tables']), /nodens_standing_main/);
       }));
 
-    it('restarts an agent that hangs, also a frozen one', () =>
+    it('restarts an agent that is frozen, and stops a frozen agent', () =>
       withDist(async (program, node) => {
         const init = node.start(process.execPath, supervise(program, `${program}.sock`, 'drain'));
-        await eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
+        await eventually('init intercepts', () => init.output().includes('"state":"intercepting"'));
         const freeze = (): void => {
           const [, pid = ''] = [...init.output().matchAll(/^agent pid (\d+)$/gm)].at(-1) ?? [];
           process.kill(Number(pid), 'SIGSTOP');
         };
         freeze();
         await eventually(
-          'withdrawn',
+          'init has withdrawn',
           async () => !(await queryTable(node)),
           await allowedMs(3_000),
         );
         const starts = (): number => init.output().split('agent {').length - 1;
-        await eventually('begun anew', () => starts() === 2);
+        await eventually('init restarts the agent', () => starts() === 2);
         assert.match(init.output(), /"msg":"agent unresponsive: restarting it"/);
         freeze();
         init.kill('SIGTERM');
         assert.equal(await init.exited, 0);
       }));
 
-    it('runs it with init’s user, with one warning, where the user cannot be changed', () =>
+    it('runs the agent as its own user, with one warning, if it cannot change the user', () =>
       withDist(async (program, node) => {
         const args = supervise(program, `${program}.sock`, 'drain');
         const init = node.start('setpriv', [
           ...['--bounding-set', '-setuid,-setgid', process.execPath, ...args],
         ]);
-        await eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
+        await eventually('init intercepts', () => init.output().includes('"state":"intercepting"'));
         assert.equal(init.output().split('it keeps the privileges of init').length, 2);
         assert.match(init.output(), /"uid":0/);
         init.kill('SIGTERM');
         assert.equal(await init.exited, 0);
       }));
 
-    it('continues without a control socket where it cannot create one', () =>
+    it('continues without a control socket if it cannot create one', () =>
       withDist(async (program, node) => {
         const args = supervise(program, `${program}/control.sock`, 'drain');
         const init = node.start(process.execPath, args);
-        await eventually('warned', () => init.output().includes('cannot open the control socket'));
-        await eventually('agent runs', () => init.output().includes('agent {'));
+        await eventually('init logs that it cannot open the control socket', () =>
+          init.output().includes('cannot open the control socket'),
+        );
+        await eventually('the agent runs', () => init.output().includes('agent {'));
         init.kill('SIGTERM');
         await init.exited;
       }));

@@ -26,7 +26,7 @@ function socketOf({ name }: Netns, server: string): OneSocketClient {
   );
 }
 
-/** As a resolver asks: with retries. */
+/** Asks with retries, as a resolver does. */
 async function expectAnswer(socket: OneSocketClient): Promise<void> {
   for (let tries = 0; tries < 3; tries++) if ((await socket.ask('name.test')) !== undefined) return;
   assert.fail('a socket that was answered gets no answer any more');
@@ -34,7 +34,7 @@ async function expectAnswer(socket: OneSocketClient): Promise<void> {
 
 async function started(node: Netns, localIps: string): Promise<Started> {
   const init = startInit(node, ['--localip', localIps, '--socket', socketPath()]);
-  await eventually('set up', () => init.output().includes('"msg":"set up"'), PATIENCE_MS);
+  await eventually('init is set up', () => init.output().includes('"msg":"set up"'), PATIENCE_MS);
   return init;
 }
 
@@ -54,13 +54,13 @@ async function end(started: Started): Promise<void> {
 if (!canMakeNetns()) sayLeftOut('init-kept');
 else
   describe('local IPs of earlier settings', { concurrency: false }, () => {
-    it('sockets are answered throughout, then rules and addresses are removed', () =>
+    it('sockets get answers all the time, and then init removes rules and addresses', () =>
       withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
         await cluster(pod, node, dns, 'nft');
         const before = await started(node, LOCAL_IPS);
         const agent = await startEcho(node, 'agent', LINK_LOCAL, VIP, VIP6);
         await eventually(
-          'intercepting',
+          'init intercepts',
           () => before.output().includes('"intercepting"'),
           PATIENCE_MS,
         );
@@ -77,7 +77,7 @@ else
         for (const server of [VIP, VIP6]) assert.equal(await whoAnswers(pod, server), 'kube-dns');
 
         await eventually(
-          'the removal of the addresses',
+          'init removes the addresses',
           async () => !(await addresses(node)).includes(`${VIP}/32`),
           PATIENCE_MS,
         );
@@ -90,7 +90,7 @@ else
         assert.equal(
           after.output().split('removed local IPs of earlier settings').length,
           2,
-          'once',
+          'init did not log the removal once',
         );
         await Promise.all(sockets.map((socket) => socket.close()));
       }));

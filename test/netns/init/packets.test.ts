@@ -81,7 +81,7 @@ if (!canMakeNetns()) sayLeftOut('init-packets');
 else
   describe('packets through the rules of init', { concurrency: false }, () => {
     for (const { backend, flag, proxy } of CASES)
-      it(`${backend} beside kube-proxy's ${proxy} rules: local while bound, kube-dns when not`, () =>
+      it(`${backend} beside ${proxy}: the agent answers while it listens, else kube-dns`, () =>
         withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
           await cluster(pod, node, dns, proxy);
           await expectAnswers(pod, 'kube-dns');
@@ -110,9 +110,11 @@ else
           await cluster(pod, node, dns, proxy);
           const args = ['--localip', LOCAL_IPS, '--backend', flag, '--socket', socketPath()];
           const init = startInit(node, args);
-          await eventually('set up', () => init.output().includes('"msg":"set up"'));
+          await eventually('init is set up', () => init.output().includes('"msg":"set up"'));
           await startEcho(node, 'agent', LINK_LOCAL, VIP, VIP6);
-          await eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
+          await eventually('init intercepts', () =>
+            init.output().includes('"state":"intercepting"'),
+          );
           await node.run('conntrack', ['-F']);
           await expectAnswers(node, 'agent');
           await expectAnswers(pod, 'agent');
@@ -127,14 +129,16 @@ else
         }));
 
     for (const { backend, flag, proxy } of CASES)
-      it(`${backend} beside ${proxy}: a client's socket survives withdrawal with a query in flight`, () =>
+      it(`${backend} beside ${proxy}: a socket works after withdrawal with a query in flight`, () =>
         withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
           await cluster(pod, node, dns, proxy);
           const args = ['--localip', LOCAL_IPS, '--backend', flag, '--socket', socketPath()];
           const init = startInit(node, args);
-          await eventually('set up', () => init.output().includes('"msg":"set up"'));
+          await eventually('init is set up', () => init.output().includes('"msg":"set up"'));
           await startSlowEcho(node, 'agent', 400, LINK_LOCAL, VIP, VIP6);
-          await eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
+          await eventually('init intercepts', () =>
+            init.output().includes('"state":"intercepting"'),
+          );
 
           const samePort = ['-b', '10.1.0.2#40000'];
           const inFlight = whoAnswers(pod, VIP, ...samePort);
@@ -153,7 +157,7 @@ else
       { localIps: `${LINK_LOCAL},${LINK_LOCAL6}`, flags: ['--clusterdns', `${VIP},${VIP6}`] },
     ])
       for (const proxy of ['nft', 'legacy'] as const)
-        it(`kube-dns answers on ${localIps}, beside ${proxy} rules, whichever process dies`, () =>
+        it(`kube-dns answers on ${localIps}, beside ${proxy}, after init or agent was killed`, () =>
           withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
             await cluster(pod, node, dns, proxy);
             // A host client's packet to a ClusterIP needs a route before it is translated.
@@ -161,12 +165,12 @@ else
             await node.run('ip', ['-6', 'route', 'add', 'default', 'via', 'fd02::2']);
             const args = ['--localip', localIps, '--socket', socketPath(), ...flags];
             const init = startInit(node, args);
-            await eventually('set up', () => init.output().includes('"msg":"set up"'));
+            await eventually('init is set up', () => init.output().includes('"msg":"set up"'));
             const everywhere = (expected: string): Promise<void> =>
               expectLinkLocal([pod, node], expected);
             await everywhere('kube-dns');
             const agent = await startEcho(node, 'agent', ...localIps.split(','));
-            await eventually('intercepting', () =>
+            await eventually('init intercepts', () =>
               init.output().includes('"state":"intercepting"'),
             );
             await node.run('conntrack', ['-F']);
@@ -180,7 +184,7 @@ else
             await everywhere('kube-dns');
           }));
 
-    it('no local IP becomes the source address on links without an address', () =>
+    it('the kernel uses no local IP as source address on links without an address', () =>
       withNetns(['node', 'peer'], async (node, peer) => {
         await connectNetns(node, undefined, peer, undefined);
         await connectNetns(node, '192.0.2.1/24', peer, '192.0.2.2/24');

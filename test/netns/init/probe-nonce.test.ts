@@ -62,7 +62,7 @@ function listenAsInit(path: string): { nonce(): string | undefined; close(): voi
 
 if (!canMakeNetns()) sayLeftOut('the nonce reaches init only');
 else {
-  it("the agent sends its nonce to init's probes only, its presence to the node, and nothing to pods", async (t) => {
+  it("the agent sends its nonce only to init's probes, and refuses the pods'", async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'nodens-nonce-'));
     t.after(() => rmSync(folder, { recursive: true }));
     const conf = join(folder, 'Corefile');

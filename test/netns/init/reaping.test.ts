@@ -36,7 +36,7 @@ const FIRST_PROCESS = `
   process.exit();
 `;
 
-it('the memory holders of killed agents leave no zombie in a container whose first process is init', () => {
+it('killed agents leave no zombie in a container whose first process is init', () => {
   const argv = [
     '--pid',
     '--fork',

@@ -74,7 +74,7 @@ if (!canMakeNetns()) sayLeftOut('init-rules');
 else {
   for (const { kind, flag, prepare } of KINDS) {
     describe(`init with ${kind}`, { concurrency: false }, () => {
-      it('sets up once, changes nothing when the state is right, and cleans up without a trace', () =>
+      it('sets up once, changes nothing if the state is right, and --cleanup removes all', () =>
         withNetns(['node'], async (node) => {
           await prepare(node);
           const before = await snapshotWithoutHandles(node);
@@ -92,7 +92,7 @@ else {
           assert.equal(await snapshotWithoutHandles(node), before);
         }));
 
-      it('accepts DNS where a policy drops, and nowhere else', () =>
+      it('accepts DNS only in chains whose policy drops', () =>
         withNetns(['node'], async (node) => {
           await prepare(node);
           await runInit(node, ...LOCAL, '--once', '--backend', flag);
@@ -112,7 +112,7 @@ else {
 
   describe('init and leftovers', { concurrency: false }, () => {
     for (const iptables of ['iptables-nft', 'iptables-legacy'])
-      it(`removes the rules of a crashed node-local-dns in ${iptables}`, () =>
+      it(`--cleanup removes the rules of a crashed node-local-dns in ${iptables}`, () =>
         withNetns(['node'], async (node) => {
           await populate(node);
           if (iptables === 'iptables-legacy') await useLegacy(node);
@@ -123,14 +123,14 @@ else {
           assert.equal(await snapshotWithoutHandles(node), before);
         }));
 
-    it('--once removes them, too', () =>
+    it('--once removes the rules of a crashed node-local-dns, too', () =>
       withNetns(['node'], async (node) => {
         await leaveNodeLocalDnsRules(node, 'iptables-nft', ['169.254.20.10']);
         await runInit(node, ...LOCAL, '--once');
         assert.doesNotMatch(await node.run('iptables-nft-save', []), /NodeLocal DNS Cache/);
       }));
 
-    it('changing the backend moves the rules', () =>
+    it('another --backend moves the rules to it', () =>
       withNetns(['node'], async (node) => {
         await runInit(node, ...LOCAL, '--once', '--backend', 'nft');
         const wanted = await snapshotWithoutHandles(node);
@@ -143,7 +143,7 @@ else {
         assert.equal(await snapshotWithoutHandles(node), wanted);
       }));
 
-    it('neither reading nor setting up creates a legacy table', () =>
+    it('--observe, --once and --cleanup create no legacy table', () =>
       withNetns(['node'], async (node) => {
         const said = await runInit(node, ...LOCAL, '--observe');
         assert.match(said, /backend nft: nft works here/);

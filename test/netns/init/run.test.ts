@@ -56,74 +56,81 @@ function lastState(agent: Agent): string | undefined {
 if (!canMakeNetns()) sayLeftOut('init-run');
 else
   describe('init as a long-running process', { concurrency: false }, () => {
-    it('intercepts when the agent answers, withdraws when it does not, without control socket', () =>
+    it('without a control socket: intercepts when the agent answers, withdraws when not', () =>
       withRoom(async (room) => {
         const init = await startedInit(room);
         assert.equal(await hasQueryTable(room.node), false);
         const agent = await startEcho(room.node, 'agent', LINK_LOCAL);
-        await eventually('intercepting', () => hasQueryTable(room.node));
+        await eventually('init intercepts', () => hasQueryTable(room.node));
         agent.kill('SIGKILL');
-        await eventually('withdrawn', async () => !(await hasQueryTable(room.node)));
+        await eventually('init has withdrawn', async () => !(await hasQueryTable(room.node)));
         await startEcho(room.node, 'agent', LINK_LOCAL);
-        await eventually('intercepting again', () => hasQueryTable(room.node));
+        await eventually('init intercepts again', () => hasQueryTable(room.node));
         init.kill('SIGTERM');
         assert.equal(await init.exited, 0);
         assert.equal(await hasQueryTable(room.node), false);
         assert.match(await snapshot(room.node), /nodens_standing_main/);
       }));
 
-    it('obeys the agent on the control socket', () =>
+    it('intercepts and withdraws as the agent says on the control socket', () =>
       withRoom(async (room) => {
         const init = await startedInit(room);
         const agent = await connectAgent(room.socket);
-        await eventually('status', () => lastState(agent) === 'waiting');
+        await eventually('init reports "waiting"', () => lastState(agent) === 'waiting');
         agent.say({ type: 'ready', nonce: 'agent' });
         assert.equal(await hasQueryTable(room.node), false);
         await startEcho(room.node, 'agent', LINK_LOCAL);
-        await eventually('intercepting', () => lastState(agent) === 'intercepting');
+        await eventually('init intercepts', () => lastState(agent) === 'intercepting');
         assert.equal(await hasQueryTable(room.node), true);
 
         agent.say({ type: 'withdraw' });
-        await eventually('ack', () => agent.messages.some(({ type }) => type === 'withdrawn'));
+        await eventually('init acknowledges the withdraw', () =>
+          agent.messages.some(({ type }) => type === 'withdrawn'),
+        );
         assert.equal(await hasQueryTable(room.node), false);
         assert.equal(lastState(agent), 'withdrawn');
 
         agent.say({ type: 'ready', nonce: 'agent' });
-        await eventually('intercepting again', () => hasQueryTable(room.node));
+        await eventually('init intercepts again', () => hasQueryTable(room.node));
         agent.end();
-        await eventually('withdrawn at the end', async () => !(await hasQueryTable(room.node)));
+        await eventually(
+          'init withdraws after the end of the agent',
+          async () => !(await hasQueryTable(room.node)),
+        );
         init.kill('SIGINT');
         assert.equal(await init.exited, 0);
       }));
 
-    it('a second agent that is ready keeps interception when the first one leaves', () =>
+    it('keeps interception when one of two ready agents leaves', () =>
       withRoom(async (room) => {
         await startedInit(room);
         await startEcho(room.node, 'agent', LINK_LOCAL);
         const [first, second] = [await connectAgent(room.socket), await connectAgent(room.socket)];
         first.say({ type: 'ready', nonce: 'agent' });
         second.say({ type: 'ready', nonce: 'agent' });
-        await eventually('intercepting', () => lastState(second) === 'intercepting');
+        await eventually('init intercepts', () => lastState(second) === 'intercepting');
         first.say({ type: 'withdraw' });
-        await eventually('ack', () => first.messages.some(({ type }) => type === 'withdrawn'));
+        await eventually('init acknowledges the withdraw', () =>
+          first.messages.some(({ type }) => type === 'withdrawn'),
+        );
         assert.equal(await hasQueryTable(room.node), true);
         first.end();
         second.end();
-        await eventually('withdrawn', async () => !(await hasQueryTable(room.node)));
+        await eventually('init has withdrawn', async () => !(await hasQueryTable(room.node)));
       }));
 
-    it('two pairs of init and agent on a node serve in parallel and stop one by one', () =>
+    it('two inits on a node intercept at the same time, and stop one after the other', () =>
       withRoom(async (room) => {
         const tables = async (): Promise<number> =>
           (await room.node.run('nft', ['list', 'tables'])).split('nodens_query_').length - 1;
         const old = await startedInit(room);
         await startEcho(room.node, 'agent', LINK_LOCAL);
-        await eventually('intercepting', () => hasQueryTable(room.node));
+        await eventually('init intercepts', () => hasQueryTable(room.node));
         const next = await startedInit({
           ...room,
           args: ['--localip', LINK_LOCAL, '--socket', `${room.socket}.2`],
         });
-        await eventually('both intercept', async () => (await tables()) === 2);
+        await eventually('both inits intercept', async () => (await tables()) === 2);
         old.kill('SIGTERM');
         assert.equal(await old.exited, 0);
         assert.equal(await tables(), 1);
@@ -132,7 +139,7 @@ else
           assert.doesNotMatch(init.output(), /put back|"level":"(warn|error)"/);
       }));
 
-    it('any number of starts and stops leaves the same rules', () =>
+    it('leaves the same rules after every start and stop', () =>
       withRoom(async (room) => {
         const cycle = async (): Promise<string> => {
           const init = await startedInit(room);
@@ -145,11 +152,11 @@ else
         for (let i = 1; i < cycles; i++) assert.equal(await cycle(), first, `after ${i}`);
       }));
 
-    it('--skipteardown leaves the rules that end with the agent', () =>
+    it("--skipteardown keeps the rules that end with the agent's socket", () =>
       withRoom(async (room) => {
         const init = await startedInit(room, '--skipteardown');
         await startEcho(room.node, 'agent', LINK_LOCAL);
-        await eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
+        await eventually('init intercepts', () => init.output().includes('"state":"intercepting"'));
         init.kill('SIGTERM');
         await init.exited;
         const rules = await snapshot(room.node);
@@ -173,18 +180,20 @@ else
           '-c',
           'echo held; exec sleep 60',
         ]);
-        await eventually('lock held', () => holder.output().includes('held'));
+        await eventually('flock holds the lock', () => holder.output().includes('held'));
         await room.node.run('iptables-legacy', LEGACY_RULE);
         const init = startInit(room.node, [...room.args, '--backend', 'iptables'], {
           XTABLES_LOCKFILE: lock,
         });
-        await eventually('counted', () => init.output().includes('"errortype":"iptables_lock"'));
+        await eventually('init counts the lock error', () =>
+          init.output().includes('"errortype":"iptables_lock"'),
+        );
         const agent = await connectAgent(room.socket);
-        await eventually('status', () => agent.messages.length > 0);
+        await eventually('init sends a status', () => agent.messages.length > 0);
         const [status] = agent.messages;
         assert.equal(status?.type === 'status' && status.setupErrors.iptables_lock, 1);
         holder.kill('SIGKILL');
-        await eventually('set up after the lock is free', async () =>
+        await eventually('init is set up after the lock is free', async () =>
           (await room.node.run('iptables-legacy-save', [])).includes('NODENS-STANDING-OUTPUT'),
         );
         agent.end();
@@ -196,12 +205,12 @@ else
         await room.node.run('iptables-legacy', LEGACY_RULE);
         const env = { XTABLES_LOCKFILE: lock };
         const init = startInit(room.node, [...room.args, '--backend', 'iptables'], env);
-        await eventually('set up', () => init.output().includes('"msg":"set up"'));
+        await eventually('init is set up', () => init.output().includes('"msg":"set up"'));
         await startEcho(room.node, 'agent', LINK_LOCAL);
-        await eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
+        await eventually('init intercepts', () => init.output().includes('"state":"intercepting"'));
         const hold = ['-F', lock, 'sh', '-c', 'echo held; exec sleep 60'];
         const holder = room.node.start('flock', hold);
-        await eventually('lock held', () => holder.output().includes('held'));
+        await eventually('flock holds the lock', () => holder.output().includes('held'));
         const startMs = performance.now();
         init.kill('SIGTERM');
         assert.equal(await init.exited, 0);
@@ -209,7 +218,7 @@ else
         assert.ok(tookMs <= (await allowedMs(8_000)), `${tookMs} ms`);
       }));
 
-    it('names the capability that is missing and what to do', () =>
+    it('names the missing capability, and what to do', () =>
       withRoom(async (room) => {
         const init = room.node.start('setpriv', [
           ...['--bounding-set', '-net_admin', '--inh-caps', '-net_admin', process.execPath],

@@ -55,12 +55,12 @@ async function expectNew(
 
 async function startedInit(node: Netns, ...flags: readonly string[]): Promise<Started> {
   const init = startInit(node, ['--localip', LOCAL_IPS, '--socket', socketPath(), ...flags]);
-  await eventually('set up', () => init.output().includes('"msg":"set up"'));
+  await eventually('init is set up', () => init.output().includes('"msg":"set up"'));
   return init;
 }
 
 function intercepting(init: Started): Promise<void> {
-  return eventually('intercepting', () => init.output().includes('"state":"intercepting"'));
+  return eventually('init intercepts', () => init.output().includes('"state":"intercepting"'));
 }
 
 /** The connections in the affinity sets of the node. */
@@ -72,7 +72,7 @@ if (!canMakeNetns()) sayLeftOut('init-flows');
 else
   describe('open TCP connections', { concurrency: false }, () => {
     for (const { flag, proxy } of CASES)
-      it(`${flag} beside ${proxy} rules: stay with their server when interception starts and stops`, () =>
+      it(`${flag} beside ${proxy}: keep their server when interception starts and stops`, () =>
         withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
           await cluster(pod, node, dns, proxy);
           // A host client's packet to a ClusterIP needs a route before it is translated.
@@ -105,7 +105,7 @@ else
           for (const { connection } of [...before, ...during, ...after]) await connection.close();
         }));
 
-    it('init is killed: the agent keeps its connections to the last answer', () =>
+    it('SIGKILL of init: the agent keeps its connections until it ends', () =>
       withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
         await cluster(pod, node, dns, 'nft');
         const init = await startedInit(node);
@@ -119,13 +119,13 @@ else
         agent.kill('SIGKILL');
         await agent.exited;
         for (const { what, connection } of held) {
-          await eventually(`${what}: ended`, () => connection.events.length > 1);
+          await eventually(`${what}: the connection ends`, () => connection.events.length > 1);
           await connection.close();
         }
         await expectNew([pod], 'kube-dns');
       }));
 
-    it('the agent hangs: its connected clients get a reset', () =>
+    it('the agent hangs: init resets its connections', () =>
       withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
         await cluster(pod, node, dns, 'nft');
         const init = await startedInit(node);
@@ -134,8 +134,11 @@ else
         const held = await hold([pod], [VIP, VIP6]);
         await expectHeld(held, 'agent');
         agent.kill('SIGSTOP');
-        await eventually('withdrawn', () => init.output().includes('does not answer probes'));
-        await eventually('forgotten', async () => !/expires/.test(await remembered(node)));
+        await eventually('init withdraws', () => init.output().includes('does not answer probes'));
+        await eventually(
+          'init empties the set',
+          async () => !/expires/.test(await remembered(node)),
+        );
         for (const { connection } of held) {
           assert.match(await connection.ask('name.test', 'TXT'), /broken ECONNRESET/);
           await connection.close();
@@ -143,7 +146,7 @@ else
         await expectNew([pod], 'kube-dns');
       }));
 
-    it("a client's port that was used with the agent goes to kube-dns with the next connection", () =>
+    it('a client port that was connected to the agent can connect to kube-dns', () =>
       withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
         await cluster(pod, node, dns, 'nft');
         const init = await startedInit(node);
@@ -156,14 +159,14 @@ else
         init.kill('SIGTERM');
         await init.exited;
         await eventually(
-          'the same port again',
+          'kube-dns answers on the same port',
           async () => (await whoAnswers(pod, VIP, '+tcp', ...port)) === 'kube-dns',
         );
         for (const set of ['flows4', 'closing4'])
           assert.doesNotMatch(await remembered(node, set), /40000/);
       }));
 
-    it('connections that do not fit into the set go to kube-dns from the first packet on', () =>
+    it('connections that do not fit into the set go to kube-dns from their SYN on', () =>
       withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
         await cluster(pod, node, dns, 'nft');
         const init = await startedInit(node);
@@ -177,11 +180,14 @@ else
         const late = await hold([pod], [VIP]);
         await node.run('nft', ['flush', 'set', 'inet', 'nodens_flows_main', 'flows4']);
         await expectHeld(late, 'kube-dns');
-        await eventually('room', async () => (await whoAnswers(pod, VIP, '+tcp')) === 'agent');
+        await eventually(
+          'the set has room again',
+          async () => (await whoAnswers(pod, VIP, '+tcp')) === 'agent',
+        );
         for (const { connection } of [...early, ...late]) await connection.close();
       }));
 
-    it('are removed from the set soon after their end, and leave no conntrack entry', () =>
+    it('ended connections leave the set soon, and have no conntrack entry', () =>
       withNetns(['pod', 'node', 'backend'], async (pod, node, dns) => {
         await cluster(pod, node, dns, 'nft');
         await runInit(node, '--localip', LOCAL_IPS, '--once');
@@ -191,7 +197,10 @@ else
         await held?.connection.ask('name.test', 'TXT');
         assert.match(await remembered(node), /expires 4m59s/);
         await held?.connection.close();
-        await eventually('closing', async () => !/expires/.test(await remembered(node)));
+        await eventually(
+          'the kernel removes the entry from the set',
+          async () => !/expires/.test(await remembered(node)),
+        );
         assert.match(await remembered(node, 'closing4'), /expires \ds/);
         assert.doesNotMatch(await node.run('conntrack', ['-L']), /dport=53 /);
       }));

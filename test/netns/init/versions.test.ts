@@ -46,7 +46,7 @@ const CASES: readonly Case[] = [
 
 async function started(node: Netns, flags: readonly string[]): Promise<Started> {
   const init = startInit(node, [...flags, '--syncinterval', '1s', '--socket', socketPath()]);
-  await eventually('set up, or not', () => /"msg":"set.up/.test(init.output()));
+  await eventually('init is set up or has failed', () => /"msg":"set.up/.test(init.output()));
   assert.match(init.output(), /"msg":"set up"/);
   return init;
 }
@@ -71,15 +71,15 @@ if (!canMakeNetns()) sayLeftOut('init-versions');
 else
   describe('two versions of init on a node', { concurrency: false }, () => {
     for (const { backend, list, damage } of CASES)
-      it(`the newer writes once, the older leaves it alone ${backend.join(' ')}`, () =>
+      it(`the newer init writes once, the older does not change it ${backend.join(' ')}`, () =>
         withNetns(['node'], async (node) => {
-          // Where the policy drops our rules are in a chain of another program, too.
+          // Because this policy drops, our rules are in a chain of another program, too.
           await node.run('nft', ['-f', '-'], DROPPING);
           const old = await started(node, [...OLD, ...backend]);
           assert.match(await rulesOf(node, list), /sport 20253-20260/);
           const next = await started(node, [...NEW, ...backend]);
           // Both versions have rules in the chain of another program: those of the older one come back, once.
-          await eventually('ACCEPTs of both', async () =>
+          await eventually('both versions have ACCEPT rules', async () =>
             OWN_ACCEPT.test(await rulesOf(node, list)),
           );
           const rules = await expectRest(node, list);
@@ -101,8 +101,8 @@ else
           const isRepaired = (): boolean =>
             countOf(old, '"event":"rules-restored"') + countOf(next, '"event":"rules-restored"') >
             1;
-          await eventually('repaired', isRepaired, await allowedMs(3_000));
-          // Both get the event, and the second may start before the first has finished.
+          await eventually('one init repairs the rules', isRepaired, await allowedMs(3_000));
+          // Both inits get the event, and the second may start before the first has finished.
           await setTimeout(1_500);
           assert.match(await expectRest(node, list), /sport (21000-21007|20253-20260)/);
 

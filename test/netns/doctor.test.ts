@@ -46,7 +46,7 @@ interface Damage {
   readonly id: string;
   readonly verdict: Finding['verdict'];
   readonly flags?: (runDir: string) => string[];
-  /** Breaks the node; resolves to the repair. */
+  /** Breaks the node; resolves to a function that repairs it. */
   readonly harm: (site: Site) => Promise<() => Promise<unknown>>;
 }
 
@@ -57,7 +57,7 @@ const nft =
     return () => cluster.node.must(['nft', '-f', '-'], { input: undo });
   };
 
-/** Sets the node's resolvers to this file. */
+/** Makes this file the resolv.conf of the node. */
 const resolvers = (text: string): Pick<Damage, 'flags' | 'harm'> => ({
   flags: (runDir) => ['--resolvconf', `${runDir}/resolv.test`],
   harm: async ({ cluster }) => {
@@ -101,7 +101,7 @@ const WALL = `table inet wall { chain in {
   type filter hook input priority 0; policy drop; iif "lo" accept; ct state established accept; }; }`;
 
 describeSites('the doctor on a healthy node', (proxy) => {
-  it('finds nothing, and each fault with its line', () =>
+  it('reports no fault, and after each damage reports it in the right line', () =>
     withSite(proxy, async (site) => {
       await startNodens(site);
       const [code, healthy] = await examined(site);
@@ -123,11 +123,11 @@ describeSites('the doctor on a healthy node', (proxy) => {
 });
 
 describeSites('the doctor', () => {
-  it('names the server that answers when the agent is killed, and when init has withdrawn', () =>
+  it('names the answering server after the agent was killed and init has withdrawn', () =>
     withSite('nft', async (site) => {
       const { agent, init } = await startNodens(site);
       await agent.stop('SIGKILL');
-      await until('the fallback', async () => {
+      await until('the doctor to report the fallback', async () => {
         const [, report] = await examined(site);
         return line(report, 'answers').verdict === 'warn';
       });
@@ -148,7 +148,7 @@ describeSites('the doctor', () => {
       assert.equal(line(cleaned, 'addresses').verdict, 'fail');
     }));
 
-  it('finds rules of iptables, which nft lists without their owner', () =>
+  it('finds rules of iptables-nft, which nft lists without their comments', () =>
     withSite('iptables', async (site) => {
       await startNodens(site, '--backend', 'iptables');
       const [code, report] = await examined(site);
@@ -165,13 +165,16 @@ describeSites('the doctor', () => {
       writeFileSync(path, `${before}\n. {\n  nonsense\n}\n`);
       const verdict = async (): Promise<string> =>
         line((await examined(site))[1], 'corefile').verdict;
-      await until('the doctor to say so', async () => (await verdict()) === 'fail');
+      await until(
+        'the doctor to report the refused Corefile',
+        async () => (await verdict()) === 'fail',
+      );
       assert.equal(line((await examined(site))[1], 'answers').verdict, 'ok');
       writeFileSync(path, before);
       await until('the node to be healthy again', async () => (await verdict()) === 'ok');
     }));
 
-  it('reads legacy tables without creating any, and names what it may not read', () =>
+  it('creates no legacy tables, and names what it has no permission to read', () =>
     withSite('nft', async (site) => {
       const { node } = site.cluster;
       await startNodens(site);

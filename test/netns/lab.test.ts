@@ -29,7 +29,7 @@ function startLab(...args: string[]): Lab {
   return { child, exited, output: () => text };
 }
 
-/** Names of namespaces, their files and run directories that this lab created. */
+/** Names of the namespaces, their files and run directories that this lab has created. */
 function leftovers({ child }: Lab): string[] {
   const places = ['/run/netns', '/etc/netns', tmpdir()].filter((dir) => existsSync(dir));
   const ours = `nodens-lab-${child.pid}-`;
@@ -38,7 +38,7 @@ function leftovers({ child }: Lab): string[] {
 
 if (canMakeNetns()) {
   describe('the lab', { timeout: 400_000 }, () => {
-    it('meets every expectation and cleans up', async () => {
+    it('meets every expectation, and removes what it created', async () => {
       const lab = startLab('--proxy', 'nft');
       const code = await lab.exited;
       const broken = lab
@@ -51,7 +51,7 @@ if (canMakeNetns()) {
       assert.deepEqual(leftovers(lab), []);
     });
 
-    it('cleans up on Ctrl-C', async () => {
+    it('removes what it created after Ctrl-C', async () => {
       const lab = startLab('--proxy', 'iptables');
       await until(
         'nodens to start',

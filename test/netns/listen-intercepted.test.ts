@@ -12,7 +12,7 @@ import { describeSites, withSite } from '../support/netns/sites.ts';
 const unbound = (corefile: string): string => corefile.replace(/^ *bind .*\n/m, '');
 
 describeSites('a Corefile without bind', (proxy) => {
-  it('is intercepted, on every local IP and over either transport, under the wildcard’s label', () =>
+  it("init intercepts on every local IP over UDP and TCP; series have the wildcard's label", () =>
     withSite(
       proxy,
       async (site) => {

@@ -46,7 +46,7 @@ async function withAgent(
     const file = join(folder, 'Corefile');
     writeFileSync(file, corefile);
     const agent = space.start(process.execPath, [NODENS, 'agent', '-conf', file], env);
-    await eventually('it serves', () => agent.output().includes('"serving"'), 30_000);
+    await eventually('the agent serves', () => agent.output().includes('"serving"'), 30_000);
     await work(space, agent.output);
   });
 }
@@ -78,21 +78,21 @@ else
           await assertServed(space, '127.0.0.1', '::1');
           for (const address of LATER) await addAddress(space, address);
           await addRoutes(space);
-          // At once, without a wait.
+          // The addresses are served at once, without a wait.
           await assertServed(space, ...LATER, ...BY_ROUTE);
         }));
 
-    it('serves one over IPv4 where the node has no IPv6 addresses', () =>
+    it('serves IPv4 addresses of a node without IPv6', () =>
       withNetns(['node'], async (space) => {
         await space.run('sysctl', ['-qw', 'net.ipv6.conf.all.disable_ipv6=1']);
         const file = join(folder, 'Corefile');
         writeFileSync(file, '. {\nwhoami\n}\n');
         const agent = space.start(process.execPath, [NODENS, 'agent', '-conf', file]);
-        await eventually('it serves', () => agent.output().includes('"serving"'), 30_000);
+        await eventually('the agent serves', () => agent.output().includes('"serving"'), 30_000);
         await assertServed(space, '127.0.0.10');
       }));
 
-    it('serves, without the addon, addresses of interfaces within seconds, and logs it', () =>
+    it('without the addon: serves new addresses of interfaces within seconds, and logs it', () =>
       withAgent('. {\nwhoami\n}\n', { NODENS_UDP: 'dgram' }, async (space, log) => {
         await assertServed(space, '127.0.0.1', '::1');
         assert.match(
@@ -110,7 +110,7 @@ else
         }
       }));
 
-    it('beside another server on one address serves all others', () =>
+    it('serves all other addresses if another server has one', () =>
       withNetns(['node'], async (space) => {
         const holder = `require('net').createServer().listen(53, '127.0.0.53', () => console.log('taken'))`;
         const other = space.start(process.execPath, ['-e', holder]);
@@ -118,7 +118,7 @@ else
         const file = join(folder, 'Corefile');
         writeFileSync(file, '. {\nwhoami\n}\n');
         const agent = space.start(process.execPath, [NODENS, 'agent', '-conf', file]);
-        await eventually('it serves', () => agent.output().includes('"serving"'), 30_000);
+        await eventually('the agent serves', () => agent.output().includes('"serving"'), 30_000);
         await assertServed(space, '127.0.0.1', '::1');
         assert.match(
           agent.output(),
@@ -126,7 +126,7 @@ else
         );
       }));
 
-    it('answers from the asked address also when the answer waits for buffer space', () =>
+    it('answers from the asked address, also after a wait for buffer space', () =>
       withNetns(['node'], async (space) => {
         await addRoutes(space);
         const slow = 'root tbf rate 100mbit burst 100k limit 10m'.split(' ');

@@ -51,7 +51,7 @@ describeSites('overlays', (proxy: ProxyKind) => {
       assert.equal(site.cluster.wayOf('both.any.default.svc.cluster.local').length, 1);
     }));
 
-  it('ipvs: the link-local address only, the VIP is left to kube-proxy', () =>
+  it('ipvs: the link-local address only, kube-proxy serves the VIP', () =>
     withSite(
       proxy,
       async (site) => {
@@ -62,14 +62,17 @@ describeSites('overlays', (proxy: ProxyKind) => {
 
         const served = await requestsServed(cluster.node);
         await resolves(site, V4.vip, 'vip');
-        assert.equal(await requestsServed(cluster.node), served, 'the agent was not asked');
+        assert.equal(await requestsServed(cluster.node), served, 'the agent served the query');
         const asked = cluster.askedAbout('vip.any.default.svc.cluster.local');
         const clients = asked.map(({ client }) => client);
         for (const pod of V4.pods) {
-          assert.ok(clients.includes(pod), `kube-dns was, by ${pod} itself: ${clients.join()}`);
+          assert.ok(
+            clients.includes(pod),
+            `kube-dns was not asked by ${pod} itself: ${clients.join()}`,
+          );
         }
         assert.doesNotMatch(await cluster.node.ip('addr', 'show'), new RegExp(`${V4.vip}/`));
-        assert.ok([...(await ruleCounters(cluster.node)).keys()].length > 0, 'rules exist');
+        assert.ok([...(await ruleCounters(cluster.node)).keys()].length > 0, 'no rules exist');
       },
       LINK_LOCAL_ONLY,
     ));

@@ -92,7 +92,7 @@ function withAgent(work: (pod: Netns) => Promise<void>): Promise<void> {
 
 if (!canMakeNetns()) sayLeftOut('sizes of UDP answers by address');
 else {
-  it('is at most 4,096 bytes on local IPs, 1,232 elsewhere, and what bufsize says', () =>
+  it('answers have at most 4,096 bytes on local IPs, 1,232 elsewhere, or the bufsize', () =>
     withAgent(async (pod) => {
       const cases = [
         ...[LINK_LOCAL, VIP, ON_LOOPBACK].map((address) => [address, PORT, 4_096] as const),

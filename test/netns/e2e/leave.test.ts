@@ -38,13 +38,13 @@ function withdrawn(cluster: Cluster): Promise<boolean> {
 }
 
 describeSites('leaving a node', (proxy: ProxyKind) => {
-  it('two connections from one port, to VIP and link-local address, are both served by kube-dns', () =>
+  it('kube-dns serves two connections from one port, to VIP and link-local address', () =>
     withSite(proxy, async (site) => {
       const { cluster } = site;
       const { agent } = await startNodens(site);
       agent.signal('SIGTERM');
       await withdrawn(cluster);
-      // Each may reach either of the kube-dns pods.
+      // Each connection may reach either of the kube-dns pods.
       for (const [i, port] of OWN_PORTS.entries())
         for (const space of [cluster.pods[0], cluster.node]) {
           const toVip = await OneConnection.open(space, V4.vip, port);
@@ -58,7 +58,7 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
         }
     }));
 
-  it("SIGTERM: kube-proxy's path serves at once, also a socket with a query in flight", () =>
+  it('SIGTERM: kube-dns serves at once, also a socket with a query in flight', () =>
     withSite(proxy, async (site) => {
       const { cluster } = site;
       const { init, agent } = await startNodens(site);
@@ -72,10 +72,14 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
         agent.signal('SIGTERM');
         await withdrawn(cluster);
         const meanwhile = `meanwhile.${ZONE}`;
-        assert.equal(await client.ask(meanwhile), 'NOERROR 10.96.9.9', 'while the agent drains');
+        assert.equal(
+          await client.ask(meanwhile),
+          'NOERROR 10.96.9.9',
+          'no answer while the agent drains',
+        );
         for (const dns of cluster.kubeDns) dns.thaw(['tcp']);
         const late = await until('the answer in flight', () => client.response(inFlight), 5_000);
-        assert.equal(late, 'NOERROR 10.96.9.9', 'the query in flight');
+        assert.equal(late, 'NOERROR 10.96.9.9', 'another answer to the query in flight');
         assert.equal(await agent.exited, 0);
         assert.equal(await init.stop(), 0);
 
@@ -91,14 +95,18 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
       }
     }));
 
-  it('SIGTERM: open TCP connections lose no answer, to the agent or to kube-dns', () =>
+  it('SIGTERM: open TCP connections to the agent or kube-dns lose no answer', () =>
     withSite(proxy, async (site) => {
       const { cluster } = site;
       const [pod] = cluster.pods;
       const proxied = await OneConnection.open(pod, V4.vip);
       assert.equal(await proxied.ask(`first.${ZONE}`), ANSWER);
       const { init, agent } = await startNodens(site, '--syncinterval', '1s');
-      assert.equal(await proxied.ask(`proxied.${ZONE}`), ANSWER, 'while nodens intercepts');
+      assert.equal(
+        await proxied.ask(`proxied.${ZONE}`),
+        ANSWER,
+        'no answer by kube-dns while nodens intercepts',
+      );
       assert.equal(cluster.askedAbout(`proxied.${ZONE}`)[0]?.client, V4.pods[0]);
 
       const held = await Promise.all([V4.vip, V4.local].map((ip) => OneConnection.open(pod, ip)));
@@ -110,22 +118,36 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
       agent.signal('SIGTERM');
       await withdrawn(cluster);
       const after = held.map((connection, i) => connection.send(`after${i}.${ZONE}`));
-      await until('interception to be gone', async () => agent.log().includes('acknowledged'));
+      await until('init to acknowledge the withdraw', async () =>
+        agent.log().includes('acknowledged'),
+      );
       for (const dns of cluster.kubeDns) dns.thaw(['tcp']);
       for (const [i, connection] of held.entries()) {
-        assert.equal(await connection.response(inFlight[i] as number), ANSWER, 'in flight');
-        assert.equal(await connection.response(after[i] as number), ANSWER, 'asked after');
+        assert.equal(
+          await connection.response(inFlight[i] as number),
+          ANSWER,
+          'no answer to the query in flight',
+        );
+        assert.equal(
+          await connection.response(after[i] as number),
+          ANSWER,
+          'no answer to a query after the withdrawal',
+        );
       }
-      assert.equal(await proxied.ask(`meanwhile.${ZONE}`), ANSWER, 'while the agent leaves');
+      assert.equal(
+        await proxied.ask(`meanwhile.${ZONE}`),
+        ANSWER,
+        'no answer while the agent leaves',
+      );
       assert.equal(await agent.exited, 0);
       assert.equal(await init.stop(), 0);
       for (const { events } of held) assert.deepEqual(events, ['connected', 'ended']);
-      assert.equal(await proxied.ask(`last.${ZONE}`), ANSWER, 'after nodens has stopped');
+      assert.equal(await proxied.ask(`last.${ZONE}`), ANSWER, 'no answer after nodens has stopped');
       assert.deepEqual(proxied.events, ['connected']);
       for (const connection of [proxied, ...held]) await connection.close();
     }));
 
-  it('SIGKILL of init: the agent answers its connected clients to the end', () =>
+  it('SIGKILL of init: the agent still answers on its open connections', () =>
     withSite(proxy, async (site) => {
       const { cluster } = site;
       const [pod] = cluster.pods;
@@ -140,8 +162,16 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
       const after = held.map((connection, i) => connection.send(`after${i}.${ZONE}`));
       for (const dns of cluster.kubeDns) dns.thaw(['tcp']);
       for (const [i, connection] of held.entries()) {
-        assert.equal(await connection.response(inFlight[i] as number), ANSWER, 'in flight');
-        assert.equal(await connection.response(after[i] as number), ANSWER, 'asked after');
+        assert.equal(
+          await connection.response(inFlight[i] as number),
+          ANSWER,
+          'no answer to the query in flight',
+        );
+        assert.equal(
+          await connection.response(after[i] as number),
+          ANSWER,
+          'no answer to a query after the withdrawal',
+        );
         assert.equal(await connection.ask(`later.${ZONE}`), ANSWER);
         assert.deepEqual(connection.events, ['connected']);
       }
@@ -157,7 +187,7 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
       for (const connection of held) await connection.close();
     }));
 
-  it('stop and start under load lose no query over UDP', () =>
+  it('a stop and a start under load lose no query over UDP', () =>
     withSite(proxy, async (site) => {
       const { cluster } = site;
       const first = await startNodens(site);
@@ -175,7 +205,7 @@ describeSites('leaving a node', (proxy: ProxyKind) => {
         load(cluster, cluster.pods[0], stream),
         over,
       ]);
-      assert.equal(lost, 0, `of ${sent}`);
+      assert.equal(lost, 0, `${lost} of ${sent} queries lost`);
       assert.deepEqual(codes, { NOERROR: sent });
     }));
 

@@ -29,7 +29,7 @@ describeSites('queries through a node', (proxy: ProxyKind) => {
   after(() => site.cluster.down());
 
   for (const server of SERVERS) {
-    it(`asks kube-dns once, over TCP, for a name asked repeatedly on ${server}`, async () => {
+    it(`the agent asks kube-dns once, over TCP, for repeated queries on ${server}`, async () => {
       const { cluster } = site;
       const name = `x${SERVERS.indexOf(server)}.any.default.svc.cluster.local`;
       for (const from of [...cluster.pods, cluster.node]) {
@@ -42,7 +42,7 @@ describeSites('queries through a node', (proxy: ProxyKind) => {
     });
   }
 
-  it('asks the internet over UDP, and over TCP where the answer does not fit UDP', async () => {
+  it('the agent asks the internet over UDP, and over TCP if the answer does not fit', async () => {
     const { cluster } = site;
     const name = 'y.any.example.com';
     for (const server of SERVERS) {
@@ -57,7 +57,7 @@ describeSites('queries through a node', (proxy: ProxyKind) => {
     assert.deepEqual(cluster.wayOf(big.name).sort(), ['internet tcp', 'internet udp']);
   });
 
-  it('relays and caches denials with their SOA', async () => {
+  it('the agent relays and caches denials with their SOA', async () => {
     const question = { server: V4.vip, name: 'missing.default.svc.cluster.local' };
     for (const pod of site.cluster.pods) {
       const denial = await dig(pod, question);
@@ -70,7 +70,7 @@ describeSites('queries through a node', (proxy: ProxyKind) => {
     assert.match(site.cluster.wayOf(question.name).join(), /^dns[12] tcp$/);
   });
 
-  it('serves a C library with a search list', async () => {
+  it('the agent serves a C library with a search list', async () => {
     for (const server of SERVERS) {
       site.cluster.usePodNameserver(server);
       const addresses = await glibcLookup(site.cluster.pods[1], 'db');
@@ -78,7 +78,7 @@ describeSites('queries through a node', (proxy: ProxyKind) => {
     }
   });
 
-  it('leaves no conntrack entry of a client, though its rules saw the packets', async () => {
+  it('no client has a conntrack entry, although the query rules counted its packets', async () => {
     const { cluster } = site;
     const clients = [...V4.pods, ...V6.pods, ...SERVERS];
     const entries = await Promise.all(clients.map((client) => clientEntries(cluster.node, client)));
@@ -89,7 +89,7 @@ describeSites('queries through a node', (proxy: ProxyKind) => {
     }
   });
 
-  it('never makes a local IP the source address on a link without one', async () => {
+  it('the kernel uses no local IP as source address on a link without an address', async () => {
     for (const [target, gateway] of [
       [V4.unnumbered, V4.gateway],
       [V6.unnumbered, V6.gateway],

@@ -77,7 +77,7 @@ function skew(cluster: Cluster): number {
 describeSites(
   'kube-dns rolled under load',
   (proxy) => {
-    it('no error, no long wait, no uneven load: half-open and RST', () =>
+    it('clients get no error and no long wait, and loads are even: half-open and RST', () =>
       withSite(proxy, async (site) => {
         const { cluster } = site;
         // In order: node, two pods, two backends, internet.

@@ -47,7 +47,7 @@ async function ask(cluster: Cluster, over: Promise<unknown>): Promise<Loads> {
 
 async function assertNoFailure({ pod, host, tcp }: Loads): Promise<void> {
   for (const { sent, lost, codes } of await Promise.all([pod, host])) {
-    assert.equal(lost, 0, `of ${sent}`);
+    assert.equal(lost, 0, `${lost} of ${sent} queries lost`);
     assert.deepEqual(codes, { NOERROR: sent });
   }
   const { answered, lost, reset } = await tcp;
@@ -75,7 +75,7 @@ async function queryRules(node: Netns): Promise<string[]> {
 describeSites(
   'a fresh node',
   (proxy: ProxyKind) => {
-    it('clients that ask from before the start get no failure', () =>
+    it('clients that began to ask before the start get no failure', () =>
       withSite(proxy, async (site) => {
         const { cluster, nodens } = site;
         const over = Promise.withResolvers<void>();
@@ -111,7 +111,7 @@ describeSites(
         await assertNoFailure(loads);
       }));
 
-    it('a wrong cluster domain: kube-dns serves until the Corefile has the right one', () =>
+    it('wrong cluster domain: kube-dns serves until the Corefile has the right one', () =>
       withSite(proxy, async (site) => {
         const { cluster, nodens } = site;
         const { node } = cluster;
@@ -120,7 +120,7 @@ describeSites(
           corefile.replaceAll('{$CLUSTER_DOMAIN}', 'cluster.wrong'),
         );
         await until(
-          'the agent to miss its cluster',
+          'the agent to log the wrong cluster domain',
           () => agent.log().includes('NXDOMAIN for kubernetes.default.svc.cluster.wrong'),
           15_000,
           () => `${init.tail()}\n${agent.tail()}`,
@@ -150,7 +150,7 @@ async function assertKubeDnsServes({ node, pods }: Cluster, init: Daemon): Promi
 /** Resolves when the agent has asked its upstream without an answer. */
 async function untilRefused(init: Daemon, agent: Daemon): Promise<void> {
   await until(
-    'the agent to miss its upstream',
+    'the agent to log that no upstream answers',
     () => agent.log().includes('no upstream answers yet: the agent does not listen'),
     15_000,
     () => `${init.tail()}\n${agent.tail()}`,

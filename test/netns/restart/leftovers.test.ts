@@ -56,13 +56,13 @@ function ask(cluster: Cluster, name: string, server: string = V4.vip): Promise<D
 describeSites('a node with leftovers of node-local-dns', (proxy: ProxyKind) => {
   const iptables = proxy === 'nft' ? 'iptables-nft' : 'iptables-legacy';
 
-  it(`in ${iptables}: a running init removes the black hole, and an agent's death does not restore it`, () =>
+  it(`in ${iptables}: init removes leftovers for good, and kube-dns serves`, () =>
     withSite(proxy, async (site) => {
       const { cluster, nodens } = site;
       await makeLink(cluster.node);
       await leave(cluster.node, iptables);
       assert.equal(await countLeftRules(cluster.node), RULES_PER_IP * IPS.length);
-      assert.equal((await ask(cluster, 'hole')).status, 'TIMEOUT', 'the black hole');
+      assert.equal((await ask(cluster, 'hole')).status, 'TIMEOUT', 'the leftovers lose no query');
 
       const init = nodens.startInit();
       await until('the rules to go', async () => (await countLeftRules(cluster.node)) === 0);
@@ -75,7 +75,7 @@ describeSites('a node with leftovers of node-local-dns', (proxy: ProxyKind) => {
       await Promise.all([agent.stop('SIGKILL'), init.stop('SIGKILL')]);
       for (const server of IPS)
         assert.equal((await ask(cluster, 'after', server)).status, 'NOERROR', server);
-      // Rules, addresses, and the base chains that only they needed.
+      // Rules, addresses, and the base chains that only these rules needed.
       assert.ok(init.log().split('dead node-local-dns left').length - 1 >= 26);
     }));
 
@@ -98,7 +98,7 @@ describeSites('a node with leftovers of node-local-dns', (proxy: ProxyKind) => {
       assert.equal(await footprint(cluster.node), before);
     }));
 
-  it(`in ${iptables}: a running one is not touched; nodens logs it, waits, and takes over afterwards`, () =>
+  it(`in ${iptables}: nodens does not touch a running one, logs it, and takes over later`, () =>
     withSite(proxy, async (site) => {
       const { cluster, nodens } = site;
       await makeLink(cluster.node);
@@ -110,22 +110,30 @@ describeSites('a node with leftovers of node-local-dns', (proxy: ProxyKind) => {
         logFile: `${cluster.runDir}/peer.log`,
         env: { AS_COREDNS: '1' },
       });
-      await until('the other one to listen', () => living.log().includes('listening'));
+      await until('the other server to listen', () => living.log().includes('listening'));
       const init = nodens.startInit('--syncinterval', '1s');
       const agent = nodens.startAgent();
-      await until('init to say so', () => init.log().includes('a node-local-dns still runs here'));
-      await until('the agent to say so', () => agent.log().includes('"event":"port-taken"'));
+      await until('init to log the running node-local-dns', () =>
+        init.log().includes('a node-local-dns still runs here'),
+      );
+      await until('the agent to log the port in use', () =>
+        agent.log().includes('"event":"port-taken"'),
+      );
       assert.match(agent.log(), /ss -lntup 'sport = :53'.*cannot bind 169\.254\.20\.10:53.tcp/);
       const samples = await metrics(cluster.node, 'http://127.0.0.1:9253/metrics');
       assert.ok(total(samples, 'nodens_listen_errors_total', 'EADDRINUSE') > 0);
       assert.equal(await countLeftRules(cluster.node), RULES_PER_IP * IPS.length);
       assert.notEqual(await leftAddresses(cluster.node), '');
-      assert.equal((await ask(cluster, 'theirs')).status, 'NOERROR', 'the living one answers');
+      assert.equal(
+        (await ask(cluster, 'theirs')).status,
+        'NOERROR',
+        'the running server does not answer',
+      );
       assert.deepEqual(cluster.askedAbout('theirs.any.default.svc.cluster.local'), []);
 
       await living.stop('SIGKILL');
       await intercepting(site, [init, agent]);
       await until('the rules to go', async () => (await countLeftRules(cluster.node)) === 0);
-      assert.equal(init.log().split('still runs here').length - 1, 1, 'logged once');
+      assert.equal(init.log().split('still runs here').length - 1, 1, 'init did not log it once');
     }));
 });

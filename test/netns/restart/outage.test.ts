@@ -16,7 +16,7 @@ const SNAPSHOT = 'cache.snapshot';
 describeSites(
   'a restart during an outage',
   (proxy) => {
-    it('a new pod answers from the old pod’s cache, on every address', () =>
+    it("a new pod answers from the old pod's cache, on every address", () =>
       withSite(proxy, async (site) => {
         const { cluster } = site;
         const rollout = new Rollout(site);
@@ -49,7 +49,7 @@ describeSites(
         assert.doesNotMatch(second.agent.log(), /snapshot: /);
       }));
 
-    it('a damaged snapshot is counted and moved aside, and the start continues', () =>
+    it('a damaged snapshot is counted and renamed, and the agent starts', () =>
       withSite(proxy, async (site) => {
         const { cluster } = site;
         const rollout = new Rollout(site);

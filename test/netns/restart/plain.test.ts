@@ -12,12 +12,12 @@ import { describeSites, withSite } from '../../support/netns/sites.ts';
 import { type TcpLoadResult, tcpLoad } from '../../support/netns/tcp-load.ts';
 
 const ROUNDS = Number(process.env.NODENS_CHAOS_ROUNDS ?? 1);
-/** Above the capacity of a machine queries wait in queues, with or without a restart. */
+/** A higher rate fills queues on a slow machine, with or without a restart. */
 const RATE = Number(process.env.NODENS_RESTART_RATE ?? Math.floor(500 / (await slowness())));
 const MAX_SECONDS = 60 + ROUNDS * 15;
 /** Time for the clients to reach their full rate. */
 const SETTLE_MS = 500;
-/** No client asks twice: a resolver would have repeated a query that takes longer than this. */
+/** No client asks twice: a resolver would repeat a query that takes longer than this. */
 const PATIENCE_MS = await allowedMs(1_000);
 const NAMES = Array.from({ length: 200 }, (_, i) => `load${i}.any.default.svc.cluster.local`);
 
@@ -86,7 +86,7 @@ async function again(site: Site, restart: () => Promise<void>): Promise<Loads> {
 describeSites(
   'a restart under load',
   (proxy: ProxyKind) => {
-    it(`of the agent's container, ${ROUNDS} times: init stays`, () =>
+    it(`of the agent's container, ${ROUNDS} times, while init runs`, () =>
       withSite(proxy, async (site) => {
         const { init, agent } = await startNodens(site);
         let running = agent;

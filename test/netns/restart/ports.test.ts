@@ -46,13 +46,17 @@ async function assertAnswered(cluster: Cluster, label: string): Promise<void> {
 describeSites(
   'a port in use',
   (proxy) => {
-    it('8080, 9253 or 9353: DNS is served, and the endpoint follows when the port is free', () =>
+    it('8080, 9253 or 9353: the agent serves DNS, and the endpoint once the port is free', () =>
       withSite(proxy, async ({ cluster, nodens }) => {
         const occupier = await squat(cluster, 'tcp:8080', 'tcp:9253', 'tcp:9353');
         const dropIn = nodens.startDropIn();
-        await until('interception', () => dropIn.log().includes('"state":"intercepting"'));
+        await until('init to intercept', () => dropIn.log().includes('"state":"intercepting"'));
         await assertAnswered(cluster, 'ports');
-        assert.match(cluster.wayOf(`ports.${ZONE}`).join(), /^dns[12] tcp$/, 'by the agent');
+        assert.match(
+          cluster.wayOf(`ports.${ZONE}`).join(),
+          /^dns[12] tcp$/,
+          'the agent did not ask kube-dns',
+        );
 
         const logged = lines(dropIn, 'admin-port');
         const addresses = [`${V4.local}:8080`, ':9253', '0.0.0.0:9353'].sort();
@@ -62,7 +66,11 @@ describeSites(
           assert.match(String(remedy), /^ss -ltnp 'sport = :(8080|9253|9353)' names the process/);
         }
         const [serving] = lines(dropIn, 'serving');
-        assert.deepEqual(serving?.pages, [], 'no endpoint that no client can reach');
+        assert.deepEqual(
+          serving?.pages,
+          [],
+          'the agent lists an endpoint that no client can reach',
+        );
         const upstreams = serving?.upstreams as string[];
         assert.deepEqual(upstreams, [...new Set(upstreams)]);
 
@@ -77,7 +85,7 @@ describeSites(
           assert.ok(total(samples, 'nodens_admin_listen_errors_total', `"${address}"`) > 0);
       }));
 
-    it('0.0.0.0:53, used by a program that shares it: the local IPs are served', () =>
+    it('0.0.0.0:53, used by a program that shares it: the agent serves the local IPs', () =>
       withSite(proxy, async (site) => {
         await squat(site.cluster, 'udp:53:shared');
         const [init, agent] = [site.nodens.startInit(), site.nodens.startAgent()];
@@ -87,13 +95,16 @@ describeSites(
       }));
 
     for (const ports of [['udp:53'], ['tcp:53'], ['udp:53', 'tcp:53']])
-      it(`0.0.0.0:53 (${ports.join(', ')}), by a program that does not share it: kube-dns serves, nodens logs it and waits`, () =>
+      it(`0.0.0.0:53 (${ports.join(', ')}), not shared: kube-dns serves, the agent waits`, () =>
         withSite(proxy, async (site) => {
           const { cluster, nodens } = site;
           const occupier = await squat(cluster, ...ports);
           const init = nodens.startInit();
           const agent = nodens.startAgent();
-          await until('the agent to log it', () => lines(agent, 'port-taken').length > 0);
+          await until(
+            'the agent to log the port in use',
+            () => lines(agent, 'port-taken').length > 0,
+          );
           await until('init to be set up', () => init.log().includes('"msg":"set up"'));
           const [logged] = lines(agent, 'port-taken');
           assert.match(String(logged?.msg), /cannot bind 169\.254\.20\.10:53\/(udp|tcp)/);

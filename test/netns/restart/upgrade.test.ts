@@ -12,7 +12,7 @@ import { type TcpLoadResult, tcpLoad } from '../../support/netns/tcp-load.ts';
 
 const ROUNDS = Number(process.env.NODENS_CHAOS_ROUNDS ?? 2);
 
-/** Lines of its log that need an operator. */
+/** Log lines of agent and init that need an operator. */
 function alarmsIn({ init, agent }: Pod): string[] {
   const lines = [init, agent].flatMap((daemon) => daemon.log().split('\n'));
   return lines.filter((line) => /"level":"(?:warn|error)"/.test(line));
@@ -25,7 +25,7 @@ const updated = (proxy: ProxyKind): void => {
       const rollout = new Rollout(site);
       let pod = await rollout.start();
       await eventually(
-        'the agent to serve',
+        'the agent serves',
         async () => (await requestsServed(cluster.node)) !== undefined,
       );
       const alarms: string[] = [];
@@ -49,7 +49,7 @@ const updated = (proxy: ProxyKind): void => {
       ]);
       await until;
       alarms.push(...alarmsIn(pod));
-      assert.deepEqual(alarms, [], 'an update causes no warning');
+      assert.deepEqual(alarms, [], 'an update caused a warning');
       const sent = vip.sent + local.sent;
       const sum = (key: keyof TcpLoadResult): number => tcp.reduce((all, one) => all + one[key], 0);
       process.stdout.write(
@@ -57,7 +57,7 @@ const updated = (proxy: ProxyKind): void => {
           `${sum('answered')} cut off, ${sum('closed')} asked again after a FIN, slowest ${Math.max(...tcp.map(({ slowestMs }) => slowestMs))} ms\n`,
       );
       for (const { sent: all, lost, codes } of [vip, local]) {
-        assert.equal(lost, 0, `of ${all}`);
+        assert.equal(lost, 0, `${lost} of ${all} queries lost`);
         assert.deepEqual(codes, { NOERROR: all });
       }
       for (const result of tcp) {

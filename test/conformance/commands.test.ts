@@ -53,7 +53,7 @@ describe('help and version', () => {
     });
   }
 
-  it('the version is that of the package', () => {
+  it('prints the version of package.json', () => {
     const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
       version: string;
     };
@@ -97,7 +97,7 @@ describe('check', () => {
     ],
   ];
   for (const [what, args, input] of valid) {
-    it(`of ${what}`, () => {
+    it(`accepts ${what}`, () => {
       const { code, out, err } = run(['check', ...args], input);
       assert.equal(code, 0, err);
       assert.match(out, /^\S+:53 \{$/m);
@@ -132,12 +132,12 @@ describe('agent', () => {
   });
 });
 
-it('a chunk that only some Corefiles need is loaded for these only', () => {
+it('the main chunks load a chunk that few Corefiles need only by import()', () => {
   const chunks = join(ROOT, 'dist/chunks');
   const names = readdirSync(chunks).filter((name) => name.endsWith('.js'));
   for (const late of ['pattern-engine']) {
     const [name, ...others] = names.filter((found) => found.startsWith(`${late}-`));
-    assert.ok(name !== undefined && others.length === 0, `one chunk for ${late}`);
+    assert.ok(name !== undefined && others.length === 0, `not exactly one chunk for ${late}`);
     const importers = names.filter((found) => found !== name);
     for (const importer of importers) {
       const text: string = readFileSync(join(chunks, importer), 'utf8').replaceAll(

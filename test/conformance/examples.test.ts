@@ -52,7 +52,10 @@ class Example {
     writeFileSync(path, text);
     this.#child = spawn(process.execPath, [MAIN, 'agent', '-conf', path], { stdio: 'ignore' });
     const host = text.includes('bind 127.0.0.1') ? '127.0.0.1' : '::1';
-    await eventually('an answer', async () => (await this.ask('ready.test', 'A', host)).isThere);
+    await eventually(
+      'the agent answers',
+      async () => (await this.ask('ready.test', 'A', host)).isThere,
+    );
   }
 
   /** The line with servers of this test as its upstreams. */
@@ -135,7 +138,7 @@ const POINTS: Readonly<Record<string, (example: Example) => Promise<void>>> = {
     assert.equal(example.by(await example.ask('db.corp.example', 'A')), '192.0.2.10');
     assert.equal(example.by(await example.ask('www.example', 'A')), '192.0.2.53');
     await example.upstreams.get('192.0.2.10')?.close();
-    await eventually('the second server of the domain', async () => {
+    await eventually('the second server of the domain answers', async () => {
       return example.by(await example.ask('other.corp.example', 'A')) === '192.0.2.11';
     });
   },
@@ -154,13 +157,16 @@ const POINTS: Readonly<Record<string, (example: Example) => Promise<void>>> = {
     const first = await example.ask('a.default.svc.cluster.local', 'A', '127.0.0.1');
     const second = await example.ask('a.default.svc.cluster.local', 'A', '::1');
     assert.match(example.by(first) ?? '', /^(10\.96\.0\.10|fd00:10:96::a)$/);
-    assert.deepEqual(second.answers, first.answers, 'from the same cache');
+    assert.deepEqual(second.answers, first.answers, 'the second answer is not from the cache');
   },
   'outage.corefile': async (example) => {
     const { answers } = await example.ask('www.example', 'A');
     for (const upstream of example.upstreams.values()) await upstream.close();
     // After its TTL.
-    await eventually('an old answer', async () => (await example.ask('www.example', 'A')).isStale);
+    await eventually(
+      'the agent gives a stale answer',
+      async () => (await example.ask('www.example', 'A')).isStale,
+    );
     assert.deepEqual((await example.ask('www.example', 'A')).answers, answers);
   },
   'nat64.corefile': async (example) => {
@@ -189,7 +195,7 @@ describe('examples', () => {
       await point(example);
     });
 
-  it('each has a test and is in the README', () => {
+  it('every example has a test and is in the README', () => {
     const files = globSync('examples/*.corefile').map((file) => basename(file));
     const named = readFileSync('examples/README.md', 'utf8').matchAll(/\]\(([\w-]+\.corefile)\)/g);
     assert.deepEqual(files.toSorted(), Object.keys(POINTS).toSorted());

@@ -42,7 +42,7 @@ async function started(corefile: CorefileOf): Promise<Agent> {
   child.stdout.on('data', (chunk) => {
     text += chunk;
   });
-  await eventually('it serves', () => text.includes('"serving"'), BOUND_MS);
+  await eventually('the agent serves', () => text.includes('"serving"'), BOUND_MS);
   return { port, metricsPort, child, configure, output: () => text };
 }
 
@@ -89,13 +89,13 @@ describe('listening on every address', () => {
     ['bind 0.0.0.0', '0.0.0.0'],
     ['bind ::', '[::]'],
   ] as const)
-    it(`${bind || 'no bind'}: addresses that are local by route answer, and series have the label dns://${label}:PORT`, async () => {
+    it(`${bind || 'no bind'}: serves addresses local by route, as dns://${label}:PORT`, async () => {
       const agent = await started(plain(bind));
       await assertServed(agent, '127.0.0.1', '127.0.0.10', '::1');
       assert.deepEqual(await labelsOf(agent), [`dns://${label}:${agent.port}`]);
     });
 
-  it('logs and views have the address that was asked', async () => {
+  it('log lines and views have the queried address', async () => {
     const view = "view asked {\nexpr server_ip() == '127.0.0.10'\n}";
     const agent = await started(
       (port, metricsPort) =>
@@ -105,13 +105,13 @@ describe('listening on every address', () => {
     await assertServed(agent, '127.0.0.10', '127.0.0.11', '::1');
     const lines = () =>
       [...agent.output().matchAll(/\[INFO\] (first|second) (\S+)/g)].map(([, , at]) => at);
-    await eventually('six lines', () => lines().length === 6, BOUND_MS);
+    await eventually('the log has six lines', () => lines().length === 6, BOUND_MS);
     assert.match(agent.output(), /first 127\.0\.0\.10\n[\s\S]*first 127\.0\.0\.10\n/);
     assert.match(agent.output(), /second 127\.0\.0\.11\n[\s\S]*second \[::1\]\n/);
     assert.doesNotMatch(agent.output(), /(first 127\.0\.0\.11|second 127\.0\.0\.10)\n/);
   });
 
-  it('an address of another block is served by that block first, then by the one without bind', async () => {
+  it('a block that binds an address serves it, and the block without bind the others', async () => {
     const agent = await started(
       (port, metricsPort) =>
         plain()(port, metricsPort) +
@@ -122,14 +122,14 @@ describe('listening on every address', () => {
     assert.deepEqual(await labelsOf(agent), labels.sort());
   });
 
-  it('a reload from one to the other and back loses no query', async () => {
+  it('a reload from `bind` to none and back loses no query', async () => {
     const agent = await started(plain());
     let count = 0;
     let isOver = false;
     const asking = (async () => {
       for (; !isOver; count++) {
         const response = await overUdpFrom('127.0.0.5', agent.port);
-        assert.equal((response[3] as number) & 0xf, 0, 'an rcode');
+        assert.equal((response[3] as number) & 0xf, 0, 'the agent answered with an error');
       }
     })();
     const corefiles = [plain('bind 127.0.0.5'), plain(), plain('bind 0.0.0.0'), plain('bind ::')];
@@ -137,7 +137,10 @@ describe('listening on every address', () => {
       agent.configure(corefile);
       agent.child.kill('SIGUSR1');
       const reloads = () => agent.output().split('"msg":"reloaded"').length - 1;
-      await Promise.race([asking, eventually('a reload', () => reloads() === i + 1, BOUND_MS)]);
+      await Promise.race([
+        asking,
+        eventually('the agent reloads', () => reloads() === i + 1, BOUND_MS),
+      ]);
     }
     isOver = true;
     await asking;

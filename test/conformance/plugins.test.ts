@@ -52,7 +52,7 @@ describe('acl', () => {
     assert.deepEqual([status, extendedError, answers], ['NOERROR', '17 (Filtered)', []]);
   });
 
-  it('drop: no response over UDP and TCP, and other clients are served', async () => {
+  it('drop: the client gets no response over UDP and TCP, and other clients do', async () => {
     assert.equal((await dig('a.conf.test', 'RP')).status, 'none');
     assert.equal((await dig('+tcp', 'a.conf.test', 'RP')).status, 'none');
     assert.equal((await dig('a.conf.test', 'A')).status, 'NOERROR');
@@ -72,21 +72,21 @@ describe('any', () => {
 
 describe('chaos', () => {
   for (const name of ['version.bind', 'version.server']) {
-    it(`${name}: the version of the Corefile, with TTL 0`, async () => {
+    it(`${name}: the answer is the version that the Corefile sets, with TTL 0`, async () => {
       const { status, answers } = await dig('CH', 'TXT', name);
       assert.deepEqual([status, answers], ['NOERROR', [`0 CH TXT "${IDENTITY.version}"`]]);
     });
   }
 
   for (const name of ['hostname.bind', 'id.server']) {
-    it(`${name}: the host`, async () => {
+    it(`${name}: the answer is the host name`, async () => {
       assert.deepEqual((await dig('CH', 'TXT', name)).answers, [`0 CH TXT "${hostname()}"`]);
     });
   }
 });
 
 describe('RD', () => {
-  it('is echoed as it was sent, from the cache and from the upstream', async () => {
+  it('is copied from query to response, for a miss and a hit', async () => {
     for (const name of ['many.conf.test', 'none.conf.test']) {
       for (const [option, echoed] of [
         ['+norecurse', false],

@@ -77,7 +77,11 @@ for (const peer of PEERS) {
       it(name, async () => {
         const expected = await seenAtPeer(site.peers[peer], ...args);
         assert.deepEqual(await seen(site.subject, ...args), expected);
-        assert.deepEqual(await seen(site.subject, ...args), expected, 'asked again');
+        assert.deepEqual(
+          await seen(site.subject, ...args),
+          expected,
+          'the second response differs',
+        );
       });
     }
   });
@@ -100,7 +104,7 @@ for (const [transport, ask] of Object.entries(transports)) {
       assert.equal(response.readUInt16BE(10), 0);
     });
 
-    it('the question comes back in its letter case, and so does the answer’s owner', async () => {
+    it('question and owner of the answer have the letter case of the query', async () => {
       for (const name of ['a.conf.test', 'A.CONF.TEST', 'a.COnf.tESt']) {
         const wire = edited((copy) => {
           let at = 13;
@@ -111,7 +115,7 @@ for (const [transport, ask] of Object.entries(transports)) {
       }
     });
 
-    it('NOTIFY, STATUS and UPDATE are not implemented, the opcode echoed', async () => {
+    it('NOTIFY, STATUS and UPDATE get NOTIMP, with the opcode of the query', async () => {
       for (const opcode of [4, 2, 5]) {
         const wire = edited((copy) => copy.writeUInt16BE(opcode << 11, 2));
         const response = (await ask(site.subject, wire)) as Buffer;
@@ -125,7 +129,7 @@ for (const [transport, ask] of Object.entries(transports)) {
       assert.equal(await ask(site.subject, wire, 300), undefined);
     });
 
-    it('two questions, none, and a compressed name are format errors', async () => {
+    it('two questions, no question, or a compressed name get FORMERR', async () => {
       const none = edited((copy) => copy.writeUInt16BE(0, 4));
       const two = edited((copy) => copy.writeUInt16BE(2, 4));
       const pointer = Buffer.concat([
@@ -139,12 +143,12 @@ for (const [transport, ask] of Object.entries(transports)) {
       }
     });
 
-    it('bytes behind the question are ignored', async () => {
+    it('bytes after the question are ignored', async () => {
       const wire = Buffer.concat([queryWire('a.conf.test', 77), Buffer.from('garbage')]);
       assert.equal(readReply((await ask(site.subject, wire)) as Buffer)?.rcode, 0);
     });
 
-    it('TTLs count down by the second, for a question asked again', async () => {
+    it('the TTL of a cached answer decreases by one each second', async () => {
       const ttl = async (): Promise<number> => {
         const response = (await ask(site.subject, queryWire('many.conf.test', 1))) as Buffer;
         return readReply(response)?.records[0]?.ttlSeconds as number;
@@ -157,13 +161,13 @@ for (const [transport, ask] of Object.entries(transports)) {
   });
 }
 
-it('a response that is too long is cut between records to the size that the client accepts, and TC is set', async () => {
+it("a response that is too long is cut between records to the client's size, with TC", async () => {
   const whole = await overTcp(site.subject, bigQuery());
   assert.equal(readReply(whole as Buffer)?.records.length, 40);
   for (const size of [undefined, 512, 1_232, 4_000]) {
     const response = (await overUdp(site.subject, bigQuery(size))) as Buffer;
     const reply = readReply(response);
-    assert.ok(reply?.truncated, `${size}: whole records and TC`);
+    assert.ok(reply?.truncated, `${size}: no whole records or no TC`);
     assert.ok(response.length <= (size ?? 512) && response.length > (size ?? 512) - 130);
   }
 });
@@ -174,13 +178,13 @@ function bigQuery(udpSizeBytes?: number): Buffer {
   return wire;
 }
 
-it('another EDNS version is BADVERS, with the supported version', async () => {
+it('another EDNS version gets BADVERS, with the supported version', async () => {
   const options = ['+edns=1', '+noednsnegotiation', 'a.conf.test', 'A'];
   const [status, , edns, ...answers] = await seen(site.subject, ...options);
   assert.deepEqual([status, edns, answers], ['BADVERS', '0', []]);
 });
 
-it('kdig asks several questions over one TCP connection', async () => {
+it('kdig gets answers to several queries over one TCP connection', async () => {
   const { host, port } = site.subject;
   const names = ['a.conf.test', 'many.conf.test', 'none.conf.test'].flatMap((name) => [
     '-q',

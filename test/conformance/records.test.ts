@@ -62,7 +62,7 @@ async function dig(index: number, type: string): Promise<string> {
   return line.replace(/^\S+\s+60\s+IN\s+\S+\s+/, '');
 }
 
-describe('a template of each type, read by dig', () => {
+describe('dig reads a template of each type', () => {
   RECORD_TEXTS.forEach((record, index) => {
     const { type, data } = record;
     it(`${type} ${data.slice(0, 50)}`, async () => {

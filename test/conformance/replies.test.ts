@@ -167,7 +167,7 @@ describe('an answer to another question', () => {
     });
   }
 
-  it('is omitted beside a right one, from the cache, too', async () => {
+  it('is omitted beside a right one, also from the cache', async () => {
     const name = 'mixed.example.org';
     says(plain({ name, answer: ['evil.example A', `${name} A`, 'evil.example A'] }));
     for (let i = 0; i < 2; i++)
@@ -178,7 +178,7 @@ describe('an answer to another question', () => {
 
 describe('an error without a question', () => {
   for (const rcode of ['FORMERR', 'NOTIMP'] as const) {
-    it(`${rcode} reaches the client with its own`, async () => {
+    it(`${rcode} reaches the client with the client's question`, async () => {
       const bare = Buffer.from('123481800000000000000000', 'hex');
       bare[3] = (bare[3] as number) | RCODE[rcode];
       says(bare);
@@ -192,7 +192,7 @@ describe('an error without a question', () => {
 
 describe('an alias to a missing name', () => {
   for (const alias of ['CNAME no.example', 'DNAME']) {
-    it(`${alias}: six questions are one upstream query`, async () => {
+    it(`${alias}: six queries of clients cause one upstream query`, async () => {
       const name = `www.${alias.slice(0, 5).toLowerCase()}.test`;
       const zone = name.slice(4);
       const answer =
@@ -257,7 +257,7 @@ describe('signals of one hop', () => {
     assert.equal(rcodeOf(await ask(name, 'A')), RCODE.SERVFAIL);
   });
 
-  it('a zone transfer over UDP is refused; over TCP it goes upstream', async () => {
+  it('a zone transfer over UDP gets REFUSED; over TCP it goes upstream', async () => {
     const name = 'zone.test';
     says(plain({ name, type: 'AXFR', answer: [`${name} SOA x`, `a.${name} A`, `${name} SOA x`] }));
     for (const type of ['AXFR', 'IXFR'] as const)
@@ -269,7 +269,7 @@ describe('signals of one hop', () => {
 });
 
 describe('dns64', () => {
-  it('makes addresses for a name whose AAAA question fails', async () => {
+  it('synthesizes addresses for a name whose AAAA query fails', async () => {
     for (const rcode of [RCODE.SERVFAIL, undefined]) {
       upstream.script = (seen) => {
         if (seen.head.type === TYPE.A) seen.answer({ address: [192, 0, 2, 33] });

@@ -87,7 +87,7 @@ for (const [name, target] of Object.entries(TARGETS)) {
       assert.ok(ttl(await ask(target(), 'short.conf.test')) > 0);
     });
 
-    it('sets TC where the answer does not fit over UDP, and sends all of it over TCP', async () => {
+    it('sets TC if the answer does not fit over UDP, and sends all of it over TCP', async () => {
       for (const udpSizeBytes of [undefined, 512, 1_232]) {
         const wanted = { type: 'TXT', ...(udpSizeBytes && { udpSizeBytes }) } as const;
         const cut = await ask(target(), 'big.conf.test', wanted);
@@ -98,7 +98,7 @@ for (const [name, target] of Object.entries(TARGETS)) {
       assert.equal(readReply(whole as Buffer)?.records.length, 40);
     });
 
-    it('has OPT in the response exactly where the query had it', async () => {
+    it('has OPT in the response exactly if the query had it', async () => {
       for (const udpSizeBytes of [undefined, 1_232]) {
         const { additionals = [] } = decode(
           await ask(target(), 'a.conf.test', udpSizeBytes === undefined ? {} : { udpSizeBytes }),
@@ -127,7 +127,7 @@ for (const [name, target] of Object.entries(TARGETS)) {
       assert.deepEqual([rcode(response), spelt(response)], [0, ['a.conf.test A 192.0.2.1']]);
     });
 
-    it('identifies itself to a client that asks (NSID, CH)', async () => {
+    it('sends its identity to a client that asks (NSID, CH)', async () => {
       const { host, port } = target();
       const at = [`@${host}`, '-p', String(port), '+tries=1', '+time=3'];
       const nsid = await run('dig', [...at, '+nsid', 'a.conf.test']);

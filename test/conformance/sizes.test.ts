@@ -51,7 +51,7 @@ function query(name: string, udpSizeBytes: number | undefined): Buffer {
 
 function read(response: Buffer | undefined): Reply {
   const reply = response && readReply(response);
-  assert.ok(reply !== undefined, 'whole records');
+  assert.ok(reply !== undefined, 'no reply, or one with a partial record');
   return reply;
 }
 
@@ -96,7 +96,7 @@ describe('a UDP response that exceeds its limit', () => {
     });
   }
 
-  it('is the limit of a query, too: a query of 4,096 bytes is answered', async () => {
+  it('is also the limit of a query: a query of 4,096 bytes gets an answer', async () => {
     const options = Buffer.alloc(4_096 - query('a.test', 1_232).length);
     // One option of a code for local use (RFC 6891 §9).
     options.writeUInt16BE(65_001, 0);

@@ -24,7 +24,7 @@ const folder = mkdtempSync(join(tmpdir(), 'nodens-state-files-'));
 const good = join(folder, 'good');
 const path = join(folder, 'cache.snapshot');
 
-/** The same for all agents here: the snapshot restores answers of the same address. */
+/** The same port for all agents here: a snapshot restores only answers of the same listener. */
 let keptPort = 0;
 
 const corefile = ({ dns, metrics, upstream }: Ports): string =>
@@ -55,7 +55,7 @@ const restored = (agent: HostileAgent): Promise<number> =>
 const refusals = (agent: HostileAgent): Promise<number> =>
   agent.metric('nodens_snapshot_errors_total', { reason: 'untrusted' });
 
-it('its own snapshot', async () => {
+it('the agent restores its own snapshot', async () => {
   copyFileSync(good, path);
   const agent = await start(path);
   try {
@@ -94,7 +94,7 @@ const CASES: readonly Case[] = [
 ];
 
 function refused({ what, why, make }: Case): void {
-  it(`${what}, which is moved aside, counted and logged`, async () => {
+  it(`the agent renames ${what}, counts and logs it`, async () => {
     make();
     const agent = await start(path);
     try {

@@ -64,7 +64,7 @@ for (const name of PEERS) {
   });
 }
 
-it('a subject that does not answer fails them', async () => {
+it('a subject that does not answer fails the shared cases', async () => {
   const outcome = await suite('127.0.0.1:9', await freePort(), ['an address$'], [QUESTIONS]);
   assert.equal(outcome.code, 1);
   assert.match(outcome.text, /9 answers/);

@@ -37,7 +37,7 @@ export class Report {
     this.holds(label, isDeepStrictEqual(found, expected), found, expected);
   }
 
-  /** Records whether an expectation held; `expected` says it in words or as a value. */
+  /** Records whether an expectation held; `expected` is its text or value. */
   holds(label: string, held: boolean, found: unknown, expected: unknown): void {
     const text = `${label.padEnd(WIDTH)} ${show(found)}`;
     if (held) {
@@ -49,7 +49,7 @@ export class Report {
     }
   }
 
-  /** A scenario that could not go on counts as a broken expectation. */
+  /** A scenario that could not continue counts as a broken expectation. */
   broke(error: unknown): void {
     const text = error instanceof Error ? error.message : String(error);
     this.#broken.push(`${this.#step}: ${text.split('\n', 1)[0]}`);

@@ -1,4 +1,4 @@
-/** `--shell`: the cluster stays up with nodens running, for playing. */
+/** `--shell`: the cluster stays up with nodens running, for manual tests. */
 import { once } from 'node:events';
 import { V4 } from '../support/cluster/plan.ts';
 import type { LabFixture } from './fixture.ts';

@@ -13,7 +13,7 @@ import { type PageFamily, totalOf } from '../../support/metrics/page.ts';
 
 const BOUND_MS = 20_000;
 
-/** Faults that a sound nodens and a sound upstream do not have; their series are there, at 0. */
+/** Faults that a healthy nodens and upstream do not have; their series exist, with the value 0. */
 const STAY_AT_ZERO = new Set([
   'coredns_panics_total',
   'coredns_panic_count_total',
@@ -62,14 +62,14 @@ function bucketsOf({ samples }: PageFamily): string[] {
 }
 
 describe('the series of node-local-dns', () => {
-  it('have counted their events', () => {
+  it('count their events', () => {
     assert.deepEqual(unmoved(), []);
   });
 
   for (const [name, { type, labels, buckets }] of Object.entries(EXPECTED)) {
     it(`${name}: type, labels, buckets`, () => {
       const family = families.get(name);
-      assert.ok(family, 'is on the page');
+      assert.ok(family, 'is not on the page');
       assert.equal(family.type, type);
       assert.deepEqual(labelsOf(family), [[...labels].sort().join()]);
       assert.deepEqual(bucketsOf(family), (buckets ?? []).map(String));
@@ -86,7 +86,7 @@ describe('the series of node-local-dns', () => {
 });
 
 describe('the page', () => {
-  it('is clean for promtool', () => {
+  it('has no finding of promtool', () => {
     const check = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' });
     assert.deepEqual([check.status, check.stdout, check.stderr], [0, '', '']);
   });
@@ -97,7 +97,7 @@ describe('the page', () => {
     assert.equal(sample?.value, 1);
   });
 
-  it('has the process metrics for the panels of memory and CPU', () => {
+  it('has the process metrics that the panels of memory and CPU use', () => {
     for (const name of ['process_resident_memory_bytes', 'process_cpu_seconds_total']) {
       assert.ok(totalOf(families, name) > 0, name);
     }

@@ -48,14 +48,14 @@ async function withObserved<T>(
 }
 
 describe('older names', () => {
-  it('are on no page, and a query by pattern works', async () => {
+  it('are on no page by default, and a query by pattern works', async () => {
     await withObserved(false, async (observed) => {
       assert.deepEqual(await older(observed), [[], []]);
       assert.deepEqual(await asked(observed.addresses[0], BY_PATTERN), [0]);
     });
   });
 
-  it('are on both pages where one block enables them, and such a query fails', async () => {
+  it('are on both pages if one block enables them, and then such a query fails', async () => {
     await withObserved(true, async (observed) => {
       for (const names of await older(observed)) assert.ok(names.length > 10, `${names}`);
       assert.match(String(await asked(observed.addresses[0], BY_PATTERN)), /same labelset/);

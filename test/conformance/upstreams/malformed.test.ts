@@ -80,14 +80,14 @@ async function sendTcp(messages: readonly Buffer[]): Promise<void> {
   }
 }
 
-it('every message of the corpus', async () => {
+it('the agent survives every message of the corpus', async () => {
   assert.ok(corpus.length > 50);
   await sendUdp(corpus);
   await sendTcp(corpus);
   await assertAlive();
 });
 
-it('ten thousand mutations of them', async () => {
+it('the agent survives ten thousand mutations of these messages', async () => {
   const messages = mutations();
   await sendUdp(messages);
   await sendTcp(messages);

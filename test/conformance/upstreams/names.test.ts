@@ -116,7 +116,7 @@ after(async () => {
   rmSync(folder, { recursive: true });
 });
 
-it('starts without an address, finds one, follows the name, and keeps the last one while the look-up fails', async () => {
+it('starts without addresses, follows the name, and keeps them while look-ups fail', async () => {
   await answers('rcode 2');
   address = '127.0.0.31';
   await answers('192.0.2.31');

@@ -29,7 +29,7 @@ const PATIENCE_MS = 6_000;
 const NAMES = 30;
 
 interface Rude {
-  /** The zone it has. */
+  /** The zone of the upstream. */
   readonly zone: string;
   readonly options?: string;
   readonly script: Script;
@@ -180,7 +180,7 @@ const EXPECTED = new Array<string>(NAMES).fill('192.0.2.1');
 
 describe('a TCP upstream with limits answers thirty names at once', () => {
   for (const { zone } of PIPELINES) {
-    it(`${zone}, and then gets each of them once`, async () => {
+    it(`${zone}, and gets each of them once`, async () => {
       assert.deepEqual(await askAtOnce(zone, 'a'), EXPECTED);
       const { seen } = serverOf(zone);
       const before = seen.length;
@@ -198,7 +198,7 @@ describe('an upstream without EDNS answers thirty names at once', () => {
       assert.deepEqual(await askAtOnce(zone, 'a'), EXPECTED);
       const { seen } = serverOf(zone);
       // The agent's own question shows the cause, which takes a moment where the upstream is silent.
-      await eventually(`${zone} is asked without`, async () => {
+      await eventually(`${zone} is asked without EDNS`, async () => {
         const before = seen.length;
         await overUdp(subject, query(`w${before}.${zone}`), PATIENCE_MS);
         return seen.slice(before).every(({ head }) => !head.hasOpt);
@@ -215,7 +215,7 @@ describe('an upstream without EDNS answers thirty names at once', () => {
   }
 });
 
-describe('an error without a question is the answer, with the question that the client asked', () => {
+describe("an error without a question reaches the client with the client's question", () => {
   for (const { zone, rcode } of ERRORS) {
     it(zone, async () => {
       const name = `WwW.${zone}`;

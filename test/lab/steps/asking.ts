@@ -1,4 +1,4 @@
-/** Pods and the node ask; what is cached stays on the node, what is not goes the right way. */
+/** Pods and the node ask; hits stay on the node, misses go to the right upstream. */
 
 import { glibcLookup, muslLookup } from '../../support/cluster/clients/clients.ts';
 import { dig } from '../../support/cluster/clients/dig.ts';
@@ -102,7 +102,7 @@ export async function libraries(fixture: LabFixture): Promise<void> {
 
 export async function traces(fixture: LabFixture): Promise<void> {
   const { cluster, report } = fixture;
-  report.step('What all this left on the node');
+  report.step('State that these queries left on the node');
   await counters(fixture);
   const entries = await Promise.all(PODS.map((pod) => clientEntries(cluster.node, pod)));
   report.same('conntrack entries of pods asking DNS', entries.flat(), []);

@@ -9,7 +9,7 @@ import { ask, counters, type LabFixture } from '../fixture.ts';
 const WARM = 'web.default.svc.cluster.local';
 const STALE_TTL_SECONDS = 30;
 const NEW_ADDRESS = '10.96.7.99';
-/** A cold name may take as long as a client's own patience, and no longer. */
+/** The response for a cold name must come within the timeout of a client. */
 const COLD_BUDGET_MS = 5_000;
 
 export async function outage(fixture: LabFixture): Promise<void> {
@@ -62,7 +62,7 @@ async function coldName({ cluster, report }: LabFixture): Promise<void> {
 export async function recovery(fixture: LabFixture): Promise<void> {
   const { cluster, report } = fixture;
   const pod = cluster.pods[0];
-  report.step(`They come back; meanwhile ${WARM} moved to ${NEW_ADDRESS}`);
+  report.step(`The upstreams start again; ${WARM} has moved to ${NEW_ADDRESS}`);
   await cluster.startUpstreams({ web: NEW_ADDRESS });
   const fresh = await until(
     `a fresh answer for ${WARM}`,

@@ -53,7 +53,7 @@ export async function start(fixture: LabFixture): Promise<Running> {
     source,
     'no local IP',
   );
-  // What kube-proxy's path tracked before would otherwise be counted as ours.
+  // Entries from before interception would otherwise count as ours.
   await forgetClients(cluster.node);
   return running;
 }

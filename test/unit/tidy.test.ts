@@ -22,7 +22,7 @@ const PRONOUN = new RegExp(`\\b(${[...PRONOUNS, ...PRONOUNS.map(capitalised)].jo
 /** Texts in plain English: code with its comments and titles, pages, scenarios, manifests. */
 const texts = globSync(
   [
-    '{agent,init,test,docs,native,manifests,examples}/**/*.{ts,mjs,c,h,md,txt,yaml}',
+    '{agent,init,test,docs,native,manifests,deploy,examples}/**/*.{ts,mjs,c,h,md,txt,yaml}',
     '.github/**/*.{md,yml}',
     '*.md',
   ],

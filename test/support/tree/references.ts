@@ -25,7 +25,7 @@ const NAMED_WITHIN = 700;
 const DOCS_PATH = /(?<![\w./-])docs\/[\w./*-]*[\w*/]/g;
 const LINK = /\]\(([^()\s]+)\)/g;
 const QUOTED_PATH =
-  /`((?:agent|init|native|test|docs|manifests|examples)\/[\w./*-]*[\w*/]|(?:README|CONTRIBUTING|SECURITY|CHANGELOG)\.md)`/g;
+  /`((?:agent|init|native|test|docs|manifests|deploy|examples)\/[\w./*-]*[\w*/]|(?:README|CONTRIBUTING|SECURITY|CHANGELOG)\.md)`/g;
 
 /** Problems of `text`, one line each. */
 export function brokenReferences(file: string, text: string, tree: Tree): string[] {

@@ -2,26 +2,14 @@
 import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { parse } from 'yaml';
 import { AGENT_EVENTS, INIT_EVENTS } from '../../../agent/base/events/table.ts';
-import { SERIES, type SeriesSpec } from '../../../agent/observe/metrics/names.ts';
+import { ALERTS } from '../../support/metrics/rules.ts';
 
 const ROOT = new URL('../../../', import.meta.url).pathname;
 const SECTIONS = ['What you see', 'Why', 'What to do', 'How to check that it is over'];
 const MAX_CELL = 120;
 const read = (path: string): string => readFileSync(`${ROOT}${path}`, 'utf8');
 
-interface Alert {
-  readonly alert: string;
-  readonly expr: string;
-  readonly labels: { readonly severity: string };
-  readonly annotations: { readonly summary: string; readonly runbook_url: string };
-}
-
-const { groups } = parse(read('manifests/monitoring/alerts.yaml')) as {
-  groups: readonly { readonly rules: readonly Alert[] }[];
-};
-const alerts = groups.flatMap(({ rules }) => rules);
 const runbooks = globSync('docs/runbooks/*.md', { cwd: ROOT }).filter(
   (path) => !path.endsWith('/README.md'),
 );
@@ -42,15 +30,20 @@ describe('runbooks', () => {
 });
 
 describe('alerts', () => {
-  it('have unique names', () => {
-    const names = alerts.map(({ alert }) => alert);
-    assert.ok(names.length > 20);
-    assert.deepEqual(names, [...new Set(names)]);
+  it('are unique by name and severity', () => {
+    const ids = ALERTS.map(({ alert, labels }) => `${alert} ${labels.severity}`);
+    assert.ok(ids.length > 20);
+    assert.deepEqual(ids, [...new Set(ids)]);
   });
 
-  for (const { alert, expr, annotations } of alerts) {
-    it(`${alert} has a runbook that names it, also in the index`, () => {
+  for (const { alert, labels, annotations } of ALERTS)
+    it(`${alert}, ${labels.severity}, has the runbook of its name, which names it, also in the index`, () => {
       const { runbook_url: page } = annotations;
+      const name = alert
+        .replace(/^Nodens/, '')
+        .replaceAll(/(?<!^)[A-Z]/g, '-$&')
+        .toLowerCase();
+      assert.equal(page, `docs/runbooks/${name}.md`);
       assert.ok(existsSync(`${ROOT}${page}`), page);
       assert.ok(read(page).includes(`\`${alert}\``), page);
       const row = read('docs/runbooks/README.md')
@@ -59,18 +52,8 @@ describe('alerts', () => {
       assert.ok(row?.includes(`](${page.split('/').at(-1)})`), alert);
     });
 
-    it(`${alert} queries series and labels that exist`, () => {
-      const asked = [...expr.matchAll(/\b((?:nodens|coredns)_\w+)(?:\{(\w+))?/g)];
-      for (const [, name = '', label] of asked) {
-        const spec = (SERIES as Readonly<Record<string, SeriesSpec | undefined>>)[name];
-        assert.ok(spec !== undefined, name);
-        if (label !== undefined) assert.ok(spec.labels.includes(label), `${name}{${label}}`);
-      }
-    });
-  }
-
   it('are the only alerts that pages name', () => {
-    const known = new Set(alerts.map(({ alert }) => alert));
+    const known = new Set(ALERTS.map(({ alert }) => alert));
     for (const page of globSync('docs/**/*.md', { cwd: ROOT }))
       for (const [, name = ''] of read(page).matchAll(/`(Nodens[A-Z]\w+)`/g))
         assert.ok(known.has(name), `${page}: ${name}`);
@@ -78,7 +61,7 @@ describe('alerts', () => {
 });
 
 describe('tables', () => {
-  const pages = ['README.md', 'CHANGELOG.md', 'manifests/*.md', 'docs/**/*.md'];
+  const pages = ['README.md', 'CHANGELOG.md', 'manifests/*.md', 'deploy/*.md', 'docs/**/*.md'];
   // Excluded: docs/rooms.md, which a test reads, and whose cells are lists of packages.
   const isRead = (page: string): boolean => page !== 'docs/rooms.md';
   for (const page of pages.flatMap((pattern) => globSync(pattern, { cwd: ROOT })).filter(isRead))

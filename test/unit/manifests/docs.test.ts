@@ -11,7 +11,7 @@ import { WAITING_QUERY_BYTES } from '../../../agent/upstream/exchange/plan.ts';
 import { build, containersOf } from './kustomize.ts';
 
 const ROOT = new URL('../../../', import.meta.url).pathname;
-const PAGES = ['*.md', 'docs/**/*.md', 'manifests/*.md']
+const PAGES = ['*.md', 'docs/**/*.md', 'manifests/*.md', 'deploy/**/*.md']
   .flatMap((pattern) => globSync(pattern, { cwd: ROOT }))
   .sort();
 const MEBI = 2 ** 20;
@@ -86,7 +86,7 @@ for (const page of PAGES) {
   test(`${page}: every path and link resolves`, () => {
     const text = read(page);
     const folder = page.replace(/[^/]+$/, '');
-    for (const [path] of text.matchAll(/(?<![/\w])manifests\/[\w./-]*\w/g))
+    for (const [path] of text.matchAll(/(?<![/\w])(?:manifests|deploy)\/[\w./-]*\w/g))
       assert.ok(existsSync(`${ROOT}${path}`), path);
     for (const [, link = ''] of text.matchAll(/\]\(([^)]+)\)/g)) {
       const [path = '', anchor] = link.split('#');

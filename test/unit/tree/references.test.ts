@@ -4,7 +4,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { brokenReferences, type Tree } from '../../support/tree/references.ts';
 
-const FOLDERS = 'agent,init,native,test,docs,manifests,examples,.github';
+const FOLDERS = 'agent,init,native,test,docs,manifests,deploy,examples,.github';
 const EXTENSIONS = 'ts,mjs,c,h,md,yaml,yml,txt,corefile,json,env';
 const FILES = [
   ...globSync(`{${FOLDERS}}/**/*.{${EXTENSIONS}}`),

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { parseAllDocuments } from 'yaml';
-import { build, containersOf, type Resource } from './kustomize.ts';
+import { build, containersOf, type Resource, realBuild } from './kustomize.ts';
 import { schemaErrors } from './schema.ts';
 
 const ROOT = new URL('../../../', import.meta.url).pathname;
@@ -90,15 +88,6 @@ test('the schema check finds a wrong type, a missing field and an unknown one', 
     '/spec/template/spec/initContainers/0/securityContext/readOnlyRootFS is unknown',
   ]);
 });
-
-/** What the real program builds, without the suffixes of generated names; undefined where it is not installed. */
-function realBuild(folder: string): Resource[] | undefined {
-  const run = spawnSync('kubectl', ['kustomize', folder], { encoding: 'utf8' });
-  if (run.error !== undefined) return undefined;
-  assert.equal(run.status, 0, run.stderr);
-  const text = run.stdout.replace(/nodens-settings-[a-z0-9]{10}\b/g, 'nodens-settings');
-  return parseAllDocuments(text).map((document) => document.toJS() as Resource);
-}
 
 test('the builder of these tests gives the same result as kustomize, where that is installed', (t) => {
   for (const overlay of overlays) {

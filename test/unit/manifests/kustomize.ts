@@ -3,6 +3,7 @@
  * features the manifests use and throws on every other, so that an overlay cannot quietly mean
  * something else here than in a cluster. Generated names get no hash suffix.
  */
+import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
@@ -71,6 +72,15 @@ const KNOWN = new Set([
 /** The resources that the kustomization in `folder` builds. Throws where it uses what this builder does not know. */
 export function build(folder: string): Resource[] {
   return apply(folder, []);
+}
+
+/** What the real program builds, without the suffixes of generated names; undefined where it is not installed. */
+export function realBuild(folder: string): Resource[] | undefined {
+  const run = spawnSync('kubectl', ['kustomize', folder], { encoding: 'utf8' });
+  if (run.error !== undefined) return undefined;
+  if (run.status !== 0) throw new Error(run.stderr);
+  const text = run.stdout.replace(/nodens-settings-[a-z0-9]{10}\b/g, 'nodens-settings');
+  return parseAllDocuments(text).map((document) => document.toJS() as Resource);
 }
 
 function apply(folder: string, inherited: readonly Resource[]): Resource[] {
@@ -152,7 +162,7 @@ function applyPatch(folder: string, resources: readonly Resource[], patch: Patch
   for (const operation of parse(patch.patch) as Operation[]) operate(target, operation);
 }
 
-/** RFC 6902 `test` and `replace` of values that are text. */
+/** RFC 6902 `remove`, and `test` and `replace` of values that are text. */
 function operate(target: Resource, { op, path, value }: Operation): void {
   const keys = path.slice(1).split('/');
   const last = keys.pop() as string;
@@ -162,6 +172,7 @@ function operate(target: Resource, { op, path, value }: Operation): void {
   ) as Record<string, unknown> | undefined;
   if (parent === undefined || !(last in parent)) throw new Error(`nothing at ${path}`);
   if (op === 'replace') parent[last] = value;
+  else if (op === 'remove') delete parent[last];
   else if (op !== 'test') throw new Error(`this builder does not know the operation '${op}'`);
   else if (parent[last] !== value) throw new Error(`${path} is ${String(parent[last])}`);
 }

@@ -19,12 +19,17 @@ interface Response {
   readonly data?: { readonly result: readonly { readonly value: readonly [number, string] }[] };
 }
 
-/** Starts Prometheus, which scrapes `address` every second as job `job`. */
-export async function startPrometheus(address: string, job: string): Promise<Prometheus> {
+/** Starts Prometheus, which scrapes `address` every second as job `job` and evaluates `ruleFiles` as often. */
+export async function startPrometheus(
+  address: string,
+  job: string,
+  ruleFiles: readonly string[] = [],
+): Promise<Prometheus> {
   const folder = mkdtempSync(join(tmpdir(), 'nodens-prometheus-'));
   const listen = `127.0.0.1:${await freePort()}`;
   const config = {
-    global: { scrape_interval: '1s', scrape_timeout: '1s' },
+    global: { scrape_interval: '1s', scrape_timeout: '1s', evaluation_interval: '1s' },
+    rule_files: ruleFiles,
     scrape_configs: [{ job_name: job, static_configs: [{ targets: [address] }] }],
   };
   // JSON is YAML.

@@ -1,0 +1,84 @@
+{{/* The image, by digest where there is one. */}}
+{{- define "nodens.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end -}}
+{{- end -}}
+
+{{/* Name of the DaemonSet and of its label k8s-app. */}}
+{{- define "nodens.name" -}}
+{{- if eq .Values.mode "drop-in" -}}node-local-dns{{- else -}}nodens{{- end -}}
+{{- end -}}
+
+{{/* The values that the containers get as environment. */}}
+{{- define "nodens.settings" -}}
+LINK_LOCAL_IPS: {{ quote .Values.linkLocalIPs }}
+KUBE_DNS_IPS: {{ quote .Values.kubeDnsIPs }}
+CLUSTER_DOMAIN: {{ quote .Values.clusterDomain }}
+{{- if .Values.upstreamServiceHost }}
+NODENS_UPSTREAM_SERVICE_HOST: {{ quote .Values.upstreamServiceHost }}
+{{- end }}
+{{- end -}}
+
+{{- define "nodens.settingsMap" -}}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: nodens-settings
+  namespace: {{ .Release.Namespace }}
+data:
+  {{- include "nodens.settings" . | nindent 2 }}
+{{- end -}}
+
+{{/* The Corefile: `own` of the manifests or that of the values, then the extra blocks. */}}
+{{- define "nodens.corefile" -}}
+{{- $values := .root.Values -}}
+{{- default .own $values.corefile }}
+{{- if $values.extraBlocks }}
+{{ $values.extraBlocks }}
+{{- end }}
+{{- end -}}
+
+{{/* Changes `daemonSet` to what the values say about its pods. It prints nothing. */}}
+{{- define "nodens.pods" -}}
+{{- $values := .root.Values -}}
+{{- $image := include "nodens.image" .root -}}
+{{- $template := .daemonSet.spec.template -}}
+{{- $pod := $template.spec -}}
+{{- range concat (default list $pod.initContainers) $pod.containers -}}
+{{- $_ := set . "image" $image -}}
+{{- end -}}
+{{- range $field := list "imagePullSecrets" "nodeSelector" "affinity" "tolerations" -}}
+{{- with index $values $field -}}
+{{- $_ := set $pod $field . -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.podMonitor.enabled $template.metadata.annotations -}}
+{{- $_ := unset $template.metadata "annotations" -}}
+{{- end -}}
+{{- range $name, $text := $values.podAnnotations -}}
+{{- include "nodens.annotate" (dict "template" $template "name" $name "text" $text) -}}
+{{- end -}}
+{{- with $values.updateStrategy -}}
+{{- $_ := set $.daemonSet.spec "updateStrategy" . -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "nodens.annotate" -}}
+{{- $metadata := .template.metadata -}}
+{{- if not $metadata.annotations -}}
+{{- $_ := set $metadata "annotations" dict -}}
+{{- end -}}
+{{- $_ := set $metadata.annotations .name .text -}}
+{{- end -}}
+
+{{/* Changes `container` to what `values` say. */}}
+{{- define "nodens.container" -}}
+{{- $container := .container -}}
+{{- with .values.resources -}}
+{{- $_ := set $container "resources" . -}}
+{{- end -}}
+{{- $_ := set $container "args" (concat $container.args .values.extraArgs) -}}
+{{- end -}}

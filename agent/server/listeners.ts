@@ -5,13 +5,14 @@ import { NetworkError } from '../base/errors.ts';
 import type { ServerLabel } from '../query/services/block.ts';
 import { DEDUPLICATE_BY } from '../query/services/log.ts';
 import type { TcpTimeouts } from '../query/services/process.ts';
+import { AnswerDurations } from './answer-durations.ts';
 import { type Bound, type BoundParts, bindPlace } from './listen/bound.ts';
 import { EachAddress } from './listen/each-address.ts';
 import { type Place, placesOf } from './listen/places.ts';
 import { TcpClients } from './tcp/clients.ts';
 
 /** Fixed for the life of the process; only timeouts and the listeners themselves change with the configuration. */
-export interface ListenersOptions extends Omit<BoundParts, 'tcpClients' | 'label'> {
+export interface ListenersOptions extends Omit<BoundParts, 'durations' | 'tcpClients' | 'label'> {
   readonly ledger: MemoryLedger;
   /** Maximum TCP connections. */
   readonly maxTcpConnections?: number;
@@ -46,6 +47,7 @@ export class Listeners {
     this.#options = options;
     this.#parts = {
       ...options,
+      durations: new AnswerDurations(options.metrics),
       tcpClients: new TcpClients(options.ledger, options.maxTcpConnections),
       label: (listener) => this.label(listener),
     };

@@ -11,16 +11,18 @@ import type { RequestMetrics } from '../query/query.ts';
 import { type Client, Query, type Transport } from '../query/query.ts';
 import type { ServerLabel } from '../query/services/block.ts';
 import type { Counter } from '../query/services/metrics.ts';
+import type { AnswerDurations } from './answer-durations.ts';
 import type { Dispatcher } from './dispatch.ts';
-import { errorAnswer, respond, respondHeaderOnly, responseCapacity } from './respond.ts';
+import { DROPPED, errorAnswer, respond, respondHeaderOnly, responseCapacity } from './respond.ts';
 
-/** Counters of one listener for messages that no zone answers. */
+/** Counters of one listener for messages that no zone answers, and durations of its answers. */
 export interface QueryProcessorCounters {
   readonly tooShort: Counter;
   readonly notAQuery: Counter;
   readonly formErr: Counter;
   readonly notImp: Counter;
   readonly badVers: Counter;
+  readonly durations: AnswerDurations;
 }
 
 /** Late responses are built here, one at a time. */
@@ -103,10 +105,9 @@ export class QueryProcessor {
   /** Synchronous answers are sent now: one reading of the clock serves them all. */
   flushDurations(): void {
     if (this.#pendingMetrics === undefined) return;
-    this.#pendingMetrics.recordDuration(
-      this.#clock.nowMs() - this.#pendingSinceMs,
-      this.#pendingCount,
-    );
+    const durationMs = this.#clock.nowMs() - this.#pendingSinceMs;
+    this.#pendingMetrics.recordDuration(durationMs, this.#pendingCount);
+    this.#counters.durations.flush(durationMs);
     this.#pendingMetrics = undefined;
   }
 
@@ -134,6 +135,7 @@ export class QueryProcessor {
       const nowMs = this.#clock.nowMs();
       const length = this.#write(query, answer, nowMs, out);
       query.requestMetrics?.recordDuration(nowMs - query.arrivedMs, 1);
+      if (answer !== DROPPED) this.#counters.durations.waited(answer, nowMs - query.arrivedMs);
       deliver(out.subarray(0, length), query);
     };
     // An error in `done` is a bug: the process's handler of unhandled rejections reports it.
@@ -142,7 +144,10 @@ export class QueryProcessor {
 
   #finish(query: Query, answer: Answer, out: Buffer, deliver: Deliver): number {
     const { requestMetrics, arrivedMs } = query;
-    if (requestMetrics !== undefined) this.#countPending(requestMetrics, arrivedMs);
+    if (requestMetrics !== undefined) {
+      this.#countPending(requestMetrics, arrivedMs);
+      if (answer !== DROPPED) this.#counters.durations.add(answer);
+    }
     if (responseCapacity(answer, query.responseOptions) <= out.length)
       return this.#write(query, answer, arrivedMs, out);
     const own = Buffer.allocUnsafe(responseCapacity(answer, query.responseOptions));

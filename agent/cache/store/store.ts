@@ -120,6 +120,7 @@ export class Store {
       const swept = metrics.counter('nodens_cache_entries_swept_total', { store });
       const made = new Partition(bytes, swept, this.#hotIndex);
       metrics.gaugeFrom('nodens_cache_bytes', { store }, () => made.bytes);
+      metrics.gauge('nodens_cache_limit_bytes', { store }).value = bytes;
       return made;
     };
     const denialBytes = Math.floor(totalBytes * DENIAL_SHARE);

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { InternalError, messageOf } from '../../base/errors.ts';
 import type { AdminHandler, AdminResponse } from '../../query/services/admin.ts';
+import { acceptsGzip, gzipped } from './compression.ts';
 import { HttpConnection } from './http-connection.ts';
 
 /** Endpoints of one address by path. */
@@ -23,7 +24,10 @@ export async function answerRequest(
   response.on('finish', () => connection.answered());
   const page = await pageFor(request, pages);
   const isHead = request.method === 'HEAD';
-  const body = bytesOf(page.body);
+  const plain = bytesOf(page.body);
+  const isText = page.contentType.includes('text');
+  const packed = isText && acceptsGzip(request) ? await packedOf(plain) : undefined;
+  const body = packed ?? plain;
   const length = body.reduce((sum, part) => sum + part.length, 0);
   const { isLast } = connection.respond(isHead ? 0 : length);
   const headers: Record<string, string | number> = {
@@ -31,12 +35,22 @@ export async function answerRequest(
     'Content-Length': length,
     'Cache-Control': 'no-store',
   };
+  if (packed !== undefined) headers['Content-Encoding'] = 'gzip';
   if (page.status === 405) headers.Allow = 'GET, HEAD';
   // A request's body is never read, so the connection cannot be reused after one.
   const hasBody = request.headers['content-length'] ?? request.headers['transfer-encoding'];
   if (hasBody !== undefined || isLast) headers.Connection = 'close';
   response.writeHead(page.status, headers);
   send(response, partsOf(isHead ? [] : body));
+}
+
+/** Undefined if the page is sent as it is: it is short, or cannot be compressed now. */
+async function packedOf(body: readonly Uint8Array[]): Promise<readonly Uint8Array[] | undefined> {
+  try {
+    return await gzipped(body);
+  } catch {
+    return undefined;
+  }
 }
 
 function bytesOf(body: AdminResponse['body']): readonly Uint8Array[] {

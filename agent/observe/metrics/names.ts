@@ -5,23 +5,11 @@
  */
 import { SETUP_ERROR_TYPES } from '../../base/control.ts';
 import { LACKS } from '../../base/lack.ts';
+import { ANSWER_BUCKETS, SIZE_BUCKETS, SLIM_TIME_BUCKETS, TIME_BUCKETS } from './buckets.ts';
 import { counter, gauge, histogram, type SeriesSpec } from './series-spec.ts';
 
 /** The type of the table's entries. */
 export type { SeriesSpec };
-
-function exponential(start: number, factor: number, count: number): readonly number[] {
-  return Array.from({ length: count }, (_, k) => Number((start * factor ** k).toPrecision(12)));
-}
-
-/** 0.25 ms doubling to 8.192 s: the range of waits of clients and for upstreams. */
-export const TIME_BUCKETS = exponential(0.00025, 2, 16);
-/** 0.25 ms times ten, to 2.5 s. */
-export const SLIM_TIME_BUCKETS = exponential(0.00025, 10, 5);
-/** Bytes of a message; 511 and 1023 are just below the sizes at which transports change. */
-export const SIZE_BUCKETS: readonly number[] = [
-  0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16000, 32000, 48000, 64000,
-];
 
 const BLOCK = ['server', 'zones', 'view'];
 const BLOCK_BY_TYPE = ['server', 'type', 'zones', 'view'];
@@ -172,6 +160,11 @@ export const COUNTED_SERIES = {
     ['hostsfile'],
   ),
   nodens_in_flight_queries: gauge('Queries of clients that wait for an answer.'),
+  nodens_answer_duration_seconds: histogram(
+    'Time from the arrival of a query to its response by the source of the answer, in seconds.',
+    ANSWER_BUCKETS,
+    ['served'],
+  ),
   nodens_tcp_connections: gauge('Open TCP connections of clients.', ['listener']),
   nodens_tcp_rejected_total: counter(
     'TCP connections of clients that were refused or closed because of a limit.',
@@ -224,6 +217,10 @@ export const COUNTED_SERIES = {
     },
   ),
   nodens_cache_bytes: gauge('Memory that the entries of a store take, in bytes.', ['store']),
+  nodens_cache_limit_bytes: gauge(
+    'Limit of nodens_cache_bytes, from the memory limit or -memory.',
+    ['store'],
+  ),
   nodens_cache_entries_swept_total: counter('Entries removed because they were past their use.', [
     'store',
   ]),

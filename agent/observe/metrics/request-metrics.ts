@@ -7,8 +7,9 @@ import { rcodeName, TYPE } from '../../dns/iana.ts';
 import type { Query, RequestMetrics } from '../../query/query.ts';
 import type { ServerLabel } from '../../query/services/block.ts';
 import type { Labels } from '../../query/services/metrics.ts';
+import { SIZE_BUCKETS, TIME_BUCKETS } from './buckets.ts';
 import { HistogramSeries } from './histogram.ts';
-import { SIZE_BUCKETS, TIME_BUCKETS, TRAFFIC_SERIES } from './names.ts';
+import { TRAFFIC_SERIES } from './names.ts';
 import { type Family, lazily, type Sample, type Source } from './samples.ts';
 
 /** Types with a series of their own, as in CoreDNS; all others count as `other`. */

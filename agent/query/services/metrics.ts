@@ -15,7 +15,8 @@ export interface Gauge {
 
 /** `observe` takes the unit of the metric's name: seconds or bytes. */
 export interface Histogram {
-  observe(value: number): void;
+  /** `times` observations of the same value, 1 by default. */
+  observe(value: number, times?: number): void;
 }
 
 /**

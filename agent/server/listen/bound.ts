@@ -9,6 +9,7 @@ import type { Limited } from '../../query/services/client-limits.ts';
 import type { Logger } from '../../query/services/log.ts';
 import type { Metrics } from '../../query/services/metrics.ts';
 import type { TcpTimeouts } from '../../query/services/process.ts';
+import type { AnswerDurations } from '../answer-durations.ts';
 import type { Dispatcher } from '../dispatch.ts';
 import { QueryProcessor, type QueryProcessorCounters } from '../query-processor.ts';
 import type { TcpClients } from '../tcp/clients.ts';
@@ -38,6 +39,7 @@ export interface BoundParts {
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly tcpClients: TcpClients;
+  readonly durations: AnswerDurations;
   /** Called with the resource that this node lacked if a client could not be accepted. */
   readonly reportLack?: ReportLack | undefined;
   /** Maximum bytes of a UDP response sent from this address; read before each bind. */
@@ -53,7 +55,7 @@ export async function bindPlace(place: Place, parts: BoundParts): Promise<Bound>
   const { at: endpoint } = place;
   const server = serverAt(place, parts.label(place.listener));
   const { label: listener } = server;
-  const counters = countersOf(metrics, listener);
+  const counters = countersOf(metrics, parts.durations, listener);
   // A wildcard socket also answers clients outside the node.
   const maxUdpBytes = isWildcard(endpoint.address)
     ? undefined
@@ -108,7 +110,11 @@ function serverAt({ at, listener }: Place, server: ServerLabel): ServerLabel {
     : { ...server, family, address: at.address };
 }
 
-function countersOf(metrics: Metrics, listener: string): QueryProcessorCounters {
+function countersOf(
+  metrics: Metrics,
+  durations: AnswerDurations,
+  listener: string,
+): QueryProcessorCounters {
   const dropped = (reason: string) =>
     metrics.counter('nodens_packets_dropped_total', { listener, reason });
   const malformed = (verdict: string) =>
@@ -119,6 +125,7 @@ function countersOf(metrics: Metrics, listener: string): QueryProcessorCounters 
     formErr: malformed('formerr'),
     notImp: malformed('notimp'),
     badVers: malformed('badvers'),
+    durations,
   };
 }
 

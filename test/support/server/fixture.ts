@@ -10,13 +10,14 @@ import type { Handler } from '../../../agent/query/handler.ts';
 import type { Query, RequestMetrics, Transport } from '../../../agent/query/query.ts';
 import { ZoneTable } from '../../../agent/query/routing.ts';
 import type { ServerLabel } from '../../../agent/query/services/block.ts';
+import { AnswerDurations } from '../../../agent/server/answer-durations.ts';
 import { Dispatcher } from '../../../agent/server/dispatch.ts';
 import {
   QueryProcessor,
   type QueryProcessorCounters,
 } from '../../../agent/server/query-processor.ts';
 import { FakeClock } from '../fake-clock.ts';
-import { RecordingLogger } from '../services.ts';
+import { ReadableMetrics, RecordingLogger } from '../services.ts';
 
 export const SERVER: ServerLabel = { index: 0, label: 'dns://127.0.0.1:53' };
 
@@ -46,6 +47,7 @@ export interface Fixture {
   readonly clock: FakeClock;
   readonly log: RecordingLogger;
   readonly panics: { value: number };
+  readonly metrics: ReadableMetrics;
   readonly requestMetrics: RecordingMetrics;
   readonly dropped: RecordingMetrics;
   readonly counters: QueryProcessorCounters;
@@ -62,6 +64,7 @@ export function fixtureFor(
   const clock = new FakeClock();
   const log = new RecordingLogger();
   const panics = { value: 0 };
+  const metrics = new ReadableMetrics();
   const requestMetrics = new RecordingMetrics();
   const dropped = new RecordingMetrics();
   const dispatcher = new Dispatcher(log, panics);
@@ -73,10 +76,11 @@ export function fixtureFor(
     formErr: { value: 0 },
     notImp: { value: 0 },
     badVers: { value: 0 },
+    durations: new AnswerDurations(metrics),
   };
   const processor = (transport: Transport, maxUdpBytes?: number): QueryProcessor =>
     new QueryProcessor(SERVER, transport, dispatcher, clock, counters, maxUdpBytes);
-  return { clock, log, panics, requestMetrics, dropped, counters, dispatcher, processor };
+  return { clock, log, panics, metrics, requestMetrics, dropped, counters, dispatcher, processor };
 }
 
 /** An RD query with an OPT of `udpSizeBytes`, or without one. */

@@ -9,6 +9,7 @@ import { FLAG } from '../../../agent/dns/header.ts';
 import { CLASS, RCODE, TYPE } from '../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../agent/dns/name.ts';
 import { readReply } from '../../../agent/dns/reply.ts';
+import { AnswerDurations } from '../../../agent/server/answer-durations.ts';
 import { Dispatcher } from '../../../agent/server/dispatch.ts';
 import { PENDING, QueryProcessor } from '../../../agent/server/query-processor.ts';
 import { parseText } from '../../support/corefiles/parse.ts';
@@ -74,6 +75,7 @@ function agentOfSixPlugins() {
     formErr: count,
     notImp: count,
     badVers: count,
+    durations: new AnswerDurations(base.metrics),
   };
   const processor = new QueryProcessor(SERVER, 'udp', dispatcher, clock, counters);
   const out = Buffer.alloc(4_096);

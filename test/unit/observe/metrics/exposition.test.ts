@@ -3,13 +3,13 @@ import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { PacedWork } from '../../../../agent/base/paced-work.ts';
+import { TIME_BUCKETS } from '../../../../agent/observe/metrics/buckets.ts';
 import { Exposition } from '../../../../agent/observe/metrics/exposition.ts';
 import { SeriesTable } from '../../../../agent/observe/metrics/metrics.ts';
 import {
   COUNTED_SERIES,
   SERIES,
   type SeriesSpec,
-  TIME_BUCKETS,
 } from '../../../../agent/observe/metrics/names.ts';
 import { TrafficTable } from '../../../../agent/observe/metrics/request-metrics.ts';
 import type { Source } from '../../../../agent/observe/metrics/samples.ts';

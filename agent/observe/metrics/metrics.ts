@@ -82,6 +82,10 @@ export class SeriesTable implements Metrics, Source {
   }
 }
 
+function hasLabels(labels: Labels): boolean {
+  return Object.keys(labels).length > 0;
+}
+
 function seriesOf(entry: Entry, labels: Labels): Series {
   const key = keyOf(entry, labels);
   let series = entry.series.get(key);
@@ -110,7 +114,9 @@ function* samplesOfAll(name: string, series: ReadonlyMap<string, Series>): Itera
   for (const one of [...series.values()]) yield* samplesOf(name, one);
 }
 
+/** A histogram of what may never happen, such as the handshake of an upstream without TLS, is left out until it does. */
 function samplesOf(name: string, { labels, cell, read }: Series): Sample[] {
-  if (cell instanceof HistogramSeries) return cell.samples(name, labels);
+  if (cell instanceof HistogramSeries)
+    return cell.count === 0 && hasLabels(labels) ? [] : cell.samples(name, labels);
   return [{ labels, value: read === undefined ? cell.value : read() }];
 }

@@ -13,9 +13,14 @@ export interface CheckFlags {
   readonly file: string | undefined;
   readonly isManifest: boolean;
   readonly isStrict: boolean;
+  /** How findings are printed. */
+  readonly format: 'text' | 'json' | 'annotations';
   /** Lower case, without trailing dot. */
   readonly clusterDomain: string;
 }
+
+/** Flags of `check` without a value. */
+const SWITCHES = ['strict', 'json', 'annotations'];
 
 /** Separates check's own flags and the file; parses the rest as the agent's flags. Throws UsageError. */
 export function readCheckFlags(
@@ -25,14 +30,14 @@ export function readCheckFlags(
   const rest: string[] = [];
   const files: string[] = [];
   let isManifest = false;
-  let isStrict = false;
+  const switches = new Set<string>();
   let clusterDomain = env.CLUSTER_DOMAIN || DEFAULT_CLUSTER_DOMAIN;
   const words = argv.flatMap((word) => splitAssignment(word));
   for (let at = 0; at < words.length; at++) {
     const text = words[at] as string;
     const name = text.startsWith('-') && text !== '-' ? text.replace(/^--?/, '') : undefined;
     if (name === undefined) files.push(text);
-    else if (name === 'strict') isStrict = true;
+    else if (SWITCHES.includes(name)) switches.add(name);
     else if (name === 'cluster-domain') clusterDomain = wordAt(words, ++at, name);
     else if (name === 'from-cluster-manifest') {
       isManifest = true;
@@ -46,7 +51,14 @@ export function readCheckFlags(
   if (second !== undefined) throw new UsageError(`one file at a time: "${second}" is the second`);
   const { values } = parseFlags(rest, 'agent');
   const domain = clusterDomain.toLowerCase().replace(/\.$/, '');
-  return { values, file, isManifest, isStrict, clusterDomain: domain };
+  const isStrict = switches.has('strict');
+  const format = formatOf(switches);
+  return { values, file, isManifest, isStrict, format, clusterDomain: domain };
+}
+
+function formatOf(switches: ReadonlySet<string>): CheckFlags['format'] {
+  if (switches.has('json')) return 'json';
+  return switches.has('annotations') ? 'annotations' : 'text';
 }
 
 /** `-name=value` as two words if the flag has a value, so that both forms are parsed alike. */

@@ -9,7 +9,9 @@ import { fileOf, openFile, systemFiles } from '../config/files.ts';
 import { serviceHostVariable, serviceIpOf } from '../config/placeholders.ts';
 import type { AgentOptions } from '../daemon/options.ts';
 import type { Files, OpenFile } from '../query/services/files.ts';
+import type { Locate } from './check/findings.ts';
 import type { CheckFlags } from './check-flags.ts';
+import type { Manifest } from './manifest.ts';
 import { agentOptions, type FlagValues, parseFlags } from './options.ts';
 import { given } from './running-agent.ts';
 
@@ -20,7 +22,17 @@ export interface Subject {
   readonly files: ConfigFiles;
   /** `Files.open` for the files that the agent would find. */
   readonly open: Files['open'];
+  /** Of a manifest: the place of its own that a place in a mounted file has. */
+  readonly locate?: Locate;
 }
+
+/** A configuration to examine, or pods without one, and what was found in the manifest around it. */
+export interface Examined {
+  readonly subject: Subject | undefined;
+  readonly podWarnings: Manifest['podWarnings'];
+}
+
+const NO_PODS: Manifest['podWarnings'] = [];
 
 /** Placeholders for values that only a cluster has (RFC 5737; the local address of the stock manifest). */
 const LOCAL_IP = '169.254.20.10';
@@ -52,17 +64,31 @@ export function readForPlugin({ files }: Subject, path: string): string {
  * `running` are the flags of the agent in whose container this runs; they apply unless the command line sets them.
  * Throws UsageError for a file that is unreadable or contains no configuration.
  */
-export async function subjectOf(flags: CheckFlags, running: FlagValues = {}): Promise<Subject> {
+export async function subjectOf(flags: CheckFlags, running: FlagValues = {}): Promise<Examined> {
   const { file, isManifest } = flags;
   const values = { ...given(running), ...given(flags.values) };
-  if (file === undefined) return subjectWith(agentOptions(values), process.env, systemFiles);
+  if (file === undefined)
+    return corefileAlone(subjectWith(agentOptions(values), process.env, systemFiles));
   const text = readSubject(file);
-  if (isManifest || /\.(ya?ml|json)$/.test(file)) return await manifestSubject(text, flags);
+  if (isManifest || isYamlName(file) || (file === '-' && YAML.test(text)))
+    return await manifestSubject(text, flags);
   const path = file === '-' ? '/dev/stdin' : file;
   const files = file === '-' ? overlayFiles({ [path]: text }, systemFiles) : systemFiles;
   const options = agentOptions({ localip: LOCAL_IP, ...values, basecorefile: path });
-  return subjectWith({ ...options, confPath: undefined }, process.env, files);
+  // Our Corefile takes its domain from this variable, which the containers get from their settings.
+  const env = { CLUSTER_DOMAIN: flags.clusterDomain, ...process.env };
+  return corefileAlone(subjectWith({ ...options, confPath: undefined }, env, files));
 }
+
+const corefileAlone = (subject: Subject): Examined => ({ subject, podWarnings: NO_PODS });
+
+/** Whether a file of this name is a manifest. */
+export function isYamlName(file: string): boolean {
+  return /\.(ya?ml|json)$/.test(file);
+}
+
+/** What kubectl and Helm print: a resource's first fields, or JSON. A Corefile has neither at the start of a line. */
+const YAML = /^(?:apiVersion|kind|items):|^\s*\{\s*"/m;
 
 function readSubject(file: string): string {
   try {
@@ -79,9 +105,10 @@ function readSubject(file: string): string {
 async function manifestSubject(
   text: string,
   { values, file = '', clusterDomain }: CheckFlags,
-): Promise<Subject> {
+): Promise<Examined> {
   const { readManifest } = await import('./manifest.ts');
-  const view = readManifest(text, file);
+  const { view, locate, podWarnings } = readManifest(text, file === '-' ? '/dev/stdin' : file);
+  if (view === undefined) return { subject: undefined, podWarnings };
   const argv = view.argv.map((word) =>
     word
       .replaceAll('__PILLAR__LOCAL__DNS__', LOCAL_IP)
@@ -100,7 +127,7 @@ async function manifestSubject(
   const named = view.corefile === undefined ? options : { ...options, basePath: view.corefile };
   const open = (path: string): Promise<OpenFile> =>
     Promise.resolve().then(() => fileOf(Buffer.from(files.read(path)), path));
-  return subjectWith(named, view.env, files, open);
+  return { subject: { ...subjectWith(named, view.env, files, open), locate }, podWarnings };
 }
 
 /** Only the cluster knows a Service's address: an address of RFC 5737 replaces it. */

@@ -1,25 +1,30 @@
 /**
  * `nodens check [FILE]`: validates a configuration, prints the effective configuration and warnings. Opens no socket.
  */
-import { messageOf, NodensError } from '../base/errors.ts';
+import { readFileSync } from 'node:fs';
+import { UsageError } from '../base/errors.ts';
 import { flagHelp } from '../base/flags/help.ts';
-import { withPatterns } from '../config/corefile/pattern.ts';
-import { ConfigSource } from '../daemon/configuration/config-source.ts';
-import { dryRun } from '../daemon/configuration/dry-run.ts';
-import { effectiveCorefile } from '../daemon/configuration/effective.ts';
-import { warningsOf } from '../daemon/configuration/warnings.ts';
-import { cgroupLimitBytes, fileBudgetBytes, readText } from '../daemon/node/memory.ts';
-import { prepareAll } from '../query/plugin.ts';
+import { filesIn, isDirectory } from './check/directory.ts';
+import { examine } from './check/examine.ts';
+import { annotationOf, type Finding, Findings, jsonOf, textOf } from './check/findings.ts';
 import { type CheckFlags, readCheckFlags } from './check-flags.ts';
-import { readForPlugin, type Subject, subjectOf } from './check-subject.ts';
+import { isYamlName, subjectOf } from './check-subject.ts';
 import type { FlagValues } from './options.ts';
 import { agentFlags, firstProcess, given } from './running-agent.ts';
 
 const HELP = `nodens check [FILE]: validates a Corefile or manifest, prints the effective configuration and warnings
 
-FILE is a Corefile or its template, a ConfigMap, or a whole manifest (.yaml, .yml, .json); - reads standard input.
+FILE is a Corefile or its template, a ConfigMap, or a whole manifest (.yaml, .yml, .json); - reads either from standard
+input. A directory means every Corefile and manifest in it. Of a manifest, the pods are looked at as well.
 Without FILE: the configuration that \`nodens agent\` would read. In the agent's container the check takes the flags of
 the agent that runs there (kubectl exec POD -- nodens check). It opens no socket and changes nothing.
+
+All errors are printed, with file and line; for a manifest, its own line beside that of the ConfigMap's key. A line may
+have more errors than the one that is printed.
+
+  nodens check Corefile                      one file
+  nodens check -json deploy/dns/             all of a directory, for a program
+  kubectl kustomize . | nodens check -       what would be applied
 
 ${flagHelp('check')}
 
@@ -50,19 +55,13 @@ export async function checkCommand(
   const running = agentFlags(container);
   if (running !== undefined && flags.file === undefined)
     stderr.write(`flags of the agent that runs here: ${flagText(running)}\n`);
-  const subject = await subjectOf(flags, running);
-  const warnings: string[] = [];
-  let error: NodensError | undefined;
-  try {
-    const effective = await examine(subject, flags, warnings);
-    if (!subject.options.isQuiet) stdout.write(effective);
-  } catch (thrown) {
-    if (!(thrown instanceof NodensError)) throw thrown;
-    error = thrown;
-  }
-  for (const text of new Set(warnings)) stderr.write(`warning: ${text}\n`);
-  if (error !== undefined) stderr.write(`error: ${messageOf(error)}\n`);
-  const isFailed = error !== undefined || (flags.isStrict && warnings.length > 0);
+  const isFolder = flags.file !== undefined && flags.file !== '-' && isDirectory(flags.file);
+  const reports = isFolder
+    ? await checkFolder(flags, flags.file as string)
+    : [await checkOne(flags, running)];
+  print(reports, flags, isFolder, { stdout, stderr });
+  const findings = reports.flatMap((report) => report.findings);
+  const isFailed = findings.some(({ severity }) => flags.isStrict || severity === 'error');
   return isFailed ? 1 : 0;
 }
 
@@ -72,28 +71,68 @@ function flagText(flags: FlagValues): string {
     .join(' ');
 }
 
-/** The effective Corefile; warnings go to `warnings`. Throws ConfigError for everything that the agent would refuse. */
-async function examine(
-  subject: Subject,
-  { clusterDomain }: CheckFlags,
-  warnings: string[],
-): Promise<string> {
-  const { options, env, files } = subject;
-  const warn = (_fields: unknown, message: string): void => void warnings.push(message);
-  const source = new ConfigSource(options, {
-    ...{ files, env, isDryRun: true, onProblem: () => {} },
-    log: { debug: () => {}, info: () => {}, warn, error: warn },
-  });
-  const corefile = source.load();
-  const plugged = { read: (path: string) => readForPlugin(subject, path), open: subject.open };
-  // In a pod: the pod's own limit.
-  const roomBytes = fileBudgetBytes(cgroupLimitBytes(readText));
-  const run = await withPatterns(() => dryRun(corefile, plugged, roomBytes));
-  await prepareAll(run.serverConfig.plugins, 'at once');
-  warnings.push(...run.warnings);
-  for (const name of run.foreignInterfaces)
-    warnings.push(`bind ${name}: taken for an interface of the node, this machine has none`);
-  for (const { place, text } of warningsOf(run, `${clusterDomain}.`))
-    warnings.push(`${place.file}:${place.line}: ${text}`);
-  return effectiveCorefile(run);
+/** Of one Corefile or manifest. */
+interface Report {
+  /** undefined: what the agent would read. */
+  readonly file: string | undefined;
+  readonly findings: readonly Finding[];
+  /** Undefined for a configuration that is not valid, and for pods without one. */
+  readonly effective: string | undefined;
+}
+
+async function checkOne(flags: CheckFlags, running?: FlagValues): Promise<Report> {
+  const { subject, podWarnings } = await subjectOf(flags, running);
+  const findings = new Findings(subject?.locate);
+  for (const { place, message } of podWarnings) findings.warningAt(place, message);
+  const effective =
+    subject === undefined ? undefined : await examine(subject, flags.clusterDomain, findings);
+  const isQuiet = subject?.options.isQuiet === true;
+  return { file: flags.file, findings: findings.all, effective: isQuiet ? undefined : effective };
+}
+
+/** Manifests without a Corefile and without a pod of nodens are left out, as are templates of Helm. */
+async function checkFolder(flags: CheckFlags, folder: string): Promise<Report[]> {
+  const reports: Report[] = [];
+  for (const file of filesIn(folder)) {
+    try {
+      reports.push(await checkOne({ ...flags, file }));
+    } catch (error) {
+      if (!(error instanceof UsageError) || !isYamlName(file)) throw error;
+      if (/: not YAML: /.test(error.message) && !readFileSync(file, 'utf8').includes('{{'))
+        reports.push({ file, findings: [notYaml(error, file)], effective: undefined });
+    }
+  }
+  return reports;
+}
+
+function notYaml({ message }: UsageError, file: string): Finding {
+  const [, line = '1', text = message] = /:(\d+): (not YAML: [\s\S]*)$/.exec(message) ?? [];
+  return { severity: 'error', place: { file, line: Number(line) }, message: text, within: '' };
+}
+
+function print(
+  reports: readonly Report[],
+  { format, values }: CheckFlags,
+  isFolder: boolean,
+  { stdout, stderr }: Output,
+): void {
+  const findings = reports.flatMap((report) => report.findings);
+  if (format === 'json') {
+    const isValid = !findings.some(({ severity }) => severity === 'error');
+    const files = reports.map(({ file, effective }) => ({ file, effective }));
+    const all = { valid: isValid, findings: findings.map(jsonOf), files };
+    stdout.write(`${JSON.stringify(all, undefined, 2)}\n`);
+    return;
+  }
+  if (format === 'annotations') {
+    for (const finding of findings) stdout.write(`${annotationOf(finding)}\n`);
+    return;
+  }
+  for (const { file, effective, findings: own } of reports) {
+    const isValid = !own.some(({ severity }) => severity === 'error');
+    if (!isFolder) stdout.write(effective ?? '');
+    else if (values.quiet === undefined)
+      stdout.write(`${file}: ${isValid ? 'valid' : 'not valid'}\n`);
+  }
+  for (const finding of findings) stderr.write(`${finding.severity}: ${textOf(finding)}\n`);
 }

@@ -17,9 +17,17 @@ const KNOWN_DIRECTIVES: ReadonlySet<string> = new Set(
  * nearest known name.
  */
 export function checkDirectives(corefile: Corefile, supported: ReadonlySet<string>): void {
+  for (const error of directiveErrors(corefile, supported)) throw error;
+}
+
+/** An error for each directive that is not in `supported`, in file order. */
+export function* directiveErrors(
+  corefile: Corefile,
+  supported: ReadonlySet<string>,
+): Iterable<ConfigError> {
   for (const block of corefile.blocks)
     for (const directive of block.directives)
-      if (!supported.has(directive.name)) throw refusal(directive, supported);
+      if (!supported.has(directive.name)) yield refusal(directive, supported);
 }
 
 function refusal({ name, place }: Directive, supported: ReadonlySet<string>): ConfigError {

@@ -18,7 +18,12 @@ export const TOOL_FLAGS: readonly Flag[] = [
   },
   { name: 'strict', commands: ['check'], help: 'exit with 1 on warnings, too' },
   { name: 'quiet', commands: ['check'], help: 'do not print the effective configuration' },
-  { name: 'json', commands: ['doctor'], help: 'print facts and findings as JSON' },
+  { name: 'json', commands: ['check', 'doctor'], help: 'print facts and findings as JSON' },
+  {
+    name: 'annotations',
+    commands: ['check'],
+    help: "print findings as annotations for a forge's CI (GitHub, Forgejo)",
+  },
   {
     name: 'localip',
     value: 'IP,…',

@@ -3,7 +3,7 @@ import { networkInterfaces } from 'node:os';
 import { formatEndpoint } from '../../base/address.ts';
 import { MemoryLedger } from '../../base/clients/memory-ledger.ts';
 import type { Clock } from '../../base/clock.ts';
-import { InternalError } from '../../base/errors.ts';
+import { type ConfigError, InternalError } from '../../base/errors.ts';
 import { PacedWork } from '../../base/paced-work.ts';
 import type { Corefile } from '../../config/corefile/types.ts';
 import { SeriesTable } from '../../observe/metrics/metrics.ts';
@@ -44,13 +44,14 @@ const STILL: Clock = {
 const STAND_IN_ADDRESS = '192.0.2.1';
 
 /**
- * Throws ConfigError for everything that the agent would refuse. `files` are those that plugins name; their content may
- * use `fileBudgetBytes`. Plugins are not prepared.
+ * Throws ConfigError for the first thing that the agent would refuse; with `onError`, which then gets each, it does not
+ * throw them. `files` are those that plugins name; their content may use `fileBudgetBytes`. Plugins are not prepared.
  */
 export function dryRun(
   corefile: Corefile,
   files: Pick<Files, 'read' | 'open'>,
   fileBudgetBytes = NO_LIMIT,
+  onError?: (error: ConfigError) => void,
 ): DryRun {
   const caches: CacheOptions[] = [];
   const groups: UpstreamGroupOptions[] = [];
@@ -71,6 +72,7 @@ export function dryRun(
       return known;
     },
     requestMetrics: () => ({ record: () => {}, recordDuration: () => {} }),
+    onError,
   });
   // Forward creates its upstreams in `start`; anything else that a plugin starts waits for the stopped clock.
   for (const plugin of serverConfig.plugins) if (plugin.name === 'forward') plugin.start?.();

@@ -3,7 +3,7 @@ import { type Endpoint, formatEndpoint } from '../../base/address.ts';
 import { ConfigError } from '../../base/errors.ts';
 import { boundingPatterns } from '../../config/corefile/pattern.ts';
 import type { Block, BlockKey, Corefile, Directive } from '../../config/corefile/types.ts';
-import { checkDirectives } from '../../config/known-directives.ts';
+import { directiveErrors } from '../../config/known-directives.ts';
 import { bindAddresses } from '../../plugins/bind/setup.ts';
 import { PLUGINS, SUPPORTED } from '../../plugins/order.ts';
 import { compose, type Plugin } from '../../query/plugin.ts';
@@ -16,6 +16,7 @@ import type { Services } from '../../query/services/services.ts';
 import { refuse } from '../../server/dispatch.ts';
 import { tablesOf, type Zone } from '../../server/listen/tables.ts';
 import { type BlockIdentities, fingerprint } from './block-ids.ts';
+import { withoutLine } from './without-line.ts';
 
 /** A path served over HTTP while a configuration is in force. */
 export interface AdminRoute {
@@ -59,9 +60,11 @@ export interface ServerConfigParts {
   /** Why the process as a whole is not ready: it does not listen yet, or is stopping. */
   readonly notReadyReasons: () => readonly string[];
   readonly requestMetrics: (server: ServerLabel, zone: string, view: string) => RequestMetrics;
+  /** Gets each error in place of a throw, for a check of all. The result then lacks what is wrong: it is not served. */
+  readonly onError?: ((error: ConfigError) => void) | undefined;
 }
 
-/** Throws ConfigError for anything in `corefile` that cannot be served. */
+/** Throws ConfigError for anything in `corefile` that cannot be served, unless `onError` takes it. */
 export function buildServerConfig(corefile: Corefile, parts: ServerConfigParts): ServerConfig {
   return boundingPatterns(() => new ServerConfigBuilder(corefile, parts).run());
 }
@@ -94,8 +97,10 @@ class ServerConfigBuilder {
   }
 
   run(): ServerConfig {
-    checkDirectives(this.#corefile, SUPPORTED);
-    const placed = this.#corefile.blocks.map((block) => this.#place(block));
+    for (const error of directiveErrors(this.#corefile, SUPPORTED)) this.#refuse(error);
+    const placed = this.#corefile.blocks.flatMap(
+      (block) => this.#attempt(() => this.#place(block)) ?? [],
+    );
     for (const block of placed) this.#addBlock(block);
     return {
       corefile: this.#corefile,
@@ -108,6 +113,21 @@ class ServerConfigBuilder {
       settings: this.#settings,
       enabled: this.#enabled,
     };
+  }
+
+  #refuse(error: unknown): void {
+    const { onError } = this.#parts;
+    if (onError === undefined || !(error instanceof ConfigError)) throw error;
+    onError(error);
+  }
+
+  #attempt<Result>(work: () => Result): Result | undefined {
+    try {
+      return work();
+    } catch (error) {
+      this.#refuse(error);
+      return undefined;
+    }
   }
 
   #place(block: Block): Placed {
@@ -148,7 +168,7 @@ class ServerConfigBuilder {
         isMeasured = true;
       }),
     };
-    const plugins = ordered.map((directive) => setUp(directive, block, services));
+    const plugins = ordered.flatMap((directive) => this.#setUp(directive, block, services) ?? []);
     this.#plugins.push(...plugins);
     const chain: Chain = {
       handler: compose(plugins, refuse),
@@ -156,7 +176,22 @@ class ServerConfigBuilder {
       accepts: acceptanceOf(plugins),
     };
     for (const key of block.keys)
-      this.#addZone(key, endpoints, { ...chain, view: context.view, isMeasured }, plugins);
+      this.#attempt(() =>
+        this.#addZone(key, endpoints, { ...chain, view: context.view, isMeasured }, plugins),
+      );
+  }
+
+  /** Where errors are collected, again without the line that is wrong, until nothing is wrong or nothing is left. */
+  #setUp(directive: Directive, block: Block, services: Services): Plugin | undefined {
+    for (let rest: Directive | undefined = directive; rest !== undefined; ) {
+      try {
+        return setUp(rest, block, services);
+      } catch (error) {
+        this.#refuse(error);
+        rest = withoutLine(rest, (error as ConfigError).place);
+      }
+    }
+    return undefined;
   }
 
   #admin(): AdminRoutes {

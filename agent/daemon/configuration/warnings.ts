@@ -6,6 +6,7 @@ import type { Block, Directive, Line } from '../../config/corefile/types.ts';
 import type { CacheOptions } from '../../query/services/cache.ts';
 import type { UpstreamGroupOptions } from '../../query/services/upstreams.ts';
 import type { DryRun } from './dry-run.ts';
+import { isWithin, wordWarnings } from './word-warnings.ts';
 
 /** A finding that does not keep the agent from starting. */
 export interface Warning {
@@ -50,7 +51,11 @@ export function warningsOf(run: DryRun, clusterDomain: string): Warning[] {
     return { block, cache, forwards };
   });
   return [
-    ...meant.flatMap((one) => [...aboutBlock(one), ...aboutForwards(one, clusterDomain)]),
+    ...meant.flatMap((one) => [
+      ...aboutBlock(one),
+      ...aboutForwards(one, clusterDomain),
+      ...wordWarnings(one.block),
+    ]),
     ...missingClusterDomain(meant, clusterDomain),
     ...adminPorts(run),
   ];
@@ -94,11 +99,6 @@ function* aboutForwards({ block, forwards }: Meant, clusterDomain: string): Iter
       yield { place, text: `never asked: ${from} is not in this block's zones` };
     if (!use.body?.some(({ name }) => /^(except|next)/.test(name.text))) taken.add(from);
   }
-}
-
-/** Whether `name` is `zone` or below it; both in lower case with trailing dots. */
-function isWithin(name: string, zone: string): boolean {
-  return zone === '.' || name === zone || name.endsWith(`.${zone}`);
 }
 
 function isClusterZone(zone: string, clusterDomain: string): boolean {

@@ -4,33 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { UsageError } from '../../../agent/base/errors.ts';
-import { checkCommand } from '../../../agent/cli/check.ts';
 import { fileOf } from '../../../agent/config/files.ts';
 import { dryRun } from '../../../agent/daemon/configuration/dry-run.ts';
 import { prepareAll } from '../../../agent/query/plugin.ts';
+import { check } from '../../support/cli/check.ts';
 import { parseText } from '../../support/corefiles/parse.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'nodens-check-'));
 after(() => rmSync(dir, { recursive: true }));
 const ROOT = new URL('../../../', import.meta.url).pathname;
 let files = 0;
-
-async function check(...argv: readonly string[]) {
-  const written = { out: '', err: '' };
-  const code = await checkCommand(argv, {
-    stdout: {
-      write: (text) => {
-        written.out += text;
-      },
-    },
-    stderr: {
-      write: (text) => {
-        written.err += text;
-      },
-    },
-  });
-  return { code, ...written, warnings: written.err.match(/^warning: .*/gm) ?? [] };
-}
 
 function file(text: string, name = 'Corefile'): string {
   const path = join(dir, `${files++}-${name}`);
@@ -131,6 +114,36 @@ describe('nodens check', () => {
       'a forward for another zone',
       block('forward b.example 192.0.2.8', 'a.example'),
       /:6: never asked: b\.example\. is not in this block's zones/,
+    ],
+    [
+      'a time where zones stand',
+      block('').replace('cache', 'cache 30s'),
+      /:4: cache 30s: this is a zone named "30s\.", not a time/,
+    ],
+    [
+      'a zone that the block never sees: cache',
+      block('', 'a.example').replace('cache', 'cache 30 b.example sub.a.example'),
+      /:4: cache b\.example: no query for b\.example\. comes to this block/,
+    ],
+    [
+      'a zone that the block never sees: log, whose format is no zone',
+      block('log b.example {combined}', 'a.example'),
+      /:6: log b\.example: no query/,
+    ],
+    [
+      'a zone that the block never sees: template',
+      block('template IN A b.example {\nrcode NXDOMAIN\n}', 'a.example'),
+      /:6: template b\.example: no query/,
+    ],
+    [
+      'a port glued to an IPv6 address',
+      block('').replace('192.0.2.7', 'fd00::1:53'),
+      /:5: fd00::1:53 is an address as a whole, .* \[fd00::1\]:53/,
+    ],
+    [
+      'an upstream that the block itself serves, beside another',
+      block('').replace('192.0.2.7', '192.0.2.7 127.0.0.1'),
+      /not forwarding to 127\.0\.0\.1:53: nodens itself listens there/,
     ],
     ['an interface of another machine', block('bind eth-none0'), /bind eth-none0: taken for/],
   ];

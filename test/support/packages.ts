@@ -18,6 +18,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   setcap: 'libcap2-bin',
   gcc: 'gcc',
   promtool: 'prometheus',
+  jq: 'jq',
 };
 
 const PATHS = ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/bin', '/usr/local/sbin'];

@@ -55,7 +55,7 @@ export class Daemon {
     this.#options = options;
     this.#clock = clock;
     this.#env = env;
-    const processServices = createProcessServices(options, clock);
+    const processServices = createProcessServices(options, clock, env);
     this.processServices = processServices;
     const { log, metrics, listeners, dispatcher, traffic, shared, reportLack } = processServices;
     this.#descriptorWatch = watchDescriptors(clock, reportLack);

@@ -8,8 +8,10 @@ import { lackOfOpening, type ReportLack } from '../base/lack.ts';
 import { PacedWork } from '../base/paced-work.ts';
 import { createCache } from '../cache/cache.ts';
 import { VERSION } from '../cli/version.ts';
+import type { Environment } from '../config/corefile/env.ts';
 import { openFile, systemFiles } from '../config/files.ts';
 import { watchFiles } from '../config/watch.ts';
+import { createKubernetesApi } from '../kubernetes/api.ts';
 import { AdminServer } from '../observe/admin/admin.ts';
 import { MetricsPages } from '../observe/admin/metrics-endpoints.ts';
 import { createExports } from '../observe/export/exports.ts';
@@ -68,7 +70,11 @@ export interface ProcessServices {
 }
 
 /** Loads the addon if there is one, and binds no socket. */
-export function createProcessServices(options: AgentOptions, clock: Clock): ProcessServices {
+export function createProcessServices(
+  options: AgentOptions,
+  clock: Clock,
+  env: Environment,
+): ProcessServices {
   const observed = createObservation(clock);
   const { metrics, traffic, lines, log, onLimited, reportLack } = observed;
   const { budget, ledger } = createLedger(options, clock, observed);
@@ -90,6 +96,7 @@ export function createProcessServices(options: AgentOptions, clock: Clock): Proc
   const work = new PacedWork(clock);
   const admin = new AdminServer({ clock, metrics, log, ledger, work, onLimited });
   const metricsPages = new MetricsPages([metrics, traffic], work, clock);
+  const files = pluginFiles(clock, log, reportLack);
   return {
     ...{ clock, log, lines, metrics, traffic, budget, cache, upstreams, identity, dispatcher },
     ...{ listeners, admin, metricsPages, reportLack },
@@ -97,7 +104,11 @@ export function createProcessServices(options: AgentOptions, clock: Clock): Proc
       ...{ clock, log, metrics, cache, upstreams, random, ledger, work },
       writeLine: lines.writeLine,
       exports: createExports({ clock, log, metrics }),
-      files: pluginFiles(clock, log, reportLack),
+      files,
+      kubernetes: createKubernetesApi({
+        ...{ clock, log, metrics, work, random, files, env },
+        userAgent: `nodens/${VERSION}`,
+      }),
       resolve: async (question) =>
         await dispatcher.handle(Query.internal(question, clock.nowMs(), question.behalfOf)),
     },

@@ -12,6 +12,7 @@ import type { Labels } from '../../agent/query/services/metrics.ts';
 import type { TcpTimeouts } from '../../agent/query/services/process.ts';
 import type { Services } from '../../agent/query/services/services.ts';
 import { FakeClock } from './fake-clock.ts';
+import { FakeKubernetesApi } from './kubernetes/fake-api.ts';
 import { ledgerWith } from './ledger.ts';
 import { familyOf } from './metrics/families.ts';
 
@@ -80,6 +81,7 @@ export interface FakeServices extends Services {
   readonly spans: FinishedSpan[];
   readonly frames: Uint8Array[];
   readonly asked: RecordedProcess;
+  readonly kubernetes: FakeKubernetesApi;
   /** Text of the files that exist; set an entry and call `touch` to change one. */
   readonly texts: Map<string, string | Uint8Array>;
   /** Notifies the watchers of `path` that it may have changed. */
@@ -144,6 +146,7 @@ export function fakeServices(overrides: Partial<FakeServices> = {}): FakeService
         throw new InternalError('this test has no upstreams');
       },
     },
+    kubernetes: new FakeKubernetesApi(() => clock.nowMs()),
     block: TEST_BLOCK,
     resolve: () => Promise.reject(new InternalError('this test has no server to ask')),
     random: () => 0.5,

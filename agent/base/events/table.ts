@@ -2,11 +2,15 @@
  * Every event of a warning or an error in the log: its name, its meaning, its remedy. The types of both loggers accept
  * only names from here; docs/reference/logs.md is generated from it.
  */
-import { AGENT_EVENTS } from './agent-events.ts';
+import { AGENT_EVENTS as AGENT_OWN_EVENTS } from './agent-events.ts';
 import { INIT_EVENTS } from './init-events.ts';
+import { KUBERNETES_EVENTS } from './kubernetes-events.ts';
 import type { LogEvent } from './types.ts';
 
-export { AGENT_EVENTS, INIT_EVENTS };
+export { INIT_EVENTS };
+
+/** Events of the agent's log. */
+export const AGENT_EVENTS = { ...AGENT_OWN_EVENTS, ...KUBERNETES_EVENTS };
 
 /** Names of events that the agent's logger accepts. */
 export type AgentEvent = keyof typeof AGENT_EVENTS;

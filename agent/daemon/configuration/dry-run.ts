@@ -40,6 +40,8 @@ const STILL: Clock = {
   every: () => ({ cancel: () => {} }),
 };
 
+/** Placeholder for the node's name. */
+const STAND_IN_NODE = 'node';
 /** Placeholder for the address of another machine's interface (RFC 5737). */
 const STAND_IN_ADDRESS = '192.0.2.1';
 
@@ -110,6 +112,8 @@ function noopServices(
     ...{ clock: STILL, log, metrics: new SeriesTable(), random: () => 0.5 },
     writeLine: () => {},
     exports: { spans: never, frames: never, profile: never },
+    // A check runs on any machine.
+    kubernetes: { nodeName: STAND_IN_NODE, connect: never },
     resolve: never,
     files: { ...files, watch: () => ({ close: () => {} }) },
     ledger: new MemoryLedger({ clientBudgetBytes: NO_LIMIT, fileBudgetBytes }),

@@ -6,6 +6,7 @@
 import { SETUP_ERROR_TYPES } from '../../base/control.ts';
 import { LACKS } from '../../base/lack.ts';
 import { ANSWER_BUCKETS, SIZE_BUCKETS, SLIM_TIME_BUCKETS, TIME_BUCKETS } from './buckets.ts';
+import { KUBERNETES_SERIES } from './kubernetes-names.ts';
 import { counter, gauge, histogram, type SeriesSpec } from './series-spec.ts';
 
 /** The type of the table's entries. */
@@ -287,6 +288,7 @@ export const COUNTED_SERIES = {
     '1 if queries to a local IP fall back to kube-dns when the agent does not answer.',
   ),
   nodens_fallback_packets_total: counter('Query packets that the fallback sent to kube-dns.'),
+  ...KUBERNETES_SERIES,
 } as const satisfies Record<string, SeriesSpec>;
 
 /** Both tables by name. */

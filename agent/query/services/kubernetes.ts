@@ -48,7 +48,7 @@ export interface WatchOptions<Item> {
   readonly onState?: ((state: WatchState) => void) | undefined;
   /**
    * The API server is heard at least this often, or its connection counts as dead and is replaced, milliseconds; 60,000
-   * by default. Less costs the API server a request in each half of it.
+   * by default. Less costs more: the API server gets a request in about three quarters of it.
    */
   readonly contactEveryMs?: number | undefined;
 }

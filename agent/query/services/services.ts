@@ -12,6 +12,7 @@ import type { BlockContext } from './block.ts';
 import type { Cache } from './cache.ts';
 import type { Exports } from './exports.ts';
 import type { Files } from './files.ts';
+import type { KubernetesApi } from './kubernetes.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { ProcessSettings } from './process.ts';
@@ -45,4 +46,5 @@ export interface Services {
   /** Uniform random number in [0, 1); not for IDs or ports. */
   readonly random: () => number;
   readonly exports: Exports;
+  readonly kubernetes: KubernetesApi;
 }

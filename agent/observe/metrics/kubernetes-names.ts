@@ -1,0 +1,18 @@
+/** Series of what the agent reads of the Kubernetes API. */
+import { counter, type SeriesSpec } from './series-spec.ts';
+
+/** Part of `COUNTED_SERIES`. `resource` is a collection: `pods`. */
+export const KUBERNETES_SERIES = {
+  nodens_api_requests_total: counter(
+    'Requests to the API server; `code` is the HTTP status, or `none` without an answer.',
+    ['resource', 'verb', 'code'],
+  ),
+  nodens_api_events_total: counter('Events of watches, bookmarks included.', ['resource']),
+  nodens_api_relists_total: counter(
+    'Lists that were needed because the API server no longer knew where a watch had ended.',
+    ['resource'],
+  ),
+  nodens_api_malformed_objects_total: counter('Objects of the API server that cannot be read.', [
+    'resource',
+  ]),
+} as const satisfies Record<string, SeriesSpec>;

@@ -61,7 +61,7 @@ function ndotsOf(options: readonly string[]): number | undefined {
 }
 
 /** The cluster domains in a pod's search path: X of each `svc.X`, lower case. */
-export function searchedClusterDomains({ search }: ResolvConf): string[] {
+export function searchedClusterDomains({ search }: Pick<ResolvConf, 'search'>): string[] {
   return search.flatMap((domain) => {
     const found = /^svc\.([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)$/i.exec(domain)?.[1];
     return found === undefined ? [] : [found.toLowerCase()];
@@ -71,4 +71,28 @@ export function searchedClusterDomains({ search }: ResolvConf): string[] {
 /** The first of them; undefined if there is none. */
 export function clusterDomainOf(conf: ResolvConf): string | undefined {
   return searchedClusterDomains(conf)[0];
+}
+
+/** What the kubelet takes of a node's resolv.conf for the resolv.conf of pods. */
+export interface PodDefaults {
+  /** Domains of the last `search` line, without trailing dots but for the root, `.`. `domain` lines do not count. */
+  readonly search: readonly string[];
+  /** Of the last `options` line that has it; undefined: not stated. */
+  readonly ndots: number | undefined;
+}
+
+/** As the kubelet reads it (pkg/kubelet/network/dns); never throws. */
+export function podDefaults(text: string): PodDefaults {
+  let search: readonly string[] = [];
+  let ndots: number | undefined;
+  for (const line of text.split('\n')) {
+    const [keyword, ...values] = line
+      .replace(/[#;].*$/, '')
+      .split(/\s+/)
+      .filter(Boolean);
+    if (keyword === 'search')
+      search = values.map((word) => (word === '.' ? word : withoutDot(word)));
+    else if (keyword === 'options') ndots = ndotsOf(values) ?? ndots;
+  }
+  return { search, ndots };
 }

@@ -97,6 +97,8 @@ export function createProcessServices(
   const admin = new AdminServer({ clock, metrics, log, ledger, work, onLimited });
   const metricsPages = new MetricsPages([metrics, traffic], work, clock);
   const files = pluginFiles(clock, log, reportLack);
+  const resolveNow: Services['resolveNow'] = (question) =>
+    dispatcher.handle(Query.internal(question, clock.nowMs(), question.behalfOf));
   return {
     ...{ clock, log, lines, metrics, traffic, budget, cache, upstreams, identity, dispatcher },
     ...{ listeners, admin, metricsPages, reportLack },
@@ -109,8 +111,8 @@ export function createProcessServices(
         ...{ clock, log, metrics, work, random, files, env },
         userAgent: `nodens/${VERSION}`,
       }),
-      resolve: async (question) =>
-        await dispatcher.handle(Query.internal(question, clock.nowMs(), question.behalfOf)),
+      resolve: async (question) => await resolveNow(question),
+      resolveNow,
     },
   };
 }

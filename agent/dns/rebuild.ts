@@ -24,6 +24,8 @@ export interface Changes {
   /** Changes a name in the RDATA of a record of `type`. */
   readonly target?: (name: Uint8Array, type: number) => Uint8Array;
   readonly substitute?: (record: RecordView) => Substitute | undefined;
+  /** Whether further messages of `rebuildAll` bring their authority and additional sections as well. */
+  readonly isWhole?: boolean;
   /** Returns false for records to leave out. */
   readonly keeps?: (record: RecordView) => boolean;
 }
@@ -60,13 +62,14 @@ interface Placed {
 
 type Sections = readonly [answer: Placed[], authority: Placed[], additional: Placed[]];
 
-function sectionsOf(wires: readonly Buffer[], { keeps }: Changes): Sections | undefined {
+function sectionsOf(wires: readonly Buffer[], { keeps, isWhole }: Changes): Sections | undefined {
   const sections: Sections = [[], [], []];
   for (const [at, source] of wires.entries()) {
     const records = readRecords(source);
     if (records === undefined) return undefined;
     for (const record of records) {
-      const isWanted = at === 0 ? (keeps?.(record) ?? true) : record.section === 'answer';
+      const isWanted =
+        at === 0 ? (keeps?.(record) ?? true) : isWhole === true || record.section === 'answer';
       if (isWanted) sections[SECTION[record.section]].push({ source, record });
     }
   }

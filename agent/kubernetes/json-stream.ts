@@ -135,7 +135,7 @@ export class ListReader {
   }
 
   #look(chunk: Buffer, at: number): void {
-    switch (chunk[at]) {
+    switch (chunk[at] as number) {
       case QUOTE:
         this.#isInString = true;
         break;

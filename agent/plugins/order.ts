@@ -5,6 +5,7 @@
 import type { Setup } from '../query/plugin.ts';
 import { setup as acl } from './acl/setup.ts';
 import { setup as anyType } from './any/setup.ts';
+import { setup as autopath } from './autopath/setup.ts';
 import { setup as bind } from './bind/setup.ts';
 import { setup as bufsize } from './bufsize/setup.ts';
 import { setup as cache } from './cache/setup.ts';
@@ -80,6 +81,8 @@ export const PLUGINS: readonly OrderedPlugin[] = [
   { name: 'rewrite', setup: rewrite },
   // Above cache: a cached answer is not for every client. Below rewrite: it checks the rewritten question.
   { name: 'acl', setup: acl },
+  // Directly above cache: its answers depend on the client's search list, and each step of the list is a cached question.
+  { name: 'autopath', setup: autopath },
   // Above everything that waits, below everything that concerns one client only.
   { name: 'cache', setup: cache },
   // Below cache, so that they run once for each stored answer.

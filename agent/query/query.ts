@@ -136,6 +136,7 @@ export class Query {
     query.isInternal = true;
     query.depth = question.depth ?? 0;
     query.#upstreamOptions = question.upstreamOptions;
+    query.#client = question.client;
     return query;
   }
 
@@ -223,7 +224,12 @@ export class Query {
     return this.#upstreamOptions;
   }
 
-  /** The sender; for an internal query a client with address '' and port 0. */
+  /** Whether the answer is for a client whose address is known, even if the agent asks in its name. */
+  get hasClient(): boolean {
+    return !this.isInternal || this.#client !== undefined;
+  }
+
+  /** The sender, or the client in whose name a plugin asks; else a client with address '' and port 0. */
   get client(): Client {
     this.#client ??= this.#clientSource();
     return this.#client;
@@ -260,6 +266,8 @@ export interface InternalQuestion {
   readonly upstreamOptions?: Buffer | undefined;
   /** The client for which the question is asked, if any. */
   readonly behalfOf?: string;
+  /** The client in whose name it is asked: `acl`, `view` and `dns64` treat the question as its own. */
+  readonly client?: Client;
 }
 
 /** What `Query.derive` changes. */

@@ -115,6 +115,7 @@ function noopServices(
     // A check runs on any machine.
     kubernetes: { nodeName: STAND_IN_NODE, connect: never },
     resolve: never,
+    resolveNow: never,
     files: { ...files, watch: () => ({ close: () => {} }) },
     ledger: new MemoryLedger({ clientBudgetBytes: NO_LIMIT, fileBudgetBytes }),
     work: new PacedWork(STILL),

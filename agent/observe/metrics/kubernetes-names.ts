@@ -15,4 +15,16 @@ export const KUBERNETES_SERIES = {
   nodens_api_malformed_objects_total: counter('Objects of the API server that cannot be read.', [
     'resource',
   ]),
+  coredns_autopath_success_total: counter(
+    "Queries that autopath answered with a later element of the client's search list.",
+    ['server'],
+  ),
+  nodens_autopath_total: counter(
+    'Denied expansions that autopath looked at, by what became of them.',
+    ['result'],
+  ),
+  nodens_autopath_denied_expansions_total: counter(
+    'Queries of pods of this node for the first element of their search list that were denied.',
+    ['namespace'],
+  ),
 } as const satisfies Record<string, SeriesSpec>;

@@ -48,8 +48,8 @@ export function aclHandler(
   counters: (server: ServerLabel) => AclCounters,
 ): (query: Query, next: Handler) => Result {
   return (query, next) => {
-    // Internal queries have no client to check.
-    if (query.isInternal) return next(query);
+    // Most internal queries have no client to check.
+    if (!query.hasClient) return next(query);
     const count = counters(query.server);
     const verdict = judge(rules, query);
     if (verdict === undefined) {

@@ -39,7 +39,7 @@ const LATE_MS = 1_000;
 export function dns64Handler(options: Dns64Options): (query: Query, next: Handler) => Result {
   const { allowIpv4, translateAll, services } = options;
   return (query, next) => {
-    if (query.type !== TYPE.AAAA || query.class !== CLASS.IN || query.isInternal)
+    if (query.type !== TYPE.AAAA || query.class !== CLASS.IN || !query.hasClient)
       return next(query);
     if (!allowIpv4 && query.client.family !== 6) return next(query);
     const addresses = new Addresses(query, services);

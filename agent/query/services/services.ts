@@ -6,6 +6,7 @@ import type { MemoryLedger } from '../../base/clients/memory-ledger.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { PacedWork } from '../../base/paced-work.ts';
 import type { Answer } from '../answer.ts';
+import type { Result } from '../handler.ts';
 import type { InternalQuestion } from '../query.ts';
 import type { AdminRoutes } from './admin.ts';
 import type { BlockContext } from './block.ts';
@@ -43,6 +44,8 @@ export interface Services {
    * an answer as well (SERVFAIL, REFUSED).
    */
   readonly resolve: (question: InternalQuestion) => Promise<Answer>;
+  /** As `resolve`, but at once where no upstream has to be asked. Never throws. */
+  readonly resolveNow: (question: InternalQuestion) => Result;
   /** Uniform random number in [0, 1); not for IDs or ports. */
   readonly random: () => number;
   readonly exports: Exports;

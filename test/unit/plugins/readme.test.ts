@@ -26,7 +26,7 @@ const upstreams = {
 
 /** Sets up every directive of `text`, as the daemon does. */
 function setUpAll(text: string): void {
-  const files = { '/etc/resolv.conf': 'nameserver 192.0.2.53\n' };
+  const files = { '/etc/resolv.conf': 'nameserver 192.0.2.53\nsearch example.org\n' };
   const services = fakeServices({ upstreams });
   for (const [path, content] of Object.entries(files)) services.texts.set(path, content);
   const { blocks } = parseText(text, { files });

@@ -11,6 +11,7 @@ import { type FakeServices, fakeServices } from '../../support/services.ts';
 const BEHAVIOUR: Readonly<Record<string, 'error' | 'first' | 'merged'>> = {
   acl: 'merged',
   any: 'first',
+  autopath: 'error',
   bind: 'merged',
   bufsize: 'first',
   cache: 'error',
@@ -46,6 +47,7 @@ const BEHAVIOUR: Readonly<Record<string, 'error' | 'first' | 'merged'>> = {
 /** A use that each plugin accepts; for the others its bare name. */
 const USES: Readonly<Record<string, string>> = {
   acl: 'acl {\nblock net 10.0.0.0/8\n}',
+  autopath: 'autopath @node',
   bind: 'bind 127.0.0.1',
   dnstap: 'dnstap /run/tap.sock',
   forward: 'forward . 192.0.2.1',

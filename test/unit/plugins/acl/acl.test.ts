@@ -131,6 +131,18 @@ describe('acl', () => {
     assert.equal(ask(acl('acl {\nblock\n}').plugin, query, next.handler), next.answer);
   });
 
+  it('applies to what a plugin asks in the name of a client', () => {
+    const question = { name: nameFromText('a.example'), type: TYPE.A, dnssecOk: false };
+    const server = { index: 0, label: SERVER };
+    const { plugin } = acl('acl {\nblock net 10.244.0.0/24\n}');
+    const rcodeFor = (address: string): number => {
+      const client = clientAt(address, 1);
+      const query = Query.internal({ ...question, checkingDisabled: false, server, client }, 0);
+      return ask(plugin, query, new NextSpy().handler).rcode;
+    };
+    assert.deepEqual([rcodeFor('10.244.0.7'), rcodeFor('10.244.1.7')], [RCODE.REFUSED, 0]);
+  });
+
   for (const text of [
     'acl {\nreject\n}',
     'acl {\nblock type\n}',

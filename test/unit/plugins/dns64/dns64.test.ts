@@ -228,6 +228,18 @@ describe('dns64', () => {
     );
   });
 
+  it('translates what a plugin asks in the name of a client', async () => {
+    const { directive, block } = parseDirective('dns64');
+    const resolve = () => Promise.resolve(made('A', [a('192.0.2.33')]));
+    const plugin = setup(directive, block, fakeServices({ resolve }));
+    const question = { name: nameFromText(NAME), type: TYPE.AAAA, dnssecOk: false };
+    const own = { ...question, checkingDisabled: false, server: SERVER, client: V6 };
+    const answer = (await plugin.handle?.(Query.internal(own, 0), () =>
+      made('AAAA', []),
+    )) as Answer;
+    assert.equal(decoded(answer).answers?.length, 1);
+  });
+
   it('does not write to the A answer, which the cache shares', async () => {
     const found = made('A', [a('192.0.2.33')]);
     const before = Buffer.from(found.wire);

@@ -1,0 +1,114 @@
+/**
+ * Where the walk of a name ended for a client, for a few seconds: A and AAAA of one name end at the same element, and a
+ * client that repeats its question causes no second walk. Bounded, whatever clients ask.
+ */
+import { TYPE } from '../../dns/iana.ts';
+import type { Answer } from '../../query/answer.ts';
+
+/** How long a decision holds, milliseconds; not longer than denials of cluster names are cached. */
+const LIFE_MS = 5_000;
+/** How much longer for the type that has not been asked yet while the other was: they belong to one lookup. */
+const PAIR_MS = 2_000;
+/** Decisions that are kept, about 300 bytes each, and the composed answers. */
+const MAX_DECISIONS = 2_048;
+/** Slots of the filter that tells names without a decision apart, a power of two. */
+const FILTER_SLOTS = 4_096;
+
+/** The outcome of a walk: an element of the list, that every element is denied, or that an element could not be asked. */
+export interface Outcome {
+  readonly element: number | 'denied' | 'failed';
+  /** Types that exist at the element, among those that were asked for. */
+  readonly types: ReadonlySet<number>;
+}
+
+/** A composed answer, and the answer at the element that it was made from. */
+interface Composed {
+  readonly source: Answer;
+  readonly answer: Answer;
+}
+
+/** One walk of one client. */
+export class Decision {
+  readonly key: string;
+  readonly slot: number;
+  readonly madeMs: number;
+  /** Undefined while the walk is under way. */
+  outcome: Outcome | undefined;
+  /** Settles when the walk ends. */
+  readonly ending: Promise<Outcome>;
+  /** When each type was asked last, by type. */
+  readonly usedMs = new Map<number, number>();
+  /** Composed answers by type: the same source gives the same answer. */
+  readonly composed = new Map<number, Composed>();
+
+  constructor(key: string, slot: number, nowMs: number, ending: Promise<Outcome>) {
+    this.key = key;
+    this.slot = slot;
+    this.madeMs = nowMs;
+    this.ending = ending;
+  }
+
+  /** Whether it still decides for `type`. */
+  holds(type: number, nowMs: number): boolean {
+    const ageMs = nowMs - this.madeMs;
+    if (ageMs < LIFE_MS) return true;
+    if (ageMs >= LIFE_MS + PAIR_MS) return false;
+    const otherMs = this.usedMs.get(type === TYPE.A ? TYPE.AAAA : TYPE.A) ?? -Infinity;
+    return otherMs > (this.usedMs.get(type) ?? -Infinity) && nowMs - otherMs < PAIR_MS;
+  }
+}
+
+/** Decisions of all clients by key, oldest first. */
+export class Decisions {
+  readonly #byKey = new Map<string, Decision>();
+  /** How many decisions fall on each slot. */
+  readonly #filter = new Uint16Array(FILTER_SLOTS);
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  /** False only if no client has a decision for `name`: cheap, for queries that need none. */
+  mayHave(name: Uint8Array): boolean {
+    return this.#byKey.size > 0 && this.#filter[slotOf(name)] !== 0;
+  }
+
+  /** The decision that holds for `type`; one that holds no longer is forgotten. */
+  find(key: string, type: number, nowMs: number): Decision | undefined {
+    const found = this.#byKey.get(key);
+    if (found === undefined || found.holds(type, nowMs)) return found;
+    this.forget(found);
+    return undefined;
+  }
+
+  /** Begins a decision about `name` that `ending` settles. */
+  begin(key: string, name: Uint8Array, nowMs: number, ending: Promise<Outcome>): Decision {
+    const before = this.#byKey.get(key);
+    if (before !== undefined) this.forget(before);
+    const decision = new Decision(key, slotOf(name), nowMs, ending);
+    this.#byKey.set(key, decision);
+    this.#filter[decision.slot] = (this.#filter[decision.slot] as number) + 1;
+    for (const oldest of this.#byKey.values()) {
+      const isOver = nowMs - oldest.madeMs >= LIFE_MS + PAIR_MS;
+      if (!isOver && this.#byKey.size <= MAX_DECISIONS) break;
+      this.forget(oldest);
+    }
+    void ending.then((outcome) => {
+      decision.outcome = outcome;
+    });
+    return decision;
+  }
+
+  forget(decision: Decision): void {
+    if (this.#byKey.get(decision.key) !== decision) return;
+    this.#byKey.delete(decision.key);
+    this.#filter[decision.slot] = (this.#filter[decision.slot] as number) - 1;
+  }
+}
+
+function slotOf(name: Uint8Array): number {
+  // The first labels differ most; a hash of all bytes would cost more than it saves.
+  let hash = name.length;
+  for (let i = 0; i < 12 && i < name.length; i++) hash = (hash * 31 + (name[i] as number)) | 0;
+  return hash & (FILTER_SLOTS - 1);
+}

@@ -1,0 +1,235 @@
+/** Answers the first query of a client's search list with what the whole list would lead to. */
+import type { Clock } from '../../base/clock.ts';
+import { CLASS, RCODE, TYPE } from '../../dns/iana.ts';
+import { octetKey } from '../../dns/name.ts';
+import type { Answer } from '../../query/answer.ts';
+import type { Handler, Result } from '../../query/handler.ts';
+import { after } from '../../query/plugin.ts';
+import type { Query } from '../../query/query.ts';
+import type { Services } from '../../query/services/services.ts';
+import { aliased, nameExists } from './compose.ts';
+import { type Decision, Decisions, type Outcome } from './decisions.ts';
+import type { Doubt } from './pods.ts';
+import { baseBytes, dotsIn, expanded, type SearchList } from './search-list.ts';
+import { Asker, otherType, type Walk, walk } from './walk.ts';
+
+/** Why a client has no list, or none to rely on: `stale_watch` is a watch that may have missed something. */
+export type NoList = Doubt | 'stale_watch' | 'no_list';
+
+/** Where search lists come from: one file for every client, or the pods of the node. */
+export interface SearchSource {
+  /** False only if `name` is below the first element of no list. Runs for every query. */
+  readonly mayExpand: (name: Uint8Array) => boolean;
+  readonly listOf: (query: Query) => SearchList | NoList;
+  /** Clients with the same text share decisions. */
+  readonly clientOf: (query: Query) => string;
+}
+
+/** How a candidate ended; label `result`. */
+export type AutopathResult = Exclude<NoList, 'no_list'> | 'found' | 'denied' | 'failed' | 'busy';
+
+/** Both functions are called within the query and keep nothing of it. */
+export interface AutopathOptions {
+  readonly source: SearchSource;
+  readonly clock: Clock;
+  readonly resolveNow: Services['resolveNow'];
+  readonly count: (result: AutopathResult, query: Query) => void;
+  /** Called for every expansion that is denied at the first element. */
+  readonly onDenied: (query: Query) => void;
+}
+
+/** Types that clients look up along a search list. An alias is no answer for some other types. */
+const TYPES: ReadonlySet<number> = new Set([
+  ...[TYPE.A, TYPE.AAAA, TYPE.MX, TYPE.TXT, TYPE.SRV],
+  ...[TYPE.SVCB, TYPE.HTTPS],
+]);
+
+/** Walks under way at once, of one client and of all. Beyond that clients walk themselves. */
+const MAX_WALKS_OF_CLIENT = 128;
+const MAX_WALKS = 1_024;
+
+/** Longest composed answer that is kept for the next query, bytes. */
+const MAX_KEPT_BYTES = 512;
+
+/** An expansion that is denied at the first element, or was lately. */
+interface Candidate extends Walk {
+  readonly query: Query;
+  /** The answer for the name as it was asked. */
+  readonly first: Answer;
+  readonly client: string;
+}
+
+/** One for each plugin. */
+export class Autopath {
+  readonly #options: AutopathOptions;
+  readonly #decisions = new Decisions();
+  readonly #walks = new Map<string, number>();
+  #allWalks = 0;
+
+  constructor(options: AutopathOptions) {
+    this.#options = options;
+  }
+
+  /** Passes on what is no candidate. Of a candidate it looks at the first element's answer. */
+  readonly handle = (query: Query, next: Handler): Result => {
+    // A client that validates (DO) would refuse an alias without a signature.
+    const isCandidate =
+      this.#options.source.mayExpand(query.name) &&
+      TYPES.has(query.type) &&
+      query.class === CLASS.IN &&
+      query.recursionDesired &&
+      !query.dnssecOk &&
+      !query.isInternal;
+    if (!isCandidate) return next(query);
+    return after(next, query, (first) => this.#first(query, first));
+  };
+
+  #first(query: Query, first: Answer): Result {
+    const isDenied = first.rcode === RCODE.NXDOMAIN;
+    // What exists at the first element ends the walk, unless the other type has just ended elsewhere.
+    if (!isDenied && !this.#decisions.mayHave(query.name)) return first;
+    const { source, count, onDenied } = this.#options;
+    const list = source.listOf(query);
+    if (typeof list === 'string') {
+      if (isDenied && list !== 'no_list') count(list, query);
+      return first;
+    }
+    const { name, type } = query;
+    const base = baseBytes(name, list);
+    if (base === undefined || dotsIn(name, base) >= list.ndots) return first;
+    const client = source.clientOf(query);
+    const decision = this.#decisionOf(client, name, type);
+    if (isDenied) onDenied(query);
+    const candidate = { query, first, name, type, base, list, client };
+    if (decision !== undefined) return this.#follow(candidate, decision);
+    return isDenied && !this.#isOwnWalk(candidate) ? this.#begin(candidate) : first;
+  }
+
+  /** A decision that holds. A walk that failed is no reason not to try again. */
+  #decisionOf(client: string, name: Uint8Array, type: number): Decision | undefined {
+    const nowMs = this.#options.clock.nowMs();
+    const found = this.#decisions.find(keyOf(client, name, type), type, nowMs);
+    return found?.outcome?.element === 'failed' ? undefined : found;
+  }
+
+  /**
+   * Whether the client walks its list itself, because autopath did not end it, and asks for the name as it is: with enough
+   * labels of its own, such a name looks like an expansion.
+   */
+  #isOwnWalk({ name, type, list, client }: Candidate): boolean {
+    const whole = expanded(name, name.length - 1, list.elements[0] as Uint8Array);
+    if (whole === undefined || !this.#decisions.mayHave(whole)) return false;
+    const nowMs = this.#options.clock.nowMs();
+    const { outcome } = this.#decisions.find(keyOf(client, whole, type), type, nowMs) ?? {};
+    return outcome?.element === 'denied' || outcome?.element === 'failed';
+  }
+
+  #begin(candidate: Candidate): Result {
+    const { query, first, client, type, base, list } = candidate;
+    const { clock, resolveNow, count } = this.#options;
+    const { key: walker } = query.client;
+    const own = this.#walks.get(walker) ?? 0;
+    if (own >= MAX_WALKS_OF_CLIENT || this.#allWalks >= MAX_WALKS) {
+      count('busy', query);
+      return first;
+    }
+    this.#walks.set(walker, own + 1);
+    this.#allWalks++;
+    const name = query.name.slice();
+    const nowMs = (): number => clock.nowMs();
+    const ending = walk({ name, base, type, list }, new Asker(query, resolveNow), nowMs);
+    const key = keyOf(client, name, type);
+    const decision = this.#decisions.begin(key, name, nowMs(), ending);
+    void ending.then(() => this.#ended(walker));
+    return this.#follow({ ...candidate, name }, decision);
+  }
+
+  #ended(walker: string): void {
+    this.#allWalks--;
+    const left = (this.#walks.get(walker) ?? 1) - 1;
+    if (left === 0) this.#walks.delete(walker);
+    else this.#walks.set(walker, left);
+  }
+
+  #follow(candidate: Candidate, decision: Decision): Result {
+    decision.usedMs.set(candidate.type, this.#options.clock.nowMs());
+    const { outcome } = decision;
+    if (outcome !== undefined) return this.#conclude(candidate, decision, outcome);
+    return this.#outcomeInTime(candidate.query, decision).then((late) =>
+      this.#conclude(candidate, decision, late),
+    );
+  }
+
+  /** As failed if it does not come in the client's time. */
+  #outcomeInTime({ arrivedMs, budgetMs }: Query, { ending }: Decision): Promise<Outcome> {
+    const { clock } = this.#options;
+    const { promise, resolve } = Promise.withResolvers<Outcome>();
+    const leftMs = Math.max(0, arrivedMs + budgetMs - clock.nowMs());
+    const timer = clock.after(leftMs, () => resolve({ element: 'failed', types: new Set() }));
+    void ending.then((outcome) => {
+      timer.cancel();
+      resolve(outcome);
+    });
+    return promise;
+  }
+
+  #conclude(candidate: Candidate, decision: Decision, outcome: Outcome): Result {
+    const { query, first, name, type, base, list } = candidate;
+    const { element } = outcome;
+    if (element === 'denied' || element === 'failed') return this.#denied(candidate, element);
+    if (element === 0) return this.#atFirst(candidate);
+    const found = expanded(name, base, list.elements[element] as Uint8Array);
+    if (found === undefined) return first;
+    const asked = new Asker(query, this.#options.resolveNow).ask(found, type);
+    const conclude = (source: Answer): Answer =>
+      this.#answer(candidate, decision, outcome, found, source);
+    return asked instanceof Promise ? asked.then(conclude) : conclude(asked);
+  }
+
+  /** The client's own walk goes on, and finds every denial in the cache. */
+  #denied({ query, first }: Candidate, result: 'denied' | 'failed'): Answer {
+    if (first.rcode === RCODE.NXDOMAIN) this.#options.count(result, query);
+    return first;
+  }
+
+  /** The other type exists at the first element: the name exists, without records of this type. */
+  #atFirst({ query, first }: Candidate): Answer {
+    if (first.rcode !== RCODE.NXDOMAIN) return first;
+    this.#options.count('found', query);
+    return nameExists(first);
+  }
+
+  #answer(
+    { query, first, type }: Candidate,
+    decision: Decision,
+    { types }: Outcome,
+    found: Uint8Array,
+    source: Answer,
+  ): Answer {
+    const { clock, count } = this.#options;
+    const isGone =
+      source.rcode === RCODE.NXDOMAIN && (types.has(type) || otherType(type) === undefined);
+    // It existed when the walk ended there: the next query walks again, this client goes on by itself.
+    if (isGone || source.length === 0) {
+      this.#decisions.forget(decision);
+      count('failed', query);
+      return first;
+    }
+    const isAnswered = source.rcode === RCODE.NOERROR || source.rcode === RCODE.NXDOMAIN;
+    count(isAnswered ? 'found' : 'failed', query);
+    const known = decision.composed.get(type);
+    if (known?.source === source) return known.answer;
+    const denial = first.rcode === RCODE.NXDOMAIN ? first : undefined;
+    const answer = aliased(query, found, source, denial, clock.nowMs());
+    if (answer === undefined) return first;
+    if (isAnswered && answer.length <= MAX_KEPT_BYTES)
+      decision.composed.set(type, { source, answer });
+    return answer;
+  }
+}
+
+/** A and AAAA share a decision; every other type has its own. */
+function keyOf(client: string, name: Uint8Array, type: number): string {
+  const kind = otherType(type) === undefined ? type : '';
+  return `${kind}/${client}/${octetKey(name)}`;
+}

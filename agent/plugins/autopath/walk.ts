@@ -1,0 +1,82 @@
+/** The walk along a search list, in the client's name. */
+import { RCODE, TYPE } from '../../dns/iana.ts';
+import type { Answer } from '../../query/answer.ts';
+import type { Result } from '../../query/handler.ts';
+import type { Client, InternalQuestion, Query } from '../../query/query.ts';
+import type { Services } from '../../query/services/services.ts';
+import type { Outcome } from './decisions.ts';
+import { expanded, type SearchList } from './search-list.ts';
+
+/** Asks the whole server in the name of one client. Keeps nothing of the query's buffers. */
+export class Asker {
+  /** When the client's time is over, clock milliseconds. */
+  readonly deadlineMs: number;
+  readonly client: Client;
+  readonly #resolveNow: Services['resolveNow'];
+  readonly #common: Omit<InternalQuestion, 'name' | 'type'>;
+
+  constructor(query: Query, resolveNow: Services['resolveNow']) {
+    const { class: qclass, checkingDisabled, server, transport, depth, client, clientKey } = query;
+    this.#resolveNow = resolveNow;
+    this.client = client;
+    this.deadlineMs = query.arrivedMs + query.budgetMs;
+    this.#common = {
+      ...{ class: qclass, checkingDisabled, server, transport, client },
+      ...{ dnssecOk: false, depth: depth + 1, behalfOf: clientKey },
+    };
+  }
+
+  /** `name` in lower-case wire form; it must not change. A failure is an answer as well. */
+  ask(name: Uint8Array, type: number): Result {
+    return this.#resolveNow({ ...this.#common, name, type });
+  }
+}
+
+/** What a walk is about: the first `base` bytes of `name`, whose first element has been denied for `type`. */
+export interface Walk {
+  readonly name: Uint8Array;
+  readonly base: number;
+  readonly type: number;
+  readonly list: SearchList;
+}
+
+/** The other address type; undefined for types that are no addresses. */
+export function otherType(type: number): number | undefined {
+  if (type === TYPE.A) return TYPE.AAAA;
+  return type === TYPE.AAAA ? TYPE.A : undefined;
+}
+
+const FAILED: Outcome = { element: 'failed', types: new Set() };
+
+/**
+ * Goes on until an element exists, for either address type: an upstream that denies a name for one type only (RFC 4074
+ * §4.2) must not part A from AAAA. An element that cannot be asked ends the walk, because it might exist. Never rejects.
+ */
+export async function walk(
+  { name, base, type, list }: Walk,
+  asker: Asker,
+  nowMs: () => number,
+): Promise<Outcome> {
+  const other = otherType(type);
+  for (const [index, element] of list.elements.entries()) {
+    const asked = expanded(name, base, element);
+    if (asked === undefined || nowMs() >= asker.deadlineMs) return FAILED;
+    const others = other === undefined ? undefined : asker.ask(asked, other);
+    const own = index === 0 ? undefined : await asker.ask(asked, type);
+    if (own !== undefined && exists(own)) return { element: index, types: new Set([type]) };
+    const second = await others;
+    if (other !== undefined && second !== undefined && exists(second))
+      return { element: index, types: new Set([other]) };
+    for (const answer of [own, second])
+      if (answer !== undefined && !isDenied(answer)) return FAILED;
+  }
+  return { element: 'denied', types: new Set() };
+}
+
+function exists(answer: Answer): boolean {
+  return answer.rcode === RCODE.NOERROR && answer.length > 0;
+}
+
+function isDenied({ rcode }: Answer): boolean {
+  return rcode === RCODE.NXDOMAIN;
+}

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Answer } from '../../../../agent/query/answer.ts';
+import { clientAt } from '../../../../agent/query/query.ts';
+import { queryFor } from '../../../support/dns/queries.ts';
+import { COM, FIRST, lines, lookup, PUBLIC } from './lookup.ts';
+
+describe('a walk that cannot be sure', () => {
+  it('ends at a failure: the client gets the first denial and walks itself', async () => {
+    const { ask, results, names } = lookup({
+      'api.example.com.cluster.local.': { A: 'SERVFAIL', AAAA: 'SERVFAIL' },
+      [COM]: PUBLIC,
+    });
+    assert.match(lines(await ask(FIRST)), /^NXDOMAIN/);
+    assert.equal(results('failed'), 1);
+    assert.ok(!names.asked.includes('A api.example.com.'));
+    // A failure is no decision.
+    names.entries.delete('api.example.com.cluster.local.');
+    assert.match(lines(await ask(FIRST)), /CNAME api\.example\.com/);
+  });
+
+  it('gives the failure of one type where the other exists', async () => {
+    const { ask } = lookup({ [COM]: { A: ['192.0.2.7'], AAAA: 'SERVFAIL' } });
+    assert.match(lines(await ask(FIRST, 'A')), /^NOERROR/);
+    assert.match(lines(await ask(FIRST, 'AAAA')), /^SERVFAIL/);
+  });
+
+  it('walks again if the name has gone meanwhile', async () => {
+    const { ask, names } = lookup({ 'web.cluster.local.': PUBLIC });
+    const first = 'web.shop.svc.cluster.local';
+    assert.match(lines(await ask(first)), /CNAME web\.cluster\.local/);
+    names.entries.delete('web.cluster.local.');
+    names.entries.set('web.', PUBLIC);
+    assert.match(lines(await ask(first)), /^NXDOMAIN/);
+    assert.match(lines(await ask(first)), /CNAME web, web 60 A/);
+  });
+
+  it('gives the first denial back when the time of the client is over', async () => {
+    const { send, names, services, results } = lookup({ [COM]: PUBLIC });
+    names.gate = new Promise(() => {});
+    const query = queryFor(FIRST, 'A');
+    query.arrivedMs = services.clock.nowMs();
+    const result = send(query);
+    await services.clock.advance(query.budgetMs + 1);
+    assert.match(lines((await result) as Answer), /^NXDOMAIN/);
+    assert.equal(results('failed'), 1);
+  });
+
+  it('is not begun for a name that the client asks as it is, at the end of its own walk', async () => {
+    // ndots 5: `web.shop.svc.cluster.local` is expanded first, denied everywhere, then asked as it is.
+    const { ask, names } = lookup({ 'web.': PUBLIC, 'web.corp.example.': PUBLIC });
+    const whole = 'web.shop.svc.cluster.local';
+    assert.match(lines(await ask(`${whole}.shop.svc.cluster.local`)), /^NXDOMAIN/);
+    const walked = names.asked.length;
+    assert.match(lines(await ask(whole)), /^NXDOMAIN/);
+    assert.equal(names.asked.length, walked);
+  });
+
+  it('is bounded for each client', async () => {
+    const { send, names, results, services } = lookup({ [COM]: PUBLIC });
+    names.gate = new Promise(() => {});
+    for (let n = 0; n < 200; n++) {
+      const query = queryFor(`n${n}.shop.svc.cluster.local`, 'A');
+      query.arrivedMs = services.clock.nowMs();
+      void send(query);
+    }
+    assert.equal(results('busy'), 200 - 128);
+    const other = queryFor(FIRST, 'A', { client: clientAt('10.244.0.99', 1) });
+    other.arrivedMs = services.clock.nowMs();
+    void send(other);
+    assert.equal(results('busy'), 200 - 128);
+  });
+});

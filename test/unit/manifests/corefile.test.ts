@@ -23,7 +23,10 @@ const FILLED: Readonly<Record<string, string>> = {
 function corefileOf(resources: readonly Resource[]): Corefile {
   const maps = resources.filter((r) => r.kind === 'ConfigMap');
   const data = Object.assign({}, ...maps.map((map) => map.data)) as Record<string, string>;
-  const { Corefile: template = '', ...env } = data;
+  const { Corefile: template = '', ...settings } = data;
+  const set = resources.flatMap(containersOf).flatMap(({ env = [] }) => env);
+  const env: Record<string, string> = { ...settings };
+  for (const { name, value } of set) if (value !== undefined) env[name] = value;
   const text = Object.entries(FILLED).reduce((t, [from, to]) => t.replaceAll(from, to), template);
   assert.doesNotMatch(text, /__[A-Z_]+__/, 'a placeholder that is never filled');
   for (const [, name] of text.matchAll(/\{\$(\w+)\}/g))

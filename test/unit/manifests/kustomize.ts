@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
+import { mergeInto, type Tree } from './merge-patch.ts';
 
 export interface Resource {
   readonly apiVersion: string;
@@ -29,10 +30,17 @@ interface Image {
   readonly newTag: string;
 }
 
-interface Patch {
+interface OperationsPatch {
   readonly target: { kind: string; name: string };
   readonly patch: string;
 }
+
+/** A strategic merge patch, for the resource of the same kind and name. */
+interface MergePatch {
+  readonly path: string;
+}
+
+type Patch = OperationsPatch | MergePatch;
 
 interface Operation {
   readonly op: string;
@@ -95,7 +103,8 @@ function apply(folder: string, inherited: readonly Resource[]): Resource[] {
     resources = apply(join(folder, entry), resources);
   for (const patch of kustomization.patches ?? []) applyPatch(folder, resources, patch);
   if (kustomization.namespace !== undefined)
-    for (const resource of resources) resource.metadata.namespace = kustomization.namespace;
+    for (const resource of resources.filter(isNamespaced))
+      resource.metadata.namespace = kustomization.namespace;
   for (const entry of kustomization.transformers ?? [])
     setNamespace(join(folder, entry), resources);
   for (const image of kustomization.images ?? []) setImage(resources, image);
@@ -109,7 +118,13 @@ function setNamespace(path: string, resources: readonly Resource[]): void {
   const { kind, unsetOnly, metadata } = transformer;
   if (kind !== 'NamespaceTransformer' || unsetOnly !== true)
     throw new Error(`${path}: this builder does not know this transformer`);
-  for (const resource of resources) resource.metadata.namespace ??= metadata.namespace;
+  for (const resource of resources.filter(isNamespaced))
+    resource.metadata.namespace ??= metadata.namespace;
+}
+
+/** Of the kinds in the manifests. */
+function isNamespaced({ kind }: Resource): boolean {
+  return !kind.startsWith('ClusterRole');
 }
 
 function refuseUnknown(where: string, value: object, known: ReadonlySet<string>): void {
@@ -156,6 +171,17 @@ function readEnv(path: string): Record<string, string> {
 }
 
 function applyPatch(folder: string, resources: readonly Resource[], patch: Patch): void {
+  if ('path' in patch) {
+    refuseUnknown(folder, patch, new Set(['path']));
+    for (const change of load(join(folder, patch.path))) {
+      const target = resources.find(
+        (r) => r.kind === change.kind && r.metadata.name === change.metadata.name,
+      );
+      if (target === undefined) throw new Error(`${folder}: no ${change.kind} to patch`);
+      mergeInto(target as Tree, change as Tree);
+    }
+    return;
+  }
   const { kind, name } = patch.target;
   const target = resources.find((r) => r.kind === kind && r.metadata.name === name);
   if (target === undefined) throw new Error(`${folder}: no ${kind} ${name} to patch`);
@@ -191,7 +217,7 @@ export interface Container {
   readonly command?: readonly string[];
   readonly args?: readonly string[];
   readonly terminationMessagePolicy?: string;
-  readonly env?: readonly { name: string; value?: string }[];
+  readonly env?: readonly { name: string; value?: string; valueFrom?: unknown }[];
   readonly envFrom?: readonly { configMapRef: { name: string } }[];
   readonly ports?: readonly unknown[];
   readonly resources: { requests?: Record<string, string>; limits?: Record<string, string> };
@@ -223,6 +249,7 @@ export interface Volume {
     items?: readonly { key: string; path: string }[];
   };
   readonly hostPath?: { path: string; type: string };
+  readonly projected?: { sources: readonly Record<string, unknown>[] };
 }
 
 export interface PodSpec {
@@ -230,6 +257,7 @@ export interface PodSpec {
   readonly dnsPolicy?: string;
   readonly priorityClassName?: string;
   readonly serviceAccountName?: string;
+  readonly automountServiceAccountToken?: boolean;
   readonly securityContext?: { seccompProfile?: { type: string } };
   readonly initContainers?: readonly Container[];
   readonly containers: readonly Container[];

@@ -3,6 +3,8 @@ import { validate as validateDaemonSet } from 'kubernetes-models/_schemas/IoK8sA
 import { validate as validateConfigMap } from 'kubernetes-models/_schemas/IoK8sApiCoreV1ConfigMap';
 import { validate as validateService } from 'kubernetes-models/_schemas/IoK8sApiCoreV1Service';
 import { validate as validateServiceAccount } from 'kubernetes-models/_schemas/IoK8sApiCoreV1ServiceAccount';
+import { validate as validateClusterRole } from 'kubernetes-models/_schemas/IoK8sApiRbacV1ClusterRole';
+import { validate as validateClusterRoleBinding } from 'kubernetes-models/_schemas/IoK8sApiRbacV1ClusterRoleBinding';
 import type { Resource } from './kustomize.ts';
 
 /** A validator compiled by ajv: leaves its findings on the function. */
@@ -13,6 +15,8 @@ interface Validator {
 
 const VALIDATORS: Readonly<Record<string, Validator>> = {
   'apps/v1 DaemonSet': validateDaemonSet,
+  'rbac.authorization.k8s.io/v1 ClusterRole': validateClusterRole,
+  'rbac.authorization.k8s.io/v1 ClusterRoleBinding': validateClusterRoleBinding,
   'v1 ConfigMap': validateConfigMap,
   'v1 Service': validateService,
   'v1 ServiceAccount': validateServiceAccount,

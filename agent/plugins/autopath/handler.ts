@@ -1,7 +1,7 @@
 /** Answers the first query of a client's search list with what the whole list would lead to. */
 import type { Clock } from '../../base/clock.ts';
 import { CLASS, RCODE, TYPE } from '../../dns/iana.ts';
-import { octetKey } from '../../dns/name.ts';
+import { byteKey } from '../../dns/name.ts';
 import type { Answer } from '../../query/answer.ts';
 import type { Handler, Result } from '../../query/handler.ts';
 import { after } from '../../query/plugin.ts';
@@ -231,5 +231,5 @@ export class Autopath {
 /** A and AAAA share a decision; every other type has its own. */
 function keyOf(client: string, name: Uint8Array, type: number): string {
   const kind = otherType(type) === undefined ? type : '';
-  return `${kind}/${client}/${octetKey(name)}`;
+  return `${kind}/${client}/${byteKey(name)}`;
 }

@@ -9,6 +9,8 @@ import type { Answer } from '../../query/answer.ts';
 const LIFE_MS = 5_000;
 /** How much longer for the type that has not been asked yet while the other was: they belong to one lookup. */
 const PAIR_MS = 2_000;
+/** How long a client is taken to walk itself after it was left to, milliseconds: a walk may have to wait for timeouts. */
+const OWN_WALK_MS = 30_000;
 /** Decisions that are kept, about 300 bytes each, and the composed answers. */
 const MAX_DECISIONS = 2_048;
 /** Slots of the filter that tells names without a decision apart, a power of two. */
@@ -41,11 +43,21 @@ export class Decision {
   /** Composed answers by type: the same source gives the same answer. */
   readonly composed = new Map<number, Composed>();
 
+  /** When it was asked for last. */
+  lastMs: number;
+
   constructor(key: string, slot: number, nowMs: number, ending: Promise<Outcome>) {
+    this.lastMs = nowMs;
     this.key = key;
     this.slot = slot;
     this.madeMs = nowMs;
     this.ending = ending;
+  }
+
+  /** A query of this type has been answered by it. */
+  use(type: number, nowMs: number): void {
+    this.usedMs.set(type, nowMs);
+    this.lastMs = nowMs;
   }
 
   /** Whether it still decides for `type`. */
@@ -73,12 +85,19 @@ export class Decisions {
     return this.#byKey.size > 0 && this.#filter[slotOf(name)] !== 0;
   }
 
-  /** The decision that holds for `type`; one that holds no longer is forgotten. */
+  /** The decision that holds for `type`. */
   find(key: string, type: number, nowMs: number): Decision | undefined {
     const found = this.#byKey.get(key);
-    if (found === undefined || found.holds(type, nowMs)) return found;
-    this.forget(found);
-    return undefined;
+    return found?.holds(type, nowMs) === true ? found : undefined;
+  }
+
+  /** Whether the client was left to walk itself lately, because every element was denied, or could not be asked. */
+  isOwnWalk(key: string, nowMs: number): boolean {
+    const found = this.#byKey.get(key);
+    const element = found?.outcome?.element;
+    return (
+      (element === 'denied' || element === 'failed') && nowMs - (found?.lastMs ?? 0) < OWN_WALK_MS
+    );
   }
 
   /** Begins a decision about `name` that `ending` settles. */
@@ -89,7 +108,7 @@ export class Decisions {
     this.#byKey.set(key, decision);
     this.#filter[decision.slot] = (this.#filter[decision.slot] as number) + 1;
     for (const oldest of this.#byKey.values()) {
-      const isOver = nowMs - oldest.madeMs >= LIFE_MS + PAIR_MS;
+      const isOver = nowMs - oldest.lastMs >= OWN_WALK_MS;
       if (!isOver && this.#byKey.size <= MAX_DECISIONS) break;
       this.forget(oldest);
     }
@@ -99,12 +118,21 @@ export class Decisions {
     return decision;
   }
 
+  /** Remembers that a client walks itself, from `name` on. */
+  leave(key: string, name: Uint8Array, nowMs: number): void {
+    const decision = this.begin(key, name, nowMs, OWN_WALK);
+    decision.outcome = LEFT;
+  }
+
   forget(decision: Decision): void {
     if (this.#byKey.get(decision.key) !== decision) return;
     this.#byKey.delete(decision.key);
     this.#filter[decision.slot] = (this.#filter[decision.slot] as number) - 1;
   }
 }
+
+const LEFT: Outcome = { element: 'failed', types: new Set() };
+const OWN_WALK = Promise.resolve(LEFT);
 
 function slotOf(name: Uint8Array): number {
   // The first labels differ most; a hash of all bytes would cost more than it saves.

@@ -88,21 +88,31 @@ export class Autopath {
     const isDenied = first.rcode === RCODE.NXDOMAIN;
     // What exists at the first element ends the walk, unless the other type has just ended elsewhere.
     if (!isDenied && !this.#decisions.mayHave(query.name)) return first;
-    const { source, count, onDenied } = this.#options;
+    const { source, onDenied } = this.#options;
     const list = source.listOf(query);
     if (typeof list === 'string') {
-      if (isDenied && list !== 'no_list') count(list, query);
+      if (isDenied && list !== 'no_list') this.#inDoubt(query, list);
       return first;
     }
     const { name, type } = query;
     const base = baseBytes(name, list);
     if (base === undefined || dotsIn(name, base) >= list.ndots) return first;
     const client = source.clientOf(query);
-    const decision = this.#decisionOf(client, name, type);
-    if (isDenied) onDenied(query);
     const candidate = { query, first, name, type, base, list, client };
+    if (this.#isOwnWalk(candidate)) return first;
+    if (isDenied) onDenied(query);
+    const decision = this.#decisionOf(client, name, type);
     if (decision !== undefined) return this.#follow(candidate, decision);
-    return isDenied && !this.#isOwnWalk(candidate) ? this.#begin(candidate) : first;
+    return isDenied ? this.#begin(candidate) : first;
+  }
+
+  /** The client walks itself; its list may be known before it is done, and its last query is for the name as it is. */
+  #inDoubt(query: Query, doubt: Exclude<NoList, 'no_list'>): void {
+    const { source, clock, count } = this.#options;
+    count(doubt, query);
+    if (doubt === 'host_network' || doubt === 'shared_address') return;
+    const key = keyOf(source.clientOf(query), query.name, query.type);
+    this.#decisions.leave(key, query.name, clock.nowMs());
   }
 
   /** A decision that holds. A walk that failed is no reason not to try again. */
@@ -120,8 +130,7 @@ export class Autopath {
     const whole = expanded(name, name.length - 1, list.elements[0] as Uint8Array);
     if (whole === undefined || !this.#decisions.mayHave(whole)) return false;
     const nowMs = this.#options.clock.nowMs();
-    const { outcome } = this.#decisions.find(keyOf(client, whole, type), type, nowMs) ?? {};
-    return outcome?.element === 'denied' || outcome?.element === 'failed';
+    return this.#decisions.isOwnWalk(keyOf(client, whole, type), nowMs);
   }
 
   #begin(candidate: Candidate): Result {
@@ -152,7 +161,7 @@ export class Autopath {
   }
 
   #follow(candidate: Candidate, decision: Decision): Result {
-    decision.usedMs.set(candidate.type, this.#options.clock.nowMs());
+    decision.use(candidate.type, this.#options.clock.nowMs());
     const { outcome } = decision;
     if (outcome !== undefined) return this.#conclude(candidate, decision, outcome);
     return this.#outcomeInTime(candidate.query, decision).then((late) =>

@@ -1,10 +1,10 @@
 /** Content of hosts files by name and by address (hosts(5)): records in an arena, and an index for each direction. */
 import { TYPE } from '../../dns/iana.ts';
 import { byteKey, MAX_NAME_BYTES } from '../../dns/name.ts';
+import { writeReversed } from '../../dns/reverse-name.ts';
 import type { Room } from './arena.ts';
 import { hashOf, OffsetIndex } from './offset-index.ts';
 import { MAX_RECORDS_BYTES, RECORD_FIXED_BYTES, Records } from './records.ts';
-import { writeReversed } from './words.ts';
 
 /** Words that were left out. */
 export interface LeftOut {

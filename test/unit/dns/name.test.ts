@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { addressBytes } from '../../../agent/base/address.ts';
 import {
   byteKey,
   expandName,
@@ -12,6 +13,7 @@ import {
   sameName,
   skipName,
 } from '../../../agent/dns/name.ts';
+import { writeReversed } from '../../../agent/dns/reverse-name.ts';
 
 const bytes = (...parts: (number | string)[]): Uint8Array =>
   Buffer.concat(
@@ -175,5 +177,35 @@ describe('comparing names', () => {
     const texts = ['.', 'a', 'b', 'a.b', 'a\\.b', '\\200', '\\201', 'A'];
     assert.equal(new Set(texts.map((text) => byteKey(name(text)))).size, texts.length);
     assert.equal(byteKey(name('a')), '\u0001a\u0000');
+  });
+});
+
+const out = new Uint8Array(16);
+
+function reversed(text: string): number[] {
+  return [...out.subarray(0, writeReversed(nameFromText(text), out))];
+}
+
+describe('writeReversed', () => {
+  it('reads the addresses of both families', () => {
+    assert.deepEqual(reversed('4.3.2.1.in-addr.arpa'), [1, 2, 3, 4]);
+    assert.deepEqual(reversed('0.255.0.10.in-addr.arpa'), [10, 0, 255, 0]);
+    const nibbles = [...'fd0000000000000000000000000000ab'].reverse().join('.');
+    assert.deepEqual(reversed(`${nibbles}.ip6.arpa`), [...addressBytes('fd00::ab')]);
+  });
+
+  it('reads no other name', () => {
+    const names = [
+      '.',
+      'in-addr.arpa',
+      '3.2.1.in-addr.arpa',
+      '5.4.3.2.1.in-addr.arpa',
+      '04.3.2.1.in-addr.arpa',
+      '256.3.2.1.in-addr.arpa',
+      'a.3.2.1.in-addr.arpa',
+      '4.3.2.1.ip6.arpa',
+      '4.3.2.1.in-addr.test',
+    ];
+    for (const name of names) assert.deepEqual(reversed(name), [], name);
   });
 });

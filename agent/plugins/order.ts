@@ -19,6 +19,7 @@ import { setup as forward } from './forward/setup.ts';
 import { setup as header } from './header/setup.ts';
 import { setup as health } from './health/setup.ts';
 import { setup as hosts } from './hosts/setup.ts';
+import { setup as kubernetes } from './kubernetes/setup.ts';
 import { setup as loadbalance } from './loadbalance/setup.ts';
 import { setup as local } from './local/setup.ts';
 import { setup as log } from './log/setup.ts';
@@ -92,6 +93,8 @@ export const PLUGINS: readonly OrderedPlugin[] = [
   { name: 'template', setup: template },
   // Below cache, as in CoreDNS: a changed file takes effect when the cached answer has expired.
   { name: 'hosts', setup: hosts },
+  // Below hosts, as in CoreDNS, and above forward, which it passes on to while its records are not current.
+  { name: 'kubernetes', setup: kubernetes },
   // Directly above forward: it must see the agent's own queries that come back.
   { name: 'loop', setup: loop },
   // Answers everything but its `except` zones, so plugins below only serve those.

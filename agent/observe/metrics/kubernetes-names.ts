@@ -1,5 +1,5 @@
 /** Series of what the agent reads of the Kubernetes API. */
-import { counter, type SeriesSpec } from './series-spec.ts';
+import { counter, gauge, type SeriesSpec } from './series-spec.ts';
 
 /** Part of `COUNTED_SERIES`. `resource` is a collection: `pods`. */
 export const KUBERNETES_SERIES = {
@@ -26,5 +26,13 @@ export const KUBERNETES_SERIES = {
   nodens_autopath_denied_expansions_total: counter(
     'Queries of pods of this node for the first element of their search list that were denied.',
     ['namespace'],
+  ),
+  nodens_kubernetes_objects: gauge(
+    'Objects of the cluster whose records the agent has; by kind: namespaces, services, endpoints, pods, addresses.',
+    ['kind'],
+  ),
+  nodens_kubernetes_queries_total: counter(
+    'Queries in the zones of kubernetes, by what became of them.',
+    ['result'],
   ),
 } as const satisfies Record<string, SeriesSpec>;

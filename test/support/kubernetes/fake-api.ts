@@ -27,6 +27,7 @@ export class FakeWatch<Item = unknown> implements Watch {
     const keys = new Set(objects.map(keyOf));
     for (const object of objects) this.put(object);
     for (const key of [...this.#keys]) if (!keys.has(key)) this.#drop(key);
+    this.contact();
     this.#set({ isSynced: true, failure: undefined });
     this.options.onSync?.();
     this.options.onState?.(this.state);

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { parseAllDocuments } from 'yaml';
+import type { Block } from '../../../agent/config/corefile/types.ts';
 import { parseText } from '../../support/corefiles/parse.ts';
 import {
   build,
@@ -100,10 +101,49 @@ for (const overlay of ['iptables-nftables', 'ipvs']) {
     ]);
     assert.ok(usesAutopath(resources));
   });
+
+  test(`${overlay} with cluster-records: the agent, and only it, may watch what kubernetes reads`, () => {
+    const resources = build(combined(overlay, ['cluster-records']));
+    const withToken = containersOf(daemonSetOf(resources)).filter(mountsToken);
+    assert.deepEqual(
+      withToken.map(({ name }) => name),
+      ['agent'],
+    );
+    assert.equal(agentOf(resources).resources.limits?.memory, '256Mi');
+    const role = resources.find(({ kind }) => kind === 'ClusterRole');
+    assert.deepEqual(role?.rules, [
+      { apiGroups: [''], resources: ['namespaces', 'services'], verbs: ['list', 'watch'] },
+      {
+        apiGroups: ['discovery.k8s.io'],
+        resources: ['endpointslices'],
+        verbs: ['list', 'watch'],
+      },
+    ]);
+    const reverse = 'in-addr.arpa ip6.arpa';
+    assert.deepEqual(recordsIn(resources), [
+      ['kubernetes cluster.local', 'pods insecure'],
+      [`kubernetes cluster.local ${reverse}`, `fallthrough ${reverse}`],
+      [],
+    ]);
+    assert.ok(!usesAutopath(resources));
+  });
+
+  test(`${overlay} without cluster-records: no block has kubernetes`, () => {
+    assert.deepEqual(recordsIn(build(join(MANIFESTS, 'overlays', overlay))), [[], [], []]);
+  });
 }
 
-/** Whether the block of the cluster domain, and only it, has the directive. */
-function usesAutopath(resources: readonly Resource[]): boolean {
+/** The words of the directive `kubernetes` in each block. */
+function recordsIn(resources: readonly Resource[]): string[][] {
+  return blocksOf(resources).map(({ directives }) => {
+    const use = directives.find(({ name }) => name === 'kubernetes')?.uses[0];
+    const lines = use === undefined ? [] : [use, ...(use.body ?? [])];
+    return lines.map(({ name, args }) => [name, ...args].map(({ text }) => text).join(' '));
+  });
+}
+
+/** The blocks of the Corefile as the agent reads it. */
+function blocksOf(resources: readonly Resource[]): readonly Block[] {
   const map = resources.find(
     ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'nodens',
   );
@@ -111,8 +151,14 @@ function usesAutopath(resources: readonly Resource[]): boolean {
   const env: Record<string, string> = { CLUSTER_DOMAIN: 'cluster.local' };
   for (const { name, value } of agentOf(resources).env ?? [])
     if (value !== undefined) env[name] = value;
-  const { blocks } = parseText(text.replaceAll(/__[A-Z_]+__/g, '192.0.2.1'), { env });
-  const withIt = blocks.filter(({ directives }) =>
+  const { blocks, warnings } = parseText(text.replaceAll(/__[A-Z_]+__/g, '192.0.2.1'), { env });
+  assert.deepEqual(warnings, []);
+  return blocks;
+}
+
+/** Whether the block of the cluster domain, and only it, has the directive. */
+function usesAutopath(resources: readonly Resource[]): boolean {
+  const withIt = blocksOf(resources).filter(({ directives }) =>
     directives.some(({ name }) => name === 'autopath'),
   );
   assert.ok(withIt.length <= 1);

@@ -6,7 +6,7 @@ import { CLASS, RCODE, TYPE } from '../../dns/iana.ts';
 import { isSubdomain } from '../../dns/name.ts';
 import { Answer } from '../../query/answer.ts';
 import { type FindOptions, type Found, find, type Target } from './find.ts';
-import { joined, octetsIn } from './names.ts';
+import { bytesIn, joined } from './names.ts';
 import { type Asked, readQuestion } from './question.ts';
 import type { Records } from './records.ts';
 import { addressOf, isAboveAddresses, namesOf } from './reverse.ts';
@@ -142,7 +142,7 @@ class Responder {
     const { ttlSeconds } = this.#options;
     if (found.kind === 'none') return this.#denied();
     if (found.kind === 'empty') return this.#empty();
-    if (found.kind === 'alias') return this.#alias(octetsIn(found.target));
+    if (found.kind === 'alias') return this.#alias(bytesIn(found.target));
     if (type === TYPE.SRV) return this.#services(found.targets);
     const addresses = found.targets.map(({ address }) => address);
     return this.#records(addressRecords(addresses, type, ttlSeconds));
@@ -167,7 +167,7 @@ class Responder {
           name,
           type: addressType(address),
           ttlSeconds,
-          rdata: octetsIn(address),
+          rdata: bytesIn(address),
         });
     }
     return this.#records([...answer.values()], [...additional.values()]);
@@ -205,7 +205,7 @@ class Responder {
       const found = this.#lookUp(target, zone);
       if (found.kind !== 'alias') return this.#chained(chain, target, found);
       owners.push(target);
-      target = octetsIn(found.target);
+      target = bytesIn(found.target);
     }
   }
 
@@ -263,7 +263,7 @@ function addressRecords(
   if (type !== TYPE.A && type !== TYPE.AAAA) return [];
   const length = type === TYPE.A ? 4 : 16;
   const wanted = new Set(addresses.filter((address) => address.length === length));
-  return Array.from(wanted, (address) => ({ type, ttlSeconds, rdata: octetsIn(address) }));
+  return Array.from(wanted, (address) => ({ type, ttlSeconds, rdata: bytesIn(address) }));
 }
 
 /** Priority 0 (RFC 2782). */

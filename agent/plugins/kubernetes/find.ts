@@ -1,7 +1,7 @@
 /** What the records say about a name: addresses, another name, or which of the two kinds of nothing. */
 import { formatAddress } from '../../base/address.ts';
-import { octetsIn } from './names.ts';
-import { type Endpoint, NO_PORT, octetsOf, type Port, type Service } from './objects.ts';
+import { bytesIn } from './names.ts';
+import { bytesOf, type Endpoint, NO_PORT, type Port, type Service } from './objects.ts';
 import { type Asked, type ServiceAsked, withoutUnderscore } from './question.ts';
 import type { Namespace, Records, ServiceNode } from './records.ts';
 
@@ -180,7 +180,7 @@ export function hostOf({
 /** Compares an endpoint's label with `label`, without making one for each endpoint. Without `label` all are equal. */
 function matcherOf(label: string): (endpoint: Endpoint) => boolean {
   if (label === '') return () => true;
-  const address = octetsOf(undashed(label));
+  const address = bytesOf(undashed(label));
   const isAddress = address !== undefined && dashed(address) === label;
   return (endpoint) =>
     endpoint.host === '' ? isAddress && endpoint.address === address : endpoint.host === label;
@@ -192,7 +192,7 @@ function undashed(label: string): string {
 }
 
 function dashed(address: string): string {
-  const text = formatAddress(octetsIn(address)).replaceAll(/[.:]/g, '-');
+  const text = formatAddress(bytesIn(address)).replaceAll(/[.:]/g, '-');
   return text.endsWith('-') ? `${text}0` : text;
 }
 
@@ -203,7 +203,7 @@ function findPod(
   { pods }: FindOptions,
 ): Found {
   if (pods === 'disabled') return NONE;
-  const address = octetsOf(undashed(pod));
+  const address = bytesOf(undashed(pod));
   if (address === undefined) return NONE;
   if (pods === 'verified' && !records.hasPod(namespace, address)) return NONE;
   return { kind: 'targets', targets: [{ address, port: NO_PORT, host: '' }] };

@@ -17,13 +17,13 @@ export function joined(labels: readonly string[], parent: Uint8Array): Uint8Arra
 }
 
 /** The bytes of a string with one byte in each character. */
-export function octetsIn(text: string): Uint8Array {
-  const octets = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) octets[i] = text.charCodeAt(i);
-  return octets;
+export function bytesIn(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
 }
 
-/** `octets` as a string with one byte in each character. */
-export function textOf(octets: Uint8Array): string {
-  return Buffer.from(octets.buffer, octets.byteOffset, octets.length).latin1Slice();
+/** `bytes` as a string with one byte in each character. */
+export function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).latin1Slice();
 }

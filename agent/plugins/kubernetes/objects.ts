@@ -202,12 +202,12 @@ function labelIn(value: unknown): string {
 
 function addressIn(text: unknown): string[] {
   if (typeof text !== 'string') return [];
-  const octets = octetsOf(text);
-  return octets === undefined ? [] : [octets];
+  const bytes = bytesOf(text);
+  return bytes === undefined ? [] : [bytes];
 }
 
 /** The bytes of an address in text form, one per character; undefined for any other text. */
-export function octetsOf(text: string): string | undefined {
+export function bytesOf(text: string): string | undefined {
   const family = familyOf(text);
   if (family === undefined || text.includes('%')) return undefined;
   if (family === 6) return textOf(addressBytes(text));

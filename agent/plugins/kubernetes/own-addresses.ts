@@ -13,8 +13,8 @@ export function ownAddresses(block: BlockContext): () => readonly string[] {
     const known = new Set<string>();
     for (const text of texts) {
       if (familyOf(text) === undefined) continue;
-      const octets = addressBytes(text);
-      if (!isLoopback(octets)) known.add(textOf(octets));
+      const bytes = addressBytes(text);
+      if (!isLoopback(bytes)) known.add(textOf(bytes));
     }
     return [...known];
   };
@@ -26,7 +26,7 @@ function hostOfLabel(label: string): string {
 }
 
 /** 127.0.0.0/8 (RFC 1122 §3.2.1.3) or ::1 (RFC 4291 §2.5.3). */
-function isLoopback(octets: Uint8Array): boolean {
-  if (octets.length === 4) return octets[0] === 127;
-  return octets.every((octet, i) => octet === (i === 15 ? 1 : 0));
+function isLoopback(bytes: Uint8Array): boolean {
+  if (bytes.length === 4) return bytes[0] === 127;
+  return bytes.every((byte, i) => byte === (i === 15 ? 1 : 0));
 }

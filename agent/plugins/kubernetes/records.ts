@@ -57,17 +57,17 @@ export class Records {
     return found?.exists === true ? found : undefined;
   }
 
-  /** Services with this ClusterIP (`octetsOf`). */
+  /** Services with this ClusterIP (`bytesOf`). */
   servicesAt(address: string): readonly ServiceNode[] {
     return holdersOf(this.#byClusterIp, address);
   }
 
-  /** EndpointSlices with this address (`octetsOf`), ready or not. */
+  /** EndpointSlices with this address (`bytesOf`), ready or not. */
   slicesAt(address: string): readonly SliceNode[] {
     return holdersOf(this.#byEndpoint, address);
   }
 
-  /** Whether a pod of `namespace` has this address (`octetsOf`). */
+  /** Whether a pod of `namespace` has this address (`bytesOf`). */
   hasPod(namespace: Namespace, address: string): boolean {
     return holdersOf(this.#byPod, address).includes(namespace);
   }

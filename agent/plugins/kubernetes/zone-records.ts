@@ -3,7 +3,7 @@ import { characterStrings, type NewRecord } from '../../dns/build.ts';
 import { putU32 } from '../../dns/header.ts';
 import { TYPE } from '../../dns/iana.ts';
 import { nameFromText } from '../../dns/name.ts';
-import { joined, octetsIn, textOf } from './names.ts';
+import { bytesIn, joined, textOf } from './names.ts';
 import { NO_PORT } from './objects.ts';
 import type { Records } from './records.ts';
 
@@ -104,7 +104,7 @@ export function nsOf(
     name,
     type: addressType(address),
     ttlSeconds,
-    rdata: octetsIn(address),
+    rdata: bytesIn(address),
   }));
   return { answer, additional };
 }

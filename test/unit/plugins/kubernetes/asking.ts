@@ -9,8 +9,8 @@ import {
   zoneOf,
 } from '../../../../agent/plugins/kubernetes/answers.ts';
 import {
+  bytesOf,
   namespaceOf,
-  octetsOf,
   podOf,
   serviceOf,
   sliceOf,
@@ -30,7 +30,7 @@ export const OPTIONS: AnswerOptions = {
   pods: 'disabled',
   hasEndpoints: true,
   ignoresEmpty: false,
-  ownAddresses: () => ['169.254.20.10'].map((text) => octetsOf(text) as string),
+  ownAddresses: () => ['169.254.20.10'].map((text) => bytesOf(text) as string),
 };
 
 /** Puts an object of any kind, as its watch would. */

@@ -5,10 +5,10 @@ import fc from 'fast-check';
 import { addressBytes } from '../../../../agent/base/address.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
 import {
+  bytesOf,
   keyOf,
   namespaceOf,
   nodeZoneOf,
-  octetsOf,
   podOf,
   serviceOf,
   sliceOf,
@@ -17,9 +17,9 @@ import type { ApiObject } from '../../../../agent/query/services/kubernetes.ts';
 import { podObject, serviceObject, sliceObject } from '../../../support/kubernetes/objects.ts';
 
 const NO_MORE = { usesPodNames: false, keepsZones: false };
-const latin1 = (octets: Uint8Array): string => Buffer.from(octets).toString('latin1');
+const latin1 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 
-describe('octetsOf', () => {
+describe('bytesOf', () => {
   it('has one character for each byte of an address', () => {
     for (const text of [
       '10.0.0.1',
@@ -29,9 +29,9 @@ describe('octetsOf', () => {
       '::',
       '::ffff:1.2.3.4',
     ])
-      assert.equal(octetsOf(text), latin1(addressBytes(text)), text);
+      assert.equal(bytesOf(text), latin1(addressBytes(text)), text);
     for (const text of ['', 'web', '10.0.0', '10.0.0.256', '01.0.0.1', 'fe80::1%eth0', 'None'])
-      assert.equal(octetsOf(text), undefined, text);
+      assert.equal(bytesOf(text), undefined, text);
   });
 });
 
@@ -46,7 +46,7 @@ describe('serviceOf', () => {
       name: 'web',
       kept: {
         kind: 'cluster',
-        addresses: ['10.96.0.1', 'fd00::1'].map((text) => octetsOf(text)),
+        addresses: ['10.96.0.1', 'fd00::1'].map((text) => bytesOf(text)),
         target: '',
         publishesNotReady: false,
         ports: [
@@ -100,8 +100,8 @@ describe('sliceOf', () => {
     const kept = (usesPodNames: boolean) =>
       sliceOf(object, { usesPodNames, keepsZones: usesPodNames });
     assert.deepEqual(kept(false)?.kept.endpoints, [
-      { address: octetsOf('10.0.0.1'), host: 'web-0', zone: '', isReady: true },
-      { address: octetsOf('10.0.0.2'), host: '', zone: '', isReady: false },
+      { address: bytesOf('10.0.0.1'), host: 'web-0', zone: '', isReady: true },
+      { address: bytesOf('10.0.0.2'), host: '', zone: '', isReady: false },
     ]);
     assert.equal(kept(true)?.kept.endpoints[1]?.host, 'pod-2');
     assert.equal(kept(true)?.kept.endpoints[1]?.zone, 'zone-a');
@@ -125,7 +125,7 @@ describe('podOf', () => {
     const kept = (object: ApiObject) => podOf(object)?.kept;
     assert.deepEqual(
       kept(podObject('a/b.c', ips)),
-      ips.map((text) => octetsOf(text)),
+      ips.map((text) => bytesOf(text)),
     );
     for (const phase of ['Succeeded', 'Failed'])
       assert.deepEqual(kept(podObject('a/b', ips, { phase })), []);

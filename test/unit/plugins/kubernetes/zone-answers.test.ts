@@ -1,7 +1,7 @@
 /** Question and answer, as the specification (Kubernetes DNS-Based Service Discovery 1.1.0) and CoreDNS have it: all names but those of Services. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { octetsOf } from '../../../../agent/plugins/kubernetes/objects.ts';
+import { bytesOf } from '../../../../agent/plugins/kubernetes/objects.ts';
 import {
   namespaceObject,
   serviceObject,
@@ -40,7 +40,7 @@ describe('names between the zone and the Services', () => {
 });
 
 describe('the servers of the zone, where the agent has the ClusterIP of the DNS Service', () => {
-  const own = ['169.254.20.10', '10.96.0.10', '10.96.0.1'].map((text) => octetsOf(text) as string);
+  const own = ['169.254.20.10', '10.96.0.10', '10.96.0.1'].map((text) => bytesOf(text) as string);
   table(
     `
     @ NS     = NS kube-dns.kube-system.svc + A 10.96.0.10

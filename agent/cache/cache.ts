@@ -17,6 +17,7 @@ import { encodeSnapshot, type SnapshotBlock, type SnapshotTotals } from './snaps
 import { BlockEntries } from './store/block-entries.ts';
 import type { Entry } from './store/entry.ts';
 import { Store } from './store/store.ts';
+import type { StoredEntry } from './stored-entry.ts';
 
 /** Services and limits of the process, which outlive every configuration. */
 export interface CacheParts {
@@ -41,11 +42,24 @@ export interface CacheStats {
   readonly inflightQueries: number;
 }
 
+/** Entries of one block. */
+export interface BlockStats {
+  readonly blockId: number;
+  readonly answers: number;
+  readonly denials: number;
+}
+
 /** As the daemon sees the cache; plugins see only `Cache`. */
 export interface ProcessCache extends Cache {
   /** Removes some entries that are past any use; runs once a second. */
   sweep(): void;
   stats(): CacheStats;
+  /** Every entry, by block and age. Entries may come and go between two steps; an unfinished walk must be closed. */
+  entries(): Generator<StoredEntry>;
+  /** Removes an entry that `entries` has just given. */
+  remove(stored: StoredEntry): void;
+  /** Entries of each open block. */
+  blockStats(): readonly BlockStats[];
   /** Good answers stored so far: if unchanged, no new snapshot is needed. */
   readonly stored: number;
   /**
@@ -71,6 +85,8 @@ interface BlockMemory {
   readonly configVersions: string[];
   /** Maximum good answers, by the current configuration. */
   capacity: number;
+  /** Number of the current configuration in `configVersions`. */
+  configVersion: number;
 }
 
 /**
@@ -89,6 +105,7 @@ export function createCache(parts: CacheParts): ProcessCache {
     memory.capacity = options.success.capacity;
     showEntries(metrics, block, zonesLabel, memory.entriesByKind);
     const configVersion = configVersionOf(memory, block.belowCache);
+    memory.configVersion = configVersion;
     const { entriesByKind, denialBursts } = memory;
     const responseWriter = new ResponseWriter({
       store,
@@ -105,15 +122,8 @@ export function createCache(parts: CacheParts): ProcessCache {
     for (const server of block.servers) counters(server);
     const blockId = block.id;
     return new Lookup({
-      blockId,
-      configVersion,
-      options,
-      store,
-      inflightQueries,
-      responseWriter,
-      clock,
-      log,
-      counters,
+      ...{ blockId, configVersion, options, store, inflightQueries, responseWriter },
+      ...{ clock, log, counters },
     });
   };
 
@@ -127,6 +137,9 @@ export function createCache(parts: CacheParts): ProcessCache {
       denialBytes: store.denials.bytes,
       inflightQueries: inflightQueries.count,
     }),
+    entries: () => storedEntries(blocks),
+    remove: ({ entry }) => store.remove(entry),
+    blockStats: () => statsOf(blocks),
     get stored() {
       return store.answers.stored;
     },
@@ -160,6 +173,7 @@ function newMemory(
     denialBursts: new DenialBurstDetector(clock, log, zonesLabel),
     configVersions: [],
     capacity: 0,
+    configVersion: 0,
   };
 }
 
@@ -182,6 +196,28 @@ function showEntries(
 function configVersionOf({ configVersions }: BlockMemory, belowCache: string): number {
   const known = configVersions.indexOf(belowCache);
   return known >= 0 ? known : configVersions.push(belowCache) - 1;
+}
+
+function statsOf(blocks: ReadonlyMap<number, BlockMemory>): BlockStats[] {
+  return Array.from(
+    blocks,
+    ([
+      blockId,
+      {
+        entriesByKind: { positive, negative },
+      },
+    ]) => ({
+      ...{ blockId, answers: positive.count, denials: negative.count },
+    }),
+  );
+}
+
+function* storedEntries(blocks: ReadonlyMap<number, BlockMemory>): Generator<StoredEntry> {
+  // To the end: an entry that moves while others are looked at must not be missed.
+  for (const [blockId, memory] of blocks)
+    for (const list of Object.values(memory.entriesByKind))
+      for (const entry of list.walk(Number.POSITIVE_INFINITY))
+        yield { blockId, entry, isCurrent: entry.configVersion === memory.configVersion };
 }
 
 function* snapshotBlocks(

@@ -3,7 +3,7 @@ import { flagHelp } from '../base/flags/help.ts';
 
 /** The line that a wrong command line gets on standard error. */
 export const USAGE =
-  'usage: nodens [agent|init|check|doctor] [-flag value …]; nodens --help explains';
+  'usage: nodens [agent|init|check|doctor|status|cache] [-flag value …]; nodens --help explains';
 
 /** All commands, and the flags of the drop-in. */
 export const GENERAL_HELP = `nodens: a DNS cache on every Kubernetes node
@@ -15,6 +15,8 @@ export const GENERAL_HELP = `nodens: a DNS cache on every Kubernetes node
   nodens init -cleanup       remove addresses and rules of nodens, and what a dead node-local-dns left
   nodens check [FILE]        validate a Corefile or manifest, print the effective configuration and warnings
   nodens doctor [-json]      find out whether a query from a pod of this node is answered, and by which server
+  nodens status              version, configuration, cache and upstreams of the running agent
+  nodens cache …             get, dump, flush and count what the running agent has cached
   nodens -plugins            list the plugins
   nodens -version            print the version
 

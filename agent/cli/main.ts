@@ -7,12 +7,17 @@ type Subcommand = (argv: readonly string[]) => Promise<number>;
 
 const SUBCOMMANDS: Readonly<Record<string, () => Promise<Subcommand>>> = {
   agent: async () => (await import('./agent.ts')).agentCommand,
+  cache: async () => (await import('./commands/cache.ts')).cacheCommand,
   check: async () => (await import('./check.ts')).checkCommand,
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
   init: async () => (await import('./init.ts')).initCommand,
+  status: async () => (await import('./commands/status.ts')).statusCommand,
 };
 
-/** Runs the command line; resolves to the exit code: 0 success, 1 could not start, serve or validate, 2 wrong usage. */
+/**
+ * Runs the command line; resolves to the exit code: 0 success, 1 could not start, serve or validate, 2 wrong usage, 3 no
+ * agent answers on the admin socket.
+ */
 export async function main(argv: readonly string[]): Promise<number> {
   try {
     return await run(argv);

@@ -1,6 +1,9 @@
 /** From a normalised command line to the agent's start options. */
+
+import { isAbsolute } from 'node:path';
 import { Command } from 'commander';
 import { type Endpoint, familyOf, parseEndpoint, parsePort } from '../base/address.ts';
+import { ADMIN_SOCKET_ENV, defaultAdminSockets } from '../base/admin-socket.ts';
 import { CONTROL_SOCKET_ENV, DEFAULT_CONTROL_SOCKET } from '../base/control.ts';
 import { UsageError } from '../base/errors.ts';
 import { type FlagValues, type ParsedFlags, parseWith } from '../base/flags/parse.ts';
@@ -43,7 +46,23 @@ export function agentOptions(values: FlagValues): AgentOptions {
     memoryBytes: size(values.memory),
     nodeShare: nodeShare(flagOr(values, 'node-share') as string),
     snapshotPath: values.snapshot || undefined,
+    adminSockets: adminSockets(values),
+    isAdminSocketChosen: chosenAdminSocket(values) !== undefined,
   };
+}
+
+/** Paths of the admin socket, best first; empty for none. Throws UsageError for a relative path. */
+export function adminSockets(values: FlagValues): readonly string[] {
+  const chosen = chosenAdminSocket(values);
+  if (chosen === undefined) return defaultAdminSockets(process.env);
+  if (chosen === '') return [];
+  if (!isAbsolute(chosen))
+    throw new UsageError(`flag -admin-socket: "${chosen}" is not an absolute path`);
+  return [chosen];
+}
+
+function chosenAdminSocket(values: FlagValues): string | undefined {
+  return values['admin-socket'] ?? process.env[ADMIN_SOCKET_ENV];
 }
 
 /** With local IPs there is an init to connect to, unless `-without-init` (or `-socket ""`) says that there is none. */

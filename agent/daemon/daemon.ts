@@ -7,8 +7,10 @@ import type { Environment } from '../config/corefile/env.ts';
 import type { Corefile } from '../config/corefile/types.ts';
 import { systemFiles } from '../config/files.ts';
 import { watchFiles } from '../config/watch.ts';
+import type { AdminSocket } from '../operator/admin-socket.ts';
 import { InitLink } from '../server/init-link.ts';
 import { nodeInterfaces } from '../server/listen/node-addresses.ts';
+import { createAdminSocket } from './admin-socket.ts';
 import { BlockIdentities } from './configuration/block-ids.ts';
 import { ConfigReloader, type ReloadReason } from './configuration/config-reloader.ts';
 import { ConfigSource } from './configuration/config-source.ts';
@@ -19,8 +21,9 @@ import type { AgentOptions } from './options.ts';
 import { createProcessServices, type ProcessServices } from './process-services.ts';
 import { waitForUpstreams, zonesToProve } from './self-test.ts';
 import { DelayReport, isWorthWaiting } from './start-delay.ts';
+import { snapshotFile } from './state/create-snapshot.ts';
 import { watchDescriptors } from './state/descriptor-watch.ts';
-import { SnapshotFile } from './state/snapshot-file.ts';
+import type { SnapshotFile } from './state/snapshot-file.ts';
 import { writeInPlace } from './state/trusted-file.ts';
 
 /** Retry interval while init has not yet added an address to the node. */
@@ -40,6 +43,7 @@ export class Daemon {
   readonly #source: ConfigSource;
   readonly #initLink: InitLink | undefined;
   readonly #snapshot: SnapshotFile | undefined;
+  readonly #adminSocket: AdminSocket | undefined;
   readonly #descriptorWatch: Timer;
   readonly #networkWatch: Timer;
   #watch: { readonly paths: string; close(): void } | undefined;
@@ -90,6 +94,13 @@ export class Daemon {
             },
             nonce: processServices.identity.nonce,
           });
+    const snapshot = this.#snapshot;
+    this.#adminSocket = createAdminSocket(options, {
+      ...{ services: processServices, identities, reloader: this.#reloader },
+      notReadyReasons: () => this.#notReadyReasons(),
+      interception: () => this.#initLink?.state,
+      rewriteSnapshot: snapshot === undefined ? undefined : () => snapshot.rewrite(),
+    });
   }
 
   /**
@@ -98,6 +109,8 @@ export class Daemon {
    */
   async start(): Promise<void> {
     let serverConfig = await this.#retryStartup(() => this.#reloader.prepare());
+    // Before the agent listens: an operator may want to know why it does not.
+    void this.#adminSocket?.open();
     const restored = this.#snapshot?.load() ?? 0;
     this.#snapshot?.start();
     // Only with init does kube-dns answer meanwhile; without it, waiting would leave no server. An agent with restored
@@ -153,6 +166,7 @@ export class Daemon {
     this.#networkWatch.cancel();
     this.#initLink?.close();
     this.#reloader.stop();
+    this.#adminSocket?.close();
     await admin.close();
     await upstreams.close();
     await this.#snapshot?.stop();
@@ -282,17 +296,4 @@ export class Daemon {
       );
     }
   }
-}
-
-function snapshotFile(
-  path: string | undefined,
-  { cache, clock, metrics, log, budget, reportLack }: ProcessServices,
-  identities: BlockIdentities,
-): SnapshotFile | undefined {
-  if (path === undefined) return undefined;
-  // A snapshot ends with the entry that makes it as large as the cache may be.
-  const maxBytes = 2 * budget.bytes;
-  return new SnapshotFile({
-    ...{ path, cache, identities, clock, metrics, log, maxBytes, reportLack },
-  });
 }

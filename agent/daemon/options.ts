@@ -27,4 +27,8 @@ export interface AgentOptions {
   readonly nodeShare: number;
   /** File of the cache's snapshot; undefined: none. */
   readonly snapshotPath: string | undefined;
+  /** Where the admin socket may be, best first; empty or absent: none. */
+  readonly adminSockets?: readonly string[];
+  /** Whether the operator named the path of the admin socket. */
+  readonly isAdminSocketChosen?: boolean;
 }

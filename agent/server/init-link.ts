@@ -62,6 +62,11 @@ export class InitLink {
     return this.#state !== 'intercepting' && this.#state !== 'off';
   }
 
+  /** Last state that the connected init has sent; undefined while there is none. */
+  get state(): InterceptionState | undefined {
+    return this.#state;
+  }
+
   get isConnected(): boolean {
     return this.#isConnected;
   }

@@ -44,6 +44,14 @@ export const AGENT_EVENTS = {
     remedy: 'end the process that has the port, or give these pages another port',
     runbook: 'admin-port',
   },
+  'admin-socket': {
+    level: 'warn',
+    meaning:
+      'The agent cannot open its admin socket: `nodens status`, `cache`, `query`, `observe` and `top` do not work.',
+    remedy:
+      'see the reason: another agent has the socket, its folder is missing, or the user of the agent cannot write there',
+    runbook: 'admin-port',
+  },
   'self-test': {
     level: 'warn',
     meaning: 'No upstream answers yet: the agent does not listen, kube-dns serves the node.',

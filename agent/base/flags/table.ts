@@ -2,9 +2,11 @@
  * Every flag of every command of nodens. The parsers of both programs, `--help` and docs/reference/flags.md are
  * generated from this table: flags of node-local-dns under their own names, and those that only nodens has.
  */
+import { ADMIN_SOCKET_ENV } from '../admin-socket.ts';
+import { ADMIN_FLAGS } from './admin-flags.ts';
 import { INIT_FLAGS } from './init-flags.ts';
 import { TOOL_FLAGS } from './tool-flags.ts';
-import type { CommandName, Flag } from './types.ts';
+import { ADMIN_COMMANDS, type CommandName, type Flag } from './types.ts';
 
 const AGENT: readonly CommandName[] = ['agent', 'drop-in'];
 const BOTH: readonly CommandName[] = ['agent', 'init', 'drop-in'];
@@ -130,6 +132,13 @@ const AGENT_FLAGS: readonly Flag[] = [
     help: 'control socket between agent and init',
   },
   {
+    name: 'admin-socket',
+    value: 'PATH',
+    defaultText: `$${ADMIN_SOCKET_ENV}, else /run/nodens/admin.sock or $XDG_RUNTIME_DIR/nodens/admin.sock`,
+    commands: [...AGENT, ...ADMIN_COMMANDS],
+    help: "the agent's unix socket for nodens status, cache, query, observe and top; '' for none",
+  },
+  {
     name: 'without-init',
     commands: AGENT,
     help: 'no init runs on this node: the agent is ready as soon as it listens',
@@ -137,7 +146,12 @@ const AGENT_FLAGS: readonly Flag[] = [
 ];
 
 /** Flags of all commands. Entries for different commands may have the same name. */
-export const FLAGS: readonly Flag[] = [...AGENT_FLAGS, ...INIT_FLAGS, ...TOOL_FLAGS];
+export const FLAGS: readonly Flag[] = [
+  ...AGENT_FLAGS,
+  ...INIT_FLAGS,
+  ...TOOL_FLAGS,
+  ...ADMIN_FLAGS,
+];
 
 /** Flags of `command`, in the order of its help text. */
 export function flagsOf(command: CommandName): readonly Flag[] {

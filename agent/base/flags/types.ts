@@ -1,7 +1,12 @@
 /** An entry in the table of flags. */
 
 /** A command line. `drop-in` is node-local-dns's, without a subcommand. */
-export type CommandName = 'agent' | 'init' | 'drop-in' | 'check' | 'doctor';
+export type CommandName = 'agent' | 'init' | 'drop-in' | 'check' | 'doctor' | AdminCommand;
+
+/** Commands that ask the running agent over its admin socket. */
+export const ADMIN_COMMANDS = ['status', 'cache'] as const;
+/** One of them. */
+export type AdminCommand = (typeof ADMIN_COMMANDS)[number];
 
 /** One flag. Parsing, help texts and docs/reference/flags.md come from it. */
 export interface Flag {

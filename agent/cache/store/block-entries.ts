@@ -25,8 +25,8 @@ export class BlockEntries<T extends Aged<T>> {
   #newest: T | undefined;
   /** Where the next sweep continues. */
   #cursor: T | undefined;
-  /** Where a walk continues. */
-  #walker: T | undefined;
+  /** Where each walk under way continues. */
+  readonly #walks = new Set<{ next: T | undefined }>();
 
   constructor(evictions: Counter) {
     this.evictions = evictions;
@@ -69,15 +69,22 @@ export class BlockEntries<T extends Aged<T>> {
     }
   }
 
-  /** The current entries, by age. Entries may be added or removed between two steps; one walk at a time. */
-  *walk(): Generator<T> {
-    this.#walker = this.#oldest;
-    for (let left = this.count; left > 0 && this.#walker !== undefined; left--) {
-      const entry: T = this.#walker;
-      this.#walker = entry.newer;
-      yield entry;
+  /**
+   * The entries by age, at most `max` of them. Entries may be added or removed between two steps. A walk that is not
+   * finished must be closed (`return`), as `for … of` does.
+   */
+  *walk(max = this.count): Generator<T> {
+    const walk = { next: this.#oldest };
+    this.#walks.add(walk);
+    try {
+      for (let left = max; left > 0 && walk.next !== undefined; left--) {
+        const entry: T = walk.next;
+        walk.next = entry.newer;
+        yield entry;
+      }
+    } finally {
+      this.#walks.delete(walk);
     }
-    this.#walker = undefined;
   }
 
   #append(entry: T): void {
@@ -90,12 +97,17 @@ export class BlockEntries<T extends Aged<T>> {
   #unlink(entry: T): void {
     const { older, newer } = entry;
     if (this.#cursor === entry) this.#cursor = newer;
-    if (this.#walker === entry) this.#walker = newer;
+    if (this.#walks.size > 0) this.#passBy(entry);
     if (older === undefined) this.#oldest = newer;
     else older.newer = newer;
     if (newer === undefined) this.#newest = older;
     else newer.older = older;
     entry.older = undefined;
     entry.newer = undefined;
+  }
+
+  /** No walk stands on an entry that leaves the list. */
+  #passBy(entry: T): void {
+    for (const walk of this.#walks) if (walk.next === entry) walk.next = entry.newer;
   }
 }

@@ -163,7 +163,7 @@ export class Store {
 
   /** Replaces `before`, which `peek` has just found: positive and negative answers exclude each other. */
   replace(before: Entry | undefined, entry: Entry, capacity: number): void {
-    if (before !== undefined) this.#partitionOf(before).delete(before.key);
+    if (before !== undefined) this.remove(before);
     if (this.denials.failures > 0) this.denials.delete(failureKey(entry.key));
     this.#partitionOf(entry).add(entry, capacity);
   }
@@ -178,10 +178,14 @@ export class Store {
     this.denials.delete(key);
   }
 
+  /** Removes an entry of this store. */
+  remove(entry: Entry): void {
+    this.#partitionOf(entry).delete(entry.key);
+  }
+
   /** Removes every entry of a block. */
   forgetBlock(lists: Iterable<BlockEntries<Entry>>): void {
-    for (const list of lists)
-      for (const entry of list.walk()) this.#partitionOf(entry).delete(entry.key);
+    for (const list of lists) for (const entry of list.walk()) this.remove(entry);
   }
 
   /** Removes some entries that are past any use. A timer of the store calls it once a second. */

@@ -17,6 +17,8 @@ import { readTrusted, TooLargeError, UntrustedError } from './trusted-file.ts';
 const INTERVAL_MS = 60_000;
 /** No process, in another pod of the node either, still writes a file that has not changed for this long. */
 const LEFTOVER_MS = 600_000;
+/** Of a file that has entries which were removed from the cache: no number of stored answers. */
+const OUTDATED = -1;
 /** The names that a node asks for are private. */
 const FILE_MODE = 0o600;
 
@@ -93,6 +95,17 @@ export class SnapshotFile {
     return this.#writing;
   }
 
+  /**
+   * Writes even if nothing new was stored, because entries were removed. Resolves to whether the file has only what the
+   * cache has; if not, it is tried again with the next write.
+   */
+  async rewrite(): Promise<boolean> {
+    await this.#writing;
+    this.#storedThen = OUTDATED;
+    await this.write();
+    return this.#storedThen !== OUTDATED;
+  }
+
   async #write(): Promise<void> {
     const { path, cache, clock, metrics } = this.#parts;
     const { stored } = cache;
@@ -117,8 +130,8 @@ export class SnapshotFile {
   async #writeTo(path: string): Promise<{ entries: number; bytes: number }> {
     const { cache, identities } = this.#parts;
     const handle = await open(path, 'wx', FILE_MODE);
+    const pieces = cache.snapshot((id) => identities.textOf(id));
     try {
-      const pieces = cache.snapshot((id) => identities.textOf(id));
       // Queries are answered while a chunk is written to disk.
       for (;;) {
         const { value, done } = pieces.next();
@@ -129,6 +142,8 @@ export class SnapshotFile {
         await handle.writeFile(value);
       }
     } finally {
+      // Ends the walk through the cache if the disk was full.
+      pieces.return({ entries: 0, bytes: 0 });
       await handle.close();
     }
   }

@@ -225,6 +225,9 @@ export const COUNTED_SERIES = {
   nodens_cache_entries_swept_total: counter('Entries removed because they were past their use.', [
     'store',
   ]),
+  nodens_cache_flushed_entries_total: counter(
+    'Entries that `nodens cache flush` removed from the cache.',
+  ),
   nodens_upstream_queries_total: counter('Queries sent to an upstream.', ['to', 'transport']),
   nodens_upstream_failures_total: counter('Exchanges with an upstream that failed.', [
     'to',

@@ -30,6 +30,8 @@ const COMMANDS: readonly (readonly [CommandName, string, string])[] = [
     'nodens check [FILE]',
     'validates a configuration; also takes the flags of `nodens agent`',
   ],
+  ['status', 'nodens status', 'one screen about the running agent'],
+  ['cache', 'nodens cache', "looks into the running agent's cache, and has entries forgotten"],
   ['doctor', 'nodens doctor', 'finds out whether a query from a pod of this node is answered'],
 ];
 

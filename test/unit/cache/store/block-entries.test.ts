@@ -47,6 +47,24 @@ describe('blockEntries', () => {
     assert.equal(blockEntries.count, 20);
   });
 
+  it('takes several walks at once, each past what others remove', () => {
+    const { blockEntries, entries } = filled(5);
+    const [first, second] = [blockEntries.walk(), blockEntries.walk()];
+    assert.equal(first.next().value?.key, '0');
+    assert.equal(second.next().value?.key, '0');
+    assert.equal(second.next().value?.key, '1');
+    // Both stand before these: the first walk before 1, the second before 2.
+    for (const at of [1, 2]) blockEntries.remove(entries[at] as Entry);
+    assert.deepEqual(
+      Array.from(first, ({ key }) => key),
+      ['3', '4'],
+    );
+    assert.deepEqual(
+      Array.from(second, ({ key }) => key),
+      ['3', '4'],
+    );
+  });
+
   it('continues a sweep where it stopped, though that entry is gone', () => {
     const { blockEntries, entries } = filled(6, () => 10);
     const dropped: string[] = [];

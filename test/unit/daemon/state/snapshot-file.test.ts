@@ -82,6 +82,21 @@ describe('snapshot file', () => {
     assert.equal(bench.count('nodens_snapshot_age_seconds'), 60);
   });
 
+  it('is written anew after a flush, and says if it could not be', async () => {
+    const path = join(folder, 'cache.snapshot');
+    const { file, bench } = new Process(path);
+    await bench.ask();
+    await file.write();
+    for (const stored of bench.cache.entries()) bench.cache.remove(stored);
+    await file.write();
+    assert.equal(new Process(path).file.load(), 1, 'nothing new was stored');
+    assert.equal(await file.rewrite(), true);
+    assert.equal(new Process(path).file.load(), 0);
+    await bench.ask();
+    const elsewhere = new Process(join(folder, 'missing', 'cache.snapshot'));
+    assert.equal(await elsewhere.file.rewrite(), false);
+  });
+
   it('that is damaged is counted and moved aside, and the start continues', () => {
     const path = join(folder, 'cache.snapshot');
     writeFileSync(path, 'something else');

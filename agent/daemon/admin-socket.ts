@@ -1,0 +1,54 @@
+/** Puts the admin socket together: what each command needs of the daemon. */
+import { formatEndpoint } from '../base/address.ts';
+import { VERSION } from '../cli/version.ts';
+import { AdminSocket } from '../operator/admin-socket.ts';
+import { operatorHandler } from '../operator/operator.ts';
+import { Status } from '../operator/status.ts';
+import type { BlockIdentities } from './configuration/block-ids.ts';
+import type { ConfigReloader } from './configuration/config-reloader.ts';
+import type { AgentOptions } from './options.ts';
+import type { ProcessServices } from './process-services.ts';
+
+/** Parts of the daemon that commands look at. */
+export interface AdminSocketContext {
+  readonly services: ProcessServices;
+  readonly identities: BlockIdentities;
+  readonly reloader: Pick<ConfigReloader, 'current'>;
+  readonly notReadyReasons: () => readonly string[];
+  /** State that init reports; undefined while it is not connected. */
+  readonly interception: () => string | undefined;
+  readonly rewriteSnapshot: (() => Promise<boolean>) | undefined;
+}
+
+/** The socket of an agent with `options`, not open yet; undefined if the operator wants none. */
+export function createAdminSocket(
+  { adminSockets, isAdminSocketChosen = false, socketPath }: AgentOptions,
+  context: AdminSocketContext,
+): AdminSocket | undefined {
+  if (adminSockets === undefined || adminSockets.length === 0) return undefined;
+  const { services, identities, reloader, notReadyReasons, rewriteSnapshot } = context;
+  const { clock, log, metrics, traffic, cache, budget, upstreams, listeners, shared } = services;
+  const { interception } = context;
+  const status = new Status({
+    ...{ clock, cache, upstreams, notReadyReasons, version: VERSION },
+    series: [metrics, traffic],
+    limitBytes: budget.bytes,
+    ledger: shared.ledger,
+    listeners: () => listeners.endpoints.map(formatEndpoint),
+    configuration: () => reloader.current?.corefile.hash,
+    interception: () => (socketPath === undefined ? 'no init' : (interception() ?? 'disconnected')),
+    inFlight: () => listeners.pending,
+  });
+  const handler = operatorHandler({
+    status,
+    cache: {
+      ...{ clock, log, cache, rewriteSnapshot, work: shared.work, limitBytes: budget.bytes },
+      blockName: (id) => identities.textOf(id) ?? String(id),
+      counters: () => status.cacheCounters(),
+      flushed: metrics.counter('nodens_cache_flushed_entries_total'),
+    },
+  });
+  return new AdminSocket({
+    ...{ clock, log, handler, paths: adminSockets, isChosen: isAdminSocketChosen },
+  });
+}

@@ -1,0 +1,50 @@
+/** Answers the requests of the admin socket. */
+import { UsageError } from '../base/errors.ts';
+import { type CacheCommandParts, cacheFlush, cacheGet, cacheStats } from './cache-commands.ts';
+import type { Output, RequestHandler } from './connection.ts';
+import type { AdminRequest, CacheSelection } from './protocol.ts';
+import type { Status } from './status.ts';
+
+/** What the commands need. */
+export interface OperatorParts {
+  readonly cache: CacheCommandParts;
+  readonly status: Status;
+}
+
+/** The handler for every connection of the admin socket. */
+export function operatorHandler(parts: OperatorParts): RequestHandler {
+  return async (request, out) => await answer(parts, request, out);
+}
+
+async function answer(parts: OperatorParts, request: AdminRequest, out: Output): Promise<void> {
+  switch (request.command) {
+    case 'status':
+      return await out.write(parts.status.line());
+    case 'cache-stats':
+      return await out.write(cacheStats(parts.cache));
+    case 'cache-get':
+      return await cacheGet(parts.cache, selection(request), out);
+    case 'cache-flush':
+      return await cacheFlush(parts.cache, selection(request), out);
+    default:
+      throw unknownCommand(request);
+  }
+}
+
+function unknownCommand({ command }: { readonly command: string }): UsageError {
+  const known = JSON.stringify(command);
+  return new UsageError(
+    `this agent does not know the command ${known}: is it older than the program that asks?`,
+  );
+}
+
+/** A request comes from outside: a flush must not take everything because a field is missing. */
+function selection({ select }: { readonly select?: CacheSelection }): CacheSelection {
+  if (select === undefined || select === null) throw new UsageError('nothing is selected');
+  if ('all' in select) {
+    if (select.all === true) return { all: true };
+    throw new UsageError('"all" must be true');
+  }
+  if ('zone' in select) return { zone: select.zone };
+  return { name: select.name, type: select.type };
+}

@@ -1,0 +1,139 @@
+/**
+ * Messages of the admin socket: the command sends one request, one JSON object in a line; the agent answers with any
+ * number of lines and closes. The last line is an `end` or an `error`: without one the answer is incomplete.
+ */
+
+/** What `cache get` and `cache flush` ask for. `type` is a record type's number. */
+export type CacheSelection =
+  | { readonly name: string; readonly type?: number | undefined }
+  | { readonly zone: string }
+  | { readonly all: true };
+
+/** One request. Names are in presentation format. */
+export type AdminRequest =
+  | { readonly command: 'cache-stats' }
+  | { readonly command: 'cache-get'; readonly select: CacheSelection }
+  | { readonly command: 'cache-flush'; readonly select: CacheSelection }
+  | { readonly command: 'status' };
+
+/** A stored entry: `answer`, `denial` or `failure`; `cut` is a denial of all names below its name. */
+export interface EntryLine {
+  readonly line: 'entry';
+  /** The server block: its zones, ports, addresses and view. */
+  readonly block: string;
+  readonly name: string;
+  readonly type: string;
+  readonly class: string;
+  readonly dnssecOk: boolean;
+  readonly checkingDisabled: boolean;
+  /** Whether it depends on EDNS options that are sent upstream. */
+  readonly hasOptions: boolean;
+  readonly kind: 'answer' | 'denial' | 'failure' | 'cut';
+  /** `stale-only`: within its TTL, from before a change of the configuration. `expired`: of no use any more. */
+  readonly state: 'fresh' | 'stale' | 'stale-only' | 'expired';
+  readonly rcode: string;
+  /** Seconds left; negative after the TTL. */
+  readonly ttlSeconds: number;
+  /** Seconds for which it is still of use in an outage. */
+  readonly usableSeconds: number;
+  /** Undefined for an answer whose TTLs do not age. */
+  readonly ageSeconds?: number | undefined;
+  readonly bytes: number;
+  /** The message, base64; its TTLs are those of now. */
+  readonly wire: string;
+}
+
+/** Result of `cache-flush`. */
+export interface FlushedLine {
+  readonly line: 'flushed';
+  readonly entries: number;
+  readonly answers: number;
+  readonly denials: number;
+  readonly failures: number;
+  readonly cuts: number;
+  /** `none`: the agent keeps no snapshot. `failed`: a restart may bring the entries back. */
+  readonly snapshot: 'written' | 'failed' | 'none';
+}
+
+/** Result of `cache-stats`. */
+export interface CacheStatsLine {
+  readonly line: 'cache-stats';
+  readonly limitBytes: number;
+  readonly answers: number;
+  readonly answerBytes: number;
+  readonly denials: number;
+  readonly denialBytes: number;
+  readonly inflightQueries: number;
+  readonly counters: Readonly<Record<string, number>>;
+  readonly blocks: readonly {
+    readonly block: string;
+    readonly answers: number;
+    readonly denials: number;
+  }[];
+}
+
+/** One upstream of one group. */
+export interface UpstreamLine {
+  readonly group: string;
+  /** `address:port`. */
+  readonly to: string;
+  readonly state: string;
+  /** Since the start of the agent. */
+  readonly queries: number;
+  readonly failures: number;
+  readonly connections: number;
+  /** Mean time of a reply since the start, milliseconds; undefined before the first. */
+  readonly latencyMs?: number | undefined;
+  /** Sum of the times of all replies, milliseconds, and their number. */
+  readonly repliesMs: number;
+  readonly replies: number;
+}
+
+/** Result of `status`. Counters are totals since the start of the agent. */
+export interface StatusLine {
+  readonly line: 'status';
+  readonly version: string;
+  readonly pid: number;
+  /** RFC 3339. */
+  readonly startedAt: string;
+  readonly uptimeSeconds: number;
+  /** First 16 digits of the hash of the configuration in force. */
+  readonly configuration: string;
+  /** False if the Corefile on disk was refused. */
+  readonly isConfigurationValid: boolean;
+  readonly listeners: readonly string[];
+  readonly isReady: boolean;
+  readonly notReady: readonly string[];
+  /** State of interception; `no init` if no init is expected, `disconnected` if it does not answer. */
+  readonly interception: string;
+  readonly residentBytes: number;
+  readonly cache: {
+    readonly bytes: number;
+    readonly limitBytes: number;
+    readonly answers: number;
+    readonly denials: number;
+  };
+  readonly clientMemory: { readonly bytes: number; readonly limitBytes: number };
+  readonly inFlight: number;
+  readonly queries: number;
+  readonly hits: number;
+  readonly misses: number;
+  readonly stale: number;
+  readonly failures: number;
+  readonly upstreams: readonly UpstreamLine[];
+}
+
+/** The last line of an answer. */
+export interface EndLine {
+  readonly line: 'end';
+}
+
+/** The last line of an answer that failed. `usage`: the request was wrong. */
+export interface ErrorLine {
+  readonly line: 'error';
+  readonly message: string;
+  readonly isUsage: boolean;
+}
+
+/** Any line that the agent sends. */
+export type AdminLine = EntryLine | FlushedLine | CacheStatsLine | StatusLine | EndLine | ErrorLine;

@@ -3,12 +3,14 @@
 import type { MemoryLedger } from '../base/clients/memory-ledger.ts';
 import type { Clock } from '../base/clock.ts';
 import { perServer } from '../query/per-server.ts';
+import type { Query } from '../query/query.ts';
 import type { BlockContext } from '../query/services/block.ts';
 import type { BlockCache, Cache, CacheOptions } from '../query/services/cache.ts';
 import type { Logger } from '../query/services/log.ts';
 import type { Metrics } from '../query/services/metrics.ts';
 import { countersFor, type SeriesType } from './counters.ts';
 import { Lookup } from './lookup.ts';
+import { cutKeys } from './nxdomain-cut.ts';
 import { DenialBurstDetector } from './policy/denial-bursts.ts';
 import { type EntriesByKind, ResponseWriter } from './response-writer.ts';
 import { InflightQueries } from './single-flight.ts';
@@ -16,7 +18,7 @@ import { type RestoreBlock, type Restored, restore } from './snapshot/restore.ts
 import { encodeSnapshot, type SnapshotBlock, type SnapshotTotals } from './snapshot/writer.ts';
 import { BlockEntries } from './store/block-entries.ts';
 import type { Entry } from './store/entry.ts';
-import { Store } from './store/store.ts';
+import { failureKey, Store } from './store/store.ts';
 import type { StoredEntry } from './stored-entry.ts';
 
 /** Services and limits of the process, which outlive every configuration. */
@@ -42,6 +44,13 @@ export interface CacheStats {
   readonly inflightQueries: number;
 }
 
+/** What may answer one question: its answer or denial, a failure, the nearest cut. */
+export interface StoredForQuestion {
+  readonly answer: StoredEntry | undefined;
+  readonly failure: StoredEntry | undefined;
+  readonly cut: StoredEntry | undefined;
+}
+
 /** Entries of one block. */
 export interface BlockStats {
   readonly blockId: number;
@@ -56,6 +65,8 @@ export interface ProcessCache extends Cache {
   stats(): CacheStats;
   /** Every entry, by block and age. Entries may come and go between two steps; an unfinished walk must be closed. */
   entries(): Generator<StoredEntry>;
+  /** What is stored for a question in one block, without counting as a use. */
+  peek(query: Query, blockId: number): StoredForQuestion;
   /** Removes an entry that `entries` has just given. */
   remove(stored: StoredEntry): void;
   /** Entries of each open block. */
@@ -138,6 +149,7 @@ export function createCache(parts: CacheParts): ProcessCache {
       inflightQueries: inflightQueries.count,
     }),
     entries: () => storedEntries(blocks),
+    peek: (query, blockId) => peek(store, blocks.get(blockId), query, blockId),
     remove: ({ entry }) => store.remove(entry),
     blockStats: () => statsOf(blocks),
     get stored() {
@@ -196,6 +208,23 @@ function showEntries(
 function configVersionOf({ configVersions }: BlockMemory, belowCache: string): number {
   const known = configVersions.indexOf(belowCache);
   return known >= 0 ? known : configVersions.push(belowCache) - 1;
+}
+
+function peek(
+  store: Store,
+  memory: BlockMemory | undefined,
+  query: Query,
+  blockId: number,
+): StoredForQuestion {
+  const stored = (entry: Entry | undefined): StoredEntry | undefined =>
+    entry && { blockId, entry, isCurrent: entry.configVersion === memory?.configVersion };
+  const key = query.keyIn(blockId);
+  const cuts = cutKeys(key, query).slice(1);
+  return {
+    answer: stored(store.peek(key)),
+    failure: stored(store.denials.peek(failureKey(key))),
+    cut: stored(cuts.map((cut) => store.denials.peek(cut)).find((entry) => entry !== undefined)),
+  };
 }
 
 function statsOf(blocks: ReadonlyMap<number, BlockMemory>): BlockStats[] {

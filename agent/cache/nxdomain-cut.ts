@@ -63,7 +63,7 @@ export function cutKey(key: string): string {
 }
 
 /** Cut keys of the query's name and of all names above it except the root, nearest first. */
-function cutKeys(key: string, query: Query): string[] {
+export function cutKeys(key: string, query: Query): string[] {
   const { labelCount } = query.head;
   const head = cutKey(key).slice(0, KEY_HEAD);
   const keys: string[] = [];

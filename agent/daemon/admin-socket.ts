@@ -41,6 +41,12 @@ export function createAdminSocket(
   });
   const handler = operatorHandler({
     status,
+    query: {
+      ...{ clock, cache, dispatcher: services.dispatcher, attempts: upstreams.attempts },
+      endpoints: () => listeners.endpoints,
+      label: (endpoint) => listeners.label(endpoint),
+      random: shared.random,
+    },
     cache: {
       ...{ clock, log, cache, rewriteSnapshot, work: shared.work, limitBytes: budget.bytes },
       blockName: (id) => identities.textOf(id) ?? String(id),

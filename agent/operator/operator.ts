@@ -3,12 +3,14 @@ import { UsageError } from '../base/errors.ts';
 import { type CacheCommandParts, cacheFlush, cacheGet, cacheStats } from './cache-commands.ts';
 import type { Output, RequestHandler } from './connection.ts';
 import type { AdminRequest, CacheSelection } from './protocol.ts';
+import { type QueryCommandParts, queryCommand } from './query-command.ts';
 import type { Status } from './status.ts';
 
 /** What the commands need. */
 export interface OperatorParts {
   readonly cache: CacheCommandParts;
   readonly status: Status;
+  readonly query: QueryCommandParts;
 }
 
 /** The handler for every connection of the admin socket. */
@@ -26,6 +28,8 @@ async function answer(parts: OperatorParts, request: AdminRequest, out: Output):
       return await cacheGet(parts.cache, selection(request), out);
     case 'cache-flush':
       return await cacheFlush(parts.cache, selection(request), out);
+    case 'query':
+      return await queryCommand(parts.query, request, out);
     default:
       throw unknownCommand(request);
   }

@@ -14,7 +14,26 @@ export type AdminRequest =
   | { readonly command: 'cache-stats' }
   | { readonly command: 'cache-get'; readonly select: CacheSelection }
   | { readonly command: 'cache-flush'; readonly select: CacheSelection }
-  | { readonly command: 'status' };
+  | { readonly command: 'status' }
+  | QueryRequest;
+
+/** Asks a question through the chain, as the client at `client` would. */
+export interface QueryRequest {
+  readonly command: 'query';
+  readonly name: string;
+  readonly type: number;
+  /** Numeric address. */
+  readonly client: string;
+  readonly dnssecOk: boolean;
+  readonly checkingDisabled: boolean;
+  readonly isTraced: boolean;
+  readonly transport: 'udp' | 'tcp';
+  /** `address:port` of the listener; undefined for the first one. */
+  readonly listener?: string | undefined;
+}
+
+/** Where an answer came from. */
+export type Source = 'hit' | 'stale' | 'miss' | 'failure' | 'local' | 'dropped';
 
 /** A stored entry: `answer`, `denial` or `failure`; `cut` is a denial of all names below its name. */
 export interface EntryLine {
@@ -123,6 +142,26 @@ export interface StatusLine {
   readonly upstreams: readonly UpstreamLine[];
 }
 
+/** One step of a traced query. */
+export interface TraceStep {
+  readonly line: 'step';
+  /** Milliseconds since the query began. */
+  readonly atMs: number;
+  readonly step: string;
+  readonly text: string;
+}
+
+/** Result of `query`. */
+export interface AnswerLine {
+  readonly line: 'answer';
+  /** The response as the client would get it, base64; empty if the query was dropped. */
+  readonly wire: string;
+  readonly listener: string;
+  readonly durationMs: number;
+  readonly from: Source;
+  readonly plugin: string;
+}
+
 /** The last line of an answer. */
 export interface EndLine {
   readonly line: 'end';
@@ -136,4 +175,12 @@ export interface ErrorLine {
 }
 
 /** Any line that the agent sends. */
-export type AdminLine = EntryLine | FlushedLine | CacheStatsLine | StatusLine | EndLine | ErrorLine;
+export type AdminLine =
+  | EntryLine
+  | FlushedLine
+  | CacheStatsLine
+  | StatusLine
+  | TraceStep
+  | AnswerLine
+  | EndLine
+  | ErrorLine;

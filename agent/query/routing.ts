@@ -2,9 +2,10 @@
  * Finds the server block for a query: the longest zone that contains the name, and of several views of that zone the
  * first that accepts the query. If no view accepts it, the next shorter zone is tried, as in CoreDNS.
  */
+import type { Place } from '../base/errors.ts';
 import { TYPE } from '../dns/iana.ts';
 import { nameFromText } from '../dns/name.ts';
-import type { Handler } from './handler.ts';
+import type { Handle, Handler } from './handler.ts';
 import type { Query, RequestMetrics } from './query.ts';
 
 /** What serves a zone of one listener. */
@@ -18,6 +19,22 @@ export interface Route {
   readonly anyClass: boolean;
   /** Whether the block takes the query; undefined for a block without views, which takes all of its zone. */
   readonly accepts?: ((query: Query) => boolean) | undefined;
+  /** For an operator; absent in tests. */
+  readonly block?: RoutedBlock | undefined;
+}
+
+/** What an operator may want to know of the block behind a route. */
+export interface RoutedBlock {
+  /** Its number in cache keys. */
+  readonly id: number;
+  /** Name of its view; '' for none. */
+  readonly view: string;
+  /** Where it begins in the Corefile. */
+  readonly place: Place;
+  /** Plugins with a part in the chain, in its order. */
+  readonly plugins: readonly string[];
+  /** The same chain with the handler of each plugin replaced by what `wrap` returns. */
+  readonly wrapped: (wrap: (name: string, handle: Handle) => Handle) => Handler;
 }
 
 interface Entry extends Route {

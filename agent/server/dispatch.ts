@@ -2,9 +2,9 @@
 import { DnsError, DropQuery, messageOf } from '../base/errors.ts';
 import { CLASS, EDE, RCODE } from '../dns/iana.ts';
 import type { Answer } from '../query/answer.ts';
-import type { Result } from '../query/handler.ts';
+import type { Handler, Result } from '../query/handler.ts';
 import type { Query } from '../query/query.ts';
-import type { ZoneTable } from '../query/routing.ts';
+import type { Route, ZoneTable } from '../query/routing.ts';
 import type { Logger } from '../query/services/log.ts';
 import type { Counter } from '../query/services/metrics.ts';
 import { Identity } from './identity.ts';
@@ -50,6 +50,21 @@ export class Dispatcher {
     if (query.class !== CLASS.IN && !route.anyClass) return errorAnswer(query, RCODE.REFUSED);
     try {
       return route.handler(query);
+    } catch (error) {
+      return this.failed(query, error);
+    }
+  }
+
+  /** The route of a query; undefined if no zone of its listener has it. */
+  route(query: Query): Route | undefined {
+    return this.#tables[query.server.index]?.find(query);
+  }
+
+  /** As `handle`, through another form of the route's chain (`RoutedBlock.wrapped`), and not counted as a request. */
+  async handleThrough(query: Query, route: Route, handler: Handler): Promise<Answer> {
+    if (query.class !== CLASS.IN && !route.anyClass) return errorAnswer(query, RCODE.REFUSED);
+    try {
+      return await handler(query);
     } catch (error) {
       return this.failed(query, error);
     }

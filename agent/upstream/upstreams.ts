@@ -6,6 +6,7 @@ import type { ReportLack } from '../base/lack.ts';
 import type { Logger } from '../query/services/log.ts';
 import type { Metrics } from '../query/services/metrics.ts';
 import type { UpstreamGroupOptions, Upstreams } from '../query/services/upstreams.ts';
+import { AttemptWatch } from './exchange/attempt-watch.ts';
 import { Group } from './group.ts';
 import type { HealthState } from './health/health.ts';
 import { HealthRegistry } from './health/health-registry.ts';
@@ -48,6 +49,8 @@ export interface UpstreamsRoom extends Upstreams {
   summary(): readonly UpstreamState[];
   /** Queries in flight. */
   readonly inFlight: number;
+  /** Shows each attempt of each exchange. */
+  readonly attempts: AttemptWatch;
   /** Closes every socket; queries in flight fail at once. */
   close(): Promise<void>;
 }
@@ -63,9 +66,10 @@ export function createUpstreams(dependencies: UpstreamsDependencies): UpstreamsR
   const checks = new HealthRegistry({ clock, metrics, log, timers, random });
   const load = { inFlight: 0 };
   const groups = new Map<Group, UpstreamGroupOptions>();
+  const attempts = new AttemptWatch();
   return {
     group(options) {
-      const shared = { clock, metrics, log, random, timers, ledger };
+      const shared = { clock, metrics, log, random, timers, ledger, attempts };
       const group = new Group(options, { ...shared, registry, checks, load });
       groups.set(group, options);
       return {
@@ -81,6 +85,7 @@ export function createUpstreams(dependencies: UpstreamsDependencies): UpstreamsR
     get inFlight() {
       return load.inFlight;
     },
+    attempts,
     async close() {
       for (const group of groups.keys()) group.release();
       groups.clear();

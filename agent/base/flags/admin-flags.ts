@@ -10,5 +10,27 @@ export const ADMIN_FLAGS: readonly Flag[] = [
     commands: ['cache'],
     help: 'flush: every entry of this name and of all names below it',
   },
+  {
+    name: 'trace',
+    commands: ['query'],
+    help: 'print each step: the block, plugins that acted, the cache, every attempt at an upstream',
+  },
+  {
+    name: 'client',
+    value: 'IP',
+    default: '127.0.0.1',
+    commands: ['query'],
+    help: 'ask as this client: acl, views and limits treat the query as its own',
+  },
+  {
+    name: 'listener',
+    value: 'ADDR:PORT',
+    defaultText: 'the first one',
+    commands: ['query'],
+    help: 'ask on this address of the agent, where blocks differ by address (nodens status lists them)',
+  },
+  { name: 'dnssec', commands: ['query'], help: 'ask with DO' },
+  { name: 'cd', commands: ['query'], help: 'ask with CD' },
+  { name: 'tcp', commands: ['query'], help: 'ask as over TCP: no limit of size' },
   { name: 'all', commands: ['cache'], help: 'flush: every entry' },
 ];

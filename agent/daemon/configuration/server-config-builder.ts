@@ -174,6 +174,7 @@ class ServerConfigBuilder {
       handler: compose(plugins, refuse),
       anyClass: plugins.some(({ name }) => name === 'forward' || name === 'chaos'),
       accepts: acceptanceOf(plugins),
+      block: routedBlock(block, context, plugins),
     };
     for (const key of block.keys)
       this.#attempt(() =>
@@ -260,7 +261,30 @@ class ServerConfigBuilder {
 }
 
 /** Fields that all routes of a block share. */
-type Chain = Pick<Route, 'handler' | 'anyClass' | 'accepts'>;
+type Chain = Pick<Route, 'handler' | 'anyClass' | 'accepts' | 'block'>;
+
+/** The block as `nodens query -trace` explains it. */
+function routedBlock(
+  { keys, directives }: Block,
+  { id, view }: BlockContext,
+  plugins: readonly Plugin[],
+): Route['block'] {
+  const place = keys[0]?.place ?? directives[0]?.place;
+  if (place === undefined) return undefined;
+  const handling = plugins.filter(({ handle }) => handle !== undefined);
+  return {
+    ...{ id, view, place, plugins: handling.map(({ name }) => name) },
+    wrapped: (wrap) =>
+      compose(
+        plugins.map(({ name, handle, watch }) => ({
+          name,
+          ...(watch === undefined ? {} : { watch }),
+          ...(handle === undefined ? {} : { handle: wrap(name, handle) }),
+        })),
+        refuse,
+      ),
+  };
+}
 
 /** Plugins need the name before `view` is set up, which checks that there is exactly one. */
 function viewNameOf({ directives }: Block): string {

@@ -7,7 +7,7 @@ import type { ServerLabel } from '../../query/services/block.ts';
 import { behind } from './places.ts';
 
 /** A zone of a block on one listener. */
-export interface Zone extends Pick<Route, 'handler' | 'anyClass' | 'accepts'> {
+export interface Zone extends Pick<Route, 'handler' | 'anyClass' | 'accepts' | 'block'> {
   /** Lower case, with trailing dot. */
   readonly zone: string;
   /** '' for a block without a view, which accepts every query of its zone. */

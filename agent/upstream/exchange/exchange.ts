@@ -18,7 +18,7 @@ import { isLack } from '../transport/failure.ts';
 import { isTruncated, isUnproven } from '../transport/match.ts';
 import { CLOSED, type PendingQuery, type PendingQueryOwner } from '../transport/pending-query.ts';
 import { type Expiring, NOT_WAITING } from '../transport/timer-wheel.ts';
-import { unanswered } from './outcome.ts';
+import { seenAttempt, unanswered } from './outcome.ts';
 import {
   type Attempt,
   type ExchangeContext,
@@ -99,6 +99,7 @@ export class Exchange implements PendingQueryOwner, Expiring, Holding {
       return;
     }
     const reply = acceptReply(message, pending.question, pending.randomizedName);
+    this.#show(attempt, typeof reply === 'string' ? reply : reply.rcode);
     if (typeof reply !== 'string') {
       attempt.member.answered(pending, reply.rcode, this.#context.clock.nowMs() - pending.sentMs);
       this.#compare(attempt, reply);
@@ -255,10 +256,17 @@ export class Exchange implements PendingQueryOwner, Expiring, Holding {
     if (!this.#isDone) this.#blameOverdue(nowMs);
   }
 
-  #note({ pending, member }: Attempt, failure: Failure): void {
+  #note(attempt: Attempt, failure: Failure): void {
+    this.#show(attempt, failure.errno);
+    const { pending, member } = attempt;
     const afterMs = this.#context.clock.nowMs() - pending.sentMs;
     this.#troubles ??= new Troubles(this.#plan.transport);
     this.#troubles.note(member, pending.transport, failure, afterMs);
+  }
+
+  /** `outcome` is an rcode or a failure. */
+  #show(attempt: Attempt, outcome: number | string): void {
+    this.#context.attempts?.seen?.(seenAttempt(attempt, outcome, this.#context.clock.nowMs()));
   }
 
   #schedule(): void {

@@ -4,6 +4,27 @@ import { LocalLackError, lackOf } from '../../base/lack.ts';
 import { EDE, RCODE } from '../../dns/iana.ts';
 import type { GroupMember } from '../group-member.ts';
 import { type Failure, isLack } from '../transport/failure.ts';
+import type { SeenAttempt } from './attempt-watch.ts';
+import type { Attempt } from './plan.ts';
+
+/** An attempt as an operator sees it; `outcome` is the rcode of its reply, or its failure. */
+export function seenAttempt(
+  { pending, member }: Attempt,
+  outcome: number | string,
+  nowMs: number,
+): SeenAttempt {
+  const isReply = typeof outcome === 'number';
+  return {
+    question: pending.question,
+    upstream: member.upstream.name,
+    transport: pending.transport,
+    isHedge: pending.purpose === 'hedge',
+    hasEdns: pending.edns,
+    durationMs: nowMs - pending.sentMs,
+    rcode: isReply ? outcome : undefined,
+    failure: isReply ? undefined : outcome,
+  };
+}
 
 /** SERVFAIL with a cause in the agent, not in the network. */
 export function servfail(text: string): DnsError {

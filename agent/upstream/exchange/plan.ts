@@ -9,6 +9,7 @@ import type { GroupMember } from '../group-member.ts';
 import type { HedgeBudget } from '../hedge-budget.ts';
 import type { PendingQuery } from '../transport/pending-query.ts';
 import type { TimerWheel } from '../transport/timer-wheel.ts';
+import type { AttemptWatch } from './attempt-watch.ts';
 
 /** Made by the group when a question arrives; it does not change while the exchange runs. */
 export interface Plan {
@@ -37,6 +38,8 @@ export interface ExchangeContext {
   readonly clock: Clock;
   readonly timers: TimerWheel;
   readonly ledger: MemoryLedger;
+  /** Shows attempts to an operator. */
+  readonly attempts?: AttemptWatch;
 }
 
 /** One query to one member. A hedge, a repeat over TCP and a repeat without OPT are attempts of their own. */

@@ -11,6 +11,7 @@ const SUBCOMMANDS: Readonly<Record<string, () => Promise<Subcommand>>> = {
   check: async () => (await import('./check.ts')).checkCommand,
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
   init: async () => (await import('./init.ts')).initCommand,
+  observe: async () => (await import('./commands/observe.ts')).observeCommand,
   query: async () => (await import('./commands/query.ts')).queryCommand,
   status: async () => (await import('./commands/status.ts')).statusCommand,
 };

@@ -3,6 +3,7 @@ import { formatEndpoint } from '../base/address.ts';
 import { VERSION } from '../cli/version.ts';
 import { AdminSocket } from '../operator/admin-socket.ts';
 import { operatorHandler } from '../operator/operator.ts';
+import { QueryWatch } from '../operator/query-watch.ts';
 import { Status } from '../operator/status.ts';
 import type { BlockIdentities } from './configuration/block-ids.ts';
 import type { ConfigReloader } from './configuration/config-reloader.ts';
@@ -29,8 +30,9 @@ export function createAdminSocket(
   const { services, identities, reloader, notReadyReasons, rewriteSnapshot } = context;
   const { clock, log, metrics, traffic, cache, budget, upstreams, listeners, shared } = services;
   const { interception } = context;
+  const queryWatch = new QueryWatch(services.dispatcher, clock);
   const status = new Status({
-    ...{ clock, cache, upstreams, notReadyReasons, version: VERSION },
+    ...{ clock, cache, upstreams, notReadyReasons, queryWatch, version: VERSION },
     series: [metrics, traffic],
     limitBytes: budget.bytes,
     ledger: shared.ledger,
@@ -41,6 +43,10 @@ export function createAdminSocket(
   });
   const handler = operatorHandler({
     status,
+    observe: {
+      ...{ clock, attempts: upstreams.attempts },
+      queries: queryWatch,
+    },
     query: {
       ...{ clock, cache, dispatcher: services.dispatcher, attempts: upstreams.attempts },
       endpoints: () => listeners.endpoints,

@@ -23,8 +23,8 @@ export interface Output {
   offer(line: AdminLine): boolean;
   /** Resolves when the command can take a line, or has gone. */
   room(): Promise<void>;
-  /** Resolves when the command has gone. */
-  readonly closed: Promise<void>;
+  /** Resolves when the command has gone, or has said that it sends no more. */
+  readonly departed: Promise<void>;
 }
 
 /** Answers one request. Throws UsageError for a request that makes no sense. */
@@ -32,7 +32,9 @@ export type RequestHandler = (request: AdminRequest, out: Output) => Promise<voi
 
 /** Serves one connection until it ends. Its memory is bounded by one request, one line and the socket's buffer. */
 export class AdminConnection implements Output {
+  /** Resolves when the connection has ended. */
   readonly closed: Promise<void>;
+  readonly departed: Promise<void>;
   readonly #socket: Socket;
   readonly #clock: Clock;
   #isClosed = false;
@@ -50,6 +52,9 @@ export class AdminConnection implements Output {
     socket.on('error', () => undefined);
     socket.on('drain', () => this.#drained?.());
     socket.on('data', (chunk) => this.#onData(String(chunk), handler));
+    const ended = new Promise<void>((resolve) => {
+      socket.on('end', resolve);
+    });
     this.closed = new Promise((resolve) => {
       socket.on('close', () => {
         this.#isClosed = true;
@@ -58,6 +63,7 @@ export class AdminConnection implements Output {
         resolve();
       });
     });
+    this.departed = Promise.race([ended, this.closed]);
   }
 
   get isClosed(): boolean {

@@ -2,6 +2,7 @@
 import { UsageError } from '../base/errors.ts';
 import { type CacheCommandParts, cacheFlush, cacheGet, cacheStats } from './cache-commands.ts';
 import type { Output, RequestHandler } from './connection.ts';
+import { type ObserveParts, observeCommand } from './observe-command.ts';
 import type { AdminRequest, CacheSelection } from './protocol.ts';
 import { type QueryCommandParts, queryCommand } from './query-command.ts';
 import type { Status } from './status.ts';
@@ -11,6 +12,7 @@ export interface OperatorParts {
   readonly cache: CacheCommandParts;
   readonly status: Status;
   readonly query: QueryCommandParts;
+  readonly observe: ObserveParts;
 }
 
 /** The handler for every connection of the admin socket. */
@@ -30,6 +32,8 @@ async function answer(parts: OperatorParts, request: AdminRequest, out: Output):
       return await cacheFlush(parts.cache, selection(request), out);
     case 'query':
       return await queryCommand(parts.query, request, out);
+    case 'observe':
+      return await observeCommand(parts.observe, request, out);
     default:
       throw unknownCommand(request);
   }

@@ -15,7 +15,8 @@ export type AdminRequest =
   | { readonly command: 'cache-get'; readonly select: CacheSelection }
   | { readonly command: 'cache-flush'; readonly select: CacheSelection }
   | { readonly command: 'status' }
-  | QueryRequest;
+  | QueryRequest
+  | ObserveRequest;
 
 /** Asks a question through the chain, as the client at `client` would. */
 export interface QueryRequest {
@@ -30,6 +31,18 @@ export interface QueryRequest {
   readonly transport: 'udp' | 'tcp';
   /** `address:port` of the listener; undefined for the first one. */
   readonly listener?: string | undefined;
+}
+
+/** Queries as they are answered. Absent fields select every query. */
+export interface ObserveRequest {
+  readonly command: 'observe';
+  /** Numeric address. */
+  readonly client?: string | undefined;
+  /** A name, in which `*` stands for any text. */
+  readonly name?: string | undefined;
+  readonly rcode?: number | undefined;
+  readonly slowMs?: number | undefined;
+  readonly isStale?: boolean | undefined;
 }
 
 /** Where an answer came from. */
@@ -134,12 +147,38 @@ export interface StatusLine {
   };
   readonly clientMemory: { readonly bytes: number; readonly limitBytes: number };
   readonly inFlight: number;
+  /** Commands that look at queries now: `observe` and `top`. */
+  readonly observers: number;
   readonly queries: number;
   readonly hits: number;
   readonly misses: number;
   readonly stale: number;
   readonly failures: number;
   readonly upstreams: readonly UpstreamLine[];
+}
+
+/** A query that was answered. */
+export interface ObservedLine {
+  readonly line: 'query';
+  /** RFC 3339. */
+  readonly time: string;
+  readonly client: string;
+  readonly transport: 'udp' | 'tcp';
+  readonly name: string;
+  readonly type: string;
+  readonly rcode: string;
+  readonly from: Source;
+  /** The plugin that answered; `cache` for hits and misses alike. */
+  readonly plugin: string;
+  /** `address:port` of the upstream that was asked for this answer. */
+  readonly upstream?: string | undefined;
+  readonly durationMs: number;
+}
+
+/** Queries that `observe` did not show, since the line before, because there were too many. */
+export interface SkippedLine {
+  readonly line: 'skipped';
+  readonly queries: number;
 }
 
 /** One step of a traced query. */
@@ -180,6 +219,8 @@ export type AdminLine =
   | FlushedLine
   | CacheStatsLine
   | StatusLine
+  | ObservedLine
+  | SkippedLine
   | TraceStep
   | AnswerLine
   | EndLine

@@ -22,6 +22,7 @@ export interface StatusParts {
   readonly interception: () => string;
   /** Queries that wait for an answer. */
   readonly inFlight: () => number;
+  readonly queryWatch: { readonly observers: number };
 }
 
 const HASH_DIGITS = 16;
@@ -73,6 +74,7 @@ export class Status {
       cache: { bytes: answerBytes + denialBytes, limitBytes, answers, denials },
       clientMemory: { bytes: ledger.usedBytes, limitBytes: ledger.clientBudgetBytes },
       inFlight: this.#parts.inFlight(),
+      observers: this.#parts.queryWatch.observers,
       // Without `prometheus` in any block only the cache counts.
       queries: sums.of(SUMMED.queries) || sums.of(SUMMED.cached),
       hits: sums.of(SUMMED.hits),

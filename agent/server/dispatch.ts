@@ -10,8 +10,15 @@ import type { Counter } from '../query/services/metrics.ts';
 import { Identity } from './identity.ts';
 import { DROPPED, errorAnswer } from './respond.ts';
 
+/** Sees each query of a client and its result, while an operator observes. Returns the result of `run`. */
+export interface QueryObserver {
+  follow(query: Query, run: () => Result): Result;
+}
+
 /** One for the process. Before the first `swap` it refuses every query except those of init's probes. */
 export class Dispatcher {
+  /** Undefined while there is none: then a query costs this one check. */
+  observer: QueryObserver | undefined;
   readonly #log: Logger;
   readonly #panics: Counter;
   readonly #identity: Identity;
@@ -38,6 +45,13 @@ export class Dispatcher {
 
   /** As `handle`, but a later result may reject: `failed` turns the error into an answer. */
   begin(query: Query): Result {
+    const { observer } = this;
+    if (observer !== undefined && !query.isInternal)
+      return observer.follow(query, () => this.#run(query));
+    return this.#run(query);
+  }
+
+  #run(query: Query): Result {
     const probed = this.#identity.answerTo(query);
     if (probed !== undefined) return probed;
     const table = this.#tables[query.server.index];

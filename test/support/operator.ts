@@ -82,6 +82,8 @@ export class OperatedAgent {
   readonly snapshot = join(this.folder, 'cache.snapshot');
   readonly conf = join(this.folder, 'Corefile');
   readonly upstream = new StandIn();
+  /** The built program. */
+  readonly main = MAIN;
   readonly #options: OperatedOptions;
   #port = 0;
   #server: FakeServer | undefined;

@@ -16,12 +16,15 @@ const MAX_LINE_CHARS = 1024 * 1024;
 /**
  * The lines of the agent's answer. Uses the first of `paths` at which an agent answers. Throws UnreachableError if there
  * is none, or if it ends in the middle; UsageError if the agent refuses the request; NodensError for its other errors.
+ * `signal` ends the answer early.
  */
 export async function* ask(
   request: AdminRequest,
   paths: readonly string[],
+  signal?: AbortSignal,
 ): AsyncGenerator<AdminLine> {
   const socket = await reach(paths);
+  signal?.addEventListener('abort', () => socket.destroy());
   try {
     socket.write(`${JSON.stringify(request)}\n`);
     for await (const line of linesOf(socket)) {
@@ -29,6 +32,7 @@ export async function* ask(
       if (line.line === 'error') throw refusal(line);
       yield line;
     }
+    if (signal?.aborted === true) return;
     throw new UnreachableError('the agent ended the connection in the middle of its answer');
   } finally {
     socket.destroy();
@@ -88,13 +92,23 @@ function explained(errno: string): string {
 async function* linesOf(socket: Socket): AsyncGenerator<AdminLine> {
   socket.setEncoding('utf8');
   let rest = '';
-  for await (const chunk of socket) {
-    rest += String(chunk);
+  for await (const chunk of chunksOf(socket)) {
+    rest += chunk;
     for (let end = rest.indexOf('\n'); end !== -1; end = rest.indexOf('\n')) {
       const line = rest.slice(0, end);
       rest = rest.slice(end + 1);
       yield JSON.parse(line) as AdminLine;
     }
     if (rest.length > MAX_LINE_CHARS) throw new NodensError('NODENS_PROTOCOL', 'no agent answers');
+  }
+}
+
+/** Ends without an error where the connection breaks or is destroyed. */
+async function* chunksOf(socket: Socket): AsyncGenerator<string> {
+  try {
+    for await (const chunk of socket) yield String(chunk);
+  } catch (error) {
+    if (errnoOf(error) !== 'ERR_STREAM_PREMATURE_CLOSE' && errnoOf(error) !== 'ECONNRESET')
+      throw error;
   }
 }

@@ -1,4 +1,11 @@
 /** Text for people: tables, times, sizes. */
+import { errnoOf } from '../../base/errors.ts';
+
+/** A reader that has gone (`| head`) is no fault. */
+process.stdout.on('error', (error) => {
+  if (errnoOf(error) === 'EPIPE') process.exit(0);
+  throw error;
+});
 
 /** Writes to standard output; resolves when the reader has room, so that a slow pipe does not fill the memory. */
 export function print(text: string): Promise<void> {

@@ -8,53 +8,9 @@ import {
   cacheFlush,
   cacheGet,
 } from '../../../agent/operator/cache-commands.ts';
-import type { Output } from '../../../agent/operator/connection.ts';
-import type {
-  AdminLine,
-  CacheSelection,
-  EntryLine,
-  FlushedLine,
-} from '../../../agent/operator/protocol.ts';
+import type { CacheSelection, EntryLine, FlushedLine } from '../../../agent/operator/protocol.ts';
+import { FakeOutput } from '../../support/operator-output.ts';
 import { addressRecord, Bench, servfail, VERIFY } from '../cache/harness.ts';
-
-/** Takes lines until `room` of them are waiting. */
-class FakeOutput implements Output {
-  readonly lines: AdminLine[] = [];
-  waiting = 0;
-  isClosed = false;
-  readonly capacity: number;
-  readonly closed = Promise.resolve();
-  #drained: (() => void) | undefined;
-
-  constructor(capacity = Number.POSITIVE_INFINITY) {
-    this.capacity = capacity;
-  }
-
-  get isFull(): boolean {
-    return this.waiting >= this.capacity;
-  }
-  offer(line: AdminLine): boolean {
-    assert.ok(!this.isFull, 'a line is offered only if there is room');
-    this.waiting++;
-    this.lines.push(line);
-    return true;
-  }
-  async write(line: AdminLine): Promise<void> {
-    await this.room();
-    this.offer(line);
-  }
-  async room(): Promise<void> {
-    if (!this.isFull || this.isClosed) return;
-    await new Promise<void>((resolve) => {
-      this.#drained = resolve;
-    });
-  }
-  /** The reader has read everything. */
-  read(): void {
-    this.waiting = 0;
-    this.#drained?.();
-  }
-}
 
 function parts(bench: Bench, rewriteSnapshot?: () => Promise<boolean>): CacheCommandParts {
   const { clock, log, work, metrics } = bench.services;

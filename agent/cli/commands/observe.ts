@@ -1,0 +1,109 @@
+/** `nodens observe`: queries of the running agent as they are answered. */
+import { systemClock } from '../../base/clock.ts';
+import { UsageError } from '../../base/errors.ts';
+import { parseDurationMs } from '../../base/text/duration.ts';
+import { RCODE, rcodeNumber } from '../../dns/iana.ts';
+import type { ObservedLine, ObserveRequest, SkippedLine } from '../../operator/protocol.ts';
+import {
+  type Arguments,
+  COMMON_EXIT_CODES,
+  type CommandHelp,
+  maxWords,
+  runCommand,
+} from './arguments.ts';
+import { ask } from './asking.ts';
+import { withoutLine } from './cache.ts';
+import { milliseconds, print, printJson } from './print.ts';
+
+const HELP: CommandHelp = {
+  command: 'observe',
+  usage: '',
+  text:
+    'Shows queries as they are answered: time, client, name, type, rcode, where the answer came from, the upstream, duration.\n' +
+    'From: hit, stale, miss (the cache had none), local (a plugin made it), failure, dropped. At most 1,000 queries a\n' +
+    'second are shown, and as many as the terminal takes; the others are counted. Past queries are not kept.',
+  examples: [
+    ['nodens observe -f', 'every query, until interrupted'],
+    ['nodens observe -f -client 10.0.3.7', 'what a pod asks'],
+    ["nodens observe -f -name '*.example.com' -rcode SERVFAIL", 'which names fail'],
+    ['nodens observe -for 1m -slow 50ms -o json', 'a minute of slow queries, as JSON'],
+  ],
+  exitCodes: `Exit code: 0 at least one query was shown, 1 none, ${COMMON_EXIT_CODES}`,
+};
+
+/** Resolves to the exit code (see the help text). Throws UsageError. */
+export function observeCommand(argv: readonly string[]): Promise<number> {
+  return runCommand(argv, HELP, observe);
+}
+
+async function observe(args: Arguments): Promise<number> {
+  maxWords(args.words, 0);
+  const { values, paths } = args;
+  const isJson = args.isJson || isJsonOutput(values.output);
+  const request = requestOf(values);
+  const endMs = values.follow === 'true' ? undefined : time('for', values.for ?? '5s');
+  let shown = 0;
+  for await (const line of ask(request, paths, endOf(endMs))) {
+    if (line.line !== 'query' && line.line !== 'skipped') continue;
+    if (line.line === 'query' && shown++ === 0 && !isJson) await print(`${HEAD}\n`);
+    await (isJson ? printJson(asJson(line)) : print(`${asText(line)}\n`));
+  }
+  return shown === 0 ? 1 : 0;
+}
+
+/** Aborts after `endMs`, if there is an end, and at an interrupt. */
+function endOf(endMs: number | undefined): AbortSignal {
+  const end = new AbortController();
+  const stop = (): void => end.abort();
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+  if (endMs !== undefined) systemClock.after(endMs, stop);
+  return end.signal;
+}
+
+function requestOf(values: Arguments['values']): ObserveRequest {
+  const { client, name, rcode, slow, stale } = values;
+  return {
+    command: 'observe',
+    client,
+    name,
+    rcode: rcode === undefined ? undefined : rcodeOf(rcode),
+    slowMs: slow === undefined ? undefined : time('slow', slow),
+    isStale: stale === 'true',
+  };
+}
+
+function rcodeOf(text: string): number {
+  const rcode = rcodeNumber(text.toUpperCase());
+  if (rcode !== undefined) return rcode;
+  throw new UsageError(`flag -rcode: "${text}" is none of ${Object.keys(RCODE).join(', ')}`);
+}
+
+function time(flag: string, text: string): number {
+  const timeMs = parseDurationMs(text);
+  if (timeMs === undefined)
+    throw new UsageError(`flag -${flag}: "${text}" is no time such as 50ms`);
+  return timeMs;
+}
+
+function isJsonOutput(output = 'text'): boolean {
+  if (output !== 'text' && output !== 'json')
+    throw new UsageError(`flag -output: "${output}" is neither text nor json`);
+  return output === 'json';
+}
+
+function asJson(line: ObservedLine | SkippedLine): object {
+  return line.line === 'query' ? withoutLine(line) : { skipped: line.queries };
+}
+
+const HEAD = `${'TIME'.padEnd(13)}${'CLIENT'.padEnd(16)}${'FROM'.padEnd(8)}${'TOOK'.padStart(9)}  RCODE     NAME TYPE`;
+
+function asText(line: ObservedLine | SkippedLine): string {
+  if (line.line === 'skipped') return `(${line.queries} queries are not shown)`;
+  const { time: at, client, from, durationMs, rcode, name, type, upstream } = line;
+  const via = upstream === undefined ? '' : ` via ${upstream}`;
+  return (
+    `${at.slice(11, 23).padEnd(13)}${(client || '-').padEnd(15)} ${from.padEnd(8)}` +
+    `${milliseconds(durationMs).padStart(9)}  ${rcode.padEnd(9)} ${name} ${type}${via}`
+  );
+}

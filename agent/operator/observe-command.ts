@@ -1,0 +1,144 @@
+/** `nodens observe`: a stream of answered queries, as many as its reader takes. */
+import { addressBytes, familyOf, formatAddress } from '../base/address.ts';
+import { clientKey } from '../base/clients/client-key.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+import { UsageError } from '../base/errors.ts';
+import { rcodeName, typeName } from '../dns/iana.ts';
+import { octetKey } from '../dns/name.ts';
+import type { AttemptWatch, SeenAttempt } from '../upstream/exchange/attempt-watch.ts';
+import type { Output } from './connection.ts';
+import { matchesGlob } from './glob.ts';
+import type { ObservedLine, ObserveRequest } from './protocol.ts';
+import type { QueryLook, QueryWatch, SeenQuery } from './query-watch.ts';
+
+/** What the command needs of the process. */
+export interface ObserveParts {
+  readonly clock: Clock;
+  readonly queries: QueryWatch;
+  readonly attempts: AttemptWatch;
+}
+
+/** Lines that one command gets in a second at most; the others are counted. */
+const LINES_PER_SECOND = 1_000;
+const SKIPPED_INTERVAL_MS = 1_000;
+/** Questions whose upstream is remembered until their answer is shown. */
+const MAX_UPSTREAMS = 1_024;
+
+/** Sends a line for each query that the request selects, until the command ends. Throws UsageError. */
+export async function observeCommand(
+  parts: ObserveParts,
+  request: ObserveRequest,
+  out: Output,
+): Promise<void> {
+  const observation = new Observation(parts, request, out);
+  const stops = [
+    parts.queries.add(observation),
+    parts.attempts.add((attempt) => observation.attempted(attempt)),
+  ];
+  await out.departed;
+  for (const stop of stops) stop();
+  observation.end();
+}
+
+class Observation implements QueryLook {
+  readonly #clock: Clock;
+  readonly #request: ObserveRequest;
+  readonly #out: Output;
+  readonly #clientKey: string | undefined;
+  /** In the form of `Client.address`. */
+  readonly #address: string | undefined;
+  readonly #name: string | undefined;
+  readonly #upstreams = new Map<string, string>();
+  readonly #timer: Timer;
+  #linesLeft = LINES_PER_SECOND;
+  #skipped = 0;
+
+  constructor({ clock }: ObserveParts, request: ObserveRequest, out: Output) {
+    const { client, name } = request;
+    if (client !== undefined && familyOf(client) === undefined)
+      throw new UsageError(`"${client}" is not an IP address`);
+    this.#clock = clock;
+    this.#request = request;
+    this.#out = out;
+    this.#clientKey = client === undefined ? undefined : clientKey(client);
+    this.#address = client === undefined ? undefined : formatAddress(addressBytes(client));
+    this.#name = name === undefined ? undefined : patternOf(name);
+    this.#timer = clock.every(SKIPPED_INTERVAL_MS, () => this.#nextSecond());
+  }
+
+  end(): void {
+    this.#timer.cancel();
+  }
+
+  takes(): boolean {
+    return true;
+  }
+
+  see(seen: SeenQuery): void {
+    if (!this.#isWanted(seen)) return;
+    if (this.#linesLeft <= 0 || !this.#out.offer(this.#line(seen))) this.#skipped++;
+    else this.#linesLeft--;
+  }
+
+  /** Remembers which upstream answered a question. */
+  attempted({ question, upstream, rcode }: SeenAttempt): void {
+    if (rcode === undefined) return;
+    const key = questionKey(question);
+    this.#upstreams.delete(key);
+    this.#upstreams.set(key, upstream);
+    if (this.#upstreams.size <= MAX_UPSTREAMS) return;
+    for (const [oldest] of this.#upstreams) {
+      this.#upstreams.delete(oldest);
+      return;
+    }
+  }
+
+  /** Cheap conditions first. */
+  #isWanted(seen: SeenQuery): boolean {
+    const { query, rcode, durationMs } = seen;
+    const { rcode: wanted, slowMs, isStale } = this.#request;
+    if (wanted !== undefined && rcode !== wanted) return false;
+    if (slowMs !== undefined && durationMs < slowMs) return false;
+    if (this.#clientKey !== undefined) {
+      // The key costs less than the address, and is that of the network for many an IPv6 client.
+      if (query.clientKey !== this.#clientKey || query.client.address !== this.#address)
+        return false;
+    }
+    if (isStale === true && seen.source !== 'stale') return false;
+    return this.#name === undefined || matchesGlob(this.#name, query.nameText);
+  }
+
+  #line(seen: SeenQuery): ObservedLine {
+    const { query, rcode, plugin, durationMs, source } = seen;
+    const isFromUpstream = source === 'miss' || source === 'failure';
+    return {
+      line: 'query',
+      time: new Date(this.#clock.wallMs()).toISOString(),
+      client: query.client.address,
+      transport: query.transport,
+      name: query.nameText,
+      type: typeName(query.type),
+      rcode: rcodeName(rcode),
+      from: source,
+      plugin,
+      upstream: isFromUpstream ? this.#upstreams.get(questionKey(query)) : undefined,
+      durationMs: Math.round(durationMs * 1_000) / 1_000,
+    };
+  }
+
+  #nextSecond(): void {
+    this.#linesLeft = LINES_PER_SECOND;
+    if (this.#skipped === 0) return;
+    if (this.#out.offer({ line: 'skipped', queries: this.#skipped })) this.#skipped = 0;
+  }
+}
+
+/** Names end in a dot, whatever the operator writes. */
+function patternOf(text: string): string {
+  const pattern = text.toLowerCase();
+  return pattern.endsWith('.') || pattern.endsWith('*') ? pattern : `${pattern}.`;
+}
+
+function questionKey({ name, type }: { readonly name: Uint8Array; readonly type: number }): string {
+  return `${type} ${octetKey(name)}`;
+}

@@ -1,0 +1,96 @@
+/** Shows the queries of clients to `observe` and `top` as they are answered. Nothing of it runs while neither does. */
+import type { Clock } from '../base/clock.ts';
+import { DnsError, DropQuery } from '../base/errors.ts';
+import { RCODE } from '../dns/iana.ts';
+import type { Answer } from '../query/answer.ts';
+import type { Result } from '../query/handler.ts';
+import type { Query } from '../query/query.ts';
+import type { Dispatcher, QueryObserver } from '../server/dispatch.ts';
+import type { Source } from './protocol.ts';
+import { sourceOf } from './source.ts';
+
+/** A query and what became of it. Valid only during the call: the listener reuses the query. */
+export class SeenQuery {
+  readonly query: Query;
+  readonly durationMs: number;
+  readonly rcode: number;
+  readonly plugin: string;
+  readonly #answer: Answer | undefined;
+  readonly #error: unknown;
+  readonly #isLate: boolean;
+
+  /** One of `answer` and `error` is undefined. `isLate`: it did not come at once. */
+  constructor(
+    query: Query,
+    answer: Answer | undefined,
+    error: unknown,
+    isLate: boolean,
+    nowMs: number,
+  ) {
+    this.query = query;
+    this.durationMs = nowMs - query.arrivedMs;
+    this.rcode = answer?.rcode ?? (error instanceof DnsError ? error.rcode : RCODE.SERVFAIL);
+    this.plugin = answer?.plugin ?? '';
+    this.#answer = answer;
+    this.#error = error;
+    this.#isLate = isLate;
+  }
+
+  /** Where the answer came from. */
+  get source(): Source {
+    if (this.#answer !== undefined) return sourceOf(this.query, this.#answer, this.#isLate);
+    return this.#error instanceof DropQuery ? 'dropped' : 'failure';
+  }
+}
+
+/** Takes a part of the queries, and looks at those. */
+export interface QueryLook {
+  /** Whether the next query is looked at; called for each query, so it must cost next to nothing. */
+  takes(): boolean;
+  see(seen: SeenQuery): void;
+}
+
+/** One for the process. */
+export class QueryWatch implements QueryObserver {
+  readonly #dispatcher: Pick<Dispatcher, 'observer'>;
+  readonly #clock: Clock;
+  readonly #looks = new Set<QueryLook>();
+
+  constructor(dispatcher: Pick<Dispatcher, 'observer'>, clock: Clock) {
+    this.#dispatcher = dispatcher;
+    this.#clock = clock;
+  }
+
+  /** Commands that look at queries now. */
+  get observers(): number {
+    return this.#looks.size;
+  }
+
+  /** Shows queries to `look` until the returned function is called. */
+  add(look: QueryLook): () => void {
+    this.#looks.add(look);
+    this.#dispatcher.observer = this;
+    return () => {
+      this.#looks.delete(look);
+      if (this.#looks.size === 0) this.#dispatcher.observer = undefined;
+    };
+  }
+
+  follow(query: Query, run: () => Result): Result {
+    const takers = [...this.#looks].filter((look) => look.takes());
+    if (takers.length === 0) return run();
+    const show = (answer: Answer | undefined, error: unknown, isLate: boolean): void => {
+      const seen = new SeenQuery(query, answer, error, isLate, this.#clock.nowMs());
+      for (const look of takers) look.see(seen);
+    };
+    const result = run();
+    if (!(result instanceof Promise)) show(result, undefined, false);
+    else
+      result.then(
+        (answer) => show(answer, undefined, true),
+        // The listener that waits for the same result turns the error into an answer.
+        (error: unknown) => show(undefined, error, true),
+      );
+    return result;
+  }
+}

@@ -13,7 +13,7 @@ import {
   stateOf,
   usableUntilMs,
 } from '../cache/stored-entry.ts';
-import { lowerName, nameFromText, octetKey } from '../dns/name.ts';
+import { byteKey, lowerName, nameFromText } from '../dns/name.ts';
 import { wireAt } from '../query/answer.ts';
 import type { Logger } from '../query/services/log.ts';
 import type { Counter } from '../query/services/metrics.ts';
@@ -160,7 +160,7 @@ export function selector(select: CacheSelection, withCauses: boolean): (key: str
 
 function wireKey(text: unknown): string {
   if (typeof text !== 'string') throw new UsageError('a name is missing');
-  return octetKey(lowerName(nameFromText(text)));
+  return byteKey(lowerName(nameFromText(text)));
 }
 
 function typeIn(key: string): number {

@@ -4,7 +4,7 @@ import { clientKey } from '../base/clients/client-key.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import { UsageError } from '../base/errors.ts';
 import { rcodeName, typeName } from '../dns/iana.ts';
-import { octetKey } from '../dns/name.ts';
+import { byteKey } from '../dns/name.ts';
 import type { AttemptWatch, SeenAttempt } from '../upstream/exchange/attempt-watch.ts';
 import type { Output } from './connection.ts';
 import { matchesGlob } from './glob.ts';
@@ -140,5 +140,5 @@ function patternOf(text: string): string {
 }
 
 function questionKey({ name, type }: { readonly name: Uint8Array; readonly type: number }): string {
-  return `${type} ${octetKey(name)}`;
+  return `${type} ${byteKey(name)}`;
 }

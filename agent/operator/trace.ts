@@ -11,7 +11,7 @@ import {
   usableUntilMs,
 } from '../cache/stored-entry.ts';
 import { rcodeName, typeName } from '../dns/iana.ts';
-import { octetKey } from '../dns/name.ts';
+import { byteKey } from '../dns/name.ts';
 import type { Answer } from '../query/answer.ts';
 import type { Handle, Handler, Result } from '../query/handler.ts';
 import type { Query } from '../query/query.ts';
@@ -181,7 +181,7 @@ export class Trace {
 }
 
 function questionKey({ name, type }: { readonly name: Uint8Array; readonly type: number }): string {
-  return `${type} ${octetKey(name)}`;
+  return `${type} ${byteKey(name)}`;
 }
 
 function failureText(error: unknown): string {

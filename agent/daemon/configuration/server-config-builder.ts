@@ -8,13 +8,14 @@ import { bindAddresses } from '../../plugins/bind/setup.ts';
 import { PLUGINS, SUPPORTED } from '../../plugins/order.ts';
 import { compose, type Plugin } from '../../query/plugin.ts';
 import type { RequestMetrics } from '../../query/query.ts';
-import type { Route, ZoneTable } from '../../query/routing.ts';
+import type { ZoneTable } from '../../query/routing.ts';
 import type { AdminHandler, AdminRoutes, MetricsPageOptions } from '../../query/services/admin.ts';
 import type { BlockContext, ServerLabel } from '../../query/services/block.ts';
 import type { ProcessSettings, TcpTimeouts } from '../../query/services/process.ts';
 import type { Services } from '../../query/services/services.ts';
 import { refuse } from '../../server/dispatch.ts';
 import { tablesOf, type Zone } from '../../server/listen/tables.ts';
+import { acceptanceOf, type Chain, inChainOrder, routedBlock, viewNameOf } from './block-chain.ts';
 import { type BlockIdentities, fingerprint } from './block-ids.ts';
 import { withoutLine } from './without-line.ts';
 
@@ -258,56 +259,6 @@ class ServerConfigBuilder {
       }
     }
   }
-}
-
-/** Fields that all routes of a block share. */
-type Chain = Pick<Route, 'handler' | 'anyClass' | 'accepts' | 'block'>;
-
-/** The block as `nodens query -trace` explains it. */
-function routedBlock(
-  { keys, directives }: Block,
-  { id, view }: BlockContext,
-  plugins: readonly Plugin[],
-): Route['block'] {
-  const place = keys[0]?.place ?? directives[0]?.place;
-  if (place === undefined) return undefined;
-  const handling = plugins.filter(({ handle }) => handle !== undefined);
-  return {
-    ...{ id, view, place, plugins: handling.map(({ name }) => name) },
-    wrapped: (wrap) =>
-      compose(
-        plugins.map(({ name, handle, watch }) => ({
-          name,
-          ...(watch === undefined ? {} : { watch }),
-          ...(handle === undefined ? {} : { handle: wrap(name, handle) }),
-        })),
-        refuse,
-      ),
-  };
-}
-
-/** Plugins need the name before `view` is set up, which checks that there is exactly one. */
-function viewNameOf({ directives }: Block): string {
-  return directives.find(({ name }) => name === 'view')?.uses[0]?.args[0]?.text ?? '';
-}
-
-/** Collects metadata if the block asks for it, and applies the block's filters. Undefined if it has neither. */
-function acceptanceOf(plugins: readonly Plugin[]): Route['accepts'] {
-  const isDescribed = plugins.some((plugin) => plugin.name === 'metadata');
-  const describers = isDescribed ? plugins.filter((plugin) => plugin.describe !== undefined) : [];
-  const filters = plugins.filter((plugin) => plugin.accepts !== undefined);
-  if (describers.length === 0 && filters.length === 0) return undefined;
-  return (query) => {
-    query.metadata = undefined;
-    for (const plugin of describers) plugin.describe?.(query);
-    return filters.every((plugin) => plugin.accepts?.(query));
-  };
-}
-
-function inChainOrder(block: Block): Directive[] {
-  return PLUGINS.flatMap(({ name }) =>
-    block.directives.filter((directive) => directive.name === name),
-  );
 }
 
 function setUp(directive: Directive, block: Block, services: Services): Plugin {

@@ -7,6 +7,7 @@ import type { ClientShare, Holding, MemoryLedger } from '../base/clients/memory-
 import type { Clock, Timer } from '../base/clock.ts';
 import { DnsError, GAVE_WAY } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
+import { RateLimit } from '../base/rate-limit.ts';
 import { EDE, RCODE } from '../dns/iana.ts';
 import type { Answer } from '../query/answer.ts';
 import type { Result } from '../query/handler.ts';
@@ -188,13 +189,12 @@ export class InflightQueries {
   readonly #running = new Map<string, RunningQuery>();
   readonly #timer: Timer;
   readonly #ledger: MemoryLedger;
-  #refreshes = REFRESH_BURST;
-  #refilledMs: number;
+  readonly #refreshes: RateLimit;
 
   constructor(clock: Clock, ledger: MemoryLedger) {
     this.#clock = clock;
     this.#ledger = ledger;
-    this.#refilledMs = clock.nowMs();
+    this.#refreshes = new RateLimit(clock, REFRESHES_PER_SECOND, REFRESH_BURST);
     this.#timer = clock.every(CHECK_INTERVAL_MS, () => this.#check());
   }
 
@@ -213,13 +213,7 @@ export class InflightQueries {
    * when an outage ends, a cache full of expired names must not flood the upstream.
    */
   takeRefresh(): boolean {
-    const nowMs = this.#clock.nowMs();
-    const earned = ((nowMs - this.#refilledMs) / 1_000) * REFRESHES_PER_SECOND;
-    this.#refreshes = Math.min(REFRESH_BURST, this.#refreshes + earned);
-    this.#refilledMs = nowMs;
-    if (this.#refreshes < 1) return false;
-    this.#refreshes--;
-    return true;
+    return this.#refreshes.take();
   }
 
   /**

@@ -12,6 +12,7 @@ import { countersFor, type SeriesType } from './counters.ts';
 import { Lookup } from './lookup.ts';
 import { cutKeys } from './nxdomain-cut.ts';
 import { DenialBurstDetector } from './policy/denial-bursts.ts';
+import { Ancestors } from './probe/ancestors.ts';
 import { type EntriesByKind, ResponseWriter } from './response-writer.ts';
 import { InflightQueries } from './single-flight.ts';
 import { type RestoreBlock, type Restored, restore } from './snapshot/restore.ts';
@@ -118,23 +119,18 @@ export function createCache(parts: CacheParts): ProcessCache {
     const configVersion = configVersionOf(memory, block.belowCache);
     memory.configVersion = configVersion;
     const { entriesByKind, denialBursts } = memory;
-    const responseWriter = new ResponseWriter({
-      store,
-      clock,
-      random,
-      entriesByKind,
-      denialBursts,
-      configVersion,
-      options,
-    });
+    const ancestors = ancestorsFor(options.nxdomainProbe, clock);
+    const shared = { store, clock, random, configVersion, options, ancestors };
+    const responseWriter = new ResponseWriter({ ...shared, entriesByKind, denialBursts });
     const counters = perServer((server) =>
       countersFor(metrics, { server, zones: zonesLabel, view: block.view }),
     );
     for (const server of block.servers) counters(server);
-    const blockId = block.id;
+    const { id: blockId } = block;
+    const { ledger } = parts;
     return new Lookup({
-      ...{ blockId, configVersion, options, store, inflightQueries, responseWriter },
-      ...{ clock, log, counters },
+      ...shared,
+      ...{ blockId, inflightQueries, responseWriter, ledger, log, counters },
     });
   };
 
@@ -168,6 +164,11 @@ export function createCache(parts: CacheParts): ProcessCache {
       inflightQueries.close();
     },
   };
+}
+
+/** Undefined without zones: nothing is remembered then. */
+function ancestorsFor(zones: readonly Uint8Array[], clock: Clock): Ancestors | undefined {
+  return zones.length > 0 ? new Ancestors(zones, clock) : undefined;
 }
 
 function newMemory(

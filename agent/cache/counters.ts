@@ -2,6 +2,7 @@
 import type { Counter, Metrics } from '../query/services/metrics.ts';
 import type { DenialReason } from './policy/denial-bursts.ts';
 import type { StaleReason } from './policy/stale.ts';
+import type { ProbeResult } from './probe/result.ts';
 import type { EntryKind } from './store/entry.ts';
 
 /** Value of the label `type`: CoreDNS counts stored failures as denials. */
@@ -25,6 +26,7 @@ export interface Counters {
   readonly stale: Readonly<Record<StaleReason, Counter>>;
   readonly lastKnownGood: Readonly<Record<DenialReason, Counter>>;
   readonly cut: Counter;
+  readonly probes: Readonly<Record<ProbeResult, Counter>>;
   readonly coalesced: Counter;
   readonly rejected: Counter;
   readonly deferred: Counter;
@@ -39,6 +41,8 @@ export function countersFor(metrics: Metrics, labels: BlockLabels): Counters {
     metrics.counter('nodens_cache_stale_served_total', { server, reason });
   const kept = (reason: DenialReason): Counter =>
     metrics.counter('nodens_cache_last_known_good_total', { server, reason });
+  const probes = (result: ProbeResult): Counter =>
+    metrics.counter('nodens_cache_denial_probes_total', { server, result });
   const denials = hits('denial');
   return {
     requests: metrics.counter('coredns_cache_requests_total', { ...labels }),
@@ -55,6 +59,14 @@ export function countersFor(metrics: Metrics, labels: BlockLabels): Counters {
     },
     lastKnownGood: { nxdomain: kept('nxdomain'), nodata: kept('nodata'), empty: kept('empty') },
     cut: metrics.counter('nodens_cache_nxdomain_cut_total', { server }),
+    probes: {
+      denied: probes('denied'),
+      exists: probes('exists'),
+      answers_below: probes('answers_below'),
+      failed: probes('failed'),
+      late: probes('late'),
+      deferred: probes('deferred'),
+    },
     coalesced: metrics.counter('nodens_cache_coalesced_total', { server }),
     rejected: metrics.counter('nodens_cache_waiters_rejected_total', { server }),
     deferred: metrics.counter('nodens_cache_refreshes_deferred_total', { server }),

@@ -2,6 +2,7 @@
  * The path of a query through the cache of one block. A hit is synchronous and allocates nothing but the key. Work that
  * needs the rest of the chain is one query in flight per key.
  */
+import type { MemoryLedger } from '../base/clients/memory-ledger.ts';
 import type { Clock } from '../base/clock.ts';
 import { DnsError, GaveWayError, messageOf } from '../base/errors.ts';
 import type { Answer } from '../query/answer.ts';
@@ -20,16 +21,13 @@ import type { Counters } from './counters.ts';
 import { NxdomainCuts } from './nxdomain-cut.ts';
 import { isCacheable } from './policy/classify.ts';
 import { AFTER_RELOAD, isUsable, lastGoodAnswer, type StaleReason } from './policy/stale.ts';
+import type { Ancestors } from './probe/ancestors.ts';
+import { DenialProbes } from './probe/denial-probes.ts';
 import type { ResponseWriter } from './response-writer.ts';
-import type {
-  AnswerSource,
-  InflightQueries,
-  InflightQuery,
-  ResultHandler,
-  Sourced,
-} from './single-flight.ts';
+import type { AnswerSource, InflightQueries, InflightQuery, Sourced } from './single-flight.ts';
 import type { Entry } from './store/entry.ts';
 import type { Store } from './store/store.ts';
+import { StoreResult } from './store-result.ts';
 
 /** `store` and `inflightQueries` are the process's; `blockId`, `configVersion` and `options` those of one block. */
 export interface LookupParts {
@@ -39,32 +37,13 @@ export interface LookupParts {
   readonly store: Store;
   readonly inflightQueries: InflightQueries;
   readonly responseWriter: ResponseWriter;
+  /** Undefined without zones of `nxdomain_probe`. */
+  readonly ancestors: Ancestors | undefined;
   readonly clock: Clock;
+  readonly random: () => number;
+  readonly ledger: MemoryLedger;
   readonly log: Logger;
   readonly counters: (server: ServerLabel) => Counters;
-}
-
-/** Stores the result of a query in flight. A class instead of closures: every waiting query has one. */
-class StoreResult implements ResultHandler {
-  readonly #responseWriter: ResponseWriter;
-  readonly #query: Query;
-  readonly #key: string;
-  readonly #count: Counters;
-
-  constructor(responseWriter: ResponseWriter, query: Query, key: string, count: Counters) {
-    this.#responseWriter = responseWriter;
-    this.#query = query;
-    this.#key = key;
-    this.#count = count;
-  }
-
-  onAnswer(answer: Answer): Sourced<Answer> {
-    return this.#responseWriter.accept(this.#query, this.#key, answer, this.#count);
-  }
-
-  onError(error: unknown): Sourced<Answer> {
-    return this.#responseWriter.failed(this.#query, this.#key, error);
-  }
 }
 
 /** One for each block and configuration; the entries are in `store` and outlive it. */
@@ -72,11 +51,19 @@ export class Lookup implements BlockCache {
   readonly #parts: LookupParts;
   readonly #stale: ServeStaleOptions;
   readonly #cuts: NxdomainCuts;
+  readonly #probes: DenialProbes | undefined;
 
   constructor(parts: LookupParts) {
     this.#parts = parts;
     this.#cuts = new NxdomainCuts(parts.options.nxdomainCut);
     this.#stale = parts.options.serveStale ?? AFTER_RELOAD;
+    const { ancestors } = parts;
+    if (ancestors === undefined) return;
+    const ask = (query: Query, next: Handler, count: Counters): Result => {
+      const key = query.keyIn(parts.blockId);
+      return this.#stored(key) ?? this.#ask(key, query, next, count).answer;
+    };
+    this.#probes = new DenialProbes({ ...parts, ancestors, ask });
   }
 
   /**
@@ -105,9 +92,7 @@ export class Lookup implements BlockCache {
       return this.#expired(entry, query, next, count);
     }
     const key = query.keyIn(blockId);
-    const denial = this.#cuts.find(query, key, store.denials, (cut) =>
-      cut.isFresh(now, configVersion),
-    );
+    const denial = this.#denialAbove(query, key, now);
     if (denial !== undefined) {
       count.hits.negative.value++;
       count.cut.value++;
@@ -119,7 +104,36 @@ export class Lookup implements BlockCache {
       return failure.answer;
     }
     count.misses.value++;
-    return this.#ask(key, query, next, count).answer;
+    return this.#miss(key, query, next, count, this.#parts.clock.nowMs());
+  }
+
+  /** The denial of a name above that of `query`, as an answer to it. */
+  #denialAbove(query: Query, key: string, now: number): Answer | undefined {
+    const { configVersion, store } = this.#parts;
+    const isGood = (cut: Entry): boolean => cut.isFresh(now, configVersion);
+    return this.#probes?.find(query, key) ?? this.#cuts.find(query, key, store.denials, isGood);
+  }
+
+  /** Asks for `query`; if a probe may make that unnecessary, after the probe. `sinceMs`: when it was first held. */
+  #miss(key: string, query: Query, next: Handler, count: Counters, sinceMs: number): Result {
+    const isAsked = this.#parts.inflightQueries.find(key) !== undefined;
+    const held = isAsked ? undefined : this.#probes?.hold(query, key, next, count, sinceMs);
+    if (held === undefined) return this.#ask(key, query, next, count).answer;
+    return held.then(() => {
+      const stored = this.#stored(key);
+      if (stored !== undefined) return stored;
+      const denial = this.#denialAbove(query, key, this.#parts.clock.nowMs());
+      if (denial === undefined) return this.#miss(key, query, next, count, sinceMs);
+      count.cut.value++;
+      return denial;
+    });
+  }
+
+  /** A fresh answer or failure of the question itself. */
+  #stored(key: string): Answer | undefined {
+    const { store, clock, configVersion } = this.#parts;
+    const entry = store.peek(key) ?? store.failure(key);
+    return entry?.isFresh(clock.nowMs(), configVersion) === true ? entry.answer : undefined;
   }
 
   /** Counts a hit of a popular entry, and refreshes it shortly before it expires. */

@@ -14,7 +14,7 @@ import type { Entry } from './store/entry.ts';
 import type { Partition } from './store/store.ts';
 
 /** Bytes of block, type, class, and DO and CD before the name (query.keyIn). */
-const KEY_HEAD = 7;
+export const KEY_HEAD = 7;
 /** Five 32-bit fields after an SOA's two names (RFC 1035 §3.3.13). */
 const SOA_FIXED_BYTES = 20;
 
@@ -45,7 +45,7 @@ export class NxdomainCuts {
     if (!this.covers(query)) return undefined;
     for (const cut of cutKeys(key, query).slice(1)) {
       const entry = denials.peek(cut);
-      if (entry !== undefined && isGood(entry)) return below(entry.answer, query);
+      if (entry !== undefined && isGood(entry)) return denialBelow(entry.answer, query);
     }
     return undefined;
   }
@@ -73,8 +73,8 @@ export function cutKeys(key: string, query: Query): string[] {
   return keys;
 }
 
-/** The denial's SOA with another question. */
-function below(denial: Answer, query: Query): Answer | undefined {
+/** `denial` of a name above that of `query`, as an answer to `query`: its SOA. Undefined if that cannot be read. */
+export function denialBelow(denial: Answer, query: Query): Answer | undefined {
   const { wire } = denial;
   const soa = readRecords(wire)?.find(
     ({ type, section }) => type === TYPE.SOA && section === 'authority',

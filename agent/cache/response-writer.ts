@@ -24,6 +24,7 @@ import type { DenialBurstDetector, DenialReason } from './policy/denial-bursts.t
 import { LastKnownGood } from './policy/last-known-good.ts';
 import { AFTER_RELOAD, isUsable, lastGoodAnswer } from './policy/stale.ts';
 import { lifetimeOf, type TtlRule } from './policy/ttl.ts';
+import type { Ancestors } from './probe/ancestors.ts';
 import type { Sourced } from './single-flight.ts';
 import type { BlockEntries } from './store/block-entries.ts';
 import { Entry, type EntryKind } from './store/entry.ts';
@@ -45,6 +46,8 @@ export interface ResponseWriterParts {
   /** Number of the configuration below `cache`. */
   readonly configVersion: number;
   readonly options: CacheOptions;
+  /** What is known about names in the zones of `nxdomain_probe`. */
+  readonly ancestors: Ancestors | undefined;
 }
 
 /** Plugin name under which cached answers, hits and misses alike, are counted, as in CoreDNS. */
@@ -97,7 +100,8 @@ export class ResponseWriter {
     const stale = parts.options.serveStale ?? AFTER_RELOAD;
     this.#stale = stale;
     this.#lastKnownGood = new LastKnownGood({ ...parts, stale });
-    this.#cuts = new NxdomainCuts(parts.options.nxdomainCut);
+    const { nxdomainCut, nxdomainProbe } = parts.options;
+    this.#cuts = new NxdomainCuts([...nxdomainCut, ...nxdomainProbe]);
   }
 
   /** Accepts an answer to the question behind `key`; returns what the waiters get. */
@@ -191,10 +195,13 @@ export class ResponseWriter {
    * exists, whatever its target.
    */
   #cut(query: Query, entry: Entry, isAliased: boolean, capacity: number): void {
+    const { ancestors } = this.#parts;
     const { denials } = this.#parts.store;
     if (entry.answer.rcode !== RCODE.NXDOMAIN || isAliased) {
       this.#cuts.disproved(query, entry.key, denials);
+      ancestors?.answered(query, entry.key);
     } else if (this.#cuts.covers(query)) {
+      ancestors?.denied(query, entry.key);
       const { kind, answer, blockEntries, configVersion, expiresMs, dropAfterMs, refreshMs } =
         entry;
       const { hits, lastHitMs } = entry;

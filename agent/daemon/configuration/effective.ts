@@ -66,7 +66,7 @@ function word({ text, quoted }: Token): string {
 }
 
 function cacheLines(options: CacheOptions, { uses }: Directive): string[] {
-  const { success, servfailMs, prefetch, serveStale, lastKnownGood, nxdomainCut } = options;
+  const { success, servfailMs, prefetch, serveStale, lastKnownGood } = options;
   const [use] = uses as readonly [Line];
   const lines = [
     `success ${success.capacity} ${success.maxTtlSeconds} ${success.minTtlSeconds}`,
@@ -74,7 +74,8 @@ function cacheLines(options: CacheOptions, { uses }: Directive): string[] {
     `servfail ${formatDuration(servfailMs)}`,
     ...withZones('disable success', options.disableSuccess),
     ...withZones('disable denial', options.disableDenial),
-    ...withZones('nxdomain_cut', nxdomainCut),
+    ...withZones('nxdomain_cut', options.nxdomainCut),
+    ...withZones('nxdomain_probe', options.nxdomainProbe),
   ];
   if (prefetch !== undefined) {
     const { amount, windowMs, percentage } = prefetch;

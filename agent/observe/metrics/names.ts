@@ -196,8 +196,12 @@ export const COUNTED_SERIES = {
     ['server', 'reason'],
   ),
   nodens_cache_nxdomain_cut_total: counter(
-    'Queries answered NXDOMAIN because a parent name does not exist (nxdomain_cut).',
+    'Queries answered NXDOMAIN because a parent name does not exist (nxdomain_cut, nxdomain_probe).',
     ['server'],
+  ),
+  nodens_cache_denial_probes_total: counter(
+    'Questions of the agent for a parent name, to learn whether it exists (nxdomain_probe).',
+    ['server', 'result'],
   ),
   nodens_local_lack_total: counter(
     'Operations that failed because this node lacks file descriptors, memory or local ports.',

@@ -1,5 +1,5 @@
 /** `cache [TTL] [ZONES…] { … }`: reads the directive into CacheOptions. Syntax and defaults as in CoreDNS 1.14. */
-import { ConfigError } from '../../base/errors.ts';
+import { ConfigError, type Place } from '../../base/errors.ts';
 import { DEFAULT_CLUSTER_DOMAIN } from '../../base/resolv-conf.ts';
 import {
   argsBetween,
@@ -87,6 +87,7 @@ export function readCache(
   const options = defaults();
   const clusterNames = domains.map(nameFromText);
   let saysDenialTtl = false;
+  let probePlace = line.name.place;
   if (hasTtl) {
     const maxTtlSeconds = intArg(line.args[0] as Token, { min: 1 });
     options.success = { ...options.success, maxTtlSeconds };
@@ -116,12 +117,17 @@ export function readCache(
     nxdomain_cut: (option) => {
       options.nxdomainCut = zonesOf(option.args, block).map(nameFromText);
     },
+    nxdomain_probe: (option) => {
+      options.nxdomainProbe = zonesOf(option.args, block).map(nameFromText);
+      probePlace = option.name.place;
+    },
     disable: (option) => readDisable(option, block, options),
     keepttl: (option) => {
       noArgs(option);
       options.keepTtl = true;
     },
   });
+  refuseCutAndProbe(options, probePlace);
   options.cluster = clusterOptions(clusterNames, options.denial, saysDenialTtl);
   return { options, zones: zonesOf(zoneTokens, block), isNarrowed: zoneTokens.length > 0 };
 }
@@ -151,6 +157,7 @@ function defaults(): Writable<CacheOptions> {
     serveStale: undefined,
     lastKnownGood: undefined,
     nxdomainCut: [],
+    nxdomainProbe: [],
     cluster: { domains: [], denial },
   };
 }
@@ -204,6 +211,16 @@ function readServeStale(option: Line): ServeStaleOptions {
 function budgetOf(mode: StaleMode, timeout: Token | undefined): number {
   if (mode === 'immediate') return 0;
   return timeout === undefined ? VERIFY_MS : durationArg(timeout);
+}
+
+/** `nxdomain_cut` believes a denial without the checks of `nxdomain_probe`, so a name is in one of them only. */
+function refuseCutAndProbe({ nxdomainCut, nxdomainProbe }: CacheOptions, place: Place): void {
+  const zone = nxdomainProbe.find((probed) =>
+    nxdomainCut.some((cut) => isSubdomain(probed, cut) || isSubdomain(cut, probed)),
+  );
+  if (zone === undefined) return;
+  const text = nameToText(zone);
+  throw new ConfigError(place, `nxdomain_cut has ${text} as well: name it in one of the two`);
 }
 
 /** `last_known_good [DURATION] [ZONES…]`: refused for cluster domains, whose names are created and removed normally. */

@@ -48,6 +48,8 @@ export interface CacheOptions {
   readonly lastKnownGood: LastKnownGoodOptions | undefined;
   /** Zones, lower-case wire form, in which a missing name denies all names below it (RFC 8020). */
   readonly nxdomainCut: readonly Uint8Array[];
+  /** As `nxdomainCut`, of zones in which the agent asks for the missing name itself. */
+  readonly nxdomainProbe: readonly Uint8Array[];
   readonly cluster: ClusterOptions;
 }
 

@@ -27,6 +27,7 @@ export const DEFAULTS: CacheOptions = {
   serveStale: undefined,
   lastKnownGood: undefined,
   nxdomainCut: [],
+  nxdomainProbe: [],
   cluster: {
     domains: [nameFromText('cluster.local.')],
     denial: { capacity: 9_984, maxTtlSeconds: 5, minTtlSeconds: 0 },

@@ -46,7 +46,8 @@ describe('nodens check', () => {
         ${options}
         disable denial a.x.example
         denial 100 20
-        nxdomain_cut
+        nxdomain_cut b.x.example
+        nxdomain_probe a.x.example
         last_known_good 2h a.x.example
       }
       forward . 192.0.2.1 192.0.2.2:54 {

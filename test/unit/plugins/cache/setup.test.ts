@@ -31,6 +31,7 @@ describe('cache setup', () => {
         serveStale: undefined,
         lastKnownGood: undefined,
         nxdomainCut: [],
+        nxdomainProbe: [],
         cluster: {
           domains: [nameFromText('cluster.local.')],
           denial: { capacity: 9_984, maxTtlSeconds: 5, minTtlSeconds: 0 },
@@ -116,6 +117,15 @@ describe('cache setup', () => {
     ]);
   });
 
+  it("reads the zones of nxdomain_probe, by default the block's own", () => {
+    const probed = (text: string) => config(text, 'x.org').options.nxdomainProbe.map(nameToText);
+    assert.deepEqual(probed('cache'), []);
+    assert.deepEqual(probed('cache {\nnxdomain_probe\n}'), ['x.org.']);
+    assert.deepEqual(probed('cache {\nnxdomain_probe a.x.org\nnxdomain_cut b.x.org\n}'), [
+      'a.x.org.',
+    ]);
+  });
+
   it('reads TTL and zones from the first line', () => {
     const { options: read, zones, isNarrowed } = config('cache 30 Example.org 10.0.0.0/8');
     assert.deepEqual([read.success.maxTtlSeconds, read.denial.maxTtlSeconds], [30, 30]);
@@ -194,6 +204,14 @@ describe('cache setup', () => {
     ['cache {\nserve_stale verify 1s 1s 6m\n}', /:3: "6m" is too much: at most 5m/],
     ['cache {\nserve_stale_policy any\n}', /:3: unknown "any"/],
     ['cache {\ndisable all\n}', /:3: unknown "all"/],
+    [
+      'cache {\nnxdomain_cut a.b.org\nnxdomain_probe b.org\n}',
+      /:4: nxdomain_cut has b\.org\. as well: name it in one of the two/,
+    ],
+    [
+      'cache {\nnxdomain_probe a.b.org\nnxdomain_cut b.org\n}',
+      /:3: nxdomain_cut has a\.b\.org\. as well/,
+    ],
     ['cache {\nkeepttl on\n}', /:3: keepttl takes no argument: remove "on"/],
     ['cache {\nprefech 1\n}', /:3: unknown option "prefech" of cache: did you mean "prefetch"\?/],
   ] as const) {

@@ -34,6 +34,7 @@ export class NodeSource implements SearchSource {
   readonly #table: PodTable;
   readonly #reader: PodReader;
   #watch: Watch | undefined;
+  #isSynced = false;
   #lists: readonly SearchList[] | undefined;
   /** The first elements of all lists, each once, by their bytes without the first label. */
   #tails: readonly Uint8Array[] = [];
@@ -53,11 +54,16 @@ export class NodeSource implements SearchSource {
       strip: (object) => this.#reader.read(object),
       onPut: (key, pod) => this.#table.put(key, pod),
       onDelete: (key) => this.#table.delete(key),
+      onSync: () => {
+        this.#isSynced = true;
+      },
     });
   }
 
   readonly mayExpand = (name: Uint8Array): boolean => {
     const { lists } = this.#table;
+    // Before the first list any name may be: the client that asks for it must be known to walk itself.
+    if (!this.#isSynced) return true;
     if (lists !== this.#lists) this.#learn(lists);
     for (const tail of this.#tails) if (endsWith(name, tail)) return true;
     return false;
@@ -78,9 +84,11 @@ export class NodeSource implements SearchSource {
   }
 
   #isStale(): boolean {
-    const { isSynced = false, lastContactMs } = this.#watch?.state ?? {};
+    const { lastContactMs } = this.#watch?.state ?? {};
     return (
-      !isSynced || lastContactMs === undefined || this.#clock.nowMs() - lastContactMs > STALE_MS
+      !this.#isSynced ||
+      lastContactMs === undefined ||
+      this.#clock.nowMs() - lastContactMs > STALE_MS
     );
   }
 

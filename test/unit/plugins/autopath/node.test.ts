@@ -67,14 +67,22 @@ describe('autopath @node', () => {
     assert.equal(await isAnswered(), false);
     watch.put(pod());
     assert.equal(await isAnswered(), false, 'before the list is complete');
-    assert.equal(
-      results('stale_watch'),
-      1,
-      'no list, no candidate: counted only once a pod is known',
-    );
+    assert.equal(results('stale_watch'), 2);
     watch.list([pod()]);
+    assert.equal(await isAnswered('10.244.0.8'), false);
+    await services.clock.advance(5_000);
     assert.equal(await isAnswered(), true);
     assert.equal(services.kubernetes.accesses.length, 1);
+  });
+
+  it('leaves a client alone whose walk began before it knew the pods', async () => {
+    const { watch, isAnswered } = await node('autopath @node', '.', 'search corp.example\n');
+    const whole = 'intra.shop.svc.cluster.local';
+    assert.equal(await isAnswered('10.244.0.7', 'shop', whole), false);
+    watch.list([pod()]);
+    // Its last question is for the name as it is, which looks like an expansion.
+    assert.equal(await isAnswered('10.244.0.7', 'shop', 'intra'), false);
+    assert.equal(await isAnswered('10.244.0.7', 'shop', 'api.example.com'), true);
   });
 
   it('serves each pod by its own list', async () => {

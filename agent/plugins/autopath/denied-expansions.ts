@@ -7,18 +7,14 @@ const MAX_NAMESPACES = 100;
 /** One for each plugin; the counters are the process's. */
 export class DeniedExpansions {
   readonly #metrics: Metrics;
-  readonly #namespaceOf: (address: string) => string | undefined;
   readonly #counters = new Map<string, Counter>();
 
-  /** `namespaceOf` returns undefined where the client's pod is in doubt. */
-  constructor(metrics: Metrics, namespaceOf: (address: string) => string | undefined) {
+  constructor(metrics: Metrics) {
     this.#metrics = metrics;
-    this.#namespaceOf = namespaceOf;
   }
 
-  /** Counts a query of the client at `address`. */
-  count(address: string): void {
-    const namespace = this.#namespaceOf(address);
+  /** Counts a query of a pod of `namespace`; undefined for a client that is no pod. */
+  count(namespace: string | undefined): void {
     if (namespace !== undefined) this.#counterOf(namespace).value++;
   }
 

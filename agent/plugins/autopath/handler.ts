@@ -4,7 +4,6 @@ import { CLASS, RCODE, TYPE } from '../../dns/iana.ts';
 import { byteKey } from '../../dns/name.ts';
 import type { Answer } from '../../query/answer.ts';
 import type { Handler, Result } from '../../query/handler.ts';
-import { after } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
 import type { Services } from '../../query/services/services.ts';
 import { aliased, nameExists } from './compose.ts';
@@ -18,8 +17,8 @@ export type NoList = Doubt | 'stale_watch' | 'no_list';
 
 /** Where search lists come from: one file for every client, or the pods of the node. */
 export interface SearchSource {
-  /** False only if `name` is below the first element of no list. Runs for every query. */
-  readonly mayExpand: (name: Uint8Array) => boolean;
+  /** False only if the first `length` bytes of `name` are below the first element of no list. Runs for every query. */
+  readonly mayExpand: (name: Uint8Array, length: number) => boolean;
   readonly listOf: (query: Query) => SearchList | NoList;
   /** Clients with the same text share decisions. */
   readonly clientOf: (query: Query) => string;
@@ -34,8 +33,8 @@ export interface AutopathOptions {
   readonly clock: Clock;
   readonly resolveNow: Services['resolveNow'];
   readonly count: (result: AutopathResult, query: Query) => void;
-  /** Called for every expansion that is denied at the first element. */
-  readonly onDenied: (query: Query) => void;
+  /** Called for every expansion along `list` that is denied at the first element. */
+  readonly onDenied: (list: SearchList) => void;
 }
 
 /** Types that clients look up along a search list. An alias is no answer for some other types. */
@@ -74,14 +73,16 @@ export class Autopath {
   readonly handle = (query: Query, next: Handler): Result => {
     // A client that validates (DO) would refuse an alias without a signature.
     const isCandidate =
-      this.#options.source.mayExpand(query.name) &&
+      this.#options.source.mayExpand(query.head.name, query.head.nameLength) &&
       TYPES.has(query.type) &&
       query.class === CLASS.IN &&
       query.recursionDesired &&
       !query.dnssecOk &&
       !query.isInternal;
     if (!isCandidate) return next(query);
-    return after(next, query, (first) => this.#first(query, first));
+    const result = next(query);
+    if (result instanceof Promise) return result.then((first) => this.#first(query, first));
+    return this.#first(query, result);
   };
 
   #first(query: Query, first: Answer): Result {
@@ -100,7 +101,7 @@ export class Autopath {
     const client = source.clientOf(query);
     const candidate = { query, first, name, type, base, list, client };
     if (this.#isOwnWalk(candidate)) return first;
-    if (isDenied) onDenied(query);
+    if (isDenied) onDenied(list);
     const decision = this.#decisionOf(client, name, type);
     if (decision !== undefined) return this.#follow(candidate, decision);
     return isDenied ? this.#begin(candidate) : first;

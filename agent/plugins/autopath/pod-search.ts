@@ -30,7 +30,8 @@ export function podSearchList(pod: PodDns, node: NodeDns): SearchList | undefine
   const { searches, ndots } = readDnsConfig(pod.dnsConfig);
   const base = baseOf(pod, node);
   const domains = fitted([...new Set([...base.search, ...searches])]);
-  return searchList(domains, Math.min(ndots ?? base.ndots ?? DEFAULT_NDOTS, MAX_NDOTS));
+  const dots = Math.min(ndots ?? base.ndots ?? DEFAULT_NDOTS, MAX_NDOTS);
+  return searchList(domains, dots, pod.namespace);
 }
 
 function baseOf({ namespace, dnsPolicy }: PodDns, node: NodeDns): PodDefaults {

@@ -8,7 +8,6 @@ import type { SearchList } from './search-list.ts';
 /** What is kept of a pod. */
 export interface PodRecord {
   readonly uid: string;
-  readonly namespace: string;
   /** In the form of `formatAddress`. */
   readonly addresses: readonly string[];
   readonly isHostNetwork: boolean;
@@ -31,6 +30,8 @@ const MAX_FREE = 1_024;
 
 interface AddressState {
   readonly pods: Map<string, PodRecord>;
+  /** The pod, if it is the only one. */
+  only: PodRecord | undefined;
   lastUid: string;
   changedMs: number;
   freedMs: number;
@@ -73,9 +74,12 @@ export class PodTable {
   find(address: string): PodRecord | Doubt {
     const state = this.#addresses.get(address);
     if (state === undefined || state.pods.size === 0) return 'unknown_client';
-    const [pod, other] = [...state.pods.values()] as [PodRecord, PodRecord?];
-    if (pod.isHostNetwork || other?.isHostNetwork === true) return 'host_network';
-    if (other !== undefined) return 'shared_address';
+    const pod = state.only;
+    if (pod === undefined)
+      return [...state.pods.values()].some((one) => one.isHostNetwork)
+        ? 'host_network'
+        : 'shared_address';
+    if (pod.isHostNetwork) return 'host_network';
     const isRecent = this.#clock.nowMs() - state.changedMs < CHANGED_MS;
     return isRecent || pod.isLeaving ? 'changed_address' : pod;
   }
@@ -86,6 +90,7 @@ export class PodTable {
     if (state === undefined) {
       state = {
         pods: new Map(),
+        only: undefined,
         lastUid: pod.uid,
         changedMs: Number.NEGATIVE_INFINITY,
         freedMs: 0,
@@ -95,11 +100,13 @@ export class PodTable {
     if (state.lastUid !== pod.uid) state.changedMs = nowMs;
     state.lastUid = pod.uid;
     state.pods.set(key, pod);
+    state.only = onlyOf(state.pods);
   }
 
   #leave(address: string, key: string): void {
     const state = this.#addresses.get(address);
     if (state?.pods.delete(key) !== true) return;
+    state.only = onlyOf(state.pods);
     // Of two pods with one address, either may be the one that has it now.
     state.changedMs = this.#clock.nowMs();
     state.freedMs = state.changedMs;
@@ -113,6 +120,10 @@ export class PodTable {
     for (const [index, [address, { freedMs }]] of free.entries())
       if (freedMs < limitMs || index < surplus) this.#addresses.delete(address);
   }
+}
+
+function onlyOf(pods: ReadonlyMap<string, PodRecord>): PodRecord | undefined {
+  return pods.size === 1 ? pods.values().next().value : undefined;
 }
 
 /** Reads a pod; undefined for one that has no address (any more). Lists that are equal are one object. */
@@ -134,7 +145,7 @@ export class PodReader {
     const { hostNetwork, dnsPolicy, dnsConfig } = spec ?? {};
     const isHostNetwork = hostNetwork === true;
     return {
-      ...{ namespace, addresses, isHostNetwork },
+      ...{ addresses, isHostNetwork },
       uid: String(metadata?.uid ?? ''),
       isLeaving: metadata?.deletionTimestamp !== undefined,
       list: isHostNetwork ? undefined : this.#listOf(namespace, String(dnsPolicy ?? ''), dnsConfig),

@@ -10,6 +10,8 @@ export interface SearchList {
   readonly elements: readonly Uint8Array[];
   /** A name with at least this many dots is asked as it is at first, so its expansions are not the client's way. */
   readonly ndots: number;
+  /** Of the pods that have the list; undefined for one of a file. */
+  readonly namespace?: string | undefined;
 }
 
 const ROOT = Uint8Array.of(0);
@@ -18,7 +20,11 @@ const ROOT = Uint8Array.of(0);
  * The list of these domains (presentation format; a trailing dot is optional). Undefined where no name is expanded, and
  * where a domain is no name: what clients make of it differs.
  */
-export function searchList(domains: readonly string[], ndots: number): SearchList | undefined {
+export function searchList(
+  domains: readonly string[],
+  ndots: number,
+  namespace?: string,
+): SearchList | undefined {
   const elements: Uint8Array[] = [];
   for (const domain of domains) {
     try {
@@ -30,7 +36,7 @@ export function searchList(domains: readonly string[], ndots: number): SearchLis
   const isRoot = (name: Uint8Array): boolean => name.length === 1;
   if (elements.length === 0 || isRoot(elements[0] as Uint8Array)) return undefined;
   if (!elements.some(isRoot)) elements.push(ROOT);
-  return { elements, ndots };
+  return { elements, ndots, namespace };
 }
 
 /** Length in bytes of the labels in front of the list's first element, undefined for a name that is not below it. */
@@ -50,9 +56,9 @@ export function dotsIn(name: Uint8Array, bytes: number): number {
   return labels - 1;
 }
 
-/** Whether `name` has the bytes of `tail` at its end; where a label begins is not checked. */
-export function endsWith(name: Uint8Array, tail: Uint8Array): boolean {
-  let at = name.length - tail.length;
+/** Whether the first `length` bytes of `name` end with those of `tail`; where a label begins is not checked. */
+export function endsWith(name: Uint8Array, tail: Uint8Array, length = name.length): boolean {
+  let at = length - tail.length;
   if (at < 0) return false;
   for (let i = 0; i < tail.length; i++, at++) if (name[at] !== tail[i]) return false;
   return true;

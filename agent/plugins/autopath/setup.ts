@@ -9,9 +9,10 @@ import type { Handle } from '../../query/handler.ts';
 import { perServer } from '../../query/per-server.ts';
 import type { Plugin } from '../../query/plugin.ts';
 import type { ApiClient } from '../../query/services/kubernetes.ts';
+import type { Counter } from '../../query/services/metrics.ts';
 import type { Services } from '../../query/services/services.ts';
 import { DeniedExpansions } from './denied-expansions.ts';
-import { Autopath, type SearchSource } from './handler.ts';
+import { Autopath, type AutopathResult, type SearchSource } from './handler.ts';
 import type { NodeDns } from './pod-search.ts';
 import { fileSource, NodeSource } from './sources.ts';
 
@@ -63,7 +64,7 @@ function nodePlugin(
   block: Block,
   services: Services,
 ): Plugin {
-  const { kubernetes, metrics, clock } = services;
+  const { kubernetes, clock } = services;
   const { nodeName } = kubernetes;
   if (nodeName === undefined)
     throw new ConfigError(
@@ -73,12 +74,11 @@ function nodePlugin(
     );
   const access = readAccess(line, block);
   const source = new NodeSource(nodeDns(zones, services), clock);
-  const denied = new DeniedExpansions(metrics, (address) => source.namespaceOf(address));
   let client: ApiClient | undefined;
   const close = (): void => client?.close();
   return {
     name: 'autopath',
-    handle: handlerOf(source, inZones, services, denied),
+    handle: handlerOf(source, inZones, services),
     prepare: async () => {
       client = await kubernetes.connect(access);
     },
@@ -130,18 +130,24 @@ function handlerOf(
   source: SearchSource,
   inZones: readonly Uint8Array[] | undefined,
   { metrics, clock, resolveNow }: Services,
-  denied?: DeniedExpansions,
 ): Handle {
   const successes = perServer((server) =>
     metrics.counter('coredns_autopath_success_total', { server }),
   );
+  const denied = new DeniedExpansions(metrics);
+  const results = new Map<AutopathResult, Counter>();
+  const counterOf = (result: AutopathResult): Counter => {
+    const counter = results.get(result) ?? metrics.counter('nodens_autopath_total', { result });
+    results.set(result, counter);
+    return counter;
+  };
   const { handle } = new Autopath({
     ...{ source, clock, resolveNow },
     count: (result, { server }) => {
-      metrics.counter('nodens_autopath_total', { result }).value++;
+      counterOf(result).value++;
       if (result === 'found') successes(server).value++;
     },
-    onDenied: (query) => denied?.count(query.client.address),
+    onDenied: ({ namespace }) => denied.count(namespace),
   });
   if (inZones === undefined) return handle;
   return (query, next) =>

@@ -16,7 +16,7 @@ export function fileSource(text: string): SearchSource | undefined {
   if (list === undefined) return undefined;
   const [first] = list.elements as readonly [Uint8Array];
   return {
-    mayExpand: (name) => endsWith(name, first),
+    mayExpand: (name, length) => endsWith(name, first, length),
     listOf: () => list,
     clientOf: () => '',
   };
@@ -60,12 +60,12 @@ export class NodeSource implements SearchSource {
     });
   }
 
-  readonly mayExpand = (name: Uint8Array): boolean => {
+  readonly mayExpand = (name: Uint8Array, length: number): boolean => {
     const { lists } = this.#table;
     // Before the first list any name may be: the client that asks for it must be known to walk itself.
     if (!this.#isSynced) return true;
     if (lists !== this.#lists) this.#learn(lists);
-    for (const tail of this.#tails) if (endsWith(name, tail)) return true;
+    for (const tail of this.#tails) if (endsWith(name, tail, length)) return true;
     return false;
   };
 
@@ -76,12 +76,6 @@ export class NodeSource implements SearchSource {
   };
 
   readonly clientOf = (query: Query): string => query.client.address;
-
-  /** The namespace of the pod at this address; undefined where the agent cannot tell. */
-  namespaceOf(address: string): string | undefined {
-    const pod = this.#table.find(address);
-    return typeof pod === 'string' ? undefined : pod.namespace;
-  }
 
   #isStale(): boolean {
     const { lastContactMs } = this.#watch?.state ?? {};

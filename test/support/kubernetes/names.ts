@@ -23,7 +23,8 @@ const SOA: NewRecord = {
   name: nameFromText('example'),
   type: TYPE.SOA,
   ttlSeconds: 30,
-  rdata: Uint8Array.from([0, 0, ...new Uint8Array(20)]),
+  // MINIMUM 30, as long as a denial is cached.
+  rdata: Uint8Array.from([0, 0, ...new Uint8Array(19), 30]),
 };
 
 export class Names {

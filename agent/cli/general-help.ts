@@ -3,7 +3,7 @@ import { flagHelp } from '../base/flags/help.ts';
 
 /** The line that a wrong command line gets on standard error. */
 export const USAGE =
-  'usage: nodens [agent|init|check|doctor|status|cache|query|observe] [-flag value …]; nodens --help explains';
+  'usage: nodens [agent|init|check|doctor|status|cache|query|observe|top] [-flag value …]; nodens --help explains';
 
 /** All commands, and the flags of the drop-in. */
 export const GENERAL_HELP = `nodens: a DNS cache on every Kubernetes node
@@ -19,6 +19,7 @@ export const GENERAL_HELP = `nodens: a DNS cache on every Kubernetes node
   nodens cache …             get, dump, flush and count what the running agent has cached
   nodens query NAME [TYPE]   ask the running agent, with -trace step by step
   nodens observe [-f]        queries of the running agent as they are answered
+  nodens top                 live screen: rates, latency, upstreams, clients, names
   nodens -plugins            list the plugins
   nodens -version            print the version
 

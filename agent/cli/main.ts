@@ -14,6 +14,7 @@ const SUBCOMMANDS: Readonly<Record<string, () => Promise<Subcommand>>> = {
   observe: async () => (await import('./commands/observe.ts')).observeCommand,
   query: async () => (await import('./commands/query.ts')).queryCommand,
   status: async () => (await import('./commands/status.ts')).statusCommand,
+  top: async () => (await import('./commands/top/top.ts')).topCommand,
 };
 
 /**

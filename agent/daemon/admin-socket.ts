@@ -43,6 +43,7 @@ export function createAdminSocket(
   });
   const handler = operatorHandler({
     status,
+    top: { clock, status, queries: queryWatch },
     observe: {
       ...{ clock, attempts: upstreams.attempts },
       queries: queryWatch,

@@ -6,6 +6,7 @@ import { type ObserveParts, observeCommand } from './observe-command.ts';
 import type { AdminRequest, CacheSelection } from './protocol.ts';
 import { type QueryCommandParts, queryCommand } from './query-command.ts';
 import type { Status } from './status.ts';
+import { type TopParts, topCommand } from './top-command.ts';
 
 /** What the commands need. */
 export interface OperatorParts {
@@ -13,6 +14,7 @@ export interface OperatorParts {
   readonly status: Status;
   readonly query: QueryCommandParts;
   readonly observe: ObserveParts;
+  readonly top: TopParts;
 }
 
 /** The handler for every connection of the admin socket. */
@@ -34,6 +36,8 @@ async function answer(parts: OperatorParts, request: AdminRequest, out: Output):
       return await queryCommand(parts.query, request, out);
     case 'observe':
       return await observeCommand(parts.observe, request, out);
+    case 'top':
+      return await topCommand(parts.top, request, out);
     default:
       throw unknownCommand(request);
   }

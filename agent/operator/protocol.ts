@@ -16,7 +16,8 @@ export type AdminRequest =
   | { readonly command: 'cache-flush'; readonly select: CacheSelection }
   | { readonly command: 'status' }
   | QueryRequest
-  | ObserveRequest;
+  | ObserveRequest
+  | TopRequest;
 
 /** Asks a question through the chain, as the client at `client` would. */
 export interface QueryRequest {
@@ -43,6 +44,12 @@ export interface ObserveRequest {
   readonly rcode?: number | undefined;
   readonly slowMs?: number | undefined;
   readonly isStale?: boolean | undefined;
+}
+
+/** A status and the heaviest clients and names, every `intervalMs`, until the connection ends. */
+export interface TopRequest {
+  readonly command: 'top';
+  readonly intervalMs: number;
 }
 
 /** Where an answer came from. */
@@ -157,6 +164,36 @@ export interface StatusLine {
   readonly upstreams: readonly UpstreamLine[];
 }
 
+/** A client or a name of `top`, with counts of the last interval. */
+export interface HeavyLine {
+  readonly key: string;
+  readonly queries: number;
+  readonly hits: number;
+  readonly nxdomain: number;
+  readonly failures: number;
+}
+
+/** One picture of `top`. */
+export interface TopLine {
+  readonly line: 'top';
+  readonly status: StatusLine;
+  /** Length of the interval, milliseconds. */
+  readonly elapsedMs: number;
+  /** One query of so many was looked at for what follows. */
+  readonly sampledOf: number;
+  readonly clients: readonly HeavyLine[];
+  readonly names: readonly HeavyLine[];
+  /** Milliseconds; undefined if there was none. */
+  readonly hitMs: Percentiles;
+  readonly missMs: Percentiles;
+}
+
+/** Milliseconds; undefined without a value. */
+export interface Percentiles {
+  readonly p50?: number | undefined;
+  readonly p99?: number | undefined;
+}
+
 /** A query that was answered. */
 export interface ObservedLine {
   readonly line: 'query';
@@ -219,6 +256,7 @@ export type AdminLine =
   | FlushedLine
   | CacheStatsLine
   | StatusLine
+  | TopLine
   | ObservedLine
   | SkippedLine
   | TraceStep

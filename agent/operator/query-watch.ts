@@ -50,6 +50,8 @@ export interface QueryLook {
   see(seen: SeenQuery): void;
 }
 
+const NONE: readonly QueryLook[] = [];
+
 /** One for the process. */
 export class QueryWatch implements QueryObserver {
   readonly #dispatcher: Pick<Dispatcher, 'observer'>;
@@ -77,11 +79,13 @@ export class QueryWatch implements QueryObserver {
   }
 
   follow(query: Query, run: () => Result): Result {
-    const takers = [...this.#looks].filter((look) => look.takes());
-    if (takers.length === 0) return run();
+    let takers = NONE;
+    for (const look of this.#looks) if (look.takes()) takers = [...takers, look];
+    if (takers === NONE) return run();
+    const chosen = takers;
     const show = (answer: Answer | undefined, error: unknown, isLate: boolean): void => {
       const seen = new SeenQuery(query, answer, error, isLate, this.#clock.nowMs());
-      for (const look of takers) look.see(seen);
+      for (const look of chosen) look.see(seen);
     };
     const result = run();
     if (!(result instanceof Promise)) show(result, undefined, false);

@@ -74,4 +74,12 @@ export const ADMIN_FLAGS: readonly Flag[] = [
     commands: ['observe'],
     help: 'text or json',
   },
+  { name: 'once', commands: ['top'], help: 'print one picture and end' },
+  {
+    name: 'interval',
+    value: 'TIME',
+    default: '2s',
+    commands: ['top'],
+    help: 'time between pictures, 200ms to 1m',
+  },
 ];

@@ -102,7 +102,7 @@ describe('a command', () => {
     assert.match(err, /none: no socket there.*-admin-socket or NODENS_ADMIN_SOCKET/);
   });
 
-  for (const command of ['status', 'cache', 'query', 'observe'])
+  for (const command of ['status', 'cache', 'query', 'observe', 'top'])
     it(`${command} --help has examples and exit codes`, async () => {
       const { code, out, err } = await runNodens([command, '--help'], {});
       assert.deepEqual({ code, err }, { code: 0, err: '' });

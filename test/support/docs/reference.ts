@@ -34,6 +34,7 @@ const COMMANDS: readonly (readonly [CommandName, string, string])[] = [
   ['cache', 'nodens cache', "looks into the running agent's cache, and has entries forgotten"],
   ['query', 'nodens query', 'asks the running agent through its real chain'],
   ['observe', 'nodens observe', 'shows queries of the running agent as they are answered'],
+  ['top', 'nodens top', 'a live screen about the running agent'],
   ['doctor', 'nodens doctor', 'finds out whether a query from a pod of this node is answered'],
 ];
 

@@ -1,0 +1,93 @@
+/** The tables of `top` are bounded, exist only while it runs, and cost little however many queries come. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { RCODE } from '../../../agent/dns/iana.ts';
+import { HeavyTable } from '../../../agent/operator/heavy-table.ts';
+import type { StatusLine, TopLine } from '../../../agent/operator/protocol.ts';
+import { QueryWatch, SeenQuery } from '../../../agent/operator/query-watch.ts';
+import type { Status } from '../../../agent/operator/status.ts';
+import { topCommand } from '../../../agent/operator/top-command.ts';
+import type { QueryObserver } from '../../../agent/server/dispatch.ts';
+import { errorAnswer } from '../../../agent/server/respond.ts';
+import { FakeClock, settle } from '../../support/fake-clock.ts';
+import { FakeOutput } from '../../support/operator-output.ts';
+import { queryFor } from '../cache/harness.ts';
+
+function seen(rcode: number): SeenQuery {
+  const query = queryFor({}, 0);
+  return new SeenQuery(query, errorAnswer(query, rcode), undefined, false, 1);
+}
+
+describe('a heavy table', () => {
+  it('counts by key, heaviest first, and begins anew', () => {
+    const table = new HeavyTable();
+    table.add('a', seen(RCODE.NXDOMAIN), 1);
+    for (const rcode of [RCODE.NOERROR, RCODE.SERVFAIL]) table.add('b', seen(rcode), 10);
+    assert.deepEqual(table.take(5), [
+      { key: 'b', queries: 20, hits: 0, nxdomain: 0, failures: 10 },
+      { key: 'a', queries: 1, hits: 0, nxdomain: 1, failures: 0 },
+    ]);
+    assert.deepEqual(table.take(5), []);
+  });
+
+  it('keeps the heavy keys in a flood of others', () => {
+    const table = new HeavyTable();
+    for (let i = 0; i < 20_000; i++) {
+      table.add(`flood ${i}`, seen(RCODE.NOERROR), 1);
+      if (i % 100 === 0) table.add('heavy', seen(RCODE.NOERROR), 1);
+    }
+    const all = table.take(100_000);
+    assert.ok(all.length <= 1_024);
+    assert.deepEqual([all[0]?.key, all[0]?.queries], ['heavy', 200]);
+  });
+});
+
+describe('top', () => {
+  function started(out: FakeOutput) {
+    const clock = new FakeClock();
+    const dispatcher: { observer: QueryObserver | undefined } = { observer: undefined };
+    const queries = new QueryWatch(dispatcher, clock);
+    const status = { line: () => ({ line: 'status' }) as StatusLine } as Status;
+    const work = topCommand({ clock, queries, status }, { command: 'top', intervalMs: 1_000 }, out);
+    const ask = (): void => {
+      const query = queryFor({}, clock.nowMs());
+      // As a client's query.
+      query.isInternal = false;
+      void dispatcher.observer?.follow(query, () => errorAnswer(query, RCODE.NOERROR));
+    };
+    return { clock, dispatcher, work, ask };
+  }
+  const pictures = ({ lines }: FakeOutput): TopLine[] => lines as TopLine[];
+
+  it('samples more thinly where more queries come, and weighs what it sees', async () => {
+    const out = new FakeOutput();
+    const { clock, ask, work } = started(out);
+    for (let second = 0; second < 3; second++) {
+      for (let i = 0; i < 20_000; i++) ask();
+      await clock.advance(1_000);
+    }
+    out.depart();
+    await work;
+    assert.deepEqual(
+      pictures(out).map(({ sampledOf }) => sampledOf),
+      [1, 20, 20],
+    );
+    assert.deepEqual(
+      pictures(out).map(({ names }) => names[0]?.queries),
+      [20_000, 20_000, 20_000],
+    );
+  });
+
+  it('drops a picture that is not read, and leaves nothing behind', async () => {
+    const out = new FakeOutput(1);
+    const { clock, dispatcher, work } = started(out);
+    await clock.advance(5_000);
+    assert.equal(out.lines.length, 1);
+    out.depart();
+    await settle();
+    await clock.advance(1_000);
+    await work;
+    assert.equal(dispatcher.observer, undefined);
+    assert.equal(clock.pendingTimers, 0);
+  });
+});

@@ -57,9 +57,14 @@ function whoServes(facts: Facts, address: string): Who {
 }
 
 /** Whether nodens itself answers on every local IP, over UDP and TCP. */
-export function agents({ local }: Facts): Finding {
+export function agents({ local, sockets, port }: Facts): Finding {
   const id = 'agent';
   const silent = local.filter(({ reply }) => who(reply) === 'no server');
+  const waiting = waitingBytes(silent, sockets, port);
+  if (waiting !== undefined) {
+    const message = `hangs: ${silent.map(where).join(', ')}, although its socket is there (${waiting} bytes wait)`;
+    return { id, verdict: 'fail', message, remedy: HANGS };
+  }
   if (silent.length > 0) {
     const remedy = silent.some(({ reply }) => 'error' in reply && reply.error === 'timeout')
       ? 'it hangs or packets are dropped: see its log, and the lines on rules and queues here'
@@ -77,6 +82,25 @@ export function agents({ local }: Facts): Finding {
   return { id, verdict: local.length > 0 ? 'ok' : 'fail', message };
 }
 
+const HANGS =
+  'init withdraws it within 2 s, so that kube-dns serves, and trusts it again 60 s later at the earliest; the kubelet ' +
+  'restarts it by its liveness probe: see its log, its CPU and its memory';
+
+/** Bytes in the queue of a socket that exists and is not answered from; undefined if there is none. */
+function waitingBytes(
+  silent: readonly LocalReply[],
+  sockets: Facts['sockets'],
+  port: number,
+): number | undefined {
+  const timedOut = silent.filter(({ reply }) => 'error' in reply && reply.error === 'timeout');
+  if (!isSeen(sockets)) return undefined;
+  const theirs = sockets.value.filter(
+    (one) => one.port === port && timedOut.some(({ address }) => address === one.address),
+  );
+  if (theirs.length === 0) return undefined;
+  return theirs.reduce((sum, one) => sum + one.waitingBytes, 0);
+}
+
 function where({ address, transport, reply }: LocalReply): string {
   const error = 'error' in reply ? ` (${reply.error})` : '';
   return `${address}/${transport}${error}`;
@@ -87,6 +111,10 @@ export function fallback(facts: Pick<Facts, 'rules' | 'localIps'>): Finding {
   const id = 'fallback';
   const { rules, localIps } = facts;
   if (!isSeen(rules)) return unseen(id, rules);
+  if (localIps.length === 0)
+    return unseen(id, {
+      unseen: 'no address of nodens is known: there is nothing to fall back from',
+    });
   const linkLocal = localIps.filter((ip) => isNodeLocal(facts, ip));
   const families = familiesOf(ownRuleIds(ownText(rules.value)), 'fallback-', 'direct-');
   const without = linkLocal.filter((ip) => !families.includes(familyOf(ip) ?? 4));

@@ -81,11 +81,24 @@ function reachable(
 ): Finding {
   const faults = asked.filter(({ reply }) => 'error' in reply || reply.rcode === SERVFAIL);
   const message = asked.map(describe).join(', ');
-  if (faults.length === 0) return { id, verdict: 'ok', message };
+  if (faults.length === 0) return { id, message, ...slowness(asked) };
   const isUsable = asked.some((one) => !faults.includes(one) && one.transport !== SECOND[one.role]);
   const first = faults.find(({ role, transport }) => transport !== SECOND[role]) ?? faults[0];
   const remedy = remedies[first?.transport ?? 'udp'];
   return { id, verdict: isUsable ? 'warn' : 'fail', message, remedy };
+}
+
+/** Clients wait for a miss as long as the upstream takes; many resolvers of libc give up after a few seconds. */
+const SLOW_MS = 100;
+const TOO_SLOW_MS = 1_000;
+
+/** Judges servers that all answer by the slowest reply. */
+function slowness(asked: readonly UpstreamReply[]): Pick<Finding, 'verdict' | 'remedy'> {
+  const slowest = Math.max(0, ...asked.map(({ reply }) => ('ms' in reply ? reply.ms : 0)));
+  if (slowest < SLOW_MS) return { verdict: 'ok' };
+  const remedy =
+    'each name that is not cached takes clients so long: is the server overloaded (CPU limit, few replicas), or far away?';
+  return { verdict: slowest < TOO_SLOW_MS ? 'warn' : 'fail', remedy };
 }
 
 function describe({ server, transport, reply }: UpstreamReply): string {

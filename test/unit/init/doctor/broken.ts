@@ -51,6 +51,41 @@ export const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][
     /169.254.20.10: no server/,
   ],
   ['agent hangs', { local: local({ error: 'timeout' }, LOCAL) }, 'agent', 'fail', /timeout/],
+  [
+    'agent hangs with a full queue',
+    {
+      local: local({ error: 'timeout' }, LOCAL),
+      sockets: { value: [socket(LOCAL, { waitingBytes: 4_096 })] },
+    },
+    ...(['agent', 'fail', /^hangs: .*its socket is there \(4096 bytes wait\)$/] as const),
+  ],
+  [
+    'packets to the agent are dropped, or it has no socket',
+    { local: local({ error: 'timeout' }, LOCAL), sockets: { value: [] } },
+    ...(['agent', 'fail', /^no answer on 169\.254\.20\.10\/udp \(timeout\)/] as const),
+  ],
+  ['no nodens', { localIps: [], local: [] }, 'fallback', 'unseen', /no address of nodens is known/],
+  [
+    'slow kube-dns',
+    { upstreams: upstreams({ kt: { ...good, ms: 100 } }) },
+    'kube-dns',
+    'warn',
+    /tcp 100 ms$/,
+  ],
+  [
+    'slow resolver',
+    { upstreams: upstreams({ ru: { ...good, ms: 999 } }) },
+    'resolvers',
+    'warn',
+    /udp 999 ms,/,
+  ],
+  [
+    'resolver that is too slow',
+    { upstreams: upstreams({ ru: { ...good, ms: 1_502 } }) },
+    'resolvers',
+    'fail',
+    /udp 1502 ms,/,
+  ],
   ['served by kube-dns', { local: local(good, LOCAL, VIP) }, 'agent', 'warn', /not by nodens/],
   ['served by kube-dns', { local: local(good, LOCAL, VIP) }, 'answers', 'warn', /another server/],
   [

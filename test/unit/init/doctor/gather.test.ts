@@ -152,6 +152,27 @@ describe('what the doctor gathers', () => {
     assert.deepEqual(facts.kubeDns, ['10.96.0.11']);
   });
 
+  it('asks a slow server once more, and the faster reply counts', async () => {
+    for (const [replies, expected] of [
+      [[300, 4], 4],
+      [[300, 500], 300],
+      [[99], 99],
+    ] as const) {
+      let asked = 0;
+      const ask: Ask = async (transport, server) => {
+        if (transport !== 'tcp' || server !== '10.96.0.11') return { error: 'timeout' };
+        return { rcode: 0, text: undefined, ms: replies[asked++] ?? 0 };
+      };
+      const known = doctorOptionsFrom(['--kubedns', '10.96.0.11'], {});
+      const { upstreams } = await gather(known, node(), ask, page);
+      const reply = upstreams.find(({ transport }) => transport === 'tcp')?.reply;
+      assert.deepEqual(
+        [asked, reply],
+        [replies.length, { rcode: 0, text: undefined, ms: expected }],
+      );
+    }
+  });
+
   it('asks the agent whether it serves the Corefile on disk', async (t) => {
     let body = '# TYPE nodens_config_valid gauge\nnodens_config_valid 0\n';
     const server = createHttpServer((request, response) => {

@@ -2,49 +2,21 @@
  * The path of a query through the cache of one block. A hit is synchronous and allocates nothing but the key. Work that
  * needs the rest of the chain is one query in flight per key.
  */
-import type { MemoryLedger } from '../base/clients/memory-ledger.ts';
-import type { Clock } from '../base/clock.ts';
 import { DnsError, GaveWayError, messageOf } from '../base/errors.ts';
 import type { Answer } from '../query/answer.ts';
 import type { Handler, Result } from '../query/handler.ts';
 import { after } from '../query/plugin.ts';
 import { Query } from '../query/query.ts';
-import type { ServerLabel } from '../query/services/block.ts';
-import type {
-  BlockCache,
-  CacheOptions,
-  PrefetchOptions,
-  ServeStaleOptions,
-} from '../query/services/cache.ts';
-import type { Logger } from '../query/services/log.ts';
+import type { BlockCache, PrefetchOptions, ServeStaleOptions } from '../query/services/cache.ts';
 import type { Counters } from './counters.ts';
+import type { LookupParts } from './lookup-parts.ts';
 import { NxdomainCuts } from './nxdomain-cut.ts';
 import { isCacheable } from './policy/classify.ts';
 import { AFTER_RELOAD, isUsable, lastGoodAnswer, type StaleReason } from './policy/stale.ts';
-import type { Ancestors } from './probe/ancestors.ts';
 import { DenialProbes } from './probe/denial-probes.ts';
-import type { ResponseWriter } from './response-writer.ts';
-import type { AnswerSource, InflightQueries, InflightQuery, Sourced } from './single-flight.ts';
+import type { AnswerSource, InflightQuery, Sourced } from './single-flight.ts';
 import type { Entry } from './store/entry.ts';
-import type { Store } from './store/store.ts';
 import { StoreResult } from './store-result.ts';
-
-/** `store` and `inflightQueries` are the process's; `blockId`, `configVersion` and `options` those of one block. */
-export interface LookupParts {
-  readonly blockId: number;
-  readonly configVersion: number;
-  readonly options: CacheOptions;
-  readonly store: Store;
-  readonly inflightQueries: InflightQueries;
-  readonly responseWriter: ResponseWriter;
-  /** Undefined without zones of `nxdomain_probe`. */
-  readonly ancestors: Ancestors | undefined;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly ledger: MemoryLedger;
-  readonly log: Logger;
-  readonly counters: (server: ServerLabel) => Counters;
-}
 
 /** One for each block and configuration; the entries are in `store` and outlive it. */
 export class Lookup implements BlockCache {
@@ -72,7 +44,7 @@ export class Lookup implements BlockCache {
    */
   handle(query: Query, next: Handler): Result {
     if (!isCacheable(query.type, query.class)) return next(query);
-    const { blockId, configVersion, store, options } = this.#parts;
+    const { blockId, configVersion, store, options, clock } = this.#parts;
     const count = this.#parts.counters(query.server);
     count.requests.value++;
     const now = query.arrivedMs;
@@ -104,7 +76,7 @@ export class Lookup implements BlockCache {
       return failure.answer;
     }
     count.misses.value++;
-    return this.#miss(key, query, next, count, this.#parts.clock.nowMs());
+    return this.#miss(key, query, next, count, clock.nowMs());
   }
 
   /** The denial of a name above that of `query`, as an answer to it. */
@@ -119,11 +91,13 @@ export class Lookup implements BlockCache {
     const isAsked = this.#parts.inflightQueries.find(key) !== undefined;
     const held = isAsked ? undefined : this.#probes?.hold(query, key, next, count, sinceMs);
     if (held === undefined) return this.#ask(key, query, next, count).answer;
-    return held.then(() => {
+    return held.then((isLearned) => {
       const stored = this.#stored(key);
       if (stored !== undefined) return stored;
       const denial = this.#denialAbove(query, key, this.#parts.clock.nowMs());
-      if (denial === undefined) return this.#miss(key, query, next, count, sinceMs);
+      // Without an answer to the probe it must not be held again.
+      const since = isLearned ? sinceMs : Number.NEGATIVE_INFINITY;
+      if (denial === undefined) return this.#miss(key, query, next, count, since);
       count.cut.value++;
       return denial;
     });

@@ -6,6 +6,7 @@
 import { LRUCache } from 'lru-cache';
 import type { MemoryLedger } from '../../base/clients/memory-ledger.ts';
 import type { Clock } from '../../base/clock.ts';
+import { GaveWayError } from '../../base/errors.ts';
 import { RateLimit } from '../../base/rate-limit.ts';
 import { ancountOf } from '../../dns/header.ts';
 import { RCODE, TYPE } from '../../dns/iana.ts';
@@ -40,9 +41,10 @@ export interface ProbeParts {
 }
 
 /** How long a question is held in all. kube-dns denies a name within a millisecond. */
-const HOLD_MS = 20;
-/** Pauses after a probe that failed, or was late: an upstream that is down or slow must not delay each question. */
+const HOLD_MS = 50;
+/** An upstream that is down or slow must not delay each question: no probe after one that failed, */
 const FAILED_PAUSE_MS = 5_000;
+/** and no question is held after a probe that was late. */
 const LATE_PAUSE_MS = 1_000;
 const PROBES_PER_SECOND = 50;
 const PROBE_BURST = 100;
@@ -69,7 +71,8 @@ export class DenialProbes {
   readonly #checkRate: RateLimit;
   /** Keys of questions that were asked although a denial covers them, with the clock time until which that counts. */
   readonly #checked = new LRUCache<string, number>({ max: MAX_CHECKED });
-  #pausedUntilMs = 0;
+  #noProbeUntilMs = 0;
+  #noHoldUntilMs = 0;
 
   constructor(parts: ProbeParts) {
     this.#parts = parts;
@@ -79,8 +82,8 @@ export class DenialProbes {
 
   /**
    * The denial of a name above that of `query`, as an answer to it, which is stored: asking for it again is a plain hit.
-   * Undefined if there is none, or if it is this
-   * question's turn to be asked all the same: a server may have a single name below one that it denies.
+   * Undefined if there is none, or if it is this question's turn to be asked all the same: a server may have a single
+   * name below one that it denies.
    */
   find(query: Query, key: string): Answer | undefined {
     const { ancestors } = this.#parts;
@@ -99,7 +102,8 @@ export class DenialProbes {
 
   /**
    * Holds `query` until a probe has ended, at most until `HOLD_MS` after `sinceMs`. Undefined: it must be asked at
-   * once. Otherwise the promise resolves when the answer may be in the cache, and rejects with GaveWayError.
+   * once. Otherwise the promise resolves when the answer may be in the cache, and rejects with GaveWayError. It resolves
+   * to whether something was learned: if not, the question must not be held again.
    */
   hold(
     query: Query,
@@ -107,20 +111,22 @@ export class DenialProbes {
     next: Handler,
     count: Counters,
     sinceMs: number,
-  ): Promise<void> | undefined {
+  ): Promise<boolean> | undefined {
     const { clock, ledger } = this.#parts;
     const nowMs = clock.nowMs();
     const leftMs = sinceMs + HOLD_MS - nowMs;
-    if (query.dnssecOk || leftMs <= 0 || nowMs < this.#pausedUntilMs) return undefined;
+    if (query.dnssecOk || leftMs <= 0 || nowMs < this.#noProbeUntilMs) return undefined;
     const id = this.#unknownAbove(query, key);
     if (id === undefined) return undefined;
+    const probe = this.#running.get(id) ?? this.#start(id, query, next, count);
+    if (probe === undefined || nowMs < this.#noHoldUntilMs) return undefined;
     const share = ledger.share(query.clientKey);
     if (!share.admits(HELD, WAITER_BYTES)) return undefined;
-    const probe = this.#running.get(id) ?? this.#start(id, query, next, count);
-    if (probe === undefined) return undefined;
     const held = new HeldQuestion(share, count.rejected, clock, leftMs, (ended) => {
       probe.held.delete(ended);
-      if (clock.nowMs() - probe.startedMs >= HOLD_MS) this.#late(probe);
+      if (clock.nowMs() - probe.startedMs < HOLD_MS) return;
+      probe.isLate = true;
+      this.#noHoldUntilMs = clock.nowMs() + LATE_PAUSE_MS;
     });
     probe.held.add(held);
     share.add(held);
@@ -160,20 +166,23 @@ export class DenialProbes {
     const real = Query.internal(query, startedMs, query.clientKey);
     const end = (result: ProbeResult): void => {
       this.#running.delete(id);
-      if (result === 'failed') this.#pause(FAILED_PAUSE_MS);
       count.probes[probe.isLate ? 'late' : result].value++;
-      for (const held of [...probe.held]) held.release();
+      const isLearned = result !== 'failed' && result !== 'deferred';
+      for (const held of [...probe.held]) held.release(isLearned);
     };
     const ask: Ask = async (own) => this.#parts.ask(own, next, count);
     const work = isProof(id) ? this.#prove(id, real, ask) : this.#probe(id, real, ask);
-    work.then(end, () => end('failed'));
+    // A client that has no room to wait is no failure of the upstream.
+    work.then(end, (error: unknown) =>
+      end(error instanceof GaveWayError ? 'deferred' : this.#failed()),
+    );
     return probe;
   }
 
   /** Learns whether the server keeps to RFC 8020 where there are names without records. Rejects as `#probe`. */
   async #prove(id: string, real: Query, ask: Ask): Promise<ProbeResult> {
     const isDenied = denies(await ask(this.#question(id.slice(1), TYPE.A, real)));
-    if (isDenied === undefined) return 'failed';
+    if (isDenied === undefined) return this.#failed();
     this.#parts.ancestors.learn(id, isDenied ? 'skipped' : 'exists');
     return isDenied ? 'answers_below' : 'exists';
   }
@@ -182,7 +191,7 @@ export class DenialProbes {
   async #probe(name: string, real: Query, ask: Ask): Promise<ProbeResult> {
     const { ancestors, blockId, random } = this.#parts;
     const isDenied = denies(await ask(this.#question(name, TYPE.A, real)));
-    if (isDenied === undefined) return 'failed';
+    if (isDenied === undefined) return this.#failed();
     if (!isDenied) {
       ancestors.learn(name, 'exists');
       return 'exists';
@@ -192,6 +201,7 @@ export class DenialProbes {
       this.#checked.set(key, this.#parts.clock.nowMs() + CHECKED_MS);
       const anyName = this.#question(`${randomLabel(random)}${name}`, real.type, real);
       const denied = (await Promise.all([ask(anyName), ask(real)])).map(denies);
+      // Without a pause: a client may ask for what its server refuses.
       if (denied.includes(undefined)) return 'failed';
       ancestors.learn(name, denied.includes(false) ? 'skipped' : 'empty');
     }
@@ -240,18 +250,13 @@ export class DenialProbes {
     return true;
   }
 
-  #late(probe: Probe): void {
-    if (probe.isLate) return;
-    probe.isLate = true;
-    this.#pause(LATE_PAUSE_MS);
-  }
-
-  #pause(ms: number): void {
-    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, this.#parts.clock.nowMs() + ms);
+  #failed(): ProbeResult {
+    this.#noProbeUntilMs = this.#parts.clock.nowMs() + FAILED_PAUSE_MS;
+    return 'failed';
   }
 }
 
-/** What is known of the proof itself is not that it was asked: a name below may have been answered. No name has this id. */
+/** Of no name: that `proof` exists is also known if a name below it was answered, and then it may still be denied. */
 function proofId(proof: string): string {
   return `\0${proof}`;
 }

@@ -16,13 +16,13 @@ export class HeldQuestion implements Holding {
   isHeld = false;
   older: Holding | undefined;
   newer: Holding | undefined;
-  /** Resolves when the question may go on; rejects with GaveWayError. */
-  readonly released: Promise<void>;
+  /** Resolves when the question may go on, to whether its probe has an answer; rejects with GaveWayError. */
+  readonly released: Promise<boolean>;
   readonly #share: ClientShare;
   readonly #timer: Timer;
   readonly #gaveWay: Counter;
   readonly #onEnd: (held: HeldQuestion) => void;
-  readonly #resolve: () => void;
+  readonly #resolve: (isLearned: boolean) => void;
   readonly #reject: (error: unknown) => void;
 
   constructor(
@@ -32,21 +32,22 @@ export class HeldQuestion implements Holding {
     maxMs: number,
     onEnd: (held: HeldQuestion) => void,
   ) {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
     this.released = promise;
     this.#share = share;
     this.#gaveWay = gaveWay;
     this.#onEnd = onEnd;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#timer = clock.after(maxMs, () => this.release());
+    this.#timer = clock.after(maxMs, () => this.release(false));
   }
 
-  release(): void {
+  /** `isLearned`: whether the probe has an answer. */
+  release(isLearned: boolean): void {
     this.#timer.cancel();
     this.#share.remove(this);
     this.#onEnd(this);
-    this.#resolve();
+    this.#resolve(isLearned);
   }
 
   giveWay(): void {

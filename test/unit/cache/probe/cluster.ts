@@ -10,6 +10,9 @@ import { addressRecord, Bench, nodata, nxdomain } from '../harness.ts';
 
 export const ZONE = 'cluster.local.';
 const SEARCH = [`default.svc.${ZONE}`, `svc.${ZONE}`, ZONE];
+/** A name without records that others are below. */
+export const PROOF = `default.svc.${ZONE}`;
+export const random = (): number => 0;
 export const ON: Partial<CacheOptions> = { nxdomainProbe: [nameFromText(ZONE)] };
 /** Long enough to be seen, short enough for two probes one after the other within the time that a question is held. */
 const ROUND_TRIP_MS = 1;
@@ -82,4 +85,13 @@ export class Cluster {
   probes(result: string): number {
     return this.bench.count('nodens_cache_denial_probes_total', { result });
   }
+}
+
+/** A cluster whose kube-dns is known not to deny PROOF. */
+export async function proven(): Promise<Cluster> {
+  const cluster = new Cluster(ON, random);
+  await cluster.ask(`x.${PROOF}`);
+  await cluster.bench.services.clock.advance(5_000);
+  cluster.bench.asked.length = 0;
+  return cluster;
 }

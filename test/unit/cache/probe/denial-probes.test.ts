@@ -1,29 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { decode } from 'dns-packet';
-import { GaveWayError } from '../../../../agent/base/errors.ts';
-import { WAITER_BYTES } from '../../../../agent/cache/single-flight.ts';
 import { RCODE, TYPE } from '../../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
-import { settle } from '../../../support/fake-clock.ts';
-import { addressRecord, DEFAULTS, nxdomain, servfail, ttlIn } from '../harness.ts';
-import { Cluster, DENIAL_SECONDS, ON, ZONE } from './cluster.ts';
+import { DEFAULTS, ttlIn } from '../harness.ts';
+import { Cluster, DENIAL_SECONDS, ON, PROOF, proven, random, ZONE } from './cluster.ts';
 
 const OUTSIDE = `api.example.com.${ZONE}`;
 const COM = `com.${ZONE}`;
-const PROOF = `default.svc.${ZONE}`;
 const RANDOM = `${'a'.repeat(16)}.`;
-const random = (): number => 0;
 const MINUTES_MS = 600_000;
-
-/** A cluster whose kube-dns is known not to deny PROOF. */
-async function proven(): Promise<Cluster> {
-  const cluster = new Cluster(ON, random);
-  await cluster.ask(`x.${PROOF}`);
-  await cluster.bench.services.clock.advance(5_000);
-  cluster.bench.asked.length = 0;
-  return cluster;
-}
 
 /** A cluster in which COM is known to be empty and denied. */
 async function known(): Promise<Cluster> {
@@ -229,102 +215,4 @@ describe('a server that answers below a name that it denies', () => {
     await cluster.ask(OUTSIDE);
     assert.deepEqual(cluster.asked, [`${OUTSIDE} 1`]);
   });
-});
-
-describe('a question that is held', () => {
-  it('goes on after 20 ms, and for a second no other is held', async () => {
-    const cluster = await proven();
-    cluster.roundTripMs = 100;
-    const { clock } = cluster.bench.services;
-    const answer = cluster.bench.waiting({ name: OUTSIDE });
-    await clock.advance(19);
-    assert.deepEqual(cluster.asked, [`${COM} 1`]);
-    await clock.advance(1);
-    assert.deepEqual(cluster.asked, [`${COM} 1`, `${OUTSIDE} 1`]);
-    const other = cluster.bench.waiting({ name: `x.net.${ZONE}` });
-    assert.deepEqual(cluster.asked.slice(2), [`x.net.${ZONE} 1`]);
-    await clock.advance(100);
-    assert.deepEqual([(await answer).rcode, (await other).rcode], [RCODE.NXDOMAIN, RCODE.NXDOMAIN]);
-    await clock.advance(1_000);
-    assert.equal(cluster.probes('late'), 1);
-    // The late denial counts all the same, after a check of a single name.
-    void cluster.bench.waiting({ name: `check.com.${ZONE}` });
-    assert.equal(cluster.bench.hit({ name: `x.example.com.${ZONE}` }).rcode, RCODE.NXDOMAIN);
-    void cluster.bench.waiting({ name: `x.org.${ZONE}` });
-    assert.deepEqual(cluster.asked.at(-1), `org.${ZONE} 1`);
-  });
-
-  it('is held 20 ms in all, however many names above it exist', async () => {
-    const cluster = new Cluster(ON, random);
-    cluster.roundTripMs = 15;
-    const web = `web.other.svc.${ZONE}`;
-    cluster.zone.add(web);
-    const answer = cluster.bench.waiting({ name: web });
-    await cluster.bench.services.clock.advance(20);
-    assert.deepEqual(cluster.asked, [`${PROOF} 1`, `other.svc.${ZONE} 1`, `${web} 1`]);
-    assert.equal((await cluster.settled(answer)).rcode, RCODE.NOERROR);
-  });
-
-  for (const [how, response] of [
-    ['is answered SERVFAIL', servfail],
-    ['fails', undefined],
-  ] as const) {
-    it(`is asked when its probe ${how}, and for seconds no other is held`, async () => {
-      const cluster = await proven();
-      const { bench } = cluster;
-      bench.upstream = (query) => {
-        if (response === undefined) throw new Error('no upstream');
-        return bench.reply(query, response);
-      };
-      const ask = async (name: string): Promise<unknown> => {
-        const asked = (async () => bench.ask({ name }))();
-        return Promise.allSettled([cluster.settled(asked)]);
-      };
-      for (const tld of ['com', 'net']) await ask(`a.${tld}.${ZONE}`);
-      assert.deepEqual(cluster.asked, [`${COM} 1`, `a.com.${ZONE} 1`, `a.net.${ZONE} 1`]);
-      assert.equal(cluster.probes('failed'), 1);
-      await bench.services.clock.advance(5_000);
-      await ask(`a.org.${ZONE}`);
-      assert.deepEqual(cluster.asked.slice(3), [`org.${ZONE} 1`, `a.org.${ZONE} 1`]);
-    });
-  }
-
-  it('counts against its client, and gives way', async () => {
-    const cluster = new Cluster(ON, random);
-    const { ledger, clock } = cluster.bench.services;
-    const timers = clock.pendingTimers;
-    const [one, two] = ['one', 'two'].map((behalfOf) =>
-      cluster.bench.waiting({ name: OUTSIDE, behalfOf }),
-    ) as [Promise<unknown>, Promise<{ rcode: number }>];
-    assert.equal(ledger.share('one').bytes, WAITER_BYTES);
-    ledger.share('one').giveWay();
-    await assert.rejects(one, GaveWayError);
-    assert.equal(cluster.bench.count('nodens_cache_waiters_rejected_total'), 1);
-    assert.equal((await cluster.settled(two)).rcode, RCODE.NXDOMAIN);
-    await settle();
-    assert.equal(ledger.usedBytes, 0);
-    assert.equal(clock.pendingTimers, timers);
-  });
-
-  it('counts as a miss once, and as a denial by a name above it', async () => {
-    const cluster = new Cluster(ON, random);
-    const asks = [OUTSIDE, OUTSIDE, `b.${OUTSIDE}`].map(async (name) =>
-      cluster.bench.ask({ name }),
-    );
-    await cluster.settled(Promise.all(asks));
-    assert.equal(cluster.bench.count('coredns_cache_requests_total'), 3);
-    assert.equal(cluster.bench.count('coredns_cache_misses_total'), 3);
-    // The first check is for the name that comes next.
-    await cluster.ask(`c.${OUTSIDE}`);
-    assert.equal(cluster.bench.count('nodens_cache_nxdomain_cut_total'), 1);
-  });
-});
-
-it('an answer of the chain itself needs no promise where a name is not held', () => {
-  const cluster = new Cluster(ON, random);
-  cluster.bench.upstream = (query) => cluster.bench.reply(query, { answer: [addressRecord(60)] });
-  assert.equal(cluster.bench.hit({ name: `web.${ZONE}` }).rcode, RCODE.NOERROR);
-  cluster.bench.upstream = (query) => cluster.bench.reply(query, nxdomain());
-  assert.equal(cluster.bench.hit({ name: `gone.${ZONE}` }).rcode, RCODE.NXDOMAIN);
-  assert.equal(DEFAULTS.nxdomainProbe.length, 0);
 });

@@ -76,6 +76,13 @@ for (const overlay of ['iptables-nftables', 'ipvs']) {
     }
   });
 
+  test(`${overlay}: names above those of search paths are probed in the cluster's domain only`, () => {
+    const probed = corefile.blocks.map((block) =>
+      usesOf(block, 'cache').includes('nxdomain_probe'),
+    );
+    assert.deepEqual(probed, [true, false, false]);
+  });
+
   test(`${overlay}: cluster names go to kube-dns by TCP, others to the node's resolvers`, () => {
     for (const block of [cluster, reverse])
       assert.deepEqual(usesOf(block, 'forward'), ['forward . 10.96.0.99', 'force_tcp']);

@@ -1,9 +1,13 @@
 /** Drop-in mode: the agent as child of init, without the privileges that init has. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { chown, mkdir } from 'node:fs/promises';
 import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ADMIN_SOCKET_ENV } from '../../agent/base/admin-socket.ts';
 import { type Clock, sleep } from '../../agent/base/clock.ts';
 import { CONTROL_SOCKET_ENV } from '../../agent/base/control.ts';
+import { messageOf } from '../../agent/base/errors.ts';
 import type { Log } from '../log.ts';
 import { CommandError } from '../node/exec.ts';
 import type { System } from '../node/system.ts';
@@ -38,14 +42,36 @@ export async function startAgent(
 ): Promise<AgentChild> {
   const node = [process.execPath, agentEntry(), ...args];
   const [program = '', ...rest] = [...(await unprivilegedPrefix(system, log)), ...node];
+  const admin = await adminSocketEnv(socketPath, log);
   const child = spawn(program, rest, {
     stdio: 'inherit',
-    env: { ...process.env, [CONTROL_SOCKET_ENV]: socketPath },
+    env: { ...admin, ...process.env, [CONTROL_SOCKET_ENV]: socketPath },
   });
   return {
     exited: exitCodeOf(child, log),
     kill: (signal) => void child.kill(signal),
   };
+}
+
+/**
+ * Where the agent may have its admin socket, as a variable of its environment: in a folder of its own, because only root
+ * can write beside the control socket. Empty without one: then the agent serves all the same. Never rejects.
+ */
+export async function adminSocketEnv(
+  controlSocket: string,
+  log: Log,
+  uid = AGENT_UID,
+): Promise<Readonly<Record<string, string>>> {
+  if (controlSocket === '') return {};
+  const folder = join(dirname(controlSocket), 'agent');
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await chown(folder, uid, uid);
+    return { [ADMIN_SOCKET_ENV]: join(folder, 'admin.sock') };
+  } catch (error) {
+    log.info('no folder for the admin socket of the agent', { folder, error: messageOf(error) });
+    return {};
+  }
 }
 
 const MIN_BACKOFF_MS = 1_000;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -26,6 +26,8 @@ process.on('SIGUSR1', () => console.log('agent hears SIGUSR1'));
 const status = readFileSync('/proc/self/status', 'utf8');
 const field = (name) => new RegExp('^' + name + ':\\\\s*(\\\\S+)', 'm').exec(status)[1];
 console.log('agent pid', process.pid);
+const admin = process.env.NODENS_ADMIN_SOCKET;
+createServer().listen(admin, () => console.log('agent opens', admin)).on('error', console.error).unref();
 console.log('agent', JSON.stringify({
   args: process.argv.slice(2), uid: process.getuid(), gid: process.getgid(), groups: process.getgroups(),
   effective: field('CapEff'), bounding: field('CapBnd'), noNewPrivs: field('NoNewPrivs'),
@@ -111,6 +113,8 @@ else
           bounding: NET_BIND_SERVICE,
           noNewPrivs: '1',
         });
+        const admin = join(dirname(program), 'agent/admin.sock');
+        await eventually('its admin socket', () => init.output().includes(`agent opens ${admin}`));
         init.kill('SIGUSR1');
         await eventually('the agent gets SIGUSR1', () =>
           init.output().includes('agent hears SIGUSR1'),

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { Supervisor } from '../../../../init/agent/supervisor.ts';
+import { adminSocketEnv, Supervisor } from '../../../../init/agent/supervisor.ts';
+import type { Log } from '../../../../init/log.ts';
 import { FakeClock, settle } from '../../../support/fake-clock.ts';
 
 interface FakeChild {
@@ -74,5 +78,29 @@ describe('supervisor of the agent', () => {
     await supervisor.start();
     supervisor.stop('SIGTERM');
     assert.deepEqual(children[0]?.signals, ['SIGTERM', 'SIGCONT']);
+  });
+});
+
+describe('the folder of the admin socket', () => {
+  const logged: string[] = [];
+  const log = { info: (message: string) => logged.push(message) } as unknown as Log;
+  const uid = process.getuid?.() ?? 0;
+
+  it('is beside the control socket, and of the agent alone', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'nodens-admin-'));
+    try {
+      const env = await adminSocketEnv(join(folder, 'run', 'control.sock'), log, uid);
+      assert.deepEqual(env, { NODENS_ADMIN_SOCKET: join(folder, 'run/agent/admin.sock') });
+      const { mode, uid: owner } = statSync(join(folder, 'run/agent'));
+      assert.deepEqual([mode & 0o777, owner], [0o700, uid]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('that cannot be made is no reason not to start', async () => {
+    assert.deepEqual(await adminSocketEnv('', log, uid), {});
+    assert.deepEqual(await adminSocketEnv(`${import.meta.filename}/x/control.sock`, log, uid), {});
+    assert.deepEqual(logged, ['no folder for the admin socket of the agent']);
   });
 });

@@ -9,9 +9,10 @@ import type { Environment } from './environment.ts';
 import { Iptables } from './firewall/iptables/backend.ts';
 import type { Ownership } from './firewall/nft/backend.ts';
 import { allBackends, type Firewall, selectBackend } from './firewall/select.ts';
-import { dataPathOf, isServed } from './node/datapath.ts';
+import { dataPathOf } from './node/datapath.ts';
 import { Link } from './node/link.ts';
 import { requireCapability } from './node/privileges.ts';
+import { isServed } from './node/served.ts';
 import type { InitOptions } from './options.ts';
 import { allRules } from './plan/desired-rules.ts';
 import { clusterIpsOf } from './plan/fallback.ts';
@@ -101,6 +102,7 @@ export function fallbackOf(
     possible: plan.fallback,
     isServed: (address) => isServed(system, address),
     obstacle: fallbackObstacle ?? noNft,
+    isFault: noNft !== undefined,
     endpoints,
     log,
   });

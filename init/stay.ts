@@ -1,5 +1,6 @@
 /** `nodens init` as it stays: puts its parts together. */
 import { randomBytes } from 'node:crypto';
+import { messageOf } from '../agent/base/errors.ts';
 import { releaseRegularly } from '../agent/base/pages.ts';
 import { listenControl } from './agent/control-socket.ts';
 import { isRedirectedToAgent, makeProbe, probeAll } from './agent/probe.ts';
@@ -12,6 +13,7 @@ import { lookAtNode } from './control/rule-state.ts';
 import { Service } from './control/service.ts';
 import { NftOwnerProcess } from './firewall/nft/owner-process.ts';
 import type { Log } from './log.ts';
+import { subscribeBy } from './netlink/socket.ts';
 import { type InitAddon, initAddon } from './node/addon.ts';
 import { Link } from './node/link.ts';
 import { startMonitor } from './node/monitor.ts';
@@ -57,7 +59,7 @@ export async function stay(site: Site): Promise<number> {
 function addonOrWarning(log: Log): InitAddon | undefined {
   const addon = initAddon();
   if (!(addon instanceof Error)) return addon;
-  log.warn('cannot load the native addon: init takes more memory', {
+  log.warn('cannot load the native addon: init takes more memory and checks its rules every 5 s', {
     event: 'init-addon',
     error: addon.message,
   });
@@ -71,7 +73,17 @@ function edgeOf(
   const probe = makeProbe(clock, options.probePorts);
   return {
     listen: listenControl,
-    monitor: startMonitor,
+    monitor: (options) =>
+      startMonitor({
+        ...options,
+        subscribe: addon && subscribeBy(addon),
+        onBlind: (reason) =>
+          log.warn('kernel rejected an optional feature; continuing without it', {
+            event: 'kernel-feature',
+            what: 'notices of changed addresses and rules',
+            error: messageOf(reason),
+          }),
+      }),
     probe: () => probeAll(probe, plan.interceptedIps, options.port),
     reachesAgent: (ip) => isRedirectedToAgent(clock, ip, options.port),
     signals: process,

@@ -2,12 +2,13 @@
 import type { listenControl } from '../agent/control-socket.ts';
 import type { Round } from '../agent/probe.ts';
 import type { AgentChild } from '../agent/supervisor.ts';
-import type { startMonitor } from '../node/monitor.ts';
+import type { MonitorOptions } from '../node/monitor.ts';
 
 /** All that `Service` does outside the process, except for short programs and files, see `System`. */
 export interface ServiceEdge {
   readonly listen: typeof listenControl;
-  readonly monitor: typeof startMonitor;
+  /** `startMonitor` on the kernel's notices. */
+  readonly monitor: (options: Omit<MonitorOptions, 'subscribe' | 'onBlind'>) => () => void;
   /** One round of probes over all local IPs. Never rejects. */
   readonly probe: () => Promise<Round>;
   /** Whether a query of this node to the local IP reaches an agent. Never rejects. */

@@ -82,7 +82,7 @@ export class Service {
         probePorts: options.probePorts,
         hasFallback: fallback.readyIps.length > 0,
       }),
-      fallbackPackets: () => fallbackPackets(system.run),
+      fallbackPackets: () => fallbackPackets(system),
       broadcast: (message) => this.#control?.broadcast(message),
       ...{ clock, log },
     });

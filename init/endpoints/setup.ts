@@ -45,7 +45,7 @@ export function endpointFollower(parts: EndpointParts): EndpointFollower {
     lookup: (known) => lookUp(makeAsk(clock, [...servers, ...known]), { service, excluded }),
     inKernel: async () => {
       try {
-        return await fallbackEndpoints(system.run);
+        return await fallbackEndpoints(system);
       } catch (error) {
         if (error instanceof CommandError) return NO_ENDPOINTS;
         throw error;

@@ -4,7 +4,8 @@ import { CommandError } from '../node/exec.ts';
 import type { System } from '../node/system.ts';
 import type { RuleSet } from '../plan/plan.ts';
 import type { Backend } from './backend.ts';
-import { Iptables, type IptablesKind, legacyTables } from './iptables/backend.ts';
+import { Iptables, type IptablesKind } from './iptables/backend.ts';
+import { legacyTables } from './iptables/presence.ts';
 import { NftAccepts } from './nft/accept.ts';
 import { NftTables, type Ownership } from './nft/backend.ts';
 import { NftFallback } from './nft/fallback.ts';
@@ -58,12 +59,11 @@ export async function allBackends(
   system: System,
   { foreign }: Remarks = NO_REMARKS,
 ): Promise<Backend[]> {
-  const { run } = system;
   const nft = [
-    new NftTables(run, undefined, foreign, 'helper'),
-    new NftTcpAffinity(run, foreign),
-    new NftAccepts(run),
-    new NftFallback(run, foreign),
+    new NftTables(system, undefined, foreign, 'helper'),
+    new NftTcpAffinity(system, foreign),
+    new NftAccepts(system),
+    new NftFallback(system, foreign),
   ];
   const backends: Backend[] = (await canUseNft(system)) ? nft : [];
   for (const kind of ['nft', 'legacy'] as const)
@@ -116,14 +116,14 @@ async function mainBackend(
   ownership: Ownership | undefined,
   { foreign }: Remarks,
 ): Promise<[Backend, reason: string]> {
-  const nft = new NftTables(system.run, undefined, foreign);
+  const nft = new NftTables(system, undefined, foreign);
   const obstacle =
     wish === 'iptables' ? 'iptables was asked for' : await nftObstacle(system, nft, rules);
   if (obstacle === undefined) {
     const works = wish === 'nft' ? 'nft was asked for' : 'nft works here';
     if (ownership === undefined) return [nft, works];
     const unowned = await ownerObstacle(system, ownership);
-    if (unowned === undefined) return [new NftTables(system.run, ownership, foreign), works];
+    if (unowned === undefined) return [new NftTables(system, ownership, foreign), works];
     return [nft, `${works}, but no table can be owned: ${unowned}`];
   }
   if (wish === 'nft') throw new NoBackendError(`nft cannot install the rules: ${obstacle}`);
@@ -144,7 +144,7 @@ async function ownerObstacle(
   const table = `${OWN_TABLE_PREFIX}try_${instance}`;
   try {
     await owner.execute(`add table inet ${table} { flags owner; }`);
-    const owned = /flags owner/.test((await listTable(system.run, table)) ?? '');
+    const owned = /flags owner/.test((await listTable(system, table)) ?? '');
     await owner.execute(`delete table inet ${table}`);
     return owned ? undefined : 'the kernel ignores the flag';
   } catch (error) {
@@ -154,7 +154,10 @@ async function ownerObstacle(
   }
 }
 
-/** Why nft cannot hold these rules, undefined where it can. `--check` stops before the kernel commits. */
+/**
+ * Why nft cannot hold these rules, undefined where it can. `--check` stops before the kernel commits. A program that was
+ * killed for memory says nothing about the kernel: then the first pass tries, and the next ones.
+ */
 async function nftObstacle(
   system: System,
   nft: Backend,
@@ -164,19 +167,21 @@ async function nftObstacle(
     await system.run('nft', ['--check', '-f', '-'], nft.explain(rules));
     return undefined;
   } catch (error) {
-    if (error instanceof CommandError) return error.message;
+    if (error instanceof CommandError) return error.isKilled ? undefined : error.message;
     throw error;
   }
 }
 
-/** An empty legacy table does not count: listing it creates it. Without `-t`, save reads only tables that exist. */
+/** An empty legacy table does not count: listing it creates it. nat is the last to be read, because it is the largest. */
 async function legacyInUse(system: System): Promise<boolean> {
   for (const [family, program] of [
     [4, 'iptables-legacy-save'],
     [6, 'ip6tables-legacy-save'],
   ] as const) {
-    if ((await legacyTables(system, family)).length === 0) continue;
-    if (/^-A/m.test(await system.run(program, []))) return true;
+    const tables = await legacyTables(system, family);
+    const ordered = tables.toSorted((a, b) => Number(a === 'nat') - Number(b === 'nat'));
+    for (const table of ordered)
+      if (/^-A/m.test(await system.run(program, ['-t', table]))) return true;
   }
   return false;
 }
@@ -189,7 +194,7 @@ function canUseNft(system: System): Promise<boolean> {
 /** `--version` touches no table; iptables-nft also has to get an answer from the kernel's nf_tables. */
 function canUseIptables(system: System, kind: IptablesKind): Promise<boolean> {
   if (kind === 'legacy') return succeeds(system, 'iptables-legacy', ['--version']);
-  return succeeds(system, 'iptables-nft-save', ['-t', 'raw']);
+  return succeeds(system, 'iptables-nft', ['-t', 'raw', '-S']);
 }
 
 async function succeeds(system: System, program: string, args: string[]): Promise<boolean> {

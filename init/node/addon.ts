@@ -7,12 +7,34 @@ import type { PagesAddon } from '../../agent/base/pages.ts';
 export interface InitAddon extends PagesAddon {
   /** Takes the exit status of a child that has ended and that Node did not start (`native/process/child_reaping.c`). */
   reap(pid: number): void;
+  /**
+   * Sends a netlink request and resolves to the messages of the answer that pass the filter, at most 1 MiB and, above 0, at
+   * most `most` messages (`native/netlink/query.c`). Rejects with the kernel's errno.
+   */
+  queryNetlink(
+    protocol: number,
+    request: Uint8Array,
+    filter: Uint8Array,
+    most: number,
+  ): Promise<Uint8Array>;
+  /**
+   * Calls `onMessages` with notices of these groups that pass the filter, or with undefined where some are lost
+   * (`native/netlink/watch.c`). Throws the system's error.
+   */
+  watchNetlink(
+    protocol: number,
+    groups: Int32Array,
+    filter: Uint8Array,
+    onMessages: (messages: Uint8Array | undefined) => void,
+  ): object;
+  /** Ends what `watchNetlink` returned. */
+  unwatchNetlink(watch: object): void;
 }
 
 /** Beside the bundle, or where the install script puts it in a source tree. */
 const PLACES = ['../native/init.node', '../../build/init.node'];
 
-/** The addon, or why there is none: without it init takes more memory. */
+/** The addon, or why there is none: without it init takes more memory and gets no notices of the kernel. */
 export function initAddon(): InitAddon | Error {
   const load = createRequire(import.meta.url);
   for (const place of PLACES) {

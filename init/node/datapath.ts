@@ -1,5 +1,6 @@
 /** Recognises data paths of the cluster that bypass netfilter rules. It only reads. */
-import { CommandError } from './exec.ts';
+import { legacyTables } from '../firewall/iptables/presence.ts';
+import { quietly } from './exec.ts';
 import type { System } from './system.ts';
 
 /** What carries packets to Services on this node, as far as init recognises it. */
@@ -40,41 +41,35 @@ async function linkNames(system: System): Promise<string[]> {
 async function ciliumReplacesKubeProxy(system: System, names: string[]): Promise<boolean> {
   return (
     !names.includes('kube-ipvs0') &&
-    !(await quietly(system, 'nft', ['list', 'chains'])).match(KUBE_PROXY_CHAIN) &&
-    !(await quietly(system, 'iptables-legacy-save', [])).match(KUBE_PROXY_CHAIN)
+    !(await hasKubeProxyTables(system).catch(() => false)) &&
+    !(await hasLegacyKubeProxy(system))
   );
+}
+
+async function hasKubeProxyTables(system: System): Promise<boolean> {
+  const { nfTables } = system;
+  if (nfTables === undefined)
+    return KUBE_PROXY_CHAIN.test(await quietly(system, 'nft', ['list', 'chains']));
+  for (const family of ['ip', 'ip6'])
+    if (
+      (await nfTables.hasTable({ family, table: 'kube-proxy' })) ||
+      (await nfTables.hasChain({ family, table: 'nat' }, 'KUBE-SERVICES'))
+    )
+      return true;
+  return false;
 }
 
 /** Chains of kube-proxy's iptables and nftables modes. */
 const KUBE_PROXY_CHAIN = /KUBE-SERVICES|table ip6? kube-proxy/;
 
+/** By the smallest of its tables, if that exists: nat has a rule for each endpoint of the cluster. */
+async function hasLegacyKubeProxy(system: System): Promise<boolean> {
+  if (!(await legacyTables(system, 4)).includes('filter')) return false;
+  const filter = await quietly(system, 'iptables-legacy-save', ['-t', 'filter']);
+  return KUBE_PROXY_CHAIN.test(filter);
+}
+
 async function hasBpfFilter(system: System, link: string): Promise<boolean> {
   const filters = await quietly(system, 'tc', ['filter', 'show', 'dev', link, 'ingress']);
   return /\bbpf\b/.test(filters);
-}
-
-async function quietly(system: System, program: string, args: string[]): Promise<string> {
-  try {
-    return await system.run(program, args);
-  } catch (error) {
-    if (error instanceof CommandError) return '';
-    throw error;
-  }
-}
-
-/**
- * Whether NAT rules of another program name `address`, as kube-proxy's rules name every ClusterIP. Reads the whole
- * ruleset, which is large on a large cluster: call it until the result is true, not periodically.
- */
-export async function isServed(system: System, address: string): Promise<boolean> {
-  const tables = (await quietly(system, 'nft', ['list', 'ruleset'])).split(/^(?=table )/m);
-  const translating = tables.filter((table) => /type nat hook/.test(table));
-  const foreign = translating.filter((table) => !table.startsWith('table inet nodens_'));
-  const programs = address.includes(':')
-    ? (['/proc/net/ip6_tables_names', 'ip6tables-legacy-save'] as const)
-    : (['/proc/net/ip_tables_names', 'iptables-legacy-save'] as const);
-  const hasNat = /^nat$/m.test((await system.read(programs[0])) ?? '');
-  const legacy = hasNat ? await quietly(system, programs[1], ['-t', 'nat']) : '';
-  const word = new RegExp(`(?<![\\w.:])${address.replaceAll('.', '\\.')}(?![\\w.:])`);
-  return [...foreign, legacy].some((text) => word.test(text));
 }

@@ -70,3 +70,17 @@ export const runCommand: Run = async (program, args, input = '') => {
     throw new CommandError(command, undefined, result.originalMessage ?? result.shortMessage ?? '');
   throw new CommandError(command, result.exitCode, result.stderr);
 };
+
+/** The stdout of a program, empty where it fails. */
+export async function quietly(
+  { run }: { readonly run: Run },
+  program: string,
+  args: readonly string[],
+): Promise<string> {
+  try {
+    return await run(program, args);
+  } catch (error) {
+    if (error instanceof CommandError) return '';
+    throw error;
+  }
+}

@@ -3,6 +3,8 @@
 
 NAPI_MODULE_INIT() {
   export_child_reaping(env, exports);
+  export_netlink_query(env, exports);
+  export_netlink_watch(env, exports);
   export_release_pages(env, exports);
   return exports;
 }

@@ -35,6 +35,15 @@ export const INIT_EVENTS = {
     remedy: 'see docs/environments.md for what is lost; a newer kernel or nft has the feature',
     runbook: 'setup-failed',
   },
+  'fallback-missing': {
+    level: 'warn',
+    meaning:
+      'A local IP has no fallback (any more): init says which ones have it, and why others do not. Clients of the others ' +
+      'have no DNS while the agent does not answer.',
+    remedy:
+      'read `reason`: a program that was killed needs more memory; without nft there is no fallback',
+    runbook: 'fallback-missing',
+  },
   'rules-restored': {
     level: 'warn',
     meaning: 'Another program removed addresses or rules (`what`). init put them back.',
@@ -91,7 +100,8 @@ export const INIT_EVENTS = {
   'init-addon': {
     level: 'warn',
     meaning:
-      "init's native addon cannot be loaded: init takes more memory, and reaps no memory holder of an agent.",
+      "init's native addon cannot be loaded: init takes more memory, checks its rules every 5 s only, and reaps no " +
+      'memory holder of an agent.',
     remedy: 'use the image that nodens builds: it has the addon for its own Node and libc',
     runbook: 'addon-missing',
   },

@@ -1,10 +1,17 @@
 /** The same rules through iptables: chains of our own, one `iptables-restore --noflush` for each family. */
 import type { Family } from '../../../agent/base/address.ts';
-import { CommandError } from '../../node/exec.ts';
 import type { System } from '../../node/system.ts';
 import { NO_RULES, type RuleSet } from '../../plan/plan.ts';
 import { addressesIn, type Backend, ReadBackError, type Role } from '../backend.ts';
-import { listNft, type NftChain } from '../nft/list.ts';
+import { orphanLines } from './empty-chains.ts';
+import {
+  hasDroppingChain,
+  hasNodeLocalDnsRules,
+  hasOwnChains,
+  inetOf,
+  iptablesChains,
+  legacyTables,
+} from './presence.ts';
 import {
   claimOf,
   EMPTY_TABLE,
@@ -17,7 +24,6 @@ import {
   nodeLocalDnsEdits,
   nodeLocalDnsLines,
   type OwnChain,
-  orphanCandidates,
   ownChains,
   ownLines,
   parseSaved,
@@ -26,6 +32,7 @@ import {
   standingLines,
   TABLES,
   type TableName,
+  tableIn,
 } from './text.ts';
 
 /** Which kernel interface the program writes to: nf_tables or the older x_tables (xtables-nft(8)). */
@@ -125,9 +132,13 @@ export class Iptables implements Backend {
   /** Rules of a node-local-dns. */
   async nodeLocalDnsRules(): Promise<readonly string[]> {
     const lines: string[] = [];
-    for (const family of [4, 6] as const)
+    for (const family of [4, 6] as const) {
+      const isAbsent =
+        this.#nfTables !== undefined && !(await hasNodeLocalDnsRules(this.#nfTables, family));
+      if (isAbsent) continue;
       for (const saved of (await this.#read(family)).tables.values())
         lines.push(...nodeLocalDnsLines(saved));
+    }
     return lines;
   }
 
@@ -146,20 +157,16 @@ export class Iptables implements Backend {
 
   async localIps(): Promise<readonly string[]> {
     const addresses: string[] = [];
-    for (const family of [4, 6] as const) {
-      const raw = (await this.#read(family, ['raw'])).tables.get('raw') ?? EMPTY_TABLE;
-      addresses.push(...addressesIn(ownLines(raw).join('\n')));
-    }
+    for (const family of [4, 6] as const)
+      addresses.push(...addressesIn(ownLines(await this.#raw(family)).join('\n')));
     return addresses;
   }
 
   /** Local IPs that standing rules in the kernel name. */
   async standingIps(): Promise<readonly string[]> {
     const addresses: string[] = [];
-    for (const family of [4, 6] as const) {
-      const raw = (await this.#read(family, ['raw'])).tables.get('raw') ?? EMPTY_TABLE;
-      addresses.push(...addressesIn(standingLines(raw).join('\n')));
-    }
+    for (const family of [4, 6] as const)
+      addresses.push(...addressesIn(standingLines(await this.#raw(family)).join('\n')));
     return addresses;
   }
 
@@ -174,10 +181,17 @@ export class Iptables implements Backend {
     return texts.join('');
   }
 
-  /** Reading a legacy table creates it. So a table that does not exist, and needs no rules, is not read. */
+  /** Whether there is something to read: reading a legacy table creates it, and reading costs time. */
   async #exists(family: Family, { query, standing }: FamilyRules): Promise<boolean> {
     if (this.#role === 'main' && query.length + standing.length > 0) return true;
-    return this.#kind === 'nft' || (await legacyTables(this.#system, family)).length > 0;
+    if (this.#kind === 'legacy') return (await legacyTables(this.#system, family)).length > 0;
+    const { nfTables } = this.#system;
+    // iptables-nft takes its time where the node has many rules.
+    return (
+      nfTables === undefined ||
+      (await hasOwnChains(nfTables, family)) ||
+      (await hasDroppingChain(nfTables, family))
+    );
   }
 
   #chains(table: TableName, rules: FamilyRules, saved: SavedTable): OwnChain[] {
@@ -213,13 +227,32 @@ export class Iptables implements Backend {
       this.#kind === 'nft' ? TABLES : await legacyTables(this.#system, family).then(ours);
     const tables = new Map<TableName, SavedTable>();
     for (const table of names) {
-      if (!present.includes(table)) tables.set(table, EMPTY_TABLE);
-      else {
-        const text = await this.#system.run(this.#program(family, 'save'), ['-t', table]);
-        tables.set(table, parseSaved(text, table));
-      }
+      tables.set(
+        table,
+        present.includes(table) ? await this.#readTable(family, table) : EMPTY_TABLE,
+      );
     }
     return { family, tables };
+  }
+
+  /** iptables-legacy -S would wait for the lock. */
+  async #readTable(family: Family, table: TableName): Promise<SavedTable> {
+    const { run } = this.#system;
+    if (this.#kind === 'legacy')
+      return parseSaved(await run(this.#program(family, 'save'), ['-t', table]), table);
+    return tableIn(await run(`${inetOf(family)}tables-nft`, ['-t', table, '-S']));
+  }
+
+  /** Empty where it has no chains of ours. */
+  async #raw(family: Family): Promise<SavedTable> {
+    const isAbsent = this.#nfTables !== undefined && !(await hasOwnChains(this.#nfTables, family));
+    const state = isAbsent ? undefined : await this.#read(family, ['raw']);
+    return state?.tables.get('raw') ?? EMPTY_TABLE;
+  }
+
+  /** Undefined where these rules are legacy iptables', or there is no addon. */
+  get #nfTables(): System['nfTables'] {
+    return this.#kind === 'nft' ? this.#system.nfTables : undefined;
   }
 
   async #restore(family: Family, script: string): Promise<void> {
@@ -228,10 +261,10 @@ export class Iptables implements Backend {
   }
 
   #program(family: Family, what: 'save' | 'restore'): string {
-    return `${family === 4 ? 'iptables' : 'ip6tables'}-${this.#kind}-${what}`;
+    return `${inetOf(family)}tables-${this.#kind}-${what}`;
   }
 
-  /** iptables-nft-save shows base chains that do not exist; only nft shows which do. */
+  /** iptables-nft shows base chains that do not exist; only nf_tables itself shows which do. */
   async #baseChains(family: Family): Promise<(table: TableName, base: string) => boolean> {
     const chains = await iptablesChains(this.#system, family);
     if (chains === undefined) return () => true;
@@ -243,48 +276,15 @@ export class Iptables implements Backend {
     const { family } = before;
     const chains = await iptablesChains(this.#system, family);
     if (chains === undefined) return [];
-    const after = await this.#read(family);
-    const inet = family === 4 ? 'ip' : 'ip6';
-    const lines = [...before.tables].flatMap(([table, saved]) => {
-      const there = chains.filter((chain) => chain.table === table);
-      const orphans = there.filter(
-        ({ name, policy }) =>
-          orphanCandidates(saved).has(name) &&
-          policy === 'accept' &&
-          (after.tables.get(table)?.rules.get(name) ?? []).length === 0,
-      );
-      const tableToo = orphans.length > 0 && orphans.length === there.length;
-      return tableToo
-        ? [`delete table ${inet} ${table}`]
-        : orphans.map((chain) => `delete chain ${inet} ${table} ${chain.name}`);
-    });
+    const { tables: after } = await this.#read(family);
+    const lines = orphanLines(inetOf(family), chains, before.tables, after);
     if (lines.length > 0) await this.#system.run('nft', ['-f', '-'], `${lines.join('\n')}\n`);
     return lines;
   }
 }
 
-/** Names of the legacy tables that exist, without creating any. */
-export async function legacyTables(system: System, family: Family): Promise<string[]> {
-  const text = await system.read(`/proc/net/${family === 4 ? 'ip' : 'ip6'}_tables_names`);
-  return (text ?? '').split('\n').filter((name) => name !== '');
-}
-
 function ours(names: readonly string[]): TableName[] {
   return TABLES.filter((table) => names.includes(table));
-}
-
-/** All chains in the tables of one family, undefined where there is no nft to ask. */
-async function iptablesChains(
-  system: System,
-  family: Family,
-): Promise<readonly NftChain[] | undefined> {
-  try {
-    const { chains } = await listNft(system.run, ['chains', family === 4 ? 'ip' : 'ip6']);
-    return chains;
-  } catch (error) {
-    if (error instanceof CommandError) return undefined;
-    throw error;
-  }
 }
 
 function scriptOf(

@@ -12,7 +12,8 @@ export type TableName = 'raw' | 'filter';
 /** Each `TableName`, in the order in which a script edits them. */
 export const TABLES: readonly TableName[] = ['raw', 'filter'];
 
-const OWN = 'NODENS-';
+/** What the names of our chains begin with. */
+export const OWN = 'NODENS-';
 /** An empty chain: init has created the base chain of that name, so cleanup removes it. */
 const MADE = 'NODENS-MADE-';
 /**
@@ -45,13 +46,20 @@ export interface OwnChain {
 
 /** The table `name` out of `iptables-save`'s text; empty where the text does not have it. */
 export function parseSaved(text: string, name: TableName): SavedTable {
+  return tableIn(text.split(`*${name}\n`, 2)[1]?.split('\nCOMMIT', 1)[0] ?? '');
+}
+
+/**
+ * A table as `iptables-save` prints it (`:CHAIN POLICY`) or `iptables -S` (`-P CHAIN POLICY`, `-N CHAIN`). With -S,
+ * iptables-nft reads the one table; iptables-save reads all tables of its family, whichever it prints.
+ */
+export function tableIn(body: string): SavedTable {
   const policies = new Map<string, string>();
   const rules = new Map<string, string[]>();
-  const body = text.split(`*${name}\n`, 2)[1]?.split('\nCOMMIT', 1)[0] ?? '';
   for (const line of body.split('\n')) {
-    const chain = /^(?::|-A )(\S+)/.exec(line)?.[1];
+    const [, what, chain, policy] = /^(:|-[APN] )(\S+)(?: (\S+))?/.exec(line) ?? [];
     if (chain === undefined) continue;
-    if (line.startsWith(':')) policies.set(chain, line.split(' ')[1] ?? '-');
+    if (what !== '-A ') policies.set(chain, what === '-N ' ? '-' : (policy ?? '-'));
     else rules.set(chain, [...(rules.get(chain) ?? []), line]);
   }
   return { policies, rules };
@@ -227,6 +235,9 @@ function filledNames(saved: SavedTable): string[] {
 export function nodeLocalDnsLines(saved: SavedTable): string[] {
   return [...saved.rules.values()].flat().filter((line) => NODE_LOCAL_DNS_COMMENT.test(line));
 }
+
+/** What those have in common. */
+export const NODE_LOCAL_DNS_TEXT = 'NodeLocal DNS Cache: ';
 
 /** Comments of node-local-dns's rules, identical in all its versions that have comments. */
 const NODE_LOCAL_DNS_COMMENT =

@@ -3,12 +3,18 @@
  * that. All instances on the node have rules there. This one removes those of others only when it wants other rules itself.
  */
 
-import type { Run } from '../../node/exec.ts';
+import type { System } from '../../node/system.ts';
 import type { Rule, RuleSet } from '../../plan/plan.ts';
 import { type Backend, ReadBackError } from '../backend.ts';
-import { isRuleComment } from '../rule-comment.ts';
 import { nftComment, nftLine } from './backend.ts';
-import { isIptablesChain, isOwnTable, listNft, type NftChain, type NftRule } from './list.ts';
+import {
+  filterChains,
+  isIptablesChain,
+  isOwnTable,
+  type NftChain,
+  type NftRule,
+  ownRulesIn,
+} from './list.ts';
 
 interface Edit {
   readonly chain: NftChain;
@@ -22,12 +28,12 @@ interface Edit {
  */
 export class NftAccepts implements Backend {
   readonly name = 'nft-accept';
-  readonly #run: Run;
+  readonly #system: System;
   /** What this instance wanted when that was last in place. */
   #settled: string | undefined;
 
-  constructor(run: Run) {
-    this.#run = run;
+  constructor(system: System) {
+    this.#system = system;
   }
 
   /** Installs rules for kept local IPs only when it replaces all; later the instances that want them check them. */
@@ -36,7 +42,7 @@ export class NftAccepts implements Backend {
     const isNews = text !== this.#settled;
     const edits = await this.#edits(isNews ? [...accept, ...kept.accept] : accept, isNews);
     if (edits.length > 0) {
-      await this.#run('nft', ['-f', '-'], edits.map(scriptOf).join(''));
+      await this.#system.run('nft', ['-f', '-'], edits.map(scriptOf).join(''));
       // Another instance may have installed its own rules beside ours by now.
       const [wrong] = await this.#edits(accept, false);
       if (wrong !== undefined) throw new ReadBackError(`chain ${chainName(wrong.chain)}`);
@@ -47,7 +53,7 @@ export class NftAccepts implements Backend {
 
   async removeAll(): Promise<readonly string[]> {
     const edits = await this.#edits([], true);
-    if (edits.length > 0) await this.#run('nft', ['-f', '-'], edits.map(scriptOf).join(''));
+    if (edits.length > 0) await this.#system.run('nft', ['-f', '-'], edits.map(scriptOf).join(''));
     return edits.map(({ chain, ours }) => `${ours.length} rules in chain ${chainName(chain)}`);
   }
 
@@ -61,12 +67,10 @@ export class NftAccepts implements Backend {
   }
 
   async #edits(accept: readonly Rule[], isNews: boolean): Promise<Edit[]> {
-    const { chains } = await listNft(this.#run, ['chains']);
+    const chains = await filterChains(this.#system);
     const edits: Edit[] = [];
     for (const chain of chains.filter(filtersLocalTraffic)) {
-      const { family, table, name } = chain;
-      const { rules } = await listNft(this.#run, ['chain', family, table, name]);
-      const ours = rules.filter((rule) => isRuleComment(rule.comment));
+      const ours = await ownRulesIn(this.#system, chain);
       const wanted = chain.policy === 'drop' ? accept.filter((rule) => fits(rule, chain)) : [];
       const others = isNews ? [] : ours.filter(({ comment }) => !hasComment(accept, comment));
       const mine = ours.filter((rule) => !others.includes(rule));

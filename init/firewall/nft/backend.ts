@@ -3,7 +3,7 @@
  * rules are in a table that the kernel drops when init ends, where it can (`OwnerProcess`).
  */
 
-import type { Run } from '../../node/exec.ts';
+import type { System } from '../../node/system.ts';
 import type { Rule, RuleSet } from '../../plan/plan.ts';
 import { addressesIn, type Backend, ReadBackError, type Role } from '../backend.ts';
 import { OWN_TABLE_PREFIX } from './list.ts';
@@ -40,7 +40,7 @@ export interface Ownership {
 /** Query and standing rules by nft. As a helper it removes the query and standing tables that an earlier init made. */
 export class NftTables implements Backend {
   readonly name = 'nft';
-  readonly #run: Run;
+  readonly #system: System;
   readonly #ownership: Ownership | undefined;
   readonly #sync: TableSync;
   readonly #role: Role;
@@ -49,14 +49,14 @@ export class NftTables implements Backend {
 
   /** `onForeign`: see `TableSync`. */
   constructor(
-    run: Run,
+    system: System,
     ownership: Ownership | undefined,
     onForeign: (table: string) => void = () => undefined,
     role: Role = 'main',
   ) {
-    this.#run = run;
+    this.#system = system;
     this.#ownership = ownership;
-    this.#sync = new TableSync(run, onForeign);
+    this.#sync = new TableSync(system, onForeign);
     this.#role = role;
   }
 
@@ -88,7 +88,7 @@ export class NftTables implements Backend {
     const failures: unknown[] = [];
     for (const name of await this.#ownTables()) {
       try {
-        await this.#run('nft', ['-f', '-'], replaceTable({ name, chains: [] }));
+        await this.#system.run('nft', ['-f', '-'], replaceTable({ name, chains: [] }));
         removed.push(`nft table inet ${name}`);
       } catch (error) {
         failures.push(error);
@@ -101,13 +101,13 @@ export class NftTables implements Backend {
   async localIps(): Promise<readonly string[]> {
     const texts: string[] = [];
     for (const table of await this.#ownTables())
-      texts.push((await listTable(this.#run, table)) ?? '');
+      texts.push((await listTable(this.#system, table)) ?? '');
     return addressesIn(texts.join('\n'));
   }
 
   /** Local IPs that standing rules in the kernel name. */
   async standingIps(): Promise<readonly string[]> {
-    return addressesIn((await listTable(this.#run, STANDING_TABLE)) ?? '');
+    return addressesIn((await listTable(this.#system, STANDING_TABLE)) ?? '');
   }
 
   explain(rules: RuleSet): string {
@@ -136,7 +136,7 @@ export class NftTables implements Backend {
 
   /** Names of our tables in the kernel, of any instance. */
   async #ownTables(): Promise<string[]> {
-    const tables = await inetTables(this.#run);
+    const tables = await inetTables(this.#system.run);
     return tables.filter((name) => name.startsWith(OWN_TABLE_PREFIX));
   }
 
@@ -155,7 +155,7 @@ export class NftTables implements Backend {
   }
 
   async #isInPlace(table: Table): Promise<boolean> {
-    return shapeInText(await listTable(this.#run, table.name)) === shapeOf(table);
+    return shapeInText(await listTable(this.#system, table.name)) === shapeOf(table);
   }
 }
 

@@ -1,12 +1,20 @@
 /** The fallback as a standing nft table, whichever backend installs the other rules. */
-import type { Endpoints } from '../../endpoints/set.ts';
-import type { Run } from '../../node/exec.ts';
+import { type Endpoints, NO_ENDPOINTS } from '../../endpoints/set.ts';
+import type { System } from '../../node/system.ts';
 import type { Fallback, Masquerade, Rewrite } from '../../plan/fallback.ts';
 import type { RuleSet } from '../../plan/plan.ts';
 import { addressesIn, type Backend, type Optional } from '../backend.ts';
 import { endpointDnatChains, endpointsIn, hairpinRule } from './endpoint-dnat.ts';
 import { OWN_TABLE_PREFIX } from './list.ts';
-import { hex, listTable, type Table, type TableChain, type TableRule, tableText } from './table.ts';
+import {
+  hex,
+  listTable,
+  printTable,
+  type Table,
+  type TableChain,
+  type TableRule,
+  tableText,
+} from './table.ts';
 import { TableSync } from './table-sync.ts';
 
 const TABLE = `${OWN_TABLE_PREFIX}fallback_main`;
@@ -30,7 +38,7 @@ const RESTORE_PRIORITY = 150;
 export class NftFallback implements Backend {
   readonly name = 'nft-fallback';
   readonly optional: Optional;
-  readonly #run: Run;
+  readonly #system: System;
   readonly #sync: TableSync;
   readonly #zone: number | undefined;
 
@@ -39,14 +47,14 @@ export class NftFallback implements Backend {
    * Kernels without CONFIG_NF_CONNTRACK_ZONES accept only rules without a zone.
    */
   constructor(
-    run: Run,
+    system: System,
     onForeign: (table: string) => void = () => undefined,
     { hasZone } = { hasZone: true },
   ) {
-    this.#run = run;
-    this.#sync = new TableSync(run, onForeign);
+    this.#system = system;
+    this.#sync = new TableSync(system, onForeign);
     this.#zone = hasZone ? ZONE : undefined;
-    const zoneless = (): NftFallback => new NftFallback(run, onForeign, { hasZone: false });
+    const zoneless = (): NftFallback => new NftFallback(system, onForeign, { hasZone: false });
     this.optional = hasZone
       ? { what: 'a conntrack zone for the fallback', instead: zoneless() }
       : { what: 'the fallback' };
@@ -62,7 +70,7 @@ export class NftFallback implements Backend {
   }
 
   async localIps(): Promise<readonly string[]> {
-    return addressesIn((await listTable(this.#run, TABLE)) ?? '');
+    return addressesIn((await listTable(this.#system, TABLE)) ?? '');
   }
 
   explain({ fallback }: RuleSet): string {
@@ -70,14 +78,17 @@ export class NftFallback implements Backend {
   }
 }
 
-/** The endpoints in the kernel's rules. */
-export async function fallbackEndpoints(run: Run): Promise<Endpoints> {
-  return endpointsIn((await listTable(run, TABLE)) ?? '');
+/** The endpoints in the kernel's rules. Only nft shows them, and it is not asked where there are no such rules. */
+export async function fallbackEndpoints(system: System): Promise<Endpoints> {
+  const held = (await listTable(system, TABLE)) ?? '';
+  return /chain endpoint_/.test(held)
+    ? endpointsIn((await printTable(system.run, TABLE)) ?? '')
+    : NO_ENDPOINTS;
 }
 
 /** Packets that took the fallback since its table was made; 0 where there is none. */
-export async function fallbackPackets(run: Run): Promise<number> {
-  const lines = ((await listTable(run, TABLE)) ?? '').split('\n');
+export async function fallbackPackets(system: System): Promise<number> {
+  const lines = ((await listTable(system, TABLE)) ?? '').split('\n');
   return lines
     .filter((line) => line.includes('comment "nodens:fallback-'))
     .reduce((sum, line) => sum + Number(/counter packets (\d+)/.exec(line)?.[1] ?? 0), 0);

@@ -1,5 +1,7 @@
 /** `nft -j list …` as typed data: only the fields we look at. */
 import type { Run } from '../../node/exec.ts';
+import type { System } from '../../node/system.ts';
+import { isRuleComment, OWN_COMMENT } from '../rule-comment.ts';
 
 /** A `table` object (libnftables-json(5)). */
 export interface NftTable {
@@ -63,4 +65,21 @@ export function isOwnTable(family: string, table: string): boolean {
 /** Whether a chain belongs to iptables-nft, which must then be the one to edit it. */
 export function isIptablesChain(chain: NftChain): boolean {
   return /^ip6?$/.test(chain.family) && /^(INPUT|OUTPUT|PREROUTING|FORWARD)$/.test(chain.name);
+}
+
+/** Chains of type filter that see packets, of any program. Rejects with `CommandError`. */
+export async function filterChains({ run, nfTables }: System): Promise<readonly NftChain[]> {
+  if (nfTables !== undefined) return nfTables.baseChains(['filter']);
+  const { chains } = await listNft(run, ['chains']);
+  return chains.filter(({ type }) => type === 'filter');
+}
+
+/** Rules of ours in a chain of another program. Rejects with `CommandError`. */
+export async function ownRulesIn(
+  { run, nfTables }: System,
+  { family, table, name }: NftChain,
+): Promise<readonly NftRule[]> {
+  if (nfTables !== undefined) return nfTables.commentedRules({ family, table }, name, OWN_COMMENT);
+  const { rules } = await listNft(run, ['chain', family, table, name]);
+  return rules.filter(({ comment }) => isRuleComment(comment));
 }

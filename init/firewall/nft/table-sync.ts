@@ -4,7 +4,8 @@
  * not change what another version wrote later.
  */
 
-import { CommandError, type Run } from '../../node/exec.ts';
+import { CommandError } from '../../node/exec.ts';
+import type { System } from '../../node/system.ts';
 import { addressesIn, ReadBackError } from '../backend.ts';
 import {
   isAsDeclared,
@@ -30,7 +31,7 @@ function claimText(table: Table): string | undefined {
 
 /** Remembers what this instance wanted last, so each backend needs one of its own. */
 export class TableSync {
-  readonly #run: Run;
+  readonly #system: System;
   readonly #onForeign: (table: string) => void;
   /** What this instance wanted of each table when that was last in place. To want the same again is no reason to write. */
   readonly #settled = new Map<string, TableShape>();
@@ -38,8 +39,8 @@ export class TableSync {
   readonly #logged = new Set<string>();
 
   /** `onForeign` gets, once for each text, a table that another version wrote and that this one does not change. */
-  constructor(run: Run, onForeign: (table: string) => void) {
-    this.#run = run;
+  constructor(system: System, onForeign: (table: string) => void) {
+    this.#system = system;
     this.#onForeign = onForeign;
   }
 
@@ -47,13 +48,13 @@ export class TableSync {
   async apply(tables: readonly Table[]): Promise<boolean> {
     const stale: StaleTable[] = [];
     for (const table of tables) {
-      const held = await listTable(this.#run, table.name);
+      const held = await listTable(this.#system, table.name);
       if (!this.#isRight(table, held)) stale.push({ table, held });
     }
     if (stale.length === 0) return false;
     await this.#write(stale);
     for (const { table } of stale) {
-      const held = await listTable(this.#run, table.name);
+      const held = await listTable(this.#system, table.name);
       this.#settled.set(table.name, claimText(table));
       if (!this.#isRight(table, held)) throw new ReadBackError(`table inet ${table.name}`);
     }
@@ -93,6 +94,6 @@ export class TableSync {
   }
 
   async #load(script: string): Promise<void> {
-    await this.#run('nft', ['-f', '-'], script);
+    await this.#system.run('nft', ['-f', '-'], script);
   }
 }

@@ -1,6 +1,7 @@
 /** An nft table of our own as data: its text, and what of it the kernel holds. */
 import { createHash } from 'node:crypto';
 import { CommandError, type Run } from '../../node/exec.ts';
+import type { System } from '../../node/system.ts';
 import { isRuleComment, ruleComment } from '../rule-comment.ts';
 
 /** One rule: what it matches, and what happens to a packet that it matches and counts. */
@@ -131,10 +132,15 @@ export function shapeOf({ sets = [], chains }: Table): TableShape {
 }
 
 /**
- * The table as text, without the elements of its named sets; undefined where it does not exist. Not as JSON: nft 1.0.6
- * prints the owner flag as garbage there.
+ * The table as text, without the elements of its named sets; undefined where it does not exist. By netlink where there is
+ * the addon (`heldTable`). Rejects with `CommandError`.
  */
-export async function listTable(run: Run, name: string): Promise<string | undefined> {
+export function listTable({ run, nfTables }: System, name: string): Promise<string | undefined> {
+  return nfTables === undefined ? printTable(run, name) : nfTables.heldTable(name);
+}
+
+/** As `listTable`, but by nft with every word of its rules. Not as JSON: nft 1.0.6 prints the owner flag as garbage there. */
+export async function printTable(run: Run, name: string): Promise<string | undefined> {
   try {
     return await run('nft', ['-a', '-y', '-t', 'list', 'table', 'inet', name]);
   } catch (error) {

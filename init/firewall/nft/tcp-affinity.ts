@@ -1,6 +1,6 @@
 /** TCP affinity as a standing nft table, whichever backend installs the other rules. */
 
-import type { Run } from '../../node/exec.ts';
+import type { System } from '../../node/system.ts';
 import type { RuleSet } from '../../plan/plan.ts';
 import type { TcpAffinity } from '../../plan/tcp-affinity.ts';
 import { addressesIn, type Backend } from '../backend.ts';
@@ -41,14 +41,14 @@ export const OPENS_CONNECTION = 'tcp flags & (fin | syn | rst | ack) == syn';
 export class NftTcpAffinity implements Backend {
   readonly name = 'nft-flows';
   readonly optional = { what: 'a memory of TCP connections' };
-  readonly #run: Run;
+  readonly #system: System;
   readonly #sync: TableSync;
   #affinities: readonly TcpAffinity[] = [];
 
   /** `onForeign`: see `TableSync`. */
-  constructor(run: Run, onForeign: (table: string) => void) {
-    this.#run = run;
-    this.#sync = new TableSync(run, onForeign);
+  constructor(system: System, onForeign: (table: string) => void) {
+    this.#system = system;
+    this.#sync = new TableSync(system, onForeign);
   }
 
   apply({ tcpAffinities, kept }: RuleSet): Promise<boolean> {
@@ -66,7 +66,7 @@ export class NftTcpAffinity implements Backend {
   async forget(): Promise<void> {
     const sets = this.#affinities.flatMap((affinity) => tableOf([affinity]).sets ?? []);
     const lines = sets.map(({ name }) => `flush set inet ${TABLE} ${name}\n`);
-    if (lines.length > 0) await this.#run('nft', ['-f', '-'], lines.join(''));
+    if (lines.length > 0) await this.#system.run('nft', ['-f', '-'], lines.join(''));
   }
 
   /** `NftTables` removes all tables of our own. */
@@ -75,7 +75,7 @@ export class NftTcpAffinity implements Backend {
   }
 
   async localIps(): Promise<readonly string[]> {
-    return addressesIn((await listTable(this.#run, TABLE)) ?? '');
+    return addressesIn((await listTable(this.#system, TABLE)) ?? '');
   }
 
   explain({ tcpAffinities }: RuleSet): string {

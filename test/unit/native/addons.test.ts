@@ -20,7 +20,7 @@ const OFFERED: Readonly<Record<string, readonly string[]>> = {
     ...['close', 'connect', 'open', 'port', 'receiveNow', 'sendDeferred'],
     ...['holdMemory', 'listenWithTakeover', 'releasePages'],
   ],
-  init: ['reap', 'releasePages'],
+  init: ['queryNetlink', 'reap', 'releasePages', 'unwatchNetlink', 'watchNetlink'],
 };
 
 it('every C file but the launcher belongs to an addon, and every file of the list is there', () => {

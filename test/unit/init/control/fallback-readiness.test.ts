@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FallbackReadiness } from '../../../../init/control/fallback-readiness.ts';
 import { type Endpoints, NO_ENDPOINTS } from '../../../../init/endpoints/set.ts';
+import { CommandError } from '../../../../init/node/exec.ts';
 import { fallbackNow } from '../../../../init/plan/fallback.ts';
 import { planOf } from '../../../../init/plan/plan.ts';
 import { fakeLog, PLAN_BASICS } from '../fake-system.ts';
@@ -19,17 +20,21 @@ const BOTH: Endpoints = {
 describe('fallback through kube-proxy', () => {
   const { fallback: possible } = planOf({ ...PLAN_BASICS, localIps: [LOCAL], clusterIps: [VIP] });
 
-  function setup(obstacle?: string) {
-    const node = { served: false, asked: 0 };
+  function setup(obstacle?: string, isFault = false) {
+    const node = { served: false, asked: 0, error: undefined as Error | undefined };
     const { log, lines } = fakeLog();
     const isServed = async (): Promise<boolean> => {
       node.asked++;
+      if (node.error !== undefined) throw node.error;
       return node.served;
     };
     return {
       node,
       lines,
-      readiness: new FallbackReadiness({ possible, isServed, obstacle, endpoints: undefined, log }),
+      readiness: new FallbackReadiness({
+        ...{ possible, isServed, obstacle, isFault },
+        ...{ endpoints: undefined, log },
+      }),
     };
   }
 
@@ -46,7 +51,20 @@ describe('fallback through kube-proxy', () => {
     assert.deepEqual(lines, ['info fallback', 'info fallback']);
   });
 
-  it('is never ready on a node with an obstacle, and init logs the obstacle once', async () => {
+  it('is a warning where it cannot be had, or where the kernel does not say who serves', async () => {
+    const without = setup('it needs nft', true);
+    await without.readiness.look();
+    assert.deepEqual(without.lines, ['warn fallback']);
+    const { node, lines, readiness } = setup();
+    node.error = new CommandError('iptables-legacy-save -t nat', undefined, '', true);
+    assert.deepEqual((await readiness.look()).servedIps, []);
+    assert.equal(readiness.isPending, true);
+    [node.error, node.served] = [undefined, true];
+    assert.deepEqual((await readiness.look()).servedIps, [VIP]);
+    assert.deepEqual(lines, ['warn fallback', 'info fallback']);
+  });
+
+  it('is never ready where there is an obstacle, which is logged once', async () => {
     const { node, lines, readiness } = setup('IPVS');
     node.served = true;
     await readiness.look();
@@ -115,5 +133,19 @@ describe('fallback to endpoints', () => {
     const { readiness, wanted } = readinessWith({ known: BOTH, reason: '' }, options);
     assert.deepEqual((await readiness.look()).endpoints, NO_ENDPOINTS);
     assert.equal(wanted(), 0);
+  });
+
+  it('is a warning when endpoints that were the fallback are gone', async () => {
+    const follower = { known: V4, reason: '', want: () => undefined };
+    const { log, lines } = fakeLog();
+    const { fallback } = planOf({ ...PLAN_BASICS, localIps: [LOCAL], clusterIps: [] });
+    const readiness = new FallbackReadiness({
+      ...{ possible: fallback, isServed: async () => false, obstacle: undefined },
+      ...{ endpoints: follower, log },
+    });
+    await readiness.look();
+    Object.assign(follower, { known: NO_ENDPOINTS, reason: 'no server answers' });
+    await readiness.look();
+    assert.deepEqual(lines, ['info fallback', 'warn fallback']);
   });
 });

@@ -28,7 +28,7 @@ const DNAT: EndpointDnat = { family: 4, from: LOCAL, port: 53, endpoints: V4 };
 function textOf(...endpointDnats: EndpointDnat[]): string {
   const rules = planFor([LOCAL], []);
   const fallback = { ...rules.fallback, endpointDnats };
-  return new NftFallback(fakeSystem().system.run).explain({ ...rules, fallback });
+  return new NftFallback(fakeSystem().system).explain({ ...rules, fallback });
 }
 
 describe('rules to endpoints', () => {

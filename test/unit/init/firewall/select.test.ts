@@ -6,6 +6,7 @@ import {
   NoBackendError,
   selectBackend,
 } from '../../../../init/firewall/select.ts';
+import { CommandError } from '../../../../init/node/exec.ts';
 import { allRules, desiredRules } from '../../../../init/plan/desired-rules.ts';
 import { planOf } from '../../../../init/plan/plan.ts';
 import { type Call, failure, fakeSystem, INTERCEPTING, PLAN_BASICS } from '../fake-system.ts';
@@ -36,7 +37,9 @@ async function choose(host: Host, wish: BackendWish = 'auto', ownership?: Owners
       if (host.broken?.some((start) => command.startsWith(start)))
         return failure(command, `${command.split(' ')[0]}: cannot\nmore`);
       if (command.endsWith('inet nodens_try_one')) return host.tried ?? '';
-      return command === 'iptables-legacy-save' ? (host.legacyRules ?? '') : '{"nftables":[]}';
+      return command.startsWith('iptables-legacy-save')
+        ? (host.legacyRules ?? '')
+        : '{"nftables":[]}';
     },
     { '/proc/net/ip_tables_names': host.legacyTables ?? '' },
   );
@@ -93,12 +96,23 @@ describe('choice of the backend', () => {
     assert.equal((await choose(host, 'iptables')).firewall.name, 'iptables-nft');
   });
 
-  it('is iptables-legacy if the kernel has no nf_tables', async () => {
-    const { firewall } = await choose({ broken: ['nft ', 'iptables-nft-save'] });
+  it('is iptables-legacy where the kernel has no nf_tables', async () => {
+    const { firewall } = await choose({ broken: ['nft ', 'iptables-nft '] });
     assert.equal(firewall.name, 'iptables-legacy');
   });
 
-  it('is an error if the requested backend does not work, or none works', async () => {
+  it('is decided by the kernel alone: an nft that was killed for memory is tried again by each pass', async () => {
+    const { system } = fakeSystem((command) =>
+      command === 'nft --check -f -'
+        ? new CommandError(command, undefined, '', true)
+        : '{"nftables":[]}',
+    );
+    const firewall = await selectBackend(system, 'auto', rules, undefined);
+    assert.equal(firewall.name, 'nft');
+    assert.equal(firewall.hasFallback, true);
+  });
+
+  it('a wish that cannot be met is an error, not a substitute', async () => {
     await assert.rejects(choose({ broken: ['nft '] }, 'nft'), NoBackendError);
     await assert.rejects(choose({ broken: ['nft ', 'iptables-'] }), NoBackendError);
   });

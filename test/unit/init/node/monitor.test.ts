@@ -1,24 +1,42 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import {
+  attribute,
+  type FilterEntry,
+  message,
+  messagesIn,
+  zeroTerminated,
+} from '../../../../init/netlink/message.ts';
+import { NFT_MESSAGE } from '../../../../init/netlink/nf-objects.ts';
+import type { Subscription } from '../../../../init/netlink/socket.ts';
 import { startMonitor } from '../../../../init/node/monitor.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 
-interface Child {
-  readonly command: string;
-  readonly startedMs: number;
-  readonly line: (line: string) => void;
-  readonly end: () => void;
-  isKilled: boolean;
+const ROUTE = 0;
+const NETFILTER = 12;
+const IS_UP = 1;
+
+interface Options {
+  readonly intact?: { value: boolean };
+  readonly hasNft?: boolean;
+  /** Groups that cannot be joined, or no addon at all. */
+  readonly broken?: 'groups' | 'addon';
 }
 
-function monitored(intact: { value: boolean } | undefined = undefined, hasNft = true) {
+function monitored({ intact, hasNft = true, broken }: Options = {}) {
   const clock = new FakeClock(0);
-  const children: Child[] = [];
+  const open = new Set<Subscription>();
   const reports: number[] = [];
   const questions: number[] = [];
+  const blind: unknown[] = [];
+  const subscribe = (subscription: Subscription): (() => void) => {
+    if (broken === 'groups' && subscription.protocol === NETFILTER) throw new Error('EPERM');
+    open.add(subscription);
+    return () => void open.delete(subscription);
+  };
   const end = startMonitor({
     clock,
-    addresses: ['169.254.20.10', '10.96.0.10'],
+    addresses: ['169.254.20.10', 'fd00::10'],
     interfaceName: 'nodens0',
     hasNft,
     isIntact:
@@ -28,65 +46,102 @@ function monitored(intact: { value: boolean } | undefined = undefined, hasNft = 
         return intact.value;
       }),
     onChange: () => void reports.push(clock.nowMs()),
-    start: (program, args, { onLine, onEnd }) => {
-      const child: Child = {
-        command: [program, ...args].join(' '),
-        startedMs: clock.nowMs(),
-        line: onLine,
-        end: onEnd,
-        isKilled: false,
-      };
-      children.push(child);
-      return () => {
-        child.isKilled = true;
-      };
-    },
+    subscribe: broken === 'addon' ? undefined : subscribe,
+    onBlind: (reason) => void blind.push(reason),
   });
-  const child = (program: string): Child => {
-    const found = children.findLast(({ command }) => command.startsWith(program));
-    assert.ok(found, `${program} was not started`);
-    return found;
+  /** What the kernel says, as far as it passes the filter. */
+  const notice = (protocol: number, bytes: Uint8Array): void => {
+    for (const one of open)
+      if (one.protocol === protocol && one.filter.some((entry) => passes(entry, bytes)))
+        one.onMessages(bytes);
   };
-  return { clock, children, child, reports, questions, end };
+  const lose = (): void => {
+    for (const one of open) one.onMessages(undefined);
+  };
+  return { clock, open, reports, questions, blind, notice, lose, end };
 }
 
-/** Number of reports after the program has printed the line. */
-async function reportsAfter(program: string, line: string): Promise<number> {
-  const { clock, child, reports } = monitored();
-  child(program).line(line);
+function passes({ type, needle }: FilterEntry, bytes: Uint8Array): boolean {
+  return messagesIn(bytes).some(
+    (one) => one.type === type && Buffer.from(one.body).includes(Buffer.from(needle)),
+  );
+}
+
+/** struct ifinfomsg and the link's name. */
+function link(type: number, name: string, flags: number): Uint8Array {
+  const head = Buffer.alloc(16);
+  head.writeUInt32LE(flags, 8);
+  return message(type, 0, head, [
+    attribute(3, zeroTerminated(name)),
+    attribute(13, Buffer.alloc(8)),
+  ]);
+}
+
+const addressGone = (bytes: readonly number[], type = 21): Uint8Array =>
+  message(type, 0, Buffer.alloc(8), [attribute(1, Uint8Array.from(bytes))]);
+
+const nftNotice = (type: number, ...names: readonly string[]): Uint8Array =>
+  message(
+    type,
+    0,
+    Buffer.alloc(4),
+    names.map((name, i) => attribute(i + 1, zeroTerminated(name))),
+  );
+
+/** Reports after this notice. */
+async function reportsAfter(protocol: number, bytes: Uint8Array): Promise<number> {
+  const { clock, reports, notice } = monitored();
+  notice(protocol, bytes);
   await clock.advance(1_000);
   return reports.length;
 }
 
 describe('monitor of addresses and rules', () => {
-  it('starts `ip monitor`, and `nft monitor` if nft works', () => {
-    const commands = (hasNft: boolean) =>
-      monitored(undefined, hasNft).children.map(({ command }) => command);
-    assert.deepEqual(commands(true), ['ip monitor link address', 'nft monitor destroy']);
-    assert.deepEqual(commands(false), ['ip monitor link address']);
+  it('listens to links and addresses, and to rules where nft works', () => {
+    const groups = (hasNft: boolean) => [...monitored({ hasNft }).open].map((one) => one.groups);
+    assert.deepEqual(groups(true), [[1, 5, 9], [7]]);
+    assert.deepEqual(groups(false), [[1, 5, 9]]);
   });
 
-  it('reports a deleted local IP and a link that is down, and no other line of ip', async () => {
-    const deleted = 'Deleted 1: lo    inet 169.254.20.10/32 scope host lo';
-    assert.equal(await reportsAfter('ip', deleted), 1);
-    assert.equal(await reportsAfter('ip', '1: lo    inet 169.254.20.10/32 scope host lo'), 0);
-    assert.equal(await reportsAfter('ip', 'Deleted 1: lo    inet 169.254.20.1/32 scope host'), 0);
-    assert.equal(await reportsAfter('ip', '7: nodens0: <BROADCAST,NOARP> mtu 1500'), 1);
-    assert.equal(await reportsAfter('ip', 'Deleted 7: nodens0: <BROADCAST,NOARP> mtu'), 1);
-    assert.equal(await reportsAfter('ip', '7: nodens0: <BROADCAST,NOARP,UP,LOWER_UP> mtu'), 0);
-    assert.equal(await reportsAfter('ip', '8: nodens01: <BROADCAST,NOARP> mtu 1500'), 0);
+  it('reports a local IP that was deleted and a link that is down, nothing else', async () => {
+    assert.equal(await reportsAfter(ROUTE, addressGone([169, 254, 20, 10])), 1);
+    assert.equal(await reportsAfter(ROUTE, addressGone([169, 254, 20, 10], 20)), 0);
+    assert.equal(await reportsAfter(ROUTE, addressGone([169, 254, 20, 1])), 0);
+    const v6 = [0xfd, ...Array<number>(14).fill(0), 0x10];
+    assert.equal(await reportsAfter(ROUTE, addressGone(v6)), 1);
+    assert.equal(await reportsAfter(ROUTE, link(16, 'nodens0', 0)), 1);
+    assert.equal(await reportsAfter(ROUTE, link(16, 'nodens0', IS_UP)), 0);
+    assert.equal(await reportsAfter(ROUTE, link(17, 'nodens0', IS_UP)), 1);
+    assert.equal(await reportsAfter(ROUTE, link(16, 'nodens01', 0)), 0);
   });
 
-  it('reports deleted tables and rules of nodens, and no others', async () => {
-    assert.equal(await reportsAfter('nft', 'delete table inet nodens_query_main'), 1);
-    assert.equal(await reportsAfter('nft', 'delete rule ip filter NODENS-INPUT handle 3'), 1);
-    assert.equal(await reportsAfter('nft', 'delete rule ip nat KUBE-SERVICES handle 3'), 0);
+  it('reports a link that is down among others', async () => {
+    const { clock, reports, notice } = monitored();
+    notice(ROUTE, Buffer.concat([link(16, 'nodens0', IS_UP), link(16, 'nodens0', 0)]));
+    await clock.advance(1_000);
+    assert.equal(reports.length, 1);
   });
 
-  it('reports a flush of many lines after 50 ms, and at most twice a second', async () => {
-    const { clock, child, reports } = monitored();
+  it('reports what is deleted of nodens only', async () => {
+    const { deleteTable, deleteRule, newRule } = NFT_MESSAGE;
+    const report = (bytes: Uint8Array) => reportsAfter(NETFILTER, bytes);
+    assert.equal(await report(nftNotice(deleteTable, 'nodens_query_main')), 1);
+    assert.equal(await report(nftNotice(deleteRule, 'filter', 'NODENS-INPUT')), 1);
+    assert.equal(await report(nftNotice(deleteRule, 'nat', 'KUBE-SERVICES')), 0);
+    assert.equal(await report(nftNotice(newRule, 'filter', 'NODENS-INPUT')), 0);
+  });
+
+  it('reports where the kernel had no room for notices', async () => {
+    const { clock, reports, lose } = monitored();
+    lose();
+    await clock.advance(1_000);
+    assert.deepEqual(reports, [50]);
+  });
+
+  it('reports a flush of many notices once, soon, and not more often than twice a second', async () => {
+    const { clock, notice, reports } = monitored();
     for (let ms = 0; ms < 1_000; ms += 10) {
-      child('nft').line('delete rule inet nodens_query_main output');
+      notice(NETFILTER, nftNotice(NFT_MESSAGE.deleteRule, 'nodens_query_main', 'output'));
       await clock.advance(10);
     }
     assert.deepEqual(reports, [50, 550]);
@@ -94,35 +149,21 @@ describe('monitor of addresses and rules', () => {
     assert.deepEqual(reports, [50, 550, 1_050]);
   });
 
-  it('restarts a program later each time, and soon if it has worked for some time', async () => {
-    const { clock, children, child } = monitored();
-    for (const waitMs of [2_000, 4_000, 8_000]) {
-      const before = children.length;
-      child('nft').end();
-      await clock.advance(waitMs - 1);
-      assert.equal(children.length, before);
-      await clock.advance(1);
-      assert.equal(children.length, before + 1);
+  it('without notices it reports every 5 s, and says why there are none', async () => {
+    for (const broken of ['groups', 'addon'] as const) {
+      const { clock, reports, blind, end } = monitored({ broken });
+      await clock.advance(10_100);
+      assert.deepEqual(reports, [5_050, 10_050]);
+      assert.equal(blind.length, broken === 'groups' ? 1 : 0);
+      end();
+      await clock.advance(10_000);
+      assert.deepEqual([reports.length, clock.pendingTimers], [2, 0]);
     }
-    await clock.advance(10_001);
-    const { startedMs } = child('nft');
-    child('nft').end();
-    await clock.advance(1_000);
-    assert.equal(child('nft').startedMs, startedMs + 11_001);
-  });
-
-  it('waits at most a minute before it restarts a program', async () => {
-    const { clock, children, child } = monitored();
-    for (let i = 0; i < 12; i++) {
-      child('ip').end();
-      await clock.advance(60_000);
-    }
-    assert.equal(children.filter(({ command }) => command.startsWith('ip')).length, 13);
   });
 
   it('checks legacy rules every half second, and reports when they do not work', async () => {
     const intact = { value: true };
-    const { clock, reports, questions } = monitored(intact);
+    const { clock, reports, questions } = monitored({ intact });
     await clock.advance(1_000);
     assert.deepEqual(questions, [0, 500, 1_000]);
     assert.deepEqual(reports, []);
@@ -131,15 +172,12 @@ describe('monitor of addresses and rules', () => {
     assert.deepEqual(reports, [1_550]);
   });
 
-  it('kills its children at its end, starts none again and leaves no timer', async () => {
-    const { clock, children, child, reports, end } = monitored({ value: false });
+  it('ended, it listens no more and leaves no timer', async () => {
+    const { clock, open, reports, end } = monitored({ intact: { value: false } });
     await clock.advance(100);
-    child('ip').end();
     end();
-    child('nft').end();
     await clock.advance(120_000);
-    assert.ok(child('nft').isKilled);
-    assert.equal(children.length, 2);
+    assert.equal(open.size, 0);
     assert.deepEqual(reports, [50]);
     assert.equal(clock.pendingTimers, 0);
   });

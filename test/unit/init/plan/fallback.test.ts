@@ -54,7 +54,7 @@ describe('fallback', () => {
 
   it('rewrites before conntrack, restores after NAT, and skips untracked packets', () => {
     const rules = allRules(planOf({ ...PLAN_BASICS, localIps: [LOCAL], clusterIps: [VIP] }));
-    const text = new NftFallback(fakeSystem().system.run).explain(rules);
+    const text = new NftFallback(fakeSystem().system).explain(rules);
     const rewrite = `udp dport 53 ip daddr ${LOCAL} ct state != untracked counter meta mark set meta mark | 0x1000`;
     assert.ok(
       text.includes(`${rewrite} ct original zone set 20253 ip daddr set ${VIP} comment`),
@@ -78,8 +78,8 @@ describe('fallback in a kernel without conntrack zones', () => {
       node.text = script.replaceAll(/^ {4}(\S.*comment .*)$/gm, '    $1 # handle 7');
       return undefined;
     });
-    await assert.rejects(new NftFallback(system.run).apply(rules), /not supported/);
-    const fallback = new NftFallback(system.run, undefined, { hasZone: false });
+    await assert.rejects(new NftFallback(system).apply(rules), /not supported/);
+    const fallback = new NftFallback(system, undefined, { hasZone: false });
     assert.equal(await fallback.apply(rules), true);
     assert.equal(await fallback.apply(rules), false);
     const scripts = calls.filter(({ command }) => command === 'nft -f -');

@@ -5,6 +5,7 @@ import { NftAccepts } from '../../../../../init/firewall/nft/accept.ts';
 import { nftComment } from '../../../../../init/firewall/nft/backend.ts';
 import { NO_RULES } from '../../../../../init/plan/plan.ts';
 import { fakeSystem, type Script } from '../../fake-system.ts';
+import { fakeKernel } from '../../netlink/fake-kernel.ts';
 import { rules, writes } from './kernel.ts';
 
 describe('ACCEPT rules of nft', () => {
@@ -38,7 +39,7 @@ describe('ACCEPT rules of nft', () => {
         {},
       ),
     );
-    assert.equal(await new NftAccepts(system.run).apply(rules), false);
+    assert.equal(await new NftAccepts(system).apply(rules), false);
     assert.equal(calls.length, 1);
   });
 
@@ -53,7 +54,7 @@ describe('ACCEPT rules of nft', () => {
         input,
       );
     });
-    assert.equal(await new NftAccepts(system.run).apply(rules), true);
+    assert.equal(await new NftAccepts(system).apply(rules), true);
     const lines = writes(calls).join('').trim().split('\n');
     assert.equal(lines.length, wanted.length);
     for (const line of lines)
@@ -70,9 +71,9 @@ describe('ACCEPT rules of nft', () => {
         input,
       );
     });
-    await new NftAccepts(system.run).apply(rules);
+    await new NftAccepts(system).apply(rules);
     assert.deepEqual(writes(calls), ['delete rule inet fw in handle 1\n']);
-    assert.equal(await new NftAccepts(system.run).apply(NO_RULES), false);
+    assert.equal(await new NftAccepts(system).apply(NO_RULES), false);
   });
 
   it('of another version are replaced once, and later stay beside ours', async () => {
@@ -83,7 +84,7 @@ describe('ACCEPT rules of nft', () => {
       if (command === 'nft -f -') present['inet fw in'] = wanted;
       return node(chains, present)(command, input);
     });
-    const accepts = new NftAccepts(system.run);
+    const accepts = new NftAccepts(system);
     assert.equal(await accepts.apply(rules), true);
     assert.match(writes(calls)[0] ?? '', /^delete rule inet fw in handle 0\n/);
     present['inet fw in'] = [...wanted, 'nodens:other:0'];
@@ -108,6 +109,22 @@ it('another version may restore its ACCEPT rules during a write without a failur
     const list = comments.map((comment, handle) => ({ rule: { handle, comment } }));
     return JSON.stringify({ nftables: list });
   });
-  assert.equal(await new NftAccepts(system.run).apply(rules), true);
+  assert.equal(await new NftAccepts(system).apply(rules), true);
   assert.equal(writes(calls).length, 1);
+});
+
+it('asks the kernel for base chains and our rules where it can, and no program', async () => {
+  const wanted = rules.accept.filter((rule) => rule.hook === 'input').map(nftComment);
+  const own = [...wanted, 'nodens:other:0'].map((comment) => ({ comment }));
+  const input = { type: 'filter', hook: 1, policy: 'drop', rules: own } as const;
+  const { nfTables } = fakeKernel({
+    'inet fw': { chains: { input, theirs: { rules: [{ comment: 'nodens:no:0' }] } } },
+    'ip filter': { chains: { INPUT: { ...input, rules: [] } } },
+  });
+  const { system, calls } = fakeSystem();
+  const accepts = new NftAccepts({ ...system, nfTables });
+  assert.equal(await accepts.apply(rules), true);
+  const deletion = `delete rule inet fw input handle ${own.length}\n`;
+  assert.match(writes(calls)[0] ?? '', new RegExp(deletion));
+  assert.equal(calls.length, 1);
 });

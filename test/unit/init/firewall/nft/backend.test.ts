@@ -31,7 +31,7 @@ describe('nft lines', () => {
 describe('nft tables', () => {
   it('init writes missing tables in one transaction, and reads them back', async () => {
     const { system, calls } = fakeSystem(kernel({ query: [], standing: [] }));
-    assert.equal(await new NftTables(system.run, undefined).apply(rules), true);
+    assert.equal(await new NftTables(system, undefined).apply(rules), true);
     const [script = '', ...others] = writes(calls);
     assert.equal(others.length, 0);
     assert.match(
@@ -47,19 +47,19 @@ describe('nft tables', () => {
 
   it('init does not write tables that are right', async () => {
     const { system, calls } = fakeSystem(kernel(rules));
-    assert.equal(await new NftTables(system.run, undefined).apply(rules), false);
+    assert.equal(await new NftTables(system, undefined).apply(rules), false);
     assert.deepEqual(writes(calls), []);
   });
 
   it('init replaces only the table that differs', async () => {
     const { system, calls } = fakeSystem(kernel({ ...rules, standing: rules.standing.slice(1) }));
-    await new NftTables(system.run, undefined).apply(rules);
+    await new NftTables(system, undefined).apply(rules);
     assert.doesNotMatch(writes(calls).join(), /query/);
   });
 
   it('init replaces a table whose rules are in another order', async () => {
     const { system, calls } = fakeSystem(kernel({ ...rules, query: rules.query.toReversed() }));
-    await new NftTables(system.run, undefined).apply(rules);
+    await new NftTables(system, undefined).apply(rules);
     assert.equal(writes(calls).length, 1);
   });
 
@@ -71,7 +71,7 @@ describe('nft tables', () => {
         return gone ? absent(command) : listing('nodens_query_main', rules.query);
       return command.endsWith('standing_main') ? listing('s', rules.standing) : undefined;
     });
-    await new NftTables(system.run, undefined).apply({ ...rules, query: [] });
+    await new NftTables(system, undefined).apply({ ...rules, query: [] });
     assert.deepEqual(writes(calls), [
       'add table inet nodens_query_main\ndelete table inet nodens_query_main\n',
     ]);
@@ -79,15 +79,12 @@ describe('nft tables', () => {
 
   it('a kernel that lacks what it has accepted is an error', async () => {
     const { system } = fakeSystem((command) => (command.includes('list') ? absent(command) : ''));
-    await assert.rejects(new NftTables(system.run, undefined).apply(rules), ReadBackError);
+    await assert.rejects(new NftTables(system, undefined).apply(rules), ReadBackError);
   });
 
   it('a failure to list a table does not count as a missing table', async () => {
     const { system, calls } = fakeSystem((command) => failure(command, 'Operation not permitted'));
-    await assert.rejects(
-      new NftTables(system.run, undefined).apply(rules),
-      /Operation not permitted/,
-    );
+    await assert.rejects(new NftTables(system, undefined).apply(rules), /Operation not permitted/);
     assert.deepEqual(writes(calls), []);
   });
 
@@ -96,7 +93,7 @@ describe('nft tables', () => {
     const { system, calls } = fakeSystem((command) =>
       command === 'nft list tables' ? tables : '',
     );
-    const removed = await new NftTables(system.run, undefined).removeAll();
+    const removed = await new NftTables(system, undefined).removeAll();
     assert.deepEqual(removed, ['nft table inet nodens_query_old']);
     assert.deepEqual(writes(calls), [
       'add table inet nodens_query_old\ndelete table inet nodens_query_old\n',

@@ -30,7 +30,7 @@ describe('nft tables with an owner', () => {
       held,
       lines,
       owner,
-      nft: new NftTables(system.run, { owner, instance: 'one' }),
+      nft: new NftTables(system, { owner, instance: 'one' }),
     };
   }
 

@@ -34,7 +34,7 @@ function kernel(text: string | undefined, takes: (script: string) => string | un
     }
     return node.text ?? failure(command, 'Error: No such file or directory\n');
   });
-  const sync = new TableSync(system.run, (name) => void reported.push(name));
+  const sync = new TableSync(system, (name) => void reported.push(name));
   return { node, reported, scripts, sync };
 }
 
@@ -152,7 +152,7 @@ describe('a standing table', () => {
       }
       return input.startsWith('flush') ? failure(command, 'File exists') : undefined;
     });
-    assert.equal(await new TableSync(system.run, () => undefined).apply([after]), true);
+    assert.equal(await new TableSync(system, () => undefined).apply([after]), true);
     const scripts = calls.filter(({ command }) => command === 'nft -f -');
     assert.deepEqual(
       scripts.map(({ input }) => input.split(' ', 1)[0]),

@@ -8,7 +8,7 @@ import { failure, fakeSystem, PLAN_BASICS } from '../../fake-system.ts';
 const rules = allRules(planOf({ ...PLAN_BASICS, localIps: ['169.254.20.10', 'fd00::a'] }));
 
 describe('TCP affinity', () => {
-  const text = new NftTcpAffinity(fakeSystem().system.run, () => undefined).explain(rules);
+  const text = new NftTcpAffinity(fakeSystem().system, () => undefined).explain(rules);
   const baseOf = (name: string): string => text.split(`chain ${name} {\n`)[1]?.split('\n')[0] ?? '';
   const line = (id: string): string =>
     text.split('\n').find((each) => each.includes(`nodens:${id}:`)) ?? '';
@@ -71,8 +71,8 @@ describe('TCP affinity', () => {
     );
   });
 
-  it('has rules of one family if all local IPs are of it, and none without local IPs', () => {
-    const flows = new NftTcpAffinity(fakeSystem().system.run, () => undefined);
+  it('is one table of one family where there is one, and none where there is nothing to remember', () => {
+    const flows = new NftTcpAffinity(fakeSystem().system, () => undefined);
     const only4 = allRules(planOf({ ...PLAN_BASICS, localIps: ['169.254.20.10'] }));
     assert.doesNotMatch(flows.explain(only4), /ip6|flows6/);
     assert.equal(flows.explain(NO_RULES), '');
@@ -80,7 +80,7 @@ describe('TCP affinity', () => {
 
   it('flushes the sets of both families in one transaction', async () => {
     const { system, calls } = fakeSystem();
-    const flows = new NftTcpAffinity(system.run, () => undefined);
+    const flows = new NftTcpAffinity(system, () => undefined);
     await flows.forget();
     assert.equal(calls.length, 0);
     await flows.apply(rules).catch(() => undefined);
@@ -95,11 +95,11 @@ describe('TCP affinity', () => {
 
   it('lists local IPs, and no clients', async () => {
     const { system, calls } = fakeSystem(() => 'ip daddr { 10.0.0.1 }');
-    const flows = new NftTcpAffinity(system.run, () => undefined);
+    const flows = new NftTcpAffinity(system, () => undefined);
     assert.deepEqual(await flows.localIps(), ['10.0.0.1']);
     // -t: without the elements of sets.
     assert.equal(calls[0]?.command, 'nft -a -y -t list table inet nodens_flows_main');
     const without = fakeSystem((command) => failure(command, 'No such file or directory'));
-    assert.deepEqual(await new NftTcpAffinity(without.system.run, () => undefined).localIps(), []);
+    assert.deepEqual(await new NftTcpAffinity(without.system, () => undefined).localIps(), []);
   });
 });

@@ -11,6 +11,7 @@ import { Lifecycle } from './control/lifecycle.ts';
 import { Reconciler } from './control/reconciler.ts';
 import { lookAtNode } from './control/rule-state.ts';
 import { Service } from './control/service.ts';
+import { NetlinkOwner } from './firewall/nft/netlink-owner.ts';
 import { NftOwnerProcess } from './firewall/nft/owner-process.ts';
 import type { Log } from './log.ts';
 import { subscribeBy } from './netlink/socket.ts';
@@ -25,7 +26,11 @@ export async function stay(site: Site): Promise<number> {
   const { environment, options, plan } = site;
   const { system, clock, log } = environment;
   const lifecycle = new Lifecycle();
-  const owner = new NftOwnerProcess(clock, () => lifecycle.send('owner-ended'));
+  const addon = addonOrWarning(log);
+  const owner =
+    addon === undefined
+      ? new NftOwnerProcess(clock, () => lifecycle.send('owner-ended'))
+      : new NetlinkOwner(addon);
   try {
     // Rules depend on endpoints and kept local IPs; a change of these asks for a pass over the rules.
     const pass = (): Promise<boolean> => reconciler.pass();
@@ -34,7 +39,6 @@ export async function stay(site: Site): Promise<number> {
     const endpoints = firewall?.hasFallback === true ? endpointsOf(site, pass) : undefined;
     const fallback = fallbackOf(site, firewall, endpoints);
     const [kept, takeover] = [keptOf(site, firewall, pass), takeoverOf(site)];
-    const addon = addonOrWarning(log);
     if (addon !== undefined) releaseRegularly(addon, clock);
     if (options.stateDir !== undefined) void prepareStateDir(options.stateDir, log);
     const reconciler = new Reconciler({

@@ -171,10 +171,11 @@ function tablesOf(save: string, before: string): Chain[] {
     .flatMap((part) => {
       const lines = part.split('\n');
       const table = `${before}${lines[0]}`;
+      const rules = Map.groupBy(lines, (line) => /^-A (\S+) /.exec(line)?.[1]);
       return lines.flatMap((line) => {
         const [, chain = '', policy = ''] = /^:(\S+) (\S+)/.exec(line) ?? [];
         if (chain === '') return [];
-        const own = lines.filter((rule) => rule.startsWith(`-A ${chain} `));
+        const own = rules.get(chain) ?? [];
         const hook = policy === '-' ? undefined : chain.toLowerCase();
         return { name: `${table} ${chain}`, table, hook, policy: policy.toLowerCase(), lines: own };
       });

@@ -4,10 +4,10 @@ import type { Facts, Rules } from './facts.ts';
 import type { DoctorOptions } from './options.ts';
 
 /** Services in front of kube-dns, those first that nodens itself never answers on. */
-const NAMES = ['nodens-upstream', 'kube-dns-upstream', 'kube-dns'];
+export const SERVICE_NAMES = ['nodens-upstream', 'kube-dns-upstream', 'kube-dns'];
 
 /**
- * What the kubelet says, and for families of which it says nothing ClusterIPs of the first of `NAMES` that has some that
+ * What the kubelet says, and for families of which it says nothing ClusterIPs of the first of `SERVICE_NAMES` that has some that
  * are not local IPs; else that of kube-dns itself, unless that is one. kube-proxy writes the names of Services into
  * comments (iptables) and chains (nftables).
  */
@@ -18,7 +18,7 @@ export function kubeDnsOn(
 ): string[] {
   const services = 'value' in rules ? serviceIps(rules.value) : new Map();
   const isForeign = (ip: string): boolean => !localIps.includes(ip);
-  const found = NAMES.map((name) => [...(services.get(name) ?? [])].filter(isForeign));
+  const found = SERVICE_NAMES.map((name) => [...(services.get(name) ?? [])].filter(isForeign));
   const given = [kubeDnsUpstream ?? []].flat();
   const hinted = [kubeDnsService ?? []].flat().filter(isForeign);
   const seen = found.find((ips) => ips.length > 0) ?? (given.length > 0 ? [] : hinted);

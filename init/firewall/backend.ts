@@ -5,6 +5,7 @@
 import { familyOf } from '../../agent/base/address.ts';
 import { NodensError } from '../../agent/base/errors.ts';
 import type { RuleSet } from '../plan/plan.ts';
+import type { Table } from './nft/table.ts';
 
 /**
  * `main` installs query and standing rules. A `helper` only ACCEPTs where chains of its own drop, and it removes what it
@@ -27,6 +28,8 @@ export interface Backend {
   localIps(): Promise<readonly string[]>;
   /** The text that `apply` would give to its program, for people. */
   explain(rules: RuleSet): string;
+  /** The same as tables of nft, where it makes any. */
+  tables?(rules: RuleSet): readonly Table[];
   /** Undefined where there is no interception without it. */
   readonly optional?: Optional;
 }

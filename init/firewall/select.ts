@@ -10,8 +10,9 @@ import { NftAccepts } from './nft/accept.ts';
 import { NftTables, type Ownership } from './nft/backend.ts';
 import { NftFallback } from './nft/fallback.ts';
 import { OWN_TABLE_PREFIX } from './nft/list.ts';
-import { listTable } from './nft/table.ts';
+import { allTables, listTable } from './nft/table.ts';
 import { NftTcpAffinity } from './nft/tcp-affinity.ts';
+import { tryTables } from './nft/write.ts';
 
 /**
  * `--backend`, for query and standing rules: `auto` selects nft where it works. `nft` and `iptables` exclude the
@@ -143,9 +144,12 @@ async function ownerObstacle(
 ): Promise<string | undefined> {
   const table = `${OWN_TABLE_PREFIX}try_${instance}`;
   try {
-    await owner.execute(`add table inet ${table} { flags owner; }`);
+    await owner.execute(`add table inet ${table} { flags owner; }`, { owned: table });
     const owned = /flags owner/.test((await listTable(system, table)) ?? '');
-    await owner.execute(`delete table inet ${table}`);
+    await owner.execute(`delete table inet ${table}`, {
+      table: { name: table, chains: [] },
+      isOwned: true,
+    });
     return owned ? undefined : 'the kernel ignores the flag';
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
@@ -164,7 +168,7 @@ async function nftObstacle(
   rules: RuleSet,
 ): Promise<string | undefined> {
   try {
-    await system.run('nft', ['--check', '-f', '-'], nft.explain(rules));
+    await tryTables(system, nft.tables?.(rules), nft.explain(rules));
     return undefined;
   } catch (error) {
     if (error instanceof CommandError) return error.isKilled ? undefined : error.message;
@@ -186,9 +190,11 @@ async function legacyInUse(system: System): Promise<boolean> {
   return false;
 }
 
-/** Whether nft gets an answer from the kernel's nf_tables. */
-function canUseNft(system: System): Promise<boolean> {
-  return succeeds(system, 'nft', ['list', 'tables']);
+/** Whether there is nft, and an answer from the kernel's nf_tables. */
+async function canUseNft(system: System): Promise<boolean> {
+  return (
+    (await succeeds(system, 'nft', ['--version'])) && (await succeeding(() => allTables(system)))
+  );
 }
 
 /** `--version` touches no table; iptables-nft also has to get an answer from the kernel's nf_tables. */
@@ -197,9 +203,13 @@ function canUseIptables(system: System, kind: IptablesKind): Promise<boolean> {
   return succeeds(system, 'iptables-nft', ['-t', 'raw', '-S']);
 }
 
-async function succeeds(system: System, program: string, args: string[]): Promise<boolean> {
+function succeeds(system: System, program: string, args: string[]): Promise<boolean> {
+  return succeeding(() => system.run(program, args));
+}
+
+async function succeeding(work: () => Promise<unknown>): Promise<boolean> {
   try {
-    await system.run(program, args);
+    await work();
     return true;
   } catch (error) {
     if (error instanceof CommandError) return false;

@@ -26,14 +26,20 @@ export interface Message {
 export interface FilterEntry {
   readonly type: number;
   readonly needle: Uint8Array;
+  /** A message with these bytes does not pass, whatever else it has. */
+  readonly excludes?: boolean;
 }
 
-/** A message of `type` with the fixed header of its family and these attributes. */
+/** `FILTER_EXCLUDES` of `native/netlink/filter.h`. */
+const EXCLUDES = 0x8000;
+
+/** A message of `type` with the fixed header of its family and these attributes; `sequence` names it in a batch. */
 export function message(
   type: number,
   flags: number,
   header: Uint8Array,
   attributes: readonly Uint8Array[],
+  sequence = 0,
 ): Uint8Array {
   const body = Buffer.concat([header, ...attributes]);
   const head = Buffer.alloc(HEADER_BYTES);
@@ -41,6 +47,7 @@ export function message(
   view.setUint32(0, HEADER_BYTES + body.length, IS_LITTLE);
   view.setUint16(4, type, IS_LITTLE);
   view.setUint16(6, flags, IS_LITTLE);
+  view.setUint32(8, sequence, IS_LITTLE);
   return Buffer.concat([head, body]);
 }
 
@@ -127,11 +134,11 @@ function attributePlaces(bytes: Uint8Array): [at: number, length: number][] {
 /** A filter in the form of `native/netlink/filter.h`. */
 export function filterBytes(entries: readonly FilterEntry[]): Uint8Array {
   return Buffer.concat(
-    entries.map(({ type, needle }) => {
+    entries.map(({ type, needle, excludes = false }) => {
       const bytes = Buffer.alloc(4 + needle.length + (-needle.length & 3));
       const view = new DataView(bytes.buffer, bytes.byteOffset);
       view.setUint16(0, type, IS_LITTLE);
-      view.setUint16(2, needle.length, IS_LITTLE);
+      view.setUint16(2, needle.length | (excludes ? EXCLUDES : 0), IS_LITTLE);
       bytes.set(needle, 4);
       return bytes;
     }),

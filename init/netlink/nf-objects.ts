@@ -8,13 +8,14 @@ import {
   messagesIn,
   numberIn,
   textIn,
+  valuesIn,
   zeroTerminated,
 } from './message.ts';
 import type { AskKernel } from './socket.ts';
 
 /** Families of nf_tables by nft's name for them. */
-const FAMILIES = { inet: 1, ip: 2, arp: 3, netdev: 5, bridge: 7, ip6: 10 } as const;
-type FamilyName = keyof typeof FAMILIES;
+export const FAMILY_NUMBER = { inet: 1, ip: 2, arp: 3, netdev: 5, bridge: 7, ip6: 10 } as const;
+type FamilyName = keyof typeof FAMILY_NUMBER;
 const HOOKS = ['prerouting', 'input', 'forward', 'output', 'postrouting'];
 
 /** Subsystem 10 of nfnetlink. */
@@ -35,6 +36,7 @@ export const NFT_MESSAGE = {
   deleteSet: SUBSYSTEM + 11,
   newElements: SUBSYSTEM + 12,
   getElements: SUBSYSTEM + 13,
+  deleteElements: SUBSYSTEM + 14,
   getGeneration: SUBSYSTEM + 16,
 } as const;
 
@@ -82,6 +84,8 @@ export interface Search {
   readonly asked?: readonly Uint8Array[];
   /** An object must contain one of these; none: all objects. */
   readonly needles?: readonly Uint8Array[];
+  /** An object that contains this is not looked at. */
+  readonly without?: Uint8Array;
   /** Objects after which the search ends; 0: all. */
   readonly most?: number;
   /** Whether `asked` names the one object that is asked for, and the kernel shows no other. */
@@ -91,9 +95,13 @@ export interface Search {
 /** The objects that were found, none where the table or set does not exist. Rejects with `CommandError`. */
 export async function findObjects(ask: AskKernel, search: Search): Promise<NftObject[]> {
   const { what, type, family = '', asked = [], needles = [NOTHING], most = 0, isOne } = search;
-  const header = Uint8Array.of(FAMILIES[family as FamilyName] ?? 0, 0, 0, 0);
+  const excluded =
+    search.without === undefined
+      ? []
+      : [{ type: type - 1, needle: search.without, excludes: true }];
+  const header = Uint8Array.of(FAMILY_NUMBER[family as FamilyName] ?? 0, 0, 0, 0);
   const request = message(type, isOne === true ? FLAGS.one : FLAGS.dump, header, asked);
-  const filter = needles.map((needle) => ({ type: type - 1, needle }));
+  const filter = [...needles.map((needle) => ({ type: type - 1, needle })), ...excluded];
   try {
     return messagesIn(await ask({ what, request, filter, most })).map(({ body }) => ({
       family: nameOf(body[0]),
@@ -113,7 +121,9 @@ export function named(type: number, text: string): Uint8Array {
 }
 
 function nameOf(number: number | undefined): FamilyName | undefined {
-  return (Object.keys(FAMILIES) as FamilyName[]).find((name) => FAMILIES[name] === number);
+  return (Object.keys(FAMILY_NUMBER) as FamilyName[]).find(
+    (name) => FAMILY_NUMBER[name] === number,
+  );
 }
 
 /** The chain as one that sees packets; undefined where only rules jump to it. */
@@ -133,16 +143,51 @@ export function baseChainIn({ family, attributes }: NftObject): BaseChain | unde
   };
 }
 
-/**
- * The comment that nft gave a rule, empty where it has none. User data is a list of type, length and value; type 0 is a
- * string with its final zero.
- */
+/** The comment that nft gave a rule, empty where it has none. */
 export function commentIn({ attributes }: NftObject): string {
-  const data = attributes.get(NFT_RULE.userData);
+  return commentOf(attributes.get(NFT_RULE.userData));
+}
+
+/** User data is a list of type, length and value; in that of rules and elements type 0 is a string with its final zero. */
+function commentOf(data: Uint8Array | undefined): string {
   for (let at = 0; data !== undefined && at + 2 <= data.length; ) {
     const [type, length = 0] = data.subarray(at, at + 2);
     if (type === 0) return textIn(data.subarray(at + 2, at + 2 + length));
     at += 2 + length;
   }
   return '';
+}
+
+/** An element of a set or map. */
+export interface SetElement {
+  /** Bytes of the key. */
+  readonly key: Uint8Array;
+  /** Of a map with verdicts: the chain that it leads to, empty where there is none. */
+  readonly chain: string;
+  readonly comment: string;
+}
+
+/** Attributes of an element and of its verdict. */
+const ELEMENT = { key: 1, data: 2, userData: 6 };
+const DATA = { value: 1, verdict: 2, verdictChain: 2 };
+
+/** The elements in one message. */
+export function elementsIn({ attributes }: NftObject): SetElement[] {
+  return valuesIn(attributes.get(NFT_SET.elements)).map((bytes) => {
+    const element = attributesIn(bytes);
+    const verdict = within(within(element, ELEMENT.data), DATA.verdict);
+    return {
+      key: within(element, ELEMENT.key).get(DATA.value) ?? NOTHING,
+      chain: textIn(verdict.get(DATA.verdictChain)),
+      comment: commentOf(element.get(ELEMENT.userData)),
+    };
+  });
+}
+
+/** Attributes nested in one of `attributes`. */
+export function within(
+  attributes: ReadonlyMap<number, Uint8Array>,
+  type: number,
+): ReadonlyMap<number, Uint8Array> {
+  return attributesIn(attributes.get(type) ?? NOTHING);
 }

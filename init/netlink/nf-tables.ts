@@ -10,6 +10,7 @@ import {
   type BaseChain,
   baseChainIn,
   commentIn,
+  elementsIn,
   findObjects,
   NFT_CHAIN,
   NFT_MESSAGE,
@@ -19,6 +20,7 @@ import {
   type NftObject,
   named,
   type Search,
+  type SetElement,
   type TableName,
 } from './nf-objects.ts';
 import type { AskKernel } from './socket.ts';
@@ -49,6 +51,25 @@ export class NfTables {
     return heldTable(this.#ask, table);
   }
 
+  /** Sends a transaction, or a trial of one. Rejects with `CommandError` where the kernel refuses any of it. */
+  async commit(what: string, request: Uint8Array): Promise<void> {
+    // Nothing of the answer is looked at: the kernel says that it is done, or why not.
+    await this.#ask({
+      what,
+      request,
+      filter: [{ type: 0xffff, needle: new Uint8Array(0) }],
+      most: 0,
+    });
+  }
+
+  /** All tables, of all families. */
+  async tables(): Promise<TableName[]> {
+    const found = await this.#find({ what: 'tables', type: NFT_MESSAGE.getTable });
+    return found.map(({ family = '', attributes }) => {
+      return { family, table: textIn(attributes.get(NFT_TABLE)) };
+    });
+  }
+
   /** All base chains, or those of these types. */
   async baseChains(types: readonly string[] = ['filter', 'nat', 'route']): Promise<BaseChain[]> {
     // Only base chains have a type.
@@ -57,11 +78,14 @@ export class NfTables {
     return (await this.#find(search)).flatMap((chain) => baseChainIn(chain) ?? []);
   }
 
-  /** Names of the chains of a table, none where there is no such table. */
-  async chainsOf({ family, table }: TableName): Promise<string[]> {
+  /**
+   * Names of the chains of a table, none where there is no such table. Those whose name begins with `without` are left out.
+   */
+  async chainsOf({ family, table }: TableName, without?: string): Promise<string[]> {
     const found = await this.#find({
       ...{ what: `chains of ${family} ${table}`, type: NFT_MESSAGE.getChain, family },
       needles: [bareAttribute(NFT_TABLE, zeroTerminated(table))],
+      ...(without === undefined ? {} : { without: Buffer.from(without) }),
     });
     return found
       .filter(({ attributes }) => textIn(attributes.get(NFT_TABLE)) === table)
@@ -138,6 +162,33 @@ export class NfTables {
     const asked = [named(NFT_TABLE, table)];
     const found = await this.#find({ what, type: NFT_MESSAGE.getSet, family, asked });
     return found.map(({ attributes }) => textIn(attributes.get(NFT_SET.name)));
+  }
+
+  /** Rules of the chain with any of these texts in them. */
+  rulesWith(
+    { family, table }: TableName,
+    chain: string,
+    texts: readonly string[],
+  ): Promise<NftObject[]> {
+    return this.#find({
+      ...{ what: `rules of ${family} ${table} ${chain}`, type: NFT_MESSAGE.getRule, family },
+      asked: [named(NFT_TABLE, table), named(NFT_RULE.chain, chain)],
+      needles: texts.flatMap(textOf),
+    });
+  }
+
+  /** Elements of the set or map; the kernel tells many in one message, and those without any of `texts` are left out. */
+  async elementsWith(
+    { family, table }: TableName,
+    set: string,
+    texts: readonly string[],
+  ): Promise<SetElement[]> {
+    const found = await this.#find({
+      ...{ what: `elements of ${family} ${table} ${set}`, type: NFT_MESSAGE.getElements, family },
+      asked: [named(NFT_TABLE, table), named(NFT_SET.name, set)],
+      needles: texts.flatMap(textOf),
+    });
+    return found.flatMap(elementsIn);
   }
 
   async #has(search: Search): Promise<boolean> {

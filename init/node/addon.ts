@@ -7,12 +7,16 @@ import type { PagesAddon } from '../../agent/base/pages.ts';
 export interface InitAddon extends PagesAddon {
   /** Takes the exit status of a child that has ended and that Node did not start (`native/process/child_reaping.c`). */
   reap(pid: number): void;
+  /** A netlink socket for `queryNetlink`; it owns the tables that it makes with the flag `owner` (`native/netlink/owner.c`). */
+  openNetlink(protocol: number): object;
+  /** Closes it; the kernel has dropped its tables when this resolves. Throws EBUSY while a query uses it. */
+  closeNetlink(socket: object): Promise<void>;
   /**
-   * Sends a netlink request and resolves to the messages of the answer that pass the filter, at most 1 MiB and, above 0, at
+   * Sends a netlink request, on a new socket of the protocol or on one of `openNetlink`, and resolves to the messages of the answer that pass the filter, at most 1 MiB and, above 0, at
    * most `most` messages (`native/netlink/query.c`). Rejects with the kernel's errno.
    */
   queryNetlink(
-    protocol: number,
+    socket: number | object,
     request: Uint8Array,
     filter: Uint8Array,
     most: number,

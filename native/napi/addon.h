@@ -11,6 +11,7 @@ void export_memory_holder(napi_env env, napi_value exports);
 
 /* init's addon. */
 void export_child_reaping(napi_env env, napi_value exports);
+void export_netlink_owner(napi_env env, napi_value exports);
 void export_netlink_query(napi_env env, napi_value exports);
 void export_netlink_watch(napi_env env, napi_value exports);
 

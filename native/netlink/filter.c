@@ -11,17 +11,25 @@ enum { MATCHES_MAX_BYTES = 1024 * 1024, MATCHES_FIRST_BYTES = 4096 };
 
 struct entry {
   uint16_t type, needle_length;
+  int excludes;
 };
 
+enum { ENTRY_BYTES = 2 * sizeof(uint16_t) };
+
 static size_t padded(size_t length) { return (length + 3) & ~(size_t)3; }
+
+static struct entry read_entry(const uint8_t *bytes) {
+  uint16_t head[2];
+  memcpy(head, bytes, sizeof head);
+  return (struct entry){head[0], head[1] & ~FILTER_EXCLUDES, (head[1] & FILTER_EXCLUDES) != 0};
+}
 
 static int is_well_formed(const uint8_t *bytes, size_t length) {
   size_t at = 0;
   while (at < length) {
-    struct entry entry;
-    if (length - at < sizeof entry) return 0;
-    memcpy(&entry, bytes + at, sizeof entry);
-    at += sizeof entry;
+    if (length - at < ENTRY_BYTES) return 0;
+    struct entry entry = read_entry(bytes + at);
+    at += ENTRY_BYTES;
     if (length - at < padded(entry.needle_length)) return 0;
     at += padded(entry.needle_length);
   }
@@ -47,16 +55,18 @@ void free_filter(struct filter *filter) {
 }
 
 int filter_passes(const struct filter *filter, const struct nlmsghdr *message) {
+  int passes = 0;
   for (size_t at = 0; at < filter->length;) {
-    struct entry entry;
-    memcpy(&entry, filter->entries + at, sizeof entry);
-    const uint8_t *needle = filter->entries + at + sizeof entry;
+    struct entry entry = read_entry(filter->entries + at);
+    const uint8_t *needle = filter->entries + at + ENTRY_BYTES;
     if (entry.type == message->nlmsg_type &&
-        memmem(NLMSG_DATA(message), NLMSG_PAYLOAD(message, 0), needle, entry.needle_length) != NULL)
-      return 1;
-    at += sizeof entry + padded(entry.needle_length);
+        memmem(NLMSG_DATA(message), NLMSG_PAYLOAD(message, 0), needle, entry.needle_length) != NULL) {
+      if (entry.excludes) return 0;
+      passes = 1;
+    }
+    at += ENTRY_BYTES + padded(entry.needle_length);
   }
-  return 0;
+  return passes;
 }
 
 int add_match(struct matches *matches, const struct nlmsghdr *message) {

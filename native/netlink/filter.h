@@ -13,11 +13,12 @@
 #include <linux/netlink.h>
 
 /* A longer datagram counts as lost. The kernel fills dumps up to 32 KiB, whatever the socket's buffer. */
-enum { DATAGRAM_MAX_BYTES = 64 * 1024 };
+enum { DATAGRAM_MAX_BYTES = 64 * 1024, FILTER_EXCLUDES = 0x8000 };
 
 /*
  * Which messages pass: entries of a type (uint16), the length of a needle (uint16) and the needle, padded to a multiple of
- * four, as init/netlink/filter.ts writes them. A message passes if it has the type and contains the needle of any entry.
+ * four, as init/netlink/message.ts writes them. A message passes if it has the type and contains the needle of any entry,
+ * and of no entry with FILTER_EXCLUDES in its length.
  */
 struct filter {
   uint8_t *entries;
@@ -30,6 +31,18 @@ struct matches {
   size_t length, capacity;
   int count;
 };
+
+/*
+ * A socket that stays open, because the kernel drops the tables that it owns when it is closed (`owner.c`). One query at a
+ * time uses it, on a thread; it is closed when it is not in use. References: JavaScript's value, a query, the close.
+ */
+struct owner {
+  int fd, is_busy, references;
+};
+
+/* A query begins or ends to use the socket. */
+void use_owner(struct owner *owner);
+void release_owner(struct owner *owner);
 
 /* The next argument, a typed array, as a filter with a copy of its bytes. EINVAL if it is not one. */
 void next_filter(struct arguments *arguments, struct filter *filter);

@@ -17,6 +17,8 @@ enum { ANSWER_SECONDS = 10 };
 struct query {
   napi_async_work work;
   napi_deferred deferred;
+  /* Asks on this socket; NULL: on one of its own. */
+  struct owner *owner;
   int protocol, most, error;
   uint8_t *request;
   size_t request_length;
@@ -53,20 +55,26 @@ static int read_answer(struct query *self, int fd, uint8_t *bytes) {
   }
 }
 
+/* An answer that an earlier query did not read to its end, because it had failed. */
+static void drain(int fd, uint8_t *bytes) {
+  while (recv(fd, bytes, DATAGRAM_MAX_BYTES, MSG_DONTWAIT) >= 0) continue;
+}
+
 static int ask(struct query *self) {
-  int fd = open_netlink(self->protocol, 0);
+  int fd = self->owner != NULL ? self->owner->fd : open_netlink(self->protocol, 0);
   if (fd < 0) return fd;
   struct timeval timeout = {.tv_sec = ANSWER_SECONDS};
   uint8_t *bytes = malloc(DATAGRAM_MAX_BYTES);
   int state = -ENOMEM;
   if (bytes != NULL) {
+    if (self->owner != NULL) drain(fd, bytes);
     state = setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) == 0 &&
                     send(fd, self->request, self->request_length, 0) >= 0
                 ? read_answer(self, fd, bytes)
                 : -errno;
   }
   free(bytes);
-  close(fd);
+  if (self->owner == NULL) close(fd);
   return state;
 }
 
@@ -94,8 +102,22 @@ static void on_done(napi_env env, napi_status status, void *data) {
     int error = self->error != 0 ? self->error : ECANCELED;
     napi_reject_deferred(env, self->deferred, create_errno_error(env, "netlink", error));
   }
+  if (self->owner != NULL) release_owner(self->owner);
   napi_delete_async_work(env, self->work);
   free_query(self);
+}
+
+/* The protocol, or the socket of an owner, which must be open and not in use. */
+static void read_socket(struct query *self, struct arguments *arguments) {
+  napi_valuetype type;
+  napi_value first = arguments->values[arguments->next];
+  if (napi_typeof(arguments->env, first, &type) != napi_ok || type != napi_external) {
+    self->protocol = next_int32(arguments);
+    return;
+  }
+  struct owner *owner = next_external(arguments);
+  if (arguments->error == 0 && (owner->fd < 0 || owner->is_busy)) arguments->error = owner->fd < 0 ? EBADF : EBUSY;
+  if (arguments->error == 0) self->owner = owner;
 }
 
 static struct query *read_query(struct arguments *arguments) {
@@ -104,7 +126,7 @@ static struct query *read_query(struct arguments *arguments) {
     arguments->error = ENOMEM;
     return NULL;
   }
-  self->protocol = next_int32(arguments);
+  read_socket(self, arguments);
   const uint8_t *request = next_bytes(arguments, &self->request_length);
   next_filter(arguments, &self->filter);
   self->most = next_int32(arguments);
@@ -117,7 +139,7 @@ static struct query *read_query(struct arguments *arguments) {
 }
 
 /*
- * queryNetlink(protocol, request, filter, most): a promise of the bytes of the messages that pass the filter. `most` above
+ * queryNetlink(protocol, request, filter, most): on a new socket of this protocol, or on one of openNetlink(); a promise of the bytes of the messages that pass the filter. `most` above
  * 0: the answer is not read further once it has so many. Rejects with the kernel's errno; EINTR where the answer may be
  * incomplete, because what was asked for changed.
  */
@@ -135,8 +157,10 @@ static napi_value query_netlink(napi_env env, napi_callback_info info) {
     return throw_errno(env, "queryNetlink", arguments.error);
   }
   if (napi_create_promise(env, &self->deferred, &promise) == napi_ok &&
-      napi_queue_async_work(env, self->work) == napi_ok)
+      napi_queue_async_work(env, self->work) == napi_ok) {
+    if (self->owner != NULL) use_owner(self->owner);
     return promise;
+  }
   napi_delete_async_work(env, self->work);
   free_query(self);
   return throw_errno(env, "queryNetlink", ENOMEM);

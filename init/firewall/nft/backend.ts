@@ -13,7 +13,6 @@ import {
   inetTables,
   listTable,
   ownedTableLine,
-  replaceTable,
   shapeInText,
   shapeOf,
   type Table,
@@ -24,6 +23,7 @@ import {
 } from './table.ts';
 import { TableSync } from './table-sync.ts';
 import { OPENS_CONNECTION } from './tcp-affinity.ts';
+import { writeTables } from './write.ts';
 
 const RAW_PRIORITY = -300;
 
@@ -31,7 +31,7 @@ const RAW_PRIORITY = -300;
 const QUERY_TABLE = `${OWN_TABLE_PREFIX}query_main`;
 const STANDING_TABLE = `${OWN_TABLE_PREFIX}standing_main`;
 
-/** The owner process and the name, unique on the node, under which its tables are. */
+/** The owner and the name, unique on the node, under which its tables are. */
 export interface Ownership {
   readonly owner: OwnerProcess;
   readonly instance: string;
@@ -74,8 +74,8 @@ export class NftTables implements Backend {
   }
 
   /**
-   * Removes the owned query rules at once, without waiting for an `apply` that runs: init kills the owner process, and
-   * the kernel drops its table. nft would take longer, because it reads all rules of kube-proxy before it deletes.
+   * Removes the owned query rules at once, without waiting for an `apply` that runs: the owner ends, and the
+   * kernel drops its table.
    */
   async release(): Promise<void> {
     this.#releases++;
@@ -88,7 +88,7 @@ export class NftTables implements Backend {
     const failures: unknown[] = [];
     for (const name of await this.#ownTables()) {
       try {
-        await this.#system.run('nft', ['-f', '-'], replaceTable({ name, chains: [] }));
+        await writeTables(this.#system, [{ table: { name, chains: [] } }]);
         removed.push(`nft table inet ${name}`);
       } catch (error) {
         failures.push(error);
@@ -111,8 +111,12 @@ export class NftTables implements Backend {
   }
 
   explain(rules: RuleSet): string {
+    return this.tables(rules).map(tableText).join('');
+  }
+
+  tables(rules: RuleSet): readonly Table[] {
     const { owned, plain } = this.#tables(rules);
-    return [...(owned === undefined ? [] : [owned]), ...plain].map(tableText).join('');
+    return [...(owned === undefined ? [] : [owned]), ...plain];
   }
 
   async #applyOwned(table: Table, releases: number): Promise<boolean> {
@@ -120,7 +124,7 @@ export class NftTables implements Backend {
     try {
       return await this.#writeOwned(table, releases);
     } catch (error) {
-      // A release meanwhile has killed the owner process.
+      // A release meanwhile has ended the owner.
       if (releases !== this.#releases) return false;
       throw error;
     }
@@ -128,7 +132,10 @@ export class NftTables implements Backend {
 
   async #writeOwned(table: Table, releases: number): Promise<boolean> {
     if (releases !== this.#releases) return false;
-    await (this.#ownership as Ownership).owner.execute(ownedTableLine(table));
+    await (this.#ownership as Ownership).owner.execute(ownedTableLine(table), {
+      table,
+      isOwned: true,
+    });
     if (!(await this.#isInPlace(table)) && releases === this.#releases)
       throw new ReadBackError(`table inet ${table.name}`);
     return true;
@@ -136,7 +143,7 @@ export class NftTables implements Backend {
 
   /** Names of our tables in the kernel, of any instance. */
   async #ownTables(): Promise<string[]> {
-    const tables = await inetTables(this.#system.run);
+    const tables = await inetTables(this.#system);
     return tables.filter((name) => name.startsWith(OWN_TABLE_PREFIX));
   }
 

@@ -73,8 +73,12 @@ export class NftFallback implements Backend {
     return addressesIn((await listTable(this.#system, TABLE)) ?? '');
   }
 
-  explain({ fallback }: RuleSet): string {
-    return tableText(tableOf(fallback, this.#zone));
+  explain(rules: RuleSet): string {
+    return this.tables(rules).map(tableText).join('');
+  }
+
+  tables({ fallback }: RuleSet): readonly Table[] {
+    return [tableOf(fallback, this.#zone)];
   }
 }
 

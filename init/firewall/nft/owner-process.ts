@@ -1,10 +1,11 @@
 /**
- * A child `nft -i` that owns tables (flag `owner`, Linux 5.12): no other process can change them, and the kernel drops them
+ * Without the addon: a child `nft -i` that owns tables (flag `owner`, Linux 5.12): no other process can change them, and the kernel drops them
  * when the child ends. init has the other end of its stdin, so the child ends with init, however init ends.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '../../../agent/base/clock.ts';
 import { CommandError } from '../../node/exec.ts';
+import type { Change } from './bytes/transaction.ts';
 
 /** The kernel's nf_tables answers in milliseconds; a child that prints nothing for this long is stuck. */
 const ANSWER_MS = 5_000;
@@ -15,16 +16,15 @@ const MARK = 'nodens_done_';
 const REST_OF_MARK = /^ *\^+\n?/;
 const DROPPED = 'dropped';
 
-/** Runs lines of nft so that tables they add belong to one process; tests replace it. */
+/** Makes transactions so that tables they add belong to one process or socket; tests replace it. */
 export interface OwnerProcess {
   /**
-   * Runs one line of nft as one transaction, and starts the child where it is not running. Rejects with `CommandError`.
-   * Lines run one after the other.
+   * One transaction, as a line of nft and as data. Rejects with `CommandError`. Transactions run one after the other.
    */
-  execute(line: string): Promise<void>;
+  execute(line: string, change: Change): Promise<void>;
   /**
-   * Kills the child, and with it all tables that it owns; waiting lines are rejected. Resolves when the child has ended, or
-   * after 5 s; never rejects.
+   * Drops all tables that it owns; waiting transactions are rejected. Resolves when they are gone, or after 5 s where a
+   * child does not end; never rejects.
    */
   drop(): Promise<void>;
 }

@@ -8,16 +8,16 @@ import { CommandError } from '../../node/exec.ts';
 import type { System } from '../../node/system.ts';
 import { addressesIn, ReadBackError } from '../backend.ts';
 import {
+  goingOf,
   isAsDeclared,
   isClaimMet,
   listTable,
-  replaceTable,
-  rewriteTable,
   shapeInText,
   shapeOf,
   type Table,
   type TableShape,
 } from './table.ts';
+import { writeTables } from './write.ts';
 
 /** A table that is not as wanted, and its text where it exists. */
 interface StaleTable {
@@ -79,21 +79,17 @@ export class TableSync {
 
   /** Keeps the elements of a table's sets, the connections that the kernel remembers, unless the sets have to change. */
   async #write(stale: readonly StaleTable[]): Promise<void> {
-    const scripts = stale.map(({ table, held }) =>
-      held === undefined ? undefined : rewriteTable(table, held),
-    );
-    const anew = stale.map(({ table }) => replaceTable(table)).join('');
-    if (scripts.every((script) => script === undefined)) return this.#load(anew);
+    const anew = stale.map(({ table }) => ({ table }));
+    const gently = stale.map(({ table, held }) => {
+      const going = held === undefined ? undefined : goingOf(table, held);
+      return going === undefined ? { table } : { table, going };
+    });
+    if (!gently.some((change) => 'going' in change)) return writeTables(this.#system, anew);
     try {
-      const gently = stale.map(({ table }, i) => scripts[i] ?? replaceTable(table));
-      await this.#load(gently.join(''));
+      await writeTables(this.#system, gently);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
-      await this.#load(anew);
+      await writeTables(this.#system, anew);
     }
-  }
-
-  async #load(script: string): Promise<void> {
-    await this.#system.run('nft', ['-f', '-'], script);
   }
 }

@@ -1,5 +1,6 @@
 /** An nft table of our own as data: its text, and what of it the kernel holds. */
 import { createHash } from 'node:crypto';
+import type { TableName } from '../../netlink/nf-objects.ts';
 import { CommandError, type Run } from '../../node/exec.ts';
 import type { System } from '../../node/system.ts';
 import { isRuleComment, ruleComment } from '../rule-comment.ts';
@@ -75,7 +76,7 @@ export function tableText(table: Table): string {
     const lines = chain.rules.map((rule) => `    ${tableLine(rule)}\n`).join('');
     return `  chain ${chain.name} {\n    ${baseText(chain)}\n${lines}  }\n`;
   });
-  const declared = `  chain ${DECLARED}${fingerprint(shapeOf(table))} {\n  }\n`;
+  const declared = `  chain ${declaredChain(table)} {\n  }\n`;
   const filled = sets.map((set) => `  set ${set.name} {\n    ${set.text}\n  }\n`);
   return `table inet ${name} {\n${[...filled, declared, ...blocks].join('')}}\n`;
 }
@@ -87,16 +88,21 @@ export function replaceTable(table: Table): string {
 }
 
 /**
- * As `replaceTable`, for a table that exists with the text `held`: sets that stay keep their elements. Undefined where
- * that is not possible.
+ * What of a table that exists with the text `held` has to go, `chain NAME` and `set NAME` in this order, so that sets that
+ * stay keep their elements. Undefined where the table has to be replaced.
  */
-export function rewriteTable(table: Table, held: string): string | undefined {
-  const { name, sets = [], chains } = table;
+export function goingOf(table: Table, held: string): string[] | undefined {
+  const { sets = [], chains } = table;
   if (sets.length === 0 || chains.length === 0) return undefined;
   const kept = new Set(sets.map((set) => `set ${set.name}`));
   const old = [...held.matchAll(/^\s*((?:chain|set) \S+) \{/gm)].map((match) => match[1] as string);
   // Chains first: the kernel does not delete a set that a rule uses.
-  const going = old.filter((what) => !kept.has(what)).toSorted();
+  return old.filter((what) => !kept.has(what)).toSorted();
+}
+
+/** As `replaceTable`, for a table that keeps what is not `going`. */
+export function rewriteText(table: Table, going: readonly string[]): string {
+  const { name } = table;
   const deletions = going.map((what) => `delete ${what.replace(' ', ` inet ${name} `)}\n`);
   return `flush table inet ${name}\n${deletions.join('')}${tableText(table)}`;
 }
@@ -174,6 +180,11 @@ export function shapeInText(text: string | undefined): TableShape {
  */
 const DECLARED = 'declared_';
 
+/** The name of the empty chain that says what the table's writer put there. */
+export function declaredChain(table: Table): string {
+  return `${DECLARED}${fingerprint(shapeOf(table))}`;
+}
+
 /** Whether the table is as its writer left it. */
 export function isAsDeclared(text: string): boolean {
   return text.includes(`chain ${DECLARED}${fingerprint(shapeInText(text))} `);
@@ -191,10 +202,20 @@ function commentIn(line: string): string {
   return isRuleComment(comment) ? comment : '?';
 }
 
-/** Names of all tables of family inet. */
-export async function inetTables(run: Run): Promise<string[]> {
+/** Names of all tables of family inet. Rejects with `CommandError`. */
+export async function inetTables(system: System): Promise<string[]> {
+  const tables = await allTables(system);
+  return tables.filter(({ family }) => family === 'inet').map(({ table }) => table);
+}
+
+/** All tables. Rejects with `CommandError`. nft 1.0.6 reads the whole ruleset to print the names of the tables. */
+export async function allTables({ run, nfTables }: System): Promise<TableName[]> {
+  if (nfTables !== undefined) return nfTables.tables();
   const text = await run('nft', ['list', 'tables']);
-  return [...text.matchAll(/^table inet (\S+)/gm)].map((match) => match[1] as string);
+  return [...text.matchAll(/^table (\S+) (\S+)$/gm)].map(([, family = '', table = '']) => ({
+    family,
+    table,
+  }));
 }
 
 /** A bit or mask of the packet's mark as nft reads it. */

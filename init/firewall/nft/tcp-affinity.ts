@@ -17,6 +17,7 @@ import {
   tableText,
 } from './table.ts';
 import { TableSync } from './table-sync.ts';
+import { writeTables } from './write.ts';
 
 const TABLE = `${OWN_TABLE_PREFIX}flows_main`;
 
@@ -65,8 +66,8 @@ export class NftTcpAffinity implements Backend {
    */
   async forget(): Promise<void> {
     const sets = this.#affinities.flatMap((affinity) => tableOf([affinity]).sets ?? []);
-    const lines = sets.map(({ name }) => `flush set inet ${TABLE} ${name}\n`);
-    if (lines.length > 0) await this.#system.run('nft', ['-f', '-'], lines.join(''));
+    const changes = sets.map(({ name }) => ({ table: TABLE, emptied: name }));
+    if (changes.length > 0) await writeTables(this.#system, changes);
   }
 
   /** `NftTables` removes all tables of our own. */
@@ -78,8 +79,12 @@ export class NftTcpAffinity implements Backend {
     return addressesIn((await listTable(this.#system, TABLE)) ?? '');
   }
 
-  explain({ tcpAffinities }: RuleSet): string {
-    return tableText(tableOf(tcpAffinities));
+  explain(rules: RuleSet): string {
+    return this.tables(rules).map(tableText).join('');
+  }
+
+  tables({ tcpAffinities }: RuleSet): readonly Table[] {
+    return [tableOf(tcpAffinities)];
   }
 }
 

@@ -1,8 +1,6 @@
 /** Ways in which nodens ends on a node, and the rules that remain. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { keepAlive, sleep, systemClock } from '../../../agent/base/clock.ts';
-import type { Daemon } from '../cluster/process/process.ts';
 import type { Running, Site } from '../cluster/site.ts';
 import { allowedMs } from '../machine.ts';
 import type { MemoryGroup } from './memory-group.ts';
@@ -24,33 +22,13 @@ export const KILLS: readonly Fault[] = [
   { what: 'kill -9 agent', strike: ({ agent }) => agent.signal('SIGKILL'), isWithdrawn: true },
   { what: 'kill -9 init', strike: ({ init }) => init.signal('SIGKILL'), isWithdrawn: true },
   {
-    what: 'kill -9 nft',
-    strike: ({ init }) => void process.kill(holderPid(init), 'SIGKILL'),
-    isWithdrawn: false,
-  },
-  {
     what: 'kill -9 all',
     strike: ({ agent, init }) => {
-      const nft = holderPid(init);
-      for (const pid of [init.pid, nft, agent.pid]) process.kill(pid, 'SIGKILL');
+      for (const pid of [init.pid, agent.pid]) process.kill(pid, 'SIGKILL');
     },
     isWithdrawn: true,
   },
 ];
-
-/** The `nft -i` child of init. */
-const holderPid = (init: Daemon): number => childPid(init, 'nft\0-i\0');
-
-/** The child of `parent` with this command line. */
-function childPid(parent: Daemon, commandLine: string): number {
-  const children = readFileSync(`/proc/${parent.pid}/task/${parent.pid}/children`, 'utf8');
-  const pid = children
-    .split(' ')
-    .filter(Boolean)
-    .find((child) => readFileSync(`/proc/${child}/cmdline`, 'utf8') === commandLine);
-  assert.ok(pid, `a child ${JSON.stringify(commandLine)}`);
-  return Number(pid);
-}
 
 /** Names of the rules that redirect queries to the agent, in either backend. */
 export async function queryRules({ cluster }: Site): Promise<string[]> {

@@ -19,6 +19,7 @@ const STEP_BYTES = 64 * 1_024;
 interface Files {
   readonly root: string;
   readonly usage: string;
+  readonly peak: string;
   readonly limit: string;
   /** Holds a line `oom_kill N`. */
   readonly events: string;
@@ -29,6 +30,7 @@ interface Files {
 const FILES = ([V1, V2] as const).map((root) => ({
   root,
   usage: root === V1 ? 'memory.usage_in_bytes' : 'memory.current',
+  peak: root === V1 ? 'memory.max_usage_in_bytes' : 'memory.peak',
   limit: root === V1 ? 'memory.limit_in_bytes' : 'memory.max',
   events: root === V1 ? 'memory.oom_control' : 'memory.events',
   kernel: (root === V1
@@ -87,6 +89,16 @@ export class MemoryGroup {
   /** Sets the memory limit of all processes inside, bytes. */
   limit(bytes: number): void {
     writeFileSync(`${this.#dir}/${this.#files.limit}`, `${bytes}`);
+  }
+
+  /** The most memory that it had at any moment, bytes. */
+  get peakBytes(): number {
+    return Number(this.#read(this.#files.peak));
+  }
+
+  /** The memory that it has now, bytes. */
+  get usedBytes(): number {
+    return Number(this.#read(this.#files.usage));
   }
 
   /** Number of OOM kills. */

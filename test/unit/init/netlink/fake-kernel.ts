@@ -113,10 +113,11 @@ function isAsked(type: number, asked: Map<number, Uint8Array>, body: Uint8Array)
 
 function passes(filter: readonly FilterEntry[], bytes: Uint8Array): boolean {
   const [found] = messagesIn(bytes);
-  return filter.some(
+  const fitting = filter.filter(
     ({ type, needle }) =>
       found?.type === type && Buffer.from(found.body).indexOf(Buffer.from(needle)) !== -1,
   );
+  return fitting.length > 0 && !fitting.some(({ excludes }) => excludes === true);
 }
 
 /** A kernel with these tables, and what it was asked. */

@@ -12,8 +12,9 @@ export interface InitAddon extends PagesAddon {
   /** Closes it; the kernel has dropped its tables when this resolves. Throws EBUSY while a query uses it. */
   closeNetlink(socket: object): Promise<void>;
   /**
-   * Sends a netlink request, on a new socket of the protocol or on one of `openNetlink`, and resolves to the messages of the answer that pass the filter, at most 1 MiB and, above 0, at
-   * most `most` messages (`native/netlink/query.c`). Rejects with the kernel's errno.
+   * Sends a netlink request, on a new socket of the protocol or on one of `openNetlink`, and resolves to the messages
+   * of the answer that pass the filter, at most 1 MiB and, above 0, at most `most` messages
+   * (`native/netlink/query.c`). Rejects with the kernel's errno.
    */
   queryNetlink(
     socket: number | object,

@@ -139,9 +139,9 @@ static struct query *read_query(struct arguments *arguments) {
 }
 
 /*
- * queryNetlink(protocol, request, filter, most): on a new socket of this protocol, or on one of openNetlink(); a promise of the bytes of the messages that pass the filter. `most` above
- * 0: the answer is not read further once it has so many. Rejects with the kernel's errno; EINTR where the answer may be
- * incomplete, because what was asked for changed.
+ * queryNetlink(protocol, request, filter, most): on a new socket of this protocol, or on one of openNetlink(); a promise
+ * of the bytes of the messages that pass the filter. `most` above 0: the answer is not read further once it has so many.
+ * Rejects with the kernel's errno; EINTR where the answer may be incomplete, because what was asked for changed.
  */
 static napi_value query_netlink(napi_env env, napi_callback_info info) {
   struct arguments arguments;

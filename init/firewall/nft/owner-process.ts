@@ -1,6 +1,7 @@
 /**
- * Without the addon: a child `nft -i` that owns tables (flag `owner`, Linux 5.12): no other process can change them, and the kernel drops them
- * when the child ends. init has the other end of its stdin, so the child ends with init, however init ends.
+ * Without the addon: a child `nft -i` that owns tables (flag `owner`, Linux 5.12). No other process can change them, and
+ * the kernel drops them when the child ends. init has the other end of its stdin, so the child ends with init, however
+ * init ends.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '../../../agent/base/clock.ts';

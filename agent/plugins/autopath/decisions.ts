@@ -40,6 +40,8 @@ export class Decision {
   readonly ending: Promise<Outcome>;
   /** When each type was asked last, by type. */
   readonly usedMs = new Map<number, number>();
+  /** The name at the element of the outcome, lower-case wire form; set at its first use. */
+  found: Uint8Array | undefined;
   /** Composed answers by type: the same source gives the same answer. */
   readonly composed = new Map<number, Composed>();
 
@@ -80,9 +82,12 @@ export class Decisions {
     return this.#byKey.size;
   }
 
-  /** False only if no client has a decision for `name`: cheap, for queries that need none. */
-  mayHave(name: Uint8Array): boolean {
-    return this.#byKey.size > 0 && this.#filter[slotOf(name)] !== 0;
+  /**
+   * False only if no client has a decision for `name`, or for a name of `bytes` that begins like it: cheap, for queries
+   * that need none.
+   */
+  mayHave(name: Uint8Array, bytes = name.length): boolean {
+    return this.#byKey.size > 0 && this.#filter[slotOf(name, bytes)] !== 0;
   }
 
   /** The decision that holds for `type`. */
@@ -104,7 +109,7 @@ export class Decisions {
   begin(key: string, name: Uint8Array, nowMs: number, ending: Promise<Outcome>): Decision {
     const before = this.#byKey.get(key);
     if (before !== undefined) this.forget(before);
-    const decision = new Decision(key, slotOf(name), nowMs, ending);
+    const decision = new Decision(key, slotOf(name, name.length), nowMs, ending);
     this.#byKey.set(key, decision);
     this.#filter[decision.slot] = (this.#filter[decision.slot] as number) + 1;
     for (const oldest of this.#byKey.values()) {
@@ -134,9 +139,12 @@ export class Decisions {
 const LEFT: Outcome = { element: 'failed', types: new Set() };
 const OWN_WALK = Promise.resolve(LEFT);
 
-function slotOf(name: Uint8Array): number {
-  // The first labels differ most; a hash of all bytes would cost more than it saves.
-  let hash = name.length;
-  for (let i = 0; i < 12 && i < name.length; i++) hash = (hash * 31 + (name[i] as number)) | 0;
+/** Bytes of a name that its slot depends on, besides its length: the first labels differ most. */
+const HASHED_BYTES = 12;
+
+function slotOf(name: Uint8Array, bytes: number): number {
+  let hash = bytes;
+  for (let i = 0; i < HASHED_BYTES && i < name.length; i++)
+    hash = (hash * 31 + (name[i] as number)) | 0;
   return hash & (FILTER_SLOTS - 1);
 }

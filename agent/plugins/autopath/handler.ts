@@ -102,24 +102,23 @@ export class Autopath {
     const candidate = { query, first, name, type, base, list, client };
     if (this.#isOwnWalk(candidate)) return first;
     if (isDenied) onDenied(list);
-    const decision = this.#decisionOf(client, name, type);
+    const decision = this.#decisionOf(candidate);
     if (decision !== undefined) return this.#follow(candidate, decision);
     return isDenied ? this.#begin(candidate) : first;
   }
 
   /** The client walks itself; its list may be known before it is done, and its last query is for the name as it is. */
   #inDoubt(query: Query, doubt: Exclude<NoList, 'no_list'>): void {
-    const { source, clock, count } = this.#options;
+    const { source, count } = this.#options;
     count(doubt, query);
     if (doubt === 'host_network' || doubt === 'shared_address') return;
     const key = keyOf(source.clientOf(query), query.name, query.type);
-    this.#decisions.leave(key, query.name, clock.nowMs());
+    this.#decisions.leave(key, query.name, query.arrivedMs);
   }
 
   /** A decision that holds. A walk that failed is no reason not to try again. */
-  #decisionOf(client: string, name: Uint8Array, type: number): Decision | undefined {
-    const nowMs = this.#options.clock.nowMs();
-    const found = this.#decisions.find(keyOf(client, name, type), type, nowMs);
+  #decisionOf({ query, client, name, type }: Candidate): Decision | undefined {
+    const found = this.#decisions.find(keyOf(client, name, type), type, query.arrivedMs);
     return found?.outcome?.element === 'failed' ? undefined : found;
   }
 
@@ -127,11 +126,13 @@ export class Autopath {
    * Whether the client walks its list itself, because autopath did not end it, and asks for the name as it is: with enough
    * labels of its own, such a name looks like an expansion.
    */
-  #isOwnWalk({ name, type, list, client }: Candidate): boolean {
-    const whole = expanded(name, name.length - 1, list.elements[0] as Uint8Array);
-    if (whole === undefined || !this.#decisions.mayHave(whole)) return false;
-    const nowMs = this.#options.clock.nowMs();
-    return this.#decisions.isOwnWalk(keyOf(client, whole, type), nowMs);
+  #isOwnWalk({ query, name, type, list, client }: Candidate): boolean {
+    const first = list.elements[0] as Uint8Array;
+    // Below such a list every name is longer than what the filter looks at.
+    if (!this.#decisions.mayHave(name, name.length - 1 + first.length)) return false;
+    const whole = expanded(name, name.length - 1, first);
+    if (whole === undefined) return false;
+    return this.#decisions.isOwnWalk(keyOf(client, whole, type), query.arrivedMs);
   }
 
   #begin(candidate: Candidate): Result {
@@ -149,7 +150,7 @@ export class Autopath {
     const nowMs = (): number => clock.nowMs();
     const ending = walk({ name, base, type, list }, new Asker(query, resolveNow), nowMs);
     const key = keyOf(client, name, type);
-    const decision = this.#decisions.begin(key, name, nowMs(), ending);
+    const decision = this.#decisions.begin(key, name, query.arrivedMs, ending);
     void ending.then(() => this.#ended(walker));
     return this.#follow({ ...candidate, name }, decision);
   }
@@ -162,7 +163,7 @@ export class Autopath {
   }
 
   #follow(candidate: Candidate, decision: Decision): Result {
-    decision.use(candidate.type, this.#options.clock.nowMs());
+    decision.use(candidate.type, candidate.query.arrivedMs);
     const { outcome } = decision;
     if (outcome !== undefined) return this.#conclude(candidate, decision, outcome);
     return this.#outcomeInTime(candidate.query, decision).then((late) =>
@@ -188,7 +189,8 @@ export class Autopath {
     const { element } = outcome;
     if (element === 'denied' || element === 'failed') return this.#denied(candidate, element);
     if (element === 0) return this.#atFirst(candidate);
-    const found = expanded(name, base, list.elements[element] as Uint8Array);
+    decision.found ??= expanded(name, base, list.elements[element] as Uint8Array);
+    const { found } = decision;
     if (found === undefined) return first;
     const asked = new Asker(query, this.#options.resolveNow).ask(found, type);
     const conclude = (source: Answer): Answer =>

@@ -71,7 +71,8 @@ export class PodTable {
     this.#forget();
   }
 
-  find(address: string): PodRecord | Doubt {
+  /** `nowMs` is the arrival of the query. */
+  find(address: string, nowMs: number): PodRecord | Doubt {
     const state = this.#addresses.get(address);
     if (state === undefined || state.pods.size === 0) return 'unknown_client';
     const pod = state.only;
@@ -80,7 +81,7 @@ export class PodTable {
         ? 'host_network'
         : 'shared_address';
     if (pod.isHostNetwork) return 'host_network';
-    const isRecent = this.#clock.nowMs() - state.changedMs < CHANGED_MS;
+    const isRecent = nowMs - state.changedMs < CHANGED_MS;
     return isRecent || pod.isLeaving ? 'changed_address' : pod;
   }
 

@@ -30,7 +30,6 @@ const STALE_MS = 30_000;
 
 /** The pods of this node. Until `start`, and while the watch is stale, it has no list for any client. */
 export class NodeSource implements SearchSource {
-  readonly #clock: Clock;
   readonly #table: PodTable;
   readonly #reader: PodReader;
   #watch: Watch | undefined;
@@ -40,7 +39,6 @@ export class NodeSource implements SearchSource {
   #tails: readonly Uint8Array[] = [];
 
   constructor(node: NodeDns, clock: Clock) {
-    this.#clock = clock;
     this.#table = new PodTable(clock);
     this.#reader = new PodReader(node);
   }
@@ -70,20 +68,16 @@ export class NodeSource implements SearchSource {
   };
 
   readonly listOf = (query: Query): SearchList | NoList => {
-    if (this.#isStale()) return 'stale_watch';
-    const pod = this.#table.find(query.client.address);
+    if (this.#isStale(query.arrivedMs)) return 'stale_watch';
+    const pod = this.#table.find(query.client.address, query.arrivedMs);
     return typeof pod === 'string' ? pod : (pod.list ?? 'no_list');
   };
 
   readonly clientOf = (query: Query): string => query.client.address;
 
-  #isStale(): boolean {
+  #isStale(nowMs: number): boolean {
     const { lastContactMs } = this.#watch?.state ?? {};
-    return (
-      !this.#isSynced ||
-      lastContactMs === undefined ||
-      this.#clock.nowMs() - lastContactMs > STALE_MS
-    );
+    return !this.#isSynced || lastContactMs === undefined || nowMs - lastContactMs > STALE_MS;
   }
 
   /** Most pods differ in the namespace only, so that there are few tails for many lists. */

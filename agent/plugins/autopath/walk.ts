@@ -2,7 +2,7 @@
 import { RCODE, TYPE } from '../../dns/iana.ts';
 import type { Answer } from '../../query/answer.ts';
 import type { Result } from '../../query/handler.ts';
-import type { Client, InternalQuestion, Query } from '../../query/query.ts';
+import type { InternalQuestion, Query } from '../../query/query.ts';
 import type { Services } from '../../query/services/services.ts';
 import type { Outcome } from './decisions.ts';
 import { expanded, type SearchList } from './search-list.ts';
@@ -11,24 +11,27 @@ import { expanded, type SearchList } from './search-list.ts';
 export class Asker {
   /** When the client's time is over, clock milliseconds. */
   readonly deadlineMs: number;
-  readonly client: Client;
   readonly #resolveNow: Services['resolveNow'];
-  readonly #common: Omit<InternalQuestion, 'name' | 'type'>;
+  readonly #query: Omit<InternalQuestion, 'name' | 'type'>;
 
   constructor(query: Query, resolveNow: Services['resolveNow']) {
-    const { class: qclass, checkingDisabled, server, transport, depth, client, clientKey } = query;
     this.#resolveNow = resolveNow;
-    this.client = client;
     this.deadlineMs = query.arrivedMs + query.budgetMs;
-    this.#common = {
-      ...{ class: qclass, checkingDisabled, server, transport, client },
-      ...{ dnssecOk: false, depth: depth + 1, behalfOf: clientKey },
+    this.#query = {
+      class: query.class,
+      checkingDisabled: query.checkingDisabled,
+      server: query.server,
+      transport: query.transport,
+      client: query.client,
+      dnssecOk: false,
+      depth: query.depth + 1,
+      behalfOf: query.clientKey,
     };
   }
 
   /** `name` in lower-case wire form; it must not change. A failure is an answer as well. */
   ask(name: Uint8Array, type: number): Result {
-    return this.#resolveNow({ ...this.#common, name, type });
+    return this.#resolveNow({ ...this.#query, name, type });
   }
 }
 

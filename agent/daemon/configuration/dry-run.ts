@@ -10,6 +10,7 @@ import { SeriesTable } from '../../observe/metrics/metrics.ts';
 import type { ServerLabel } from '../../query/services/block.ts';
 import type { CacheOptions } from '../../query/services/cache.ts';
 import type { Files } from '../../query/services/files.ts';
+import type { ApiClient } from '../../query/services/kubernetes.ts';
 import type { Logger } from '../../query/services/log.ts';
 import type { Services } from '../../query/services/services.ts';
 import type { UpstreamGroupOptions } from '../../query/services/upstreams.ts';
@@ -42,6 +43,15 @@ const STILL: Clock = {
 
 /** Placeholder for the node's name. */
 const STAND_IN_NODE = 'node';
+/** An API server that cannot be reached, so that no plugin waits for it: a check runs on any machine. */
+const NO_API: ApiClient = {
+  server: '',
+  watch: () => ({
+    state: { isSynced: false, lastContactMs: undefined, failure: 'a check asks no API server' },
+    close: () => {},
+  }),
+  close: () => {},
+};
 /** Placeholder for the address of another machine's interface (RFC 5737). */
 const STAND_IN_ADDRESS = '192.0.2.1';
 
@@ -112,8 +122,7 @@ function noopServices(
     ...{ clock: STILL, log, metrics: new SeriesTable(), random: () => 0.5 },
     writeLine: () => {},
     exports: { spans: never, frames: never, profile: never },
-    // A check runs on any machine.
-    kubernetes: { nodeName: STAND_IN_NODE, connect: never },
+    kubernetes: { nodeName: STAND_IN_NODE, connect: () => Promise.resolve(NO_API) },
     resolve: never,
     resolveNow: never,
     files: { ...files, watch: () => ({ close: () => {} }) },

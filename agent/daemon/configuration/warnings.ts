@@ -33,7 +33,7 @@ const NODE_PORTS: ReadonlyMap<number, string> = new Map([
 ]);
 /** Directives that answer queries. The others only act on the answers of these. */
 const ANSWERING = new Set(
-  'forward whoami hosts template file any chaos local acl rewrite dns64'.split(' '),
+  'forward whoami hosts kubernetes template file any chaos local acl rewrite dns64'.split(' '),
 );
 
 /** `clusterDomain` is lower case with trailing dot. */
@@ -69,6 +69,11 @@ function* aboutBlock({ block, cache, forwards }: Meant): Iterable<Warning> {
   const { place, directives } = block;
   if (!directives.some(({ name }) => ANSWERING.has(name)))
     yield { place, text: 'no plugin of this block answers: every query for its zones is refused' };
+  if (find(block, 'kubernetes') !== undefined && forwards.length === 0)
+    yield {
+      place: find(block, 'kubernetes')?.place ?? place,
+      text: 'kubernetes without forward: cluster names fail until the API server has been read',
+    };
   if (forwards.length > 0 && cache === undefined)
     yield { place, text: 'no cache: every query goes upstream, and nothing is left in an outage' };
   if (cache !== undefined && cache.servfailMs > LONG_SERVFAIL_MS) {
@@ -111,6 +116,7 @@ function isClusterZone(zone: string, clusterDomain: string): boolean {
 function* missingClusterDomain(meant: readonly Meant[], clusterDomain: string): Iterable<Warning> {
   const zones = meant.flatMap(({ block }) => block.keys.map(({ zone }) => zone));
   if (zones.some((zone) => zone !== '.' && isWithin(clusterDomain, zone))) return;
+  if (meant.some(({ block }) => find(block, 'kubernetes') !== undefined)) return;
   const root = meant.find(
     ({ block, forwards }) =>
       block.keys.some(({ zone }) => zone === '.') &&

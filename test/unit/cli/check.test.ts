@@ -108,6 +108,11 @@ describe('nodens check', () => {
       /:4: servfail 1m: .*, while serve_stale waits to help/,
     ],
     ['no plugin answers', '. {\nbind 127.0.0.1\nerrors\n}', /:1: no plugin of this block answers/],
+    [
+      'kubernetes without forward',
+      '. {\nbind 127.0.0.1\nerrors\ncache\nkubernetes cluster.local\n}',
+      /:5: kubernetes without forward/,
+    ],
     ['no cache', block('').replace('cache', ''), /:1: no cache/],
     ['no errors', block('').replace('errors', ''), /:1: no errors/],
     ['a forward behind another', block('forward . 192.0.2.8'), /:6: never asked: an earlier/],

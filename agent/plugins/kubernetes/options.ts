@@ -27,7 +27,7 @@ const IGNORED = ['empty_service'] as const;
 const DEFAULT_TTL_SECONDS = 5;
 const MAX_TTL_SECONDS = 3_600;
 const DEFAULT_STARTUP_MS = 5_000;
-const DEFAULT_MAX_AGE_MS = 90_000;
+const DEFAULT_MAX_AGE_MS = 180_000;
 /** A watch that is well is heard every few seconds at most; a shorter limit would pass queries on without a reason. */
 const MIN_MAX_AGE_MS = 15_000;
 

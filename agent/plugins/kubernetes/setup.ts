@@ -9,9 +9,7 @@ import { kubernetesHandler, type Source } from './handler.ts';
 import { type KubernetesOptions, readKubernetes } from './options.ts';
 import { ownAddresses } from './own-addresses.ts';
 
-/** Longest silence of a watch that is well, milliseconds. */
-const CONTACT_EVERY_MS = 60_000;
-/** The same as a share of `max_age`: a watch that is well must never seem old. */
+/** Longest silence of a watch that is well, as a share of `max_age`: it must never seem old. */
 const CONTACT_SHARE = 2 / 3;
 
 /** Connects to nothing before `prepare`. Throws ConfigError for a second use and for contradicting options. */
@@ -67,6 +65,6 @@ function clusterOptions(
     watchesPods: options.pods === 'verified',
     usesPodNames,
     preferredNode,
-    contactEveryMs: Math.min(CONTACT_EVERY_MS, maxAgeMs * CONTACT_SHARE),
+    contactEveryMs: maxAgeMs * CONTACT_SHARE,
   };
 }

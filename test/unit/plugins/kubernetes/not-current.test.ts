@@ -46,7 +46,7 @@ describe('kubernetes without all records', () => {
 describe('kubernetes with old records', () => {
   async function old(text?: string) {
     const made = await synced(text);
-    await made.services.clock.advance(90_001);
+    await made.services.clock.advance(180_001);
     return made;
   }
 

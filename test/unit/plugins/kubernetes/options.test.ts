@@ -40,7 +40,7 @@ describe('options of kubernetes', () => {
       prefersZone: false,
       fallthrough: [],
       startupMs: 5_000,
-      maxAgeMs: 90_000,
+      maxAgeMs: 180_000,
       isAwaited: false,
     });
   });

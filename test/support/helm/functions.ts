@@ -31,6 +31,7 @@ function minor(version: string): number {
 
 export const FUNCTIONS: Readonly<Record<string, Fn>> = {
   and: (...args) => args.find((value) => !isTrue(value)) ?? args.at(-1),
+  append: (list, item) => [...items(list), item],
   concat: (...lists) => lists.flatMap(items),
   default: (fallback, value) => (isTrue(value) ? value : fallback),
   dict: (...pairs) => {

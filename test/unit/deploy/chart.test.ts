@@ -1,11 +1,18 @@
 /** The chart renders the objects of the overlays, and its values change what they say. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { parse, parseAllDocuments } from 'yaml';
+import { parse } from 'yaml';
 import { renderChart } from '../../support/helm/render.ts';
 import {
   build,
@@ -21,6 +28,11 @@ const ROOT = new URL('../../../', import.meta.url).pathname;
 const CHART = `${ROOT}deploy/helm/nodens`;
 const OVERLAYS = `${ROOT}manifests/overlays`;
 const MODES = ['cleanup', 'drop-in', 'iptables-nftables', 'ipvs'];
+
+const COMPONENTS = ['autopath', 'cluster-records'];
+/** Value of the chart that switches a component on. */
+const valueNameOf = (component: string): string =>
+  component.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 const folder = mkdtempSync(join(tmpdir(), 'nodens-chart-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -84,6 +96,28 @@ describe('the chart', () => {
       const rendered = render({ mode, podMonitor: { enabled: true } });
       assert.deepEqual(comparable(rendered), comparable(built));
     });
+
+  for (const names of [...COMPONENTS.map((name) => [name]), COMPONENTS])
+    it(`renders ipvs with ${names.join(' and ')} as kustomize does`, () => {
+      const copy = join(folder, names.join('-'));
+      cpSync(`${ROOT}manifests`, copy, { recursive: true });
+      const own = join(copy, 'own');
+      mkdirSync(own);
+      const lines = [
+        ...['apiVersion: kustomize.config.k8s.io/v1beta1', 'kind: Kustomization'],
+        'resources: [../overlays/ipvs]',
+        `components: [${names.map((name) => `../components/${name}`).join(', ')}]`,
+      ];
+      writeFileSync(join(own, 'kustomization.yaml'), `${lines.join('\n')}\n`);
+      const on = { enabled: true };
+      const values = Object.fromEntries(names.map((name) => [valueNameOf(name), on]));
+      assert.deepEqual(comparable(render({ mode: 'ipvs', ...values })), comparable(build(own)));
+      assert.throws(() => render({ mode: 'drop-in', ...values }), /needs mode/);
+    });
+
+  it('has a value for each component of the manifests', () => {
+    assert.deepEqual(COMPONENTS, readdirSync(`${ROOT}manifests/components`).sort());
+  });
 
   it('has a mode for each overlay, and its version', () => {
     const { properties } = JSON.parse(readFileSync(`${CHART}/values.schema.json`, 'utf8')) as {
@@ -224,54 +258,5 @@ describe('values of the chart', () => {
     assert.match(monitor, /"matchLabels":\{"k8s-app":"node-local-dns"\}.*"regex":"node-cache"/);
     const names = podIn(objects).containers.map(({ name }) => name);
     assert.deepEqual(names, ['node-cache']);
-  });
-});
-
-describe('the renderer of these tests', () => {
-  const SETS: readonly Values[] = [
-    ...MODES.map((mode) => ({ mode })),
-    {
-      podMonitor: { enabled: true },
-      prometheusRule: { enabled: true },
-      dashboard: { enabled: true },
-    },
-    { mode: 'drop-in', prometheusRule: { enabled: true }, extraBlocks: 'a.test {\n whoami\n}\n' },
-    { agent: { extraArgs: ['--memory=9Mi'] }, podAnnotations: { a: 'b' }, image: { tag: 'x' } },
-  ];
-
-  it('gives the same objects as helm, where that is installed', (t) => {
-    for (const [at, values] of SETS.entries()) {
-      const file = join(folder, `values-${at}.json`);
-      writeFileSync(file, JSON.stringify(values));
-      const args = ['template', 'nodens', CHART, '-n', 'kube-system', '--kube-version=1.31.0'];
-      const run = spawnSync('helm', [...args, '-f', file], {
-        encoding: 'utf8',
-        maxBuffer: 2 ** 24,
-      });
-      if (run.error !== undefined) {
-        t.diagnostic('no helm on this machine: not compared with helm');
-        return;
-      }
-      assert.equal(run.status, 0, run.stderr);
-      const real = parseAllDocuments(run.stdout).flatMap((one) => (one.toJS() as Resource) ?? []);
-      const sums = (resources: readonly Resource[]): Record<string, Resource> =>
-        Object.fromEntries(resources.map((one) => [idOf(one), one]));
-      assert.deepEqual(sums(render(values)), sums(real), JSON.stringify(values));
-    }
-  });
-
-  it('refuses what it does not know', () => {
-    const chart = join(folder, 'unknown');
-    for (const text of [
-      '{{ lookup "v1" }}',
-      '{{ if true }}',
-      '{{ end }}',
-      '{{ $x }}',
-      '{{ .Values }}',
-    ]) {
-      cpSync(CHART, chart, { recursive: true, dereference: true });
-      writeFileSync(join(chart, 'templates/cleanup.yaml'), text);
-      assert.throws(() => renderChart(chart, {}), Error, text);
-    }
   });
 });

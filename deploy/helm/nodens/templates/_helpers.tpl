@@ -82,3 +82,35 @@ data:
 {{- end -}}
 {{- $_ := set $container "args" (concat $container.args .values.extraArgs) -}}
 {{- end -}}
+
+{{/* Changes `target`: the list `field` gets the elements of `change`, told apart by `key`, as kustomize merges them. */}}
+{{- define "nodens.mergeList" -}}
+{{- $key := .key -}}
+{{- $names := list -}}
+{{- range .change -}}
+{{- $names = append $names (index . $key) -}}
+{{- end -}}
+{{- $rest := list -}}
+{{- range default list (index .target .field) -}}
+{{- if not (has (index . $key) $names) -}}
+{{- $rest = append $rest . -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set .target .field (concat .change $rest) -}}
+{{- end -}}
+
+{{/* Changes `daemonSet` by the patch of a component. */}}
+{{- define "nodens.component" -}}
+{{- $pod := .daemonSet.spec.template.spec -}}
+{{- $change := .change.spec.template.spec -}}
+{{- $agent := index $pod.containers 0 -}}
+{{- $more := index $change.containers 0 -}}
+{{- include "nodens.mergeList" (dict "target" $pod "field" "volumes" "key" "name" "change" $change.volumes) -}}
+{{- include "nodens.mergeList" (dict "target" $agent "field" "env" "key" "name" "change" $more.env) -}}
+{{- include "nodens.mergeList" (dict "target" $agent "field" "volumeMounts" "key" "mountPath" "change" $more.volumeMounts) -}}
+{{- with $more.resources -}}
+{{- range $name, $limit := .limits -}}
+{{- $_ := set $agent.resources.limits $name $limit -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

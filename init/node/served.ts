@@ -39,7 +39,12 @@ async function isInTables(nfTables: NfTables, address: string): Promise<boolean>
 }
 
 async function isInTable(nfTables: NfTables, name: TableName, address: string): Promise<boolean> {
-  if (name.table === PROXY_TABLE) return isInSets(nfTables, name, PROXY_SETS, address);
+  if (name.table === PROXY_TABLE) {
+    const sets = await nfTables.setsOf(name);
+    const known = PROXY_SETS.filter((set) => sets.includes(set));
+    // A kube-proxy whose sets have other names is read as a whole.
+    if (known.length > 0) return isInSets(nfTables, name, known, address);
+  }
   const needles = valuesOf(address);
   if (name.table === IPTABLES_NAT && (await nfTables.hasChain(name, PROXY_CHAIN)))
     return nfTables.hasRule(name, needles, PROXY_CHAIN);

@@ -31,6 +31,7 @@ export interface StockDaemonSet {
 
 interface ContainerSpec {
   readonly args: readonly string[];
+  readonly env?: readonly { readonly name: string; readonly value?: string }[];
   readonly securityContext: {
     readonly runAsUser?: number;
     readonly runAsGroup?: number;
@@ -70,15 +71,17 @@ export function ourDaemonSet({ linkLocal, vips }: LocalAddresses): OurDaemonSet 
   const resource = parse(text('base/daemonset.yaml')) as Resource;
   const overlay = vips.length === 0 ? 'ipvs' : 'iptables-nftables';
   for (const patch of overlayPatches(overlay)) replaceAt(resource, patch);
+  const { initContainers = [], containers } = resource.spec.template.spec;
+  const agent = containers[0] as ContainerSpec;
   const env = {
     LINK_LOCAL_IPS: linkLocal.join(','),
     KUBE_DNS_IPS: vips.join(','),
     CLUSTER_DOMAIN: DOMAIN,
+    ...Object.fromEntries((agent.env ?? []).map(({ name, value = '' }) => [name, value])),
   };
-  const { initContainers = [], containers } = resource.spec.template.spec;
   return {
     init: container(initContainers[0] as ContainerSpec, env),
-    agent: container(containers[0] as ContainerSpec, env),
+    agent: container(agent, env),
     corefile: text('base/Corefile'),
     env,
   };

@@ -54,6 +54,17 @@ describe('a ClusterIP is served, as the kernel says', () => {
     }
   });
 
+  it('where the table of kube-proxy has rules or sets of other names', async () => {
+    const chains = { output: nat };
+    for (const proxy of [
+      { chains: { output: { ...nat, rules: [{ address: VIP }] } } },
+      { chains, sets: { services: [KEY] } },
+    ])
+      assert.equal((await served({ 'inet kube-proxy': proxy })).answer, true);
+    const other = { chains, sets: { 'service-ips': [], services: [KEY] } };
+    assert.equal((await served({ 'inet kube-proxy': other })).answer, false);
+  });
+
   it("where kube-proxy's iptables mode has a rule; only that chain is read", async () => {
     const tables = (rules: readonly { address: number[] }[]): FakeTables => ({
       'ip nat': {

@@ -83,8 +83,8 @@ export class Decisions {
   }
 
   /**
-   * False only if no client has a decision for `name`, or for a name of `bytes` that begins like it: cheap, for queries
-   * that need none.
+   * False only if no client has a decision for the name in the first `bytes` of `name`, or, where that is longer, for a
+   * name of `bytes` that begins like it: cheap, for queries that need none.
    */
   mayHave(name: Uint8Array, bytes = name.length): boolean {
     return this.#byKey.size > 0 && this.#filter[slotOf(name, bytes)] !== 0;
@@ -144,7 +144,7 @@ const HASHED_BYTES = 12;
 
 function slotOf(name: Uint8Array, bytes: number): number {
   let hash = bytes;
-  for (let i = 0; i < HASHED_BYTES && i < name.length; i++)
-    hash = (hash * 31 + (name[i] as number)) | 0;
+  const end = Math.min(HASHED_BYTES, bytes, name.length);
+  for (let i = 0; i < end; i++) hash = (hash * 31 + (name[i] as number)) | 0;
   return hash & (FILTER_SLOTS - 1);
 }

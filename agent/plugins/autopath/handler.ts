@@ -88,7 +88,8 @@ export class Autopath {
   #first(query: Query, first: Answer): Result {
     const isDenied = first.rcode === RCODE.NXDOMAIN;
     // What exists at the first element ends the walk, unless the other type has just ended elsewhere.
-    if (!isDenied && !this.#decisions.mayHave(query.name)) return first;
+    const { head } = query;
+    if (!isDenied && !this.#decisions.mayHave(head.name, head.nameLength)) return first;
     const { source, onDenied } = this.#options;
     const list = source.listOf(query);
     if (typeof list === 'string') {

@@ -19,7 +19,7 @@ const HELP: CommandHelp = {
   command: 'observe',
   usage: '',
   text:
-    'Shows queries as they are answered: time, client, name, type, rcode, source of the answer, upstream, duration.\n' +
+    'Shows queries as they are answered: time, client, where the answer came from, duration, rcode, name, type, upstream.\n' +
     'From: hit, stale, miss (the cache had none), local (a plugin made it), failure, dropped. At most 1,000 queries a\n' +
     'second are shown, and as many as the terminal takes; the others are counted. Past queries are not kept.',
   examples: [

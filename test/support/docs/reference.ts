@@ -51,8 +51,24 @@ function flagsPage(): string {
     ]);
     return `## ${usage}\n\n${sentence(what)}\n\n${table(['flag', 'value', 'default', 'meaning'], rows)}`;
   });
-  return page('Flags', intro, sections);
+  const codes = table(['command', '0', '1', '2'], EXIT_CODES);
+  const others =
+    'Wrong usage is 2 everywhere. Commands that ask the agent end with 3 where none answers on its admin socket.';
+  return page('Flags', intro, [...sections, `## Exit codes\n\n${others}\n\n${codes}`]);
 }
+
+const EXIT_CODES: readonly (readonly string[])[] = [
+  ['`agent`, `init`', 'stopped in order', 'could not start or serve', 'wrong usage'],
+  ['`check`', 'valid', 'not valid; with `-strict` warnings too', 'wrong usage'],
+  ['`doctor`', 'all is well', 'something is odd, or could not be seen', 'something is broken'],
+  ['`status`', 'ready', 'not ready, or the Corefile on disk was refused', 'wrong usage'],
+  ['`top`', 'ended by a key, or with `-once`', '', 'wrong usage'],
+  ['`query`', 'a response came', 'the agent drops such a query', 'wrong usage'],
+  ['`observe`', 'a query was shown', 'no query was shown', 'wrong usage'],
+  ['`cache get`, `cache dump`', 'found', 'nothing is cached', 'wrong usage'],
+  ['`cache flush`', 'done', 'the snapshot was not written', 'wrong usage'],
+  ['`cache stats`', 'done', '', 'wrong usage'],
+];
 
 function metricsPage(): string {
   const intro =

@@ -28,6 +28,28 @@ describe('agentOptions', () => {
     assert.equal(optionsOf('-localip', '169.254.20.10', '-without-init').socketPath, undefined);
   });
 
+  it('has its admin socket where it is told, by flag before environment, or where it may', () => {
+    const before = { ...process.env };
+    try {
+      delete process.env.NODENS_ADMIN_SOCKET;
+      process.env.XDG_RUNTIME_DIR = '/run/user/7';
+      const { adminSockets, isAdminSocketChosen } = optionsOf();
+      assert.deepEqual(adminSockets, [
+        '/run/nodens/admin.sock',
+        '/run/nodens/agent/admin.sock',
+        '/run/user/7/nodens/admin.sock',
+      ]);
+      assert.equal(isAdminSocketChosen, false);
+      process.env.NODENS_ADMIN_SOCKET = '/env.sock';
+      assert.deepEqual(optionsOf().adminSockets, ['/env.sock']);
+      const given = optionsOf('-admin-socket', '/flag.sock');
+      assert.deepEqual([given.adminSockets, given.isAdminSocketChosen], [['/flag.sock'], true]);
+      assert.deepEqual(optionsOf('-admin-socket', '').adminSockets, []);
+    } finally {
+      process.env = before;
+    }
+  });
+
   it('accepts -corefile, which -conf overrides', () => {
     assert.equal(optionsOf('-corefile', '/a').confPath, '/a');
     assert.equal(optionsOf('-corefile', '/a', '-conf', '/b').confPath, '/b');
@@ -46,6 +68,7 @@ describe('agentOptions', () => {
     [['-localip', '169.254.20.10,'], /-localip: "" is not an IP address/],
     [['-localip', 'node'], /-localip: "node" is not an IP address/],
     [['-without-init', '-socket', '/s'], /-without-init and -socket exclude each other/],
+    [['-admin-socket', 'here'], /-admin-socket: "here" is not an absolute path/],
     [['-p', '0'], /-dns.port: "0" is not a port/],
     [['-memory', 'much'], /-memory: "much" is not a size/],
     [['-memory', '0'], /-memory: "0" is not a size/],

@@ -13,7 +13,7 @@ import type { LookupParts } from './lookup-parts.ts';
 import { NxdomainCuts } from './nxdomain-cut.ts';
 import { isCacheable } from './policy/classify.ts';
 import { AFTER_RELOAD, isUsable, lastGoodAnswer, type StaleReason } from './policy/stale.ts';
-import { DenialProbes } from './probe/denial-probes.ts';
+import { type AskOwn, DenialProbes } from './probe/denial-probes.ts';
 import type { AnswerSource, InflightQuery, Sourced } from './single-flight.ts';
 import type { Entry } from './store/entry.ts';
 import { StoreResult } from './store-result.ts';
@@ -31,9 +31,10 @@ export class Lookup implements BlockCache {
     this.#stale = parts.options.serveStale ?? AFTER_RELOAD;
     const { ancestors } = parts;
     if (ancestors === undefined) return;
-    const ask = (query: Query, next: Handler, count: Counters): Result => {
+    const ask: AskOwn = (query, next, count, isRenewal) => {
       const key = query.keyIn(parts.blockId);
-      return this.#stored(key) ?? this.#ask(key, query, next, count).answer;
+      const stored = isRenewal ? undefined : this.#stored(key);
+      return stored ?? this.#ask(key, query, next, count).answer;
     };
     this.#probes = new DenialProbes({ ...parts, ancestors, ask });
   }
@@ -64,7 +65,7 @@ export class Lookup implements BlockCache {
       return this.#expired(entry, query, next, count);
     }
     const key = query.keyIn(blockId);
-    const denial = this.#denialAbove(query, key, now);
+    const denial = this.#denialAbove(query, key, next, count, now);
     if (denial !== undefined) {
       count.hits.negative.value++;
       count.cut.value++;
@@ -80,10 +81,17 @@ export class Lookup implements BlockCache {
   }
 
   /** The denial of a name above that of `query`, as an answer to it. */
-  #denialAbove(query: Query, key: string, now: number): Answer | undefined {
+  #denialAbove(
+    query: Query,
+    key: string,
+    next: Handler,
+    count: Counters,
+    now: number,
+  ): Answer | undefined {
     const { configVersion, store } = this.#parts;
     const isGood = (cut: Entry): boolean => cut.isFresh(now, configVersion);
-    return this.#probes?.find(query, key) ?? this.#cuts.find(query, key, store.denials, isGood);
+    const probed = this.#probes?.find(query, key, next, count);
+    return probed ?? this.#cuts.find(query, key, store.denials, isGood);
   }
 
   /** Asks for `query`; if a probe may make that unnecessary, after the probe. `sinceMs`: when it was first held. */
@@ -94,7 +102,7 @@ export class Lookup implements BlockCache {
     return held.then((isLearned) => {
       const stored = this.#stored(key);
       if (stored !== undefined) return stored;
-      const denial = this.#denialAbove(query, key, this.#parts.clock.nowMs());
+      const denial = this.#denialAbove(query, key, next, count, this.#parts.clock.nowMs());
       // Without an answer to the probe it must not be held again.
       const since = isLearned ? sinceMs : Number.NEGATIVE_INFINITY;
       if (denial === undefined) return this.#miss(key, query, next, count, since);

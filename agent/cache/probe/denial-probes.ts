@@ -23,8 +23,8 @@ import { type Ancestors, RANDOM_LABEL_BYTES } from './ancestors.ts';
 import { HELD, HeldQuestion } from './held-question.ts';
 import type { ProbeResult } from './result.ts';
 
-/** Asks for one of the agent's own questions as for a client's. */
-export type AskOwn = (query: Query, next: Handler, count: Counters) => Result;
+/** Asks for one of the agent's own questions as for a client's; `isRenewal`: although there is an answer in the cache. */
+export type AskOwn = (query: Query, next: Handler, count: Counters, isRenewal: boolean) => Result;
 
 /** `ancestors` is shared with what stores answers, the rest with the lookup. */
 export interface ProbeParts {
@@ -46,6 +46,8 @@ const HOLD_MS = 50;
 const FAILED_PAUSE_MS = 5_000;
 /** and no question is held after a probe that was late. */
 const LATE_PAUSE_MS = 1_000;
+/** A denial that is used within this time before its end is asked for again. */
+const RENEW_MS = 1_000;
 const PROBES_PER_SECOND = 50;
 const PROBE_BURST = 100;
 /** How often a name that a probe's denial covers is asked for itself, and for how long it is then left alone. */
@@ -55,7 +57,7 @@ const MAX_CHECKED = 2_048;
 const LETTERS = 26;
 const LETTER_A = 0x61;
 
-type Ask = (own: Query) => Promise<Answer>;
+type Ask = (own: Query, isRenewal?: boolean) => Promise<Answer>;
 
 interface Probe {
   readonly startedMs: number;
@@ -85,7 +87,7 @@ export class DenialProbes {
    * Undefined if there is none, or if it is this question's turn to be asked all the same: a server may have a single
    * name below one that it denies.
    */
-  find(query: Query, key: string): Answer | undefined {
+  find(query: Query, key: string, next: Handler, count: Counters): Answer | undefined {
     const { ancestors } = this.#parts;
     const proof = ancestors.proofFor(query);
     if (query.dnssecOk || proof === undefined) return undefined;
@@ -94,10 +96,19 @@ export class DenialProbes {
       const state = ancestors.stateOf(name);
       if (state === 'skipped') return undefined;
       const cut = state === 'empty' ? this.#cut(name, key) : undefined;
-      if (cut !== undefined)
-        return this.#takeCheck(key) ? undefined : this.#answerBelow(cut, query, key);
+      if (cut === undefined) continue;
+      if (this.#takeCheck(key)) return undefined;
+      this.#renew(name, cut, query, next, count);
+      return this.#answerBelow(cut, query, key);
     }
     return undefined;
+  }
+
+  /** Asks again for a name whose denial is in use and about to expire, so that no question has to wait for that. */
+  #renew(name: string, cut: Entry, query: Query, next: Handler, count: Counters): void {
+    const nowMs = this.#parts.clock.nowMs();
+    if (cut.expiresMs - nowMs > RENEW_MS || nowMs < this.#noProbeUntilMs) return;
+    if (!this.#running.has(name)) this.#start(name, query, next, count);
   }
 
   /**
@@ -170,7 +181,7 @@ export class DenialProbes {
       const isLearned = result !== 'failed' && result !== 'deferred';
       for (const held of [...probe.held]) held.release(isLearned);
     };
-    const ask: Ask = async (own) => this.#parts.ask(own, next, count);
+    const ask: Ask = async (own, isRenewal = false) => this.#parts.ask(own, next, count, isRenewal);
     const work = isProof(id) ? this.#prove(id, real, ask) : this.#probe(id, real, ask);
     // A client that has no room to wait is no failure of the upstream.
     work.then(end, (error: unknown) =>
@@ -190,13 +201,14 @@ export class DenialProbes {
   /** Rejects if a question got no answer. */
   async #probe(name: string, real: Query, ask: Ask): Promise<ProbeResult> {
     const { ancestors, blockId, random } = this.#parts;
-    const isDenied = denies(await ask(this.#question(name, TYPE.A, real)));
+    const key = real.keyIn(blockId);
+    const isRenewal = this.#cut(name, key) !== undefined && ancestors.stateOf(name) === 'empty';
+    const isDenied = denies(await ask(this.#question(name, TYPE.A, real), isRenewal));
     if (isDenied === undefined) return this.#failed();
     if (!isDenied) {
       ancestors.learn(name, 'exists');
       return 'exists';
     }
-    const key = real.keyIn(blockId);
     if (ancestors.stateOf(name) !== 'empty') {
       this.#checked.set(key, this.#parts.clock.nowMs() + CHECKED_MS);
       const anyName = this.#question(`${randomLabel(random)}${name}`, real.type, real);

@@ -58,6 +58,23 @@ describe('a probe', () => {
     assert.equal((await cluster.ask(name)).rcode, RCODE.NOERROR);
   });
 
+  it('is renewed shortly before its end if it is used, and no question waits', async () => {
+    const cluster = await known();
+    const { clock } = cluster.bench.services;
+    const hit = (host: string): number => cluster.bench.hit({ name: `${host}.com.${ZONE}` }).rcode;
+    // The check of a single name, which has no answer yet.
+    await clock.advance(3_500);
+    await cluster.ask(`check.com.${ZONE}`);
+    cluster.bench.asked.length = 0;
+    await clock.advance(900);
+    for (const host of ['a', 'b', 'c']) assert.equal(hit(host), RCODE.NXDOMAIN);
+    assert.deepEqual(cluster.asked, [`${COM} 1`]);
+    await clock.advance(3_000);
+    await cluster.ask(`check2.com.${ZONE}`);
+    for (const host of ['a', 'd']) assert.equal(hit(host), RCODE.NXDOMAIN);
+    assert.deepEqual(cluster.asked, [`${COM} 1`, `check2.com.${ZONE} 1`]);
+  });
+
   it('is not evicted by the names that its denial answers', async () => {
     const denial = { ...DEFAULTS.denial, capacity: 50 };
     const cluster = new Cluster({ ...ON, denial, cluster: { domains: [], denial } }, random);

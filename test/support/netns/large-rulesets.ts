@@ -9,12 +9,18 @@ const RULES_OF_SERVICE = 2 + 3 * ENDPOINTS;
 /** Lines of one Service in `nft list`: its chain, two elements, and four for each endpoint. */
 const LINES_OF_SERVICE = 4 + 2 + 4 * ENDPOINTS;
 
-/** Adds `rules` rules of iptables-nft or, for `nft`, `rules` lines to kube-proxy's table, in one transaction. */
+/** iptables-nft-restore takes time with the square of what it gets. */
+const SERVICES_AT_ONCE = 500;
+
+/** Adds `rules` rules of iptables-nft or, for `nft`, `rules` lines to kube-proxy's table. */
 export async function addServices(node: Netns, kind: ProxyKind, rules: number): Promise<void> {
   const options = { timeoutMs: 120_000 };
   if (kind === 'iptables') {
-    const input = iptablesServices(Math.ceil(rules / RULES_OF_SERVICE));
-    await node.must(['iptables-nft-restore', '--noflush'], { ...options, input });
+    const services = indexes(Math.ceil(rules / RULES_OF_SERVICE));
+    for (let from = 0; from < services.length; from += SERVICES_AT_ONCE) {
+      const input = iptablesServices(services.slice(from, from + SERVICES_AT_ONCE));
+      await node.must(['iptables-nft-restore', '--noflush'], { ...options, input });
+    }
   } else {
     const input = nftServices(Math.ceil(rules / LINES_OF_SERVICE));
     await node.must(['nft', '-f', '-'], { ...options, input });
@@ -25,10 +31,10 @@ const clusterIp = (i: number): string => `10.${100 + (i >> 16)}.${(i >> 8) & 255
 const podIp = (i: number): string => `10.${200 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`;
 const indexes = (count: number): number[] => [...Array(count).keys()];
 
-function iptablesServices(services: number): string {
+function iptablesServices(services: readonly number[]): string {
   const chains: string[] = [];
   const rules: string[] = [];
-  for (const i of indexes(services)) {
+  for (const i of services) {
     const svc = `KUBE-SVC-LARGE${String(i).padStart(10, '0')}`;
     const name = `shop/service-${i}:http`;
     const to = `-d ${clusterIp(i)}/32 -p tcp -m comment --comment "${name} cluster IP" -m tcp --dport 80`;

@@ -38,14 +38,19 @@ it('the addons, watched by the address and undefined-behaviour sanitizers, survi
   try {
     const flags = ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'];
     run(process.execPath, [path('../../../compile.mjs'), folder, ...flags]);
-    const stress = ['--expose-gc', path('../../support/server/addon-stress.ts'), folder, '40'];
-    const [program = '', ...args] = [...APART, process.execPath, ...stress];
-    const printed = run(program, args, {
-      PRELOAD: `${library('libasan.so')} ${library('libubsan.so')}`,
-      // Node itself frees little at its exit: other tests look for leaks by counting descriptors and memory.
-      ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=1',
-    });
-    assert.match(printed, /^survived [1-9]\d{3,}$/);
+    const stresses = [
+      [path('../../support/server/addon-stress.ts'), folder, '40'],
+      ...(canMakeNetns() ? [[path('../../support/netns/netlink-stress.ts'), folder, '150']] : []),
+    ];
+    for (const stress of stresses) {
+      const [program = '', ...args] = [...APART, process.execPath, '--expose-gc', ...stress];
+      const printed = run(program, args, {
+        PRELOAD: `${library('libasan.so')} ${library('libubsan.so')}`,
+        // Node itself frees little at its exit: other tests look for leaks by counting descriptors and memory.
+        ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=1',
+      });
+      assert.match(printed, /^survived [1-9]\d{3,}$/);
+    }
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -79,6 +79,12 @@ describe('nodens check', () => {
     );
   });
 
+  it('needs neither a token nor the name of a node for what asks the API server', async () => {
+    const { code, out, warnings } = await check(file(block('autopath @node', 'cluster.local')));
+    assert.deepEqual({ code, warnings }, { code: 0, warnings: [] });
+    assert.match(out, /\n {4}autopath @node\n/);
+  });
+
   it('refuses a loop to itself', async () => {
     const { code, err } = await check(file(block('').replace('192.0.2.7', '127.0.0.1')));
     assert.equal(code, 1);

@@ -113,7 +113,7 @@ describe('check', () => {
     ],
     ['empty', '# nothing\n', /^error: .*empty:1: no server block/m],
     ['vanished', 'import nothing/*\n', /^error: .*vanished:1: no server block/m],
-    ['not.yaml', 'a: [', /^nodens: .*not\.yaml: /m],
+    ['not.yaml', 'a: [', /^nodens: .*not\.yaml:1: not YAML: /m],
   ] as const) {
     it(`refuses ${name}`, () => {
       const { code, err } = run(['check', file(name, text)]);

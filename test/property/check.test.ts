@@ -22,7 +22,7 @@ function examine(text: string, files: Readonly<Record<string, string>> = {}): Ex
     read: (path) => {
       // A word without a slash is a file if that exists, else the name of an upstream.
       if (!path.includes('/')) throw new Error(`no file ${path}`);
-      return path === '/etc/resolv.conf' ? 'nameserver 192.0.2.53\n' : '';
+      return path === '/etc/resolv.conf' ? 'search example.org\nnameserver 192.0.2.53\n' : '';
     },
     open: (path) => Promise.reject(new Error(`no file ${path}`)),
   });

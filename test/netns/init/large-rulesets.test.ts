@@ -12,7 +12,7 @@ import { timed, until } from '../../support/cluster/process/wait.ts';
 import type { ProxyKind } from '../../support/cluster/proxy/proxy.ts';
 import { intercepting, type Running, type Site } from '../../support/cluster/site.ts';
 import { allowedMs } from '../../support/machine.ts';
-import { addServices } from '../../support/netns/large-rulesets.ts';
+import { addServices } from '../../support/netlink/large-rulesets.ts';
 import { MemoryGroup } from '../../support/netns/memory-group.ts';
 import { sayLeftOut } from '../../support/netns/netns.ts';
 import { describeSites, withSite } from '../../support/netns/sites.ts';

@@ -4,7 +4,7 @@ import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { canMakeNetns, sayLeftOut, withNetns } from '../../support/netns/netns.ts';
 
-const SCRIPT = fileURLToPath(new URL('../../support/netns/tables-by-both.ts', import.meta.url));
+const SCRIPT = fileURLToPath(new URL('../../support/netlink/tables-by-both.ts', import.meta.url));
 
 it('tables by netlink are those of nft, word by word, and are read as nft prints them', async () => {
   if (!canMakeNetns()) return sayLeftOut('tables by netlink');

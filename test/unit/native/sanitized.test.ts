@@ -40,7 +40,7 @@ it('the addons, watched by the address and undefined-behaviour sanitizers, survi
     run(process.execPath, [path('../../../compile.mjs'), folder, ...flags]);
     const stresses = [
       [path('../../support/server/addon-stress.ts'), folder, '40'],
-      ...(canMakeNetns() ? [[path('../../support/netns/netlink-stress.ts'), folder, '150']] : []),
+      ...(canMakeNetns() ? [[path('../../support/netlink/stress.ts'), folder, '150']] : []),
     ];
     for (const stress of stresses) {
       const [program = '', ...args] = [...APART, process.execPath, '--expose-gc', ...stress];

@@ -109,7 +109,8 @@ export class TimerWheel {
       // Cleared or set again in the meantime.
       if (entry.dueTick !== tick) continue;
       left--;
-      entry.dueTick = NOT_WAITING;
+      // Cleared, and set again to this tick, it is in the list of the tick as well.
+      this.clear(entry);
       entry.onDeadline();
     }
     if (this.#next < this.#due.length) {

@@ -183,6 +183,26 @@ test('deadlines of one tick are handled in several turns of the event loop, thos
   assert.equal(clock.pendingTimers, 0);
 });
 
+test('an entry that is cleared and set again to a tick that has passed does not move others', async () => {
+  const clock = new FakeClock(1_000);
+  const timers = new TimerWheel(clock);
+  const last = new Waiter(clock, () => {
+    if (last.rang.length === 1) timers.set(last, 9_000);
+  });
+  const other = new Waiter(clock);
+  timers.set(other, 9_000);
+  const first = new Waiter(clock, () => {
+    timers.clear(last);
+    timers.set(last, 1_100);
+  });
+  for (const waiter of [first, last]) timers.set(waiter, 1_100);
+  await clock.advance(1_000);
+  assert.deepEqual([other.rang.length, last.rang.length], [0, 1]);
+  await clock.advance(9_000);
+  assert.deepEqual([other.rang.length, last.rang.length], [1, 2]);
+  assert.equal(clock.pendingTimers, 0);
+});
+
 test('deadlines that are due when the wheel is closed do not fire', async () => {
   const clock = new FakeClock(1_000);
   const timers = new TimerWheel(clock);

@@ -55,6 +55,9 @@ export type Outcome =
 
 /** Maximum length of a chain of aliases between Services, as in CoreDNS. */
 const MAX_ALIASES = 10;
+/** No message has more: an SRV record takes at least 28 bytes, and one of an address 16. */
+const MAX_SERVICES = 2_400;
+const MAX_GLUE = 4_096;
 
 /** The zone of `zones` that contains `name`: the longest. */
 export function zoneOf(zones: readonly Zone[], name: Uint8Array): Zone | undefined {
@@ -155,20 +158,25 @@ class Responder {
     const weight = Math.max(1, Math.floor((100 / (100 * targets.length)) * 100));
     const answer = new Map<string, NewRecord>();
     const additional = new Map<string, NewRecord>();
-    for (const { host, port, address } of targets.filter(hasPort)) {
-      const name = host === '' ? parent : joined([host], parent);
-      if (name === undefined) continue;
+    for (const each of targets) {
+      if (!hasPort(each)) continue;
+      const { host, port, address } = each;
       const key = `${host}/${port}`;
       const glue = `${host}/${address}`;
+      const isGlue = additional.size < MAX_GLUE && !additional.has(glue);
+      if (!isGlue && answer.has(key)) continue;
+      const name = host === '' ? parent : joined([host], parent);
+      if (name === undefined) continue;
       if (!answer.has(key))
         answer.set(key, { type: TYPE.SRV, ttlSeconds, rdata: srvData(weight, port, name) });
-      if (!additional.has(glue))
+      if (isGlue)
         additional.set(glue, {
           name,
           type: addressType(address),
           ttlSeconds,
           rdata: bytesIn(address),
         });
+      if (answer.size === MAX_SERVICES) break;
     }
     return this.#records([...answer.values()], [...additional.values()]);
   }

@@ -7,6 +7,9 @@ import type { Records, ServiceNode } from './records.ts';
 
 const scratch = new Uint8Array(16);
 
+/** No message has more: a PTR record takes at least 16 bytes. */
+const MAX_NAMES = 4_096;
+
 /** The address of a PTR owner, one character per byte; undefined for any other name. */
 export function addressOf(name: Uint8Array): string | undefined {
   const length = writeReversed(name, scratch);
@@ -27,16 +30,23 @@ export function namesOf(address: string, records: Records, zone: Uint8Array): Ui
   if (services === undefined) return [];
   for (const { name, namespace } of records.servicesAt(address))
     if (namespace.exists) return present(joined([name, namespace.name], services));
-  const names = new Map<string, Uint8Array>();
-  for (const { node, slice } of records.slicesAt(address)) {
+  return endpointNames(address, records, services);
+}
+
+function endpointNames(address: string, records: Records, services: Uint8Array): Uint8Array[] {
+  const names = new Map<string, Uint8Array | undefined>();
+  // A slice that has the address several times is there as many times: it is read once.
+  for (const { node, slice } of new Set(records.slicesAt(address))) {
     if (!node.namespace.exists) continue;
     for (const endpoint of slice.endpoints) {
       if (endpoint.address !== address || !isPublished(endpoint, node)) continue;
-      for (const name of present(endpointName(node, hostOf(endpoint), services)))
-        names.set(textOf(name), name);
+      const host = hostOf(endpoint);
+      const key = `${host}/${node.name}/${node.namespace.name}`;
+      if (!names.has(key) && names.size < MAX_NAMES)
+        names.set(key, endpointName(node, host, services));
     }
   }
-  return [...names.values()];
+  return [...names.values()].flatMap(present);
 }
 
 function endpointName(

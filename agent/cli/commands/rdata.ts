@@ -105,6 +105,8 @@ function decodedText(answer: Answer | undefined): string | undefined {
   if (answer?.type === 'HINFO') return `${quoted(answer.data.cpu)} ${quoted(answer.data.os)}`;
   if (answer?.type === 'CAA') {
     const { flags = 0, tag, value } = answer.data;
+    // RFC 8659 §4.1. Other bytes of an upstream could control the terminal.
+    if (!/^[a-z0-9]+$/i.test(tag)) return undefined;
     return `${flags} ${tag} ${quoted(value)}`;
   }
   if (answer?.type === 'DS') {

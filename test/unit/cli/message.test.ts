@@ -43,6 +43,19 @@ describe('a record that is printed', () => {
   });
 });
 
+describe('a record of a hostile upstream', () => {
+  it('does not control the terminal', () => {
+    const clear = Buffer.from('\x1b[2J');
+    const texts = [clear, Buffer.concat([Buffer.of(0, clear.length), clear, clear])];
+    for (const type of Object.values(TYPE).filter((one) => one !== TYPE.OPT))
+      for (const text of texts) {
+        const wire = messageWith([{ type, ttlSeconds: 5, rdata: text }]);
+        const [record] = readMessage(wire).records;
+        assert.doesNotMatch(record?.rdata ?? '', /[^ -~]/, record?.type);
+      }
+  });
+});
+
 describe('a message', () => {
   it('is printed as dig prints it', () => {
     const record = recordFromText('x.test. 300 IN A 192.0.2.1');

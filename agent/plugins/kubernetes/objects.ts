@@ -163,9 +163,12 @@ function shared(ports: readonly Port[]): readonly Port[] {
 /** Names of zones: a cluster has a few, and every endpoint one of them. */
 const zones = new Map<string, string>();
 const MAX_ZONES = 256;
+/** Of the value of a label (Kubernetes, "Labels and Selectors"). */
+const MAX_ZONE_CHARS = 63;
 
 function zoneIn(value: unknown): string {
-  if (typeof value !== 'string') return '';
+  // A Node's label is no longer, so that a longer zone is no node's: it would only take memory, until the agent ends.
+  if (typeof value !== 'string' || value.length > MAX_ZONE_CHARS) return '';
   const known = zones.get(value);
   if (known !== undefined) return known;
   if (zones.size < MAX_ZONES) zones.set(value, value);

@@ -113,6 +113,13 @@ describe('sliceOf', () => {
     assert.equal(sliceOf(object, NO_MORE)?.kept.endpoints[0]?.isReady, true);
   });
 
+  it('keeps no zone that is too long for one of a Node', () => {
+    const endpoint = { addresses: ['10.0.0.1'], zone: 'z'.repeat(64) };
+    const object = { ...sliceObject('a/b', 'c', []), endpoints: [endpoint] };
+    const read = sliceOf(object, { usesPodNames: false, keepsZones: true });
+    assert.equal(read?.kept.endpoints[0]?.zone, '');
+  });
+
   it('leaves out a slice without a Service', () => {
     const { labels: _, ...metadata } = sliceObject('a/b', 'c', []).metadata as ApiObject;
     assert.equal(sliceOf({ metadata, endpoints: [] }, NO_MORE), undefined);

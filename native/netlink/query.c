@@ -28,13 +28,16 @@ struct query {
 
 /* What one message means: it goes on (0), the answer is complete (1), or it failed (-errno). */
 static int read_message(struct query *self, const struct nlmsghdr *message) {
+  /*
+   * Other transactions changed what the dump goes through: it may have left something out. Where they removed all of the
+   * rest, only the message that ends the dump says so.
+   */
+  if ((message->nlmsg_flags & NLM_F_DUMP_INTR) != 0) return -EINTR;
   if (message->nlmsg_type == NLMSG_ERROR || message->nlmsg_type == NLMSG_DONE) {
     int error = 0;
     if (NLMSG_PAYLOAD(message, 0) >= (long)sizeof error) memcpy(&error, NLMSG_DATA(message), sizeof error);
     return error < 0 ? error : 1;
   }
-  /* Other transactions changed what the dump goes through: it may have left something out. */
-  if ((message->nlmsg_flags & NLM_F_DUMP_INTR) != 0) return -EINTR;
   if (!filter_passes(&self->filter, message)) return 0;
   int error = add_match(&self->matches, message);
   if (error != 0) return -error;

@@ -4,6 +4,8 @@
  */
 import { TYPE } from '../../dns/iana.ts';
 import type { Answer } from '../../query/answer.ts';
+import type { Follower } from './follower.ts';
+import { FAILED, type Outcome } from './outcome.ts';
 
 /** How long a decision holds, milliseconds; not longer than denials of cluster names are cached. */
 const LIFE_MS = 5_000;
@@ -15,13 +17,6 @@ const OWN_WALK_MS = 30_000;
 const MAX_DECISIONS = 2_048;
 /** Slots of the filter that tells names without a decision apart, a power of two. */
 const FILTER_SLOTS = 4_096;
-
-/** The outcome of a walk: an element of the list, that every element is denied, or that an element could not be asked. */
-export interface Outcome {
-  readonly element: number | 'denied' | 'failed';
-  /** Types that exist at the element, among those that were asked for. */
-  readonly types: ReadonlySet<number>;
-}
 
 /** A composed answer, and the answer at the element that it was made from. */
 interface Composed {
@@ -36,8 +31,8 @@ export class Decision {
   readonly madeMs: number;
   /** Undefined while the walk is under way. */
   outcome: Outcome | undefined;
-  /** Settles when the walk ends. */
-  readonly ending: Promise<Outcome>;
+  /** Queries that wait for the outcome. */
+  readonly followers = new Set<Follower>();
   /** When each type was asked last, by type. */
   readonly usedMs = new Map<number, number>();
   /** The name at the element of the outcome, lower-case wire form; set at its first use. */
@@ -48,12 +43,11 @@ export class Decision {
   /** When it was asked for last. */
   lastMs: number;
 
-  constructor(key: string, slot: number, nowMs: number, ending: Promise<Outcome>) {
+  constructor(key: string, slot: number, nowMs: number) {
     this.lastMs = nowMs;
     this.key = key;
     this.slot = slot;
     this.madeMs = nowMs;
-    this.ending = ending;
   }
 
   /** A query of this type has been answered by it. */
@@ -109,7 +103,7 @@ export class Decisions {
   begin(key: string, name: Uint8Array, nowMs: number, ending: Promise<Outcome>): Decision {
     const before = this.#byKey.get(key);
     if (before !== undefined) this.forget(before);
-    const decision = new Decision(key, slotOf(name, name.length), nowMs, ending);
+    const decision = new Decision(key, slotOf(name, name.length), nowMs);
     this.#byKey.set(key, decision);
     this.#filter[decision.slot] = (this.#filter[decision.slot] as number) + 1;
     for (const oldest of this.#byKey.values()) {
@@ -119,6 +113,7 @@ export class Decisions {
     }
     void ending.then((outcome) => {
       decision.outcome = outcome;
+      for (const follower of decision.followers) follower.end(outcome);
     });
     return decision;
   }
@@ -126,7 +121,7 @@ export class Decisions {
   /** Remembers that a client walks itself, from `name` on. */
   leave(key: string, name: Uint8Array, nowMs: number): void {
     const decision = this.begin(key, name, nowMs, OWN_WALK);
-    decision.outcome = LEFT;
+    decision.outcome = FAILED;
   }
 
   forget(decision: Decision): void {
@@ -136,8 +131,7 @@ export class Decisions {
   }
 }
 
-const LEFT: Outcome = { element: 'failed', types: new Set() };
-const OWN_WALK = Promise.resolve(LEFT);
+const OWN_WALK = Promise.resolve(FAILED);
 
 /** Bytes of a name that its slot depends on, besides its length: the first labels differ most. */
 const HASHED_BYTES = 12;

@@ -1,4 +1,5 @@
 /** Answers the first query of a client's search list with what the whole list would lead to. */
+import type { MemoryLedger } from '../../base/clients/memory-ledger.ts';
 import type { Clock } from '../../base/clock.ts';
 import { CLASS, RCODE, TYPE } from '../../dns/iana.ts';
 import { byteKey } from '../../dns/name.ts';
@@ -7,7 +8,9 @@ import type { Handler, Result } from '../../query/handler.ts';
 import type { Query } from '../../query/query.ts';
 import type { Services } from '../../query/services/services.ts';
 import { aliased, nameExists } from './compose.ts';
-import { type Decision, Decisions, type Outcome } from './decisions.ts';
+import { type Decision, Decisions } from './decisions.ts';
+import { FOLLOWER_BYTES, FOLLOWERS, Follower } from './follower.ts';
+import type { Outcome } from './outcome.ts';
 import type { Doubt } from './pods.ts';
 import { baseBytes, dotsIn, expanded, type SearchList } from './search-list.ts';
 import { Asker, otherType, type Walk, walk } from './walk.ts';
@@ -31,6 +34,7 @@ export type AutopathResult = Exclude<NoList, 'no_list'> | 'found' | 'denied' | '
 export interface AutopathOptions {
   readonly source: SearchSource;
   readonly clock: Clock;
+  readonly ledger: MemoryLedger;
   readonly resolveNow: Services['resolveNow'];
   readonly count: (result: AutopathResult, query: Query) => void;
   /** Called for every expansion along `list` that is denied at the first element. */
@@ -167,22 +171,21 @@ export class Autopath {
     decision.use(candidate.type, candidate.query.arrivedMs);
     const { outcome } = decision;
     if (outcome !== undefined) return this.#conclude(candidate, decision, outcome);
-    return this.#outcomeInTime(candidate.query, decision).then((late) =>
-      this.#conclude(candidate, decision, late),
-    );
+    return this.#wait(candidate, decision);
   }
 
-  /** As failed if it does not come in the client's time. */
-  #outcomeInTime({ arrivedMs, budgetMs }: Query, { ending }: Decision): Promise<Outcome> {
-    const { clock } = this.#options;
-    const { promise, resolve } = Promise.withResolvers<Outcome>();
-    const leftMs = Math.max(0, arrivedMs + budgetMs - clock.nowMs());
-    const timer = clock.after(leftMs, () => resolve({ element: 'failed', types: new Set() }));
-    void ending.then((outcome) => {
-      timer.cancel();
-      resolve(outcome);
-    });
-    return promise;
+  /** A client without room to wait walks itself. */
+  #wait(candidate: Candidate, decision: Decision): Result {
+    const { query, first } = candidate;
+    const { clock, ledger, count } = this.#options;
+    const share = ledger.share(query.clientKey);
+    if (!share.admits(FOLLOWERS, FOLLOWER_BYTES)) {
+      count('busy', query);
+      return first;
+    }
+    const leftMs = Math.max(0, query.arrivedMs + query.budgetMs - clock.nowMs());
+    const { outcome } = new Follower(share, clock, leftMs, decision.followers);
+    return outcome.then((late) => this.#conclude(candidate, decision, late));
   }
 
   #conclude(candidate: Candidate, decision: Decision, outcome: Outcome): Result {

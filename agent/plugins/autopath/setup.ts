@@ -129,7 +129,7 @@ function nodeDns(zones: readonly string[], { files }: Services): NodeDns {
 function handlerOf(
   source: SearchSource,
   inZones: readonly Uint8Array[] | undefined,
-  { metrics, clock, resolveNow }: Services,
+  { metrics, clock, ledger, resolveNow }: Services,
 ): Handle {
   const successes = perServer((server) =>
     metrics.counter('coredns_autopath_success_total', { server }),
@@ -142,7 +142,7 @@ function handlerOf(
     return counter;
   };
   const { handle } = new Autopath({
-    ...{ source, clock, resolveNow },
+    ...{ source, clock, ledger, resolveNow },
     count: (result, { server }) => {
       counterOf(result).value++;
       if (result === 'found') successes(server).value++;

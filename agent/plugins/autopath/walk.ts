@@ -4,7 +4,7 @@ import type { Answer } from '../../query/answer.ts';
 import type { Result } from '../../query/handler.ts';
 import type { InternalQuestion, Query } from '../../query/query.ts';
 import type { Services } from '../../query/services/services.ts';
-import type { Outcome } from './decisions.ts';
+import { FAILED, type Outcome } from './outcome.ts';
 import { expanded, type SearchList } from './search-list.ts';
 
 /** Asks the whole server in the name of one client. Keeps nothing of the query's buffers. */
@@ -48,8 +48,6 @@ export function otherType(type: number): number | undefined {
   if (type === TYPE.A) return TYPE.AAAA;
   return type === TYPE.AAAA ? TYPE.A : undefined;
 }
-
-const FAILED: Outcome = { element: 'failed', types: new Set() };
 
 /**
  * Goes on until an element exists, for either address type: an upstream that denies a name for one type only (RFC 4074

@@ -5,6 +5,7 @@ import type { Query } from '../../../../agent/query/query.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { decoded, type QueryOptions, queryFor } from '../../../support/dns/queries.ts';
 import { type Entry, Names } from '../../../support/kubernetes/names.ts';
+import { ledgerWith } from '../../../support/ledger.ts';
 import { fakeServices } from '../../../support/services.ts';
 
 export const FILE = 'search shop.svc.cluster.local svc.cluster.local cluster.local corp.example\n';
@@ -15,9 +16,10 @@ export function lookup(
   entries: Readonly<Record<string, Entry>> = {},
   file = FILE,
   directive = 'autopath /r',
+  ledger = ledgerWith(),
 ) {
   const names = new Names(entries);
-  const services = fakeServices({ resolveNow: names.resolveNow });
+  const services = fakeServices({ resolveNow: names.resolveNow, ledger });
   services.texts.set('/r', file);
   const parsed = parseDirective(directive);
   const plugin = setup(parsed.directive, parsed.block, services);

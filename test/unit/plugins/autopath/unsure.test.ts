@@ -3,7 +3,8 @@ import { describe, it } from 'node:test';
 import type { Answer } from '../../../../agent/query/answer.ts';
 import { clientAt } from '../../../../agent/query/query.ts';
 import { queryFor } from '../../../support/dns/queries.ts';
-import { COM, FIRST, lines, lookup, PUBLIC } from './lookup.ts';
+import { ledgerWith } from '../../../support/ledger.ts';
+import { COM, FILE, FIRST, lines, lookup, PUBLIC } from './lookup.ts';
 
 describe('a walk that cannot be sure', () => {
   it('ends at a failure: the client gets the first denial and walks itself', async () => {
@@ -69,5 +70,28 @@ describe('a walk that cannot be sure', () => {
     other.arrivedMs = services.clock.nowMs();
     void send(other);
     assert.equal(results('busy'), 200 - 128);
+  });
+
+  it('lets a client wait for its walk in its share of memory, and leaves the rest to walk itself', async () => {
+    const ledger = ledgerWith(256 * 1_024);
+    const { send, names, results, services } = lookup(
+      { [COM]: PUBLIC },
+      FILE,
+      'autopath /r',
+      ledger,
+    );
+    names.gate = new Promise(() => {});
+    const before = services.clock.pendingTimers;
+    const answers = Array.from({ length: 10_000 }, () => {
+      const query = queryFor(FIRST, 'A', { client: clientAt('10.244.0.99', 1) });
+      query.arrivedMs = services.clock.nowMs();
+      return send(query);
+    });
+    assert.ok(ledger.usedBytes > 0 && ledger.usedBytes <= 256 * 1_024, String(ledger.usedBytes));
+    assert.ok(services.clock.pendingTimers - before <= 64);
+    assert.ok(results('busy') >= 9_900, String(results('busy')));
+    await services.clock.advance(5_000);
+    for (const answer of await Promise.all(answers)) assert.equal(answer?.rcode, 3);
+    assert.equal(ledger.usedBytes, 0);
   });
 });

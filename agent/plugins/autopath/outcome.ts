@@ -1,0 +1,11 @@
+/** How a walk along a search list ended. */
+
+/** The outcome of a walk: an element of the list, that every element is denied, or that an element could not be asked. */
+export interface Outcome {
+  readonly element: number | 'denied' | 'failed';
+  /** Types that exist at the element, among those that were asked for. */
+  readonly types: ReadonlySet<number>;
+}
+
+/** The client goes on along its list itself. */
+export const FAILED: Outcome = { element: 'failed', types: new Set() };

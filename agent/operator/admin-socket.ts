@@ -140,8 +140,14 @@ function listening(server: Server, path: string): Promise<void> {
     try {
       server.listen(path, () => {
         server.off('error', reject);
-        chmodSync(path, ONLY_OWNER);
-        resolve();
+        try {
+          chmodSync(path, ONLY_OWNER);
+          resolve();
+        } catch (error) {
+          // Another agent has taken the file away: an exception here would end the process.
+          server.close();
+          reject(error);
+        }
       });
     } finally {
       process.umask(umask);

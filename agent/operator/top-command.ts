@@ -1,6 +1,6 @@
 /** `nodens top`: a picture every few seconds, of a sample of the queries. Its tables live as long as the command. */
 import { clientName } from '../base/clients/client-key.ts';
-import { type Clock, sleep } from '../base/clock.ts';
+import type { Clock, Timer } from '../base/clock.ts';
 import { typeName } from '../dns/iana.ts';
 import type { Output } from './connection.ts';
 import { HeavyTable } from './heavy-table.ts';
@@ -35,12 +35,20 @@ export async function topCommand(
   const sample = new Sample();
   const stop = queries.add(sample);
   let isGone = false;
-  const gone = out.departed.then(() => {
+  // A race with the departure in each turn would leave something behind in its promise each time.
+  let wake = (): void => undefined;
+  void out.departed.then(() => {
     isGone = true;
+    wake();
   });
   let sinceMs = clock.nowMs();
   while (!isGone) {
-    await Promise.race([sleep(clock, bounded), gone]);
+    let timer: Timer | undefined;
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      timer = clock.after(bounded, resolve);
+    });
+    timer?.cancel();
     const elapsedMs = clock.nowMs() - sinceMs;
     sinceMs = clock.nowMs();
     // A picture that is not read is dropped: the next one is newer.

@@ -59,6 +59,18 @@ describe('top', () => {
   }
   const pictures = ({ lines }: FakeOutput): TopLine[] => lines as TopLine[];
 
+  it('leaves nothing behind for each picture, and no timer when the command has gone', async (context) => {
+    const out = new FakeOutput();
+    const then = context.mock.method(out.departed, 'then');
+    const { clock, work } = started(out);
+    await clock.advance(20_000);
+    assert.ok(pictures(out).length >= 19);
+    assert.equal(then.mock.callCount(), 1);
+    out.depart();
+    await work;
+    assert.equal(clock.pendingTimers, 0);
+  });
+
   it('samples more thinly where more queries come, and weighs what it sees', async () => {
     const out = new FakeOutput();
     const { clock, ask, work } = started(out);

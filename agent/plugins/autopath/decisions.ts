@@ -27,6 +27,8 @@ interface Composed {
 /** One walk of one client. */
 export class Decision {
   readonly key: string;
+  /** `clientKey` of the client that caused it. */
+  readonly owner: string;
   readonly slot: number;
   readonly madeMs: number;
   /** Undefined while the walk is under way. */
@@ -43,9 +45,10 @@ export class Decision {
   /** When it was asked for last. */
   lastMs: number;
 
-  constructor(key: string, slot: number, nowMs: number) {
+  constructor(key: string, owner: string, slot: number, nowMs: number) {
     this.lastMs = nowMs;
     this.key = key;
+    this.owner = owner;
     this.slot = slot;
     this.madeMs = nowMs;
   }
@@ -69,6 +72,8 @@ export class Decision {
 /** Decisions of all clients by key, oldest first. */
 export class Decisions {
   readonly #byKey = new Map<string, Decision>();
+  /** The same by their owners, oldest first: of the one with the most the oldest is forgotten if there are too many. */
+  readonly #byOwner = new Map<string, Set<Decision>>();
   /** How many decisions fall on each slot. */
   readonly #filter = new Uint16Array(FILTER_SLOTS);
 
@@ -100,17 +105,21 @@ export class Decisions {
   }
 
   /** Begins a decision about `name` that `ending` settles. */
-  begin(key: string, name: Uint8Array, nowMs: number, ending: Promise<Outcome>): Decision {
+  begin(
+    key: string,
+    owner: string,
+    name: Uint8Array,
+    nowMs: number,
+    ending: Promise<Outcome>,
+  ): Decision {
     const before = this.#byKey.get(key);
     if (before !== undefined) this.forget(before);
-    const decision = new Decision(key, slotOf(name, name.length), nowMs);
+    const decision = new Decision(key, owner, slotOf(name, name.length), nowMs);
     this.#byKey.set(key, decision);
+    const owned = this.#byOwner.get(owner) ?? new Set();
+    this.#byOwner.set(owner, owned.add(decision));
     this.#filter[decision.slot] = (this.#filter[decision.slot] as number) + 1;
-    for (const oldest of this.#byKey.values()) {
-      const isOver = nowMs - oldest.lastMs >= OWN_WALK_MS;
-      if (!isOver && this.#byKey.size <= MAX_DECISIONS) break;
-      this.forget(oldest);
-    }
+    this.#makeRoom(nowMs);
     void ending.then((outcome) => {
       decision.outcome = outcome;
       for (const follower of decision.followers) follower.end(outcome);
@@ -119,15 +128,33 @@ export class Decisions {
   }
 
   /** Remembers that a client walks itself, from `name` on. */
-  leave(key: string, name: Uint8Array, nowMs: number): void {
-    const decision = this.begin(key, name, nowMs, OWN_WALK);
+  leave(key: string, owner: string, name: Uint8Array, nowMs: number): void {
+    const decision = this.begin(key, owner, name, nowMs, OWN_WALK);
     decision.outcome = FAILED;
   }
 
   forget(decision: Decision): void {
     if (this.#byKey.get(decision.key) !== decision) return;
     this.#byKey.delete(decision.key);
+    const owned = this.#byOwner.get(decision.owner);
+    owned?.delete(decision);
+    if (owned?.size === 0) this.#byOwner.delete(decision.owner);
     this.#filter[decision.slot] = (this.#filter[decision.slot] as number) - 1;
+  }
+
+  /** A client that asks for many names must not make the agent forget that another one walks itself. */
+  #makeRoom(nowMs: number): void {
+    for (const oldest of this.#byKey.values()) {
+      if (nowMs - oldest.lastMs < OWN_WALK_MS) break;
+      this.forget(oldest);
+    }
+    if (this.#byKey.size <= MAX_DECISIONS) return;
+    let most: ReadonlySet<Decision> = new Set();
+    for (const owned of this.#byOwner.values()) if (owned.size > most.size) most = owned;
+    for (const oldest of most) {
+      this.forget(oldest);
+      return;
+    }
   }
 }
 

@@ -118,7 +118,7 @@ export class Autopath {
     count(doubt, query);
     if (doubt === 'host_network' || doubt === 'shared_address') return;
     const key = keyOf(source.clientOf(query), query.name, query.type);
-    this.#decisions.leave(key, query.name, query.arrivedMs);
+    this.#decisions.leave(key, query.client.key, query.name, query.arrivedMs);
   }
 
   /** A decision that holds. A walk that failed is no reason not to try again. */
@@ -155,7 +155,7 @@ export class Autopath {
     const nowMs = (): number => clock.nowMs();
     const ending = walk({ name, base, type, list }, new Asker(query, resolveNow), nowMs);
     const key = keyOf(client, name, type);
-    const decision = this.#decisions.begin(key, name, query.arrivedMs, ending);
+    const decision = this.#decisions.begin(key, walker, name, query.arrivedMs, ending);
     void ending.then(() => this.#ended(walker));
     return this.#follow({ ...candidate, name }, decision);
   }

@@ -57,6 +57,18 @@ describe('a walk that cannot be sure', () => {
     assert.equal(names.asked.length, walked);
   });
 
+  it('is remembered although another client walks along any number of names', async () => {
+    const { ask, names } = lookup({ 'web.': PUBLIC, 'web.corp.example.': PUBLIC });
+    const whole = 'web.shop.svc.cluster.local';
+    const victim = { client: clientAt('10.244.0.1', 1) };
+    const attacker = { client: clientAt('10.244.0.2', 1) };
+    await ask(`${whole}.shop.svc.cluster.local`, 'A', victim);
+    for (let n = 0; n < 2_100; n++) await ask(`n${n}.shop.svc.cluster.local`, 'A', attacker);
+    const walked = names.asked.length;
+    assert.match(lines(await ask(whole, 'A', victim)), /^NXDOMAIN/);
+    assert.equal(names.asked.length, walked);
+  });
+
   it('is bounded for each client', async () => {
     const { send, names, results, services } = lookup({ [COM]: PUBLIC });
     names.gate = new Promise(() => {});

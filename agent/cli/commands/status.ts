@@ -4,6 +4,7 @@ import { COMMON_EXIT_CODES, type CommandHelp, maxWords, runCommand } from './arg
 import { askOnce } from './asking.ts';
 import { withoutLine } from './cache.ts';
 import { duration, milliseconds, percent, print, printJson, size, table } from './print.ts';
+import { upstreamRows } from './upstream-rows.ts';
 
 const HELP: CommandHelp = {
   command: 'status',
@@ -55,10 +56,10 @@ export function statusText(status: StatusLine): string {
   return `${facts}\n${upstreamTable(status)}`;
 }
 
-/** One line for each upstream, worst first. */
+/** One line for each address, worst first. */
 export function upstreamTable({ upstreams }: StatusLine): string {
   if (upstreams.length === 0) return 'no upstreams\n';
-  const rows = upstreams
+  const rows = upstreamRows(upstreams)
     .toSorted((a, b) => Number(a.state === 'up') - Number(b.state === 'up'))
     .map(({ to, state, latencyMs, queries, failures, connections }) => [
       to,

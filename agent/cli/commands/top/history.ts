@@ -1,5 +1,6 @@
 /** The last pictures of `nodens top`, and what they say together. */
 import type { HeavyLine, StatusLine, TopLine } from '../../../operator/protocol.ts';
+import { upstreamRows } from '../upstream-rows.ts';
 
 /** Columns by which clients and names can be sorted. */
 export const SORTS = ['queries', 'hits', 'nxdomain', 'failures'] as const;
@@ -64,7 +65,7 @@ export class History {
 
   get upstreams(): readonly UpstreamRate[] {
     const before = new Map(this.#before.upstreams.map((upstream) => [upstream.to, upstream]));
-    return (this.latest?.status.upstreams ?? []).map((upstream) => {
+    return upstreamRows(this.latest?.status.upstreams ?? []).map((upstream) => {
       const old = before.get(upstream.to);
       const grown = (field: 'queries' | 'failures' | 'replies' | 'repliesMs'): number =>
         Math.max(0, upstream[field] - (old?.[field] ?? 0));

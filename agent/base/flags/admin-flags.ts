@@ -37,7 +37,7 @@ export const ADMIN_FLAGS: readonly Flag[] = [
     name: 'follow',
     aliases: ['f'],
     commands: ['observe'],
-    help: 'until interrupted; otherwise for -for',
+    help: 'until interrupted, or for -for if both are given',
   },
   {
     name: 'for',
@@ -63,7 +63,7 @@ export const ADMIN_FLAGS: readonly Flag[] = [
     name: 'slow',
     value: 'TIME',
     commands: ['observe'],
-    help: 'only queries that took at least this long (50ms)',
+    help: 'only queries that took at least this long, such as 50ms',
   },
   { name: 'stale', commands: ['observe'], help: 'only stale answers' },
   {

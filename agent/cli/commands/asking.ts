@@ -24,15 +24,18 @@ export async function* ask(
   signal?: AbortSignal,
 ): AsyncGenerator<AdminLine> {
   const socket = await reach(paths);
+  const hasEnded = (): boolean => signal?.aborted === true;
   signal?.addEventListener('abort', () => socket.destroy());
   try {
+    // A signal that aborted while the socket connected fires no event any more.
+    if (hasEnded()) return;
     socket.write(`${JSON.stringify(request)}\n`);
     for await (const line of linesOf(socket)) {
       if (line.line === 'end') return;
       if (line.line === 'error') throw refusal(line);
       yield line;
     }
-    if (signal?.aborted === true) return;
+    if (hasEnded()) return;
     throw new UnreachableError('the agent ended the connection in the middle of its answer');
   } finally {
     socket.destroy();

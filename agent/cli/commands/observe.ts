@@ -41,14 +41,23 @@ async function observe(args: Arguments): Promise<number> {
   const { values, paths } = args;
   const isJson = args.isJson || isJsonOutput(values.output);
   const request = requestOf(values);
-  const endMs = values.follow === 'true' ? undefined : time('for', values.for ?? '5s');
+  const endMs = endTime(values);
   let shown = 0;
   for await (const line of ask(request, paths, endOf(endMs))) {
     if (line.line !== 'query' && line.line !== 'skipped') continue;
     if (line.line === 'query' && shown++ === 0 && !isJson) await print(`${HEAD}\n`);
     await (isJson ? printJson(asJson(line)) : print(`${asText(line)}\n`));
   }
+  if (shown === 0 && !isJson) process.stderr.write('no query was shown: none came, or none fits\n');
   return shown === 0 ? 1 : 0;
+}
+
+/** How long to observe; undefined until interrupted. A script that gives -f and -for wants an end. */
+function endTime({ for: lasts, follow }: Arguments['values']): number | undefined {
+  if (lasts === undefined && follow === 'true') return undefined;
+  const endMs = time('for', lasts ?? '5s');
+  if (endMs <= 0) throw new UsageError(`flag -for: "${lasts}" is no time above 0 such as 5s`);
+  return endMs;
 }
 
 /** Aborts after `endMs`, if there is an end, and at an interrupt. */

@@ -107,7 +107,13 @@ describe('observe', () => {
 
   it('as text, for a time: exit code 1 where nothing was asked', async () => {
     const { code, out, err } = await agent.run('observe', '-for', '200ms', '-client', '192.0.2.1');
-    assert.deepEqual({ code, out, err }, { code: 1, out: '', err: '' });
+    assert.deepEqual({ code, out }, { code: 1, out: '' });
+    assert.match(err, /^no query was shown/);
+  });
+
+  it('ends after -for with -f as well', async () => {
+    const { code } = await agent.run('observe', '-f', '-for', '200ms', '-client', '192.0.2.1');
+    assert.equal(code, 1);
   });
 
   it('is over for the agent when the command has gone', async () => {

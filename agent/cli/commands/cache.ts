@@ -94,6 +94,8 @@ async function dump({ words, isJson, paths }: Arguments): Promise<number> {
     if (found++ === 0 && !isJson) await print(`${DUMP_HEAD}\n`);
     await (isJson ? printJson(withRecords(line)) : print(`${dumpLine(line)}\n`));
   }
+  if (found === 0 && !isJson)
+    process.stderr.write(`nothing is cached${zone === undefined ? '' : ` in ${zone}`}\n`);
   return found === 0 ? 1 : 0;
 }
 
@@ -112,7 +114,7 @@ function flushSelection(
   maxWords(words, 2);
   const [name, type] = words;
   const given = [name, zone, isAll ? true : undefined].filter((one) => one !== undefined);
-  if (given.length !== 1) throw new UsageError('cache flush needs a name, or -zone, or -all');
+  if (given.length !== 1) throw new UsageError('cache flush needs one of: a name, -zone, -all');
   if (isAll) return { all: true };
   if (zone !== undefined) return { zone };
   return { name: name as string, type: typeArgument(type) };

@@ -64,6 +64,12 @@ describe('get', () => {
     const none = await agent.run('cache', 'get', 'never.test');
     assert.deepEqual([none.code, none.out], [1, '']);
     assert.match(none.err, /^nothing is cached for never\.test$/m);
+    const { code, err } = await agent.run('cache', 'dump', 'never.test');
+    assert.equal(code, 1);
+    assert.match(err, /^nothing is cached in never\.test$/m);
+    const both = await agent.run('cache', 'flush', '-all', '-zone', 'never.test');
+    assert.equal(both.code, 2);
+    assert.match(both.err, /cache flush needs one of: a name, -zone, -all/);
     const wrong = await agent.run('cache', 'get', 'a..b');
     assert.equal(wrong.code, 2);
     assert.match(wrong.err, /empty label in name "a\.\.b"/);

@@ -27,7 +27,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     process.stderr.write(`nodens: ${messageOf(error)}\n`);
     if (error instanceof UsageError) {
-      process.stderr.write(`${USAGE}\n`);
+      process.stderr.write(`${usageOf(argv[0])}\n`);
       return 2;
     }
     if (!(error instanceof NodensError) && error instanceof Error) {
@@ -35,6 +35,11 @@ export async function main(argv: readonly string[]): Promise<number> {
     }
     return 1;
   }
+}
+
+/** Where the operator reads on: in the help of the command, if it is one. */
+function usageOf(command = ''): string {
+  return Object.hasOwn(SUBCOMMANDS, command) ? `nodens ${command} --help explains` : USAGE;
 }
 
 async function run(argv: readonly string[]): Promise<number> {

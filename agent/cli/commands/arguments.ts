@@ -86,7 +86,7 @@ export function helpText({ command, usage, text, examples, exitCodes }: CommandH
   const width = Math.max(...examples.map(([line]) => line.length)) + 2;
   const lines = examples.map(([line, what]) => `  ${line.padEnd(width)}${what}`);
   return (
-    `nodens ${command} ${usage}\n\n${text}\n\nExamples:\n${lines.join('\n')}\n\n` +
+    `${`nodens ${command} ${usage}`.trimEnd()}\n\n${text}\n\nExamples:\n${lines.join('\n')}\n\n` +
     `${flagHelp(command)}\n\n${exitCodes}\n`
   );
 }

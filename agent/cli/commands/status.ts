@@ -43,7 +43,8 @@ export function statusText(status: StatusLine): string {
     ['listens on', status.listeners.join(', ') || 'nothing yet'],
     [
       'cache',
-      `${size(cache.bytes)} of ${size(cache.limitBytes)}, ${cache.answers} answers, ${cache.denials} denials`,
+      `${size(cache.bytes)} of ${size(cache.limitBytes)}, ${cache.answers} answers, ` +
+        `${cache.denials} denials and failures`,
     ],
     ['client memory', `${size(clientMemory.bytes)} of ${size(clientMemory.limitBytes)}`],
     [

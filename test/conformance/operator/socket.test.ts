@@ -23,6 +23,7 @@ describe('the admin socket', () => {
     assert.match(out, /^ready +yes$/m);
     assert.match(out, /^interception +no init$/m);
     assert.match(out, new RegExp(`^listens on +127\\.0\\.0\\.1:${agent.port}$`, 'm'));
+    assert.match(out, /^cache .* answers, \d+ denials and failures$/m);
     assert.match(out, /^UPSTREAM +STATE +LATENCY/m);
     const [status] = await agent.json('status');
     assert.equal(status?.pid, agent.pid);

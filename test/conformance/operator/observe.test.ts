@@ -7,7 +7,7 @@ import { OperatedAgent } from '../../support/operator.ts';
 
 const A = 1;
 const agent = new OperatedAgent({
-  cache: 'serve_stale 1h immediate\n success 9984 1 1',
+  cache: 'serve_stale 1h immediate\n success 9984 3 3',
   more: 'template IN TXT made.test {\n answer "{{ .Name }} 60 IN TXT x"\n }',
 });
 const { upstream } = agent;
@@ -75,7 +75,7 @@ describe('observe', () => {
 
   it('shows stale answers', async () => {
     await agent.query('web.test', A);
-    await new Promise((resolve) => setTimeout(resolve, 1_300));
+    await new Promise((resolve) => setTimeout(resolve, 3_300));
     const lines = await observed(['-stale'], async () => {
       await agent.query('web.test', A);
     });

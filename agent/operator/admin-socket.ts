@@ -146,7 +146,7 @@ function listening(server: Server, path: string): Promise<void> {
         } catch (error) {
           // Another agent has taken the file away: an exception here would end the process.
           server.close();
-          reject(error);
+          reject(error instanceof Error ? error : new Error(messageOf(error)));
         }
       });
     } finally {

@@ -29,7 +29,7 @@ const rounds = (count: number) => ({ NODENS_CHAOS_ROUNDS: `${count}` });
 
 const STEPS: readonly Step[] = [
   {
-    ...{ name: 'kill', what: 'kill -9 of agent, init and nft, and OOM kills, under load' },
+    ...{ name: 'kill', what: 'kill -9 of agent, init and both, and OOM kills, under load' },
     ...{ file: 'netns/init/chaos.test.ts', env: rounds, needsRoot: true },
   },
   {

@@ -58,9 +58,12 @@ static int read_answer(struct query *self, int fd, uint8_t *bytes) {
   }
 }
 
-/* An answer that an earlier query did not read to its end, because it had failed. */
+/*
+ * An answer that an earlier query did not read to its end, because it had failed. ENOBUFS says that the kernel had no room
+ * for a part of it; the rest is there.
+ */
 static void drain(int fd, uint8_t *bytes) {
-  while (recv(fd, bytes, DATAGRAM_MAX_BYTES, MSG_DONTWAIT) >= 0) continue;
+  while (recv(fd, bytes, DATAGRAM_MAX_BYTES, MSG_DONTWAIT) >= 0 || errno == ENOBUFS || errno == EINTR) continue;
 }
 
 static int ask(struct query *self) {

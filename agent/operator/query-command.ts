@@ -11,13 +11,13 @@ import { nameFromText } from '../dns/name.ts';
 import { readQueryHead, VERDICT } from '../dns/query-head.ts';
 import type { Answer } from '../query/answer.ts';
 import { clientAt, Query } from '../query/query.ts';
+import { servedAs } from '../query/served.ts';
 import type { ServerLabel } from '../query/services/block.ts';
 import type { Dispatcher } from '../server/dispatch.ts';
 import { respond, responseCapacity } from '../server/respond.ts';
 import type { AttemptWatch } from '../upstream/exchange/attempt-watch.ts';
 import type { Output } from './connection.ts';
 import type { QueryRequest } from './protocol.ts';
-import { sourceOf } from './source.ts';
 import { Trace } from './trace.ts';
 
 /** What the command needs of the process. */
@@ -51,7 +51,7 @@ export async function queryCommand(
     wire: responseTo(query, answer, clock.nowMs()).toString('base64'),
     listener: formatEndpoint(endpoint),
     durationMs,
-    from: sourceOf(query, answer, isLate),
+    from: servedAs(query, answer, isLate),
     plugin: answer.plugin,
   });
 }

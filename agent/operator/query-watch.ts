@@ -5,9 +5,8 @@ import { RCODE } from '../dns/iana.ts';
 import type { Answer } from '../query/answer.ts';
 import type { Result } from '../query/handler.ts';
 import type { Query } from '../query/query.ts';
+import { type Served, servedAs } from '../query/served.ts';
 import type { Dispatcher, QueryObserver } from '../server/dispatch.ts';
-import type { Source } from './protocol.ts';
-import { sourceOf } from './source.ts';
 
 /** A query and what became of it. Valid only during the call: the listener reuses the query. */
 export class SeenQuery {
@@ -37,8 +36,8 @@ export class SeenQuery {
   }
 
   /** Where the answer came from. */
-  get source(): Source {
-    if (this.#answer !== undefined) return sourceOf(this.query, this.#answer, this.#isLate);
+  get source(): Served {
+    if (this.#answer !== undefined) return servedAs(this.query, this.#answer, this.#isLate);
     return this.#error instanceof DropQuery ? 'dropped' : 'failure';
   }
 }

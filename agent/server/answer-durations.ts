@@ -1,24 +1,8 @@
 /** How long answers take, by where they come from: an average over hits and misses says nothing about either. */
-import { RCODE } from '../dns/iana.ts';
 import type { Answer } from '../query/answer.ts';
+import type { Query } from '../query/query.ts';
+import { type Served, servedAs } from '../query/served.ts';
 import type { Histogram, Metrics } from '../query/services/metrics.ts';
-
-/**
- * Label `served` of nodens_answer_duration_seconds. `miss`: the client waited for an upstream, or for another client's
- * query to one. `local`: a plugin made the answer itself. `failure`: SERVFAIL, whatever its source.
- */
-export type Served = 'hit' | 'stale' | 'miss' | 'local' | 'failure';
-
-/** Plugin name in answers of the cache. */
-const CACHE = 'cache';
-
-/** Where an answer comes from. Stale answers are the only ones whose TTL is overridden. */
-export function servedAs(answer: Answer, hasWaited: boolean): Served {
-  if (answer.rcode === RCODE.SERVFAIL) return 'failure';
-  if (answer.ttlOverrideSeconds !== undefined) return 'stale';
-  if (hasWaited) return 'miss';
-  return answer.plugin === CACHE ? 'hit' : 'local';
-}
 
 /** One for the process, as its series. Answers that are sent together have one duration and are counted together. */
 export class AnswerDurations {
@@ -33,10 +17,11 @@ export class AnswerDurations {
   }
 
   /** Counts an answer that is sent with others; `flush` gives them their duration. */
-  add(answer: Answer): void {
-    const served = servedAs(answer, false);
+  add(query: Query, answer: Answer): void {
+    const served = servedAs(query, answer, false);
     if (served === 'hit') this.#pendingHits++;
-    else this.#pendingOthers.set(served, (this.#pendingOthers.get(served) ?? 0) + 1);
+    else if (served !== 'dropped')
+      this.#pendingOthers.set(served, (this.#pendingOthers.get(served) ?? 0) + 1);
   }
 
   /** The answers added since the last call took `durationMs` each. */
@@ -50,8 +35,9 @@ export class AnswerDurations {
   }
 
   /** Counts an answer that was not there at once. */
-  waited(answer: Answer, durationMs: number): void {
-    this.#seriesOf(servedAs(answer, true)).observe(durationMs / 1_000);
+  waited(query: Query, answer: Answer, durationMs: number): void {
+    const served = servedAs(query, answer, true);
+    if (served !== 'dropped') this.#seriesOf(served).observe(durationMs / 1_000);
   }
 
   #seriesOf(served: Served): Histogram {

@@ -13,7 +13,7 @@ import type { ServerLabel } from '../query/services/block.ts';
 import type { Counter } from '../query/services/metrics.ts';
 import type { AnswerDurations } from './answer-durations.ts';
 import type { Dispatcher } from './dispatch.ts';
-import { DROPPED, errorAnswer, respond, respondHeaderOnly, responseCapacity } from './respond.ts';
+import { errorAnswer, respond, respondHeaderOnly, responseCapacity } from './respond.ts';
 
 /** Counters of one listener for messages that no zone answers, and durations of its answers. */
 export interface QueryProcessorCounters {
@@ -135,7 +135,7 @@ export class QueryProcessor {
       const nowMs = this.#clock.nowMs();
       const length = this.#write(query, answer, nowMs, out);
       query.requestMetrics?.recordDuration(nowMs - query.arrivedMs, 1);
-      if (answer !== DROPPED) this.#counters.durations.waited(answer, nowMs - query.arrivedMs);
+      this.#counters.durations.waited(query, answer, nowMs - query.arrivedMs);
       deliver(out.subarray(0, length), query);
     };
     // An error in `done` is a bug: the process's handler of unhandled rejections reports it.
@@ -146,7 +146,7 @@ export class QueryProcessor {
     const { requestMetrics, arrivedMs } = query;
     if (requestMetrics !== undefined) {
       this.#countPending(requestMetrics, arrivedMs);
-      if (answer !== DROPPED) this.#counters.durations.add(answer);
+      this.#counters.durations.add(query, answer);
     }
     if (responseCapacity(answer, query.responseOptions) <= out.length)
       return this.#write(query, answer, arrivedMs, out);

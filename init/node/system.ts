@@ -6,7 +6,7 @@ import { askBy } from '../netlink/socket.ts';
 import { initAddon } from './addon.ts';
 import { type Run, runCommand } from './exec.ts';
 
-/** Short programs and files only. A program that runs for long is behind `OwnerProcess`. */
+/** Short programs and files only. A program that runs for long is behind `TableOwner`. */
 export interface System {
   readonly run: Run;
   /** Text of a file, undefined where there is none. */

@@ -1,13 +1,13 @@
 /**
  * Query and standing rules as nft tables of our own. If a query rule does not end with the agent's socket, all query
- * rules are in a table that the kernel drops when init ends, where it can (`OwnerProcess`).
+ * rules are in a table that the kernel drops when init ends, where it can (`TableOwner`).
  */
 
 import type { System } from '../../node/system.ts';
 import type { Rule, RuleSet } from '../../plan/plan.ts';
 import { addressesIn, type Backend, ReadBackError, type Role } from '../backend.ts';
 import { OWN_TABLE_PREFIX } from './list.ts';
-import type { OwnerProcess } from './owner-process.ts';
+import type { TableOwner } from './owner-process.ts';
 import {
   hasBits,
   inetTables,
@@ -33,7 +33,7 @@ const STANDING_TABLE = `${OWN_TABLE_PREFIX}standing_main`;
 
 /** The owner and the name, unique on the node, under which its tables are. */
 export interface Ownership {
-  readonly owner: OwnerProcess;
+  readonly owner: TableOwner;
   readonly instance: string;
 }
 

@@ -8,15 +8,15 @@ import { PROTOCOL } from '../../netlink/socket.ts';
 import type { InitAddon } from '../../node/addon.ts';
 import { CommandError } from '../../node/exec.ts';
 import { type Change, transactionOf } from './bytes/transaction.ts';
-import type { OwnerProcess } from './owner-process.ts';
+import type { TableOwner } from './owner-process.ts';
 
 type OwnerAddon = Pick<InitAddon, 'openNetlink' | 'closeNetlink' | 'queryNetlink'>;
 
 /** No message of an answer is looked at: the kernel says that it is done, or why not. */
 const NOTHING = filterBytes([{ type: 0xffff, needle: new Uint8Array(0) }]);
 
-/** `OwnerProcess` by init's own socket. It cannot be lost without init. */
-export class NetlinkOwner implements OwnerProcess {
+/** `TableOwner` by init's own socket. It cannot be lost without init. */
+export class NetlinkOwner implements TableOwner {
   readonly #addon: OwnerAddon;
   #socket: object | undefined;
   /** Resolves when the transactions so far, and the closes, are over. */

@@ -18,7 +18,7 @@ const REST_OF_MARK = /^ *\^+\n?/;
 const DROPPED = 'dropped';
 
 /** Makes transactions so that tables they add belong to one process or socket; tests replace it. */
-export interface OwnerProcess {
+export interface TableOwner {
   /**
    * One transaction, as a line of nft and as data. Rejects with `CommandError`. Transactions run one after the other.
    */
@@ -35,8 +35,8 @@ interface Waiting {
   readonly finish: (stderr: string | undefined) => void;
 }
 
-/** `OwnerProcess` by `nft -i`. A line without an answer for 5 s counts as lost: the child is dropped. */
-export class NftOwnerProcess implements OwnerProcess {
+/** `TableOwner` by `nft -i`. A line without an answer for 5 s counts as lost: the child is dropped. */
+export class NftOwnerProcess implements TableOwner {
   readonly #clock: Clock;
   readonly #onLost: () => void;
   #child: ChildProcess | undefined;

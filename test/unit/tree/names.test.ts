@@ -53,7 +53,7 @@ const STANDARD: Readonly<Record<string, string>> = {
   heir: 'replacement',
   tookDetour: 'fellBack',
   meters: 'metrics',
-  NftHolder: 'OwnerProcess',
+  NftHolder: 'TableOwner',
   TableKeeper: 'TableSync',
   FallbackGate: 'FallbackReadiness',
   AgentWatch: 'AgentHealth',

@@ -7,6 +7,9 @@ import { globSync } from 'node:fs';
 import { hasProgram, installPackages, isRoot, missingPackages } from './support/packages.ts';
 import { selectTests, type TestGroup } from './support/tree/selection.ts';
 
+/** No group takes this long on the slowest machine; what hangs must end with an error, and not with the whole run. */
+const STEP_MS = 30 * 60_000;
+
 /** Tests that count what is lost under load, and how long a gap is, have the machine to themselves. */
 const ALONE =
   /^test\/(hostile\/|netns\/(fault\/(alone|flood|flush|hang|rules)|init\/chaos|outage\/|restart\/(fresh|plain|upgrade)))/;
@@ -16,7 +19,8 @@ const leftOut: string[] = [];
 function step(name: string, command: string, args: readonly string[]): boolean {
   const startMs = performance.now();
   process.stdout.write(`\n── ${name}\n`);
-  const { status } = spawnSync(command, args, { stdio: 'inherit' });
+  const { status, signal } = spawnSync(command, args, { stdio: 'inherit', timeout: STEP_MS });
+  if (signal !== null) process.stdout.write(`── ${name}: ended by ${signal}\n`);
   const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
   process.stdout.write(`── ${name}: ${status === 0 ? 'ok' : 'FAILED'} in ${seconds} s\n`);
   return status === 0;
@@ -47,6 +51,8 @@ function runFiles(name: string, files: readonly string[], concurrency: number): 
     '--test-reporter=spec',
     `--test-concurrency=${concurrency}`,
     '--test-timeout=300000',
+    // A test that timed out may leave a socket open, which would keep its file running for ever.
+    '--test-force-exit',
     ...files,
   ]);
 }

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { decode, encode } from 'dns-packet';
+import { askOnce } from '../support/clients/ask-once.ts';
 import { freePort } from '../support/free-port.ts';
 import { pod } from '../support/kubernetes/pods.ts';
 import { ScriptedApi } from '../support/kubernetes/scripted-api.ts';
@@ -73,22 +74,11 @@ async function serveNames(at: number): Promise<void> {
 
 /** `type data` of the answers to a client at `from`; `rcode N` without any. */
 async function ask(name: string, type: 'A' | 'AAAA' = 'A', from = '127.0.0.1'): Promise<string> {
-  const socket = createSocket('udp4');
-  socket.bind(0, from);
-  await once(socket, 'listening');
-  const question = { type, name } as const;
-  socket.send(
-    encode({ type: 'query', id: 7, flags: 0x100, questions: [question] }),
-    port,
-    '127.0.0.1',
-  );
-  const [message] = (await once(socket, 'message')) as [Buffer];
-  socket.close();
-  const { answers = [] } = decode(message);
+  const { answers = [], rcode } = await askOnce({ name, type, port, from });
   const lines = answers.map((one) =>
     'data' in one ? `${one.type} ${String(one.data)}` : one.type,
   );
-  return lines.length > 0 ? lines.join(', ') : `rcode ${(message[3] ?? 0) & 0xf}`;
+  return lines.length > 0 ? lines.join(', ') : rcode;
 }
 
 async function metric(line: RegExp): Promise<number> {
@@ -135,7 +125,7 @@ before(async () => {
   agent.stdout?.on('data', (chunk: Buffer) => {
     output += chunk.toString();
   });
-  await eventually('the agent listens', () => output !== '');
+  await eventually('the agent serves', () => output.includes('"serving"'));
 });
 
 after(async () => {
@@ -151,7 +141,7 @@ after(async () => {
 
 describe('autopath @node', () => {
   it('serves while the API server is away, and says so once', async () => {
-    assert.equal(await ask(FIRST), 'rcode 3');
+    assert.equal(await ask(FIRST), 'NXDOMAIN');
     assert.equal(await ask('api.example.com'), 'A 192.0.2.7');
     await eventually('the line in the log', () => output.includes('kubernetes-api'));
     assert.equal(output.split('cannot watch pods').length, 2);
@@ -163,7 +153,7 @@ describe('autopath @node', () => {
     api.put(PODS, DB);
     api.put(PODS, pod({ name: 'far', ips: ['127.0.0.3'], nodeName: 'worker-2' }));
     await api.listen(apiPort);
-    await eventually('the agent knows its pods', async () => (await ask(FIRST)) !== 'rcode 3');
+    await eventually('the agent knows its pods', async () => (await ask(FIRST)) !== 'NXDOMAIN');
     assert.equal(await ask(FIRST), 'CNAME api.example.com, A 192.0.2.7');
     assert.equal(await ask(FIRST, 'AAAA'), 'CNAME api.example.com');
     assert.deepEqual(
@@ -187,12 +177,12 @@ describe('autopath @node', () => {
   it('stores nothing under the name that the client asked', async () => {
     // The pod's ndots makes this name no expansion; the address is no pod's of this node.
     for (const address of ['127.0.0.2', '127.0.0.3'])
-      assert.equal(await ask(FIRST, 'A', address), 'rcode 3', address);
+      assert.equal(await ask(FIRST, 'A', address), 'NXDOMAIN', address);
   });
 
   it('stops when the pod is gone', async () => {
     api.delete(PODS, WEB);
-    await eventually('the pod is gone', async () => (await ask(FIRST)) === 'rcode 3');
+    await eventually('the pod is gone', async () => (await ask(FIRST)) === 'NXDOMAIN');
   });
 
   it('ends with the agent', async () => {

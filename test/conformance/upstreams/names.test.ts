@@ -9,7 +9,9 @@ import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { decode, encode } from 'dns-packet';
+import { askOnce } from '../../support/clients/ask-once.ts';
 import { freePort } from '../../support/free-port.ts';
+import { eventually } from '../../support/netns/netns.ts';
 
 const MAIN = fileURLToPath(new URL('../../../dist/agent/main.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'nodens-names-'));
@@ -55,20 +57,9 @@ async function serve(
 
 /** The address that the agent returns for `name`; its rcode where there is none. */
 async function ask(name: string): Promise<string> {
-  const socket = createSocket('udp4');
-  const question = { type: 'A' as const, name };
-  socket.send(
-    encode({ type: 'query', id: 7, flags: 0x100, questions: [question] }),
-    port,
-    '127.0.0.1',
-  );
-  const [message] = (await once(socket, 'message')) as [Buffer];
-  socket.close();
-  const { answers = [] } = decode(message);
+  const { answers = [], rcode } = await askOnce({ name, type: 'A', port });
   const found = answers.find(({ type }) => type === 'A');
-  return found !== undefined && 'data' in found
-    ? String(found.data)
-    : `rcode ${(message[3] ?? 0) & 0xf}`;
+  return found !== undefined && 'data' in found ? String(found.data) : rcode;
 }
 
 /** Asks for new names until the answer is `expected`. */
@@ -103,7 +94,11 @@ before(async () => {
   agent = spawn(process.execPath, [MAIN, 'agent', '-conf', conf, '-basecorefile='], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  await once(agent.stdout as NodeJS.ReadableStream, 'data');
+  let log = '';
+  agent.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
+    log += chunk;
+  });
+  await eventually('the agent serves', () => log.includes('"serving"'));
 });
 
 after(async () => {
@@ -117,7 +112,7 @@ after(async () => {
 });
 
 it('starts without addresses, follows the name, and keeps them while look-ups fail', async () => {
-  await answers('rcode 2');
+  await answers('SERVFAIL');
   address = '127.0.0.31';
   await answers('192.0.2.31');
   address = '127.0.0.32';

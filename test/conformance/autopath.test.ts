@@ -10,6 +10,7 @@ import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { decode, encode } from 'dns-packet';
 import { askOnce } from '../support/clients/ask-once.ts';
+import { endProcess } from '../support/end-process.ts';
 import { freePort } from '../support/free-port.ts';
 import { pod } from '../support/kubernetes/pods.ts';
 import { ScriptedApi } from '../support/kubernetes/scripted-api.ts';
@@ -129,11 +130,7 @@ before(async () => {
 });
 
 after(async () => {
-  if (agent !== undefined && agent.exitCode === null) {
-    const ended = once(agent, 'exit');
-    agent.kill('SIGTERM');
-    await ended;
-  }
+  await endProcess(agent);
   upstream?.close();
   await api.close();
   rmSync(folder, { recursive: true });

@@ -1,7 +1,6 @@
 /** Records of a template as another implementation reads them: the output of dig has the same meaning. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { recordFromText } from '../../agent/dns/text/record.ts';
 import { RECORD_TEXTS, type RecordText } from '../support/dns/record-texts.ts';
+import { endProcess } from '../support/end-process.ts';
 import { freePort } from '../support/free-port.ts';
 
 const run = promisify(execFile);
@@ -47,9 +47,7 @@ before(async () => {
 });
 
 after(async () => {
-  const ended = once(agent, 'exit');
-  agent.kill('SIGTERM');
-  await ended;
+  await endProcess(agent);
   rmSync(folder, { recursive: true });
 });
 

@@ -1,6 +1,5 @@
 /** nodens as built with an admin socket, on loopback, and the commands that ask it, as an operator runs them. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +10,7 @@ import { FLAG, idOf, putU16 } from '../../agent/dns/header.ts';
 import { CLASS, RCODE, TYPE } from '../../agent/dns/iana.ts';
 import { nameFromText, nameToText } from '../../agent/dns/name.ts';
 import { recordFromText } from '../../agent/dns/text/record.ts';
+import { endProcess } from './end-process.ts';
 import { freePort } from './free-port.ts';
 import { ask } from './hostile/neighbour.ts';
 import { eventually } from './netns/netns.ts';
@@ -140,9 +140,7 @@ export class OperatedAgent {
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     const child = this.#child;
     this.#log = '';
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    child.kill(signal);
-    await once(child, 'exit');
+    await endProcess(child, signal);
   }
 
   /** Ends everything. */

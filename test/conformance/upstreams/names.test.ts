@@ -10,6 +10,7 @@ import { after, before, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { decode, encode } from 'dns-packet';
 import { askOnce } from '../../support/clients/ask-once.ts';
+import { endProcess } from '../../support/end-process.ts';
 import { freePort } from '../../support/free-port.ts';
 import { eventually } from '../../support/netns/netns.ts';
 
@@ -102,11 +103,7 @@ before(async () => {
 });
 
 after(async () => {
-  if (agent !== undefined) {
-    const ended = once(agent, 'exit');
-    agent.kill('SIGTERM');
-    await ended;
-  }
+  await endProcess(agent);
   for (const socket of sockets) socket.close();
   rmSync(folder, { recursive: true });
 });

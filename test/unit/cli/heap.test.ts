@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { heapFlags, isServing } from '../../../agent/cli/heap.ts';
+import { endProcess } from '../../support/end-process.ts';
 
 const MIB = 2 ** 20;
 const MAIN = fileURLToPath(new URL('../../../dist/agent/main.js', import.meta.url));
@@ -59,8 +60,7 @@ describe('a process that serves', () => {
       const flags = commandLine.slice(1, commandLine.indexOf(MAIN));
       assert.deepEqual(flags, heapFlags(8 * MIB, undefined));
     } finally {
-      child.kill('SIGTERM');
-      await once(child, 'exit');
+      await endProcess(child);
     }
   });
 });

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +10,7 @@ import { buildQuery } from '../../../../agent/dns/build.ts';
 import { ancountOf, FLAG, flagsOf, RCODE_MASK } from '../../../../agent/dns/header.ts';
 import { CLASS, TYPE } from '../../../../agent/dns/iana.ts';
 import { nameFromText } from '../../../../agent/dns/name.ts';
+import { endProcess } from '../../../support/end-process.ts';
 import { freePort } from '../../../support/free-port.ts';
 import { startServer } from '../../../support/upstream/server.ts';
 
@@ -53,12 +53,6 @@ async function answerOf(port: number, name: string): Promise<Buffer> {
   throw new Error('the program does not answer');
 }
 
-async function stopped(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  child.kill('SIGTERM');
-  await once(child, 'exit');
-}
-
 it('a restart in an outage finds the names that were cached', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'nodens-restart-'));
   const upstream = await startServer((asked) => asked.answer({ address: [192, 0, 2, 7] }));
@@ -77,7 +71,7 @@ it('a restart in an outage finds the names that were cached', async () => {
   try {
     const first = await answerOf(port, 'www.example.org.');
     assert.equal(ancountOf(first), 1);
-    await stopped(child);
+    await endProcess(child);
     await upstream.close();
     assert.ok(readdirSync(folder).includes('cache.snapshot'));
 
@@ -86,7 +80,7 @@ it('a restart in an outage finds the names that were cached', async () => {
     assert.equal(flagsOf(second) & RCODE_MASK, 0);
     assert.deepEqual([...second.subarray(-4)], [192, 0, 2, 7]);
   } finally {
-    await stopped(child);
+    await endProcess(child);
     await upstream.close();
     rmSync(folder, { recursive: true });
   }

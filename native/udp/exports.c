@@ -103,6 +103,7 @@ static napi_value js_close(napi_env env, napi_callback_info info) {
   if (self == NULL || self->is_closing) return throw_errno(env, "close", EBADF);
   if (napi_create_promise(env, &self->close_promise, &promise) != napi_ok) return throw_errno(env, "close", ENOMEM);
   /* Called from within a batch, the slots are in use. A connected socket asks, and owes no answer. */
+  if (!self->is_connected) leave_port(self);
   if (!self->is_in_batch && !self->is_connected) drain_receive_queue(self);
   start_close(self);
   return promise;

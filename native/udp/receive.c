@@ -126,6 +126,15 @@ void receive_now(struct transport *self) {
   if (received > 0) answer_batch(self, received);
 }
 
+void leave_port(const struct transport *self) {
+  /* A connected socket gets only what its peer sends, and no other socket has this address and port to send from. */
+  struct sockaddr_storage own;
+  socklen_t length = sizeof own;
+  /* After a failure the socket keeps its port until it is closed: there is nothing better to do. */
+  if (getsockname(self->fd, (struct sockaddr *)&own, &length) != 0) return;
+  if (connect(self->fd, (const struct sockaddr *)&own, length) != 0) return;
+}
+
 void drain_receive_queue(struct transport *self) {
   for (int batches = 0; batches < LAST_BATCHES_MAX && self->backlog_count == 0; batches++) {
     int received = receive_batch(self);

@@ -128,6 +128,12 @@ void update_poll(struct transport *self);
 /* Answers one batch of what is in the receive queue. No effect within a batch, or while replies wait for the kernel. */
 void receive_now(struct transport *self);
 
+/*
+ * Gives the port to the next socket that is bound to it. To be called before the last look at the receive queue: the
+ * kernel discards what comes between that look and the end of the socket, which is a turn of the event loop later.
+ */
+void leave_port(const struct transport *self);
+
 /* Answers what is in the receive queue, which the kernel discards when the socket closes. */
 void drain_receive_queue(struct transport *self);
 

@@ -125,6 +125,29 @@ if (!(addon instanceof Error))
       assert.deepEqual(own.asked, [undefined], 'a socket of one address needs no destination');
     });
 
+    for (const [leaving, staying] of [
+      ['127.0.0.10', '0.0.0.0'],
+      ['0.0.0.0', '127.0.0.10'],
+      ['::1', '::'],
+      ['127.0.0.10', '127.0.0.10'],
+    ] as const)
+      it(`loses nothing that comes while ${leaving} closes beside ${staying}`, async () => {
+        const isV6 = leaving === '::1';
+        const old = await opened(leaving, echo);
+        const next = await opened(staying, echo, old.port);
+        const { socket, from } = await asker(isV6);
+        socket.connect(old.port, isV6 ? '::1' : '127.0.0.10');
+        await once(socket, 'connect');
+        // Sent at once by a connected socket: before, between the last look at the queue and the close, after it.
+        socket.send('before');
+        const closed = old.transport.close();
+        socket.send('between');
+        await closed;
+        socket.send('after');
+        await eventually('three answers', () => from.length === 3);
+        assert.ok(next.clients.length >= 2);
+      });
+
     it('does not answer broadcast or multicast', async () => {
       const { port, lengths } = await opened('0.0.0.0', echo);
       const { socket, from } = await asker();

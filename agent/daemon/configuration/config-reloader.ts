@@ -54,6 +54,8 @@ export class ConfigReloader {
   #interval: Timer | undefined;
   /** The next attempt of a reload that was put off. */
   #again: Timer | undefined;
+  /** Why that reload was asked for. */
+  #deferred: ReloadReason | undefined;
   #isListening = false;
   #isStopped = false;
   /** Input and error of the last failed reload. */
@@ -145,8 +147,14 @@ export class ConfigReloader {
       { event: 'reload-deferred', reason },
       `reload deferred, keeping the old configuration: ${message}`,
     );
+    // A signal reloads files that have not changed, too: a later change must not take its place.
+    const asked = this.#deferred === 'signal' ? 'signal' : reason;
+    this.#deferred = asked;
     this.#again?.cancel();
-    this.#again = clock.after(AGAIN_MS, () => void this.reload(reason));
+    this.#again = clock.after(AGAIN_MS, () => {
+      this.#deferred = undefined;
+      void this.reload(asked);
+    });
   }
 
   /** Counts and logs once for each change and for each signal, not at every check of the same file. */

@@ -168,6 +168,23 @@ it('a reload for which this node lacks resources is postponed, not counted as in
   assert.equal(results('success'), 1, 'once');
 });
 
+it('a postponed reload of a signal is not replaced by one of a change', async () => {
+  const { configurations, state, metrics, clock } = setUp();
+  await configurations.prepare();
+  await configurations.listen();
+  const cause = Object.assign(new Error('EMFILE'), { code: 'EMFILE' });
+  state.unread = new UnreadError('Corefile', 'descriptors', cause);
+  await configurations.reload('signal');
+  await configurations.reload('change');
+  state.unread = undefined;
+  await clock.advance(5_000);
+  await settle();
+  const successes = () => metrics.value('nodens_config_reloads_total', { result: 'success' });
+  assert.equal(successes(), 1, 'the signal asks for files that have not changed');
+  await configurations.reload('change');
+  assert.equal(successes(), 1, 'a change does not');
+});
+
 it('a port in use is an error of the configuration, not a lack of resources', async () => {
   const { configurations, state, metrics, lacks } = setUp();
   await configurations.prepare();

@@ -57,7 +57,7 @@ const ROWS: readonly Row[] = [
     limited: ['nonsense'],
   },
   {
-    ...{ name: '500 TCP connections: 60 kB of questions for a cached name, nothing read' },
+    ...{ name: '500 TCP connections: 60 kB of questions and more for a cached name, nothing read' },
     ...{ attacks: ['unread'], limited: ['memory', 'unread'], limit: '192' },
   },
   {

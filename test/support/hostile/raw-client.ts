@@ -71,6 +71,11 @@ export class RawClient {
     this.#socket.write(bytes);
   }
 
+  /** No effect while the server has not read what was sent before. */
+  sendMore(bytes: Uint8Array): void {
+    if (this.#socket.writableLength === 0) this.#socket.write(bytes);
+  }
+
   /** Ends its sending side; reading continues. */
   half(): void {
     this.#socket.end();

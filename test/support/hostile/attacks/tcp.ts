@@ -36,15 +36,16 @@ const unanswered: Attack = (target) =>
 const nonsense: Attack = (target) =>
   crowd(target, { size: 50, begin: (client) => client.sendBytes(emptyFrames(EMPTY_FRAMES)) });
 
-const unread: Attack = (target) => {
-  const bytes = pipelined(PIPELINED_BYTES);
-  return crowd(target, { size: 500, begin: (client) => client.sendBytes(bytes) });
-};
+/** More and more questions: the answers to the first ones may all fit into the buffers of the kernel. */
+const asksOn =
+  (bytes: Buffer): Attack =>
+  (target) => {
+    const send = (client: RawClient): void => client.sendMore(bytes);
+    return crowd(target, { size: 500, begin: send, goOn: send });
+  };
 
-const unreadBig: Attack = (target) => {
-  const bytes = pipelinedBig(PIPELINED_BYTES);
-  return crowd(target, { size: 500, begin: (client) => client.sendBytes(bytes) });
-};
+const unread = asksOn(pipelined(PIPELINED_BYTES));
+const unreadBig = asksOn(pipelinedBig(PIPELINED_BYTES));
 
 const waiting: Attack = (target) =>
   crowd(target, {

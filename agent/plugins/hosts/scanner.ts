@@ -24,7 +24,6 @@ const MAX_WORD_BYTES = 1_024;
 /** Bytes between two steps; about 64 words. */
 const STEP_BYTES = 2_048;
 
-const NO_STEPS: readonly never[] = [];
 const LINE_END = Uint8Array.of(NEWLINE);
 
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -64,14 +63,16 @@ export class Scanner {
         yield;
       }
       if (byte === NEWLINE) {
-        if (this.#length > 0) yield* this.#endWord();
+        const steps = this.#endWord();
+        if (steps !== undefined) yield* steps;
         this.#isAddressNext = true;
         this.#isSkipping = false;
         this.line++;
       } else if (this.#isSkipping) continue;
       else if (byte !== HASH && !isSpace(byte)) this.#put(byte);
       else {
-        if (this.#length > 0) yield* this.#endWord();
+        const steps = this.#endWord();
+        if (steps !== undefined) yield* steps;
         if (byte === HASH) this.#isSkipping = true;
       }
     }
@@ -89,16 +90,21 @@ export class Scanner {
     this.#bits |= byte;
   }
 
-  /** Steps to run; none except for pending work and for words with more than ASCII. */
-  #endWord(): Iterable<void> {
-    const [length, bits] = [this.#length, this.#bits];
+  /**
+   * Ends the current word, if any. Returns steps to run for words with more than ASCII, and for pending work; undefined
+   * for all others: a file has hundreds of thousands of words, and each object for one of them would be garbage.
+   */
+  #endWord(): Generator<void> | undefined {
+    const length = this.#length;
+    const bits = this.#bits;
+    if (length === 0) return undefined;
     this.#length = 0;
     this.#bits = 0;
     if (length > MAX_WORD_BYTES) this.#nonsense();
     else if (bits > 0x7f) return this.#wide(this.#word.subarray(0, length));
     else if (this.#words.isPending()) return this.#takeSlowly(this.#word, length);
     else this.#take(this.#word, length);
-    return NO_STEPS;
+    return undefined;
   }
 
   *#takeSlowly(word: Uint8Array, length: number): Generator<void> {

@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.ts';
 import { errnoOf } from '../base/errors.ts';
 import { lackOfOpening, type ReportLack } from '../base/lack.ts';
 import { PacedWork } from '../base/paced-work.ts';
+import type { ClearBytes } from '../base/segments.ts';
 import { createCache } from '../cache/cache.ts';
 import { VERSION } from '../cli/version.ts';
 import type { Environment } from '../config/corefile/env.ts';
@@ -77,9 +78,9 @@ export function createProcessServices(
 ): ProcessServices {
   const observed = createObservation(clock);
   const { metrics, traffic, lines, log, onLimited, reportLack } = observed;
-  const { budget, ledger } = createLedger(options, clock, observed);
+  const { connectUdp, clearBytes, ...transports } = selectTransport(log, clock);
+  const { budget, ledger } = createLedger(options, clock, observed, clearBytes);
   const random = Math.random;
-  const { connectUdp, ...transports } = selectTransport(log, clock);
   const sockets = connectUdp === undefined ? nodeSockets : withConnected(connectUdp);
   const cache = createCache({ clock, metrics, log, totalBytes: budget.bytes, random, ledger });
   const upstreams = createUpstreams({ clock, metrics, log, random, ledger, sockets, reportLack });
@@ -138,12 +139,14 @@ function createLedger(
   options: AgentOptions,
   clock: Clock,
   { metrics, onLimited }: Observation,
+  clearBytes: ClearBytes,
 ): { budget: CacheBudget; ledger: MemoryLedger } {
   const limitBytes = cgroupLimitBytes(readText);
   const budget = cacheBudget(options.memoryBytes, limitBytes);
   const heapBytes = getHeapStatistics().heap_size_limit;
   const ledger = new MemoryLedger({
     ...ledgerBudget(heapBytes, budget.bytes, limitBytes),
+    clearBytes,
     weightOf: nodeWeight(options.nodeShare, clock),
     onLimited: ({ key }, kind) => onLimited(LIMITED_BY_KIND[kind], key),
   });

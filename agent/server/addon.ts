@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../base/errors.ts';
 import type { PagesAddon } from '../base/pages.ts';
+import type { ClearBytes } from '../base/segments.ts';
 import type { MemoryHolderAddon } from './memory-holder.ts';
 import type { TakeoverAddon } from './tcp/reuseport-takeover.ts';
 import type { BatchAddon } from './udp/addon-buffers.ts';
@@ -14,7 +15,12 @@ import type { BatchAddon } from './udp/addon-buffers.ts';
 /** Next to the bundle, or where the install script builds it in a source tree. */
 const PLACES = ['../native/agent.node', '../../build/agent.node'];
 
-type Addon = BatchAddon & MemoryHolderAddon & PagesAddon & TakeoverAddon;
+/** Of `native/process/clear_bytes.c`. */
+interface ClearAddon {
+  readonly clearBytes: ClearBytes;
+}
+
+type Addon = BatchAddon & ClearAddon & MemoryHolderAddon & PagesAddon & TakeoverAddon;
 
 /** The addon, or the reason why it cannot be loaded. Further calls cost nothing. */
 export function loadAddon(): Addon | Error {

@@ -1,6 +1,7 @@
 /** Selects the compiled addon's transports if it loads, and their replacements in Node.js if not. */
 import type { Clock } from '../base/clock.ts';
 import { releaseRegularly } from '../base/pages.ts';
+import type { ClearBytes } from '../base/segments.ts';
 import type { Logger } from '../query/services/log.ts';
 import { loadAddon } from './addon.ts';
 import { startMemoryHolder } from './memory-holder.ts';
@@ -18,6 +19,7 @@ export interface Native {
   readonly listenTcp: ListenTcp;
   /** For queries to upstreams; undefined: use node:dgram. */
   readonly connectUdp: ConnectUdp | undefined;
+  readonly clearBytes: ClearBytes;
 }
 
 /**
@@ -28,6 +30,7 @@ export function selectTransport(log: Logger, clock: Clock): Native {
   const portable: Native = {
     ...{ openUdp: openDgram, isUdpWildcard: false, listenTcp: sharedListen },
     connectUdp: undefined,
+    clearBytes: (bytes) => void bytes.fill(0),
   };
   if (process.env.NODENS_UDP === 'dgram') {
     log.info({}, 'NODENS_UDP=dgram: UDP uses one system call for each datagram');
@@ -42,6 +45,7 @@ export function selectTransport(log: Logger, clock: Clock): Native {
       isUdpWildcard: true,
       listenTcp: takeoverListen(addon),
       connectUdp: connectedOpener(addon),
+      clearBytes: addon.clearBytes,
     };
   }
   const text = 'cannot load the native addon, UDP uses one system call for each datagram';

@@ -6,5 +6,6 @@ NAPI_MODULE_INIT() {
   export_tcp(env, exports);
   export_memory_holder(env, exports);
   export_release_pages(env, exports);
+  export_clear_bytes(env, exports);
   return exports;
 }

@@ -3,6 +3,7 @@
  * clients use too much, the client that uses the most gives way first, so that a client with few queries always has
  * room. A cache hit over UDP uses none and is never counted.
  */
+import { type ClearBytes, Segments } from '../segments.ts';
 import { type Holding, Lane } from './held-queries.ts';
 
 /** What a share counts. */
@@ -14,6 +15,8 @@ export interface LedgerOptions {
   readonly clientBudgetBytes: number;
   /** Budget of all files together. */
   readonly fileBudgetBytes: number;
+  /** For memory of files that is not in use; by default its pages stay. */
+  readonly clearBytes?: ClearBytes;
   /** Share of the client behind `key` as a multiple of an ordinary client's; 1 by default. */
   readonly weightOf?: (key: string) => number;
   /** Called when memory of `share` had to be freed, or was refused. */
@@ -162,11 +165,14 @@ export class MemoryLedger {
   usedBytes = 0;
   /** Reserved for files. */
   fileBytes = 0;
+  /** Memory for files, to be reserved first. */
+  readonly segments: Segments;
 
   constructor(options: LedgerOptions) {
     this.#options = options;
     this.clientBudgetBytes = options.clientBudgetBytes;
     this.fileBudgetBytes = options.fileBudgetBytes;
+    this.segments = new Segments(options.clearBytes ?? ((bytes) => void bytes.fill(0)));
   }
 
   /** Share of the client behind `key` as a multiple of an ordinary client's. */

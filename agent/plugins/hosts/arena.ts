@@ -2,9 +2,8 @@
 
 import type { FileReservation, MemoryLedger } from '../../base/clients/memory-ledger.ts';
 import { NodensError } from '../../base/errors.ts';
+import { SEGMENT_BITS, SEGMENT_BYTES, type Segments } from '../../base/segments.ts';
 
-const SEGMENT_BITS = 18;
-const SEGMENT_BYTES = 1 << SEGMENT_BITS;
 /** A table of a file of a few lines needs no more. */
 const SMALLEST_BYTES = 1_024;
 /** Offsets have 28 bits: the index uses the other four of a word. */
@@ -29,6 +28,8 @@ export class NoRoomError extends NodensError {
 /** What one table uses of the budget. */
 export class Room {
   readonly #ledger: MemoryLedger;
+  /** Gives the memory that has been reserved. */
+  readonly segments: Segments;
   readonly #held = new Set<FileReservation>();
   /** Estimated part of the file that has been read, 0 to 1: an error's `neededBytes` is extrapolated from it. */
   progress = 0;
@@ -36,6 +37,7 @@ export class Room {
 
   constructor(ledger: MemoryLedger) {
     this.#ledger = ledger;
+    this.segments = ledger.segments;
   }
 
   /** Reserves `bytes` more. Throws NoRoomError. */
@@ -61,11 +63,6 @@ export class Room {
   release(): void {
     for (const held of this.#held) this.giveBack(held);
   }
-}
-
-/** Frees the memory of an array now, not at the next garbage collection: the next table needs it. */
-export function free(array: Uint8Array | Uint32Array): void {
-  (array.buffer as ArrayBuffer).transfer(0);
 }
 
 /** The bytes of one table. Data is found by its offset, and its memory counts in `room`. */
@@ -118,7 +115,7 @@ export class Arena {
     if (this.#segments.length === MAX_SEGMENTS)
       throw new NoRoomError(this.#room.bytes + length, this.#room.bytes);
     this.#room.take(length);
-    this.#segments.push(new Uint8Array(length));
+    this.#segments.push(new Uint8Array(this.#room.segments.take(length)));
     this.#base += SEGMENT_BYTES;
     this.#used = this.#base === 0 ? 1 : 0;
   }
@@ -126,7 +123,7 @@ export class Arena {
   /** Frees one segment a step. Its data must not be read afterwards. */
   *free(): Generator<void> {
     for (const segment of this.#segments.splice(0)) {
-      free(segment);
+      this.#room.segments.free(segment.buffer);
       yield;
     }
   }

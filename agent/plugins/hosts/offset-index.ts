@@ -3,7 +3,8 @@
  * bits of the hash, so that few keys are compared in vain. Keys are only in the arena. Entries are never removed.
  */
 import type { FileReservation } from '../../base/clients/memory-ledger.ts';
-import { free, type Room } from './arena.ts';
+import { SEGMENT_BITS, SEGMENT_BYTES, type Segments } from '../../base/segments.ts';
+import type { Room } from './arena.ts';
 
 /** Access to the keys of records. */
 export interface Keys {
@@ -25,6 +26,9 @@ const LEAST_GROWTH = 1.25;
 /** Slots moved per step. */
 const STEP_SLOTS = 256;
 const UINT32 = 2 ** 32;
+const SLOT_BYTES = Uint32Array.BYTES_PER_ELEMENT;
+const SEGMENT_SLOTS = SEGMENT_BYTES / SLOT_BYTES;
+const SEGMENT_SHIFT = SEGMENT_BITS - 2;
 
 /** FNV-1a with a final mixing step, unsigned 32 bits. */
 export function hashOf(key: Uint8Array, start: number, end: number): number {
@@ -35,12 +39,65 @@ export function hashOf(key: Uint8Array, start: number, end: number): number {
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
+/** The words of an index: 0 is a free slot. More than one segment of them are whole segments. */
+class Slots {
+  readonly length: number;
+  readonly #segments: Uint32Array[] = [];
+
+  /** At least `wanted` slots; they can be used after `allocate`. */
+  constructor(wanted: number) {
+    const isSmall = wanted <= SEGMENT_SLOTS;
+    this.length = isSmall ? wanted : Math.ceil(wanted / SEGMENT_SLOTS) * SEGMENT_SLOTS;
+  }
+
+  get bytes(): number {
+    return SLOT_BYTES * this.length;
+  }
+
+  *allocate(from: Segments): Generator<void> {
+    for (let left = this.bytes; left > 0; left -= SEGMENT_BYTES) {
+      this.#segments.push(new Uint32Array(from.take(Math.min(left, SEGMENT_BYTES))));
+      yield;
+    }
+  }
+
+  get(at: number): number {
+    return (this.#segments[at >>> SEGMENT_SHIFT] as Uint32Array)[at % SEGMENT_SLOTS] as number;
+  }
+
+  set(at: number, word: number): void {
+    (this.#segments[at >>> SEGMENT_SHIFT] as Uint32Array)[at % SEGMENT_SLOTS] = word;
+  }
+
+  /** The slot to look at for a hash; `after` is the next one. */
+  first(hash: number): number {
+    return Math.floor(hash * (this.length / UINT32));
+  }
+
+  after(at: number): number {
+    return at + 1 === this.length ? 0 : at + 1;
+  }
+
+  put(offset: number, hash: number): void {
+    let at = this.first(hash);
+    while (this.get(at) !== 0) at = this.after(at);
+    this.set(at, wordOf(offset, hash));
+  }
+
+  *free(to: Segments): Generator<void> {
+    for (const { buffer } of this.#segments.splice(0)) {
+      to.free(buffer);
+      yield;
+    }
+  }
+}
+
 /** Finds records by their keys. It has no slots before the first `grow`. */
 export class OffsetIndex {
   readonly #keys: Keys;
   readonly #room: Room;
   #held: FileReservation | undefined;
-  #slots = new Uint32Array(0);
+  #slots = new Slots(0);
   count = 0;
 
   constructor(keys: Keys, room: Room) {
@@ -52,17 +109,17 @@ export class OffsetIndex {
   find(key: Uint8Array, length: number, hash: number): number {
     const slots = this.#slots;
     if (slots.length === 0) return 0;
-    for (let at = slotOf(hash, slots.length); ; at = at + 1 === slots.length ? 0 : at + 1) {
-      const word = slots[at] as number;
+    for (let at = slots.first(hash); ; at = slots.after(at)) {
+      const word = slots.get(at);
       if (word === 0) return 0;
       const offset = word & OFFSET_MASK;
       if (isTagged(word, hash) && this.#keys.isAt(offset, key, length)) return offset;
     }
   }
 
-  /** Adds the record of a new key: `makeRoom` must have been called. */
+  /** Adds the record of a new key: `grow` must have been called if `isFull`. */
   add(offset: number, hash: number): void {
-    put(this.#slots, offset, hash);
+    this.#slots.put(offset, hash);
     this.count++;
   }
 
@@ -70,9 +127,9 @@ export class OffsetIndex {
   replace(from: number, to: number, hash: number): void {
     const slots = this.#slots;
     const word = wordOf(from, hash);
-    let at = slotOf(hash, slots.length);
-    while (slots[at] !== word) at = at + 1 === slots.length ? 0 : at + 1;
-    slots[at] = wordOf(to, hash);
+    let at = slots.first(hash);
+    while (slots.get(at) !== word) at = slots.after(at);
+    slots.set(at, wordOf(to, hash));
   }
 
   /** Whether `grow` must run before the next `add`. */
@@ -85,31 +142,28 @@ export class OffsetIndex {
     const old = this.#slots;
     const wanted = Math.ceil(expected / TARGET_LOAD);
     const least = Math.max(SMALLEST, Math.ceil(old.length * LEAST_GROWTH));
-    const length = Math.max(least, wanted);
-    const held = this.#room.take(4 * length);
-    const slots = new Uint32Array(length);
+    const slots = new Slots(Math.max(least, wanted));
+    const held = this.#room.take(slots.bytes);
+    yield* slots.allocate(this.#room.segments);
     for (let at = 0; at < old.length; at++) {
-      const offset = (old[at] as number) & OFFSET_MASK;
-      if (offset !== 0) put(slots, offset, this.#keys.hashAt(offset));
+      const offset = old.get(at) & OFFSET_MASK;
+      if (offset !== 0) slots.put(offset, this.#keys.hashAt(offset));
       if (at % STEP_SLOTS === 0) yield;
     }
-    this.free();
+    yield* this.free();
     this.#slots = slots;
     this.#held = held;
   }
 
-  /** Frees the slots at once. Nothing is found afterwards. */
-  free(): void {
+  /** Frees the slots in steps. From the first step on nothing is found. */
+  *free(): Generator<void> {
     if (this.#held === undefined) return;
-    free(this.#slots);
-    this.#slots = new Uint32Array(0);
-    this.#room.giveBack(this.#held);
+    const [slots, held] = [this.#slots, this.#held];
+    this.#slots = new Slots(0);
     this.#held = undefined;
+    yield* slots.free(this.#room.segments);
+    this.#room.giveBack(held);
   }
-}
-
-function slotOf(hash: number, length: number): number {
-  return Math.floor(hash * (length / UINT32));
 }
 
 /** The lowest bits of the hash distinguish most keys; the highest ones select the slot. */
@@ -119,10 +173,4 @@ function wordOf(offset: number, hash: number): number {
 
 function isTagged(word: number, hash: number): boolean {
   return (word ^ (hash << OFFSET_BITS)) >>> OFFSET_BITS === 0;
-}
-
-function put(slots: Uint32Array, offset: number, hash: number): void {
-  let at = slotOf(hash, slots.length);
-  while (slots[at] !== 0) at = at + 1 === slots.length ? 0 : at + 1;
-  slots[at] = wordOf(offset, hash);
 }

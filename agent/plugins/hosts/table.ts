@@ -95,8 +95,8 @@ export class HostsTable {
 
   /** Frees its memory in steps. From the first step on the table must not be used. */
   *free(): Generator<void> {
-    this.names.free();
-    this.addresses.free();
+    yield* this.names.free();
+    yield* this.addresses.free();
     yield* this.records.free();
     this.#room.release();
   }

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { it } from 'node:test';
 import { releaseRegularly } from '../../../agent/base/pages.ts';
 import { loadAddon } from '../../../agent/server/addon.ts';
@@ -44,3 +45,21 @@ it('releases them repeatedly, until it is stopped', async () => {
   await clock.advance(15_000);
   assert.equal(times, 3);
 });
+
+const addon = loadAddon();
+if (!(addon instanceof Error))
+  it('clears exactly the bytes that it gets, and returns their pages', () => {
+    const anonymousKb = (): number =>
+      Number(/^RssAnon:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]);
+    const memory = new Uint8Array(new SharedArrayBuffer(32 * 2 ** 20)).fill(7);
+    const before = anonymousKb();
+    const middle = memory.subarray(5_001, -5_001);
+    addon.clearBytes(middle);
+    const after = anonymousKb();
+    assert.ok(after < before - 24 * 1_024, `${before} kB before, ${after} kB after`);
+    assert.ok(middle.every((byte) => byte === 0));
+    assert.equal(memory.filter((byte) => byte === 7).length, 2 * 5_001);
+    const small = new Uint8Array(300).fill(7);
+    addon.clearBytes(small.subarray(1, -1));
+    assert.deepEqual([...small], [7, ...new Array(298).fill(0), 7]);
+  });

@@ -1,4 +1,5 @@
 /** The walk along a search list, in the client's name. */
+import { ancountOf } from '../../dns/header.ts';
 import { RCODE, TYPE } from '../../dns/iana.ts';
 import type { Answer } from '../../query/answer.ts';
 import type { Result } from '../../query/handler.ts';
@@ -51,31 +52,52 @@ export function otherType(type: number): number | undefined {
 
 /**
  * Goes on until an element exists, for either address type: an upstream that denies a name for one type only (RFC 4074
- * §4.2) must not part A from AAAA. An element that cannot be asked ends the walk, because it might exist. Never rejects.
+ * §4.2) must not part A from AAAA. An element that cannot be asked ends the walk, because it might exist. So does one
+ * without any address, as `denied`: C libraries differ in what they do next, and an alias would change it. Never rejects.
  */
 export async function walk(
   { name, base, type, list }: Walk,
   asker: Asker,
   nowMs: () => number,
 ): Promise<Outcome> {
-  const other = otherType(type);
   for (const [index, element] of list.elements.entries()) {
     const asked = expanded(name, base, element);
     if (asked === undefined || nowMs() >= asker.deadlineMs) return FAILED;
-    const others = other === undefined ? undefined : asker.ask(asked, other);
-    const own = index === 0 ? undefined : await asker.ask(asked, type);
-    if (own !== undefined && exists(own)) return { element: index, types: new Set([type]) };
-    const second = await others;
-    if (other !== undefined && second !== undefined && exists(second))
-      return { element: index, types: new Set([other]) };
-    for (const answer of [own, second])
-      if (answer !== undefined && !isDenied(answer)) return FAILED;
+    const end = await step(asked, type, index, asker);
+    if (end !== undefined) return end;
   }
-  return { element: 'denied', types: new Set() };
+  return DENIED;
+}
+
+const DENIED: Outcome = { element: 'denied', types: new Set() };
+
+/** How the walk ends at the element of this index, undefined if it goes on. `type` has been denied at the first one. */
+async function step(
+  name: Uint8Array,
+  type: number,
+  index: number,
+  asker: Asker,
+): Promise<Outcome | undefined> {
+  const other = otherType(type);
+  const asking = other === undefined ? undefined : asker.ask(name, other);
+  const own = index === 0 ? undefined : await asker.ask(name, type);
+  if (own !== undefined && exists(own) && (other === undefined || hasRecords(own)))
+    return { element: index, types: new Set([type]) };
+  const both = [own, await asking].filter((answer) => answer !== undefined);
+  const existing = both.find(exists);
+  const isEmpty = index > 0 && !both.some(hasRecords);
+  if (existing !== undefined && !isEmpty)
+    return { element: index, types: new Set([existing === own ? type : (other as number)]) };
+  if (!both.every((answer) => exists(answer) || isDenied(answer))) return FAILED;
+  return existing === undefined ? undefined : DENIED;
 }
 
 function exists(answer: Answer): boolean {
   return answer.rcode === RCODE.NOERROR && answer.length > 0;
+}
+
+function hasRecords(answer: Answer): boolean {
+  return exists(answer) && ancountOf(answer.wire) > 0;
 }
 
 function isDenied({ rcode }: Answer): boolean {

@@ -62,6 +62,30 @@ describe('autopath', () => {
     assert.equal(results('denied'), 3);
   });
 
+  it('leaves a name without any address to the client: what it does next differs from library to library', async () => {
+    const { ask, results } = lookup({ 'any.svc.cluster.local.': {}, 'any.': PUBLIC });
+    for (const type of ['A', 'AAAA'] as const)
+      assert.match(lines(await ask('any.shop.svc.cluster.local', type)), /^NXDOMAIN/);
+    assert.equal(results('denied'), 2);
+  });
+
+  it('answers both types where only one of them exists', async () => {
+    for (const [type, other] of [
+      ['A', 'AAAA'],
+      ['AAAA', 'A'],
+    ] as const) {
+      const entry = type === 'A' ? { A: ['192.0.2.7'] } : { AAAA: ['2001:db8::7'] };
+      for (const first of ['A', 'AAAA'] as const) {
+        const { ask } = lookup({ [COM]: entry });
+        const answers = { [first]: lines(await ask(FIRST, first)) };
+        const second = first === 'A' ? 'AAAA' : 'A';
+        answers[second] = lines(await ask(FIRST, second));
+        assert.match(answers[type] ?? '', new RegExp(`^NOERROR, .* ${type} `));
+        assert.match(answers[other] ?? '', /^NOERROR, .* CNAME api.example.com, .* SOA$/);
+      }
+    }
+  });
+
   it('leaves alone what is no expansion', async () => {
     const { ask, names } = lookup({ 'api.example.com.': PUBLIC, 'shop.': PUBLIC });
     for (const name of ['api.example.com', 'a.svc.cluster.local', 'shop.svc.cluster.local'])

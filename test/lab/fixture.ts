@@ -10,8 +10,11 @@ import type { Report } from './report.ts';
 
 export interface LabFixture extends Site {
   readonly report: Report;
-  /** Path of the musl client. */
+  /** Paths of the clients of the two C libraries. */
   readonly musl: string;
+  readonly glibc: string;
+  /** How many lookups are compared while addresses change hands. */
+  readonly lookups: number;
 }
 
 export interface Ask extends Question {

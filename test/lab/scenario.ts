@@ -1,6 +1,6 @@
 /** One run through the whole scenario, with one kind of kube-proxy. */
 
-import { buildMuslClient } from '../support/cluster/clients/clients.ts';
+import { buildGlibcClient, buildMuslClient } from '../support/cluster/clients/clients.ts';
 import { footprint } from '../support/cluster/observe.ts';
 import type { ProxyKind } from '../support/cluster/proxy/proxy.ts';
 import { buildSite, DUAL_STACK } from '../support/cluster/site.ts';
@@ -12,10 +12,16 @@ import { beforeNodens, start } from './steps/start.ts';
 import { cleanup, stop } from './steps/stop.ts';
 
 /** Builds the site and what else the steps need; the caller takes `fixture.cluster` down. */
-export async function setStage(proxy: ProxyKind, report: Report): Promise<LabFixture> {
+export async function setStage(
+  proxy: ProxyKind,
+  report: Report,
+  lookups: number,
+): Promise<LabFixture> {
   const site = await buildSite(proxy, DUAL_STACK);
+  const { runDir } = site.cluster;
   try {
-    return { ...site, report, musl: await buildMuslClient(site.cluster.runDir) };
+    const [musl, glibc] = [await buildMuslClient(runDir), await buildGlibcClient(runDir)];
+    return { ...site, report, musl, glibc, lookups };
   } catch (error) {
     site.cluster.down();
     throw error;

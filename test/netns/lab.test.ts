@@ -39,7 +39,7 @@ function leftovers({ child }: Lab): string[] {
 if (canMakeNetns()) {
   describe('the lab', { timeout: 400_000 }, () => {
     it('meets every expectation, and removes what it created', async () => {
-      const lab = startLab('--proxy', 'nft');
+      const lab = startLab('--proxy', 'nft', '--lookups', '1000');
       const code = await lab.exited;
       const broken = lab
         .output()

@@ -43,7 +43,8 @@ function zone(origin: string, seconds: ZoneTtls, authoritative: boolean, records
 
 /**
  * kube-dns: ClusterIP services (`web` with AAAA, `api` without), a headless one with several addresses and SRV,
- * an ExternalName (`shop`), PTR, any name under `any.default.svc`, and `blink`, whose records have a TTL of one second.
+ * an ExternalName (`shop`), a service of another namespace (`ledger.bank`), PTR, any name under `any.default.svc`, and
+ * `blink`, whose records have a TTL of one second.
  */
 export function clusterZones(facts: ClusterFacts): Zone[] {
   const local = zone(
@@ -66,6 +67,7 @@ export function clusterZones(facts: ClusterFacts): Zone[] {
      _pg._tcp.db.default.svc SRV 0 33 5432 db-1.db.default.svc
      _pg._tcp.db.default.svc SRV 0 33 5432 db-2.db.default.svc
      shop.default.svc CNAME web.default.svc
+     ledger.bank.svc A 10.96.8.8
      *.any.default.svc A 10.96.9.9
      blink.default.svc 1 A 10.96.7.10
      *.blink.default.svc 1 A 10.96.7.10`,

@@ -19,6 +19,50 @@ export async function buildMuslClient(runDir: string): Promise<string> {
   return program;
 }
 
+/** The same program with glibc. */
+export async function buildGlibcClient(runDir: string): Promise<string> {
+  const program = `${runDir}/gai-glibc`;
+  await must(['gcc', '-O1', '-Wall', '-o', program, `${SOURCES}gai.c`]);
+  return program;
+}
+
+/** Mounts the file in $1 over /etc/resolv.conf, for this process alone, and looks names up with the program in $2. */
+const WITH_RESOLV_CONF = 'mount --bind "$1" /etc/resolv.conf; exec "$2" -';
+
+/** Processes that share the names of one run: most of a lookup's time is spent waiting. */
+const AT_ONCE = 8;
+
+/**
+ * Looks `names` up with a built client, in processes with a resolv.conf of their own. A line for each name, in order:
+ * the name, and its addresses, sorted, or the reason why there are none.
+ */
+export async function lookUpAll(
+  from: Netns,
+  program: string,
+  resolvConf: string,
+  names: readonly string[],
+): Promise<string[]> {
+  const script = ['unshare', '-m', 'sh', '-ec', WITH_RESOLV_CONF, 'sh', resolvConf, program];
+  const size = Math.ceil(names.length / AT_ONCE);
+  const parts = Array.from({ length: Math.ceil(names.length / size) }, (_, i) =>
+    names.slice(i * size, (i + 1) * size),
+  );
+  const outputs = await Promise.all(
+    parts.map((part) => from.must(script, { input: `${part.join('\n')}\n`, timeoutMs: 240_000 })),
+  );
+  return outputs
+    .flatMap((output) => output.split('\n'))
+    .filter(Boolean)
+    .map(sortedLine);
+}
+
+function sortedLine(line: string): string {
+  const [name = '', ...rest] = line.split(' ');
+  // A reason is a sentence: only addresses have a dot between digits or a colon.
+  const isFound = rest.every((word) => /^[\d.]+$|^[\da-f:]+$/.test(word));
+  return [name, ...(isFound ? [...new Set(rest)].sort() : rest)].join(' ');
+}
+
 /** As `glibcLookup`, through musl's resolver. */
 export async function muslLookup(from: Netns, program: string, name: string): Promise<string[]> {
   return addressColumn((await from.run([program, name])).stdout);

@@ -3,7 +3,7 @@ import { flagHelp } from '../base/flags/help.ts';
 
 /** The line that a wrong command line gets on standard error. */
 export const USAGE =
-  'usage: nodens [agent|init|check|doctor|status|cache|query|observe|top] [-flag value …]; nodens --help explains';
+  'usage: nodens [agent|init|check|doctor|status|cache|query|explain|observe|top] [-flag value …]; nodens --help explains';
 
 /** All commands, and the flags of the drop-in. */
 export const GENERAL_HELP = `nodens: a DNS cache on every Kubernetes node
@@ -18,6 +18,7 @@ export const GENERAL_HELP = `nodens: a DNS cache on every Kubernetes node
   nodens status              version, configuration, cache and upstreams of the running agent
   nodens cache …             get, dump, flush and count what the running agent has cached
   nodens query NAME [TYPE]   ask the running agent, with -trace step by step
+  nodens explain POD|IP|NAME what a lookup of a pod costs: its questions, what is cached, where they go
   nodens observe [-f]        queries of the running agent as they are answered
   nodens top                 live screen: rates, latency, upstreams, clients, names
   nodens -plugins            list the plugins

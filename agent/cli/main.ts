@@ -10,6 +10,7 @@ const SUBCOMMANDS: Readonly<Record<string, () => Promise<Subcommand>>> = {
   cache: async () => (await import('./commands/cache.ts')).cacheCommand,
   check: async () => (await import('./check.ts')).checkCommand,
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
+  explain: async () => (await import('./commands/explain.ts')).explainCommand,
   init: async () => (await import('./init.ts')).initCommand,
   observe: async () => (await import('./commands/observe.ts')).observeCommand,
   query: async () => (await import('./commands/query.ts')).queryCommand,

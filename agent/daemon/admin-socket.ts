@@ -1,12 +1,14 @@
 /** Puts the admin socket together: what each command needs of the daemon. */
-import { formatEndpoint } from '../base/address.ts';
+import { type Endpoint, formatEndpoint } from '../base/address.ts';
 import { VERSION } from '../cli/version.ts';
+import type { Environment } from '../config/corefile/env.ts';
 import { AdminSocket } from '../operator/admin-socket.ts';
 import { operatorHandler } from '../operator/operator.ts';
 import { QueryWatch } from '../operator/query-watch.ts';
 import { Status } from '../operator/status.ts';
 import type { BlockIdentities } from './configuration/block-ids.ts';
 import type { ConfigReloader } from './configuration/config-reloader.ts';
+import { assumedSearch, upstreamsOf } from './explained-config.ts';
 import type { AgentOptions } from './options.ts';
 import type { ProcessServices } from './process-services.ts';
 
@@ -18,18 +20,20 @@ export interface AdminSocketContext {
   readonly notReadyReasons: () => readonly string[];
   /** State that init reports; undefined while it is not connected. */
   readonly interception: () => string | undefined;
+  readonly env: Environment;
   readonly rewriteSnapshot: (() => Promise<boolean>) | undefined;
 }
 
 /** The socket of an agent with `options`, not open yet; undefined if the operator wants none. */
 export function createAdminSocket(
-  { adminSockets, isAdminSocketChosen = false, socketPath }: AgentOptions,
+  options: AgentOptions,
   context: AdminSocketContext,
 ): AdminSocket | undefined {
+  const { adminSockets, isAdminSocketChosen = false, socketPath } = options;
   if (adminSockets === undefined || adminSockets.length === 0) return undefined;
   const { services, identities, reloader, notReadyReasons, rewriteSnapshot } = context;
   const { clock, log, metrics, traffic, cache, budget, upstreams, listeners, shared } = services;
-  const { interception } = context;
+  const { interception, env } = context;
   const queryWatch = new QueryWatch(services.dispatcher, clock);
   const status = new Status({
     ...{ clock, cache, upstreams, notReadyReasons, queryWatch, version: VERSION },
@@ -41,6 +45,11 @@ export function createAdminSocket(
     interception: () => (socketPath === undefined ? 'no init' : (interception() ?? 'disconnected')),
     inFlight: () => listeners.pending,
   });
+  const asking = {
+    ...{ clock, cache, dispatcher: services.dispatcher, random: shared.random },
+    endpoints: () => listeners.endpoints,
+    label: (endpoint: Endpoint) => listeners.label(endpoint),
+  };
   const handler = operatorHandler({
     status,
     top: { clock, status, queries: queryWatch },
@@ -48,11 +57,13 @@ export function createAdminSocket(
       ...{ clock, attempts: upstreams.attempts },
       queries: queryWatch,
     },
-    query: {
-      ...{ clock, cache, dispatcher: services.dispatcher, attempts: upstreams.attempts },
-      endpoints: () => listeners.endpoints,
-      label: (endpoint) => listeners.label(endpoint),
-      random: shared.random,
+    query: { ...asking, attempts: upstreams.attempts },
+    explain: {
+      ...{ ...asking, pods: shared.pods },
+      upstreamsOf: (place, name) =>
+        upstreamsOf(reloader.current?.corefile, place, name, upstreams.summary()),
+      assumed: (namespace) =>
+        assumedSearch(namespace, reloader.current?.corefile, env, options.upstreamService),
     },
     cache: {
       ...{ clock, log, cache, rewriteSnapshot, work: shared.work, limitBytes: budget.bytes },

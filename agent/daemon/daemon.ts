@@ -96,7 +96,7 @@ export class Daemon {
           });
     const snapshot = this.#snapshot;
     this.#adminSocket = createAdminSocket(options, {
-      ...{ services: processServices, identities, reloader: this.#reloader },
+      ...{ services: processServices, identities, reloader: this.#reloader, env },
       notReadyReasons: () => this.#notReadyReasons(),
       interception: () => this.#initLink?.state,
       rewriteSnapshot: snapshot === undefined ? undefined : () => snapshot.rewrite(),

@@ -2,6 +2,7 @@
 import { getHeapStatistics } from 'node:v8';
 import { addressBytes, type Endpoint, formatAddress } from '../base/address.ts';
 import { MemoryLedger } from '../base/clients/memory-ledger.ts';
+import { PodSources } from '../base/clients/pod-sources.ts';
 import type { Clock } from '../base/clock.ts';
 import { errnoOf } from '../base/errors.ts';
 import { lackOfOpening, type ReportLack } from '../base/lack.ts';
@@ -108,6 +109,7 @@ export function createProcessServices(
       writeLine: lines.writeLine,
       exports: createExports({ clock, log, metrics }),
       files,
+      pods: new PodSources(),
       kubernetes: createKubernetesApi({
         ...{ clock, log, metrics, work, random, files, env },
         userAgent: `nodens/${VERSION}`,

@@ -2,6 +2,7 @@
 import { UsageError } from '../base/errors.ts';
 import { type CacheCommandParts, cacheFlush, cacheGet, cacheStats } from './cache-commands.ts';
 import type { Output, RequestHandler } from './connection.ts';
+import { type ExplainParts, explainCommand } from './explain/explain-command.ts';
 import { type ObserveParts, observeCommand } from './observe-command.ts';
 import type { AdminRequest, CacheSelection } from './protocol.ts';
 import { type QueryCommandParts, queryCommand } from './query-command.ts';
@@ -15,6 +16,7 @@ export interface OperatorParts {
   readonly query: QueryCommandParts;
   readonly observe: ObserveParts;
   readonly top: TopParts;
+  readonly explain: ExplainParts;
 }
 
 /** The handler for every connection of the admin socket. */
@@ -38,6 +40,8 @@ async function answer(parts: OperatorParts, request: AdminRequest, out: Output):
       return await observeCommand(parts.observe, request, out);
     case 'top':
       return await topCommand(parts.top, request, out);
+    case 'explain':
+      return await explainCommand(parts.explain, request, out);
     default:
       throw unknownCommand(request);
   }

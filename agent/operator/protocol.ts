@@ -3,6 +3,10 @@
  * number of lines and closes. The last line is an `end` or an `error`: without one the answer is incomplete.
  */
 
+import type { ExplainedLine, ExplainRequest } from './explain/protocol.ts';
+
+export type { ExplainedLine, ExplainedQuestion, ExplainRequest } from './explain/protocol.ts';
+
 /** What `cache get` and `cache flush` ask for. `type` is a record type's number. */
 export type CacheSelection =
   | { readonly name: string; readonly type?: number | undefined }
@@ -17,6 +21,7 @@ export type AdminRequest =
   | { readonly command: 'status' }
   | QueryRequest
   | ObserveRequest
+  | ExplainRequest
   | TopRequest;
 
 /** Asks a question through the chain, as the client at `client` would. */
@@ -261,5 +266,6 @@ export type AdminLine =
   | SkippedLine
   | TraceStep
   | AnswerLine
+  | ExplainedLine
   | EndLine
   | ErrorLine;

@@ -56,7 +56,11 @@ export async function queryCommand(
   });
 }
 
-function endpointOf({ endpoints }: QueryCommandParts, wanted: string | undefined): Endpoint {
+/** The listener that the operator names, else the first. Throws UsageError for one that the agent does not have. */
+export function endpointOf(
+  { endpoints }: Pick<QueryCommandParts, 'endpoints'>,
+  wanted: string | undefined,
+): Endpoint {
   const all = endpoints();
   const [first] = all;
   if (first === undefined) throw new UsageError('the agent listens nowhere yet');
@@ -67,8 +71,12 @@ function endpointOf({ endpoints }: QueryCommandParts, wanted: string | undefined
   throw new UsageError(`the agent does not listen on ${wanted}, but on ${names}`);
 }
 
-/** A query as the listener would read it: routing, acl and views see this client. */
-function clientQuery(parts: QueryCommandParts, request: QueryRequest, server: ServerLabel): Query {
+/** A query as the listener would read it: routing, acl and views see this client. Throws UsageError and RangeError. */
+export function clientQuery(
+  parts: Pick<QueryCommandParts, 'clock' | 'random'>,
+  request: Omit<QueryRequest, 'command' | 'isTraced' | 'listener'>,
+  server: ServerLabel,
+): Query {
   const { clock, random } = parts;
   const { client, type, dnssecOk, checkingDisabled, transport } = request;
   if (familyOf(client) === undefined) throw new UsageError(`"${client}" is not an IP address`);

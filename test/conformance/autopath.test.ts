@@ -15,6 +15,7 @@ import { freePort } from '../support/free-port.ts';
 import { pod } from '../support/kubernetes/pods.ts';
 import { ScriptedApi } from '../support/kubernetes/scripted-api.ts';
 import { eventually } from '../support/netns/netns.ts';
+import { runNodens } from '../support/operator.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/agent/main.js', import.meta.url));
 const PODS = '/api/v1/pods';
@@ -31,6 +32,7 @@ const TOKEN = 'a-token';
 const folder = mkdtempSync(join(tmpdir(), 'nodens-autopath-'));
 const conf = join(folder, 'Corefile');
 const kubeconfig = join(folder, 'kubeconfig');
+const adminSocket = join(folder, 'admin.sock');
 let api = new ScriptedApi({ token: TOKEN });
 let apiPort = 0;
 let port = 0;
@@ -121,7 +123,7 @@ before(async () => {
   writeFileSync(conf, corefile(`autopath @node {\nkubeconfig ${kubeconfig}\n}`));
   agent = spawn(process.execPath, [MAIN, 'agent', '-conf', conf, '-basecorefile='], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, NODE_NAME: 'worker-1' },
+    env: { ...process.env, NODE_NAME: 'worker-1', NODENS_ADMIN_SOCKET: adminSocket },
   });
   agent.stdout?.on('data', (chunk: Buffer) => {
     output += chunk.toString();
@@ -175,6 +177,24 @@ describe('autopath @node', () => {
     // The pod's ndots makes this name no expansion; the address is no pod's of this node.
     for (const address of ['127.0.0.2', '127.0.0.3'])
       assert.equal(await ask(FIRST, 'A', address), 'NXDOMAIN', address);
+  });
+
+  it('tells `nodens explain` which list a pod has, and that the walk is done here', async () => {
+    const explain = async (...words: readonly string[]): Promise<Record<string, unknown>> => {
+      const env = { NODENS_ADMIN_SOCKET: adminSocket };
+      const { out, err } = await runNodens(['explain', ...words, '-json'], env);
+      assert.equal(err, '');
+      return JSON.parse(out) as Record<string, unknown>;
+    };
+    const web = await explain('shop/web', 'api.example.com');
+    assert.deepEqual(web.client, { address: '127.0.0.1', pod: 'shop/web', isHostNetwork: false });
+    assert.equal((web.search as { from: string }).from, 'pod');
+    assert.equal(web.isWalkedHere, true);
+    const db = await explain('127.0.0.2', 'api.example.com');
+    assert.equal((db.search as { ndots: number }).ndots, 1);
+    assert.equal(db.isWalkedHere, false);
+    const [first] = db.questions as { name: string; verdict: string }[];
+    assert.deepEqual([first?.name, first?.verdict], ['api.example.com.', 'hit']);
   });
 
   it('stops when the pod is gone', async () => {

@@ -1,4 +1,5 @@
 /** The services of a plugin in a test: a clock that only the test advances, and services that record their calls. */
+import { PodSources } from '../../agent/base/clients/pod-sources.ts';
 import { InternalError } from '../../agent/base/errors.ts';
 import { PacedWork } from '../../agent/base/paced-work.ts';
 import { fileOf, textOf } from '../../agent/config/files.ts';
@@ -115,6 +116,7 @@ export function fakeServices(overrides: Partial<FakeServices> = {}): FakeService
   return {
     clock,
     work: new PacedWork(clock),
+    pods: new PodSources(),
     log: new RecordingLogger(),
     metrics: new ReadableMetrics(),
     writeLine: (line) => void lines.push(line),

@@ -4,7 +4,7 @@
 export type CommandName = 'agent' | 'init' | 'drop-in' | 'check' | 'doctor' | AdminCommand;
 
 /** Commands that ask the running agent over its admin socket. */
-export const ADMIN_COMMANDS = ['status', 'cache', 'query', 'observe', 'top'] as const;
+export const ADMIN_COMMANDS = ['status', 'cache', 'query', 'explain', 'observe', 'top'] as const;
 /** One of them. */
 export type AdminCommand = (typeof ADMIN_COMMANDS)[number];
 

@@ -2,6 +2,7 @@
 import { networkInterfaces } from 'node:os';
 import { formatEndpoint } from '../../base/address.ts';
 import { MemoryLedger } from '../../base/clients/memory-ledger.ts';
+import { PodSources } from '../../base/clients/pod-sources.ts';
 import type { Clock } from '../../base/clock.ts';
 import { type ConfigError, InternalError } from '../../base/errors.ts';
 import { PacedWork } from '../../base/paced-work.ts';
@@ -122,6 +123,7 @@ function noopServices(
     ...{ clock: STILL, log, metrics: new SeriesTable(), random: () => 0.5 },
     writeLine: () => {},
     exports: { spans: never, frames: never, profile: never },
+    pods: new PodSources(),
     kubernetes: { nodeName: STAND_IN_NODE, connect: () => Promise.resolve(NO_API) },
     resolve: never,
     resolveNow: never,

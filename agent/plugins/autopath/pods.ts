@@ -1,9 +1,10 @@
 /** The pods of this node by address: which search list a client has, and when the agent must not be sure of it. */
 import { addressBytes, familyOf, formatAddress } from '../../base/address.ts';
+import type { KnownPod } from '../../base/clients/pod-sources.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { ApiObject } from '../../query/services/kubernetes.ts';
 import { type NodeDns, podSearchList } from './pod-search.ts';
-import type { SearchList } from './search-list.ts';
+import { type SearchList, searchPath } from './search-list.ts';
 
 /** What is kept of a pod. */
 export interface PodRecord {
@@ -85,6 +86,20 @@ export class PodTable {
     return isRecent || pod.isLeaving ? 'changed_address' : pod;
   }
 
+  /** For an operator: the only pod of an address, though it may have got it just now. */
+  at(address: string): KnownPod | undefined {
+    const pods = [...(this.#addresses.get(address)?.pods ?? [])];
+    const [first] = pods;
+    return pods.length === 1 && first !== undefined ? knownPod(...first) : undefined;
+  }
+
+  /** For an operator: pods with this `name` or `namespace/name`. */
+  named(name: string): readonly KnownPod[] {
+    return [...this.#pods]
+      .filter(([key]) => key === name || key.endsWith(`/${name}`))
+      .map(([key, pod]) => knownPod(key, pod));
+  }
+
   #join(address: string, key: string, pod: PodRecord): void {
     const nowMs = this.#clock.nowMs();
     let state = this.#addresses.get(address);
@@ -121,6 +136,10 @@ export class PodTable {
     for (const [index, [address, { freedMs }]] of free.entries())
       if (freedMs < limitMs || index < surplus) this.#addresses.delete(address);
   }
+}
+
+function knownPod(name: string, { addresses, isHostNetwork, list }: PodRecord): KnownPod {
+  return { name, addresses, isHostNetwork, search: list && searchPath(list) };
 }
 
 function onlyOf(pods: ReadonlyMap<string, PodRecord>): PodRecord | undefined {

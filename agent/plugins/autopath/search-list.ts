@@ -1,5 +1,6 @@
 /** Search lists: what a client appends to a short name, in which order (resolv.conf(5)). */
-import { nameFromText } from '../../dns/name.ts';
+import type { SearchPath } from '../../base/clients/pod-sources.ts';
+import { nameFromText, nameToText } from '../../dns/name.ts';
 
 /** A client's way through a short name. */
 export interface SearchList {
@@ -37,6 +38,11 @@ export function searchList(
   if (elements.length === 0 || isRoot(elements[0] as Uint8Array)) return undefined;
   if (!elements.some(isRoot)) elements.push(ROOT);
   return { elements, ndots, namespace };
+}
+
+/** The list as an operator reads it. */
+export function searchPath({ elements, ndots }: SearchList): SearchPath {
+  return { domains: elements.filter(({ length }) => length > 1).map(nameToText), ndots };
 }
 
 /** Length in bytes of the labels in front of the list's first element, undefined for a name that is not below it. */

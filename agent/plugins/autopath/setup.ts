@@ -1,4 +1,5 @@
 /** `autopath [ZONE...] RESOLV-CONF | @kubernetes | @node`: the walk along a search list, done by the server. */
+import type { PodSource } from '../../base/clients/pod-sources.ts';
 import { ConfigError, messageOf } from '../../base/errors.ts';
 import { podDefaults, searchedClusterDomains } from '../../base/resolv-conf.ts';
 import { type ApiAccess, apiAccessReader } from '../../config/corefile/api-access.ts';
@@ -31,7 +32,8 @@ export function setup(directive: Directive, block: Block, services: Services): P
   if (!from.text.startsWith('@')) {
     readOptions(line, {});
     const source = readFile(from, services);
-    return { name: 'autopath', handle: handlerOf(source, inZones, services) };
+    const known = whileInForce(source, services);
+    return { name: 'autopath', handle: handlerOf(source, inZones, services), ...known };
   }
   if (!MODES.includes(from.text))
     throw new ConfigError(
@@ -41,7 +43,7 @@ export function setup(directive: Directive, block: Block, services: Services): P
   return nodePlugin(line, zones, inZones, block, services);
 }
 
-function readFile(path: Token, { files }: Services): SearchSource {
+function readFile(path: Token, { files }: Services): SearchSource & PodSource {
   let text: string;
   try {
     text = files.read(path.text);
@@ -74,6 +76,7 @@ function nodePlugin(
     );
   const access = readAccess(line, block);
   const source = new NodeSource(nodeDns(zones, services), clock);
+  const known = whileInForce(source, services);
   let client: ApiClient | undefined;
   const close = (): void => client?.close();
   return {
@@ -84,9 +87,27 @@ function nodePlugin(
     },
     start: () => {
       if (client !== undefined) source.start(client, nodeName);
+      known.start();
     },
-    stop: close,
+    stop: () => {
+      known.stop();
+      close();
+    },
     discard: close,
+  };
+}
+
+/** Tells commands what the source knows, from `start` to `stop`. */
+function whileInForce(
+  source: PodSource,
+  { pods }: Services,
+): { readonly start: () => void; readonly stop: () => void } {
+  let remove: (() => void) | undefined;
+  return {
+    start: () => {
+      remove = pods.add(source);
+    },
+    stop: () => remove?.(),
   };
 }
 

@@ -1,4 +1,5 @@
 /** Where search lists come from. */
+import type { PodSource } from '../../base/clients/pod-sources.ts';
 import type { Clock } from '../../base/clock.ts';
 import { podDefaults } from '../../base/resolv-conf.ts';
 import type { Query } from '../../query/query.ts';
@@ -6,10 +7,10 @@ import type { ApiClient, Watch } from '../../query/services/kubernetes.ts';
 import type { NoList, SearchSource } from './handler.ts';
 import type { NodeDns } from './pod-search.ts';
 import { PodReader, PodTable } from './pods.ts';
-import { endsWith, type SearchList, searchList } from './search-list.ts';
+import { endsWith, type SearchList, searchList, searchPath } from './search-list.ts';
 
 /** One list for every client, as in a resolv.conf; undefined if that has no `search` line with a domain. */
-export function fileSource(text: string): SearchSource | undefined {
+export function fileSource(text: string): (SearchSource & PodSource) | undefined {
   const { search, ndots } = podDefaults(text);
   // CoreDNS knows no ndots: without an `options ndots` every name counts.
   const list = searchList(search, ndots ?? Number.POSITIVE_INFINITY);
@@ -19,6 +20,9 @@ export function fileSource(text: string): SearchSource | undefined {
     mayExpand: (name, length) => endsWith(name, first, length),
     listOf: () => list,
     clientOf: () => '',
+    at: () => undefined,
+    named: () => [],
+    everyone: searchPath(list),
   };
 }
 
@@ -29,7 +33,7 @@ const CONTACT_MS = 25_000;
 const STALE_MS = 30_000;
 
 /** The pods of this node. Until `start`, and while the watch is stale, it has no list for any client. */
-export class NodeSource implements SearchSource {
+export class NodeSource implements SearchSource, PodSource {
   readonly #table: PodTable;
   readonly #reader: PodReader;
   #watch: Watch | undefined;
@@ -74,6 +78,10 @@ export class NodeSource implements SearchSource {
   };
 
   readonly clientOf = (query: Query): string => query.client.address;
+
+  readonly at: PodSource['at'] = (address) => this.#table.at(address);
+
+  readonly named: PodSource['named'] = (name) => this.#table.named(name);
 
   #isStale(nowMs: number): boolean {
     const { lastContactMs } = this.#watch?.state ?? {};

@@ -3,6 +3,7 @@
  * outlive a reload.
  */
 import type { MemoryLedger } from '../../base/clients/memory-ledger.ts';
+import type { PodSources } from '../../base/clients/pod-sources.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { PacedWork } from '../../base/paced-work.ts';
 import type { Answer } from '../answer.ts';
@@ -50,4 +51,6 @@ export interface Services {
   readonly random: () => number;
   readonly exports: Exports;
   readonly kubernetes: KubernetesApi;
+  /** Where plugins that know clients say so, for commands. */
+  readonly pods: PodSources;
 }

@@ -75,6 +75,25 @@ describe('autopath @node', () => {
     assert.equal(services.kubernetes.accesses.length, 1);
   });
 
+  it('tells commands which pods it knows, until it stops', async () => {
+    const { watch, services, stop } = await node();
+    const { pods } = services;
+    watch.list([pod(), pod({ name: 'web-1', ips: ['10.244.0.8'], namespace: 'bank' })]);
+    assert.equal(pods.at('10.244.0.8')?.name, 'bank/web-1');
+    assert.deepEqual(
+      pods.named('web-1').map(({ name }) => name),
+      ['shop/web-1', 'bank/web-1'],
+    );
+    assert.deepEqual(pods.named('shop/web-1')[0]?.search, {
+      domains: ['shop.svc.cluster.local.', 'svc.cluster.local.', 'cluster.local.'],
+      ndots: 5,
+    });
+    watch.put(pod({ name: 'twin', ips: ['10.244.0.8'] }));
+    assert.equal(pods.at('10.244.0.8'), undefined, 'two pods have it');
+    stop();
+    assert.equal(pods.at('10.244.0.7'), undefined);
+  });
+
   it('leaves a client alone whose walk began before it knew the pods', async () => {
     const { watch, isAnswered } = await node('autopath @node', '.', 'search corp.example\n');
     const whole = 'intra.shop.svc.cluster.local';

@@ -1,0 +1,62 @@
+/** What the agent knows of the pods behind its clients, for an operator: `autopath` adds what its watch has. */
+
+/** What a client appends to a short name (resolv.conf(5)). */
+export interface SearchPath {
+  /** Presentation format with trailing dot; without the root. */
+  readonly domains: readonly string[];
+  /** A name with at least this many dots is asked as it is at first. */
+  readonly ndots: number;
+}
+
+/** A pod of this node. */
+export interface KnownPod {
+  /** `namespace/name`. */
+  readonly name: string;
+  /** In the form of `formatAddress`. */
+  readonly addresses: readonly string[];
+  readonly isHostNetwork: boolean;
+  /** Undefined: it expands no name, or uses the host's. */
+  readonly search: SearchPath | undefined;
+}
+
+/** One plugin that knows clients. Asked by commands only, never for a query. */
+export interface PodSource {
+  /** The pod of an address, as `formatAddress` writes it; undefined if that is not one pod's for sure. */
+  readonly at: (address: string) => KnownPod | undefined;
+  /** Pods with this `name` or `namespace/name`. */
+  readonly named: (name: string) => readonly KnownPod[];
+  /** The path of every client, where one list is configured for all. */
+  readonly everyone?: SearchPath | undefined;
+}
+
+/** All sources of the configuration in force. One for the process. */
+export class PodSources {
+  readonly #sources = new Set<PodSource>();
+
+  /** Asks `source` until the returned function is called. */
+  add(source: PodSource): () => void {
+    this.#sources.add(source);
+    return () => {
+      this.#sources.delete(source);
+    };
+  }
+
+  at(address: string): KnownPod | undefined {
+    for (const source of this.#sources) {
+      const pod = source.at(address);
+      if (pod !== undefined) return pod;
+    }
+    return undefined;
+  }
+
+  /** Each pod once, though several blocks may watch it. */
+  named(name: string): readonly KnownPod[] {
+    const all = [...this.#sources].flatMap((source) => source.named(name));
+    return [...new Map(all.map((pod) => [pod.name, pod])).values()];
+  }
+
+  get everyone(): SearchPath | undefined {
+    for (const { everyone } of this.#sources) if (everyone !== undefined) return everyone;
+    return undefined;
+  }
+}

@@ -3,7 +3,7 @@ import { flagHelp } from '../base/flags/help.ts';
 
 /** The line that a wrong command line gets on standard error. */
 export const USAGE =
-  'usage: nodens [agent|init|check|doctor|status|cache|query|explain|observe|top] [-flag value …]; nodens --help explains';
+  'usage: nodens [agent|init|check|doctor|status|cache|query|explain|observe|top|support] [-flag value …]; nodens --help explains';
 
 /** All commands, and the flags of the drop-in. */
 export const GENERAL_HELP = `nodens: a DNS cache on every Kubernetes node
@@ -21,6 +21,7 @@ export const GENERAL_HELP = `nodens: a DNS cache on every Kubernetes node
   nodens explain POD|IP|NAME what a lookup of a pod costs: its questions, what is cached, where they go
   nodens observe [-f]        queries of the running agent as they are answered
   nodens top                 live screen: rates, latency, upstreams, clients, names
+  nodens support > FILE      a tar.gz for a bug report, without secrets
   nodens -plugins            list the plugins
   nodens -version            print the version
 

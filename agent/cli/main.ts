@@ -15,6 +15,7 @@ const SUBCOMMANDS: Readonly<Record<string, () => Promise<Subcommand>>> = {
   observe: async () => (await import('./commands/observe.ts')).observeCommand,
   query: async () => (await import('./commands/query.ts')).queryCommand,
   status: async () => (await import('./commands/status.ts')).statusCommand,
+  support: async () => (await import('./support/support.ts')).supportCommand,
   top: async () => (await import('./commands/top/top.ts')).topCommand,
 };
 

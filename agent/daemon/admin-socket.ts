@@ -52,6 +52,7 @@ export function createAdminSocket(
   };
   const handler = operatorHandler({
     status,
+    recentLines: () => services.recentLines.all,
     top: { clock, status, queries: queryWatch },
     observe: {
       ...{ clock, attempts: upstreams.attempts },

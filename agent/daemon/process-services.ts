@@ -20,6 +20,7 @@ import { createExports } from '../observe/export/exports.ts';
 import { clientLimits } from '../observe/log/client-limits.ts';
 import { lackReporter } from '../observe/log/local-lack.ts';
 import { type AdjustableLogger, createLogger } from '../observe/log/log.ts';
+import { RecentLines } from '../observe/log/recent-lines.ts';
 import { fileSink, LineWriter } from '../observe/log/stdout-writer.ts';
 import { SeriesTable } from '../observe/metrics/metrics.ts';
 import { TrafficTable } from '../observe/metrics/request-metrics.ts';
@@ -56,6 +57,8 @@ export interface ProcessServices {
   readonly clock: Clock;
   readonly log: AdjustableLogger;
   readonly lines: LineWriter;
+  /** The last lines of the log. */
+  readonly recentLines: RecentLines;
   readonly metrics: SeriesTable;
   readonly traffic: TrafficTable;
   readonly budget: CacheBudget;
@@ -78,7 +81,7 @@ export function createProcessServices(
   env: Environment,
 ): ProcessServices {
   const observed = createObservation(clock);
-  const { metrics, traffic, lines, log, onLimited, reportLack } = observed;
+  const { metrics, traffic, lines, log, recentLines, onLimited, reportLack } = observed;
   const { connectUdp, clearBytes, ...transports } = selectTransport(log, clock);
   const { budget, ledger } = createLedger(options, clock, observed, clearBytes);
   const random = Math.random;
@@ -103,7 +106,7 @@ export function createProcessServices(
     dispatcher.handle(Query.internal(question, clock.nowMs(), question.behalfOf));
   return {
     ...{ clock, log, lines, metrics, traffic, budget, cache, upstreams, identity, dispatcher },
-    ...{ listeners, admin, metricsPages, reportLack },
+    ...{ listeners, admin, metricsPages, reportLack, recentLines },
     shared: {
       ...{ clock, log, metrics, cache, upstreams, random, ledger, work },
       writeLine: lines.writeLine,
@@ -128,9 +131,14 @@ function createObservation(clock: Clock) {
   describeBuild(metrics);
   const dropped = metrics.counter('nodens_log_lines_dropped_total');
   const lines = new LineWriter(fileSink(STDOUT, dropped), dropped);
-  const log = createLogger({ level: 'info', writeLine: lines.writeLine, clock });
+  const recentLines = new RecentLines();
+  const writeLine = (line: string): void => {
+    recentLines.add(line);
+    lines.writeLine(line);
+  };
+  const log = createLogger({ level: 'info', writeLine, clock });
   return {
-    ...{ metrics, lines, log, traffic: new TrafficTable() },
+    ...{ metrics, lines, log, recentLines, traffic: new TrafficTable() },
     onLimited: clientLimits(metrics, log),
     reportLack: lackReporter(metrics, log, clock),
   };

@@ -17,6 +17,8 @@ export interface OperatorParts {
   readonly observe: ObserveParts;
   readonly top: TopParts;
   readonly explain: ExplainParts;
+  /** The last lines of the log, oldest first. */
+  readonly recentLines: () => readonly string[];
 }
 
 /** The handler for every connection of the admin socket. */
@@ -40,6 +42,9 @@ async function answer(parts: OperatorParts, request: AdminRequest, out: Output):
       return await observeCommand(parts.observe, request, out);
     case 'top':
       return await topCommand(parts.top, request, out);
+    case 'log':
+      for (const text of parts.recentLines()) await out.write({ line: 'log', text });
+      return;
     case 'explain':
       return await explainCommand(parts.explain, request, out);
     default:

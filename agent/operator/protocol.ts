@@ -22,6 +22,7 @@ export type AdminRequest =
   | QueryRequest
   | ObserveRequest
   | ExplainRequest
+  | { readonly command: 'log' }
   | TopRequest;
 
 /** Asks a question through the chain, as the client at `client` would. */
@@ -243,6 +244,12 @@ export interface AnswerLine {
   readonly plugin: string;
 }
 
+/** A line of the agent's log, as it was written. */
+export interface LogLine {
+  readonly line: 'log';
+  readonly text: string;
+}
+
 /** The last line of an answer. */
 export interface EndLine {
   readonly line: 'end';
@@ -267,5 +274,6 @@ export type AdminLine =
   | TraceStep
   | AnswerLine
   | ExplainedLine
+  | LogLine
   | EndLine
   | ErrorLine;

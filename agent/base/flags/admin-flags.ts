@@ -3,7 +3,11 @@ import { ADMIN_COMMANDS, type Flag } from './types.ts';
 
 /** In the order of the help texts; `-admin-socket` is in the table of the agent's flags. */
 export const ADMIN_FLAGS: readonly Flag[] = [
-  { name: 'json', commands: [...ADMIN_COMMANDS], help: 'print JSON, one object a line' },
+  {
+    name: 'json',
+    commands: ADMIN_COMMANDS.filter((command) => command !== 'support'),
+    help: 'print JSON, one object a line',
+  },
   {
     name: 'zone',
     value: 'NAME',
@@ -80,6 +84,14 @@ export const ADMIN_FLAGS: readonly Flag[] = [
     default: 'text',
     commands: ['observe'],
     help: 'text or json',
+  },
+  {
+    name: 'output',
+    aliases: ['o'],
+    value: 'FILE',
+    defaultText: 'standard output',
+    commands: ['support'],
+    help: 'write the archive there',
   },
   { name: 'once', commands: ['top'], help: 'print one picture and end' },
   {

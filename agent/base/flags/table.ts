@@ -136,7 +136,7 @@ const AGENT_FLAGS: readonly Flag[] = [
     value: 'PATH',
     defaultText: `$${ADMIN_SOCKET_ENV}, else /run/nodens/admin.sock or $XDG_RUNTIME_DIR/nodens/admin.sock`,
     commands: [...AGENT, ...ADMIN_COMMANDS],
-    help: "the agent's unix socket for nodens status, cache, query, explain, observe and top; '' for none",
+    help: "the agent's unix socket for nodens status, cache, query, explain, observe, top and support; '' for none",
   },
   {
     name: 'without-init',

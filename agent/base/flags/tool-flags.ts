@@ -68,7 +68,7 @@ export const TOOL_FLAGS: readonly Flag[] = [
     name: 'metrics',
     value: 'ADDR',
     default: '127.0.0.1:9253',
-    commands: ['doctor'],
+    commands: ['doctor', 'support'],
     help: "address and port of the agent's /metrics",
   },
 ];

@@ -4,7 +4,15 @@
 export type CommandName = 'agent' | 'init' | 'drop-in' | 'check' | 'doctor' | AdminCommand;
 
 /** Commands that ask the running agent over its admin socket. */
-export const ADMIN_COMMANDS = ['status', 'cache', 'query', 'explain', 'observe', 'top'] as const;
+export const ADMIN_COMMANDS = [
+  'status',
+  'cache',
+  'query',
+  'explain',
+  'observe',
+  'top',
+  'support',
+] as const;
 /** One of them. */
 export type AdminCommand = (typeof ADMIN_COMMANDS)[number];
 

@@ -40,6 +40,7 @@ const COMMANDS: readonly (readonly [CommandName, string, string])[] = [
   ],
   ['observe', 'nodens observe', 'shows queries of the running agent as they are answered'],
   ['top', 'nodens top', 'a live screen about the running agent'],
+  ['support', 'nodens support', 'writes an archive for a bug report'],
   ['doctor', 'nodens doctor', 'finds out whether a query from a pod of this node is answered'],
 ];
 
@@ -68,6 +69,7 @@ const EXIT_CODES: readonly (readonly string[])[] = [
   ['`doctor`', 'all is well', 'something is odd, or could not be seen', 'something is broken'],
   ['`status`', 'ready', 'not ready, or the Corefile on disk was refused', 'wrong usage'],
   ['`top`', 'ended by a key, or with `-once`', '', 'wrong usage'],
+  ['`support`', 'complete', 'something is missing: errors.txt in the archive', 'wrong usage'],
   ['`query`', 'a response came', 'the agent drops such a query', 'wrong usage'],
   ['`explain`', 'explained', '', 'wrong usage'],
   ['`observe`', 'a query was shown', 'no query was shown', 'wrong usage'],

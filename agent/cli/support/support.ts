@@ -1,0 +1,93 @@
+/** `nodens support`: one archive for a bug report. */
+import { writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { gzipSync } from 'node:zlib';
+import { systemClock } from '../../base/clock.ts';
+import { messageOf, UsageError } from '../../base/errors.ts';
+import { type Arguments, type CommandHelp, maxWords, runCommand } from '../commands/arguments.ts';
+import { doctorFiles } from './doctor-parts.ts';
+import { PARTS, type Sources } from './parts.ts';
+import { redacted } from './redact.ts';
+import { type TarFile, tarOf } from './tar.ts';
+
+const HELP: CommandHelp = {
+  command: 'support',
+  usage: '',
+  text:
+    'Writes a tar.gz for a bug report to standard output, or to the file of -output: versions, command line, status,\n' +
+    'cache counters, the last lines of the log, metrics, the effective configuration with its findings, what the doctor\n' +
+    'finds, and the rules of nodens. What looks like a secret is removed: tokens, keys, passwords in URLs. It contains names of\n' +
+    'zones, addresses of upstreams and names from log lines: look through it before you publish it. In the init container it has\n' +
+    'the rules as well. Nothing is changed; the doctor sends a few DNS questions.',
+  examples: [
+    ['kubectl exec POD -c agent -- nodens support > x.tar.gz', 'from a pod'],
+    ['kubectl exec POD -c init -- nodens support > y.tar.gz', 'with the rules of the node'],
+    ['nodens support -output /tmp/nodens.tar.gz', 'into a file'],
+  ],
+  exitCodes:
+    'Exit code: 0 complete, 1 something is missing: errors.txt in it says what, 2 wrong usage.',
+};
+
+const DEFAULT_METRICS = '127.0.0.1:9253';
+
+/** Resolves to the exit code (see the help text). Throws UsageError. */
+export function supportCommand(argv: readonly string[]): Promise<number> {
+  return runCommand(argv, HELP, support);
+}
+
+async function support({ words, values, paths }: Arguments): Promise<number> {
+  maxWords(words, 0);
+  const { output, metrics = DEFAULT_METRICS } = values;
+  if (output === undefined && process.stdout.isTTY)
+    throw new UsageError(
+      'the archive is no text for a terminal: redirect it, or give -output FILE',
+    );
+  const { env } = process;
+  const nowMs = systemClock.wallMs();
+  const time = new Date(nowMs).toISOString();
+  const { files, errors } = await collected({ sockets: paths, metrics, env, time });
+  const missing = errors.length === 0 ? [] : [{ path: 'errors.txt', text: errors.join('') }];
+  const folder = `nodens-support-${hostname().slice(0, 40)}-${time.replace(/[-:]|\.\d+/g, '')}`;
+  const safe = [...files, ...missing].map(({ path, text }) => ({
+    path: `${folder}/${path}`,
+    text: redacted(text, env),
+  }));
+  const archive = gzipSync(tarOf(safe, nowMs));
+  if (output === undefined) await writeAll(archive);
+  else save(output, archive);
+  for (const error of errors) process.stderr.write(`nodens support: missing: ${error}`);
+  return errors.length === 0 ? 0 : 1;
+}
+
+async function collected(
+  sources: Sources,
+): Promise<{ readonly files: readonly TarFile[]; readonly errors: readonly string[] }> {
+  const files: TarFile[] = [];
+  const errors: string[] = [];
+  for (const { path, text } of PARTS) {
+    try {
+      const content = await text(sources);
+      if (path === 'doctor.json') files.push(...doctorFiles(content));
+      else files.push({ path, text: content });
+    } catch (error) {
+      errors.push(`${path}: ${messageOf(error)}\n`);
+    }
+  }
+  return { files, errors };
+}
+
+/** Only its owner may read it. */
+function save(path: string, archive: Buffer): void {
+  try {
+    writeFileSync(path, archive, { mode: 0o600 });
+  } catch (error) {
+    throw new UsageError(`flag -output: ${messageOf(error)}`);
+  }
+}
+
+/** The process ends right after: what a stream holds would be lost. */
+function writeAll(archive: Buffer): Promise<void> {
+  return new Promise((resolve) => {
+    process.stdout.write(archive, () => resolve());
+  });
+}

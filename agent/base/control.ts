@@ -51,6 +51,8 @@ export type InitMessage =
       readonly probePorts?: ProbePorts;
       /** Whether the fallback to kube-dns is configured for a local IP, and how many packets have used it. */
       readonly fallback?: { readonly configured: boolean; readonly packets: number };
+      /** In the first message of a connection, after a hang: time before the agent may be trusted again; 0 if it is over. */
+      readonly hang?: { readonly untilTrustedMs: number };
     };
 
 /**

@@ -69,6 +69,12 @@ export class AgentHealth {
     return this.#silent;
   }
 
+  /** After a hang: time before the agent may be trusted again, 0 if it is over; undefined if it is trusted. */
+  get untilTrustedMs(): number | undefined {
+    if (this.#heldUntilMs === undefined) return undefined;
+    return Math.max(0, this.#heldUntilMs - this.#parts.clock.nowMs());
+  }
+
   /** The first round is due at once. */
   start(): void {
     this.#schedule(0);

@@ -3,7 +3,7 @@
  * each object here knows its own task and none of the others.
  */
 import type { Clock, Timer } from '../../agent/base/clock.ts';
-import type { InterceptionState } from '../../agent/base/control.ts';
+import type { InitMessage, InterceptionState } from '../../agent/base/control.ts';
 import { messageOf } from '../../agent/base/errors.ts';
 import { AlreadyRunningError, type Control } from '../agent/control-socket.ts';
 import { AgentHealth } from '../agent/health.ts';
@@ -188,7 +188,7 @@ export class Service {
     const { options, edge, log } = this.#parts;
     try {
       return await edge.listen(options.socketPath, AGENT_UID, log, {
-        status: () => this.#status.message(),
+        status: () => this.#firstStatus(),
         onReady: (agent, nonce) => this.#health.ready(agent, nonce),
         onWithdraw: (agent) => this.#onGoodbye(agent),
         onGone: (agent) => this.#onDisconnected(agent),
@@ -200,6 +200,13 @@ export class Service {
       log.warn('cannot open the control socket: judging the agent by probes alone', fields);
       return undefined;
     }
+  }
+
+  /** Only here, because it changes with time: other messages are sent when something is new. */
+  #firstStatus(): InitMessage {
+    const { untilTrustedMs } = this.#health;
+    const hang = untilTrustedMs === undefined ? {} : { hang: { untilTrustedMs } };
+    return { ...this.#status.message(), ...hang };
   }
 
   /** Acknowledged only after all query rules are gone, also those of an earlier withdrawal. */

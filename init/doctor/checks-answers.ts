@@ -57,14 +57,15 @@ function whoServes(facts: Facts, address: string): Who {
 }
 
 /** Whether nodens itself answers on every local IP, over UDP and TCP. */
-export function agents({ local, sockets, port }: Facts): Finding {
+export function agents({ local, sockets, port, init }: Facts): Finding {
   const id = 'agent';
   const silent = local.filter(({ reply }) => who(reply) === 'no server');
   const waiting = waitingBytes(silent, sockets, port);
   if (waiting !== undefined) {
     const message = `hangs: ${silent.map(where).join(', ')}, although its socket is there (${waiting} bytes wait)`;
-    return { id, verdict: 'fail', message, remedy: HANGS };
+    return { id, verdict: 'fail', message: `${message}${trust(init)}`, remedy: HANGS };
   }
+  if (isSeen(init) && init.value.untilTrustedMs !== undefined) return distrusted(id, local, init);
   if (silent.length > 0) {
     const remedy = silent.some(({ reply }) => 'error' in reply && reply.error === 'timeout')
       ? 'it hangs or packets are dropped: see its log, and the lines on rules and queues here'
@@ -85,6 +86,23 @@ export function agents({ local, sockets, port }: Facts): Finding {
 const HANGS =
   'init withdraws it within 2 s, so that kube-dns serves, and trusts it again 60 s later at the earliest; the kubelet ' +
   'restarts it by its liveness probe: see its log, its CPU and its memory';
+
+/** init has withdrawn an agent that hung; what answers now may be kube-dns, by the fallback, or the agent again. */
+function distrusted(id: string, local: Facts['local'], init: Facts['init']): Finding {
+  const answers = local.filter(({ reply }) => who(reply) === 'nodens').length;
+  const isBack = answers === local.length && answers > 0;
+  const message = `${isBack ? 'answers again after it hung' : 'hung, and does not answer everywhere yet'}${trust(init)}`;
+  return { id, verdict: isBack ? 'warn' : 'fail', message, remedy: HANGS };
+}
+
+/** When init will trust the agent, for the end of a message; empty if init does not say. */
+function trust(init: Facts['init']): string {
+  const untilMs = isSeen(init) ? init.value.untilTrustedMs : undefined;
+  if (untilMs === undefined) return '';
+  const seconds = Math.ceil(untilMs / 1_000);
+  const when = seconds === 0 ? 'as soon as it answers 8 rounds' : `in ${seconds} s at the earliest`;
+  return `; init has withdrawn interception and trusts it again ${when}`;
+}
 
 /** Bytes in the queue of a socket that exists and is not answered from; undefined if there is none. */
 function waitingBytes(

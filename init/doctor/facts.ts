@@ -64,6 +64,13 @@ export interface ClusterTold {
   readonly kubeDnsService: string | undefined;
 }
 
+/** What init says of interception. */
+export interface InitView {
+  readonly state: string;
+  /** After a hang: time before the agent may be trusted again, 0 if it is over; undefined if it is trusted. */
+  readonly untilTrustedMs: number | undefined;
+}
+
 /** Everything that findings follow from. `--json` prints it beside them. */
 export interface Facts {
   /** Addresses that nodens answers on, as told or found. */
@@ -79,6 +86,7 @@ export interface Facts {
   readonly rules: Seen<Rules>;
   /** Whether the Corefile on disk is valid, as the running agent says. */
   readonly isConfigValid: Seen<boolean>;
+  readonly init: Seen<InitView>;
   readonly local: readonly LocalReply[];
   readonly upstreams: readonly UpstreamReply[];
   readonly resolvConf: Seen<string>;

@@ -19,6 +19,7 @@ import type {
   UpstreamReply,
 } from './facts.ts';
 import { type Fetch, fetchPage, readConfigValid } from './look/corefile.ts';
+import { type ReadInit, readInit } from './look/init.ts';
 import { readRules } from './look/rules.ts';
 import type { DoctorOptions } from './options.ts';
 import { leftIpsIn, nodeLocalDnsLines, ownText } from './ruleset.ts';
@@ -36,8 +37,9 @@ export async function gather(
   system: System,
   ask: Ask,
   fetch: Fetch = fetchPage,
+  askInit: ReadInit = readInit,
 ): Promise<Facts> {
-  const [addresses, links, rules, resolvConf, conntrack, sockets, isConfigValid] =
+  const [addresses, links, rules, resolvConf, conntrack, sockets, isConfigValid, init] =
     await Promise.all([
       seen(() => readAddresses(system)),
       seen(() => readLinks(system)),
@@ -46,6 +48,7 @@ export async function gather(
       seen(() => readConntrack(system)),
       seen(() => readSockets(system)),
       seen(() => readConfigValid(fetch, options.metrics)),
+      seen(() => askInit(options.controlSocket)),
     ]);
   const left = 'value' in rules ? leftIpsIn(rules.value) : [];
   const found = localIpsIn(addresses, rules).filter((ip) => !left.includes(ip));
@@ -74,6 +77,7 @@ export async function gather(
     conntrack,
     sockets,
     isConfigValid,
+    init,
   };
 }
 

@@ -7,6 +7,7 @@ import {
   parseEndpoint,
   parsePort,
 } from '../../agent/base/address.ts';
+import { CONTROL_SOCKET_ENV, DEFAULT_CONTROL_SOCKET } from '../../agent/base/control.ts';
 import { UsageError } from '../../agent/base/errors.ts';
 import { flagHelp } from '../../agent/base/flags/help.ts';
 import { parseWith } from '../../agent/base/flags/parse.ts';
@@ -35,6 +36,8 @@ export interface DoctorOptions {
   readonly resolvConf: string;
   /** Where the agent's /metrics is, `ADDR:PORT`. */
   readonly metrics: string;
+  /** Path of init's control socket. */
+  readonly controlSocket: string;
   readonly isJson: boolean;
 }
 
@@ -76,6 +79,7 @@ export function doctorOptionsFrom(argv: readonly string[], env: Environment): Do
     knowsKubernetes: flags['without-kubernetes-service'] !== 'true',
     resolvConf: value('resolvconf'),
     metrics: endpoint('--metrics', value('metrics')),
+    controlSocket: flags.socket ?? env[CONTROL_SOCKET_ENV] ?? DEFAULT_CONTROL_SOCKET,
     isJson: flags.json === 'true',
   };
 }

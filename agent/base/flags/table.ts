@@ -128,7 +128,7 @@ const AGENT_FLAGS: readonly Flag[] = [
     name: 'socket',
     value: 'PATH',
     defaultText: '/run/nodens/control.sock',
-    commands: BOTH,
+    commands: [...BOTH, 'doctor'],
     help: 'control socket between agent and init',
   },
   {

@@ -115,6 +115,20 @@ describe('service of init', () => {
     assert.deepEqual([last?.flaps, last?.probeFailures], [1, 19]);
   });
 
+  it('tells what connects after a hang how long the agent is not trusted, and nothing before', async () => {
+    const { clock, node, connect, status } = await intercepting();
+    connect();
+    assert.equal(status()?.hang, undefined);
+    node.round = HUNG;
+    await clock.advance(750);
+    await clock.advance(20_000);
+    connect();
+    assert.deepEqual(status()?.hang, { untilTrustedMs: 40_000 });
+    await clock.advance(60_000);
+    connect();
+    assert.deepEqual(status()?.hang, { untilTrustedMs: 0 });
+  });
+
   it('after a hang it intercepts again after a minute and eight good rounds', async () => {
     const { clock, node, state } = await intercepting();
     node.round = HUNG;

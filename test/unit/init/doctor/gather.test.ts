@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { Ask } from '../../../../init/doctor/ask.ts';
 import { gather } from '../../../../init/doctor/gather.ts';
@@ -194,6 +197,32 @@ describe('what the doctor gathers', () => {
     await new Promise((resolve) => server.close(resolve));
     const refused = await asked();
     assert.ok('unseen' in refused && refused.unseen.includes('ECONNREFUSED'));
+  });
+
+  it('asks init on its control socket, and sends it nothing', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'nodens-doctor-'));
+    const path = join(folder, 'control.sock');
+    let received = '';
+    const status = { type: 'status', state: 'withdrawn', hang: { untilTrustedMs: 7_000 } };
+    const server = createServer((socket) => {
+      socket
+        .on('error', () => undefined)
+        .on('data', (chunk) => {
+          received += chunk;
+        });
+      socket.write(`${JSON.stringify(status)}\n`);
+    });
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    t.after(() => {
+      server.close();
+      rmSync(folder, { recursive: true });
+    });
+    const { init } = await gather(doctorOptionsFrom(['--socket', path], {}), node(), silent, page);
+    assert.deepEqual(init, { value: { state: 'withdrawn', untilTrustedMs: 7_000 } });
+    assert.equal(received, '');
+    const none = doctorOptionsFrom(['--socket', `${path}.none`], {});
+    const missing = await gather(none, node(), silent, page);
+    assert.ok('unseen' in missing.init && missing.init.unseen.includes('ENOENT'));
   });
 
   it('continues without files that it cannot read', async () => {

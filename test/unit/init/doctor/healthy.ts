@@ -79,6 +79,7 @@ export const HEALTHY: Facts = {
   links: { value: ['lo', 'eth0'] },
   rules: { value: { nft: NFT, iptables: '', legacy: '' } },
   isConfigValid: { value: true },
+  init: { value: { state: 'intercepting', untilTrustedMs: undefined } },
   local: local(nonce, LOCAL, VIP),
   upstreams: upstreams(),
   resolvConf: { value: `search example.com\nnameserver ${RESOLVER}\n` },

@@ -12,7 +12,12 @@ describe('the command line of the doctor', () => {
       ...{ kubeDnsUpstream: '10.96.0.11', metrics: '127.0.0.1:9253' },
       kubeDnsService: undefined,
       ...{ clusterIps: [], isDomainTold: false, knowsKubernetes: true },
-      ...{ clusterDomain: 'cluster.local', resolvConf: '/etc/resolv.conf', isJson: true },
+      ...{
+        clusterDomain: 'cluster.local',
+        resolvConf: '/etc/resolv.conf',
+        controlSocket: '/run/nodens/control.sock',
+        isJson: true,
+      },
     });
     assert.equal(doctorOptionsFrom(['--metrics', ':9353'], {}).metrics, '127.0.0.1:9353');
     const settings = { CLUSTER_DOMAIN: 'k8s.test.', KUBE_DNS_IPS: '10.96.0.10,fd00:96::a' };

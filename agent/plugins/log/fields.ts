@@ -1,19 +1,32 @@
 /** The placeholders of a log format (CoreDNS's names). */
+import { DnsError, DropQuery } from '../../base/errors.ts';
 import { FLAG, HEADER_BYTES, opcodeOf } from '../../dns/header.ts';
-import { className, rcodeName, typeName } from '../../dns/iana.ts';
+import { className, RCODE, rcodeName, typeName } from '../../dns/iana.ts';
 import type { Answer } from '../../query/answer.ts';
 import { askedEndpoint } from '../../query/asked.ts';
 import type { Query } from '../../query/query.ts';
+import { type Served, servedAs } from '../../query/served.ts';
+
+/** How long a query took, and why it is logged. */
+export interface Selected {
+  readonly durationMs: number;
+  /** It took as long as `slow` says. */
+  readonly isSlow: boolean;
+  /** Its line stands for so many queries; undefined if it stands for itself alone. */
+  readonly sampledOf: number | undefined;
+}
 
 /** Result of a query for its log line. */
-export interface Outcome {
+export interface Outcome extends Selected {
   /** Undefined for a query that is dropped. */
   readonly rcode: number | undefined;
   /** The response's flags word, before `respond` fits it to the client. */
   readonly flags: number;
   /** Bytes of the response, before truncation and without OPT. */
   readonly bytes: number;
-  readonly durationMs: number;
+  readonly from: Served;
+  /** The plugin that answered; '' if none did. */
+  readonly plugin: string;
 }
 
 /** The text that replaces a placeholder. */
@@ -47,21 +60,27 @@ export const FIELDS: Readonly<Record<string, Field>> = {
 };
 
 /** The outcome of an answer. An answer of 0 bytes is not sent, so it counts as dropped. */
-export function answered(answer: Answer, durationMs: number): Outcome {
-  const { length: bytes, rcode } = answer;
-  if (bytes === 0) return dropped(durationMs);
-  return { rcode, flags: answer.flags, bytes, durationMs };
+export function answered(
+  query: Query,
+  answer: Answer,
+  isLate: boolean,
+  selected: Selected,
+): Outcome {
+  const { length: bytes, rcode, flags, plugin } = answer;
+  if (bytes === 0) return dropped(selected);
+  return { ...selected, rcode, flags, bytes, from: servedAs(query, answer, isLate), plugin };
 }
 
-/** The server will write header, question and rcode. */
-export function failed(query: Query, rcode: number, durationMs: number): Outcome {
+/** The outcome of an error: the server will write header, question and rcode, or send nothing. */
+export function failed(query: Query, error: unknown, selected: Selected): Outcome {
+  if (error instanceof DropQuery) return dropped(selected);
+  const rcode = error instanceof DnsError ? error.rcode : RCODE.SERVFAIL;
   const bytes = HEADER_BYTES + query.head.nameLength + 4;
-  return { rcode, flags: FLAG.QR, bytes, durationMs };
+  return { ...selected, rcode, flags: FLAG.QR, bytes, from: 'failure', plugin: '' };
 }
 
-/** The server will send nothing. */
-export function dropped(durationMs: number): Outcome {
-  return { rcode: undefined, flags: 0, bytes: 0, durationMs };
+function dropped(selected: Selected): Outcome {
+  return { ...selected, rcode: undefined, flags: 0, bytes: 0, from: 'dropped', plugin: '' };
 }
 
 /** In CoreDNS's order. */
@@ -76,7 +95,7 @@ const FLAG_NAMES = [
 ] as const;
 
 /** RD and CD are the client's own in every response (RFC 1035 §4.1.1, RFC 4035 §3.2.2). */
-function flagNames(query: Query, answerFlags: number): string {
+export function flagNames(query: Query, answerFlags: number): string {
   const echoed = FLAG.RD | FLAG.CD;
   const flags = (answerFlags & ~echoed) | (query.head.flags & echoed) | FLAG.QR;
   let text = '';

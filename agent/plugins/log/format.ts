@@ -1,4 +1,4 @@
-/** A log format, compiled once: text with placeholders in braces. */
+/** A log format of CoreDNS, compiled once: text with placeholders in braces. */
 import type { Query } from '../../query/query.ts';
 import { EMPTY, FIELDS, type Field, type Outcome } from './fields.ts';
 
@@ -7,6 +7,9 @@ export const COMMON_FORMAT =
   '{remote}:{port} - {>id} "{type} {class} {name} {proto} {size} {>do} {>bufsize}" ' +
   '{rcode} {>rflags} {rsize} {duration}';
 const COMBINED_FORMAT = `${COMMON_FORMAT} "{>opcode}"`;
+
+/** As CoreDNS's log does. */
+const PREFIX = '[INFO] ';
 
 /** Formats the line of one query, without a line feed. */
 export type LineFormat = (query: Query, outcome: Outcome) => string;
@@ -21,7 +24,7 @@ export function compileFormat(text: string): LineFormat {
     .filter((part) => part !== '')
     .map(partOf);
   return (query, outcome) => {
-    let line = '';
+    let line = PREFIX;
     for (const part of parts) line += typeof part === 'string' ? part : part(query, outcome);
     return line;
   };

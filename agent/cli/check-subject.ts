@@ -117,7 +117,16 @@ async function manifestSubject(
   );
   const { values: own } = parseFlags(argv, 'drop-in');
   const options = agentOptions({ localip: LOCAL_IP, ...given(own), ...given(values) });
-  const files = overlayFiles(view.files, {
+  // The stock manifest before sed: the domain in its Corefile is as unfilled as the addresses of its command line.
+  const isTemplate = view.argv.some((word) => word.includes('__PILLAR__'));
+  const filledIn = ([path, text]: [string, string]): [string, string] => [
+    path,
+    text.replaceAll('__PILLAR__DNS__DOMAIN__', clusterDomain),
+  ];
+  const mounted = isTemplate
+    ? Object.fromEntries(Object.entries(view.files).map(filledIn))
+    : view.files;
+  const files = overlayFiles(mounted, {
     read: (path) => {
       throw new Error(`the manifest mounts no ${path}`);
     },

@@ -102,6 +102,11 @@ async function checkFolder(flags: CheckFlags, folder: string): Promise<Report[]>
         reports.push({ file, findings: [notYaml(error, file)], effective: undefined });
     }
   }
+  if (reports.length === 0)
+    throw new UsageError(
+      `${folder} has no Corefile, and no manifest with one or with a pod of nodens; for a chart, check what it ` +
+        'renders: helm template CHART | nodens check -',
+    );
   return reports;
 }
 

@@ -6,7 +6,8 @@ import type { Corefile } from '../../config/corefile/types.ts';
 import { ConfigSource } from '../../daemon/configuration/config-source.ts';
 import { type DryRun, dryRun } from '../../daemon/configuration/dry-run.ts';
 import { effectiveCorefile } from '../../daemon/configuration/effective.ts';
-import { warningsOf } from '../../daemon/configuration/warnings.ts';
+import { type Warning, warningsOf } from '../../daemon/configuration/warnings.ts';
+import { wordWarnings } from '../../daemon/configuration/word-warnings.ts';
 import { cgroupLimitBytes, fileBudgetBytes, readText } from '../../daemon/node/memory.ts';
 import { prepareAll } from '../../query/plugin.ts';
 import { readForPlugin, type Subject } from '../check-subject.ts';
@@ -27,10 +28,16 @@ export async function examine(
   const corefile = load(subject, findings);
   if (corefile === undefined) return undefined;
   const run = await tryOut(corefile, subject, findings);
-  if (!findings.isValid) return undefined;
-  for (const { place, text } of warningsOf(run, `${clusterDomain}.`))
-    findings.warning(`${place.file}:${place.line}: ${text}`);
+  if (!findings.isValid) {
+    for (const block of corefile.blocks) addAll(findings, wordWarnings(block));
+    return undefined;
+  }
+  addAll(findings, warningsOf(run, `${clusterDomain}.`));
   return effectiveCorefile(run);
+}
+
+function addAll(findings: Findings, warnings: Iterable<Warning>): void {
+  for (const { place, text } of warnings) findings.warning(`${place.file}:${place.line}: ${text}`);
 }
 
 /** Parses, and parses again without the line of a syntax error; undefined where a brace is wrong, or nothing is left. */

@@ -1,4 +1,6 @@
 /** Environment references in Corefile words: `{%NAME%}` first, then `{$NAME}`, as in CoreDNS. */
+import type { Place } from '../../base/errors.ts';
+import type { Lexeme } from './lexer.ts';
 
 /** Variables by name, in the form of `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -38,4 +40,44 @@ function replaceReferences(
     at = end + close.length;
   }
   return result + text.slice(at);
+}
+
+/** References of a Corefile, and those of its variables that are not set. */
+export class References {
+  readonly #env: Environment;
+  readonly #missing = new Map<string, { readonly place: Place; readonly names: Set<string> }>();
+
+  constructor(env: Environment) {
+    this.#env = env;
+  }
+
+  /** `lexeme` with every reference replaced; the same object if it has none. */
+  fillIn(lexeme: Lexeme): Lexeme {
+    const { place } = lexeme;
+    const text = substitute(lexeme.text, this.#env, (name) => {
+      const key = keyOf(place);
+      const known = this.#missing.get(key) ?? { place, names: new Set() };
+      this.#missing.set(key, known);
+      known.names.add(name);
+    });
+    return text === lexeme.text ? lexeme : { ...lexeme, text };
+  }
+
+  /**
+   * The import at `place` found a snippet: the author defined `(name-)` for `import name-{$VARIABLE}` without a value,
+   * so that an unset variable is no mistake.
+   */
+  provideFor(place: Place): void {
+    this.#missing.delete(keyOf(place));
+  }
+
+  /** Variables that are not set, with the first place of each line that names them. */
+  *missing(): Iterable<{ readonly place: Place; readonly name: string }> {
+    for (const { place, names } of this.#missing.values())
+      for (const name of names) yield { place, name };
+  }
+}
+
+function keyOf({ file, line }: Place): string {
+  return `${file}:${line}`;
 }

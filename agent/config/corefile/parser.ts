@@ -2,7 +2,7 @@
 import { posix } from 'node:path';
 import { ConfigError, type Place } from '../../base/errors.ts';
 import { groupByName, hashOf } from './content.ts';
-import { type Environment, substitute } from './env.ts';
+import { type Environment, References } from './env.ts';
 import { type ConfigFiles, isGlob, readImports } from './imports.ts';
 import { expandKey } from './keys.ts';
 import { type Lexeme, lex } from './lexer.ts';
@@ -42,14 +42,15 @@ class Parser {
   readonly #stream: LexemeStream;
   readonly #snippets = new Map<string, readonly Lexeme[]>();
   readonly #warnings = new Set<string>();
+  readonly #references: References;
   #snippetImports = 0;
   #fileImports = 0;
 
   constructor(text: string, options: ParseOptions) {
     this.#options = options;
+    this.#references = new References(options.env);
     const { file, placeOf } = options;
-    const lexemes = this.#lex(text, file, placeOf);
-    this.#stream = new LexemeStream(file, lexemes);
+    this.#stream = new LexemeStream(file, this.#lex(text, file, placeOf));
   }
 
   parse(): Corefile {
@@ -67,17 +68,20 @@ class Parser {
       if (snippet !== undefined) this.#defineSnippet(snippet, first.place, open);
       else blocks.push(this.#block(words, first.place, open));
     }
-    const file = this.#options.file;
-    return { file, blocks, warnings: [...this.#warnings], hash: hashOf(blocks) };
+    for (const { place, name } of this.#references.missing())
+      this.#warn(place, `environment variable ${name} is not set, taken as empty`);
+    return {
+      file: this.#options.file,
+      blocks,
+      warnings: [...this.#warnings],
+      hash: hashOf(blocks),
+    };
   }
 
   #lex(text: string, file: string, placeOf?: ParseOptions['placeOf']): Lexeme[] {
     return lex(text, file).map((raw) => {
       const lexeme = placeOf === undefined ? raw : { ...raw, place: placeOf(raw.place.line) };
-      const value = substitute(lexeme.text, this.#options.env, (name) =>
-        this.#warn(lexeme.place, `environment variable ${name} is not set, taken as empty`),
-      );
-      return value === lexeme.text ? lexeme : { ...lexeme, text: value };
+      return this.#references.fillIn(lexeme);
     });
   }
 
@@ -265,6 +269,7 @@ class Parser {
   #importSnippet(name: string, lexemes: readonly Lexeme[], place: Place): void {
     if (++this.#snippetImports > MAX_SNIPPET_IMPORTS)
       throw new ConfigError(place, `snippets are imported over ${MAX_SNIPPET_IMPORTS} times`);
+    this.#references.provideFor(place);
     this.#stream.splice([{ origin: `(${name})`, lexemes }], place);
   }
 

@@ -1,5 +1,5 @@
 /** Patterns of a Corefile: the engine is loaded for the first one, and their cost is bounded. */
-import { ConfigError, messageOf, NodensError } from '../../base/errors.ts';
+import { ConfigError, messageOf, NodensError, type Place } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { Pattern } from '../../base/text/pattern.ts';
 import type { compilePattern } from './pattern-engine.ts';
@@ -8,6 +8,18 @@ import type { Token } from './types.ts';
 let compile: typeof compilePattern | undefined;
 /** Instructions of the current configuration's patterns so far. */
 let spent = 0;
+
+/** From here on a name of 255 octets may take 10 ms (`LIMITS.patternInstructions`). */
+const HEAVY_INSTRUCTIONS = 1_000;
+
+/** A pattern that may take long, however unlikely. */
+export interface HeavyPattern {
+  readonly place: Place;
+  readonly shown: string;
+  readonly instructions: number;
+}
+
+let heavy: HeavyPattern[] = [];
 
 /** Thrown for a pattern before the engine is loaded. `withPatterns` catches it. */
 class EngineMissingError extends NodensError {
@@ -35,7 +47,13 @@ export async function withPatterns<Result>(build: () => Result): Promise<Result>
 /** Runs `build`; the cost of all its patterns together for a query is bounded by LIMITS. */
 export function boundingPatterns<Result>(build: () => Result): Result {
   spent = 0;
+  heavy = [];
   return build();
+}
+
+/** Patterns of the configuration that was built last, if they are accepted but may take long. */
+export function heavyPatterns(): readonly HeavyPattern[] {
+  return heavy;
 }
 
 /**
@@ -55,7 +73,9 @@ export function patternArg(token: Token): Pattern {
       `${shown} needs ${pattern.instructions} steps for each character of a name, more than ` +
         `${patternInstructions.max}: repeat less`,
     );
-  spent += pattern.instructions;
+  const { instructions } = pattern;
+  if (instructions >= HEAVY_INSTRUCTIONS) heavy.push({ place, shown, instructions });
+  spent += instructions;
   if (spent > allPatternInstructions.max)
     throw new ConfigError(
       place,

@@ -25,7 +25,7 @@ export interface DryRun {
   readonly caches: readonly CacheOptions[];
   /** In the order of the file's `forward` lines. */
   readonly groups: readonly UpstreamGroupOptions[];
-  /** Warnings of plugins. */
+  /** Warnings of plugins, as `file:line: message` where they belong to a line. */
   readonly warnings: readonly string[];
   /** Names in `bind` that are taken for interfaces of another machine. */
   readonly foreignInterfaces: readonly string[];
@@ -70,7 +70,9 @@ export function dryRun(
   const groups: UpstreamGroupOptions[] = [];
   const warnings: string[] = [];
   const foreign = new Set<string>();
-  const warn = (_fields: unknown, message: string): void => void warnings.push(message);
+  // `at`: a line of the Corefile.
+  const warn = (fields: object, message: string): void =>
+    void warnings.push('at' in fields ? `${fields.at}: ${message}` : message);
   const log: Logger = { debug: () => {}, info: () => {}, warn, error: warn };
   const labels = new Map<string, ServerLabel>();
   const serverConfig = buildServerConfig(corefile, {

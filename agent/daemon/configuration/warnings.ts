@@ -2,6 +2,7 @@
 
 import type { Place } from '../../base/errors.ts';
 import { formatDuration } from '../../base/text/duration.ts';
+import { heavyPatterns } from '../../config/corefile/pattern.ts';
 import type { Block, Directive, Line } from '../../config/corefile/types.ts';
 import type { CacheOptions } from '../../query/services/cache.ts';
 import type { UpstreamGroupOptions } from '../../query/services/upstreams.ts';
@@ -58,6 +59,7 @@ export function warningsOf(run: DryRun, clusterDomain: string): Warning[] {
     ]),
     ...missingClusterDomain(meant, clusterDomain),
     ...adminPorts(run),
+    ...slowPatterns(),
   ];
 }
 
@@ -147,4 +149,15 @@ function* adminPorts({ serverConfig }: DryRun): Iterable<Warning> {
     if (all.size > 1 && [...all].some((host) => ['', '0.0.0.0', '[::]'].includes(host)))
       yield { place, text: `port ${port} is asked for on every address and on one of them` };
   }
+}
+
+/** The engine is linear in the length of a name, so a pattern's size is what a name can cost. */
+function* slowPatterns(): Iterable<Warning> {
+  for (const { place, shown, instructions } of heavyPatterns())
+    yield {
+      place,
+      text:
+        `${shown} needs ${instructions} steps for each character of a name, so that a long name may hold all queries ` +
+        `for ${Math.ceil((instructions * 255 * 40) / 1e6)} ms: repeat less`,
+    };
 }

@@ -10,7 +10,7 @@ import {
   parseEndpoint,
   parsePort,
 } from '../../base/address.ts';
-import { ConfigError, messageOf } from '../../base/errors.ts';
+import { ConfigError, messageOf, type Place } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { parseResolvConf } from '../../base/resolv-conf.ts';
 import type { Token } from '../../config/corefile/types.ts';
@@ -44,38 +44,41 @@ export function readUpstreams(
   tls: TlsOptions,
   services: Services,
 ): ForwardUpstreams {
-  const named = tokens.flatMap((token) => namedBy(token, tls, services));
+  const named = tokens.flatMap((token) =>
+    namedBy(token, tls, services).map((one) => ({ ...one, place: token.place })),
+  );
   const addresses = named.flatMap((one) => ('target' in one ? [one] : []));
   const isOwn = ownListeners(services);
+  const own: { readonly target: Endpoint; readonly place: Place }[] = [];
   const unique = new Map<string, UpstreamEndpoint>();
   const hosts = new Map<string, UpstreamName>();
   for (const one of named) {
     if ('host' in one) {
       const key = JSON.stringify([nameToText(one.host.name), one.host.port, one.host.tls]);
       if (!hosts.has(key)) hosts.set(key, { ...one.host, before: unique.size });
-    } else if (isOwn(one.target)) warnOfOwn(one.target, services);
+    } else if (isOwn(one.target)) own.push(one);
     else unique.set(keyOf(one.target), one.target);
   }
   const [first] = tokens;
   const count = unique.size + hosts.size;
-  if (first !== undefined && count === 0) {
-    if (!addresses.some(({ isFromFile }) => isFromFile))
-      throw new ConfigError(first.place, reasonForNone(addresses.map(({ target }) => target)));
+  if (first !== undefined && count === 0 && !addresses.some(({ isFromFile }) => isFromFile))
+    throw new ConfigError(first.place, reasonForNone(addresses.map(({ target }) => target)));
+  for (const { target, place } of own) warnOfOwn(target, place, services);
+  if (first !== undefined && count === 0)
     services.log.warn(
       { event: 'upstream-file', file: first.text },
       'forward has no upstream left: its names get SERVFAIL',
     );
-  }
   const { max } = LIMITS.forwardTargets;
   if (first !== undefined && count > max)
     throw new ConfigError(first.place, `${count} upstreams: at most ${max} are allowed`);
   return { upstreams: [...unique.values()], names: [...hosts.values()] };
 }
 
-function warnOfOwn(target: Endpoint, { log }: Services): void {
+function warnOfOwn(target: Endpoint, { file, line }: Place, { log }: Services): void {
   const name = formatEndpoint(target);
   log.warn(
-    { event: 'upstream-self', upstream: name },
+    { event: 'upstream-self', upstream: name, at: `${file}:${line}` },
     `not forwarding to ${name}: nodens itself listens there`,
   );
 }

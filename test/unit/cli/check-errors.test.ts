@@ -1,7 +1,7 @@
 /** `nodens check` reports all errors, with their places, in each form of output. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -80,6 +80,14 @@ describe('nodens check of a Corefile with many errors', () => {
     assert.deepEqual(lines(none.err), [1]);
   });
 
+  it('has the warnings about single words, too', async () => {
+    const text = '.:53 {\nbind 127.0.0.1\nnope\ncache 30s\nforward . fd00::1:53\n}\n';
+    const { err } = await check(file('both.corefile', text));
+    assert.match(err, /^warning: .*:4: cache 30s: this is a zone/m);
+    assert.match(err, /^error: .*:3: unknown directive "nope"/m);
+    assert.match(err, /^warning: .*:5: fd00::1:53 is an address as a whole/m);
+  });
+
   it('-json has each with file and line', async () => {
     const { code, out, err } = await check('-json', path);
     assert.deepEqual([code, err], [1, '']);
@@ -147,11 +155,33 @@ describe('nodens check of a directory', () => {
     await assert.rejects(check(empty), UsageError);
   });
 
-  it('accepts manifests/ and examples of this tree', async () => {
-    const { code, out, err } = await check(`${ROOT}manifests`);
-    assert.equal(code, 0, err);
-    assert.match(out, /base\/Corefile: valid\n.*base\/daemonset\.yaml: valid/);
+  it('follows links: a mounted ConfigMap is made of them, and a folder may contain itself', async () => {
+    const mounted = join(dir, 'mounted');
+    mkdirSync(join(mounted, '..2026_01'), { recursive: true });
+    writeFileSync(join(mounted, '..2026_01/Corefile'), 'whoami\n');
+    symlinkSync('..2026_01', join(mounted, '..data'));
+    symlinkSync('..data/Corefile', join(mounted, 'Corefile'));
+    symlinkSync('.', join(mounted, 'again'));
+    symlinkSync('nowhere', join(mounted, 'lost.yaml'));
+    const { out } = await check(mounted);
+    assert.equal(out, `${mounted}/Corefile: valid\n`);
   });
+
+  it('is refused if no file of it is about nodens, as a chart that is not rendered', async () => {
+    const chart = join(dir, 'chart');
+    mkdirSync(chart);
+    writeFileSync(join(chart, 'daemonset.yaml'), '{{ .Values.x }}\n');
+    writeFileSync(join(chart, 'corefile-refused.md'), 'A Corefile is refused.\n');
+    await assert.rejects(check(chart), /helm template CHART \| nodens check -/);
+  });
+
+  for (const part of ['manifests', 'deploy'])
+    it(`finds nothing wrong in ${part}/ of this tree, and warns of nothing`, async () => {
+      const { code, out, err } = await check(`${ROOT}${part}`);
+      assert.deepEqual({ code, err }, { code: 0, err: '' });
+      assert.match(out, /base\/Corefile: valid\n.*base\/daemonset\.yaml: valid/);
+      assert.match(out, /drop-in\/node-local-dns\.yaml: valid/);
+    });
 });
 
 describe('nodens check as built', () => {

@@ -155,7 +155,12 @@ describe('nodens check', () => {
     [
       'an upstream that the block itself serves, beside another',
       block('').replace('192.0.2.7', '192.0.2.7 127.0.0.1'),
-      /not forwarding to 127\.0\.0\.1:53: nodens itself listens there/,
+      /:5: not forwarding to 127\.0\.0\.1:53: nodens itself listens there/,
+    ],
+    [
+      'a pattern that takes long for a long name',
+      block('rewrite name regex ([a-z0-9-]{1,63}[.]){9}svc[.]example x'),
+      /:6: .*" needs \d+ steps for each character of a name, .* for \d+ ms/,
     ],
     ['an interface of another machine', block('bind eth-none0'), /bind eth-none0: taken for/],
   ];

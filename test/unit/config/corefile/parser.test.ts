@@ -116,6 +116,16 @@ describe('environment', () => {
     ]);
   });
 
+  it('does not warn of an import that finds a snippet for the empty value', () => {
+    const text = (snippet: string): string =>
+      `(log-) {\n}\n${snippet}. {\n import log-{$LOG}\n import x{$FILE}\n}`;
+    const { warnings } = parse(text(''), { files: { '/etc/x': 'errors {$MORE}' } });
+    assert.deepEqual(
+      warnings.map((line) => line.replace(/^.*variable (\w+) .*$/, '$1')),
+      ['FILE', 'MORE'],
+    );
+  });
+
   it('never reads structure from a value', () => {
     const corefile = parse('. {\n log {$B} # {$B}\n}', { env: { B: '{' } });
     assert.deepEqual(outline(corefile), [[['dns://.:53'], [['log', '{']]]]);

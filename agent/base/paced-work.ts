@@ -3,6 +3,7 @@
  * between, and uses only a fixed share of the time, however much work there is. Clients take turns.
  */
 import { type Clock, sleep } from './clock.ts';
+import { RenewedMap } from './renewed-map.ts';
 
 /** Work runs for this long without a rest, milliseconds. The last job before a rest may end later. */
 const SLICE_MS = 0.5;
@@ -19,7 +20,7 @@ interface Job {
 export class PacedWork {
   readonly #clock: Clock;
   /** Waiting jobs by key, in the order of the keys' turns. */
-  readonly #waiting = new Map<string, Job[]>();
+  readonly #waiting = new RenewedMap<string, Job[]>();
   #isWorking = false;
   /** How long work may run before it rests. Work spends it, all other time refills it. */
   #budgetMs = SLICE_MS;
@@ -79,7 +80,7 @@ export class PacedWork {
 
   /** Takes one job of the next key; a key with more jobs moves to the end of the queue. */
   #next(): Job {
-    const [key, jobs] = this.#waiting.entries().next().value as [string, Job[]];
+    const [key, jobs] = this.#waiting[Symbol.iterator]().next().value as [string, Job[]];
     const job = jobs.shift() as Job;
     this.#waiting.delete(key);
     if (jobs.length > 0) this.#waiting.set(key, jobs);

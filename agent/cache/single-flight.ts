@@ -8,6 +8,7 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { DnsError, GAVE_WAY } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import { RateLimit } from '../base/rate-limit.ts';
+import { RenewedMap } from '../base/renewed-map.ts';
 import { EDE, RCODE } from '../dns/iana.ts';
 import type { Answer } from '../query/answer.ts';
 import type { Result } from '../query/handler.ts';
@@ -186,7 +187,7 @@ class RunningQuery implements InflightQuery {
 /** One for the process: all blocks share it, and the number of the block is part of the key. */
 export class InflightQueries {
   readonly #clock: Clock;
-  readonly #running = new Map<string, RunningQuery>();
+  readonly #running = new RenewedMap<string, RunningQuery>();
   readonly #timer: Timer;
   readonly #ledger: MemoryLedger;
   readonly #refreshes: RateLimit;

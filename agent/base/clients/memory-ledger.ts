@@ -40,7 +40,7 @@ export class ClientShare {
   readonly weight: number;
   bytes = 0;
   readonly #ledger: MemoryLedger;
-  readonly #lanes = new Map<object, Lane>();
+  #lanes = new Map<object, Lane>();
   readonly #connections = new Set<Holding>();
 
   constructor(key: string, weight: number, ledger: MemoryLedger) {
@@ -141,7 +141,7 @@ export class ClientShare {
     this.#ledger.usedBytes += bytes;
     if (lane !== undefined) lane.bytes += bytes;
     // Lanes of old configurations must not be kept.
-    if (this.bytes === 0) this.#lanes.clear();
+    if (this.bytes === 0) this.#lanes = new Map();
   }
 }
 

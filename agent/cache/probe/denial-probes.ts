@@ -8,6 +8,7 @@ import type { MemoryLedger } from '../../base/clients/memory-ledger.ts';
 import type { Clock } from '../../base/clock.ts';
 import { GaveWayError } from '../../base/errors.ts';
 import { RateLimit } from '../../base/rate-limit.ts';
+import { RenewedMap } from '../../base/renewed-map.ts';
 import { ancountOf } from '../../dns/header.ts';
 import { RCODE, TYPE } from '../../dns/iana.ts';
 import type { Answer } from '../../query/answer.ts';
@@ -68,7 +69,7 @@ interface Probe {
 /** One for each block and configuration with probed zones. */
 export class DenialProbes {
   readonly #parts: ProbeParts;
-  readonly #running = new Map<string, Probe>();
+  readonly #running = new RenewedMap<string, Probe>();
   readonly #probeRate: RateLimit;
   readonly #checkRate: RateLimit;
   /** Keys of questions that were asked although a denial covers them, with the clock time until which that counts. */

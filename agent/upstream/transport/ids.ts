@@ -22,7 +22,10 @@ export function randomIds(fill: (ids: Uint16Array) => void = randomFillSync): Id
 }
 
 /** An ID that is not a key of `taken`. Throws InternalError if all are. */
-export function freeId(ids: IdSource, taken: ReadonlyMap<number, unknown>): number {
+export function freeId(
+  ids: IdSource,
+  taken: Pick<ReadonlyMap<number, unknown>, 'has' | 'size'>,
+): number {
   if (taken.size >= ID_SPACE) throw new InternalError('every query ID of a socket is in flight');
   let id = ids();
   while (taken.has(id)) id = ids();

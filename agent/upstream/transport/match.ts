@@ -47,7 +47,7 @@ export interface Matchable {
 /** The entry of `inFlight` that `message` answers, or why there is none. Safe on any bytes. */
 export function matchReply<T extends Matchable>(
   message: Uint8Array,
-  inFlight: ReadonlyMap<number, T>,
+  inFlight: Pick<ReadonlyMap<number, T>, 'get'>,
 ): T | Mismatch {
   if (message.length < HEADER_BYTES) return 'short';
   const flags = flagsOf(message);

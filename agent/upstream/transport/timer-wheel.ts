@@ -1,5 +1,6 @@
 /** One timer for everything that waits: times are rounded up to ticks, so that a wait costs two links. */
 import type { Clock, Timer } from '../../base/clock.ts';
+import { RenewedMap } from '../../base/renewed-map.ts';
 
 const TICK_MS = 20;
 /**
@@ -30,7 +31,7 @@ interface Due {
 export class TimerWheel {
   readonly #clock: Clock;
   /** The first of each tick. */
-  readonly #byTick = new Map<number, Expiring>();
+  readonly #byTick = new RenewedMap<number, Expiring>();
   /**
    * How late this process was for the latest tick, milliseconds: that much of a peer's apparent silence is the agent's
    * own.

@@ -2,6 +2,7 @@
 
 import type { Endpoint } from '../../base/address.ts';
 import type { Clock } from '../../base/clock.ts';
+import { RenewedMap } from '../../base/renewed-map.ts';
 import type { UpstreamMetrics } from '../upstream-metrics.ts';
 import { randomCase } from './case-randomization.ts';
 import type { Failure } from './failure.ts';
@@ -39,7 +40,7 @@ export class UdpSocket implements Connection {
   carried = 0;
   readonly #context: SocketContext;
   readonly #port: DatagramPort;
-  readonly #inFlight = new Map<number, PendingQuery>();
+  readonly #inFlight = new RenewedMap<number, PendingQuery>();
   readonly #events: UdpSocketEvents;
   #isDraining = false;
   #isClosed = false;

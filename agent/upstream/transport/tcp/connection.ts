@@ -1,4 +1,5 @@
 /** One persistent connection: queries pipelined, replies matched by ID in any order (RFC 7766 §6.2.1.1, §7). */
+import { RenewedMap } from '../../../base/renewed-map.ts';
 import { FrameReader } from '../../../dns/frame.ts';
 import { putU16 } from '../../../dns/header.ts';
 import type { RoundTrip } from '../../health/round-trip.ts';
@@ -68,7 +69,7 @@ export class TcpConnection implements Connection, Expiring {
   readonly #lifetime: Lifetime;
   readonly #port: StreamPort;
   readonly #frames = new FrameReader();
-  readonly #inFlight = new Map<number, PendingQuery>();
+  readonly #inFlight = new RenewedMap<number, PendingQuery>();
   #unsent: PendingQuery[] = [];
   #state: 'opening' | 'open' | 'draining' | 'gone' = 'opening';
   #phaseStartedMs: number;

@@ -19,12 +19,17 @@ export class RateLimit {
 
   /** Whether one more may happen now; counts it if so. */
   take(): boolean {
+    if (!this.hasLeft()) return false;
+    this.#left--;
+    return true;
+  }
+
+  /** Whether one more could happen now; counts nothing. */
+  hasLeft(): boolean {
     const nowMs = this.#clock.nowMs();
     const earned = ((nowMs - this.#refilledMs) / 1_000) * this.#perSecond;
     this.#left = Math.min(this.#burst, this.#left + earned);
     this.#refilledMs = nowMs;
-    if (this.#left < 1) return false;
-    this.#left--;
-    return true;
+    return this.#left >= 1;
   }
 }

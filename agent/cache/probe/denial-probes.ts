@@ -7,7 +7,6 @@ import { LRUCache } from 'lru-cache';
 import type { MemoryLedger } from '../../base/clients/memory-ledger.ts';
 import type { Clock } from '../../base/clock.ts';
 import { GaveWayError } from '../../base/errors.ts';
-import { RateLimit } from '../../base/rate-limit.ts';
 import { RenewedMap } from '../../base/renewed-map.ts';
 import { ancountOf } from '../../dns/header.ts';
 import { RCODE, TYPE } from '../../dns/iana.ts';
@@ -22,6 +21,7 @@ import { Entry } from '../store/entry.ts';
 import type { Store } from '../store/store.ts';
 import { type Ancestors, RANDOM_LABEL_BYTES } from './ancestors.ts';
 import { HELD, HeldQuestion } from './held-question.ts';
+import { ProbeRates } from './probe-rates.ts';
 import type { ProbeResult } from './result.ts';
 
 /** Asks for one of the agent's own questions as for a client's; `isRenewal`: although there is an answer in the cache. */
@@ -49,10 +49,7 @@ const FAILED_PAUSE_MS = 5_000;
 const LATE_PAUSE_MS = 1_000;
 /** A denial that is used within this time before its end is asked for again. */
 const RENEW_MS = 1_000;
-const PROBES_PER_SECOND = 50;
-const PROBE_BURST = 100;
-/** How often a name that a probe's denial covers is asked for itself, and for how long it is then left alone. */
-const CHECKS_PER_SECOND = 1;
+/** How long a name that a probe's denial covers is left alone after it was asked for itself. */
 const CHECKED_MS = 600_000;
 const MAX_CHECKED = 2_048;
 const LETTERS = 26;
@@ -70,8 +67,7 @@ interface Probe {
 export class DenialProbes {
   readonly #parts: ProbeParts;
   readonly #running = new RenewedMap<string, Probe>();
-  readonly #probeRate: RateLimit;
-  readonly #checkRate: RateLimit;
+  readonly #rates: ProbeRates;
   /** Keys of questions that were asked although a denial covers them, with the clock time until which that counts. */
   readonly #checked = new LRUCache<string, number>({ max: MAX_CHECKED });
   #noProbeUntilMs = 0;
@@ -79,8 +75,7 @@ export class DenialProbes {
 
   constructor(parts: ProbeParts) {
     this.#parts = parts;
-    this.#probeRate = new RateLimit(parts.clock, PROBES_PER_SECOND, PROBE_BURST);
-    this.#checkRate = new RateLimit(parts.clock, CHECKS_PER_SECOND, CHECKS_PER_SECOND);
+    this.#rates = new ProbeRates(parts.clock);
   }
 
   /**
@@ -167,7 +162,7 @@ export class DenialProbes {
 
   #start(id: string, query: Query, next: Handler, count: Counters): Probe | undefined {
     const { clock } = this.#parts;
-    if (!this.#probeRate.take()) {
+    if (!this.#rates.takeProbe(query.clientKey)) {
       count.probes.deferred.value++;
       return undefined;
     }
@@ -258,7 +253,7 @@ export class DenialProbes {
 
   #takeCheck(key: string): boolean {
     const nowMs = this.#parts.clock.nowMs();
-    if (nowMs < (this.#checked.get(key) ?? 0) || !this.#checkRate.take()) return false;
+    if (nowMs < (this.#checked.get(key) ?? 0) || !this.#rates.takeCheck()) return false;
     this.#checked.set(key, nowMs + CHECKED_MS);
     return true;
   }

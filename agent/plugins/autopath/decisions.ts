@@ -95,13 +95,11 @@ export class Decisions {
     return found?.holds(type, nowMs) === true ? found : undefined;
   }
 
-  /** Whether the client was left to walk itself lately, because every element was denied, or could not be asked. */
+  /** Whether the client was left to walk itself lately, because no element was found. */
   isOwnWalk(key: string, nowMs: number): boolean {
     const found = this.#byKey.get(key);
     const element = found?.outcome?.element;
-    return (
-      (element === 'denied' || element === 'failed') && nowMs - (found?.lastMs ?? 0) < OWN_WALK_MS
-    );
+    return typeof element === 'string' && nowMs - (found?.lastMs ?? 0) < OWN_WALK_MS;
   }
 
   /** Begins a decision about `name` that `ending` settles. */

@@ -1,4 +1,5 @@
 /** Answers the first query of a client's search list with what the whole list would lead to. */
+import { ClientRates } from '../../base/clients/client-rates.ts';
 import type { MemoryLedger } from '../../base/clients/memory-ledger.ts';
 import type { Clock } from '../../base/clock.ts';
 import { CLASS, RCODE, TYPE } from '../../dns/iana.ts';
@@ -28,7 +29,13 @@ export interface SearchSource {
 }
 
 /** How a candidate ended; label `result`. */
-export type AutopathResult = Exclude<NoList, 'no_list'> | 'found' | 'denied' | 'failed' | 'busy';
+export type AutopathResult =
+  | Exclude<NoList, 'no_list'>
+  | 'found'
+  | 'denied'
+  | 'failed'
+  | 'busy'
+  | 'limited';
 
 /** Both functions are called within the query and keep nothing of it. */
 export interface AutopathOptions {
@@ -51,6 +58,13 @@ const TYPES: ReadonlySet<number> = new Set([
 const MAX_WALKS_OF_CLIENT = 128;
 const MAX_WALKS = 1_024;
 
+/**
+ * Questions to upstreams that the walks of one client may cause, a second and at once after a pause. A list of 32 domains
+ * makes 64 of one query, which the client would otherwise have to ask itself.
+ */
+const STEPS_PER_SECOND = 200;
+const STEP_BURST = 1_000;
+
 /** Longest composed answer that is kept for the next query, bytes. */
 const MAX_KEPT_BYTES = 512;
 
@@ -67,10 +81,12 @@ export class Autopath {
   readonly #options: AutopathOptions;
   readonly #decisions = new Decisions();
   readonly #walks = new Map<string, number>();
+  readonly #rates: ClientRates;
   #allWalks = 0;
 
   constructor(options: AutopathOptions) {
     this.#options = options;
+    this.#rates = new ClientRates(options.clock, STEPS_PER_SECOND, STEP_BURST);
   }
 
   /** Passes on what is no candidate. Of a candidate it looks at the first element's answer. */
@@ -124,7 +140,8 @@ export class Autopath {
   /** A decision that holds. A walk that failed is no reason not to try again. */
   #decisionOf({ query, client, name, type }: Candidate): Decision | undefined {
     const found = this.#decisions.find(keyOf(client, name, type), type, query.arrivedMs);
-    return found?.outcome?.element === 'failed' ? undefined : found;
+    const element = found?.outcome?.element;
+    return element === 'failed' || element === 'limited' ? undefined : found;
   }
 
   /**
@@ -153,7 +170,8 @@ export class Autopath {
     this.#allWalks++;
     const name = query.name.slice();
     const nowMs = (): number => clock.nowMs();
-    const ending = walk({ name, base, type, list }, new Asker(query, resolveNow), nowMs);
+    const asker = new Asker(query, resolveNow, this.#rates);
+    const ending = walk({ name, base, type, list }, asker, nowMs);
     const key = keyOf(client, name, type);
     const decision = this.#decisions.begin(key, walker, name, query.arrivedMs, ending);
     void ending.then(() => this.#ended(walker));
@@ -191,19 +209,19 @@ export class Autopath {
   #conclude(candidate: Candidate, decision: Decision, outcome: Outcome): Result {
     const { query, first, name, type, base, list } = candidate;
     const { element } = outcome;
-    if (element === 'denied' || element === 'failed') return this.#denied(candidate, element);
+    if (typeof element === 'string') return this.#denied(candidate, element);
     if (element === 0) return this.#atFirst(candidate);
     decision.found ??= expanded(name, base, list.elements[element] as Uint8Array);
     const { found } = decision;
     if (found === undefined) return first;
-    const asked = new Asker(query, this.#options.resolveNow).ask(found, type);
+    const asked = new Asker(query, this.#options.resolveNow, this.#rates).ask(found, type);
     const conclude = (source: Answer): Answer =>
       this.#answer(candidate, decision, outcome, found, source);
     return asked instanceof Promise ? asked.then(conclude) : conclude(asked);
   }
 
   /** The client's own walk goes on, and finds every denial in the cache. */
-  #denied({ query, first }: Candidate, result: 'denied' | 'failed'): Answer {
+  #denied({ query, first }: Candidate, result: 'denied' | 'failed' | 'limited'): Answer {
     if (first.rcode === RCODE.NXDOMAIN) this.#options.count(result, query);
     return first;
   }

@@ -1,11 +1,12 @@
 /** The walk along a search list, in the client's name. */
+import type { ClientRates } from '../../base/clients/client-rates.ts';
 import { ancountOf } from '../../dns/header.ts';
 import { RCODE, TYPE } from '../../dns/iana.ts';
 import type { Answer } from '../../query/answer.ts';
 import type { Result } from '../../query/handler.ts';
 import type { InternalQuestion, Query } from '../../query/query.ts';
 import type { Services } from '../../query/services/services.ts';
-import { FAILED, type Outcome } from './outcome.ts';
+import { FAILED, LIMITED, type Outcome } from './outcome.ts';
 import { expanded, type SearchList } from './search-list.ts';
 
 /** Asks the whole server in the name of one client. Keeps nothing of the query's buffers. */
@@ -14,9 +15,14 @@ export class Asker {
   readonly deadlineMs: number;
   readonly #resolveNow: Services['resolveNow'];
   readonly #query: Omit<InternalQuestion, 'name' | 'type'>;
+  readonly #rates: ClientRates;
+  readonly #client: string;
 
-  constructor(query: Query, resolveNow: Services['resolveNow']) {
+  /** `rates` are those of questions that have to wait for an upstream. */
+  constructor(query: Query, resolveNow: Services['resolveNow'], rates: ClientRates) {
     this.#resolveNow = resolveNow;
+    this.#rates = rates;
+    this.#client = query.client.key;
     this.deadlineMs = query.arrivedMs + query.budgetMs;
     this.#query = {
       class: query.class,
@@ -32,7 +38,14 @@ export class Asker {
 
   /** `name` in lower-case wire form; it must not change. A failure is an answer as well. */
   ask(name: Uint8Array, type: number): Result {
-    return this.#resolveNow({ ...this.#query, name, type });
+    const result = this.#resolveNow({ ...this.#query, name, type });
+    if (result instanceof Promise) this.#rates.take(this.#client);
+    return result;
+  }
+
+  /** Whether the client may cause more questions to upstreams. */
+  get mayAsk(): boolean {
+    return this.#rates.hasLeft(this.#client);
   }
 }
 
@@ -63,6 +76,7 @@ export async function walk(
   for (const [index, element] of list.elements.entries()) {
     const asked = expanded(name, base, element);
     if (asked === undefined || nowMs() >= asker.deadlineMs) return FAILED;
+    if (!asker.mayAsk) return LIMITED;
     const end = await step(asked, type, index, asker);
     if (end !== undefined) return end;
   }

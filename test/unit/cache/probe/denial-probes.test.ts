@@ -158,6 +158,23 @@ describe('a probe', () => {
     assert.equal(cluster.probes('deferred'), 200);
     assert.equal(cluster.bench.asked.length, 300 + 2 * 100);
   });
+
+  it('leaves probes to other clients if one asks for too many names', async () => {
+    const cluster = await proven();
+    const ask = (client: string, count: number): Promise<unknown> =>
+      cluster.settled(
+        Promise.all(
+          Array.from({ length: count }, async (_, i) =>
+            cluster.bench.ask({ name: `x.of-${client}-${i}.${ZONE}`, behalfOf: client }),
+          ),
+        ),
+      );
+    await ask('attacker', 200);
+    assert.equal(cluster.probes('denied'), 30);
+    assert.equal(cluster.probes('deferred'), 170);
+    await ask('victim', 5);
+    assert.equal(cluster.probes('denied'), 35);
+  });
 });
 
 describe('a server that answers below a name that it denies', () => {

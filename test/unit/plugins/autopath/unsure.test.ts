@@ -84,6 +84,31 @@ describe('a walk that cannot be sure', () => {
     assert.equal(results('busy'), 200 - 128);
   });
 
+  it('stops where a client causes too many questions to upstreams: then that client walks itself', async () => {
+    const domains = Array.from({ length: 31 }, (_, n) => `d${n}.example`);
+    const { ask, names, results, services } = lookup(
+      { [COM]: PUBLIC, 'web.': PUBLIC },
+      `search shop.svc.cluster.local ${domains.join(' ')}\n`,
+    );
+    // Every question has to wait for an upstream.
+    names.gate = Promise.resolve();
+    const attacker = { client: clientAt('10.244.0.2', 1) };
+    for (let n = 0; n < 100; n++) await ask(`n${n}.shop.svc.cluster.local`, 'A', attacker);
+    assert.ok(names.asked.length <= 1_010, `${names.asked.length} questions`);
+    assert.ok(results('limited') > 80, `${results('limited')}`);
+    assert.match(lines(await ask(FIRST, 'A', attacker)), /^NXDOMAIN/);
+    // Others are answered, and so is this client in a while.
+    const other = { client: clientAt('10.244.0.3', 1) };
+    assert.match(lines(await ask(FIRST, 'A', other)), /CNAME api\.example\.com/);
+    await services.clock.advance(1_000);
+    assert.match(lines(await ask(FIRST, 'A', attacker)), /CNAME api\.example\.com/);
+    const limited = results('limited');
+    // What the cache answers does not count.
+    names.gate = undefined;
+    for (let n = 0; n < 100; n++) await ask(`m${n}.shop.svc.cluster.local`, 'A', attacker);
+    assert.equal(results('limited'), limited);
+  });
+
   it('lets a client wait for its walk in its share of memory, and leaves the rest to walk itself', async () => {
     const ledger = ledgerWith(256 * 1_024);
     const { send, names, results, services } = lookup(

@@ -3,7 +3,7 @@ import type { PodSource } from '../../base/clients/pod-sources.ts';
 import { ConfigError, messageOf } from '../../base/errors.ts';
 import { podDefaults, searchedClusterDomains } from '../../base/resolv-conf.ts';
 import { type ApiAccess, apiAccessReader } from '../../config/corefile/api-access.ts';
-import { minArgs, onlyUse, readOptions, zonesOf } from '../../config/corefile/args.ts';
+import { minArgs, noArgs, onlyUse, readOptions, zonesOf } from '../../config/corefile/args.ts';
 import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
 import { isSubdomain, nameFromText } from '../../dns/name.ts';
 import type { Handle } from '../../query/handler.ts';
@@ -74,7 +74,7 @@ function nodePlugin(
       'NODE_NAME is unset, so autopath cannot tell which pods are of this node: set it in the container with ' +
         'fieldRef spec.nodeName, as the kustomize component autopath does',
     );
-  const access = readAccess(line, block);
+  const { access, isAwaited } = readBraces(line, block);
   const source = new NodeSource(nodeDns(zones, services), clock);
   const known = whileInForce(source, services);
   let client: ApiClient | undefined;
@@ -82,6 +82,7 @@ function nodePlugin(
   return {
     name: 'autopath',
     handle: handlerOf(source, inZones, services),
+    ...(isAwaited && { ready: () => source.isCurrent }),
     prepare: async () => {
       client = await kubernetes.connect(access);
     },
@@ -111,11 +112,26 @@ function whileInForce(
   };
 }
 
-/** The directive's own braces; without any, those of the block's `kubernetes`. */
-function readAccess(line: Line, block: Block): ApiAccess {
+interface Braces {
+  readonly access: ApiAccess;
+  /** Whether `/ready` waits for the watch. */
+  readonly isAwaited: boolean;
+}
+
+/** The directive's own options. Without any about the API server, those of the block's `kubernetes` say where it is. */
+function readBraces(line: Line, block: Block): Braces {
   const own = apiAccessReader(line.name.place);
-  readOptions(line, own.options);
-  if (line.body !== undefined && line.body.length > 0) return own.access();
+  let isAwaited = false;
+  const ready = (option: Line): void => {
+    noArgs(option);
+    isAwaited = true;
+  };
+  readOptions(line, { ...own.options, ready });
+  const isOwn = line.body?.some(({ name }) => own.options[name.text] !== undefined) === true;
+  return { access: isOwn ? own.access() : accessOfKubernetes(line, block), isAwaited };
+}
+
+function accessOfKubernetes(line: Line, block: Block): ApiAccess {
   const other = block.directives.find(({ name }) => name === 'kubernetes')?.uses[0];
   const reader = apiAccessReader(line.name.place);
   for (const option of other?.body ?? []) reader.options[option.name.text]?.(option);

@@ -36,6 +36,7 @@ const STALE_MS = 30_000;
 export class NodeSource implements SearchSource, PodSource {
   readonly #table: PodTable;
   readonly #reader: PodReader;
+  readonly #clock: Clock;
   #watch: Watch | undefined;
   #isSynced = false;
   #lists: readonly SearchList[] | undefined;
@@ -43,6 +44,7 @@ export class NodeSource implements SearchSource, PodSource {
   #tails: readonly Uint8Array[] = [];
 
   constructor(node: NodeDns, clock: Clock) {
+    this.#clock = clock;
     this.#table = new PodTable(clock);
     this.#reader = new PodReader(node);
   }
@@ -82,6 +84,11 @@ export class NodeSource implements SearchSource, PodSource {
   readonly at: PodSource['at'] = (address) => this.#table.at(address);
 
   readonly named: PodSource['named'] = (name) => this.#table.named(name);
+
+  /** Whether the pods are known, and as new as answers may rely on. */
+  get isCurrent(): boolean {
+    return !this.#isStale(this.#clock.nowMs());
+  }
 
   #isStale(nowMs: number): boolean {
     const { lastContactMs } = this.#watch?.state ?? {};

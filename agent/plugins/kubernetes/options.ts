@@ -52,7 +52,7 @@ export interface KubernetesOptions {
   readonly startupMs: number;
   /** How long the API server may not have been heard before queries are passed on, milliseconds. */
   readonly maxAgeMs: number;
-  /** Whether `/ready` waits for the first sync. */
+  /** Whether `/ready` shows that the API server cannot be watched. */
   readonly isAwaited: boolean;
 }
 

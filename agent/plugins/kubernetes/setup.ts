@@ -31,7 +31,7 @@ export function setup(directive: Directive, block: Block, services: Services): P
   return {
     name: 'kubernetes',
     handle: kubernetesHandler(handlerOptions, source, services),
-    ...(options.isAwaited && { ready: () => (source()?.state ?? 'unsynced') !== 'unsynced' }),
+    ...(options.isAwaited && { ready: () => source()?.state === 'current' }),
     prepare: async () => {
       held = await holdCluster(clusterOptions(options, preferredNode), services);
       await held.cluster.settled(options.startupMs);

@@ -60,6 +60,7 @@ describe('the directive autopath', () => {
         'autopath @node\nkubernetes cluster.local {\n ttl 5\n kubeconfig /other\n pods verified\n}',
         '/other',
       ],
+      ['autopath @node {\n ready\n}\nkubernetes {\n kubeconfig /other\n}', '/other'],
       ['autopath @node', undefined],
     ] as const) {
       const { plugin: made, services } = plugin(text);
@@ -68,5 +69,22 @@ describe('the directive autopath', () => {
       assert.equal(access?.kubeconfig?.path.text, path);
       assert.equal(access?.place.line, 2);
     }
+  });
+
+  it('counts for /ready only where the Corefile asks for it', async () => {
+    assert.equal(plugin('autopath @node').plugin.ready, undefined);
+    refused('autopath /search {\n ready\n}', /unknown option "ready"/);
+    refused('autopath @node {\n ready now\n}', /now/);
+    const { plugin: made, services } = plugin('autopath @node {\n ready\n}');
+    assert.equal(made.ready?.(), false);
+    await made.prepare?.('at once');
+    made.start?.();
+    assert.equal(made.ready?.(), false);
+    services.kubernetes.watchOf('/api/v1/pods').list([]);
+    assert.equal(made.ready?.(), true);
+    await services.clock.advance(31_000);
+    assert.equal(made.ready?.(), false);
+    services.kubernetes.watchOf('/api/v1/pods').contact();
+    assert.equal(made.ready?.(), true);
   });
 });

@@ -121,6 +121,8 @@ describe('kubernetes', () => {
     syncAll(services);
     assert.equal(plugin.ready?.(), true);
     await services.clock.advance(600_000);
+    assert.equal(plugin.ready?.(), false);
+    syncAll(services);
     assert.equal(plugin.ready?.(), true);
   });
 });

@@ -1,6 +1,6 @@
 /** What the command line asks for, carried out: run, once, cleanup, observe. */
+import { commandHelp } from '../agent/base/commands/table.ts';
 import { messageOf, NodensError, UsageError } from '../agent/base/errors.ts';
-import { initHelp } from '../agent/base/flags/help.ts';
 import { cleanUp } from './control/cleanup.ts';
 import { Reconciler } from './control/reconciler.ts';
 import { lookAtNode } from './control/rule-state.ts';
@@ -33,7 +33,7 @@ export async function main(
   const { log, print, complain } = environment;
   const own = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
   if (own.includes('--help') || own.includes('-h')) {
-    print(`${initHelp()}\n`);
+    print(commandHelp('init'));
     return 0;
   }
   try {

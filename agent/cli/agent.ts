@@ -1,7 +1,7 @@
 /** `nodens agent`, and `nodens` without a subcommand: the resolver. */
 import { keepAlive, systemClock } from '../base/clock.ts';
+import { commandHelp } from '../base/commands/table.ts';
 import { messageOf } from '../base/errors.ts';
-import { flagHelp } from '../base/flags/help.ts';
 import { Daemon } from '../daemon/daemon.ts';
 import type { AgentOptions } from '../daemon/options.ts';
 import { banner, logServing } from './banner.ts';
@@ -11,8 +11,7 @@ import { agentOptions, parseFlags } from './options.ts';
 export async function agentCommand(argv: readonly string[]): Promise<number> {
   const { values, wantsHelp } = parseFlags(argv, 'agent');
   if (wantsHelp) {
-    const head = 'nodens agent: answers DNS queries; changes nothing on the node';
-    process.stdout.write(`${head}\n\n${flagHelp('agent')}\n`);
+    process.stdout.write(commandHelp('agent'));
     return 0;
   }
   return await serve(agentOptions(values));

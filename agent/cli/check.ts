@@ -2,6 +2,7 @@
  * `nodens check [FILE]`: validates a configuration, prints the effective configuration and warnings. Opens no socket.
  */
 import { readFileSync } from 'node:fs';
+import { commandHelp } from '../base/commands/table.ts';
 import { UsageError } from '../base/errors.ts';
 import { flagHelp } from '../base/flags/help.ts';
 import { filesIn, isDirectory } from './check/directory.ts';
@@ -11,25 +12,6 @@ import { type CheckFlags, readCheckFlags } from './check-flags.ts';
 import { isYamlName, subjectOf } from './check-subject.ts';
 import type { FlagValues } from './options.ts';
 import { agentFlags, firstProcess, given } from './running-agent.ts';
-
-const HELP = `nodens check [FILE]: validates a Corefile or manifest, prints the effective configuration and warnings
-
-FILE is a Corefile or its template, a ConfigMap, or a whole manifest (.yaml, .yml, .json); - reads either from standard
-input. A directory means every Corefile and manifest in it. Of a manifest, the pods are looked at as well.
-Without FILE: the configuration that \`nodens agent\` would read. In the agent's container the check takes the flags of
-the agent that runs there (kubectl exec POD -- nodens check). It opens no socket and changes nothing.
-
-All errors are printed, with file and line; for a manifest, its own line beside that of the ConfigMap's key. A line may
-have more errors than the one that is printed.
-
-  nodens check Corefile                      one file
-  nodens check -json deploy/dns/             all of a directory, for a program
-  kubectl kustomize . | nodens check -       what would be applied
-
-${flagHelp('check')}
-
-Exit code: 0 valid, 1 not valid (with -strict: or with warnings), 2 wrong usage.
-`;
 
 /** Output of a command: the process, or a test. */
 export interface Output {
@@ -48,7 +30,7 @@ export async function checkCommand(
 ): Promise<number> {
   if (argv.some((word) => /^--?(help|h)$/.test(word))) {
     const more = 'Flags of the agent, instead of those in the manifest:';
-    stdout.write(`${HELP}\n${more}\n${flagHelp('agent')}\n`);
+    stdout.write(`${commandHelp('check')}\n${more}\n${flagHelp('agent')}\n`);
     return 0;
   }
   const flags = readCheckFlags(argv);

@@ -1,6 +1,6 @@
 /** `nodens init`: becomes the init program, which is a separate bundle. */
 import { fileURLToPath } from 'node:url';
-import { initHelp } from '../base/flags/help.ts';
+import { commandHelp } from '../base/commands/table.ts';
 import { parseFlags } from './options.ts';
 
 /** Path of the bundle next to this one. */
@@ -15,7 +15,7 @@ export async function initCommand(argv: readonly string[]): Promise<number> {
   const [own, child] = end === -1 ? [argv, []] : [argv.slice(0, end), argv.slice(end)];
   const { values, wantsHelp } = parseFlags(own, 'init');
   if (!wantsHelp) return becomeInit([...forInit(values), ...child]);
-  process.stdout.write(`${initHelp()}\n`);
+  process.stdout.write(commandHelp('init'));
   return 0;
 }
 

@@ -9,6 +9,7 @@ const SUBCOMMANDS: Readonly<Record<string, () => Promise<Subcommand>>> = {
   agent: async () => (await import('./agent.ts')).agentCommand,
   cache: async () => (await import('./commands/cache.ts')).cacheCommand,
   check: async () => (await import('./check.ts')).checkCommand,
+  completion: async () => (await import('./completion/completion.ts')).completionCommand,
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
   explain: async () => (await import('./commands/explain.ts')).explainCommand,
   init: async () => (await import('./init.ts')).initCommand,

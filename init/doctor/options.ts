@@ -9,7 +9,6 @@ import {
 } from '../../agent/base/address.ts';
 import { CONTROL_SOCKET_ENV, DEFAULT_CONTROL_SOCKET } from '../../agent/base/control.ts';
 import { UsageError } from '../../agent/base/errors.ts';
-import { flagHelp } from '../../agent/base/flags/help.ts';
 import { parseWith } from '../../agent/base/flags/parse.ts';
 import { defaultOf } from '../../agent/base/flags/table.ts';
 import { DEFAULT_CLUSTER_DOMAIN } from '../../agent/base/resolv-conf.ts';
@@ -49,16 +48,6 @@ const SERVICE_HOSTS = ['NODENS_UPSTREAM_SERVICE_HOST', 'KUBE_DNS_UPSTREAM_SERVIC
 
 /** One line for standard error after a `UsageError`. */
 export const USAGE = 'usage: nodens doctor [--json] [--localip IP,…] [--kubedns IP,…]';
-
-/** What `--help` prints. */
-export function helpText(): string {
-  return `nodens doctor: is a query from a pod of this node answered, and by which server? Changes nothing.
-
-${flagHelp('doctor')}
-
-Exit code: 0 no fault, 1 a warning or something that could not be looked at, 2 a fault or wrong usage.
-`;
-}
 
 /** Throws UsageError. */
 export function doctorOptionsFrom(argv: readonly string[], env: Environment): DoctorOptions {

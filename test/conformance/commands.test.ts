@@ -41,7 +41,10 @@ describe('help and version', () => {
     [['-localip', '127.0.0.1', '--help'], /nodens check \[FILE\]/],
     [['agent', '--help'], /^nodens agent: /],
     [['init', '--help'], /^nodens init: .*\n[\s\S]*-cleanup/],
-    [['check', '--help'], /^nodens check \[FILE\]: [\s\S]*-from-cluster-manifest/],
+    [
+      ['check', '--help'],
+      /^nodens check: [\s\S]*check [^\n]*\[FILE\][\s\S]*-from-cluster-manifest/,
+    ],
     [['doctor', '--help'], /^nodens doctor: /],
     [['--plugins'], /^ {2}dns\.acl$[\s\S]*^ {2}dns\.whoami$/m],
     [['-plugins'], /^ {2}dns\.forward$/m],

@@ -6,7 +6,7 @@ export const ADMIN_FLAGS: readonly Flag[] = [
   {
     name: 'json',
     commands: ADMIN_COMMANDS.filter((command) => command !== 'support'),
-    help: 'print JSON, one object a line',
+    help: 'print JSON: one object, and one a line where there are several',
   },
   {
     name: 'zone',

@@ -10,11 +10,6 @@ export function flagHelp(command: CommandName): string {
   return flagsOf(command).map(describe).join('\n');
 }
 
-/** Output of `nodens init --help`, and of the init program's own `--help`. */
-export function initHelp(): string {
-  return `nodens init: puts the local IPs on the node and intercepts DNS queries while the agent answers\n\n${flagHelp('init')}`;
-}
-
 /** All spellings of a flag, with its type: `-dns.port, -p, -port PORT`. */
 export function spellingsOf(flag: Flag): string {
   const names = [flag.name, ...(flag.aliases ?? [])].map((name) => `-${name}`).join(', ');

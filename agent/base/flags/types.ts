@@ -1,7 +1,14 @@
 /** An entry in the table of flags. */
 
 /** A command line. `drop-in` is node-local-dns's, without a subcommand. */
-export type CommandName = 'agent' | 'init' | 'drop-in' | 'check' | 'doctor' | AdminCommand;
+export type CommandName =
+  | 'agent'
+  | 'init'
+  | 'drop-in'
+  | 'check'
+  | 'doctor'
+  | 'completion'
+  | AdminCommand;
 
 /** Commands that ask the running agent over its admin socket. */
 export const ADMIN_COMMANDS = [

@@ -1,6 +1,6 @@
 /** The command line of a command that asks the agent: words and flags in any order. */
+import { commandHelp } from '../../base/commands/table.ts';
 import { UsageError } from '../../base/errors.ts';
-import { flagHelp } from '../../base/flags/help.ts';
 import { flagsOf } from '../../base/flags/table.ts';
 import type { AdminCommand } from '../../base/flags/types.ts';
 import { typeNumber } from '../../dns/iana.ts';
@@ -16,28 +16,19 @@ export interface Arguments {
   readonly paths: readonly string[];
 }
 
-/** What `--help` prints besides the flags. */
-export interface CommandHelp {
-  readonly command: AdminCommand;
-  readonly usage: string;
-  readonly text: string;
-  readonly examples: readonly (readonly [command: string, what: string])[];
-  readonly exitCodes: string;
-}
-
 /** Exit code of a command that reached no agent. */
 export const UNREACHABLE = 3;
 
 /** Runs a command: prints its help, or parses its arguments. Resolves to the exit code. Throws UsageError. */
 export async function runCommand(
   argv: readonly string[],
-  help: CommandHelp,
+  command: AdminCommand,
   run: (args: Arguments) => Promise<number>,
 ): Promise<number> {
-  const { words, flags } = split(argv, help.command);
-  const { values, wantsHelp } = parseFlags(flags, help.command);
+  const { words, flags } = split(argv, command);
+  const { values, wantsHelp } = parseFlags(flags, command);
   if (wantsHelp) {
-    process.stdout.write(helpText(help));
+    process.stdout.write(commandHelp(command));
     return 0;
   }
   const isJson = values.json === 'true';
@@ -45,7 +36,7 @@ export async function runCommand(
     return await run({ words, values, isJson, paths: adminSockets(values) });
   } catch (error) {
     if (!(error instanceof UnreachableError)) throw error;
-    process.stderr.write(`nodens ${help.command}: ${error.message}\n`);
+    process.stderr.write(`nodens ${command}: ${error.message}\n`);
     return UNREACHABLE;
   }
 }
@@ -80,19 +71,6 @@ function split(
   }
   return { words, flags };
 }
-
-/** The whole help text of a command. */
-export function helpText({ command, usage, text, examples, exitCodes }: CommandHelp): string {
-  const width = Math.max(...examples.map(([line]) => line.length)) + 2;
-  const lines = examples.map(([line, what]) => `  ${line.padEnd(width)}${what}`);
-  return (
-    `${`nodens ${command} ${usage}`.trimEnd()}\n\n${text}\n\nExamples:\n${lines.join('\n')}\n\n` +
-    `${flagHelp(command)}\n\n${exitCodes}\n`
-  );
-}
-
-/** Exit codes that all these commands share. */
-export const COMMON_EXIT_CODES = '2 wrong usage, 3 no agent answers on the admin socket.';
 
 /** Number of a type given by name (`AAAA`, `TYPE65`) or number; undefined if no word is given. Throws UsageError. */
 export function typeArgument(word: string | undefined): number | undefined {

@@ -8,38 +8,10 @@ import type {
   EntryLine,
   FlushedLine,
 } from '../../operator/protocol.ts';
-import {
-  type Arguments,
-  COMMON_EXIT_CODES,
-  type CommandHelp,
-  maxWords,
-  runCommand,
-  typeArgument,
-} from './arguments.ts';
+import { type Arguments, maxWords, runCommand, typeArgument } from './arguments.ts';
 import { ask, askOnce } from './asking.ts';
 import { readMessage, recordLine } from './message.ts';
 import { duration, percent, print, printJson, size, table } from './print.ts';
-
-const HELP: CommandHelp = {
-  command: 'cache',
-  usage:
-    'get NAME [TYPE] | dump [ZONE] | flush NAME [TYPE] | flush -zone ZONE | flush -all | stats',
-  text:
-    'get prints what the cache has for a name: answers, denials and remembered failures, fresh and stale, in every block.\n' +
-    'dump prints one line for each entry of a zone, or of the whole cache.\n' +
-    'flush removes entries: the answer with its stale copy, denials of the name and of names above it that deny it,\n' +
-    'remembered failures, and their place in the snapshot, so that a restart does not bring them back.\n' +
-    'stats prints sizes and counters.',
-  examples: [
-    ['nodens cache get web.default.svc.cluster.local', 'everything about a name'],
-    ['nodens cache get example.com AAAA -json', 'one type, as JSON with the whole message'],
-    ['nodens cache dump cluster.local', 'all names of the cluster'],
-    ['nodens cache flush web.default.svc.cluster.local', 'forget a name'],
-    ['nodens cache flush -zone example.com', 'forget a name and all names below it'],
-    ['nodens cache flush -all', 'forget everything'],
-  ],
-  exitCodes: `Exit code: 0 done, 1 get or dump found nothing, or flush could not write the snapshot, ${COMMON_EXIT_CODES}`,
-};
 
 const ACTIONS: Readonly<Record<string, (args: Arguments) => Promise<number>>> = {
   get,
@@ -50,7 +22,7 @@ const ACTIONS: Readonly<Record<string, (args: Arguments) => Promise<number>>> = 
 
 /** Resolves to the exit code (see the help text). Throws UsageError. */
 export function cacheCommand(argv: readonly string[]): Promise<number> {
-  return runCommand(argv, HELP, async (args) => {
+  return runCommand(argv, 'cache', async (args) => {
     const [action = '', ...words] = args.words;
     const run = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
     if (run === undefined) throw unknownAction(action);

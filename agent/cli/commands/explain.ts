@@ -1,37 +1,14 @@
 /** `nodens explain`: what a lookup of one pod costs on this node. */
 import { UsageError } from '../../base/errors.ts';
 import type { ExplainedLine, ExplainedQuestion } from '../../operator/protocol.ts';
-import {
-  type Arguments,
-  COMMON_EXIT_CODES,
-  type CommandHelp,
-  maxWords,
-  runCommand,
-} from './arguments.ts';
+import { type Arguments, maxWords, runCommand } from './arguments.ts';
 import { askOnce } from './asking.ts';
 import { withoutLine } from './cache.ts';
 import { duration, print, printJson, table } from './print.ts';
 
-const HELP: CommandHelp = {
-  command: 'explain',
-  usage: 'POD|IP [NAME] | NAME',
-  text:
-    'Shows what a lookup costs: the search list of the pod, the questions that its C library asks in order, what the cache\n' +
-    'has for each, and which block and upstream get the others. No query is sent. A pod is NAME or NAMESPACE/NAME; its\n' +
-    'search list is known where `autopath @node` watches the pods. Without it the list is the one that the kubelet writes by\n' +
-    'default. Without a name, example.com is explained. Cached in front of upstreams: hit, nodata (exists, without\n' +
-    'this type), denied, cut (denied by a name above), failure (remembered SERVFAIL), stale (for an outage), miss.',
-  examples: [
-    ['nodens explain shop/web-0 api.example.com', 'what this pod asks for this name'],
-    ['nodens explain 10.0.3.7', 'the search list of a pod by its address'],
-    ['nodens explain api.example.com -namespace shop', 'as a pod of that namespace, by default'],
-  ],
-  exitCodes: `Exit code: 0 explained, ${COMMON_EXIT_CODES}`,
-};
-
 /** Resolves to the exit code (see the help text). Throws UsageError. */
 export function explainCommand(argv: readonly string[]): Promise<number> {
-  return runCommand(argv, HELP, explain);
+  return runCommand(argv, 'explain', explain);
 }
 
 async function explain({ words, values, isJson, paths }: Arguments): Promise<number> {

@@ -4,36 +4,14 @@ import { UsageError } from '../../base/errors.ts';
 import { parseDurationMs } from '../../base/text/duration.ts';
 import { RCODE, rcodeNumber } from '../../dns/iana.ts';
 import type { ObservedLine, ObserveRequest, SkippedLine } from '../../operator/protocol.ts';
-import {
-  type Arguments,
-  COMMON_EXIT_CODES,
-  type CommandHelp,
-  maxWords,
-  runCommand,
-} from './arguments.ts';
+import { type Arguments, maxWords, runCommand } from './arguments.ts';
 import { ask } from './asking.ts';
 import { withoutLine } from './cache.ts';
 import { milliseconds, print, printJson } from './print.ts';
 
-const HELP: CommandHelp = {
-  command: 'observe',
-  usage: '',
-  text:
-    'Shows queries as they are answered: time, client, where the answer came from, duration, rcode, name, type, upstream.\n' +
-    'From: hit, stale, miss (the cache had none), local (a plugin made it), failure, dropped. At most 1,000 queries a\n' +
-    'second are shown, and as many as the terminal takes; the others are counted. Past queries are not kept.',
-  examples: [
-    ['nodens observe -f', 'every query, until interrupted'],
-    ['nodens observe -f -client 10.0.3.7', 'what a pod asks'],
-    ["nodens observe -f -name '*.example.com' -rcode SERVFAIL", 'which names fail'],
-    ['nodens observe -for 1m -slow 50ms -o json', 'a minute of slow queries, as JSON'],
-  ],
-  exitCodes: `Exit code: 0 at least one query was shown, 1 none, ${COMMON_EXIT_CODES}`,
-};
-
 /** Resolves to the exit code (see the help text). Throws UsageError. */
 export function observeCommand(argv: readonly string[]): Promise<number> {
-  return runCommand(argv, HELP, observe);
+  return runCommand(argv, 'observe', observe);
 }
 
 async function observe(args: Arguments): Promise<number> {

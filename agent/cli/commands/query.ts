@@ -2,38 +2,15 @@
 import { UsageError } from '../../base/errors.ts';
 import { TYPE } from '../../dns/iana.ts';
 import type { AnswerLine, TraceStep } from '../../operator/protocol.ts';
-import {
-  type Arguments,
-  COMMON_EXIT_CODES,
-  type CommandHelp,
-  maxWords,
-  runCommand,
-  typeArgument,
-} from './arguments.ts';
+import { type Arguments, maxWords, runCommand, typeArgument } from './arguments.ts';
 import { ask, UnreachableError } from './asking.ts';
 import { withoutLine } from './cache.ts';
 import { digText, readMessage } from './message.ts';
 import { milliseconds, print, printJson } from './print.ts';
 
-const HELP: CommandHelp = {
-  command: 'query',
-  usage: 'NAME [TYPE]',
-  text:
-    'Asks the running agent as a client would: through the block, the plugins and the cache that serve this name, and the\n' +
-    'upstreams if need be. The answer is stored as for any client. Metrics of requests do not count it.\n' +
-    '-trace prints what happened on the way: which block and why, plugins that acted, what the cache had and has now,\n' +
-    'each attempt at an upstream with its transport and time.',
-  examples: [
-    ['nodens query kubernetes.default.svc.cluster.local', 'the address'],
-    ['nodens query example.com AAAA -trace', 'where the answer comes from'],
-    ['nodens query web.default -client 10.0.3.7', 'as a pod gets it, with acl and views'],
-  ],
-  exitCodes: `Exit code: 0 a response came, whatever its rcode, 1 the agent dropped the query, ${COMMON_EXIT_CODES}`,
-};
-
 /** Resolves to the exit code (see the help text). Throws UsageError. */
 export function queryCommand(argv: readonly string[]): Promise<number> {
-  return runCommand(argv, HELP, query);
+  return runCommand(argv, 'query', query);
 }
 
 async function query({ words, values, isJson, paths }: Arguments): Promise<number> {

@@ -1,26 +1,14 @@
 /** `nodens status`: one screen about the running agent. */
 import type { StatusLine } from '../../operator/protocol.ts';
-import { COMMON_EXIT_CODES, type CommandHelp, maxWords, runCommand } from './arguments.ts';
+import { maxWords, runCommand } from './arguments.ts';
 import { askOnce } from './asking.ts';
 import { withoutLine } from './cache.ts';
 import { duration, milliseconds, percent, print, printJson, size, table } from './print.ts';
 import { upstreamRows } from './upstream-rows.ts';
 
-const HELP: CommandHelp = {
-  command: 'status',
-  usage: '',
-  text: 'Prints version, configuration, interception, cache and upstreams of the running agent.',
-  examples: [
-    ['nodens status', 'one screen'],
-    ['nodens status -json', 'the same for a script'],
-    ['kubectl exec POD -c agent -- nodens status', 'of a pod'],
-  ],
-  exitCodes: `Exit code: 0 ready and the configuration on disk is in force, 1 not, ${COMMON_EXIT_CODES}`,
-};
-
 /** Resolves to the exit code (see the help text). Throws UsageError. */
 export function statusCommand(argv: readonly string[]): Promise<number> {
-  return runCommand(argv, HELP, async ({ words, isJson, paths }) => {
+  return runCommand(argv, 'status', async ({ words, isJson, paths }) => {
     maxWords(words, 0);
     const status = await askOnce({ command: 'status' }, paths, 'status');
     await (isJson ? printJson(withoutLine(status)) : print(statusText(status)));

@@ -4,35 +4,17 @@ import { hostname } from 'node:os';
 import { gzipSync } from 'node:zlib';
 import { systemClock } from '../../base/clock.ts';
 import { messageOf, UsageError } from '../../base/errors.ts';
-import { type Arguments, type CommandHelp, maxWords, runCommand } from '../commands/arguments.ts';
+import { type Arguments, maxWords, runCommand } from '../commands/arguments.ts';
 import { doctorFiles } from './doctor-parts.ts';
 import { PARTS, type Sources } from './parts.ts';
 import { redacted } from './redact.ts';
 import { type TarFile, tarOf } from './tar.ts';
 
-const HELP: CommandHelp = {
-  command: 'support',
-  usage: '',
-  text:
-    'Writes a tar.gz for a bug report to standard output, or to the file of -output: versions, command line, status,\n' +
-    'cache counters, the last lines of the log, metrics, the effective configuration with its findings, what the doctor\n' +
-    'finds, and the rules of nodens. What looks like a secret is removed: tokens, keys, passwords in URLs. It contains names of\n' +
-    'zones, addresses of upstreams and names from log lines: look through it before you publish it. In the init container it has\n' +
-    'the rules as well. Nothing is changed; the doctor sends a few DNS questions.',
-  examples: [
-    ['kubectl exec POD -c agent -- nodens support > x.tar.gz', 'from a pod'],
-    ['kubectl exec POD -c init -- nodens support > y.tar.gz', 'with the rules of the node'],
-    ['nodens support -output /tmp/nodens.tar.gz', 'into a file'],
-  ],
-  exitCodes:
-    'Exit code: 0 complete, 1 something is missing: errors.txt in it says what, 2 wrong usage.',
-};
-
 const DEFAULT_METRICS = '127.0.0.1:9253';
 
 /** Resolves to the exit code (see the help text). Throws UsageError. */
 export function supportCommand(argv: readonly string[]): Promise<number> {
-  return runCommand(argv, HELP, support);
+  return runCommand(argv, 'support', support);
 }
 
 async function support({ words, values, paths }: Arguments): Promise<number> {

@@ -4,6 +4,7 @@ import { chmodSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { COMMANDS } from '../../../agent/base/commands/table.ts';
 import { eventually } from '../../support/netns/netns.ts';
 import { OperatedAgent, runNodens } from '../../support/operator.ts';
 
@@ -103,13 +104,12 @@ describe('a command', () => {
     assert.match(err, /none: no socket there.*-admin-socket or NODENS_ADMIN_SOCKET/);
   });
 
-  for (const command of ['status', 'cache', 'query', 'observe', 'top'])
-    it(`${command} --help has examples and exit codes`, async () => {
+  for (const command of COMMANDS.map((one) => one.command))
+    it(`${command} --help has usage, examples and exit codes`, async () => {
       const { code, out, err } = await runNodens([command, '--help'], {});
       assert.deepEqual({ code, err }, { code: 0, err: '' });
-      assert.match(out, new RegExp(`^nodens ${command}(?: \\S.*)?\n`));
-      assert.match(out, /^Examples:\n {2}nodens /m);
-      assert.match(out, /-admin-socket/);
-      assert.match(out, /^Exit code: 0 /m);
+      assert.match(out, new RegExp(`^nodens ${command}: .+\n\nUsage: nodens ${command}( .*)?\n`));
+      assert.match(out, /^Examples:\n {2}(?:nodens|kubectl|eval) ?/m);
+      assert.match(out, /^Exit code: 0 .*2 .*wrong usage/m);
     });
 });

@@ -1,8 +1,14 @@
-/** `npm run docs`: generates docs/reference from the tables in code. */
+/** `npm run docs`: generates docs/reference and docs/man from the tables in code. */
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { manPages } from './man.ts';
 import { referencePages } from './reference.ts';
 
-const FOLDER = new URL('../../../docs/reference/', import.meta.url);
+const DOCS = new URL('../../../docs/', import.meta.url);
 
-mkdirSync(FOLDER, { recursive: true });
-for (const [name, text] of referencePages()) writeFileSync(new URL(name, FOLDER), text);
+for (const [folder, pages] of [
+  ['reference/', referencePages()],
+  ['man/', manPages()],
+] as const) {
+  mkdirSync(new URL(folder, DOCS), { recursive: true });
+  for (const [name, text] of pages) writeFileSync(new URL(folder + name, DOCS), text);
+}

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { commandHelp } from '../../../agent/base/commands/table.ts';
 import { UsageError } from '../../../agent/base/errors.ts';
-import { initHelp } from '../../../agent/base/flags/help.ts';
 import { initOptionsFrom } from '../../../init/options.ts';
 
 const LOCAL = '--localip=169.254.20.10';
@@ -134,6 +134,6 @@ describe('init options', () => {
     const flags =
       'localip setupinterface setupiptables interfacename syncinterval health-port skipteardown dns.port port ' +
       'socket once cleanup observe backend supervise clusterdns fallback-service fallback-mark alive-mark probe-port force';
-    for (const flag of flags.split(' ')) assert.ok(initHelp().includes(`-${flag}`), flag);
+    for (const flag of flags.split(' ')) assert.ok(commandHelp('init').includes(`-${flag}`), flag);
   });
 });

@@ -2,35 +2,13 @@
 import { UsageError } from '../../../base/errors.ts';
 import { parseDurationMs } from '../../../base/text/duration.ts';
 import type { TopLine } from '../../../operator/protocol.ts';
-import {
-  type Arguments,
-  COMMON_EXIT_CODES,
-  type CommandHelp,
-  maxWords,
-  runCommand,
-} from '../arguments.ts';
+import { type Arguments, maxWords, runCommand } from '../arguments.ts';
 import { ask, askOnce } from '../asking.ts';
 import { withoutLine } from '../cache.ts';
 import { print, printJson } from '../print.ts';
 import { History } from './history.ts';
 import { afterInput, FIRST_VIEW } from './keys.ts';
 import { screenLines, type View } from './screen.ts';
-
-const HELP: CommandHelp = {
-  command: 'top',
-  usage: '',
-  text:
-    'A live screen: queries a second, hits, misses, stale answers, failures; p50 and p99 of hits and misses; the cache;\n' +
-    'upstreams, clients and names with their shares. Keys: q quit, p pause, s next sort column, / filter clients and names.\n' +
-    'Above 1,000 queries a second, clients, names and percentiles come from a sample. Without a terminal: as with -once.',
-  examples: [
-    ['nodens top', 'the screen'],
-    ['nodens top -once', 'one picture, for a log or a ticket'],
-    ['kubectl exec -it POD -c agent -- nodens top', 'of a pod'],
-    ['nodens top -json -interval 10s', 'a JSON object every ten seconds, for a script'],
-  ],
-  exitCodes: `Exit code: 0 ended by a key or with -once, ${COMMON_EXIT_CODES}`,
-};
 
 const COLUMNS = 80;
 /** Of one picture that is printed, and of a terminal. */
@@ -44,7 +22,7 @@ const REST_OF_SCREEN = '\u001b[J';
 
 /** Resolves to the exit code (see the help text). Throws UsageError. */
 export function topCommand(argv: readonly string[]): Promise<number> {
-  return runCommand(argv, HELP, top);
+  return runCommand(argv, 'top', top);
 }
 
 async function top(args: Arguments): Promise<number> {

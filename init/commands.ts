@@ -5,7 +5,7 @@ import { cleanUp } from './control/cleanup.ts';
 import { Reconciler } from './control/reconciler.ts';
 import { lookAtNode } from './control/rule-state.ts';
 import { NO_ENDPOINTS } from './endpoints/set.ts';
-import { type Environment, realEnvironment } from './environment.ts';
+import { asResident, type Environment, realEnvironment } from './environment.ts';
 import { NoBackendError, selectBackend } from './firewall/select.ts';
 import type { Log } from './log.ts';
 import { Link } from './node/link.ts';
@@ -49,7 +49,8 @@ export async function main(
   }
 }
 
-async function carryOut(environment: Environment, options: InitOptions): Promise<number> {
+async function carryOut(given: Environment, options: InitOptions): Promise<number> {
+  const environment = options.mode === 'run' ? asResident(given) : given;
   const { system, log } = environment;
   if (options.mode === 'cleanup') {
     await requireCapability(system, 'NET_ADMIN', 'remove addresses and rules');

@@ -1,7 +1,7 @@
 /** Where init runs: the node, the clock and the streams. Tests replace it. */
 import { type Clock, systemClock } from '../agent/base/clock.ts';
 import { type Log, makeLog } from './log.ts';
-import { realSystem, type System } from './node/system.ts';
+import { realSystem, residentSystem, type System } from './node/system.ts';
 
 /** What `main` hands to all parts of init. Sockets, child processes and signals are not in it, see `ServiceEdge`. */
 export interface Environment {
@@ -27,4 +27,11 @@ export function realEnvironment(): Environment {
     print,
     complain: (text) => void process.stderr.write(text),
   };
+}
+
+/** The environment of an init that stays on this node. A test keeps its own. */
+export function asResident(environment: Environment): Environment {
+  return environment.system === realSystem
+    ? { ...environment, system: residentSystem }
+    : environment;
 }

@@ -1,10 +1,9 @@
 /** The command line of init. */
-import { Command } from 'commander';
 import { addressBytes, familyOf, formatAddress, parsePort } from '../agent/base/address.ts';
 import { CONTROL_SOCKET_ENV, DEFAULT_CONTROL_SOCKET } from '../agent/base/control.ts';
 import { UsageError } from '../agent/base/errors.ts';
 import { INIT_MODES } from '../agent/base/flags/init-flags.ts';
-import { type FlagValues, parseWith } from '../agent/base/flags/parse.ts';
+import { type FlagValues, parsePlain } from '../agent/base/flags/parse.ts';
 import { defaultOf } from '../agent/base/flags/table.ts';
 import { parseSyncIntervalMs } from '../agent/base/text/duration.ts';
 import { isHostName } from './endpoints/lookup.ts';
@@ -52,7 +51,7 @@ export const USAGE = 'usage: nodens init --localip IP[,IP…] [options] [--super
 export function initOptionsFrom(argv: readonly string[]): InitOptions {
   const end = argv.indexOf('--');
   const own = end === -1 ? argv : argv.slice(0, end);
-  const { values: flags } = parseWith(new Command(), 'init', own);
+  const { values: flags } = parsePlain('init', own);
   const supervise = flags.supervise === 'true';
   if (supervise !== (end !== -1)) throw new UsageError('--supervise and -- AGENT-ARG… go together');
   return optionsOf(flags, supervise ? argv.slice(end + 1) : undefined);

@@ -1,9 +1,9 @@
 /** Programs of the system (ip, nft, iptables) as functions: argument arrays, never a shell, never without a bound. */
-import { execa } from 'execa';
-import { NodensError } from '../../agent/base/errors.ts';
+import { messageOf, NodensError } from '../../agent/base/errors.ts';
 
 /** A program takes longer than this only when it waits for another one. Then init kills it. */
-const COMMAND_TIMEOUT_MS = 30_000;
+export const COMMAND_TIMEOUT_MS = 30_000;
+export const MAX_OUTPUT_CHARS = 64 * 1024 * 1024;
 
 /**
  * Runs a program with `input` on its stdin and resolves to its stdout. Rejects with `CommandError` where it cannot be
@@ -51,19 +51,26 @@ function firstLine(stderr: string): string {
 
 /**
  * `Run` on this node. init ends a program after 30 s, or when it prints more than 64 Mi characters. Programs run with
- * LC_ALL=C, because init reads their messages.
+ * LC_ALL=C, because init reads their messages. An init that stays has `runResident` instead.
  */
 export const runCommand: Run = async (program, args, input = '') => {
-  const result = await execa(program, [...args], {
+  const { execa } = await import('execa');
+  const command = [program, ...args].join(' ');
+  const options = {
     input,
     reject: false,
     timeout: COMMAND_TIMEOUT_MS,
     forceKillAfterDelay: 1_000,
-    maxBuffer: 64 * 1024 * 1024,
+    maxBuffer: MAX_OUTPUT_CHARS,
     env: { LC_ALL: 'C' },
-  });
+  } as const;
+  const result = await (async () => execa(program, [...args], options))().catch(
+    (error: unknown) => {
+      // An argument that no program can get, with a zero byte, is thrown whatever `reject` says.
+      throw new CommandError(command, undefined, messageOf(error));
+    },
+  );
   if (!result.failed) return result.stdout;
-  const command = [program, ...args].join(' ');
   if (result.signal === 'SIGKILL' && !result.timedOut && !result.isMaxBuffer)
     throw new CommandError(command, undefined, result.stderr, true);
   if (result.exitCode === undefined)

@@ -43,6 +43,16 @@ export function parseWith(
   return { values, wantsHelp };
 }
 
+/**
+ * The same without a library, for a program that stays in memory: `normalise` leaves nothing to do but to take names and values
+ * apart. Throws UsageError.
+ */
+export function parsePlain(command: CommandName, argv: readonly string[]): ParsedFlags {
+  const { argv: normal, wantsHelp } = normalise(argv, flagsOf(command));
+  const pairs = normal.map((word) => /^--([^=]+)=([\s\S]*)$/.exec(word) as RegExpExecArray);
+  return { values: Object.fromEntries(pairs.map(([, name, value]) => [name, value])), wantsHelp };
+}
+
 /** commander stores `--health-port` as `healthPort`. */
 function camelCase(flag: Flag): string {
   return flag.name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());

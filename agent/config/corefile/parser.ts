@@ -70,18 +70,14 @@ class Parser {
     }
     for (const { place, name } of this.#references.missing())
       this.#warn(place, `environment variable ${name} is not set, taken as empty`);
-    return {
-      file: this.#options.file,
-      blocks,
-      warnings: [...this.#warnings],
-      hash: hashOf(blocks),
-    };
+    const file = this.#options.file;
+    return { file, blocks, warnings: [...this.#warnings], hash: hashOf(blocks) };
   }
 
   #lex(text: string, file: string, placeOf?: ParseOptions['placeOf']): Lexeme[] {
     return lex(text, file).map((raw) => {
-      const lexeme = placeOf === undefined ? raw : { ...raw, place: placeOf(raw.place.line) };
-      return this.#references.fillIn(lexeme);
+      const place = placeOf?.(raw.place.line) ?? raw.place;
+      return this.#references.fillIn({ ...raw, place });
     });
   }
 

@@ -12,38 +12,30 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { IMAGE_PROGRAMS } from '../../support/image.ts';
 import { argsOf, copiesOf, packagesOf, parseDockerfile, type Stage } from './dockerfile.ts';
 
 const ROOT = new URL('../../../', import.meta.url).pathname;
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 
 const stages = parseDockerfile(read('Dockerfile'));
-const [build, final] = stages as [Stage, Stage];
+const [build, root, final] = stages as [Stage, Stage, Stage];
 const contextSources = stages
   .flatMap(copiesOf)
   .flatMap((copy) => (copy.from === undefined ? copy.sources : []));
 
-/** Programs that nodens and the image's build run, with the package of each. */
-const PROGRAMS: Readonly<Record<string, string>> = {
-  ip: 'iproute2',
-  nft: 'nftables',
-  conntrack: 'conntrack',
-  'iptables-nft-restore': 'iptables',
-  'ip6tables-nft-restore': 'iptables',
-  'iptables-legacy-restore': 'iptables',
-  'ip6tables-legacy-restore': 'iptables',
-  setpriv: 'util-linux',
-  setcap: 'libcap2-bin',
-};
-
-test('the image: a build stage on Node, a final stage on the same Debian without it', () => {
-  assert.equal(stages.length, 2);
-  const { devDependencies } = JSON.parse(read('package.json')) as {
+test('the image: a build on Node, what it needs of the same Debian, and nothing else', () => {
+  assert.equal(stages.length, 3);
+  const { devDependencies, version } = JSON.parse(read('package.json')) as {
     devDependencies: Record<string, string>;
+    version: string;
   };
   const major = devDependencies.node?.split('.')[0];
-  assert.deepEqual([build.name, build.base], ['build', `node:${major}-bookworm-slim`]);
-  assert.equal(final.base, 'debian:bookworm-slim');
+  assert.deepEqual([build.name, build.base], ['build', `node:${major}-trixie-slim`]);
+  assert.deepEqual([root.name, root.base], ['root', 'debian:trixie-slim']);
+  assert.equal(final.base, 'scratch');
+  const [labels = ''] = argsOf(final, 'LABEL');
+  assert.match(labels, new RegExp(`org.opencontainers.image.version="${version}"`));
 });
 
 test('every source of a COPY is in the tree, and reaches the builder past .dockerignore', () => {
@@ -62,7 +54,8 @@ test('the build needs only the copied files, and makes the files that the final 
       cpSync(join(ROOT, source), join(workdir, source), { recursive: true });
     symlinkSync(join(ROOT, 'node_modules'), join(workdir, 'node_modules'));
     for (const command of buildCommands()) execFileSync('sh', ['-c', command], inside(workdir));
-    for (const { from, sources } of copiesOf(final)) {
+    for (const { from, sources } of [...copiesOf(root), ...copiesOf(final)]) {
+      if (from === root.name || from === undefined) continue;
       assert.equal(from, build.name);
       for (const source of sources.filter((path) => path.startsWith('/src/')))
         assert.ok(existsSync(join(workdir, source.slice('/src/'.length))), source);
@@ -125,15 +118,15 @@ test('the launcher execs what the final stage copies, and is the entry point wit
     new RegExp(`^#define ${macro} "(.+)"$`, 'm').exec(launcher)?.[1] ?? '';
   const targetOf = (source: string): string | undefined =>
     copiesOf(final).find((copy) => copy.sources.includes(source))?.target;
-  assert.equal(defined('NODENS_NODE'), targetOf('/usr/local/bin/node'));
+  // The stage `root` has the programs where the image has them.
+  const [node] = copiesOf(root).filter(({ sources }) => sources.includes(defined('NODENS_NODE')));
+  assert.equal(node?.target, defined('NODENS_NODE'));
   assert.equal(defined('NODENS_MAIN'), `${targetOf('/src/dist')}/agent/main.js`);
 
   const entry = JSON.parse(argsOf(final, 'ENTRYPOINT')[0] ?? '[]') as string[];
   assert.deepEqual(entry, [targetOf('/src/nodens-launch')]);
-  assert.match(
-    argsOf(final, 'RUN').join('\n'),
-    new RegExp(`setcap cap_net_bind_service=p ${entry[0]}`),
-  );
+  const commands = argsOf(final, 'RUN').map((command) => JSON.parse(command) as string[]);
+  assert.deepEqual(commands[0], ['setcap', 'cap_net_bind_service=p', entry[0]]);
   assert.deepEqual(argsOf(final, 'CMD'), []);
 });
 
@@ -156,11 +149,48 @@ test('the image has a numeric user', () => {
   assert.match(argsOf(final, 'USER').join(), /^\d+:\d+$/);
 });
 
-test('every program that nodens runs is in a package that the final stage installs', () => {
-  const packages = packagesOf(final);
-  for (const [program, owner] of Object.entries(PROGRAMS))
-    assert.ok(packages.includes(owner), `${program} needs ${owner}`);
+test('every program that nodens runs is installed and copied', () => {
+  const packages = packagesOf(root);
+  const [, list = ''] = /collect\.sh \/image (.*?) &&/.exec(argsOf(root, 'RUN').join()) ?? [];
+  for (const [program, owner] of Object.entries(IMAGE_PROGRAMS)) {
+    assert.ok(packages.includes(owner) || owner === 'coreutils', `${program} needs ${owner}`);
+    // collect.sh copies all names of iptables.
+    assert.ok(list.split(' ').includes(program) || owner === 'iptables', `${program} is copied`);
+  }
 });
+
+test('collect.sh takes programs with links, libraries, licences and entries of dpkg', () => {
+  const workdir = mkdtempSync(join(tmpdir(), 'nodens-collect-'));
+  try {
+    const script = join(ROOT, 'deploy/image/collect.sh');
+    execFileSync('sh', [script, workdir, 'ip', 'sleep'], { stdio: 'pipe' });
+    for (const path of ['usr/bin/sleep', 'tmp', 'run', 'etc/passwd', 'etc/os-release'])
+      assert.ok(existsSync(join(workdir, path)), path);
+    const loaded = execFileSync('ldd', [join(workdir, 'usr/bin/sleep')], { encoding: 'utf8' });
+    for (const [library] of loaded.matchAll(/\/[^ )]+/g))
+      assert.ok(existsSync(join(workdir, library)), library);
+    for (const name of ['coreutils', 'iproute2', 'libc6']) {
+      const entry = readFileSync(join(workdir, 'var/lib/dpkg/status.d', name), 'utf8');
+      assert.match(entry, new RegExp(`^Package: ${name}$`, 'm'));
+      assert.ok(existsSync(join(workdir, 'usr/share/doc', name, 'copyright')), name);
+    }
+    const { components } = JSON.parse(listOf(workdir)) as { components: { purl: string }[] };
+    const has = (start: string): boolean => components.some(({ purl }) => purl.startsWith(start));
+    for (const start of ['pkg:npm/pino@', 'pkg:npm/%40opentelemetry/api@', 'pkg:deb/debian/libc6@'])
+      assert.ok(has(start), start);
+    assert.ok(has(`pkg:generic/node@${process.versions.node}`));
+    assert.equal(new Set(components.map(({ purl }) => purl)).size, components.length);
+  } finally {
+    rmSync(workdir, { recursive: true });
+  }
+});
+
+/** The list of components of an image whose root is `folder`. */
+function listOf(folder: string): string {
+  const inputs = ['package.json', 'dist/THIRD-PARTY-LICENSES.txt'].map((path) => join(ROOT, path));
+  const script = join(ROOT, 'deploy/image/sbom.mjs');
+  return execFileSync(process.execPath, [script, ...inputs, folder], { encoding: 'utf8' });
+}
 
 test('Debian has every package under this name, and each contains its expected programs', (t) => {
   const { stdout } = spawnSync('apt-cache', ['show', 'libc6', ...stages.flatMap(packagesOf)], {
@@ -173,7 +203,7 @@ test('Debian has every package under this name, and each contains its expected p
     return;
   }
   for (const name of stages.flatMap(packagesOf)) assert.ok(known.has(name), name);
-  for (const [program, owner] of Object.entries(PROGRAMS)) {
+  for (const [program, owner] of Object.entries(IMAGE_PROGRAMS)) {
     const listing = spawnSync('dpkg', ['-L', owner], { encoding: 'utf8' });
     if (listing.status !== 0) t.diagnostic(`${owner} is not installed here: contents not checked`);
     else

@@ -18,8 +18,9 @@ export interface Copy {
   readonly target: string;
 }
 
-/** Throws where the text has instructions before the first FROM. */
+/** Throws where the text has instructions other than ARG before the first FROM, whose values the names of bases take. */
 export function parseDockerfile(text: string): Stage[] {
+  const values = new Map<string, string>();
   const stages: { base: string; name: string | undefined; instructions: Instruction[] }[] = [];
   const lines = text.split('\n').filter((line) => !/^\s*#/.test(line));
   for (const line of lines.join('\n').replace(/\\\n/g, ' ').split('\n')) {
@@ -28,7 +29,11 @@ export function parseDockerfile(text: string): Stage[] {
     const [, word = '', args = ''] = match;
     if (word === 'FROM') {
       const [base = '', , name] = args.split(/\s+/);
-      stages.push({ base, name, instructions: [] });
+      const defaultOf = (_: string, arg: string): string => values.get(arg) ?? '';
+      stages.push({ base: base.replace(/\$\{(\w+)\}/g, defaultOf), name, instructions: [] });
+    } else if (word === 'ARG' && stages.length === 0) {
+      const [arg = '', value = ''] = args.split('=');
+      values.set(arg, value);
     } else {
       const stage = stages.at(-1);
       if (stage === undefined) throw new Error(`${word} before the first FROM`);

@@ -96,7 +96,10 @@ export function* podWarnings(found: Found<PodHolder>): Iterable<PodWarning> {
   const ours = podOf(found.resource);
   if (ours === undefined) return;
   const { pod, podPath, containers } = ours;
-  yield* aboutPod(found, pod, podPath);
+  const isOrdinary = containers.every(
+    ({ container, role }) => role === undefined || isAlone(container, role),
+  );
+  yield* aboutPod(found, pod, podPath, isOrdinary);
   for (const { container, path, role } of containers)
     if (role !== undefined) yield* aboutContainer(found, container, path, role);
   const surge = found.resource.spec?.updateStrategy?.rollingUpdate?.maxSurge ?? 0;
@@ -119,12 +122,18 @@ function roleOf({ command = [], args = [] }: Container): Role | undefined {
   return isDropIn && words.some((word) => /^--?localip\b/.test(word)) ? 'drop-in' : undefined;
 }
 
+/** An agent that serves the addresses of its pod, to which something else brings the queries. */
+function isAlone({ args = [] }: Container, role: Role): boolean {
+  return role === 'agent' && args.some((word) => /^--?without-init$/.test(word));
+}
+
 function* aboutPod(
   found: Found<PodHolder>,
   { hostNetwork, dnsPolicy }: PodSpec,
   path: Path,
+  isOrdinary: boolean,
 ): Iterable<PodWarning> {
-  if (hostNetwork !== true)
+  if (hostNetwork !== true && !isOrdinary)
     yield {
       line: found.lineOf([...path, 'hostNetwork']),
       message:

@@ -173,7 +173,7 @@ describe('the pods of a manifest', () => {
     }
   });
 
-  for (const mode of ['cleanup', 'drop-in', 'iptables-nftables', 'ipvs'])
+  for (const mode of ['cilium', 'cleanup', 'drop-in', 'iptables-nftables', 'ipvs'])
     it(`no warning about ${mode}, as kustomize and as Helm print it`, async () => {
       const built = build(`${MANIFESTS}overlays/${mode}`);
       const { objects } = renderChart(CHART, { mode });

@@ -27,7 +27,7 @@ import { schemaErrors } from '../manifests/schema.ts';
 const ROOT = new URL('../../../', import.meta.url).pathname;
 const CHART = `${ROOT}deploy/helm/nodens`;
 const OVERLAYS = `${ROOT}manifests/overlays`;
-const MODES = ['cleanup', 'drop-in', 'iptables-nftables', 'ipvs'];
+const MODES = ['cilium', 'cleanup', 'drop-in', 'iptables-nftables', 'ipvs'];
 
 const COMPONENTS = ['autopath', 'cluster-records'];
 /** Value of the chart that switches a component on. */
@@ -222,6 +222,19 @@ describe('values of the chart', () => {
     assert.ok(args.includes('--fallback-service=nodens-endpoints.dns-pods.svc.$(CLUSTER_DOMAIN)'));
     const settings = find(resources, 'ConfigMap', 'nodens-settings').data as Values;
     assert.equal(settings.NODENS_UPSTREAM_SERVICE_HOST, '10.96.0.11');
+  });
+
+  it('cilium: addresses to listen on, and no other namespace than that of kube-dns', () => {
+    const listenIPs = '0.0.0.0,::';
+    const [agent] = podIn(render({ mode: 'cilium', listenIPs })).containers;
+    assert.ok(agent?.args?.includes(`--localip=${listenIPs}`));
+    assert.throws(
+      () => renderChart(CHART, { mode: 'cilium' }, { namespace: 'dns' }),
+      /mode cilium: Cilium demands .* namespace of kube-dns/,
+    );
+    const moved = { mode: 'cilium', kubeDnsNamespace: 'dns' };
+    const { objects } = renderChart(CHART, moved, { namespace: 'dns' });
+    assert.ok(!JSON.stringify(objects).includes('"namespace":"kube-system"'));
   });
 
   it('a changed setting rolls the pods, a changed Corefile does not', () => {

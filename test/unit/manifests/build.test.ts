@@ -14,8 +14,8 @@ const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as {
 
 const idOf = (resource: Resource): string => `${resource.kind}/${resource.metadata.name}`;
 
-test('the overlays are the four ways to run nodens', () => {
-  assert.deepEqual(overlays, ['cleanup', 'drop-in', 'iptables-nftables', 'ipvs']);
+test('the overlays are the five ways to run nodens', () => {
+  assert.deepEqual(overlays, ['cilium', 'cleanup', 'drop-in', 'iptables-nftables', 'ipvs']);
 });
 
 for (const overlay of overlays) {

@@ -47,7 +47,7 @@ const agentOf = (resources: readonly Resource[]): Container =>
 const mountsToken = ({ volumeMounts = [] }: Container): boolean =>
   volumeMounts.some(({ mountPath }) => mountPath === TOKEN_PATH);
 
-for (const overlay of ['iptables-nftables', 'ipvs']) {
+for (const overlay of ['cilium', 'iptables-nftables', 'ipvs']) {
   test(`${overlay}: no token, no rule and no autopath without a component`, () => {
     const resources = build(join(MANIFESTS, 'overlays', overlay));
     const pod = podOf(daemonSetOf(resources)) as PodSpec;

@@ -188,7 +188,7 @@ function applyPatch(folder: string, resources: readonly Resource[], patch: Patch
   for (const operation of parse(patch.patch) as Operation[]) operate(target, operation);
 }
 
-/** RFC 6902 `remove`, and `test` and `replace` of values that are text. */
+/** RFC 6902 `remove`, `replace`, `add` of a new member of an object, and `test` of values that are text. */
 function operate(target: Resource, { op, path, value }: Operation): void {
   const keys = path.slice(1).split('/');
   const last = keys.pop() as string;
@@ -196,8 +196,9 @@ function operate(target: Resource, { op, path, value }: Operation): void {
     (at, key) => (at as Record<string, unknown> | undefined)?.[key],
     target,
   ) as Record<string, unknown> | undefined;
-  if (parent === undefined || !(last in parent)) throw new Error(`nothing at ${path}`);
-  if (op === 'replace') parent[last] = value;
+  if (parent === undefined || last in parent === (op === 'add')) throw new Error(`${op}: ${path}`);
+  if (op === 'replace' || (op === 'add' && !Array.isArray(parent))) parent[last] = value;
+  else if (op === 'remove' && Array.isArray(parent)) parent.splice(Number(last), 1);
   else if (op === 'remove') delete parent[last];
   else if (op !== 'test') throw new Error(`this builder does not know the operation '${op}'`);
   else if (parent[last] !== value) throw new Error(`${path} is ${String(parent[last])}`);

@@ -16,7 +16,7 @@ const OVERLAYS = new URL('../../../manifests/overlays/', import.meta.url).pathna
 const INSTALLATIONS = ['iptables-nftables', 'ipvs'];
 const STOCK = { __PILLAR__LOCAL__DNS__: '169.254.20.10', __PILLAR__DNS__SERVER__: '10.96.0.10' };
 
-for (const overlay of [...INSTALLATIONS, 'drop-in', 'cleanup']) {
+for (const overlay of [...INSTALLATIONS, 'cilium', 'drop-in', 'cleanup']) {
   const resources = build(`${OVERLAYS}${overlay}`);
   const configMaps = new Map(
     resources

@@ -25,6 +25,8 @@ const VALIDATORS: Readonly<Record<string, Validator>> = {
 /** One line for each thing wrong with `resource`: wrong types, missing fields, fields Kubernetes does not know. */
 export function schemaErrors(resource: Resource): string[] {
   const kind = `${resource.apiVersion} ${resource.kind}`;
+  // No package has its schema; cilium.test.ts looks at each of its fields.
+  if (kind === 'cilium.io/v2 CiliumLocalRedirectPolicy') return [];
   const validate = VALIDATORS[kind];
   if (validate === undefined) return [`no schema for ${kind}`];
   const read = new Set<string>();

@@ -54,12 +54,12 @@ function monitored(overlay: string): string {
 }
 
 describe('each agent is scraped once', () => {
-  for (const overlay of ['drop-in', 'iptables-nftables', 'ipvs'])
+  for (const overlay of ['cilium', 'drop-in', 'iptables-nftables', 'ipvs'])
     it(`${overlay}: the pods are annotated, no Service is`, () => {
       assert.deepEqual(annotated(build(`${MANIFESTS}overlays/${overlay}`)), ['Pod']);
     });
 
-  for (const overlay of ['iptables-nftables', 'ipvs'])
+  for (const overlay of ['cilium', 'iptables-nftables', 'ipvs'])
     it(`${overlay} with the component: a PodMonitor, and no annotation`, () => {
       const path = monitored(overlay);
       for (const resources of [build(path), realBuild(path) ?? build(path)]) {

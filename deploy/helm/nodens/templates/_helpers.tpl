@@ -114,3 +114,31 @@ data:
 {{- end -}}
 {{- end -}}
 {{- end -}}
+
+{{/* Changes `pod` as the overlay cilium does: no init, no host network, nothing of the node. */}}
+{{- define "nodens.ordinaryPod" -}}
+{{- $_ := unset .pod "hostNetwork" -}}
+{{- $_ := unset .pod "initContainers" -}}
+{{- $agent := index .pod.containers 0 -}}
+{{- $localIP := printf "--localip=%s" .root.Values.listenIPs -}}
+{{- $files := list "--basecorefile=/etc/coredns/Corefile.base" "--conf=/run/nodens/Corefile" -}}
+{{- $args := concat (list "agent" $localIP) $files (list "--upstreamsvc=nodens-upstream" "--without-init") -}}
+{{- $_ := set $agent "args" $args -}}
+{{- $udp := dict "name" "dns" "containerPort" 53 "protocol" "UDP" -}}
+{{- $tcp := dict "name" "dns-tcp" "containerPort" 53 "protocol" "TCP" -}}
+{{- $_ := set $agent "ports" (list $udp $tcp) -}}
+{{- $volumes := list -}}
+{{- range .pod.volumes -}}
+{{- if not (has .name (list "state" "xtables-lock")) -}}
+{{- $volumes = append $volumes . -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set .pod "volumes" $volumes -}}
+{{- $mounts := list -}}
+{{- range $agent.volumeMounts -}}
+{{- if not (eq .name "state") -}}
+{{- $mounts = append $mounts . -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set $agent "volumeMounts" $mounts -}}
+{{- end -}}

@@ -10,7 +10,7 @@ import { renderChart } from '../../support/helm/render.ts';
 import type { Resource } from '../manifests/kustomize.ts';
 
 const CHART = new URL('../../../deploy/helm/nodens', import.meta.url).pathname;
-const MODES = ['cleanup', 'drop-in', 'iptables-nftables', 'ipvs'];
+const MODES = ['cilium', 'cleanup', 'drop-in', 'iptables-nftables', 'ipvs'];
 
 const folder = mkdtempSync(join(tmpdir(), 'nodens-renderer-'));
 after(() => rmSync(folder, { recursive: true }));

@@ -89,9 +89,8 @@ export class Lookup implements BlockCache {
     now: number,
   ): Answer | undefined {
     const { configVersion, store } = this.#parts;
-    const isGood = (cut: Entry): boolean => cut.isFresh(now, configVersion);
     const probed = this.#probes?.find(query, key, next, count);
-    return probed ?? this.#cuts.find(query, key, store.denials, isGood);
+    return probed ?? this.#cuts.find(query, key, store.denials, now, configVersion);
   }
 
   /** Asks for `query`; if a probe may make that unnecessary, after the probe. `sinceMs`: when it was first held. */

@@ -10,7 +10,6 @@ import { isSubdomain, readName, skipName } from '../dns/name.ts';
 import { type RecordView, readRecords } from '../dns/records.ts';
 import { type Answer, ttlOffsetsOf } from '../query/answer.ts';
 import type { Query } from '../query/query.ts';
-import type { Entry } from './store/entry.ts';
 import type { Partition } from './store/store.ts';
 
 /** Bytes of block, type, class, and DO and CD before the name (query.keyIn). */
@@ -31,8 +30,13 @@ export class NxdomainCuts {
    * on EDNS options is not valid for every client.
    */
   covers(query: Query): boolean {
-    if (query.dnssecOk || query.upstreamOptions !== undefined) return false;
-    return this.#zones.some((zone) => isSubdomain(query.name, zone));
+    if (this.#zones.length === 0 || query.dnssecOk || query.upstreamOptions !== undefined)
+      return false;
+    return this.#isBelowZone(query.name);
+  }
+
+  #isBelowZone(name: Uint8Array): boolean {
+    return this.#zones.some((zone) => isSubdomain(name, zone));
   }
 
   /** The denial of a name above that of `query`, as an answer to it; undefined if no valid one is stored. */
@@ -40,12 +44,13 @@ export class NxdomainCuts {
     query: Query,
     key: string,
     denials: Partition,
-    isGood: (entry: Entry) => boolean,
+    nowMs: number,
+    configVersion: number,
   ): Answer | undefined {
     if (!this.covers(query)) return undefined;
     for (const cut of cutKeys(key, query).slice(1)) {
       const entry = denials.peek(cut);
-      if (entry !== undefined && isGood(entry)) return denialBelow(entry.answer, query);
+      if (entry?.isFresh(nowMs, configVersion) === true) return denialBelow(entry.answer, query);
     }
     return undefined;
   }

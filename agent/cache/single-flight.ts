@@ -116,8 +116,8 @@ class RunningQuery implements InflightQuery {
   readonly answer: Promise<Answer>;
   readonly startedMs: number;
   readonly #ledger: MemoryLedger;
-  readonly #resolve: (answer: Answer) => void;
-  readonly #reject: (error: unknown) => void;
+  #resolve!: (answer: Answer) => void;
+  #reject!: (error: unknown) => void;
   readonly #handler: ResultHandler;
 
   constructor(
@@ -127,14 +127,14 @@ class RunningQuery implements InflightQuery {
     ledger: MemoryLedger,
     handler: ResultHandler,
   ) {
-    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     this.key = key;
     this.clientKey = clientKey;
-    this.answer = promise;
+    this.answer = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
     this.startedMs = startedMs;
     this.#ledger = ledger;
-    this.#resolve = resolve;
-    this.#reject = reject;
     this.#handler = handler;
   }
 

@@ -34,16 +34,29 @@ function extraText(text: string): Buffer {
   return bytes.subarray(0, end);
 }
 
-/** Writes an OPT, version 0, at `offset`; returns the offset after it. */
-export function putOpt(wire: Buffer, offset: number, fields: OptFields): number {
+/** Writes an OPT, version 0, without options at `offset`; returns the offset after it. Most are like that. */
+export function putEmptyOpt(
+  wire: Buffer,
+  offset: number,
+  udpSizeBytes: number,
+  rcode: number,
+  dnssecOk: boolean,
+): number {
   wire[offset] = 0;
   putU16(wire, offset + 1, TYPE.OPT);
-  putU16(wire, offset + 3, fields.udpSizeBytes);
-  wire[offset + 5] = fields.rcode >>> 4;
+  putU16(wire, offset + 3, udpSizeBytes);
+  wire[offset + 5] = rcode >>> 4;
   wire[offset + 6] = 0;
-  wire[offset + 7] = fields.dnssecOk ? 0x80 : 0;
+  wire[offset + 7] = dnssecOk ? 0x80 : 0;
   wire[offset + 8] = 0;
-  let rdataEnd = putExtendedError(wire, offset + OPT_BYTES, fields.extended);
+  putU16(wire, offset + 9, 0);
+  return offset + OPT_BYTES;
+}
+
+/** Writes an OPT, version 0, at `offset`; returns the offset after it. */
+export function putOpt(wire: Buffer, offset: number, fields: OptFields): number {
+  const rdataStart = putEmptyOpt(wire, offset, fields.udpSizeBytes, fields.rcode, fields.dnssecOk);
+  let rdataEnd = putExtendedError(wire, rdataStart, fields.extended);
   if (fields.options !== undefined) {
     wire.set(fields.options, rdataEnd);
     rdataEnd += fields.options.length;

@@ -137,9 +137,16 @@ export function remade(answer: Answer, wire: Buffer, nowMs: number): Answer {
   return answer.with({ wire, ttlOffsets, bornMs: nowMs, ttlOverrideSeconds: undefined });
 }
 
-/** Offsets of the TTLs of these records. */
+const NO_OFFSETS: readonly number[] = [];
+/** The offsets of messages with one record, by offset: its name is in the question, so it comes soon after. */
+const SINGLE_OFFSETS = Array.from({ length: 300 }, (_, offset): readonly number[] => [offset]);
+
+/** Offsets of the TTLs of these records. Answers of one record share them: most in a cache have no more. */
 export function ttlOffsetsOf(records: readonly RecordView[]): readonly number[] {
-  return records.map((record) => record.ttlOffset);
+  const [first] = records;
+  if (first === undefined) return NO_OFFSETS;
+  const shared = records.length === 1 ? SINGLE_OFFSETS[first.ttlOffset] : undefined;
+  return shared ?? records.map((record) => record.ttlOffset);
 }
 
 /** An upstream's reply as an answer: AA cleared, because a cache is not an authority (RFC 1034 §6.2.1). */

@@ -46,9 +46,13 @@ export class Dispatcher {
   /** As `handle`, but a later result may reject: `failed` turns the error into an answer. */
   begin(query: Query): Result {
     const { observer } = this;
-    if (observer !== undefined && !query.isInternal)
-      return observer.follow(query, () => this.#run(query));
+    if (observer !== undefined && !query.isInternal) return this.#followed(query, observer);
     return this.#run(query);
+  }
+
+  /** A method of its own: a closure costs its function an object even if it is not made. */
+  #followed(query: Query, observer: QueryObserver): Result {
+    return observer.follow(query, () => this.#run(query));
   }
 
   #run(query: Query): Result {

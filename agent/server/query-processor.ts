@@ -148,10 +148,12 @@ export class QueryProcessor {
       this.#countPending(requestMetrics, arrivedMs);
       this.#counters.durations.add(query, answer);
     }
+    // A whole number is no object where it is passed on.
+    const nowMs = Math.floor(arrivedMs);
     if (responseCapacity(answer, query.responseOptions) <= out.length)
-      return this.#write(query, answer, arrivedMs, out);
+      return this.#write(query, answer, nowMs, out);
     const own = Buffer.allocUnsafe(responseCapacity(answer, query.responseOptions));
-    const length = this.#write(query, answer, arrivedMs, own);
+    const length = this.#write(query, answer, nowMs, own);
     deliver(own.subarray(0, length), query);
     return 0;
   }

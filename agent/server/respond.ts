@@ -3,7 +3,7 @@
  * RFC 1035 §4.1.1 (ID, flags), RFC 4035 §3.2 (AD, CD), RFC 6891 §6.2 (OPT), RFC 2181 §9 (TC).
  */
 import type { ExtendedError } from '../base/errors.ts';
-import { optBytes, putOpt } from '../dns/edns.ts';
+import { optBytes, putEmptyOpt, putOpt } from '../dns/edns.ts';
 import {
   arcountOf,
   FLAG,
@@ -102,6 +102,9 @@ function appendOpt(out: Buffer, end: number, query: Query, { rcode, extended }: 
   putU16(out, 10, arcountOf(out) + 1);
   const udpSizeBytes = Math.max(MIN_UDP_BYTES, query.maxUdpBytes);
   const { dnssecOk, responseOptions: options } = query;
+  // Without options there is no object for them: a hit allocates nothing.
+  if (extended === undefined && options === undefined)
+    return putEmptyOpt(out, end, udpSizeBytes, rcode, dnssecOk);
   return putOpt(out, end, { udpSizeBytes, rcode, dnssecOk, extended, options });
 }
 

@@ -3,6 +3,7 @@ import { OWN_KEY } from '../../base/clients/memory-ledger.ts';
 import type { Clock } from '../../base/clock.ts';
 import { DnsError, DropQuery, messageOf } from '../../base/errors.ts';
 import { RCODE, rcodeName, typeName } from '../../dns/iana.ts';
+import type { Answer } from '../../query/answer.ts';
 import type { Result } from '../../query/handler.ts';
 import type { Plugin } from '../../query/plugin.ts';
 import type { Query } from '../../query/query.ts';
@@ -29,6 +30,8 @@ export function reportErrors(options: ErrorsOptions): NonNullable<Plugin['handle
     report(options, query, error);
     throw error;
   };
+  const caught = (query: Query, result: Promise<Answer>): Promise<Answer> =>
+    result.catch((error: unknown) => reported(query, error));
   return (query, next) => {
     let result: Result;
     try {
@@ -36,8 +39,8 @@ export function reportErrors(options: ErrorsOptions): NonNullable<Plugin['handle
     } catch (error) {
       return reported(query, error);
     }
-    // Most answers are synchronous: no promise is created for them.
-    return result instanceof Promise ? result.catch((error) => reported(query, error)) : result;
+    // Most answers are synchronous: no promise is created for them, and no context of a closure.
+    return result instanceof Promise ? caught(query, result) : result;
   };
 }
 

@@ -50,8 +50,8 @@ export class Exchange implements PendingQueryOwner, Expiring, Holding {
   readonly #plan: Plan;
   /** Rejects with DnsError. */
   readonly reply: Promise<UpstreamReply>;
-  readonly #resolve: (reply: UpstreamReply) => void;
-  readonly #reject: (error: DnsError) => void;
+  #resolve!: (reply: UpstreamReply) => void;
+  #reject!: (error: DnsError) => void;
   readonly #onEnd: () => void;
   readonly #deadlineMs: number;
   readonly #share: ClientShare;
@@ -68,10 +68,10 @@ export class Exchange implements PendingQueryOwner, Expiring, Holding {
 
   /** `share` is the client's. `onEnd` is called once, later or during `start`. */
   constructor(context: ExchangeContext, plan: Plan, share: ClientShare, onEnd: () => void) {
-    const { promise, resolve, reject } = Promise.withResolvers<UpstreamReply>();
-    this.reply = promise;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.reply = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
     this.#onEnd = onEnd;
     this.#context = context;
     this.#plan = plan;

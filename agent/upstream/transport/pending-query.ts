@@ -1,7 +1,7 @@
 /** One query in flight to one upstream over one transport. */
 
 import { LIMITS } from '../../base/limits.ts';
-import { buildQuery } from '../../dns/build.ts';
+import type { QueryFields } from '../../dns/build.ts';
 import { FLAG } from '../../dns/header.ts';
 import type { Transport } from '../../query/query.ts';
 import type { UpstreamQuestion } from '../../query/services/upstreams.ts';
@@ -36,7 +36,7 @@ export type Purpose = 'query' | 'hedge' | 'probe';
  * Created for one attempt; a hedge or a repeat is another one. Its owner may set `avoid`; its socket or connection sets
  * `id`, the times, `connection` and `randomizedName`.
  */
-export class PendingQuery {
+export class PendingQuery implements QueryFields {
   readonly question: UpstreamQuestion;
   readonly transport: Transport;
   /** Whether the query carries an OPT. */
@@ -81,17 +81,28 @@ export class PendingQuery {
     this.connection = undefined;
   }
 
-  /** The query message: the agent's own, never a copy of the client's. */
-  encode(): Buffer {
-    const { question } = this;
-    const { type, class: qclass, dnssecOk, options } = question;
-    const name = this.randomizedName ?? question.name;
-    const flags =
-      FLAG.AD |
-      (question.recursionDesired ? FLAG.RD : 0) |
-      (question.checkingDisabled ? FLAG.CD : 0);
-    const udpSizeBytes = this.edns ? LIMITS.ednsUdpSizeBytes.default : undefined;
-    const { id } = this;
-    return buildQuery({ id, flags, name, type, class: qclass, dnssecOk, udpSizeBytes, options });
+  // The query message: the agent's own, never a copy of the client's.
+
+  get name(): Uint8Array {
+    return this.randomizedName ?? this.question.name;
+  }
+  get type(): number {
+    return this.question.type;
+  }
+  get class(): number {
+    return this.question.class;
+  }
+  get dnssecOk(): boolean {
+    return this.question.dnssecOk;
+  }
+  get options(): Uint8Array | undefined {
+    return this.question.options;
+  }
+  get flags(): number {
+    const { recursionDesired, checkingDisabled } = this.question;
+    return FLAG.AD | (recursionDesired ? FLAG.RD : 0) | (checkingDisabled ? FLAG.CD : 0);
+  }
+  get udpSizeBytes(): number | undefined {
+    return this.edns ? LIMITS.ednsUdpSizeBytes.default : undefined;
   }
 }

@@ -3,6 +3,7 @@
 import type { Endpoint } from '../../base/address.ts';
 import type { Clock } from '../../base/clock.ts';
 import { RenewedMap } from '../../base/renewed-map.ts';
+import { buildQuery } from '../../dns/build.ts';
 import type { UpstreamMetrics } from '../upstream-metrics.ts';
 import { randomCase } from './case-randomization.ts';
 import type { Failure } from './failure.ts';
@@ -67,7 +68,7 @@ export class UdpSocket implements Connection {
     this.#inFlight.set(pending.id, pending);
     this.carried++;
     metrics.udp.queries.value++;
-    this.#port.send(pending.encode());
+    this.#port.send(buildQuery(pending));
   }
 
   abandon(pending: PendingQuery): void {

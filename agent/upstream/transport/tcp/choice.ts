@@ -3,11 +3,16 @@ import type { PendingQuery } from '../pending-query.ts';
 import type { Appetite } from './appetite.ts';
 import type { TcpConnection } from './connection.ts';
 
-/** Open before opening, young before spent, then the less busy one. */
+/**
+ * Open before opening, young before spent, then the one that this turn's queries are written to: one write, and often one
+ * read, serves them all. Then the less busy one.
+ */
 export function isBetter(one: TcpConnection, other: TcpConnection, nowMs: number): boolean {
   if (one.isOpen !== other.isOpen) return one.isOpen;
   const isSpent = one.isSpent(nowMs);
   if (isSpent !== other.isSpent(nowMs)) return !isSpent;
+  const { isFilling } = one;
+  if (isFilling !== other.isFilling) return isFilling;
   return one.load < other.load;
 }
 

@@ -1,7 +1,6 @@
 /** One persistent connection: queries pipelined, replies matched by ID in any order (RFC 7766 §6.2.1.1, §7). */
 import { RenewedMap } from '../../../base/renewed-map.ts';
 import { FrameReader } from '../../../dns/frame.ts';
-import { putU16 } from '../../../dns/header.ts';
 import type { RoundTrip } from '../../health/round-trip.ts';
 import type { Failure } from '../failure.ts';
 import { freeId } from '../ids.ts';
@@ -10,11 +9,15 @@ import type { Connection, PendingQuery } from '../pending-query.ts';
 import type { Dial, StreamPort } from '../ports.ts';
 import { type Expiring, NOT_WAITING, type TimerWheel } from '../timer-wheel.ts';
 import type { SocketContext } from '../udp-socket.ts';
+import { framed } from './framed.ts';
 
 /** Covers one lost SYN (RFC 6298 §2: 1 s), or a TLS handshake that stalls. */
 const OPEN_TIMEOUT_MS = 2_000;
 /** A server that sends so many unsolicited messages in a row is faulty. */
 const MAX_STRAY_MESSAGES = 1_000;
+
+/** Queries in flight on every connection before another one is opened. */
+export const BUSY_QUERIES = 64;
 
 /** Calls to the pool, which replaces, closes and refills connections. */
 export interface ConnectionEvents {
@@ -105,6 +108,11 @@ export class TcpConnection implements Connection, Expiring {
 
   get isOpen(): boolean {
     return this.#state === 'open';
+  }
+
+  /** Whether queries of this turn of the event loop wait for its next write, and it is not busy. */
+  get isFilling(): boolean {
+    return this.#state === 'open' && this.#unsent.length > 0 && this.load < BUSY_QUERIES;
   }
 
   /**
@@ -285,17 +293,4 @@ export class TcpConnection implements Connection, Expiring {
     this.#context.metrics.tcp.connections.value--;
     return true;
   }
-}
-
-/** The queries as one chunk, each after its length (RFC 1035 §4.2.2). */
-function framed(pendingQueries: readonly PendingQuery[]): Buffer {
-  const messages = pendingQueries.map((pending) => pending.encode());
-  const chunk = Buffer.allocUnsafe(messages.reduce((sum, { length }) => sum + length + 2, 0));
-  let at = 0;
-  for (const message of messages) {
-    putU16(chunk, at, message.length);
-    chunk.set(message, at + 2);
-    at += message.length + 2;
-  }
-  return chunk;
 }

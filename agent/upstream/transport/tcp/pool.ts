@@ -13,14 +13,17 @@ import type { Failure } from '../failure.ts';
 import type { PendingQuery } from '../pending-query.ts';
 import { Appetite } from './appetite.ts';
 import { isBetter, leastBusy, withRoom } from './choice.ts';
-import { type ConnectionContext, type Lifetime, TcpConnection } from './connection.ts';
+import {
+  BUSY_QUERIES,
+  type ConnectionContext,
+  type Lifetime,
+  TcpConnection,
+} from './connection.ts';
 import { Dials } from './dials.ts';
 import { Queue } from './queue.ts';
 import { Scout } from './scout.ts';
 
 const MAX_CONNECTIONS = 4;
-/** Queries in flight on every connection before another one is opened. */
-const BUSY_QUERIES = 64;
 /** Maximum connections if each accepts only few queries. */
 const MAX_BOUNDED_CONNECTIONS = 16;
 

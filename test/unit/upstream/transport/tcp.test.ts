@@ -56,6 +56,28 @@ test('the agent opens more connections beside a busy one, up to four', async () 
   assert.ok(Math.max(...loads) - Math.min(...loads) <= 1, loads.join());
 });
 
+test('with several open connections, queries of one turn still share a write, up to 64', async () => {
+  const { room, sockets } = fixture({ random: () => 0.5 });
+  const group = room.group(TCP);
+  for (let i = 0; i < 65; i++) watch(group.exchange(question(), 4_000));
+  assert.equal(sockets.streams.length, 2);
+  for (const stream of sockets.streams) {
+    stream.open();
+    for (const query of [...stream.queries]) stream.answer({ address: ADDRESS }, query);
+  }
+  await settle();
+  const before = sockets.streams.map(({ batches }) => batches.length);
+  for (let i = 0; i < 80; i++) watch(group.exchange(question(), 4_000));
+  await settle();
+  const sizes = sockets.streams.map(({ batches }, i) =>
+    batches.slice(before[i]).map(({ length }) => length),
+  );
+  assert.deepEqual(
+    sizes.flat().toSorted((x, y) => x - y),
+    [16, 64],
+  );
+});
+
 test('queries in flight on a dying connection are sent on a new one, once', async () => {
   const { room, sockets, clock } = fixture();
   // With EDNS the query would be sent without EDNS as well.

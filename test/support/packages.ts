@@ -19,6 +19,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   gcc: 'gcc',
   promtool: 'prometheus',
   jq: 'jq',
+  valgrind: 'valgrind',
 };
 
 const PATHS = ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/bin', '/usr/local/sbin'];

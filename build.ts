@@ -55,7 +55,11 @@ function licenceOf(folder: string): string {
 
 rmSync(outdir, { recursive: true, force: true });
 const { metafile } = await build({
-  entryPoints: { 'agent/main': 'agent/main.ts', 'init/main': 'init/main.ts' },
+  entryPoints: {
+    'agent/main': 'agent/main.ts',
+    'agent/kubectl-nodens': 'agent/kubectl-nodens.ts',
+    'init/main': 'init/main.ts',
+  },
   absWorkingDir: root,
   outdir,
   bundle: true,

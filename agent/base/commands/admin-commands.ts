@@ -9,13 +9,19 @@ export const ADMIN_COMMAND_INFO: readonly CommandInfo[] = [
     usage: '',
     text:
       'One screen: version, hash of the configuration and whether the one on disk is in force, interception, listeners, sizes of\n' +
-      'the cache, queries, upstreams with their state, worst first.',
+      'the cache, queries, upstreams with their state, worst first.\n\n' +
+      'With -all: every node of the cluster, worst first, as the API server sees its pods: ready means that the agent answers\n' +
+      'and init intercepts. It needs list of pods in the namespace (and of daemonsets, to know how many there should be);\n' +
+      'no pod is asked. `kubectl nodens status` does the same with what kubectl has to log in.',
     examples: [
       ['nodens status', 'one screen'],
       ['nodens status -json', 'the same for a script'],
       ['kubectl exec POD -c agent -- nodens status', 'of a pod'],
+      ['nodens status -all -wait', 'of the cluster, after a rollout'],
     ],
-    exitCodes: `Exit code: 0 ready and the configuration on disk is in force, 1 not, ${COMMON_EXIT_CODES}`,
+    exitCodes:
+      'Exit code: 0 ready and the configuration on disk is in force (-all: every node is ready and up to date), 1 not,\n' +
+      '2 wrong usage, 3 no agent answers on the admin socket, or the API server cannot be read.',
   },
   {
     command: 'cache',

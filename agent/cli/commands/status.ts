@@ -1,19 +1,36 @@
 /** `nodens status`: one screen about the running agent. */
+import type { FlagValues } from '../../base/flags/parse.ts';
 import type { StatusLine } from '../../operator/protocol.ts';
+import type { ReadApi } from '../cluster/api.ts';
 import { maxWords, runCommand } from './arguments.ts';
 import { askOnce } from './asking.ts';
 import { withoutLine } from './cache.ts';
 import { duration, milliseconds, percent, print, printJson, size, table } from './print.ts';
 import { upstreamRows } from './upstream-rows.ts';
 
-/** Resolves to the exit code (see the help text). Throws UsageError. */
-export function statusCommand(argv: readonly string[]): Promise<number> {
-  return runCommand(argv, 'status', async ({ words, isJson, paths }) => {
+/** Resolves to the exit code (see the help text). `api` replaces that of -all. Throws UsageError. */
+export function statusCommand(argv: readonly string[], api?: ReadApi): Promise<number> {
+  return runCommand(argv, 'status', async ({ words, values, isJson, paths }) => {
     maxWords(words, 0);
+    if (values.all === 'true') return await ofCluster(values, isJson, api);
     const status = await askOnce({ command: 'status' }, paths, 'status');
     await (isJson ? printJson(withoutLine(status)) : print(statusText(status)));
     return status.isReady && status.isConfigurationValid ? 0 : 1;
   });
+}
+
+/** The client of the API is loaded only for this. */
+async function ofCluster(
+  values: FlagValues,
+  isJson: boolean,
+  given: ReadApi | undefined,
+): Promise<number> {
+  const { statusAll, statusAllOptions } = await import('../cluster/status-all.ts');
+  const options = statusAllOptions(values, isJson);
+  if (given !== undefined) return await statusAll(given, options);
+  const { clusterApi } = await import('../cluster/api.ts');
+  const { kubeconfig, context } = values;
+  return await statusAll(await clusterApi({ kubeconfig, context, env: process.env }), options);
 }
 
 /** The screen. */

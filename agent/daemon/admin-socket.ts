@@ -46,21 +46,23 @@ export function createAdminSocket(
     inFlight: () => listeners.pending,
   });
   const asking = {
-    ...{ clock, cache, dispatcher: services.dispatcher, random: shared.random },
+    ...{ clock, cache, dispatcher: services.dispatcher },
+    ...{ random: shared.random, pods: shared.pods },
     endpoints: () => listeners.endpoints,
     label: (endpoint: Endpoint) => listeners.label(endpoint),
   };
+  const recentLines = (): readonly string[] => services.recentLines.all;
   const handler = operatorHandler({
     status,
-    recentLines: () => services.recentLines.all,
-    top: { clock, status, queries: queryWatch },
+    recentLines,
+    top: { clock, status, queries: queryWatch, pods: shared.pods, recentLines },
     observe: {
-      ...{ clock, attempts: upstreams.attempts },
+      ...{ clock, attempts: upstreams.attempts, pods: shared.pods },
       queries: queryWatch,
     },
     query: { ...asking, attempts: upstreams.attempts },
     explain: {
-      ...{ ...asking, pods: shared.pods },
+      ...asking,
       upstreamsOf: (place, name) =>
         upstreamsOf(reloader.current?.corefile, place, name, upstreams.summary()),
       assumed: (namespace) =>

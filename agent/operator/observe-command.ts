@@ -1,10 +1,10 @@
 /** `nodens observe`: a stream of answered queries, as many as its reader takes. */
-import { addressBytes, familyOf, formatAddress } from '../base/address.ts';
 import { clientKey } from '../base/clients/client-key.ts';
+import type { PodSources } from '../base/clients/pod-sources.ts';
 import type { Clock, Timer } from '../base/clock.ts';
-import { UsageError } from '../base/errors.ts';
 import { rcodeName, typeName } from '../dns/iana.ts';
 import { byteKey } from '../dns/name.ts';
+import type { Query } from '../query/query.ts';
 import type { AttemptWatch, SeenAttempt } from '../upstream/exchange/attempt-watch.ts';
 import type { Output } from './connection.ts';
 import { matchesGlob } from './glob.ts';
@@ -16,6 +16,7 @@ export interface ObserveParts {
   readonly clock: Clock;
   readonly queries: QueryWatch;
   readonly attempts: AttemptWatch;
+  readonly pods: PodSources;
 }
 
 /** Lines that one command gets in a second at most; the others are counted. */
@@ -44,24 +45,23 @@ class Observation implements QueryLook {
   readonly #clock: Clock;
   readonly #request: ObserveRequest;
   readonly #out: Output;
-  readonly #clientKey: string | undefined;
-  /** In the form of `Client.address`. */
-  readonly #address: string | undefined;
+  /** Keys by address in the form of `Client.address`; undefined for every client. */
+  readonly #clients: ReadonlyMap<string, string> | undefined;
   readonly #name: string | undefined;
   readonly #upstreams = new Map<string, string>();
   readonly #timer: Timer;
   #linesLeft = LINES_PER_SECOND;
   #skipped = 0;
 
-  constructor({ clock }: ObserveParts, request: ObserveRequest, out: Output) {
+  constructor({ clock, pods }: ObserveParts, request: ObserveRequest, out: Output) {
     const { client, name } = request;
-    if (client !== undefined && familyOf(client) === undefined)
-      throw new UsageError(`"${client}" is not an IP address`);
     this.#clock = clock;
     this.#request = request;
     this.#out = out;
-    this.#clientKey = client === undefined ? undefined : clientKey(client);
-    this.#address = client === undefined ? undefined : formatAddress(addressBytes(client));
+    this.#clients =
+      client === undefined
+        ? undefined
+        : new Map(pods.addressesOf(client).map((one) => [one, clientKey(one)]));
     this.#name = name === undefined ? undefined : patternOf(name);
     this.#timer = clock.every(SKIPPED_INTERVAL_MS, () => this.#nextSecond());
   }
@@ -99,11 +99,7 @@ class Observation implements QueryLook {
     const { rcode: wanted, slowMs, isStale } = this.#request;
     if (wanted !== undefined && rcode !== wanted) return false;
     if (slowMs !== undefined && durationMs < slowMs) return false;
-    if (this.#clientKey !== undefined) {
-      // The key costs less than the address, and is that of the network for many an IPv6 client.
-      if (query.clientKey !== this.#clientKey || query.client.address !== this.#address)
-        return false;
-    }
+    if (this.#clients !== undefined && !isOneOf(this.#clients, query)) return false;
     if (isStale === true && seen.source !== 'stale') return false;
     return this.#name === undefined || matchesGlob(this.#name, query.nameText);
   }
@@ -131,6 +127,13 @@ class Observation implements QueryLook {
     if (this.#skipped === 0) return;
     if (this.#out.offer({ line: 'skipped', queries: this.#skipped })) this.#skipped = 0;
   }
+}
+
+/** The key costs less than the address, and is that of the network for many an IPv6 client. */
+function isOneOf(clients: ReadonlyMap<string, string>, query: Query): boolean {
+  for (const [address, key] of clients)
+    if (query.clientKey === key && query.client.address === address) return true;
+  return false;
 }
 
 /** Names end in a dot, whatever the operator writes. */

@@ -173,6 +173,8 @@ export interface StatusLine {
 /** A client or a name of `top`, with counts of the last interval. */
 export interface HeavyLine {
   readonly key: string;
+  /** Of a client: its pod as `namespace/name`, where autopath's watch knows it. */
+  readonly pod?: string | undefined;
   readonly queries: number;
   readonly hits: number;
   readonly nxdomain: number;
@@ -192,6 +194,18 @@ export interface TopLine {
   /** Milliseconds; undefined if there was none. */
   readonly hitMs: Percentiles;
   readonly missMs: Percentiles;
+  /** The last lines of the log, oldest first. */
+  readonly events: readonly LoggedEvent[];
+}
+
+/** A line of the agent's log. */
+export interface LoggedEvent {
+  /** RFC 3339. */
+  readonly time: string;
+  readonly level: string;
+  /** The event's name, where it has one. */
+  readonly event?: string | undefined;
+  readonly message: string;
 }
 
 /** Milliseconds; undefined without a value. */

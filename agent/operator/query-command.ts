@@ -1,5 +1,6 @@
 /** `nodens query`: a question through the real chain, as a client would ask it. */
 import { type Endpoint, familyOf, formatEndpoint } from '../base/address.ts';
+import type { PodSources } from '../base/clients/pod-sources.ts';
 import type { Clock } from '../base/clock.ts';
 import { UsageError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
@@ -28,6 +29,7 @@ export interface QueryCommandParts {
   readonly label: (endpoint: Endpoint) => ServerLabel;
   readonly cache: Pick<ProcessCache, 'peek'>;
   readonly attempts: AttemptWatch;
+  readonly pods: PodSources;
   /** Uniform in [0, 1): the ID, which no server sees. */
   readonly random: () => number;
 }
@@ -40,7 +42,8 @@ export async function queryCommand(
 ): Promise<void> {
   const { clock } = parts;
   const endpoint = endpointOf(parts, request.listener);
-  const query = clientQuery(parts, request, parts.label(endpoint));
+  const [client = request.client] = parts.pods.addressesOf(request.client);
+  const query = clientQuery(parts, { ...request, client }, parts.label(endpoint));
   const startMs = clock.nowMs();
   const trace = request.isTraced ? new Trace(clock, parts.cache) : undefined;
   const { answer, isLate } = await asked(parts, query, trace);

@@ -1,10 +1,11 @@
 /** `nodens top`: a picture every few seconds, of a sample of the queries. Its tables live as long as the command. */
 import { clientName } from '../base/clients/client-key.ts';
+import type { PodSources } from '../base/clients/pod-sources.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import { typeName } from '../dns/iana.ts';
 import type { Output } from './connection.ts';
 import { HeavyTable } from './heavy-table.ts';
-import type { Percentiles, TopLine, TopRequest } from './protocol.ts';
+import type { LoggedEvent, Percentiles, TopLine, TopRequest } from './protocol.ts';
 import type { QueryLook, QueryWatch, SeenQuery } from './query-watch.ts';
 import type { Status } from './status.ts';
 
@@ -13,6 +14,9 @@ export interface TopParts {
   readonly clock: Clock;
   readonly queries: QueryWatch;
   readonly status: Status;
+  readonly pods: Pick<PodSources, 'at'>;
+  /** The last lines of the log, oldest first. */
+  readonly recentLines: () => readonly string[];
 }
 
 const MIN_INTERVAL_MS = 200;
@@ -22,12 +26,14 @@ const SAMPLES_PER_SECOND = 1_000;
 const MAX_SAMPLING = 10_000;
 /** Clients and names in one picture. */
 const SHOWN = 50;
+/** Lines of the log in one picture. */
+const EVENTS = 5;
 /** Durations kept for the percentiles of one picture. */
 const MAX_DURATIONS = 2_000;
 
 /** Sends a picture every `intervalMs`, until the command ends. */
 export async function topCommand(
-  { clock, queries, status }: TopParts,
+  { clock, queries, status, pods, recentLines }: TopParts,
   { intervalMs }: TopRequest,
   out: Output,
 ): Promise<void> {
@@ -52,13 +58,30 @@ export async function topCommand(
     const elapsedMs = clock.nowMs() - sinceMs;
     sinceMs = clock.nowMs();
     // A picture that is not read is dropped: the next one is newer.
-    if (!isGone)
-      out.offer({ line: 'top', status: status.line(), elapsedMs, ...sample.take(elapsedMs) });
+    if (isGone) break;
+    const { clients, ...taken } = sample.take(elapsedMs);
+    const named = clients.map((client) => ({ ...client, pod: pods.at(client.key)?.name }));
+    const events = recentLines().slice(-EVENTS).flatMap(loggedEvent);
+    out.offer({
+      ...{ line: 'top', status: status.line(), elapsedMs, ...taken },
+      ...{ clients: named, events },
+    });
   }
   stop();
 }
 
-type Taken = Omit<TopLine, 'line' | 'status' | 'elapsedMs'>;
+/** Empty for what is no JSON object: a line that was cut. */
+function loggedEvent(line: string): readonly LoggedEvent[] {
+  try {
+    const { time, level, event, msg } = JSON.parse(line) as Readonly<Record<string, unknown>>;
+    const name = event === undefined ? undefined : String(event);
+    return [{ time: String(time), level: String(level), event: name, message: String(msg) }];
+  } catch {
+    return [];
+  }
+}
+
+type Taken = Omit<TopLine, 'line' | 'status' | 'elapsedMs' | 'events'>;
 
 /** Every so many-th query, so that the cost has a bound. */
 class Sample implements QueryLook {

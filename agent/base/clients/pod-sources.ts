@@ -1,4 +1,6 @@
 /** What the agent knows of the pods behind its clients, for an operator: `autopath` adds what its watch has. */
+import { addressBytes, familyOf, formatAddress } from '../address.ts';
+import { UsageError } from '../errors.ts';
 
 /** What a client appends to a short name (resolv.conf(5)). */
 export interface SearchPath {
@@ -53,6 +55,27 @@ export class PodSources {
   named(name: string): readonly KnownPod[] {
     const all = [...this.#sources].flatMap((source) => source.named(name));
     return [...new Map(all.map((pod) => [pod.name, pod])).values()];
+  }
+
+  /** The only pod with this name; undefined if there is none. Throws UsageError if there are several. */
+  one(name: string): KnownPod | undefined {
+    const named = this.named(name);
+    if (named.length <= 1) return named[0];
+    const all = named.map((pod) => pod.name).join(', ');
+    throw new UsageError(`several pods have this name: ${all}; give the namespace, too`);
+  }
+
+  /**
+   * The addresses that a word of an operator stands for: an address as `formatAddress` writes it, or those of a pod. Throws
+   * UsageError for another word.
+   */
+  addressesOf(word: string): readonly string[] {
+    if (familyOf(word) !== undefined) return [formatAddress(addressBytes(word))];
+    const addresses = this.one(word)?.addresses ?? [];
+    if (addresses.length > 0) return addresses;
+    throw new UsageError(
+      `"${word}" is not an IP address, nor a pod of this node that autopath @node watches`,
+    );
   }
 
   get everyone(): SearchPath | undefined {

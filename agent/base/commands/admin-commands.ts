@@ -100,7 +100,8 @@ export const ADMIN_COMMAND_INFO: readonly CommandInfo[] = [
     usage: '',
     text:
       'A live screen: queries a second, hits, misses, stale answers, failures; p50 and p99 of hits and misses; the cache;\n' +
-      'upstreams, clients and names with their shares. Keys: q quit, p pause, s next sort column, / filter clients and names.\n' +
+      'upstreams, clients and names with their shares. Keys: q quit, p pause, s next sort column, f flush a name,\n' +
+      '/ filter clients and names. A client is its pod where autopath watches the pods. The last lines are of the log.\n' +
       'Above 1,000 queries a second, clients, names and percentiles come from a sample. Without a terminal: as with -once.',
     examples: [
       ['nodens top', 'the screen'],

@@ -21,7 +21,7 @@ export const ADMIN_FLAGS: readonly Flag[] = [
   },
   {
     name: 'client',
-    value: 'IP',
+    value: 'IP|POD',
     default: '127.0.0.1',
     commands: ['query'],
     help: 'ask as this client: acl, views and limits treat the query as its own',
@@ -102,9 +102,9 @@ export const ADMIN_FLAGS: readonly Flag[] = [
   },
   {
     name: 'client',
-    value: 'IP',
+    value: 'IP|POD',
     commands: ['observe'],
-    help: 'only queries of this client',
+    help: 'only queries of this client; a pod where autopath watches the pods',
   },
   {
     name: 'name',

@@ -152,7 +152,15 @@ function dumpLine(line: EntryLine): string {
   ].join(' ');
 }
 
-function flushedText({ entries, answers, denials, failures, cuts, snapshot }: FlushedLine): string {
+/** What a flush took, in a line. */
+export function flushedText({
+  entries,
+  answers,
+  denials,
+  failures,
+  cuts,
+  snapshot,
+}: FlushedLine): string {
   const kinds = `${answers} answers, ${denials} denials, ${failures} failures, ${cuts} denials of names below`;
   const what = entries === 0 ? 'nothing was cached' : `removed ${entries} entries (${kinds})`;
   const file = {

@@ -74,12 +74,7 @@ function subjectOf(
     const address = formatAddress(addressBytes(first));
     return { address, pod: pods.at(address), name };
   }
-  const named = pods.named(first);
-  if (named.length > 1) {
-    const all = named.map((pod) => pod.name).join(', ');
-    throw new UsageError(`several pods have this name: ${all}; give the namespace, too`);
-  }
-  const [pod] = named;
+  const pod = pods.one(first);
   if (pod !== undefined) return { address: pod.addresses[0] ?? LOOPBACK, pod, name };
   if (second !== undefined || first.includes('/'))
     throw new UsageError(

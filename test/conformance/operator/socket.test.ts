@@ -110,6 +110,6 @@ describe('a command', () => {
       assert.deepEqual({ code, err }, { code: 0, err: '' });
       assert.match(out, new RegExp(`^nodens ${command}: .+\n\nUsage: nodens ${command}( .*)?\n`));
       assert.match(out, /^Examples:\n {2}(?:nodens|kubectl|eval) ?/m);
-      assert.match(out, /^Exit code: 0 .*2 .*wrong usage/m);
+      assert.match(out, /^Exit code: 0 [\s\S]*2 .*wrong usage/m);
     });
 });

@@ -28,6 +28,7 @@ describe('top', () => {
     assert.deepEqual({ code, err }, { code: 0, err: '' });
     assert.match(out, /^queries \d+\/s {3}hits \d+\.\d%/m);
     assert.match(out, /^UPSTREAM +STATE/m);
+    assert.match(out, /^\d\d:\d\d:\d\d info serving$/m);
     assert.match(out, /^127\.0\.0\.1 +\d+ +\d+\.\d% +\d+\.\d% +0\.0%$/m);
     assert.match(out, /^web\.test\. A +\d+ +\d+\.\d%/m);
     assert.ok(out.split('\n').every((line) => line.length <= 80));
@@ -67,6 +68,10 @@ describe('top', () => {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     await shows('filter "gone"');
+    child.stdin.write('f');
+    await shows('flush: gone.test.');
+    child.stdin.write('\r');
+    await shows('gone.test.: removed');
     child.stdin.write('q');
     const [code] = (await exited) as [number];
     assert.equal(code, 0);

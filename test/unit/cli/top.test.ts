@@ -67,7 +67,7 @@ function picture(overrides: Partial<TopLine> = {}): TopLine {
     sampledOf: 1,
     clients: [
       { key: '10.0.0.7', queries: 100, hits: 50, nxdomain: 80, failures: 0 },
-      { key: '10.0.0.8', queries: 40, hits: 40, nxdomain: 0, failures: 4 },
+      { key: '10.0.0.8', pod: 'shop/web-0', queries: 40, hits: 40, nxdomain: 0, failures: 4 },
     ],
     names: [
       {
@@ -81,6 +81,9 @@ function picture(overrides: Partial<TopLine> = {}): TopLine {
     ],
     hitMs: { p50: 0.031, p99: 0.2 },
     missMs: { p50: 1.5, p99: 20 },
+    events: ['first', 'upstream down', 'cache\u001b flushed'].map((message) => ({
+      ...{ time: '2026-01-01T12:03:04.000Z', level: 'warn', event: 'upstream-down', message },
+    })),
     ...overrides,
   };
 }
@@ -116,6 +119,16 @@ describe('the screen', () => {
       assert.doesNotMatch(lines.join(''), /[\u0000-\u001f]/);
     });
 
+  it('has the last events: three where there is room, else one', () => {
+    const events = (rows: number) =>
+      shown(FIRST_VIEW, 80, rows).filter((line) =>
+        line.startsWith('12:03:04 warn upstream-down: '),
+      );
+    assert.equal(events(24).length, 1);
+    assert.match(events(24)[0] ?? '', /cache {2}flushed$/);
+    assert.equal(events(40).length, 3);
+  });
+
   it('shows both ends of a long name', () => {
     const line = shown().find((text) => text.includes('…')) ?? '';
     assert.match(line, /^long-label\.[^ ]*…[^ ]*test\. AAAA +/);
@@ -142,8 +155,8 @@ describe('keys', () => {
   it('sort', () => {
     const view = after('s', 's', 's') as View;
     assert.equal(view.sort, 'failures');
-    const clients = shown(view).filter((line) => line.startsWith('10.0.0.'));
-    assert.match(clients[0] ?? '', /^10\.0\.0\.8 /);
+    const clients = shown(view).filter((line) => /^(10\.0\.0|shop)/.test(line));
+    assert.match(clients[0] ?? '', /^shop\/web-0 /);
     assert.equal(after('s', 's', 's', 's')?.sort, 'queries');
   });
 
@@ -155,6 +168,27 @@ describe('keys', () => {
     assert.doesNotMatch(text, /long-label|10\.0\.0\.7/);
     assert.equal(after('/', 'a', '\u001b')?.filter, '');
     assert.match(shown(after('/', 'q')).at(-1) ?? '', /^filter: q_/);
+  });
+
+  it('flush: the name on top is suggested, and nothing happens without Enter', () => {
+    const typed = (...keys: string[]) =>
+      keys.reduce<View | undefined>(
+        (view, key) => view && afterInput(view, key, 'web.test.'),
+        FIRST_VIEW,
+      );
+    assert.equal(typed('f')?.flushing, 'web.test.');
+    assert.match(shown(typed('f')).at(-1) ?? '', /^flush: web\.test\._ {3}\(Enter/);
+    assert.equal(typed('f', '\r')?.toFlush, 'web.test.');
+    assert.equal(typed('f', '\u007f', 'x', 'q', '\r')?.toFlush, 'web.testxq');
+    for (const view of [typed('f'), typed('f', '\u001b'), typed('f', ...'\u007f'.repeat(20), '\r')])
+      assert.equal(view?.toFlush, undefined);
+    assert.equal(typed('f', '\u0003'), undefined);
+  });
+
+  it('filter finds a client by its pod', () => {
+    const text = shown(after('/', 's', 'h', 'o', 'p', '\r') as View).join('\n');
+    assert.match(text, /^shop\/web-0 /m);
+    assert.doesNotMatch(text, /^10\.0\.0\.7/m);
   });
 
   it('pause and quit', () => {

@@ -1,6 +1,7 @@
 /** Queries are shown to as many as look, no faster than they read, and to no code otherwise. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { PodSources } from '../../../agent/base/clients/pod-sources.ts';
 import { DnsError } from '../../../agent/base/errors.ts';
 import { RCODE } from '../../../agent/dns/iana.ts';
 import { readQueryHead } from '../../../agent/dns/query-head.ts';
@@ -22,6 +23,7 @@ class Agent {
   readonly dispatcher: { observer: QueryObserver | undefined } = { observer: undefined };
   readonly queries = new QueryWatch(this.dispatcher, this.clock);
   readonly attempts = new AttemptWatch();
+  readonly pods = new PodSources();
 
   observe(request: Omit<ObserveRequest, 'command'>, out: FakeOutput): Promise<void> {
     return observeCommand(this, { command: 'observe', ...request }, out);
@@ -44,6 +46,24 @@ const namesOf = ({ lines }: FakeOutput): string[] =>
   lines.flatMap((line) => (line.line === 'query' ? [(line as ObservedLine).name] : []));
 
 describe('observe', () => {
+  it('takes a pod for a client, with all of its addresses', async () => {
+    const agent = new Agent();
+    const pod = {
+      ...{ name: 'shop/web-0', addresses: ['10.0.0.7', 'fd00::7'] },
+      ...{ isHostNetwork: false, search: undefined },
+    };
+    agent.pods.add({ at: () => pod, named: (name) => (name === 'shop/web-0' ? [pod] : []) });
+    const out = new FakeOutput();
+    const work = agent.observe({ client: 'shop/web-0' }, out);
+    void agent.ask('a.test', refused, '10.0.0.7');
+    void agent.ask('b.test', refused, '10.0.0.8');
+    void agent.ask('c.test', refused, 'fd00::7');
+    assert.deepEqual(namesOf(out), ['a.test.', 'c.test.']);
+    out.depart();
+    await work;
+    await assert.rejects(agent.observe({ client: 'web-1' }, out), /nor a pod of this node/);
+  });
+
   it('costs nothing before and after', async () => {
     const agent = new Agent();
     assert.equal(agent.dispatcher.observer, undefined);

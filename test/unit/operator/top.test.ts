@@ -42,13 +42,22 @@ describe('a heavy table', () => {
   });
 });
 
+const POD = { name: 'shop/web-0', addresses: [], isHostNetwork: false, search: undefined };
+const LINES = [
+  '{"level":"warn","time":"2026-01-01T00:00:00Z","event":"upstream-down","msg":"down"}',
+  '{"level":"info","cut …',
+];
+
 describe('top', () => {
   function started(out: FakeOutput) {
     const clock = new FakeClock();
     const dispatcher: { observer: QueryObserver | undefined } = { observer: undefined };
     const queries = new QueryWatch(dispatcher, clock);
     const status = { line: () => ({ line: 'status' }) as StatusLine } as Status;
-    const work = topCommand({ clock, queries, status }, { command: 'top', intervalMs: 1_000 }, out);
+    const pods = { at: () => POD };
+    const recentLines = (): string[] => LINES;
+    const parts = { clock, queries, status, pods, recentLines };
+    const work = topCommand(parts, { command: 'top', intervalMs: 1_000 }, out);
     const ask = (): void => {
       const query = queryFor({}, clock.nowMs());
       // As a client's query.
@@ -69,6 +78,26 @@ describe('top', () => {
     out.depart();
     await work;
     assert.equal(clock.pendingTimers, 0);
+  });
+
+  it('names the pods of clients, and has the last events', async () => {
+    const out = new FakeOutput();
+    const { clock, ask, work } = started(out);
+    ask();
+    await clock.advance(1_000);
+    const [picture] = pictures(out);
+    assert.deepEqual(
+      picture?.clients.map(({ pod }) => pod),
+      ['shop/web-0'],
+    );
+    const [event, ...others] = picture?.events ?? [];
+    assert.deepEqual(
+      [event?.level, event?.event, event?.message],
+      ['warn', 'upstream-down', 'down'],
+    );
+    assert.deepEqual(others, [], 'a line that was cut is left out');
+    out.depart();
+    await work;
   });
 
   it('samples more thinly where more queries come, and weighs what it sees', async () => {

@@ -86,9 +86,10 @@ export class History {
     const sums = new Map<string, { -readonly [K in keyof HeavyLine]: HeavyLine[K] }>();
     const seconds = this.#pictures.reduce((sum, { elapsedMs }) => sum + elapsedMs / 1_000, 0);
     for (const picture of this.#pictures)
-      for (const { key, ...counts } of picture[kind]) {
-        if (!key.includes(filter)) continue;
-        const sum = sums.get(key) ?? { key, queries: 0, hits: 0, nxdomain: 0, failures: 0 };
+      for (const { key, pod, ...counts } of picture[kind]) {
+        if (!key.includes(filter) && pod?.includes(filter) !== true) continue;
+        const none = { key, queries: 0, hits: 0, nxdomain: 0, failures: 0 };
+        const sum = sums.get(key) ?? { ...none, pod };
         for (const field of SORTS) sum[field] += counts[field] / Math.max(seconds, 0.001);
         sums.set(key, sum);
       }

@@ -6,34 +6,55 @@ const ENTER = ['\r', '\n'];
 const ESCAPE = '\u001b';
 const BACKSPACE = ['\u007f', '\b'];
 const INTERRUPT = '\u0003';
-const MAX_FILTER_CHARS = 100;
+/** A name in presentation format may have four characters for a byte. */
+const MAX_TYPED_CHARS = 1_020;
 
 /** The view before any key. */
-export const FIRST_VIEW: View = { sort: 'queries', filter: '', isPaused: false, isTyping: false };
+export const FIRST_VIEW: View = {
+  ...{ sort: 'queries', filter: '', isPaused: false, isTyping: false },
+  ...{ flushing: undefined, toFlush: undefined, note: '' },
+};
 
-/** The view after what a terminal has sent, which may be several keys; undefined to quit. */
-export function afterInput(view: View, input: string): View | undefined {
+/**
+ * The view after what a terminal has sent, which may be several keys; undefined to quit. `topName` is the name on top of the
+ * list, which a flush suggests.
+ */
+export function afterInput(view: View, input: string, topName = ''): View | undefined {
   // An arrow is an escape and more; an escape alone is a key.
   const keys = input.startsWith(ESCAPE) ? [input] : [...input];
-  return keys.reduce<View | undefined>((now, key) => now && afterKey(now, key), view);
+  return keys.reduce<View | undefined>((now, key) => now && afterKey(now, key, topName), view);
 }
 
-function afterKey(view: View, key: string): View | undefined {
+function afterKey(view: View, key: string, topName: string): View | undefined {
   if (key === INTERRUPT) return undefined;
   if (view.isTyping) return typed(view, key);
+  if (view.flushing !== undefined) return typedFlush(view, view.flushing, key);
   if (key === 'q') return undefined;
   if (key === 'p' || key === ' ') return { ...view, isPaused: !view.isPaused };
   if (key === '/') return { ...view, isTyping: true, filter: '' };
+  if (key === 'f') return { ...view, flushing: topName, note: '' };
   if (key !== 's') return view;
   const next = (SORTS.indexOf(view.sort) + 1) % SORTS.length;
   return { ...view, sort: SORTS[next] ?? 'queries' };
 }
 
+/** Enter asks for the flush; nothing is flushed for an empty name. */
+function typedFlush(view: View, name: string, key: string): View {
+  if (ENTER.includes(key))
+    return { ...view, flushing: undefined, toFlush: name === '' ? undefined : name };
+  if (key === ESCAPE) return { ...view, flushing: undefined };
+  return { ...view, flushing: edited(name, key) };
+}
+
+function edited(text: string, key: string): string {
+  if (BACKSPACE.includes(key)) return text.slice(0, -1);
+  // Keys such as arrows come as several characters.
+  if (key.length !== 1 || key < ' ' || text.length >= MAX_TYPED_CHARS) return text;
+  return text + key.toLowerCase();
+}
+
 function typed(view: View, key: string): View {
   if (ENTER.includes(key)) return { ...view, isTyping: false };
   if (key === ESCAPE) return { ...view, isTyping: false, filter: '' };
-  if (BACKSPACE.includes(key)) return { ...view, filter: view.filter.slice(0, -1) };
-  // Keys such as arrows come as several characters.
-  if (key.length !== 1 || key < ' ' || view.filter.length >= MAX_FILTER_CHARS) return view;
-  return { ...view, filter: view.filter + key.toLowerCase() };
+  return { ...view, filter: edited(view.filter, key) };
 }

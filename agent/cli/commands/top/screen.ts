@@ -1,5 +1,5 @@
 /** The screen of `nodens top` as lines of text: it needs neither colour nor more than 80 columns. */
-import type { HeavyLine } from '../../../operator/protocol.ts';
+import type { HeavyLine, LoggedEvent } from '../../../operator/protocol.ts';
 import { duration, milliseconds, percent, size } from '../print.ts';
 import type { History, Sort } from './history.ts';
 
@@ -10,11 +10,20 @@ export interface View {
   readonly isPaused: boolean;
   /** Whether the filter is being typed. */
   readonly isTyping: boolean;
+  /** The name to flush while it is being typed; undefined otherwise. */
+  readonly flushing: string | undefined;
+  /** A name that is to be flushed now. */
+  readonly toFlush: string | undefined;
+  /** Shown in place of the keys: what became of a flush. */
+  readonly note: string;
 }
 
 /** Lines besides upstreams, clients and names. */
 const FRAME_LINES = 11;
 const MAX_UPSTREAMS = 4;
+const MAX_EVENTS = 3;
+/** Rows of a terminal with room for so many. */
+const TALL_ROWS = 30;
 const NUMBER_COLUMNS = 42;
 
 /** At most `rows` lines of at most `columns` characters. */
@@ -25,7 +34,8 @@ export function screenLines(
   rows: number,
 ): readonly string[] {
   const upstreams = upstreamLines(history);
-  const left = Math.max(2, rows - FRAME_LINES - upstreams.length);
+  const events = eventLines(history.latest?.events ?? [], rows);
+  const left = Math.max(2, rows - FRAME_LINES - upstreams.length - events.length);
   const clients = Math.max(1, Math.min(Math.floor(left / 2), 10));
   const lines = [
     ...headLines(history),
@@ -38,6 +48,7 @@ export function screenLines(
     '',
     heading('NAME', columns, HEAVY_HEAD),
     ...heavyLines(history.heaviest('names', view.sort, view.filter), left - clients, columns),
+    ...events,
   ];
   const body = lines.slice(0, Math.max(0, rows - 1));
   return [...body, footLine(view)].map((line) => line.slice(0, columns));
@@ -83,11 +94,27 @@ function upstreamLines(history: History): { name: string; cells: string[] }[] {
 
 const HEAVY_HEAD = ['QUERY/s', 'HIT', 'NXDOMAIN', 'FAIL'];
 
+/** One line where there is little room; none of an agent that is older than this program. */
+function eventLines(events: readonly LoggedEvent[], rows: number): string[] {
+  const shown = events
+    .slice(rows >= TALL_ROWS ? -MAX_EVENTS : -1)
+    .map(({ time, level, event, message }) => {
+      const name = event === undefined ? '' : `${event}: `;
+      return printable(`${time.slice(11, 19)} ${level} ${name}${message}`);
+    });
+  return shown.length === 0 ? [] : ['', ...shown];
+}
+
+/** A message may quote what a client or a file has sent. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, ' ');
+}
+
 function heavyLines(all: readonly HeavyLine[], count: number, columns: number): string[] {
   return all
     .slice(0, Math.max(0, count))
-    .map(({ key, queries, hits, nxdomain, failures }) =>
-      row(key, columns, [
+    .map(({ key, pod, queries, hits, nxdomain, failures }) =>
+      row(pod ?? key, columns, [
         rate(queries),
         percent(hits, queries),
         percent(nxdomain, queries),
@@ -110,10 +137,12 @@ function row(name: string, columns: number, cells: readonly string[]): string {
   return short.padEnd(width) + cells.map((cell) => cell.padStart(cellWidth)).join('');
 }
 
-function footLine({ sort, filter, isPaused, isTyping }: View): string {
+function footLine({ sort, filter, isPaused, isTyping, flushing, note }: View): string {
+  if (flushing !== undefined) return `flush: ${flushing}_   (Enter: flush this name, Esc: not)`;
+  if (note !== '') return note;
   if (isTyping) return `filter: ${filter}_   (Enter: use it, Esc: none)`;
   const shown = filter === '' ? '' : ` "${filter}"`;
-  return `q quit  p ${isPaused ? 'go on (PAUSED)' : 'pause'}  s sort: ${sort}  / filter${shown}`;
+  return `q quit  p ${isPaused ? 'go on (PAUSED)' : 'pause'}  s sort: ${sort}  f flush  / filter${shown}`;
 }
 
 function rate(perSecond: number): string {

@@ -1,10 +1,11 @@
 /** `nodens top`: a live screen about the running agent. */
-import { UsageError } from '../../../base/errors.ts';
+import { systemClock } from '../../../base/clock.ts';
+import { messageOf, UsageError } from '../../../base/errors.ts';
 import { parseDurationMs } from '../../../base/text/duration.ts';
 import type { TopLine } from '../../../operator/protocol.ts';
 import { type Arguments, maxWords, runCommand } from '../arguments.ts';
 import { ask, askOnce } from '../asking.ts';
-import { withoutLine } from '../cache.ts';
+import { flushedText, withoutLine } from '../cache.ts';
 import { print, printJson } from '../print.ts';
 import { History } from './history.ts';
 import { afterInput, FIRST_VIEW } from './keys.ts';
@@ -18,6 +19,7 @@ const ENTER_SCREEN = '\u001b[?1049h\u001b[?25l';
 const LEAVE_SCREEN = '\u001b[?25h\u001b[?1049l';
 const HOME = '\u001b[H';
 const END_OF_LINE = '\u001b[K\r\n';
+const NOTE_MS = 5_000;
 const REST_OF_SCREEN = '\u001b[J';
 
 /** Resolves to the exit code (see the help text). Throws UsageError. */
@@ -34,7 +36,7 @@ async function top(args: Arguments): Promise<number> {
   const pictures = ask({ command: 'top', intervalMs }, paths, end.signal);
   const isOnce = values.once === 'true' || (!isJson && !process.stdout.isTTY);
   if (isJson || isOnce) return await printed(pictures, history, { isJson, isOnce });
-  const screen = new Screen(history, end);
+  const screen = new Screen(history, end, paths);
   try {
     for await (const line of pictures) if (line.line === 'top') screen.show(line);
   } finally {
@@ -69,17 +71,22 @@ async function printed(
 class Screen {
   readonly #history: History;
   #view: View = FIRST_VIEW;
+  readonly #paths: readonly string[];
+  #hasLeft = false;
   readonly #onKey: (keys: Buffer) => void;
 
-  constructor(history: History, end: AbortController) {
+  constructor(history: History, end: AbortController, paths: readonly string[]) {
     this.#history = history;
+    this.#paths = paths;
     this.#onKey = (keys) => {
-      const view = afterInput(this.#view, keys.toString('utf8'));
-      if (view === undefined) end.abort();
-      else {
-        this.#view = view;
-        this.#draw();
+      const view = afterInput(this.#view, keys.toString('utf8'), this.#topName());
+      if (view === undefined) {
+        end.abort();
+        return;
       }
+      this.#view = { ...view, toFlush: undefined };
+      if (view.toFlush !== undefined) void this.#flush(view.toFlush);
+      this.#draw();
     };
     const { stdin, stdout } = process;
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end.abort());
@@ -90,6 +97,33 @@ class Screen {
     this.#draw();
   }
 
+  /** The name on top of the list, without its type. */
+  #topName(): string {
+    const { sort, filter } = this.#view;
+    return this.#history.heaviest('names', sort, filter)[0]?.key.split(' ')[0] ?? '';
+  }
+
+  /** Never rejects: the note says what became of it. */
+  async #flush(name: string): Promise<void> {
+    this.#view = { ...this.#view, note: `flushing ${name} …` };
+    let note: string;
+    try {
+      const select = { name };
+      const flushed = await askOnce({ command: 'cache-flush', select }, this.#paths, 'flushed');
+      note = `${name}: ${flushedText(flushed).trimEnd()}`;
+    } catch (error) {
+      note = `${name}: ${messageOf(error)}`;
+    }
+    this.#view = { ...this.#view, note };
+    this.#draw();
+    // Longer than anyone reads; a key in the meantime shows its own effect.
+    systemClock.after(NOTE_MS, () => {
+      if (this.#view.note !== note) return;
+      this.#view = { ...this.#view, note: '' };
+      this.#draw();
+    });
+  }
+
   /** A paused screen keeps its picture. */
   show(picture: TopLine): void {
     if (this.#view.isPaused) return;
@@ -98,6 +132,7 @@ class Screen {
   }
 
   leave(): void {
+    this.#hasLeft = true;
     const { stdin, stdout } = process;
     stdin.off('data', this.#onKey);
     if (stdin.isTTY) stdin.setRawMode(false);
@@ -106,6 +141,7 @@ class Screen {
   }
 
   #draw(): void {
+    if (this.#hasLeft) return;
     const { columns, rows } = process.stdout;
     // A terminal that does not know its size says 0.
     const size = [columns || COLUMNS, rows || TERMINAL_ROWS] as const;

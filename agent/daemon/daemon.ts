@@ -7,16 +7,15 @@ import type { Environment } from '../config/corefile/env.ts';
 import type { Corefile } from '../config/corefile/types.ts';
 import { systemFiles } from '../config/files.ts';
 import { watchFiles } from '../config/watch.ts';
-import type { AdminSocket } from '../operator/admin-socket.ts';
 import { InitLink } from '../server/init-link.ts';
 import { nodeInterfaces } from '../server/listen/node-addresses.ts';
-import { createAdminSocket } from './admin-socket.ts';
 import { BlockIdentities } from './configuration/block-ids.ts';
 import { ConfigReloader, type ReloadReason } from './configuration/config-reloader.ts';
 import { ConfigSource } from './configuration/config-source.ts';
 import { buildServerConfig, type ServerConfig } from './configuration/server-config-builder.ts';
 import { initReporter } from './init-reporter.ts';
 import { watchOwnNetworks } from './node/own-networks.ts';
+import { createOperatorViews, type OperatorViews } from './operator-views.ts';
 import type { AgentOptions } from './options.ts';
 import { createProcessServices, type ProcessServices } from './process-services.ts';
 import { waitForUpstreams, zonesToProve } from './self-test.ts';
@@ -43,7 +42,7 @@ export class Daemon {
   readonly #source: ConfigSource;
   readonly #initLink: InitLink | undefined;
   readonly #snapshot: SnapshotFile | undefined;
-  readonly #adminSocket: AdminSocket | undefined;
+  readonly #views: OperatorViews;
   readonly #descriptorWatch: Timer;
   readonly #networkWatch: Timer;
   #watch: { readonly paths: string; close(): void } | undefined;
@@ -95,7 +94,7 @@ export class Daemon {
             nonce: processServices.identity.nonce,
           });
     const snapshot = this.#snapshot;
-    this.#adminSocket = createAdminSocket(options, {
+    this.#views = createOperatorViews(options, {
       ...{ services: processServices, identities, reloader: this.#reloader, env },
       notReadyReasons: () => this.#notReadyReasons(),
       interception: () => this.#initLink?.state,
@@ -110,7 +109,7 @@ export class Daemon {
   async start(): Promise<void> {
     let serverConfig = await this.#retryStartup(() => this.#reloader.prepare());
     // Before the agent listens: an operator may want to know why it does not.
-    void this.#adminSocket?.open();
+    void this.#views.adminSocket?.open();
     const restored = this.#snapshot?.load() ?? 0;
     this.#snapshot?.start();
     // Only with init does kube-dns answer meanwhile; without it, waiting would leave no server. An agent with restored
@@ -166,7 +165,8 @@ export class Daemon {
     this.#networkWatch.cancel();
     this.#initLink?.close();
     this.#reloader.stop();
-    this.#adminSocket?.close();
+    this.#views.adminSocket?.close();
+    this.#views.statusPage.close();
     await admin.close();
     await upstreams.close();
     await this.#snapshot?.stop();
@@ -250,7 +250,8 @@ export class Daemon {
       serverConfig.metricsPages,
       this.#options.metricsAddress,
     );
-    await admin.reconcile([...routes, ...serverConfig.adminRoutes]);
+    const statusRoutes = this.#views.statusPage.routes(serverConfig.statusPages);
+    await admin.reconcile([...routes, ...statusRoutes, ...serverConfig.adminRoutes]);
     // The configuration to be proved is no longer in force. A reload does not wait: the old configuration may be wrong
     // as well.
     this.#proof = {};

@@ -25,6 +25,15 @@ export interface StatusParts {
   readonly queryWatch: { readonly observers: number };
 }
 
+/** Cumulative counts of a histogram by upper bound in seconds, the last one Infinity; empty before the first value. */
+export type Buckets = readonly { readonly le: number; readonly count: number }[];
+
+/** How long answers took since the start, by their source. */
+export interface AnswerTimes {
+  readonly hit: Buckets;
+  readonly miss: Buckets;
+}
+
 const HASH_DIGITS = 16;
 const SUMMED = {
   queries: 'coredns_dns_requests_total',
@@ -38,6 +47,7 @@ const SUMMED = {
   failed: 'nodens_upstream_failures_total',
   connections: 'nodens_upstream_connections',
   phases: 'nodens_upstream_phase_seconds',
+  answerTimes: 'nodens_answer_duration_seconds',
 } as const;
 
 /** Makes the lines of `status`. `startedMs` is when the process began to serve. */
@@ -83,6 +93,13 @@ export class Status {
       failures: sums.of(SUMMED.responses, { rcode: 'SERVFAIL' }),
       upstreams: this.#parts.upstreams.summary().map((one) => upstreamLine(one, sums)),
     };
+  }
+
+  /** Reads one histogram. */
+  answerTimes(): AnswerTimes {
+    const sums = new SeriesSums(this.#parts.series);
+    const of = (served: string): Buckets => sums.buckets(SUMMED.answerTimes, { served });
+    return { hit: of('hit'), miss: of('miss') };
   }
 
   /** The cache's counters by name. */
@@ -135,9 +152,23 @@ class SeriesSums {
     let sum = 0;
     for (const sample of this.#families.get(name) ?? []) {
       if (suffix !== '' && sample.metricName !== `${name}${suffix}`) continue;
-      if (Object.entries(labels).every(([label, value]) => sample.labels[label] === value))
-        sum += sample.value;
+      if (hasLabels(sample, labels)) sum += sample.value;
     }
     return sum;
   }
+
+  /** The buckets of the histogram `name` with `labels`, which must select one series. */
+  buckets(name: string, labels: Readonly<Record<string, string>>): Buckets {
+    const all = [...(this.#families.get(name) ?? [])].filter(
+      (sample) => sample.metricName === `${name}_bucket` && hasLabels(sample, labels),
+    );
+    return all.map(({ labels: { le }, value }) => ({
+      le: le === '+Inf' ? Number.POSITIVE_INFINITY : Number(le),
+      count: value,
+    }));
+  }
+}
+
+function hasLabels({ labels }: Sample, wanted: Readonly<Record<string, string>>): boolean {
+  return Object.entries(wanted).every(([label, value]) => labels[label] === value);
 }

@@ -32,6 +32,7 @@ import { setup as prometheus } from './prometheus/setup.ts';
 import { setup as ready } from './ready/setup.ts';
 import { setup as reload } from './reload/setup.ts';
 import { setup as rewrite } from './rewrite/setup.ts';
+import { setup as status } from './status/setup.ts';
 import { setup as template } from './template/setup.ts';
 import { setup as timeouts } from './timeouts/setup.ts';
 import { setup as trace } from './trace/setup.ts';
@@ -64,6 +65,7 @@ export const PLUGINS: readonly OrderedPlugin[] = [
   { name: 'health', setup: health },
   { name: 'pprof', setup: pprof },
   { name: 'prometheus', setup: prometheus },
+  { name: 'status', setup: status },
   // Above log, so that an error is reported once, after everything below could have answered.
   { name: 'errors', setup: errors },
   // Above cache, so that hits are logged too.

@@ -78,6 +78,8 @@ export interface FakeServices extends Services {
   readonly pages: AdminPage[];
   /** Each request for /metrics. */
   readonly metricsPages: ({ readonly address: string } & MetricsPageOptions)[];
+  /** Addresses of requests for the status page. */
+  readonly statusPages: string[];
   /** All exports, in order. */
   readonly spans: FinishedSpan[];
   readonly frames: Uint8Array[];
@@ -102,6 +104,7 @@ export function fakeServices(overrides: Partial<FakeServices> = {}): FakeService
   const lines: string[] = [];
   const pages: AdminPage[] = [];
   const metricsPages: FakeServices['metricsPages'] = [];
+  const statusPages: string[] = [];
   const spans: FinishedSpan[] = [];
   const frames: Uint8Array[] = [];
   const asked: RecordedProcess = {
@@ -123,6 +126,7 @@ export function fakeServices(overrides: Partial<FakeServices> = {}): FakeService
     lines,
     pages,
     metricsPages,
+    statusPages,
     spans,
     frames,
     exports: {
@@ -137,6 +141,7 @@ export function fakeServices(overrides: Partial<FakeServices> = {}): FakeService
           handler: (params = new URLSearchParams()) => handler(params),
         }),
       addMetrics: (address, options) => void metricsPages.push({ address, ...options }),
+      addStatus: (address) => void statusPages.push(address),
     },
     asked,
     process: recordingProcess(asked),

@@ -36,7 +36,9 @@ describe('house rules', () => {
   });
 
   it('only base/clock reads time and sets timers', () => {
-    const others = sources.filter((file) => file !== 'agent/base/clock.ts');
+    // The script of the status page runs in a browser.
+    const free = ['agent/base/clock.ts', 'agent/operator/page/assets.ts'];
+    const others = sources.filter((file) => !free.includes(file));
     const calls = /\b(Date\.now|new Date\(\)|performance\.now|setTimeout|setInterval)\(?/;
     assert.deepEqual(offenders(others, calls), [], 'take a Clock');
   });

@@ -2,9 +2,10 @@
 import { keepAlive, sleep, systemClock } from '../../base/clock.ts';
 import { messageOf, UsageError } from '../../base/errors.ts';
 import type { FlagValues } from '../../base/flags/parse.ts';
+import { duration } from '../../base/text/amounts.ts';
 import { parseDurationMs } from '../../base/text/duration.ts';
 import { ApiError } from '../../kubernetes/errors.ts';
-import { duration, print, printJson, table } from '../commands/print.ts';
+import { print, printJson, table } from '../commands/print.ts';
 import { listed, type ReadApi } from './api.ts';
 import {
   isComplete,

@@ -1,5 +1,6 @@
 /** `nodens cache`: looks into the running agent's cache, and removes entries from it. */
 import { UsageError } from '../../base/errors.ts';
+import { duration, percent, size } from '../../base/text/amounts.ts';
 import { nearest } from '../../base/text/nearest.ts';
 import type {
   AdminLine,
@@ -11,7 +12,7 @@ import type {
 import { type Arguments, maxWords, runCommand, typeArgument } from './arguments.ts';
 import { ask, askOnce } from './asking.ts';
 import { readMessage, recordLine } from './message.ts';
-import { duration, percent, print, printJson, size, table } from './print.ts';
+import { print, printJson, table } from './print.ts';
 
 const ACTIONS: Readonly<Record<string, (args: Arguments) => Promise<number>>> = {
   get,

@@ -1,10 +1,11 @@
 /** `nodens explain`: what a lookup of one pod costs on this node. */
 import { UsageError } from '../../base/errors.ts';
+import { duration } from '../../base/text/amounts.ts';
 import type { ExplainedLine, ExplainedQuestion } from '../../operator/protocol.ts';
 import { type Arguments, maxWords, runCommand } from './arguments.ts';
 import { askOnce } from './asking.ts';
 import { withoutLine } from './cache.ts';
-import { duration, print, printJson, table } from './print.ts';
+import { print, printJson, table } from './print.ts';
 
 /** Resolves to the exit code (see the help text). Throws UsageError. */
 export function explainCommand(argv: readonly string[]): Promise<number> {

@@ -1,13 +1,14 @@
 /** `nodens observe`: queries of the running agent as they are answered. */
 import { systemClock } from '../../base/clock.ts';
 import { UsageError } from '../../base/errors.ts';
+import { milliseconds } from '../../base/text/amounts.ts';
 import { parseDurationMs } from '../../base/text/duration.ts';
 import { RCODE, rcodeNumber } from '../../dns/iana.ts';
 import type { ObservedLine, ObserveRequest, SkippedLine } from '../../operator/protocol.ts';
 import { type Arguments, maxWords, runCommand } from './arguments.ts';
 import { ask } from './asking.ts';
 import { withoutLine } from './cache.ts';
-import { milliseconds, print, printJson } from './print.ts';
+import { print, printJson } from './print.ts';
 
 /** Resolves to the exit code (see the help text). Throws UsageError. */
 export function observeCommand(argv: readonly string[]): Promise<number> {

@@ -1,12 +1,13 @@
 /** `nodens query`: asks the running agent through its real chain, and prints like dig. */
 import { UsageError } from '../../base/errors.ts';
+import { milliseconds } from '../../base/text/amounts.ts';
 import { TYPE } from '../../dns/iana.ts';
 import type { AnswerLine, TraceStep } from '../../operator/protocol.ts';
 import { type Arguments, maxWords, runCommand, typeArgument } from './arguments.ts';
 import { ask, UnreachableError } from './asking.ts';
 import { withoutLine } from './cache.ts';
 import { digText, readMessage } from './message.ts';
-import { milliseconds, print, printJson } from './print.ts';
+import { print, printJson } from './print.ts';
 
 /** Resolves to the exit code (see the help text). Throws UsageError. */
 export function queryCommand(argv: readonly string[]): Promise<number> {

@@ -1,12 +1,13 @@
 /** `nodens status`: one screen about the running agent. */
 import type { FlagValues } from '../../base/flags/parse.ts';
+import { duration, milliseconds, percent, size } from '../../base/text/amounts.ts';
 import type { StatusLine } from '../../operator/protocol.ts';
+import { upstreamRows } from '../../operator/upstream-rows.ts';
 import type { ReadApi } from '../cluster/api.ts';
 import { maxWords, runCommand } from './arguments.ts';
 import { askOnce } from './asking.ts';
 import { withoutLine } from './cache.ts';
-import { duration, milliseconds, percent, print, printJson, size, table } from './print.ts';
-import { upstreamRows } from './upstream-rows.ts';
+import { print, printJson, table } from './print.ts';
 
 /** Resolves to the exit code (see the help text). `api` replaces that of -all. Throws UsageError. */
 export function statusCommand(argv: readonly string[], api?: ReadApi): Promise<number> {

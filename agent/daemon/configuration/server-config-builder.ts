@@ -46,6 +46,8 @@ export interface ServerConfig {
   readonly adminRoutes: readonly AdminRoute[];
   /** Options of /metrics, by address. */
   readonly metricsPages: ReadonlyMap<string, MetricsPageOptions>;
+  /** Addresses of the status page. */
+  readonly statusPages: ReadonlySet<string>;
   readonly settings: Settings;
   /** Label sets of coredns_plugin_enabled. */
   readonly enabled: readonly Readonly<Record<'server' | 'zone' | 'view' | 'name', string>>[];
@@ -86,6 +88,7 @@ class ServerConfigBuilder {
   readonly #plugins: Plugin[] = [];
   readonly #adminRoutes: AdminRoute[] = [];
   readonly #metricsPages = new Map<string, MetricsPageOptions>();
+  readonly #statusPages = new Set<string>();
   readonly #settings: Settings = { lameduckMs: 0, reload: undefined, isDebug: false };
   readonly #zones = new Map<string, Zone[]>();
   readonly #endpoints = new Map<string, Endpoint>();
@@ -111,6 +114,7 @@ class ServerConfigBuilder {
       plugins: this.#plugins,
       adminRoutes: this.#adminRoutes,
       metricsPages: this.#metricsPages,
+      statusPages: this.#statusPages,
       settings: this.#settings,
       enabled: this.#enabled,
     };
@@ -204,6 +208,9 @@ class ServerConfigBuilder {
       addMetrics: (address, { isOlder }) => {
         const isOlderBefore = this.#metricsPages.get(address)?.isOlder === true;
         this.#metricsPages.set(address, { isOlder: isOlder || isOlderBefore });
+      },
+      addStatus: (address) => {
+        this.#statusPages.add(address);
       },
     };
   }

@@ -2,7 +2,8 @@
 import { connect, type NetConnectOpts, type Server } from 'node:net';
 import type { Clock } from '../../base/clock.ts';
 
-const REQUEST = 'HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
+// No page: making one may begin something.
+const REQUEST = 'HEAD /first-request HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
 /** A firewall may keep the process from its own address. */
 const TIMEOUT_MS = 200;
 

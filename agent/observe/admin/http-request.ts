@@ -34,6 +34,7 @@ export async function answerRequest(
     'Content-Type': page.contentType,
     'Content-Length': length,
     'Cache-Control': 'no-store',
+    ...page.headers,
   };
   if (packed !== undefined) headers['Content-Encoding'] = 'gzip';
   if (page.status === 405) headers.Allow = 'GET, HEAD';
@@ -79,7 +80,7 @@ async function pageFor(request: IncomingMessage, pages: Pages): Promise<AdminRes
     return { status: 405, contentType: TEXT, body: 'GET or HEAD only\n' };
   }
   try {
-    return await handler(new URLSearchParams(params));
+    return await handler(new URLSearchParams(params), request.headers.host);
   } catch (error) {
     return { status: 500, contentType: TEXT, body: `${messageOf(error)}\n` };
   }

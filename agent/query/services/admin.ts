@@ -6,10 +6,15 @@ export interface AdminResponse {
   readonly contentType: string;
   /** In parts if it is long. The bytes are not copied and must not change. */
   readonly body: string | Uint8Array | readonly Uint8Array[];
+  /** Further headers. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Answers one request; `params` is the query string. */
-export type AdminHandler = (params: URLSearchParams) => AdminResponse | Promise<AdminResponse>;
+/** Answers one request; `params` is the query string, `host` the client's Host header. */
+export type AdminHandler = (
+  params: URLSearchParams,
+  host?: string,
+) => AdminResponse | Promise<AdminResponse>;
 
 /** Collects the HTTP endpoints of this configuration; the listeners are reconciled when it takes over. */
 export interface AdminRoutes {
@@ -17,6 +22,8 @@ export interface AdminRoutes {
   add(address: string, path: string, handler: AdminHandler): void;
   /** Every series, at /metrics; under older names as well if one directive for this address asks for them. */
   addMetrics(address: string, options: MetricsPageOptions): void;
+  /** The status page, at /. */
+  addStatus(address: string): void;
 }
 
 /** What one `prometheus` directive asks of the page at its address. */

@@ -1,6 +1,6 @@
 /** The last pictures of `nodens top`, and what they say together. */
 import type { HeavyLine, StatusLine, TopLine } from '../../../operator/protocol.ts';
-import { upstreamRows } from '../upstream-rows.ts';
+import { upstreamRows } from '../../../operator/upstream-rows.ts';
 
 /** Columns by which clients and names can be sorted. */
 export const SORTS = ['queries', 'hits', 'nxdomain', 'failures'] as const;

@@ -1,6 +1,6 @@
 /** The screen of `nodens top` as lines of text: it needs neither colour nor more than 80 columns. */
+import { duration, milliseconds, percent, rate, size } from '../../../base/text/amounts.ts';
 import type { HeavyLine, LoggedEvent } from '../../../operator/protocol.ts';
-import { duration, milliseconds, percent, size } from '../print.ts';
 import type { History, Sort } from './history.ts';
 
 /** What the keys have chosen. */
@@ -143,9 +143,4 @@ function footLine({ sort, filter, isPaused, isTyping, flushing, note }: View): s
   if (isTyping) return `filter: ${filter}_   (Enter: use it, Esc: none)`;
   const shown = filter === '' ? '' : ` "${filter}"`;
   return `q quit  p ${isPaused ? 'go on (PAUSED)' : 'pause'}  s sort: ${sort}  f flush  / filter${shown}`;
-}
-
-function rate(perSecond: number): string {
-  if (perSecond === 0) return '0';
-  return perSecond < 10 ? perSecond.toFixed(1) : String(Math.round(perSecond));
 }

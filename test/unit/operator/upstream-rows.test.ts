@@ -1,8 +1,8 @@
 /** An upstream of several blocks is one row: two rows with the same counters read as twice the queries. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { upstreamRows } from '../../../agent/cli/commands/upstream-rows.ts';
 import type { UpstreamLine } from '../../../agent/operator/protocol.ts';
+import { upstreamRows } from '../../../agent/operator/upstream-rows.ts';
 
 function line(to: string, state: string): UpstreamLine {
   const counters = { queries: 4, failures: 1, connections: 1, repliesMs: 9, replies: 3 };

@@ -1,9 +1,10 @@
-/** Puts the admin socket together: what each command needs of the daemon. */
+/** Puts together what an operator sees of the daemon: the admin socket and the status page. */
 import { type Endpoint, formatEndpoint } from '../base/address.ts';
 import { VERSION } from '../cli/version.ts';
 import type { Environment } from '../config/corefile/env.ts';
 import { AdminSocket } from '../operator/admin-socket.ts';
 import { operatorHandler } from '../operator/operator.ts';
+import { StatusPage } from '../operator/page/status-page.ts';
 import { QueryWatch } from '../operator/query-watch.ts';
 import { Status } from '../operator/status.ts';
 import type { BlockIdentities } from './configuration/block-ids.ts';
@@ -12,8 +13,8 @@ import { assumedSearch, upstreamsOf } from './explained-config.ts';
 import type { AgentOptions } from './options.ts';
 import type { ProcessServices } from './process-services.ts';
 
-/** Parts of the daemon that commands look at. */
-export interface AdminSocketContext {
+/** Parts of the daemon that an operator looks at. */
+export interface OperatorContext {
   readonly services: ProcessServices;
   readonly identities: BlockIdentities;
   readonly reloader: Pick<ConfigReloader, 'current'>;
@@ -24,18 +25,36 @@ export interface AdminSocketContext {
   readonly rewriteSnapshot: (() => Promise<boolean>) | undefined;
 }
 
-/** The socket of an agent with `options`, not open yet; undefined if the operator wants none. */
-export function createAdminSocket(
+/** What an operator sees of an agent. */
+export interface OperatorViews {
+  /** Not open yet; undefined if the operator wants none. */
+  readonly adminSocket: AdminSocket | undefined;
+  readonly statusPage: StatusPage;
+}
+
+/** The views of an agent with `options`. Nothing of them runs yet. */
+export function createOperatorViews(
   options: AgentOptions,
-  context: AdminSocketContext,
-): AdminSocket | undefined {
-  const { adminSockets, isAdminSocketChosen = false, socketPath } = options;
-  if (adminSockets === undefined || adminSockets.length === 0) return undefined;
-  const { services, identities, reloader, notReadyReasons, rewriteSnapshot } = context;
-  const { clock, log, metrics, traffic, cache, budget, upstreams, listeners, shared } = services;
-  const { interception, env } = context;
-  const queryWatch = new QueryWatch(services.dispatcher, clock);
-  const status = new Status({
+  context: OperatorContext,
+): OperatorViews {
+  const { clock, dispatcher, admin, shared } = context.services;
+  const queries = new QueryWatch(dispatcher, clock);
+  const status = createStatus(options, context, queries);
+  const { nodeName } = shared.kubernetes;
+  const endpoints = (): readonly string[] => admin.served;
+  return {
+    adminSocket: createAdminSocket(options, context, status, queries),
+    statusPage: new StatusPage({ clock, status, queries, nodeName, endpoints }),
+  };
+}
+
+function createStatus(
+  { socketPath }: AgentOptions,
+  { services, reloader, notReadyReasons, interception }: OperatorContext,
+  queryWatch: QueryWatch,
+): Status {
+  const { clock, metrics, traffic, cache, budget, upstreams, listeners, shared } = services;
+  return new Status({
     ...{ clock, cache, upstreams, notReadyReasons, queryWatch, version: VERSION },
     series: [metrics, traffic],
     limitBytes: budget.bytes,
@@ -45,9 +64,20 @@ export function createAdminSocket(
     interception: () => (socketPath === undefined ? 'no init' : (interception() ?? 'disconnected')),
     inFlight: () => listeners.pending,
   });
+}
+
+function createAdminSocket(
+  { adminSockets, isAdminSocketChosen = false, upstreamService }: AgentOptions,
+  { services, identities, reloader, env, rewriteSnapshot }: OperatorContext,
+  status: Status,
+  queries: QueryWatch,
+): AdminSocket | undefined {
+  if (adminSockets === undefined || adminSockets.length === 0) return undefined;
+  const { clock, log, metrics, cache, budget, upstreams, listeners, shared } = services;
+  const { pods, random } = shared;
+  const { attempts } = upstreams;
   const asking = {
-    ...{ clock, cache, dispatcher: services.dispatcher },
-    ...{ random: shared.random, pods: shared.pods },
+    ...{ clock, cache, dispatcher: services.dispatcher, random, pods },
     endpoints: () => listeners.endpoints,
     label: (endpoint: Endpoint) => listeners.label(endpoint),
   };
@@ -55,18 +85,15 @@ export function createAdminSocket(
   const handler = operatorHandler({
     status,
     recentLines,
-    top: { clock, status, queries: queryWatch, pods: shared.pods, recentLines },
-    observe: {
-      ...{ clock, attempts: upstreams.attempts, pods: shared.pods },
-      queries: queryWatch,
-    },
-    query: { ...asking, attempts: upstreams.attempts },
+    top: { clock, status, queries, pods, recentLines },
+    observe: { clock, queries, attempts, pods },
+    query: { ...asking, attempts },
     explain: {
       ...asking,
       upstreamsOf: (place, name) =>
         upstreamsOf(reloader.current?.corefile, place, name, upstreams.summary()),
       assumed: (namespace) =>
-        assumedSearch(namespace, reloader.current?.corefile, env, options.upstreamService),
+        assumedSearch(namespace, reloader.current?.corefile, env, upstreamService),
     },
     cache: {
       ...{ clock, log, cache, rewriteSnapshot, work: shared.work, limitBytes: budget.bytes },

@@ -1,5 +1,5 @@
 /** Upstreams as rows of a table: one for each address. */
-import type { UpstreamLine } from '../../operator/protocol.ts';
+import type { UpstreamLine } from './protocol.ts';
 
 /**
  * One line for each address. Several blocks may forward to the same one: each has its own state, but the counters are those

@@ -4,6 +4,7 @@ import { InternalError, messageOf } from '../../base/errors.ts';
 import type { AdminHandler, AdminResponse } from '../../query/services/admin.ts';
 import { acceptsGzip, gzipped } from './compression.ts';
 import { HttpConnection } from './http-connection.ts';
+import { indexPage } from './index-page.ts';
 
 /** Endpoints of one address by path. */
 export type Pages = ReadonlyMap<string, AdminHandler>;
@@ -74,7 +75,8 @@ function send(response: ServerResponse, parts: Iterator<Uint8Array>): void {
 
 async function pageFor(request: IncomingMessage, pages: Pages): Promise<AdminResponse> {
   const [path = '', params] = (request.url ?? '').split('?', 2);
-  const handler = pages.get(path);
+  const hasIndex = path === '/' && pages.has('/metrics');
+  const handler = pages.get(path) ?? (hasIndex ? () => indexPage([...pages.keys()]) : undefined);
   if (handler === undefined) return { status: 404, contentType: TEXT, body: 'not found\n' };
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return { status: 405, contentType: TEXT, body: 'GET or HEAD only\n' };

@@ -77,6 +77,21 @@ describe('AdminServer', () => {
     assert.deepEqual([post.status, post.headers.allow], [405, 'GET, HEAD']);
   });
 
+  it('has an index at / where it has metrics, unless another page is there', async () => {
+    await admin.reconcile([page(ANY, '/metrics', 'm'), page(ANY, '/health', 'OK')]);
+    const index = await ask(portOf(ANY), '/');
+    assert.equal(index.status, 200);
+    assert.equal(index.headers['content-type'], 'text/html; charset=utf-8');
+    assert.match(String(index.headers['content-security-policy']), /^default-src 'none'/);
+    const links = [...index.body.matchAll(/href="([^"]*)"/g)].map(([, link = '']) => link);
+    assert.deepEqual(links, ['/metrics', '/health']);
+    for (const link of links) assert.equal((await ask(portOf(ANY), link)).status, 200);
+    assert.equal((await ask(portOf(ANY), '/other')).status, 404);
+    assert.equal((await ask(portOf(ANY), '/', { method: 'POST' })).status, 405);
+    await admin.reconcile([page(ANY, '/metrics', 'm'), page(ANY, '/', 'own')]);
+    assert.equal((await ask(portOf(ANY), '/')).body, 'own');
+  });
+
   it('answers 500 where an endpoint fails, and continues', async () => {
     const broken = { ...page(ANY, '/metrics', ''), handler: () => Promise.reject(new Error('no')) };
     await admin.reconcile([broken]);

@@ -134,6 +134,11 @@ export class Upstream {
     return this.#roundTrips[transport].hedgeMs;
   }
 
+  /** Whether replies over the transport usually take 100 ms or longer. */
+  isSlow(transport: Transport): boolean {
+    return this.#roundTrips[transport].isSlow;
+  }
+
   /** Whether a TCP or TLS connection is open, so that a query needs no handshake. */
   get hasOpenConnection(): boolean {
     return this.#tcp.hasOpen;

@@ -1,15 +1,19 @@
 /** The health of every upstream in use, one instance per settings: groups share it and it outlives reloads. */
 
 import type { Upstream } from '../upstream.ts';
-import { Health, type HealthContext, type HealthSettings, type HealthState } from './health.ts';
+import {
+  HEALTH_STATES,
+  Health,
+  type HealthContext,
+  type HealthSettings,
+  type HealthState,
+} from './health.ts';
 
 interface Entry {
   readonly health: Health;
   readonly to: string;
   users: number;
 }
-
-const STATES: readonly HealthState[] = ['up', 'suspect', 'down'];
 
 /** Counts users: each `acquire` needs one `release` with the same upstream and equal settings. */
 export class HealthRegistry {
@@ -56,18 +60,19 @@ export class HealthRegistry {
   /** The worst state under any settings. */
   #stateOf(to: string): HealthState {
     const states = this.#of(to).map(({ state }) => state);
-    return STATES.findLast((state) => states.includes(state)) ?? 'up';
+    return HEALTH_STATES.findLast((state) => states.includes(state)) ?? 'up';
   }
 
   #show(to: string): void {
-    for (const state of STATES) {
+    for (const state of HEALTH_STATES) {
       const read = (): number => Number(this.#stateOf(to) === state);
       this.#context.metrics.gaugeFrom('nodens_upstream_state', { to, state }, read);
     }
   }
 
   #hide(to: string): void {
-    for (const state of STATES) this.#context.metrics.drop('nodens_upstream_state', { to, state });
+    for (const state of HEALTH_STATES)
+      this.#context.metrics.drop('nodens_upstream_state', { to, state });
   }
 }
 

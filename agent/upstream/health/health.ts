@@ -50,8 +50,9 @@ export interface HealthContext {
   readonly random: () => number;
 }
 
-/** `suspect`: probed after a fault, but still in use. */
-export type HealthState = 'up' | 'suspect' | 'down';
+/** From the best. `slow`: answers, but late. `suspect`: probed after a fault, but still in use. */
+export const HEALTH_STATES = ['up', 'slow', 'suspect', 'down'] as const;
+export type HealthState = (typeof HEALTH_STATES)[number];
 
 /**
  * `GroupMember` reports replies with `recordReply` and failures with `fault`. No probe is sent before the first report.
@@ -101,7 +102,9 @@ export class Health implements PendingQueryOwner, Expiring {
 
   get state(): HealthState {
     if (this.#isDown) return 'down';
-    return this.#isProbing ? 'suspect' : 'up';
+    if (this.#isProbing) return 'suspect';
+    const transport = this.#upstream.transportFor(this.#settings.transport);
+    return this.#upstream.isSlow(transport) ? 'slow' : 'up';
   }
 
   /** An attempt failed or is overdue: probes until the upstream answers. */

@@ -18,11 +18,17 @@ const HEDGE_INITIAL_MS = 200;
 const STEP_UP = 1.19;
 const STEP_DOWN = 0.99;
 
+/** As in the alert NodensUpstreamSlow and in `nodens doctor`. */
+const SLOW_MS = 100;
+/** Replies before an upstream may count as slow: the first one is often an answer that it had to look for. */
+const SLOW_AFTER = 8;
+
 /** One for each upstream and transport. */
 export class RoundTrip {
   readonly #ceilingMs: number;
   #smoothedMs: number | undefined;
   #variationMs = 0;
+  #replies = 0;
   #slowMs = HEDGE_INITIAL_MS;
 
   /** `ceilingMs`: maximum timeout, whatever is learned. */
@@ -32,6 +38,7 @@ export class RoundTrip {
 
   /** A reply came `durationMs` after its query was written. */
   sample(durationMs: number): void {
+    this.#replies++;
     if (this.#smoothedMs === undefined) {
       this.#smoothedMs = durationMs;
       this.#variationMs = durationMs / 2;
@@ -42,6 +49,11 @@ export class RoundTrip {
     this.#smoothedMs += (durationMs - this.#smoothedMs) / 8;
     const isSlow = durationMs > this.#slowMs;
     this.#slowMs = Math.max(0.01, this.#slowMs * (isSlow ? STEP_UP : STEP_DOWN));
+  }
+
+  /** Whether replies usually take 100 ms or longer. */
+  get isSlow(): boolean {
+    return this.#replies >= SLOW_AFTER && (this.#smoothedMs ?? 0) >= SLOW_MS;
   }
 
   /** Timeout of a reply (the estimator of RFC 6298 §2), milliseconds. */

@@ -19,4 +19,6 @@ it('a row says for how many blocks the address is down', () => {
     upstreamRows(all.map((state) => line('a', state))).map(({ state }) => state);
   assert.deepEqual(states('up', 'down'), ['down 1/2']);
   assert.deepEqual(states('down', 'down'), ['down']);
+  assert.deepEqual(states('slow', 'down', 'up'), ['down 1/3'], 'the worst');
+  assert.deepEqual(states('slow', 'up'), ['slow 1/2']);
 });

@@ -260,3 +260,26 @@ test('what is known about an upstream outlives a reload', async () => {
   network.room.group(UDP_PAIR);
   assert.deepEqual(states(network), ['up', 'up'], 'the old state is not remembered');
 });
+
+test('an upstream whose replies usually take 100 ms is slow, until they do not', async () => {
+  const network = fixture();
+  const { room, sockets, clock, metrics } = network;
+  const group = room.group(groupOptions({ preferUdp: true, upstreams: [A] }));
+  const slow = () => metrics.value('nodens_upstream_state', { to: '192.0.2.1:53', state: 'slow' });
+  const up = () => metrics.value('nodens_upstream_state', { to: '192.0.2.1:53', state: 'up' });
+  const exchange = async (durationMs: number): Promise<void> => {
+    watch(group.exchange(question(), 4_000));
+    await settle();
+    await clock.advance(durationMs);
+    sockets.udp(A.address).answer({ address: ADDRESS });
+    await settle();
+  };
+  for (let reply = 1; reply < 8; reply++) {
+    await exchange(120);
+    assert.deepEqual(states(network), ['up'], `${reply} replies are no habit`);
+  }
+  await exchange(120);
+  assert.deepEqual([states(network), slow(), up()], [['slow'], 1, 0]);
+  for (let reply = 0; reply < 8; reply++) await exchange(1);
+  assert.deepEqual([states(network), slow(), up()], [['up'], 0, 1]);
+});

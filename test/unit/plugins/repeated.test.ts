@@ -38,6 +38,7 @@ const BEHAVIOUR: Readonly<Record<string, 'error' | 'first' | 'merged'>> = {
   ready: 'error',
   reload: 'first',
   rewrite: 'merged',
+  status: 'error',
   template: 'merged',
   timeouts: 'merged',
   trace: 'merged',

@@ -43,12 +43,13 @@ function lateSpans(options: SpanExportOptions, { log, metrics }: ExportsContext)
       `cannot export spans: ${messageOf(error)}`,
     );
   };
-  import('./spans.ts').then(({ zipkinSpans }) => {
-    const made = zipkinSpans(options, failed);
-    for (const span of waiting.splice(0)) made.add(span);
-    if (isClosed) made.close();
-    else sink = made;
-  }, failed);
+  import('./spans.ts')
+    .then(({ exportedSpans }) => exportedSpans(options, failed))
+    .then((made) => {
+      for (const span of waiting.splice(0)) made.add(span);
+      if (isClosed) made.close();
+      else sink = made;
+    }, failed);
   return {
     add: (span) => {
       if (sink !== undefined) sink.add(span);

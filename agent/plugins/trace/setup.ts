@@ -1,4 +1,4 @@
-/** `trace [zipkin] [ENDPOINT] { every N; service NAME; … }`: spans of every Nth query to a Zipkin collector. */
+/** `trace [otlp|zipkin] [ENDPOINT] { every N; service NAME; … }`: spans of every Nth query to a collector. */
 import { ConfigError } from '../../base/errors.ts';
 import {
   argsBetween,
@@ -11,19 +11,30 @@ import {
 } from '../../config/corefile/args.ts';
 import type { Block, Directive, Line, Token } from '../../config/corefile/types.ts';
 import type { Plugin } from '../../query/plugin.ts';
-import type { SpanExportOptions, SpanSink } from '../../query/services/exports.ts';
+import type { SpanExportOptions, SpanFormat, SpanSink } from '../../query/services/exports.ts';
 import type { Services } from '../../query/services/services.ts';
 import { Tracing } from './handler.ts';
 
-const DEFAULT_ENDPOINT = 'localhost:9411';
-const PATH = '/api/v2/spans';
+/** Where a collector listens, and the path of an endpoint without one. */
+const PLACES: Readonly<Record<SpanFormat, { readonly endpoint: string; readonly path: string }>> = {
+  zipkin: { endpoint: 'localhost:9411', path: '/api/v2/spans' },
+  otlp: { endpoint: 'localhost:4318', path: '/v1/traces' },
+};
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Throws ConfigError for Datadog, an endpoint that is no URL, and options out of range. Connects at `start`. */
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   const settings: Settings = {
-    ...{ url: '', service: 'coredns', backlog: 1_000, batch: 100, intervalMs: 1_000, every: 1 },
+    ...{
+      format: 'zipkin',
+      url: '',
+      service: 'coredns',
+      backlog: 1_000,
+      batch: 100,
+      intervalMs: 1_000,
+      every: 1,
+    },
   };
   // The last value of several uses is effective, as in CoreDNS.
   for (const line of directive.uses) readUse(line, settings);
@@ -37,7 +48,7 @@ interface Settings extends Writable<SpanExportOptions> {
 }
 
 function readUse(line: Line, options: Settings): void {
-  options.url = endpointOf(argsBetween(line, 0, 2));
+  Object.assign(options, collectorOf(argsBetween(line, 0, 2)));
   readOptions(line, {
     every: (option) => {
       options.every = intArg(oneArg(option), { min: 1, max: 1_000_000_000 });
@@ -77,25 +88,32 @@ function plugin(options: SpanExportOptions, every: number, services: Services): 
   };
 }
 
-function endpointOf(args: readonly Token[]): string {
+function collectorOf(args: readonly Token[]): Pick<Settings, 'format' | 'url'> {
   const [first, second] = args;
   const kind = first?.text.toLowerCase();
   if (first !== undefined && kind === 'datadog') throw noDatadog(first);
-  const isNamed = kind === 'zipkin';
+  const isNamed = kind === 'zipkin' || kind === 'otlp';
   if (!isNamed && second !== undefined)
-    throw badValue(first as Token, 'a kind of collector: only zipkin is supported');
+    throw badValue(first as Token, 'a kind of collector: otlp or zipkin');
+  const format = isNamed ? kind : 'zipkin';
   const token = isNamed ? second : first;
-  const text = token?.text ?? DEFAULT_ENDPOINT;
-  const url = /^https?:\/\//.test(text) ? text : `http://${text}${PATH}`;
-  if (token !== undefined && (/\s/.test(url) || !URL.canParse(url)))
-    throw badValue(token, 'a host with port or a URL');
-  return url;
+  const url = urlOf(format, token?.text ?? PLACES[format].endpoint);
+  if (url === undefined) throw badValue(token as Token, 'a host with port or a URL');
+  return { format, url };
+}
+
+/** An OTLP endpoint without a path has the usual one, also as a URL: its documentation writes http://host:4318. */
+function urlOf(format: SpanFormat, text: string): string | undefined {
+  const { path } = PLACES[format];
+  const isUrl = /^https?:\/\//.test(text);
+  const url = isUrl ? text : `http://${text}${path}`;
+  if (/\s/.test(url) || !URL.canParse(url)) return undefined;
+  return format === 'otlp' && new URL(url).pathname === '/' ? new URL(path, url).href : url;
 }
 
 function noDatadog({ place }: Token): ConfigError {
   return new ConfigError(
     place,
-    'datadog is not supported: its agent takes Zipkin and OpenTelemetry spans too, so use trace ' +
-      'zipkin with a collector in between',
+    'datadog is not supported: its agent takes OpenTelemetry spans too, so use trace otlp with port 4318 of the agent',
   );
 }

@@ -13,9 +13,13 @@ export interface FinishedSpan {
   readonly tags: Readonly<Record<string, string>>;
 }
 
+/** Zipkin's format version 2, or OTLP as JSON over HTTP. */
+export type SpanFormat = 'zipkin' | 'otlp';
+
 /** Where spans go, and how many may wait. */
 export interface SpanExportOptions {
-  /** URL of the Zipkin collector. */
+  readonly format: SpanFormat;
+  /** URL of the collector. */
   readonly url: string;
   readonly service: string;
   /** Maximum spans that wait; further spans are dropped. */

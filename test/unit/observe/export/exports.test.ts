@@ -121,7 +121,7 @@ describe('spans', () => {
 
   it('reach a Zipkin collector, also those from before the SDK was loaded', async () => {
     const { bodies, close, url } = await collector(202);
-    const sink = createExports(context()).spans({ url, ...limits });
+    const sink = createExports(context()).spans({ format: 'zipkin', url, ...limits });
     sink.add(span);
     sink.add({ ...span, spanId: 'ef'.repeat(8), parentSpanId: span.spanId, name: 'cache' });
     await eventually('a batch', () => bodies.length === 1);
@@ -143,17 +143,60 @@ describe('spans', () => {
     ]);
   });
 
-  it('that the collector does not accept are counted', async () => {
-    const { close, url } = await collector(500);
-    const parts = context();
-    const sink = createExports(parts).spans({ url, ...limits });
-    sink.add(span);
-    const failures = () => parts.metrics.value('nodens_trace_export_failures_total');
-    await eventually('a failure', () => failures() === 1);
+  it('reach a collector of OpenTelemetry', async () => {
+    const { bodies, close, url } = await collector(200);
+    const sink = createExports(context()).spans({ format: 'otlp', url, ...limits });
+    sink.add({ ...span, spanId: 'ef'.repeat(8), parentSpanId: span.spanId });
+    await eventually('a batch', () => bodies.length === 1);
     sink.close();
     close();
+    const [{ spans }] = bodies as [{ spans: OtlpTraces }];
+    const [{ resource, scopeSpans }] = spans.resourceSpans;
+    assert.deepEqual(resource.attributes, [
+      { key: 'service.name', value: { stringValue: 'nodens' } },
+    ]);
+    assert.equal(scopeSpans[0].scope.name, 'nodens');
+    const { traceId, spanId, parentSpanId, startTimeUnixNano, endTimeUnixNano, attributes } =
+      scopeSpans[0].spans[0];
+    assert.deepEqual([traceId, spanId, parentSpanId], [span.traceId, 'ef'.repeat(8), span.spanId]);
+    assert.equal(BigInt(endTimeUnixNano) - BigInt(startTimeUnixNano), 1_250_000n);
+    assert.deepEqual(attributes, [{ key: 'coredns.io/rcode', value: { stringValue: 'NOERROR' } }]);
   });
+
+  for (const format of ['zipkin', 'otlp'] as const)
+    it(`that a collector of ${format} does not accept are counted`, async () => {
+      const { close, url } = await collector(500);
+      const parts = context();
+      const sink = createExports(parts).spans({ format, url, ...limits });
+      sink.add(span);
+      const failures = () => parts.metrics.value('nodens_trace_export_failures_total');
+      await eventually('a failure', () => failures() === 1);
+      sink.close();
+      close();
+    });
 });
+
+/** OTLP as JSON, what the test reads of it. */
+interface OtlpTraces {
+  readonly resourceSpans: readonly [
+    {
+      readonly resource: { readonly attributes: unknown };
+      readonly scopeSpans: readonly [
+        {
+          readonly scope: { readonly name: string };
+          readonly spans: readonly [
+            Readonly<
+              Record<
+                'traceId' | 'spanId' | 'parentSpanId' | 'startTimeUnixNano' | 'endTimeUnixNano',
+                string
+              >
+            > & { readonly attributes: unknown },
+          ];
+        },
+      ];
+    },
+  ];
+}
 
 describe('profiles', () => {
   it('open in pprof’s tools, one of a kind at a time', async () => {

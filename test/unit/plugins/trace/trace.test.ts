@@ -84,7 +84,9 @@ describe('trace', () => {
   it('has CoreDNS’s defaults and options', () => {
     const defaults = { service: 'coredns', backlog: 1_000, batch: 100, intervalMs: 1_000 };
     const url = (text: string) => tracing(text).asked[0]?.url;
-    assert.deepEqual(tracing().asked, [{ url: 'http://localhost:9411/api/v2/spans', ...defaults }]);
+    assert.deepEqual(tracing().asked, [
+      { format: 'zipkin', url: 'http://localhost:9411/api/v2/spans', ...defaults },
+    ]);
     assert.equal(url('trace zipkin'), 'http://localhost:9411/api/v2/spans');
     assert.equal(url('trace a:1'), 'http://a:1/api/v2/spans');
     assert.equal(url('trace zipkin https://a/b'), 'https://a/b');
@@ -97,13 +99,29 @@ describe('trace', () => {
     }`);
     assert.deepEqual(asked, [
       {
-        ...{ url: 'http://localhost:9411/api/v2/spans', service: 'x' },
+        ...{ format: 'zipkin', url: 'http://localhost:9411/api/v2/spans', service: 'x' },
         ...{ backlog: 7, batch: 3, intervalMs: 2_000 },
       },
     ]);
   });
 
+  it('sends OTLP to its usual port and path', () => {
+    const asked = (text: string) => tracing(text).asked[0];
+    assert.equal(asked('trace otlp')?.format, 'otlp');
+    for (const [endpoint, url] of [
+      ['', 'http://localhost:4318/v1/traces'],
+      ['a:1', 'http://a:1/v1/traces'],
+      ['http://a:4318', 'http://a:4318/v1/traces'],
+      ['https://a/', 'https://a/v1/traces'],
+      ['https://a/own/path', 'https://a/own/path'],
+      ['http://[fd00::1]:4318', 'http://[fd00::1]:4318/v1/traces'],
+    ])
+      assert.equal(asked(`trace otlp ${endpoint}`)?.url, url, endpoint);
+  });
+
   for (const text of [
+    'trace otlp a b',
+    'trace otlp "a b"',
     'trace datadog',
     'trace datadog localhost:8126',
     'trace {\ndatadog_analytics_rate 0.5\n}',

@@ -16,8 +16,10 @@ import { NftOwnerProcess } from './firewall/nft/owner-process.ts';
 import type { Log } from './log.ts';
 import { subscribeBy } from './netlink/socket.ts';
 import { type InitAddon, initAddon } from './node/addon.ts';
+import { collectRegularly } from './node/garbage.ts';
 import { Link } from './node/link.ts';
 import { startMonitor } from './node/monitor.ts';
+import { nameProcess } from './node/proc.ts';
 import { prepareStateDir } from './node/state-dir.ts';
 import { endpointsOf, fallbackOf, keptOf, type Site, selectFirewall, takeoverOf } from './site.ts';
 
@@ -25,6 +27,7 @@ import { endpointsOf, fallbackOf, keptOf, type Site, selectFirewall, takeoverOf 
 export async function stay(site: Site): Promise<number> {
   const { environment, options, plan } = site;
   const { system, clock, log } = environment;
+  nameProcess('nodens-init');
   const lifecycle = new Lifecycle();
   const addon = addonOrWarning(log);
   const owner =
@@ -40,6 +43,7 @@ export async function stay(site: Site): Promise<number> {
     const fallback = fallbackOf(site, firewall, endpoints);
     const [kept, takeover] = [keptOf(site, firewall, pass), takeoverOf(site)];
     if (addon !== undefined) releaseRegularly(addon, clock);
+    collectRegularly(clock);
     if (options.stateDir !== undefined) void prepareStateDir(options.stateDir, log);
     const reconciler = new Reconciler({
       link: options.setupInterface ? new Link(system.run, log, plan) : undefined,

@@ -3,6 +3,7 @@ import { keepAlive, systemClock } from '../base/clock.ts';
 import { commandHelp } from '../base/commands/table.ts';
 import { messageOf } from '../base/errors.ts';
 import { Daemon } from '../daemon/daemon.ts';
+import { nameProcess } from '../daemon/node/process-name.ts';
 import type { AgentOptions } from '../daemon/options.ts';
 import { banner, logServing } from './banner.ts';
 import { agentOptions, parseFlags } from './options.ts';
@@ -30,6 +31,7 @@ export async function serve(
   options: AgentOptions,
   onServing: (daemon: Daemon) => void = logServing,
 ): Promise<number> {
+  nameProcess('nodens-agent');
   const alive = keepAlive();
   const daemon = new Daemon(options, systemClock, process.env);
   surviveOwnFaults(daemon);

@@ -1,4 +1,5 @@
-/** Tables of /proc as data. */
+/** Tables of /proc as data, and the name of this process there. */
+import { writeFileSync } from 'node:fs';
 import { type Family, formatAddress } from '../../agent/base/address.ts';
 
 /** The state of the conntrack table. */
@@ -66,4 +67,16 @@ export function conntrackIn(stat: string, count: string, max: string): Conntrack
     drop: sum('drop'),
   };
   return Object.values(numbers).every(Number.isFinite) ? numbers : undefined;
+}
+
+/**
+ * Names this process for `ps`, `top` and the kernel's OOM report, where Node calls it MainThread. `process.title` would
+ * overwrite the arguments as well. At most 15 characters.
+ */
+export function nameProcess(name: string): void {
+  try {
+    writeFileSync('/proc/self/comm', name);
+  } catch {
+    // Without a writable /proc only the name is missing.
+  }
 }

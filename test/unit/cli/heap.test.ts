@@ -59,6 +59,9 @@ describe('a process that serves', () => {
       const commandLine = readFileSync(`/proc/${child.pid}/cmdline`, 'latin1').split('\0');
       const flags = commandLine.slice(1, commandLine.indexOf(MAIN));
       assert.deepEqual(flags, heapFlags(8 * MIB, undefined));
+      const variables = readFileSync(`/proc/${child.pid}/environ`, 'latin1').split('\0');
+      assert.ok(variables.includes('MALLOC_ARENA_MAX=1'));
+      assert.equal(readFileSync(`/proc/${child.pid}/comm`, 'latin1'), 'nodens-agent\n');
     } finally {
       await endProcess(child);
     }

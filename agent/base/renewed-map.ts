@@ -35,16 +35,15 @@ export class RenewedMap<K, V> {
     this.#map.delete(key);
   }
 
-  clear(): void {
+  /** Removes and returns all values. */
+  takeAll(): V[] {
+    const values = [...this.#map.values()];
     this.#map = new Map();
+    return values;
   }
 
   keys(): MapIterator<K> {
     return this.#map.keys();
-  }
-
-  values(): MapIterator<V> {
-    return this.#map.values();
   }
 
   [Symbol.iterator](): MapIterator<[K, V]> {

@@ -88,8 +88,7 @@ export class UdpSocket implements Connection {
 
   /** Closes at once and fails the queries in flight. */
   destroy(failure: Failure): void {
-    const unanswered = [...this.#inFlight.values()];
-    this.#inFlight.clear();
+    const unanswered = this.#inFlight.takeAll();
     this.#close();
     for (const pending of unanswered) {
       pending.connection = undefined;

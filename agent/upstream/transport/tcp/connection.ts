@@ -277,8 +277,7 @@ export class TcpConnection implements Connection, Expiring {
   #gone(errno: string): void {
     const wasOpen = this.#state !== 'opening';
     if (!this.#leave()) return;
-    const unanswered = [...this.#inFlight.values()];
-    this.#inFlight.clear();
+    const unanswered = this.#inFlight.takeAll();
     for (const pending of unanswered) pending.connection = undefined;
     const mayBeEdns = wasOpen && this.isClosedByPeer && !this.isProven;
     this.#events.onGone(this, unanswered, wasOpen, { phase: this.phase, errno, mayBeEdns });

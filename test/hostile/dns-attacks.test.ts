@@ -50,7 +50,7 @@ const ROWS: readonly Row[] = [
     ...{ name: '20 TCP connections: 256 questions without an answer, frames of length zero' },
     ...{ attacks: ['unanswered'], limited: ['queries', 'memory', 'nonsense'] },
     // A query waits for 4 s; frames after it are read then.
-    ...{ limit: '192', seconds: 6 },
+    ...{ limit: '128', seconds: 6 },
   },
   {
     ...{ name: '50 TCP connections: frames of length zero', attacks: ['nonsense'], limit: '96' },
@@ -58,7 +58,7 @@ const ROWS: readonly Row[] = [
   },
   {
     ...{ name: '500 TCP connections: 60 kB of questions and more for a cached name, nothing read' },
-    ...{ attacks: ['unread'], limited: ['memory', 'unread'], limit: '192' },
+    ...{ attacks: ['unread'], limited: ['memory', 'unread'], limit: '128' },
   },
   {
     ...{ name: 'the same with large answers', attacks: ['unreadBig'], limit: '128' },
@@ -67,17 +67,17 @@ const ROWS: readonly Row[] = [
   {
     ...{ name: '1,000 TCP connections, a pending question on each', attacks: ['waiting'] },
     // The first limit to be reached: places, or memory of the queries and connections.
-    ...{ limited: ['connections', 'memory', 'queries'], limit: '192' },
+    ...{ limited: ['connections', 'memory', 'queries'], limit: '128' },
   },
   {
     ...{ name: 'the same by the node itself', attacks: ['waiting'], from: NODE, limit: '96' },
     limited: ['connections', 'memory', 'queries'],
   },
   {
-    ...{ name: '1,000 names without an answer a second', attacks: ['silent1000'], limit: '192' },
+    ...{ name: '1,000 names without an answer a second', attacks: ['silent1000'], limit: '128' },
   },
   {
-    ...{ name: '4,000 names without an answer a second', attacks: ['silent4000'], limit: '192' },
+    ...{ name: '4,000 names without an answer a second', attacks: ['silent4000'], limit: '128' },
     ...{ limited: ['queries'], seconds: 3 },
   },
   {

@@ -15,7 +15,7 @@ const MAX_SCRAPE_MS = await allowedMs(1_000);
 
 const MEBI = 2 ** 20;
 /** As in our manifests. */
-const LIMITS = LONG_LIMITS ?? ['192'];
+const LIMITS = LONG_LIMITS ?? ['128'];
 const ATTACKER = '127.0.0.1';
 const GET = 'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n';
 /** Much longer than the time limit of a response and of the requests before it, on a busy machine. */

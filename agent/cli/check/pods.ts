@@ -42,7 +42,7 @@ type Role = 'init' | 'agent' | 'drop-in';
 
 const MEBI = 2 ** 20;
 /** Below it the kernel kills the container: manifests/README.md has the measured sizes. */
-const LEAST_MEBIBYTES: Readonly<Record<Role, number>> = { init: 64, agent: 96, 'drop-in': 128 };
+const LEAST_MEBIBYTES: Readonly<Record<Role, number>> = { init: 32, agent: 96, 'drop-in': 128 };
 /** What each needs beyond what is not dropped. A runtime gives NET_BIND_SERVICE by default, NET_ADMIN never. */
 const NEEDED: Readonly<Record<Role, readonly string[]>> = {
   init: ['NET_ADMIN'],

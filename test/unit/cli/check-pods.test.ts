@@ -85,16 +85,17 @@ const CASES: readonly Case[] = [
   [
     "the agent's memory limit",
     BASE,
-    (text) => text.replace('memory: 192Mi', 'memory: 64Mi'),
+    (text) => text.replace('memory: 128Mi', 'memory: 64Mi'),
     'memory: 64Mi',
     /^agent: a memory limit of 64Mi is less than the 96Mi that the agent needs/,
   ],
   [
     "init's memory limit",
     BASE,
-    (text) => text.replace('memory: 256Mi', 'memory: 30M'),
+    (text) =>
+      text.replace('limits:\n              memory: 96Mi', 'limits:\n              memory: 30M'),
     'memory: 30M',
-    /^init: a memory limit of 30M is less than the 64Mi/,
+    /^init: a memory limit of 30M is less than the 32Mi/,
   ],
   [
     "the drop-in's memory limit",

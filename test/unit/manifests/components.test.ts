@@ -109,7 +109,7 @@ for (const overlay of ['cilium', 'iptables-nftables', 'ipvs']) {
       withToken.map(({ name }) => name),
       ['agent'],
     );
-    assert.equal(agentOf(resources).resources.limits?.memory, '256Mi');
+    assert.equal(agentOf(resources).resources.limits?.memory, '192Mi');
     const role = resources.find(({ kind }) => kind === 'ClusterRole');
     assert.deepEqual(role?.rules, [
       { apiGroups: [''], resources: ['namespaces', 'services'], verbs: ['list', 'watch'] },

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { hasProgram, installPackages, isRoot } from '../support/packages.ts';
 import { chart } from './chart.ts';
+import { goalCells, memoryGoals } from './memory.ts';
 import { page } from './page.ts';
 import { LOAD_CORE } from './process.ts';
 import { cells, flush, footprintCells, type Machine, type Results, tableOf } from './results.ts';
@@ -91,7 +92,7 @@ function longestPause(trace: string): number {
 async function footprints(
   bench: Bench,
   chosen: readonly Subject[],
-): Promise<Pick<Results, 'footprints' | 'longestPauseMs'>> {
+): Promise<Pick<Results, 'footprints' | 'longestPauseMs' | 'goals'>> {
   const zipf = SCENARIOS.find(({ name }) => name === 'zipf') as (typeof SCENARIOS)[number];
   const found: Footprint[] = [];
   for (const subject of chosen.filter(({ resolves }) => resolves)) {
@@ -102,7 +103,8 @@ async function footprints(
   say('pauses of nodens');
   const traced = nodens('nodens-traced', { nodeFlags: ['--trace-gc'] });
   const { output } = await footprint(bench, traced, zipf);
-  return { footprints: found, longestPauseMs: longestPause(readFileSync(output, 'utf8')) };
+  const longestPauseMs = longestPause(readFileSync(output, 'utf8'));
+  return { footprints: found, longestPauseMs, goals: await memoryGoals(bench) };
 }
 
 interface Options {
@@ -146,7 +148,7 @@ async function measured(
   const wantsMemory = only?.includes('memory') ?? true;
   const memory = wantsMemory
     ? await footprints(bench, isQuick ? chosen.filter(({ name }) => name === 'nodens') : chosen)
-    : { footprints: [], longestPauseMs: undefined };
+    : { footprints: [], longestPauseMs: undefined, goals: [] };
   const tables = scenarios.map(({ name, title }) => tableOf(name, title, samples));
   return {
     ...{ machine: machine(loadBefore), rounds, seconds, soakSeconds, tables, samples },
@@ -160,6 +162,7 @@ function report(results: Results): void {
     say(`\nthe machine was busy before the run (load ${load.toFixed(1)}): trust no figure`);
   for (const table of results.tables) say(`\n${table.title}\n${flush(cells(table))}`);
   if (results.footprints.length > 0) say(`\nmemory\n${flush(footprintCells(results))}`);
+  if (results.goals.length > 0) say(`\ngoals\n${flush(goalCells(results.goals))}`);
   const { longestPauseMs } = results;
   if (longestPauseMs !== undefined) say(`longest GC pause ${longestPauseMs.toFixed(1)} ms`);
   const json = join(BUILD, 'results.json');

@@ -1,4 +1,5 @@
 /** docs/performance.md, written from the results of a full run. */
+import { goalCells } from './memory.ts';
 import { cells, footprintCells, type Results } from './results.ts';
 import { PACE_QPS } from './rounds.ts';
 
@@ -35,6 +36,10 @@ ${tables.map((table) => `## ${table.title}\n\n${markdown(cells(table))}`).join('
 A fresh process, 10,000 names, ${soakSeconds} s at full speed; *start* is from exec to the first answer.
 
 ${markdown(footprintCells(results))}
+
+nodens within the limits of the manifests, and its goals:
+
+${markdown(goalCells(results.goals))}
 ${pause}
 ## Method
 

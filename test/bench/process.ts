@@ -49,6 +49,21 @@ function family(pid: number): number[] {
   return found;
 }
 
+/** The memory of a process and its descendants. */
+export function memoryOf(root: number): Memory {
+  const sum = { rssMb: 0, anonymousMb: 0 };
+  for (const pid of family(root)) {
+    // The memory holder only shares the agent's memory.
+    if (readFileSync(`/proc/${pid}/comm`, 'utf8') === 'nodens-mem-hold\n') continue;
+    const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+    const megabytes = (field: string): number =>
+      Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) / 1_024;
+    sum.rssMb += megabytes('Rss');
+    sum.anonymousMb += megabytes('Anonymous');
+  }
+  return sum;
+}
+
 export class Server {
   readonly #child: ChildProcess;
 
@@ -78,17 +93,7 @@ export class Server {
   }
 
   memory(): Memory {
-    const sum = { rssMb: 0, anonymousMb: 0 };
-    for (const pid of family(this.#child.pid as number)) {
-      // The memory holder only shares the agent's memory.
-      if (readFileSync(`/proc/${pid}/comm`, 'utf8') === 'nodens-mem-hold\n') continue;
-      const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-      const megabytes = (field: string): number =>
-        Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) / 1_024;
-      sum.rssMb += megabytes('Rss');
-      sum.anonymousMb += megabytes('Anonymous');
-    }
-    return sum;
+    return memoryOf(this.#child.pid as number);
   }
 
   async stop(): Promise<void> {

@@ -1,4 +1,5 @@
 /** Medians and ratios. */
+import type { Goal } from './memory.ts';
 import type { Footprint, Sample } from './rounds.ts';
 
 /** One line of a scenario's table: medians over the rounds. */
@@ -41,6 +42,8 @@ export interface Results {
   readonly footprints: readonly Footprint[];
   /** Longest pause of nodens' garbage collector under the load of the memory measurement, milliseconds. */
   readonly longestPauseMs: number | undefined;
+  /** Memory and start of nodens beside their goals. */
+  readonly goals: readonly Goal[];
   readonly samples: readonly Sample[];
 }
 

@@ -1,6 +1,7 @@
 /** Runs scenarios in interleaved rounds: every subject in turn, so that other work of the machine affects all alike. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { ask, firstAnswer, type Latency, pace, type Throughput } from './load.ts';
 import { type Memory, Server } from './process.ts';
 import { questionFile, type Scenario } from './scenarios.ts';
@@ -175,17 +176,19 @@ export async function runScenarios(
   return samples;
 }
 
-/** A fresh process, asked for 10,000 names for a while; then its memory. */
+/** A fresh process, asked for 10,000 names for a while; then its memory, `settleMs` later. */
 export async function footprint(
   bench: Bench,
   subject: Subject,
   scenario: Scenario,
+  settleMs = 0,
 ): Promise<Footprint & { readonly output: string }> {
   const { server, port, startMs } = await start(bench, subject, 'plain');
   try {
     const file = questionFile(bench.dir, scenario, 1);
     await ask({ port, file, transport: 'udp', seconds: bench.soakSeconds });
     const output = join(bench.dir, `${subject.name}-${port}`, 'output');
+    await setTimeout(settleMs);
     return { subject: subject.name, startMs, ...server.memory(), output };
   } finally {
     await server.stop();

@@ -1,0 +1,112 @@
+/** What nodens takes on each node, beside its goals: memory of agent and init, and the time to the first answer. */
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { withRoom } from '../support/netns/init.ts';
+import { MemoryGroup } from '../support/netns/memory-group.ts';
+import { canMakeNetns, eventually } from '../support/netns/netns.ts';
+import { type Memory, memoryOf } from './process.ts';
+import { type Bench, footprint } from './rounds.ts';
+import { SCENARIOS, type Scenario } from './scenarios.ts';
+import { nodens, type Subject } from './subjects.ts';
+
+/** A measured figure, and the most that it may be. */
+export interface Goal {
+  readonly what: string;
+  readonly unit: 'MB' | 'ms';
+  readonly measured: number;
+  readonly most: number;
+}
+
+const MEBI = 2 ** 20;
+const MAIN = fileURLToPath(new URL('../../dist/agent/main.js', import.meta.url));
+/** Of the manifests: the agent sizes its heap for it. */
+const AGENT_LIMIT_BYTES = 128 * MEBI;
+const FEW_NAMES = 1_000;
+const FEW_NAMES_SECONDS = 3;
+/** Both release pages every 5 s. */
+const SETTLE_MS = 6_000;
+
+/** All goals that this machine can measure: a memory limit needs a writable cgroup, and init a namespace. */
+export async function memoryGoals(bench: Bench): Promise<Goal[]> {
+  const goals = await inGroup((agent) => agentGoals(bench, agent));
+  if (canMakeNetns()) goals.push(...(await initGoals(bench)));
+  return goals;
+}
+
+async function inGroup(work: (agent: Subject) => Promise<Goal[]>): Promise<Goal[]> {
+  const agent = nodens('nodens-goals', {});
+  const group = MemoryGroup.make();
+  if (group === undefined) return work(agent);
+  group.limit(AGENT_LIMIT_BYTES);
+  const command: Subject['command'] = (place) => {
+    const { argv, ...rest } = agent.command(place);
+    return { argv: group.command(argv), ...rest };
+  };
+  try {
+    return await work({ ...agent, command });
+  } finally {
+    await group.remove();
+  }
+}
+
+async function agentGoals(bench: Bench, agent: Subject): Promise<Goal[]> {
+  bench.say('memory goals: agent');
+  const many = SCENARIOS.find(({ name }) => name === 'zipf') as Scenario;
+  const few: Scenario = {
+    ...many,
+    name: 'few-names',
+    questions: () => Array.from({ length: FEW_NAMES }, (_, i) => `host-${i}.example.org. A`),
+  };
+  const warm = await footprint({ ...bench, soakSeconds: FEW_NAMES_SECONDS }, agent, few, SETTLE_MS);
+  const full = await footprint(bench, agent, many, SETTLE_MS);
+  const after = `agent, 10,000 names, ${bench.soakSeconds} s of full load`;
+  return [
+    ...megabytes('agent, 1,000 names', warm, { anonymous: 24, rss: 52 }),
+    ...megabytes(after, full, { anonymous: 28 }),
+    {
+      what: 'agent, start to first answer',
+      unit: 'ms',
+      measured: Math.min(warm.startMs, full.startMs),
+      most: 120,
+    },
+  ];
+}
+
+async function initGoals(bench: Bench): Promise<Goal[]> {
+  bench.say('memory goals: init');
+  let found: Memory = { rssMb: Number.NaN, anonymousMb: Number.NaN };
+  await withRoom(async ({ node, args }) => {
+    const init = node.start(process.execPath, [MAIN, 'init', ...args]);
+    await eventually('set up', () => init.output().includes('"msg":"set up"'));
+    await setTimeout(2 * SETTLE_MS);
+    found = memoryOf(init.pid);
+  });
+  return megabytes('init and its children', found, { anonymous: 15, rss: 55 });
+}
+
+function megabytes(
+  what: string,
+  { rssMb, anonymousMb }: Memory,
+  most: { readonly anonymous: number; readonly rss?: number },
+): Goal[] {
+  const { anonymous, rss } = most;
+  return [
+    { what: `${what}: anonymous`, unit: 'MB', measured: anonymousMb, most: anonymous },
+    ...(rss === undefined
+      ? []
+      : [{ what: `${what}: RSS`, unit: 'MB', measured: rssMb, most: rss } as const]),
+  ];
+}
+
+/** Cells of the table of goals. */
+export function goalCells(goals: readonly Goal[]): string[][] {
+  return [
+    ['', 'measured', 'goal', ''],
+    ...goals.map(({ what, unit, measured, most }) => [
+      what,
+      `${measured.toFixed(1)} ${unit}`,
+      `${most} ${unit}`,
+      measured <= most ? '' : 'missed',
+    ]),
+  ];
+}

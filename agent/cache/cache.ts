@@ -123,7 +123,11 @@ export function createCache(parts: CacheParts): ProcessCache {
     const shared = { store, clock, random, configVersion, options, ancestors };
     const responseWriter = new ResponseWriter({ ...shared, entriesByKind, denialBursts });
     const counters = perServer((server) =>
-      countersFor(metrics, { server, zones: zonesLabel, view: block.view }),
+      countersFor(
+        metrics,
+        { server, zones: zonesLabel, view: block.view },
+        options.lastKnownGood !== undefined,
+      ),
     );
     for (const server of block.servers) counters(server);
     const { id: blockId } = block;

@@ -32,15 +32,20 @@ export interface Counters {
   readonly deferred: Counter;
 }
 
-/** nodens's own series have only the label `server`: blocks of one listener share them. */
-export function countersFor(metrics: Metrics, labels: BlockLabels): Counters {
+/**
+ * nodens's own series have only the label `server`: blocks of one listener share them. `keepsGood`: whether the block has
+ * `last_known_good`; without it there are no series of that.
+ */
+export function countersFor(metrics: Metrics, labels: BlockLabels, keepsGood: boolean): Counters {
   const { server } = labels;
   const hits = (type: SeriesType): Counter =>
     metrics.counter('coredns_cache_hits_total', { ...labels, type });
   const stale = (reason: StaleReason): Counter =>
     metrics.counter('nodens_cache_stale_served_total', { server, reason });
   const kept = (reason: DenialReason): Counter =>
-    metrics.counter('nodens_cache_last_known_good_total', { server, reason });
+    keepsGood
+      ? metrics.counter('nodens_cache_last_known_good_total', { server, reason })
+      : { value: 0 };
   const probes = (result: ProbeResult): Counter =>
     metrics.counter('nodens_cache_denial_probes_total', { server, result });
   const denials = hits('denial');

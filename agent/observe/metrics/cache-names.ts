@@ -27,10 +27,12 @@ export const CACHE_SERIES = {
   nodens_cache_coalesced_total: counter(
     'Queries that waited for an upstream query already in flight.',
     ['server'],
+    { startsAtZero: true },
   ),
   nodens_cache_waiters_rejected_total: counter(
     'Queries refused because too many queries waited for upstream queries in flight.',
     ['server'],
+    { startsAtZero: true },
   ),
   nodens_cache_refreshes_deferred_total: counter(
     'Background refreshes deferred because too many started at once.',
@@ -39,6 +41,7 @@ export const CACHE_SERIES = {
   nodens_cache_last_known_good_total: counter(
     'Denials by an upstream that last_known_good answered with the last good answer.',
     ['server', 'reason'],
+    { startsAtZero: true },
   ),
   nodens_cache_nxdomain_cut_total: counter(
     'Queries answered NXDOMAIN because a parent name does not exist (nxdomain_cut, nxdomain_probe).',

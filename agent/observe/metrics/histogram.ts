@@ -1,10 +1,22 @@
 /** A histogram of plain numbers (docs/decisions/013-metrics-as-plain-numbers.md). */
 import type { Histogram } from '../../query/services/metrics.ts';
-import type { Sample } from './samples.ts';
+import { Bucket, type Sample } from './samples.ts';
+
+/** Bounds as text; histograms of one name share them. */
+const boundTexts = new WeakMap<readonly number[], readonly string[]>();
+
+function textsOf(bounds: readonly number[]): readonly string[] {
+  const known = boundTexts.get(bounds);
+  if (known !== undefined) return known;
+  const texts = [...bounds.map(String), '+Inf'];
+  boundTexts.set(bounds, texts);
+  return texts;
+}
 
 /** One series of a histogram. `bounds` ascend, without +Inf; a value that equals a bound counts below it. */
 export class HistogramSeries implements Histogram {
   readonly #bounds: Float64Array;
+  readonly #texts: readonly string[];
   /** Observations per bucket, not cumulative; the last is +Inf. */
   readonly #counts: Float64Array;
   /** In an array, because a fractional number in a field would be a new object at each change. */
@@ -12,6 +24,7 @@ export class HistogramSeries implements Histogram {
 
   constructor(bounds: readonly number[]) {
     this.#bounds = Float64Array.from(bounds);
+    this.#texts = textsOf(bounds);
     this.#counts = new Float64Array(bounds.length + 1);
   }
 
@@ -35,8 +48,7 @@ export class HistogramSeries implements Histogram {
     let total = 0;
     this.#counts.forEach((count, i) => {
       total += count;
-      const le = i < this.#bounds.length ? String(this.#bounds[i]) : '+Inf';
-      samples.push({ metricName, labels: { ...labels, le }, value: total });
+      samples.push(new Bucket(metricName, labels, this.#texts[i] as string, total));
     });
     samples.push({ metricName: `${name}_sum`, labels, value: this.#sum[0] as number });
     samples.push({ metricName: `${name}_count`, labels, value: total });

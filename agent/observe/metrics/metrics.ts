@@ -62,7 +62,7 @@ export class SeriesTable implements Metrics, Source {
   *families(): Iterable<Family> {
     for (const { name, spec, series } of this.#entries.values()) {
       if (series.size === 0) continue;
-      const values = lazily(() => samplesOfAll(name, series));
+      const values = lazily(() => samplesOfAll(name, spec, series));
       yield { name, help: spec.help, type: spec.type, values };
     }
   }
@@ -80,10 +80,6 @@ export class SeriesTable implements Metrics, Source {
     if (entry === undefined) throw new InternalError(`no series named ${name}`);
     return entry;
   }
-}
-
-function hasLabels(labels: Labels): boolean {
-  return Object.keys(labels).length > 0;
 }
 
 function seriesOf(entry: Entry, labels: Labels): Series {
@@ -110,13 +106,20 @@ function keyOf({ name, spec }: Entry, labels: Labels): string {
 }
 
 /** A copy: a series that a reload drops and adds meanwhile would appear twice. */
-function* samplesOfAll(name: string, series: ReadonlyMap<string, Series>): Iterable<Sample> {
-  for (const one of [...series.values()]) yield* samplesOf(name, one);
+function* samplesOfAll(
+  name: string,
+  spec: SeriesSpec,
+  series: ReadonlyMap<string, Series>,
+): Iterable<Sample> {
+  const isAlwaysThere = spec.labels.length === 0 || spec.type === 'gauge';
+  const showsZero = isAlwaysThere || spec.startsAtZero === true || spec.preset !== undefined;
+  for (const one of [...series.values()]) yield* samplesOf(name, one, showsZero);
 }
 
-/** A histogram of what may never happen, such as the handshake of an upstream without TLS, is left out until it does. */
-function samplesOf(name: string, { labels, cell, read }: Series): Sample[] {
+/** What may never happen, such as the handshake of an upstream without TLS, is left out until it does. */
+function samplesOf(name: string, { labels, cell, read }: Series, showsZero: boolean): Sample[] {
   if (cell instanceof HistogramSeries)
-    return cell.count === 0 && hasLabels(labels) ? [] : cell.samples(name, labels);
-  return [{ labels, value: read === undefined ? cell.value : read() }];
+    return cell.count === 0 && !showsZero ? [] : cell.samples(name, labels);
+  const value = read === undefined ? cell.value : read();
+  return value === 0 && !showsZero ? [] : [{ labels, value }];
 }

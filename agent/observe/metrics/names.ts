@@ -5,7 +5,13 @@
  */
 import { SETUP_ERROR_TYPES } from '../../base/control.ts';
 import { LACKS } from '../../base/lack.ts';
-import { ANSWER_BUCKETS, SIZE_BUCKETS, SLIM_TIME_BUCKETS, TIME_BUCKETS } from './buckets.ts';
+import {
+  ANSWER_BUCKETS,
+  PHASE_BUCKETS,
+  SIZE_BUCKETS,
+  SLIM_TIME_BUCKETS,
+  TIME_BUCKETS,
+} from './buckets.ts';
 import { CACHE_SERIES } from './cache-names.ts';
 import { KUBERNETES_SERIES } from './kubernetes-names.ts';
 import { counter, gauge, histogram, type SeriesSpec } from './series-spec.ts';
@@ -156,10 +162,12 @@ export const COUNTED_SERIES = {
   nodens_tcp_rejected_total: counter(
     'TCP connections of clients that were refused or closed because of a limit.',
     ['listener'],
+    { startsAtZero: true },
   ),
   nodens_udp_receive_drops_total: counter(
     'Datagrams that the kernel dropped because the receive buffer was full.',
     ['listener'],
+    { startsAtZero: true },
   ),
   nodens_local_lack_total: counter(
     'Operations that failed because this node lacks file descriptors, memory or local ports.',
@@ -182,7 +190,7 @@ export const COUNTED_SERIES = {
   ]),
   nodens_upstream_phase_seconds: histogram(
     'Time that queries to an upstream spent in each phase, in seconds.',
-    TIME_BUCKETS,
+    PHASE_BUCKETS,
     ['to', 'transport', 'phase'],
   ),
   nodens_upstream_state: gauge('1 for the state that an upstream is in, 0 for the others.', [

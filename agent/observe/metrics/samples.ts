@@ -12,6 +12,27 @@ export interface Sample {
   readonly value: number;
 }
 
+/** A bucket of a histogram: most lines of a page. Its labels are made when they are read; the page needs only their text. */
+export class Bucket implements Sample {
+  readonly metricName: string;
+  /** The labels of the histogram, one object for all its buckets. */
+  readonly own: Sample['labels'];
+  /** Upper bound. */
+  readonly le: string;
+  readonly value: number;
+
+  constructor(metricName: string, own: Sample['labels'], le: string, value: number) {
+    this.metricName = metricName;
+    this.own = own;
+    this.le = le;
+    this.value = value;
+  }
+
+  get labels(): Sample['labels'] {
+    return { ...this.own, le: this.le };
+  }
+}
+
 /** A sample, or one step of the work for a later one. */
 export type Step = Sample | undefined;
 

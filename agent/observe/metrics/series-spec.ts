@@ -9,11 +9,16 @@ export interface SeriesSpec {
   readonly buckets?: readonly number[];
   /** Label values that are exported as 0 from the start, so that a rate over them exists before the first event. */
   readonly preset?: readonly Readonly<Record<string, string>>[];
+  /** A counter that is exported as 0 once code knows its labels: a single event must show, as alerts ask for. */
+  readonly startsAtZero?: boolean;
 }
 
-type Rest = Pick<SeriesSpec, 'preset'>;
+type Rest = Pick<SeriesSpec, 'preset' | 'startsAtZero'>;
 
-/** Entry of a counter. Without labels it is exported as 0 from the start, else from `preset` or the first event. */
+/**
+ * Entry of a counter. Without labels it is exported as 0 from the start, with `preset` or `startsAtZero` before the first
+ * event, else from the first event on, as CoreDNS does: a page has no series of what never happens.
+ */
 export const counter = (
   help: string,
   labels: readonly string[] = [],

@@ -13,7 +13,12 @@ const BOUND_MS = 60_000;
 const ROUNDS = 8;
 
 /** Parts of panels that show something only after an event that a sound node does not have. */
-const NEED_AN_EVENT = new Set(['Limited clients (A)']);
+const NEED_AN_EVENT = new Set([
+  'Limited clients (A)',
+  // Messages that no client of the test sends.
+  'Messages without a useful answer (B)',
+  'Messages without a useful answer (C)',
+]);
 
 const parts = PANELS.flatMap(({ title, targets = [] }) =>
   targets.map(({ refId, expr }) => ({ name: `${title} (${refId})`, expr: filledIn(expr, JOB) })),

@@ -16,9 +16,9 @@ import { queryFor } from '../../../support/dns/queries.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 
 /** What a sample costs on a slow machine, milliseconds. */
-const SAMPLE_MS = 0.01;
-/** Samples of half a millisecond, and a step of 16 that started within it. */
-const MAX_AT_ONCE = 50 + 16;
+const SAMPLE_MS = 0.004;
+/** Samples of half a millisecond, and a step of 64 that started within it. */
+const MAX_AT_ONCE = 125 + 64;
 
 /** Each sample advances the clock; the class counts the most samples without a rest. */
 class SampleClock extends FakeClock {

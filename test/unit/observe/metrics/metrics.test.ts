@@ -71,6 +71,17 @@ describe('SeriesTable', () => {
     assert.equal(family(table, 'nodens_config_valid'), undefined);
   });
 
+  it('shows a counter with labels from its first event on, unless it starts at zero', () => {
+    const table = new SeriesTable();
+    const queries = table.counter('nodens_upstream_queries_total', { to: 'a', transport: 'udp' });
+    table.counter('nodens_tcp_rejected_total', { listener: 'a' });
+    const count = (name: string): number => family(table, name)?.values.length ?? 0;
+    assert.equal(count('nodens_upstream_queries_total'), 0);
+    assert.equal(count('nodens_tcp_rejected_total'), 1);
+    queries.value++;
+    assert.equal(count('nodens_upstream_queries_total'), 1);
+  });
+
   it('cumulates histogram buckets, a bound being part of its bucket', () => {
     const table = new SeriesTable();
     const histogram = table.histogram('coredns_health_request_duration_seconds');

@@ -26,14 +26,14 @@ export interface ClientContext extends AccessSource {
 export async function connectTo(access: ApiAccess, context: ClientContext): Promise<ApiClient> {
   const { clock, log, metrics, work, random, userAgent } = context;
   const apiServer = await readApiServer(access, context);
-  const server = apiServer.url.origin;
+  const { origin: server, host } = apiServer.url;
   const transport = new ApiTransport(apiServer, clock, userAgent);
   const limit = new RateLimit(clock, access.requestsPerSecond, access.burst);
   const watches = new Set<CollectionWatch<unknown>>();
   return {
     server,
     watch: (options) => {
-      const reports = new Reports(options.path, { server, log, metrics });
+      const reports = new Reports(options.path, { server, host, clock, log, metrics });
       const watch = new CollectionWatch(options, {
         ...{ transport, limit, clock, work, random, reports },
       });

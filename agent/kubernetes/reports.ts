@@ -1,24 +1,44 @@
 /** What a watch tells about itself: series, and one log line at the start and the end of a failure. */
+import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../query/services/log.ts';
-import type { Metrics } from '../query/services/metrics.ts';
+import type { Histogram, Metrics } from '../query/services/metrics.ts';
 import { ApiError } from './errors.ts';
+
+/** What reports need; `host` is that of the API server with its port, `server` its URL. */
+export interface ReportParts {
+  readonly server: string;
+  readonly host: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+/** Every request is a GET. */
+const METHOD = 'GET';
 
 /** Reports of one watch; `resource` is the last word of the collection's path. */
 export class Reports {
   readonly #resource: string;
   readonly #server: string;
+  readonly #host: string;
+  readonly #clock: Clock;
+  readonly #durations: Histogram;
   readonly #log: Logger;
   readonly #metrics: Metrics;
   readonly #events: { value: number };
   #isFailing = false;
 
-  constructor(
-    path: string,
-    { server, log, metrics }: { server: string; log: Logger; metrics: Metrics },
-  ) {
+  constructor(path: string, { server, host, clock, log, metrics }: ReportParts) {
     this.#resource = path.slice(path.lastIndexOf('/') + 1);
     this.#server = server;
+    this.#host = host;
+    this.#clock = clock;
+    const labels = { verb: METHOD, host };
+    this.#durations = metrics.histogram(
+      'coredns_kubernetes_rest_client_request_duration_seconds',
+      labels,
+    );
     this.#log = log;
     this.#metrics = metrics;
     this.#events = metrics.counter('nodens_api_events_total', { resource: this.#resource });
@@ -26,9 +46,14 @@ export class Reports {
 
   /** Counts a request by its verb and outcome. */
   async counting<T>(verb: 'list' | 'watch', request: Promise<T>): Promise<T> {
+    const beganMs = this.#clock.nowMs();
     const count = (code: string): void => {
+      const metrics = this.#metrics;
       const labels = { resource: this.#resource, verb, code };
-      this.#metrics.counter('nodens_api_requests_total', labels).value++;
+      metrics.counter('nodens_api_requests_total', labels).value++;
+      const names = { method: METHOD, host: this.#host, code: code === 'none' ? '<error>' : code };
+      metrics.counter('coredns_kubernetes_rest_client_requests_total', names).value++;
+      this.#durations.observe((this.#clock.nowMs() - beganMs) / 1_000);
     };
     try {
       const result = await request;

@@ -1,5 +1,6 @@
 /** Series of what the agent reads of the Kubernetes API. */
-import { counter, gauge, type SeriesSpec } from './series-spec.ts';
+import { API_BUCKETS, PROGRAMMING_BUCKETS } from './buckets.ts';
+import { counter, gauge, histogram, type SeriesSpec } from './series-spec.ts';
 
 /** Part of `COUNTED_SERIES`. `resource` is a collection: `pods`. */
 export const KUBERNETES_SERIES = {
@@ -26,6 +27,20 @@ export const KUBERNETES_SERIES = {
   nodens_autopath_denied_expansions_total: counter(
     'Queries of pods of this node for the first element of their search list that were denied.',
     ['namespace'],
+  ),
+  coredns_kubernetes_rest_client_requests_total: counter(
+    'Requests to the API server; `code` is the HTTP status, or `<error>` without an answer.',
+    ['code', 'method', 'host'],
+  ),
+  coredns_kubernetes_rest_client_request_duration_seconds: histogram(
+    'Time until the API server began to answer a request, in seconds.',
+    API_BUCKETS,
+    ['verb', 'host'],
+  ),
+  coredns_kubernetes_dns_programming_duration_seconds: histogram(
+    "Time from a change of a headless Service's endpoints to answers with it, in seconds.",
+    PROGRAMMING_BUCKETS,
+    ['service_kind'],
   ),
   nodens_kubernetes_objects: gauge(
     'Objects of the cluster whose records the agent has; by kind: namespaces, services, endpoints, pods, addresses.',

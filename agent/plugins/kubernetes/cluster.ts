@@ -2,8 +2,17 @@
 import type { Timer } from '../../base/clock.ts';
 import type { ApiAccess } from '../../config/corefile/api-access.ts';
 import type { ApiClient, ApiObject, Watch, WatchOptions } from '../../query/services/kubernetes.ts';
+import type { Histogram } from '../../query/services/metrics.ts';
 import type { Services } from '../../query/services/services.ts';
-import { keyOf, namespaceOf, nodeZoneOf, podOf, serviceOf, sliceOf } from './objects.ts';
+import {
+  keyOf,
+  type NamedSlice,
+  namespaceOf,
+  nodeZoneOf,
+  podOf,
+  serviceOf,
+  sliceOf,
+} from './objects.ts';
 import { Records } from './records.ts';
 
 /** What is watched. */
@@ -38,6 +47,9 @@ const NODES = '/api/v1/nodes';
 /** Pods that have ended are of no interest; the API server leaves them out, as CoreDNS asks it to. */
 const LIVE_PODS = 'status.phase!=Succeeded,status.phase!=Failed,status.phase!=Unknown';
 
+/** Longer than any change takes to get here. */
+const MAX_PROGRAMMING_MS = 600_000;
+
 /** What a cluster uses of its process. */
 export type ClusterParts = Pick<Services, 'clock' | 'kubernetes' | 'log' | 'metrics'>;
 
@@ -52,12 +64,17 @@ export class Cluster {
   /** Called once when the wait for the first sync is over. */
   #waiters: (() => void)[] = [];
   #serial: number;
+  readonly #durations: Histogram;
 
   constructor(options: ClusterOptions, parts: ClusterParts, client: ApiClient) {
     this.#options = options;
     this.#parts = parts;
     this.#client = client;
     this.#startedMs = parts.clock.nowMs();
+    this.#durations = parts.metrics.histogram(
+      'coredns_kubernetes_dns_programming_duration_seconds',
+      { service_kind: 'headless_with_selector' },
+    );
     this.#serial = this.#now();
     this.#watchAll();
   }
@@ -135,12 +152,14 @@ export class Cluster {
     const { records } = this;
     const { labels, usesPodNames, preferredNode } = this.#options;
     const kept = { usesPodNames, keepsZones: preferredNode !== undefined };
-    this.#watch({
+    const watch = this.#watch({
       path: SLICES,
       labelSelector: labels || undefined,
       strip: (object) => (this.#isChosen(object) ? sliceOf(object, kept) : undefined),
-      onPut: (_key, slice) =>
-        records.setSlice(slice.namespace, slice.name, slice.service, slice.kept),
+      onPut: (_key, slice) => {
+        records.setSlice(slice.namespace, slice.name, slice.service, slice.kept);
+        if (watch.state.isSynced) this.#measure(slice);
+      },
       onDelete: (key) => records.deleteSlice(...partsOf(key)),
     });
     if (preferredNode === undefined) return;
@@ -158,7 +177,17 @@ export class Cluster {
     });
   }
 
-  #watch<Item>(options: WatchOptions<Item>): void {
+  /** CoreDNS measures headless Services only: others do not change with their endpoints. */
+  #measure({ namespace, service, changedMs }: NamedSlice): void {
+    const node = this.records.namespace(namespace)?.services.get(service);
+    if (node?.service?.kind !== 'headless') return;
+    const durationMs = this.#parts.clock.wallMs() - changedMs;
+    // An object that comes again for another reason has its old time.
+    if (durationMs >= 0 && durationMs <= MAX_PROGRAMMING_MS)
+      this.#durations.observe(durationMs / 1_000);
+  }
+
+  #watch<Item>(options: WatchOptions<Item>): Watch {
     const { contactEveryMs } = this.#options;
     const watch = this.#client.watch<Item>({
       ...options,
@@ -175,6 +204,7 @@ export class Cluster {
       onState: () => this.#settle(),
     });
     this.#watches.push(watch);
+    return watch;
   }
 
   #settle(): void {

@@ -82,6 +82,8 @@ export function serviceOf(object: Json): Named<Service> | undefined {
 /** An EndpointSlice and the Service that it belongs to. */
 export interface NamedSlice extends Named<Slice> {
   readonly service: string;
+  /** When the change happened that caused this version of it, Unix milliseconds; NaN where that is not known. */
+  readonly changedMs: number;
 }
 
 /** What is kept of an endpoint. */
@@ -94,11 +96,16 @@ export interface SliceOptions {
 /** The EndpointSlice in `object`; undefined without the label `kubernetes.io/service-name`. */
 export function sliceOf(object: Json, options: SliceOptions): NamedSlice | undefined {
   const named = keyOf(object);
-  const labels = child(child(object, 'metadata'), 'labels');
+  const metadata = child(object, 'metadata');
+  const labels = child(metadata, 'labels');
   const service = labelIn(labels['kubernetes.io/service-name']);
   if (named === undefined || service === '') return undefined;
   const endpoints = listOf(object.endpoints).flatMap((each) => endpointsIn(each, options));
-  return { ...named, service, kept: { ports: portsIn(object), endpoints } };
+  const changed = child(metadata, 'annotations')[
+    'endpoints.kubernetes.io/last-change-trigger-time'
+  ];
+  const changedMs = typeof changed === 'string' ? Date.parse(changed) : Number.NaN;
+  return { ...named, service, changedMs, kept: { ports: portsIn(object), endpoints } };
 }
 
 /**

@@ -44,6 +44,13 @@ describe('an API server that fails', () => {
     const refusals = () =>
       services.metrics.value('nodens_api_requests_total', { resource: 'pods', code: 'none' });
     await until('some attempts', () => refusals() >= 4, 1_000);
+    const { host } = new URL(url);
+    const asked = { method: 'GET', host, code: '<error>' };
+    const { metrics } = services;
+    assert.ok(metrics.value('coredns_kubernetes_rest_client_requests_total', asked) >= 4);
+    const all = { verb: 'GET', host, le: '+Inf' };
+    const duration = 'coredns_kubernetes_rest_client_request_duration_seconds';
+    assert.ok(metrics.value(duration, all) >= 4);
     assert.equal(services.log.records.length, 1);
     assert.match(services.log.records[0]?.message ?? '', /cannot watch pods .*ECONNREFUSED/);
     assert.equal(watch.state.isSynced, false);

@@ -6,7 +6,9 @@ import { setup } from '../../../../agent/plugins/kubernetes/setup.ts';
 import type { Plugin } from '../../../../agent/query/plugin.ts';
 import { setUp } from '../../../support/corefiles/set-up.ts';
 import type { FakeKubernetesApi } from '../../../support/kubernetes/fake-api.ts';
+import { sliceObject } from '../../../support/kubernetes/objects.ts';
 import { type FakeServices, fakeServices } from '../../../support/services.ts';
+import { SLICES, synced } from './watched.ts';
 
 const DEFAULT = 'kubernetes cluster.local';
 
@@ -107,6 +109,34 @@ describe('kubernetes', () => {
     assert.equal(open(services), 5 * 3);
     await prepared(services, `${DEFAULT} {\nnoendpoints\n}`);
     assert.equal(open(services), 17);
+  });
+
+  it('measures how long a change of a headless Service took to get here', async () => {
+    const { services } = await synced();
+    const { clock, metrics } = services;
+    const change = (name: string, service: string, changedMs: number): void => {
+      const slice = sliceObject(`shop/${name}`, service, ['10.0.0.2']) as { metadata: object };
+      const annotations = {
+        'endpoints.kubernetes.io/last-change-trigger-time': new Date(changedMs).toISOString(),
+      };
+      const metadata = { ...slice.metadata, annotations };
+      apiOf(services)
+        .watchOf(SLICES)
+        .put({ ...slice, metadata });
+    };
+    const count = (le: string): number =>
+      metrics.value('coredns_kubernetes_dns_programming_duration_seconds', { le });
+    await clock.advance(10_000);
+    const nowMs = clock.wallMs();
+    change('db-1', 'db', nowMs - 3_000);
+    assert.deepEqual([count('2.048'), count('4.096'), count('+Inf')], [0, 1, 1]);
+    // Not of a Service with a ClusterIP, not without a time, and not of an object that comes again much later.
+    change('web-1', 'web', nowMs - 3_000);
+    change('db-1', 'db', nowMs - 3_600_000);
+    apiOf(services)
+      .watchOf(SLICES)
+      .put(sliceObject('shop/db-1', 'db', ['10.0.0.3']));
+    assert.equal(count('+Inf'), 1);
   });
 
   it('counts for /ready only where the Corefile asks for it', async () => {

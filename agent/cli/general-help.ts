@@ -3,8 +3,10 @@ import { COMMANDS } from '../base/commands/table.ts';
 import type { CommandInfo } from '../base/commands/types.ts';
 import { flagHelp } from '../base/flags/help.ts';
 
+const NAMES = COMMANDS.map(({ command }) => command).join('|');
+
 /** The line that a wrong command line gets on standard error. */
-export const USAGE = `usage: nodens [${COMMANDS.map(({ command }) => command).join('|')}] [-flag value …]; nodens --help explains`;
+export const USAGE = `usage: nodens [${NAMES}] [-flag value …]; nodens --help explains`;
 
 /** All commands, and the flags of the drop-in. */
 export const GENERAL_HELP = `nodens: a DNS cache on every Kubernetes node

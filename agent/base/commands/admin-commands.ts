@@ -8,11 +8,11 @@ export const ADMIN_COMMAND_INFO: readonly CommandInfo[] = [
     summary: 'version, configuration, cache and upstreams of the running agent',
     usage: '',
     text:
-      'One screen: version, hash of the configuration and whether the one on disk is in force, interception, listeners, sizes of\n' +
-      'the cache, queries, upstreams with their state, worst first.\n\n' +
-      'With -all: every node of the cluster, worst first, as the API server sees its pods: ready means that the agent answers\n' +
-      'and init intercepts. It needs list of pods in the namespace (and of daemonsets, to know how many there should be);\n' +
-      'no pod is asked. `kubectl nodens status` does the same with what kubectl has to log in.',
+      'One screen: version, hash of the configuration and whether the one on disk is in force, interception, listeners,\n' +
+      'sizes of the cache, queries, upstreams with their state, worst first.\n\n' +
+      'With -all: every node of the cluster, worst first, as the API server sees its pods: ready means that the agent\n' +
+      'answers and init intercepts. It needs list of pods in the namespace (and of daemonsets, to know how many there\n' +
+      'should be); no pod is asked. `kubectl nodens status` does the same with what kubectl has to log in.',
     examples: [
       ['nodens status', 'one screen'],
       ['nodens status -json', 'the same for a script'],
@@ -50,10 +50,10 @@ export const ADMIN_COMMAND_INFO: readonly CommandInfo[] = [
     summary: 'ask the running agent, with -trace step by step',
     usage: 'NAME [TYPE]',
     text:
-      'Asks the running agent as a client would: through the block, the plugins and the cache that serve this name, and the\n' +
-      'upstreams if need be. The answer is stored as for any client. Metrics of requests do not count it.\n' +
-      '-trace prints what happened on the way: which block and why, plugins that acted, what the cache had and has now,\n' +
-      'each attempt at an upstream with its transport and time.',
+      'Asks the running agent as a client would: through the block, the plugins and the cache that serve this name, and\n' +
+      'the upstreams if need be. The answer is stored as for any client. Metrics of requests do not count it. -trace\n' +
+      'prints what happened on the way: which block and why, plugins that acted, what the cache had and has now, each\n' +
+      'attempt at an upstream with its transport and time.',
     examples: [
       ['nodens query kubernetes.default.svc.cluster.local', 'the address'],
       ['nodens query example.com AAAA -trace', 'where the answer comes from'],
@@ -66,11 +66,12 @@ export const ADMIN_COMMAND_INFO: readonly CommandInfo[] = [
     summary: 'what a lookup of a pod costs: its questions, what is cached, where they go',
     usage: 'POD|IP [NAME] | NAME',
     text:
-      'Shows what a lookup costs: the search list of the pod, the questions that its C library asks in order, what the cache\n' +
-      'has for each, and which block and upstream get the others. No query is sent. A pod is NAME or NAMESPACE/NAME; its\n' +
-      'search list is known where `autopath @node` watches the pods. Without it the list is the one that the kubelet writes by\n' +
-      'default. Without a name, example.com is explained. Cached in front of upstreams: hit, nodata (exists, without\n' +
-      'this type), denied, cut (denied by a name above), failure (remembered SERVFAIL), stale (for an outage), miss.',
+      'Shows what a lookup costs: the search list of the pod, the questions that its C library asks in order, what the\n' +
+      'cache has for each, and which block and upstream get the others. No query is sent. A pod is NAME or\n' +
+      'NAMESPACE/NAME; its search list is known where `autopath @node` watches the pods. Without it the list is the one\n' +
+      'that the kubelet writes by default. Without a name, example.com is explained. Cached in front of upstreams: hit,\n' +
+      'nodata (exists, without this type), denied, cut (denied by a name above), failure (remembered SERVFAIL), stale\n' +
+      '(for an outage), miss.',
     examples: [
       ['nodens explain shop/web-0 api.example.com', 'what this pod asks for this name'],
       ['nodens explain 10.0.3.7', 'the search list of a pod by its address'],
@@ -83,9 +84,10 @@ export const ADMIN_COMMAND_INFO: readonly CommandInfo[] = [
     summary: 'queries of the running agent as they are answered',
     usage: '',
     text:
-      'Shows queries as they are answered: time, client, where the answer came from, duration, rcode, name, type, upstream.\n' +
-      'From: hit, stale, miss (the cache had none), local (a plugin made it), failure, dropped. At most 1,000 queries a\n' +
-      'second are shown, and as many as the terminal takes; the others are counted. Past queries are not kept.',
+      'Shows queries as they are answered: time, client, where the answer came from, duration, rcode, name, type,\n' +
+      'upstream. From: hit, stale, miss (the cache had none), local (a plugin made it), failure, dropped. At most 1,000\n' +
+      'queries a second are shown, and as many as the terminal takes; the others are counted. Past queries are not\n' +
+      'kept.',
     examples: [
       ['nodens observe -f', 'every query, until interrupted'],
       ['nodens observe -f -client 10.0.3.7', 'what a pod asks'],
@@ -99,10 +101,11 @@ export const ADMIN_COMMAND_INFO: readonly CommandInfo[] = [
     summary: 'live screen: rates, latency, upstreams, clients, names',
     usage: '',
     text:
-      'A live screen: queries a second, hits, misses, stale answers, failures; p50 and p99 of hits and misses; the cache;\n' +
-      'upstreams, clients and names with their shares. Keys: q quit, p pause, s next sort column, f flush a name,\n' +
-      '/ filter clients and names. A client is its pod where autopath watches the pods. The last lines are of the log.\n' +
-      'Above 1,000 queries a second, clients, names and percentiles come from a sample. Without a terminal: as with -once.',
+      'A live screen: queries a second, hits, misses, stale answers, failures; p50 and p99 of hits and misses; the\n' +
+      'cache; upstreams, clients and names with their shares. Keys: q quit, p pause, s next sort column, f flush a\n' +
+      'name, / filter clients and names. A client is its pod where autopath watches the pods. The last lines are of the\n' +
+      'log. Above 1,000 queries a second, clients, names and percentiles come from a sample. Without a terminal: as\n' +
+      'with -once.',
     examples: [
       ['nodens top', 'the screen'],
       ['nodens top -once', 'one picture, for a log or a ticket'],
@@ -117,10 +120,10 @@ export const ADMIN_COMMAND_INFO: readonly CommandInfo[] = [
     usage: '',
     text:
       'Writes a tar.gz for a bug report to standard output, or to the file of -output: versions, command line, status,\n' +
-      'cache counters, the last lines of the log, metrics, the effective configuration with its findings, what the doctor\n' +
-      'finds, and the rules of nodens. What looks like a secret is removed: tokens, keys, passwords in URLs. It contains names of\n' +
-      'zones, addresses of upstreams and names from log lines: look through it before you publish it. In the init container it has\n' +
-      'the rules as well. Nothing is changed; the doctor sends a few DNS questions.',
+      'cache counters, the last lines of the log, metrics, the effective configuration with its findings, what the\n' +
+      'doctor finds, and the rules of nodens. What looks like a secret is removed: tokens, keys, passwords in URLs. It\n' +
+      'contains names of zones, addresses of upstreams and names from log lines: look through it before you publish it.\n' +
+      'In the init container it has the rules as well. Nothing is changed; the doctor sends a few DNS questions.',
     examples: [
       ['kubectl exec POD -c agent -- nodens support > x.tar.gz', 'from a pod'],
       ['kubectl exec POD -c init -- nodens support > y.tar.gz', 'with the rules of the node'],

@@ -25,8 +25,8 @@ export const PROGRAM_COMMAND_INFO: readonly CommandInfo[] = [
     usage: '',
     summary: 'resolver only: answers DNS queries, needs CAP_NET_BIND_SERVICE',
     text:
-      'Answers DNS queries, and changes nothing on the node. Without init (-without-init) it is a plain resolver. SIGTERM and\n' +
-      'SIGINT end it in order, SIGUSR1 and SIGHUP reload its configuration.',
+      'Answers DNS queries, and changes nothing on the node. Without init (-without-init) it is a plain resolver.\n' +
+      'SIGTERM and SIGINT end it in order, SIGUSR1 and SIGHUP reload its configuration.',
     examples: [
       ['nodens agent -conf Corefile -without-init', 'a resolver on this machine'],
       ['nodens agent -localip 169.254.20.10 -conf Corefile', 'beside an init'],
@@ -39,8 +39,9 @@ export const PROGRAM_COMMAND_INFO: readonly CommandInfo[] = [
     usage: '[-- AGENT-FLAGS]',
     summary: 'network set-up only: addresses and interception rules, needs CAP_NET_ADMIN',
     text:
-      'Puts the local IPs on the node and intercepts DNS queries while the agent answers. It keeps running, unless one of\n' +
-      '-once, -cleanup and -observe is given. With -supervise it runs the agent as its child, with the flags after --.',
+      'Puts the local IPs on the node and intercepts DNS queries while the agent answers. It keeps running, unless one\n' +
+      'of -once, -cleanup and -observe is given. With -supervise it runs the agent as its child, with the flags after\n' +
+      '--.',
     examples: [
       ['nodens init -localip 169.254.20.10,10.96.0.10', 'beside an agent'],
       ['nodens init -localip 169.254.20.10 -observe', 'what it would do, without doing it'],
@@ -53,12 +54,12 @@ export const PROGRAM_COMMAND_INFO: readonly CommandInfo[] = [
     usage: '[FILE]',
     summary: 'validate a Corefile or manifest, print the effective configuration and warnings',
     text:
-      'FILE is a Corefile or its template, a ConfigMap, or a whole manifest (.yaml, .yml, .json); - reads either from standard\n' +
-      'input. A directory means every Corefile and manifest in it. Of a manifest, the pods are looked at as well.\n' +
-      "Without FILE: the configuration that `nodens agent` would read. In the agent's container the check takes the flags of\n" +
-      'the agent that runs there. It opens no socket and changes nothing.\n\n' +
-      "All errors are printed, with file and line; for a manifest, its own line beside that of the ConfigMap's key. A line may\n" +
-      'have more errors than the one that is printed. Flags of the agent replace those in the manifest.',
+      'FILE is a Corefile or its template, a ConfigMap, or a whole manifest (.yaml, .yml, .json); - reads either from\n' +
+      'standard input. A directory means every Corefile and manifest in it. Of a manifest, the pods are looked at as\n' +
+      "well. Without FILE: the configuration that `nodens agent` would read. In the agent's container the check takes\n" +
+      'the flags of the agent that runs there. It opens no socket and changes nothing.\n\n' +
+      "All errors are printed, with file and line; for a manifest, its own line beside that of the ConfigMap's key. A\n" +
+      'line may have more errors than the one that is printed. Flags of the agent replace those in the manifest.',
     examples: [
       ['nodens check Corefile', 'one file'],
       ['nodens check -json deploy/dns/', 'all of a directory, for a program'],
@@ -71,7 +72,9 @@ export const PROGRAM_COMMAND_INFO: readonly CommandInfo[] = [
     command: 'doctor',
     usage: '',
     summary: 'find out whether a query from a pod of this node is answered, and by which server',
-    text: 'Is a query from a pod of this node answered, and by which server? Sends a few DNS questions, and changes nothing.',
+    text:
+      'Is a query from a pod of this node answered, and by which server? Sends a few DNS questions, and changes\n' +
+      'nothing.',
     examples: [
       ['kubectl exec POD -c init -- nodens doctor', 'of a node'],
       ['nodens doctor -json', 'facts and findings, for a program'],

@@ -25,8 +25,9 @@ export const readInit: ReadInit = (path) =>
       },
       () => fail('what answers there is no init of nodens'),
     );
-    socket.setEncoding('utf8').setTimeout(TIMEOUT_MS, () => fail('init does not answer'));
-    socket.on('data', onData);
+    const late = AbortSignal.timeout(TIMEOUT_MS);
+    late.addEventListener('abort', () => fail('init does not answer'));
+    socket.setEncoding('utf8').on('data', onData);
     socket.on('end', () => fail('init has ended the connection'));
     socket.on('error', ({ message }) => fail(message));
   });

@@ -33,7 +33,7 @@ async function explained(...words: readonly string[]) {
 }
 
 describe('explain', () => {
-  it('lists the search list, then the name, for A and AAAA, and asks nobody', async () => {
+  it('lists the search list, then the name, for A and AAAA, and sends no query', async () => {
     upstream.asked.length = 0;
     const { questions, search, isEndKnown } = await explained('web.test', '-namespace', 'shop');
     assert.equal(search.from, 'assumed');

@@ -1,4 +1,6 @@
 /** The pages in docs/reference, generated from the tables in code. */
+
+import { COMMANDS } from '../../../agent/base/commands/table.ts';
 import { AGENT_EVENTS, INIT_EVENTS } from '../../../agent/base/events/table.ts';
 import type { LogEvent } from '../../../agent/base/events/types.ts';
 import { flagsOf } from '../../../agent/base/flags/table.ts';
@@ -17,66 +19,30 @@ export function referencePages(): ReadonlyMap<string, string> {
   ]);
 }
 
-const COMMANDS: readonly (readonly [CommandName, string, string])[] = [
-  [
-    'drop-in',
-    'nodens -localip … -conf …',
-    'the command line of node-local-dns: init and agent in one container',
-  ],
-  ['agent', 'nodens agent', 'the resolver'],
-  ['init', 'nodens init', 'addresses and interception rules'],
-  [
-    'check',
-    'nodens check [FILE]',
-    'validates a configuration; also takes the flags of `nodens agent`',
-  ],
-  ['status', 'nodens status', 'one screen about the running agent'],
-  ['cache', 'nodens cache', "looks into the running agent's cache, and has entries forgotten"],
-  ['query', 'nodens query', 'asks the running agent through its real chain'],
-  [
-    'explain',
-    'nodens explain',
-    'shows which questions a lookup of a pod causes, and what becomes of each',
-  ],
-  ['observe', 'nodens observe', 'shows queries of the running agent as they are answered'],
-  ['top', 'nodens top', 'a live screen about the running agent'],
-  ['support', 'nodens support', 'writes an archive for a bug report'],
-  ['doctor', 'nodens doctor', 'finds out whether a query from a pod of this node is answered'],
-];
-
 function flagsPage(): string {
   const intro =
     'A flag takes one dash or two. Its value follows after a space or an equals sign. A switch is on when it is\n' +
     'given; `-quiet=false` turns it off. `nodens COMMAND --help` prints the same list.';
-  const sections = COMMANDS.map(([command, usage, what]) => {
-    const rows = flagsOf(command).map((flag) => [
-      [flag.name, ...(flag.aliases ?? [])].map((name) => code(`-${name}`)).join(', '),
-      flag.value ?? 'switch',
-      flag.default === undefined ? (flag.defaultText ?? '') : code(flag.default),
-      flag.help,
-    ]);
-    return `## ${usage}\n\n${sentence(what)}\n\n${table(['flag', 'value', 'default', 'meaning'], rows)}`;
+  const dropIn = section('drop-in', 'nodens -localip … -conf …', 'init and agent in one container');
+  const sections = COMMANDS.map(({ command, usage, summary, exitCodes }) => {
+    const words = usage.length > 20 ? '' : ` ${usage}`;
+    const text = `${section(command, `nodens ${command}${words}`.trimEnd(), summary)}`;
+    return `${text}\n\n${exitCodes.replaceAll('\n', ' ')}`;
   });
-  const codes = table(['command', '0', '1', '2'], EXIT_CODES);
-  const others =
-    'Wrong usage is 2 everywhere. Commands that ask the agent end with 3 where none answers on its admin socket.';
-  return page('Flags', intro, [...sections, `## Exit codes\n\n${others}\n\n${codes}`]);
+  return page('Flags', intro, [dropIn, ...sections]);
 }
 
-const EXIT_CODES: readonly (readonly string[])[] = [
-  ['`agent`, `init`', 'stopped in order', 'could not start or serve', 'wrong usage'],
-  ['`check`', 'valid', 'not valid; with `-strict` warnings too', 'wrong usage'],
-  ['`doctor`', 'all is well', 'something is odd, or could not be seen', 'something is broken'],
-  ['`status`', 'ready', 'not ready, or the Corefile on disk was refused', 'wrong usage'],
-  ['`top`', 'ended by a key, or with `-once`', '', 'wrong usage'],
-  ['`support`', 'complete', 'something is missing: errors.txt in the archive', 'wrong usage'],
-  ['`query`', 'a response came', 'the agent drops such a query', 'wrong usage'],
-  ['`explain`', 'explained', '', 'wrong usage'],
-  ['`observe`', 'a query was shown', 'no query was shown', 'wrong usage'],
-  ['`cache get`, `cache dump`', 'found', 'nothing is cached', 'wrong usage'],
-  ['`cache flush`', 'done', 'the snapshot was not written', 'wrong usage'],
-  ['`cache stats`', 'done', '', 'wrong usage'],
-];
+function section(command: CommandName, title: string, summary: string): string {
+  const rows = flagsOf(command).map((flag) => [
+    [flag.name, ...(flag.aliases ?? [])].map((name) => code(`-${name}`)).join(', '),
+    flag.value ?? 'switch',
+    flag.default === undefined ? (flag.defaultText ?? '') : code(flag.default),
+    flag.help,
+  ]);
+  const flags =
+    rows.length === 0 ? '' : `\n\n${table(['flag', 'value', 'default', 'meaning'], rows)}`;
+  return `## ${title}\n\n${sentence(summary)}${flags}`;
+}
 
 function metricsPage(): string {
   const intro =

@@ -104,7 +104,9 @@ function ownCommand(...args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const options = { timeout: CHILD_MS, maxBuffer: MAX_BYTES };
     execFile(process.execPath, argv, options, (error, out, err) => {
-      if (out === '' && error !== null) reject(new Error(err.trim() || error.message));
+      // Half of an output says nothing for sure, and is not cut to what may leave the node.
+      const isCut = error?.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER' || error?.killed === true;
+      if (error !== null && (out === '' || isCut)) reject(new Error(err.trim() || error.message));
       else resolve(args.includes('--json') ? out : `${out}${err}`);
     });
   });

@@ -1,5 +1,14 @@
 #!/usr/bin/env node
 /** Process edge of `kubectl nodens`: kubectl finds the plugin by the name of its program. */
-import { pluginMain } from './cli/cluster/kubectl-nodens.ts';
 
-process.exit(await pluginMain(process.argv.slice(2)));
+const OLDEST_NODE = 24;
+
+if (Number(process.versions.node.split('.', 1)[0]) < OLDEST_NODE) {
+  process.stderr.write(
+    `kubectl nodens: Node ${process.versions.node} is too old, it needs Node ${OLDEST_NODE} or newer\n`,
+  );
+  process.exitCode = 2;
+} else {
+  const { pluginMain } = await import('./cli/cluster/kubectl-nodens.ts');
+  process.exit(await pluginMain(process.argv.slice(2)));
+}

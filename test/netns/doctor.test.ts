@@ -148,6 +148,22 @@ describeSites('the doctor', () => {
       assert.equal(line(cleaned, 'addresses').verdict, 'fail');
     }));
 
+  it('names an agent that hangs, and when init trusts it again', () =>
+    withSite('nft', async (site) => {
+      const { agent } = await startNodens(site);
+      const socket = `${site.cluster.runDir}/nodens/run/control.sock`;
+      agent.signal('SIGSTOP');
+      try {
+        await until('the doctor to name it', async () => {
+          const [, report] = await examined(site, '--socket', socket);
+          const { verdict, message } = line(report, 'agent');
+          return verdict === 'fail' && /^(hangs|hung).*trusts it again in \d+ s/s.test(message);
+        });
+      } finally {
+        agent.signal('SIGCONT');
+      }
+    }));
+
   it('finds rules of iptables-nft, which nft lists without their comments', () =>
     withSite('iptables', async (site) => {
       await startNodens(site, '--backend', 'iptables');

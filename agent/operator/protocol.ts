@@ -2,6 +2,7 @@
  * Messages of the admin socket: the command sends one request, one JSON object in a line; the agent answers with any
  * number of lines and closes. The last line is an `end` or an `error`: without one the answer is incomplete.
  */
+import type { Served } from '../query/served.ts';
 
 import type { ExplainedLine, ExplainRequest } from './explain/protocol.ts';
 
@@ -57,9 +58,6 @@ export interface TopRequest {
   readonly command: 'top';
   readonly intervalMs: number;
 }
-
-/** Where an answer came from. */
-export type Source = 'hit' | 'stale' | 'miss' | 'failure' | 'local' | 'dropped';
 
 /** A stored entry: `answer`, `denial` or `failure`; `cut` is a denial of all names below its name. */
 export interface EntryLine {
@@ -224,7 +222,7 @@ export interface ObservedLine {
   readonly name: string;
   readonly type: string;
   readonly rcode: string;
-  readonly from: Source;
+  readonly from: Served;
   /** The plugin that answered; `cache` for hits and misses alike. */
   readonly plugin: string;
   /** `address:port` of the upstream that was asked for this answer. */
@@ -254,7 +252,7 @@ export interface AnswerLine {
   readonly wire: string;
   readonly listener: string;
   readonly durationMs: number;
-  readonly from: Source;
+  readonly from: Served;
   readonly plugin: string;
 }
 

@@ -32,6 +32,7 @@ const NODE_PORTS: ReadonlyMap<number, string> = new Map([
   [10_256, 'kube-proxy'],
   [9_100, 'the Prometheus node exporter'],
 ]);
+const LOOPBACK = /^(localhost|127\.[\d.]+|\[::1\]):|^unix:/;
 /** Directives that answer queries. The others only act on the answers of these. */
 const ANSWERING = new Set(
   'forward whoami hosts kubernetes template file any chaos local acl rewrite dns64'.split(' '),
@@ -55,6 +56,7 @@ export function warningsOf(run: DryRun, clusterDomain: string): Warning[] {
     ...meant.flatMap((one) => [
       ...aboutBlock(one),
       ...aboutForwards(one, clusterDomain),
+      ...aboutStatus(one.block),
       ...wordWarnings(one.block),
     ]),
     ...missingClusterDomain(meant, clusterDomain),
@@ -108,6 +110,16 @@ function* aboutForwards({ block, forwards }: Meant, clusterDomain: string): Iter
   }
 }
 
+/** The page asks for no password. */
+function* aboutStatus(block: Block): Iterable<Warning> {
+  const address = find(block, 'status')?.uses[0]?.args[0];
+  if (address === undefined || LOOPBACK.test(address.text)) return;
+  const text =
+    `status ${address.text}: each pod that reaches this address can read which names others ask for; ` +
+    'on 127.0.0.1 only the node can';
+  yield { place: address.place, text };
+}
+
 function isClusterZone(zone: string, clusterDomain: string): boolean {
   return [clusterDomain, 'in-addr.arpa.', 'ip6.arpa.'].some((known) => isWithin(zone, known));
 }
@@ -134,8 +146,9 @@ function* missingClusterDomain(meant: readonly Meant[], clusterDomain: string): 
 /** HTTP endpoints whose port is usually taken. */
 function* adminPorts({ serverConfig }: DryRun): Iterable<Warning> {
   const place = { file: serverConfig.corefile.file, line: 1 };
-  const { adminRoutes, metricsPages } = serverConfig;
-  const addresses = new Set([...adminRoutes.map(({ address }) => address), ...metricsPages.keys()]);
+  const { adminRoutes, metricsPages, statusPages } = serverConfig;
+  const routes = adminRoutes.map(({ address }) => address);
+  const addresses = new Set([...routes, ...metricsPages.keys(), ...statusPages]);
   const hosts = new Map<number, Set<string>>();
   for (const address of addresses) {
     const port = Number(address.slice(address.lastIndexOf(':') + 1));

@@ -103,6 +103,7 @@ describe('nodens check', () => {
       /:1: no block for the cluster domain cluster\.local\./,
     ],
     ['port of the kubelet', block('health :10250'), /:10250: port 10250 belongs to the kubelet/],
+    ['a status page for all', block('status :9254'), /:6: status :9254: each pod that reaches/],
     [
       'the same port twice',
       block('health :8080\nready 127.0.0.1:8080'),

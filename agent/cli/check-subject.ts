@@ -26,6 +26,13 @@ export interface Subject {
   readonly locate?: Locate;
 }
 
+/** Thrown for a file that the container mounts, from what the manifest does not contain (a Secret, a path of the node). */
+export class UnseenFileError extends Error {
+  constructor(path: string) {
+    super(`${path} is mounted from what this manifest does not contain`);
+  }
+}
+
 /** A configuration to examine, or pods without one, and what was found in the manifest around it. */
 export interface Examined {
   readonly subject: Subject | undefined;
@@ -128,6 +135,8 @@ async function manifestSubject(
     : view.files;
   const files = overlayFiles(mounted, {
     read: (path) => {
+      if (view.unseen.some((mount) => path === mount || path.startsWith(`${mount}/`)))
+        throw new UnseenFileError(path);
       throw new Error(`the manifest mounts no ${path}`);
     },
     list: () => [],

@@ -15,6 +15,8 @@ export interface ContainerView {
   readonly env: Environment;
   /** Text of every mounted file by absolute path. */
   readonly files: Readonly<Record<string, string>>;
+  /** Folders and files that the container mounts from what the manifest does not contain: a Secret, the node. */
+  readonly unseen: readonly string[];
   /** Path of the Corefile if the command line has none. */
   readonly corefile: string | undefined;
 }
@@ -157,6 +159,7 @@ function agentContainer(resources: readonly Resource[], maps: Maps): ContainerVi
         argv,
         env,
         files: mounted(container, pod?.volumes ?? [], maps),
+        unseen: unseenBy(container, pod?.volumes ?? [], maps),
         corefile: undefined,
       };
     }
@@ -197,13 +200,23 @@ function mounted(
   return files;
 }
 
+function unseenBy(
+  { volumeMounts = [] }: Container,
+  volumes: readonly Volume[],
+  maps: Maps,
+): string[] {
+  const isSeen = (name: string): boolean =>
+    maps.has(volumes.find((volume) => volume.name === name)?.configMap?.name ?? '');
+  return volumeMounts.filter(({ name }) => !isSeen(name)).map(({ mountPath }) => mountPath);
+}
+
 /** A ConfigMap alone: all its keys in one folder. */
 function looseCorefile(maps: Maps): ContainerView | undefined {
   for (const map of maps.values()) {
     const key = ['Corefile', 'Corefile.base'].find((name) => map.data[name] !== undefined);
     if (key === undefined) continue;
     const files = { ...inFolder(map, LOOSE), ...inFolder(maps.get('kube-dns'), '/etc/kube-dns') };
-    return { argv: [], env: {}, files, corefile: posix.join(LOOSE, key) };
+    return { argv: [], env: {}, files, unseen: [], corefile: posix.join(LOOSE, key) };
   }
   return undefined;
 }

@@ -10,7 +10,7 @@ import { type Warning, warningsOf } from '../../daemon/configuration/warnings.ts
 import { wordWarnings } from '../../daemon/configuration/word-warnings.ts';
 import { cgroupLimitBytes, fileBudgetBytes, readText } from '../../daemon/node/memory.ts';
 import { prepareAll } from '../../query/plugin.ts';
-import { readForPlugin, type Subject } from '../check-subject.ts';
+import { readForPlugin, type Subject, UnseenFileError } from '../check-subject.ts';
 import type { Findings } from './findings.ts';
 
 /** Syntax errors after which a check gives up: the rest is probably no Corefile. */
@@ -27,8 +27,8 @@ export async function examine(
 ): Promise<string | undefined> {
   const corefile = load(subject, findings);
   if (corefile === undefined) return undefined;
-  const run = await tryOut(corefile, subject, findings);
-  if (!findings.isValid) {
+  const { run, isWhole } = await tryOut(corefile, subject, findings);
+  if (!findings.isValid || !isWhole) {
     for (const block of corefile.blocks) addAll(findings, wordWarnings(block));
     return undefined;
   }
@@ -82,11 +82,27 @@ function withoutLine(files: ConfigFiles, { place }: ConfigError): ConfigFiles | 
   return { ...files, read: (path) => (path === place.file ? text : files.read(path)) };
 }
 
-async function tryOut(corefile: Corefile, subject: Subject, findings: Findings): Promise<DryRun> {
+/** `isWhole` is false if a block could not be built because of a file that only the cluster has. */
+async function tryOut(
+  corefile: Corefile,
+  subject: Subject,
+  findings: Findings,
+): Promise<{ readonly run: DryRun; readonly isWhole: boolean }> {
   const files = { read: (path: string) => readForPlugin(subject, path), open: subject.open };
   // In a pod: the pod's own limit.
   const roomBytes = fileBudgetBytes(cgroupLimitBytes(readText));
-  const onError = (error: ConfigError): void => findings.error(error);
+  let isWhole = true;
+  const onError = (error: ConfigError): void => {
+    if (!(error.cause instanceof UnseenFileError)) {
+      findings.error(error);
+      return;
+    }
+    isWhole = false;
+    const { file, line } = error.place;
+    findings.warning(
+      `${file}:${line}: ${error.cause.message}: not checked, and no effective configuration is printed`,
+    );
+  };
   const run = await withPatterns(() => dryRun(corefile, files, roomBytes, onError));
   for (const plugin of run.serverConfig.plugins)
     await prepareAll([plugin], 'at once').catch((error: unknown) => {
@@ -96,5 +112,5 @@ async function tryOut(corefile: Corefile, subject: Subject, findings: Findings):
   for (const text of run.warnings) findings.warning(text);
   for (const name of run.foreignInterfaces)
     findings.warning(`bind ${name}: taken for an interface of the node, this machine has none`);
-  return run;
+  return { run, isWhole };
 }

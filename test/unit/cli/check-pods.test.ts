@@ -186,6 +186,31 @@ describe('the pods of a manifest', () => {
       }
     });
 
+  it('a file from a Secret is not checked, and one that nothing mounts is an error', async () => {
+    const change = (text: string): string =>
+      text
+        .replaceAll(
+          'forward . __PILLAR__UPSTREAM__SERVERS__',
+          'forward . tls://192.0.2.1 {\n            tls /etc/ca/ca.pem\n        }',
+        )
+        .replace(
+          'volumes:\n',
+          'volumes:\n        - name: ca\n          secret: {secretName: ca}\n',
+        );
+    const text = change(read(DROP_IN));
+    const none = await check(file(text));
+    assert.equal(none.code, 1);
+    assert.match(none.err, /the manifest mounts no \/etc\/ca\/ca\.pem/);
+    const mount = 'volumeMounts:\n            - name: ca\n              mountPath: /etc/ca\n';
+    const { code, warnings } = await check(file(text.replace('volumeMounts:\n', mount)));
+    assert.equal(code, 0);
+    assert.equal(warnings.length, 1, warnings.join('\n'));
+    assert.match(
+      warnings[0] ?? '',
+      /:\d+: \/etc\/ca\/ca\.pem is mounted from what .*: not checked/,
+    );
+  });
+
   it('warns of a domain that was not filled in where the addresses were', async () => {
     const text = read(DROP_IN)
       .replaceAll('__PILLAR__LOCAL__DNS__', '169.254.20.10')

@@ -26,7 +26,8 @@ export const KUBERNETES_SERIES = {
   ),
   nodens_autopath_denied_expansions_total: counter(
     'Queries of pods of this node for the first element of their search list that were denied.',
-    ['namespace'],
+    // Not `namespace`: Prometheus gives that of the agent's own pod to every series.
+    ['client_namespace'],
   ),
   coredns_kubernetes_rest_client_requests_total: counter(
     'Requests to the API server; `code` is the HTTP status, or `<error>` without an answer.',

@@ -23,7 +23,7 @@ export class DeniedExpansions {
     if (known !== undefined) return known;
     const label = this.#counters.size < MAX_NAMESPACES ? namespace : 'other';
     const counter = this.#metrics.counter('nodens_autopath_denied_expansions_total', {
-      namespace: label,
+      client_namespace: label,
     });
     // `other` is looked up again each time, so that the map stays bounded.
     if (label !== 'other') this.#counters.set(namespace, counter);

@@ -224,7 +224,9 @@ describe('autopath @node', () => {
     watch.list(pods);
     for (let n = 0; n < 120; n++) await isAnswered(`10.244.1.${n}`, `ns${n}`);
     const of = (namespace: string) =>
-      services.metrics.value('nodens_autopath_denied_expansions_total', { namespace });
+      services.metrics.value('nodens_autopath_denied_expansions_total', {
+        client_namespace: namespace,
+      });
     assert.deepEqual([of('ns0'), of('ns99'), of('ns100'), of('other')], [1, 1, 0, 20]);
   });
 

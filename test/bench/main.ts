@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: nodens beside other resolvers and a baseline, in one run. `--quick` takes two minutes and writes no
- * page unless `--page` asks for it; `--rounds N`; `--only NAME,…` picks scenarios, `--subjects NAME,…` the servers.
+ * page unless `--page` asks for it; `--rounds N`; `--only NAME,…` picks scenarios, `memory` and `scrape`, `--subjects NAME,…` the servers.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,11 +10,12 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { hasProgram, installPackages, isRoot } from '../support/packages.ts';
 import { chart } from './chart.ts';
-import { goalCells, memoryGoals } from './memory.ts';
+import { goalCells } from './goals.ts';
+import { memoryGoals } from './memory.ts';
 import { page } from './page.ts';
 import { LOAD_CORE } from './process.ts';
 import { cells, flush, footprintCells, type Machine, type Results, tableOf } from './results.ts';
-import { type Bench, type Footprint, footprint, runScenarios } from './rounds.ts';
+import { type Bench, type Footprint, footprint, measureScrapes, runScenarios } from './rounds.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { nodens, PEER_PACKAGES, type Subject, subjects } from './subjects.ts';
 
@@ -92,7 +93,7 @@ function longestPause(trace: string): number {
 async function footprints(
   bench: Bench,
   chosen: readonly Subject[],
-): Promise<Pick<Results, 'footprints' | 'longestPauseMs' | 'goals'>> {
+): Promise<Pick<Results, 'footprints' | 'longestPauseMs' | 'memoryGoals'>> {
   const zipf = SCENARIOS.find(({ name }) => name === 'zipf') as (typeof SCENARIOS)[number];
   const found: Footprint[] = [];
   for (const subject of chosen.filter(({ resolves }) => resolves)) {
@@ -104,7 +105,7 @@ async function footprints(
   const traced = nodens('nodens-traced', { nodeFlags: ['--trace-gc'] });
   const { output } = await footprint(bench, traced, zipf);
   const longestPauseMs = longestPause(readFileSync(output, 'utf8'));
-  return { footprints: found, longestPauseMs, goals: await memoryGoals(bench) };
+  return { footprints: found, longestPauseMs, memoryGoals: await memoryGoals(bench) };
 }
 
 interface Options {
@@ -148,11 +149,15 @@ async function measured(
   const wantsMemory = only?.includes('memory') ?? true;
   const memory = wantsMemory
     ? await footprints(bench, isQuick ? chosen.filter(({ name }) => name === 'nodens') : chosen)
-    : { footprints: [], longestPauseMs: undefined, goals: [] };
+    : { footprints: [], longestPauseMs: undefined, memoryGoals: [] };
+  const hot = SCENARIOS.find(({ name }) => name === 'hot') as (typeof SCENARIOS)[number];
+  const wantsScrapes = only?.includes('scrape') ?? true;
+  const scrape = wantsScrapes ? await measureScrapes(bench, nodens('nodens', {}), hot) : undefined;
   const tables = scenarios.map(({ name, title }) => tableOf(name, title, samples));
   return {
     ...{ machine: machine(loadBefore), rounds, seconds, soakSeconds, tables, samples },
     ...memory,
+    scrape,
   };
 }
 
@@ -162,9 +167,10 @@ function report(results: Results): void {
     say(`\nthe machine was busy before the run (load ${load.toFixed(1)}): trust no figure`);
   for (const table of results.tables) say(`\n${table.title}\n${flush(cells(table))}`);
   if (results.footprints.length > 0) say(`\nmemory\n${flush(footprintCells(results))}`);
-  if (results.goals.length > 0) say(`\ngoals\n${flush(goalCells(results.goals))}`);
   const { longestPauseMs } = results;
   if (longestPauseMs !== undefined) say(`longest GC pause ${longestPauseMs.toFixed(1)} ms`);
+  const goals = goalCells(results);
+  if (goals.length > 1) say(`\n${flush(goals)}`);
   const json = join(BUILD, 'results.json');
   writeFileSync(json, `${JSON.stringify(results, null, 2)}\n`);
   say(`\nall figures: ${json}`);

@@ -10,7 +10,7 @@ import { SCENARIOS, type Scenario } from './scenarios.ts';
 import { nodens, type Subject } from './subjects.ts';
 
 /** A measured figure, and the most that it may be. */
-export interface Goal {
+export interface MemoryGoal {
   readonly what: string;
   readonly unit: 'MB' | 'ms';
   readonly measured: number;
@@ -27,13 +27,13 @@ const FEW_NAMES_SECONDS = 3;
 const SETTLE_MS = 6_000;
 
 /** All goals that this machine can measure: a memory limit needs a writable cgroup, and init a namespace. */
-export async function memoryGoals(bench: Bench): Promise<Goal[]> {
+export async function memoryGoals(bench: Bench): Promise<MemoryGoal[]> {
   const goals = await inGroup((agent) => agentGoals(bench, agent));
   if (canMakeNetns()) goals.push(...(await initGoals(bench)));
   return goals;
 }
 
-async function inGroup(work: (agent: Subject) => Promise<Goal[]>): Promise<Goal[]> {
+async function inGroup(work: (agent: Subject) => Promise<MemoryGoal[]>): Promise<MemoryGoal[]> {
   const agent = nodens('nodens-goals', {});
   const group = MemoryGroup.make();
   if (group === undefined) return work(agent);
@@ -49,7 +49,7 @@ async function inGroup(work: (agent: Subject) => Promise<Goal[]>): Promise<Goal[
   }
 }
 
-async function agentGoals(bench: Bench, agent: Subject): Promise<Goal[]> {
+async function agentGoals(bench: Bench, agent: Subject): Promise<MemoryGoal[]> {
   bench.say('memory goals: agent');
   const many = SCENARIOS.find(({ name }) => name === 'zipf') as Scenario;
   const few: Scenario = {
@@ -72,7 +72,7 @@ async function agentGoals(bench: Bench, agent: Subject): Promise<Goal[]> {
   ];
 }
 
-async function initGoals(bench: Bench): Promise<Goal[]> {
+async function initGoals(bench: Bench): Promise<MemoryGoal[]> {
   bench.say('memory goals: init');
   let found: Memory = { rssMb: Number.NaN, anonymousMb: Number.NaN };
   await withRoom(async ({ node, args }) => {
@@ -88,25 +88,12 @@ function megabytes(
   what: string,
   { rssMb, anonymousMb }: Memory,
   most: { readonly anonymous: number; readonly rss?: number },
-): Goal[] {
+): MemoryGoal[] {
   const { anonymous, rss } = most;
   return [
     { what: `${what}: anonymous`, unit: 'MB', measured: anonymousMb, most: anonymous },
     ...(rss === undefined
       ? []
       : [{ what: `${what}: RSS`, unit: 'MB', measured: rssMb, most: rss } as const]),
-  ];
-}
-
-/** Cells of the table of goals. */
-export function goalCells(goals: readonly Goal[]): string[][] {
-  return [
-    ['', 'measured', 'goal', ''],
-    ...goals.map(({ what, unit, measured, most }) => [
-      what,
-      `${measured.toFixed(1)} ${unit}`,
-      `${most} ${unit}`,
-      measured <= most ? '' : 'missed',
-    ]),
   ];
 }

@@ -1,5 +1,5 @@
 /** docs/performance.md, written from the results of a full run. */
-import { goalCells } from './memory.ts';
+import { goalCells } from './goals.ts';
 import { cells, footprintCells, type Results } from './results.ts';
 import { PACE_QPS } from './rounds.ts';
 
@@ -36,11 +36,11 @@ ${tables.map((table) => `## ${table.title}\n\n${markdown(cells(table))}`).join('
 A fresh process, 10,000 names, ${soakSeconds} s at full speed; *start* is from exec to the first answer.
 
 ${markdown(footprintCells(results))}
-
-nodens within the limits of the manifests, and its goals:
-
-${markdown(goalCells(results.goals))}
 ${pause}
+## Goals
+
+${markdown(goalCells(results))}
+
 ## Method
 
 - Server on core 0, everything else on core 1, over the loopback. All servers run the whole time, and each gets load for a while before the first round of a scenario; in each of ${rounds} round${rounds === 1 ? '' : 's'} each is queried in turn for ${seconds} s. Figures are medians.

@@ -92,6 +92,13 @@ export class Server {
     return { user: user * TICK_MS, sys: sys * TICK_MS };
   }
 
+  /** Time that the main thread has run so far, milliseconds. */
+  mainThreadMs(): number {
+    const { pid } = this.#child;
+    const text = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8');
+    return Number(text.split(' ')[0]) / 1e6;
+  }
+
   memory(): Memory {
     return memoryOf(this.#child.pid as number);
   }

@@ -1,6 +1,6 @@
 /** Medians and ratios. */
-import type { Goal } from './memory.ts';
-import type { Footprint, Sample } from './rounds.ts';
+import type { MemoryGoal } from './memory.ts';
+import type { Footprint, Sample, Scrape } from './rounds.ts';
 
 /** One line of a scenario's table: medians over the rounds. */
 export interface Row {
@@ -43,7 +43,8 @@ export interface Results {
   /** Longest pause of nodens' garbage collector under the load of the memory measurement, milliseconds. */
   readonly longestPauseMs: number | undefined;
   /** Memory and start of nodens beside their goals. */
-  readonly goals: readonly Goal[];
+  readonly memoryGoals: readonly MemoryGoal[];
+  readonly scrape: Scrape | undefined;
   readonly samples: readonly Sample[];
 }
 

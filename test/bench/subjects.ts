@@ -30,6 +30,9 @@ const ALL: readonly Setup[] = ['plain', 'tcp-upstream', 'log'];
 /** Capacity of every cache: more than any scenario but the misses needs. */
 const CAPACITY = 30_000;
 
+/** From the port of a nodens to that of its metrics. */
+export const METRICS_PORT_OFFSET = 10_000;
+
 function written(place: Place, name: string, text: string): string {
   const path = join(place.dir, name);
   writeFileSync(path, text);
@@ -58,7 +61,7 @@ function corefile(place: Place): string {
     forward . 127.0.0.1:${upstreamPort} {
         ${setup === 'tcp-upstream' ? 'force_tcp' : 'prefer_udp'}
     }
-    prometheus 127.0.0.1:${port + 10_000}
+    prometheus 127.0.0.1:${port + METRICS_PORT_OFFSET}
 }
 `;
 }

@@ -51,8 +51,9 @@ export async function clusterApi({ kubeconfig, context, env }: ClusterFlags): Pr
     return async (wanted) => parsed(await textOf(await transport.get(wanted)));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
+    const reason = error.reason.replace('"kubeconfig FILE" in braces', '-kubeconfig FILE');
     throw new UsageError(
-      `${error.reason}. kubectl nodens status reaches every cluster that kubectl does`,
+      `${reason}. kubectl nodens status reaches every cluster that kubectl does`,
     );
   }
 }

@@ -119,6 +119,14 @@ describe('status -all', () => {
     const wrong = await runNodens(['status', '-all'], env);
     assert.equal(wrong.code, 2);
     assert.match(wrong.err, /no current-context.*kubectl nodens status reaches/);
+    const pod = {
+      KUBECONFIG: '',
+      KUBERNETES_SERVICE_HOST: '127.0.0.1',
+      KUBERNETES_SERVICE_PORT: '1',
+    };
+    const withoutToken = await runNodens(['status', '-all'], pod);
+    assert.equal(withoutToken.code, 2);
+    assert.match(withoutToken.err, /mount the ServiceAccount token.*with -kubeconfig FILE/);
   });
 });
 

@@ -1,7 +1,7 @@
 /**
  * What the records of a large cluster cost the agent as built: memory, and how late hits are while events come in. Server,
  * client and agent share the machine: compare the hits during the events with those before them.
- * `node test/bench/cluster-records.ts [SERVICES ENDPOINTS EVENTS_PER_SECOND]`
+ * `node test/bench/kubernetes/cluster-records.ts [SERVICES ENDPOINTS EVENTS_PER_SECOND]`
  */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
@@ -9,15 +9,15 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { freePort } from '../support/free-port.ts';
-import { namespaceObject, serviceObject, sliceObject } from '../support/kubernetes/objects.ts';
-import { ScriptedApi } from '../support/kubernetes/scripted-api.ts';
-import type { ScriptedObject } from '../support/kubernetes/scripted-objects.ts';
-import { eventually } from '../support/netns/netns.ts';
-import { queryWire } from '../support/server/fixture.ts';
-import { overUdp, stopped } from '../support/server/subject.ts';
+import { freePort } from '../../support/free-port.ts';
+import { namespaceObject, serviceObject, sliceObject } from '../../support/kubernetes/objects.ts';
+import { ScriptedApi } from '../../support/kubernetes/scripted-api.ts';
+import type { ScriptedObject } from '../../support/kubernetes/scripted-objects.ts';
+import { eventually } from '../../support/netns/netns.ts';
+import { queryWire } from '../../support/server/fixture.ts';
+import { overUdp, stopped } from '../../support/server/subject.ts';
 
-const NODENS = fileURLToPath(new URL('../../dist/agent/main.js', import.meta.url));
+const NODENS = fileURLToPath(new URL('../../../dist/agent/main.js', import.meta.url));
 const SERVICES = '/api/v1/services';
 const SLICES = '/apis/discovery.k8s.io/v1/endpointslices';
 const NAMESPACES = 50;

@@ -1,6 +1,6 @@
 /**
  * What `autopath @node` costs the agent as built: memory with 110 pods, and CPU for a query, beside a plain hit. Both agents
- * run at the same time, and each round asks all in turn. `node test/bench/autopath.ts [ROUNDS]`
+ * run at the same time, and each round asks all in turn. `node test/bench/kubernetes/autopath.ts [ROUNDS]`
  */
 import { fork } from 'node:child_process';
 import { createSocket } from 'node:dgram';
@@ -10,16 +10,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { decode, encode } from 'dns-packet';
-import { askOnce } from '../support/clients/ask-once.ts';
-import { freePort } from '../support/free-port.ts';
-import { pod } from '../support/kubernetes/pods.ts';
-import { ScriptedApi } from '../support/kubernetes/scripted-api.ts';
-import { eventually } from '../support/netns/netns.ts';
-import { Authority } from '../support/upstream/certificates.ts';
-import { ask } from './load.ts';
-import { type Memory, Server } from './process.ts';
+import { askOnce } from '../../support/clients/ask-once.ts';
+import { freePort } from '../../support/free-port.ts';
+import { pod } from '../../support/kubernetes/pods.ts';
+import { ScriptedApi } from '../../support/kubernetes/scripted-api.ts';
+import { eventually } from '../../support/netns/netns.ts';
+import { Authority } from '../../support/upstream/certificates.ts';
+import { ask } from '../load.ts';
+import { type Memory, Server } from '../process.ts';
 
-const NODENS = fileURLToPath(new URL('../../dist/agent/main.js', import.meta.url));
+const NODENS = fileURLToPath(new URL('../../../dist/agent/main.js', import.meta.url));
 const PODS = 110;
 /** A pod with containers, probes, volumes, conditions and managed fields. */
 const POD_BYTES = 8_000;

@@ -8,10 +8,10 @@ function exponential(start: number, factor: number, count: number): readonly num
 export const TIME_BUCKETS = exponential(0.00025, 2, 16);
 /** 0.01 ms to 5 s: a hit takes some hundredths of a millisecond, a client waits for five seconds at most. */
 export const ANSWER_BUCKETS: readonly number[] = [
-  0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.001, 0.005, 0.025, 0.1, 0.25, 1, 5,
+  0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.001, 0.01, 0.1, 1, 5,
 ];
 /** Whether a phase took no time, that of a network, or too long; how long replies take has finer bounds elsewhere. */
-export const PHASE_BUCKETS: readonly number[] = [0.00025, 0.001, 0.005, 0.025, 0.1, 0.5, 2];
+export const PHASE_BUCKETS: readonly number[] = [0.00025, 0.001, 0.005, 0.05, 0.5, 2];
 /** 0.25 ms times ten, to 2.5 s. */
 export const SLIM_TIME_BUCKETS = exponential(0.00025, 10, 5);
 /** 1 ms doubling to 524 s: from a change of a Service's endpoints to answers with it. */

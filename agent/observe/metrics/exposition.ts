@@ -20,8 +20,8 @@ import type { Family, Source, Step } from './samples.ts';
 const LEFT_OUT = /^nodejs_(active|eventloop|heap_space)_|^process_open_fds$/;
 /** The monitor cannot be disabled, but its interval can be long. */
 const MONITOR_INTERVAL_MS = 3_600_000;
-/** Seconds: whether a collection delayed answers, and whether clients noticed. */
-const GC_BUCKETS = [0.005, 0.05];
+/** Seconds: whether clients notice a collection. */
+const GC_BUCKETS = [0.01];
 /** Samples written between two readings of the clock: less than 0.1 ms, and more before the code is compiled. */
 const STEP_SAMPLES = 64;
 /** Key of rendering in `PacedWork`. No client has such a key. */

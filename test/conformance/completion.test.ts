@@ -1,10 +1,15 @@
 /** `nodens completion`, as built, in real shells: what it prints is valid, and completes commands, flags and files. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { before, describe, it } from 'node:test';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
 import { runNodens } from '../support/operator.ts';
 
 const scripts = new Map<string, string>();
+const folder = mkdtempSync(join(tmpdir(), 'nodens-completion-'));
+after(() => rmSync(folder, { recursive: true }));
 
 before(async () => {
   for (const shell of ['bash', 'zsh', 'fish']) {
@@ -26,8 +31,11 @@ function offered(...words: readonly string[]): readonly string[] {
 
 describe('completion', () => {
   it('is a valid script for each shell that is here', () => {
-    for (const [shell, input] of scripts) {
-      const { error, status, stderr } = spawnSync(shell, ['-n'], { input, encoding: 'utf8' });
+    for (const [shell, text] of scripts) {
+      // fish takes no script from a socket, which is what a child of Node has as its standard input.
+      const script = join(folder, shell);
+      writeFileSync(script, text);
+      const { error, status, stderr } = spawnSync(shell, ['-n', script], { encoding: 'utf8' });
       if (error !== undefined && shell !== 'bash') continue;
       assert.deepEqual([error, status, stderr], [undefined, 0, ''], shell);
     }

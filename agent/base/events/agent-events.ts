@@ -230,7 +230,7 @@ export const AGENT_EVENTS = {
     level: 'error',
     meaning: 'A hosts file does not fit into the memory for files: its former content stays.',
     remedy:
-      'make the file smaller, or raise the memory limit: the files of hosts may take a sixth of it',
+      'make the file smaller, or raise the memory limit: the files of hosts may take a fifth of it',
     runbook: 'hosts-file',
   },
   'pid-file': {

@@ -84,8 +84,8 @@ export function cacheBudget(
 const IDLE_HEAP_BYTES = 18 * 2 ** 20;
 /** Used without a memory limit; off the heap. */
 const FILE_BYTES = 256 * 2 ** 20;
-/** Share of a memory limit for the content of files (hosts), off the heap. */
-const FILE_SHARE = 1 / 6;
+/** Share of a memory limit for the content of files (hosts), off the heap: in 128 MiB a blocklist of 10 MB, old and new. */
+const FILE_SHARE = 1 / 5;
 /** Share of a memory limit for clients, on the heap and off it. */
 const CLIENT_SHARE = 0.16;
 

@@ -63,7 +63,7 @@ export class Daemon {
     const { log, metrics, listeners, dispatcher, traffic, shared, reportLack } = processServices;
     this.#descriptorWatch = watchDescriptors(clock, reportLack);
     this.#networkWatch = watchOwnNetworks(clock);
-    const init = initReporter(metrics, log);
+    const init = initReporter(metrics, log, options.socketPath !== undefined);
     const onProblem = (): void => init.configMapFailed();
     this.#source = new ConfigSource(options, { files: systemFiles, env, log, onProblem });
     const identities = new BlockIdentities((id) => processServices.cache.forgetBlock(id));

@@ -19,9 +19,10 @@ export interface InitReporter {
 
 /**
  * Adds to counters what init reports since its last report; a restart of init, which counts from 0 again, is no
- * decrease.
+ * decrease. `hasInit`: whether this node has an init; without one there is no state that could be shown, nor one that an
+ * alert may miss.
  */
-export function initReporter(metrics: Metrics, log: Logger): InitReporter {
+export function initReporter(metrics: Metrics, log: Logger, hasInit: boolean): InitReporter {
   const counter = (errortype: SetupErrorType) =>
     metrics.counter('coredns_nodecache_setup_errors_total', { errortype });
   /** Init's last counts. They restart from 0 with init; a counter must not. */
@@ -37,7 +38,7 @@ export function initReporter(metrics: Metrics, log: Logger): InitReporter {
       metrics.gauge('nodens_interception_state', { state: each }).value = each === state ? 1 : 0;
     }
   };
-  show();
+  if (hasInit) show();
   return {
     onStatus: (status) => {
       for (const errortype of SETUP_ERROR_TYPES) {

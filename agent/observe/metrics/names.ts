@@ -226,7 +226,7 @@ export const COUNTED_SERIES = {
     'Log lines dropped because the reader of standard output was too slow.',
   ),
   nodens_interception_state: gauge(
-    '1 for the state of interception, 0 for the others; all 0 while init is not connected.',
+    '1 for the state of interception, 0 for the others; all 0 while init is not connected. Only with an init.',
     ['state'],
   ),
   nodens_interception_flaps_total: counter(

@@ -7,7 +7,7 @@ const STATES = ['off', 'waiting', 'intercepting', 'withdrawn'];
 
 it('shows the state that init reports, and none while init is not connected', () => {
   const metrics = new ReadableMetrics();
-  const { onStatus, onGone } = initReporter(metrics, new RecordingLogger());
+  const { onStatus, onGone } = initReporter(metrics, new RecordingLogger(), true);
   const shown = (): string[] =>
     STATES.filter((state) => metrics.value('nodens_interception_state', { state }) === 1);
   const status = {
@@ -23,4 +23,11 @@ it('shows the state that init reports, and none while init is not connected', ()
   assert.deepEqual(shown(), []);
   onStatus(status);
   assert.deepEqual(shown(), ['intercepting']);
+});
+
+it('shows no state where no init is expected: an alert would fire for ever', () => {
+  const metrics = new ReadableMetrics();
+  initReporter(metrics, new RecordingLogger(), false);
+  const names = [...metrics.families()].map(({ name }) => name);
+  assert.ok(!names.includes('nodens_interception_state'));
 });

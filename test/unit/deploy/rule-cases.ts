@@ -59,6 +59,18 @@ function counter(
   return { alert, severity, at: '60m', fires, quiet };
 }
 
+/** A counter whose series comes with its first event, after `events` of them, and then stands still. */
+function appearing(
+  alert: string,
+  severity: RuleCase['severity'],
+  series: string,
+  events = 1,
+): RuleCase {
+  const name = onNode(series);
+  const [fires, quiet] = [{ [name]: `_x50 ${events}x20` }, { [name]: `${events}x70` }];
+  return { alert, severity, at: '60m', fires, quiet };
+}
+
 /** A gauge that fires at the first of two values. */
 function gauge(
   alert: string,
@@ -194,6 +206,15 @@ export const RULE_CASES: readonly RuleCase[] = [
     'info',
     'nodens_upstream_learned_total{to="u:53", transport="udp", what="edns"}',
   ),
+  appearing('NodensUpstreamLimited', 'info', 'nodens_upstream_learned_total{to="u:53"}'),
+  appearing(
+    'NodensMismatchedReplies',
+    'warning',
+    'nodens_upstream_mismatched_replies_total{to="u:53"}',
+    11,
+  ),
+  appearing('NodensClientLimited', 'warning', 'nodens_client_limited_total{what="queries"}'),
+  appearing('NodensHostsFile', 'warning', 'nodens_hosts_refused_total{hostsfile="/etc/hosts"}'),
   counter('NodensMismatchedReplies', 'warning', 'nodens_upstream_mismatched_replies_total'),
   counter('NodensLastKnownGood', 'warning', 'nodens_cache_last_known_good_total'),
   counter('NodensNodeResources', 'warning', 'nodens_local_lack_total{what="ports"}'),

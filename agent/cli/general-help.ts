@@ -27,5 +27,5 @@ ${flagHelp('drop-in')}`;
 
 function lineOf({ command, usage, summary }: CommandInfo): string {
   const short = usage.length > 14 ? '…' : usage;
-  return `  ${`nodens ${command} ${short}`.padEnd(27)}${summary}`;
+  return `  ${`nodens ${command} ${short}`.padEnd(26)} ${summary}`;
 }

@@ -35,7 +35,7 @@ Commands: ${REMOTE.join(', ')}. nodens COMMAND --help explains each.
 
   -node NODE        the node whose pod is asked
   -pod POD          the pod that is asked
-  -namespace NAME   of the pods (default kube-system); -n as well
+  -namespace NAME   of the pods (default kube-system); -n as well. Behind explain -namespace is a flag of explain
   -selector LABELS  of the pods (default k8s-app=nodens)
   -container NAME   in which the command runs (default agent; init for doctor)
   -context NAME, -kubeconfig FILE   for kubectl
@@ -98,7 +98,9 @@ export function pluginFlags(argv: readonly string[]): PluginFlags {
     const word = argv[at] as string;
     const [, text = '', attached] = /^--?([a-z]+)(?:=(.*))?$/.exec(word) ?? [];
     const name = aliases[text] ?? text;
-    if (!names.includes(name)) {
+    // `explain` has a -namespace of its own, that of the pod whose lookup it explains.
+    const isOfCommand = text === 'namespace' && rest[0] === 'explain';
+    if (!names.includes(name) || isOfCommand) {
       rest.push(word);
       continue;
     }

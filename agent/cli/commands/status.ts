@@ -1,4 +1,5 @@
 /** `nodens status`: one screen about the running agent. */
+import { UsageError } from '../../base/errors.ts';
 import type { FlagValues } from '../../base/flags/parse.ts';
 import { duration, milliseconds, percent, size } from '../../base/text/amounts.ts';
 import type { StatusLine } from '../../operator/protocol.ts';
@@ -9,11 +10,16 @@ import { askOnce } from './asking.ts';
 import { withoutLine } from './cache.ts';
 import { print, printJson, table } from './print.ts';
 
+/** Flags that mean nothing without -all: a script that waits for a rollout must not go on at once. */
+const OF_ALL = ['wait', 'wait-duration', 'namespace', 'selector', 'kubeconfig', 'context'];
+
 /** Resolves to the exit code (see the help text). `api` replaces that of -all. Throws UsageError. */
 export function statusCommand(argv: readonly string[], api?: ReadApi): Promise<number> {
   return runCommand(argv, 'status', async ({ words, values, isJson, paths }) => {
     maxWords(words, 0);
     if (values.all === 'true') return await ofCluster(values, isJson, api);
+    const needsAll = OF_ALL.find((name) => values[name] !== undefined);
+    if (needsAll !== undefined) throw new UsageError(`flag -${needsAll} needs -all`);
     const status = await askOnce({ command: 'status' }, paths, 'status');
     await (isJson ? printJson(withoutLine(status)) : print(statusText(status)));
     return status.isReady && status.isConfigurationValid ? 0 : 1;

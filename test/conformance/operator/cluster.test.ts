@@ -109,6 +109,11 @@ describe('status -all', () => {
     assert.equal((await waiting).code, 0);
   });
 
+  it('is what -wait needs', async () => {
+    const { code, err } = await runNodens(['status', '-wait'], {});
+    assert.deepEqual([code, err.split('\n')[0]], [2, 'nodens: flag -wait needs -all']);
+  });
+
   it('is 3 where the API server refuses, and 2 for a kubeconfig that it cannot use', async () => {
     writeKubeconfig('another');
     const env = { KUBECONFIG: kubeconfig };
@@ -143,6 +148,15 @@ describe('kubectl nodens', () => {
     assert.equal((await plugin('query', 'web.test', '-trace', '-node', 'b')).code, 7);
     const lines = readFileSync(calls, 'utf8').trim().split('\n');
     const expected = 'exec -n kube-system nodens-b -c agent -- nodens query web.test -trace';
+    assert.deepEqual(JSON.parse(lines.at(-1) ?? ''), expected.split(' '));
+  });
+
+  it('leaves -namespace to explain', async () => {
+    writeFileSync(calls, '');
+    await plugin('explain', 'web.test', '-namespace', 'shop', '-node', 'b', '-n', 'kube-system');
+    const lines = readFileSync(calls, 'utf8').trim().split('\n');
+    const expected =
+      'exec -n kube-system nodens-b -c agent -- nodens explain web.test -namespace shop';
     assert.deepEqual(JSON.parse(lines.at(-1) ?? ''), expected.split(' '));
   });
 

@@ -37,6 +37,11 @@ export function agentFlags(words: readonly string[]): FlagValues | undefined {
   }
 }
 
+/** Whether `words` start init alone, as in the init container: the agent is in another one, and so are its files. */
+export function isInitAlone(words: readonly string[]): boolean {
+  return words.some((word) => INIT_PROGRAM.test(word)) && !words.includes('--');
+}
+
 /** Only the flags that were given, so that absent ones do not override others. */
 export function given(values: FlagValues): FlagValues {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));

@@ -121,9 +121,10 @@ export const ADMIN_COMMAND_INFO: readonly CommandInfo[] = [
     text:
       'Writes a tar.gz for a bug report to standard output, or to the file of -output: versions, command line, status,\n' +
       'cache counters, the last lines of the log, metrics, the effective configuration with its findings, what the\n' +
-      'doctor finds, and the rules of nodens. What looks like a secret is removed: tokens, keys, passwords in URLs. It\n' +
-      'contains names of zones, addresses of upstreams and names from log lines: look through it before you publish it.\n' +
-      'In the init container it has the rules as well. Nothing is changed; the doctor sends a few DNS questions.',
+      'doctor finds. What looks like a secret is removed: tokens, keys, passwords in URLs. It contains names of zones,\n' +
+      'addresses of upstreams and names from log lines: look through it before you publish it. In the init container it\n' +
+      'has the rules of nodens, and not what only the agent knows (status, cache, log, configuration): a report needs\n' +
+      'both. Nothing is changed; the doctor sends a few DNS questions.',
     examples: [
       ['kubectl exec POD -c agent -- nodens support > x.tar.gz', 'from a pod'],
       ['kubectl exec POD -c init -- nodens support > y.tar.gz', 'with the rules of the node'],

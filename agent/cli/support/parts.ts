@@ -1,11 +1,11 @@
 /** The parts of a bug report. Each is a text, or the reason why it is missing. */
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { hostname, release } from 'node:os';
 import { messageOf } from '../../base/errors.ts';
 import type { AdminRequest } from '../../operator/protocol.ts';
 import { ask, askOnce } from '../commands/asking.ts';
+import { firstProcess, isInitAlone } from '../running-agent.ts';
 import { VERSION } from '../version.ts';
 
 /** Where the parts are found. */
@@ -19,9 +19,13 @@ export interface Sources {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** A file of the report: what it has, and how it is made. Rejects if it cannot be. */
+/**
+ * A file of the report: what it has, and how it is made. Rejects if it cannot be. Those of the agent come from its socket
+ * and its container's files, which the init container does not have.
+ */
 export interface Part {
   readonly path: string;
+  readonly isOfAgent?: true;
   readonly text: (sources: Sources) => Promise<string>;
 }
 
@@ -34,20 +38,30 @@ const SHOWN_ENV =
   /^(NODENS_|KUBE_DNS|KUBERNETES_SERVICE_|NODE_NAME$|NODE_OPTIONS$|CLUSTER_DOMAIN$)/;
 
 /** In this order; one after the other, so that at most one child runs. */
-export const PARTS: readonly Part[] = [
+const PARTS: readonly Part[] = [
   { path: 'versions.json', text: versions },
   { path: 'command-line.txt', text: () => Promise.resolve(commandLine()) },
   { path: 'environment.txt', text: ({ env }) => Promise.resolve(environment(env)) },
-  { path: 'status.json', text: (sources) => one(sources, { command: 'status' }, 'status') },
+  {
+    path: 'status.json',
+    isOfAgent: true,
+    text: (sources) => one(sources, { command: 'status' }, 'status'),
+  },
   {
     path: 'cache.json',
+    isOfAgent: true,
     text: (sources) => one(sources, { command: 'cache-stats' }, 'cache-stats'),
   },
-  { path: 'log.txt', text: recentLog },
+  { path: 'log.txt', isOfAgent: true, text: recentLog },
   { path: 'metrics.txt', text: ({ metrics }) => page(`http://${metrics}/metrics`) },
-  { path: 'configuration.txt', text: () => ownCommand('check') },
+  { path: 'configuration.txt', isOfAgent: true, text: () => ownCommand('check') },
   { path: 'doctor.json', text: () => ownCommand('doctor', '--json') },
 ];
+
+/** What can be found in the container whose first process is `words`. */
+export function partsBeside(words: readonly string[]): readonly Part[] {
+  return isInitAlone(words) ? PARTS.filter(({ isOfAgent }) => isOfAgent === undefined) : PARTS;
+}
 
 function versions({ time }: Sources): Promise<string> {
   const { versions: own, arch } = process;
@@ -57,7 +71,7 @@ function versions({ time }: Sources): Promise<string> {
 
 /** Of the container's first process: the agent, or init of a drop-in. */
 function commandLine(): string {
-  return readFileSync('/proc/1/cmdline', 'utf8').replaceAll('\0', '\n');
+  return `${firstProcess().join('\n')}\n`;
 }
 
 function environment(env: Sources['env']): string {

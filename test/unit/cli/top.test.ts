@@ -180,6 +180,8 @@ describe('keys', () => {
     assert.match(shown(typed('f')).at(-1) ?? '', /^flush: web\.test\._ {3}\(Enter/);
     assert.equal(typed('f', '\r')?.toFlush, 'web.test.');
     assert.equal(typed('f', '\u007f', 'x', 'q', '\r')?.toFlush, 'web.testxq');
+    // Who types a name does not flush one that begins with the suggestion.
+    assert.equal(typed('f', 'x', 'q', '\r')?.toFlush, 'xq');
     for (const view of [typed('f'), typed('f', '\u001b'), typed('f', ...'\u007f'.repeat(20), '\r')])
       assert.equal(view?.toFlush, undefined);
     assert.equal(typed('f', '\u0003'), undefined);

@@ -12,7 +12,7 @@ const MAX_TYPED_CHARS = 1_020;
 /** The view before any key. */
 export const FIRST_VIEW: View = {
   ...{ sort: 'queries', filter: '', isPaused: false, isTyping: false },
-  ...{ flushing: undefined, toFlush: undefined, note: '' },
+  ...{ flushing: undefined, isSuggested: false, toFlush: undefined, note: '' },
 };
 
 /**
@@ -32,7 +32,7 @@ function afterKey(view: View, key: string, topName: string): View | undefined {
   if (key === 'q') return undefined;
   if (key === 'p' || key === ' ') return { ...view, isPaused: !view.isPaused };
   if (key === '/') return { ...view, isTyping: true, filter: '' };
-  if (key === 'f') return { ...view, flushing: topName, note: '' };
+  if (key === 'f') return { ...view, flushing: topName, isSuggested: true, note: '' };
   if (key !== 's') return view;
   const next = (SORTS.indexOf(view.sort) + 1) % SORTS.length;
   return { ...view, sort: SORTS[next] ?? 'queries' };
@@ -43,7 +43,9 @@ function typedFlush(view: View, name: string, key: string): View {
   if (ENTER.includes(key))
     return { ...view, flushing: undefined, toFlush: name === '' ? undefined : name };
   if (key === ESCAPE) return { ...view, flushing: undefined };
-  return { ...view, flushing: edited(name, key) };
+  // A name that is typed takes the place of the suggestion; backspace changes that.
+  const before = view.isSuggested && key.length === 1 && !BACKSPACE.includes(key) ? '' : name;
+  return { ...view, flushing: edited(before, key), isSuggested: false };
 }
 
 function edited(text: string, key: string): string {

@@ -12,6 +12,8 @@ export interface View {
   readonly isTyping: boolean;
   /** The name to flush while it is being typed; undefined otherwise. */
   readonly flushing: string | undefined;
+  /** Whether that name is a suggestion that no key has touched. */
+  readonly isSuggested: boolean;
   /** A name that is to be flushed now. */
   readonly toFlush: string | undefined;
   /** Shown in place of the keys: what became of a flush. */

@@ -79,7 +79,7 @@ function costText({ questions, isEndKnown, isWalkedHere }: ExplainedLine): strin
   const others = count - here;
   const bound = isEndKnown || others === 0 ? '' : ', or fewer where a miss turns out to exist';
   const lines = [
-    `${count} questions${bound}: ${here} are answered at once, ${others} go to a plugin or an upstream.`,
+    `${count} questions${bound}: ${here} answered at once, ${others} for a plugin or an upstream.`,
     ...(isWalkedHere
       ? ['autopath walks the list here: the client itself asks the first two.']
       : []),

@@ -1,5 +1,6 @@
 /** `trace [otlp|zipkin] [ENDPOINT] { every N; service NAME; … }`: spans of every Nth query to a collector. */
 import { ConfigError } from '../../base/errors.ts';
+import { nearest } from '../../base/text/nearest.ts';
 import {
   argsBetween,
   badValue,
@@ -95,6 +96,7 @@ function collectorOf(args: readonly Token[]): Pick<Settings, 'format' | 'url'> {
   const isNamed = kind === 'zipkin' || kind === 'otlp';
   if (!isNamed && second !== undefined)
     throw badValue(first as Token, 'a kind of collector: otlp or zipkin');
+  if (!isNamed && first !== undefined) refuseTypo(first);
   const format = isNamed ? kind : 'zipkin';
   const token = isNamed ? second : first;
   const url = urlOf(format, token?.text ?? PLACES[format].endpoint);
@@ -106,9 +108,19 @@ function collectorOf(args: readonly Token[]): Pick<Settings, 'format' | 'url'> {
 function urlOf(format: SpanFormat, text: string): string | undefined {
   const { path } = PLACES[format];
   const isUrl = /^https?:\/\//.test(text);
+  // CoreDNS takes a host without a port for Zipkin.
+  if (!isUrl && !(format === 'zipkin' ? /^(?!.*:\/\/)/ : /^[^/]+:\d+$/).test(text))
+    return undefined;
   const url = isUrl ? text : `http://${text}${path}`;
   if (/\s/.test(url) || !URL.canParse(url)) return undefined;
   return format === 'otlp' && new URL(url).pathname === '/' ? new URL(path, url).href : url;
+}
+
+/** One word without a port is an endpoint for Zipkin, as in CoreDNS; spans for a host `oltp` would be lost in silence. */
+function refuseTypo(word: Token): void {
+  const meant = /^[a-z]+$/i.test(word.text) ? nearest(word.text, ['otlp', 'zipkin']) : undefined;
+  if (meant === undefined) return;
+  throw badValue(word, `a kind of collector: did you mean "${meant}"?`);
 }
 
 function noDatadog({ place }: Token): ConfigError {

@@ -74,7 +74,7 @@ describe('explain', () => {
     assert.equal(code, 0);
     assert.match(out, /^client {3}10\.0\.0\.7$/m);
     assert.match(out, /^1 {2}web\.test\. A +hit, TTL \d+[ms0-9]* +block \.: hosts, forward 127/m);
-    assert.match(out, /^2 questions: 1 are answered at once, 1 go to/m);
+    assert.match(out, /^2 questions: 1 answered at once, 1 for/m);
     const pod = await agent.run('explain', 'shop/web-0');
     assert.equal(pod.code, 2);
     assert.match(pod.err, /no pod shop\/web-0 of this node is known \(autopath @node/);

@@ -119,9 +119,17 @@ describe('trace', () => {
       assert.equal(asked(`trace otlp ${endpoint}`)?.url, url, endpoint);
   });
 
+  it('takes a host without a port for Zipkin, as CoreDNS does', () => {
+    assert.equal(tracing('trace collector').asked[0]?.url, 'http://collector/api/v2/spans');
+  });
+
   for (const text of [
     'trace otlp a b',
     'trace otlp "a b"',
+    'trace oltp',
+    'trace otlp ftp://a:1',
+    'trace otlp collector',
+    'trace zipkin ftp://a:1',
     'trace datadog',
     'trace datadog localhost:8126',
     'trace {\ndatadog_analytics_rate 0.5\n}',

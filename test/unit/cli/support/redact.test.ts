@@ -21,6 +21,17 @@ describe('a bug report', () => {
     `NODENS_PASSWORD=${SECRET}\n`,
     `-----BEGIN PRIVATE KEY-----\n${SECRET}\n-----END PRIVATE KEY-----\n`,
     `-----BEGIN PRIVATE KEY-----\n${SECRET}`,
+    `trace otlp http://user:p@${SECRET}@collector.example`,
+    `trace otlp http://user:p'"${SECRET}@collector.example`,
+    `trace otlp https://otlp.example/v1/traces?sig=${SECRET}`,
+    `-api-token\n${SECRET}\n-x\n`,
+    `["-api-token", "${SECRET}"]`,
+    `{"tokens": ["x", "${SECRET}"]}`,
+    `X-Api-Key: ${SECRET}`,
+    `{"msg":"Authorization: Digest ${SECRET}"}`,
+    JSON.stringify({ msg: JSON.stringify({ token: SECRET }) }),
+    JSON.stringify({ msg: JSON.stringify({ msg: JSON.stringify({ token: `"${SECRET}` }) }) }),
+    JSON.stringify({ msg: JSON.stringify({ token: `${SECRET} and more` }) }).slice(0, 45),
   ])
     it(`has no secret of ${JSON.stringify(text.slice(0, 40))}`, () => {
       assert.ok(!redacted(text, {}).includes(SECRET), redacted(text, {}));
@@ -29,6 +40,19 @@ describe('a bug report', () => {
   it('has no token of a ServiceAccount, and no value of a secret variable', () => {
     assert.equal(redacted(`x ${JWT} y`, {}), 'x [removed] y');
     assert.equal(redacted(`forward . ${SECRET}`, { MY_SECRET: SECRET }), 'forward . [removed]');
+  });
+
+  it('leaves the fields beside a secret alone', () => {
+    const text = '{"url":"http://a.example/","token":"x","to":"b@c.example","n":1}';
+    assert.equal(redacted(text, {}), text.replace('"x"', '"[removed]"'));
+  });
+
+  it('takes no time for many empty lines', () => {
+    const lines = '\n'.repeat(200_000);
+    const { user } = process.cpuUsage();
+    assert.equal(redacted(lines, {}), lines);
+    // About 10 ms; in a time that grows with the square of the lines it would be minutes.
+    assert.ok(process.cpuUsage().user - user < 5e6);
   });
 
   it('keeps what is needed', () => {

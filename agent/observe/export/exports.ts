@@ -33,15 +33,13 @@ export function createExports(context: ExportsContext): Exports {
 /** Accepts spans at once; those that arrive while the SDK is loading wait, within the backlog. */
 function lateSpans(options: SpanExportOptions, { log, metrics }: ExportsContext): SpanSink {
   const failures = metrics.counter('nodens_trace_export_failures_total');
+  const collector = shown(options.url);
   const waiting: FinishedSpan[] = [];
   let sink: SpanSink | undefined;
   let isClosed = false;
   const failed = (error: unknown): void => {
     failures.value++;
-    log.warn(
-      { event: 'trace-export', collector: options.url },
-      `cannot export spans: ${messageOf(error)}`,
-    );
+    log.warn({ event: 'trace-export', collector }, `cannot export spans: ${messageOf(error)}`);
   };
   import('./spans.ts')
     .then(({ exportedSpans }) => exportedSpans(options, failed))
@@ -60,4 +58,10 @@ function lateSpans(options: SpanExportOptions, { log, metrics }: ExportsContext)
       sink?.close();
     },
   };
+}
+
+/** A URL as logs may have it: user, password and parameters may open the collector to others. */
+function shown(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return `${origin}${pathname}`;
 }

@@ -174,6 +174,18 @@ describe('spans', () => {
       sink.close();
       close();
     });
+
+  it('are reported with their collector, but without its password and parameters', async () => {
+    const parts = context();
+    const url = 'http://user:hunter2@127.0.0.1:1/v1/traces?key=hunter2';
+    const sink = createExports(parts).spans({ format: 'zipkin', url, ...limits });
+    sink.add(span);
+    await eventually('a failure', () => parts.log.records.length > 0);
+    sink.close();
+    const [record] = parts.log.records;
+    assert.equal(record?.fields.collector, 'http://127.0.0.1:1/v1/traces');
+    assert.ok(!JSON.stringify(parts.log.records).includes('hunter2'));
+  });
 });
 
 /** OTLP as JSON, what the test reads of it. */

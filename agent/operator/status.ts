@@ -91,7 +91,7 @@ export class Status {
       misses: sums.of(SUMMED.misses),
       stale: sums.of(SUMMED.stale),
       failures: sums.of(SUMMED.responses, { rcode: 'SERVFAIL' }),
-      upstreams: this.#parts.upstreams.summary().map((one) => upstreamLine(one, sums)),
+      upstreams: upstreamLines(this.#parts.upstreams.summary(), sums),
     };
   }
 
@@ -122,20 +122,28 @@ export class Status {
   }
 }
 
-function upstreamLine(
-  { group, to, state }: ReturnType<UpstreamsRoom['summary']>[number],
+/** Reads each family once: once for each upstream would take a time that grows with the square of their number. */
+function upstreamLines(
+  all: ReturnType<UpstreamsRoom['summary']>,
   sums: SeriesSums,
-): UpstreamLine {
-  const waits = { to, phase: 'wait' };
-  const replies = sums.of(SUMMED.phases, waits, '_count');
-  const repliesMs = sums.of(SUMMED.phases, waits, '_sum') * 1_000;
-  return {
-    ...{ group, to, state, replies, repliesMs },
-    queries: sums.of(SUMMED.sent, { to }),
-    failures: sums.of(SUMMED.failed, { to }),
-    connections: sums.of(SUMMED.connections, { to }),
-    latencyMs: replies === 0 ? undefined : repliesMs / replies,
-  };
+): readonly UpstreamLine[] {
+  const waits = { phase: 'wait' };
+  const counts = sums.byUpstream(SUMMED.phases, waits, '_count');
+  const seconds = sums.byUpstream(SUMMED.phases, waits, '_sum');
+  const sent = sums.byUpstream(SUMMED.sent);
+  const failed = sums.byUpstream(SUMMED.failed);
+  const connections = sums.byUpstream(SUMMED.connections);
+  return all.map(({ group, to, state }) => {
+    const replies = counts.get(to) ?? 0;
+    const repliesMs = (seconds.get(to) ?? 0) * 1_000;
+    return {
+      ...{ group, to, state, replies, repliesMs },
+      queries: sent.get(to) ?? 0,
+      failures: failed.get(to) ?? 0,
+      connections: connections.get(to) ?? 0,
+      latencyMs: replies === 0 ? undefined : repliesMs / replies,
+    };
+  });
 }
 
 /** Sums of series by name, read when they are asked for. */
@@ -147,14 +155,28 @@ class SeriesSums {
     this.#families = new Map(families.map(({ name, values }) => [name, values]));
   }
 
-  /** Sum of the samples of `name` that have `labels`; `suffix` is `_sum` or `_count` of a histogram. */
-  of(name: string, labels: Readonly<Record<string, string>> = {}, suffix = ''): number {
+  /** Sum of the samples of `name` that have `labels`. */
+  of(name: string, labels: Readonly<Record<string, string>> = {}): number {
     let sum = 0;
-    for (const sample of this.#families.get(name) ?? []) {
-      if (suffix !== '' && sample.metricName !== `${name}${suffix}`) continue;
+    for (const sample of this.#families.get(name) ?? [])
       if (hasLabels(sample, labels)) sum += sample.value;
-    }
     return sum;
+  }
+
+  /** The same by the label `to`; `suffix` is `_sum` or `_count` of a histogram. */
+  byUpstream(
+    name: string,
+    labels: Readonly<Record<string, string>> = {},
+    suffix = '',
+  ): ReadonlyMap<string, number> {
+    const found = new Map<string, number>();
+    const metricName = `${name}${suffix}`;
+    for (const sample of this.#families.get(name) ?? []) {
+      if ((sample.metricName ?? name) !== metricName || !hasLabels(sample, labels)) continue;
+      const { to = '' } = sample.labels;
+      found.set(to, (found.get(to) ?? 0) + sample.value);
+    }
+    return found;
   }
 
   /** The buckets of the histogram `name` with `labels`, which must select one series. */

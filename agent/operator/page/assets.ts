@@ -34,6 +34,14 @@ a{color:var(--a)}ul{padding-left:20px;margin:4px 0}li{overflow-wrap:anywhere}
 /** Fetches the page again, and takes its numbers. A page that is not looked at is not fetched. */
 export const SCRIPT = `
 let busy = false;
+function link(part) {
+  for (const item of part.querySelectorAll('[data-at]')) {
+    const a = document.createElement('a');
+    a.href = 'http://' + location.hostname + item.dataset.at;
+    a.append(...item.childNodes);
+    item.append(a);
+  }
+}
 async function refresh() {
   if (busy || document.hidden) return;
   busy = true;
@@ -44,9 +52,13 @@ async function refresh() {
     if (response.ok) next = page.querySelector('main');
   } catch {}
   document.body.classList.toggle('old', next === null);
-  if (next !== null) document.querySelector('main').replaceWith(document.adoptNode(next));
+  if (next !== null) {
+    link(next);
+    document.querySelector('main').replaceWith(document.adoptNode(next));
+  }
   busy = false;
 }
+link(document);
 setTimeout(refresh, 2000);
 setInterval(refresh, 5000);
 document.addEventListener('visibilitychange', refresh);

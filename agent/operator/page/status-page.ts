@@ -7,7 +7,7 @@ import type { QueryWatch } from '../query-watch.ts';
 import type { Status } from '../status.ts';
 import { HEADERS } from './assets.ts';
 import { between, Minutes, type Moment } from './minutes.ts';
-import { HERE, type Heavy, type Picture, pageOf } from './view.ts';
+import { type Heavy, type Picture, pageOf } from './view.ts';
 
 /** What the page needs of the process. */
 export interface StatusPageParts {
@@ -41,7 +41,8 @@ export class StatusPage {
   readonly #parts: StatusPageParts;
   readonly #minutes: Minutes;
   #before: Moment | undefined;
-  #made: { readonly atMs: number; readonly text: string } | undefined;
+  /** One object for all who ask for it: it is then compressed once (`observe/admin/compression.ts`). */
+  #made: { readonly atMs: number; readonly body: readonly Uint8Array[] } | undefined;
   #look: { readonly sample: QuerySample; readonly stop: () => void; sinceMs: number } | undefined;
   #lookEnd: Timer | undefined;
 
@@ -67,12 +68,11 @@ export class StatusPage {
   }
 
   #answer(host: string | undefined): AdminResponse {
-    const here = ownHost(host);
-    if (here === undefined) return REFUSED;
+    if (!isOwnHost(host)) return REFUSED;
     const nowMs = this.#parts.clock.nowMs();
     if (this.#made === undefined || nowMs - this.#made.atMs >= FRESH_MS)
-      this.#made = { atMs: nowMs, text: this.#make(nowMs) };
-    const body = this.#made.text.replaceAll(HERE, here);
+      this.#made = { atMs: nowMs, body: [Buffer.from(this.#make(nowMs))] };
+    const { body } = this.#made;
     return { status: 200, contentType: 'text/html; charset=utf-8', body, headers: HEADERS };
   }
 
@@ -125,11 +125,10 @@ const REFUSED: AdminResponse = {
 };
 
 /**
- * The address in `host`, for URLs; undefined for a name. A site may have its own name resolve to this address, so that
- * its pages may read this one (DNS rebinding). A program without a Host header is no browser.
+ * Whether `host` is an address, and no name: a site may have its own name resolve to this address, so that its pages may read
+ * this one (DNS rebinding). A program without a Host header is no browser.
  */
-function ownHost(host = 'localhost'): string | undefined {
+function isOwnHost(host = 'localhost'): boolean {
   const address = host.replace(/:\d*$/, '');
-  const isAddress = isIP(address) === 4 || /^\[[0-9a-f:.]+\]$/i.test(address);
-  return isAddress || address === 'localhost' ? address : undefined;
+  return isIP(address) === 4 || /^\[[0-9a-f:.]+\]$/i.test(address) || address === 'localhost';
 }

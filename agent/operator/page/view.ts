@@ -23,8 +23,6 @@ export interface Picture {
   readonly heavy: Heavy | undefined;
 }
 
-/** Stands for the address that the browser has asked for. */
-export const HERE = '\u0000here\u0000';
 const SHOWN = 20;
 const NAME_CHARS = 80;
 const MEBIBYTE = 1_024 * 1_024;
@@ -175,9 +173,10 @@ function shortened(name: string): string {
   return `${name.slice(0, NAME_CHARS / 2)}…${name.slice(1 - NAME_CHARS / 2)}`;
 }
 
-/** A link, except to a socket. An endpoint on every address is where the page is. */
+/** A link, except to a socket. The script makes one for an endpoint on every address: the browser knows where it is. */
 function endpointOf(url: string): Html {
   if (!url.startsWith('http://')) return html`<li>${url}</li>`;
-  const link = url.replace('http://:', `http://${HERE}:`);
-  return html`<li><a href="${link}">${url}</a></li>`;
+  if (url.startsWith('http://:'))
+    return html`<li data-at="${url.slice('http://'.length)}">${url}</li>`;
+  return html`<li><a href="${url}">${url}</a></li>`;
 }

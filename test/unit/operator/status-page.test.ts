@@ -55,13 +55,18 @@ function fixture(nodeName: string | undefined = undefined) {
     route?.handler(new URLSearchParams(), host) as AdminResponse;
   return {
     ...{ clock, dispatcher, counters, times, page, respond },
-    get: (host?: string): string => String(respond(host).body),
+    get: (): string => textOf(respond()),
     ask: (name: string): void => {
       const query = queryFor(name, 'A');
       void dispatcher.observer?.follow(query, () => errorAnswer(query, RCODE.NXDOMAIN));
     },
     made: () => made,
   };
+}
+
+/** The page's text. */
+function textOf({ body }: AdminResponse): string {
+  return Buffer.concat(body as readonly Uint8Array[]).toString();
 }
 
 /** Value of the tile `name`. */
@@ -115,18 +120,20 @@ describe('status page', () => {
 
   it('allows its own style and script by their hashes, and nothing from elsewhere', () => {
     const { respond } = fixture();
-    const { body, headers, contentType } = respond();
+    const response = respond();
+    const { headers, contentType } = response;
+    const body = textOf(response);
     assert.equal(contentType, 'text/html; charset=utf-8');
     const policy = headers?.['Content-Security-Policy'] ?? '';
     assert.match(policy, /^default-src 'none'; /);
     assert.doesNotMatch(policy, /unsafe|https?:|\*/);
     for (const tag of ['style', 'script']) {
-      const [, text = ''] = new RegExp(`<${tag}>([^]*?)</${tag}>`).exec(String(body)) ?? [];
+      const [, text = ''] = new RegExp(`<${tag}>([^]*?)</${tag}>`).exec(body) ?? [];
       const hash = createHash('sha256').update(text).digest('base64');
       assert.ok(policy.includes(`${tag}-src 'sha256-${hash}'`), tag);
     }
-    assert.doesNotMatch(String(body), / style=| on[a-z]+=| src=|url\(|@import|<link/);
-    assert.ok(String(body).length < 16_000, `${String(body).length} bytes`);
+    assert.doesNotMatch(body, / style=| on[a-z]+=| src=|url\(|@import|<link/);
+    assert.ok(body.length < 16_000, `${body.length} bytes`);
   });
 
   it('answers to addresses and localhost only: a name may be that of another site', () => {
@@ -143,11 +150,19 @@ describe('status page', () => {
       assert.equal(respond(host).status, 421, host);
   });
 
-  it('links to the other endpoints where the browser is', () => {
-    const { get } = fixture();
-    const page = get('[fd00::7]:18080');
-    assert.match(page, /<a href="http:\/\/\[fd00::7\]:9253\/metrics">http:\/\/:9253\/metrics<\/a>/);
+  it('names the other endpoints, which its script links to where the browser is', () => {
+    const page = fixture().get();
+    assert.match(page, /<li data-at=":9253\/metrics">http:\/\/:9253\/metrics<\/li>/);
     assert.match(page, /<li>unix:\/run\/probe\.sock:\/health<\/li>/);
+  });
+
+  it('is the same object for all who ask, so that it is compressed once', async () => {
+    const { clock, respond } = fixture();
+    const { body } = respond('127.0.0.1:9254');
+    for (const host of ['127.0.0.2', '[::1]:9254', undefined])
+      assert.equal(respond(host).body, body);
+    await clock.advance(FRESH_MS);
+    assert.notEqual(respond().body, body);
   });
 
   it('looks at queries while it is shown, and is made once a second at most', async () => {

@@ -65,16 +65,24 @@ async function chromium(url: string, flags: readonly string[]): Promise<string> 
   return stdout;
 }
 
-function checkText(page: string): void {
+/** `url` is the page's, and `health` the port of an endpoint on every address. */
+function checkText(page: string, url: string, health: number): void {
   assert.match(page, /<title>nodens[^<]*<\/title>/, 'no name ran as a script');
   assert.match(page, /<dt>queries a second<\/dt><dd>[1-9]/);
   assert.match(page, /&lt;script&gt;document\.title=/);
+  const link = `<a href="http://127.0.0.1:${health}/health">http://:${health}/health</a>`;
+  assert.ok(
+    page.includes(link),
+    'the script links to the endpoint, also after it fetched the page',
+  );
+  assert.ok(page.includes(`<a href="${url}">`));
 }
 
 async function main(out: string): Promise<void> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}/`;
-  const agent = new OperatedAgent({ more: `status 127.0.0.1:${port}` });
+  const health = await freePort();
+  const agent = new OperatedAgent({ more: `status 127.0.0.1:${port}\n  health :${health}` });
   let turn = 0;
   const asking = setInterval(() => {
     agent.query(NAMES[turn++ % NAMES.length] ?? '', A).catch(() => undefined);
@@ -92,7 +100,7 @@ async function main(out: string): Promise<void> {
       ]);
       process.stdout.write(`${picture}\n`);
     }
-    checkText(await chromium(url, ['--dump-dom']));
+    checkText(await chromium(url, ['--dump-dom']), url, health);
     process.stdout.write('ok: no error in the console\n');
   } finally {
     clearInterval(asking);

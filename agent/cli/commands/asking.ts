@@ -1,5 +1,6 @@
 /** Asks the running agent over its admin socket. */
 import { connect, type Socket } from 'node:net';
+import { systemClock } from '../../base/clock.ts';
 import { errnoOf, NodensError, UsageError } from '../../base/errors.ts';
 import type { AdminLine, AdminRequest } from '../../operator/protocol.ts';
 
@@ -12,34 +13,59 @@ export class UnreachableError extends NodensError {
 
 /** A line longer than this is not the agent's: the longest has a message of 64 KiB in base64. */
 const MAX_LINE_CHARS = 1024 * 1024;
+/** An agent that hangs still has a socket, which takes connections. Longer than any question of `query` waits for upstreams. */
+const SILENCE_MS = 15_000;
 
 /**
  * The lines of the agent's answer. Uses the first of `paths` at which an agent answers. Throws UnreachableError if there
  * is none, or if it ends in the middle; UsageError if the agent refuses the request; NodensError for its other errors.
- * `signal` ends the answer early.
+ * `signal` ends the answer early. An agent that sends nothing for `silenceMs` while it is waited for counts as none; 0: never.
  */
 export async function* ask(
   request: AdminRequest,
   paths: readonly string[],
   signal?: AbortSignal,
+  silenceMs = silenceOf(request),
 ): AsyncGenerator<AdminLine> {
   const socket = await reach(paths);
+  let isSilent = false;
+  const silence = {
+    ms: silenceMs,
+    end: () => {
+      isSilent = true;
+      socket.destroy();
+    },
+  };
   const hasEnded = (): boolean => signal?.aborted === true;
   signal?.addEventListener('abort', () => socket.destroy());
   try {
     // A signal that aborted while the socket connected fires no event any more.
     if (hasEnded()) return;
     socket.write(`${JSON.stringify(request)}\n`);
-    for await (const line of linesOf(socket)) {
+    for await (const line of linesOf(socket, silence)) {
       if (line.line === 'end') return;
       if (line.line === 'error') throw refusal(line);
       yield line;
     }
     if (hasEnded()) return;
+    if (isSilent) throw new UnreachableError(silenceText(silenceMs));
     throw new UnreachableError('the agent ended the connection in the middle of its answer');
   } finally {
     socket.destroy();
   }
+}
+
+/** Queries may be a long time away from each other; pictures of top come at their interval. */
+function silenceOf(request: AdminRequest): number {
+  if (request.command === 'observe') return 0;
+  return SILENCE_MS + (request.command === 'top' ? request.intervalMs : 0);
+}
+
+function silenceText(silenceMs: number): string {
+  return (
+    `the agent has taken the connection, and sent nothing for ${silenceMs / 1_000} s: it hangs, or gets no CPU. ` +
+    'Run nodens doctor in the init container'
+  );
 }
 
 /** The only line of an answer that has one. */
@@ -88,14 +114,21 @@ function connected(path: string): Promise<Socket | string> {
 function explained(errno: string): string {
   if (errno === 'ENOENT') return 'no socket there';
   if (errno === 'ECONNREFUSED') return 'the agent is dead';
+  if (errno === 'EAGAIN') return 'the agent takes no connections: it hangs';
   if (errno === 'EACCES') return 'not allowed for this user';
   return errno;
 }
 
-async function* linesOf(socket: Socket): AsyncGenerator<AdminLine> {
+/** What happens when nothing comes for so long; 0: nothing. */
+interface Silence {
+  readonly ms: number;
+  readonly end: () => void;
+}
+
+async function* linesOf(socket: Socket, silence: Silence): AsyncGenerator<AdminLine> {
   socket.setEncoding('utf8');
   let rest = '';
-  for await (const chunk of chunksOf(socket)) {
+  for await (const chunk of chunksOf(socket, silence)) {
     rest += chunk;
     for (let end = rest.indexOf('\n'); end !== -1; end = rest.indexOf('\n')) {
       const line = rest.slice(0, end);
@@ -107,9 +140,17 @@ async function* linesOf(socket: Socket): AsyncGenerator<AdminLine> {
 }
 
 /** Ends without an error where the connection breaks or is destroyed. */
-async function* chunksOf(socket: Socket): AsyncGenerator<string> {
+async function* chunksOf(socket: Socket, { ms, end }: Silence): AsyncGenerator<string> {
+  const chunks = socket[Symbol.asyncIterator]();
   try {
-    for await (const chunk of socket) yield String(chunk);
+    for (;;) {
+      // Only while it is waited for: behind a pager, text may lie unread for minutes.
+      const timer = ms === 0 ? undefined : systemClock.after(ms, end);
+      const { value, done } = await chunks.next();
+      timer?.cancel();
+      if (done === true) return;
+      yield String(value);
+    }
   } catch (error) {
     if (errnoOf(error) !== 'ERR_STREAM_PREMATURE_CLOSE' && errnoOf(error) !== 'ECONNRESET')
       throw error;

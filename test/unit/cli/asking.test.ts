@@ -25,6 +25,22 @@ it('an answer that is ended while the socket connects has no lines', async () =>
   }
 });
 
+it('an agent that takes the connection and is silent counts as none', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'nodens-asking-'));
+  const path = join(folder, 'admin.sock');
+  const server = createServer((socket) => socket.unref()).listen(path);
+  try {
+    const lines = ask({ command: 'status' }, [path], undefined, 50);
+    await assert.rejects(lines.next(), {
+      name: 'UnreachableError',
+      message: /sent nothing for 0\.05 s: it hangs.*nodens doctor/,
+    });
+  } finally {
+    server.close();
+    rmSync(folder, { recursive: true });
+  }
+});
+
 it('observe refuses to last no time', async () => {
   for (const time of ['0s', '-5s', 'x'])
     await assert.rejects(observeCommand(['-for', time]), { name: 'UsageError', message: /-for/ });

@@ -177,6 +177,8 @@ export async function startObserved(isOlder: boolean): Promise<Observed> {
   const conf = join(folder, 'Corefile');
   writeFileSync(conf, corefile(ports, hosts, isOlder));
   const args = [NODENS, 'agent', '-conf', conf, '-metrics-listen-address', `${HOST}:${second}`];
+  // Of an init that never comes: the series of interception are there.
+  args.push('-socket', `${conf}.control`);
   const child: ChildProcess = spawn(process.execPath, args, { stdio: 'ignore' });
   const addresses = [`${HOST}:${metrics}`, `${HOST}:${second}`] as const;
   const stop = async (): Promise<void> => {

@@ -72,7 +72,7 @@ describe('a large hosts file', () => {
     assert.equal(record?.level, 'error');
     const { neededBytes, availableBytes, event } = record?.fields ?? {};
     assert.deepEqual([availableBytes, event], [16_384, 'hosts-refused']);
-    assert.match(AGENT_EVENTS['hosts-refused'].remedy, /memory limit: .* a sixth of it/);
+    assert.match(AGENT_EVENTS['hosts-refused'].remedy, /memory limit: .* a fifth of it/);
     assert.ok(typeof neededBytes === 'number' && neededBytes > 100_000 && neededBytes < 300_000);
     assert.equal(services.metrics.value('nodens_hosts_refused_total', { hostsfile: FILE }), 1);
     plugin.start?.();

@@ -29,7 +29,7 @@ const requiredBuiltins: Plugin = {
 };
 
 /**
- * Parts of prom-client that nobody uses here, and what they load: the push gateway https and tls, the registry for
+ * Parts of prom-client that the agent does not use, and what they load: the push gateway https and tls, the registry for
  * clusters node:cluster and node:child_process, exemplars OpenTelemetry. Together 1 MB of heap in every agent.
  */
 const UNUSED = /^\.\/lib\/(pushgateway|cluster)$|^@opentelemetry\/api$/;

@@ -127,12 +127,12 @@ void receive_now(struct transport *self) {
 }
 
 void leave_port(const struct transport *self) {
-  /* A connected socket gets only what its peer sends, and no other socket has this address and port to send from. */
+  /* A socket that is connected to itself gets only what it sends itself, which is nothing. */
   struct sockaddr_storage own;
   socklen_t length = sizeof own;
   /* After a failure the socket keeps its port until it is closed: there is nothing better to do. */
-  if (getsockname(self->fd, (struct sockaddr *)&own, &length) != 0) return;
-  if (connect(self->fd, (const struct sockaddr *)&own, length) != 0) return;
+  if (getsockname(self->fd, (struct sockaddr *)&own, &length) == 0)
+    (void)connect(self->fd, (const struct sockaddr *)&own, length);
 }
 
 void drain_receive_queue(struct transport *self) {

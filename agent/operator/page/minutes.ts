@@ -6,9 +6,8 @@ const MINUTE_MS = 60_000;
 /** Intervals shown. */
 export const SHOWN_MINUTES = 60;
 
-/** Counters at one moment. */
-export interface Moment {
-  readonly atMs: number;
+/** Counts of queries since the start, or a second, and memory. */
+interface Figures {
   readonly queries: number;
   readonly hits: number;
   readonly misses: number;
@@ -16,18 +15,16 @@ export interface Moment {
   readonly failures: number;
   readonly cacheBytes: number;
   readonly residentBytes: number;
+}
+
+/** Counters at one moment. */
+export interface Moment extends Figures {
+  readonly atMs: number;
   readonly times: AnswerTimes;
 }
 
 /** Rates and levels of the time between two moments; undefined where there was no answer to measure. */
-export interface Interval {
-  readonly queries: number;
-  readonly hits: number;
-  readonly misses: number;
-  readonly stale: number;
-  readonly failures: number;
-  readonly cacheBytes: number;
-  readonly residentBytes: number;
+export interface Interval extends Figures {
   readonly hitP50Ms: number | undefined;
   readonly hitP99Ms: number | undefined;
   readonly missP50Ms: number | undefined;

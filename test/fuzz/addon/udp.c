@@ -100,39 +100,7 @@ static ssize_t kernel_sendmsg(int fd, const struct msghdr *header, int flags) {
 
 static struct transport *open_one;
 
-int uv_poll_start(uv_poll_t *poll, int events, uv_poll_cb call) {
-  (void)poll, (void)events, (void)call;
-  return 0;
-}
-
-napi_status napi_create_int32(napi_env env, int32_t value, napi_value *result) {
-  (void)env, (void)value;
-  *result = NULL;
-  return napi_ok;
-}
-
-napi_status napi_open_handle_scope(napi_env env, napi_handle_scope *result) {
-  (void)env;
-  *result = NULL;
-  return napi_ok;
-}
-
-napi_status napi_close_handle_scope(napi_env env, napi_handle_scope scope) {
-  (void)env, (void)scope;
-  return napi_ok;
-}
-
-napi_status napi_get_reference_value(napi_env env, napi_ref ref, napi_value *result) {
-  (void)env, (void)ref;
-  *result = NULL;
-  return napi_ok;
-}
-
-napi_status napi_is_exception_pending(napi_env env, bool *result) {
-  (void)env;
-  *result = false;
-  return napi_ok;
-}
+#include "../../support/native/node_stubs.h"
 
 static int32_t any_length(size_t bytes) {
   return (int32_t)take((uint32_t)bytes + 64) - 32;

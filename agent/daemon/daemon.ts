@@ -246,10 +246,9 @@ export class Daemon {
 
   async #publish(serverConfig: ServerConfig): Promise<void> {
     const { admin, metricsPages } = this.processServices;
-    const routes = await metricsPages.routes(
-      serverConfig.metricsPages,
-      this.#options.metricsAddress,
-    );
+    const { metricsPages: pages, hasExemplars } = serverConfig;
+    const { metricsAddress } = this.#options;
+    const routes = await metricsPages.routes(pages, metricsAddress, hasExemplars);
     const statusRoutes = this.#views.statusPage.routes(serverConfig.statusPages);
     await admin.reconcile([...routes, ...statusRoutes, ...serverConfig.adminRoutes]);
     // The configuration to be proved is no longer in force. A reload does not wait: the old configuration may be wrong

@@ -42,6 +42,8 @@ export interface RequestMetrics {
   record(query: Query, rcode: number, responseBytes: number, plugin: string): void;
   /** Called when responses are sent: `count` queries have taken `durationMs` each. */
   recordDuration(durationMs: number, count: number): void;
+  /** The counters for one query with a trace that began at the Unix time `sinceMs`: its duration will name the trace. */
+  traced(traceId: string, sinceMs: number): RequestMetrics;
 }
 
 /**

@@ -8,6 +8,7 @@ import { type ConfigError, InternalError } from '../../base/errors.ts';
 import { PacedWork } from '../../base/paced-work.ts';
 import type { Corefile } from '../../config/corefile/types.ts';
 import { SeriesTable } from '../../observe/metrics/metrics.ts';
+import type { RequestMetrics } from '../../query/query.ts';
 import type { ServerLabel } from '../../query/services/block.ts';
 import type { CacheOptions } from '../../query/services/cache.ts';
 import type { Files } from '../../query/services/files.ts';
@@ -86,13 +87,19 @@ export function dryRun(
       labels.set(label, known);
       return known;
     },
-    requestMetrics: () => ({ record: () => {}, recordDuration: () => {} }),
+    requestMetrics: () => UNCOUNTED,
     onError,
   });
   // Forward creates its upstreams in `start`; anything else that a plugin starts waits for the stopped clock.
   for (const plugin of serverConfig.plugins) if (plugin.name === 'forward') plugin.start?.();
   return { serverConfig, caches, groups, warnings, foreignInterfaces: [...foreign] };
 }
+
+const UNCOUNTED: RequestMetrics = {
+  record: () => {},
+  recordDuration: () => {},
+  traced: () => UNCOUNTED,
+};
 
 /** The loopback, and any name that might be an interface of a node. */
 class Interfaces extends Map<string, readonly string[]> {

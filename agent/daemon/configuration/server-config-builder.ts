@@ -46,6 +46,8 @@ export interface ServerConfig {
   readonly adminRoutes: readonly AdminRoute[];
   /** Options of /metrics, by address. */
   readonly metricsPages: ReadonlyMap<string, MetricsPageOptions>;
+  /** Whether a block traces queries, so that series can name traces. */
+  readonly hasExemplars: boolean;
   /** Addresses of the status page. */
   readonly statusPages: ReadonlySet<string>;
   readonly settings: Settings;
@@ -114,6 +116,7 @@ class ServerConfigBuilder {
       plugins: this.#plugins,
       adminRoutes: this.#adminRoutes,
       metricsPages: this.#metricsPages,
+      hasExemplars: this.#plugins.some(({ name }) => name === 'trace'),
       statusPages: this.#statusPages,
       settings: this.#settings,
       enabled: this.#enabled,

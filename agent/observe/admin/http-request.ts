@@ -82,7 +82,8 @@ async function pageFor(request: IncomingMessage, pages: Pages): Promise<AdminRes
     return { status: 405, contentType: TEXT, body: 'GET or HEAD only\n' };
   }
   try {
-    return await handler(new URLSearchParams(params), request.headers.host);
+    const { host, accept } = request.headers;
+    return await handler(new URLSearchParams(params), host, accept);
   } catch (error) {
     return { status: 500, contentType: TEXT, body: `${messageOf(error)}\n` };
   }

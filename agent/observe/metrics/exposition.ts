@@ -9,6 +9,7 @@ import type { MetricsText } from '../../query/services/metrics.ts';
 import { TextParts } from '../admin/text-parts.ts';
 import { FamilyText } from './family-text.ts';
 import { olderNames } from './legacy-names.ts';
+import { OPEN_METRICS_END, OPEN_METRICS_TYPE, openMetricsLines } from './open-metrics.ts';
 import type { Family, Source, Step } from './samples.ts';
 
 /**
@@ -59,6 +60,21 @@ export class Exposition {
     return { contentType: own.contentType, body: parts.end() };
   }
 
+  /** The same page as OpenMetrics, with exemplars. */
+  async renderOpenMetrics(isOlder: boolean): Promise<MetricsText> {
+    this.#loading ??= load();
+    const own = await this.#loading;
+    const families: Family<Step>[] = [];
+    for (const { name } of own.getMetricsAsArray())
+      families.push(await this.#step(() => libraryFamily(own, name)));
+    families.push(...(await this.#step(() => this.#families(isOlder))));
+    const parts = new TextParts();
+    const samples = openMetricsLines(families, parts);
+    while (await this.#step(() => hasMore(samples)));
+    parts.add(OPEN_METRICS_END);
+    return { contentType: OPEN_METRICS_TYPE, body: parts.end() };
+  }
+
   #families(isOlder: boolean): Family<Step>[] {
     const families: Family<Step>[] = [];
     for (const source of this.#sources) families.push(...source.families());
@@ -81,6 +97,11 @@ function* written(families: readonly Family<Step>[], parts: TextParts): Iterator
     }
     if (text.hasLines) parts.add('\n');
   }
+}
+
+async function libraryFamily(own: Registry, name: string): Promise<Family> {
+  // Its types say that a value may lack labels; none does.
+  return (await own.getSingleMetric(name)?.get()) as unknown as Family;
 }
 
 /** Writes the next samples; returns whether there are more. */

@@ -1,6 +1,6 @@
 /** A histogram of plain numbers (docs/decisions/013-metrics-as-plain-numbers.md). */
 import type { Histogram } from '../../query/services/metrics.ts';
-import { Bucket, type Sample } from './samples.ts';
+import { Bucket, type Exemplar, type Sample } from './samples.ts';
 
 /** Bounds as text; histograms of one name share them. */
 const boundTexts = new WeakMap<readonly number[], readonly string[]>();
@@ -21,6 +21,8 @@ export class HistogramSeries implements Histogram {
   readonly #counts: Float64Array;
   /** In an array, because a fractional number in a field would be a new object at each change. */
   readonly #sum = new Float64Array(1);
+  /** The last one of each bucket; undefined before the first. */
+  #exemplars: (Exemplar | undefined)[] | undefined;
 
   constructor(bounds: readonly number[]) {
     this.#bounds = Float64Array.from(bounds);
@@ -37,6 +39,13 @@ export class HistogramSeries implements Histogram {
     this.#sum[0] = (this.#sum[0] as number) + value * times;
   }
 
+  /** Keeps `exemplar` for the bucket in which `observe` counts its value. */
+  exemplify(exemplar: Exemplar): void {
+    const bucket = this.#bounds.findIndex((bound) => exemplar.value <= bound);
+    this.#exemplars ??= [];
+    this.#exemplars[bucket < 0 ? this.#bounds.length : bucket] = exemplar;
+  }
+
   get count(): number {
     return this.#counts.reduce((total, count) => total + count, 0);
   }
@@ -48,7 +57,8 @@ export class HistogramSeries implements Histogram {
     let total = 0;
     this.#counts.forEach((count, i) => {
       total += count;
-      samples.push(new Bucket(metricName, labels, this.#texts[i] as string, total));
+      const le = this.#texts[i] as string;
+      samples.push(new Bucket(metricName, labels, le, total, this.#exemplars?.[i]));
     });
     samples.push({ metricName: `${name}_sum`, labels, value: this.#sum[0] as number });
     samples.push({ metricName: `${name}_count`, labels, value: total });

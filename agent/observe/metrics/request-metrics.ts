@@ -93,6 +93,14 @@ class Row implements RequestMetrics {
     this.#durations.observe(durationMs / 1_000, count);
   }
 
+  traced(traceId: string, sinceMs: number): RequestMetrics {
+    return new TracedRequest(this, traceId, sinceMs);
+  }
+
+  exemplify(durationMs: number, traceId: string, atMs: number): void {
+    this.#durations.exemplify({ traceId, value: durationMs / 1_000, atMs });
+  }
+
   #responsesOf(plugin: string): Float64Array {
     let counts = this.#responses.get(plugin);
     if (counts === undefined) {
@@ -146,6 +154,32 @@ class Row implements RequestMetrics {
       if (distribution.count === 0) continue;
       yield* distribution.samples(name, { ...this.labels, proto: PROTOCOLS[i] as string });
     }
+  }
+}
+
+/** The row of a traced query: its duration, which is known last, gets the trace as exemplar. */
+class TracedRequest implements RequestMetrics {
+  readonly #row: Row;
+  readonly #traceId: string;
+  readonly #sinceMs: number;
+
+  constructor(row: Row, traceId: string, sinceMs: number) {
+    this.#row = row;
+    this.#traceId = traceId;
+    this.#sinceMs = sinceMs;
+  }
+
+  record(query: Query, rcode: number, responseBytes: number, plugin: string): void {
+    this.#row.record(query, rcode, responseBytes, plugin);
+  }
+
+  recordDuration(durationMs: number, count: number): void {
+    this.#row.recordDuration(durationMs, count);
+    this.#row.exemplify(durationMs, this.#traceId, this.#sinceMs + durationMs);
+  }
+
+  traced(traceId: string, sinceMs: number): RequestMetrics {
+    return this.#row.traced(traceId, sinceMs);
   }
 }
 

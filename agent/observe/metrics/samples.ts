@@ -12,6 +12,15 @@ export interface Sample {
   readonly value: number;
 }
 
+/** A traced query that a bucket counts: OpenMetrics writes it beside the bucket's number. */
+export interface Exemplar {
+  readonly traceId: string;
+  /** In the unit of the histogram. */
+  readonly value: number;
+  /** Unix time, milliseconds. */
+  readonly atMs: number;
+}
+
 /** A bucket of a histogram: most lines of a page. Its labels are made when they are read; the page needs only their text. */
 export class Bucket implements Sample {
   readonly metricName: string;
@@ -20,12 +29,20 @@ export class Bucket implements Sample {
   /** Upper bound. */
   readonly le: string;
   readonly value: number;
+  readonly exemplar: Exemplar | undefined;
 
-  constructor(metricName: string, own: Sample['labels'], le: string, value: number) {
+  constructor(
+    metricName: string,
+    own: Sample['labels'],
+    le: string,
+    value: number,
+    exemplar: Exemplar | undefined,
+  ) {
     this.metricName = metricName;
     this.own = own;
     this.le = le;
     this.value = value;
+    this.exemplar = exemplar;
   }
 
   get labels(): Sample['labels'] {

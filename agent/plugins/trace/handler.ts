@@ -40,6 +40,7 @@ export class Tracing {
     const trace: Trace = { traceId: this.#id() + this.#id(), spanId: this.#id() };
     this.#traces.set(query, trace);
     query.metadata?.set('trace/traceid', trace.traceId);
+    query.requestMetrics = query.requestMetrics?.traced(trace.traceId, this.#parts.clock.wallMs());
     // Read now: the query object is reused after a synchronous answer.
     const { client, transport } = query;
     const tags = {

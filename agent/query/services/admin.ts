@@ -10,10 +10,11 @@ export interface AdminResponse {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Answers one request; `params` is the query string, `host` the client's Host header. */
+/** Answers one request; `params` is the query string, `host` and `accept` are headers of the client. */
 export type AdminHandler = (
   params: URLSearchParams,
   host?: string,
+  accept?: string,
 ) => AdminResponse | Promise<AdminResponse>;
 
 /** Collects the HTTP endpoints of this configuration; the listeners are reconciled when it takes over. */

@@ -10,14 +10,27 @@ import { stopped } from '../server/subject.ts';
 export interface Prometheus {
   /** Values of an instant query, one a series. Throws an Error with Prometheus's reason where it refuses. */
   query(expr: string): Promise<number[]>;
+  /** Trace IDs of all exemplars that it has for the series of `expr`. */
+  traceIds(expr: string): Promise<string[]>;
   stop(): Promise<void>;
 }
 
-interface Response {
+interface Response<Data> {
   readonly status: 'success' | 'error';
   readonly error?: string;
-  readonly data?: { readonly result: readonly { readonly value: readonly [number, string] }[] };
+  readonly data?: Data;
 }
+
+interface Values {
+  readonly result: readonly { readonly value: readonly [number, string] }[];
+}
+
+type SeriesExemplars = readonly {
+  readonly exemplars: readonly { readonly labels: { readonly trace_id: string } }[];
+}[];
+
+/** A month, in seconds. */
+const PAST_SECONDS = 30 * 86_400;
 
 /** Starts Prometheus, which scrapes `address` every second as job `job` and evaluates `ruleFiles` as often. */
 export async function startPrometheus(
@@ -37,6 +50,7 @@ export async function startPrometheus(
   const args = [
     ...[`--config.file=${join(folder, 'prometheus.yml')}`, `--storage.tsdb.path=${folder}/data`],
     ...[`--web.listen-address=${listen}`, '--log.level=error'],
+    '--enable-feature=exemplar-storage',
   ];
   const child = spawn('prometheus', args, { stdio: 'ignore' });
   const stop = async (): Promise<void> => {
@@ -52,11 +66,21 @@ export async function startPrometheus(
     await stop();
     throw error;
   }
-  const query = async (expr: string): Promise<number[]> => {
-    const url = `http://${listen}/api/v1/query?${new URLSearchParams({ query: expr })}`;
-    const { status, error, data } = (await (await fetch(url)).json()) as Response;
-    if (status !== 'success') throw new Error(`${expr}: ${error}`);
-    return (data?.result ?? []).map(({ value }) => Number(value[1]));
+  const ask = async <Data>(path: string, params: Record<string, string>): Promise<Data> => {
+    const url = `http://${listen}/api/v1/${path}?${new URLSearchParams(params)}`;
+    const { status, error, data } = (await (await fetch(url)).json()) as Response<Data>;
+    if (status !== 'success' || data === undefined) throw new Error(`${params.query}: ${error}`);
+    return data;
   };
-  return { query, stop };
+  const query = async (expr: string): Promise<number[]> => {
+    const { result } = await ask<Values>('query', { query: expr });
+    return result.map(({ value }) => Number(value[1]));
+  };
+  const traceIds = async (expr: string): Promise<string[]> => {
+    const end = Date.now() / 1_000;
+    const range = { start: String(end - PAST_SECONDS), end: String(end + 1) };
+    const found = await ask<SeriesExemplars>('query_exemplars', { query: expr, ...range });
+    return found.flatMap(({ exemplars }) => exemplars.map(({ labels }) => labels.trace_id));
+  };
+  return { query, traceIds, stop };
 }

@@ -22,6 +22,7 @@ import { createUpstreams, type UpstreamsRoom } from '../../../agent/upstream/ups
 import { parseText } from '../corefiles/parse.ts';
 import { FakeClock } from '../fake-clock.ts';
 import { ledgerWith } from '../ledger.ts';
+import { RecordingMetrics } from '../server/fixture.ts';
 import { fakeServices, ReadableMetrics, RecordingLogger } from '../services.ts';
 import { ScriptedSockets } from './upstream.ts';
 
@@ -120,7 +121,7 @@ export class ReplayFixture {
       interfaces: () => new Map([['lo', [ADDRESS]]]),
       notReadyReasons: () => [],
       label: (endpoint) => this.#label(endpoint),
-      requestMetrics: () => ({ record: () => {}, recordDuration: () => {} }),
+      requestMetrics: () => new RecordingMetrics(),
     });
     this.#dispatcher.swap(next.tables);
     for (const plugin of next.plugins) plugin.start?.();

@@ -34,12 +34,20 @@ export class RecordingMetrics implements RequestMetrics {
   /** Durations of queries in milliseconds, and the number of queries with each. */
   readonly durations: [number, number][] = [];
 
+  /** Traces and when they began. */
+  readonly traces: [string, number][] = [];
+
   record(_query: Query, rcode: number, bytes: number, plugin: string): void {
     this.recorded.push({ rcode, bytes, plugin });
   }
 
   recordDuration(durationMs: number, count: number): void {
     this.durations.push([durationMs, count]);
+  }
+
+  traced(traceId: string, sinceMs: number): RequestMetrics {
+    this.traces.push([traceId, sinceMs]);
+    return this;
   }
 }
 

@@ -21,4 +21,11 @@ describe('pages of metrics in a configuration', () => {
       ],
     );
   });
+
+  it('can name traces where any block traces queries', () => {
+    const plain = block('a.test', 'prometheus :9253');
+    assert.equal(assembled(plain).serverConfig.hasExemplars, false);
+    const traced = plain + block('b.test', 'trace otlp');
+    assert.equal(assembled(traced).serverConfig.hasExemplars, true);
+  });
 });

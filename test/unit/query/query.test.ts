@@ -7,6 +7,7 @@ import { nameFromText } from '../../../agent/dns/name.ts';
 import { readQueryHead, VERDICT } from '../../../agent/dns/query-head.ts';
 import { type Client, clientAt, Query } from '../../../agent/query/query.ts';
 import { queryFor } from '../../support/dns/queries.ts';
+import { RecordingMetrics } from '../../support/server/fixture.ts';
 
 interface Asked {
   readonly name: string;
@@ -108,7 +109,7 @@ describe('a received query', () => {
   it('has no state of the query before', () => {
     const query = queryFor('a', 'A');
     query.maxUdpBytes = 600;
-    query.requestMetrics = { record: () => {}, recordDuration: () => {} };
+    query.requestMetrics = new RecordingMetrics();
     query.budgetMs = 1;
     query.responseOptions = Buffer.from([0, 3, 0, 0]);
     query.metadata = new Map([['view/name', 'x']]);

@@ -7,6 +7,7 @@ import {
 } from '../../../../agent/daemon/configuration/server-config-builder.ts';
 import type { ServerLabel } from '../../../../agent/query/services/block.ts';
 import { parseText } from '../../../support/corefiles/parse.ts';
+import { RecordingMetrics } from '../../../support/server/fixture.ts';
 import { type FakeServices, fakeServices } from '../../../support/services.ts';
 
 export interface Assembled {
@@ -47,7 +48,7 @@ export function assembled(text: string): Assembled {
     },
     requestMetrics: (server, zone, view) => {
       rows.push(`${server.label} ${zone} ${view}`);
-      return { record: () => {}, recordDuration: () => {} };
+      return new RecordingMetrics();
     },
   });
   return { serverConfig, services, rows, blockIds, views };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { Registry } from 'prom-client';
 import { PacedWork } from '../../../../agent/base/paced-work.ts';
 import type { AdminRoute } from '../../../../agent/observe/admin/admin.ts';
 import { FRESH_MS, MetricsPages } from '../../../../agent/observe/admin/metrics-endpoints.ts';
@@ -47,6 +48,26 @@ describe('/metrics', () => {
     assert.match(textOf(await one()), /^coredns_panics_total 2$/m);
     await clock.advance(FRESH_MS);
     assert.equal(clock.pendingTimers, 0);
+  });
+
+  it('is OpenMetrics for clients that ask for it, rendered once as well', async () => {
+    const clock = new FakeClock();
+    const source = new CountedSource();
+    const pages = new MetricsPages([source], new PacedWork(clock), clock);
+    const types = async (hasExemplars: boolean, accept: string): Promise<unknown[]> => {
+      const wanted = new Map([[':1', { isOlder: false }]]);
+      const [route] = await pages.routes(wanted, ':2', hasExemplars);
+      const ask = () => route?.handler(new URLSearchParams(), undefined, accept);
+      const [one, other] = await Promise.all([ask(), ask()]);
+      assert.equal(one?.body, other?.body);
+      return [one?.contentType, textOf(one as AdminResponse).endsWith('\n# EOF\n')];
+    };
+    const open = Registry.OPENMETRICS_CONTENT_TYPE;
+    const both = 'application/openmetrics-text, text/plain;q=0.5';
+    assert.deepEqual(await types(false, 'application/openmetrics-text'), [open, true]);
+    assert.deepEqual(await types(true, both), [open, true]);
+    assert.deepEqual(await types(false, both), [Registry.PROMETHEUS_CONTENT_TYPE, false]);
+    assert.equal(source.reads, 2);
   });
 
   it('is rendered again after an error', async () => {

@@ -7,6 +7,7 @@ import { compose, type Plugin } from '../../../../agent/query/plugin.ts';
 import type { SpanExportOptions } from '../../../../agent/query/services/exports.ts';
 import { parseDirective } from '../../../support/corefiles/parse.ts';
 import { CLIENT, NextSpy, queryFor } from '../../../support/dns/queries.ts';
+import { RecordingMetrics } from '../../../support/server/fixture.ts';
 import { type FakeServices, fakeServices } from '../../../support/services.ts';
 
 function tracing(text = 'trace') {
@@ -57,6 +58,18 @@ describe('trace', () => {
       'coredns.io/remote': CLIENT.address,
       'coredns.io/rcode': 'NOERROR',
     });
+  });
+
+  it('gives its trace to the counters of the query, and to none of others', () => {
+    const { plugin, spans, clock } = tracing('trace {\nevery 2\n}');
+    const chain = compose([plugin], new NextSpy().handler);
+    const metrics = new RecordingMetrics();
+    for (const requestMetrics of [metrics, metrics, undefined, undefined]) {
+      const query = queryFor('a', 'A');
+      query.requestMetrics = requestMetrics;
+      void chain(query);
+    }
+    assert.deepEqual(metrics.traces, [[spans[0]?.traceId, clock.wallMs()]]);
   });
 
   it('an immediate answer stays immediate, and a failure too', () => {

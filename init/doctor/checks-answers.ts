@@ -1,6 +1,7 @@
 /** Who answers on the local IPs, now and when nodens does not. */
 
-import { familyOf, isLinkLocal } from '../../agent/base/address.ts';
+import { familyOf, isLinkLocal, isWildcard } from '../../agent/base/address.ts';
+import type { UdpSocket } from '../node/proc.ts';
 import type { Facts, Finding, LocalReply, Reply } from './facts.ts';
 import { familiesOf, leadsToAgent, ownRuleIds, ownText } from './ruleset.ts';
 import { isSeen, unseen } from './seen.ts';
@@ -57,42 +58,54 @@ function whoServes(facts: Facts, address: string): Who {
 }
 
 /** Whether nodens itself answers on every local IP, over UDP and TCP. */
-export function agents({ local, sockets, port, init }: Facts): Finding {
+export function agents({ local, sockets, port, init, withoutInit }: Facts): Finding {
   const id = 'agent';
+  const remedies = withoutInit ? ALONE : BESIDE_INIT;
   const silent = local.filter(({ reply }) => who(reply) === 'no server');
-  const waiting = waitingBytes(silent, sockets, port);
+  const waiting = waitingBytes(silent, { sockets, port, withoutInit });
   if (waiting !== undefined) {
     const message = `hangs: ${silent.map(where).join(', ')}, although its socket is there (${waiting} bytes wait)`;
-    return { id, verdict: 'fail', message: `${message}${trust(init)}`, remedy: HANGS };
+    return { id, verdict: 'fail', message: `${message}${trust(init)}`, remedy: remedies.hangs };
   }
   if (isSeen(init) && init.value.untilTrustedMs !== undefined) return distrusted(id, local, init);
   if (silent.length > 0) {
     const remedy = silent.some(({ reply }) => 'error' in reply && reply.error === 'timeout')
-      ? 'it hangs or packets are dropped: see its log, and the lines on rules and queues here'
+      ? remedies.silent
       : 'nothing listens there: kubectl describe pod says why its container ended (a refused Corefile?); can it bind?';
     return { id, verdict: 'fail', message: `no answer on ${silent.map(where).join(', ')}`, remedy };
   }
   const others = local.filter(({ reply }) => who(reply) === 'another server');
   if (others.length > 0) {
     const message = `answered on ${others.map(where).join(', ')}, but not by nodens`;
-    const remedy =
-      'kube-dns serves by the fallback, or another DNS server has the address: start nodens, or stop the other';
-    return { id, verdict: 'warn', message, remedy };
+    return { id, verdict: 'warn', message, remedy: remedies.foreign };
   }
   const message = `answers on ${local.map(where).join(', ') || 'no address'}`;
   return { id, verdict: local.length > 0 ? 'ok' : 'fail', message };
 }
 
-const HANGS =
-  'init withdraws it within 2 s, so that kube-dns serves, and trusts it again 60 s later at the earliest; the kubelet ' +
-  'restarts it by its liveness probe: see its log, its CPU and its memory';
+const BESIDE_INIT = {
+  hangs:
+    'init withdraws it within 2 s, so that kube-dns serves, and trusts it again 60 s later at the earliest; the kubelet ' +
+    'restarts it by its liveness probe: see its log, its CPU and its memory',
+  silent: 'it hangs or packets are dropped: see its log, and the lines on rules and queues here',
+  foreign:
+    'kube-dns serves by the fallback, or another DNS server has the address: start nodens, or stop the other',
+};
+
+const ALONE = {
+  hangs:
+    'its readiness probe takes it out of service within 10 s, and the kubelet restarts it by its liveness probe: see its ' +
+    'log, its CPU and its memory',
+  silent: 'it hangs or packets are dropped: see its log, and the line on queues here',
+  foreign: 'another DNS server has the address: start nodens, or stop the other',
+};
 
 /** init has withdrawn an agent that hung; what answers now may be kube-dns, by the fallback, or the agent again. */
 function distrusted(id: string, local: Facts['local'], init: Facts['init']): Finding {
   const answers = local.filter(({ reply }) => who(reply) === 'nodens').length;
   const isBack = answers === local.length && answers > 0;
   const message = `${isBack ? 'answers again after it hung' : 'hung, and does not answer everywhere yet'}${trust(init)}`;
-  return { id, verdict: isBack ? 'warn' : 'fail', message, remedy: HANGS };
+  return { id, verdict: isBack ? 'warn' : 'fail', message, remedy: BESIDE_INIT.hangs };
 }
 
 /** When init will trust the agent, for the end of a message; empty if init does not say. */
@@ -107,16 +120,30 @@ function trust(init: Facts['init']): string {
 /** Bytes in the queue of a socket that exists and is not answered from; undefined if there is none. */
 function waitingBytes(
   silent: readonly LocalReply[],
-  sockets: Facts['sockets'],
-  port: number,
+  facts: Pick<Facts, 'sockets' | 'port' | 'withoutInit'>,
 ): number | undefined {
   const timedOut = silent.filter(({ reply }) => 'error' in reply && reply.error === 'timeout');
-  if (!isSeen(sockets)) return undefined;
-  const theirs = sockets.value.filter(
-    (one) => one.port === port && timedOut.some(({ address }) => address === one.address),
-  );
+  if (timedOut.length === 0 || !isSeen(facts.sockets)) return undefined;
+  const addresses = timedOut.map(({ address }) => address);
+  const theirs = socketsOf({ ...facts, sockets: facts.sockets }, addresses);
   if (theirs.length === 0) return undefined;
   return theirs.reduce((sum, one) => sum + one.waitingBytes, 0);
+}
+
+/** UDP sockets of the agent on `addresses`. Beside an init it has one on each; a wildcard's may be another server's. */
+export function socketsOf(
+  {
+    sockets,
+    port,
+    withoutInit,
+  }: { sockets: { value: readonly UdpSocket[] } } & Pick<Facts, 'port' | 'withoutInit'>,
+  addresses: readonly string[],
+): readonly UdpSocket[] {
+  return sockets.value.filter(
+    (one) =>
+      one.port === port &&
+      (addresses.includes(one.address) || (withoutInit && isWildcard(one.address))),
+  );
 }
 
 function where({ address, transport, reply }: LocalReply): string {

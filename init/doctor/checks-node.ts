@@ -2,6 +2,7 @@
 
 import { isLinkLocal } from '../../agent/base/address.ts';
 import { parseResolvConf } from '../../agent/base/resolv-conf.ts';
+import { socketsOf } from './checks-answers.ts';
 import type { Facts, Finding } from './facts.ts';
 import { proxyModes } from './ruleset.ts';
 import { isSeen, unseen } from './seen.ts';
@@ -72,10 +73,10 @@ export function conntrack({ conntrack: tracked }: Facts): Finding {
 }
 
 /** Datagrams that the kernel dropped because a socket of the agent was full (`drops` of /proc/net/udp). */
-export function queues({ sockets, localIps, port }: Facts): Finding {
+export function queues({ sockets, localIps, port, withoutInit }: Facts): Finding {
   const id = 'queues';
   if (!isSeen(sockets)) return unseen(id, sockets);
-  const ours = sockets.value.filter((one) => one.port === port && localIps.includes(one.address));
+  const ours = socketsOf({ sockets, port, withoutInit }, localIps);
   const sum = (key: 'drops' | 'waitingBytes'): number =>
     ours.reduce((total, one) => total + one[key], 0);
   const message = `${ours.length} UDP sockets, ${sum('drops')} datagrams dropped, ${sum('waitingBytes')} bytes waiting`;

@@ -6,9 +6,11 @@ import { foreign, interception, leftovers, policies } from './checks-rules.ts';
 import { clusterDomain, clusterIp, kubeDns, resolvers } from './checks-upstreams.ts';
 import type { Facts, Finding } from './facts.ts';
 import { isSeen, unseen } from './seen.ts';
+import { examineWithoutInit } from './without-init.ts';
 
 /** Pure. Each id occurs once, whatever the facts are. */
 export function examine(facts: Facts): Finding[] {
+  if (facts.withoutInit) return examineWithoutInit(facts);
   return [
     answers(facts),
     addresses(facts),

@@ -73,6 +73,8 @@ export interface InitView {
 
 /** Everything that findings follow from. `--json` prints it beside them. */
 export interface Facts {
+  /** No init belongs to the agent: no address and no rule of the node is nodens's. */
+  readonly withoutInit: boolean;
   /** Addresses that nodens answers on, as told or found. */
   readonly localIps: readonly string[];
   /** Local IPs of earlier settings that init has not taken off yet; none of `localIps`. */

@@ -24,6 +24,7 @@ import { readRules } from './look/rules.ts';
 import type { DoctorOptions } from './options.ts';
 import { leftIpsIn, nodeLocalDnsLines, ownText } from './ruleset.ts';
 import { kubeDnsOn } from './services.ts';
+import { addressesOfAgent } from './without-init.ts';
 
 const TRANSPORTS: readonly Transport[] = ['udp', 'tcp'];
 const DNS_PORT = 53;
@@ -52,7 +53,11 @@ export async function gather(
     ]);
   const left = 'value' in rules ? leftIpsIn(rules.value) : [];
   const found = localIpsIn(addresses, rules).filter((ip) => !left.includes(ip));
-  const localIps = options.localIps.length > 0 ? options.localIps : found;
+  const localIps = options.withoutInit
+    ? addressesOfAgent(options.localIps, addresses)
+    : options.localIps.length > 0
+      ? options.localIps
+      : found;
   const leftIps = left.filter((ip) => !localIps.includes(ip));
   const resolvers = 'value' in resolvConf ? parseResolvConf(resolvConf.value).nameservers : [];
   const { kubeDns: given } = options;
@@ -65,7 +70,8 @@ export async function gather(
       resolvers.filter((server) => !localIps.includes(server)),
     ),
   ]);
-  const places = { localIps, leftIps, port: options.port, kubeDns, cluster: toldOf(options) };
+  const { withoutInit, port } = options;
+  const places = { withoutInit, localIps, leftIps, port, kubeDns, cluster: toldOf(options) };
   return {
     ...places,
     addresses,

@@ -37,6 +37,8 @@ export interface DoctorOptions {
   readonly metrics: string;
   /** Path of init's control socket. */
   readonly controlSocket: string;
+  /** No init belongs to the agent, which is an ordinary pod or a plain resolver. */
+  readonly withoutInit: boolean;
   readonly isJson: boolean;
 }
 
@@ -69,6 +71,7 @@ export function doctorOptionsFrom(argv: readonly string[], env: Environment): Do
     resolvConf: value('resolvconf'),
     metrics: endpoint('--metrics', value('metrics')),
     controlSocket: flags.socket ?? env[CONTROL_SOCKET_ENV] ?? DEFAULT_CONTROL_SOCKET,
+    withoutInit: flags['without-init'] === 'true',
     isJson: flags.json === 'true',
   };
 }

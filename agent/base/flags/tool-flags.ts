@@ -51,6 +51,12 @@ export const TOOL_FLAGS: readonly Flag[] = [
     help: 'kube-dns is not expected to know kubernetes.default.svc.DOMAIN',
   },
   {
+    name: 'without-init',
+    defaultText: 'as the agent of this container was started',
+    commands: ['doctor'],
+    help: 'no init runs here: look at the agent and its upstreams, not at rules of the node',
+  },
+  {
     name: 'port',
     value: 'PORT',
     default: '53',

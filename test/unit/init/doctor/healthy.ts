@@ -70,7 +70,7 @@ export const socket = (ip: string, more = {}) => ({
 });
 
 export const HEALTHY: Facts = {
-  ...{ localIps: [LOCAL, VIP], leftIps: [], port: 53, kubeDns: [UPSTREAM] },
+  ...{ withoutInit: false, localIps: [LOCAL, VIP], leftIps: [], port: 53, kubeDns: [UPSTREAM] },
   cluster: {
     ...{ domain: 'k8s.test', isDomainTold: true, knowsKubernetes: true },
     ...{ clusterIps: [VIP], kubeDnsService: VIP },

@@ -16,6 +16,7 @@ describe('the command line of the doctor', () => {
         clusterDomain: 'cluster.local',
         resolvConf: '/etc/resolv.conf',
         controlSocket: '/run/nodens/control.sock',
+        withoutInit: false,
         isJson: true,
       },
     });

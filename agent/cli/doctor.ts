@@ -14,14 +14,14 @@ export function doctorCommand(argv: readonly string[]): Promise<number> {
  */
 export function ofAgentWithoutInit(flags: FlagValues | undefined): readonly string[] {
   if (flags?.['without-init'] !== 'true') return [];
-  const told = {
+  const given = {
     localip: flags.localip,
     port: flags['dns.port'],
     'without-kubernetes-service': flags['without-kubernetes-service'],
   };
   return [
     '--without-init',
-    ...Object.entries(told).flatMap(([name, value]) =>
+    ...Object.entries(given).flatMap(([name, value]) =>
       value === undefined ? [] : [`--${name}=${value}`],
     ),
   ];

@@ -12,14 +12,14 @@ import { isSeen, unseen } from './seen.ts';
 const WILDCARDS = ['0.0.0.0', '::'];
 
 /**
- * Addresses to ask the agent at: those of `told`, and for a wildcard those of the links. `::` takes IPv4 as well; `told` is
+ * Addresses to ask the agent at: those of `given`, and for a wildcard those of the links. `::` takes IPv4 as well; `given` is
  * empty for an agent that listens everywhere.
  */
 export function addressesOfAgent(
-  told: readonly string[],
+  given: readonly string[],
   addresses: Facts['addresses'],
 ): readonly string[] {
-  const listens = told.length > 0 ? told : WILDCARDS;
+  const listens = given.length > 0 ? given : WILDCARDS;
   const present = isSeen(addresses)
     ? addresses.value.filter(({ scope }) => scope === 'global').map(({ address }) => address)
     : [];

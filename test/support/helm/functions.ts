@@ -50,6 +50,7 @@ export const FUNCTIONS: Readonly<Record<string, Fn>> = {
   list: (...args) => args,
   nindent: (spaces, value) => `\n${indented(spaces, value)}`,
   not: (value) => !isTrue(value),
+  or: (...args) => args.find((value) => isTrue(value)) ?? args.at(-1),
   printf: (format, ...args) => {
     const rest = [...args];
     return text(format).replaceAll('%s', () => text(rest.shift()));

@@ -24,6 +24,8 @@ export function pieces(text: string): Piece[] {
     end = index + whole.length;
     isTrimmed = behind !== undefined;
     const line = text.slice(0, index).split('\n').length;
+    if (/\)\.\w/.test(inner))
+      throw new Error(`line ${line}: a field of parentheses is not known here`);
     if (!inner.startsWith('/*'))
       found.push({ kind: 'action', words: inner.match(WORD) ?? [], line });
   }

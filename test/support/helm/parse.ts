@@ -139,8 +139,7 @@ class Parser {
     if (word === '(') {
       const root = this.#commands(rest);
       if (rest.shift() !== ')') this.#fail('no closing parenthesis');
-      const fields = rest[0]?.startsWith('.') ? (rest.shift() as string).slice(1).split('.') : [];
-      return { kind: 'path', root, fields };
+      return { kind: 'path', root, fields: [] };
     }
     if (word.startsWith('"')) return { kind: 'literal', value: JSON.parse(word) as string };
     if (/^-?\d+$/.test(word)) return { kind: 'literal', value: Number(word) };

@@ -19,15 +19,12 @@ import {
   type Container,
   containersOf,
   type PodSpec,
-  podOf,
   type Resource,
 } from '../manifests/kustomize.ts';
 import { schemaErrors } from '../manifests/schema.ts';
+import { CHART, find, idOf, MODES, podIn, ROOT, render, type Values } from './charts.ts';
 
-const ROOT = new URL('../../../', import.meta.url).pathname;
-const CHART = `${ROOT}deploy/helm/nodens`;
 const OVERLAYS = `${ROOT}manifests/overlays`;
-const MODES = ['cilium', 'cleanup', 'drop-in', 'iptables-nftables', 'ipvs'];
 
 const COMPONENTS = ['autopath', 'cluster-records'];
 /** Value of the chart that switches a component on. */
@@ -36,13 +33,6 @@ const valueNameOf = (component: string): string =>
 
 const folder = mkdtempSync(join(tmpdir(), 'nodens-chart-'));
 after(() => rmSync(folder, { recursive: true }));
-
-type Values = Readonly<Record<string, unknown>>;
-
-const render = (values: Values): Resource[] =>
-  renderChart(CHART, values).objects as unknown as Resource[];
-
-const idOf = ({ kind, metadata }: Resource): string => `${kind}/${metadata.name}`;
 
 /** By kind and name, without the checksum that rolls the pods (kustomize has a suffix of a name instead). */
 function comparable(resources: readonly Resource[]): Record<string, unknown> {
@@ -71,13 +61,6 @@ function overlay(mode: string): Resource[] {
     .replaceAll('__PILLAR__DNS__DOMAIN__', 'cluster.local');
   return JSON.parse(text) as Resource[];
 }
-
-const find = (resources: readonly Resource[], kind: string, name?: string): Resource =>
-  resources.find((one) => one.kind === kind && one.metadata.name === (name ?? one.metadata.name)) ??
-  assert.fail(`no ${kind} ${name ?? ''}`);
-
-const podIn = (resources: readonly Resource[]): PodSpec =>
-  podOf(find(resources, 'DaemonSet')) as PodSpec;
 
 describe('the chart', () => {
   for (const mode of MODES)

@@ -8,19 +8,11 @@ import { after, describe, it } from 'node:test';
 import { parseAllDocuments } from 'yaml';
 import { renderChart } from '../../support/helm/render.ts';
 import type { Resource } from '../manifests/kustomize.ts';
-
-const CHART = new URL('../../../deploy/helm/nodens', import.meta.url).pathname;
-const MODES = ['cilium', 'cleanup', 'drop-in', 'iptables-nftables', 'ipvs'];
+import { CHART, idOf, MODES, render, type Values } from './charts.ts';
+import { EVERY_VALUE } from './every-value.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'nodens-renderer-'));
 after(() => rmSync(folder, { recursive: true }));
-
-type Values = Readonly<Record<string, unknown>>;
-
-const render = (values: Values): Resource[] =>
-  renderChart(CHART, values).objects as unknown as Resource[];
-
-const idOf = ({ kind, metadata }: Resource): string => `${kind}/${metadata.name}`;
 
 describe('the renderer of these tests', () => {
   const SETS: readonly Values[] = [
@@ -33,6 +25,7 @@ describe('the renderer of these tests', () => {
     { mode: 'drop-in', prometheusRule: { enabled: true }, extraBlocks: 'a.test {\n whoami\n}\n' },
     { autopath: { enabled: true }, clusterRecords: { enabled: true } },
     { agent: { extraArgs: ['--memory=9Mi'] }, podAnnotations: { a: 'b' }, image: { tag: 'x' } },
+    ...MODES.map((mode) => ({ ...EVERY_VALUE, mode })),
   ];
 
   it('gives the same objects as helm, where that is installed', (t) => {
@@ -63,6 +56,7 @@ describe('the renderer of these tests', () => {
       '{{ if true }}',
       '{{ end }}',
       '{{ $x }}',
+      '{{ (list 1).first }}',
       '{{ .Values }}',
     ]) {
       cpSync(CHART, chart, { recursive: true, dereference: true });

@@ -35,7 +35,11 @@ data:
 {{/* The Corefile: `own` of the manifests or that of the values, then the extra blocks. */}}
 {{- define "nodens.corefile" -}}
 {{- $values := .root.Values -}}
-{{- default .own $values.corefile }}
+{{- $own := .own -}}
+{{- with $values.upstreamServers -}}
+{{- $own = replace "__PILLAR__UPSTREAM__SERVERS__" . $own -}}
+{{- end -}}
+{{- default $own $values.corefile }}
 {{- if $values.extraBlocks }}
 {{ $values.extraBlocks }}
 {{- end }}
@@ -47,16 +51,25 @@ data:
 {{- $image := include "nodens.image" .root -}}
 {{- $template := .daemonSet.spec.template -}}
 {{- $pod := $template.spec -}}
-{{- range concat (default list $pod.initContainers) $pod.containers -}}
-{{- $_ := set . "image" $image -}}
+{{- range $container := concat (default list $pod.initContainers) $pod.containers -}}
+{{- $_ := set $container "image" $image -}}
+{{- with $values.image.pullPolicy -}}
+{{- $_ := set $container "imagePullPolicy" . -}}
+{{- end -}}
 {{- end -}}
 {{- range $field := list "imagePullSecrets" "nodeSelector" "affinity" "tolerations" -}}
 {{- with index $values $field -}}
 {{- $_ := set $pod $field . -}}
 {{- end -}}
 {{- end -}}
-{{- if and $values.podMonitor.enabled $template.metadata.annotations -}}
+{{- if and (or $values.podMonitor.enabled $values.serviceMonitor.enabled) $template.metadata.annotations -}}
 {{- $_ := unset $template.metadata "annotations" -}}
+{{- end -}}
+{{- range $name, $text := $values.podLabels -}}
+{{- $_ := set $template.metadata.labels $name $text -}}
+{{- end -}}
+{{- range $name, $field := $values.podFields -}}
+{{- $_ := set $pod $name $field -}}
 {{- end -}}
 {{- range $name, $text := $values.podAnnotations -}}
 {{- include "nodens.annotate" (dict "template" $template "name" $name "text" $text) -}}
@@ -64,6 +77,66 @@ data:
 {{- with $values.updateStrategy -}}
 {{- $_ := set $.daemonSet.spec "updateStrategy" . -}}
 {{- end -}}
+{{- end -}}
+
+{{/* Changes `pod` to what the values add to it. */}}
+{{- define "nodens.extras" -}}
+{{- $values := .root.Values -}}
+{{- $pod := .pod -}}
+{{- with $values.extraVolumes -}}
+{{- include "nodens.mergeList" (dict "target" $pod "field" "volumes" "key" "name" "change" .) -}}
+{{- end -}}
+{{- with $values.extraContainers -}}
+{{- $_ := set $pod "containers" (concat $pod.containers .) -}}
+{{- end -}}
+{{- with $values.extraInitContainers -}}
+{{- $_ := set $pod "initContainers" (concat (default list $pod.initContainers) .) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* One object as a document, with the labels and annotations of the values. */}}
+{{- define "nodens.object" -}}
+{{- $values := .root.Values -}}
+{{- $object := .object -}}
+{{- $labels := list $values.commonLabels (default dict (index $values.labelsByKind $object.kind)) -}}
+{{- $annotations := list $values.commonAnnotations (default dict (index $values.annotationsByKind $object.kind)) -}}
+{{- range $field, $maps := dict "labels" $labels "annotations" $annotations -}}
+{{- range $maps -}}
+{{- range $name, $text := . -}}
+{{- if not (index $object.metadata $field) -}}
+{{- $_ := set $object.metadata $field dict -}}
+{{- end -}}
+{{- $_ := set (index $object.metadata $field) $name $text -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+---
+{{ toYaml $object }}
+{{ end -}}
+
+{{/* Changes `object`, which is made from `values`: its namespace and labels. */}}
+{{- define "nodens.place" -}}
+{{- $object := .object -}}
+{{- $_ := set $object.metadata "namespace" (default .root.Release.Namespace .values.namespace) -}}
+{{- range $label, $value := .values.labels -}}
+{{- $_ := set $object.metadata.labels $label $value -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Changes a monitor and its `endpoint` to what `values` say. */}}
+{{- define "nodens.monitor" -}}
+{{- $endpoint := .endpoint -}}
+{{- $values := .values -}}
+{{- include "nodens.place" . -}}
+{{- if not (eq .object.metadata.namespace .root.Release.Namespace) -}}
+{{- $_ := set .object.spec "namespaceSelector" (dict "matchNames" (list .root.Release.Namespace)) -}}
+{{- end -}}
+{{- range $field := list "interval" "scrapeTimeout" "metricRelabelings" -}}
+{{- with index $values $field -}}
+{{- $_ := set $endpoint $field . -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set $endpoint "relabelings" (concat $endpoint.relabelings $values.relabelings) -}}
 {{- end -}}
 
 {{- define "nodens.annotate" -}}
@@ -81,6 +154,15 @@ data:
 {{- $_ := set $container "resources" . -}}
 {{- end -}}
 {{- $_ := set $container "args" (concat $container.args .values.extraArgs) -}}
+{{- with .values.extraEnv -}}
+{{- include "nodens.mergeList" (dict "target" $container "field" "env" "key" "name" "change" .) -}}
+{{- end -}}
+{{- with .values.extraVolumeMounts -}}
+{{- include "nodens.mergeList" (dict "target" $container "field" "volumeMounts" "key" "mountPath" "change" .) -}}
+{{- end -}}
+{{- range $name, $field := .values.fields -}}
+{{- $_ := set $container $name $field -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Changes `target`: the list `field` gets the elements of `change`, told apart by `key`, as kustomize merges them. */}}

@@ -42,7 +42,7 @@ export class GroupMember implements Candidate {
     this.#proxyName = settings.proxyName;
     this.#metrics = metrics;
     // CoreDNS's label for DNS over TLS.
-    const stream = upstream.isTls ? 'tcp-tls' : 'tcp';
+    const stream = upstream.stream === 'tls' ? 'tcp-tls' : upstream.stream;
     this.#connections = { udp: this.#cacheCounters('udp'), tcp: this.#cacheCounters(stream) };
   }
 

@@ -8,7 +8,10 @@ import { MISMATCHES, type Mismatch } from './transport/match.ts';
 export type Limit = 'edns' | 'queries_per_connection' | 'queries_at_once';
 
 /** Label value of a transport as it is on the wire. */
-export type WireTransport = Transport | 'tls';
+export type WireTransport = Transport | 'tls' | 'https';
+
+/** What streams to an upstream carry. */
+export type WireStream = Exclude<WireTransport, 'udp'>;
 
 /** Phases with a duration; `match` has none. */
 const TIMED_PHASES = ['connect', 'handshake', 'write', 'wait'] as const;
@@ -17,7 +20,7 @@ type TimedPhase = (typeof TIMED_PHASES)[number];
 /** Result of a hedge: its reply was used, another was, or there was no budget for it. A hedge that fails has lost. */
 export type HedgeResult = 'won' | 'lost' | 'denied';
 
-/** Series of one transport: UDP, or the stream transport, which is TCP or TLS. */
+/** Series of one transport: UDP, or the stream transport, which is TCP, TLS or HTTPS. */
 export interface TransportMetrics {
   readonly queries: Counter;
   readonly connections: Gauge;
@@ -28,14 +31,14 @@ export interface TransportMetrics {
 /** Series with the label `to`; groups and configurations that share the upstream share them. */
 export class UpstreamMetrics {
   readonly udp: TransportMetrics;
-  /** Of the stream transport, plain or TLS. */
+  /** Of the stream transport. */
   readonly tcp: TransportMetrics;
   readonly #metrics: Metrics;
   readonly #to: string;
-  readonly #stream: WireTransport;
+  readonly #stream: WireStream;
   readonly #mismatched: Readonly<Record<Mismatch, Counter>>;
 
-  constructor(metrics: Metrics, to: string, stream: 'tcp' | 'tls') {
+  constructor(metrics: Metrics, to: string, stream: WireStream) {
     this.#metrics = metrics;
     this.#to = to;
     this.#stream = stream;
@@ -53,7 +56,7 @@ export class UpstreamMetrics {
     this.#mismatched[reason].value++;
   }
 
-  /** An attempt failed or is overdue. Over TLS `transport` is `tcp`, and the label says `tls`; so with `learned`. */
+  /** An attempt failed or is overdue. Over TLS `transport` is `tcp`, and the label says `tls`; so with HTTPS and with `learned`. */
   failed(transport: Transport, phase: Phase): void {
     const labels = { to: this.#to, transport: this.#wire(transport), phase };
     this.#metrics.counter('nodens_upstream_failures_total', labels).value++;

@@ -14,7 +14,7 @@ import type { Sockets } from './transport/ports.ts';
 import { TcpPool } from './transport/tcp/pool.ts';
 import type { TimerWheel } from './transport/timer-wheel.ts';
 import { UdpPool } from './transport/udp-pool.ts';
-import { UpstreamMetrics } from './upstream-metrics.ts';
+import { UpstreamMetrics, type WireStream } from './upstream-metrics.ts';
 
 /** How long a failing transport is remembered. */
 const MEMORY_MS = 600_000;
@@ -62,7 +62,7 @@ export class Upstream {
   readonly endpoint: Endpoint;
   /** `address:port`: the label `to`. */
   readonly name: string;
-  readonly isTls: boolean;
+  readonly stream: WireStream;
   readonly metrics: UpstreamMetrics;
   /** EDNS support over each transport: often a middlebox on the path blocks EDNS. */
   readonly edns: Readonly<Record<Transport, EdnsMemory>>;
@@ -82,8 +82,8 @@ export class Upstream {
     const { sockets, random } = context;
     this.endpoint = endpoint;
     this.name = formatEndpoint(endpoint);
-    this.isTls = tls !== undefined;
-    this.metrics = new UpstreamMetrics(context.metrics, this.name, this.isTls ? 'tls' : 'tcp');
+    this.stream = tls === undefined ? 'tcp' : tls.https === undefined ? 'tls' : 'https';
+    this.metrics = new UpstreamMetrics(context.metrics, this.name, this.stream);
     this.#clock = context.clock;
     const send = (pending: PendingQuery): void => void this.send(pending);
     const memory = (transport: Transport): EdnsMemory =>
@@ -137,6 +137,11 @@ export class Upstream {
   /** Whether replies over the transport usually take 100 ms or longer. */
   isSlow(transport: Transport): boolean {
     return this.#roundTrips[transport].isSlow;
+  }
+
+  /** Whether it is asked over TLS, with HTTPS or without. */
+  get isTls(): boolean {
+    return this.stream !== 'tcp';
   }
 
   /** Whether a TCP or TLS connection is open, so that a query needs no handshake. */

@@ -58,7 +58,7 @@ function defaults(): ForwardOptions {
     except: [],
     nextRcodes: new Set(),
     nextOnNoData: false,
-    tls: { files: {}, serverName: undefined, place: undefined },
+    tls: { files: {}, serverName: undefined, httpMethod: 'POST', place: undefined },
     resolvers: [],
   };
 }
@@ -134,6 +134,10 @@ function tlsOptions(tls: Writable<TlsOptions>, files: Files): Options {
     },
     tls_servername: (option) => {
       tls.serverName = serverName(oneArg(option));
+      tls.place = option.name;
+    },
+    doh_method: (option) => {
+      tls.httpMethod = choiceArg(oneArg(option), ['GET', 'POST']);
       tls.place = option.name;
     },
   };
@@ -219,7 +223,7 @@ function domainArg(token: Token | undefined, before: Token, block: Block): Uint8
 }
 
 function notYet(): Options {
-  const names = ['doh_method', 'source_address'];
+  const names = ['source_address'];
   const refuse = ({ name }: Line): never => {
     throw new ConfigError(name.place, `forward option ${name.text} is not supported yet`);
   };

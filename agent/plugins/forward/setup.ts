@@ -53,7 +53,7 @@ function readForward(line: Line, block: Block, services: Services): Forward {
   if (place !== undefined && ![...upstreams, ...names].some(({ tls }) => tls !== undefined))
     services.log.warn(
       { event: 'corefile-warning', option: place.text },
-      `${place.text} has no effect: no target is tls://`,
+      `${place.text} has no effect: no target is tls:// or https://`,
     );
   const lazy = lazyGroup(services, {
     ...options.group,

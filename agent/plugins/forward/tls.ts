@@ -1,4 +1,4 @@
-/** A forward line's settings of DNS over TLS: `tls [CERT KEY] [CA]`, `tls_servername NAME`, `tls://IP%NAME`. */
+/** A forward line's settings of DNS over TLS and HTTPS: `tls [CERT KEY] [CA]`, `tls_servername NAME`, `tls://IP%NAME`. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { ConfigError, messageOf } from '../../base/errors.ts';
 import { maxArgs } from '../../config/corefile/args.ts';
@@ -10,6 +10,8 @@ import type { UpstreamTls } from '../../query/services/upstreams.ts';
 export interface TlsOptions {
   readonly files: Omit<UpstreamTls, 'serverName'>;
   readonly serverName: string | undefined;
+  /** Of queries over HTTPS. */
+  readonly httpMethod: 'GET' | 'POST';
   /** Position in the Corefile of the first of these settings. */
   readonly place: Token | undefined;
 }

@@ -21,8 +21,11 @@ import { serverName, type TlsOptions } from './tls.ts';
 
 const DNS_PORT = 53;
 const TLS_PORT = 853;
+const HTTPS_PORT = 443;
+/** Of servers that do not name another (RFC 8484 §4.1.1). */
+const DOH_PATH = '/dns-query';
 /** Schemes that CoreDNS forwards over and nodens does not. */
-const LATER_SCHEMES = ['https', 'https3', 'quic', 'grpc', 'unix'];
+const LATER_SCHEMES = ['https3', 'quic', 'grpc', 'unix'];
 
 /** Targets of a forward line. */
 export interface ForwardUpstreams {
@@ -84,7 +87,8 @@ function warnOfOwn(target: Endpoint, { file, line }: Place, { log }: Services): 
 }
 
 function keyOf(target: UpstreamEndpoint): string {
-  return `${canonical(target)} ${target.tls?.serverName ?? ''} ${target.tls !== undefined}`;
+  const { serverName = '', https } = target.tls ?? {};
+  return `${canonical(target)} ${serverName} ${target.tls !== undefined} ${https?.path ?? ''}`;
 }
 
 function reasonForNone(named: readonly UpstreamEndpoint[]): string {
@@ -127,7 +131,8 @@ function canonical({ address, port }: Endpoint): string {
 
 function namedBy(token: Token, tls: TlsOptions, services: Services): readonly Named[] {
   const [, scheme, rest] = /^([a-z0-9]+):\/\/(.*)$/.exec(token.text) ?? [];
-  if (scheme === 'tls') return [overTls(token, rest ?? '', tls)];
+  if (scheme === 'tls') return [overTls(token, rest ?? '', tls, TLS_PORT)];
+  if (scheme === 'https') return [overHttps(token, rest ?? '', tls)];
   if (scheme !== undefined && scheme !== 'dns') throw unsupportedScheme(token, scheme);
   const text = rest ?? token.text;
   const target = parseEndpoint(text, DNS_PORT);
@@ -152,12 +157,22 @@ function hostOf(text: string, defaultPort: number): Omit<UpstreamName, 'before'>
   }
 }
 
+/** As `overTls`, and then perhaps `/path`. */
+function overHttps(token: Token, text: string, tls: TlsOptions): Named {
+  const [, authority = '', path = DOH_PATH] = /^([^/]*)(\/.*)?$/s.exec(text) ?? [];
+  if (!/^\/[\x21-\x7e]*$/.test(path) || /[#{}]/.test(path))
+    throw new ConfigError(token.place, `"${path}" is not the path of a URL`);
+  const https = { path, method: tls.httpMethod };
+  const files = { ...tls.files, https };
+  return overTls(token, authority, { ...tls, files }, HTTPS_PORT);
+}
+
 /** `IP[%servername][:port]` or a name; the server name may also be inside the brackets of an IPv6 address. */
-function overTls(token: Token, text: string, tls: TlsOptions): Named {
+function overTls(token: Token, text: string, tls: TlsOptions, defaultPort: number): Named {
   const [, own] = /%([^\]:]+)/.exec(text) ?? [];
   const plain = own === undefined ? text : text.replace(`%${own}`, '');
-  const endpoint = parseEndpoint(plain, TLS_PORT);
-  const host = endpoint === undefined ? hostOf(plain, TLS_PORT) : undefined;
+  const endpoint = parseEndpoint(plain, defaultPort);
+  const host = endpoint === undefined ? hostOf(plain, defaultPort) : undefined;
   if (endpoint === undefined && host === undefined) throw notATarget(token);
   if (own !== undefined && tls.serverName !== undefined)
     throw new ConfigError(
@@ -174,8 +189,8 @@ function overTls(token: Token, text: string, tls: TlsOptions): Named {
 
 function unsupportedScheme(token: Token, scheme: string): ConfigError {
   const reason = LATER_SCHEMES.includes(scheme)
-    ? `forwarding to ${token.text} is not supported yet: only plain DNS and DNS over TLS are`
-    : `unknown scheme in "${token.text}": only dns:// and tls:// are supported`;
+    ? `forwarding to ${token.text} is not supported yet: only plain DNS, DNS over TLS and over HTTPS are`
+    : `unknown scheme in "${token.text}": only dns://, tls:// and https:// are supported`;
   return new ConfigError(token.place, reason);
 }
 

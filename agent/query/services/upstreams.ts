@@ -6,6 +6,13 @@ import type { Transport } from '../query.ts';
 /** The order in which a group tries its upstreams, as CoreDNS's option `policy`. */
 export type Policy = 'random' | 'round_robin' | 'sequential';
 
+/** A resource for DNS over HTTPS. */
+export interface UpstreamHttps {
+  /** Path, perhaps with a query, without `dns=`. */
+  readonly path: string;
+  readonly method: 'GET' | 'POST';
+}
+
 /** DNS over TLS to one upstream (RFC 7858): always verified, by name if one is given, else by address. */
 export interface UpstreamTls {
   readonly serverName?: string | undefined;
@@ -13,11 +20,13 @@ export interface UpstreamTls {
   readonly ca?: string | undefined;
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
+  /** Set: DNS over HTTPS (RFC 8484). */
+  readonly https?: UpstreamHttps | undefined;
 }
 
 /** An upstream given by address. */
 export interface UpstreamEndpoint extends Endpoint {
-  /** Undefined: plain DNS. */
+  /** Undefined: plain DNS; else DNS over TLS or HTTPS. */
   readonly tls?: UpstreamTls | undefined;
 }
 

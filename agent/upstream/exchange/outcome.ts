@@ -74,7 +74,7 @@ export function failureOf(
   { phase, errno }: Failure,
   afterMs: number,
 ): NetworkError {
-  const over = upstream.isTls ? 'tls' : transport;
+  const over = upstream.isTls ? upstream.stream : transport;
   const text = `${upstream.name} over ${over}: ${errno} in ${phase} after ${Math.round(afterMs)} ms`;
   return new NetworkError(phase, errno, text);
 }

@@ -1,4 +1,4 @@
-/** unbound as a resolver over TLS on loopback. */
+/** unbound as a resolver over TLS or HTTPS on loopback. */
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -11,7 +11,11 @@ export interface Resolver {
 }
 
 /** Answers `www.example.org A` with 192.0.2.80. Resolves when it listens; ends with the test's directory. */
-export async function startUnbound({ dir }: Authority, pair: Pair): Promise<Resolver> {
+export async function startUnbound(
+  { dir }: Authority,
+  pair: Pair,
+  over: 'tls' | 'https' = 'tls',
+): Promise<Resolver> {
   const port = await freePort();
   const conf = `${dir}/unbound-${port}.conf`;
   writeFileSync(
@@ -25,7 +29,7 @@ export async function startUnbound({ dir }: Authority, pair: Pair): Promise<Reso
   do-daemonize: no
   interface: 127.0.0.1@${port}
   port: ${port}
-  tls-port: ${port}
+  ${over}-port: ${port}
   tls-service-key: "${pair.key}"
   tls-service-pem: "${pair.cert}"
   access-control: 127.0.0.0/8 allow

@@ -10,8 +10,8 @@ import { freePort } from '../../support/free-port.ts';
 
 const MAIN = new URL('../../../dist/agent/main.js', import.meta.url).pathname;
 
-/** Modules of Node that only a feature needs: the Kubernetes client, forward over TLS, pprof. */
-const FEATURES = ['https', 'tls', 'inspector', 'inspector/promises'];
+/** Modules of Node that only a feature needs: the Kubernetes client, forward over TLS and HTTPS, pprof. */
+const FEATURES = ['https', 'http2', 'tls', 'inspector', 'inspector/promises'];
 
 it('an agent with metrics and a cache loads nothing of what it does not use', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'nodens-loaded-'));

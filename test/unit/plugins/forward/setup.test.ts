@@ -146,6 +146,36 @@ test('TLS upstreams in every spelling', () => {
   );
 });
 
+test('HTTPS upstreams in every spelling, with their path and method', () => {
+  const targets = [
+    ...['192.0.2.1', '192.0.2.2%dns.example:8443/q?a=b', '[2001:db8::1]', 'dns.example/dns-query'],
+  ].map((target) => `https://${target}`);
+  const options = 'doh_method GET\nresolver 192.0.2.9';
+  const [group] = forward(`forward . ${targets.join(' ')} tls://192.0.2.1 {\n${options}\n}`).groups;
+  const https = { path: '/dns-query', method: 'GET' };
+  assert.deepEqual(
+    group?.upstreams.map(({ address, port, tls }) => [address, port, tls]),
+    [
+      ['192.0.2.1', 443, { https }],
+      ['192.0.2.2', 8443, { serverName: 'dns.example', https: { ...https, path: '/q?a=b' } }],
+      ['2001:db8::1', 443, { https }],
+      ['192.0.2.1', 853, {}],
+    ],
+  );
+  assert.deepEqual(
+    group?.names?.map(({ port, tls }) => [port, tls]),
+    [[443, { serverName: 'dns.example', https }]],
+  );
+  const paths = forward('forward . https://192.0.2.1/a https://192.0.2.1/b https://192.0.2.1/a');
+  assert.deepEqual(
+    paths.groups[0]?.upstreams.map(({ tls }) => tls?.https),
+    [
+      { path: '/a', method: 'POST' },
+      { path: '/b', method: 'POST' },
+    ],
+  );
+});
+
 test('tls reads its files, tls_servername applies to all servers', () => {
   const cases = [
     ['tls', {}],

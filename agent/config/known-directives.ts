@@ -1,16 +1,33 @@
-/** The directives of CoreDNS, and the errors for those that nodens does not have. */
+/** The errors for directives that nodens does not have: those of CoreDNS by name, with the reason. */
 import { ConfigError } from '../base/errors.ts';
 import { nearest } from '../base/text/nearest.ts';
 import type { Corefile, Directive } from './corefile/types.ts';
 
-/** Every directive name of CoreDNS 1.14, including those of node-local-dns. */
-const KNOWN_DIRECTIVES: ReadonlySet<string> = new Set(
-  `acl any auto autopath azure bind bufsize cache cancel chaos clouddns debug dns64 dnssec dnstap
-  erratic errors etcd file forward geoip grpc grpc_server header health hosts https https3
-  k8s_external kubernetes loadbalance local log loop metadata minimal multisocket nomad nsid on
-  pprof prometheus proxyproto quic ready reload rewrite root route53 secondary shed sign template
-  timeouts tls trace transfer tsig view whoami`.split(/\s+/),
-);
+const AUTHORITY = 'it is for a server of its own zones: forward them to one';
+const RECORDS = 'hosts and template have records of your own; forward larger zones to their server';
+const STORE = 'it reads a store of records: forward the zone to a CoreDNS that has it';
+const CLIENTS = 'pods of the node ask in plain DNS: only upstreams are asked over TLS and HTTPS';
+
+/**
+ * Directives of CoreDNS 1.14 that nodens does not have, and why: it is a cache on the node of its clients, in front of other
+ * servers. docs/comparison.md has the same reasons.
+ */
+export const NOT_OF_A_NODE_CACHE: Readonly<Record<string, string>> = {
+  ...{ auto: RECORDS, file: RECORDS, root: RECORDS },
+  ...{ dnssec: AUTHORITY, secondary: AUTHORITY, sign: AUTHORITY, transfer: AUTHORITY },
+  tsig: 'it is for transfers and updates, and nodens sends queries of its own',
+  ...{ azure: STORE, clouddns: STORE, etcd: STORE, nomad: STORE, route53: STORE },
+  k8s_external:
+    'it is for clients outside the cluster: it belongs to the DNS server of the cluster',
+  ...{ grpc_server: CLIENTS, https: CLIENTS, https3: CLIENTS, quic: CLIENTS, tls: CLIENTS },
+  proxyproto: 'no load balancer is between a pod and its node',
+  grpc: 'it forwards over gRPC: forward takes plain DNS, tls:// and https://',
+  geoip: 'clients of a node cache are in one place',
+  erratic: 'it is for tests of clients',
+  multisocket: 'one process answers on one socket of each address: remove it',
+  on: 'nodens starts no programs for a Corefile',
+  shed: 'clients, queries and bytes are bounded without it: remove it',
+};
 
 /**
  * Throws ConfigError for the first directive that is not in `supported`: by name if CoreDNS has it, else with the
@@ -31,12 +48,9 @@ export function* directiveErrors(
 }
 
 function refusal({ name, place }: Directive, supported: ReadonlySet<string>): ConfigError {
-  if (KNOWN_DIRECTIVES.has(name))
-    return new ConfigError(
-      place,
-      `directive "${name}" is known to CoreDNS but nodens does not support it yet: remove it, or ` +
-        'forward the zone to a CoreDNS that has it',
-    );
+  const reason = Object.hasOwn(NOT_OF_A_NODE_CACHE, name) ? NOT_OF_A_NODE_CACHE[name] : undefined;
+  if (reason !== undefined)
+    return new ConfigError(place, `directive "${name}" of CoreDNS is not in nodens: ${reason}`);
   return new ConfigError(place, `unknown directive "${name}": ${wayOut(name, supported)}`);
 }
 

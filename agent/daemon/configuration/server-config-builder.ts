@@ -143,7 +143,7 @@ class ServerConfigBuilder {
       if (key.scheme === 'dns') continue;
       throw new ConfigError(
         key.place,
-        `${key.scheme}:// listeners are not supported: serve the zone as plain DNS`,
+        `${key.scheme}:// listeners are not in nodens: pods of the node ask in plain DNS, so name the zone without scheme`,
       );
     }
     const bound = bindAddresses(block, this.#parts.interfaces);

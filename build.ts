@@ -88,6 +88,8 @@ const { metafile } = await build({
   minifyWhitespace: true,
   legalComments: 'none',
   sourcemap: 'linked',
+  // A stack needs names and lines of the sources, not their text, which is most of a map: 4 MB of the image.
+  sourcesContent: false,
   metafile: true,
   define: { NODENS_VERSION: JSON.stringify(packageJsonOf(root).version) },
   plugins: [requiredBuiltins, withoutUnused],

@@ -3,7 +3,7 @@
  * Frames wait in a bounded queue while no reader is connected or the reader is slow; further frames are dropped and
  * counted.
  */
-import { connect, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { DnstapTarget, FrameExportOptions, FrameSink } from '../../query/services/exports.ts';
@@ -66,13 +66,13 @@ export class FrameStream implements FrameSink {
 
   #connect(): void {
     const { target, contentType } = this.#options;
-    const socket =
-      target.kind === 'unix' ? connect({ path: target.path }) : connect(target.port, target.host);
+    const socket = open(target);
     socket.unref();
     this.#socket = socket;
     this.#isStarted = false;
     this.#received = Buffer.alloc(0);
-    socket.on('connect', () => socket.write(control(CONTROL.ready, contentType)));
+    const opened = target.kind === 'tls' ? 'secureConnect' : 'connect';
+    socket.on(opened, () => socket.write(control(CONTROL.ready, contentType)));
     socket.on('data', (chunk) => this.#read(socket, chunk));
     socket.on('drain', () => this.#flush());
     socket.on('error', (error) =>
@@ -122,6 +122,16 @@ export class FrameStream implements FrameSink {
     }
     this.#queue = this.#queue.slice(sent);
   }
+}
+
+function open(target: DnstapTarget): Socket {
+  if (target.kind === 'unix') return connect({ path: target.path });
+  const { host, port } = target;
+  if (target.kind === 'tcp') return connect(port, host);
+  // Loaded by the first collector over TLS: most nodes have none.
+  const tls = process.getBuiltinModule('node:tls');
+  const servername = isIP(host) === 0 ? { servername: host } : {};
+  return tls.connect({ host, port, ...servername, rejectUnauthorized: target.isVerified });
 }
 
 function nameOf(target: DnstapTarget): string {

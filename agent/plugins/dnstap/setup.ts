@@ -1,6 +1,5 @@
-/** `dnstap SOCKET|tcp://HOST:PORT [full] [WRITEBUFFER] [QUEUE] { identity; version; extra; skipverify }`. */
+/** `dnstap SOCKET|tcp://HOST:PORT|tls://HOST:PORT [full] [WRITEBUFFER] [QUEUE] { identity; version; extra; skipverify }`. */
 import { parsePort } from '../../base/address.ts';
-import { ConfigError } from '../../base/errors.ts';
 import {
   argsBetween,
   badValue,
@@ -21,7 +20,7 @@ const MIB = 1024 * 1024;
 const QUEUE_UNIT = 10_000;
 const DEFAULT_PORT = 6_000;
 
-/** Every use is a stream of its own, from `start` to `stop`. Throws ConfigError for TLS and for an invalid target. */
+/** Every use is a stream of its own, from `start` to `stop`. Throws ConfigError for an invalid target. */
 export function setup(directive: Directive, _block: Block, services: Services): Plugin {
   const made = directive.uses.map((line) => readUse(line, services.log));
   const taps = made.map(({ tap }) => tap);
@@ -46,6 +45,7 @@ function readUse(
   const [buffer, queue, extra] = isFull ? rest.slice(1) : rest;
   if (extra !== undefined) throw badValue(extra, 'expected here');
   const origin = { identity: '', version: '', extra: '' };
+  let isVerified = true;
   const text = (key: keyof typeof origin) => (option: Line) => {
     origin[key] = oneArg(option).text;
   };
@@ -53,10 +53,12 @@ function readUse(
     identity: text('identity'),
     version: text('version'),
     extra: text('extra'),
-    // For TLS, which is refused above.
-    skipverify: noArgs,
+    skipverify: (option) => {
+      noArgs(option);
+      isVerified = false;
+    },
   });
-  const target = targetOf(endpoint);
+  const target = targetOf(endpoint, isVerified);
   if (target.kind === 'unix' && !target.path.startsWith('/'))
     log.warn(
       { event: 'corefile-warning', path: target.path },
@@ -72,22 +74,19 @@ function readUse(
   };
 }
 
-function targetOf(token: Token): DnstapTarget {
-  const { text, place } = token;
-  if (text.startsWith('tls://'))
-    throw new ConfigError(
-      place,
-      'dnstap over TLS is not supported: a collector on this node, or tcp://',
-    );
-  const tcp = /^tcp:\/\/(?:\[([^\]]+)\]|([^:/]+))(?::(\d+))?$/.exec(text);
-  if (tcp !== null) {
-    const port = tcp[3] === undefined ? DEFAULT_PORT : parsePort(tcp[3]);
-    if (port === undefined) throw badValue(token, 'tcp://HOST:PORT');
-    return { kind: 'tcp', host: (tcp[1] ?? tcp[2]) as string, port };
+function targetOf(token: Token, isVerified: boolean): DnstapTarget {
+  const { text } = token;
+  const stream = /^(tcp|tls):\/\/(?:\[([^\]]+)\]|([^:/]+))(?::(\d+))?$/.exec(text);
+  if (stream !== null) {
+    const [, kind, v6, name, digits] = stream;
+    const port = digits === undefined ? DEFAULT_PORT : parsePort(digits);
+    if (port === undefined) throw badValue(token, `${kind}://HOST:PORT`);
+    const host = (v6 ?? name) as string;
+    return kind === 'tls' ? { kind, host, port, isVerified } : { kind: 'tcp', host, port };
   }
   const path = text.replace(/^unix:\/\//, '');
   if (path === '' || path.includes('://'))
-    throw badValue(token, 'the path of a socket, or tcp://HOST:PORT');
+    throw badValue(token, 'the path of a socket, tcp://HOST:PORT or tls://HOST:PORT');
   // Relative to the process's working folder, as in CoreDNS.
   return { kind: 'unix', path };
 }

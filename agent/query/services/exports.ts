@@ -35,10 +35,17 @@ export interface SpanSink {
   close(): void;
 }
 
-/** Where dnstap messages go: a Unix socket, or a host and a TCP port. */
+/** Where dnstap messages go: a Unix socket, or a host and a TCP port, perhaps over TLS. */
 export type DnstapTarget =
   | { readonly kind: 'unix'; readonly path: string }
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | {
+      readonly kind: 'tls';
+      readonly host: string;
+      readonly port: number;
+      /** Whether the certificate must be of a known authority and contain `host`. */
+      readonly isVerified: boolean;
+    };
 
 /** One connection that carries dnstap messages as Frame Streams. */
 export interface FrameExportOptions {

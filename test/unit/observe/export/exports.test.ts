@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer as createHttp, type Server as HttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { setImmediate as immediate } from 'node:timers/promises';
+import {
+  createServer as createTlsServer,
+  getCACertificates,
+  setDefaultCACertificates,
+} from 'node:tls';
 import { gunzipSync } from 'node:zlib';
 import { Profile } from 'pprof-format';
 import { systemClock } from '../../../../agent/base/clock.ts';
@@ -13,6 +19,7 @@ import { takeProfile } from '../../../../agent/observe/export/profiles.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { eventually } from '../../../support/netns/netns.ts';
 import { ReadableMetrics, RecordingLogger } from '../../../support/services.ts';
+import { Authority, type Pair } from '../../../support/upstream/certificates.ts';
 
 const context = () => ({
   clock: new FakeClock(),
@@ -27,17 +34,19 @@ const control = (type: number, rest = CONTENT_TYPE): Buffer =>
   Buffer.concat([u32(0, 4 + rest.length, type), rest]);
 
 describe('FrameStream', () => {
-  async function reader(answer: Buffer) {
+  async function reader(answer: Buffer, pair?: Pair) {
     const received: Buffer[] = [];
     const sockets: Socket[] = [];
-    const server = createServer((socket) => {
+    const onSocket = (socket: Socket): void => {
       sockets.push(socket);
       socket.on('error', () => {});
-      socket.on('data', (chunk) => {
-        if (received.length === 0) socket.write(answer);
-        received.push(chunk);
-      });
-    });
+      socket.once('data', () => socket.write(answer));
+      socket.on('data', (chunk) => received.push(chunk));
+    };
+    const server =
+      pair === undefined
+        ? createServer(onSocket)
+        : createTlsServer({ cert: readFileSync(pair.cert), key: readFileSync(pair.key) }, onSocket);
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
@@ -79,6 +88,36 @@ describe('FrameStream', () => {
     await eventually('refused again', () => parts.log.records.length === 2);
     stream.close();
     assert.equal(sockets.length, 0);
+  });
+
+  it('speaks TLS, and only to a receiver whose certificate is good, unless that is not asked for', async (t) => {
+    const authority = new Authority();
+    const known = getCACertificates('default');
+    t.after(() => {
+      authority.remove();
+      setDefaultCACertificates(known);
+    });
+    const { target, all, close } = await reader(control(1), authority.sign('IP:127.0.0.1'));
+    t.after(close);
+    const sent = async (isVerified: boolean, host = '127.0.0.1') => {
+      const parts = context();
+      const to = { ...target, kind: 'tls', host, isVerified } as const;
+      const stream = new FrameStream({ ...options, target: to }, parts);
+      const before = all().length;
+      stream.add(Buffer.from('one'));
+      await eventually(
+        'an end',
+        () => all().includes('one', before) || parts.log.records.length > 0,
+      );
+      stream.close();
+      return parts.log.records[0]?.message ?? all().subarray(before).includes('one');
+    };
+    assert.match(String(await sent(true)), /will retry: (self-signed|unable to)/);
+    assert.equal(all().length, 0, 'nothing is sent to an unknown receiver');
+    assert.equal(await sent(false), true);
+    setDefaultCACertificates([authority.pem]);
+    assert.equal(await sent(true), true);
+    assert.match(String(await sent(true, 'localhost')), /does not match certificate/);
   });
 
   it('disconnects from a receiver that does not speak Frame Streams', async () => {

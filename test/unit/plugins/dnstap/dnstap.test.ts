@@ -105,6 +105,11 @@ describe('dnstap', () => {
     assert.deepEqual(target('unix:///a'), { kind: 'unix', path: '/a' });
     assert.deepEqual(target('tcp://h:1'), { kind: 'tcp', host: 'h', port: 1 });
     assert.deepEqual(target('tcp://[::1]'), { kind: 'tcp', host: '::1', port: 6_000 });
+    const tls = { kind: 'tls', host: 'tap.test', port: 6_001, isVerified: true };
+    assert.deepEqual(target('tls://tap.test:6001'), tls);
+    assert.deepEqual(target('tls://[::1] {\nskipverify\n}'), {
+      ...{ kind: 'tls', host: '::1', port: 6_000, isVerified: false },
+    });
     const sizes = (text: string) =>
       tapping(text).asked.map(({ maxBytes, maxFrames }) => [maxBytes / 1_048_576, maxFrames]);
     assert.deepEqual(sizes('dnstap /a'), [[1, 10_000]]);
@@ -124,7 +129,7 @@ describe('dnstap', () => {
     '',
     'unix://',
     'quic://a',
-    'tls://a',
+    'tls://',
     'tcp://a:0',
     '/a 0',
     '/a 1 4097',

@@ -177,11 +177,14 @@ function intercepted({ socketPath, localIps, port }: AgentOptions): Endpoint[] {
 function withConnected(connect: ConnectUdp): Sockets {
   return {
     ...nodeSockets,
-    datagram: (to, events) =>
-      connect(to, {
+    datagram: (to, events) => {
+      // The addon leaves the source to the kernel.
+      if (to.from !== undefined) return nodeSockets.datagram(to, events);
+      return connect(to, {
         onMessage: (message) => events.onMessage(message, to.address, to.port),
         onError: (errno, phase) => events.onError({ phase, errno }),
-      }),
+      });
+    },
   };
 }
 

@@ -251,7 +251,9 @@ export class Group implements UpstreamGroup {
     const { metrics, registry, checks } = this.#context;
     const { tls } = wanted;
     const pool = { expireMs, maxAgeMs, maxIdle };
-    const settings = { tls, ...pool, readTimeoutMs, randomizeCase, socketPerQuery, noEdns };
+    const { sourceAddress } = this.#options;
+    const spoofing = { randomizeCase, socketPerQuery, noEdns };
+    const settings = { tls, ...pool, readTimeoutMs, ...spoofing, sourceAddress };
     const upstream = registry.acquire(canonical(wanted), settings);
     const health = maxFails === 0 ? undefined : checks.acquire(upstream, this.#healthSettings);
     return new GroupMember(upstream, health, this.#healthSettings, metrics);

@@ -1,6 +1,6 @@
 /** One upstream with one set of settings: its sockets, its latency, what it accepts. */
 import type { Endpoint } from '../base/address.ts';
-import { formatEndpoint } from '../base/address.ts';
+import { familyOf, formatEndpoint } from '../base/address.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Transport } from '../query/query.ts';
 import type { Metrics } from '../query/services/metrics.ts';
@@ -10,7 +10,7 @@ import { RoundTrip } from './health/round-trip.ts';
 import type { Failure } from './transport/failure.ts';
 import type { IdSource } from './transport/ids.ts';
 import { CLOSED, type PendingQuery } from './transport/pending-query.ts';
-import type { Sockets } from './transport/ports.ts';
+import type { Destination, Sockets } from './transport/ports.ts';
 import { TcpPool } from './transport/tcp/pool.ts';
 import type { TimerWheel } from './transport/timer-wheel.ts';
 import { UdpPool } from './transport/udp-pool.ts';
@@ -41,6 +41,7 @@ export interface UpstreamSettings {
   readonly randomizeCase: boolean;
   readonly socketPerQuery: boolean;
   readonly noEdns: boolean;
+  readonly sourceAddress: string | undefined;
 }
 
 /**
@@ -90,10 +91,15 @@ export class Upstream {
       new EdnsMemory({ ...context, metrics: this.metrics, send }, transport, settings.noEdns);
     this.edns = { udp: memory('udp'), tcp: memory('tcp') };
     this.#roundTrips = { udp: new RoundTrip(readTimeoutMs), tcp: new RoundTrip(readTimeoutMs) };
-    const shared = { ...context, endpoint, metrics: this.metrics, randomizeCase };
+    const { sourceAddress: from } = settings;
+    const isOfFamily = from !== undefined && familyOf(from) === familyOf(endpoint.address);
+    const destination: Destination = isOfFamily ? { ...endpoint, from } : endpoint;
+    const shared = { ...context, endpoint: destination, metrics: this.metrics, randomizeCase };
     this.#udp = new UdpPool(shared, random, settings.socketPerQuery);
     const dial =
-      tls === undefined ? sockets.stream.bind(sockets, endpoint) : sockets.secure(endpoint, tls);
+      tls === undefined
+        ? sockets.stream.bind(sockets, destination)
+        : sockets.secure(destination, tls);
     const streamContext = { ...shared, dial, roundTrip: this.#roundTrips.tcp };
     this.#tcp = new TcpPool(streamContext, poolSettings(settings), random);
   }

@@ -1,4 +1,5 @@
 /** The options in braces of a forward line. */
+import { addressBytes, familyOf, formatAddress, isWildcard } from '../../base/address.ts';
 import { ConfigError } from '../../base/errors.ts';
 import {
   argsBetween,
@@ -63,7 +64,7 @@ function defaults(): ForwardOptions {
   };
 }
 
-/** Options of one forward line. Throws ConfigError at the first that is invalid, unknown or not supported yet. */
+/** Options of one forward line. Throws ConfigError at the first that is invalid, or unknown. */
 export function readForwardOptions(line: Line, block: Block, files: Files): ForwardOptions {
   const options = defaults();
   readOptions(line, {
@@ -73,11 +74,13 @@ export function readForwardOptions(line: Line, block: Block, files: Files): Forw
     ...connectionOptions(options.group),
     ...tlsOptions(options.tls, files),
     ...spoofingOptions(options.group),
+    source_address: (option) => {
+      options.group.sourceAddress = addressArg(oneArg(option));
+    },
     endpoints: (option) => {
       options.group.endpointsName = nameFromText(zonesOf([oneArg(option)], block)[0] ?? '.');
     },
     resolver: (option) => void options.resolvers.push(...minArgs(option, 1)),
-    ...notYet(),
   });
   return options;
 }
@@ -222,10 +225,9 @@ function domainArg(token: Token | undefined, before: Token, block: Block): Uint8
   return nameFromText(zone);
 }
 
-function notYet(): Options {
-  const names = ['source_address'];
-  const refuse = ({ name }: Line): never => {
-    throw new ConfigError(name.place, `forward option ${name.text} is not supported yet`);
-  };
-  return Object.fromEntries(names.map((name) => [name, refuse]));
+/** One address in canonical text; a wildcard would say nothing. */
+function addressArg(token: Token): string {
+  if (familyOf(token.text) === undefined || token.text.includes('%') || isWildcard(token.text))
+    throw new ConfigError(token.place, `"${token.text}" is not an IP address to send from`);
+  return formatAddress(addressBytes(token.text));
 }

@@ -81,6 +81,8 @@ export interface UpstreamGroupOptions {
   readonly randomizeCase?: boolean | undefined;
   /** A separate UDP socket, and so a separate source port, for each query. */
   readonly socketPerQuery?: boolean | undefined;
+  /** Address of the node to send from, to upstreams of its family; undefined: the kernel chooses. */
+  readonly sourceAddress?: string | undefined;
   /** Send queries without OPT; undefined: learned from the upstream. */
   readonly noEdns?: boolean | undefined;
   /**

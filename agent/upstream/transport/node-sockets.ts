@@ -1,9 +1,16 @@
 /** Implements this room's ports with node:dgram, node:net and node:tls. */
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
-import { type Endpoint, familyOf } from '../../base/address.ts';
+import { familyOf } from '../../base/address.ts';
 import { errnoOf } from '../../base/errors.ts';
-import type { DatagramEvents, DatagramPort, Sockets, StreamEvents, StreamPort } from './ports.ts';
+import type {
+  DatagramEvents,
+  DatagramPort,
+  Destination,
+  Sockets,
+  StreamEvents,
+  StreamPort,
+} from './ports.ts';
 import { portOf } from './stream-port.ts';
 import { secure } from './tls-dial.ts';
 
@@ -14,7 +21,7 @@ export const nodeSockets: Sockets = { datagram, stream, secure };
  * A connected UDP socket on a port that the kernel chooses: the kernel drops other senders' packets and reports ICMP
  * errors.
  */
-function datagram(to: Endpoint, events: DatagramEvents): DatagramPort {
+function datagram(to: Destination, events: DatagramEvents): DatagramPort {
   const socket = createSocket(familyOf(to.address) === 6 ? 'udp6' : 'udp4');
   let waiting: Buffer[] | undefined = [];
   let isClosed = false;
@@ -37,7 +44,11 @@ function datagram(to: Endpoint, events: DatagramEvents): DatagramPort {
     waiting = undefined;
     for (const message of early) socket.send(message);
   });
-  socket.connect(to.port, to.address);
+  const connectIt = (): void => {
+    if (!isClosed) socket.connect(to.port, to.address);
+  };
+  if (to.from === undefined) connectIt();
+  else socket.bind({ address: to.from, exclusive: true }, connectIt);
   return {
     send(message) {
       if (isClosed) return;
@@ -48,8 +59,13 @@ function datagram(to: Endpoint, events: DatagramEvents): DatagramPort {
   };
 }
 
-function stream(to: Endpoint, events: StreamEvents): StreamPort {
-  const socket = connect({ host: to.address, port: to.port, noDelay: true });
+function stream(to: Destination, events: StreamEvents): StreamPort {
+  const socket = connect({
+    host: to.address,
+    port: to.port,
+    noDelay: true,
+    ...(to.from !== undefined && { localAddress: to.from }),
+  });
   socket.on('connect', () => events.onOpen());
   return portOf(socket, events);
 }

@@ -3,6 +3,12 @@ import type { Endpoint } from '../../base/address.ts';
 import type { UpstreamTls } from '../../query/services/upstreams.ts';
 import type { Failure } from './failure.ts';
 
+/** Where a socket leads to. */
+export interface Destination extends Endpoint {
+  /** Address of the node that it sends from; undefined: the kernel chooses. */
+  readonly from?: string | undefined;
+}
+
 /** A socket that is connected to one endpoint. */
 export interface DatagramPort {
   /**
@@ -51,8 +57,8 @@ export type Dial = (events: StreamEvents) => StreamPort;
 
 /** No event fires during the call that creates a socket. */
 export interface Sockets {
-  datagram(to: Endpoint, events: DatagramEvents): DatagramPort;
-  stream(to: Endpoint, events: StreamEvents): StreamPort;
+  datagram(to: Destination, events: DatagramEvents): DatagramPort;
+  stream(to: Destination, events: StreamEvents): StreamPort;
   /** TLS streams that resume each other's sessions. Throws if certificates or keys are unusable. */
-  secure(to: Endpoint, tls: UpstreamTls): Dial;
+  secure(to: Destination, tls: UpstreamTls): Dial;
 }

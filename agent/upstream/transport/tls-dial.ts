@@ -1,16 +1,15 @@
 /** DNS over TLS streams (RFC 7858): verified strictly (RFC 8310 §5), sessions resumed (RFC 8446 §2.2). */
 import type { TLSSocket } from 'node:tls';
-import type { Endpoint } from '../../base/address.ts';
 import type { UpstreamTls } from '../../query/services/upstreams.ts';
 import { secureHttp } from './https-dial.ts';
-import type { Dial } from './ports.ts';
+import type { Destination, Dial } from './ports.ts';
 import { portOf } from './stream-port.ts';
 
 /**
  * Dials `to`. Without a server name the certificate must contain the address. Throws OpenSSL's error for unusable
  * certificates or keys.
  */
-export function secure(to: Endpoint, tls: UpstreamTls): Dial {
+export function secure(to: Destination, tls: UpstreamTls): Dial {
   const { https } = tls;
   if (https !== undefined) return secureHttp(to, { ...tls, https }, tlsSockets(to, tls, ['h2']));
   const open = tlsSockets(to, tls);
@@ -24,7 +23,7 @@ export function secure(to: Endpoint, tls: UpstreamTls): Dial {
 
 /** Makes connecting sockets that resume each other's sessions. Throws as `secure`. */
 function tlsSockets(
-  to: Endpoint,
+  to: Destination,
   tls: UpstreamTls,
   ALPNProtocols: string[] | undefined = undefined,
 ): () => TLSSocket {
@@ -37,6 +36,7 @@ function tlsSockets(
     const socket = connect({
       host: to.address,
       port: to.port,
+      ...(to.from !== undefined && { localAddress: to.from }),
       secureContext,
       rejectUnauthorized: true,
       ...(serverName !== undefined && { servername: serverName }),

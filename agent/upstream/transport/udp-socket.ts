@@ -1,6 +1,5 @@
 /** One UDP socket of an upstream's pool and the queries in flight on it. */
 
-import type { Endpoint } from '../../base/address.ts';
 import type { Clock } from '../../base/clock.ts';
 import { RenewedMap } from '../../base/renewed-map.ts';
 import { buildQuery } from '../../dns/build.ts';
@@ -10,14 +9,14 @@ import type { Failure } from './failure.ts';
 import { freeId, type IdSource } from './ids.ts';
 import { matchReply } from './match.ts';
 import type { Connection, PendingQuery } from './pending-query.ts';
-import type { DatagramPort, Sockets } from './ports.ts';
+import type { DatagramPort, Destination, Sockets } from './ports.ts';
 
 /** What all sockets and connections of one upstream share. */
 export interface SocketContext {
   readonly clock: Clock;
   readonly sockets: Sockets;
   readonly ids: IdSource;
-  readonly endpoint: Endpoint;
+  readonly endpoint: Destination;
   readonly metrics: UpstreamMetrics;
   /** Whether questions over UDP are sent in random letter case. */
   readonly randomizeCase: boolean;

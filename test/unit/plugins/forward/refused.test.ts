@@ -39,8 +39,8 @@ const WRONG: readonly [string, RegExp][] = [
   ['forward . /empty', /no nameserver found/],
   [`forward . ${Array.from({ length: 16 }, (_, i) => `192.0.2.${i}`).join(' ')}`, /at most 15/],
   [
-    'forward . 192.0.2.1 {\nsource_address 192.0.2.2\n}',
-    /Corefile:3: forward option source_address is not supported yet/,
+    'forward . 192.0.2.1 {\nsource_address eth0\n}',
+    /Corefile:3: "eth0" is not an IP address to send from/,
   ],
   ['forward . https://192.0.2.1 {\ndoh_method PUT\n}', /unknown "PUT"/],
   ['forward . 192.0.2.1 {\nforce_udp\n}', /Corefile:3: unknown option "force_udp"/],

@@ -206,12 +206,14 @@ test('connections, sockets and spelling are options of the group', () => {
     socket_per_query
     no_edns
     endpoints Dns.Kube-System.svc.cluster.local
+    source_address 2001:DB8:0::9
   }`);
   const [group] = groups as [UpstreamGroupOptions];
   const { readTimeoutMs, maxAgeMs, maxIdleConnections } = group;
   assert.deepEqual([readTimeoutMs, maxAgeMs, maxIdleConnections], [3_000, 3_600_000, 10]);
   const { randomizeCase, socketPerQuery, noEdns } = group;
   assert.deepEqual([randomizeCase, socketPerQuery, noEdns], [true, true, true]);
+  assert.equal(group.sourceAddress, '2001:db8::9');
   const { endpointsName = Uint8Array.of(0) } = group;
   assert.equal(nameToText(endpointsName), 'dns.kube-system.svc.cluster.local.');
 });

@@ -32,6 +32,16 @@ const NO_MAGLEV = '--no-maglev';
  */
 const ONE_ARENA = { MALLOC_ARENA_MAX: '1' };
 
+/**
+ * Lets the young generation be collected while V8 marks the old one. V8 keeps these apart: it lets the young one grow until
+ * the marks are set, and then copies all of it in one pause. With one processor for all threads and 30,000 new names a
+ * second these were 20 MB and 70 ms. Called when the agent has started: on the command line this flag would make V8 refuse
+ * the compiled code of Node's own modules.
+ */
+export function collectYoungWhileMarking(): void {
+  setFlagsFromString('--no-separate-gc-phases');
+}
+
 /** Whether a command line serves: no subcommand, `agent`, or flags that do more than print a text. */
 export function isServing(argv: readonly string[]): boolean {
   const [first] = argv;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
@@ -26,6 +26,23 @@ describe('heapFlags', () => {
   it('limit the young generation where memory is short', () => {
     assert.equal(heapFlags(32 * MIB, 256 * MIB)[1], '--max-semi-space-size=4');
     assert.equal(heapFlags(32 * MIB, 192 * MIB)[1], '--max-semi-space-size=2');
+  });
+});
+
+describe('collectYoungWhileMarking', () => {
+  const child = fileURLToPath(new URL('heap-child.ts', import.meta.url));
+  const largest = (...args: string[]): number => {
+    // One thread: how far V8 has marked depends on nothing else that runs.
+    const flags = ['--single-threaded', '--max-semi-space-size=1'];
+    return Number(execFileSync(process.execPath, [...flags, child, ...args], { encoding: 'utf8' }));
+  };
+
+  it('keeps the young generation at its two semi-spaces', () => {
+    assert.equal(largest('together'), 2 * MIB);
+  });
+
+  it('is necessary: without it the young generation grows while V8 marks', () => {
+    assert.ok(largest() > 8 * MIB);
   });
 });
 

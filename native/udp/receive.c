@@ -4,10 +4,23 @@
 #include <errno.h>
 #include <string.h>
 
+enum {
+  /* Datagrams of a batch once datagrams take longer than SLOW_NANOSECONDS each: three times what a hit takes. */
+  SLOW_BATCH = 16,
+  SLOW_NANOSECONDS = 16 * 1000,
+  /* Batches read in one go: more than arrive while a batch is answered. */
+  READ_AHEAD_BATCHES = 32,
+  /* More than these waiting means that clients ask faster than the agent answers. */
+  BEHIND_COUNT = 256,
+};
+
 static void on_poll(uv_poll_t *poll, int status, int events);
 
 void update_poll(struct transport *self) {
   int events = self->backlog_count > 0 ? UV_WRITABLE : UV_READABLE;
+  /* A writable socket is reported in every turn of the event loop: the next datagrams that wait are then answered. */
+  self->is_polled_for_waiting = self->backlog_count == 0 && waiting_count(self) > 0;
+  if (self->is_polled_for_waiting) events |= UV_WRITABLE;
   uv_poll_start(&self->poll, events, on_poll);
 }
 
@@ -38,16 +51,16 @@ static void read_controls(struct transport *self, int slot, struct msghdr *heade
   }
 }
 
-static int receive_batch(struct transport *self) {
+static int receive_batch(struct transport *self, int most) {
   size_t control_bytes =
       self->is_wildcard ? DROPS_CONTROL_BYTES + DESTINATION_CONTROL_BYTES : DROPS_CONTROL_BYTES;
-  for (int slot = 0; slot < BATCH; slot++) {
+  for (int slot = 0; slot < most; slot++) {
     self->input_messages[slot].msg_hdr.msg_namelen = ADDRESS_BYTES;
     self->input_messages[slot].msg_hdr.msg_controllen = control_bytes;
   }
   int received;
   do {
-    received = recvmmsg(self->fd, self->input_messages, BATCH, MSG_DONTWAIT, NULL);
+    received = recvmmsg(self->fd, self->input_messages, (unsigned)most, MSG_DONTWAIT, NULL);
   } while (received < 0 && errno == EINTR);
   for (int slot = 0; slot < received; slot++) {
     struct msghdr *header = &self->input_messages[slot].msg_hdr;
@@ -96,10 +109,49 @@ static void clear_socket_error(struct transport *self) {
   if (self->is_connected && error != 0) call_on_batch(self, -error);
 }
 
-static void answer_batch(struct transport *self, int received) {
+/* A batch that takes long makes the next ones shorter: other sockets, and what waits in this one, get their turn. */
+static void call_in_time(struct transport *self, int received) {
+  if (received < SLOW_BATCH) {
+    call_on_batch(self, received);
+    return;
+  }
+  uint64_t start = uv_hrtime();
   call_on_batch(self, received);
+  self->batch_limit = uv_hrtime() - start > (uint64_t)received * SLOW_NANOSECONDS ? SLOW_BATCH : BATCH;
+}
+
+/* Whether more may wait in the kernel than can be answered soon. While hits are answered it is seldom asked. */
+static int may_be_behind(struct transport *self, int received) {
+  if (received < self->batch_limit || self->is_connected) return 0;
+  return self->batch_limit < BATCH || --self->full_batches_left <= 0;
+}
+
+/* Empties the kernel's queue into the queues of the senders. */
+static void read_ahead(struct transport *self) {
+  int received = BATCH;
+  for (int batches = 0; batches < READ_AHEAD_BATCHES && received == BATCH; batches++) {
+    received = receive_batch(self, BATCH);
+    if (received > 0 && !wait_fairly(self, received)) return;
+  }
+  self->full_batches_left = waiting_count(self) > BEHIND_COUNT ? 0 : FULL_BATCHES;
+}
+
+/* The datagrams to answer next: in the order of their arrival, or if there are too many, one of each sender in turn. */
+static int next_batch(struct transport *self) {
+  if (waiting_count(self) == 0) {
+    int received = receive_batch(self, self->batch_limit);
+    if (!may_be_behind(self, received) || !wait_fairly(self, received)) return received;
+  }
+  read_ahead(self);
+  return take_fairly(self, self->batch_limit);
+}
+
+static void answer_batch(struct transport *self, int received) {
+  call_in_time(self, received);
   /* JavaScript may have closed the socket in the meantime. */
-  if (!self->is_closing) send_replies(self, received);
+  if (self->is_closing) return;
+  send_replies(self, received);
+  if (self->backlog_count == 0 && self->is_polled_for_waiting != (waiting_count(self) > 0)) update_poll(self);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
@@ -109,9 +161,9 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
     clear_socket_error(self);
     return;
   }
-  if ((events & UV_WRITABLE) != 0) send_backlog(self);
-  if ((events & UV_READABLE) == 0) return;
-  int received = receive_batch(self);
+  if (self->backlog_count > 0 && (events & UV_WRITABLE) != 0) send_backlog(self);
+  if (self->backlog_count > 0) return;
+  int received = next_batch(self);
   if (received < 0 && self->is_connected && errno != EAGAIN && errno != EWOULDBLOCK) {
     /* An ICMP message reported that the server cannot be reached. */
     call_on_batch(self, -errno);
@@ -122,7 +174,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
 
 void receive_now(struct transport *self) {
   if (self->is_closing || self->is_in_batch || self->backlog_count > 0) return;
-  int received = receive_batch(self);
+  int received = next_batch(self);
   if (received > 0) answer_batch(self, received);
 }
 
@@ -137,7 +189,7 @@ void leave_port(const struct transport *self) {
 
 void drain_receive_queue(struct transport *self) {
   for (int batches = 0; batches < LAST_BATCHES_MAX && self->backlog_count == 0; batches++) {
-    int received = receive_batch(self);
+    int received = next_batch(self);
     if (received <= 0) return;
     call_on_batch(self, received);
     send_replies(self, received);

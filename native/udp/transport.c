@@ -19,6 +19,8 @@ struct transport *new_transport(napi_env env, const struct socket_options *optio
   self->is_wildcard = options->is_wildcard;
   self->slot_bytes = slot_bytes;
   self->backlog_end = &self->backlog_first;
+  self->batch_limit = BATCH;
+  self->full_batches_left = FULL_BATCHES;
   return self;
 }
 
@@ -69,9 +71,10 @@ int use_buffers(struct transport *self, napi_value buffers) {
   self->deferred_lengths = array_of(env, buffers, "deferredLengths", BATCH * sizeof(int32_t), &length);
   self->deferred_peers = array_of(env, buffers, "deferredPeers", BATCH * sizeof(struct peer), &length);
   self->deferred = array_of(env, buffers, "deferred", 0, &self->deferred_bytes);
+  self->shed_peer = array_of(env, buffers, "shedPeer", sizeof(struct peer), &length);
   self->stats = array_of(env, buffers, "stats", STAT_COUNT * sizeof(uint32_t), &length);
   if (!self->input || !self->output || !self->peers || !self->input_lengths || !self->output_lengths ||
-      !self->deferred || !self->deferred_lengths || !self->deferred_peers || !self->stats)
+      !self->deferred || !self->deferred_lengths || !self->deferred_peers || !self->stats || !self->shed_peer)
     return 0;
   prepare_messages(self);
   return 1;
@@ -121,6 +124,7 @@ static void on_poll_closed(uv_handle_t *handle) {
   /* Not earlier: libuv must not poll a descriptor that is closed, or already another file's. */
   close(self->fd);
   free_backlog(self);
+  free_waiting(self);
   if (napi_open_handle_scope(env, &scope) == napi_ok) {
     if (self->close_promise != NULL && !self->is_env_closing) resolve_close_promise(self);
     napi_delete_reference(env, self->on_batch);

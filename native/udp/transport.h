@@ -1,6 +1,7 @@
 /*
  * UDP in batches: what the files of this folder share. `exports.c` has the functions that JavaScript calls, `transport.c`
- * opens and closes, `socket.c` makes the socket, `receive.c` reads from it and calls JavaScript, `send.c` writes to it.
+ * opens and closes, `socket.c` makes the socket, `receive.c` reads from it and calls JavaScript, `fair.c` orders
+ * what waits to be read, `send.c` writes to it.
  */
 #ifndef NODENS_UDP_TRANSPORT_H
 #define NODENS_UDP_TRANSPORT_H
@@ -26,10 +27,12 @@ enum {
   BACKLOG_MAX_BYTES = 1024 * 1024,
   /* Batches read when a socket closes. More than a receive buffer holds; a limit, because new datagrams may arrive. */
   LAST_BATCHES_MAX = 256,
+  /* Full batches of hits between two looks at how many datagrams wait: about forty milliseconds. */
+  FULL_BATCHES = 128,
 };
 
 /* Indexes of `stats`, which JavaScript reads. */
-enum { STAT_RECEIVE_DROPS, STAT_SEND_FAILED, STAT_COUNT };
+enum { STAT_RECEIVE_DROPS, STAT_SEND_FAILED, STAT_SHED, STAT_COUNT };
 
 /*
  * The client, as the kernel wrote its address, and the address it sent its query to. The kernel reports the latter only
@@ -81,6 +84,13 @@ struct transport {
   int32_t *deferred_lengths;
   size_t deferred_bytes;
   uint32_t *stats;
+  /* Datagrams that wait for their turn; NULL until some did. `shed_peer`: who sent the last one that was discarded. */
+  struct fair_queue *fair;
+  struct peer *shed_peer;
+  /* The most datagrams of the next batch; full batches until the next look at how many wait. */
+  int batch_limit, full_batches_left;
+  /* Whether libuv also reports that the socket is writable, which it nearly always is. */
+  int is_polled_for_waiting;
   /* Replies that the kernel did not accept yet. */
   struct queued_reply *backlog_first, **backlog_end;
   size_t backlog_count, backlog_bytes;
@@ -136,6 +146,19 @@ void leave_port(const struct transport *self);
 
 /* Answers what is in the receive queue, which the kernel discards when the socket closes. */
 void drain_receive_queue(struct transport *self);
+
+/* ── fair.c ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* Datagrams that wait for their turn. */
+int waiting_count(const struct transport *self);
+
+/* Puts the datagrams of the first `received` slots into the queues of their senders. 0 if there is no memory. */
+int wait_fairly(struct transport *self, int received);
+
+/* Fills the first slots with at most `most` datagrams, one of each sender in turn. Returns their number. */
+int take_fairly(struct transport *self, int most);
+
+void free_waiting(struct transport *self);
 
 /* ── send.c ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
 

@@ -83,6 +83,14 @@ const ROWS: readonly Row[] = [
   {
     ...{ name: '4,000 a second by 100 clients', attacks: ['manyClients'], limit: '128' },
   },
+  {
+    ...{ name: 'names without an answer, as many as a process can send' },
+    ...{ attacks: ['silentFlood'], limited: ['datagrams'], limit: '128', seconds: 2 },
+  },
+  {
+    ...{ name: 'a cached name, as often as a process can send', attacks: ['cachedFlood'] },
+    ...{ limit: '96' },
+  },
   { name: 'datagrams that are no queries', attacks: ['garbage'], limit: '96' },
   {
     ...{ name: '300 TCP connections that read 10 kB a second', attacks: ['slowReaders'] },

@@ -9,6 +9,8 @@ const NAMED_CLIENTS = 32;
 const OTHERS = 'other';
 
 const MESSAGES: Readonly<Record<Limited, string>> = {
+  datagrams:
+    'the client sends queries over UDP faster than nodens answers: some of them are discarded',
   queries:
     'the client has the most queries waiting: its oldest ones get SERVFAIL or a stale answer',
   memory: 'the TCP connections of the client use the most memory: nodens closed the largest one',
@@ -27,6 +29,7 @@ const MESSAGES: Readonly<Record<Limited, string>> = {
 const FEWER_CONNECTIONS = 'let the client keep and reuse a connection';
 
 const REMEDIES: Readonly<Record<Limited, string>> = {
+  datagrams: 'find the program there that asks so often; let it keep answers for their TTL',
   queries:
     'see whether the upstreams of the names it asks for answer; if its load is legitimate, raise the memory limit, ' +
     'or -node-share if the client is the node itself',

@@ -75,12 +75,17 @@ export async function bindPlace(place: Place, parts: BoundParts): Promise<Bound>
     onCrowded: (key) => parts.onLimited('connections', key),
     onError: (error) => acceptFailed(parts, listener, error),
   });
+  const flooded = metrics.counter('nodens_packets_dropped_total', { listener, reason: 'flood' });
   // UDP last: with SO_REUSEADDR its bind takes the address over, so no step after it may fail.
   const udp = await openUdp({
     endpoint,
     receiveBufferBytes: LIMITS.udpReceiveBufferBytes.default,
     sink: new UdpListener(udpProcessor, clock),
     receiveDrops: metrics.counter('nodens_udp_receive_drops_total', { listener }),
+    onFlood: (client, count) => {
+      flooded.value += count;
+      parts.onLimited('datagrams', client.key);
+    },
     onError: (error) => udpFailed(parts, listener, error),
   }).catch(async (error: unknown) => {
     await tcp.close();

@@ -25,6 +25,8 @@ export interface Buffers {
   readonly deferredLengths: Int32Array;
   readonly deferredPeers: Buffer;
   readonly stats: Uint32Array;
+  /** The sender of the last datagram that was discarded for want of room. */
+  readonly shedPeer: Buffer;
 }
 
 /** Exports of `native/udp/exports.c`. `onBatch` gets the number of datagrams, or a negative errno. */
@@ -59,7 +61,8 @@ export function makeBuffers(deferredBytes: number): Buffers {
     deferred: Buffer.alloc(deferredBytes),
     deferredLengths: new Int32Array(BATCH),
     deferredPeers: Buffer.alloc(BATCH * PEER_BYTES),
-    stats: new Uint32Array(2),
+    stats: new Uint32Array(3),
+    shedPeer: Buffer.alloc(PEER_BYTES),
   };
 }
 

@@ -21,6 +21,7 @@ const V4_AT = 4;
 const V6_AT = 8;
 const STAT_RECEIVE_DROPS = 0;
 const STAT_SEND_FAILED = 1;
+const STAT_SHED = 2;
 /** Room for two of the longest replies. */
 const DEFERRED_BYTES = 128 * 1024;
 
@@ -88,6 +89,7 @@ class BatchTransport implements UdpTransport {
   readonly #outbox = new DeferredReplies(this.#buffers, (count) => this.#sendDeferred(count));
   #sendsFailed = 0;
   #dropsSeen = 0;
+  #shedSeen = 0;
   #isClosing = false;
   /** Set after the last batch, which comes during `close`. */
   #isClosed = false;
@@ -143,6 +145,12 @@ class BatchTransport implements UdpTransport {
     for (; this.#sendsFailed < failed; this.#sendsFailed++) {
       this.#options.onError(new Error('the kernel did not take a reply'));
     }
+    const shed = stats[STAT_SHED] as number;
+    if (shed === this.#shedSeen) return;
+    // Several clients may flood: one of them is named for each batch.
+    const client = new BatchClient(this.#buffers.shedPeer.latin1Slice(0, this.#peerBytes));
+    this.#options.onFlood?.(client, (shed - this.#shedSeen) >>> 0);
+    this.#shedSeen = shed;
   }
 
   clientOf(slot: number): Client {

@@ -50,6 +50,8 @@ export interface UdpOptions {
    * Datagrams that the kernel dropped because the receive buffer was full; stays 0 if the kernel does not report it.
    */
   readonly receiveDrops: Counter;
+  /** A client sent `count` datagrams that were discarded, because the agent could not answer all of them in time. */
+  readonly onFlood?: (client: Client, count: number) => void;
   /** A send failed, or the socket did. */
   readonly onError: (error: Error) => void;
 }

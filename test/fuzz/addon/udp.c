@@ -1,5 +1,5 @@
 /*
- * native/udp/receive.c and send.c between a kernel and a JavaScript with any allowed behaviour: libFuzzer's bytes set
+ * native/udp/receive.c, fair.c and send.c between a kernel and a JavaScript with any allowed behaviour: libFuzzer's bytes set
  * the number and length of datagrams, the data that JavaScript writes into its slots, and how much the kernel accepts.
  */
 #include <assert.h>
@@ -69,6 +69,8 @@ static int kernel_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int
     memset(header->msg_iov->iov_base, 1, messages[i].msg_len);
     int is_v6 = (int)take(2);
     struct sockaddr_in6 address = {.sin6_family = is_v6 ? AF_INET6 : AF_INET};
+    if (is_v6) address.sin6_addr.s6_addr[15] = (uint8_t)take(4);
+    else ((struct sockaddr_in *)&address)->sin_addr.s_addr = take(4);
     header->msg_namelen = is_v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     memcpy(header->msg_name, &address, header->msg_namelen);
     put_controls(header, is_v6);
@@ -92,6 +94,7 @@ static ssize_t kernel_sendmsg(int fd, const struct msghdr *header, int flags) {
 #define recvmmsg kernel_recvmmsg
 #define sendmmsg kernel_sendmmsg
 #define sendmsg kernel_sendmsg
+#include "../../../native/udp/fair.c"
 #include "../../../native/udp/receive.c"
 #include "../../../native/udp/send.c"
 #include "../../../native/udp/transport.c"
@@ -100,6 +103,7 @@ static ssize_t kernel_sendmsg(int fd, const struct msghdr *header, int flags) {
 
 static struct transport *open_one;
 
+#define NANOSECONDS_BETWEEN_LOOKS take(1 << 21)
 #include "../../support/native/node_stubs.h"
 
 static int32_t any_length(size_t bytes) {
@@ -136,6 +140,26 @@ static void assert_counted(const struct transport *self) {
   assert(count <= BACKLOG_MAX_COUNT && bytes <= BACKLOG_MAX_BYTES);
 }
 
+static void assert_waiting(const struct transport *self) {
+  const struct fair_queue *fair = self->fair;
+  if (fair == NULL) return;
+  uint32_t count = 0, active = 0;
+  size_t bytes = 0;
+  for (int i = 0; i < SENDERS; i++) {
+    const struct sender *sender = &fair->senders[i];
+    active += sender->count > 0;
+    const struct waiting_datagram *one = sender->first;
+    for (uint32_t left_there = sender->count; left_there > 0; left_there--, one = one->next) {
+      count++;
+      bytes += (size_t)one->length;
+    }
+  }
+  assert(count == fair->count && bytes == fair->bytes && active == fair->active);
+  assert(count <= WAITING_MAX_COUNT);
+  for (uint32_t i = 0; i < fair->active; i++)
+    assert(fair->senders[fair->ring[(fair->turn + i) % SENDERS]].count > 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static const size_t slots[] = {1, 64, 512, 4096};
   input = data;
@@ -158,6 +182,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   self->deferred_peers = calloc(BATCH, sizeof(struct peer));
   self->deferred_lengths = calloc(BATCH, sizeof(int32_t));
   self->stats = calloc(STAT_COUNT, sizeof(uint32_t));
+  self->shed_peer = calloc(1, sizeof(struct peer));
+  self->batch_limit = BATCH;
+  self->full_batches_left = 1 + (int)take(FULL_BATCHES);
   prepare_messages(self);
   while (left > 0 && !self->is_closing) {
     uint32_t what = take(8);
@@ -165,10 +192,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     else if (what == 1) drain_receive_queue(self);
     else on_poll(&self->poll, 0, what < 4 ? UV_WRITABLE : self->backlog_count > 0 ? UV_WRITABLE : UV_READABLE);
     assert_counted(self);
+    assert_waiting(self);
   }
   free_backlog(self);
+  free_waiting(self);
   void *all[] = {self->input,    self->output,         self->peers,            self->input_lengths, self->output_lengths,
-                 self->deferred, self->deferred_peers, self->deferred_lengths, self->stats,         self};
+                 self->deferred, self->deferred_peers, self->deferred_lengths, self->stats,
+                 self->shed_peer, self};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
   return 0;
 }

@@ -10,6 +10,12 @@ int uv_poll_start(uv_poll_t *poll, int events, uv_poll_cb call) {
   return 0;
 }
 
+/* The program says how long batches take. */
+uint64_t uv_hrtime(void) {
+  static uint64_t now;
+  return now += NANOSECONDS_BETWEEN_LOOKS;
+}
+
 napi_status napi_create_int32(napi_env env, int32_t value, napi_value *result) {
   (void)env, (void)value;
   *result = NULL;

@@ -10,8 +10,13 @@
 
 enum { QUERY_BYTES = 52, REPLY_BYTES = 80 };
 
+/* Datagrams in the receive queue: as many as arrive until a batch has been answered. */
+static unsigned queued;
+
 static int kernel_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *limit) {
   (void)fd, (void)flags, (void)limit;
+  if (count > queued) count = queued;
+  queued -= count;
   for (unsigned i = 0; i < count; i++) {
     messages[i].msg_len = QUERY_BYTES;
     messages[i].msg_hdr.msg_namelen = sizeof(struct sockaddr_in);
@@ -30,6 +35,7 @@ static int kernel_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int
 #define recvmmsg kernel_recvmmsg
 #define sendmmsg kernel_sendmmsg
 #include "../../../native/netlink/filter.c"
+#include "../../../native/udp/fair.c"
 #include "../../../native/udp/receive.c"
 #include "../../../native/udp/send.c"
 #include "../../../native/udp/transport.c"
@@ -38,6 +44,7 @@ static int kernel_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int
 
 static struct transport transport;
 
+#define NANOSECONDS_BETWEEN_LOOKS 1000
 #include "../../support/native/node_stubs.h"
 
 static int is_hit;
@@ -67,6 +74,9 @@ static void open_transport(void) {
   transport.deferred_peers = calloc(BATCH, sizeof(struct peer));
   transport.deferred_lengths = calloc(BATCH, sizeof(int32_t));
   transport.stats = calloc(STAT_COUNT, sizeof(uint32_t));
+  transport.shed_peer = calloc(1, sizeof(struct peer));
+  transport.batch_limit = BATCH;
+  transport.full_batches_left = FULL_BATCHES;
   prepare_messages(&transport);
   for (int i = 0; i < BATCH; i++) {
     transport.deferred_lengths[i] = REPLY_BYTES;
@@ -77,13 +87,17 @@ static void open_transport(void) {
 /* Batches of hits: each is answered in its slot. */
 static void hits(long batches) {
   is_hit = 1;
-  for (long i = 0; i < batches; i++) on_poll(&transport.poll, 0, UV_READABLE);
+  for (long i = 0; i < batches; i++) {
+    queued = BATCH;
+    on_poll(&transport.poll, 0, UV_READABLE);
+  }
 }
 
 /* Batches of misses: nothing is answered at once, and all at the end of a later turn. */
 static void misses(long batches) {
   is_hit = 0;
   for (long i = 0; i < batches; i++) {
+    queued = BATCH;
     on_poll(&transport.poll, 0, UV_READABLE);
     send_deferred(&transport, BATCH);
   }

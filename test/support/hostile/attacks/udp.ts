@@ -4,12 +4,14 @@ import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { unreadBytes } from '../kernel.ts';
 import type { Target } from './crowd.ts';
-import { silentQuestion } from './questions.ts';
+import { question, silentQuestion } from './questions.ts';
 
 const HOST = '127.0.0.1';
 const TICK_MS = 5;
 /** Addresses of an attack from many clients. */
 const ADDRESSES = 100;
+/** Datagrams of a flood between two turns of the event loop of its process. */
+const FLOOD_AT_ONCE = 64;
 
 /**
  * Unread datagrams at which the attacker waits: the kernel would drop what a busy machine cannot read, from all clients
@@ -57,6 +59,21 @@ const manyClients: Attack = async (target) => {
 };
 
 /** Datagrams that are no DNS queries. */
+/** As many questions as one process can send, more than the agent can read: for names without an answer, or cached. */
+const floodOf =
+  (make: () => Buffer): Attack =>
+  async ({ port, address }) => {
+    const socket = await boundTo(address);
+    for (;;) {
+      for (let left = FLOOD_AT_ONCE; left > 0; left--) socket.send(make(), port, HOST);
+      await new Promise((resolve) => {
+        setImmediate(resolve);
+      });
+    }
+  };
+
+const cachedQuestion = question('neighbour.test');
+
 const garbage: Attack = async (target) => {
   let count = 0;
   const make = (): Buffer => {
@@ -73,4 +90,6 @@ export const UDP_ATTACKS = {
   silent1000: silentNames(1_000),
   silent4000: silentNames(4_000),
   ...{ manyClients, garbage },
+  silentFlood: floodOf(silentQuestion),
+  cachedFlood: floodOf(() => cachedQuestion),
 } satisfies Record<string, Attack>;

@@ -10,8 +10,11 @@ const SLICE_MS = 0.5;
 /** A rest is this many times as long as the work before it: 4 leaves four fifths of the time to DNS. */
 const REST_FACTOR = 4;
 
+/** Whether the running job may go on; when it ends early, the rest of its work is another job. */
+export type HasTime = () => boolean;
+
 interface Job {
-  readonly run: () => unknown;
+  readonly run: (hasTime: HasTime) => unknown;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -32,10 +35,10 @@ export class PacedWork {
   }
 
   /**
-   * Runs `job` when it is the turn of `key`, one job a turn. Resolves and rejects as the job does. A job must be short
-   * and must not wait for timers or sockets, because the other jobs wait for it.
+   * Runs `job` when it is the turn of `key`, one job a turn. Resolves and rejects as the job does. A job must be short,
+   * or end where its argument returns false, and must not wait for timers or sockets, because the other jobs wait for it.
    */
-  run<T>(key: string, job: () => T | Promise<T>): Promise<T> {
+  run<T>(key: string, job: (hasTime: HasTime) => T | Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const waiting = { run: job, resolve: resolve as Job['resolve'], reject };
       const jobs = this.#waiting.get(key);
@@ -69,8 +72,9 @@ export class PacedWork {
 
   async #perform({ run, resolve, reject }: Job): Promise<void> {
     const startMs = this.#clock.nowMs();
+    const endMs = startMs + this.#budgetMs;
     try {
-      resolve(await run());
+      resolve(await run(() => this.#clock.nowMs() < endMs));
     } catch (error) {
       reject(error);
     }

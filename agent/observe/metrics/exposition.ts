@@ -2,29 +2,16 @@
  * The page of metrics: those of the process (process_*, nodejs_*), which are prom-client's, and all series of the
  * sources. It is rendered in small steps, so that any number of series does not delay DNS.
  */
-import { readdirSync, statSync } from 'node:fs';
-import type { Registry } from 'prom-client';
-import type { PacedWork } from '../../base/paced-work.ts';
+import type { HasTime, PacedWork } from '../../base/paced-work.ts';
 import type { MetricsText } from '../../query/services/metrics.ts';
 import { TextParts } from '../admin/text-parts.ts';
 import { FamilyText } from './family-text.ts';
 import { olderNames } from './legacy-names.ts';
+import { headText } from './line-text.ts';
 import { OPEN_METRICS_END, OPEN_METRICS_TYPE, openMetricsLines } from './open-metrics.ts';
-import type { Family, Source, Step } from './samples.ts';
+import { loadProcessMetrics, type ProcessMetrics } from './process-metrics.ts';
+import { type Family, LINES_AT_ONCE, type Source, type Step } from './samples.ts';
 
-/**
- * Excluded process metrics of the library: lists of handles, which are slow and have names that linters refuse; the
- * event loop monitor, which wakes the process 100 times a second (`coredns_health_request_duration_seconds` measures
- * the same); the spaces of V8's heap, 39 series for those who work on V8; and the number of descriptors, which is
- * computed below.
- */
-const LEFT_OUT = /^nodejs_(active|eventloop|heap_space)_|^process_open_fds$/;
-/** The monitor cannot be disabled, but its interval can be long. */
-const MONITOR_INTERVAL_MS = 3_600_000;
-/** Seconds: whether clients notice a collection. */
-const GC_BUCKETS = [0.01];
-/** Samples written between two readings of the clock: less than 0.1 ms, and more before the code is compiled. */
-const STEP_SAMPLES = 64;
 /** Key of rendering in `PacedWork`. No client has such a key. */
 const WORK_KEY = 'exposition';
 
@@ -32,7 +19,12 @@ const WORK_KEY = 'exposition';
 export class Exposition {
   readonly #sources: readonly Source[];
   readonly #work: PacedWork;
-  #loading: Promise<Registry> | undefined;
+  #loading: Promise<ProcessMetrics> | undefined;
+  /** Families as the sources listed them last, and in the order of names. */
+  #listed: readonly Family[] = [];
+  #sorted: readonly Family[] = [];
+  /** HELP and TYPE by name. */
+  readonly #heads = new Map<string, string>();
 
   constructor(sources: readonly Source[], work: PacedWork) {
     this.#sources = sources;
@@ -41,120 +33,108 @@ export class Exposition {
 
   /** Loads prom-client, which would delay queries. Call it before the agent serves. */
   async load(): Promise<void> {
-    this.#loading ??= load();
+    this.#loading ??= loadProcessMetrics();
     await this.#loading;
   }
 
   /** Renders the process's metrics, then all sources in the order of names; with `isOlder` older names as well. */
   async render(isOlder: boolean): Promise<MetricsText> {
-    this.#loading ??= load();
+    this.#loading ??= loadProcessMetrics();
     const own = await this.#loading;
     const parts = new TextParts();
-    for (const { name } of own.getMetricsAsArray()) {
-      const text = await this.#step(() => own.getSingleMetricAsString(name));
-      parts.add(`${text}\n\n`);
-    }
-    const families = await this.#step(() => this.#families(isOlder));
-    const samples = written(families, parts);
-    while (await this.#step(() => hasMore(samples)));
+    const families = await this.#step(() => own.families());
+    const lines = this.#written(families, isOlder, parts);
+    while (await this.#step((hasTime) => hasMore(lines, hasTime)));
     return { contentType: own.contentType, body: parts.end() };
   }
 
   /** The same page as OpenMetrics, with exemplars. */
   async renderOpenMetrics(isOlder: boolean): Promise<MetricsText> {
-    this.#loading ??= load();
+    this.#loading ??= loadProcessMetrics();
     const own = await this.#loading;
-    const families: Family<Step>[] = [];
-    for (const { name } of own.getMetricsAsArray())
-      families.push(await this.#step(() => libraryFamily(own, name)));
+    const families: Family<Step>[] = [...(await this.#step(() => own.families()))];
     families.push(...(await this.#step(() => this.#families(isOlder))));
     const parts = new TextParts();
-    const samples = openMetricsLines(families, parts);
-    while (await this.#step(() => hasMore(samples)));
+    const lines = openMetricsLines(families, parts);
+    while (await this.#step((hasTime) => hasMore(lines, hasTime)));
     parts.add(OPEN_METRICS_END);
     return { contentType: OPEN_METRICS_TYPE, body: parts.end() };
   }
 
-  #families(isOlder: boolean): Family<Step>[] {
-    const families: Family<Step>[] = [];
-    for (const source of this.#sources) families.push(...source.families());
-    if (isOlder) families.push(...olderNames(families as Family[]));
-    return families.sort((a, b) => (a.name < b.name ? -1 : 1));
+  /** Writes some lines a step. */
+  *#written(own: readonly Family[], isOlder: boolean, parts: TextParts): Iterator<void> {
+    for (const family of own) this.#writeWhole(family, parts);
+    yield;
+    for (const family of this.#families(isOlder)) {
+      let isFirst = true;
+      for (const text of family.texts ?? linesOf(family)) {
+        if (text !== '' && isFirst) {
+          parts.add(this.#headOf(family));
+          isFirst = false;
+        }
+        parts.add(text);
+        yield;
+      }
+      if (!isFirst) parts.add('\n');
+    }
   }
 
-  #step<T>(job: () => T | Promise<T>): Promise<T> {
+  #writeWhole(family: Family, parts: TextParts): void {
+    parts.add(this.#headOf(family));
+    for (const text of linesOf(family)) parts.add(text);
+    parts.add('\n');
+  }
+
+  #headOf({ name, help, type }: Family<Step>): string {
+    let head = this.#heads.get(name);
+    if (head === undefined) {
+      head = headText(name, help, type);
+      this.#heads.set(name, head);
+    }
+    return head;
+  }
+
+  #families(isOlder: boolean): readonly Family<Step>[] {
+    const families: Family[] = [];
+    for (const source of this.#sources) families.push(...source.families());
+    if (isOlder) return byName([...families, ...olderNames(families)]);
+    const { length } = this.#listed;
+    if (families.length !== length || families.some((one, i) => one !== this.#listed[i])) {
+      this.#listed = families;
+      this.#sorted = byName(families);
+    }
+    return this.#sorted;
+  }
+
+  #step<T>(job: (hasTime: HasTime) => T | Promise<T>): Promise<T> {
     return this.#work.run(WORK_KEY, job);
   }
 }
 
-/** Writes one sample a step. */
-function* written(families: readonly Family<Step>[], parts: TextParts): Iterator<void> {
-  for (const family of families) {
-    const text = new FamilyText(family);
-    for (const step of family.values) {
-      if (step !== undefined) parts.add(text.line(step));
-      yield;
-    }
-    if (text.hasLines) parts.add('\n');
+function byName<Value extends Step>(families: readonly Family<Value>[]): Family<Value>[] {
+  return families.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** The lines of a family without `texts`, and '' for other steps. */
+function* linesOf(family: Family<Step>): Iterable<string> {
+  const text = new FamilyText(family);
+  let lines = '';
+  let left = LINES_AT_ONCE;
+  for (const step of family.values) {
+    if (step !== undefined) lines += text.line(step);
+    left--;
+    if (left > 0) continue;
+    yield lines;
+    lines = '';
+    left = LINES_AT_ONCE;
   }
+  if (lines !== '') yield lines;
 }
 
-async function libraryFamily(own: Registry, name: string): Promise<Family> {
-  // Its types say that a value may lack labels; none does.
-  return (await own.getSingleMetric(name)?.get()) as unknown as Family;
-}
-
-/** Writes the next samples; returns whether there are more. */
-function hasMore(samples: Iterator<void>): boolean {
-  for (let count = 0; count < STEP_SAMPLES; count++) if (samples.next().done === true) return false;
+/** Writes lines while there is time; returns whether there are more. */
+function hasMore(lines: Iterator<void>, hasTime: HasTime): boolean {
+  do {
+    if (lines.next().done === true) return false;
+  } while (hasTime());
   return true;
 }
-
-/** Loads the library; returns the process's metrics. */
-async function load(): Promise<Registry> {
-  const client = (await import('prom-client')).default;
-  const own = new client.Registry();
-  client.collectDefaultMetrics({
-    register: own,
-    eventLoopMonitoringPrecision: MONITOR_INTERVAL_MS,
-    gcDurationBuckets: GC_BUCKETS,
-  });
-  for (const { name } of own.getMetricsAsArray()) {
-    if (LEFT_OUT.test(name)) own.removeSingleMetric(name);
-  }
-  await readOnce(own, 'process_max_fds', client);
-  new client.Gauge({
-    name: 'process_open_fds',
-    help: 'Number of open file descriptors.',
-    registers: [own],
-    collect() {
-      this.set(openDescriptors());
-    },
-  });
-  return own;
-}
-
-/** The library would read a file of /proc at each scrape for a limit that does not change: a fifth of the page's time. */
-async function readOnce(
-  own: Registry,
-  name: string,
-  client: typeof import('prom-client'),
-): Promise<void> {
-  const { help, values } = (await own.getSingleMetric(name)?.get()) ?? {};
-  const [first] = values ?? [];
-  if (help === undefined || first === undefined) return;
-  own.removeSingleMetric(name);
-  new client.Gauge({ name, help, registers: [own] }).set(first.value);
-}
-
-/**
- * Linux 6.2 and later report the number as the folder's size; on older kernels all are listed, 1 µs each (proc(5),
- * `/proc/pid/fd`).
- */
-function openDescriptors(): number {
-  const { size } = statSync(OWN_DESCRIPTORS);
-  // The listing itself opens one.
-  return size > 0 ? size : readdirSync(OWN_DESCRIPTORS).length - 1;
-}
-
-const OWN_DESCRIPTORS = '/proc/self/fd';

@@ -2,10 +2,8 @@
  * One family as text for Prometheus, line by line. prom-client would write the same (a test compares them) in 4 us a
  * line, from objects that it asks for all at once.
  */
+import { headText, labelsText, numberText } from './line-text.ts';
 import { Bucket, type Family, type Sample, type Step } from './samples.ts';
-
-/** Characters that must be escaped in the value of a label. */
-const ESCAPED = /[\\"\n]/;
 
 /** One for each family of a page. */
 export class FamilyText {
@@ -20,18 +18,21 @@ export class FamilyText {
   }
 
   /** The line of `sample` with its line feed; the first time after HELP and TYPE. */
-  line(sample: Sample): string {
-    const { name } = this.#family;
+  lineOrHead(sample: Sample): string {
     const head = this.hasLines ? '' : this.#head();
     this.hasLines = true;
-    const { metricName = name, value } = sample;
-    return `${head}${metricName}${this.#labelled(sample)} ${numberText(value)}\n`;
+    return `${head}${this.line(sample)}`;
+  }
+
+  /** The line of `sample` with its line feed. */
+  line(sample: Sample): string {
+    const { metricName = this.#family.name, value } = sample;
+    return `${metricName}${this.#labelled(sample)} ${numberText(value)}\n`;
   }
 
   #head(): string {
     const { name, help, type } = this.#family;
-    const text = help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
-    return `# HELP ${name} ${text}\n# TYPE ${name} ${type}\n`;
+    return headText(name, help, type);
   }
 
   #labelled(sample: Sample): string {
@@ -45,21 +46,8 @@ export class FamilyText {
 
   #textOf(labels: Sample['labels']): string {
     if (labels === this.#labels) return this.#text;
-    let text = '';
-    for (const name in labels)
-      text += `${text === '' ? '' : ','}${name}="${escaped(labels[name] as string)}"`;
     this.#labels = labels;
-    this.#text = text;
-    return text;
+    this.#text = labelsText(labels);
+    return this.#text;
   }
-}
-
-function escaped(value: string): string {
-  if (!ESCAPED.test(value)) return value;
-  return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
-}
-
-function numberText(value: number): string {
-  if (value === Number.POSITIVE_INFINITY) return '+Inf';
-  return value === Number.NEGATIVE_INFINITY ? '-Inf' : String(value);
 }

@@ -1,22 +1,37 @@
 /** A histogram of plain numbers (docs/decisions/013-metrics-as-plain-numbers.md). */
 import type { Histogram } from '../../query/services/metrics.ts';
+import { numberText } from './line-text.ts';
 import { Bucket, type Exemplar, type Sample } from './samples.ts';
 
-/** Bounds as text; histograms of one name share them. */
-const boundTexts = new WeakMap<readonly number[], readonly string[]>();
+/** What all histograms with the same bounds share. */
+interface Bounds {
+  readonly texts: readonly string[];
+  /** By name: the part of each bucket's line before the labels of its series. */
+  readonly starts: Map<string, readonly string[]>;
+}
 
-function textsOf(bounds: readonly number[]): readonly string[] {
-  const known = boundTexts.get(bounds);
+const allBounds = new WeakMap<readonly number[], Bounds>();
+
+function boundsOf(bounds: readonly number[]): Bounds {
+  const known = allBounds.get(bounds);
   if (known !== undefined) return known;
-  const texts = [...bounds.map(String), '+Inf'];
-  boundTexts.set(bounds, texts);
-  return texts;
+  const made = { texts: [...bounds.map(String), '+Inf'], starts: new Map() };
+  allBounds.set(bounds, made);
+  return made;
+}
+
+function startsOf({ texts, starts }: Bounds, name: string): readonly string[] {
+  const known = starts.get(name);
+  if (known !== undefined) return known;
+  const made = texts.map((le) => `${name}_bucket{le="${le}"`);
+  starts.set(name, made);
+  return made;
 }
 
 /** One series of a histogram. `bounds` ascend, without +Inf; a value that equals a bound counts below it. */
 export class HistogramSeries implements Histogram {
   readonly #bounds: Float64Array;
-  readonly #texts: readonly string[];
+  readonly #shared: Bounds;
   /** Observations per bucket, not cumulative; the last is +Inf. */
   readonly #counts: Float64Array;
   /** In an array, because a fractional number in a field would be a new object at each change. */
@@ -26,7 +41,7 @@ export class HistogramSeries implements Histogram {
 
   constructor(bounds: readonly number[]) {
     this.#bounds = Float64Array.from(bounds);
-    this.#texts = textsOf(bounds);
+    this.#shared = boundsOf(bounds);
     this.#counts = new Float64Array(bounds.length + 1);
   }
 
@@ -47,7 +62,9 @@ export class HistogramSeries implements Histogram {
   }
 
   get count(): number {
-    return this.#counts.reduce((total, count) => total + count, 0);
+    let total = 0;
+    for (let i = 0; i < this.#counts.length; i++) total += this.#counts[i] as number;
+    return total;
   }
 
   /** Samples in Prometheus's form: cumulative `_bucket`s, then `_sum` and `_count`. */
@@ -57,11 +74,30 @@ export class HistogramSeries implements Histogram {
     let total = 0;
     this.#counts.forEach((count, i) => {
       total += count;
-      const le = this.#texts[i] as string;
+      const le = this.#shared.texts[i] as string;
       samples.push(new Bucket(metricName, labels, le, total, this.#exemplars?.[i]));
     });
     samples.push({ metricName: `${name}_sum`, labels, value: this.#sum[0] as number });
     samples.push({ metricName: `${name}_count`, labels, value: total });
     return samples;
+  }
+
+  /** Number of lines of `text`. */
+  get lines(): number {
+    return this.#counts.length + 2;
+  }
+
+  /** `samples` as lines for Prometheus; `labels` as `labelsText` writes them. */
+  text(name: string, labels: string): string {
+    const starts = startsOf(this.#shared, name);
+    const rest = labels === '' ? '} ' : `,${labels}} `;
+    let text = '';
+    let total = 0;
+    for (let i = 0; i < starts.length; i++) {
+      total += this.#counts[i] as number;
+      text += `${starts[i] as string}${rest}${total}\n`;
+    }
+    const own = labels === '' ? ' ' : `{${labels}} `;
+    return `${text}${name}_sum${own}${numberText(this.#sum[0] as number)}\n${name}_count${own}${total}\n`;
   }
 }

@@ -2,20 +2,24 @@
 import { InternalError } from '../../base/errors.ts';
 import type { Counter, Gauge, Histogram, Labels, Metrics } from '../../query/services/metrics.ts';
 import { HistogramSeries } from './histogram.ts';
+import { labelsText, numberText } from './line-text.ts';
 import { COUNTED_SERIES, type SeriesSpec } from './names.ts';
-import { type Family, lazily, type Sample, type Source } from './samples.ts';
+import { type Family, LINES_AT_ONCE, lazily, type Sample, type Source } from './samples.ts';
 
 /** A cell is a number, a histogram, or a function that computes a gauge. */
 interface Series {
   readonly labels: Labels;
   cell: { value: number } | HistogramSeries;
   read: (() => number) | undefined;
+  /** The unchanging part of its line, or of a histogram's lines; undefined before the first scrape. */
+  text: string | undefined;
 }
 
 interface Entry {
   readonly name: string;
   readonly spec: SeriesSpec;
   readonly series: Map<string, Series>;
+  readonly family: Family;
 }
 
 const NO_LABELS: Labels = {};
@@ -29,7 +33,7 @@ export class SeriesTable implements Metrics, Source {
 
   constructor(specs: Readonly<Record<string, SeriesSpec>> = COUNTED_SERIES) {
     for (const [name, spec] of Object.entries(specs)) {
-      const entry: Entry = { name, spec, series: new Map() };
+      const entry = entryOf(name, spec);
       this.#entries.set(name, entry);
       const bare = spec.labels.length === 0 && spec.type !== 'gauge';
       for (const labels of spec.preset ?? (bare ? [NO_LABELS] : [])) seriesOf(entry, labels);
@@ -60,11 +64,7 @@ export class SeriesTable implements Metrics, Source {
   }
 
   *families(): Iterable<Family> {
-    for (const { name, spec, series } of this.#entries.values()) {
-      if (series.size === 0) continue;
-      const values = lazily(() => samplesOfAll(name, spec, series));
-      yield { name, help: spec.help, type: spec.type, values };
-    }
+    for (const { series, family } of this.#entries.values()) if (series.size > 0) yield family;
   }
 
   #series(name: string, type: SeriesSpec['type'], labels: Labels): Series {
@@ -82,13 +82,21 @@ export class SeriesTable implements Metrics, Source {
   }
 }
 
+function entryOf(name: string, spec: SeriesSpec): Entry {
+  const series = new Map<string, Series>();
+  const values = lazily(() => samplesOfAll(name, spec, series));
+  const texts = lazily(() => textsOfAll(name, spec, series));
+  const family: Family = { name, help: spec.help, type: spec.type, values, texts };
+  return { name, spec, series, family };
+}
+
 function seriesOf(entry: Entry, labels: Labels): Series {
   const key = keyOf(entry, labels);
   let series = entry.series.get(key);
   if (series === undefined) {
     const { buckets } = entry.spec;
     const cell = buckets === undefined ? { value: 0 } : new HistogramSeries(buckets);
-    series = { labels: { ...labels }, cell, read: undefined };
+    series = { labels: { ...labels }, cell, read: undefined, text: undefined };
     entry.series.set(key, series);
   }
   return series;
@@ -111,15 +119,56 @@ function* samplesOfAll(
   spec: SeriesSpec,
   series: ReadonlyMap<string, Series>,
 ): Iterable<Sample> {
-  const isAlwaysThere = spec.labels.length === 0 || spec.type === 'gauge';
-  const showsZero = isAlwaysThere || spec.startsAtZero === true || spec.preset !== undefined;
+  const showsZero = isShownAtZero(spec);
   for (const one of [...series.values()]) yield* samplesOf(name, one, showsZero);
 }
 
+/** The same samples as text. */
+function* textsOfAll(
+  name: string,
+  spec: SeriesSpec,
+  series: ReadonlyMap<string, Series>,
+): Iterable<string> {
+  const showsZero = isShownAtZero(spec);
+  let text = '';
+  let left = LINES_AT_ONCE;
+  for (const one of [...series.values()]) {
+    text += textOf(name, one, showsZero);
+    left -= one.cell instanceof HistogramSeries ? one.cell.lines : 1;
+    if (left > 0) continue;
+    yield text;
+    text = '';
+    left = LINES_AT_ONCE;
+  }
+  if (text !== '') yield text;
+}
+
 /** What may never happen, such as the handshake of an upstream without TLS, is left out until it does. */
+function isShownAtZero({ labels, type, startsAtZero, preset }: SeriesSpec): boolean {
+  const isAlwaysThere = labels.length === 0 || type === 'gauge';
+  return isAlwaysThere || startsAtZero === true || preset !== undefined;
+}
+
 function samplesOf(name: string, { labels, cell, read }: Series, showsZero: boolean): Sample[] {
   if (cell instanceof HistogramSeries)
     return cell.count === 0 && !showsZero ? [] : cell.samples(name, labels);
   const value = read === undefined ? cell.value : read();
   return value === 0 && !showsZero ? [] : [{ labels, value }];
+}
+
+function textOf(name: string, series: Series, showsZero: boolean): string {
+  const { cell, read } = series;
+  if (cell instanceof HistogramSeries) {
+    if (!showsZero && cell.count === 0) return '';
+    series.text ??= labelsText(series.labels);
+    return cell.text(name, series.text);
+  }
+  const value = read === undefined ? cell.value : read();
+  if (value === 0 && !showsZero) return '';
+  series.text ??= lineStart(name, labelsText(series.labels));
+  return `${series.text}${numberText(value)}\n`;
+}
+
+function lineStart(name: string, labels: string): string {
+  return labels === '' ? `${name} ` : `${name}{${labels}} `;
 }

@@ -25,7 +25,7 @@ export function* openMetricsLines(
     for (const step of family.values) {
       if (step !== undefined) {
         if (unit !== undefined && !text.hasLines) parts.add(`# UNIT ${family.name} ${unit}\n`);
-        const line = text.line(step);
+        const line = text.lineOrHead(step);
         const exemplar = step instanceof Bucket ? step.exemplar : undefined;
         parts.add(exemplar === undefined ? line : withExemplar(line, exemplar));
       }

@@ -9,6 +9,7 @@ import type { ServerLabel } from '../../query/services/block.ts';
 import type { Labels } from '../../query/services/metrics.ts';
 import { SIZE_BUCKETS, TIME_BUCKETS } from './buckets.ts';
 import { HistogramSeries } from './histogram.ts';
+import { labelsText } from './line-text.ts';
 import { TRAFFIC_SERIES } from './names.ts';
 import { type Family, lazily, type Sample, type Source } from './samples.ts';
 
@@ -51,6 +52,15 @@ const PROTOCOLS = ['udp', 'tcp'] as const;
 const FAMILIES = ['1', '2'] as const;
 const REQUESTS_OF_FAMILY = PROTOCOLS.length * TYPE_LABELS.length;
 
+/** Labels of each counter in `#requests` beside those of its row; the lines of all rows share their texts. */
+const REQUEST_LABELS: readonly Labels[] = FAMILIES.flatMap((family) =>
+  PROTOCOLS.flatMap((proto) => TYPE_LABELS.map((type) => ({ proto, family, type }))),
+);
+const REQUEST_ENDS = REQUEST_LABELS.map((labels) => `,${labelsText(labels)}} `);
+const RCODE_LABELS = Array.from({ length: RCODES + 1 }, (_, rcode) =>
+  rcode < RCODES ? rcodeName(rcode) : 'other',
+);
+
 type FamilyName = keyof typeof TRAFFIC_SERIES;
 
 class Row implements RequestMetrics {
@@ -66,6 +76,8 @@ class Row implements RequestMetrics {
   /** The plugin that answered last, which usually answers next. */
   #lastPlugin = '';
   #lastResponses: Float64Array;
+  /** `labels` as text, once a page has shown them. */
+  #text: string | undefined;
 
   constructor(labels: Labels, family: AddressFamily) {
     this.labels = labels;
@@ -115,10 +127,7 @@ class Row implements RequestMetrics {
     for (let i = 0; i < requests.length; i++) {
       const value = requests[i] as number;
       if (value === 0) continue;
-      const family = FAMILIES[i < REQUESTS_OF_FAMILY ? 0 : 1] as string;
-      const proto = PROTOCOLS[i % REQUESTS_OF_FAMILY < TYPE_LABELS.length ? 0 : 1] as string;
-      const type = TYPE_LABELS[i % TYPE_LABELS.length] as string;
-      yield { labels: { ...this.labels, proto, family, type }, value };
+      yield { labels: { ...this.labels, ...REQUEST_LABELS[i] }, value };
     }
   }
 
@@ -127,7 +136,7 @@ class Row implements RequestMetrics {
       for (let i = 0; i < counts.length; i++) {
         const value = counts[i] as number;
         if (value === 0) continue;
-        const rcode = i < RCODES ? rcodeName(i) : 'other';
+        const rcode = RCODE_LABELS[i] as string;
         yield { labels: { ...this.labels, rcode, plugin }, value };
       }
     }
@@ -154,6 +163,62 @@ class Row implements RequestMetrics {
       if (distribution.count === 0) continue;
       yield* distribution.samples(name, { ...this.labels, proto: PROTOCOLS[i] as string });
     }
+  }
+
+  /** The samples of `name` as lines: at most those of two histograms, or one for each type or rcode. */
+  textOf(name: FamilyName): string {
+    switch (name) {
+      case 'coredns_dns_requests_total':
+        return this.#requestsText(name);
+      case 'coredns_dns_responses_total':
+        return this.#responsesText(name);
+      case 'coredns_dns_do_requests_total':
+        return this.#dnssecOk > 0 ? `${name}{${this.#labelsText}} ${this.#dnssecOk}\n` : '';
+      case 'coredns_dns_request_duration_seconds':
+        return this.#durations.count > 0 ? this.#durations.text(name, this.#labelsText) : '';
+      case 'coredns_dns_request_size_bytes':
+        return this.#sizesText(name, this.#requestSizes);
+      case 'coredns_dns_response_size_bytes':
+        return this.#sizesText(name, this.#responseSizes);
+    }
+  }
+
+  get #labelsText(): string {
+    this.#text ??= labelsText(this.labels);
+    return this.#text;
+  }
+
+  #requestsText(name: string): string {
+    let text = '';
+    const start = `${name}{${this.#labelsText}`;
+    for (let i = 0; i < this.#requests.length; i++) {
+      const value = this.#requests[i] as number;
+      if (value > 0) text += `${start}${REQUEST_ENDS[i] as string}${value}\n`;
+    }
+    return text;
+  }
+
+  #responsesText(name: string): string {
+    let text = '';
+    for (const [plugin, counts] of this.#responses) {
+      const end = labelsText({ plugin });
+      for (let i = 0; i < counts.length; i++) {
+        const value = counts[i] as number;
+        if (value > 0)
+          text += `${name}{${this.#labelsText},rcode="${RCODE_LABELS[i] as string}",${end}} ${value}\n`;
+      }
+    }
+    return text;
+  }
+
+  #sizesText(name: string, sizes: readonly HistogramSeries[]): string {
+    let text = '';
+    for (let i = 0; i < sizes.length; i++) {
+      const one = sizes[i] as HistogramSeries;
+      if (one.count > 0)
+        text += one.text(name, `${this.#labelsText},proto="${PROTOCOLS[i] as string}"`);
+    }
+    return text;
   }
 }
 
@@ -199,6 +264,11 @@ const SAMPLES: Readonly<Record<FamilyName, (row: Row, name: string) => Iterable<
 /** All rows of the process. They are never removed: a reload must not reset a counter. */
 export class TrafficTable implements Source {
   readonly #rows = new Map<string, Row>();
+  readonly #families: readonly Family[] = (Object.keys(SAMPLES) as FamilyName[]).map((name) => {
+    const { type, help } = TRAFFIC_SERIES[name];
+    const values = lazily(() => this.#samples(name));
+    return { name, help, type, values, texts: lazily(() => this.#texts(name)) };
+  });
 
   /**
    * The row of a listener, zone (lower case, with trailing dot; `dropped` for queries refused before routing) and view
@@ -215,14 +285,15 @@ export class TrafficTable implements Source {
     return row;
   }
 
-  *families(): Iterable<Family> {
-    for (const name of Object.keys(SAMPLES) as FamilyName[]) {
-      const { type, help } = TRAFFIC_SERIES[name];
-      yield { name, help, type, values: lazily(() => this.#samples(name)) };
-    }
+  families(): Iterable<Family> {
+    return this.#families;
   }
 
   *#samples(name: FamilyName): Iterable<Sample> {
     for (const row of this.#rows.values()) yield* SAMPLES[name](row, name);
+  }
+
+  *#texts(name: FamilyName): Iterable<string> {
+    for (const row of this.#rows.values()) yield row.textOf(name);
   }
 }

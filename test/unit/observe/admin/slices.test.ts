@@ -17,7 +17,7 @@ import { FakeClock } from '../../../support/fake-clock.ts';
 
 /** What a sample costs on a slow machine, milliseconds. */
 const SAMPLE_MS = 0.004;
-/** Samples of half a millisecond, and a step of 64 that started within it. */
+/** Samples of half a millisecond, and a text of two histograms that started within it. */
 const MAX_AT_ONCE = 125 + 64;
 
 /** Each sample advances the clock; the class counts the most samples without a rest. */
@@ -43,7 +43,7 @@ class SampleClock extends FakeClock {
   }
 }
 
-/** `families` with every sample counted as it is made. */
+/** `families` with every sample counted as it is made, or as its line is. */
 function counted(clock: SampleClock, source: Source): Source {
   function* each(values: Iterable<Sample>): Iterable<Sample> {
     for (const sample of values) {
@@ -51,9 +51,18 @@ function counted(clock: SampleClock, source: Source): Source {
       yield sample;
     }
   }
+  function* eachText(texts: Iterable<string>): Iterable<string> {
+    for (const text of texts) {
+      for (const _ of text.matchAll(/\n/g)) clock.count();
+      yield text;
+    }
+  }
   function* families(): Iterable<Family> {
-    for (const family of source.families())
-      yield { ...family, values: lazily(() => each(family.values)) };
+    for (const family of source.families()) {
+      const { texts } = family;
+      const values = lazily(() => each(family.values));
+      yield { ...family, values, ...(texts && { texts: lazily(() => eachText(texts)) }) };
+    }
   }
   return { families };
 }

@@ -5,6 +5,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { PacedWork } from '../../../../agent/base/paced-work.ts';
 import { TIME_BUCKETS } from '../../../../agent/observe/metrics/buckets.ts';
 import { Exposition } from '../../../../agent/observe/metrics/exposition.ts';
+import { FamilyText } from '../../../../agent/observe/metrics/family-text.ts';
 import { SeriesTable } from '../../../../agent/observe/metrics/metrics.ts';
 import {
   COUNTED_SERIES,
@@ -32,9 +33,39 @@ function sortLabels(line: string): string {
   return `${match[1]}{${labels}} ${match[3]}`;
 }
 
-function touchEverySeries(table: SeriesTable): void {
+/** HELP, TYPE and samples of all families, from `texts` or from `values`. */
+function linesOfAll(source: Source, isPrepared: boolean): string[] {
+  return [...source.families()].flatMap((family) => {
+    const text = new FamilyText(family);
+    const lines = isPrepared
+      ? [...(family.texts ?? [])]
+      : [...family.values].map((sample) => text.line(sample));
+    return [family.name, ...lines.join('').split('\n')];
+  });
+}
+
+function countTraffic(traffic: TrafficTable): void {
+  for (const [zone, transport] of [
+    ['.', 'udp'],
+    ['cluster.local.', 'tcp'],
+  ] as const) {
+    const query = queryFor('example.org.', 'A', { udpSizeBytes: 1232, dnssecOk: true, transport });
+    for (const view of ['', 'a"b']) {
+      const row = traffic.row(query.server, zone, view);
+      for (const [rcode, plugin] of [
+        [0, 'cache'],
+        [3, 'forward'],
+        [99, 'cache'],
+      ] as const)
+        row.record(query, rcode, 100, plugin);
+      row.recordDuration(1.5, 1);
+    }
+  }
+}
+
+function touchEverySeries(table: SeriesTable, label = 'x'): void {
   for (const [name, spec] of Object.entries<SeriesSpec>(COUNTED_SERIES)) {
-    const labels = Object.fromEntries(spec.labels.map((label) => [label, 'x']));
+    const labels = Object.fromEntries(spec.labels.map((name) => [name, label]));
     if (spec.type === 'counter') table.counter(name, labels).value++;
     else if (spec.type === 'gauge') table.gauge(name, labels).value = 1;
     else table.histogram(name, labels).observe(0.01);
@@ -85,6 +116,25 @@ describe('exposition', () => {
     const expected = linesOf(await theirs.metrics(), names);
     assert.ok(expected.length > 20);
     assert.deepEqual(linesOf(await render([table]), names), expected);
+  });
+
+  it('writes prepared texts as it would write their samples, at each scrape', () => {
+    const table = new SeriesTable();
+    const traffic = new TrafficTable();
+    for (const value of [0, 1, 2]) {
+      const samples = [table, traffic].map((source) => linesOfAll(source, false));
+      assert.deepEqual(
+        [table, traffic].map((source) => linesOfAll(source, true)),
+        samples,
+      );
+      if (value > 0) assert.ok(samples.every((lines) => lines.length > 20));
+      touchEverySeries(table);
+      touchEverySeries(table, 'a"b\\c\nd');
+      countTraffic(traffic);
+    }
+    table.gauge('nodens_config_valid').value = Number.POSITIVE_INFINITY;
+    table.gaugeFrom('nodens_in_flight_queries', {}, () => Number.NEGATIVE_INFINITY);
+    assert.deepEqual(linesOfAll(table, true), linesOfAll(table, false));
   });
 
   it('has the content type of the library', async () => {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { systemClock } from '../base/clock.ts';
-import { messageOf, UsageError } from '../base/errors.ts';
+import { errnoOf, messageOf, UsageError } from '../base/errors.ts';
 import type { Environment } from '../config/corefile/env.ts';
 import type { ConfigFiles } from '../config/corefile/imports.ts';
 import { fileOf, openFile, systemFiles } from '../config/files.ts';
@@ -22,16 +22,14 @@ export interface Subject {
   readonly files: ConfigFiles;
   /** `Files.open` for the files that the agent would find. */
   readonly open: Files['open'];
+  /** Whether an agent would read this elsewhere, in a pod, where other files may exist. */
+  readonly isElsewhere?: boolean;
   /** Of a manifest: the place of its own that a place in a mounted file has. */
   readonly locate?: Locate;
 }
 
-/** Thrown for a file that the container mounts, from what the manifest does not contain (a Secret, a path of the node). */
-export class UnseenFileError extends Error {
-  constructor(path: string) {
-    super(`${path} is mounted from what this manifest does not contain`);
-  }
-}
+/** Thrown for a file that the check cannot see, although the agent may have it. */
+export class UnseenFileError extends Error {}
 
 /** A configuration to examine, or pods without one, and what was found in the manifest around it. */
 export interface Examined {
@@ -58,22 +56,28 @@ function subjectWith(
 }
 
 /** Text of a file that a plugin names; a missing /etc/resolv.conf is replaced by one with a placeholder address. */
-export function readForPlugin({ files }: Subject, path: string): string {
+export function readForPlugin({ files, isElsewhere }: Subject, path: string): string {
   try {
     return files.read(path);
   } catch (error) {
     if (path === RESOLV_CONF) return `nameserver ${RESOLVER}\n`;
+    if (isElsewhere === true && posix.isAbsolute(path) && errnoOf(error) === 'ENOENT')
+      throw new UnseenFileError(`this machine has no ${path}, the agent's container must have it`);
     throw error;
   }
 }
 
 /**
  * `running` are the flags of the agent in whose container this runs; they apply unless the command line sets them.
- * Throws UsageError for a file that is unreadable or contains no configuration.
+ * `isElsewhere` is true where no agent runs: a Corefile that is named is probably for another machine. Throws UsageError for a file that is unreadable or contains no configuration.
  */
-export async function subjectOf(flags: CheckFlags, running: FlagValues = {}): Promise<Examined> {
+export async function subjectOf(
+  flags: CheckFlags,
+  running: FlagValues | undefined,
+  isElsewhere: boolean,
+): Promise<Examined> {
   const { file, isManifest } = flags;
-  const values = { ...given(running), ...given(flags.values) };
+  const values = { ...given(running ?? {}), ...given(flags.values) };
   if (file === undefined)
     return corefileAlone(subjectWith(agentOptions(values), process.env, systemFiles));
   const text = readSubject(file);
@@ -84,7 +88,8 @@ export async function subjectOf(flags: CheckFlags, running: FlagValues = {}): Pr
   const options = agentOptions({ localip: LOCAL_IP, ...values, basecorefile: path });
   // Our Corefile takes its domain from this variable, which the containers get from their settings.
   const env = { CLUSTER_DOMAIN: flags.clusterDomain, ...process.env };
-  return corefileAlone(subjectWith({ ...options, confPath: undefined }, env, files));
+  const subject = subjectWith({ ...options, confPath: undefined }, env, files);
+  return corefileAlone({ ...subject, isElsewhere });
 }
 
 const corefileAlone = (subject: Subject): Examined => ({ subject, podWarnings: NO_PODS });
@@ -136,7 +141,7 @@ async function manifestSubject(
   const files = overlayFiles(mounted, {
     read: (path) => {
       if (view.unseen.some((mount) => path === mount || path.startsWith(`${mount}/`)))
-        throw new UnseenFileError(path);
+        throw new UnseenFileError(`${path} is mounted from what this manifest does not contain`);
       throw new Error(`the manifest mounts no ${path}`);
     },
     list: () => [],

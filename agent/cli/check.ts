@@ -39,7 +39,7 @@ export async function checkCommand(
     stderr.write(`flags of the agent that runs here: ${flagText(running)}\n`);
   const isFolder = flags.file !== undefined && flags.file !== '-' && isDirectory(flags.file);
   const reports = isFolder
-    ? await checkFolder(flags, flags.file as string)
+    ? await checkFolder(flags, flags.file as string, running === undefined)
     : [await checkOne(flags, running)];
   print(reports, flags, isFolder, { stdout, stderr });
   const findings = reports.flatMap((report) => report.findings);
@@ -62,8 +62,12 @@ interface Report {
   readonly effective: string | undefined;
 }
 
-async function checkOne(flags: CheckFlags, running?: FlagValues): Promise<Report> {
-  const { subject, podWarnings } = await subjectOf(flags, running);
+async function checkOne(
+  flags: CheckFlags,
+  running: FlagValues | undefined,
+  isElsewhere = running === undefined,
+): Promise<Report> {
+  const { subject, podWarnings } = await subjectOf(flags, running, isElsewhere);
   const findings = new Findings(subject?.locate);
   for (const { place, message } of podWarnings) findings.warningAt(place, message);
   const effective =
@@ -73,11 +77,15 @@ async function checkOne(flags: CheckFlags, running?: FlagValues): Promise<Report
 }
 
 /** Manifests without a Corefile and without a pod of nodens are left out, as are templates of Helm. */
-async function checkFolder(flags: CheckFlags, folder: string): Promise<Report[]> {
+async function checkFolder(
+  flags: CheckFlags,
+  folder: string,
+  isElsewhere: boolean,
+): Promise<Report[]> {
   const reports: Report[] = [];
   for (const file of filesIn(folder)) {
     try {
-      reports.push(await checkOne({ ...flags, file }));
+      reports.push(await checkOne({ ...flags, file }, undefined, isElsewhere));
     } catch (error) {
       if (!(error instanceof UsageError) || !isYamlName(file)) throw error;
       if (/: not YAML: /.test(error.message) && !readFileSync(file, 'utf8').includes('{{'))

@@ -59,7 +59,9 @@ export const PROGRAM_COMMAND_INFO: readonly CommandInfo[] = [
       "well. Without FILE: the configuration that `nodens agent` would read. In the agent's container the check takes\n" +
       'the flags of the agent that runs there. It opens no socket and changes nothing.\n\n' +
       "All errors are printed, with file and line; for a manifest, its own line beside that of the ConfigMap's key. A\n" +
-      'line may have more errors than the one that is printed. Flags of the agent replace those in the manifest.',
+      'line may have more errors than the one that is printed. Flags of the agent replace those in the manifest. A file\n' +
+      "that a Corefile names and this machine does not have is a warning: the agent's container may have it. In that\n" +
+      'container, and for the agent, it is an error.',
     examples: [
       ['nodens check Corefile', 'one file'],
       ['nodens check -json deploy/dns/', 'all of a directory, for a program'],

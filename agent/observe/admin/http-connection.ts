@@ -9,7 +9,7 @@ import type { Holding } from '../../base/clients/memory-ledger.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { PacedWork } from '../../base/paced-work.ts';
-import { RequestLines } from './request-lines.ts';
+import { RequestHeads } from './request-heads.ts';
 
 /** Why a connection was closed early. */
 export type CloseReason =
@@ -35,8 +35,8 @@ export interface HttpConnectionParts {
 
 /** Memory of an idle connection: 6 KiB in the process (measured with 800 of them), the rest for the kernel's part. */
 const CONNECTION_BYTES = 16 * 1_024;
-/** Lines passed to the parser in one job. */
-const LINES_AT_ONCE = 32;
+/** Pieces passed to the parser in one job: a head, or what has arrived of one. */
+const PIECES_AT_ONCE = 32;
 /** A larger request is refused, if the parser has not refused it already: it does not count empty lines. */
 const MAX_REQUEST_BYTES = 16 * 1_024;
 /** Less than this is sent at once, more in this client's turn. */
@@ -51,7 +51,7 @@ export class HttpConnection extends Duplex implements Holding {
   heldBytes = CONNECTION_BYTES;
   readonly #socket: Socket;
   readonly #parts: HttpConnectionParts;
-  readonly #lines: RequestLines;
+  readonly #heads: RequestHeads;
   /** Bytes of the current request. */
   #requestBytes = 0;
   /** Bytes of all responses. The kernel may still buffer them: it does not report how much the client has read. */
@@ -71,7 +71,7 @@ export class HttpConnection extends Duplex implements Holding {
   constructor(socket: Socket, parts: HttpConnectionParts) {
     super({ autoDestroy: false });
     this.#socket = socket;
-    this.#lines = new RequestLines(socket);
+    this.#heads = new RequestHeads(socket);
     this.#parts = parts;
     socket.on('readable', () => {
       this.#account();
@@ -136,7 +136,7 @@ export class HttpConnection extends Duplex implements Holding {
 
   /** The last response has been written. */
   override _final(done: () => void): void {
-    if (this.#lines.hasEnded) this.#leave(LEAVE_MS);
+    if (this.#heads.hasEnded) this.#leave(LEAVE_MS);
     else this.#leave(LIMITS.adminResponseMs.default, 'response_timeout');
     done();
   }
@@ -172,7 +172,7 @@ export class HttpConnection extends Duplex implements Holding {
   }
 
   #schedule(): void {
-    if (this.#isScheduled || !this.#mayParse || !this.#lines.hasMore) return;
+    if (this.#isScheduled || !this.#mayParse || !this.#heads.hasMore) return;
     this.#isScheduled = true;
     void this.#parts.work.run(this.#parts.key, () => {
       if (this.#mayParse) this.#parse();
@@ -181,7 +181,7 @@ export class HttpConnection extends Duplex implements Holding {
     });
   }
 
-  /** Passes one line at a time to the parser: a request's head ends with a line, so no chunk contains two requests. */
+  /** Passes at most one head at a time to the parser, so that no chunk contains two requests. */
   #parse(): void {
     if (this.#isUsedUp) {
       this.#leave(LIMITS.adminResponseMs.default, 'response_timeout');
@@ -192,20 +192,20 @@ export class HttpConnection extends Duplex implements Holding {
       this.#parts.serve(this);
       this.on('data', () => this.#schedule());
     }
-    for (let lines = LINES_AT_ONCE; lines > 0 && this.#mayParse; lines--) {
-      const line = this.#lines.next();
-      if (line === undefined) break;
-      this.#count(line);
-      this.push(line);
+    for (let pieces = PIECES_AT_ONCE; pieces > 0 && this.#mayParse; pieces--) {
+      const piece = this.#heads.next();
+      if (piece === undefined) break;
+      this.#count(piece);
+      this.push(piece);
     }
-    if (this.#lines.hasEnded && this.#mayParse) this.#clientIsDone();
+    if (this.#heads.hasEnded && this.#mayParse) this.#clientIsDone();
   }
 
-  #count(line: Buffer): void {
+  #count(piece: Buffer): void {
     // The first request's timeout started with the connection.
     if (this.#requestBytes === 0 && this.#sentBytes > 0)
       this.#within(LIMITS.adminRequestMs.default, () => this.#refuseLate());
-    this.#requestBytes += line.length;
+    this.#requestBytes += piece.length;
     if (this.#requestBytes > MAX_REQUEST_BYTES) this.close('malformed');
   }
 

@@ -60,17 +60,19 @@ function bytesOf(body: AdminResponse['body']): readonly Uint8Array[] {
   return body instanceof Uint8Array ? [body] : body;
 }
 
-function* partsOf(body: readonly Uint8Array[]): Iterator<Uint8Array> {
+function partsOf(body: readonly Uint8Array[]): Uint8Array[] {
+  const parts: Uint8Array[] = [];
   for (const bytes of body)
     for (let start = 0; start < bytes.length; start += PART_BYTES)
-      yield bytes.subarray(start, start + PART_BYTES);
+      parts.push(bytes.subarray(start, start + PART_BYTES));
+  return parts;
 }
 
 /** Sends one part after the other, each when the kernel has accepted the previous one. */
-function send(response: ServerResponse, parts: Iterator<Uint8Array>): void {
-  const part = parts.next();
-  if (part.done === true) response.end();
-  else response.write(part.value, (error) => error ?? send(response, parts));
+function send(response: ServerResponse, [part, ...rest]: readonly Uint8Array[]): void {
+  if (part === undefined) response.end();
+  else if (rest.length === 0) response.end(part);
+  else response.write(part, (error) => error ?? send(response, rest));
 }
 
 async function pageFor(request: IncomingMessage, pages: Pages): Promise<AdminResponse> {

@@ -6,7 +6,7 @@ import { errnoOf } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { type HttpClients, UNIX } from './http-clients.ts';
 import { answerRequest, type Pages } from './http-request.ts';
-import { READ_BYTES } from './request-lines.ts';
+import { READ_BYTES } from './request-heads.ts';
 
 const MAX_HEADER_BYTES = 8 * 1024;
 /** Then the connection is closed, so that no client keeps one for ever. */

@@ -3,12 +3,12 @@ import { type IncomingHttpHeaders, request } from 'node:http';
 import { afterEach, beforeEach, it } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import type { AdminServer } from '../../../../agent/observe/admin/admin.ts';
-import { gzipped } from '../../../../agent/observe/admin/compression.ts';
+import { gzipped, MIN_BYTES } from '../../../../agent/observe/admin/compression.ts';
 import { adminServer } from '../../../support/admin.ts';
 import { fakeServices } from '../../../support/services.ts';
 
 const ADDRESS = '127.0.0.1:0';
-const TEXT = 'coredns_dns_requests_total{server="dns://:53"} 1\n'.repeat(1_000);
+const TEXT = 'coredns_dns_requests_total{server="dns://:53"} 1\n'.repeat(2_000);
 const PARTS = [Buffer.from(TEXT.slice(0, 20_000)), Buffer.from(TEXT.slice(20_000))];
 
 let admin: AdminServer;
@@ -65,6 +65,8 @@ it('HEAD has the headers of GET, and no body', async () => {
 
 it('short texts and bodies that are no text are sent as they are', async () => {
   assert.equal((await ask('/health', 'gzip')).body.toString(), 'OK');
+  assert.equal(gzipped([Buffer.alloc(MIN_BYTES - 1)]), undefined);
+  assert.notEqual(gzipped([Buffer.alloc(MIN_BYTES)]), undefined);
   const profile = await ask('/profile', 'gzip');
   assert.equal(profile.headers['content-encoding'], undefined);
   assert.equal(profile.body.toString(), TEXT);

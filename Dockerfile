@@ -14,7 +14,7 @@ RUN apt-get update \
 WORKDIR /src
 COPY package.json package-lock.json .npmrc compile.mjs ./
 RUN npm ci
-COPY build.ts tsconfig.json LICENSE NOTICE ./
+COPY build.ts compile-code.ts tsconfig.json LICENSE NOTICE ./
 COPY agent agent
 COPY init init
 COPY native native

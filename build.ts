@@ -1,7 +1,14 @@
-/** Bundles agent and init into `dist/`: one ESM program each, with what only a subcommand needs in chunks of its own. */
+/**
+ * Bundles agent and init into `dist/`. Each is one file, `program.js`, with its compiled code beside it, and a small file that
+ * node is called with and that loads it.
+ */
+import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { build, type Metafile, type Plugin } from 'esbuild';
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
+import { LIMITS } from './agent/base/limits.ts';
+import { heapFlags } from './agent/cli/heap.ts';
+import { INIT_FLAGS } from './agent/cli/init.ts';
 
 interface PackageJson {
   readonly name: string;
@@ -11,22 +18,6 @@ interface PackageJson {
 
 const root = new URL('.', import.meta.url).pathname;
 const outdir = join(root, 'dist');
-
-/**
- * Takes Node's own modules by `require` instead of `import`. An imported one is asked for every name it has, and some
- * names load a whole library: `import 'node:http'` brings undici with it, 6 MB of heap and 8 of code that nobody uses.
- */
-const requiredBuiltins: Plugin = {
-  name: 'required-builtins',
-  setup: ({ onResolve, onLoad }) => {
-    onResolve({ filter: /^node:/ }, ({ path, kind }) =>
-      kind === 'import-statement' ? { path, namespace: 'builtin' } : undefined,
-    );
-    onLoad({ filter: /^/, namespace: 'builtin' }, ({ path }) => ({
-      contents: `module.exports = require(${JSON.stringify(path)});`,
-    }));
-  },
-};
 
 /**
  * Parts of prom-client that the agent does not use, and what they load: the push gateway https and tls, the registry for
@@ -69,21 +60,30 @@ function licenceOf(folder: string): string {
   return [`${'='.repeat(80)}\n${name} ${version} (${license})`, ...texts].join('\n\n');
 }
 
-rmSync(outdir, { recursive: true, force: true });
-const { metafile } = await build({
-  entryPoints: {
-    'agent/main': 'agent/main.ts',
-    'agent/kubectl-nodens': 'agent/kubectl-nodens.ts',
-    'init/main': 'init/main.ts',
+/** What an entry of `EDGES` loads as its program, it loads here with compiled code. */
+const compiledPrograms: Plugin = {
+  name: 'compiled-programs',
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^\.\/(cli\/main|program)\.ts$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: 'program.js', namespace: 'program' } : undefined,
+    );
+    onLoad({ filter: /^/, namespace: 'program' }, ({ path }) => ({
+      contents: `const { loadProgram } = require('./agent/program.ts');
+        module.exports = loadProgram(require('node:path').join(__dirname, '${path}'));`,
+      resolveDir: root,
+    }));
   },
+};
+
+const COMMON = {
   absWorkingDir: root,
   outdir,
   bundle: true,
-  splitting: true,
-  chunkNames: 'chunks/[name]-[hash]',
   platform: 'node',
   target: 'node20',
-  format: 'esm',
+  format: 'cjs',
+  // A script gets `require` and no loader of modules.
+  supported: { 'dynamic-import': false },
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'none',
@@ -91,18 +91,60 @@ const { metafile } = await build({
   // A stack needs names and lines of the sources, not their text, which is most of a map: 4 MB of the image.
   sourcesContent: false,
   metafile: true,
-  define: { NODENS_VERSION: JSON.stringify(packageJsonOf(root).version) },
-  plugins: [requiredBuiltins, withoutUnused],
-  // For those, and for CommonJS dependencies (pino, prom-client).
-  banner: {
-    js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);",
+  define: {
+    NODENS_VERSION: JSON.stringify(packageJsonOf(root).version),
+    'import.meta.url': '__url',
   },
-});
+} as const satisfies BuildOptions;
 
-const licences = bundledPackages(metafile).map(licenceOf).sort();
+const EDGES = {
+  'agent/main': 'agent/main.ts',
+  'agent/kubectl-nodens': 'agent/kubectl-nodens.ts',
+  'init/main': 'init/main.ts',
+};
+const PROGRAMS = { 'agent/program': 'agent/cli/main.ts', 'init/program': 'init/program.ts' };
+
+rmSync(outdir, { recursive: true, force: true });
+const edges = await build({
+  ...COMMON,
+  entryPoints: EDGES,
+  plugins: [compiledPrograms],
+});
+const programs = await build({
+  ...COMMON,
+  entryPoints: PROGRAMS,
+  plugins: [withoutUnused],
+  banner: {
+    js: '(function(require,module,__path){"use strict";const __url=require("node:url").pathToFileURL(__path).href;',
+  },
+  footer: { js: '})' },
+});
+// Sources are ESM.
+writeFileSync(join(outdir, 'package.json'), '{ "type": "commonjs" }\n');
+
+const packages = [edges, programs].flatMap(({ metafile }) => bundledPackages(metafile));
+const licences = [...new Set(packages)].map(licenceOf).sort();
 writeFileSync(join(outdir, 'THIRD-PARTY-LICENSES.txt'), `${licences.join('\n\n')}\n`);
 
 for (const program of ['agent', 'init']) {
   const addon = new URL(`build/${program}.node`, import.meta.url);
   if (existsSync(addon)) cpSync(addon, new URL(`dist/native/${program}.node`, import.meta.url));
 }
+
+/** V8 takes compiled code only with the flags that it was compiled with. */
+const FLAGS = { agent: heapFlags(LIMITS.cacheBytes.default, undefined), init: INIT_FLAGS };
+
+// As JavaScript: Node reads TypeScript only with a compiler, which init has not.
+const compiler = join(outdir, 'compile-code.js');
+await build({
+  entryPoints: ['compile-code.ts'],
+  absWorkingDir: root,
+  outfile: compiler,
+  bundle: true,
+  platform: 'node',
+});
+for (const [program, flags] of Object.entries(FLAGS)) {
+  const args = [...flags, compiler, program, join(outdir, program, 'program.js')];
+  execFileSync(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+}
+rmSync(compiler);

@@ -3,12 +3,16 @@
 
 const OLDEST_NODE = 24;
 
+async function run(argv: readonly string[]): Promise<void> {
+  const { pluginMain } = await import('./cli/cluster/kubectl-nodens.ts');
+  process.exit(await pluginMain(argv));
+}
+
 if (Number(process.versions.node.split('.', 1)[0]) < OLDEST_NODE) {
   process.stderr.write(
     `kubectl nodens: Node ${process.versions.node} is too old, it needs Node ${OLDEST_NODE} or newer\n`,
   );
   process.exitCode = 2;
 } else {
-  const { pluginMain } = await import('./cli/cluster/kubectl-nodens.ts');
-  process.exit(await pluginMain(process.argv.slice(2)));
+  void run(process.argv.slice(2));
 }

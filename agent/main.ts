@@ -3,16 +3,18 @@
 
 const OLDEST_NODE = 24;
 
-const major = Number(process.versions.node.split('.', 1)[0]);
+async function run(argv: readonly string[]): Promise<void> {
+  const { reexecWithHeapFlags } = await import('./cli/heap.ts');
+  reexecWithHeapFlags(argv);
+  const { main } = await import('./cli/main.ts');
+  process.exit(await main(argv));
+}
 
-if (major < OLDEST_NODE) {
+if (Number(process.versions.node.split('.', 1)[0]) < OLDEST_NODE) {
   process.stderr.write(
     `nodens: Node ${process.versions.node} is too old, it needs Node ${OLDEST_NODE} or newer\n`,
   );
   process.exitCode = 2;
 } else {
-  const { reexecWithHeapFlags } = await import('./cli/heap.ts');
-  reexecWithHeapFlags(process.argv.slice(2));
-  const { main } = await import('./cli/main.ts');
-  process.exit(await main(process.argv.slice(2)));
+  void run(process.argv.slice(2));
 }

@@ -6,7 +6,7 @@ import { Daemon } from '../daemon/daemon.ts';
 import { nameProcess } from '../daemon/node/process-name.ts';
 import type { AgentOptions } from '../daemon/options.ts';
 import { banner, logServing } from './banner.ts';
-import { collectYoungWhileMarking } from './heap.ts';
+import { setRunningFlags } from './heap.ts';
 import { agentOptions, parseFlags } from './options.ts';
 
 /** Resolves to the exit code, once a signal has stopped the agent. Throws UsageError for a wrong flag. */
@@ -42,7 +42,7 @@ export async function serve(
   }
   try {
     await daemon.start();
-    collectYoungWhileMarking();
+    setRunningFlags();
     if (!options.isQuiet && daemon.isListening) onServing(daemon);
   } catch (error) {
     // A stop was requested during the wait: handled like any other.

@@ -22,24 +22,32 @@ const SMALL_SEMI_SPACE_MIB = 2;
 const SMALL_LIMIT_BYTES = 192 * MIB;
 
 /**
- * The middle compiler (Maglev) keeps 20 MB of arenas and makes no hit cheaper: hot code soon reaches the optimizing
- * compiler.
- */
-const NO_MAGLEV = '--no-maglev';
-
-/**
  * glibc gives each thread an arena, which never shrinks: 1 to 3 MB for threads that allocate little. One set by hand wins.
  */
 const ONE_ARENA = { MALLOC_ARENA_MAX: '1' };
 
 /**
- * Lets the young generation be collected while V8 marks the old one. V8 keeps these apart: it lets the young one grow until
- * the marks are set, and then copies all of it in one pause. With one processor for all threads and 30,000 new names a
- * second these were 20 MB and 70 ms. Called when the agent has started: on the command line this flag would make V8 refuse
- * the compiled code of Node's own modules.
+ * What V8 must not do in an agent that serves.
+ *
+ * - The middle compiler (Maglev) keeps 20 MB of arenas and makes no hit cheaper, because hot code soon reaches the optimizing
+ *   compiler.
+ * - V8 keeps the phases of its collectors apart: it lets the young generation grow until the marks of the old one are set, and
+ *   then copies all of it in one pause. With one processor for all threads and 30,000 new names a second these were 20 MB
+ *   and 70 ms.
  */
-export function collectYoungWhileMarking(): void {
-  setFlagsFromString('--no-separate-gc-phases');
+const OFF_IN_SERVICE = ['maglev', 'separate-gc-phases'];
+
+/**
+ * Sets the flags of an agent that has started. On the command line, or any earlier, they would make V8 refuse all code that
+ * was compiled without them: that of `agent/program.ts`, and that of Node's own modules.
+ */
+export function setRunningFlags(): void {
+  for (const flag of OFF_IN_SERVICE) setFlagsFromString(`--no-${flag}`);
+}
+
+/** Sets the flags of a start again. V8 writes its flags along with compiled code, and takes it only with the same ones. */
+export function setStartFlags(): void {
+  for (const flag of OFF_IN_SERVICE) setFlagsFromString(`--${flag}`);
 }
 
 /** Whether a command line serves: no subcommand, `agent`, or flags that do more than print a text. */
@@ -55,11 +63,7 @@ export function heapFlags(cacheBytes: number, limitBytes: number | undefined): s
   const limit = limitBytes ?? Number.POSITIVE_INFINITY;
   const oldBytes = Math.min(wanted, limit * MAX_SHARE);
   const semiMiB = limit <= SMALL_LIMIT_BYTES ? SMALL_SEMI_SPACE_MIB : SEMI_SPACE_MIB;
-  return [
-    `--max-old-space-size=${Math.floor(oldBytes / MIB)}`,
-    `--max-semi-space-size=${semiMiB}`,
-    NO_MAGLEV,
-  ];
+  return [`--max-old-space-size=${Math.floor(oldBytes / MIB)}`, `--max-semi-space-size=${semiMiB}`];
 }
 
 /**
@@ -70,11 +74,7 @@ export function reexecWithHeapFlags(argv: readonly string[]): void {
   const { execArgv, execPath, env } = process;
   const script = process.argv[1];
   if (!isServing(argv) || script === undefined) return;
-  if ([...execArgv, env.NODE_OPTIONS ?? ''].some((word) => word.includes('-space-size'))) {
-    // The sizes are already set; this flag can still be changed.
-    setFlagsFromString(NO_MAGLEV);
-    return;
-  }
+  if ([...execArgv, env.NODE_OPTIONS ?? ''].some((word) => word.includes('-space-size'))) return;
   const limitBytes = cgroupLimitBytes(readText);
   const flags = heapFlags(cacheBudget(memoryFlag(argv), limitBytes).bytes, limitBytes);
   process.execve?.(execPath, [execPath, ...flags, ...execArgv, script, ...argv], {

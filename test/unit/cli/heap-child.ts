@@ -1,11 +1,11 @@
 /** Allocates as a flood of new names does, while V8 marks; prints the largest size of the young generation in bytes. */
 import { getHeapSpaceStatistics } from 'node:v8';
-import { collectYoungWhileMarking } from '../../../agent/cli/heap.ts';
+import { setRunningFlags } from '../../../agent/cli/heap.ts';
 
 const KEPT = 60_000;
 const TIMES = 20;
 
-if (process.argv[2] === 'together') collectYoungWhileMarking();
+if (process.argv[2] === 'together') setRunningFlags();
 
 const youngBytes = (): number =>
   getHeapSpaceStatistics()

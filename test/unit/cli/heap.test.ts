@@ -15,7 +15,6 @@ describe('heapFlags', () => {
     assert.deepEqual(heapFlags(32 * MIB, undefined), [
       '--max-old-space-size=280',
       '--max-semi-space-size=4',
-      '--no-maglev',
     ]);
   });
 
@@ -29,7 +28,7 @@ describe('heapFlags', () => {
   });
 });
 
-describe('collectYoungWhileMarking', () => {
+describe('setRunningFlags', () => {
   const child = fileURLToPath(new URL('heap-child.ts', import.meta.url));
   const largest = (...args: string[]): number => {
     // One thread: how far V8 has marked depends on nothing else that runs.

@@ -3,8 +3,18 @@
  * one to 48 MB: both would use memory meant for the cache. V8 accepts these flags only on the command line.
  */
 import { setFlagsFromString } from 'node:v8';
+import { LIMITS } from '../base/limits.ts';
 import { parseSizeBytes } from '../base/text/size.ts';
-import { cacheBudget, cgroupLimitBytes, readText } from '../daemon/node/memory.ts';
+import {
+  CACHE_SHARE,
+  cacheBudget,
+  cgroupLimitBytes,
+  NO_LIMIT_BYTES,
+  PROCESS_BYTES,
+  type ReadText,
+  readText,
+  SMALLEST_BYTES,
+} from '../daemon/node/memory.ts';
 
 const MIB = 2 ** 20;
 /** Room without any cache: program, connections, and the maximum of queries in flight. */
@@ -20,6 +30,24 @@ const MAX_SHARE = 0.5;
 const SEMI_SPACE_MIB = 4;
 const SMALL_SEMI_SPACE_MIB = 2;
 const SMALL_LIMIT_BYTES = 192 * MIB;
+/** Flags that do not depend on memory. One that changes what V8 compiles makes it refuse Node's compiled code. */
+const FIXED_FLAGS: readonly string[] = [];
+
+/** For the launcher: `npm run docs` writes them to native/launcher/heap_sizes.h. */
+export const LAUNCHER_SIZES: Readonly<Record<string, number | string>> = {
+  BASE_BYTES,
+  HEAP_PER_CACHE,
+  MAX_SHARE,
+  SEMI_SPACE_MIB,
+  SMALL_SEMI_SPACE_MIB,
+  SMALL_LIMIT_BYTES,
+  DEFAULT_CACHE_BYTES: LIMITS.cacheBytes.default,
+  SMALLEST_CACHE_BYTES: SMALLEST_BYTES,
+  CACHE_SHARE,
+  PROCESS_BYTES,
+  NO_LIMIT_BYTES,
+  FIXED_FLAGS: FIXED_FLAGS.map((flag) => `"${flag}", `).join(''),
+};
 
 /**
  * glibc gives each thread an arena, which never shrinks: 1 to 3 MB for threads that allocate little. One set by hand wins.
@@ -63,20 +91,34 @@ export function heapFlags(cacheBytes: number, limitBytes: number | undefined): s
   const limit = limitBytes ?? Number.POSITIVE_INFINITY;
   const oldBytes = Math.min(wanted, limit * MAX_SHARE);
   const semiMiB = limit <= SMALL_LIMIT_BYTES ? SMALL_SEMI_SPACE_MIB : SEMI_SPACE_MIB;
-  return [`--max-old-space-size=${Math.floor(oldBytes / MIB)}`, `--max-semi-space-size=${semiMiB}`];
+  return [
+    `--max-old-space-size=${Math.floor(oldBytes / MIB)}`,
+    `--max-semi-space-size=${semiMiB}`,
+    ...FIXED_FLAGS,
+  ];
+}
+
+/** Flags for a command line; empty if it does not serve, or if the user has set sizes in NODE_OPTIONS. */
+export function flagsFor(argv: readonly string[], nodeOptions: string, read: ReadText): string[] {
+  if (!isServing(argv) || setsSize(nodeOptions)) return [];
+  const limitBytes = cgroupLimitBytes(read);
+  return heapFlags(cacheBudget(memoryFlag(argv), limitBytes).bytes, limitBytes);
+}
+
+function setsSize(word: string): boolean {
+  return word.includes('-space-size');
 }
 
 /**
- * Restarts this program, in this process, with the flags it should have. Returns if it has them already, if it does not
- * serve, or if the user has set the heap's size.
+ * Restarts this program, in this process, with the flags it should have. Returns if it needs none, or has them already: from
+ * the user, or from the launcher of the image, which saves this second boot of Node.
  */
 export function reexecWithHeapFlags(argv: readonly string[]): void {
   const { execArgv, execPath, env } = process;
   const script = process.argv[1];
-  if (!isServing(argv) || script === undefined) return;
-  if ([...execArgv, env.NODE_OPTIONS ?? ''].some((word) => word.includes('-space-size'))) return;
-  const limitBytes = cgroupLimitBytes(readText);
-  const flags = heapFlags(cacheBudget(memoryFlag(argv), limitBytes).bytes, limitBytes);
+  if (script === undefined || execArgv.some(setsSize)) return;
+  const flags = flagsFor(argv, env.NODE_OPTIONS ?? '', readText);
+  if (flags.length === 0) return;
   process.execve?.(execPath, [execPath, ...flags, ...execArgv, script, ...argv], {
     ...ONE_ARENA,
     ...env,

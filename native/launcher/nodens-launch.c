@@ -7,7 +7,7 @@
  * `nodens probe SOCKET PAGE UNTIL SECONDS` first waits until UNTIL answers, or SECONDS have passed. The kubelet makes a
  * Warning event of each failed probe, startup probes included, but a start that takes its time is no reason for one.
  *
- * Everything else runs in Node. Kubernetes gives a container that is not root no ambient capabilities: user 65532 with
+ * Everything else runs in Node, an agent with the flags for its heap (`heap_flags.h`). Kubernetes gives a container that is not root no ambient capabilities: user 65532 with
  * NET_BIND_SERVICE added still gets EACCES for port 53. This program has that capability as a file capability, raises it
  * to ambient and executes node, which inherits it.
  *
@@ -30,6 +30,8 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "heap_flags.h"
 
 #ifndef NODENS_NODE
 #define NODENS_NODE "/usr/local/bin/node"
@@ -168,16 +170,20 @@ int main(int argc, char **argv) {
     print_error("no CAP_NET_BIND_SERVICE, ports below 1024 cannot be bound (capability not added, or "
              "allowPrivilegeEscalation: false)", strerror(errno));
 
-  char **child = calloc((size_t)argc + 3, sizeof *child);
+  struct heap_flags flags = choose_heap_flags(argc - 1, argv + 1);
+  char **child = calloc((size_t)argc + (size_t)flags.count + 3, sizeof *child);
   if (child == NULL) {
     print_error("cannot start", strerror(errno));
     return 126;
   }
   size_t count = 0;
   child[count++] = NODENS_NODE;
+  for (int i = 0; i < flags.count; i++) child[count++] = flags.text[i];
   child[count++] = NODENS_MAIN;
   for (int i = 1; i < argc; i++) child[count++] = argv[i];
 
+  /* As in agent/cli/heap.ts. One that is set by hand wins. */
+  if (flags.count > 0) setenv("MALLOC_ARENA_MAX", "1", 0);
   execv(NODENS_NODE, child);
   print_error("cannot execute " NODENS_NODE, strerror(errno));
   return errno == ENOENT ? 127 : 126;

@@ -6,13 +6,13 @@ import { readFileSync } from 'node:fs';
 import { LIMITS } from '../../base/limits.ts';
 
 /** Memory of the process besides the cache: Node, the bundle, buffers, young generation. */
-const PROCESS_BYTES = 96 * 2 ** 20;
+export const PROCESS_BYTES = 96 * 2 ** 20;
 /** Cache's share of the limit: in floods, entries cost their bytes and the same again in heap slack. */
-const CACHE_SHARE = 0.25;
-const SMALLEST_BYTES = 4 * 2 ** 20;
+export const CACHE_SHARE = 0.25;
+export const SMALLEST_BYTES = 4 * 2 ** 20;
 
 /** cgroup v1 writes "no limit" as a number near 2^63. */
-const NO_LIMIT_BYTES = 2 ** 60;
+export const NO_LIMIT_BYTES = 2 ** 60;
 
 /** As `readText`. */
 export type ReadText = (path: string) => string | undefined;

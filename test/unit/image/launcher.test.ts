@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { flagsFor } from '../../../agent/cli/heap.ts';
 
 const SOURCE = new URL('../../../native/launcher/nodens-launch.c', import.meta.url).pathname;
 
@@ -31,7 +32,12 @@ function compile(
 
 const here = (name: string): string => new URL(name, import.meta.url).pathname;
 const probe = compile('probe', here('probe.c'));
-const launcher = compile('launcher', SOURCE, { NODENS_NODE: probe, NODENS_MAIN: '/main.js' });
+const launcher = compile('launcher', SOURCE, {
+  NODENS_NODE: probe,
+  NODENS_MAIN: '/main.js',
+  // No memory limit, whatever this machine has.
+  NODENS_ROOT: '/nonexistent',
+});
 
 interface Report {
   readonly ambient: number;
@@ -40,10 +46,12 @@ interface Report {
   readonly argv: readonly string[];
 }
 
-test('the launcher runs node with the bundle and the unchanged arguments', () => {
+test('the launcher runs node with flags for its heap, the bundle and the unchanged arguments', () => {
   const args = ['-localip', '169.254.20.10,10.96.0.10', '', 'two words', '--'];
   const { stdout } = spawnSync(launcher, args, { encoding: 'utf8' });
-  assert.deepEqual((JSON.parse(stdout) as Report).argv, [probe, '/main.js', ...args]);
+  const flags = flagsFor(args, '', () => undefined);
+  assert.equal(flags.length, 2);
+  assert.deepEqual((JSON.parse(stdout) as Report).argv, [probe, ...flags, '/main.js', ...args]);
 });
 
 test('without node: one line that says so, and exit code 127 as from a shell', () => {

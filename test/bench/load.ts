@@ -84,7 +84,7 @@ const PROBE = Buffer.from(
   '0b0b010000010000000000000570726f6265076578616d706c65036f72670000010001',
   'hex',
 );
-const PROBE_EVERY_MS = 2;
+const PROBE_EVERY_MS = 1;
 
 /** Milliseconds until `port` answers a question; rejects after `limitMs`. */
 export async function firstAnswer(port: number, limitMs: number): Promise<number> {

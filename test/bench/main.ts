@@ -1,17 +1,19 @@
 /**
  * `npm run bench`: nodens beside other resolvers and a baseline, in one run. `--quick` takes two minutes and writes no
- * page unless `--page` asks for it; `--rounds N`; `--only NAME,…` picks scenarios, `memory` and `scrape`, `--subjects NAME,…` the servers.
+ * page unless `--page` asks for it; `--rounds N`; `--only NAME,…` picks scenarios, `memory`, `start` and `scrape`,
+ * `--subjects NAME,…` the servers.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { hasProgram, installPackages, isRoot } from '../support/packages.ts';
 import { chart } from './chart.ts';
+import { BUILD, compile } from './compile.ts';
 import { goalCells } from './goals.ts';
-import { memoryGoals } from './memory.ts';
+import { memoryGoals, startGoals } from './memory.ts';
 import { page } from './page.ts';
 import { LOAD_CORE } from './process.ts';
 import { cells, flush, footprintCells, type Machine, type Results, tableOf } from './results.ts';
@@ -20,7 +22,6 @@ import { SCENARIOS } from './scenarios.ts';
 import { nodens, PEER_PACKAGES, type Subject, subjects } from './subjects.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const BUILD = join(root, 'build/bench');
 const UPSTREAM_PORT = 20_053;
 
 /** Above this load average other programs need the cores. */
@@ -42,15 +43,6 @@ function prepare(): void {
     }
   }
   if (!hasProgram('dnsperf')) throw new Error('dnsperf is needed');
-}
-
-/** Compiles `name`.c; returns the program's path. */
-function compile(name: string): string {
-  mkdirSync(BUILD, { recursive: true });
-  const source = fileURLToPath(new URL(`${name}.c`, import.meta.url));
-  const program = join(BUILD, name);
-  execFileSync(process.env.CC ?? 'cc', ['-O2', '-Wall', '-Wextra', '-o', program, source]);
-  return program;
 }
 
 function versionOf(program: string, argument: string, pattern: RegExp): string {
@@ -136,6 +128,10 @@ function options(): Options {
   };
 }
 
+async function startOnly(bench: Bench, only: Options['only']): Promise<Results['memoryGoals']> {
+  return only?.includes('start') ? startGoals(bench) : [];
+}
+
 async function measured(
   { isQuick, only, subjects: names }: Options,
   bench: Bench,
@@ -149,7 +145,7 @@ async function measured(
   const wantsMemory = only?.includes('memory') ?? true;
   const memory = wantsMemory
     ? await footprints(bench, isQuick ? chosen.filter(({ name }) => name === 'nodens') : chosen)
-    : { footprints: [], longestPauseMs: undefined, memoryGoals: [] };
+    : { footprints: [], longestPauseMs: undefined, memoryGoals: await startOnly(bench, only) };
   const hot = SCENARIOS.find(({ name }) => name === 'hot') as (typeof SCENARIOS)[number];
   const wantsScrapes = only?.includes('scrape') ?? true;
   const scrape = wantsScrapes ? await measureScrapes(bench, nodens('nodens', {}), hot) : undefined;

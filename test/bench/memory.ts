@@ -1,11 +1,11 @@
 /** What nodens takes on each node, beside its goals: memory of agent and init, and the time to the first answer. */
 import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { withRoom } from '../support/netns/init.ts';
 import { MemoryGroup } from '../support/netns/memory-group.ts';
 import { canMakeNetns, eventually } from '../support/netns/netns.ts';
+import { MAIN } from './compile.ts';
 import { type Memory, memoryOf } from './process.ts';
-import { type Bench, footprint } from './rounds.ts';
+import { type Bench, footprint, startMs } from './rounds.ts';
 import { SCENARIOS, type Scenario } from './scenarios.ts';
 import { nodens, type Subject } from './subjects.ts';
 
@@ -18,10 +18,10 @@ export interface MemoryGoal {
 }
 
 const MEBI = 2 ** 20;
-const MAIN = fileURLToPath(new URL('../../dist/agent/main.js', import.meta.url));
 /** Of the manifests: the agent sizes its heap for it. */
 const AGENT_LIMIT_BYTES = 128 * MEBI;
 const FEW_NAMES = 1_000;
+const STARTS = 15;
 const FEW_NAMES_SECONDS = 3;
 /** Both release pages every 5 s. */
 const SETTLE_MS = 6_000;
@@ -31,6 +31,11 @@ export async function memoryGoals(bench: Bench): Promise<MemoryGoal[]> {
   const goals = await inGroup((agent) => agentGoals(bench, agent));
   if (canMakeNetns()) goals.push(...(await initGoals(bench)));
   return goals;
+}
+
+/** Of these only the start. */
+export async function startGoals(bench: Bench): Promise<MemoryGoal[]> {
+  return inGroup(async (agent) => [await startGoal(bench, agent)]);
 }
 
 async function inGroup(work: (agent: Subject) => Promise<MemoryGoal[]>): Promise<MemoryGoal[]> {
@@ -63,13 +68,18 @@ async function agentGoals(bench: Bench, agent: Subject): Promise<MemoryGoal[]> {
   return [
     ...megabytes('agent, 1,000 names', warm, { anonymous: 24, rss: 52 }),
     ...megabytes(after, full, { anonymous: 28 }),
-    {
-      what: 'agent, start to first answer',
-      unit: 'ms',
-      measured: Math.min(warm.startMs, full.startMs),
-      most: 120,
-    },
+    await startGoal(bench, agent),
   ];
+}
+
+/** From the execution of what the image runs to the first answer for a client that asks every millisecond. */
+async function startGoal(bench: Bench, agent: Subject): Promise<MemoryGoal> {
+  bench.say('start of the agent');
+  const times: number[] = [];
+  for (let i = 0; i < STARTS; i++) times.push(await startMs(bench, agent));
+  const measured = times.toSorted((a, b) => a - b)[STARTS >> 1] as number;
+  const what = `agent, start to first answer, median of ${STARTS}`;
+  return { what, unit: 'ms', measured, most: 120 };
 }
 
 async function initGoals(bench: Bench): Promise<MemoryGoal[]> {

@@ -67,6 +67,13 @@ async function start(bench: Bench, subject: Subject, setup: Setup): Promise<Star
   }
 }
 
+/** Milliseconds until a fresh server answers; it is stopped then. */
+export async function startMs(bench: Bench, subject: Subject): Promise<number> {
+  const { server, startMs } = await start(bench, subject, 'plain');
+  await server.stop();
+  return startMs;
+}
+
 async function measure(
   bench: Bench,
   { server, port }: Started,

@@ -1,8 +1,8 @@
 /** The compared servers, each set up for one core as its manual recommends. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { hasProgram } from '../support/packages.ts';
+import { launcherProgram, MAIN } from './compile.ts';
 import type { Command } from './process.ts';
 
 /** Options of a server: upstream over UDP, over TCP, or a line for every query. */
@@ -25,7 +25,6 @@ export interface Subject {
   command(place: Place): Command;
 }
 
-const MAIN = fileURLToPath(new URL('../../dist/agent/main.js', import.meta.url));
 const ALL: readonly Setup[] = ['plain', 'tcp-upstream', 'log'];
 /** Capacity of every cache: more than any scenario but the misses needs. */
 const CAPACITY = 30_000;
@@ -68,7 +67,7 @@ function corefile(place: Place): string {
 
 export interface NodensOptions {
   readonly env?: Readonly<Record<string, string>>;
-  /** Flags of Node. */
+  /** Flags of Node. With them nodens starts without the launcher of the image, which passes none on. */
   readonly nodeFlags?: readonly string[];
 }
 
@@ -79,8 +78,8 @@ export const nodens = (name: string, { env = {}, nodeFlags = [] }: NodensOptions
   resolves: true,
   command: (place) => ({
     argv: [
-      ...[process.execPath, ...nodeFlags, MAIN, 'agent'],
-      ...['-conf', written(place, 'Corefile', corefile(place)), '-quiet'],
+      ...(nodeFlags.length === 0 ? [launcherProgram()] : [process.execPath, ...nodeFlags, MAIN]),
+      ...['agent', '-conf', written(place, 'Corefile', corefile(place)), '-quiet'],
     ],
     env,
   }),

@@ -31,7 +31,7 @@ function ratio(results: Results, scenario: string): number | undefined {
 }
 
 function goals(results: Results): Goal[] {
-  const { scrape, memoryGoals } = results;
+  const { scrape, memoryGoals, operatorGoals } = results;
   const ratios = [
     ['hot', 'hits'],
     ['miss-tcp', 'misses over TCP'],
@@ -66,7 +66,7 @@ function goals(results: Results): Goal[] {
       found: scrape?.bytes,
       isMet: atMost(PAGE_BYTES),
     },
-    ...memoryGoals.map(({ what, unit, measured, most }) => ({
+    ...[...memoryGoals, ...operatorGoals].map(({ what, unit, measured, most }) => ({
       what: `${what}, ${unit}`,
       goal: `≤ ${most}`,
       found: measured,

@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: nodens beside other resolvers and a baseline, in one run. `--quick` takes two minutes and writes no
- * page unless `--page` asks for it; `--rounds N`; `--only NAME,…` picks scenarios, `memory`, `start` and `scrape`,
- * `--subjects NAME,…` the servers.
+ * page unless `--page` asks for it; `--rounds N`; `--only NAME,…` picks scenarios, `memory`, `start`, `scrape` and those of
+ * `OPERATOR_GOALS`, `--subjects NAME,…` the servers.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,8 @@ import { hasProgram, installPackages, isRoot } from '../support/packages.ts';
 import { chart } from './chart.ts';
 import { BUILD, compile } from './compile.ts';
 import { goalCells } from './goals.ts';
-import { memoryGoals, startGoals } from './memory.ts';
+import { type MeasuredGoal, memoryGoals, startGoals } from './memory.ts';
+import { OPERATOR_GOALS } from './operator.ts';
 import { page } from './page.ts';
 import { LOAD_CORE } from './process.ts';
 import { cells, flush, footprintCells, type Machine, type Results, tableOf } from './results.ts';
@@ -100,6 +101,16 @@ async function footprints(
   return { footprints: found, longestPauseMs, memoryGoals: await memoryGoals(bench) };
 }
 
+async function operatorGoals(
+  bench: Bench,
+  only: readonly string[] | undefined,
+): Promise<MeasuredGoal[]> {
+  const found: MeasuredGoal[] = [];
+  for (const [name, measure] of Object.entries(OPERATOR_GOALS))
+    if (only?.includes(name) ?? true) found.push(...(await measure(bench)));
+  return found;
+}
+
 interface Options {
   readonly isQuick: boolean;
   readonly wantsPage: boolean;
@@ -154,6 +165,7 @@ async function measured(
     ...{ machine: machine(loadBefore), rounds, seconds, soakSeconds, tables, samples },
     ...memory,
     scrape,
+    operatorGoals: await operatorGoals(bench, only),
   };
 }
 

@@ -10,9 +10,9 @@ import { SCENARIOS, type Scenario } from './scenarios.ts';
 import { nodens, type Subject } from './subjects.ts';
 
 /** A measured figure, and the most that it may be. */
-export interface MemoryGoal {
+export interface MeasuredGoal {
   readonly what: string;
-  readonly unit: 'MB' | 'ms';
+  readonly unit: 'MB' | 'ms' | '%';
   readonly measured: number;
   readonly most: number;
 }
@@ -27,19 +27,22 @@ const FEW_NAMES_SECONDS = 3;
 const SETTLE_MS = 6_000;
 
 /** All goals that this machine can measure: a memory limit needs a writable cgroup, and init a namespace. */
-export async function memoryGoals(bench: Bench): Promise<MemoryGoal[]> {
-  const goals = await inGroup((agent) => agentGoals(bench, agent));
+export async function memoryGoals(bench: Bench): Promise<MeasuredGoal[]> {
+  const goals = await inGroup(nodens('nodens-goals', {}), (agent) => agentGoals(bench, agent));
   if (canMakeNetns()) goals.push(...(await initGoals(bench)));
   return goals;
 }
 
 /** Of these only the start. */
-export async function startGoals(bench: Bench): Promise<MemoryGoal[]> {
-  return inGroup(async (agent) => [await startGoal(bench, agent)]);
+export async function startGoals(bench: Bench): Promise<MeasuredGoal[]> {
+  return inGroup(nodens('nodens-goals', {}), async (agent) => [await startGoal(bench, agent)]);
 }
 
-async function inGroup(work: (agent: Subject) => Promise<MemoryGoal[]>): Promise<MemoryGoal[]> {
-  const agent = nodens('nodens-goals', {});
+/** Runs `agent` with the memory limit of the manifests, where this machine can. */
+export async function inGroup<Result>(
+  agent: Subject,
+  work: (agent: Subject) => Promise<Result>,
+): Promise<Result> {
   const group = MemoryGroup.make();
   if (group === undefined) return work(agent);
   group.limit(AGENT_LIMIT_BYTES);
@@ -54,7 +57,7 @@ async function inGroup(work: (agent: Subject) => Promise<MemoryGoal[]>): Promise
   }
 }
 
-async function agentGoals(bench: Bench, agent: Subject): Promise<MemoryGoal[]> {
+async function agentGoals(bench: Bench, agent: Subject): Promise<MeasuredGoal[]> {
   bench.say('memory goals: agent');
   const many = SCENARIOS.find(({ name }) => name === 'zipf') as Scenario;
   const few: Scenario = {
@@ -73,7 +76,7 @@ async function agentGoals(bench: Bench, agent: Subject): Promise<MemoryGoal[]> {
 }
 
 /** From the execution of what the image runs to the first answer for a client that asks every millisecond. */
-async function startGoal(bench: Bench, agent: Subject): Promise<MemoryGoal> {
+async function startGoal(bench: Bench, agent: Subject): Promise<MeasuredGoal> {
   bench.say('start of the agent');
   const times: number[] = [];
   for (let i = 0; i < STARTS; i++) times.push(await startMs(bench, agent));
@@ -82,7 +85,7 @@ async function startGoal(bench: Bench, agent: Subject): Promise<MemoryGoal> {
   return { what, unit: 'ms', measured, most: 120 };
 }
 
-async function initGoals(bench: Bench): Promise<MemoryGoal[]> {
+async function initGoals(bench: Bench): Promise<MeasuredGoal[]> {
   bench.say('memory goals: init');
   let found: Memory = { rssMb: Number.NaN, anonymousMb: Number.NaN };
   await withRoom(async ({ node, args }) => {
@@ -98,7 +101,7 @@ function megabytes(
   what: string,
   { rssMb, anonymousMb }: Memory,
   most: { readonly anonymous: number; readonly rss?: number },
-): MemoryGoal[] {
+): MeasuredGoal[] {
   const { anonymous, rss } = most;
   return [
     { what: `${what}: anonymous`, unit: 'MB', measured: anonymousMb, most: anonymous },

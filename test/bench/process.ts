@@ -49,6 +49,20 @@ function family(pid: number): number[] {
   return found;
 }
 
+/** Time that a process and its descendants have run so far, with all threads, milliseconds. */
+export function runMsOf(root: number): number {
+  const tasks = family(root).flatMap((pid) => {
+    const folder = `/proc/${pid}/task`;
+    return readdirSync(folder).map((task) => `${folder}/${task}/schedstat`);
+  });
+  return tasks.reduce((sum, path) => sum + runMs(path), 0);
+}
+
+/** The first figure of a schedstat file, in nanoseconds there (Documentation/scheduler/sched-stats of Linux). */
+function runMs(path: string): number {
+  return Number(readFileSync(path, 'utf8').split(' ')[0]) / 1e6;
+}
+
 /** The memory of a process and its descendants. */
 export function memoryOf(root: number): Memory {
   const sum = { rssMb: 0, anonymousMb: 0 };
@@ -95,8 +109,12 @@ export class Server {
   /** Time that the main thread has run so far, milliseconds. */
   mainThreadMs(): number {
     const { pid } = this.#child;
-    const text = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8');
-    return Number(text.split(' ')[0]) / 1e6;
+    return runMs(`/proc/${pid}/task/${pid}/schedstat`);
+  }
+
+  /** As `mainThreadMs`, of all threads. */
+  allThreadsMs(): number {
+    return runMsOf(this.#child.pid as number);
   }
 
   memory(): Memory {

@@ -1,5 +1,5 @@
 /** Medians and ratios. */
-import type { MemoryGoal } from './memory.ts';
+import type { MeasuredGoal } from './memory.ts';
 import type { Footprint, Sample, Scrape } from './rounds.ts';
 
 /** One line of a scenario's table: medians over the rounds. */
@@ -43,7 +43,9 @@ export interface Results {
   /** Longest pause of nodens' garbage collector under the load of the memory measurement, milliseconds. */
   readonly longestPauseMs: number | undefined;
   /** Memory and start of nodens beside their goals. */
-  readonly memoryGoals: readonly MemoryGoal[];
+  readonly memoryGoals: readonly MeasuredGoal[];
+  /** What the means of an operator cost. */
+  readonly operatorGoals: readonly MeasuredGoal[];
   readonly scrape: Scrape | undefined;
   readonly samples: readonly Sample[];
 }

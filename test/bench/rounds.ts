@@ -46,13 +46,13 @@ const FIRST_PORT = 20_100;
 
 let nextPort = FIRST_PORT;
 
-interface Started {
+export interface Started {
   readonly server: Server;
   readonly port: number;
   readonly startMs: number;
 }
 
-async function start(bench: Bench, subject: Subject, setup: Setup): Promise<Started> {
+export async function start(bench: Bench, subject: Subject, setup: Setup): Promise<Started> {
   const port = nextPort++;
   const dir = join(bench.dir, `${subject.name}-${port}`);
   mkdirSync(dir);

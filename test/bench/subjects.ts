@@ -46,7 +46,7 @@ const baseline = (binary: string): Subject => ({
   command: ({ port }) => ({ argv: [binary, String(port)] }),
 });
 
-function corefile(place: Place): string {
+function corefile(place: Place, more: string): string {
   const { port, upstreamPort, setup } = place;
   return `.:${port} {
     bind 127.0.0.1
@@ -61,6 +61,7 @@ function corefile(place: Place): string {
         ${setup === 'tcp-upstream' ? 'force_tcp' : 'prefer_udp'}
     }
     prometheus 127.0.0.1:${port + METRICS_PORT_OFFSET}
+    ${more}
 }
 `;
 }
@@ -69,9 +70,15 @@ export interface NodensOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Flags of Node. With them nodens starts without the launcher of the image, which passes none on. */
   readonly nodeFlags?: readonly string[];
+  /** Flags of nodens, and further directives of its block. */
+  readonly args?: (place: Place) => readonly string[];
+  readonly more?: (place: Place) => string;
 }
 
-export const nodens = (name: string, { env = {}, nodeFlags = [] }: NodensOptions): Subject => ({
+export const nodens = (
+  name: string,
+  { env = {}, nodeFlags = [], args = () => [], more = () => '' }: NodensOptions,
+): Subject => ({
   name,
   setups: ALL,
   answersTcp: true,
@@ -79,7 +86,8 @@ export const nodens = (name: string, { env = {}, nodeFlags = [] }: NodensOptions
   command: (place) => ({
     argv: [
       ...(nodeFlags.length === 0 ? [launcherProgram()] : [process.execPath, ...nodeFlags, MAIN]),
-      ...['agent', '-conf', written(place, 'Corefile', corefile(place)), '-quiet'],
+      ...['agent', '-conf', written(place, 'Corefile', corefile(place, more(place))), '-quiet'],
+      ...args(place),
     ],
     env,
   }),

@@ -14,6 +14,7 @@ import { askOnce } from '../../support/clients/ask-once.ts';
 import { freePort } from '../../support/free-port.ts';
 import { pod } from '../../support/kubernetes/pods.ts';
 import { ScriptedApi } from '../../support/kubernetes/scripted-api.ts';
+import { MemoryGroup } from '../../support/netns/memory-group.ts';
 import { eventually } from '../../support/netns/netns.ts';
 import { Authority } from '../../support/upstream/certificates.ts';
 import { ask } from '../load.ts';
@@ -28,8 +29,8 @@ const SETTLE_MS = 20_000;
 const ADDRESS = '192.0.2.7';
 
 const NAMES = 500;
-/** As with the memory limit of the manifests. */
-const HEAP = ['--max-semi-space-size=2', '--max-old-space-size=96', '--no-maglev'];
+/** Of the manifests: the agent sizes its heap for it. */
+const LIMIT_BYTES = 128 * 2 ** 20;
 
 const SERVICE = /^web\d+\.shop\.svc\.cluster\.local$/;
 const QUESTIONS = {
@@ -85,9 +86,16 @@ async function upstream(): Promise<number> {
   return socket.address().port;
 }
 
-function corefile(port: number, upstreamPort: number, autopath: string): string {
+/** As in the manifests, with metrics. */
+function corefile(
+  port: number,
+  metricsPort: number,
+  upstreamPort: number,
+  autopath: string,
+): string {
   return `cluster.local:${port} {
 bind 127.0.0.1
+prometheus 127.0.0.1:${metricsPort}
 ${autopath}
 cache {
 success 9984 600
@@ -106,14 +114,30 @@ forward . 127.0.0.1:${upstreamPort}
 interface Agent {
   readonly server: Server;
   readonly port: number;
+  readonly group: MemoryGroup | undefined;
 }
 
-async function start(folder: string, name: string, upstreamPort: number, line: string) {
+async function start(
+  folder: string,
+  name: string,
+  upstreamPort: number,
+  line: string,
+): Promise<Agent> {
   const port = await freePort();
   const file = join(folder, `Corefile-${name}`);
-  writeFileSync(file, corefile(port, upstreamPort, line));
-  const env = { NODE_NAME: 'worker-1', NODENS_ADMIN_SOCKET: join(folder, `${name}.sock`) };
-  const argv = [process.execPath, ...HEAP, NODENS, 'agent', '-conf', file, '-basecorefile='];
+  writeFileSync(file, corefile(port, await freePort(), upstreamPort, line));
+  // Authorities that this machine adds to Node's are no part of the agent.
+  const machine = {
+    NODE_EXTRA_CA_CERTS: '',
+    SSL_CERT_FILE: '/dev/null',
+    SSL_CERT_DIR: '/dev/null',
+  };
+  const own = { NODE_NAME: 'worker-1', NODENS_ADMIN_SOCKET: join(folder, `${name}.sock`) };
+  const env = { ...machine, ...own };
+  const group = MemoryGroup.make();
+  group?.limit(LIMIT_BYTES);
+  const agent = [process.execPath, NODENS, 'agent', '-conf', file, '-basecorefile='];
+  const argv = group?.command(agent) ?? agent;
   const server = new Server({ argv, env }, join(folder, `${name}.log`));
   await eventually('it answers', async () => {
     const reply = await askOnce({ name: QUESTIONS['an outside name'](0), type: 'A', port }).catch(
@@ -121,7 +145,7 @@ async function start(folder: string, name: string, upstreamPort: number, line: s
     );
     return reply !== undefined;
   });
-  return { server, port };
+  return { server, port, group };
 }
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -189,7 +213,12 @@ async function measure(rounds: number): Promise<void> {
     await costs(folder, agents, rounds);
     memories('under load');
   } finally {
-    await Promise.all(Object.values(agents).map(({ server }) => server.stop()));
+    await Promise.all(
+      Object.values(agents).map(async ({ server, group }) => {
+        await server.stop();
+        await group?.remove();
+      }),
+    );
     api.kill();
     authority.remove();
     rmSync(folder, { recursive: true });

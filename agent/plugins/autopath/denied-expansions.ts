@@ -1,16 +1,21 @@
 /** Counts denied expansions by namespace: what ndots costs, and for which workloads. */
 import type { Counter, Metrics } from '../../query/services/metrics.ts';
 
-/** Namespaces with a series of their own; further ones count as `other`. */
+/** Namespaces with a series of their own, in the life of the process; further ones count as `other`. */
 const MAX_NAMESPACES = 100;
 
-/** One for each plugin; the counters are the process's. */
+/** The counters of a process, by namespace: every plugin uses the same, also after a reload, so that their number is bounded. */
+const COUNTERS = new WeakMap<Metrics, Map<string, Counter>>();
+
+/** One for each plugin. */
 export class DeniedExpansions {
   readonly #metrics: Metrics;
-  readonly #counters = new Map<string, Counter>();
+  readonly #counters: Map<string, Counter>;
 
   constructor(metrics: Metrics) {
     this.#metrics = metrics;
+    this.#counters = COUNTERS.get(metrics) ?? new Map();
+    COUNTERS.set(metrics, this.#counters);
   }
 
   /** Counts a query of a pod of `namespace`; undefined for a client that is no pod. */

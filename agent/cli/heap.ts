@@ -30,8 +30,13 @@ const MAX_SHARE = 0.5;
 const SEMI_SPACE_MIB = 4;
 const SMALL_SEMI_SPACE_MIB = 2;
 const SMALL_LIMIT_BYTES = 192 * MIB;
+/**
+ * Threads of V8 beside the one that answers, 4 by default. They collect garbage and compile. Where all share one processor,
+ * a collection of 1 ms lasts as long as the kernel lets the others run first: 8 ms with one of them, 16 with four.
+ */
+const ONE_HELPER = '--v8-pool-size=1';
 /** Flags that do not depend on memory. One that changes what V8 compiles makes it refuse Node's compiled code. */
-const FIXED_FLAGS: readonly string[] = [];
+const FIXED_FLAGS: readonly string[] = [ONE_HELPER];
 
 /** For the launcher: `npm run docs` writes them to native/launcher/heap_sizes.h. */
 export const LAUNCHER_SIZES: Readonly<Record<string, number | string>> = {

@@ -15,6 +15,7 @@ describe('heapFlags', () => {
     assert.deepEqual(heapFlags(32 * MIB, undefined), [
       '--max-old-space-size=280',
       '--max-semi-space-size=4',
+      '--v8-pool-size=1',
     ]);
   });
 

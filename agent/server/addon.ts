@@ -1,6 +1,6 @@
 /**
  * Loads the agent's addon (`native/`): batches of datagrams, TCP listeners that take over from an older one, the memory
- * holder, and the release of unneeded memory pages.
+ * holder, and the release of unneeded memory.
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,6 +9,7 @@ import { messageOf } from '../base/errors.ts';
 import type { PagesAddon } from '../base/pages.ts';
 import type { ClearBytes } from '../base/segments.ts';
 import type { MemoryHolderAddon } from './memory-holder.ts';
+import type { HeapAddon } from './shrink-heap.ts';
 import type { TakeoverAddon } from './tcp/reuseport-takeover.ts';
 import type { BatchAddon } from './udp/addon-buffers.ts';
 
@@ -20,7 +21,7 @@ interface ClearAddon {
   readonly clearBytes: ClearBytes;
 }
 
-type Addon = BatchAddon & ClearAddon & MemoryHolderAddon & PagesAddon & TakeoverAddon;
+type Addon = BatchAddon & ClearAddon & HeapAddon & MemoryHolderAddon & PagesAddon & TakeoverAddon;
 
 /** The addon, or the reason why it cannot be loaded. Further calls cost nothing. */
 export function loadAddon(): Addon | Error {

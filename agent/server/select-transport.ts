@@ -5,6 +5,7 @@ import type { ClearBytes } from '../base/segments.ts';
 import type { Logger } from '../query/services/log.ts';
 import { loadAddon } from './addon.ts';
 import { startMemoryHolder } from './memory-holder.ts';
+import { shrinkRegularly, type Usage } from './shrink-heap.ts';
 import { type ListenTcp, sharedListen, takeoverListen } from './tcp/reuseport-takeover.ts';
 import { batchOpener } from './udp/batch.ts';
 import { type ConnectUdp, connectedOpener } from './udp/connected.ts';
@@ -21,6 +22,14 @@ export interface Native {
   readonly connectUdp: ConnectUdp | undefined;
   readonly clearBytes: ClearBytes;
 }
+
+const ownUsage: Usage = {
+  cpuMs: () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1_000;
+  },
+  heapBytes: () => process.memoryUsage().heapTotal,
+};
 
 /**
  * Logs one line if the addon is not used. `NODENS_UDP=dgram` in the environment forces that: to compare the two, or to
@@ -40,6 +49,7 @@ export function selectTransport(log: Logger, clock: Clock): Native {
   if (!(addon instanceof Error)) {
     startMemoryHolder(addon, log);
     releaseRegularly(addon, clock);
+    shrinkRegularly(addon, ownUsage, clock);
     return {
       openUdp: batchOpener(addon),
       isUdpWildcard: true,

@@ -9,6 +9,7 @@ void export_udp(napi_env env, napi_value exports);
 void export_tcp(napi_env env, napi_value exports);
 void export_memory_holder(napi_env env, napi_value exports);
 void export_clear_bytes(napi_env env, napi_value exports);
+void export_shrink_heap(napi_env env, napi_value exports);
 
 /* init's addon. */
 void export_child_reaping(napi_env env, napi_value exports);

@@ -7,5 +7,6 @@ NAPI_MODULE_INIT() {
   export_memory_holder(env, exports);
   export_release_pages(env, exports);
   export_clear_bytes(env, exports);
+  export_shrink_heap(env, exports);
   return exports;
 }

@@ -1,11 +1,13 @@
 import { strict as assert } from 'node:assert';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { it } from 'node:test';
+import { describe, it } from 'node:test';
 import { releaseRegularly } from '../../../agent/base/pages.ts';
 import { loadAddon } from '../../../agent/server/addon.ts';
+import { shrinkRegularly } from '../../../agent/server/shrink-heap.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
+const MIB = 2 ** 20;
 const ADDON = new URL('../../../agent/server/addon.ts', import.meta.url).href;
 /** Kilobytes of files that the process has mapped, before and after, and functions that run on released pages. */
 const PROGRAM = `
@@ -63,3 +65,89 @@ if (!(addon instanceof Error))
     addon.clearBytes(small.subarray(1, -1));
     assert.deepEqual([...small], [7, ...new Array(298).fill(0), 7]);
   });
+
+/** Bytes of V8's heap after a burst that left garbage in the old generation, and some time after the addon was asked. */
+const BURST = `
+  import { setTimeout } from 'node:timers/promises';
+  import { getHeapStatistics } from 'node:v8';
+  import { loadAddon } from ${JSON.stringify(ADDON)};
+  const addon = loadAddon();
+  let kept = Array.from({ length: 400_000 }, (_, i) => [i, String(i)]);
+  kept = kept.filter((_, i) => i % 100 === 0);
+  const before = getHeapStatistics().total_heap_size;
+  if (process.argv[1] === 'shrink') addon.shrinkHeap();
+  await setTimeout(1_000);
+  console.log(JSON.stringify({ before, after: getHeapStatistics().total_heap_size, kept: kept.length }));
+`;
+
+if (!(loadAddon() instanceof Error))
+  describe('shrinkHeap', () => {
+    const shareLeft = (...args: string[]): number => {
+      const flags = ['--input-type=module', '-e', BURST, ...args];
+      const { stdout, status, stderr } = spawnSync(process.execPath, flags, { encoding: 'utf8' });
+      assert.equal(status, 0, stderr);
+      const { before, after, kept } = JSON.parse(stdout);
+      assert.equal(kept, 4_000);
+      return after / before;
+    };
+
+    it('gives memory back', () => assert.ok(shareLeft('shrink') < 0.6));
+
+    it('does what V8 does not do itself', () => assert.ok(shareLeft() > 0.9));
+  });
+
+describe('shrinkRegularly', () => {
+  const agent = () => {
+    const clock = new FakeClock();
+    const used = { cpuMs: 0, heapBytes: 20 * MIB };
+    const found = { times: 0 };
+    const usage = { cpuMs: () => used.cpuMs, heapBytes: () => used.heapBytes };
+    const addon = { shrinkHeap: () => found.times++ };
+    return { clock, used, found, timer: shrinkRegularly(addon, usage, clock) };
+  };
+
+  it('shrinks the heap once after the start', async () => {
+    const { clock, found } = agent();
+    await clock.advance(2_000);
+    assert.equal(found.times, 1);
+    await clock.advance(600_000);
+    assert.equal(found.times, 1);
+  });
+
+  it('waits until the agent has little to do', async () => {
+    const { clock, used, found } = agent();
+    for (let second = 0; second < 60; second += 2) {
+      used.cpuMs += 250;
+      await clock.advance(2_000);
+    }
+    assert.equal(found.times, 0);
+    await clock.advance(2_000);
+    assert.equal(found.times, 1);
+  });
+
+  it('does it again when the heap has grown by 4 MiB, at most every 30 s', async () => {
+    const { clock, used, found } = agent();
+    await clock.advance(2_000);
+    used.heapBytes = 14 * MIB;
+    await clock.advance(2_000);
+    used.heapBytes = 18 * MIB - 1;
+    await clock.advance(60_000);
+    assert.equal(found.times, 1);
+    used.heapBytes = 18 * MIB;
+    await clock.advance(2_000);
+    assert.equal(found.times, 2);
+    await clock.advance(2_000);
+    used.heapBytes = 30 * MIB;
+    await clock.advance(26_000);
+    assert.equal(found.times, 2);
+    await clock.advance(2_000);
+    assert.equal(found.times, 3);
+  });
+
+  it('ends when it is cancelled', async () => {
+    const { clock, found, timer } = agent();
+    timer.cancel();
+    await clock.advance(60_000);
+    assert.equal(found.times, 0);
+  });
+});

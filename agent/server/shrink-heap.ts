@@ -1,0 +1,47 @@
+/**
+ * Gives memory back that V8 keeps after a start or a burst (`native/process/shrink_heap.c`), while the agent has little to
+ * do: objects are moved together for that, in one pause.
+ */
+import type { Clock, Timer } from '../base/clock.ts';
+
+/** Exports of that file. */
+export interface HeapAddon {
+  /** Starts a garbage collection in steps, some 25 ms of CPU together. */
+  shrinkHeap(): void;
+}
+
+/** Of this process, since its start. */
+export interface Usage {
+  /** CPU time of all threads. */
+  cpuMs(): number;
+  /** Memory that V8 has for its heap. */
+  heapBytes(): number;
+}
+
+const INTERVAL_MS = 2_000;
+/** At most this share of an interval on a processor is little to do: 15,000 answers a second from the cache. */
+const QUIET_SHARE = 0.1;
+/** Less is not worth a collection. */
+const WORTH_BYTES = 4 * 2 ** 20;
+const PAUSE_MS = 30_000;
+
+/** Looks regularly whether it is worth it, until cancelled. */
+export function shrinkRegularly(addon: HeapAddon, usage: Usage, clock: Clock): Timer {
+  let cpuMs = usage.cpuMs();
+  let smallestBytes = 0;
+  let isShrinking = false;
+  let notBeforeMs = 0;
+  return clock.every(INTERVAL_MS, () => {
+    const usedMs = usage.cpuMs() - cpuMs;
+    cpuMs += usedMs;
+    const bytes = usage.heapBytes();
+    if (isShrinking) smallestBytes = bytes;
+    isShrinking = false;
+    const nowMs = clock.nowMs();
+    if (usedMs > INTERVAL_MS * QUIET_SHARE || nowMs < notBeforeMs) return;
+    if (bytes < smallestBytes + WORTH_BYTES) return;
+    isShrinking = true;
+    notBeforeMs = nowMs + PAUSE_MS;
+    addon.shrinkHeap();
+  });
+}

@@ -1,5 +1,6 @@
 /*
- * Opens a listening TCP socket that gets every new connection of its address, also while an older agent still listens there.
+ * Opens a listening TCP socket that gets every new connection of its address, also while an older agent still listens there,
+ * and accepts connections.
  *
  * During an upgrade two agents listen on one address with SO_REUSEPORT. Without a program, the kernel spreads new
  * connections over both, and those in the accept queue of the older one are reset when it closes. So the newer socket
@@ -71,6 +72,30 @@ static napi_value listen_with_takeover(napi_env env, napi_callback_info info) {
   return result;
 }
 
+/*
+ * acceptNext(descriptor, peer) → descriptor, or -1 if there is no connection or none can be accepted: libuv, which polls
+ * the socket, then meets the same error and reports it. The client's address is written to `peer`.
+ */
+static napi_value accept_next(napi_env env, napi_callback_info info) {
+  struct arguments arguments;
+  size_t bytes;
+  read_arguments(env, info, &arguments);
+  int32_t listening = next_int32(&arguments);
+  void *peer = next_bytes(&arguments, &bytes);
+  if (arguments.error == 0 && bytes < sizeof(struct sockaddr_in6)) arguments.error = EINVAL;
+  if (arguments.error != 0) return throw_errno(env, "accept", arguments.error);
+  socklen_t length = sizeof(struct sockaddr_in6);
+  int fd;
+  do {
+    fd = accept4(listening, peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    /* ECONNABORTED: this one is gone, and the next may be there. */
+  } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+  napi_value result = create_int32(env, fd < 0 ? -1 : fd);
+  if (result == NULL && fd >= 0) close(fd);
+  return result;
+}
+
 void export_tcp(napi_env env, napi_value exports) {
+  export_function(env, exports, "acceptNext", accept_next);
   export_function(env, exports, "listenWithTakeover", listen_with_takeover);
 }

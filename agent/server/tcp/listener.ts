@@ -8,9 +8,10 @@ import { LIMITS } from '../../base/limits.ts';
 import type { Counter, Gauge } from '../../query/services/metrics.ts';
 import type { TcpTimeouts } from '../../query/services/process.ts';
 import type { QueryProcessor } from '../query-processor.ts';
+import { AcceptQueue } from './accept-queue.ts';
 import type { TcpClients } from './clients.ts';
 import { type CloseReason, TcpConnection } from './connection.ts';
-import type { ListenTcp } from './reuseport-takeover.ts';
+import type { AcceptNext, ListenTcp } from './reuseport-takeover.ts';
 
 const SWEEP_MS = 1_000;
 /** Connections checked in one turn of the event loop: closing one takes up to 0.1 ms. */
@@ -56,8 +57,15 @@ export class TcpListener {
   #isDraining = false;
   /** Connections accepted so far. */
   #accepted = 0;
+  /** Connections that wait for their client's turn; undefined where only `#server` accepts. */
+  readonly #queue: AcceptQueue | undefined;
 
-  private constructor(server: Server, endpoint: Endpoint, options: TcpOptions) {
+  private constructor(
+    server: Server,
+    endpoint: Endpoint,
+    options: TcpOptions,
+    acceptNext: AcceptNext | undefined,
+  ) {
     this.#server = server;
     this.endpoint = endpoint;
     this.#options = options;
@@ -65,7 +73,11 @@ export class TcpListener {
     this.#closed = new Promise((resolve) => {
       server.on('close', resolve);
     });
-    server.on('connection', (socket) => this.#accept(socket));
+    this.#queue = acceptNext && this.#queueOf(acceptNext);
+    server.on('connection', (socket) => {
+      this.#accept(socket);
+      if (server.listening) this.#queue?.fill();
+    });
     server.on('error', options.onError);
   }
 
@@ -77,8 +89,9 @@ export class TcpListener {
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MS,
     });
+    let acceptNext: AcceptNext | undefined;
     try {
-      await options.listen(server, options.endpoint, BACKLOG);
+      acceptNext = await options.listen(server, options.endpoint, BACKLOG);
     } catch (error) {
       const where = formatEndpoint(options.endpoint);
       const reason = `cannot bind ${where}/tcp: ${messageOf(error)}`;
@@ -86,7 +99,7 @@ export class TcpListener {
     }
     const bound = server.address();
     const boundPort = typeof bound === 'object' && bound !== null ? bound.port : port;
-    return new TcpListener(server, { address, port: boundPort }, options);
+    return new TcpListener(server, { address, port: boundPort }, options, acceptNext);
   }
 
   /** Clients that a drain still waits for, plus one while it accepts; 0 without a drain. */
@@ -112,7 +125,8 @@ export class TcpListener {
   /** Closes after a whole turn of the event loop without a new connection. */
   #closeWhenQuiet(turns: number, accepted: number): void {
     afterTwoTurns(() => {
-      if (turns > 0 && this.#accepted !== accepted) {
+      const isWaiting = this.#queue !== undefined && this.#queue.size > 0;
+      if (turns > 0 && (isWaiting || this.#accepted !== accepted)) {
         this.#closeWhenQuiet(turns - 1, this.#accepted);
         return;
       }
@@ -127,8 +141,24 @@ export class TcpListener {
   async close(): Promise<void> {
     this.#sweep.cancel();
     if (this.#server.listening) this.#server.close();
+    this.#queue?.close();
     for (const client of this.#clients) client.destroy();
     await this.#closed;
+  }
+
+  #queueOf(acceptNext: AcceptNext): AcceptQueue {
+    const { clients, rejected, onCrowded } = this.#options;
+    return new AcceptQueue({
+      ...{ acceptNext, scheduler: clients.scheduler },
+      onSocket: (socket) => {
+        socket.setKeepAlive(true, KEEP_ALIVE_MS);
+        this.#accept(socket);
+      },
+      onCrowded: (key) => {
+        rejected.value++;
+        onCrowded(key);
+      },
+    });
   }
 
   #accept(socket: Socket): void {

@@ -59,10 +59,10 @@ export class TcpScheduler {
     return this.#left > 0;
   }
 
-  /** Counts a handled message. */
-  spend(): void {
-    this.#left--;
-    this.#steps++;
+  /** Counts a handled message, or work that costs as much as `messages`. */
+  spend(messages = 1): void {
+    this.#left -= messages;
+    this.#steps += messages;
     this.#arm();
   }
 

@@ -1,5 +1,7 @@
 /** Memory that JavaScript and the addon share, and the messages that are sent outside a batch's slots. */
 
+import { v6Key } from '../../base/clients/client-key.ts';
+
 /** The same as in `native/udp/transport.h`. */
 export const BATCH = 64;
 /** Size of a `sockaddr_in6`, which has room for an address of either family. */
@@ -8,6 +10,18 @@ export const ADDRESS_BYTES = 28;
 export const PEER_BYTES = 48;
 /** Maximum length of a message received, and of a reply written in place; longer replies are sent on their own. */
 export const SLOT_BYTES = 4_096;
+
+const AF_INET = 2;
+/** Offset of the address in a sockaddr_in and in a sockaddr_in6. */
+export const V4_AT = 4;
+export const V6_AT = 8;
+
+/** `clientKey` of the client whose address, as the kernel wrote it, is `peer`. */
+export function socketClientKey(peer: Buffer): string {
+  return peer[0] === AF_INET
+    ? peer.latin1Slice(V4_AT, V4_AT + 4)
+    : v6Key(peer.latin1Slice(V6_AT, V6_AT + 16));
+}
 
 declare const handleBrand: unique symbol;
 /** An open socket of the addon; opaque to JavaScript. */

@@ -12,13 +12,12 @@ import {
   PEER_BYTES,
   SLOT_BYTES,
   slotsOf,
+  V4_AT,
+  V6_AT,
 } from './addon-buffers.ts';
 import type { OpenUdp, UdpOptions, UdpTransport } from './contract.ts';
 
 const AF_INET = 2;
-/** Offset of the address in a sockaddr_in and in a sockaddr_in6. */
-const V4_AT = 4;
-const V6_AT = 8;
 const STAT_RECEIVE_DROPS = 0;
 const STAT_SEND_FAILED = 1;
 const STAT_SHED = 2;

@@ -4,10 +4,10 @@ import { RenewedMap } from '../../base/renewed-map.ts';
 
 const TICK_MS = 20;
 /**
- * Deadlines handled in one turn of the event loop, about a millisecond: a client whose thousands of queries end in the
+ * Deadlines handled in one turn of the event loop, about a third of a millisecond: a client whose thousands of queries end in the
  * same tick must not delay the other clients' answers.
  */
-const DEADLINES_PER_TURN = 32;
+const DEADLINES_PER_TURN = 8;
 
 /** Waits for one deadline at a time. */
 export interface Expiring {

@@ -1,0 +1,79 @@
+/**
+ * Connections that the kernel has accepted and that wait for their client's turn. To make a connection costs twenty times
+ * what a query costs: a client that opens a hundred at once must not delay the one of another client.
+ */
+import { closeSync } from 'node:fs';
+import { Socket } from 'node:net';
+import type { Accepted, AcceptNext } from './reuseport-takeover.ts';
+import type { TcpScheduler } from './scheduler.ts';
+
+/** Connections of all clients that wait; more stay in the kernel's backlog. */
+const MAX_WAITING = 1_024;
+/** Of one client: further ones are closed at once. */
+const MAX_OF_CLIENT = 512;
+/** Cost of making one, in messages: eight in a turn of the event loop. */
+const COST = 16;
+
+export interface AcceptQueueParts {
+  readonly acceptNext: AcceptNext;
+  readonly scheduler: TcpScheduler;
+  readonly onSocket: (socket: Socket) => void;
+  /** The client `key` had too many that wait: one was closed. */
+  readonly onCrowded: (key: string) => void;
+}
+
+/** One for each listener. */
+export class AcceptQueue {
+  readonly #parts: AcceptQueueParts;
+  readonly #waiting = new Set<Accepted>();
+  readonly #countByClient = new Map<string, number>();
+
+  constructor(parts: AcceptQueueParts) {
+    this.#parts = parts;
+  }
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** Takes what is in the kernel's backlog. Only to be called while the listener listens. */
+  fill(): void {
+    const { acceptNext, onCrowded } = this.#parts;
+    while (this.#waiting.size < MAX_WAITING) {
+      const accepted = acceptNext();
+      if (accepted === undefined) return;
+      if ((this.#countByClient.get(accepted.key) ?? 0) < MAX_OF_CLIENT) {
+        this.#put(accepted);
+        continue;
+      }
+      closeSync(accepted.descriptor);
+      onCrowded(accepted.key);
+    }
+  }
+
+  /** Closes all of them. */
+  close(): void {
+    for (const accepted of this.#waiting) closeSync(accepted.descriptor);
+    this.#waiting.clear();
+    this.#countByClient.clear();
+  }
+
+  #put(accepted: Accepted): void {
+    const { key } = accepted;
+    this.#waiting.add(accepted);
+    this.#countByClient.set(key, (this.#countByClient.get(key) ?? 0) + 1);
+    this.#parts.scheduler.enqueue({ key, work: () => this.#make(accepted) });
+  }
+
+  #make(accepted: Accepted): void {
+    // Closed meanwhile.
+    if (!this.#waiting.delete(accepted)) return;
+    const { key, descriptor } = accepted;
+    const left = (this.#countByClient.get(key) ?? 1) - 1;
+    if (left === 0) this.#countByClient.delete(key);
+    else this.#countByClient.set(key, left);
+    const { scheduler, onSocket } = this.#parts;
+    scheduler.spend(COST);
+    onSocket(new Socket({ fd: descriptor, allowHalfOpen: true }));
+  }
+}

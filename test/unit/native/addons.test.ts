@@ -18,7 +18,14 @@ const { addons } = JSON.parse(readFileSync(join(NATIVE, 'sources.json'), 'utf8')
 const OFFERED: Readonly<Record<string, readonly string[]>> = {
   agent: [
     ...['close', 'connect', 'open', 'port', 'receiveNow', 'sendDeferred'],
-    ...['clearBytes', 'holdMemory', 'listenWithTakeover', 'releasePages', 'shrinkHeap'],
+    ...[
+      'acceptNext',
+      'clearBytes',
+      'holdMemory',
+      'listenWithTakeover',
+      'releasePages',
+      'shrinkHeap',
+    ],
   ],
   init: [
     ...['closeNetlink', 'openNetlink', 'queryNetlink', 'unwatchNetlink', 'watchNetlink'],

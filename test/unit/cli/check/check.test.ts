@@ -3,16 +3,16 @@ import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { UsageError } from '../../../agent/base/errors.ts';
-import { fileOf } from '../../../agent/config/files.ts';
-import { dryRun } from '../../../agent/daemon/configuration/dry-run.ts';
-import { prepareAll } from '../../../agent/query/plugin.ts';
-import { check } from '../../support/cli/check.ts';
-import { parseText } from '../../support/corefiles/parse.ts';
+import { UsageError } from '../../../../agent/base/errors.ts';
+import { fileOf } from '../../../../agent/config/files.ts';
+import { dryRun } from '../../../../agent/daemon/configuration/dry-run.ts';
+import { prepareAll } from '../../../../agent/query/plugin.ts';
+import { check } from '../../../support/cli/check.ts';
+import { parseText } from '../../../support/corefiles/parse.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'nodens-check-'));
 after(() => rmSync(dir, { recursive: true }));
-const ROOT = new URL('../../../', import.meta.url).pathname;
+const ROOT = new URL('../../../../', import.meta.url).pathname;
 let files = 0;
 
 function file(text: string, name = 'Corefile'): string {

@@ -5,10 +5,10 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { UsageError } from '../../../agent/base/errors.ts';
-import { check } from '../../support/cli/check.ts';
+import { UsageError } from '../../../../agent/base/errors.ts';
+import { check } from '../../../support/cli/check.ts';
 
-const ROOT = new URL('../../../', import.meta.url).pathname;
+const ROOT = new URL('../../../../', import.meta.url).pathname;
 const dir = mkdtempSync(join(tmpdir(), 'nodens-check-errors-'));
 after(() => rmSync(dir, { recursive: true }));
 

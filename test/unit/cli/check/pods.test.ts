@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { stringify } from 'yaml';
-import { check } from '../../support/cli/check.ts';
-import { renderChart } from '../../support/helm/render.ts';
-import { build } from '../manifests/kustomize.ts';
+import { check } from '../../../support/cli/check.ts';
+import { renderChart } from '../../../support/helm/render.ts';
+import { build } from '../../manifests/kustomize.ts';
 
-const MANIFESTS = new URL('../../../manifests/', import.meta.url).pathname;
-const CHART = new URL('../../../deploy/helm/nodens', import.meta.url).pathname;
+const MANIFESTS = new URL('../../../../manifests/', import.meta.url).pathname;
+const CHART = new URL('../../../../deploy/helm/nodens', import.meta.url).pathname;
 const read = (path: string): string => readFileSync(`${MANIFESTS}${path}`, 'utf8');
 const dir = mkdtempSync(join(tmpdir(), 'nodens-check-pods-'));
 after(() => rmSync(dir, { recursive: true }));

@@ -4,12 +4,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { checkCommand } from '../../../agent/cli/check.ts';
-import { check } from '../../support/cli/check.ts';
+import { checkCommand } from '../../../../agent/cli/check.ts';
+import { check } from '../../../support/cli/check.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'nodens-check-'));
 after(() => rmSync(dir, { recursive: true }));
-const EXAMPLES = new URL('../../../examples', import.meta.url).pathname;
+const EXAMPLES = new URL('../../../../examples', import.meta.url).pathname;
 
 const path = join(dir, 'Corefile');
 writeFileSync(

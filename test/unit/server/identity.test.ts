@@ -5,8 +5,10 @@ import { nameFromText } from '../../../agent/dns/name.ts';
 import { readRecords } from '../../../agent/dns/records.ts';
 import type { Answer } from '../../../agent/query/answer.ts';
 import { clientAt, Query, type Transport } from '../../../agent/query/query.ts';
+import { Dispatcher } from '../../../agent/server/dispatch.ts';
 import { Identity } from '../../../agent/server/identity.ts';
 import { queryFor } from '../../support/dns/queries.ts';
+import { RecordingLogger } from '../../support/services.ts';
 
 const PROBE_PORTS = { first: 20_253, last: 20_260 };
 
@@ -108,5 +110,23 @@ describe('the nonce', () => {
       queryFor('instance.nodens', 'TXT'),
     ])
       assert.equal(identity.answerTo(query), undefined);
+  });
+});
+
+describe('an observer', () => {
+  it('sees the queries of clients, and none of the probes', () => {
+    const log = new RecordingLogger();
+    const dispatcher = new Dispatcher(log, { value: 0 });
+    const seen: string[] = [];
+    dispatcher.observer = {
+      follow: (query, run) => {
+        seen.push(query.nameText);
+        return run();
+      },
+    };
+    const probe = asked('127.0.0.1:53', '127.0.0.1', 40_000);
+    assert.ok(typeof said(dispatcher.handle(probe) as Answer) === 'string');
+    dispatcher.handle(queryFor('web.test', 'A'));
+    assert.deepEqual(seen, ['web.test.']);
   });
 });

@@ -141,6 +141,7 @@ export class Nodens {
         ...env,
         // /run belongs to the container; here it would be that of the machine.
         NODENS_CONTROL_SOCKET: `${this.#dir}/run/control.sock`,
+        NODENS_ADMIN_SOCKET: `${this.#dir}/run/admin.sock`,
         KUBE_DNS_UPSTREAM_SERVICE_HOST: V4.upstreamVip,
         NODENS_UPSTREAM_SERVICE_HOST: V4.upstreamVip,
       },

@@ -48,6 +48,14 @@ export class PacedWork {
     });
   }
 
+  /** Runs `steps`, each of them short, to their end: in each turn of `key` as many as there is time for. */
+  async finish<Value>(key: string, steps: Iterator<void, Value>): Promise<Value> {
+    for (;;) {
+      const last = await this.run(key, (hasTime) => advance(steps, hasTime));
+      if (last.done === true) return last.value;
+    }
+  }
+
   async #work(): Promise<void> {
     this.#isWorking = true;
     // Do not run jobs within the caller's own work.
@@ -90,4 +98,13 @@ export class PacedWork {
     if (jobs.length > 0) this.#waiting.set(key, jobs);
     return job;
   }
+}
+
+function advance<Value>(
+  steps: Iterator<void, Value>,
+  hasTime: HasTime,
+): IteratorResult<void, Value> {
+  let last = steps.next();
+  while (last.done !== true && hasTime()) last = steps.next();
+  return last;
 }

@@ -44,7 +44,7 @@ export function createOperatorViews(
   const endpoints = (): readonly string[] => admin.served;
   return {
     adminSocket: createAdminSocket(options, context, status, queries),
-    statusPage: new StatusPage({ clock, status, queries, nodeName, endpoints }),
+    statusPage: new StatusPage({ clock, work: shared.work, status, queries, nodeName, endpoints }),
   };
 }
 
@@ -56,6 +56,7 @@ function createStatus(
   const { clock, metrics, traffic, cache, budget, upstreams, listeners, shared } = services;
   return new Status({
     ...{ clock, cache, upstreams, notReadyReasons, queryWatch, version: VERSION },
+    work: shared.work,
     series: [metrics, traffic],
     limitBytes: budget.bytes,
     ledger: shared.ledger,

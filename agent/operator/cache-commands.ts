@@ -30,7 +30,7 @@ export interface CacheCommandParts {
   /** The server block with that number: zones, ports, addresses, view. */
   readonly blockName: (id: number) => string;
   /** Sums of the cache's counters. */
-  readonly counters: () => Readonly<Record<string, number>>;
+  readonly counters: () => Promise<Readonly<Record<string, number>>>;
   /** Writes the snapshot anew; undefined if the agent keeps none. */
   readonly rewriteSnapshot: (() => Promise<boolean>) | undefined;
   readonly flushed: Counter;
@@ -82,13 +82,13 @@ export async function cacheFlush(
 }
 
 /** How much the cache holds, and what it counted since the start. */
-export function cacheStats(parts: CacheCommandParts): CacheStatsLine {
+export async function cacheStats(parts: CacheCommandParts): Promise<CacheStatsLine> {
   const { cache, limitBytes, blockName, counters } = parts;
   return {
     line: 'cache-stats',
     limitBytes,
     ...cache.stats(),
-    counters: counters(),
+    counters: await counters(),
     blocks: cache
       .blockStats()
       .map(({ blockId, ...rest }) => ({ block: blockName(blockId), ...rest })),

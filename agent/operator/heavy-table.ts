@@ -34,9 +34,13 @@ export class HeavyTable {
 
   /** The heaviest `count` keys, heaviest first; begins anew. */
   take(count: number): HeavyLine[] {
-    const all = Array.from(this.#counts, ([key, counts]) => ({ key, ...counts }));
+    const heaviest: [string, Counts][] = [];
+    for (const entry of this.#counts) {
+      const least = heaviest[count - 1]?.[1].queries ?? 0;
+      if (entry[1].queries > least) insert(heaviest, entry, count);
+    }
     this.#counts.clear();
-    return all.sort((a, b) => b.queries - a.queries).slice(0, count);
+    return heaviest.map(([key, counts]) => ({ key, ...counts }));
   }
 
   /** Keeps the heavier half: a key that asks all the time is among it. */
@@ -44,4 +48,13 @@ export class HeavyTable {
     const heavy = [...this.#counts].sort(([, a], [, b]) => b.queries - a.queries);
     for (const [key] of heavy.slice(MAX_KEYS / 2)) this.#counts.delete(key);
   }
+}
+
+/** Adds `entry` to the `count` heaviest. To sort all keys for a few of them would delay answers. */
+function insert(heaviest: [string, Counts][], entry: [string, Counts], count: number): void {
+  const { queries } = entry[1];
+  let at = heaviest.length;
+  while (at > 0 && (heaviest[at - 1] as [string, Counts])[1].queries < queries) at--;
+  heaviest.splice(at, 0, entry);
+  if (heaviest.length > count) heaviest.pop();
 }

@@ -29,9 +29,9 @@ export function operatorHandler(parts: OperatorParts): RequestHandler {
 async function answer(parts: OperatorParts, request: AdminRequest, out: Output): Promise<void> {
   switch (request.command) {
     case 'status':
-      return await out.write(parts.status.line());
+      return await out.write(await parts.status.line());
     case 'cache-stats':
-      return await out.write(cacheStats(parts.cache));
+      return await out.write(await cacheStats(parts.cache));
     case 'cache-get':
       return await cacheGet(parts.cache, selection(request), out);
     case 'cache-flush':

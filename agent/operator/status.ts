@@ -1,13 +1,15 @@
 /** `nodens status`: one picture of this agent. */
 import type { Clock } from '../base/clock.ts';
+import type { PacedWork } from '../base/paced-work.ts';
 import type { ProcessCache } from '../cache/cache.ts';
-import type { Sample, Source as SeriesSource } from '../observe/metrics/samples.ts';
 import type { UpstreamsRoom } from '../upstream/upstreams.ts';
 import type { StatusLine, UpstreamLine } from './protocol.ts';
+import { type Buckets, type SeriesSource, SeriesSums } from './series-sums.ts';
 
 /** What the picture is made of. */
 export interface StatusParts {
   readonly clock: Clock;
+  readonly work: PacedWork;
   readonly version: string;
   /** The tables behind /metrics. */
   readonly series: readonly SeriesSource[];
@@ -25,8 +27,8 @@ export interface StatusParts {
   readonly queryWatch: { readonly observers: number };
 }
 
-/** Cumulative counts of a histogram by upper bound in seconds, the last one Infinity; empty before the first value. */
-export type Buckets = readonly { readonly le: number; readonly count: number }[];
+/** Key of these sums in `PacedWork`. */
+const PACE_KEY = 'status';
 
 /** How long answers took since the start, by their source. */
 export interface AnswerTimes {
@@ -50,6 +52,20 @@ const SUMMED = {
   answerTimes: 'nodens_answer_duration_seconds',
 } as const;
 
+const { queries, cached, hits, misses, stale, isValid } = SUMMED;
+const TOTALS = { queries, cached, hits, misses, stale, isValid };
+const CACHE_COUNTERS = {
+  requests: cached,
+  hits,
+  misses,
+  stale,
+  prefetches: 'coredns_cache_prefetch_total',
+  evictions: 'coredns_cache_evictions_total',
+  cuts: 'nodens_cache_nxdomain_cut_total',
+  coalesced: 'nodens_cache_coalesced_total',
+  flushed: 'nodens_cache_flushed_entries_total',
+};
+
 /** Makes the lines of `status`. `startedMs` is when the process began to serve. */
 export class Status {
   readonly #parts: StatusParts;
@@ -62,10 +78,14 @@ export class Status {
     this.#startedAt = new Date(parts.clock.wallMs()).toISOString();
   }
 
-  /** The current picture; reads a dozen series. */
-  line(): StatusLine {
+  /** The current picture: sums of a dozen series, which a node with many upstreams has many of. */
+  async line(): Promise<StatusLine> {
     const { version, cache, limitBytes, ledger, configuration, notReadyReasons } = this.#parts;
     const sums = new SeriesSums(this.#parts.series);
+    const totals = sums.totals(TOTALS);
+    const failures = sums.total(SUMMED.responses, { rcode: 'SERVFAIL' });
+    const perUpstream = upstreamSums(sums);
+    await this.#parts.work.finish(PACE_KEY, sums.read());
     const { answers, answerBytes, denials, denialBytes } = cache.stats();
     const notReady = notReadyReasons();
     return {
@@ -75,7 +95,7 @@ export class Status {
       startedAt: this.#startedAt,
       uptimeSeconds: Math.round((this.#parts.clock.nowMs() - this.#startedMs) / 1_000),
       configuration: (configuration() ?? '').slice(0, HASH_DIGITS),
-      isConfigurationValid: sums.of(SUMMED.isValid) === 1,
+      isConfigurationValid: totals.isValid.value === 1,
       listeners: this.#parts.listeners(),
       isReady: notReady.length === 0,
       notReady,
@@ -86,16 +106,16 @@ export class Status {
       inFlight: this.#parts.inFlight(),
       observers: this.#parts.queryWatch.observers,
       // Without `prometheus` in any block only the cache counts.
-      queries: sums.of(SUMMED.queries) || sums.of(SUMMED.cached),
-      hits: sums.of(SUMMED.hits),
-      misses: sums.of(SUMMED.misses),
-      stale: sums.of(SUMMED.stale),
-      failures: sums.of(SUMMED.responses, { rcode: 'SERVFAIL' }),
-      upstreams: upstreamLines(this.#parts.upstreams.summary(), sums),
+      queries: totals.queries.value || totals.cached.value,
+      hits: totals.hits.value,
+      misses: totals.misses.value,
+      stale: totals.stale.value,
+      failures: failures.value,
+      upstreams: upstreamLines(this.#parts.upstreams.summary(), perUpstream),
     };
   }
 
-  /** Reads one histogram. */
+  /** Reads one histogram, which has few series. */
   answerTimes(): AnswerTimes {
     const sums = new SeriesSums(this.#parts.series);
     const of = (served: string): Buckets => sums.buckets(SUMMED.answerTimes, { served });
@@ -103,36 +123,32 @@ export class Status {
   }
 
   /** The cache's counters by name. */
-  cacheCounters(): Readonly<Record<string, number>> {
+  async cacheCounters(): Promise<Readonly<Record<string, number>>> {
     const sums = new SeriesSums(this.#parts.series);
-    const counters = {
-      requests: SUMMED.cached,
-      hits: SUMMED.hits,
-      misses: SUMMED.misses,
-      stale: SUMMED.stale,
-      prefetches: 'coredns_cache_prefetch_total',
-      evictions: 'coredns_cache_evictions_total',
-      cuts: 'nodens_cache_nxdomain_cut_total',
-      coalesced: 'nodens_cache_coalesced_total',
-      flushed: 'nodens_cache_flushed_entries_total',
-    };
-    return Object.fromEntries(
-      Object.entries(counters).map(([name, series]) => [name, sums.of(series)]),
-    );
+    const totals = sums.totals(CACHE_COUNTERS);
+    await this.#parts.work.finish(PACE_KEY, sums.read());
+    return Object.fromEntries(Object.entries(totals).map(([name, { value }]) => [name, value]));
   }
 }
 
-/** Reads each family once: once for each upstream would take a time that grows with the square of their number. */
+/** Sums of series by the address of an upstream. */
+type UpstreamSums = ReturnType<typeof upstreamSums>;
+
+function upstreamSums(sums: SeriesSums) {
+  const waits = { phase: 'wait' };
+  return {
+    counts: sums.byUpstream(SUMMED.phases, waits, '_count'),
+    seconds: sums.byUpstream(SUMMED.phases, waits, '_sum'),
+    sent: sums.byUpstream(SUMMED.sent),
+    failed: sums.byUpstream(SUMMED.failed),
+    connections: sums.byUpstream(SUMMED.connections),
+  };
+}
+
 function upstreamLines(
   all: ReturnType<UpstreamsRoom['summary']>,
-  sums: SeriesSums,
+  { counts, seconds, sent, failed, connections }: UpstreamSums,
 ): readonly UpstreamLine[] {
-  const waits = { phase: 'wait' };
-  const counts = sums.byUpstream(SUMMED.phases, waits, '_count');
-  const seconds = sums.byUpstream(SUMMED.phases, waits, '_sum');
-  const sent = sums.byUpstream(SUMMED.sent);
-  const failed = sums.byUpstream(SUMMED.failed);
-  const connections = sums.byUpstream(SUMMED.connections);
   return all.map(({ group, to, state }) => {
     const replies = counts.get(to) ?? 0;
     const repliesMs = (seconds.get(to) ?? 0) * 1_000;
@@ -144,53 +160,4 @@ function upstreamLines(
       latencyMs: replies === 0 ? undefined : repliesMs / replies,
     };
   });
-}
-
-/** Sums of series by name, read when they are asked for. */
-class SeriesSums {
-  readonly #families: ReadonlyMap<string, Iterable<Sample>>;
-
-  constructor(sources: readonly SeriesSource[]) {
-    const families = sources.flatMap((source) => [...source.families()]);
-    this.#families = new Map(families.map(({ name, values }) => [name, values]));
-  }
-
-  /** Sum of the samples of `name` that have `labels`. */
-  of(name: string, labels: Readonly<Record<string, string>> = {}): number {
-    let sum = 0;
-    for (const sample of this.#families.get(name) ?? [])
-      if (hasLabels(sample, labels)) sum += sample.value;
-    return sum;
-  }
-
-  /** The same by the label `to`; `suffix` is `_sum` or `_count` of a histogram. */
-  byUpstream(
-    name: string,
-    labels: Readonly<Record<string, string>> = {},
-    suffix = '',
-  ): ReadonlyMap<string, number> {
-    const found = new Map<string, number>();
-    const metricName = `${name}${suffix}`;
-    for (const sample of this.#families.get(name) ?? []) {
-      if ((sample.metricName ?? name) !== metricName || !hasLabels(sample, labels)) continue;
-      const { to = '' } = sample.labels;
-      found.set(to, (found.get(to) ?? 0) + sample.value);
-    }
-    return found;
-  }
-
-  /** The buckets of the histogram `name` with `labels`, which must select one series. */
-  buckets(name: string, labels: Readonly<Record<string, string>>): Buckets {
-    const all = [...(this.#families.get(name) ?? [])].filter(
-      (sample) => sample.metricName === `${name}_bucket` && hasLabels(sample, labels),
-    );
-    return all.map(({ labels: { le }, value }) => ({
-      le: le === '+Inf' ? Number.POSITIVE_INFINITY : Number(le),
-      count: value,
-    }));
-  }
-}
-
-function hasLabels({ labels }: Sample, wanted: Readonly<Record<string, string>>): boolean {
-  return Object.entries(wanted).every(([label, value]) => labels[label] === value);
 }

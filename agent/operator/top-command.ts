@@ -53,8 +53,9 @@ export async function topCommand(
     const { clients, ...taken } = sample.take(elapsedMs);
     const named = clients.map((client) => ({ ...client, pod: pods.at(client.key)?.name }));
     const events = recentLines().slice(-EVENTS).flatMap(loggedEvent);
+    const line = await status.line();
     out.offer({
-      ...{ line: 'top', status: status.line(), elapsedMs, ...taken },
+      ...{ line: 'top', status: line, elapsedMs, ...taken },
       ...{ clients: named, events },
     });
   }

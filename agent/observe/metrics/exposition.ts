@@ -2,7 +2,7 @@
  * The page of metrics: those of the process (process_*, nodejs_*), which are prom-client's, and all series of the
  * sources. It is rendered in small steps, so that any number of series does not delay DNS.
  */
-import type { HasTime, PacedWork } from '../../base/paced-work.ts';
+import type { PacedWork } from '../../base/paced-work.ts';
 import type { MetricsText } from '../../query/services/metrics.ts';
 import { TextParts } from '../admin/text-parts.ts';
 import { FamilyText } from './family-text.ts';
@@ -44,7 +44,7 @@ export class Exposition {
     const parts = new TextParts();
     const families = await this.#step(() => own.families());
     const lines = this.#written(families, isOlder, parts);
-    while (await this.#step((hasTime) => hasMore(lines, hasTime)));
+    await this.#work.finish(WORK_KEY, lines);
     return { contentType: own.contentType, body: parts.end() };
   }
 
@@ -56,7 +56,7 @@ export class Exposition {
     families.push(...(await this.#step(() => this.#families(isOlder))));
     const parts = new TextParts();
     const lines = openMetricsLines(families, parts);
-    while (await this.#step((hasTime) => hasMore(lines, hasTime)));
+    await this.#work.finish(WORK_KEY, lines);
     parts.add(OPEN_METRICS_END);
     return { contentType: OPEN_METRICS_TYPE, body: parts.end() };
   }
@@ -106,7 +106,7 @@ export class Exposition {
     return this.#sorted;
   }
 
-  #step<T>(job: (hasTime: HasTime) => T | Promise<T>): Promise<T> {
+  #step<T>(job: () => T | Promise<T>): Promise<T> {
     return this.#work.run(WORK_KEY, job);
   }
 }
@@ -129,12 +129,4 @@ function* linesOf(family: Family<Step>): Iterable<string> {
     left = LINES_AT_ONCE;
   }
   if (lines !== '') yield lines;
-}
-
-/** Writes lines while there is time; returns whether there are more. */
-function hasMore(lines: Iterator<void>, hasTime: HasTime): boolean {
-  do {
-    if (lines.next().done === true) return false;
-  } while (hasTime());
-  return true;
 }

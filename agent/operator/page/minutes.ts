@@ -1,6 +1,8 @@
 /** The last hour as one sample a minute: what the charts of the status page show. Nothing is done for a query. */
 import type { Clock, Timer } from '../../base/clock.ts';
-import type { AnswerTimes, Buckets, Status } from '../status.ts';
+import type { StatusLine } from '../protocol.ts';
+import type { Buckets } from '../series-sums.ts';
+import type { AnswerTimes, Status } from '../status.ts';
 
 const MINUTE_MS = 60_000;
 /** Intervals shown. */
@@ -46,8 +48,8 @@ export class Minutes {
   /** Idempotent. */
   start(): void {
     if (this.#timer !== undefined) return;
-    this.#sample();
-    this.#timer = this.#clock.every(MINUTE_MS, () => this.#sample());
+    this.#timer = this.#clock.every(MINUTE_MS, () => void this.#sample());
+    void this.#sample();
   }
 
   /** Forgets the samples: after a pause a rate over it would be taken for one of a minute. */
@@ -69,9 +71,8 @@ export class Minutes {
     return this.#moments.findLast(({ atMs }) => nowMs - atMs >= ageMs) ?? this.#moments[0];
   }
 
-  /** The counters of now. */
-  now(): Moment {
-    const line = this.#status.line();
+  /** The counters in `line`, which is of now. */
+  moment(line: StatusLine): Moment {
     const { queries, hits, misses, stale, failures, residentBytes } = line;
     return {
       ...{ queries, hits, misses, stale, failures, residentBytes },
@@ -81,8 +82,10 @@ export class Minutes {
     };
   }
 
-  #sample(): void {
-    this.#moments.push(this.now());
+  async #sample(): Promise<void> {
+    const line = await this.#status.line();
+    if (this.#timer === undefined) return;
+    this.#moments.push(this.moment(line));
     if (this.#moments.length > SHOWN_MINUTES) this.#moments.shift();
   }
 }

@@ -1,17 +1,19 @@
 /** The status page: what `nodens top` shows, with charts of the last hour, for a browser. Read only. */
 import { isIP } from 'node:net';
 import type { Clock, Timer } from '../../base/clock.ts';
+import type { PacedWork } from '../../base/paced-work.ts';
 import type { AdminHandler, AdminResponse } from '../../query/services/admin.ts';
 import { QuerySample, type Taken } from '../query-sample.ts';
 import type { QueryWatch } from '../query-watch.ts';
 import type { Status } from '../status.ts';
 import { HEADERS } from './assets.ts';
 import { between, Minutes, type Moment } from './minutes.ts';
-import { type Heavy, type Picture, pageOf } from './view.ts';
+import { type Heavy, type Picture, pageSteps } from './view.ts';
 
 /** What the page needs of the process. */
 export interface StatusPageParts {
   readonly clock: Clock;
+  readonly work: PacedWork;
   readonly status: Status;
   readonly queries: QueryWatch;
   /** Name of this node, if known. */
@@ -27,6 +29,8 @@ interface Route {
   readonly handler: AdminHandler;
 }
 
+/** Key of making pages in `PacedWork`. */
+const PACE_KEY = 'status page';
 /** Pages are made anew at most so often, however many ask for one. */
 export const FRESH_MS = 1_000;
 /** Queries are looked at for this long after a page was asked for: the page comes back every 5 s while it is shown. */
@@ -42,7 +46,7 @@ export class StatusPage {
   readonly #minutes: Minutes;
   #before: Moment | undefined;
   /** One object for all who ask for it: it is then compressed once (`observe/admin/compression.ts`). */
-  #made: { readonly atMs: number; readonly body: readonly Uint8Array[] } | undefined;
+  #made: { readonly atMs: number; readonly body: Promise<readonly Uint8Array[]> } | undefined;
   #look: { readonly sample: QuerySample; readonly stop: () => void; sinceMs: number } | undefined;
   #lookEnd: Timer | undefined;
 
@@ -67,32 +71,36 @@ export class StatusPage {
     this.#made = undefined;
   }
 
-  #answer(host: string | undefined): AdminResponse {
+  async #answer(host: string | undefined): Promise<AdminResponse> {
     if (!isOwnHost(host)) return REFUSED;
     const nowMs = this.#parts.clock.nowMs();
     if (this.#made === undefined || nowMs - this.#made.atMs >= FRESH_MS)
-      this.#made = { atMs: nowMs, body: [Buffer.from(this.#make(nowMs))] };
-    const { body } = this.#made;
+      this.#made = { atMs: nowMs, body: this.#make(nowMs) };
+    const body = await this.#made.body;
     return { status: 200, contentType: 'text/html; charset=utf-8', body, headers: HEADERS };
   }
 
-  #make(nowMs: number): string {
-    const { status, nodeName, endpoints } = this.#parts;
-    const now = this.#minutes.now();
+  /** In short steps, however many upstreams there are. */
+  async #make(nowMs: number): Promise<readonly Uint8Array[]> {
+    const { status, nodeName, endpoints, work } = this.#parts;
+    // Before any pause, in which the page may be closed.
+    const heavy = this.#heavy(nowMs);
+    const line = await status.line();
+    const now = this.#minutes.moment(line);
     const before = this.#before;
     this.#before = now;
     const isRecent = before !== undefined && nowMs - before.atMs <= RATES_OF_MS;
     const ratesSince = isRecent ? before : (this.#minutes.before(FRESH_MS) ?? now);
     const timesSince = this.#minutes.before(TIMES_OF_MS) ?? now;
-    const line = status.line();
     const picture: Picture = {
       ...{ status: line, nodeName, endpoints: endpoints() },
       rates: between(ratesSince, now),
       times: between(timesSince, now),
       hour: this.#minutes.intervals(now),
-      heavy: this.#heavy(nowMs),
+      heavy,
     };
-    return pageOf(picture).text;
+    const page = await work.finish(PACE_KEY, pageSteps(picture));
+    return work.run(PACE_KEY, () => [Buffer.from(page)]);
   }
 
   /** Undefined for the first page: the look at the queries begins with it. */

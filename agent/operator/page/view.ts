@@ -24,33 +24,50 @@ export interface Picture {
 }
 
 const SHOWN = 20;
+const ROWS_AT_ONCE = 16;
 const NAME_CHARS = 80;
 const MEBIBYTE = 1_024 * 1_024;
 
-/** The whole page. */
-export function pageOf(picture: Picture): Html {
-  const { nodeName } = picture;
+/** The whole page, in short steps. */
+export function* pageSteps(picture: Picture): Iterator<void, string, void> {
+  const { nodeName, status, heavy } = picture;
+  const numbers = numbersOf(picture);
+  yield;
+  const charts: Html[] = [];
+  for (const one of chartsOf(picture.hour)) {
+    charts.push(one);
+    yield;
+  }
+  const upstreams: Html[] = [];
+  for (const row of upstreamsOf(status)) {
+    upstreams.push(row);
+    if (upstreams.length % ROWS_AT_ONCE === 0) yield;
+  }
+  yield;
+  const clients = heavyOf(heavy);
+  yield;
   const title = nodeName === undefined ? 'nodens' : `nodens on ${nodeName}`;
-  return html`<!doctype html>
+  const page = html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>${title}</title>
 <meta name="viewport" content="width=device-width,initial-scale=1">
 <noscript><meta http-equiv="refresh" content="10"></noscript>
 <style>${new Html(STYLE)}</style></head>
 <body><p id="old" role="alert">The agent does not answer: these numbers are old.</p>
 <main><h1>${title}</h1>
-${headOf(picture.status)}
-${numbersOf(picture)}
+${headOf(status)}
+${numbers}
 <div class="charts">
-${chartsOf(picture.hour)}</div>
+${charts}</div>
 <h2>Upstreams</h2>
-${upstreamsOf(picture.status)}
-${heavyOf(picture.heavy)}
+${tableOfUpstreams(upstreams)}
+${clients}
 <h2>Endpoints of this agent</h2>
 <ul>${picture.endpoints.map(endpointOf)}</ul>
 </main>
 <script>${new Html(SCRIPT)}</script>
 </body></html>
 `;
+  return page.text;
 }
 
 function headOf(status: StatusLine): Html {
@@ -85,60 +102,59 @@ function numbersOf({ status, rates, times }: Picture): Html {
   return html`<dl>${numbers.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }
 
-function chartsOf(hour: readonly Interval[]): readonly Html[] {
+function* chartsOf(hour: readonly Interval[]): Iterable<Html> {
   const of = (field: keyof Interval, divisor = 1) =>
     hour.map((interval) => {
       const value = interval[field];
       return value === undefined ? undefined : value / divisor;
     });
   const mebibytes = (value: number): string => `${value.toFixed(1)} MiB`;
-  return [
-    chart(
-      'Queries a second',
-      [
-        { label: 'all', color: 'a', values: of('queries') },
-        { label: 'misses', color: 'b', values: of('misses') },
-      ],
-      rate,
-      1,
-    ),
-    chart(
-      'Answers that are not fresh, a second',
-      [
-        { label: 'stale', color: 'a', values: of('stale') },
-        { label: 'SERVFAIL', color: 'b', values: of('failures') },
-      ],
-      rate,
-      1,
-    ),
-    chart(
-      'Time of 99 % of answers',
-      [
-        { label: 'hits', color: 'a', values: of('hitP99Ms') },
-        { label: 'misses', color: 'b', values: of('missP99Ms') },
-      ],
-      milliseconds,
-      0.1,
-    ),
-    chart(
-      'Memory',
-      [
-        { label: 'resident', color: 'a', values: of('residentBytes', MEBIBYTE) },
-        { label: 'cache', color: 'b', values: of('cacheBytes', MEBIBYTE) },
-      ],
-      mebibytes,
-      1,
-    ),
-  ];
+  yield chart(
+    'Queries a second',
+    [
+      { label: 'all', color: 'a', values: of('queries') },
+      { label: 'misses', color: 'b', values: of('misses') },
+    ],
+    rate,
+    1,
+  );
+  yield chart(
+    'Answers that are not fresh, a second',
+    [
+      { label: 'stale', color: 'a', values: of('stale') },
+      { label: 'SERVFAIL', color: 'b', values: of('failures') },
+    ],
+    rate,
+    1,
+  );
+  yield chart(
+    'Time of 99 % of answers',
+    [
+      { label: 'hits', color: 'a', values: of('hitP99Ms') },
+      { label: 'misses', color: 'b', values: of('missP99Ms') },
+    ],
+    milliseconds,
+    0.1,
+  );
+  yield chart(
+    'Memory',
+    [
+      { label: 'resident', color: 'a', values: of('residentBytes', MEBIBYTE) },
+      { label: 'cache', color: 'b', values: of('cacheBytes', MEBIBYTE) },
+    ],
+    mebibytes,
+    1,
+  );
 }
 
-function upstreamsOf({ upstreams }: StatusLine): Html {
-  if (upstreams.length === 0) return html`<p class="dim">none</p>`;
-  const rows = upstreamRows(upstreams).map(
-    (one) =>
-      html`<tr><td>${one.to}</td><td class="${one.state === 'up' ? 'good' : 'bad'}">${one.state}</td>
-<td>${milliseconds(one.latencyMs)}</td><td>${one.queries}</td><td>${one.failures}</td><td>${one.connections}</td></tr>`,
-  );
+function* upstreamsOf({ upstreams }: StatusLine): Iterable<Html> {
+  for (const one of upstreamRows(upstreams))
+    yield html`<tr><td>${one.to}</td><td class="${one.state === 'up' ? 'good' : 'bad'}">${one.state}</td>
+<td>${milliseconds(one.latencyMs)}</td><td>${one.queries}</td><td>${one.failures}</td><td>${one.connections}</td></tr>`;
+}
+
+function tableOfUpstreams(rows: readonly Html[]): Html {
+  if (rows.length === 0) return html`<p class="dim">none</p>`;
   return html`<div class="scroll"><table>
 <tr><th>address</th><th>state</th><th>mean time</th><th>queries</th><th>failures</th><th>open</th></tr>
 ${rows}</table></div>

@@ -17,7 +17,7 @@ function parts(bench: Bench, rewriteSnapshot?: () => Promise<boolean>): CacheCom
   return {
     ...{ clock, log, work, cache: bench.cache, limitBytes: 4_000_000, rewriteSnapshot },
     blockName: (id) => `block ${id}`,
-    counters: () => ({}),
+    counters: () => Promise.resolve({}),
     flushed: metrics.counter('nodens_cache_flushed_entries_total'),
   };
 }

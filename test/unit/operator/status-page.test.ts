@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { PacedWork } from '../../../agent/base/paced-work.ts';
 import { RCODE } from '../../../agent/dns/iana.ts';
 import { html } from '../../../agent/operator/page/html.ts';
 import { FRESH_MS, LOOK_MS, StatusPage } from '../../../agent/operator/page/status-page.ts';
@@ -37,7 +38,7 @@ function fixture(nodeName: string | undefined = undefined) {
   const status = {
     line: () => {
       made++;
-      return { ...LINE, ...counters };
+      return Promise.resolve({ ...LINE, ...counters });
     },
     answerTimes: (): AnswerTimes => ({
       hit: [
@@ -49,13 +50,20 @@ function fixture(nodeName: string | undefined = undefined) {
     }),
   } as Status;
   const endpoints = () => ['http://:9253/metrics', 'unix:/run/probe.sock:/health'];
-  const page = new StatusPage({ clock, status, queries, nodeName, endpoints });
+  const page = new StatusPage({
+    clock,
+    work: new PacedWork(clock),
+    status,
+    queries,
+    nodeName,
+    endpoints,
+  });
   const [route] = page.routes(new Set(['127.0.0.1:9254']));
-  const respond = (host?: string): AdminResponse =>
-    route?.handler(new URLSearchParams(), host) as AdminResponse;
+  const respond = async (host?: string): Promise<AdminResponse> =>
+    (await route?.handler(new URLSearchParams(), host)) as AdminResponse;
   return {
     ...{ clock, dispatcher, counters, times, page, respond },
-    get: (): string => textOf(respond()),
+    get: async (): Promise<string> => textOf(await respond()),
     ask: (name: string): void => {
       const query = queryFor(name, 'A');
       void dispatcher.observer?.follow(query, () => errorAnswer(query, RCODE.NXDOMAIN));
@@ -77,11 +85,11 @@ function tile(page: string, name: string): string | undefined {
 describe('status page', () => {
   it('has rates since the page before, without a script', async () => {
     const { clock, counters, times, get } = fixture();
-    get();
+    await get();
     Object.assign(counters, { queries: 100, hits: 60, misses: 20, stale: 5, failures: 10 });
     Object.assign(times, { hit: 98, slowHit: 2 });
     await clock.advance(10_000);
-    const page = get();
+    const page = await get();
     assert.equal(tile(page, 'queries a second'), '10');
     assert.equal(tile(page, 'hits'), '75.0%');
     assert.equal(tile(page, 'SERVFAIL a second'), '1.0');
@@ -97,20 +105,20 @@ describe('status page', () => {
       counters.queries += minute === 80 ? 6_000 : 600;
       await clock.advance(60_000);
     }
-    const [, first = ''] = /<path class="a" d="([^"]*)"/.exec(get()) ?? [];
+    const [, first = ''] = /<path class="a" d="([^"]*)"/.exec(await get()) ?? [];
     assert.equal(first.match(/[ML]/g)?.length, 60);
     assert.match(first, /^M0\.0 /);
     assert.match(first, /L600\.0 [\d.]+$/);
-    assert.match(get(), /top: 100</);
+    assert.match(await get(), /top: 100</);
   });
 
   it('escapes every name, in text and in attributes', async () => {
     const { clock, ask, get } = fixture(HOSTILE);
-    get();
+    await get();
     ask('<script>alert(1)</script>.test.');
     ask('"><img src=x onerror=alert(2)>.test.');
     await clock.advance(5_000);
-    const page = get();
+    const page = await get();
     assert.match(page, /&lt;script&gt;alert\\\(1\\\)&lt;\/script&gt;\.test\. A/);
     assert.match(page, /&quot;&gt;&lt;img/);
     assert.equal(page.match(/<script>/g)?.length, 1, 'its own');
@@ -118,9 +126,9 @@ describe('status page', () => {
     assert.equal(html`<a href="${`"'<&`}">`.text, '<a href="&quot;&#39;&lt;&amp;">');
   });
 
-  it('allows its own style and script by their hashes, and nothing from elsewhere', () => {
+  it('allows its own style and script by their hashes, and nothing from elsewhere', async () => {
     const { respond } = fixture();
-    const response = respond();
+    const response = await respond();
     const { headers, contentType } = response;
     const body = textOf(response);
     assert.equal(contentType, 'text/html; charset=utf-8');
@@ -136,10 +144,10 @@ describe('status page', () => {
     assert.ok(body.length < 16_000, `${body.length} bytes`);
   });
 
-  it('answers to addresses and localhost only: a name may be that of another site', () => {
+  it('answers to addresses and localhost only: a name may be that of another site', async () => {
     const { respond } = fixture();
     for (const host of ['127.0.0.1:9254', 'localhost:18080', '10.0.0.7', '[::1]:9254', undefined])
-      assert.equal(respond(host).status, 200, host);
+      assert.equal((await respond(host)).status, 200, host);
     for (const host of [
       'evil.test',
       'evil.test:9254',
@@ -147,47 +155,65 @@ describe('status page', () => {
       '127.0.0.1.evil.test',
       '',
     ])
-      assert.equal(respond(host).status, 421, host);
+      assert.equal((await respond(host)).status, 421, host);
   });
 
-  it('names the other endpoints, which its script links to where the browser is', () => {
-    const page = fixture().get();
+  it('names the other endpoints, which its script links to where the browser is', async () => {
+    const page = await fixture().get();
     assert.match(page, /<li data-at=":9253\/metrics">http:\/\/:9253\/metrics<\/li>/);
     assert.match(page, /<li>unix:\/run\/probe\.sock:\/health<\/li>/);
   });
 
   it('is the same object for all who ask, so that it is compressed once', async () => {
     const { clock, respond } = fixture();
-    const { body } = respond('127.0.0.1:9254');
+    const { body } = await respond('127.0.0.1:9254');
     for (const host of ['127.0.0.2', '[::1]:9254', undefined])
-      assert.equal(respond(host).body, body);
+      assert.equal((await respond(host)).body, body);
     await clock.advance(FRESH_MS);
-    assert.notEqual(respond().body, body);
+    assert.notEqual((await respond()).body, body);
   });
 
   it('looks at queries while it is shown, and is made once a second at most', async () => {
     const { clock, dispatcher, get, ask, made } = fixture();
     assert.equal(dispatcher.observer, undefined);
-    assert.match(get(), /a moment/);
+    assert.match(await get(), /a moment/);
     assert.notEqual(dispatcher.observer, undefined);
     ask('a.test.');
     const before = made();
-    get();
+    await get();
     assert.equal(made(), before, 'the same page');
     await clock.advance(FRESH_MS);
-    assert.match(get(), /a\.test\. A/);
+    assert.match(await get(), /a\.test\. A/);
     await clock.advance(LOOK_MS);
     assert.equal(dispatcher.observer, undefined);
   });
 
   it('runs nothing without the directive, and forgets the hour', async () => {
     const { clock, dispatcher, page, get } = fixture();
-    get();
+    await get();
     page.routes(new Set());
     assert.equal(clock.pendingTimers, 0);
     assert.equal(dispatcher.observer, undefined);
     await clock.advance(600_000);
     assert.equal(page.routes(new Set([':9254']))[0]?.path, '/');
     assert.equal(clock.pendingTimers, 1);
+  });
+
+  it('is made in steps of a few rows', async () => {
+    const upstreams = Array.from({ length: 100 }, (_, i) => ({
+      ...{ group: 'g', to: `192.0.2.${i}:53`, state: 'up', queries: 1, failures: 0 },
+      ...{ connections: 1, replies: 1, repliesMs: 1, latencyMs: 1 },
+    }));
+    const { clock, get, counters } = fixture();
+    Object.assign(counters, { upstreams });
+    let looks = 0;
+    const nowMs = clock.nowMs.bind(clock);
+    clock.nowMs = () => {
+      looks++;
+      return nowMs();
+    };
+    assert.match(await get(), /192\.0\.2\.99:53/);
+    // One look at the clock between two steps: four charts, and 100 rows by 16.
+    assert.ok(looks > 10, `${looks} looks at the clock`);
   });
 });

@@ -53,7 +53,9 @@ describe('top', () => {
     const clock = new FakeClock();
     const dispatcher: { observer: QueryObserver | undefined } = { observer: undefined };
     const queries = new QueryWatch(dispatcher, clock);
-    const status = { line: () => ({ line: 'status' }) as StatusLine } as Status;
+    const status = {
+      line: () => Promise.resolve({ line: 'status' } as StatusLine),
+    } as Status;
     const pods = { at: () => POD };
     const recentLines = (): string[] => LINES;
     const parts = { clock, queries, status, pods, recentLines };

@@ -1,7 +1,6 @@
 /** DNS waits for a few samples, not for a whole page, however many series there are. Measured in samples, on a fake clock. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Timer } from '../../../../agent/base/clock.ts';
 import { PacedWork } from '../../../../agent/base/paced-work.ts';
 import { Exposition } from '../../../../agent/observe/metrics/exposition.ts';
 import { SeriesTable } from '../../../../agent/observe/metrics/metrics.ts';
@@ -13,35 +12,7 @@ import {
   type Source,
 } from '../../../../agent/observe/metrics/samples.ts';
 import { queryFor } from '../../../support/dns/queries.ts';
-import { FakeClock } from '../../../support/fake-clock.ts';
-
-/** What a sample costs on a slow machine, milliseconds. */
-const SAMPLE_MS = 0.004;
-/** Samples of half a millisecond, and a text of two histograms that started within it. */
-const MAX_AT_ONCE = 125 + 64;
-
-/** Each sample advances the clock; the class counts the most samples without a rest. */
-class SampleClock extends FakeClock {
-  made = 0;
-  mostAtOnce = 0;
-  #atOnce = 0;
-
-  override nowMs(): number {
-    return super.nowMs() + this.made * SAMPLE_MS;
-  }
-
-  override after(delayMs: number, callback: () => void): Timer {
-    return super.after(delayMs, () => {
-      this.#atOnce = 0;
-      callback();
-    });
-  }
-
-  count(): void {
-    this.made++;
-    this.mostAtOnce = Math.max(this.mostAtOnce, ++this.#atOnce);
-  }
-}
+import { MAX_AT_ONCE, SampleClock } from '../../../support/metrics/sample-clock.ts';
 
 /** `families` with every sample counted as it is made, or as its line is. */
 function counted(clock: SampleClock, source: Source): Source {

@@ -98,4 +98,7 @@ async function compile(program = '', path = ''): Promise<void> {
   process.exit(0);
 }
 
-void compile(...process.argv.slice(2));
+compile(...process.argv.slice(2)).catch((error: unknown) => {
+  process.stderr.write(`compile-code: ${String(error)}\n`);
+  process.exit(1);
+});

@@ -1,7 +1,7 @@
 /** The IPv6 networks of this node: mostly those of its pods, and of its links. */
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { addressBytes, familyOf } from '../../base/address.ts';
+import { ipv6Bytes } from '../../base/address.ts';
 import { NETWORK_BYTES, setOwnNetworks } from '../../base/clients/client-key.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 
@@ -40,7 +40,7 @@ export function ownNetworks(addresses: readonly string[], routeTable: string): S
   const networks = new Set<string>();
   for (const address of addresses) {
     const plain = address.split('%', 1)[0] ?? '';
-    if (familyOf(plain) === 6) networks.add(networkOf(Buffer.from(addressBytes(plain))));
+    if (plain.includes(':')) networks.add(networkOf(Buffer.from(ipv6Bytes(plain))));
   }
   for (const line of routeTable.split('\n')) {
     const [destination = '', length = '', , , hop] = line.trim().split(/\s+/);

@@ -3,13 +3,20 @@
  * fragmentation limit.
  */
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
-import { addressBytes, cidrContains, formatAddress, parseCidr } from '../../base/address.ts';
+import {
+  addressBytes,
+  type Cidr,
+  cidrContains,
+  formatAddress,
+  parseCidr,
+} from '../../base/address.ts';
 import { LIMITS } from '../../base/limits.ts';
 
 /** Loopback (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3) and link-local (RFC 3927, RFC 4291 §2.5.6). */
-const ON_NODE = ['127.0.0.0/8', '::1/128', '169.254.0.0/16', 'fe80::/10'].flatMap(
-  (text) => parseCidr(text) ?? [],
-);
+const ON_NODE = {
+  4: ['127.0.0.0/8', '169.254.0.0/16'],
+  6: ['::1/128', 'fe80::/10'],
+} as const;
 
 type Interfaces = () => Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
 
@@ -25,11 +32,15 @@ export function udpSizes(
   return (address) => {
     const text = plainText(address);
     const isLocal =
-      locals.has(text) ||
-      ON_NODE.some((cidr) => cidrContains(cidr, addressBytes(text))) ||
-      isOnLoopback(text, interfaces());
+      locals.has(text) || isOnNode(addressBytes(text)) || isOnLoopback(text, interfaces());
     return (isLocal ? LIMITS.localUdpSizeBytes : LIMITS.ednsUdpSizeBytes).default;
   };
+}
+
+function isOnNode(bytes: Uint8Array): boolean {
+  return ON_NODE[bytes.length === 4 ? 4 : 6].some((text) =>
+    cidrContains(parseCidr(text) as Cidr, bytes),
+  );
 }
 
 function isOnLoopback(text: string, interfaces: ReturnType<Interfaces>): boolean {

@@ -102,9 +102,11 @@ function typeArg(token: Token): number {
   return type;
 }
 
-const EVERYWHERE = ['0.0.0.0/0', '::/0'].map((text) => parseCidr(text) as Cidr);
+function everywhere(): Cidr[] {
+  return ['0.0.0.0/0', '::/0'].map((text) => parseCidr(text) as Cidr);
+}
 
 function netsOf(tokens: readonly Token[]): readonly Cidr[] | undefined {
-  const nets = tokens.flatMap((token) => (token.text === '*' ? EVERYWHERE : [cidrArg(token)]));
+  const nets = tokens.flatMap((token) => (token.text === '*' ? everywhere() : [cidrArg(token)]));
   return nets.length === 0 ? undefined : nets;
 }

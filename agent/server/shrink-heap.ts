@@ -22,7 +22,7 @@ const INTERVAL_MS = 2_000;
 /** At most this share of an interval on a processor is little to do: 15,000 answers a second from the cache. */
 const QUIET_SHARE = 0.1;
 /** Less is not worth a collection. */
-const WORTH_BYTES = 4 * 2 ** 20;
+const WORTH_BYTES = 2 * 2 ** 20;
 const PAUSE_MS = 30_000;
 
 /** Looks regularly whether it is worth it, until cancelled. */

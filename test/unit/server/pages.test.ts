@@ -125,15 +125,15 @@ describe('shrinkRegularly', () => {
     assert.equal(found.times, 1);
   });
 
-  it('does it again when the heap has grown by 4 MiB, at most every 30 s', async () => {
+  it('does it again when the heap has grown by 2 MiB, at most every 30 s', async () => {
     const { clock, used, found } = agent();
     await clock.advance(2_000);
     used.heapBytes = 14 * MIB;
     await clock.advance(2_000);
-    used.heapBytes = 18 * MIB - 1;
+    used.heapBytes = 16 * MIB - 1;
     await clock.advance(60_000);
     assert.equal(found.times, 1);
-    used.heapBytes = 18 * MIB;
+    used.heapBytes = 16 * MIB;
     await clock.advance(2_000);
     assert.equal(found.times, 2);
     await clock.advance(2_000);

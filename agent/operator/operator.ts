@@ -3,11 +3,11 @@ import { UsageError } from '../base/errors.ts';
 import { type CacheCommandParts, cacheFlush, cacheGet, cacheStats } from './cache-commands.ts';
 import type { Output, RequestHandler } from './connection.ts';
 import { type ExplainParts, explainCommand } from './explain/explain-command.ts';
-import { type ObserveParts, observeCommand } from './observe-command.ts';
 import type { AdminRequest, CacheSelection } from './protocol.ts';
 import { type QueryCommandParts, queryCommand } from './query-command.ts';
 import type { Status } from './status.ts';
-import { type TopParts, topCommand } from './top-command.ts';
+import { type ObserveParts, observeCommand } from './watch/observe-command.ts';
+import { type TopParts, topCommand } from './watch/top-command.ts';
 
 /** What the commands need. */
 export interface OperatorParts {

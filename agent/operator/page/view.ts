@@ -1,8 +1,8 @@
 /** The status page as HTML. */
 import { duration, milliseconds, percent, rate, size } from '../../base/text/amounts.ts';
 import type { HeavyLine, StatusLine } from '../protocol.ts';
-import type { Taken } from '../query-sample.ts';
 import { upstreamRows } from '../upstream-rows.ts';
+import type { Taken } from '../watch/query-sample.ts';
 import { SCRIPT, STYLE } from './assets.ts';
 import { chart } from './chart.ts';
 import { Html, html } from './html.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { RCODE } from '../../../agent/dns/iana.ts';
-import { HeavyTable } from '../../../agent/operator/heavy-table.ts';
-import type { SeenQuery } from '../../../agent/operator/query-watch.ts';
+import { HeavyTable } from '../../../agent/operator/watch/heavy-table.ts';
+import type { SeenQuery } from '../../../agent/operator/watch/query-watch.ts';
 
 const SEEN = { source: 'hit', rcode: RCODE.NOERROR } as SeenQuery;
 

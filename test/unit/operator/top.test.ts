@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { RCODE } from '../../../agent/dns/iana.ts';
-import { HeavyTable } from '../../../agent/operator/heavy-table.ts';
 import type { StatusLine, TopLine } from '../../../agent/operator/protocol.ts';
-import { QueryWatch, SeenQuery } from '../../../agent/operator/query-watch.ts';
 import type { Status } from '../../../agent/operator/status.ts';
-import { topCommand } from '../../../agent/operator/top-command.ts';
+import { HeavyTable } from '../../../agent/operator/watch/heavy-table.ts';
+import { QueryWatch, SeenQuery } from '../../../agent/operator/watch/query-watch.ts';
+import { topCommand } from '../../../agent/operator/watch/top-command.ts';
 import type { QueryObserver } from '../../../agent/server/dispatch.ts';
 import { errorAnswer } from '../../../agent/server/respond.ts';
 import { FakeClock, settle } from '../../support/fake-clock.ts';

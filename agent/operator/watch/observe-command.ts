@@ -1,14 +1,14 @@
 /** `nodens observe`: a stream of answered queries, as many as its reader takes. */
-import { clientKey } from '../base/clients/client-key.ts';
-import type { PodSources } from '../base/clients/pod-sources.ts';
-import type { Clock, Timer } from '../base/clock.ts';
-import { rcodeName, typeName } from '../dns/iana.ts';
-import { byteKey } from '../dns/name.ts';
-import type { Query } from '../query/query.ts';
-import type { AttemptWatch, SeenAttempt } from '../upstream/exchange/attempt-watch.ts';
-import type { Output } from './connection.ts';
+import { clientKey } from '../../base/clients/client-key.ts';
+import type { PodSources } from '../../base/clients/pod-sources.ts';
+import type { Clock, Timer } from '../../base/clock.ts';
+import { rcodeName, typeName } from '../../dns/iana.ts';
+import { byteKey } from '../../dns/name.ts';
+import type { Query } from '../../query/query.ts';
+import type { AttemptWatch, SeenAttempt } from '../../upstream/exchange/attempt-watch.ts';
+import type { Output } from '../connection.ts';
+import type { ObservedLine, ObserveRequest } from '../protocol.ts';
 import { matchesGlob } from './glob.ts';
-import type { ObservedLine, ObserveRequest } from './protocol.ts';
 import type { QueryLook, QueryWatch, SeenQuery } from './query-watch.ts';
 
 /** What the command needs of the process. */

@@ -1,12 +1,12 @@
 /** Shows the queries of clients to `observe` and `top` as they are answered. Nothing of it runs while neither does. */
-import type { Clock } from '../base/clock.ts';
-import { DnsError, DropQuery } from '../base/errors.ts';
-import { RCODE } from '../dns/iana.ts';
-import type { Answer } from '../query/answer.ts';
-import type { Result } from '../query/handler.ts';
-import type { Query } from '../query/query.ts';
-import { type Served, servedAs } from '../query/served.ts';
-import type { Dispatcher, QueryObserver } from '../server/dispatch.ts';
+import type { Clock } from '../../base/clock.ts';
+import { DnsError, DropQuery } from '../../base/errors.ts';
+import { RCODE } from '../../dns/iana.ts';
+import type { Answer } from '../../query/answer.ts';
+import type { Result } from '../../query/handler.ts';
+import type { Query } from '../../query/query.ts';
+import { type Served, servedAs } from '../../query/served.ts';
+import type { Dispatcher, QueryObserver } from '../../server/dispatch.ts';
 
 /** A query and what became of it. Valid only during the call: the listener reuses the query. */
 export class SeenQuery {

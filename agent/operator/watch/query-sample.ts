@@ -1,8 +1,8 @@
 /** A sample of the queries, for `top` and the status page. Its tables live as long as one of them looks. */
-import { clientName } from '../base/clients/client-key.ts';
-import { typeName } from '../dns/iana.ts';
+import { clientName } from '../../base/clients/client-key.ts';
+import { typeName } from '../../dns/iana.ts';
+import type { Percentiles, TopLine } from '../protocol.ts';
 import { HeavyTable } from './heavy-table.ts';
-import type { Percentiles, TopLine } from './protocol.ts';
 import type { QueryLook, SeenQuery } from './query-watch.ts';
 
 /** Queries looked at in a second, about: looking at each would cost a tenth of a core at 50,000 a second. */

@@ -1,6 +1,6 @@
 /** Which clients or names ask most, within fixed memory. */
-import { RCODE } from '../dns/iana.ts';
-import type { HeavyLine } from './protocol.ts';
+import { RCODE } from '../../dns/iana.ts';
+import type { HeavyLine } from '../protocol.ts';
 import type { SeenQuery } from './query-watch.ts';
 
 interface Counts {

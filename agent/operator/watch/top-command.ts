@@ -1,11 +1,11 @@
 /** `nodens top`: a picture every few seconds, of a sample of the queries. Its tables live as long as the command. */
-import type { PodSources } from '../base/clients/pod-sources.ts';
-import type { Clock, Timer } from '../base/clock.ts';
-import type { Output } from './connection.ts';
-import type { LoggedEvent, TopRequest } from './protocol.ts';
+import type { PodSources } from '../../base/clients/pod-sources.ts';
+import type { Clock, Timer } from '../../base/clock.ts';
+import type { Output } from '../connection.ts';
+import type { LoggedEvent, TopRequest } from '../protocol.ts';
+import type { Status } from '../status.ts';
 import { QuerySample } from './query-sample.ts';
 import type { QueryWatch } from './query-watch.ts';
-import type { Status } from './status.ts';
 
 /** What the command needs of the process. */
 export interface TopParts {

@@ -139,12 +139,12 @@ describe('the check of imports', () => {
       isRefused('agent/base/x.ts', `import ${clause} from 'node:net';`);
     assert.deepEqual(
       [
-        '{ isIP }',
-        '{ isIP as is, isIPv6 }',
-        '{ isIP, Socket }',
+        '{ isIPv4 }',
+        '{ isIPv4 as is, isIPv6 }',
+        '{ isIPv4, Socket }',
         'net',
         '* as net',
-        'net, { isIP }',
+        'net, { isIPv4 }',
       ].map(from),
       [false, false, true, true, true, true],
     );

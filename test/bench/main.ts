@@ -18,8 +18,9 @@ import { OPERATOR_GOALS } from './operator.ts';
 import { page } from './page.ts';
 import { LOAD_CORE } from './process.ts';
 import { cells, flush, footprintCells, type Machine, type Results, tableOf } from './results.ts';
-import { type Bench, type Footprint, footprint, measureScrapes, runScenarios } from './rounds.ts';
+import { type Bench, type Footprint, footprint, runScenarios } from './rounds.ts';
 import { SCENARIOS } from './scenarios.ts';
+import { measureScrapes } from './scrapes.ts';
 import { nodens, PEER_PACKAGES, type Subject, subjects } from './subjects.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -159,7 +160,7 @@ async function measured(
     : { footprints: [], longestPauseMs: undefined, memoryGoals: await startOnly(bench, only) };
   const hot = SCENARIOS.find(({ name }) => name === 'hot') as (typeof SCENARIOS)[number];
   const wantsScrapes = only?.includes('scrape') ?? true;
-  const scrape = wantsScrapes ? await measureScrapes(bench, nodens('nodens', {}), hot) : undefined;
+  const scrape = wantsScrapes ? await measureScrapes(bench, hot) : undefined;
   const tables = scenarios.map(({ name, title }) => tableOf(name, title, samples));
   return {
     ...{ machine: machine(loadBefore), rounds, seconds, soakSeconds, tables, samples },

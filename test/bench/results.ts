@@ -1,6 +1,7 @@
 /** Medians and ratios. */
 import type { MeasuredGoal } from './memory.ts';
-import type { Footprint, Sample, Scrape } from './rounds.ts';
+import type { Footprint, Sample } from './rounds.ts';
+import type { Scrape } from './scrapes.ts';
 
 /** One line of a scenario's table: medians over the rounds. */
 export interface Row {

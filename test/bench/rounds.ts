@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { ask, firstAnswer, type Latency, pace, type Throughput } from './load.ts';
 import { type Memory, Server } from './process.ts';
 import { questionFile, type Scenario } from './scenarios.ts';
-import { METRICS_PORT_OFFSET, type Setup, type Subject } from './subjects.ts';
+import type { Setup, Subject } from './subjects.ts';
 
 /** One subject, one scenario, one round. */
 export interface Sample {
@@ -200,52 +200,4 @@ export async function footprint(
   } finally {
     await server.stop();
   }
-}
-
-/** What a scrape of /metrics costs the thread that answers DNS, and how long the page is. */
-export interface Scrape {
-  /** Time of the main thread, milliseconds: the median. */
-  readonly ms: number;
-  readonly bytes: number;
-}
-
-const SCRAPES = 40;
-/** Longer than a page is reused. */
-const PAUSE_MS = 300;
-
-/** Of a fresh nodens that has answered `scenario` for a moment and gets no queries then. */
-export async function measureScrapes(
-  bench: Bench,
-  subject: Subject,
-  scenario: Scenario,
-): Promise<Scrape> {
-  const { server, port } = await start(bench, subject, 'plain');
-  try {
-    const file = questionFile(bench.dir, scenario, 1);
-    await ask({ port, file, transport: 'udp', seconds: bench.seconds });
-    const page = async (): Promise<string> =>
-      (await fetch(`http://127.0.0.1:${port + METRICS_PORT_OFFSET}/metrics`)).text();
-    const idle = await during(
-      () => pause(SCRAPES * PAUSE_MS),
-      () => server.mainThreadMs(),
-    );
-    const costs: number[] = [];
-    let bytes = 0;
-    for (let i = 0; i < SCRAPES; i++) {
-      const beforeMs = server.mainThreadMs();
-      bytes = (await page()).length;
-      await pause(PAUSE_MS);
-      costs.push(server.mainThreadMs() - beforeMs - idle / SCRAPES);
-    }
-    return { ms: costs.toSorted((a, b) => a - b)[SCRAPES >> 1] as number, bytes };
-  } finally {
-    await server.stop();
-  }
-}
-
-/** How much `read` grows while `work` runs. */
-async function during(work: () => Promise<void>, read: () => number): Promise<number> {
-  const before = read();
-  await work();
-  return read() - before;
 }

@@ -108,7 +108,7 @@ describe('shrinkRegularly', () => {
 
   it('shrinks the heap once after the start', async () => {
     const { clock, found } = agent();
-    await clock.advance(2_000);
+    await clock.advance(1_000);
     assert.equal(found.times, 1);
     await clock.advance(600_000);
     assert.equal(found.times, 1);
@@ -116,32 +116,43 @@ describe('shrinkRegularly', () => {
 
   it('waits until the agent has little to do', async () => {
     const { clock, used, found } = agent();
-    for (let second = 0; second < 60; second += 2) {
-      used.cpuMs += 250;
-      await clock.advance(2_000);
+    for (let second = 0; second < 60; second++) {
+      used.cpuMs += 101;
+      await clock.advance(1_000);
     }
     assert.equal(found.times, 0);
-    await clock.advance(2_000);
+    await clock.advance(1_000);
     assert.equal(found.times, 1);
   });
 
   it('does it again when the heap has grown by 2 MiB, at most every 30 s', async () => {
     const { clock, used, found } = agent();
     await clock.advance(2_000);
+    // The collection takes until now.
     used.heapBytes = 14 * MIB;
-    await clock.advance(2_000);
+    await clock.advance(1_000);
     used.heapBytes = 16 * MIB - 1;
     await clock.advance(60_000);
     assert.equal(found.times, 1);
     used.heapBytes = 16 * MIB;
     await clock.advance(2_000);
     assert.equal(found.times, 2);
-    await clock.advance(2_000);
     used.heapBytes = 30 * MIB;
-    await clock.advance(26_000);
+    await clock.advance(28_000);
     assert.equal(found.times, 2);
-    await clock.advance(2_000);
+    await clock.advance(1_000);
     assert.equal(found.times, 3);
+  });
+
+  it('does it again where new objects came during the collection', async () => {
+    const { clock, used, found } = agent();
+    await clock.advance(1_000);
+    used.cpuMs += 500;
+    used.heapBytes = 26 * MIB;
+    await clock.advance(30_000);
+    assert.equal(found.times, 2);
+    await clock.advance(300_000);
+    assert.equal(found.times, 2);
   });
 
   it('ends when it is cancelled', async () => {

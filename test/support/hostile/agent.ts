@@ -14,6 +14,7 @@ import { stopped } from '../server/subject.ts';
 import { type Script, startServer } from '../upstream/server.ts';
 import { ask } from './neighbour.ts';
 import { scrape } from './scrape.ts';
+import { UNDELAYED } from './undelayed.ts';
 import type { Upstream } from './upstream.ts';
 
 const NODENS = fileURLToPath(new URL('../../../dist/agent/main.js', import.meta.url));
@@ -36,6 +37,8 @@ export interface AgentOptions {
   /** More arguments; the limit of open descriptors. */
   readonly args?: readonly string[];
   readonly descriptors?: number;
+  /** As its clients: where latencies are compared, no other process of this machine delays it. */
+  readonly isUndelayed?: boolean;
 }
 
 export interface HostileAgent {
@@ -81,7 +84,8 @@ export async function startAgent(options: AgentOptions = {}): Promise<HostileAge
   writeFileSync(conf, (options.corefile ?? COREFILE)(ports));
   const { args: more = [], descriptors } = options;
   const program = [process.execPath, NODENS, 'agent', '-conf', conf, '-basecorefile='];
-  const bare = [...BEFORE_OTHERS, ...program, ...more];
+  const first = options.isUndelayed && UNDELAYED.length > 0 ? UNDELAYED : BEFORE_OTHERS;
+  const bare = [...first, ...program, ...more];
   const argv = descriptors === undefined ? bare : ['prlimit', `--nofile=${descriptors}`, ...bare];
   const [file = '', ...args] = group === undefined ? argv : group.command(argv);
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });

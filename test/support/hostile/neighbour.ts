@@ -18,12 +18,31 @@ export interface NeighbourOptions {
   readonly inTimeMs?: number;
 }
 
+/** One answer in time. */
+export interface Answered {
+  /** When it was asked, milliseconds since the epoch. */
+  readonly atMs: number;
+  readonly tookMs: number;
+}
+
 export interface Neighbourhood {
   readonly asked: number;
   /** Not answered in time, or with an error. */
   readonly lost: number;
   /** Latencies of the answers, ascending, milliseconds. */
   readonly tookMs: readonly number[];
+  readonly answers: readonly Answered[];
+}
+
+/** Counts what was asked and answered. */
+export function neighbourhoodOf(asked: number, answers: readonly Answered[]): Neighbourhood {
+  const tookMs = answers.map((answer) => answer.tookMs).sort((a, b) => a - b);
+  return { asked, lost: asked - answers.length, tookMs, answers };
+}
+
+/** An answer now to what was asked at `sentMs` of this process's `performance`. */
+export function answeredNow(sentMs: number): Answered {
+  return { atMs: performance.timeOrigin + sentMs, tookMs: performance.now() - sentMs };
 }
 
 /** Latency of one answer, milliseconds; undefined without one in time. */
@@ -40,7 +59,7 @@ export class Neighbour {
   readonly #nameOf: (asked: number) => string;
   readonly #inTimeMs: number;
   readonly #sentMs = new Map<number, number>();
-  readonly #tookMs: number[] = [];
+  readonly #answers: Answered[] = [];
   #asked = 0;
   #asking: NodeJS.Timeout | undefined;
 
@@ -53,7 +72,7 @@ export class Neighbour {
       const id = answer.readUInt16BE(0);
       const sentMs = this.#sentMs.get(id);
       const isGood = ((answer[3] as number) & 0x0f) === 0 && answer[7] === 1;
-      if (sentMs !== undefined && isGood) this.#tookMs.push(performance.now() - sentMs);
+      if (sentMs !== undefined && isGood) this.#answers.push(answeredNow(sentMs));
       this.#sentMs.delete(id);
     });
   }
@@ -89,8 +108,8 @@ export class Neighbour {
         setTimeout(resolve, 2);
       });
     this.#socket.close();
-    const tookMs = this.#tookMs.filter((ms) => ms <= this.#inTimeMs).sort((a, b) => a - b);
-    return { asked: this.#asked, lost: this.#asked - tookMs.length, tookMs };
+    const inTime = this.#answers.filter(({ tookMs }) => tookMs <= this.#inTimeMs);
+    return neighbourhoodOf(this.#asked, inTime);
   }
 }
 

@@ -5,9 +5,9 @@
 import { Neighbour } from './neighbour.ts';
 import { TcpNeighbour } from './tcp-neighbour.ts';
 
-const HITS_EVERY_MS = 20;
-const TCP_EVERY_MS = 100;
-const NEW_EVERY_MS = 20;
+const HITS_EVERY_MS = 5;
+const TCP_EVERY_MS = 20;
+const NEW_EVERY_MS = 10;
 /**
  * A later answer counts as lost. Far beyond the timeout of a stub resolver: latencies also measure the machine, and are
  * reported separately.

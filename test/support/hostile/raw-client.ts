@@ -88,6 +88,22 @@ export class RawClient {
     this.#socket.resume();
   }
 
+  /** Reads until `isEnough` of the text so far; false if the connection ends before, or after `atMostMs`. */
+  readUntil(isEnough: (text: string) => boolean, atMostMs: number): Promise<boolean> {
+    this.read();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), atMostMs);
+      const done = (isGood: boolean): void => {
+        clearTimeout(timer);
+        resolve(isGood);
+      };
+      this.#socket.on('data', () => {
+        if (isEnough(this.#text)) done(true);
+      });
+      for (const event of ['end', 'error', 'close']) this.#socket.on(event, () => done(false));
+    });
+  }
+
   sip(): void {
     this.#socket.resume();
   }

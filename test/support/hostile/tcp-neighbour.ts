@@ -1,7 +1,7 @@
 /** As `Neighbour`, over TCP: each question on a new connection, as a stub resolver asks after TC. */
 import { FrameReader, frame } from '../../../agent/dns/frame.ts';
 import { queryWire } from '../server/fixture.ts';
-import type { Neighbourhood } from './neighbour.ts';
+import { type Answered, answeredNow, type Neighbourhood, neighbourhoodOf } from './neighbour.ts';
 import { RawClient } from './raw-client.ts';
 
 const NAME = 'neighbour.test';
@@ -16,7 +16,7 @@ export interface TcpNeighbourOptions {
 
 export class TcpNeighbour {
   readonly #options: TcpNeighbourOptions;
-  readonly #tookMs: number[] = [];
+  readonly #answers: Answered[] = [];
   readonly #underWay = new Set<Promise<void>>();
   #asked = 0;
   #asking: NodeJS.Timeout | undefined;
@@ -37,8 +37,7 @@ export class TcpNeighbour {
   async close(): Promise<Neighbourhood> {
     clearInterval(this.#asking);
     await Promise.all(this.#underWay);
-    const tookMs = this.#tookMs.sort((a, b) => a - b);
-    return { asked: this.#asked, lost: this.#asked - tookMs.length, tookMs };
+    return neighbourhoodOf(this.#asked, this.#answers);
   }
 
   async #ask(): Promise<void> {
@@ -46,17 +45,9 @@ export class TcpNeighbour {
     const startMs = performance.now();
     try {
       const client = await RawClient.open(this.#options);
-      client.read();
+      const answered = client.readUntil((text) => isGood(text, id), this.#options.inTimeMs);
       client.sendBytes(frame(queryWire(NAME, id)));
-      while (!client.isEnded && performance.now() - startMs < this.#options.inTimeMs) {
-        if (isGood(client.text, id)) {
-          this.#tookMs.push(performance.now() - startMs);
-          break;
-        }
-        await new Promise((resolve) => {
-          setTimeout(resolve, 2);
-        });
-      }
+      if (await answered) this.#answers.push(answeredNow(startMs));
       client.close();
     } catch {
       // Refused or reset while connecting: there is no answer.

@@ -1,8 +1,10 @@
 /** Processes that have priority on this machine, where that is possible. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 
-const REAL_TIME = ['chrt', '--fifo', '1'];
-const UNDELAYED = spawnSync('chrt', ['--fifo', '1', 'true']).status === 0 ? REAL_TIME : [];
+const REAL_TIME = ['chrt', '--fifo', '20'];
+/** In front of a command: real-time priority; empty where this machine does not allow it. */
+export const UNDELAYED: readonly string[] =
+  spawnSync('chrt', ['--fifo', '1', 'true']).status === 0 ? REAL_TIME : [];
 
 /**
  * Starts a program of TypeScript that no attacker's process delays: a test measures the latency of the agent, not how

@@ -4,16 +4,15 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { ask, pace } from './load.ts';
 import { inGroup, type MeasuredGoal } from './memory.ts';
 import { LOAD_CORE, runMsOf } from './process.ts';
+import { MAIN } from './programs/compile.ts';
 import { median } from './results.ts';
 import { type Bench, footprint, type Started, start } from './rounds.ts';
 import { questionFile, SCENARIOS, type Scenario } from './scenarios.ts';
 import { nodens, type Place, type Subject } from './subjects.ts';
 
-const MAIN = fileURLToPath(new URL('../../dist/agent/main.js', import.meta.url));
 const SOCKET = 'admin.sock';
 /** From the port of a nodens to that of its status page. */
 const STATUS_PORT_OFFSET = 20_000;

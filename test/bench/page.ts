@@ -44,10 +44,10 @@ ${markdown(goalCells(results))}
 ## Method
 
 - Server on core 0, everything else on core 1, over the loopback. All servers run the whole time, and each gets load for a while before the first round of a scenario; in each of ${rounds} round${rounds === 1 ? '' : 's'} each is queried in turn for ${seconds} s. Figures are medians.
-- Load is dnsperf, 200 open questions over 10 sockets. Latencies come from a paced sender (\`test/bench/latency.c\`) that measures from the time when a question was due, so a stall of the server counts for all waiting questions.
+- Load is dnsperf, 200 open questions over 10 sockets. Latencies come from a paced sender (\`test/bench/programs/latency.c\`) that measures from the time when a question was due, so a stall of the server counts for all waiting questions.
 - CPU is the time in /proc of the process, its threads and its children, divided by the answers that dnsperf got.
-- *baseline* is \`test/bench/baseline.c\`: recvmmsg, two bits changed, sendmmsg. No server that uses these system calls can be cheaper.
-- Every cache may hold 30,000 entries and is warm before a scenario of hits. The upstream of misses is \`test/bench/upstream.c\`, on the load's core. *lost* are questions without an answer after a second.
+- *baseline* is \`test/bench/programs/baseline.c\`: recvmmsg, two bits changed, sendmmsg. No server that uses these system calls can be cheaper.
+- Every cache may hold 30,000 entries and is warm before a scenario of hits. The upstream of misses is \`test/bench/programs/upstream.c\`, on the load's core. *lost* are questions without an answer after a second.
 - nodens runs as in the image, with metrics on; *nodens-dgram* is nodens without its compiled addon (\`NODENS_UDP=dgram\`).
 - To measure another server, set \`BENCH_PEER_<NAME>="command with {port} {upstream}"\`.
 

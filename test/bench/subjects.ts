@@ -2,8 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasProgram } from '../support/packages.ts';
-import { launcherProgram, MAIN } from './compile.ts';
 import type { Command } from './process.ts';
+import { launcherProgram, MAIN } from './programs/compile.ts';
 
 /** Options of a server: upstream over UDP, over TCP, or a line for every query. */
 export type Setup = 'plain' | 'tcp-upstream' | 'log';

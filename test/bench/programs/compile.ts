@@ -4,10 +4,10 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export const BUILD = fileURLToPath(new URL('../../build/bench', import.meta.url));
+export const BUILD = fileURLToPath(new URL('../../../build/bench', import.meta.url));
 
 /** The program of nodens, as the image has it. */
-export const MAIN = fileURLToPath(new URL('../../dist/agent/main.js', import.meta.url));
+export const MAIN = fileURLToPath(new URL('../../../dist/agent/main.js', import.meta.url));
 
 /** Compiles `name`.c of this folder; returns the program's path. */
 export function compile(name: string): string {
@@ -25,7 +25,7 @@ export function launcherProgram(): string {
 function compileLauncher(): string {
   const paths = { NODENS_NODE: process.execPath, NODENS_MAIN: MAIN };
   const macros = Object.entries(paths).map(([name, path]) => `-D${name}="${path}"`);
-  return compileFile('nodens', '../../native/launcher/nodens-launch.c', macros);
+  return compileFile('nodens', '../../../native/launcher/nodens-launch.c', macros);
 }
 
 function compileFile(name: string, path: string, macros: readonly string[]): string {

@@ -2,7 +2,7 @@
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Lateness, latenessOf } from '../support/hostile/lateness.ts';
+import { type Lateness, latenessOf } from '../support/hostile/pod/lateness.ts';
 import { ask } from './load.ts';
 import type { Server } from './process.ts';
 import { type Bench, type Started, start } from './rounds.ts';

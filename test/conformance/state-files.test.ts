@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import { freePort } from '../support/free-port.ts';
 import { type HostileAgent, type Ports, startAgent } from '../support/hostile/agent.ts';
-import { ask } from '../support/hostile/neighbour.ts';
+import { ask } from '../support/hostile/pod/neighbour.ts';
 
 /** Only root can change the owner of a file. */
 const isRoot = process.getuid?.() === 0;

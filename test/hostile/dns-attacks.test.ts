@@ -14,9 +14,9 @@ import type { Limited } from '../../agent/query/services/client-limits.ts';
 import { type HostileAgent, startAgent } from '../support/hostile/agent.ts';
 import { OTHER_POD, ROWS, type Row } from '../support/hostile/attacks/rows.ts';
 import { boundBytes, LONG_LIMITS, where, within } from '../support/hostile/limits.ts';
-import { besidePod, type PodOutcome, summary } from '../support/hostile/neighbourhood.ts';
+import { besidePod, type PodOutcome, summary } from '../support/hostile/pod/neighbourhood.ts';
+import { allowedP99, compared, summaryOf, type Window } from '../support/hostile/pod/windows.ts';
 import { startUpstream } from '../support/hostile/upstream.ts';
-import { allowedP99, compared, summaryOf, type Window } from '../support/hostile/windows.ts';
 import { eventually } from '../support/netns/netns.ts';
 
 const ATTACKER = fileURLToPath(new URL('../support/hostile/attacks/attacker.ts', import.meta.url));

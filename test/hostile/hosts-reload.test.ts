@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { type HostileAgent, type Ports, startAgent } from '../support/hostile/agent.ts';
-import { besidePod, summary } from '../support/hostile/neighbourhood.ts';
+import { besidePod, summary } from '../support/hostile/pod/neighbourhood.ts';
 import { eventually } from '../support/netns/netns.ts';
 
 const MEBI = 2 ** 20;

@@ -6,9 +6,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type HostileAgent, type Ports, startAgent } from '../support/hostile/agent.ts';
-import { latenessOf } from '../support/hostile/lateness.ts';
-import { Neighbour, quantile } from '../support/hostile/neighbour.ts';
-import { besidePod, summary } from '../support/hostile/neighbourhood.ts';
+import { latenessOf } from '../support/hostile/pod/lateness.ts';
+import { Neighbour, quantile } from '../support/hostile/pod/neighbour.ts';
+import { besidePod, summary } from '../support/hostile/pod/neighbourhood.ts';
 import { scrape } from '../support/hostile/scrape.ts';
 import { allowedMs } from '../support/machine.ts';
 

@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { LIMITS } from '../../agent/base/limits.ts';
 import { type HostileAgent, startAgent } from '../support/hostile/agent.ts';
-import { Neighbour } from '../support/hostile/neighbour.ts';
+import { Neighbour } from '../support/hostile/pod/neighbour.ts';
 import { RawClient } from '../support/hostile/raw-client.ts';
 import { scrape } from '../support/hostile/scrape.ts';
 import { allowedMs } from '../support/machine.ts';

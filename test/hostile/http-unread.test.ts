@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type HostileAgent, startAgent } from '../support/hostile/agent.ts';
 import { untakenBytes } from '../support/hostile/kernel.ts';
 import { boundBytes, LONG_LIMITS, where, within } from '../support/hostile/limits.ts';
-import { Neighbour } from '../support/hostile/neighbour.ts';
+import { Neighbour } from '../support/hostile/pod/neighbour.ts';
 import { RawClient } from '../support/hostile/raw-client.ts';
 import { scrape } from '../support/hostile/scrape.ts';
 import { allowedMs } from '../support/machine.ts';

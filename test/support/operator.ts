@@ -12,7 +12,7 @@ import { nameFromText, nameToText } from '../../agent/dns/name.ts';
 import { recordFromText } from '../../agent/dns/text/record.ts';
 import { endProcess } from './end-process.ts';
 import { freePort } from './free-port.ts';
-import { ask } from './hostile/neighbour.ts';
+import { ask } from './hostile/pod/neighbour.ts';
 import { eventually } from './netns/netns.ts';
 import { overUdp } from './server/subject.ts';
 import { type Asked, type FakeServer, startServer } from './upstream/server.ts';

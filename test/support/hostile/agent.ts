@@ -12,7 +12,7 @@ import { eventually } from '../netns/netns.ts';
 import { isRoot } from '../packages.ts';
 import { stopped } from '../server/subject.ts';
 import { type Script, startServer } from '../upstream/server.ts';
-import { ask } from './neighbour.ts';
+import { ask } from './pod/neighbour.ts';
 import { scrape } from './scrape.ts';
 import { UNDELAYED } from './undelayed.ts';
 import type { Upstream } from './upstream.ts';

@@ -1,8 +1,8 @@
 /** As `Neighbour`, over TCP: each question on a new connection, as a stub resolver asks after TC. */
-import { FrameReader, frame } from '../../../agent/dns/frame.ts';
-import { queryWire } from '../server/fixture.ts';
+import { FrameReader, frame } from '../../../../agent/dns/frame.ts';
+import { queryWire } from '../../server/fixture.ts';
+import { RawClient } from '../raw-client.ts';
 import { type Answered, answeredNow, type Neighbourhood, neighbourhoodOf } from './neighbour.ts';
-import { RawClient } from './raw-client.ts';
 
 const NAME = 'neighbour.test';
 

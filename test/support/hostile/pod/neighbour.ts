@@ -1,8 +1,8 @@
 /** A well-behaved client beside an attacker: it asks for cached names and records the answers. */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { allowedMs } from '../machine.ts';
-import { queryWire } from '../server/fixture.ts';
+import { allowedMs } from '../../machine.ts';
+import { queryWire } from '../../server/fixture.ts';
 
 const NAME = 'neighbour.test';
 const HOST = '127.0.0.1';

@@ -1,8 +1,8 @@
 /** A well-behaved pod: it asks for cached names over UDP and TCP, and for uncached ones over UDP. */
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { spawnUndelayed } from '../undelayed.ts';
 import { type Neighbourhood, quantile } from './neighbour.ts';
-import { spawnUndelayed } from './undelayed.ts';
 
 const POD = fileURLToPath(new URL('./pod.ts', import.meta.url));
 

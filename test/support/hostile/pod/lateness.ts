@@ -1,10 +1,10 @@
 /** How much later than others a cached answer comes when it is asked for beside a scrape. */
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { spawnUndelayed } from '../undelayed.ts';
 import { quantile } from './neighbour.ts';
-import { spawnUndelayed } from './undelayed.ts';
 
-const BURSTS = fileURLToPath(new URL('./bursts.ts', import.meta.url));
+const BURSTS = fileURLToPath(new URL('../bursts.ts', import.meta.url));
 
 export interface Lateness {
   /** Medians over the bursts, of the latest hit of each: beside a page, and without one; milliseconds. */

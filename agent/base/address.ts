@@ -1,5 +1,5 @@
 /** IP addresses, endpoints and CIDRs as text and bytes. */
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv4, isIPv6, SocketAddress } from 'node:net';
 
 /** Version of an IP address. */
 export type Family = 4 | 6;
@@ -13,8 +13,18 @@ export interface Endpoint {
 /** 4 or 6 for an IP address in text form (v6 `%zone` allowed), undefined for anything else. */
 export function familyOf(text: string): Family | undefined {
   if (isIPv4(text)) return 4;
-  // Node compiles its pattern for IPv6 when it is asked first: 4 ms, which a start without such an address saves.
-  return text.includes(':') && isIPv6(text) ? 6 : undefined;
+  return text.includes(':') && isVersion6(text) ? 6 : undefined;
+}
+
+/** As Node's `isIPv6`, whose pattern takes 7 ms of every start to compile. Here it sees only what the system takes for one. */
+function isVersion6(text: string): boolean {
+  try {
+    new SocketAddress({ address: text, family: 'ipv6' });
+  } catch {
+    return false;
+  }
+  // The system ends at a zero byte, and takes anything for a zone.
+  return !/[%\0]/.test(text) || isIPv6(text);
 }
 
 /** Whether `address` means every address of a family. */
@@ -45,7 +55,7 @@ export function parseEndpoint(text: string, defaultPort: number): Endpoint | und
   const plain = bracketed ?? /^([\d.]+):(\d+)$/.exec(text);
   if (plain === null) return undefined;
   const address = plain[1] as string;
-  const valid = bracketed === null ? isIPv4(address) : isIPv6(address);
+  const valid = bracketed === null ? isIPv4(address) : familyOf(address) === 6;
   const port = plain[2] === undefined ? defaultPort : parsePort(plain[2]);
   return valid && port !== undefined ? { address, port } : undefined;
 }

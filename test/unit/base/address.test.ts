@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { BlockList, isIP } from 'node:net';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
 import {
   addressBytes,
   cidrContains,
@@ -31,6 +32,12 @@ const WORDS = [
   '1::2::3',
   ':::',
   '12345::',
+  'fe80::1%',
+  'fe80::1%a%b',
+  'fe80::1%é',
+  '::1\0',
+  '1:2:3:4:5:6:7:192.0.2.1',
+  '::192.0.2.01',
   'localhost',
   '',
 ];
@@ -41,6 +48,17 @@ describe('familyOf', () => {
       assert.equal(familyOf(word) ?? 0, isIP(word));
     });
   }
+
+  it('is what node:net says, for any text of the letters that addresses have', () => {
+    const letters = fc.constantFrom(...'0123af:::..%');
+    const text = fc.string({ unit: letters, maxLength: 45 });
+    const similar = fc.oneof(
+      text,
+      fc.ipV6(),
+      fc.tuple(fc.ipV6(), text).map((two) => two.join('')),
+    );
+    fc.assert(fc.property(similar, (word) => (familyOf(word) ?? 0) === isIP(word)));
+  });
 });
 
 describe('address bytes', () => {

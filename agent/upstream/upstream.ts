@@ -64,6 +64,8 @@ export class Upstream {
   /** `address:port`: the label `to`. */
   readonly name: string;
   readonly stream: WireStream;
+  /** Address of the node that it is asked from; undefined: the kernel chooses. */
+  readonly source: string | undefined;
   readonly metrics: UpstreamMetrics;
   /** EDNS support over each transport: often a middlebox on the path blocks EDNS. */
   readonly edns: Readonly<Record<Transport, EdnsMemory>>;
@@ -93,6 +95,7 @@ export class Upstream {
     this.#roundTrips = { udp: new RoundTrip(readTimeoutMs), tcp: new RoundTrip(readTimeoutMs) };
     const { sourceAddress: from } = settings;
     const isOfFamily = from !== undefined && familyOf(from) === familyOf(endpoint.address);
+    this.source = isOfFamily ? from : undefined;
     const destination: Destination = isOfFamily ? { ...endpoint, from } : endpoint;
     const shared = { ...context, endpoint: destination, metrics: this.metrics, randomizeCase };
     this.#udp = new UdpPool(shared, random, settings.socketPerQuery);

@@ -154,8 +154,8 @@ export const AGENT_EVENTS = {
   'local-lack': {
     level: 'error',
     meaning:
-      'This node lacks file descriptors, memory or local ports (`what`). No upstream is blamed.',
-    remedy: 'raise the limit on the node that `what` names',
+      'This node lacks file descriptors, memory, local ports or the address to send from (`what`). No upstream is blamed.',
+    remedy: 'raise the limit on the node that `what` names; `address`: correct `source_address`',
     runbook: 'node-resources',
     ignoresText: true,
   },

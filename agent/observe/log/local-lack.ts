@@ -6,6 +6,13 @@ import type { Metrics } from '../../query/services/metrics.ts';
 
 const SILENT_MS = 60_000;
 
+const NOUNS: Readonly<Record<Lack, string>> = {
+  descriptors: 'descriptors',
+  memory: 'memory',
+  ports: 'ports',
+  address: 'the address to send from',
+};
+
 const REMEDIES: Readonly<Record<Lack, string>> = {
   descriptors:
     'raise the limit of open files of the container or service (ulimit -n, LimitNOFILE), or of the node ' +
@@ -15,6 +22,8 @@ const REMEDIES: Readonly<Record<Lack, string>> = {
   ports:
     'widen net.ipv4.ip_local_port_range on the node, or find the process that uses its ports (ss -s); ' +
     'for an IPv6 upstream the node needs an IPv6 address',
+  address:
+    'give this node the address that `source_address` of `forward` names, or correct it in the Corefile',
 };
 
 /**
@@ -32,6 +41,6 @@ export function lackReporter(metrics: Metrics, log: Logger, clock: Clock): Repor
     if (nowMs - (toldMs.get(what) ?? Number.NEGATIVE_INFINITY) < SILENT_MS) return;
     toldMs.set(what, nowMs);
     const fields = { event: 'local-lack', what, errno, remedy: REMEDIES[what] } as const;
-    log.error(fields, `this node lacks ${what} (${errno}): the agent cannot ${during}`);
+    log.error(fields, `this node lacks ${NOUNS[what]} (${errno}): the agent cannot ${during}`);
   };
 }

@@ -170,7 +170,7 @@ export const COUNTED_SERIES = {
     { startsAtZero: true },
   ),
   nodens_local_lack_total: counter(
-    'Operations that failed because this node lacks file descriptors, memory or local ports.',
+    'Operations that failed because this node lacks file descriptors, memory, local ports or the address to send from.',
     ['what'],
     { preset: LACKS.map((what) => ({ what })) },
   ),

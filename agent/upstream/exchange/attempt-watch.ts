@@ -1,13 +1,13 @@
 /** Shows the attempts of all exchanges to those that look, such as `nodens query -trace`; costs nothing otherwise. */
-import type { Transport } from '../../query/query.ts';
 import type { UpstreamQuestion } from '../../query/services/upstreams.ts';
+import type { WireTransport } from '../upstream-metrics.ts';
 
 /** An attempt that got a reply, failed, or is overdue. An overdue one may still get a reply later. */
 export interface SeenAttempt {
   readonly question: UpstreamQuestion;
   /** `address:port`. */
   readonly upstream: string;
-  readonly transport: Transport;
+  readonly transport: WireTransport;
   readonly isHedge: boolean;
   readonly hasEdns: boolean;
   /** Time since it was sent, milliseconds. */

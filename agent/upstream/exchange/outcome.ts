@@ -1,9 +1,11 @@
 /** Errors of an exchange without a usable reply. */
-import { DnsError, NetworkError } from '../../base/errors.ts';
-import { LocalLackError, lackOf } from '../../base/lack.ts';
+import { DnsError, NetworkError, type Phase } from '../../base/errors.ts';
+import { LocalLackError, lackOf, lacksSource } from '../../base/lack.ts';
 import { EDE, RCODE } from '../../dns/iana.ts';
+import type { Transport } from '../../query/query.ts';
 import type { GroupMember } from '../group-member.ts';
 import { type Failure, isLack } from '../transport/failure.ts';
+import type { WireTransport } from '../upstream-metrics.ts';
 import type { SeenAttempt } from './attempt-watch.ts';
 import type { Attempt } from './plan.ts';
 
@@ -17,7 +19,7 @@ export function seenAttempt(
   return {
     question: pending.question,
     upstream: member.upstream.name,
-    transport: pending.transport,
+    transport: wireOf(member, pending.transport),
     isHedge: pending.purpose === 'hedge',
     hasEdns: pending.edns,
     durationMs: nowMs - pending.sentMs,
@@ -36,6 +38,8 @@ export function servfail(text: string): DnsError {
  * were only timeouts, else 23 (RFC 8914 §4).
  */
 export function unanswered(failure: NetworkError | undefined, attempts: number): DnsError {
+  if (failure instanceof SourceError)
+    return new LocalLackError(`the address ${failure.source} to send from`, failure.errno);
   const lack = failure && lackOf(failure.errno);
   if (lack !== undefined) return new LocalLackError(lack, failure?.errno ?? '');
   const tried = attempts <= 1 ? '' : `, the last of ${attempts} attempts`;
@@ -67,15 +71,31 @@ export function telling(before: NetworkError | undefined, latest: NetworkError):
   return before !== undefined && isLack(before) ? before : latest;
 }
 
+/** The node does not have the address to send from. */
+class SourceError extends NetworkError {
+  readonly source: string;
+
+  constructor(source: string, phase: Phase, errno: string, message: string) {
+    super(phase, errno, message);
+    this.source = source;
+  }
+}
+
+/** The transport as it is on the wire. */
+function wireOf({ upstream }: GroupMember, transport: Transport): WireTransport {
+  return upstream.isTls ? upstream.stream : transport;
+}
+
 /** Text of one attempt's failure. */
 export function failureOf(
-  { upstream }: GroupMember,
-  transport: string,
+  member: GroupMember,
+  transport: Transport,
   { phase, errno }: Failure,
   afterMs: number,
 ): NetworkError {
-  const over = upstream.isTls ? upstream.stream : transport;
-  const text = `${upstream.name} over ${over}: ${errno} in ${phase} after ${Math.round(afterMs)} ms`;
+  const { name, source } = member.upstream;
+  const text = `${name} over ${wireOf(member, transport)}: ${errno} in ${phase} after ${Math.round(afterMs)} ms`;
+  if (lacksSource(errno, source)) return new SourceError(source, phase, errno, text);
   return new NetworkError(phase, errno, text);
 }
 

@@ -85,6 +85,23 @@ describe('a lack of resources', () => {
     }
   }
 
+  for (const transport of ['udp', 'tcp'] as const)
+    it(`names the address to send from over ${transport}, which this node does not have`, async () => {
+      const { network, lacks } = lacking();
+      const forceTcp = transport === 'tcp';
+      const group = network.room.group(groupOptions({ forceTcp, sourceAddress: '192.0.2.9' }));
+      const asked = watch(group.exchange(question(), 4_000));
+      await failAll(network, 'EADDRNOTAVAIL', asked);
+      assert.equal(
+        errorOf(asked).extended?.text,
+        'no upstream was asked: this node lacks the address 192.0.2.9 to send from (EADDRNOTAVAIL)',
+      );
+      const verb = transport === 'udp' ? 'ask' : 'connect to';
+      const during = `${verb} ${A.address}:53 over ${transport} from 192.0.2.9`;
+      assert.ok(lacks.includes(`address EADDRNOTAVAIL ${during}`), lacks.join());
+      assertUnblamed(network);
+    });
+
   it('has no effect once it has ended', async () => {
     for (const forceTcp of [false, true]) {
       const { network } = lacking();

@@ -13,7 +13,7 @@ import type { Logger } from '../../query/services/log.ts';
 import type { Counter, Metrics } from '../../query/services/metrics.ts';
 import type { HealthCheckOptions, UpstreamQuestion } from '../../query/services/upstreams.ts';
 import type { Failure } from '../transport/failure.ts';
-import { isLack } from '../transport/failure.ts';
+import { isLack, tlsRemedy } from '../transport/failure.ts';
 import { PendingQuery, type PendingQueryOwner } from '../transport/pending-query.ts';
 import { type Expiring, NOT_WAITING, type TimerWheel } from '../transport/timer-wheel.ts';
 import type { Upstream } from '../upstream.ts';
@@ -232,11 +232,13 @@ export class Health implements PendingQueryOwner, Expiring {
     if (!isGone && this.#fails <= this.#settings.maxFails) return;
     this.#isDown = true;
     const upstream = this.#upstream.name;
+    const remedy = tlsRemedy(failure);
     const fields = {
       event: 'upstream-down',
       upstream,
       failedProbes: this.#fails,
       ...failure,
+      ...(remedy !== undefined && { remedy }),
     } as const;
     this.#context.log.warn(
       fields,

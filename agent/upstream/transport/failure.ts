@@ -10,6 +10,15 @@ export interface Failure {
   readonly mayBeEdns?: boolean;
 }
 
+const TLS_REMEDY =
+  'openssl s_client -connect UPSTREAM shows its certificate: compare names, dates and issuer with `tls` and ' +
+  '`tls_servername` of `forward`; for https:// see with -alpn h2 that it speaks HTTP/2';
+
+/** What to do about an upstream that refuses TLS, or whose certificate is refused; undefined for other failures. */
+export function tlsRemedy({ phase, errno }: Failure): string | undefined {
+  return phase === 'handshake' && errno !== 'ETIMEDOUT' ? TLS_REMEDY : undefined;
+}
+
 /** Whether an attempt failed for lack of a local resource, which says nothing about the upstream. */
 export function isLack({ errno }: Failure): boolean {
   return lackOf(errno) !== undefined;

@@ -4,7 +4,7 @@
  */
 import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
-import { type Endpoint, familyOf } from '../../base/address.ts';
+import { type Endpoint, familyOf, formatEndpoint } from '../../base/address.ts';
 import { errnoOf } from '../../base/errors.ts';
 import { optBytes, putOpt } from '../../dns/edns.ts';
 import { MAX_FRAME_BYTES } from '../../dns/frame.ts';
@@ -35,11 +35,14 @@ export function secureHttp(
       settings: { enablePush: false },
       maxSessionMemory: MAX_SESSION_MB,
     });
-  const settings = { ...https, start, cancelCode: constants.NGHTTP2_CANCEL };
+  const name = `${formatEndpoint(to)} over https`;
+  const settings = { ...https, name, start, cancelCode: constants.NGHTTP2_CANCEL };
   return (events) => new HttpPort(open(), settings, events);
 }
 
 interface PortSettings extends UpstreamHttps {
+  /** In texts of failures. */
+  readonly name: string;
   /** On a socket that is open: Node aborts where one is destroyed before its session has begun. */
   readonly start: (socket: TLSSocket) => ClientHttp2Session;
   readonly cancelCode: number;
@@ -114,6 +117,7 @@ class HttpPort implements StreamPort {
       session?.destroy();
       return;
     }
+    const { name } = this.#settings;
     const request = session.request(this.#headers(query));
     this.#requests.add(request);
     request.end(this.#settings.method === 'POST' ? query : undefined);
@@ -141,10 +145,9 @@ class HttpPort implements StreamPort {
         session.destroy();
         return;
       }
-      const isWhole = isMessage && bytes > 0 && bytes <= MAX_FRAME_BYTES && request.rstCode === 0;
-      this.#events.onData(
-        framed(isWhole ? chunks : [failureOf(query, status ?? 'no HTTP response')]),
-      );
+      const flaw = isMessage ? flawOf(bytes, request.rstCode) : '';
+      const text = `${name}: ${status ?? 'no HTTP response'}${flaw}`;
+      this.#events.onData(framed(isMessage && flaw === '' ? chunks : [failureOf(query, text)]));
     });
     const [oldest] = this.#requests;
     if (this.#requests.size > MAX_REQUESTS && oldest !== undefined) {
@@ -163,6 +166,13 @@ class HttpPort implements StreamPort {
     const body = { 'content-type': MEDIA_TYPE, 'content-length': query.length };
     return { ...common, ':path': path, ...body };
   }
+}
+
+/** What is wrong with a response of the right kind; empty if nothing is. */
+function flawOf(bytes: number, resetCode: number): string {
+  if (bytes > MAX_FRAME_BYTES) return ' with too many bytes';
+  if (resetCode !== 0) return ', and a reset';
+  return bytes < HEADER_BYTES ? ' without a message' : '';
 }
 
 function framed(parts: readonly Buffer[]): Buffer {

@@ -74,9 +74,14 @@ export class FakeClock implements Clock {
   }
 }
 
+/** Turns of the event loop: what the agent does in parts, such as many deadlines of one tick, it does one part in each. */
+const TURNS = 4;
+
 /** Runs all promise callbacks that are ready, and those that they make ready. */
-export function settle(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
+export async function settle(): Promise<void> {
+  for (let left = TURNS; left > 0; left--) {
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+  }
 }

@@ -7,10 +7,11 @@ import type { TLSSocket } from 'node:tls';
 import { type Endpoint, familyOf, formatEndpoint } from '../../base/address.ts';
 import { errnoOf } from '../../base/errors.ts';
 import { optBytes, putOpt } from '../../dns/edns.ts';
-import { MAX_FRAME_BYTES } from '../../dns/frame.ts';
+import { frame, MAX_FRAME_BYTES } from '../../dns/frame.ts';
 import { arcountOf, FLAG, flagsOf, HEADER_BYTES, putU16, u16 } from '../../dns/header.ts';
 import { EDE, RCODE } from '../../dns/iana.ts';
 import type { UpstreamHttps, UpstreamTls } from '../../query/services/upstreams.ts';
+import { HttpBody } from './https-body.ts';
 import type { Dial, StreamEvents, StreamPort } from './ports.ts';
 
 const MEDIA_TYPE = 'application/dns-message';
@@ -18,6 +19,8 @@ const MEDIA_TYPE = 'application/dns-message';
 const MAX_REQUESTS = 1_024;
 /** What a session may hold beside the requests, in MB. */
 const MAX_SESSION_MB = 2;
+/** Memory of a session for bodies that are not whole yet. */
+const MAX_HELD_BYTES = 2 * 2 ** 20;
 
 /** Dials `to` over a socket of `open`, which offers HTTP/2 only. */
 export function secureHttp(
@@ -53,8 +56,12 @@ class HttpPort implements StreamPort {
   readonly #socket: TLSSocket;
   readonly #settings: PortSettings;
   readonly #events: StreamEvents;
-  /** The oldest first. */
-  readonly #requests = new Set<ClientHttp2Stream>();
+  /** With what has arrived of their bodies; the oldest first. */
+  readonly #requests = new Map<ClientHttp2Stream, HttpBody>();
+  /** Of all bodies. */
+  #heldBytes = 0;
+  /** Requests that were cancelled and are not closed: those that the server has no stream for stay in the session. */
+  #cancelled = 0;
   #session: ClientHttp2Session | undefined;
   #errno: string | undefined;
   #isDestroyed = false;
@@ -119,12 +126,12 @@ class HttpPort implements StreamPort {
     }
     const { name } = this.#settings;
     const request = session.request(this.#headers(query));
-    this.#requests.add(request);
+    const body = new HttpBody();
+    this.#requests.set(request, body);
     request.end(this.#settings.method === 'POST' ? query : undefined);
     let status: string | undefined;
     let isMessage = false;
-    const chunks: Buffer[] = [];
-    let bytes = 0;
+    let isTooLong = false;
     request.on('response', (headers) => {
       status = `HTTP ${headers[':status']}`;
       const [type = ''] = (headers['content-type'] ?? '').toLowerCase().split(';');
@@ -132,28 +139,67 @@ class HttpPort implements StreamPort {
       if (headers[':status'] === 200 && !isMessage) status += ' with another content type';
     });
     request.on('data', (part: Buffer) => {
-      bytes += part.length;
-      if (isMessage && bytes <= MAX_FRAME_BYTES) chunks.push(part);
-      else request.close(this.#settings.cancelCode);
+      if (request.closed || !this.#requests.has(request)) return;
+      if (isMessage && this.#hold(body, part)) return;
+      isTooLong = isMessage;
+      this.#refuse(request, body);
     });
     request.on('error', () => undefined);
     request.on('close', () => {
-      const isOpen = this.#requests.delete(request) && !session.destroyed;
+      const isOpen = this.#forget(request) && !session.destroyed;
       if (!isOpen || this.#isDestroyed) return;
       if (status === undefined && session.closed) {
         // It came too late for a session that the server ends: the same.
         session.destroy();
         return;
       }
-      const flaw = isMessage ? flawOf(bytes, request.rstCode) : '';
+      const flaw = isMessage ? flawOf(body, isTooLong, request.rstCode) : '';
       const text = `${name}: ${status ?? 'no HTTP response'}${flaw}`;
-      this.#events.onData(framed(isMessage && flaw === '' ? chunks : [failureOf(query, text)]));
+      const isGood = isMessage && flaw === '';
+      this.#events.onData(isGood ? body.frame() : frame(failureOf(query, text)));
     });
-    const [oldest] = this.#requests;
-    if (this.#requests.size > MAX_REQUESTS && oldest !== undefined) {
-      this.#requests.delete(oldest);
-      oldest.close(this.#settings.cancelCode);
+    if (this.#requests.size > MAX_REQUESTS) this.#cancelOldest(session);
+  }
+
+  /** False if `body` became too long. The oldest bodies give way: of a server that works none is old. */
+  #hold(body: HttpBody, part: Buffer): boolean {
+    const before = body.heldBytes;
+    const isHeld = body.add(part);
+    this.#heldBytes += body.heldBytes - before;
+    for (const [request, older] of this.#requests) {
+      if (this.#heldBytes <= MAX_HELD_BYTES) break;
+      if (older.heldBytes > 0) this.#refuse(request, older);
     }
+    return isHeld;
+  }
+
+  /** Its query fails. */
+  #refuse(request: ClientHttp2Stream, body: HttpBody): void {
+    this.#heldBytes -= body.heldBytes;
+    body.clear();
+    request.close(this.#settings.cancelCode);
+  }
+
+  #cancelOldest(session: ClientHttp2Session): void {
+    const [oldest] = this.#requests;
+    if (oldest === undefined) return;
+    const [request, body] = oldest;
+    this.#requests.delete(request);
+    this.#cancelled++;
+    this.#refuse(request, body);
+    // Its user passes what is unanswered on.
+    if (this.#cancelled > MAX_REQUESTS) session.destroy();
+  }
+
+  /** Of a request that is closed. False if it was cancelled. */
+  #forget(request: ClientHttp2Stream): boolean {
+    const body = this.#requests.get(request);
+    if (body === undefined) {
+      this.#cancelled--;
+      return false;
+    }
+    this.#heldBytes -= body.heldBytes;
+    return this.#requests.delete(request);
   }
 
   #headers(query: Buffer): OutgoingHttpHeaders {
@@ -169,16 +215,10 @@ class HttpPort implements StreamPort {
 }
 
 /** What is wrong with a response of the right kind; empty if nothing is. */
-function flawOf(bytes: number, resetCode: number): string {
-  if (bytes > MAX_FRAME_BYTES) return ' with too many bytes';
+function flawOf(body: HttpBody, isTooLong: boolean, resetCode: number): string {
+  if (isTooLong) return ' with too many bytes';
   if (resetCode !== 0) return ', and a reset';
-  return bytes < HEADER_BYTES ? ' without a message' : '';
-}
-
-function framed(parts: readonly Buffer[]): Buffer {
-  const message = Buffer.concat([Buffer.alloc(2), ...parts]);
-  putU16(message, 0, message.length - 2);
-  return message;
+  return body.messageBytes < HEADER_BYTES ? ' without a message' : '';
 }
 
 /** SERVFAIL to `query`, with an extended error if it has an OPT. */

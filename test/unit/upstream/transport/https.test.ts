@@ -2,31 +2,28 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import {
-  createSecureServer,
-  type IncomingHttpHeaders,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from 'node:http2';
-import type { AddressInfo, Server } from 'node:net';
 import { after, type TestContext, test } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
 import { systemClock } from '../../../../agent/base/clock.ts';
-import { frame } from '../../../../agent/dns/frame.ts';
 import type {
   UpstreamGroup,
   UpstreamGroupOptions,
   UpstreamHttps,
 } from '../../../../agent/query/services/upstreams.ts';
-import { nodeSockets } from '../../../../agent/upstream/transport/node-sockets.ts';
-import type { StreamPort } from '../../../../agent/upstream/transport/ports.ts';
 import { createUpstreams } from '../../../../agent/upstream/upstreams.ts';
 import { ledgerWith } from '../../../support/ledger.ts';
 import { eventually } from '../../../support/netns/netns.ts';
 import { ReadableMetrics, RecordingLogger } from '../../../support/services.ts';
 import { Authority } from '../../../support/upstream/certificates.ts';
 import { groupOptions, question } from '../../../support/upstream/fixture.ts';
-import { replyTo, type SeenQuery, seenQuery } from '../../../support/upstream/messages.ts';
+import {
+  answer,
+  DNS,
+  dialled,
+  listen,
+  type Request,
+  startHttp,
+} from '../../../support/upstream/https-server.ts';
 import { startUnbound } from '../../../support/upstream/tls-unbound.ts';
 
 const authority = new Authority();
@@ -58,63 +55,6 @@ function client(
   return { metrics, group: room.group(groupOptions({ upstreams, ...options })) };
 }
 
-interface Request {
-  readonly headers: IncomingHttpHeaders;
-  readonly query: SeenQuery;
-  readonly stream: ServerHttp2Stream;
-}
-
-interface HttpServer {
-  readonly port: number;
-  readonly requests: Request[];
-  readonly sessions: ServerHttp2Session[];
-}
-
-const DNS = { ':status': 200, 'content-type': 'application/dns-message' };
-
-function answer({ stream, query }: Request): void {
-  stream.respond(DNS);
-  stream.end(replyTo(query, { address: [192, 0, 2, 80] }));
-}
-
-/** A server of our own: `respond` gets each request, the body read. */
-async function startHttp(
-  t: TestContext,
-  respond: (request: Request, at: number) => void = answer,
-): Promise<HttpServer> {
-  const server = createSecureServer({ cert: readFileSync(GOOD.cert), key: readFileSync(GOOD.key) });
-  const state = { port: 0, requests: [] as Request[], sessions: [] as ServerHttp2Session[] };
-  server.on('session', (session) => {
-    state.sessions.push(session);
-    session.on('error', () => undefined);
-  });
-  server.on('stream', (stream, headers) => {
-    const parts: Buffer[] = [];
-    stream.on('error', () => undefined);
-    stream.on('data', (part: Buffer) => parts.push(part));
-    stream.on('end', () => {
-      const url = new URL(headers[':path'] ?? '', 'https://server.test');
-      const sent = Buffer.from(url.searchParams.get('dns') ?? '', 'base64url');
-      const query = seenQuery(headers[':method'] === 'GET' ? sent : Buffer.concat(parts));
-      const request = { headers, query, stream };
-      respond(request, state.requests.push(request) - 1);
-    });
-  });
-  state.port = await listen(t, server, () => {
-    for (const session of state.sessions) session.destroy();
-  });
-  return state;
-}
-
-async function listen(t: TestContext, server: Server, stop: () => void): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.after(() => {
-    stop();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
-}
-
 for (const method of ['POST', 'GET'] as const)
   test(`unbound is asked over HTTPS by ${method}, verified by name and by address`, async (t) => {
     const unbound = await startUnbound(authority, GOOD, 'https');
@@ -133,7 +73,7 @@ for (const method of ['POST', 'GET'] as const)
   });
 
 test('requests are those of RFC 8484: method, path, media type, the bytes of the query', async (t) => {
-  const server = await startHttp(t);
+  const server = await startHttp(t, GOOD);
   await client(t, server.port, POST, {}, 'dns.example.org').group.exchange(question(), 4_000);
   const path = '/tenant?key=1';
   await client(t, server.port, { path, method: 'GET' }).group.exchange(question(), 4_000);
@@ -188,7 +128,9 @@ const FAULTS: readonly [string, (request: Request) => void, string][] = [
 
 for (const [what, respond, text] of FAULTS)
   test(`${what}: its query fails alone, and the client is told which upstream`, async (t) => {
-    const server = await startHttp(t, (request, at) => (at === 0 ? answer : respond)(request));
+    const server = await startHttp(t, GOOD, (request, at) =>
+      (at === 0 ? answer : respond)(request),
+    );
     const { group, metrics } = client(t, server.port);
     await group.exchange(question(), 4_000);
     const { reply } = await group.exchange(question(), 4_000);
@@ -222,7 +164,7 @@ test('an expired certificate is refused', async (t) => {
 });
 
 test('a server that ends a session costs no failure', async (t) => {
-  const server = await startHttp(t);
+  const server = await startHttp(t, GOOD);
   const { group } = client(t, server.port);
   for (let i = 1; i <= 3; i++) {
     const { reply } = await group.exchange(question(), 4_000);
@@ -238,42 +180,11 @@ test('a server that ends a session costs no failure', async (t) => {
   }
 });
 
-/** An open stream to `server`. */
-async function dialled({ port }: HttpServer): Promise<{
-  readonly port: StreamPort;
-  readonly closed: Promise<void>;
-}> {
-  const dial = nodeSockets.secure({ address: '127.0.0.1', port }, { ca, https: POST });
-  const opened = Promise.withResolvers<void>();
-  const closed = Promise.withResolvers<void>();
-  const stream = dial({
-    onHandshake: () => undefined,
-    onOpen: () => opened.resolve(),
-    onData: () => assert.fail('no answer was given'),
-    onClose: () => closed.resolve(),
-  });
-  await opened.promise;
-  return { port: stream, closed: closed.promise };
-}
-
 test('an idle connection is ended, whatever the server does', async (t) => {
-  const server = await startHttp(t);
-  const { port, closed } = await dialled(server);
+  const server = await startHttp(t, GOOD);
+  const { port, closed } = await dialled(server.port, ca);
   await eventually('a session', () => server.sessions.length === 1);
   port.end();
   await closed;
   await eventually('its end', () => server.sessions[0]?.destroyed === true);
-});
-
-test('requests that are never answered are bounded', async (t) => {
-  let cancelled = 0;
-  const server = await startHttp(t, ({ stream }) => {
-    stream.on('close', () => cancelled++);
-  });
-  const { port } = await dialled(server);
-  const query = Buffer.from('000101000001000000000000016100000100 01'.replace(' ', ''), 'hex');
-  port.write(Buffer.concat(Array.from({ length: 1_034 }, () => frame(query))));
-  await eventually('10 are cancelled', () => cancelled >= 10);
-  assert.equal(cancelled, 10);
-  port.destroy();
 });

@@ -68,6 +68,22 @@ describe('a page of 100 blocks', () => {
   });
 });
 
+describe('an Accept header of spaces', () => {
+  let agent: HostileAgent;
+  before(async () => {
+    agent = await startAgent();
+  });
+  after(() => agent.stop());
+
+  it('makes no hit late', async () => {
+    const { dns, metrics } = agent.ports;
+    const accept = `text/plain;version${' '.repeat(7_000)}x`;
+    const { scrapedMs, quietMs } = await latenessOf(dns, metrics, BURSTS, accept);
+    const [scraped, quiet] = [scrapedMs.toFixed(2), quietMs.toFixed(2)];
+    assert.ok(scrapedMs - quietMs <= MAX_LATE_MS, `${scraped} ms beside a page, ${quiet} without`);
+  });
+});
+
 describe('64 scrapers', () => {
   let agent: HostileAgent;
   before(async () => {

@@ -3,6 +3,9 @@
 const OPEN_METRICS = 'application/openmetrics-text';
 /** Prometheus's own text, from the most specific range to the least. */
 const TEXT_RANGES = ['text/plain', 'text/*', '*/*'];
+/** Ranges, and parameters of one, that are looked at; Prometheus sends five, with up to three. */
+const MAX_RANGES = 16;
+const MAX_PARAMS = 8;
 
 interface MediaRange {
   readonly type: string;
@@ -18,7 +21,7 @@ interface MediaRange {
  * before 3.0 those are other series.
  */
 export function wantsOpenMetrics(accept: string | undefined, hasExemplars: boolean): boolean {
-  const ranges = (accept ?? '').toLowerCase().split(',').map(rangeOf);
+  const ranges = (accept ?? '').toLowerCase().split(',', MAX_RANGES).map(rangeOf);
   const open = weightOf(
     ranges.filter(({ version }) => version === '' || version === '1.0.0'),
     OPEN_METRICS,
@@ -35,9 +38,15 @@ function weightOf(ranges: readonly MediaRange[], type: string): number | undefin
 }
 
 function rangeOf(text: string): MediaRange {
-  const [type = '', ...rest] = text.split(';').map((part) => part.trim());
-  const params = new Map(rest.map((param) => param.split(/\s*=\s*/, 2) as [string, string]));
+  const [type = '', ...rest] = text.split(';', 1 + MAX_PARAMS).map((part) => part.trim());
+  const params = new Map(rest.map(paramOf));
   const weight = Number(params.get('q') ?? 1);
   const version = params.get('version') ?? '';
   return { type, version: version.replaceAll('"', ''), weight: weight >= 0 ? weight : 0 };
+}
+
+/** Without a regular expression: one that skips spaces takes a tenth of a second for a header of spaces. */
+function paramOf(text: string): [name: string, value: string] {
+  const [name = '', value = ''] = text.split('=', 2);
+  return [name.trim(), value.trim()];
 }

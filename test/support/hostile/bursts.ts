@@ -1,5 +1,5 @@
 /**
- * `bursts.ts PORT METRICS ROUNDS`: how late a page makes cached answers. In each round it asks for a cached name every
+ * `bursts.ts PORT METRICS ROUNDS ACCEPT`: how late a page makes cached answers. In each round it asks for a cached name every
  * millisecond, once while it gets /metrics, and once for as long without a page. It writes the latency of the latest hit of
  * each burst as JSON: `{"scraped": […], "quiet": […], "bytes": N}`, in milliseconds.
  */
@@ -11,13 +11,14 @@ import { queryWire } from '../server/fixture.ts';
 
 const NAME = 'neighbour.test';
 const HOST = '127.0.0.1';
-const GET = 'GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n';
+const ACCEPT = process.argv[5] ?? '*/*';
+const GET = `GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nAccept: ${ACCEPT}\r\n\r\n`;
 const EVERY_MS = 1;
 /** Longer than a page is reused. */
 const BETWEEN_MS = 300;
 const IN_TIME_MS = 5_000;
 
-const [port = 0, metrics = 0, rounds = 0] = process.argv.slice(2).map(Number);
+const [port = 0, metrics = 0, rounds = 0] = process.argv.slice(2, 5).map(Number);
 const dns = createSocket('udp4');
 const sentMs = new Map<number, number>();
 let asked = 0;

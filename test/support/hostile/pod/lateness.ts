@@ -16,10 +16,15 @@ export interface Lateness {
 
 /**
  * Asks the agent in `rounds` pairs of bursts, which take turns: what else the machine does delays both alike. Medians,
- * because some bursts meet a pause of the garbage collector or another program.
+ * because some bursts meet a pause of the garbage collector or another program. `accept` is the header of that name.
  */
-export async function latenessOf(port: number, metrics: number, rounds: number): Promise<Lateness> {
-  const child = spawnUndelayed(BURSTS, [`${port}`, `${metrics}`, `${rounds}`]);
+export async function latenessOf(
+  port: number,
+  metrics: number,
+  rounds: number,
+  accept = '*/*',
+): Promise<Lateness> {
+  const child = spawnUndelayed(BURSTS, [`${port}`, `${metrics}`, `${rounds}`, accept]);
   let text = '';
   child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
     text += chunk;

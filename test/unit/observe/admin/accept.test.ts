@@ -32,6 +32,9 @@ describe('the format of the metrics page', () => {
     [`${OPEN};q=0.4, text/*;q=0.3, */*`, true, false],
     [`text/plain, ${OPEN}`, true, false],
     [`${',;='.repeat(5_000)}`, false, false],
+    // What a client hides behind many ranges, or parameters, is not looked for.
+    [`${'text/x,'.repeat(100)}${OPEN}`, false, false],
+    [`${OPEN}${';x=1'.repeat(100)};q=0`, true, true],
   ];
   for (const [accept, withExemplars, without] of cases) {
     it(`is OpenMetrics: ${withExemplars} with exemplars, ${without} without, for ${accept?.slice(0, 70)}`, () => {

@@ -11,6 +11,8 @@ import type { TcpScheduler } from './scheduler.ts';
 const MAX_WAITING = 1_024;
 /** Of one client: further ones are closed at once. */
 const MAX_OF_CLIENT = 512;
+/** Accepted in one turn of the event loop, a full backlog: clients on other processors may connect as fast as the agent accepts. */
+const MAX_IN_TURN = 1_024;
 /** Cost of making one, in messages: eight in a turn of the event loop. */
 const COST = 16;
 
@@ -36,12 +38,13 @@ export class AcceptQueue {
     return this.#waiting.size;
   }
 
-  /** Takes what is in the kernel's backlog. Only to be called while the listener listens. */
+  /** Takes what is in the kernel's backlog. Only to be called while the listener listens, once a turn. */
   fill(): void {
-    const { acceptNext, onCrowded } = this.#parts;
-    while (this.#waiting.size < MAX_WAITING) {
+    const { acceptNext, onCrowded, scheduler } = this.#parts;
+    for (let left = MAX_IN_TURN; left > 0 && this.#waiting.size < MAX_WAITING; left--) {
       const accepted = acceptNext();
       if (accepted === undefined) return;
+      scheduler.event();
       if ((this.#countByClient.get(accepted.key) ?? 0) < MAX_OF_CLIENT) {
         this.#put(accepted);
         continue;

@@ -2,6 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { openSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { it } from 'node:test';
 import { loadAddon } from '../../../../agent/server/addon.ts';
@@ -109,6 +110,30 @@ it('a client may have a limited number that wait, and only its own are closed', 
   close();
   clients.stdin?.end();
   await once(clients, 'exit');
+});
+
+it('a client that connects as fast as the agent accepts ends no turn of the event loop', () => {
+  const scheduler = new TcpScheduler();
+  let looks = 0;
+  scheduler.remember({ receiveNow: () => void looks++ });
+  let accepted = 0;
+  const queue = new AcceptQueue({
+    acceptNext: () => {
+      assert.ok(accepted++ < 10_000, 'fill does not return');
+      return { descriptor: openSync('/dev/null'), key: FLOODER };
+    },
+    scheduler,
+    onSocket: () => undefined,
+    onCrowded: () => undefined,
+  });
+  for (let turn = 1; turn <= 4; turn++) {
+    queue.fill();
+    assert.ok(accepted <= turn * BACKLOG, `${accepted} accepted in ${turn} turns`);
+  }
+  assert.equal(queue.size, MAX_OF_CLIENT);
+  // Datagrams that arrive meanwhile are answered.
+  assert.ok(looks >= accepted / 32, `${looks} looks at the datagrams`);
+  queue.close();
 });
 
 it('those that wait are closed with the listener', { skip }, async () => {

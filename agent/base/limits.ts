@@ -24,6 +24,8 @@ export const LIMITS = {
   queryDeadlineMs: limit(4_000, 100, 30_000),
   /** TCP client connections on all listeners; above it the client with the most loses its idlest one. */
   tcpConnections: limit(1_000, 8, 100_000),
+  /** Connections on all listeners that are accepted and wait for their client's turn. */
+  tcpWaiting: limit(1_024, 8, 1_024),
   /** Unanswered queries of a TCP connection above which the agent stops reading from it (RFC 7766 §6.2.1.1). */
   tcpPipelinedQueries: limit(256, 1, 10_000),
   /** A TCP client connection without a query is closed after this time, milliseconds (RFC 7766 §6.2.3). */

@@ -43,6 +43,7 @@ import {
   ledgerBudget,
   readText,
   tcpConnectionBound,
+  tcpWaitingBound,
 } from './node/memory.ts';
 import { nodeWeight } from './node/node-weight.ts';
 import { udpSizes } from './node/udp-sizes.ts';
@@ -95,6 +96,7 @@ export function createProcessServices(
     addresses: nodeAddresses,
     intercepted: intercepted(options),
     maxTcpConnections: tcpConnectionBound(readText),
+    maxTcpWaiting: tcpWaitingBound(readText),
     udpSizeBytes: udpSizes(options.localIps),
   });
   metrics.gaugeFrom('nodens_in_flight_queries', {}, () => listeners.pending);

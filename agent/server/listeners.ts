@@ -16,6 +16,7 @@ export interface ListenersOptions extends Omit<BoundParts, 'durations' | 'tcpCli
   readonly ledger: MemoryLedger;
   /** Maximum TCP connections. */
   readonly maxTcpConnections?: number;
+  readonly maxTcpWaiting?: number;
   /** Whether `openUdp` can serve every address with one socket: it must answer from the address that was asked. */
   readonly isUdpWildcard: boolean;
   /** Reads the node's current addresses. */
@@ -48,7 +49,7 @@ export class Listeners {
     this.#parts = {
       ...options,
       durations: new AnswerDurations(options.metrics),
-      tcpClients: new TcpClients(options.ledger, options.maxTcpConnections),
+      tcpClients: new TcpClients(options.ledger, options.maxTcpConnections, options.maxTcpWaiting),
       label: (listener) => this.label(listener),
     };
   }

@@ -115,14 +115,24 @@ export function fileBudgetBytes(limitBytes: number | undefined): number {
   return limitBytes === undefined ? FILE_BYTES : Math.floor(limitBytes * FILE_SHARE);
 }
 
-/** Share of the file descriptors for TCP clients: the rest is for upstreams and files. */
+/** Shares of the file descriptors for TCP clients, and for those that wait for a turn: the rest is for upstreams and files. */
 const DESCRIPTOR_SHARE = 0.5;
+const WAITING_SHARE = 0.25;
 
 /** Maximum TCP connections of clients, by the limit of open files. */
 export function tcpConnectionBound(read: ReadText): number {
   const { default: most, min } = LIMITS.tcpConnections;
+  return Math.max(min, Math.min(most, Math.floor(maxOpenFiles(read) * DESCRIPTOR_SHARE)));
+}
+
+/** Maximum accepted connections that wait for a turn, by the same. */
+export function tcpWaitingBound(read: ReadText): number {
+  const { default: most, min } = LIMITS.tcpWaiting;
+  return Math.max(min, Math.min(most, Math.floor(maxOpenFiles(read) * WAITING_SHARE)));
+}
+
+/** Node raises the soft limit to the hard one. */
+function maxOpenFiles(read: ReadText): number {
   const hard = /^Max open files\s+\d+\s+(\d+)/m.exec(read('/proc/self/limits') ?? '')?.[1];
-  // Node raises the soft limit to the hard one.
-  if (hard === undefined) return most;
-  return Math.max(min, Math.min(most, Math.floor(Number(hard) * DESCRIPTOR_SHARE)));
+  return hard === undefined ? Number.POSITIVE_INFINITY : Number(hard);
 }

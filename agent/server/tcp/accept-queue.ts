@@ -7,16 +7,21 @@ import { Socket } from 'node:net';
 import type { Accepted, AcceptNext } from './reuseport-takeover.ts';
 import type { TcpScheduler } from './scheduler.ts';
 
-/** Connections of all clients that wait; more stay in the kernel's backlog. */
-const MAX_WAITING = 1_024;
-/** Of one client: further ones are closed at once. */
-const MAX_OF_CLIENT = 512;
+/** Share of the room that one client may have: its further connections are closed at once. */
+const CLIENT_SHARE = 0.5;
 /** Accepted in one turn of the event loop, a full backlog: clients on other processors may connect as fast as the agent accepts. */
 const MAX_IN_TURN = 1_024;
 /** Cost of making one, in messages: eight in a turn of the event loop. */
 const COST = 16;
 
+/** Connections of all listeners that wait, each with a descriptor; more than `max` stay in the kernel's backlog. */
+export interface WaitingRoom {
+  readonly max: number;
+  count: number;
+}
+
 export interface AcceptQueueParts {
+  readonly room: WaitingRoom;
   readonly acceptNext: AcceptNext;
   readonly scheduler: TcpScheduler;
   readonly onSocket: (socket: Socket) => void;
@@ -40,12 +45,12 @@ export class AcceptQueue {
 
   /** Takes what is in the kernel's backlog. Only to be called while the listener listens, once a turn. */
   fill(): void {
-    const { acceptNext, onCrowded, scheduler } = this.#parts;
-    for (let left = MAX_IN_TURN; left > 0 && this.#waiting.size < MAX_WAITING; left--) {
+    const { acceptNext, onCrowded, scheduler, room } = this.#parts;
+    for (let left = MAX_IN_TURN; left > 0 && room.count < room.max; left--) {
       const accepted = acceptNext();
       if (accepted === undefined) return;
       scheduler.event();
-      if ((this.#countByClient.get(accepted.key) ?? 0) < MAX_OF_CLIENT) {
+      if ((this.#countByClient.get(accepted.key) ?? 0) < room.max * CLIENT_SHARE) {
         this.#put(accepted);
         continue;
       }
@@ -57,6 +62,7 @@ export class AcceptQueue {
   /** Closes all of them. */
   close(): void {
     for (const accepted of this.#waiting) closeSync(accepted.descriptor);
+    this.#parts.room.count -= this.#waiting.size;
     this.#waiting.clear();
     this.#countByClient.clear();
   }
@@ -64,6 +70,7 @@ export class AcceptQueue {
   #put(accepted: Accepted): void {
     const { key } = accepted;
     this.#waiting.add(accepted);
+    this.#parts.room.count++;
     this.#countByClient.set(key, (this.#countByClient.get(key) ?? 0) + 1);
     this.#parts.scheduler.enqueue({ key, work: () => this.#make(accepted) });
   }
@@ -71,6 +78,7 @@ export class AcceptQueue {
   #make(accepted: Accepted): void {
     // Closed meanwhile.
     if (!this.#waiting.delete(accepted)) return;
+    this.#parts.room.count--;
     const { key, descriptor } = accepted;
     const left = (this.#countByClient.get(key) ?? 1) - 1;
     if (left === 0) this.#countByClient.delete(key);

@@ -5,20 +5,27 @@
 
 import type { MemoryLedger } from '../../base/clients/memory-ledger.ts';
 import { LIMITS } from '../../base/limits.ts';
+import type { WaitingRoom } from './accept-queue.ts';
 import type { TcpConnection } from './connection.ts';
 import { TcpScheduler } from './scheduler.ts';
 
-/** One for the process. `max` counts the connections of all clients together. */
+/** One for the process. `max` counts the connections of all clients together, `maxWaiting` those that wait for a turn. */
 export class TcpClients {
   readonly ledger: MemoryLedger;
   readonly scheduler = new TcpScheduler();
+  readonly waiting: WaitingRoom;
   readonly #max: number;
   readonly #byClient = new Map<string, Set<TcpConnection>>();
   #count = 0;
 
-  constructor(ledger: MemoryLedger, max: number = LIMITS.tcpConnections.default) {
+  constructor(
+    ledger: MemoryLedger,
+    max: number = LIMITS.tcpConnections.default,
+    maxWaiting: number = LIMITS.tcpWaiting.default,
+  ) {
     this.ledger = ledger;
     this.#max = max;
+    this.waiting = { max: maxWaiting, count: 0 };
   }
 
   /**

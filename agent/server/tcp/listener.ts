@@ -149,7 +149,7 @@ export class TcpListener {
   #queueOf(acceptNext: AcceptNext): AcceptQueue {
     const { clients, rejected, onCrowded } = this.#options;
     return new AcceptQueue({
-      ...{ acceptNext, scheduler: clients.scheduler },
+      ...{ acceptNext, scheduler: clients.scheduler, room: clients.waiting },
       onSocket: (socket) => {
         socket.setKeepAlive(true, KEEP_ALIVE_MS);
         this.#accept(socket);

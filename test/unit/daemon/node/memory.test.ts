@@ -9,6 +9,7 @@ import {
   ledgerBudget,
   type ReadText,
   tcpConnectionBound,
+  tcpWaitingBound,
 } from '../../../../agent/daemon/node/memory.ts';
 import { WAITING_QUERY_BYTES } from '../../../../agent/upstream/exchange/plan.ts';
 
@@ -128,5 +129,11 @@ describe('tcpConnectionBound', () => {
       LIMITS.tcpConnections.default,
     );
     assert.equal(tcpConnectionBound(limits('4')), LIMITS.tcpConnections.min);
+    assert.equal(tcpWaitingBound(limits('64')), 16);
+    assert.equal(tcpWaitingBound(limits('1048576')), 1_024);
+    assert.equal(
+      tcpWaitingBound(() => undefined),
+      1_024,
+    );
   });
 });

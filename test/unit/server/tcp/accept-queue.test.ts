@@ -7,17 +7,19 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { it } from 'node:test';
 import { loadAddon } from '../../../../agent/server/addon.ts';
 import { AcceptQueue } from '../../../../agent/server/tcp/accept-queue.ts';
+import { TcpClients } from '../../../../agent/server/tcp/clients.ts';
 import {
   type AcceptNext,
   takeoverListen,
 } from '../../../../agent/server/tcp/reuseport-takeover.ts';
 import { TcpScheduler } from '../../../../agent/server/tcp/scheduler.ts';
+import { ledgerWith } from '../../../support/ledger.ts';
 import { eventually } from '../../../support/netns/netns.ts';
 
 const FLOODER = '127.0.0.66';
 const POD = '127.0.0.8';
 const BACKLOG = 1_024;
-/** As the queue has it. */
+/** Half of the room. */
 const MAX_OF_CLIENT = 512;
 
 /** A process that connects, with each address that often and in this order, and says how many of them the agent closed. */
@@ -56,7 +58,7 @@ async function listening(): Promise<Listening> {
   const endpoint = { address: '127.0.0.1', port: 0 };
   const acceptNext = (await takeoverListen(addon)(server, endpoint, BACKLOG)) as AcceptNext;
   const queue = new AcceptQueue({
-    ...{ acceptNext, scheduler: new TcpScheduler(), onSocket },
+    ...{ acceptNext, scheduler: new TcpScheduler(), onSocket, room: { max: BACKLOG, count: 0 } },
     onCrowded: (key) => crowded.push(key),
   });
   server.on('connection', (socket) => {
@@ -120,9 +122,10 @@ it('a client that connects as fast as the agent accepts ends no turn of the even
   const queue = new AcceptQueue({
     acceptNext: () => {
       assert.ok(accepted++ < 10_000, 'fill does not return');
-      return { descriptor: openSync('/dev/null'), key: FLOODER };
+      return { descriptor: openSync('/dev/null', 'r'), key: FLOODER };
     },
     scheduler,
+    room: { max: BACKLOG, count: 0 },
     onSocket: () => undefined,
     onCrowded: () => undefined,
   });
@@ -134,6 +137,22 @@ it('a client that connects as fast as the agent accepts ends no turn of the even
   // Datagrams that arrive meanwhile are answered.
   assert.ok(looks >= accepted / 32, `${looks} looks at the datagrams`);
   queue.close();
+});
+
+it('all listeners together leave descriptors for upstreams', () => {
+  const { waiting: room, scheduler } = new TcpClients(ledgerWith(), 40, 20);
+  let client = 0;
+  const parts = {
+    acceptNext: () => ({ descriptor: openSync('/dev/null', 'r'), key: `${client++}` }),
+    ...{ room, scheduler },
+    onSocket: () => undefined,
+    onCrowded: () => undefined,
+  };
+  const queues = [new AcceptQueue(parts), new AcceptQueue(parts)];
+  for (const queue of queues) queue.fill();
+  assert.equal(client, 20);
+  for (const queue of queues) queue.close();
+  assert.equal(room.count, 0);
 });
 
 it('those that wait are closed with the listener', { skip }, async () => {

@@ -15,6 +15,8 @@ const FIELD_CONTENT_TYPE = 1;
 /** Maximum length of a reader's control frame; longer ones are not Frame Streams. */
 const MAX_CONTROL_BYTES = 512;
 const RETRY_MS = 1_000;
+/** A reader that has not accepted after this time hangs, or what is in front of it does. */
+const ACCEPT_MS = 10_000;
 /** Bytes passed to the kernel at once, so that frames wait in the queue and not in the socket. */
 const CHUNK_BYTES = 256 * 1024;
 
@@ -27,7 +29,8 @@ export class FrameStream implements FrameSink {
   #queue: Uint8Array[] = [];
   #queuedBytes = 0;
   #socket: Socket | undefined;
-  #retry: Timer | undefined;
+  /** Until the reader has accepted: when it must have. After the connection: when to connect again. */
+  #timer: Timer | undefined;
   #received: Buffer = Buffer.alloc(0);
   #isStarted = false;
   #isClosed = false;
@@ -58,7 +61,7 @@ export class FrameStream implements FrameSink {
   /** Passes waiting frames to the kernel as far as it accepts them, then ends the stream with STOP. */
   close(): void {
     this.#isClosed = true;
-    this.#retry?.cancel();
+    this.#timer?.cancel();
     this.#flush();
     if (this.#isStarted) this.#socket?.end(control(CONTROL.stop));
     else this.#socket?.destroy();
@@ -75,15 +78,20 @@ export class FrameStream implements FrameSink {
     socket.on(opened, () => socket.write(control(CONTROL.ready, contentType)));
     socket.on('data', (chunk) => this.#read(socket, chunk));
     socket.on('drain', () => this.#flush());
-    socket.on('error', (error) =>
+    this.#timer = this.#clock.after(ACCEPT_MS, () =>
+      socket.destroy(new Error('the other side does not answer')),
+    );
+    socket.on('error', (error) => {
+      this.#timer?.cancel();
       this.#log.warn(
         { event: 'dnstap-connection', to: nameOf(target) },
         `dnstap: cannot connect, will retry: ${messageOf(error)}`,
-      ),
-    );
+      );
+    });
     socket.on('close', () => {
+      this.#timer?.cancel();
       this.#isStarted = false;
-      if (!this.#isClosed) this.#retry = this.#clock.after(RETRY_MS, () => this.#connect());
+      if (!this.#isClosed) this.#timer = this.#clock.after(RETRY_MS, () => this.#connect());
     });
   }
 
@@ -102,6 +110,7 @@ export class FrameStream implements FrameSink {
     }
     if (length < 8 + bytes) return;
     socket.write(control(CONTROL.start, this.#options.contentType));
+    this.#timer?.cancel();
     this.#isStarted = true;
     this.#flush();
   }

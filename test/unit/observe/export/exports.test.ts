@@ -120,6 +120,26 @@ describe('FrameStream', () => {
     assert.match(String(await sent(true, 'localhost')), /does not match certificate/);
   });
 
+  it('connects again where a receiver does not answer, over TLS too', async (t) => {
+    const { target, close, sockets } = await reader(Buffer.alloc(0));
+    t.after(close);
+    for (const kind of ['tcp', 'tls'] as const) {
+      const parts = context();
+      const before = sockets.length;
+      const to = { ...target, kind, isVerified: false } as const;
+      const stream = new FrameStream({ ...options, target: to }, parts);
+      await eventually('a connection', () => sockets.length > before);
+      await parts.clock.advance(10_000);
+      await eventually('told', () => parts.log.records.length === 1);
+      assert.match(parts.log.records[0]?.message ?? '', /retry: the other side does not answer/);
+      await eventually('a retry is planned', () => parts.clock.pendingTimers === 1);
+      await parts.clock.advance(1_000);
+      await eventually('another connection', () => sockets.length > before + 1);
+      stream.close();
+      assert.equal(parts.clock.pendingTimers, 0);
+    }
+  });
+
   it('disconnects from a receiver that does not speak Frame Streams', async () => {
     const { target, close, sockets } = await reader(Buffer.from('HTTP/1.1 400 Bad Request\r\n'));
     const parts = context();

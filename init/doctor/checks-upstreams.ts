@@ -4,7 +4,7 @@
  */
 import { CLUSTER_IP_REMEDY, clusterIpFault } from '../plan/fallback.ts';
 import type { Facts, Finding, UpstreamReply } from './facts.ts';
-import { isSeen } from './seen.ts';
+import { isSeen, unseen } from './seen.ts';
 import { hasNoEndpoints } from './services.ts';
 
 const NOERROR = 0;
@@ -153,4 +153,17 @@ export function clusterIp({ cluster, localIps }: Pick<Facts, 'cluster' | 'localI
   const message =
     serviceHost ?? 'not known here: KUBE_DNS_SERVICE_HOST is set in the namespace of kube-dns only';
   return { id, verdict: 'ok', message };
+}
+
+/** The upstreams of the Corefile, by their own protocol: the doctor asks kube-dns and resolvers in plain DNS only. */
+export function agentUpstreams({ agentUpstreams: told }: Pick<Facts, 'agentUpstreams'>): Finding {
+  const id = 'upstreams';
+  if (!isSeen(told)) return unseen(id, { ...told, remedy: 'see the line corefile' });
+  const { count, down } = told.value;
+  if (down.length === 0)
+    return { id, verdict: 'ok', message: `the agent finds none of its ${count} down` };
+  const message = `the agent finds ${down.length} of its ${count} down: ${down.join(', ')}`;
+  const remedy =
+    "the agent's log has errno and remedy of each (upstream-down); `nodens query -trace NAME` in its container asks again";
+  return { id, verdict: 'warn', message, remedy };
 }

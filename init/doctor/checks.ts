@@ -3,7 +3,13 @@
 import { agents, answers, corefile, fallback } from './checks-answers.ts';
 import { conntrack, kubeProxy, loops, queues, resolvConf } from './checks-node.ts';
 import { foreign, interception, leftovers, policies } from './checks-rules.ts';
-import { clusterDomain, clusterIp, kubeDns, resolvers } from './checks-upstreams.ts';
+import {
+  agentUpstreams,
+  clusterDomain,
+  clusterIp,
+  kubeDns,
+  resolvers,
+} from './checks-upstreams.ts';
 import type { Facts, Finding } from './facts.ts';
 import { isSeen, unseen } from './seen.ts';
 import { examineWithoutInit } from './without-init.ts';
@@ -24,6 +30,7 @@ export function examine(facts: Facts): Finding[] {
     kubeDns(facts),
     clusterDomain(facts),
     clusterIp(facts),
+    agentUpstreams(facts),
     resolvers(facts),
     resolvConf(facts),
     loops(facts),

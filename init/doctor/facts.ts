@@ -71,6 +71,12 @@ export interface InitView {
   readonly untilTrustedMs: number | undefined;
 }
 
+/** What the agent says of the upstreams that it has met: how many, and which of them failed their probes. */
+export interface AgentUpstreams {
+  readonly count: number;
+  readonly down: readonly string[];
+}
+
 /** Everything that findings follow from. `--json` prints it beside them. */
 export interface Facts {
   /** No init belongs to the agent: no address and no rule of the node is nodens's. */
@@ -88,6 +94,7 @@ export interface Facts {
   readonly rules: Seen<Rules>;
   /** Whether the Corefile on disk is valid, as the running agent says. */
   readonly isConfigValid: Seen<boolean>;
+  readonly agentUpstreams: Seen<AgentUpstreams>;
   readonly init: Seen<InitView>;
   readonly local: readonly LocalReply[];
   readonly upstreams: readonly UpstreamReply[];

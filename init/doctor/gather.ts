@@ -18,7 +18,13 @@ import type {
   Transport,
   UpstreamReply,
 } from './facts.ts';
-import { type Fetch, fetchPage, readConfigValid } from './look/corefile.ts';
+import {
+  type Fetch,
+  fetchPage,
+  isConfigValidIn,
+  readSeries,
+  upstreamsIn,
+} from './look/corefile.ts';
 import { type ReadInit, readInit } from './look/init.ts';
 import { readRules } from './look/rules.ts';
 import type { DoctorOptions } from './options.ts';
@@ -40,17 +46,18 @@ export async function gather(
   fetch: Fetch = fetchPage,
   askInit: ReadInit = readInit,
 ): Promise<Facts> {
-  const [addresses, links, rules, resolvConf, conntrack, sockets, isConfigValid, init] =
-    await Promise.all([
+  const [addresses, links, rules, resolvConf, conntrack, sockets, series, init] = await Promise.all(
+    [
       seen(() => readAddresses(system)),
       seen(() => readLinks(system)),
       seen(() => readRules(system)),
       seen(async () => must(await system.read(options.resolvConf), options.resolvConf)),
       seen(() => readConntrack(system)),
       seen(() => readSockets(system)),
-      seen(() => readConfigValid(fetch, options.metrics)),
+      seen(() => readSeries(fetch, options.metrics)),
       seen(() => askInit(options.controlSocket)),
-    ]);
+    ],
+  );
   const left = 'value' in rules ? leftIpsIn(rules.value) : [];
   const found = localIpsIn(addresses, rules).filter((ip) => !left.includes(ip));
   const localIps = options.withoutInit
@@ -82,7 +89,8 @@ export async function gather(
     resolvConf,
     conntrack,
     sockets,
-    isConfigValid,
+    isConfigValid: 'value' in series ? { value: isConfigValidIn(series.value) } : series,
+    agentUpstreams: 'value' in series ? { value: upstreamsIn(series.value) } : series,
     init,
   };
 }

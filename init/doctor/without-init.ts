@@ -5,7 +5,7 @@
 import { familyOf, isWildcard } from '../../agent/base/address.ts';
 import { agents, answers, corefile } from './checks-answers.ts';
 import { loops, queues, resolvConf } from './checks-node.ts';
-import { clusterDomain, kubeDns, resolvers } from './checks-upstreams.ts';
+import { agentUpstreams, clusterDomain, kubeDns, resolvers } from './checks-upstreams.ts';
 import type { Facts, Finding } from './facts.ts';
 import { isSeen, unseen } from './seen.ts';
 
@@ -43,6 +43,7 @@ export function examineWithoutInit(facts: Facts): Finding[] {
     { id: 'node', verdict: 'ok', message: NODE },
     kubeDns(facts),
     clusterDomain(facts),
+    agentUpstreams(facts),
     resolvers(facts),
     resolvConf(facts),
     loops(facts),

@@ -1,6 +1,7 @@
-/** Asks the running agent, by its /metrics, whether the Corefile on disk is what it serves. */
+/** Asks the running agent, by its /metrics, whether the Corefile on disk is what it serves, and how its upstreams are. */
 import { get } from 'node:http';
 import { messageOf } from '../../../agent/base/errors.ts';
+import type { AgentUpstreams } from '../facts.ts';
 
 /** Fetches a page; rejects with the reason. */
 export type Fetch = (url: string) => Promise<string>;
@@ -26,8 +27,8 @@ export const fetchPage: Fetch = (url) =>
     request.on('error', reject);
   });
 
-/** Whether the Corefile on disk is valid, as the agent says. Rejects where no agent of nodens says so there. */
-export async function readConfigValid(fetch: Fetch, address: string): Promise<boolean> {
+/** The agent's page of series. Rejects where no agent of nodens has one there. */
+export async function readSeries(fetch: Fetch, address: string): Promise<string> {
   const url = `http://${address}/metrics`;
   let page: string;
   try {
@@ -35,7 +36,20 @@ export async function readConfigValid(fetch: Fetch, address: string): Promise<bo
   } catch (error) {
     throw new Error(`${url}: ${messageOf(error)}`, { cause: error });
   }
-  const value = /^nodens_config_valid(?:\{[^}]*\})? ([\d.]+)/m.exec(page)?.[1];
-  if (value === undefined) throw new Error(`${url} does not show nodens_config_valid`);
-  return Number(value) === 1;
+  if (!CONFIG_VALID.test(page)) throw new Error(`${url} does not show nodens_config_valid`);
+  return page;
+}
+
+const CONFIG_VALID = /^nodens_config_valid(?:\{[^}]*\})? ([\d.]+)/m;
+const UPSTREAM_IS = /^nodens_upstream_state\{to="([^"]+)",state="(\w+)"\} 1$/gm;
+
+/** Whether the Corefile on disk is valid, as a page of series says. */
+export const isConfigValidIn = (page: string): boolean =>
+  Number(CONFIG_VALID.exec(page)?.[1]) === 1;
+
+/** Upstreams of the agent, as a page of series shows them. */
+export function upstreamsIn(page: string): AgentUpstreams {
+  const states = [...page.matchAll(UPSTREAM_IS)];
+  const down = states.flatMap(([, to = '', state]) => (state === 'down' ? [to] : []));
+  return { count: states.length, down };
 }

@@ -198,6 +198,16 @@ export const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][
     /ECONNREFUSED/,
   ],
   [
+    'upstreams of the agent that are down',
+    { agentUpstreams: { value: { count: 3, down: ['192.0.2.53:853', '192.0.2.54:443'] } } },
+    ...(['upstreams', 'warn', /2 of its 3 down: 192\.0\.2\.53:853, 192\.0\.2\.54:443$/] as const),
+  ],
+  [
+    'upstreams of an agent that cannot be asked',
+    { agentUpstreams: { unseen: 'ECONNREFUSED' } },
+    ...(['upstreams', 'unseen', /ECONNREFUSED/] as const),
+  ],
+  [
     'IPv6 without rules',
     { localIps: [LOCAL, VIP, 'fd00:53::10'] },
     ...(['interception', 'warn', /pods and the host, IPv4; not fd00:53::10$/] as const),

@@ -176,7 +176,8 @@ describe('what the doctor gathers', () => {
     }
   });
 
-  it('asks the agent whether it serves the Corefile on disk', async (t) => {
+  it('asks the agent whether it serves the Corefile on disk, and how its upstreams are', async (t) => {
+    let ups: unknown;
     let body = '# TYPE nodens_config_valid gauge\nnodens_config_valid 0\n';
     const server = createHttpServer((request, response) => {
       response.writeHead(request.url === '/metrics' ? 200 : 404).end(body);
@@ -186,11 +187,20 @@ describe('what the doctor gathers', () => {
     const { port } = server.address() as AddressInfo;
     const asked = async () => {
       const options = doctorOptionsFrom(['--metrics', `127.0.0.1:${port}`], {});
-      return (await gather(options, node(), silent)).isConfigValid;
+      const { isConfigValid, agentUpstreams } = await gather(options, node(), silent);
+      ups = agentUpstreams;
+      return isConfigValid;
     };
     assert.deepEqual(await asked(), { value: false });
-    body = 'nodens_config_valid 1\n';
+    assert.deepEqual(ups, { value: { count: 0, down: [] } });
+    body =
+      'nodens_config_valid 1\n' +
+      'nodens_upstream_state{to="192.0.2.1:53",state="up"} 1\n' +
+      'nodens_upstream_state{to="192.0.2.1:53",state="down"} 0\n' +
+      'nodens_upstream_state{to="[2001:db8::1]:853",state="up"} 0\n' +
+      'nodens_upstream_state{to="[2001:db8::1]:853",state="down"} 1\n';
     assert.deepEqual(await asked(), { value: true });
+    assert.deepEqual(ups, { value: { count: 2, down: ['[2001:db8::1]:853'] } });
     body = 'coredns_build_info 1\n';
     const url = `http://127.0.0.1:${port}/metrics`;
     assert.deepEqual(await asked(), { unseen: `${url} does not show nodens_config_valid` });

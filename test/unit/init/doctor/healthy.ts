@@ -79,6 +79,7 @@ export const HEALTHY: Facts = {
   links: { value: ['lo', 'eth0'] },
   rules: { value: { nft: NFT, iptables: '', legacy: '' } },
   isConfigValid: { value: true },
+  agentUpstreams: { value: { count: 2, down: [] } },
   init: { value: { state: 'intercepting', untilTrustedMs: undefined } },
   local: local(nonce, LOCAL, VIP),
   upstreams: upstreams(),

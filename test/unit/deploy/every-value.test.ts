@@ -73,6 +73,13 @@ describe('every value of the chart', () => {
       assert.doesNotMatch(text, /^[^#]*__PILLAR__UPSTREAM__SERVERS__/m);
     });
 
+  it('servers for names outside the cluster in a Corefile of the values', () => {
+    const corefile = '.:53 {\n    forward . __PILLAR__UPSTREAM__SERVERS__\n}\n';
+    const objects = render({ corefile, upstreamServers: '192.0.2.53' });
+    const { Corefile } = find(objects, 'ConfigMap', 'nodens').data as Record<string, string>;
+    assert.equal(Corefile, corefile.replace(/__.*__/, '192.0.2.53'));
+  });
+
   it('where objects for Prometheus and Grafana are, and how often is scraped', () => {
     const objects = render(EVERY_VALUE);
     for (const [kind, name] of [

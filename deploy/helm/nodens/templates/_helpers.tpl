@@ -35,11 +35,11 @@ data:
 {{/* The Corefile: `own` of the manifests or that of the values, then the extra blocks. */}}
 {{- define "nodens.corefile" -}}
 {{- $values := .root.Values -}}
-{{- $own := .own -}}
+{{- $text := default .own $values.corefile -}}
 {{- with $values.upstreamServers -}}
-{{- $own = replace "__PILLAR__UPSTREAM__SERVERS__" . $own -}}
+{{- $text = replace "__PILLAR__UPSTREAM__SERVERS__" . $text -}}
 {{- end -}}
-{{- default $own $values.corefile }}
+{{- $text }}
 {{- if $values.extraBlocks }}
 {{ $values.extraBlocks }}
 {{- end }}

@@ -1,6 +1,6 @@
 /**
- * Resources that this machine may lack: descriptors, memory, local ports, an address to send from. Such a failure says nothing about the server
- * that was to be asked or the file that was to be read.
+ * Resources that this machine may lack: descriptors, memory, local ports, an address to send from. Such a failure says nothing
+ * about the server that was to be asked or the file that was to be read.
  */
 import { errnoOf, LocalError, NodensError } from './errors.ts';
 

@@ -69,7 +69,8 @@ export function readForPlugin({ files, isElsewhere }: Subject, path: string): st
 
 /**
  * `running` are the flags of the agent in whose container this runs; they apply unless the command line sets them.
- * `isElsewhere` is true where no agent runs: a Corefile that is named is probably for another machine. Throws UsageError for a file that is unreadable or contains no configuration.
+ * `isElsewhere` is true where no agent runs: a Corefile that is named is probably for another machine. Throws UsageError for a
+ * file that is unreadable or contains no configuration.
  */
 export async function subjectOf(
   flags: CheckFlags,

@@ -56,7 +56,7 @@ export class UpstreamMetrics {
     this.#mismatched[reason].value++;
   }
 
-  /** An attempt failed or is overdue. Over TLS `transport` is `tcp`, and the label says `tls`; so with HTTPS and with `learned`. */
+  /** An attempt failed or is overdue. Over TLS `transport` is `tcp`, and the label says `tls`; so with HTTPS and `learned`. */
   failed(transport: Transport, phase: Phase): void {
     const labels = { to: this.#to, transport: this.#wire(transport), phase };
     this.#metrics.counter('nodens_upstream_failures_total', labels).value++;

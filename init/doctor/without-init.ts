@@ -79,6 +79,7 @@ function addresses({ localIps, addresses: present }: Facts): Finding {
 
 function networkPolicy({ kubeDns: upstream }: Facts): Finding {
   const servers = upstream.map((ip) => `${ip} (kube-dns)`).join(', ') || 'kube-dns';
-  const message = `where policies limit it, pods need port 53 UDP and TCP to the pods of nodens and of kube-dns, and this one to ${servers}`;
+  const pods = 'pods need port 53 UDP and TCP to the pods of nodens and of kube-dns';
+  const message = `where policies limit it, ${pods}, and this one to ${servers}`;
   return { id: 'network-policy', verdict: 'ok', message };
 }

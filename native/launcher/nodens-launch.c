@@ -7,9 +7,9 @@
  * `nodens probe SOCKET PAGE UNTIL SECONDS` first waits until UNTIL answers, or SECONDS have passed. The kubelet makes a
  * Warning event of each failed probe, startup probes included, but a start that takes its time is no reason for one.
  *
- * Everything else runs in Node, an agent with the flags for its heap (`heap_flags.h`). Kubernetes gives a container that is not root no ambient capabilities: user 65532 with
- * NET_BIND_SERVICE added still gets EACCES for port 53. This program has that capability as a file capability, raises it
- * to ambient and executes node, which inherits it.
+ * Everything else runs in Node, an agent with the flags for its heap (`heap_flags.h`). Kubernetes gives a container that is not
+ * root no ambient capabilities: user 65532 with NET_BIND_SERVICE added still gets EACCES for port 53. This program has that
+ * capability as a file capability, raises it to ambient and executes node, which inherits it.
  *
  * The file capability is `cap_net_bind_service=p`, without the effective bit. With that bit the kernel refuses to execute
  * the file (EPERM) where the bounding set lacks the capability, as in the init container.

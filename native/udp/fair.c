@@ -1,7 +1,7 @@
 /*
  * Datagrams that arrive faster than they are answered wait here, in a queue for each sender, and the queues have turns:
- * a client that floods the socket fills its own queue only. The kernel has one queue for all and discards what comes when
- * it is full, whoever sent it, so that it is emptied in every turn of the event loop.
+ * a client that floods the socket fills its own queue only. The kernel has one queue for all and discards what any client
+ * sends while it is full, so that it is emptied in every turn of the event loop.
  */
 #include "transport.h"
 
@@ -111,7 +111,7 @@ static int make_queues(struct transport *self) {
 int wait_fairly(struct transport *self, int received) {
   if (!make_queues(self)) return 0;
   struct fair_queue *fair = self->fair;
-  /* Whoever shares a queue with a flood does so for a short time only. */
+  /* A client that shares a queue with a flood does so for a short time only. */
   if (fair->count == 0) fair->seed = (uint32_t)uv_hrtime();
   for (int slot = 0; slot < received; slot++) {
     add_waiting(self, slot);

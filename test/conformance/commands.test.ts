@@ -1,7 +1,7 @@
 /** Every subcommand as the image runs it: the built program, not its source. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -133,21 +133,4 @@ describe('agent', () => {
     assert.equal(code, 1, out);
     assert.match(out, /"level":"error".*Corefile\.comments:1: no server block/);
   });
-});
-
-it('the main chunks load a chunk that few Corefiles need only by import()', () => {
-  const chunks = join(ROOT, 'dist/chunks');
-  const names = readdirSync(chunks).filter((name) => name.endsWith('.js'));
-  for (const late of ['pattern-engine']) {
-    const [name, ...others] = names.filter((found) => found.startsWith(`${late}-`));
-    assert.ok(name !== undefined && others.length === 0, `not exactly one chunk for ${late}`);
-    const importers = names.filter((found) => found !== name);
-    for (const importer of importers) {
-      const text: string = readFileSync(join(chunks, importer), 'utf8').replaceAll(
-        `import("./${name}")`,
-        '',
-      );
-      assert.ok(!text.includes(name), `${importer} always loads ${name}`);
-    }
-  }
 });

@@ -4,8 +4,8 @@ import { RenewedMap } from '../../base/renewed-map.ts';
 
 const TICK_MS = 20;
 /**
- * Deadlines handled in one turn of the event loop, about a third of a millisecond: a client whose thousands of queries end in the
- * same tick must not delay the other clients' answers.
+ * Deadlines handled in one turn of the event loop, about a third of a millisecond: a client whose thousands of queries end in
+ * the same tick must not delay the other clients' answers.
  */
 const DEADLINES_PER_TURN = 8;
 

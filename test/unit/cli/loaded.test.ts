@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { it } from 'node:test';
 import { promisify } from 'node:util';
 import { freePort } from '../../support/free-port.ts';
+import { importsOf, treeFiles } from '../../support/tree/imports.ts';
 
 const MAIN = new URL('../../../dist/agent/main.js', import.meta.url).pathname;
 
@@ -49,4 +50,18 @@ it('an agent with metrics and a cache loads nothing of what it does not use', as
     FEATURES.filter((name) => modules.includes(name)),
     [],
   );
+});
+
+it('the engine of patterns is loaded on demand only', () => {
+  const engine = 'agent/config/corefile/pattern-engine.ts';
+  const sources = treeFiles().filter((file) => /^(agent|init)\//.test(file));
+  const importers = sources.flatMap((file) => importsOf(file));
+  const found = importers.filter(({ target, isTypeOnly }) => target === engine && !isTypeOnly);
+  assert.deepEqual(
+    found.map(({ file }) => file),
+    ['agent/config/corefile/pattern.ts'],
+  );
+  const text = readFileSync('agent/config/corefile/pattern.ts', 'utf8');
+  assert.match(text, /await import\('\.\/pattern-engine\.ts'\)/);
+  assert.doesNotMatch(text, /^import \{.*pattern-engine/m);
 });

@@ -9,7 +9,7 @@ import type { TcpScheduler } from './scheduler.ts';
 
 /** Share of the room that one client may have: its further connections are closed at once. */
 const CLIENT_SHARE = 0.5;
-/** Accepted in one turn of the event loop, a full backlog: clients on other processors may connect as fast as the agent accepts. */
+/** Accepted in one turn of the event loop, a full backlog: clients may connect as fast as the agent accepts. */
 const MAX_IN_TURN = 1_024;
 /** Cost of making one, in messages: eight in a turn of the event loop. */
 const COST = 16;

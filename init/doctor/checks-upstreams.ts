@@ -156,10 +156,12 @@ export function clusterIp({ cluster, localIps }: Pick<Facts, 'cluster' | 'localI
 }
 
 /** The upstreams of the Corefile, by their own protocol: the doctor asks kube-dns and resolvers in plain DNS only. */
-export function agentUpstreams({ agentUpstreams: told }: Pick<Facts, 'agentUpstreams'>): Finding {
+export function agentUpstreams({
+  agentUpstreams: upstreams,
+}: Pick<Facts, 'agentUpstreams'>): Finding {
   const id = 'upstreams';
-  if (!isSeen(told)) return unseen(id, { ...told, remedy: 'see the line corefile' });
-  const { count, down } = told.value;
+  if (!isSeen(upstreams)) return unseen(id, { ...upstreams, remedy: 'see the line corefile' });
+  const { count, down } = upstreams.value;
   if (down.length === 0)
     return { id, verdict: 'ok', message: `the agent finds none of its ${count} down` };
   const message = `the agent finds ${down.length} of its ${count} down: ${down.join(', ')}`;

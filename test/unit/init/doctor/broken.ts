@@ -288,9 +288,7 @@ export const BROKEN: readonly [string, Partial<Facts>, string, Verdict, RegExp][
   [
     'no server bound',
     { sockets: { value: [socket('0.0.0.0')] } },
-    'queues',
-    'warn',
-    /0 UDP sockets/,
+    ...(['queues', 'warn', /0 UDP sockets/] as const),
   ],
   ['IPVS and a VIP', { links: { value: ['kube-ipvs0'] } }, 'kube-proxy', 'fail', /10.96.0.10/],
   [

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decode, encode, RECURSION_DESIRED } from 'dns-packet';
 import { setStartFlags } from './agent/cli/heap.ts';
-import { CODE_SUFFIX, runScript, scriptOf } from './agent/program.ts';
+import { runScript, scriptOf, writeCode } from './agent/program.ts';
 
 type Main = (argv: readonly string[]) => Promise<number>;
 
@@ -94,7 +94,7 @@ async function compile(program = '', path = ''): Promise<void> {
   if (program === 'agent') await runAgent(main);
   // The rest of init changes the node.
   else await main(['--help']);
-  writeFileSync(path + CODE_SUFFIX, script.createCachedData());
+  writeCode(path, script.createCachedData());
   process.exit(0);
 }
 

@@ -1,13 +1,14 @@
 /** The compiled code beside each program of the bundle: V8 takes it with the flags of a start, and a start works without it. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { cpSync, globSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { heapFlags } from '../../../agent/cli/heap.ts';
 import { INIT_FLAGS } from '../../../agent/cli/init.ts';
+import { codeOf, writeCode } from '../../../agent/program.ts';
 
 const MIB = 2 ** 20;
 const DIST = fileURLToPath(new URL('../../../dist', import.meta.url));
@@ -16,7 +17,7 @@ const DIST = fileURLToPath(new URL('../../../dist', import.meta.url));
 const IS_REJECTED = `
   const { readFileSync } = require('node:fs');
   const path = process.argv[1];
-  const cachedData = readFileSync(path + '.code');
+  const cachedData = readFileSync(path + '.code').subarray(0, -4);
   const script = new (require('node:vm').Script)(readFileSync(path, 'latin1'), { filename: path, cachedData });
   console.log(script.cachedDataRejected);`;
 
@@ -36,6 +37,31 @@ describe('the compiled code', () => {
   it('of init is taken with its flags, and not with others', () => {
     assert.equal(isRejected(INIT_FLAGS, 'init/program.js'), false);
     assert.equal(isRejected([], 'init/program.js'), true);
+  });
+});
+
+describe('damaged code', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'nodens-code-'));
+  after(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'program.js');
+  const code = Buffer.from('compiled');
+
+  it('is not handed to V8: one bit, a part, or nothing of it', () => {
+    writeCode(path, code);
+    const whole = readFileSync(`${path}.code`);
+    assert.deepEqual(codeOf(path), code);
+    for (let bit = 0; bit < whole.length * 8; bit++) {
+      const file = Buffer.from(whole);
+      file[bit >> 3] = (file[bit >> 3] as number) ^ (1 << (bit & 7));
+      writeFileSync(`${path}.code`, file);
+      assert.equal(codeOf(path), undefined, `bit ${bit}`);
+    }
+    for (let length = 0; length < whole.length; length++) {
+      writeFileSync(`${path}.code`, whole.subarray(0, length));
+      assert.equal(codeOf(path), undefined, `${length} bytes`);
+    }
+    rmSync(`${path}.code`);
+    assert.equal(codeOf(path), undefined);
   });
 });
 

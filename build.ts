@@ -1,6 +1,6 @@
 /**
- * Bundles agent and init into `dist/`. Each is one file, `program.js`, with its compiled code beside it, and a small file that
- * node is called with and that loads it.
+ * Bundles agent and init into `dist/`. The agent starts fast: it is one file, `program.js`, with its compiled code beside it, and
+ * a small file that node is called with and that loads it. init stays small: it loads the chunks that it needs.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,6 @@ import { join, resolve } from 'node:path';
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 import { LIMITS } from './agent/base/limits.ts';
 import { heapFlags } from './agent/cli/heap.ts';
-import { INIT_FLAGS } from './agent/cli/init.ts';
 
 interface PackageJson {
   readonly name: string;
@@ -18,6 +17,22 @@ interface PackageJson {
 
 const root = new URL('.', import.meta.url).pathname;
 const outdir = join(root, 'dist');
+
+/**
+ * Takes Node's own modules by `require` instead of `import`. An imported one is asked for every name it has, and some
+ * names load a whole library: `import 'node:http'` brings undici with it, 6 MB of heap and 8 of code that init does not use.
+ */
+const requiredBuiltins: Plugin = {
+  name: 'required-builtins',
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^node:/ }, ({ path, kind }) =>
+      kind === 'import-statement' ? { path, namespace: 'builtin' } : undefined,
+    );
+    onLoad({ filter: /^/, namespace: 'builtin' }, ({ path }) => ({
+      contents: `module.exports = require(${JSON.stringify(path)});`,
+    }));
+  },
+};
 
 /**
  * Parts of prom-client that the agent does not use, and what they load: the push gateway https and tls, the registry for
@@ -64,7 +79,7 @@ function licenceOf(folder: string): string {
 const compiledPrograms: Plugin = {
   name: 'compiled-programs',
   setup: ({ onResolve, onLoad }) => {
-    onResolve({ filter: /^\.\/(cli\/main|program)\.ts$/ }, ({ kind }) =>
+    onResolve({ filter: /^\.\/cli\/main\.ts$/ }, ({ kind }) =>
       kind === 'dynamic-import' ? { path: 'program.js', namespace: 'program' } : undefined,
     );
     onLoad({ filter: /^/, namespace: 'program' }, ({ path }) => ({
@@ -81,9 +96,6 @@ const COMMON = {
   bundle: true,
   platform: 'node',
   target: 'node20',
-  format: 'cjs',
-  // A script gets `require` and no loader of modules.
-  supported: { 'dynamic-import': false },
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'none',
@@ -91,51 +103,63 @@ const COMMON = {
   // A stack needs names and lines of the sources, not their text, which is most of a map: 4 MB of the image.
   sourcesContent: false,
   metafile: true,
-  define: {
-    NODENS_VERSION: JSON.stringify(packageJsonOf(root).version),
-    'import.meta.url': '__url',
-  },
 } as const satisfies BuildOptions;
 
-const EDGES = {
-  'agent/main': 'agent/main.ts',
-  'agent/kubectl-nodens': 'agent/kubectl-nodens.ts',
-  'init/main': 'init/main.ts',
-};
-const PROGRAMS = { 'agent/program': 'agent/cli/main.ts', 'init/program': 'init/program.ts' };
+const VERSION = { NODENS_VERSION: JSON.stringify(packageJsonOf(root).version) };
+
+const AGENT = {
+  ...COMMON,
+  format: 'cjs',
+  // A script gets `require` and no loader of modules.
+  supported: { 'dynamic-import': false },
+  define: { ...VERSION, 'import.meta.url': '__url' },
+} as const satisfies BuildOptions;
 
 rmSync(outdir, { recursive: true, force: true });
 const edges = await build({
-  ...COMMON,
-  entryPoints: EDGES,
+  ...AGENT,
+  entryPoints: {
+    'agent/main': 'agent/main.ts',
+    'agent/kubectl-nodens': 'agent/kubectl-nodens.ts',
+  },
   plugins: [compiledPrograms],
 });
-const programs = await build({
-  ...COMMON,
-  entryPoints: PROGRAMS,
+const program = await build({
+  ...AGENT,
+  entryPoints: { 'agent/program': 'agent/cli/main.ts' },
   plugins: [withoutUnused],
   banner: {
     js: '(function(require,module,__path){"use strict";const __url=require("node:url").pathToFileURL(__path).href;',
   },
   footer: { js: '})' },
 });
-// Sources are ESM.
-writeFileSync(join(outdir, 'package.json'), '{ "type": "commonjs" }\n');
+// Sources and init are ESM.
+writeFileSync(join(outdir, 'agent/package.json'), '{ "type": "commonjs" }\n');
+const init = await build({
+  ...COMMON,
+  entryPoints: { 'init/main': 'init/main.ts' },
+  splitting: true,
+  chunkNames: 'chunks/[name]-[hash]',
+  format: 'esm',
+  define: VERSION,
+  plugins: [requiredBuiltins],
+  // For those.
+  banner: {
+    js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);",
+  },
+});
 
-const packages = [edges, programs].flatMap(({ metafile }) => bundledPackages(metafile));
+const packages = [edges, program, init].flatMap(({ metafile }) => bundledPackages(metafile));
 const licences = [...new Set(packages)].map(licenceOf).sort();
 writeFileSync(join(outdir, 'THIRD-PARTY-LICENSES.txt'), `${licences.join('\n\n')}\n`);
 
-for (const program of ['agent', 'init']) {
-  const addon = new URL(`build/${program}.node`, import.meta.url);
-  if (existsSync(addon)) cpSync(addon, new URL(`dist/native/${program}.node`, import.meta.url));
+for (const name of ['agent', 'init']) {
+  const addon = new URL(`build/${name}.node`, import.meta.url);
+  if (existsSync(addon)) cpSync(addon, new URL(`dist/native/${name}.node`, import.meta.url));
 }
 
-/** V8 takes compiled code only with the flags that it was compiled with. */
-const FLAGS = { agent: heapFlags(LIMITS.cacheBytes.default, undefined), init: INIT_FLAGS };
-
-// As JavaScript: Node reads TypeScript only with a compiler, which init has not.
-const compiler = join(outdir, 'compile-code.js');
+// As JavaScript: Node reads TypeScript with a compiler, which must not be part of the code.
+const compiler = join(outdir, 'agent/compile-code.js');
 await build({
   entryPoints: ['compile-code.ts'],
   absWorkingDir: root,
@@ -143,8 +167,9 @@ await build({
   bundle: true,
   platform: 'node',
 });
-for (const [program, flags] of Object.entries(FLAGS)) {
-  const args = [...flags, compiler, program, join(outdir, program, 'program.js')];
-  execFileSync(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-}
+// V8 takes compiled code only with the flags that it was compiled with.
+const flags = heapFlags(LIMITS.cacheBytes.default, undefined);
+execFileSync(process.execPath, [...flags, compiler, join(outdir, 'agent/program.js')], {
+  stdio: ['ignore', 'ignore', 'inherit'],
+});
 rmSync(compiler);

@@ -1,8 +1,8 @@
 /**
- * Writes the compiled code of a program of the bundle, for `agent/program.ts`. V8 compiles a function when it is called first,
+ * Writes the compiled code of the agent's bundle, for `agent/program.ts`. V8 compiles a function when it is called first,
  * so the program runs here as in a start: what ran is in the code, and the rest is compiled when it is needed.
  *
- *     node FLAG … compile-code.js agent|init PROGRAM.JS
+ *     node FLAG … compile-code.js PROGRAM.JS
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
@@ -88,12 +88,9 @@ async function runAgent(main: Main): Promise<void> {
   setStartFlags();
 }
 
-async function compile(program = '', path = ''): Promise<void> {
+async function compile(path = ''): Promise<void> {
   const script = scriptOf(path, undefined);
-  const { main } = runScript(script, path) as { main: Main };
-  if (program === 'agent') await runAgent(main);
-  // The rest of init changes the node.
-  else await main(['--help']);
+  await runAgent((runScript(script, path) as { main: Main }).main);
   writeCode(path, script.createCachedData());
   process.exit(0);
 }

@@ -11,7 +11,7 @@ const INIT_PROGRAM = fileURLToPath(new URL('../init/main.js', import.meta.url));
  * gain takes memory away. Without compiled code there is also none to write to. Its child, the agent of a drop-in, has
  * flags of its own. Measured: docs/decisions/034-memory-of-a-sleeper.md.
  */
-export const INIT_FLAGS: readonly string[] = [
+const INIT_FLAGS = [
   ...['--max-old-space-size=64', '--max-semi-space-size=1'],
   ...['--jitless', '--optimize-for-size', '--bytecode-old-age=1', '--v8-pool-size=1'],
   // For init/node/garbage.ts.

@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { heapFlags } from '../../../agent/cli/heap.ts';
-import { INIT_FLAGS } from '../../../agent/cli/init.ts';
 import { codeOf, writeCode } from '../../../agent/program.ts';
 
 const MIB = 2 ** 20;
@@ -34,9 +33,8 @@ describe('the compiled code', () => {
       assert.equal(isRejected(heapFlags(32 * MIB, limit), 'agent/program.js'), false);
   });
 
-  it('of init is taken with its flags, and not with others', () => {
-    assert.equal(isRejected(INIT_FLAGS, 'init/program.js'), false);
-    assert.equal(isRejected([], 'init/program.js'), true);
+  it('is refused with a flag that changes what V8 compiles', () => {
+    assert.equal(isRejected(['--no-opt'], 'agent/program.js'), true);
   });
 });
 

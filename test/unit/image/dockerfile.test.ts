@@ -61,8 +61,8 @@ test('the build needs only the copied files, and makes the files that the final 
         assert.ok(existsSync(join(workdir, source.slice('/src/'.length))), source);
     }
     assert.ok(existsSync(join(workdir, 'dist/init/main.js')));
-    // For node the bundle is what the package.json nearest to it says, and the image has another above it.
-    const { type } = JSON.parse(readFileSync(join(workdir, 'dist/package.json'), 'utf8'));
+    // For node the bundle is what the package.json nearest to it says.
+    const { type } = JSON.parse(readFileSync(join(workdir, 'dist/agent/package.json'), 'utf8'));
     assert.equal(type, 'commonjs');
     assert.deepEqual(licensedPackages(workdir), mappedPackages(workdir));
   } finally {
@@ -131,6 +131,12 @@ test('the launcher execs what the final stage copies, and is the entry point wit
   const commands = argsOf(final, 'RUN').map((command) => JSON.parse(command) as string[]);
   assert.deepEqual(commands[0], ['setcap', 'cap_net_bind_service=p', entry[0]]);
   assert.deepEqual(argsOf(final, 'CMD'), []);
+});
+
+test("init's bundle is ESM for node by the package.json beside it", () => {
+  const target = copiesOf(final).find((copy) => copy.sources.includes('/src/package.json'))?.target;
+  assert.equal(target, '/opt/nodens/');
+  assert.equal((JSON.parse(read('package.json')) as { type: string }).type, 'module');
 });
 
 test('the image includes the licences of nodens and of Node', () => {

@@ -68,11 +68,12 @@ function partsOf(body: readonly Uint8Array[]): Uint8Array[] {
   return parts;
 }
 
-/** Sends one part after the other, each when the kernel has accepted the previous one. */
-function send(response: ServerResponse, [part, ...rest]: readonly Uint8Array[]): void {
+/** Sends one part after the other from the one at `next`, each when the kernel has accepted the previous one. */
+function send(response: ServerResponse, parts: readonly Uint8Array[], next = 0): void {
+  const part = parts[next];
   if (part === undefined) response.end();
-  else if (rest.length === 0) response.end(part);
-  else response.write(part, (error) => error ?? send(response, rest));
+  else if (next === parts.length - 1) response.end(part);
+  else response.write(part, (error) => error ?? send(response, parts, next + 1));
 }
 
 async function pageFor(request: IncomingMessage, pages: Pages): Promise<AdminResponse> {

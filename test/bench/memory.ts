@@ -23,6 +23,8 @@ const AGENT_LIMIT_BYTES = 128 * MEBI;
 const FEW_NAMES = 1_000;
 const STARTS = 15;
 const FEW_NAMES_SECONDS = 3;
+/** init's heap grows between its collections: the most of these looks counts, a second apart. */
+const INIT_LOOKS = 30;
 /** Both release pages every 5 s. */
 const SETTLE_MS = 6_000;
 
@@ -87,14 +89,24 @@ async function startGoal(bench: Bench, agent: Subject): Promise<MeasuredGoal> {
 
 async function initGoals(bench: Bench): Promise<MeasuredGoal[]> {
   bench.say('memory goals: init');
-  let found: Memory = { rssMb: Number.NaN, anonymousMb: Number.NaN };
+  let found: Memory = { rssMb: 0, anonymousMb: 0 };
   await withRoom(async ({ node, args }) => {
     const init = node.start(process.execPath, [MAIN, 'init', ...args]);
     await eventually('set up', () => init.output().includes('"msg":"set up"'));
     await setTimeout(2 * SETTLE_MS);
-    found = memoryOf(init.pid);
+    for (let i = 0; i < INIT_LOOKS; i++) {
+      await setTimeout(1_000);
+      found = highest(found, memoryOf(init.pid));
+    }
   });
   return megabytes('init and its children', found, { anonymous: 15, rss: 55 });
+}
+
+function highest(one: Memory, other: Memory): Memory {
+  return {
+    rssMb: Math.max(one.rssMb, other.rssMb),
+    anonymousMb: Math.max(one.anonymousMb, other.anonymousMb),
+  };
 }
 
 function megabytes(
